@@ -1,1 +1,10 @@
-//! lib
+//! Saga Tracker: records every step of every saga, and answers for all of them.
+//!
+//! ARCHITECTURE.md has the map of the rooms. Dependencies point one way:
+//! `domain` ← `store` ← `ingest`, `projector`, `query` ← `api` ← `app`, `cli`.
+
+pub mod clock;
+pub mod domain;
+pub mod ingest;
+pub mod query;
+pub mod store;

@@ -1,0 +1,124 @@
+//! What is odd about a saga, said in a form that rules can be written on.
+
+use super::{EventId, Millis};
+
+/// At most so many anomalies of each saga are kept in full; all of them are counted.
+pub const MAX_KEPT_ANOMALIES: usize = 64;
+
+/// The rule that an event broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum AnomalyKind {
+    /// STARTED on a completed saga.
+    StartedAfterCompleted = 0,
+    /// IN_PROGRESS on a completed saga.
+    ProgressAfterCompleted = 1,
+    /// FAILED on a completed saga.
+    FailedAfterCompleted = 2,
+    /// STARTED on a failed saga.
+    StartedAfterFailed = 3,
+    /// COMPLETED on a failed saga.
+    CompletedAfterFailed = 4,
+    /// STARTED on a compensated saga.
+    StartedAfterCompensated = 5,
+    /// COMPLETED on a compensated saga.
+    CompletedAfterCompensated = 6,
+    /// FAILED on a compensated saga.
+    FailedAfterCompensated = 7,
+    /// The event names another order than the saga's first event.
+    OrderIdChanged = 8,
+    /// The event names another type than the saga's first event.
+    SagaTypeChanged = 9,
+    /// Same event id, different body: the delivery at the lower position won.
+    EventIdConflict = 10,
+    /// An operator's change that was decided on another status than the saga had.
+    OperatorChangeRefused = 11,
+}
+
+impl AnomalyKind {
+    const ALL: [AnomalyKind; 12] = [
+        Self::StartedAfterCompleted,
+        Self::ProgressAfterCompleted,
+        Self::FailedAfterCompleted,
+        Self::StartedAfterFailed,
+        Self::CompletedAfterFailed,
+        Self::StartedAfterCompensated,
+        Self::CompletedAfterCompensated,
+        Self::FailedAfterCompensated,
+        Self::OrderIdChanged,
+        Self::SagaTypeChanged,
+        Self::EventIdConflict,
+        Self::OperatorChangeRefused,
+    ];
+
+    /// The name in answers, e.g. `FAILED_AFTER_COMPLETED`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::StartedAfterCompleted => "STARTED_AFTER_COMPLETED",
+            Self::ProgressAfterCompleted => "PROGRESS_AFTER_COMPLETED",
+            Self::FailedAfterCompleted => "FAILED_AFTER_COMPLETED",
+            Self::StartedAfterFailed => "STARTED_AFTER_FAILED",
+            Self::CompletedAfterFailed => "COMPLETED_AFTER_FAILED",
+            Self::StartedAfterCompensated => "STARTED_AFTER_COMPENSATED",
+            Self::CompletedAfterCompensated => "COMPLETED_AFTER_COMPENSATED",
+            Self::FailedAfterCompensated => "FAILED_AFTER_COMPENSATED",
+            Self::OrderIdChanged => "ORDER_ID_CHANGED",
+            Self::SagaTypeChanged => "SAGA_TYPE_CHANGED",
+            Self::EventIdConflict => "EVENT_ID_CONFLICT",
+            Self::OperatorChangeRefused => "OPERATOR_CHANGE_REFUSED",
+        }
+    }
+
+    /// The number that records carry. Never reused.
+    pub const fn tag(self) -> u8 {
+        self as u8
+    }
+
+    /// The kind with that [`tag`](Self::tag).
+    pub fn from_tag(tag: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(tag)).copied()
+    }
+}
+
+/// One odd thing about a saga.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Anomaly {
+    /// The rule that was broken.
+    pub kind: AnomalyKind,
+    /// The event that broke it.
+    pub event_id: EventId,
+    /// That event's time.
+    pub at: Millis,
+}
+
+/// The first [`MAX_KEPT_ANOMALIES`] of a kind of list, and how many there were in all.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct AnomalyLog {
+    /// The first of them, in order.
+    pub kept: Vec<Anomaly>,
+    /// All of them, counted.
+    pub total: u32,
+}
+
+impl AnomalyLog {
+    pub(super) fn push(&mut self, anomaly: Anomaly) {
+        if self.kept.len() < MAX_KEPT_ANOMALIES {
+            self.kept.push(anomaly);
+        }
+        self.total = self.total.saturating_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_positions_in_the_list() {
+        for (tag, kind) in (0u8..).zip(AnomalyKind::ALL) {
+            assert_eq!(kind.tag(), tag);
+            assert_eq!(AnomalyKind::from_tag(tag), Some(kind));
+        }
+        assert_eq!(AnomalyKind::from_tag(12), None);
+    }
+}

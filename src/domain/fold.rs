@@ -1,0 +1,59 @@
+//! `state = fold(timeline)`: the one function that every projection must agree with.
+
+use super::{Event, EventKey, SagaDefinitions, SagaState};
+use std::collections::HashMap;
+
+/// A saga's deliveries, told apart into the events that stand and their duplicates.
+#[derive(Debug)]
+pub struct Deduplicated<'a> {
+    /// The timeline: one delivery of each event, in fold order.
+    pub timeline: Vec<&'a Event>,
+    /// The other deliveries in order of position, and whether their body differs from the one that stands.
+    pub duplicates: Vec<(&'a Event, bool)>,
+}
+
+/// Of all deliveries of one event the one at the lowest position stands, in whatever order they
+/// were consumed.
+pub fn deduplicate(deliveries: &[Event]) -> Deduplicated<'_> {
+    let mut by_position: Vec<&Event> = deliveries.iter().collect();
+    by_position.sort_unstable_by_key(|event| event.position);
+    let mut standing: HashMap<EventKey<'_>, &Event> = HashMap::with_capacity(by_position.len());
+    let mut timeline = Vec::with_capacity(by_position.len());
+    let mut duplicates = Vec::new();
+    for event in by_position {
+        match standing.get(&event.key()) {
+            None => {
+                standing.insert(event.key(), event);
+                timeline.push(event);
+            }
+            Some(first) => duplicates.push((event, !first.same_body(event))),
+        }
+    }
+    timeline.sort_unstable_by_key(|event| event.timeline_key());
+    Deduplicated { timeline, duplicates }
+}
+
+/// The state of a saga from all of its deliveries, in any order. `None` when there are none.
+pub fn fold(deliveries: &[Event], definitions: &SagaDefinitions) -> Option<SagaState> {
+    fold_deduplicated(&deduplicate(deliveries), definitions)
+}
+
+/// The same, from deliveries that have been told apart already.
+pub fn fold_deduplicated(parts: &Deduplicated<'_>, definitions: &SagaDefinitions) -> Option<SagaState> {
+    let (first, rest) = parts.timeline.split_first()?;
+    let mut state = SagaState::begin(first, definitions);
+    for event in rest {
+        state.apply(event, definitions);
+    }
+    for (event, conflicting) in &parts.duplicates {
+        state.note_duplicate();
+        if *conflicting {
+            state.note_conflict(event);
+        }
+    }
+    Some(state)
+}
+
+#[cfg(test)]
+#[path = "fold_tests.rs"]
+mod tests;

@@ -1,0 +1,28 @@
+//! The model of a saga and the pure function that folds its events into its state.
+//!
+//! Nothing here does I/O, reads a clock, draws a random number or fails. Bytes are parsed before
+//! they get here (`ingest`) and laid out after they leave (`store`).
+
+mod anomaly;
+mod definition;
+mod event;
+mod fold;
+mod ids;
+mod operator;
+mod position;
+mod state;
+mod status;
+mod time;
+mod transition;
+
+pub use anomaly::{Anomaly, AnomalyKind, AnomalyLog, MAX_KEPT_ANOMALIES};
+pub use definition::{DefinitionError, SagaDefinition, SagaDefinitions};
+pub use event::{Event, EventKey, MetadataForm};
+pub use fold::{Deduplicated, deduplicate, fold, fold_deduplicated};
+pub use ids::{EventId, OrderId, SagaId, SagaType, Step};
+pub use operator::{OPERATOR_STATUS_CHANGE, OperatorChange};
+pub use position::{Cut, Position, TimelineKey};
+pub use state::{MAX_FINGERPRINTS, SagaState};
+pub use status::{SagaStatus, UnknownStatus};
+pub use time::Millis;
+pub use transition::{Transition, transition};

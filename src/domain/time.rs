@@ -1,0 +1,47 @@
+//! Instants as the contract has them: UTC milliseconds.
+
+use jiff::Timestamp;
+use std::fmt;
+
+/// Milliseconds since 1970-01-01T00:00:00Z. Shown as ISO 8601 with `Z`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Millis(pub i64);
+
+impl Millis {
+    /// 2000-01-01T00:00:00Z, the earliest event time that the tracker accepts.
+    pub const EARLIEST_EVENT: Millis = Millis(946_684_800_000);
+    /// 2100-01-01T00:00:00Z, the first instant beyond those that the tracker accepts.
+    pub const LATEST_EVENT: Millis = Millis(4_102_444_800_000);
+
+    /// The distance from `earlier` to this instant, in milliseconds; 0 when it lies ahead.
+    pub fn since(self, earlier: Millis) -> u64 {
+        u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
+    }
+
+    /// Whole and fractional seconds since 1970.
+    pub fn as_seconds(self) -> f64 {
+        self.0 as f64 / 1000.0
+    }
+}
+
+impl From<Timestamp> for Millis {
+    fn from(instant: Timestamp) -> Self {
+        Self(instant.as_millisecond())
+    }
+}
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Timestamp::from_millisecond(self.0) {
+            Ok(instant) => write!(f, "{instant}"),
+            // Beyond jiff's years -9999 to 9999; the log never holds one, a raw record may.
+            Err(_) => write!(f, "{} ms", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

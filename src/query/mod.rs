@@ -1,0 +1,256 @@
+//! Questions and answers, apart from how they travel (HTTP, CLI, page).
+//!
+//! Every answer is read from one snapshot of the store, so its parts agree with each other.
+
+mod counts;
+mod saga;
+mod search;
+mod statistics;
+mod totals;
+
+use crate::domain::{Cut, Event, Millis, OrderId, SagaDefinitions, SagaId, SagaState, SagaStatus, SagaType};
+use crate::store::{SharedStore, StoreError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Why a question was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The cursor is not one that this tracker gave out for this search.
+    #[error("cursor is not one that this search gave out; leave it out to start from the first page")]
+    BadCursor,
+}
+
+/// Answers questions about the projections that serve now.
+#[derive(Clone)]
+pub struct Query {
+    store: SharedStore,
+    definitions: Arc<SagaDefinitions>,
+}
+
+/// One saga.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SagaView {
+    /// Its id.
+    pub saga_id: SagaId,
+    /// Its state.
+    pub state: SagaState,
+}
+
+/// A saga's timeline, duplicates left out, in fold order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timeline {
+    /// The saga.
+    pub saga_id: SagaId,
+    /// Its events.
+    pub events: Vec<Event>,
+}
+
+/// Which sagas; all that is given must hold.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Filter {
+    /// Of this order.
+    pub order_id: Option<OrderId>,
+    /// Of this type.
+    pub saga_type: Option<SagaType>,
+    /// In this status.
+    pub status: Option<SagaStatus>,
+    /// Started at or after.
+    pub from: Option<Millis>,
+    /// Started at or before.
+    pub to: Option<Millis>,
+}
+
+/// What to sort by; ties by saga id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SortKey {
+    /// First event.
+    StartedAt,
+    /// Last event.
+    UpdatedAt,
+}
+
+/// In which order to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sort {
+    /// The key.
+    pub key: SortKey,
+    /// Largest first; then ties are in descending order of saga id too.
+    pub descending: bool,
+}
+
+/// Which part of the matching sagas.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Window {
+    /// By number, from 0.
+    Page {
+        /// The page.
+        number: u64,
+        /// Sagas on a page.
+        size: usize,
+    },
+    /// Behind the last saga of an earlier answer.
+    After {
+        /// The cursor of that answer.
+        cursor: String,
+        /// At most so many.
+        size: usize,
+    },
+}
+
+/// A search.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SearchRequest {
+    /// Which sagas.
+    pub filter: Filter,
+    /// In which order.
+    pub sort: Sort,
+    /// Which part of them.
+    pub window: Window,
+}
+
+/// Its answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SearchPage {
+    /// The sagas of this part.
+    pub sagas: Vec<SagaView>,
+    /// How many match in all. Exact.
+    pub total: u64,
+    /// Leads to the next part; none when this was the last.
+    pub next_cursor: Option<String>,
+}
+
+/// Numbers about the sagas that match.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Statistics {
+    /// Sagas by status; all five are there.
+    pub by_status: BTreeMap<SagaStatus, u64>,
+    /// Sagas by type.
+    pub by_type: BTreeMap<String, u64>,
+    /// Sum of the durations (last event minus first) of the completed ones, milliseconds.
+    pub completed_millis: u64,
+}
+
+impl Statistics {
+    /// All that match.
+    pub fn total(&self) -> u64 {
+        self.by_status.values().sum()
+    }
+
+    /// How many are in that status.
+    pub fn in_status(&self, status: SagaStatus) -> u64 {
+        self.by_status.get(&status).copied().unwrap_or(0)
+    }
+
+    /// FAILED ÷ all; 0 when there are none.
+    pub fn failure_rate(&self) -> f64 {
+        ratio(self.in_status(SagaStatus::Failed), self.total())
+    }
+
+    /// COMPENSATED ÷ FAILED; 0 when none failed.
+    pub fn compensation_rate(&self) -> f64 {
+        ratio(self.in_status(SagaStatus::Compensated), self.in_status(SagaStatus::Failed))
+    }
+
+    /// Mean duration of the completed ones; 0 when there are none.
+    pub fn average_duration_seconds(&self) -> f64 {
+        ratio(self.completed_millis, self.in_status(SagaStatus::Completed)) / 1000.0
+    }
+}
+
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// The sums that metrics are made of. All derive from stored state, so they survive restarts and
+/// count nothing twice.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Totals {
+    /// Sagas now in each status; all five are there.
+    pub active: BTreeMap<SagaStatus, u64>,
+    /// Times that a saga entered FAILED.
+    pub failed: u64,
+    /// Times that a saga entered COMPENSATED.
+    pub compensated: u64,
+    /// Latest event time at which a saga entered FAILED.
+    pub last_failed_at: Option<Millis>,
+    /// Time from FAILED to COMPENSATED: observations per bucket of [`COMPENSATION_BUCKETS`], the
+    /// last one for all beyond. Not cumulative.
+    pub compensation_buckets: Vec<u64>,
+    /// Sum of those times, milliseconds.
+    pub compensation_millis: u64,
+    /// Events in timelines (duplicates left out), by status and step.
+    pub processed: BTreeMap<(SagaStatus, String), u64>,
+    /// Deliveries that were duplicates.
+    pub duplicates: u64,
+    /// Duplicates whose body differed.
+    pub conflicts: u64,
+    /// Anomalies by kind.
+    pub anomalies: BTreeMap<&'static str, u64>,
+    /// The cut that all of this is the fold of.
+    pub cursor: Cut,
+}
+
+/// Upper bounds of the compensation histogram, seconds.
+pub const COMPENSATION_BUCKETS: [f64; 14] =
+    [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0];
+
+impl Query {
+    /// Answers from this store, under these definitions.
+    pub fn new(store: SharedStore, definitions: Arc<SagaDefinitions>) -> Self {
+        Self { store, definitions }
+    }
+
+    /// The state of a saga; none when nothing is known of it.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn saga(&self, id: &SagaId) -> Result<Option<SagaView>, QueryError> {
+        saga::find(&*self.store, id)
+    }
+
+    /// The timeline of a saga; none when nothing is known of it.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn timeline(&self, id: &SagaId) -> Result<Option<Timeline>, QueryError> {
+        saga::timeline(&*self.store, id)
+    }
+
+    /// The sagas that match, in order, and how many there are.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn search(&self, request: &SearchRequest) -> Result<SearchPage, QueryError> {
+        search::search(&*self.store, request)
+    }
+
+    /// Numbers about the sagas that match. The order and the status of the filter count too.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn statistics(&self, filter: &Filter) -> Result<Statistics, QueryError> {
+        statistics::statistics(&*self.store, filter)
+    }
+
+    /// The sums over all sagas.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn totals(&self) -> Result<Totals, QueryError> {
+        totals::totals(&*self.store)
+    }
+
+    /// The definitions in force.
+    pub fn definitions(&self) -> &SagaDefinitions {
+        &self.definitions
+    }
+
+    /// The store that is asked.
+    pub fn store(&self) -> &SharedStore {
+        &self.store
+    }
+}

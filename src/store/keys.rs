@@ -1,0 +1,377 @@
+//! Every key encoding, in one place.
+//!
+//! Integers are big-endian; signed ones have their sign bit flipped, so that bytes sort as numbers
+//! do. In a partition key fixed-width fields come first and the one text last, so no two keys can be
+//! confused and no escaping is needed; in a sort key text comes last for the same reason. How a
+//! partition key and a sort key are joined into one engine key (and how a partition key that is a
+//! prefix of another is kept apart) is the engine's affair.
+//!
+//! | table | partition key | sort key |
+//! |---|---|---|
+//! | log | saga id | recorded_at i64 · partition u32 · offset u64 |
+//! | feed, dead_letters | partition u32 · offset >> 16 u64 | offset u64 |
+//! | gaps | partition u32 | offset u64 |
+//! | offsets | topic | partition u32 |
+//! | meta | name | partition u32, or empty |
+//! | instances | saga id | – |
+//! | by_order | order id | saga id |
+//! | by_started, by_updated | status u8 · time >> 22 i64 · type | time i64 · saga id |
+//! | counts, started tree | `S` · status u8 · level u8 · parent cell i64 · type | cell i64 |
+//! | counts, updated tree | `U` · status u8 · level u8 · parent cell i64 · type | cell i64 · started cell i64 |
+//! | totals | name | depends on the name, see `totals_*` |
+
+use crate::domain::{Millis, OrderId, Position, SagaId, SagaStatus, SagaType, TimelineKey};
+
+/// Offsets of one feed partition share their upper bits: 65,536 to a partition.
+pub const FEED_BUCKET_BITS: u32 = 16;
+
+/// Times of one index partition share their upper bits: 2^22 ms, about 70 minutes.
+pub const INDEX_BUCKET_BITS: u32 = 22;
+
+/// A row's key. Reused between rows to save its memory.
+#[derive(Clone, Debug, PartialEq, Eq, Default, PartialOrd, Ord, Hash)]
+pub struct Key {
+    bytes: Vec<u8>,
+    split: usize,
+}
+
+impl Key {
+    /// A key from its parts.
+    pub fn new(partition: &[u8], sort: &[u8]) -> Self {
+        let mut key = Self::default();
+        key.begin().text(partition).sort_from_here().text(sort);
+        key
+    }
+
+    /// The partition key.
+    pub fn partition(&self) -> &[u8] {
+        &self.bytes[..self.split]
+    }
+
+    /// The sort key.
+    pub fn sort(&self) -> &[u8] {
+        &self.bytes[self.split..]
+    }
+
+    fn begin(&mut self) -> &mut Self {
+        self.bytes.clear();
+        self.split = 0;
+        self
+    }
+
+    fn sort_from_here(&mut self) -> &mut Self {
+        self.split = self.bytes.len();
+        self
+    }
+
+    fn u8(&mut self, value: u8) -> &mut Self {
+        self.bytes.push(value);
+        self
+    }
+
+    fn u32(&mut self, value: u32) -> &mut Self {
+        self.bytes.extend_from_slice(&value.to_be_bytes());
+        self
+    }
+
+    fn u64(&mut self, value: u64) -> &mut Self {
+        self.bytes.extend_from_slice(&value.to_be_bytes());
+        self
+    }
+
+    fn i64(&mut self, value: i64) -> &mut Self {
+        self.bytes.extend_from_slice(&sortable_i64(value));
+        self
+    }
+
+    fn text(&mut self, value: &[u8]) -> &mut Self {
+        self.bytes.extend_from_slice(value);
+        self
+    }
+
+    fn end(&mut self) {
+        debug_assert!(self.split <= self.bytes.len());
+    }
+}
+
+/// Eight bytes that sort as the number does.
+pub fn sortable_i64(value: i64) -> [u8; 8] {
+    ((value as u64) ^ (1 << 63)).to_be_bytes()
+}
+
+fn i64_from_sortable(bytes: [u8; 8]) -> i64 {
+    (u64::from_be_bytes(bytes) ^ (1 << 63)) as i64
+}
+
+/// A key whose bytes are not what its table holds.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{table}: a key of {length} bytes is not of this table's form")]
+pub struct KeyError {
+    /// The table.
+    pub table: &'static str,
+    /// Length of the key.
+    pub length: usize,
+}
+
+/// Reads fixed-width fields off the front of a key part.
+struct Fields<'a> {
+    table: &'static str,
+    length: usize,
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    fn of(table: &'static str, bytes: &'a [u8]) -> Self {
+        Self { table, length: bytes.len(), rest: bytes }
+    }
+
+    fn fail(&self) -> KeyError {
+        KeyError { table: self.table, length: self.length }
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], KeyError> {
+        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or_else(|| self.fail())?;
+        self.rest = rest;
+        Ok(*head)
+    }
+
+    fn u32(&mut self) -> Result<u32, KeyError> {
+        self.take().map(u32::from_be_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, KeyError> {
+        self.take().map(u64::from_be_bytes)
+    }
+
+    fn i64(&mut self) -> Result<i64, KeyError> {
+        self.take().map(i64_from_sortable)
+    }
+
+    fn text(self) -> Result<&'a str, KeyError> {
+        std::str::from_utf8(self.rest).map_err(|_| self.fail())
+    }
+
+    fn end(self) -> Result<(), KeyError> {
+        if self.rest.is_empty() { Ok(()) } else { Err(self.fail()) }
+    }
+}
+
+/// `log`: one delivery of an event.
+pub fn log(key: &mut Key, saga: &SagaId, at: TimelineKey) {
+    key.begin()
+        .text(saga.as_str().as_bytes())
+        .sort_from_here()
+        .i64(at.recorded_at.0)
+        .u32(at.position.partition)
+        .u64(at.position.offset)
+        .end();
+}
+
+/// The place in the timeline that a sort key of `log` stands for.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_log_sort(sort: &[u8]) -> Result<TimelineKey, KeyError> {
+    let mut fields = Fields::of("log", sort);
+    let recorded_at = Millis(fields.i64()?);
+    let position = Position::new(fields.u32()?, fields.u64()?);
+    fields.end()?;
+    Ok(TimelineKey { recorded_at, position })
+}
+
+/// The text that a partition or sort key consists of (saga ids, order ids, type names).
+///
+/// # Errors
+/// When the bytes are not UTF-8.
+pub fn parse_text<'a>(table: &'static str, bytes: &'a [u8]) -> Result<&'a str, KeyError> {
+    Fields::of(table, bytes).text()
+}
+
+/// `feed` and `dead_letters`: one offset.
+pub fn by_offset(key: &mut Key, position: Position) {
+    key.begin()
+        .u32(position.partition)
+        .u64(position.offset >> FEED_BUCKET_BITS)
+        .sort_from_here()
+        .u64(position.offset)
+        .end();
+}
+
+/// The partition number that a partition key of `feed` or `dead_letters` begins with.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_offset_partition(partition: &[u8]) -> Result<u32, KeyError> {
+    let mut fields = Fields::of("feed", partition);
+    let number = fields.u32()?;
+    fields.u64()?;
+    fields.end()?;
+    Ok(number)
+}
+
+/// The offset that a sort key of `feed`, `dead_letters` or `gaps` stands for.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_offset(sort: &[u8]) -> Result<u64, KeyError> {
+    let mut fields = Fields::of("feed", sort);
+    let offset = fields.u64()?;
+    fields.end()?;
+    Ok(offset)
+}
+
+/// `gaps`: the first offset of a gap.
+pub fn gap(key: &mut Key, first: Position) {
+    key.begin().u32(first.partition).sort_from_here().u64(first.offset).end();
+}
+
+/// `offsets`: one partition of a topic.
+pub fn offsets(key: &mut Key, topic: &str, partition: u32) {
+    key.begin().text(topic.as_bytes()).sort_from_here().u32(partition).end();
+}
+
+/// The number that a sort key of `offsets` (or of a cursor) stands for.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_partition_number(sort: &[u8]) -> Result<u32, KeyError> {
+    let mut fields = Fields::of("offsets", sort);
+    let number = fields.u32()?;
+    fields.end()?;
+    Ok(number)
+}
+
+/// `meta`: a setting of the store itself.
+pub fn meta(key: &mut Key, name: &str) {
+    key.begin().text(name.as_bytes()).sort_from_here().end();
+}
+
+/// `meta`: a per-partition cursor of a side job.
+pub fn meta_cursor(key: &mut Key, name: &str, partition: u32) {
+    key.begin().text(name.as_bytes()).sort_from_here().u32(partition).end();
+}
+
+/// `instances`: one saga.
+pub fn instance(key: &mut Key, saga: &SagaId) {
+    key.begin().text(saga.as_str().as_bytes()).sort_from_here().end();
+}
+
+/// `by_order`: a saga of an order.
+pub fn by_order(key: &mut Key, order: &OrderId, saga: &SagaId) {
+    key.begin().text(order.as_str().as_bytes()).sort_from_here().text(saga.as_str().as_bytes()).end();
+}
+
+/// `by_started` and `by_updated`: a saga at an instant.
+pub fn by_time(key: &mut Key, saga_type: &SagaType, status: SagaStatus, at: Millis, saga: &SagaId) {
+    index_partition(key, saga_type, status, at.0 >> INDEX_BUCKET_BITS);
+    key.i64(at.0).text(saga.as_str().as_bytes()).end();
+}
+
+/// The partition of `by_started` and `by_updated` that holds a stretch of [`INDEX_BUCKET_BITS`];
+/// the sort key is left empty.
+pub fn index_partition(key: &mut Key, saga_type: &SagaType, status: SagaStatus, bucket: i64) {
+    key.begin()
+        .u8(status.tag())
+        .i64(bucket)
+        .text(saga_type.as_str().as_bytes())
+        .sort_from_here();
+}
+
+/// The instant and the saga that a sort key of `by_started` or `by_updated` stands for.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_by_time_sort(sort: &[u8]) -> Result<(Millis, &str), KeyError> {
+    let mut fields = Fields::of("by_time", sort);
+    let at = Millis(fields.i64()?);
+    Ok((at, fields.text()?))
+}
+
+/// Which of the two trees of `counts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Tree {
+    /// By start.
+    Started,
+    /// By last event, each cell told apart by start.
+    Updated,
+}
+
+/// `counts`: the children of one cell; the sort key is left empty.
+pub fn count_partition(key: &mut Key, tree: Tree, saga_type: &SagaType, status: SagaStatus, level: u8, parent: i64) {
+    let tag = match tree {
+        Tree::Started => b'S',
+        Tree::Updated => b'U',
+    };
+    key.begin()
+        .u8(tag)
+        .u8(status.tag())
+        .u8(level)
+        .i64(parent)
+        .text(saga_type.as_str().as_bytes())
+        .sort_from_here();
+}
+
+/// `counts`: a cell of the started tree (`started_cell` absent) or of the updated tree.
+pub fn count(
+    key: &mut Key,
+    (tree, saga_type, status): (Tree, &SagaType, SagaStatus),
+    level: u8,
+    parent: i64,
+    cell: i64,
+    started_cell: Option<i64>,
+) {
+    count_partition(key, tree, saga_type, status, level, parent);
+    key.i64(cell);
+    if let Some(started) = started_cell {
+        key.i64(started);
+    }
+    key.end();
+}
+
+/// The cell, and in the updated tree the started cell, that a sort key of `counts` stands for.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_count_sort(sort: &[u8]) -> Result<(i64, Option<i64>), KeyError> {
+    let mut fields = Fields::of("counts", sort);
+    let cell = fields.i64()?;
+    let started = if fields.rest.is_empty() { None } else { Some(fields.i64()?) };
+    fields.end()?;
+    Ok((cell, started))
+}
+
+/// `totals`: one sum, e.g. of the entries into FAILED.
+pub fn total(key: &mut Key, name: &str) {
+    key.begin().text(name.as_bytes()).sort_from_here().end();
+}
+
+/// `totals`: one of a numbered family of sums (status, anomaly kind, histogram bucket).
+pub fn total_numbered(key: &mut Key, name: &str, number: u32) {
+    key.begin().text(name.as_bytes()).sort_from_here().u32(number).end();
+}
+
+/// `totals`: one of a named family of sums (saga type).
+pub fn total_named(key: &mut Key, name: &str, member: &str) {
+    key.begin().text(name.as_bytes()).sort_from_here().text(member.as_bytes()).end();
+}
+
+/// `totals`: events applied, by status and step.
+pub fn total_processed(key: &mut Key, name: &str, status: SagaStatus, step: &str) {
+    key.begin()
+        .text(name.as_bytes())
+        .sort_from_here()
+        .u8(status.tag())
+        .text(step.as_bytes())
+        .end();
+}
+
+/// The status and step that a sort key of the processed totals stands for.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_total_processed(sort: &[u8]) -> Result<(SagaStatus, &str), KeyError> {
+    let mut fields = Fields::of("totals", sort);
+    let [tag] = fields.take::<1>()?;
+    let status = SagaStatus::from_tag(tag).ok_or_else(|| fields.fail())?;
+    Ok((status, fields.text()?))
+}

@@ -1,0 +1,197 @@
+//! The storage port: partitioned ordered tables, and the layouts of what we keep in them.
+//!
+//! (table, partition key, sort key) → value. A partition is ordered by sort key; partitions have no
+//! order among themselves. This is what RocksDB with concatenated keys, Cassandra, ScyllaDB and
+//! DynamoDB share, so nothing above this module may know which of them it talks to, and every read
+//! on a request's path is a scan inside one partition. What the tables mean is not decided here.
+
+mod batch;
+pub mod codec;
+pub mod keys;
+pub mod memory;
+pub mod records;
+pub mod rocks;
+mod table;
+
+pub use batch::{Batch, Op};
+pub use keys::Key;
+pub use table::{Generation, ProjectionTable, Table};
+
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The engine reports damaged data. Not served; restore a snapshot or delete the data directory
+    /// and let the tracker read the topic again.
+    #[error("the store is damaged: {0}; restore a snapshot, or move the data directory away and re-read the topic")]
+    Corrupt(String),
+    /// A value that this version cannot read.
+    #[error("{table}: a record has format {found}, this version reads {expected}; use a version of saga-tracker that knows it")]
+    UnknownFormat {
+        /// The table that holds it.
+        table: &'static str,
+        /// The format byte found.
+        found: u8,
+        /// The format bytes this version reads.
+        expected: u8,
+    },
+    /// The store as a whole has another format version.
+    #[error("the store in {path} has format {found}, this version reads {expected}; {way_out}")]
+    UnknownVersion {
+        /// Where the store is.
+        path: String,
+        /// The version found.
+        found: u32,
+        /// The version that this program reads.
+        expected: u32,
+        /// What to do.
+        way_out: &'static str,
+    },
+    /// Another process has the store open.
+    #[error("the store in {path} is open in another process ({detail}); stop it first, or ask it over HTTP")]
+    Locked {
+        /// Where the store is.
+        path: String,
+        /// What the engine said.
+        detail: String,
+    },
+    /// The disk is full or failing.
+    #[error("the disk under the store refuses: {0}; after making room, restart the tracker")]
+    Disk(String),
+}
+
+/// How long a write has to last before the call returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Survives the death of the process; power loss may take back a suffix of such writes, never a
+    /// part in the middle, and what is taken back is read from Kafka again.
+    Process,
+    /// Survives power loss, with everything written before.
+    Power,
+    /// May vanish until the next [`Store::flush`]. For tables that are built aside and thrown away
+    /// when the build is interrupted.
+    None,
+}
+
+/// Which way a scan goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Ascending sort keys.
+    Forward,
+    /// Descending sort keys.
+    Reverse,
+}
+
+/// The part of a partition that a scan visits.
+pub type SortRange<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
+/// All of a partition.
+pub const WHOLE: SortRange<'static> = (Bound::Unbounded, Bound::Unbounded);
+
+/// A share of a table for one of several parallel scans. Opaque: only the engine that cut it reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableRange {
+    /// The table.
+    pub table: Table,
+    /// Engine's key of the first partition, inclusive; `None` from the start.
+    pub from: Option<Vec<u8>>,
+    /// Engine's key of the end, exclusive; `None` to the end.
+    pub to: Option<Vec<u8>>,
+}
+
+/// Called with sort key and value; may stop the scan.
+pub type VisitRow<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
+/// Called with partition key, sort key and value; may stop the scan.
+pub type VisitTable<'v> = dyn FnMut(&[u8], &[u8], &[u8]) -> ControlFlow<()> + 'v;
+
+/// Reads. Both a [`Store`] (each call sees the latest) and a snapshot (all calls see one moment) do.
+pub trait Read {
+    /// The value under a key.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the engine cannot tell.
+    fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The values under several keys, in the keys' order.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the engine cannot tell.
+    fn multi_get(&self, table: Table, keys: &[Key]) -> Result<Vec<Option<Vec<u8>>>, StoreError>;
+
+    /// Visits the rows of one partition between two sort keys, in either direction, until the
+    /// visitor stops or `limit` rows were visited.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the engine cannot go on; rows visited before are valid.
+    fn scan(
+        &self,
+        table: Table,
+        partition: &[u8],
+        range: SortRange<'_>,
+        direction: Direction,
+        limit: usize,
+        visit: &mut VisitRow<'_>,
+    ) -> Result<(), StoreError>;
+
+    /// Visits every row of a share of a table. All rows of a partition come together, in the order
+    /// of their sort keys, in exactly one of the shares; partitions come in any order.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the engine cannot go on.
+    fn scan_table(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError>;
+}
+
+/// A store of partitioned ordered tables.
+pub trait Store: Read + Send + Sync + 'static {
+    /// A view of one moment. Cheap.
+    fn snapshot(&self) -> Box<dyn Read + '_>;
+
+    /// Applies all of the batch, or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing of the batch is applied.
+    fn write(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError>;
+
+    /// Removes every row of a table. Not atomic: a crash may leave some.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the engine refuses.
+    fn clear(&self, table: Table) -> Result<(), StoreError>;
+
+    /// Makes everything written so far survive power loss, [`Durability::None`] included.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the disk refuses.
+    fn flush(&self) -> Result<(), StoreError>;
+
+    /// Makes every write so far that was at least [`Durability::Process`] survive power loss.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the disk refuses.
+    fn sync(&self) -> Result<(), StoreError>;
+
+    /// Cuts a table into at most `parts` shares of similar size for parallel scans.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the engine cannot tell.
+    fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError>;
+
+    /// What the store takes up, for metrics and `doctor`.
+    fn usage(&self) -> Usage;
+}
+
+/// A store to pass around.
+pub type SharedStore = Arc<dyn Store>;
+
+/// What a store takes up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes on disk, all tables.
+    pub disk_bytes: u64,
+    /// Bytes of memory that the engine holds for caches and unwritten rows.
+    pub memory_bytes: u64,
+    /// Rows of the log, estimated.
+    pub log_rows: u64,
+}

@@ -1,0 +1,376 @@
+//! The layout of every value. Fields are encoded in the order they stand here; a change of layout is
+//! a new format byte, and the old one stays readable or is refused by name.
+//!
+//! ```text
+//! value := format u8 · bincode(record)        integers as variable-length, little-endian
+//! text  := length varint · UTF-8 bytes
+//! ```
+
+use super::StoreError;
+use super::codec::Record;
+use crate::domain::{
+    Anomaly, AnomalyKind, AnomalyLog, Event, EventId, MetadataForm, Millis, OrderId, Position, SagaId,
+    SagaState, SagaStatus, SagaType, Step, TimelineKey,
+};
+use bincode::{BorrowDecode, Encode};
+
+/// `log`: an event, less what its key says (saga id, event time, position).
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq)]
+pub struct LogRecord<'a> {
+    arrived_at: i64,
+    event_timestamp: i64,
+    event_id: &'a str,
+    saga_type: &'a str,
+    step: &'a str,
+    status: u8,
+    order_id: &'a str,
+    metadata_form: u8,
+    metadata: Option<&'a str>,
+    producer_service: Option<&'a str>,
+    trace_id: Option<&'a str>,
+}
+
+impl<'a> Record<'a> for LogRecord<'a> {
+    const TABLE: &'static str = "log";
+    const FORMAT: u8 = 1;
+}
+
+impl<'a> LogRecord<'a> {
+    /// The record of an event.
+    pub fn of(event: &'a Event) -> Self {
+        Self {
+            arrived_at: event.arrived_at.0,
+            event_timestamp: event.event_timestamp.0,
+            event_id: event.event_id.as_str(),
+            saga_type: event.saga_type.as_str(),
+            step: event.step.as_str(),
+            status: event.status.tag(),
+            order_id: event.order_id.as_str(),
+            metadata_form: event.metadata_form as u8,
+            metadata: event.metadata.as_deref(),
+            producer_service: event.producer_service.as_deref(),
+            trace_id: event.trace_id.as_deref(),
+        }
+    }
+
+    /// The event, given what its key says.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] for a status or form that does not exist.
+    pub fn event(&self, saga_id: &SagaId, at: TimelineKey) -> Result<Event, StoreError> {
+        Ok(Event {
+            position: at.position,
+            arrived_at: Millis(self.arrived_at),
+            recorded_at: at.recorded_at,
+            event_timestamp: Millis(self.event_timestamp),
+            event_id: self.event_id.into(),
+            saga_id: saga_id.clone(),
+            saga_type: self.saga_type.into(),
+            step: self.step.into(),
+            status: status(self.status, Self::TABLE)?,
+            order_id: self.order_id.into(),
+            metadata: self.metadata.map(Into::into),
+            metadata_form: MetadataForm::from_tag(self.metadata_form)
+                .ok_or_else(|| StoreError::Corrupt(format!("log: metadata form {}", self.metadata_form)))?,
+            producer_service: self.producer_service.map(Into::into),
+            trace_id: self.trace_id.map(Into::into),
+        })
+    }
+}
+
+fn status(tag: u8, table: &str) -> Result<SagaStatus, StoreError> {
+    SagaStatus::from_tag(tag).ok_or_else(|| StoreError::Corrupt(format!("{table}: status {tag}")))
+}
+
+/// `feed`: what became of an offset. Exactly one for every offset from the start on.
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone)]
+pub enum FeedRecord<'a> {
+    /// It is in the log, under this saga and event time.
+    Logged {
+        /// The saga.
+        saga_id: &'a str,
+        /// Event time, milliseconds.
+        recorded_at: i64,
+    },
+    /// It is a dead letter.
+    DeadLetter,
+    /// The broker delivered nothing from this offset up to `next`, exclusive.
+    Gap {
+        /// The first offset that was delivered again.
+        next: u64,
+    },
+}
+
+impl<'a> Record<'a> for FeedRecord<'a> {
+    const TABLE: &'static str = "feed";
+    const FORMAT: u8 = 1;
+}
+
+/// `offsets`: where consumption of a partition resumes, and how to tell the topic by its last record.
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone, Copy, Default)]
+pub struct OffsetRecord {
+    /// The next offset to consume.
+    pub next: u64,
+    /// Arrival time of the last record, monotone within the partition.
+    pub arrived_at: i64,
+    /// Offset and fingerprint of the last record consumed, if any was.
+    pub last: Option<LastRecord>,
+}
+
+/// Identifies the record that a partition was last consumed up to: when the topic holds another one
+/// there, it is not the topic that this store was filled from.
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone, Copy)]
+pub struct LastRecord {
+    /// Its offset.
+    pub offset: u64,
+    /// A digest of its timestamp, key and value.
+    pub fingerprint: u64,
+}
+
+impl Record<'_> for OffsetRecord {
+    const TABLE: &'static str = "offsets";
+    const FORMAT: u8 = 1;
+}
+
+/// `dead_letters`: a record that could not be applied.
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone)]
+pub struct DeadLetterRecord<'a> {
+    /// The topic that it was consumed from.
+    pub topic: &'a str,
+    /// Why, as one of the fixed reasons (the metric's label).
+    pub reason: &'a str,
+    /// Why, in words, with field and what is accepted.
+    pub detail: &'a str,
+    /// Kafka's timestamp, made monotone per partition.
+    pub arrived_at: i64,
+    /// Kafka's timestamp as it came; `None` when the record had none.
+    pub timestamp: Option<i64>,
+    /// The record's key.
+    pub key: Option<&'a [u8]>,
+    /// The record's value; `None` for a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// The record's headers in order.
+    pub headers: Vec<(&'a str, Option<&'a [u8]>)>,
+}
+
+impl<'a> Record<'a> for DeadLetterRecord<'a> {
+    const TABLE: &'static str = "dead_letters";
+    const FORMAT: u8 = 1;
+}
+
+/// `gaps`: offsets that the broker did not deliver.
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone, Copy)]
+pub struct GapRecord {
+    /// The first offset that was delivered again.
+    pub next: u64,
+    /// What kind of gap: see [`GapKind::from_tag`].
+    pub kind: u8,
+    /// The first offset that the broker still held when the gap was found.
+    pub broker_low: u64,
+}
+
+impl Record<'_> for GapRecord {
+    const TABLE: &'static str = "gaps";
+    const FORMAT: u8 = 1;
+}
+
+/// Why offsets were not delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum GapKind {
+    /// The topic's retention removed them before they were consumed: events are lost to this store.
+    Expired = 0,
+    /// The broker holds older and newer records but delivered none of these: markers of
+    /// transactions, compaction, or damage.
+    Undelivered = 1,
+}
+
+impl GapKind {
+    /// The kind with that number in a record.
+    pub fn from_tag(tag: u8) -> Option<Self> {
+        match tag {
+            0 => Some(Self::Expired),
+            1 => Some(Self::Undelivered),
+            _ => None,
+        }
+    }
+
+    /// The label in metrics and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Undelivered => "undelivered",
+        }
+    }
+}
+
+/// `instances`: the state of a saga.
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq)]
+pub struct InstanceRecord<'a> {
+    saga_type: &'a str,
+    order_id: &'a str,
+    status: u8,
+    last_step: &'a str,
+    last_trace_id: Option<&'a str>,
+    started_at: i64,
+    updated_at: i64,
+    step_count: u32,
+    duplicates: u32,
+    failures: u32,
+    compensations: u32,
+    last_failed_at: Option<i64>,
+    failing_since: Option<i64>,
+    compensation_millis: Vec<u64>,
+    anomalies: AnomaliesRecord<'a>,
+    conflicts: AnomaliesRecord<'a>,
+    tail_partition: u32,
+    tail_offset: u64,
+    fingerprints: Option<Vec<u64>>,
+}
+
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq)]
+struct AnomaliesRecord<'a> {
+    total: u32,
+    kept: Vec<(u8, &'a str, i64)>,
+}
+
+impl<'a> Record<'a> for InstanceRecord<'a> {
+    const TABLE: &'static str = "instances";
+    const FORMAT: u8 = 1;
+}
+
+impl<'a> InstanceRecord<'a> {
+    /// The record of a state.
+    pub fn of(state: &'a SagaState) -> Self {
+        Self {
+            saga_type: state.saga_type.as_str(),
+            order_id: state.order_id.as_str(),
+            status: state.status.tag(),
+            last_step: state.last_step.as_str(),
+            last_trace_id: state.last_trace_id.as_deref(),
+            started_at: state.started_at.0,
+            updated_at: state.updated_at.0,
+            step_count: state.step_count,
+            duplicates: state.duplicates,
+            failures: state.failures,
+            compensations: state.compensations,
+            last_failed_at: state.last_failed_at.map(|at| at.0),
+            failing_since: state.failing_since.map(|at| at.0),
+            compensation_millis: state.compensation_millis.clone(),
+            anomalies: AnomaliesRecord::of(&state.anomalies),
+            conflicts: AnomaliesRecord::of(&state.conflicts),
+            tail_partition: state.tail.position.partition,
+            tail_offset: state.tail.position.offset,
+            fingerprints: state.fingerprints.clone(),
+        }
+    }
+
+    /// The state of the record.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] for a status or anomaly that does not exist.
+    pub fn state(self) -> Result<SagaState, StoreError> {
+        Ok(SagaState {
+            saga_type: SagaType::new(self.saga_type),
+            order_id: OrderId::new(self.order_id),
+            status: status(self.status, Self::TABLE)?,
+            last_step: Step::new(self.last_step),
+            last_trace_id: self.last_trace_id.map(Into::into),
+            started_at: Millis(self.started_at),
+            updated_at: Millis(self.updated_at),
+            step_count: self.step_count,
+            duplicates: self.duplicates,
+            failures: self.failures,
+            compensations: self.compensations,
+            last_failed_at: self.last_failed_at.map(Millis),
+            failing_since: self.failing_since.map(Millis),
+            compensation_millis: self.compensation_millis,
+            anomalies: self.anomalies.log()?,
+            conflicts: self.conflicts.log()?,
+            tail: TimelineKey {
+                recorded_at: Millis(self.updated_at),
+                position: Position::new(self.tail_partition, self.tail_offset),
+            },
+            fingerprints: self.fingerprints,
+        })
+    }
+}
+
+impl<'a> AnomaliesRecord<'a> {
+    fn of(log: &'a AnomalyLog) -> Self {
+        let kept = log.kept.iter().map(|a| (a.kind.tag(), a.event_id.as_str(), a.at.0)).collect();
+        Self { total: log.total, kept }
+    }
+
+    fn log(self) -> Result<AnomalyLog, StoreError> {
+        let kept = self
+            .kept
+            .into_iter()
+            .map(|(tag, event_id, at)| {
+                let kind = AnomalyKind::from_tag(tag)
+                    .ok_or_else(|| StoreError::Corrupt(format!("instances: anomaly kind {tag}")))?;
+                Ok(Anomaly { kind, event_id: EventId::new(event_id), at: Millis(at) })
+            })
+            .collect::<Result<_, StoreError>>()?;
+        Ok(AnomalyLog { kept, total: self.total })
+    }
+}
+
+/// `counts`: how many sagas a cell holds, and in the started tree how long they took together.
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone, Copy, Default)]
+pub struct CountRecord {
+    /// Sagas in the cell.
+    pub sagas: i64,
+    /// Sum of their durations (last event minus first), milliseconds. 0 in the updated tree.
+    pub duration_millis: i64,
+}
+
+impl Record<'_> for CountRecord {
+    const TABLE: &'static str = "counts";
+    const FORMAT: u8 = 1;
+}
+
+/// `totals`: one sum.
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone, Copy, Default)]
+pub struct TotalRecord {
+    /// The sum.
+    pub value: i64,
+}
+
+impl Record<'_> for TotalRecord {
+    const TABLE: &'static str = "totals";
+    const FORMAT: u8 = 1;
+}
+
+/// `meta`: a setting of the store itself.
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone)]
+pub struct MetaRecord<'a> {
+    /// The setting, as text.
+    pub value: &'a str,
+}
+
+impl<'a> Record<'a> for MetaRecord<'a> {
+    const TABLE: &'static str = "meta";
+    const FORMAT: u8 = 1;
+}
+
+/// `by_order`, `by_started`: rows whose key says all.
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone, Copy)]
+pub struct PresenceRecord;
+
+impl Record<'_> for PresenceRecord {
+    const TABLE: &'static str = "index";
+    const FORMAT: u8 = 1;
+}
+
+/// `by_updated`: when the saga started, so that a range of starts needs no second read.
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone, Copy)]
+pub struct UpdatedRecord {
+    /// First event's time, milliseconds.
+    pub started_at: i64,
+}
+
+impl Record<'_> for UpdatedRecord {
+    const TABLE: &'static str = "by_updated";
+    const FORMAT: u8 = 1;
+}
