@@ -6,12 +6,14 @@
 //! on a request's path is a scan inside one partition. What the tables mean is not decided here.
 
 mod batch;
+pub mod cells;
 pub mod codec;
 pub mod keys;
 pub mod memory;
 pub mod records;
 pub mod rocks;
 mod table;
+pub mod totals;
 
 pub use batch::{Batch, Op};
 pub use keys::Key;

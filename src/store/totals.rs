@@ -1,0 +1,35 @@
+//! The names in the `totals` and `meta` tables. Never changed or reused.
+
+/// Totals, numbered by partition: the next offset that the projections have not folded.
+pub const CURSOR: &str = "cursor";
+/// Totals, named by saga type: sagas of that type.
+pub const TYPES: &str = "types";
+/// Totals, numbered by status: sagas in it.
+pub const ACTIVE: &str = "active";
+/// Totals: times a saga entered FAILED.
+pub const FAILED: &str = "failed";
+/// Totals: times a saga entered COMPENSATED.
+pub const COMPENSATED: &str = "compensated";
+/// Totals: latest event time at which a saga entered FAILED.
+pub const LAST_FAILED_AT: &str = "last_failed_at";
+/// Totals, numbered by bucket: times from FAILED to COMPENSATED.
+pub const COMPENSATION_BUCKETS: &str = "compensation_buckets";
+/// Totals: sum of those times, milliseconds.
+pub const COMPENSATION_MILLIS: &str = "compensation_millis";
+/// Totals, by status and step: events in timelines.
+pub const PROCESSED: &str = "processed";
+/// Totals: deliveries that were duplicates.
+pub const DUPLICATES: &str = "duplicates";
+/// Totals: duplicates whose body differed.
+pub const CONFLICTS: &str = "conflicts";
+/// Totals, numbered by anomaly kind: anomalies.
+pub const ANOMALIES: &str = "anomalies";
+
+/// Meta: which generation of projections serves, `a` or `b`.
+pub const ACTIVE_GENERATION: &str = "active_generation";
+/// Meta: format version of the store.
+pub const FORMAT: &str = "format";
+/// Meta: the fold's rules that the serving projections were made under.
+pub const FOLD_RULES: &str = "fold_rules";
+/// Meta, numbered by partition: the next offset whose dead letter has not been published.
+pub const DEAD_LETTER_CURSOR: &str = "dead_letter_cursor";
