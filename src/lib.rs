@@ -5,6 +5,8 @@
 
 pub mod clock;
 pub mod domain;
+mod failpoint;
 pub mod ingest;
+pub mod projector;
 pub mod query;
 pub mod store;

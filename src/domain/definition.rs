@@ -55,7 +55,11 @@ impl SagaDefinitions {
     /// When the text is not TOML of this form, or a type has no completing step.
     pub fn from_toml(text: &str) -> Result<Self, DefinitionError> {
         let parsed: Self = toml::from_str(text).map_err(|e| DefinitionError::Form(e.to_string()))?;
-        match parsed.types.iter().find(|(_, definition)| definition.completing_steps.is_empty()) {
+        match parsed
+            .types
+            .iter()
+            .find(|(_, definition)| definition.completing_steps.is_empty())
+        {
             Some((name, _)) => Err(DefinitionError::NoCompletingStep(name.clone())),
             None => Ok(parsed),
         }
@@ -84,7 +88,9 @@ impl SagaDefinitions {
             return status;
         }
         match self.types.get(saga_type.as_str()) {
-            Some(definition) if !definition.completing_steps.contains(step.as_str()) => SagaStatus::InProgress,
+            Some(definition) if !definition.completing_steps.contains(step.as_str()) => {
+                SagaStatus::InProgress
+            }
             _ => SagaStatus::Completed,
         }
     }
@@ -95,7 +101,10 @@ impl Default for SagaDefinitions {
     fn default() -> Self {
         let define = |completing: &str, compensates: &[(&str, &str)]| SagaDefinition {
             completing_steps: BTreeSet::from([completing.to_owned()]),
-            compensates: compensates.iter().map(|(undo, done)| ((*undo).to_owned(), (*done).to_owned())).collect(),
+            compensates: compensates
+                .iter()
+                .map(|(undo, done)| ((*undo).to_owned(), (*done).to_owned()))
+                .collect(),
             deadline_seconds: default_deadline(),
             compensation_seconds: default_compensation(),
         };
@@ -113,7 +122,10 @@ impl Default for SagaDefinitions {
         );
         let payment = define(
             "PAYMENT_COMPLETED",
-            &[("PAYMENT_CANCELLED", "PAYMENT_INITIALIZED"), ("PAYMENT_REFUNDED", "PAYMENT_COMPLETED")],
+            &[
+                ("PAYMENT_CANCELLED", "PAYMENT_INITIALIZED"),
+                ("PAYMENT_REFUNDED", "PAYMENT_COMPLETED"),
+            ],
         );
         Self {
             types: BTreeMap::from([
@@ -135,9 +147,18 @@ mod tests {
             definitions.effective(&saga_type.into(), &step.into(), status)
         };
         use SagaStatus::{Completed, Failed, InProgress};
-        assert_eq!(effective("ORDER_CREATION", "ORDER_CONFIRMED", Completed), Completed);
-        assert_eq!(effective("ORDER_CREATION", "STOCK_RESERVED", Completed), InProgress);
-        assert_eq!(effective("PAYMENT_COMPLETION", "PAYMENT_COMPLETED", Completed), Completed);
+        assert_eq!(
+            effective("ORDER_CREATION", "ORDER_CONFIRMED", Completed),
+            Completed
+        );
+        assert_eq!(
+            effective("ORDER_CREATION", "STOCK_RESERVED", Completed),
+            InProgress
+        );
+        assert_eq!(
+            effective("PAYMENT_COMPLETION", "PAYMENT_COMPLETED", Completed),
+            Completed
+        );
         assert_eq!(effective("PAYMENT_COMPLETION", "PAYMENT_FAILED", Failed), Failed);
         assert_eq!(effective("REFUND", "ANY_STEP", Completed), Completed);
     }

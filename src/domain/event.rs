@@ -102,7 +102,10 @@ impl EventKey<'_> {
 impl Event {
     /// Its place in its saga's timeline.
     pub fn timeline_key(&self) -> TimelineKey {
-        TimelineKey { recorded_at: self.recorded_at, position: self.position }
+        TimelineKey {
+            recorded_at: self.recorded_at,
+            position: self.position,
+        }
     }
 
     /// What makes another delivery the same event.

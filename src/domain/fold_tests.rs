@@ -61,9 +61,23 @@ fn the_first_event_gives_type_and_order_and_later_ones_are_told_as_anomalies() {
     other.order_id = "another".into();
     other.saga_type = "REFUND".into();
     let state = folded(&[other.clone(), event(0, 1_000, "ORDER_CREATED", Started)]);
-    assert_eq!((state.order_id.as_str(), state.saga_type.as_str()), ("order", "ORDER_CREATION"));
-    let kinds: Vec<_> = state.anomalies.kept.iter().map(|a| (a.kind, a.event_id.as_str())).collect();
-    assert_eq!(kinds, [(AnomalyKind::SagaTypeChanged, "e1"), (AnomalyKind::OrderIdChanged, "e1")]);
+    assert_eq!(
+        (state.order_id.as_str(), state.saga_type.as_str()),
+        ("order", "ORDER_CREATION")
+    );
+    let kinds: Vec<_> = state
+        .anomalies
+        .kept
+        .iter()
+        .map(|a| (a.kind, a.event_id.as_str()))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            (AnomalyKind::SagaTypeChanged, "e1"),
+            (AnomalyKind::OrderIdChanged, "e1")
+        ]
+    );
 }
 
 #[test]
@@ -73,7 +87,10 @@ fn of_two_deliveries_the_lower_position_stands_and_a_different_body_is_a_conflic
     first.event_id = "same".into();
     second.event_id = "same".into();
     let state = folded(&[second, first.clone()]);
-    assert_eq!((state.status, state.step_count, state.duplicates), (Started, 1, 1));
+    assert_eq!(
+        (state.status, state.step_count, state.duplicates),
+        (Started, 1, 1)
+    );
     assert_eq!(state.conflicts.kept[0].kind, AnomalyKind::EventIdConflict);
 
     let mut again = first.clone();
@@ -84,8 +101,16 @@ fn of_two_deliveries_the_lower_position_stands_and_a_different_body_is_a_conflic
 
 #[test]
 fn without_an_event_id_step_status_and_time_tell_duplicates() {
-    let nameless = |offset, at, step| Event { event_id: "".into(), ..event(offset, at, step, InProgress) };
-    let state = folded(&[nameless(0, 1, "A"), nameless(1, 1, "A"), nameless(2, 1, "B"), nameless(3, 2, "A")]);
+    let nameless = |offset, at, step| Event {
+        event_id: "".into(),
+        ..event(offset, at, step, InProgress)
+    };
+    let state = folded(&[
+        nameless(0, 1, "A"),
+        nameless(1, 1, "A"),
+        nameless(2, 1, "B"),
+        nameless(3, 2, "A"),
+    ]);
     assert_eq!((state.step_count, state.duplicates), (3, 1));
 }
 
@@ -98,7 +123,11 @@ fn an_operators_event_sets_the_status_unless_it_was_decided_on_another() {
     };
     let created = event(0, 1, "ORDER_CREATED", Started);
     let done = event(1, 2, "ORDER_CONFIRMED", Completed);
-    let state = folded(&[created.clone(), done.clone(), operator(2, 3, InProgress, "COMPLETED")]);
+    let state = folded(&[
+        created.clone(),
+        done.clone(),
+        operator(2, 3, InProgress, "COMPLETED"),
+    ]);
     assert_eq!((state.status, state.anomalies.total), (InProgress, 0));
     let state = folded(&[created, done, operator(2, 3, InProgress, "FAILED")]);
     assert_eq!(state.status, Completed);
@@ -120,8 +149,18 @@ pub(crate) fn deliveries(max: usize) -> impl Strategy<Value = Vec<Event>> {
     let one = (
         0i64..12,
         select(vec!["", "a", "b", "c", "d", "e", "f", "g", "h", "i"]),
-        select(vec!["ORDER_CREATION", "ORDER_CREATION", "ORDER_CREATION", "REFUND"]),
-        select(vec!["ORDER_CREATED", "ORDER_CONFIRMED", "STOCK_RESERVED", "PAYMENT_FAILED"]),
+        select(vec![
+            "ORDER_CREATION",
+            "ORDER_CREATION",
+            "ORDER_CREATION",
+            "REFUND",
+        ]),
+        select(vec![
+            "ORDER_CREATED",
+            "ORDER_CONFIRMED",
+            "STOCK_RESERVED",
+            "PAYMENT_FAILED",
+        ]),
         select(SagaStatus::ALL.to_vec()),
         select(vec!["o1", "o1", "o1", "o2"]),
         proptest::option::of(select(vec!["t1", "t2"])),

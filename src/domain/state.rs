@@ -9,6 +9,11 @@ use super::{
 /// its events folds it anew from the log.
 pub const MAX_FINGERPRINTS: usize = 2048;
 
+/// Upper bounds of the buckets that times from FAILED to COMPENSATED are counted in, seconds.
+pub const COMPENSATION_BUCKETS: [f64; 14] = [
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0,
+];
+
 /// The fold of a saga's timeline up to some event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SagaState {
@@ -34,7 +39,7 @@ pub struct SagaState {
     pub failures: u32,
     /// How often the saga entered COMPENSATED.
     pub compensations: u32,
-    /// When the saga last entered FAILED.
+    /// Time of the last event that reported the saga failed. It only grows, whatever arrives late.
     pub last_failed_at: Option<Millis>,
     /// While the saga is FAILED: since when.
     pub failing_since: Option<Millis>,
@@ -79,7 +84,10 @@ impl SagaState {
 
     /// Applies an event that stands behind the tail and is no duplicate.
     pub fn apply(&mut self, event: &Event, definitions: &SagaDefinitions) {
-        debug_assert!(event.timeline_key() > self.tail, "a late event needs a fold from the log");
+        debug_assert!(
+            event.timeline_key() > self.tail,
+            "a late event needs a fold from the log"
+        );
         self.advance(Some(self.status), event, definitions);
     }
 
@@ -98,6 +106,9 @@ impl SagaState {
         let next = self.next_status(current, event, definitions);
         if current != Some(next) {
             self.enter(current, next, event.recorded_at);
+        }
+        if event.status == SagaStatus::Failed {
+            self.last_failed_at = Some(event.recorded_at);
         }
         self.status = next;
         self.last_step = event.step.clone();
@@ -135,7 +146,6 @@ impl SagaState {
         match next {
             SagaStatus::Failed => {
                 self.failures = self.failures.saturating_add(1);
-                self.last_failed_at = Some(at);
             }
             SagaStatus::Compensated => {
                 self.compensations = self.compensations.saturating_add(1);
@@ -181,5 +191,9 @@ impl SagaState {
 }
 
 fn anomaly(kind: AnomalyKind, event: &Event) -> Anomaly {
-    Anomaly { kind, event_id: event.event_id.clone(), at: event.recorded_at }
+    Anomaly {
+        kind,
+        event_id: event.event_id.clone(),
+        at: event.recorded_at,
+    }
 }

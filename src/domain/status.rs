@@ -21,8 +21,13 @@ pub enum SagaStatus {
 
 impl SagaStatus {
     /// All five, in the order of the contract.
-    pub const ALL: [SagaStatus; 5] =
-        [Self::Started, Self::InProgress, Self::Completed, Self::Failed, Self::Compensated];
+    pub const ALL: [SagaStatus; 5] = [
+        Self::Started,
+        Self::InProgress,
+        Self::Completed,
+        Self::Failed,
+        Self::Compensated,
+    ];
 
     /// The name of the contract, e.g. `IN_PROGRESS`.
     pub const fn as_str(self) -> &'static str {

@@ -17,7 +17,10 @@ const fn to(next: SagaStatus) -> Transition {
 }
 
 const fn odd(next: SagaStatus, anomaly: AnomalyKind) -> Transition {
-    Transition { next, anomaly: Some(anomaly) }
+    Transition {
+        next,
+        anomaly: Some(anomaly),
+    }
 }
 
 /// Rows: current status (the first for a saga without any). Columns: incoming effective status,
@@ -83,9 +86,18 @@ mod tests {
 
     #[test]
     fn an_anomaly_names_its_cell() {
-        assert_eq!(transition(Some(Completed), Failed, false).anomaly, Some(A::FailedAfterCompleted));
-        assert_eq!(transition(Some(Compensated), Failed, false).anomaly, Some(A::FailedAfterCompensated));
-        assert_eq!(transition(Some(Failed), Completed, false).anomaly, Some(A::CompletedAfterFailed));
+        assert_eq!(
+            transition(Some(Completed), Failed, false).anomaly,
+            Some(A::FailedAfterCompleted)
+        );
+        assert_eq!(
+            transition(Some(Compensated), Failed, false).anomaly,
+            Some(A::FailedAfterCompensated)
+        );
+        assert_eq!(
+            transition(Some(Failed), Completed, false).anomaly,
+            Some(A::CompletedAfterFailed)
+        );
     }
 
     #[test]
@@ -93,7 +105,10 @@ mod tests {
         for incoming in [Started, InProgress] {
             assert_eq!(transition(Some(Completed), incoming, true), to(InProgress));
         }
-        assert_eq!(transition(Some(Completed), Failed, true).anomaly, Some(A::FailedAfterCompleted));
+        assert_eq!(
+            transition(Some(Completed), Failed, true).anomaly,
+            Some(A::FailedAfterCompleted)
+        );
         assert_eq!(transition(Some(Failed), InProgress, true), to(Failed));
     }
 }

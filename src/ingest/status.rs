@@ -31,7 +31,9 @@ pub struct IngestSnapshot {
 impl IngestSnapshot {
     /// Records at the broker that are not stored yet, per partition.
     pub fn lag(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
-        self.end.iter().map(|(partition, end)| (partition, end.saturating_sub(self.next.next(partition))))
+        self.end
+            .iter()
+            .map(|(partition, end)| (partition, end.saturating_sub(self.next.next(partition))))
     }
 }
 

@@ -8,6 +8,7 @@ mod search;
 mod statistics;
 mod totals;
 
+pub use crate::domain::COMPENSATION_BUCKETS;
 use crate::domain::{Cut, Event, Millis, OrderId, SagaDefinitions, SagaId, SagaState, SagaStatus, SagaType};
 use crate::store::{SharedStore, StoreError};
 use std::collections::BTreeMap;
@@ -152,7 +153,10 @@ impl Statistics {
 
     /// COMPENSATED ÷ FAILED; 0 when none failed.
     pub fn compensation_rate(&self) -> f64 {
-        ratio(self.in_status(SagaStatus::Compensated), self.in_status(SagaStatus::Failed))
+        ratio(
+            self.in_status(SagaStatus::Compensated),
+            self.in_status(SagaStatus::Failed),
+        )
     }
 
     /// Mean duration of the completed ones; 0 when there are none.
@@ -162,7 +166,11 @@ impl Statistics {
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
 }
 
 /// The sums that metrics are made of. All derive from stored state, so they survive restarts and
@@ -193,10 +201,6 @@ pub struct Totals {
     /// The cut that all of this is the fold of.
     pub cursor: Cut,
 }
-
-/// Upper bounds of the compensation histogram, seconds.
-pub const COMPENSATION_BUCKETS: [f64; 14] =
-    [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0];
 
 impl Query {
     /// Answers from this store, under these definitions.

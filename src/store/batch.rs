@@ -58,6 +58,19 @@ impl Batch {
         self.ops.push(stored);
     }
 
+    /// Adds the writes of another batch behind these.
+    pub fn append(&mut self, other: &Batch) {
+        let shift = self.bytes.len();
+        self.bytes.extend_from_slice(&other.bytes);
+        self.ops.extend(other.ops.iter().map(|op| Stored {
+            table: op.table,
+            start: op.start + shift,
+            partition_end: op.partition_end + shift,
+            sort_end: op.sort_end + shift,
+            value_end: op.value_end.map(|end| end + shift),
+        }));
+    }
+
     /// How many writes there are.
     pub fn len(&self) -> usize {
         self.ops.len()
@@ -89,7 +102,13 @@ impl Batch {
     pub fn sort(&mut self) {
         let bytes = &self.bytes;
         self.ops.sort_by(|a, b| {
-            let key = |op: &Stored| (op.table, &bytes[op.start..op.partition_end], &bytes[op.partition_end..op.sort_end]);
+            let key = |op: &Stored| {
+                (
+                    op.table,
+                    &bytes[op.start..op.partition_end],
+                    &bytes[op.partition_end..op.sort_end],
+                )
+            };
             key(a).cmp(&key(b))
         });
     }
@@ -99,7 +118,13 @@ impl Batch {
         self.bytes.extend_from_slice(key.partition());
         let partition_end = self.bytes.len();
         self.bytes.extend_from_slice(key.sort());
-        Stored { table, start, partition_end, sort_end: self.bytes.len(), value_end: None }
+        Stored {
+            table,
+            start,
+            partition_end,
+            sort_end: self.bytes.len(),
+            value_end: None,
+        }
     }
 
     fn view(&self, op: &Stored) -> Op<'_> {

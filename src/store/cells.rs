@@ -26,7 +26,11 @@ pub const fn cell(level: u8, at: Millis) -> i64 {
 
 /// The cell one level up that a cell lies in; all of level 0 lie in 0.
 pub const fn parent(level: u8, cell: i64) -> i64 {
-    if level == 0 { 0 } else { cell >> (SHIFTS[level as usize - 1] - SHIFTS[level as usize]) }
+    if level == 0 {
+        0
+    } else {
+        cell >> (SHIFTS[level as usize - 1] - SHIFTS[level as usize])
+    }
 }
 
 /// The first instant of a cell.

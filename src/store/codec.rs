@@ -26,7 +26,11 @@ pub trait Record<'a>: Encode + BorrowDecode<'a, ()> {
         let written = bincode::encode_into_std_write(self, bytes, CONFIG);
         // Records are built from events whose fields are bounded far below the limit, and writing
         // to a Vec cannot fail.
-        debug_assert!(written.is_ok(), "a record of {} did not encode: {written:?}", Self::TABLE);
+        debug_assert!(
+            written.is_ok(),
+            "a record of {} did not encode: {written:?}",
+            Self::TABLE
+        );
     }
 
     /// The record's bytes.
@@ -46,12 +50,20 @@ pub trait Record<'a>: Encode + BorrowDecode<'a, ()> {
             .split_first()
             .ok_or_else(|| StoreError::Corrupt(format!("{}: an empty value", Self::TABLE)))?;
         if *format != Self::FORMAT {
-            return Err(StoreError::UnknownFormat { table: Self::TABLE, found: *format, expected: Self::FORMAT });
+            return Err(StoreError::UnknownFormat {
+                table: Self::TABLE,
+                found: *format,
+                expected: Self::FORMAT,
+            });
         }
         let (record, used) = bincode::borrow_decode_from_slice(rest, CONFIG)
             .map_err(|e| StoreError::Corrupt(format!("{}: {e}", Self::TABLE)))?;
         if used != rest.len() {
-            return Err(StoreError::Corrupt(format!("{}: {} bytes too many", Self::TABLE, rest.len() - used)));
+            return Err(StoreError::Corrupt(format!(
+                "{}: {} bytes too many",
+                Self::TABLE,
+                rest.len() - used
+            )));
         }
         Ok(record)
     }

@@ -122,11 +122,18 @@ struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     fn of(table: &'static str, bytes: &'a [u8]) -> Self {
-        Self { table, length: bytes.len(), rest: bytes }
+        Self {
+            table,
+            length: bytes.len(),
+            rest: bytes,
+        }
     }
 
     fn fail(&self) -> KeyError {
-        KeyError { table: self.table, length: self.length }
+        KeyError {
+            table: self.table,
+            length: self.length,
+        }
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], KeyError> {
@@ -152,7 +159,11 @@ impl<'a> Fields<'a> {
     }
 
     fn end(self) -> Result<(), KeyError> {
-        if self.rest.is_empty() { Ok(()) } else { Err(self.fail()) }
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(self.fail())
+        }
     }
 }
 
@@ -176,7 +187,10 @@ pub fn parse_log_sort(sort: &[u8]) -> Result<TimelineKey, KeyError> {
     let recorded_at = Millis(fields.i64()?);
     let position = Position::new(fields.u32()?, fields.u64()?);
     fields.end()?;
-    Ok(TimelineKey { recorded_at, position })
+    Ok(TimelineKey {
+        recorded_at,
+        position,
+    })
 }
 
 /// The text that a partition or sort key consists of (saga ids, order ids, type names).
@@ -222,12 +236,20 @@ pub fn parse_offset(sort: &[u8]) -> Result<u64, KeyError> {
 
 /// `gaps`: the first offset of a gap.
 pub fn gap(key: &mut Key, first: Position) {
-    key.begin().u32(first.partition).sort_from_here().u64(first.offset).end();
+    key.begin()
+        .u32(first.partition)
+        .sort_from_here()
+        .u64(first.offset)
+        .end();
 }
 
 /// `offsets`: one partition of a topic.
 pub fn offsets(key: &mut Key, topic: &str, partition: u32) {
-    key.begin().text(topic.as_bytes()).sort_from_here().u32(partition).end();
+    key.begin()
+        .text(topic.as_bytes())
+        .sort_from_here()
+        .u32(partition)
+        .end();
 }
 
 /// The number that a sort key of `offsets` (or of a cursor) stands for.
@@ -248,7 +270,11 @@ pub fn meta(key: &mut Key, name: &str) {
 
 /// `meta`: a per-partition cursor of a side job.
 pub fn meta_cursor(key: &mut Key, name: &str, partition: u32) {
-    key.begin().text(name.as_bytes()).sort_from_here().u32(partition).end();
+    key.begin()
+        .text(name.as_bytes())
+        .sort_from_here()
+        .u32(partition)
+        .end();
 }
 
 /// `instances`: one saga.
@@ -258,7 +284,11 @@ pub fn instance(key: &mut Key, saga: &SagaId) {
 
 /// `by_order`: a saga of an order.
 pub fn by_order(key: &mut Key, order: &OrderId, saga: &SagaId) {
-    key.begin().text(order.as_str().as_bytes()).sort_from_here().text(saga.as_str().as_bytes()).end();
+    key.begin()
+        .text(order.as_str().as_bytes())
+        .sort_from_here()
+        .text(saga.as_str().as_bytes())
+        .end();
 }
 
 /// `by_started` and `by_updated`: a saga at an instant.
@@ -275,6 +305,18 @@ pub fn index_partition(key: &mut Key, saga_type: &SagaType, status: SagaStatus, 
         .i64(bucket)
         .text(saga_type.as_str().as_bytes())
         .sort_from_here();
+}
+
+/// The type and the status that a partition key of `by_started` or `by_updated` stands for.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_index_partition(partition: &[u8]) -> Result<(&str, SagaStatus), KeyError> {
+    let mut fields = Fields::of("by_time", partition);
+    let [tag] = fields.take::<1>()?;
+    let status = SagaStatus::from_tag(tag).ok_or_else(|| fields.fail())?;
+    fields.i64()?;
+    Ok((fields.text()?, status))
 }
 
 /// The instant and the saga that a sort key of `by_started` or `by_updated` stands for.
@@ -297,7 +339,14 @@ pub enum Tree {
 }
 
 /// `counts`: the children of one cell; the sort key is left empty.
-pub fn count_partition(key: &mut Key, tree: Tree, saga_type: &SagaType, status: SagaStatus, level: u8, parent: i64) {
+pub fn count_partition(
+    key: &mut Key,
+    tree: Tree,
+    saga_type: &SagaType,
+    status: SagaStatus,
+    level: u8,
+    parent: i64,
+) {
     let tag = match tree {
         Tree::Started => b'S',
         Tree::Updated => b'U',
@@ -335,7 +384,11 @@ pub fn count(
 pub fn parse_count_sort(sort: &[u8]) -> Result<(i64, Option<i64>), KeyError> {
     let mut fields = Fields::of("counts", sort);
     let cell = fields.i64()?;
-    let started = if fields.rest.is_empty() { None } else { Some(fields.i64()?) };
+    let started = if fields.rest.is_empty() {
+        None
+    } else {
+        Some(fields.i64()?)
+    };
     fields.end()?;
     Ok((cell, started))
 }
@@ -347,12 +400,20 @@ pub fn total(key: &mut Key, name: &str) {
 
 /// `totals`: one of a numbered family of sums (status, anomaly kind, histogram bucket).
 pub fn total_numbered(key: &mut Key, name: &str, number: u32) {
-    key.begin().text(name.as_bytes()).sort_from_here().u32(number).end();
+    key.begin()
+        .text(name.as_bytes())
+        .sort_from_here()
+        .u32(number)
+        .end();
 }
 
 /// `totals`: one of a named family of sums (saga type).
 pub fn total_named(key: &mut Key, name: &str, member: &str) {
-    key.begin().text(name.as_bytes()).sort_from_here().text(member.as_bytes()).end();
+    key.begin()
+        .text(name.as_bytes())
+        .sort_from_here()
+        .text(member.as_bytes())
+        .end();
 }
 
 /// `totals`: events applied, by status and step.

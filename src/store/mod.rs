@@ -10,6 +10,7 @@ pub mod cells;
 pub mod codec;
 pub mod keys;
 pub mod memory;
+pub mod read;
 pub mod records;
 pub mod rocks;
 mod table;
@@ -27,10 +28,14 @@ use std::sync::Arc;
 pub enum StoreError {
     /// The engine reports damaged data. Not served; restore a snapshot or delete the data directory
     /// and let the tracker read the topic again.
-    #[error("the store is damaged: {0}; restore a snapshot, or move the data directory away and re-read the topic")]
+    #[error(
+        "the store is damaged: {0}; restore a snapshot, or move the data directory away and re-read the topic"
+    )]
     Corrupt(String),
     /// A value that this version cannot read.
-    #[error("{table}: a record has format {found}, this version reads {expected}; use a version of saga-tracker that knows it")]
+    #[error(
+        "{table}: a record has format {found}, this version reads {expected}; use a version of saga-tracker that knows it"
+    )]
     UnknownFormat {
         /// The table that holds it.
         table: &'static str,

@@ -298,8 +298,15 @@ impl<'a> InstanceRecord<'a> {
 
 impl<'a> AnomaliesRecord<'a> {
     fn of(log: &'a AnomalyLog) -> Self {
-        let kept = log.kept.iter().map(|a| (a.kind.tag(), a.event_id.as_str(), a.at.0)).collect();
-        Self { total: log.total, kept }
+        let kept = log
+            .kept
+            .iter()
+            .map(|a| (a.kind.tag(), a.event_id.as_str(), a.at.0))
+            .collect();
+        Self {
+            total: log.total,
+            kept,
+        }
     }
 
     fn log(self) -> Result<AnomalyLog, StoreError> {
@@ -309,10 +316,17 @@ impl<'a> AnomaliesRecord<'a> {
             .map(|(tag, event_id, at)| {
                 let kind = AnomalyKind::from_tag(tag)
                     .ok_or_else(|| StoreError::Corrupt(format!("instances: anomaly kind {tag}")))?;
-                Ok(Anomaly { kind, event_id: EventId::new(event_id), at: Millis(at) })
+                Ok(Anomaly {
+                    kind,
+                    event_id: EventId::new(event_id),
+                    at: Millis(at),
+                })
             })
             .collect::<Result<_, StoreError>>()?;
-        Ok(AnomalyLog { kept, total: self.total })
+        Ok(AnomalyLog {
+            kept,
+            total: self.total,
+        })
     }
 }
 
@@ -368,6 +382,13 @@ impl Record<'_> for PresenceRecord {
 pub struct UpdatedRecord {
     /// First event's time, milliseconds.
     pub started_at: i64,
+}
+
+impl UpdatedRecord {
+    /// First event's time.
+    pub fn started(&self) -> Millis {
+        Millis(self.started_at)
+    }
 }
 
 impl Record<'_> for UpdatedRecord {

@@ -57,15 +57,28 @@ pub enum Table {
 
 impl ProjectionTable {
     /// All of them.
-    pub const ALL: [ProjectionTable; 6] =
-        [Self::Instances, Self::ByOrder, Self::ByStarted, Self::ByUpdated, Self::Counts, Self::Totals];
+    pub const ALL: [ProjectionTable; 6] = [
+        Self::Instances,
+        Self::ByOrder,
+        Self::ByStarted,
+        Self::ByUpdated,
+        Self::Counts,
+        Self::Totals,
+    ];
 }
 
 impl Table {
     /// Every table there is.
     pub fn all() -> impl Iterator<Item = Table> {
-        let evidence =
-            [Self::Log, Self::Feed, Self::Offsets, Self::DeadLetters, Self::Gaps, Self::Meta].into_iter();
+        let evidence = [
+            Self::Log,
+            Self::Feed,
+            Self::Offsets,
+            Self::DeadLetters,
+            Self::Gaps,
+            Self::Meta,
+        ]
+        .into_iter();
         let projections = [Generation::A, Generation::B]
             .into_iter()
             .flat_map(|generation| ProjectionTable::ALL.map(|table| Self::Projection(generation, table)));

@@ -1,0 +1,118 @@
+//! Reads what the log received between two cuts, from the feed: for catching up after a restart and
+//! at the end of a rebuild.
+
+use crate::domain::{Cut, Event, Millis, Position, SagaId, TimelineKey};
+use crate::store::codec::Record;
+use crate::store::records::FeedRecord;
+use crate::store::{Direction, Key, Read, StoreError, Table, keys, read};
+use std::ops::{Bound, ControlFlow};
+
+/// Reads the next events behind `from`, at most about `limit`, not beyond `to`, and returns them
+/// with the cut that they lead to. The cut equals `to` when there are no more.
+pub(super) fn next_events(
+    store: &dyn Read,
+    from: &Cut,
+    to: &Cut,
+    limit: usize,
+) -> Result<(Vec<Event>, Cut), StoreError> {
+    let mut places: Vec<(SagaId, TimelineKey)> = Vec::new();
+    let mut reached = from.clone();
+    for (partition, end) in to.iter() {
+        let room = limit.saturating_sub(places.len());
+        if room == 0 {
+            break;
+        }
+        let next = read_partition(store, partition, from.next(partition), end, room, &mut places)?;
+        reached.set(partition, next.max(from.next(partition)));
+    }
+    Ok((read_events(store, &places)?, reached))
+}
+
+/// Collects the log keys of one partition's offsets in `next..end`; returns the offset reached.
+fn read_partition(
+    store: &dyn Read,
+    partition: u32,
+    mut next: u64,
+    end: u64,
+    mut room: usize,
+    places: &mut Vec<(SagaId, TimelineKey)>,
+) -> Result<u64, StoreError> {
+    let mut key = Key::default();
+    while next < end && room > 0 {
+        keys::by_offset(&mut key, Position::new(partition, next));
+        let bucket_end = ((next >> keys::FEED_BUCKET_BITS) + 1) << keys::FEED_BUCKET_BITS;
+        let stop = end.min(bucket_end);
+        let mut reached = None;
+        read::try_scan(
+            |visit| {
+                let (from, to) = (next.to_be_bytes(), stop.to_be_bytes());
+                let range = (Bound::Included(&from[..]), Bound::Excluded(&to[..]));
+                store.scan(
+                    Table::Feed,
+                    key.partition(),
+                    range,
+                    Direction::Forward,
+                    usize::MAX,
+                    visit,
+                )
+            },
+            |sort, value| {
+                let offset = keys::parse_offset(sort)?;
+                let mut after = offset + 1;
+                match FeedRecord::read(value)? {
+                    FeedRecord::Logged { saga_id, recorded_at } => {
+                        let position = Position::new(partition, offset);
+                        places.push((
+                            saga_id.into(),
+                            TimelineKey {
+                                recorded_at: Millis(recorded_at),
+                                position,
+                            },
+                        ));
+                        room -= 1;
+                    }
+                    FeedRecord::DeadLetter => {}
+                    FeedRecord::Gap { next } => after = next,
+                }
+                reached = Some(after);
+                Ok(if room == 0 {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                })
+            },
+        )?;
+        next = match reached {
+            Some(after) if room == 0 => after,
+            // The bucket is exhausted: what follows, if anything, is in the next one.
+            Some(after) => after.max(stop),
+            None => stop,
+        };
+    }
+    Ok(next)
+}
+
+fn read_events(store: &dyn Read, places: &[(SagaId, TimelineKey)]) -> Result<Vec<Event>, StoreError> {
+    let keys: Vec<Key> = places
+        .iter()
+        .map(|(saga, at)| {
+            let mut key = Key::default();
+            keys::log(&mut key, saga, *at);
+            key
+        })
+        .collect();
+    let rows = store.multi_get(Table::Log, &keys)?;
+    places
+        .iter()
+        .zip(rows)
+        .map(|((saga, at), row)| {
+            let value = row.ok_or_else(|| {
+                StoreError::Corrupt(format!(
+                    "log: saga {saga} has no event at {}, which the feed names",
+                    at.position
+                ))
+            })?;
+            read::event(saga, *at, &value)
+        })
+        .collect()
+}

@@ -1,0 +1,295 @@
+//! The projector's thread: takes deliveries from ingest, catches up from the feed where it missed
+//! some, and switches to a rebuilt generation when one is ready.
+
+use super::{Projector, ProjectorSettings, feed};
+use crate::domain::{Cut, Event, SagaDefinitions};
+use crate::store::{Batch, Durability, Generation, SharedStore, StoreError, read, totals};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Events that one atomic write put into the log, and the cut of the log after it.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The events, in order of arrival.
+    pub events: Vec<Event>,
+    /// For each partition that moved: its next offset.
+    pub after: Vec<(u32, u64)>,
+}
+
+/// What the projector is doing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProjectorStatus {
+    /// The cut that the serving projections are the fold of.
+    pub cursor: Cut,
+    /// Why the projector stopped, if it did.
+    pub failed: Option<String>,
+}
+
+enum Command {
+    Deliver(Delivery),
+    Switch {
+        generation: Generation,
+        done: Sender<Result<(), StoreError>>,
+    },
+}
+
+/// Feeds the projector and asks after it. Cheap to clone. The thread ends when all handles are gone
+/// and everything delivered is folded.
+#[derive(Clone)]
+pub struct ProjectorHandle {
+    commands: Sender<Command>,
+    status: Arc<Mutex<ProjectorStatus>>,
+}
+
+/// The projector has stopped; its status says why.
+#[derive(Debug, thiserror::Error)]
+#[error("the projector has stopped: {0}")]
+pub struct ProjectorGone(pub String);
+
+impl ProjectorHandle {
+    /// Hands over what was just written to the log. Blocks while the projector is behind: this is
+    /// the back-pressure that reaches the consumer.
+    ///
+    /// # Errors
+    /// [`ProjectorGone`].
+    pub fn deliver(&self, delivery: Delivery) -> Result<(), ProjectorGone> {
+        self.commands
+            .send(Command::Deliver(delivery))
+            .map_err(|_| self.gone())
+    }
+
+    /// Makes a rebuilt generation the serving one, after folding into it what it lacks. Returns when
+    /// it serves.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then the old generation goes on serving.
+    pub fn switch(&self, generation: Generation) -> Result<(), StoreError> {
+        let (done, result) = bounded(1);
+        let gone = |_| StoreError::Disk(self.gone().to_string());
+        self.commands
+            .send(Command::Switch { generation, done })
+            .map_err(|e| gone(e.to_string()))?;
+        result.recv().map_err(|e| gone(e.to_string()))?
+    }
+
+    /// What it is doing.
+    pub fn status(&self) -> ProjectorStatus {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn gone(&self) -> ProjectorGone {
+        ProjectorGone(
+            self.status()
+                .failed
+                .unwrap_or_else(|| "it was told to".to_owned()),
+        )
+    }
+}
+
+/// Starts the projector of the serving generation on a thread of its own.
+///
+/// # Errors
+/// [`StoreError`] when the store cannot be read.
+pub fn spawn(
+    store: SharedStore,
+    topic: &str,
+    definitions: Arc<SagaDefinitions>,
+    settings: ProjectorSettings,
+) -> Result<(ProjectorHandle, JoinHandle<()>), StoreError> {
+    let generation = read::active_generation(&*store)?;
+    let projector = Projector::open(store.clone(), generation, definitions.clone(), &settings)?;
+    let status = Arc::new(Mutex::new(ProjectorStatus {
+        cursor: projector.cursor().clone(),
+        failed: None,
+    }));
+    // Two windows may wait: enough to keep both threads busy, little enough to bound memory.
+    let (commands, inbox) = bounded(4);
+    let mut live = Live {
+        projector,
+        store,
+        topic: topic.to_owned(),
+        definitions,
+        settings,
+        status: status.clone(),
+    };
+    let thread = std::thread::Builder::new()
+        .name("projector".to_owned())
+        .spawn(move || live.run(&inbox))
+        .map_err(|e| StoreError::Disk(format!("cannot start the projector's thread: {e}")))?;
+    Ok((ProjectorHandle { commands, status }, thread))
+}
+
+struct Live {
+    projector: Projector,
+    store: SharedStore,
+    topic: String,
+    definitions: Arc<SagaDefinitions>,
+    settings: ProjectorSettings,
+    status: Arc<Mutex<ProjectorStatus>>,
+}
+
+impl Live {
+    fn run(&mut self, inbox: &Receiver<Command>) {
+        if let Err(error) = self.serve(inbox) {
+            tracing::error!(%error, "the projector stops; projections stay as they are until a restart");
+            self.set_status(|status| status.failed = Some(error.to_string()));
+        }
+    }
+
+    fn serve(&mut self, inbox: &Receiver<Command>) -> Result<(), StoreError> {
+        let end = read::log_cut(&*self.store, &self.topic)?;
+        catch_up(&mut self.projector, &self.store, &end, &self.settings, |cursor| {
+            set_cursor(&self.status, cursor);
+        })?;
+        let mut window = Window::new(&self.settings);
+        loop {
+            match window.next(inbox) {
+                Next::Command(Command::Deliver(delivery)) => {
+                    window.add(delivery);
+                    if window.is_full() {
+                        self.fold(&mut window)?;
+                    }
+                }
+                Next::Command(Command::Switch { generation, done }) => {
+                    self.fold(&mut window)?;
+                    let result = self.switch(generation);
+                    // Whoever asked may be gone; the switch stands all the same.
+                    let _ = done.send(result);
+                }
+                Next::Due => self.fold(&mut window)?,
+                Next::Closed => return self.fold(&mut window),
+            }
+        }
+    }
+
+    fn fold(&mut self, window: &mut Window) -> Result<(), StoreError> {
+        if window.after.is_empty() {
+            return Ok(());
+        }
+        let mut after = self.projector.cursor().clone();
+        for (partition, next) in window.after.drain(..) {
+            after.set(partition, next.max(after.next(partition)));
+        }
+        self.projector.advance(&window.events, &after)?;
+        window.events.clear();
+        window.opened = None;
+        set_cursor(&self.status, self.projector.cursor());
+        Ok(())
+    }
+
+    fn switch(&mut self, generation: Generation) -> Result<(), StoreError> {
+        let mut fresh = Projector::open(
+            self.store.clone(),
+            generation,
+            self.definitions.clone(),
+            &self.settings,
+        )?;
+        let here = self.projector.cursor().clone();
+        catch_up(&mut fresh, &self.store, &here, &self.settings, |_| {})?;
+        activate(&self.store, generation, &self.definitions)?;
+        self.projector = fresh;
+        Ok(())
+    }
+
+    fn set_status(&self, change: impl FnOnce(&mut ProjectorStatus)) {
+        change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Makes a generation the serving one, durably.
+pub(super) fn activate(
+    store: &SharedStore,
+    generation: Generation,
+    definitions: &SagaDefinitions,
+) -> Result<(), StoreError> {
+    let mut batch = Batch::new();
+    read::put_active_generation(&mut batch, generation);
+    read::put_meta(&mut batch, totals::FOLD_RULES, &definitions.fold_rules());
+    crate::failpoint::pass("rebuild.before_switch");
+    store.write(&batch, Durability::Power)?;
+    crate::failpoint::pass("rebuild.after_switch");
+    Ok(())
+}
+
+fn set_cursor(status: &Mutex<ProjectorStatus>, cursor: &Cut) {
+    status
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .cursor
+        .clone_from(cursor);
+}
+
+/// Folds what the feed holds between the projector's cursor and `end`.
+pub(super) fn catch_up(
+    projector: &mut Projector,
+    store: &SharedStore,
+    end: &Cut,
+    settings: &ProjectorSettings,
+    mut moved: impl FnMut(&Cut),
+) -> Result<(), StoreError> {
+    while !projector.cursor().covers(end) {
+        let (events, reached) = feed::next_events(&**store, projector.cursor(), end, settings.window_events)?;
+        if reached == *projector.cursor() {
+            return Err(StoreError::Corrupt(format!(
+                "feed: nothing between {reached:?} and {end:?}, which the offsets name"
+            )));
+        }
+        projector.advance(&events, &reached)?;
+        moved(projector.cursor());
+    }
+    Ok(())
+}
+
+/// Deliveries gathered until they are worth a write.
+struct Window {
+    events: Vec<Event>,
+    after: Vec<(u32, u64)>,
+    opened: Option<Instant>,
+    most: usize,
+    longest: Duration,
+}
+
+enum Next {
+    Command(Command),
+    Due,
+    Closed,
+}
+
+impl Window {
+    fn new(settings: &ProjectorSettings) -> Self {
+        Self {
+            events: Vec::new(),
+            after: Vec::new(),
+            opened: None,
+            most: settings.window_events.max(1),
+            longest: Duration::from_millis(settings.window_ms),
+        }
+    }
+
+    fn next(&self, inbox: &Receiver<Command>) -> Next {
+        let Some(opened) = self.opened else {
+            return inbox.recv().map_or(Next::Closed, Next::Command);
+        };
+        match inbox.recv_timeout(self.longest.saturating_sub(opened.elapsed())) {
+            Ok(command) => Next::Command(command),
+            Err(RecvTimeoutError::Timeout) => Next::Due,
+            Err(RecvTimeoutError::Disconnected) => Next::Closed,
+        }
+    }
+
+    fn add(&mut self, delivery: Delivery) {
+        self.opened.get_or_insert_with(Instant::now);
+        if self.events.is_empty() {
+            self.events = delivery.events;
+        } else {
+            self.events.extend(delivery.events);
+        }
+        self.after.extend(delivery.after);
+    }
+
+    fn is_full(&self) -> bool {
+        self.events.len() >= self.most
+    }
+}

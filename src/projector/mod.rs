@@ -1,0 +1,177 @@
+//! Folds the log into the projections, window by window.
+//!
+//! A window is a set of deliveries between two cuts of the topic. All of its changes, the sums and
+//! the cursor are one atomic write, so at any moment the projections are exactly
+//! `fold(log inside the cursor)`. What a projection answers is not decided here (`query`).
+
+mod changes;
+mod counters;
+mod feed;
+mod live;
+pub mod rebuild;
+mod shard;
+
+pub use live::{Delivery, ProjectorHandle, ProjectorStatus, spawn};
+
+use crate::domain::{Cut, Event, SagaDefinitions};
+use crate::failpoint;
+use crate::store::{Durability, Generation, SharedStore, Store, StoreError, read};
+use changes::Changes;
+use counters::Counters;
+use serde::{Deserialize, Serialize};
+use shard::{Shard, Span, shard_of};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+/// How the projector works.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProjectorSettings {
+    /// Threads that fold; sagas are spread over them by id. 0: half of the processors.
+    pub shards: usize,
+    /// Most events in one window.
+    pub window_events: usize,
+    /// Longest wait for a window to fill, milliseconds.
+    pub window_ms: u64,
+    /// States of sagas kept in memory, over all shards.
+    pub remembered_sagas: usize,
+}
+
+impl Default for ProjectorSettings {
+    fn default() -> Self {
+        Self {
+            shards: 0,
+            window_events: 16_384,
+            window_ms: 20,
+            remembered_sagas: 32_768,
+        }
+    }
+}
+
+impl ProjectorSettings {
+    fn shard_count(&self) -> usize {
+        match self.shards {
+            0 => std::thread::available_parallelism()
+                .map_or(1, |n| n.get().div_ceil(2))
+                .min(16),
+            given => given.min(256),
+        }
+    }
+}
+
+/// One generation of projections, and the means to move it along.
+pub struct Projector {
+    store: SharedStore,
+    generation: Generation,
+    definitions: Arc<SagaDefinitions>,
+    cursor: Cut,
+    shards: Vec<Shard>,
+    counters: Counters,
+}
+
+impl Projector {
+    /// Goes on where the generation's stored cursor stands.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the cursor cannot be read.
+    pub fn open(
+        store: SharedStore,
+        generation: Generation,
+        definitions: Arc<SagaDefinitions>,
+        settings: &ProjectorSettings,
+    ) -> Result<Self, StoreError> {
+        let cursor = read::cursor(&*store, generation)?;
+        let count = settings.shard_count();
+        let remembered = NonZeroUsize::new(settings.remembered_sagas / count).unwrap_or(NonZeroUsize::MIN);
+        Ok(Self {
+            store,
+            generation,
+            definitions,
+            cursor,
+            shards: (0..count).map(|_| Shard::new(remembered)).collect(),
+            counters: Counters::new(generation),
+        })
+    }
+
+    /// The cut that the projections are the fold of.
+    pub fn cursor(&self) -> &Cut {
+        &self.cursor
+    }
+
+    /// The generation that this moves along.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Folds the events between the cursor and `after` and moves the cursor there, in one write.
+    ///
+    /// `events` are all that the log holds between the two cuts, in any order; events before the
+    /// cursor are left out here.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing has changed and the same call may be made again.
+    pub fn advance(&mut self, events: &[Event], after: &Cut) -> Result<(), StoreError> {
+        let result = self.write_window(events, after);
+        if result.is_err() {
+            self.shards.iter_mut().for_each(Shard::forget);
+            self.counters.forget();
+        }
+        result
+    }
+
+    fn write_window(&mut self, events: &[Event], after: &Cut) -> Result<(), StoreError> {
+        let mut changes = self.fold_shards(events, after)?;
+        let mut rows = std::mem::take(&mut changes.rows);
+        rows.sort();
+        self.counters.apply(&*self.store, &mut changes, &mut rows)?;
+        read::put_cursor(&mut rows, self.generation, after);
+        failpoint::pass("projector.before_write");
+        self.store.write(&rows, Durability::Process)?;
+        failpoint::pass("projector.after_write");
+        self.cursor.clone_from(after);
+        Ok(())
+    }
+
+    fn fold_shards(&mut self, events: &[Event], after: &Cut) -> Result<Changes, StoreError> {
+        let span = Span {
+            before: &self.cursor,
+            after,
+        };
+        let count = self.shards.len();
+        let mut shares: Vec<Vec<&Event>> = vec![Vec::new(); count];
+        for event in events
+            .iter()
+            .filter(|event| !span.before.contains(event.position))
+        {
+            shares[shard_of(&event.saga_id, count)].push(event);
+        }
+        let (generation, definitions) = (self.generation, &*self.definitions);
+        let store: &dyn Store = &*self.store;
+        if let [shard] = self.shards.as_mut_slice() {
+            return shard.fold(store, generation, definitions, span, &shares[0]);
+        }
+        let results: Vec<Result<Changes, StoreError>> = std::thread::scope(|scope| {
+            let running: Vec<_> = self
+                .shards
+                .iter_mut()
+                .zip(&shares)
+                .map(|(shard, share)| {
+                    scope.spawn(move || shard.fold(store, generation, definitions, span, share))
+                })
+                .collect();
+            running
+                .into_iter()
+                .map(|thread| {
+                    thread
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                })
+                .collect()
+        });
+        let mut all = Changes::new(generation, true);
+        for changes in results {
+            all.absorb(changes?);
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,261 @@
+//! Which sagas match, in order, page by page or behind a cursor, with the exact total.
+
+use super::counts::{Row, Span, Stream, Trees, Walk};
+use super::{Filter, QueryError, SagaView, SearchPage, SearchRequest, Sort, SortKey, Window};
+use crate::domain::{Millis, OrderId, SagaId, SagaState, SagaStatus};
+use crate::store::keys::Tree;
+use crate::store::{
+    Direction, Generation, ProjectionTable, Read, Store, StoreError, Table, WHOLE, keys, read,
+};
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::ops::ControlFlow;
+
+pub(super) fn search(store: &dyn Store, request: &SearchRequest) -> Result<SearchPage, QueryError> {
+    let snapshot = store.snapshot();
+    let generation = read::active_generation(&*snapshot)?;
+    let trees = Trees {
+        read: &*snapshot,
+        generation,
+    };
+    let part = Part::of(request)?;
+    let (rows, total) = match &request.filter.order_id {
+        Some(order) => of_order(trees, order, request, &part)?,
+        None => of_time(trees, request, &part)?,
+    };
+    let more = match &request.window {
+        Window::Page { .. } => part.skip + (rows.len() as u64) < total,
+        // A full part may be the last one; the next is then empty and leads nowhere.
+        Window::After { .. } => rows.len() == part.size,
+    };
+    let next_cursor = rows.last().filter(|_| more).map(|row| write_cursor(request, row));
+    Ok(SearchPage {
+        sagas: views(trees, &rows)?,
+        total,
+        next_cursor,
+    })
+}
+
+/// The part of the matching sagas that is wanted.
+struct Part {
+    skip: u64,
+    size: usize,
+    behind: Option<Row>,
+}
+
+impl Part {
+    fn of(request: &SearchRequest) -> Result<Self, QueryError> {
+        match &request.window {
+            Window::Page { number, size } => Ok(Self {
+                skip: number.saturating_mul(*size as u64),
+                size: *size,
+                behind: None,
+            }),
+            Window::After { cursor, size } => Ok(Self {
+                skip: 0,
+                size: *size,
+                behind: Some(read_cursor(request, cursor)?),
+            }),
+        }
+    }
+}
+
+/// The sagas of one order: few, so they are read and sorted.
+fn of_order(
+    trees: Trees<'_>,
+    order: &OrderId,
+    request: &SearchRequest,
+    part: &Part,
+) -> Result<(Vec<Row>, u64), QueryError> {
+    let mut rows: Vec<Row> = sagas_of_order(trees.read, trees.generation, order)?
+        .into_iter()
+        .filter(|(_, state)| matches(&request.filter, state))
+        .map(|(saga, state)| (time_of(request.sort, &state), saga))
+        .collect();
+    let total = rows.len() as u64;
+    rows.sort_unstable();
+    if request.sort.descending {
+        rows.reverse();
+    }
+    if let Some(edge) = &part.behind {
+        rows.retain(|row| {
+            if request.sort.descending {
+                row < edge
+            } else {
+                row > edge
+            }
+        });
+    }
+    let skip = usize::try_from(part.skip).unwrap_or(usize::MAX);
+    Ok((rows.into_iter().skip(skip).take(part.size).collect(), total))
+}
+
+/// The sagas of an order, with their states.
+pub(super) fn sagas_of_order(
+    read: &dyn Read,
+    generation: Generation,
+    order: &OrderId,
+) -> Result<Vec<(SagaId, SagaState)>, StoreError> {
+    let mut ids = Vec::new();
+    read::try_scan(
+        |visit| {
+            let table = Table::Projection(generation, ProjectionTable::ByOrder);
+            read.scan(
+                table,
+                order.as_str().as_bytes(),
+                WHOLE,
+                Direction::Forward,
+                usize::MAX,
+                visit,
+            )
+        },
+        |saga, _| {
+            ids.push(SagaId::new(keys::parse_text("by_order", saga)?));
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
+    let states = read::instances(read, generation, &ids)?;
+    Ok(ids
+        .into_iter()
+        .zip(states)
+        .filter_map(|(id, state)| Some((id, state?)))
+        .collect())
+}
+
+/// Whether a state is what the filter asks for, the order apart.
+pub(super) fn matches(filter: &Filter, state: &SagaState) -> bool {
+    filter
+        .saga_type
+        .as_ref()
+        .is_none_or(|wanted| *wanted == state.saga_type)
+        && filter.status.is_none_or(|wanted| wanted == state.status)
+        && filter.from.is_none_or(|from| from <= state.started_at)
+        && filter.to.is_none_or(|to| state.started_at <= to)
+}
+
+/// The streams that hold all sagas of the filter's type and status.
+pub(super) fn streams(trees: Trees<'_>, filter: &Filter) -> Result<Vec<Stream>, StoreError> {
+    let mut types = trees.types()?;
+    if let Some(wanted) = &filter.saga_type {
+        types.retain(|saga_type| saga_type == wanted);
+    }
+    let statuses = || {
+        SagaStatus::ALL
+            .into_iter()
+            .filter(|status| filter.status.is_none_or(|wanted| wanted == *status))
+    };
+    Ok(types
+        .into_iter()
+        .flat_map(|saga_type| {
+            statuses().map(move |status| Stream {
+                saga_type: saga_type.clone(),
+                status,
+            })
+        })
+        .collect())
+}
+
+fn of_time(trees: Trees<'_>, request: &SearchRequest, part: &Part) -> Result<(Vec<Row>, u64), QueryError> {
+    let filter = &request.filter;
+    let dates = Span::of(filter.from, filter.to);
+    let streams = streams(trees, filter)?;
+    let mut total = 0;
+    for stream in &streams {
+        total += u64::try_from(trees.started_in(stream, dates, false)?.sagas).unwrap_or(0);
+    }
+    if part.skip >= total {
+        return Ok((Vec::new(), total));
+    }
+    let (tree, mut span) = match request.sort.key {
+        SortKey::StartedAt => (Tree::Started, dates),
+        SortKey::UpdatedAt => (Tree::Updated, Span::ALL),
+    };
+    if let Some((edge, _)) = &part.behind {
+        if request.sort.descending {
+            span.to = span.to.min(*edge);
+        } else {
+            span.from = span.from.max(*edge);
+        }
+    }
+    let mut walk = Walk {
+        trees,
+        tree,
+        streams,
+        direction: if request.sort.descending {
+            Direction::Reverse
+        } else {
+            Direction::Forward
+        },
+        span,
+        started: dates,
+        behind: part.behind.clone(),
+        skip: part.skip,
+        want: part.size,
+        found: Vec::with_capacity(part.size),
+    };
+    walk.run()?;
+    Ok((walk.found, total))
+}
+
+fn time_of(sort: Sort, state: &SagaState) -> Millis {
+    match sort.key {
+        SortKey::StartedAt => state.started_at,
+        SortKey::UpdatedAt => state.updated_at,
+    }
+}
+
+fn views(trees: Trees<'_>, rows: &[Row]) -> Result<Vec<SagaView>, QueryError> {
+    let ids: Vec<SagaId> = rows.iter().map(|(_, saga)| saga.clone()).collect();
+    let states = read::instances(trees.read, trees.generation, &ids)?;
+    ids.into_iter()
+        .zip(states)
+        .map(|(saga_id, state)| match state {
+            Some(state) => Ok(SagaView { saga_id, state }),
+            None => Err(StoreError::Corrupt(format!(
+                "instances: saga {saga_id} is indexed but has no state"
+            ))
+            .into()),
+        })
+        .collect()
+}
+
+/// A cursor names the last saga of a part, and the search that it belongs to.
+fn write_cursor(request: &SearchRequest, (at, saga): &Row) -> String {
+    let mut text = format!("{:016x}{:016x}", search_digest(request), at.0);
+    for byte in saga.as_str().bytes() {
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
+}
+
+fn read_cursor(request: &SearchRequest, text: &str) -> Result<Row, QueryError> {
+    let parse = || {
+        let digest = u64::from_str_radix(text.get(..16)?, 16).ok()?;
+        let at = u64::from_str_radix(text.get(16..32)?, 16).ok()?;
+        let saga = text.get(32..)?;
+        if digest != search_digest(request) || saga.is_empty() || saga.len() % 2 != 0 {
+            return None;
+        }
+        let bytes: Option<Vec<u8>> = (0..saga.len())
+            .step_by(2)
+            .map(|i| u8::from_str_radix(saga.get(i..i + 2)?, 16).ok())
+            .collect();
+        Some((Millis(at as i64), SagaId::new(String::from_utf8(bytes?).ok()?)))
+    };
+    parse().ok_or(QueryError::BadCursor)
+}
+
+/// Tells searches apart: a cursor of one is of no use to another. The same on every replica.
+fn search_digest(request: &SearchRequest) -> u64 {
+    let mut hasher = foldhash::fast::FixedState::with_seed(1).build_hasher();
+    let filter = &request.filter;
+    filter.order_id.as_ref().map(OrderId::as_str).hash(&mut hasher);
+    filter
+        .saga_type
+        .as_ref()
+        .map(|saga_type| saga_type.as_str())
+        .hash(&mut hasher);
+    filter.status.hash(&mut hasher);
+    (filter.from, filter.to).hash(&mut hasher);
+    (request.sort.key == SortKey::StartedAt, request.sort.descending).hash(&mut hasher);
+    hasher.finish()
+}

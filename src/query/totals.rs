@@ -1,0 +1,57 @@
+//! The sums that metrics are made of.
+
+use super::{COMPENSATION_BUCKETS, QueryError, Totals};
+use crate::domain::{AnomalyKind, Millis, SagaStatus};
+use crate::store::{Generation, Read, Store, keys, read, totals as names};
+
+pub(super) fn totals(store: &dyn Store) -> Result<Totals, QueryError> {
+    let snapshot = store.snapshot();
+    let read = &*snapshot;
+    let generation = read::active_generation(read)?;
+    let sum = |name: &str| read::total(read, generation, name).map(unsigned);
+    let mut totals = Totals {
+        active: SagaStatus::ALL.into_iter().map(|status| (status, 0)).collect(),
+        failed: sum(names::FAILED)?,
+        compensated: sum(names::COMPENSATED)?,
+        last_failed_at: last_failed_at(read, generation)?,
+        compensation_buckets: vec![0; COMPENSATION_BUCKETS.len() + 1],
+        compensation_millis: sum(names::COMPENSATION_MILLIS)?,
+        duplicates: sum(names::DUPLICATES)?,
+        conflicts: sum(names::CONFLICTS)?,
+        cursor: read::cursor(read, generation)?,
+        ..Totals::default()
+    };
+    read::numbered_totals(read, generation, names::ACTIVE, |tag, count| {
+        if let Some(status) = u8::try_from(tag).ok().and_then(SagaStatus::from_tag) {
+            totals.active.insert(status, unsigned(count));
+        }
+    })?;
+    read::numbered_totals(read, generation, names::COMPENSATION_BUCKETS, |bucket, count| {
+        if let Some(slot) = totals.compensation_buckets.get_mut(bucket as usize) {
+            *slot = unsigned(count);
+        }
+    })?;
+    read::numbered_totals(read, generation, names::ANOMALIES, |tag, count| {
+        if let Some(kind) = u8::try_from(tag).ok().and_then(AnomalyKind::from_tag) {
+            totals.anomalies.insert(kind.as_str(), unsigned(count));
+        }
+    })?;
+    read::totals_of(read, generation, names::PROCESSED, |sort, count| {
+        let (status, step) = keys::parse_total_processed(sort)?;
+        totals
+            .processed
+            .insert((status, step.to_owned()), unsigned(count));
+        Ok(())
+    })?;
+    Ok(totals)
+}
+
+fn last_failed_at(read: &dyn Read, generation: Generation) -> Result<Option<Millis>, QueryError> {
+    // Event times are never 0 (Millis::EARLIEST_EVENT), so 0 says that there was none.
+    let at = read::total(read, generation, names::LAST_FAILED_AT)?;
+    Ok((at != 0).then_some(Millis(at)))
+}
+
+fn unsigned(sum: i64) -> u64 {
+    u64::try_from(sum).unwrap_or(0)
+}

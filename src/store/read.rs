@@ -1,0 +1,290 @@
+//! Typed reads: rows of single tables as what they stand for.
+
+use super::codec::Record;
+use super::records::{InstanceRecord, LogRecord, MetaRecord, OffsetRecord, TotalRecord};
+use super::{
+    Batch, Direction, Generation, Key, ProjectionTable, Read, StoreError, Table, WHOLE, keys, totals,
+};
+use crate::domain::{Cut, Event, SagaId, SagaState, TimelineKey};
+use std::ops::ControlFlow;
+
+impl From<keys::KeyError> for StoreError {
+    fn from(error: keys::KeyError) -> Self {
+        Self::Corrupt(error.to_string())
+    }
+}
+
+/// Runs a scan whose visitor may fail.
+///
+/// # Errors
+/// The engine's error, or the visitor's first.
+pub fn try_scan(
+    scan: impl FnOnce(&mut super::VisitRow<'_>) -> Result<(), StoreError>,
+    mut visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
+) -> Result<(), StoreError> {
+    let mut failed = None;
+    scan(&mut |sort, value| {
+        visit(sort, value).unwrap_or_else(|error| {
+            failed = Some(error);
+            ControlFlow::Break(())
+        })
+    })?;
+    failed.map_or(Ok(()), Err)
+}
+
+/// Runs a table scan whose visitor may fail.
+///
+/// # Errors
+/// The engine's error, or the visitor's first.
+pub fn try_scan_table(
+    snapshot: &dyn Read,
+    range: &super::TableRange,
+    mut visit: impl FnMut(&[u8], &[u8], &[u8]) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut failed = None;
+    snapshot.scan_table(
+        range,
+        &mut |partition, sort, value| match visit(partition, sort, value) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        },
+    )?;
+    failed.map_or(Ok(()), Err)
+}
+
+/// All deliveries of a saga's events that lie inside the cut, in the order of the log.
+///
+/// # Errors
+/// [`StoreError`] when the log cannot be read.
+pub fn deliveries(read: &dyn Read, saga: &SagaId, within: &Cut) -> Result<Vec<Event>, StoreError> {
+    let mut events = Vec::new();
+    try_scan(
+        |visit| {
+            let partition = saga.as_str().as_bytes();
+            read.scan(
+                Table::Log,
+                partition,
+                WHOLE,
+                Direction::Forward,
+                usize::MAX,
+                visit,
+            )
+        },
+        |sort, value| {
+            let at = keys::parse_log_sort(sort)?;
+            if within.contains(at.position) {
+                events.push(event(saga, at, value)?);
+            }
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
+    Ok(events)
+}
+
+/// The event of a row of the log.
+///
+/// # Errors
+/// [`StoreError`] when the value is damaged or of another format.
+pub fn event(saga: &SagaId, at: TimelineKey, value: &[u8]) -> Result<Event, StoreError> {
+    LogRecord::read(value)?.event(saga, at)
+}
+
+/// The state of a saga in a generation of projections.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn instance(
+    read: &dyn Read,
+    generation: Generation,
+    saga: &SagaId,
+) -> Result<Option<SagaState>, StoreError> {
+    let mut key = Key::default();
+    keys::instance(&mut key, saga);
+    read.get(Table::Projection(generation, ProjectionTable::Instances), &key)?
+        .map(|value| InstanceRecord::read(&value)?.state())
+        .transpose()
+}
+
+/// The states of several sagas, in their order.
+///
+/// # Errors
+/// [`StoreError`] when one cannot be read.
+pub fn instances(
+    read: &dyn Read,
+    generation: Generation,
+    sagas: &[SagaId],
+) -> Result<Vec<Option<SagaState>>, StoreError> {
+    let keys: Vec<Key> = sagas
+        .iter()
+        .map(|saga| {
+            let mut key = Key::default();
+            keys::instance(&mut key, saga);
+            key
+        })
+        .collect();
+    read.multi_get(Table::Projection(generation, ProjectionTable::Instances), &keys)?
+        .into_iter()
+        .map(|value| {
+            value
+                .map(|value| InstanceRecord::read(&value)?.state())
+                .transpose()
+        })
+        .collect()
+}
+
+/// A setting of the store itself.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn meta(read: &dyn Read, name: &str) -> Result<Option<String>, StoreError> {
+    let mut key = Key::default();
+    keys::meta(&mut key, name);
+    read.get(Table::Meta, &key)?
+        .map(|value| Ok(MetaRecord::read(&value)?.value.to_owned()))
+        .transpose()
+}
+
+/// Adds a setting of the store itself to a batch.
+pub fn put_meta(batch: &mut Batch, name: &str, value: &str) {
+    let mut key = Key::default();
+    keys::meta(&mut key, name);
+    batch.put_with(Table::Meta, &key, |bytes| MetaRecord { value }.write(bytes));
+}
+
+/// The generation of projections that serves.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn active_generation(read: &dyn Read) -> Result<Generation, StoreError> {
+    match meta(read, totals::ACTIVE_GENERATION)?.as_deref() {
+        None | Some("a") => Ok(Generation::A),
+        Some("b") => Ok(Generation::B),
+        Some(other) => Err(StoreError::Corrupt(format!("meta: active generation {other:?}"))),
+    }
+}
+
+/// Adds the choice of the serving generation to a batch.
+pub fn put_active_generation(batch: &mut Batch, generation: Generation) {
+    let name = match generation {
+        Generation::A => "a",
+        Generation::B => "b",
+    };
+    put_meta(batch, totals::ACTIVE_GENERATION, name);
+}
+
+/// The cut that a generation of projections is the fold of.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn cursor(read: &dyn Read, generation: Generation) -> Result<Cut, StoreError> {
+    let mut cut = Cut::default();
+    numbered_totals(read, generation, totals::CURSOR, |partition, next| {
+        cut.set(partition, u64::try_from(next).unwrap_or(0));
+    })?;
+    Ok(cut)
+}
+
+/// Adds a generation's cursor to a batch.
+pub fn put_cursor(batch: &mut Batch, generation: Generation, cut: &Cut) {
+    let mut key = Key::default();
+    for (partition, next) in cut.iter() {
+        keys::total_numbered(&mut key, totals::CURSOR, partition);
+        let value = i64::try_from(next).unwrap_or(i64::MAX);
+        batch.put_with(
+            Table::Projection(generation, ProjectionTable::Totals),
+            &key,
+            |bytes| {
+                TotalRecord { value }.write(bytes);
+            },
+        );
+    }
+}
+
+/// Visits a numbered family of totals.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn numbered_totals(
+    read: &dyn Read,
+    generation: Generation,
+    name: &str,
+    mut visit: impl FnMut(u32, i64),
+) -> Result<(), StoreError> {
+    totals_of(read, generation, name, |sort, value| {
+        visit(keys::parse_partition_number(sort)?, value);
+        Ok(())
+    })
+}
+
+/// Visits a family of totals by their sort keys.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read, or the visitor's.
+pub fn totals_of(
+    read: &dyn Read,
+    generation: Generation,
+    name: &str,
+    mut visit: impl FnMut(&[u8], i64) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let table = Table::Projection(generation, ProjectionTable::Totals);
+    try_scan(
+        |row| read.scan(table, name.as_bytes(), WHOLE, Direction::Forward, usize::MAX, row),
+        |sort, value| {
+            visit(sort, TotalRecord::read(value)?.value)?;
+            Ok(ControlFlow::Continue(()))
+        },
+    )
+}
+
+/// One sum; 0 when it was never counted.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn total(read: &dyn Read, generation: Generation, name: &str) -> Result<i64, StoreError> {
+    let mut key = Key::default();
+    keys::total(&mut key, name);
+    Ok(read
+        .get(Table::Projection(generation, ProjectionTable::Totals), &key)?
+        .map(|value| TotalRecord::read(&value))
+        .transpose()?
+        .map_or(0, |record| record.value))
+}
+
+/// Where consumption of each partition of a topic resumes.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn offsets(read: &dyn Read, topic: &str) -> Result<Vec<(u32, OffsetRecord)>, StoreError> {
+    let mut rows = Vec::new();
+    try_scan(
+        |visit| {
+            read.scan(
+                Table::Offsets,
+                topic.as_bytes(),
+                WHOLE,
+                Direction::Forward,
+                usize::MAX,
+                visit,
+            )
+        },
+        |sort, value| {
+            rows.push((keys::parse_partition_number(sort)?, OffsetRecord::read(value)?));
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
+    Ok(rows)
+}
+
+/// The cut that the log holds all of: everything before the stored offsets.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn log_cut(read: &dyn Read, topic: &str) -> Result<Cut, StoreError> {
+    Ok(offsets(read, topic)?
+        .into_iter()
+        .map(|(partition, row)| (partition, row.next))
+        .collect())
+}
