@@ -4,6 +4,7 @@
 //! `domain` ← `store` ← `ingest`, `projector`, `query` ← `api` ← `app`, `cli`.
 
 pub mod clock;
+pub mod dead_letter;
 pub mod domain;
 mod failpoint;
 pub mod ingest;

@@ -3,4 +3,14 @@
 //! What the events mean for a saga is not decided here (`projector`, `domain::fold`).
 
 pub mod decode;
+pub mod kafka;
+pub mod registry;
+pub mod run;
+pub mod settings;
+pub mod source;
 pub mod status;
+pub mod writer;
+
+pub use run::Ingest;
+pub use settings::IngestSettings;
+pub use status::{IngestSnapshot, IngestStatus};

@@ -10,7 +10,7 @@ mod totals;
 
 pub use crate::domain::COMPENSATION_BUCKETS;
 use crate::domain::{Cut, Event, Millis, OrderId, SagaDefinitions, SagaId, SagaState, SagaStatus, SagaType};
-use crate::store::{SharedStore, StoreError};
+use crate::store::{SharedStore, StoreError, read, totals as totals_names};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -246,6 +246,23 @@ impl Query {
     /// [`QueryError::Store`].
     pub fn totals(&self) -> Result<Totals, QueryError> {
         totals::totals(&*self.store)
+    }
+
+    /// Dead letters by reason.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn dead_letter_counts(&self) -> Result<BTreeMap<String, u64>, QueryError> {
+        Ok(read::meta_counts(&*self.store, totals_names::DEAD_LETTER_COUNTS)?)
+    }
+
+    /// Gaps in the offsets by kind, and the offsets inside them by kind.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn gap_counts(&self) -> Result<(BTreeMap<String, u64>, BTreeMap<String, u64>), QueryError> {
+        let gaps = read::meta_counts(&*self.store, totals_names::GAP_COUNTS)?;
+        Ok((gaps, read::meta_counts(&*self.store, totals_names::GAP_OFFSETS)?))
     }
 
     /// The definitions in force.

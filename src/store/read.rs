@@ -6,6 +6,7 @@ use super::{
     Batch, Direction, Generation, Key, ProjectionTable, Read, StoreError, Table, WHOLE, keys, totals,
 };
 use crate::domain::{Cut, Event, SagaId, SagaState, TimelineKey};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 impl From<keys::KeyError> for StoreError {
@@ -145,6 +146,31 @@ pub fn meta(read: &dyn Read, name: &str) -> Result<Option<String>, StoreError> {
     read.get(Table::Meta, &key)?
         .map(|value| Ok(MetaRecord::read(&value)?.value.to_owned()))
         .transpose()
+}
+
+/// A named family of counts of the store itself.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn meta_counts(read: &dyn Read, name: &str) -> Result<BTreeMap<String, u64>, StoreError> {
+    let mut counts = BTreeMap::new();
+    try_scan(
+        |visit| read.scan(Table::Meta, name.as_bytes(), WHOLE, Direction::Forward, usize::MAX, visit),
+        |member, value| {
+            let count = u64::try_from(TotalRecord::read(value)?.value).unwrap_or(0);
+            counts.insert(keys::parse_text("meta", member)?.to_owned(), count);
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
+    Ok(counts)
+}
+
+/// Adds one of a named family of counts to a batch.
+pub fn put_meta_count(batch: &mut Batch, name: &str, member: &str, count: u64) {
+    let mut key = Key::default();
+    keys::meta_named(&mut key, name, member);
+    let value = i64::try_from(count).unwrap_or(i64::MAX);
+    batch.put_with(Table::Meta, &key, |bytes| TotalRecord { value }.write(bytes));
 }
 
 /// Adds a setting of the store itself to a batch.

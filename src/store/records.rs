@@ -109,6 +109,8 @@ impl<'a> Record<'a> for FeedRecord<'a> {
 /// `offsets`: where consumption of a partition resumes, and how to tell the topic by its last record.
 #[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone, Copy, Default)]
 pub struct OffsetRecord {
+    /// The first offset that this store accounts for.
+    pub start: u64,
     /// The next offset to consume.
     pub next: u64,
     /// Arrival time of the last record, monotone within the partition.

@@ -33,3 +33,9 @@ pub const FORMAT: &str = "format";
 pub const FOLD_RULES: &str = "fold_rules";
 /// Meta, numbered by partition: the next offset whose dead letter has not been published.
 pub const DEAD_LETTER_CURSOR: &str = "dead_letter_cursor";
+/// Meta, named by reason: dead letters.
+pub const DEAD_LETTER_COUNTS: &str = "dead_letter_counts";
+/// Meta, named by kind: gaps.
+pub const GAP_COUNTS: &str = "gap_counts";
+/// Meta, named by kind: offsets inside gaps.
+pub const GAP_OFFSETS: &str = "gap_offsets";

@@ -1,0 +1,318 @@
+//! Records from Kafka: a consumer that assigns itself every partition of the topic, from the offsets
+//! that the store holds.
+//!
+//! librdkafka's own bookkeeping is off: no auto-commit, no offset store, no group membership. It is
+//! assigned once and then only added to: a second `assign` would fetch twice, and pausing right
+//! after it can lose the offset (librdkafka #2190).
+
+use super::settings::IngestSettings;
+use super::source::{RawHeaders, RawRecord, Source, SourceError, Taken};
+use crate::domain::{Cut, Millis, Position};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::statistics::Statistics;
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A broker that has said nothing for so long does not count as reachable: fetches are answered
+/// every half second even when there is nothing new.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How often the stored offsets are reported to the broker.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// Longest wait for an answer about the topic.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What the client last saw of the cluster.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// Whether a broker answers.
+    pub reachable: bool,
+    /// Why the topic cannot be consumed yet, and what to do.
+    pub waiting: Option<String>,
+    /// End offsets.
+    pub ends: Cut,
+    lows: BTreeMap<u32, u64>,
+    partitions: u32,
+}
+
+impl Observed {
+    /// The first offset that the broker still holds, as far as known.
+    pub fn low(&self, partition: u32) -> Option<u64> {
+        self.lows.get(&partition).copied()
+    }
+}
+
+/// Watches what librdkafka reports on its own threads.
+struct Context {
+    topic: String,
+    observed: Arc<Mutex<Observed>>,
+    commit_refused: AtomicBool,
+}
+
+impl ClientContext for Context {
+    fn stats(&self, statistics: Statistics) {
+        let reachable = statistics.brokers.values().any(|broker| {
+            let silent = Duration::from_micros(u64::try_from(broker.rxidle).unwrap_or(0));
+            broker.state == "UP" && silent < SILENCE
+        });
+        let mut observed = lock(&self.observed);
+        observed.reachable = reachable;
+        let Some(topic) = statistics.topics.get(&self.topic) else { return };
+        for partition in topic.partitions.values() {
+            let Ok(number) = u32::try_from(partition.partition) else { continue };
+            observed.partitions = observed.partitions.max(number + 1);
+            if let Ok(end) = u64::try_from(partition.hi_offset) {
+                observed.ends.set(number, end);
+            }
+            if let Ok(low) = u64::try_from(partition.lo_offset) {
+                observed.lows.insert(number, low);
+            }
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka client");
+    }
+}
+
+impl ConsumerContext for Context {
+    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        match result {
+            Ok(()) => self.commit_refused.store(false, Ordering::Relaxed),
+            Err(error) => {
+                if !self.commit_refused.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        %error,
+                        "the broker refuses to store our offsets for lag tools; consumption is not affected. \
+                         If another service is an active member of this group, stop it or set another kafka.group_id"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// The tracker topic.
+pub struct KafkaSource {
+    consumer: BaseConsumer<Context>,
+    observed: Arc<Mutex<Observed>>,
+    topic: String,
+    resume_from: BTreeMap<u32, u64>,
+    /// Partitions assigned so far: 0 to this, exclusive.
+    assigned: u32,
+    asked: Option<Instant>,
+    reported: (Instant, Cut),
+}
+
+impl KafkaSource {
+    /// A consumer of the topic that starts each partition where `resume_from` says, others from
+    /// their beginning. Does not wait for a broker.
+    ///
+    /// # Errors
+    /// [`SourceError::Fatal`] when librdkafka refuses the configuration.
+    pub fn open(
+        settings: &IngestSettings,
+        resume_from: impl Iterator<Item = (u32, u64)>,
+    ) -> Result<Self, SourceError> {
+        let observed = Arc::new(Mutex::new(Observed::default()));
+        let context = Context {
+            topic: settings.topic.clone(),
+            observed: observed.clone(),
+            commit_refused: AtomicBool::new(false),
+        };
+        let mut config = settings.client_config();
+        let mut default = |name: &str, value: &str| {
+            if !settings.properties.contains_key(name) {
+                config.set(name, value);
+            }
+        };
+        default("queued.max.messages.kbytes", "32768");
+        default("fetch.message.max.bytes", "1048576");
+        default("topic.metadata.refresh.interval.ms", "10000");
+        default("reconnect.backoff.max.ms", "3000");
+        default("socket.timeout.ms", "20000");
+        default("fetch.wait.max.ms", "500");
+        let consumer = config
+            .set("group.id", &settings.group_id)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "earliest")
+            .set("enable.partition.eof", "false")
+            .set("allow.auto.create.topics", "false")
+            .set("statistics.interval.ms", "1000")
+            .create_with_context(context)
+            .map_err(|e| SourceError::Fatal(format!("librdkafka refuses the configuration: {e}; see kafka.properties")))?;
+        Ok(Self {
+            consumer,
+            observed,
+            topic: settings.topic.clone(),
+            resume_from: resume_from.collect(),
+            assigned: 0,
+            asked: None,
+            reported: (Instant::now(), Cut::default()),
+        })
+    }
+
+    /// What the client last saw of the cluster.
+    pub fn observed(&self) -> Observed {
+        lock(&self.observed).clone()
+    }
+
+    /// The end of a partition, asked of the broker itself; none when it does not answer.
+    pub fn ask_end(&self, partition: u32) -> Option<u64> {
+        let (_, high) = self.consumer.fetch_watermarks(&self.topic, signed(partition), METADATA_TIMEOUT).ok()?;
+        u64::try_from(high).ok()
+    }
+
+    /// Assigns partitions that are not assigned yet. Before the first time it asks the broker how
+    /// many there are, at most once a second; later growth is seen by the client itself.
+    fn assign_new(&mut self) -> Result<(), SourceError> {
+        if self.assigned == 0 {
+            self.ask_partitions();
+        }
+        let known = lock(&self.observed).partitions.max(self.resume_from.keys().last().map_or(0, |last| last + 1));
+        if lock(&self.observed).partitions == 0 || known <= self.assigned {
+            return Ok(());
+        }
+        let mut list = TopicPartitionList::new();
+        for partition in self.assigned..known {
+            let from = self.resume_from.get(&partition).map_or(Offset::Beginning, |next| {
+                Offset::Offset(i64::try_from(*next).unwrap_or(i64::MAX))
+            });
+            list.add_partition_offset(&self.topic, signed(partition), from)
+                .map_err(|e| SourceError::Fatal(format!("partition {partition} cannot be assigned: {e}")))?;
+        }
+        let result = if self.assigned == 0 { self.consumer.assign(&list) } else { self.consumer.incremental_assign(&list) };
+        result.map_err(|e| SourceError::Fatal(format!("librdkafka refuses the assignment: {e}")))?;
+        tracing::info!(topic = self.topic, from = self.assigned, to = known, "partitions assigned");
+        self.assigned = known;
+        Ok(())
+    }
+
+    fn ask_partitions(&mut self) {
+        if self.asked.is_some_and(|at| at.elapsed() < Duration::from_secs(1)) {
+            return;
+        }
+        let answer = self.consumer.fetch_metadata(Some(&self.topic), METADATA_TIMEOUT);
+        self.asked = Some(Instant::now());
+        let mut observed = lock(&self.observed);
+        let found = answer.map(|metadata| {
+            metadata.topics().first().map_or((0, None), |topic| (topic.partitions().len(), topic.error()))
+        });
+        match found {
+            Ok((count, None)) if count > 0 => {
+                observed.reachable = true;
+                observed.waiting = None;
+                observed.partitions = u32::try_from(count).unwrap_or(u32::MAX);
+            }
+            Ok(_) => {
+                observed.reachable = true;
+                observed.waiting = Some(format!(
+                    "topic {} does not exist; create it (3 partitions, retention.ms=2592000000), or set kafka.topic",
+                    self.topic
+                ));
+            }
+            Err(error) => {
+                observed.reachable = false;
+                observed.waiting = Some(format!("no broker answers: {error}; check kafka.bootstrap_servers"));
+            }
+        }
+    }
+}
+
+impl Source for KafkaSource {
+    fn poll(
+        &mut self,
+        idle: Duration,
+        longest: Duration,
+        take: &mut dyn FnMut(&RawRecord<'_>) -> Taken,
+    ) -> Result<(), SourceError> {
+        self.assign_new()?;
+        let mut deadline: Option<Instant> = None;
+        loop {
+            let wait = deadline.map_or(idle, |at| at.saturating_duration_since(Instant::now()));
+            match self.consumer.poll(wait) {
+                None => return Ok(()),
+                Some(Ok(message)) => {
+                    deadline.get_or_insert_with(|| Instant::now() + longest);
+                    let record = RawRecord {
+                        position: Position::new(unsigned(message.partition()), message.offset().unsigned_abs()),
+                        timestamp: message.timestamp().to_millis().map(Millis),
+                        key: message.key(),
+                        value: message.payload(),
+                        headers: RawHeaders::Kafka(message.headers()),
+                    };
+                    if take(&record) == Taken::Enough {
+                        return Ok(());
+                    }
+                }
+                Some(Err(error)) => {
+                    report_error(&error)?;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn report(&mut self, stored: &Cut) {
+        let (at, last) = &self.reported;
+        if at.elapsed() < REPORT_EVERY || last == stored {
+            return;
+        }
+        self.commit(stored, CommitMode::Async);
+    }
+}
+
+impl KafkaSource {
+    /// Reports the stored offsets a last time, and waits for the answer.
+    pub fn report_finally(&mut self, stored: &Cut) {
+        if self.assigned > 0 && self.reported.1 != *stored && lock(&self.observed).reachable {
+            self.commit(stored, CommitMode::Sync);
+        }
+    }
+
+    fn commit(&mut self, stored: &Cut, mode: CommitMode) {
+        let mut list = TopicPartitionList::new();
+        for (partition, next) in stored.iter() {
+            let offset = Offset::Offset(i64::try_from(next).unwrap_or(i64::MAX));
+            if list.add_partition_offset(&self.topic, signed(partition), offset).is_err() {
+                return;
+            }
+        }
+        if let Err(error) = self.consumer.commit(&list, mode) {
+            tracing::debug!(%error, "offsets not reported");
+        }
+        self.reported = (Instant::now(), stored.clone());
+    }
+}
+
+/// Errors of a poll are mostly transient, and librdkafka goes on by itself.
+fn report_error(error: &KafkaError) -> Result<(), SourceError> {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::Fatal) => Err(SourceError::Fatal(format!("librdkafka gave up: {error}; restart the tracker"))),
+        Some(RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed) => {
+            tracing::error!(%error, "the broker refuses us; grant READ on the topic and the group");
+            Ok(())
+        }
+        _ => {
+            tracing::warn!(%error, "poll");
+            Ok(())
+        }
+    }
+}
+
+fn lock(observed: &Mutex<Observed>) -> MutexGuard<'_, Observed> {
+    observed.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn signed(partition: u32) -> i32 {
+    i32::try_from(partition).unwrap_or(i32::MAX)
+}
+
+fn unsigned(partition: i32) -> u32 {
+    u32::try_from(partition).unwrap_or(0)
+}

@@ -1,0 +1,231 @@
+//! The consumer's thread: poll, decode, account, write, hand over, report.
+
+use super::decode::{DecodePlan, Defect, DefectReason, wire};
+use super::kafka::{KafkaSource, Observed};
+use super::registry::{SchemaError, SchemaSource};
+use super::settings::IngestSettings;
+use super::source::{RawRecord, Source, SourceError, Taken};
+use super::status::IngestStatus;
+use super::writer::{Admission, IngestError, Writer};
+use crate::clock::SharedClock;
+use crate::domain::{Event, Millis};
+use crate::projector::ProjectorHandle;
+use crate::store::SharedStore;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// A write takes no more bytes than this, however many records are allowed.
+const MOST_BYTES: usize = 8 << 20;
+/// How long a poll waits when there is nothing: the granularity of shutdown and status.
+const IDLE: Duration = Duration::from_millis(100);
+/// First and longest wait for a schema registry that does not answer.
+const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+
+/// Everything that ingest needs.
+pub struct Ingest {
+    /// The store.
+    pub store: SharedStore,
+    /// How it works.
+    pub settings: IngestSettings,
+    /// Where writer schemas come from.
+    pub schemas: Box<dyn SchemaSource>,
+    /// Who folds what was written.
+    pub projector: ProjectorHandle,
+    /// Where to tell what is going on.
+    pub status: Arc<IngestStatus>,
+    /// Told when there are new dead letters.
+    pub dead_letters: Arc<Notify>,
+    /// The clock, for the status only.
+    pub clock: SharedClock,
+    /// Ends it.
+    pub shutdown: CancellationToken,
+}
+
+impl Ingest {
+    /// Starts ingest on a thread of its own. It ends on shutdown, after what was polled is written,
+    /// or when it cannot go on, which the status then says.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn spawn(self) -> std::io::Result<JoinHandle<()>> {
+        std::thread::Builder::new().name("ingest".to_owned()).spawn(move || {
+            if let Err(error) = self.run() {
+                tracing::error!(%error, "ingest stops; reads go on");
+                self.status.update(|status| status.fatal = Some(error.to_string()));
+            }
+        })
+    }
+
+    fn run(&self) -> Result<(), RunError> {
+        self.status.update(|status| status.started_at = Some(self.clock.now()));
+        let writer = Writer::open(self.store.clone(), &self.settings.topic)?;
+        self.status.update(|status| status.next = writer.next());
+        let source = KafkaSource::open(&self.settings, writer.resume_from())?;
+        let mut running = Running { ingest: self, writer, failed: None };
+        running.consume(source)
+    }
+}
+
+/// Why ingest ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Projector(#[from] crate::projector::ProjectorGone),
+}
+
+impl From<crate::store::StoreError> for RunError {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::Ingest(IngestError::Store(error))
+    }
+}
+
+struct Running<'i> {
+    ingest: &'i Ingest,
+    writer: Writer,
+    failed: Option<RunError>,
+}
+
+impl Running<'_> {
+    fn consume(&mut self, mut source: KafkaSource) -> Result<(), RunError> {
+        let longest = Duration::from_millis(self.ingest.settings.max_wait_ms);
+        while !self.ingest.shutdown.is_cancelled() {
+            let lows = source.observed();
+            source.poll(IDLE, longest, &mut |record| self.take(record, &lows))?;
+            if let Some(error) = self.failed.take() {
+                return Err(error);
+            }
+            self.flush()?;
+            self.observe(&source)?;
+            source.report(&self.writer.next());
+        }
+        self.flush()?;
+        source.report_finally(&self.writer.next());
+        Ok(())
+    }
+
+    /// Looks at one record; what it is, is decided here and written with the batch.
+    fn take(&mut self, record: &RawRecord<'_>, observed: &Observed) -> Taken {
+        match self.try_take(record, observed) {
+            Ok(taken) => taken,
+            Err(error) => {
+                self.failed = Some(error);
+                Taken::Enough
+            }
+        }
+    }
+
+    fn try_take(&mut self, record: &RawRecord<'_>, observed: &Observed) -> Result<Taken, RunError> {
+        let Admission::New { arrived_at } = self.writer.admit(record)? else { return Ok(Taken::Next) };
+        let Some(outcome) = self.decode(record, arrived_at)? else { return Ok(Taken::Enough) };
+        self.writer.account(record, arrived_at, observed.low(record.position.partition), outcome);
+        let full = self.writer.gathered() >= self.ingest.settings.max_poll_records as u64
+            || self.writer.gathered_bytes() >= MOST_BYTES;
+        Ok(if full { Taken::Enough } else { Taken::Next })
+    }
+
+    /// The event or the defect of a record. Waits for a registry that does not answer; none when the
+    /// tracker shuts down meanwhile.
+    fn decode(
+        &mut self,
+        record: &RawRecord<'_>,
+        arrived_at: Millis,
+    ) -> Result<Option<Result<Event, Defect>>, RunError> {
+        let (id, body) = match wire::payload(record.value) {
+            Ok(parts) => parts,
+            Err(defect) => return Ok(Some(Err(defect))),
+        };
+        let Some(plan) = self.plan(id)? else { return Ok(None) };
+        let decoded = plan.and_then(|plan| plan.decode(body)?.into_event(record.position, arrived_at));
+        Ok(Some(decoded))
+    }
+
+    fn plan(&mut self, id: u32) -> Result<Option<Result<Arc<DecodePlan>, Defect>>, RunError> {
+        let mut wait = RETRY.0;
+        loop {
+            let detail = match self.ingest.schemas.plan(id) {
+                Ok(plan) => {
+                    return Ok(Some(Ok(plan)));
+                }
+                Err(SchemaError::Unknown(detail)) => {
+                    return Ok(Some(Err(Defect::new(DefectReason::UnknownSchema, detail))));
+                }
+                Err(SchemaError::Unreadable(detail)) => {
+                    return Ok(Some(Err(Defect::new(DefectReason::UnreadableSchema, detail))));
+                }
+                Err(SchemaError::Unavailable(detail)) => detail,
+            };
+            // What was decoded before need not wait with it.
+            self.flush()?;
+            tracing::warn!(schema = id, detail, "schema registry unavailable; consumption waits for it");
+            self.ingest.status.update(|status| {
+                status.waiting = Some(format!("schema registry unavailable: {detail}; consumption waits for it"));
+            });
+            if self.ingest.sleep(wait) {
+                return Ok(None);
+            }
+            wait = (wait * 2).min(RETRY.1);
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), RunError> {
+        let Some(delivery) = self.writer.write()? else { return Ok(()) };
+        let next = self.writer.next();
+        self.ingest.status.update(|status| {
+            status.next = next;
+            status.waiting = None;
+        });
+        self.ingest.dead_letters.notify_one();
+        Ok(self.ingest.projector.deliver(delivery)?)
+    }
+
+    /// Publishes what the client saw, and refuses a topic that went back.
+    fn observe(&self, source: &KafkaSource) -> Result<(), RunError> {
+        let observed = source.observed();
+        for (partition, end) in observed.ends.iter() {
+            // The client's view may be older than what it delivered: only the broker's word counts.
+            if self.writer.check_end(partition, end).is_err() {
+                if let Some(end) = source.ask_end(partition) {
+                    self.writer.check_end(partition, end)?;
+                }
+            }
+        }
+        let now = self.ingest.clock.now();
+        self.ingest.status.update(|status| {
+            let was_up = status.last_contact.is_some() && status.unreachable_since.is_none();
+            if observed.reachable {
+                status.last_contact = Some(now);
+                if status.unreachable_since.take().is_some() {
+                    tracing::info!("a broker answers again");
+                }
+            } else {
+                status.unreachable_since.get_or_insert(now);
+                if was_up {
+                    tracing::warn!("no broker answers; consumption goes on when one does");
+                }
+            }
+            status.waiting.clone_from(&observed.waiting);
+            status.end = observed.ends;
+        });
+        Ok(())
+    }
+}
+
+impl Ingest {
+    /// Waits, at most until shutdown. Whether it is time to end.
+    fn sleep(&self, longest: Duration) -> bool {
+        let step = Duration::from_millis(50);
+        let mut left = longest;
+        while !self.shutdown.is_cancelled() && !left.is_zero() {
+            std::thread::park_timeout(step.min(left));
+            left = left.saturating_sub(step);
+        }
+        self.shutdown.is_cancelled()
+    }
+}

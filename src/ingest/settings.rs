@@ -1,0 +1,53 @@
+//! How ingest works.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Where records come from, and how they are taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IngestSettings {
+    /// Brokers to ask first, `host:port`, separated by commas.
+    pub bootstrap_servers: String,
+    /// Group id that the stored offsets are reported under.
+    pub group_id: String,
+    /// The tracker topic.
+    pub topic: String,
+    /// The dead-letter topic.
+    pub dlt_topic: String,
+    /// Whether dead letters are published to the dead-letter topic. Of several replicas one should.
+    pub publish_dead_letters: bool,
+    /// Most records in one write.
+    pub max_poll_records: usize,
+    /// Longest wait for a write to fill, milliseconds.
+    pub max_wait_ms: u64,
+    /// librdkafka properties, passed through.
+    pub properties: BTreeMap<String, String>,
+}
+
+impl Default for IngestSettings {
+    fn default() -> Self {
+        Self {
+            bootstrap_servers: "localhost:9092".to_owned(),
+            group_id: "saga-tracker-service".to_owned(),
+            topic: "c4ang.saga.tracker".to_owned(),
+            dlt_topic: "c4ang.saga.tracker.dlt".to_owned(),
+            publish_dead_letters: true,
+            max_poll_records: 5_000,
+            max_wait_ms: 10,
+            properties: BTreeMap::new(),
+        }
+    }
+}
+
+impl IngestSettings {
+    /// The client configuration that every connection to Kafka starts from.
+    pub fn client_config(&self) -> rdkafka::ClientConfig {
+        let mut config = rdkafka::ClientConfig::new();
+        config.set("bootstrap.servers", &self.bootstrap_servers).set("client.id", "saga-tracker");
+        for (name, value) in &self.properties {
+            config.set(name, value);
+        }
+        config
+    }
+}

@@ -1,0 +1,75 @@
+//! Where records come from: Kafka, or a list in a test.
+
+use crate::domain::{Cut, Millis, Position};
+use rdkafka::message::{BorrowedHeaders, Headers as _};
+use std::time::Duration;
+
+/// A record as it came, borrowed from the client's buffers.
+#[derive(Clone, Copy)]
+pub struct RawRecord<'a> {
+    /// Where it stands.
+    pub position: Position,
+    /// Kafka's timestamp.
+    pub timestamp: Option<Millis>,
+    /// Its key.
+    pub key: Option<&'a [u8]>,
+    /// Its value; none for a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// Its headers.
+    pub headers: RawHeaders<'a>,
+}
+
+/// A record's headers, read only when someone asks.
+#[derive(Clone, Copy)]
+pub enum RawHeaders<'a> {
+    /// From Kafka.
+    Kafka(Option<&'a BorrowedHeaders>),
+    /// From a list.
+    List(&'a [(String, Option<Vec<u8>>)]),
+}
+
+impl<'a> RawHeaders<'a> {
+    /// The headers in order.
+    pub fn to_vec(self) -> Vec<(&'a str, Option<&'a [u8]>)> {
+        match self {
+            Self::Kafka(None) => Vec::new(),
+            Self::Kafka(Some(headers)) => headers.iter().map(|header| (header.key, header.value)).collect(),
+            Self::List(list) => list.iter().map(|(key, value)| (key.as_str(), value.as_deref())).collect(),
+        }
+    }
+}
+
+/// What to do after a record was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It was taken; go on.
+    Next,
+    /// The batch is full; return.
+    Enough,
+}
+
+/// Why a source has nothing more to give.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// It cannot go on, whatever happens; the message says what to do.
+    #[error("{0}")]
+    Fatal(String),
+}
+
+/// Gives records in the order of each partition's offsets.
+pub trait Source: Send {
+    /// Hands over the records that are there, each to `take`, until it says enough, `longest` has
+    /// passed since the first record, or none came within `idle`.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn poll(
+        &mut self,
+        idle: Duration,
+        longest: Duration,
+        take: &mut dyn FnMut(&RawRecord<'_>) -> Taken,
+    ) -> Result<(), SourceError>;
+
+    /// Tells lag tools how far the store has come. Best effort.
+    fn report(&mut self, stored: &Cut);
+}

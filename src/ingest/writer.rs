@@ -1,0 +1,315 @@
+//! Decides what becomes of each offset, exactly once and only here, and writes it: the event or the
+//! dead letter, the feed entry and the new offsets in one atomic batch.
+
+use super::decode::Defect;
+use super::source::RawRecord;
+use crate::domain::{Cut, Event, Millis, Position};
+use crate::failpoint;
+use crate::projector::Delivery;
+use crate::store::codec::Record;
+use crate::store::records::{
+    DeadLetterRecord, FeedRecord, GapKind, GapRecord, LastRecord, LogRecord, OffsetRecord,
+};
+use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, read, totals};
+use std::collections::BTreeMap;
+
+/// Why ingest cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The topic is not the one that this store was filled from.
+    #[error(
+        "partition {partition} of {topic} went back: {found}, but this store has accounted for every offset before {next}. \
+         The topic was deleted and created again, or lost data. Nothing of it was mixed into the store. \
+         To follow the new topic, start with an empty data directory (keep the old one as evidence); \
+         to keep this store, point the tracker at the topic that it was filled from"
+    )]
+    TopicReplaced {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// What was seen.
+        found: String,
+        /// The next offset that the store expects.
+        next: u64,
+    },
+}
+
+/// What to do with a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is new: decode it and account for it.
+    New {
+        /// Its arrival time: Kafka's timestamp made monotone within the partition.
+        arrived_at: Millis,
+    },
+    /// It is accounted for already.
+    Known,
+}
+
+/// One partition's account.
+struct Account {
+    row: OffsetRecord,
+    /// Timestamp, key and value of the last record, from which its fingerprint is made.
+    last: Option<(u64, Vec<u8>)>,
+    moved: bool,
+}
+
+/// Gathers a batch and writes it.
+pub struct Writer {
+    store: SharedStore,
+    topic: String,
+    accounts: BTreeMap<u32, Account>,
+    batch: Batch,
+    key: Key,
+    events: Vec<Event>,
+    offsets: u64,
+    dead_letters: BTreeMap<String, u64>,
+    gaps: BTreeMap<String, u64>,
+    gap_offsets: BTreeMap<String, u64>,
+    counts_moved: bool,
+}
+
+impl Writer {
+    /// Goes on from the store's offsets of the topic.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub fn open(store: SharedStore, topic: &str) -> Result<Self, StoreError> {
+        let accounts = read::offsets(&*store, topic)?
+            .into_iter()
+            .map(|(partition, row)| (partition, Account { row, last: None, moved: false }))
+            .collect();
+        Ok(Self {
+            accounts,
+            topic: topic.to_owned(),
+            batch: Batch::new(),
+            key: Key::default(),
+            events: Vec::new(),
+            offsets: 0,
+            dead_letters: read::meta_counts(&*store, totals::DEAD_LETTER_COUNTS)?,
+            gaps: read::meta_counts(&*store, totals::GAP_COUNTS)?,
+            gap_offsets: read::meta_counts(&*store, totals::GAP_OFFSETS)?,
+            counts_moved: false,
+            store,
+        })
+    }
+
+    /// Where to resume: per known partition its last record (to recognise the topic by) or, without
+    /// one, its next offset.
+    pub fn resume_from(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        self.accounts
+            .iter()
+            .map(|(partition, account)| (*partition, account.row.last.map_or(account.row.next, |last| last.offset)))
+    }
+
+    /// The next offset of every partition, what is gathered but not written included.
+    pub fn next(&self) -> Cut {
+        self.accounts.iter().map(|(partition, account)| (*partition, account.row.next)).collect()
+    }
+
+    /// Offsets gathered since the last write.
+    pub fn gathered(&self) -> u64 {
+        self.offsets
+    }
+
+    /// Bytes gathered since the last write.
+    pub fn gathered_bytes(&self) -> usize {
+        self.batch.byte_len()
+    }
+
+    /// Refuses a topic that ends before what the store has accounted for.
+    ///
+    /// # Errors
+    /// [`IngestError::TopicReplaced`].
+    pub fn check_end(&self, partition: u32, end: u64) -> Result<(), IngestError> {
+        match self.accounts.get(&partition) {
+            Some(account) if end < account.row.next => {
+                Err(self.replaced(partition, account.row.next, format!("it ends at offset {end}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Looks at a record's place before it is decoded. Changes nothing.
+    ///
+    /// # Errors
+    /// [`IngestError::TopicReplaced`] for a record that the store knows otherwise.
+    pub fn admit(&self, record: &RawRecord<'_>) -> Result<Admission, IngestError> {
+        let at = record.timestamp.unwrap_or_default();
+        match self.accounts.get(&record.position.partition) {
+            Some(account) if record.position.offset < account.row.next => self.recognise(record, account.row.next),
+            Some(account) => Ok(Admission::New { arrived_at: at.max(Millis(account.row.arrived_at)) }),
+            None => Ok(Admission::New { arrived_at: at }),
+        }
+    }
+
+    /// Accounts for an admitted record: it is an event or a dead letter. Offsets that were passed
+    /// over to get there are a gap; `low` is the first offset that the broker still holds.
+    pub fn account(
+        &mut self,
+        record: &RawRecord<'_>,
+        arrived_at: Millis,
+        low: Option<u64>,
+        outcome: Result<Event, Defect>,
+    ) {
+        let Position { partition, offset } = record.position;
+        let account = self.accounts.entry(partition).or_insert_with(|| Account {
+            row: OffsetRecord { start: offset, next: offset, ..OffsetRecord::default() },
+            last: None,
+            moved: false,
+        });
+        let next = account.row.next;
+        account.row.next = offset + 1;
+        account.row.arrived_at = arrived_at.0;
+        account.moved = true;
+        let (at, bytes) = account.last.get_or_insert_default();
+        *at = offset;
+        write_record_bytes(record, bytes);
+        self.offsets += 1;
+        if offset > next {
+            self.add_gap(Position::new(partition, next), offset, low.unwrap_or(0));
+        }
+        match outcome {
+            Ok(event) => self.add_event(event),
+            Err(defect) => self.add_dead_letter(record, arrived_at, &defect),
+        }
+    }
+
+    /// A record that the store should have: only the very last one is ever asked for again.
+    fn recognise(&self, record: &RawRecord<'_>, next: u64) -> Result<Admission, IngestError> {
+        let Position { partition, offset } = record.position;
+        let known = self.accounts.get(&partition).and_then(|account| account.row.last);
+        let found = match known {
+            Some(last) if last.offset == offset => {
+                if last.fingerprint == fingerprint(&record_bytes(record)) {
+                    return Ok(Admission::Known);
+                }
+                format!("the record at offset {offset} is another one")
+            }
+            _ => format!("it gave a record at offset {offset}"),
+        };
+        Err(self.replaced(partition, next, found))
+    }
+
+    fn replaced(&self, partition: u32, next: u64, found: String) -> IngestError {
+        IngestError::TopicReplaced { topic: self.topic.clone(), partition, found, next }
+    }
+
+    fn add_event(&mut self, event: Event) {
+        keys::log(&mut self.key, &event.saga_id, event.timeline_key());
+        self.batch.put_with(Table::Log, &self.key, |bytes| LogRecord::of(&event).write(bytes));
+        let entry = FeedRecord::Logged { saga_id: event.saga_id.as_str(), recorded_at: event.recorded_at.0 };
+        keys::by_offset(&mut self.key, event.position);
+        self.batch.put_with(Table::Feed, &self.key, |bytes| entry.write(bytes));
+        self.events.push(event);
+    }
+
+    fn add_dead_letter(&mut self, record: &RawRecord<'_>, arrived_at: Millis, defect: &Defect) {
+        let reason = defect.reason.as_str();
+        let letter = DeadLetterRecord {
+            topic: &self.topic,
+            reason,
+            detail: &defect.detail,
+            arrived_at: arrived_at.0,
+            timestamp: record.timestamp.map(|at| at.0),
+            key: record.key,
+            value: record.value,
+            headers: record.headers.to_vec(),
+        };
+        keys::by_offset(&mut self.key, record.position);
+        self.batch.put_with(Table::DeadLetters, &self.key, |bytes| letter.write(bytes));
+        self.batch.put_with(Table::Feed, &self.key, |bytes| FeedRecord::DeadLetter.write(bytes));
+        *self.dead_letters.entry(reason.to_owned()).or_default() += 1;
+        self.counts_moved = true;
+        tracing::warn!(position = %record.position, reason, detail = defect.detail, "dead letter");
+    }
+
+    fn add_gap(&mut self, first: Position, next: u64, broker_low: u64) {
+        let kind = if broker_low > first.offset { GapKind::Expired } else { GapKind::Undelivered };
+        keys::gap(&mut self.key, first);
+        let record = GapRecord { next, kind: kind as u8, broker_low };
+        self.batch.put_with(Table::Gaps, &self.key, |bytes| record.write(bytes));
+        keys::by_offset(&mut self.key, first);
+        self.batch.put_with(Table::Feed, &self.key, |bytes| FeedRecord::Gap { next }.write(bytes));
+        *self.gaps.entry(kind.as_str().to_owned()).or_default() += 1;
+        *self.gap_offsets.entry(kind.as_str().to_owned()).or_default() += next - first.offset;
+        self.counts_moved = true;
+        tracing::error!(
+            %first, next, broker_low, kind = kind.as_str(),
+            "the broker did not deliver these offsets; the gap is recorded"
+        );
+    }
+
+    /// Writes what was gathered, in one atomic batch, and returns it for the projector; nothing when
+    /// nothing was gathered.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing of it is in the store, and ingest must be opened anew.
+    pub fn write(&mut self) -> Result<Option<Delivery>, StoreError> {
+        let mut after = Vec::new();
+        for (partition, account) in &mut self.accounts {
+            if !account.moved {
+                continue;
+            }
+            account.moved = false;
+            if let Some((offset, bytes)) = &account.last {
+                account.row.last = Some(LastRecord { offset: *offset, fingerprint: fingerprint(bytes) });
+            }
+            keys::offsets(&mut self.key, &self.topic, *partition);
+            self.batch.put_with(Table::Offsets, &self.key, |bytes| account.row.write(bytes));
+            after.push((*partition, account.row.next));
+        }
+        if after.is_empty() {
+            return Ok(None);
+        }
+        self.write_counts();
+        self.batch.sort();
+        failpoint::pass("ingest.before_write");
+        self.store.write(&self.batch, Durability::Process)?;
+        failpoint::pass("ingest.after_write");
+        self.batch.clear();
+        self.offsets = 0;
+        Ok(Some(Delivery { events: std::mem::take(&mut self.events), after }))
+    }
+
+    fn write_counts(&mut self) {
+        if !std::mem::take(&mut self.counts_moved) {
+            return;
+        }
+        let families = [
+            (totals::DEAD_LETTER_COUNTS, &self.dead_letters),
+            (totals::GAP_COUNTS, &self.gaps),
+            (totals::GAP_OFFSETS, &self.gap_offsets),
+        ];
+        for (name, counts) in families {
+            for (member, count) in counts {
+                read::put_meta_count(&mut self.batch, name, member, *count);
+            }
+        }
+    }
+}
+
+fn record_bytes(record: &RawRecord<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write_record_bytes(record, &mut bytes);
+    bytes
+}
+
+fn write_record_bytes(record: &RawRecord<'_>, bytes: &mut Vec<u8>) {
+    bytes.clear();
+    bytes.extend_from_slice(&record.timestamp.unwrap_or_default().0.to_be_bytes());
+    for part in [record.key, record.value] {
+        bytes.push(u8::from(part.is_some()));
+        let part = part.unwrap_or_default();
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part);
+    }
+}
+
+fn fingerprint(bytes: &[u8]) -> u64 {
+    blake3::hash(bytes).as_bytes().first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
+}
