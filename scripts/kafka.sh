@@ -159,11 +159,13 @@ start() {
       --config "$dir/server.properties" >"$dir/format.log" 2>&1 ||
       die "formatting failed, see $dir/format.log"
   fi
+  # Emptied here, not by the background shell: the last start's log must not be read.
+  : >"$dir/server.log"
   # shellcheck disable=SC2086
   setsid java $heap -XX:+UseSerialGC "-Dsaga.tracker.dir=$dir" \
     "-Dlog4j2.configurationFile=$dir/log4j2.xml" -Djava.awt.headless=true \
     -cp "$home/libs/*" kafka.Kafka "$dir/server.properties" \
-    </dev/null >"$dir/server.log" 2>&1 9>&- &
+    </dev/null >>"$dir/server.log" 2>&1 9>&- &
   echo $! >"$dir/pid"
   if ! wait_for 90 settled "$dir" "$port" || ! serving "$dir" "$port"; then
     tail -n 20 "$dir/server.log" >&2

@@ -74,13 +74,15 @@ start() {
   port=${opt_port:-0}
   ((port)) || port=$(cat "$dir/port" 2>/dev/null || free_port)
   echo "$port" >"$dir/port"
+  # Emptied here, not by the background shell: the last start's log must not be read.
+  : >"$dir/server.log"
   # shellcheck disable=SC2086
   setsid java $heap -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "-Dsaga.tracker.dir=$dir" \
     -Djava.io.tmpdir="$dir" -Dquarkus.http.host=127.0.0.1 "-Dquarkus.http.port=$port" \
     -Dapicurio.storage.kind=sql -Dapicurio.storage.sql.kind=h2 \
     "-Dapicurio.datasource.url=jdbc:h2:file:$dir/schemas" \
     -jar "$home/apicurio-registry-app-$version-runner.jar" \
-    </dev/null >"$dir/server.log" 2>&1 9>&- &
+    </dev/null >>"$dir/server.log" 2>&1 9>&- &
   echo $! >"$dir/pid"
   if ! wait_for 120 settled "$dir" "$port" || ! serving "$dir" "$port"; then
     tail -n 20 "$dir/server.log" >&2

@@ -1,0 +1,260 @@
+"""The servers around the tracker: a real Kafka, a real registry, a way to cut a wire."""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def wait_until(condition, timeout, what="the condition", interval=0.05):
+    """The condition's first true value; the only way these tests wait."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout} s for {what}; last value: {value!r}")
+        time.sleep(interval)
+
+
+def free_port():
+    """A loopback port outside the range that outgoing connections take from."""
+    for port in range(10_000 + os.getpid() % 5000, 32_000):
+        if port in free_port.given:
+            continue
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        free_port.given.add(port)
+        return port
+    raise AssertionError("no free port")
+
+
+free_port.given = set()
+
+
+def run_script(name, *arguments):
+    done = subprocess.run(
+        [ROOT / "scripts" / name, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, f"{name} {arguments}: {done.stderr}"
+    return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
+
+
+class LocalServer:
+    """One directory, driven through a script of `scripts/`."""
+
+    script: str
+
+    def __init__(self, directory):
+        self.directory = Path(directory)
+        self.address = None
+
+    def start(self):
+        self.address = run_script(self.script, "start", "--dir", self.directory)
+        return self
+
+    def stop(self):
+        run_script(self.script, "stop", "--dir", self.directory)
+
+    def kill(self):
+        run_script(self.script, "kill", "--dir", self.directory)
+
+    def signal(self, number):
+        os.kill(int(run_script(self.script, "pid", "--dir", self.directory)), number)
+
+    def freeze(self):
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.signal(signal.SIGCONT)
+
+    def thaw_if_running(self):
+        try:
+            self.thaw()
+        except AssertionError:
+            pass
+
+
+class Registry(LocalServer):
+    script = "registry.sh"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One Kafka record, as any consumer sees it."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: list
+    timestamp: int
+
+    @property
+    def position(self):
+        return (self.partition, self.offset)
+
+
+class Broker(LocalServer):
+    script = "kafka.sh"
+
+    @cached_property
+    def admin(self):
+        return AdminClient({"bootstrap.servers": self.address})
+
+    def create_topic(self, name, partitions=3, **config):
+        topic = NewTopic(name, partitions, 1, config=config)
+
+        def created():
+            try:
+                self.admin.create_topics([topic])[name].result(30)
+                return True
+            except KafkaException as error:
+                # A topic of that name is still being deleted.
+                if error.args[0].name() == "TOPIC_ALREADY_EXISTS":
+                    return False
+                raise
+
+        wait_until(created, 30, f"topic {name} to be created")
+        wait_until(lambda: len(self.partitions(name)) == partitions, 30, f"topic {name}")
+
+    def delete_topic(self, name):
+        self.admin.delete_topics([name])[name].result(30)
+        wait_until(lambda: not self.partitions(name), 30, f"topic {name} to go away")
+
+    def grow_topic(self, name, partitions):
+        self.admin.create_partitions([NewPartitions(name, partitions)])[name].result(30)
+        wait_until(lambda: len(self.partitions(name)) == partitions, 30, f"{name} to grow")
+
+    def partitions(self, name):
+        metadata = self.admin.list_topics(timeout=30)
+        return sorted(metadata.topics[name].partitions) if name in metadata.topics else []
+
+    def _reader(self):
+        return Consumer(
+            {
+                "bootstrap.servers": self.address,
+                "group.id": "e2e-reader",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "enable.partition.eof": False,
+                "fetch.message.max.bytes": 10_485_760,
+            }
+        )
+
+    def ends(self, name):
+        """partition → the offset the next record will get."""
+        reader = self._reader()
+        try:
+            return {
+                p: reader.get_watermark_offsets(TopicPartition(name, p), timeout=30)[1]
+                for p in self.partitions(name)
+            }
+        finally:
+            reader.close()
+
+    def read(self, name):
+        """Every record of the topic up to now."""
+        ends = self.ends(name)
+        wanted = sum(ends.values())
+        reader = self._reader()
+        records = []
+        try:
+            reader.assign([TopicPartition(name, p, 0) for p in ends])
+            deadline = time.monotonic() + 120
+            while len(records) < wanted:
+                assert time.monotonic() < deadline, f"{name}: read {len(records)} of {wanted}"
+                for message in reader.consume(10_000, timeout=1.0):
+                    assert not message.error(), message.error()
+                    records.append(
+                        Record(
+                            message.partition(),
+                            message.offset(),
+                            message.key(),
+                            message.value(),
+                            message.headers() or [],
+                            message.timestamp()[1],
+                        )
+                    )
+        finally:
+            reader.close()
+        return sorted(records, key=lambda r: r.position)
+
+    def committed(self, group, topic):
+        """partition → committed offset of a consumer group."""
+        from confluent_kafka import ConsumerGroupTopicPartitions
+
+        parts = [TopicPartition(topic, p) for p in self.partitions(topic)]
+        asked = ConsumerGroupTopicPartitions(group, parts)
+        answer = self.admin.list_consumer_group_offsets([asked])[group].result(30)
+        return {p.partition: p.offset for p in answer.topic_partitions}
+
+
+class Gate:
+    """A TCP address that leads to a server only while it is open."""
+
+    def __init__(self, host, port):
+        self.target = (host, port)
+        self.port = free_port()
+        self._listener = None
+        self._pairs = []
+
+    def open(self):
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def close(self):
+        if self._listener is not None:
+            # shutdown, not only close: it wakes the accepting thread.
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._listener = None
+        for one in self._pairs:
+            for end in one:
+                end.close()
+        self._pairs.clear()
+
+    def _accept(self, listener):
+        while True:
+            try:
+                client, _ = listener.accept()
+                server = socket.create_connection(self.target)
+            except OSError:
+                return
+            self._pairs.append((client, server))
+            threading.Thread(target=self._pump, args=(client, server), daemon=True).start()
+
+    @staticmethod
+    def _pump(client, server):
+        other = {client: server, server: client}
+        try:
+            while True:
+                for source in select.select([client, server], [], [])[0]:
+                    data = source.recv(65536)
+                    if not data:
+                        return
+                    other[source].sendall(data)
+        except (OSError, ValueError):
+            return
+        finally:
+            client.close()
+            server.close()
