@@ -53,9 +53,7 @@ class World:
     def tracker(self, name="tracker", registry_url="", **environment):
         """A tracker with a store of its own; the session's registry unless told otherwise."""
         url = self.registry.address if registry_url == "" else registry_url
-        tracker = Tracker(
-            self.directory / name, self.broker, url, self.topic, self.dlt, self.group, **environment
-        )
+        tracker = Tracker(self.directory / name, self.broker, url, self.topic, self.dlt, self.group, **environment)
         self.trackers.append(tracker)
         return tracker
 

@@ -23,7 +23,15 @@ SIZE_LIMIT = 1_048_576
 EARLIEST = 946_684_800_000  # 2000-01-01
 LATEST = 4_102_444_800_000  # 2100-01-01
 FIELDS = (
-    "eventId eventTimestamp sagaId sagaType step status orderId metadata recordedAt".split()
+    "eventId",
+    "eventTimestamp",
+    "sagaId",
+    "sagaType",
+    "step",
+    "status",
+    "orderId",
+    "metadata",
+    "recordedAt",
 )
 
 
@@ -262,9 +270,7 @@ class Oracle:
             try:
                 event = decode(record.value, schema_of, record.position)
             except Rejected as why:
-                self.dead_letters.append(
-                    DeadLetter(record.position, record.key, record.value, str(why))
-                )
+                self.dead_letters.append(DeadLetter(record.position, record.key, record.value, str(why)))
             else:
                 deliveries.setdefault(event.saga_id, []).append(event)
         self.sagas = {saga_id: fold(events) for saga_id, events in deliveries.items()}

@@ -1,12 +1,17 @@
 """The harness without the tracker: what is sent is what the oracle finds in the topic."""
 
+import json
 import random
 import signal
+from urllib.parse import urlsplit
+
+import pytest
+import requests
 
 import oracle
 import workload
-from producer import SCHEMA
-from servers import Broker, wait_until
+from producer import SCHEMA, Publisher
+from servers import Broker, Gate, wait_until
 
 
 def test_what_is_published_is_what_the_oracle_reads(world, seed):
@@ -23,12 +28,19 @@ def test_what_is_published_is_what_the_oracle_reads(world, seed):
 def test_the_workload_reaches_every_corner(seed):
     """Otherwise equal answers would say little."""
     rng = random.Random(seed)
-    sagas, retried = {}, 0
+    sagas = {}
     for n, message in enumerate(workload.messages(seed, 3000)):
         f = message.fields
         event = oracle.Event(
-            f["eventId"], f["sagaId"], f["sagaType"], f["step"], f["status"], f["orderId"],
-            f["metadata"], f["recordedAt"], (rng.randrange(3), n),
+            f["eventId"],
+            f["sagaId"],
+            f["sagaType"],
+            f["step"],
+            f["status"],
+            f["orderId"],
+            f["metadata"],
+            f["recordedAt"],
+            (rng.randrange(3), n),
         )
         sagas.setdefault(f["sagaId"], []).append(event)
     folded = [oracle.fold(events) for events in sagas.values()]
@@ -58,7 +70,7 @@ def test_the_serializer_registers_the_published_spelling(world, seed):
     schema_id = int.from_bytes(record.value[1:5], "big")
     text = world.publisher.registry.get_schema(schema_id).schema_str
     assert '"logicalType"' in text
-    times = [f for f in oracle.json.loads(text)["fields"] if f["name"] == "recordedAt"]
+    times = [f for f in json.loads(text)["fields"] if f["name"] == "recordedAt"]
     assert times == [f for f in SCHEMA["fields"] if f["name"] == "recordedAt"]
     assert times[0]["logicalType"] == "timestamp-millis"
 
@@ -80,3 +92,28 @@ def test_a_broker_keeps_its_data_through_stop_and_kill(tmp_path):
     broker.thaw()
     assert wait_until(lambda: broker.partitions("t"), 30) == [0]
     broker.stop()
+
+
+def test_a_recreated_topic_starts_over(world, seed):
+    world.publish(seed, 20)
+    world.broker.delete_topic(world.topic)
+    world.broker.create_topic(world.topic, 3)
+    assert world.broker.ends(world.topic) == {0: 0, 1: 0, 2: 0}
+    again = Publisher(world.broker, world.registry, world.topic)
+    again.send(workload.messages(seed, 5)).flush()
+    assert len(world.truth().sagas) == 5
+
+
+def test_a_gate_cuts_and_restores_a_wire(registry):
+    parts = urlsplit(registry.address)
+    gate = Gate(parts.hostname, parts.port)
+    url = f"http://127.0.0.1:{gate.port}{parts.path}/subjects"
+    for _ in range(2):
+        with pytest.raises(requests.ConnectionError):
+            requests.get(url, timeout=5)
+        gate.open()
+        with requests.Session() as session:
+            assert session.get(url, timeout=5).ok
+            gate.close()
+            with pytest.raises(requests.ConnectionError):
+                session.get(url, timeout=5)

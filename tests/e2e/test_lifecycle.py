@@ -16,9 +16,7 @@ def test_sigterm_drains_commits_and_exits_in_time(world, seed):
     world.publish(seed, 2000)
     tracker = world.tracker()
     tracker.spawn()
-    wait_until(
-        lambda: any(p["next"] > 0 for p in (tracker.api.progress() or {}).values()), 60, "work in hand"
-    )
+    wait_until(lambda: any(p["next"] > 0 for p in (tracker.api.progress() or {}).values()), 60, "work in hand")
     begun = time.monotonic()
     assert tracker.terminate(timeout=20) == 0, tracker.tail()
     assert time.monotonic() - begun < 20

@@ -26,9 +26,7 @@ TABLE = """
 
 
 def cells():
-    header, *rows = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in TABLE.strip().splitlines()
-    ]
+    header, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in TABLE.strip().splitlines()]
     for row in rows:
         for incoming, cell in zip(header[1:], row[1:], strict=True):
             status, _, star = cell.partition(" ")
@@ -89,9 +87,7 @@ def test_an_operator_sets_the_status_outright():
 
 
 def test_stock_released_after_failed_stays_failed():
-    saga = fold(
-        [make("FAILED", "PAYMENT_FAILED", at=1), make("IN_PROGRESS", "STOCK_RELEASED", at=2, position=(0, 1))]
-    )
+    saga = fold([make("FAILED", "PAYMENT_FAILED", at=1), make("IN_PROGRESS", "STOCK_RELEASED", at=2, position=(0, 1))])
     assert (saga.status, saga.anomalies) == ("FAILED", [])
 
 
@@ -187,14 +183,12 @@ def four():
     rng = random.Random(1)
 
     def steps(saga, order, saga_type, *rows):
-        return [
-            workload.event(rng, saga, saga_type, step, status, order, JAN_2 + at) for step, status, at in rows
-        ]
+        return [workload.event(rng, saga, saga_type, step, status, order, JAN_2 + at) for step, status, at in rows]
 
     fields = (
         steps("b", "o1", "ORDER_CREATION", ("ORDER_CREATED", "STARTED", 0), ("ORDER_CONFIRMED", "COMPLETED", 10_000))
         + steps("a", "o1", "PAYMENT_COMPLETION", ("PAYMENT_FAILED", "FAILED", 0))
-        + steps("c", "o2", "ORDER_CREATION", ("ORDER_TIMEOUT", "FAILED", 5), ("COMPENSATION_ORDER", "COMPENSATED", 2005))
+        + steps("c", "o2", "ORDER_CREATION", ("X", "FAILED", 5), ("COMPENSATION_ORDER", "COMPENSATED", 2005))
         + steps("d", "o3", "ORDER_CREATION", ("ORDER_CREATED", "STARTED", DAY))
     )
     records = [Record(0, n, b"", Publisher.frame(1, SCHEMA, f), [], 0) for n, f in enumerate(fields)]

@@ -28,7 +28,7 @@ def test_a_replica_killed_again_and_again_has_the_same_digest(world, seed):
         before = wait_until(lambda: consumed(shaken) + 1, 60, "the shaken replica to answer") - 1
         end = sum(world.broker.ends(world.topic).values())
         goal = min(end, before + rng.randrange(1, 600))
-        wait_until(lambda g=goal: consumed(shaken) >= g, 60, f"{goal} records consumed", interval=0.005)
+        wait_until(lambda goal=goal: consumed(shaken) >= goal, 60, f"{goal} records consumed", interval=0.005)
         shaken.kill9()
     shaken.start()
     # A third one comes late and reads all of it in one go.

@@ -129,10 +129,7 @@ class Tracker:
             return (
                 progress is not None
                 and set(progress) == set(ends)
-                and all(
-                    p["projected"] == p["next"] == p["end"] == ends[number]
-                    for number, p in progress.items()
-                )
+                and all(p["projected"] == p["next"] == p["end"] == ends[number] for number, p in progress.items())
                 and self.api.metrics().value("saga_tracker_consumer_lag") == 0
             )
 
@@ -154,8 +151,7 @@ class Tracker:
             [BINARY, *map(str, arguments)],
             env=self._environment(environment),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             timeout=timeout,
             cwd=self.directory,
@@ -254,11 +250,7 @@ class Metrics:
             self.samples += family.samples
 
     def named(self, name, **labels):
-        return [
-            s
-            for s in self.samples
-            if s.name == name and all(s.labels.get(k) == v for k, v in labels.items())
-        ]
+        return [s for s in self.samples if s.name == name and all(s.labels.get(k) == v for k, v in labels.items())]
 
     def value(self, name, **labels):
         """The sum of all samples of that name and labels; None if there are none."""
