@@ -1,0 +1,163 @@
+//! Plans from a Confluent-compatible schema registry, each asked for once.
+//!
+//! Own client instead of `schema_registry_converter`: that crate hides the status and the error code
+//! of an answer in a message and calls only 502 and 503 retriable, so 401, 429, 500 and the 404 of a
+//! wrong URL look like "no such schema" — here that would turn a topic into dead letters. It also
+//! caches by schema and not by plan. What is needed of the protocol is two GETs.
+//!
+//! Blocking: made, used and dropped on threads outside the async runtime only.
+
+use super::http::{Answer, RegisteredSchema, RegistryHttp, SchemaReference};
+use super::{RegistrySettings, RegistrySettingsError, SchemaError, SchemaSource};
+use crate::ingest::decode::DecodePlan;
+use apache_avro::Schema;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+/// A schema may refer to so many others, directly and indirectly.
+const MOST_REFERENCES: usize = 256;
+
+/// So many unknown ids are remembered: garbage can name billions.
+const MOST_UNKNOWN: usize = 1_024;
+
+/// What a registry says when it is greeted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryPing {
+    /// Its URL, without user and password.
+    pub url: String,
+    /// How many subjects it has, or why it does not say.
+    pub subjects: Result<usize, String>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// Ids are immutable: what was found once holds for good.
+    plans: HashMap<u32, Result<Arc<DecodePlan>, String>>,
+    /// Until when an unknown id is not asked for again.
+    unknown: HashMap<u32, Instant>,
+}
+
+/// A client of one registry, or of several that hold the same schemas.
+pub struct RegistryClient {
+    http: RegistryHttp,
+    unknown_for: Duration,
+    known: RwLock<Known>,
+}
+
+impl RegistryClient {
+    /// A client. Does not ask the registry yet.
+    ///
+    /// # Errors
+    /// When a URL or the CA file cannot be used.
+    pub fn new(settings: &RegistrySettings) -> Result<Self, RegistrySettingsError> {
+        Ok(Self {
+            http: RegistryHttp::new(settings)?,
+            unknown_for: Duration::from_secs(settings.unknown_id_seconds),
+            known: RwLock::default(),
+        })
+    }
+
+    /// Greets every configured registry, for `doctor`.
+    pub fn ping(&self) -> Vec<RegistryPing> {
+        let answers = self.http.subjects().into_iter();
+        answers
+            .map(|(url, subjects)| RegistryPing { url, subjects })
+            .collect()
+    }
+
+    fn remembered(&self, id: u32) -> Option<Result<Arc<DecodePlan>, SchemaError>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        match known.plans.get(&id) {
+            Some(Ok(plan)) => Some(Ok(Arc::clone(plan))),
+            Some(Err(detail)) => Some(Err(SchemaError::Unreadable(detail.clone()))),
+            None => known
+                .unknown
+                .get(&id)
+                .filter(|until| Instant::now() < **until)
+                .map(|_| Err(SchemaError::Unknown)),
+        }
+    }
+
+    fn learn(&self, id: u32) -> Result<Arc<DecodePlan>, SchemaError> {
+        let found = match self.http.schema(id).map_err(SchemaError::Unavailable)? {
+            Answer::NotFound => {
+                let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+                if known.unknown.len() >= MOST_UNKNOWN {
+                    known.unknown.clear();
+                }
+                known.unknown.insert(id, Instant::now() + self.unknown_for);
+                return Err(SchemaError::Unknown);
+            }
+            Answer::Found(found) => found,
+        };
+        let plan = match self.compile(&found) {
+            Ok(plan) => Ok(Arc::new(plan)),
+            Err(SchemaError::Unreadable(detail)) => Err(detail),
+            Err(other) => return Err(other),
+        };
+        match &plan {
+            Ok(_) => tracing::info!(schema = id, "learned a writer schema"),
+            Err(detail) => tracing::warn!(schema = id, detail, "cannot read records of this writer schema"),
+        }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.unknown.remove(&id);
+        known.plans.insert(id, plan.clone());
+        plan.map_err(SchemaError::Unreadable)
+    }
+
+    fn compile(&self, found: &RegisteredSchema) -> Result<DecodePlan, SchemaError> {
+        let unreadable = |detail: String| SchemaError::Unreadable(detail);
+        if let Some(other) = found.schema_type.as_deref().filter(|kind| *kind != "AVRO") {
+            return Err(unreadable(format!(
+                "it is a schema of type {other}; accepted: AVRO"
+            )));
+        }
+        let references = self.references(found)?;
+        let (writer, parts) = Schema::parse_str_with_list(&found.schema, &references)
+            .map_err(|e| unreadable(format!("it is no Avro schema: {e}")))?;
+        DecodePlan::compile_with(&writer, &parts).map_err(|e| unreadable(e.to_string()))
+    }
+
+    /// The texts of all schemas that this one refers to, directly and indirectly.
+    fn references(&self, found: &RegisteredSchema) -> Result<Vec<String>, SchemaError> {
+        let mut seen: HashSet<SchemaReference> = HashSet::new();
+        let mut due = found.references.clone();
+        let mut texts = Vec::new();
+        while let Some(reference) = due.pop() {
+            if !seen.insert(reference.clone()) {
+                continue;
+            }
+            if seen.len() > MOST_REFERENCES {
+                let detail = format!("it refers to more than {MOST_REFERENCES} other schemas");
+                return Err(SchemaError::Unreadable(detail));
+            }
+            match self.http.version(&reference).map_err(SchemaError::Unavailable)? {
+                Answer::Found(part) => {
+                    due.extend(part.references);
+                    if !texts.contains(&part.schema) {
+                        texts.push(part.schema);
+                    }
+                }
+                Answer::NotFound => {
+                    let detail = format!(
+                        "it refers to version {} of subject {:?}, which the registry does not have",
+                        reference.version, reference.subject
+                    );
+                    return Err(SchemaError::Unreadable(detail));
+                }
+            }
+        }
+        Ok(texts)
+    }
+}
+
+impl SchemaSource for RegistryClient {
+    fn plan(&self, id: u32) -> Result<Arc<DecodePlan>, SchemaError> {
+        self.remembered(id).unwrap_or_else(|| self.learn(id))
+    }
+}
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;
