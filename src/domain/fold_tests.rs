@@ -228,7 +228,8 @@ proptest! {
                 }
                 _ => fold(&seen, &definitions),
             };
-            prop_assert_eq!(state.as_ref(), fold(&seen, &definitions).as_ref());
+            let folded = fold(&seen, &definitions);
+            prop_assert_eq!(state.as_ref(), folded.as_ref());
         }
     }
 
