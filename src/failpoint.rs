@@ -3,10 +3,10 @@
 
 /// Passes the place; aborts here when the environment says so.
 #[cfg(feature = "failpoints")]
-pub fn pass(name: &str) {
+pub(crate) fn pass(name: &str) {
     let _: Option<()> = fail::eval(name, |_| std::process::abort());
 }
 
 /// Passes the place.
 #[cfg(not(feature = "failpoints"))]
-pub fn pass(_name: &str) {}
+pub(crate) fn pass(_name: &str) {}

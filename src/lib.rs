@@ -6,8 +6,9 @@
 pub mod clock;
 pub mod dead_letter;
 pub mod domain;
-mod failpoint;
+pub(crate) mod failpoint;
 pub mod ingest;
 pub mod projector;
 pub mod query;
 pub mod store;
+pub mod verify;

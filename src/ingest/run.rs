@@ -1,8 +1,8 @@
 //! The consumer's thread: poll, decode, account, write, hand over, report.
 
-use super::decode::{DecodePlan, Defect, DefectReason, wire};
+use super::decode::{DecodePlan, Defect, wire};
 use super::kafka::{KafkaSource, Observed};
-use super::registry::{SchemaError, SchemaSource};
+use super::registry::SchemaSource;
 use super::settings::IngestSettings;
 use super::source::{RawRecord, Source, SourceError, Taken};
 use super::status::IngestStatus;
@@ -31,7 +31,7 @@ pub struct Ingest {
     /// How it works.
     pub settings: IngestSettings,
     /// Where writer schemas come from.
-    pub schemas: Box<dyn SchemaSource>,
+    pub schemas: Arc<dyn SchemaSource>,
     /// Who folds what was written.
     pub projector: ProjectorHandle,
     /// Where to tell what is going on.
@@ -149,18 +149,14 @@ impl Running<'_> {
     fn plan(&mut self, id: u32) -> Result<Option<Result<Arc<DecodePlan>, Defect>>, RunError> {
         let mut wait = RETRY.0;
         loop {
-            let detail = match self.ingest.schemas.plan(id) {
-                Ok(plan) => {
-                    return Ok(Some(Ok(plan)));
-                }
-                Err(SchemaError::Unknown(detail)) => {
-                    return Ok(Some(Err(Defect::new(DefectReason::UnknownSchema, detail))));
-                }
-                Err(SchemaError::Unreadable(detail)) => {
-                    return Ok(Some(Err(Defect::new(DefectReason::UnreadableSchema, detail))));
-                }
-                Err(SchemaError::Unavailable(detail)) => detail,
+            let unavailable = match self.ingest.schemas.plan(id) {
+                Ok(plan) => return Ok(Some(Ok(plan))),
+                Err(error) => error,
             };
+            if let Some(defect) = unavailable.defect(id) {
+                return Ok(Some(Err(defect)));
+            }
+            let detail = unavailable.to_string();
             // What was decoded before need not wait with it.
             self.flush()?;
             tracing::warn!(schema = id, detail, "schema registry unavailable; consumption waits for it");

@@ -11,7 +11,7 @@ mod live;
 pub mod rebuild;
 mod shard;
 
-pub use live::{Delivery, ProjectorHandle, ProjectorStatus, spawn};
+pub use live::{Delivery, ProjectorGone, ProjectorHandle, ProjectorStatus, spawn};
 
 use crate::domain::{Cut, Event, SagaDefinitions};
 use crate::failpoint;
@@ -57,6 +57,22 @@ impl ProjectorSettings {
             given => given.min(256),
         }
     }
+}
+
+/// Folds what the log holds beyond the serving projections' cursor, while nothing else has the
+/// store open.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn catch_up_offline(
+    store: &SharedStore,
+    topic: &str,
+    definitions: &Arc<SagaDefinitions>,
+    settings: &ProjectorSettings,
+) -> Result<(), StoreError> {
+    let generation = read::active_generation(&**store)?;
+    let mut projector = Projector::open(store.clone(), generation, definitions.clone(), settings)?;
+    live::catch_up(&mut projector, store, &read::log_cut(&**store, topic)?, settings, |_| {})
 }
 
 /// One generation of projections, and the means to move it along.

@@ -118,7 +118,11 @@ impl Rebuild {
         self.store.write(&batch, Durability::Power)
     }
 
-    fn drop_generation(&self, generation: Generation) -> Result<(), StoreError> {
+    /// Empties a generation.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the engine refuses.
+    pub fn drop_generation(&self, generation: Generation) -> Result<(), StoreError> {
         ProjectionTable::ALL
             .into_iter()
             .try_for_each(|table| self.store.clear(Table::Projection(generation, table)))

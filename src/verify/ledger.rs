@@ -1,0 +1,121 @@
+//! Promise 1: every offset from the start on is accounted for exactly once, and what the feed names
+//! is there.
+
+use super::report::Differences;
+use crate::domain::{Millis, Position, SagaId, TimelineKey};
+use crate::store::codec::Record;
+use crate::store::records::FeedRecord;
+use crate::store::{Direction, Key, Read, SharedStore, StoreError, Table, TableRange, WHOLE, keys, read};
+use std::ops::ControlFlow;
+
+/// Rows looked up at once.
+const ROWS: usize = 4_096;
+
+pub(super) fn check(store: &SharedStore, topic: &str, differences: &mut Differences) -> Result<(), StoreError> {
+    let snapshot = store.snapshot();
+    let mut named = Named::default();
+    for (partition, row) in read::offsets(&*snapshot, topic)? {
+        let mut expected = row.start;
+        let mut bucket = row.start >> keys::FEED_BUCKET_BITS;
+        while expected < row.next {
+            let before = expected;
+            check_bucket(&*snapshot, partition, bucket, &mut expected, &mut named, differences)?;
+            let bucket_end = (bucket + 1) << keys::FEED_BUCKET_BITS;
+            if expected < bucket_end.min(row.next) {
+                let at = Position::new(partition, expected);
+                differences.add(|| format!("feed {at}: no entry, although the stored offset is {}", row.next));
+                expected = bucket_end;
+            }
+            bucket = (expected.max(before + 1)) >> keys::FEED_BUCKET_BITS;
+        }
+        named.look_up(&*snapshot, differences)?;
+    }
+    count(&*snapshot, Table::Log, named.logged, "events in the log", differences)?;
+    count(&*snapshot, Table::DeadLetters, named.dead, "dead letters", differences)
+}
+
+fn check_bucket(
+    snapshot: &dyn Read,
+    partition: u32,
+    bucket: u64,
+    expected: &mut u64,
+    named: &mut Named,
+    differences: &mut Differences,
+) -> Result<(), StoreError> {
+    let mut key = Key::default();
+    keys::by_offset(&mut key, Position::new(partition, bucket << keys::FEED_BUCKET_BITS));
+    read::try_scan(
+        |visit| snapshot.scan(Table::Feed, key.partition(), WHOLE, Direction::Forward, usize::MAX, visit),
+        |sort, value| {
+            let offset = keys::parse_offset(sort)?;
+            let at = Position::new(partition, offset);
+            if offset != *expected {
+                let expected = *expected;
+                differences.add(|| format!("feed {at}: the entry before it leads to offset {expected}"));
+            }
+            *expected = offset + 1;
+            match FeedRecord::read(value)? {
+                FeedRecord::Logged { saga_id, recorded_at } => {
+                    let mut key = Key::default();
+                    let place = TimelineKey { recorded_at: Millis(recorded_at), position: at };
+                    keys::log(&mut key, &SagaId::new(saga_id), place);
+                    named.log.push((at, key));
+                    named.logged += 1;
+                }
+                FeedRecord::DeadLetter => {
+                    let mut key = Key::default();
+                    keys::by_offset(&mut key, at);
+                    named.letters.push((at, key));
+                    named.dead += 1;
+                }
+                FeedRecord::Gap { next } => *expected = next,
+            }
+            if named.log.len() + named.letters.len() >= ROWS {
+                named.look_up(snapshot, differences)?;
+            }
+            Ok(ControlFlow::Continue(()))
+        },
+    )
+}
+
+/// Rows that the feed names.
+#[derive(Default)]
+struct Named {
+    log: Vec<(Position, Key)>,
+    letters: Vec<(Position, Key)>,
+    logged: u64,
+    dead: u64,
+}
+
+impl Named {
+    fn look_up(&mut self, snapshot: &dyn Read, differences: &mut Differences) -> Result<(), StoreError> {
+        for (table, rows) in [(Table::Log, &mut self.log), (Table::DeadLetters, &mut self.letters)] {
+            let (places, keys): (Vec<Position>, Vec<Key>) = rows.drain(..).unzip();
+            for (at, found) in places.into_iter().zip(snapshot.multi_get(table, &keys)?) {
+                if found.is_none() {
+                    differences.add(|| format!("{} {at}: missing, although the feed names it", table.name()));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn count(
+    snapshot: &dyn Read,
+    table: Table,
+    expected: u64,
+    what: &str,
+    differences: &mut Differences,
+) -> Result<(), StoreError> {
+    let mut found = 0;
+    let whole = TableRange { table, from: None, to: None };
+    read::try_scan_table(snapshot, &whole, |_, _, _| {
+        found += 1;
+        Ok(())
+    })?;
+    if found != expected {
+        differences.add(|| format!("there are {found} {what}, the feed names {expected}"));
+    }
+    Ok(())
+}
