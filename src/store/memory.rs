@@ -1,1 +1,241 @@
-//! The in-memory engine.
+//! The in-memory engine: proves the port, and serves tests that need no disk.
+//!
+//! Tables are shared maps that a writer copies only where a reader still holds them, so a snapshot
+//! costs a few reference counts and a visitor may write to the store that it is reading. Nothing
+//! survives the process, whatever the durability asked for.
+
+use super::{
+    Batch, Direction, Durability, Key, Op, Read, SortRange, Store, StoreError, Table, TableRange, Usage,
+    VisitRow, VisitTable,
+};
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock};
+
+type Bytes = Box<[u8]>;
+type Rows = BTreeMap<Bytes, Bytes>;
+type Partitions = BTreeMap<Bytes, Arc<Rows>>;
+
+/// A store in memory.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    tables: RwLock<Tables>,
+}
+
+/// All tables at one moment; also what a snapshot is.
+#[derive(Clone, Debug, Default)]
+struct Tables(BTreeMap<Table, Arc<Partitions>>);
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn now(&self) -> Tables {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Tables {
+    fn partition(&self, table: Table, partition: &[u8]) -> Option<&Rows> {
+        self.0.get(&table)?.get(partition).map(Arc::as_ref)
+    }
+
+    fn value(&self, table: Table, key: &Key) -> Option<Vec<u8>> {
+        self.partition(table, key.partition())?
+            .get(key.sort())
+            .map(|value| value.to_vec())
+    }
+
+    fn apply(&mut self, op: Op<'_>) {
+        let partitions = Arc::make_mut(self.0.entry(op.table).or_default());
+        match op.value {
+            Some(value) => {
+                let rows = partitions.entry(op.partition.into()).or_default();
+                Arc::make_mut(rows).insert(op.sort.into(), value.into());
+            }
+            None => {
+                let Some(rows) = partitions.get_mut(op.partition) else {
+                    return;
+                };
+                let rows = Arc::make_mut(rows);
+                rows.remove(op.sort);
+                if rows.is_empty() {
+                    partitions.remove(op.partition);
+                }
+            }
+        }
+    }
+}
+
+impl Read for Tables {
+    fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.value(table, key))
+    }
+
+    fn multi_get(&self, table: Table, keys: &[Key]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        Ok(keys.iter().map(|key| self.value(table, key)).collect())
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        partition: &[u8],
+        range: SortRange<'_>,
+        direction: Direction,
+        limit: usize,
+        visit: &mut VisitRow<'_>,
+    ) -> Result<(), StoreError> {
+        let Some(rows) = self.partition(table, partition) else {
+            return Ok(());
+        };
+        if holds_nothing(range) {
+            return Ok(());
+        }
+        let rows = rows.range::<[u8], _>(range);
+        match direction {
+            Direction::Forward => walk(rows, limit, visit),
+            Direction::Reverse => walk(rows.rev(), limit, visit),
+        }
+        Ok(())
+    }
+
+    fn scan_table(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+        let Some(partitions) = self.0.get(&range.table) else {
+            return Ok(());
+        };
+        let from = range.from.as_deref().map_or(Bound::Unbounded, Bound::Included);
+        let to = range.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        if holds_nothing((from, to)) {
+            return Ok(());
+        }
+        for (partition, rows) in partitions.range::<[u8], _>((from, to)) {
+            for (sort, value) in rows.iter() {
+                if visit(partition, sort, value).is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether no key can lie in the range; `BTreeMap::range` panics on some such ranges.
+fn holds_nothing(range: SortRange<'_>) -> bool {
+    use Bound::{Excluded, Included};
+    match range {
+        (Included(from), Included(to)) => from > to,
+        (Included(from), Excluded(to)) | (Excluded(from), Included(to) | Excluded(to)) => from >= to,
+        _ => false,
+    }
+}
+
+fn walk<'a>(rows: impl Iterator<Item = (&'a Bytes, &'a Bytes)>, limit: usize, visit: &mut VisitRow<'_>) {
+    for (sort, value) in rows.take(limit) {
+        if visit(sort, value).is_break() {
+            return;
+        }
+    }
+}
+
+impl Read for MemoryStore {
+    fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        self.now().get(table, key)
+    }
+
+    fn multi_get(&self, table: Table, keys: &[Key]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.now().multi_get(table, keys)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        partition: &[u8],
+        range: SortRange<'_>,
+        direction: Direction,
+        limit: usize,
+        visit: &mut VisitRow<'_>,
+    ) -> Result<(), StoreError> {
+        self.now().scan(table, partition, range, direction, limit, visit)
+    }
+
+    fn scan_table(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+        self.now().scan_table(range, visit)
+    }
+}
+
+impl Store for MemoryStore {
+    fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_> {
+        Box::new(self.now())
+    }
+
+    fn write(&self, batch: &Batch, _: Durability) -> Result<(), StoreError> {
+        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        for op in batch.iter() {
+            tables.apply(op);
+        }
+        Ok(())
+    }
+
+    fn clear(&self, table: Table) -> Result<(), StoreError> {
+        self.tables
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .remove(&table);
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
+        let tables = self.now();
+        let partitions = tables.0.get(&table).map(Arc::as_ref);
+        let rows: usize = partitions.into_iter().flatten().map(|(_, rows)| rows.len()).sum();
+        let share = rows.div_ceil(parts.max(1)).max(1);
+        let mut ranges = vec![TableRange {
+            table,
+            from: None,
+            to: None,
+        }];
+        let mut in_share = 0;
+        for (partition, rows) in partitions.into_iter().flatten() {
+            if in_share >= share {
+                if let Some(last) = ranges.last_mut() {
+                    last.to = Some(partition.to_vec());
+                }
+                ranges.push(TableRange {
+                    table,
+                    from: Some(partition.to_vec()),
+                    to: None,
+                });
+                in_share = 0;
+            }
+            in_share += rows.len();
+        }
+        Ok(ranges)
+    }
+
+    fn usage(&self) -> Usage {
+        let tables = self.now();
+        let rows = tables.0.values().flat_map(|partitions| partitions.values());
+        let bytes: usize = rows
+            .flat_map(|rows| rows.iter())
+            .map(|(sort, value)| sort.len() + value.len())
+            .sum();
+        let log = tables.0.get(&Table::Log).map(Arc::as_ref);
+        let log_rows: usize = log.into_iter().flatten().map(|(_, rows)| rows.len()).sum();
+        Usage {
+            disk_bytes: 0,
+            memory_bytes: bytes as u64,
+            log_rows: log_rows as u64,
+        }
+    }
+}

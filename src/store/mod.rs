@@ -56,6 +56,14 @@ pub enum StoreError {
         /// What to do.
         way_out: &'static str,
     },
+    /// The directory holds something, but no store of ours. Nothing in it was changed.
+    #[error("{path} is no store of this program: it holds {detail}; name another data directory, or an empty one")]
+    NotAStore {
+        /// The directory.
+        path: String,
+        /// What was found there.
+        detail: String,
+    },
     /// Another process has the store open.
     #[error("the store in {path} is open in another process ({detail}); stop it first, or ask it over HTTP")]
     Locked {
@@ -152,8 +160,8 @@ pub trait Read {
 
 /// A store of partitioned ordered tables.
 pub trait Store: Read + Send + Sync + 'static {
-    /// A view of one moment. Cheap.
-    fn snapshot(&self) -> Box<dyn Read + '_>;
+    /// A view of one moment. Cheap. Several threads may read it.
+    fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_>;
 
     /// Applies all of the batch, or nothing.
     ///
@@ -161,7 +169,8 @@ pub trait Store: Read + Send + Sync + 'static {
     /// [`StoreError`]; then nothing of the batch is applied.
     fn write(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError>;
 
-    /// Removes every row of a table. Not atomic: a crash may leave some.
+    /// Removes every row of a table. Not atomic: a crash may leave some, snapshots taken before may
+    /// miss some, and nobody else may write to the table meanwhile.
     ///
     /// # Errors
     /// [`StoreError`] when the engine refuses.
