@@ -1,1 +1,246 @@
-//! The RocksDB engine.
+//! The RocksDB engine: one column family per table, partition and sort key joined into one key.
+//!
+//! # What survives what
+//! Every write is one RocksDB batch. [`Durability::Process`] and [`Durability::Power`] go through the
+//! write-ahead log, which all tables share: recovery replays it in order up to the first damage, so
+//! after a crash the tables are all as of one moment, whichever of them had been written out before.
+//! `Power` also waits until the log, with everything before it, is on the disk.
+//!
+//! [`Durability::None`] skips the log. Such rows reach the disk when their table happens to be
+//! written out, each table for itself (atomic flushes would make every ordinary one write out all
+//! tables). After a crash a table holds any subset of them: a build that used `None` is finished
+//! only by [`Store::flush`], which writes out every table and syncs the log, and is marked as finished
+//! by a `Power` write after it. Whoever finds no mark clears those tables and starts again.
+//!
+//! Column families are all created when the store is opened and never dropped, so the handle map
+//! needs no lock: the single-threaded flavour of the API is the right one, from any thread.
+
+mod engine_key;
+mod errors;
+mod open;
+mod options;
+mod read;
+mod settings;
+mod split;
+#[cfg(test)]
+mod tests;
+
+pub use settings::RocksSettings;
+
+use super::codec::Record;
+use super::records::MetaRecord;
+use super::{
+    Batch, Direction, Durability, Key, Read, SortRange, Store, StoreError, Table, TableRange, Usage,
+    VisitRow, VisitTable, keys, totals,
+};
+use errors::store_error;
+use options::Shared;
+use read::{View, family};
+use rocksdb::{
+    ColumnFamily, DBWithThreadMode, FlushOptions, ReadOptions, SingleThreaded, SnapshotWithThreadMode,
+    WriteBatch, WriteOptions, properties,
+};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+type Db = DBWithThreadMode<SingleThreaded>;
+type Snapshot<'a> = SnapshotWithThreadMode<'a, Db>;
+
+/// The version of everything this engine writes: tables, keys, records.
+const FORMAT_VERSION: u32 = 1;
+
+/// A store in a directory of its own.
+pub struct RocksStore {
+    db: Db,
+    path: PathBuf,
+    shared: Shared,
+}
+
+impl RocksStore {
+    /// Opens the store in `path`; creates it when the directory is empty or not there.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] while another process has it open, [`StoreError::UnknownVersion`] and
+    /// [`StoreError::NotAStore`] for what this version must not touch (nothing is written then), and
+    /// whatever reading it brings to light.
+    pub fn open(path: impl AsRef<Path>, settings: &RocksSettings) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let shared = Shared::new(settings);
+        let found = open::look(path, settings, &shared)?;
+        fs::create_dir_all(path).map_err(|e| StoreError::Disk(format!("{}: {e}", path.display())))?;
+        let store = Self {
+            db: open::open(path, settings, &shared)?,
+            path: path.to_owned(),
+            shared,
+        };
+        if found == open::Found::Nothing {
+            store.mark_as_ours()?;
+        }
+        Ok(store)
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn mark_as_ours(&self) -> Result<(), StoreError> {
+        let mut key = Key::default();
+        keys::meta(&mut key, totals::FORMAT);
+        let mut batch = Batch::new();
+        batch.put_with(Table::Meta, &key, |bytes| {
+            MetaRecord {
+                value: &FORMAT_VERSION.to_string(),
+            }
+            .write(bytes)
+        });
+        self.write(&batch, Durability::Power)
+    }
+
+    fn latest(&self) -> View<'_> {
+        View {
+            db: &self.db,
+            snapshot: None,
+        }
+    }
+
+    fn families(&self) -> Result<Vec<&ColumnFamily>, StoreError> {
+        Table::all().map(|table| family(&self.db, table)).collect()
+    }
+
+    fn sum(&self, property: &properties::PropName) -> u64 {
+        let families = Table::all().filter_map(|table| self.db.cf_handle(table.name()));
+        families
+            .filter_map(|family| self.db.property_int_value_cf(family, property).ok().flatten())
+            .sum()
+    }
+}
+
+impl Read for RocksStore {
+    fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        self.latest().get(table, key)
+    }
+
+    fn multi_get(&self, table: Table, keys: &[Key]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.latest().multi_get(table, keys)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        partition: &[u8],
+        range: SortRange<'_>,
+        direction: Direction,
+        limit: usize,
+        visit: &mut VisitRow<'_>,
+    ) -> Result<(), StoreError> {
+        self.latest()
+            .scan(table, partition, range, direction, limit, visit)
+    }
+
+    fn scan_table(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+        self.latest().scan_table(range, visit)
+    }
+}
+
+impl Store for RocksStore {
+    fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_> {
+        Box::new(View {
+            db: &self.db,
+            snapshot: Some(self.db.snapshot()),
+        })
+    }
+
+    fn write(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut rows = WriteBatch::with_capacity_bytes(batch.byte_len() + batch.len() * 16);
+        let mut key = Vec::with_capacity(128);
+        let mut last: Option<(Table, &ColumnFamily)> = None;
+        for op in batch.iter() {
+            let family = match last {
+                Some((table, family)) if table == op.table => family,
+                _ => family(&self.db, op.table)?,
+            };
+            last = Some((op.table, family));
+            key.clear();
+            engine_key::join(op.partition, op.sort, &mut key);
+            match op.value {
+                Some(value) => rows.put_cf(family, &key, value),
+                None => rows.delete_cf(family, &key),
+            }
+        }
+        let mut options = WriteOptions::default();
+        match durability {
+            Durability::Process => {}
+            Durability::Power => options.set_sync(true),
+            Durability::None => options.disable_wal(true),
+        }
+        self.db.write_opt(rows, &options).map_err(store_error)
+    }
+
+    fn clear(&self, table: Table) -> Result<(), StoreError> {
+        let family = family(&self.db, table)?;
+        let mut options = ReadOptions::default();
+        options.set_total_order_seek(true);
+        let mut rows = self.db.raw_iterator_cf_opt(family, options);
+        rows.seek_to_last();
+        rows.status().map_err(store_error)?;
+        let Some(last) = rows.key().map(<[u8]>::to_vec) else {
+            return Ok(());
+        };
+        drop(rows);
+        // The mark that everything is gone comes first: a file dropped while an older one stays must
+        // not bring the older one's rows back.
+        let mut batch = WriteBatch::default();
+        batch.delete_range_cf(family, &[][..], &last[..]);
+        batch.delete_cf(family, &last);
+        self.db.write(batch).map_err(store_error)?;
+        self.db
+            .delete_file_in_range_cf(family, &[][..], &last[..])
+            .map_err(store_error)?;
+        self.db.flush_cf(family).map_err(store_error)
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        let families = self.families()?;
+        let families: Vec<&&ColumnFamily> = families.iter().collect();
+        self.db
+            .flush_cfs_opt(&families, &FlushOptions::default())
+            .map_err(store_error)?;
+        self.sync()
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.db.flush_wal(true).map_err(store_error)
+    }
+
+    fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
+        split::split(&self.db, table, parts)
+    }
+
+    fn usage(&self) -> Usage {
+        let log = self.db.cf_handle(Table::Log.name());
+        let rows = log.and_then(|log| {
+            self.db
+                .property_int_value_cf(log, properties::ESTIMATE_NUM_KEYS)
+                .ok()
+        });
+        let memory = self.shared.cache.get_usage() + self.shared.buffers.get_usage();
+        Usage {
+            disk_bytes: directory_bytes(&self.path),
+            memory_bytes: memory as u64 + self.sum(properties::ESTIMATE_TABLE_READERS_MEM),
+            log_rows: rows.flatten().unwrap_or(0),
+        }
+    }
+}
+
+/// Bytes of the files in a directory. Files may come and go meanwhile.
+fn directory_bytes(path: &Path) -> u64 {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.metadata().ok())
+        .map(|file| file.len())
+        .sum()
+}

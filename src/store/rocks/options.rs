@@ -1,0 +1,169 @@
+//! How RocksDB is set up: for the whole store, and for each table by how it is used.
+//!
+//! **Memory** is bounded by the settings. All tables share one block cache, which also holds index
+//! and filter blocks, and one write-buffer budget: when the rows not yet written out reach it, the
+//! table that has held its rows longest is written out. Few files are open at a time.
+//!
+//! **Disk.** The evidence (log, feed, dead letters) is only ever appended to, in random order of
+//! partitions, so it is merged universally: a row is rewritten a few times in its life instead of
+//! about ten times, there is no garbage to collect, and reads skip files by prefix filter. The price
+//! is room: merging all of a table takes as much again for as long as it runs. The projections are
+//! overwritten all the time and read by every request, so they are merged by level, which keeps few
+//! sorted runs. LZ4 is fast enough for every level; the last level of the evidence, where it stays
+//! for good, is ZSTD.
+//!
+//! **Damage.** Every block carries a checksum, which every read verifies.
+
+use super::engine_key;
+use super::settings::RocksSettings;
+use crate::store::{ProjectionTable, Table};
+use rocksdb::{
+    BlockBasedOptions, Cache, DBCompactionStyle, DBCompressionType, DBRecoveryMode, LogLevel, Options,
+    SliceTransform, WriteBufferManager,
+};
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+/// Stored with the files; another name makes RocksDB ignore the filters of older files.
+const PREFIX_EXTRACTOR: &str = "saga-tracker.partition.1";
+
+/// What all tables share.
+pub(super) struct Shared {
+    pub(super) cache: Cache,
+    pub(super) buffers: WriteBufferManager,
+}
+
+impl Shared {
+    pub(super) fn new(settings: &RocksSettings) -> Self {
+        Self {
+            cache: Cache::new_lru_cache(settings.block_cache_mib * MIB),
+            buffers: WriteBufferManager::new_write_buffer_manager(settings.write_buffer_mib * MIB, false),
+        }
+    }
+}
+
+/// How a table is used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// Appended to in random partitions, read by partition: the log.
+    Evidence,
+    /// Appended to in order, read in order.
+    Sequence,
+    /// Overwritten, read by whole key: the instances.
+    Point,
+    /// Overwritten, read by partition.
+    Index,
+    /// A handful of rows.
+    Small,
+}
+
+fn usage_of(table: Table) -> Use {
+    match table {
+        Table::Log => Use::Evidence,
+        Table::Feed | Table::DeadLetters => Use::Sequence,
+        Table::Gaps | Table::Offsets | Table::Meta => Use::Small,
+        Table::Projection(_, ProjectionTable::Instances) => Use::Point,
+        Table::Projection(_, ProjectionTable::Totals) => Use::Small,
+        Table::Projection(
+            _,
+            ProjectionTable::ByOrder
+            | ProjectionTable::ByStarted
+            | ProjectionTable::ByUpdated
+            | ProjectionTable::Counts,
+        ) => Use::Index,
+    }
+}
+
+/// Options of the store as a whole.
+pub(super) fn database(settings: &RocksSettings, shared: &Shared) -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_paranoid_checks(true);
+
+    options.set_write_buffer_manager(&shared.buffers);
+    options.set_max_open_files(i32::try_from(settings.max_open_files).unwrap_or(i32::MAX));
+    options.set_max_background_jobs(i32::from(settings.background_jobs));
+    options.set_compaction_readahead_size(MIB);
+
+    // A torn end of the log, which kill -9 and power loss leave, is cut off; what was in it is read
+    // from Kafka again. Damage before files that hold later rows is refused.
+    options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+    options.set_max_total_wal_size(settings.max_wal_mib * MIB as u64);
+    // Dirty pages are written behind steadily instead of in one long stall.
+    options.set_wal_bytes_per_sync(MIB as u64);
+    options.set_bytes_per_sync(MIB as u64);
+
+    // Opening must not take longer the more files there are.
+    options.set_skip_stats_update_on_db_open(true);
+
+    options.set_log_level(LogLevel::Warn);
+    options.set_keep_log_file_num(2);
+    options.set_max_log_file_size(4 * MIB);
+    options.set_stats_dump_period_sec(0);
+    options
+}
+
+/// Options of one table.
+pub(super) fn table(table: Table, settings: &RocksSettings, shared: &Shared) -> Options {
+    let kind = usage_of(table);
+    let mut options = Options::default();
+    // Shares of the budget such that no table can hold all of it.
+    let share = match kind {
+        Use::Evidence => 3,
+        Use::Point => 6,
+        Use::Sequence | Use::Index => 12,
+        Use::Small => 96,
+    };
+    options.set_write_buffer_size((settings.write_buffer_mib * MIB / share).max(64 * KIB));
+    options.set_max_write_buffer_number(3);
+    options.set_compression_type(DBCompressionType::Lz4);
+
+    match kind {
+        Use::Evidence | Use::Sequence => {
+            options.set_compaction_style(DBCompactionStyle::Universal);
+            options.set_level_zero_file_num_compaction_trigger(6);
+            options.set_level_zero_slowdown_writes_trigger(30);
+            options.set_level_zero_stop_writes_trigger(48);
+            options.set_bottommost_compression_type(DBCompressionType::Zstd);
+            options.set_bottommost_compression_options(-14, 1, 0, 0, true);
+        }
+        Use::Point | Use::Index | Use::Small => {
+            options.set_level_compaction_dynamic_level_bytes(true);
+            options.set_max_bytes_for_level_base(128 * MIB as u64);
+        }
+    }
+    options.set_target_file_size_base(32 * MIB as u64);
+
+    if matches!(kind, Use::Evidence | Use::Index) {
+        let extractor = SliceTransform::create(PREFIX_EXTRACTOR, engine_key::prefix_of, None);
+        options.set_prefix_extractor(extractor);
+        options.set_memtable_prefix_bloom_ratio(0.02);
+    }
+    options.set_block_based_table_factory(&blocks(kind, shared));
+    options
+}
+
+fn blocks(kind: Use, shared: &Shared) -> BlockBasedOptions {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(&shared.cache);
+    blocks.set_cache_index_and_filter_blocks(true);
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    blocks.set_optimize_filters_for_memory(true);
+    blocks.set_block_size(match kind {
+        // One row of a block is wanted at a time.
+        Use::Point => 8 * KIB,
+        _ => 16 * KIB,
+    });
+    match kind {
+        Use::Evidence | Use::Index => {
+            blocks.set_bloom_filter(10.0, false);
+            blocks.set_whole_key_filtering(false);
+        }
+        Use::Point => blocks.set_bloom_filter(10.0, false),
+        // Asked for what is there, or for so little that a filter would cost more.
+        Use::Sequence | Use::Small => {}
+    }
+    blocks
+}
