@@ -8,6 +8,8 @@
 mod batch;
 pub mod cells;
 pub mod codec;
+#[cfg(test)]
+mod conformance;
 pub mod keys;
 pub mod memory;
 pub mod read;
