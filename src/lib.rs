@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod dead_letter;
+pub mod demo;
 pub mod domain;
 pub(crate) mod failpoint;
 pub mod ingest;
