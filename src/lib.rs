@@ -12,4 +12,6 @@ pub mod ingest;
 pub mod projector;
 pub mod query;
 pub mod store;
+#[cfg(test)]
+mod testkit;
 pub mod verify;

@@ -70,7 +70,11 @@ impl Publisher {
             // A letter may be as long as anything that the tracker topic let in.
             .set("message.max.bytes", "104857600")
             .create()?;
-        Ok(Self { store, settings, producer })
+        Ok(Self {
+            store,
+            settings,
+            producer,
+        })
     }
 
     /// Publishes what is there and what comes, until shutdown. A broker that is away is waited for.
@@ -124,7 +128,11 @@ impl Publisher {
                 FutureRecord::to(&self.settings.dlt_topic).headers(self.headers(letter));
             record.key = letter.key.as_deref();
             record.payload = letter.value.as_deref();
-            under_way.push(self.producer.send_result(record).map_err(|(error, _)| self.refused(error))?);
+            under_way.push(
+                self.producer
+                    .send_result(record)
+                    .map_err(|(error, _)| self.refused(error))?,
+            );
         }
         for delivery in under_way {
             match delivery.await {
@@ -138,7 +146,10 @@ impl Publisher {
     }
 
     fn refused(&self, error: KafkaError) -> PublishError {
-        PublishError::Kafka { topic: self.settings.dlt_topic.clone(), error }
+        PublishError::Kafka {
+            topic: self.settings.dlt_topic.clone(),
+            error,
+        }
     }
 
     fn move_cursor(&self, partition: u32, next: u64) -> Result<(), StoreError> {
@@ -155,9 +166,14 @@ impl Publisher {
     fn headers(&self, letter: &DeadLetter) -> OwnedHeaders {
         let mut headers = OwnedHeaders::new();
         for (name, value) in &letter.headers {
-            headers = headers.insert(Header { key: name, value: value.as_deref() });
+            headers = headers.insert(Header {
+                key: name,
+                value: value.as_deref(),
+            });
         }
-        let partition = i32::try_from(letter.position.partition).unwrap_or(i32::MAX).to_be_bytes();
+        let partition = i32::try_from(letter.position.partition)
+            .unwrap_or(i32::MAX)
+            .to_be_bytes();
         let offset = letter.position.offset.to_be_bytes();
         let timestamp = letter.timestamp.unwrap_or(letter.arrived_at).0.to_be_bytes();
         let ours: [(&str, &[u8]); 9] = [
@@ -166,11 +182,22 @@ impl Publisher {
             ("kafka_dlt-original-offset", &offset),
             ("kafka_dlt-original-timestamp", &timestamp),
             ("kafka_dlt-original-timestamp-type", b"CreateTime"),
-            ("kafka_dlt-original-consumer-group", self.settings.group_id.as_bytes()),
-            ("kafka_dlt-exception-fqcn", b"com.groom.ecommerce.saga.tracker.DeadLetter"),
+            (
+                "kafka_dlt-original-consumer-group",
+                self.settings.group_id.as_bytes(),
+            ),
+            (
+                "kafka_dlt-exception-fqcn",
+                b"com.groom.ecommerce.saga.tracker.DeadLetter",
+            ),
             ("kafka_dlt-exception-message", letter.detail.as_bytes()),
             ("saga-tracker-reason", letter.reason.as_bytes()),
         ];
-        ours.into_iter().fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
+        ours.into_iter().fold(headers, |headers, (key, value)| {
+            headers.insert(Header {
+                key,
+                value: Some(value),
+            })
+        })
     }
 }

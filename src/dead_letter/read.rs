@@ -72,10 +72,22 @@ pub fn dead_letters_from(
         let range = (Bound::Included(&first[..]), Bound::Excluded(&end[..]));
         let room = limit - letters.len();
         read::try_scan(
-            |visit| store.scan(Table::DeadLetters, key.partition(), range, Direction::Forward, room, visit),
+            |visit| {
+                store.scan(
+                    Table::DeadLetters,
+                    key.partition(),
+                    range,
+                    Direction::Forward,
+                    room,
+                    visit,
+                )
+            },
             |sort, value| {
                 let offset = keys::parse_offset(sort)?;
-                letters.push(DeadLetter::of(Position::new(partition, offset), DeadLetterRecord::read(value)?));
+                letters.push(DeadLetter::of(
+                    Position::new(partition, offset),
+                    DeadLetterRecord::read(value)?,
+                ));
                 Ok(ControlFlow::Continue(()))
             },
         )?;
@@ -106,7 +118,10 @@ pub(super) fn published(store: &dyn Read, name: &str) -> Result<Cut, StoreError>
         },
         |sort, value| {
             let next = crate::store::records::TotalRecord::read(value)?.value;
-            cut.set(keys::parse_partition_number(sort)?, u64::try_from(next).unwrap_or(0));
+            cut.set(
+                keys::parse_partition_number(sort)?,
+                u64::try_from(next).unwrap_or(0),
+            );
             Ok(ControlFlow::Continue(()))
         },
     )?;

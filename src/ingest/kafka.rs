@@ -61,9 +61,13 @@ impl ClientContext for Context {
         });
         let mut observed = lock(&self.observed);
         observed.reachable = reachable;
-        let Some(topic) = statistics.topics.get(&self.topic) else { return };
+        let Some(topic) = statistics.topics.get(&self.topic) else {
+            return;
+        };
         for partition in topic.partitions.values() {
-            let Ok(number) = u32::try_from(partition.partition) else { continue };
+            let Ok(number) = u32::try_from(partition.partition) else {
+                continue;
+            };
             observed.partitions = observed.partitions.max(number + 1);
             if let Ok(end) = u64::try_from(partition.hi_offset) {
                 observed.ends.set(number, end);
@@ -145,7 +149,11 @@ impl KafkaSource {
             .set("allow.auto.create.topics", "false")
             .set("statistics.interval.ms", "1000")
             .create_with_context(context)
-            .map_err(|e| SourceError::Fatal(format!("librdkafka refuses the configuration: {e}; see kafka.properties")))?;
+            .map_err(|e| {
+                SourceError::Fatal(format!(
+                    "librdkafka refuses the configuration: {e}; see kafka.properties"
+                ))
+            })?;
         Ok(Self {
             consumer,
             observed,
@@ -164,7 +172,10 @@ impl KafkaSource {
 
     /// The end of a partition, asked of the broker itself; none when it does not answer.
     pub fn ask_end(&self, partition: u32) -> Option<u64> {
-        let (_, high) = self.consumer.fetch_watermarks(&self.topic, signed(partition), METADATA_TIMEOUT).ok()?;
+        let (_, high) = self
+            .consumer
+            .fetch_watermarks(&self.topic, signed(partition), METADATA_TIMEOUT)
+            .ok()?;
         u64::try_from(high).ok()
     }
 
@@ -174,21 +185,35 @@ impl KafkaSource {
         if self.assigned == 0 {
             self.ask_partitions();
         }
-        let known = lock(&self.observed).partitions.max(self.resume_from.keys().last().map_or(0, |last| last + 1));
+        let known = lock(&self.observed)
+            .partitions
+            .max(self.resume_from.keys().last().map_or(0, |last| last + 1));
         if lock(&self.observed).partitions == 0 || known <= self.assigned {
             return Ok(());
         }
         let mut list = TopicPartitionList::new();
         for partition in self.assigned..known {
-            let from = self.resume_from.get(&partition).map_or(Offset::Beginning, |next| {
-                Offset::Offset(i64::try_from(*next).unwrap_or(i64::MAX))
-            });
+            let from = self
+                .resume_from
+                .get(&partition)
+                .map_or(Offset::Beginning, |next| {
+                    Offset::Offset(i64::try_from(*next).unwrap_or(i64::MAX))
+                });
             list.add_partition_offset(&self.topic, signed(partition), from)
                 .map_err(|e| SourceError::Fatal(format!("partition {partition} cannot be assigned: {e}")))?;
         }
-        let result = if self.assigned == 0 { self.consumer.assign(&list) } else { self.consumer.incremental_assign(&list) };
+        let result = if self.assigned == 0 {
+            self.consumer.assign(&list)
+        } else {
+            self.consumer.incremental_assign(&list)
+        };
         result.map_err(|e| SourceError::Fatal(format!("librdkafka refuses the assignment: {e}")))?;
-        tracing::info!(topic = self.topic, from = self.assigned, to = known, "partitions assigned");
+        tracing::info!(
+            topic = self.topic,
+            from = self.assigned,
+            to = known,
+            "partitions assigned"
+        );
         self.assigned = known;
         Ok(())
     }
@@ -201,7 +226,10 @@ impl KafkaSource {
         self.asked = Some(Instant::now());
         let mut observed = lock(&self.observed);
         let found = answer.map(|metadata| {
-            metadata.topics().first().map_or((0, None), |topic| (topic.partitions().len(), topic.error()))
+            metadata
+                .topics()
+                .first()
+                .map_or((0, None), |topic| (topic.partitions().len(), topic.error()))
         });
         match found {
             Ok((count, None)) if count > 0 => {
@@ -218,7 +246,9 @@ impl KafkaSource {
             }
             Err(error) => {
                 observed.reachable = false;
-                observed.waiting = Some(format!("no broker answers: {error}; check kafka.bootstrap_servers"));
+                observed.waiting = Some(format!(
+                    "no broker answers: {error}; check kafka.bootstrap_servers"
+                ));
             }
         }
     }
@@ -240,7 +270,10 @@ impl Source for KafkaSource {
                 Some(Ok(message)) => {
                     deadline.get_or_insert_with(|| Instant::now() + longest);
                     let record = RawRecord {
-                        position: Position::new(unsigned(message.partition()), message.offset().unsigned_abs()),
+                        position: Position::new(
+                            unsigned(message.partition()),
+                            message.offset().unsigned_abs(),
+                        ),
                         timestamp: message.timestamp().to_millis().map(Millis),
                         key: message.key(),
                         value: message.payload(),
@@ -279,7 +312,10 @@ impl KafkaSource {
         let mut list = TopicPartitionList::new();
         for (partition, next) in stored.iter() {
             let offset = Offset::Offset(i64::try_from(next).unwrap_or(i64::MAX));
-            if list.add_partition_offset(&self.topic, signed(partition), offset).is_err() {
+            if list
+                .add_partition_offset(&self.topic, signed(partition), offset)
+                .is_err()
+            {
                 return;
             }
         }
@@ -293,7 +329,9 @@ impl KafkaSource {
 /// Errors of a poll are mostly transient, and librdkafka goes on by itself.
 fn report_error(error: &KafkaError) -> Result<(), SourceError> {
     match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::Fatal) => Err(SourceError::Fatal(format!("librdkafka gave up: {error}; restart the tracker"))),
+        Some(RDKafkaErrorCode::Fatal) => Err(SourceError::Fatal(format!(
+            "librdkafka gave up: {error}; restart the tracker"
+        ))),
         Some(RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed) => {
             tracing::error!(%error, "the broker refuses us; grant READ on the topic and the group");
             Ok(())

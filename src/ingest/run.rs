@@ -51,20 +51,28 @@ impl Ingest {
     /// # Errors
     /// When the thread cannot be started.
     pub fn spawn(self) -> std::io::Result<JoinHandle<()>> {
-        std::thread::Builder::new().name("ingest".to_owned()).spawn(move || {
-            if let Err(error) = self.run() {
-                tracing::error!(%error, "ingest stops; reads go on");
-                self.status.update(|status| status.fatal = Some(error.to_string()));
-            }
-        })
+        std::thread::Builder::new()
+            .name("ingest".to_owned())
+            .spawn(move || {
+                if let Err(error) = self.run() {
+                    tracing::error!(%error, "ingest stops; reads go on");
+                    self.status
+                        .update(|status| status.fatal = Some(error.to_string()));
+                }
+            })
     }
 
     fn run(&self) -> Result<(), RunError> {
-        self.status.update(|status| status.started_at = Some(self.clock.now()));
+        self.status
+            .update(|status| status.started_at = Some(self.clock.now()));
         let writer = Writer::open(self.store.clone(), &self.settings.topic)?;
         self.status.update(|status| status.next = writer.next());
         let source = KafkaSource::open(&self.settings, writer.resume_from())?;
-        let mut running = Running { ingest: self, writer, failed: None };
+        let mut running = Running {
+            ingest: self,
+            writer,
+            failed: None,
+        };
         running.consume(source)
     }
 }
@@ -122,9 +130,18 @@ impl Running<'_> {
     }
 
     fn try_take(&mut self, record: &RawRecord<'_>, observed: &Observed) -> Result<Taken, RunError> {
-        let Admission::New { arrived_at } = self.writer.admit(record)? else { return Ok(Taken::Next) };
-        let Some(outcome) = self.decode(record, arrived_at)? else { return Ok(Taken::Enough) };
-        self.writer.account(record, arrived_at, observed.low(record.position.partition), outcome);
+        let Admission::New { arrived_at } = self.writer.admit(record)? else {
+            return Ok(Taken::Next);
+        };
+        let Some(outcome) = self.decode(record, arrived_at)? else {
+            return Ok(Taken::Enough);
+        };
+        self.writer.account(
+            record,
+            arrived_at,
+            observed.low(record.position.partition),
+            outcome,
+        );
         let full = self.writer.gathered() >= self.ingest.settings.max_poll_records as u64
             || self.writer.gathered_bytes() >= MOST_BYTES;
         Ok(if full { Taken::Enough } else { Taken::Next })
@@ -141,7 +158,9 @@ impl Running<'_> {
             Ok(parts) => parts,
             Err(defect) => return Ok(Some(Err(defect))),
         };
-        let Some(plan) = self.plan(id)? else { return Ok(None) };
+        let Some(plan) = self.plan(id)? else {
+            return Ok(None);
+        };
         let decoded = plan.and_then(|plan| plan.decode(body)?.into_event(record.position, arrived_at));
         Ok(Some(decoded))
     }
@@ -159,9 +178,15 @@ impl Running<'_> {
             let detail = unavailable.to_string();
             // What was decoded before need not wait with it.
             self.flush()?;
-            tracing::warn!(schema = id, detail, "schema registry unavailable; consumption waits for it");
+            tracing::warn!(
+                schema = id,
+                detail,
+                "schema registry unavailable; consumption waits for it"
+            );
             self.ingest.status.update(|status| {
-                status.waiting = Some(format!("schema registry unavailable: {detail}; consumption waits for it"));
+                status.waiting = Some(format!(
+                    "schema registry unavailable: {detail}; consumption waits for it"
+                ));
             });
             if self.ingest.sleep(wait) {
                 return Ok(None);
@@ -171,7 +196,9 @@ impl Running<'_> {
     }
 
     fn flush(&mut self) -> Result<(), RunError> {
-        let Some(delivery) = self.writer.write()? else { return Ok(()) };
+        let Some(delivery) = self.writer.write()? else {
+            return Ok(());
+        };
         let next = self.writer.next();
         self.ingest.status.update(|status| {
             status.next = next;

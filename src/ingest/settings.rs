@@ -44,7 +44,9 @@ impl IngestSettings {
     /// The client configuration that every connection to Kafka starts from.
     pub fn client_config(&self) -> rdkafka::ClientConfig {
         let mut config = rdkafka::ClientConfig::new();
-        config.set("bootstrap.servers", &self.bootstrap_servers).set("client.id", "saga-tracker");
+        config
+            .set("bootstrap.servers", &self.bootstrap_servers)
+            .set("client.id", "saga-tracker");
         for (name, value) in &self.properties {
             config.set(name, value);
         }

@@ -34,7 +34,10 @@ impl<'a> RawHeaders<'a> {
         match self {
             Self::Kafka(None) => Vec::new(),
             Self::Kafka(Some(headers)) => headers.iter().map(|header| (header.key, header.value)).collect(),
-            Self::List(list) => list.iter().map(|(key, value)| (key.as_str(), value.as_deref())).collect(),
+            Self::List(list) => list
+                .iter()
+                .map(|(key, value)| (key.as_str(), value.as_deref()))
+                .collect(),
         }
     }
 }

@@ -81,7 +81,16 @@ impl Writer {
     pub fn open(store: SharedStore, topic: &str) -> Result<Self, StoreError> {
         let accounts = read::offsets(&*store, topic)?
             .into_iter()
-            .map(|(partition, row)| (partition, Account { row, last: None, moved: false }))
+            .map(|(partition, row)| {
+                (
+                    partition,
+                    Account {
+                        row,
+                        last: None,
+                        moved: false,
+                    },
+                )
+            })
             .collect();
         Ok(Self {
             accounts,
@@ -101,14 +110,20 @@ impl Writer {
     /// Where to resume: per known partition its last record (to recognise the topic by) or, without
     /// one, its next offset.
     pub fn resume_from(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
-        self.accounts
-            .iter()
-            .map(|(partition, account)| (*partition, account.row.last.map_or(account.row.next, |last| last.offset)))
+        self.accounts.iter().map(|(partition, account)| {
+            (
+                *partition,
+                account.row.last.map_or(account.row.next, |last| last.offset),
+            )
+        })
     }
 
     /// The next offset of every partition, what is gathered but not written included.
     pub fn next(&self) -> Cut {
-        self.accounts.iter().map(|(partition, account)| (*partition, account.row.next)).collect()
+        self.accounts
+            .iter()
+            .map(|(partition, account)| (*partition, account.row.next))
+            .collect()
     }
 
     /// Offsets gathered since the last write.
@@ -141,8 +156,12 @@ impl Writer {
     pub fn admit(&self, record: &RawRecord<'_>) -> Result<Admission, IngestError> {
         let at = record.timestamp.unwrap_or_default();
         match self.accounts.get(&record.position.partition) {
-            Some(account) if record.position.offset < account.row.next => self.recognise(record, account.row.next),
-            Some(account) => Ok(Admission::New { arrived_at: at.max(Millis(account.row.arrived_at)) }),
+            Some(account) if record.position.offset < account.row.next => {
+                self.recognise(record, account.row.next)
+            }
+            Some(account) => Ok(Admission::New {
+                arrived_at: at.max(Millis(account.row.arrived_at)),
+            }),
             None => Ok(Admission::New { arrived_at: at }),
         }
     }
@@ -158,7 +177,11 @@ impl Writer {
     ) {
         let Position { partition, offset } = record.position;
         let account = self.accounts.entry(partition).or_insert_with(|| Account {
-            row: OffsetRecord { start: offset, next: offset, ..OffsetRecord::default() },
+            row: OffsetRecord {
+                start: offset,
+                next: offset,
+                ..OffsetRecord::default()
+            },
             last: None,
             moved: false,
         });
@@ -196,15 +219,25 @@ impl Writer {
     }
 
     fn replaced(&self, partition: u32, next: u64, found: String) -> IngestError {
-        IngestError::TopicReplaced { topic: self.topic.clone(), partition, found, next }
+        IngestError::TopicReplaced {
+            topic: self.topic.clone(),
+            partition,
+            found,
+            next,
+        }
     }
 
     fn add_event(&mut self, event: Event) {
         keys::log(&mut self.key, &event.saga_id, event.timeline_key());
-        self.batch.put_with(Table::Log, &self.key, |bytes| LogRecord::of(&event).write(bytes));
-        let entry = FeedRecord::Logged { saga_id: event.saga_id.as_str(), recorded_at: event.recorded_at.0 };
+        self.batch
+            .put_with(Table::Log, &self.key, |bytes| LogRecord::of(&event).write(bytes));
+        let entry = FeedRecord::Logged {
+            saga_id: event.saga_id.as_str(),
+            recorded_at: event.recorded_at.0,
+        };
         keys::by_offset(&mut self.key, event.position);
-        self.batch.put_with(Table::Feed, &self.key, |bytes| entry.write(bytes));
+        self.batch
+            .put_with(Table::Feed, &self.key, |bytes| entry.write(bytes));
         self.events.push(event);
     }
 
@@ -221,20 +254,34 @@ impl Writer {
             headers: record.headers.to_vec(),
         };
         keys::by_offset(&mut self.key, record.position);
-        self.batch.put_with(Table::DeadLetters, &self.key, |bytes| letter.write(bytes));
-        self.batch.put_with(Table::Feed, &self.key, |bytes| FeedRecord::DeadLetter.write(bytes));
+        self.batch
+            .put_with(Table::DeadLetters, &self.key, |bytes| letter.write(bytes));
+        self.batch.put_with(Table::Feed, &self.key, |bytes| {
+            FeedRecord::DeadLetter.write(bytes)
+        });
         *self.dead_letters.entry(reason.to_owned()).or_default() += 1;
         self.counts_moved = true;
         tracing::warn!(position = %record.position, reason, detail = defect.detail, "dead letter");
     }
 
     fn add_gap(&mut self, first: Position, next: u64, broker_low: u64) {
-        let kind = if broker_low > first.offset { GapKind::Expired } else { GapKind::Undelivered };
+        let kind = if broker_low > first.offset {
+            GapKind::Expired
+        } else {
+            GapKind::Undelivered
+        };
         keys::gap(&mut self.key, first);
-        let record = GapRecord { next, kind: kind as u8, broker_low };
-        self.batch.put_with(Table::Gaps, &self.key, |bytes| record.write(bytes));
+        let record = GapRecord {
+            next,
+            kind: kind as u8,
+            broker_low,
+        };
+        self.batch
+            .put_with(Table::Gaps, &self.key, |bytes| record.write(bytes));
         keys::by_offset(&mut self.key, first);
-        self.batch.put_with(Table::Feed, &self.key, |bytes| FeedRecord::Gap { next }.write(bytes));
+        self.batch.put_with(Table::Feed, &self.key, |bytes| {
+            FeedRecord::Gap { next }.write(bytes)
+        });
         *self.gaps.entry(kind.as_str().to_owned()).or_default() += 1;
         *self.gap_offsets.entry(kind.as_str().to_owned()).or_default() += next - first.offset;
         self.counts_moved = true;
@@ -257,10 +304,14 @@ impl Writer {
             }
             account.moved = false;
             if let Some((offset, bytes)) = &account.last {
-                account.row.last = Some(LastRecord { offset: *offset, fingerprint: fingerprint(bytes) });
+                account.row.last = Some(LastRecord {
+                    offset: *offset,
+                    fingerprint: fingerprint(bytes),
+                });
             }
             keys::offsets(&mut self.key, &self.topic, *partition);
-            self.batch.put_with(Table::Offsets, &self.key, |bytes| account.row.write(bytes));
+            self.batch
+                .put_with(Table::Offsets, &self.key, |bytes| account.row.write(bytes));
             after.push((*partition, account.row.next));
         }
         if after.is_empty() {
@@ -273,7 +324,10 @@ impl Writer {
         failpoint::pass("ingest.after_write");
         self.batch.clear();
         self.offsets = 0;
-        Ok(Some(Delivery { events: std::mem::take(&mut self.events), after }))
+        Ok(Some(Delivery {
+            events: std::mem::take(&mut self.events),
+            after,
+        }))
     }
 
     fn write_counts(&mut self) {
@@ -311,5 +365,8 @@ fn write_record_bytes(record: &RawRecord<'_>, bytes: &mut Vec<u8>) {
 }
 
 fn fingerprint(bytes: &[u8]) -> u64 {
-    blake3::hash(bytes).as_bytes().first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
+    blake3::hash(bytes)
+        .as_bytes()
+        .first_chunk()
+        .map_or(0, |first| u64::from_be_bytes(*first))
 }

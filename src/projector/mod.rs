@@ -72,7 +72,13 @@ pub fn catch_up_offline(
 ) -> Result<(), StoreError> {
     let generation = read::active_generation(&**store)?;
     let mut projector = Projector::open(store.clone(), generation, definitions.clone(), settings)?;
-    live::catch_up(&mut projector, store, &read::log_cut(&**store, topic)?, settings, |_| {})
+    live::catch_up(
+        &mut projector,
+        store,
+        &read::log_cut(&**store, topic)?,
+        settings,
+        |_| {},
+    )
 }
 
 /// One generation of projections, and the means to move it along.
@@ -191,3 +197,6 @@ impl Projector {
         Ok(all)
     }
 }
+
+#[cfg(test)]
+mod tests;

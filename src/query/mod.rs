@@ -275,3 +275,6 @@ impl Query {
         &self.store
     }
 }
+
+#[cfg(test)]
+mod tests;

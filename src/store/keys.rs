@@ -279,7 +279,11 @@ pub fn meta_cursor(key: &mut Key, name: &str, partition: u32) {
 
 /// `meta`: one of a named family of counts.
 pub fn meta_named(key: &mut Key, name: &str, member: &str) {
-    key.begin().text(name.as_bytes()).sort_from_here().text(member.as_bytes()).end();
+    key.begin()
+        .text(name.as_bytes())
+        .sort_from_here()
+        .text(member.as_bytes())
+        .end();
 }
 
 /// `instances`: one saga.

@@ -59,7 +59,9 @@ pub enum StoreError {
         way_out: &'static str,
     },
     /// The directory holds something, but no store of ours. Nothing in it was changed.
-    #[error("{path} is no store of this program: it holds {detail}; name another data directory, or an empty one")]
+    #[error(
+        "{path} is no store of this program: it holds {detail}; name another data directory, or an empty one"
+    )]
     NotAStore {
         /// The directory.
         path: String,

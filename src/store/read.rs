@@ -155,7 +155,16 @@ pub fn meta(read: &dyn Read, name: &str) -> Result<Option<String>, StoreError> {
 pub fn meta_counts(read: &dyn Read, name: &str) -> Result<BTreeMap<String, u64>, StoreError> {
     let mut counts = BTreeMap::new();
     try_scan(
-        |visit| read.scan(Table::Meta, name.as_bytes(), WHOLE, Direction::Forward, usize::MAX, visit),
+        |visit| {
+            read.scan(
+                Table::Meta,
+                name.as_bytes(),
+                WHOLE,
+                Direction::Forward,
+                usize::MAX,
+                visit,
+            )
+        },
         |member, value| {
             let count = u64::try_from(TotalRecord::read(value)?.value).unwrap_or(0);
             counts.insert(keys::parse_text("meta", member)?.to_owned(), count);

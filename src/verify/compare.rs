@@ -1,7 +1,9 @@
 //! Compares two generations of projections row by row.
 
 use super::report::Differences;
-use crate::store::{Generation, Key, ProjectionTable, Read, SharedStore, StoreError, Table, TableRange, read, totals};
+use crate::store::{
+    Generation, Key, ProjectionTable, Read, SharedStore, StoreError, Table, TableRange, read, totals,
+};
 
 /// Rows looked up at once.
 const ROWS: usize = 1_024;
@@ -16,20 +18,30 @@ pub(super) fn generations(
         let stored = Table::Projection(serving, table);
         let folded = Table::Projection(serving.other(), table);
         each_row(&*snapshot, folded, |key, value| {
-            key.iter().zip(snapshot.multi_get(stored, key)?).zip(value).for_each(|((key, found), expected)| {
-                if found.as_ref() != Some(expected) {
-                    let what = if found.is_some() { "differs from" } else { "is missing, it should be" };
-                    differences.add(|| format!("{table:?} {}: {what} the fold of the log", shown(key)));
-                }
-            });
+            key.iter()
+                .zip(snapshot.multi_get(stored, key)?)
+                .zip(value)
+                .for_each(|((key, found), expected)| {
+                    if found.as_ref() != Some(expected) {
+                        let what = if found.is_some() {
+                            "differs from"
+                        } else {
+                            "is missing, it should be"
+                        };
+                        differences.add(|| format!("{table:?} {}: {what} the fold of the log", shown(key)));
+                    }
+                });
             Ok(())
         })?;
         each_row(&*snapshot, stored, |key, _| {
-            key.iter().zip(snapshot.multi_get(folded, key)?).for_each(|(key, found)| {
-                if found.is_none() {
-                    differences.add(|| format!("{table:?} {}: is not in the fold of the log", shown(key)));
-                }
-            });
+            key.iter()
+                .zip(snapshot.multi_get(folded, key)?)
+                .for_each(|(key, found)| {
+                    if found.is_none() {
+                        differences
+                            .add(|| format!("{table:?} {}: is not in the fold of the log", shown(key)));
+                    }
+                });
             Ok(())
         })?;
     }
@@ -43,7 +55,11 @@ fn each_row(
     mut visit: impl FnMut(&[Key], &[Vec<u8>]) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let (mut keys, mut values) = (Vec::new(), Vec::new());
-    let whole = TableRange { table, from: None, to: None };
+    let whole = TableRange {
+        table,
+        from: None,
+        to: None,
+    };
     read::try_scan_table(snapshot, &whole, |partition, sort, value| {
         // A maximum, see `digest`.
         if partition == totals::LAST_FAILED_AT.as_bytes() && sort.is_empty() {
@@ -62,5 +78,9 @@ fn each_row(
 }
 
 fn shown(key: &Key) -> String {
-    format!("[{} | {}]", key.partition().escape_ascii(), key.sort().escape_ascii())
+    format!(
+        "[{} | {}]",
+        key.partition().escape_ascii(),
+        key.sort().escape_ascii()
+    )
 }

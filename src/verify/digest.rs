@@ -78,12 +78,20 @@ pub fn digest(store: &SharedStore, topic: &str) -> Result<Digest, StoreError> {
         all.update(name.as_bytes()).update(hex.as_bytes());
         tables.insert(name.to_owned(), hex);
     }
-    Ok(Digest { at: read::log_cut(&*snapshot, topic)?, total: all.finalize().to_hex().to_string(), tables })
+    Ok(Digest {
+        at: read::log_cut(&*snapshot, topic)?,
+        total: all.finalize().to_hex().to_string(),
+        tables,
+    })
 }
 
 fn table_sum(snapshot: &dyn Read, table: Table) -> Result<Sum, StoreError> {
     let mut sum = Sum::default();
-    let whole = TableRange { table, from: None, to: None };
+    let whole = TableRange {
+        table,
+        from: None,
+        to: None,
+    };
     read::try_scan_table(snapshot, &whole, |partition, sort, value| {
         if let Some(hash) = row_hash(table, partition, sort, value)? {
             sum.add(Sum::of(&hash));

@@ -11,7 +11,11 @@ use std::ops::ControlFlow;
 /// Rows looked up at once.
 const ROWS: usize = 4_096;
 
-pub(super) fn check(store: &SharedStore, topic: &str, differences: &mut Differences) -> Result<(), StoreError> {
+pub(super) fn check(
+    store: &SharedStore,
+    topic: &str,
+    differences: &mut Differences,
+) -> Result<(), StoreError> {
     let snapshot = store.snapshot();
     let mut named = Named::default();
     for (partition, row) in read::offsets(&*snapshot, topic)? {
@@ -19,19 +23,39 @@ pub(super) fn check(store: &SharedStore, topic: &str, differences: &mut Differen
         let mut bucket = row.start >> keys::FEED_BUCKET_BITS;
         while expected < row.next {
             let before = expected;
-            check_bucket(&*snapshot, partition, bucket, &mut expected, &mut named, differences)?;
+            check_bucket(
+                &*snapshot,
+                partition,
+                bucket,
+                &mut expected,
+                &mut named,
+                differences,
+            )?;
             let bucket_end = (bucket + 1) << keys::FEED_BUCKET_BITS;
             if expected < bucket_end.min(row.next) {
                 let at = Position::new(partition, expected);
-                differences.add(|| format!("feed {at}: no entry, although the stored offset is {}", row.next));
+                differences
+                    .add(|| format!("feed {at}: no entry, although the stored offset is {}", row.next));
                 expected = bucket_end;
             }
             bucket = (expected.max(before + 1)) >> keys::FEED_BUCKET_BITS;
         }
         named.look_up(&*snapshot, differences)?;
     }
-    count(&*snapshot, Table::Log, named.logged, "events in the log", differences)?;
-    count(&*snapshot, Table::DeadLetters, named.dead, "dead letters", differences)
+    count(
+        &*snapshot,
+        Table::Log,
+        named.logged,
+        "events in the log",
+        differences,
+    )?;
+    count(
+        &*snapshot,
+        Table::DeadLetters,
+        named.dead,
+        "dead letters",
+        differences,
+    )
 }
 
 fn check_bucket(
@@ -43,9 +67,21 @@ fn check_bucket(
     differences: &mut Differences,
 ) -> Result<(), StoreError> {
     let mut key = Key::default();
-    keys::by_offset(&mut key, Position::new(partition, bucket << keys::FEED_BUCKET_BITS));
+    keys::by_offset(
+        &mut key,
+        Position::new(partition, bucket << keys::FEED_BUCKET_BITS),
+    );
     read::try_scan(
-        |visit| snapshot.scan(Table::Feed, key.partition(), WHOLE, Direction::Forward, usize::MAX, visit),
+        |visit| {
+            snapshot.scan(
+                Table::Feed,
+                key.partition(),
+                WHOLE,
+                Direction::Forward,
+                usize::MAX,
+                visit,
+            )
+        },
         |sort, value| {
             let offset = keys::parse_offset(sort)?;
             let at = Position::new(partition, offset);
@@ -57,7 +93,10 @@ fn check_bucket(
             match FeedRecord::read(value)? {
                 FeedRecord::Logged { saga_id, recorded_at } => {
                     let mut key = Key::default();
-                    let place = TimelineKey { recorded_at: Millis(recorded_at), position: at };
+                    let place = TimelineKey {
+                        recorded_at: Millis(recorded_at),
+                        position: at,
+                    };
                     keys::log(&mut key, &SagaId::new(saga_id), place);
                     named.log.push((at, key));
                     named.logged += 1;
@@ -89,7 +128,10 @@ struct Named {
 
 impl Named {
     fn look_up(&mut self, snapshot: &dyn Read, differences: &mut Differences) -> Result<(), StoreError> {
-        for (table, rows) in [(Table::Log, &mut self.log), (Table::DeadLetters, &mut self.letters)] {
+        for (table, rows) in [
+            (Table::Log, &mut self.log),
+            (Table::DeadLetters, &mut self.letters),
+        ] {
             let (places, keys): (Vec<Position>, Vec<Key>) = rows.drain(..).unzip();
             for (at, found) in places.into_iter().zip(snapshot.multi_get(table, &keys)?) {
                 if found.is_none() {
@@ -109,7 +151,11 @@ fn count(
     differences: &mut Differences,
 ) -> Result<(), StoreError> {
     let mut found = 0;
-    let whole = TableRange { table, from: None, to: None };
+    let whole = TableRange {
+        table,
+        from: None,
+        to: None,
+    };
     read::try_scan_table(snapshot, &whole, |_, _, _| {
         found += 1;
         Ok(())

@@ -56,6 +56,10 @@ impl Verify {
         rebuild.drop_generation(serving.other())?;
         compared?;
         let done = self.progress.done();
-        Ok(VerifyReport { sagas: done.sagas, events: done.events, differences })
+        Ok(VerifyReport {
+            sagas: done.sagas,
+            events: done.events,
+            differences,
+        })
     }
 }

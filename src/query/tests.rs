@@ -1,0 +1,190 @@
+use super::*;
+use crate::domain::{Event, fold};
+use crate::testkit::{DAY, project, store, traffic};
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::collections::BTreeSet;
+
+/// The answer by brute force: fold every saga, filter, sort.
+fn expected(events: &[Event], filter: &Filter, sort: Sort) -> Vec<SagaView> {
+    let definitions = SagaDefinitions::default();
+    let ids: BTreeSet<&str> = events.iter().map(|event| event.saga_id.as_str()).collect();
+    let mut views: Vec<SagaView> = ids
+        .into_iter()
+        .map(|id| {
+            let own: Vec<Event> = events
+                .iter()
+                .filter(|e| e.saga_id.as_str() == id)
+                .cloned()
+                .collect();
+            SagaView {
+                saga_id: id.into(),
+                state: fold(&own, &definitions).unwrap(),
+            }
+        })
+        .filter(|view| {
+            filter
+                .order_id
+                .as_ref()
+                .is_none_or(|order| *order == view.state.order_id)
+                && filter
+                    .saga_type
+                    .as_ref()
+                    .is_none_or(|wanted| *wanted == view.state.saga_type)
+                && filter.status.is_none_or(|wanted| wanted == view.state.status)
+                && filter.from.is_none_or(|from| view.state.started_at >= from)
+                && filter.to.is_none_or(|to| view.state.started_at <= to)
+        })
+        .collect();
+    views.sort_by_key(|view| {
+        let at = match sort.key {
+            SortKey::StartedAt => view.state.started_at,
+            SortKey::UpdatedAt => view.state.updated_at,
+        };
+        (at, view.saga_id.clone())
+    });
+    if sort.descending {
+        views.reverse();
+    }
+    views
+}
+
+fn query(events: &[Event]) -> Query {
+    let store = store();
+    project(&store, events, &[13], 1);
+    Query::new(store, Arc::new(SagaDefinitions::default()))
+}
+
+fn filters() -> impl Strategy<Value = Filter> {
+    let date = || {
+        proptest::option::of(
+            prop_oneof![0i64..20, 0i64..20_000, 0i64..400_000_000].prop_map(|at| Millis(DAY + at)),
+        )
+    };
+    (
+        proptest::option::weighted(0.2, select(vec!["o1", "o2", "none"])),
+        proptest::option::of(select(vec!["ORDER_CREATION", "REFUND", "UNKNOWN"])),
+        proptest::option::of(select(SagaStatus::ALL.to_vec())),
+        date(),
+        date(),
+    )
+        .prop_map(|(order, saga_type, status, from, to)| Filter {
+            order_id: order.map(Into::into),
+            saga_type: saga_type.map(Into::into),
+            status,
+            from,
+            to,
+        })
+}
+
+fn sorts() -> impl Strategy<Value = Sort> {
+    (
+        select(vec![SortKey::StartedAt, SortKey::UpdatedAt]),
+        any::<bool>(),
+    )
+        .prop_map(|(key, descending)| Sort { key, descending })
+}
+
+/// Many sagas, each of a few events, so that cells hold several and pages are many.
+fn crowd() -> impl Strategy<Value = Vec<Event>> {
+    (traffic(120), select(vec![1usize, 10, 40])).prop_map(|(mut events, spread)| {
+        for (index, event) in events.iter_mut().enumerate() {
+            event.saga_id = format!("{}-{}", event.saga_id, index % spread).into();
+        }
+        events
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn pages_are_those_of_a_sorted_list(
+        events in crowd(), filter in filters(), sort in sorts(), size in 1usize..12,
+    ) {
+        let query = query(&events);
+        let all = expected(&events, &filter, sort);
+        for number in 0..=(all.len() / size + 1) {
+            let window = Window::Page { number: number as u64, size };
+            let page = query.search(&SearchRequest { filter: filter.clone(), sort, window }).unwrap();
+            prop_assert_eq!(page.total, all.len() as u64);
+            let wanted: Vec<SagaView> = all.iter().skip(number * size).take(size).cloned().collect();
+            prop_assert_eq!(page.next_cursor.is_some(), number * size + wanted.len() < all.len() && !wanted.is_empty());
+            prop_assert_eq!(page.sagas, wanted);
+        }
+    }
+
+    #[test]
+    fn cursors_lead_through_the_same_list(
+        events in crowd(), filter in filters(), sort in sorts(), size in 1usize..12,
+    ) {
+        let query = query(&events);
+        let request = |window| SearchRequest { filter: filter.clone(), sort, window };
+        let mut page = query.search(&request(Window::Page { number: 0, size })).unwrap();
+        let mut seen = page.sagas;
+        while let Some(cursor) = page.next_cursor {
+            page = query.search(&request(Window::After { cursor, size })).unwrap();
+            seen.extend(page.sagas);
+        }
+        prop_assert_eq!(seen, expected(&events, &filter, sort));
+    }
+
+    #[test]
+    fn statistics_are_sums_over_the_matching_sagas(events in crowd(), filter in filters()) {
+        let query = query(&events);
+        let sort = Sort { key: SortKey::StartedAt, descending: false };
+        let all = expected(&events, &filter, sort);
+        let statistics = query.statistics(&filter).unwrap();
+        prop_assert_eq!(statistics.total(), all.len() as u64);
+        for status in SagaStatus::ALL {
+            let count = all.iter().filter(|view| view.state.status == status).count();
+            prop_assert_eq!(statistics.in_status(status), count as u64);
+        }
+        let completed: u64 = all
+            .iter()
+            .filter(|view| view.state.status == SagaStatus::Completed)
+            .map(|view| view.state.updated_at.since(view.state.started_at))
+            .sum();
+        prop_assert_eq!(statistics.completed_millis, completed);
+        let types: BTreeSet<&str> = all.iter().map(|view| view.state.saga_type.as_str()).collect();
+        prop_assert_eq!(statistics.by_type.keys().map(String::as_str).collect::<BTreeSet<_>>(), types);
+    }
+
+    #[test]
+    fn totals_are_sums_over_all_sagas(events in crowd()) {
+        let all = expected(&events, &Filter::default(), Sort { key: SortKey::StartedAt, descending: false });
+        let totals = query(&events).totals().unwrap();
+        let sum = |of: fn(&SagaState) -> u64| all.iter().map(|view| of(&view.state)).sum::<u64>();
+        prop_assert_eq!(totals.failed, sum(|s| s.failures.into()));
+        prop_assert_eq!(totals.compensated, sum(|s| s.compensations.into()));
+        prop_assert_eq!(totals.duplicates, sum(|s| s.duplicates.into()));
+        prop_assert_eq!(totals.processed.values().sum::<u64>(), sum(|s| s.step_count.into()));
+        prop_assert_eq!(totals.compensation_buckets.iter().sum::<u64>(), sum(|s| s.compensation_millis.len() as u64));
+        prop_assert_eq!(totals.last_failed_at, all.iter().filter_map(|v| v.state.last_failed_at).max());
+        prop_assert_eq!(totals.active.values().sum::<u64>(), all.len() as u64);
+    }
+}
+
+#[test]
+fn a_cursor_of_another_search_is_refused() {
+    let query = query(&[]);
+    let sort = Sort {
+        key: SortKey::StartedAt,
+        descending: true,
+    };
+    for cursor in ["", "zz", "0123", &"0".repeat(40)] {
+        let window = Window::After {
+            cursor: cursor.to_owned(),
+            size: 5,
+        };
+        let answer = query.search(&SearchRequest {
+            filter: Filter::default(),
+            sort,
+            window,
+        });
+        assert!(
+            matches!(answer, Err(QueryError::BadCursor)),
+            "{cursor:?}: {answer:?}"
+        );
+    }
+}

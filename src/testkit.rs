@@ -1,0 +1,132 @@
+//! Shared by unit tests: sagas' deliveries in an in-memory store, projected as the tracker does.
+
+use crate::domain::{Cut, Event, MetadataForm, Millis, Position, SagaDefinitions, SagaStatus};
+use crate::projector::{Projector, ProjectorSettings};
+use crate::store::codec::Record;
+use crate::store::memory::MemoryStore;
+use crate::store::records::{FeedRecord, LogRecord, OffsetRecord};
+use crate::store::{Batch, Durability, Key, SharedStore, Table, keys, read};
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::sync::Arc;
+
+pub(crate) const TOPIC: &str = "topic";
+
+/// 2025-11-20T00:00:00Z.
+pub(crate) const DAY: i64 = 1_763_596_800_000;
+
+pub(crate) fn store() -> SharedStore {
+    Arc::new(MemoryStore::new())
+}
+
+pub(crate) fn settings(shards: usize) -> ProjectorSettings {
+    ProjectorSettings {
+        shards,
+        remembered_sagas: 8,
+        ..ProjectorSettings::default()
+    }
+}
+
+/// Puts events into the log as ingest does.
+pub(crate) fn append(store: &SharedStore, events: &[Event]) {
+    let mut batch = Batch::new();
+    let mut key = Key::default();
+    let mut cut = read::log_cut(&**store, TOPIC).unwrap();
+    for event in events {
+        keys::log(&mut key, &event.saga_id, event.timeline_key());
+        batch.put_with(Table::Log, &key, |bytes| LogRecord::of(event).write(bytes));
+        let entry = FeedRecord::Logged {
+            saga_id: event.saga_id.as_str(),
+            recorded_at: event.recorded_at.0,
+        };
+        keys::by_offset(&mut key, event.position);
+        batch.put_with(Table::Feed, &key, |bytes| entry.write(bytes));
+        let next = cut.next(event.position.partition).max(event.position.offset + 1);
+        cut.set(event.position.partition, next);
+    }
+    for (partition, next) in cut.iter().filter(|(_, next)| *next > 0) {
+        keys::offsets(&mut key, TOPIC, partition);
+        let row = OffsetRecord {
+            next,
+            ..OffsetRecord::default()
+        };
+        batch.put_with(Table::Offsets, &key, |bytes| row.write(bytes));
+    }
+    store.write(&batch, Durability::Process).unwrap();
+}
+
+/// The cut behind the events.
+pub(crate) fn behind(events: &[Event], mut cut: Cut) -> Cut {
+    for event in events {
+        let next = cut.next(event.position.partition).max(event.position.offset + 1);
+        cut.set(event.position.partition, next);
+    }
+    cut
+}
+
+/// Appends and projects the events, a window after each count of `windows`.
+pub(crate) fn project(store: &SharedStore, events: &[Event], windows: &[usize], shards: usize) {
+    let generation = read::active_generation(&**store).unwrap();
+    let definitions = Arc::new(SagaDefinitions::default());
+    let mut projector = Projector::open(store.clone(), generation, definitions, &settings(shards)).unwrap();
+    let mut rest = events;
+    let mut sizes = windows.iter().copied().cycle();
+    while !rest.is_empty() {
+        let (window, others) = rest.split_at(sizes.next().unwrap_or(7).clamp(1, rest.len()));
+        append(store, window);
+        projector
+            .advance(window, &behind(window, projector.cursor().clone()))
+            .unwrap();
+        rest = others;
+    }
+}
+
+/// Deliveries of a few sagas on three partitions, in some order of consumption: offsets rise within
+/// each partition, everything else is as bad as producers get.
+pub(crate) fn traffic(max: usize) -> impl Strategy<Value = Vec<Event>> {
+    let one = (
+        0u32..3,
+        select(vec!["s", "s1", "s2", "s3", "s\u{0}4", "속5"]),
+        select(vec!["", "a", "b", "c", "d", "e", "f", "g"]),
+        select(vec![
+            "ORDER_CREATION",
+            "ORDER_CREATION",
+            "PAYMENT_COMPLETION",
+            "REFUND",
+        ]),
+        select(vec![
+            "ORDER_CREATED",
+            "ORDER_CONFIRMED",
+            "PAYMENT_COMPLETED",
+            "STOCK_RESERVED",
+        ]),
+        select(SagaStatus::ALL.to_vec()),
+        select(vec!["o1", "o2", "o3"]),
+        prop_oneof![0i64..20, 0i64..20_000, 0i64..400_000_000],
+    );
+    proptest::collection::vec(one, 1..max).prop_map(|rows| {
+        let mut next = [0u64; 3];
+        rows.into_iter()
+            .map(|(partition, saga, id, saga_type, step, status, order, at)| {
+                let offset = next[partition as usize];
+                next[partition as usize] += 1;
+                Event {
+                    position: Position::new(partition, offset),
+                    arrived_at: Millis(DAY + at),
+                    recorded_at: Millis(DAY + at),
+                    event_timestamp: Millis(DAY + at),
+                    event_id: id.into(),
+                    saga_id: saga.into(),
+                    saga_type: saga_type.into(),
+                    step: step.into(),
+                    status,
+                    order_id: order.into(),
+                    metadata: None,
+                    metadata_form: MetadataForm::Absent,
+                    producer_service: None,
+                    trace_id: None,
+                }
+            })
+            .collect()
+    })
+}
