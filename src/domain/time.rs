@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use std::fmt;
 
-/// Milliseconds since 1970-01-01T00:00:00Z. Shown as ISO 8601 with `Z`.
+/// Milliseconds since 1970-01-01T00:00:00Z. Shown as ISO 8601 with `Z`, with three decimals or none.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Millis(pub i64);
 
@@ -33,7 +33,8 @@ impl From<Timestamp> for Millis {
 impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match Timestamp::from_millisecond(self.0) {
-            Ok(instant) => write!(f, "{instant}"),
+            Ok(instant) if self.0 % 1000 == 0 => write!(f, "{instant}"),
+            Ok(instant) => write!(f, "{instant:.3}"),
             // Beyond jiff's years -9999 to 9999; the log never holds one, a raw record may.
             Err(_) => write!(f, "{} ms", self.0),
         }
