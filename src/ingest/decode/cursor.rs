@@ -38,6 +38,7 @@ impl Fault {
             Self::Ends { .. } => DefectReason::Truncated,
             Self::Utf8 => DefectReason::InvalidUtf8,
             Self::Null => DefectReason::MissingField,
+            Self::Type(_) => DefectReason::UnreadableSchema,
             _ => DefectReason::BadAvro,
         }
     }

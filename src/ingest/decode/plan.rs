@@ -268,3 +268,7 @@ impl DecodePlan {
         )
     }
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;
