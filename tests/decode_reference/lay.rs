@@ -29,7 +29,7 @@ fn any(schema: &Schema, value: &Value, names: &NamesRef<'_>, choices: &mut Choic
         }
         (Schema::Array(array), Value::Array(items)) => {
             blocks(items, choices, out, |item, choices, out| {
-                any(&array.items, item, names, choices, out)
+                any(&array.items, item, names, choices, out);
             });
         }
         (Schema::Map(map), Value::Map(entries)) => {

@@ -12,7 +12,8 @@ fn with(name: &str, schema: Json) -> Json {
     let mut contract = contract();
     let fields = contract["fields"].as_array_mut().unwrap();
     let field = fields.iter_mut().find(|field| field["name"] == name).unwrap();
-    *field = json!({ "name": name, "type": schema });
+    *field = json!({ "name": name });
+    field["type"] = schema;
     contract
 }
 
