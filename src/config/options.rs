@@ -1,0 +1,273 @@
+//! The one table of options: environment names, flags, validation, `--help`, the reference and the
+//! printed configuration all derive from it.
+
+use super::{Config, PREFIX};
+use figment::value::Value;
+
+/// What an option holds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// Any text that is not empty.
+    Text,
+    /// A Kafka topic name.
+    Topic,
+    /// A path.
+    Path,
+    /// An http or https address.
+    Url,
+    /// An IP address.
+    Address,
+    /// A log filter: a level, or levels by module.
+    LogFilter,
+    /// A password or token.
+    Secret,
+    /// A whole number, from and to.
+    Integer(u64, u64),
+    /// true or false.
+    Switch,
+    /// One of some words.
+    Choice(&'static [&'static str]),
+    /// Names and values.
+    Map,
+}
+
+impl Kind {
+    /// What is accepted, as the end of a sentence.
+    pub fn accepts(&self) -> String {
+        match self {
+            Self::Text => "text".into(),
+            Self::Topic => "a topic name (1 to 249 of a-z A-Z 0-9 . _ -)".into(),
+            Self::Path => "a path".into(),
+            Self::Url => "an address that begins with http:// or https://".into(),
+            Self::Address => "an IP address, e.g. 0.0.0.0 or ::1".into(),
+            Self::LogFilter => "error, warn, info, debug, trace, or levels by module as in info,rdkafka=debug".into(),
+            Self::Secret => "text".into(),
+            Self::Integer(from, to) => format!("a whole number from {from} to {to}"),
+            Self::Switch => "true or false".into(),
+            Self::Choice(words) => words.join(" or "),
+            Self::Map => "name=value pairs".into(),
+        }
+    }
+}
+
+/// One option.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ConfigOption {
+    /// Its place in the file, e.g. `kafka.group_id`.
+    pub key: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// Environment names beside the one derived from the key.
+    pub aliases: &'static [&'static str],
+    /// Its own flag, without dashes. Every option can be set by `--set key=value`.
+    pub flag: Option<&'static str>,
+    /// What it does.
+    pub help: &'static str,
+}
+
+impl ConfigOption {
+    /// The environment name derived from the key, e.g. `SAGA_TRACKER_KAFKA__GROUP_ID`.
+    pub fn env(&self) -> String {
+        format!("{PREFIX}{}", self.key.replace('.', "__").to_uppercase())
+    }
+
+    /// What it is when nobody says anything; none for "not set".
+    pub fn default(&self) -> Option<Value> {
+        let all = Value::serialize(Config::default()).ok()?;
+        match all.find(self.key) {
+            None | Some(Value::Empty(..)) => None,
+            some => some,
+        }
+    }
+
+    /// Whether it may be left without a value.
+    pub fn optional(&self) -> bool {
+        self.default().is_none()
+    }
+
+    /// The option that a key names, and the entry if the option is a map:
+    /// `kafka.properties.sasl.username` is entry `sasl.username` of `kafka.properties`.
+    pub fn find(key: &str) -> Option<(&'static Self, Option<&str>)> {
+        OPTIONS.iter().find_map(|option| match key.strip_prefix(option.key)? {
+            "" => Some((option, None)),
+            rest if option.kind == Kind::Map => Some((option, Some(rest.strip_prefix('.')?))),
+            _ => None,
+        })
+    }
+}
+
+const fn option(key: &'static str, kind: Kind, help: &'static str) -> ConfigOption {
+    ConfigOption { key, kind, aliases: &[], flag: None, help }
+}
+
+impl ConfigOption {
+    const fn env_alias(self, aliases: &'static [&'static str]) -> Self {
+        Self { aliases, ..self }
+    }
+
+    const fn flag(self, flag: &'static str) -> Self {
+        Self { flag: Some(flag), ..self }
+    }
+}
+
+const MILLIS: Kind = Kind::Integer(1, 3_600_000);
+
+/// All options, in the order of the reference.
+pub static OPTIONS: &[ConfigOption] = &[
+    option(
+        "definitions_file",
+        Kind::Path,
+        "TOML file with the saga definitions; it replaces the built-in ones.",
+    )
+    .flag("definitions"),
+    option("kafka.bootstrap_servers", Kind::Text, "Brokers to start from: host:port, comma separated.")
+        .env_alias(&["KAFKA_BOOTSTRAP_SERVERS"])
+        .flag("bootstrap-servers"),
+    option(
+        "kafka.group_id",
+        Kind::Text,
+        "Group under which offsets are committed, for lag tools. Consumption resumes from the store, not from these.",
+    )
+    .env_alias(&["KAFKA_CONSUMER_GROUP_ID"])
+    .flag("group-id"),
+    option("kafka.topic", Kind::Topic, "Topic of the tracker events.")
+        .env_alias(&["KAFKA_TOPIC_SAGA_TRACKER"])
+        .flag("topic"),
+    option("kafka.dlt_topic", Kind::Topic, "Topic to which records that cannot be applied are published.")
+        .env_alias(&["KAFKA_TOPIC_SAGA_TRACKER_DLT"])
+        .flag("dlt-topic"),
+    option("kafka.max_poll_records", Kind::Integer(1, 1_000_000), "Records in one batch, at most.")
+        .env_alias(&["KAFKA_MAX_POLL_RECORDS"]),
+    option("kafka.max_poll_wait_ms", Kind::Integer(1, 60_000), "How long a batch waits to fill up, milliseconds."),
+    option(
+        "kafka.queued_max_kbytes",
+        Kind::Integer(1_024, 2_097_151),
+        "Memory for records that were fetched but not yet processed, KiB.",
+    ),
+    option(
+        "kafka.partition_refresh_ms",
+        Kind::Integer(100, 900_000),
+        "How often to look for new partitions of the topic, milliseconds.",
+    ),
+    option(
+        "kafka.publish_dead_letters",
+        Kind::Switch,
+        "Whether to publish dead letters to the dead-letter topic. Of several replicas only one needs to.",
+    ),
+    option(
+        "kafka.properties",
+        Kind::Map,
+        "Any librdkafka property, e.g. \"security.protocol\" = \"SASL_SSL\". In the environment SAGA_TRACKER_KAFKA__PROPERTIES__SECURITY_PROTOCOL, or several in SAGA_TRACKER_KAFKA_PROPERTIES as a=b,c=d. Properties that would break the tracker's promises are refused by name.",
+    )
+    .env_alias(&["SAGA_TRACKER_KAFKA_PROPERTIES"])
+    .flag("kafka-property"),
+    option(
+        "kafka.properties_files",
+        Kind::Map,
+        "Files that hold values of librdkafka properties, e.g. \"sasl.password\" = \"/run/secrets/kafka\".",
+    ),
+    option("registry.url", Kind::Url, "Schema Registry. Without one, every record is read by the bundled schema.")
+        .env_alias(&["SCHEMA_REGISTRY_URL"])
+        .flag("registry-url"),
+    option("registry.username", Kind::Text, "User for the registry (basic authentication)."),
+    option("registry.password", Kind::Secret, "Password for the registry."),
+    option("registry.password_file", Kind::Path, "File that holds the password for the registry."),
+    option("registry.token", Kind::Secret, "Bearer token for the registry, instead of a user."),
+    option("registry.token_file", Kind::Path, "File that holds the bearer token."),
+    option("registry.ca_file", Kind::Path, "PEM file with certificate authorities to trust beside the system's."),
+    option("registry.timeout_ms", MILLIS, "How long one request to the registry may take, milliseconds."),
+    option("server.bind", Kind::Address, "Address to listen on.").env_alias(&["SAGA_TRACKER_BIND"]).flag("bind"),
+    option("server.port", Kind::Integer(0, 65_535), "Port to listen on; 0 for any free one.")
+        .env_alias(&["SERVER_PORT"])
+        .flag("port"),
+    option(
+        "server.header_timeout_ms",
+        MILLIS,
+        "How long a client may take to send the head of a request, milliseconds.",
+    ),
+    option("server.request_timeout_ms", MILLIS, "How long a request may take in all, milliseconds."),
+    option("server.header_limit_bytes", Kind::Integer(8_192, 1_048_576), "Size of the head of a request, at most."),
+    option("server.body_limit_bytes", Kind::Integer(1_024, 67_108_864), "Size of the body of a request, at most."),
+    option("server.max_connections", Kind::Integer(1, 1_000_000), "Connections at the same time, at most."),
+    option(
+        "server.shutdown_grace_ms",
+        MILLIS,
+        "How long requests in flight may take after SIGTERM, milliseconds.",
+    ),
+    option("store.data_dir", Kind::Path, "Where the store lives. One process at a time.")
+        .env_alias(&["SAGA_TRACKER_DATA_DIR"])
+        .flag("data-dir"),
+    option("store.block_cache_mib", Kind::Integer(8, 1_048_576), "Memory for blocks, indexes and filters, MiB."),
+    option("store.write_buffer_mib", Kind::Integer(8, 65_536), "Memory for rows that are not on disk yet, MiB."),
+    option("store.max_open_files", Kind::Integer(64, 1_000_000), "Files that the store keeps open, at most."),
+    option("projector.shards", Kind::Integer(1, 64), "Projector threads; each saga belongs to one of them."),
+    option(
+        "projector.window_events",
+        Kind::Integer(1, 1_000_000),
+        "Events that are folded into one write of the projections, at most.",
+    ),
+    option(
+        "projector.window_ms",
+        Kind::Integer(1, 60_000),
+        "How long a write of the projections waits for more events, milliseconds. Bounds how stale answers are.",
+    ),
+    option(
+        "health.kafka_down_after_ms",
+        MILLIS,
+        "How long no broker may answer before the kafka component is DOWN, milliseconds.",
+    ),
+    option(
+        "health.disk_free_min_bytes",
+        Kind::Integer(0, i64::MAX as u64),
+        "Free bytes on the store's disk below which the diskSpace component is DOWN.",
+    ),
+    option(
+        "metrics.max_steps",
+        Kind::Integer(1, 10_000),
+        "Distinct steps that saga_events_processed_total tells apart; further ones are counted as \"other\".",
+    ),
+    option("log.level", Kind::LogFilter, "What to log.").flag("log-level"),
+    option("log.format", Kind::Choice(&["text", "json"]), "How to log.").flag("log-format"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn leaves(prefix: &str, value: &Value, into: &mut BTreeSet<String>) {
+        for (name, inner) in value.as_dict().unwrap() {
+            let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+            match inner {
+                Value::Dict(..) if ConfigOption::find(&key).is_none() => leaves(&key, inner, into),
+                _ => assert!(into.insert(key)),
+            }
+        }
+    }
+
+    #[test]
+    fn the_table_lists_every_setting_once_and_no_other() {
+        let mut settings = BTreeSet::new();
+        leaves("", &Value::serialize(Config::default()).unwrap(), &mut settings);
+        let listed: Vec<_> = OPTIONS.iter().map(|option| option.key.to_owned()).collect();
+        assert_eq!(listed.len(), listed.iter().collect::<BTreeSet<_>>().len());
+        assert_eq!(settings, listed.into_iter().collect());
+    }
+
+    #[test]
+    fn no_two_options_share_a_flag_or_an_environment_name() {
+        let names: Vec<String> = OPTIONS
+            .iter()
+            .flat_map(|o| o.aliases.iter().map(|a| (*a).to_owned()).chain([o.env()]).chain(o.flag.map(str::to_owned)))
+            .collect();
+        assert_eq!(names.len(), names.iter().collect::<BTreeSet<_>>().len());
+    }
+
+    #[test]
+    fn a_key_inside_a_map_finds_the_map() {
+        let (option, entry) = ConfigOption::find("kafka.properties.sasl.username").unwrap();
+        assert_eq!((option.key, entry), ("kafka.properties", Some("sasl.username")));
+        assert_eq!(ConfigOption::find("kafka.properties_files.a").unwrap().0.key, "kafka.properties_files");
+        assert!(ConfigOption::find("kafka.topics").is_none());
+    }
+}
