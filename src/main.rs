@@ -1,1 +1,7 @@
-fn main() {}
+//! The one binary. All it does is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    saga_tracker::cli::run()
+}

@@ -25,10 +25,16 @@ pub(super) fn settings(environment: &[(String, String)]) -> Result<Vec<Setting>,
         let origin = Origin::Env(name.clone());
         match meaning(name) {
             Meaning::Option(option, rank) if option.kind == Kind::Map => match properties::parse(value) {
-                Ok(entries) => found.extend(entries.into_iter().map(|(entry, value)| {
-                    (rank, Setting::entry(option, entry, value, origin.clone()))
-                })),
-                Err(why) => problems.push(Problem::new(option.key, origin, format!("{why}; accepted: a=b,c=d"))),
+                Ok(entries) => found.extend(
+                    entries
+                        .into_iter()
+                        .map(|(entry, value)| (rank, Setting::entry(option, entry, value, origin.clone()))),
+                ),
+                Err(why) => problems.push(Problem::new(
+                    option.key,
+                    origin,
+                    format!("{why}; accepted: a=b,c=d"),
+                )),
             },
             Meaning::Option(option, rank) => found.push((rank, Setting::text(option, value.clone(), origin))),
             Meaning::Entry(option, entry) => {
@@ -43,7 +49,11 @@ pub(super) fn settings(environment: &[(String, String)]) -> Result<Vec<Setting>,
     }
     // The derived name is the most explicit one, so it wins over an alias.
     found.sort_by_key(|(rank, _)| *rank);
-    if problems.is_empty() { Ok(found.into_iter().map(|(_, setting)| setting).collect()) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(found.into_iter().map(|(_, setting)| setting).collect())
+    } else {
+        Err(problems)
+    }
 }
 
 enum Meaning {
@@ -75,18 +85,25 @@ fn meaning(name: &str) -> Meaning {
 }
 
 fn aliases() -> impl Iterator<Item = String> {
-    OPTIONS.iter().flat_map(|option| option.aliases).map(|alias| (*alias).to_owned())
+    OPTIONS
+        .iter()
+        .flat_map(|option| option.aliases)
+        .map(|alias| (*alias).to_owned())
 }
 
 /// Kubernetes sets these in every pod beside a Service named `saga-tracker` or `saga-tracker-…`.
 fn is_service_link(name: &str) -> bool {
-    let Some(rest) = name.strip_prefix(PREFIX) else { return false };
+    let Some(rest) = name.strip_prefix(PREFIX) else {
+        return false;
+    };
     let rest = format!("_{rest}");
     let port = rest.rsplit_once("_PORT_").map(|(_, tail)| tail);
     let is_port = port.is_some_and(|tail| {
         let mut parts = tail.split('_');
         parts.next().is_some_and(|number| number.parse::<u16>().is_ok())
-            && parts.next().is_some_and(|protocol| matches!(protocol, "TCP" | "UDP" | "SCTP"))
+            && parts
+                .next()
+                .is_some_and(|protocol| matches!(protocol, "TCP" | "UDP" | "SCTP"))
     });
     is_port || rest.ends_with("_SERVICE_HOST") || rest.contains("_SERVICE_PORT") || rest.ends_with("_PORT")
 }
@@ -96,7 +113,12 @@ mod tests {
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Vec<Setting>, Vec<Problem>> {
-        settings(&pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect::<Vec<_>>())
+        settings(
+            &pairs
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into()))
+                .collect::<Vec<_>>(),
+        )
     }
 
     #[test]
@@ -125,7 +147,11 @@ mod tests {
             "PATH",
         ];
         for name in names {
-            assert_eq!(read(&[(name, "tcp://10.0.0.1:8086")]).map(|all| all.len()), Ok(0), "{name}");
+            assert_eq!(
+                read(&[(name, "tcp://10.0.0.1:8086")]).map(|all| all.len()),
+                Ok(0),
+                "{name}"
+            );
         }
     }
 }

@@ -15,22 +15,38 @@ pub(super) fn table(text: &str, path: &Path) -> Result<Table, Vec<Problem>> {
         // Several lines with a drawing; the first says where, the last says what.
         let told = error.to_string();
         let place = told.lines().next().unwrap_or_default();
-        vec![Problem::new("file", origin.clone(), format!("{place}: {}", error.message()))]
+        vec![Problem::new(
+            "file",
+            origin.clone(),
+            format!("{place}: {}", error.message()),
+        )]
     })?;
     let mut problems = Vec::new();
     let checked = section("", table, &origin, &mut problems);
-    if problems.is_empty() { Ok(checked) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(checked)
+    } else {
+        Err(problems)
+    }
 }
 
 fn section(prefix: &str, table: Table, origin: &Origin, problems: &mut Vec<Problem>) -> Table {
     let mut checked = Table::new();
     for (name, value) in table {
-        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        let key = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}.{name}")
+        };
         let value = match (ConfigOption::find(&key), value) {
             (Some((option, None)), Value::Table(entries)) if option.kind == Kind::Map => {
                 let mut flat = BTreeMap::new();
                 flatten("", entries, &mut flat);
-                Value::Table(flat.into_iter().map(|(name, value)| (name, Value::String(value))).collect())
+                Value::Table(
+                    flat.into_iter()
+                        .map(|(name, value)| (name, Value::String(value)))
+                        .collect(),
+                )
             }
             (Some(_), value) => value,
             (None, Value::Table(inner)) if is_section(&key) => {
@@ -53,12 +69,21 @@ fn section(prefix: &str, table: Table, origin: &Origin, problems: &mut Vec<Probl
 }
 
 fn is_section(key: &str) -> bool {
-    OPTIONS.iter().any(|option| option.key.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
+    OPTIONS.iter().any(|option| {
+        option
+            .key
+            .strip_prefix(key)
+            .is_some_and(|rest| rest.starts_with('.'))
+    })
 }
 
 fn flatten(prefix: &str, table: Table, into: &mut BTreeMap<String, String>) {
     for (name, value) in table {
-        let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
+        let key = if prefix.is_empty() {
+            name
+        } else {
+            format!("{prefix}.{name}")
+        };
         match value {
             Value::Table(inner) => flatten(&key, inner, into),
             Value::String(text) => drop(into.insert(key, text)),
@@ -100,7 +125,8 @@ mod tests {
 
     #[test]
     fn property_names_may_be_quoted_or_not_and_values_of_any_kind() {
-        let text = "[kafka.properties]\n\"sasl.username\" = \"a\"\nsasl.password = \"b\"\nretries = 3\nx.y = true\n";
+        let text =
+            "[kafka.properties]\n\"sasl.username\" = \"a\"\nsasl.password = \"b\"\nretries = 3\nx.y = true\n";
         let table = table(text, Path::new("f")).unwrap();
         let properties: Vec<_> = table["kafka"]["properties"]
             .as_table()
@@ -108,6 +134,14 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
             .collect();
-        assert_eq!(properties, [("retries", "3"), ("sasl.password", "b"), ("sasl.username", "a"), ("x.y", "true")]);
+        assert_eq!(
+            properties,
+            [
+                ("retries", "3"),
+                ("sasl.password", "b"),
+                ("sasl.username", "a"),
+                ("x.y", "true")
+            ]
+        );
     }
 }

@@ -50,7 +50,11 @@ pub struct Problem {
 
 impl Problem {
     pub(super) fn new(option: &str, origin: Origin, message: impl Into<String>) -> Self {
-        Self { option: option.to_owned(), origin, message: message.into() }
+        Self {
+            option: option.to_owned(),
+            origin,
+            message: message.into(),
+        }
     }
 
     pub(super) fn unknown(name: &str, origin: Origin, nearest: Option<String>) -> Self {
@@ -156,11 +160,21 @@ impl Setting {
             },
             _ => Value::from(text),
         };
-        Self { option, entry: None, value, origin }
+        Self {
+            option,
+            entry: None,
+            value,
+            origin,
+        }
     }
 
     pub(super) fn entry(option: &'static ConfigOption, entry: String, value: String, origin: Origin) -> Self {
-        Self { option, entry: Some(entry), value: Value::from(value), origin }
+        Self {
+            option,
+            entry: Some(entry),
+            value: Value::from(value),
+            origin,
+        }
     }
 
     fn into_layer(self) -> Layer {
@@ -169,7 +183,10 @@ impl Setting {
             None => self.value,
         };
         let nested = figment::util::nest(self.option.key, value);
-        Layer { origin: self.origin, values: nested.into_dict().unwrap_or_default() }
+        Layer {
+            origin: self.origin,
+            values: nested.into_dict().unwrap_or_default(),
+        }
     }
 }
 
@@ -179,7 +196,11 @@ impl Sources {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
-        Self { file, environment: std::env::vars_os().filter_map(text).collect(), flags }
+        Self {
+            file,
+            environment: std::env::vars_os().filter_map(text).collect(),
+            flags,
+        }
     }
 
     /// Puts everything together and checks it.
@@ -189,16 +210,19 @@ impl Sources {
     pub fn load(&self) -> Result<Loaded, ConfigError> {
         let mut layers = vec![Layer {
             origin: Origin::Default,
-            values: dict(&Config::default()).map_err(|e| figment_problems(&e, &[]))?,
+            values: dict(&Config::default())?,
         }];
         let mut problems = Vec::new();
         if let Some((path, origin)) = self.named_file() {
-            let text = std::fs::read_to_string(&path)
-                .map_err(|why| ConfigError::File { path: path.clone(), why, origin })?;
+            let text = std::fs::read_to_string(&path).map_err(|why| ConfigError::File {
+                path: path.clone(),
+                why,
+                origin,
+            })?;
             match file::table(&text, &path) {
                 Ok(table) => layers.push(Layer {
                     origin: Origin::File(path),
-                    values: dict(&table).map_err(|e| figment_problems(&e, &[]))?,
+                    values: dict(&table)?,
                 }),
                 Err(found) => problems.extend(found),
             }
@@ -213,15 +237,25 @@ impl Sources {
                 Err(found) => problems.push(found),
             }
         }
-        if problems.is_empty() { merge(layers) } else { Err(ConfigError::Problems(problems)) }
+        if problems.is_empty() {
+            merge(&layers)
+        } else {
+            Err(ConfigError::Problems(problems))
+        }
     }
 
     fn named_file(&self) -> Option<(PathBuf, Origin)> {
         let from_env = || {
-            let (name, value) = self.environment.iter().find(|(name, _)| name == "SAGA_TRACKER_CONFIG")?;
+            let (name, value) = self
+                .environment
+                .iter()
+                .find(|(name, _)| name == "SAGA_TRACKER_CONFIG")?;
             (!value.is_empty()).then(|| (PathBuf::from(value), Origin::Env(name.clone())))
         };
-        self.file.clone().map(|path| (path, Origin::Flag("--config".into()))).or_else(from_env)
+        self.file
+            .clone()
+            .map(|path| (path, Origin::Flag("--config".into())))
+            .or_else(from_env)
     }
 }
 
@@ -232,10 +266,16 @@ fn flag_settings(flag: &Flag) -> Result<Vec<Setting>, Problem> {
         return Err(Problem::unknown(&flag.key, origin, nearest));
     };
     match entry {
-        Some(entry) => Ok(vec![Setting::entry(option, entry.to_owned(), flag.value.clone(), origin)]),
+        Some(entry) => Ok(vec![Setting::entry(
+            option,
+            entry.to_owned(),
+            flag.value.clone(),
+            origin,
+        )]),
         None if option.kind == Kind::Map => {
-            let entries = properties::parse(&flag.value)
-                .map_err(|why| Problem::new(option.key, origin.clone(), format!("{why}; accepted: a=b,c=d")))?;
+            let entries = properties::parse(&flag.value).map_err(|why| {
+                Problem::new(option.key, origin.clone(), format!("{why}; accepted: a=b,c=d"))
+            })?;
             let setting = |(name, value)| Setting::entry(option, name, value, origin.clone());
             Ok(entries.into_iter().map(setting).collect())
         }
@@ -262,21 +302,25 @@ impl Provider for Numbered<'_> {
     }
 }
 
-fn merge(layers: Vec<Layer>) -> Result<Loaded, ConfigError> {
+fn merge(layers: &[Layer]) -> Result<Loaded, ConfigError> {
     let mut figment = Figment::new();
     for (number, layer) in layers.iter().enumerate() {
         figment = figment.merge(Numbered(number, layer));
     }
     let origin = |metadata: Option<&Metadata>| -> Origin {
         let number = metadata.and_then(|m| m.source.as_ref()).and_then(Source::custom);
-        let layer = number.and_then(|n| n.parse::<usize>().ok()).and_then(|n| layers.get(n));
+        let layer = number
+            .and_then(|n| n.parse::<usize>().ok())
+            .and_then(|n| layers.get(n));
         layer.map_or(Origin::Default, |layer| layer.origin.clone())
     };
 
     let mut origins = BTreeMap::new();
     let mut problems = Vec::new();
     for option in OPTIONS {
-        let Ok(value) = figment.find_value(option.key) else { continue };
+        let Ok(value) = figment.find_value(option.key) else {
+            continue;
+        };
         let whole = origin(figment.get_metadata(value.tag()));
         match (option.kind, &value) {
             (Kind::Map, Value::Dict(_, entries)) => {
@@ -298,7 +342,9 @@ fn merge(layers: Vec<Layer>) -> Result<Loaded, ConfigError> {
     if !problems.is_empty() {
         return Err(ConfigError::Problems(problems));
     }
-    let mut config: Config = figment.extract().map_err(|error| figment_problems(&error, &layers))?;
+    let mut config: Config = figment
+        .extract()
+        .map_err(|error| figment_problems(&error, layers))?;
     problems.extend(secret_files::read(&mut config, &mut origins));
     problems.extend(validate::whole(&config, &origins));
     if !problems.is_empty() {
@@ -309,15 +355,22 @@ fn merge(layers: Vec<Layer>) -> Result<Loaded, ConfigError> {
     Ok(Loaded { config, effective })
 }
 
-fn dict(of: &impl serde::Serialize) -> Result<Dict, figment::Error> {
-    Ok(Value::serialize(of)?.into_dict().unwrap_or_default())
+fn dict(of: &impl serde::Serialize) -> Result<Dict, ConfigError> {
+    let value = Value::serialize(of).map_err(|error| figment_problems(&error, &[]))?;
+    Ok(value.into_dict().unwrap_or_default())
 }
 
 /// Faults that the table of options did not catch; it is checked first, so there should be none.
 fn figment_problems(error: &figment::Error, layers: &[Layer]) -> ConfigError {
     let problem = |error: figment::Error| {
-        let number = error.metadata.as_ref().and_then(|m| m.source.as_ref()).and_then(Source::custom);
-        let layer = number.and_then(|n| n.parse::<usize>().ok()).and_then(|n| layers.get(n));
+        let number = error
+            .metadata
+            .as_ref()
+            .and_then(|m| m.source.as_ref())
+            .and_then(Source::custom);
+        let layer = number
+            .and_then(|n| n.parse::<usize>().ok())
+            .and_then(|n| layers.get(n));
         let origin = layer.map_or(Origin::Default, |layer| layer.origin.clone());
         Problem::new(&error.path.join("."), origin, error.kind.to_string())
     };

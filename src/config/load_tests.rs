@@ -2,15 +2,25 @@ use super::{Config, Effective, Flag, LogFormat, Origin, Secret, Sources};
 use std::path::{Path, PathBuf};
 
 fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 fn from_environment(pairs: &[(&str, &str)]) -> Sources {
-    Sources { environment: environment(pairs), ..Sources::default() }
+    Sources {
+        environment: environment(pairs),
+        ..Sources::default()
+    }
 }
 
 fn flag(name: &str, key: &str, value: &str) -> Flag {
-    Flag { name: name.into(), key: key.into(), value: value.into() }
+    Flag {
+        name: name.into(),
+        key: key.into(),
+        value: value.into(),
+    }
 }
 
 fn write(directory: &Path, name: &str, text: &str) -> PathBuf {
@@ -20,7 +30,13 @@ fn write(directory: &Path, name: &str, text: &str) -> PathBuf {
 }
 
 fn refusals(sources: &Sources) -> Vec<String> {
-    sources.load().unwrap_err().to_string().lines().map(str::to_owned).collect()
+    sources
+        .load()
+        .unwrap_err()
+        .to_string()
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
 
 fn effective<'a>(of: &'a [Effective], option: &str) -> &'a Effective {
@@ -31,7 +47,12 @@ fn effective<'a>(of: &'a [Effective], option: &str) -> &'a Effective {
 fn without_any_source_the_defaults_hold() {
     let loaded = Sources::default().load().unwrap();
     assert_eq!(loaded.config, Config::default());
-    assert!(loaded.effective.iter().all(|entry| entry.origin == Origin::Default));
+    assert!(
+        loaded
+            .effective
+            .iter()
+            .all(|entry| entry.origin == Origin::Default)
+    );
 }
 
 #[test]
@@ -53,10 +74,16 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     .load()
     .unwrap();
     let kafka = &loaded.config.kafka;
-    assert_eq!((&*kafka.bootstrap_servers, &*kafka.group_id, &*kafka.topic), ("file:1", "environment", "flag"));
+    assert_eq!(
+        (&*kafka.bootstrap_servers, &*kafka.group_id, &*kafka.topic),
+        ("file:1", "environment", "flag")
+    );
     let origin = |option: &str| effective(&loaded.effective, option).origin.clone();
     assert_eq!(origin("kafka.bootstrap_servers"), Origin::File(path));
-    assert_eq!(origin("kafka.group_id"), Origin::Env("KAFKA_CONSUMER_GROUP_ID".into()));
+    assert_eq!(
+        origin("kafka.group_id"),
+        Origin::Env("KAFKA_CONSUMER_GROUP_ID".into())
+    );
     assert_eq!(origin("kafka.topic"), Origin::Flag("--topic".into()));
     assert_eq!(origin("kafka.dlt_topic"), Origin::Default);
 }
@@ -105,7 +132,10 @@ fn every_option_has_an_environment_name_of_its_own_and_it_wins_over_the_older_on
 
 #[test]
 fn an_empty_variable_unsets_what_is_optional_and_is_refused_elsewhere() {
-    let config = from_environment(&[("SCHEMA_REGISTRY_URL", "")]).load().unwrap().config;
+    let config = from_environment(&[("SCHEMA_REGISTRY_URL", "")])
+        .load()
+        .unwrap()
+        .config;
     assert_eq!(config.registry.url, None);
     assert_eq!(
         refusals(&from_environment(&[("KAFKA_BOOTSTRAP_SERVERS", "")])),
@@ -116,7 +146,10 @@ fn an_empty_variable_unsets_what_is_optional_and_is_refused_elsewhere() {
 #[test]
 fn a_refusal_names_the_option_what_was_found_what_is_accepted_and_where() {
     assert_eq!(
-        refusals(&from_environment(&[("SERVER_PORT", "tcp://10.0.0.1:80"), ("SAGA_TRACKER_LOG__LEVEL", "verbose")])),
+        refusals(&from_environment(&[
+            ("SERVER_PORT", "tcp://10.0.0.1:80"),
+            ("SAGA_TRACKER_LOG__LEVEL", "verbose")
+        ])),
         [
             "server.port: found \"tcp://10.0.0.1:80\", accepted: a whole number from 0 to 65535 (env SERVER_PORT)",
             "log.level: found \"verbose\", accepted: error, warn, info, debug, trace, or levels by module as in \
@@ -131,10 +164,17 @@ fn a_refusal_names_the_option_what_was_found_what_is_accepted_and_where() {
     );
     let at = path.display();
     assert_eq!(
-        refusals(&Sources { file: Some(path.clone()), ..Sources::default() }),
+        refusals(&Sources {
+            file: Some(path.clone()),
+            ..Sources::default()
+        }),
         [
-            format!("kafka.topic: found \"a b\", accepted: a topic name (1 to 249 of a-z A-Z 0-9 . _ -) ({at})"),
-            format!("registry.url: found \"registry\", accepted: an address that begins with http:// or https:// ({at})"),
+            format!(
+                "kafka.topic: found \"a b\", accepted: a topic name (1 to 249 of a-z A-Z 0-9 . _ -) ({at})"
+            ),
+            format!(
+                "registry.url: found \"registry\", accepted: an address that begins with http:// or https:// ({at})"
+            ),
             format!("server.bind: found 3, accepted: an IP address, e.g. 0.0.0.0 or ::1 ({at})"),
             format!("server.port: found 70000, accepted: a whole number from 0 to 65535 ({at})"),
         ]
@@ -143,7 +183,10 @@ fn a_refusal_names_the_option_what_was_found_what_is_accepted_and_where() {
 
 #[test]
 fn a_missing_file_is_refused_with_who_named_it() {
-    let told = from_environment(&[("SAGA_TRACKER_CONFIG", "/nowhere.toml")]).load().unwrap_err().to_string();
+    let told = from_environment(&[("SAGA_TRACKER_CONFIG", "/nowhere.toml")])
+        .load()
+        .unwrap_err()
+        .to_string();
     assert!(told.starts_with("configuration file /nowhere.toml: "), "{told}");
     assert!(told.ends_with("(env SAGA_TRACKER_CONFIG)"), "{told}");
 }
@@ -162,12 +205,21 @@ fn librdkafka_properties_come_from_every_source_and_are_merged_by_name() {
             ("SAGA_TRACKER_KAFKA_PROPERTIES", "client.id=b,sasl.username=u"),
             ("SAGA_TRACKER_KAFKA__PROPERTIES__SASL_MECHANISM", "SCRAM-SHA-512"),
         ]),
-        flags: vec![flag("--kafka-property", "kafka.properties", "client.id=c"), flag("--set", "kafka.properties.sasl.password", "p")],
+        flags: vec![
+            flag("--kafka-property", "kafka.properties", "client.id=c"),
+            flag("--set", "kafka.properties.sasl.password", "p"),
+        ],
     }
     .load()
     .unwrap();
-    let properties: Vec<_> =
-        loaded.config.kafka.properties.0.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let properties: Vec<_> = loaded
+        .config
+        .kafka
+        .properties
+        .0
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
     assert_eq!(
         properties,
         [
@@ -179,22 +231,38 @@ fn librdkafka_properties_come_from_every_source_and_are_merged_by_name() {
         ]
     );
     let shown = effective(&loaded.effective, "kafka.properties.sasl.mechanism");
-    assert_eq!(shown.origin, Origin::Env("SAGA_TRACKER_KAFKA__PROPERTIES__SASL_MECHANISM".into()));
-    assert_eq!(effective(&loaded.effective, "kafka.properties.sasl.password").value, Secret::MASK);
+    assert_eq!(
+        shown.origin,
+        Origin::Env("SAGA_TRACKER_KAFKA__PROPERTIES__SASL_MECHANISM".into())
+    );
+    assert_eq!(
+        effective(&loaded.effective, "kafka.properties.sasl.password").value,
+        Secret::MASK
+    );
 }
 
 #[test]
 fn properties_that_would_break_a_promise_or_do_not_exist_are_refused_by_name() {
     assert_eq!(
-        refusals(&from_environment(&[("SAGA_TRACKER_KAFKA_PROPERTIES", "enable.auto.commit=true,group.id=x")])),
+        refusals(&from_environment(&[(
+            "SAGA_TRACKER_KAFKA_PROPERTIES",
+            "enable.auto.commit=true,group.id=x"
+        )])),
         [
             "kafka.properties.enable.auto.commit: may not be set: offsets are stored with the events, in one write \
              (env SAGA_TRACKER_KAFKA_PROPERTIES)",
             "kafka.properties.group.id: may not be set: use the option kafka.group_id (env SAGA_TRACKER_KAFKA_PROPERTIES)",
         ]
     );
-    let told = refusals(&from_environment(&[("SAGA_TRACKER_KAFKA_PROPERTIES", "security.protocl=ssl")])).remove(0);
-    assert!(told.starts_with("kafka.properties.security.protocl: No such configuration property"), "{told}");
+    let told = refusals(&from_environment(&[(
+        "SAGA_TRACKER_KAFKA_PROPERTIES",
+        "security.protocl=ssl",
+    )]))
+    .remove(0);
+    assert!(
+        told.starts_with("kafka.properties.security.protocl: No such configuration property"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -205,14 +273,23 @@ fn secrets_are_read_from_files_and_shown_nowhere() {
     let loaded = from_environment(&[
         ("SAGA_TRACKER_REGISTRY__USERNAME", "user"),
         ("SAGA_TRACKER_REGISTRY__PASSWORD_FILE", password.to_str().unwrap()),
-        ("SAGA_TRACKER_KAFKA__PROPERTIES_FILES__SASL_PASSWORD", sasl.to_str().unwrap()),
+        (
+            "SAGA_TRACKER_KAFKA__PROPERTIES_FILES__SASL_PASSWORD",
+            sasl.to_str().unwrap(),
+        ),
         ("SCHEMA_REGISTRY_URL", "http://user:s3cret-three@registry"),
     ])
     .load()
     .unwrap();
-    assert_eq!(loaded.config.registry.password.as_ref().unwrap().expose(), "s3cret-one");
+    assert_eq!(
+        loaded.config.registry.password.as_ref().unwrap().expose(),
+        "s3cret-one"
+    );
     assert_eq!(loaded.config.kafka.properties.0["sasl.password"], "s3cret-two");
-    assert_eq!(effective(&loaded.effective, "registry.password").origin, Origin::SecretFile(password));
+    assert_eq!(
+        effective(&loaded.effective, "registry.password").origin,
+        Origin::SecretFile(password)
+    );
     let shown = format!("{:?} {:?}", loaded.config.kafka, loaded.effective);
     assert!(!shown.contains("s3cret"), "{shown}");
 }
@@ -227,29 +304,55 @@ fn a_secret_given_twice_or_unreadable_is_refused() {
     ]));
     assert_eq!(
         told,
-        ["registry.token_file: found beside registry.token; set one of the two (env SAGA_TRACKER_REGISTRY__TOKEN_FILE)"]
+        [
+            "registry.token_file: found beside registry.token; set one of the two (env SAGA_TRACKER_REGISTRY__TOKEN_FILE)"
+        ]
     );
-    let told = refusals(&from_environment(&[("SAGA_TRACKER_REGISTRY__TOKEN_FILE", empty.to_str().unwrap())]));
+    let told = refusals(&from_environment(&[(
+        "SAGA_TRACKER_REGISTRY__TOKEN_FILE",
+        empty.to_str().unwrap(),
+    )]));
     assert!(told[0].contains("is empty"), "{told:?}");
-    let told = refusals(&from_environment(&[("SAGA_TRACKER_REGISTRY__TOKEN_FILE", "/nowhere")]));
+    let told = refusals(&from_environment(&[(
+        "SAGA_TRACKER_REGISTRY__TOKEN_FILE",
+        "/nowhere",
+    )]));
     assert!(told[0].contains("/nowhere cannot be read"), "{told:?}");
 }
 
 #[test]
 fn a_definitions_file_with_a_fault_is_refused_before_anything_starts() {
     let directory = tempfile::tempdir().unwrap();
-    let path = write(directory.path(), "sagas.toml", "[types.REFUND]\ncompleting_steps = []\n");
+    let path = write(
+        directory.path(),
+        "sagas.toml",
+        "[types.REFUND]\ncompleting_steps = []\n",
+    );
     let sources = Sources {
         flags: vec![flag("--definitions", "definitions_file", path.to_str().unwrap())],
         ..Sources::default()
     };
     assert!(refusals(&sources)[0].starts_with("definitions_file: types.REFUND.completing_steps is empty"));
     std::fs::write(&path, "[types.REFUND]\ncompleting_steps = [\"REFUNDED\"]\n").unwrap();
-    assert!(sources.load().unwrap().config.definitions().unwrap().knows(&"REFUND".into()));
+    assert!(
+        sources
+            .load()
+            .unwrap()
+            .config
+            .definitions()
+            .unwrap()
+            .knows(&"REFUND".into())
+    );
 }
 
 #[test]
 fn an_unknown_option_of_set_is_refused_with_the_nearest_known_one() {
-    let sources = Sources { flags: vec![flag("--set", "store.datadir", "/x")], ..Sources::default() };
-    assert_eq!(refusals(&sources), ["store.datadir: unknown; did you mean store.data_dir? (flag --set)"]);
+    let sources = Sources {
+        flags: vec![flag("--set", "store.datadir", "/x")],
+        ..Sources::default()
+    };
+    assert_eq!(
+        refusals(&sources),
+        ["store.datadir: unknown; did you mean store.data_dir? (flag --set)"]
+    );
 }

@@ -2,7 +2,9 @@
 
 /// The known name that is most like the one found, if any is alike at all.
 pub(super) fn nearest(found: &str, known: impl Iterator<Item = String>) -> Option<String> {
-    let score = |name: &str| strsim::jaro_winkler(&found.to_lowercase(), &name.to_lowercase());
+    // What all names begin with says nothing about which one was meant.
+    let distinct = |name: &str| name.strip_prefix(super::PREFIX).unwrap_or(name).to_lowercase();
+    let score = |name: &str| strsim::jaro_winkler(&distinct(found), &distinct(name));
     known
         .map(|name| (score(&name), name))
         .filter(|(likeness, _)| *likeness > 0.75)

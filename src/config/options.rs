@@ -40,7 +40,9 @@ impl Kind {
             Self::Path => "a path".into(),
             Self::Url => "an address that begins with http:// or https://".into(),
             Self::Address => "an IP address, e.g. 0.0.0.0 or ::1".into(),
-            Self::LogFilter => "error, warn, info, debug, trace, or levels by module as in info,rdkafka=debug".into(),
+            Self::LogFilter => {
+                "error, warn, info, debug, trace, or levels by module as in info,rdkafka=debug".into()
+            }
             Self::Secret => "text".into(),
             Self::Integer(from, to) => format!("a whole number from {from} to {to}"),
             Self::Switch => "true or false".into(),
@@ -80,6 +82,15 @@ impl ConfigOption {
         }
     }
 
+    /// Its default as text; none for "not set".
+    pub fn default_text(&self) -> Option<String> {
+        match self.default()? {
+            Value::String(_, text) => Some(text),
+            Value::Dict(..) => None,
+            other => Some(super::reference::shown(&other)),
+        }
+    }
+
     /// Whether it may be left without a value.
     pub fn optional(&self) -> bool {
         self.default().is_none()
@@ -88,16 +99,24 @@ impl ConfigOption {
     /// The option that a key names, and the entry if the option is a map:
     /// `kafka.properties.sasl.username` is entry `sasl.username` of `kafka.properties`.
     pub fn find(key: &str) -> Option<(&'static Self, Option<&str>)> {
-        OPTIONS.iter().find_map(|option| match key.strip_prefix(option.key)? {
-            "" => Some((option, None)),
-            rest if option.kind == Kind::Map => Some((option, Some(rest.strip_prefix('.')?))),
-            _ => None,
-        })
+        OPTIONS
+            .iter()
+            .find_map(|option| match key.strip_prefix(option.key)? {
+                "" => Some((option, None)),
+                rest if option.kind == Kind::Map => Some((option, Some(rest.strip_prefix('.')?))),
+                _ => None,
+            })
     }
 }
 
 const fn option(key: &'static str, kind: Kind, help: &'static str) -> ConfigOption {
-    ConfigOption { key, kind, aliases: &[], flag: None, help }
+    ConfigOption {
+        key,
+        kind,
+        aliases: &[],
+        flag: None,
+        help,
+    }
 }
 
 impl ConfigOption {
@@ -106,7 +125,10 @@ impl ConfigOption {
     }
 
     const fn flag(self, flag: &'static str) -> Self {
-        Self { flag: Some(flag), ..self }
+        Self {
+            flag: Some(flag),
+            ..self
+        }
     }
 }
 
@@ -157,14 +179,14 @@ pub static OPTIONS: &[ConfigOption] = &[
     option(
         "kafka.properties",
         Kind::Map,
-        "Any librdkafka property, e.g. \"security.protocol\" = \"SASL_SSL\". In the environment SAGA_TRACKER_KAFKA__PROPERTIES__SECURITY_PROTOCOL, or several in SAGA_TRACKER_KAFKA_PROPERTIES as a=b,c=d. Properties that would break the tracker's promises are refused by name.",
+        "Any librdkafka property, such as \"security.protocol\" = \"SASL_SSL\". In the environment SAGA_TRACKER_KAFKA__PROPERTIES__SECURITY_PROTOCOL, or several in SAGA_TRACKER_KAFKA_PROPERTIES as a=b,c=d. Properties that would break the tracker's promises are refused by name.",
     )
     .env_alias(&["SAGA_TRACKER_KAFKA_PROPERTIES"])
     .flag("kafka-property"),
     option(
         "kafka.properties_files",
         Kind::Map,
-        "Files that hold values of librdkafka properties, e.g. \"sasl.password\" = \"/run/secrets/kafka\".",
+        "Files that hold values of librdkafka properties, such as \"sasl.password\" = \"/run/secrets/kafka\".",
     ),
     option("registry.url", Kind::Url, "Schema Registry. Without one, every record is read by the bundled schema.")
         .env_alias(&["SCHEMA_REGISTRY_URL"])
@@ -200,7 +222,11 @@ pub static OPTIONS: &[ConfigOption] = &[
     option("store.block_cache_mib", Kind::Integer(8, 1_048_576), "Memory for blocks, indexes and filters, MiB."),
     option("store.write_buffer_mib", Kind::Integer(8, 65_536), "Memory for rows that are not on disk yet, MiB."),
     option("store.max_open_files", Kind::Integer(64, 1_000_000), "Files that the store keeps open, at most."),
-    option("projector.shards", Kind::Integer(1, 64), "Projector threads; each saga belongs to one of them."),
+    option(
+        "projector.shards",
+        Kind::Integer(0, 256),
+        "Projector threads; each saga belongs to one of them. 0 for half of the processors.",
+    ),
     option(
         "projector.window_events",
         Kind::Integer(1, 1_000_000),
@@ -210,6 +236,11 @@ pub static OPTIONS: &[ConfigOption] = &[
         "projector.window_ms",
         Kind::Integer(1, 60_000),
         "How long a write of the projections waits for more events, milliseconds. Bounds how stale answers are.",
+    ),
+    option(
+        "projector.remembered_sagas",
+        Kind::Integer(1, 100_000_000),
+        "Sagas whose state is kept in memory so that the next event need not read it, at most.",
     ),
     option(
         "health.kafka_down_after_ms",
@@ -237,7 +268,11 @@ mod tests {
 
     fn leaves(prefix: &str, value: &Value, into: &mut BTreeSet<String>) {
         for (name, inner) in value.as_dict().unwrap() {
-            let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+            let key = if prefix.is_empty() {
+                name.clone()
+            } else {
+                format!("{prefix}.{name}")
+            };
             match inner {
                 Value::Dict(..) if ConfigOption::find(&key).is_none() => leaves(&key, inner, into),
                 _ => assert!(into.insert(key)),
@@ -258,7 +293,13 @@ mod tests {
     fn no_two_options_share_a_flag_or_an_environment_name() {
         let names: Vec<String> = OPTIONS
             .iter()
-            .flat_map(|o| o.aliases.iter().map(|a| (*a).to_owned()).chain([o.env()]).chain(o.flag.map(str::to_owned)))
+            .flat_map(|o| {
+                o.aliases
+                    .iter()
+                    .map(|a| (*a).to_owned())
+                    .chain([o.env()])
+                    .chain(o.flag.map(str::to_owned))
+            })
             .collect();
         assert_eq!(names.len(), names.iter().collect::<BTreeSet<_>>().len());
     }
@@ -267,7 +308,10 @@ mod tests {
     fn a_key_inside_a_map_finds_the_map() {
         let (option, entry) = ConfigOption::find("kafka.properties.sasl.username").unwrap();
         assert_eq!((option.key, entry), ("kafka.properties", Some("sasl.username")));
-        assert_eq!(ConfigOption::find("kafka.properties_files.a").unwrap().0.key, "kafka.properties_files");
+        assert_eq!(
+            ConfigOption::find("kafka.properties_files.a").unwrap().0.key,
+            "kafka.properties_files"
+        );
         assert!(ConfigOption::find("kafka.topics").is_none());
     }
 }

@@ -40,8 +40,9 @@ fn entry(option: &ConfigOption, name: &str) -> String {
         Kind::Map | Kind::Text | Kind::Secret | Kind::Path => {}
         kind => text.push_str(&format!("# Accepted: {}.\n", kind.accepts())),
     }
-    let names: Vec<String> =
-        std::iter::once(option.env()).chain(option.aliases.iter().map(|a| (*a).to_owned())).collect();
+    let names: Vec<String> = std::iter::once(option.env())
+        .chain(option.aliases.iter().map(|a| (*a).to_owned()))
+        .collect();
     text.push_str(&format!("# env {}", names.join(", ")));
     if let Some(flag) = option.flag {
         text.push_str(&format!("; flag --{flag}"));
@@ -60,7 +61,9 @@ pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::String(_, text) => format!("{text:?}"),
         Value::Bool(_, switch) => switch.to_string(),
-        other => other.to_u128().map_or_else(String::new, |number| number.to_string()),
+        other => other
+            .to_u128()
+            .map_or_else(String::new, |number| number.to_string()),
     }
 }
 
@@ -88,14 +91,21 @@ mod tests {
         let text: String = reference()
             .lines()
             .map(|line| match line.strip_prefix('#') {
-                Some(setting) if !setting.starts_with(' ') && setting.contains(" = ") => format!("{setting}\n"),
+                Some(setting) if !setting.starts_with(' ') && setting.contains(" = ") => {
+                    format!("{setting}\n")
+                }
                 _ => format!("{line}\n"),
             })
             .collect();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("saga-tracker.toml");
         std::fs::write(&path, text).unwrap();
-        let loaded = Sources { file: Some(path), ..Sources::default() }.load().unwrap();
+        let loaded = Sources {
+            file: Some(path),
+            ..Sources::default()
+        }
+        .load()
+        .unwrap();
         assert_eq!(loaded.config, Config::default());
     }
 }

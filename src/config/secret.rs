@@ -48,9 +48,13 @@ impl<'de> Deserialize<'de> for Secret {
 
 /// The address with the password in it masked, if there is one: `http://user:********@host`.
 pub(super) fn mask_address(address: &str) -> String {
-    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
+    let Some((scheme, rest)) = address.split_once("://") else {
+        return address.to_owned();
+    };
     let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let Some(at) = rest[..authority_end].rfind('@') else { return address.to_owned() };
+    let Some(at) = rest[..authority_end].rfind('@') else {
+        return address.to_owned();
+    };
     match rest[..at].split_once(':') {
         Some((user, _)) => format!("{scheme}://{user}:{}{}", Secret::MASK, &rest[at..]),
         None => address.to_owned(),
@@ -73,9 +77,17 @@ mod tests {
 
     #[test]
     fn the_password_in_an_address_is_masked() {
-        assert_eq!(mask_address("http://user:pass@host:8081/a@b"), "http://user:********@host:8081/a@b");
+        assert_eq!(
+            mask_address("http://user:pass@host:8081/a@b"),
+            "http://user:********@host:8081/a@b"
+        );
         assert_eq!(mask_address("http://u:p@ss@host"), "http://u:********@host");
-        for plain in ["http://host:8081", "http://user@host", "http://host/a:b@c", "host:9092"] {
+        for plain in [
+            "http://host:8081",
+            "http://user@host",
+            "http://host/a:b@c",
+            "host:9092",
+        ] {
             assert_eq!(mask_address(plain), plain);
         }
     }

@@ -8,7 +8,10 @@ use std::path::Path;
 
 /// Reads the files that the configuration names into the options that they stand for.
 pub(super) fn read(config: &mut Config, origins: &mut BTreeMap<String, Origin>) -> Vec<Problem> {
-    let mut reader = Reader { origins, problems: Vec::new() };
+    let mut reader = Reader {
+        origins,
+        problems: Vec::new(),
+    };
     let registry = &mut config.registry;
     if let Some(path) = &registry.password_file {
         let given = registry.password.is_some();
@@ -46,16 +49,23 @@ impl Reader<'_> {
         }
         match std::fs::read_to_string(path) {
             Ok(text) if text.trim().is_empty() => {
-                report(format!("{} is empty; accepted: a file that holds the secret", path.display()));
+                report(format!(
+                    "{} is empty; accepted: a file that holds the secret",
+                    path.display()
+                ));
                 None
             }
             Ok(text) => {
-                self.origins.insert(stands_for.to_owned(), Origin::SecretFile(path.to_owned()));
+                self.origins
+                    .insert(stands_for.to_owned(), Origin::SecretFile(path.to_owned()));
                 // Editors and `echo` end a file with a line break that is no part of the secret.
                 Some(text.trim_end_matches(['\r', '\n']).to_owned())
             }
             Err(why) => {
-                report(format!("{} cannot be read: {why}; accepted: a file that holds the secret", path.display()));
+                report(format!(
+                    "{} cannot be read: {why}; accepted: a file that holds the secret",
+                    path.display()
+                ));
                 None
             }
         }

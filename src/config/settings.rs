@@ -2,6 +2,7 @@
 
 use super::{ConfigError, Origin, Problem, Secret, properties};
 use crate::domain::SagaDefinitions;
+use crate::projector::ProjectorSettings;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +12,10 @@ use std::path::PathBuf;
 /// Everything the program is told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "OPTIONS documents every field; a test compares the two")]
+#[expect(
+    missing_docs,
+    reason = "OPTIONS documents every field; a test compares the two"
+)]
 pub struct Config {
     pub kafka: KafkaSettings,
     pub registry: RegistrySettings,
@@ -30,7 +34,9 @@ impl Config {
     /// # Errors
     /// When the file cannot be read or is not a definitions file.
     pub fn definitions(&self) -> Result<SagaDefinitions, ConfigError> {
-        let Some(path) = &self.definitions_file else { return Ok(SagaDefinitions::default()) };
+        let Some(path) = &self.definitions_file else {
+            return Ok(SagaDefinitions::default());
+        };
         let problem = |why: String| {
             ConfigError::Problems(vec![Problem {
                 option: "definitions_file".into(),
@@ -46,7 +52,10 @@ impl Config {
 /// Where events come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "OPTIONS documents every field; a test compares the two")]
+#[expect(
+    missing_docs,
+    reason = "OPTIONS documents every field; a test compares the two"
+)]
 pub struct KafkaSettings {
     pub bootstrap_servers: String,
     pub group_id: String,
@@ -84,7 +93,9 @@ impl KafkaSettings {
     /// user passes through. Each component adds its own, which the user cannot override.
     pub fn client_config(&self) -> rdkafka::ClientConfig {
         let mut client = rdkafka::ClientConfig::new();
-        client.set("bootstrap.servers", &self.bootstrap_servers).set("client.id", "saga-tracker");
+        client
+            .set("bootstrap.servers", &self.bootstrap_servers)
+            .set("client.id", "saga-tracker");
         for (name, value) in &self.properties.0 {
             client.set(name, value);
         }
@@ -99,14 +110,23 @@ pub struct Properties(pub BTreeMap<String, String>);
 
 impl fmt::Debug for Properties {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.0.iter().map(|(name, value)| (name, properties::shown(name, value)))).finish()
+        f.debug_map()
+            .entries(
+                self.0
+                    .iter()
+                    .map(|(name, value)| (name, properties::shown(name, value))),
+            )
+            .finish()
     }
 }
 
 /// Where schemas come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "OPTIONS documents every field; a test compares the two")]
+#[expect(
+    missing_docs,
+    reason = "OPTIONS documents every field; a test compares the two"
+)]
 pub struct RegistrySettings {
     pub url: Option<String>,
     pub username: Option<String>,
@@ -136,7 +156,10 @@ impl Default for RegistrySettings {
 /// Who may ask, and how patiently we answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "OPTIONS documents every field; a test compares the two")]
+#[expect(
+    missing_docs,
+    reason = "OPTIONS documents every field; a test compares the two"
+)]
 pub struct ServerSettings {
     pub bind: IpAddr,
     pub port: u16,
@@ -173,7 +196,10 @@ impl ServerSettings {
 /// Where things are kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "OPTIONS documents every field; a test compares the two")]
+#[expect(
+    missing_docs,
+    reason = "OPTIONS documents every field; a test compares the two"
+)]
 pub struct StoreSettings {
     pub data_dir: PathBuf,
     pub block_cache_mib: u64,
@@ -192,26 +218,13 @@ impl Default for StoreSettings {
     }
 }
 
-/// How projections follow the log.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "OPTIONS documents every field; a test compares the two")]
-pub struct ProjectorSettings {
-    pub shards: u64,
-    pub window_events: u64,
-    pub window_ms: u64,
-}
-
-impl Default for ProjectorSettings {
-    fn default() -> Self {
-        Self { shards: 2, window_events: 20_000, window_ms: 50 }
-    }
-}
-
 /// When the program calls itself unwell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "OPTIONS documents every field; a test compares the two")]
+#[expect(
+    missing_docs,
+    reason = "OPTIONS documents every field; a test compares the two"
+)]
 pub struct HealthSettings {
     pub kafka_down_after_ms: u64,
     pub disk_free_min_bytes: u64,
@@ -219,14 +232,20 @@ pub struct HealthSettings {
 
 impl Default for HealthSettings {
     fn default() -> Self {
-        Self { kafka_down_after_ms: 30_000, disk_free_min_bytes: 268_435_456 }
+        Self {
+            kafka_down_after_ms: 30_000,
+            disk_free_min_bytes: 268_435_456,
+        }
     }
 }
 
 /// What is measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "OPTIONS documents every field; a test compares the two")]
+#[expect(
+    missing_docs,
+    reason = "OPTIONS documents every field; a test compares the two"
+)]
 pub struct MetricsSettings {
     pub max_steps: u64,
 }
@@ -240,7 +259,10 @@ impl Default for MetricsSettings {
 /// What is written to the log of the process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "OPTIONS documents every field; a test compares the two")]
+#[expect(
+    missing_docs,
+    reason = "OPTIONS documents every field; a test compares the two"
+)]
 pub struct LogSettings {
     pub level: String,
     pub format: LogFormat,
@@ -248,7 +270,10 @@ pub struct LogSettings {
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { level: "info".into(), format: LogFormat::Text }
+        Self {
+            level: "info".into(),
+            format: LogFormat::Text,
+        }
     }
 }
 

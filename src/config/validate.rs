@@ -36,7 +36,9 @@ pub(super) fn kind(option: &ConfigOption, value: &Value) -> Result<(), String> {
 }
 
 fn number(value: &Value) -> Option<i128> {
-    value.to_i128().or_else(|| value.to_u128().and_then(|number| i128::try_from(number).ok()))
+    value
+        .to_i128()
+        .or_else(|| value.to_u128().and_then(|number| i128::try_from(number).ok()))
 }
 
 fn found(option: &ConfigOption, value: &Value) -> String {
@@ -77,7 +79,10 @@ pub(super) fn whole(config: &Config, origins: &Origins) -> Vec<Problem> {
     };
     if config.kafka.topic == config.kafka.dlt_topic {
         let topic = &config.kafka.topic;
-        report("kafka.dlt_topic", format!("found {topic:?}, the same as kafka.topic; accepted: another topic"));
+        report(
+            "kafka.dlt_topic",
+            format!("found {topic:?}, the same as kafka.topic; accepted: another topic"),
+        );
     }
     let registry = &config.registry;
     match (&registry.username, &registry.password) {
@@ -85,26 +90,43 @@ pub(super) fn whole(config: &Config, origins: &Origins) -> Vec<Problem> {
             "registry.username",
             "found without a password; set registry.password_file or registry.password".into(),
         ),
-        (None, Some(_)) => report("registry.password", "found without registry.username; set both".into()),
+        (None, Some(_)) => report(
+            "registry.password",
+            "found without registry.username; set both".into(),
+        ),
         (Some(_), Some(_)) if registry.token.is_some() => {
-            report("registry.token", "found beside registry.username; set one of the two".into());
+            report(
+                "registry.token",
+                "found beside registry.username; set one of the two".into(),
+            );
         }
         _ => {}
     }
     if let Some(path) = &registry.ca_file
         && let Err(why) = std::fs::File::open(path)
     {
-        report("registry.ca_file", format!("{} cannot be read: {why}", path.display()));
+        report(
+            "registry.ca_file",
+            format!("{} cannot be read: {why}", path.display()),
+        );
     }
     for name in config.kafka.properties.0.keys() {
         if let Some(why) = properties::refused(name) {
-            report(&format!("kafka.properties.{name}"), format!("may not be set: {why}"));
+            report(
+                &format!("kafka.properties.{name}"),
+                format!("may not be set: {why}"),
+            );
         }
     }
     if problems.is_empty()
-        && let Err(KafkaError::ClientConfig(_, why, name, _)) = config.kafka.client_config().create_native_config()
+        && let Err(KafkaError::ClientConfig(_, why, name, _)) =
+            config.kafka.client_config().create_native_config()
     {
-        let why = if properties::is_secret(&name) { "librdkafka refuses the value".to_owned() } else { why };
+        let why = if properties::is_secret(&name) {
+            "librdkafka refuses the value".to_owned()
+        } else {
+            why
+        };
         let option = format!("kafka.properties.{name}");
         let origin = origins.get(&option).cloned().unwrap_or(Origin::Default);
         problems.push(Problem::new(&option, origin, why));
@@ -114,13 +136,23 @@ pub(super) fn whole(config: &Config, origins: &Origins) -> Vec<Problem> {
 
 /// All values in force, secrets masked.
 pub(super) fn effective(config: &Config, origins: &Origins) -> Vec<Effective> {
-    let Ok(all) = serde_json::to_value(config) else { return Vec::new() };
+    let Ok(all) = serde_json::to_value(config) else {
+        return Vec::new();
+    };
     let mut list = Vec::new();
     for option in OPTIONS {
-        let value = option.key.split('.').try_fold(&all, |at, part| at.get(part)).unwrap_or(&Json::Null);
+        let value = option
+            .key
+            .split('.')
+            .try_fold(&all, |at, part| at.get(part))
+            .unwrap_or(&Json::Null);
         let mut push = |key: String, value: Json| {
             let origin = origins.get(&key).cloned().unwrap_or(Origin::Default);
-            list.push(Effective { option: key, value, origin });
+            list.push(Effective {
+                option: key,
+                value,
+                origin,
+            });
         };
         match value {
             Json::Object(entries) if option.kind == Kind::Map => {
@@ -134,7 +166,11 @@ pub(super) fn effective(config: &Config, origins: &Origins) -> Vec<Effective> {
                 }
             }
             Json::String(text) => {
-                let shown = if option.kind == Kind::Secret { Secret::MASK.to_owned() } else { mask_address(text) };
+                let shown = if option.kind == Kind::Secret {
+                    Secret::MASK.to_owned()
+                } else {
+                    mask_address(text)
+                };
                 push(option.key.to_owned(), Json::from(shown));
             }
             other => push(option.key.to_owned(), other.clone()),

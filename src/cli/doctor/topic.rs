@@ -1,0 +1,229 @@
+//! The tracker topic and the dead-letter topic: there, led, replicated, and kept long enough.
+
+use super::Check;
+use crate::config::KafkaSettings;
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::metadata::{Metadata, MetadataTopic};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What the contract gives the topic.
+const RETENTION_MS: i64 = 2_592_000_000;
+const PARTITIONS: usize = 3;
+const REPLICAS: usize = 3;
+
+/// Name → value of a topic's settings, or why the broker does not tell.
+pub(super) type Settings = Result<BTreeMap<String, String>, String>;
+
+/// Asks for the settings of the tracker topic.
+pub(super) fn settings(kafka: &KafkaSettings, timeout: Duration) -> Settings {
+    let admin: AdminClient<DefaultClientContext> = kafka
+        .client_config()
+        .create()
+        .map_err(|error| error.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    let options = AdminOptions::new().request_timeout(Some(timeout));
+    let topic = ResourceSpecifier::Topic(&kafka.topic);
+    let answer = runtime
+        .block_on(admin.describe_configs([&topic], &options))
+        .map_err(|error| error.to_string())?;
+    let described = answer.into_iter().next().ok_or("no answer")?;
+    let ConfigResource { entries, .. } = described.map_err(|code| code.to_string())?;
+    Ok(entries
+        .into_iter()
+        .filter_map(|entry| Some((entry.name, entry.value?)))
+        .collect())
+}
+
+/// Everything about the topics.
+pub(super) fn check(kafka: &KafkaSettings, metadata: &Metadata, settings: &Settings) -> Vec<Check> {
+    let mut checks = Vec::new();
+    match find(metadata, &kafka.topic) {
+        Some(topic) => {
+            checks.push(partitions("topic", topic));
+            checks.push(replicas(topic, metadata.brokers().len()));
+            checks.extend(rules(settings));
+        }
+        None => checks.push(Check::fail(
+            "topic",
+            format!("{} does not exist", kafka.topic),
+            create(
+                kafka,
+                &kafka.topic,
+                "--config message.timestamp.type=LogAppendTime",
+            ),
+        )),
+    }
+    checks.push(
+        match (find(metadata, &kafka.dlt_topic), kafka.publish_dead_letters) {
+            (Some(topic), _) => partitions("dead-letter topic", topic),
+            (None, false) => Check::ok(
+                "dead-letter topic",
+                "does not exist, and nothing is published to it",
+            ),
+            (None, true) => Check::warn(
+                "dead-letter topic",
+                format!(
+                    "{} does not exist; dead letters are kept in the store only",
+                    kafka.dlt_topic
+                ),
+                create(kafka, &kafka.dlt_topic, ""),
+            ),
+        },
+    );
+    checks
+}
+
+/// A topic that is there. Brokers also answer about topics that they only heard of.
+pub(super) fn find<'a>(metadata: &'a Metadata, name: &str) -> Option<&'a MetadataTopic> {
+    metadata
+        .topics()
+        .iter()
+        .find(|topic| topic.name() == name && !topic.partitions().is_empty())
+}
+
+fn partitions(check: &'static str, topic: &MetadataTopic) -> Check {
+    let leaderless: Vec<_> = topic
+        .partitions()
+        .iter()
+        .filter(|partition| partition.leader() < 0)
+        .map(|partition| partition.id().to_string())
+        .collect();
+    let found = format!("{}, {} partitions", topic.name(), topic.partitions().len());
+    if leaderless.is_empty() {
+        return Check::ok(check, found);
+    }
+    let found = format!("{found}; without a leader: {}", leaderless.join(", "));
+    Check::fail(check, found, "bring the brokers back that hold these partitions")
+}
+
+fn replicas(topic: &MetadataTopic, brokers: usize) -> Check {
+    let fewest = topic
+        .partitions()
+        .iter()
+        .map(|partition| partition.replicas().len())
+        .min()
+        .unwrap_or(0);
+    let behind = topic
+        .partitions()
+        .iter()
+        .filter(|p| p.isr().len() < p.replicas().len())
+        .count();
+    let found = format!("{fewest}");
+    if behind > 0 {
+        let found = format!("{found}, {behind} partitions not fully in sync");
+        return Check::warn(
+            "topic replicas",
+            found,
+            "bring the brokers back that are behind or down",
+        );
+    }
+    if fewest >= REPLICAS {
+        return Check::ok("topic replicas", found);
+    }
+    let advice = match brokers {
+        0..REPLICAS => format!("events are lost with the disks of {fewest} brokers; run {REPLICAS} brokers"),
+        _ => format!("reassign the partitions to {REPLICAS} replicas with kafka-reassign-partitions.sh"),
+    };
+    Check::warn("topic replicas", found, advice)
+}
+
+/// What the topic's settings mean for the tracker.
+fn rules(settings: &Settings) -> Vec<Check> {
+    match settings {
+        Ok(settings) => {
+            let value = |name: &str| settings.get(name).map_or("", String::as_str);
+            vec![
+                retention(value("retention.ms"), value("retention.bytes")),
+                cleanup(value("cleanup.policy")),
+                timestamps(value("message.timestamp.type")),
+            ]
+        }
+        Err(why) => vec![Check::warn(
+            "topic settings",
+            format!("the broker does not tell: {why}"),
+            "allow this user DescribeConfigs on the topic, or check retention.ms, cleanup.policy and \
+             message.timestamp.type by hand",
+        )],
+    }
+}
+
+fn retention(millis: &str, bytes: &str) -> Check {
+    const CHECK: &str = "topic retention";
+    let days = |millis: i64| format!("{:.1} days", millis as f64 / 86_400_000.0);
+    let advice = format!(
+        "set retention.ms={RETENTION_MS} ({}): what expires before it is consumed is lost, and a tracker that \
+         starts anew begins with what is left",
+        days(RETENTION_MS)
+    );
+    if bytes.parse::<i64>().is_ok_and(|limit| limit > 0) {
+        return Check::warn(
+            CHECK,
+            format!("limited to {bytes} bytes per partition"),
+            "set retention.bytes=-1",
+        );
+    }
+    match millis.parse::<i64>() {
+        Ok(-1) => Check::ok(CHECK, "unlimited"),
+        Ok(millis) if millis >= RETENTION_MS => Check::ok(CHECK, days(millis)),
+        Ok(millis) => Check::warn(CHECK, days(millis), advice),
+        Err(_) => Check::warn(CHECK, "the broker does not tell", advice),
+    }
+}
+
+fn cleanup(policy: &str) -> Check {
+    if policy.contains("compact") {
+        let advice = "set cleanup.policy=delete: the key is the saga id, so compaction removes all but the last \
+                      event of each saga";
+        Check::fail("topic cleanup", policy, advice)
+    } else {
+        Check::ok("topic cleanup", policy)
+    }
+}
+
+fn timestamps(kind: &str) -> Check {
+    match kind {
+        "LogAppendTime" => Check::ok("topic timestamps", kind),
+        _ => Check::warn(
+            "topic timestamps",
+            kind,
+            "set message.timestamp.type=LogAppendTime: with CreateTime, arrival times are what the producers' clocks say",
+        ),
+    }
+}
+
+fn create(kafka: &KafkaSettings, topic: &str, more: &str) -> String {
+    let server = kafka.bootstrap_servers.split(',').next().unwrap_or_default();
+    let command = format!(
+        "kafka-topics.sh --bootstrap-server {server} --create --topic {topic} --partitions {PARTITIONS} \
+         --replication-factor {REPLICAS} --config retention.ms={RETENTION_MS} {more}"
+    );
+    format!("create it: {}", command.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    #[test]
+    fn retention_below_the_contract_is_warned_of() {
+        assert_eq!(retention("2592000000", "-1").verdict, Verdict::Ok);
+        assert_eq!(retention("-1", "-1").verdict, Verdict::Ok);
+        assert_eq!(retention("604800000", "-1").verdict, Verdict::Warn);
+        assert_eq!(retention("2592000000", "1073741824").verdict, Verdict::Warn);
+        assert_eq!(retention("", "").verdict, Verdict::Warn);
+    }
+
+    #[test]
+    fn compaction_fails_and_create_time_is_warned_of() {
+        assert_eq!(cleanup("delete").verdict, Verdict::Ok);
+        assert_eq!(cleanup("compact,delete").verdict, Verdict::Fail);
+        assert_eq!(timestamps("LogAppendTime").verdict, Verdict::Ok);
+        let warned = timestamps("CreateTime");
+        assert_eq!(warned.verdict, Verdict::Warn);
+        assert!(warned.advice.unwrap().contains("LogAppendTime"));
+    }
+}

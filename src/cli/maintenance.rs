@@ -1,0 +1,195 @@
+//! `rebuild`, `verify` and `digest`: work on a whole store, in this process or in a running server.
+
+use super::args::ConfigArgs;
+use super::client::{Server, ServerArgs, parse};
+use super::exit::{Exit, Failure, Outcome};
+use super::output;
+use super::query::Format;
+use crate::app::offline;
+use crate::config::Config;
+use clap::Args;
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+const BETWEEN_QUESTIONS: Duration = Duration::from_millis(300);
+
+/// Where the store is: in a directory that nobody has open, or behind a running server.
+#[derive(Debug, Args)]
+pub(super) struct WhereArgs {
+    /// Ask the running server at this address instead of opening the data directory
+    #[arg(long, env = "SAGA_TRACKER_URL", hide_env_values = true, value_name = "URL")]
+    url: Option<String>,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// A data directory that nobody has open.
+#[derive(Debug, Args)]
+pub(super) struct OfflineArgs {
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+impl WhereArgs {
+    /// The server to ask, if any. A data directory given by flag is meant, whatever the environment says.
+    fn server(&self) -> Result<Option<Server>, Failure> {
+        match &self.url {
+            Some(url) if !self.config.gives("store.data_dir") => Server::new(&ServerArgs {
+                url: url.clone(),
+                timeout: 60,
+            })
+            .map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+pub(super) fn rebuild(args: &WhereArgs) -> Outcome {
+    match args.server()? {
+        Some(server) => rebuild_online(&server, args.format),
+        None => {
+            let config = args.config.load()?.config;
+            super::logging::init(&config.log)?;
+            rebuild_offline(&config, args.format)
+        }
+    }
+}
+
+fn rebuild_offline(config: &Config, format: Format) -> Outcome {
+    let (bar, started) = (bar("rebuilding"), Instant::now());
+    let report = offline::rebuild(config, &mut |done, of| advance(&bar, done, of));
+    bar.finish_and_clear();
+    let report = report.map_err(|error| Failure::local(&error))?;
+    if format.json {
+        return output::json(&json!({"sagas": report.sagas, "events": report.events}));
+    }
+    let (sagas, events) = (HumanCount(report.sagas), HumanCount(report.events));
+    output::line(&format!(
+        "rebuilt {sagas} sagas from {events} events in {:.1?}",
+        started.elapsed()
+    ))
+}
+
+/// Starts a rebuild in the server and follows it. The old projections serve until it is done.
+fn rebuild_online(server: &Server, format: Format) -> Outcome {
+    let bar = bar("rebuilding");
+    let mut answer = parse(&server.post("/internal/v1/rebuild")?)?;
+    while answer["state"] == "RUNNING" {
+        let total = answer["total"].as_u64().unwrap_or(0);
+        advance(&bar, answer["events"].as_u64().unwrap_or(0), total);
+        std::thread::sleep(BETWEEN_QUESTIONS);
+        answer = parse(&server.get("/internal/v1/rebuild", &[])?)?;
+    }
+    bar.finish_and_clear();
+    if answer["state"] == "FAILED" {
+        let why = answer["message"]
+            .as_str()
+            .unwrap_or("the server does not say why");
+        return Err(Failure::new(
+            Exit::Server,
+            format!("the rebuild failed, the old projections serve on: {why}"),
+        ));
+    }
+    if format.json {
+        return output::json(&answer);
+    }
+    let count = |name: &str| HumanCount(answer[name].as_u64().unwrap_or(0));
+    output::line(&format!(
+        "rebuilt {} sagas from {} events",
+        count("sagas"),
+        count("events")
+    ))
+}
+
+pub(super) fn verify(args: &OfflineArgs) -> Outcome {
+    let config = args.config.load()?.config;
+    super::logging::init(&config.log)?;
+    let bar = bar("verifying");
+    let report = offline::verify(&config, &mut |done, of| advance(&bar, done, of));
+    bar.finish_and_clear();
+    let report = report.map_err(|error| Failure::local(&error))?;
+    if args.format.json {
+        output::json(&json!({
+            "sagas": report.sagas,
+            "events": report.events,
+            "differing": report.differing,
+            "differences": report.differences,
+        }))?;
+    } else {
+        for difference in &report.differences {
+            output::line(&output::printable(difference))?;
+        }
+        let (sagas, events) = (HumanCount(report.sagas), HumanCount(report.events));
+        output::line(&match report.differing {
+            0 => {
+                format!("verified {sagas} sagas of {events} events: every projection is the fold of the log")
+            }
+            1.. => format!(
+                "{} of {sagas} sagas differ from the fold of the log; `saga-tracker rebuild` makes the projections anew",
+                HumanCount(report.differing)
+            ),
+        })?;
+    }
+    if report.differing == 0 {
+        Ok(())
+    } else {
+        Err(Failure::negative())
+    }
+}
+
+pub(super) fn digest(args: &WhereArgs) -> Outcome {
+    let answer = match args.server()? {
+        Some(server) => parse(&server.get("/internal/v1/digest", &[])?)?,
+        None => {
+            let config = args.config.load()?.config;
+            super::logging::init(&config.log)?;
+            let report = offline::digest(&config).map_err(|error| Failure::local(&error))?;
+            json!({"total": report.total, "partitions": report.partitions, "tables": report.tables})
+        }
+    };
+    if args.format.json {
+        output::json(&answer)
+    } else {
+        output::print(&digest_table(&answer))
+    }
+}
+
+/// The digest, what went into it, and up to which offset of each partition.
+fn digest_table(answer: &Value) -> String {
+    let rows = |name: &'static str, label: &'static str| {
+        let entries = answer[name].as_object().into_iter().flatten();
+        entries.map(move |(key, value)| {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            [format!("{label} {key}"), value]
+        })
+    };
+    let total = [[
+        "all".to_owned(),
+        answer["total"].as_str().unwrap_or("-").to_owned(),
+    ]];
+    let all = total
+        .into_iter()
+        .chain(rows("tables", "table"))
+        .chain(rows("partitions", "next offset of partition"));
+    output::table(["", ""], all)
+}
+
+/// A bar on a terminal; nothing elsewhere.
+fn bar(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    let look = "{msg} {wide_bar} {human_pos}/{human_len} events  {per_sec}  {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(look) {
+        bar.set_style(style);
+    }
+    bar.with_message(what)
+}
+
+fn advance(bar: &ProgressBar, done: u64, of: u64) {
+    bar.set_length(of);
+    bar.set_position(done);
+}

@@ -1,0 +1,168 @@
+//! The command line: what it accepts, which room does the work, how it ends.
+//!
+//! Commands that ask a running server do so over HTTP like any other client; those that work on a
+//! store of their own call `app`. No command knows how either is done.
+
+mod args;
+mod client;
+mod doctor;
+mod exit;
+mod inspect;
+mod logging;
+mod maintenance;
+mod output;
+mod query;
+mod show;
+
+use crate::app::{self, DemoOptions};
+use crate::config::Origin;
+use args::ConfigArgs;
+use clap::{Args, Parser, Subcommand};
+use exit::{Exit, Failure, Outcome};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Records every step of every saga from Kafka, and answers for all of them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "saga-tracker",
+    version,
+    max_term_width = 110,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = exit::HELP
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Consume the topic into the store and serve the API
+    Serve(ServeArgs),
+    /// Serve on an embedded broker with a live workload; nothing to install, nothing kept
+    Demo(DemoArgs),
+    /// Show one saga
+    Get(query::SagaArgs),
+    /// Show a saga's steps, in order
+    Steps(query::SagaArgs),
+    /// Find sagas
+    Search(query::SearchArgs),
+    /// Count sagas by status and type, with rates and durations
+    Stats(query::StatsArgs),
+    /// Make all projections anew from the event log
+    #[command(long_about = "Make all projections anew from the event log.\n\n\
+        With --url, a running server does it beside serving, and switches when done. Without, the data \
+        directory is opened here, which no other process may have open.")]
+    Rebuild(maintenance::WhereArgs),
+    /// Compare every projection with the fold of the event log; exit code 1 if anything differs
+    Verify(maintenance::OfflineArgs),
+    /// Print a digest of all state; equal on every tracker that consumed the same offsets
+    #[command(
+        long_about = "Print a digest of all state; equal on every tracker that consumed the same offsets.\n\n\
+        With --url, a running server is asked. Without, the data directory is opened here, which no other \
+        process may have open."
+    )]
+    Digest(maintenance::WhereArgs),
+    /// Show the configuration in force and where each value came from, secrets masked
+    Config(inspect::ShowConfigArgs),
+    /// Check broker, topics, registry, disk and store, and say what to do; exit code 1 if a check fails
+    Doctor(doctor::DoctorArgs),
+    /// Print a completion script for a shell
+    #[command(long_about = "Print a completion script for a shell, e.g.\n\n  \
+        saga-tracker completions bash > /etc/bash_completion.d/saga-tracker")]
+    Completions(inspect::CompletionsArgs),
+}
+
+#[derive(Debug, Args)]
+struct ServeArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+struct DemoArgs {
+    /// New sagas per second
+    #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rate: u32,
+    /// Number that the workload derives from; the same number, the same sagas
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    // A wrong command line ends the process here, with exit code 2 and clap's explanation.
+    let cli = Cli::parse();
+    let outcome = match &cli.command {
+        Command::Serve(args) => serve(args),
+        Command::Demo(args) => demo(args),
+        Command::Get(args) => query::get(args),
+        Command::Steps(args) => query::steps(args),
+        Command::Search(args) => query::search(args),
+        Command::Stats(args) => query::stats(args),
+        Command::Rebuild(args) => maintenance::rebuild(args),
+        Command::Verify(args) => maintenance::verify(args),
+        Command::Digest(args) => maintenance::digest(args),
+        Command::Config(args) => inspect::config(args),
+        Command::Doctor(args) => doctor::doctor(args),
+        Command::Completions(args) => inspect::completions(args),
+    };
+    finish(outcome)
+}
+
+fn finish(outcome: Outcome) -> ExitCode {
+    let Err(failure) = outcome else {
+        return ExitCode::from(Exit::Ok as u8);
+    };
+    let mut out = std::io::stderr().lock();
+    for line in failure.message.lines() {
+        // Nowhere is left to report that standard error is gone.
+        let _gone = writeln!(out, "saga-tracker: {}", output::printable(line));
+    }
+    ExitCode::from(failure.exit as u8)
+}
+
+fn serve(args: &ServeArgs) -> Outcome {
+    let config = args.config.load()?.config;
+    logging::init(&config.log)?;
+    app::serve(&config).map_err(|error| Failure::local(&error))
+}
+
+fn demo(args: &DemoArgs) -> Outcome {
+    let loaded = args.config.load()?;
+    logging::init(&loaded.config.log)?;
+    // A demo must not fill a real store by accident: only a directory that was named is used.
+    let named = loaded
+        .effective
+        .iter()
+        .any(|entry| entry.option == "store.data_dir" && entry.origin != Origin::Default);
+    let options = DemoOptions {
+        sagas_per_second: args.rate,
+        seed: args.seed,
+        data_dir: named.then(|| loaded.config.store.data_dir.clone()),
+    };
+    app::demo(&loaded.config, options).map_err(|error| Failure::local(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_help_of_its_own() {
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What commands print: tables for people, JSON for programs.
+//!
+//! What comes from events is foreign text. Control characters in it are shown, not obeyed.
+
+use super::exit::{Exit, Failure, Outcome};
+use comfy_table::{ContentArrangement, Table, presets};
+use std::io::{ErrorKind, IsTerminal, Write, stdout};
+
+/// Writes to standard output. Nobody reading any more is a reason to stop, not to complain.
+pub(super) fn print(text: &str) -> Outcome {
+    let mut out = stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::new(Exit::Ok, "")),
+        Err(error) => Err(Failure::new(
+            Exit::Local,
+            format!("cannot write to standard output: {error}"),
+        )),
+    }
+}
+
+/// Writes one line to standard output.
+pub(super) fn line(text: &str) -> Outcome {
+    print(&format!("{text}\n"))
+}
+
+/// Writes JSON, indented, to standard output.
+pub(super) fn json(value: &serde_json::Value) -> Outcome {
+    line(&format!("{value:#}"))
+}
+
+/// A table: lined and as wide as the terminal on one, plain columns into a pipe or file.
+pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    if stdout().is_terminal() {
+        table
+            .load_style(presets::UTF8_FULL_CONDENSED)
+            .set_content_arrangement(ContentArrangement::Dynamic);
+    } else {
+        table
+            .load_style(presets::NOTHING)
+            .set_content_arrangement(ContentArrangement::Disabled);
+    }
+    if !head.iter().all(|name| name.is_empty()) {
+        table.set_header(head);
+    }
+    for row in rows {
+        table.add_row(row.map(|cell| printable(&cell)));
+    }
+    if !on_terminal {
+        table
+            .column_iter_mut()
+            .for_each(|column| drop(column.set_padding((0, 2))));
+    }
+    format!("{}\n", table.trim_fmt())
+}
+
+/// Two columns without a head: names and values.
+pub(super) fn fields(rows: impl IntoIterator<Item = (&'static str, String)>) -> String {
+    table(
+        ["", ""],
+        rows.into_iter().map(|(name, value)| [name.to_owned(), value]),
+    )
+}
+
+/// The text with control characters escaped, so that no event can drive the terminal.
+pub(super) fn printable(text: &str) -> String {
+    let foreign = |c: char| c.is_control() || is_invisible(c);
+    if !text.contains(foreign) {
+        return text.to_owned();
+    }
+    text.chars()
+        .map(|c| {
+            if foreign(c) {
+                c.escape_default().to_string()
+            } else {
+                c.to_string()
+            }
+        })
+        .collect()
+}
+
+/// Characters that reorder or hide what stands beside them.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_cannot_drive_the_terminal() {
+        assert_eq!(printable("a\u{1b}[31mb\n\u{202e}c"), "a\\u{1b}[31mb\\n\\u{202e}c");
+        assert_eq!(printable("주문-123 é"), "주문-123 é");
+    }
+
+    #[test]
+    fn a_table_into_a_pipe_is_plain_columns_of_any_width() {
+        let long = "x".repeat(300);
+        let text = table(
+            ["A", "B"],
+            [[long.clone(), "1".to_owned()], ["y".to_owned(), "2".to_owned()]],
+        );
+        assert_eq!(text.lines().count(), 3);
+        assert!(text.contains(&long));
+    }
+}

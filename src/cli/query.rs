@@ -1,0 +1,173 @@
+//! `get`, `steps`, `search` and `stats`: questions to a running server.
+
+use super::client::{Server, ServerArgs, parse, segment};
+use super::exit::Outcome;
+use super::{output, show};
+use clap::{Args, ValueHint};
+use serde_json::Value;
+
+/// How an answer is printed.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct Format {
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// One saga, by id.
+#[derive(Clone, Debug, Args)]
+pub(super) struct SagaArgs {
+    /// The saga's id
+    #[arg(value_hint = ValueHint::Other, allow_hyphen_values = true)]
+    id: String,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Which sagas.
+#[derive(Clone, Debug, Args)]
+pub(super) struct SearchArgs {
+    /// Of this order
+    #[arg(long, value_name = "ORDER_ID")]
+    order: Option<String>,
+    /// Of this type, e.g. ORDER_CREATION
+    #[arg(long = "type", value_name = "SAGA_TYPE")]
+    saga_type: Option<String>,
+    /// In this status: STARTED, IN_PROGRESS, COMPLETED, FAILED or COMPENSATED
+    #[arg(long, ignore_case = true, value_parser = ["STARTED", "IN_PROGRESS", "COMPLETED", "FAILED", "COMPENSATED"], hide_possible_values = true)]
+    status: Option<String>,
+    /// Started at or after this date or instant, e.g. 2025-01-31 or 2025-01-31T08:00:00Z
+    #[arg(long, value_name = "DATE")]
+    from: Option<String>,
+    /// Started at or before this date or instant
+    #[arg(long, value_name = "DATE")]
+    to: Option<String>,
+    /// startedAt or updatedAt, then asc or desc
+    #[arg(long, value_name = "KEY,ORDER", default_value = "startedAt,desc")]
+    sort: String,
+    /// Which page, from 0
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    page: u64,
+    /// Sagas on a page, 1 to 100
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    size: u64,
+    /// All pages; with --json one saga per line
+    #[arg(long, conflicts_with_all = ["page", "size"])]
+    all: bool,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Numbers about which sagas.
+#[derive(Clone, Debug, Args)]
+pub(super) struct StatsArgs {
+    /// Only of this type
+    #[arg(long = "type", value_name = "SAGA_TYPE")]
+    saga_type: Option<String>,
+    /// Only those started at or after this date or instant
+    #[arg(long, value_name = "DATE")]
+    from: Option<String>,
+    /// Only those started at or before this date or instant
+    #[arg(long, value_name = "DATE")]
+    to: Option<String>,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+impl Format {
+    fn print(self, answer: &str, table: impl Fn(&Value) -> String) -> Outcome {
+        if self.json {
+            output::line(answer.trim_end())
+        } else {
+            output::print(&table(&parse(answer)?))
+        }
+    }
+}
+
+pub(super) fn get(args: &SagaArgs) -> Outcome {
+    let path = format!("/api/v1/sagas/{}", segment(&args.id)?);
+    let answer = Server::new(&args.server)?.get(&path, &[])?;
+    args.format.print(&answer, show::saga)
+}
+
+pub(super) fn steps(args: &SagaArgs) -> Outcome {
+    let path = format!("/api/v1/sagas/{}/steps", segment(&args.id)?);
+    let answer = Server::new(&args.server)?.get(&path, &[])?;
+    args.format.print(&answer, show::steps)
+}
+
+pub(super) fn stats(args: &StatsArgs) -> Outcome {
+    let query = given([
+        ("sagaType", &args.saga_type),
+        ("fromDate", &args.from),
+        ("toDate", &args.to),
+    ]);
+    let answer = Server::new(&args.server)?.get("/api/v1/sagas/statistics", &query)?;
+    args.format.print(&answer, show::statistics)
+}
+
+pub(super) fn search(args: &SearchArgs) -> Outcome {
+    let server = Server::new(&args.server)?;
+    let mut query = given([
+        ("orderId", &args.order),
+        ("sagaType", &args.saga_type),
+        (
+            "status",
+            &args.status.as_ref().map(|status| status.to_uppercase()),
+        ),
+        ("fromDate", &args.from),
+        ("toDate", &args.to),
+    ]);
+    query.push(("sort", args.sort.clone()));
+    if args.all {
+        return all_pages(&server, &query, args.format);
+    }
+    query.push(("page", args.page.to_string()));
+    query.push(("size", args.size.to_string()));
+    let answer = server.get("/api/v1/sagas", &query)?;
+    args.format.print(&answer, show::page)
+}
+
+/// Follows the cursors, so that a saga that arrives meanwhile shifts no page.
+fn all_pages(server: &Server, query: &[(&'static str, String)], format: Format) -> Outcome {
+    let mut query = query.to_vec();
+    query.push(("size", "100".to_owned()));
+    let mut cursor: Option<String> = None;
+    let mut rows = Vec::new();
+    loop {
+        let with_cursor: Vec<_> = query
+            .iter()
+            .cloned()
+            .chain(cursor.take().map(|cursor| ("cursor", cursor)))
+            .collect();
+        let page = parse(&server.get("/api/v1/sagas", &with_cursor)?)?;
+        for saga in page["content"].as_array().into_iter().flatten() {
+            if format.json {
+                output::line(&saga.to_string())?
+            } else {
+                rows.push(saga.clone())
+            }
+        }
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => break,
+        }
+    }
+    if format.json {
+        Ok(())
+    } else {
+        output::print(&show::sagas(&rows))
+    }
+}
+
+fn given<const N: usize>(of: [(&'static str, &Option<String>); N]) -> Vec<(&'static str, String)> {
+    of.into_iter()
+        .filter_map(|(name, value)| Some((name, value.clone()?)))
+        .collect()
+}
