@@ -5,13 +5,31 @@
 
 use super::StoreError;
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use bincode::error::DecodeError;
 use bincode::{BorrowDecode, Encode};
 
-/// No value is longer; lengths beyond it are damage, not data.
-const LONGEST_VALUE: usize = 64 << 20;
+const WRITE: Configuration<LittleEndian, Varint> = bincode::config::standard();
 
-const CONFIG: Configuration<LittleEndian, Varint, Limit<LONGEST_VALUE>> =
-    bincode::config::standard().with_limit::<LONGEST_VALUE>();
+/// Reads a record that takes at most `MEMORY` bytes; a length in `bytes` that would take more is
+/// refused before anything is allocated for it.
+fn decode<'a, R: BorrowDecode<'a, ()>, const MEMORY: usize>(
+    bytes: &'a [u8],
+) -> Result<(R, usize), DecodeError> {
+    let config: Configuration<LittleEndian, Varint, Limit<MEMORY>> = WRITE.with_limit::<MEMORY>();
+    bincode::borrow_decode_from_slice(bytes, config)
+}
+
+/// Reads a record within what its bytes can stand for: no field takes more than 16 times as much
+/// memory as it took bytes, so 32 times leaves room, and damaged lengths cannot take much more.
+fn decode_bounded<'a, R: BorrowDecode<'a, ()>>(bytes: &'a [u8]) -> Result<(R, usize), DecodeError> {
+    const KIB: usize = 1 << 10;
+    match bytes.len() {
+        0..=2048 => decode::<R, { 64 * KIB }>(bytes),
+        2049..=65_536 => decode::<R, { 2048 * KIB }>(bytes),
+        65_537..=2_097_152 => decode::<R, { 65_536 * KIB }>(bytes),
+        _ => decode::<R, { 1_048_576 * KIB }>(bytes),
+    }
+}
 
 /// What a table's values look like.
 pub trait Record<'a>: Encode + BorrowDecode<'a, ()> {
@@ -23,9 +41,8 @@ pub trait Record<'a>: Encode + BorrowDecode<'a, ()> {
     /// Appends the record's bytes.
     fn write(&self, bytes: &mut Vec<u8>) {
         bytes.push(Self::FORMAT);
-        let written = bincode::encode_into_std_write(self, bytes, CONFIG);
-        // Records are built from events whose fields are bounded far below the limit, and writing
-        // to a Vec cannot fail.
+        let written = bincode::encode_into_std_write(self, bytes, WRITE);
+        // Every field has an encoding, and writing to a Vec cannot fail.
         debug_assert!(
             written.is_ok(),
             "a record of {} did not encode: {written:?}",
@@ -56,8 +73,8 @@ pub trait Record<'a>: Encode + BorrowDecode<'a, ()> {
                 expected: Self::FORMAT,
             });
         }
-        let (record, used) = bincode::borrow_decode_from_slice(rest, CONFIG)
-            .map_err(|e| StoreError::Corrupt(format!("{}: {e}", Self::TABLE)))?;
+        let (record, used) =
+            decode_bounded(rest).map_err(|e| StoreError::Corrupt(format!("{}: {e}", Self::TABLE)))?;
         if used != rest.len() {
             return Err(StoreError::Corrupt(format!(
                 "{}: {} bytes too many",
