@@ -10,10 +10,16 @@ pub mod cells;
 pub mod codec;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod format_tests;
 pub mod keys;
+#[cfg(test)]
+mod keys_tests;
 pub mod memory;
 pub mod read;
 pub mod records;
+#[cfg(test)]
+mod records_tests;
 pub mod rocks;
 mod table;
 pub mod totals;

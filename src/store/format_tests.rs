@@ -1,0 +1,240 @@
+//! Bytes that an earlier build wrote must keep their meaning: every kind of key and record is
+//! compared with committed bytes, in both directions.
+//!
+//! A difference means that stores in use can no longer be read. A new layout gets a new format byte
+//! and a line of its own; a line that is there is never changed.
+
+use super::codec::Record;
+use super::keys::{self, Key, Tree};
+use super::records::{
+    CountRecord, DeadLetterRecord, FeedRecord, GapKind, GapRecord, InstanceRecord, LastRecord, LogRecord,
+    MetaRecord, OffsetRecord, PresenceRecord, TotalRecord, UpdatedRecord,
+};
+use super::totals;
+use crate::domain::{
+    Anomaly, AnomalyKind, AnomalyLog, Event, MetadataForm, Millis, Position, SagaState, SagaStatus,
+    TimelineKey,
+};
+
+const KEYS: &str = include_str!("../../tests/fixtures/formats/keys.txt");
+const RECORDS: &str = include_str!("../../tests/fixtures/formats/records.txt");
+
+const RECORDED_AT: Millis = Millis(1_763_668_123_456);
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    (0..hex.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+        .collect()
+}
+
+/// The committed text of that name.
+fn fixture<'f>(fixtures: &'f str, name: &str, now: &str) -> &'f str {
+    let lines = fixtures.lines().filter_map(|line| line.split_once(": "));
+    let found = lines.filter(|(of, _)| *of == name).map(|(_, text)| text).next();
+    found.unwrap_or_else(|| panic!("no fixture; if this is a new format, add the line\n{name}: {now}"))
+}
+
+fn event() -> Event {
+    Event {
+        position: Position::new(2, 70_001),
+        arrived_at: Millis(1_763_668_124_000),
+        recorded_at: RECORDED_AT,
+        event_timestamp: Millis(1_763_668_123_400),
+        event_id: "0a1b2c3d-0000-4000-8000-000000000001".into(),
+        saga_id: "order-17".into(),
+        saga_type: "ORDER_CREATION".into(),
+        step: "STOCK_RESERVATION".into(),
+        status: SagaStatus::Failed,
+        order_id: "17".into(),
+        metadata: Some(r#"{"producerService":"product","traceId":"t1"}"#.into()),
+        metadata_form: MetadataForm::Object,
+        producer_service: Some("product".into()),
+        trace_id: Some("t1".into()),
+    }
+}
+
+fn state() -> SagaState {
+    let anomaly = |kind, at| Anomaly {
+        kind,
+        event_id: "e7".into(),
+        at: Millis(at),
+    };
+    SagaState {
+        saga_type: "ORDER_CREATION".into(),
+        order_id: "17".into(),
+        status: SagaStatus::Compensated,
+        last_step: "COMPENSATION_ORDER".into(),
+        last_trace_id: Some("t1".into()),
+        started_at: Millis(1_763_668_000_000),
+        updated_at: RECORDED_AT,
+        step_count: 6,
+        duplicates: 2,
+        failures: 1,
+        compensations: 1,
+        last_failed_at: Some(Millis(1_763_668_100_000)),
+        failing_since: None,
+        compensation_millis: vec![23_456],
+        anomalies: AnomalyLog {
+            kept: vec![anomaly(AnomalyKind::StartedAfterFailed, 5)],
+            total: 1,
+        },
+        conflicts: AnomalyLog {
+            kept: vec![anomaly(AnomalyKind::EventIdConflict, -5)],
+            total: 300,
+        },
+        tail: TimelineKey {
+            recorded_at: RECORDED_AT,
+            position: Position::new(2, 70_001),
+        },
+        fingerprints: Some(vec![1, 0xffff, u64::MAX]),
+    }
+}
+
+fn assert_key(name: &str, build: impl FnOnce(&mut Key)) {
+    let mut key = Key::default();
+    build(&mut key);
+    let now = format!("{} / {}", hex(key.partition()), hex(key.sort()));
+    assert_eq!(
+        now,
+        fixture(KEYS, name, &now),
+        "the key {name} is laid out differently"
+    );
+}
+
+#[test]
+fn every_key_is_laid_out_as_ever() {
+    let event = event();
+    let (saga, order, kind) = (&event.saga_id, &event.order_id, &event.saga_type);
+    let failed = SagaStatus::Failed;
+    assert_key("log", |key| keys::log(key, saga, event.timeline_key()));
+    assert_key("feed", |key| keys::by_offset(key, event.position));
+    assert_key("gaps", |key| keys::gap(key, event.position));
+    assert_key("offsets", |key| keys::offsets(key, "c4ang.saga.tracker", 2));
+    assert_key("meta", |key| keys::meta(key, totals::FORMAT));
+    assert_key("meta cursor", |key| {
+        keys::meta_cursor(key, totals::DEAD_LETTER_CURSOR, 2);
+    });
+    assert_key("meta named", |key| {
+        keys::meta_named(key, totals::DEAD_LETTER_COUNTS, "tombstone");
+    });
+    assert_key("instances", |key| keys::instance(key, saga));
+    assert_key("by_order", |key| keys::by_order(key, order, saga));
+    assert_key("by_started", |key| {
+        keys::by_time(key, kind, failed, RECORDED_AT, saga);
+    });
+    assert_key("counts started", |key| {
+        keys::count(key, (Tree::Started, kind, failed), 4, 13_456, 430_583_038, None);
+    });
+    assert_key("counts updated", |key| {
+        keys::count(key, (Tree::Updated, kind, failed), 0, 0, 410, Some(-410));
+    });
+    assert_key("totals", |key| keys::total(key, totals::FAILED));
+    assert_key("totals numbered", |key| {
+        keys::total_numbered(key, totals::CURSOR, 2);
+    });
+    assert_key("totals named", |key| {
+        keys::total_named(key, totals::TYPES, "REFUND");
+    });
+    assert_key("totals processed", |key| {
+        keys::total_processed(key, totals::PROCESSED, failed, "PAYMENT_FAILED");
+    });
+}
+
+/// Writes as the fixture, and hands the fixture's bytes to be read.
+fn assert_record<'r>(name: &str, record: &impl Record<'r>, read: impl FnOnce(&[u8])) {
+    let now = hex(&record.to_bytes());
+    let then = fixture(RECORDS, name, &now);
+    assert_eq!(now, then, "the record {name} is laid out differently");
+    read(&bytes(then));
+}
+
+/// The same for records that are compared as they are.
+macro_rules! assert_plain {
+    ($name:literal, $of:ident, $record:expr) => {
+        let record = $record;
+        assert_record($name, &record, |bytes| {
+            assert_eq!($of::read(bytes).unwrap(), record, $name)
+        });
+    };
+}
+
+#[test]
+fn every_record_is_laid_out_as_ever_and_still_read() {
+    let (event, state) = (event(), state());
+    assert_record("log 1", &LogRecord::of(&event), |bytes| {
+        let read = LogRecord::read(bytes).unwrap();
+        assert_eq!(read.event(&event.saga_id, event.timeline_key()).unwrap(), event);
+    });
+    assert_record("instances 1", &InstanceRecord::of(&state), |bytes| {
+        assert_eq!(InstanceRecord::read(bytes).unwrap().state().unwrap(), state);
+    });
+    assert_plain!(
+        "feed 1 logged",
+        FeedRecord,
+        FeedRecord::Logged {
+            saga_id: "order-17",
+            recorded_at: RECORDED_AT.0
+        }
+    );
+    assert_plain!("feed 1 dead letter", FeedRecord, FeedRecord::DeadLetter);
+    assert_plain!("feed 1 gap", FeedRecord, FeedRecord::Gap { next: 70_002 });
+    assert_plain!(
+        "offsets 1",
+        OffsetRecord,
+        OffsetRecord {
+            start: 5,
+            next: 70_002,
+            arrived_at: RECORDED_AT.0,
+            last: Some(LastRecord {
+                offset: 70_001,
+                fingerprint: 0x0123_4567_89ab_cdef
+            }),
+        }
+    );
+    assert_plain!(
+        "dead_letters 1",
+        DeadLetterRecord,
+        DeadLetterRecord {
+            topic: "c4ang.saga.tracker",
+            reason: "bad_magic_byte",
+            detail: "byte 0 is 123",
+            arrived_at: RECORDED_AT.0,
+            timestamp: Some(RECORDED_AT.0 - 1),
+            key: Some(b"order-17"),
+            value: Some(b"{\"not\":\"avro\"}"),
+            headers: vec![("source", Some(b"x")), ("empty", None)],
+        }
+    );
+    assert_plain!(
+        "gaps 1",
+        GapRecord,
+        GapRecord {
+            next: 9,
+            kind: GapKind::Undelivered as u8,
+            broker_low: 3
+        }
+    );
+    assert_plain!(
+        "counts 1",
+        CountRecord,
+        CountRecord {
+            sagas: 12,
+            duration_millis: 345_678
+        }
+    );
+    assert_plain!("totals 1", TotalRecord, TotalRecord { value: -3 });
+    assert_plain!("meta 1", MetaRecord, MetaRecord { value: "b" });
+    assert_plain!("index 1", PresenceRecord, PresenceRecord);
+    assert_plain!(
+        "by_updated 1",
+        UpdatedRecord,
+        UpdatedRecord {
+            started_at: RECORDED_AT.0
+        }
+    );
+}

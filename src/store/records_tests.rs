@@ -1,0 +1,318 @@
+//! Promises of the records: what is written is read, and nothing else is taken for it.
+
+use super::StoreError;
+use super::codec::Record;
+use super::records::{
+    CountRecord, DeadLetterRecord, FeedRecord, GapKind, GapRecord, InstanceRecord, LastRecord, LogRecord,
+    MetaRecord, OffsetRecord, PresenceRecord, TotalRecord, UpdatedRecord,
+};
+use crate::domain::{
+    Anomaly, AnomalyKind, AnomalyLog, Event, MetadataForm, Millis, Position, SagaState, SagaStatus,
+    TimelineKey,
+};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![".{0,12}", "[\\x00-\\x02가]{0,3}", "[a-f0-9-]{36}"]
+}
+
+fn boxed(text: Option<String>) -> Option<Box<str>> {
+    text.map(String::into_boxed_str)
+}
+
+fn status() -> impl Strategy<Value = SagaStatus> {
+    select(SagaStatus::ALL.to_vec())
+}
+
+fn millis() -> impl Strategy<Value = Millis> {
+    any::<i64>().prop_map(Millis)
+}
+
+fn timeline_key() -> impl Strategy<Value = TimelineKey> {
+    (millis(), any::<u32>(), any::<u64>()).prop_map(|(recorded_at, partition, offset)| TimelineKey {
+        recorded_at,
+        position: Position::new(partition, offset),
+    })
+}
+
+prop_compose! {
+    fn event()(
+        at in timeline_key(),
+        (arrived_at, event_timestamp) in (millis(), millis()),
+        (event_id, saga_id, saga_type, step, order_id) in (text(), text(), text(), text(), text()),
+        status in status(),
+        metadata_form in select(vec![MetadataForm::Absent, MetadataForm::Object, MetadataForm::Verbatim]),
+        (metadata, service, trace) in (prop::option::of(text()), prop::option::of(text()), prop::option::of(text())),
+    ) -> Event {
+        Event {
+            position: at.position,
+            arrived_at,
+            recorded_at: at.recorded_at,
+            event_timestamp,
+            event_id: event_id.into(),
+            saga_id: saga_id.into(),
+            saga_type: saga_type.into(),
+            step: step.into(),
+            status,
+            order_id: order_id.into(),
+            metadata: boxed(metadata),
+            metadata_form,
+            producer_service: boxed(service),
+            trace_id: boxed(trace),
+        }
+    }
+}
+
+fn anomalies() -> impl Strategy<Value = AnomalyLog> {
+    let kind = (0u8..12).prop_map(|tag| AnomalyKind::from_tag(tag).unwrap());
+    let one = (kind, text(), millis()).prop_map(|(kind, id, at)| Anomaly {
+        kind,
+        event_id: id.into(),
+        at,
+    });
+    (prop::collection::vec(one, 0..5), any::<u32>()).prop_map(|(kept, total)| AnomalyLog { kept, total })
+}
+
+prop_compose! {
+    fn state()(
+        (saga_type, order_id, last_step, trace) in (text(), text(), text(), prop::option::of(text())),
+        status in status(),
+        (started_at, tail) in (millis(), timeline_key()),
+        (step_count, duplicates, failures, compensations) in any::<(u32, u32, u32, u32)>(),
+        (last_failed_at, failing_since) in (prop::option::of(millis()), prop::option::of(millis())),
+        compensation_millis in prop::collection::vec(any::<u64>(), 0..4),
+        (anomalies, conflicts) in (anomalies(), anomalies()),
+        fingerprints in prop::option::of(prop::collection::vec(any::<u64>(), 0..40)),
+    ) -> SagaState {
+        SagaState {
+            saga_type: saga_type.into(),
+            order_id: order_id.into(),
+            status,
+            last_step: last_step.into(),
+            last_trace_id: boxed(trace),
+            started_at,
+            updated_at: tail.recorded_at,
+            step_count,
+            duplicates,
+            failures,
+            compensations,
+            last_failed_at,
+            failing_since,
+            compensation_millis,
+            anomalies,
+            conflicts,
+            tail,
+            fingerprints,
+        }
+    }
+}
+
+fn reads_back<'a, R: Record<'a> + PartialEq + std::fmt::Debug>(record: &R, bytes: &'a mut Vec<u8>) {
+    record.write(bytes);
+    assert_eq!(bytes[0], R::FORMAT);
+    assert_eq!(&R::read(bytes).unwrap(), record);
+}
+
+/// Reads the bytes as every record there is; whatever comes of it, it is no panic.
+fn read_as_everything(bytes: &[u8]) {
+    if let Ok(record) = LogRecord::read(bytes) {
+        let at = TimelineKey {
+            recorded_at: Millis(0),
+            position: Position::new(0, 0),
+        };
+        let _ = record.event(&"saga".into(), at);
+    }
+    if let Ok(record) = InstanceRecord::read(bytes) {
+        let _ = record.state();
+    }
+    let _ = FeedRecord::read(bytes);
+    let _ = OffsetRecord::read(bytes);
+    let _ = DeadLetterRecord::read(bytes);
+    let _ = GapRecord::read(bytes);
+    let _ = CountRecord::read(bytes);
+    let _ = TotalRecord::read(bytes);
+    let _ = MetaRecord::read(bytes);
+    let _ = PresenceRecord::read(bytes);
+    let _ = UpdatedRecord::read(bytes);
+}
+
+proptest! {
+    #[test]
+    fn an_event_reads_back_from_its_key_and_record(event in event()) {
+        let bytes = LogRecord::of(&event).to_bytes();
+        let read = LogRecord::read(&bytes).unwrap().event(&event.saga_id, event.timeline_key()).unwrap();
+        prop_assert_eq!(read, event);
+    }
+
+    #[test]
+    fn a_state_reads_back(state in state()) {
+        let bytes = InstanceRecord::of(&state).to_bytes();
+        prop_assert_eq!(InstanceRecord::read(&bytes).unwrap().state().unwrap(), state);
+    }
+
+    #[test]
+    fn a_feed_row_reads_back(saga_id in text(), recorded_at in any::<i64>(), next in any::<u64>()) {
+        for record in [
+            FeedRecord::Logged { saga_id: &saga_id, recorded_at },
+            FeedRecord::DeadLetter,
+            FeedRecord::Gap { next },
+        ] {
+            reads_back(&record, &mut Vec::new());
+        }
+    }
+
+    #[test]
+    fn an_offset_reads_back(
+        (start, next) in any::<(u64, u64)>(),
+        arrived_at in any::<i64>(),
+        last in prop::option::of(any::<(u64, u64)>()),
+    ) {
+        let last = last.map(|(offset, fingerprint)| LastRecord { offset, fingerprint });
+        reads_back(&OffsetRecord { start, next, arrived_at, last }, &mut Vec::new());
+    }
+
+    #[test]
+    fn a_dead_letter_reads_back(
+        (topic, reason, detail) in (text(), text(), text()),
+        (arrived_at, timestamp) in any::<(i64, Option<i64>)>(),
+        (key, value) in any::<(Option<Vec<u8>>, Option<Vec<u8>>)>(),
+        headers in prop::collection::vec((text(), any::<Option<Vec<u8>>>()), 0..4),
+    ) {
+        let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
+        let record = DeadLetterRecord {
+            topic: &topic,
+            reason: &reason,
+            detail: &detail,
+            arrived_at,
+            timestamp,
+            key: key.as_deref(),
+            value: value.as_deref(),
+            headers,
+        };
+        reads_back(&record, &mut Vec::new());
+    }
+
+    #[test]
+    fn numbers_read_back((a, b) in any::<(i64, i64)>(), c in any::<u64>(), text in text()) {
+        reads_back(&CountRecord { sagas: a, duration_millis: b }, &mut Vec::new());
+        reads_back(&TotalRecord { value: a }, &mut Vec::new());
+        reads_back(&UpdatedRecord { started_at: b }, &mut Vec::new());
+        reads_back(&GapRecord { next: c, kind: GapKind::Expired as u8, broker_low: c }, &mut Vec::new());
+        reads_back(&MetaRecord { value: &text }, &mut Vec::new());
+        reads_back(&PresenceRecord, &mut Vec::new());
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(mut bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        read_as_everything(&bytes);
+        if let Some(format) = bytes.first_mut() {
+            *format = 1;
+            read_as_everything(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_damaged_record_is_read_or_refused(
+        state in state(), event in event(), at in any::<prop::sample::Index>(), to in any::<u8>(),
+    ) {
+        for mut bytes in [InstanceRecord::of(&state).to_bytes(), LogRecord::of(&event).to_bytes()] {
+            let at = at.index(bytes.len());
+            read_as_everything(&bytes[..at]);
+            bytes[at] = to;
+            read_as_everything(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_record_with_something_behind_it_is_refused(event in event(), more in any::<u8>()) {
+        let mut bytes = LogRecord::of(&event).to_bytes();
+        bytes.push(more);
+        let refused = LogRecord::read(&bytes);
+        prop_assert!(matches!(&refused, Err(StoreError::Corrupt(detail)) if detail.contains("1 bytes too many")));
+    }
+}
+
+fn refuses_other_formats<'a, R: Record<'a> + std::fmt::Debug>(bytes: &'a [u8]) {
+    match R::read(bytes) {
+        Err(StoreError::UnknownFormat {
+            table,
+            found,
+            expected,
+        }) => {
+            assert_eq!((table, found, expected), (R::TABLE, bytes[0], R::FORMAT));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(R::read(&[]), Err(StoreError::Corrupt(detail)) if detail.contains(R::TABLE)));
+}
+
+#[test]
+fn another_format_is_refused_by_the_tables_name() {
+    for format in [0, 2, 255] {
+        let bytes = [format, 0, 0, 0];
+        refuses_other_formats::<LogRecord<'_>>(&bytes);
+        refuses_other_formats::<FeedRecord<'_>>(&bytes);
+        refuses_other_formats::<OffsetRecord>(&bytes);
+        refuses_other_formats::<DeadLetterRecord<'_>>(&bytes);
+        refuses_other_formats::<GapRecord>(&bytes);
+        refuses_other_formats::<InstanceRecord<'_>>(&bytes);
+        refuses_other_formats::<CountRecord>(&bytes);
+        refuses_other_formats::<TotalRecord>(&bytes);
+        refuses_other_formats::<MetaRecord<'_>>(&bytes);
+        refuses_other_formats::<PresenceRecord>(&bytes);
+        refuses_other_formats::<UpdatedRecord>(&bytes);
+    }
+}
+
+#[test]
+fn a_length_that_the_bytes_cannot_hold_is_refused_before_memory_is_taken_for_it() {
+    // A dead letter whose last field, the headers, claims a million entries of 32 bytes.
+    let record = DeadLetterRecord {
+        topic: "t",
+        reason: "r",
+        detail: "d",
+        arrived_at: 0,
+        timestamp: None,
+        key: None,
+        value: None,
+        headers: Vec::new(),
+    };
+    let mut bytes = record.to_bytes();
+    assert_eq!(bytes.pop(), Some(0));
+    bytes.push(252);
+    bytes.extend_from_slice(&1_000_000u32.to_le_bytes());
+    match DeadLetterRecord::read(&bytes) {
+        Err(StoreError::Corrupt(detail)) => assert!(detail.contains("LimitExceeded"), "{detail}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_largest_records_read_back() {
+    let value = vec![7; 9 << 20];
+    let headers = (0..50_000).map(|_| ("", None)).collect();
+    let record = DeadLetterRecord {
+        topic: "t",
+        reason: "r",
+        detail: "d",
+        arrived_at: 0,
+        timestamp: None,
+        key: None,
+        value: Some(&value),
+        headers,
+    };
+    reads_back(&record, &mut Vec::new());
+    // Nothing but headers: what takes most memory for its bytes.
+    for count in [1_000, 30_000, 200_000] {
+        let headers = (0..count).map(|_| ("", None)).collect();
+        reads_back(
+            &DeadLetterRecord {
+                value: None,
+                headers,
+                ..record.clone()
+            },
+            &mut Vec::new(),
+        );
+    }
+}
