@@ -11,6 +11,7 @@ pub mod demo;
 pub mod domain;
 pub(crate) mod failpoint;
 pub mod ingest;
+pub mod metrics;
 pub mod projector;
 pub mod query;
 pub mod store;

@@ -1,0 +1,146 @@
+//! The list of every metric. The doc comment of each is its help text; the names are part of the
+//! contract (dashboards and alert rules use them).
+
+use Kind::{Counter, Gauge, Histogram};
+use prometheus_client::metrics::MetricType;
+
+/// What a family's values are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only rises while the process lives.
+    Counter,
+    /// Goes both ways.
+    Gauge,
+    /// Observations by upper bound.
+    Histogram,
+}
+
+/// One family of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// The name as Prometheus sees it.
+    pub name: &'static str,
+    /// What it tells.
+    pub help: &'static str,
+    /// What its values are.
+    pub kind: Kind,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+}
+
+impl Family {
+    /// The name as the encoder wants it: it puts `_total` behind the name of a counter itself.
+    pub(crate) fn stem(&self) -> &'static str {
+        match self.kind {
+            Counter => self.name.strip_suffix("_total").unwrap_or(self.name),
+            Gauge | Histogram => self.name,
+        }
+    }
+
+    pub(crate) fn metric_type(&self) -> MetricType {
+        match self.kind {
+            Counter => MetricType::Counter,
+            Gauge => MetricType::Gauge,
+            Histogram => MetricType::Histogram,
+        }
+    }
+}
+
+macro_rules! catalogue {
+    ($(#[doc = $help:literal] $ident:ident = $kind:ident $name:literal [$($label:literal),*];)*) => {
+        $(
+            #[doc = $help]
+            pub const $ident: Family = Family {
+                name: $name,
+                help: $help.trim_ascii(),
+                kind: $kind,
+                labels: &[$($label),*],
+            };
+        )*
+
+        /// All of them.
+        pub const ALL: &[Family] = &[$($ident),*];
+    };
+}
+
+catalogue! {
+    /// Sagas that are in a status now
+    SAGA_ACTIVE = Gauge "saga_active_total" ["status"];
+    /// Times that a saga entered FAILED
+    SAGA_FAILED = Counter "saga_failed_total" [];
+    /// Times that a saga entered COMPENSATED
+    SAGA_COMPENSATED = Counter "saga_compensated_total" [];
+    /// Time from FAILED to COMPENSATED, by event time
+    SAGA_COMPENSATION_DURATION = Histogram "saga_compensation_duration_seconds" [];
+    /// Latest event time at which a saga entered FAILED, unix seconds; 0 when none ever did
+    SAGA_LAST_FAILED = Gauge "saga_last_failed_timestamp" [];
+    /// Events in timelines, duplicates left out; steps beyond the configured number count as other
+    SAGA_EVENTS_PROCESSED = Counter "saga_events_processed_total" ["step", "status"];
+    /// Records at the broker that are not stored yet, all partitions
+    CONSUMER_LAG = Gauge "saga_tracker_consumer_lag" [];
+    /// Records at the broker that are not stored yet, by partition
+    CONSUMER_PARTITION_LAG = Gauge "saga_tracker_consumer_partition_lag" ["partition"];
+    /// Time to answer an HTTP request; endpoint is the route's template
+    API_LATENCY = Histogram "saga_tracker_api_latency_seconds" ["endpoint", "method", "status"];
+    /// Time to answer an HTTP request, under the name that dashboards for Spring services use
+    HTTP_SERVER_REQUESTS = Histogram "http_server_requests_seconds" ["endpoint", "method", "status"];
+    /// Time that a question to the store took
+    DB_QUERY = Histogram "saga_tracker_db_query_seconds" ["query"];
+    /// Deliveries of an event that was already there
+    DUPLICATES = Counter "saga_tracker_duplicates_total" [];
+    /// Duplicates whose body differed from the event that stands
+    CONFLICTS = Counter "saga_tracker_conflicts_total" [];
+    /// Anomalies in timelines, by the rule that was broken
+    ANOMALIES = Counter "saga_tracker_anomalies_total" ["kind"];
+    /// Records that could not be applied, by reason
+    DEAD_LETTERS = Counter "saga_tracker_dead_letters_total" ["reason"];
+    /// Times that the broker did not deliver offsets: expired means that events are lost to this store
+    OFFSET_GAPS = Counter "saga_tracker_offset_gaps_total" ["kind"];
+    /// Offsets that the broker's retention removed before they were consumed
+    OFFSETS_LOST = Counter "saga_tracker_offsets_lost_total" [];
+    /// 1 while the state behind the other metrics can be read, 0 while the store refuses
+    STORE_READABLE = Gauge "saga_tracker_store_readable" [];
+    /// Bytes that the store takes up on disk
+    STORE_DISK = Gauge "saga_tracker_store_disk_bytes" [];
+    /// Bytes of memory that the store holds for caches and unwritten rows
+    STORE_MEMORY = Gauge "saga_tracker_store_memory_bytes" [];
+    /// Resident memory size in bytes
+    PROCESS_RESIDENT_MEMORY = Gauge "process_resident_memory_bytes" [];
+    /// Always 1; the version that runs is in the label
+    BUILD_INFO = Gauge "saga_tracker_build_info" ["version"];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_only_sagas_in_a_status_is_a_gauge_named_total() {
+        let names: BTreeSet<_> = ALL.iter().map(|family| family.name).collect();
+        assert_eq!(names.len(), ALL.len());
+        for family in ALL {
+            let total = family.name.ends_with("_total");
+            assert_eq!(
+                total,
+                family.kind == Counter || *family == SAGA_ACTIVE,
+                "{}",
+                family.name
+            );
+            assert!(!family.help.is_empty() && !family.help.starts_with(' '));
+        }
+    }
+
+    #[test]
+    fn no_label_holds_an_id() {
+        for family in ALL {
+            for label in family.labels {
+                assert!(
+                    !label.to_ascii_lowercase().contains("id"),
+                    "{} has {label}",
+                    family.name
+                );
+            }
+        }
+    }
+}

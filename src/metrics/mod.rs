@@ -1,0 +1,132 @@
+//! Every metric of the tracker: declared in one list ([`catalogue`]), gathered at scrape time, and
+//! written in the classic text format.
+//!
+//! What is counted about sagas derives from stored state, so it survives restarts and counts nothing
+//! twice; only what happens at the HTTP surface is counted in the process's memory. Nobody else
+//! invents a name, and no label ever holds a saga, an order or an event.
+
+pub mod catalogue;
+mod classic;
+mod floor;
+mod process;
+mod requests;
+mod sample;
+mod state;
+mod steps;
+
+pub use requests::{Answered, Asked};
+
+use crate::ingest::status::IngestStatus;
+use crate::query::Query;
+use floor::Floor;
+use prometheus_client::encoding::text;
+use prometheus_client::registry::Registry;
+use requests::Requests;
+use sample::Readings;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use steps::StepLabels;
+
+/// What a scrape answers with; [`Metrics::render`] writes exactly this format.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// How metrics are bounded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricsSettings {
+    /// So many different steps get a label of their own in `saga_events_processed_total`; further
+    /// ones are counted together as `other`. Default 200.
+    pub max_steps: usize,
+}
+
+impl Default for MetricsSettings {
+    fn default() -> Self {
+        Self { max_steps: 200 }
+    }
+}
+
+/// A handle to count with and to scrape from. Cheap to clone.
+#[derive(Clone)]
+pub struct Metrics {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    query: Query,
+    ingest: Arc<IngestStatus>,
+    requests: Requests,
+    registry: Registry,
+    scraped: Mutex<Scraped>,
+}
+
+/// What one scrape has to remember for the next.
+struct Scraped {
+    floor: Floor,
+    steps: StepLabels,
+}
+
+impl Metrics {
+    /// Reads state through `query` and consumption from `ingest`.
+    pub fn new(settings: &MetricsSettings, query: Query, ingest: Arc<IngestStatus>) -> Self {
+        let mut registry = Registry::default();
+        let requests = Requests::default();
+        requests.register(&mut registry);
+        let scraped = Scraped {
+            floor: Floor::default(),
+            steps: StepLabels::new(settings.max_steps),
+        };
+        let scraped = Mutex::new(scraped);
+        Self {
+            inner: Arc::new(Inner {
+                query,
+                ingest,
+                requests,
+                registry,
+                scraped,
+            }),
+        }
+    }
+
+    /// Counts one answered request.
+    pub fn answered(&self, answered: &Answered, took: Duration) {
+        self.inner.requests.answered(answered, took);
+    }
+
+    /// Counts one question to the store.
+    pub fn asked(&self, asked: Asked, took: Duration) {
+        self.inner.requests.asked(asked, took);
+    }
+
+    /// Everything, in the format that [`CONTENT_TYPE`] names. Reads the store: not for a thread
+    /// that must not wait.
+    ///
+    /// # Errors
+    /// Writing to a string does not fail; the type says it could.
+    pub fn render(&self) -> Result<String, fmt::Error> {
+        let inner = &*self.inner;
+        let readings = {
+            // A panic elsewhere leaves high-water marks behind, which stay true.
+            let mut scraped = inner.scraped.lock().unwrap_or_else(PoisonError::into_inner);
+            let Scraped { floor, steps } = &mut *scraped;
+            let mut readings = Vec::new();
+            state::read(&inner.query, floor, steps, &mut readings);
+            state::read_ingest(&inner.ingest.snapshot(), &mut readings);
+            process::read(&inner.query.store().usage(), &mut readings);
+            readings
+        };
+        let mut now = Registry::default();
+        now.register_collector(Box::new(Readings(readings)));
+        let mut openmetrics = String::with_capacity(16 << 10);
+        text::encode_registry(&mut openmetrics, &now)?;
+        text::encode_registry(&mut openmetrics, &inner.registry)?;
+        Ok(classic::from_openmetrics(&openmetrics))
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}

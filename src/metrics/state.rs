@@ -1,0 +1,153 @@
+//! The families that derive from stored state and from what ingest knows.
+
+use super::catalogue::{self, Family};
+use super::floor::Floor;
+use super::sample::{Labels, Reading, Samples, Value};
+use super::steps::StepLabels;
+use crate::domain::Millis;
+use crate::ingest::status::IngestSnapshot;
+use crate::query::{COMPENSATION_BUCKETS, Query, QueryError, Totals};
+use crate::store::records::GapKind;
+use std::collections::BTreeMap;
+
+/// Reads all that derives from the store. When the store refuses, its families are left out and
+/// [`catalogue::STORE_READABLE`] says so: no metric is better than a wrong one.
+pub(super) fn read(query: &Query, floor: &mut Floor, steps: &mut StepLabels, readings: &mut Vec<Reading>) {
+    let readable = match Stored::read(query) {
+        Ok(stored) => {
+            from_totals(&stored.totals, floor, steps, readings);
+            readings.push(counted(catalogue::DEAD_LETTERS, &stored.dead_letters, floor));
+            readings.push(counted(catalogue::OFFSET_GAPS, &stored.gaps, floor));
+            let lost = stored
+                .gap_offsets
+                .get(GapKind::Expired.as_str())
+                .copied()
+                .unwrap_or(0);
+            let family = catalogue::OFFSETS_LOST;
+            readings.push(Reading::counter(family, floor.raise(family.name, "", lost)));
+            1
+        }
+        Err(error) => {
+            tracing::error!(%error, "the state behind the metrics cannot be read");
+            0
+        }
+    };
+    readings.push(Reading::gauge(catalogue::STORE_READABLE, Value::Whole(readable)));
+}
+
+/// What one scrape needs of the store.
+struct Stored {
+    totals: Totals,
+    dead_letters: BTreeMap<String, u64>,
+    gaps: BTreeMap<String, u64>,
+    gap_offsets: BTreeMap<String, u64>,
+}
+
+impl Stored {
+    fn read(query: &Query) -> Result<Self, QueryError> {
+        let (gaps, gap_offsets) = query.gap_counts()?;
+        Ok(Self {
+            totals: query.totals()?,
+            dead_letters: query.dead_letter_counts()?,
+            gaps,
+            gap_offsets,
+        })
+    }
+}
+
+fn from_totals(totals: &Totals, floor: &mut Floor, steps: &mut StepLabels, readings: &mut Vec<Reading>) {
+    let active = totals
+        .active
+        .iter()
+        .map(|(status, sagas)| (vec![("status", status.to_string())], Value::Whole(*sagas)))
+        .collect();
+    readings.push(Reading::gauges(catalogue::SAGA_ACTIVE, active));
+    for (family, value) in [
+        (catalogue::SAGA_FAILED, totals.failed),
+        (catalogue::SAGA_COMPENSATED, totals.compensated),
+        (catalogue::DUPLICATES, totals.duplicates),
+        (catalogue::CONFLICTS, totals.conflicts),
+    ] {
+        readings.push(Reading::counter(family, floor.raise(family.name, "", value)));
+    }
+    readings.push(compensation(totals, floor));
+    let last_failed = totals.last_failed_at.map_or(0.0, Millis::as_seconds);
+    readings.push(Reading::gauge(
+        catalogue::SAGA_LAST_FAILED,
+        Value::Real(last_failed),
+    ));
+    readings.push(processed(totals, floor, steps));
+    let anomalies = totals.anomalies.iter().map(|(kind, count)| {
+        let count = floor.raise(catalogue::ANOMALIES.name, kind, *count);
+        (vec![("kind", (*kind).to_owned())], count)
+    });
+    let anomalies = anomalies.collect();
+    readings.push(Reading::counters(catalogue::ANOMALIES, anomalies));
+}
+
+/// Each bucket is kept from falling by itself, so that the sums over them do not fall either.
+fn compensation(totals: &Totals, floor: &mut Floor) -> Reading {
+    let family = catalogue::SAGA_COMPENSATION_DURATION;
+    let bounds = COMPENSATION_BUCKETS.into_iter().chain([f64::INFINITY]);
+    let buckets = bounds
+        .enumerate()
+        .map(|(index, bound)| {
+            let count = totals.compensation_buckets.get(index).copied().unwrap_or(0);
+            (bound, floor.raise(family.name, &index.to_string(), count))
+        })
+        .collect();
+    let millis = floor.raise(family.name, "sum", totals.compensation_millis);
+    Reading {
+        family,
+        samples: Samples::Histogram {
+            sum: millis as f64 / 1000.0,
+            buckets,
+        },
+    }
+}
+
+fn processed(totals: &Totals, floor: &mut Floor, steps: &mut StepLabels) -> Reading {
+    let family = catalogue::SAGA_EVENTS_PROCESSED;
+    let mut by_step: BTreeMap<&str, u64> = BTreeMap::new();
+    for ((_, step), count) in &totals.processed {
+        *by_step.entry(step).or_default() += count;
+    }
+    steps.admit(by_step);
+    let mut shown: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for ((status, step), count) in &totals.processed {
+        *shown.entry((steps.label(step), status.as_str())).or_default() += count;
+    }
+    let samples = shown.into_iter().map(|((step, status), count)| {
+        let count = floor.raise(family.name, &format!("{status} {step}"), count);
+        (
+            vec![("step", step.to_owned()), ("status", status.to_owned())],
+            count,
+        )
+    });
+    Reading::counters(family, samples.collect())
+}
+
+/// A family with one label, from counts by its values.
+fn counted(family: Family, counts: &BTreeMap<String, u64>, floor: &mut Floor) -> Reading {
+    let label = family.labels.first().copied().unwrap_or("kind");
+    let samples = counts.iter().map(|(value, count)| {
+        let count = floor.raise(family.name, value, *count);
+        (vec![(label, value.clone())], count)
+    });
+    Reading::counters(family, samples.collect())
+}
+
+/// Reads how far consumption is behind.
+pub(super) fn read_ingest(ingest: &IngestSnapshot, readings: &mut Vec<Reading>) {
+    let by_partition: Vec<(Labels, Value)> = ingest
+        .lag()
+        .map(|(partition, lag)| (vec![("partition", partition.to_string())], Value::Whole(lag)))
+        .collect();
+    let sum = ingest.lag().map(|(_, lag)| lag).sum();
+    readings.push(Reading::gauge(catalogue::CONSUMER_LAG, Value::Whole(sum)));
+    readings.push(Reading::gauges(catalogue::CONSUMER_PARTITION_LAG, by_partition));
+}
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

@@ -1,0 +1,114 @@
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test stops at the first thing that is not as it must be"
+)]
+
+use super::super::classic;
+use super::super::sample::Readings;
+use super::*;
+use crate::domain::{Cut, SagaStatus};
+use prometheus_client::encoding::text;
+use prometheus_client::registry::Registry;
+
+fn totals() -> Totals {
+    Totals {
+        active: SagaStatus::ALL.into_iter().zip([5, 4, 3, 2, 1]).collect(),
+        failed: 7,
+        compensated: 6,
+        last_failed_at: Some(Millis(1_763_668_123_456)),
+        compensation_buckets: (0..15).collect(),
+        compensation_millis: 12_345,
+        processed: BTreeMap::from([
+            ((SagaStatus::Started, "ORDER_CREATED".to_owned()), 10),
+            ((SagaStatus::Failed, "a \"quoted\\\" step\n".to_owned()), 2),
+            ((SagaStatus::Started, "RARE".to_owned()), 1),
+        ]),
+        duplicates: 9,
+        conflicts: 1,
+        anomalies: BTreeMap::from([("FAILED_AFTER_COMPLETED", 3)]),
+        cursor: Cut::default(),
+    }
+}
+
+fn text_of(readings: Vec<Reading>) -> String {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Readings(readings)));
+    let mut text = String::new();
+    text::encode_registry(&mut text, &registry).unwrap();
+    classic::from_openmetrics(&text)
+}
+
+fn exposed(totals: &Totals, floor: &mut Floor) -> String {
+    let mut readings = Vec::new();
+    from_totals(totals, floor, &mut StepLabels::new(2), &mut readings);
+    text_of(readings)
+}
+
+fn value(text: &str, sample: &str) -> f64 {
+    let line = text.lines().find(|line| line.starts_with(&format!("{sample} ")));
+    line.unwrap_or_else(|| panic!("{sample} in\n{text}"))
+        .rsplit(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+#[test]
+fn the_contract_of_names_holds() {
+    insta::assert_snapshot!(exposed(&totals(), &mut Floor::default()));
+}
+
+#[test]
+fn counters_do_not_fall_when_state_is_revised() {
+    let mut floor = Floor::default();
+    exposed(&totals(), &mut floor);
+    let mut revised = totals();
+    revised.failed = 5;
+    revised.compensation_buckets = vec![0; 15];
+    revised.compensation_millis = 0;
+    revised.active.insert(SagaStatus::Failed, 0);
+    let text = exposed(&revised, &mut floor);
+    assert_eq!(value(&text, "saga_failed_total"), 7.0);
+    assert_eq!(value(&text, "saga_compensation_duration_seconds_count"), 105.0);
+    assert_eq!(
+        value(&text, "saga_compensation_duration_seconds_bucket{le=\"+Inf\"}"),
+        105.0
+    );
+    assert_eq!(value(&text, "saga_compensation_duration_seconds_sum"), 12.345);
+    assert_eq!(value(&text, "saga_active_total{status=\"FAILED\"}"), 0.0);
+}
+
+#[test]
+fn buckets_are_cumulative_and_end_at_the_count() {
+    let text = exposed(&totals(), &mut Floor::default());
+    let prefix = "saga_compensation_duration_seconds_bucket";
+    let counts: Vec<u64> = text
+        .lines()
+        .filter(|line| line.starts_with(prefix))
+        .map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(counts.len(), 15);
+    assert!(counts.is_sorted());
+    assert_eq!(
+        counts[14] as f64,
+        value(&text, "saga_compensation_duration_seconds_count")
+    );
+}
+
+#[test]
+fn lag_is_summed_and_by_partition() {
+    let ingest = IngestSnapshot {
+        next: Cut::from_iter([(0, 10), (1, 20)]),
+        end: Cut::from_iter([(0, 15), (1, 20), (2, 7)]),
+        ..IngestSnapshot::default()
+    };
+    let mut readings = Vec::new();
+    read_ingest(&ingest, &mut readings);
+    let text = text_of(readings);
+    assert_eq!(value(&text, "saga_tracker_consumer_lag"), 12.0);
+    assert_eq!(
+        value(&text, "saga_tracker_consumer_partition_lag{partition=\"2\"}"),
+        7.0
+    );
+}
