@@ -4,6 +4,7 @@
 //! `domain` ← `store` ← `ingest`, `projector`, `query` ← `api` ← `app`, `cli`.
 
 pub mod cli;
+pub mod api;
 pub mod clock;
 pub mod config;
 pub mod dead_letter;

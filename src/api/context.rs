@@ -1,0 +1,207 @@
+//! What handlers work with: the rooms they ask, and how they ask them.
+
+use super::admin::Admin;
+use super::error::{ApiError, Detail, ErrorKind};
+use super::health::Health;
+use super::request_id::RequestIds;
+use super::settings::ServerSettings;
+use crate::clock::SharedClock;
+use crate::domain::SagaId;
+use crate::ingest::status::IngestStatus;
+use crate::metrics::{Asked, Metrics};
+use crate::query::{Filter, Query, QueryError, SagaView, SearchPage, SearchRequest, Statistics, Timeline};
+use crate::store::StoreError;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+
+/// What the surface is put on top of.
+pub struct Parts {
+    /// Answers questions about sagas.
+    pub query: Query,
+    /// What ingest is doing.
+    pub ingest: Arc<IngestStatus>,
+    /// The running tracker.
+    pub admin: Arc<dyn Admin>,
+    /// Counts requests, and is scraped.
+    pub metrics: Metrics,
+    /// Tells the time of errors and of health.
+    pub clock: SharedClock,
+    /// Where the store lives; none for a store in memory.
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Handed to every handler. Cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: ServerSettings,
+    query: Query,
+    admin: Arc<dyn Admin>,
+    metrics: Metrics,
+    clock: SharedClock,
+    health: Health,
+    scans: Arc<Semaphore>,
+    request_ids: RequestIds,
+}
+
+impl Context {
+    /// Ties the parts together under these settings.
+    pub fn new(settings: ServerSettings, parts: Parts) -> Self {
+        let health = Health::new(
+            settings.health.clone(),
+            parts.query.store().clone(),
+            parts.ingest,
+            parts.admin.clone(),
+            parts.clock.clone(),
+            parts.data_dir,
+        );
+        let scans = Arc::new(Semaphore::new(settings.max_concurrent_scans.max(1)));
+        let inner = Inner {
+            settings,
+            query: parts.query,
+            admin: parts.admin,
+            metrics: parts.metrics,
+            clock: parts.clock,
+            health,
+            scans,
+            request_ids: RequestIds::new(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// The state of a saga. One point read, mostly from memory: not worth another thread.
+    pub fn saga(&self, id: &SagaId) -> Result<SagaView, ApiError> {
+        let found = timed(&self.inner.metrics, Asked::Saga, || self.inner.query.saga(id))?;
+        found.ok_or_else(|| unknown_saga(id))
+    }
+
+    /// The timeline of a saga.
+    pub async fn timeline(&self, id: SagaId) -> Result<Timeline, ApiError> {
+        let asked = id.clone();
+        let found = self
+            .scan(Asked::Timeline, move |query| query.timeline(&asked))
+            .await?;
+        found.ok_or_else(|| unknown_saga(&id))
+    }
+
+    /// The sagas that match.
+    pub async fn search(&self, request: SearchRequest) -> Result<SearchPage, ApiError> {
+        self.scan(Asked::Search, move |query| query.search(&request))
+            .await
+    }
+
+    /// Numbers about the sagas that match.
+    pub async fn statistics(&self, filter: Filter) -> Result<Statistics, ApiError> {
+        self.scan(Asked::Statistics, move |query| query.statistics(&filter))
+            .await
+    }
+
+    pub(super) fn settings(&self) -> &ServerSettings {
+        &self.inner.settings
+    }
+
+    pub(super) fn admin(&self) -> &Arc<dyn Admin> {
+        &self.inner.admin
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    pub(super) fn clock(&self) -> &SharedClock {
+        &self.inner.clock
+    }
+
+    pub(super) fn health(&self) -> &Health {
+        &self.inner.health
+    }
+
+    pub(super) fn request_ids(&self) -> &RequestIds {
+        &self.inner.request_ids
+    }
+
+    /// Runs what may wait for the disk on a thread where waiting hurts nobody.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        // The semaphore is never closed. The permit goes with the work, which goes on when the
+        // client has gone.
+        let permit = self.inner.scans.clone().acquire_owned().await;
+        tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            work()
+        })
+        .await
+        .map_err(|error| {
+            tracing::error!(%error, "a question to the store panicked");
+            ApiError::new(
+                ErrorKind::InternalError,
+                "the tracker failed to answer; its log says why",
+            )
+        })
+    }
+
+    async fn scan<T: Send + 'static>(
+        &self,
+        asked: Asked,
+        ask: impl FnOnce(&Query) -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let inner = self.inner.clone();
+        let answer = self
+            .blocking(move || timed(&inner.metrics, asked, || ask(&inner.query)))
+            .await?;
+        Ok(answer?)
+    }
+}
+
+fn timed<T>(metrics: &Metrics, asked: Asked, ask: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let answer = ask();
+    metrics.asked(asked, started.elapsed());
+    answer
+}
+
+fn unknown_saga(id: &SagaId) -> ApiError {
+    let shown = super::params::shown(id.as_str());
+    ApiError::new(
+        ErrorKind::NotFound,
+        format!("no event of saga {shown} has been seen"),
+    )
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::BadCursor => Self::faults(vec![Detail {
+                parameter: "cursor".to_owned(),
+                found: "no cursor of this search".to_owned(),
+                accepted: "nextCursor of an answer to the same filters and sort; without it, the first page"
+                    .to_owned(),
+            }]),
+            QueryError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "the store did not answer");
+        let message = error.to_string();
+        match error {
+            StoreError::Disk(_) | StoreError::Locked { .. } => {
+                Self::new(ErrorKind::ServiceUnavailable, message).retry_after(Duration::from_secs(10))
+            }
+            StoreError::Corrupt(_) | StoreError::UnknownFormat { .. } | StoreError::UnknownVersion { .. } => {
+                Self::new(ErrorKind::InternalError, message)
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+use super::super::admin::PartitionProgress;
+use super::*;
+
+const NOW: Millis = Millis(1_763_668_000_000);
+
+fn ago(millis: i64) -> Option<Millis> {
+    Some(Millis(NOW.0 - millis))
+}
+
+fn progress(projected: &[u64]) -> Progress {
+    let partitions = (0u32..).zip(projected);
+    let partitions = partitions.map(|(partition, projected)| PartitionProgress {
+        partition,
+        next: *projected,
+        projected: *projected,
+        end: None,
+    });
+    Progress {
+        partitions: partitions.collect(),
+    }
+}
+
+fn ends(offsets: &[u64]) -> IngestSnapshot {
+    IngestSnapshot {
+        end: (0u32..).zip(offsets.iter().copied()).collect(),
+        ..IngestSnapshot::default()
+    }
+}
+
+#[test]
+fn kafka_is_down_after_the_time_without_a_broker() {
+    let heard = IngestSnapshot {
+        last_contact: ago(90_000),
+        started_at: ago(99_000),
+        ..Default::default()
+    };
+    let lost = |millis| IngestSnapshot {
+        unreachable_since: ago(millis),
+        ..heard.clone()
+    };
+    assert!(kafka(&heard, NOW, 30_000).up);
+    assert!(kafka(&lost(29_999), NOW, 30_000).up);
+    assert!(!kafka(&lost(30_000), NOW, 30_000).up);
+}
+
+#[test]
+fn kafka_is_down_when_no_broker_was_ever_heard() {
+    let never = |millis| IngestSnapshot {
+        started_at: ago(millis),
+        ..Default::default()
+    };
+    assert!(kafka(&never(1_000), NOW, 30_000).up);
+    assert!(!kafka(&never(30_000), NOW, 30_000).up);
+}
+
+#[test]
+fn kafka_is_down_when_ingest_gave_up_and_says_why() {
+    let snapshot = IngestSnapshot {
+        fatal: Some("the topic was deleted and created again".to_owned()),
+        last_contact: ago(1),
+        ..Default::default()
+    };
+    let component = kafka(&snapshot, NOW, 30_000);
+    assert!(!component.up);
+    assert_eq!(component.message, "the topic was deleted and created again");
+}
+
+#[test]
+fn ready_means_caught_up_with_the_ends_told_first() {
+    let state = CatchUp::Unknown.next(&ends(&[]), &progress(&[0]), true);
+    assert_eq!(state, CatchUp::Unknown);
+    let state = state.next(&ends(&[10, 5]), &progress(&[9, 5]), true);
+    assert_eq!(state, CatchUp::To(ends(&[10, 5]).end));
+    let state = state.next(&ends(&[99, 99]), &progress(&[10, 4]), true);
+    assert_eq!(
+        state,
+        CatchUp::To(ends(&[10, 5]).end),
+        "later ends do not move the goal"
+    );
+    let state = state.next(&ends(&[99, 99]), &progress(&[10, 5]), true);
+    assert_eq!(state, CatchUp::Done);
+    assert_eq!(
+        state.next(&ends(&[999, 99]), &progress(&[0, 0]), false),
+        CatchUp::Done,
+        "for good"
+    );
+}
+
+#[test]
+fn without_a_broker_ready_means_all_that_is_stored_is_projected() {
+    let stored = IngestSnapshot {
+        next: Cut::from_iter([(0, 7)]),
+        ..Default::default()
+    };
+    assert_eq!(
+        CatchUp::Unknown.next(&stored, &progress(&[7]), true),
+        CatchUp::Unknown
+    );
+    assert_eq!(
+        CatchUp::Unknown.next(&stored, &progress(&[6]), false),
+        CatchUp::To(stored.next.clone())
+    );
+    assert_eq!(
+        CatchUp::Unknown.next(&stored, &progress(&[7]), false),
+        CatchUp::Done
+    );
+}
+
+#[test]
+fn the_disk_under_a_directory_has_room_and_none_under_a_missing_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (total, free) = space(dir.path()).unwrap();
+    assert!(0 < free && free <= total);
+    assert!(space(&dir.path().join("missing")).is_err());
+}

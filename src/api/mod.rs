@@ -1,0 +1,32 @@
+//! The HTTP surface: routes, what travels over them, and the server that cuts slow clients off.
+//!
+//! A handler parses its question, asks, and lays out the answer. What an answer *is* belongs to
+//! `query`, health's rules to [`health`], names of metrics to `metrics`: a page asks the same rooms.
+//!
+//! [`routes`] is the one place where routes are declared; [`shell`] what every request passes
+//! through.
+
+mod actuator;
+pub mod admin;
+mod caller;
+mod context;
+mod docs;
+mod error;
+pub mod health;
+mod internal;
+mod params;
+mod request_id;
+mod routes;
+mod sagas;
+mod server;
+mod settings;
+mod shell;
+mod text;
+
+pub use caller::Caller;
+pub use context::{Context, Parts};
+pub use docs::openapi_json;
+pub use error::{ApiError, Detail, ErrorBody, ErrorKind};
+pub use routes::router;
+pub use server::{Server, ServerError, ServerHandle};
+pub use settings::ServerSettings;

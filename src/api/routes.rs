@@ -1,0 +1,109 @@
+//! The one place where routes are declared.
+
+use super::context::Context;
+use super::docs;
+use super::error::{ApiError, ErrorKind};
+use super::shell::{self, Passage};
+use super::{actuator, internal, sagas};
+use axum::Router;
+use axum::routing::{MethodRouter, any, get};
+use tower_http::compression::predicate::{Predicate, SizeAbove};
+use tower_http::compression::{CompressionLayer, DefaultPredicate};
+
+/// A path and who answers there.
+pub(super) struct Route {
+    /// Its template: what OpenAPI, metrics and the access log call it.
+    pub(super) path: &'static str,
+    /// Other paths to the same handlers, which existing clients use.
+    aliases: &'static [&'static str],
+    /// Who answers which method.
+    handlers: fn() -> MethodRouter<Context>,
+    /// How loud it is in the access log.
+    pub(super) sound: Sound,
+}
+
+/// How loud a route is in the access log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sound {
+    /// Every request is worth a line.
+    Normal,
+    /// Probes and scrapes: a line for whoever asks for the debug level.
+    Quiet,
+}
+
+const fn route(
+    path: &'static str,
+    aliases: &'static [&'static str],
+    sound: Sound,
+    handlers: fn() -> MethodRouter<Context>,
+) -> Route {
+    Route {
+        path,
+        aliases,
+        handlers,
+        sound,
+    }
+}
+
+use Sound::{Normal, Quiet};
+
+#[rustfmt::skip]
+pub(super) const ROUTES: &[Route] = &[
+    route("/api/v1/sagas", &["/sagas"], Normal, || get(sagas::search::handle)),
+    route("/api/v1/sagas/statistics", &["/sagas/statistics"], Normal, || get(sagas::statistics::handle)),
+    route("/api/v1/sagas/{sagaId}", &["/sagas/{sagaId}"], Normal, || get(sagas::saga::handle)),
+    route("/api/v1/sagas/{sagaId}/steps", &["/sagas/{sagaId}/steps"], Normal, || get(sagas::steps::handle)),
+    route("/internal/v1/progress", &[], Quiet, || get(internal::progress::handle)),
+    route("/internal/v1/rebuild", &[], Normal, || get(internal::rebuild::status).post(internal::rebuild::start)),
+    route("/internal/v1/digest", &[], Normal, || get(internal::digest::handle)),
+    route("/actuator/health", &[], Quiet, || get(actuator::health::health)),
+    route("/actuator/health/liveness", &[], Quiet, || get(actuator::health::liveness)),
+    route("/actuator/health/readiness", &[], Quiet, || get(actuator::health::readiness)),
+    route("/actuator/prometheus", &["/metrics"], Quiet, || get(actuator::prometheus::handle)),
+    route("/actuator/info", &[], Quiet, || get(actuator::info::handle)),
+    route("/api-docs", &["/v3/api-docs"], Quiet, || get(docs::openapi)),
+    route("/swagger-ui", &[], Quiet, || get(docs::to_page)),
+    route("/swagger-ui/", &[], Quiet, || get(docs::page)),
+    route("/swagger-ui/{*file}", &[], Quiet, || get(docs::page_file)),
+];
+
+/// What no route matches counts and logs under this name.
+const UNMATCHED: &str = "unmatched";
+
+/// Answers shorter than this are not worth compressing.
+const COMPRESSED_FROM_BYTES: u64 = 1024;
+
+/// All routes, each behind the [`shell`].
+pub fn router(context: &Context) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES {
+        let passage = Passage::new(context.clone(), route.path, route.sound);
+        let handlers = shell::around((route.handlers)().fallback(wrong_method), passage);
+        for path in [route.path].iter().chain(route.aliases) {
+            router = router.route(path, handlers.clone());
+        }
+    }
+    let unmatched = Passage::new(context.clone(), UNMATCHED, Normal);
+    router
+        .fallback_service(shell::around(any(unknown_path), unmatched).with_state(context.clone()))
+        .layer(compression())
+        .with_state(context.clone())
+}
+
+fn compression() -> CompressionLayer<impl Predicate> {
+    CompressionLayer::new().compress_when(DefaultPredicate::new().and(SizeAbove::new(COMPRESSED_FROM_BYTES)))
+}
+
+async fn wrong_method() -> ApiError {
+    ApiError::new(
+        ErrorKind::MethodNotAllowed,
+        "this path does not take that method; Allow says which it takes",
+    )
+}
+
+async fn unknown_path() -> ApiError {
+    ApiError::new(
+        ErrorKind::NotFound,
+        "nothing is served under this path; /api-docs lists what is",
+    )
+}

@@ -1,0 +1,45 @@
+//! The parameters that say which sagas are meant, shared by search and statistics.
+
+use super::super::params::{Params, parse_text};
+use super::super::text::{ACCEPTED, Edge, parse_edge};
+use crate::domain::{Millis, SagaStatus};
+
+/// Ids and types are never longer: what is longer never got into the log.
+pub(super) const LONGEST_NAME: usize = 255;
+const NAME: &str = "1 to 255 characters";
+
+pub(super) fn saga_type(params: &mut Params<'_>) -> Option<String> {
+    params.take(&["sagaType", "type"], NAME, |text| {
+        parse_text(text, LONGEST_NAME).map(str::to_owned)
+    })
+}
+
+pub(super) fn order_id(params: &mut Params<'_>) -> Option<String> {
+    params.take(&["orderId"], NAME, |text| {
+        parse_text(text, LONGEST_NAME).map(str::to_owned)
+    })
+}
+
+pub(super) fn status(params: &mut Params<'_>) -> Option<SagaStatus> {
+    params.take(
+        &["status"],
+        "STARTED, IN_PROGRESS, COMPLETED, FAILED or COMPENSATED",
+        |text| text.parse().ok(),
+    )
+}
+
+/// First and last instant of the period, both inside.
+pub(super) fn period(params: &mut Params<'_>) -> (Option<Millis>, Option<Millis>) {
+    let from = params.take(&["fromDate"], ACCEPTED, |text| parse_edge(text, Edge::First));
+    let to = params.take(&["toDate"], ACCEPTED, |text| parse_edge(text, Edge::Last));
+    if let (Some(first), Some(last)) = (from, to)
+        && first > last
+    {
+        params.fault(
+            "fromDate",
+            first.to_string(),
+            format!("at or before toDate, which is {last}"),
+        );
+    }
+    (from, to)
+}

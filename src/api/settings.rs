@@ -1,0 +1,80 @@
+//! What an operator can set about the HTTP surface.
+
+use super::health::HealthSettings;
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// Settings of the HTTP surface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerSettings {
+    /// Address to listen on. Default 0.0.0.0.
+    pub address: IpAddr,
+    /// Port to listen on; 0 takes a free one. Default 8086.
+    pub port: u16,
+    /// A client has so long to send a request's line and headers, and may be idle between requests
+    /// for as long; then its connection is closed. Milliseconds, default 10000.
+    pub header_timeout_ms: u64,
+    /// An answer takes at most so long; then it is 503. Milliseconds, default 30000.
+    pub request_timeout_ms: u64,
+    /// A client that takes nothing of its answer for so long is cut off. Milliseconds, default 30000.
+    pub write_timeout_ms: u64,
+    /// Longest request body, bytes; beyond it the answer is 413. Default 1048576.
+    pub max_body_bytes: u64,
+    /// Longest request line and headers together, bytes; beyond it the answer is 431. Default 32768.
+    pub max_header_bytes: usize,
+    /// Longest path and query, bytes; beyond it the answer is 414. Default 8192.
+    pub max_uri_bytes: usize,
+    /// Connections served at once; further ones wait to be accepted. Default 1024.
+    pub max_connections: usize,
+    /// Questions that scan (searches, timelines, statistics) answered at once; further ones wait
+    /// within their request's time. Default 16.
+    pub max_concurrent_scans: usize,
+    /// On shutdown, running requests may take so long to end. Milliseconds, default 10000.
+    pub shutdown_grace_ms: u64,
+    /// When health says DOWN.
+    pub health: HealthSettings,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            port: 8086,
+            header_timeout_ms: 10_000,
+            request_timeout_ms: 30_000,
+            write_timeout_ms: 30_000,
+            max_body_bytes: 1 << 20,
+            max_header_bytes: 32 << 10,
+            max_uri_bytes: 8 << 10,
+            max_connections: 1024,
+            max_concurrent_scans: 16,
+            shutdown_grace_ms: 10_000,
+            health: HealthSettings::default(),
+        }
+    }
+}
+
+impl ServerSettings {
+    /// Where to listen.
+    pub fn socket_address(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.port)
+    }
+
+    pub(super) fn header_timeout(&self) -> Duration {
+        Duration::from_millis(self.header_timeout_ms)
+    }
+
+    pub(super) fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+
+    pub(super) fn write_timeout(&self) -> Duration {
+        Duration::from_millis(self.write_timeout_ms)
+    }
+
+    pub(super) fn shutdown_grace(&self) -> Duration {
+        Duration::from_millis(self.shutdown_grace_ms)
+    }
+}

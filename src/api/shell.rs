@@ -1,0 +1,205 @@
+//! What every request passes through, whatever its route: a request id, limits, a time limit, the
+//! standard body for every error, latency, one line in the access log.
+
+use super::context::Context;
+use super::error::{ApiError, ErrorKind};
+use super::params::well_encoded;
+use super::request_id;
+use super::routes::Sound;
+use super::text::Instant;
+use crate::metrics::Answered;
+use axum::Json;
+use axum::body::{Body, HttpBody};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
+use std::any::Any;
+use std::time::Duration;
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// What the shell knows of a route.
+#[derive(Clone)]
+pub(super) struct Passage {
+    context: Context,
+    template: &'static str,
+    sound: Sound,
+}
+
+/// Marks an error answer that is no error of the request and has a body of its own.
+#[derive(Clone, Copy)]
+pub(super) struct OwnBody;
+
+impl Passage {
+    pub(super) fn new(context: Context, template: &'static str, sound: Sound) -> Self {
+        Self {
+            context,
+            template,
+            sound,
+        }
+    }
+}
+
+/// Puts the shell around the handlers of a route.
+pub(super) fn around(handlers: MethodRouter<Context>, passage: Passage) -> MethodRouter<Context> {
+    handlers
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(passage, pass))
+}
+
+async fn pass(State(passage): State<Passage>, request: Request, next: Next) -> Response {
+    let context = &passage.context;
+    let started = std::time::Instant::now();
+    let id = context.request_ids().of(request.headers());
+    let method = known_method(request.method());
+    let path = request.uri().path().to_owned();
+
+    let answer = match check(&request, context) {
+        Ok(()) => within(context.settings().request_timeout(), next.run(request)).await,
+        Err(error) => error.into_response(),
+    };
+    let mut response = standardize(answer, path, context);
+    let headers = response.headers_mut();
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(request_id::HEADER, id.clone());
+
+    let took = started.elapsed();
+    let status = response.status().as_u16();
+    context.metrics().answered(
+        &Answered {
+            endpoint: passage.template,
+            method,
+            status,
+        },
+        took,
+    );
+    log(&passage, method, status, took, &id);
+    response
+}
+
+/// Refuses what is too large or malformed before anyone works on it.
+fn check(request: &Request, context: &Context) -> Result<(), ApiError> {
+    let settings = context.settings();
+    let uri = request
+        .uri()
+        .path_and_query()
+        .map_or("", |target| target.as_str());
+    if uri.len() > settings.max_uri_bytes {
+        let limit = settings.max_uri_bytes;
+        let message = format!(
+            "path and query have {} bytes; accepted are up to {limit}",
+            uri.len()
+        );
+        return Err(ApiError::new(ErrorKind::UriTooLong, message));
+    }
+    let headers = uri.len() + header_bytes(request.headers());
+    if headers > settings.max_header_bytes {
+        let limit = settings.max_header_bytes;
+        let message = format!("the headers have {headers} bytes; accepted are up to {limit}");
+        return Err(ApiError::new(ErrorKind::HeadersTooLarge, message));
+    }
+    let body = request.body().size_hint().lower();
+    if body > settings.max_body_bytes {
+        let limit = settings.max_body_bytes;
+        let message = format!("the body has {body} bytes; accepted are up to {limit}");
+        return Err(ApiError::new(ErrorKind::PayloadTooLarge, message));
+    }
+    if !well_encoded(request.uri().path()) {
+        let message =
+            "the path holds a % without two hexadecimal digits behind it; a % itself is sent as %25";
+        return Err(ApiError::new(ErrorKind::BadRequest, message));
+    }
+    Ok(())
+}
+
+fn header_bytes(headers: &HeaderMap) -> usize {
+    // ": " and the line's end.
+    headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum()
+}
+
+async fn within(limit: Duration, answer: impl Future<Output = Response>) -> Response {
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
+        let message = format!(
+            "no answer within {} ms; ask for less, or later",
+            limit.as_millis()
+        );
+        ApiError::new(ErrorKind::ServiceUnavailable, message)
+            .retry_after(Duration::from_secs(1))
+            .into_response()
+    })
+}
+
+/// Gives every error the standard body, whoever made it.
+fn standardize(response: Response, path: String, context: &Context) -> Response {
+    let status = response.status();
+    if !(status.is_client_error() || status.is_server_error())
+        || response.extensions().get::<OwnBody>().is_some()
+    {
+        return response;
+    }
+    let (mut parts, _) = response.into_parts();
+    let error = parts
+        .extensions
+        .remove::<ApiError>()
+        .unwrap_or_else(|| ApiError::of_status(status));
+    let mut standard = Json(error.into_body(path, Instant(context.clock().now()))).into_response();
+    *standard.status_mut() = status;
+    for name in [header::ALLOW, header::RETRY_AFTER] {
+        keep(&parts.headers, standard.headers_mut(), &name);
+    }
+    standard
+}
+
+fn keep(from: &HeaderMap, to: &mut HeaderMap, name: &HeaderName) {
+    if let Some(value) = from.get(name) {
+        to.insert(name, value.clone());
+    }
+}
+
+fn panicked(panic: Box<dyn Any + Send>) -> Response<Body> {
+    let said = panic.downcast_ref::<String>().map(String::as_str);
+    let said = said
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    tracing::error!(panic = said, "a handler panicked");
+    ApiError::new(
+        ErrorKind::InternalError,
+        "the tracker failed to answer; its log says why",
+    )
+    .into_response()
+}
+
+/// A method as a label: clients may send any word.
+fn known_method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "OTHER",
+    }
+}
+
+fn log(passage: &Passage, method: &str, status: u16, took: Duration, id: &HeaderValue) {
+    let ms = took.as_micros() as f64 / 1000.0;
+    let id = id.to_str().unwrap_or("-");
+    let route = passage.template;
+    match passage.sound {
+        Sound::Normal => {
+            tracing::info!(target: "saga_tracker::access", method, route, status, ms, request_id = id)
+        }
+        Sound::Quiet => {
+            tracing::debug!(target: "saga_tracker::access", method, route, status, ms, request_id = id)
+        }
+    }
+}
