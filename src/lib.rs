@@ -3,8 +3,9 @@
 //! ARCHITECTURE.md has the map of the rooms. Dependencies point one way:
 //! `domain` ← `store` ← `ingest`, `projector`, `query` ← `api` ← `app`, `cli`.
 
-pub mod cli;
 pub mod api;
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dead_letter;

@@ -199,7 +199,8 @@ impl From<StoreError> for ApiError {
             StoreError::Disk(_) | StoreError::Locked { .. } => {
                 Self::new(ErrorKind::ServiceUnavailable, message).retry_after(Duration::from_secs(10))
             }
-            StoreError::Corrupt(_) | StoreError::UnknownFormat { .. } | StoreError::UnknownVersion { .. } => {
+            StoreError::Corrupt(_) | StoreError::UnknownFormat { .. } | StoreError::UnknownVersion { .. }
+            | StoreError::NotAStore { .. } => {
                 Self::new(ErrorKind::InternalError, message)
             }
         }

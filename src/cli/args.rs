@@ -87,7 +87,7 @@ impl Args for ConfigArgs {
             let (value_name, hint) = match option.kind {
                 Kind::Map => ("NAME=VALUE", ValueHint::Other),
                 Kind::Path => ("PATH", ValueHint::AnyPath),
-                Kind::Url => ("URL", ValueHint::Url),
+                Kind::Urls => ("URL", ValueHint::Url),
                 Kind::Integer(..) => ("NUMBER", ValueHint::Other),
                 _ => ("VALUE", ValueHint::Other),
             };

@@ -77,33 +77,24 @@ fn rebuild_offline(config: &Config, format: Format) -> Outcome {
 
 /// Starts a rebuild in the server and follows it. The old projections serve until it is done.
 fn rebuild_online(server: &Server, format: Format) -> Outcome {
+    const PATH: &str = "/internal/v1/rebuild";
     let bar = bar("rebuilding");
-    let mut answer = parse(&server.post("/internal/v1/rebuild")?)?;
-    while answer["state"] == "RUNNING" {
-        let total = answer["total"].as_u64().unwrap_or(0);
-        advance(&bar, answer["events"].as_u64().unwrap_or(0), total);
+    let mut answer = parse(&server.post(PATH)?)?;
+    while answer["running"] == true {
+        let number = |name: &str| answer[name].as_u64().unwrap_or(0);
+        advance(&bar, number("done"), number("total"));
         std::thread::sleep(BETWEEN_QUESTIONS);
-        answer = parse(&server.get("/internal/v1/rebuild", &[])?)?;
+        answer = parse(&server.get(PATH, &[])?)?;
     }
     bar.finish_and_clear();
-    if answer["state"] == "FAILED" {
-        let why = answer["message"]
-            .as_str()
-            .unwrap_or("the server does not say why");
-        return Err(Failure::new(
-            Exit::Server,
-            format!("the rebuild failed, the old projections serve on: {why}"),
-        ));
+    if let Some(why) = answer["error"].as_str() {
+        return Err(Failure::new(Exit::Server, format!("the rebuild failed, the old projections serve on: {why}")));
     }
     if format.json {
         return output::json(&answer);
     }
-    let count = |name: &str| HumanCount(answer[name].as_u64().unwrap_or(0));
-    output::line(&format!(
-        "rebuilt {} sagas from {} events",
-        count("sagas"),
-        count("events")
-    ))
+    let events = HumanCount(answer["done"].as_u64().unwrap_or(0));
+    output::line(&format!("rebuilt the projections from {events} events; the new ones serve"))
 }
 
 pub(super) fn verify(args: &OfflineArgs) -> Outcome {
@@ -130,7 +121,7 @@ pub(super) fn verify(args: &OfflineArgs) -> Outcome {
                 format!("verified {sagas} sagas of {events} events: every projection is the fold of the log")
             }
             1.. => format!(
-                "{} of {sagas} sagas differ from the fold of the log; `saga-tracker rebuild` makes the projections anew",
+                "{} differences in {sagas} sagas of {events} events; `saga-tracker rebuild` makes the projections anew",
                 HumanCount(report.differing)
             ),
         })?;
@@ -149,7 +140,7 @@ pub(super) fn digest(args: &WhereArgs) -> Outcome {
             let config = args.config.load()?.config;
             super::logging::init(&config.log)?;
             let report = offline::digest(&config).map_err(|error| Failure::local(&error))?;
-            json!({"total": report.total, "partitions": report.partitions, "tables": report.tables})
+            json!({"total": report.total, "at": report.partitions, "tables": report.tables})
         }
     };
     if args.format.json {
@@ -175,7 +166,7 @@ fn digest_table(answer: &Value) -> String {
     let all = total
         .into_iter()
         .chain(rows("tables", "table"))
-        .chain(rows("partitions", "next offset of partition"));
+        .chain(rows("at", "next offset of partition"));
     output::table(["", ""], all)
 }
 

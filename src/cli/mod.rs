@@ -16,6 +16,7 @@ mod show;
 
 use crate::app::{self, DemoOptions};
 use crate::config::Origin;
+use crate::demo::DemoSettings;
 use args::ConfigArgs;
 use clap::{Args, Parser, Subcommand};
 use exit::{Exit, Failure, Outcome};
@@ -84,12 +85,15 @@ struct ServeArgs {
 
 #[derive(Debug, Args)]
 struct DemoArgs {
-    /// New sagas per second
-    #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    rate: u32,
-    /// Number that the workload derives from; the same number, the same sagas
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    /// Records published per second
+    #[arg(long, value_name = "NUMBER", default_value_t = DemoSettings::default().rate)]
+    rate: f64,
+    /// Number that the workload derives from; the same number tells the same stories
+    #[arg(long, value_name = "NUMBER", default_value_t = DemoSettings::default().seed)]
     seed: u64,
+    /// Sagas of the past two hours to begin with
+    #[arg(long, value_name = "NUMBER", default_value_t = DemoSettings::default().history)]
+    history: usize,
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -142,8 +146,7 @@ fn demo(args: &DemoArgs) -> Outcome {
         .iter()
         .any(|entry| entry.option == "store.data_dir" && entry.origin != Origin::Default);
     let options = DemoOptions {
-        sagas_per_second: args.rate,
-        seed: args.seed,
+        settings: DemoSettings { rate: args.rate, seed: args.seed, history: args.history },
         data_dir: named.then(|| loaded.config.store.data_dir.clone()),
     };
     app::demo(&loaded.config, options).map_err(|error| Failure::local(&error))

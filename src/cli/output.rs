@@ -32,7 +32,8 @@ pub(super) fn json(value: &serde_json::Value) -> Outcome {
 /// A table: lined and as wide as the terminal on one, plain columns into a pipe or file.
 pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
-    if stdout().is_terminal() {
+    let on_terminal = stdout().is_terminal();
+    if on_terminal {
         table
             .load_style(presets::UTF8_FULL_CONDENSED)
             .set_content_arrangement(ContentArrangement::Dynamic);
@@ -48,9 +49,9 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Ite
         table.add_row(row.map(|cell| printable(&cell)));
     }
     if !on_terminal {
-        table
-            .column_iter_mut()
-            .for_each(|column| drop(column.set_padding((0, 2))));
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
     }
     format!("{}\n", table.trim_fmt())
 }

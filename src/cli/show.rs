@@ -50,10 +50,10 @@ pub(super) fn steps(answer: &Value) -> String {
 /// One page of sagas and where it stands among all.
 pub(super) fn page(answer: &Value) -> String {
     let number = |name: &str| answer["page"][name].as_u64().unwrap_or(0);
-    let (here, pages, total) = (number("number"), number("totalPages"), number("totalElements"));
-    let place = match pages {
-        0 | 1 => format!("{total} in all"),
-        _ => format!("{total} in all; page {here} of 0 to {}", pages - 1),
+    let (pages, total) = (number("totalPages"), number("totalElements"));
+    let place = match (answer["page"]["number"].as_u64(), pages) {
+        (Some(here), 2..) => format!("{total} in all; page {here} of 0 to {}", pages - 1),
+        _ => format!("{total} in all"),
     };
     format!("{}{place}\n", sagas(list(&answer["content"])))
 }

@@ -173,7 +173,7 @@ fn a_refusal_names_the_option_what_was_found_what_is_accepted_and_where() {
                 "kafka.topic: found \"a b\", accepted: a topic name (1 to 249 of a-z A-Z 0-9 . _ -) ({at})"
             ),
             format!(
-                "registry.url: found \"registry\", accepted: an address that begins with http:// or https:// ({at})"
+                "registry.url: found \"registry\", accepted: http://host:port or https://host:port, several separated by commas ({at})"
             ),
             format!("server.bind: found 3, accepted: an IP address, e.g. 0.0.0.0 or ::1 ({at})"),
             format!("server.port: found 70000, accepted: a whole number from 0 to 65535 ({at})"),

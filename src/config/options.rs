@@ -13,8 +13,8 @@ pub enum Kind {
     Topic,
     /// A path.
     Path,
-    /// An http or https address.
-    Url,
+    /// One or several http or https addresses.
+    Urls,
     /// An IP address.
     Address,
     /// A log filter: a level, or levels by module.
@@ -38,7 +38,7 @@ impl Kind {
             Self::Text => "text".into(),
             Self::Topic => "a topic name (1 to 249 of a-z A-Z 0-9 . _ -)".into(),
             Self::Path => "a path".into(),
-            Self::Url => "an address that begins with http:// or https://".into(),
+            Self::Urls => "http://host:port or https://host:port, several separated by commas".into(),
             Self::Address => "an IP address, e.g. 0.0.0.0 or ::1".into(),
             Self::LogFilter => {
                 "error, warn, info, debug, trace, or levels by module as in info,rdkafka=debug".into()
@@ -133,6 +133,7 @@ impl ConfigOption {
 }
 
 const MILLIS: Kind = Kind::Integer(1, 3_600_000);
+const SECONDS: Kind = Kind::Integer(1, 3_600);
 
 /// All options, in the order of the reference.
 pub static OPTIONS: &[ConfigOption] = &[
@@ -160,16 +161,10 @@ pub static OPTIONS: &[ConfigOption] = &[
         .flag("dlt-topic"),
     option("kafka.max_poll_records", Kind::Integer(1, 1_000_000), "Records in one batch, at most.")
         .env_alias(&["KAFKA_MAX_POLL_RECORDS"]),
-    option("kafka.max_poll_wait_ms", Kind::Integer(1, 60_000), "How long a batch waits to fill up, milliseconds."),
     option(
-        "kafka.queued_max_kbytes",
-        Kind::Integer(1_024, 2_097_151),
-        "Memory for records that were fetched but not yet processed, KiB.",
-    ),
-    option(
-        "kafka.partition_refresh_ms",
-        Kind::Integer(100, 900_000),
-        "How often to look for new partitions of the topic, milliseconds.",
+        "kafka.max_wait_ms",
+        Kind::Integer(0, 60_000),
+        "How long a batch waits to fill up, milliseconds.",
     ),
     option(
         "kafka.publish_dead_letters",
@@ -188,7 +183,7 @@ pub static OPTIONS: &[ConfigOption] = &[
         Kind::Map,
         "Files that hold values of librdkafka properties, such as \"sasl.password\" = \"/run/secrets/kafka\".",
     ),
-    option("registry.url", Kind::Url, "Schema Registry. Without one, every record is read by the bundled schema.")
+    option("registry.url", Kind::Urls, "Schema registry; several addresses are tried in turn. Without one, every record is read by the bundled schema.")
         .env_alias(&["SCHEMA_REGISTRY_URL"])
         .flag("registry-url"),
     option("registry.username", Kind::Text, "User for the registry (basic authentication)."),
@@ -197,7 +192,17 @@ pub static OPTIONS: &[ConfigOption] = &[
     option("registry.token", Kind::Secret, "Bearer token for the registry, instead of a user."),
     option("registry.token_file", Kind::Path, "File that holds the bearer token."),
     option("registry.ca_file", Kind::Path, "PEM file with certificate authorities to trust beside the system's."),
-    option("registry.timeout_ms", MILLIS, "How long one request to the registry may take, milliseconds."),
+    option(
+        "registry.connect_timeout_seconds",
+        SECONDS,
+        "How long to wait for a connection to the registry, seconds.",
+    ),
+    option("registry.timeout_seconds", SECONDS, "How long one request to the registry may take, seconds."),
+    option(
+        "registry.unknown_id_seconds",
+        SECONDS,
+        "For how long a schema id that the registry does not know is not asked for again, seconds.",
+    ),
     option("server.bind", Kind::Address, "Address to listen on.").env_alias(&["SAGA_TRACKER_BIND"]).flag("bind"),
     option("server.port", Kind::Integer(0, 65_535), "Port to listen on; 0 for any free one.")
         .env_alias(&["SERVER_PORT"])
@@ -221,7 +226,17 @@ pub static OPTIONS: &[ConfigOption] = &[
         .flag("data-dir"),
     option("store.block_cache_mib", Kind::Integer(8, 1_048_576), "Memory for blocks, indexes and filters, MiB."),
     option("store.write_buffer_mib", Kind::Integer(8, 65_536), "Memory for rows that are not on disk yet, MiB."),
+    option(
+        "store.max_wal_mib",
+        Kind::Integer(8, 65_536),
+        "Write-ahead log after which the oldest rows are written out, MiB. A restart replays at most this.",
+    ),
     option("store.max_open_files", Kind::Integer(64, 1_000_000), "Files that the store keeps open, at most."),
+    option(
+        "store.background_jobs",
+        Kind::Integer(1, 64),
+        "Threads that write out and merge the store's files.",
+    ),
     option(
         "projector.shards",
         Kind::Integer(0, 256),

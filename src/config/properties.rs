@@ -38,7 +38,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "enable.partition.eof",
-        "the tracker sets it to know when it has caught up",
+        "the tracker learns the end of a partition by other means",
     ),
     ("group.id", "use the option kafka.group_id"),
     (
@@ -60,13 +60,10 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("plugin.library.paths", "a plugin can change what is read"),
     (
-        "queued.max.messages.kbytes",
-        "use the option kafka.queued_max_kbytes",
-    ),
-    (
         "request.required.acks",
         "operator events and dead letters must be acknowledged by all replicas",
     ),
+    ("statistics.interval.ms", "the tracker learns from the statistics whether a broker answers"),
     (
         "test.mock.num.brokers",
         "that broker forgets; for a trial run use: saga-tracker demo",

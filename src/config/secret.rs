@@ -46,8 +46,13 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// The address with the password in it masked, if there is one: `http://user:********@host`.
-pub(super) fn mask_address(address: &str) -> String {
+/// Addresses, separated by commas, with the passwords in them masked: `http://user:********@host`.
+pub(super) fn mask_address(addresses: &str) -> String {
+    let masked: Vec<_> = addresses.split(',').map(mask_one).collect();
+    masked.join(",")
+}
+
+fn mask_one(address: &str) -> String {
     let Some((scheme, rest)) = address.split_once("://") else {
         return address.to_owned();
     };

@@ -2,7 +2,9 @@
 
 use super::{ConfigError, Origin, Problem, Secret, properties};
 use crate::domain::SagaDefinitions;
+use crate::ingest::{IngestSettings, registry};
 use crate::projector::ProjectorSettings;
+use crate::store::rocks::RocksSettings;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -61,10 +63,8 @@ pub struct KafkaSettings {
     pub group_id: String,
     pub topic: String,
     pub dlt_topic: String,
-    pub max_poll_records: u64,
-    pub max_poll_wait_ms: u64,
-    pub queued_max_kbytes: u64,
-    pub partition_refresh_ms: u64,
+    pub max_poll_records: usize,
+    pub max_wait_ms: u64,
     pub publish_dead_letters: bool,
     pub properties: Properties,
     pub properties_files: BTreeMap<String, PathBuf>,
@@ -72,34 +72,39 @@ pub struct KafkaSettings {
 
 impl Default for KafkaSettings {
     fn default() -> Self {
+        let ingest = IngestSettings::default();
         Self {
-            bootstrap_servers: "localhost:9092".into(),
-            group_id: "saga-tracker-service".into(),
-            topic: "c4ang.saga.tracker".into(),
-            dlt_topic: "c4ang.saga.tracker.dlt".into(),
-            max_poll_records: 5_000,
-            max_poll_wait_ms: 50,
-            queued_max_kbytes: 32_768,
-            partition_refresh_ms: 10_000,
-            publish_dead_letters: true,
-            properties: Properties::default(),
+            bootstrap_servers: ingest.bootstrap_servers,
+            group_id: ingest.group_id,
+            topic: ingest.topic,
+            dlt_topic: ingest.dlt_topic,
+            max_poll_records: ingest.max_poll_records,
+            max_wait_ms: ingest.max_wait_ms,
+            publish_dead_letters: ingest.publish_dead_letters,
+            properties: Properties(ingest.properties),
             properties_files: BTreeMap::new(),
         }
     }
 }
 
 impl KafkaSettings {
-    /// What every client of ours has in common: where the brokers are, and the properties that the
-    /// user passes through. Each component adds its own, which the user cannot override.
-    pub fn client_config(&self) -> rdkafka::ClientConfig {
-        let mut client = rdkafka::ClientConfig::new();
-        client
-            .set("bootstrap.servers", &self.bootstrap_servers)
-            .set("client.id", "saga-tracker");
-        for (name, value) in &self.properties.0 {
-            client.set(name, value);
+    /// What ingest makes of it. Values that were kept in files are among the properties by now.
+    pub fn ingest(&self) -> IngestSettings {
+        IngestSettings {
+            bootstrap_servers: self.bootstrap_servers.clone(),
+            group_id: self.group_id.clone(),
+            topic: self.topic.clone(),
+            dlt_topic: self.dlt_topic.clone(),
+            publish_dead_letters: self.publish_dead_letters,
+            max_poll_records: self.max_poll_records,
+            max_wait_ms: self.max_wait_ms,
+            properties: self.properties.0.clone(),
         }
-        client
+    }
+
+    /// What every Kafka client of ours starts from.
+    pub fn client_config(&self) -> rdkafka::ClientConfig {
+        self.ingest().client_config()
     }
 }
 
@@ -123,10 +128,7 @@ impl fmt::Debug for Properties {
 /// Where schemas come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(
-    missing_docs,
-    reason = "OPTIONS documents every field; a test compares the two"
-)]
+#[expect(missing_docs, reason = "OPTIONS documents every field; a test compares the two")]
 pub struct RegistrySettings {
     pub url: Option<String>,
     pub username: Option<String>,
@@ -135,11 +137,14 @@ pub struct RegistrySettings {
     pub token: Option<Secret>,
     pub token_file: Option<PathBuf>,
     pub ca_file: Option<PathBuf>,
-    pub timeout_ms: u64,
+    pub connect_timeout_seconds: u64,
+    pub timeout_seconds: u64,
+    pub unknown_id_seconds: u64,
 }
 
 impl Default for RegistrySettings {
     fn default() -> Self {
+        let client = registry::RegistrySettings::default();
         Self {
             url: None,
             username: None,
@@ -148,7 +153,26 @@ impl Default for RegistrySettings {
             token: None,
             token_file: None,
             ca_file: None,
-            timeout_ms: 5_000,
+            connect_timeout_seconds: client.connect_timeout_seconds,
+            timeout_seconds: client.timeout_seconds,
+            unknown_id_seconds: client.unknown_id_seconds,
+        }
+    }
+}
+
+impl RegistrySettings {
+    /// What the registry's client makes of it. Secrets that were kept in files are read by now.
+    pub fn client(&self) -> registry::RegistrySettings {
+        let exposed = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
+        registry::RegistrySettings {
+            url: self.url.clone().unwrap_or_default(),
+            username: self.username.clone(),
+            password: exposed(&self.password),
+            token: exposed(&self.token),
+            ca_file: self.ca_file.clone(),
+            connect_timeout_seconds: self.connect_timeout_seconds,
+            timeout_seconds: self.timeout_seconds,
+            unknown_id_seconds: self.unknown_id_seconds,
         }
     }
 }
@@ -196,24 +220,39 @@ impl ServerSettings {
 /// Where things are kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(
-    missing_docs,
-    reason = "OPTIONS documents every field; a test compares the two"
-)]
+#[expect(missing_docs, reason = "OPTIONS documents every field; a test compares the two")]
 pub struct StoreSettings {
     pub data_dir: PathBuf,
-    pub block_cache_mib: u64,
-    pub write_buffer_mib: u64,
-    pub max_open_files: u64,
+    pub block_cache_mib: usize,
+    pub write_buffer_mib: usize,
+    pub max_wal_mib: u64,
+    pub max_open_files: u32,
+    pub background_jobs: u16,
 }
 
 impl Default for StoreSettings {
     fn default() -> Self {
+        let rocks = RocksSettings::default();
         Self {
             data_dir: "./saga-tracker-data".into(),
-            block_cache_mib: 64,
-            write_buffer_mib: 64,
-            max_open_files: 512,
+            block_cache_mib: rocks.block_cache_mib,
+            write_buffer_mib: rocks.write_buffer_mib,
+            max_wal_mib: rocks.max_wal_mib,
+            max_open_files: rocks.max_open_files,
+            background_jobs: rocks.background_jobs,
+        }
+    }
+}
+
+impl StoreSettings {
+    /// What the embedded engine makes of it.
+    pub fn rocks(&self) -> RocksSettings {
+        RocksSettings {
+            block_cache_mib: self.block_cache_mib,
+            write_buffer_mib: self.write_buffer_mib,
+            max_wal_mib: self.max_wal_mib,
+            max_open_files: self.max_open_files,
+            background_jobs: self.background_jobs,
         }
     }
 }

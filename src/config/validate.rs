@@ -22,7 +22,7 @@ pub(super) fn kind(option: &ConfigOption, value: &Value) -> Result<(), String> {
     let fits = match option.kind {
         Kind::Text | Kind::Path | Kind::Secret => text.is_some_and(|text| !text.trim().is_empty()),
         Kind::Topic => text.is_some_and(is_topic),
-        Kind::Url => text.is_some_and(is_url),
+        Kind::Urls => text.is_some_and(|text| text.split(',').all(|url| is_url(url.trim()))),
         Kind::Address => text.is_some_and(|text| text.parse::<IpAddr>().is_ok()),
         Kind::LogFilter => text.is_some_and(is_log_filter),
         Kind::Integer(from, to) => {

@@ -288,16 +288,15 @@ pub fn is_due(store: &SharedStore, definitions: &SagaDefinitions) -> Result<bool
     Ok(made_under.is_some_and(|rules| rules != definitions.fold_rules()))
 }
 
-/// Notes the fold rules of a store whose projections are made under them from the start.
+/// Notes the fold rules of a new store, whose projections are made under them from the start.
 ///
 /// # Errors
 /// [`StoreError`] when the store cannot be written.
-pub fn note_rules(store: &SharedStore, definitions: &SagaDefinitions) -> Result<(), StoreError> {
+pub fn note_rules_once(store: &SharedStore, definitions: &SagaDefinitions) -> Result<(), StoreError> {
+    if read::meta(&**store, crate::store::totals::FOLD_RULES)?.is_some() {
+        return Ok(());
+    }
     let mut batch = Batch::new();
-    read::put_meta(
-        &mut batch,
-        crate::store::totals::FOLD_RULES,
-        &definitions.fold_rules(),
-    );
+    read::put_meta(&mut batch, crate::store::totals::FOLD_RULES, &definitions.fold_rules());
     store.write(&batch, Durability::Process)
 }

@@ -1,0 +1,124 @@
+//! Work on a store that nobody serves: rebuild, verify, digest.
+
+use super::tracker::{definitions, open_store};
+use crate::config::Config;
+use crate::projector::rebuild::{Progress, Rebuild};
+use crate::store::SharedStore;
+use crate::verify::{self, Verify};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// What a rebuild did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RebuildReport {
+    /// Sagas folded.
+    pub sagas: u64,
+    /// Events folded.
+    pub events: u64,
+}
+
+/// What a verification found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Sagas folded anew.
+    pub sagas: u64,
+    /// Events folded anew.
+    pub events: u64,
+    /// The first differences, in words.
+    pub differences: Vec<String>,
+    /// All differences.
+    pub differing: u64,
+}
+
+/// A digest over all state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DigestReport {
+    /// By partition, the next offset.
+    pub partitions: BTreeMap<u32, u64>,
+    /// Over all tables, hexadecimal.
+    pub total: String,
+    /// By table, hexadecimal.
+    pub tables: BTreeMap<String, String>,
+}
+
+/// Makes the projections anew. `told` hears how many events of how many are folded.
+///
+/// # Errors
+/// When the store cannot be opened, read or written.
+pub fn rebuild(config: &Config, told: &mut dyn FnMut(u64, u64)) -> anyhow::Result<RebuildReport> {
+    let store = open_store(config)?;
+    let job = Rebuild {
+        store: store.clone(),
+        topic: config.kafka.topic.clone(),
+        definitions: definitions(config)?,
+        settings: config.projector.clone(),
+        progress: Arc::default(),
+    };
+    let progress = job.progress.clone();
+    let done = with_progress(&store, &progress, told, || job.offline())?;
+    Ok(RebuildReport { sagas: done.sagas, events: done.events })
+}
+
+/// Compares every projection with the fold of the log.
+///
+/// # Errors
+/// When the store cannot be opened or read; differences are no error.
+pub fn verify(config: &Config, told: &mut dyn FnMut(u64, u64)) -> anyhow::Result<VerifyReport> {
+    let store = open_store(config)?;
+    let job = Verify {
+        store: store.clone(),
+        topic: config.kafka.topic.clone(),
+        definitions: definitions(config)?,
+        settings: config.projector.clone(),
+        progress: Arc::default(),
+    };
+    let progress = job.progress.clone();
+    let report = with_progress(&store, &progress, told, || job.run())?;
+    Ok(VerifyReport {
+        sagas: report.sagas,
+        events: report.events,
+        differences: report.differences.told,
+        differing: report.differences.count,
+    })
+}
+
+/// A digest over all state, after folding what a crash left unfolded.
+///
+/// # Errors
+/// When the store cannot be opened, read or written.
+pub fn digest(config: &Config) -> anyhow::Result<DigestReport> {
+    let store = open_store(config)?;
+    let topic = &config.kafka.topic;
+    crate::projector::catch_up_offline(&store, topic, &definitions(config)?, &config.projector)?;
+    let digest = verify::digest(&store, topic)?;
+    Ok(DigestReport { partitions: digest.at.iter().collect(), total: digest.total, tables: digest.tables })
+}
+
+/// Runs a job on a thread and tells how far it is, five times a second.
+fn with_progress<T: Send, E: Send>(
+    store: &SharedStore,
+    progress: &Progress,
+    told: &mut dyn FnMut(u64, u64),
+    job: impl FnOnce() -> Result<T, E> + Send,
+) -> Result<T, E> {
+    let total = store.usage().log_rows;
+    let mut tell = || {
+        let events = progress.done().events;
+        told(events, total.max(events));
+    };
+    std::thread::scope(|scope| {
+        let (done, ended) = channel();
+        let running = scope.spawn(move || {
+            let result = job();
+            drop(done);
+            result
+        });
+        while ended.recv_timeout(Duration::from_millis(200)) == Err::<(), _>(RecvTimeoutError::Timeout) {
+            tell();
+        }
+        tell();
+        running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
