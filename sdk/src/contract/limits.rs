@@ -13,8 +13,8 @@ pub const MAX_STEP_CHARS: usize = 100;
 pub const MAX_ID_CHARS: usize = 255;
 /// Longest saga type, in characters.
 pub const MAX_SAGA_TYPE_CHARS: usize = 100;
-/// Longest metadata text, in bytes: well below a broker's usual limit of 1 MiB per record.
-pub const MAX_METADATA_BYTES: usize = 512 * 1024;
+/// Longest metadata text, in bytes. A broker with its default limit of 1 MiB per record takes a little less.
+pub const MAX_METADATA_BYTES: usize = 1024 * 1024;
 /// No saga step is older: 2000-01-01T00:00:00Z, in milliseconds.
 pub const EARLIEST_MS: i64 = 946_684_800_000;
 /// No saga step is younger: 2100-01-01T00:00:00Z, in milliseconds.
@@ -194,7 +194,7 @@ mod tests {
         );
         assert_eq!(
             refusal(|e| e.metadata = Some("m".repeat(MAX_METADATA_BYTES + 1))),
-            "metadata has 524289 bytes: at most 524288 are accepted"
+            "metadata has 1048577 bytes: at most 1048576 are accepted"
         );
         assert_eq!(
             refusal(|e| e.recorded_at = Timestamp::UNIX_EPOCH),
