@@ -81,6 +81,21 @@ pub(super) fn writes_of_a_batch_to_one_row_apply_in_order(store: &dyn Store) {
     }
 }
 
+pub(super) fn a_batch_appended_to_another_applies_behind_it(store: &dyn Store) {
+    let (both, second) = (Key::new(b"p", b"both"), Key::new(b"q", b""));
+    let mut batch = Batch::new();
+    batch.put(TOTALS, &both, b"first");
+    let mut more = Batch::new();
+    more.put(INSTANCES, &second, b"second");
+    more.delete(TOTALS, &Key::new(b"never", b"there"));
+    more.put(TOTALS, &both, b"second");
+    batch.append(&more);
+    store.write(&batch, Durability::Process).unwrap();
+    for (table, key) in [(TOTALS, &both), (INSTANCES, &second)] {
+        assert_eq!(store.get(table, key).unwrap().as_deref(), Some(&b"second"[..]));
+    }
+}
+
 pub(super) fn a_batch_over_several_tables_is_seen_whole_or_not_at_all(store: &dyn Store) {
     const WRITES: u32 = 300;
     let tables = [Table::Log, Table::Feed, INSTANCES];

@@ -102,6 +102,11 @@ mod tests {
         key
     }
 
+    #[test]
+    fn the_layout_on_disk_stays_as_it_is() {
+        assert_eq!(joined(b"a\x00b", b"\x00s"), b"a\x00\xffb\x00\x01\x00s");
+    }
+
     proptest! {
         #[test]
         fn a_key_comes_apart_into_what_it_was_joined_from(partition in tricky(), sort in tricky()) {

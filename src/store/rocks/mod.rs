@@ -88,12 +88,8 @@ impl RocksStore {
         let mut key = Key::default();
         keys::meta(&mut key, totals::FORMAT);
         let mut batch = Batch::new();
-        batch.put_with(Table::Meta, &key, |bytes| {
-            MetaRecord {
-                value: &FORMAT_VERSION.to_string(),
-            }
-            .write(bytes)
-        });
+        let version = FORMAT_VERSION.to_string();
+        batch.put(Table::Meta, &key, &MetaRecord { value: &version }.to_bytes());
         self.write(&batch, Durability::Power)
     }
 

@@ -7,6 +7,8 @@ use crate::store::{StoreError, Table, TableRange};
 use rocksdb::Range;
 use std::collections::BTreeSet;
 
+type EngineKey = Vec<u8>;
+
 /// Probes per share. More make shares more even, and cutting dearer.
 const PROBES: u64 = 16;
 
@@ -28,13 +30,13 @@ pub(super) fn split(db: &Db, table: Table, parts: usize) -> Result<Vec<TableRang
     candidates.extend(probe(db, &whole, &first, &last, parts)?);
     let first_partition = engine_key::prefix_of(&first);
     candidates.retain(|cut| cut.as_slice() > first_partition && cut.as_slice() <= last.as_slice());
-    let candidates: Vec<Vec<u8>> = candidates.into_iter().collect();
+    let candidates: Vec<EngineKey> = candidates.into_iter().collect();
     let weights = weights(db, table, &first, &candidates, &last)?;
     Ok(shares(&whole, &candidates, &weights, parts))
 }
 
 /// The first and the last key.
-fn ends(db: &Db, whole: &TableRange) -> Result<Option<(Vec<u8>, Vec<u8>)>, StoreError> {
+fn ends(db: &Db, whole: &TableRange) -> Result<Option<(EngineKey, EngineKey)>, StoreError> {
     let view = View { db, snapshot: None };
     let mut rows = view.share(whole)?;
     let first = rows.key().map(<[u8]>::to_vec);
@@ -45,7 +47,7 @@ fn ends(db: &Db, whole: &TableRange) -> Result<Option<(Vec<u8>, Vec<u8>)>, Store
 }
 
 /// The partitions in which the table's files begin and end.
-fn file_ends(db: &Db, table: Table) -> Result<BTreeSet<Vec<u8>>, StoreError> {
+fn file_ends(db: &Db, table: Table) -> Result<BTreeSet<EngineKey>, StoreError> {
     let files = db.live_files().map_err(store_error)?;
     let keys = files
         .into_iter()
@@ -64,7 +66,7 @@ fn probe(
     first: &[u8],
     last: &[u8],
     parts: usize,
-) -> Result<Vec<Vec<u8>>, StoreError> {
+) -> Result<Vec<EngineKey>, StoreError> {
     let view = View { db, snapshot: None };
     let mut rows = view.share(whole)?;
     let common = first.iter().zip(last).take_while(|(a, b)| a == b).count();
@@ -97,7 +99,7 @@ fn weights(
     db: &Db,
     table: Table,
     first: &[u8],
-    candidates: &[Vec<u8>],
+    candidates: &[EngineKey],
     last: &[u8],
 ) -> Result<Vec<u64>, StoreError> {
     let starts = std::iter::once(first).chain(candidates.iter().map(Vec::as_slice));
@@ -111,7 +113,7 @@ fn weights(
     Ok(sizes.into_iter().map(|size| size.max(1)).collect())
 }
 
-fn shares(whole: &TableRange, candidates: &[Vec<u8>], weights: &[u64], parts: usize) -> Vec<TableRange> {
+fn shares(whole: &TableRange, candidates: &[EngineKey], weights: &[u64], parts: usize) -> Vec<TableRange> {
     let total: u64 = weights.iter().sum();
     let parts = parts.max(1) as u64;
     let mut shares = vec![whole.clone()];
