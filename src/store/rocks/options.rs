@@ -95,9 +95,6 @@ pub(super) fn database(settings: &RocksSettings, shared: &Shared) -> Options {
     options.set_wal_bytes_per_sync(MIB as u64);
     options.set_bytes_per_sync(MIB as u64);
 
-    // Opening must not take longer the more files there are.
-    options.set_skip_stats_update_on_db_open(true);
-
     options.set_log_level(LogLevel::Warn);
     options.set_keep_log_file_num(2);
     options.set_max_log_file_size(4 * MIB);
