@@ -12,6 +12,8 @@ pub mod dead_letter;
 pub mod demo;
 pub mod domain;
 pub(crate) mod failpoint;
+#[doc(hidden)]
+pub mod fuzz_bodies;
 pub mod ingest;
 pub mod metrics;
 pub mod projector;
