@@ -195,14 +195,9 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "the store did not answer");
         let message = error.to_string();
-        match error {
-            StoreError::Disk(_) | StoreError::Locked { .. } => {
-                Self::new(ErrorKind::ServiceUnavailable, message).retry_after(Duration::from_secs(10))
-            }
-            StoreError::Corrupt(_) | StoreError::UnknownFormat { .. } | StoreError::UnknownVersion { .. }
-            | StoreError::NotAStore { .. } => {
-                Self::new(ErrorKind::InternalError, message)
-            }
+        if matches!(error, StoreError::Disk(_)) {
+            return Self::new(ErrorKind::ServiceUnavailable, message).retry_after(Duration::from_secs(10));
         }
+        Self::new(ErrorKind::InternalError, message)
     }
 }

@@ -122,3 +122,7 @@ fn file(path: &str) -> Result<Response, ApiError> {
     }
     Ok(response)
 }
+
+#[cfg(test)]
+#[path = "docs_tests.rs"]
+mod tests;

@@ -1,0 +1,294 @@
+//! What each call answers.
+
+use super::support::{Surface, event};
+use axum::http::StatusCode;
+use saga_tracker::domain::{Event, MetadataForm, SagaStatus};
+use std::collections::BTreeSet;
+
+fn compensated() -> Vec<Event> {
+    use SagaStatus::{Compensated, Failed, InProgress, Started};
+    let mut events = vec![
+        event("saga-1", 0, 0, "ORDER_CREATED", Started),
+        event("saga-1", 1, 250, "STOCK_RESERVATION_FAILED", InProgress),
+        event("saga-1", 2, 500, "STOCK_RESERVATION_FAILED", Failed),
+        event("saga-1", 3, 2_000, "COMPENSATION_ORDER", Compensated),
+        event("saga-1", 4, 2_500, "LATE_FAILURE", Failed),
+    ];
+    let metadata = "{\"traceId\":\"t-1\",\"orderAmount\": 10.00}";
+    events[0].metadata = Some(metadata.into());
+    events[0].metadata_form = MetadataForm::Object;
+    events[0].producer_service = Some("order-service".into());
+    events[0].trace_id = Some("t-1".into());
+    events[1].metadata = Some("no json".into());
+    events[1].metadata_form = MetadataForm::Verbatim;
+    events
+}
+
+/// `count` sagas, a second apart, every third of them completed.
+fn many(count: u64) -> Vec<Event> {
+    (0..count)
+        .map(|n| {
+            let status = if n % 3 == 0 {
+                SagaStatus::Completed
+            } else {
+                SagaStatus::Started
+            };
+            let step = if n % 3 == 0 {
+                "ORDER_CONFIRMED"
+            } else {
+                "ORDER_CREATED"
+            };
+            event(
+                &format!("saga-{n:03}"),
+                n,
+                i64::try_from(n).unwrap() * 1_000,
+                step,
+                status,
+            )
+        })
+        .collect()
+}
+
+fn ids(answer: &serde_json::Value) -> Vec<String> {
+    let content = answer["content"].as_array().unwrap();
+    content
+        .iter()
+        .map(|saga| saga["sagaId"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_saga_has_the_fields_of_the_contract() {
+    let surface = Surface::over(&compensated());
+    let reply = surface.get("/api/v1/sagas/saga-1").await;
+    assert_eq!(reply.status, StatusCode::OK);
+    assert_eq!(reply.header("content-type"), "application/json");
+    insta::assert_json_snapshot!(reply.json());
+}
+
+#[tokio::test]
+async fn a_timeline_is_in_fold_order_with_metadata_as_it_came() {
+    let surface = Surface::over(&compensated());
+    let reply = surface.get("/api/v1/sagas/saga-1/steps").await;
+    insta::assert_json_snapshot!(reply.json());
+    assert!(
+        reply
+            .text()
+            .contains("\"metadata\":{\"traceId\":\"t-1\",\"orderAmount\": 10.00}")
+    );
+}
+
+#[tokio::test]
+async fn statistics_have_all_five_statuses() {
+    let surface = Surface::over(
+        &[
+            compensated(),
+            vec![event("b", 5, 0, "PAYMENT", SagaStatus::Started)],
+        ]
+        .concat(),
+    );
+    insta::assert_json_snapshot!(
+        surface
+            .get("/api/v1/sagas/statistics?fromDate=2026-01-31")
+            .await
+            .json()
+    );
+}
+
+#[tokio::test]
+async fn a_page_has_content_and_exact_totals() {
+    let surface = Surface::over(&many(7));
+    insta::assert_json_snapshot!(
+        surface
+            .get("/api/v1/sagas?size=1&page=2&status=STARTED")
+            .await
+            .json()
+    );
+}
+
+#[tokio::test]
+async fn aliases_answer_alike() {
+    let surface = Surface::over(&compensated());
+    for path in [
+        "",
+        "?type=ORDER_CREATION",
+        "/saga-1",
+        "/saga-1/steps",
+        "/statistics?type=ORDER_CREATION",
+    ] {
+        let long = surface.get(&format!("/api/v1/sagas{path}")).await;
+        assert_eq!(long.status, StatusCode::OK, "{path}");
+        assert_eq!(
+            long.body,
+            surface.get(&format!("/sagas{path}")).await.body,
+            "{path}"
+        );
+    }
+    let by_name = surface.get("/sagas?sagaType=ORDER_CREATION").await;
+    assert_eq!(by_name.body, surface.get("/sagas?type=ORDER_CREATION").await.body);
+    assert_eq!(
+        surface.get("/sagas?type=OTHER").await.json()["page"]["totalElements"],
+        0
+    );
+}
+
+#[tokio::test]
+async fn pages_and_cursors_visit_the_same_sagas() {
+    let surface = Surface::over(&many(25));
+    for sort in [
+        "startedAt,desc",
+        "startedAt,asc",
+        "updatedAt,desc",
+        "updatedAt,asc",
+    ] {
+        let mut by_page = Vec::new();
+        for page in 0..4 {
+            let answer = surface
+                .get(&format!("/sagas?size=7&page={page}&sort={sort}"))
+                .await
+                .json();
+            assert_eq!(answer["page"]["number"], page);
+            assert_eq!(answer["page"]["totalElements"], 25);
+            assert_eq!(answer["page"]["totalPages"], 4);
+            by_page.extend(ids(&answer));
+        }
+        let mut answer = surface.get(&format!("/sagas?size=7&sort={sort}")).await.json();
+        let mut by_cursor = ids(&answer);
+        while let Some(cursor) = answer["nextCursor"].as_str() {
+            let reply = surface
+                .get(&format!("/sagas?size=7&sort={sort}&cursor={cursor}"))
+                .await;
+            assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+            answer = reply.json();
+            assert!(answer["page"]["number"].is_null());
+            assert_eq!(answer["page"]["totalElements"], 25);
+            by_cursor.extend(ids(&answer));
+        }
+        assert_eq!(by_page, by_cursor, "{sort}");
+        assert_eq!(by_page.iter().collect::<BTreeSet<_>>().len(), 25, "{sort}");
+        assert_eq!(by_page.is_sorted(), sort.ends_with("asc"), "{sort}");
+    }
+}
+
+#[tokio::test]
+async fn dates_bound_the_start_inclusively() {
+    let surface = Surface::over(&many(10));
+    for (bounds, expected) in [
+        ("fromDate=2026-01-31T09:30:09Z", 1),
+        ("fromDate=2026-01-31T09:30:08.001Z", 1),
+        ("toDate=2026-01-31T09:30:00Z", 1),
+        ("toDate=2026-01-31T18:30:01%2B09:00", 2),
+        ("fromDate=2026-01-31&toDate=2026-01-31", 10),
+        ("toDate=2026-01-30", 0),
+        ("fromDate=2026-02-01", 0),
+    ] {
+        let answer = surface.get(&format!("/sagas?{bounds}")).await.json();
+        assert_eq!(answer["page"]["totalElements"], expected, "{bounds}");
+    }
+}
+
+#[tokio::test]
+async fn an_id_may_hold_any_character() {
+    let ids = [
+        ("a/b/steps", "a%2Fb%2Fsteps"),
+        ("two words", "two%20words"),
+        ("50%", "50%25"),
+        ("what?", "what%3F"),
+        ("a#b&c=d;e+f", "a%23b&c=d;e+f"),
+        ("주문-1", "%EC%A3%BC%EB%AC%B8-1"),
+        ("nul\u{0}", "nul%00"),
+        ("..", "%2E%2E"),
+        ("{sagaId}", "%7BsagaId%7D"),
+        ("statistics", "%73tatistics"),
+    ];
+    let events: Vec<_> = (0..)
+        .zip(ids)
+        .map(|(offset, (id, _))| event(id, offset, 0, "ORDER_CREATED", SagaStatus::Started))
+        .collect();
+    let surface = Surface::over(&events);
+    for (id, encoded) in ids {
+        for path in [
+            format!("/api/v1/sagas/{encoded}"),
+            format!("/sagas/{encoded}/steps"),
+        ] {
+            let reply = surface.get(&path).await;
+            assert_eq!(reply.status, StatusCode::OK, "{path}: {reply:?}");
+            assert_eq!(reply.json()["sagaId"], id);
+        }
+    }
+}
+
+#[tokio::test]
+async fn head_answers_like_get_without_a_body() {
+    let surface = Surface::over(&compensated());
+    for path in [
+        "/sagas/saga-1",
+        "/sagas",
+        "/sagas/none",
+        "/actuator/prometheus",
+        "/api-docs",
+    ] {
+        let (get, head) = (surface.get(path).await, surface.send("HEAD", path).await);
+        assert_eq!(head.status, get.status, "{path}");
+        assert_eq!(head.body, b"", "{path}");
+        assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn internal_calls_ask_the_running_tracker() {
+    let surface = Surface::over(&[]);
+    surface.set_progress(&[7]);
+    let progress = surface.get("/internal/v1/progress").await.json();
+    assert_eq!(
+        progress["partitions"][0],
+        serde_json::json!({"partition": 0, "next": 7, "projected": 7, "end": null})
+    );
+    let digest = surface.get("/internal/v1/digest").await.json();
+    assert_eq!(
+        digest,
+        serde_json::json!({"at": {"0": 7}, "total": "ab", "tables": {"log": "cd"}})
+    );
+
+    let started = surface.send("POST", "/internal/v1/rebuild").await;
+    assert_eq!(started.status, StatusCode::ACCEPTED);
+    assert_eq!(started.json()["phase"], "folding");
+    assert_eq!(surface.admin.started_by.lock().unwrap().len(), 1);
+    assert_eq!(surface.get("/internal/v1/rebuild").await.json()["running"], true);
+    let again = surface.send("POST", "/internal/v1/rebuild").await;
+    assert_eq!(
+        (again.status, again.json()["error"].as_str()),
+        (StatusCode::CONFLICT, Some("CONFLICT"))
+    );
+}
+
+#[tokio::test]
+async fn the_page_of_the_documentation_is_served_from_the_binary() {
+    let surface = Surface::over(&[]);
+    let redirect = surface.get("/swagger-ui").await;
+    assert_eq!(
+        (redirect.status, redirect.header("location")),
+        (StatusCode::PERMANENT_REDIRECT, "/swagger-ui/")
+    );
+    assert!(
+        surface
+            .get("/swagger-ui/")
+            .await
+            .text()
+            .contains("swagger-ui-bundle.js")
+    );
+    let initializer = surface.get("/swagger-ui/swagger-initializer.js").await;
+    assert!(initializer.text().contains("/api-docs"), "{initializer:?}");
+    assert_eq!(
+        surface.get("/swagger-ui/swagger-ui-bundle.js").await.status,
+        StatusCode::OK
+    );
+    assert_eq!(
+        surface.get("/swagger-ui/none.js").await.json()["error"],
+        "NOT_FOUND"
+    );
+    assert_eq!(
+        surface.get("/v3/api-docs").await.body,
+        surface.get("/api-docs").await.body
+    );
+}

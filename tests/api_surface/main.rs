@@ -1,0 +1,14 @@
+//! The HTTP surface over an in-memory store: what it answers, refuses, bounds and counts.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at the first thing that is not as it must be"
+)]
+
+mod answers;
+mod bounds;
+mod connections;
+mod health;
+mod metrics;
+mod refusals;
+mod support;

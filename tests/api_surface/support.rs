@@ -1,0 +1,223 @@
+//! A surface over deliveries that are stored and projected as the tracker does it.
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use saga_tracker::api::admin::{Admin, AdminError, Digest, PartitionProgress, Progress, RebuildStatus};
+use saga_tracker::api::{Caller, Context, Parts, ServerSettings, router};
+use saga_tracker::clock::Clock;
+use saga_tracker::domain::{Cut, Event, MetadataForm, Millis, Position, SagaDefinitions, SagaStatus};
+use saga_tracker::ingest::status::IngestStatus;
+use saga_tracker::metrics::{Metrics, MetricsSettings};
+use saga_tracker::projector::{Projector, ProjectorSettings};
+use saga_tracker::query::Query;
+use saga_tracker::store::codec::Record;
+use saga_tracker::store::memory::MemoryStore;
+use saga_tracker::store::records::LogRecord;
+use saga_tracker::store::{Batch, Durability, Generation, Key, SharedStore, Table, keys};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use tower::ServiceExt;
+
+/// 2026-01-31T09:30:00Z.
+pub const START: i64 = 1_769_851_800_000;
+/// 2026-02-01T00:00:00Z, at every request.
+pub const NOW: Millis = Millis(1_769_904_000_000);
+
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Millis {
+        NOW
+    }
+}
+
+/// A tracker of which a test decides what it does.
+#[derive(Default)]
+pub struct FakeAdmin {
+    pub progress: Mutex<Progress>,
+    pub rebuild: Mutex<RebuildStatus>,
+    pub started_by: Mutex<Vec<Caller>>,
+    /// A digest waits until this is free.
+    pub digest_gate: Mutex<()>,
+    pub panics: Mutex<bool>,
+}
+
+impl Admin for FakeAdmin {
+    fn progress(&self) -> Progress {
+        assert!(!*self.panics.lock().unwrap(), "the test wants a panic");
+        self.progress.lock().unwrap().clone()
+    }
+
+    fn start_rebuild(&self, by: &Caller) -> Result<RebuildStatus, AdminError> {
+        let mut rebuild = self.rebuild.lock().unwrap();
+        if rebuild.running {
+            return Err(AdminError::Busy(
+                "a rebuild runs; GET this path tells how far it is".to_owned(),
+            ));
+        }
+        self.started_by.lock().unwrap().push(by.clone());
+        *rebuild = RebuildStatus {
+            running: true,
+            phase: "folding".to_owned(),
+            total: 5,
+            ..rebuild.clone()
+        };
+        Ok(rebuild.clone())
+    }
+
+    fn rebuild_status(&self) -> RebuildStatus {
+        self.rebuild.lock().unwrap().clone()
+    }
+
+    fn digest(&self) -> Result<Digest, AdminError> {
+        let _free = self.digest_gate.lock().unwrap();
+        Ok(Digest {
+            at: BTreeMap::from([(0, 7)]),
+            total: "ab".to_owned(),
+            tables: BTreeMap::from([("log".to_owned(), "cd".to_owned())]),
+        })
+    }
+}
+
+/// The surface and what stands behind it.
+pub struct Surface {
+    pub context: Context,
+    pub router: Router,
+    pub admin: Arc<FakeAdmin>,
+    pub ingest: Arc<IngestStatus>,
+}
+
+impl Surface {
+    pub fn over(events: &[Event]) -> Self {
+        Self::with(ServerSettings::default(), events)
+    }
+
+    pub fn with(settings: ServerSettings, events: &[Event]) -> Self {
+        let store: SharedStore = Arc::new(MemoryStore::new());
+        project(&store, events);
+        Self::on(settings, store)
+    }
+
+    pub fn on(settings: ServerSettings, store: SharedStore) -> Self {
+        let query = Query::new(store, Arc::new(SagaDefinitions::default()));
+        let (admin, ingest) = (Arc::new(FakeAdmin::default()), Arc::new(IngestStatus::default()));
+        let metrics = Metrics::new(&MetricsSettings::default(), query.clone(), ingest.clone());
+        let parts = Parts {
+            query,
+            ingest: ingest.clone(),
+            admin: admin.clone(),
+            metrics,
+            clock: Arc::new(StoppedClock),
+            data_dir: None,
+        };
+        let context = Context::new(settings, parts);
+        Self {
+            router: router(&context),
+            context,
+            admin,
+            ingest,
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        self.send("GET", path).await
+    }
+
+    pub async fn send(&self, method: &str, path: &str) -> Reply {
+        self.request(
+            Request::builder()
+                .method(method)
+                .uri(path)
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await
+    }
+
+    pub async fn request(&self, request: Request<Body>) -> Reply {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
+        Reply {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
+    }
+
+    /// All partitions are stored and projected up to there.
+    pub fn set_progress(&self, projected: &[u64]) {
+        let partitions = (0u32..).zip(projected).map(|(partition, at)| PartitionProgress {
+            partition,
+            next: *at,
+            projected: *at,
+            end: None,
+        });
+        *self.admin.progress.lock().unwrap() = Progress {
+            partitions: partitions.collect(),
+        };
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// An event at so many milliseconds after [`START`].
+pub fn event(saga: &str, offset: u64, after: i64, step: &str, status: SagaStatus) -> Event {
+    Event {
+        position: Position::new(0, offset),
+        arrived_at: Millis(START + after),
+        recorded_at: Millis(START + after),
+        event_timestamp: Millis(START + after),
+        event_id: format!("event-{offset}").into(),
+        saga_id: saga.into(),
+        saga_type: "ORDER_CREATION".into(),
+        step: step.into(),
+        status,
+        order_id: format!("order-of-{saga}").into(),
+        metadata: None,
+        metadata_form: MetadataForm::Absent,
+        producer_service: None,
+        trace_id: None,
+    }
+}
+
+fn project(store: &SharedStore, events: &[Event]) {
+    let mut batch = Batch::new();
+    let mut key = Key::default();
+    let mut cut = Cut::default();
+    for event in events {
+        keys::log(&mut key, &event.saga_id, event.timeline_key());
+        batch.put_with(Table::Log, &key, |bytes| LogRecord::of(event).write(bytes));
+        let next = cut.next(event.position.partition).max(event.position.offset + 1);
+        cut.set(event.position.partition, next);
+    }
+    store.write(&batch, Durability::Process).unwrap();
+    let settings = ProjectorSettings {
+        shards: 1,
+        ..ProjectorSettings::default()
+    };
+    let definitions = Arc::new(SagaDefinitions::default());
+    let mut projector = Projector::open(store.clone(), Generation::A, definitions, &settings).unwrap();
+    projector.advance(events, &cut).unwrap();
+}
