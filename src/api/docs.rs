@@ -87,7 +87,7 @@ const JSON: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/json"
     path = "/api-docs",
     operation_id = "getApiDocs",
     tag = "actuator",
-    responses((status = 200, body = Object))
+    responses((status = 200, body = Object, description = "OpenAPI, as JSON."))
 )]
 pub(super) async fn openapi() -> impl IntoResponse {
     (JSON, openapi_json())

@@ -120,6 +120,28 @@ fn every_operation_says_what_an_error_looks_like() {
 }
 
 #[test]
+fn everything_in_the_document_is_described() {
+    for (path, operations) in document()["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            assert!(
+                operation["summary"].is_string() && operation["operationId"].is_string(),
+                "{method} {path}"
+            );
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let said = response["description"].as_str().unwrap_or("");
+                assert!(!said.is_empty(), "{method} {path} {status}");
+            }
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let said = parameter["description"]
+                    .as_str()
+                    .or(parameter["schema"]["description"].as_str());
+                assert!(said.is_some(), "{method} {path} {parameter}");
+            }
+        }
+    }
+}
+
+#[test]
 fn probes_and_scrapes_are_quiet_and_questions_are_not() {
     for route in ROUTES {
         let asked = route.path.starts_with("/api/v1");

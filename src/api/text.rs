@@ -85,11 +85,22 @@ fn text(format: KnownFormat) -> ObjectBuilder {
         .format(Some(SchemaFormat::KnownFormat(format)))
 }
 
-/// The schema of a parameter that is an edge of a period.
-pub(super) fn edge_schema() -> Schema {
+/// The schema of `fromDate`.
+pub(super) fn first_edge_schema() -> Schema {
+    edge_schema("Sagas that started then or later: an instant, or a date, which begins at 00:00:00Z.")
+}
+
+/// The schema of `toDate`.
+pub(super) fn last_edge_schema() -> Schema {
+    edge_schema("Sagas that started then or earlier: an instant, or a date, which ends at 23:59:59.999Z.")
+}
+
+fn edge_schema(description: &str) -> Schema {
     OneOfBuilder::new()
         .item(text(KnownFormat::DateTime))
         .item(text(KnownFormat::Date))
+        .description(Some(description))
+        .examples(["2026-01-31T09:30:00Z", "2026-01-31"])
         .build()
         .into()
 }

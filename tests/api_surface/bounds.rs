@@ -115,7 +115,7 @@ impl Read for Broken {
 }
 
 impl Store for Broken {
-    fn snapshot(&self) -> Box<dyn Read + '_> {
+    fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_> {
         Box::new(Broken(self.0))
     }
 

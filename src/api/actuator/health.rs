@@ -140,7 +140,7 @@ async fn look(context: &Context) -> Result<Report, ApiError> {
     operation_id = "getHealth",
     tag = "actuator",
     description = "DOWN when any of db, kafka or diskSpace is, or the projections have not caught up since the start.",
-    responses((status = 200, body = HealthBody), (status = 503, body = HealthBody, description = "DOWN"))
+    responses((status = 200, body = HealthBody, description = "UP"), (status = 503, body = HealthBody, description = "DOWN"))
 )]
 pub(in crate::api) async fn health(State(context): State<Context>) -> Result<Response, ApiError> {
     let report = look(&context).await?;
@@ -155,7 +155,7 @@ pub(in crate::api) async fn health(State(context): State<Context>) -> Result<Res
     operation_id = "getLiveness",
     tag = "actuator",
     description = "DOWN when the store cannot be read. The other components are shown and do not count.",
-    responses((status = 200, body = HealthBody), (status = 503, body = HealthBody, description = "DOWN"))
+    responses((status = 200, body = HealthBody, description = "UP"), (status = 503, body = HealthBody, description = "DOWN"))
 )]
 pub(in crate::api) async fn liveness(State(context): State<Context>) -> Result<Response, ApiError> {
     let report = look(&context).await?;
@@ -171,7 +171,7 @@ pub(in crate::api) async fn liveness(State(context): State<Context>) -> Result<R
     tag = "actuator",
     description = "DOWN until the projections have caught up with what the broker held at the start, and when the \
                    store cannot be read. A broker that goes away later is shown and does not count.",
-    responses((status = 200, body = HealthBody), (status = 503, body = HealthBody, description = "DOWN"))
+    responses((status = 200, body = HealthBody, description = "UP"), (status = 503, body = HealthBody, description = "DOWN"))
 )]
 pub(in crate::api) async fn readiness(State(context): State<Context>) -> Result<Response, ApiError> {
     let report = look(&context).await?;

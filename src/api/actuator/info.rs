@@ -26,7 +26,7 @@ struct AppBody {
     path = "/actuator/info",
     operation_id = "getInfo",
     tag = "actuator",
-    responses((status = 200, body = InfoBody))
+    responses((status = 200, body = InfoBody, description = "The program."))
 )]
 pub(in crate::api) async fn handle() -> Json<InfoBody> {
     let app = AppBody {

@@ -14,7 +14,12 @@ use std::time::Instant;
     path = "/actuator/prometheus",
     operation_id = "scrape",
     tag = "actuator",
-    responses((status = 200, body = String, content_type = "text/plain; version=0.0.4; charset=utf-8"))
+    responses((
+        status = 200,
+        body = String,
+        content_type = "text/plain; version=0.0.4; charset=utf-8",
+        description = "Every metric."
+    ))
 )]
 pub(in crate::api) async fn handle(State(context): State<Context>) -> Result<impl IntoResponse, ApiError> {
     let metrics = context.metrics().clone();

@@ -43,7 +43,7 @@ impl From<Digest> for DigestBody {
     operation_id = "getDigest",
     tag = "internal",
     description = "Reads everything: takes as long as that, and is cut off by the request timeout like any answer.",
-    responses((status = 200, body = DigestBody))
+    responses((status = 200, body = DigestBody, description = "The digest, and the cut that it is of."))
 )]
 pub(in crate::api) async fn handle(State(context): State<Context>) -> Result<Json<DigestBody>, ApiError> {
     let asked = context.clone();

@@ -33,7 +33,7 @@ struct PartitionBody {
     path = "/internal/v1/progress",
     operation_id = "getProgress",
     tag = "internal",
-    responses((status = 200, body = ProgressBody))
+    responses((status = 200, body = ProgressBody, description = "Each known partition."))
 )]
 pub(in crate::api) async fn handle(State(context): State<Context>) -> Json<ProgressBody> {
     let partitions = context

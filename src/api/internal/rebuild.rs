@@ -77,7 +77,7 @@ pub(in crate::api) async fn start(
     path = "/internal/v1/rebuild",
     operation_id = "getRebuild",
     tag = "internal",
-    responses((status = 200, body = RebuildBody))
+    responses((status = 200, body = RebuildBody, description = "The running or the last one."))
 )]
 pub(in crate::api) async fn status(State(context): State<Context>) -> Json<RebuildBody> {
     Json(context.admin().rebuild_status().into())

@@ -15,7 +15,7 @@ use axum::extract::State;
     description = "The saga with the id `statistics` is reached as `/api/v1/sagas/%73tatistics`.",
     params(("sagaId" = String, Path, min_length = 1, description = "Any text, percent-encoded.")),
     responses(
-        (status = 200, body = SagaBody),
+        (status = 200, body = SagaBody, description = "What is known of the saga."),
         (status = 404, body = ErrorBody, description = "No event of the saga has been seen."),
     )
 )]

@@ -32,11 +32,9 @@ pub(in crate::api) struct SearchQuery {
     /// Sagas in this status.
     #[param(value_type = Option<Status>)]
     status: Option<SagaStatus>,
-    /// Sagas that started then or later: an instant, or the date that began then (UTC).
-    #[param(schema_with = text::edge_schema, example = "2026-01-31")]
+    #[param(schema_with = text::first_edge_schema)]
     from_date: Option<Millis>,
-    /// Sagas that started then or earlier: an instant, or the date that ended then (UTC).
-    #[param(schema_with = text::edge_schema, example = "2026-01-31T09:30:00Z")]
+    #[param(schema_with = text::last_edge_schema)]
     to_date: Option<Millis>,
     /// Which page, from 0. Not together with a cursor.
     #[param(value_type = Option<u64>, minimum = 0, maximum = 1_000_000_000_000u64, default = 0)]
@@ -187,7 +185,7 @@ impl SearchBody {
     description = "All that is given must hold. Totals are exact. Unknown parameters are ignored.",
     params(SearchQuery),
     responses(
-        (status = 200, body = SearchBody),
+        (status = 200, body = SearchBody, description = "A part of the sagas that match."),
         (status = 400, body = ErrorBody, description = "A parameter was not understood; details says which."),
     )
 )]

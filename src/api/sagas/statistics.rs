@@ -20,11 +20,9 @@ pub(in crate::api) struct StatisticsQuery {
     /// Sagas of this type. Also understood as `type`.
     #[param(value_type = Option<String>, min_length = 1, max_length = 255, example = "ORDER_CREATION")]
     saga_type: Option<String>,
-    /// Sagas that started then or later: an instant, or the date that began then (UTC).
-    #[param(schema_with = text::edge_schema, example = "2026-01-31")]
+    #[param(schema_with = text::first_edge_schema)]
     from_date: Option<Millis>,
-    /// Sagas that started then or earlier: an instant, or the date that ended then (UTC).
-    #[param(schema_with = text::edge_schema, example = "2026-01-31T09:30:00Z")]
+    #[param(schema_with = text::last_edge_schema)]
     to_date: Option<Millis>,
 }
 
@@ -124,7 +122,7 @@ impl StatisticsBody {
     tag = "sagas",
     params(StatisticsQuery),
     responses(
-        (status = 200, body = StatisticsBody),
+        (status = 200, body = StatisticsBody, description = "Counts, rates and the mean duration."),
         (status = 400, body = ErrorBody, description = "A parameter was not understood; details says which."),
     )
 )]

@@ -98,7 +98,7 @@ fn metadata(text: Option<Box<str>>, form: MetadataForm) -> (Option<Box<RawValue>
     tag = "sagas",
     params(("sagaId" = String, Path, min_length = 1, description = "Any text, percent-encoded.")),
     responses(
-        (status = 200, body = TimelineBody),
+        (status = 200, body = TimelineBody, description = "Its events, in fold order."),
         (status = 404, body = ErrorBody, description = "No event of the saga has been seen."),
     )
 )]
