@@ -88,13 +88,18 @@ fn rebuild_online(server: &Server, format: Format) -> Outcome {
     }
     bar.finish_and_clear();
     if let Some(why) = answer["error"].as_str() {
-        return Err(Failure::new(Exit::Server, format!("the rebuild failed, the old projections serve on: {why}")));
+        return Err(Failure::new(
+            Exit::Server,
+            format!("the rebuild failed, the old projections serve on: {why}"),
+        ));
     }
     if format.json {
         return output::json(&answer);
     }
     let events = HumanCount(answer["done"].as_u64().unwrap_or(0));
-    output::line(&format!("rebuilt the projections from {events} events; the new ones serve"))
+    output::line(&format!(
+        "rebuilt the projections from {events} events; the new ones serve"
+    ))
 }
 
 pub(super) fn verify(args: &OfflineArgs) -> Outcome {

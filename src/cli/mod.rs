@@ -146,7 +146,11 @@ fn demo(args: &DemoArgs) -> Outcome {
         .iter()
         .any(|entry| entry.option == "store.data_dir" && entry.origin != Origin::Default);
     let options = DemoOptions {
-        settings: DemoSettings { rate: args.rate, seed: args.seed, history: args.history },
+        settings: DemoSettings {
+            rate: args.rate,
+            seed: args.seed,
+            history: args.history,
+        },
         data_dir: named.then(|| loaded.config.store.data_dir.clone()),
     };
     app::demo(&loaded.config, options).map_err(|error| Failure::local(&error))

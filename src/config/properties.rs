@@ -65,6 +65,10 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("statistics.interval.ms", "the tracker learns from the statistics whether a broker answers"),
     (
+        "statistics.interval.ms",
+        "the tracker learns from the statistics whether a broker answers",
+    ),
+    (
         "test.mock.num.brokers",
         "that broker forgets; for a trial run use: saga-tracker demo",
     ),

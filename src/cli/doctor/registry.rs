@@ -8,28 +8,33 @@ use std::time::Duration;
 
 const CHECK: &str = "schema registry";
 
-/// Asks the registry for the latest schema of the topic.
+/// Asks each registry for the latest schema of the topic.
 pub(super) fn check(config: &Config, timeout: Duration) -> Vec<Check> {
-    let Some(url) = &config.registry.url else {
+    let Some(urls) = &config.registry.url else {
         return vec![Check::ok(
             CHECK,
             "none configured; every record is read by the bundled schema",
         )];
     };
     let subject = format!("{}-value", config.kafka.topic);
-    let latest = format!("{}/subjects/{subject}/versions/latest", url.trim_end_matches('/'));
-    vec![match ask(&config.registry, &latest, timeout) {
-        Ok(answer) => judge(&answer, &subject),
-        Err(error) => {
-            let mut cause: &dyn Error = &*error;
-            while let Some(deeper) = cause.source() {
-                cause = deeper;
-            }
-            let advice = "check registry.url (SCHEMA_REGISTRY_URL), the network and registry.ca_file; until it \
-                          answers, the tracker waits at the first unknown schema id";
-            Check::fail(CHECK, format!("no answer: {cause}"), advice)
+    let check_one = |url: &str| {
+        let latest = format!("{}/subjects/{subject}/versions/latest", url.trim_end_matches('/'));
+        match ask(&config.registry, &latest, timeout) {
+            Ok(answer) => judge(&answer, &subject),
+            Err(error) => unreachable(&*error),
         }
-    }]
+    };
+    urls.split(',').map(|url| check_one(url.trim())).collect()
+}
+
+fn unreachable(error: &(dyn Error + 'static)) -> Check {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let advice = "check registry.url (SCHEMA_REGISTRY_URL), the network and registry.ca_file; until it answers, the \
+                  tracker waits at the first unknown schema id";
+    Check::fail(CHECK, format!("no answer: {cause}"), advice)
 }
 
 fn ask(settings: &RegistrySettings, url: &str, timeout: Duration) -> Result<Response, Box<dyn Error>> {

@@ -1,0 +1,216 @@
+//! The commands that ask a running server: what they ask, what they print, how they end.
+
+mod cli_support;
+
+use cli_support::{Server, closed_port, command, run};
+use std::io::Read;
+use std::process::Stdio;
+
+const SAGA: &str = r#"{"sagaId":"order-1","sagaType":"ORDER_CREATION","orderId":"ORD-1","currentStatus":"FAILED","status":"FAILED","lastStep":"PAYMENT_FAILED","lastTraceId":null,"startedAt":"2025-01-02T03:04:05.006Z","updatedAt":"2025-01-02T03:05:00Z","stepCount":4}"#;
+const STEPS: &str = r#"{"sagaId":"order-1","steps":[
+ {"id":1,"eventId":"e1","step":"ORDER_CREATED","status":"STARTED","producerService":"order-service","traceId":"t1","metadata":{"orderAmount":10},"recordedAt":"2025-01-02T03:04:05.006Z"},
+ {"id":2,"eventId":"e2","step":"PAYMENT\u001b[31m","status":"FAILED","producerService":null,"traceId":null,"metadata":null,"recordedAt":"2025-01-02T03:05:00Z"}]}"#;
+const STATISTICS: &str = r#"{"period":{"from":"2025-01-01T00:00:00Z","to":null},"total":4,"byStatus":{"STARTED":0,"IN_PROGRESS":1,"COMPLETED":2,"FAILED":1,"COMPENSATED":0},"byType":{"ORDER_CREATION":4},"failureRate":0.25,"compensationRate":0.0,"avgDurationSeconds":1.5}"#;
+const NOT_FOUND: &str = r#"{"error":"NOT_FOUND","message":"no saga \"order-2\"","timestamp":"2025-01-02T03:04:05Z","path":"/api/v1/sagas/order-2","details":{}}"#;
+
+fn page(sagas: &[&str], next: Option<&str>) -> String {
+    let next = next.map_or("null".to_owned(), |cursor| format!("{cursor:?}"));
+    let page = r#"{"number":0,"size":20,"totalElements":45,"totalPages":3}"#;
+    format!(
+        r#"{{"content":[{}],"page":{page},"nextCursor":{next}}}"#,
+        sagas.join(",")
+    )
+}
+
+#[test]
+fn get_prints_a_saga_and_its_json_unchanged() {
+    let server = Server::start(&[("GET /api/v1/sagas/order-1", 200, SAGA)]);
+    insta::assert_snapshot!("get", run(&["get", "order-1", "--url", &server.url], &[]).stdout);
+    let json = run(
+        &["get", "order-1", "--json"],
+        &[("SAGA_TRACKER_URL", &server.url)],
+    );
+    assert_eq!(
+        (json.code, json.stdout.as_str()),
+        (0, format!("{SAGA}\n").as_str())
+    );
+}
+
+#[test]
+fn an_id_of_any_characters_reaches_the_server_as_one_segment() {
+    let server = Server::start(&[("GET /api/v1/sagas/a%2Fb%3F%20%EC%A3%BC/steps", 200, STEPS)]);
+    let ran = run(&["steps", "a/b? 주", "--url", &server.url], &[]);
+    assert_eq!(ran.code, 0, "{ran:?} {:?}", server.requests());
+}
+
+#[test]
+fn steps_are_printed_in_order_and_cannot_drive_the_terminal() {
+    let server = Server::start(&[("GET /api/v1/sagas/order-1/steps", 200, STEPS)]);
+    insta::assert_snapshot!(
+        "steps",
+        run(&["steps", "order-1", "--url", &server.url], &[]).stdout
+    );
+}
+
+#[test]
+fn statistics_are_printed_by_status_and_type() {
+    let asked = "GET /api/v1/sagas/statistics?sagaType=ORDER_CREATION&fromDate=2025-01-01";
+    let server = Server::start(&[(asked, 200, STATISTICS)]);
+    let ran = run(
+        &[
+            "stats",
+            "--type",
+            "ORDER_CREATION",
+            "--from",
+            "2025-01-01",
+            "--url",
+            &server.url,
+        ],
+        &[],
+    );
+    assert_eq!(server.requests(), [asked]);
+    insta::assert_snapshot!("stats", ran.stdout);
+}
+
+#[test]
+fn search_asks_for_what_the_flags_say_and_tells_the_page() {
+    let asked = "GET /api/v1/sagas?orderId=ORD-1&sagaType=ORDER_CREATION&status=FAILED&fromDate=2025-01-01\
+                 &toDate=2025-01-31T00%3A00%3A00Z&sort=updatedAt%2Casc&page=0&size=20";
+    let server = Server::start(&[(asked, 200, &page(&[SAGA], Some("c1")))]);
+    let flags = [
+        "search",
+        "--order",
+        "ORD-1",
+        "--type",
+        "ORDER_CREATION",
+        "--status",
+        "failed",
+        "--from",
+        "2025-01-01",
+        "--to",
+        "2025-01-31T00:00:00Z",
+        "--sort",
+        "updatedAt,asc",
+        "--url",
+        &server.url,
+    ];
+    let ran = run(&flags, &[]);
+    assert_eq!(server.requests(), [asked]);
+    insta::assert_snapshot!("search", ran.stdout);
+}
+
+#[test]
+fn search_all_follows_the_cursors_and_prints_one_saga_per_line() {
+    let first = "GET /api/v1/sagas?sort=startedAt%2Cdesc&size=100";
+    let second = "GET /api/v1/sagas?sort=startedAt%2Cdesc&size=100&cursor=c%2F1";
+    let other = SAGA.replace("order-1", "order-2");
+    let server = Server::start(&[
+        (first, 200, &page(&[SAGA], Some("c/1"))),
+        (second, 200, &page(&[&other], None)),
+    ]);
+    let ran = run(&["search", "--all", "--json", "--url", &server.url], &[]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let ids: Vec<_> = ran
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["sagaId"].clone())
+        .collect();
+    assert_eq!(ids, ["order-1", "order-2"]);
+    assert_eq!(server.requests(), [first, second]);
+}
+
+#[test]
+fn exit_codes_tell_what_went_wrong() {
+    let bad = NOT_FOUND.replace("NOT_FOUND", "BAD_REQUEST");
+    let broken = NOT_FOUND.replace("NOT_FOUND", "INTERNAL_ERROR");
+    for (status, body, code) in [
+        (404, NOT_FOUND, 1),
+        (400, bad.as_str(), 2),
+        (500, broken.as_str(), 4),
+        // Answers that no saga tracker gives.
+        (404, "<html>", 4),
+        (200, "<html>", 4),
+    ] {
+        let server = Server::start(&[("GET /api/v1/sagas/order-2", status, body)]);
+        let ran = run(&["get", "order-2", "--url", &server.url], &[]);
+        assert_eq!(ran.code, code, "{status} {body}: {ran:?}");
+        assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
+        assert_eq!(ran.stdout, "");
+    }
+    let server = Server::start(&[("GET /api/v1/sagas/order-2", 404, NOT_FOUND)]);
+    let told = run(&["get", "order-2", "--url", &server.url], &[]).stderr;
+    assert_eq!(told, "saga-tracker: NOT_FOUND: no saga \"order-2\"\n");
+}
+
+#[test]
+fn a_server_that_is_not_there_or_says_nothing_is_exit_code_3() {
+    let nobody = run(&["stats", "--url", &format!("http://{}", closed_port())], &[]);
+    assert_eq!(nobody.code, 3, "{nobody:?}");
+    assert!(nobody.stderr.contains("saga-tracker serve"), "{nobody:?}");
+
+    // Connections are accepted by the kernel; nobody ever answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let ran = run(&["stats", "--timeout", "1", "--url", &url], &[]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.stderr.contains("--timeout"), "{ran:?}");
+}
+
+#[test]
+fn an_address_that_is_none_is_exit_code_2() {
+    for url in ["localhost:8086", "nonsense", "ftp://host"] {
+        let ran = run(&["stats", "--url", url], &[]);
+        assert_eq!(ran.code, 2, "{ran:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_error() {
+    let server = Server::start(&[("GET /api/v1/sagas/order-1", 200, SAGA)]);
+    let mut child = command(&["get", "order-1", "--url", &server.url], &[])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut told = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    assert_eq!((child.wait().unwrap().code(), told.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn an_online_rebuild_is_followed_to_its_end() {
+    let state = |running: bool, done: u64, error: &str| {
+        format!(
+            r#"{{"running":{running},"phase":"folding","done":{done},"total":10,"generation":"a","error":{error}}}"#
+        )
+    };
+    let path = "/internal/v1/rebuild";
+    let (post, get) = (format!("POST {path}"), format!("GET {path}"));
+    let server = Server::start(&[
+        (&post, 202, &state(true, 0, "null")),
+        (&get, 200, &state(true, 5, "null")),
+        (&get, 200, &state(false, 10, "null")),
+    ]);
+    let ran = run(&["rebuild", "--url", &server.url], &[]);
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (0, "rebuilt the projections from 10 events; the new ones serve\n")
+    );
+    assert_eq!(server.requests(), [post.as_str(), &get, &get]);
+
+    let server = Server::start(&[
+        (&post, 202, &state(true, 0, "null")),
+        (&get, 200, &state(false, 3, "\"the disk is full\"")),
+    ]);
+    let ran = run(&["rebuild", "--url", &server.url], &[]);
+    assert_eq!(ran.code, 4, "{ran:?}");
+    assert!(ran.stderr.contains("the disk is full"), "{ran:?}");
+}
+
+#[test]
+fn the_digest_of_a_running_server_is_printed_with_its_offsets() {
+    let body = r#"{"at":{"0":12,"1":7},"total":"00112233445566778899aabbccddeeff","tables":{"log":"0123456789abcdef"}}"#;
+    let server = Server::start(&[("GET /internal/v1/digest", 200, body)]);
+    insta::assert_snapshot!("digest", run(&["digest", "--url", &server.url], &[]).stdout);
+}
