@@ -1,6 +1,10 @@
 //! Who may import whom. ARCHITECTURE.md draws it; this holds the code to it.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may fail by panicking"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,8 +30,11 @@ const MAY_KNOW: [(&str, &[&str]); 15] = [
 ];
 
 /// What only one room may name: the engine, its codec, and the clock of the machine.
-const ONLY_IN: [(&str, &str); 3] =
-    [("rocksdb::", "src/store/rocks"), ("bincode::", "src/store/"), ("SystemTime::now", "src/clock.rs")];
+const ONLY_IN: [(&str, &str); 3] = [
+    ("rocksdb::", "src/store/rocks"),
+    ("bincode::", "src/store/"),
+    ("SystemTime::now", "src/clock.rs"),
+];
 
 fn sources(root: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(root).unwrap() {
@@ -44,7 +51,11 @@ fn sources(root: &Path, found: &mut Vec<PathBuf>) {
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
     let before_tests = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-    before_tests.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    before_tests
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn is_test(path: &Path) -> bool {
@@ -65,13 +76,22 @@ fn rooms_know_only_whom_they_may() {
     let may_know: BTreeMap<&str, &[&str]> = MAY_KNOW.into_iter().collect();
     let mut wrong = Vec::new();
     for path in all_sources() {
-        let room = path.iter().nth(1).unwrap().to_string_lossy().trim_end_matches(".rs").to_owned();
+        let room = path
+            .iter()
+            .nth(1)
+            .unwrap()
+            .to_string_lossy()
+            .trim_end_matches(".rs")
+            .to_owned();
         if ["lib", "main", "fuzz_bodies"].contains(&room.as_str()) {
             continue;
         }
         let allowed = may_know.get(room.as_str()).expect("every room is in the table");
         for used in code(&path).split("crate::").skip(1) {
-            let other: String = used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let other: String = used
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
             let known = other == room || allowed.contains(&"*") || allowed.contains(&other.as_str());
             if may_know.contains_key(other.as_str()) && !known {
                 wrong.push(format!("{} knows {other}", path.display()));

@@ -1,7 +1,7 @@
 //! The running tracker as the API's internal routes see it.
 
-use crate::api::admin::{Admin, AdminError, Digest, PartitionProgress, Progress, RebuildStatus};
 use crate::api::Caller;
+use crate::api::admin::{Admin, AdminError, Digest, PartitionProgress, Progress, RebuildStatus};
 use crate::domain::SagaDefinitions;
 use crate::ingest::IngestStatus;
 use crate::projector::rebuild::{self, Rebuild};
@@ -43,14 +43,24 @@ impl RunningAdmin {
         projector: ProjectorHandle,
     ) -> Self {
         let topic = topic.to_owned();
-        Self { store, topic, definitions, settings, ingest, projector, rebuild: Arc::default() }
+        Self {
+            store,
+            topic,
+            definitions,
+            settings,
+            ingest,
+            projector,
+            rebuild: Arc::default(),
+        }
     }
 
     /// Starts a rebuild on a thread of its own.
     pub(super) fn start_rebuild_now(&self) -> Result<RebuildStatus, AdminError> {
         let mut last = lock(&self.rebuild);
         if last.running {
-            return Err(AdminError::Busy("a rebuild is running already; GET the same path follows it".to_owned()));
+            return Err(AdminError::Busy(
+                "a rebuild is running already; GET the same path follows it".to_owned(),
+            ));
         }
         let progress = Arc::new(rebuild::Progress::default());
         let job = Rebuild {
@@ -61,25 +71,42 @@ impl RunningAdmin {
             progress: progress.clone(),
         };
         let (projector, rebuild) = (self.projector.clone(), self.rebuild.clone());
-        let thread = std::thread::Builder::new().name("rebuild".to_owned()).spawn(move || {
-            let result = job.online(&projector);
-            match &result {
-                Ok(done) => tracing::info!(events = done.events, sagas = done.sagas, "rebuilt projections serve"),
-                Err(error) => tracing::error!(%error, "the rebuild failed; the old projections serve on"),
-            }
-            let mut last = lock(&rebuild);
-            last.running = false;
-            last.ended = Some(result.map(|_| ()).map_err(|error| error.to_string()));
-        });
-        let thread = thread.map_err(|e| AdminError::Failed(format!("cannot start the rebuild's thread: {e}")))?;
+        let thread = std::thread::Builder::new()
+            .name("rebuild".to_owned())
+            .spawn(move || {
+                let result = job.online(&projector);
+                match &result {
+                    Ok(done) => tracing::info!(
+                        events = done.events,
+                        sagas = done.sagas,
+                        "rebuilt projections serve"
+                    ),
+                    Err(error) => tracing::error!(%error, "the rebuild failed; the old projections serve on"),
+                }
+                let mut last = lock(&rebuild);
+                last.running = false;
+                last.ended = Some(result.map(|_| ()).map_err(|error| error.to_string()));
+            });
+        let thread =
+            thread.map_err(|e| AdminError::Failed(format!("cannot start the rebuild's thread: {e}")))?;
         let total = self.store.usage().log_rows;
-        *last = LastRebuild { running: true, progress, total, ended: None, thread: Some(thread) };
+        *last = LastRebuild {
+            running: true,
+            progress,
+            total,
+            ended: None,
+            thread: Some(thread),
+        };
         Ok(self.describe(&last))
     }
 
-    /// Waits for a rebuild under way, which holds on to the projector.
-    pub(super) fn wait_for_rebuild(&self) {
-        let thread = lock(&self.rebuild).thread.take();
+    /// Stops a rebuild under way, which holds on to the projector.
+    pub(super) fn stop_rebuild(&self) {
+        let thread = {
+            let mut last = lock(&self.rebuild);
+            last.progress.cancel();
+            last.thread.take()
+        };
         if let Some(thread) = thread {
             // A panic there was told when it happened, and the old projections stand.
             let _ended = thread.join();
@@ -115,8 +142,10 @@ impl Admin for RunningAdmin {
     fn progress(&self) -> Progress {
         let ingest = self.ingest.snapshot();
         let projected = self.projector.status().cursor;
-        let known: BTreeSet<u32> =
-            [&ingest.next, &ingest.end, &projected].into_iter().flat_map(|cut| cut.iter().map(|(p, _)| p)).collect();
+        let known: BTreeSet<u32> = [&ingest.next, &ingest.end, &projected]
+            .into_iter()
+            .flat_map(|cut| cut.iter().map(|(p, _)| p))
+            .collect();
         let ends: BTreeSet<u32> = ingest.end.iter().map(|(partition, _)| partition).collect();
         let partitions = known
             .into_iter()
@@ -140,8 +169,13 @@ impl Admin for RunningAdmin {
     }
 
     fn digest(&self) -> Result<Digest, AdminError> {
-        let digest = verify::digest(&self.store, &self.topic).map_err(|e| AdminError::Failed(e.to_string()))?;
-        Ok(Digest { at: digest.at.iter().collect(), total: digest.total, tables: digest.tables })
+        let digest =
+            verify::digest(&self.store, &self.topic).map_err(|e| AdminError::Failed(e.to_string()))?;
+        Ok(Digest {
+            at: digest.at.iter().collect(),
+            total: digest.total,
+            tables: digest.tables,
+        })
     }
 }
 

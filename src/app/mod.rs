@@ -48,7 +48,9 @@ pub fn serve(config: &Config) -> anyhow::Result<()> {
 pub fn demo(config: &Config, options: DemoOptions) -> anyhow::Result<()> {
     let mut config = config.clone();
     let broker = MockBroker::start(&[&config.kafka.topic, &config.kafka.dlt_topic])?;
-    broker.bootstrap_servers().clone_into(&mut config.kafka.bootstrap_servers);
+    broker
+        .bootstrap_servers()
+        .clone_into(&mut config.kafka.bootstrap_servers);
     config.registry.url = None;
     let vanishing = match options.data_dir {
         Some(named) => {
@@ -121,8 +123,12 @@ fn runtime() -> anyhow::Result<Runtime> {
 
 async fn stop_on_signal(stop: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    let Ok(mut interrupt) = signal(SignalKind::interrupt()) else { return };
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return;
+    };
+    let Ok(mut interrupt) = signal(SignalKind::interrupt()) else {
+        return;
+    };
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
         _ = interrupt.recv() => tracing::info!("interrupted: draining"),

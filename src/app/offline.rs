@@ -58,7 +58,10 @@ pub fn rebuild(config: &Config, told: &mut dyn FnMut(u64, u64)) -> anyhow::Resul
     };
     let progress = job.progress.clone();
     let done = with_progress(&store, &progress, told, || job.offline())?;
-    Ok(RebuildReport { sagas: done.sagas, events: done.events })
+    Ok(RebuildReport {
+        sagas: done.sagas,
+        events: done.events,
+    })
 }
 
 /// Compares every projection with the fold of the log.
@@ -93,7 +96,11 @@ pub fn digest(config: &Config) -> anyhow::Result<DigestReport> {
     let topic = &config.kafka.topic;
     crate::projector::catch_up_offline(&store, topic, &definitions(config)?, &config.projector)?;
     let digest = verify::digest(&store, topic)?;
-    Ok(DigestReport { partitions: digest.at.iter().collect(), total: digest.total, tables: digest.tables })
+    Ok(DigestReport {
+        partitions: digest.at.iter().collect(),
+        total: digest.total,
+        tables: digest.tables,
+    })
 }
 
 /// Runs a job on a thread and tells how far it is, five times a second.
@@ -119,6 +126,8 @@ fn with_progress<T: Send, E: Send>(
             tell();
         }
         tell();
-        running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        running
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }

@@ -25,5 +25,7 @@ pub(super) fn server(config: &Config) -> ServerSettings {
 }
 
 pub(super) fn metrics(config: &Config) -> MetricsSettings {
-    MetricsSettings { max_steps: usize::try_from(config.metrics.max_steps).unwrap_or(usize::MAX) }
+    MetricsSettings {
+        max_steps: usize::try_from(config.metrics.max_steps).unwrap_or(usize::MAX),
+    }
 }

@@ -41,14 +41,19 @@ impl Tracker {
     pub(super) async fn start(config: &Config) -> anyhow::Result<Self> {
         let definitions = Arc::new(config.definitions()?);
         let store = open_store(config)?;
+        rebuild::clear_leftovers(&store)?;
         let due = rebuild::is_due(&store, &definitions)?;
         rebuild::note_rules_once(&store, &definitions)?;
         let kafka = config.kafka.ingest();
         let status = Arc::new(IngestStatus::default());
         let shutdown = CancellationToken::new();
         let clock: SharedClock = Arc::new(SystemClock);
-        let projector =
-            projector::spawn(store.clone(), &kafka.topic, definitions.clone(), config.projector.clone())?;
+        let projector = projector::spawn(
+            store.clone(),
+            &kafka.topic,
+            definitions.clone(),
+            config.projector.clone(),
+        )?;
         let admin = Arc::new(RunningAdmin::new(
             store.clone(),
             &kafka.topic,
@@ -84,9 +89,19 @@ impl Tracker {
         let ingest = ingest.spawn().context("starting the ingest thread")?;
         if due {
             tracing::info!("the saga definitions changed: rebuilding the projections beside serving");
-            admin.start_rebuild_now().map_err(|error| anyhow::anyhow!("{error}"))?;
+            admin
+                .start_rebuild_now()
+                .map_err(|error| anyhow::anyhow!("{error}"))?;
         }
-        Ok(Self { store, server, ingest, projector, admin, publisher, shutdown })
+        Ok(Self {
+            store,
+            server,
+            ingest,
+            projector,
+            admin,
+            publisher,
+            shutdown,
+        })
     }
 
     /// Where it serves.
@@ -102,12 +117,20 @@ impl Tracker {
     /// Runs until shutdown, then drains: what was polled is written, what was written is folded and
     /// synced.
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let Self { store, server, ingest, projector: (handle, projector), admin, publisher, shutdown } = self;
+        let Self {
+            store,
+            server,
+            ingest,
+            projector: (handle, projector),
+            admin,
+            publisher,
+            shutdown,
+        } = self;
         let syncer = tokio::spawn(sync_often(store.clone(), shutdown.clone()));
         tokio::spawn(stop_server(server.handle(), shutdown.clone()));
         server.run().await;
         shutdown.cancel();
-        admin.wait_for_rebuild();
+        admin.stop_rebuild();
         drop((handle, admin));
         tokio::task::spawn_blocking(move || {
             let ended = ingest.join().and_then(|()| projector.join());
@@ -146,7 +169,9 @@ async fn sync_often(store: SharedStore, shutdown: CancellationToken) {
 /// The client blocks, so it is made (and later used) on a thread that may.
 async fn open_schemas(config: &Config) -> anyhow::Result<Arc<dyn registry::SchemaSource>> {
     let settings = config.registry.client();
-    tokio::task::spawn_blocking(move || registry::open(&settings)).await?.context("schema registry")
+    tokio::task::spawn_blocking(move || registry::open(&settings))
+        .await?
+        .context("schema registry")
 }
 
 fn start_publisher(
@@ -170,7 +195,10 @@ fn start_publisher(
 
 /// Opens the store of the configuration.
 pub(super) fn open_store(config: &Config) -> Result<SharedStore, StoreError> {
-    Ok(Arc::new(RocksStore::open(&config.store.data_dir, &config.store.rocks())?))
+    Ok(Arc::new(RocksStore::open(
+        &config.store.data_dir,
+        &config.store.rocks(),
+    )?))
 }
 
 /// The topic and the definitions that offline work needs too.

@@ -63,7 +63,10 @@ const REFUSED: &[(&str, &str)] = &[
         "request.required.acks",
         "operator events and dead letters must be acknowledged by all replicas",
     ),
-    ("statistics.interval.ms", "the tracker learns from the statistics whether a broker answers"),
+    (
+        "statistics.interval.ms",
+        "the tracker learns from the statistics whether a broker answers",
+    ),
     (
         "statistics.interval.ms",
         "the tracker learns from the statistics whether a broker answers",

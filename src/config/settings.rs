@@ -128,7 +128,10 @@ impl fmt::Debug for Properties {
 /// Where schemas come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "OPTIONS documents every field; a test compares the two")]
+#[expect(
+    missing_docs,
+    reason = "OPTIONS documents every field; a test compares the two"
+)]
 pub struct RegistrySettings {
     pub url: Option<String>,
     pub username: Option<String>,
@@ -220,7 +223,10 @@ impl ServerSettings {
 /// Where things are kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "OPTIONS documents every field; a test compares the two")]
+#[expect(
+    missing_docs,
+    reason = "OPTIONS documents every field; a test compares the two"
+)]
 pub struct StoreSettings {
     pub data_dir: PathBuf,
     pub block_cache_mib: usize,

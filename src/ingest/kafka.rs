@@ -6,7 +6,7 @@
 //! after it can lose the offset (librdkafka #2190).
 
 use super::settings::IngestSettings;
-use super::source::{RawHeaders, RawRecord, Source, SourceError, Taken};
+use super::source::{Observed, RawHeaders, RawRecord, Source, SourceError, Taken};
 use crate::domain::{Cut, Millis, Position};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -25,26 +25,6 @@ const SILENCE: Duration = Duration::from_secs(10);
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Longest wait for an answer about the topic.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// What the client last saw of the cluster.
-#[derive(Clone, Debug, Default)]
-pub struct Observed {
-    /// Whether a broker answers.
-    pub reachable: bool,
-    /// Why the topic cannot be consumed yet, and what to do.
-    pub waiting: Option<String>,
-    /// End offsets.
-    pub ends: Cut,
-    lows: BTreeMap<u32, u64>,
-    partitions: u32,
-}
-
-impl Observed {
-    /// The first offset that the broker still holds, as far as known.
-    pub fn low(&self, partition: u32) -> Option<u64> {
-        self.lows.get(&partition).copied()
-    }
-}
 
 /// Watches what librdkafka reports on its own threads.
 struct Context {
@@ -163,20 +143,6 @@ impl KafkaSource {
             asked: None,
             reported: (Instant::now(), Cut::default()),
         })
-    }
-
-    /// What the client last saw of the cluster.
-    pub fn observed(&self) -> Observed {
-        lock(&self.observed).clone()
-    }
-
-    /// The end of a partition, asked of the broker itself; none when it does not answer.
-    pub fn ask_end(&self, partition: u32) -> Option<u64> {
-        let (_, high) = self
-            .consumer
-            .fetch_watermarks(&self.topic, signed(partition), METADATA_TIMEOUT)
-            .ok()?;
-        u64::try_from(high).ok()
     }
 
     /// Assigns partitions that are not assigned yet. Before the first time it asks the broker how
@@ -298,16 +264,25 @@ impl Source for KafkaSource {
         }
         self.commit(stored, CommitMode::Async);
     }
-}
+    fn observed(&self) -> Observed {
+        lock(&self.observed).clone()
+    }
 
-impl KafkaSource {
-    /// Reports the stored offsets a last time, and waits for the answer.
-    pub fn report_finally(&mut self, stored: &Cut) {
+    fn ask_end(&self, partition: u32) -> Option<u64> {
+        let answer = self
+            .consumer
+            .fetch_watermarks(&self.topic, signed(partition), METADATA_TIMEOUT);
+        answer.ok().and_then(|(_, end)| u64::try_from(end).ok())
+    }
+
+    fn report_finally(&mut self, stored: &Cut) {
         if self.assigned > 0 && self.reported.1 != *stored && lock(&self.observed).reachable {
             self.commit(stored, CommitMode::Sync);
         }
     }
+}
 
+impl KafkaSource {
     fn commit(&mut self, stored: &Cut, mode: CommitMode) {
         let mut list = TopicPartitionList::new();
         for (partition, next) in stored.iter() {

@@ -14,3 +14,6 @@ pub mod writer;
 pub use run::Ingest;
 pub use settings::IngestSettings;
 pub use status::{IngestSnapshot, IngestStatus};
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,10 @@
 //! The consumer's thread: poll, decode, account, write, hand over, report.
 
 use super::decode::{DecodePlan, Defect, wire};
-use super::kafka::{KafkaSource, Observed};
+use super::kafka::KafkaSource;
 use super::registry::SchemaSource;
 use super::settings::IngestSettings;
-use super::source::{RawRecord, Source, SourceError, Taken};
+use super::source::{Observed, RawRecord, Source, SourceError, Taken};
 use super::status::IngestStatus;
 use super::writer::{Admission, IngestError, Writer};
 use crate::clock::SharedClock;
@@ -67,19 +67,26 @@ impl Ingest {
             .update(|status| status.started_at = Some(self.clock.now()));
         let writer = Writer::open(self.store.clone(), &self.settings.topic)?;
         self.status.update(|status| status.next = writer.next());
-        let source = KafkaSource::open(&self.settings, writer.resume_from())?;
-        let mut running = Running {
+        let mut source = KafkaSource::open(&self.settings, writer.resume_from())?;
+        self.consume(writer, &mut source)
+    }
+}
+
+impl Ingest {
+    /// Takes from the source until shutdown.
+    pub(super) fn consume(&self, writer: Writer, source: &mut dyn Source) -> Result<(), RunError> {
+        Running {
             ingest: self,
             writer,
             failed: None,
-        };
-        running.consume(source)
+        }
+        .consume(source)
     }
 }
 
 /// Why ingest ended before it was told to.
 #[derive(Debug, thiserror::Error)]
-enum RunError {
+pub(super) enum RunError {
     #[error(transparent)]
     Ingest(#[from] IngestError),
     #[error(transparent)]
@@ -101,7 +108,7 @@ struct Running<'i> {
 }
 
 impl Running<'_> {
-    fn consume(&mut self, mut source: KafkaSource) -> Result<(), RunError> {
+    fn consume(&mut self, source: &mut dyn Source) -> Result<(), RunError> {
         let longest = Duration::from_millis(self.ingest.settings.max_wait_ms);
         while !self.ingest.shutdown.is_cancelled() {
             let lows = source.observed();
@@ -110,7 +117,7 @@ impl Running<'_> {
                 return Err(error);
             }
             self.flush()?;
-            self.observe(&source)?;
+            self.observe(source)?;
             source.report(&self.writer.next());
         }
         self.flush()?;
@@ -139,7 +146,7 @@ impl Running<'_> {
         self.writer.account(
             record,
             arrived_at,
-            observed.low(record.position.partition),
+            observed.lows.get(&record.position.partition).copied(),
             outcome,
         );
         let full = self.writer.gathered() >= self.ingest.settings.max_poll_records as u64
@@ -209,7 +216,7 @@ impl Running<'_> {
     }
 
     /// Publishes what the client saw, and refuses a topic that went back.
-    fn observe(&self, source: &KafkaSource) -> Result<(), RunError> {
+    fn observe(&self, source: &dyn Source) -> Result<(), RunError> {
         let observed = source.observed();
         for (partition, end) in observed.ends.iter() {
             // The client's view may be older than what it delivered: only the broker's word counts.

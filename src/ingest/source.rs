@@ -2,6 +2,7 @@
 
 use crate::domain::{Cut, Millis, Position};
 use rdkafka::message::{BorrowedHeaders, Headers as _};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A record as it came, borrowed from the client's buffers.
@@ -73,6 +74,30 @@ pub trait Source: Send {
         take: &mut dyn FnMut(&RawRecord<'_>) -> Taken,
     ) -> Result<(), SourceError>;
 
-    /// Tells lag tools how far the store has come. Best effort.
+    /// What was last seen of the cluster.
+    fn observed(&self) -> Observed;
+
+    /// The end of a partition, asked of the broker itself; none when it does not answer.
+    fn ask_end(&self, partition: u32) -> Option<u64>;
+
+    /// Tells lag tools how far the store has come. Best effort, and not each time.
     fn report(&mut self, stored: &Cut);
+
+    /// The same a last time, and waits for the answer.
+    fn report_finally(&mut self, stored: &Cut);
+}
+
+/// What a source last saw of the cluster.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// Whether a broker answers.
+    pub reachable: bool,
+    /// Why the topic cannot be consumed yet, and what to do.
+    pub waiting: Option<String>,
+    /// How many partitions the topic has; 0 before that is known.
+    pub partitions: u32,
+    /// End offsets, as far as known.
+    pub ends: Cut,
+    /// The first offset that the broker still holds, by partition, as far as known.
+    pub lows: BTreeMap<u32, u64>,
 }

@@ -16,7 +16,8 @@ use crate::store::{
     read,
 };
 use serde::Serialize;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Rows gathered before a write.
@@ -30,6 +31,7 @@ pub struct Progress {
     events: AtomicU64,
     sagas: AtomicU64,
     counted: AtomicU64,
+    cancelled: AtomicBool,
 }
 
 /// A reading of [`Progress`].
@@ -43,7 +45,37 @@ pub struct Done {
     pub counted: u64,
 }
 
+/// Why a rebuild did not come to its end. What serves goes on serving.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It was told to stop.
+    #[error("stopped before its end; start it again when it suits")]
+    Cancelled,
+}
+
+impl From<keys::KeyError> for RebuildError {
+    fn from(error: keys::KeyError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
 impl Progress {
+    /// Tells the rebuild to stop.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    fn check(&self) -> Result<(), RebuildError> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            Err(RebuildError::Cancelled)
+        } else {
+            Ok(())
+        }
+    }
+
     /// How far it has come.
     pub fn done(&self) -> Done {
         Done {
@@ -72,8 +104,8 @@ impl Rebuild {
     /// Rebuilds beside a running projector, then has it switch. Returns when the new generation serves.
     ///
     /// # Errors
-    /// [`StoreError`]; the old generation goes on serving.
-    pub fn online(&self, projector: &ProjectorHandle) -> Result<Done, StoreError> {
+    /// [`RebuildError`]; the old generation goes on serving.
+    pub fn online(&self, projector: &ProjectorHandle) -> Result<Done, RebuildError> {
         let old = read::active_generation(&*self.store)?;
         let fresh = old.other();
         self.fill(fresh, &read::log_cut(&*self.store, &self.topic)?)?;
@@ -95,8 +127,8 @@ impl Rebuild {
     /// Rebuilds while nothing else has the store open.
     ///
     /// # Errors
-    /// [`StoreError`]; the old generation stays.
-    pub fn offline(&self) -> Result<Done, StoreError> {
+    /// [`RebuildError`]; the old generation stays.
+    pub fn offline(&self) -> Result<Done, RebuildError> {
         let old = read::active_generation(&*self.store)?;
         self.fill(old.other(), &read::log_cut(&*self.store, &self.topic)?)?;
         live::activate(&self.store, old.other(), &self.definitions)?;
@@ -107,15 +139,15 @@ impl Rebuild {
     /// Empties a generation and fills it with the fold of the log inside the cut.
     ///
     /// # Errors
-    /// [`StoreError`]; the generation is then incomplete and has no cursor.
-    pub fn fill(&self, generation: Generation, cut: &Cut) -> Result<(), StoreError> {
+    /// [`RebuildError`]; the generation is then incomplete and has no cursor.
+    pub fn fill(&self, generation: Generation, cut: &Cut) -> Result<(), RebuildError> {
         self.drop_generation(generation)?;
         self.first_pass(generation, cut)?;
         self.second_pass(generation)?;
         self.store.flush()?;
         let mut batch = Batch::new();
         read::put_cursor(&mut batch, generation, cut);
-        self.store.write(&batch, Durability::Power)
+        Ok(self.store.write(&batch, Durability::Power)?)
     }
 
     /// Empties a generation.
@@ -128,7 +160,7 @@ impl Rebuild {
             .try_for_each(|table| self.store.clear(Table::Projection(generation, table)))
     }
 
-    fn first_pass(&self, generation: Generation, cut: &Cut) -> Result<(), StoreError> {
+    fn first_pass(&self, generation: Generation, cut: &Cut) -> Result<(), RebuildError> {
         let shares = in_parallel(&self.store, Table::Log, |snapshot, range| {
             let mut share = FirstPass {
                 rebuild: self,
@@ -147,12 +179,12 @@ impl Rebuild {
         self.add_sums(&mut Counters::new(generation), &mut all)
     }
 
-    fn second_pass(&self, generation: Generation) -> Result<(), StoreError> {
+    fn second_pass(&self, generation: Generation) -> Result<(), RebuildError> {
         let counters = Mutex::new(Counters::new(generation));
         let table = Table::Projection(generation, ProjectionTable::ByUpdated);
         in_parallel(&self.store, table, |snapshot, range| {
             let mut changes = Changes::new(generation, true);
-            read::try_scan_table(snapshot, range, |partition, sort, value| {
+            each_row(snapshot, range, |partition, sort, value| {
                 let (saga_type, status) = keys::parse_index_partition(partition)?;
                 let (updated_at, _) = keys::parse_by_time_sort(sort)?;
                 let started_at = UpdatedRecord::read(value)?.started();
@@ -175,11 +207,12 @@ impl Rebuild {
         Ok(())
     }
 
-    fn add_sums(&self, counters: &mut Counters, changes: &mut Changes) -> Result<(), StoreError> {
+    fn add_sums(&self, counters: &mut Counters, changes: &mut Changes) -> Result<(), RebuildError> {
         let mut batch = std::mem::take(&mut changes.rows);
         counters.apply(&*self.store, changes, &mut batch)?;
         batch.sort();
-        self.store.write(&batch, Durability::None)
+        self.progress.check()?;
+        Ok(self.store.write(&batch, Durability::None)?)
     }
 }
 
@@ -193,8 +226,8 @@ struct FirstPass<'r> {
 }
 
 impl FirstPass<'_> {
-    fn scan(&mut self, snapshot: &dyn Read, range: &TableRange) -> Result<(), StoreError> {
-        read::try_scan_table(snapshot, range, |partition, sort, value| {
+    fn scan(&mut self, snapshot: &dyn Read, range: &TableRange) -> Result<(), RebuildError> {
+        each_row(snapshot, range, |partition, sort, value| {
             if self
                 .saga
                 .as_ref()
@@ -213,7 +246,7 @@ impl FirstPass<'_> {
         self.write()
     }
 
-    fn finish_saga(&mut self) -> Result<(), StoreError> {
+    fn finish_saga(&mut self) -> Result<(), RebuildError> {
         let Some(saga) = self.saga.take() else {
             return Ok(());
         };
@@ -237,7 +270,8 @@ impl FirstPass<'_> {
         }
     }
 
-    fn write(&mut self) -> Result<(), StoreError> {
+    fn write(&mut self) -> Result<(), RebuildError> {
+        self.rebuild.progress.check()?;
         self.changes.rows.sort();
         self.rebuild.store.write(&self.changes.rows, Durability::None)?;
         self.changes.rows.clear();
@@ -249,8 +283,8 @@ impl FirstPass<'_> {
 fn in_parallel<T: Send>(
     store: &SharedStore,
     table: Table,
-    work: impl Fn(&dyn Read, &TableRange) -> Result<T, StoreError> + Sync,
-) -> Result<Vec<T>, StoreError> {
+    work: impl Fn(&dyn Read, &TableRange) -> Result<T, RebuildError> + Sync,
+) -> Result<Vec<T>, RebuildError> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let ranges = store.split(table, threads * 4)?;
     let queue = Mutex::new(ranges.iter());
@@ -270,13 +304,57 @@ fn in_parallel<T: Send>(
             .collect();
         let mut all = Vec::new();
         for thread in running {
-            let results: Result<Vec<T>, StoreError> = thread
+            let results: Result<Vec<T>, RebuildError> = thread
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             all.extend(results?);
         }
         Ok(all)
     })
+}
+
+/// Visits every row of a share of a table.
+fn each_row(
+    snapshot: &dyn Read,
+    range: &TableRange,
+    mut visit: impl FnMut(&[u8], &[u8], &[u8]) -> Result<(), RebuildError>,
+) -> Result<(), RebuildError> {
+    let mut failed = None;
+    snapshot.scan_table(range, &mut |partition, sort, value| {
+        failed = visit(partition, sort, value).err();
+        if failed.is_some() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    })?;
+    failed.map_or(Ok(()), Err)
+}
+
+/// Empties the generation that does not serve: a crash may have left a part of a rebuild there.
+///
+/// # Errors
+/// [`StoreError`] when the engine refuses.
+pub fn clear_leftovers(store: &SharedStore) -> Result<(), StoreError> {
+    let idle = read::active_generation(&**store)?.other();
+    for table in ProjectionTable::ALL.map(|table| Table::Projection(idle, table)) {
+        let mut found = false;
+        store.scan_table(
+            &TableRange {
+                table,
+                from: None,
+                to: None,
+            },
+            &mut |_, _, _| {
+                found = true;
+                ControlFlow::Break(())
+            },
+        )?;
+        if found {
+            store.clear(table)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the serving projections were made under other fold rules than these.
@@ -297,6 +375,10 @@ pub fn note_rules_once(store: &SharedStore, definitions: &SagaDefinitions) -> Re
         return Ok(());
     }
     let mut batch = Batch::new();
-    read::put_meta(&mut batch, crate::store::totals::FOLD_RULES, &definitions.fold_rules());
+    read::put_meta(
+        &mut batch,
+        crate::store::totals::FOLD_RULES,
+        &definitions.fold_rules(),
+    );
     store.write(&batch, Durability::Process)
 }

@@ -12,9 +12,9 @@ pub use digest::{Digest, digest};
 pub use report::{Differences, VerifyReport};
 
 use crate::domain::SagaDefinitions;
-use crate::projector::rebuild::{Progress, Rebuild};
+use crate::projector::rebuild::{Progress, Rebuild, RebuildError};
 use crate::projector::{ProjectorSettings, catch_up_offline};
-use crate::store::{SharedStore, StoreError, read};
+use crate::store::{SharedStore, read};
 use std::sync::Arc;
 
 /// What to verify.
@@ -37,8 +37,8 @@ impl Verify {
     /// as a start of the tracker would.
     ///
     /// # Errors
-    /// [`StoreError`] when the store cannot be read; differences are no errors.
-    pub fn run(&self) -> Result<VerifyReport, StoreError> {
+    /// [`RebuildError`] when the store cannot be read; differences are no errors.
+    pub fn run(&self) -> Result<VerifyReport, RebuildError> {
         let serving = read::active_generation(&*self.store)?;
         catch_up_offline(&self.store, &self.topic, &self.definitions, &self.settings)?;
         let mut differences = Differences::default();

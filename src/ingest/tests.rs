@@ -1,0 +1,418 @@
+//! Ingest on a scripted source: what becomes of each offset, and what of a topic that went back.
+
+use super::decode::DecodePlan;
+use super::registry::{BundledSchema, SchemaError, SchemaSource};
+use super::source::{Observed, RawHeaders, RawRecord, Source, SourceError, Taken};
+use super::{Ingest, IngestSettings, IngestStatus};
+use crate::clock::SystemClock;
+use crate::domain::{Cut, Millis, Position, SagaDefinitions, SagaId};
+use crate::projector;
+use crate::query::Query;
+use crate::store::records::GapRecord;
+use crate::store::{SharedStore, Table, TableRange, codec::Record, read};
+use crate::testkit::{TOPIC, settings, store};
+use crate::verify::{Verify, digest};
+use saga_tracker_sdk::contract::{SagaEvent, SagaStatus, SagaType};
+use saga_tracker_sdk::encoding::Encoder;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+#[derive(Clone, PartialEq, Debug)]
+struct Scripted {
+    position: Position,
+    timestamp: i64,
+    value: Option<Vec<u8>>,
+}
+
+/// Gives a list, then ends ingest.
+struct ListSource {
+    records: VecDeque<Scripted>,
+    observed: Observed,
+    shutdown: CancellationToken,
+    reported: Arc<Mutex<Cut>>,
+}
+
+impl Source for ListSource {
+    fn poll(
+        &mut self,
+        _idle: Duration,
+        _longest: Duration,
+        take: &mut dyn FnMut(&RawRecord<'_>) -> Taken,
+    ) -> Result<(), SourceError> {
+        while let Some(record) = self.records.front() {
+            let raw = RawRecord {
+                position: record.position,
+                timestamp: Some(Millis(record.timestamp)),
+                key: Some(b"key"),
+                value: record.value.as_deref(),
+                headers: RawHeaders::List(&[]),
+            };
+            let taken = take(&raw);
+            self.records.pop_front();
+            if taken == Taken::Enough {
+                return Ok(());
+            }
+        }
+        self.shutdown.cancel();
+        Ok(())
+    }
+
+    fn observed(&self) -> Observed {
+        self.observed.clone()
+    }
+
+    fn ask_end(&self, partition: u32) -> Option<u64> {
+        Some(self.observed.ends.next(partition))
+    }
+
+    fn report(&mut self, _stored: &Cut) {}
+
+    fn report_finally(&mut self, stored: &Cut) {
+        self.reported.lock().unwrap().clone_from(stored);
+    }
+}
+
+fn record(partition: u32, offset: u64, saga: &str, status: SagaStatus) -> Scripted {
+    let at = 1_763_600_000_000 + i64::try_from(offset).unwrap() * 10;
+    let event = SagaEvent {
+        event_id: format!("{partition}-{offset}"),
+        event_timestamp: jiff::Timestamp::from_millisecond(at).unwrap(),
+        saga_id: saga.to_owned(),
+        saga_type: SagaType::OrderCreation,
+        step: "STEP".to_owned(),
+        status,
+        order_id: "o".to_owned(),
+        metadata: Some(r#"{"traceId":"t"}"#.to_owned()),
+        recorded_at: jiff::Timestamp::from_millisecond(at).unwrap(),
+    };
+    let value = Encoder::published().unwrap().encode(&event, 1).unwrap();
+    Scripted {
+        position: Position::new(partition, offset),
+        timestamp: at,
+        value: Some(value),
+    }
+}
+
+fn events(partition: u32, offsets: std::ops::Range<u64>) -> Vec<Scripted> {
+    offsets
+        .map(|offset| {
+            let status = if offset % 5 == 4 {
+                SagaStatus::Failed
+            } else {
+                SagaStatus::InProgress
+            };
+            record(partition, offset, &format!("s{}", offset % 7), status)
+        })
+        .collect()
+}
+
+struct Run {
+    status: Arc<IngestStatus>,
+    reported: Cut,
+}
+
+impl Run {
+    fn fatal(&self) -> String {
+        self.status.snapshot().fatal.unwrap_or_default()
+    }
+}
+
+fn run_with(
+    store: &SharedStore,
+    records: Vec<Scripted>,
+    most: usize,
+    observed: Observed,
+    schemas: Arc<dyn SchemaSource>,
+) -> Run {
+    let definitions = Arc::new(SagaDefinitions::default());
+    let (handle, projector) = projector::spawn(store.clone(), TOPIC, definitions, settings(1)).unwrap();
+    let shutdown = CancellationToken::new();
+    let status = Arc::new(IngestStatus::default());
+    let reported = Arc::default();
+    let mut source = ListSource {
+        records: records.into(),
+        observed,
+        shutdown: shutdown.clone(),
+        reported: Arc::clone(&reported),
+    };
+    let ingest = Ingest {
+        store: store.clone(),
+        settings: IngestSettings {
+            topic: TOPIC.into(),
+            max_poll_records: most,
+            ..IngestSettings::default()
+        },
+        schemas,
+        projector: handle,
+        status: status.clone(),
+        dead_letters: Arc::default(),
+        clock: Arc::new(SystemClock),
+        shutdown,
+    };
+    let writer = super::writer::Writer::open(store.clone(), TOPIC).unwrap();
+    if let Err(error) = ingest.consume(writer, &mut source) {
+        status.update(|status| status.fatal = Some(error.to_string()));
+    }
+    drop(ingest);
+    projector.join().unwrap();
+    let reported = reported.lock().unwrap().clone();
+    Run { status, reported }
+}
+
+fn run(store: &SharedStore, records: Vec<Scripted>) -> Run {
+    let ends = records.iter().fold(Cut::default(), |mut ends, record| {
+        let Position { partition, offset } = record.position;
+        ends.set(partition, ends.next(partition).max(offset + 1));
+        ends
+    });
+    run_with(
+        store,
+        records,
+        10,
+        Observed {
+            ends,
+            ..Observed::default()
+        },
+        bundled(),
+    )
+}
+
+fn bundled() -> Arc<dyn SchemaSource> {
+    Arc::new(BundledSchema::new().unwrap())
+}
+
+fn differences(store: &SharedStore) -> Vec<String> {
+    let verify = Verify {
+        store: store.clone(),
+        topic: TOPIC.to_owned(),
+        definitions: Arc::new(SagaDefinitions::default()),
+        settings: settings(1),
+        progress: Arc::default(),
+    };
+    verify.run().unwrap().differences.told
+}
+
+fn gaps(store: &SharedStore) -> Vec<(u64, GapRecord)> {
+    let mut gaps = Vec::new();
+    let whole = TableRange {
+        table: Table::Gaps,
+        from: None,
+        to: None,
+    };
+    read::try_scan_table(&**store, &whole, |_, sort, value| {
+        gaps.push((crate::store::keys::parse_offset(sort)?, GapRecord::read(value)?));
+        Ok(())
+    })
+    .unwrap();
+    gaps
+}
+
+#[test]
+fn every_record_is_an_event_or_a_dead_letter_and_both_go_on() {
+    let store = store();
+    let mut records = events(0, 0..20);
+    records.insert(
+        7,
+        Scripted {
+            position: Position::new(1, 0),
+            timestamp: 5,
+            value: None,
+        },
+    );
+    records.insert(
+        9,
+        Scripted {
+            position: Position::new(1, 1),
+            timestamp: 5,
+            value: Some(b"\x07junk".to_vec()),
+        },
+    );
+    let ran = run(&store, records);
+    assert_eq!(ran.fatal(), "");
+    assert_eq!(ran.reported, [(0, 20), (1, 2)].into_iter().collect::<Cut>());
+    assert_eq!(differences(&store), Vec::<String>::new());
+    let query = Query::new(store, Arc::new(SagaDefinitions::default()));
+    let counts = query.dead_letter_counts().unwrap();
+    assert_eq!(
+        counts,
+        [("bad_magic".to_owned(), 1), ("tombstone".to_owned(), 1)].into()
+    );
+    assert_eq!(query.totals().unwrap().processed.values().sum::<u64>(), 20);
+}
+
+#[test]
+fn the_digest_does_not_depend_on_the_size_of_batches_or_on_restarts() {
+    let one = store();
+    let records: Vec<Scripted> = (0..3).flat_map(|partition| events(partition, 0..40)).collect();
+    run(&one, records.clone());
+    let other = store();
+    for (partition, chunk) in records.chunks(23).enumerate() {
+        run_with(
+            &other,
+            chunk.to_vec(),
+            partition + 1,
+            Observed::default(),
+            bundled(),
+        );
+    }
+    assert_eq!(digest(&one, TOPIC).unwrap(), digest(&other, TOPIC).unwrap());
+}
+
+#[test]
+fn a_restart_recognises_the_last_record_and_goes_on_behind_it() {
+    let store = store();
+    run(&store, events(0, 0..10));
+    let ran = run(&store, events(0, 9..15));
+    assert_eq!(ran.fatal(), "");
+    assert_eq!(differences(&store), Vec::<String>::new());
+    assert_eq!(read::log_cut(&*store, TOPIC).unwrap().next(0), 15);
+}
+
+#[test]
+fn a_topic_that_holds_another_record_at_the_last_offset_is_refused() {
+    let store = store();
+    run(&store, events(0, 0..10));
+    let before = digest(&store, TOPIC).unwrap();
+    let mut records = events(0, 9..15);
+    records[0] = record(0, 9, "another", SagaStatus::Started);
+    let ran = run(&store, records);
+    assert!(
+        ran.fatal().contains("the record at offset 9 is another one"),
+        "{}",
+        ran.fatal()
+    );
+    assert_eq!(digest(&store, TOPIC).unwrap(), before);
+}
+
+#[test]
+fn a_topic_that_starts_over_is_refused() {
+    let store = store();
+    run(&store, events(0, 0..10));
+    let before = digest(&store, TOPIC).unwrap();
+    let ran = run(&store, events(0, 0..3));
+    assert!(ran.fatal().contains("every offset before 10"), "{}", ran.fatal());
+    assert_eq!(digest(&store, TOPIC).unwrap(), before);
+}
+
+#[test]
+fn an_empty_topic_where_there_were_records_is_refused() {
+    let store = store();
+    run(&store, events(0, 0..10));
+    let ends = [(0, 0)].into_iter().collect();
+    let ran = run_with(
+        &store,
+        Vec::new(),
+        5,
+        Observed {
+            ends,
+            ..Observed::default()
+        },
+        bundled(),
+    );
+    assert!(ran.fatal().contains("it ends at offset 0"), "{}", ran.fatal());
+}
+
+#[test]
+fn offsets_that_were_passed_over_are_a_recorded_gap() {
+    let store = store();
+    let mut records = events(0, 0..5);
+    records.extend(events(0, 8..10));
+    records.extend(events(1, 3..5));
+    let lows = [(0, 8)].into();
+    run_with(
+        &store,
+        records,
+        100,
+        Observed {
+            lows,
+            ..Observed::default()
+        },
+        bundled(),
+    );
+    let found = gaps(&store);
+    assert_eq!(
+        found.len(),
+        1,
+        "a partition's first record is its start, not a gap: {found:?}"
+    );
+    assert_eq!((found[0].0, found[0].1.next, found[0].1.kind), (5, 8, 0));
+    assert_eq!(differences(&store), Vec::<String>::new());
+    let query = Query::new(store.clone(), Arc::default());
+    assert_eq!(query.gap_counts().unwrap().1, [("expired".to_owned(), 3)].into());
+
+    run(&store, events(0, 12..13));
+    assert_eq!(
+        gaps(&store)[1].1.kind,
+        1,
+        "what the broker still holds was not expired"
+    );
+}
+
+#[test]
+fn arrival_times_never_go_back_within_a_partition() {
+    let store = store();
+    let mut records = events(0, 0..3);
+    records[1].timestamp = 1;
+    run(&store, records);
+    let cut = read::log_cut(&*store, TOPIC).unwrap();
+    let arrived = |saga: &str| read::deliveries(&*store, &SagaId::from(saga), &cut).unwrap()[0].arrived_at;
+    assert_eq!(arrived("s1"), arrived("s0"));
+    assert!(arrived("s2") > arrived("s1"));
+}
+
+/// A registry that is down for a while, and then knows nothing of schema 1.
+struct Flaky {
+    asked: AtomicU32,
+    then: Arc<dyn SchemaSource>,
+}
+
+impl SchemaSource for Flaky {
+    fn plan(&self, id: u32) -> Result<Arc<DecodePlan>, SchemaError> {
+        match self.asked.fetch_add(1, Ordering::Relaxed) {
+            0 | 1 => Err(SchemaError::Unavailable("down".to_owned())),
+            _ => self.then.plan(id),
+        }
+    }
+}
+
+struct KnowsNothing;
+
+impl SchemaSource for KnowsNothing {
+    fn plan(&self, _id: u32) -> Result<Arc<DecodePlan>, SchemaError> {
+        Err(SchemaError::Unknown)
+    }
+}
+
+#[test]
+fn a_registry_that_is_down_is_waited_for_and_costs_no_record() {
+    let store = store();
+    let flaky = Arc::new(Flaky {
+        asked: AtomicU32::new(0),
+        then: bundled(),
+    });
+    let ran = run_with(&store, events(0, 0..10), 100, Observed::default(), flaky);
+    assert_eq!(ran.fatal(), "");
+    let query = Query::new(store, Arc::default());
+    assert_eq!(query.dead_letter_counts().unwrap(), [].into());
+    assert_eq!(query.totals().unwrap().processed.values().sum::<u64>(), 10);
+}
+
+#[test]
+fn a_schema_that_the_registry_does_not_know_makes_dead_letters() {
+    let store = store();
+    run_with(
+        &store,
+        events(0, 0..4),
+        100,
+        Observed::default(),
+        Arc::new(KnowsNothing),
+    );
+    let query = Query::new(store, Arc::default());
+    assert_eq!(
+        query.dead_letter_counts().unwrap(),
+        [("unknown_schema".to_owned(), 4)].into()
+    );
+}
