@@ -20,6 +20,8 @@ pub(super) struct Route {
     handlers: fn() -> MethodRouter<Context>,
     /// How loud it is in the access log.
     pub(super) sound: Sound,
+    /// How long its answer may take.
+    time: Time,
 }
 
 /// How loud a route is in the access log.
@@ -29,6 +31,15 @@ pub(super) enum Sound {
     Normal,
     /// Probes and scrapes: a line for whoever asks for the debug level.
     Quiet,
+}
+
+/// How long an answer may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Time {
+    /// As long as the settings say.
+    Bounded,
+    /// As long as reading all state takes.
+    Unbounded,
 }
 
 const fn route(
@@ -42,6 +53,16 @@ const fn route(
         aliases,
         handlers,
         sound,
+        time: Time::Bounded,
+    }
+}
+
+impl Route {
+    const fn unbounded(self) -> Self {
+        Self {
+            time: Time::Unbounded,
+            ..self
+        }
     }
 }
 
@@ -55,7 +76,7 @@ pub(super) const ROUTES: &[Route] = &[
     route("/api/v1/sagas/{sagaId}/steps", &["/sagas/{sagaId}/steps"], Normal, || get(sagas::steps::handle)),
     route("/internal/v1/progress", &[], Quiet, || get(internal::progress::handle)),
     route("/internal/v1/rebuild", &[], Normal, || get(internal::rebuild::status).post(internal::rebuild::start)),
-    route("/internal/v1/digest", &[], Normal, || get(internal::digest::handle)),
+    route("/internal/v1/digest", &[], Normal, || get(internal::digest::handle)).unbounded(),
     route("/actuator/health", &[], Quiet, || get(actuator::health::health)),
     route("/actuator/health/liveness", &[], Quiet, || get(actuator::health::liveness)),
     route("/actuator/health/readiness", &[], Quiet, || get(actuator::health::readiness)),
@@ -77,13 +98,13 @@ const COMPRESSED_FROM_BYTES: u64 = 1024;
 pub fn router(context: &Context) -> Router {
     let mut router = Router::new();
     for route in ROUTES {
-        let passage = Passage::new(context.clone(), route.path, route.sound);
+        let passage = Passage::new(context.clone(), route.path, route.sound, route.time);
         let handlers = shell::around((route.handlers)().fallback(wrong_method), passage);
         for path in [route.path].iter().chain(route.aliases) {
             router = router.route(path, handlers.clone());
         }
     }
-    let unmatched = Passage::new(context.clone(), UNMATCHED, Normal);
+    let unmatched = Passage::new(context.clone(), UNMATCHED, Normal, Time::Bounded);
     router
         .fallback_service(shell::around(any(unknown_path), unmatched).with_state(context.clone()))
         .layer(compression())

@@ -10,6 +10,7 @@ use saga_tracker::store::{
     VisitRow, VisitTable,
 };
 use std::sync::Arc;
+use std::time::Duration;
 
 fn small() -> ServerSettings {
     ServerSettings {
@@ -60,15 +61,18 @@ async fn an_answer_that_takes_too_long_is_503() {
     let (locked, is_locked) = std::sync::mpsc::channel();
     let (release, released) = std::sync::mpsc::channel::<()>();
     let holder = std::thread::spawn(move || {
-        let _gate = admin.digest_gate.lock().unwrap();
+        let _gate = admin.gate.lock().unwrap();
         locked.send(()).unwrap();
         released.recv().unwrap();
     });
     is_locked.recv().unwrap();
-    let reply = surface.get("/internal/v1/digest").await;
+    let reply = surface.send("POST", "/internal/v1/rebuild").await;
     assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(reply.json()["error"], "SERVICE_UNAVAILABLE");
     assert_eq!(reply.header("retry-after"), "1");
+    let unbounded =
+        tokio::time::timeout(Duration::from_millis(150), surface.get("/internal/v1/digest")).await;
+    assert!(unbounded.is_err(), "a digest may take longer than other answers");
     release.send(()).unwrap();
     holder.join().unwrap();
 }

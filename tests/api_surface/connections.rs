@@ -217,7 +217,7 @@ async fn digest_under_way(server: &Running) -> (JoinHandle<Vec<u8>>, std::sync::
     let (locked, is_locked) = tokio::sync::oneshot::channel();
     let surface = server.surface.clone();
     std::thread::spawn(move || {
-        let _gate = surface.admin.digest_gate.lock().unwrap();
+        let _gate = surface.admin.gate.lock().unwrap();
         locked.send(()).unwrap();
         released.recv().unwrap();
     });

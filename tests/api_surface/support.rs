@@ -38,8 +38,8 @@ pub struct FakeAdmin {
     pub progress: Mutex<Progress>,
     pub rebuild: Mutex<RebuildStatus>,
     pub started_by: Mutex<Vec<Caller>>,
-    /// A digest waits until this is free.
-    pub digest_gate: Mutex<()>,
+    /// Digests and rebuilds wait until this is free.
+    pub gate: Mutex<()>,
     pub panics: Mutex<bool>,
 }
 
@@ -50,6 +50,7 @@ impl Admin for FakeAdmin {
     }
 
     fn start_rebuild(&self, by: &Caller) -> Result<RebuildStatus, AdminError> {
+        let _free = self.gate.lock().unwrap();
         let mut rebuild = self.rebuild.lock().unwrap();
         if rebuild.running {
             return Err(AdminError::Busy(
@@ -71,7 +72,7 @@ impl Admin for FakeAdmin {
     }
 
     fn digest(&self) -> Result<Digest, AdminError> {
-        let _free = self.digest_gate.lock().unwrap();
+        let _free = self.gate.lock().unwrap();
         Ok(Digest {
             at: BTreeMap::from([(0, 7)]),
             total: "ab".to_owned(),

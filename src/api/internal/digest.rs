@@ -42,7 +42,7 @@ impl From<Digest> for DigestBody {
     path = "/internal/v1/digest",
     operation_id = "getDigest",
     tag = "internal",
-    description = "Reads everything: takes as long as that, and is cut off by the request timeout like any answer.",
+    description = "Reads all state, and takes as long as that: no time limit applies.",
     responses((status = 200, body = DigestBody, description = "The digest, and the cut that it is of."))
 )]
 pub(in crate::api) async fn handle(State(context): State<Context>) -> Result<Json<DigestBody>, ApiError> {
