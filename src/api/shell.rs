@@ -11,7 +11,7 @@ use crate::metrics::Answered;
 use axum::Json;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
@@ -55,14 +55,14 @@ async fn pass(State(passage): State<Passage>, request: Request, next: Next) -> R
     let started = std::time::Instant::now();
     let id = context.request_ids().of(request.headers());
     let method = known_method(request.method());
-    let path = request.uri().path().to_owned();
+    let uri = request.uri().clone();
 
     let answer = match check(&request, context) {
         Ok(()) if passage.time == Time::Unbounded => next.run(request).await,
         Ok(()) => within(context.settings().request_timeout(), next.run(request)).await,
         Err(error) => error.into_response(),
     };
-    let mut response = standardize(answer, path, context);
+    let mut response = standardize(answer, &uri, context);
     let headers = response.headers_mut();
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
@@ -140,7 +140,7 @@ async fn within(limit: Duration, answer: impl Future<Output = Response>) -> Resp
 }
 
 /// Gives every error the standard body, whoever made it.
-fn standardize(response: Response, path: String, context: &Context) -> Response {
+fn standardize(response: Response, uri: &Uri, context: &Context) -> Response {
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error())
         || response.extensions().get::<OwnBody>().is_some()
@@ -152,7 +152,8 @@ fn standardize(response: Response, path: String, context: &Context) -> Response 
         .extensions
         .remove::<ApiError>()
         .unwrap_or_else(|| ApiError::of_status(status));
-    let mut standard = Json(error.into_body(path, Instant(context.clock().now()))).into_response();
+    let mut standard =
+        Json(error.into_body(uri.path().to_owned(), Instant(context.clock().now()))).into_response();
     *standard.status_mut() = status;
     for name in [header::ALLOW, header::RETRY_AFTER] {
         keep(&parts.headers, standard.headers_mut(), &name);

@@ -45,7 +45,11 @@ struct Stored {
 
 impl Stored {
     fn read(query: &Query) -> Result<Self, QueryError> {
-        let (gaps, gap_offsets) = query.gap_counts()?;
+        let (mut gaps, gap_offsets) = query.gap_counts()?;
+        // Both kinds show from the start, so that the first gap of a kind is a rise.
+        for kind in [GapKind::Expired, GapKind::Undelivered] {
+            gaps.entry(kind.as_str().to_owned()).or_default();
+        }
         Ok(Self {
             totals: query.totals()?,
             dead_letters: query.dead_letter_counts()?,

@@ -61,6 +61,9 @@ async fn what_is_scraped_is_what_is_stored() {
             "saga_tracker_anomalies_total{kind=\"COMPLETED_AFTER_FAILED\"}",
             1.0,
         ),
+        ("saga_tracker_offset_gaps_total{kind=\"expired\"}", 0.0),
+        ("saga_tracker_offset_gaps_total{kind=\"undelivered\"}", 0.0),
+        ("saga_tracker_offsets_lost_total", 0.0),
         ("saga_tracker_consumer_lag", 0.0),
         ("saga_tracker_store_readable", 1.0),
     ] {

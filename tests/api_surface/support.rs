@@ -20,9 +20,9 @@ use std::sync::{Arc, Mutex};
 use tower::ServiceExt;
 
 /// 2026-01-31T09:30:00Z.
-pub const START: i64 = 1_769_851_800_000;
+pub(crate) const START: i64 = 1_769_851_800_000;
 /// 2026-02-01T00:00:00Z, at every request.
-pub const NOW: Millis = Millis(1_769_904_000_000);
+pub(crate) const NOW: Millis = Millis(1_769_904_000_000);
 
 struct StoppedClock;
 
@@ -34,13 +34,13 @@ impl Clock for StoppedClock {
 
 /// A tracker of which a test decides what it does.
 #[derive(Default)]
-pub struct FakeAdmin {
-    pub progress: Mutex<Progress>,
-    pub rebuild: Mutex<RebuildStatus>,
-    pub started_by: Mutex<Vec<Caller>>,
+pub(crate) struct FakeAdmin {
+    pub(crate) progress: Mutex<Progress>,
+    pub(crate) rebuild: Mutex<RebuildStatus>,
+    pub(crate) started_by: Mutex<Vec<Caller>>,
     /// Digests and rebuilds wait until this is free.
-    pub gate: Mutex<()>,
-    pub panics: Mutex<bool>,
+    pub(crate) gate: Mutex<()>,
+    pub(crate) panics: Mutex<bool>,
 }
 
 impl Admin for FakeAdmin {
@@ -82,25 +82,25 @@ impl Admin for FakeAdmin {
 }
 
 /// The surface and what stands behind it.
-pub struct Surface {
-    pub context: Context,
-    pub router: Router,
-    pub admin: Arc<FakeAdmin>,
-    pub ingest: Arc<IngestStatus>,
+pub(crate) struct Surface {
+    pub(crate) context: Context,
+    pub(crate) router: Router,
+    pub(crate) admin: Arc<FakeAdmin>,
+    pub(crate) ingest: Arc<IngestStatus>,
 }
 
 impl Surface {
-    pub fn over(events: &[Event]) -> Self {
+    pub(crate) fn over(events: &[Event]) -> Self {
         Self::with(ServerSettings::default(), events)
     }
 
-    pub fn with(settings: ServerSettings, events: &[Event]) -> Self {
+    pub(crate) fn with(settings: ServerSettings, events: &[Event]) -> Self {
         let store: SharedStore = Arc::new(MemoryStore::new());
         project(&store, events);
         Self::on(settings, store)
     }
 
-    pub fn on(settings: ServerSettings, store: SharedStore) -> Self {
+    pub(crate) fn on(settings: ServerSettings, store: SharedStore) -> Self {
         let query = Query::new(store, Arc::new(SagaDefinitions::default()));
         let (admin, ingest) = (Arc::new(FakeAdmin::default()), Arc::new(IngestStatus::default()));
         let metrics = Metrics::new(&MetricsSettings::default(), query.clone(), ingest.clone());
@@ -121,11 +121,11 @@ impl Surface {
         }
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         self.send("GET", path).await
     }
 
-    pub async fn send(&self, method: &str, path: &str) -> Reply {
+    pub(crate) async fn send(&self, method: &str, path: &str) -> Reply {
         self.request(
             Request::builder()
                 .method(method)
@@ -136,7 +136,7 @@ impl Surface {
         .await
     }
 
-    pub async fn request(&self, request: Request<Body>) -> Reply {
+    pub(crate) async fn request(&self, request: Request<Body>) -> Reply {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
@@ -148,7 +148,7 @@ impl Surface {
     }
 
     /// All partitions are stored and projected up to there.
-    pub fn set_progress(&self, projected: &[u64]) {
+    pub(crate) fn set_progress(&self, projected: &[u64]) {
         let partitions = (0u32..).zip(projected).map(|(partition, at)| PartitionProgress {
             partition,
             next: *at,
@@ -163,28 +163,28 @@ impl Surface {
 
 /// What came back.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Reply {
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }
 
 /// An event at so many milliseconds after [`START`].
-pub fn event(saga: &str, offset: u64, after: i64, step: &str, status: SagaStatus) -> Event {
+pub(crate) fn event(saga: &str, offset: u64, after: i64, step: &str, status: SagaStatus) -> Event {
     Event {
         position: Position::new(0, offset),
         arrived_at: Millis(START + after),

@@ -184,6 +184,8 @@ def test_schemathesis_runs_clean(busy, tmp_path):
     done = subprocess.run(
         [
             Path(sys.executable).with_name("schemathesis"),
+            "--config-file",
+            Path(__file__).with_name("schemathesis.toml"),
             "run",
             f"{busy.url}/api-docs",
             "--url",
