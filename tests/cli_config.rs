@@ -1,4 +1,5 @@
 //! The configuration as a user meets it: sources, refusals, what is shown, the committed reference.
+#![expect(clippy::unwrap_used, reason = "a test that finds no answer fails")]
 
 mod cli_support;
 

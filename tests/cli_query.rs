@@ -1,8 +1,10 @@
 //! The commands that ask a running server: what they ask, what they print, how they end.
 
+mod cli_server;
 mod cli_support;
 
-use cli_support::{Server, closed_port, command, run};
+use cli_server::{Server, closed_port};
+use cli_support::{command, run};
 use std::io::Read;
 use std::process::Stdio;
 

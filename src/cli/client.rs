@@ -22,6 +22,7 @@ pub(super) struct ServerArgs {
     #[arg(
         long,
         env = "SAGA_TRACKER_URL",
+        hide_env_values = true,
         default_value = "http://127.0.0.1:8086",
         value_name = "URL"
     )]

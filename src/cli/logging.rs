@@ -7,7 +7,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Sends log lines of the whole process, librdkafka's included, to standard error.
 pub(super) fn init(settings: &LogSettings) -> Outcome {
-    let filter = EnvFilter::try_new(&settings.level)
+    // The published schema has a spelling that apache-avro warns of each time; we read it all the same.
+    let filter = EnvFilter::try_new(format!("apache_avro=error,{}", settings.level))
         .map_err(|error| Failure::new(Exit::Usage, format!("log.level {:?}: {error}", settings.level)))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)

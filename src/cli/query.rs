@@ -149,9 +149,9 @@ fn all_pages(server: &Server, query: &[(&'static str, String)], format: Format) 
         let page = parse(&server.get("/api/v1/sagas", &with_cursor)?)?;
         for saga in page["content"].as_array().into_iter().flatten() {
             if format.json {
-                output::line(&saga.to_string())?
+                output::line(&saga.to_string())?;
             } else {
-                rows.push(saga.clone())
+                rows.push(saga.clone());
             }
         }
         match page["nextCursor"].as_str() {

@@ -1,6 +1,7 @@
 //! The server's answers as tables.
 
 use super::output::{fields, table};
+use crate::domain::SagaStatus;
 use serde_json::Value;
 
 /// One saga: its fields below each other.
@@ -22,16 +23,16 @@ pub(super) fn saga(answer: &Value) -> String {
 /// A saga's steps, in fold order.
 pub(super) fn steps(answer: &Value) -> String {
     let rows = list(&answer["steps"]).iter().map(|step| {
+        let cell = |name: &str| text(&step[name]);
         [
-            "id",
-            "recordedAt",
-            "step",
-            "status",
-            "producerService",
-            "traceId",
-            "metadata",
+            cell("id"),
+            cell("recordedAt"),
+            cell("step"),
+            cell("status"),
+            cell("producerService"),
+            cell("traceId"),
+            metadata(&step["metadata"]),
         ]
-        .map(|name| text(&step[name]))
     });
     table(
         [
@@ -45,6 +46,19 @@ pub(super) fn steps(answer: &Value) -> String {
         ],
         rows,
     )
+}
+
+/// What the metadata tells beyond the other columns, as `name=value`.
+fn metadata(value: &Value) -> String {
+    const TOLD: [&str; 4] = ["producerService", "traceId", "spanId", "producerTimestamp"];
+    let Some(entries) = value.as_object() else {
+        return text(value);
+    };
+    let entries = entries.iter().filter(|(name, _)| !TOLD.contains(&name.as_str()));
+    entries
+        .map(|(name, value)| format!("{name}={}", text(value)))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// One page of sagas and where it stands among all.
@@ -90,30 +104,28 @@ pub(super) fn sagas(of: &[Value]) -> String {
 
 /// Statistics: totals, then by status and by type.
 pub(super) fn statistics(answer: &Value) -> String {
-    let percent = |name: &str| format!("{:.2} %", 100.0 * answer[name].as_f64().unwrap_or(0.0));
+    let number = |name: &str| answer[name].as_f64().unwrap_or(0.0);
     let whole = fields([
         ("from", text(&answer["period"]["from"])),
         ("to", text(&answer["period"]["to"])),
         ("sagas", text(&answer["total"])),
-        ("failure rate", percent("failureRate")),
-        ("compensation rate", percent("compensationRate")),
+        ("failure rate", format!("{:.2} %", 100.0 * number("failureRate"))),
+        (
+            "compensated per failed",
+            format!("{:.2}", number("compensationRate")),
+        ),
         (
             "average duration",
-            format!("{:.3} s", answer["avgDurationSeconds"].as_f64().unwrap_or(0.0)),
+            format!("{:.3} s", number("avgDurationSeconds")),
         ),
     ]);
-    let counts = |head: &str, name: &str| {
-        let rows = answer[name].as_object().into_iter().flatten();
-        table(
-            [head, "SAGAS"],
-            rows.map(|(key, count)| [key.clone(), text(count)]),
-        )
-    };
-    format!(
-        "{whole}\n{}\n{}",
-        counts("STATUS", "byStatus"),
-        counts("TYPE", "byType")
-    )
+    let by_status =
+        SagaStatus::ALL.map(|status| [status.to_string(), text(&answer["byStatus"][status.as_str()])]);
+    let types = answer["byType"].as_object().into_iter().flatten();
+    let by_type = types.map(|(name, count)| [name.clone(), text(count)]);
+    let by_status = table(["STATUS", "SAGAS"], by_status);
+    let by_type = table(["TYPE", "SAGAS"], by_type);
+    format!("{whole}\n{by_status}\n{by_type}")
 }
 
 fn list(value: &Value) -> &[Value] {

@@ -213,9 +213,20 @@ pub static OPTIONS: &[ConfigOption] = &[
         "How long a client may take to send the head of a request, milliseconds.",
     ),
     option("server.request_timeout_ms", MILLIS, "How long a request may take in all, milliseconds."),
+    option(
+        "server.write_timeout_ms",
+        MILLIS,
+        "How long a client may take nothing of its answer before it is cut off, milliseconds.",
+    ),
     option("server.header_limit_bytes", Kind::Integer(8_192, 1_048_576), "Size of the head of a request, at most."),
+    option("server.uri_limit_bytes", Kind::Integer(1_024, 65_536), "Length of path and query, at most."),
     option("server.body_limit_bytes", Kind::Integer(1_024, 67_108_864), "Size of the body of a request, at most."),
     option("server.max_connections", Kind::Integer(1, 1_000_000), "Connections at the same time, at most."),
+    option(
+        "server.max_concurrent_scans",
+        Kind::Integer(1, 10_000),
+        "Searches, timelines and statistics that are answered at the same time; further ones wait.",
+    ),
     option(
         "server.shutdown_grace_ms",
         MILLIS,

@@ -1,14 +1,16 @@
 //! The settings themselves, by component. What each option means is told in [`super::OPTIONS`].
 
 use super::{ConfigError, Origin, Problem, Secret, properties};
+use crate::api;
 use crate::domain::SagaDefinitions;
 use crate::ingest::{IngestSettings, registry};
+use crate::metrics::MetricsSettings;
 use crate::projector::ProjectorSettings;
 use crate::store::rocks::RocksSettings;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// Everything the program is told.
@@ -192,31 +194,54 @@ pub struct ServerSettings {
     pub port: u16,
     pub header_timeout_ms: u64,
     pub request_timeout_ms: u64,
-    pub header_limit_bytes: u64,
+    pub write_timeout_ms: u64,
+    pub header_limit_bytes: usize,
+    pub uri_limit_bytes: usize,
     pub body_limit_bytes: u64,
-    pub max_connections: u64,
+    pub max_connections: usize,
+    pub max_concurrent_scans: usize,
     pub shutdown_grace_ms: u64,
 }
 
 impl Default for ServerSettings {
     fn default() -> Self {
+        let api = api::ServerSettings::default();
         Self {
-            bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            port: 8086,
-            header_timeout_ms: 10_000,
-            request_timeout_ms: 30_000,
-            header_limit_bytes: 32_768,
-            body_limit_bytes: 1_048_576,
-            max_connections: 1_024,
-            shutdown_grace_ms: 10_000,
+            bind: api.address,
+            port: api.port,
+            header_timeout_ms: api.header_timeout_ms,
+            request_timeout_ms: api.request_timeout_ms,
+            write_timeout_ms: api.write_timeout_ms,
+            header_limit_bytes: api.max_header_bytes,
+            uri_limit_bytes: api.max_uri_bytes,
+            body_limit_bytes: api.max_body_bytes,
+            max_connections: api.max_connections,
+            max_concurrent_scans: api.max_concurrent_scans,
+            shutdown_grace_ms: api.shutdown_grace_ms,
         }
     }
 }
 
 impl ServerSettings {
-    /// Where to listen.
-    pub fn address(&self) -> SocketAddr {
-        SocketAddr::new(self.bind, self.port)
+    /// What the API makes of it.
+    pub fn api(&self, health: &HealthSettings) -> api::ServerSettings {
+        api::ServerSettings {
+            address: self.bind,
+            port: self.port,
+            header_timeout_ms: self.header_timeout_ms,
+            request_timeout_ms: self.request_timeout_ms,
+            write_timeout_ms: self.write_timeout_ms,
+            max_body_bytes: self.body_limit_bytes,
+            max_header_bytes: self.header_limit_bytes,
+            max_uri_bytes: self.uri_limit_bytes,
+            max_connections: self.max_connections,
+            max_concurrent_scans: self.max_concurrent_scans,
+            shutdown_grace_ms: self.shutdown_grace_ms,
+            health: api::health::HealthSettings {
+                kafka_down_after_ms: health.kafka_down_after_ms,
+                min_free_disk_bytes: health.disk_free_min_bytes,
+            },
+        }
     }
 }
 
@@ -277,27 +302,11 @@ pub struct HealthSettings {
 
 impl Default for HealthSettings {
     fn default() -> Self {
+        let api = api::health::HealthSettings::default();
         Self {
-            kafka_down_after_ms: 30_000,
-            disk_free_min_bytes: 268_435_456,
+            kafka_down_after_ms: api.kafka_down_after_ms,
+            disk_free_min_bytes: api.min_free_disk_bytes,
         }
-    }
-}
-
-/// What is measured.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(
-    missing_docs,
-    reason = "OPTIONS documents every field; a test compares the two"
-)]
-pub struct MetricsSettings {
-    pub max_steps: u64,
-}
-
-impl Default for MetricsSettings {
-    fn default() -> Self {
-        Self { max_steps: 100 }
     }
 }
 

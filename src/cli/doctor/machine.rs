@@ -1,7 +1,9 @@
 //! The machine: the data directory, its disk, and the store in it.
 
-use super::Check;
+use super::{Check, Verdict};
 use crate::config::Config;
+use crate::store::StoreError;
+use crate::store::rocks::RocksStore;
 use rustix::fs::{Access, access, statvfs};
 use std::path::{Path, PathBuf};
 
@@ -19,6 +21,7 @@ pub(super) fn check(config: &Config) -> Vec<Check> {
     };
     vec![
         writable(directory, &existing),
+        store(config),
         free(&existing, config.health.disk_free_min_bytes),
     ]
 }
@@ -53,6 +56,31 @@ fn writable(directory: &Path, existing: &Path) -> Check {
     }
 }
 
+fn store(config: &Config) -> Check {
+    const CHECK: &str = "store";
+    match RocksStore::inspect(&config.store.data_dir, &config.store.rocks()) {
+        Ok(true) => Check::ok(CHECK, "of the format that this version reads"),
+        Ok(false) => Check::ok(CHECK, "none yet; `saga-tracker serve` creates it"),
+        // The messages of these end with what to do.
+        Err(
+            error @ (StoreError::UnknownVersion { .. }
+            | StoreError::NotAStore { .. }
+            | StoreError::Corrupt(_)),
+        ) => Check {
+            check: CHECK,
+            verdict: Verdict::Fail,
+            found: error.to_string(),
+            advice: None,
+        },
+        // Files come and go under a running tracker.
+        Err(error) => Check::warn(
+            CHECK,
+            error.to_string(),
+            "ask again; if it stays, stop the tracker and ask again",
+        ),
+    }
+}
+
 fn free(existing: &Path, needed: u64) -> Check {
     const CHECK: &str = "disk space";
     let advice = "make room, or move store.data_dir to a larger disk";
@@ -79,7 +107,6 @@ fn free(existing: &Path, needed: u64) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Verdict;
     use super::*;
 
     #[test]

@@ -79,6 +79,16 @@ impl RocksStore {
         Ok(store)
     }
 
+    /// Whether `path` holds a store of this version. Changes nothing, and may be asked while another
+    /// process has the store open.
+    ///
+    /// # Errors
+    /// As [`RocksStore::open`], but never [`StoreError::Locked`].
+    pub fn inspect(path: impl AsRef<Path>, settings: &RocksSettings) -> Result<bool, StoreError> {
+        let found = open::look(path.as_ref(), settings, &Shared::new(settings))?;
+        Ok(found == open::Found::Store)
+    }
+
     /// The directory.
     pub fn path(&self) -> &Path {
         &self.path
