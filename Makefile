@@ -16,7 +16,7 @@ REPORTS := $(CARGO_TARGET_DIR)/reports
 # Looked up when a recipe runs, because the first recipe may have installed it.
 COMPILERS = if [[ -z "$${CC:-}$${CXX:-}" ]] && command -v ccache >/dev/null; then export CC="ccache gcc" CXX="ccache g++"; fi
 
-.PHONY: help build demo test lint deny bench bench-large needs-build
+.PHONY: help build demo test fuzz lint deny bench bench-large needs-build
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -31,7 +31,7 @@ build: needs-build ## Build the release binary: target/release/saga-tracker
 demo: build ## Serve on an embedded broker with a live workload; ARGS="--rate 50" and the like
 	@exec "$(CARGO_TARGET_DIR)/release/saga-tracker" demo $(ARGS)
 
-# One build with fail points serves all tests. All suites run even if one fails.
+# One build with fail points serves all tests. All suites run even if one fails. Fuzzing is short here.
 test: needs-build ## Run every test: unit, property, command line, and real Kafka
 	@scripts/install.sh test venv
 	$(COMPILERS)
@@ -41,12 +41,23 @@ test: needs-build ## Run every test: unit, property, command line, and real Kafk
 		| tee "$(REPORTS)/cargo.log" || failed+=(cargo)
 	SAGA_TRACKER_BIN="$(CARGO_TARGET_DIR)/debug/saga-tracker" SAGA_TRACKER_REQUIRE_FAILPOINTS=1 \
 		scripts/e2e.sh 2>&1 | tee "$(REPORTS)/e2e.log" || failed+=(e2e)
+	if cargo +nightly fuzz --version >/dev/null 2>&1; then
+		$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=15 2>&1 | tee "$(REPORTS)/fuzz.log" || failed+=(fuzz)
+	else
+		echo "fuzz: no nightly toolchain with cargo-fuzz here; cargo test ran the same bodies"
+	fi
 	echo
 	awk '/^test result:/ {passed += $$4; failed += $$6; ignored += $$8} \
 		END {printf "cargo test   %d passed, %d failed, %d ignored\n", passed, failed, ignored}' "$(REPORTS)/cargo.log"
 	awk '/ in [0-9.]+s/ && /passed|failed|error/ {last = $$0} \
 		END {gsub(/=+ ?/, "", last); print "real Kafka   " (last ? last : "did not run")}' "$(REPORTS)/e2e.log"
 	if (($${#failed[@]})); then echo "FAILED: $${failed[*]}"; exit 1; fi
+
+FUZZ_SECONDS ?= 60
+fuzz: ## Fuzz each target for FUZZ_SECONDS (60); needs a nightly toolchain and cargo-fuzz
+	@for target in decode schema keys records; do
+		CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)/fuzz" cargo +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS)
+	done
 
 lint: needs-build ## Format, clippy, docs, dependency audit; warnings fail
 	@$(COMPILERS)

@@ -14,18 +14,13 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use serde_json::Value;
 
-fn doctor(environment: &[(&str, &str)]) -> Ran {
+/// A broker that is not there is waited for in vain, so not for long.
+fn doctor(seconds: &str, environment: &[(&str, &str)]) -> Ran {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
+    let data = data.to_str().unwrap();
     run(
-        &[
-            "doctor",
-            "--json",
-            "--timeout",
-            "5",
-            "--data-dir",
-            data.to_str().unwrap(),
-        ],
+        &["doctor", "--json", "--timeout", seconds, "--data-dir", data],
         environment,
     )
 }
@@ -46,7 +41,7 @@ fn broker() -> MockCluster<'static, DefaultProducerContext> {
 #[test]
 fn a_broker_that_is_not_there_fails_with_the_reason_and_what_to_do() {
     let address = closed_port();
-    let ran = doctor(&[("KAFKA_BOOTSTRAP_SERVERS", &address)]);
+    let ran = doctor("1", &[("KAFKA_BOOTSTRAP_SERVERS", &address)]);
     assert_eq!(ran.code, 1);
     let report = ran.json();
     let brokers = check(&report, "kafka brokers");
@@ -66,7 +61,7 @@ fn a_broker_that_is_not_there_fails_with_the_reason_and_what_to_do() {
 #[test]
 fn a_missing_topic_fails_with_the_command_that_creates_it() {
     let cluster = broker();
-    let ran = doctor(&[("KAFKA_BOOTSTRAP_SERVERS", &cluster.bootstrap_servers())]);
+    let ran = doctor("10", &[("KAFKA_BOOTSTRAP_SERVERS", &cluster.bootstrap_servers())]);
     assert_eq!(ran.code, 1, "{ran:?}");
     let report = ran.json();
     assert_eq!(check(&report, "kafka brokers")["verdict"], "OK");
@@ -89,7 +84,7 @@ fn topics_that_are_there_pass() {
     let cluster = broker();
     cluster.create_topic("c4ang.saga.tracker", 3, 3).unwrap();
     cluster.create_topic("c4ang.saga.tracker.dlt", 1, 3).unwrap();
-    let report = doctor(&[("KAFKA_BOOTSTRAP_SERVERS", &cluster.bootstrap_servers())]).json();
+    let report = doctor("10", &[("KAFKA_BOOTSTRAP_SERVERS", &cluster.bootstrap_servers())]).json();
     assert_eq!(
         check(&report, "topic")["found"],
         "c4ang.saga.tracker, 3 partitions"
@@ -104,7 +99,7 @@ fn looking_creates_no_topic() {
     let cluster = broker();
     let servers = cluster.bootstrap_servers();
     for _ in 0..2 {
-        let report = doctor(&[("KAFKA_BOOTSTRAP_SERVERS", &servers)]).json();
+        let report = doctor("10", &[("KAFKA_BOOTSTRAP_SERVERS", &servers)]).json();
         assert_eq!(check(&report, "topic")["verdict"], "FAIL");
     }
 }
@@ -114,10 +109,13 @@ fn the_registry_is_judged_by_its_answer() {
     let path = "GET /subjects/c4ang.saga.tracker-value/versions/latest";
     for (status, verdict) in [(200, "OK"), (404, "WARN"), (401, "FAIL"), (503, "FAIL")] {
         let server = Server::start(&[(path, status, "{}")]);
-        let ran = doctor(&[
-            ("SCHEMA_REGISTRY_URL", &server.url),
-            ("KAFKA_BOOTSTRAP_SERVERS", &closed_port()),
-        ]);
+        let ran = doctor(
+            "1",
+            &[
+                ("SCHEMA_REGISTRY_URL", &server.url),
+                ("KAFKA_BOOTSTRAP_SERVERS", &closed_port()),
+            ],
+        );
         assert_eq!(
             check(&ran.json(), "schema registry")["verdict"],
             verdict,
@@ -126,10 +124,13 @@ fn the_registry_is_judged_by_its_answer() {
         assert_eq!(server.requests(), [path]);
     }
     let nobody = format!("http://{}", closed_port());
-    let report = doctor(&[
-        ("SCHEMA_REGISTRY_URL", &nobody),
-        ("KAFKA_BOOTSTRAP_SERVERS", &closed_port()),
-    ])
+    let report = doctor(
+        "1",
+        &[
+            ("SCHEMA_REGISTRY_URL", &nobody),
+            ("KAFKA_BOOTSTRAP_SERVERS", &closed_port()),
+        ],
+    )
     .json();
     let registry = check(&report, "schema registry");
     assert_eq!(registry["verdict"], "FAIL");
