@@ -127,26 +127,34 @@ impl Context {
         &self.inner.request_ids
     }
 
-    /// Runs what may wait for the disk on a thread where waiting hurts nobody.
+    /// Runs what may wait for the disk on a thread where waiting hurts nobody. Probes go this way:
+    /// they must not queue behind the questions of others.
     pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        // The semaphore is never closed. The permit goes with the work, which goes on when the
-        // client has gone.
-        let permit = self.inner.scans.clone().acquire_owned().await;
-        tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            work()
-        })
-        .await
-        .map_err(|error| {
+        tokio::task::spawn_blocking(work).await.map_err(|error| {
             tracing::error!(%error, "a question to the store panicked");
             ApiError::new(
                 ErrorKind::InternalError,
                 "the tracker failed to answer; its log says why",
             )
         })
+    }
+
+    /// Runs what reads much, so many at once as the settings allow.
+    pub(super) async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        // The semaphore is never closed. The permit goes with the work, which goes on when the
+        // client has gone.
+        let permit = self.inner.scans.clone().acquire_owned().await;
+        self.blocking(move || {
+            let _permit = permit;
+            work()
+        })
+        .await
     }
 
     async fn scan<T: Send + 'static>(
@@ -156,7 +164,7 @@ impl Context {
     ) -> Result<T, ApiError> {
         let inner = self.inner.clone();
         let answer = self
-            .blocking(move || timed(&inner.metrics, asked, || ask(&inner.query)))
+            .in_turn(move || timed(&inner.metrics, asked, || ask(&inner.query)))
             .await?;
         Ok(answer?)
     }

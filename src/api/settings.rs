@@ -28,7 +28,7 @@ pub struct ServerSettings {
     pub max_uri_bytes: usize,
     /// Connections served at once; further ones wait to be accepted. Default 1024.
     pub max_connections: usize,
-    /// Questions that scan (searches, timelines, statistics) answered at once; further ones wait
+    /// Questions that scan (searches, timelines, statistics, digests) answered at once; further ones wait
     /// within their request's time. Default 16.
     pub max_concurrent_scans: usize,
     /// On shutdown, running requests may take so long to end. Milliseconds, default 10000.

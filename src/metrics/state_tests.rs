@@ -1,8 +1,3 @@
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test stops at the first thing that is not as it must be"
-)]
-
 use super::super::classic;
 use super::super::sample::Readings;
 use super::*;

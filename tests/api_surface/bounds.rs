@@ -57,15 +57,7 @@ async fn a_request_within_the_limits_passes_and_one_beyond_is_refused() {
 #[tokio::test]
 async fn an_answer_that_takes_too_long_is_503() {
     let surface = Surface::with(small(), &[]);
-    let admin = surface.admin.clone();
-    let (locked, is_locked) = std::sync::mpsc::channel();
-    let (release, released) = std::sync::mpsc::channel::<()>();
-    let holder = std::thread::spawn(move || {
-        let _gate = admin.gate.lock().unwrap();
-        locked.send(()).unwrap();
-        released.recv().unwrap();
-    });
-    is_locked.recv().unwrap();
+    let gate = surface.admin.close_gate();
     let reply = surface.send("POST", "/internal/v1/rebuild").await;
     assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(reply.json()["error"], "SERVICE_UNAVAILABLE");
@@ -73,8 +65,39 @@ async fn an_answer_that_takes_too_long_is_503() {
     let unbounded =
         tokio::time::timeout(Duration::from_millis(150), surface.get("/internal/v1/digest")).await;
     assert!(unbounded.is_err(), "a digest may take longer than other answers");
-    release.send(()).unwrap();
-    holder.join().unwrap();
+    gate.open();
+}
+
+#[tokio::test]
+async fn probes_do_not_queue_behind_scans() {
+    let surface = Surface::with(
+        ServerSettings {
+            max_concurrent_scans: 1,
+            ..small()
+        },
+        &[],
+    );
+    let gate = surface.admin.close_gate();
+    let digest = surface.get("/internal/v1/digest");
+    let others = async {
+        let scan = surface.get("/sagas").await;
+        assert_eq!(
+            scan.status,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the one place is taken"
+        );
+        for path in ["/actuator/health/liveness", "/metrics", "/sagas/none"] {
+            assert_ne!(
+                surface.get(path).await.status,
+                StatusCode::SERVICE_UNAVAILABLE,
+                "{path}"
+            );
+        }
+        gate.open();
+    };
+    let (digest, ()) = tokio::join!(digest, others);
+    assert_eq!(digest.status, StatusCode::OK);
+    assert_eq!(surface.get("/sagas").await.status, StatusCode::OK);
 }
 
 #[tokio::test]

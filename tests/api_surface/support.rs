@@ -16,7 +16,7 @@ use saga_tracker::store::memory::MemoryStore;
 use saga_tracker::store::records::LogRecord;
 use saga_tracker::store::{Batch, Durability, Generation, Key, SharedStore, Table, keys};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use tower::ServiceExt;
 
 /// 2026-01-31T09:30:00Z.
@@ -39,8 +39,38 @@ pub(crate) struct FakeAdmin {
     pub(crate) rebuild: Mutex<RebuildStatus>,
     pub(crate) started_by: Mutex<Vec<Caller>>,
     /// Digests and rebuilds wait until this is free.
-    pub(crate) gate: Mutex<()>,
+    gate: Mutex<()>,
     pub(crate) panics: Mutex<bool>,
+}
+
+impl FakeAdmin {
+    /// Closes the gate; returns when it is closed.
+    pub(crate) fn close_gate(self: &Arc<Self>) -> ClosedGate {
+        let admin = self.clone();
+        let (closed, is_closed) = mpsc::channel();
+        let (open, opened) = mpsc::channel();
+        let holder = std::thread::spawn(move || {
+            let _gate = admin.gate.lock().unwrap();
+            closed.send(()).unwrap();
+            // A test that fails drops the other end, which opens the gate too.
+            let _opened: Result<(), mpsc::RecvError> = opened.recv();
+        });
+        is_closed.recv().unwrap();
+        ClosedGate { open, holder }
+    }
+}
+
+/// Digests and rebuilds wait while this is there.
+pub(crate) struct ClosedGate {
+    open: mpsc::Sender<()>,
+    holder: std::thread::JoinHandle<()>,
+}
+
+impl ClosedGate {
+    pub(crate) fn open(self) {
+        self.open.send(()).unwrap();
+        self.holder.join().unwrap();
+    }
 }
 
 impl Admin for FakeAdmin {
