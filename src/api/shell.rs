@@ -167,6 +167,7 @@ fn keep(from: &HeaderMap, to: &mut HeaderMap, name: &HeaderName) {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands it over so")]
 fn panicked(panic: Box<dyn Any + Send>) -> Response<Body> {
     let said = panic.downcast_ref::<String>().map(String::as_str);
     let said = said
@@ -200,10 +201,10 @@ fn log(passage: &Passage, method: &str, status: u16, took: Duration, id: &Header
     let route = passage.template;
     match passage.sound {
         Sound::Normal => {
-            tracing::info!(target: "saga_tracker::access", method, route, status, ms, request_id = id)
+            tracing::info!(target: "saga_tracker::access", method, route, status, ms, request_id = id);
         }
         Sound::Quiet => {
-            tracing::debug!(target: "saga_tracker::access", method, route, status, ms, request_id = id)
+            tracing::debug!(target: "saga_tracker::access", method, route, status, ms, request_id = id);
         }
     }
 }
