@@ -71,7 +71,7 @@ deny: ## Audit dependencies: licences, sources, bans, advisories
 	@export PATH="$(TOOLS)/bin:$$PATH"
 	if ! command -v cargo-deny >/dev/null; then
 		echo "deny: installing cargo-deny into $(TOOLS)"
-		CARGO_TARGET_DIR="$(TOOLS)/target" cargo install --quiet --locked --root "$(TOOLS)" cargo-deny
+		CARGO_TARGET_DIR="$(TOOLS)/target" cargo install --quiet --locked --root "$(TOOLS)" cargo-deny@0.20.2
 		rm -rf "$(TOOLS)/target"
 	fi
 	cargo deny --locked check bans licenses sources

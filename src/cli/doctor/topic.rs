@@ -51,6 +51,7 @@ pub(super) fn check(kafka: &KafkaSettings, metadata: &Metadata, settings: &Setti
             format!("{} does not exist", kafka.topic),
             create(
                 kafka,
+                metadata,
                 &kafka.topic,
                 "--config message.timestamp.type=LogAppendTime",
             ),
@@ -69,7 +70,7 @@ pub(super) fn check(kafka: &KafkaSettings, metadata: &Metadata, settings: &Setti
                     "{} does not exist; dead letters are kept in the store only",
                     kafka.dlt_topic
                 ),
-                create(kafka, &kafka.dlt_topic, ""),
+                create(kafka, metadata, &kafka.dlt_topic, ""),
             ),
         },
     );
@@ -111,7 +112,7 @@ fn replicas(topic: &MetadataTopic, brokers: usize) -> Check {
         .iter()
         .filter(|p| p.isr().len() < p.replicas().len())
         .count();
-    let found = format!("{fewest}");
+    let found = format!("{fewest} of {REPLICAS}");
     if behind > 0 {
         let found = format!("{found}, {behind} partitions not fully in sync");
         return Check::warn(
@@ -124,7 +125,7 @@ fn replicas(topic: &MetadataTopic, brokers: usize) -> Check {
         return Check::ok("topic replicas", found);
     }
     let advice = match brokers {
-        0..REPLICAS => format!("events are lost with the disks of {fewest} brokers; run {REPLICAS} brokers"),
+        0..REPLICAS => format!("run {REPLICAS} brokers: an event is gone when all disks that hold it are"),
         _ => format!("reassign the partitions to {REPLICAS} replicas with kafka-reassign-partitions.sh"),
     };
     Check::warn("topic replicas", found, advice)
@@ -194,11 +195,12 @@ fn timestamps(kind: &str) -> Check {
     }
 }
 
-fn create(kafka: &KafkaSettings, topic: &str, more: &str) -> String {
+fn create(kafka: &KafkaSettings, metadata: &Metadata, topic: &str, more: &str) -> String {
     let server = kafka.bootstrap_servers.split(',').next().unwrap_or_default();
+    let replicas = metadata.brokers().len().clamp(1, REPLICAS);
     let command = format!(
         "kafka-topics.sh --bootstrap-server {server} --create --topic {topic} --partitions {PARTITIONS} \
-         --replication-factor {REPLICAS} --config retention.ms={RETENTION_MS} {more}"
+         --replication-factor {replicas} --config retention.ms={RETENTION_MS} {more}"
     );
     format!("create it: {}", command.trim_end())
 }
