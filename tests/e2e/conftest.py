@@ -60,11 +60,13 @@ class World:
     def publish(self, seed, sagas, **options):
         self.publisher.send(workload.messages(seed, sagas, **options)).flush()
 
-    def publish_poison(self, rng):
-        """Sends every kind of poison; kind → position."""
+    def publish_poison(self, rng, large=False):
+        """Sends every kind of poison and returns the kinds."""
         before = self.broker.ends(self.topic)
         publisher = self.publisher
         letters = workload.poison(rng, publisher.encode, publisher.encode_as, SCHEMA)
+        if large:
+            letters += workload.large_poison(rng, publisher.encode)
         for kind, key, value in letters:
             publisher.send_raw(key, value, partition=rng.randrange(len(before)), headers=[("kind", kind.encode())])
         publisher.flush()

@@ -18,8 +18,10 @@ COMPLETING_STEPS = {
     "PAYMENT_COMPLETION": {"PAYMENT_COMPLETED"},
 }
 OPERATOR_STEP = "OPERATOR_STATUS_CHANGE"
-STEP_LIMIT = 100
-SIZE_LIMIT = 1_048_576
+# Characters; the metadata and the whole value in bytes.
+LIMITS = {"sagaId": 255, "eventId": 255, "orderId": 255, "sagaType": 100, "step": 100}
+METADATA_LIMIT = 1 << 20
+SIZE_LIMIT = 2 << 20
 EARLIEST = 946_684_800_000  # 2000-01-01
 LATEST = 4_102_444_800_000  # 2100-01-01
 FIELDS = (
@@ -54,6 +56,7 @@ class Event:
     order_id: str
     metadata: str | None
     recorded_at: int
+    event_timestamp: int = EARLIEST
     position: tuple[int, int] = (0, 0)
 
     @property
@@ -115,12 +118,17 @@ def decode(value, schema_of, position=(0, 0)):
         raise Rejected(f"missing {missing}")
     if record["status"] not in STATUSES:
         raise Rejected("unknown status")
-    if not record["sagaId"]:
-        raise Rejected("empty sagaId")
-    if len(record["step"]) > STEP_LIMIT:
-        raise Rejected("step too long")
-    if not EARLIEST <= record["recordedAt"] < LATEST:
-        raise Rejected("absurd timestamp")
+    for name in ("sagaId", "sagaType", "step"):
+        if not record[name]:
+            raise Rejected(f"empty {name}")
+    for name, limit in LIMITS.items():
+        if len(record[name]) > limit:
+            raise Rejected(f"{name} too long")
+    if len((record["metadata"] or "").encode()) > METADATA_LIMIT:
+        raise Rejected("metadata too long")
+    for name in ("recordedAt", "eventTimestamp"):
+        if not EARLIEST <= record[name] < LATEST:
+            raise Rejected(f"absurd {name}")
     return Event(
         event_id=record["eventId"],
         saga_id=record["sagaId"],
@@ -130,6 +138,7 @@ def decode(value, schema_of, position=(0, 0)):
         order_id=record["orderId"],
         metadata=record["metadata"],
         recorded_at=record["recordedAt"],
+        event_timestamp=record["eventTimestamp"],
         position=position,
     )
 
@@ -275,6 +284,9 @@ class Oracle:
                 deliveries.setdefault(event.saga_id, []).append(event)
         self.sagas = {saga_id: fold(events) for saga_id, events in deliveries.items()}
         self.delivered = sum(map(len, deliveries.values()))
+        # Whatever was delivered counts here, retries and all: the latest time never goes back.
+        said_failed = [e.recorded_at for events in deliveries.values() for e in events if e.status == "FAILED"]
+        self.last_failed_at = max(said_failed, default=0)
 
     @property
     def applied(self):
@@ -329,7 +341,6 @@ class Oracle:
     def counters(self):
         """The metrics of DESIGN 3.2 that derive from state."""
         sagas = self.sagas.values()
-        failures = [at for s in sagas for at in s.failed_at]
         compensations = [d for s in sagas for d in s.compensations]
         processed = {}
         for saga in sagas:
@@ -337,9 +348,9 @@ class Oracle:
                 labels = (event.step, event.status)
                 processed[labels] = processed.get(labels, 0) + 1
         return {
-            "failed": len(failures),
+            "failed": sum(len(s.failed_at) for s in sagas),
             "compensated": sum(len(s.compensated_at) for s in sagas),
-            "last_failed": max(failures, default=0) / 1000,
+            "last_failed": self.last_failed_at / 1000,
             "compensation_count": len(compensations),
             "compensation_sum": sum(compensations) / 1000,
             "processed": processed,

@@ -43,10 +43,8 @@ class PerfectApi:
     def steps(self, saga_id):
         rows = []
         for number, e in enumerate(self.truth.sagas[saga_id].timeline, 1):
-            try:
-                parsed = json.loads(e.metadata or "{}")
-            except ValueError:
-                parsed = None
+            known = e.known_metadata
+            is_object = e.metadata is not None and (known or e.metadata.strip() == "{}")
             rows.append(
                 {
                     "id": number,
@@ -55,7 +53,8 @@ class PerfectApi:
                     "status": e.status,
                     "producerService": e.known_text("producerService"),
                     "traceId": e.known_text("traceId"),
-                    "metadata": parsed if isinstance(parsed, dict) and e.metadata != "" else {"raw": e.metadata},
+                    "metadata": known if is_object else None,
+                    "metadataRaw": None if is_object else e.metadata,
                     "recordedAt": checks.iso(e.recorded_at),
                 }
             )
@@ -126,6 +125,9 @@ SLIPS = {
     "a forgotten trace": lambda s: changed(s, last_trace_id="0"),
     "another last step": lambda s: changed(s, last_step="X"),
     "metadata lost": lambda s: changed(s, timeline=[replace(s.timeline[0], metadata='{"x": 1}'), *s.timeline[1:]]),
+    "text that is no object lost": lambda s: changed(
+        s, timeline=[replace(s.timeline[0], metadata="x"), *s.timeline[1:]]
+    ),
 }
 
 

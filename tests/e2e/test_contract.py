@@ -19,7 +19,7 @@ class Busy:
         rng = random.Random(SEED)
         messages = workload.messages(SEED, 3000, awkward=True)
         world.publisher.send(messages[:9000])
-        self.kinds = world.publish_poison(rng)
+        self.kinds = world.publish_poison(rng, large=True)
         world.publisher.send(messages[9000:]).send(workload.nearly_poison(rng)).flush()
         self.world = world
         self.tracker = world.tracker().start().wait_caught_up()

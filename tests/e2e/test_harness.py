@@ -55,7 +55,7 @@ def test_the_workload_reaches_every_corner(seed):
 
 
 def test_every_poison_is_a_dead_letter_and_the_rest_is_not(world, seed):
-    kinds = world.publish_poison(random.Random(seed))
+    kinds = world.publish_poison(random.Random(seed), large=True)
     world.publisher.send(workload.nearly_poison(random.Random(seed))).flush()
     truth = world.truth()
     assert len(truth.dead_letters) == len(kinds)

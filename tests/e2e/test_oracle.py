@@ -240,6 +240,41 @@ def test_counters_by_hand(four):
     assert counters["processed"][("ORDER_CREATED", "STARTED")] == 2
 
 
+def test_the_last_failure_is_the_latest_that_any_delivery_reported():
+    rng = random.Random(1)
+    stands = workload.event(rng, "a", "ORDER_CREATION", "X", "STARTED", "o1", JAN_2)
+    retry = stands | {"status": "FAILED", "recordedAt": JAN_2 + 9000}
+    records = [Record(0, n, b"", Publisher.frame(1, SCHEMA, f), [], 0) for n, f in enumerate([stands, retry])]
+    truth = Oracle(records, lambda _: oracle.readable(json.dumps(SCHEMA)))
+    assert (truth.sagas["a"].status, truth.counters()["failed"]) == ("STARTED", 0)
+    assert truth.counters()["last_failed"] == (JAN_2 + 9000) / 1000
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"metadata": "x" * (2**20 + 1)},
+        {"metadata": "가" * (2**20 // 3 + 1)},
+        {"sagaId": "s" * 256},
+        {"eventId": "e" * 256},
+        {"orderId": "o" * 256},
+        {"step": ""},
+        {"eventTimestamp": 0},
+    ],
+)
+def test_what_breaks_a_limit_is_a_dead_letter(changes):
+    fields = workload.valid(random.Random(1), **changes)
+    with pytest.raises(oracle.Rejected):
+        oracle.decode(Publisher.frame(7, SCHEMA, fields), lambda _: oracle.readable(json.dumps(SCHEMA)))
+
+
+def test_what_just_keeps_the_limits_is_an_event():
+    fields = workload.valid(
+        random.Random(1), metadata="x" * 2**20, sagaId="가" * 255, eventId="e" * 255, orderId="o" * 255
+    )
+    oracle.decode(Publisher.frame(7, SCHEMA, fields), lambda _: oracle.readable(json.dumps(SCHEMA)))
+
+
 def test_junk_is_a_dead_letter_and_not_a_saga(four):
     assert [d.position for d in four.dead_letters] == [(0, 99)]
     assert (four.delivered, four.applied, four.duplicates) == (6, 6, 0)

@@ -234,7 +234,18 @@ def poison(rng, encode, encode_as, registered):
         ("negative timestamp", b"k16", encode(valid(rng, recordedAt=-(2**63)))),
         ("long step", b"k17", encode(valid(rng, step="S" * 101))),
         ("long step, many bytes", b"k18", encode(valid(rng, step="단" * 101))),
-        ("over-size", b"k19", encode(valid(rng, metadata="x" * 1_300_000))),
+        ("long saga id", b"k20", encode(valid(rng, sagaId="s" * 256))),
+        ("long order id", b"k21", encode(valid(rng, orderId="주" * 256))),
+        ("empty step", b"k22", encode(valid(rng, step=""))),
+        ("event timestamp 0", b"k23", encode(valid(rng, eventTimestamp=0))),
+    ]
+
+
+def large_poison(rng, encode):
+    """Likewise, of megabytes each."""
+    return [
+        ("long metadata", b"k19", encode(valid(rng, metadata="x" * (2**20 + 1)))),
+        ("over-size", b"k24", encode(valid(rng, metadata="x" * 2**21))),
     ]
 
 
@@ -245,7 +256,8 @@ def nearly_poison(rng):
         Message(valid(rng, step="단" * 100)),
         Message(valid(rng, recordedAt=946_684_800_000)),
         Message(valid(rng, recordedAt=4_102_444_799_999)),
-        Message(valid(rng, metadata="x" * 200_000)),
+        Message(valid(rng, metadata="x" * 2**20)),
+        Message(valid(rng, sagaId="poison-" + "가" * 248, eventId="e" * 255, orderId="o" * 255)),
         Message(valid(rng, metadata=json.dumps({"blob": "y" * 200_000}))),
         Message(valid(rng, orderId="")),
     ]
