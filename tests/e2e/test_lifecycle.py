@@ -91,11 +91,8 @@ def test_an_empty_topic_is_a_healthy_one(world):
     checks.statistics_of_nothing(tracker.api.statistics())
     status, body = tracker.api.health()
     assert (status, body["status"]) == (200, "UP")
-    assert {name: c["status"] for name, c in body["components"].items()} == {
-        "db": "UP",
-        "kafka": "UP",
-        "diskSpace": "UP",
-    }
+    assert {"db", "kafka", "diskSpace"} <= set(body["components"])
+    assert {c["status"] for c in body["components"].values()} == {"UP"}
 
 
 def test_a_second_process_cannot_open_the_same_store(world):
