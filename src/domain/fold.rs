@@ -46,7 +46,7 @@ pub fn fold_deduplicated(parts: &Deduplicated<'_>, definitions: &SagaDefinitions
         state.apply(event, definitions);
     }
     for (event, conflicting) in &parts.duplicates {
-        state.note_duplicate();
+        state.note_duplicate(event);
         if *conflicting {
             state.note_conflict(event);
         }

@@ -100,6 +100,18 @@ fn of_two_deliveries_the_lower_position_stands_and_a_different_body_is_a_conflic
 }
 
 #[test]
+fn a_failure_that_a_duplicate_reported_stays_the_last_one() {
+    let stands = event(7, 1_000, "ORDER_CREATED", Started);
+    let duplicate = Event {
+        event_id: stands.event_id.clone(),
+        ..event(9, 5_000, "PAYMENT_FAILED", Failed)
+    };
+    let state = folded(&[duplicate, stands]);
+    assert_eq!((state.status, state.failures), (Started, 0));
+    assert_eq!(state.last_failed_at, Some(Millis(5_000)));
+}
+
+#[test]
 fn without_an_event_id_step_status_and_time_tell_duplicates() {
     let nameless = |offset, at, step| Event {
         event_id: "".into(),

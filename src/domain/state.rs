@@ -39,7 +39,8 @@ pub struct SagaState {
     pub failures: u32,
     /// How often the saga entered COMPENSATED.
     pub compensations: u32,
-    /// Time of the last event that reported the saga failed. It only grows, whatever arrives late.
+    /// Latest time of any delivery that reported the saga failed, duplicates too: so it only grows,
+    /// whichever of two deliveries arrives first.
     pub last_failed_at: Option<Millis>,
     /// While the saga is FAILED: since when.
     pub failing_since: Option<Millis>,
@@ -107,9 +108,7 @@ impl SagaState {
         if current != Some(next) {
             self.enter(current, next, event.recorded_at);
         }
-        if event.status == SagaStatus::Failed {
-            self.last_failed_at = Some(event.recorded_at);
-        }
+        self.note_failed(event);
         self.status = next;
         self.last_step = event.step.clone();
         if event.trace_id.is_some() {
@@ -181,8 +180,15 @@ impl SagaState {
         }
     }
 
-    pub(super) fn note_duplicate(&mut self) {
+    fn note_failed(&mut self, event: &Event) {
+        if event.status == SagaStatus::Failed {
+            self.last_failed_at = self.last_failed_at.max(Some(event.recorded_at));
+        }
+    }
+
+    pub(super) fn note_duplicate(&mut self, event: &Event) {
         self.duplicates = self.duplicates.saturating_add(1);
+        self.note_failed(event);
     }
 
     pub(super) fn note_conflict(&mut self, event: &Event) {

@@ -10,7 +10,7 @@ pub const ACTIVE: &str = "active";
 pub const FAILED: &str = "failed";
 /// Totals: times a saga entered COMPENSATED.
 pub const COMPENSATED: &str = "compensated";
-/// Totals: latest event time at which a saga entered FAILED.
+/// Totals: latest event time of any delivery that reported a failure.
 pub const LAST_FAILED_AT: &str = "last_failed_at";
 /// Totals, numbered by bucket: times from FAILED to COMPENSATED.
 pub const COMPENSATION_BUCKETS: &str = "compensation_buckets";

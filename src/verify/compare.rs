@@ -2,7 +2,7 @@
 
 use super::report::Differences;
 use crate::store::{
-    Generation, Key, ProjectionTable, Read, SharedStore, StoreError, Table, TableRange, read, totals,
+    Generation, Key, ProjectionTable, Read, SharedStore, StoreError, Table, TableRange, read,
 };
 
 /// Rows looked up at once.
@@ -61,10 +61,6 @@ fn each_row(
         to: None,
     };
     read::try_scan_table(snapshot, &whole, |partition, sort, value| {
-        // A maximum, see `digest`.
-        if partition == totals::LAST_FAILED_AT.as_bytes() && sort.is_empty() {
-            return Ok(());
-        }
         keys.push(Key::new(partition, sort));
         values.push(value.to_vec());
         if keys.len() == ROWS {

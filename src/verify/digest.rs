@@ -4,13 +4,12 @@
 //! Per table: each row is hashed, and the hashes are added up, so that the order of the scan does
 //! not matter and the scan can be split. Left out, with the reason: `meta` (which generation serves,
 //! how far letters are published: this replica's own affair); of a gap what the broker still held
-//! when it was found; the last-failed gauge (a maximum, which an event cannot be taken out of again
-//! when its duplicate at a lower position arrives late).
+//! when it was found.
 
 use crate::domain::Cut;
 use crate::store::codec::Record;
 use crate::store::records::GapRecord;
-use crate::store::{ProjectionTable, Read, SharedStore, StoreError, Table, TableRange, read, totals};
+use crate::store::{ProjectionTable, Read, SharedStore, StoreError, Table, TableRange, read};
 use std::collections::BTreeMap;
 
 /// The digest of a store.
@@ -93,24 +92,13 @@ fn table_sum(snapshot: &dyn Read, table: Table) -> Result<Sum, StoreError> {
         to: None,
     };
     read::try_scan_table(snapshot, &whole, |partition, sort, value| {
-        if let Some(hash) = row_hash(table, partition, sort, value)? {
-            sum.add(Sum::of(&hash));
-        }
+        sum.add(Sum::of(&row_hash(table, partition, sort, value)?));
         Ok(())
     })?;
     Ok(sum)
 }
 
-fn row_hash(
-    table: Table,
-    partition: &[u8],
-    sort: &[u8],
-    value: &[u8],
-) -> Result<Option<blake3::Hash>, StoreError> {
-    let is_totals = matches!(table, Table::Projection(_, ProjectionTable::Totals));
-    if is_totals && partition == totals::LAST_FAILED_AT.as_bytes() {
-        return Ok(None);
-    }
+fn row_hash(table: Table, partition: &[u8], sort: &[u8], value: &[u8]) -> Result<blake3::Hash, StoreError> {
     let mut hasher = blake3::Hasher::new();
     for part in [partition, sort] {
         hasher.update(&(part.len() as u64).to_be_bytes()).update(part);
@@ -120,5 +108,5 @@ fn row_hash(
     } else {
         hasher.update(value);
     }
-    Ok(Some(hasher.finalize()))
+    Ok(hasher.finalize())
 }
