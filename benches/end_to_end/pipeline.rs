@@ -1,0 +1,140 @@
+//! Ingest, projector and store inside this process, wired as the tracker wires them.
+
+use crate::machine;
+use crate::settings::Settings;
+use crate::topic;
+use anyhow::{Context as _, bail};
+use saga_tracker::clock::SystemClock;
+use saga_tracker::domain::SagaDefinitions;
+use saga_tracker::ingest::registry::BundledSchema;
+use saga_tracker::ingest::{Ingest, IngestStatus};
+use saga_tracker::projector::rebuild::Rebuild;
+use saga_tracker::projector::{self, ProjectorSettings};
+use saga_tracker::store::rocks::{RocksSettings, RocksStore};
+use saga_tracker::store::{SharedStore, Store};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// Longer than any honest run.
+const PATIENCE: Duration = Duration::from_secs(1_800);
+
+/// Opens a store with the default settings.
+pub fn open(dir: &Path) -> anyhow::Result<RocksStore> {
+    Ok(RocksStore::open(dir, &RocksSettings::default())?)
+}
+
+/// Consumes the topic into a new store.
+pub fn ingest(settings: &Settings, topic: &str, dir: &Path) -> anyhow::Result<Value> {
+    let store: SharedStore = Arc::new(open(dir)?);
+    consume(settings, topic, &store)
+}
+
+/// Consumes the whole topic into the store. The time ends when every record shows in answers and
+/// all is synced.
+pub fn consume(settings: &Settings, topic: &str, store: &SharedStore) -> anyhow::Result<Value> {
+    let end = topic::ends(settings, topic)?;
+    let events: u64 = end.iter().map(|(_, next)| next).sum();
+    let definitions = Arc::new(SagaDefinitions::default());
+    let (status, shutdown) = (Arc::new(IngestStatus::default()), CancellationToken::new());
+
+    let started = Instant::now();
+    let syncer = Syncer::start(store.clone());
+    let (projector, folding) =
+        projector::spawn(store.clone(), topic, definitions, ProjectorSettings::default())?;
+    let ingest = Ingest {
+        store: store.clone(),
+        settings: settings.ingest(topic),
+        schemas: Arc::new(BundledSchema::new()?),
+        projector: projector.clone(),
+        status: status.clone(),
+        dead_letters: Arc::new(Notify::new()),
+        clock: Arc::new(SystemClock),
+        shutdown: shutdown.clone(),
+    };
+    let ingesting = ingest.spawn()?;
+    let mut written = None;
+    loop {
+        let folded = projector.status();
+        if folded.cursor.covers(&end) {
+            break;
+        }
+        if written.is_none() && status.snapshot().next.covers(&end) {
+            written = Some(started.elapsed());
+        }
+        if let Some(reason) = folded.failed.or(status.snapshot().fatal) {
+            bail!("the pipeline stopped: {reason}");
+        }
+        anyhow::ensure!(started.elapsed() < PATIENCE, "{topic} was not consumed in time");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    store.sync()?;
+    let took = started.elapsed();
+    let threads = machine::thread_seconds()?;
+    shutdown.cancel();
+    drop(projector);
+    for thread in [ingesting, folding] {
+        thread.join().map_err(|_| anyhow::anyhow!("a thread panicked"))?;
+    }
+    syncer.stop()?;
+    Ok(json!({
+        "events": events,
+        "seconds": took.as_secs_f64(),
+        "log_seconds": written.unwrap_or(took).as_secs_f64(),
+        "cpu": threads,
+        "peak_mib": machine::peak_mib(std::process::id())?,
+    }))
+}
+
+/// Makes the projections of a filled store anew, twice, so that the generation that serves is the
+/// same again.
+pub fn rebuild(topic: &str, dir: &Path) -> anyhow::Result<Value> {
+    let store: SharedStore = Arc::new(open(dir)?);
+    let mut seconds = Vec::new();
+    let mut events = 0;
+    for _ in 0..2 {
+        let job = Rebuild {
+            store: store.clone(),
+            topic: topic.to_owned(),
+            definitions: Arc::new(SagaDefinitions::default()),
+            settings: ProjectorSettings::default(),
+            progress: Arc::default(),
+        };
+        let started = Instant::now();
+        events = job.offline()?.events;
+        seconds.push(started.elapsed().as_secs_f64());
+    }
+    Ok(json!({ "events": events, "seconds": seconds, "cpu": machine::thread_seconds()? }))
+}
+
+/// Syncs the store every second, as the tracker does.
+pub struct Syncer {
+    stop: Sender<()>,
+    thread: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Syncer {
+    /// From now on.
+    pub fn start(store: Arc<dyn Store>) -> Self {
+        let (stop, stopped) = channel();
+        let thread = std::thread::spawn(move || {
+            while stopped.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+                store.sync()?;
+            }
+            Ok(())
+        });
+        Self { stop, thread }
+    }
+
+    /// No longer.
+    pub fn stop(self) -> anyhow::Result<()> {
+        drop(self.stop);
+        let ended = self.thread.join();
+        ended.map_err(|_| anyhow::anyhow!("the syncing thread panicked"))?.context("syncing")
+    }
+}

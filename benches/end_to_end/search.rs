@@ -1,0 +1,108 @@
+//! Pages of two stores of different sizes, asked in turn, without HTTP in between (which would hide
+//! the difference).
+
+use crate::large::{DAYS, FIRST};
+use crate::pipeline;
+use crate::report::median;
+use saga_tracker::domain::{Millis, SagaDefinitions, SagaStatus, SagaType};
+use saga_tracker::query::{Filter, Query, SearchRequest, Sort, SortKey, Window};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+const SIZE: usize = 20;
+/// How often each search is asked of each store.
+const ROUNDS: u64 = 25;
+
+/// Which page is asked for.
+#[derive(Clone, Copy)]
+enum Page {
+    First,
+    /// Another one each time.
+    Any,
+    Last,
+}
+
+/// Every search, and the one that suffers most from size.
+pub fn compare(small: &Path, large: &Path) -> anyhow::Result<Value> {
+    let definitions = Arc::new(SagaDefinitions::default());
+    let small = Query::new(Arc::new(pipeline::open(small)?), definitions.clone());
+    let large = Query::new(Arc::new(pipeline::open(large)?), definitions);
+    let mut all = Vec::new();
+    for (filter_name, filter) in filters() {
+        for (sort_name, sort) in sorts() {
+            for (page_name, page) in [("first", Page::First), ("any", Page::Any), ("last", Page::Last)] {
+                let mut millis = [Vec::new(), Vec::new()];
+                for round in 0..ROUNDS {
+                    for (query, millis) in [&small, &large].into_iter().zip(&mut millis) {
+                        millis.push(ask(query, &filter, sort, page, round)?);
+                    }
+                }
+                let [small, large] = millis.map(|millis| median(&millis));
+                all.push((large / small, json!({
+                    "search": format!("{filter_name}, by {sort_name}, {page_name} page"),
+                    "ratio": large / small,
+                    "small_ms": (small * 1000.0).round() / 1000.0,
+                    "large_ms": (large * 1000.0).round() / 1000.0,
+                })));
+            }
+        }
+    }
+    all.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    let all: Vec<Value> = all.into_iter().map(|(_, search)| search).collect();
+    Ok(json!({ "worst": all.first(), "all": all }))
+}
+
+/// Milliseconds that one page takes.
+fn ask(query: &Query, filter: &Filter, sort: Sort, page: Page, round: u64) -> anyhow::Result<f64> {
+    let request = |number| SearchRequest {
+        filter: filter.clone(),
+        sort,
+        window: Window::Page { number, size: SIZE },
+    };
+    let number = match page {
+        Page::First => 0,
+        Page::Any | Page::Last => {
+            let pages = query.search(&request(0))?.total.div_ceil(SIZE as u64).max(1);
+            match page {
+                // Steps by the golden ratio meet every part of the pages.
+                Page::Any => (round * pages * 618 / 1000) % pages,
+                Page::First | Page::Last => pages - 1,
+            }
+        }
+    };
+    let started = Instant::now();
+    let found = query.search(&request(number))?;
+    let millis = started.elapsed().as_secs_f64() * 1000.0;
+    anyhow::ensure!(!found.sagas.is_empty(), "page {number} of {} is empty", found.total);
+    Ok(millis)
+}
+
+fn filters() -> Vec<(&'static str, Filter)> {
+    let day = |day: i64| Some(Millis(FIRST.0 + day * 86_400_000));
+    let order = || Some(SagaType::from("ORDER_CREATION"));
+    let all = Filter::default();
+    vec![
+        ("all", all.clone()),
+        ("of a type", Filter { saga_type: order(), ..all.clone() }),
+        ("failed", Filter { status: Some(SagaStatus::Failed), ..all.clone() }),
+        ("failed, of a type", Filter { saga_type: order(), status: Some(SagaStatus::Failed), ..all.clone() }),
+        ("of 30 days", Filter { from: day(DAYS / 3), to: day(2 * DAYS / 3), ..all.clone() }),
+        ("completed, of 30 days", Filter {
+            status: Some(SagaStatus::Completed),
+            from: day(DAYS / 3),
+            to: day(2 * DAYS / 3),
+            ..all.clone()
+        }),
+        ("of a type, of one day", Filter { saga_type: order(), from: day(40), to: day(41), ..all }),
+    ]
+}
+
+fn sorts() -> [(&'static str, Sort); 3] {
+    [
+        ("start, latest first", Sort { key: SortKey::StartedAt, descending: true }),
+        ("last event, latest first", Sort { key: SortKey::UpdatedAt, descending: true }),
+        ("last event, earliest first", Sort { key: SortKey::UpdatedAt, descending: false }),
+    ]
+}

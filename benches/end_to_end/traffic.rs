@@ -1,0 +1,163 @@
+//! The demo's sagas, many in flight at a time, in the order in which their reports arrive.
+
+use jiff::Timestamp;
+use saga_tracker::demo::{Message, PlannedEvent, PlannedRecord, Sagas, sagas};
+use saga_tracker::domain::{Event, MetadataForm, Millis, Position, SagaStatus};
+use saga_tracker_sdk::contract::metadata;
+use saga_tracker_sdk::encoding::Encoder;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Any id: without a registry every record is read by the bundled schema.
+const SCHEMA_ID: u32 = 1;
+
+/// Reports in order of arrival, without end.
+pub struct Traffic {
+    sagas: Sagas,
+    /// The saga that begins next, and when, microseconds since 1970.
+    next: (Vec<PlannedRecord>, i64),
+    step_us: i64,
+    waiting: BinaryHeap<Reverse<Report>>,
+    sequence: u64,
+}
+
+/// One record, of a saga that began at `start`.
+pub struct Report {
+    /// Microseconds since 1970.
+    at: i64,
+    sequence: u64,
+    start: Timestamp,
+    record: PlannedRecord,
+}
+
+impl Traffic {
+    /// A saga begins every `step_us` microseconds, the first one at `first`.
+    pub fn new(seed: u64, first: Millis, step_us: i64) -> Self {
+        let mut sagas = sagas(seed);
+        let begun = sagas.next().unwrap_or_default();
+        Self {
+            sagas,
+            next: (begun, first.0 * 1000),
+            step_us,
+            waiting: BinaryHeap::new(),
+            sequence: 0,
+        }
+    }
+
+    fn begin_saga(&mut self) {
+        let (records, begins) = &mut self.next;
+        let start = Timestamp::from_microsecond(*begins).unwrap_or_default();
+        for record in std::mem::take(records) {
+            self.sequence += 1;
+            let after = i64::try_from(record.delay.as_micros()).unwrap_or(i64::MAX);
+            self.waiting.push(Reverse(Report {
+                at: begins.saturating_add(after),
+                sequence: self.sequence,
+                start,
+                record,
+            }));
+        }
+        *begins += self.step_us;
+        *records = self.sagas.next().unwrap_or_default();
+    }
+}
+
+impl Iterator for Traffic {
+    type Item = Report;
+
+    fn next(&mut self) -> Option<Report> {
+        while self.waiting.peek().is_none_or(|Reverse(first)| first.at >= self.next.1) {
+            self.begin_saga();
+        }
+        self.waiting.pop().map(|Reverse(report)| report)
+    }
+}
+
+impl Report {
+    /// Key and value as a producer sends them.
+    pub fn message(&self, encoder: &Encoder) -> anyhow::Result<Message> {
+        Ok(self.record.message(self.start, encoder, SCHEMA_ID)?)
+    }
+
+    /// When it arrives.
+    pub fn arrives(&self) -> Millis {
+        Millis(self.at / 1000)
+    }
+
+    /// The saga that it reports on, where it is an event.
+    pub fn planned(&self) -> Option<&PlannedEvent> {
+        self.record.planned_event()
+    }
+
+    /// The event that the tracker decodes it to; none where it is poison.
+    pub fn event(&self, position: Position) -> Option<Event> {
+        let planned = self.planned()?;
+        let metadata_form = if planned.odd_metadata.is_none() {
+            MetadataForm::Object
+        } else {
+            MetadataForm::Verbatim
+        };
+        let object = metadata_form == MetadataForm::Object;
+        let trace_id = planned.metadata.get(metadata::TRACE_ID).and_then(|id| id.as_str());
+        Some(Event {
+            metadata: planned.event(self.start).metadata.map(String::into_boxed_str),
+            metadata_form,
+            producer_service: object.then(|| planned.service.name().into()),
+            trace_id: trace_id.filter(|_| object).map(Into::into),
+            ..self.bare_event(position)?
+        })
+    }
+
+    /// The event without its metadata; none where it is poison.
+    pub fn bare_event(&self, position: Position) -> Option<Event> {
+        let planned = self.planned()?;
+        let recorded_at = Millis(self.start.as_millisecond() + planned.recorded_after_ms);
+        Some(Event {
+            position,
+            arrived_at: Millis(self.at / 1000),
+            recorded_at,
+            event_timestamp: recorded_at,
+            event_id: planned.event_id.as_str().into(),
+            saga_id: planned.saga_id.as_str().into(),
+            saga_type: planned.saga_type.as_str().into(),
+            step: planned.step.into(),
+            status: status(planned.status),
+            order_id: planned.order_id.as_str().into(),
+            metadata: None,
+            metadata_form: MetadataForm::Absent,
+            producer_service: None,
+            trace_id: None,
+        })
+    }
+}
+
+fn status(status: saga_tracker_sdk::contract::SagaStatus) -> SagaStatus {
+    use saga_tracker_sdk::contract::SagaStatus as Sent;
+    match status {
+        Sent::Started => SagaStatus::Started,
+        Sent::InProgress => SagaStatus::InProgress,
+        Sent::Completed => SagaStatus::Completed,
+        Sent::Failed => SagaStatus::Failed,
+        Sent::Compensated => SagaStatus::Compensated,
+    }
+}
+
+impl Ord for Report {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.sequence).cmp(&(other.at, other.sequence))
+    }
+}
+
+impl PartialOrd for Report {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Report {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.sequence) == (other.at, other.sequence)
+    }
+}
+
+impl Eq for Report {}

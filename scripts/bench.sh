@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Measures the tracker beside Kafka's own client, RocksDB and PostgreSQL, all on this machine, and
+# writes the tables of benches/RESULTS.md.
+#
+#   scripts/bench.sh          what a million events show, about ten minutes
+#   scripts/bench.sh large    what only ten million show; takes disk and time
+#
+# SAGA_BENCH_EVENTS             records in the topic (1000000; the smaller topic has a tenth)
+# SAGA_BENCH_ROUNDS             how often each measurement is made (3)
+# SAGA_BENCH_SAGAS_PER_SECOND   sagas that begin each second of the generated traffic (2000)
+# SAGA_BENCH_SEED               another seed, other traffic (7)
+# SAGA_BENCH_LARGE_SAGAS, SAGA_BENCH_LARGE_EVENTS   for large (10000000 each)
+# SAGA_BENCH_DIR                where stores and servers' data go; a subdirectory is made and removed
+#
+# PostgreSQL is the Debian package with its default settings, in a cluster of its own; without it
+# those rows are left out. Nothing listens beyond loopback.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+size=${1:-small}
+say() { printf 'bench: %s\n' "$*" >&2; }
+
+cd "$root"
+cargo build --release --locked --bin saga-tracker
+program=$(cargo bench --locked --bench end_to_end --no-run --message-format=json |
+  sed -n 's/.*"name":"end_to_end".*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
+[[ -x $program ]] || { say "the bench program was not built"; exit 1; }
+
+dir=$(mktemp -d "${SAGA_BENCH_DIR:-${TMPDIR:-/tmp}}/saga-tracker-bench.XXXXXX")
+postgres=
+
+finish() {
+  [[ -z $postgres ]] || as_owner "$postgres/pg_ctl" -D "$dir/postgres" -m fast -w stop >/dev/null || true
+  scripts/kafka.sh stop --dir "$dir/kafka" || true
+  rm -rf "$dir"
+}
+trap finish EXIT
+
+# PostgreSQL refuses to run as root; then its Debian user does.
+as_owner() {
+  if [[ $(id -u) -eq 0 ]]; then
+    (cd / && runuser -u postgres -- "$@")
+  else
+    "$@"
+  fi
+}
+
+start_postgres() {
+  local found
+  found=$(find /usr/lib/postgresql -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -n 1)
+  if [[ -z $found ]]; then
+    say "PostgreSQL is missing (scripts/install.sh bench); its rows are left out"
+    return
+  fi
+  mkdir "$dir/postgres"
+  if [[ $(id -u) -eq 0 ]]; then
+    chmod 755 "$dir"
+    chown postgres "$dir/postgres"
+  fi
+  as_owner "$found/initdb" -D "$dir/postgres" -U bench -A trust >/dev/null
+  # A socket in the cluster's own directory, and no port.
+  as_owner "$found/pg_ctl" -D "$dir/postgres" -w -l "$dir/postgres/log" \
+    -o "-c listen_addresses='' -c unix_socket_directories='$dir/postgres'" start >/dev/null
+  postgres=$found
+  export PGHOST=$dir/postgres PGUSER=bench PGDATABASE=postgres
+}
+
+unset PGHOST
+[[ $size != small ]] || start_postgres
+SAGA_BENCH_BOOTSTRAP=$(scripts/kafka.sh start --dir "$dir/kafka")
+export SAGA_BENCH_BOOTSTRAP SAGA_BENCH_DIR=$dir SAGA_BENCH_TRACKER=$root/target/release/saga-tracker
+"$program" "$size"
