@@ -27,15 +27,18 @@ use std::time::Instant;
 const TOPIC: &str = "bench-dedupe";
 
 /// Microseconds per event, with and without.
-pub fn measure(settings: &Settings, dir: &Path) -> anyhow::Result<Value> {
+pub(crate) fn measure(settings: &Settings, dir: &Path) -> anyhow::Result<Value> {
     let count = usize::try_from(settings.events / 4)?;
     let all: Vec<Event> = topic::traffic(settings, settings.events / 4)
         .filter_map(|report| report.event(Position::new(0, 0)))
         .take(count)
         .collect();
     let mut known = HashSet::new();
-    let unique: Vec<Event> =
-        all.iter().filter(|event| known.insert(event.event_id.clone())).cloned().collect();
+    let unique: Vec<Event> = all
+        .iter()
+        .filter(|event| known.insert(event.event_id.clone()))
+        .cloned()
+        .collect();
     let duplicates = all.len() - unique.len();
     let (all, unique) = (positioned(all), positioned(unique));
 
@@ -67,7 +70,10 @@ fn positioned(mut events: Vec<Event>) -> Vec<Event> {
 fn pipelined(events: &[Event], dir: &Path) -> anyhow::Result<f64> {
     let store: SharedStore = Arc::new(pipeline::open(dir)?);
     let mut writer = Writer::open(store.clone(), TOPIC)?;
-    let settings = ProjectorSettings { shards: 1, ..ProjectorSettings::default() };
+    let settings = ProjectorSettings {
+        shards: 1,
+        ..ProjectorSettings::default()
+    };
     let definitions = Arc::new(SagaDefinitions::default());
     let mut projector = Projector::open(store.clone(), Generation::A, definitions, &settings)?;
     let started = Instant::now();
@@ -110,8 +116,11 @@ fn folded(events: &[Event], knowing: bool) -> anyhow::Result<f64> {
                 states.insert(&event.saga_id, state);
                 continue;
             };
-            let applies =
-                if knowing { state.accepts(event) } else { event.timeline_key() > state.tail };
+            let applies = if knowing {
+                state.accepts(event)
+            } else {
+                event.timeline_key() > state.tail
+            };
             if applies {
                 state.apply(event, &definitions);
             }

@@ -9,14 +9,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::settings::Settings;
-use crate::still;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Requests under way at the same time in a load.
 const CONNECTIONS: usize = 16;
 
 /// A server that dies with its handle.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     port: u16,
     started: Instant,
@@ -24,10 +23,13 @@ pub struct Server {
 
 impl Server {
     /// The release binary with default settings, on this topic and store.
-    pub fn tracker(settings: &Settings, topic: &str, data: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn tracker(settings: &Settings, topic: &str, data: &Path) -> anyhow::Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         std::fs::create_dir_all(data)?;
-        let log = File::options().create(true).append(true).open(data.with_extension("log"))?;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(data.with_extension("log"))?;
         let started = Instant::now();
         let child = Command::new(&settings.tracker)
             .arg("serve")
@@ -45,7 +47,7 @@ impl Server {
     }
 
     /// The page that never changes.
-    pub fn still(body: &str) -> anyhow::Result<Self> {
+    pub(crate) fn still(body: &str) -> anyhow::Result<Self> {
         let started = Instant::now();
         let mut child = Command::new(std::env::current_exe()?)
             .args(["child", "still", body])
@@ -54,16 +56,20 @@ impl Server {
         let mut line = String::new();
         let output = child.stdout.take().context("no output")?;
         BufReader::new(output).read_line(&mut line)?;
-        Ok(Self { child, port: line.trim().parse()?, started })
+        Ok(Self {
+            child,
+            port: line.trim().parse()?,
+            started,
+        })
     }
 
     /// Its process.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// A connection to it, once it listens.
-    pub fn connect(&mut self) -> anyhow::Result<Connection> {
+    pub(crate) fn connect(&mut self) -> anyhow::Result<Connection> {
         loop {
             match Connection::open(self.port) {
                 Ok(connection) => return Ok(connection),
@@ -78,7 +84,7 @@ impl Server {
     }
 
     /// Waits until it calls itself ready. Since its start, that took so long.
-    pub fn ready(&mut self, patience: Duration) -> anyhow::Result<Duration> {
+    pub(crate) fn ready(&mut self, patience: Duration) -> anyhow::Result<Duration> {
         let mut connection = self.connect()?;
         while connection.get("/actuator/health/readiness")?.0 != 200 {
             anyhow::ensure!(self.started.elapsed() < patience, "not ready after {patience:?}");
@@ -88,15 +94,17 @@ impl Server {
     }
 
     /// SIGKILL.
-    pub fn kill(mut self) -> anyhow::Result<()> {
+    pub(crate) fn kill(mut self) -> anyhow::Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
     }
 
     /// Requests per second of several clients that go round these paths for so long.
-    pub fn load(&mut self, paths: &[String], how_long: Duration) -> anyhow::Result<f64> {
-        let mut connections = (0..CONNECTIONS).map(|_| self.connect()).collect::<Result<Vec<_>, _>>()?;
+    pub(crate) fn load(&mut self, paths: &[String], how_long: Duration) -> anyhow::Result<f64> {
+        let mut connections = (0..CONNECTIONS)
+            .map(|_| self.connect())
+            .collect::<Result<Vec<_>, _>>()?;
         let requests: Vec<Vec<u8>> = paths.iter().map(|path| request(path)).collect();
         let mut next = requests.iter().cycle();
         let started = Instant::now();
@@ -124,7 +132,7 @@ impl Drop for Server {
 }
 
 /// A connection that is kept alive.
-pub struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
@@ -134,11 +142,14 @@ impl Connection {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
-        Ok(Self { stream, buffer: Vec::new() })
+        Ok(Self {
+            stream,
+            buffer: Vec::new(),
+        })
     }
 
     /// Asks, and returns status and body.
-    pub fn get(&mut self, path: &str) -> anyhow::Result<(u16, String)> {
+    pub(crate) fn get(&mut self, path: &str) -> anyhow::Result<(u16, String)> {
         self.stream.write_all(&request(path))?;
         let (status, body) = self.answer()?;
         Ok((status, String::from_utf8_lossy(body).into_owned()))

@@ -12,7 +12,7 @@ use saga_tracker::ingest::source::{RawHeaders, RawRecord};
 use saga_tracker::ingest::writer::Writer;
 use saga_tracker::projector::ProjectorSettings;
 use saga_tracker::projector::rebuild::Rebuild;
-use saga_tracker::store::{SharedStore, Store as _};
+use saga_tracker::store::SharedStore;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -20,16 +20,16 @@ use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
 /// Where the traffic of the stores begins: 2026-01-01T00:00:00Z.
-pub const FIRST: Millis = Millis(1_767_225_600_000);
+pub(crate) const FIRST: Millis = Millis(1_767_225_600_000);
 /// How long it lasts.
-pub const DAYS: i64 = 90;
+pub(crate) const DAYS: i64 = 90;
 /// Sagas of the store that the large one is compared with.
 const SMALL: u64 = 100_000;
 const TOPIC: &str = "bench-large";
 const SEED: u64 = 90;
 
 /// Measures, and writes the table.
-pub fn run(settings: &Settings) -> anyhow::Result<()> {
+pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
     let mut report = Report::default();
     searches(settings, &mut report)?;
     served::memory(settings, TOPIC, &mut report)?;
@@ -47,23 +47,41 @@ fn searches(settings: &Settings, report: &mut Report) -> anyhow::Result<()> {
     let filled = settings.child("fill", &[large, &settings.large_sagas.to_string()])?;
     report.figure(
         "rebuild of the large store",
-        format!("{:.0} events/s of {}", number(&filled["rebuilt_per_second"])?, filled["events"]),
+        format!(
+            "{:.0} events/s of {}",
+            number(&filled["rebuilt_per_second"])?,
+            filled["events"]
+        ),
     );
     report.figure("bytes on disk of it", format!("{} MiB", filled["disk_mib"]));
-    report.figure("peak memory of filling and rebuilding it", format!("{:.0} MiB", number(&filled["peak_mib"])?));
+    report.figure(
+        "peak memory of filling and rebuilding it",
+        format!("{:.0} MiB", number(&filled["peak_mib"])?),
+    );
     let found = settings.child("search", &[small, large])?;
-    let name = format!("search page of {} sagas ÷ of {SMALL}, the worst of all", settings.large_sagas);
+    let name = format!(
+        "search page of {} sagas ÷ of {SMALL}, the worst of all",
+        settings.large_sagas
+    );
     let worst = &found["worst"];
     report.at_most(
         &name,
         number(&worst["ratio"])?,
         3.0,
-        format!("{} ms ÷ {} ms: {}", worst["large_ms"], worst["small_ms"], worst["search"]),
+        format!(
+            "{} ms ÷ {} ms: {}",
+            worst["large_ms"], worst["small_ms"], worst["search"]
+        ),
     );
     for search in found["all"].as_array().context("no searches")? {
         report.figure(
             search["search"].as_str().unwrap_or_default(),
-            format!("{} ÷ {} ms = {:.2}", search["large_ms"], search["small_ms"], number(&search["ratio"])?),
+            format!(
+                "{} ÷ {} ms = {:.2}",
+                search["large_ms"],
+                search["small_ms"],
+                number(&search["ratio"])?
+            ),
         );
     }
     std::fs::remove_dir_all(small)?;
@@ -72,7 +90,7 @@ fn searches(settings: &Settings, report: &mut Report) -> anyhow::Result<()> {
 
 /// Fills a store with the log of so many sagas, spread evenly over the days, and makes its projections.
 /// The events have no metadata, which searches do not read.
-pub fn fill(dir: &Path, sagas: u64) -> anyhow::Result<Value> {
+pub(crate) fn fill(dir: &Path, sagas: u64) -> anyhow::Result<Value> {
     let store: SharedStore = Arc::new(pipeline::open(dir)?);
     let last = Millis(FIRST.0 + DAYS * 86_400_000);
     let step_us = DAYS * 86_400_000_000 / i64::try_from(sagas)?;
@@ -113,7 +131,11 @@ pub fn fill(dir: &Path, sagas: u64) -> anyhow::Result<Value> {
     let started = Instant::now();
     let done = job.offline()?;
     let seconds = started.elapsed().as_secs_f64();
-    anyhow::ensure!(done.events == events, "{} of {events} events were folded", done.events);
+    anyhow::ensure!(
+        done.events == events,
+        "{} of {events} events were folded",
+        done.events
+    );
     Ok(json!({
         "events": events,
         "sagas": done.sagas,
@@ -137,6 +159,6 @@ fn account(writer: &mut Writer, mut event: Event, offset: u64) {
 }
 
 /// Fills the topic of the memory measurement.
-pub fn fill_topic(settings: &Settings) -> anyhow::Result<Vec<String>> {
+pub(crate) fn fill_topic(settings: &Settings) -> anyhow::Result<Vec<String>> {
     topic::fill(settings, TOPIC, settings.large_events)
 }

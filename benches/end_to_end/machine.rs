@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Seconds that this process's threads have run, by name; threads of one name together.
-pub fn thread_seconds() -> anyhow::Result<BTreeMap<String, f64>> {
+pub(crate) fn thread_seconds() -> anyhow::Result<BTreeMap<String, f64>> {
     let mut by_name = BTreeMap::<String, f64>::new();
     for task in fs::read_dir("/proc/self/task")? {
         let task = task?.path();
@@ -25,7 +25,7 @@ pub fn thread_seconds() -> anyhow::Result<BTreeMap<String, f64>> {
 }
 
 /// The most memory that a process has had resident, MiB.
-pub fn peak_mib(pid: u32) -> anyhow::Result<f64> {
+pub(crate) fn peak_mib(pid: u32) -> anyhow::Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib: f64 = line
@@ -37,7 +37,7 @@ pub fn peak_mib(pid: u32) -> anyhow::Result<f64> {
 }
 
 /// Bytes that a directory's files take up.
-pub fn disk_bytes(dir: &Path) -> anyhow::Result<u64> {
+pub(crate) fn disk_bytes(dir: &Path) -> anyhow::Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(dir)? {
         // RocksDB removes files meanwhile.
@@ -49,24 +49,33 @@ pub fn disk_bytes(dir: &Path) -> anyhow::Result<u64> {
 }
 
 /// The machine in one line.
-pub fn describe() -> String {
+pub(crate) fn describe() -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu
         .lines()
         .find_map(|line| line.strip_prefix("model name"))
-        .map_or("unknown processor", |rest| rest.trim_start_matches([' ', '\t', ':']));
+        .map_or("unknown processor", |rest| {
+            rest.trim_start_matches([' ', '\t', ':'])
+        });
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kib: u64 = memory
         .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.trim().parse().ok())
+        .find_map(|line| {
+            line.strip_prefix("MemTotal:")?
+                .trim()
+                .strip_suffix(" kB")?
+                .trim()
+                .parse()
+                .ok()
+        })
         .unwrap_or(0);
     let kernel = said("uname", &["-sr"]);
     format!("{model}, {cores} cores, {} GiB, {kernel}", kib.div_ceil(1 << 20))
 }
 
 /// What a command prints, in one line; empty when it cannot be run.
-pub fn said(program: &str, arguments: &[&str]) -> String {
+pub(crate) fn said(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     output.map_or_else(
         |_| String::new(),

@@ -5,7 +5,11 @@
 //! own. What is compared is measured in turn, round after round, and medians are divided.
 //!
 //! Parts of the tracker by themselves are the other benches' business.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for the terminal"
+)]
 
 mod dedupe;
 mod http;

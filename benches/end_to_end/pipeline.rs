@@ -25,19 +25,19 @@ use tokio_util::sync::CancellationToken;
 const PATIENCE: Duration = Duration::from_secs(1_800);
 
 /// Opens a store with the default settings.
-pub fn open(dir: &Path) -> anyhow::Result<RocksStore> {
+pub(crate) fn open(dir: &Path) -> anyhow::Result<RocksStore> {
     Ok(RocksStore::open(dir, &RocksSettings::default())?)
 }
 
 /// Consumes the topic into a new store.
-pub fn ingest(settings: &Settings, topic: &str, dir: &Path) -> anyhow::Result<Value> {
+pub(crate) fn ingest(settings: &Settings, topic: &str, dir: &Path) -> anyhow::Result<Value> {
     let store: SharedStore = Arc::new(open(dir)?);
     consume(settings, topic, &store)
 }
 
 /// Consumes the whole topic into the store. The time ends when every record shows in answers and
 /// all is synced.
-pub fn consume(settings: &Settings, topic: &str, store: &SharedStore) -> anyhow::Result<Value> {
+pub(crate) fn consume(settings: &Settings, topic: &str, store: &SharedStore) -> anyhow::Result<Value> {
     let end = topic::ends(settings, topic)?;
     let events: u64 = end.iter().map(|(_, next)| next).sum();
     let definitions = Arc::new(SagaDefinitions::default());
@@ -93,7 +93,7 @@ pub fn consume(settings: &Settings, topic: &str, store: &SharedStore) -> anyhow:
 
 /// Makes the projections of a filled store anew, twice, so that the generation that serves is the
 /// same again.
-pub fn rebuild(topic: &str, dir: &Path) -> anyhow::Result<Value> {
+pub(crate) fn rebuild(topic: &str, dir: &Path) -> anyhow::Result<Value> {
     let store: SharedStore = Arc::new(open(dir)?);
     let mut seconds = Vec::new();
     let mut events = 0;
@@ -113,14 +113,14 @@ pub fn rebuild(topic: &str, dir: &Path) -> anyhow::Result<Value> {
 }
 
 /// Syncs the store every second, as the tracker does.
-pub struct Syncer {
+pub(crate) struct Syncer {
     stop: Sender<()>,
     thread: JoinHandle<anyhow::Result<()>>,
 }
 
 impl Syncer {
     /// From now on.
-    pub fn start(store: Arc<dyn Store>) -> Self {
+    pub(crate) fn start(store: Arc<dyn Store>) -> Self {
         let (stop, stopped) = channel();
         let thread = std::thread::spawn(move || {
             while stopped.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
@@ -132,9 +132,11 @@ impl Syncer {
     }
 
     /// No longer.
-    pub fn stop(self) -> anyhow::Result<()> {
+    pub(crate) fn stop(self) -> anyhow::Result<()> {
         drop(self.stop);
         let ended = self.thread.join();
-        ended.map_err(|_| anyhow::anyhow!("the syncing thread panicked"))?.context("syncing")
+        ended
+            .map_err(|_| anyhow::anyhow!("the syncing thread panicked"))?
+            .context("syncing")
     }
 }

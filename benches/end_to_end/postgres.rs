@@ -42,7 +42,7 @@ const EIGHT_CLIENTS: usize = 12_000;
 const BATCHED: usize = 150_000;
 
 /// Compares with `live` events per second.
-pub fn compare(settings: &Settings, live: f64, report: &mut Report) -> anyhow::Result<()> {
+pub(crate) fn compare(settings: &Settings, live: f64, report: &mut Report) -> anyhow::Result<()> {
     let events: Vec<Event> = topic::traffic(settings, settings.events)
         .filter_map(|report| report.event(Position::new(0, 0)))
         .take(BATCHED)
@@ -61,8 +61,18 @@ pub fn compare(settings: &Settings, live: f64, report: &mut Report) -> anyhow::R
     }
     let [one, eight, copied] = rates.map(|rates| median(&rates));
     let of = |rate: f64| format!("{live:.0} ÷ {rate:.0} events/s");
-    report.at_least("ingest ÷ PostgreSQL, a transaction per event, 1 client", live / one, 100.0, of(one));
-    report.at_least("ingest ÷ PostgreSQL, batched COPY", live / copied, 2.0, of(copied));
+    report.at_least(
+        "ingest ÷ PostgreSQL, a transaction per event, 1 client",
+        live / one,
+        100.0,
+        of(one),
+    );
+    report.at_least(
+        "ingest ÷ PostgreSQL, batched COPY",
+        live / copied,
+        2.0,
+        of(copied),
+    );
     report.figure(
         "ingest ÷ PostgreSQL, a transaction per event, 8 clients",
         format!("{:.1} ({})", live / eight, of(eight)),
@@ -87,7 +97,18 @@ PREPARE step AS INSERT INTO saga_steps
     for event in events {
         let client = usize::try_from(hasher.hash_one(&event.saga_id) % clients as u64)?;
         let fields = Fields::of(event, quote);
-        let Fields { id, saga, kind, order, step, status, trace, service, metadata, at } = fields;
+        let Fields {
+            id,
+            saga,
+            kind,
+            order,
+            step,
+            status,
+            trace,
+            service,
+            metadata,
+            at,
+        } = fields;
         writeln!(
             files[client],
             "BEGIN;\nEXECUTE instance({saga},{kind},{order},{status},{step},{trace},{at});\n\
@@ -110,8 +131,18 @@ fn batches(settings: &Settings, events: &[Event]) -> anyhow::Result<(Vec<PathBuf
     for batch in events.chunks(BATCH) {
         file.push_str("BEGIN;\nCOPY staging FROM STDIN;\n");
         for event in batch {
-            let Fields { id, saga, kind, order, step, status, trace, service, metadata, at } =
-                Fields::of(event, escape);
+            let Fields {
+                id,
+                saga,
+                kind,
+                order,
+                step,
+                status,
+                trace,
+                service,
+                metadata,
+                at,
+            } = Fields::of(event, escape);
             writeln!(
                 file,
                 "{id}\t{saga}\t{kind}\t{order}\t{step}\t{status}\t{trace}\t{service}\t{metadata}\t{at}"
@@ -167,14 +198,21 @@ impl Fields {
 
 /// As in a statement.
 fn quote(text: Option<&str>) -> String {
-    text.map_or_else(|| "NULL".to_owned(), |text| format!("'{}'", text.replace('\'', "''")))
+    text.map_or_else(
+        || "NULL".to_owned(),
+        |text| format!("'{}'", text.replace('\'', "''")),
+    )
 }
 
 /// As behind COPY.
 fn escape(text: Option<&str>) -> String {
     text.map_or_else(
         || "\\N".to_owned(),
-        |text| text.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n"),
+        |text| {
+            text.replace('\\', "\\\\")
+                .replace('\t', "\\t")
+                .replace('\n', "\\n")
+        },
     )
 }
 

@@ -22,7 +22,7 @@ struct Recording {
 }
 
 /// Consumes the topic into a store that remembers, then writes the same again.
-pub fn replay(settings: &Settings, topic: &str, dir: &Path) -> anyhow::Result<Value> {
+pub(crate) fn replay(settings: &Settings, topic: &str, dir: &Path) -> anyhow::Result<Value> {
     let recording = Arc::new(Recording {
         inner: pipeline::open(&dir.join("recorded"))?,
         writes: Mutex::default(),
@@ -34,9 +34,9 @@ pub fn replay(settings: &Settings, topic: &str, dir: &Path) -> anyhow::Result<Va
     drop(recording);
 
     let one = rewrite(&dir.join("one"), &[writes.iter().collect()])?;
-    let (log, projections): (Vec<_>, Vec<_>) = writes.iter().partition(|(batch, _)| {
-        !batch.iter().any(|op| matches!(op.table, Table::Projection(..)))
-    });
+    let (log, projections): (Vec<_>, Vec<_>) = writes
+        .iter()
+        .partition(|(batch, _)| !batch.iter().any(|op| matches!(op.table, Table::Projection(..))));
     let two = rewrite(&dir.join("two"), &[log, projections])?;
     Ok(json!({
         "events": consumed["events"],
@@ -56,11 +56,16 @@ fn rewrite(dir: &Path, lists: &[Vec<&(Batch, Durability)>]) -> anyhow::Result<f6
         let threads: Vec<_> = lists
             .iter()
             .map(|list| {
-                scope.spawn(|| list.iter().try_for_each(|(batch, durability)| store.write(batch, *durability)))
+                scope.spawn(|| {
+                    list.iter()
+                        .try_for_each(|(batch, durability)| store.write(batch, *durability))
+                })
             })
             .collect();
         threads.into_iter().try_for_each(|thread| {
-            let written = thread.join().map_err(|_| anyhow::anyhow!("a writing thread panicked"))?;
+            let written = thread
+                .join()
+                .map_err(|_| anyhow::anyhow!("a writing thread panicked"))?;
             anyhow::Ok(written?)
         })
     })?;

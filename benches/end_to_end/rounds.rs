@@ -12,7 +12,7 @@ const SMALL: &str = "bench-1x";
 const LARGE: &str = "bench-10x";
 
 /// Measures, and writes the table.
-pub fn run(settings: &Settings) -> anyhow::Result<()> {
+pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
     let mut report = Report::default();
     topic::fill(settings, SMALL, settings.events / 10)?;
     let sagas = topic::fill(settings, LARGE, settings.events)?;
@@ -49,7 +49,10 @@ fn pipeline(settings: &Settings, report: &mut Report) -> anyhow::Result<f64> {
             ("two", number(&replayed["two_threads_seconds"])?),
         ];
         for (name, seconds) in seconds {
-            rates.entry(name).or_default().push(settings.events as f64 / seconds);
+            rates
+                .entry(name)
+                .or_default()
+                .push(settings.events as f64 / seconds);
         }
         let each = rebuilt["seconds"].as_array().context("no seconds")?;
         for seconds in each {
@@ -60,8 +63,18 @@ fn pipeline(settings: &Settings, report: &mut Report) -> anyhow::Result<f64> {
     }
     let rate = |name: &str| median(&rates[name]);
     let of = |other: &str| format!("{:.0} ÷ {:.0} events/s", rate("live"), rate(other));
-    report.at_least("ingest ÷ a tight loop writing the same rows", rate("live") / rate("one"), 0.75, of("one"));
-    report.at_least("ingest ÷ raw librdkafka consume", rate("live") / rate("raw"), 0.10, of("raw"));
+    report.at_least(
+        "ingest ÷ a tight loop writing the same rows",
+        rate("live") / rate("one"),
+        0.75,
+        of("one"),
+    );
+    report.at_least(
+        "ingest ÷ raw librdkafka consume",
+        rate("live") / rate("raw"),
+        0.10,
+        of("raw"),
+    );
     report.at_least(
         "rebuild ÷ live ingest",
         rate("rebuild") / rate("live"),
@@ -76,12 +89,19 @@ fn pipeline(settings: &Settings, report: &mut Report) -> anyhow::Result<f64> {
     let per_event = |value: &Value| number(value).map(|total| total / settings.events as f64);
     report.figure(
         "rows and bytes written per event, before compression",
-        format!("{:.2} rows, {:.0} B", per_event(&replayed["rows"])?, per_event(&replayed["bytes"])?),
+        format!(
+            "{:.2} rows, {:.0} B",
+            per_event(&replayed["rows"])?,
+            per_event(&replayed["bytes"])?
+        ),
     );
     for (thread, seconds) in ingested["cpu"].as_object().context("no threads")? {
         let micros = number(seconds)? * 1e6 / settings.events as f64;
         if micros >= 0.05 {
-            report.figure(format!("processor time of ingest, thread {thread}"), format!("{micros:.2} µs per event"));
+            report.figure(
+                format!("processor time of ingest, thread {thread}"),
+                format!("{micros:.2} µs per event"),
+            );
         }
     }
     Ok(rate("live"))
@@ -100,7 +120,7 @@ fn dedupe(settings: &Settings, report: &mut Report) -> anyhow::Result<()> {
 }
 
 /// A number of a child's result.
-pub fn number(value: &Value) -> anyhow::Result<f64> {
+pub(crate) fn number(value: &Value) -> anyhow::Result<f64> {
     value.as_f64().with_context(|| format!("{value} is no number"))
 }
 

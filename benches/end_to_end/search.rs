@@ -25,7 +25,7 @@ enum Page {
 }
 
 /// Every search, and the one that suffers most from size.
-pub fn compare(small: &Path, large: &Path) -> anyhow::Result<Value> {
+pub(crate) fn compare(small: &Path, large: &Path) -> anyhow::Result<Value> {
     let definitions = Arc::new(SagaDefinitions::default());
     let small = Query::new(Arc::new(pipeline::open(small)?), definitions.clone());
     let large = Query::new(Arc::new(pipeline::open(large)?), definitions);
@@ -40,12 +40,15 @@ pub fn compare(small: &Path, large: &Path) -> anyhow::Result<Value> {
                     }
                 }
                 let [small, large] = millis.map(|millis| median(&millis));
-                all.push((large / small, json!({
-                    "search": format!("{filter_name}, by {sort_name}, {page_name} page"),
-                    "ratio": large / small,
-                    "small_ms": (small * 1000.0).round() / 1000.0,
-                    "large_ms": (large * 1000.0).round() / 1000.0,
-                })));
+                all.push((
+                    large / small,
+                    json!({
+                        "search": format!("{filter_name}, by {sort_name}, {page_name} page"),
+                        "ratio": large / small,
+                        "small_ms": (small * 1000.0).round() / 1000.0,
+                        "large_ms": (large * 1000.0).round() / 1000.0,
+                    }),
+                ));
             }
         }
     }
@@ -75,7 +78,11 @@ fn ask(query: &Query, filter: &Filter, sort: Sort, page: Page, round: u64) -> an
     let started = Instant::now();
     let found = query.search(&request(number))?;
     let millis = started.elapsed().as_secs_f64() * 1000.0;
-    anyhow::ensure!(!found.sagas.is_empty(), "page {number} of {} is empty", found.total);
+    anyhow::ensure!(
+        !found.sagas.is_empty(),
+        "page {number} of {} is empty",
+        found.total
+    );
     Ok(millis)
 }
 
@@ -85,24 +92,79 @@ fn filters() -> Vec<(&'static str, Filter)> {
     let all = Filter::default();
     vec![
         ("all", all.clone()),
-        ("of a type", Filter { saga_type: order(), ..all.clone() }),
-        ("failed", Filter { status: Some(SagaStatus::Failed), ..all.clone() }),
-        ("failed, of a type", Filter { saga_type: order(), status: Some(SagaStatus::Failed), ..all.clone() }),
-        ("of 30 days", Filter { from: day(DAYS / 3), to: day(2 * DAYS / 3), ..all.clone() }),
-        ("completed, of 30 days", Filter {
-            status: Some(SagaStatus::Completed),
-            from: day(DAYS / 3),
-            to: day(2 * DAYS / 3),
-            ..all.clone()
-        }),
-        ("of a type, of one day", Filter { saga_type: order(), from: day(40), to: day(41), ..all }),
+        (
+            "of a type",
+            Filter {
+                saga_type: order(),
+                ..all.clone()
+            },
+        ),
+        (
+            "failed",
+            Filter {
+                status: Some(SagaStatus::Failed),
+                ..all.clone()
+            },
+        ),
+        (
+            "failed, of a type",
+            Filter {
+                saga_type: order(),
+                status: Some(SagaStatus::Failed),
+                ..all.clone()
+            },
+        ),
+        (
+            "of 30 days",
+            Filter {
+                from: day(DAYS / 3),
+                to: day(2 * DAYS / 3),
+                ..all.clone()
+            },
+        ),
+        (
+            "completed, of 30 days",
+            Filter {
+                status: Some(SagaStatus::Completed),
+                from: day(DAYS / 3),
+                to: day(2 * DAYS / 3),
+                ..all.clone()
+            },
+        ),
+        (
+            "of a type, of one day",
+            Filter {
+                saga_type: order(),
+                from: day(40),
+                to: day(41),
+                ..all
+            },
+        ),
     ]
 }
 
 fn sorts() -> [(&'static str, Sort); 3] {
     [
-        ("start, latest first", Sort { key: SortKey::StartedAt, descending: true }),
-        ("last event, latest first", Sort { key: SortKey::UpdatedAt, descending: true }),
-        ("last event, earliest first", Sort { key: SortKey::UpdatedAt, descending: false }),
+        (
+            "start, latest first",
+            Sort {
+                key: SortKey::StartedAt,
+                descending: true,
+            },
+        ),
+        (
+            "last event, latest first",
+            Sort {
+                key: SortKey::UpdatedAt,
+                descending: true,
+            },
+        ),
+        (
+            "last event, earliest first",
+            Sort {
+                key: SortKey::UpdatedAt,
+                descending: false,
+            },
+        ),
     ]
 }

@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 const LOAD: Duration = Duration::from_secs(3);
 
 /// Measures all of it. The topics are filled; `sagas` are some of the large one.
-pub fn run(
+pub(crate) fn run(
     settings: &Settings,
     (small, large): (&str, &str),
     sagas: &[String],
@@ -25,8 +25,14 @@ pub fn run(
     let (one, ten) = (settings.path("served-1x"), settings.path("served-10x"));
     ingest(settings, small, &one, &[])?;
     let seen = ingest(settings, large, &ten, sagas)?;
-    report.figure("GET saga while ingesting, p50 / p99", format!("{} ms", pair(&seen.saga)));
-    report.figure("search while ingesting, p50 / p99", format!("{} ms", pair(&seen.search)));
+    report.figure(
+        "GET saga while ingesting, p50 / p99",
+        format!("{} ms", pair(&seen.saga)),
+    );
+    report.figure(
+        "search while ingesting, p50 / p99",
+        format!("{} ms", pair(&seen.search)),
+    );
     report.figure(
         "ingest by the release binary with those readers, from exec",
         format!("{:.0} events/s", seen.events as f64 / seen.seconds),
@@ -41,7 +47,7 @@ pub fn run(
 }
 
 /// Memory after as many events as the large topic holds, with default settings.
-pub fn memory(settings: &Settings, topic: &str, report: &mut Report) -> anyhow::Result<()> {
+pub(crate) fn memory(settings: &Settings, topic: &str, report: &mut Report) -> anyhow::Result<()> {
     let sagas = large::fill_topic(settings)?;
     let data = settings.path("served-large");
     let seen = ingest(settings, topic, &data, &sagas)?;
@@ -51,15 +57,27 @@ pub fn memory(settings: &Settings, topic: &str, report: &mut Report) -> anyhow::
         "ingest by the release binary with readers",
         format!("{:.0} events/s", seen.events as f64 / seen.seconds),
     );
-    report.figure("GET saga while ingesting, p50 / p99", format!("{} ms", pair(&seen.saga)));
-    report.figure("search while ingesting, p50 / p99", format!("{} ms", pair(&seen.search)));
+    report.figure(
+        "GET saga while ingesting, p50 / p99",
+        format!("{} ms", pair(&seen.saga)),
+    );
+    report.figure(
+        "search while ingesting, p50 / p99",
+        format!("{} ms", pair(&seen.search)),
+    );
     let mut tracker = Server::tracker(settings, topic, &data)?;
     let ready = tracker.ready(PATIENCE)?;
-    report.figure("restart after kill -9", format!("{:.0} ms", ready.as_secs_f64() * 1000.0));
+    report.figure(
+        "restart after kill -9",
+        format!("{:.0} ms", ready.as_secs_f64() * 1000.0),
+    );
     let bytes = settled(&data)? as f64 / seen.events as f64;
     report.figure("bytes on disk per event, merges settled", format!("{bytes:.0} B"));
     let after = machine::peak_mib(tracker.pid())?;
-    report.figure("peak resident memory since that restart", format!("{after:.0} MiB"));
+    report.figure(
+        "peak resident memory since that restart",
+        format!("{after:.0} MiB"),
+    );
     tracker.kill()
 }
 
@@ -79,7 +97,13 @@ fn ingest(settings: &Settings, topic: &str, data: &Path, sagas: &[String]) -> an
     let started = Instant::now();
     let mut tracker = Server::tracker(settings, topic, data)?;
     let mut connection = tracker.connect()?;
-    let mut seen = Seen { saga: Vec::new(), search: Vec::new(), events, seconds: 0.0, peak_mib: 0.0 };
+    let mut seen = Seen {
+        saga: Vec::new(),
+        search: Vec::new(),
+        events,
+        seconds: 0.0,
+        peak_mib: 0.0,
+    };
     let searches = [
         "/api/v1/sagas?status=FAILED&size=20",
         "/api/v1/sagas?sagaType=ORDER_CREATION&sort=updatedAt,desc&size=20",
@@ -91,8 +115,10 @@ fn ingest(settings: &Settings, topic: &str, data: &Path, sagas: &[String]) -> an
         }
         anyhow::ensure!(started.elapsed() < PATIENCE, "{topic} was not consumed in time");
         if let Some(saga) = sagas.get(turn % sagas.len().max(1)) {
-            seen.saga.push(timed(&mut connection, &format!("/api/v1/sagas/{saga}"))?);
-            seen.search.push(timed(&mut connection, searches[turn % searches.len()])?);
+            seen.saga
+                .push(timed(&mut connection, &format!("/api/v1/sagas/{saga}"))?);
+            seen.search
+                .push(timed(&mut connection, searches[turn % searches.len()])?);
         }
         std::thread::sleep(PAUSE);
     }
@@ -107,7 +133,10 @@ fn projected(connection: &mut Connection) -> anyhow::Result<u64> {
     let (_, body) = connection.get("/internal/v1/progress")?;
     let body: serde_json::Value = serde_json::from_str(&body)?;
     let partitions = body["partitions"].as_array().context("no partitions")?;
-    Ok(partitions.iter().filter_map(|partition| partition["projected"].as_u64()).sum())
+    Ok(partitions
+        .iter()
+        .filter_map(|partition| partition["projected"].as_u64())
+        .sum())
 }
 
 fn timed(connection: &mut Connection, path: &str) -> anyhow::Result<f64> {
@@ -138,7 +167,12 @@ fn restarts(
     }
     let [one, ten] = seconds.map(|seconds| median(&seconds));
     let detail = format!("{:.0} ms ÷ {:.0} ms", ten * 1000.0, one * 1000.0);
-    report.at_most("restart after kill -9 with 10× the data ÷ 1×", ten / one, 1.2, detail);
+    report.at_most(
+        "restart after kill -9 with 10× the data ÷ 1×",
+        ten / one,
+        1.2,
+        detail,
+    );
     Ok(())
 }
 
@@ -171,7 +205,10 @@ fn settle_and_load(
         rates[2].push(tracker.load(&shell, LOAD)?);
     }
     let [saga, page, shell] = rates.map(|rates| median(&rates));
-    let detail = format!("{saga:.0} ÷ {page:.0} requests/s, of the same {} bytes", body.len());
+    let detail = format!(
+        "{saga:.0} ÷ {page:.0} requests/s, of the same {} bytes",
+        body.len()
+    );
     report.at_least("GET saga ÷ a static handler", saga / page, 0.8, detail);
     report.figure(
         "GET saga ÷ GET liveness of the same server",

@@ -7,32 +7,32 @@ use std::process::{Command, Stdio};
 use std::str::FromStr;
 
 /// The run.
-pub struct Settings {
+pub(crate) struct Settings {
     /// The broker.
-    pub bootstrap: String,
+    pub(crate) bootstrap: String,
     /// Where stores and files go; `scripts/bench.sh` removes it.
-    pub dir: PathBuf,
+    pub(crate) dir: PathBuf,
     /// The release binary.
-    pub tracker: PathBuf,
+    pub(crate) tracker: PathBuf,
     /// Records in the topic.
-    pub events: u64,
+    pub(crate) events: u64,
     /// How often each measurement is made.
-    pub rounds: usize,
+    pub(crate) rounds: usize,
     /// How many sagas begin each second of the generated traffic.
-    pub sagas_per_second: u64,
+    pub(crate) sagas_per_second: u64,
     /// Seed of the traffic.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Sagas of the large store.
-    pub large_sagas: u64,
+    pub(crate) large_sagas: u64,
     /// Records of the large topic.
-    pub large_events: u64,
+    pub(crate) large_events: u64,
     /// Whether PostgreSQL is there (libpq's own variables say where).
-    pub postgres: bool,
+    pub(crate) postgres: bool,
 }
 
 impl Settings {
     /// As `scripts/bench.sh` set them.
-    pub fn from_env() -> anyhow::Result<Self> {
+    pub(crate) fn from_env() -> anyhow::Result<Self> {
         Ok(Self {
             bootstrap: required("SAGA_BENCH_BOOTSTRAP")?,
             dir: required("SAGA_BENCH_DIR")?.into(),
@@ -48,7 +48,7 @@ impl Settings {
     }
 
     /// Ingest as the tracker comes, from this topic.
-    pub fn ingest(&self, topic: &str) -> IngestSettings {
+    pub(crate) fn ingest(&self, topic: &str) -> IngestSettings {
         IngestSettings {
             bootstrap_servers: self.bootstrap.clone(),
             topic: topic.to_owned(),
@@ -58,20 +58,27 @@ impl Settings {
     }
 
     /// A directory in the run's own.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
 
     /// Measures in a process of its own.
-    pub fn child(&self, name: &str, arguments: &[&str]) -> anyhow::Result<serde_json::Value> {
+    pub(crate) fn child(&self, name: &str, arguments: &[&str]) -> anyhow::Result<serde_json::Value> {
         let output = Command::new(std::env::current_exe()?)
             .args(["child", name])
             .args(arguments)
             .stderr(Stdio::inherit())
             .output()?;
-        anyhow::ensure!(output.status.success(), "measuring {name} failed: {}", output.status);
+        anyhow::ensure!(
+            output.status.success(),
+            "measuring {name} failed: {}",
+            output.status
+        );
         let text = String::from_utf8(output.stdout)?;
-        let line = text.lines().last().with_context(|| format!("{name} said nothing"))?;
+        let line = text
+            .lines()
+            .last()
+            .with_context(|| format!("{name} said nothing"))?;
         serde_json::from_str(line).with_context(|| format!("{name} said {line:?}"))
     }
 }

@@ -12,10 +12,10 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// The only path.
-pub const PATH: &str = "/api/v1/sagas/still";
+pub(crate) const PATH: &str = "/api/v1/sagas/still";
 
 /// Serves `body` until killed; says its port on standard output.
-pub fn serve(body: &str) -> anyhow::Result<()> {
+pub(crate) fn serve(body: &str) -> anyhow::Result<()> {
     let body: &'static str = body.to_owned().leak();
     let json = [(header::CONTENT_TYPE, "application/json")];
     let router = Router::new().route(PATH, get(move || async move { (json, body) }));
@@ -30,7 +30,8 @@ pub fn serve(body: &str) -> anyhow::Result<()> {
             let service = TowerToHyperService::new(router.clone());
             tokio::spawn(async move {
                 let mut http = http1::Builder::new();
-                http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(10));
+                http.timer(TokioTimer::new())
+                    .header_read_timeout(Duration::from_secs(10));
                 // The client closes when it has seen enough.
                 let _closed = http.serve_connection(TokioIo::new(stream), service).await;
             });

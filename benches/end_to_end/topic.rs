@@ -7,7 +7,6 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use saga_tracker::clock::{Clock as _, SystemClock};
@@ -22,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const REPORTS_PER_SAGA: u64 = 4;
 
 /// The run's traffic: `events` reports that end about now.
-pub fn traffic(settings: &Settings, events: u64) -> Traffic {
+pub(crate) fn traffic(settings: &Settings, events: u64) -> Traffic {
     let seconds = events / REPORTS_PER_SAGA / settings.sagas_per_second;
     let first = Millis(SystemClock.now().0 - i64::try_from(seconds * 1000).unwrap_or(0));
     let step_us = 1_000_000 / i64::try_from(settings.sagas_per_second).unwrap_or(1);
@@ -31,7 +30,7 @@ pub fn traffic(settings: &Settings, events: u64) -> Traffic {
 
 /// Makes the topic (and its dead-letter topic) and publishes the traffic to it. Returns some of the
 /// sagas in it.
-pub fn fill(settings: &Settings, topic: &str, events: u64) -> anyhow::Result<Vec<String>> {
+pub(crate) fn fill(settings: &Settings, topic: &str, events: u64) -> anyhow::Result<Vec<String>> {
     let started = Instant::now();
     create(settings, topic)?;
     let producer: BaseProducer = client(settings)
@@ -64,7 +63,10 @@ pub fn fill(settings: &Settings, topic: &str, events: u64) -> anyhow::Result<Vec
     producer.flush(TIMEOUT).context("publishing")?;
     let held: u64 = ends(settings, topic)?.iter().map(|(_, end)| end).sum();
     anyhow::ensure!(held == events, "{topic} holds {held} records, not {events}");
-    eprintln!("{topic}: {events} records published in {:.0} s", started.elapsed().as_secs_f64());
+    eprintln!(
+        "{topic}: {events} records published in {:.0} s",
+        started.elapsed().as_secs_f64()
+    );
     Ok(sagas)
 }
 
@@ -73,7 +75,9 @@ fn create(settings: &Settings, topic: &str) -> anyhow::Result<()> {
     let dead = format!("{topic}.dlt");
     let topics = [topic, dead.as_str()]
         .map(|name| NewTopic::new(name, PARTITIONS.cast_signed(), TopicReplication::Fixed(1)));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     for made in runtime.block_on(admin.create_topics(&topics, &AdminOptions::new()))? {
         made.map_err(|(name, error)| anyhow::anyhow!("topic {name}: {error}"))?;
     }
@@ -81,7 +85,7 @@ fn create(settings: &Settings, topic: &str) -> anyhow::Result<()> {
 }
 
 /// Where the topic ends.
-pub fn ends(settings: &Settings, topic: &str) -> anyhow::Result<Cut> {
+pub(crate) fn ends(settings: &Settings, topic: &str) -> anyhow::Result<Cut> {
     let consumer: BaseConsumer = client(settings).set("group.id", "bench").create()?;
     (0..PARTITIONS)
         .map(|partition| {
@@ -93,7 +97,7 @@ pub fn ends(settings: &Settings, topic: &str) -> anyhow::Result<Cut> {
 
 /// Consumes the topic from its beginning to its end with the tracker's client settings, and does
 /// nothing with it.
-pub fn consume(settings: &Settings, topic: &str) -> anyhow::Result<serde_json::Value> {
+pub(crate) fn consume(settings: &Settings, topic: &str) -> anyhow::Result<serde_json::Value> {
     let mut left: u64 = ends(settings, topic)?.iter().map(|(_, end)| end).sum();
     let events = left;
     let started = Instant::now();

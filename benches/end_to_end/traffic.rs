@@ -12,7 +12,7 @@ use std::collections::BinaryHeap;
 const SCHEMA_ID: u32 = 1;
 
 /// Reports in order of arrival, without end.
-pub struct Traffic {
+pub(crate) struct Traffic {
     sagas: Sagas,
     /// The saga that begins next, and when, microseconds since 1970.
     next: (Vec<PlannedRecord>, i64),
@@ -22,7 +22,7 @@ pub struct Traffic {
 }
 
 /// One record, of a saga that began at `start`.
-pub struct Report {
+pub(crate) struct Report {
     /// Microseconds since 1970.
     at: i64,
     sequence: u64,
@@ -32,7 +32,7 @@ pub struct Report {
 
 impl Traffic {
     /// A saga begins every `step_us` microseconds, the first one at `first`.
-    pub fn new(seed: u64, first: Millis, step_us: i64) -> Self {
+    pub(crate) fn new(seed: u64, first: Millis, step_us: i64) -> Self {
         let mut sagas = sagas(seed);
         let begun = sagas.next().unwrap_or_default();
         Self {
@@ -66,7 +66,11 @@ impl Iterator for Traffic {
     type Item = Report;
 
     fn next(&mut self) -> Option<Report> {
-        while self.waiting.peek().is_none_or(|Reverse(first)| first.at >= self.next.1) {
+        while self
+            .waiting
+            .peek()
+            .is_none_or(|Reverse(first)| first.at >= self.next.1)
+        {
             self.begin_saga();
         }
         self.waiting.pop().map(|Reverse(report)| report)
@@ -75,22 +79,22 @@ impl Iterator for Traffic {
 
 impl Report {
     /// Key and value as a producer sends them.
-    pub fn message(&self, encoder: &Encoder) -> anyhow::Result<Message> {
+    pub(crate) fn message(&self, encoder: &Encoder) -> anyhow::Result<Message> {
         Ok(self.record.message(self.start, encoder, SCHEMA_ID)?)
     }
 
     /// When it arrives.
-    pub fn arrives(&self) -> Millis {
+    pub(crate) fn arrives(&self) -> Millis {
         Millis(self.at / 1000)
     }
 
     /// The saga that it reports on, where it is an event.
-    pub fn planned(&self) -> Option<&PlannedEvent> {
+    pub(crate) fn planned(&self) -> Option<&PlannedEvent> {
         self.record.planned_event()
     }
 
     /// The event that the tracker decodes it to; none where it is poison.
-    pub fn event(&self, position: Position) -> Option<Event> {
+    pub(crate) fn event(&self, position: Position) -> Option<Event> {
         let planned = self.planned()?;
         let metadata_form = if planned.odd_metadata.is_none() {
             MetadataForm::Object
@@ -98,7 +102,10 @@ impl Report {
             MetadataForm::Verbatim
         };
         let object = metadata_form == MetadataForm::Object;
-        let trace_id = planned.metadata.get(metadata::TRACE_ID).and_then(|id| id.as_str());
+        let trace_id = planned
+            .metadata
+            .get(metadata::TRACE_ID)
+            .and_then(|id| id.as_str());
         Some(Event {
             metadata: planned.event(self.start).metadata.map(String::into_boxed_str),
             metadata_form,
@@ -109,7 +116,7 @@ impl Report {
     }
 
     /// The event without its metadata; none where it is poison.
-    pub fn bare_event(&self, position: Position) -> Option<Event> {
+    pub(crate) fn bare_event(&self, position: Position) -> Option<Event> {
         let planned = self.planned()?;
         let recorded_at = Millis(self.start.as_millisecond() + planned.recorded_after_ms);
         Some(Event {
