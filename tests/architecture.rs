@@ -24,7 +24,10 @@ const MAY_KNOW: [(&str, &[&str]); 15] = [
     ("demo", &["domain", "clock"]),
     ("metrics", &["domain", "store", "query", "ingest"]),
     ("api", &["domain", "store", "query", "ingest", "metrics", "clock"]),
-    ("config", &["domain", "store", "ingest", "projector", "metrics", "api"]),
+    (
+        "config",
+        &["domain", "store", "ingest", "projector", "metrics", "api"],
+    ),
     ("app", &["*"]),
     ("cli", &["app", "config", "demo", "domain", "ingest", "store"]),
 ];

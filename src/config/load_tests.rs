@@ -110,7 +110,10 @@ fn the_environment_names_of_existing_deployments_work() {
     assert_eq!(config.kafka.max_poll_records, 123);
     assert_eq!(config.kafka.topic, "topic");
     assert_eq!(config.kafka.dlt_topic, "letters");
-    assert_eq!((config.server.bind.to_string().as_str(), config.server.port), ("127.0.0.1", 9999));
+    assert_eq!(
+        (config.server.bind.to_string().as_str(), config.server.port),
+        ("127.0.0.1", 9999)
+    );
     assert_eq!(config.store.data_dir, PathBuf::from("/data"));
 }
 

@@ -60,7 +60,7 @@ fn the_first_event_gives_type_and_order_and_later_ones_are_told_as_anomalies() {
     let mut other = event(1, 2_000, "STOCK_RESERVED", InProgress);
     other.order_id = "another".into();
     other.saga_type = "REFUND".into();
-    let state = folded(&[other.clone(), event(0, 1_000, "ORDER_CREATED", Started)]);
+    let state = folded(&[other, event(0, 1_000, "ORDER_CREATED", Started)]);
     assert_eq!(
         (state.order_id.as_str(), state.saga_type.as_str()),
         ("order", "ORDER_CREATION")

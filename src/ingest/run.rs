@@ -220,10 +220,10 @@ impl Running<'_> {
         let observed = source.observed();
         for (partition, end) in observed.ends.iter() {
             // The client's view may be older than what it delivered: only the broker's word counts.
-            if self.writer.check_end(partition, end).is_err() {
-                if let Some(end) = source.ask_end(partition) {
-                    self.writer.check_end(partition, end)?;
-                }
+            if self.writer.check_end(partition, end).is_err()
+                && let Some(end) = source.ask_end(partition)
+            {
+                self.writer.check_end(partition, end)?;
             }
         }
         let now = self.ingest.clock.now();

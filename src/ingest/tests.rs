@@ -341,7 +341,10 @@ fn offsets_that_were_passed_over_are_a_recorded_gap() {
     assert_eq!((found[0].0, found[0].1.next, found[0].1.kind), (5, 8, 0));
     assert_eq!(differences(&store), Vec::<String>::new());
     let query = Query::new(store.clone(), Arc::default());
-    assert_eq!(query.gap_counts().unwrap().1, [("expired".to_owned(), 3)].into());
+    assert_eq!(
+        query.gap_counts().unwrap().offsets,
+        [("expired".to_owned(), 3)].into()
+    );
 
     run(&store, events(0, 12..13));
     assert_eq!(

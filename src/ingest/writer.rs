@@ -257,7 +257,7 @@ impl Writer {
         self.batch
             .put_with(Table::DeadLetters, &self.key, |bytes| letter.write(bytes));
         self.batch.put_with(Table::Feed, &self.key, |bytes| {
-            FeedRecord::DeadLetter.write(bytes)
+            FeedRecord::DeadLetter.write(bytes);
         });
         *self.dead_letters.entry(reason.to_owned()).or_default() += 1;
         self.counts_moved = true;
@@ -280,7 +280,7 @@ impl Writer {
             .put_with(Table::Gaps, &self.key, |bytes| record.write(bytes));
         keys::by_offset(&mut self.key, first);
         self.batch.put_with(Table::Feed, &self.key, |bytes| {
-            FeedRecord::Gap { next }.write(bytes)
+            FeedRecord::Gap { next }.write(bytes);
         });
         *self.gaps.entry(kind.as_str().to_owned()).or_default() += 1;
         *self.gap_offsets.entry(kind.as_str().to_owned()).or_default() += next - first.offset;

@@ -6,7 +6,7 @@ use super::sample::{Labels, Reading, Samples, Value};
 use super::steps::StepLabels;
 use crate::domain::Millis;
 use crate::ingest::status::IngestSnapshot;
-use crate::query::{COMPENSATION_BUCKETS, Query, QueryError, Totals};
+use crate::query::{COMPENSATION_BUCKETS, GapCounts, Query, QueryError, Totals};
 use crate::store::records::GapKind;
 use std::collections::BTreeMap;
 
@@ -45,7 +45,10 @@ struct Stored {
 
 impl Stored {
     fn read(query: &Query) -> Result<Self, QueryError> {
-        let (mut gaps, gap_offsets) = query.gap_counts()?;
+        let GapCounts {
+            mut gaps,
+            offsets: gap_offsets,
+        } = query.gap_counts()?;
         // Both kinds show from the start, so that the first gap of a kind is a rise.
         for kind in [GapKind::Expired, GapKind::Undelivered] {
             gaps.entry(kind.as_str().to_owned()).or_default();

@@ -192,7 +192,7 @@ impl Changes {
             keys::by_time(&mut self.key, &new.saga_type, new.status, new.updated_at, saga);
             let started_at = new.started_at.0;
             self.rows.put_with(by_updated, &self.key, |bytes| {
-                UpdatedRecord { started_at }.write(bytes)
+                UpdatedRecord { started_at }.write(bytes);
             });
         }
     }

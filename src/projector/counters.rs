@@ -176,7 +176,7 @@ fn write_total_key(key: &mut Key, total: &Total, types: &TypeNames) {
         Total::CompensationBucket(bucket) => keys::total_numbered(key, totals::COMPENSATION_BUCKETS, *bucket),
         Total::CompensationMillis => keys::total(key, totals::COMPENSATION_MILLIS),
         Total::Processed(status, step) => {
-            keys::total_processed(key, totals::PROCESSED, *status, step.as_str())
+            keys::total_processed(key, totals::PROCESSED, *status, step.as_str());
         }
         Total::Duplicates => keys::total(key, totals::DUPLICATES),
         Total::Conflicts => keys::total(key, totals::CONFLICTS),

@@ -55,7 +55,7 @@ proptest! {
         // The same records, partition by partition, and a restart in between that lost the window
         // under way: its events are in the log, and in no projection.
         let other = store();
-        let mut by_partition = events.clone();
+        let mut by_partition = events;
         by_partition.sort_by_key(|event| event.position);
         let (first, rest) = by_partition.split_at(cut.index(by_partition.len()));
         project(&other, first, &windows, 3);

@@ -202,6 +202,15 @@ pub struct Totals {
     pub cursor: Cut,
 }
 
+/// Gaps in the offsets that the broker delivered, by kind.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct GapCounts {
+    /// How many there are.
+    pub gaps: BTreeMap<String, u64>,
+    /// How many offsets lie in them.
+    pub offsets: BTreeMap<String, u64>,
+}
+
 impl Query {
     /// Answers from this store, under these definitions.
     pub fn new(store: SharedStore, definitions: Arc<SagaDefinitions>) -> Self {
@@ -256,13 +265,15 @@ impl Query {
         Ok(read::meta_counts(&*self.store, totals_names::DEAD_LETTER_COUNTS)?)
     }
 
-    /// Gaps in the offsets by kind, and the offsets inside them by kind.
+    /// Gaps in the offsets.
     ///
     /// # Errors
     /// [`QueryError::Store`].
-    pub fn gap_counts(&self) -> Result<(BTreeMap<String, u64>, BTreeMap<String, u64>), QueryError> {
-        let gaps = read::meta_counts(&*self.store, totals_names::GAP_COUNTS)?;
-        Ok((gaps, read::meta_counts(&*self.store, totals_names::GAP_OFFSETS)?))
+    pub fn gap_counts(&self) -> Result<GapCounts, QueryError> {
+        Ok(GapCounts {
+            gaps: read::meta_counts(&*self.store, totals_names::GAP_COUNTS)?,
+            offsets: read::meta_counts(&*self.store, totals_names::GAP_OFFSETS)?,
+        })
     }
 
     /// The definitions in force.
