@@ -63,7 +63,7 @@ lint: needs-build ## Format, clippy, docs, dependency audit; warnings fail
 	@$(COMPILERS)
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --features saga-tracker/failpoints -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --workspace --no-deps
 	$(MAKE) --no-print-directory deny
 
 # Advisories need a database from the network; without one the rest is still checked.

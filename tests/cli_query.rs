@@ -32,6 +32,7 @@ fn get_prints_a_saga_and_its_json_unchanged() {
         &["get", "order-1", "--json"],
         &[("SAGA_TRACKER_URL", &server.url)],
     );
+    assert_eq!(json.json()["sagaId"], "order-1");
     assert_eq!(
         (json.code, json.stdout.as_str()),
         (0, format!("{SAGA}\n").as_str())
