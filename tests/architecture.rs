@@ -1,10 +1,6 @@
 //! Who may import whom. ARCHITECTURE.md draws it; this holds the code to it.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test may fail by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::collections::BTreeMap;
 use std::fs;
