@@ -6,7 +6,7 @@
 //! after it can lose the offset (librdkafka #2190).
 
 use super::settings::IngestSettings;
-use super::source::{Observed, RawHeaders, RawRecord, Source, SourceError, Taken};
+use super::source::{Broker, Observed, RawHeaders, RawRecord, Source, SourceError, Taken};
 use crate::domain::{Cut, Millis, Position};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -82,7 +82,7 @@ impl ConsumerContext for Context {
 
 /// The tracker topic.
 pub struct KafkaSource {
-    consumer: BaseConsumer<Context>,
+    consumer: Arc<BaseConsumer<Context>>,
     observed: Arc<Mutex<Observed>>,
     topic: String,
     resume_from: BTreeMap<u32, u64>,
@@ -135,7 +135,7 @@ impl KafkaSource {
                 ))
             })?;
         Ok(Self {
-            consumer,
+            consumer: Arc::new(consumer),
             observed,
             topic: settings.topic.clone(),
             resume_from: resume_from.collect(),
@@ -264,21 +264,37 @@ impl Source for KafkaSource {
         }
         self.commit(stored, CommitMode::Async);
     }
+
     fn observed(&self) -> Observed {
         lock(&self.observed).clone()
     }
 
-    fn ask_end(&self, partition: u32) -> Option<u64> {
-        let answer = self
-            .consumer
-            .fetch_watermarks(&self.topic, signed(partition), METADATA_TIMEOUT);
-        answer.ok().and_then(|(_, end)| u64::try_from(end).ok())
+    fn broker(&self) -> Arc<dyn Broker> {
+        Arc::new(Asking {
+            consumer: self.consumer.clone(),
+            topic: self.topic.clone(),
+        })
     }
 
     fn report_finally(&mut self, stored: &Cut) {
         if self.assigned > 0 && self.reported.1 != *stored && lock(&self.observed).reachable {
             self.commit(stored, CommitMode::Sync);
         }
+    }
+}
+
+/// Requests of their own, which need no poll.
+struct Asking {
+    consumer: Arc<BaseConsumer<Context>>,
+    topic: String,
+}
+
+impl Broker for Asking {
+    fn ask_end(&self, partition: u32) -> Option<u64> {
+        let answer = self
+            .consumer
+            .fetch_watermarks(&self.topic, signed(partition), METADATA_TIMEOUT);
+        answer.ok().and_then(|(_, end)| u64::try_from(end).ok())
     }
 }
 

@@ -4,11 +4,11 @@ use super::decode::{DecodePlan, Defect, wire};
 use super::kafka::KafkaSource;
 use super::registry::SchemaSource;
 use super::settings::IngestSettings;
-use super::source::{Observed, RawRecord, Source, SourceError, Taken};
+use super::source::{Broker, Observed, RawRecord, Source, SourceError, Taken};
 use super::status::IngestStatus;
 use super::writer::{Admission, IngestError, Writer};
 use crate::clock::SharedClock;
-use crate::domain::{Event, Millis};
+use crate::domain::{Cut, Event, Millis};
 use crate::projector::ProjectorHandle;
 use crate::store::SharedStore;
 use std::sync::Arc;
@@ -78,6 +78,7 @@ impl Ingest {
         Running {
             ingest: self,
             writer,
+            broker: source.broker(),
             failed: None,
         }
         .consume(source)
@@ -104,6 +105,7 @@ impl From<crate::store::StoreError> for RunError {
 struct Running<'i> {
     ingest: &'i Ingest,
     writer: Writer,
+    broker: Arc<dyn Broker>,
     failed: Option<RunError>,
 }
 
@@ -140,7 +142,7 @@ impl Running<'_> {
         let Admission::New { arrived_at } = self.writer.admit(record)? else {
             return Ok(Taken::Next);
         };
-        let Some(outcome) = self.decode(record, arrived_at)? else {
+        let Some(outcome) = self.decode(record, arrived_at, observed.partitions)? else {
             return Ok(Taken::Enough);
         };
         self.writer.account(
@@ -160,19 +162,24 @@ impl Running<'_> {
         &mut self,
         record: &RawRecord<'_>,
         arrived_at: Millis,
+        partitions: u32,
     ) -> Result<Option<Result<Event, Defect>>, RunError> {
         let (id, body) = match wire::payload(record.value) {
             Ok(parts) => parts,
             Err(defect) => return Ok(Some(Err(defect))),
         };
-        let Some(plan) = self.plan(id)? else {
+        let Some(plan) = self.plan(id, partitions)? else {
             return Ok(None);
         };
         let decoded = plan.and_then(|plan| plan.decode(body)?.into_event(record.position, arrived_at));
         Ok(Some(decoded))
     }
 
-    fn plan(&mut self, id: u32) -> Result<Option<Result<Arc<DecodePlan>, Defect>>, RunError> {
+    fn plan(
+        &mut self,
+        id: u32,
+        partitions: u32,
+    ) -> Result<Option<Result<Arc<DecodePlan>, Defect>>, RunError> {
         let mut wait = RETRY.0;
         loop {
             let unavailable = match self.ingest.schemas.plan(id) {
@@ -195,11 +202,30 @@ impl Running<'_> {
                     "schema registry unavailable: {detail}; consumption waits for it"
                 ));
             });
+            self.watch_ends(partitions);
             if self.ingest.sleep(wait) {
                 return Ok(None);
             }
             wait = (wait * 2).min(RETRY.1);
         }
+    }
+
+    /// Keeps the lag true while nothing is polled: what the client sees by itself arrives with polls.
+    fn watch_ends(&self, partitions: u32) {
+        let ends: Option<Cut> = (0..partitions)
+            .map(|partition| Some((partition, self.broker.ask_end(partition)?)))
+            .collect();
+        let now = self.ingest.clock.now();
+        self.ingest.status.update(|status| match ends {
+            Some(ends) => {
+                status.last_contact = Some(now);
+                status.unreachable_since = None;
+                status.end = ends;
+            }
+            None => {
+                status.unreachable_since.get_or_insert(now);
+            }
+        });
     }
 
     fn flush(&mut self) -> Result<(), RunError> {
@@ -221,7 +247,7 @@ impl Running<'_> {
         for (partition, end) in observed.ends.iter() {
             // The client's view may be older than what it delivered: only the broker's word counts.
             if self.writer.check_end(partition, end).is_err()
-                && let Some(end) = source.ask_end(partition)
+                && let Some(end) = self.broker.ask_end(partition)
             {
                 self.writer.check_end(partition, end)?;
             }

@@ -3,6 +3,7 @@
 use crate::domain::{Cut, Millis, Position};
 use rdkafka::message::{BorrowedHeaders, Headers as _};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A record as it came, borrowed from the client's buffers.
@@ -77,14 +78,20 @@ pub trait Source: Send {
     /// What was last seen of the cluster.
     fn observed(&self) -> Observed;
 
-    /// The end of a partition, asked of the broker itself; none when it does not answer.
-    fn ask_end(&self, partition: u32) -> Option<u64>;
+    /// A way to ask the broker, also in the middle of a poll.
+    fn broker(&self) -> Arc<dyn Broker>;
 
     /// Tells lag tools how far the store has come. Best effort, and not each time.
     fn report(&mut self, stored: &Cut);
 
     /// The same a last time, and waits for the answer.
     fn report_finally(&mut self, stored: &Cut);
+}
+
+/// Answers questions about the topic.
+pub trait Broker: Send + Sync {
+    /// The end of a partition; none when there is no answer.
+    fn ask_end(&self, partition: u32) -> Option<u64>;
 }
 
 /// What a source last saw of the cluster.

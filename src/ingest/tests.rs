@@ -2,7 +2,7 @@
 
 use super::decode::DecodePlan;
 use super::registry::{BundledSchema, SchemaError, SchemaSource};
-use super::source::{Observed, RawHeaders, RawRecord, Source, SourceError, Taken};
+use super::source::{Broker, Observed, RawHeaders, RawRecord, Source, SourceError, Taken};
 use super::{Ingest, IngestSettings, IngestStatus};
 use crate::clock::SystemClock;
 use crate::domain::{Cut, Millis, Position, SagaDefinitions, SagaId};
@@ -64,14 +64,22 @@ impl Source for ListSource {
         self.observed.clone()
     }
 
-    fn ask_end(&self, partition: u32) -> Option<u64> {
-        Some(self.observed.ends.next(partition))
+    fn broker(&self) -> Arc<dyn Broker> {
+        Arc::new(Ends(self.observed.ends.clone()))
     }
 
     fn report(&mut self, _stored: &Cut) {}
 
     fn report_finally(&mut self, stored: &Cut) {
         self.reported.lock().unwrap().clone_from(stored);
+    }
+}
+
+struct Ends(Cut);
+
+impl Broker for Ends {
+    fn ask_end(&self, partition: u32) -> Option<u64> {
+        Some(self.0.next(partition))
     }
 }
 
