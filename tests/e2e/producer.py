@@ -37,6 +37,8 @@ class Publisher:
                 "queue.buffering.max.messages": 500_000,
                 # Broker outages are part of the tests; losing a message is not.
                 "delivery.timeout.ms": 300_000,
+                # And what librdkafka says about them belongs to no test.
+                "log_level": 2,
             }
         )
 

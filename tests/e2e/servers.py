@@ -117,7 +117,7 @@ class Broker(LocalServer):
 
     @cached_property
     def admin(self):
-        return AdminClient({"bootstrap.servers": self.address})
+        return AdminClient({"bootstrap.servers": self.address, "log_level": 2})
 
     def create_topic(self, name, partitions=3, **config):
         topic = NewTopic(name, partitions, 1, config=config)

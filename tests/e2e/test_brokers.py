@@ -62,7 +62,7 @@ def test_a_killed_broker_is_ridden_out(make_world, own_broker, seed):
         world.publish(seed + 1 + cycle, 200)
         world.publish_poison(random.Random(seed + cycle))
         tracker.wait_caught_up()
-    truth = world.truth()
+        truth = world.truth()
     checks.everything(tracker.api, truth, sample=200)
     wait_until(lambda: sum(world.broker.ends(world.dlt).values()) >= len(truth.dead_letters), 60, "dead letters")
     checks.dead_letters(world.broker, world.dlt, world.topic, truth, exactly_once=False)
@@ -102,6 +102,8 @@ def test_new_partitions_are_read_from_their_beginning(make_world, broker, seed):
     world.publish(seed, 200, partitions=1)
     tracker = world.tracker().start().wait_caught_up()
     world.broker.grow_topic(world.topic, 4)
+    # The old producer would learn of the new partitions minutes later.
+    world.publisher = Publisher(world.broker, world.registry, world.topic)
     messages = workload.messages(seed + 1, 200, partitions=4)
     for number, message in enumerate(messages):
         world.publisher.send_raw(message.key.encode(), world.publisher.encode(message.fields), number % 4)
