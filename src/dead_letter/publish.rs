@@ -11,8 +11,9 @@ use crate::store::codec::Record;
 use crate::store::records::TotalRecord;
 use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, read, totals};
 use rdkafka::ClientConfig;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::future_producer::DeliveryFuture;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,8 @@ const AT_ONCE: usize = 100;
 const RETRY: Duration = Duration::from_secs(2);
 /// Letters are looked for at least so often, told or not.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// What is under way at shutdown gets so long; without a broker it would take its full timeout.
+const LAST_WAIT: Duration = Duration::from_secs(3);
 
 /// How letters are published.
 #[derive(Clone, Debug)]
@@ -81,7 +84,11 @@ impl Publisher {
     pub async fn run(self, news: Arc<Notify>, shutdown: CancellationToken) {
         let mut failing = false;
         loop {
-            let wait = match self.round(&shutdown).await {
+            let round = tokio::select! {
+                round = self.round(&shutdown) => round,
+                () = enough(&shutdown) => return,
+            };
+            let wait = match round {
                 Ok(()) => {
                     failing = false;
                     LOOK_EVERY
@@ -124,25 +131,55 @@ impl Publisher {
         failpoint::pass("dead_letter.before_publish");
         let mut under_way = Vec::with_capacity(letters.len());
         for letter in letters {
-            let mut record: FutureRecord<'_, [u8], [u8]> =
-                FutureRecord::to(&self.settings.dlt_topic).headers(self.headers(letter));
-            record.key = letter.key.as_deref();
-            record.payload = letter.value.as_deref();
-            under_way.push(
-                self.producer
-                    .send_result(record)
-                    .map_err(|(error, _)| self.refused(error))?,
-            );
+            under_way.push((letter, self.send(self.record(letter))?));
         }
-        for delivery in under_way {
-            match delivery.await {
-                Ok(Ok(_)) => {}
-                Ok(Err((error, _))) => return Err(self.refused(error)),
-                Err(_) => return Err(self.refused(KafkaError::Canceled)),
+        for (letter, delivery) in under_way {
+            match delivered(delivery).await {
+                Ok(()) => {}
+                // It may be the batch that is too large.
+                Err(error) if is_too_large(&error) => self.publish_alone(letter).await?,
+                Err(error) => return Err(self.refused(error)),
             }
         }
         failpoint::pass("dead_letter.after_publish");
         Ok(())
+    }
+
+    /// Publishes a letter whole or, when the topic does not take it, without its value, which is in
+    /// the store: it must not keep back the letters behind it.
+    async fn publish_alone(&self, letter: &DeadLetter) -> Result<(), PublishError> {
+        match delivered(self.send(self.record(letter))?).await {
+            Ok(()) => return Ok(()),
+            Err(error) if is_too_large(&error) => {}
+            Err(error) => return Err(self.refused(error)),
+        }
+        let bytes = letter.value.as_ref().map_or(0, |value| value.len());
+        tracing::error!(
+            position = %letter.position, bytes, topic = self.settings.dlt_topic,
+            "the dead letter is too large for the topic and goes there without its value; raise max.message.bytes"
+        );
+        let headers = self.headers(letter).insert(Header {
+            key: "saga-tracker-omitted-bytes",
+            value: Some(&bytes.to_string()),
+        });
+        let mut record = self.record(letter).headers(headers);
+        record.payload = None;
+        delivered(self.send(record)?)
+            .await
+            .map_err(|error| self.refused(error))
+    }
+
+    fn record<'a>(&'a self, letter: &'a DeadLetter) -> FutureRecord<'a, [u8], [u8]> {
+        let mut record = FutureRecord::to(&self.settings.dlt_topic).headers(self.headers(letter));
+        record.key = letter.key.as_deref();
+        record.payload = letter.value.as_deref();
+        record
+    }
+
+    fn send(&self, record: FutureRecord<'_, [u8], [u8]>) -> Result<DeliveryFuture, PublishError> {
+        self.producer
+            .send_result(record)
+            .map_err(|(error, _)| self.refused(error))
     }
 
     fn refused(&self, error: KafkaError) -> PublishError {
@@ -200,4 +237,22 @@ impl Publisher {
             })
         })
     }
+}
+
+async fn delivered(delivery: DeliveryFuture) -> Result<(), KafkaError> {
+    match delivery.await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err((error, _))) => Err(error),
+        Err(_) => Err(KafkaError::Canceled),
+    }
+}
+
+fn is_too_large(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge)
+}
+
+/// Returns when shutdown was asked for long enough ago.
+async fn enough(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(LAST_WAIT).await;
 }
