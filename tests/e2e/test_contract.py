@@ -8,6 +8,7 @@ import pytest
 import checks
 import workload
 from conftest import SEED
+from servers import wait_until
 
 pytestmark = pytest.mark.tracker
 
@@ -85,6 +86,21 @@ def test_a_dead_letter_keeps_its_own_headers(busy):
     world = busy.world
     kinds = {dict(r.headers).get("kind", b"").decode() for r in world.broker.read(world.dlt)}
     assert kinds == busy.kinds
+
+
+def test_a_letter_too_large_for_the_topic_keeps_nothing_back(make_world, broker, seed):
+    world = make_world(broker, partitions=1, dlt_bytes=20_000)
+    values = [b"\x07" * size for size in [10, 15_000, 40_000, 15_000, 20]]
+    for value in values:
+        world.publisher.send_raw(b"key", value)
+    world.publisher.flush()
+    world.tracker().start().wait_caught_up()
+    wait_until(lambda: sum(broker.ends(world.dlt).values()) >= len(values), 60, "all letters")
+    letters = broker.read(world.dlt)
+    by_origin = {checks.origin_of(letter)[1]: letter for letter in letters}
+    assert {n: (letter.value or b"") for n, letter in by_origin.items()} == dict(enumerate(values)) | {2: b""}
+    assert dict(by_origin[2].headers)["saga-tracker-omitted-bytes"] == b"40000"
+    assert all(letter.key == b"key" for letter in letters)
 
 
 def test_poisoned_sagas_do_not_exist(busy):
