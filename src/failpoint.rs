@@ -10,3 +10,19 @@ pub(crate) fn pass(name: &str) {
 /// Passes the place.
 #[cfg(not(feature = "failpoints"))]
 pub(crate) fn pass(_name: &str) {}
+
+/// While this lives, the places do what the environment says.
+pub(crate) struct Armed {
+    #[cfg(feature = "failpoints")]
+    _scenario: fail::FailScenario<'static>,
+}
+
+impl Armed {
+    /// Reads `FAILPOINTS`.
+    pub(crate) fn from_environment() -> Self {
+        Self {
+            #[cfg(feature = "failpoints")]
+            _scenario: fail::FailScenario::setup(),
+        }
+    }
+}

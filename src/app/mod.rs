@@ -9,6 +9,7 @@ mod tracker;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::demo::{DemoSettings, MockBroker, run_workload};
+use crate::failpoint;
 use anyhow::Context as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,8 +31,7 @@ pub struct DemoOptions {
 /// # Errors
 /// When the tracker cannot start: the store, the address or the configuration says why.
 pub fn serve(config: &Config) -> anyhow::Result<()> {
-    #[cfg(feature = "failpoints")]
-    let _scenario = fail::FailScenario::setup();
+    let _armed = failpoint::Armed::from_environment();
     let runtime = runtime()?;
     runtime.block_on(async {
         let tracker = Tracker::start(config).await?;

@@ -2,6 +2,7 @@
 
 use super::tracker::{definitions, open_store};
 use crate::config::Config;
+use crate::failpoint;
 use crate::projector::rebuild::{Progress, Rebuild};
 use crate::store::SharedStore;
 use crate::verify::{self, Verify};
@@ -48,6 +49,7 @@ pub struct DigestReport {
 /// # Errors
 /// When the store cannot be opened, read or written.
 pub fn rebuild(config: &Config, told: &mut dyn FnMut(u64, u64)) -> anyhow::Result<RebuildReport> {
+    let _armed = failpoint::Armed::from_environment();
     let store = open_store(config)?;
     let job = Rebuild {
         store: store.clone(),
