@@ -189,6 +189,7 @@ def test_online_rebuild_serves_the_old_state_until_the_switch(world, seed):
     world.publish(seed, 2000)
     tracker = world.tracker().start().wait_caught_up()
     truth = world.truth()
+    before = tracker.api.json("/internal/v1/rebuild")["generation"]
     answer = tracker.api.request("POST", "/internal/v1/rebuild")
     assert answer.status_code in (200, 202), answer.text
     ids = sorted(truth.sagas)
@@ -201,10 +202,13 @@ def test_online_rebuild_serves_the_old_state_until_the_switch(world, seed):
         checks.same_saga(tracker.api.saga(saga_id), truth.sagas[saga_id])
         assert tracker.api.search(size=1)["page"]["totalElements"] == len(ids)
         asked += 1
-        state = tracker.api.json("/internal/v1/rebuild")
-        return state if str(state.get("state", "")).lower() in ("idle", "done", "finished") else None
+        rebuild = tracker.api.json("/internal/v1/rebuild")
+        return None if rebuild["running"] else rebuild
 
-    wait_until(finished, 120, "the rebuild to finish", interval=0)
+    rebuild = wait_until(finished, 120, "the rebuild to finish", interval=0)
+    assert rebuild["error"] is None
+    assert rebuild["generation"] != before
+    assert rebuild["done"] == sum(len(s.timeline) for s in truth.sagas.values()) + truth.duplicates
     world.publish(seed + 1, 200)
     tracker.wait_caught_up()
     checks.everything(tracker.api, world.truth(), sample=300)
