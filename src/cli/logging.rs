@@ -2,17 +2,33 @@
 
 use super::exit::{Exit, Failure, Outcome};
 use crate::config::{LogFormat, LogSettings};
-use std::io::{IsTerminal, stderr};
+use std::io::{BufWriter, IsTerminal, stderr};
+use std::sync::{Mutex, PoisonError};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-/// Sends log lines of the whole process, librdkafka's included, to standard error.
+/// Keeps the writing thread; dropped by [`finish`], which waits for the last line.
+static WRITER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
+
+/// Writes what is still under way. Call it last.
+pub(super) fn finish() {
+    drop(WRITER.lock().unwrap_or_else(PoisonError::into_inner).take());
+}
+
+/// Sends log lines of the whole process, librdkafka's included, to standard error. A thread of its
+/// own writes them, several at once under load: requests do not wait for each other's lines.
 pub(super) fn init(settings: &LogSettings) -> Outcome {
     // The published schema has a spelling that apache-avro warns of each time; we read it all the same.
     let filter = EnvFilter::try_new(format!("apache_avro=error,{}", settings.level))
         .map_err(|error| Failure::new(Exit::Usage, format!("log.level {:?}: {error}", settings.level)))?;
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(false)
+        .thread_name("log")
+        .finish(BufWriter::new(stderr()));
+    *WRITER.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(stderr);
+        .with_writer(writer);
     let done = match settings.format {
         LogFormat::Text => lines.with_ansi(stderr().is_terminal()).try_init(),
         LogFormat::Json => lines

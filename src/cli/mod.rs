@@ -116,6 +116,7 @@ pub fn run() -> ExitCode {
         Command::Doctor(args) => doctor::doctor(args),
         Command::Completions(args) => inspect::completions(args),
     };
+    logging::finish();
     finish(outcome)
 }
 

@@ -1,7 +1,8 @@
 //! `state = fold(timeline)`: the one function that every projection must agree with.
 
 use super::{Event, EventKey, SagaDefinitions, SagaState};
-use std::collections::HashMap;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 
 /// A saga's deliveries, told apart into the events that stand and their duplicates.
 #[derive(Debug)]
@@ -17,7 +18,8 @@ pub struct Deduplicated<'a> {
 pub fn deduplicate(deliveries: &[Event]) -> Deduplicated<'_> {
     let mut by_position: Vec<&Event> = deliveries.iter().collect();
     by_position.sort_unstable_by_key(|event| event.position);
-    let mut standing: HashMap<EventKey<'_>, &Event> = HashMap::with_capacity(by_position.len());
+    let mut standing: HashMap<EventKey<'_>, &Event, FixedState> = HashMap::default();
+    standing.reserve(by_position.len());
     let mut timeline = Vec::with_capacity(by_position.len());
     let mut duplicates = Vec::new();
     for event in by_position {

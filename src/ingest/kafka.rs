@@ -114,7 +114,7 @@ impl KafkaSource {
                 config.set(name, value);
             }
         };
-        default("queued.max.messages.kbytes", "32768");
+        default("queued.max.messages.kbytes", "16384");
         default("fetch.message.max.bytes", "1048576");
         default("topic.metadata.refresh.interval.ms", "10000");
         default("reconnect.backoff.max.ms", "3000");

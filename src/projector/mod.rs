@@ -41,9 +41,9 @@ impl Default for ProjectorSettings {
     fn default() -> Self {
         Self {
             shards: 0,
-            window_events: 16_384,
+            window_events: 8_192,
             window_ms: 20,
-            remembered_sagas: 32_768,
+            remembered_sagas: 16_384,
         }
     }
 }

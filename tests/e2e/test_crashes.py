@@ -31,7 +31,7 @@ def wait_for_total(tracker, field, goal):
 def check_after_the_storm(world, tracker, seed):
     tracker.start().wait_caught_up()
     truth = world.truth()
-    checks.everything(tracker.api, truth, sample=400, seed=seed)
+    checks.everything(tracker.api, truth, sample=200, seed=seed)
     checks.dead_letters(world.broker, world.dlt, world.topic, truth, exactly_once=False)
     assert tracker.terminate() == 0
     tracker.verify()

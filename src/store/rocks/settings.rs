@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RocksSettings {
-    /// MiB of blocks kept in memory for reads, indexes and filters included. Default 64.
+    /// MiB of blocks kept in memory for reads, indexes and filters included. Default 48.
     pub block_cache_mib: usize,
-    /// MiB of rows kept in memory before they are written out, all tables together. Default 96.
+    /// MiB of rows kept in memory before they are written out, all tables together. Default 64.
     pub write_buffer_mib: usize,
     /// MiB of write-ahead log after which the oldest rows are written out. What a restart after
-    /// kill -9 has to replay at most. Default 96.
+    /// kill -9 has to replay at most. Default 64.
     pub max_wal_mib: u64,
     /// Files held open. Default 512.
     pub max_open_files: u32,
@@ -23,9 +23,9 @@ pub struct RocksSettings {
 impl Default for RocksSettings {
     fn default() -> Self {
         Self {
-            block_cache_mib: 64,
-            write_buffer_mib: 96,
-            max_wal_mib: 96,
+            block_cache_mib: 48,
+            write_buffer_mib: 64,
+            max_wal_mib: 64,
             max_open_files: 512,
             background_jobs: 3,
         }
