@@ -22,3 +22,8 @@ pub mod store;
 #[cfg(test)]
 mod testkit;
 pub mod verify;
+
+/// Events are allocated by the consumer's thread and freed by the projector's, a few million small
+/// texts a second: what the system's allocator is slowest at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
