@@ -15,6 +15,7 @@ from pathlib import Path
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
+LEADERLESS = ("NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE", "UNKNOWN_TOPIC_OR_PART")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -169,10 +170,21 @@ class Broker(LocalServer):
     def ends(self, name):
         """partition → the offset the next record will get."""
         reader = self._reader()
+
+        def asked():
+            try:
+                return {
+                    p: reader.get_watermark_offsets(TopicPartition(name, p), timeout=30)[1]
+                    for p in self.partitions(name)
+                }
+            except KafkaException as error:
+                # New topics and restarted brokers are without leaders for a moment.
+                if error.args[0].retriable() or error.args[0].name() in LEADERLESS:
+                    return None
+                raise
+
         try:
-            return {
-                p: reader.get_watermark_offsets(TopicPartition(name, p), timeout=30)[1] for p in self.partitions(name)
-            }
+            return wait_until(asked, 30, f"the ends of {name}")
         finally:
             reader.close()
 
