@@ -134,7 +134,7 @@ class Broker(LocalServer):
                 raise
 
         wait_until(created, 30, f"topic {name} to be created")
-        wait_until(lambda: self._led(name, partitions), 30, f"topic {name} to have leaders")
+        wait_until(lambda: len(self.partitions(name)) == partitions, 30, f"topic {name}")
 
     def delete_topic(self, name):
         self.admin.delete_topics([name])[name].result(30)
@@ -142,14 +142,7 @@ class Broker(LocalServer):
 
     def grow_topic(self, name, partitions):
         self.admin.create_partitions([NewPartitions(name, partitions)])[name].result(30)
-        wait_until(lambda: self._led(name, partitions), 30, f"{name} to grow")
-
-    def _led(self, name, partitions):
-        """Whether every partition has a leader that knows of it."""
-        try:
-            return len(self.ends(name)) == partitions
-        except KafkaException:
-            return False
+        wait_until(lambda: len(self.partitions(name)) == partitions, 30, f"{name} to grow")
 
     def partitions(self, name):
         metadata = self.admin.list_topics(timeout=30)
