@@ -24,6 +24,30 @@ pub(crate) fn thread_seconds() -> anyhow::Result<BTreeMap<String, f64>> {
     Ok(by_name)
 }
 
+/// The share of its time that a thread of this process, while it wanted to run, waited for a
+/// processor: what else goes on on the machine.
+pub(crate) fn waited_share(thread: &str) -> anyhow::Result<f64> {
+    for task in fs::read_dir("/proc/self/task")? {
+        let task = task?.path();
+        if fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == thread) {
+            let times = fs::read_to_string(task.join("schedstat"))?;
+            let mut nanos = times.split_whitespace().map(str::parse::<f64>);
+            let (ran, waited) = (nanos.next().context("ran")??, nanos.next().context("waited")??);
+            return Ok(waited / (ran + waited));
+        }
+    }
+    anyhow::bail!("no thread {thread}")
+}
+
+/// Seconds that all threads of this process have run, those that have ended included.
+pub(crate) fn process_seconds() -> anyhow::Result<f64> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    let (_, fields) = stat.rsplit_once(')').context("no command")?;
+    // utime and stime are the 14th and 15th field, in hundredths of a second.
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
+    Ok(ticks.sum::<Result<f64, _>>()? / 100.0)
+}
+
 /// The most memory that a process has had resident, MiB.
 pub(crate) fn peak_mib(pid: u32) -> anyhow::Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;

@@ -76,6 +76,7 @@ pub(crate) fn consume(settings: &Settings, topic: &str, store: &SharedStore) -> 
     store.sync()?;
     let took = started.elapsed();
     let threads = machine::thread_seconds()?;
+    let waited = machine::waited_share("ingest")?;
     shutdown.cancel();
     drop(projector);
     for thread in [ingesting, folding] {
@@ -87,6 +88,7 @@ pub(crate) fn consume(settings: &Settings, topic: &str, store: &SharedStore) -> 
         "seconds": took.as_secs_f64(),
         "log_seconds": written.unwrap_or(took).as_secs_f64(),
         "cpu": threads,
+        "waited": waited,
         "peak_mib": machine::peak_mib(std::process::id())?,
     }))
 }

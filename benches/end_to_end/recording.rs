@@ -1,6 +1,7 @@
 //! The least that has to be done: the rows that the tracker wrote, in the batches in which it wrote
 //! them, into another new store, with nothing around it.
 
+use crate::machine;
 use crate::pipeline::{self, Syncer};
 use crate::settings::Settings;
 use saga_tracker::store::rocks::RocksStore;
@@ -33,7 +34,9 @@ pub(crate) fn replay(settings: &Settings, topic: &str, dir: &Path) -> anyhow::Re
     let writes = std::mem::take(&mut *recording.writes.lock().unwrap_or_else(PoisonError::into_inner));
     drop(recording);
 
+    let before = machine::process_seconds()?;
     let one = rewrite(&dir.join("one"), &[writes.iter().collect()])?;
+    let cpu = machine::process_seconds()? - before;
     let (log, projections): (Vec<_>, Vec<_>) = writes
         .iter()
         .partition(|(batch, _)| !batch.iter().any(|op| matches!(op.table, Table::Projection(..))));
@@ -41,6 +44,7 @@ pub(crate) fn replay(settings: &Settings, topic: &str, dir: &Path) -> anyhow::Re
     Ok(json!({
         "events": consumed["events"],
         "seconds": one,
+        "cpu": cpu,
         "two_threads_seconds": two,
         "rows": writes.iter().map(|(batch, _)| batch.len()).sum::<usize>(),
         "bytes": writes.iter().map(|(batch, _)| batch.byte_len()).sum::<usize>(),

@@ -95,8 +95,19 @@ fn pipeline(settings: &Settings, report: &mut Report) -> anyhow::Result<f64> {
             per_event(&replayed["bytes"])?
         ),
     );
+    let threads = ingested["cpu"].as_object().context("no threads")?;
+    let micros = |seconds: f64| seconds * 1e6 / settings.events as f64;
+    let all: f64 = threads.values().filter_map(Value::as_f64).sum();
+    report.figure(
+        "processor time per event: ingest, all threads ÷ the tight loop, all threads",
+        format!("{:.1} ÷ {:.1} µs", micros(all), micros(number(&replayed["cpu"])?)),
+    );
+    report.figure(
+        "share of its time that the ingest thread waited for a processor",
+        format!("{:.0} %", number(&ingested["waited"])? * 100.0),
+    );
     for (thread, seconds) in ingested["cpu"].as_object().context("no threads")? {
-        let micros = number(seconds)? * 1e6 / settings.events as f64;
+        let micros = micros(number(seconds)?);
         if micros >= 0.05 {
             report.figure(
                 format!("processor time of ingest, thread {thread}"),
