@@ -180,8 +180,26 @@ impl KafkaSource {
             to = known,
             "partitions assigned"
         );
+        self.ask_ends(known);
         self.assigned = known;
         Ok(())
+    }
+
+    /// Asks where the new partitions begin and end, so that nobody has to wait for the first
+    /// statistics to know whether there is anything to catch up with.
+    fn ask_ends(&self, known: u32) {
+        for partition in self.assigned..known {
+            let answer = self
+                .consumer
+                .fetch_watermarks(&self.topic, signed(partition), METADATA_TIMEOUT);
+            // Without an answer the statistics tell it later.
+            let Ok((low, end)) = answer else { return };
+            let mut observed = lock(&self.observed);
+            if let (Ok(low), Ok(end)) = (u64::try_from(low), u64::try_from(end)) {
+                observed.lows.insert(partition, low);
+                observed.ends.set(partition, end);
+            }
+        }
     }
 
     fn ask_partitions(&mut self) {
@@ -243,7 +261,7 @@ impl Source for KafkaSource {
                         timestamp: message.timestamp().to_millis().map(Millis),
                         key: message.key(),
                         value: message.payload(),
-                        headers: RawHeaders::Kafka(message.headers()),
+                        headers: RawHeaders::Kafka(&message),
                     };
                     if take(&record) == Taken::Enough {
                         return Ok(());

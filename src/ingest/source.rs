@@ -1,7 +1,7 @@
 //! Where records come from: Kafka, or a list in a test.
 
 use crate::domain::{Cut, Millis, Position};
-use rdkafka::message::{BorrowedHeaders, Headers as _};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub struct RawRecord<'a> {
 #[derive(Clone, Copy)]
 pub enum RawHeaders<'a> {
     /// From Kafka.
-    Kafka(Option<&'a BorrowedHeaders>),
+    Kafka(&'a BorrowedMessage<'a>),
     /// From a list.
     List(&'a [(String, Option<Vec<u8>>)]),
 }
@@ -34,8 +34,9 @@ impl<'a> RawHeaders<'a> {
     /// The headers in order.
     pub fn to_vec(self) -> Vec<(&'a str, Option<&'a [u8]>)> {
         match self {
-            Self::Kafka(None) => Vec::new(),
-            Self::Kafka(Some(headers)) => headers.iter().map(|header| (header.key, header.value)).collect(),
+            Self::Kafka(message) => message.headers().map_or_else(Vec::new, |headers| {
+                headers.iter().map(|header| (header.key, header.value)).collect()
+            }),
             Self::List(list) => list
                 .iter()
                 .map(|(key, value)| (key.as_str(), value.as_deref()))
