@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Installs what the project needs on a Debian machine, and only what is missing.
 #
-#   scripts/install.sh [build] [test] [bench] [venv]     (default: build test venv)
+#   scripts/install.sh [build] [test] [bench] [s3] [venv]     (default: build test s3 venv)
 #
 # build   compilers and headers for RocksDB, librdkafka and OpenSSL
 # test    a JVM and Maven (Kafka, schema registry), venv support, Prometheus
 # bench   PostgreSQL, to compare with
+# s3      MinIO, an S3 server for the tests, built from its Go module into the cache directory
 # venv    the Python environment of tests/e2e, in the cache directory
 set -euo pipefail
 
@@ -18,7 +19,7 @@ packages_of() {
     build) echo ccache clang libclang-dev cmake pkg-config libssl-dev zlib1g-dev libcurl4-openssl-dev make g++ ;;
     test) echo default-jre-headless maven python3-venv curl unzip prometheus ;;
     bench) echo postgresql ;;
-    *) say "unknown group '$1'; groups are: build test bench venv"; exit 2 ;;
+    *) say "unknown group '$1'; groups are: build test bench s3 venv"; exit 2 ;;
   esac
 }
 
@@ -86,11 +87,60 @@ make_venv() {
   printf '%s\n' "$wanted" >"$stamp"
 }
 
-(($#)) || set -- build test venv
-packages=() venv=no
+go_is_new_enough() {
+  local version
+  version=$("$1" env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
+  # From 1.21 on, Go fetches the toolchain that a module asks for by itself.
+  [[ -n $version && $version -ge 21 ]]
+}
+
+# A Go that can build MinIO: one that is there, or Debian's. Debian's may be too old to fetch a newer
+# one by itself; then it downloads one as the module that Go toolchains are.
+find_go() {
+  local go toolchain=golang.org/toolchain@v0.0.1-go1.24.8.linux-$(dpkg --print-architecture)
+  for go in "$(command -v go || true)" /usr/local/go/bin/go /usr/lib/go/bin/go; do
+    [[ -x $go ]] && go_is_new_enough "$go" && { echo "$go"; return; }
+  done
+  command -v go >/dev/null || install_packages golang-go ca-certificates
+  go=$(command -v go)
+  if ! go_is_new_enough "$go"; then
+    say "$("$go" version) is too old; fetching a newer Go"
+    local directory
+    directory=$(cd / && GO111MODULE=on "$go" mod download -json "$toolchain" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
+    chmod -R u+w "$directory"
+    chmod +x "$directory"/bin/* "$directory"/pkg/tool/*/*
+    go=$directory/bin/go
+  fi
+  echo "$go"
+}
+
+minio_version=v0.0.0-20260212201848-7aac2a2c5b7c
+
+make_minio() {
+  local bin=$cache/tools/bin go
+  if [[ -x $bin/minio && $(cat "$bin/.minio.version" 2>/dev/null) == "$minio_version" ]]; then
+    say "MinIO: up to date in $bin"
+    return
+  fi
+  mkdir -p "$bin"
+  exec 8>"$bin/.minio.lock"
+  flock 8
+  [[ $(cat "$bin/.minio.version" 2>/dev/null) != "$minio_version" ]] || return 0
+  go=$(find_go)
+  say "building MinIO $minio_version with $("$go" env GOVERSION) into $bin; takes a few minutes, once"
+  (cd / && GOBIN=$bin GOTOOLCHAIN=auto CGO_ENABLED=0 GOFLAGS=-modcacherw nice "$go" install -trimpath \
+    -ldflags '-s -w' "github.com/minio/minio@$minio_version" 2>&1 | grep -v '^go: downloading' >&2 || true)
+  [[ -x $bin/minio ]] || { say "MinIO was not built"; return 1; }
+  printf '%s\n' "$minio_version" >"$bin/.minio.version"
+}
+
+(($#)) || set -- build test s3 venv
+packages=() venv=no s3=no
 for group in "$@"; do
   if [[ $group == venv ]]; then
     venv=yes
+  elif [[ $group == s3 ]]; then
+    s3=yes
   else
     list=$(packages_of "$group")
     read -ra more <<<"$list"
@@ -99,4 +149,5 @@ for group in "$@"; do
 done
 ((${#packages[@]} == 0)) || install_packages "${packages[@]}"
 [[ $venv == no ]] || make_venv
+[[ $s3 == no ]] || make_minio
 say "done"

@@ -11,6 +11,16 @@ pub(crate) fn pass(name: &str) {
 #[cfg(not(feature = "failpoints"))]
 pub(crate) fn pass(_name: &str) {}
 
+/// Room on the disk as a test has it: the number in the file that `SAGA_TRACKER_TEST_FREE_BYTES_FILE`
+/// names. None without the feature, the variable or the file.
+pub(crate) fn pretended_free_bytes() -> Option<u64> {
+    #[cfg(feature = "failpoints")]
+    if let Some(path) = std::env::var_os("SAGA_TRACKER_TEST_FREE_BYTES_FILE") {
+        return std::fs::read_to_string(path).ok()?.trim().parse().ok();
+    }
+    None
+}
+
 /// While this lives, the places do what the environment says.
 pub(crate) struct Armed {
     #[cfg(feature = "failpoints")]

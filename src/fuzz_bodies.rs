@@ -7,9 +7,11 @@ use crate::domain::{Millis, OrderId, Position, SagaId, SagaStatus, SagaType};
 use crate::ingest::decode::{DecodePlan, MAX_METADATA_BYTES, MAX_SAGA_ID_CHARS, MAX_STEP_CHARS, wire};
 use crate::store::codec::Record;
 use crate::store::keys::{self, Key, Tree};
+use crate::store::purged::{ArchivedRecord, HoldRecord, PurgedRecord};
 use crate::store::records::{
-    CountRecord, DeadLetterRecord, FeedRecord, GapRecord, InstanceRecord, LogRecord, MetaRecord,
-    OffsetRecord, PresenceRecord, TotalRecord, UpdatedRecord,
+    AuditRecord, CountRecord, DeadLetterRecord, DecisionRecord, FeedRecord, GapRecord, InstanceRecord,
+    LetterMarkRecord, LetterRecord, LogRecord, MetaRecord, OffsetRecord, PresenceRecord, RedriveLetterRecord,
+    RedriveRecord, TotalRecord, UpdatedRecord,
 };
 use apache_avro::Schema;
 use std::sync::OnceLock;
@@ -240,9 +242,18 @@ pub fn records(data: &[u8]) -> usize {
         FeedRecord,
         OffsetRecord,
         DeadLetterRecord,
+        LetterRecord,
+        LetterMarkRecord,
+        RedriveRecord,
+        RedriveLetterRecord,
         GapRecord,
+        PurgedRecord,
+        ArchivedRecord,
+        HoldRecord,
         InstanceRecord,
         CountRecord,
+        DecisionRecord,
+        AuditRecord,
         TotalRecord,
         MetaRecord,
         PresenceRecord,

@@ -5,6 +5,8 @@
 
 pub mod api;
 pub mod app;
+pub mod archive;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -16,8 +18,12 @@ pub(crate) mod failpoint;
 pub mod fuzz_bodies;
 pub mod ingest;
 pub mod metrics;
+pub mod objects;
+pub mod ops;
 pub mod projector;
 pub mod query;
+pub mod retention;
+pub mod snapshot;
 pub mod store;
 #[cfg(test)]
 mod testkit;

@@ -17,12 +17,14 @@ mod large;
 mod machine;
 mod pipeline;
 mod postgres;
+mod purging;
 mod recording;
 mod report;
 mod rounds;
 mod search;
 mod served;
 mod settings;
+mod snapshots;
 mod still;
 mod topic;
 mod traffic;
@@ -45,8 +47,14 @@ fn main() -> anyhow::Result<()> {
 fn child(name: &str, arguments: &[&str]) -> anyhow::Result<()> {
     let settings = Settings::from_env()?;
     let result = match (name, arguments) {
+        ("topic", [topic, events]) => {
+            topic::fill(&settings, topic, events.parse()?)?;
+            serde_json::json!({})
+        }
         ("consume", [topic]) => topic::consume(&settings, topic)?,
         ("ingest", [topic, dir]) => pipeline::ingest(&settings, topic, dir.as_ref())?,
+        ("snapshots", [topic, dir]) => snapshots::ingest(&settings, topic, dir.as_ref())?,
+        ("ingest_and_purge", [topic, dir]) => pipeline::ingest_and_purge(&settings, topic, dir.as_ref())?,
         ("replay", [topic, dir]) => recording::replay(&settings, topic, dir.as_ref())?,
         ("rebuild", [topic, dir]) => pipeline::rebuild(topic, dir.as_ref())?,
         ("dedupe", [dir]) => dedupe::measure(&settings, dir.as_ref())?,

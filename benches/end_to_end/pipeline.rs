@@ -1,15 +1,18 @@
 //! Ingest, projector and store inside this process, wired as the tracker wires them.
 
 use crate::machine;
+use crate::purging::Purging;
 use crate::settings::Settings;
 use crate::topic;
 use anyhow::{Context as _, bail};
 use saga_tracker::clock::SystemClock;
 use saga_tracker::domain::SagaDefinitions;
 use saga_tracker::ingest::registry::BundledSchema;
+use saga_tracker::ingest::space::Boundless;
 use saga_tracker::ingest::{Ingest, IngestStatus};
 use saga_tracker::projector::rebuild::Rebuild;
 use saga_tracker::projector::{self, ProjectorSettings};
+use saga_tracker::store::letters::LetterBook;
 use saga_tracker::store::rocks::{RocksSettings, RocksStore};
 use saga_tracker::store::{SharedStore, Store};
 use serde_json::{Value, json};
@@ -35,9 +38,24 @@ pub(crate) fn ingest(settings: &Settings, topic: &str, dir: &Path) -> anyhow::Re
     consume(settings, topic, &store)
 }
 
+/// The same while sagas are removed.
+pub(crate) fn ingest_and_purge(settings: &Settings, topic: &str, dir: &Path) -> anyhow::Result<Value> {
+    let store: SharedStore = Arc::new(open(dir)?);
+    consume_beside(settings, topic, &store, true)
+}
+
 /// Consumes the whole topic into the store. The time ends when every record shows in answers and
 /// all is synced.
 pub(crate) fn consume(settings: &Settings, topic: &str, store: &SharedStore) -> anyhow::Result<Value> {
+    consume_beside(settings, topic, store, false)
+}
+
+fn consume_beside(
+    settings: &Settings,
+    topic: &str,
+    store: &SharedStore,
+    purge: bool,
+) -> anyhow::Result<Value> {
     let end = topic::ends(settings, topic)?;
     let events: u64 = end.iter().map(|(_, next)| next).sum();
     let definitions = Arc::new(SagaDefinitions::default());
@@ -54,10 +72,13 @@ pub(crate) fn consume(settings: &Settings, topic: &str, store: &SharedStore) -> 
         projector: projector.clone(),
         status: status.clone(),
         dead_letters: Arc::new(Notify::new()),
+        space: Arc::new(Boundless),
+        book: LetterBook::default(),
         clock: Arc::new(SystemClock),
         shutdown: shutdown.clone(),
     };
     let ingesting = ingest.spawn()?;
+    let purging = purge.then(|| Purging::start(store.clone(), projector.clone()));
     let mut written = None;
     loop {
         let folded = projector.status();
@@ -78,6 +99,7 @@ pub(crate) fn consume(settings: &Settings, topic: &str, store: &SharedStore) -> 
     let threads = machine::thread_seconds()?;
     let waited = machine::waited_share("ingest")?;
     shutdown.cancel();
+    let purged = purging.map(Purging::stop).transpose()?;
     drop(projector);
     for thread in [ingesting, folding] {
         thread.join().map_err(|_| anyhow::anyhow!("a thread panicked"))?;
@@ -89,6 +111,7 @@ pub(crate) fn consume(settings: &Settings, topic: &str, store: &SharedStore) -> 
         "log_seconds": written.unwrap_or(took).as_secs_f64(),
         "cpu": threads,
         "waited": waited,
+        "purged": purged,
         "peak_mib": machine::peak_mib(std::process::id())?,
     }))
 }

@@ -6,8 +6,8 @@ use crate::pipeline::{self, Syncer};
 use crate::settings::Settings;
 use saga_tracker::store::rocks::RocksStore;
 use saga_tracker::store::{
-    Batch, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table, TableRange,
-    Usage, VisitRow, VisitTable,
+    Batch, Checkpoint, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table,
+    TableRange, Usage, VisitPartitions, VisitRow, VisitTable,
 };
 use serde_json::{Value, json};
 use std::path::Path;
@@ -102,6 +102,15 @@ impl Read for Recording {
         self.inner.scan(table, partition, range, direction, limit, visit)
     }
 
+    fn scan_partitions(
+        &self,
+        table: Table,
+        partitions: &[&[u8]],
+        visit: &mut VisitPartitions<'_>,
+    ) -> Result<(), StoreError> {
+        self.inner.scan_partitions(table, partitions, visit)
+    }
+
     fn scan_table(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
         self.inner.scan_table(range, visit)
     }
@@ -136,6 +145,10 @@ impl Store for Recording {
 
     fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
         self.inner.split(table, parts)
+    }
+
+    fn checkpoint(&self, into: &Path) -> Result<Checkpoint, StoreError> {
+        self.inner.checkpoint(into)
     }
 
     fn usage(&self) -> Usage {

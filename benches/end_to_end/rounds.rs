@@ -33,6 +33,7 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
 fn pipeline(settings: &Settings, report: &mut Report) -> anyhow::Result<f64> {
     let mut rates = BTreeMap::<&str, Vec<f64>>::new();
     let mut last = (Value::Null, Value::Null);
+    let mut sent = Vec::new();
     for _ in 0..settings.rounds {
         let dir = settings.path("ingested");
         let path = text(&dir)?;
@@ -40,11 +41,18 @@ fn pipeline(settings: &Settings, report: &mut Report) -> anyhow::Result<f64> {
         let ingested = settings.child("ingest", &[LARGE, path])?;
         let rebuilt = settings.child("rebuild", &[LARGE, path])?;
         std::fs::remove_dir_all(&dir)?;
+        let snapshotting = settings.child("snapshots", &[LARGE, path])?;
+        std::fs::remove_dir_all(&dir)?;
+        sent.push(number(&snapshotting["sent_bytes"])? / number(&snapshotting["new_table_bytes"])?);
+        let purging = settings.child("ingest_and_purge", &[LARGE, path])?;
+        std::fs::remove_dir_all(&dir)?;
         let replayed = settings.child("replay", &[LARGE, path])?;
         std::fs::remove_dir_all(&dir)?;
         let seconds = [
             ("raw", number(&raw["seconds"])?),
             ("live", number(&ingested["seconds"])?),
+            ("snapshots", number(&snapshotting["seconds"])?),
+            ("purging", number(&purging["seconds"])?),
             ("one", number(&replayed["seconds"])?),
             ("two", number(&replayed["two_threads_seconds"])?),
         ];
@@ -76,10 +84,32 @@ fn pipeline(settings: &Settings, report: &mut Report) -> anyhow::Result<f64> {
         of("raw"),
     );
     report.at_least(
+        "ingest with retention running ÷ idle",
+        rate("purging") / rate("live"),
+        0.90,
+        format!(
+            "{:.0} ÷ {:.0} events/s; 500 sagas a second go meanwhile",
+            rate("purging"),
+            rate("live")
+        ),
+    );
+    report.at_least(
         "rebuild ÷ live ingest",
         rate("rebuild") / rate("live"),
         8.0,
         format!("{:.0} ÷ {:.0} events/s", rate("rebuild"), rate("live")),
+    );
+    report.at_least(
+        "ingest while snapshots are made ÷ idle",
+        rate("snapshots") / rate("live"),
+        0.95,
+        format!("{:.0} ÷ {:.0} events/s", rate("snapshots"), rate("live")),
+    );
+    report.at_most(
+        "snapshot bytes sent ÷ bytes of new tables",
+        median(&sent),
+        1.1,
+        "one snapshot after the other while ingesting",
     );
     report.figure(
         "ingest ÷ the same rows written by two threads",

@@ -1,6 +1,11 @@
 //! What the API asks of the running tracker beside questions about sagas. The app supplies it.
 
 use super::caller::Caller;
+use crate::dead_letter::redrive::Redrives;
+use crate::domain::{Millis, SagaId, SagaStatus};
+use crate::ingest::replay::ReplayRange;
+use crate::ops::{Decisions, OpsError};
+use crate::snapshot::{Known, Pruned, SnapshotId, Summary};
 use std::collections::BTreeMap;
 
 /// The running tracker, as the internal routes see it.
@@ -17,11 +22,103 @@ pub trait Admin: Send + Sync + 'static {
     /// What the rebuild does, or how the last one ended.
     fn rebuild_status(&self) -> RebuildStatus;
 
+    /// Begins a snapshot beside everything else.
+    ///
+    /// # Errors
+    /// [`AdminError::Busy`] while one is made, [`AdminError::Unavailable`] when there is nowhere to put it.
+    fn start_snapshot(&self, by: &Caller) -> Result<SnapshotId, AdminError>;
+
+    /// What snapshots are doing.
+    fn snapshot_status(&self) -> Known;
+
+    /// The newest snapshots, newest first.
+    ///
+    /// # Errors
+    /// [`AdminError::Unavailable`] when the object store cannot be asked.
+    fn snapshots(&self, limit: usize) -> Result<Vec<Summary>, AdminError>;
+
+    /// Lets go of snapshots that the settings do not keep; with `dry_run`, says what would go.
+    ///
+    /// # Errors
+    /// [`AdminError::Unavailable`] when the object store cannot be asked.
+    fn prune_snapshots(&self, dry_run: bool) -> Result<Pruned, AdminError>;
+
+    /// What removes, keeps and archives; none when nothing does.
+    fn removals(&self) -> Option<&dyn super::removals::Removals> {
+        None
+    }
+
     /// A digest over all state. Takes as long as reading all of it.
     ///
     /// # Errors
     /// [`AdminError::Failed`] when state cannot be read.
     fn digest(&self) -> Result<Digest, AdminError>;
+
+    /// Starts to read the topic again, beside consuming it.
+    ///
+    /// # Errors
+    /// [`AdminError::Busy`] while a replay or a rebuild runs.
+    fn start_replay(&self, _range: ReplayRange, _by: &Caller) -> Result<ReplayStatus, AdminError> {
+        Err(AdminError::Unavailable(NO_KAFKA.to_owned()))
+    }
+
+    /// How far the replay is, or what the last one found.
+    fn replay_status(&self) -> ReplayStatus {
+        ReplayStatus::default()
+    }
+
+    /// Redrives of dead letters.
+    ///
+    /// # Errors
+    /// [`AdminError::Unavailable`] when this tracker publishes nothing.
+    fn redrives(&self) -> Result<Redrives, AdminError> {
+        Err(AdminError::Unavailable(NO_KAFKA.to_owned()))
+    }
+
+    /// Operators' decisions.
+    ///
+    /// # Errors
+    /// [`AdminError::Unavailable`] when this tracker publishes nothing.
+    fn decisions(&self) -> Result<Decisions, AdminError> {
+        Err(AdminError::Unavailable(NO_KAFKA.to_owned()))
+    }
+
+    /// Sets a saga's status by an event on the tracker topic, and waits until it is applied.
+    ///
+    /// # Errors
+    /// [`AdminError`]; what was changed is in its words.
+    fn set_status(&self, _wish: &NewStatus, _by: &Caller) -> Result<StatusSet, AdminError> {
+        Err(AdminError::Unavailable(NO_KAFKA.to_owned()))
+    }
+}
+
+/// What a tracker says that was built without a way into Kafka.
+const NO_KAFKA: &str = "this tracker publishes nothing; ask one that is connected to Kafka";
+
+/// A status that an operator wants a saga to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewStatus {
+    /// The saga.
+    pub saga_id: SagaId,
+    /// The status.
+    pub status: SagaStatus,
+    /// The status that the decision was made on, if it matters.
+    pub expected: Option<SagaStatus>,
+    /// Why.
+    pub reason: String,
+}
+
+/// What setting it came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusSet {
+    /// The status that the change met.
+    pub previous: SagaStatus,
+    /// The status after it.
+    pub current: SagaStatus,
+    /// The event's time.
+    pub updated_at: Millis,
+    /// The event's id.
+    pub event_id: String,
 }
 
 /// Why the tracker did not do what was asked.
@@ -30,6 +127,15 @@ pub enum AdminError {
     /// Something is in the way; try again when it is over.
     #[error("{0}")]
     Busy(String),
+    /// What it is about does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// What was asked for is wrong; the message says what is accepted.
+    #[error("{0}")]
+    Invalid(String),
+    /// State does not allow it.
+    #[error("{0}")]
+    Conflict(String),
     /// It cannot be done now; the message says what to do.
     #[error("{0}")]
     Unavailable(String),
@@ -38,11 +144,36 @@ pub enum AdminError {
     Failed(String),
 }
 
+impl From<OpsError> for AdminError {
+    fn from(error: OpsError) -> Self {
+        let words = error.to_string();
+        match error {
+            OpsError::NotFound(_) => Self::NotFound(words),
+            OpsError::Conflict(_) => Self::Conflict(words),
+            OpsError::Unreachable(_) | OpsError::Unsettled(_) => Self::Unavailable(words),
+            OpsError::Failed(_) | OpsError::Store(_) => Self::Failed(words),
+        }
+    }
+}
+
 /// How far consumption and projection are.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Progress {
     /// Each known partition.
     pub partitions: Vec<PartitionProgress>,
+    /// How far decisions are read.
+    pub ops: OpsProgress,
+}
+
+/// How far the ops topic is read.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct OpsProgress {
+    /// The next offset to read; all before it has taken effect.
+    pub next: u64,
+    /// The end of the topic; none before it is known.
+    pub end: Option<u64>,
+    /// Why decisions are not read now.
+    pub waiting: Option<String>,
 }
 
 /// How far one partition is.
@@ -72,6 +203,25 @@ pub struct RebuildStatus {
     /// The generation of projections that serves.
     pub generation: String,
     /// Why the last one failed.
+    pub error: Option<String>,
+}
+
+/// How far a replay of the topic is, or what the last one found.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct ReplayStatus {
+    /// Whether one runs.
+    pub running: bool,
+    /// Offsets to go through.
+    pub total: u64,
+    /// Records read so far.
+    pub read: u64,
+    /// Records that the store accounts for already.
+    pub known: u64,
+    /// Records that were missing and are filled in.
+    pub filled: u64,
+    /// Records before the offset that the store starts at.
+    pub before_start: u64,
+    /// Why the last one ended early.
     pub error: Option<String>,
 }
 

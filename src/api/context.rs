@@ -5,11 +5,15 @@ use super::error::{ApiError, Detail, ErrorKind};
 use super::health::Health;
 use super::request_id::RequestIds;
 use super::settings::ServerSettings;
+use crate::audit::Audit;
 use crate::clock::SharedClock;
+use crate::dead_letter::Desk;
 use crate::domain::SagaId;
 use crate::ingest::status::IngestStatus;
 use crate::metrics::{Asked, Metrics};
-use crate::query::{Filter, Query, QueryError, SagaView, SearchPage, SearchRequest, Statistics, Timeline};
+use crate::query::{
+    Filter, PurgedView, Query, QueryError, SagaView, SearchPage, SearchRequest, Statistics, Timeline,
+};
 use crate::store::StoreError;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,10 +24,14 @@ use tokio::sync::Semaphore;
 pub struct Parts {
     /// Answers questions about sagas.
     pub query: Query,
+    /// Answers questions about dead letters.
+    pub letters: Desk,
     /// What ingest is doing.
     pub ingest: Arc<IngestStatus>,
     /// The running tracker.
     pub admin: Arc<dyn Admin>,
+    /// Where calls that change something are recorded.
+    pub audit: Audit,
     /// Counts requests, and is scraped.
     pub metrics: Metrics,
     /// Tells the time of errors and of health.
@@ -41,7 +49,9 @@ pub struct Context {
 struct Inner {
     settings: ServerSettings,
     query: Query,
+    letters: Desk,
     admin: Arc<dyn Admin>,
+    audit: Audit,
     metrics: Metrics,
     clock: SharedClock,
     health: Health,
@@ -64,7 +74,9 @@ impl Context {
         let inner = Inner {
             settings,
             query: parts.query,
+            letters: parts.letters,
             admin: parts.admin,
+            audit: parts.audit,
             metrics: parts.metrics,
             clock: parts.clock,
             health,
@@ -79,7 +91,10 @@ impl Context {
     /// The state of a saga. One point read, mostly from memory: not worth another thread.
     pub fn saga(&self, id: &SagaId) -> Result<SagaView, ApiError> {
         let found = timed(&self.inner.metrics, Asked::Saga, || self.inner.query.saga(id))?;
-        found.ok_or_else(|| unknown_saga(id))
+        match found {
+            Some(saga) => Ok(saga),
+            None => Err(missing(id, self.inner.query.purged(id)?)),
+        }
     }
 
     /// The timeline of a saga.
@@ -88,7 +103,15 @@ impl Context {
         let found = self
             .scan(Asked::Timeline, move |query| query.timeline(&asked))
             .await?;
-        found.ok_or_else(|| unknown_saga(&id))
+        match found {
+            Some(timeline) => Ok(timeline),
+            None => Err(missing(&id, self.purged(id.clone()).await?)),
+        }
+    }
+
+    /// What is known of a removed saga.
+    pub async fn purged(&self, id: SagaId) -> Result<Option<PurgedView>, ApiError> {
+        self.scan(Asked::Saga, move |query| query.purged(&id)).await
     }
 
     /// The sagas that match.
@@ -103,12 +126,27 @@ impl Context {
             .await
     }
 
+    /// Asks about dead letters, which may wait for the disk or for the schema registry.
+    pub(super) async fn letters<T: Send + 'static>(
+        &self,
+        asked: Asked,
+        ask: impl FnOnce(&Desk) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let inner = self.inner.clone();
+        self.in_turn(move || timed(&inner.metrics, asked, || ask(&inner.letters)))
+            .await
+    }
+
     pub(super) fn settings(&self) -> &ServerSettings {
         &self.inner.settings
     }
 
     pub(super) fn admin(&self) -> &Arc<dyn Admin> {
         &self.inner.admin
+    }
+
+    pub(super) fn audit(&self) -> &Audit {
+        &self.inner.audit
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
@@ -175,6 +213,30 @@ fn timed<T>(metrics: &Metrics, asked: Asked, ask: impl FnOnce() -> T) -> T {
     let answer = ask();
     metrics.asked(asked, started.elapsed());
     answer
+}
+
+/// Why there is nothing to show of a saga.
+fn missing(id: &SagaId, purged: Option<PurgedView>) -> ApiError {
+    let Some(PurgedView { purged, late, .. }) = purged.filter(|view| view.purged.is_gone()) else {
+        return unknown_saga(id);
+    };
+    let shown = super::params::shown(id.as_str());
+    let way = if purged.row_group.is_some() {
+        "; archive=true reads it from the archive"
+    } else {
+        ""
+    };
+    let late = match late.len() {
+        0 => String::new(),
+        number => format!("; {number} deliveries came after that"),
+    };
+    ApiError::new(
+        ErrorKind::NotFound,
+        format!(
+            "saga {shown} was purged at {} by the rule: {}; it had {} deliveries{late}{way}",
+            purged.purged_at, purged.rule, purged.events
+        ),
+    )
 }
 
 fn unknown_saga(id: &SagaId) -> ApiError {

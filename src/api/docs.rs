@@ -1,7 +1,7 @@
 //! The OpenAPI document, generated from the handlers, and the page that shows it.
 
 use super::error::{ApiError, ErrorBody, ErrorKind};
-use super::{actuator, internal, sagas};
+use super::{actuator, audit, internal, letters, removals, sagas};
 use axum::extract::Path;
 use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -23,9 +23,35 @@ use utoipa_swagger_ui::Config;
         sagas::statistics::handle,
         sagas::saga::handle,
         sagas::steps::handle,
+        letters::list::handle,
+        letters::count::handle,
+        letters::groups::handle,
+        letters::show::handle,
+        letters::redrive::handle,
+        letters::redrives::list,
+        letters::redrives::status,
+        letters::redrives::items,
+        letters::discard::handle,
+        internal::replay::handle,
+        internal::reread::start,
+        internal::reread::status,
+        audit::list::handle,
+        audit::verification::handle,
+        removals::plan::handle,
+        removals::purged::handle,
+        removals::holds::list,
+        removals::holds::add,
+        removals::holds::lift,
+        removals::archive::list,
+        removals::archive::restore,
+        internal::status::handle,
         internal::progress::handle,
         internal::rebuild::start,
         internal::rebuild::status,
+        internal::snapshots::start,
+        internal::snapshots::list,
+        internal::snapshots::prune,
+        internal::snapshots::status,
         internal::digest::handle,
         actuator::health::health,
         actuator::health::liveness,
@@ -38,6 +64,9 @@ use utoipa_swagger_ui::Config;
     modifiers(&StandardErrors),
     tags(
         (name = "sagas", description = "Questions about sagas"),
+        (name = "dead letters", description = "Records that could not be applied"),
+        (name = "retention", description = "What is removed, kept from it, archived and brought back"),
+        (name = "audit", description = "Who did what to this tracker"),
         (name = "actuator", description = "Probes and metrics"),
         (name = "internal", description = "The tracker itself; may change"),
     )
@@ -50,7 +79,10 @@ struct StandardErrors;
 impl Modify for StandardErrors {
     fn modify(&self, document: &mut openapi::OpenApi) {
         for path in document.paths.paths.values_mut() {
-            for operation in [&mut path.get, &mut path.post].into_iter().flatten() {
+            for operation in [&mut path.get, &mut path.post, &mut path.patch]
+                .into_iter()
+                .flatten()
+            {
                 let body = Ref::from_schema_name(ErrorBody::name());
                 let response = ResponseBuilder::new()
                     .description("Any other error, e.g. 405, 414, 500 or 503")

@@ -2,9 +2,13 @@ use super::super::routes::{ROUTES, Sound};
 use super::super::{Context, Parts, ServerSettings, admin, router};
 use super::*;
 use crate::clock::SystemClock;
-use crate::domain::SagaDefinitions;
+use crate::dead_letter::{Desk, Sources};
+use crate::domain::{Millis, SagaDefinitions};
+use crate::ingest::origin::LetterTopics;
+use crate::ingest::registry::BundledSchema;
 use crate::metrics::Metrics;
 use crate::query::Query;
+use crate::snapshot::{Known, Pruned, SnapshotId, Summary};
 use crate::testkit;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
@@ -29,6 +33,22 @@ impl admin::Admin for Idle {
         admin::RebuildStatus::default()
     }
 
+    fn start_snapshot(&self, _: &super::super::Caller) -> Result<SnapshotId, admin::AdminError> {
+        Ok(SnapshotId::new(Millis(0), 0))
+    }
+
+    fn snapshot_status(&self) -> Known {
+        Known::default()
+    }
+
+    fn snapshots(&self, _: usize) -> Result<Vec<Summary>, admin::AdminError> {
+        Ok(Vec::new())
+    }
+
+    fn prune_snapshots(&self, _: bool) -> Result<Pruned, admin::AdminError> {
+        Ok(Pruned::default())
+    }
+
     fn digest(&self) -> Result<admin::Digest, admin::AdminError> {
         Ok(admin::Digest::default())
     }
@@ -42,8 +62,16 @@ fn surface() -> axum::Router {
         query.clone(),
         Arc::clone(&ingest),
     );
+    let letters = Desk::new(Sources {
+        store: query.store().clone(),
+        schemas: Arc::new(BundledSchema::new().unwrap()),
+        topics: LetterTopics::default(),
+    });
+    let audit = crate::audit::Audit::new(query.store().clone(), Arc::new(SystemClock));
     let parts = Parts {
         query,
+        letters,
+        audit,
         ingest,
         admin: Arc::new(Idle),
         metrics,

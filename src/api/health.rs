@@ -54,7 +54,7 @@ pub struct DiskSpace {
     pub free: Option<u64>,
     /// Bytes that must be.
     pub threshold: u64,
-    /// Why it is not known.
+    /// Why it is not known, or why it is not enough.
     pub message: Option<String>,
 }
 
@@ -122,7 +122,7 @@ impl Health {
         Report {
             db: self.db(),
             kafka,
-            disk_space: self.disk_space(),
+            disk_space: self.disk_space(&ingest),
             projections,
         }
     }
@@ -142,7 +142,17 @@ impl Health {
         }
     }
 
-    fn disk_space(&self) -> DiskSpace {
+    /// Consumption that waits for room is DOWN, whatever the threshold: an operator has to make some.
+    fn disk_space(&self, ingest: &IngestSnapshot) -> DiskSpace {
+        let mut disk = self.disk();
+        if let Some(shortage) = &ingest.shortage {
+            disk.up = false;
+            disk.message = Some(shortage.to_string());
+        }
+        disk
+    }
+
+    fn disk(&self) -> DiskSpace {
         let threshold = self.settings.min_free_disk_bytes;
         let Some(dir) = &self.data_dir else {
             let message = Some("the store is in memory".to_owned());
@@ -195,6 +205,8 @@ impl CatchUp {
     fn next(&self, ingest: &IngestSnapshot, progress: &Progress, kafka_up: bool) -> Self {
         let ends = match self {
             Self::Done => return Self::Done,
+            // What cannot be consumed for want of room will not come soon: the same.
+            _ if ingest.shortage.is_some() => ingest.next.clone(),
             Self::To(ends) => ends.clone(),
             Self::Unknown if ingest.end.iter().next().is_some() => ingest.end.clone(),
             // A tracker that comes up while the broker is away answers from what it has.

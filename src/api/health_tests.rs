@@ -17,6 +17,7 @@ fn progress(projected: &[u64]) -> Progress {
     });
     Progress {
         partitions: partitions.collect(),
+        ..Progress::default()
     }
 }
 

@@ -8,13 +8,18 @@
 
 mod actuator;
 pub mod admin;
+mod audit;
+mod body;
 mod caller;
 mod context;
 mod docs;
 mod error;
 pub mod health;
 mod internal;
+mod letters;
+mod noting;
 mod params;
+pub mod removals;
 mod request_id;
 mod routes;
 mod sagas;
@@ -23,7 +28,7 @@ mod settings;
 mod shell;
 mod text;
 
-pub use caller::Caller;
+pub use caller::{Caller, OPERATOR};
 pub use context::{Context, Parts};
 pub use docs::openapi_json;
 pub use error::{ApiError, Detail, ErrorBody, ErrorKind};

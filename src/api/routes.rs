@@ -4,9 +4,9 @@ use super::context::Context;
 use super::docs;
 use super::error::{ApiError, ErrorKind};
 use super::shell::{self, Passage};
-use super::{actuator, internal, sagas};
+use super::{actuator, audit, internal, letters, removals, sagas};
 use axum::Router;
-use axum::routing::{MethodRouter, any, get};
+use axum::routing::{MethodRouter, any, get, patch, post};
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 use tower_http::compression::{CompressionLayer, DefaultPredicate};
 
@@ -74,8 +74,32 @@ pub(super) const ROUTES: &[Route] = &[
     route("/api/v1/sagas/statistics", &["/sagas/statistics"], Normal, || get(sagas::statistics::handle)),
     route("/api/v1/sagas/{sagaId}", &["/sagas/{sagaId}"], Normal, || get(sagas::saga::handle)),
     route("/api/v1/sagas/{sagaId}/steps", &["/sagas/{sagaId}/steps"], Normal, || get(sagas::steps::handle)),
+    route("/api/v1/dead-letters", &[], Normal, || get(letters::list::handle)),
+    route("/api/v1/dead-letters/count", &[], Normal, || get(letters::count::handle)),
+    route("/api/v1/dead-letters/groups", &[], Normal, || get(letters::groups::handle)),
+    route("/api/v1/dead-letters/redrive", &[], Normal, || post(letters::redrive::handle)),
+    route("/api/v1/dead-letters/redrives", &[], Normal, || get(letters::redrives::list)),
+    route("/api/v1/dead-letters/redrives/{number}", &[], Normal, || get(letters::redrives::status)),
+    route("/api/v1/dead-letters/redrives/{number}/letters", &[], Normal, || get(letters::redrives::items)),
+    route("/api/v1/dead-letters/discard", &[], Normal, || post(letters::discard::handle)).unbounded(),
+    route("/internal/v1/replay", &[], Normal, || get(internal::reread::status).post(internal::reread::start)),
+    route("/internal/v1/sagas/replay", &[], Normal, || post(internal::replay::handle)).unbounded(),
+    route("/api/v1/dead-letters/{letterId}", &[], Normal, || get(letters::show::handle)),
+    route("/api/v1/audit", &[], Normal, || get(audit::list::handle)),
+    route("/api/v1/audit/verification", &[], Normal, || get(audit::verification::handle)).unbounded(),
+    // Bounds itself: it must be able to say what became of what it published.
+    route("/internal/v1/sagas/{sagaId}/status", &[], Normal, || patch(internal::status::handle)).unbounded(),
+    route("/api/v1/retention", &[], Normal, || get(removals::plan::handle)).unbounded(),
+    route("/api/v1/purged/{sagaId}", &[], Normal, || get(removals::purged::handle)),
+    route("/api/v1/holds", &[], Normal, || get(removals::holds::list).post(removals::holds::add)).unbounded(),
+    route("/api/v1/holds/{holdId}/lift", &[], Normal, || post(removals::holds::lift)).unbounded(),
+    route("/api/v1/archive", &[], Normal, || get(removals::archive::list)),
+    route("/api/v1/archive/{sagaId}/restore", &[], Normal, || post(removals::archive::restore)).unbounded(),
     route("/internal/v1/progress", &[], Quiet, || get(internal::progress::handle)),
     route("/internal/v1/rebuild", &[], Normal, || get(internal::rebuild::status).post(internal::rebuild::start)),
+    route("/internal/v1/snapshots", &[], Normal, || get(internal::snapshots::list).post(internal::snapshots::start)),
+    route("/internal/v1/snapshots/prune", &[], Normal, || post(internal::snapshots::prune)).unbounded(),
+    route("/internal/v1/snapshots/status", &[], Quiet, || get(internal::snapshots::status)),
     route("/internal/v1/digest", &[], Normal, || get(internal::digest::handle)).unbounded(),
     route("/actuator/health", &[], Quiet, || get(actuator::health::health)),
     route("/actuator/health/liveness", &[], Quiet, || get(actuator::health::liveness)),
@@ -89,7 +113,7 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 /// What no route matches counts and logs under this name.
-const UNMATCHED: &str = "unmatched";
+pub(super) const UNMATCHED: &str = "unmatched";
 
 /// Answers shorter than this are not worth compressing.
 const COMPRESSED_FROM_BYTES: u64 = 1024;

@@ -3,15 +3,16 @@
 
 use super::context::Context;
 use super::error::{ApiError, ErrorKind};
+use super::noting::Call;
 use super::params::well_encoded;
 use super::request_id;
-use super::routes::{Sound, Time};
+use super::routes::{Sound, Time, UNMATCHED};
 use super::text::Instant;
 use crate::metrics::Answered;
 use axum::Json;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
@@ -58,8 +59,7 @@ async fn pass(State(passage): State<Passage>, request: Request, next: Next) -> R
     let uri = request.uri().clone();
 
     let answer = match check(&request, context) {
-        Ok(()) if passage.time == Time::Unbounded => next.run(request).await,
-        Ok(()) => within(context.settings().request_timeout(), next.run(request)).await,
+        Ok(()) => answer(&passage, request, next).await,
         Err(error) => error.into_response(),
     };
     let mut response = standardize(answer, &uri, context);
@@ -82,6 +82,26 @@ async fn pass(State(passage): State<Passage>, request: Request, next: Next) -> R
     );
     log(&passage, method, status, took, &id);
     response
+}
+
+async fn answer(passage: &Passage, request: Request, next: Next) -> Response {
+    let limit = (passage.time == Time::Bounded).then(|| passage.context.settings().request_timeout());
+    let (call, request) = Call::of(request, passage.template);
+    let Some(call) = call.filter(|_| passage.template != UNMATCHED) else {
+        return within(limit, next.run(request)).await;
+    };
+    // On a task of its own: a client that goes away takes neither the work with it nor its record.
+    let context = passage.context.clone();
+    let work = tokio::spawn(async move {
+        let response = within(limit, next.run(request)).await;
+        let error = response.extensions().get::<ApiError>().map(ToString::to_string);
+        call.record(response.status(), error, &context).await;
+        response
+    });
+    work.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a call that changes something ended early");
+        ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR).into_response()
+    })
 }
 
 /// Refuses what is too large or malformed before anyone works on it.
@@ -127,7 +147,10 @@ fn header_bytes(headers: &HeaderMap) -> usize {
         .sum()
 }
 
-async fn within(limit: Duration, answer: impl Future<Output = Response>) -> Response {
+async fn within(limit: Option<Duration>, answer: impl Future<Output = Response>) -> Response {
+    let Some(limit) = limit else {
+        return answer.await;
+    };
     tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
         let message = format!(
             "no answer within {} ms; ask for less, or later",

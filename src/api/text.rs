@@ -95,7 +95,7 @@ pub(super) fn last_edge_schema() -> Schema {
     edge_schema("Sagas that started then or earlier: an instant, or a date, which ends at 23:59:59.999Z.")
 }
 
-fn edge_schema(description: &str) -> Schema {
+pub(super) fn edge_schema(description: &str) -> Schema {
     OneOfBuilder::new()
         .item(text(KnownFormat::DateTime))
         .item(text(KnownFormat::Date))

@@ -3,7 +3,12 @@
 
 mod admin;
 pub mod offline;
+pub mod operator;
+mod ops;
+mod replay;
+mod retention;
 mod settings;
+pub mod snapshots;
 mod tracker;
 
 use crate::clock::SystemClock;
@@ -33,12 +38,15 @@ pub struct DemoOptions {
 pub fn serve(config: &Config) -> anyhow::Result<()> {
     let _armed = failpoint::Armed::from_environment();
     let runtime = runtime()?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let tracker = Tracker::start(config).await?;
         let stop = tracker.shutdown_token();
         tokio::spawn(stop_on_signal(stop));
         tracker.run().await
-    })
+    });
+    // What did not end in time is not waited for.
+    runtime.shutdown_background();
+    result
 }
 
 /// Serves on a broker inside this process, to which a live workload is published.
@@ -47,7 +55,11 @@ pub fn serve(config: &Config) -> anyhow::Result<()> {
 /// As [`serve`], or when the broker cannot start.
 pub fn demo(config: &Config, options: DemoOptions) -> anyhow::Result<()> {
     let mut config = config.clone();
-    let broker = MockBroker::start(&[&config.kafka.topic, &config.kafka.dlt_topic])?;
+    let broker = MockBroker::start(&[
+        &config.kafka.topic,
+        &config.kafka.dlt_topic,
+        &config.kafka.ops_topic,
+    ])?;
     broker
         .bootstrap_servers()
         .clone_into(&mut config.kafka.bootstrap_servers);

@@ -1,6 +1,9 @@
 //! Work on a store that nobody serves: rebuild, verify, digest.
 
+use super::operator;
 use super::tracker::{definitions, open_store};
+use crate::audit::{self, Audit, Outcome};
+use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::failpoint;
 use crate::projector::rebuild::{Progress, Rebuild};
@@ -59,11 +62,44 @@ pub fn rebuild(config: &Config, told: &mut dyn FnMut(u64, u64)) -> anyhow::Resul
         progress: Arc::default(),
     };
     let progress = job.progress.clone();
-    let done = with_progress(&store, &progress, told, || job.offline())?;
+    let audit = Audit::new(store.clone(), Arc::new(SystemClock));
+    let act = operator::act("rebuild", "projections", "");
+    audit.record(&act, Outcome::Begun, "")?;
+    let result = with_progress(&store, &progress, told, || job.offline());
+    match &result {
+        Ok(done) => {
+            let detail = format!("{} sagas from {} events", done.sagas, done.events);
+            audit.note(&act, Outcome::Done, &detail);
+        }
+        Err(error) => audit.note(&act, Outcome::Failed, &error.to_string()),
+    }
+    let done = result?;
     Ok(RebuildReport {
         sagas: done.sagas,
         events: done.events,
     })
+}
+
+/// A part of the store's audit log, newest first.
+///
+/// # Errors
+/// When the store cannot be opened or read.
+pub fn audit_page(
+    config: &Config,
+    filter: &audit::Filter,
+    before: Option<u64>,
+    size: usize,
+) -> anyhow::Result<audit::Page> {
+    let store = open_store(config)?;
+    Ok(audit::page(&*store, filter, before, size)?)
+}
+
+/// Whether the store's audit log is as it was written.
+///
+/// # Errors
+/// When the store cannot be opened or read.
+pub fn verify_audit(config: &Config) -> anyhow::Result<audit::Verified> {
+    Ok(audit::verify(&open_store(config)?)?)
 }
 
 /// Compares every projection with the fold of the log.

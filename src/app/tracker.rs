@@ -1,18 +1,25 @@
 //! A running tracker: every room started in order, and stopped in the other one.
 
-use super::admin::RunningAdmin;
-use super::settings;
+use super::admin::{AdminParts, RunningAdmin};
+use super::ops::{Ops, OpsParts, letter_topics};
+use super::retention::Retention;
+use super::{operator, settings, snapshots};
 use crate::api::{Context, Parts, Server, ServerHandle};
+use crate::audit::{Audit, Outcome};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
-use crate::dead_letter::{PublishSettings, Publisher};
+use crate::dead_letter::redrive::{RedriveParts, Redrives};
+use crate::dead_letter::{ForeignLetters, PublishSettings, Publisher, Sources};
 use crate::domain::SagaDefinitions;
+use crate::ingest::space::Disk;
 use crate::ingest::{Ingest, IngestSettings, IngestStatus, registry};
 use crate::metrics::Metrics;
 use crate::projector::{self, ProjectorHandle, rebuild};
 use crate::query::Query;
+use crate::snapshot;
+use crate::store::SharedStore;
+use crate::store::letters::{self, LetterBook};
 use crate::store::rocks::RocksStore;
-use crate::store::{SharedStore, StoreError};
 use anyhow::Context as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,14 +32,23 @@ use tokio_util::sync::CancellationToken;
 /// How often what was written is made to survive power loss too.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
+/// How long the parts have to end once the server has.
+const LONGEST_STOP: Duration = Duration::from_secs(20);
+
 /// A tracker whose parts all run.
 pub(super) struct Tracker {
     store: SharedStore,
     server: Server,
     ingest: JoinHandle<()>,
+    decisions: JoinHandle<()>,
+    redriver: JoinHandle<()>,
+    foreign: Option<JoinHandle<()>>,
+    removing: Vec<JoinHandle<()>>,
     projector: (ProjectorHandle, JoinHandle<()>),
     admin: Arc<RunningAdmin>,
     publisher: Option<Task<()>>,
+    schemas: Arc<dyn registry::SchemaSource>,
+    snapshots: Task<()>,
     shutdown: CancellationToken,
 }
 
@@ -41,10 +57,14 @@ impl Tracker {
     pub(super) async fn start(config: &Config) -> anyhow::Result<Self> {
         let definitions = Arc::new(config.definitions()?);
         let store = open_store(config)?;
+        snapshot::clear_leftovers(
+            &config.store.data_dir,
+            &snapshots::scratch(&config.store.data_dir),
+        )?;
         rebuild::clear_leftovers(&store)?;
         let due = rebuild::is_due(&store, &definitions)?;
         rebuild::note_rules_once(&store, &definitions)?;
-        let kafka = config.kafka.ingest();
+        let kafka = config.ingest();
         let status = Arc::new(IngestStatus::default());
         let shutdown = CancellationToken::new();
         let clock: SharedClock = Arc::new(SystemClock);
@@ -54,20 +74,57 @@ impl Tracker {
             definitions.clone(),
             config.projector.clone(),
         )?;
-        let admin = Arc::new(RunningAdmin::new(
-            store.clone(),
-            &kafka.topic,
-            definitions.clone(),
-            config.projector.clone(),
-            status.clone(),
-            projector.0.clone(),
-        ));
+        let schemas = open_schemas(config).await?;
+        let audit = Audit::new(store.clone(), clock.clone());
+        let ops = Ops::new(OpsParts {
+            store: &store,
+            kafka: &kafka,
+            definitions: &definitions,
+            schemas: &schemas,
+            projected: projector.0.watch(),
+            clock: &clock,
+        })?;
+        let book = LetterBook::default();
+        let redrives = Redrives::new(RedriveParts {
+            sources: Sources {
+                store: store.clone(),
+                schemas: schemas.clone(),
+                topics: letter_topics(&kafka),
+            },
+            definitions: definitions.clone(),
+            out: ops.decisions.out.clone(),
+            ingest: status.clone(),
+            audit: audit.clone(),
+            clock: clock.clone(),
+            shutdown: shutdown.clone(),
+        });
+        let snapshots = snapshots::of_tracker(config, store.clone(), shutdown.clone());
+        let retention = Retention::new(config, &store, &definitions, &ops, &clock)?;
+        let admin = Arc::new(RunningAdmin::new(AdminParts {
+            retention: retention.clone(),
+            store: store.clone(),
+            topic: kafka.topic.clone(),
+            definitions: definitions.clone(),
+            settings: config.projector.clone(),
+            ingest: status.clone(),
+            projector: projector.0.clone(),
+            ops: ops.clone(),
+            audit: audit.clone(),
+            redrives: redrives.clone(),
+            snapshots: snapshots.clone(),
+            kafka: kafka.clone(),
+            schemas: schemas.clone(),
+            book: book.clone(),
+        }));
         let query = Query::new(store.clone(), definitions);
         let metrics = Metrics::new(&settings::metrics(config), query.clone(), status.clone());
+        metrics.follow_snapshots(snapshots.status().clone());
         let parts = Parts {
             query,
+            letters: redrives.desk().clone(),
             ingest: status.clone(),
             admin: admin.clone(),
+            audit: audit.clone(),
             metrics,
             clock: clock.clone(),
             data_dir: Some(config.store.data_dir.clone()),
@@ -76,30 +133,47 @@ impl Tracker {
         let server = Server::bind(settings::server(config), &context).await?;
         let news = Arc::new(Notify::new());
         let publisher = start_publisher(&kafka, &store, &news, &shutdown)?;
+        let decisions = ops.read(&kafka, &book, &shutdown)?;
+        let redriver = redrives
+            .spawn()
+            .context("starting the thread that redrives letters")?;
+        let foreign = start_foreign(&kafka, &store, &schemas, &book, &shutdown)?;
+        let removing = retention.start(config, &projector.0, &shutdown)?;
         let ingest = Ingest {
             store: store.clone(),
-            schemas: open_schemas(config).await?,
+            schemas: schemas.clone(),
             settings: kafka,
             projector: projector.0.clone(),
             status,
             dead_letters: news,
+            space: Arc::new(Disk(config.store.data_dir.clone())),
+            book,
             clock,
             shutdown: shutdown.clone(),
         };
         let ingest = ingest.spawn().context("starting the ingest thread")?;
         if due {
             tracing::info!("the saga definitions changed: rebuilding the projections beside serving");
+            let why = "the saga definitions changed";
+            let act = operator::act("rebuild", "projections", why);
+            audit.note(&act, Outcome::Begun, "");
             admin
-                .start_rebuild_now()
+                .start_rebuild_now(act)
                 .map_err(|error| anyhow::anyhow!("{error}"))?;
         }
         Ok(Self {
             store,
             server,
             ingest,
+            decisions,
+            redriver,
+            foreign,
+            removing,
             projector,
             admin,
             publisher,
+            schemas,
+            snapshots: tokio::spawn(snapshots.run()),
             shutdown,
         })
     }
@@ -121,25 +195,47 @@ impl Tracker {
             store,
             server,
             ingest,
+            decisions,
+            redriver,
+            foreign,
+            removing,
             projector: (handle, projector),
             admin,
             publisher,
+            schemas,
+            snapshots,
             shutdown,
         } = self;
         let syncer = tokio::spawn(sync_often(store.clone(), shutdown.clone()));
         tokio::spawn(stop_server(server.handle(), shutdown.clone()));
         server.run().await;
         shutdown.cancel();
-        admin.stop_rebuild();
+        admin.stop_work();
         drop((handle, admin));
-        tokio::task::spawn_blocking(move || {
-            let ended = ingest.join().and_then(|()| projector.join());
+        let threads = tokio::task::spawn_blocking(move || {
+            let ended = ingest
+                .join()
+                .and_then(|()| decisions.join())
+                .and_then(|()| redriver.join())
+                .and_then(|()| foreign.map_or(Ok(()), JoinHandle::join))
+                .and_then(|()| removing.into_iter().try_for_each(JoinHandle::join))
+                .and_then(|()| projector.join());
+            // The registry's client waits for its thread when the last of its users lets go of it.
+            drop(schemas);
             ended.map_err(|_| anyhow::anyhow!("a thread of the tracker panicked; its message is above"))
-        })
-        .await??;
+        });
+        // A Kafka client that lost its broker a moment ago may wait for it without a bound. Everything
+        // consumed is in the store by then, so the process may go.
+        let Ok(ended) = tokio::time::timeout(LONGEST_STOP, threads).await else {
+            store.sync()?;
+            tracing::warn!("stopped without waiting longer for a Kafka client that waits for its broker");
+            return Ok(());
+        };
+        ended??;
         if let Some(publisher) = publisher {
             publisher.await?;
         }
+        snapshots.await?;
         syncer.await?;
         store.sync()?;
         tracing::info!("stopped");
@@ -174,6 +270,29 @@ async fn open_schemas(config: &Config) -> anyhow::Result<Arc<dyn registry::Schem
         .context("schema registry")
 }
 
+fn start_foreign(
+    kafka: &IngestSettings,
+    store: &SharedStore,
+    schemas: &Arc<dyn registry::SchemaSource>,
+    book: &LetterBook,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Option<JoinHandle<()>>> {
+    if !kafka.consume_dead_letters {
+        return Ok(None);
+    }
+    let foreign = ForeignLetters {
+        store: store.clone(),
+        settings: kafka.clone(),
+        schemas: schemas.clone(),
+        book: book.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let thread = foreign.spawn();
+    Ok(Some(thread.context(
+        "starting the thread that reads the dead-letter topic",
+    )?))
+}
+
 fn start_publisher(
     kafka: &IngestSettings,
     store: &SharedStore,
@@ -194,11 +313,16 @@ fn start_publisher(
 }
 
 /// Opens the store of the configuration.
-pub(super) fn open_store(config: &Config) -> Result<SharedStore, StoreError> {
-    Ok(Arc::new(RocksStore::open(
-        &config.store.data_dir,
-        &config.store.rocks(),
-    )?))
+pub(super) fn open_store(config: &Config) -> anyhow::Result<SharedStore> {
+    let data_dir = &config.store.data_dir;
+    anyhow::ensure!(
+        !snapshot::is_unfinished(data_dir),
+        "a restore into {} was interrupted; give the same `saga-tracker restore` again, or empty the directory",
+        data_dir.display()
+    );
+    let store = RocksStore::open(data_dir, &config.store.rocks())?;
+    letters::list_all_once(&store)?;
+    Ok(Arc::new(store))
 }
 
 /// The topic and the definitions that offline work needs too.

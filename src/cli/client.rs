@@ -1,8 +1,10 @@
 //! Asks a running server, over HTTP, as any client would.
 
 use super::exit::{Exit, Failure};
+use crate::app::operator;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::blocking::{Client, RequestBuilder};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,6 +16,9 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
+
+/// The header that says who is at work.
+const OPERATOR: &str = "x-operator";
 
 /// Where the server is and how long to wait for it.
 #[derive(Clone, Debug, clap::Args)]
@@ -61,6 +66,11 @@ impl Server {
             .user_agent(concat!("saga-tracker/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(args.timeout.min(10)))
             .timeout(Duration::from_secs(args.timeout));
+        // Whatever a name is made of, it is either a header's value or left out.
+        if let Ok(name) = HeaderValue::from_bytes(operator::name().as_bytes()) {
+            client =
+                client.default_headers(HeaderMap::from_iter([(HeaderName::from_static(OPERATOR), name)]));
+        }
         if is_loopback(&url) {
             client = client.no_proxy();
         }
@@ -86,6 +96,16 @@ impl Server {
     /// The answer to a POST without a body.
     pub(super) fn post(&self, path: &str) -> Result<String, Failure> {
         self.send(self.client.post(format!("{}{path}", self.base)))
+    }
+
+    /// The answer to a POST of a JSON body.
+    pub(super) fn post_json(&self, path: &str, body: &Value) -> Result<String, Failure> {
+        self.send(self.client.post(format!("{}{path}", self.base)).json(body))
+    }
+
+    /// The answer to a PATCH with a JSON body.
+    pub(super) fn patch(&self, path: &str, body: &Value) -> Result<String, Failure> {
+        self.send(self.client.patch(format!("{}{path}", self.base)).json(body))
     }
 
     fn send(&self, request: RequestBuilder) -> Result<String, Failure> {

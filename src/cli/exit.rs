@@ -27,8 +27,8 @@ Exit codes:
   0  done
   1  not found, differences, or a failed check
   2  wrong usage or configuration
-  3  the server cannot be reached
-  4  the server failed to answer
+  3  the server or the object store cannot be reached
+  4  the server or the object store failed to answer
   5  the command failed on this machine (store, disk, broker)";
 
 /// Why a command ends otherwise than with [`Exit::Ok`].

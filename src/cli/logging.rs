@@ -1,14 +1,14 @@
 //! Where log lines go and what they look like.
 
 use super::exit::{Exit, Failure, Outcome};
+use super::log_writer::{self, LogThread};
 use crate::config::{LogFormat, LogSettings};
-use std::io::{BufWriter, IsTerminal, stderr};
+use std::io::{IsTerminal, stderr};
 use std::sync::{Mutex, PoisonError};
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 /// Keeps the writing thread; dropped by [`finish`], which waits for the last line.
-static WRITER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
+static WRITER: Mutex<Option<LogThread>> = Mutex::new(None);
 
 /// Writes what is still under way. Call it last.
 pub(super) fn finish() {
@@ -21,11 +21,9 @@ pub(super) fn init(settings: &LogSettings) -> Outcome {
     // The published schema has a spelling that apache-avro warns of each time; we read it all the same.
     let filter = EnvFilter::try_new(format!("apache_avro=error,{}", settings.level))
         .map_err(|error| Failure::new(Exit::Usage, format!("log.level {:?}: {error}", settings.level)))?;
-    let (writer, guard) = NonBlockingBuilder::default()
-        .lossy(false)
-        .thread_name("log")
-        .finish(BufWriter::new(stderr()));
-    *WRITER.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
+    let (writer, thread) = log_writer::start(stderr())
+        .map_err(|error| Failure::new(Exit::Local, format!("cannot start the thread that logs: {error}")))?;
+    *WRITER.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(writer);

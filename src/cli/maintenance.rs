@@ -36,8 +36,20 @@ pub(super) struct OfflineArgs {
 }
 
 impl WhereArgs {
+    /// The configuration, with logging set up as it says.
+    pub(super) fn config(&self) -> Result<Config, Failure> {
+        let config = self.config.load()?.config;
+        super::logging::init(&config.log)?;
+        Ok(config)
+    }
+
+    /// How to print.
+    pub(super) fn format(&self) -> Format {
+        self.format
+    }
+
     /// The server to ask, if any. A data directory given by flag is meant, whatever the environment says.
-    fn server(&self) -> Result<Option<Server>, Failure> {
+    pub(super) fn server(&self) -> Result<Option<Server>, Failure> {
         match &self.url {
             Some(url) if !self.config.gives("store.data_dir") => Server::new(&ServerArgs {
                 url: url.clone(),

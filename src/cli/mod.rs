@@ -8,11 +8,17 @@ mod client;
 mod doctor;
 mod exit;
 mod inspect;
+mod letters;
+mod log_writer;
 mod logging;
 mod maintenance;
+mod operate;
 mod output;
 mod query;
+mod removals;
+mod replay;
 mod show;
+mod snapshots;
 
 use crate::app::{self, DemoOptions};
 use crate::config::Origin;
@@ -53,6 +59,19 @@ enum Command {
     Search(query::SearchArgs),
     /// Count sagas by status and type, with rates and durations
     Stats(query::StatsArgs),
+    /// Find, look at, redrive, discard and export dead letters
+    DeadLetters(letters::LettersArgs),
+    /// Set a saga's status by an event that every replica consumes; answers when it is applied
+    SetStatus(operate::SetStatusArgs),
+    /// Show who changed what, newest first; --verify proves that no entry was touched
+    #[command(
+        long_about = "Show who changed what, newest first; --verify proves that no entry was touched.\n\n\
+        With --url, a running server is asked. Without, the data directory is opened here, which no other \
+        process may have open."
+    )]
+    Audit(operate::AuditArgs),
+    /// Have a running server read the topic again and fill in what its log lacks
+    Replay(replay::ReplayArgs),
     /// Make all projections anew from the event log
     #[command(long_about = "Make all projections anew from the event log.\n\n\
         With --url, a running server does it beside serving, and switches when done. Without, the data \
@@ -67,6 +86,27 @@ enum Command {
         process may have open."
     )]
     Digest(maintenance::WhereArgs),
+    /// Copies of the store in object storage: list, create, verify, prune
+    #[command(subcommand)]
+    Snapshot(snapshots::SnapshotCommand),
+    /// Make the data directory from a snapshot; it must be empty
+    #[command(long_about = "Make the data directory from a snapshot.\n\n\
+        The directory must be empty or not there. The broker is asked first whether the topic still holds what \
+        comes after the snapshot. Everything is checked before it becomes a store; interrupted, the same command \
+        goes on. `serve` then resumes from the offsets inside.")]
+    Restore(snapshots::RestoreArgs),
+    /// Show how far retention is, and what it would purge now
+    #[command(
+        long_about = "Show how far retention is, and with --dry-run what it would purge now, by rule. Nothing \
+        is changed: a tracker with retention.enabled purges by itself."
+    )]
+    Retention(removals::PlanArgs),
+    /// Keep sagas from being purged
+    #[command(subcommand)]
+    Hold(removals::HoldCommand),
+    /// Find what was purged in the archive, and bring it back
+    #[command(subcommand)]
+    Archive(removals::ArchiveCommand),
     /// Show the configuration in force and where each value came from, secrets masked
     Config(inspect::ShowConfigArgs),
     /// Check broker, topics, registry, disk and store, and say what to do; exit code 1 if a check fails
@@ -109,9 +149,18 @@ pub fn run() -> ExitCode {
         Command::Steps(args) => query::steps(args),
         Command::Search(args) => query::search(args),
         Command::Stats(args) => query::stats(args),
+        Command::DeadLetters(args) => letters::letters(args),
+        Command::SetStatus(args) => operate::set_status(args),
+        Command::Audit(args) => operate::audit(args),
+        Command::Replay(args) => replay::replay(args),
         Command::Rebuild(args) => maintenance::rebuild(args),
         Command::Verify(args) => maintenance::verify(args),
         Command::Digest(args) => maintenance::digest(args),
+        Command::Snapshot(command) => snapshots::snapshot(command),
+        Command::Restore(args) => snapshots::restore(args),
+        Command::Retention(args) => removals::plan(args),
+        Command::Hold(command) => removals::hold(command),
+        Command::Archive(command) => removals::archive(command),
         Command::Config(args) => inspect::config(args),
         Command::Doctor(args) => doctor::doctor(args),
         Command::Completions(args) => inspect::completions(args),

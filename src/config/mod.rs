@@ -23,8 +23,8 @@ pub use options::{ConfigOption, Kind, OPTIONS};
 pub use reference::reference;
 pub use secret::Secret;
 pub use settings::{
-    Config, HealthSettings, KafkaSettings, LogFormat, LogSettings, Properties, RegistrySettings,
-    ServerSettings, StoreSettings,
+    Config, HealthSettings, KafkaSettings, LogFormat, LogSettings, ObjectsSettings, Properties,
+    RegistrySettings, ServerSettings, StoreSettings,
 };
 
 /// The prefix of our own environment variables.

@@ -159,6 +159,18 @@ pub static OPTIONS: &[ConfigOption] = &[
     option("kafka.dlt_topic", Kind::Topic, "Topic to which records that cannot be applied are published.")
         .env_alias(&["KAFKA_TOPIC_SAGA_TRACKER_DLT"])
         .flag("dlt-topic"),
+    option(
+        "kafka.ops_topic",
+        Kind::Topic,
+        "Topic of operators' decisions: holds, discards, purges. One partition, kept without limit.",
+    )
+    .env_alias(&["KAFKA_TOPIC_SAGA_TRACKER_OPS"])
+    .flag("ops-topic"),
+    option(
+        "kafka.create_ops_topic",
+        Kind::Switch,
+        "Whether to create the ops topic when it is missing. Otherwise it is waited for.",
+    ),
     option("kafka.max_poll_records", Kind::Integer(1, 1_000_000), "Records in one batch, at most.")
         .env_alias(&["KAFKA_MAX_POLL_RECORDS"]),
     option(
@@ -170,6 +182,12 @@ pub static OPTIONS: &[ConfigOption] = &[
         "kafka.publish_dead_letters",
         Kind::Switch,
         "Whether to publish dead letters to the dead-letter topic. Of several replicas only one needs to.",
+    ),
+    option(
+        "kafka.consume_dead_letters",
+        Kind::Switch,
+        "Whether to take in letters that other services wrote onto the dead-letter topic. Replicas that differ in this \
+         have different digests.",
     ),
     option(
         "kafka.properties",
@@ -249,6 +267,84 @@ pub static OPTIONS: &[ConfigOption] = &[
         "Threads that write out and merge the store's files.",
     ),
     option(
+        "store.min_free_bytes",
+        Kind::Integer(0, i64::MAX as u64),
+        "Free bytes on the store's disk below which consumption waits. It goes on by itself when a quarter more is free; reads go on throughout.",
+    ),
+    option(
+        "objects.url",
+        Kind::Text,
+        "Where snapshots and the archive are kept: s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///path of a folder that exists. A prefix belongs to one tracker.",
+    )
+    .flag("objects-url"),
+    option(
+        "objects.endpoint",
+        Kind::Text,
+        "Address of the object store when it is not the provider's own, e.g. http://minio:9000.",
+    ),
+    option("objects.region", Kind::Text, "S3 region."),
+    option(
+        "objects.access_key",
+        Kind::Text,
+        "S3 access key id, or Azure storage account. Without keys, those of the environment (AWS_..., GOOGLE_..., AZURE_...) are used, then the machine's role.",
+    ),
+    option("objects.secret_key", Kind::Secret, "S3 secret access key, or Azure account key."),
+    option("objects.secret_key_file", Kind::Path, "File that holds the secret key."),
+    option("objects.session_token", Kind::Secret, "S3 session token of temporary keys."),
+    option("objects.session_token_file", Kind::Path, "File that holds the session token."),
+    option(
+        "objects.google_credentials_file",
+        Kind::Path,
+        "Google service account, as its JSON file.",
+    ),
+    option("objects.ca_file", Kind::Path, "PEM file with certificate authorities to trust beside the system's."),
+    option("objects.allow_http", Kind::Switch, "Whether an object store without TLS is accepted."),
+    option(
+        "objects.virtual_hosted",
+        Kind::Switch,
+        "Whether S3 requests name the bucket in the host instead of the path.",
+    ),
+    option(
+        "objects.connect_timeout_seconds",
+        SECONDS,
+        "How long to wait for a connection to the object store, seconds.",
+    ),
+    option(
+        "objects.timeout_seconds",
+        SECONDS,
+        "How long one request to the object store, of at most 8 MiB, may take, seconds.",
+    ),
+    option(
+        "objects.retries",
+        Kind::Integer(0, 100),
+        "How often a request is sent again after a 5xx or a broken connection, waiting longer each time.",
+    ),
+    option(
+        "snapshot.interval_minutes",
+        Kind::Integer(0, 525_600),
+        "Minutes between snapshots of a running tracker; 0 for on demand only.",
+    ),
+    option(
+        "snapshot.keep_last",
+        Kind::Integer(1, 100_000),
+        "The newest so many snapshots are kept.",
+    ),
+    option(
+        "snapshot.keep_days",
+        Kind::Integer(0, 36_500),
+        "Snapshots younger than so many days are kept too.",
+    ),
+    option(
+        "snapshot.grace_seconds",
+        Kind::Integer(2, 31_536_000),
+        "How long files that no kept snapshot needs stay in the object store. Protects snapshots that are being made: one may take half as long.",
+    ),
+    option(
+        "snapshot.mib_per_second",
+        Kind::Integer(0, 100_000),
+        "How fast a snapshot reads, hashes and sends, so that consumption hardly notices; 0 for as fast as can be.",
+    ),
+    option(
         "projector.shards",
         Kind::Integer(0, 256),
         "Projector threads; each saga belongs to one of them. 0 for half of the processors.",
@@ -282,6 +378,51 @@ pub static OPTIONS: &[ConfigOption] = &[
         "metrics.max_steps",
         Kind::Integer(1, 10_000),
         "Distinct steps that saga_events_processed_total tells apart; further ones are counted as \"other\".",
+    ),
+    option(
+        "retention.enabled",
+        Kind::Switch,
+        "Whether this tracker decides what is purged. Of several replicas one should: every replica applies what was decided.",
+    ),
+    option(
+        "retention.finished_days",
+        Kind::Integer(0, 36_500),
+        "Days after its last event that a saga in COMPLETED, FAILED or COMPENSATED is kept, unless its definition says otherwise.",
+    ),
+    option(
+        "retention.unfinished_days",
+        Kind::Integer(0, 36_500),
+        "Days after its last event that any other saga is kept, unless its definition says otherwise.",
+    ),
+    option(
+        "retention.quiet_hours",
+        Kind::Integer(0, 87_600),
+        "Hours after the arrival of its last delivery within which no saga is purged, however old its events are.",
+    ),
+    option(
+        "retention.sagas_per_second",
+        Kind::Integer(1, 1_000_000),
+        "Sagas that are purged in a second, at most.",
+    ),
+    option(
+        "retention.batch_sagas",
+        Kind::Integer(1, 5_000),
+        "Sagas in one decision, and in one object of the archive, at most.",
+    ),
+    option(
+        "retention.pause_seconds",
+        Kind::Integer(1, 86_400),
+        "Seconds between the end of one search for sagas that are due and the next.",
+    ),
+    option(
+        "retention.reclaim_percent",
+        Kind::Integer(1, 100),
+        "Percent of the log that must have been purged before its files are merged, which gives the room back.",
+    ),
+    option(
+        "retention.archive",
+        Kind::Switch,
+        "Whether sagas are archived under objects.url before they are purged; then none is purged that is not archived.",
     ),
     option("log.level", Kind::LogFilter, "What to log.").flag("log-level"),
     option("log.format", Kind::Choice(&["text", "json"]), "How to log.").flag("log-format"),

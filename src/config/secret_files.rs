@@ -23,6 +23,17 @@ pub(super) fn read(config: &mut Config, origins: &mut BTreeMap<String, Origin>) 
         let text = reader.read("registry.token_file", "registry.token", path, given);
         registry.token = text.map(Secret::new).or(registry.token.take());
     }
+    let objects = &mut config.objects;
+    if let Some(path) = &objects.secret_key_file {
+        let given = objects.secret_key.is_some();
+        let text = reader.read("objects.secret_key_file", "objects.secret_key", path, given);
+        objects.secret_key = text.map(Secret::new).or(objects.secret_key.take());
+    }
+    if let Some(path) = &objects.session_token_file {
+        let given = objects.session_token.is_some();
+        let text = reader.read("objects.session_token_file", "objects.session_token", path, given);
+        objects.session_token = text.map(Secret::new).or(objects.session_token.take());
+    }
     for (name, path) in &config.kafka.properties_files {
         let option = format!("kafka.properties_files.{name}");
         let stands_for = format!("kafka.properties.{name}");

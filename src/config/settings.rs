@@ -5,13 +5,17 @@ use crate::api;
 use crate::domain::SagaDefinitions;
 use crate::ingest::{IngestSettings, registry};
 use crate::metrics::MetricsSettings;
+use crate::objects;
 use crate::projector::ProjectorSettings;
+use crate::retention::RetentionSettings;
+use crate::snapshot::SnapshotSettings;
 use crate::store::rocks::RocksSettings;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Everything the program is told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Default)]
@@ -25,14 +29,25 @@ pub struct Config {
     pub registry: RegistrySettings,
     pub server: ServerSettings,
     pub store: StoreSettings,
+    pub objects: ObjectsSettings,
+    pub snapshot: SnapshotSettings,
     pub projector: ProjectorSettings,
     pub health: HealthSettings,
     pub metrics: MetricsSettings,
+    pub retention: RetentionSettings,
     pub log: LogSettings,
     pub definitions_file: Option<PathBuf>,
 }
 
 impl Config {
+    /// What ingest makes of it.
+    pub fn ingest(&self) -> IngestSettings {
+        IngestSettings {
+            min_free_bytes: self.store.min_free_bytes,
+            ..self.kafka.ingest()
+        }
+    }
+
     /// The saga definitions in force: those of the file, else the built-in ones.
     ///
     /// # Errors
@@ -65,9 +80,12 @@ pub struct KafkaSettings {
     pub group_id: String,
     pub topic: String,
     pub dlt_topic: String,
+    pub ops_topic: String,
+    pub create_ops_topic: bool,
     pub max_poll_records: usize,
     pub max_wait_ms: u64,
     pub publish_dead_letters: bool,
+    pub consume_dead_letters: bool,
     pub properties: Properties,
     pub properties_files: BTreeMap<String, PathBuf>,
 }
@@ -80,9 +98,12 @@ impl Default for KafkaSettings {
             group_id: ingest.group_id,
             topic: ingest.topic,
             dlt_topic: ingest.dlt_topic,
+            ops_topic: ingest.ops_topic,
+            create_ops_topic: ingest.create_ops_topic,
             max_poll_records: ingest.max_poll_records,
             max_wait_ms: ingest.max_wait_ms,
             publish_dead_letters: ingest.publish_dead_letters,
+            consume_dead_letters: ingest.consume_dead_letters,
             properties: Properties(ingest.properties),
             properties_files: BTreeMap::new(),
         }
@@ -91,16 +112,20 @@ impl Default for KafkaSettings {
 
 impl KafkaSettings {
     /// What ingest makes of it. Values that were kept in files are among the properties by now.
-    pub fn ingest(&self) -> IngestSettings {
+    fn ingest(&self) -> IngestSettings {
         IngestSettings {
             bootstrap_servers: self.bootstrap_servers.clone(),
             group_id: self.group_id.clone(),
             topic: self.topic.clone(),
             dlt_topic: self.dlt_topic.clone(),
+            ops_topic: self.ops_topic.clone(),
+            create_ops_topic: self.create_ops_topic,
             publish_dead_letters: self.publish_dead_letters,
+            consume_dead_letters: self.consume_dead_letters,
             max_poll_records: self.max_poll_records,
             max_wait_ms: self.max_wait_ms,
             properties: self.properties.0.clone(),
+            ..IngestSettings::default()
         }
     }
 
@@ -259,6 +284,7 @@ pub struct StoreSettings {
     pub max_wal_mib: u64,
     pub max_open_files: u32,
     pub background_jobs: u16,
+    pub min_free_bytes: u64,
 }
 
 impl Default for StoreSettings {
@@ -271,6 +297,7 @@ impl Default for StoreSettings {
             max_wal_mib: rocks.max_wal_mib,
             max_open_files: rocks.max_open_files,
             background_jobs: rocks.background_jobs,
+            min_free_bytes: IngestSettings::default().min_free_bytes,
         }
     }
 }
@@ -284,6 +311,77 @@ impl StoreSettings {
             max_wal_mib: self.max_wal_mib,
             max_open_files: self.max_open_files,
             background_jobs: self.background_jobs,
+        }
+    }
+}
+
+/// Where snapshots and the archive are kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "OPTIONS documents every field; a test compares the two"
+)]
+pub struct ObjectsSettings {
+    pub url: Option<String>,
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+    pub access_key: Option<String>,
+    pub secret_key: Option<Secret>,
+    pub secret_key_file: Option<PathBuf>,
+    pub session_token: Option<Secret>,
+    pub session_token_file: Option<PathBuf>,
+    pub google_credentials_file: Option<PathBuf>,
+    pub ca_file: Option<PathBuf>,
+    pub allow_http: bool,
+    pub virtual_hosted: bool,
+    pub connect_timeout_seconds: u64,
+    pub timeout_seconds: u64,
+    pub retries: usize,
+}
+
+impl Default for ObjectsSettings {
+    fn default() -> Self {
+        let room = objects::ObjectsSettings::default();
+        Self {
+            url: None,
+            endpoint: None,
+            region: None,
+            access_key: None,
+            secret_key: None,
+            secret_key_file: None,
+            session_token: None,
+            session_token_file: None,
+            google_credentials_file: None,
+            ca_file: None,
+            allow_http: room.allow_http,
+            virtual_hosted: room.virtual_hosted,
+            connect_timeout_seconds: room.connect_timeout.as_secs(),
+            timeout_seconds: room.timeout.as_secs(),
+            retries: room.retries,
+        }
+    }
+}
+
+impl ObjectsSettings {
+    /// What the room of objects makes of it. Secrets that were kept in files are read by now.
+    pub fn room(&self) -> objects::ObjectsSettings {
+        let exposed = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
+        objects::ObjectsSettings {
+            url: self.url.clone().unwrap_or_default(),
+            endpoint: self.endpoint.clone(),
+            region: self.region.clone(),
+            access_key: self.access_key.clone(),
+            secret_key: exposed(&self.secret_key),
+            session_token: exposed(&self.session_token),
+            google_credentials_file: self.google_credentials_file.clone(),
+            ca_file: self.ca_file.clone(),
+            allow_http: self.allow_http,
+            virtual_hosted: self.virtual_hosted,
+            connect_timeout: Duration::from_secs(self.connect_timeout_seconds),
+            timeout: Duration::from_secs(self.timeout_seconds),
+            retries: self.retries,
+            ..objects::ObjectsSettings::default()
         }
     }
 }

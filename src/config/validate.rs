@@ -5,6 +5,7 @@ use super::options::{ConfigOption, Kind, OPTIONS};
 use super::secret::mask_address;
 use super::settings::Config;
 use super::{Secret, properties};
+use crate::objects::{self, ObjectsError};
 use figment::value::Value;
 use rdkafka::error::KafkaError;
 use serde_json::Value as Json;
@@ -84,6 +85,16 @@ pub(super) fn whole(config: &Config, origins: &Origins) -> Vec<Problem> {
             format!("found {topic:?}, the same as kafka.topic; accepted: another topic"),
         );
     }
+    let ops = &config.kafka.ops_topic;
+    for (option, other) in [
+        ("kafka.topic", &config.kafka.topic),
+        ("kafka.dlt_topic", &config.kafka.dlt_topic),
+    ] {
+        if ops == other {
+            let message = format!("found {ops:?}, the same as {option}; accepted: another topic");
+            report("kafka.ops_topic", message);
+        }
+    }
     let registry = &config.registry;
     match (&registry.username, &registry.password) {
         (Some(_), None) => report(
@@ -108,6 +119,38 @@ pub(super) fn whole(config: &Config, origins: &Origins) -> Vec<Problem> {
         report(
             "registry.ca_file",
             format!("{} cannot be read: {why}", path.display()),
+        );
+    }
+    let objects = &config.objects;
+    if objects.url.is_some()
+        && let Err(why) = objects::check(&objects.room())
+    {
+        match why {
+            ObjectsError::Setting { option, message } => report(option, message),
+            other => report("objects.url", other.to_string()),
+        }
+    }
+    match (&objects.access_key, &objects.secret_key) {
+        (Some(_), None) => report(
+            "objects.access_key",
+            "found without its secret; set objects.secret_key_file or objects.secret_key".into(),
+        ),
+        (None, Some(_)) => report(
+            "objects.secret_key",
+            "found without objects.access_key; set both".into(),
+        ),
+        _ => {}
+    }
+    if config.snapshot.interval_minutes > 0 && objects.url.is_none() {
+        report(
+            "snapshot.interval_minutes",
+            "found without objects.url, so snapshots have nowhere to go; set both".into(),
+        );
+    }
+    if config.retention.archive && config.objects.url.is_none() {
+        report(
+            "retention.archive",
+            "found true without objects.url; set where the archive is kept".into(),
         );
     }
     for name in config.kafka.properties.0.keys() {

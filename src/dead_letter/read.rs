@@ -30,7 +30,7 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
-    fn of(position: Position, record: DeadLetterRecord<'_>) -> Self {
+    pub(super) fn of(position: Position, record: DeadLetterRecord<'_>) -> Self {
         Self {
             position,
             topic: record.topic.to_owned(),

@@ -19,6 +19,10 @@ pub struct SagaDefinition {
     /// Seconds within which a failed saga must be compensated.
     #[serde(default = "default_compensation")]
     pub compensation_seconds: u64,
+    /// By status: days after the last event that a saga in it is kept. What is not named here follows
+    /// the settings of retention.
+    #[serde(default)]
+    pub retention_days: BTreeMap<String, u64>,
 }
 
 const fn default_deadline() -> u64 {
@@ -46,6 +50,9 @@ pub enum DefinitionError {
     /// A type that could never complete.
     #[error("types.{0}.completing_steps is empty; name at least one step that completes the saga")]
     NoCompletingStep(String),
+    /// Days are given for a status that does not exist.
+    #[error("types.{0}.retention_days: {1}")]
+    UnknownStatus(String, super::UnknownStatus),
 }
 
 impl SagaDefinitions {
@@ -55,6 +62,13 @@ impl SagaDefinitions {
     /// When the text is not TOML of this form, or a type has no completing step.
     pub fn from_toml(text: &str) -> Result<Self, DefinitionError> {
         let parsed: Self = toml::from_str(text).map_err(|e| DefinitionError::Form(e.to_string()))?;
+        for (name, definition) in &parsed.types {
+            for status in definition.retention_days.keys() {
+                status
+                    .parse::<SagaStatus>()
+                    .map_err(|unknown| DefinitionError::UnknownStatus(name.clone(), unknown))?;
+            }
+        }
         match parsed
             .types
             .iter()
@@ -107,6 +121,7 @@ impl Default for SagaDefinitions {
                 .collect(),
             deadline_seconds: default_deadline(),
             compensation_seconds: default_compensation(),
+            retention_days: BTreeMap::new(),
         };
         let order = define(
             "ORDER_CONFIRMED",
@@ -175,5 +190,10 @@ mod tests {
             SagaDefinitions::from_toml("[types.REFUND]\ncompleting_steps = []\n"),
             Err(DefinitionError::NoCompletingStep("REFUND".into()))
         );
+        let days = "[types.REFUND]\ncompleting_steps = [\"REFUNDED\"]\n[types.REFUND.retention_days]\n";
+        let read = SagaDefinitions::from_toml(&format!("{days}COMPLETED = 30\n")).unwrap();
+        assert_eq!(read.types["REFUND"].retention_days["COMPLETED"], 30);
+        let unknown = SagaDefinitions::from_toml(&format!("{days}DONE = 30\n")).unwrap_err();
+        assert!(unknown.to_string().contains("\"DONE\""), "{unknown}");
     }
 }

@@ -15,24 +15,58 @@ pub struct Deduplicated<'a> {
 
 /// Of all deliveries of one event the one at the lowest position stands, in whatever order they
 /// were consumed.
-pub fn deduplicate(deliveries: &[Event]) -> Deduplicated<'_> {
-    let mut by_position: Vec<&Event> = deliveries.iter().collect();
+pub fn deduplicate<'a>(deliveries: impl IntoIterator<Item = &'a Event>) -> Deduplicated<'a> {
+    let mut by_position: Vec<&Event> = deliveries.into_iter().collect();
     by_position.sort_unstable_by_key(|event| event.position);
-    let mut standing: HashMap<EventKey<'_>, &Event, FixedState> = HashMap::default();
-    standing.reserve(by_position.len());
+    let mut standing = Standing::with_capacity(by_position.len());
     let mut timeline = Vec::with_capacity(by_position.len());
     let mut duplicates = Vec::new();
     for event in by_position {
-        match standing.get(&event.key()) {
-            None => {
-                standing.insert(event.key(), event);
-                timeline.push(event);
-            }
+        match standing.first_or_insert(event) {
+            None => timeline.push(event),
             Some(first) => duplicates.push((event, !first.same_body(event))),
         }
     }
     timeline.sort_unstable_by_key(|event| event.timeline_key());
     Deduplicated { timeline, duplicates }
+}
+
+/// Most sagas have a handful of events: so few are looked through faster than hashed.
+const FEW: usize = 16;
+
+/// The events that stand, by key.
+enum Standing<'a> {
+    Few(Vec<&'a Event>),
+    Many(HashMap<EventKey<'a>, &'a Event, FixedState>),
+}
+
+impl<'a> Standing<'a> {
+    fn with_capacity(events: usize) -> Self {
+        if events <= FEW {
+            return Self::Few(Vec::with_capacity(events));
+        }
+        Self::Many(HashMap::with_capacity_and_hasher(events, FixedState::default()))
+    }
+
+    /// The event that stands under this one's key; without one, this one does from now on.
+    fn first_or_insert(&mut self, event: &'a Event) -> Option<&'a Event> {
+        match self {
+            Self::Few(events) => {
+                let first = events.iter().find(|first| first.key() == event.key()).copied();
+                if first.is_none() {
+                    events.push(event);
+                }
+                first
+            }
+            Self::Many(events) => {
+                let first = events.get(&event.key()).copied();
+                if first.is_none() {
+                    events.insert(event.key(), event);
+                }
+                first
+            }
+        }
+    }
 }
 
 /// The state of a saga from all of its deliveries, in any order. `None` when there are none.

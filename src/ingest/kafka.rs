@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 const SILENCE: Duration = Duration::from_secs(10);
 /// How often the stored offsets are reported to the broker.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// Longest wait for a broker when the tracker stops.
+const LAST_ANSWER: Duration = Duration::from_secs(2);
 /// Longest wait for an answer about the topic.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -114,8 +116,11 @@ impl KafkaSource {
                 config.set(name, value);
             }
         };
-        default("queued.max.messages.kbytes", "16384");
+        default("queued.max.messages.kbytes", "8192");
         default("fetch.message.max.bytes", "1048576");
+        // When the queue is full, librdkafka looks again only after this long; its default of a
+        // second starves a consumer that empties the queue in less.
+        default("fetch.queue.backoff.ms", "5");
         default("topic.metadata.refresh.interval.ms", "10000");
         default("reconnect.backoff.max.ms", "3000");
         default("socket.timeout.ms", "20000");
@@ -295,7 +300,12 @@ impl Source for KafkaSource {
     }
 
     fn report_finally(&mut self, stored: &Cut) {
-        if self.assigned > 0 && self.reported.1 != *stored && lock(&self.observed).reachable {
+        if self.assigned == 0 || self.reported.1 == *stored || !lock(&self.observed).reachable {
+            return;
+        }
+        // What was seen may be a second old, and a commit that waits has no bound: ask first, with one.
+        let answer = self.consumer.fetch_metadata(Some(&self.topic), LAST_ANSWER);
+        if answer.is_ok() {
             self.commit(stored, CommitMode::Sync);
         }
     }
@@ -307,12 +317,24 @@ struct Asking {
     topic: String,
 }
 
-impl Broker for Asking {
-    fn ask_end(&self, partition: u32) -> Option<u64> {
+impl Asking {
+    fn watermarks(&self, partition: u32) -> Option<(i64, i64)> {
         let answer = self
             .consumer
             .fetch_watermarks(&self.topic, signed(partition), METADATA_TIMEOUT);
-        answer.ok().and_then(|(_, end)| u64::try_from(end).ok())
+        answer.ok()
+    }
+}
+
+impl Broker for Asking {
+    fn ask_end(&self, partition: u32) -> Option<u64> {
+        let (_, end) = self.watermarks(partition)?;
+        u64::try_from(end).ok()
+    }
+
+    fn ask_low(&self, partition: u32) -> Option<u64> {
+        let (low, _) = self.watermarks(partition)?;
+        u64::try_from(low).ok()
     }
 }
 

@@ -2,15 +2,21 @@
 //!
 //! What the events mean for a saga is not decided here (`projector`, `domain::fold`).
 
+pub mod bounds;
 pub mod decode;
+mod fingerprint;
 pub mod kafka;
+pub mod origin;
 pub mod registry;
+pub mod replay;
 pub mod run;
 pub mod settings;
 pub mod source;
+pub mod space;
 pub mod status;
 pub mod writer;
 
+pub use fingerprint::fingerprint_of;
 pub use run::Ingest;
 pub use settings::IngestSettings;
 pub use status::{IngestSnapshot, IngestStatus};

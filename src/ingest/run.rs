@@ -1,16 +1,18 @@
 //! The consumer's thread: poll, decode, account, write, hand over, report.
 
-use super::decode::{DecodePlan, Defect, wire};
+use super::decode::{DecodePlan, Defect, Rejected, wire};
 use super::kafka::KafkaSource;
 use super::registry::SchemaSource;
 use super::settings::IngestSettings;
 use super::source::{Broker, Observed, RawRecord, Source, SourceError, Taken};
+use super::space::{FreeSpace, LowWater};
 use super::status::IngestStatus;
 use super::writer::{Admission, IngestError, Writer};
 use crate::clock::SharedClock;
-use crate::domain::{Cut, Event, Millis};
+use crate::domain::{Cut, Event, Millis, Position};
 use crate::projector::ProjectorHandle;
 use crate::store::SharedStore;
+use crate::store::letters::LetterBook;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -21,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 const MOST_BYTES: usize = 8 << 20;
 /// How long a poll waits when there is nothing: the granularity of shutdown and status.
 const IDLE: Duration = Duration::from_millis(100);
+/// How often a nearly full disk is looked at.
+const LOOK_FOR_ROOM: Duration = Duration::from_millis(250);
 /// First and longest wait for a schema registry that does not answer.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
@@ -38,6 +42,10 @@ pub struct Ingest {
     pub status: Arc<IngestStatus>,
     /// Told when there are new dead letters.
     pub dead_letters: Arc<Notify>,
+    /// Room on the disk under the store.
+    pub space: Arc<dyn FreeSpace>,
+    /// The account of dead letters, shared with whoever else adds to it.
+    pub book: LetterBook,
     /// The clock, for the status only.
     pub clock: SharedClock,
     /// Ends it.
@@ -65,7 +73,8 @@ impl Ingest {
     fn run(&self) -> Result<(), RunError> {
         self.status
             .update(|status| status.started_at = Some(self.clock.now()));
-        let writer = Writer::open(self.store.clone(), &self.settings.topic)?;
+        let writer = Writer::open(self.store.clone(), &self.settings.topic)?
+            .sharing(self.book.clone(), &self.settings.dlt_topic);
         self.status.update(|status| status.next = writer.next());
         let mut source = KafkaSource::open(&self.settings, writer.resume_from())?;
         self.consume(writer, &mut source)
@@ -79,6 +88,7 @@ impl Ingest {
             ingest: self,
             writer,
             broker: source.broker(),
+            low_water: LowWater::new(self.settings.min_free_bytes),
             failed: None,
         }
         .consume(source)
@@ -106,15 +116,19 @@ struct Running<'i> {
     ingest: &'i Ingest,
     writer: Writer,
     broker: Arc<dyn Broker>,
+    low_water: LowWater,
     failed: Option<RunError>,
 }
 
 impl Running<'_> {
     fn consume(&mut self, source: &mut dyn Source) -> Result<(), RunError> {
         let longest = Duration::from_millis(self.ingest.settings.max_wait_ms);
-        while !self.ingest.shutdown.is_cancelled() {
-            let lows = source.observed();
-            source.poll(IDLE, longest, &mut |record| self.take(record, &lows))?;
+        loop {
+            let observed = source.observed();
+            if self.waits_for_room(&observed) {
+                break;
+            }
+            source.poll(IDLE, longest, &mut |record| self.take(record, &observed))?;
             if let Some(error) = self.failed.take() {
                 return Err(error);
             }
@@ -125,6 +139,33 @@ impl Running<'_> {
         self.flush()?;
         source.report_finally(&self.writer.next());
         Ok(())
+    }
+
+    /// Waits while the disk is nearly full. Everything taken so far is written; the client keeps its
+    /// assignment and its connections, it is only not asked for more. Whether it is time to end.
+    fn waits_for_room(&mut self, observed: &Observed) -> bool {
+        let mut was_short = false;
+        while !self.ingest.shutdown.is_cancelled() {
+            let free = self.ingest.space.free();
+            let shortage = self.low_water.judge(free);
+            self.ingest.status.update(|status| {
+                status.free_bytes = free;
+                status.shortage = shortage;
+            });
+            let Some(shortage) = shortage else {
+                if was_short {
+                    tracing::info!(free, "the disk has room again; consumption goes on");
+                }
+                return false;
+            };
+            if !was_short {
+                tracing::error!(%shortage, "consumption waits");
+            }
+            was_short = true;
+            self.watch_ends(observed.partitions);
+            self.ingest.sleep(LOOK_FOR_ROOM);
+        }
+        true
     }
 
     /// Looks at one record; what it is, is decided here and written with the batch.
@@ -145,15 +186,21 @@ impl Running<'_> {
         let Some(outcome) = self.decode(record, arrived_at, observed.partitions)? else {
             return Ok(Taken::Enough);
         };
-        self.writer.account(
-            record,
-            arrived_at,
-            observed.lows.get(&record.position.partition).copied(),
-            outcome,
-        );
+        let low = self.low(record.position, observed);
+        self.writer.account(record, arrived_at, low, outcome);
         let full = self.writer.gathered() >= self.ingest.settings.max_poll_records as u64
             || self.writer.gathered_bytes() >= MOST_BYTES;
         Ok(if full { Taken::Enough } else { Taken::Next })
+    }
+
+    /// The first offset that the broker still holds, as far as it is known. The records of the first
+    /// poll may come before anyone told: then the broker is asked, if it matters.
+    fn low(&self, at: Position, observed: &Observed) -> Option<u64> {
+        match observed.lows.get(&at.partition) {
+            Some(low) => Some(*low),
+            None if self.writer.passes_over(at) => self.broker.ask_low(at.partition),
+            None => None,
+        }
     }
 
     /// The event or the defect of a record. Waits for a registry that does not answer; none when the
@@ -163,16 +210,17 @@ impl Running<'_> {
         record: &RawRecord<'_>,
         arrived_at: Millis,
         partitions: u32,
-    ) -> Result<Option<Result<Event, Defect>>, RunError> {
+    ) -> Result<Option<Result<Event, Rejected>>, RunError> {
         let (id, body) = match wire::payload(record.value) {
             Ok(parts) => parts,
-            Err(defect) => return Ok(Some(Err(defect))),
+            Err(defect) => return Ok(Some(Err(defect.into()))),
         };
-        let Some(plan) = self.plan(id, partitions)? else {
-            return Ok(None);
+        let plan = match self.plan(id, partitions)? {
+            Some(Ok(plan)) => plan,
+            Some(Err(defect)) => return Ok(Some(Err(defect.into()))),
+            None => return Ok(None),
         };
-        let decoded = plan.and_then(|plan| plan.decode(body)?.into_event(record.position, arrived_at));
-        Ok(Some(decoded))
+        Ok(Some(plan.event(body, record.position, arrived_at)))
     }
 
     fn plan(

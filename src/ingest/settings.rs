@@ -15,12 +15,20 @@ pub struct IngestSettings {
     pub topic: String,
     /// The dead-letter topic.
     pub dlt_topic: String,
+    /// The topic of decisions: holds, discards, purges.
+    pub ops_topic: String,
+    /// Whether to create the ops topic when it is missing.
+    pub create_ops_topic: bool,
     /// Whether dead letters are published to the dead-letter topic. Of several replicas one should.
     pub publish_dead_letters: bool,
+    /// Whether letters that others wrote onto the dead-letter topic are taken in.
+    pub consume_dead_letters: bool,
     /// Most records in one write.
     pub max_poll_records: usize,
     /// Longest wait for a write to fill, milliseconds.
     pub max_wait_ms: u64,
+    /// Consumption waits while less is free on the disk under the store, bytes.
+    pub min_free_bytes: u64,
     /// librdkafka properties, passed through.
     pub properties: BTreeMap<String, String>,
 }
@@ -32,9 +40,13 @@ impl Default for IngestSettings {
             group_id: "saga-tracker-service".to_owned(),
             topic: "c4ang.saga.tracker".to_owned(),
             dlt_topic: "c4ang.saga.tracker.dlt".to_owned(),
+            ops_topic: "c4ang.saga.tracker.ops".to_owned(),
+            create_ops_topic: true,
             publish_dead_letters: true,
+            consume_dead_letters: false,
             max_poll_records: 5_000,
             max_wait_ms: 10,
+            min_free_bytes: 512 << 20,
             properties: BTreeMap::new(),
         }
     }

@@ -31,6 +31,29 @@ pub enum RawHeaders<'a> {
 }
 
 impl<'a> RawHeaders<'a> {
+    /// The last value of each of these headers as text; none unless all are there. Costs nearly
+    /// nothing for a record without headers.
+    pub fn texts<const N: usize>(self, names: [&str; N]) -> Option<[&'a str; N]> {
+        let mut found: [Option<&'a [u8]>; N] = [None; N];
+        let mut look = |name: &str, value: Option<&'a [u8]>| {
+            if let Some(place) = names.iter().position(|wanted| *wanted == name) {
+                found[place] = value;
+            }
+        };
+        match self {
+            Self::Kafka(message) => {
+                let headers = message.headers()?;
+                headers.iter().for_each(|header| look(header.key, header.value));
+            }
+            Self::List(list) => list.iter().for_each(|(name, value)| look(name, value.as_deref())),
+        }
+        let mut texts = [""; N];
+        for (text, value) in texts.iter_mut().zip(found) {
+            *text = std::str::from_utf8(value?).ok()?;
+        }
+        Some(texts)
+    }
+
     /// The headers in order.
     pub fn to_vec(self) -> Vec<(&'a str, Option<&'a [u8]>)> {
         match self {
@@ -93,6 +116,9 @@ pub trait Source: Send {
 pub trait Broker: Send + Sync {
     /// The end of a partition; none when there is no answer.
     fn ask_end(&self, partition: u32) -> Option<u64>;
+
+    /// The first offset of a partition that is still there; none when there is no answer.
+    fn ask_low(&self, partition: u32) -> Option<u64>;
 }
 
 /// What a source last saw of the cluster.

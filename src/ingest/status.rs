@@ -1,5 +1,6 @@
 //! What ingest is doing, for health, metrics and progress. Written by ingest, read by everyone.
 
+use super::space::Shortage;
 use crate::domain::{Cut, Millis};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -22,6 +23,10 @@ pub struct IngestSnapshot {
     pub fatal: Option<String>,
     /// Why ingest waits (registry down, disk full), with what to do.
     pub waiting: Option<String>,
+    /// The disk is nearly full, and ingest waits for room.
+    pub shortage: Option<Shortage>,
+    /// Bytes free on the disk under the store, where known.
+    pub free_bytes: Option<u64>,
     /// The next offset to consume, per partition, all before it is stored.
     pub next: Cut,
     /// The end of each partition at the broker, where known.

@@ -1,21 +1,24 @@
 //! Ingest on a scripted source: what becomes of each offset, and what of a topic that went back.
 
 use super::decode::DecodePlan;
+use super::origin::LetterTopics;
 use super::registry::{BundledSchema, SchemaError, SchemaSource};
 use super::source::{Broker, Observed, RawHeaders, RawRecord, Source, SourceError, Taken};
+use super::space::{Boundless, FreeSpace};
 use super::{Ingest, IngestSettings, IngestStatus};
 use crate::clock::SystemClock;
 use crate::domain::{Cut, Millis, Position, SagaDefinitions, SagaId};
 use crate::projector;
 use crate::query::Query;
-use crate::store::records::GapRecord;
-use crate::store::{SharedStore, Table, TableRange, codec::Record, read};
+use crate::store::letters::{self, Happened, LetterBook, LetterCounts, Returned};
+use crate::store::records::{GapRecord, LetterRecord};
+use crate::store::{Key, SharedStore, Table, TableRange, codec::Record, keys, read};
 use crate::testkit::{TOPIC, settings, store};
 use crate::verify::{Verify, digest};
 use saga_tracker_sdk::contract::{SagaEvent, SagaStatus, SagaType};
 use saga_tracker_sdk::encoding::Encoder;
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +28,7 @@ struct Scripted {
     position: Position,
     timestamp: i64,
     value: Option<Vec<u8>>,
+    headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
 /// Gives a list, then ends ingest.
@@ -48,7 +52,7 @@ impl Source for ListSource {
                 timestamp: Some(Millis(record.timestamp)),
                 key: Some(b"key"),
                 value: record.value.as_deref(),
-                headers: RawHeaders::List(&[]),
+                headers: RawHeaders::List(&record.headers),
             };
             let taken = take(&raw);
             self.records.pop_front();
@@ -81,6 +85,10 @@ impl Broker for Ends {
     fn ask_end(&self, partition: u32) -> Option<u64> {
         Some(self.0.next(partition))
     }
+
+    fn ask_low(&self, _: u32) -> Option<u64> {
+        None
+    }
 }
 
 fn record(partition: u32, offset: u64, saga: &str, status: SagaStatus) -> Scripted {
@@ -101,6 +109,7 @@ fn record(partition: u32, offset: u64, saga: &str, status: SagaStatus) -> Script
         position: Position::new(partition, offset),
         timestamp: at,
         value: Some(value),
+        headers: Vec::new(),
     }
 }
 
@@ -157,6 +166,8 @@ fn run_with(
         projector: handle,
         status: status.clone(),
         dead_letters: Arc::default(),
+        space: Arc::new(Boundless),
+        book: LetterBook::default(),
         clock: Arc::new(SystemClock),
         shutdown,
     };
@@ -203,6 +214,11 @@ fn differences(store: &SharedStore) -> Vec<String> {
     verify.run().unwrap().differences.told
 }
 
+fn letter_counts(store: &SharedStore) -> BTreeMap<String, u64> {
+    let counts = letters::counts(&**store).unwrap().into_iter();
+    counts.map(|(reason, counts)| (reason, counts.total())).collect()
+}
+
 fn gaps(store: &SharedStore) -> Vec<(u64, GapRecord)> {
     let mut gaps = Vec::new();
     let whole = TableRange {
@@ -211,7 +227,7 @@ fn gaps(store: &SharedStore) -> Vec<(u64, GapRecord)> {
         to: None,
     };
     read::try_scan_table(&**store, &whole, |_, sort, value| {
-        gaps.push((crate::store::keys::parse_offset(sort)?, GapRecord::read(value)?));
+        gaps.push((keys::parse_offset(sort)?, GapRecord::read(value)?));
         Ok(())
     })
     .unwrap();
@@ -228,6 +244,7 @@ fn every_record_is_an_event_or_a_dead_letter_and_both_go_on() {
             position: Position::new(1, 0),
             timestamp: 5,
             value: None,
+            headers: Vec::new(),
         },
     );
     records.insert(
@@ -236,18 +253,18 @@ fn every_record_is_an_event_or_a_dead_letter_and_both_go_on() {
             position: Position::new(1, 1),
             timestamp: 5,
             value: Some(b"\x07junk".to_vec()),
+            headers: Vec::new(),
         },
     );
     let ran = run(&store, records);
     assert_eq!(ran.fatal(), "");
     assert_eq!(ran.reported, [(0, 20), (1, 2)].into_iter().collect::<Cut>());
     assert_eq!(differences(&store), Vec::<String>::new());
-    let query = Query::new(store, Arc::new(SagaDefinitions::default()));
-    let counts = query.dead_letter_counts().unwrap();
     assert_eq!(
-        counts,
+        letter_counts(&store),
         [("bad_magic".to_owned(), 1), ("tombstone".to_owned(), 1)].into()
     );
+    let query = Query::new(store, Arc::new(SagaDefinitions::default()));
     assert_eq!(query.totals().unwrap().processed.values().sum::<u64>(), 20);
 }
 
@@ -406,8 +423,8 @@ fn a_registry_that_is_down_is_waited_for_and_costs_no_record() {
     });
     let ran = run_with(&store, events(0, 0..10), 100, Observed::default(), flaky);
     assert_eq!(ran.fatal(), "");
+    assert_eq!(letter_counts(&store), [].into());
     let query = Query::new(store, Arc::default());
-    assert_eq!(query.dead_letter_counts().unwrap(), [].into());
     assert_eq!(query.totals().unwrap().processed.values().sum::<u64>(), 10);
 }
 
@@ -421,9 +438,177 @@ fn a_schema_that_the_registry_does_not_know_makes_dead_letters() {
         Observed::default(),
         Arc::new(KnowsNothing),
     );
-    let query = Query::new(store, Arc::default());
+    assert_eq!(letter_counts(&store), [("unknown_schema".to_owned(), 4)].into());
+}
+
+/// A record that names a letter of the tracker topic as its origin.
+fn redriven(mut record: Scripted, letter: Position) -> Scripted {
+    let topics = LetterTopics {
+        topic: TOPIC.to_owned(),
+        dlt_topic: String::new(),
+    };
+    record.headers = topics
+        .headers_of(letter)
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), Some(value.into_bytes())))
+        .collect();
+    record
+}
+
+/// The events of a saga whose third record lacks its end, with that record's bytes.
+fn with_a_letter() -> Vec<Scripted> {
+    let mut records = events(0, 0..6);
+    let value = records[2].value.as_mut().unwrap();
+    value.truncate(value.len() - 4);
+    records
+}
+
+#[test]
+fn a_letter_is_listed_with_what_could_be_read_of_it() {
+    let store = store();
+    run(&store, with_a_letter());
+    let mut key = Key::default();
+    let letter = Position::new(0, 2);
+    keys::by_offset(&mut key, letter);
+    let row = store.get(Table::Letters, &key).unwrap().unwrap();
+    let listed = LetterRecord::read(&row).unwrap();
+    assert_eq!((listed.reason, listed.topic), ("truncated", TOPIC));
+    assert_eq!((listed.event_id, listed.saga_id), (Some("0-2"), Some("s2")));
+    assert_eq!((listed.step, listed.status), (Some("STEP"), Some("IN_PROGRESS")));
+    keys::letter_by_event(&mut key, "0-2", letter);
+    assert!(store.get(Table::LettersByEvent, &key).unwrap().is_some());
+    assert_eq!(differences(&store), Vec::<String>::new());
+}
+
+#[test]
+fn consuming_a_redriven_record_marks_its_letter_in_the_same_write() {
+    let store = store();
+    let letter = Position::new(0, 2);
+    let mut records = with_a_letter();
+    records.push(redriven(record(1, 0, "s2", SagaStatus::InProgress), letter));
+    records.push(redriven(
+        Scripted {
+            value: None,
+            ..record(1, 1, "s2", SagaStatus::InProgress)
+        },
+        letter,
+    ));
+    run(&store, records);
+    let marks = letters::marks(&*store, letter).unwrap();
+    let became: Vec<_> = marks.iter().map(|mark| (mark.by, &mark.what)).collect();
+    let logged = Happened::Returned(Returned::Logged {
+        saga_id: "s2".into(),
+        recorded_at: Millis(1_763_600_000_000),
+    });
+    let again = Happened::Returned(Returned::DeadLetter {
+        reason: "tombstone".to_owned(),
+    });
     assert_eq!(
-        query.dead_letter_counts().unwrap(),
-        [("unknown_schema".to_owned(), 4)].into()
+        became,
+        [(Position::new(1, 0), &logged), (Position::new(1, 1), &again)]
     );
+    let one = |open, redriven| LetterCounts {
+        open,
+        redriven,
+        discarded: 0,
+    };
+    assert_eq!(
+        letters::counts(&*store).unwrap(),
+        [
+            ("tombstone".to_owned(), one(1, 0)),
+            ("truncated".to_owned(), one(0, 1))
+        ]
+        .into()
+    );
+    assert_eq!(differences(&store), Vec::<String>::new());
+}
+
+#[test]
+fn marks_do_not_depend_on_which_partition_is_read_first() {
+    let letter = Position::new(0, 2);
+    let back = redriven(record(1, 0, "s2", SagaStatus::InProgress), letter);
+    let (first, other) = (store(), store());
+    run(&first, with_a_letter());
+    run(&first, vec![back.clone()]);
+    run(&other, vec![back]);
+    run(&other, with_a_letter());
+    assert_eq!(digest(&first, TOPIC).unwrap(), digest(&other, TOPIC).unwrap());
+    assert_eq!(
+        letters::counts(&*first).unwrap(),
+        letters::counts(&*other).unwrap()
+    );
+    assert_eq!(differences(&other), Vec::<String>::new());
+}
+
+/// Room that a test sets.
+#[derive(Default)]
+struct Room(AtomicU64);
+
+impl FreeSpace for Room {
+    fn free(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::Relaxed))
+    }
+}
+
+#[test]
+fn a_nearly_full_disk_stops_consumption_until_there_is_room_and_nothing_is_lost() {
+    let store = store();
+    let definitions = Arc::new(SagaDefinitions::default());
+    let (handle, projector) = projector::spawn(store.clone(), TOPIC, definitions, settings(1)).unwrap();
+    let (status, room) = (Arc::new(IngestStatus::default()), Arc::new(Room::default()));
+    let shutdown = CancellationToken::new();
+    let mut source = ListSource {
+        records: events(0, 0..20).into(),
+        observed: Observed {
+            partitions: 1,
+            ends: [(0, 20)].into_iter().collect(),
+            ..Observed::default()
+        },
+        shutdown: shutdown.clone(),
+        reported: Arc::default(),
+    };
+    let ingest = Ingest {
+        store: store.clone(),
+        settings: IngestSettings {
+            topic: TOPIC.into(),
+            min_free_bytes: 1_000,
+            ..IngestSettings::default()
+        },
+        schemas: bundled(),
+        projector: handle,
+        status: status.clone(),
+        dead_letters: Arc::default(),
+        space: room.clone(),
+        book: LetterBook::default(),
+        clock: Arc::new(SystemClock),
+        shutdown,
+    };
+    let writer = super::writer::Writer::open(store.clone(), TOPIC).unwrap();
+    let consuming = std::thread::spawn(move || ingest.consume(writer, &mut source).is_ok());
+    let wait_for = |what: &dyn Fn() -> bool| {
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while !what() {
+            assert!(std::time::Instant::now() < deadline);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    wait_for(&|| {
+        status
+            .snapshot()
+            .shortage
+            .is_some_and(|shortage| shortage.free == 0)
+    });
+    // More than the mark, but not yet a quarter more.
+    room.0.store(1_100, Ordering::Relaxed);
+    wait_for(&|| status.snapshot().free_bytes == Some(1_100));
+    let waiting = status.snapshot();
+    assert!(waiting.shortage.is_some());
+    assert_eq!(waiting.next, Cut::default());
+    assert_eq!(waiting.lag().map(|(_, lag)| lag).sum::<u64>(), 20);
+    room.0.store(2_000, Ordering::Relaxed);
+    assert!(consuming.join().unwrap());
+    projector.join().unwrap();
+    assert_eq!(status.snapshot().shortage, None);
+    assert_eq!(status.snapshot().next, [(0, 20)].into_iter().collect::<Cut>());
+    assert_eq!(differences(&store), Vec::<String>::new());
 }

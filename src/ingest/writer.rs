@@ -1,14 +1,18 @@
 //! Decides what becomes of each offset, exactly once and only here, and writes it: the event or the
 //! dead letter, the feed entry and the new offsets in one atomic batch.
 
-use super::decode::Defect;
+use super::decode::Rejected;
+use super::fingerprint::{fingerprint, record_bytes, write_record_bytes};
+use super::origin::LetterTopics;
 use super::source::RawRecord;
 use crate::domain::{Cut, Event, Millis, Position};
 use crate::failpoint;
 use crate::projector::Delivery;
 use crate::store::codec::Record;
+use crate::store::letters::{Happened, LetterBook, LetterChanges, LetterMark, Returned};
 use crate::store::records::{
-    DeadLetterRecord, FeedRecord, GapKind, GapRecord, LastRecord, LogRecord, OffsetRecord,
+    DeadLetterRecord, FeedRecord, GapKind, GapRecord, LastRecord, LetterRecord, LogRecord, OffsetRecord,
+    PresenceRecord,
 };
 use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, read, totals};
 use std::collections::BTreeMap;
@@ -67,10 +71,11 @@ pub struct Writer {
     key: Key,
     events: Vec<Event>,
     offsets: u64,
-    dead_letters: BTreeMap<String, u64>,
-    gaps: BTreeMap<String, u64>,
-    gap_offsets: BTreeMap<String, u64>,
-    counts_moved: bool,
+    letter_topics: LetterTopics,
+    letters: LetterChanges,
+    book: LetterBook,
+    /// Gaps found, and the offsets in them, since the last write.
+    gaps: BTreeMap<&'static str, (u64, u64)>,
 }
 
 impl Writer {
@@ -99,12 +104,24 @@ impl Writer {
             key: Key::default(),
             events: Vec::new(),
             offsets: 0,
-            dead_letters: read::meta_counts(&*store, totals::DEAD_LETTER_COUNTS)?,
-            gaps: read::meta_counts(&*store, totals::GAP_COUNTS)?,
-            gap_offsets: read::meta_counts(&*store, totals::GAP_OFFSETS)?,
-            counts_moved: false,
+            letter_topics: LetterTopics {
+                topic: topic.to_owned(),
+                dlt_topic: String::new(),
+            },
+            letters: LetterChanges::default(),
+            book: LetterBook::default(),
+            gaps: BTreeMap::new(),
             store,
         })
+    }
+
+    /// Shares the account of dead letters with others who add to it, and knows the letters that lie
+    /// on the dead-letter topic too.
+    #[must_use]
+    pub fn sharing(mut self, book: LetterBook, dlt_topic: &str) -> Self {
+        self.book = book;
+        dlt_topic.clone_into(&mut self.letter_topics.dlt_topic);
+        self
     }
 
     /// Where to resume: per known partition its last record (to recognise the topic by) or, without
@@ -166,6 +183,12 @@ impl Writer {
         }
     }
 
+    /// Whether a record at this position leaves out offsets that should come before it.
+    pub fn passes_over(&self, at: Position) -> bool {
+        let account = self.accounts.get(&at.partition);
+        account.is_some_and(|account| account.row.next < at.offset)
+    }
+
     /// Accounts for an admitted record: it is an event or a dead letter. Offsets that were passed
     /// over to get there are a gap; `low` is the first offset that the broker still holds.
     pub fn account(
@@ -173,7 +196,7 @@ impl Writer {
         record: &RawRecord<'_>,
         arrived_at: Millis,
         low: Option<u64>,
-        outcome: Result<Event, Defect>,
+        outcome: Result<Event, Rejected>,
     ) {
         let Position { partition, offset } = record.position;
         let account = self.accounts.entry(partition).or_insert_with(|| Account {
@@ -196,9 +219,12 @@ impl Writer {
         if offset > next {
             self.add_gap(Position::new(partition, next), offset, low.unwrap_or(0));
         }
+        if let Some(letter) = self.letter_topics.letter_named(record.headers) {
+            self.add_return(letter, record.position, arrived_at, &outcome);
+        }
         match outcome {
             Ok(event) => self.add_event(event),
-            Err(defect) => self.add_dead_letter(record, arrived_at, &defect),
+            Err(rejected) => self.add_dead_letter(record, arrived_at, &rejected),
         }
     }
 
@@ -241,27 +267,29 @@ impl Writer {
         self.events.push(event);
     }
 
-    fn add_dead_letter(&mut self, record: &RawRecord<'_>, arrived_at: Millis, defect: &Defect) {
-        let reason = defect.reason.as_str();
+    fn add_return(&mut self, letter: Position, by: Position, at: Millis, outcome: &Result<Event, Rejected>) {
+        self.letters.add_mark(letter, returned_mark(by, at, outcome));
+    }
+
+    fn add_dead_letter(&mut self, record: &RawRecord<'_>, arrived_at: Millis, rejected: &Rejected) {
+        let (reason, detail) = (rejected.defect.reason.as_str(), &rejected.defect.detail);
         let letter = DeadLetterRecord {
             topic: &self.topic,
             reason,
-            detail: &defect.detail,
+            detail,
             arrived_at: arrived_at.0,
             timestamp: record.timestamp.map(|at| at.0),
             key: record.key,
             value: record.value,
             headers: record.headers.to_vec(),
         };
+        put_letter(&mut self.batch, &mut self.key, record.position, &letter, rejected);
         keys::by_offset(&mut self.key, record.position);
-        self.batch
-            .put_with(Table::DeadLetters, &self.key, |bytes| letter.write(bytes));
         self.batch.put_with(Table::Feed, &self.key, |bytes| {
             FeedRecord::DeadLetter.write(bytes);
         });
-        *self.dead_letters.entry(reason.to_owned()).or_default() += 1;
-        self.counts_moved = true;
-        tracing::warn!(position = %record.position, reason, detail = defect.detail, "dead letter");
+        self.letters.add_letter(record.position, reason);
+        tracing::warn!(position = %record.position, reason, detail, "dead letter");
     }
 
     fn add_gap(&mut self, first: Position, next: u64, broker_low: u64) {
@@ -282,9 +310,9 @@ impl Writer {
         self.batch.put_with(Table::Feed, &self.key, |bytes| {
             FeedRecord::Gap { next }.write(bytes);
         });
-        *self.gaps.entry(kind.as_str().to_owned()).or_default() += 1;
-        *self.gap_offsets.entry(kind.as_str().to_owned()).or_default() += next - first.offset;
-        self.counts_moved = true;
+        let (gaps, offsets) = self.gaps.entry(kind.as_str()).or_default();
+        *gaps += 1;
+        *offsets += next - first.offset;
         tracing::error!(
             %first, next, broker_low, kind = kind.as_str(),
             "the broker did not deliver these offsets; the gap is recorded"
@@ -317,56 +345,86 @@ impl Writer {
         if after.is_empty() {
             return Ok(None);
         }
-        self.write_counts();
+        let sums_change = !self.letters.is_empty() || !self.gaps.is_empty();
+        let book = self.book.clone();
+        let held = sums_change.then(|| book.hold());
+        if let Some(held) = &held {
+            LetterBook::enter(held, &*self.store, &mut self.batch, &self.letters)?;
+            self.write_gap_counts()?;
+        }
         self.batch.sort();
         failpoint::pass("ingest.before_write");
         self.store.write(&self.batch, Durability::Process)?;
         failpoint::pass("ingest.after_write");
+        drop(held);
+        self.letters.clear();
         self.batch.clear();
         self.offsets = 0;
         Ok(Some(Delivery {
-            events: std::mem::take(&mut self.events),
+            events: self.take_events(),
             after,
         }))
     }
 
-    fn write_counts(&mut self) {
-        if !std::mem::take(&mut self.counts_moved) {
-            return;
-        }
-        let families = [
-            (totals::DEAD_LETTER_COUNTS, &self.dead_letters),
-            (totals::GAP_COUNTS, &self.gaps),
-            (totals::GAP_OFFSETS, &self.gap_offsets),
-        ];
-        for (name, counts) in families {
-            for (member, count) in counts {
-                read::put_meta_count(&mut self.batch, name, member, *count);
+    /// The gathered events; the next batch is expected to be as large.
+    fn take_events(&mut self) -> Vec<Event> {
+        let next = Vec::with_capacity(self.events.len());
+        std::mem::replace(&mut self.events, next)
+    }
+
+    fn write_gap_counts(&mut self) -> Result<(), StoreError> {
+        for (kind, (gaps, offsets)) in std::mem::take(&mut self.gaps) {
+            for (family, by) in [(totals::GAP_COUNTS, gaps), (totals::GAP_OFFSETS, offsets)] {
+                let now = read::meta_count(&*self.store, family, kind)? + by;
+                read::put_meta_count(&mut self.batch, family, kind, now);
             }
         }
+        Ok(())
     }
 }
 
-fn record_bytes(record: &RawRecord<'_>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    write_record_bytes(record, &mut bytes);
-    bytes
+/// What consuming a record says of the letter that it names as its origin.
+pub(super) fn returned_mark(by: Position, at: Millis, outcome: &Result<Event, Rejected>) -> LetterMark {
+    let returned = match outcome {
+        Ok(event) => Returned::Logged {
+            saga_id: event.saga_id.clone(),
+            recorded_at: event.recorded_at,
+        },
+        Err(rejected) => Returned::DeadLetter {
+            reason: rejected.defect.reason.as_str().to_owned(),
+        },
+    };
+    let what = Happened::Returned(returned);
+    LetterMark { by, at, what }
 }
 
-fn write_record_bytes(record: &RawRecord<'_>, bytes: &mut Vec<u8>) {
-    bytes.clear();
-    bytes.extend_from_slice(&record.timestamp.unwrap_or_default().0.to_be_bytes());
-    for part in [record.key, record.value] {
-        bytes.push(u8::from(part.is_some()));
-        let part = part.unwrap_or_default();
-        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        bytes.extend_from_slice(part);
+/// Adds the rows of a dead letter to a batch: its bytes, what is known of it, and where to find it by
+/// its event.
+pub(super) fn put_letter(
+    batch: &mut Batch,
+    key: &mut Key,
+    position: Position,
+    letter: &DeadLetterRecord<'_>,
+    rejected: &Rejected,
+) {
+    keys::by_offset(key, position);
+    batch.put_with(Table::DeadLetters, key, |bytes| letter.write(bytes));
+    let fragment = &rejected.fragment;
+    let listed = LetterRecord {
+        topic: letter.topic,
+        reason: letter.reason,
+        detail: letter.detail,
+        arrived_at: letter.arrived_at,
+        bytes: letter.value.map_or(0, |value| value.len() as u64),
+        event_id: fragment.event_key(),
+        saga_id: fragment.saga_key(),
+        saga_type: fragment.type_label(),
+        step: fragment.step_label(),
+        status: fragment.status_label(),
+    };
+    batch.put_with(Table::Letters, key, |bytes| listed.write(bytes));
+    if let Some(id) = fragment.event_key() {
+        keys::letter_by_event(key, id, position);
+        batch.put_with(Table::LettersByEvent, key, |bytes| PresenceRecord.write(bytes));
     }
-}
-
-fn fingerprint(bytes: &[u8]) -> u64 {
-    blake3::hash(bytes)
-        .as_bytes()
-        .first_chunk()
-        .map_or(0, |first| u64::from_be_bytes(*first))
 }

@@ -80,6 +80,10 @@ catalogue! {
     CONSUMER_LAG = Gauge "saga_tracker_consumer_lag" [];
     /// Records at the broker that are not stored yet, by partition
     CONSUMER_PARTITION_LAG = Gauge "saga_tracker_consumer_partition_lag" ["partition"];
+    /// 1 while consumption waits because the disk under the store is nearly full
+    CONSUMPTION_PAUSED = Gauge "saga_tracker_consumption_paused" [];
+    /// Bytes that are free on the disk under the store
+    STORE_FREE = Gauge "saga_tracker_store_free_bytes" [];
     /// Time to answer an HTTP request; endpoint is the route's template
     API_LATENCY = Histogram "saga_tracker_api_latency_seconds" ["endpoint", "method", "status"];
     /// Time to answer an HTTP request, under the name that dashboards for Spring services use
@@ -92,18 +96,46 @@ catalogue! {
     CONFLICTS = Counter "saga_tracker_conflicts_total" [];
     /// Anomalies in timelines, by the rule that was broken
     ANOMALIES = Counter "saga_tracker_anomalies_total" ["kind"];
+    /// Sagas that retention removed and nobody brought back
+    PURGED_SAGAS = Gauge "saga_tracker_purged_sagas" [];
+    /// Their deliveries
+    PURGED_EVENTS = Gauge "saga_tracker_purged_events" [];
+    /// Deliveries of sagas that were removed before
+    LATE_EVENTS = Counter "saga_tracker_late_events_total" [];
     /// Records that could not be applied, by reason
     DEAD_LETTERS = Counter "saga_tracker_dead_letters_total" ["reason"];
+    /// Dead letters to which nothing happened yet, by reason
+    DEAD_LETTERS_OPEN = Gauge "saga_tracker_dead_letters_open" ["reason"];
+    /// Dead letters whose event was published again and consumed, by reason
+    DEAD_LETTERS_REDRIVEN = Counter "saga_tracker_dead_letters_redriven_total" ["reason"];
+    /// Dead letters that were discarded and did not come back, by reason
+    DEAD_LETTERS_DISCARDED = Gauge "saga_tracker_dead_letters_discarded" ["reason"];
     /// Times that the broker did not deliver offsets: expired means that events are lost to this store
     OFFSET_GAPS = Counter "saga_tracker_offset_gaps_total" ["kind"];
     /// Offsets that the broker's retention removed before they were consumed
     OFFSETS_LOST = Counter "saga_tracker_offsets_lost_total" [];
+    /// Messages of the ops topic, by kind and what became of them
+    DECISIONS = Counter "saga_tracker_decisions_total" ["kind", "outcome"];
+    /// Entries of the audit log
+    AUDIT_ENTRIES = Counter "saga_tracker_audit_entries_total" [];
     /// 1 while the state behind the other metrics can be read, 0 while the store refuses
     STORE_READABLE = Gauge "saga_tracker_store_readable" [];
     /// Bytes that the store takes up on disk
     STORE_DISK = Gauge "saga_tracker_store_disk_bytes" [];
     /// Bytes of memory that the store holds for caches and unwritten rows
     STORE_MEMORY = Gauge "saga_tracker_store_memory_bytes" [];
+    /// When the last snapshot was made, unix seconds; 0 when none ever was, as far as known
+    SNAPSHOT_LAST_SUCCESS = Gauge "saga_tracker_snapshot_last_success_timestamp_seconds" [];
+    /// How long the last snapshot took
+    SNAPSHOT_DURATION = Gauge "saga_tracker_snapshot_last_duration_seconds" [];
+    /// Bytes of all files of the last snapshot
+    SNAPSHOT_SIZE = Gauge "saga_tracker_snapshot_last_size_bytes" [];
+    /// Bytes that were sent for the last snapshot
+    SNAPSHOT_SENT = Gauge "saga_tracker_snapshot_last_sent_bytes" [];
+    /// 1 while a snapshot is made
+    SNAPSHOT_RUNNING = Gauge "saga_tracker_snapshot_running" [];
+    /// Snapshots that were made or failed since the process began
+    SNAPSHOTS = Counter "saga_tracker_snapshots_total" ["result"];
     /// Resident memory size in bytes
     PROCESS_RESIDENT_MEMORY = Gauge "process_resident_memory_bytes" [];
     /// Always 1; the version that runs is in the label

@@ -18,6 +18,7 @@ pub use requests::{Answered, Asked};
 
 use crate::ingest::status::IngestStatus;
 use crate::query::Query;
+use crate::snapshot::SnapshotStatus;
 use floor::Floor;
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
@@ -25,7 +26,7 @@ use requests::Requests;
 use sample::Readings;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use steps::StepLabels;
 
@@ -56,6 +57,7 @@ pub struct Metrics {
 struct Inner {
     query: Query,
     ingest: Arc<IngestStatus>,
+    snapshots: OnceLock<Arc<SnapshotStatus>>,
     requests: Requests,
     registry: Registry,
     scraped: Mutex<Scraped>,
@@ -82,11 +84,17 @@ impl Metrics {
             inner: Arc::new(Inner {
                 query,
                 ingest,
+                snapshots: OnceLock::new(),
                 requests,
                 registry,
                 scraped,
             }),
         }
+    }
+
+    /// Tells of these snapshots too. Without, their families are left out.
+    pub fn follow_snapshots(&self, status: Arc<SnapshotStatus>) {
+        self.inner.snapshots.get_or_init(|| status);
     }
 
     /// Counts one answered request.
@@ -113,6 +121,9 @@ impl Metrics {
             let mut readings = Vec::new();
             state::read(&inner.query, floor, steps, &mut readings);
             state::read_ingest(&inner.ingest.snapshot(), &mut readings);
+            if let Some(snapshots) = inner.snapshots.get() {
+                state::read_snapshots(&snapshots.known(), &mut readings);
+            }
             process::read(&inner.query.store().usage(), &mut readings);
             readings
         };

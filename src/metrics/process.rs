@@ -42,7 +42,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn memory_in_use_shows() {
         let before = resident_bytes().unwrap();
-        let held = vec![1u8; 64 << 20];
+        let held = vec![1u8; 256 << 20];
         let after = resident_bytes().unwrap();
         assert!(
             after >= before + (32 << 20),

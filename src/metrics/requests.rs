@@ -41,6 +41,8 @@ pub enum Asked {
     Statistics,
     /// The sums that metrics are made of.
     Totals,
+    /// Dead letters.
+    DeadLetters,
 }
 
 impl EncodeLabelValue for Asked {
@@ -51,6 +53,7 @@ impl EncodeLabelValue for Asked {
             Self::Search => "search",
             Self::Statistics => "statistics",
             Self::Totals => "totals",
+            Self::DeadLetters => "dead_letters",
         })
     }
 }

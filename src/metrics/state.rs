@@ -4,9 +4,12 @@ use super::catalogue::{self, Family};
 use super::floor::Floor;
 use super::sample::{Labels, Reading, Samples, Value};
 use super::steps::StepLabels;
+use crate::audit;
 use crate::domain::Millis;
 use crate::ingest::status::IngestSnapshot;
 use crate::query::{COMPENSATION_BUCKETS, GapCounts, Query, QueryError, Totals};
+use crate::snapshot::Known;
+use crate::store::letters::LetterCounts;
 use crate::store::records::GapKind;
 use std::collections::BTreeMap;
 
@@ -16,7 +19,11 @@ pub(super) fn read(query: &Query, floor: &mut Floor, steps: &mut StepLabels, rea
     let readable = match Stored::read(query) {
         Ok(stored) => {
             from_totals(&stored.totals, floor, steps, readings);
-            readings.push(counted(catalogue::DEAD_LETTERS, &stored.dead_letters, floor));
+            from_letters(&stored.letters, floor, readings);
+            readings.push(decisions(&stored.decisions, floor));
+            let family = catalogue::AUDIT_ENTRIES;
+            let entries = floor.raise(family.name, "", stored.audit_entries);
+            readings.push(Reading::counter(family, entries));
             readings.push(counted(catalogue::OFFSET_GAPS, &stored.gaps, floor));
             let lost = stored
                 .gap_offsets
@@ -38,9 +45,11 @@ pub(super) fn read(query: &Query, floor: &mut Floor, steps: &mut StepLabels, rea
 /// What one scrape needs of the store.
 struct Stored {
     totals: Totals,
-    dead_letters: BTreeMap<String, u64>,
+    letters: BTreeMap<String, LetterCounts>,
     gaps: BTreeMap<String, u64>,
     gap_offsets: BTreeMap<String, u64>,
+    decisions: BTreeMap<String, u64>,
+    audit_entries: u64,
 }
 
 impl Stored {
@@ -55,10 +64,40 @@ impl Stored {
         }
         Ok(Self {
             totals: query.totals()?,
-            dead_letters: query.dead_letter_counts()?,
+            letters: query.letter_counts()?,
             gaps,
             gap_offsets,
+            decisions: query.decision_counts()?,
+            audit_entries: audit::count(&**query.store())?,
         })
+    }
+}
+
+fn from_letters(letters: &BTreeMap<String, LetterCounts>, floor: &mut Floor, readings: &mut Vec<Reading>) {
+    let by_reason = |count: fn(&LetterCounts) -> u64| -> BTreeMap<String, u64> {
+        letters
+            .iter()
+            .map(|(reason, counts)| (reason.clone(), count(counts)))
+            .collect()
+    };
+    readings.push(counted(
+        catalogue::DEAD_LETTERS,
+        &by_reason(LetterCounts::total),
+        floor,
+    ));
+    let redriven = by_reason(|counts| counts.redriven);
+    readings.push(counted(catalogue::DEAD_LETTERS_REDRIVEN, &redriven, floor));
+    for (family, counts) in [
+        (catalogue::DEAD_LETTERS_OPEN, by_reason(|counts| counts.open)),
+        (
+            catalogue::DEAD_LETTERS_DISCARDED,
+            by_reason(|counts| counts.discarded),
+        ),
+    ] {
+        let samples = counts
+            .into_iter()
+            .map(|(reason, count)| (vec![("reason", reason)], Value::Whole(count)));
+        readings.push(Reading::gauges(family, samples.collect()));
     }
 }
 
@@ -74,8 +113,15 @@ fn from_totals(totals: &Totals, floor: &mut Floor, steps: &mut StepLabels, readi
         (catalogue::SAGA_COMPENSATED, totals.compensated),
         (catalogue::DUPLICATES, totals.duplicates),
         (catalogue::CONFLICTS, totals.conflicts),
+        (catalogue::LATE_EVENTS, totals.late),
     ] {
         readings.push(Reading::counter(family, floor.raise(family.name, "", value)));
+    }
+    for (family, value) in [
+        (catalogue::PURGED_SAGAS, totals.purged_sagas),
+        (catalogue::PURGED_EVENTS, totals.purged_events),
+    ] {
+        readings.push(Reading::gauge(family, Value::Whole(value)));
     }
     readings.push(compensation(totals, floor));
     let last_failed = totals.last_failed_at.map_or(0.0, Millis::as_seconds);
@@ -134,6 +180,18 @@ fn processed(totals: &Totals, floor: &mut Floor, steps: &mut StepLabels) -> Read
     Reading::counters(family, samples.collect())
 }
 
+/// Counts by `kind outcome`.
+fn decisions(counts: &BTreeMap<String, u64>, floor: &mut Floor) -> Reading {
+    let family = catalogue::DECISIONS;
+    let samples = counts.iter().map(|(member, count)| {
+        let count = floor.raise(family.name, member, *count);
+        let (kind, outcome) = member.split_once(' ').unwrap_or((member, ""));
+        let labels = vec![("kind", kind.to_owned()), ("outcome", outcome.to_owned())];
+        (labels, count)
+    });
+    Reading::counters(family, samples.collect())
+}
+
 /// A family with one label, from counts by its values.
 fn counted(family: Family, counts: &BTreeMap<String, u64>, floor: &mut Floor) -> Reading {
     let label = family.labels.first().copied().unwrap_or("kind");
@@ -153,6 +211,37 @@ pub(super) fn read_ingest(ingest: &IngestSnapshot, readings: &mut Vec<Reading>) 
     let sum = ingest.lag().map(|(_, lag)| lag).sum();
     readings.push(Reading::gauge(catalogue::CONSUMER_LAG, Value::Whole(sum)));
     readings.push(Reading::gauges(catalogue::CONSUMER_PARTITION_LAG, by_partition));
+    let paused = u64::from(ingest.shortage.is_some());
+    readings.push(Reading::gauge(
+        catalogue::CONSUMPTION_PAUSED,
+        Value::Whole(paused),
+    ));
+    if let Some(free) = ingest.free_bytes {
+        readings.push(Reading::gauge(catalogue::STORE_FREE, Value::Whole(free)));
+    }
+}
+
+/// Reads what is known of snapshots.
+pub(super) fn read_snapshots(known: &Known, readings: &mut Vec<Reading>) {
+    let last = known.last.as_ref();
+    let seconds = |millis: u64| millis as f64 / 1000.0;
+    let made_at = last.map_or(0.0, |last| last.at.as_seconds());
+    let took = last.map_or(0.0, |last| seconds(last.took_ms));
+    readings.push(Reading::gauge(
+        catalogue::SNAPSHOT_LAST_SUCCESS,
+        Value::Real(made_at),
+    ));
+    readings.push(Reading::gauge(catalogue::SNAPSHOT_DURATION, Value::Real(took)));
+    for (family, value) in [
+        (catalogue::SNAPSHOT_SIZE, last.map_or(0, |last| last.bytes)),
+        (catalogue::SNAPSHOT_SENT, last.map_or(0, |last| last.sent_bytes)),
+        (catalogue::SNAPSHOT_RUNNING, u64::from(known.running.is_some())),
+    ] {
+        readings.push(Reading::gauge(family, Value::Whole(value)));
+    }
+    let results = [("success", known.successes), ("failure", known.failures)];
+    let results = results.map(|(result, count)| (vec![("result", result.to_owned())], count));
+    readings.push(Reading::counters(catalogue::SNAPSHOTS, results.to_vec()));
 }
 
 #[cfg(test)]

@@ -20,6 +20,9 @@ fn totals() -> Totals {
         ]),
         duplicates: 9,
         conflicts: 1,
+        purged_sagas: 4,
+        purged_events: 40,
+        late: 3,
         anomalies: BTreeMap::from([("FAILED_AFTER_COMPLETED", 3)]),
         cursor: Cut::default(),
     }

@@ -1,7 +1,8 @@
 //! What a change of one saga's state means for the projections: rows to write, sums to change.
 
 use crate::domain::{
-    AnomalyKind, COMPENSATION_BUCKETS, Millis, OrderId, SagaId, SagaState, SagaStatus, SagaType, Step,
+    AnomalyKind, COMPENSATION_BUCKETS, Event, Millis, OrderId, Remains, SagaId, SagaState, SagaStatus,
+    SagaType, Step,
 };
 
 use crate::store::codec::Record;
@@ -36,6 +37,9 @@ pub(super) enum Total {
     Duplicates,
     Conflicts,
     Anomaly(AnomalyKind),
+    PurgedSagas,
+    PurgedEvents,
+    Late,
 }
 
 /// Saga types by number, so that cells are small. Grows only.
@@ -113,11 +117,16 @@ pub(super) struct Changes {
 
 impl Changes {
     pub(super) fn new(generation: Generation, trees: bool) -> Self {
+        Self::with_rows(generation, trees, Batch::new())
+    }
+
+    /// The same, in the memory of an empty batch.
+    pub(super) fn with_rows(generation: Generation, trees: bool, rows: Batch) -> Self {
         Self {
             generation,
             trees,
             key: Key::default(),
-            rows: Batch::new(),
+            rows,
             types: TypeNames::default(),
             counts: HashMap::default(),
             totals: HashMap::default(),
@@ -135,6 +144,61 @@ impl Changes {
         }
         self.sum(&footprint, 1);
         self.last_failed_at = self.last_failed_at.max(new.last_failed_at);
+    }
+
+    /// Records that nothing of a saga stands any more, where its state was `old`.
+    pub(super) fn remove(&mut self, saga: &SagaId, old: &Footprint) {
+        keys::instance(&mut self.key, saga);
+        self.rows
+            .delete(self.table(ProjectionTable::Instances), &self.key);
+        keys::by_order(&mut self.key, &old.order_id, saga);
+        self.rows.delete(self.table(ProjectionTable::ByOrder), &self.key);
+        keys::by_time(&mut self.key, &old.saga_type, old.status, old.started_at, saga);
+        self.rows
+            .delete(self.table(ProjectionTable::ByStarted), &self.key);
+        keys::by_time(&mut self.key, &old.saga_type, old.status, old.updated_at, saga);
+        self.rows
+            .delete(self.table(ProjectionTable::ByUpdated), &self.key);
+        self.sum(old, -1);
+    }
+
+    /// Records that a purged saga of so many deliveries left this behind (or, with -1, came back).
+    pub(super) fn purged(&mut self, remains: &Remains, events: u32, sign: i64) {
+        self.add(Total::PurgedSagas, sign);
+        self.add(Total::PurgedEvents, sign * i64::from(events));
+        self.add(Total::Failed, sign * i64::from(remains.failures));
+        self.add(Total::Compensated, sign * i64::from(remains.compensations));
+        self.add(Total::Duplicates, sign * i64::from(remains.duplicates));
+        self.add(Total::Conflicts, sign * i64::from(remains.conflicts));
+        for kind in &remains.anomalies {
+            self.add(Total::Anomaly(*kind), sign);
+        }
+        for millis in &remains.compensation_millis {
+            self.add(Total::CompensationBucket(compensation_bucket(*millis)), sign);
+            let millis = i64::try_from(*millis).unwrap_or(i64::MAX);
+            self.add(Total::CompensationMillis, sign * millis);
+        }
+        for ((status, step), count) in &remains.processed {
+            self.processed(*status, step, sign * i64::from(*count));
+        }
+        self.last_failed_at = self.last_failed_at.max(remains.last_failed_at);
+    }
+
+    /// Records deliveries of a saga that is gone.
+    pub(super) fn late<'e>(&mut self, events: impl Iterator<Item = &'e Event>) {
+        for event in events {
+            self.add(Total::Late, 1);
+            if event.status == SagaStatus::Failed {
+                self.last_failed_at = self.last_failed_at.max(Some(event.recorded_at));
+            }
+        }
+    }
+
+    /// Adds to one sum.
+    pub(super) fn add(&mut self, total: Total, by: i64) {
+        if by != 0 {
+            *self.totals.entry(total).or_default() += by;
+        }
     }
 
     /// Records that `by` events of this step and status came into timelines (or left them).

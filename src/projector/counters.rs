@@ -180,6 +180,9 @@ fn write_total_key(key: &mut Key, total: &Total, types: &TypeNames) {
         }
         Total::Duplicates => keys::total(key, totals::DUPLICATES),
         Total::Conflicts => keys::total(key, totals::CONFLICTS),
+        Total::PurgedSagas => keys::total(key, totals::PURGED_SAGAS),
+        Total::PurgedEvents => keys::total(key, totals::PURGED_EVENTS),
+        Total::Late => keys::total(key, totals::LATE),
         Total::Anomaly(kind) => keys::total_numbered(key, totals::ANOMALIES, kind.tag().into()),
     }
 }

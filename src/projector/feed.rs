@@ -71,7 +71,7 @@ fn read_partition(
                         ));
                         room -= 1;
                     }
-                    FeedRecord::DeadLetter => {}
+                    FeedRecord::DeadLetter | FeedRecord::Purged { .. } => {}
                     FeedRecord::Gap { next } => after = next,
                 }
                 reached = Some(after);

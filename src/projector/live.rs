@@ -2,10 +2,10 @@
 //! some, and switches to a rebuilt generation when one is ready.
 
 use super::{Projector, ProjectorSettings, feed};
-use crate::domain::{Cut, Event, SagaDefinitions};
+use crate::domain::{Cut, Event, Position, SagaDefinitions};
 use crate::store::{Batch, Durability, Generation, SharedStore, StoreError, read, totals};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,7 @@ enum Command {
         generation: Generation,
         done: Sender<Result<(), StoreError>>,
     },
+    Between(Box<dyn FnOnce(&mut Projector) + Send>),
 }
 
 /// Feeds the projector and asks after it. Cheap to clone. The thread ends when all handles are gone
@@ -40,7 +41,59 @@ enum Command {
 #[derive(Clone)]
 pub struct ProjectorHandle {
     commands: Sender<Command>,
-    status: Arc<Mutex<ProjectorStatus>>,
+    status: Arc<Shared>,
+    removals: Arc<Mutex<()>>,
+}
+
+/// What the thread tells, and a bell that rings when it changes.
+#[derive(Default)]
+struct Shared {
+    status: Mutex<ProjectorStatus>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn change(&self, change: impl FnOnce(&mut ProjectorStatus)) {
+        change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    fn read(&self) -> ProjectorStatus {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Sees how far the projector is, without keeping its thread alive.
+#[derive(Clone)]
+pub struct ProjectorWatch {
+    status: Arc<Shared>,
+}
+
+impl ProjectorWatch {
+    /// What the projector is doing.
+    pub fn status(&self) -> ProjectorStatus {
+        self.status.read()
+    }
+
+    /// Waits until the position is folded and shows in answers, at most so long. Whether it is.
+    ///
+    /// # Errors
+    /// [`ProjectorGone`] when it never will be, because the projector stopped.
+    pub fn wait_for(&self, position: Position, longest: Duration) -> Result<bool, ProjectorGone> {
+        let waiting =
+            |status: &mut ProjectorStatus| status.failed.is_none() && !status.cursor.contains(position);
+        let status = self.status.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let (status, _) = self
+            .status
+            .changed
+            .wait_timeout_while(status, longest, waiting)
+            .unwrap_or_else(PoisonError::into_inner);
+        match &status.failed {
+            _ if status.cursor.contains(position) => Ok(true),
+            Some(why) => Err(ProjectorGone(why.clone())),
+            None => Ok(false),
+        }
+    }
 }
 
 /// The projector has stopped; its status says why.
@@ -74,9 +127,52 @@ impl ProjectorHandle {
         result.recv().map_err(|e| gone(e.to_string()))?
     }
 
+    /// Runs something on the projector between two windows, when everything delivered before is
+    /// folded, and returns what it says.
+    ///
+    /// # Errors
+    /// [`ProjectorGone`].
+    pub fn between_windows<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Projector) -> T + Send + 'static,
+    ) -> Result<T, ProjectorGone> {
+        let (done, result) = bounded(1);
+        let work = Box::new(move |projector: &mut Projector| {
+            // Whoever asked may be gone; what was done stands all the same.
+            let _ = done.send(work(projector));
+        });
+        self.commands
+            .send(Command::Between(work))
+            .map_err(|_| self.gone())?;
+        result.recv().map_err(|_| self.gone())
+    }
+
+    /// While the guard lives, nothing is removed from the log or brought back into it: a rebuild
+    /// reads the log for a long time, and must see all of it or nothing of a saga. None when someone
+    /// else holds it.
+    pub fn try_no_removals(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.removals.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// The same, waiting for it.
+    pub(super) fn no_removals(&self) -> MutexGuard<'_, ()> {
+        self.removals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What it is doing.
     pub fn status(&self) -> ProjectorStatus {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.status.read()
+    }
+
+    /// A view of how far it is that does not keep it running.
+    pub fn watch(&self) -> ProjectorWatch {
+        ProjectorWatch {
+            status: self.status.clone(),
+        }
     }
 
     fn gone(&self) -> ProjectorGone {
@@ -100,12 +196,10 @@ pub fn spawn(
 ) -> Result<(ProjectorHandle, JoinHandle<()>), StoreError> {
     let generation = read::active_generation(&*store)?;
     let projector = Projector::open(store.clone(), generation, definitions.clone(), &settings)?;
-    let status = Arc::new(Mutex::new(ProjectorStatus {
-        cursor: projector.cursor().clone(),
-        failed: None,
-    }));
-    // Two windows may wait: enough to keep both threads busy, little enough to bound memory.
-    let (commands, inbox) = bounded(4);
+    let status = Arc::new(Shared::default());
+    status.change(|status| status.cursor.clone_from(projector.cursor()));
+    // More than a window may wait: enough to keep both threads busy, little enough to bound memory.
+    let (commands, inbox) = bounded(2);
     let mut live = Live {
         projector,
         store,
@@ -118,7 +212,13 @@ pub fn spawn(
         .name("projector".to_owned())
         .spawn(move || live.run(&inbox))
         .map_err(|e| StoreError::Disk(format!("cannot start the projector's thread: {e}")))?;
-    Ok((ProjectorHandle { commands, status }, thread))
+    let removals = Arc::default();
+    let handle = ProjectorHandle {
+        commands,
+        status,
+        removals,
+    };
+    Ok((handle, thread))
 }
 
 struct Live {
@@ -127,14 +227,15 @@ struct Live {
     topic: String,
     definitions: Arc<SagaDefinitions>,
     settings: ProjectorSettings,
-    status: Arc<Mutex<ProjectorStatus>>,
+    status: Arc<Shared>,
 }
 
 impl Live {
     fn run(&mut self, inbox: &Receiver<Command>) {
         if let Err(error) = self.serve(inbox) {
             tracing::error!(%error, "the projector stops; projections stay as they are until a restart");
-            self.set_status(|status| status.failed = Some(error.to_string()));
+            self.status
+                .change(|status| status.failed = Some(error.to_string()));
         }
     }
 
@@ -157,6 +258,10 @@ impl Live {
                     let result = self.switch(generation);
                     // Whoever asked may be gone; the switch stands all the same.
                     let _ = done.send(result);
+                }
+                Next::Command(Command::Between(work)) => {
+                    self.fold(&mut window)?;
+                    work(&mut self.projector);
                 }
                 Next::Due => self.fold(&mut window)?,
                 Next::Closed => return self.fold(&mut window),
@@ -192,10 +297,6 @@ impl Live {
         self.projector = fresh;
         Ok(())
     }
-
-    fn set_status(&self, change: impl FnOnce(&mut ProjectorStatus)) {
-        change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
-    }
 }
 
 /// Makes a generation the serving one, durably.
@@ -213,12 +314,8 @@ pub(super) fn activate(
     Ok(())
 }
 
-fn set_cursor(status: &Mutex<ProjectorStatus>, cursor: &Cut) {
-    status
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .cursor
-        .clone_from(cursor);
+fn set_cursor(status: &Shared, cursor: &Cut) {
+    status.change(|status| status.cursor.clone_from(cursor));
 }
 
 /// Folds what the feed holds between the projector's cursor and `end`.

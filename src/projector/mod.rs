@@ -7,11 +7,14 @@
 mod changes;
 mod counters;
 mod feed;
+mod fill;
 mod live;
+mod purge;
 pub mod rebuild;
 mod shard;
 
-pub use live::{Delivery, ProjectorGone, ProjectorHandle, ProjectorStatus, spawn};
+pub use live::{Delivery, ProjectorGone, ProjectorHandle, ProjectorStatus, ProjectorWatch, spawn};
+pub use purge::{Purge, PurgeOutcome, PurgeSaga, Restore, RestoreOutcome};
 
 use crate::domain::{Cut, Event, SagaDefinitions};
 use crate::failpoint;
@@ -89,6 +92,7 @@ pub struct Projector {
     cursor: Cut,
     shards: Vec<Shard>,
     counters: Counters,
+    any_purged: bool,
 }
 
 impl Projector {
@@ -103,6 +107,7 @@ impl Projector {
         settings: &ProjectorSettings,
     ) -> Result<Self, StoreError> {
         let cursor = read::cursor(&*store, generation)?;
+        let any_purged = purge::any_recorded(&*store)?;
         let count = settings.shard_count();
         let remembered = NonZeroUsize::new(settings.remembered_sagas / count).unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
@@ -112,6 +117,7 @@ impl Projector {
             cursor,
             shards: (0..count).map(|_| Shard::new(remembered)).collect(),
             counters: Counters::new(generation),
+            any_purged,
         })
     }
 
@@ -135,10 +141,15 @@ impl Projector {
     pub fn advance(&mut self, events: &[Event], after: &Cut) -> Result<(), StoreError> {
         let result = self.write_window(events, after);
         if result.is_err() {
-            self.shards.iter_mut().for_each(Shard::forget);
-            self.counters.forget();
+            self.forget();
         }
         result
+    }
+
+    /// Forgets what was to be written, and was not.
+    fn forget(&mut self) {
+        self.shards.iter_mut().for_each(Shard::forget);
+        self.counters.forget();
     }
 
     fn write_window(&mut self, events: &[Event], after: &Cut) -> Result<(), StoreError> {
@@ -150,6 +161,9 @@ impl Projector {
         failpoint::pass("projector.before_write");
         self.store.write(&rows, Durability::Process)?;
         failpoint::pass("projector.after_write");
+        if let Some(shard) = self.shards.first_mut() {
+            shard.reuse(rows);
+        }
         self.cursor.clone_from(after);
         Ok(())
     }
@@ -158,6 +172,7 @@ impl Projector {
         let span = Span {
             before: &self.cursor,
             after,
+            any_purged: self.any_purged,
         };
         let count = self.shards.len();
         let mut shares: Vec<Vec<&Event>> = vec![Vec::new(); count];

@@ -7,9 +7,10 @@
 
 use super::changes::Changes;
 use super::counters::Counters;
-use super::{ProjectorHandle, ProjectorSettings, live};
+use super::{ProjectorHandle, ProjectorSettings, live, purge};
 use crate::domain::{Cut, Event, SagaDefinitions, SagaId, SagaType, deduplicate, fold_deduplicated};
 use crate::store::codec::Record;
+use crate::store::purged::{self, PurgedRecord};
 use crate::store::records::UpdatedRecord;
 use crate::store::{
     Batch, Durability, Generation, ProjectionTable, Read, SharedStore, StoreError, Table, TableRange, keys,
@@ -106,6 +107,7 @@ impl Rebuild {
     /// # Errors
     /// [`RebuildError`]; the old generation goes on serving.
     pub fn online(&self, projector: &ProjectorHandle) -> Result<Done, RebuildError> {
+        let _complete = projector.no_removals();
         let old = read::active_generation(&*self.store)?;
         let fresh = old.other();
         self.fill(fresh, &read::log_cut(&*self.store, &self.topic)?)?;
@@ -144,6 +146,7 @@ impl Rebuild {
         self.drop_generation(generation)?;
         self.first_pass(generation, cut)?;
         self.second_pass(generation)?;
+        self.add_remains(generation)?;
         self.store.flush()?;
         let mut batch = Batch::new();
         read::put_cursor(&mut batch, generation, cut);
@@ -161,15 +164,18 @@ impl Rebuild {
     }
 
     fn first_pass(&self, generation: Generation, cut: &Cut) -> Result<(), RebuildError> {
+        let any_purged = purge::any_recorded(&*self.store)?;
         let shares = in_parallel(&self.store, Table::Log, |snapshot, range| {
             let mut share = FirstPass {
                 rebuild: self,
+                snapshot,
+                any_purged,
                 cut,
                 changes: Changes::new(generation, false),
                 saga: None,
                 events: Vec::new(),
             };
-            share.scan(snapshot, range)?;
+            share.scan(range)?;
             Ok(share.changes)
         })?;
         let mut all = Changes::new(generation, false);
@@ -177,6 +183,24 @@ impl Rebuild {
             all.absorb(changes);
         }
         self.add_sums(&mut Counters::new(generation), &mut all)
+    }
+
+    /// What purged sagas added to the sums that never shrink.
+    fn add_remains(&self, generation: Generation) -> Result<(), RebuildError> {
+        let mut changes = Changes::new(generation, false);
+        let whole = TableRange {
+            table: Table::Purged,
+            from: None,
+            to: None,
+        };
+        each_row(&*self.store.snapshot(), &whole, |_, _, value| {
+            let saga = PurgedRecord::read(value)?.purged()?;
+            if saga.is_gone() {
+                changes.purged(&saga.remains, saga.events, 1);
+            }
+            Ok(())
+        })?;
+        self.add_sums(&mut Counters::new(generation), &mut changes)
     }
 
     fn second_pass(&self, generation: Generation) -> Result<(), RebuildError> {
@@ -219,6 +243,8 @@ impl Rebuild {
 /// One thread's share of the first pass.
 struct FirstPass<'r> {
     rebuild: &'r Rebuild,
+    snapshot: &'r dyn Read,
+    any_purged: bool,
     cut: &'r Cut,
     changes: Changes,
     saga: Option<SagaId>,
@@ -226,8 +252,8 @@ struct FirstPass<'r> {
 }
 
 impl FirstPass<'_> {
-    fn scan(&mut self, snapshot: &dyn Read, range: &TableRange) -> Result<(), RebuildError> {
-        each_row(snapshot, range, |partition, sort, value| {
+    fn scan(&mut self, range: &TableRange) -> Result<(), RebuildError> {
+        each_row(self.snapshot, range, |partition, sort, value| {
             if self
                 .saga
                 .as_ref()
@@ -250,6 +276,11 @@ impl FirstPass<'_> {
         let Some(saga) = self.saga.take() else {
             return Ok(());
         };
+        if self.any_purged && purged::gone(self.snapshot, std::slice::from_ref(&saga))?[0] {
+            self.changes.late(self.events.iter());
+            self.events.clear();
+            return Ok(());
+        }
         let parts = deduplicate(&self.events);
         if let Some(state) = fold_deduplicated(&parts, &self.rebuild.definitions) {
             for event in &parts.timeline {

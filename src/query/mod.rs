@@ -9,7 +9,10 @@ mod statistics;
 mod totals;
 
 pub use crate::domain::COMPENSATION_BUCKETS;
-use crate::domain::{Cut, Event, Millis, OrderId, SagaDefinitions, SagaId, SagaState, SagaStatus, SagaType};
+use crate::domain::{
+    Cut, Event, Millis, OrderId, PurgedSaga, SagaDefinitions, SagaId, SagaState, SagaStatus, SagaType,
+};
+use crate::store::letters::{self, LetterCounts};
 use crate::store::{SharedStore, StoreError, read, totals as totals_names};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,6 +51,19 @@ pub struct Timeline {
     pub saga_id: SagaId,
     /// Its events.
     pub events: Vec<Event>,
+    /// Places in `events` of operators' changes that were refused when they were applied.
+    pub refused: Vec<usize>,
+}
+
+/// A saga that was removed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PurgedView {
+    /// Its id.
+    pub saga_id: SagaId,
+    /// The record of it.
+    pub purged: PurgedSaga,
+    /// Deliveries that came after it was removed; none when it was brought back.
+    pub late: Vec<Event>,
 }
 
 /// Which sagas; all that is given must hold.
@@ -196,6 +212,12 @@ pub struct Totals {
     pub duplicates: u64,
     /// Duplicates whose body differed.
     pub conflicts: u64,
+    /// Sagas that were removed and not brought back.
+    pub purged_sagas: u64,
+    /// Their deliveries.
+    pub purged_events: u64,
+    /// Deliveries of sagas that were gone already.
+    pub late: u64,
     /// Anomalies by kind.
     pub anomalies: BTreeMap<&'static str, u64>,
     /// The cut that all of this is the fold of.
@@ -230,7 +252,20 @@ impl Query {
     /// # Errors
     /// [`QueryError::Store`].
     pub fn timeline(&self, id: &SagaId) -> Result<Option<Timeline>, QueryError> {
-        saga::timeline(&*self.store, id)
+        saga::timeline(&*self.store, &self.definitions, id)
+    }
+
+    /// The timeline that these deliveries of a saga make.
+    pub fn timeline_of(&self, id: &SagaId, deliveries: &[Event]) -> Timeline {
+        saga::timeline_of(id, deliveries, &self.definitions)
+    }
+
+    /// What is known of a removed saga; none when it was never removed.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn purged(&self, id: &SagaId) -> Result<Option<PurgedView>, QueryError> {
+        saga::purged(&*self.store, id)
     }
 
     /// The sagas that match, in order, and how many there are.
@@ -257,12 +292,20 @@ impl Query {
         totals::totals(&*self.store)
     }
 
-    /// Dead letters by reason.
+    /// Dead letters by reason and by what happened to them.
     ///
     /// # Errors
     /// [`QueryError::Store`].
-    pub fn dead_letter_counts(&self) -> Result<BTreeMap<String, u64>, QueryError> {
-        Ok(read::meta_counts(&*self.store, totals_names::DEAD_LETTER_COUNTS)?)
+    pub fn letter_counts(&self) -> Result<BTreeMap<String, LetterCounts>, QueryError> {
+        Ok(letters::counts(&*self.store.snapshot())?)
+    }
+
+    /// Messages of the ops topic, by `kind outcome`.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn decision_counts(&self) -> Result<BTreeMap<String, u64>, QueryError> {
+        Ok(read::meta_counts(&*self.store, totals_names::DECISION_COUNTS)?)
     }
 
     /// Gaps in the offsets.

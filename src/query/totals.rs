@@ -18,6 +18,9 @@ pub(super) fn totals(store: &dyn Store) -> Result<Totals, QueryError> {
         compensation_millis: sum(names::COMPENSATION_MILLIS)?,
         duplicates: sum(names::DUPLICATES)?,
         conflicts: sum(names::CONFLICTS)?,
+        purged_sagas: sum(names::PURGED_SAGAS)?,
+        purged_events: sum(names::PURGED_EVENTS)?,
+        late: sum(names::LATE)?,
         cursor: read::cursor(read, generation)?,
         ..Totals::default()
     };

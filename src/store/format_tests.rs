@@ -6,14 +6,17 @@
 
 use super::codec::Record;
 use super::keys::{self, Key, Tree};
+use super::purged::{ArchivedRecord, HoldRecord, HoldScopeRecord, LiftedRecord, PurgedRecord};
 use super::records::{
-    CountRecord, DeadLetterRecord, FeedRecord, GapKind, GapRecord, InstanceRecord, LastRecord, LogRecord,
-    MetaRecord, OffsetRecord, PresenceRecord, TotalRecord, UpdatedRecord,
+    AuditRecord, CountRecord, DeadLetterRecord, DecisionOutcome, DecisionRecord, FeedRecord, GapKind,
+    GapRecord, InstanceRecord, LastRecord, LetterMarkRecord, LetterRecord, LogRecord, MetaRecord,
+    OffsetRecord, PresenceRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord, TotalRecord,
+    UpdatedRecord,
 };
 use super::totals;
 use crate::domain::{
-    Anomaly, AnomalyKind, AnomalyLog, Event, MetadataForm, Millis, Position, SagaState, SagaStatus,
-    TimelineKey,
+    Anomaly, AnomalyKind, AnomalyLog, Event, MetadataForm, Millis, Position, PurgedSaga, Remains, SagaState,
+    SagaStatus, TimelineKey,
 };
 
 const KEYS: &str = include_str!("../../tests/fixtures/formats/keys.txt");
@@ -95,6 +98,36 @@ fn state() -> SagaState {
     }
 }
 
+fn purged() -> PurgedSaga {
+    PurgedSaga {
+        decision: 300,
+        purged_at: Millis(1_795_000_000_000),
+        rule: "COMPENSATED after 90 days".into(),
+        saga_type: "ORDER_CREATION".into(),
+        order_id: "17".into(),
+        status: SagaStatus::Compensated,
+        started_at: Millis(1_763_668_000_000),
+        updated_at: RECORDED_AT,
+        steps: 6,
+        events: 8,
+        hash: [9; 32],
+        first: Position::new(0, 5),
+        last: Position::new(2, 70_001),
+        row_group: Some(1),
+        remains: Remains {
+            failures: 1,
+            compensations: 1,
+            compensation_millis: vec![23_456],
+            duplicates: 2,
+            conflicts: 300,
+            anomalies: vec![AnomalyKind::StartedAfterFailed],
+            last_failed_at: Some(Millis(1_763_668_100_000)),
+            processed: [((SagaStatus::Failed, "PAYMENT_FAILED".into()), 1)].into(),
+        },
+        restored: Some((301, Millis(1_795_000_000_001))),
+    }
+}
+
 fn assert_key(name: &str, build: impl FnOnce(&mut Key)) {
     let mut key = Key::default();
     build(&mut key);
@@ -113,8 +146,22 @@ fn every_key_is_laid_out_as_ever() {
     let failed = SagaStatus::Failed;
     assert_key("log", |key| keys::log(key, saga, event.timeline_key()));
     assert_key("feed", |key| keys::by_offset(key, event.position));
+    assert_key("purged", |key| keys::purged(key, saga));
+    assert_key("archived", |key| keys::by_decision(key, 70_001));
+    assert_key("letter_marks", |key| {
+        keys::letter_mark(key, event.position, 1, Position::new(1, 9));
+    });
+    assert_key("letters_by_event", |key| {
+        keys::letter_by_event(key, "e-1", event.position);
+    });
+    assert_key("redrives job", |key| keys::redrive(key, 17));
+    assert_key("redrives letter", |key| {
+        keys::redrive_letter(key, 17, event.position);
+    });
     assert_key("gaps", |key| keys::gap(key, event.position));
     assert_key("offsets", |key| keys::offsets(key, "c4ang.saga.tracker", 2));
+    assert_key("decisions", |key| keys::decision(key, 70_001));
+    assert_key("audit", |key| keys::audit(key, 70_001));
     assert_key("meta", |key| keys::meta(key, totals::FORMAT));
     assert_key("meta cursor", |key| {
         keys::meta_cursor(key, totals::DEAD_LETTER_CURSOR, 2);
@@ -183,6 +230,45 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
     );
     assert_plain!("feed 1 dead letter", FeedRecord, FeedRecord::DeadLetter);
     assert_plain!("feed 1 gap", FeedRecord, FeedRecord::Gap { next: 70_002 });
+    assert_plain!("feed 1 purged", FeedRecord, FeedRecord::Purged { decision: 300 });
+    assert_record("purged 1", &PurgedRecord::of(&purged()), |bytes| {
+        assert_eq!(PurgedRecord::read(bytes).unwrap().purged().unwrap(), purged());
+    });
+    assert_plain!(
+        "archived 1",
+        ArchivedRecord,
+        ArchivedRecord {
+            object: "archive/saga_type=REFUND/day=2025-11-20/0a.parquet",
+            size: 70_001,
+            hash: [7; 32],
+            saga_type: "REFUND",
+            day: "2025-11-20",
+            sagas: 3,
+            events: 300,
+            at: RECORDED_AT.0,
+        }
+    );
+    assert_plain!(
+        "holds 1",
+        HoldRecord,
+        HoldRecord {
+            scope: HoldScopeRecord::Query {
+                saga_type: Some("REFUND"),
+                status: Some(3),
+                from: None,
+                to: Some(RECORDED_AT.0),
+            },
+            by: "kim",
+            reason: "case 7",
+            at: RECORDED_AT.0,
+            lifted: Some(LiftedRecord {
+                decision: 300,
+                by: "lee",
+                reason: "closed",
+                at: RECORDED_AT.0 + 1,
+            }),
+        }
+    );
     assert_plain!(
         "offsets 1",
         OffsetRecord,
@@ -211,6 +297,85 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
         }
     );
     assert_plain!(
+        "letters 1",
+        LetterRecord,
+        LetterRecord {
+            topic: "c4ang.saga.tracker",
+            reason: "unknown_status",
+            detail: "field status is \"PAUSED\"",
+            arrived_at: RECORDED_AT.0,
+            bytes: 130,
+            event_id: Some("e-1"),
+            saga_id: Some("order-17"),
+            saga_type: Some("ORDER_CREATION"),
+            step: Some("STOCK_RESERVATION"),
+            status: None,
+        }
+    );
+    assert_plain!(
+        "letter_marks 1 logged",
+        LetterMarkRecord,
+        LetterMarkRecord::Returned {
+            at: RECORDED_AT.0,
+            became: ReturnRecord::Logged {
+                saga_id: "order-17",
+                recorded_at: RECORDED_AT.0 - 1
+            }
+        }
+    );
+    assert_plain!(
+        "letter_marks 1 dead letter",
+        LetterMarkRecord,
+        LetterMarkRecord::Returned {
+            at: RECORDED_AT.0,
+            became: ReturnRecord::DeadLetter { reason: "truncated" }
+        }
+    );
+    assert_plain!(
+        "letter_marks 1 discarded",
+        LetterMarkRecord,
+        LetterMarkRecord::Discarded {
+            at: RECORDED_AT.0,
+            by: "kim",
+            why: "test data"
+        }
+    );
+    assert_plain!(
+        "redrives 1 job",
+        RedriveRecord,
+        RedriveRecord {
+            asked_at: RECORDED_AT.0,
+            by: "kim",
+            why: Some("schema registered late"),
+            dry_run: false,
+            order: "{}",
+            chosen: 3,
+            ended_at: Some(RECORDED_AT.0 + 5),
+            failed: None,
+        }
+    );
+    for (name, record) in [
+        ("redrives 1 chosen", RedriveLetterRecord::Chosen),
+        ("redrives 1 sending", RedriveLetterRecord::Sending),
+        (
+            "redrives 1 sent",
+            RedriveLetterRecord::Sent {
+                partition: 2,
+                offset: 70_001,
+            },
+        ),
+        ("redrives 1 skipped", RedriveLetterRecord::Skipped { why: "w" }),
+        ("redrives 1 refused", RedriveLetterRecord::Refused { why: "w" }),
+        (
+            "redrives 1 forecast",
+            RedriveLetterRecord::Forecast { told: "{}" },
+        ),
+    ] {
+        assert_record(name, &record, |bytes| {
+            assert_eq!(RedriveLetterRecord::read(bytes).unwrap(), record, "{name}");
+        });
+    }
+    assert_plain!(
         "gaps 1",
         GapRecord,
         GapRecord {
@@ -225,6 +390,33 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
         CountRecord {
             sagas: 12,
             duration_millis: 345_678
+        }
+    );
+    assert_plain!(
+        "decisions 1",
+        DecisionRecord,
+        DecisionRecord {
+            arrived_at: RECORDED_AT.0,
+            outcome: DecisionOutcome::Refused as u8,
+            kind: "hold",
+            detail: "no such saga",
+            message: b"{\"version\":1}",
+        }
+    );
+    assert_plain!(
+        "audit 1",
+        AuditRecord,
+        AuditRecord {
+            at: RECORDED_AT.0,
+            who: "kim",
+            origin: "10.0.0.7",
+            action: "set-status",
+            target: "order-17",
+            why: "paid by hand",
+            outcome: 1,
+            detail: "FAILED to COMPLETED",
+            previous: [7; 32],
+            hash: [0xfe; 32],
         }
     );
     assert_plain!("totals 1", TotalRecord, TotalRecord { value: -3 });

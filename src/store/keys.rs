@@ -9,8 +9,16 @@
 //! | table | partition key | sort key |
 //! |---|---|---|
 //! | log | saga id | recorded_at i64 · partition u32 · offset u64 |
-//! | feed, dead_letters | partition u32 · offset >> 16 u64 | offset u64 |
+//! | feed, dead_letters, letters | partition u32 · offset >> 16 u64 | offset u64 |
+//! | letter_marks | partition u32 · offset >> 16 u64 | offset u64 · kind u8 · partition u32 · offset u64 |
+//! | letters_by_event | event id | partition u32 · offset u64 |
+//! | redrives, jobs | `J` | number u64 |
+//! | redrives, letters | `L` · number u64 | partition u32 · offset u64 |
 //! | gaps | partition u32 | offset u64 |
+//! | purged | saga id | – |
+//! | archived, holds | decision >> 16 u64 | decision u64 |
+//! | decisions | 0 u32 · offset >> 16 u64 | offset u64 |
+//! | audit | number >> 16 u64 | number u64 |
 //! | offsets | topic | partition u32 |
 //! | meta | name | partition u32, or empty |
 //! | instances | saga id | – |
@@ -223,7 +231,8 @@ pub fn parse_offset_partition(partition: &[u8]) -> Result<u32, KeyError> {
     Ok(number)
 }
 
-/// The offset that a sort key of `feed`, `dead_letters` or `gaps` stands for.
+/// The offset that a sort key of `feed`, `dead_letters`, `gaps` or `decisions` stands for, or the
+/// number that one of `audit` does.
 ///
 /// # Errors
 /// When the bytes are no such key.
@@ -234,12 +243,115 @@ pub fn parse_offset(sort: &[u8]) -> Result<u64, KeyError> {
     Ok(offset)
 }
 
+/// `archived` and `holds`: what a decision at that offset of the operations topic left.
+pub fn by_decision(key: &mut Key, decision: u64) {
+    key.begin()
+        .u64(decision >> FEED_BUCKET_BITS)
+        .sort_from_here()
+        .u64(decision)
+        .end();
+}
+
+/// `purged`: one saga.
+pub fn purged(key: &mut Key, saga: &SagaId) {
+    instance(key, saga);
+}
+
+/// `letter_marks`: something of that kind that happened to a dead letter, and the position of the
+/// record that made it happen.
+pub fn letter_mark(key: &mut Key, letter: Position, kind: u8, by: Position) {
+    key.begin()
+        .u32(letter.partition)
+        .u64(letter.offset >> FEED_BUCKET_BITS)
+        .sort_from_here()
+        .u64(letter.offset)
+        .u8(kind)
+        .u32(by.partition)
+        .u64(by.offset)
+        .end();
+}
+
+/// The letter's offset, the kind and the position that a sort key of `letter_marks` stands for.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_letter_mark(sort: &[u8]) -> Result<(u64, u8, Position), KeyError> {
+    let mut fields = Fields::of("letter_marks", sort);
+    let offset = fields.u64()?;
+    let [kind] = fields.take::<1>()?;
+    let by = Position::new(fields.u32()?, fields.u64()?);
+    fields.end()?;
+    Ok((offset, kind, by))
+}
+
+/// `letters_by_event`: a dead letter whose event has that id.
+pub fn letter_by_event(key: &mut Key, event_id: &str, letter: Position) {
+    key.begin()
+        .text(event_id.as_bytes())
+        .sort_from_here()
+        .u32(letter.partition)
+        .u64(letter.offset)
+        .end();
+}
+
+/// `redrives`: one that was asked for, by its number.
+pub fn redrive(key: &mut Key, number: u64) {
+    key.begin().u8(b'J').sort_from_here().u64(number).end();
+}
+
+/// `redrives`: what became of one letter of a redrive.
+pub fn redrive_letter(key: &mut Key, number: u64, letter: Position) {
+    key.begin()
+        .u8(b'L')
+        .u64(number)
+        .sort_from_here()
+        .u32(letter.partition)
+        .u64(letter.offset)
+        .end();
+}
+
+/// The position that a sort key of `letters_by_event` or of a letter in `redrives` stands for.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_position(sort: &[u8]) -> Result<Position, KeyError> {
+    let mut fields = Fields::of("letters", sort);
+    let position = Position::new(fields.u32()?, fields.u64()?);
+    fields.end()?;
+    Ok(position)
+}
+
+/// The number that a sort key of a job in `redrives` stands for.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_number(sort: &[u8]) -> Result<u64, KeyError> {
+    let mut fields = Fields::of("redrives", sort);
+    let number = fields.u64()?;
+    fields.end()?;
+    Ok(number)
+}
+
 /// `gaps`: the first offset of a gap.
 pub fn gap(key: &mut Key, first: Position) {
     key.begin()
         .u32(first.partition)
         .sort_from_here()
         .u64(first.offset)
+        .end();
+}
+
+/// `decisions`: one offset of the ops topic's only partition.
+pub fn decision(key: &mut Key, offset: u64) {
+    by_offset(key, Position::new(0, offset));
+}
+
+/// `audit`: one entry.
+pub fn audit(key: &mut Key, number: u64) {
+    key.begin()
+        .u64(number >> FEED_BUCKET_BITS)
+        .sort_from_here()
+        .u64(number)
         .end();
 }
 

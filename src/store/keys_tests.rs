@@ -107,6 +107,40 @@ proptest! {
     }
 
     #[test]
+    fn marks_sort_by_letter_and_read_back(a in position(), b in position(), kind in any::<u8>(), by in position()) {
+        let mark = |letter: Position| built(|key| keys::letter_mark(key, letter, kind, by));
+        let feed = |letter: Position| built(|key| keys::by_offset(key, letter));
+        assert_eq!(mark(a).partition(), feed(a).partition());
+        assert_eq!(mark(a).cmp(&mark(b)), a.cmp(&b));
+        assert_eq!(keys::parse_letter_mark(mark(a).sort()).unwrap(), (a.offset, kind, by));
+    }
+
+    #[test]
+    fn letters_of_an_event_and_of_a_redrive_read_back(id in text(), a in position(), b in position(), n in count_number()) {
+        let by_event = |letter: Position| built(|key| keys::letter_by_event(key, &id, letter));
+        let of_redrive = |letter: Position| built(|key| keys::redrive_letter(key, n, letter));
+        assert_eq!(by_event(a).cmp(&by_event(b)), a.cmp(&b));
+        assert_eq!(of_redrive(a).cmp(&of_redrive(b)), a.cmp(&b));
+        assert_eq!(keys::parse_position(by_event(a).sort()).unwrap(), a);
+        assert_eq!(keys::parse_position(of_redrive(a).sort()).unwrap(), a);
+        assert_eq!(keys::parse_text("letters", by_event(a).partition()).unwrap(), id);
+        let job = built(|key| keys::redrive(key, n));
+        assert_eq!(keys::parse_number(job.sort()).unwrap(), n);
+        assert_ne!(job.partition(), of_redrive(a).partition());
+    }
+
+    #[test]
+    fn decisions_and_audit_entries_sort_by_number_in_buckets(a in count_number(), b in count_number()) {
+        for build in [keys::decision as fn(&mut Key, u64), keys::audit] {
+            let (first, second) = (built(|key| build(key, a)), built(|key| build(key, b)));
+            let bucket = |number: u64| number >> keys::FEED_BUCKET_BITS;
+            assert_eq!(first.partition().cmp(second.partition()), bucket(a).cmp(&bucket(b)));
+            assert_eq!(first.cmp(&second), a.cmp(&b));
+            assert_eq!(keys::parse_offset(first.sort()).unwrap(), a);
+        }
+    }
+
+    #[test]
     fn gaps_sort_by_position(a in position(), b in position()) {
         let (first, second) = (built(|key| keys::gap(key, a)), built(|key| keys::gap(key, b)));
         assert_eq!(first.cmp(&second), a.cmp(&b));

@@ -16,7 +16,10 @@ mod format_tests;
 pub mod keys;
 #[cfg(test)]
 mod keys_tests;
+mod letter_records;
+pub mod letters;
 pub mod memory;
+pub mod purged;
 pub mod read;
 pub mod records;
 #[cfg(test)]
@@ -31,6 +34,7 @@ pub use keys::Key;
 pub use table::{Generation, ProjectionTable, Table};
 
 use std::ops::{Bound, ControlFlow};
+use std::path::Path;
 use std::sync::Arc;
 
 /// How long a write has to last before the call returns.
@@ -74,6 +78,8 @@ pub struct TableRange {
 
 /// Called with sort key and value; may stop the scan.
 pub type VisitRow<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
+/// Called with the place of a partition in a list, sort key and value; may stop the scan.
+pub type VisitPartitions<'v> = dyn FnMut(usize, &[u8], &[u8]) -> ControlFlow<()> + 'v;
 /// Called with partition key, sort key and value; may stop the scan.
 pub type VisitTable<'v> = dyn FnMut(&[u8], &[u8], &[u8]) -> ControlFlow<()> + 'v;
 
@@ -105,6 +111,39 @@ pub trait Read {
         limit: usize,
         visit: &mut VisitRow<'_>,
     ) -> Result<(), StoreError>;
+
+    /// Visits all rows of several partitions: the partitions in the order given, each one's rows in the
+    /// order of their sort keys. Called with the partition's place in `partitions`, sort key and value.
+    /// Cheaper than as many scans.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the engine cannot go on; rows visited before are valid.
+    fn scan_partitions(
+        &self,
+        table: Table,
+        partitions: &[&[u8]],
+        visit: &mut VisitPartitions<'_>,
+    ) -> Result<(), StoreError> {
+        let mut stopped = false;
+        for (place, partition) in partitions.iter().enumerate() {
+            self.scan(
+                table,
+                partition,
+                WHOLE,
+                Direction::Forward,
+                usize::MAX,
+                &mut |sort, value| {
+                    let flow = visit(place, sort, value);
+                    stopped = flow.is_break();
+                    flow
+                },
+            )?;
+            if stopped {
+                break;
+            }
+        }
+        Ok(())
+    }
 
     /// Visits every row of a share of a table. All rows of a partition come together, in the order
     /// of their sort keys, in exactly one of the shares; partitions come in any order.
@@ -144,14 +183,46 @@ pub trait Store: Read + Send + Sync + 'static {
     /// [`StoreError`] when the disk refuses.
     fn sync(&self) -> Result<(), StoreError>;
 
+    /// Gives the room of removed and overwritten rows of a table back. Takes as long as reading and
+    /// writing the table, and up to [`Store::table_bytes`] more room meanwhile; reads and writes go on.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the disk refuses.
+    fn reclaim(&self, table: Table) -> Result<(), StoreError>;
+
+    /// What a table takes up on disk; 0 where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the engine cannot tell.
+    fn table_bytes(&self, table: Table) -> Result<u64, StoreError>;
+
     /// Cuts a table into at most `parts` shares of similar size for parallel scans.
     ///
     /// # Errors
     /// [`StoreError`] when the engine cannot tell.
     fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError>;
 
+    /// Makes a consistent copy of the store, of one moment, as files in the directory `into`, which
+    /// must not exist and should lie on the store's own disk: what never changes is linked, not
+    /// copied. Writes go on meanwhile. The files are never changed by anyone, and a file that two
+    /// copies share is the same file in both.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then there may be a part of a copy, which the caller removes.
+    fn checkpoint(&self, into: &Path) -> Result<Checkpoint, StoreError>;
+
     /// What the store takes up, for metrics and `doctor`.
     fn usage(&self) -> Usage;
+}
+
+/// A consistent copy of a store, as files.
+pub struct Checkpoint {
+    /// Whose files these are.
+    pub engine: String,
+    /// The file without which the others are no store: whoever puts them somewhere puts it last.
+    pub head: String,
+    /// The copy, to read: exactly what the files hold.
+    pub copy: Box<dyn Read + Send>,
 }
 
 /// A store to pass around.

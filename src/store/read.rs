@@ -85,6 +85,48 @@ pub fn deliveries(read: &dyn Read, saga: &SagaId, within: &Cut) -> Result<Vec<Ev
     Ok(events)
 }
 
+/// [`deliveries`] of several sagas: calls back once for each, in the order given, with its place.
+///
+/// # Errors
+/// [`StoreError`] when the log cannot be read, or what the callback says.
+pub fn deliveries_of(
+    read: &dyn Read,
+    sagas: &[&SagaId],
+    within: &Cut,
+    mut found: impl FnMut(usize, &[Event]) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let partitions: Vec<&[u8]> = sagas.iter().map(|saga| saga.as_str().as_bytes()).collect();
+    let (mut events, mut current) = (Vec::new(), 0);
+    let mut row = |place: usize, sort: &[u8], value: &[u8]| -> Result<(), StoreError> {
+        while current < place {
+            found(current, &events)?;
+            events.clear();
+            current += 1;
+        }
+        let at = keys::parse_log_sort(sort)?;
+        if within.contains(at.position) {
+            events.push(event(sagas[place], at, value)?);
+        }
+        Ok(())
+    };
+    let mut failed = None;
+    read.scan_partitions(Table::Log, &partitions, &mut |place, sort, value| {
+        failed = row(place, sort, value).err();
+        if failed.is_some() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    })?;
+    failed.map_or(Ok(()), Err)?;
+    while current < sagas.len() {
+        found(current, &events)?;
+        events.clear();
+        current += 1;
+    }
+    Ok(())
+}
+
 /// The event of a row of the log.
 ///
 /// # Errors
@@ -172,6 +214,18 @@ pub fn meta_counts(read: &dyn Read, name: &str) -> Result<BTreeMap<String, u64>,
         },
     )?;
     Ok(counts)
+}
+
+/// One of a named family of counts; 0 when it was never counted.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn meta_count(read: &dyn Read, name: &str, member: &str) -> Result<u64, StoreError> {
+    let mut key = Key::default();
+    keys::meta_named(&mut key, name, member);
+    let value = read.get(Table::Meta, &key)?;
+    let count = value.map(|value| TotalRecord::read(&value)).transpose()?;
+    Ok(count.map_or(0, |count| u64::try_from(count.value).unwrap_or(0)))
 }
 
 /// Adds one of a named family of counts to a batch.

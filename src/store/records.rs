@@ -14,6 +14,10 @@ use crate::domain::{
 };
 use bincode::{BorrowDecode, Encode};
 
+pub use super::letter_records::{
+    LetterMarkRecord, LetterRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord,
+};
+
 /// `log`: an event, less what its key says (saga id, event time, position).
 #[derive(Encode, BorrowDecode, Debug, PartialEq, Eq)]
 pub struct LogRecord<'a> {
@@ -51,6 +55,11 @@ impl<'a> LogRecord<'a> {
             producer_service: event.producer_service.as_deref(),
             trace_id: event.trace_id.as_deref(),
         }
+    }
+
+    /// The event's id.
+    pub fn event_id(&self) -> &'a str {
+        self.event_id
     }
 
     /// The event, given what its key says.
@@ -98,6 +107,11 @@ pub enum FeedRecord<'a> {
     Gap {
         /// The first offset that was delivered again.
         next: u64,
+    },
+    /// It was in the log, and retention removed it.
+    Purged {
+        /// The decision that did: its offset in the operations topic.
+        decision: u64,
     },
 }
 
@@ -204,6 +218,98 @@ impl GapKind {
             Self::Undelivered => "undelivered",
         }
     }
+}
+
+/// `decisions`: a message of the ops topic, and what became of it.
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone)]
+pub struct DecisionRecord<'a> {
+    /// Kafka's timestamp, made monotone.
+    pub arrived_at: i64,
+    /// What it is: see [`DecisionOutcome::from_tag`].
+    pub outcome: u8,
+    /// The kind that the message names; empty when it names none.
+    pub kind: &'a str,
+    /// What became of it, in words.
+    pub detail: &'a str,
+    /// The message as it came.
+    pub message: &'a [u8],
+}
+
+impl<'a> Record<'a> for DecisionRecord<'a> {
+    const TABLE: &'static str = "decisions";
+    const FORMAT: u8 = 1;
+}
+
+/// What became of a message of the ops topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum DecisionOutcome {
+    /// It took effect, or its effect is under way.
+    Applied = 0,
+    /// It was understood, and does not hold.
+    Refused = 1,
+    /// It is of a kind or version that this tracker does not know.
+    Unknown = 2,
+    /// It is no decision.
+    Malformed = 3,
+    /// No message: the broker did not deliver what was here.
+    Gap = 4,
+}
+
+impl DecisionOutcome {
+    /// The outcome with that number in a record.
+    pub fn from_tag(tag: u8) -> Option<Self> {
+        [
+            Self::Applied,
+            Self::Refused,
+            Self::Unknown,
+            Self::Malformed,
+            Self::Gap,
+        ]
+        .get(usize::from(tag))
+        .copied()
+    }
+
+    /// The label in metrics and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+            Self::Malformed => "malformed",
+            Self::Gap => "gap",
+        }
+    }
+}
+
+/// `audit`: one act. Its number is its key.
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone)]
+pub struct AuditRecord<'a> {
+    /// When it was recorded, by our clock.
+    pub at: i64,
+    /// Who.
+    pub who: &'a str,
+    /// From where.
+    pub origin: &'a str,
+    /// What was done.
+    pub action: &'a str,
+    /// To what.
+    pub target: &'a str,
+    /// Why, in the words of whoever did it.
+    pub why: &'a str,
+    /// How it came out, as a number.
+    pub outcome: u8,
+    /// How it came out, in words.
+    pub detail: &'a str,
+    /// The hash of the entry before.
+    pub previous: [u8; 32],
+    /// The hash over the entry and `previous`.
+    pub hash: [u8; 32],
+}
+
+impl<'a> Record<'a> for AuditRecord<'a> {
+    const TABLE: &'static str = "audit";
+    const FORMAT: u8 = 1;
 }
 
 /// `instances`: the state of a saga.

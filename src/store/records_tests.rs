@@ -2,9 +2,11 @@
 
 use super::StoreError;
 use super::codec::Record;
+use super::purged::{ArchivedRecord, HoldRecord, PurgedRecord};
 use super::records::{
-    CountRecord, DeadLetterRecord, FeedRecord, GapKind, GapRecord, InstanceRecord, LastRecord, LogRecord,
-    MetaRecord, OffsetRecord, PresenceRecord, TotalRecord, UpdatedRecord,
+    AuditRecord, CountRecord, DeadLetterRecord, DecisionRecord, FeedRecord, GapKind, GapRecord,
+    InstanceRecord, LastRecord, LetterMarkRecord, LetterRecord, LogRecord, MetaRecord, OffsetRecord,
+    PresenceRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord, TotalRecord, UpdatedRecord,
 };
 use crate::domain::{
     Anomaly, AnomalyKind, AnomalyLog, Event, MetadataForm, Millis, Position, SagaState, SagaStatus,
@@ -127,10 +129,21 @@ fn read_as_everything(bytes: &[u8]) {
         let _ = record.state();
     }
     let _ = FeedRecord::read(bytes);
+    if let Ok(record) = PurgedRecord::read(bytes) {
+        let _ = record.purged();
+    }
+    let _ = ArchivedRecord::read(bytes);
+    let _ = HoldRecord::read(bytes);
     let _ = OffsetRecord::read(bytes);
     let _ = DeadLetterRecord::read(bytes);
+    let _ = LetterRecord::read(bytes);
+    let _ = LetterMarkRecord::read(bytes);
+    let _ = RedriveRecord::read(bytes);
+    let _ = RedriveLetterRecord::read(bytes);
     let _ = GapRecord::read(bytes);
     let _ = CountRecord::read(bytes);
+    let _ = DecisionRecord::read(bytes);
+    let _ = AuditRecord::read(bytes);
     let _ = TotalRecord::read(bytes);
     let _ = MetaRecord::read(bytes);
     let _ = PresenceRecord::read(bytes);
@@ -157,6 +170,7 @@ proptest! {
             FeedRecord::Logged { saga_id: &saga_id, recorded_at },
             FeedRecord::DeadLetter,
             FeedRecord::Gap { next },
+            FeedRecord::Purged { decision: next },
         ] {
             reads_back(&record, &mut Vec::new());
         }
@@ -191,6 +205,67 @@ proptest! {
             headers,
         };
         reads_back(&record, &mut Vec::new());
+    }
+
+    #[test]
+    fn what_is_known_of_a_letter_reads_back(
+        (topic, reason, detail) in (text(), text(), text()),
+        (at, bytes, offset) in any::<(i64, u64, u64)>(),
+        parts in prop::collection::vec(prop::option::of(text()), 5),
+        flag in any::<bool>(),
+    ) {
+        let part = |n: usize| parts[n].as_deref();
+        reads_back(&LetterRecord {
+            topic: &topic, reason: &reason, detail: &detail, arrived_at: at, bytes,
+            event_id: part(0), saga_id: part(1), saga_type: part(2), step: part(3), status: part(4),
+        }, &mut Vec::new());
+        let logged = ReturnRecord::Logged { saga_id: &topic, recorded_at: at };
+        let again = ReturnRecord::DeadLetter { reason: &reason };
+        for record in [
+            LetterMarkRecord::Returned { at, became: logged },
+            LetterMarkRecord::Returned { at, became: again },
+            LetterMarkRecord::Discarded { at, by: &topic, why: &detail },
+        ] {
+            reads_back(&record, &mut Vec::new());
+        }
+        reads_back(&RedriveRecord {
+            asked_at: at, by: &topic, why: part(0), dry_run: flag, order: &detail, chosen: bytes,
+            ended_at: flag.then_some(at), failed: part(1),
+        }, &mut Vec::new());
+        for record in [
+            RedriveLetterRecord::Chosen,
+            RedriveLetterRecord::Sending,
+            RedriveLetterRecord::Sent { partition: 3, offset },
+            RedriveLetterRecord::Skipped { why: &detail },
+            RedriveLetterRecord::Refused { why: &detail },
+            RedriveLetterRecord::Forecast { told: &detail },
+        ] {
+            reads_back(&record, &mut Vec::new());
+        }
+    }
+
+    #[test]
+    fn decisions_and_audit_entries_read_back(
+        (kind, detail, who, origin) in (text(), text(), text(), text()),
+        (at, outcome) in any::<(i64, u8)>(),
+        message in any::<Vec<u8>>(),
+        (previous, hash) in any::<([u8; 32], [u8; 32])>(),
+    ) {
+        let decision = DecisionRecord { arrived_at: at, outcome, kind: &kind, detail: &detail, message: &message };
+        reads_back(&decision, &mut Vec::new());
+        let entry = AuditRecord {
+            at,
+            who: &who,
+            origin: &origin,
+            action: &kind,
+            target: &detail,
+            why: &who,
+            outcome,
+            detail: &kind,
+            previous,
+            hash,
+        };
+        reads_back(&entry, &mut Vec::new());
     }
 
     #[test]
@@ -253,11 +328,20 @@ fn another_format_is_refused_by_the_tables_name() {
         let bytes = [format, 0, 0, 0];
         refuses_other_formats::<LogRecord<'_>>(&bytes);
         refuses_other_formats::<FeedRecord<'_>>(&bytes);
+        refuses_other_formats::<PurgedRecord<'_>>(&bytes);
+        refuses_other_formats::<ArchivedRecord<'_>>(&bytes);
+        refuses_other_formats::<HoldRecord<'_>>(&bytes);
         refuses_other_formats::<OffsetRecord>(&bytes);
         refuses_other_formats::<DeadLetterRecord<'_>>(&bytes);
+        refuses_other_formats::<LetterRecord<'_>>(&bytes);
+        refuses_other_formats::<LetterMarkRecord<'_>>(&bytes);
+        refuses_other_formats::<RedriveRecord<'_>>(&bytes);
+        refuses_other_formats::<RedriveLetterRecord<'_>>(&bytes);
         refuses_other_formats::<GapRecord>(&bytes);
         refuses_other_formats::<InstanceRecord<'_>>(&bytes);
         refuses_other_formats::<CountRecord>(&bytes);
+        refuses_other_formats::<DecisionRecord<'_>>(&bytes);
+        refuses_other_formats::<AuditRecord<'_>>(&bytes);
         refuses_other_formats::<TotalRecord>(&bytes);
         refuses_other_formats::<MetaRecord<'_>>(&bytes);
         refuses_other_formats::<PresenceRecord>(&bytes);

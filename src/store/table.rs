@@ -47,10 +47,28 @@ pub enum Table {
     Offsets,
     /// Records that could not be applied, with their bytes.
     DeadLetters,
+    /// What is known of each dead letter without its bytes.
+    Letters,
+    /// What happened to dead letters after they were stored. Append-only.
+    LetterMarks,
+    /// Dead letters by the id of the event in them.
+    LettersByEvent,
+    /// Redrives that were asked for, and what became of each of their letters. Of this replica only.
+    Redrives,
     /// Offsets that the broker did not deliver.
     Gaps,
+    /// Sagas that retention removed.
+    Purged,
+    /// Archive objects that hold what was removed.
+    Archived,
+    /// What may not be removed.
+    Holds,
     /// Format version, active generation, cursors of side jobs.
     Meta,
+    /// What came over the ops topic, and what became of it.
+    Decisions,
+    /// Who did what, each entry chained to the one before it. Append-only.
+    Audit,
     /// A projection.
     Projection(Generation, ProjectionTable),
 }
@@ -75,8 +93,17 @@ impl Table {
             Self::Feed,
             Self::Offsets,
             Self::DeadLetters,
+            Self::Letters,
+            Self::LetterMarks,
+            Self::LettersByEvent,
+            Self::Redrives,
             Self::Gaps,
+            Self::Purged,
+            Self::Archived,
+            Self::Holds,
             Self::Meta,
+            Self::Decisions,
+            Self::Audit,
         ]
         .into_iter();
         let projections = [Generation::A, Generation::B]
@@ -94,8 +121,17 @@ impl Table {
             Self::Feed => "feed",
             Self::Offsets => "offsets",
             Self::DeadLetters => "dead_letters",
+            Self::Letters => "letters",
+            Self::LetterMarks => "letter_marks",
+            Self::LettersByEvent => "letters_by_event",
+            Self::Redrives => "redrives",
             Self::Gaps => "gaps",
+            Self::Purged => "purged",
+            Self::Archived => "archived",
+            Self::Holds => "holds",
             Self::Meta => "meta",
+            Self::Decisions => "decisions",
+            Self::Audit => "audit",
             Self::Projection(A, P::Instances) => "a.instances",
             Self::Projection(A, P::ByOrder) => "a.by_order",
             Self::Projection(A, P::ByStarted) => "a.by_started",

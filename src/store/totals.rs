@@ -25,6 +25,19 @@ pub const CONFLICTS: &str = "conflicts";
 /// Totals, numbered by anomaly kind: anomalies.
 pub const ANOMALIES: &str = "anomalies";
 
+/// Totals: sagas whose events were removed and not brought back.
+pub const PURGED_SAGAS: &str = "purged_sagas";
+/// Totals: those events, deliveries that were duplicates included.
+pub const PURGED_EVENTS: &str = "purged_events";
+/// Totals: deliveries of sagas that were gone already.
+pub const LATE: &str = "late";
+
+/// Meta: the next decision whose purge or restore is not done.
+pub const RETENTION_CURSOR: &str = "retention_cursor";
+/// Meta: events removed since the room of removed rows was last given back.
+pub const RECLAIMABLE: &str = "reclaimable";
+/// Meta: the archive object that no decision names yet.
+pub const ARCHIVE_PENDING: &str = "archive_pending";
 /// Meta: which generation of projections serves, `a` or `b`.
 pub const ACTIVE_GENERATION: &str = "active_generation";
 /// Meta: format version of the store.
@@ -35,7 +48,17 @@ pub const FOLD_RULES: &str = "fold_rules";
 pub const DEAD_LETTER_CURSOR: &str = "dead_letter_cursor";
 /// Meta, named by reason: dead letters.
 pub const DEAD_LETTER_COUNTS: &str = "dead_letter_counts";
+/// Meta, named by reason: dead letters that came back.
+pub const REDRIVEN_COUNTS: &str = "redriven_counts";
+/// Meta, named by reason: dead letters that were discarded and did not come back.
+pub const DISCARDED_COUNTS: &str = "discarded_counts";
+/// Meta: `1` once every stored dead letter has its row in `letters`.
+pub const LETTERS_LISTED: &str = "letters_listed";
 /// Meta, named by kind: gaps.
 pub const GAP_COUNTS: &str = "gap_counts";
+/// Meta: how many audit entries there are, and the hash of the last.
+pub const AUDIT_HEAD: &str = "audit_head";
+/// Meta, named by kind and outcome: what came over the ops topic.
+pub const DECISION_COUNTS: &str = "decision_counts";
 /// Meta, named by kind: offsets inside gaps.
 pub const GAP_OFFSETS: &str = "gap_offsets";

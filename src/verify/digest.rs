@@ -3,8 +3,9 @@
 //!
 //! Per table: each row is hashed, and the hashes are added up, so that the order of the scan does
 //! not matter and the scan can be split. Left out, with the reason: `meta` (which generation serves,
-//! how far letters are published: this replica's own affair); of a gap what the broker still held
-//! when it was found.
+//! how far letters are published), `redrives` (who asked this replica for what; what came of it is in
+//! `letter_marks`) and `audit` (who asked this replica for anything), which are this replica's own
+//! affair; of a gap what the broker still held when it was found.
 
 use crate::domain::Cut;
 use crate::store::codec::Record;
@@ -59,7 +60,14 @@ pub fn digest(store: &SharedStore, topic: &str) -> Result<Digest, StoreError> {
         ("feed", Table::Feed),
         ("offsets", Table::Offsets),
         ("dead_letters", Table::DeadLetters),
+        ("letters", Table::Letters),
+        ("letter_marks", Table::LetterMarks),
+        ("letters_by_event", Table::LettersByEvent),
         ("gaps", Table::Gaps),
+        ("purged", Table::Purged),
+        ("archived", Table::Archived),
+        ("holds", Table::Holds),
+        ("decisions", Table::Decisions),
     ];
     let projections = [
         ("instances", ProjectionTable::Instances),

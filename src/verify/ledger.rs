@@ -4,6 +4,8 @@
 use super::report::Differences;
 use crate::domain::{Millis, Position, SagaId, TimelineKey};
 use crate::store::codec::Record;
+use crate::store::letters::FOREIGN;
+use crate::store::purged::PurgedRecord;
 use crate::store::records::FeedRecord;
 use crate::store::{Direction, Key, Read, SharedStore, StoreError, Table, TableRange, WHOLE, keys, read};
 use std::ops::ControlFlow;
@@ -41,6 +43,13 @@ pub(super) fn check(
             bucket = (expected.max(before + 1)) >> keys::FEED_BUCKET_BITS;
         }
         named.look_up(&*snapshot, differences)?;
+    }
+    let accounted = purged_events(&*snapshot)?;
+    if accounted != named.purged {
+        let purged = named.purged;
+        differences.add(|| {
+            format!("the feed names {purged} purged events, the purge records account for {accounted}")
+        });
     }
     count(
         &*snapshot,
@@ -108,6 +117,7 @@ fn check_bucket(
                     named.dead += 1;
                 }
                 FeedRecord::Gap { next } => *expected = next,
+                FeedRecord::Purged { .. } => named.purged += 1,
             }
             if named.log.len() + named.letters.len() >= ROWS {
                 named.look_up(snapshot, differences)?;
@@ -124,6 +134,7 @@ struct Named {
     letters: Vec<(Position, Key)>,
     logged: u64,
     dead: u64,
+    purged: u64,
 }
 
 impl Named {
@@ -143,6 +154,24 @@ impl Named {
     }
 }
 
+/// Events that the records of purges say are gone.
+fn purged_events(snapshot: &dyn Read) -> Result<u64, StoreError> {
+    let mut events = 0;
+    let whole = TableRange {
+        table: Table::Purged,
+        from: None,
+        to: None,
+    };
+    read::try_scan_table(snapshot, &whole, |_, _, value| {
+        let purged = PurgedRecord::read(value)?.purged()?;
+        if purged.is_gone() {
+            events += u64::from(purged.events);
+        }
+        Ok(())
+    })?;
+    Ok(events)
+}
+
 fn count(
     snapshot: &dyn Read,
     table: Table,
@@ -156,8 +185,10 @@ fn count(
         from: None,
         to: None,
     };
-    read::try_scan_table(snapshot, &whole, |_, _, _| {
-        found += 1;
+    read::try_scan_table(snapshot, &whole, |partition, _, _| {
+        // Letters that others wrote onto the dead-letter topic stand in no feed of ours.
+        let foreign = table == Table::DeadLetters && keys::parse_offset_partition(partition)? & FOREIGN != 0;
+        found += u64::from(!foreign);
         Ok(())
     })?;
     if found != expected {

@@ -6,6 +6,7 @@
 mod compare;
 mod digest;
 mod ledger;
+mod letters;
 mod report;
 
 pub use digest::{Digest, digest};
@@ -43,6 +44,7 @@ impl Verify {
         catch_up_offline(&self.store, &self.topic, &self.definitions, &self.settings)?;
         let mut differences = Differences::default();
         ledger::check(&self.store, &self.topic, &mut differences)?;
+        letters::check(&self.store, &mut differences)?;
         let rebuild = Rebuild {
             store: self.store.clone(),
             topic: self.topic.clone(),

@@ -250,10 +250,53 @@ async fn internal_calls_ask_the_running_tracker() {
         serde_json::json!({"at": {"0": 7}, "total": "ab", "tables": {"log": "cd"}})
     );
 
+    let begun = surface.send("POST", "/internal/v1/snapshots").await;
+    assert_eq!(begun.status, StatusCode::ACCEPTED);
+    assert!(begun.json()["id"].as_str().unwrap().starts_with("20260201T"));
+    let status = surface.get("/internal/v1/snapshots/status").await.json();
+    assert_eq!(status["running"]["phase"], "copying");
+    assert_eq!(status["failure"]["message"], "the bucket is gone");
+    assert_eq!(status["last"], serde_json::Value::Null);
+    let listed = surface.get("/internal/v1/snapshots?limit=1").await.json();
+    assert_eq!(listed["snapshots"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["snapshots"][0]["sentBytes"], 5);
+    for limit in ["0", "1001", "x", ""] {
+        let refused = surface
+            .get(&format!("/internal/v1/snapshots?limit={limit}"))
+            .await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{limit}");
+    }
+    let pruned = surface
+        .send("POST", "/internal/v1/snapshots/prune?dryRun=true")
+        .await
+        .json();
+    assert_eq!(
+        (&pruned["deletedFiles"], &pruned["waitingFiles"]),
+        (&0.into(), &1.into())
+    );
+    let pruned = surface.send("POST", "/internal/v1/snapshots/prune").await.json();
+    assert_eq!(
+        (&pruned["deletedFiles"], &pruned["dryRun"]),
+        (&1.into(), &false.into())
+    );
+    let refused = surface
+        .send("POST", "/internal/v1/snapshots/prune?dryRun=maybe")
+        .await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    *surface.admin.nowhere.lock().unwrap() = true;
+    let nowhere = surface.send("POST", "/internal/v1/snapshots").await;
+    assert_eq!(nowhere.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(
+        nowhere.json()["message"]
+            .as_str()
+            .unwrap()
+            .contains("objects.url")
+    );
+
     let started = surface.send("POST", "/internal/v1/rebuild").await;
     assert_eq!(started.status, StatusCode::ACCEPTED);
     assert_eq!(started.json()["phase"], "folding");
-    assert_eq!(surface.admin.started_by.lock().unwrap().len(), 1);
+    assert_eq!(surface.admin.started_by.lock().unwrap().len(), 2);
     assert_eq!(surface.get("/internal/v1/rebuild").await.json()["running"], true);
     let again = surface.send("POST", "/internal/v1/rebuild").await;
     assert_eq!(

@@ -6,8 +6,8 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use saga_tracker::api::ServerSettings;
 use saga_tracker::store::{
-    Batch, Direction, Durability, Key, Read, SortRange, Store, StoreError, Table, TableRange, Usage,
-    VisitRow, VisitTable,
+    Batch, Checkpoint, Direction, Durability, Key, Read, SortRange, Store, StoreError, Table, TableRange,
+    Usage, VisitRow, VisitTable,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,7 +162,19 @@ impl Store for Broken {
         Err((self.0)())
     }
 
+    fn reclaim(&self, _: Table) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn table_bytes(&self, _: Table) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
     fn split(&self, _: Table, _: usize) -> Result<Vec<TableRange>, StoreError> {
+        Err((self.0)())
+    }
+
+    fn checkpoint(&self, _: &std::path::Path) -> Result<Checkpoint, StoreError> {
         Err((self.0)())
     }
 

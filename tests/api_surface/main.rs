@@ -6,6 +6,7 @@
 )]
 
 mod answers;
+mod audit;
 mod bounds;
 mod connections;
 mod health;

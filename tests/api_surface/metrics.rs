@@ -107,6 +107,7 @@ async fn requests_count_by_the_routes_template_under_both_names() {
 #[tokio::test]
 async fn only_declared_families_show_and_all_of_them_do() {
     let surface = Surface::over(&[]);
+    surface.ingest.update(|status| status.free_bytes = Some(1 << 30));
     surface.get("/sagas/a").await;
     surface.get("/metrics").await;
     let text = surface.get("/metrics").await.text().to_owned();

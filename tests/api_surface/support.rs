@@ -5,12 +5,17 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use saga_tracker::api::admin::{Admin, AdminError, Digest, PartitionProgress, Progress, RebuildStatus};
 use saga_tracker::api::{Caller, Context, Parts, ServerSettings, router};
+use saga_tracker::audit::Audit;
 use saga_tracker::clock::Clock;
+use saga_tracker::dead_letter::{Desk, Sources};
 use saga_tracker::domain::{Cut, Event, MetadataForm, Millis, Position, SagaDefinitions, SagaStatus};
+use saga_tracker::ingest::origin::LetterTopics;
+use saga_tracker::ingest::registry::BundledSchema;
 use saga_tracker::ingest::status::IngestStatus;
 use saga_tracker::metrics::{Metrics, MetricsSettings};
 use saga_tracker::projector::{Projector, ProjectorSettings};
 use saga_tracker::query::Query;
+use saga_tracker::snapshot::{Known, Pruned, SnapshotId, Summary};
 use saga_tracker::store::codec::Record;
 use saga_tracker::store::memory::MemoryStore;
 use saga_tracker::store::records::LogRecord;
@@ -21,6 +26,8 @@ use tower::ServiceExt;
 
 /// 2026-01-31T09:30:00Z.
 pub(crate) const START: i64 = 1_769_851_800_000;
+pub(crate) const TOPIC: &str = "topic";
+
 /// 2026-02-01T00:00:00Z, at every request.
 pub(crate) const NOW: Millis = Millis(1_769_904_000_000);
 
@@ -41,6 +48,8 @@ pub(crate) struct FakeAdmin {
     /// Digests and rebuilds wait until this is free.
     gate: Mutex<()>,
     pub(crate) panics: Mutex<bool>,
+    /// Snapshots have nowhere to go.
+    pub(crate) nowhere: Mutex<bool>,
 }
 
 impl FakeAdmin {
@@ -101,6 +110,46 @@ impl Admin for FakeAdmin {
         self.rebuild.lock().unwrap().clone()
     }
 
+    fn start_snapshot(&self, by: &Caller) -> Result<SnapshotId, AdminError> {
+        if *self.nowhere.lock().unwrap() {
+            return Err(AdminError::Unavailable("objects.url is not set".to_owned()));
+        }
+        self.started_by.lock().unwrap().push(by.clone());
+        Ok(SnapshotId::new(NOW, 1))
+    }
+
+    fn snapshot_status(&self) -> Known {
+        Known {
+            running: Some((SnapshotId::new(NOW, 1), Arc::default())),
+            failure: Some((NOW, "the bucket is gone".to_owned())),
+            ..Known::default()
+        }
+    }
+
+    fn snapshots(&self, limit: usize) -> Result<Vec<Summary>, AdminError> {
+        let one = Summary {
+            id: SnapshotId::new(NOW, 2),
+            created_at: NOW.to_string(),
+            files: 3,
+            bytes: 4,
+            sent_bytes: 5,
+            took_ms: 6,
+            sagas: 7,
+            offsets: 8,
+            next: vec![(0, 9)],
+        };
+        Ok(vec![one; limit.min(2)])
+    }
+
+    fn prune_snapshots(&self, dry_run: bool) -> Result<Pruned, AdminError> {
+        Ok(Pruned {
+            kept: vec![SnapshotId::new(NOW, 1)],
+            deleted_files: usize::from(!dry_run),
+            waiting_files: usize::from(dry_run),
+            ..Pruned::default()
+        })
+    }
+
     fn digest(&self) -> Result<Digest, AdminError> {
         let _free = self.gate.lock().unwrap();
         Ok(Digest {
@@ -131,13 +180,25 @@ impl Surface {
     }
 
     pub(crate) fn on(settings: ServerSettings, store: SharedStore) -> Self {
+        let audit = Audit::new(store.clone(), Arc::new(StoppedClock));
         let query = Query::new(store, Arc::new(SagaDefinitions::default()));
         let (admin, ingest) = (Arc::new(FakeAdmin::default()), Arc::new(IngestStatus::default()));
         let metrics = Metrics::new(&MetricsSettings::default(), query.clone(), ingest.clone());
+        let letters = Desk::new(Sources {
+            store: query.store().clone(),
+            schemas: Arc::new(BundledSchema::new().unwrap()),
+            topics: LetterTopics {
+                topic: TOPIC.to_owned(),
+                dlt_topic: String::new(),
+            },
+        });
+        metrics.follow_snapshots(Arc::default());
         let parts = Parts {
             query,
+            letters,
             ingest: ingest.clone(),
             admin: admin.clone(),
+            audit,
             metrics,
             clock: Arc::new(StoppedClock),
             data_dir: None,
@@ -187,6 +248,7 @@ impl Surface {
         });
         *self.admin.progress.lock().unwrap() = Progress {
             partitions: partitions.collect(),
+            ..Progress::default()
         };
     }
 }

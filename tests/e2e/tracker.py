@@ -48,6 +48,7 @@ class Tracker:
             "KAFKA_CONSUMER_GROUP_ID": group,
             "KAFKA_TOPIC_SAGA_TRACKER": topic,
             "KAFKA_TOPIC_SAGA_TRACKER_DLT": dlt,
+            "KAFKA_TOPIC_SAGA_TRACKER_OPS": f"{topic}.ops",
             "SERVER_PORT": str(self.port),
             "SAGA_TRACKER_BIND": "127.0.0.1",
             "SAGA_TRACKER_DATA_DIR": str(self.data),

@@ -3,6 +3,10 @@
 pub(super) mod digest;
 pub(super) mod progress;
 pub(super) mod rebuild;
+pub(super) mod replay;
+pub(super) mod reread;
+pub(super) mod snapshots;
+pub(super) mod status;
 
 use super::admin::AdminError;
 use super::error::{ApiError, ErrorKind};
@@ -10,7 +14,9 @@ use super::error::{ApiError, ErrorKind};
 impl From<AdminError> for ApiError {
     fn from(error: AdminError) -> Self {
         let kind = match error {
-            AdminError::Busy(_) => ErrorKind::Conflict,
+            AdminError::Busy(_) | AdminError::Conflict(_) => ErrorKind::Conflict,
+            AdminError::NotFound(_) => ErrorKind::NotFound,
+            AdminError::Invalid(_) => ErrorKind::BadRequest,
             AdminError::Unavailable(_) => ErrorKind::ServiceUnavailable,
             AdminError::Failed(_) => ErrorKind::InternalError,
         };

@@ -1,5 +1,6 @@
 //! How far consumption and projection are.
 
+use super::super::admin::Progress;
 use super::super::context::Context;
 use axum::Json;
 use axum::extract::State;
@@ -11,6 +12,21 @@ use utoipa::ToSchema;
 #[schema(as = Progress)]
 pub(in crate::api) struct ProgressBody {
     partitions: Vec<PartitionBody>,
+    ops: OpsBody,
+}
+
+/// How far operators' decisions are read.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpsProgress)]
+struct OpsBody {
+    /// The next offset of the ops topic to read; all before it has taken effect.
+    next: u64,
+    /// The end of the ops topic; null before it is known.
+    #[schema(required)]
+    end: Option<u64>,
+    /// Why decisions are not read now; null while they are.
+    #[schema(required)]
+    waiting: Option<String>,
 }
 
 /// How far one partition is.
@@ -36,18 +52,19 @@ struct PartitionBody {
     responses((status = 200, body = ProgressBody, description = "Each known partition."))
 )]
 pub(in crate::api) async fn handle(State(context): State<Context>) -> Json<ProgressBody> {
-    let partitions = context
-        .admin()
-        .progress()
-        .partitions
-        .into_iter()
-        .map(|p| PartitionBody {
-            partition: p.partition,
-            next: p.next,
-            projected: p.projected,
-            end: p.end,
-        });
+    let Progress { partitions, ops } = context.admin().progress();
+    let partitions = partitions.into_iter().map(|p| PartitionBody {
+        partition: p.partition,
+        next: p.next,
+        projected: p.projected,
+        end: p.end,
+    });
     Json(ProgressBody {
         partitions: partitions.collect(),
+        ops: OpsBody {
+            next: ops.next,
+            end: ops.end,
+            waiting: ops.waiting,
+        },
     })
 }

@@ -4,6 +4,7 @@ use super::super::admin::RebuildStatus;
 use super::super::caller::Caller;
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
+use super::super::noting::Noting;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -63,7 +64,9 @@ impl From<RebuildStatus> for RebuildBody {
 pub(in crate::api) async fn start(
     State(context): State<Context>,
     caller: Caller,
+    noting: Noting,
 ) -> Result<(StatusCode, Json<RebuildBody>), ApiError> {
+    noting.act("rebuild", "projections", "");
     let asked = context.clone();
     let status = context
         .blocking(move || asked.admin().start_rebuild(&caller))

@@ -7,6 +7,7 @@ pub(super) mod statistics;
 pub(super) mod steps;
 
 use super::error::{ApiError, ErrorKind};
+use super::params::Params;
 use super::text::Instant;
 use crate::domain::{Anomaly, SagaId, SagaStatus};
 use crate::query::SagaView;
@@ -86,6 +87,10 @@ pub(super) struct SagaBody {
     duplicates: u32,
     /// How often an event came again with another body.
     conflicts: u32,
+    /// True when it was purged and comes from the archive. Absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    archived: Option<bool>,
     /// How many things are odd about the timeline.
     anomaly_count: u32,
     /// The first of them, conflicts included.
@@ -135,8 +140,27 @@ impl From<SagaView> for SagaBody {
             step_count: state.step_count,
             duplicates: state.duplicates,
             conflicts: state.conflicts.total,
+            archived: None,
         }
     }
+}
+
+impl SagaBody {
+    /// A saga that only the archive still has.
+    fn of_archive(saga: SagaView) -> Self {
+        Self {
+            archived: Some(true),
+            ..saga.into()
+        }
+    }
+}
+
+/// Whether the archive is to be asked too.
+fn wants_archive(query: Option<&str>) -> Result<bool, ApiError> {
+    let mut params = Params::of(query);
+    let wanted = params.take(&["archive"], "true or false", |text| text.parse().ok());
+    params.finish()?;
+    Ok(wanted.unwrap_or(false))
 }
 
 #[cfg(test)]

@@ -2,13 +2,15 @@
 
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
+use super::super::removals::from_archive;
 use super::super::text::Instant;
-use super::{SagaIdPath, Status};
-use crate::domain::{Event, MetadataForm};
+use super::{SagaIdPath, Status, wants_archive};
+use crate::domain::{Event, MetadataForm, OPERATOR_STATUS_CHANGE};
 use crate::query::Timeline;
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -46,10 +48,53 @@ struct StepBody {
     metadata_raw: Option<String>,
     /// Event time.
     recorded_at: Instant,
+    /// What an operator did, when the event is an operator's. Absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    operator_change: Option<OperatorChangeBody>,
+}
+
+/// An operator's change of the status.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = OperatorChange)]
+struct OperatorChangeBody {
+    /// Who, as they call themselves.
+    #[schema(required)]
+    operator: Option<String>,
+    /// Why.
+    #[schema(required)]
+    reason: Option<String>,
+    /// The status that it was decided on, if that mattered.
+    #[schema(required)]
+    expected_status: Option<String>,
+    /// Whether the saga had another status when it was applied: then it changed nothing.
+    refused: bool,
+}
+
+impl OperatorChangeBody {
+    fn of(event: &Event, refused: bool) -> Option<Self> {
+        if event.step.as_str() != OPERATOR_STATUS_CHANGE {
+            return None;
+        }
+        let metadata: Value = event
+            .metadata
+            .as_deref()
+            .and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or_default();
+        let text = |name: &str| metadata.get(name).and_then(Value::as_str).map(str::to_owned);
+        Some(Self {
+            operator: text("operator"),
+            reason: text("reason"),
+            expected_status: text("expectedStatus"),
+            refused,
+        })
+    }
 }
 
 impl StepBody {
-    fn of(id: usize, event: Event) -> Self {
+    fn of(id: usize, event: Event, refused: bool) -> Self {
+        let operator_change = OperatorChangeBody::of(&event, refused);
         let (metadata, metadata_raw) = metadata(event.metadata, event.metadata_form);
         Self {
             id,
@@ -61,15 +106,18 @@ impl StepBody {
             metadata,
             metadata_raw,
             recorded_at: Instant(event.recorded_at),
+            operator_change,
         }
     }
 }
 
 impl From<Timeline> for TimelineBody {
     fn from(timeline: Timeline) -> Self {
+        let refused = timeline.refused;
         let steps = (1..)
             .zip(timeline.events)
-            .map(|(id, event)| StepBody::of(id, event));
+            .map(|(id, event)| StepBody::of(id, event, refused.contains(&(id - 1))));
+
         Self {
             saga_id: timeline.saga_id.as_str().to_owned(),
             steps: steps.collect(),
@@ -96,17 +144,36 @@ fn metadata(text: Option<Box<str>>, form: MetadataForm) -> (Option<Box<RawValue>
     path = "/api/v1/sagas/{sagaId}/steps",
     operation_id = "getSteps",
     tag = "sagas",
-    params(("sagaId" = String, Path, min_length = 1, description = "Any text, percent-encoded.")),
+    params(
+        ("sagaId" = String, Path, min_length = 1, description = "Any text, percent-encoded."),
+        ("archive" = Option<bool>, Query, description = "Whether to look into the archive when it was purged."),
+    ),
     responses(
         (status = 200, body = TimelineBody, description = "Its events, in fold order."),
-        (status = 404, body = ErrorBody, description = "No event of the saga has been seen."),
+        (status = 400, body = ErrorBody, description = "A parameter is not as it must be."),
+        (status = 404, body = ErrorBody, description = "No event of the saga has been seen, or it was purged; the message says which."),
+        (status = 503, body = ErrorBody, description = "The archive cannot be reached."),
     )
 )]
 pub(in crate::api) async fn handle(
     State(context): State<Context>,
     SagaIdPath(id): SagaIdPath,
+    RawQuery(query): RawQuery,
 ) -> Result<Json<TimelineBody>, ApiError> {
-    Ok(Json(context.timeline(id).await?.into()))
+    let archive = wants_archive(query.as_deref())?;
+    let missing = match (context.timeline(id.clone()).await, archive) {
+        (Err(missing), true) => missing,
+        (found, _) => return Ok(Json(found?.into())),
+    };
+    if !context
+        .purged(id.clone())
+        .await?
+        .is_some_and(|view| view.purged.is_gone())
+    {
+        return Err(missing);
+    }
+    let archived = from_archive(&context, &id).await?;
+    Ok(Json(archived.timeline.into()))
 }
 
 #[cfg(test)]

@@ -60,8 +60,9 @@ pub(super) fn check(kafka: &KafkaSettings, timeout: Duration) -> Vec<Check> {
         }
     };
     let mut checks = vec![brokers(&metadata)];
-    let settings = topic::settings(kafka, timeout);
+    let settings = topic::settings(kafka, &kafka.topic, timeout);
     checks.extend(topic::check(kafka, &metadata, &settings));
+    checks.push(topic::check_ops(kafka, &metadata, timeout));
     checks.extend(group::check(kafka, &consumer, &metadata, timeout));
     checks
 }

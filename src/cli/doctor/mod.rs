@@ -3,6 +3,7 @@
 mod broker;
 mod group;
 mod machine;
+mod objects;
 mod registry;
 mod topic;
 
@@ -83,6 +84,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> Outcome {
     let mut checks = machine::check(&config);
     checks.extend(registry::check(&config, timeout));
     checks.extend(broker::check(&config.kafka, timeout));
+    checks.extend(objects::check(&config, timeout));
     if args.json {
         output::json(&serde_json::json!(checks))?;
     } else {

@@ -1,6 +1,6 @@
-//! The tracker topic and the dead-letter topic: there, led, replicated, and kept long enough.
+//! The topics: there, led, replicated, and kept long enough.
 
-use super::Check;
+use super::{Check, Verdict};
 use crate::config::KafkaSettings;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
@@ -16,8 +16,8 @@ const REPLICAS: usize = 3;
 /// Name → value of a topic's settings, or why the broker does not tell.
 pub(super) type Settings = Result<BTreeMap<String, String>, String>;
 
-/// Asks for the settings of the tracker topic.
-pub(super) fn settings(kafka: &KafkaSettings, timeout: Duration) -> Settings {
+/// Asks for the settings of a topic.
+pub(super) fn settings(kafka: &KafkaSettings, topic: &str, timeout: Duration) -> Settings {
     let admin: AdminClient<DefaultClientContext> = kafka
         .client_config()
         .create()
@@ -25,7 +25,7 @@ pub(super) fn settings(kafka: &KafkaSettings, timeout: Duration) -> Settings {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     let options = AdminOptions::new().request_timeout(Some(timeout));
-    let topic = ResourceSpecifier::Topic(&kafka.topic);
+    let topic = ResourceSpecifier::Topic(topic);
     let answer = runtime
         .block_on(admin.describe_configs([&topic], &options))
         .map_err(|error| error.to_string())?;
@@ -75,6 +75,63 @@ pub(super) fn check(kafka: &KafkaSettings, metadata: &Metadata, settings: &Setti
         },
     );
     checks
+}
+
+/// The ops topic, whose decisions hold for good.
+pub(super) fn check_ops(kafka: &KafkaSettings, metadata: &Metadata, timeout: Duration) -> Check {
+    const CHECK: &str = "ops topic";
+    let name = &kafka.ops_topic;
+    let Some(topic) = find(metadata, name) else {
+        let found = format!("{name} does not exist");
+        return if kafka.create_ops_topic {
+            Check::ok(CHECK, format!("{found}; the tracker creates it when it starts"))
+        } else {
+            Check::warn(
+                CHECK,
+                format!("{found}; holds, discards and purges wait for it"),
+                create_ops(kafka, metadata),
+            )
+        };
+    };
+    let there = partitions(CHECK, topic);
+    if there.verdict != Verdict::Ok {
+        return there;
+    }
+    match settings(kafka, name, timeout) {
+        Ok(settings) => judge_ops(&settings, &there.found),
+        Err(why) => Check::warn(
+            CHECK,
+            format!("{}; the broker does not tell its settings: {why}", there.found),
+            "allow this user DescribeConfigs on the topic, or check retention.ms=-1 and cleanup.policy=delete by hand",
+        ),
+    }
+}
+
+fn judge_ops(settings: &BTreeMap<String, String>, found: &str) -> Check {
+    const CHECK: &str = "ops topic";
+    let value = |name: &str| settings.get(name).map_or("", String::as_str);
+    if value("cleanup.policy").contains("compact") {
+        let advice =
+            "set cleanup.policy=delete: decisions have an order, and compaction removes some of them";
+        return Check::fail(CHECK, format!("{found}, compacted"), advice);
+    }
+    let limited = |name: &str| value(name) != "-1";
+    if limited("retention.ms") || limited("retention.bytes") {
+        let advice =
+            "set retention.ms=-1 and retention.bytes=-1: a tracker that starts anew needs every decision";
+        return Check::warn(CHECK, format!("{found}, kept for a limited time"), advice);
+    }
+    Check::ok(CHECK, format!("{found}, kept without limit"))
+}
+
+fn create_ops(kafka: &KafkaSettings, metadata: &Metadata) -> String {
+    let server = kafka.bootstrap_servers.split(',').next().unwrap_or_default();
+    let replicas = metadata.brokers().len().clamp(1, REPLICAS);
+    format!(
+        "create it: kafka-topics.sh --bootstrap-server {server} --create --topic {} --partitions 1 \
+         --replication-factor {replicas} --config retention.ms=-1 --config cleanup.policy=delete",
+        kafka.ops_topic
+    )
 }
 
 /// A topic that is there. Brokers also answer about topics that they only heard of.
@@ -207,7 +264,6 @@ fn create(kafka: &KafkaSettings, metadata: &Metadata, topic: &str, more: &str) -
 
 #[cfg(test)]
 mod tests {
-    use super::super::Verdict;
     use super::*;
 
     #[test]
@@ -217,6 +273,24 @@ mod tests {
         assert_eq!(retention("604800000", "-1").verdict, Verdict::Warn);
         assert_eq!(retention("2592000000", "1073741824").verdict, Verdict::Warn);
         assert_eq!(retention("", "").verdict, Verdict::Warn);
+    }
+
+    #[test]
+    fn an_ops_topic_that_forgets_is_warned_of() {
+        let settings = |retention: &str, cleanup: &str| {
+            let pairs = [
+                ("retention.ms", retention),
+                ("retention.bytes", "-1"),
+                ("cleanup.policy", cleanup),
+            ];
+            pairs
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into()
+        };
+        let verdict = |retention, cleanup| judge_ops(&settings(retention, cleanup), "ops").verdict;
+        assert_eq!(verdict("-1", "delete"), Verdict::Ok);
+        assert_eq!(verdict("604800000", "delete"), Verdict::Warn);
+        assert_eq!(verdict("-1", "compact"), Verdict::Fail);
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod cursor;
 mod defect;
 mod event;
 mod forms;
+mod fragment;
 mod metadata;
 mod names;
 mod plan;
@@ -35,4 +36,5 @@ pub use event::{
     Decoded, MAX_EVENT_ID_CHARS, MAX_METADATA_BYTES, MAX_ORDER_ID_CHARS, MAX_SAGA_ID_CHARS,
     MAX_SAGA_TYPE_CHARS, MAX_STEP_CHARS, MAX_TRACE_CHARS,
 };
+pub use fragment::{Fragment, Rejected};
 pub use plan::{DecodePlan, PlanError};

@@ -4,7 +4,8 @@ use super::cursor::{Cursor, Fault};
 use super::forms::{TextForm, TimeForm};
 use super::names::{Names, namespace_of};
 use super::skip::{SkipCompiler, SkipTable, TypeId};
-use super::{Decoded, Defect, DefectReason};
+use super::{Decoded, Defect, DefectReason, Fragment, Rejected};
+use crate::domain::{Event, Millis, Position};
 use apache_avro::Schema;
 use apache_avro::schema::RecordField;
 
@@ -225,6 +226,51 @@ impl DecodePlan {
                 Err(Defect::new(DefectReason::TrailingBytes, detail))
             }
         }
+    }
+
+    /// The event of one Avro body.
+    ///
+    /// # Errors
+    /// [`Rejected`] when it is none, with what could be read all the same.
+    pub fn event(&self, body: &[u8], position: Position, arrived_at: Millis) -> Result<Event, Rejected> {
+        self.decode(body)
+            .and_then(|decoded| decoded.into_event(position, arrived_at))
+            .map_err(|defect| Rejected {
+                defect,
+                fragment: Box::new(self.fragment(body)),
+            })
+    }
+
+    /// The fields of a body up to where it is no longer what the writer schema says.
+    #[cold]
+    pub fn fragment(&self, body: &[u8]) -> Fragment {
+        let mut cursor = Cursor::new(body);
+        let mut decoded = Decoded::default();
+        let reached = self
+            .steps
+            .iter()
+            .take_while(|step| self.take(&step.action, &mut cursor, &mut decoded).is_ok())
+            .count();
+        let mut fragment = Fragment::default();
+        for step in &self.steps[..reached] {
+            match &step.action {
+                Action::Text(field, _) => match field {
+                    TextField::EventId => fragment.event_id = Some(decoded.event_id.into()),
+                    TextField::SagaId => fragment.saga_id = Some(decoded.saga_id.into()),
+                    TextField::SagaType => fragment.saga_type = Some(decoded.saga_type.into()),
+                    TextField::Step => fragment.step = Some(decoded.step.into()),
+                    TextField::Status => fragment.status = Some(decoded.status.into()),
+                    TextField::OrderId => fragment.order_id = Some(decoded.order_id.into()),
+                    TextField::Metadata => fragment.metadata = decoded.metadata.map(Into::into),
+                },
+                Action::Time(TimeField::EventTimestamp, _) => {
+                    fragment.event_timestamp = Some(decoded.event_timestamp);
+                }
+                Action::Time(TimeField::RecordedAt, _) => fragment.recorded_at = Some(decoded.recorded_at),
+                Action::Skip(_) => {}
+            }
+        }
+        fragment
     }
 
     #[inline]

@@ -3,12 +3,14 @@
 //! Own client instead of `schema_registry_converter`: that crate hides the status and the error code
 //! of an answer in a message and calls only 502 and 503 retriable, so 401, 429, 500 and the 404 of a
 //! wrong URL look like "no such schema" — here that would turn a topic into dead letters. It also
-//! caches by schema and not by plan. What is needed of the protocol is two GETs.
+//! caches by schema and not by plan. What is needed of the protocol is three GETs and a POST.
 //!
 //! Blocking: made, used and dropped on threads outside the async runtime only.
 
 use super::http::{Answer, RegisteredSchema, RegistryHttp, SchemaReference};
-use super::{RegistrySettings, RegistrySettingsError, SchemaError, SchemaSource};
+use super::{
+    BUNDLED_SCHEMA, RegistrySettings, RegistrySettingsError, SchemaError, SchemaSource, WriterSchema,
+};
 use crate::ingest::decode::DecodePlan;
 use apache_avro::Schema;
 use std::collections::{HashMap, HashSet};
@@ -17,6 +19,9 @@ use std::time::{Duration, Instant};
 
 /// A schema may refer to so many others, directly and indirectly.
 const MOST_REFERENCES: usize = 256;
+
+/// The full name of the contract's record: a subject, or part of one, under other naming strategies.
+const RECORD: &str = "com.groom.ecommerce.saga.event.avro.SagaTracker";
 
 /// So many unknown ids are remembered: garbage can name billions.
 const MOST_UNKNOWN: usize = 1_024;
@@ -155,6 +160,34 @@ impl RegistryClient {
 impl SchemaSource for RegistryClient {
     fn plan(&self, id: u32) -> Result<Arc<DecodePlan>, SchemaError> {
         self.remembered(id).unwrap_or_else(|| self.learn(id))
+    }
+
+    /// The latest version that producers of the topic registered, whatever their naming strategy. Where
+    /// there is none, the bundled schema is registered, as a producer would.
+    fn writer(&self, topic: &str) -> Result<WriterSchema, SchemaError> {
+        let of_topic = format!("{topic}-value");
+        let subjects = [of_topic.clone(), RECORD.to_owned(), format!("{topic}-{RECORD}")];
+        for subject in subjects {
+            if let Answer::Found(latest) = self.http.latest(&subject).map_err(SchemaError::Unavailable)? {
+                return Ok(WriterSchema {
+                    id: latest.id,
+                    text: latest.schema,
+                });
+            }
+        }
+        let id = self
+            .http
+            .register(&of_topic, BUNDLED_SCHEMA)
+            .map_err(SchemaError::Unavailable)?;
+        tracing::info!(
+            subject = of_topic,
+            id,
+            "registered the bundled schema: nobody had one"
+        );
+        Ok(WriterSchema {
+            id,
+            text: BUNDLED_SCHEMA.to_owned(),
+        })
     }
 }
 

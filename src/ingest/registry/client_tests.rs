@@ -95,7 +95,7 @@ impl Drop for FakeRegistry {
 }
 
 fn contract() -> String {
-    serde_json::json!({ "schema": super::super::BUNDLED_SCHEMA }).to_string()
+    serde_json::json!({ "schema": BUNDLED_SCHEMA }).to_string()
 }
 
 fn not_found(code: u32) -> String {

@@ -2,7 +2,7 @@
 
 use super::settings::{RegistrySettings, RegistrySettingsError, without_userinfo};
 use reqwest::StatusCode;
-use reqwest::blocking::{Client, Response};
+use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::{Certificate, Url};
 use serde::Deserialize;
 use std::error::Error;
@@ -29,6 +29,18 @@ pub(super) struct RegisteredSchema {
     pub(super) schema_type: Option<String>,
     #[serde(default)]
     pub(super) references: Vec<SchemaReference>,
+}
+
+/// A version of a subject.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct SubjectVersion {
+    pub(super) id: u32,
+    pub(super) schema: String,
+}
+
+#[derive(Deserialize)]
+struct Registered {
+    id: u32,
 }
 
 /// A schema that another one refers to.
@@ -108,6 +120,30 @@ impl RegistryHttp {
         ])
     }
 
+    /// The latest version of a subject.
+    pub(super) fn latest(&self, subject: &str) -> Result<Answer<SubjectVersion>, String> {
+        self.ask(&["subjects", subject, "versions", "latest"])
+    }
+
+    /// Registers a schema under a subject, and says its id.
+    pub(super) fn register(&self, subject: &str, schema: &str) -> Result<u32, String> {
+        let body = serde_json::json!({ "schema": schema });
+        let mut failures = Vec::new();
+        for endpoint in &self.endpoints {
+            let request = self
+                .client
+                .post(endpoint.url(&["subjects", subject, "versions"]))
+                .header("Content-Type", "application/vnd.schemaregistry.v1+json")
+                .body(body.to_string());
+            match Self::send::<Registered>(endpoint, request) {
+                Ok(Answer::Found(registered)) => return Ok(registered.id),
+                Ok(Answer::NotFound) => failures.push(format!("{} takes no schemas", endpoint.shown)),
+                Err(detail) => failures.push(detail),
+            }
+        }
+        Err(failures.join("; "))
+    }
+
     /// Per registry: how many subjects it has, or why it does not say.
     pub(super) fn subjects(&self) -> Vec<(String, Result<usize, String>)> {
         let count = |endpoint: &Endpoint| match self.ask_one::<Vec<String>>(endpoint, &["subjects"]) {
@@ -145,11 +181,14 @@ impl RegistryHttp {
         endpoint: &Endpoint,
         path: &[&str],
     ) -> Result<Answer<T>, String> {
-        let mut url = endpoint.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(path);
-        }
-        let request = self.client.get(url).header(
+        Self::send(endpoint, self.client.get(endpoint.url(path)))
+    }
+
+    fn send<T: for<'de> Deserialize<'de>>(
+        endpoint: &Endpoint,
+        request: RequestBuilder,
+    ) -> Result<Answer<T>, String> {
+        let request = request.header(
             "Accept",
             "application/vnd.schemaregistry.v1+json, application/json",
         );
@@ -197,6 +236,14 @@ impl RegistryHttp {
 }
 
 impl Endpoint {
+    fn url(&self, path: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        url
+    }
+
     fn new(text: &str, settings: &RegistrySettings) -> Result<Self, RegistrySettingsError> {
         let shown = without_userinfo(text);
         let refused = |detail: String| RegistrySettingsError::Url {

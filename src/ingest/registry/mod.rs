@@ -16,6 +16,9 @@ pub use settings::{RegistrySettings, RegistrySettingsError};
 use super::decode::{DecodePlan, Defect, DefectReason};
 use std::sync::Arc;
 
+/// The id that values are written under where no registry gives one.
+const BUNDLED_ID: u32 = 1;
+
 /// Why there is no plan for a schema id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
@@ -42,13 +45,34 @@ impl SchemaError {
     }
 }
 
-/// Knows how to read what was written with a schema id.
+/// A schema to write with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriterSchema {
+    /// Its id, for the wire format.
+    pub id: u32,
+    /// The schema.
+    pub text: String,
+}
+
+/// Knows how to read what was written with a schema id, and what to write with.
 pub trait SchemaSource: Send + Sync {
     /// The plan for a schema id. May do I/O and block, so never call it on an async thread.
     ///
     /// # Errors
     /// [`SchemaError`], see there for who has to do something about it.
     fn plan(&self, id: u32) -> Result<Arc<DecodePlan>, SchemaError>;
+
+    /// The schema to write values of a topic with: without a registry the bundled one, under an id that
+    /// every reader without a registry takes. May block as well.
+    ///
+    /// # Errors
+    /// [`SchemaError::Unavailable`] when the registry cannot be asked.
+    fn writer(&self, _topic: &str) -> Result<WriterSchema, SchemaError> {
+        Ok(WriterSchema {
+            id: BUNDLED_ID,
+            text: BUNDLED_SCHEMA.to_owned(),
+        })
+    }
 }
 
 /// The source that the settings ask for.

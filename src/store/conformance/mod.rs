@@ -1,5 +1,6 @@
 //! What every engine must do: one list, instantiated for each of them.
 
+mod copies;
 mod model;
 mod rows;
 mod scans;
@@ -53,6 +54,7 @@ behaviours! {
         a_snapshot_is_read_by_several_threads;
     scans:
         every_range_visits_what_lies_in_it,
+        several_partitions_are_scanned_in_the_order_asked_for,
         a_scan_stays_in_its_partition,
         every_table_is_scanned_in_both_directions,
         a_missing_partition_has_no_rows,
@@ -65,7 +67,12 @@ behaviours! {
         a_split_covers_every_row_once_and_cuts_no_partition,
         a_split_of_one_partition_is_one_share,
         shares_are_of_similar_size,
+        a_reclaimed_table_holds_what_it_held,
         usage_counts_the_log;
+    copies:
+        a_copy_is_of_one_moment_and_takes_no_later_write,
+        a_copy_needs_a_directory_that_is_not_there,
+        copies_made_while_rows_are_written_hold_whole_batches;
     model:
         any_sequence_of_operations_agrees_with_a_naive_model;
 }

@@ -66,6 +66,42 @@ fn every_range_of(store: &dyn Store, table: Table) {
     }
 }
 
+pub(super) fn several_partitions_are_scanned_in_the_order_asked_for(store: &dyn Store) {
+    for table in [Table::Log, Table::Feed, TOTALS] {
+        for partition in TRICKY {
+            for sort in TRICKY.iter().filter(|sort| sort.len() != partition.len()) {
+                put(store, table, partition, sort, partition);
+            }
+        }
+    }
+    for flushed in [false, true] {
+        if flushed {
+            store.flush().unwrap();
+        }
+        for table in [Table::Log, Table::Feed, TOTALS] {
+            let asked = [&b"ab"[..], b"not there", b"a", b"", b"\xff", b"a"];
+            let mut expected = Vec::new();
+            for (place, partition) in asked.into_iter().enumerate() {
+                let rows = scan(store, table, partition, WHOLE, Direction::Forward, usize::MAX);
+                expected.extend(rows.into_iter().map(|(sort, value)| (place, sort, value)));
+            }
+            for most in [1, 7, usize::MAX] {
+                let mut found = Vec::new();
+                let visit = &mut |place: usize, sort: &[u8], value: &[u8]| {
+                    found.push((place, sort.to_vec(), value.to_vec()));
+                    if found.len() == most {
+                        ControlFlow::Break(())
+                    } else {
+                        ControlFlow::Continue(())
+                    }
+                };
+                store.scan_partitions(table, &asked, visit).unwrap();
+                assert_eq!(found, expected[..most.min(expected.len())], "{table:?}");
+            }
+        }
+    }
+}
+
 pub(super) fn a_scan_stays_in_its_partition(store: &dyn Store) {
     for partition in TRICKY {
         for sort in TRICKY {

@@ -133,3 +133,18 @@ pub(super) fn usage_counts_the_log(store: &dyn Store) {
     assert_eq!(after.log_rows, 100);
     assert!(after.disk_bytes + after.memory_bytes > before.disk_bytes + before.memory_bytes);
 }
+
+pub(super) fn a_reclaimed_table_holds_what_it_held(store: &dyn Store) {
+    let value = [7; 1_000];
+    for number in 0..2_000u32 {
+        put(store, Table::Log, &number.to_be_bytes(), b"s", &value);
+    }
+    for number in 0..1_900u32 {
+        delete(store, Table::Log, &number.to_be_bytes(), b"s");
+    }
+    let before = all_rows(store, Table::Log);
+    store.reclaim(Table::Log).unwrap();
+    assert_eq!(all_rows(store, Table::Log), before);
+    assert!(store.table_bytes(Table::Log).unwrap() < 300 * 1_000);
+    store.reclaim(Table::Gaps).unwrap();
+}

@@ -15,6 +15,7 @@
 //! Column families are all created when the store is opened and never dropped, so the handle map
 //! needs no lock: the single-threaded flavour of the API is the right one, from any thread.
 
+mod checkpoint;
 mod engine_key;
 mod errors;
 mod open;
@@ -25,20 +26,21 @@ mod split;
 #[cfg(test)]
 mod tests;
 
+pub use checkpoint::{ENGINE, HEAD};
 pub use settings::RocksSettings;
 
 use super::codec::Record;
 use super::records::MetaRecord;
 use super::{
-    Batch, Direction, Durability, Key, Read, SortRange, Store, StoreError, Table, TableRange, Usage,
-    VisitRow, VisitTable, keys, totals,
+    Batch, Checkpoint, Direction, Durability, Key, Read, SortRange, Store, StoreError, Table, TableRange,
+    Usage, VisitPartitions, VisitRow, VisitTable, keys, totals,
 };
 use errors::store_error;
 use options::Shared;
 use read::{View, family};
 use rocksdb::{
-    ColumnFamily, DBWithThreadMode, FlushOptions, ReadOptions, SingleThreaded, SnapshotWithThreadMode,
-    WriteBatch, WriteOptions, properties,
+    BottommostLevelCompaction, ColumnFamily, CompactOptions, DBWithThreadMode, FlushOptions, ReadOptions,
+    SingleThreaded, SnapshotWithThreadMode, WriteBatch, WriteOptions, properties,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -87,6 +89,14 @@ impl RocksStore {
     pub fn inspect(path: impl AsRef<Path>, settings: &RocksSettings) -> Result<bool, StoreError> {
         let found = open::look(path.as_ref(), settings, &Shared::new(settings))?;
         Ok(found == open::Found::Store)
+    }
+
+    /// Opens a copy that [`Store::checkpoint`] made, to read only. Changes nothing in its directory.
+    ///
+    /// # Errors
+    /// As [`RocksStore::open`], and [`StoreError::NotAStore`] when there is none.
+    pub fn open_copy(path: impl AsRef<Path>) -> Result<Box<dyn Read + Send>, StoreError> {
+        checkpoint::open_copy(path.as_ref())
     }
 
     /// The directory.
@@ -142,6 +152,15 @@ impl Read for RocksStore {
     ) -> Result<(), StoreError> {
         self.latest()
             .scan(table, partition, range, direction, limit, visit)
+    }
+
+    fn scan_partitions(
+        &self,
+        table: Table,
+        partitions: &[&[u8]],
+        visit: &mut VisitPartitions<'_>,
+    ) -> Result<(), StoreError> {
+        self.latest().scan_partitions(table, partitions, visit)
     }
 
     fn scan_table(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
@@ -222,8 +241,34 @@ impl Store for RocksStore {
         self.db.flush_wal(true).map_err(store_error)
     }
 
+    fn reclaim(&self, table: Table) -> Result<(), StoreError> {
+        let family = family(&self.db, table)?;
+        self.db.flush_cf(family).map_err(store_error)?;
+        let mut options = CompactOptions::default();
+        // One thread, beside whatever else has to be merged.
+        options.set_exclusive_manual_compaction(false);
+        // Without force, files that are at the bottom already keep what was removed from them.
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        self.db
+            .compact_range_cf_opt(family, None::<&[u8]>, None::<&[u8]>, &options);
+        Ok(())
+    }
+
+    fn table_bytes(&self, table: Table) -> Result<u64, StoreError> {
+        let family = family(&self.db, table)?;
+        let bytes = self
+            .db
+            .property_int_value_cf(family, properties::TOTAL_SST_FILES_SIZE)
+            .map_err(store_error)?;
+        Ok(bytes.unwrap_or(0))
+    }
+
     fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
         split::split(&self.db, table, parts)
+    }
+
+    fn checkpoint(&self, into: &Path) -> Result<Checkpoint, StoreError> {
+        checkpoint::create(&self.db, into)
     }
 
     fn usage(&self) -> Usage {

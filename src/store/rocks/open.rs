@@ -29,7 +29,7 @@ pub(super) fn look(path: &Path, settings: &RocksSettings, shared: &Shared) -> Re
     if !is_database(path)? {
         return Ok(Found::Nothing);
     }
-    let names = Db::list_cf(&Options::default(), path).map_err(|e| open_error(path, e))?;
+    let names = tables_in(path)?;
     if !names.iter().any(|name| name == Table::Meta.name())
         && names.iter().any(|name| name != DEFAULT && !is_ours(name))
     {
@@ -38,14 +38,7 @@ pub(super) fn look(path: &Path, settings: &RocksSettings, shared: &Shared) -> Re
             format!("a RocksDB database with the tables {}", names.join(", ")),
         ));
     }
-    let mut database = options::database(settings, shared);
-    database.create_if_missing(false);
-    database.create_missing_column_families(false);
-    // A look leaves no log file behind.
-    database.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Error, |_, _| {}));
-    let tables = descriptors(&names, settings, shared);
-    let db =
-        Db::open_cf_descriptors_read_only(&database, path, tables, false).map_err(|e| open_error(path, e))?;
+    let db = read_only(path, &names, settings, shared)?;
     match format_version(&db, &names)? {
         Some(FORMAT_VERSION) => {}
         Some(found) => return Err(unknown_version(path, found)),
@@ -64,6 +57,26 @@ pub(super) fn look(path: &Path, settings: &RocksSettings, shared: &Shared) -> Re
         )),
         None => Ok(Found::Store),
     }
+}
+
+/// Opens what is there for reading, and leaves no trace of it.
+pub(super) fn read_only(
+    path: &Path,
+    names: &[String],
+    settings: &RocksSettings,
+    shared: &Shared,
+) -> Result<Db, StoreError> {
+    let mut database = options::database(settings, shared);
+    database.create_if_missing(false);
+    database.create_missing_column_families(false);
+    database.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Error, |_, _| {}));
+    let tables = descriptors(names, settings, shared);
+    Db::open_cf_descriptors_read_only(&database, path, tables, false).map_err(|e| open_error(path, e))
+}
+
+/// The tables in the directory.
+pub(super) fn tables_in(path: &Path) -> Result<Vec<String>, StoreError> {
+    Db::list_cf(&Options::default(), path).map_err(|e| open_error(path, e))
 }
 
 /// Opens the store, with all its tables; those that are missing are created.
@@ -168,7 +181,7 @@ fn unknown_version(path: &Path, found: u32) -> StoreError {
     }
 }
 
-fn not_a_store(path: &Path, detail: String) -> StoreError {
+pub(super) fn not_a_store(path: &Path, detail: String) -> StoreError {
     StoreError::NotAStore {
         path: path.display().to_string(),
         detail,

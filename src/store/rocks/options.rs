@@ -18,8 +18,8 @@ use super::engine_key;
 use super::settings::RocksSettings;
 use crate::store::{ProjectionTable, Table};
 use rocksdb::{
-    BlockBasedOptions, Cache, DBCompactionStyle, DBCompressionType, DBRecoveryMode, LogLevel, Options,
-    SliceTransform, WriteBufferManager,
+    BlockBasedIndexType, BlockBasedOptions, Cache, DBCompactionStyle, DBCompressionType, DBRecoveryMode,
+    LogLevel, Options, SliceTransform, WriteBufferManager,
 };
 
 const KIB: usize = 1 << 10;
@@ -61,8 +61,10 @@ enum Use {
 fn usage_of(table: Table) -> Use {
     match table {
         Table::Log => Use::Evidence,
-        Table::Feed | Table::DeadLetters => Use::Sequence,
-        Table::Gaps | Table::Offsets | Table::Meta => Use::Small,
+        Table::Gaps | Table::Offsets | Table::Archived | Table::Holds | Table::Meta => Use::Small,
+        Table::Purged => Use::Point,
+        Table::Letters | Table::LetterMarks | Table::LettersByEvent | Table::Redrives => Use::Small,
+        Table::Feed | Table::DeadLetters | Table::Decisions | Table::Audit => Use::Sequence,
         Table::Projection(_, ProjectionTable::Instances) => Use::Point,
         Table::Projection(_, ProjectionTable::Totals) => Use::Small,
         Table::Projection(
@@ -94,6 +96,9 @@ pub(super) fn database(settings: &RocksSettings, shared: &Shared) -> Options {
     // Dirty pages are written behind steadily instead of in one long stall.
     options.set_wal_bytes_per_sync(MIB as u64);
     options.set_bytes_per_sync(MIB as u64);
+
+    // Every snapshot takes a copy of it along, and every start reads it.
+    options.set_max_manifest_file_size(4 * MIB);
 
     options.set_log_level(LogLevel::Warn);
     options.set_keep_log_file_num(2);
@@ -133,6 +138,11 @@ pub(super) fn table(table: Table, settings: &RocksSettings, shared: &Shared) -> 
     }
     options.set_target_file_size_base(32 * MIB as u64);
 
+    if kind == Use::Point {
+        // Most sagas asked for are new ones; they are not even sought.
+        options.set_memtable_whole_key_filtering(true);
+        options.set_memtable_prefix_bloom_ratio(0.02);
+    }
     if matches!(kind, Use::Evidence | Use::Index) {
         let extractor = SliceTransform::create(PREFIX_EXTRACTOR, engine_key::prefix_of, None);
         options.set_prefix_extractor(extractor);
@@ -153,6 +163,14 @@ fn blocks(kind: Use, shared: &Shared) -> BlockBasedOptions {
         Use::Point => 8 * KIB,
         _ => 16 * KIB,
     });
+    if kind != Use::Small {
+        // Index and filter in pieces, of which only the uppermost stays in memory: whole ones are as
+        // large as a hundred blocks, and in a large store every read would load one and evict another.
+        blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+        blocks.set_partition_filters(true);
+        blocks.set_metadata_block_size(4 * KIB);
+        blocks.set_pin_top_level_index_and_filter(true);
+    }
     match kind {
         Use::Evidence | Use::Index => {
             blocks.set_bloom_filter(10.0, false);

@@ -2,7 +2,9 @@
 
 use super::errors::{bad_key, no_table, store_error};
 use super::{Db, Snapshot, engine_key};
-use crate::store::{Direction, Key, Read, SortRange, StoreError, Table, TableRange, VisitRow, VisitTable};
+use crate::store::{
+    Direction, Key, Read, SortRange, StoreError, Table, TableRange, VisitPartitions, VisitRow, VisitTable,
+};
 use rocksdb::{ColumnFamily, DBRawIteratorWithThreadMode, ReadOptions};
 use std::ops::Bound;
 
@@ -129,6 +131,34 @@ impl Read for View<'_> {
             }
         }
         rows.status().map_err(store_error)
+    }
+
+    fn scan_partitions(
+        &self,
+        table: Table,
+        partitions: &[&[u8]],
+        visit: &mut VisitPartitions<'_>,
+    ) -> Result<(), StoreError> {
+        // One iterator for all: making one costs more than a seek.
+        let mut options = self.options();
+        options.set_prefix_same_as_start(true);
+        let mut rows = self.rows(table, options)?;
+        for (place, partition) in partitions.iter().enumerate() {
+            let prefix = engine_key::prefix(partition);
+            rows.seek(&prefix);
+            while let Some((key, value)) = rows.item() {
+                // Tables without a prefix extractor go on into the next partition.
+                if !key.starts_with(&prefix) {
+                    break;
+                }
+                if visit(place, &key[prefix.len()..], value).is_break() {
+                    return Ok(());
+                }
+                rows.next();
+            }
+            rows.status().map_err(store_error)?;
+        }
+        Ok(())
     }
 
     fn scan_table(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {

@@ -1,0 +1,89 @@
+//! What snapshots cost: consumption while one is always being made, and bytes sent for new tables.
+
+use crate::pipeline;
+use crate::settings::Settings;
+use anyhow::Context as _;
+use saga_tracker::clock::{Clock as _, SystemClock};
+use saga_tracker::objects::{self, ObjectsSettings};
+use saga_tracker::snapshot::{Create, Created, Depot, SnapshotError, SnapshotId, SnapshotSettings};
+use saga_tracker::store::SharedStore;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Consumes the topic into a new store, while one snapshot after the other is made of it with the
+/// default settings, into a folder beside it. (A server for objects would take its own share of the
+/// processors.)
+pub(crate) fn ingest(settings: &Settings, topic: &str, dir: &Path) -> anyhow::Result<Value> {
+    let (data, folder) = (dir.join("data"), dir.join("objects"));
+    std::fs::create_dir_all(&folder)?;
+    let store: SharedStore = Arc::new(pipeline::open(&data)?);
+    let place = ObjectsSettings {
+        url: format!("file://{}", folder.display()),
+        ..ObjectsSettings::default()
+    };
+    let job = Create {
+        store: store.clone(),
+        depot: Depot::new(&objects::open(&place)?),
+        settings: SnapshotSettings::default(),
+        scratch: data.join("checkpoint"),
+        topic: topic.to_owned(),
+        clock: Arc::new(SystemClock),
+        progress: Arc::default(),
+    };
+    let stop = CancellationToken::new();
+    let until = stop.clone();
+    let making = std::thread::Builder::new()
+        .name("snapshots".to_owned())
+        .spawn(move || one_after_the_other(&job, &until))?;
+    let mut found = pipeline::consume(settings, topic, &store)?;
+    stop.cancel();
+    let made = making
+        .join()
+        .map_err(|_| anyhow::anyhow!("the snapshots' thread panicked"))??;
+    let (mut sent, mut new_tables) = (0, 0);
+    let mut known = BTreeSet::new();
+    for created in &made {
+        // The progress that counts is shared by all of them.
+        sent = created.manifest.sent_bytes;
+        for file in &created.manifest.files {
+            if known.insert(file.hash.clone()) && file.name.ends_with(".sst") {
+                new_tables += file.size;
+            }
+        }
+    }
+    let manifests: usize = made.iter().map(|created| created.manifest_bytes).sum();
+    found["snapshots"] = json!(made.len());
+    found["sent_bytes"] = json!(sent + manifests as u64);
+    found["new_table_bytes"] = json!(new_tables);
+    Ok(found)
+}
+
+fn one_after_the_other(job: &Create, stop: &CancellationToken) -> anyhow::Result<Vec<Created>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    let mut made = Vec::new();
+    loop {
+        let id = SnapshotId::new(SystemClock.now(), u32::try_from(made.len())?);
+        let ended = runtime.block_on(async {
+            tokio::select! {
+                ended = job.run(id) => ended,
+                () = stop.cancelled() => Err(SnapshotError::Cancelled),
+            }
+        });
+        match ended {
+            Ok(created) => made.push(created),
+            Err(SnapshotError::Cancelled) => {
+                // The last one, of the finished store, so that even a short run has made some.
+                let id = SnapshotId::new(SystemClock.now(), u32::MAX);
+                made.push(runtime.block_on(job.run(id)).context("the last snapshot")?);
+                return Ok(made);
+            }
+            Err(error) => return Err(error).context("a snapshot"),
+        }
+    }
+}

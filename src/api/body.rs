@@ -1,0 +1,71 @@
+//! The JSON body of a request: read within the limit, and what is wrong with it said by field.
+
+use super::context::Context;
+use super::error::{ApiError, Detail, ErrorKind};
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::header;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+/// A body of that type.
+pub(super) struct JsonBody<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<Context> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, context: &Context) -> Result<Self, ApiError> {
+        let kind = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("nothing");
+        if !is_json(kind) {
+            let message = format!("Content-Type: found {kind}, accepted: application/json");
+            return Err(ApiError::new(ErrorKind::UnsupportedMediaType, message));
+        }
+        let limit = usize::try_from(context.settings().max_body_bytes).unwrap_or(usize::MAX);
+        let bytes = to_bytes(request.into_body(), limit).await.map_err(|_| {
+            let message = format!("the body broke off, or has more than the {limit} bytes that are accepted");
+            ApiError::new(ErrorKind::PayloadTooLarge, message)
+        })?;
+        let wrong = |found: String| {
+            ApiError::faults(vec![Detail {
+                parameter: "body".to_owned(),
+                found,
+                accepted: "a JSON object as /api-docs describes it".to_owned(),
+            }])
+        };
+        // serde would take a list for a struct, field by field.
+        if !bytes.trim_ascii_start().starts_with(b"{") {
+            return Err(wrong("something else than a JSON object".to_owned()));
+        }
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|error| wrong(error.to_string()))
+    }
+}
+
+/// A field that is a JSON object, or null: for fields whose type is a struct, for which serde would
+/// take a list.
+pub(super) fn object_or_null<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let fields: Option<Map<String, Value>> = Option::deserialize(deserializer)?;
+    fields
+        .map(|fields| T::deserialize(Value::Object(fields)).map_err(D::Error::custom))
+        .transpose()
+}
+
+fn is_json(kind: &str) -> bool {
+    let essence = kind
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}

@@ -1,0 +1,140 @@
+//! Replaying events by their ids.
+
+use super::super::body::JsonBody;
+use super::super::caller::Caller;
+use super::super::context::Context;
+use super::super::error::{ApiError, Detail, ErrorBody};
+use super::super::noting::Noting;
+use crate::dead_letter::{ReplayOrder, ReplayResult, ReplayStatus};
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+const MOST_EVENTS: usize = 1_000;
+const LONGEST_ID: usize = 255;
+
+/// Which events.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ReplayRequest)]
+pub(in crate::api) struct ReplayBody {
+    #[schema(min_items = 1, max_items = 1000)]
+    event_ids: Vec<String>,
+    /// Only tell what it would do.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// What became of the events.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReplayAnswer)]
+pub(in crate::api) struct ReplayedBody {
+    requested: usize,
+    successful: usize,
+    /// All that were not successful, those not found included.
+    failed: usize,
+    results: Vec<ReplayedEvent>,
+}
+
+/// What became of one event.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ReplayedEvent {
+    event_id: String,
+    status: ReplayedStatus,
+    /// What was found and done.
+    message: String,
+}
+
+/// What can become of an event.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum ReplayedStatus {
+    /// It stands in its saga's timeline, now or already; or it would.
+    Success,
+    /// It does not; the message says why.
+    Failed,
+    /// Neither a dead letter nor an event of the log has that id.
+    NotFound,
+}
+
+impl From<ReplayResult> for ReplayedEvent {
+    fn from(result: ReplayResult) -> Self {
+        Self {
+            event_id: result.event_id,
+            status: match result.status {
+                ReplayStatus::Success => ReplayedStatus::Success,
+                ReplayStatus::Failed => ReplayedStatus::Failed,
+                ReplayStatus::NotFound => ReplayedStatus::NotFound,
+            },
+            message: result.message,
+        }
+    }
+}
+
+/// Replays events by their ids
+#[utoipa::path(
+    post,
+    path = "/internal/v1/sagas/replay",
+    operation_id = "replayEvents",
+    tag = "internal",
+    description = "A dead letter with that event is redriven, and the answer waits up to 25 seconds until it is consumed. \
+                   An event that is in the log has nothing to be replayed: state is the fold of the log. Looking for an \
+                   id in the log reads all of it, and takes as long as that.",
+    params(("X-Operator" = Option<String>, Header, description = "Who is at work, for the audit log.")),
+    request_body = ReplayBody,
+    responses(
+        (status = 200, body = ReplayedBody, description = "One by one."),
+        (status = 400, body = ErrorBody, description = "Something is wrong with the body."),
+        (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 503, body = ErrorBody, description = "This tracker publishes nothing."),
+    )
+)]
+pub(in crate::api) async fn handle(
+    State(context): State<Context>,
+    caller: Caller,
+    noting: Noting,
+    JsonBody(body): JsonBody<ReplayBody>,
+) -> Result<Json<ReplayedBody>, ApiError> {
+    noting.act("replay-events", &body.event_ids.join(" "), "");
+    let mut faults = Vec::new();
+    if body.event_ids.is_empty() || body.event_ids.len() > MOST_EVENTS {
+        faults.push(Detail {
+            parameter: "eventIds".to_owned(),
+            found: format!("{} ids", body.event_ids.len()),
+            accepted: format!("1 to {MOST_EVENTS} ids"),
+        });
+    }
+    let wrong = |id: &&String| id.is_empty() || id.chars().nth(LONGEST_ID).is_some();
+    if let Some(id) = body.event_ids.iter().find(wrong) {
+        faults.push(Detail {
+            parameter: "eventIds".to_owned(),
+            found: super::super::params::shown(id),
+            accepted: format!("ids of 1 to {LONGEST_ID} characters"),
+        });
+    }
+    if !faults.is_empty() {
+        return Err(ApiError::faults(faults));
+    }
+    let order = ReplayOrder {
+        event_ids: body.event_ids,
+        dry_run: body.dry_run,
+        by: caller.who().to_owned(),
+        origin: caller.origin(),
+    };
+    let redrives = context.admin().redrives()?;
+    let results = context.in_turn(move || redrives.replay_events(&order)).await??;
+    let requested = results.len();
+    let successful = results
+        .iter()
+        .filter(|result| result.status == ReplayStatus::Success)
+        .count();
+    noting.came_to(format!("{successful} of {requested} successful"));
+    Ok(Json(ReplayedBody {
+        requested,
+        successful,
+        failed: requested - successful,
+        results: results.into_iter().map(ReplayedEvent::from).collect(),
+    }))
+}

@@ -1,0 +1,138 @@
+//! What is removed, kept from it, archived and brought back; one file per noun.
+
+pub(super) mod archive;
+pub(super) mod holds;
+pub(super) mod plan;
+pub(super) mod purged;
+
+use super::admin::AdminError;
+use super::caller::Caller;
+use super::context::Context;
+use super::error::ApiError;
+use crate::domain::{Event, Millis, PurgedSaga, SagaId, SagaState};
+use crate::query::Timeline;
+use crate::retention::archived::ArchiveObject;
+use crate::retention::decision::HoldBody;
+use crate::retention::{Hold, Plan};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+/// What the API asks of retention. The app supplies it.
+pub trait Removals: Send + Sync {
+    /// What would go if retention ran now.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    fn plan(&self) -> Result<Plan, AdminError>;
+
+    /// All holds there ever were.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    fn holds(&self) -> Result<Vec<Hold>, AdminError>;
+
+    /// Sets a hold, everywhere.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    fn keep(&self, what: HoldBody, reason: &str, by: &Caller) -> Result<Hold, AdminError>;
+
+    /// Ends a hold, everywhere.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    fn lift(&self, id: u64, reason: &str, by: &Caller) -> Result<Hold, AdminError>;
+
+    /// Archive objects from a decision on.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    fn objects(&self, from: u64, limit: usize) -> Result<Vec<ArchiveObject>, AdminError>;
+
+    /// A removed saga, from the archive. Waits for the object store.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    fn archived(&self, saga: &SagaId) -> Result<Archived, AdminError>;
+
+    /// Brings a removed saga back, everywhere.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    fn restore(&self, saga: &SagaId, reason: &str, by: &Caller) -> Result<Restored, AdminError>;
+
+    /// Decisions that are read and not done.
+    fn pending(&self) -> u64;
+
+    /// When the last search for due sagas ended well on this replica.
+    fn last_sweep(&self) -> Option<Millis>;
+}
+
+/// A removed saga as the archive has it.
+#[derive(Clone, Debug)]
+pub struct Archived {
+    /// Its final state.
+    pub state: SagaState,
+    /// The record of its removal.
+    pub purged: PurgedSaga,
+    /// Its deliveries.
+    pub events: Vec<Event>,
+    /// Its timeline.
+    pub timeline: Timeline,
+}
+
+/// A saga that came back.
+#[derive(Clone, Debug)]
+pub struct Restored {
+    /// The decision.
+    pub decision: u64,
+    /// When it was made.
+    pub at: Millis,
+    /// Deliveries that came back.
+    pub events: u32,
+}
+
+/// Why something is done.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = Reason)]
+pub(in crate::api) struct ReasonBody {
+    /// Why, for the record.
+    #[schema(min_length = 1, max_length = 1000, pattern = r"\S", example = "case 2026-17")]
+    reason: String,
+}
+
+const LONGEST_REASON: usize = 1_000;
+
+/// The reason, or what is wrong with it.
+fn checked(reason: &str) -> Result<&str, AdminError> {
+    if reason.trim().is_empty() || reason.chars().nth(LONGEST_REASON).is_some() {
+        return Err(AdminError::Invalid(
+            "reason: accepted: 1 to 1000 characters, not only blanks".to_owned(),
+        ));
+    }
+    Ok(reason)
+}
+
+/// Asks retention, on a thread that may wait.
+async fn ask<T: Send + 'static>(
+    context: &Context,
+    question: impl FnOnce(&dyn Removals) -> Result<T, AdminError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let asked = context.clone();
+    let answer = context
+        .in_turn(move || match asked.admin().removals() {
+            Some(removals) => question(removals),
+            None => Err(AdminError::Unavailable(
+                "this tracker removes nothing and has no archive".to_owned(),
+            )),
+        })
+        .await?;
+    Ok(answer?)
+}
+
+/// A removed saga, from the archive.
+pub(in crate::api) async fn from_archive(context: &Context, saga: &SagaId) -> Result<Archived, ApiError> {
+    let saga = saga.clone();
+    ask(context, move |removals| removals.archived(&saga)).await
+}

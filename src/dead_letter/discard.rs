@@ -1,0 +1,197 @@
+//! Discarding letters: a decision on the ops topic, which every replica reads, with a reason that
+//! stays. The letter and its bytes stay too.
+
+use super::{Desk, DeskError, LetterId};
+use crate::domain::Position;
+use crate::ingest::origin::LetterTopics;
+use crate::ops::{Applier, Decided, Decisions, NewDecision, OpsError, Verdict};
+use crate::store::letters::{
+    FOREIGN, Happened, HeldBook, LetterBook, LetterChanges, LetterMark, LetterState,
+};
+use crate::store::{Batch, Read, StoreError};
+use serde::{Deserialize, Serialize};
+
+/// The kind of decision.
+const KIND: &str = "discard";
+/// So many letters go into one decision.
+const AT_ONCE: usize = 500;
+
+/// What the decision holds.
+#[derive(Debug, Serialize, Deserialize)]
+struct Body {
+    letters: Vec<Named>,
+}
+
+/// A letter, named so that every replica finds it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Named {
+    topic: String,
+    partition: u32,
+    offset: u64,
+}
+
+impl Named {
+    fn of(letter: Position, topics: &LetterTopics) -> Self {
+        Self {
+            topic: topics.topic_of(letter).to_owned(),
+            partition: letter.partition & !FOREIGN,
+            offset: letter.offset,
+        }
+    }
+
+    fn position(&self, topics: &LetterTopics) -> Option<Position> {
+        if self.partition & FOREIGN != 0 || self.offset == u64::MAX {
+            return None;
+        }
+        if self.topic == topics.topic {
+            Some(Position::new(self.partition, self.offset))
+        } else if self.topic == topics.dlt_topic {
+            Some(Position::new(self.partition | FOREIGN, self.offset))
+        } else {
+            None
+        }
+    }
+}
+
+/// What discarding a letter came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Discarded {
+    /// It is discarded, by the decision at that offset of the ops topic.
+    Done {
+        /// The decision.
+        decision: u64,
+    },
+    /// It would be; nothing was decided.
+    WouldBe,
+    /// Something else happened to it already, or it is not there.
+    Skipped(String),
+}
+
+/// Who discards letters, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiscardOrder {
+    /// The letters.
+    pub letters: Vec<Position>,
+    /// Why.
+    pub why: String,
+    /// Who.
+    pub by: String,
+    /// From where.
+    pub origin: String,
+    /// Only tell what it would do.
+    pub dry_run: bool,
+}
+
+/// Discards the open ones among the letters, and waits until that has taken effect here. Blocks.
+///
+/// # Errors
+/// [`OpsError`]; letters whose decision was made before stay discarded, and the same call may be
+/// made again.
+pub fn discard(
+    order: &DiscardOrder,
+    desk: &Desk,
+    decisions: &Decisions,
+) -> Result<Vec<(Position, Discarded)>, OpsError> {
+    let mut results = Vec::new();
+    let mut open = Vec::new();
+    for letter in &order.letters {
+        match desk.look_up(*letter) {
+            Ok(listed) if listed.state == LetterState::Open => open.push(*letter),
+            Ok(listed) => {
+                let why = format!("it is {} already", listed.state.as_str());
+                results.push((*letter, Discarded::Skipped(why)));
+            }
+            Err(DeskError::Unknown(LetterId(_))) => {
+                results.push((*letter, Discarded::Skipped("there is no such letter".to_owned())));
+            }
+            Err(DeskError::Store(error)) => return Err(error.into()),
+        }
+    }
+    if order.dry_run {
+        results.extend(open.into_iter().map(|letter| (letter, Discarded::WouldBe)));
+        results.sort_by_key(|(letter, _)| *letter);
+        return Ok(results);
+    }
+    let topics = desk.topics();
+    for chunk in open.chunks(AT_ONCE) {
+        let body = Body {
+            letters: chunk.iter().map(|letter| Named::of(*letter, topics)).collect(),
+        };
+        let body = serde_json::to_value(body)
+            .map_err(|error| OpsError::Failed(format!("the decision cannot be written as JSON: {error}")))?;
+        let made = decisions.make(NewDecision {
+            kind: KIND,
+            by: order.by.clone(),
+            from: order.origin.clone(),
+            reason: order.why.clone(),
+            body,
+        })?;
+        let done = Discarded::Done {
+            decision: made.offset,
+        };
+        results.extend(chunk.iter().map(|letter| (*letter, done.clone())));
+    }
+    results.sort_by_key(|(letter, _)| *letter);
+    Ok(results)
+}
+
+/// Applies decisions to discard letters.
+pub struct DiscardApplier {
+    /// The account of letters, shared with ingest.
+    pub book: LetterBook,
+    /// The topics that letters lie in.
+    pub topics: LetterTopics,
+}
+
+impl Applier for DiscardApplier {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn hold(&self) -> Option<HeldBook<'_>> {
+        Some(self.book.hold())
+    }
+
+    fn apply(
+        &self,
+        decided: Decided<'_>,
+        held: Option<&HeldBook<'_>>,
+        store: &dyn Read,
+        rows: &mut Batch,
+    ) -> Result<Verdict, StoreError> {
+        let body: Body = match serde_json::from_value(decided.decision.body.clone()) {
+            Ok(body) => body,
+            Err(error) => return Ok(Verdict::Refused(format!("it names no letters: {error}"))),
+        };
+        let Some(held) = held else {
+            return Err(StoreError::Corrupt(
+                "letters are discarded without the book".to_owned(),
+            ));
+        };
+        let mut changes = LetterChanges::default();
+        let mut named = 0u64;
+        for letter in body
+            .letters
+            .iter()
+            .filter_map(|letter| letter.position(&self.topics))
+        {
+            named += 1;
+            let mark = LetterMark {
+                by: Position::new(0, decided.offset),
+                at: decided.arrived_at,
+                what: Happened::Discarded {
+                    by: decided.decision.by.clone(),
+                    why: decided.decision.reason.clone(),
+                },
+            };
+            changes.add_mark(letter, mark);
+        }
+        LetterBook::enter(held, store, rows, &changes)?;
+        let strange = body.letters.len() as u64 - named;
+        Ok(Verdict::Applied(if strange == 0 {
+            format!("{named} letters discarded")
+        } else {
+            format!("{named} letters discarded; {strange} are of no topic of ours")
+        }))
+    }
+}

@@ -1,0 +1,329 @@
+//! Replaying events by their ids, as the service did that this one replaces: a dead letter is
+//! redriven; an event that is in the log already has nothing to be replayed, because state is the
+//! fold of the log.
+
+use super::redrive::{LetterResult, MOST_LETTERS, RedriveOrder, Redrives};
+use super::view::{self, CameBack};
+use super::{Change, Forecast, LetterId, Outlook, Story};
+use crate::domain::{Position, SagaId};
+use crate::store::codec::Record;
+use crate::store::letters::LetterState;
+use crate::store::records::LogRecord;
+use crate::store::{Direction, Read, SharedStore, StoreError, Table, WHOLE, keys, read};
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+/// How long to wait until what was published is consumed.
+const LONGEST: Duration = Duration::from_secs(25);
+/// Threads that look through the log.
+const SHARES: usize = 4;
+
+/// What became of an event that was to be replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplayStatus {
+    /// It stands in its saga's timeline, now or already; or it would.
+    Success,
+    /// It does not; the message says why.
+    Failed,
+    /// Neither a dead letter nor an event of the log has that id.
+    NotFound,
+}
+
+/// What became of one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplayResult {
+    /// Its id.
+    pub event_id: String,
+    /// Whether it stands in a timeline.
+    pub status: ReplayStatus,
+    /// What was found and done.
+    pub message: String,
+}
+
+/// Who replays events, and which.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplayOrder {
+    /// The ids.
+    pub event_ids: Vec<String>,
+    /// Only tell what it would do.
+    pub dry_run: bool,
+    /// Who.
+    pub by: String,
+    /// From where.
+    pub origin: String,
+}
+
+fn result(event_id: &str, status: ReplayStatus, message: impl Into<String>) -> ReplayResult {
+    ReplayResult {
+        event_id: event_id.to_owned(),
+        status,
+        message: message.into(),
+    }
+}
+
+impl Redrives {
+    /// Replays events by their ids. Blocks, until what is published is consumed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn replay_events(&self, order: &ReplayOrder) -> Result<Vec<ReplayResult>, StoreError> {
+        let store = self.store().clone();
+        let mut letters: HashMap<&str, Vec<Position>> = HashMap::new();
+        let mut open: Vec<Position> = Vec::new();
+        let mut elsewhere: HashSet<&str> = HashSet::new();
+        for id in order.event_ids.iter().map(String::as_str) {
+            if letters.contains_key(id) || elsewhere.contains(id) {
+                continue;
+            }
+            let found = letters_of(&*store, id)?;
+            if found.is_empty() {
+                elsewhere.insert(id);
+                continue;
+            }
+            for letter in &found {
+                let listed = view::listed(&*store, *letter)?;
+                if listed.is_some_and(|listed| listed.state == LetterState::Open) {
+                    open.push(*letter);
+                }
+            }
+            letters.insert(id, found);
+        }
+        let redriven = self.redrive_open(order, open)?;
+        let logged = look_through_log(&store, &elsewhere)?;
+        order
+            .event_ids
+            .iter()
+            .map(|id| match letters.get(id.as_str()) {
+                Some(found) => self.told(id, found, &redriven),
+                None => Ok(match logged.get(id.as_str()) {
+                    Some((saga, at)) => result(
+                        id,
+                        ReplayStatus::Success,
+                        format!("already applied to saga {saga}, from {at}; state is the fold of the log, so nothing is to be replayed"),
+                    ),
+                    None => result(
+                        id,
+                        ReplayStatus::NotFound,
+                        "neither an event of the log nor a dead letter has this id",
+                    ),
+                }),
+            })
+            .collect()
+    }
+
+    fn redrive_open(
+        &self,
+        order: &ReplayOrder,
+        mut open: Vec<Position>,
+    ) -> Result<HashMap<Position, LetterResult>, StoreError> {
+        if open.is_empty() {
+            return Ok(HashMap::new());
+        }
+        open.truncate(MOST_LETTERS);
+        let asked = self.ask(&RedriveOrder {
+            letters: open,
+            chosen_by: serde_json::json!({ "eventIds": order.event_ids }),
+            change: Change::default(),
+            dry_run: order.dry_run,
+            by: order.by.clone(),
+            origin: order.origin.clone(),
+            why: Some("replay of events".to_owned()),
+        })?;
+        self.wait_for(asked.number, LONGEST)?;
+        let items = self.items(asked.number, None, usize::MAX)?;
+        Ok(items.into_iter().map(|item| (item.letter, item.result)).collect())
+    }
+
+    /// What became of the letters of one event: the best of it.
+    fn told(
+        &self,
+        id: &str,
+        letters: &[Position],
+        redriven: &HashMap<Position, LetterResult>,
+    ) -> Result<ReplayResult, StoreError> {
+        let mut best: Option<ReplayResult> = None;
+        for letter in letters {
+            let told = match redriven.get(letter) {
+                Some(became) => of_result(id, *letter, became),
+                None => self.of_history(id, *letter)?,
+            };
+            if best
+                .as_ref()
+                .is_none_or(|best| best.status != ReplayStatus::Success)
+            {
+                best = Some(told);
+            }
+        }
+        Ok(best.unwrap_or_else(|| result(id, ReplayStatus::NotFound, "no such letter")))
+    }
+
+    /// A letter to which something happened before.
+    fn of_history(&self, id: &str, letter: Position) -> Result<ReplayResult, StoreError> {
+        let store = self.store();
+        let history = view::history(&**store, letter, crate::domain::Millis(0))?;
+        let name = LetterId(letter);
+        let last = history.into_iter().rev().find_map(|episode| match episode.what {
+            Story::Arrived => None,
+            Story::Discarded { by, why } => Some(result(
+                id,
+                ReplayStatus::Failed,
+                format!("dead letter {name} was discarded by {by}: {why}"),
+            )),
+            Story::Returned { at, became } => {
+                let mut told = of_result(id, letter, &LetterResult::Came(at, became));
+                told.message = format!("redriven before: {}", told.message);
+                Some(told)
+            }
+        });
+        Ok(last.unwrap_or_else(|| {
+            result(
+                id,
+                ReplayStatus::Failed,
+                format!("dead letter {name} is still open"),
+            )
+        }))
+    }
+}
+
+fn of_result(id: &str, letter: Position, became: &LetterResult) -> ReplayResult {
+    use ReplayStatus::{Failed, Success};
+    let name = LetterId(letter);
+    let (status, message) = match became {
+        LetterResult::Waiting => (
+            Failed,
+            format!("dead letter {name} is not published yet; the redrive goes on by itself"),
+        ),
+        LetterResult::Sent(at) => (
+            Failed,
+            format!("dead letter {name} is published at {at} and not applied yet"),
+        ),
+        LetterResult::Skipped(why) | LetterResult::Refused(why) => {
+            (Failed, format!("dead letter {name}: {why}"))
+        }
+        LetterResult::Came(at, became) => match became {
+            CameBack::Applied(saga) => (
+                Success,
+                format!("dead letter {name} came back at {at} and is applied to saga {saga}"),
+            ),
+            CameBack::Duplicate { saga_id, .. } => (
+                Success,
+                format!("dead letter {name} came back at {at}; saga {saga_id} had the event already"),
+            ),
+            CameBack::DeadLetter { letter, reason } => (
+                Failed,
+                format!(
+                    "dead letter {name} became dead letter {} again: {reason}",
+                    LetterId(*letter)
+                ),
+            ),
+            CameBack::Waiting(saga) => (
+                Failed,
+                format!("dead letter {name} came back at {at} and is not applied to saga {saga} yet"),
+            ),
+            CameBack::Removed(saga) => (
+                Success,
+                format!("dead letter {name} came back at {at}; saga {saga} has been removed since"),
+            ),
+        },
+        LetterResult::Forecast(forecast) => of_forecast(letter, forecast),
+    };
+    result(id, status, message)
+}
+
+fn of_forecast(letter: Position, forecast: &Forecast) -> (ReplayStatus, String) {
+    let name = LetterId(letter);
+    let saga = forecast.saga_id.as_deref().unwrap_or_default();
+    let detail = forecast.detail.as_deref().unwrap_or_default();
+    match forecast.outlook {
+        Outlook::Applied => {
+            let of = |standing: &Option<super::Standing>| {
+                standing
+                    .as_ref()
+                    .map_or("unknown".to_owned(), |standing| standing.status.clone())
+            };
+            let (before, after) = (of(&forecast.before), of(&forecast.after));
+            (
+                ReplayStatus::Success,
+                format!("dead letter {name} would be applied to saga {saga}: {before} to {after}"),
+            )
+        }
+        Outlook::Duplicate | Outlook::Conflict => (
+            ReplayStatus::Success,
+            format!("saga {saga} has the event of dead letter {name} already"),
+        ),
+        Outlook::AlreadyRedriven => (ReplayStatus::Success, format!("dead letter {name}: {detail}")),
+        Outlook::Undecodable | Outlook::Discarded | Outlook::Unknown => {
+            (ReplayStatus::Failed, format!("dead letter {name}: {detail}"))
+        }
+    }
+}
+
+/// The letters whose event has that id.
+fn letters_of(read: &dyn Read, id: &str) -> Result<Vec<Position>, StoreError> {
+    let mut found = Vec::new();
+    if id.is_empty() {
+        return Ok(found);
+    }
+    read::try_scan(
+        |visit| {
+            read.scan(
+                Table::LettersByEvent,
+                id.as_bytes(),
+                WHOLE,
+                Direction::Forward,
+                usize::MAX,
+                visit,
+            )
+        },
+        |sort, _| {
+            found.push(keys::parse_position(sort)?);
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
+    Ok(found)
+}
+
+/// Where the log has events of these ids. There is no table of all event ids (it would cost half of
+/// the ingest rate), so this reads the whole log, on several threads.
+fn look_through_log<'i>(
+    store: &SharedStore,
+    ids: &HashSet<&'i str>,
+) -> Result<HashMap<&'i str, (SagaId, Position)>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let shares = store.split(Table::Log, SHARES)?;
+    let snapshot = store.snapshot();
+    let read = &*snapshot;
+    let found = std::thread::scope(|scope| {
+        let running: Vec<_> = shares
+            .iter()
+            .map(|share| {
+                scope.spawn(move || {
+                    let mut found: HashMap<&'i str, (SagaId, Position)> = HashMap::new();
+                    read::try_scan_table(read, share, |saga, sort, value| {
+                        let record = LogRecord::read(value)?;
+                        if let Some(id) = ids.get(record.event_id()) {
+                            let at = keys::parse_log_sort(sort)?.position;
+                            let saga = SagaId::from(keys::parse_text("log", saga)?);
+                            let place = found.entry(id).or_insert_with(|| (saga.clone(), at));
+                            if at < place.1 {
+                                *place = (saga, at);
+                            }
+                        }
+                        Ok(())
+                    })?;
+                    Ok::<_, StoreError>(found)
+                })
+            })
+            .collect();
+        let joined = running.into_iter().map(|thread| {
+            thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        joined.collect::<Result<Vec<_>, StoreError>>()
+    })?;
+    Ok(found.into_iter().flatten().collect())
+}

@@ -1,0 +1,345 @@
+//! Letters in order of arrival, newest first, and how many there are.
+//!
+//! Within a partition letters arrive in the order of their offsets, so the order over all of them is
+//! a merge of the partitions, and a cursor is one offset per partition. What is filtered by is in
+//! rows of some hundred bytes; nothing here reads the letters' own bytes.
+
+use super::LetterFilter;
+use crate::domain::{Millis, Position};
+use crate::store::codec::Record;
+use crate::store::letters::{FOREIGN, LetterCounts, LetterState, counts, marks_between};
+use crate::store::records::LetterRecord;
+use crate::store::{Direction, Key, Read, StoreError, Table, keys, read};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::{Bound, ControlFlow};
+
+/// Rows read at once; few in tests, so that they cross from one reading to the next.
+const ROWS: usize = if cfg!(test) { 4 } else { 256 };
+
+/// What is known of a letter without its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Where it lies.
+    pub position: Position,
+    /// The topic that it was consumed from.
+    pub topic: String,
+    /// Why it is one, as one of the fixed reasons.
+    pub reason: String,
+    /// Why, in words.
+    pub detail: String,
+    /// Arrival time.
+    pub arrived_at: Millis,
+    /// Length of its value.
+    pub bytes: u64,
+    /// The event's id, as far as it could be decoded.
+    pub event_id: Option<String>,
+    /// The saga, likewise.
+    pub saga_id: Option<String>,
+    /// The saga's type, likewise.
+    pub saga_type: Option<String>,
+    /// The step, likewise.
+    pub step: Option<String>,
+    /// The status as it was written, likewise.
+    pub status: Option<String>,
+    /// What happened to it.
+    pub state: LetterState,
+}
+
+impl Listed {
+    pub(super) fn of(position: Position, record: &LetterRecord<'_>, state: LetterState) -> Self {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Self {
+            position,
+            topic: record.topic.to_owned(),
+            reason: record.reason.to_owned(),
+            detail: record.detail.to_owned(),
+            arrived_at: Millis(record.arrived_at),
+            bytes: record.bytes,
+            event_id: owned(record.event_id),
+            saga_id: owned(record.saga_id),
+            saga_type: owned(record.saga_type),
+            step: owned(record.step),
+            status: owned(record.status),
+            state,
+        }
+    }
+}
+
+/// A part of the letters that match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LetterPage {
+    /// The letters, newest first.
+    pub letters: Vec<Listed>,
+    /// Leads to the next part; none when this was the last.
+    pub next_cursor: Option<String>,
+}
+
+/// A cursor that was not given out.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The cursor is not one of ours.
+    #[error("cursor is not one that this list gave out; leave it out to start from the newest letter")]
+    BadCursor,
+}
+
+/// The letters of one partition, backwards.
+struct Lane {
+    partition: u32,
+    start: u64,
+    /// Everything from here on was read.
+    bound: u64,
+    ready: VecDeque<Listed>,
+}
+
+impl Lane {
+    /// Reads until something is ready or nothing is left.
+    fn fill(&mut self, read: &dyn Read) -> Result<(), StoreError> {
+        while self.ready.is_empty() && self.bound > self.start {
+            let bucket = (self.bound - 1) >> keys::FEED_BUCKET_BITS << keys::FEED_BUCKET_BITS;
+            let first = bucket.max(self.start);
+            let (rows, reached) = self.rows(read, first)?;
+            if !rows.is_empty() {
+                let from = Position::new(self.partition, reached);
+                let marks = marks_between(read, from, self.bound)?;
+                for mut listed in rows {
+                    listed.state =
+                        LetterState::after(marks.get(&listed.position.offset).into_iter().flatten());
+                    self.ready.push_back(listed);
+                }
+            }
+            self.bound = reached;
+        }
+        Ok(())
+    }
+
+    /// Rows below the bound, at most [`ROWS`], and the offset down to which that is all.
+    fn rows(&self, read: &dyn Read, first: u64) -> Result<(Vec<Listed>, u64), StoreError> {
+        let mut key = Key::default();
+        keys::by_offset(&mut key, Position::new(self.partition, first));
+        let (from, to) = (first.to_be_bytes(), self.bound.to_be_bytes());
+        let range = (Bound::Included(&from[..]), Bound::Excluded(&to[..]));
+        let mut rows = Vec::new();
+        read::try_scan(
+            |visit| {
+                read.scan(
+                    Table::Letters,
+                    key.partition(),
+                    range,
+                    Direction::Reverse,
+                    ROWS,
+                    visit,
+                )
+            },
+            |sort, value| {
+                let at = Position::new(self.partition, keys::parse_offset(sort)?);
+                rows.push(Listed::of(at, &LetterRecord::read(value)?, LetterState::Open));
+                Ok(ControlFlow::Continue(()))
+            },
+        )?;
+        let reached = match rows.last() {
+            Some(last) if rows.len() == ROWS => last.position.offset,
+            _ => first,
+        };
+        Ok((rows, reached))
+    }
+
+    /// Everything from here on was given out.
+    fn given(&self) -> u64 {
+        self.ready
+            .front()
+            .map_or(self.bound, |next| next.position.offset + 1)
+    }
+}
+
+/// All letters, newest first.
+pub(super) struct Walk<'r> {
+    read: &'r dyn Read,
+    lanes: Vec<Lane>,
+}
+
+impl<'r> Walk<'r> {
+    /// From the newest letter of these topics on.
+    pub(super) fn new(read: &'r dyn Read, topic: &str, dlt_topic: &str) -> Result<Self, StoreError> {
+        let mut lanes = Vec::new();
+        for (topic, flag) in [(topic, 0), (dlt_topic, FOREIGN)] {
+            for (partition, row) in read::offsets(read, topic)? {
+                lanes.push(Lane {
+                    partition: partition | flag,
+                    start: row.start,
+                    bound: row.next,
+                    ready: VecDeque::new(),
+                });
+            }
+        }
+        Ok(Self { read, lanes })
+    }
+
+    /// Goes on where a cursor stands. Partitions that it does not name had nothing then.
+    fn resume(&mut self, cursor: &str) -> Result<(), ListError> {
+        let mut bounds = BTreeMap::new();
+        for part in cursor.split('.') {
+            let (partition, bound) = part.split_once('-').ok_or(ListError::BadCursor)?;
+            let partition = u32::from_str_radix(partition, 16).map_err(|_| ListError::BadCursor)?;
+            let bound = u64::from_str_radix(bound, 16).map_err(|_| ListError::BadCursor)?;
+            bounds.insert(partition, bound);
+        }
+        for lane in &mut self.lanes {
+            let bound = bounds.get(&lane.partition).copied().unwrap_or(0);
+            lane.bound = lane.bound.min(bound);
+        }
+        Ok(())
+    }
+
+    fn cursor(&self) -> String {
+        let parts = self
+            .lanes
+            .iter()
+            .map(|lane| format!("{:x}-{:x}", lane.partition, lane.given()));
+        parts.collect::<Vec<_>>().join(".")
+    }
+
+    /// The next letter.
+    pub(super) fn next(&mut self) -> Result<Option<Listed>, StoreError> {
+        for lane in &mut self.lanes {
+            lane.fill(self.read)?;
+        }
+        let newest = self
+            .lanes
+            .iter_mut()
+            .filter(|lane| !lane.ready.is_empty())
+            .max_by_key(|lane| {
+                let front = lane.ready.front();
+                front.map(|letter| (letter.arrived_at, letter.position))
+            });
+        Ok(newest.and_then(|lane| lane.ready.pop_front()))
+    }
+}
+
+/// A part of the letters that match, newest first, behind the cursor if there is one.
+pub(super) fn page(
+    mut walk: Walk<'_>,
+    filter: &LetterFilter,
+    cursor: Option<&str>,
+    size: usize,
+) -> Result<LetterPage, ListError> {
+    if let Some(cursor) = cursor {
+        walk.resume(cursor)?;
+    }
+    let mut letters = Vec::new();
+    while let Some(letter) = walk.next()? {
+        // All that follow are older.
+        if filter.from.is_some_and(|from| letter.arrived_at < from) {
+            break;
+        }
+        if !filter.matches(&letter) {
+            continue;
+        }
+        letters.push(letter);
+        if letters.len() == size {
+            let next_cursor = Some(walk.cursor());
+            return Ok(LetterPage { letters, next_cursor });
+        }
+    }
+    Ok(LetterPage {
+        letters,
+        next_cursor: None,
+    })
+}
+
+/// What letters can be told apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupBy {
+    /// Why they are letters.
+    Reason,
+    /// The topic that they came from.
+    Topic,
+    /// The step, as far as it could be decoded.
+    Step,
+}
+
+/// Letters that have something in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LetterGroup {
+    /// What they have in common; none where it could not be decoded.
+    pub name: Option<String>,
+    /// How many there are.
+    pub counts: LetterCounts,
+    /// The first of them to arrive.
+    pub oldest: Option<Millis>,
+    /// The last of them to arrive.
+    pub newest: Option<Millis>,
+    /// The last of them, as an example.
+    pub example: Option<Position>,
+}
+
+/// The letters that match, grouped, the largest group first.
+pub(super) fn groups(
+    mut walk: Walk<'_>,
+    filter: &LetterFilter,
+    by: GroupBy,
+) -> Result<Vec<LetterGroup>, StoreError> {
+    let mut groups: BTreeMap<Option<String>, LetterGroup> = BTreeMap::new();
+    while let Some(letter) = walk.next()? {
+        if filter.from.is_some_and(|from| letter.arrived_at < from) {
+            break;
+        }
+        if !filter.matches(&letter) {
+            continue;
+        }
+        let name = match by {
+            GroupBy::Reason => Some(letter.reason),
+            GroupBy::Topic => Some(letter.topic),
+            GroupBy::Step => letter.step,
+        };
+        let group = groups.entry(name.clone()).or_insert_with(|| LetterGroup {
+            name,
+            newest: Some(letter.arrived_at),
+            example: Some(letter.position),
+            ..LetterGroup::default()
+        });
+        group.counts.add(letter.state);
+        group.oldest = Some(letter.arrived_at);
+    }
+    let mut groups: Vec<LetterGroup> = groups.into_values().collect();
+    groups.sort_by_key(|group| std::cmp::Reverse(group.counts.total()));
+    Ok(groups)
+}
+
+/// How many letters match, by reason and state. Exact.
+pub(super) fn count(
+    walk: Walk<'_>,
+    filter: &LetterFilter,
+) -> Result<BTreeMap<String, LetterCounts>, StoreError> {
+    if !filter.is_counted() {
+        let groups = groups(walk, filter, GroupBy::Reason)?;
+        let named = groups
+            .into_iter()
+            .filter_map(|group| Some((group.name?, group.counts)));
+        return Ok(named.collect());
+    }
+    let all = counts(walk.read)?;
+    let chosen = all
+        .into_iter()
+        .filter(|(reason, _)| filter.reason.as_ref().is_none_or(|wanted| wanted == reason))
+        .map(|(reason, counts)| (reason, only(counts, filter.state)))
+        .filter(|(_, counts)| counts.total() > 0);
+    Ok(chosen.collect())
+}
+
+fn only(counts: LetterCounts, state: Option<LetterState>) -> LetterCounts {
+    let when = |wanted: LetterState, count: u64| {
+        if state.is_none_or(|state| state == wanted) {
+            count
+        } else {
+            0
+        }
+    };
+    LetterCounts {
+        open: when(LetterState::Open, counts.open),
+        redriven: when(LetterState::Redriven, counts.redriven),
+        discarded: when(LetterState::Discarded, counts.discarded),
+    }
+}

@@ -1,0 +1,273 @@
+//! Redrives as they are stored: one row per redrive, one per letter of it.
+
+use super::order::{Kept, RedriveOrder};
+use crate::domain::{Millis, Position};
+use crate::store::codec::Record;
+use crate::store::records::{RedriveLetterRecord, RedriveRecord};
+use crate::store::{
+    Batch, Direction, Durability, Key, Read, SharedStore, StoreError, Table, WHOLE, keys, read,
+};
+use serde_json::Value;
+use std::ops::{Bound, ControlFlow};
+
+/// How far a redrive is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RedriveStatus {
+    /// Its number.
+    pub number: u64,
+    /// When it was asked for.
+    pub asked_at: Millis,
+    /// By whom.
+    pub by: String,
+    /// From where.
+    pub origin: String,
+    /// Why, as they said.
+    pub why: Option<String>,
+    /// Whether it only tells what it would do.
+    pub dry_run: bool,
+    /// How its letters were chosen.
+    pub chosen_by: Value,
+    /// What is changed in each before it is published.
+    pub change: super::super::Change,
+    /// Letters that it is about.
+    pub chosen: u64,
+    /// Letters whose turn has not come.
+    pub waiting: u64,
+    /// Letters that were published.
+    pub sent: u64,
+    /// Letters for which nothing was to be done.
+    pub skipped: u64,
+    /// Letters that cannot be redriven.
+    pub refused: u64,
+    /// Letters of which it was told what would become.
+    pub forecast: u64,
+    /// When it was done.
+    pub ended_at: Option<Millis>,
+    /// Why it ended early.
+    pub failed: Option<String>,
+}
+
+/// Stores a redrive and its letters, under the next number.
+pub(super) fn create(
+    store: &SharedStore,
+    order: &RedriveOrder,
+    now: Millis,
+) -> Result<RedriveStatus, StoreError> {
+    let number = newest(&**store)?.map_or(1, |newest| newest + 1);
+    let kept = serde_json::to_string(&Kept::of(order))
+        .map_err(|error| StoreError::Corrupt(format!("redrives: an order is no JSON: {error}")))?;
+    let mut batch = Batch::new();
+    let mut key = Key::default();
+    for letter in &order.letters {
+        keys::redrive_letter(&mut key, number, *letter);
+        batch.put_with(Table::Redrives, &key, |bytes| {
+            RedriveLetterRecord::Chosen.write(bytes);
+        });
+    }
+    let mut letters = order.letters.clone();
+    letters.sort_unstable();
+    letters.dedup();
+    let record = RedriveRecord {
+        asked_at: now.0,
+        by: &order.by,
+        why: order.why.as_deref(),
+        dry_run: order.dry_run,
+        order: &kept,
+        chosen: letters.len() as u64,
+        ended_at: None,
+        failed: None,
+    };
+    keys::redrive(&mut key, number);
+    batch.put_with(Table::Redrives, &key, |bytes| record.write(bytes));
+    store.write(&batch, Durability::Power)?;
+    status(&**store, number)?
+        .ok_or_else(|| StoreError::Corrupt(format!("redrives: {number} is not there after it was written")))
+}
+
+fn jobs_partition() -> Key {
+    let mut key = Key::default();
+    keys::redrive(&mut key, 0);
+    key
+}
+
+fn newest(read: &dyn Read) -> Result<Option<u64>, StoreError> {
+    let mut found = None;
+    read::try_scan(
+        |visit| {
+            let jobs = jobs_partition();
+            read.scan(
+                Table::Redrives,
+                jobs.partition(),
+                WHOLE,
+                Direction::Reverse,
+                1,
+                visit,
+            )
+        },
+        |sort, _| {
+            found = Some(keys::parse_number(sort)?);
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
+    Ok(found)
+}
+
+/// The numbers of the last redrives, newest first.
+fn numbers(read: &dyn Read, most: usize) -> Result<Vec<u64>, StoreError> {
+    let mut found = Vec::new();
+    read::try_scan(
+        |visit| {
+            let jobs = jobs_partition();
+            read.scan(
+                Table::Redrives,
+                jobs.partition(),
+                WHOLE,
+                Direction::Reverse,
+                most,
+                visit,
+            )
+        },
+        |sort, _| {
+            found.push(keys::parse_number(sort)?);
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
+    Ok(found)
+}
+
+/// The redrives asked for last, newest first.
+pub(super) fn latest(read: &dyn Read, most: usize) -> Result<Vec<RedriveStatus>, StoreError> {
+    let mut found = Vec::new();
+    for number in numbers(read, most)? {
+        found.extend(status(read, number)?);
+    }
+    Ok(found)
+}
+
+/// The oldest redrive that has not ended, of those asked for lately.
+pub(super) fn next_due(read: &dyn Read) -> Result<Option<u64>, StoreError> {
+    const LOOKED_AT: usize = 1_000;
+    let mut due = None;
+    read::try_scan(
+        |visit| {
+            let jobs = jobs_partition();
+            read.scan(
+                Table::Redrives,
+                jobs.partition(),
+                WHOLE,
+                Direction::Reverse,
+                LOOKED_AT,
+                visit,
+            )
+        },
+        |sort, value| {
+            if RedriveRecord::read(value)?.ended_at.is_none() {
+                due = Some(keys::parse_number(sort)?);
+            }
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
+    Ok(due)
+}
+
+/// How far a redrive is; none of that number.
+pub(super) fn status(read: &dyn Read, number: u64) -> Result<Option<RedriveStatus>, StoreError> {
+    let mut key = Key::default();
+    keys::redrive(&mut key, number);
+    let Some(row) = read.get(Table::Redrives, &key)? else {
+        return Ok(None);
+    };
+    let record = RedriveRecord::read(&row)?;
+    let kept: Kept = serde_json::from_str(record.order)
+        .map_err(|error| StoreError::Corrupt(format!("redrives: order of {number}: {error}")))?;
+    let mut status = RedriveStatus {
+        number,
+        asked_at: Millis(record.asked_at),
+        by: record.by.to_owned(),
+        origin: kept.origin,
+        why: record.why.map(str::to_owned),
+        dry_run: record.dry_run,
+        chosen_by: kept.chosen_by,
+        change: kept.change,
+        chosen: record.chosen,
+        waiting: 0,
+        sent: 0,
+        skipped: 0,
+        refused: 0,
+        forecast: 0,
+        ended_at: record.ended_at.map(Millis),
+        failed: record.failed.map(str::to_owned),
+    };
+    letters(read, number, None, usize::MAX, |_, record| {
+        *match record {
+            RedriveLetterRecord::Chosen | RedriveLetterRecord::Sending => &mut status.waiting,
+            RedriveLetterRecord::Sent { .. } => &mut status.sent,
+            RedriveLetterRecord::Skipped { .. } => &mut status.skipped,
+            RedriveLetterRecord::Refused { .. } => &mut status.refused,
+            RedriveLetterRecord::Forecast { .. } => &mut status.forecast,
+        } += 1;
+        Ok(())
+    })?;
+    Ok(Some(status))
+}
+
+/// Visits the letters of a redrive in order of their positions, behind one of them.
+pub(super) fn letters(
+    read: &dyn Read,
+    number: u64,
+    after: Option<Position>,
+    most: usize,
+    mut visit: impl FnMut(Position, RedriveLetterRecord<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut key = Key::default();
+    keys::redrive_letter(&mut key, number, after.unwrap_or(Position::new(0, 0)));
+    let from = match after {
+        Some(_) => Bound::Excluded(key.sort()),
+        None => Bound::Unbounded,
+    };
+    read::try_scan(
+        |row| {
+            read.scan(
+                Table::Redrives,
+                key.partition(),
+                (from, Bound::Unbounded),
+                Direction::Forward,
+                most,
+                row,
+            )
+        },
+        |sort, value| {
+            visit(keys::parse_position(sort)?, RedriveLetterRecord::read(value)?)?;
+            Ok(ControlFlow::Continue(()))
+        },
+    )
+}
+
+/// Adds what became of a letter to a batch.
+pub(super) fn put_letter(batch: &mut Batch, number: u64, letter: Position, record: &RedriveLetterRecord<'_>) {
+    let mut key = Key::default();
+    keys::redrive_letter(&mut key, number, letter);
+    batch.put_with(Table::Redrives, &key, |bytes| record.write(bytes));
+}
+
+/// Stores that a redrive has ended.
+pub(super) fn end(
+    store: &SharedStore,
+    number: u64,
+    now: Millis,
+    failed: Option<&str>,
+) -> Result<(), StoreError> {
+    let mut key = Key::default();
+    keys::redrive(&mut key, number);
+    let Some(row) = store.get(Table::Redrives, &key)? else {
+        return Ok(());
+    };
+    let record = RedriveRecord {
+        ended_at: Some(now.0),
+        failed,
+        ..RedriveRecord::read(&row)?
+    };
+    let mut batch = Batch::new();
+    batch.put_with(Table::Redrives, &key, |bytes| record.write(bytes));
+    store.write(&batch, Durability::Power)
+}

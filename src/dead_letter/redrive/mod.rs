@@ -1,0 +1,179 @@
+//! Redrives: letters published again, one, many or all that match, or only a forecast of it.
+//!
+//! A redrive is asked for in one atomic write that names every letter it is about, and is worked off
+//! by one thread, in the order it was asked for. A letter is *sending* in the store before it is
+//! published and *sent* after, so a crash leaves at most one chunk of letters of which nobody knows
+//! whether they were published: their marks tell, once everything in the topic is consumed. Were one
+//! published twice all the same, the fold would drop the second as a duplicate.
+
+mod jobs;
+mod order;
+mod result;
+mod runner;
+#[cfg(test)]
+mod tests;
+
+pub use jobs::RedriveStatus;
+pub use order::RedriveOrder;
+pub use result::{LetterResult, RedriveItem};
+
+use super::{Desk, Sources};
+use crate::audit::Audit;
+use crate::clock::SharedClock;
+use crate::domain::{Position, SagaDefinitions};
+use crate::ingest::IngestStatus;
+use crate::ops::Outlet;
+use crate::store::{SharedStore, StoreError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// So many letters can be named by one redrive.
+pub const MOST_LETTERS: usize = 100_000;
+
+/// What redrives need.
+pub struct RedriveParts {
+    /// Where letters are looked up and decoded.
+    pub sources: Sources,
+    /// The definitions in force, for forecasts.
+    pub definitions: Arc<SagaDefinitions>,
+    /// Where events are published.
+    pub out: Arc<dyn Outlet>,
+    /// How far consumption is.
+    pub ingest: Arc<IngestStatus>,
+    /// Where it is recorded how a redrive ended.
+    pub audit: Audit,
+    /// Tells the time.
+    pub clock: SharedClock,
+    /// Ends the thread.
+    pub shutdown: CancellationToken,
+}
+
+/// Asks for redrives and tells how far they are. Cheap to clone.
+#[derive(Clone)]
+pub struct Redrives {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    parts: RedriveParts,
+    desk: Desk,
+    /// Held while a redrive gets its number.
+    asking: Mutex<()>,
+    /// Changes whenever there is news for whoever waits.
+    news: (Mutex<u64>, Condvar),
+}
+
+impl Redrives {
+    /// Over these parts. Nothing is worked off before [`spawn`](Self::spawn).
+    pub fn new(parts: RedriveParts) -> Self {
+        let desk = Desk::new(parts.sources.clone());
+        Self {
+            inner: Arc::new(Inner {
+                parts,
+                desk,
+                asking: Mutex::new(()),
+                news: (Mutex::new(0), Condvar::new()),
+            }),
+        }
+    }
+
+    /// Starts the thread that works redrives off, those that a crash interrupted first.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn spawn(&self) -> std::io::Result<JoinHandle<()>> {
+        let redrives = self.clone();
+        std::thread::Builder::new()
+            .name("redrive".to_owned())
+            .spawn(move || redrives.run())
+    }
+
+    /// Answers questions about letters.
+    pub fn desk(&self) -> &Desk {
+        &self.inner.desk
+    }
+
+    /// Asks for a redrive; it is worked off later. Its number leads to what becomes of it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be stored.
+    pub fn ask(&self, order: &RedriveOrder) -> Result<RedriveStatus, StoreError> {
+        let inner = &*self.inner;
+        let status = {
+            let _turn = inner.asking.lock().unwrap_or_else(PoisonError::into_inner);
+            jobs::create(&inner.parts.sources.store, order, inner.parts.clock.now())?
+        };
+        self.tell();
+        Ok(status)
+    }
+
+    /// The redrives asked for last, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn latest(&self, most: usize) -> Result<Vec<RedriveStatus>, StoreError> {
+        jobs::latest(&*self.inner.parts.sources.store.snapshot(), most)
+    }
+
+    /// One redrive; none of that number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn status(&self, number: u64) -> Result<Option<RedriveStatus>, StoreError> {
+        jobs::status(&*self.inner.parts.sources.store.snapshot(), number)
+    }
+
+    /// What became of a redrive's letters, in order of their positions, behind one of them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn items(
+        &self,
+        number: u64,
+        after: Option<Position>,
+        most: usize,
+    ) -> Result<Vec<RedriveItem>, StoreError> {
+        result::items(&*self.inner.parts.sources.store.snapshot(), number, after, most)
+    }
+
+    /// Waits until a redrive has ended, at most so long. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn wait_for(&self, number: u64, longest: Duration) -> Result<Option<RedriveStatus>, StoreError> {
+        let deadline = Instant::now() + longest;
+        loop {
+            let seen = self.seen();
+            let status = self.status(number)?;
+            let ended = status.as_ref().is_none_or(|status| status.ended_at.is_some());
+            let left = deadline.saturating_duration_since(Instant::now());
+            if ended || left.is_zero() {
+                return Ok(status);
+            }
+            self.await_news(seen, left.min(Duration::from_millis(500)));
+        }
+    }
+
+    pub(super) fn store(&self) -> &SharedStore {
+        &self.inner.parts.sources.store
+    }
+
+    fn seen(&self) -> u64 {
+        *self.inner.news.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self) {
+        let (news, changed) = &self.inner.news;
+        *news.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        changed.notify_all();
+    }
+
+    fn await_news(&self, seen: u64, longest: Duration) {
+        let (news, changed) = &self.inner.news;
+        let held = news.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whatever woke us, whoever waits looks again.
+        drop(changed.wait_timeout_while(held, longest, |now| *now == seen));
+    }
+}

@@ -1,0 +1,44 @@
+//! What is asked for.
+
+use super::super::Change;
+use crate::domain::Position;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RedriveOrder {
+    /// The letters.
+    pub letters: Vec<Position>,
+    /// How they were chosen.
+    pub chosen_by: Value,
+    /// What to change in each before it is published.
+    pub change: Change,
+    /// Only tell what it would do.
+    pub dry_run: bool,
+    /// Who asks.
+    pub by: String,
+    /// From where.
+    pub origin: String,
+    /// Why.
+    pub why: Option<String>,
+}
+
+/// The part of an order that is kept as JSON.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Kept {
+    pub(super) chosen_by: Value,
+    pub(super) change: Change,
+    pub(super) origin: String,
+}
+
+impl Kept {
+    pub(super) fn of(order: &RedriveOrder) -> Self {
+        Self {
+            chosen_by: order.chosen_by.clone(),
+            change: order.change.clone(),
+            origin: order.origin.clone(),
+        }
+    }
+}

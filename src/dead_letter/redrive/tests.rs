@@ -1,0 +1,349 @@
+//! Redrives over a topic in memory: what is published is consumed as ingest does it.
+
+use super::*;
+use crate::clock::SystemClock;
+use crate::dead_letter::{CameBack, Change, EventEdit, LetterFilter, Outlook};
+use crate::domain::{Cut, Millis};
+use crate::ingest::decode::wire;
+use crate::ingest::origin::LetterTopics;
+use crate::ingest::registry::{BundledSchema, SchemaSource};
+use crate::ingest::source::{RawHeaders, RawRecord};
+use crate::ingest::writer::{Admission, Writer};
+use crate::ops::{Message, OutError};
+use crate::projector::catch_up_offline;
+use crate::store::letters;
+use crate::store::read;
+use crate::testkit::{TOPIC, settings, store};
+use jiff::Timestamp;
+use saga_tracker_sdk::contract::{SagaEvent, SagaStatus, SagaType};
+use saga_tracker_sdk::encoding::Encoder;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A topic of one partition, and the store that it is consumed into.
+struct Topic {
+    store: SharedStore,
+    records: Mutex<Vec<Message>>,
+    consumed: AtomicUsize,
+    ingest: Arc<IngestStatus>,
+    /// Publishes fail so often.
+    away: AtomicUsize,
+    /// Publishes so often without saying so.
+    silent: AtomicUsize,
+}
+
+impl Topic {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            store: store(),
+            records: Mutex::default(),
+            consumed: AtomicUsize::new(0),
+            ingest: Arc::default(),
+            away: AtomicUsize::new(0),
+            silent: AtomicUsize::new(0),
+        })
+    }
+
+    fn put(&self, key: &str, value: Option<Vec<u8>>, headers: Vec<(String, Option<Vec<u8>>)>) -> Position {
+        let mut records = self.records.lock().unwrap();
+        records.push(Message {
+            topic: TOPIC.to_owned(),
+            partition: None,
+            key: Some(key.as_bytes().to_vec()),
+            value,
+            headers,
+        });
+        Position::new(0, records.len() as u64 - 1)
+    }
+
+    /// Consumes what is new, and folds it.
+    fn consume(&self) {
+        let schemas = BundledSchema::new().unwrap();
+        let mut writer = Writer::open(self.store.clone(), TOPIC).unwrap();
+        let records = self.records.lock().unwrap().clone();
+        for (offset, record) in records
+            .iter()
+            .enumerate()
+            .skip(self.consumed.load(Ordering::Relaxed))
+        {
+            let raw = RawRecord {
+                position: Position::new(0, offset as u64),
+                timestamp: Some(Millis(1_763_600_000_000)),
+                key: record.key.as_deref(),
+                value: record.value.as_deref(),
+                headers: RawHeaders::List(&record.headers),
+            };
+            let Admission::New { arrived_at } = writer.admit(&raw).unwrap() else {
+                panic!("offset {offset} is known");
+            };
+            let outcome = match wire::payload(raw.value) {
+                Ok((id, body)) => schemas.plan(id).unwrap().event(body, raw.position, arrived_at),
+                Err(defect) => Err(defect.into()),
+            };
+            writer.account(&raw, arrived_at, None, outcome);
+        }
+        writer.write().unwrap();
+        self.consumed.store(records.len(), Ordering::Relaxed);
+        catch_up_offline(&self.store, TOPIC, &Arc::default(), &settings(1)).unwrap();
+        let end: Cut = [(0, records.len() as u64)].into_iter().collect();
+        self.ingest.update(|status| {
+            status.last_contact = Some(Millis(1));
+            status.next = end.clone();
+            status.end = end;
+        });
+    }
+}
+
+impl Outlet for Topic {
+    fn publish(&self, message: &Message) -> Result<Position, OutError> {
+        let take = |left: &AtomicUsize| {
+            left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                .is_ok()
+        };
+        if take(&self.away) {
+            return Err(OutError::Unreachable("away".to_owned()));
+        }
+        let key = String::from_utf8(message.key.clone().unwrap()).unwrap();
+        let at = self.put(&key, message.value.clone(), message.headers.clone());
+        if take(&self.silent) {
+            self.consume();
+            return Err(OutError::Uncertain("no word".to_owned()));
+        }
+        self.consume();
+        Ok(at)
+    }
+}
+
+fn encoded(event_id: &str, saga: &str, step: &str, status: SagaStatus, at: i64) -> Vec<u8> {
+    let instant = Timestamp::from_millisecond(at).unwrap();
+    let event = SagaEvent {
+        event_id: event_id.to_owned(),
+        event_timestamp: instant,
+        saga_id: saga.to_owned(),
+        saga_type: SagaType::OrderCreation,
+        step: step.to_owned(),
+        status,
+        order_id: "o".to_owned(),
+        metadata: None,
+        recorded_at: instant,
+    };
+    Encoder::published().unwrap().encode(&event, 1).unwrap()
+}
+
+const AT: i64 = 1_763_600_000_000;
+
+/// The same event, unreadable because its first byte is wrong.
+fn spoiled(event_id: &str, saga: &str, step: &str, status: SagaStatus, at: i64) -> Vec<u8> {
+    let mut value = encoded(event_id, saga, step, status, at);
+    value.remove(0);
+    value
+}
+
+fn redrives(topic: &Arc<Topic>, shutdown: &CancellationToken) -> Redrives {
+    let clock: SharedClock = Arc::new(SystemClock);
+    Redrives::new(RedriveParts {
+        sources: Sources {
+            store: topic.store.clone(),
+            schemas: Arc::new(BundledSchema::new().unwrap()),
+            topics: LetterTopics {
+                topic: TOPIC.to_owned(),
+                dlt_topic: "dlt".to_owned(),
+            },
+        },
+        definitions: Arc::default(),
+        out: topic.clone(),
+        ingest: topic.ingest.clone(),
+        audit: Audit::new(topic.store.clone(), clock.clone()),
+        clock,
+        shutdown: shutdown.clone(),
+    })
+}
+
+fn order(letters: Vec<Position>, change: Change, dry_run: bool) -> RedriveOrder {
+    RedriveOrder {
+        letters,
+        chosen_by: serde_json::json!({}),
+        change,
+        dry_run,
+        by: "kim".to_owned(),
+        origin: "test".to_owned(),
+        why: None,
+    }
+}
+
+/// Works the order off, and tells what became of each letter.
+fn worked(topic: &Arc<Topic>, order: &RedriveOrder) -> Vec<RedriveItem> {
+    let shutdown = CancellationToken::new();
+    let redrives = redrives(topic, &shutdown);
+    let asked = redrives.ask(order).unwrap();
+    let thread = redrives.spawn().unwrap();
+    let ended = redrives
+        .wait_for(asked.number, Duration::from_secs(30))
+        .unwrap()
+        .unwrap();
+    shutdown.cancel();
+    thread.join().unwrap();
+    assert!(ended.ended_at.is_some(), "{ended:?}");
+    redrives.items(asked.number, None, usize::MAX).unwrap()
+}
+
+/// Puts the wire format's first byte, and the id, before what is left of it.
+fn reframed() -> Change {
+    // The body begins behind the four bytes of the id that are left: only whole values can be given.
+    Change {
+        event: Some(EventEdit {
+            event_id: Some("e-1".to_owned()),
+            saga_id: Some("s".to_owned()),
+            saga_type: Some("ORDER_CREATION".to_owned()),
+            step: Some("ORDER_CONFIRMED".to_owned()),
+            status: Some("COMPLETED".to_owned()),
+            order_id: Some("o".to_owned()),
+            recorded_at: Some(Timestamp::from_millisecond(AT + 5).unwrap()),
+            ..EventEdit::default()
+        }),
+        ..Change::default()
+    }
+}
+
+fn with_one_letter() -> (Arc<Topic>, Position) {
+    let topic = Topic::new();
+    topic.put(
+        "s",
+        Some(encoded("e-0", "s", "ORDER_CREATED", SagaStatus::Started, AT)),
+        Vec::new(),
+    );
+    let value = spoiled("e-1", "s", "ORDER_CONFIRMED", SagaStatus::Completed, AT + 5);
+    let letter = topic.put("s", Some(value), vec![("trace".to_owned(), Some(b"x".to_vec()))]);
+    topic.consume();
+    (topic, letter)
+}
+
+#[test]
+fn a_dry_run_tells_and_publishes_nothing() {
+    let (topic, letter) = with_one_letter();
+    let items = worked(&topic, &order(vec![letter], reframed(), true));
+    let LetterResult::Forecast(forecast) = &items[0].result else {
+        panic!("{items:?}");
+    };
+    assert_eq!(forecast.outlook, Outlook::Applied);
+    let status =
+        |standing: &Option<crate::dead_letter::Standing>| standing.as_ref().map(|s| s.status.clone());
+    assert_eq!(status(&forecast.before).as_deref(), Some("STARTED"));
+    assert_eq!(status(&forecast.after).as_deref(), Some("COMPLETED"));
+    assert_eq!(topic.records.lock().unwrap().len(), 2);
+    let undecodable = worked(&topic, &order(vec![letter], Change::default(), true));
+    let LetterResult::Forecast(forecast) = &undecodable[0].result else {
+        panic!("{undecodable:?}");
+    };
+    assert_eq!(forecast.outlook, Outlook::Undecodable);
+}
+
+#[test]
+fn a_letter_comes_back_marked_and_is_published_once() {
+    let (topic, letter) = with_one_letter();
+    let items = worked(&topic, &order(vec![letter], reframed(), false));
+    assert_eq!(
+        items[0].result,
+        LetterResult::Came(Position::new(0, 2), CameBack::Applied("s".into()))
+    );
+    let published = topic.records.lock().unwrap()[2].clone();
+    assert_eq!(published.headers[0].0, "trace");
+    assert_eq!(published.headers.len(), 4);
+    let items = worked(&topic, &order(vec![letter], reframed(), false));
+    assert!(matches!(items[0].result, LetterResult::Skipped(_)), "{items:?}");
+    assert_eq!(topic.records.lock().unwrap().len(), 3);
+}
+
+#[test]
+fn what_kafka_did_not_answer_for_is_found_out_before_it_is_published_again() {
+    let (topic, letter) = with_one_letter();
+    topic.away.store(1, Ordering::Relaxed);
+    topic.silent.store(1, Ordering::Relaxed);
+    let items = worked(&topic, &order(vec![letter], reframed(), false));
+    assert_eq!(
+        items[0].result,
+        LetterResult::Came(Position::new(0, 2), CameBack::Applied("s".into()))
+    );
+    assert_eq!(topic.records.lock().unwrap().len(), 3, "published once");
+}
+
+#[test]
+fn letters_that_were_being_published_at_a_crash_are_settled_by_their_marks() {
+    let topic = Topic::new();
+    let mut letters = Vec::new();
+    for n in 0..250 {
+        let value = encoded(
+            &format!("e-{n}"),
+            &format!("s{n}"),
+            "STEP",
+            SagaStatus::Started,
+            AT,
+        );
+        // Nothing but the magic byte is wrong, so the whole value can be put right by schema id.
+        letters.push(topic.put("k", Some(value[5..].to_vec()), Vec::new()));
+    }
+    topic.consume();
+    let change = Change {
+        schema_id: Some(1),
+        ..Change::default()
+    };
+    let asked = {
+        let redrives = redrives(&topic, &CancellationToken::new());
+        redrives.ask(&order(letters.clone(), change, false)).unwrap()
+    };
+    // As a crash leaves it: some sending and published, some sending and not.
+    let mut batch = crate::store::Batch::new();
+    for letter in &letters[..20] {
+        let record = crate::store::records::RedriveLetterRecord::Sending;
+        jobs::put_letter(&mut batch, asked.number, *letter, &record);
+    }
+    topic
+        .store
+        .write(&batch, crate::store::Durability::Process)
+        .unwrap();
+    let topics = LetterTopics {
+        topic: TOPIC.to_owned(),
+        dlt_topic: "dlt".to_owned(),
+    };
+    for (n, letter) in letters[..10].iter().enumerate() {
+        let headers = topics.headers_of(*letter);
+        let headers = headers.map(|(name, value)| (name.to_owned(), Some(value.into_bytes())));
+        let value = encoded(
+            &format!("e-{n}"),
+            &format!("s{n}"),
+            "STEP",
+            SagaStatus::Started,
+            AT,
+        );
+        topic.put("k", Some(value), headers.to_vec());
+    }
+    topic.consume();
+    let shutdown = CancellationToken::new();
+    let redrives = redrives(&topic, &shutdown);
+    let thread = redrives.spawn().unwrap();
+    let ended = redrives
+        .wait_for(asked.number, Duration::from_secs(30))
+        .unwrap()
+        .unwrap();
+    shutdown.cancel();
+    thread.join().unwrap();
+    assert_eq!((ended.sent, ended.waiting, ended.refused), (250, 0, 0));
+    assert_eq!(
+        topic.records.lock().unwrap().len(),
+        500,
+        "each was published once"
+    );
+    let counts = letters::counts(&*topic.store.snapshot()).unwrap();
+    let redriven: u64 = counts.values().map(|counts| counts.redriven).sum();
+    let open: u64 = counts.values().map(|counts| counts.open).sum();
+    assert_eq!((redriven, open), (250, 0));
+    let cursor = read::cursor(&*topic.store, read::active_generation(&*topic.store).unwrap()).unwrap();
+    for n in 0..250 {
+        let saga = format!("s{n}").into();
+        assert_eq!(read::deliveries(&*topic.store, &saga, &cursor).unwrap().len(), 1);
+    }
+    let filter = LetterFilter {
+        state: Some(letters::LetterState::Open),
+        ..LetterFilter::default()
+    };
+    assert_eq!(redrives.desk().choose(&filter, 9).unwrap(), []);
+}

@@ -1,0 +1,543 @@
+//! Reads the topic again, beside consuming it, and fills in what the log lacks.
+//!
+//! What the log has is recognised by its position and left alone: replaying is idempotent. What it
+//! lacks lies in a recorded gap, where the broker delivered nothing at first; such a record is decoded
+//! and accounted for as ingest would have done it, on the projector's thread, in one write with the
+//! states that it changes and with what is left of the gap. Offsets before the one that the store
+//! starts at, and those that are not consumed yet, are not replay's to fill.
+
+use super::decode::{Rejected, wire};
+use super::origin::LetterTopics;
+use super::registry::SchemaSource;
+use super::settings::IngestSettings;
+use super::source::{RawHeaders, RawRecord};
+use super::writer::{put_letter, returned_mark};
+use crate::domain::{Event, Millis, Position};
+use crate::projector::ProjectorHandle;
+use crate::store::codec::Record;
+use crate::store::letters::{LetterBook, LetterChanges};
+use crate::store::records::{DeadLetterRecord, FeedRecord, GapKind, GapRecord, OffsetRecord};
+use crate::store::{Batch, Direction, Key, Read, SharedStore, StoreError, Table, keys, read, totals};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::{Offset, TopicPartitionList};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// Records that are looked up, and filled in, together.
+const CHUNK: usize = 1_000;
+/// Longest wait for an answer of the broker.
+const ANSWER: Duration = Duration::from_secs(10);
+/// Without a record for so long the broker is taken to have no more.
+const SILENCE: Duration = Duration::from_secs(15);
+const POLL: Duration = Duration::from_millis(200);
+
+/// From where to read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplayFrom {
+    /// From what the broker still has.
+    Beginning,
+    /// From this offset of each partition.
+    Offset(u64),
+    /// From the first record that arrived then or later.
+    Time(Millis),
+}
+
+/// What to read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplayRange {
+    /// From where.
+    pub from: ReplayFrom,
+    /// Only this partition.
+    pub partition: Option<u32>,
+}
+
+/// How far a replay is, and what it found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReplayDone {
+    /// Offsets to go through, from the first that the broker has to what is consumed.
+    pub total: u64,
+    /// Records read.
+    pub read: u64,
+    /// Records that the store accounts for already.
+    pub known: u64,
+    /// Records that were filled in.
+    pub filled: u64,
+    /// Records before the offset that the store starts at.
+    pub before_start: u64,
+}
+
+/// Why a replay ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Kafka failed, or does not have what was asked for.
+    #[error("{0}")]
+    Kafka(String),
+    /// The projector stopped.
+    #[error(transparent)]
+    Projector(#[from] crate::projector::ProjectorGone),
+    /// It was told to stop.
+    #[error("it was stopped; what was filled in stays, and the same replay can be started again")]
+    Stopped,
+}
+
+/// A replay of the topic.
+pub struct Replay {
+    /// The store.
+    pub store: SharedStore,
+    /// How to reach Kafka, and the topic.
+    pub settings: IngestSettings,
+    /// Where writer schemas come from.
+    pub schemas: Arc<dyn SchemaSource>,
+    /// Who folds what is filled in.
+    pub projector: ProjectorHandle,
+    /// The account of letters and gaps.
+    pub book: LetterBook,
+    /// Ends it.
+    pub stop: CancellationToken,
+}
+
+/// A record, owned.
+#[derive(Clone, Debug)]
+pub(super) struct OwnedRecord {
+    pub(super) position: Position,
+    pub(super) timestamp: Option<Millis>,
+    pub(super) key: Option<Vec<u8>>,
+    pub(super) value: Option<Vec<u8>>,
+    pub(super) headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl OwnedRecord {
+    fn raw(&self) -> RawRecord<'_> {
+        RawRecord {
+            position: self.position,
+            timestamp: self.timestamp,
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+            headers: RawHeaders::List(&self.headers),
+        }
+    }
+}
+
+impl Replay {
+    /// Reads again, and tells how far it is. Blocks.
+    ///
+    /// # Errors
+    /// [`ReplayError`]; what was filled in before stays.
+    pub fn run(
+        &self,
+        range: &ReplayRange,
+        told: &mut dyn FnMut(ReplayDone),
+    ) -> Result<ReplayDone, ReplayError> {
+        let rows: BTreeMap<u32, OffsetRecord> = read::offsets(&*self.store, &self.settings.topic)?
+            .into_iter()
+            .collect();
+        let chosen: BTreeMap<u32, OffsetRecord> = rows
+            .into_iter()
+            .filter(|(partition, _)| range.partition.is_none_or(|only| only == *partition))
+            .collect();
+        if chosen.is_empty() {
+            let known = "no partition of the topic that was asked for has been consumed";
+            return Err(ReplayError::Kafka(known.to_owned()));
+        }
+        let consumer = self.consumer()?;
+        let mut done = ReplayDone::default();
+        let mut left: BTreeMap<u32, u64> = BTreeMap::new();
+        let mut list = TopicPartitionList::new();
+        for (partition, row) in &chosen {
+            let from = self.first_offset(&consumer, *partition, &range.from)?;
+            if from >= row.next {
+                continue;
+            }
+            done.total += row.next - from;
+            left.insert(*partition, row.next);
+            let from = Offset::Offset(i64::try_from(from).unwrap_or(i64::MAX));
+            list.add_partition_offset(&self.settings.topic, signed(*partition), from)
+                .map_err(|error| ReplayError::Kafka(error.to_string()))?;
+        }
+        told(done);
+        if left.is_empty() {
+            return Ok(done);
+        }
+        consumer
+            .assign(&list)
+            .map_err(|error| ReplayError::Kafka(error.to_string()))?;
+        self.read(&consumer, &chosen, left, &mut done, told)?;
+        Ok(done)
+    }
+
+    fn read(
+        &self,
+        consumer: &BaseConsumer,
+        rows: &BTreeMap<u32, OffsetRecord>,
+        mut left: BTreeMap<u32, u64>,
+        done: &mut ReplayDone,
+        told: &mut dyn FnMut(ReplayDone),
+    ) -> Result<(), ReplayError> {
+        let mut chunk = Vec::new();
+        let mut heard = Instant::now();
+        while !left.is_empty() {
+            if self.stop.is_cancelled() {
+                return Err(ReplayError::Stopped);
+            }
+            match consumer.poll(POLL) {
+                Some(Ok(message)) => {
+                    heard = Instant::now();
+                    let partition = u32::try_from(message.partition()).unwrap_or(0);
+                    let offset = message.offset().unsigned_abs();
+                    let Some(end) = left.get(&partition).copied() else {
+                        continue;
+                    };
+                    if offset + 1 >= end {
+                        left.remove(&partition);
+                    }
+                    if offset >= end {
+                        continue;
+                    }
+                    chunk.push(owned(&message, Position::new(partition, offset)));
+                }
+                Some(Err(error)) => tracing::warn!(%error, "replay"),
+                None if heard.elapsed() > SILENCE => {
+                    // Markers of transactions may be all that is left before the end.
+                    tracing::info!(?left, "the broker has no more records; the replay ends here");
+                    left.clear();
+                }
+                None => {}
+            }
+            if chunk.len() >= CHUNK || left.is_empty() {
+                self.take(rows, std::mem::take(&mut chunk), done)?;
+                told(*done);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks up a chunk of records and fills in those that the store lacks.
+    pub(super) fn take(
+        &self,
+        rows: &BTreeMap<u32, OffsetRecord>,
+        records: Vec<OwnedRecord>,
+        done: &mut ReplayDone,
+    ) -> Result<(), ReplayError> {
+        done.read += records.len() as u64;
+        let feed: Vec<Key> = records.iter().map(|record| feed_key(record.position)).collect();
+        let found = self.store.multi_get(Table::Feed, &feed)?;
+        let mut missing = Vec::new();
+        for (record, entry) in records.into_iter().zip(found) {
+            let Position { partition, offset } = record.position;
+            if rows.get(&partition).is_none_or(|row| offset < row.start) {
+                done.before_start += 1;
+                continue;
+            }
+            match entry.as_deref().map(FeedRecord::read).transpose()? {
+                // The first offset of a gap holds the gap's own entry.
+                None | Some(FeedRecord::Gap { .. }) => missing.push(record),
+                Some(_) => done.known += 1,
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let filled = missing.len() as u64;
+        self.fill(missing)?;
+        done.filled += filled;
+        Ok(())
+    }
+
+    /// Accounts for records that lie in gaps, in one write.
+    fn fill(&self, records: Vec<OwnedRecord>) -> Result<(), ReplayError> {
+        let mut decoded = Vec::with_capacity(records.len());
+        for record in records {
+            let arrived_at = self.arrival(&record)?;
+            let outcome = self.decode(&record, arrived_at)?;
+            decoded.push((record, arrived_at, outcome));
+        }
+        let (store, book) = (self.store.clone(), self.book.clone());
+        let topics = LetterTopics {
+            topic: self.settings.topic.clone(),
+            dlt_topic: self.settings.dlt_topic.clone(),
+        };
+        let filled = self.projector.between_windows(move |projector| {
+            let held = book.hold();
+            let mut rows = Batch::new();
+            let mut changes = LetterChanges::default();
+            let mut events: Vec<Event> = Vec::new();
+            let positions: BTreeSet<Position> = decoded.iter().map(|(record, ..)| record.position).collect();
+            close_gaps(&*store, &positions, &mut rows)?;
+            for (record, arrived_at, outcome) in decoded {
+                if let Some(letter) = topics.letter_named(record.raw().headers) {
+                    let mark = returned_mark(record.position, arrived_at, &outcome);
+                    changes.add_mark(letter, mark);
+                }
+                match outcome {
+                    Ok(event) => events.push(event),
+                    Err(rejected) => {
+                        let reason = rejected.defect.reason.as_str();
+                        changes.add_letter(record.position, reason);
+                        put_dead_letter(&mut rows, &topics.topic, &record, arrived_at, &rejected);
+                    }
+                }
+            }
+            LetterBook::enter(&held, &*store, &mut rows, &changes)?;
+            projector.fill(&events, &rows)
+        })?;
+        Ok(filled?)
+    }
+
+    /// Kafka's timestamp, kept between those of the neighbours that the store has.
+    fn arrival(&self, record: &OwnedRecord) -> Result<Millis, StoreError> {
+        let at = record.timestamp.unwrap_or_default();
+        let before = neighbour(&*self.store, record.position, Direction::Reverse)?;
+        let after = neighbour(&*self.store, record.position, Direction::Forward)?;
+        let at = before.map_or(at, |before| at.max(before));
+        Ok(after.map_or(at, |after| at.min(after)))
+    }
+
+    fn decode(
+        &self,
+        record: &OwnedRecord,
+        arrived_at: Millis,
+    ) -> Result<Result<Event, Rejected>, ReplayError> {
+        let (id, body) = match wire::payload(record.value.as_deref()) {
+            Ok(parts) => parts,
+            Err(defect) => return Ok(Err(defect.into())),
+        };
+        match self.schemas.plan(id) {
+            Ok(plan) => Ok(plan.event(body, record.position, arrived_at)),
+            Err(error) => match error.defect(id) {
+                Some(defect) => Ok(Err(defect.into())),
+                None => Err(ReplayError::Kafka(format!(
+                    "the schema registry is needed and does not answer: {error}"
+                ))),
+            },
+        }
+    }
+
+    fn consumer(&self) -> Result<BaseConsumer, ReplayError> {
+        self.settings
+            .client_config()
+            .set("group.id", format!("{}-replay", self.settings.group_id))
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "earliest")
+            .set("allow.auto.create.topics", "false")
+            .create()
+            .map_err(|error| ReplayError::Kafka(format!("librdkafka refuses the configuration: {error}")))
+    }
+
+    /// The first offset to read of a partition.
+    fn first_offset(
+        &self,
+        consumer: &BaseConsumer,
+        partition: u32,
+        from: &ReplayFrom,
+    ) -> Result<u64, ReplayError> {
+        let topic = &self.settings.topic;
+        let kafka = |error: rdkafka::error::KafkaError| {
+            ReplayError::Kafka(format!("partition {partition} of {topic}: {error}"))
+        };
+        let (low, high) = consumer
+            .fetch_watermarks(topic, signed(partition), ANSWER)
+            .map_err(kafka)?;
+        let low = low.unsigned_abs();
+        match from {
+            ReplayFrom::Beginning => Ok(low),
+            ReplayFrom::Offset(offset) => Ok(low.max(*offset)),
+            ReplayFrom::Time(at) => {
+                let mut asked = TopicPartitionList::new();
+                asked
+                    .add_partition_offset(topic, signed(partition), Offset::Offset(at.0))
+                    .map_err(kafka)?;
+                let found = consumer.offsets_for_times(asked, ANSWER).map_err(kafka)?;
+                let offset = found
+                    .elements()
+                    .first()
+                    .map(rdkafka::topic_partition_list::TopicPartitionListElem::offset);
+                Ok(match offset {
+                    Some(Offset::Offset(offset)) => offset.unsigned_abs(),
+                    _ => high.unsigned_abs(),
+                })
+            }
+        }
+    }
+}
+
+fn owned(message: &rdkafka::message::BorrowedMessage<'_>, position: Position) -> OwnedRecord {
+    let headers = message.headers().map_or_else(Vec::new, |headers| {
+        headers
+            .iter()
+            .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec)))
+            .collect()
+    });
+    OwnedRecord {
+        position,
+        timestamp: message.timestamp().to_millis().map(Millis),
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers,
+    }
+}
+
+fn signed(partition: u32) -> i32 {
+    i32::try_from(partition).unwrap_or(i32::MAX)
+}
+
+fn feed_key(position: Position) -> Key {
+    let mut key = Key::default();
+    keys::by_offset(&mut key, position);
+    key
+}
+
+/// Puts what is left of the gaps, when these offsets are filled, into the batch, with the sums.
+fn close_gaps(store: &dyn Read, filled: &BTreeSet<Position>, rows: &mut Batch) -> Result<(), StoreError> {
+    let partitions: BTreeSet<u32> = filled.iter().map(|at| at.partition).collect();
+    let mut sums: BTreeMap<(&'static str, &'static str), i64> = BTreeMap::new();
+    for partition in partitions {
+        for (first, gap) in gaps_of(store, partition)? {
+            let inside = Position::new(partition, first)..Position::new(partition, gap.next);
+            let offsets: Vec<u64> = filled.range(inside).map(|at| at.offset).collect();
+            if offsets.is_empty() {
+                continue;
+            }
+            let kind = GapKind::from_tag(gap.kind)
+                .ok_or_else(|| StoreError::Corrupt(format!("gaps: kind {}", gap.kind)))?;
+            let rest = remaining(first, gap.next, &offsets);
+            let mut key = Key::default();
+            keys::gap(&mut key, Position::new(partition, first));
+            rows.delete(Table::Gaps, &key);
+            for (from, next) in &rest {
+                let at = Position::new(partition, *from);
+                keys::gap(&mut key, at);
+                let record = GapRecord { next: *next, ..gap };
+                rows.put_with(Table::Gaps, &key, |bytes| record.write(bytes));
+                keys::by_offset(&mut key, at);
+                rows.put_with(Table::Feed, &key, |bytes| {
+                    FeedRecord::Gap { next: *next }.write(bytes);
+                });
+            }
+            let more = i64::try_from(rest.len()).unwrap_or(0) - 1;
+            *sums.entry((totals::GAP_COUNTS, kind.as_str())).or_default() += more;
+            let fewer = i64::try_from(offsets.len()).unwrap_or(0);
+            *sums.entry((totals::GAP_OFFSETS, kind.as_str())).or_default() -= fewer;
+        }
+    }
+    for ((family, kind), by) in sums {
+        let now = read::meta_count(store, family, kind)?.saturating_add_signed(by);
+        read::put_meta_count(rows, family, kind, now);
+    }
+    Ok(())
+}
+
+/// What is left of `first..next` without these offsets, which are in order.
+fn remaining(first: u64, next: u64, without: &[u64]) -> Vec<(u64, u64)> {
+    let mut rest = Vec::new();
+    let mut from = first;
+    for offset in without.iter().copied().chain([next]) {
+        if offset > from {
+            rest.push((from, offset));
+        }
+        from = offset + 1;
+    }
+    rest
+}
+
+fn gaps_of(store: &dyn Read, partition: u32) -> Result<Vec<(u64, GapRecord)>, StoreError> {
+    let mut key = Key::default();
+    keys::gap(&mut key, Position::new(partition, 0));
+    let mut gaps = Vec::new();
+    read::try_scan(
+        |visit| {
+            store.scan(
+                Table::Gaps,
+                key.partition(),
+                crate::store::WHOLE,
+                Direction::Forward,
+                usize::MAX,
+                visit,
+            )
+        },
+        |sort, value| {
+            gaps.push((keys::parse_offset(sort)?, GapRecord::read(value)?));
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
+    Ok(gaps)
+}
+
+/// The arrival time of the nearest record in that direction, looked for in the same bucket.
+fn neighbour(store: &dyn Read, at: Position, direction: Direction) -> Result<Option<Millis>, StoreError> {
+    let key = feed_key(at);
+    let offset = at.offset.to_be_bytes();
+    let range = match direction {
+        Direction::Reverse => (Bound::Unbounded, Bound::Excluded(&offset[..])),
+        Direction::Forward => (Bound::Excluded(&offset[..]), Bound::Unbounded),
+    };
+    let mut found = None;
+    read::try_scan(
+        |visit| store.scan(Table::Feed, key.partition(), range, direction, usize::MAX, visit),
+        |sort, value| {
+            let position = Position::new(at.partition, keys::parse_offset(sort)?);
+            found = match FeedRecord::read(value)? {
+                FeedRecord::Logged { saga_id, recorded_at } => {
+                    let saga = saga_id.into();
+                    let place = crate::domain::TimelineKey {
+                        recorded_at: Millis(recorded_at),
+                        position,
+                    };
+                    let mut key = Key::default();
+                    keys::log(&mut key, &saga, place);
+                    let row = store.get(Table::Log, &key)?;
+                    row.map(|row| read::event(&saga, place, &row))
+                        .transpose()?
+                        .map(|event| event.arrived_at)
+                }
+                FeedRecord::DeadLetter => {
+                    let row = store.get(Table::DeadLetters, &feed_key(position))?;
+                    row.map(|row| Ok::<_, StoreError>(Millis(DeadLetterRecord::read(&row)?.arrived_at)))
+                        .transpose()?
+                }
+                FeedRecord::Gap { .. } | FeedRecord::Purged { .. } => None,
+            };
+            Ok(if found.is_some() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
+        },
+    )?;
+    Ok(found)
+}
+
+fn put_dead_letter(
+    rows: &mut Batch,
+    topic: &str,
+    record: &OwnedRecord,
+    arrived_at: Millis,
+    rejected: &Rejected,
+) {
+    let mut key = Key::default();
+    let raw = record.raw();
+    let letter = DeadLetterRecord {
+        topic,
+        reason: rejected.defect.reason.as_str(),
+        detail: &rejected.defect.detail,
+        arrived_at: arrived_at.0,
+        timestamp: record.timestamp.map(|at| at.0),
+        key: raw.key,
+        value: raw.value,
+        headers: raw.headers.to_vec(),
+    };
+    put_letter(rows, &mut key, record.position, &letter, rejected);
+    keys::by_offset(&mut key, record.position);
+    rows.put_with(Table::Feed, &key, |bytes| FeedRecord::DeadLetter.write(bytes));
+}
+
+#[cfg(test)]
+#[path = "replay_tests.rs"]
+mod tests;

@@ -1,0 +1,184 @@
+//! Replays on a store in memory: what was not delivered at first is filled in, and then nobody can
+//! tell that it ever was missing.
+
+use super::super::registry::BundledSchema;
+use super::super::writer::{Admission, Writer};
+use super::*;
+use crate::domain::SagaDefinitions;
+use crate::projector;
+use crate::testkit::{TOPIC, settings, store};
+use crate::verify::{Verify, digest};
+use proptest::prelude::*;
+use saga_tracker_sdk::contract::{SagaEvent, SagaStatus, SagaType};
+use saga_tracker_sdk::encoding::Encoder;
+
+const AT: i64 = 1_763_600_000_000;
+
+fn record(partition: u32, offset: u64) -> OwnedRecord {
+    let at = AT + i64::try_from(offset).unwrap() * 10;
+    let status = match offset % 4 {
+        0 => SagaStatus::Started,
+        1 => SagaStatus::InProgress,
+        2 => SagaStatus::Failed,
+        _ => SagaStatus::Compensated,
+    };
+    let instant = jiff::Timestamp::from_millisecond(at).unwrap();
+    let event = SagaEvent {
+        event_id: format!("e-{}", (offset * 7 + u64::from(partition)) % 29),
+        event_timestamp: instant,
+        saga_id: format!("s{}", offset % 3),
+        saga_type: SagaType::OrderCreation,
+        step: "STEP".to_owned(),
+        status,
+        order_id: "o".to_owned(),
+        metadata: None,
+        recorded_at: instant,
+    };
+    let mut value = Encoder::published().unwrap().encode(&event, 1).unwrap();
+    if offset % 11 == 5 {
+        value.truncate(9);
+    }
+    let headers = if offset % 13 == 12 {
+        let topics = LetterTopics {
+            topic: TOPIC.to_owned(),
+            dlt_topic: String::new(),
+        };
+        let named = topics.headers_of(Position::new(partition, 5));
+        named
+            .map(|(name, value)| (name.to_owned(), Some(value.into_bytes())))
+            .to_vec()
+    } else {
+        Vec::new()
+    };
+    OwnedRecord {
+        position: Position::new(partition, offset),
+        timestamp: Some(Millis(at)),
+        key: Some(b"k".to_vec()),
+        value: Some(value),
+        headers,
+    }
+}
+
+fn ingest(store: &SharedStore, records: &[OwnedRecord]) {
+    let schemas = BundledSchema::new().unwrap();
+    let mut writer = Writer::open(store.clone(), TOPIC).unwrap();
+    for chunk in records.chunks(7) {
+        for record in chunk {
+            let raw = record.raw();
+            let Admission::New { arrived_at } = writer.admit(&raw).unwrap() else {
+                panic!("known");
+            };
+            let (id, body) = wire::payload(raw.value).unwrap();
+            let outcome = schemas.plan(id).unwrap().event(body, raw.position, arrived_at);
+            writer.account(&raw, arrived_at, None, outcome);
+        }
+        writer.write().unwrap();
+    }
+    projector::catch_up_offline(store, TOPIC, &Arc::default(), &settings(1)).unwrap();
+}
+
+/// Replays chunks of records, as they would come from the topic.
+fn replay(store: &SharedStore, chunks: &[Vec<OwnedRecord>]) -> ReplayDone {
+    let definitions = Arc::new(SagaDefinitions::default());
+    let (projector, thread) = projector::spawn(store.clone(), TOPIC, definitions, settings(1)).unwrap();
+    let replay = Replay {
+        store: store.clone(),
+        settings: IngestSettings {
+            topic: TOPIC.to_owned(),
+            ..IngestSettings::default()
+        },
+        schemas: Arc::new(BundledSchema::new().unwrap()),
+        projector,
+        book: LetterBook::default(),
+        stop: CancellationToken::new(),
+    };
+    let rows = read::offsets(&**store, TOPIC).unwrap().into_iter().collect();
+    let mut done = ReplayDone::default();
+    for chunk in chunks {
+        replay.take(&rows, chunk.clone(), &mut done).unwrap();
+    }
+    drop(replay);
+    thread.join().unwrap();
+    done
+}
+
+fn differences(store: &SharedStore) -> Vec<String> {
+    let verify = Verify {
+        store: store.clone(),
+        topic: TOPIC.to_owned(),
+        definitions: Arc::new(SagaDefinitions::default()),
+        settings: settings(1),
+        progress: Arc::default(),
+    };
+    verify.run().unwrap().differences.told
+}
+
+fn meta_sums(store: &SharedStore) -> Vec<(String, u64)> {
+    let families = [
+        totals::GAP_COUNTS,
+        totals::GAP_OFFSETS,
+        totals::DEAD_LETTER_COUNTS,
+        totals::REDRIVEN_COUNTS,
+    ];
+    let counts = families.map(|family| read::meta_counts(&**store, family).unwrap());
+    counts
+        .into_iter()
+        .flatten()
+        .filter(|(_, count)| *count > 0)
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn a_log_with_gaps_becomes_the_log_without(
+        lost in prop::collection::btree_set((0u32..2, 1u64..59), 0..40),
+        size in 1usize..30,
+    ) {
+        let all: Vec<OwnedRecord> = (0..2).flat_map(|p| (0..60).map(move |o| record(p, o))).collect();
+        let whole = store();
+        ingest(&whole, &all);
+        let holed = store();
+        let delivered: Vec<OwnedRecord> = all
+            .iter()
+            .filter(|record| !lost.contains(&(record.position.partition, record.position.offset)))
+            .cloned()
+            .collect();
+        ingest(&holed, &delivered);
+        // Some of it, then all of it, then all of it again.
+        let some: Vec<OwnedRecord> = all.iter().step_by(3).cloned().collect();
+        let first = replay(&holed, &[some]);
+        prop_assert_eq!(differences(&holed), Vec::<String>::new());
+        let chunks: Vec<Vec<OwnedRecord>> = all.chunks(size).map(<[OwnedRecord]>::to_vec).collect();
+        let second = replay(&holed, &chunks);
+        prop_assert_eq!(first.filled + second.filled, lost.len() as u64);
+        prop_assert_eq!(second.known + second.filled, 120);
+        prop_assert_eq!(differences(&holed), Vec::<String>::new());
+        prop_assert_eq!(digest(&holed, TOPIC).unwrap(), digest(&whole, TOPIC).unwrap());
+        prop_assert_eq!(meta_sums(&holed), meta_sums(&whole));
+        let third = replay(&holed, &chunks);
+        prop_assert_eq!((third.read, third.known, third.filled), (120, 120, 0));
+        prop_assert_eq!(digest(&holed, TOPIC).unwrap(), digest(&whole, TOPIC).unwrap());
+    }
+}
+
+#[test]
+fn what_lies_before_the_start_of_the_store_is_left_alone() {
+    let store = store();
+    let late: Vec<OwnedRecord> = (10..20).map(|offset| record(0, offset)).collect();
+    ingest(&store, &late);
+    let before = digest(&store, TOPIC).unwrap();
+    let all: Vec<OwnedRecord> = (0..20).map(|offset| record(0, offset)).collect();
+    let done = replay(&store, &[all]);
+    assert_eq!((done.before_start, done.known, done.filled), (10, 10, 0));
+    assert_eq!(digest(&store, TOPIC).unwrap(), before);
+}
+
+#[test]
+fn what_is_left_of_a_gap_are_its_runs() {
+    assert_eq!(remaining(5, 10, &[]), [(5, 10)]);
+    assert_eq!(remaining(5, 10, &[5, 6]), [(7, 10)]);
+    assert_eq!(remaining(5, 10, &[7]), [(5, 7), (8, 10)]);
+    assert_eq!(remaining(5, 10, &[5, 7, 9]), [(6, 7), (8, 9)]);
+    assert_eq!(remaining(5, 10, &[5, 6, 7, 8, 9]), []);
+}

@@ -1,0 +1,118 @@
+//! Room on the disk under the store: when consumption waits for it, and when it goes on.
+//!
+//! Consumption stops before the disk is full, not when it is: reads, and the room that merging files
+//! and purging sagas need, must still be there. It goes on only when a quarter more than the
+//! low-water mark is free, so that it does not stop and go with every file that comes and goes.
+
+use std::path::PathBuf;
+
+/// Tells how much room there is.
+pub trait FreeSpace: Send + Sync {
+    /// Bytes that are free to us; none when nobody can tell.
+    fn free(&self) -> Option<u64>;
+}
+
+/// The disk that holds a directory.
+#[derive(Clone, Debug)]
+pub struct Disk(pub PathBuf);
+
+impl FreeSpace for Disk {
+    fn free(&self) -> Option<u64> {
+        if let Some(pretended) = crate::failpoint::pretended_free_bytes() {
+            return Some(pretended);
+        }
+        let disk = rustix::fs::statvfs(&self.0).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+}
+
+/// Room without end: for stores that are on no disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Boundless;
+
+impl FreeSpace for Boundless {
+    fn free(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// Too little room, and how much there must be before consumption goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// Bytes that are free.
+    pub free: u64,
+    /// Below so many consumption stops.
+    pub minimum: u64,
+    /// From so many it goes on.
+    pub resume_at: u64,
+}
+
+/// The low-water mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LowWater {
+    minimum: u64,
+    short: bool,
+}
+
+impl LowWater {
+    pub(super) fn new(minimum: u64) -> Self {
+        Self {
+            minimum,
+            short: false,
+        }
+    }
+
+    /// Whether that much room is too little, given what was found before.
+    pub(super) fn judge(&mut self, free: Option<u64>) -> Option<Shortage> {
+        // Who cannot tell does not stop the stream: a write that fails still will.
+        let free = free?;
+        let resume_at = self.minimum.saturating_add(self.minimum / 4);
+        self.short = free < if self.short { resume_at } else { self.minimum };
+        self.short.then_some(Shortage {
+            free,
+            minimum: self.minimum,
+            resume_at,
+        })
+    }
+}
+
+impl std::fmt::Display for Shortage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "the disk under the store is nearly full: {} bytes are free, less than store.min_free_bytes ({}); \
+             consumption waits and goes on by itself when {} are free; nothing is lost meanwhile",
+            self.free, self.minimum, self.resume_at
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn consumption_stops_below_the_mark_and_goes_on_well_above_it() {
+        let mut mark = LowWater::new(1_000);
+        let mut short = |free: u64| mark.judge(Some(free)).is_some();
+        assert!(!short(1_000));
+        assert!(short(999));
+        assert!(short(1_000));
+        assert!(short(1_249));
+        assert!(!short(1_250));
+        assert!(!short(1_000));
+        assert!(short(0));
+    }
+
+    #[test]
+    fn a_mark_of_nothing_never_stops_and_unknown_room_neither() {
+        assert_eq!(LowWater::new(0).judge(Some(0)), None);
+        assert_eq!(LowWater::new(1_000).judge(None), None);
+    }
+
+    #[test]
+    fn a_disk_tells_its_room() {
+        assert!(Disk(std::env::temp_dir()).free().is_some());
+        assert_eq!(Disk("/nowhere/at/all".into()).free(), None);
+    }
+}

@@ -1,0 +1,144 @@
+//! What the handle promises, on a store in memory, on a folder, and on addresses where nobody is.
+
+use super::*;
+use std::time::Duration;
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(work)
+}
+
+fn folder() -> (tempfile::TempDir, Objects) {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = ObjectsSettings {
+        url: format!("file://{}", directory.path().display()),
+        ..ObjectsSettings::default()
+    };
+    let objects = open(&settings).unwrap();
+    (directory, objects)
+}
+
+async fn behaves(objects: &Objects) {
+    assert_eq!(objects.get("a/1").await.unwrap(), None);
+    assert!(objects.list("a").await.unwrap().is_empty());
+    assert_eq!(
+        objects.put_if_absent("a/1", b"one".to_vec()).await.unwrap(),
+        Put::Created
+    );
+    assert_eq!(
+        objects.put_if_absent("a/1", b"two".to_vec()).await.unwrap(),
+        Put::Existed
+    );
+    assert_eq!(objects.get("a/1").await.unwrap().unwrap(), b"one");
+    objects.put("a/1", b"three".to_vec()).await.unwrap();
+    objects.put("a/deeper/2", b"x".to_vec()).await.unwrap();
+    assert_eq!(objects.head("a/1").await.unwrap().unwrap().size, 5);
+    assert_eq!(objects.get_range("a/1", 1..4).await.unwrap(), b"hre");
+    assert!(objects.get_range("a/1", 1..40).await.is_err());
+    let names: Vec<_> = objects
+        .list("a")
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|o| o.location.to_string())
+        .collect();
+    assert_eq!(names, ["a/1"]);
+    assert_eq!(objects.under("a").get("1").await.unwrap().unwrap(), b"three");
+    for pieces in 0..4_usize {
+        let mut writer = objects.writer("large");
+        for piece in 0..pieces {
+            writer.piece(vec![piece as u8; PIECE_BYTES]).await.unwrap();
+        }
+        writer.piece(b"end".to_vec()).await.unwrap();
+        writer.finish().await.unwrap();
+        let size = (pieces * PIECE_BYTES) as u64;
+        assert_eq!(objects.head("large").await.unwrap().unwrap().size, size + 3);
+        assert_eq!(objects.get_range("large", size..size + 3).await.unwrap(), b"end");
+    }
+    objects.delete("a/1").await.unwrap();
+    objects.delete("a/1").await.unwrap();
+    assert!(matches!(
+        objects.get_range("a/1", 0..1).await,
+        Err(ObjectsError::Missing { .. })
+    ));
+}
+
+#[test]
+fn a_store_in_memory_behaves() {
+    run(behaves(&Objects::in_memory().under("some/prefix")));
+}
+
+#[test]
+fn a_folder_behaves() {
+    let (_directory, objects) = folder();
+    run(behaves(&objects));
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_not_created() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("not-mounted");
+    let settings = ObjectsSettings {
+        url: format!("file://{}", missing.display()),
+        ..ObjectsSettings::default()
+    };
+    let told = open(&settings).unwrap_err().to_string();
+    assert!(
+        told.contains("objects.url") && told.contains("no directory"),
+        "{told}"
+    );
+    assert!(!missing.exists());
+}
+
+#[test]
+fn a_wrong_address_names_the_option_and_what_is_accepted() {
+    let told = |url: &str| {
+        let settings = ObjectsSettings {
+            url: url.to_owned(),
+            ..ObjectsSettings::default()
+        };
+        open(&settings).unwrap_err().to_string()
+    };
+    assert!(told("").contains("objects.url is not set"));
+    for url in [
+        "bucket/prefix",
+        "ftp://bucket",
+        "s3:///prefix",
+        "s3://key:secret@bucket",
+    ] {
+        let told = told(url);
+        assert!(told.starts_with("objects.url"), "{told}");
+        assert!(!told.contains("secret@"), "{told}");
+    }
+}
+
+#[test]
+fn nobody_at_the_endpoint_is_unreachable_and_named() {
+    let settings = ObjectsSettings {
+        url: "s3://bucket/prefix".into(),
+        endpoint: Some("http://127.0.0.1:9".into()),
+        access_key: Some("key".into()),
+        secret_key: Some("hunter2".into()),
+        allow_http: true,
+        retries: 1,
+        connect_timeout: Duration::from_secs(1),
+        ..ObjectsSettings::default()
+    };
+    let objects = open(&settings).unwrap();
+    let error = run(objects.check()).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ObjectsError::Unreachable {
+                option: "objects.endpoint",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(error.is_transient());
+    assert!(!format!("{error} {settings:?}").contains("hunter2"));
+}

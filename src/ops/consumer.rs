@@ -1,0 +1,154 @@
+//! The thread that reads the ops topic, from the offset that the store holds.
+
+use super::decision::Applier;
+use super::ledger::{self, Ledger, LedgerError};
+use super::status::OpsStatus;
+use super::topic;
+use crate::ingest::IngestSettings;
+use crate::ingest::kafka::KafkaSource;
+use crate::ingest::source::{RawRecord, Source, SourceError, Taken};
+use crate::store::SharedStore;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// How long a poll waits when there is nothing: the granularity of shutdown.
+const IDLE: Duration = Duration::from_millis(200);
+/// Creating the topic is tried again so often.
+const CREATE_AGAIN: Duration = Duration::from_secs(30);
+
+/// Everything that reading decisions needs.
+pub struct Consumer {
+    /// The store.
+    pub store: SharedStore,
+    /// How to reach Kafka, and the ops topic.
+    pub settings: IngestSettings,
+    /// What decisions do, by kind.
+    pub appliers: Vec<Box<dyn Applier>>,
+    /// Where to tell what is going on.
+    pub status: Arc<OpsStatus>,
+    /// Ends it.
+    pub shutdown: CancellationToken,
+}
+
+/// Why reading ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+enum ConsumeError {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
+
+impl Consumer {
+    /// Starts reading on a thread of its own. It ends on shutdown, or when it cannot go on, which the
+    /// status then says.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn spawn(self) -> std::io::Result<JoinHandle<()>> {
+        std::thread::Builder::new().name("ops".to_owned()).spawn(move || {
+            let status = self.status.clone();
+            if let Err(error) = self.run() {
+                tracing::error!(%error, "decisions are no longer read; everything else goes on");
+                status.update(|status| status.fatal = Some(error.to_string()));
+            }
+        })
+    }
+
+    fn run(self) -> Result<(), ConsumeError> {
+        let topic = self.settings.ops_topic.clone();
+        let appliers: Arc<[Box<dyn Applier>]> = self.appliers.into();
+        let ledger = Ledger::open(self.store, &topic, appliers).map_err(LedgerError::from)?;
+        let settings = IngestSettings {
+            topic: topic.clone(),
+            ..self.settings.clone()
+        };
+        let resume = ledger.resume_from().map(|offset| (ledger::PARTITION, offset));
+        let mut source = KafkaSource::open(&settings, resume.into_iter())?;
+        let reading = Reading {
+            ledger,
+            status: self.status,
+            shutdown: self.shutdown,
+        };
+        let mut tried: Option<Instant> = None;
+        reading.consume(&mut source, &mut |reachable| {
+            if reachable
+                && self.settings.create_ops_topic
+                && tried.is_none_or(|at| at.elapsed() > CREATE_AGAIN)
+            {
+                tried = Some(Instant::now());
+                topic::create(&self.settings, &topic);
+            }
+        })
+    }
+}
+
+/// The loop, apart from where records come from.
+pub(super) struct Reading {
+    pub(super) ledger: Ledger,
+    pub(super) status: Arc<OpsStatus>,
+    pub(super) shutdown: CancellationToken,
+}
+
+impl Reading {
+    /// Reads until shutdown. `missing` is called while the topic does not exist.
+    fn consume(mut self, source: &mut dyn Source, missing: &mut dyn FnMut(bool)) -> Result<(), ConsumeError> {
+        self.status.update(|status| status.next = self.ledger.next());
+        let broker = source.broker();
+        let mut failed = None;
+        while !self.shutdown.is_cancelled() {
+            source.poll(IDLE, IDLE, &mut |record| match self.take(record) {
+                Ok(()) => Taken::Next,
+                Err(error) => {
+                    failed = Some(error);
+                    Taken::Enough
+                }
+            })?;
+            if let Some(error) = failed.take() {
+                return Err(error.into());
+            }
+            let observed = source.observed();
+            let known = observed.partitions > 0;
+            let end = observed.ends.next(ledger::PARTITION);
+            // The client's view may be older than what it delivered: only the broker's word counts.
+            if known
+                && self.ledger.check_end(end).is_err()
+                && let Some(end) = broker.ask_end(ledger::PARTITION)
+            {
+                self.ledger.check_end(end)?;
+            }
+            let absent = observed.reachable && !known;
+            self.status.update(|status| {
+                status.end = known.then_some(end.max(status.next));
+                status.waiting = match (&observed.waiting, absent) {
+                    (Some(_), true) => Some(
+                        "the ops topic does not exist; create it (1 partition, retention.ms=-1), or set \
+                         kafka.create_ops_topic"
+                            .to_owned(),
+                    ),
+                    (why, _) => why.clone(),
+                };
+            });
+            if absent {
+                missing(observed.reachable);
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, record: &RawRecord<'_>) -> Result<(), LedgerError> {
+        if !ledger::counts(record.position) {
+            tracing::warn!(
+                position = %record.position,
+                "a message outside partition 0 of the ops topic has no place in the order of decisions; ignored"
+            );
+            return Ok(());
+        }
+        self.ledger.take(record)?;
+        let next = self.ledger.next();
+        self.status.update(|status| status.next = next);
+        Ok(())
+    }
+}

@@ -1,0 +1,262 @@
+//! An operator's status change: an ordinary event on the tracker topic, and an answer once it is
+//! applied here.
+
+use super::{Message, OpsError, Outlet};
+use crate::clock::SharedClock;
+use crate::domain::{
+    Anomaly, AnomalyKind, Deduplicated, EventId, Millis, OPERATOR_STATUS_CHANGE, Position, SagaDefinitions,
+    SagaId, SagaState, SagaStatus, deduplicate, fold_deduplicated,
+};
+use crate::ingest::registry::{SchemaError, SchemaSource};
+use crate::projector::ProjectorWatch;
+use crate::store::{SharedStore, read};
+use jiff::Timestamp;
+use saga_tracker_sdk::contract::{self, SagaEvent};
+use saga_tracker_sdk::encoding::Encoder;
+use saga_tracker_sdk::publishing::EventIds;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long to wait until the published event is applied.
+const APPLIED: Duration = Duration::from_secs(10);
+/// What the events name as their producer.
+const PRODUCER: &str = "saga-tracker";
+
+/// What an operator wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusChange {
+    /// The saga.
+    pub saga_id: SagaId,
+    /// Its new status.
+    pub status: SagaStatus,
+    /// Why.
+    pub reason: String,
+    /// The status that the operator saw; the change is refused when the saga has another.
+    pub expected: Option<SagaStatus>,
+    /// Who.
+    pub operator: String,
+    /// From where.
+    pub origin: String,
+}
+
+/// What it came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusChanged {
+    /// The status that the event met.
+    pub previous: SagaStatus,
+    /// The status after it.
+    pub current: SagaStatus,
+    /// The event's time.
+    pub updated_at: Millis,
+    /// The event.
+    pub event_id: String,
+    /// Where it stands in the tracker topic.
+    pub position: Position,
+}
+
+/// Changes statuses.
+pub struct StatusChanger {
+    /// What is known of the sagas.
+    pub store: SharedStore,
+    /// How they are folded.
+    pub definitions: Arc<SagaDefinitions>,
+    /// The tracker topic.
+    pub topic: String,
+    /// Where the event is published.
+    pub out: Arc<dyn Outlet>,
+    /// Which schema it is written with.
+    pub schemas: Arc<dyn SchemaSource>,
+    /// How far the projections are.
+    pub projected: ProjectorWatch,
+    /// Tells the time.
+    pub clock: SharedClock,
+    /// Names events.
+    pub ids: Arc<dyn EventIds>,
+}
+
+impl StatusChanger {
+    /// Publishes the change and waits until it is applied. Blocks.
+    ///
+    /// # Errors
+    /// [`OpsError`], see there for what was changed.
+    pub fn change(&self, wish: &StatusChange) -> Result<StatusChanged, OpsError> {
+        let state = self.state(&wish.saga_id)?;
+        refuse_in_vain(wish, &state)?;
+        let event = self.event(wish, &state)?;
+        let value = self.encode(&event)?;
+        let message = Message {
+            topic: self.topic.clone(),
+            partition: None,
+            key: Some(event.saga_id.clone().into_bytes()),
+            value: Some(value),
+            headers: vec![(
+                contract::headers::EVENT_ID.to_owned(),
+                Some(event.event_id.clone().into_bytes()),
+            )],
+        };
+        let trace = format!("look for event {} in the saga's steps", event.event_id);
+        let position = self
+            .out
+            .publish(&message)
+            .map_err(|error| OpsError::of_out(&error, &trace))?;
+        let applied = self
+            .projected
+            .wait_for(position, APPLIED)
+            .map_err(|gone| unsettled(&event.event_id, position, &gone.to_string()))?;
+        if !applied {
+            return Err(unsettled(
+                &event.event_id,
+                position,
+                "consumption has not come that far yet",
+            ));
+        }
+        self.told(wish, &event.event_id, position)
+    }
+
+    fn state(&self, saga: &SagaId) -> Result<SagaState, OpsError> {
+        let snapshot = self.store.snapshot();
+        let generation = read::active_generation(&*snapshot)?;
+        read::instance(&*snapshot, generation, saga)?
+            .ok_or_else(|| OpsError::NotFound(format!("no event of saga {:?} has been seen", saga.as_str())))
+    }
+
+    /// The event that asks for the change. It has to stand behind the saga's last event even when that
+    /// one's clock was ahead of ours.
+    fn event(&self, wish: &StatusChange, state: &SagaState) -> Result<SagaEvent, OpsError> {
+        let now = self.clock.now();
+        let recorded_at = now.max(Millis(state.updated_at.0.saturating_add(1)));
+        let instant = |at: Millis| {
+            Timestamp::from_millisecond(at.0)
+                .map_err(|error| OpsError::Failed(format!("{at} cannot be written: {error}")))
+        };
+        let mut metadata = Map::new();
+        let mut put = |name: &str, value: &str| metadata.insert(name.to_owned(), Value::from(value));
+        put("operator", &wish.operator);
+        put("operatorAddress", &wish.origin);
+        put("reason", &wish.reason);
+        if let Some(expected) = wish.expected {
+            put("expectedStatus", expected.as_str());
+        }
+        put(contract::metadata::PRODUCER_SERVICE, PRODUCER);
+        put(contract::metadata::PRODUCER_TIMESTAMP, &now.to_string());
+        Ok(SagaEvent {
+            event_id: self.ids.next(),
+            event_timestamp: instant(now)?,
+            saga_id: wish.saga_id.as_str().to_owned(),
+            saga_type: state.saga_type.as_str().into(),
+            step: OPERATOR_STATUS_CHANGE.to_owned(),
+            status: wish
+                .status
+                .as_str()
+                .parse()
+                .map_err(|error: contract::UnknownStatus| OpsError::Failed(error.to_string()))?,
+            order_id: state.order_id.as_str().to_owned(),
+            metadata: Some(Value::Object(metadata).to_string()),
+            recorded_at: instant(recorded_at)?,
+        })
+    }
+
+    fn encode(&self, event: &SagaEvent) -> Result<Vec<u8>, OpsError> {
+        let schema = self.schemas.writer(&self.topic).map_err(|error| match error {
+            SchemaError::Unavailable(why) => {
+                OpsError::Unreachable(format!("the schema to write the event with is not known: {why}"))
+            }
+            other => OpsError::Failed(format!(
+                "the schema to write the event with: {other}; nothing was changed"
+            )),
+        })?;
+        let encoder = Encoder::new(&schema.text).map_err(|error| {
+            OpsError::Failed(format!(
+                "schema {} of topic {} cannot carry saga events: {error}; nothing was changed",
+                schema.id, self.topic
+            ))
+        })?;
+        encoder.encode(event, schema.id).map_err(|error| {
+            OpsError::Conflict(format!(
+                "the event cannot be written with schema {}: {error}; nothing was changed",
+                schema.id
+            ))
+        })
+    }
+
+    /// What the applied event did: read from the timeline, where it stands for good.
+    fn told(
+        &self,
+        wish: &StatusChange,
+        event_id: &str,
+        position: Position,
+    ) -> Result<StatusChanged, OpsError> {
+        let snapshot = self.store.snapshot();
+        let generation = read::active_generation(&*snapshot)?;
+        let cursor = read::cursor(&*snapshot, generation)?;
+        let deliveries = read::deliveries(&*snapshot, &wish.saga_id, &cursor)?;
+        let timeline = deduplicate(&deliveries).timeline;
+        let found = timeline
+            .iter()
+            .position(|event| event.event_id.as_str() == event_id);
+        let missing = || unsettled(event_id, position, "it is not in the saga's timeline");
+        let index = found.ok_or_else(missing)?;
+        let up_to = |end: usize| {
+            let part = Deduplicated {
+                timeline: timeline[..end].to_vec(),
+                duplicates: Vec::new(),
+            };
+            fold_deduplicated(&part, &self.definitions)
+        };
+        let after = up_to(index + 1).ok_or_else(missing)?;
+        let before = up_to(index).map_or(after.status, |state| state.status);
+        if was_refused(&after.anomalies.kept, &timeline[index].event_id) {
+            return Err(OpsError::Conflict(format!(
+                "the change was decided on {}, but the saga was {before} when it was applied; its status was not \
+                 changed. The attempt stands in the timeline as event {event_id}",
+                wish.expected.map_or("another status", SagaStatus::as_str),
+            )));
+        }
+        if before == after.status {
+            return Err(OpsError::Conflict(format!(
+                "the saga was {before} already when the change was applied; the attempt stands in the timeline as \
+                 event {event_id}"
+            )));
+        }
+        Ok(StatusChanged {
+            previous: before,
+            current: after.status,
+            updated_at: after.updated_at,
+            event_id: event_id.to_owned(),
+            position,
+        })
+    }
+}
+
+/// What need not be published, because the saga is not as it would have to be.
+fn refuse_in_vain(wish: &StatusChange, state: &SagaState) -> Result<(), OpsError> {
+    if let Some(expected) = wish.expected
+        && expected != state.status
+    {
+        return Err(OpsError::Conflict(format!(
+            "the saga is {}, not {expected} as expected; nothing was changed",
+            state.status
+        )));
+    }
+    if wish.status == state.status {
+        return Err(OpsError::Conflict(format!(
+            "the saga is {} already; nothing was changed",
+            state.status
+        )));
+    }
+    Ok(())
+}
+
+fn was_refused(anomalies: &[Anomaly], event: &EventId) -> bool {
+    anomalies
+        .iter()
+        .any(|anomaly| anomaly.kind == AnomalyKind::OperatorChangeRefused && anomaly.event_id == *event)
+}
+
+fn unsettled(event_id: &str, position: Position, why: &str) -> OpsError {
+    OpsError::Unsettled(format!(
+        "event {event_id} is published at {position} of the tracker topic, but not applied here yet: {why}. It is \
+         applied when it is consumed; do not repeat the change"
+    ))
+}

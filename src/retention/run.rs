@@ -1,0 +1,482 @@
+//! Finds what is due, archives it, and decides that it goes; on the one replica that may.
+//!
+//! ```text
+//! due sagas → a batch of one type and day → archive object, confirmed → decision → applied everywhere
+//! ```
+//!
+//! A crash between any two of these loses nothing: what is not decided is found again. An object that
+//! no decision names is removed at the next start, so that nobody counts its sagas twice.
+
+use super::decision::{ObjectBody, PURGE, PurgeBody, PurgeSagaBody, hex};
+use super::holds::Holds;
+use super::rules::{Rule, Rules};
+use super::status::RetentionStatus;
+use super::sweep::{Due, each_due};
+use super::{RetentionError, RetentionSettings, archived};
+use crate::archive::{self, ArchivedSaga};
+use crate::clock::SharedClock;
+use crate::domain::{Cut, Event, Millis, SagaId, SagaState, SagaStatus, evidence, fold};
+use crate::failpoint;
+use crate::objects::Objects;
+use crate::ops::{Decisions, NewDecision};
+use crate::query::Query;
+use crate::store::{Batch, Durability, Read, read, totals};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+/// Bytes of metadata in one batch, at most: an archive file is made in memory.
+const BATCH_BYTES: usize = 8 << 20;
+/// Bytes of saga ids in one decision, at most: it has to fit into one message.
+const BATCH_ID_BYTES: usize = 256 << 10;
+/// How long to wait for a decision to be applied here before the next one.
+const APPLIED: Duration = Duration::from_secs(60);
+/// After a sweep that did not end well the next one comes so soon.
+const AFTER_TROUBLE: Duration = Duration::from_secs(5);
+
+/// Everything that sweeping needs.
+pub struct Sweeper {
+    /// Answers what is due.
+    pub query: Query,
+    /// The rules.
+    pub rules: Rules,
+    /// How fast.
+    pub settings: RetentionSettings,
+    /// Where decisions are made.
+    pub decisions: Decisions,
+    /// Where to archive first; none when the archive is off.
+    pub objects: Option<Objects>,
+    /// The runtime that object storage is talked to on.
+    pub runtime: Handle,
+    /// Where to tell what is done, and to see how far the worker is.
+    pub status: Arc<RetentionStatus>,
+    /// Tells the time.
+    pub clock: SharedClock,
+    /// Ends it.
+    pub shutdown: CancellationToken,
+}
+
+/// One saga that goes.
+struct Entry {
+    saga: SagaId,
+    state: SagaState,
+    events: Vec<Event>,
+}
+
+/// What goes with one decision: sagas of one type and one day, by one rule.
+struct Group {
+    saga_type: String,
+    day: String,
+    rule: Rule,
+    due: Vec<SagaId>,
+    id_bytes: usize,
+}
+
+impl Sweeper {
+    /// Starts it on a thread of its own.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn spawn(self) -> std::io::Result<JoinHandle<()>> {
+        std::thread::Builder::new()
+            .name("retention".to_owned())
+            .spawn(move || self.run())
+    }
+
+    fn run(&self) {
+        let mut tidy = false;
+        while !self.shutdown.is_cancelled() {
+            let swept = if tidy {
+                self.sweep()
+            } else {
+                self.remove_orphans().and_then(|()| {
+                    tidy = true;
+                    self.sweep()
+                })
+            };
+            let wait = match swept {
+                Ok(decided) => {
+                    let now = self.clock.now();
+                    self.status.update(|status| {
+                        status.last_sweep = Some(now);
+                        status.problem = None;
+                    });
+                    tracing::info!(decided, "retention: nothing more is due");
+                    Duration::from_secs(self.settings.pause_seconds)
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "retention: the search for due sagas did not come to its end");
+                    self.status
+                        .update(|status| status.problem = Some(error.to_string()));
+                    AFTER_TROUBLE
+                }
+            };
+            self.sleep(wait);
+        }
+    }
+
+    /// Decides about everything that is due now. How many sagas went into decisions.
+    ///
+    /// # Errors
+    /// [`RetentionError`]; what was decided stands, the rest is found again.
+    pub fn sweep(&self) -> Result<u64, RetentionError> {
+        let now = self.clock.now();
+        let mut decided = 0;
+        let mut group: Option<Group> = None;
+        let mut failed = None;
+        each_due(&self.query, &self.rules, now, |due| {
+            let result = self.add(&mut group, due, now);
+            match result {
+                Ok(sagas) => decided += sagas,
+                Err(error) => failed = Some(error),
+            }
+            if failed.is_some() || self.shutdown.is_cancelled() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if let Some(last) = group.take()
+            && !self.shutdown.is_cancelled()
+        {
+            decided += self.decide(&last, now)?;
+        }
+        Ok(decided)
+    }
+
+    /// Puts a saga into the group; decides about the group before it when it does not belong there.
+    fn add(&self, group: &mut Option<Group>, due: Due, now: Millis) -> Result<u64, RetentionError> {
+        let day = day_of(due.saga.state.updated_at);
+        let saga_type = due.saga.state.saga_type.as_str();
+        let id = due.saga.saga_id;
+        let fits = group.as_ref().is_some_and(|group| {
+            group.saga_type == saga_type
+                && group.day == day
+                && group.rule == due.rule
+                && group.due.len() < self.settings.batch_sagas.max(1)
+                && group.id_bytes + id.as_str().len() <= BATCH_ID_BYTES
+        });
+        let mut decided = 0;
+        if !fits
+            && let Some(full) = group.replace(Group {
+                saga_type: saga_type.to_owned(),
+                day,
+                rule: due.rule,
+                due: Vec::new(),
+                id_bytes: 0,
+            })
+        {
+            decided = self.decide(&full, now)?;
+        }
+        if let Some(group) = group {
+            group.id_bytes += id.as_str().len();
+            group.due.push(id);
+        }
+        Ok(decided)
+    }
+
+    fn decide(&self, group: &Group, now: Millis) -> Result<u64, RetentionError> {
+        let started = Instant::now();
+        let (mut cut, mut entries, mut bytes) = (Cut::default(), Vec::new(), 0);
+        {
+            let snapshot = self.query.store().snapshot();
+            let generation = read::active_generation(&*snapshot)?;
+            cut.clone_from(&read::cursor(&*snapshot, generation)?);
+            let holds = Holds::read(&*snapshot)?;
+            for saga in &group.due {
+                let Some(entry) = self.look_again(&*snapshot, saga, &cut, &holds, now)? else {
+                    continue;
+                };
+                bytes += entry
+                    .events
+                    .iter()
+                    .map(|event| event.metadata.as_ref().map_or(64, |text| text.len() + 64))
+                    .sum::<usize>();
+                entries.push(entry);
+                if bytes > BATCH_BYTES {
+                    // The rest is found again by the next sweep.
+                    break;
+                }
+            }
+        }
+        if entries.is_empty() {
+            return Ok(0);
+        }
+        entries.sort_by(|a, b| a.saga.cmp(&b.saga));
+        let (object, row_groups) = self.archive(group, &entries)?;
+        let body = PurgeBody {
+            cut: cut.iter().collect(),
+            rule: group.rule.to_string(),
+            saga_type: group.saga_type.clone(),
+            day: group.day.clone(),
+            object,
+            sagas: (0..)
+                .zip(&entries)
+                .map(|(index, entry): (usize, _)| PurgeSagaBody {
+                    id: entry.saga.as_str().to_owned(),
+                    events: u32::try_from(entry.events.len()).unwrap_or(u32::MAX),
+                    hash: hex(&evidence(&entry.events)),
+                    row_group: row_groups.get(index).copied(),
+                })
+                .collect(),
+        };
+        let decided = entries.len() as u64;
+        drop(entries);
+        self.publish(&body)?;
+        self.status.update(|status| status.decided += decided);
+        // So many a second, however fast they went.
+        let due_time = Duration::from_millis(decided * 1000 / self.settings.sagas_per_second.max(1));
+        self.sleep(due_time.saturating_sub(started.elapsed()));
+        Ok(decided)
+    }
+
+    /// What the log holds of a saga, if it is still due, nobody keeps it and nothing came lately.
+    fn look_again(
+        &self,
+        snapshot: &dyn Read,
+        saga: &SagaId,
+        cut: &Cut,
+        holds: &Holds,
+        now: Millis,
+    ) -> Result<Option<Entry>, RetentionError> {
+        let events = read::deliveries(snapshot, saga, cut)?;
+        let Some(state) = fold(&events, self.query.definitions()) else {
+            return Ok(None);
+        };
+        let restored_lately = crate::store::purged::purged(snapshot, saga)?
+            .and_then(|purged| purged.restored)
+            .is_some_and(|(_, at)| at > self.rules.of(&state.saga_type, state.status).cutoff(now));
+        let stays = self.rules.due(&state, now).is_none()
+            || self.rules.is_restless(&events, now)
+            || restored_lately
+            || holds.keeping(u64::MAX, saga, &state).is_some();
+        Ok((!stays).then(|| Entry {
+            saga: saga.clone(),
+            state,
+            events,
+        }))
+    }
+
+    /// Archives the sagas, if they are to be, and makes sure that they are.
+    fn archive(
+        &self,
+        group: &Group,
+        entries: &[Entry],
+    ) -> Result<(Option<ObjectBody>, Vec<u32>), RetentionError> {
+        let Some(objects) = &self.objects else {
+            return Ok((None, Vec::new()));
+        };
+        let mut sagas: Vec<ArchivedSaga> = entries
+            .iter()
+            .map(|entry| ArchivedSaga {
+                saga: entry.saga.clone(),
+                state: entry.state.clone(),
+                events: entry.events.clone(),
+            })
+            .collect();
+        let file = archive::write(&mut sagas)?;
+        let name = archive::object_name(&group.saga_type, &group.day, &file.hash);
+        self.note_pending(|pending| pending.push(name.clone()))?;
+        failpoint::pass("retention.before_upload");
+        self.runtime.block_on(archive::upload(objects, &name, &file))?;
+        failpoint::pass("retention.after_upload");
+        let object = ObjectBody {
+            name,
+            size: file.bytes.len() as u64,
+            hash: hex(&file.hash),
+        };
+        Ok((Some(object), file.row_groups))
+    }
+
+    fn publish(&self, body: &PurgeBody) -> Result<(), RetentionError> {
+        let made = self.decisions.make(NewDecision {
+            kind: PURGE,
+            by: "retention".to_owned(),
+            from: "this process".to_owned(),
+            reason: body.rule.clone(),
+            body: serde_json::to_value(body).map_err(|error| RetentionError::Format(error.to_string()))?,
+        })?;
+        failpoint::pass("retention.after_publish");
+        if let Some(object) = &body.object {
+            self.note_pending(|pending| pending.retain(|name| *name != object.name))?;
+        }
+        if !self.status.wait_for(made.offset, APPLIED) && !self.shutdown.is_cancelled() {
+            return Err(RetentionError::Behind(made.offset));
+        }
+        Ok(())
+    }
+
+    /// Changes the list of objects of which it is not certain that a decision names them.
+    fn note_pending(&self, change: impl FnOnce(&mut Vec<String>)) -> Result<(), RetentionError> {
+        let mut pending = self.pending()?;
+        change(&mut pending);
+        let mut batch = Batch::new();
+        read::put_meta(&mut batch, totals::ARCHIVE_PENDING, &pending.join("\n"));
+        Ok(self.query.store().write(&batch, Durability::Power)?)
+    }
+
+    fn pending(&self) -> Result<Vec<String>, RetentionError> {
+        let text = read::meta(&**self.query.store(), totals::ARCHIVE_PENDING)?.unwrap_or_default();
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    /// Removes the objects of decisions that were never made. Only at the start, when no decision of
+    /// ours is on its way any more, and only when every decision is read: the last one may name it.
+    fn remove_orphans(&self) -> Result<(), RetentionError> {
+        let store = self.query.store();
+        let pending = self.pending()?;
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let ops = self.decisions.status.snapshot();
+        if ops.end.is_none_or(|end| ops.next < end) {
+            return Err(RetentionError::Unread);
+        }
+        for name in pending {
+            if archived::of_object(&**store, &name)?.is_none()
+                && let Some(objects) = &self.objects
+            {
+                self.runtime
+                    .block_on(objects.delete(&name))
+                    .map_err(archive::ArchiveError::from)?;
+                tracing::info!(name, "an archive object that no decision names is removed");
+            }
+            self.note_pending(|pending| pending.retain(|other| *other != name))?;
+        }
+        Ok(())
+    }
+
+    fn sleep(&self, longest: Duration) {
+        let until = Instant::now() + longest;
+        while !self.shutdown.is_cancelled() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            std::thread::park_timeout(left.min(Duration::from_millis(100)));
+        }
+    }
+}
+
+/// The day of an instant, UTC.
+fn day_of(at: Millis) -> String {
+    at.to_string().chars().take(10).collect()
+}
+
+/// What would go if retention ran now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// By type, status and rule.
+    pub lines: Vec<PlanLine>,
+    /// Whether there was more than could be looked at.
+    pub truncated: bool,
+}
+
+/// What one rule would remove.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanLine {
+    /// The type of the sagas.
+    pub saga_type: String,
+    /// Their status.
+    pub status: SagaStatus,
+    /// The rule, in words.
+    pub rule: String,
+    /// Last event at or before.
+    pub cutoff: Millis,
+    /// Sagas that would go.
+    pub sagas: u64,
+    /// Their deliveries.
+    pub events: u64,
+    /// Sagas that are due and stay, because of a hold.
+    pub held: u64,
+    /// Sagas that are due and stay, because something arrived or came back lately.
+    pub restless: u64,
+    /// The oldest last event among those that would go.
+    pub oldest: Option<Millis>,
+    /// Some of those that would go, oldest first.
+    pub examples: Vec<String>,
+}
+
+/// Sagas that a plan looks at, at most.
+const PLANNED: u64 = 100_000;
+/// Examples of each line.
+const EXAMPLES: usize = 10;
+
+/// What would go if retention ran now.
+///
+/// # Errors
+/// [`RetentionError`].
+pub fn plan(query: &Query, rules: &Rules, now: Millis) -> Result<Plan, RetentionError> {
+    let snapshot = query.store().snapshot();
+    let generation = read::active_generation(&*snapshot)?;
+    let cut = read::cursor(&*snapshot, generation)?;
+    let holds = Holds::read(&*snapshot)?;
+    let mut plan = Plan::default();
+    let (mut looked, mut failed) = (0, None);
+    each_due(query, rules, now, |due| {
+        looked += 1;
+        if looked > PLANNED {
+            plan.truncated = true;
+            return ControlFlow::Break(());
+        }
+        match read::deliveries(&*snapshot, &due.saga.saga_id, &cut) {
+            Ok(events) => line_of(&mut plan, &due, now).add(&due, &events, &holds, rules, now),
+            Err(error) => {
+                failed = Some(error);
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    failed.map_or(Ok(plan), |error| Err(error.into()))
+}
+
+fn line_of<'p>(plan: &'p mut Plan, due: &Due, now: Millis) -> &'p mut PlanLine {
+    let (saga_type, status) = (due.saga.state.saga_type.as_str(), due.saga.state.status);
+    let known = plan
+        .lines
+        .iter()
+        .position(|line| line.saga_type == saga_type && line.status == status);
+    let index = known.unwrap_or_else(|| {
+        plan.lines.push(PlanLine {
+            saga_type: saga_type.to_owned(),
+            status,
+            rule: due.rule.to_string(),
+            cutoff: due.rule.cutoff(now),
+            sagas: 0,
+            events: 0,
+            held: 0,
+            restless: 0,
+            oldest: None,
+            examples: Vec::new(),
+        });
+        plan.lines.len() - 1
+    });
+    &mut plan.lines[index]
+}
+
+impl PlanLine {
+    fn add(&mut self, due: &Due, events: &[Event], holds: &Holds, rules: &Rules, now: Millis) {
+        if holds
+            .keeping(u64::MAX, &due.saga.saga_id, &due.saga.state)
+            .is_some()
+        {
+            self.held += 1;
+        } else if rules.is_restless(events, now) {
+            self.restless += 1;
+        } else {
+            self.sagas += 1;
+            self.events += events.len() as u64;
+            self.oldest.get_or_insert(due.saga.state.updated_at);
+            if self.examples.len() < EXAMPLES {
+                self.examples.push(due.saga.saga_id.as_str().to_owned());
+            }
+        }
+    }
+}

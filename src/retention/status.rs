@@ -1,0 +1,78 @@
+//! What retention is doing, for metrics and answers.
+
+use crate::domain::Millis;
+use crate::projector::PurgeOutcome;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A handle that the sweeper and the worker write and others read.
+#[derive(Debug, Default)]
+pub struct RetentionStatus {
+    inner: Mutex<RetentionSnapshot>,
+    changed: Condvar,
+}
+
+/// What they last knew. Counts are since the start of the process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RetentionSnapshot {
+    /// The next decision to be done; all before it are.
+    pub next: u64,
+    /// Sagas removed.
+    pub purged: u64,
+    /// Sagas that a hold kept.
+    pub held: u64,
+    /// Sagas that were not what a decision named.
+    pub differing: u64,
+    /// When the last search for due sagas ended well.
+    pub last_sweep: Option<Millis>,
+    /// Sagas that it put into decisions.
+    pub decided: u64,
+    /// Why the last search did not end well.
+    pub problem: Option<String>,
+    /// Why nothing is removed any more until a restart.
+    pub failed: Option<String>,
+    /// Bytes that merging files gave back.
+    pub reclaimed_bytes: u64,
+}
+
+impl RetentionStatus {
+    /// What is known now.
+    pub fn snapshot(&self) -> RetentionSnapshot {
+        self.lock().clone()
+    }
+
+    /// Changes what is known.
+    pub fn update(&self, change: impl FnOnce(&mut RetentionSnapshot)) {
+        change(&mut self.lock());
+        self.changed.notify_all();
+    }
+
+    pub(super) fn done(&self, next: u64) {
+        self.update(|status| status.next = next);
+    }
+
+    pub(super) fn count(&self, outcome: PurgeOutcome) {
+        self.update(|status| match outcome {
+            PurgeOutcome::Purged => status.purged += 1,
+            PurgeOutcome::Held => status.held += 1,
+            PurgeOutcome::Differs => status.differing += 1,
+            PurgeOutcome::Already => {}
+        });
+    }
+
+    /// Waits until the decision at that offset is done, at most so long. Whether it is.
+    pub fn wait_for(&self, decision: u64, longest: Duration) -> bool {
+        let (status, _) = self
+            .changed
+            .wait_timeout_while(self.lock(), longest, |status| {
+                status.next <= decision && status.failed.is_none()
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        status.next > decision
+    }
+
+    fn lock(&self) -> MutexGuard<'_, RetentionSnapshot> {
+        // Plain values: a panic elsewhere cannot leave them half-changed in a harmful way.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

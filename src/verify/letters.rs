@@ -1,0 +1,87 @@
+//! The account of dead letters: what is known of each agrees with its bytes, every letter can be
+//! found by its event, and the sums by reason and state are what the rows add up to.
+
+use super::report::Differences;
+use crate::domain::Position;
+use crate::store::codec::Record;
+use crate::store::letters::{self, LetterCounts, LetterState};
+use crate::store::records::{DeadLetterRecord, LetterRecord};
+use crate::store::{Key, Read, SharedStore, StoreError, Table, TableRange, keys, read};
+use std::collections::BTreeMap;
+
+pub(super) fn check(store: &SharedStore, differences: &mut Differences) -> Result<(), StoreError> {
+    let snapshot = store.snapshot();
+    let read = &*snapshot;
+    each(read, Table::DeadLetters, |partition, sort, value| {
+        let at = place(partition, sort)?;
+        let letter = DeadLetterRecord::read(value)?;
+        let Some(listed) = read.get(Table::Letters, &Key::new(partition, sort))? else {
+            differences.add(|| format!("letters {at}: missing, although the dead letter is there"));
+            return Ok(());
+        };
+        let listed = LetterRecord::read(&listed)?;
+        let length = letter.value.map_or(0, |value| value.len() as u64);
+        let same = (listed.topic, listed.reason, listed.detail, listed.arrived_at)
+            == (letter.topic, letter.reason, letter.detail, letter.arrived_at);
+        if !same || listed.bytes != length {
+            differences.add(|| format!("letters {at}: differs from the dead letter"));
+        }
+        Ok(())
+    })?;
+    let mut sums: BTreeMap<String, LetterCounts> = BTreeMap::new();
+    let mut findable = 0u64;
+    each(read, Table::Letters, |partition, sort, value| {
+        let at = place(partition, sort)?;
+        let listed = LetterRecord::read(value)?;
+        if read
+            .get(Table::DeadLetters, &Key::new(partition, sort))?
+            .is_none()
+        {
+            differences.add(|| format!("dead_letters {at}: missing, although it is listed"));
+        }
+        if let Some(id) = listed.event_id {
+            findable += 1;
+            let mut key = Key::default();
+            keys::letter_by_event(&mut key, id, at);
+            if read.get(Table::LettersByEvent, &key)?.is_none() {
+                differences.add(|| format!("letters_by_event {at}: missing, its event is {id:?}"));
+            }
+        }
+        let state = LetterState::after(&letters::marks(read, at)?);
+        sums.entry(listed.reason.to_owned()).or_default().add(state);
+        Ok(())
+    })?;
+    let mut found = 0u64;
+    each(read, Table::LettersByEvent, |_, _, _| {
+        found += 1;
+        Ok(())
+    })?;
+    if found != findable {
+        differences.add(|| format!("letters_by_event: {found} rows, the letters have {findable} events"));
+    }
+    let stored = letters::counts(read)?;
+    if stored != sums {
+        differences.add(|| format!("sums of dead letters: stored {stored:?}, the rows add up to {sums:?}"));
+    }
+    Ok(())
+}
+
+fn place(partition: &[u8], sort: &[u8]) -> Result<Position, StoreError> {
+    Ok(Position::new(
+        keys::parse_offset_partition(partition)?,
+        keys::parse_offset(sort)?,
+    ))
+}
+
+fn each(
+    read: &dyn Read,
+    table: Table,
+    visit: impl FnMut(&[u8], &[u8], &[u8]) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let whole = TableRange {
+        table,
+        from: None,
+        to: None,
+    };
+    read::try_scan_table(read, &whole, visit)
+}

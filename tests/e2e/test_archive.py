@@ -1,0 +1,107 @@
+"""What is purged can be found again: by the tracker, by DuckDB, and for good by a restore."""
+
+import duckdb
+import pytest
+
+import checks
+import removals
+from removals import SETTINGS
+
+pytestmark = pytest.mark.tracker
+
+
+@pytest.mark.timeout(900)
+def test_purged_sagas_are_read_listed_and_brought_back_from_the_archive(world, seed, tmp_path):
+    world.publish(seed, 200)
+    truth = world.truth()
+    expected = removals.due(truth)
+    folder = tmp_path / "objects"
+    archived = removals.archive(folder)
+    first = world.tracker("first", **(SETTINGS | archived)).start()
+    # A replica that decides nothing, and reads the same archive.
+    second = world.tracker("second", SAGA_TRACKER_OBJECTS__URL=f"file://{folder}").start()
+    for tracker in (first, second):
+        tracker.wait_caught_up()
+        removals.wait_gone(tracker, len(expected))
+
+    for tracker in (first, second):
+        for saga_id in sorted(expected)[::9]:
+            assert removals.asked(tracker, saga_id).status_code == 404
+            saga = removals.asked(tracker, saga_id, archive="true").json()
+            assert saga.pop("archived") is True
+            checks.same_saga(saga, truth.sagas[saga_id])
+            checks.same_steps(removals.asked(tracker, saga_id, steps=True, archive="true").json(), truth.sagas[saga_id])
+            assert removals.purged(tracker, saga_id)["archived"]
+    assert removals.asked(first, "never seen", archive="true").status_code == 404
+    assert removals.asked(first, sorted(expected)[0], archive="maybe").status_code == 400
+
+    objects = removals.objects(first)
+    assert sum(each["sagas"] for each in objects) == len(expected)
+    assert objects == removals.objects(second)
+
+    # Anybody's tools.
+    glob = f"{folder}/archive/*/*/*.parquet"
+    rows = f"read_parquet('{glob}', hive_partitioning = true)"
+    count = duckdb.execute(f"SELECT count(DISTINCT saga_id), count(*) FROM {rows}").fetchall()[0]
+    assert count == (len(expected), sum(each["events"] for each in objects))
+    by_type = dict(duckdb.execute(f"SELECT saga_type, count(DISTINCT saga_id) FROM {rows} GROUP BY 1").fetchall())
+    told = {}
+    for saga_id in expected:
+        told[truth.sagas[saga_id].saga_type] = told.get(truth.sagas[saga_id].saga_type, 0) + 1
+    assert by_type == told
+    some = truth.sagas[sorted(expected)[5]]
+    timeline = duckdb.execute(
+        f"SELECT number, event_id, step, status, epoch_ms(recorded_at), saga_status FROM {rows} "
+        "WHERE saga_id = ? AND number IS NOT NULL ORDER BY number",
+        [some.saga_id],
+    ).fetchall()
+    assert timeline == [
+        (number, e.event_id, e.step, e.status, e.recorded_at, some.status) for number, e in enumerate(some.timeline, 1)
+    ]
+
+    # Back, on every replica, and it stays: retention counts anew.
+    back = sorted(expected)[5]
+    restored = removals.command(first, "archive", "restore", back, "--reason", "case 9")
+    assert restored["events"] >= len(truth.sagas[back].timeline)
+    for tracker in (first, second):
+        removals.wait_gone(tracker, len(expected) - 1)
+        checks.same_saga(removals.asked(tracker, back).json(), truth.sagas[back])
+        checks.same_steps(removals.asked(tracker, back, steps=True).json(), truth.sagas[back])
+        assert removals.purged(tracker, back)["restoredAt"]
+    twice = first.cli("archive", "restore", back, "--reason", "again", "--url", first.url)
+    assert twice.returncode == 2 and "is not gone" in twice.stderr
+    unknown = first.cli("archive", "restore", "never seen", "--reason", "x", "--url", first.url)
+    assert unknown.returncode == 1
+    acts = [each["action"] for each in first.api.json("/api/v1/audit")["content"]]
+    assert acts.count("restore-saga") == 3
+    removals.same_digests(first, second)
+
+
+def test_an_archive_that_cannot_be_written_keeps_everything(world, seed, tmp_path):
+    world.publish(seed, 40)
+    folder = tmp_path / "objects"
+    settings = SETTINGS | removals.archive(folder)
+    (folder / "archive").write_text("a file where the folder should be")
+    tracker = world.tracker(**settings).start().wait_caught_up()
+    checks.every_saga(tracker.api, world.truth())
+    assert removals.gone(tracker) == 0
+    (folder / "archive").unlink()
+    removals.wait_gone(tracker, len(removals.due(world.truth())))
+
+
+def test_a_damaged_object_is_reported_never_shown(world, seed, tmp_path):
+    world.publish(seed, 40)
+    folder = tmp_path / "objects"
+    tracker = world.tracker(**(SETTINGS | removals.archive(folder))).start().wait_caught_up()
+    expected = removals.due(world.truth())
+    removals.wait_gone(tracker, len(expected))
+    for file in folder.rglob("*.parquet"):
+        content = bytearray(file.read_bytes())
+        content[: len(content) // 2] = bytes(len(content) // 2)
+        file.write_bytes(content)
+    for saga_id in sorted(expected)[:5]:
+        answer = removals.asked(tracker, saga_id, archive="true")
+        assert answer.status_code == 500, answer.text
+        done = tracker.cli("archive", "restore", saga_id, "--reason", "x", "--url", tracker.url)
+        assert done.returncode == 4
+        assert removals.asked(tracker, saga_id).status_code == 404
