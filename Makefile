@@ -41,10 +41,10 @@ test: needs-build ## Run every test: unit, property, command line, and real Kafk
 		| tee "$(REPORTS)/cargo.log" || failed+=(cargo)
 	SAGA_TRACKER_BIN="$(CARGO_TARGET_DIR)/debug/saga-tracker" SAGA_TRACKER_REQUIRE_FAILPOINTS=1 \
 		scripts/e2e.sh 2>&1 | tee "$(REPORTS)/e2e.log" || failed+=(e2e)
-	if cargo +nightly fuzz --version >/dev/null 2>&1; then
+	if cargo +nightly --version >/dev/null 2>&1; then
 		$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=15 2>&1 | tee "$(REPORTS)/fuzz.log" || failed+=(fuzz)
 	else
-		echo "fuzz: no nightly toolchain with cargo-fuzz here; cargo test ran the same bodies"
+		echo "fuzz: no nightly toolchain here; cargo test ran the same bodies"
 	fi
 	echo
 	awk '/^test result:/ {passed += $$4; failed += $$6; ignored += $$8} \
@@ -54,8 +54,14 @@ test: needs-build ## Run every test: unit, property, command line, and real Kafk
 	if (($${#failed[@]})); then echo "FAILED: $${failed[*]}"; exit 1; fi
 
 FUZZ_SECONDS ?= 60
-fuzz: ## Fuzz each target for FUZZ_SECONDS (60); needs a nightly toolchain and cargo-fuzz
-	@for target in decode schema keys records; do
+fuzz: ## Fuzz each target for FUZZ_SECONDS (60); needs a nightly toolchain
+	@export PATH="$(TOOLS)/bin:$$PATH"
+	if ! command -v cargo-fuzz >/dev/null; then
+		echo "fuzz: installing cargo-fuzz into $(TOOLS)"
+		CARGO_TARGET_DIR="$(TOOLS)/target" cargo install --quiet --locked --root "$(TOOLS)" cargo-fuzz@0.13.2
+		rm -rf "$(TOOLS)/target"
+	fi
+	for target in decode schema keys records; do
 		CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)/fuzz" cargo +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS)
 	done
 
@@ -63,6 +69,7 @@ lint: needs-build ## Format, clippy, docs, dependency audit; warnings fail
 	@$(COMPILERS)
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --features saga-tracker/failpoints -- -D warnings
+	CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)/fuzz" cargo clippy --locked --manifest-path fuzz/Cargo.toml --lib --bins -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --workspace --no-deps
 	$(MAKE) --no-print-directory deny
 

@@ -7,11 +7,10 @@ use crate::domain::{Millis, OrderId, Position, SagaId, SagaStatus, SagaType};
 use crate::ingest::decode::{DecodePlan, MAX_METADATA_BYTES, MAX_SAGA_ID_CHARS, MAX_STEP_CHARS, wire};
 use crate::store::codec::Record;
 use crate::store::keys::{self, Key, Tree};
-use crate::store::purged::{ArchivedRecord, HoldRecord, PurgedRecord};
 use crate::store::records::{
-    AuditRecord, CountRecord, DeadLetterRecord, DecisionRecord, FeedRecord, GapRecord, InstanceRecord,
-    LetterMarkRecord, LetterRecord, LogRecord, MetaRecord, OffsetRecord, PresenceRecord, RedriveLetterRecord,
-    RedriveRecord, TotalRecord, UpdatedRecord,
+    ArchivedRecord, AuditRecord, CountRecord, DeadLetterRecord, DecisionRecord, FeedRecord, GapRecord,
+    HoldRecord, InstanceRecord, LetterMarkRecord, LetterRecord, LogRecord, MetaRecord, OffsetRecord,
+    PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord, TotalRecord, UpdatedRecord,
 };
 use apache_avro::Schema;
 use std::sync::OnceLock;

@@ -6,6 +6,10 @@ pub mod codec;
 mod error;
 #[path = "../../src/store/keys.rs"]
 pub mod keys;
+#[path = "../../src/store/letter_records.rs"]
+mod letter_records;
+#[path = "../../src/store/purged_records.rs"]
+mod purged_records;
 #[path = "../../src/store/records.rs"]
 pub mod records;
 

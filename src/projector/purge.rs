@@ -13,8 +13,8 @@ use crate::domain::{
 };
 use crate::failpoint;
 use crate::store::codec::Record;
-use crate::store::purged::{self, PurgedRecord};
-use crate::store::records::{FeedRecord, LogRecord};
+use crate::store::purged;
+use crate::store::records::{FeedRecord, LogRecord, PurgedRecord};
 use crate::store::{Batch, Durability, Key, Read, StoreError, Table, TableRange, keys, read};
 use std::collections::HashSet;
 use std::ops::ControlFlow;

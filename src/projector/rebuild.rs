@@ -10,8 +10,8 @@ use super::counters::Counters;
 use super::{ProjectorHandle, ProjectorSettings, live, purge};
 use crate::domain::{Cut, Event, SagaDefinitions, SagaId, SagaType, deduplicate, fold_deduplicated};
 use crate::store::codec::Record;
-use crate::store::purged::{self, PurgedRecord};
-use crate::store::records::UpdatedRecord;
+use crate::store::purged;
+use crate::store::records::{PurgedRecord, UpdatedRecord};
 use crate::store::{
     Batch, Durability, Generation, ProjectionTable, Read, SharedStore, StoreError, Table, TableRange, keys,
     read,

@@ -5,7 +5,8 @@ use crate::archive::{self, ArchiveError};
 use crate::domain::{Event, PurgedSaga, SagaId, evidence};
 use crate::objects::Objects;
 use crate::store::codec::Record;
-use crate::store::purged::{self, ArchivedRecord};
+use crate::store::purged;
+use crate::store::records::ArchivedRecord;
 use crate::store::{Key, Read, StoreError, Table, TableRange, keys, read};
 
 /// An archive object.

@@ -9,7 +9,7 @@ use crate::ops::{Applier, Decided, Verdict};
 use crate::projector::PurgeSaga;
 use crate::store::codec::Record;
 use crate::store::letters::HeldBook;
-use crate::store::purged::ArchivedRecord;
+use crate::store::records::ArchivedRecord;
 use crate::store::{Batch, Key, Read, StoreError, Table, keys};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@
 
 use crate::domain::{Millis, OrderId, SagaId, SagaState, SagaStatus};
 use crate::store::codec::Record;
-use crate::store::purged::{HoldRecord, HoldScopeRecord, LiftedRecord};
+use crate::store::records::{HoldRecord, HoldScopeRecord, LiftedRecord};
 use crate::store::{Batch, Key, Read, StoreError, Table, TableRange, keys, read};
 use serde::{Deserialize, Serialize};
 

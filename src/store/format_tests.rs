@@ -6,12 +6,11 @@
 
 use super::codec::Record;
 use super::keys::{self, Key, Tree};
-use super::purged::{ArchivedRecord, HoldRecord, HoldScopeRecord, LiftedRecord, PurgedRecord};
 use super::records::{
-    AuditRecord, CountRecord, DeadLetterRecord, DecisionOutcome, DecisionRecord, FeedRecord, GapKind,
-    GapRecord, InstanceRecord, LastRecord, LetterMarkRecord, LetterRecord, LogRecord, MetaRecord,
-    OffsetRecord, PresenceRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord, TotalRecord,
-    UpdatedRecord,
+    ArchivedRecord, AuditRecord, CountRecord, DeadLetterRecord, DecisionOutcome, DecisionRecord, FeedRecord,
+    GapKind, GapRecord, HoldRecord, HoldScopeRecord, InstanceRecord, LastRecord, LetterMarkRecord,
+    LetterRecord, LiftedRecord, LogRecord, MetaRecord, OffsetRecord, PresenceRecord, PurgedRecord,
+    RedriveLetterRecord, RedriveRecord, ReturnRecord, TotalRecord, UpdatedRecord,
 };
 use super::totals;
 use crate::domain::{

@@ -20,6 +20,7 @@ mod letter_records;
 pub mod letters;
 pub mod memory;
 pub mod purged;
+mod purged_records;
 pub mod read;
 pub mod records;
 #[cfg(test)]

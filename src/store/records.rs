@@ -17,6 +17,7 @@ use bincode::{BorrowDecode, Encode};
 pub use super::letter_records::{
     LetterMarkRecord, LetterRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord,
 };
+pub use super::purged_records::{ArchivedRecord, HoldRecord, HoldScopeRecord, LiftedRecord, PurgedRecord};
 
 /// `log`: an event, less what its key says (saga id, event time, position).
 #[derive(Encode, BorrowDecode, Debug, PartialEq, Eq)]

@@ -2,11 +2,11 @@
 
 use super::StoreError;
 use super::codec::Record;
-use super::purged::{ArchivedRecord, HoldRecord, PurgedRecord};
 use super::records::{
-    AuditRecord, CountRecord, DeadLetterRecord, DecisionRecord, FeedRecord, GapKind, GapRecord,
-    InstanceRecord, LastRecord, LetterMarkRecord, LetterRecord, LogRecord, MetaRecord, OffsetRecord,
-    PresenceRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord, TotalRecord, UpdatedRecord,
+    ArchivedRecord, AuditRecord, CountRecord, DeadLetterRecord, DecisionRecord, FeedRecord, GapKind,
+    GapRecord, HoldRecord, InstanceRecord, LastRecord, LetterMarkRecord, LetterRecord, LogRecord, MetaRecord,
+    OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord,
+    TotalRecord, UpdatedRecord,
 };
 use crate::domain::{
     Anomaly, AnomalyKind, AnomalyLog, Event, MetadataForm, Millis, Position, SagaState, SagaStatus,

@@ -5,8 +5,7 @@ use super::report::Differences;
 use crate::domain::{Millis, Position, SagaId, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::letters::FOREIGN;
-use crate::store::purged::PurgedRecord;
-use crate::store::records::FeedRecord;
+use crate::store::records::{FeedRecord, PurgedRecord};
 use crate::store::{Direction, Key, Read, SharedStore, StoreError, Table, TableRange, WHOLE, keys, read};
 use std::ops::ControlFlow;
 
