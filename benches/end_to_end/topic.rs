@@ -101,20 +101,7 @@ pub(crate) fn consume(settings: &Settings, topic: &str) -> anyhow::Result<serde_
     let mut left: u64 = ends(settings, topic)?.iter().map(|(_, end)| end).sum();
     let events = left;
     let started = Instant::now();
-    // As `ingest::kafka` sets them.
-    let consumer: BaseConsumer = settings
-        .ingest(topic)
-        .client_config()
-        .set("queued.max.messages.kbytes", "32768")
-        .set("fetch.message.max.bytes", "1048576")
-        .set("topic.metadata.refresh.interval.ms", "10000")
-        .set("fetch.wait.max.ms", "500")
-        .set("group.id", "bench")
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        .set("auto.offset.reset", "earliest")
-        .set("statistics.interval.ms", "1000")
-        .create()?;
+    let consumer: BaseConsumer = settings.ingest(topic).consumer_config().create()?;
     let mut list = TopicPartitionList::new();
     for partition in 0..PARTITIONS {
         list.add_partition_offset(topic, partition.cast_signed(), Offset::Beginning)?;

@@ -110,29 +110,8 @@ impl KafkaSource {
             observed: observed.clone(),
             commit_refused: AtomicBool::new(false),
         };
-        let mut config = settings.client_config();
-        let mut default = |name: &str, value: &str| {
-            if !settings.properties.contains_key(name) {
-                config.set(name, value);
-            }
-        };
-        default("queued.max.messages.kbytes", "8192");
-        default("fetch.message.max.bytes", "1048576");
-        // When the queue is full, librdkafka looks again only after this long; its default of a
-        // second starves a consumer that empties the queue in less.
-        default("fetch.queue.backoff.ms", "5");
-        default("topic.metadata.refresh.interval.ms", "10000");
-        default("reconnect.backoff.max.ms", "3000");
-        default("socket.timeout.ms", "20000");
-        default("fetch.wait.max.ms", "500");
-        let consumer = config
-            .set("group.id", &settings.group_id)
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("auto.offset.reset", "earliest")
-            .set("enable.partition.eof", "false")
-            .set("allow.auto.create.topics", "false")
-            .set("statistics.interval.ms", "1000")
+        let consumer = settings
+            .consumer_config()
             .create_with_context(context)
             .map_err(|e| {
                 SourceError::Fatal(format!(

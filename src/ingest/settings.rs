@@ -64,4 +64,35 @@ impl IngestSettings {
         }
         config
     }
+
+    /// The same for those that consume, with our defaults where no property says otherwise.
+    pub fn consumer_config(&self) -> rdkafka::ClientConfig {
+        let mut config = self.client_config();
+        for (name, value) in CONSUMER_DEFAULTS {
+            if !self.properties.contains_key(name) {
+                config.set(name, value);
+            }
+        }
+        config
+            .set("group.id", &self.group_id)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "earliest")
+            .set("enable.partition.eof", "false")
+            .set("allow.auto.create.topics", "false")
+            .set("statistics.interval.ms", "1000");
+        config
+    }
 }
+
+const CONSUMER_DEFAULTS: [(&str, &str); 7] = [
+    ("queued.max.messages.kbytes", "8192"),
+    ("fetch.message.max.bytes", "1048576"),
+    // When the queue is full, librdkafka looks again only after this long; its default of a second
+    // starves a consumer that empties the queue in less.
+    ("fetch.queue.backoff.ms", "5"),
+    ("topic.metadata.refresh.interval.ms", "10000"),
+    ("reconnect.backoff.max.ms", "3000"),
+    ("socket.timeout.ms", "20000"),
+    ("fetch.wait.max.ms", "500"),
+];

@@ -34,7 +34,7 @@ pub fn gone(read: &dyn Read, sagas: &[SagaId]) -> Result<Vec<bool>, StoreError> 
         .into_iter()
         .map(|value| {
             Ok(match value {
-                Some(value) => PurgedRecord::read(&value)?.restored.is_none(),
+                Some(value) => PurgedRecord::read(&value)?.is_gone(),
                 None => false,
             })
         })

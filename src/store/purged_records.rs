@@ -82,6 +82,11 @@ impl<'a> PurgedRecord<'a> {
         }
     }
 
+    /// Whether it has not been brought back since.
+    pub fn is_gone(&self) -> bool {
+        self.restored.is_none()
+    }
+
     /// The purge of the record.
     ///
     /// # Errors
