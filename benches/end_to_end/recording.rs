@@ -143,6 +143,14 @@ impl Store for Recording {
         self.inner.sync()
     }
 
+    fn reclaim(&self, table: Table) -> Result<(), StoreError> {
+        self.inner.reclaim(table)
+    }
+
+    fn table_bytes(&self, table: Table) -> Result<u64, StoreError> {
+        self.inner.table_bytes(table)
+    }
+
     fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
         self.inner.split(table, parts)
     }
