@@ -103,16 +103,35 @@ impl Batch {
     /// Deliberately no full order: where the first bytes tell partitions apart (ids) it makes none
     /// that matters, where they do not (times) writes arrive nearly in order.
     pub fn sort(&mut self) {
-        let key = |(place, op): (usize, &Stored)| {
-            (
-                op.table,
-                first_bytes(&self.bytes[op.start..op.partition_end]),
-                place,
-            )
-        };
-        let mut order: Vec<(Table, u64, usize)> = self.ops.iter().enumerate().map(key).collect();
+        let tables = self.tables();
+        let mut rank = (0, tables.first().copied());
+        let mut order: Vec<u128> = Vec::with_capacity(self.ops.len());
+        for (place, op) in self.ops.iter().enumerate() {
+            if rank.1 != Some(op.table) {
+                let found = tables.iter().position(|table| *table == op.table);
+                rank = (found.unwrap_or_default(), Some(op.table));
+            }
+            let first = first_bytes(&self.bytes[op.start..op.partition_end]);
+            order.push((rank.0 as u128) << 96 | u128::from(first) << 32 | place as u128);
+        }
+        // One number each: compared without a branch.
         order.sort_unstable();
-        self.ops = order.into_iter().map(|(_, _, place)| self.ops[place]).collect();
+        self.ops = order
+            .into_iter()
+            .map(|packed| self.ops[(packed as u32) as usize])
+            .collect();
+    }
+
+    /// The tables that are written to, in order.
+    fn tables(&self) -> Vec<Table> {
+        let mut tables: Vec<Table> = Vec::new();
+        for op in &self.ops {
+            if tables.last() != Some(&op.table) && !tables.contains(&op.table) {
+                tables.push(op.table);
+            }
+        }
+        tables.sort_unstable();
+        tables
     }
 
     fn add_key(&mut self, table: Table, key: &Key) -> Stored {

@@ -10,6 +10,8 @@
 //! bytes the partition keys consist of; the rows of a partition lie together, in the order of their
 //! sort keys, and partitions lie in the order of their keys.
 
+use memchr::memchr;
+
 const ZERO: u8 = 0x00;
 const TERMINATOR: u8 = 0x01;
 const ESCAPED: u8 = 0xFF;
@@ -17,7 +19,7 @@ const ESCAPED: u8 = 0xFF;
 /// Appends the engine key of a row.
 pub(super) fn join(partition: &[u8], sort: &[u8], out: &mut Vec<u8>) {
     let mut rest = partition;
-    while let Some(zero) = rest.iter().position(|byte| *byte == ZERO) {
+    while let Some(zero) = memchr(ZERO, rest) {
         out.extend_from_slice(&rest[..=zero]);
         out.push(ESCAPED);
         rest = &rest[zero + 1..];
@@ -69,7 +71,7 @@ pub(super) fn partition_of(prefix: &[u8], out: &mut Vec<u8>) {
 fn prefix_length(key: &[u8]) -> Option<usize> {
     let mut from = 0;
     loop {
-        let zero = from + key[from..].iter().position(|byte| *byte == ZERO)?;
+        let zero = from + memchr(ZERO, &key[from..])?;
         match *key.get(zero + 1)? {
             TERMINATOR => return Some(zero + 2),
             ESCAPED => from = zero + 2,

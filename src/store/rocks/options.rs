@@ -5,8 +5,8 @@
 //! table that has held its rows longest is written out. Few files are open at a time.
 //!
 //! **Disk.** The evidence (log, feed, dead letters) is only ever appended to, in random order of
-//! partitions, so it is merged universally: a row is rewritten a few times in its life instead of
-//! about ten times, there is no garbage to collect, and reads skip files by prefix filter. The price
+//! partitions, so it is merged universally, ten files at a time: a row is rewritten a few times in its
+//! life instead of about ten times, there is no garbage to collect, and reads skip files by prefix filter. The price
 //! is room: merging all of a table takes as much again for as long as it runs. The projections are
 //! overwritten all the time and read by every request, so they are merged by level, which keeps few
 //! sorted runs. LZ4 is fast enough for every level; the last level of the evidence, where it stays
@@ -125,7 +125,7 @@ pub(super) fn table(table: Table, settings: &RocksSettings, shared: &Shared) -> 
     match kind {
         Use::Evidence | Use::Sequence => {
             options.set_compaction_style(DBCompactionStyle::Universal);
-            options.set_level_zero_file_num_compaction_trigger(6);
+            options.set_level_zero_file_num_compaction_trigger(10);
             options.set_level_zero_slowdown_writes_trigger(30);
             options.set_level_zero_stop_writes_trigger(48);
             options.set_bottommost_compression_type(DBCompressionType::Zstd);
