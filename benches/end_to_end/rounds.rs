@@ -109,7 +109,7 @@ fn pipeline(settings: &Settings, report: &mut Report) -> anyhow::Result<f64> {
         "snapshot bytes sent ÷ bytes of new tables",
         median(&sent),
         1.1,
-        "one snapshot after the other while ingesting",
+        "while ingesting, a second between two snapshots",
     );
     report.figure(
         "ingest ÷ the same rows written by two threads",

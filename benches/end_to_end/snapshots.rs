@@ -5,13 +5,18 @@ use crate::settings::Settings;
 use anyhow::Context as _;
 use saga_tracker::clock::{Clock as _, SystemClock};
 use saga_tracker::objects::{self, ObjectsSettings};
-use saga_tracker::snapshot::{Create, Created, Depot, SnapshotError, SnapshotId, SnapshotSettings};
+use saga_tracker::snapshot::{Create, Created, Depot, SnapshotId, SnapshotSettings};
 use saga_tracker::store::SharedStore;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// Between two snapshots. The default schedule has a day; what is written while a snapshot begins is
+/// sent as write-ahead log, which is much where snapshots follow each other at once.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Consumes the topic into a new store, while one snapshot after the other is made of it with the
 /// default settings, into a folder beside it. (A server for objects would take its own share of the
@@ -68,22 +73,18 @@ fn one_after_the_other(job: &Create, stop: &CancellationToken) -> anyhow::Result
         .build()?;
     let mut made = Vec::new();
     loop {
+        // The last one begins when all is consumed, so that even a short run has made some.
+        let last = stop.is_cancelled();
         let id = SnapshotId::new(SystemClock.now(), u32::try_from(made.len())?);
-        let ended = runtime.block_on(async {
+        made.push(runtime.block_on(job.run(id)).context("a snapshot")?);
+        if last {
+            return Ok(made);
+        }
+        runtime.block_on(async {
             tokio::select! {
-                ended = job.run(id) => ended,
-                () = stop.cancelled() => Err(SnapshotError::Cancelled),
+                () = tokio::time::sleep(PAUSE) => {}
+                () = stop.cancelled() => {}
             }
         });
-        match ended {
-            Ok(created) => made.push(created),
-            Err(SnapshotError::Cancelled) => {
-                // The last one, of the finished store, so that even a short run has made some.
-                let id = SnapshotId::new(SystemClock.now(), u32::MAX);
-                made.push(runtime.block_on(job.run(id)).context("the last snapshot")?);
-                return Ok(made);
-            }
-            Err(error) => return Err(error).context("a snapshot"),
-        }
     }
 }

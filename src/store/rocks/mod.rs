@@ -124,6 +124,14 @@ impl RocksStore {
         Table::all().map(|table| family(&self.db, table)).collect()
     }
 
+    fn flush_tables(&self) -> Result<(), StoreError> {
+        let families = self.families()?;
+        let families: Vec<&&ColumnFamily> = families.iter().collect();
+        self.db
+            .flush_cfs_opt(&families, &FlushOptions::default())
+            .map_err(store_error)
+    }
+
     fn sum(&self, property: &properties::PropName) -> u64 {
         let families = Table::all().filter_map(|table| self.db.cf_handle(table.name()));
         families
@@ -229,11 +237,7 @@ impl Store for RocksStore {
     }
 
     fn flush(&self) -> Result<(), StoreError> {
-        let families = self.families()?;
-        let families: Vec<&&ColumnFamily> = families.iter().collect();
-        self.db
-            .flush_cfs_opt(&families, &FlushOptions::default())
-            .map_err(store_error)?;
+        self.flush_tables()?;
         self.sync()
     }
 
@@ -268,6 +272,9 @@ impl Store for RocksStore {
     }
 
     fn checkpoint(&self, into: &Path) -> Result<Checkpoint, StoreError> {
+        // Once by ourselves, which takes its time, and once more by RocksDB, which is quick then: so
+        // little is written meanwhile that hardly any of it is in the log.
+        self.flush_tables()?;
         checkpoint::create(&self.db, into)
     }
 
