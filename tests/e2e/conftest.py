@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import uuid
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -23,16 +24,14 @@ def pytest_report_header():
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory):
-    server = Broker(tmp_path_factory.mktemp("kafka")).start()
-    yield server
-    server.stop()
+    with Broker(tmp_path_factory.mktemp("kafka")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory):
-    server = Registry(tmp_path_factory.mktemp("registry")).start()
-    yield server
-    server.stop()
+    with Registry(tmp_path_factory.mktemp("registry")) as server:
+        yield server
 
 
 class World:
@@ -77,9 +76,11 @@ class World:
         return Oracle(self.broker.read(self.topic), self.publisher.schema_of)
 
     def close(self):
-        for tracker in self.trackers:
-            tracker.kill9()
-        World.open.remove(self)
+        # The others go even if one does not.
+        with ExitStack() as last:
+            last.callback(World.open.remove, self)
+            for tracker in self.trackers:
+                last.callback(tracker.kill9)
 
 
 @pytest.fixture
@@ -91,15 +92,14 @@ def seed(request):
 @pytest.fixture
 def make_world(request, registry, tmp_path):
     """For tests that need a broker of their own, or other partitions."""
-    made = []
+    with ExitStack() as last:
 
-    def make(broker, **options):
-        made.append(World(broker, registry, tmp_path, _topic_name(request), **options))
-        return made[-1]
+        def make(broker, **options):
+            made = World(broker, registry, tmp_path, _topic_name(request), **options)
+            last.callback(made.close)
+            return made
 
-    yield make
-    for one in made:
-        one.close()
+        yield make
 
 
 @pytest.fixture
@@ -119,10 +119,9 @@ def module_world(request, broker, registry, tmp_path_factory):
 @pytest.fixture
 def own_broker(tmp_path):
     """A broker that a test may stop, freeze and kill."""
-    server = Broker(tmp_path / "own-kafka").start()
-    yield server
-    server.thaw_if_running()
-    server.stop()
+    # Stopping continues what is frozen.
+    with Broker(tmp_path / "own-kafka") as server:
+        yield server
 
 
 def _topic_name(request):

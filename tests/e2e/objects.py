@@ -5,7 +5,6 @@ import hmac
 import http.client
 import json
 import os
-import subprocess
 import threading
 import time
 from contextlib import suppress
@@ -17,56 +16,41 @@ from xml.etree import ElementTree
 
 import requests
 
-from servers import free_port, run_script, wait_until
+from servers import Program, Stoppable, free_port, run_script, wait_until
 
 CACHE = Path(os.environ.get("SAGA_TRACKER_CACHE", Path.home() / ".cache" / "saga-tracker"))
-MINIO = CACHE / "tools" / "bin" / "minio"
+PROGRAMS = CACHE / "tools" / "bin"
+MINIO = PROGRAMS / "minio"
 KEY, SECRET, REGION = "saga-tracker-test", "a secret of the tests", "us-east-1"
 
 
-class S3:
+def program(path, group):
+    """Has `scripts/install.sh` bring it if it is not there."""
+    if not path.exists():
+        run_script("install.sh", group)
+    return path
+
+
+class S3(Program):
     """One MinIO process with its data in one directory."""
 
-    def __init__(self, directory):
-        self.directory = Path(directory)
-        self.port = free_port()
-        self.process = None
+    title = "MinIO"
 
-    def start(self):
-        if not MINIO.exists():
-            run_script("install.sh", "s3")
-        self.directory.mkdir(parents=True, exist_ok=True)
-        environment = os.environ | {
+    def command(self):
+        address = f"127.0.0.1:{self.port}"
+        return [program(MINIO, "s3"), "server", "--quiet", "--address", address, self.directory / "data"]
+
+    def environment(self):
+        return {
             "MINIO_ROOT_USER": KEY,
             "MINIO_ROOT_PASSWORD": SECRET,
             "MINIO_UPDATE": "off",
             "MINIO_BROWSER": "off",
             "MINIO_CALLHOME_ENABLE": "off",
         }
-        with (self.directory / "minio.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [MINIO, "server", "--quiet", "--address", f"127.0.0.1:{self.port}", self.directory / "data"],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        wait_until(self._serves, 60, "MinIO to serve")
-        return self
 
-    def _serves(self):
-        assert self.process.poll() is None, (self.directory / "minio.log").read_text()
-        with suppress(requests.RequestException):
-            return requests.get(f"{self.endpoint}/minio/health/ready", timeout=5).status_code == 200
-        return False
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait(30)
-
-    @property
-    def endpoint(self):
-        return f"http://127.0.0.1:{self.port}"
+    def serves(self):
+        return requests.get(f"{self.endpoint}/minio/health/ready", timeout=5).status_code == 200
 
     def bucket(self, name):
         # Ready by its own word, it may still answer 503 for a moment.
@@ -137,27 +121,20 @@ class Bucket:
         return json.loads(self.get(f"{prefix}/snapshots/manifests/{snapshot}.json"))["manifest"]
 
 
-class Wire:
-    """An HTTP address that leads to the server and does to requests what a test says.
+class Front(Stoppable):
+    """An HTTP address in front of a server, that sees every request before it does."""
 
-    `fault(request)` returns None or one of: "500", "503", "reset" (no answer), "hang" (no answer for
-    longer than anyone waits), "truncate" (half of the body, of the request or else of the answer),
-    "lost" (done, but the answer never arrives).
-    """
-
-    def __init__(self, server, hang=3.0):
-        self.server, self.hang = server, hang
-        self.fault = lambda request: None
-        self.seen = []
-        self.sent_bytes = 0
-        self._lock = threading.Lock()
-        wire = self
+    def __init__(self, server):
+        self.server = server
+        front = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def handle_any(self):
-                wire._pass_on(self)
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                with suppress(OSError):
+                    front.answer(self, body)
 
             do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_any
 
@@ -167,15 +144,78 @@ class Wire:
         self._http = ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
-        self._thread.start()
 
     @property
     def endpoint(self):
         return f"http://127.0.0.1:{self._http.server_port}"
 
-    def close(self):
+    def start(self):
+        self._thread.start()
+        return self
+
+    def stop(self):
         self._http.shutdown()
         self._http.server_close()
+
+    def answer(self, request, body):
+        raise NotImplementedError
+
+    def ask(self, request, body):
+        """The server's own answer, and what is in it."""
+        onward = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        onward.request(request.command, request.path, body=body or None, headers=dict(request.headers.items()))
+        answer = onward.getresponse()
+        content = answer.read()
+        onward.close()
+        return answer, content
+
+    def pass_on(self, request, answer, content, cut=False):
+        """Hands on what the server answered; half of it, and then nothing, if it is to be cut."""
+        request.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
+                request.send_header(name, value)
+        length = answer.getheader("Content-Length") if request.command == "HEAD" else str(len(content))
+        request.send_header("Content-Length", length or "0")
+        request.end_headers()
+        if request.command != "HEAD":
+            request.wfile.write(content[: len(content) // 2] if cut else content)
+            if cut:
+                self.drop(request)
+
+    @staticmethod
+    def say(request, status, body=b"", **headers):
+        request.send_response(status)
+        request.send_header("Content-Type", "application/xml")
+        request.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            request.send_header(name.replace("_", "-"), value)
+        request.end_headers()
+        if request.command != "HEAD":
+            request.wfile.write(body)
+
+    @staticmethod
+    def drop(request):
+        request.close_connection = True
+        with suppress(OSError):
+            request.connection.shutdown(2)
+
+
+class Wire(Front):
+    """Does to requests what a test says.
+
+    `fault(request)` returns None or one of: "500", "503", "reset" (no answer), "hang" (no answer for
+    longer than anyone waits), "truncate" (half of the body, of the request or else of the answer),
+    "lost" (done, but the answer never arrives).
+    """
+
+    def __init__(self, server, hang=3.0):
+        super().__init__(server)
+        self.hang = hang
+        self.fault = lambda request: None
+        self.seen = []
+        self.sent_bytes = 0
+        self._lock = threading.Lock()
 
     def count(self, method, part=""):
         with self._lock:
@@ -186,74 +226,39 @@ class Wire:
             self.seen.clear()
             self.sent_bytes = 0
 
-    def _pass_on(self, request):
-        body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
+    def answer(self, request, body):
         split = urlsplit(request.path)
         with self._lock:
             self.seen.append((request.command, split.path, dict(parse_qsl(split.query, keep_blank_values=True))))
             self.sent_bytes += len(body)
             fault = self.fault(Request(request.command, split.path, body, len(self.seen)))
-        with suppress(OSError):
-            self._answer(request, body, fault)
-
-    def _answer(self, request, body, fault):
         if fault in ("500", "503"):
-            self._say(request, int(fault), b"<Error><Code>InternalError</Code></Error>")
-            return
-        if fault == "reset":
-            self._drop(request)
+            self.say(request, int(fault), b"<Error><Code>InternalError</Code></Error>")
             return
         if fault == "hang":
             time.sleep(self.hang)
-            self._drop(request)
+        if fault in ("hang", "reset"):
+            self.drop(request)
             return
         if fault == "truncate" and body:
-            # The server waits for the rest until the connection ends.
-            onward = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=10)
-            onward.putrequest(request.command, request.path, skip_host=True, skip_accept_encoding=True)
-            for name, value in request.headers.items():
-                onward.putheader(name, value)
-            onward.endheaders()
-            onward.send(body[: len(body) // 2])
-            onward.close()
-            self._drop(request)
+            self._half(request, body)
+            self.drop(request)
             return
-        onward = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
-        headers = dict(request.headers.items())
-        onward.request(request.command, request.path, body=body or None, headers=headers)
-        answer = onward.getresponse()
-        content = answer.read()
+        answer, content = self.ask(request, body)
         if fault == "lost":
-            self._drop(request)
+            self.drop(request)
             return
-        request.send_response(answer.status)
-        for name, value in answer.getheaders():
-            if name.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
-                request.send_header(name, value)
-        length = answer.getheader("Content-Length") if request.command == "HEAD" else str(len(content))
-        request.send_header("Content-Length", length or "0")
-        request.end_headers()
-        if request.command != "HEAD":
-            cut = len(content) // 2 if fault == "truncate" else len(content)
-            request.wfile.write(content[:cut])
-            if cut < len(content):
-                self._drop(request)
+        self.pass_on(request, answer, content, cut=fault == "truncate")
+
+    def _half(self, request, body):
+        # The server waits for the rest until the connection ends.
+        onward = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=10)
+        onward.putrequest(request.command, request.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in request.headers.items():
+            onward.putheader(name, value)
+        onward.endheaders()
+        onward.send(body[: len(body) // 2])
         onward.close()
-
-    @staticmethod
-    def _say(request, status, body):
-        request.send_response(status)
-        request.send_header("Content-Type", "application/xml")
-        request.send_header("Content-Length", str(len(body)))
-        request.end_headers()
-        if request.command != "HEAD":
-            request.wfile.write(body)
-
-    @staticmethod
-    def _drop(request):
-        request.close_connection = True
-        with suppress(OSError):
-            request.connection.shutdown(2)
 
 
 class Request:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import requests
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
@@ -60,7 +61,74 @@ def run_script(name, *arguments):
     return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
 
 
-class LocalServer:
+class Stoppable:
+    """What is started and stopped. As a context, it is stopped however the block ends."""
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+class Program(Stoppable):
+    """A server that is one process of ours, with one port on loopback and its data in one directory."""
+
+    title: str
+
+    def __init__(self, directory):
+        self.directory = Path(directory)
+        self.port = free_port()
+        self.process = None
+
+    def command(self):
+        raise NotImplementedError
+
+    def environment(self):
+        return {}
+
+    def serves(self):
+        """Whether it answers as it should; while nobody listens, requests' error will do."""
+        raise NotImplementedError
+
+    @property
+    def endpoint(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self):
+        self.directory.mkdir(parents=True, exist_ok=True)
+        log = self.directory / "server.log"
+        with log.open("ab") as out:
+            self.process = subprocess.Popen(
+                self.command(),
+                env=os.environ | self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                cwd=self.directory,
+            )
+
+        def serves():
+            assert self.process.poll() is None, log.read_text()
+            with suppress(requests.RequestException):
+                return self.serves()
+            return False
+
+        try:
+            wait_until(serves, 60, f"{self.title} to serve")
+        except BaseException:
+            # Nobody has a handle on it yet that could stop it.
+            self.stop()
+            raise
+        return self
+
+    def stop(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(30)
+
+
+class LocalServer(Stoppable):
     """One directory, driven through a script of `scripts/`."""
 
     script: str
@@ -70,7 +138,13 @@ class LocalServer:
         self.address = None
 
     def start(self):
-        self.address = run_script(self.script, "start", "--dir", self.directory)
+        try:
+            self.address = run_script(self.script, "start", "--dir", self.directory)
+        except BaseException:
+            # It may be there all the same, only not serving.
+            with suppress(AssertionError, subprocess.TimeoutExpired):
+                self.kill()
+            raise
         return self
 
     def stop(self):
@@ -87,10 +161,6 @@ class LocalServer:
 
     def thaw(self):
         self.signal(signal.SIGCONT)
-
-    def thaw_if_running(self):
-        with suppress(AssertionError):
-            self.thaw()
 
 
 class Registry(LocalServer):

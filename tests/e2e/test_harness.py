@@ -76,22 +76,21 @@ def test_the_serializer_registers_the_published_spelling(world, seed):
 
 
 def test_a_broker_keeps_its_data_through_stop_and_kill(tmp_path):
-    broker = Broker(tmp_path / "kafka").start()
-    address = broker.address
-    broker.create_topic("t", 2)
-    broker.kill()
-    assert broker.start().address == address
-    assert broker.partitions("t") == [0, 1]
-    broker.grow_topic("t", 3)
-    broker.stop()
-    broker.start()
-    assert broker.ends("t") == {0: 0, 1: 0, 2: 0}
-    broker.delete_topic("t")
-    broker.create_topic("t", 1)
-    broker.signal(signal.SIGSTOP)
-    broker.thaw()
-    assert wait_until(lambda: broker.partitions("t"), 30) == [0]
-    broker.stop()
+    with Broker(tmp_path / "kafka") as broker:
+        address = broker.address
+        broker.create_topic("t", 2)
+        broker.kill()
+        assert broker.start().address == address
+        assert broker.partitions("t") == [0, 1]
+        broker.grow_topic("t", 3)
+        broker.stop()
+        broker.start()
+        assert broker.ends("t") == {0: 0, 1: 0, 2: 0}
+        broker.delete_topic("t")
+        broker.create_topic("t", 1)
+        broker.signal(signal.SIGSTOP)
+        broker.thaw()
+        assert wait_until(lambda: broker.partitions("t"), 30) == [0]
 
 
 def test_a_recreated_topic_starts_over(world, seed):

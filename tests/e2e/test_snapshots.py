@@ -37,17 +37,15 @@ BUCKET = "saga-tracker"
 
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory):
-    server = S3(tmp_path_factory.mktemp("s3")).start()
-    server.bucket(BUCKET)
-    yield server
-    server.stop()
+    with S3(tmp_path_factory.mktemp("s3")) as server:
+        server.bucket(BUCKET)
+        yield server
 
 
 @pytest.fixture
 def wire(s3):
-    made = Wire(s3)
-    yield made
-    made.close()
+    with Wire(s3) as made:
+        yield made
 
 
 class Place:
