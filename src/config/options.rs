@@ -280,13 +280,13 @@ pub static OPTIONS: &[ConfigOption] = &[
     option(
         "objects.endpoint",
         Kind::Text,
-        "Address of the object store when it is not the provider's own, e.g. http://minio:9000.",
+        "Address of the object store when it is not the provider's own, e.g. http://minio:9000; of Azurite, http://azurite:10000/ACCOUNT.",
     ),
     option("objects.region", Kind::Text, "S3 region."),
     option(
         "objects.access_key",
         Kind::Text,
-        "S3 access key id, or Azure storage account. Without keys, those of the environment (AWS_..., GOOGLE_..., AZURE_...) are used, then the machine's role.",
+        "S3 access key id, or Azure storage account, which may stand alone where the machine has a role. Without keys, those of the environment (AWS_..., GOOGLE_..., AZURE_...) are used, then the machine's role.",
     ),
     option("objects.secret_key", Kind::Secret, "S3 secret access key, or Azure account key."),
     option("objects.secret_key_file", Kind::Path, "File that holds the secret key."),

@@ -130,8 +130,10 @@ pub(super) fn whole(config: &Config, origins: &Origins) -> Vec<Problem> {
             other => report("objects.url", other.to_string()),
         }
     }
+    // An Azure account is a name; what it is let in by may be the machine's role.
+    let on_azure = objects.url.as_ref().is_some_and(|url| url.starts_with("az://"));
     match (&objects.access_key, &objects.secret_key) {
-        (Some(_), None) => report(
+        (Some(_), None) if !on_azure => report(
             "objects.access_key",
             "found without its secret; set objects.secret_key_file or objects.secret_key".into(),
         ),

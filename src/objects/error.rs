@@ -78,7 +78,41 @@ const CODES: &[(&str, &str)] = &[
     ("RequestTimeTooSkewed", "this machine's clock"),
 ];
 
-const CREDENTIALS: &str = "objects.access_key, objects.secret_key, and what they are allowed to do";
+/// The options to look at, by provider.
+struct Suspects {
+    /// When who we are, or what we may do, is not enough.
+    credentials: &'static str,
+    /// When the machine was asked for a role, and has none.
+    no_role: &'static str,
+    /// When nobody answers.
+    address: &'static str,
+}
+
+const SUSPECTS: Suspects = Suspects {
+    credentials: "objects.access_key, objects.secret_key, and what they are allowed to do",
+    no_role: "objects.access_key and objects.secret_key: none are set, and the machine has no role",
+    address: "objects.endpoint",
+};
+
+const GOOGLE: Suspects = Suspects {
+    credentials: "objects.google_credentials_file, and what its account is allowed to do",
+    no_role: "objects.google_credentials_file: it is not set, and the machine has no role",
+    ..SUSPECTS
+};
+
+const AZURE: Suspects = Suspects {
+    no_role: "objects.secret_key: it is not set, and the machine has no role",
+    address: "objects.access_key, whose account is part of the address, objects.endpoint",
+    ..SUSPECTS
+};
+
+fn suspects(place: &str) -> &'static Suspects {
+    match place.split_once("://") {
+        Some(("gs", _)) => &GOOGLE,
+        Some(("az", _)) => &AZURE,
+        _ => &SUSPECTS,
+    }
+}
 
 impl ObjectsError {
     /// Whether trying again, with nothing changed, may help.
@@ -88,6 +122,7 @@ impl ObjectsError {
 
     /// What an error of the store in `place` means.
     pub(super) fn of(place: &str, error: &Error) -> Self {
+        let suspects = suspects(place);
         let place = place.to_owned();
         let detail = told(error);
         if let Some((_, option)) = CODES.iter().find(|(code, _)| detail.contains(code)) {
@@ -113,25 +148,37 @@ impl ObjectsError {
             },
             Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => Self::Refused {
                 place,
-                option: CREDENTIALS,
+                option: suspects.credentials,
+                detail,
+            },
+            _ if is_refusal(&detail) => Self::Refused {
+                place,
+                option: suspects.credentials,
                 detail,
             },
             // What is asked for a role on a machine that has none.
             _ if detail.contains("169.254.") || detail.contains("metadata.google.internal") => {
                 Self::Refused {
                     place,
-                    option: "objects.access_key and objects.secret_key: none are set, and the machine has no role",
+                    option: suspects.no_role,
                     detail,
                 }
             }
             _ if is_connection(error) => Self::Unreachable {
                 place,
-                option: "objects.endpoint",
+                option: suspects.address,
                 detail,
             },
             _ => Self::Failed { place, detail },
         }
     }
+}
+
+/// What is answered to a list arrives without its kind, on Azure and Google; the status is in the words.
+fn is_refusal(detail: &str) -> bool {
+    ["status code: 401", "status code: 403"]
+        .iter()
+        .any(|words| detail.contains(words))
 }
 
 fn names_a_bucket(detail: &str) -> bool {

@@ -117,12 +117,16 @@ fn google(settings: &ObjectsSettings, bucket: &str) -> Result<Arc<dyn ObjectStor
         .with_client_options(client(settings)?)
         .with_retry(retry(settings));
     if let Some(endpoint) = &settings.endpoint {
-        builder = builder.with_base_url(endpoint);
+        builder = builder.with_base_url(endpoint.trim_end_matches('/'));
     }
     if let Some(path) = &settings.google_credentials_file {
         builder = builder.with_service_account_path(path.to_string_lossy());
     }
-    Ok(Arc::new(builder.build().map_err(|error| refused(&error))?))
+    let built = builder.build();
+    // All that can be wrong by now: the bucket and the options of the client have been looked at.
+    Ok(Arc::new(built.map_err(|error| {
+        at("objects.google_credentials_file", error.to_string())
+    })?))
 }
 
 fn azure(settings: &ObjectsSettings, container: &str) -> Result<Arc<dyn ObjectStore>, ObjectsError> {
@@ -134,7 +138,7 @@ fn azure(settings: &ObjectsSettings, container: &str) -> Result<Arc<dyn ObjectSt
         builder = builder.with_allow_http(true);
     }
     if let Some(endpoint) = &settings.endpoint {
-        builder = builder.with_endpoint(endpoint.clone());
+        builder = builder.with_endpoint(endpoint.trim_end_matches('/').to_owned());
     }
     if let Some(account) = &settings.access_key {
         builder = builder.with_account(account);
@@ -142,7 +146,17 @@ fn azure(settings: &ObjectsSettings, container: &str) -> Result<Arc<dyn ObjectSt
     if let Some(key) = &settings.secret_key {
         builder = builder.with_access_key(key);
     }
-    Ok(Arc::new(builder.build().map_err(|error| refused(&error))?))
+    let built = builder.build();
+    Ok(Arc::new(built.map_err(|error| {
+        let told = error.to_string();
+        let option = match () {
+            () if told.contains("Account must be specified") => "objects.access_key",
+            () if told.contains("Invalid Access Key") => "objects.secret_key",
+            () if told.contains("parse source url") => "objects.endpoint",
+            () => "objects",
+        };
+        at(option, told)
+    })?))
 }
 
 /// A folder must be there: creating it would fill the disk below a mount point that is not mounted.

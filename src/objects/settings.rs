@@ -10,7 +10,7 @@ use std::time::Duration;
 pub struct ObjectsSettings {
     /// `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` or `file:///path`.
     pub url: String,
-    /// Another address than the provider's.
+    /// Another address than the provider's; for Azure with the account in it, where it is in the path.
     pub endpoint: Option<String>,
     /// S3 region.
     pub region: Option<String>,

@@ -142,3 +142,61 @@ fn nobody_at_the_endpoint_is_unreachable_and_named() {
     assert!(error.is_transient());
     assert!(!format!("{error} {settings:?}").contains("hunter2"));
 }
+
+#[test]
+fn what_a_provider_cannot_be_asked_with_names_the_option() {
+    let directory = tempfile::tempdir().unwrap();
+    let torn = directory.path().join("torn.json");
+    std::fs::write(&torn, "{\"client_email\": \"saga-tracker@example.com\"").unwrap();
+    let google = |file: &std::path::Path| ObjectsSettings {
+        url: "gs://bucket".into(),
+        google_credentials_file: Some(file.to_owned()),
+        ..ObjectsSettings::default()
+    };
+    let azure = |account: Option<&str>, key: &str| ObjectsSettings {
+        url: "az://container".into(),
+        access_key: account.map(str::to_owned),
+        secret_key: Some(key.into()),
+        ..ObjectsSettings::default()
+    };
+    for (settings, option) in [
+        (google(&torn), "objects.google_credentials_file"),
+        (
+            google(&directory.path().join("none.json")),
+            "objects.google_credentials_file",
+        ),
+        (azure(None, "aHVudGVyMg=="), "objects.access_key"),
+        (azure(Some("account"), "hunter2!"), "objects.secret_key"),
+    ] {
+        let error = open(&settings).unwrap_err();
+        assert!(
+            matches!(error, ObjectsError::Setting { option: named, .. } if named == option),
+            "{error}"
+        );
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn who_is_refused_is_told_of_the_options_that_the_provider_knows() {
+    let unauthenticated = object_store::Error::Unauthenticated {
+        path: "x".into(),
+        source: "401".into(),
+    };
+    // As the list of Azure and of Google says it.
+    let generic = object_store::Error::Generic {
+        store: "any",
+        source: "Server returned non-2xx status code: 403 Forbidden: <Error/>".into(),
+    };
+    for error in [unauthenticated, generic] {
+        let refused = |place: &str| {
+            let error = ObjectsError::of(place, &error);
+            assert!(!error.is_transient(), "{error}");
+            error.to_string()
+        };
+        assert!(refused("s3://bucket").contains("objects.secret_key"));
+        assert!(refused("az://container").contains("objects.secret_key"));
+        let google = refused("gs://bucket/prefix");
+        assert!(google.contains("objects.google_credentials_file") && !google.contains("secret_key"));
+    }
+}
