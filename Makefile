@@ -33,7 +33,7 @@ demo: build ## Serve on an embedded broker with a live workload; ARGS="--rate 50
 
 # One build with fail points serves all tests. All suites run even if one fails. Fuzzing is short here.
 test: needs-build ## Run every test: unit, property, command line, and real Kafka
-	@scripts/install.sh test s3 venv
+	@scripts/install.sh test s3 clouds venv
 	$(COMPILERS)
 	mkdir -p "$(REPORTS)"
 	failed=()

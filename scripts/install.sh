@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Installs what the project needs on a Debian machine, and only what is missing.
 #
-#   scripts/install.sh [build] [test] [bench] [s3] [venv]     (default: build test s3 venv)
+#   scripts/install.sh [build] [test] [bench] [s3] [clouds] [venv]     (default: build test s3 clouds venv)
 #
 # build   compilers and headers for RocksDB, librdkafka and OpenSSL
 # test    a JVM and Maven (Kafka, schema registry), venv support, Prometheus
 # bench   PostgreSQL, to compare with
 # s3      MinIO, an S3 server for the tests, built from its Go module into the cache directory
+# clouds  Azurite, a server that speaks Azure Blob Storage, from npm, and fake-gcs-server, one for Google
+#         Cloud Storage, built from its Go module; for the tests, into the cache directory
 # venv    the Python environment of tests/e2e, in the cache directory
 set -euo pipefail
 
@@ -19,7 +21,8 @@ packages_of() {
     build) echo ccache clang libclang-dev cmake pkg-config libssl-dev zlib1g-dev libcurl4-openssl-dev make g++ ;;
     test) echo default-jre-headless maven python3-venv curl unzip prometheus ;;
     bench) echo postgresql ;;
-    *) say "unknown group '$1'; groups are: build test bench s3 venv"; exit 2 ;;
+    clouds) echo nodejs npm ;;
+    *) say "unknown group '$1'; groups are: build test bench s3 clouds venv"; exit 2 ;;
   esac
 }
 
@@ -33,7 +36,8 @@ satisfied() {
     maven) command -v mvn >/dev/null ;;
     python3-venv) python3 -c 'import venv, ensurepip' 2>/dev/null ;;
     prometheus) command -v prometheus >/dev/null && command -v promtool >/dev/null ;;
-    ccache | clang | cmake | pkg-config | make | g++ | curl | unzip) command -v "$1" >/dev/null ;;
+    nodejs) command -v node >/dev/null ;;
+    ccache | npm | clang | cmake | pkg-config | make | g++ | curl | unzip) command -v "$1" >/dev/null ;;
     *) return 1 ;;
   esac
 }
@@ -94,7 +98,7 @@ go_is_new_enough() {
   [[ -n $version && $version -ge 21 ]]
 }
 
-# A Go that can build MinIO: one that is there, or Debian's. Debian's may be too old to fetch a newer
+# A Go that can build what the tests need: one that is there, or Debian's. Debian's may be too old to fetch a newer
 # one by itself; then it downloads one as the module that Go toolchains are.
 find_go() {
   local go toolchain=golang.org/toolchain@v0.0.1-go1.24.8.linux-$(dpkg --print-architecture)
@@ -115,33 +119,63 @@ find_go() {
 }
 
 minio_version=v0.0.0-20260212201848-7aac2a2c5b7c
+fake_gcs_version=v1.56.1
+azurite_version=3.35.0
+# What Azurite depends on is taken as it was on this day: its own ranges are open.
+azurite_day=2026-11-01
 
-make_minio() {
-  local bin=$cache/tools/bin go
-  if [[ -x $bin/minio && $(cat "$bin/.minio.version" 2>/dev/null) == "$minio_version" ]]; then
-    say "MinIO: up to date in $bin"
+# A Go program, from its module: what people call it, the package, the version.
+make_go_program() {
+  local title=$1 package=$2 version=$3 bin=$cache/tools/bin name go
+  name=${package##*/}
+  if [[ -x $bin/$name && $(cat "$bin/.$name.version" 2>/dev/null) == "$version" ]]; then
+    say "$title: up to date in $bin"
     return
   fi
   mkdir -p "$bin"
-  exec 8>"$bin/.minio.lock"
+  exec 8>"$bin/.$name.lock"
   flock 8
-  [[ $(cat "$bin/.minio.version" 2>/dev/null) != "$minio_version" ]] || return 0
+  [[ $(cat "$bin/.$name.version" 2>/dev/null) != "$version" ]] || return 0
   go=$(find_go)
-  say "building MinIO $minio_version with $("$go" env GOVERSION) into $bin; takes a few minutes, once"
+  say "building $title $version with $("$go" env GOVERSION) into $bin; takes a few minutes, once"
   (cd / && GOBIN=$bin GOTOOLCHAIN=auto CGO_ENABLED=0 GOFLAGS=-modcacherw nice "$go" install -trimpath \
-    -ldflags '-s -w' "github.com/minio/minio@$minio_version" 2>&1 | grep -v '^go: downloading' >&2 || true)
-  [[ -x $bin/minio ]] || { say "MinIO was not built"; return 1; }
-  printf '%s\n' "$minio_version" >"$bin/.minio.version"
+    -ldflags '-s -w' "$package@$version" 2>&1 | grep -v '^go: downloading' >&2 || true)
+  [[ -x $bin/$name ]] || { say "$title was not built"; return 1; }
+  printf '%s\n' "$version" >"$bin/.$name.version"
 }
 
-(($#)) || set -- build test s3 venv
-packages=() venv=no s3=no
+make_azurite() {
+  local home=$cache/azurite/$azurite_version bin=$cache/tools/bin
+  if [[ -f $home/.complete && -x $bin/azurite-blob ]]; then
+    say "Azurite: up to date in $home"
+    return
+  fi
+  mkdir -p "$cache/azurite" "$bin"
+  exec 8>"$cache/azurite/.lock"
+  flock 8
+  if [[ ! -f $home/.complete ]]; then
+    say "downloading Azurite $azurite_version with npm into $home"
+    local work=$home.partial
+    rm -rf "$work" "$home"
+    mkdir -p "$work"
+    echo '{"private": true}' >"$work/package.json"
+    npm install --prefix "$work" --silent --no-audit --no-fund --no-update-notifier --omit=dev \
+      --ignore-scripts --before="$azurite_day" "azurite@$azurite_version" >&2
+    touch "$work/.complete"
+    mv "$work" "$home"
+  fi
+  ln -sfn "$home/node_modules/.bin/azurite-blob" "$bin/azurite-blob"
+}
+
+(($#)) || set -- build test s3 clouds venv
+packages=() venv=no s3=no clouds=no
 for group in "$@"; do
   if [[ $group == venv ]]; then
     venv=yes
   elif [[ $group == s3 ]]; then
     s3=yes
   else
+    [[ $group != clouds ]] || clouds=yes
     list=$(packages_of "$group")
     read -ra more <<<"$list"
     packages+=("${more[@]}")
@@ -149,5 +183,9 @@ for group in "$@"; do
 done
 ((${#packages[@]} == 0)) || install_packages "${packages[@]}"
 [[ $venv == no ]] || make_venv
-[[ $s3 == no ]] || make_minio
+[[ $s3 == no ]] || make_go_program MinIO github.com/minio/minio "$minio_version"
+if [[ $clouds == yes ]]; then
+  make_azurite
+  make_go_program fake-gcs-server github.com/fsouza/fake-gcs-server "$fake_gcs_version"
+fi
 say "done"
