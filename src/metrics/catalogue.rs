@@ -135,7 +135,7 @@ catalogue! {
     /// 1 while a snapshot is made
     SNAPSHOT_RUNNING = Gauge "saga_tracker_snapshot_running" [];
     /// Snapshots that were made or failed since the process began
-    SNAPSHOTS = Counter "saga_tracker_snapshots_total" ["result"];
+    SNAPSHOTS = Counter "saga_tracker_snapshots_total" ["result", "trigger"];
     /// Resident memory size in bytes
     PROCESS_RESIDENT_MEMORY = Gauge "process_resident_memory_bytes" [];
     /// Always 1; the version that runs is in the label

@@ -8,7 +8,7 @@ use crate::audit;
 use crate::domain::Millis;
 use crate::ingest::status::IngestSnapshot;
 use crate::query::{COMPENSATION_BUCKETS, GapCounts, Query, QueryError, Totals};
-use crate::snapshot::Known;
+use crate::snapshot::{Known, Trigger};
 use crate::store::letters::LetterCounts;
 use crate::store::records::GapKind;
 use std::collections::BTreeMap;
@@ -239,9 +239,17 @@ pub(super) fn read_snapshots(known: &Known, readings: &mut Vec<Reading>) {
     ] {
         readings.push(Reading::gauge(family, Value::Whole(value)));
     }
-    let results = [("success", known.successes), ("failure", known.failures)];
-    let results = results.map(|(result, count)| (vec![("result", result.to_owned())], count));
-    readings.push(Reading::counters(catalogue::SNAPSHOTS, results.to_vec()));
+    let results = Trigger::ALL.into_iter().flat_map(|trigger| {
+        let tally = known.tally(trigger);
+        [("success", tally.successes), ("failure", tally.failures)].map(|(result, count)| {
+            let labels = vec![
+                ("result", result.to_owned()),
+                ("trigger", trigger.as_str().to_owned()),
+            ];
+            (labels, count)
+        })
+    });
+    readings.push(Reading::counters(catalogue::SNAPSHOTS, results.collect()));
 }
 
 #[cfg(test)]

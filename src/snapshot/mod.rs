@@ -50,6 +50,6 @@ pub use prune::{Pruned, prune};
 pub use restore::{OpenCopy, Restore, Restored, clear_leftovers, is_unfinished};
 pub use service::{Ended, Parts, Snapshots, Started};
 pub use settings::SnapshotSettings;
-pub use status::{Known, Last, Phase, Progress, SnapshotStatus};
+pub use status::{Known, Last, LastFailure, Phase, Progress, Running, SnapshotStatus, Tally, Trigger};
 pub use transfer::patiently;
 pub use verify::{Verified, verify};

@@ -3,7 +3,7 @@
 use super::depot::Depot;
 use super::{
     Create, Created, Phase, Pruned, SnapshotError, SnapshotId, SnapshotSettings, SnapshotStatus, Summary,
-    prune,
+    Trigger, prune,
 };
 use crate::clock::SharedClock;
 use crate::objects::{self, ObjectsSettings};
@@ -101,16 +101,21 @@ impl Snapshots {
         let id = self.new_id();
         let (this, begun) = (self.clone(), id.clone());
         // Before the answer: whoever asks for the status after it finds it under way.
-        self.inner.status.began(&id);
+        self.inner.status.began(&id, Trigger::Request);
         self.inner
             .runtime
-            .spawn_blocking(move || ended(&this.make_here(id, &turn)));
+            .spawn_blocking(move || ended(&this.make_here(id, Trigger::Request, &turn)));
         Ok(Started { id: begun })
     }
 
     /// Makes one on this thread, which is not the runtime's.
-    fn make_here(&self, id: SnapshotId, turn: &OwnedMutexGuard<()>) -> Result<Created, SnapshotError> {
-        self.inner.runtime.block_on(self.make(id, turn))
+    fn make_here(
+        &self,
+        id: SnapshotId,
+        trigger: Trigger,
+        turn: &OwnedMutexGuard<()>,
+    ) -> Result<Created, SnapshotError> {
+        self.inner.runtime.block_on(self.make(id, trigger, turn))
     }
 
     fn new_id(&self) -> SnapshotId {
@@ -119,9 +124,14 @@ impl Snapshots {
     }
 
     /// Makes one, and lets go of old ones.
-    async fn make(&self, id: SnapshotId, _turn: &OwnedMutexGuard<()>) -> Result<Created, SnapshotError> {
+    async fn make(
+        &self,
+        id: SnapshotId,
+        trigger: Trigger,
+        _turn: &OwnedMutexGuard<()>,
+    ) -> Result<Created, SnapshotError> {
         let Inner { parts, status, .. } = &*self.inner;
-        let progress = status.began(&id);
+        let progress = status.began(&id, trigger);
         let making = async {
             let create = Create {
                 store: parts.store.clone(),
@@ -141,9 +151,9 @@ impl Snapshots {
         match &made {
             Ok(created) => {
                 let manifest = &created.manifest;
-                status.succeeded(manifest, parts.clock.now());
+                status.succeeded(manifest, parts.clock.now(), trigger);
                 tracing::info!(
-                    %id, bytes = manifest.bytes, sent = manifest.sent_bytes, ms = manifest.took_ms,
+                    %id, trigger = trigger.as_str(), bytes = manifest.bytes, sent = manifest.sent_bytes, ms = manifest.took_ms,
                     "snapshot made"
                 );
                 progress.enter(Phase::Pruning);
@@ -154,8 +164,8 @@ impl Snapshots {
             }
             Err(SnapshotError::Cancelled) => tracing::info!(%id, "shutdown: the snapshot is not finished"),
             Err(error) => {
-                tracing::error!(%id, %error, "no snapshot was made");
-                status.failed(parts.clock.now(), error.to_string());
+                tracing::error!(%id, trigger = trigger.as_str(), %error, "no snapshot was made");
+                status.failed(parts.clock.now(), error.to_string(), trigger);
             }
         }
         status.ended();
@@ -258,7 +268,8 @@ impl Snapshots {
             let turn = self.inner.one_at_a_time.clone().lock_owned().await;
             // A job of its own, so that shutdown is told to it and not done to it.
             let (this, id) = (self.clone(), self.new_id());
-            let job = tokio::task::spawn_blocking(move || this.make_here(id, &turn).is_ok());
+            let made = move || this.make_here(id, Trigger::Schedule, &turn).is_ok();
+            let job = tokio::task::spawn_blocking(made);
             (wait, retry) = match job.await {
                 Ok(true) => (interval, RETRY.0),
                 _ => (retry.min(interval), (retry * 2).min(RETRY.1)),

@@ -5,6 +5,28 @@ use crate::domain::Millis;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// What had a snapshot made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// The settings say that it is time.
+    Schedule,
+    /// Somebody asked for it.
+    Request,
+}
+
+impl Trigger {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Schedule, Self::Request];
+
+    /// One word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Schedule => "schedule",
+            Self::Request => "request",
+        }
+    }
+}
+
 /// What a snapshot under way is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(u8)]
@@ -103,11 +125,24 @@ impl Progress {
     }
 }
 
+/// A snapshot under way.
+#[derive(Clone, Debug)]
+pub struct Running {
+    /// Its name.
+    pub id: SnapshotId,
+    /// What has it made.
+    pub trigger: Trigger,
+    /// How far it is.
+    pub progress: Arc<Progress>,
+}
+
 /// A snapshot that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Last {
     /// Its name.
     pub id: SnapshotId,
+    /// What had it made; not known of one that was made before the process began.
+    pub trigger: Option<Trigger>,
     /// When it was complete, as far as known: else when it was begun.
     pub at: Millis,
     /// How long it took, milliseconds.
@@ -118,19 +153,56 @@ pub struct Last {
     pub sent_bytes: u64,
 }
 
+/// A try that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastFailure {
+    /// When.
+    pub at: Millis,
+    /// Why.
+    pub why: String,
+    /// What had it tried.
+    pub trigger: Trigger,
+}
+
+/// How many ended how since the process began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Made.
+    pub successes: u64,
+    /// Failed.
+    pub failures: u64,
+}
+
 /// What is known of snapshots.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     /// The one under way.
-    pub running: Option<(SnapshotId, Arc<Progress>)>,
+    pub running: Option<Running>,
     /// The last that was made.
     pub last: Option<Last>,
-    /// When and why the last try failed, if none succeeded since.
-    pub failure: Option<(Millis, String)>,
-    /// Made since the process began.
-    pub successes: u64,
-    /// Failed since the process began.
-    pub failures: u64,
+    /// The last try that failed, if none succeeded since.
+    pub failure: Option<LastFailure>,
+    /// Of the schedule's.
+    scheduled: Tally,
+    /// Of those that were asked for.
+    requested: Tally,
+}
+
+impl Known {
+    /// How many of a trigger's ended how since the process began.
+    pub fn tally(&self, trigger: Trigger) -> Tally {
+        match trigger {
+            Trigger::Schedule => self.scheduled,
+            Trigger::Request => self.requested,
+        }
+    }
+
+    fn tally_mut(&mut self, trigger: Trigger) -> &mut Tally {
+        match trigger {
+            Trigger::Schedule => &mut self.scheduled,
+            Trigger::Request => &mut self.requested,
+        }
+    }
 }
 
 /// A handle that the service writes and others read.
@@ -146,13 +218,17 @@ impl SnapshotStatus {
     }
 
     /// Begins to tell of a snapshot, unless that was done already.
-    pub(super) fn began(&self, id: &SnapshotId) -> Arc<Progress> {
+    pub(super) fn began(&self, id: &SnapshotId, trigger: Trigger) -> Arc<Progress> {
         let mut known = self.lock();
         match &known.running {
-            Some((running, progress)) if running == id => progress.clone(),
+            Some(running) if running.id == *id => running.progress.clone(),
             _ => {
                 let progress = Arc::new(Progress::default());
-                known.running = Some((id.clone(), progress.clone()));
+                known.running = Some(Running {
+                    id: id.clone(),
+                    trigger,
+                    progress: progress.clone(),
+                });
                 progress
             }
         }
@@ -160,24 +236,21 @@ impl SnapshotStatus {
 
     /// What was found in the object store when the process began.
     pub(super) fn found(&self, manifest: &Manifest) {
-        let last = Last {
-            at: manifest.id.at(),
-            ..last(manifest)
-        };
+        let last = last(manifest, manifest.id.at(), None);
         self.lock().last.get_or_insert(last);
     }
 
-    pub(super) fn succeeded(&self, manifest: &Manifest, at: Millis) {
+    pub(super) fn succeeded(&self, manifest: &Manifest, at: Millis, trigger: Trigger) {
         let mut known = self.lock();
-        known.last = Some(Last { at, ..last(manifest) });
+        known.last = Some(last(manifest, at, Some(trigger)));
         known.failure = None;
-        known.successes += 1;
+        known.tally_mut(trigger).successes += 1;
     }
 
-    pub(super) fn failed(&self, at: Millis, why: String) {
+    pub(super) fn failed(&self, at: Millis, why: String, trigger: Trigger) {
         let mut known = self.lock();
-        known.failure = Some((at, why));
-        known.failures += 1;
+        known.failure = Some(LastFailure { at, why, trigger });
+        known.tally_mut(trigger).failures += 1;
     }
 
     pub(super) fn ended(&self) {
@@ -190,10 +263,11 @@ impl SnapshotStatus {
     }
 }
 
-fn last(manifest: &Manifest) -> Last {
+fn last(manifest: &Manifest, at: Millis, trigger: Option<Trigger>) -> Last {
     Last {
         id: manifest.id.clone(),
-        at: Millis::default(),
+        trigger,
+        at,
         took_ms: manifest.took_ms,
         bytes: manifest.bytes,
         sent_bytes: manifest.sent_bytes,

@@ -15,7 +15,7 @@ use saga_tracker::ingest::status::IngestStatus;
 use saga_tracker::metrics::{Metrics, MetricsSettings};
 use saga_tracker::projector::{Projector, ProjectorSettings};
 use saga_tracker::query::Query;
-use saga_tracker::snapshot::{Known, Pruned, SnapshotId, Summary};
+use saga_tracker::snapshot::{Known, LastFailure, Pruned, Running, SnapshotId, Summary, Trigger};
 use saga_tracker::store::codec::Record;
 use saga_tracker::store::memory::MemoryStore;
 use saga_tracker::store::records::LogRecord;
@@ -119,11 +119,18 @@ impl Admin for FakeAdmin {
     }
 
     fn snapshot_status(&self) -> Known {
-        Known {
-            running: Some((SnapshotId::new(NOW, 1), Arc::default())),
-            failure: Some((NOW, "the bucket is gone".to_owned())),
-            ..Known::default()
-        }
+        let mut known = Known::default();
+        known.running = Some(Running {
+            id: SnapshotId::new(NOW, 1),
+            trigger: Trigger::Schedule,
+            progress: Arc::default(),
+        });
+        known.failure = Some(LastFailure {
+            at: NOW,
+            why: "the bucket is gone".to_owned(),
+            trigger: Trigger::Request,
+        });
+        known
     }
 
     fn snapshots(&self, limit: usize) -> Result<Vec<Summary>, AdminError> {

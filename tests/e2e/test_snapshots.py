@@ -209,6 +209,10 @@ def test_the_first_scheduled_snapshot_is_made_at_once_and_metrics_say_so(world, 
     tracker = world.tracker(SAGA_TRACKER_SNAPSHOT__INTERVAL_MINUTES="60", **place.settings()).start()
     wait_until(lambda: tracker.api.metrics().value("saga_tracker_snapshots_total", result="success") == 1, 60, "it")
     metrics = tracker.api.metrics()
+    assert metrics.value("saga_tracker_snapshots_total", trigger="schedule", result="success") == 1
+    assert tracker.api.json("/internal/v1/snapshots/status")["last"]["trigger"] == "schedule"
+    # Nobody did it.
+    assert acts(tracker) == []
     made_at = metrics.value("saga_tracker_snapshot_last_success_timestamp_seconds")
     assert metrics.value("saga_tracker_snapshot_last_size_bytes") > 0
     assert metrics.value("saga_tracker_snapshot_running") in (0, 1)
@@ -352,7 +356,8 @@ def test_an_object_store_that_is_away_does_not_touch_consumption(world, place, w
     )
     assert status["last"] is None
     assert place.prefix in status["failure"]["message"]
-    assert tracker.api.metrics().value("saga_tracker_snapshots_total", result="failure") == 1
+    assert status["failure"]["trigger"] == "request"
+    assert tracker.api.metrics().value("saga_tracker_snapshots_total", trigger="request", result="failure") == 1
     wire.fault = lambda request: None
     snapshot(tracker)
     assert tracker.api.json("/internal/v1/snapshots/status")["failure"] is None

@@ -5,7 +5,7 @@ use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::noting::Noting;
 use super::super::params::{Params, parse_number};
-use crate::snapshot::{Known, Last, Progress, SnapshotId, Summary};
+use crate::snapshot::{Known, Last, Running, SnapshotId, Summary, Trigger};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
@@ -45,6 +45,8 @@ pub(in crate::api) struct StatusBody {
 #[schema(as = SnapshotRunning)]
 struct RunningBody {
     id: String,
+    /// What has it made: schedule or request.
+    trigger: &'static str,
     /// copying, sending, finishing or pruning.
     phase: &'static str,
     /// Files dealt with.
@@ -65,6 +67,9 @@ struct RunningBody {
 #[schema(as = SnapshotLast)]
 struct LastBody {
     id: String,
+    /// What had it made: schedule or request; null of one that was made before the process began.
+    #[schema(required)]
+    trigger: Option<&'static str>,
     /// When it was complete.
     at: String,
     took_ms: u64,
@@ -79,6 +84,8 @@ struct LastBody {
 #[schema(as = SnapshotFailure)]
 struct FailureBody {
     at: String,
+    /// What had it tried: schedule or request.
+    trigger: &'static str,
     message: String,
 }
 
@@ -106,11 +113,13 @@ struct SummaryBody {
     offsets: u64,
 }
 
-impl From<(&SnapshotId, &Progress)> for RunningBody {
-    fn from((id, progress): (&SnapshotId, &Progress)) -> Self {
+impl From<&Running> for RunningBody {
+    fn from(running: &Running) -> Self {
+        let progress = &running.progress;
         let ((files_done, files), (bytes_done, bytes)) = (progress.files(), progress.bytes());
         Self {
-            id: id.to_string(),
+            id: running.id.to_string(),
+            trigger: running.trigger.as_str(),
             phase: progress.phase().as_str(),
             files_done,
             files,
@@ -125,6 +134,7 @@ impl From<Last> for LastBody {
     fn from(last: Last) -> Self {
         Self {
             id: last.id.to_string(),
+            trigger: last.trigger.map(Trigger::as_str),
             at: last.at.to_string(),
             took_ms: last.took_ms,
             bytes: last.bytes,
@@ -135,13 +145,13 @@ impl From<Last> for LastBody {
 
 impl From<Known> for StatusBody {
     fn from(known: Known) -> Self {
-        let running = known.running.as_ref();
         Self {
-            running: running.map(|(id, progress)| RunningBody::from((id, &**progress))),
+            running: known.running.as_ref().map(RunningBody::from),
             last: known.last.map(LastBody::from),
-            failure: known.failure.map(|(at, message)| FailureBody {
-                at: at.to_string(),
-                message,
+            failure: known.failure.map(|failure| FailureBody {
+                at: failure.at.to_string(),
+                trigger: failure.trigger.as_str(),
+                message: failure.why,
             }),
         }
     }
