@@ -166,7 +166,7 @@ def retries(rng, events):
     return extra
 
 
-def messages(seed, sagas, partitions=3, prefix="saga", awkward=False):
+def messages(seed, sagas, partitions=3, prefix="saga", awkward=False, days=30):
     """All messages of a run, in the (shuffled) order to send them in."""
     rng = random.Random(seed)
     ids = [f"{prefix}-{seed}-{n}" for n in range(sagas)]
@@ -174,7 +174,7 @@ def messages(seed, sagas, partitions=3, prefix="saga", awkward=False):
         ids[: len(AWKWARD_IDS)] = AWKWARD_IDS
     everything = []
     for n, saga_id in enumerate(ids):
-        events = saga(rng, saga_id, f"ORD-{seed}-{n // 2}")
+        events = saga(rng, saga_id, f"ORD-{seed}-{n // 2}", days)
         everything += events + retries(rng, events)
     rng.shuffle(everything)
     # Now and then another service's partitioner disagrees about where a key goes.
