@@ -46,7 +46,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("demo", &["domain", "clock"]),
     (
         "metrics",
-        &["domain", "store", "query", "ingest", "audit", "snapshot"],
+        &["domain", "store", "query", "ingest", "ops", "audit", "snapshot"],
     ),
     (
         "api",

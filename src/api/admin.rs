@@ -174,6 +174,10 @@ pub struct OpsProgress {
     pub end: Option<u64>,
     /// Why decisions are not read now.
     pub waiting: Option<String>,
+    /// Whether they are read no more, whatever happens.
+    pub stopped: bool,
+    /// Since when a broker has answered that the topic does not exist.
+    pub missing_since: Option<Millis>,
 }
 
 /// How far one partition is.

@@ -1,12 +1,13 @@
 //! When the tracker calls itself UP. The rules, apart from how they travel.
 //!
 //! Three questions, three answers. **health**: would an operator want to know? Every component
-//! counts. **liveness**: would a restart help? Only the store counts: neither a broker that is away
+//! counts, but a missing ops topic: who decides nothing needs none, and the tracker does the rest
+//! without. **liveness**: would a restart help? Only the store counts: neither a broker that is away
 //! nor a full disk is cured by it. **readiness**: may traffic come? Once the projections have caught
 //! up with what the broker held at the start, answers are as good as they can be, and a broker that
 //! goes away later takes nothing from them; so the store counts, and having caught up once.
 
-use super::admin::{Admin, Progress};
+use super::admin::{Admin, OpsProgress, Progress};
 use crate::clock::SharedClock;
 use crate::domain::{Cut, Millis};
 use crate::ingest::status::{IngestSnapshot, IngestStatus};
@@ -19,7 +20,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HealthSettings {
-    /// kafka is DOWN when no broker has been reachable for so long. Milliseconds, default 30000.
+    /// kafka is DOWN when no broker has been reachable for so long, ops when the topic of decisions has
+    /// been missing for so long. Milliseconds, default 30000.
     pub kafka_down_after_ms: u64,
     /// diskSpace is DOWN when less is free under the data directory. Bytes, default 268435456.
     pub min_free_disk_bytes: u64,
@@ -41,6 +43,21 @@ pub struct Component {
     pub up: bool,
     /// What it does or lacks, in words.
     pub message: String,
+}
+
+/// Reading of decisions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decisions {
+    /// Whether they are read.
+    pub up: bool,
+    /// They are read no more until somebody does something.
+    pub stopped: bool,
+    /// What is done or lacks, in words.
+    pub message: String,
+    /// The next offset to read.
+    pub next: u64,
+    /// The end of the ops topic, where known.
+    pub end: Option<u64>,
 }
 
 /// Space on the disk under the store.
@@ -69,6 +86,25 @@ pub struct Report {
     pub disk_space: DiskSpace,
     /// Whether the projections have caught up once.
     pub projections: Component,
+    /// Whether decisions are read.
+    pub ops: Decisions,
+}
+
+impl Report {
+    /// Whether there is nothing that an operator would want to know.
+    pub fn healthy(&self) -> bool {
+        self.db.up && self.kafka.up && self.disk_space.up && self.projections.up && !self.ops.stopped
+    }
+
+    /// Whether no restart would help.
+    pub fn alive(&self) -> bool {
+        self.db.up
+    }
+
+    /// Whether traffic may come.
+    pub fn ready(&self) -> bool {
+        self.db.up && self.projections.up
+    }
 }
 
 /// Looks at the components.
@@ -117,13 +153,16 @@ impl Health {
     /// Looks at every component now. Reads store and disk: not for a thread that must not wait.
     pub fn report(&self) -> Report {
         let ingest = self.ingest.snapshot();
-        let kafka = kafka(&ingest, self.clock.now(), self.settings.kafka_down_after_ms);
-        let projections = self.projections(&ingest, &self.admin.progress(), kafka.up);
+        let (now, longest) = (self.clock.now(), self.settings.kafka_down_after_ms);
+        let progress = self.admin.progress();
+        let kafka = kafka(&ingest, now, longest);
+        let projections = self.projections(&ingest, &progress, kafka.up);
         Report {
             db: self.db(),
             kafka,
             disk_space: self.disk_space(&ingest),
             projections,
+            ops: ops(&progress.ops, now, longest),
         }
     }
 
@@ -257,6 +296,24 @@ fn kafka(ingest: &IngestSnapshot, now: Millis, down_after_ms: u64) -> Component 
         (None, None) => "not started".to_owned(),
     };
     Component { up: true, message }
+}
+
+fn ops(progress: &OpsProgress, now: Millis, missing_after_ms: u64) -> Decisions {
+    let missing = progress
+        .missing_since
+        .is_some_and(|since| now.since(since) >= missing_after_ms);
+    let message = match (&progress.waiting, progress.end) {
+        (Some(why), _) => why.clone(),
+        (None, Some(_)) => "decisions are read".to_owned(),
+        (None, None) => "waiting for a broker to say where the ops topic ends".to_owned(),
+    };
+    Decisions {
+        up: !progress.stopped && !missing,
+        stopped: progress.stopped,
+        message,
+        next: progress.next,
+        end: progress.end,
+    }
 }
 
 fn space(dir: &Path) -> std::io::Result<(u64, u64)> {

@@ -67,6 +67,35 @@ fn kafka_is_down_when_ingest_gave_up_and_says_why() {
 }
 
 #[test]
+fn decisions_that_are_read_no_more_and_a_topic_missing_for_long_are_down_with_the_reason() {
+    let read = OpsProgress {
+        next: 3,
+        end: Some(5),
+        ..OpsProgress::default()
+    };
+    let told = ops(&read, NOW, 30_000);
+    assert!(told.up && !told.stopped);
+    assert_eq!((told.next, told.end), (3, Some(5)));
+    let missing = |millis| OpsProgress {
+        waiting: Some("the ops topic does not exist".to_owned()),
+        missing_since: ago(millis),
+        ..OpsProgress::default()
+    };
+    assert!(ops(&missing(29_999), NOW, 30_000).up);
+    let told = ops(&missing(30_000), NOW, 30_000);
+    assert!(!told.up && !told.stopped);
+    assert_eq!(told.message, "the ops topic does not exist");
+    let stopped = OpsProgress {
+        waiting: Some("the ops topic went back".to_owned()),
+        stopped: true,
+        ..read
+    };
+    let told = ops(&stopped, NOW, 30_000);
+    assert!(!told.up && told.stopped);
+    assert_eq!(told.message, "the ops topic went back");
+}
+
+#[test]
 fn ready_means_caught_up_with_the_ends_told_first() {
     let state = CatchUp::Unknown.next(&ends(&[]), &progress(&[0]), true);
     assert_eq!(state, CatchUp::Unknown);

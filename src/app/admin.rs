@@ -198,6 +198,8 @@ impl Admin for RunningAdmin {
             ops: OpsProgress {
                 next: ops.next,
                 end: ops.end,
+                stopped: ops.fatal.is_some(),
+                missing_since: ops.missing_since,
                 waiting: ops.fatal.or(ops.waiting),
             },
         }

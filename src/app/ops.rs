@@ -6,6 +6,7 @@ use crate::domain::SagaDefinitions;
 use crate::ingest::IngestSettings;
 use crate::ingest::origin::LetterTopics;
 use crate::ingest::registry::SchemaSource;
+use crate::ingest::space::FreeSpace;
 use crate::ops::{Applier, Consumer, Decisions, KafkaOut, OpsStatus, Outlet, StatusChanger};
 use crate::projector::ProjectorWatch;
 use crate::store::SharedStore;
@@ -72,6 +73,7 @@ impl Ops {
         &self,
         kafka: &IngestSettings,
         book: &LetterBook,
+        space: Arc<dyn FreeSpace>,
         shutdown: &CancellationToken,
     ) -> anyhow::Result<JoinHandle<()>> {
         let consumer = Consumer {
@@ -79,6 +81,8 @@ impl Ops {
             settings: kafka.clone(),
             appliers: appliers(kafka, book),
             status: self.status.clone(),
+            space,
+            clock: self.decisions.clock.clone(),
             shutdown: shutdown.clone(),
         };
         consumer

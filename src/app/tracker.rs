@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::dead_letter::redrive::{RedriveParts, Redrives};
 use crate::dead_letter::{ForeignLetters, PublishSettings, Publisher, Sources};
 use crate::domain::SagaDefinitions;
-use crate::ingest::space::Disk;
+use crate::ingest::space::{Disk, FreeSpace};
 use crate::ingest::{Ingest, IngestSettings, IngestStatus, registry};
 use crate::metrics::Metrics;
 use crate::projector::{self, ProjectorHandle, rebuild};
@@ -119,6 +119,7 @@ impl Tracker {
         let query = Query::new(store.clone(), definitions);
         let metrics = Metrics::new(&settings::metrics(config), query.clone(), status.clone());
         metrics.follow_snapshots(snapshots.status().clone());
+        metrics.follow_decisions(ops.status.clone());
         let parts = Parts {
             query,
             letters: redrives.desk().clone(),
@@ -133,7 +134,8 @@ impl Tracker {
         let server = Server::bind(settings::server(config), &context).await?;
         let news = Arc::new(Notify::new());
         let publisher = start_publisher(&kafka, &store, &news, &shutdown)?;
-        let decisions = ops.read(&kafka, &book, &shutdown)?;
+        let space: Arc<dyn FreeSpace> = Arc::new(Disk(config.store.data_dir.clone()));
+        let decisions = ops.read(&kafka, &book, space.clone(), &shutdown)?;
         let redriver = redrives
             .spawn()
             .context("starting the thread that redrives letters")?;
@@ -146,7 +148,7 @@ impl Tracker {
             projector: projector.0.clone(),
             status,
             dead_letters: news,
-            space: Arc::new(Disk(config.store.data_dir.clone())),
+            space,
             book,
             clock,
             shutdown: shutdown.clone(),

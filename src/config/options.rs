@@ -269,7 +269,7 @@ pub static OPTIONS: &[ConfigOption] = &[
     option(
         "store.min_free_bytes",
         Kind::Integer(0, i64::MAX as u64),
-        "Free bytes on the store's disk below which consumption waits. It goes on by itself when a quarter more is free; reads go on throughout.",
+        "Free bytes on the store's disk below which consumption waits; decisions wait below half of it. Each goes on by itself when a quarter more is free; reads go on throughout.",
     ),
     option(
         "objects.url",
@@ -367,7 +367,7 @@ pub static OPTIONS: &[ConfigOption] = &[
     option(
         "health.kafka_down_after_ms",
         MILLIS,
-        "How long no broker may answer before the kafka component is DOWN, milliseconds.",
+        "How long no broker may answer before the kafka component is DOWN, and the ops topic be missing before the ops component is, milliseconds.",
     ),
     option(
         "health.disk_free_min_bytes",

@@ -49,13 +49,14 @@ pub struct Shortage {
 
 /// The low-water mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LowWater {
+pub(crate) struct LowWater {
     minimum: u64,
     short: bool,
 }
 
 impl LowWater {
-    pub(super) fn new(minimum: u64) -> Self {
+    /// That many bytes must be free.
+    pub(crate) fn new(minimum: u64) -> Self {
         Self {
             minimum,
             short: false,
@@ -63,7 +64,7 @@ impl LowWater {
     }
 
     /// Whether that much room is too little, given what was found before.
-    pub(super) fn judge(&mut self, free: Option<u64>) -> Option<Shortage> {
+    pub(crate) fn judge(&mut self, free: Option<u64>) -> Option<Shortage> {
         // Who cannot tell does not stop the stream: a write that fails still will.
         let free = free?;
         let resume_at = self.minimum.saturating_add(self.minimum / 4);

@@ -116,6 +116,12 @@ catalogue! {
     OFFSETS_LOST = Counter "saga_tracker_offsets_lost_total" [];
     /// Messages of the ops topic, by kind and what became of them
     DECISIONS = Counter "saga_tracker_decisions_total" ["kind", "outcome"];
+    /// Messages of the ops topic that are not read yet
+    OPS_LAG = Gauge "saga_tracker_ops_lag" [];
+    /// 1 while messages of the ops topic wait because the disk under the store is nearly full
+    OPS_PAUSED = Gauge "saga_tracker_ops_paused" [];
+    /// 1 when the ops topic is read no more until somebody does something; health says what
+    OPS_STOPPED = Gauge "saga_tracker_ops_stopped" [];
     /// Entries of the audit log
     AUDIT_ENTRIES = Counter "saga_tracker_audit_entries_total" [];
     /// 1 while the state behind the other metrics can be read, 0 while the store refuses

@@ -17,6 +17,7 @@ mod steps;
 pub use requests::{Answered, Asked};
 
 use crate::ingest::status::IngestStatus;
+use crate::ops::OpsStatus;
 use crate::query::Query;
 use crate::snapshot::SnapshotStatus;
 use floor::Floor;
@@ -58,6 +59,7 @@ struct Inner {
     query: Query,
     ingest: Arc<IngestStatus>,
     snapshots: OnceLock<Arc<SnapshotStatus>>,
+    decisions: OnceLock<Arc<OpsStatus>>,
     requests: Requests,
     registry: Registry,
     scraped: Mutex<Scraped>,
@@ -85,6 +87,7 @@ impl Metrics {
                 query,
                 ingest,
                 snapshots: OnceLock::new(),
+                decisions: OnceLock::new(),
                 requests,
                 registry,
                 scraped,
@@ -95,6 +98,11 @@ impl Metrics {
     /// Tells of these snapshots too. Without, their families are left out.
     pub fn follow_snapshots(&self, status: Arc<SnapshotStatus>) {
         self.inner.snapshots.get_or_init(|| status);
+    }
+
+    /// Tells how far decisions are read too. Without, their families are left out.
+    pub fn follow_decisions(&self, status: Arc<OpsStatus>) {
+        self.inner.decisions.get_or_init(|| status);
     }
 
     /// Counts one answered request.
@@ -123,6 +131,9 @@ impl Metrics {
             state::read_ingest(&inner.ingest.snapshot(), &mut readings);
             if let Some(snapshots) = inner.snapshots.get() {
                 state::read_snapshots(&snapshots.known(), &mut readings);
+            }
+            if let Some(decisions) = inner.decisions.get() {
+                state::read_ops(&decisions.snapshot(), &mut readings);
             }
             process::read(&inner.query.store().usage(), &mut readings);
             readings

@@ -7,6 +7,7 @@ use super::steps::StepLabels;
 use crate::audit;
 use crate::domain::Millis;
 use crate::ingest::status::IngestSnapshot;
+use crate::ops::OpsSnapshot;
 use crate::query::{COMPENSATION_BUCKETS, GapCounts, Query, QueryError, Totals};
 use crate::snapshot::{Known, Trigger};
 use crate::store::letters::LetterCounts;
@@ -218,6 +219,17 @@ pub(super) fn read_ingest(ingest: &IngestSnapshot, readings: &mut Vec<Reading>) 
     ));
     if let Some(free) = ingest.free_bytes {
         readings.push(Reading::gauge(catalogue::STORE_FREE, Value::Whole(free)));
+    }
+}
+
+/// Reads how far decisions are behind.
+pub(super) fn read_ops(ops: &OpsSnapshot, readings: &mut Vec<Reading>) {
+    for (family, value) in [
+        (catalogue::OPS_LAG, ops.lag()),
+        (catalogue::OPS_PAUSED, u64::from(ops.shortage.is_some())),
+        (catalogue::OPS_STOPPED, u64::from(ops.fatal.is_some())),
+    ] {
+        readings.push(Reading::gauge(family, Value::Whole(value)));
     }
 }
 

@@ -2,6 +2,7 @@ use super::super::classic;
 use super::super::sample::Readings;
 use super::*;
 use crate::domain::{Cut, SagaStatus};
+use crate::ingest::space::Shortage;
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 
@@ -109,4 +110,28 @@ fn lag_is_summed_and_by_partition() {
         value(&text, "saga_tracker_consumer_partition_lag{partition=\"2\"}"),
         7.0
     );
+}
+
+#[test]
+fn how_far_decisions_are_read_shows_and_why_not() {
+    let shown = |ops: &OpsSnapshot| {
+        let mut readings = Vec::new();
+        read_ops(ops, &mut readings);
+        let text = text_of(readings);
+        ["lag", "paused", "stopped"].map(|name| value(&text, &format!("saga_tracker_ops_{name}")))
+    };
+    assert_eq!(shown(&OpsSnapshot::default()), [0.0, 0.0, 0.0]);
+    let mut ops = OpsSnapshot {
+        next: 3,
+        end: Some(8),
+        ..OpsSnapshot::default()
+    };
+    assert_eq!(shown(&ops), [5.0, 0.0, 0.0]);
+    ops.shortage = Some(Shortage {
+        free: 1,
+        minimum: 2,
+        resume_at: 3,
+    });
+    ops.fatal = Some("the topic went back".to_owned());
+    assert_eq!(shown(&ops), [5.0, 1.0, 1.0]);
 }

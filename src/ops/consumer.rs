@@ -4,9 +4,11 @@ use super::decision::Applier;
 use super::ledger::{self, Ledger, LedgerError};
 use super::status::OpsStatus;
 use super::topic;
+use crate::clock::SharedClock;
 use crate::ingest::IngestSettings;
 use crate::ingest::kafka::KafkaSource;
-use crate::ingest::source::{RawRecord, Source, SourceError, Taken};
+use crate::ingest::source::{Broker, RawRecord, Source, SourceError, Taken};
+use crate::ingest::space::{FreeSpace, LowWater, Shortage};
 use crate::store::SharedStore;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -17,6 +19,10 @@ use tokio_util::sync::CancellationToken;
 const IDLE: Duration = Duration::from_millis(200);
 /// Creating the topic is tried again so often.
 const CREATE_AGAIN: Duration = Duration::from_secs(30);
+/// How often a nearly full disk is looked at.
+const LOOK_FOR_ROOM: Duration = Duration::from_millis(250);
+/// Decisions go on down to the low-water mark divided by this: purges are decisions, and make room.
+const BELOW_THE_MARK: u64 = 2;
 
 /// Everything that reading decisions needs.
 pub struct Consumer {
@@ -28,13 +34,17 @@ pub struct Consumer {
     pub appliers: Vec<Box<dyn Applier>>,
     /// Where to tell what is going on.
     pub status: Arc<OpsStatus>,
+    /// Room on the disk under the store.
+    pub space: Arc<dyn FreeSpace>,
+    /// The clock, for the status only.
+    pub clock: SharedClock,
     /// Ends it.
     pub shutdown: CancellationToken,
 }
 
 /// Why reading ended before it was told to.
 #[derive(Debug, thiserror::Error)]
-enum ConsumeError {
+pub(super) enum ConsumeError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error(transparent)]
@@ -70,6 +80,9 @@ impl Consumer {
         let reading = Reading {
             ledger,
             status: self.status,
+            space: self.space,
+            low_water: LowWater::new(self.settings.min_free_bytes / BELOW_THE_MARK),
+            clock: self.clock,
             shutdown: self.shutdown,
         };
         let mut tried: Option<Instant> = None;
@@ -89,16 +102,23 @@ impl Consumer {
 pub(super) struct Reading {
     pub(super) ledger: Ledger,
     pub(super) status: Arc<OpsStatus>,
+    pub(super) space: Arc<dyn FreeSpace>,
+    pub(super) low_water: LowWater,
+    pub(super) clock: SharedClock,
     pub(super) shutdown: CancellationToken,
 }
 
 impl Reading {
     /// Reads until shutdown. `missing` is called while the topic does not exist.
-    fn consume(mut self, source: &mut dyn Source, missing: &mut dyn FnMut(bool)) -> Result<(), ConsumeError> {
+    pub(super) fn consume(
+        mut self,
+        source: &mut dyn Source,
+        missing: &mut dyn FnMut(bool),
+    ) -> Result<(), ConsumeError> {
         self.status.update(|status| status.next = self.ledger.next());
         let broker = source.broker();
         let mut failed = None;
-        while !self.shutdown.is_cancelled() {
+        while !self.waits_for_room(&*broker) {
             source.poll(IDLE, IDLE, &mut |record| match self.take(record) {
                 Ok(()) => Taken::Next,
                 Err(error) => {
@@ -120,7 +140,14 @@ impl Reading {
                 self.ledger.check_end(end)?;
             }
             let absent = observed.reachable && !known;
+            let now = self.clock.now();
             self.status.update(|status| {
+                match (absent, observed.reachable) {
+                    (true, _) => _ = status.missing_since.get_or_insert(now),
+                    (false, true) => status.missing_since = None,
+                    // Nobody says anything about the topic now.
+                    (false, false) => {}
+                }
                 status.end = known.then_some(end.max(status.next));
                 status.waiting = match (&observed.waiting, absent) {
                     (Some(_), true) => Some(
@@ -138,6 +165,40 @@ impl Reading {
         Ok(())
     }
 
+    /// Waits while the disk is nearly full: each message read is a write. Whether it is time to end.
+    fn waits_for_room(&mut self, broker: &dyn Broker) -> bool {
+        let mut was_short = false;
+        while !self.shutdown.is_cancelled() {
+            let free = self.space.free();
+            let shortage = self.low_water.judge(free);
+            self.status.update(|status| {
+                status.shortage = shortage;
+                if let Some(shortage) = &shortage {
+                    status.waiting = Some(short_of_room(shortage));
+                } else if was_short {
+                    status.waiting = None;
+                }
+            });
+            let Some(shortage) = shortage else {
+                if was_short {
+                    tracing::info!(free, "the disk has room again; decisions are read on");
+                }
+                return false;
+            };
+            if !was_short {
+                tracing::error!(shortage = short_of_room(&shortage), "decisions wait");
+            }
+            was_short = true;
+            // Keeps the lag true: what the client sees by itself arrives with polls.
+            if let Some(end) = broker.ask_end(ledger::PARTITION) {
+                self.status
+                    .update(|status| status.end = Some(end.max(status.next)));
+            }
+            std::thread::park_timeout(LOOK_FOR_ROOM);
+        }
+        true
+    }
+
     fn take(&mut self, record: &RawRecord<'_>) -> Result<(), LedgerError> {
         if !ledger::counts(record.position) {
             tracing::warn!(
@@ -151,4 +212,12 @@ impl Reading {
         self.status.update(|status| status.next = next);
         Ok(())
     }
+}
+
+fn short_of_room(shortage: &Shortage) -> String {
+    format!(
+        "the disk under the store is nearly full: {} bytes are free, less than half of store.min_free_bytes ({}); \
+         decisions wait and are read on by themselves when {} are free",
+        shortage.free, shortage.minimum, shortage.resume_at
+    )
 }

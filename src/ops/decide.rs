@@ -64,6 +64,11 @@ impl Decisions {
     /// # Errors
     /// [`OpsError`]; `Conflict` when it was read and does not hold.
     pub fn make(&self, new: NewDecision) -> Result<Made, OpsError> {
+        if let Some(why) = self.status.snapshot().closed() {
+            return Err(OpsError::Unreachable(format!(
+                "no decision can be made here now: {why}"
+            )));
+        }
         let id = self.ids.next();
         let decision = Decision {
             version: VERSION,

@@ -12,7 +12,7 @@ pub enum OpsError {
     /// State is otherwise than the operator thought. Nothing was changed.
     #[error("{0}")]
     Conflict(String),
-    /// Kafka or the registry cannot be reached. Nothing was changed.
+    /// Kafka or the registry cannot be reached, or decisions are not read now. Nothing was changed.
     #[error("{0}; nothing was changed")]
     Unreachable(String),
     /// It may take effect or not, or does so later; the message says how to find out.

@@ -1,5 +1,7 @@
 //! How far the ops topic is read. Written by the consumer, read by everyone.
 
+use crate::domain::Millis;
+use crate::ingest::space::Shortage;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +23,25 @@ pub struct OpsSnapshot {
     pub waiting: Option<String>,
     /// Why the consumer stopped for good, with what to do.
     pub fatal: Option<String>,
+    /// The disk is nearly full, and decisions wait for room.
+    pub shortage: Option<Shortage>,
+    /// Since when a broker has answered that the topic does not exist.
+    pub missing_since: Option<Millis>,
+}
+
+impl OpsSnapshot {
+    /// Messages that are not read yet, as far as known.
+    pub fn lag(&self) -> u64 {
+        self.end.map_or(0, |end| end.saturating_sub(self.next))
+    }
+
+    /// Why a decision that is published now would not be read here; none while it would.
+    pub fn closed(&self) -> Option<&str> {
+        match (&self.fatal, &self.shortage, &self.waiting) {
+            (Some(why), _, _) | (None, Some(_), Some(why)) => Some(why),
+            _ => None,
+        }
+    }
 }
 
 impl OpsStatus {

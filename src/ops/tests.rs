@@ -1,15 +1,17 @@
 //! Decisions and status changes over an in-memory store, with an outlet that is a list.
 
+use super::consumer::Reading;
 use super::ledger::{Ledger, LedgerError};
 use super::*;
 use crate::clock::Clock;
 use crate::domain::{
-    AnomalyKind, Event, MetadataForm, Millis, OPERATOR_STATUS_CHANGE, Position, SagaDefinitions, SagaId,
+    AnomalyKind, Cut, Event, MetadataForm, Millis, OPERATOR_STATUS_CHANGE, Position, SagaDefinitions, SagaId,
     SagaStatus,
 };
 use crate::ingest::decode::wire;
 use crate::ingest::registry::{BundledSchema, SchemaSource};
-use crate::ingest::source::{RawHeaders, RawRecord};
+use crate::ingest::source::{Broker, Observed, RawHeaders, RawRecord, Source, SourceError, Taken};
+use crate::ingest::space::{FreeSpace, LowWater};
 use crate::projector::{self, Delivery, ProjectorHandle};
 use crate::store::codec::Record as _;
 use crate::store::letters::HeldBook;
@@ -20,6 +22,8 @@ use saga_tracker_sdk::publishing::EventIds;
 use serde_json::json;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 const OPS: &str = "ops";
 
@@ -284,6 +288,230 @@ fn what_was_not_published_is_told_apart_from_what_may_have_been() {
     assert_eq!(outcomes(&store), []);
 }
 
+/// A topic of which a test decides what it holds, and what its broker says.
+#[derive(Clone, Default)]
+struct Scripted(Arc<Mutex<Script>>);
+
+#[derive(Default)]
+struct Script {
+    messages: Vec<Vec<u8>>,
+    handed: usize,
+    observed: Observed,
+}
+
+impl Source for Scripted {
+    fn poll(
+        &mut self,
+        _idle: Duration,
+        _longest: Duration,
+        take: &mut dyn FnMut(&RawRecord<'_>) -> Taken,
+    ) -> Result<(), SourceError> {
+        let mut script = self.0.lock().unwrap();
+        while let Some(message) = script.messages.get(script.handed) {
+            let taken = take(&RawRecord {
+                position: Position::new(0, script.handed as u64),
+                timestamp: Some(Millis(testkit::DAY)),
+                key: None,
+                value: Some(message),
+                headers: RawHeaders::List(&[]),
+            });
+            script.handed += 1;
+            if taken == Taken::Enough {
+                break;
+            }
+        }
+        drop(script);
+        std::thread::sleep(Duration::from_millis(2));
+        Ok(())
+    }
+
+    fn observed(&self) -> Observed {
+        self.0.lock().unwrap().observed.clone()
+    }
+
+    fn broker(&self) -> Arc<dyn Broker> {
+        Arc::new(self.clone())
+    }
+
+    fn report(&mut self, _stored: &Cut) {}
+
+    fn report_finally(&mut self, _stored: &Cut) {}
+}
+
+impl Broker for Scripted {
+    fn ask_end(&self, _partition: u32) -> Option<u64> {
+        Some(self.0.lock().unwrap().messages.len() as u64)
+    }
+
+    fn ask_low(&self, _partition: u32) -> Option<u64> {
+        None
+    }
+}
+
+impl Scripted {
+    fn with(&self, change: impl FnOnce(&mut Script)) {
+        let mut script = self.0.lock().unwrap();
+        change(&mut script);
+        if script.observed.partitions > 0 {
+            let end = script.messages.len() as u64;
+            script.observed.ends = Cut::from_iter([(0, end)]);
+        }
+    }
+}
+
+/// Room that a test sets.
+struct Room(AtomicU64);
+
+impl FreeSpace for Room {
+    fn free(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Decisions are read on a thread while this lives.
+struct Running {
+    topic: Scripted,
+    status: Arc<OpsStatus>,
+    room: Arc<Room>,
+    shutdown: CancellationToken,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Running {
+    fn from(store: &SharedStore, topic: &Scripted, free: u64) -> Self {
+        let (status, room) = (
+            Arc::new(OpsStatus::default()),
+            Arc::new(Room(AtomicU64::new(free))),
+        );
+        let shutdown = CancellationToken::new();
+        let reading = Reading {
+            ledger: ledger(store),
+            status: status.clone(),
+            space: room.clone(),
+            low_water: LowWater::new(1_000),
+            clock: Arc::new(At(Millis(testkit::DAY))),
+            shutdown: shutdown.clone(),
+        };
+        let mut source = topic.clone();
+        let thread = std::thread::spawn(move || reading.consume(&mut source, &mut |_| ()).unwrap());
+        Self {
+            topic: topic.clone(),
+            status,
+            room,
+            shutdown,
+            thread: Some(thread),
+        }
+    }
+
+    fn wait(&self, what: &str, holds: impl Fn(&OpsSnapshot) -> bool) -> OpsSnapshot {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let seen = self.status.snapshot();
+            if holds(&seen) {
+                return seen;
+            }
+            assert!(Instant::now() < deadline, "{what}: {seen:?}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+        let ended = self.thread.take().unwrap().join();
+        assert!(std::thread::panicking() || ended.is_ok());
+    }
+}
+
+#[test]
+fn decisions_wait_while_the_disk_is_nearly_full_and_go_on_by_themselves() {
+    let (store, topic) = (testkit::store(), Scripted::default());
+    topic.with(|script| {
+        script.observed.reachable = true;
+        script.observed.partitions = 1;
+        script.messages = vec![decision("note", "one")];
+    });
+    let reading = Running::from(&store, &topic, 1_000);
+    reading.wait("the first", |status| status.next == 1);
+    reading.room.0.store(999, Ordering::SeqCst);
+    reading.wait("the shortage", |status| status.shortage.is_some());
+    reading
+        .topic
+        .with(|script| script.messages.push(decision("note", "two")));
+    let waiting = reading.wait("the lag", |status| status.lag() == 1);
+    assert!(
+        waiting
+            .waiting
+            .is_some_and(|why| why.contains("store.min_free_bytes"))
+    );
+    // More than the mark, but not yet a quarter more.
+    reading.room.0.store(1_249, Ordering::SeqCst);
+    let seen = |status: &OpsSnapshot| status.shortage.is_some_and(|short| short.free == 1_249);
+    reading.wait("the room to be seen", seen);
+    assert_eq!(note(&store, 1), None);
+    reading.room.0.store(1_250, Ordering::SeqCst);
+    let done = reading.wait("the second", |status| status.next == 2);
+    assert_eq!((done.lag(), done.shortage, done.waiting), (0, None, None));
+    assert_eq!(note(&store, 1).as_deref(), Some("two"));
+}
+
+#[test]
+fn since_when_the_topic_is_missing_is_known_until_it_is_there() {
+    let (store, topic) = (testkit::store(), Scripted::default());
+    let reading = Running::from(&store, &topic, 1_000);
+    let broker = |reachable, partitions| {
+        topic.with(|script| {
+            script.observed.reachable = reachable;
+            script.observed.partitions = partitions;
+            script.observed.waiting = (partitions == 0).then(|| format!("reachable: {reachable}"));
+        });
+    };
+    let says = |reachable: bool| format!("reachable: {reachable}");
+    broker(false, 0);
+    let nobody = reading.wait("no broker", |status| status.waiting == Some(says(false)));
+    assert_eq!(nobody.missing_since, None, "nobody said that it is missing");
+    broker(true, 0);
+    let missing = reading.wait("no topic", |status| status.missing_since.is_some());
+    assert_eq!(missing.missing_since, Some(Millis(testkit::DAY)));
+    assert!(
+        missing
+            .waiting
+            .is_some_and(|why| why.contains("the ops topic does not exist"))
+    );
+    broker(false, 0);
+    let away = reading.wait("no broker again", |status| status.waiting == Some(says(false)));
+    assert_eq!(away.missing_since, Some(Millis(testkit::DAY)));
+    broker(true, 1);
+    reading.wait("the topic", |status| {
+        status.missing_since.is_none() && status.end == Some(0)
+    });
+}
+
+#[test]
+fn no_decision_is_published_that_would_not_be_read_here() {
+    let store = testkit::store();
+    let decisions = decisions(&store, None);
+    let shortage = LowWater::new(10).judge(Some(1));
+    for (short, fatal) in [(shortage, None), (None, Some("the topic went back".to_owned()))] {
+        decisions.status.update(|status| {
+            status.waiting = Some("no room".to_owned());
+            (status.shortage, status.fatal) = (short, fatal);
+        });
+        let refused = decisions.make(new("one")).unwrap_err();
+        assert!(
+            matches!(&refused, OpsError::Unreachable(_))
+                && refused.to_string().ends_with("; nothing was changed"),
+            "{refused}"
+        );
+        assert_eq!(outcomes(&store), []);
+    }
+    decisions
+        .status
+        .update(|status| (status.shortage, status.fatal) = (None, None));
+    assert_eq!(decisions.make(new("one")).unwrap().offset, 0);
+}
+
 /// A tracker topic whose every message is consumed at once, behind what other services send meanwhile.
 struct Topic {
     store: SharedStore,
@@ -373,7 +601,7 @@ fn scene(now: i64, meanwhile: Vec<Event>) -> Scene {
     let projected = projector.watch();
     assert!(
         projected
-            .wait_for(Position::new(0, 0), std::time::Duration::from_secs(10))
+            .wait_for(Position::new(0, 0), Duration::from_secs(10))
             .unwrap()
     );
     let changer = StatusChanger {

@@ -2,6 +2,7 @@
 
 use super::support::{NOW, Surface};
 use axum::http::StatusCode;
+use saga_tracker::api::admin::OpsProgress;
 use saga_tracker::domain::{Cut, Millis};
 
 async fn statuses(surface: &Surface) -> [(u16, String); 3] {
@@ -64,4 +65,44 @@ async fn health_shows_every_component_with_its_reason() {
     let reply = surface.get("/actuator/health").await;
     assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
     insta::assert_json_snapshot!(reply.json());
+}
+
+#[tokio::test]
+async fn decisions_that_are_read_no_more_are_told_and_a_topic_nobody_made_is_only_shown() {
+    let surface = Surface::over(&[]);
+    surface.ingest.update(|ingest| {
+        ingest.last_contact = Some(NOW);
+        ingest.end = Cut::from_iter([(0, 0)]);
+    });
+    surface.set_progress(&[0]);
+    surface.admin.progress.lock().unwrap().ops = OpsProgress {
+        waiting: Some("the ops topic does not exist".to_owned()),
+        missing_since: Some(Millis(NOW.0 - 30_000)),
+        ..OpsProgress::default()
+    };
+    assert_eq!(statuses(&surface).await, [up(), up(), up()]);
+    let reply = surface.get("/actuator/health").await;
+    assert_eq!(
+        reply.json()["components"]["ops"],
+        serde_json::json!({
+            "status": "DOWN",
+            "details": {"message": "the ops topic does not exist", "next": 0, "end": null, "lag": null},
+        })
+    );
+    surface.admin.progress.lock().unwrap().ops = OpsProgress {
+        waiting: Some("the ops topic went back".to_owned()),
+        stopped: true,
+        next: 4,
+        end: Some(6),
+        ..OpsProgress::default()
+    };
+    assert_eq!(statuses(&surface).await, [down(), up(), up()]);
+    let reply = surface.get("/actuator/health").await;
+    assert_eq!(
+        reply.json()["components"]["ops"],
+        serde_json::json!({
+            "status": "DOWN",
+            "details": {"message": "the ops topic went back", "next": 4, "end": 6, "lag": 2},
+        })
+    );
 }

@@ -200,6 +200,7 @@ impl Surface {
             },
         });
         metrics.follow_snapshots(Arc::default());
+        metrics.follow_decisions(Arc::default());
         let parts = Parts {
             query,
             letters,

@@ -1,8 +1,11 @@
 """A disk that fills up stops consumption, nothing else; room starts it again."""
 
+import time
+
 import pytest
 
 import checks
+import removals
 from servers import wait_until
 from tracker import BINARY, has_fail_points
 
@@ -96,3 +99,56 @@ def test_a_tracker_starts_stops_and_dies_on_a_full_disk(world, seed, room):
     room.set(10 * MINIMUM)
     tracker.start().wait_caught_up()
     checks.everything(tracker.api, world.truth(), sample=40, seed=seed)
+
+
+def test_decisions_wait_for_room_too_but_longer(world, seed, room):
+    """Below half of the mark nothing is written: not even what makes room."""
+    room.set(10 * MINIMUM)
+    world.publish(seed, 40)
+    first = world.tracker("first", **room.environment).start().wait_caught_up()
+    other = world.tracker("other").start().wait_caught_up()
+    sagas = sorted(world.truth().sagas)
+
+    def hold(tracker, saga):
+        body = {"sagaId": saga, "reason": "case 1"}
+        return tracker.api.request("POST", "/api/v1/holds", json=body, timeout=60)
+
+    def held(tracker):
+        return {each["sagaId"] for each in tracker.api.json("/api/v1/holds")["content"]}
+
+    def ops(tracker):
+        return tracker.api.health()[1]["components"]["ops"]
+
+    room.set(MINIMUM - 1)
+    wait_until(lambda: paused(first) == 1, 20, "consumption to pause")
+    assert hold(first, sagas[0]).status_code in (200, 201)
+    assert first.api.metrics().value("saga_tracker_ops_paused") == 0
+
+    room.set(MINIMUM // 2 - 1)
+    wait_until(lambda: first.api.metrics().value("saga_tracker_ops_paused") == 1, 20, "decisions to pause")
+    refused = hold(first, sagas[1])
+    assert refused.status_code == 503, refused.text
+    assert "store.min_free_bytes" in refused.json()["message"] and "nothing was changed" in refused.json()["message"]
+    # What others decide waits in Kafka, and is seen to.
+    assert hold(other, sagas[2]).status_code in (200, 201)
+    wait_until(lambda: first.api.metrics().value("saga_tracker_ops_lag") == 1, 20, "the lag to be told")
+    waiting = ops(first)
+    assert (waiting["status"], waiting["details"]["lag"]) == ("UP", 1)
+    assert "store.min_free_bytes" in waiting["details"]["message"]
+    time.sleep(1)
+    assert held(first) == {sagas[0]}
+    # It starts and dies like that, and forgets nothing.
+    first.kill9()
+    first.start()
+    assert held(first) == {sagas[0]}
+
+    room.set(MINIMUM // 2 * 5 // 4)
+    wait_until(lambda: held(first) == {sagas[0], sagas[2]}, 30, "the decision to be read")
+    assert paused(first) == 1
+    assert hold(first, sagas[1]).status_code in (200, 201)
+    room.set(10 * MINIMUM)
+    for tracker in (first, other):
+        tracker.wait_caught_up()
+        wait_until(lambda t=tracker: len(held(t)) == 3, 30, "all holds everywhere")
+        assert tracker.api.metrics().value("saga_tracker_ops_lag") == 0
+    removals.same_digests(first, other)

@@ -217,6 +217,42 @@ def test_without_kafka_nothing_is_changed_and_said_so(make_world, own_broker):
     verified(tracker)
 
 
+def test_health_tells_of_an_ops_topic_that_is_missing_and_of_one_that_was_replaced(world):
+    failed_saga(world, "s-1")
+    waiting = {
+        "SAGA_TRACKER_KAFKA__CREATE_OPS_TOPIC": "false",
+        "SAGA_TRACKER_HEALTH__KAFKA_DOWN_AFTER_MS": "2000",
+    }
+    tracker = world.tracker(**waiting).start().wait_caught_up()
+
+    def ops():
+        return tracker.api.health()[1]["components"]["ops"]
+
+    wait_until(lambda: ops()["status"] == "DOWN", 30, "the missing topic to be told")
+    assert "the ops topic does not exist" in ops()["details"]["message"]
+    # Who decides nothing needs none.
+    assert [tracker.api.health(kind)[0] for kind in ("", "liveness", "readiness")] == [200] * 3
+    topic = f"{world.topic}.ops"
+    world.broker.create_topic(topic, 1)
+    wait_until(lambda: ops()["status"] == "UP" and ops()["details"]["end"] == 0, 30, "the topic to be found")
+    body = {"sagaId": "s-1", "reason": "case 1"}
+    assert tracker.api.request("POST", "/api/v1/holds", json=body).status_code in (200, 201)
+    read = {"message": "decisions are read", "next": 1, "end": 1, "lag": 0}
+    wait_until(lambda: ops()["details"] == read, 30, "the decision to be read, and the end to be known")
+    # Made again, it is another topic: what is decided there is not read here, and that is told.
+    assert tracker.terminate() == 0
+    world.broker.delete_topic(topic)
+    world.broker.create_topic(topic, 1)
+    tracker.start()
+    wait_until(lambda: ops()["status"] == "DOWN", 30, "the other topic to be told")
+    assert "went back" in ops()["details"]["message"]
+    assert [tracker.api.health(kind)[0] for kind in ("", "liveness", "readiness")] == [503, 200, 200]
+    assert tracker.api.metrics().value("saga_tracker_ops_stopped") == 1
+    refused = tracker.api.request("POST", "/api/v1/holds", json=body)
+    assert refused.status_code == 503 and "nothing was changed" in refused.json()["message"], refused.text
+    assert world.broker.ends(topic) == {0: 0}
+
+
 def test_the_audit_log_shows_every_call_and_any_tampering(world):
     failed_saga(world, "s-1")
     tracker = world.tracker().start().wait_caught_up()

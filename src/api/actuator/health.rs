@@ -3,7 +3,7 @@
 
 use super::super::context::Context;
 use super::super::error::ApiError;
-use super::super::health::{Component, DiskSpace, Report};
+use super::super::health::{Component, Decisions, DiskSpace, Report};
 use super::super::shell::OwnBody;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -43,6 +43,7 @@ struct ComponentsBody {
     kafka: ComponentBody,
     disk_space: DiskSpaceBody,
     projections: ComponentBody,
+    ops: OpsBody,
 }
 
 /// One component.
@@ -58,6 +59,29 @@ struct ComponentBody {
 #[schema(as = HealthDetails)]
 struct DetailsBody {
     message: String,
+}
+
+/// Reading of operators' decisions.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OpsComponent)]
+struct OpsBody {
+    status: UpDown,
+    details: OpsDetailsBody,
+}
+
+/// How far the ops topic is read, and what is in the way.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OpsDetails)]
+struct OpsDetailsBody {
+    message: String,
+    /// The next offset to read; all before it has taken effect.
+    next: u64,
+    /// The end of the ops topic; null before it is known.
+    #[schema(required)]
+    end: Option<u64>,
+    /// Messages that are not read yet; null before the end is known.
+    #[schema(required)]
+    lag: Option<u64>,
 }
 
 /// The disk under the store.
@@ -93,6 +117,21 @@ impl From<Component> for ComponentBody {
     }
 }
 
+impl From<Decisions> for OpsBody {
+    fn from(ops: Decisions) -> Self {
+        let details = OpsDetailsBody {
+            message: ops.message,
+            next: ops.next,
+            end: ops.end,
+            lag: ops.end.map(|end| end.saturating_sub(ops.next)),
+        };
+        Self {
+            status: ops.up.into(),
+            details,
+        }
+    }
+}
+
 impl From<DiskSpace> for DiskSpaceBody {
     fn from(disk: DiskSpace) -> Self {
         let details = DiskDetailsBody {
@@ -115,6 +154,7 @@ fn answer(report: Report, up: bool) -> Response {
         kafka: report.kafka.into(),
         disk_space: report.disk_space.into(),
         projections: report.projections.into(),
+        ops: report.ops.into(),
     };
     let body = Json(HealthBody {
         status: up.into(),
@@ -139,12 +179,13 @@ async fn look(context: &Context) -> Result<Report, ApiError> {
     path = "/actuator/health",
     operation_id = "getHealth",
     tag = "actuator",
-    description = "DOWN when any of db, kafka or diskSpace is, or the projections have not caught up since the start.",
+    description = "DOWN when any of db, kafka or diskSpace is, the projections have not caught up since the start, or the \
+                   reading of operators' decisions has stopped. An ops topic that is missing is shown and does not count.",
     responses((status = 200, body = HealthBody, description = "UP"), (status = 503, body = HealthBody, description = "DOWN"))
 )]
 pub(in crate::api) async fn health(State(context): State<Context>) -> Result<Response, ApiError> {
     let report = look(&context).await?;
-    let up = report.db.up && report.kafka.up && report.disk_space.up && report.projections.up;
+    let up = report.healthy();
     Ok(answer(report, up))
 }
 
@@ -159,7 +200,7 @@ pub(in crate::api) async fn health(State(context): State<Context>) -> Result<Res
 )]
 pub(in crate::api) async fn liveness(State(context): State<Context>) -> Result<Response, ApiError> {
     let report = look(&context).await?;
-    let up = report.db.up;
+    let up = report.alive();
     Ok(answer(report, up))
 }
 
@@ -175,6 +216,6 @@ pub(in crate::api) async fn liveness(State(context): State<Context>) -> Result<R
 )]
 pub(in crate::api) async fn readiness(State(context): State<Context>) -> Result<Response, ApiError> {
     let report = look(&context).await?;
-    let up = report.db.up && report.projections.up;
+    let up = report.ready();
     Ok(answer(report, up))
 }
