@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 
 import checks
+import removals
 import workload
 from servers import wait_until
 from tracker import BINARY, FAIL_POINTS, has_fail_points
@@ -168,6 +169,65 @@ def test_online_rebuild_aborted_at(world, seed, fail_points, point):
     wait_aborted(tracker)
     world.publish(seed + 1, 100)
     check_after_the_storm(world, tracker, seed)
+
+
+# --- between any two writes of operators' decisions ----------------------------------
+
+
+def decide(tracker, path, **body):
+    """None when the tracker is gone before it could answer."""
+    with suppress(OSError):
+        return tracker.api.request("POST", path, json=body | {"reason": "case 1"}, timeout=60)
+
+
+@pytest.mark.parametrize("passes", [0, 2])
+@pytest.mark.parametrize("point", ["ops.before_write", "ops.after_write"])
+def test_a_decision_is_applied_once_when_the_tracker_is_aborted_at(world, seed, fail_points, point, passes):
+    world.publish(seed, 40)
+    world.publish_poison(random.Random(seed))
+    sagas = sorted(world.truth().sagas)
+    decisions = [
+        ("/api/v1/holds", {"sagaId": sagas[0]}),
+        ("/api/v1/dead-letters/discard", {"filter": {"reason": "bad_timestamp"}}),
+        ("/api/v1/holds", {"query": {"status": "FAILED"}}),
+        ("/api/v1/holds/0/lift", {}),
+        ("/api/v1/dead-letters/discard", {"filter": {"reason": "tombstone"}}),
+    ]
+    steady = world.tracker("steady").start().wait_caught_up()
+    shaken = world.tracker("shaken").start(FAILPOINTS=f"{point}={passes}*off->1*return").wait_caught_up()
+    # Asked of the one that dies: what it has published by then stands, and nobody may repeat it.
+    asked = 0
+    while shaken.alive:
+        path, body = decisions[asked]
+        answer = decide(shaken, path, **body)
+        asked += 1
+        if asked <= passes:
+            assert answer.status_code in (200, 201), answer.text
+        else:
+            wait_aborted(shaken)
+    assert asked == passes + 1
+    read = f"{asked} decisions to be read"
+    wait_until(lambda: steady.api.json("/internal/v1/progress")["ops"]["next"] == asked, 30, read)
+    for path, body in decisions[asked:]:
+        assert decide(steady, path, **body).status_code in (200, 201)
+    shaken.start().wait_caught_up()
+    for tracker in (steady, shaken):
+
+        def done(tracker=tracker):
+            return tracker.api.json("/internal/v1/progress")["ops"]["next"] == len(decisions)
+
+        wait_until(done, 60, "all decisions to be read")
+        counted = tracker.api.metrics()
+        assert counted.value("saga_tracker_decisions_total") == len(decisions)
+        assert counted.value("saga_tracker_decisions_total", outcome="applied") == len(decisions)
+        assert [hold["active"] for hold in tracker.api.json("/api/v1/holds")["content"]].count(False) == 1
+        counts = tracker.api.json("/api/v1/dead-letters/count")
+        assert counts["discarded"] == sum(
+            each["discarded"] for name, each in counts["byReason"].items() if name in ("bad_timestamp", "tombstone")
+        )
+        assert all(counts["byReason"][name]["open"] == 0 for name in ("bad_timestamp", "tombstone"))
+    assert world.broker.ends(f"{world.topic}.ops") == {0: len(decisions)}
+    removals.same_digests(steady, shaken)
 
 
 # --- rebuild ------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 
 import pytest
+from confluent_kafka import Producer, TopicPartition
 
 import checks
 import workload
@@ -578,6 +579,77 @@ def test_the_topic_is_read_again_beside_consuming_and_changes_nothing(world, see
     agree(tracker, world.tracker("other").start())
 
 
+def read_over_a_gap(world, seed, *trackers):
+    """The trackers read the topic, but for records that the broker did not have then and has again."""
+    rng = random.Random(seed)
+    world.publish(seed, 120)
+    for tracker in trackers:
+        tracker.start().wait_caught_up()
+        assert tracker.terminate() == 0
+    begin = world.broker.ends(world.topic)
+    world.publish(seed + 1, 120)
+    world.publish_poison(rng)
+    end = world.broker.ends(world.topic)
+    world.publish(seed + 2, 60)
+    records = world.broker.read(world.topic)
+    cut = [TopicPartition(world.topic, partition, offset) for partition, offset in end.items()]
+    for future in world.broker.admin.delete_records(cut).values():
+        future.result(30)
+    for tracker in trackers:
+        tracker.start().wait_caught_up()
+        assert tracker.terminate() == 0
+    # The same records at the same offsets.
+    world.broker.delete_topic(world.topic)
+    world.broker.create_topic(world.topic, len(end))
+    again = Producer({"bootstrap.servers": world.broker.address, "linger.ms": 5})
+    for record in records:
+        again.produce(
+            world.topic,
+            record.value,
+            record.key,
+            partition=record.partition,
+            timestamp=record.timestamp,
+            headers=record.headers,
+        )
+        again.poll(0)
+    assert again.flush(60) == 0
+    assert world.broker.read(world.topic) == records
+    return {partition: end[partition] - begin[partition] for partition in end}
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("passes", [0, 1])
+@pytest.mark.parametrize("point", ["fill.before_write", "fill.after_write"])
+def test_a_replay_aborted_at(world, seed, point, passes):
+    if point.encode() not in BINARY.read_bytes():
+        pytest.skip(f"{BINARY} was built without --features failpoints")
+    steady, shaken = world.tracker("steady"), world.tracker("shaken")
+    missing = read_over_a_gap(world, seed, steady, shaken)
+    truth = world.truth()
+    for tracker in (steady, shaken):
+        tracker.start(**({"FAILPOINTS": f"{point}={passes}*off->1*return"} if tracker is shaken else {}))
+        tracker.wait_caught_up()
+        assert len(all_letters(tracker)) < len(truth.dead_letters)
+    # Each partition is a write of its own.
+    for partition in sorted(missing)[:passes]:
+        assert replayed(shaken, partition=partition)["filled"] == missing[partition]
+    with suppress(OSError):  # it may be gone before it could answer
+        post(shaken, "/internal/v1/replay", partition=passes)
+    assert shaken.wait_exit(60) == -signal.SIGABRT, shaken.tail()
+    written = passes + (point == "fill.after_write")
+    left = sum(missing[partition] for partition in sorted(missing)[written:])
+    shaken.start().wait_caught_up()
+    assert replayed(shaken)["filled"] == left
+    assert replayed(steady)["filled"] == sum(missing.values())
+    # Nobody can tell any more that anything was missing.
+    whole = world.tracker("whole").start().wait_caught_up()
+    for tracker in (steady, shaken):
+        assert replayed(tracker)["filled"] == 0
+        checks.everything(tracker.api, truth, sample=100, seed=seed)
+        assert counts(tracker) == counts(whole) == (len(truth.dead_letters), 0, 0)
+    agree(whole, steady, shaken)
+
+
 # --- letters of others --------------------------------------------------------------
 
 
@@ -611,3 +683,38 @@ def test_letters_that_others_wrote_are_taken_in_when_asked_for_and_ours_are_not_
     replica = world.tracker("replica", SAGA_TRACKER_KAFKA__CONSUME_DEAD_LETTERS="true").start()
     wait_until(lambda: counts(replica) == (own, 1, 0), 30, "the replica to know")
     agree(tracker, replica)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("passes", [0, 1, 4])
+def test_letters_of_others_aborted_before_they_are_written(world, seed, passes):
+    point = "foreign.before_write"
+    if point.encode() not in BINARY.read_bytes():
+        pytest.skip(f"{BINARY} was built without --features failpoints")
+    rng = random.Random(seed)
+    world.publish_poison(rng)
+    taking = {"SAGA_TRACKER_KAFKA__CONSUME_DEAD_LETTERS": "true"}
+    steady = world.tracker("steady", **taking).start().wait_caught_up()
+    own = len(all_letters(steady))
+    shaken = world.tracker("shaken", SAGA_TRACKER_KAFKA__PUBLISH_DEAD_LETTERS="false", **taking)
+    shaken.spawn(FAILPOINTS=f"{point}={passes}*off->1*return")
+    other = Publisher(world.broker, world.registry, world.dlt)
+    sent = 0
+
+    def send():
+        nonlocal sent
+        value = world.publisher.encode(workload.valid(rng, sagaId=f"from-elsewhere-{sent}"))
+        other.send_raw(b"k", value, partition=0, headers=[("kafka_dlt-original-topic", world.topic.encode())])
+        other.flush()
+        sent += 1
+        return not shaken.alive
+
+    # Written in one go or in several: keep something coming until it dies.
+    wait_until(send, 60, "the tracker to abort", interval=0.3)
+    assert shaken.wait_exit(60) == -signal.SIGABRT, shaken.tail()
+    shaken.start().wait_caught_up()
+    for tracker in (steady, shaken):
+        wait_until(lambda t=tracker: len(all_letters(t, reason="foreign", size=500)) == sent, 60, "all letters")
+        assert counts(tracker) == (own + sent, 0, 0)
+    assert all_letters(shaken, size=500) == all_letters(steady, size=500)
+    agree(steady, shaken)
