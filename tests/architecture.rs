@@ -46,7 +46,16 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("demo", &["domain", "clock"]),
     (
         "metrics",
-        &["domain", "store", "query", "ingest", "ops", "audit", "snapshot"],
+        &[
+            "domain",
+            "store",
+            "query",
+            "ingest",
+            "ops",
+            "audit",
+            "snapshot",
+            "retention",
+        ],
     ),
     (
         "api",

@@ -82,6 +82,11 @@ impl Retention {
         })
     }
 
+    /// What it is doing.
+    pub(super) fn status(&self) -> &Arc<RetentionStatus> {
+        &self.status
+    }
+
     /// Starts applying what was decided, and deciding if this replica may.
     pub(super) fn start(
         &self,
@@ -224,6 +229,10 @@ impl Removals for Retention {
 
     fn last_sweep(&self) -> Option<Millis> {
         self.status.snapshot().last_sweep
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.status.snapshot().trouble().map(str::to_owned)
     }
 }
 

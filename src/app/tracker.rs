@@ -120,6 +120,7 @@ impl Tracker {
         let metrics = Metrics::new(&settings::metrics(config), query.clone(), status.clone());
         metrics.follow_snapshots(snapshots.status().clone());
         metrics.follow_decisions(ops.status.clone());
+        metrics.follow_retention(retention.status().clone());
         let parts = Parts {
             query,
             letters: redrives.desk().clone(),

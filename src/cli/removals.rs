@@ -152,6 +152,7 @@ pub(super) fn plan(args: &PlanArgs) -> Outcome {
             ("due now", due.to_string()),
             ("decisions not done yet", text(&answer["pendingDecisions"])),
             ("last search that came to its end", text(&answer["lastSweep"])),
+            ("problem", text(&answer["problem"])),
         ]));
     }
     let head = [

@@ -100,6 +100,20 @@ catalogue! {
     PURGED_SAGAS = Gauge "saga_tracker_purged_sagas" [];
     /// Their deliveries
     PURGED_EVENTS = Gauge "saga_tracker_purged_events" [];
+    /// When the last search for due sagas came to its end, unix seconds; 0 when none did since the start
+    RETENTION_LAST_SWEEP = Gauge "saga_tracker_retention_last_sweep_timestamp_seconds" [];
+    /// How long the last search for due sagas took, with deciding and archiving
+    RETENTION_SWEEP_DURATION = Gauge "saga_tracker_retention_last_sweep_duration_seconds" [];
+    /// Sagas that the last search found due and that stay for now: held, restless, or left for the next one
+    RETENTION_DUE = Gauge "saga_tracker_retention_due_sagas" [];
+    /// Decisions that are read and not done yet: what they name is still there
+    RETENTION_PENDING = Gauge "saga_tracker_retention_pending_decisions" [];
+    /// Searches for due sagas since the process began, by whether they came to their end
+    RETENTION_SWEEPS = Counter "saga_tracker_retention_sweeps_total" ["result"];
+    /// When a search for due sagas last did not come to its end, unix seconds; 0 when none since the start
+    RETENTION_LAST_ERROR = Gauge "saga_tracker_retention_last_error_timestamp_seconds" [];
+    /// 1 when decisions are done no more until a restart
+    RETENTION_STOPPED = Gauge "saga_tracker_retention_stopped" [];
     /// Deliveries of sagas that were removed before
     LATE_EVENTS = Counter "saga_tracker_late_events_total" [];
     /// Records that could not be applied, by reason

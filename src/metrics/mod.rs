@@ -19,6 +19,7 @@ pub use requests::{Answered, Asked};
 use crate::ingest::status::IngestStatus;
 use crate::ops::OpsStatus;
 use crate::query::Query;
+use crate::retention::RetentionStatus;
 use crate::snapshot::SnapshotStatus;
 use floor::Floor;
 use prometheus_client::encoding::text;
@@ -60,6 +61,7 @@ struct Inner {
     ingest: Arc<IngestStatus>,
     snapshots: OnceLock<Arc<SnapshotStatus>>,
     decisions: OnceLock<Arc<OpsStatus>>,
+    retention: OnceLock<Arc<RetentionStatus>>,
     requests: Requests,
     registry: Registry,
     scraped: Mutex<Scraped>,
@@ -88,6 +90,7 @@ impl Metrics {
                 ingest,
                 snapshots: OnceLock::new(),
                 decisions: OnceLock::new(),
+                retention: OnceLock::new(),
                 requests,
                 registry,
                 scraped,
@@ -103,6 +106,11 @@ impl Metrics {
     /// Tells how far decisions are read too. Without, their families are left out.
     pub fn follow_decisions(&self, status: Arc<OpsStatus>) {
         self.inner.decisions.get_or_init(|| status);
+    }
+
+    /// Tells what retention does too. Without, its families are left out.
+    pub fn follow_retention(&self, status: Arc<RetentionStatus>) {
+        self.inner.retention.get_or_init(|| status);
     }
 
     /// Counts one answered request.
@@ -133,7 +141,11 @@ impl Metrics {
                 state::read_snapshots(&snapshots.known(), &mut readings);
             }
             if let Some(decisions) = inner.decisions.get() {
-                state::read_ops(&decisions.snapshot(), &mut readings);
+                let ops = decisions.snapshot();
+                state::read_ops(&ops, &mut readings);
+                if let Some(retention) = inner.retention.get() {
+                    state::read_retention(&retention.snapshot(), ops.next, &mut readings);
+                }
             }
             process::read(&inner.query.store().usage(), &mut readings);
             readings

@@ -9,6 +9,7 @@ use crate::domain::Millis;
 use crate::ingest::status::IngestSnapshot;
 use crate::ops::OpsSnapshot;
 use crate::query::{COMPENSATION_BUCKETS, GapCounts, Query, QueryError, Totals};
+use crate::retention::RetentionSnapshot;
 use crate::snapshot::{Known, Trigger};
 use crate::store::letters::LetterCounts;
 use crate::store::records::GapKind;
@@ -231,6 +232,36 @@ pub(super) fn read_ops(ops: &OpsSnapshot, readings: &mut Vec<Reading>) {
     ] {
         readings.push(Reading::gauge(family, Value::Whole(value)));
     }
+}
+
+/// Reads what retention does, of decisions that are read up to `decided`.
+pub(super) fn read_retention(known: &RetentionSnapshot, decided: u64, readings: &mut Vec<Reading>) {
+    for (family, value) in [
+        (
+            catalogue::RETENTION_LAST_SWEEP,
+            known.last_sweep.map_or(0.0, Millis::as_seconds),
+        ),
+        (
+            catalogue::RETENTION_SWEEP_DURATION,
+            known.last_sweep_took.as_secs_f64(),
+        ),
+        (
+            catalogue::RETENTION_LAST_ERROR,
+            known.problem_at.map_or(0.0, Millis::as_seconds),
+        ),
+    ] {
+        readings.push(Reading::gauge(family, Value::Real(value)));
+    }
+    for (family, value) in [
+        (catalogue::RETENTION_DUE, known.due),
+        (catalogue::RETENTION_PENDING, decided.saturating_sub(known.next)),
+        (catalogue::RETENTION_STOPPED, u64::from(known.failed.is_some())),
+    ] {
+        readings.push(Reading::gauge(family, Value::Whole(value)));
+    }
+    let results = [("success", known.sweeps), ("failure", known.failed_sweeps)];
+    let results = results.map(|(result, count)| (vec![("result", result.to_owned())], count));
+    readings.push(Reading::counters(catalogue::RETENTION_SWEEPS, results.to_vec()));
 }
 
 /// Reads what is known of snapshots.

@@ -5,6 +5,7 @@ use crate::domain::{Cut, SagaStatus};
 use crate::ingest::space::Shortage;
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
+use std::time::Duration;
 
 fn totals() -> Totals {
     Totals {
@@ -134,4 +135,44 @@ fn how_far_decisions_are_read_shows_and_why_not() {
     });
     ops.fatal = Some("the topic went back".to_owned());
     assert_eq!(shown(&ops), [5.0, 1.0, 1.0]);
+}
+
+#[test]
+fn what_retention_does_shows_and_when_it_last_did_not() {
+    let shown = |known: &RetentionSnapshot| {
+        let mut readings = Vec::new();
+        read_retention(known, 9, &mut readings);
+        let text = text_of(readings);
+        [
+            "last_sweep_timestamp_seconds",
+            "last_sweep_duration_seconds",
+            "due_sagas",
+            "pending_decisions",
+            "sweeps_total{result=\"success\"}",
+            "sweeps_total{result=\"failure\"}",
+            "last_error_timestamp_seconds",
+            "stopped",
+        ]
+        .map(|name| value(&text, &format!("saga_tracker_retention_{name}")))
+    };
+    let idle = RetentionSnapshot {
+        next: 9,
+        ..RetentionSnapshot::default()
+    };
+    assert_eq!(shown(&idle), [0.0; 8]);
+    let known = RetentionSnapshot {
+        next: 7,
+        last_sweep: Some(Millis(1_763_668_123_500)),
+        last_sweep_took: Duration::from_millis(2_500),
+        due: 3,
+        sweeps: 4,
+        failed_sweeps: 2,
+        problem_at: Some(Millis(1_763_668_000_000)),
+        failed: Some("the store refuses".to_owned()),
+        ..RetentionSnapshot::default()
+    };
+    assert_eq!(
+        shown(&known),
+        [1_763_668_123.5, 2.5, 3.0, 2.0, 4.0, 2.0, 1_763_668_000.0, 1.0]
+    );
 }

@@ -18,7 +18,7 @@ mod worker;
 
 pub use holds::{Hold, HoldQuery, Holds, Lifted, Scope};
 pub use rules::{Rule, Rules, is_over};
-pub use run::{Plan, PlanLine, Sweeper, plan};
+pub use run::{Plan, PlanLine, Sweeper, Swept, plan};
 pub use settings::RetentionSettings;
 pub use status::{RetentionSnapshot, RetentionStatus};
 pub use worker::{Worker, cursor};

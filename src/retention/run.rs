@@ -66,6 +66,15 @@ struct Entry {
     events: Vec<Event>,
 }
 
+/// What a search came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Sagas that were due.
+    pub due: u64,
+    /// Those that went into decisions.
+    pub decided: u64,
+}
+
 /// What goes with one decision: sagas of one type and one day, by one rule.
 struct Group {
     saga_type: String,
@@ -89,6 +98,7 @@ impl Sweeper {
     fn run(&self) {
         let mut tidy = false;
         while !self.shutdown.is_cancelled() {
+            let started = Instant::now();
             let swept = if tidy {
                 self.sweep()
             } else {
@@ -98,10 +108,13 @@ impl Sweeper {
                 })
             };
             let wait = match swept {
-                Ok(decided) => {
-                    let now = self.clock.now();
+                Ok(Swept { due, decided }) => {
+                    let (now, took) = (self.clock.now(), started.elapsed());
                     self.status.update(|status| {
                         status.last_sweep = Some(now);
+                        status.last_sweep_took = took;
+                        status.due = due.saturating_sub(decided);
+                        status.sweeps += 1;
                         status.problem = None;
                     });
                     tracing::info!(decided, "retention: nothing more is due");
@@ -109,8 +122,12 @@ impl Sweeper {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "retention: the search for due sagas did not come to its end");
-                    self.status
-                        .update(|status| status.problem = Some(error.to_string()));
+                    let now = self.clock.now();
+                    self.status.update(|status| {
+                        status.failed_sweeps += 1;
+                        status.problem = Some(error.to_string());
+                        status.problem_at = Some(now);
+                    });
                     AFTER_TROUBLE
                 }
             };
@@ -118,19 +135,20 @@ impl Sweeper {
         }
     }
 
-    /// Decides about everything that is due now. How many sagas went into decisions.
+    /// Decides about everything that is due now.
     ///
     /// # Errors
     /// [`RetentionError`]; what was decided stands, the rest is found again.
-    pub fn sweep(&self) -> Result<u64, RetentionError> {
+    pub fn sweep(&self) -> Result<Swept, RetentionError> {
         let now = self.clock.now();
-        let mut decided = 0;
+        let mut swept = Swept::default();
         let mut group: Option<Group> = None;
         let mut failed = None;
         each_due(&self.query, &self.rules, now, |due| {
+            swept.due += 1;
             let result = self.add(&mut group, due, now);
             match result {
-                Ok(sagas) => decided += sagas,
+                Ok(sagas) => swept.decided += sagas,
                 Err(error) => failed = Some(error),
             }
             if failed.is_some() || self.shutdown.is_cancelled() {
@@ -145,9 +163,9 @@ impl Sweeper {
         if let Some(last) = group.take()
             && !self.shutdown.is_cancelled()
         {
-            decided += self.decide(&last, now)?;
+            swept.decided += self.decide(&last, now)?;
         }
-        Ok(decided)
+        Ok(swept)
     }
 
     /// Puts a saga into the group; decides about the group before it when it does not belong there.

@@ -25,14 +25,31 @@ pub struct RetentionSnapshot {
     pub differing: u64,
     /// When the last search for due sagas ended well.
     pub last_sweep: Option<Millis>,
-    /// Sagas that it put into decisions.
+    /// How long that one took.
+    pub last_sweep_took: Duration,
+    /// Sagas that it found due and that stay for now: held, restless, or left for the next one.
+    pub due: u64,
+    /// Searches that ended well.
+    pub sweeps: u64,
+    /// Searches that did not.
+    pub failed_sweeps: u64,
+    /// Sagas that went into decisions.
     pub decided: u64,
     /// Why the last search did not end well.
     pub problem: Option<String>,
+    /// When a search last did not end well.
+    pub problem_at: Option<Millis>,
     /// Why nothing is removed any more until a restart.
     pub failed: Option<String>,
     /// Bytes that merging files gave back.
     pub reclaimed_bytes: u64,
+}
+
+impl RetentionSnapshot {
+    /// Why nothing is found or removed now, if that is so.
+    pub fn trouble(&self) -> Option<&str> {
+        self.failed.as_deref().or(self.problem.as_deref())
+    }
 }
 
 impl RetentionStatus {

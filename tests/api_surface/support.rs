@@ -201,6 +201,7 @@ impl Surface {
         });
         metrics.follow_snapshots(Arc::default());
         metrics.follow_decisions(Arc::default());
+        metrics.follow_retention(Arc::default());
         let parts = Parts {
             query,
             letters,

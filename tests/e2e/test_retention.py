@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -165,10 +166,49 @@ def test_a_purge_and_a_rebuild_at_once_and_the_room_comes_back(world, seed):
 def test_what_arrived_lately_stays(world, seed):
     world.publish(seed, 30)
     quiet = SETTINGS | {"SAGA_TRACKER_RETENTION__QUIET_HOURS": "1"}
+    begun = time.time()
     tracker = world.tracker(**quiet).start().wait_caught_up()
     plan = wait_until(
         lambda: (p := tracker.api.json("/api/v1/retention"))["lastSweep"] and p, 60, "a search for due sagas"
     )
     assert sum(rule["sagas"] for rule in plan["rules"]) == 0
-    assert sum(rule["restless"] for rule in plan["rules"]) == len(removals.due(world.truth()))
+    due = len(removals.due(world.truth()))
+    assert sum(rule["restless"] for rule in plan["rules"]) == due
     assert removals.gone(tracker) == 0
+    assert plan["problem"] is None
+
+    def of_retention(name, **labels):
+        return tracker.api.metrics().value(f"saga_tracker_retention_{name}", **labels)
+
+    wait_until(lambda: of_retention("due_sagas") == due, 30, "a search that saw all of them")
+    assert begun <= of_retention("last_sweep_timestamp_seconds") <= time.time()
+    assert 0 < of_retention("last_sweep_duration_seconds") < 60
+    assert of_retention("sweeps_total", result="success") >= 1
+    assert of_retention("sweeps_total", result="failure") == of_retention("last_error_timestamp_seconds") == 0
+    assert of_retention("pending_decisions") == of_retention("stopped") == 0
+
+
+def test_a_search_that_does_not_end_well_is_told(world, seed, tmp_path):
+    world.publish(seed, 30)
+    objects = tmp_path / "objects"
+    archived = removals.archive(objects)
+    tracker = world.tracker(**SETTINGS, **archived).start()
+    removals.wait_gone(tracker, len(removals.due(world.truth())))
+    # Nobody can write there any more.
+    objects.rename(tmp_path / "moved")
+    objects.write_text("no folder")
+    begun = time.time()
+    world.publish(seed + 1, 30)
+
+    def problem():
+        return tracker.api.json("/api/v1/retention")["problem"]
+
+    wait_until(problem, 60, "the problem to be told")
+    told = tracker.api.metrics()
+    assert told.value("saga_tracker_retention_sweeps_total", result="failure") >= 1
+    assert told.value("saga_tracker_retention_last_error_timestamp_seconds") >= begun
+    assert problem() in tracker.cli("retention", "--url", tracker.url).stdout
+    objects.unlink()
+    (tmp_path / "moved").rename(objects)
+    removals.wait_gone(tracker, len(removals.due(world.truth())))
+    wait_until(lambda: problem() is None, 60, "the problem to be over")

@@ -66,6 +66,9 @@ pub trait Removals: Send + Sync {
 
     /// When the last search for due sagas ended well on this replica.
     fn last_sweep(&self) -> Option<Millis>;
+
+    /// Why due sagas are not found or removed now; none while they are.
+    fn trouble(&self) -> Option<String>;
 }
 
 /// A removed saga as the archive has it.

@@ -26,6 +26,9 @@ pub(in crate::api) struct PlanBody {
     /// has not come to the end of one.
     #[schema(required)]
     last_sweep: Option<Instant>,
+    /// Why the last search did not come to its end, or why nothing is removed any more; null when all is well.
+    #[schema(required)]
+    problem: Option<String>,
 }
 
 /// What one rule would remove.
@@ -84,8 +87,14 @@ impl From<PlanLine> for LineBody {
     )
 )]
 pub(in crate::api) async fn handle(State(context): State<Context>) -> Result<Json<PlanBody>, ApiError> {
-    let (plan, pending, last_sweep): (Plan, u64, _) = ask(&context, |removals| {
-        Ok((removals.plan()?, removals.pending(), removals.last_sweep()))
+    let (plan, pending, last_sweep, problem): (Plan, u64, _, _) = ask(&context, |removals| {
+        let plan = removals.plan()?;
+        Ok((
+            plan,
+            removals.pending(),
+            removals.last_sweep(),
+            removals.trouble(),
+        ))
     })
     .await?;
     Ok(Json(PlanBody {
@@ -93,5 +102,6 @@ pub(in crate::api) async fn handle(State(context): State<Context>) -> Result<Jso
         truncated: plan.truncated,
         pending_decisions: pending,
         last_sweep: last_sweep.map(Instant),
+        problem,
     }))
 }
