@@ -31,6 +31,7 @@ use utoipa_swagger_ui::Config;
         letters::redrives::list,
         letters::redrives::status,
         letters::redrives::items,
+        letters::cancel::handle,
         letters::discard::handle,
         internal::replay::handle,
         internal::reread::start,

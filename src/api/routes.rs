@@ -80,6 +80,7 @@ pub(super) const ROUTES: &[Route] = &[
     route("/api/v1/dead-letters/redrive", &[], Normal, || post(letters::redrive::handle)),
     route("/api/v1/dead-letters/redrives", &[], Normal, || get(letters::redrives::list)),
     route("/api/v1/dead-letters/redrives/{number}", &[], Normal, || get(letters::redrives::status)),
+    route("/api/v1/dead-letters/redrives/{number}/cancel", &[], Normal, || post(letters::cancel::handle)),
     route("/api/v1/dead-letters/redrives/{number}/letters", &[], Normal, || get(letters::redrives::items)),
     route("/api/v1/dead-letters/discard", &[], Normal, || post(letters::discard::handle)).unbounded(),
     route("/internal/v1/replay", &[], Normal, || get(internal::reread::status).post(internal::reread::start)),

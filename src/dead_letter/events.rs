@@ -194,6 +194,10 @@ fn of_result(id: &str, letter: Position, became: &LetterResult) -> ReplayResult 
             Failed,
             format!("dead letter {name} is not published yet; the redrive goes on by itself"),
         ),
+        LetterResult::Left => (
+            Failed,
+            format!("dead letter {name} is still open: the redrive was cancelled before its turn"),
+        ),
         LetterResult::Sent(at) => (
             Failed,
             format!("dead letter {name} is published at {at} and not applied yet"),

@@ -437,6 +437,71 @@ def test_a_redrive_waits_for_kafka_and_goes_on(make_world, own_broker, seed):
     agree(tracker)
 
 
+def cancel(tracker, number, expect=200):
+    return post(tracker, f"{LETTERS}/redrives/{number}/cancel", expect=expect, reason="wrong schema")
+
+
+def origins(world):
+    """Which letters were published again, one entry per record."""
+    names = ("saga-tracker-origin-partition", "saga-tracker-origin-offset")
+    headers = [dict(record.headers) for record in world.broker.read(world.topic)]
+    return ["-".join(found[name].decode() for name in names) for found in headers if names[0] in found]
+
+
+@pytest.mark.timeout(600)
+def test_a_cancelled_redrive_publishes_no_more_and_stays_cancelled(make_world, own_broker, seed):
+    if b"redrive.after_write" not in BINARY.read_bytes():
+        pytest.skip(f"{BINARY} was built without --features failpoints")
+    world = make_world(own_broker)
+    ids = bulk(world, seed)
+    tracker = world.tracker(SAGA_TRACKER_HEALTH__KAFKA_DOWN_AFTER_MS="2000")
+    tracker.start(FAILPOINTS="redrive.after_write=1*off->1*return").wait_caught_up()
+    total, change = len(all_letters(tracker, size=500)), {"schemaId": schema_id(world)}
+    assert total > 300
+    with suppress(OSError):  # it may be gone before it could answer
+        post(tracker, f"{LETTERS}/redrive", expect=202, filter={}, change=change)
+    assert tracker.wait_exit(60) == -signal.SIGABRT, tracker.tail()
+    published = len(origins(world))
+    assert 0 < published < total
+    # Without a broker it cannot go on before it is cancelled.
+    own_broker.freeze()
+    tracker.start()
+    told = cancel(tracker, 1)
+    assert (told["cancelledBy"], told["published"], told["waiting"] + told["left"]) == (
+        "kim",
+        published,
+        total - published,
+    )
+    own_broker.thaw()
+    status, became = settled(tracker, 1)
+    assert (status["published"], status["left"], status["waiting"]) == (published, total - published, 0)
+    tracker.restart()
+    tracker.wait_caught_up()
+    again = tracker.cli("dead-letters", "cancel", "1", "--url", tracker.url)
+    assert again.returncode == 0, again.stderr
+    assert f"{published} published, {total - published} left" in again.stdout
+    assert settled(tracker, 1) == (status, became)
+    outcomes = [one["result"] for one in became.values()]
+    assert (outcomes.count("CAME_BACK"), outcomes.count("LEFT")) == (published, total - published)
+    assert len(origins(world)) == published
+    assert counts(tracker) == (total - published, published, 0)
+    left = {letter for letter, one in became.items() if one["result"] == "LEFT"}
+    assert left == {letter["id"] for letter in all_letters(tracker, size=500, state="open")}
+    # They are as they were: redriven another time, everything is there once.
+    rest, _ = redrive(tracker, filter={"state": "open"}, change=change)
+    assert (rest["published"], rest["cancelledAt"]) == (total - published, None)
+    refused = cancel(tracker, rest["number"], expect=409)
+    assert "ended already" in refused["message"]
+    assert "no redrive 99" in cancel(tracker, 99, expect=404)["message"]
+    assert tracker.cli("dead-letters", "cancel", rest["number"], "--url", tracker.url).returncode != 0
+    assert len(origins(world)) == len(set(origins(world))) == total
+    for event_id, saga in ids.items():
+        assert [step["eventId"] for step in tracker.api.steps(saga)["steps"]].count(event_id) == 1
+    entries = tracker.api.json("/api/v1/audit", action="cancel-redrive")["content"]
+    assert [(e["who"], e["target"], e["result"]) for e in entries[-1:]] == [("kim", "redrive 1", "DONE")]
+    agree(tracker)
+
+
 # --- discard ------------------------------------------------------------------------
 
 

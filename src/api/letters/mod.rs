@@ -1,5 +1,6 @@
 //! Dead letters, one question or action per file, and what their answers share.
 
+pub(super) mod cancel;
 pub(super) mod count;
 pub(super) mod discard;
 mod filter;

@@ -7,6 +7,7 @@ use super::super::text::Instant;
 use super::show::BecameBody;
 use crate::dead_letter::redrive::{LetterResult, RedriveItem, RedriveStatus};
 use crate::dead_letter::{Forecast, LetterId, Standing};
+use crate::domain::Millis;
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, RawQuery, State};
 use axum::http::request::Parts;
@@ -19,7 +20,7 @@ const DEFAULT_SIZE: u64 = 100;
 const LARGEST_SIZE: u64 = 1_000;
 
 /// The number of a redrive in a path.
-pub(in crate::api) struct NumberPath(u64);
+pub(in crate::api) struct NumberPath(pub(super) u64);
 
 impl<S: Sync + Send> FromRequestParts<S> for NumberPath {
     type Rejection = ApiError;
@@ -67,6 +68,15 @@ pub(in crate::api) struct RedriveBody {
     refused: u64,
     /// Letters of which it was told what would become.
     forecast: u64,
+    /// Letters that were left as they are, because the redrive was cancelled before their turn.
+    left: u64,
+    /// When it was cancelled; null when it was not. It still runs until it is known of every letter
+    /// whether it was published.
+    #[schema(required)]
+    cancelled_at: Option<Instant>,
+    /// Who cancelled it.
+    #[schema(required)]
+    cancelled_by: Option<String>,
     /// When it ended.
     #[schema(required)]
     ended_at: Option<Instant>,
@@ -88,6 +98,12 @@ impl From<RedriveStatus> for RedriveBody {
             skipped: status.skipped,
             refused: status.refused,
             forecast: status.forecast,
+            left: status.left,
+            cancelled_at: status
+                .cancelled
+                .as_ref()
+                .map(|cancelled| Instant(Millis(cancelled.at))),
+            cancelled_by: status.cancelled.map(|cancelled| cancelled.by),
             ended_at: status.ended_at.map(Instant),
         }
     }
@@ -139,6 +155,8 @@ pub(in crate::api) struct ItemBody {
 enum ItemResult {
     /// Its turn has not come, or it is just being published.
     Waiting,
+    /// The redrive was cancelled before its turn came.
+    Left,
     /// It was published, and not consumed yet.
     Published,
     /// It was published and consumed; `became` says what it came to.
@@ -224,6 +242,7 @@ impl From<RedriveItem> for ItemBody {
         };
         match item.result {
             LetterResult::Waiting => {}
+            LetterResult::Left => body.result = ItemResult::Left,
             LetterResult::Sent(at) => {
                 body.result = ItemResult::Published;
                 body.position = Some(at.to_string());

@@ -172,8 +172,12 @@ pub(super) fn redrive(args: &RedriveArgs) -> Outcome {
             count("letters")
         )
     } else {
+        let cancelled = match status["cancelledBy"].as_str() {
+            Some(by) => format!("; cancelled by {by}, {} left as they are", count("left")),
+            None => String::new(),
+        };
         format!(
-            "redrive {number}: {} published, {} skipped, {} refused",
+            "redrive {number}: {} published, {} skipped, {} refused{cancelled}",
             count("published"),
             count("skipped"),
             count("refused")
@@ -274,6 +278,7 @@ pub(super) fn redrives(args: &RedrivesArgs) -> Outcome {
         "published",
         "skipped",
         "refused",
+        "left",
     ];
     let rows = answer["redrives"].as_array().into_iter().flatten();
     let rows = rows.map(|redrive| names.map(|name| text(&redrive[name])));
@@ -288,9 +293,50 @@ pub(super) fn redrives(args: &RedrivesArgs) -> Outcome {
             "PUBLISHED",
             "SKIPPED",
             "REFUSED",
+            "LEFT",
         ],
         rows,
     ))
+}
+
+/// Which redrive to cancel.
+#[derive(Debug, Args)]
+pub(super) struct CancelArgs {
+    /// The number of the redrive
+    number: u64,
+    /// Why, for the audit log
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+pub(super) fn cancel(args: &CancelArgs) -> Outcome {
+    let server = Server::new(&args.server)?;
+    let number = args.number;
+    let mut body = Map::new();
+    if let Some(why) = &args.why {
+        body.insert("reason".to_owned(), json!(why));
+    }
+    let path = format!("{PATH}/redrives/{number}/cancel");
+    let status = parse(&server.post_json(&path, &Value::Object(body))?)?;
+    if args.format.json {
+        return output::json(&status);
+    }
+    let published = text(&status["published"]);
+    output::line(&if status["running"] == true {
+        format!(
+            "redrive {number} is cancelled; {published} published so far; `saga-tracker dead-letters redrives {number}` \
+             tells of the last ones"
+        )
+    } else {
+        format!(
+            "redrive {number} is cancelled: {published} published, {} left as they are",
+            text(&status["left"])
+        )
+    })
 }
 
 /// What to discard.

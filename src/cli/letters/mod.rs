@@ -32,6 +32,8 @@ enum Command {
     Redrive(act::RedriveArgs),
     /// List redrives, or what became of the letters of one
     Redrives(act::RedrivesArgs),
+    /// Cancel a redrive: letters whose turn has not come stay as they are
+    Cancel(act::CancelArgs),
     /// Discard letters, with a reason that stays
     Discard(act::DiscardArgs),
     /// Write dead letters with all that is known of them, one JSON object per line
@@ -147,6 +149,7 @@ pub(super) fn letters(args: &LettersArgs) -> Outcome {
         Command::Show(args) => show(args),
         Command::Redrive(args) => act::redrive(args),
         Command::Redrives(args) => act::redrives(args),
+        Command::Cancel(args) => act::cancel(args),
         Command::Discard(args) => act::discard(args),
         Command::Export(args) => export(args),
     }

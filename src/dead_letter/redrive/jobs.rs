@@ -1,6 +1,6 @@
 //! Redrives as they are stored: one row per redrive, one per letter of it.
 
-use super::order::{Kept, RedriveOrder};
+use super::order::{Cancelled, Kept, RedriveOrder};
 use crate::domain::{Millis, Position};
 use crate::store::codec::Record;
 use crate::store::records::{RedriveLetterRecord, RedriveRecord};
@@ -41,6 +41,10 @@ pub struct RedriveStatus {
     pub refused: u64,
     /// Letters of which it was told what would become.
     pub forecast: u64,
+    /// Letters whose turn will not come: the redrive was cancelled before, and has ended.
+    pub left: u64,
+    /// That it was cancelled, and by whom. What was being published then is still seen to.
+    pub cancelled: Option<Cancelled>,
     /// When it was done.
     pub ended_at: Option<Millis>,
     /// Why it ended early.
@@ -178,8 +182,7 @@ pub(super) fn status(read: &dyn Read, number: u64) -> Result<Option<RedriveStatu
         return Ok(None);
     };
     let record = RedriveRecord::read(&row)?;
-    let kept: Kept = serde_json::from_str(record.order)
-        .map_err(|error| StoreError::Corrupt(format!("redrives: order of {number}: {error}")))?;
+    let kept = kept_of(number, &record)?;
     let mut status = RedriveStatus {
         number,
         asked_at: Millis(record.asked_at),
@@ -195,6 +198,8 @@ pub(super) fn status(read: &dyn Read, number: u64) -> Result<Option<RedriveStatu
         skipped: 0,
         refused: 0,
         forecast: 0,
+        left: 0,
+        cancelled: kept.cancelled,
         ended_at: record.ended_at.map(Millis),
         failed: record.failed.map(str::to_owned),
     };
@@ -208,7 +213,26 @@ pub(super) fn status(read: &dyn Read, number: u64) -> Result<Option<RedriveStatu
         } += 1;
         Ok(())
     })?;
+    if status.ended_at.is_some() && status.cancelled.is_some() {
+        status.left = std::mem::take(&mut status.waiting);
+    }
     Ok(Some(status))
+}
+
+/// Whether a redrive was cancelled, and has ended.
+pub(super) fn is_left_off(read: &dyn Read, number: u64) -> Result<bool, StoreError> {
+    let mut key = Key::default();
+    keys::redrive(&mut key, number);
+    let Some(row) = read.get(Table::Redrives, &key)? else {
+        return Ok(false);
+    };
+    let record = RedriveRecord::read(&row)?;
+    Ok(record.ended_at.is_some() && kept_of(number, &record)?.cancelled.is_some())
+}
+
+fn kept_of(number: u64, record: &RedriveRecord<'_>) -> Result<Kept, StoreError> {
+    serde_json::from_str(record.order)
+        .map_err(|error| StoreError::Corrupt(format!("redrives: order of {number}: {error}")))
 }
 
 /// Visits the letters of a redrive in order of their positions, behind one of them.
@@ -248,6 +272,47 @@ pub(super) fn put_letter(batch: &mut Batch, number: u64, letter: Position, recor
     let mut key = Key::default();
     keys::redrive_letter(&mut key, number, letter);
     batch.put_with(Table::Redrives, &key, |bytes| record.write(bytes));
+}
+
+/// What cancelling a redrive met.
+pub(super) enum Met {
+    /// There is none of that number.
+    Nothing,
+    /// It had ended by itself.
+    Ended,
+    /// It was cancelled before, or is now.
+    Cancelled,
+}
+
+/// Stores that nothing more of a redrive is to be published, unless it has ended.
+pub(super) fn cancel(store: &SharedStore, number: u64, cancelled: Cancelled) -> Result<Met, StoreError> {
+    let mut key = Key::default();
+    keys::redrive(&mut key, number);
+    let Some(row) = store.get(Table::Redrives, &key)? else {
+        return Ok(Met::Nothing);
+    };
+    let record = RedriveRecord::read(&row)?;
+    let kept = kept_of(number, &record)?;
+    if kept.cancelled.is_some() {
+        return Ok(Met::Cancelled);
+    }
+    if record.ended_at.is_some() {
+        return Ok(Met::Ended);
+    }
+    let kept = Kept {
+        cancelled: Some(cancelled),
+        ..kept
+    };
+    let order = serde_json::to_string(&kept)
+        .map_err(|error| StoreError::Corrupt(format!("redrives: an order is no JSON: {error}")))?;
+    let record = RedriveRecord {
+        order: &order,
+        ..record
+    };
+    let mut batch = Batch::new();
+    batch.put_with(Table::Redrives, &key, |bytes| record.write(bytes));
+    store.write(&batch, Durability::Power)?;
+    Ok(Met::Cancelled)
 }
 
 /// Stores that a redrive has ended.

@@ -5,6 +5,10 @@
 //! published and *sent* after, so a crash leaves at most one chunk of letters of which nobody knows
 //! whether they were published: their marks tell, once everything in the topic is consumed. Were one
 //! published twice all the same, the fold would drop the second as a duplicate.
+//!
+//! A redrive can be cancelled until it has ended. That is stored with it, so it stays cancelled over a
+//! crash; letters whose turn has not come then stay as they are, and what was being published is found
+//! out as after a crash.
 
 mod jobs;
 mod order;
@@ -14,7 +18,7 @@ mod runner;
 mod tests;
 
 pub use jobs::RedriveStatus;
-pub use order::RedriveOrder;
+pub use order::{Cancelled, RedriveOrder};
 pub use result::{LetterResult, RedriveItem};
 
 use super::{Desk, Sources};
@@ -24,6 +28,7 @@ use crate::domain::{Position, SagaDefinitions};
 use crate::ingest::IngestStatus;
 use crate::ops::Outlet;
 use crate::store::{SharedStore, StoreError};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -31,6 +36,23 @@ use tokio_util::sync::CancellationToken;
 
 /// So many letters can be named by one redrive.
 pub const MOST_LETTERS: usize = 100_000;
+
+/// How long to wait until a cancelled redrive has ended.
+const ENDS_SOON: Duration = Duration::from_secs(5);
+
+/// Why a redrive was not cancelled.
+#[derive(Debug, thiserror::Error)]
+pub enum CancelError {
+    /// There is none of that number.
+    #[error("this replica has no redrive {0}")]
+    Unknown(u64),
+    /// There was nothing left to cancel.
+    #[error("redrive {0} has ended already; nothing was changed")]
+    Ended(u64),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// What redrives need.
 pub struct RedriveParts {
@@ -59,8 +81,10 @@ pub struct Redrives {
 struct Inner {
     parts: RedriveParts,
     desk: Desk,
-    /// Held while a redrive gets its number.
+    /// Held while a redrive gets its number, is cancelled or ends.
     asking: Mutex<()>,
+    /// Redrives that were cancelled since the start.
+    cancelled: Mutex<BTreeSet<u64>>,
     /// Changes whenever there is news for whoever waits.
     news: (Mutex<u64>, Condvar),
 }
@@ -74,6 +98,7 @@ impl Redrives {
                 parts,
                 desk,
                 asking: Mutex::new(()),
+                cancelled: Mutex::default(),
                 news: (Mutex::new(0), Condvar::new()),
             }),
         }
@@ -107,6 +132,35 @@ impl Redrives {
         };
         self.tell();
         Ok(status)
+    }
+
+    /// Cancels a redrive: no letter of it is published from now on, but those of which one is being
+    /// published. Waits a moment until it has ended. Cancelling it again changes nothing. Blocks.
+    ///
+    /// # Errors
+    /// [`CancelError`]; then nothing was changed.
+    pub fn cancel(&self, number: u64, by: &str, why: Option<String>) -> Result<RedriveStatus, CancelError> {
+        let inner = &*self.inner;
+        let cancelled = Cancelled {
+            at: inner.parts.clock.now().0,
+            by: by.to_owned(),
+            why,
+        };
+        let met = {
+            let _turn = inner.asking.lock().unwrap_or_else(PoisonError::into_inner);
+            jobs::cancel(&inner.parts.sources.store, number, cancelled)?
+        };
+        match met {
+            jobs::Met::Nothing => return Err(CancelError::Unknown(number)),
+            jobs::Met::Ended => return Err(CancelError::Ended(number)),
+            jobs::Met::Cancelled => {}
+        }
+        let mut known = inner.cancelled.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(number);
+        drop(known);
+        self.tell();
+        self.wait_for(number, ENDS_SOON)?
+            .ok_or(CancelError::Unknown(number))
     }
 
     /// The redrives asked for last, newest first.
@@ -158,6 +212,18 @@ impl Redrives {
 
     pub(super) fn store(&self) -> &SharedStore {
         &self.inner.parts.sources.store
+    }
+
+    fn is_cancelled(&self, number: u64) -> bool {
+        let known = self.inner.cancelled.lock();
+        known.unwrap_or_else(PoisonError::into_inner).contains(&number)
+    }
+
+    /// Stores that a redrive has ended.
+    fn end(&self, number: u64) -> Result<(), StoreError> {
+        let parts = &self.inner.parts;
+        let _turn = self.inner.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs::end(&parts.sources.store, number, parts.clock.now(), None)
     }
 
     fn seen(&self) -> u64 {

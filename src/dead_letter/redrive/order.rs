@@ -24,6 +24,18 @@ pub struct RedriveOrder {
     pub why: Option<String>,
 }
 
+/// That nothing more of a redrive is to be published.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cancelled {
+    /// When, milliseconds since 1970.
+    pub at: i64,
+    /// By whom.
+    pub by: String,
+    /// Why, as they said.
+    pub why: Option<String>,
+}
+
 /// The part of an order that is kept as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -31,6 +43,8 @@ pub(super) struct Kept {
     pub(super) chosen_by: Value,
     pub(super) change: Change,
     pub(super) origin: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cancelled: Option<Cancelled>,
 }
 
 impl Kept {
@@ -39,6 +53,7 @@ impl Kept {
             chosen_by: order.chosen_by.clone(),
             change: order.change.clone(),
             origin: order.origin.clone(),
+            cancelled: None,
         }
     }
 }

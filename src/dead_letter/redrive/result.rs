@@ -13,6 +13,8 @@ use crate::store::{Read, StoreError, read};
 pub enum LetterResult {
     /// Its turn has not come, or it is just being published.
     Waiting,
+    /// The redrive was cancelled before its turn came.
+    Left,
     /// It was published, and not consumed yet.
     Sent(Position),
     /// It was published, and consumed.
@@ -42,9 +44,11 @@ pub(super) fn items(
     most: usize,
 ) -> Result<Vec<RedriveItem>, StoreError> {
     let cursor = read::cursor(read, read::active_generation(read)?)?;
+    let left_off = jobs::is_left_off(read, number)?;
     let mut items = Vec::new();
     jobs::letters(read, number, after, most, |letter, record| {
         let result = match record {
+            RedriveLetterRecord::Chosen | RedriveLetterRecord::Sending if left_off => LetterResult::Left,
             RedriveLetterRecord::Chosen | RedriveLetterRecord::Sending => LetterResult::Waiting,
             RedriveLetterRecord::Sent { partition, offset } => {
                 let at = Position::new(partition, offset);

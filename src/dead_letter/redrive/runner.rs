@@ -11,6 +11,7 @@ use crate::ops::{Message, OutError};
 use crate::store::letters::{Happened, LetterState, marks};
 use crate::store::records::RedriveLetterRecord;
 use crate::store::{Batch, Durability, Read, StoreError, read};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 /// Letters that are published before what became of them is stored.
@@ -67,6 +68,14 @@ impl Redrives {
             dry_run = status.dry_run,
             "redrive"
         );
+        if status.cancelled.is_some() {
+            let mut known = self
+                .inner
+                .cancelled
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            known.insert(number);
+        }
         if status.dry_run {
             self.foretell(&status)?;
         } else {
@@ -74,7 +83,7 @@ impl Redrives {
             self.publish_all(&status)?;
             self.await_consumed(number)?;
         }
-        jobs::end(store, number, parts.clock.now(), None)?;
+        self.end(number)?;
         if let Some(ended) = jobs::status(&**store, number)? {
             let act = Act {
                 who: ended.by.clone(),
@@ -83,10 +92,13 @@ impl Redrives {
                 target: format!("redrive {number}"),
                 why: ended.why.clone().unwrap_or_default(),
             };
-            let detail = format!(
+            let mut detail = format!(
                 "{} letters: {} published, {} skipped, {} refused, {} forecast",
                 ended.chosen, ended.sent, ended.skipped, ended.refused, ended.forecast
             );
+            if let Some(cancelled) = &ended.cancelled {
+                detail = format!("cancelled by {}; {detail}, {} left", cancelled.by, ended.left);
+            }
             tracing::info!(number, detail, "redrive ended");
             parts.audit.note(&act, Outcome::Done, &detail);
         }
@@ -104,6 +116,9 @@ impl Redrives {
         let letters = self.letters_of(status.number, |_| true)?;
         for chunk in letters.chunks(CHUNK) {
             self.check_shutdown()?;
+            if self.is_cancelled(status.number) {
+                break;
+            }
             let mut batch = Batch::new();
             for position in chunk {
                 let forecast = match self.prepare(&*snapshot, *position, &status.change)? {
@@ -168,6 +183,9 @@ impl Redrives {
             }
             for chunk in due.chunks(CHUNK) {
                 self.check_shutdown()?;
+                if self.is_cancelled(status.number) {
+                    return Ok(());
+                }
                 if !self.publish_chunk(status, chunk)? {
                     self.pause(RETRY);
                     self.settle_uncertain(status.number)?;

@@ -347,3 +347,151 @@ fn letters_that_were_being_published_at_a_crash_are_settled_by_their_marks() {
     };
     assert_eq!(redrives.desk().choose(&filter, 9).unwrap(), []);
 }
+
+/// A topic with that many letters, each of which only needs a schema id.
+fn with_letters(count: usize) -> (Arc<Topic>, Vec<Position>, Change) {
+    let topic = Topic::new();
+    let letters = (0..count).map(|n| {
+        let value = encoded(
+            &format!("e-{n}"),
+            &format!("s{n}"),
+            "STEP",
+            SagaStatus::Started,
+            AT,
+        );
+        // Its first byte is that of no wire format, and the rest is the body.
+        topic.put("k", Some(value[5..].to_vec()), Vec::new())
+    });
+    let letters = letters.collect();
+    topic.consume();
+    let change = Change {
+        schema_id: Some(1),
+        ..Change::default()
+    };
+    (topic, letters, change)
+}
+
+fn open_letters(topic: &Topic) -> u64 {
+    let counts = letters::counts(&*topic.store.snapshot()).unwrap();
+    counts.values().map(|counts| counts.open).sum()
+}
+
+#[test]
+fn a_cancelled_redrive_publishes_no_more_and_what_was_not_published_stays_open() {
+    let (topic, letters, change) = with_letters(250);
+    topic.away.store(usize::MAX, Ordering::Relaxed);
+    let shutdown = CancellationToken::new();
+    let redrives = redrives(&topic, &shutdown);
+    let number = redrives
+        .ask(&order(letters.clone(), change.clone(), false))
+        .unwrap()
+        .number;
+    let thread = redrives.spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while topic.away.load(Ordering::Relaxed) == usize::MAX {
+        assert!(Instant::now() < deadline, "it was never tried");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let unknown = redrives.cancel(number + 1, "kim", None);
+    assert!(
+        matches!(unknown, Err(CancelError::Unknown(n)) if n == number + 1),
+        "{unknown:?}"
+    );
+    let cancelled = redrives.cancel(number, "lee", Some("wrong schema".to_owned()));
+    let cancelled = cancelled.unwrap();
+    assert!(cancelled.ended_at.is_some(), "{cancelled:?}");
+    assert_eq!((cancelled.sent, cancelled.waiting, cancelled.left), (0, 0, 250));
+    let by = cancelled.cancelled.as_ref().unwrap();
+    assert_eq!((by.by.as_str(), by.why.as_deref()), ("lee", Some("wrong schema")));
+    // Once is enough, whoever asks.
+    assert_eq!(redrives.cancel(number, "park", None).unwrap(), cancelled);
+    let items = redrives.items(number, None, usize::MAX).unwrap();
+    assert!(items.iter().all(|item| item.result == LetterResult::Left));
+    assert_eq!((items.len(), open_letters(&topic)), (250, 250));
+    // They can be redriven later; and what has ended cannot be cancelled.
+    topic.away.store(0, Ordering::Relaxed);
+    let again = redrives.ask(&order(letters, change, false)).unwrap().number;
+    let ended = redrives
+        .wait_for(again, Duration::from_secs(30))
+        .unwrap()
+        .unwrap();
+    assert_eq!((ended.sent, ended.left, ended.cancelled), (250, 0, None));
+    assert!(matches!(
+        redrives.cancel(again, "kim", None),
+        Err(CancelError::Ended(_))
+    ));
+    shutdown.cancel();
+    thread.join().unwrap();
+    assert_eq!(open_letters(&topic), 0);
+}
+
+#[test]
+fn a_redrive_stays_cancelled_over_a_crash_and_what_was_under_way_is_told() {
+    let (topic, letters, change) = with_letters(250);
+    let number = {
+        let redrives = redrives(&topic, &CancellationToken::new());
+        redrives
+            .ask(&order(letters.clone(), change, false))
+            .unwrap()
+            .number
+    };
+    // Twenty were being published when it was cancelled; ten of them are in the topic.
+    let mut batch = crate::store::Batch::new();
+    for letter in &letters[..20] {
+        let record = crate::store::records::RedriveLetterRecord::Sending;
+        jobs::put_letter(&mut batch, number, *letter, &record);
+    }
+    let cancelled = Cancelled {
+        at: AT,
+        by: "kim".to_owned(),
+        why: None,
+    };
+    topic
+        .store
+        .write(&batch, crate::store::Durability::Process)
+        .unwrap();
+    assert!(matches!(
+        jobs::cancel(&topic.store, number, cancelled).unwrap(),
+        jobs::Met::Cancelled
+    ));
+    let topics = LetterTopics {
+        topic: TOPIC.to_owned(),
+        dlt_topic: "dlt".to_owned(),
+    };
+    for (n, letter) in letters[..10].iter().enumerate() {
+        let headers = topics.headers_of(*letter);
+        let headers = headers.map(|(name, value)| (name.to_owned(), Some(value.into_bytes())));
+        let value = encoded(
+            &format!("e-{n}"),
+            &format!("s{n}"),
+            "STEP",
+            SagaStatus::Started,
+            AT,
+        );
+        topic.put("k", Some(value), headers.to_vec());
+    }
+    topic.consume();
+    let shutdown = CancellationToken::new();
+    let redrives = redrives(&topic, &shutdown);
+    let thread = redrives.spawn().unwrap();
+    let ended = redrives
+        .wait_for(number, Duration::from_secs(30))
+        .unwrap()
+        .unwrap();
+    shutdown.cancel();
+    thread.join().unwrap();
+    assert_eq!((ended.sent, ended.waiting, ended.left), (10, 0, 240));
+    assert_eq!(ended.cancelled.unwrap().by, "kim");
+    assert_eq!(topic.records.lock().unwrap().len(), 260);
+    assert_eq!(open_letters(&topic), 240);
+    let items = redrives.items(number, None, usize::MAX).unwrap();
+    let came = |item: &&RedriveItem| matches!(item.result, LetterResult::Came(..));
+    assert_eq!(items.iter().filter(came).count(), 10);
+    assert_eq!(
+        items
+            .iter()
+            .filter(|item| item.result == LetterResult::Left)
+            .count(),
+        240
+    );
+}
