@@ -105,7 +105,7 @@ proptest! {
             }
             (Err(_), Err(_)) => {}
             (Ok(_), Err(error)) => {
-                prop_assert!(reference::about_unknown_fields(&error), "{error:?} {}", writer.json);
+                prop_assert!(reference::about_unknown_fields(&error, &writer.json.to_string()), "{error:?} {}", writer.json);
             }
             (Err(defect), Ok(_)) => match defect.reason {
                 DefectReason::TrailingBytes => prop_assert!(left > 0),
