@@ -67,5 +67,5 @@ start_postgres() {
 unset PGHOST
 [[ $size != small ]] || start_postgres
 SAGA_BENCH_BOOTSTRAP=$(scripts/kafka.sh start --dir "$dir/kafka")
-export SAGA_BENCH_BOOTSTRAP SAGA_BENCH_DIR=$dir SAGA_BENCH_TRACKER=$root/target/release/saga-tracker
+export SAGA_BENCH_BOOTSTRAP SAGA_BENCH_DIR=$dir SAGA_BENCH_TRACKER=${CARGO_TARGET_DIR:-$root/target}/release/saga-tracker
 "$program" "$size"
