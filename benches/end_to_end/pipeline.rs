@@ -3,7 +3,7 @@
 use crate::machine;
 use crate::purging::Purging;
 use crate::settings::Settings;
-use crate::topic;
+use crate::{served, topic};
 use anyhow::{Context as _, bail};
 use saga_tracker::clock::SystemClock;
 use saga_tracker::domain::SagaDefinitions;
@@ -117,9 +117,10 @@ fn consume_beside(
 }
 
 /// Makes the projections of a filled store anew, twice, so that the generation that serves is the
-/// same again.
+/// same again. What filling it left to be merged is merged before.
 pub(crate) fn rebuild(topic: &str, dir: &Path) -> anyhow::Result<Value> {
     let store: SharedStore = Arc::new(open(dir)?);
+    served::settled(dir)?;
     let mut seconds = Vec::new();
     let mut events = 0;
     for _ in 0..2 {

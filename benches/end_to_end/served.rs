@@ -218,7 +218,7 @@ fn settle_and_load(
 }
 
 /// Bytes on disk, once they have not changed for a while.
-fn settled(data: &Path) -> anyhow::Result<u64> {
+pub(crate) fn settled(data: &Path) -> anyhow::Result<u64> {
     let (mut bytes, mut since) = (0, Instant::now());
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
