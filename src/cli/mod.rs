@@ -27,6 +27,7 @@ use args::ConfigArgs;
 use clap::{Args, Parser, Subcommand};
 use exit::{Exit, Failure, Outcome};
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::process::ExitCode;
 
 /// Records every step of every saga from Kafka, and answers for all of them.
@@ -190,20 +191,25 @@ fn serve(args: &ServeArgs) -> Outcome {
 fn demo(args: &DemoArgs) -> Outcome {
     let loaded = args.config.load()?;
     logging::init(&loaded.config.log)?;
-    // A demo must not fill a real store by accident: only a directory that was named is used.
-    let named = loaded
-        .effective
-        .iter()
-        .any(|entry| entry.option == "store.data_dir" && entry.origin != Origin::Default);
+    let named = |option: &str| {
+        let mut entries = loaded.effective.iter();
+        entries.any(|entry| entry.option == option && entry.origin != Origin::Default)
+    };
+    let mut config = loaded.config.clone();
+    // A demo is for whoever starts it, unless they say otherwise.
+    if !named("server.bind") {
+        config.server.bind = Ipv4Addr::LOCALHOST.into();
+    }
     let options = DemoOptions {
         settings: DemoSettings {
             rate: args.rate,
             seed: args.seed,
             history: args.history,
         },
-        data_dir: named.then(|| loaded.config.store.data_dir.clone()),
+        // Nor does it fill a real store by accident.
+        data_dir: named("store.data_dir").then(|| config.store.data_dir.clone()),
     };
-    app::demo(&loaded.config, options).map_err(|error| Failure::local(&error))
+    app::demo(&config, options).map_err(|error| Failure::local(&error))
 }
 
 #[cfg(test)]
