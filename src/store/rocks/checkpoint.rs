@@ -1,9 +1,8 @@
 //! Copies of the store as files.
 //!
 //! Rows in memory are written out first, so that a copy is tables and hardly any write-ahead log: the
-//! log would be sent again with every snapshot, tables are sent once. Rows that arrive while that is
-//! done are in the log, which is copied up to the moment of the copy; all tables are as of that
-//! moment, as after a crash.
+//! log would be sent again with every snapshot, tables are sent once. Writers wait while the copy is
+//! made, so all tables are as of one moment.
 
 use super::errors::store_error;
 use super::open::{self, not_a_store};
@@ -14,6 +13,7 @@ use crate::store::{
     Checkpoint, Direction, Key, Read, SortRange, StoreError, Table, TableRange, VisitRow, VisitTable,
 };
 use std::path::Path;
+use std::sync::{PoisonError, RwLock};
 
 /// What manifests call this engine.
 pub const ENGINE: &str = "rocksdb";
@@ -21,9 +21,11 @@ pub const ENGINE: &str = "rocksdb";
 /// Names the list of files; RocksDB looks for it first.
 pub const HEAD: &str = "CURRENT";
 
-pub(super) fn create(db: &Db, into: &Path) -> Result<Checkpoint, StoreError> {
+pub(super) fn create(db: &Db, writers: &RwLock<()>, into: &Path) -> Result<Checkpoint, StoreError> {
     let checkpoint = rocksdb::checkpoint::Checkpoint::new(db).map_err(store_error)?;
+    let waiting = writers.write().unwrap_or_else(PoisonError::into_inner);
     checkpoint.create_checkpoint(into).map_err(store_error)?;
+    drop(waiting);
     Ok(Checkpoint {
         engine: ENGINE.to_owned(),
         head: HEAD.to_owned(),

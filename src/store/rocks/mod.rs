@@ -44,6 +44,7 @@ use rocksdb::{
 };
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 
 type Db = DBWithThreadMode<SingleThreaded>;
 type Snapshot<'a> = SnapshotWithThreadMode<'a, Db>;
@@ -56,6 +57,8 @@ pub struct RocksStore {
     db: Db,
     path: PathBuf,
     shared: Shared,
+    /// Shared by writers; whoever takes it alone makes them wait.
+    writers: RwLock<()>,
 }
 
 impl RocksStore {
@@ -74,6 +77,7 @@ impl RocksStore {
             db: open::open(path, settings, &shared)?,
             path: path.to_owned(),
             shared,
+            writers: RwLock::default(),
         };
         if found == open::Found::Nothing {
             store.mark_as_ours()?;
@@ -210,6 +214,7 @@ impl Store for RocksStore {
             Durability::Power => options.set_sync(true),
             Durability::None => options.disable_wal(true),
         }
+        let _turn = self.writers.read().unwrap_or_else(PoisonError::into_inner);
         self.db.write_opt(rows, &options).map_err(store_error)
     }
 
@@ -272,10 +277,10 @@ impl Store for RocksStore {
     }
 
     fn checkpoint(&self, into: &Path) -> Result<Checkpoint, StoreError> {
-        // Once by ourselves, which takes its time, and once more by RocksDB, which is quick then: so
-        // little is written meanwhile that hardly any of it is in the log.
+        // Once while writers go on, which takes its time. RocksDB does it once more, which is quick then:
+        // so long writers wait, and nothing is in the log that would have to be copied.
         self.flush_tables()?;
-        checkpoint::create(&self.db, into)
+        checkpoint::create(&self.db, &self.writers, into)
     }
 
     fn usage(&self) -> Usage {
