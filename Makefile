@@ -51,7 +51,11 @@ test: needs-build ## Run every test: unit, property, command line, and real Kafk
 		END {printf "cargo test   %d passed, %d failed, %d ignored\n", passed, failed, ignored}' "$(REPORTS)/cargo.log"
 	awk '/ in [0-9.]+s/ && /passed|failed|error/ {last = $$0} \
 		END {gsub(/=+ ?/, "", last); print "real Kafka   " (last ? last : "did not run")}' "$(REPORTS)/e2e.log"
-	if (($${#failed[@]})); then echo "FAILED: $${failed[*]}"; exit 1; fi
+	if (($${#failed[@]})); then
+		grep -hE '^(test .* \.\.\. FAILED|(FAILED|ERROR) )' "$(REPORTS)/cargo.log" "$(REPORTS)/e2e.log" | cut -c -400 || true
+		echo "FAILED: $${failed[*]}; whole output in $(REPORTS)"
+		exit 1
+	fi
 
 FUZZ_SECONDS ?= 60
 fuzz: ## Fuzz each target for FUZZ_SECONDS (60); needs a nightly toolchain

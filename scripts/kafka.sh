@@ -2,7 +2,7 @@
 # A real Apache Kafka on this machine: one node, KRaft, loopback only.
 #
 #   scripts/kafka.sh fetch                            download it (once) into the cache
-#   scripts/kafka.sh start --dir D [--port P] [--controller-port C]
+#   scripts/kafka.sh start --dir D [--port P] [--controller-port C] [--override NAME=VALUE]
 #   scripts/kafka.sh stop  --dir D                    SIGTERM, and wait
 #   scripts/kafka.sh kill  --dir D                    SIGKILL, and wait
 #   scripts/kafka.sh pid   --dir D
@@ -10,7 +10,8 @@
 #
 # D holds everything: data, log, pid, ports. It survives stop and kill; start again
 # uses the same ports. Without --port a free one is chosen. `start` prints the
-# bootstrap address, and returns only when the broker serves.
+# bootstrap address, and returns only when the broker serves. --override is one broker
+# setting that differs for this start.
 # KAFKA_VERSION and KAFKA_HEAP_OPTS override the defaults.
 set -euo pipefail
 # shellcheck source=lib/server.sh
@@ -164,7 +165,7 @@ start() {
   # shellcheck disable=SC2086
   setsid java $heap -XX:+UseSerialGC "-Dsaga.tracker.dir=$dir" \
     "-Dlog4j2.configurationFile=$dir/log4j2.xml" -Djava.awt.headless=true \
-    -cp "$home/libs/*" kafka.Kafka "$dir/server.properties" \
+    -cp "$home/libs/*" kafka.Kafka "$dir/server.properties" ${opt_override:+--override "$opt_override"} \
     </dev/null >>"$dir/server.log" 2>&1 9>&- &
   echo $! >"$dir/pid"
   if ! wait_for 90 settled "$dir" "$port" || ! serving "$dir" "$port"; then

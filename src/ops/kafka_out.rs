@@ -13,10 +13,15 @@ use rdkafka::message::{Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientConfig, ClientContext};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the broker may take to answer before a message is handed over.
 const ASK: Duration = Duration::from_secs(3);
+/// How long a topic may be absent or without a leader: both are normal while it is being created, the
+/// ops topic at the first start among others.
+const SETTLE: Duration = Duration::from_secs(3);
+/// How often such a topic is asked about.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// How long a message may be under way.
 const DELIVERY_MILLIS: u64 = 8_000;
 /// librdkafka reports every message by then; it looks for late ones once a second.
@@ -42,8 +47,8 @@ pub struct Message {
 /// Why a message has no position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OutError {
-    /// Kafka does not answer. Nothing was published.
-    #[error("Kafka cannot be reached: {0}")]
+    /// Kafka does not answer, or the topic is not there to be written to. Nothing was published.
+    #[error("Kafka cannot take it now: {0}")]
     Unreachable(String),
     /// Kafka answers, and does not take it. Nothing was published.
     #[error("Kafka does not take it: {0}")]
@@ -152,6 +157,8 @@ impl KafkaOut {
         config
             .set("enable.idempotence", "true")
             .set("acks", "all")
+            // Asking about a topic would create it, with the broker's retention instead of ours.
+            .set("allow.auto.create.topics", "false")
             .set("message.timeout.ms", DELIVERY_MILLIS.to_string())
             // A redriven letter may be as long as anything that the tracker topic let in.
             .set("message.max.bytes", "104857600");
@@ -172,11 +179,23 @@ impl KafkaOut {
             .clone()
     }
 
-    /// Whether the topic can be written to now.
+    /// Whether the topic can be written to now. Waits a little for one that is being created.
     ///
     /// # Errors
-    /// [`OutError::Unreachable`] or [`OutError::Refused`].
+    /// [`OutError::Unreachable`].
     pub fn check(&self, topic: &str) -> Result<(), OutError> {
+        let asked = Instant::now();
+        while let Some(why) = self.unfit(topic)? {
+            if asked.elapsed() > SETTLE {
+                return Err(OutError::Unreachable(why));
+            }
+            std::thread::sleep(ASK_AGAIN);
+        }
+        Ok(())
+    }
+
+    /// Why the topic cannot be written to, by the broker's word; none when it can.
+    fn unfit(&self, topic: &str) -> Result<Option<String>, OutError> {
         let producer = self.producer();
         let metadata = producer
             .client()
@@ -185,15 +204,12 @@ impl KafkaOut {
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         let partitions = found.map_or(&[][..], |topic| topic.partitions());
         if partitions.is_empty() {
-            return Err(OutError::Refused(format!("topic {topic} does not exist")));
+            return Ok(Some(format!(
+                "topic {topic} does not exist; create it, or check the names of the topics under kafka"
+            )));
         }
-        match partitions.iter().find(|partition| partition.leader() < 0) {
-            Some(partition) => Err(OutError::Unreachable(format!(
-                "partition {} of {topic} has no leader",
-                partition.id()
-            ))),
-            None => Ok(()),
-        }
+        let leaderless = partitions.iter().find(|partition| partition.leader() < 0);
+        Ok(leaderless.map(|partition| format!("partition {} of {topic} has no leader", partition.id())))
     }
 
     /// Hands the message over; the answer comes later.

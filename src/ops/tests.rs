@@ -278,7 +278,7 @@ fn what_was_not_published_is_told_apart_from_what_may_have_been() {
     let gone = failing(OutError::Unreachable("no broker".to_owned()));
     assert_eq!(
         gone.to_string(),
-        "Kafka cannot be reached: no broker; nothing was changed"
+        "Kafka cannot take it now: no broker; nothing was changed"
     );
     let uncertain = failing(OutError::Uncertain("timed out".to_owned()));
     assert!(

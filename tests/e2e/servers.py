@@ -14,7 +14,7 @@ from pathlib import Path
 
 import requests
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
 LEADERLESS = ("NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE", "UNKNOWN_TOPIC_OR_PART")
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,13 +133,14 @@ class LocalServer(Stoppable):
 
     script: str
 
-    def __init__(self, directory):
+    def __init__(self, directory, *options):
         self.directory = Path(directory)
+        self.options = options
         self.address = None
 
     def start(self):
         try:
-            self.address = run_script(self.script, "start", "--dir", self.directory)
+            self.address = run_script(self.script, "start", "--dir", self.directory, *self.options)
         except BaseException:
             # It may be there all the same, only not serving.
             with suppress(AssertionError, subprocess.TimeoutExpired):
@@ -205,6 +206,12 @@ class Broker(LocalServer):
 
         wait_until(created, 30, f"topic {name} to be created")
         wait_until(lambda: len(self.partitions(name)) == partitions, 30, f"topic {name}")
+
+    def settings(self, name):
+        """name → value of the topic's settings."""
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name)
+        described = self.admin.describe_configs([resource])[resource].result(30)
+        return {entry.name: entry.value for entry in described.values()}
 
     def delete_topic(self, name):
         self.admin.delete_topics([name])[name].result(30)

@@ -2,12 +2,13 @@
 
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
 from confluent_kafka import Producer
 
-from servers import wait_until
+from servers import Broker, wait_until
 
 pytestmark = pytest.mark.tracker
 
@@ -54,6 +55,11 @@ def failed_saga(world, saga, at=START, send=send):
 def patch(tracker, saga, operator="kim", **body):
     path = f"/internal/v1/sagas/{quote(saga, safe='')}/status"
     return tracker.api.request("PATCH", path, json=body, headers={"X-Operator": operator})
+
+
+def hold(tracker, saga):
+    body = {"sagaId": saga, "reason": "case 1"}
+    return tracker.api.request("POST", "/api/v1/holds", json=body, timeout=60)
 
 
 def audit(tracker, **params):
@@ -235,8 +241,7 @@ def test_health_tells_of_an_ops_topic_that_is_missing_and_of_one_that_was_replac
     topic = f"{world.topic}.ops"
     world.broker.create_topic(topic, 1)
     wait_until(lambda: ops()["status"] == "UP" and ops()["details"]["end"] == 0, 30, "the topic to be found")
-    body = {"sagaId": "s-1", "reason": "case 1"}
-    assert tracker.api.request("POST", "/api/v1/holds", json=body).status_code in (200, 201)
+    assert hold(tracker, "s-1").status_code == 201
     read = {"message": "decisions are read", "next": 1, "end": 1, "lag": 0}
     wait_until(lambda: ops()["details"] == read, 30, "the decision to be read, and the end to be known")
     # Made again, it is another topic: what is decided there is not read here, and that is told.
@@ -248,9 +253,36 @@ def test_health_tells_of_an_ops_topic_that_is_missing_and_of_one_that_was_replac
     assert "went back" in ops()["details"]["message"]
     assert [tracker.api.health(kind)[0] for kind in ("", "liveness", "readiness")] == [503, 200, 200]
     assert tracker.api.metrics().value("saga_tracker_ops_stopped") == 1
-    refused = tracker.api.request("POST", "/api/v1/holds", json=body)
+    refused = hold(tracker, "s-1")
     assert refused.status_code == 503 and "nothing was changed" in refused.json()["message"], refused.text
     assert world.broker.ends(topic) == {0: 0}
+
+
+def test_a_decision_waits_for_an_ops_topic_that_is_being_created(world):
+    failed_saga(world, "s-1")
+    tracker = world.tracker(SAGA_TRACKER_KAFKA__CREATE_OPS_TOPIC="false").start().wait_caught_up()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(hold, tracker, "s-1")
+        time.sleep(0.5)
+        assert not answer.done()
+        world.broker.create_topic(f"{world.topic}.ops", 1)
+        assert answer.result().status_code == 201, answer.result().text
+
+
+def test_the_ops_topic_is_never_one_that_the_broker_creates_by_itself(make_world, tmp_path):
+    with Broker(tmp_path / "kafka", "--override", "auto.create.topics.enable=true") as broker:
+        world = make_world(broker)
+        topic = f"{world.topic}.ops"
+        failed_saga(world, "s-1")
+        tracker = world.tracker(SAGA_TRACKER_KAFKA__CREATE_OPS_TOPIC="false").start().wait_caught_up()
+        refused = hold(tracker, "s-1")
+        assert refused.status_code == 503, refused.text
+        assert f"topic {topic} does not exist" in refused.json()["message"]
+        assert broker.partitions(topic) == []
+        assert tracker.terminate() == 0
+        tracker = world.tracker("other").start()
+        assert hold(tracker, "s-1").status_code == 201
+        assert broker.settings(topic)["retention.ms"] == "-1"
 
 
 def test_the_audit_log_shows_every_call_and_any_tampering(world):
