@@ -17,12 +17,15 @@ use crate::store::{
     read,
 };
 use serde::Serialize;
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Rows gathered before a write.
-const ROWS_PER_WRITE: usize = 32_768;
+/// Bytes of states that all threads together gather before they load them.
+const STATES_AT_ONCE: usize = 16 << 20;
+/// Bytes of index rows. More makes fewer files to merge; memory for both is taken about twice.
+const INDEXES_AT_ONCE: usize = 32 << 20;
 /// Count cells gathered before they are added to the stored ones.
 const CELLS_PER_WRITE: usize = 65_536;
 
@@ -158,28 +161,43 @@ impl Rebuild {
     /// # Errors
     /// [`StoreError`] when the engine refuses.
     pub fn drop_generation(&self, generation: Generation) -> Result<(), StoreError> {
-        ProjectionTable::ALL
-            .into_iter()
-            .try_for_each(|table| self.store.clear(Table::Projection(generation, table)))
+        // Mostly waiting for the disk: all tables at once.
+        std::thread::scope(|scope| {
+            let clearing = ProjectionTable::ALL
+                .map(|table| scope.spawn(move || self.store.clear(Table::Projection(generation, table))));
+            clearing.into_iter().try_for_each(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+        })
     }
 
     fn first_pass(&self, generation: Generation, cut: &Cut) -> Result<(), RebuildError> {
         let any_purged = purge::any_recorded(&*self.store)?;
-        let shares = in_parallel(&self.store, Table::Log, |snapshot, range| {
-            let mut share = FirstPass {
+        let threads = threads();
+        let parts = in_parallel(&self.store, Table::Log, |snapshot, shares| {
+            let mut part = FirstPass {
                 rebuild: self,
                 snapshot,
                 any_purged,
                 cut,
                 changes: Changes::new(generation, false),
+                states: Waiting::new(STATES_AT_ONCE / threads, 256),
+                indexes: Waiting::new(INDEXES_AT_ONCE / threads, 64),
+                end: None,
                 saga: None,
                 events: Vec::new(),
             };
-            share.scan(range)?;
-            Ok(share.changes)
+            for share in shares {
+                part.scan(share)?;
+            }
+            part.states.load(self)?;
+            part.indexes.load(self)?;
+            Ok(part.changes)
         })?;
         let mut all = Changes::new(generation, false);
-        for changes in shares {
+        for changes in parts {
             all.absorb(changes);
         }
         self.add_sums(&mut Counters::new(generation), &mut all)
@@ -206,27 +224,27 @@ impl Rebuild {
     fn second_pass(&self, generation: Generation) -> Result<(), RebuildError> {
         let counters = Mutex::new(Counters::new(generation));
         let table = Table::Projection(generation, ProjectionTable::ByUpdated);
-        in_parallel(&self.store, table, |snapshot, range| {
+        let add = |changes: &mut Changes| {
+            let mut counters = counters.lock().unwrap_or_else(PoisonError::into_inner);
+            self.add_sums(&mut counters, changes)
+        };
+        in_parallel(&self.store, table, |snapshot, shares| {
             let mut changes = Changes::new(generation, true);
-            each_row(snapshot, range, |partition, sort, value| {
-                let (saga_type, status) = keys::parse_index_partition(partition)?;
-                let (updated_at, _) = keys::parse_by_time_sort(sort)?;
-                let started_at = UpdatedRecord::read(value)?.started();
-                let number = changes.types.number(&SagaType::new(saga_type));
-                changes.count(number, status, (started_at, updated_at), 1);
-                self.progress.counted.fetch_add(1, Ordering::Relaxed);
-                if changes.counts.len() >= CELLS_PER_WRITE {
-                    self.add_sums(
-                        &mut counters.lock().unwrap_or_else(PoisonError::into_inner),
-                        &mut changes,
-                    )?;
-                }
-                Ok(())
-            })?;
-            self.add_sums(
-                &mut counters.lock().unwrap_or_else(PoisonError::into_inner),
-                &mut changes,
-            )
+            for share in shares {
+                each_row(snapshot, share, |partition, sort, value| {
+                    let (saga_type, status) = keys::parse_index_partition(partition)?;
+                    let (updated_at, _) = keys::parse_by_time_sort(sort)?;
+                    let started_at = UpdatedRecord::read(value)?.started();
+                    let number = changes.types.number(&SagaType::new(saga_type));
+                    changes.count(number, status, (started_at, updated_at), 1);
+                    self.progress.counted.fetch_add(1, Ordering::Relaxed);
+                    if changes.counts.len() >= CELLS_PER_WRITE {
+                        add(&mut changes)?;
+                    }
+                    Ok(())
+                })?;
+            }
+            add(&mut changes)
         })?;
         Ok(())
     }
@@ -240,19 +258,29 @@ impl Rebuild {
     }
 }
 
-/// One thread's share of the first pass.
+/// One thread's part of the first pass.
 struct FirstPass<'r> {
     rebuild: &'r Rebuild,
     snapshot: &'r dyn Read,
     any_purged: bool,
     cut: &'r Cut,
     changes: Changes,
+    states: Waiting,
+    indexes: Waiting,
+    /// Where the last share ended.
+    end: Option<Vec<u8>>,
     saga: Option<SagaId>,
     events: Vec<Event>,
 }
 
 impl FirstPass<'_> {
     fn scan(&mut self, range: &TableRange) -> Result<(), RebuildError> {
+        // States are loaded in the log's order; those of two threads must not interleave, for files that
+        // do have to be merged.
+        if self.end != range.from {
+            self.states.load(self.rebuild)?;
+        }
+        self.end.clone_from(&range.to);
         each_row(self.snapshot, range, |partition, sort, value| {
             if self
                 .saga
@@ -268,8 +296,7 @@ impl FirstPass<'_> {
             }
             Ok(())
         })?;
-        self.finish_saga()?;
-        self.write()
+        self.finish_saga()
     }
 
     fn finish_saga(&mut self) -> Result<(), RebuildError> {
@@ -294,53 +321,85 @@ impl FirstPass<'_> {
             .events
             .fetch_add(self.events.len() as u64, Ordering::Relaxed);
         self.events.clear();
-        if self.changes.rows.len() >= ROWS_PER_WRITE {
-            self.write()
-        } else {
-            Ok(())
-        }
+        let is_state = |table| matches!(table, Table::Projection(_, ProjectionTable::Instances));
+        let rows = &mut self.changes.rows;
+        self.states.rows.append_where(rows, is_state);
+        self.indexes.rows.append_where(rows, |table| !is_state(table));
+        rows.clear();
+        self.states.load_when_full(self.rebuild)?;
+        self.indexes.load_when_full(self.rebuild)
+    }
+}
+
+/// Rows that wait to be loaded.
+struct Waiting {
+    rows: Batch,
+    full: usize,
+}
+
+impl Waiting {
+    /// Full with so many bytes, in rows of about so many. All memory is taken at once: growing to many
+    /// megabytes takes longer than filling them.
+    fn new(full: usize, bytes_per_row: usize) -> Self {
+        let rows = Batch::with_capacity(full + full / 16, bytes_per_row);
+        Self { rows, full }
     }
 
-    fn write(&mut self) -> Result<(), RebuildError> {
-        self.rebuild.progress.check()?;
-        self.changes.rows.sort();
-        self.rebuild.store.write(&self.changes.rows, Durability::None)?;
-        self.changes.rows.clear();
+    fn load_when_full(&mut self, rebuild: &Rebuild) -> Result<(), RebuildError> {
+        if self.rows.byte_len() < self.full {
+            return Ok(());
+        }
+        self.load(rebuild)
+    }
+
+    fn load(&mut self, rebuild: &Rebuild) -> Result<(), RebuildError> {
+        rebuild.progress.check()?;
+        rebuild.store.load(&self.rows)?;
+        self.rows.clear();
         Ok(())
     }
 }
 
-/// Runs `work` over shares of a table on as many threads as there are processors.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Goes over a table on as many threads as there are processors. Each works on one share after the
+/// other, on neighbours as long as it can.
 fn in_parallel<T: Send>(
     store: &SharedStore,
     table: Table,
-    work: impl Fn(&dyn Read, &TableRange) -> Result<T, RebuildError> + Sync,
+    work: impl Fn(&dyn Read, &mut dyn Iterator<Item = &TableRange>) -> Result<T, RebuildError> + Sync,
 ) -> Result<Vec<T>, RebuildError> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = threads();
     let ranges = store.split(table, threads * 4)?;
-    let queue = Mutex::new(ranges.iter());
-    let take = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let queues = Mutex::new(
+        ranges
+            .chunks(ranges.len().div_ceil(threads).max(1))
+            .map(|part| part.iter().collect::<VecDeque<_>>())
+            .collect::<Vec<_>>(),
+    );
+    let take = |thread: usize| {
+        let mut queues = queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = queues.get_mut(thread).and_then(VecDeque::pop_front);
+        // Whoever is done helps the one that has most left, from its far end.
+        own.or_else(|| queues.iter_mut().max_by_key(|queue| queue.len())?.pop_back())
+    };
     std::thread::scope(|scope| {
         let running: Vec<_> = (0..threads)
-            .map(|_| {
-                scope.spawn(|| {
-                    let snapshot = store.snapshot();
-                    let mut results = Vec::new();
-                    while let Some(range) = take() {
-                        results.push(work(&*snapshot, range)?);
-                    }
-                    Ok(results)
-                })
+            .map(|thread| {
+                let (work, take) = (&work, &take);
+                scope.spawn(move || work(&*store.snapshot(), &mut std::iter::from_fn(|| take(thread))))
             })
             .collect();
-        let mut all = Vec::new();
-        for thread in running {
-            let results: Result<Vec<T>, RebuildError> = thread
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            all.extend(results?);
-        }
-        Ok(all)
+        running
+            .into_iter()
+            .map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect()
     })
 }
 

@@ -39,6 +39,14 @@ impl Batch {
         Self::default()
     }
 
+    /// An empty batch with memory for about so many bytes of keys and values, in rows of about so many.
+    pub fn with_capacity(bytes: usize, bytes_per_row: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(bytes),
+            ops: Vec::with_capacity(bytes / bytes_per_row.max(1)),
+        }
+    }
+
     /// Sets the row.
     pub fn put(&mut self, table: Table, key: &Key, value: &[u8]) {
         self.put_with(table, key, |bytes| bytes.extend_from_slice(value));
@@ -69,6 +77,23 @@ impl Batch {
             sort_end: op.sort_end + shift,
             value_end: op.value_end.map(|end| end + shift),
         }));
+    }
+
+    /// Adds those writes of another batch behind these whose table is wanted.
+    pub fn append_where(&mut self, other: &Batch, wanted: impl Fn(Table) -> bool) {
+        for op in other.ops.iter().filter(|op| wanted(op.table)) {
+            let shift = |end: usize| self.bytes.len() + end - op.start;
+            let stored = Stored {
+                table: op.table,
+                start: self.bytes.len(),
+                partition_end: shift(op.partition_end),
+                sort_end: shift(op.sort_end),
+                value_end: op.value_end.map(shift),
+            };
+            let end = op.value_end.unwrap_or(op.sort_end);
+            self.bytes.extend_from_slice(&other.bytes[op.start..end]);
+            self.ops.push(stored);
+        }
     }
 
     /// How many writes there are.
@@ -123,7 +148,7 @@ impl Batch {
     }
 
     /// The tables that are written to, in order.
-    fn tables(&self) -> Vec<Table> {
+    pub(super) fn tables(&self) -> Vec<Table> {
         let mut tables: Vec<Table> = Vec::new();
         for op in &self.ops {
             if tables.last() != Some(&op.table) && !tables.contains(&op.table) {
@@ -170,6 +195,22 @@ fn first_bytes(text: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn writes_to_wanted_tables_are_taken_over_in_order() {
+        let mut all = Batch::new();
+        all.put(Table::Log, &Key::new(b"a", b"1"), b"x");
+        all.put(Table::Meta, &Key::new(b"b", b""), b"y");
+        all.delete(Table::Log, &Key::new(b"c", b"23"));
+        let mut taken = Batch::new();
+        taken.put(Table::Gaps, &Key::new(b"first", b""), b"");
+        taken.append_where(&all, |table| table == Table::Log);
+        let mut expected = Batch::new();
+        expected.put(Table::Gaps, &Key::new(b"first", b""), b"");
+        expected.put(Table::Log, &Key::new(b"a", b"1"), b"x");
+        expected.delete(Table::Log, &Key::new(b"c", b"23"));
+        assert!(taken.iter().eq(expected.iter()));
+    }
 
     #[test]
     fn sorting_groups_tables_and_keeps_the_order_of_writes_that_could_be_to_one_row() {

@@ -9,6 +9,7 @@ const TABLES: [Table; 3] = [Table::Log, INSTANCES, TOTALS];
 #[derive(Clone, Debug)]
 enum Step {
     Write(Vec<Change>),
+    Load(Vec<Change>),
     Clear(Table),
     Flush,
     TakeSnapshot,
@@ -90,8 +91,10 @@ fn step() -> impl Strategy<Value = Step> {
         sort,
         value,
     });
+    let changes = prop::collection::vec(change, 0..24).boxed();
     prop_oneof![
-        12 => prop::collection::vec(change, 0..24).prop_map(Step::Write),
+        12 => changes.clone().prop_map(Step::Write),
+        3 => changes.prop_map(Step::Load),
         1 => table().prop_map(Step::Clear),
         2 => Just(Step::Flush),
         2 => Just(Step::TakeSnapshot),
@@ -108,7 +111,7 @@ pub(super) fn any_sequence_of_operations_agrees_with_a_naive_model(store: &dyn S
         let mut snapshots = Vec::new();
         for step in &steps {
             match step {
-                Step::Write(changes) => {
+                Step::Write(changes) | Step::Load(changes) => {
                     let mut batch = Batch::new();
                     for change in changes {
                         let key = Key::new(&change.partition, &change.sort);
@@ -118,7 +121,10 @@ pub(super) fn any_sequence_of_operations_agrees_with_a_naive_model(store: &dyn S
                         }
                         model.apply(change);
                     }
-                    store.write(&batch, Durability::Process).unwrap();
+                    match step {
+                        Step::Load(_) => store.load(&batch).unwrap(),
+                        _ => store.write(&batch, Durability::Process).unwrap(),
+                    }
                 }
                 Step::Clear(table) => {
                     // Clearing may take rows from under a snapshot.

@@ -18,6 +18,7 @@
 mod checkpoint;
 mod engine_key;
 mod errors;
+mod load;
 mod open;
 mod options;
 mod read;
@@ -36,6 +37,7 @@ use super::{
     Usage, VisitPartitions, VisitRow, VisitTable, keys, totals,
 };
 use errors::store_error;
+use load::Loader;
 use options::Shared;
 use read::{View, family};
 use rocksdb::{
@@ -56,7 +58,9 @@ const FORMAT_VERSION: u32 = 1;
 pub struct RocksStore {
     db: Db,
     path: PathBuf,
+    settings: RocksSettings,
     shared: Shared,
+    loader: Loader,
     /// Shared by writers; whoever takes it alone makes them wait.
     writers: RwLock<()>,
 }
@@ -73,9 +77,12 @@ impl RocksStore {
         let shared = Shared::new(settings);
         let found = open::look(path, settings, &shared)?;
         fs::create_dir_all(path).map_err(|e| StoreError::Disk(format!("{}: {e}", path.display())))?;
+        let db = open::open(path, settings, &shared)?;
         let store = Self {
-            db: open::open(path, settings, &shared)?,
+            db,
+            loader: Loader::new(path)?,
             path: path.to_owned(),
+            settings: settings.clone(),
             shared,
             writers: RwLock::default(),
         };
@@ -122,6 +129,17 @@ impl RocksStore {
             db: &self.db,
             snapshot: None,
         }
+    }
+
+    /// Merges all files of a table into its last level, where nothing removed is left.
+    fn merge(&self, family: &ColumnFamily) {
+        let mut options = CompactOptions::default();
+        // One thread, beside whatever else has to be merged.
+        options.set_exclusive_manual_compaction(false);
+        // Without force, files that are at the bottom already keep what was removed from them.
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        self.db
+            .compact_range_cf_opt(family, None::<&[u8]>, None::<&[u8]>, &options);
     }
 
     fn families(&self) -> Result<Vec<&ColumnFamily>, StoreError> {
@@ -218,6 +236,11 @@ impl Store for RocksStore {
         self.db.write_opt(rows, &options).map_err(store_error)
     }
 
+    fn load(&self, batch: &Batch) -> Result<(), StoreError> {
+        let options = (&self.settings, &self.shared);
+        self.loader.load(&self.db, options, &self.writers, batch)
+    }
+
     fn clear(&self, table: Table) -> Result<(), StoreError> {
         let family = family(&self.db, table)?;
         let mut options = ReadOptions::default();
@@ -238,7 +261,11 @@ impl Store for RocksStore {
         self.db
             .delete_file_in_range_cf(family, &[][..], &last[..])
             .map_err(store_error)?;
-        self.db.flush_cf(family).map_err(store_error)
+        self.db.flush_cf(family).map_err(store_error)?;
+        // Merges the mark away, and files that were not dropped with it: what is loaded next finds the
+        // table empty down to its last level, and goes there.
+        self.merge(family);
+        Ok(())
     }
 
     fn flush(&self) -> Result<(), StoreError> {
@@ -253,13 +280,7 @@ impl Store for RocksStore {
     fn reclaim(&self, table: Table) -> Result<(), StoreError> {
         let family = family(&self.db, table)?;
         self.db.flush_cf(family).map_err(store_error)?;
-        let mut options = CompactOptions::default();
-        // One thread, beside whatever else has to be merged.
-        options.set_exclusive_manual_compaction(false);
-        // Without force, files that are at the bottom already keep what was removed from them.
-        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
-        self.db
-            .compact_range_cf_opt(family, None::<&[u8]>, None::<&[u8]>, &options);
+        self.merge(family);
         Ok(())
     }
 

@@ -72,6 +72,55 @@ fn rows_are_there_after_reopening() {
     assert_eq!(get(&store, INSTANCES, b"none").as_deref(), Some(&b"3"[..]));
 }
 
+fn load(store: &RocksStore, rows: impl Iterator<Item = u32>) {
+    let mut batch = Batch::new();
+    for row in rows {
+        batch.put(INSTANCES, &Key::new(&row.to_be_bytes(), b""), b"value");
+    }
+    store.load(&batch).unwrap();
+}
+
+fn files_at(store: &RocksStore, level: usize) -> u64 {
+    let family = store.db.cf_handle(INSTANCES.name()).unwrap();
+    let files = properties::num_files_at_level(level);
+    store.db.property_int_value_cf(family, files).unwrap().unwrap()
+}
+
+#[test]
+fn loaded_rows_are_there_after_reopening_and_lie_at_the_bottom() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir).unwrap();
+    for round in 0..2u32 {
+        // In the second round the table was filled before.
+        store.clear(INSTANCES).unwrap();
+        load(&store, (0..1_000).rev());
+        load(&store, 1_000..2_000);
+        assert_eq!((files_at(&store, 0), files_at(&store, 6)), (0, 2), "{round}");
+    }
+    store.flush().unwrap();
+    drop(store);
+    let store = open(&dir).unwrap();
+    for row in 0..2_000u32 {
+        assert_eq!(
+            get(&store, INSTANCES, &row.to_be_bytes()).as_deref(),
+            Some(&b"value"[..])
+        );
+    }
+}
+
+#[test]
+fn what_a_crash_left_of_a_load_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(&dir).unwrap());
+    let folder = dir.path().join("loading");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("7.sst"), b"half").unwrap();
+    let store = open(&dir).unwrap();
+    assert!(!folder.exists());
+    load(&store, 0..10);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+}
+
 #[test]
 fn the_rows_of_the_log_are_counted_after_reopening() {
     let dir = tempfile::tempdir().unwrap();
