@@ -140,7 +140,7 @@ impl Tracker {
         let redriver = redrives
             .spawn()
             .context("starting the thread that redrives letters")?;
-        let foreign = start_foreign(&kafka, &store, &schemas, &book, &shutdown)?;
+        let foreign = start_foreign(&kafka, &store, &schemas, &book, &space, &shutdown)?;
         let removing = retention.start(config, &projector.0, &shutdown)?;
         let ingest = Ingest {
             store: store.clone(),
@@ -278,6 +278,7 @@ fn start_foreign(
     store: &SharedStore,
     schemas: &Arc<dyn registry::SchemaSource>,
     book: &LetterBook,
+    space: &Arc<dyn FreeSpace>,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Option<JoinHandle<()>>> {
     if !kafka.consume_dead_letters {
@@ -288,6 +289,7 @@ fn start_foreign(
         settings: kafka.clone(),
         schemas: schemas.clone(),
         book: book.clone(),
+        space: space.clone(),
         shutdown: shutdown.clone(),
     };
     let thread = foreign.spawn();

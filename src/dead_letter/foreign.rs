@@ -13,6 +13,7 @@ use crate::ingest::decode::Fragment;
 use crate::ingest::kafka::KafkaSource;
 use crate::ingest::registry::SchemaSource;
 use crate::ingest::source::{RawRecord, Source, SourceError, Taken};
+use crate::ingest::space::{FreeSpace, Gate};
 use crate::store::codec::Record;
 use crate::store::letters::{FOREIGN, LetterBook, LetterChanges};
 use crate::store::records::{DeadLetterRecord, LetterRecord, OffsetRecord, PresenceRecord};
@@ -39,6 +40,8 @@ pub struct ForeignLetters {
     pub schemas: Arc<dyn SchemaSource>,
     /// The account of letters.
     pub book: LetterBook,
+    /// Room on the disk under the store.
+    pub space: Arc<dyn FreeSpace>,
     /// Ends it.
     pub shutdown: CancellationToken,
 }
@@ -104,7 +107,15 @@ impl ForeignLetters {
             moved: Vec::new(),
             count: 0,
         };
-        while !self.shutdown.is_cancelled() {
+        let mut room = Gate::new(
+            "letters of others",
+            self.space.clone(),
+            self.settings.min_free_bytes,
+            self.shutdown.clone(),
+        );
+        // Everything taken so far is written then. That the disk is full, ingest tells in health and metrics:
+        // it stops at the same mark.
+        while !room.wait(|_, _| ()) {
             source.poll(IDLE, IDLE, &mut |record| {
                 self.take(record, &mut gathered);
                 if gathered.count >= MOST_AT_ONCE || self.shutdown.is_cancelled() {

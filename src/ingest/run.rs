@@ -5,7 +5,7 @@ use super::kafka::KafkaSource;
 use super::registry::SchemaSource;
 use super::settings::IngestSettings;
 use super::source::{Broker, Observed, RawRecord, Source, SourceError, Taken};
-use super::space::{FreeSpace, LowWater};
+use super::space::{FreeSpace, Gate};
 use super::status::IngestStatus;
 use super::writer::{Admission, IngestError, Writer};
 use crate::clock::SharedClock;
@@ -23,8 +23,6 @@ use tokio_util::sync::CancellationToken;
 const MOST_BYTES: usize = 8 << 20;
 /// How long a poll waits when there is nothing: the granularity of shutdown and status.
 const IDLE: Duration = Duration::from_millis(100);
-/// How often a nearly full disk is looked at.
-const LOOK_FOR_ROOM: Duration = Duration::from_millis(250);
 /// First and longest wait for a schema registry that does not answer.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
@@ -88,7 +86,6 @@ impl Ingest {
             ingest: self,
             writer,
             broker: source.broker(),
-            low_water: LowWater::new(self.settings.min_free_bytes),
             failed: None,
         }
         .consume(source)
@@ -116,16 +113,18 @@ struct Running<'i> {
     ingest: &'i Ingest,
     writer: Writer,
     broker: Arc<dyn Broker>,
-    low_water: LowWater,
     failed: Option<RunError>,
 }
 
 impl Running<'_> {
     fn consume(&mut self, source: &mut dyn Source) -> Result<(), RunError> {
         let longest = Duration::from_millis(self.ingest.settings.max_wait_ms);
+        let Ingest { space, shutdown, .. } = self.ingest;
+        let minimum = self.ingest.settings.min_free_bytes;
+        let mut room = Gate::new("events", space.clone(), minimum, shutdown.clone());
         loop {
             let observed = source.observed();
-            if self.waits_for_room(&observed) {
+            if self.waits_for_room(&mut room, &observed) {
                 break;
             }
             source.poll(IDLE, longest, &mut |record| self.take(record, &observed))?;
@@ -143,29 +142,16 @@ impl Running<'_> {
 
     /// Waits while the disk is nearly full. Everything taken so far is written; the client keeps its
     /// assignment and its connections, it is only not asked for more. Whether it is time to end.
-    fn waits_for_room(&mut self, observed: &Observed) -> bool {
-        let mut was_short = false;
-        while !self.ingest.shutdown.is_cancelled() {
-            let free = self.ingest.space.free();
-            let shortage = self.low_water.judge(free);
+    fn waits_for_room(&self, room: &mut Gate, observed: &Observed) -> bool {
+        room.wait(|free, shortage| {
             self.ingest.status.update(|status| {
                 status.free_bytes = free;
                 status.shortage = shortage;
             });
-            let Some(shortage) = shortage else {
-                if was_short {
-                    tracing::info!(free, "the disk has room again; consumption goes on");
-                }
-                return false;
-            };
-            if !was_short {
-                tracing::error!(%shortage, "consumption waits");
+            if shortage.is_some() {
+                self.watch_ends(observed.partitions);
             }
-            was_short = true;
-            self.watch_ends(observed.partitions);
-            self.ingest.sleep(LOOK_FOR_ROOM);
-        }
-        true
+        })
     }
 
     /// Looks at one record; what it is, is decided here and written with the batch.

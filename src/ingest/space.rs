@@ -5,6 +5,12 @@
 //! low-water mark is free, so that it does not stop and go with every file that comes and goes.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How often a nearly full disk is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Tells how much room there is.
 pub trait FreeSpace: Send + Sync {
@@ -49,14 +55,14 @@ pub struct Shortage {
 
 /// The low-water mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LowWater {
+struct LowWater {
     minimum: u64,
     short: bool,
 }
 
 impl LowWater {
     /// That many bytes must be free.
-    pub(crate) fn new(minimum: u64) -> Self {
+    fn new(minimum: u64) -> Self {
         Self {
             minimum,
             short: false,
@@ -64,7 +70,7 @@ impl LowWater {
     }
 
     /// Whether that much room is too little, given what was found before.
-    pub(crate) fn judge(&mut self, free: Option<u64>) -> Option<Shortage> {
+    fn judge(&mut self, free: Option<u64>) -> Option<Shortage> {
         // Who cannot tell does not stop the stream: a write that fails still will.
         let free = free?;
         let resume_at = self.minimum.saturating_add(self.minimum / 4);
@@ -74,6 +80,65 @@ impl LowWater {
             minimum: self.minimum,
             resume_at,
         })
+    }
+}
+
+/// Where a reader waits while what it reads would have to be written to a nearly full disk.
+pub(crate) struct Gate {
+    /// What it reads, for the log.
+    reads: &'static str,
+    space: Arc<dyn FreeSpace>,
+    mark: LowWater,
+    shutdown: CancellationToken,
+}
+
+impl Gate {
+    /// A gate that opens while so many bytes are free.
+    pub(crate) fn new(
+        reads: &'static str,
+        space: Arc<dyn FreeSpace>,
+        minimum: u64,
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self {
+            reads,
+            space,
+            mark: LowWater::new(minimum),
+            shutdown,
+        }
+    }
+
+    /// Waits for room, or until shutdown. `look` learns what is found each time: free bytes and, while they
+    /// are too few, the shortage. Whether it is time to end.
+    pub(crate) fn wait(&mut self, mut look: impl FnMut(Option<u64>, Option<Shortage>)) -> bool {
+        let mut was_short = false;
+        while !self.shutdown.is_cancelled() {
+            let free = self.space.free();
+            let shortage = self.mark.judge(free);
+            look(free, shortage);
+            let Some(shortage) = shortage else {
+                if was_short {
+                    tracing::info!(
+                        reads = self.reads,
+                        free,
+                        "the disk has room again; reading goes on"
+                    );
+                }
+                return false;
+            };
+            if !was_short {
+                tracing::error!(
+                    reads = self.reads,
+                    free = shortage.free,
+                    minimum = shortage.minimum,
+                    resume_at = shortage.resume_at,
+                    "the disk under the store is nearly full; reading waits and goes on by itself"
+                );
+            }
+            was_short = true;
+            std::thread::park_timeout(LOOK_AGAIN);
+        }
+        true
     }
 }
 

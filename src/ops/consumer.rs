@@ -8,7 +8,7 @@ use crate::clock::SharedClock;
 use crate::ingest::IngestSettings;
 use crate::ingest::kafka::KafkaSource;
 use crate::ingest::source::{Broker, RawRecord, Source, SourceError, Taken};
-use crate::ingest::space::{FreeSpace, LowWater, Shortage};
+use crate::ingest::space::{FreeSpace, Gate, Shortage};
 use crate::store::SharedStore;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -19,8 +19,6 @@ use tokio_util::sync::CancellationToken;
 const IDLE: Duration = Duration::from_millis(200);
 /// Creating the topic is tried again so often.
 const CREATE_AGAIN: Duration = Duration::from_secs(30);
-/// How often a nearly full disk is looked at.
-const LOOK_FOR_ROOM: Duration = Duration::from_millis(250);
 /// Decisions go on down to the low-water mark divided by this: purges are decisions, and make room.
 const BELOW_THE_MARK: u64 = 2;
 
@@ -80,10 +78,13 @@ impl Consumer {
         let reading = Reading {
             ledger,
             status: self.status,
-            space: self.space,
-            low_water: LowWater::new(self.settings.min_free_bytes / BELOW_THE_MARK),
+            room: Gate::new(
+                "decisions",
+                self.space,
+                self.settings.min_free_bytes / BELOW_THE_MARK,
+                self.shutdown,
+            ),
             clock: self.clock,
-            shutdown: self.shutdown,
         };
         let mut tried: Option<Instant> = None;
         reading.consume(&mut source, &mut |reachable| {
@@ -102,10 +103,8 @@ impl Consumer {
 pub(super) struct Reading {
     pub(super) ledger: Ledger,
     pub(super) status: Arc<OpsStatus>,
-    pub(super) space: Arc<dyn FreeSpace>,
-    pub(super) low_water: LowWater,
+    pub(super) room: Gate,
     pub(super) clock: SharedClock,
-    pub(super) shutdown: CancellationToken,
 }
 
 impl Reading {
@@ -167,36 +166,23 @@ impl Reading {
 
     /// Waits while the disk is nearly full: each message read is a write. Whether it is time to end.
     fn waits_for_room(&mut self, broker: &dyn Broker) -> bool {
-        let mut was_short = false;
-        while !self.shutdown.is_cancelled() {
-            let free = self.space.free();
-            let shortage = self.low_water.judge(free);
-            self.status.update(|status| {
-                status.shortage = shortage;
-                if let Some(shortage) = &shortage {
+        let Self { room, status, .. } = self;
+        room.wait(|_, shortage| {
+            status.update(|status| match &shortage {
+                Some(shortage) => {
+                    status.shortage = Some(*shortage);
                     status.waiting = Some(short_of_room(shortage));
-                } else if was_short {
-                    status.waiting = None;
                 }
+                None if status.shortage.take().is_some() => status.waiting = None,
+                None => {}
             });
-            let Some(shortage) = shortage else {
-                if was_short {
-                    tracing::info!(free, "the disk has room again; decisions are read on");
-                }
-                return false;
-            };
-            if !was_short {
-                tracing::error!(shortage = short_of_room(&shortage), "decisions wait");
-            }
-            was_short = true;
             // Keeps the lag true: what the client sees by itself arrives with polls.
-            if let Some(end) = broker.ask_end(ledger::PARTITION) {
-                self.status
-                    .update(|status| status.end = Some(end.max(status.next)));
+            if shortage.is_some()
+                && let Some(end) = broker.ask_end(ledger::PARTITION)
+            {
+                status.update(|status| status.end = Some(end.max(status.next)));
             }
-            std::thread::park_timeout(LOOK_FOR_ROOM);
-        }
-        true
+        })
     }
 
     fn take(&mut self, record: &RawRecord<'_>) -> Result<(), LedgerError> {

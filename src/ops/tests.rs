@@ -11,7 +11,7 @@ use crate::domain::{
 use crate::ingest::decode::wire;
 use crate::ingest::registry::{BundledSchema, SchemaSource};
 use crate::ingest::source::{Broker, Observed, RawHeaders, RawRecord, Source, SourceError, Taken};
-use crate::ingest::space::{FreeSpace, LowWater};
+use crate::ingest::space::{FreeSpace, Gate, Shortage};
 use crate::projector::{self, Delivery, ProjectorHandle};
 use crate::store::codec::Record as _;
 use crate::store::letters::HeldBook;
@@ -387,10 +387,8 @@ impl Running {
         let reading = Reading {
             ledger: ledger(store),
             status: status.clone(),
-            space: room.clone(),
-            low_water: LowWater::new(1_000),
+            room: Gate::new("decisions", room.clone(), 1_000, shutdown.clone()),
             clock: Arc::new(At(Millis(testkit::DAY))),
-            shutdown: shutdown.clone(),
         };
         let mut source = topic.clone();
         let thread = std::thread::spawn(move || reading.consume(&mut source, &mut |_| ()).unwrap());
@@ -492,7 +490,11 @@ fn since_when_the_topic_is_missing_is_known_until_it_is_there() {
 fn no_decision_is_published_that_would_not_be_read_here() {
     let store = testkit::store();
     let decisions = decisions(&store, None);
-    let shortage = LowWater::new(10).judge(Some(1));
+    let shortage = Some(Shortage {
+        free: 1,
+        minimum: 10,
+        resume_at: 12,
+    });
     for (short, fatal) in [(shortage, None), (None, Some("the topic went back".to_owned()))] {
         decisions.status.update(|status| {
             status.waiting = Some("no room".to_owned());

@@ -6,6 +6,7 @@ import pytest
 
 import checks
 import removals
+from producer import Publisher
 from servers import wait_until
 from tracker import BINARY, has_fail_points
 
@@ -99,6 +100,34 @@ def test_a_tracker_starts_stops_and_dies_on_a_full_disk(world, seed, room):
     room.set(10 * MINIMUM)
     tracker.start().wait_caught_up()
     checks.everything(tracker.api, world.truth(), sample=40, seed=seed)
+
+
+def test_letters_of_others_wait_for_room_too(world, seed, room):
+    """They are writes like events, and nobody bounds how many there are."""
+    reads = {"SAGA_TRACKER_KAFKA__CONSUME_DEAD_LETTERS": "true"}
+    room.set(10 * MINIMUM)
+    short = world.tracker("short", **room.environment, **reads).start().wait_caught_up()
+    other = world.tracker("other", **reads).start().wait_caught_up()
+
+    def letters(tracker):
+        return {letter["id"] for letter in tracker.api.json("/api/v1/dead-letters", size=100)["content"]}
+
+    elsewhere = Publisher(world.broker, world.registry, world.dlt)
+
+    def send(number):
+        elsewhere.send_raw(b"k", b"letter %d" % number, partition=0)
+        elsewhere.flush()
+
+    send(0)
+    wait_until(lambda: letters(short) == letters(other) == {"dlt-0-0"}, 30, "a letter while there is room")
+    room.set(MINIMUM - 1)
+    waits = 'reads="letters of others"'
+    wait_until(lambda: waits in short.tail(60), 20, "the reader to wait")
+    send(1)
+    wait_until(lambda: len(letters(other)) == 2, 30, "the letter where there is room")
+    assert letters(short) == {"dlt-0-0"}
+    room.set(2 * MINIMUM)
+    wait_until(lambda: letters(short) == letters(other), 30, "the letter to be read when there is room again")
 
 
 def test_decisions_wait_for_room_too_but_longer(world, seed, room):
