@@ -22,14 +22,14 @@ pub use order::{Cancelled, RedriveOrder};
 pub use result::{LetterResult, RedriveItem};
 
 use super::{Desk, Sources};
-use crate::audit::Audit;
+use crate::audit::{Act, Audit, Outcome};
 use crate::clock::SharedClock;
 use crate::domain::{Position, SagaDefinitions};
 use crate::ingest::IngestStatus;
 use crate::ops::Outlet;
 use crate::store::{SharedStore, StoreError};
 use std::collections::BTreeSet;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -81,8 +81,9 @@ pub struct Redrives {
 struct Inner {
     parts: RedriveParts,
     desk: Desk,
-    /// Held while a redrive gets its number, is cancelled or ends.
-    asking: Mutex<()>,
+    /// Held while a redrive gets its number, gets its turn, is cancelled or ends. Holds the one whose
+    /// turn it is.
+    turn: Mutex<Option<u64>>,
     /// Redrives that were cancelled since the start.
     cancelled: Mutex<BTreeSet<u64>>,
     /// Changes whenever there is news for whoever waits.
@@ -97,7 +98,7 @@ impl Redrives {
             inner: Arc::new(Inner {
                 parts,
                 desk,
-                asking: Mutex::new(()),
+                turn: Mutex::default(),
                 cancelled: Mutex::default(),
                 news: (Mutex::new(0), Condvar::new()),
             }),
@@ -127,7 +128,7 @@ impl Redrives {
     pub fn ask(&self, order: &RedriveOrder) -> Result<RedriveStatus, StoreError> {
         let inner = &*self.inner;
         let status = {
-            let _turn = inner.asking.lock().unwrap_or_else(PoisonError::into_inner);
+            let _turn = self.turn();
             jobs::create(&inner.parts.sources.store, order, inner.parts.clock.now())?
         };
         self.tell();
@@ -146,14 +147,25 @@ impl Redrives {
             by: by.to_owned(),
             why,
         };
-        let met = {
-            let _turn = inner.asking.lock().unwrap_or_else(PoisonError::into_inner);
-            jobs::cancel(&inner.parts.sources.store, number, cancelled)?
-        };
-        match met {
+        let turn = self.turn();
+        match jobs::cancel(&inner.parts.sources.store, number, cancelled)? {
             jobs::Met::Nothing => return Err(CancelError::Unknown(number)),
             jobs::Met::Ended => return Err(CancelError::Ended(number)),
             jobs::Met::Cancelled => {}
+        }
+        // One that is still queued need not wait for its turn to end, unless a crash interrupted it: what
+        // was under way then must be found out.
+        let ends_now = *turn != Some(number)
+            && self
+                .status(number)?
+                .is_some_and(|status| status.ended_at.is_none())
+            && !self.has_published(number)?;
+        if ends_now {
+            self.end(&turn, number)?;
+        }
+        drop(turn);
+        if ends_now {
+            self.note_end(number)?;
         }
         let mut known = inner.cancelled.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(number);
@@ -219,11 +231,38 @@ impl Redrives {
         known.unwrap_or_else(PoisonError::into_inner).contains(&number)
     }
 
+    fn turn(&self) -> MutexGuard<'_, Option<u64>> {
+        self.inner.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Stores that a redrive has ended.
-    fn end(&self, number: u64) -> Result<(), StoreError> {
+    fn end(&self, _turn: &MutexGuard<'_, Option<u64>>, number: u64) -> Result<(), StoreError> {
         let parts = &self.inner.parts;
-        let _turn = self.inner.asking.lock().unwrap_or_else(PoisonError::into_inner);
         jobs::end(&parts.sources.store, number, parts.clock.now(), None)
+    }
+
+    /// Records how a redrive ended.
+    fn note_end(&self, number: u64) -> Result<(), StoreError> {
+        let Some(ended) = self.status(number)? else {
+            return Ok(());
+        };
+        let act = Act {
+            who: ended.by.clone(),
+            origin: ended.origin.clone(),
+            action: "redrive".to_owned(),
+            target: format!("redrive {number}"),
+            why: ended.why.clone().unwrap_or_default(),
+        };
+        let mut detail = format!(
+            "{} letters: {} published, {} skipped, {} refused, {} forecast",
+            ended.chosen, ended.sent, ended.skipped, ended.refused, ended.forecast
+        );
+        if let Some(cancelled) = &ended.cancelled {
+            detail = format!("cancelled by {}; {detail}, {} left", cancelled.by, ended.left);
+        }
+        tracing::info!(number, detail, "redrive ended");
+        self.inner.parts.audit.note(&act, Outcome::Done, &detail);
+        Ok(())
     }
 
     fn seen(&self) -> u64 {

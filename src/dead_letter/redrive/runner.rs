@@ -4,7 +4,6 @@ use super::super::forecast::{Forecast, Forecaster};
 use super::super::revise::{Revised, revise};
 use super::super::view;
 use super::{Redrives, jobs};
-use crate::audit::{Act, Outcome};
 use crate::domain::Position;
 use crate::failpoint;
 use crate::ops::{Message, OutError};
@@ -42,7 +41,11 @@ impl Redrives {
                     self.await_news(seen, Duration::from_millis(200));
                     continue;
                 }
-                Ok(Some(number)) => self.work(number),
+                Ok(Some(number)) => {
+                    let done = self.work(number);
+                    *self.turn() = None;
+                    done
+                }
                 Err(error) => Err(error.into()),
             };
             self.tell();
@@ -57,9 +60,7 @@ impl Redrives {
     }
 
     fn work(&self, number: u64) -> Result<(), Interrupted> {
-        let parts = &self.inner.parts;
-        let store = &parts.sources.store;
-        let Some(status) = jobs::status(&**store, number)? else {
+        let Some(status) = self.take_turn(number)? else {
             return Ok(());
         };
         tracing::info!(
@@ -83,26 +84,29 @@ impl Redrives {
             self.publish_all(&status)?;
             self.await_consumed(number)?;
         }
-        self.end(number)?;
-        if let Some(ended) = jobs::status(&**store, number)? {
-            let act = Act {
-                who: ended.by.clone(),
-                origin: ended.origin.clone(),
-                action: "redrive".to_owned(),
-                target: format!("redrive {number}"),
-                why: ended.why.clone().unwrap_or_default(),
-            };
-            let mut detail = format!(
-                "{} letters: {} published, {} skipped, {} refused, {} forecast",
-                ended.chosen, ended.sent, ended.skipped, ended.refused, ended.forecast
-            );
-            if let Some(cancelled) = &ended.cancelled {
-                detail = format!("cancelled by {}; {detail}, {} left", cancelled.by, ended.left);
-            }
-            tracing::info!(number, detail, "redrive ended");
-            parts.audit.note(&act, Outcome::Done, &detail);
-        }
-        Ok(())
+        let turn = self.turn();
+        self.end(&turn, number)?;
+        drop(turn);
+        Ok(self.note_end(number)?)
+    }
+
+    /// Gives a redrive its turn; none that has ended meanwhile.
+    fn take_turn(&self, number: u64) -> Result<Option<jobs::RedriveStatus>, StoreError> {
+        let mut turn = self.turn();
+        let status = self.status(number)?.filter(|status| status.ended_at.is_none());
+        *turn = status.as_ref().map(|status| status.number);
+        Ok(status)
+    }
+
+    /// Whether a redrive has published anything, as far as known.
+    pub(super) fn has_published(&self, number: u64) -> Result<bool, StoreError> {
+        let published = |record: &RedriveLetterRecord<'_>| {
+            matches!(
+                record,
+                RedriveLetterRecord::Sending | RedriveLetterRecord::Sent { .. }
+            )
+        };
+        Ok(!self.letters_of(number, published)?.is_empty())
     }
 
     /// Tells what each letter would do, after those before it.

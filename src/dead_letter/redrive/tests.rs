@@ -426,6 +426,43 @@ fn a_cancelled_redrive_publishes_no_more_and_what_was_not_published_stays_open()
 }
 
 #[test]
+fn a_queued_redrive_ends_when_it_is_cancelled_not_when_its_turn_comes() {
+    let (topic, letters, change) = with_letters(4);
+    topic.away.store(usize::MAX, Ordering::Relaxed);
+    let shutdown = CancellationToken::new();
+    let redrives = redrives(&topic, &shutdown);
+    let ask = || {
+        redrives
+            .ask(&order(letters.clone(), change.clone(), false))
+            .unwrap()
+            .number
+    };
+    let (first, second) = (ask(), ask());
+    let thread = redrives.spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while topic.away.load(Ordering::Relaxed) == usize::MAX {
+        assert!(Instant::now() < deadline, "it was never tried");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // The first has its turn, and will not get further.
+    let cancelled = redrives.cancel(second, "lee", None).unwrap();
+    assert!(cancelled.ended_at.is_some(), "{cancelled:?}");
+    assert_eq!((cancelled.sent, cancelled.left), (0, 4));
+    assert_eq!(redrives.status(first).unwrap().unwrap().ended_at, None);
+    assert_eq!(redrives.cancel(second, "park", None).unwrap(), cancelled);
+    topic.away.store(0, Ordering::Relaxed);
+    let ended = redrives
+        .wait_for(first, Duration::from_secs(30))
+        .unwrap()
+        .unwrap();
+    assert_eq!((ended.sent, ended.cancelled), (4, None));
+    // Its turn never comes.
+    assert_eq!(redrives.status(second).unwrap().unwrap(), cancelled);
+    shutdown.cancel();
+    thread.join().unwrap();
+}
+
+#[test]
 fn a_redrive_stays_cancelled_over_a_crash_and_what_was_under_way_is_told() {
     let (topic, letters, change) = with_letters(250);
     let number = {
