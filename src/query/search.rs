@@ -176,23 +176,35 @@ fn of_time(trees: Trees<'_>, request: &SearchRequest, part: &Part) -> Result<(Ve
             span.from = span.from.max(*edge);
         }
     }
+    // A page of the second half is walked to from the end: what is passed over at an edge of the dates has
+    // to be counted row by row, and so is passed over only at one edge.
+    let from_end = part.behind.is_none() && part.skip > total / 2;
+    let want = usize::try_from(total - part.skip).map_or(part.size, |left| left.min(part.size));
+    let skip = if from_end {
+        total - part.skip - want as u64
+    } else {
+        part.skip
+    };
     let mut walk = Walk {
         trees,
         tree,
         streams,
-        direction: if request.sort.descending {
-            Direction::Reverse
-        } else {
+        direction: if request.sort.descending == from_end {
             Direction::Forward
+        } else {
+            Direction::Reverse
         },
         span,
         started: dates,
         behind: part.behind.clone(),
-        skip: part.skip,
-        want: part.size,
+        skip,
+        want,
         found: Vec::with_capacity(part.size),
     };
     walk.run()?;
+    if from_end {
+        walk.found.reverse();
+    }
     Ok((walk.found, total))
 }
 
