@@ -246,7 +246,14 @@ impl CatchUp {
             Self::Done => return Self::Done,
             // What cannot be consumed for want of room will not come soon: the same.
             _ if ingest.shortage.is_some() => ingest.next.clone(),
-            Self::To(ends) => ends.clone(),
+            // An end that turns out to be markers of transactions, which nobody gets, is nearer than told.
+            Self::To(ends) => {
+                let mut nearer = ends.clone();
+                for (partition, end) in ingest.end.iter() {
+                    nearer.set(partition, ends.next(partition).min(end));
+                }
+                nearer
+            }
             Self::Unknown if ingest.end.iter().next().is_some() => ingest.end.clone(),
             // A tracker that comes up while the broker is away answers from what it has.
             Self::Unknown if !kafka_up => ingest.next.clone(),

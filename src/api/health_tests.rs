@@ -107,6 +107,13 @@ fn ready_means_caught_up_with_the_ends_told_first() {
         CatchUp::To(ends(&[10, 5]).end),
         "later ends do not move the goal"
     );
+    let unknown = state.next(&ends(&[]), &progress(&[10, 4]), true);
+    assert_eq!(unknown, state, "an end that nobody tells any more stays the goal");
+    assert_eq!(
+        state.next(&ends(&[99, 4]), &progress(&[10, 4]), true),
+        CatchUp::Done,
+        "markers of transactions stand at the end of partition 1"
+    );
     let state = state.next(&ends(&[99, 99]), &progress(&[10, 5]), true);
     assert_eq!(state, CatchUp::Done);
     assert_eq!(

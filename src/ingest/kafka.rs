@@ -51,8 +51,15 @@ impl ClientContext for Context {
                 continue;
             };
             observed.partitions = observed.partitions.max(number + 1);
-            if let Ok(end) = u64::try_from(partition.hi_offset) {
+            // What is read is committed, so the end is where the first open transaction begins.
+            let end = u64::try_from(partition.ls_offset).or(u64::try_from(partition.hi_offset));
+            if let Ok(end) = end {
                 observed.ends.set(number, end);
+            }
+            // librdkafka moves this behind records after it has queued them, and statistics come through the
+            // same queue: whoever sees this number has been given the records.
+            if let Ok(looked) = u64::try_from(partition.next_offset) {
+                observed.looked.set(number, looked);
             }
             if let Ok(low) = u64::try_from(partition.lo_offset) {
                 observed.lows.insert(number, low);

@@ -149,7 +149,7 @@ impl Running<'_> {
                 status.shortage = shortage;
             });
             if shortage.is_some() {
-                self.watch_ends(observed.partitions);
+                self.watch_ends(observed);
             }
         })
     }
@@ -169,7 +169,7 @@ impl Running<'_> {
         let Admission::New { arrived_at } = self.writer.admit(record)? else {
             return Ok(Taken::Next);
         };
-        let Some(outcome) = self.decode(record, arrived_at, observed.partitions)? else {
+        let Some(outcome) = self.decode(record, arrived_at, observed)? else {
             return Ok(Taken::Enough);
         };
         let low = self.low(record.position, observed);
@@ -195,13 +195,13 @@ impl Running<'_> {
         &mut self,
         record: &RawRecord<'_>,
         arrived_at: Millis,
-        partitions: u32,
+        observed: &Observed,
     ) -> Result<Option<Result<Event, Rejected>>, RunError> {
         let (id, body) = match wire::payload(record.value) {
             Ok(parts) => parts,
             Err(defect) => return Ok(Some(Err(defect.into()))),
         };
-        let plan = match self.plan(id, partitions)? {
+        let plan = match self.plan(id, observed)? {
             Some(Ok(plan)) => plan,
             Some(Err(defect)) => return Ok(Some(Err(defect.into()))),
             None => return Ok(None),
@@ -212,7 +212,7 @@ impl Running<'_> {
     fn plan(
         &mut self,
         id: u32,
-        partitions: u32,
+        observed: &Observed,
     ) -> Result<Option<Result<Arc<DecodePlan>, Defect>>, RunError> {
         let mut wait = RETRY.0;
         loop {
@@ -236,7 +236,7 @@ impl Running<'_> {
                     "schema registry unavailable: {detail}; consumption waits for it"
                 ));
             });
-            self.watch_ends(partitions);
+            self.watch_ends(observed);
             if self.ingest.sleep(wait) {
                 return Ok(None);
             }
@@ -245,8 +245,8 @@ impl Running<'_> {
     }
 
     /// Keeps the lag true while nothing is polled: what the client sees by itself arrives with polls.
-    fn watch_ends(&self, partitions: u32) {
-        let ends: Option<Cut> = (0..partitions)
+    fn watch_ends(&self, observed: &Observed) {
+        let ends: Option<Cut> = (0..observed.partitions)
             .map(|partition| Some((partition, self.broker.ask_end(partition)?)))
             .collect();
         let now = self.ingest.clock.now();
@@ -254,7 +254,9 @@ impl Running<'_> {
             Some(ends) => {
                 status.last_contact = Some(now);
                 status.unreachable_since = None;
-                status.end = ends;
+                if observed.partitions > 0 {
+                    status.end = observed.reached(&ends, &status.next);
+                }
             }
             None => {
                 status.unreachable_since.get_or_insert(now);
@@ -301,7 +303,7 @@ impl Running<'_> {
                 }
             }
             status.waiting.clone_from(&observed.waiting);
-            status.end = observed.ends;
+            status.end = observed.ends_for(&status.next);
         });
         Ok(())
     }

@@ -130,8 +130,52 @@ pub struct Observed {
     pub waiting: Option<String>,
     /// How many partitions the topic has; 0 before that is known.
     pub partitions: u32,
-    /// End offsets, as far as known.
+    /// End offsets, as far as known: where the first record will stand, or the first open transaction.
     pub ends: Cut,
+    /// Up to where the client has looked: every record before it that there is has been handed over.
+    pub looked: Cut,
     /// The first offset that the broker still holds, by partition, as far as known.
     pub lows: BTreeMap<u32, u64>,
+}
+
+impl Observed {
+    /// The ends as a reader sees them who is at `next`: an end that the client has looked up to is
+    /// reached, though markers of transactions, which nobody gets, lie before it.
+    pub fn ends_for(&self, next: &Cut) -> Cut {
+        self.reached(&self.ends, next)
+    }
+
+    /// The same of ends that the broker was asked for.
+    pub fn reached(&self, ends: &Cut, next: &Cut) -> Cut {
+        ends.iter()
+            .map(|(partition, end)| {
+                let looked = self.looked.next(partition) >= end;
+                let seen = if looked {
+                    next.next(partition).min(end)
+                } else {
+                    end
+                };
+                (partition, seen)
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_that_was_looked_up_to_is_reached() {
+        let cut = |edges: &[u64]| (0u32..).zip(edges.iter().copied()).collect::<Cut>();
+        let observed = Observed {
+            ends: cut(&[10, 10, 10, 0]),
+            looked: cut(&[10, 9, 12]),
+            ..Observed::default()
+        };
+        // Markers at 9; a record at 9 that is still to come; more than the end known; nothing at all.
+        assert_eq!(observed.ends_for(&cut(&[9, 9, 10, 0])), cut(&[9, 10, 10, 0]));
+        // A topic of markers only.
+        assert_eq!(observed.ends_for(&Cut::default()), cut(&[0, 10, 0, 0]));
+    }
 }

@@ -76,6 +76,8 @@ pub struct Writer {
     book: LetterBook,
     /// Gaps found, and the offsets in them, since the last write.
     gaps: BTreeMap<&'static str, (u64, u64)>,
+    /// Where producers use transactions, each leaves a gap: a line for the first one is enough.
+    told_undelivered: bool,
 }
 
 impl Writer {
@@ -111,6 +113,7 @@ impl Writer {
             letters: LetterChanges::default(),
             book: LetterBook::default(),
             gaps: BTreeMap::new(),
+            told_undelivered: false,
             store,
         })
     }
@@ -313,10 +316,19 @@ impl Writer {
         let (gaps, offsets) = self.gaps.entry(kind.as_str()).or_default();
         *gaps += 1;
         *offsets += next - first.offset;
-        tracing::error!(
-            %first, next, broker_low, kind = kind.as_str(),
-            "the broker did not deliver these offsets; the gap is recorded"
-        );
+        match kind {
+            GapKind::Expired => tracing::error!(
+                %first, next, broker_low,
+                "the broker's retention removed these offsets before they were read: what stood there is lost to this \
+                 store; the gap is recorded"
+            ),
+            GapKind::Undelivered if !std::mem::replace(&mut self.told_undelivered, true) => tracing::warn!(
+                %first, next,
+                "the broker has no records at these offsets: transactions, compaction or damage; this gap and all \
+                 further ones are recorded and counted (saga_tracker_offset_gaps_total, kind undelivered)"
+            ),
+            GapKind::Undelivered => tracing::debug!(%first, next, "no records at these offsets"),
+        }
     }
 
     /// Writes what was gathered, in one atomic batch, and returns it for the projector; nothing when

@@ -124,7 +124,7 @@ catalogue! {
     DEAD_LETTERS_REDRIVEN = Counter "saga_tracker_dead_letters_redriven_total" ["reason"];
     /// Dead letters that were discarded and did not come back, by reason
     DEAD_LETTERS_DISCARDED = Gauge "saga_tracker_dead_letters_discarded" ["reason"];
-    /// Times that the broker did not deliver offsets: expired means that events are lost to this store
+    /// Times that the broker did not deliver offsets: expired means that events are lost to this store; undelivered is one for each transaction where producers use them
     OFFSET_GAPS = Counter "saga_tracker_offset_gaps_total" ["kind"];
     /// Offsets that the broker's retention removed before they were consumed
     OFFSETS_LOST = Counter "saga_tracker_offsets_lost_total" [];
