@@ -2,8 +2,8 @@
 //! the difference).
 
 use crate::large::{DAYS, FIRST};
-use crate::pipeline;
 use crate::report::median;
+use crate::{pipeline, served};
 use saga_tracker::domain::{Millis, SagaDefinitions, SagaStatus, SagaType};
 use saga_tracker::query::{Filter, Query, SearchRequest, Sort, SortKey, Window};
 use serde_json::{Value, json};
@@ -28,7 +28,10 @@ enum Page {
 pub(crate) fn compare(small: &Path, large: &Path) -> anyhow::Result<Value> {
     let definitions = Arc::new(SagaDefinitions::default());
     let small = Query::new(Arc::new(pipeline::open(small)?), definitions.clone());
+    let large_dir = large;
     let large = Query::new(Arc::new(pipeline::open(large)?), definitions);
+    // What filling left to merge would be measured with the large one only.
+    served::settled(large_dir)?;
     let mut all = Vec::new();
     for (filter_name, filter) in filters() {
         for (sort_name, sort) in sorts() {
