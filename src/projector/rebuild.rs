@@ -147,6 +147,8 @@ impl Rebuild {
     /// [`RebuildError`]; the generation is then incomplete and has no cursor.
     pub fn fill(&self, generation: Generation, cut: &Cut) -> Result<(), RebuildError> {
         self.drop_generation(generation)?;
+        // What clearing left is merged away: what is loaded then goes to the last level at once.
+        self.each_table(generation, |table| self.store.reclaim(table))?;
         self.first_pass(generation, cut)?;
         self.second_pass(generation)?;
         self.add_remains(generation)?;
@@ -161,11 +163,20 @@ impl Rebuild {
     /// # Errors
     /// [`StoreError`] when the engine refuses.
     pub fn drop_generation(&self, generation: Generation) -> Result<(), StoreError> {
-        // Mostly waiting for the disk: all tables at once.
+        self.each_table(generation, |table| self.store.clear(table))
+    }
+
+    /// Does something to all tables of a generation, at once: mostly it is waiting for the disk.
+    fn each_table(
+        &self,
+        generation: Generation,
+        work: impl Fn(Table) -> Result<(), StoreError> + Sync,
+    ) -> Result<(), StoreError> {
         std::thread::scope(|scope| {
-            let clearing = ProjectionTable::ALL
-                .map(|table| scope.spawn(move || self.store.clear(Table::Projection(generation, table))));
-            clearing.into_iter().try_for_each(|thread| {
+            let work = &work;
+            let running = ProjectionTable::ALL
+                .map(|table| scope.spawn(move || work(Table::Projection(generation, table))));
+            running.into_iter().try_for_each(|thread| {
                 thread
                     .join()
                     .unwrap_or_else(|panic| std::panic::resume_unwind(panic))

@@ -131,17 +131,6 @@ impl RocksStore {
         }
     }
 
-    /// Merges all files of a table into its last level, where nothing removed is left.
-    fn merge(&self, family: &ColumnFamily) {
-        let mut options = CompactOptions::default();
-        // One thread, beside whatever else has to be merged.
-        options.set_exclusive_manual_compaction(false);
-        // Without force, files that are at the bottom already keep what was removed from them.
-        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
-        self.db
-            .compact_range_cf_opt(family, None::<&[u8]>, None::<&[u8]>, &options);
-    }
-
     fn families(&self) -> Result<Vec<&ColumnFamily>, StoreError> {
         Table::all().map(|table| family(&self.db, table)).collect()
     }
@@ -261,11 +250,7 @@ impl Store for RocksStore {
         self.db
             .delete_file_in_range_cf(family, &[][..], &last[..])
             .map_err(store_error)?;
-        self.db.flush_cf(family).map_err(store_error)?;
-        // Merges the mark away, and files that were not dropped with it: what is loaded next finds the
-        // table empty down to its last level, and goes there.
-        self.merge(family);
-        Ok(())
+        self.db.flush_cf(family).map_err(store_error)
     }
 
     fn flush(&self) -> Result<(), StoreError> {
@@ -280,7 +265,13 @@ impl Store for RocksStore {
     fn reclaim(&self, table: Table) -> Result<(), StoreError> {
         let family = family(&self.db, table)?;
         self.db.flush_cf(family).map_err(store_error)?;
-        self.merge(family);
+        let mut options = CompactOptions::default();
+        // One thread, beside whatever else has to be merged.
+        options.set_exclusive_manual_compaction(false);
+        // Without force, files that are at the bottom already keep what was removed from them.
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        self.db
+            .compact_range_cf_opt(family, None::<&[u8]>, None::<&[u8]>, &options);
         Ok(())
     }
 

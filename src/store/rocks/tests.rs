@@ -93,6 +93,7 @@ fn loaded_rows_are_there_after_reopening_and_lie_at_the_bottom() {
     for round in 0..2u32 {
         // In the second round the table was filled before.
         store.clear(INSTANCES).unwrap();
+        store.reclaim(INSTANCES).unwrap();
         load(&store, (0..1_000).rev());
         load(&store, 1_000..2_000);
         assert_eq!((files_at(&store, 0), files_at(&store, 6)), (0, 2), "{round}");
