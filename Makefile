@@ -73,6 +73,7 @@ lint: needs-build ## Format, clippy, docs, dependency audit; warnings fail
 	@$(COMPILERS)
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --features saga-tracker/failpoints -- -D warnings
+	cargo clippy --locked --bench end_to_end --features saga-tracker/failpoints -- -D warnings
 	CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)/fuzz" cargo clippy --locked --manifest-path fuzz/Cargo.toml --lib --bins -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --workspace --no-deps
 	$(MAKE) --no-print-directory deny
