@@ -311,6 +311,7 @@ impl StoreSettings {
             max_wal_mib: self.max_wal_mib,
             max_open_files: self.max_open_files,
             background_jobs: self.background_jobs,
+            ..RocksSettings::default()
         }
     }
 }

@@ -160,8 +160,8 @@ impl Redrives {
 
     /// A letter to which something happened before.
     fn of_history(&self, id: &str, letter: Position) -> Result<ReplayResult, StoreError> {
-        let store = self.store();
-        let history = view::history(&**store, letter, crate::domain::Millis(0))?;
+        let snapshot = self.store().snapshot();
+        let history = view::history(&*snapshot, letter, crate::domain::Millis(0))?;
         let name = LetterId(letter);
         let last = history.into_iter().rev().find_map(|episode| match episode.what {
             Story::Arrived => None,

@@ -175,8 +175,9 @@ pub trait Store: Read + Send + Sync + 'static {
         self.write(batch, Durability::None)
     }
 
-    /// Removes every row of a table. Not atomic: a crash may leave some, snapshots taken before may
-    /// miss some, and nobody else may write to the table meanwhile.
+    /// Removes every row of a table. Not atomic: a crash may leave some, and nobody else may write to the
+    /// table meanwhile. Snapshots taken before see all of its rows still; while they are read their room
+    /// may stay taken, even after this returned, until the table is cleared again.
     ///
     /// # Errors
     /// [`StoreError`] when the engine refuses.

@@ -298,7 +298,11 @@ impl Redrives {
             Ok(())
         })?;
         loop {
-            let cursor = read::cursor(&**store, read::active_generation(&**store)?)?;
+            let cursor = {
+                // Of one moment: a rebuild may make another generation serve in between.
+                let snapshot = store.snapshot();
+                read::cursor(&*snapshot, read::active_generation(&*snapshot)?)?
+            };
             if sent.iter().all(|at| cursor.contains(*at)) {
                 return Ok(());
             }
