@@ -63,7 +63,6 @@ impl Tracker {
         )?;
         rebuild::clear_leftovers(&store)?;
         let due = rebuild::is_due(&store, &definitions)?;
-        rebuild::note_rules_once(&store, &definitions)?;
         let kafka = config.ingest();
         let status = Arc::new(IngestStatus::default());
         let shutdown = CancellationToken::new();

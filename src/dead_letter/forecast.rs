@@ -11,6 +11,7 @@ use crate::domain::{
 use crate::store::letters::LetterState;
 use crate::store::{Read, StoreError, read};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// What will become of a letter when it is published again.
@@ -135,7 +136,7 @@ impl Standing {
 /// Tells what letters would do, one after the other.
 pub struct Forecaster<'f> {
     read: &'f dyn Read,
-    definitions: &'f SagaDefinitions,
+    definitions: Cow<'f, SagaDefinitions>,
     cursor: Cut,
     /// Partitions of the tracker topic; 0 when nobody knows.
     partitions: u32,
@@ -154,10 +155,11 @@ impl<'f> Forecaster<'f> {
         definitions: &'f SagaDefinitions,
         partitions: u32,
     ) -> Result<Self, StoreError> {
+        let serving = read::active_generation(read)?;
         Ok(Self {
-            cursor: read::cursor(read, read::active_generation(read)?)?,
+            cursor: read::cursor(read, serving)?,
+            definitions: read::definitions_of(read, serving, definitions)?,
             read,
-            definitions,
             partitions,
             added: HashMap::new(),
             // Behind everything that was ever consumed, before nothing that matters.
@@ -179,10 +181,10 @@ impl<'f> Forecaster<'f> {
         let mut deliveries = read::deliveries(self.read, &saga_id, &self.cursor)?;
         let added = self.added.entry(saga_id.clone()).or_default();
         deliveries.extend(added.iter().cloned());
-        let before = fold_deduplicated(&deduplicate(&deliveries), self.definitions);
+        let before = fold_deduplicated(&deduplicate(&deliveries), &self.definitions);
         deliveries.push(event.clone());
         let parts = deduplicate(&deliveries);
-        let after = fold_deduplicated(&parts, self.definitions);
+        let after = fold_deduplicated(&parts, &self.definitions);
         let duplicate = parts
             .duplicates
             .iter()

@@ -191,6 +191,7 @@ impl StatusChanger {
         let generation = read::active_generation(&*snapshot)?;
         let cursor = read::cursor(&*snapshot, generation)?;
         let deliveries = read::deliveries(&*snapshot, &wish.saga_id, &cursor)?;
+        let definitions = read::definitions_of(&*snapshot, generation, &self.definitions)?;
         let timeline = deduplicate(&deliveries).timeline;
         let found = timeline
             .iter()
@@ -202,7 +203,7 @@ impl StatusChanger {
                 timeline: timeline[..end].to_vec(),
                 duplicates: Vec::new(),
             };
-            fold_deduplicated(&part, &self.definitions)
+            fold_deduplicated(&part, &definitions)
         };
         let after = up_to(index + 1).ok_or_else(missing)?;
         let before = up_to(index).map_or(after.status, |state| state.status);

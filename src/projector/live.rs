@@ -3,7 +3,7 @@
 
 use super::{Projector, ProjectorSettings, feed};
 use crate::domain::{Cut, Event, Position, SagaDefinitions};
-use crate::store::{Batch, Durability, Generation, SharedStore, StoreError, read, totals};
+use crate::store::{Batch, Durability, Generation, SharedStore, StoreError, read};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
@@ -137,14 +137,21 @@ impl ProjectorHandle {
         work: impl FnOnce(&mut Projector) -> T + Send + 'static,
     ) -> Result<T, ProjectorGone> {
         let (done, result) = bounded(1);
-        let work = Box::new(move |projector: &mut Projector| {
+        self.begin_between_windows(move |projector| {
             // Whoever asked may be gone; what was done stands all the same.
             let _ = done.send(work(projector));
-        });
-        self.commands
-            .send(Command::Between(work))
-            .map_err(|_| self.gone())?;
+        })?;
         result.recv().map_err(|_| self.gone())
+    }
+
+    /// The same, without waiting for its end.
+    pub(super) fn begin_between_windows(
+        &self,
+        work: impl FnOnce(&mut Projector) + Send + 'static,
+    ) -> Result<(), ProjectorGone> {
+        self.commands
+            .send(Command::Between(Box::new(work)))
+            .map_err(|_| self.gone())
     }
 
     /// While the guard lives, nothing is removed from the log or brought back into it: a rebuild
@@ -175,7 +182,7 @@ impl ProjectorHandle {
         }
     }
 
-    fn gone(&self) -> ProjectorGone {
+    pub(super) fn gone(&self) -> ProjectorGone {
         ProjectorGone(
             self.status()
                 .failed
@@ -262,6 +269,7 @@ impl Live {
                 Next::Command(Command::Between(work)) => {
                     self.fold(&mut window)?;
                     work(&mut self.projector);
+                    set_cursor(&self.status, self.projector.cursor());
                 }
                 Next::Due => self.fold(&mut window)?,
                 Next::Closed => return self.fold(&mut window),
@@ -293,21 +301,16 @@ impl Live {
         )?;
         let here = self.projector.cursor().clone();
         catch_up(&mut fresh, &self.store, &here, &self.settings, |_| {})?;
-        activate(&self.store, generation, &self.definitions)?;
+        activate(&self.store, generation)?;
         self.projector = fresh;
         Ok(())
     }
 }
 
 /// Makes a generation the serving one, durably.
-pub(super) fn activate(
-    store: &SharedStore,
-    generation: Generation,
-    definitions: &SagaDefinitions,
-) -> Result<(), StoreError> {
+pub(super) fn activate(store: &SharedStore, generation: Generation) -> Result<(), StoreError> {
     let mut batch = Batch::new();
     read::put_active_generation(&mut batch, generation);
-    read::put_meta(&mut batch, totals::FOLD_RULES, &definitions.fold_rules());
     crate::failpoint::pass("rebuild.before_switch");
     store.write(&batch, Durability::Power)?;
     crate::failpoint::pass("rebuild.after_switch");

@@ -265,7 +265,10 @@ impl Projector {
         let mut rows = std::mem::take(&mut changes.rows);
         self.counters.apply(&*self.store, changes, &mut rows)?;
         rows.sort();
-        self.store.write(&rows, Durability::Process)
+        self.record_rules(&mut rows);
+        self.store.write(&rows, Durability::Process)?;
+        self.unrecorded = false;
+        Ok(())
     }
 }
 

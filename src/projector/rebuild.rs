@@ -136,7 +136,7 @@ impl Rebuild {
     pub fn offline(&self) -> Result<Done, RebuildError> {
         let old = read::active_generation(&*self.store)?;
         self.fill(old.other(), &read::log_cut(&*self.store, &self.topic)?)?;
-        live::activate(&self.store, old.other(), &self.definitions)?;
+        live::activate(&self.store, old.other())?;
         self.drop_generation(old)?;
         Ok(self.progress.done())
     }
@@ -155,6 +155,7 @@ impl Rebuild {
         self.store.flush()?;
         let mut batch = Batch::new();
         read::put_cursor(&mut batch, generation, cut);
+        read::put_fold_rules(&mut batch, generation, &self.definitions.fold_rules());
         Ok(self.store.write(&batch, Durability::Power)?)
     }
 
@@ -163,6 +164,9 @@ impl Rebuild {
     /// # Errors
     /// [`StoreError`] when the engine refuses.
     pub fn drop_generation(&self, generation: Generation) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        read::delete_fold_rules(&mut batch, generation);
+        self.store.write(&batch, Durability::Process)?;
         self.each_table(generation, |table| self.store.clear(table))
     }
 
@@ -432,14 +436,18 @@ fn each_row(
     failed.map_or(Ok(()), Err)
 }
 
-/// Empties the generation that does not serve: a crash may have left a part of a rebuild there.
+/// Bytes of a cleared table that are worth clearing again. What clearing itself leaves is far less.
+const LEFTOVER: u64 = 1 << 20;
+
+/// Empties the generation that does not serve: a crash may have left a part of a rebuild there, or those
+/// who read it for long the room of what was rebuilt.
 ///
 /// # Errors
 /// [`StoreError`] when the engine refuses.
 pub fn clear_leftovers(store: &SharedStore) -> Result<(), StoreError> {
     let idle = read::active_generation(&**store)?.other();
     for table in ProjectionTable::ALL.map(|table| Table::Projection(idle, table)) {
-        let mut found = false;
+        let mut found = store.table_bytes(table)? > LEFTOVER;
         store.scan_table(
             &TableRange {
                 table,
@@ -458,28 +466,16 @@ pub fn clear_leftovers(store: &SharedStore) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether the serving projections were made under other fold rules than these.
+/// Whether the serving projections are made under other fold rules than these.
 ///
 /// # Errors
 /// [`StoreError`] when the store cannot be read.
 pub fn is_due(store: &SharedStore, definitions: &SagaDefinitions) -> Result<bool, StoreError> {
-    let made_under = read::meta(&**store, crate::store::totals::FOLD_RULES)?;
-    Ok(made_under.is_some_and(|rules| rules != definitions.fold_rules()))
-}
-
-/// Notes the fold rules of a new store, whose projections are made under them from the start.
-///
-/// # Errors
-/// [`StoreError`] when the store cannot be written.
-pub fn note_rules_once(store: &SharedStore, definitions: &SagaDefinitions) -> Result<(), StoreError> {
-    if read::meta(&**store, crate::store::totals::FOLD_RULES)?.is_some() {
-        return Ok(());
+    let snapshot = store.snapshot();
+    let serving = read::active_generation(&*snapshot)?;
+    match read::fold_rules(&*snapshot, serving)? {
+        Some(rules) => Ok(rules != definitions.fold_rules()),
+        // With something in it, it was made under rules that nobody knows.
+        None => Ok(read::cursor(&*snapshot, serving)? != Cut::default()),
     }
-    let mut batch = Batch::new();
-    read::put_meta(
-        &mut batch,
-        crate::store::totals::FOLD_RULES,
-        &definitions.fold_rules(),
-    );
-    store.write(&batch, Durability::Process)
 }

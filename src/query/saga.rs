@@ -33,7 +33,9 @@ pub(super) fn timeline(
     if deliveries.is_empty() {
         return Ok(None);
     }
-    Ok(Some(timeline_of(id, &deliveries, definitions)))
+    // A change that was refused was refused under the rules that made the state beside it.
+    let definitions = read::definitions_of(&*snapshot, generation, definitions)?;
+    Ok(Some(timeline_of(id, &deliveries, &definitions)))
 }
 
 /// The timeline that these deliveries make.

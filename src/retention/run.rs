@@ -264,7 +264,9 @@ impl Sweeper {
         now: Millis,
     ) -> Result<Option<Entry>, RetentionError> {
         let events = read::deliveries(snapshot, saga, cut)?;
-        let Some(state) = fold(&events, self.query.definitions()) else {
+        let serving = read::active_generation(snapshot)?;
+        let definitions = read::definitions_of(snapshot, serving, self.query.definitions())?;
+        let Some(state) = fold(&events, &definitions) else {
             return Ok(None);
         };
         let restored_lately = crate::store::purged::purged(snapshot, saga)?

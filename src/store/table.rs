@@ -10,6 +10,14 @@ pub enum Generation {
 }
 
 impl Generation {
+    /// Its name in `meta`. Never changed.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::A => "a",
+            Self::B => "b",
+        }
+    }
+
     /// The set that is not this one.
     pub const fn other(self) -> Self {
         match self {

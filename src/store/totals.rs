@@ -42,7 +42,7 @@ pub const ARCHIVE_PENDING: &str = "archive_pending";
 pub const ACTIVE_GENERATION: &str = "active_generation";
 /// Meta: format version of the store.
 pub const FORMAT: &str = "format";
-/// Meta: the fold's rules that the serving projections were made under.
+/// Meta, named by generation: the rules of the fold that its projections are made under.
 pub const FOLD_RULES: &str = "fold_rules";
 /// Meta, numbered by partition: the next offset whose dead letter has not been published.
 pub const DEAD_LETTER_CURSOR: &str = "dead_letter_cursor";

@@ -247,7 +247,14 @@ async fn internal_calls_ask_the_running_tracker() {
     let digest = surface.get("/internal/v1/digest").await.json();
     assert_eq!(
         digest,
-        serde_json::json!({"at": {"0": 7}, "total": "ab", "tables": {"log": "cd"}})
+        serde_json::json!({
+            "at": {"0": 7},
+            "topics": {"ops": {"0": 3}},
+            "applied": 2,
+            "rules": {"ORDER_CREATION": ["ORDER_CONFIRMED"]},
+            "total": "ab",
+            "tables": {"log": "cd"},
+        })
     );
 
     let begun = surface.send("POST", "/internal/v1/snapshots").await;
