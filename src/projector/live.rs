@@ -1,7 +1,7 @@
 //! The projector's thread: takes deliveries from ingest, catches up from the feed where it missed
 //! some, and switches to a rebuilt generation when one is ready.
 
-use super::{Projector, ProjectorSettings, feed};
+use super::{Projector, ProjectorSettings, carry, feed};
 use crate::domain::{Cut, Event, Position, SagaDefinitions};
 use crate::store::{Batch, Durability, Generation, SharedStore, StoreError, read};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -307,9 +307,11 @@ impl Live {
     }
 }
 
-/// Makes a generation the serving one, durably.
+/// Makes a generation the serving one, durably, and lets counters go on where they were.
 pub(super) fn activate(store: &SharedStore, generation: Generation) -> Result<(), StoreError> {
     let mut batch = Batch::new();
+    let old = read::active_generation(&**store)?;
+    carry::put(&mut batch, &**store, old, generation)?;
     read::put_active_generation(&mut batch, generation);
     crate::failpoint::pass("rebuild.before_switch");
     store.write(&batch, Durability::Power)?;

@@ -5,6 +5,7 @@
 //! `fold(log inside the cursor)`. What a projection answers is not decided here (`query`).
 
 mod at_rest;
+mod carry;
 mod changes;
 mod counters;
 mod feed;

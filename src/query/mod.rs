@@ -190,7 +190,8 @@ fn ratio(part: u64, whole: u64) -> f64 {
 }
 
 /// The sums that metrics are made of. All derive from stored state, so they survive restarts and
-/// count nothing twice.
+/// count nothing twice. What only counts goes on where it was when projections made under other rules come to
+/// serve, even where these have less of it.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Totals {
     /// Sagas now in each status; all five are there.

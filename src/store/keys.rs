@@ -20,7 +20,8 @@
 //! | decisions | 0 u32 · offset >> 16 u64 | offset u64 |
 //! | audit | number >> 16 u64 | number u64 |
 //! | offsets | topic | partition u32 |
-//! | meta | name | partition u32, or empty |
+//! | meta | name | partition u32, a text, or empty |
+//! | meta, carried | `carried ` · name in totals | as in totals |
 //! | instances | saga id | – |
 //! | by_order | order id | saga id |
 //! | by_started, by_updated | status u8 · time >> 22 i64 · type | time i64 · saga id |
@@ -395,6 +396,16 @@ pub fn meta_named(key: &mut Key, name: &str, member: &str) {
         .text(name.as_bytes())
         .sort_from_here()
         .text(member.as_bytes())
+        .end();
+}
+
+/// `meta`: what is carried over to a counter of that name in `totals`, under its sort key there.
+pub fn meta_carried(key: &mut Key, name: &str, member: &[u8]) {
+    key.begin()
+        .text(b"carried ")
+        .text(name.as_bytes())
+        .sort_from_here()
+        .text(member)
         .end();
 }
 

@@ -6,6 +6,7 @@
 //! on a request's path is a scan inside one partition. What the tables mean is not decided here.
 
 mod batch;
+pub mod carried;
 pub mod cells;
 pub mod codec;
 #[cfg(test)]

@@ -32,6 +32,12 @@ pub const PURGED_EVENTS: &str = "purged_events";
 /// Totals: deliveries of sagas that were gone already.
 pub const LATE: &str = "late";
 
+/// The totals that go both ways, or are none of sagas and events. All others are counters: whoever reads
+/// those must not see them fall.
+pub const GAUGES: [&str; 6] = [CURSOR, TYPES, ACTIVE, LAST_FAILED_AT, PURGED_SAGAS, PURGED_EVENTS];
+
+/// Meta, named by family and labels: the highest value of a counter that anybody was told.
+pub const TOLD_COUNTERS: &str = "told_counters";
 /// Meta: the next decision whose purge or restore is not done.
 pub const RETENTION_CURSOR: &str = "retention_cursor";
 /// Meta: events removed since the room of removed rows was last given back.
