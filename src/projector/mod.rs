@@ -116,9 +116,9 @@ impl Projector {
     ) -> Result<Self, StoreError> {
         let cursor = read::cursor(&*store, generation)?;
         let recorded = read::fold_rules(&*store, generation)?;
-        let definitions = match read::definitions_of(&*store, generation, &definitions)? {
-            Cow::Owned(others) => Arc::new(others),
-            Cow::Borrowed(_) => definitions.clone(),
+        let others = match read::definitions_of(&*store, generation, &definitions)? {
+            Cow::Owned(others) => Some(Arc::new(others)),
+            Cow::Borrowed(_) => None,
         };
         let any_purged = purge::any_recorded(&*store)?;
         let count = settings.shard_count();
@@ -126,7 +126,7 @@ impl Projector {
         Ok(Self {
             store,
             generation,
-            definitions,
+            definitions: others.unwrap_or(definitions),
             // What was folded before rules were recorded stays without, until it is rebuilt.
             unrecorded: recorded.is_none() && cursor == Cut::default(),
             cursor,

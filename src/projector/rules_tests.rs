@@ -180,7 +180,7 @@ fn a_copy_taken_before_the_rebuild_ended_goes_on_as_the_store_would() {
     let (store, (events, half)) = (store(), halves());
     let (first, rest) = events.split_at(half);
     run(&store, &old(), first);
-    let (during, after) = rest.split_at(rest.len() / 2);
+    let (during, after) = rest.split_at(rest.len() - 3);
     run(&store, &new(), during);
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy");

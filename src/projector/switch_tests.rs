@@ -21,11 +21,14 @@ fn rebuild(store: &SharedStore, handle: &ProjectorHandle) {
     rebuild.online(handle).unwrap();
 }
 
+/// Partition key, sort key and value.
+type Row = (Vec<u8>, Vec<u8>, Vec<u8>);
+
 /// All that answers are made of: states, and rows of every projection.
 #[derive(Debug, PartialEq)]
 struct Answers {
     states: Vec<Option<SagaState>>,
-    rows: Vec<(ProjectionTable, Vec<u8>, Vec<u8>, Vec<u8>)>,
+    rows: Vec<(ProjectionTable, Row)>,
     cursor: Cut,
 }
 
@@ -42,7 +45,7 @@ fn answers(read: &dyn Read, events: &[Event]) -> Answers {
             to: None,
         };
         read::try_scan_table(read, &whole, |partition, sort, value| {
-            rows.push((table, partition.to_vec(), sort.to_vec(), value.to_vec()));
+            rows.push((table, (partition.to_vec(), sort.to_vec(), value.to_vec())));
             Ok(())
         })
         .unwrap();

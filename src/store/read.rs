@@ -297,7 +297,7 @@ pub fn put_fold_rules(batch: &mut Batch, generation: Generation, rules: &str) {
     let mut key = Key::default();
     keys::meta_named(&mut key, totals::FOLD_RULES, generation.name());
     batch.put_with(Table::Meta, &key, |bytes| {
-        MetaRecord { value: rules }.write(bytes)
+        MetaRecord { value: rules }.write(bytes);
     });
 }
 
