@@ -7,7 +7,7 @@ use prometheus_client::metrics::MetricType;
 /// What a family's values are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Only rises while the process lives.
+    /// Only rises: while the process lives, and where it derives from the store over restarts too.
     Counter,
     /// Goes both ways.
     Gauge,
