@@ -1,6 +1,6 @@
 //! Saga definitions: what the fold knows about each saga type. Data that the user edits.
 
-use super::{SagaStatus, SagaType, Step};
+use super::{SagaStatus, SagaType};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -97,14 +97,12 @@ impl SagaDefinitions {
 
     /// What the event's status means for the saga: COMPLETED of a step that does not complete a
     /// saga of this type is progress.
-    pub fn effective(&self, saga_type: &SagaType, step: &Step, status: SagaStatus) -> SagaStatus {
+    pub fn effective(&self, saga_type: &SagaType, step: &str, status: SagaStatus) -> SagaStatus {
         if status != SagaStatus::Completed {
             return status;
         }
         match self.types.get(saga_type.as_str()) {
-            Some(definition) if !definition.completing_steps.contains(step.as_str()) => {
-                SagaStatus::InProgress
-            }
+            Some(definition) if !definition.completing_steps.contains(step) => SagaStatus::InProgress,
             _ => SagaStatus::Completed,
         }
     }
@@ -158,9 +156,8 @@ mod tests {
     #[test]
     fn a_completed_step_completes_the_saga_only_where_its_type_says_so() {
         let definitions = SagaDefinitions::default();
-        let effective = |saga_type: &str, step: &str, status| {
-            definitions.effective(&saga_type.into(), &step.into(), status)
-        };
+        let effective =
+            |saga_type: &str, step: &str, status| definitions.effective(&saga_type.into(), step, status);
         use SagaStatus::{Completed, Failed, InProgress};
         assert_eq!(
             effective("ORDER_CREATION", "ORDER_CONFIRMED", Completed),

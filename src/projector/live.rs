@@ -1,7 +1,7 @@
 //! The projector's thread: takes deliveries from ingest, catches up from the feed where it missed
 //! some, and switches to a rebuilt generation when one is ready.
 
-use super::{Projector, ProjectorSettings, feed};
+use super::{Projector, ProjectorSettings, feed, removal};
 use crate::domain::{Cut, Event, Position, SagaDefinitions};
 use crate::store::{Batch, Durability, Generation, SharedStore, StoreError, read, totals};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -194,6 +194,7 @@ pub fn spawn(
     definitions: Arc<SagaDefinitions>,
     settings: ProjectorSettings,
 ) -> Result<(ProjectorHandle, JoinHandle<()>), StoreError> {
+    removal::finish(&store)?;
     let generation = read::active_generation(&*store)?;
     let projector = Projector::open(store.clone(), generation, definitions.clone(), &settings)?;
     let status = Arc::new(Shared::default());

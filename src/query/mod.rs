@@ -210,7 +210,7 @@ pub struct Totals {
     pub processed: BTreeMap<(SagaStatus, String), u64>,
     /// Deliveries that were duplicates.
     pub duplicates: u64,
-    /// Duplicates whose body differed.
+    /// Events of which different bodies were delivered.
     pub conflicts: u64,
     /// Sagas that were removed and not brought back.
     pub purged_sagas: u64,

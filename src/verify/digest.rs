@@ -71,6 +71,7 @@ pub fn digest(store: &SharedStore, topic: &str) -> Result<Digest, StoreError> {
     ];
     let projections = [
         ("instances", ProjectionTable::Instances),
+        ("timelines", ProjectionTable::Timelines),
         ("by_order", ProjectionTable::ByOrder),
         ("by_started", ProjectionTable::ByStarted),
         ("by_updated", ProjectionTable::ByUpdated),
