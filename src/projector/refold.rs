@@ -352,7 +352,7 @@ impl<'v, 's> Checkpoints<'v, 's> {
             self.next = found
                 .last()
                 .filter(|_| found.len() == CHECKPOINTS)
-                .map(|last| behind(last.tail));
+                .map(|last| last.tail.next());
             self.some = found.into();
         }
         Ok(self.some.pop_front())
@@ -391,11 +391,4 @@ impl<'v, 's> Checkpoints<'v, 's> {
         }
         Ok(())
     }
-}
-
-/// The first place behind another.
-fn behind(place: TimelineKey) -> TimelineKey {
-    let mut next = place;
-    next.position.offset = next.position.offset.saturating_add(1);
-    next
 }

@@ -158,9 +158,14 @@ impl SagaBody {
 /// Whether the archive is to be asked too.
 fn wants_archive(query: Option<&str>) -> Result<bool, ApiError> {
     let mut params = Params::of(query);
-    let wanted = params.take(&["archive"], "true or false", |text| text.parse().ok());
+    let wanted = archive_wanted(&mut params);
     params.finish()?;
-    Ok(wanted.unwrap_or(false))
+    Ok(wanted)
+}
+
+fn archive_wanted(params: &mut Params<'_>) -> bool {
+    let wanted = params.take(&["archive"], "true or false", |text| text.parse().ok());
+    wanted.unwrap_or(false)
 }
 
 #[cfg(test)]
