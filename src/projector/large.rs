@@ -89,13 +89,13 @@ fn of<'e>(saga: &SagaId, state: Option<SagaState>, events: Vec<&'e Event>) -> Ar
 /// before the next one is folded, and empty them. How many deliveries there were.
 pub(super) fn fold<E: From<StoreError>>(
     visible: Visible<'_>,
-    saga: SagaId,
+    saga: &SagaId,
     changes: &mut Changes,
     mut write: impl FnMut(&mut Batch) -> Result<(), E>,
 ) -> Result<u64, E> {
     let (mut state, mut reached, mut count) = (None, None, 0);
     loop {
-        let events = next_part(visible.read, &saga, reached, visible.within)?;
+        let events = next_part(visible.read, saga, reached, visible.within)?;
         let Some(last) = events.last() else {
             break;
         };
@@ -105,12 +105,12 @@ pub(super) fn fold<E: From<StoreError>>(
             up_to: reached,
             ..visible
         };
-        let arrivals = vec![of(&saga, state.take(), events.iter().collect())];
+        let arrivals = vec![of(saga, state.take(), events.iter().collect())];
         arrivals::fold(part, arrivals, changes, |_, _, folded, _| state = Some(folded))?;
         write(&mut changes.rows)?;
     }
     if let Some(state) = state {
-        changes.replace(&saga, None, &state);
+        changes.replace(saga, None, &state);
     }
     write(&mut changes.rows)?;
     Ok(count)

@@ -70,7 +70,7 @@ impl<'r> Preview<'r> {
         };
         let (mut changes, mut after) = (Changes::new(self.generation, false), None);
         arrivals::fold(visible, vec![arrivals], &mut changes, |_, _, state, _| {
-            after = Some(state)
+            after = Some(state);
         })?;
         Ok(after.map(|state| (state, would)))
     }

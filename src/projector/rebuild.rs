@@ -215,14 +215,14 @@ impl Rebuild {
         for (changes, sagas) in parts {
             all.absorb(changes);
             for saga in sagas {
-                self.fold_large(saga, cut, &mut all)?;
+                self.fold_large(&saga, cut, &mut all)?;
             }
         }
         self.add_sums(&mut Counters::new(generation), &mut all)
     }
 
     /// Folds a saga that is too large to be loaded, part by part.
-    fn fold_large(&self, saga: SagaId, cut: &Cut, all: &mut Changes) -> Result<(), RebuildError> {
+    fn fold_large(&self, saga: &SagaId, cut: &Cut, all: &mut Changes) -> Result<(), RebuildError> {
         let visible = Visible {
             read: &*self.store,
             generation: all.generation(),

@@ -64,7 +64,7 @@ impl<'v, 'e> Refold<'v, 'e> {
     pub(super) fn append(&mut self, number: usize, arriving: &mut Arriving<'e>, changes: &mut Changes) {
         let has_index = arriving.has_index();
         let mut rows = TimelineRows::new(&mut changes.rows, self.visible.generation);
-        let mut fold = Fold::new(arriving.state.take(), &arriving.added);
+        let mut fold = Fold::new(arriving.state.take(), arriving.added.clone());
         fold.rest(self.visible.definitions, |state| {
             if has_index {
                 rows.checkpoint(&arriving.saga, state);
@@ -83,7 +83,7 @@ impl<'v, 'e> Refold<'v, 'e> {
             wanted: listed.iter().map(|known| known.place).collect(),
             deliveries: known.map_or(0, |state| state.step_count.saturating_add(state.duplicates)),
             added: arriving.added.clone(),
-            fold: Fold::new(None, &arriving.added),
+            fold: Fold::new(None, arriving.added.clone()),
         });
     }
 
@@ -104,7 +104,7 @@ impl<'v, 'e> Refold<'v, 'e> {
         };
         let behind = start.as_ref().map(|state| state.tail);
         let mut checkpoints = Checkpoints::new(self.visible, saga, from, arriving.had_index);
-        let mut fold = Fold::new(start, &arriving.added);
+        let mut fold = Fold::new(start, arriving.added.clone());
         let mut rows = TimelineRows::new(&mut changes.rows, generation);
         let last_change = last_change(arriving);
         let mut met = None;
@@ -250,7 +250,7 @@ fn read_together<'e>(
     failed.map_or(Ok(()), Err)?;
     let mut left = few.split_off(if lost_patience { reached } else { few.len() });
     for short in &mut left {
-        short.fold = Fold::new(None, &short.added);
+        short.fold = Fold::new(None, short.added.clone());
     }
     for mut short in few {
         short.fold.rest(visible.definitions, |_| {});
@@ -281,10 +281,10 @@ struct Fold<'e> {
 }
 
 impl<'e> Fold<'e> {
-    fn new(state: Option<SagaState>, added: &[&'e Event]) -> Self {
+    fn new(state: Option<SagaState>, added: Vec<&'e Event>) -> Self {
         Self {
             state,
-            added: added.to_vec().into_iter().peekable(),
+            added: added.into_iter().peekable(),
         }
     }
 

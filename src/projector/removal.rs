@@ -136,7 +136,7 @@ impl Removal {
                     keys::by_offset(&mut key, place.position);
                     let decision = self.decision;
                     rows.put_with(Table::Feed, &key, |bytes| {
-                        FeedRecord::Purged { decision }.write(bytes)
+                        FeedRecord::Purged { decision }.write(bytes);
                     });
                 }
                 Ok(ControlFlow::Continue(()))

@@ -162,7 +162,7 @@ proptest! {
         let plain = store();
         project(&plain, &events, &[9], 1);
         let other = store();
-        let mut by_partition = events.clone();
+        let mut by_partition = events;
         by_partition.sort_by_key(|event| event.position);
         let (first, rest) = by_partition.split_at(cut.index(by_partition.len()));
         project(&other, first, &windows, 2);
