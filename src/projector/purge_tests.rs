@@ -163,6 +163,14 @@ proptest! {
         let split = split.index(events.len()) + 1;
         purge_and_late_events_commute(&events, split, &store());
     }
+
+    #[test]
+    fn the_same_of_sagas_with_many_deliveries(
+        events in crate::projector::timeline_tests::hot(120), split in any::<prop::sample::Index>(),
+    ) {
+        let split = split.index(events.len()) + 1;
+        purge_and_late_events_commute(&events, split, &store());
+    }
 }
 
 fn sample(max: usize) -> Vec<Event> {

@@ -22,7 +22,7 @@ fn definitions() -> Arc<SagaDefinitions> {
 pub(super) fn hot(max: usize) -> impl Strategy<Value = Vec<Event>> {
     let one = (
         0u32..3,
-        select(vec!["hot", "hot", "hot", "warm"]),
+        select(vec!["hot", "hot", "hot", "hot", "warm", "a"]),
         prop_oneof![4 => Just(None), 1 => (0usize..400).prop_map(Some)],
         prop_oneof![4 => Just(0i64), 1 => -40_000i64..0],
         select(vec!["ORDER_CREATED", "ORDER_CONFIRMED", "PAYMENT_FAILED"]),
