@@ -11,6 +11,7 @@ pub mod admin;
 mod audit;
 mod body;
 mod caller;
+mod chunked;
 mod context;
 mod docs;
 mod error;

@@ -2,13 +2,13 @@
 
 use super::list::Listed;
 use super::read::DeadLetter;
-use crate::domain::{Cut, Event, Millis, Position, SagaId, deduplicate};
+use crate::domain::{Cut, Event, Millis, Position, SagaId, TimelineKey};
 use crate::ingest::decode::{Defect, Fragment, Rejected, wire};
 use crate::ingest::registry::SchemaSource;
 use crate::store::codec::Record;
 use crate::store::letters::{Happened, LetterMark, LetterState, Returned, marks};
-use crate::store::records::{DeadLetterRecord, LetterRecord};
-use crate::store::{Key, Read, StoreError, Table, keys, read};
+use crate::store::records::{DeadLetterRecord, LetterRecord, LogRecord};
+use crate::store::{Key, Read, StoreError, Table, keys, read, timelines};
 
 /// What the bytes of a record come to under the schemas that are known now.
 #[derive(Clone, Debug, PartialEq)]
@@ -245,18 +245,30 @@ pub(super) fn came_back(read: &dyn Read, cursor: &Cut, mark: &LetterMark) -> Res
     if !cursor.contains(mark.by) {
         return Ok(CameBack::Waiting(saga_id));
     }
-    let deliveries = read::deliveries(read, &saga_id, cursor)?;
-    let there = |event: &Event| event.position == mark.by && event.recorded_at == recorded_at;
-    let parts = deduplicate(&deliveries);
-    if parts.timeline.iter().any(|event| there(event)) {
+    let place = TimelineKey {
+        recorded_at,
+        position: mark.by,
+    };
+    became_in_log(read, saga_id, place)
+}
+
+/// What became of a delivery that the projections have folded.
+fn became_in_log(read: &dyn Read, saga_id: SagaId, place: TimelineKey) -> Result<CameBack, StoreError> {
+    let mut key = Key::default();
+    keys::log(&mut key, &saga_id, place);
+    let generation = read::active_generation(read)?;
+    let row = read.get(Table::Log, &key)?;
+    let state = read::instance(read, generation, &saga_id)?;
+    let (Some(row), Some(state)) = (row, state) else {
+        return Ok(CameBack::Removed(saga_id));
+    };
+    if !timelines::is_duplicate(read, generation, &saga_id, place)? {
         return Ok(CameBack::Applied(saga_id));
     }
-    let duplicate = parts.duplicates.iter().find(|(event, _)| there(event));
-    Ok(match duplicate {
-        Some((_, conflicting)) => CameBack::Duplicate {
-            saga_id,
-            conflicting: *conflicting,
-        },
-        None => CameBack::Removed(saga_id),
+    let event = LogRecord::read(&row)?.view(place)?;
+    let stands = timelines::find(read, generation, &saga_id, &state, &event)?;
+    Ok(CameBack::Duplicate {
+        conflicting: stands.is_some_and(|stands| stands.body() != event.body_digest()),
+        saga_id,
     })
 }

@@ -1,6 +1,6 @@
 //! Saga definitions: what the fold knows about each saga type. Data that the user edits.
 
-use super::{SagaStatus, SagaType, Step};
+use super::{SagaStatus, SagaType};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,14 +123,12 @@ impl SagaDefinitions {
 
     /// What the event's status means for the saga: COMPLETED of a step that does not complete a
     /// saga of this type is progress.
-    pub fn effective(&self, saga_type: &SagaType, step: &Step, status: SagaStatus) -> SagaStatus {
+    pub fn effective(&self, saga_type: &SagaType, step: &str, status: SagaStatus) -> SagaStatus {
         if status != SagaStatus::Completed {
             return status;
         }
         match self.types.get(saga_type.as_str()) {
-            Some(definition) if !definition.completing_steps.contains(step.as_str()) => {
-                SagaStatus::InProgress
-            }
+            Some(definition) if !definition.completing_steps.contains(step) => SagaStatus::InProgress,
             _ => SagaStatus::Completed,
         }
     }
@@ -184,9 +182,8 @@ mod tests {
     #[test]
     fn a_completed_step_completes_the_saga_only_where_its_type_says_so() {
         let definitions = SagaDefinitions::default();
-        let effective = |saga_type: &str, step: &str, status| {
-            definitions.effective(&saga_type.into(), &step.into(), status)
-        };
+        let effective =
+            |saga_type: &str, step: &str, status| definitions.effective(&saga_type.into(), step, status);
         use SagaStatus::{Completed, Failed, InProgress};
         assert_eq!(
             effective("ORDER_CREATION", "ORDER_CONFIRMED", Completed),
@@ -215,7 +212,7 @@ mod tests {
         assert_eq!(read.fold_rules(), rules);
         for step in ["ORDER_CONFIRMED", "A \"quoted\" step\n속", "STOCK_RESERVED"] {
             let effective = |definitions: &SagaDefinitions| {
-                definitions.effective(&"ORDER_CREATION".into(), &step.into(), SagaStatus::Completed)
+                definitions.effective(&"ORDER_CREATION".into(), step, SagaStatus::Completed)
             };
             assert_eq!(effective(&read), effective(&definitions), "{step}");
         }

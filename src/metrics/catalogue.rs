@@ -92,7 +92,7 @@ catalogue! {
     DB_QUERY = Histogram "saga_tracker_db_query_seconds" ["query"];
     /// Deliveries of an event that was already there
     DUPLICATES = Counter "saga_tracker_duplicates_total" [];
-    /// Duplicates whose body differed from the event that stands
+    /// Events of which different bodies were delivered
     CONFLICTS = Counter "saga_tracker_conflicts_total" [];
     /// Anomalies in timelines, by the rule that was broken
     ANOMALIES = Counter "saga_tracker_anomalies_total" ["kind"];

@@ -4,12 +4,14 @@
 use super::{Message, OpsError, Outlet};
 use crate::clock::SharedClock;
 use crate::domain::{
-    Anomaly, AnomalyKind, Deduplicated, EventId, Millis, OPERATOR_STATUS_CHANGE, Position, SagaDefinitions,
-    SagaId, SagaState, SagaStatus, deduplicate, fold_deduplicated,
+    AnomalyKind, Millis, OPERATOR_STATUS_CHANGE, Position, SagaDefinitions, SagaId, SagaState, SagaStatus,
+    TimelineKey,
 };
 use crate::ingest::registry::{SchemaError, SchemaSource};
 use crate::projector::ProjectorWatch;
-use crate::store::{SharedStore, read};
+use crate::store::codec::Record;
+use crate::store::records::LogRecord;
+use crate::store::{Key, SharedStore, Table, keys, read, timelines};
 use jiff::Timestamp;
 use saga_tracker_sdk::contract::{self, SagaEvent};
 use saga_tracker_sdk::encoding::Encoder;
@@ -111,7 +113,11 @@ impl StatusChanger {
                 "consumption has not come that far yet",
             ));
         }
-        self.told(wish, &event.event_id, position)
+        let place = TimelineKey {
+            recorded_at: Millis(event.recorded_at.as_millisecond()),
+            position,
+        };
+        self.told(wish, &event.event_id, place)
     }
 
     fn state(&self, saga: &SagaId) -> Result<SagaState, OpsError> {
@@ -185,29 +191,40 @@ impl StatusChanger {
         &self,
         wish: &StatusChange,
         event_id: &str,
-        position: Position,
+        place: TimelineKey,
     ) -> Result<StatusChanged, OpsError> {
+        let position = place.position;
         let snapshot = self.store.snapshot();
         let generation = read::active_generation(&*snapshot)?;
         let cursor = read::cursor(&*snapshot, generation)?;
-        let deliveries = read::deliveries(&*snapshot, &wish.saga_id, &cursor)?;
-        let definitions = read::definitions_of(&*snapshot, generation, &self.definitions)?;
-        let timeline = deduplicate(&deliveries).timeline;
-        let found = timeline
-            .iter()
-            .position(|event| event.event_id.as_str() == event_id);
         let missing = || unsettled(event_id, position, "it is not in the saga's timeline");
-        let index = found.ok_or_else(missing)?;
-        let up_to = |end: usize| {
-            let part = Deduplicated {
-                timeline: timeline[..end].to_vec(),
-                duplicates: Vec::new(),
-            };
-            fold_deduplicated(&part, &definitions)
+        let saga = &wish.saga_id;
+        let whole = read::instance(&*snapshot, generation, saga)?.ok_or_else(missing)?;
+        let mut key = Key::default();
+        keys::log(&mut key, saga, place);
+        let row = snapshot.get(Table::Log, &key)?.ok_or_else(missing)?;
+        if timelines::is_duplicate(&*snapshot, generation, saga, place)? {
+            return Err(missing());
+        }
+        let definitions = read::definitions_of(&*snapshot, generation, &self.definitions)?;
+        let moment = (&*snapshot as &dyn crate::store::Read, generation, &cursor);
+        let before = timelines::fold_before(moment, &definitions, saga, &whole, place)?;
+        let event = LogRecord::read(&row)?.view(place)?;
+        let (before, after) = match before {
+            Some(mut state) => {
+                let before = state.status;
+                // The list is bounded; emptied, it surely has what comes now.
+                state.anomalies.kept.clear();
+                state.apply_unlisted(&event, &definitions);
+                (before, state)
+            }
+            None => {
+                let state = SagaState::begin_unlisted(&event, &definitions);
+                (state.status, state)
+            }
         };
-        let after = up_to(index + 1).ok_or_else(missing)?;
-        let before = up_to(index).map_or(after.status, |state| state.status);
-        if was_refused(&after.anomalies.kept, &timeline[index].event_id) {
+        let refused = |anomaly: &crate::domain::Anomaly| anomaly.kind == AnomalyKind::OperatorChangeRefused;
+        if after.anomalies.kept.iter().any(refused) {
             return Err(OpsError::Conflict(format!(
                 "the change was decided on {}, but the saga was {before} when it was applied; its status was not \
                  changed. The attempt stands in the timeline as event {event_id}",
@@ -247,12 +264,6 @@ fn refuse_in_vain(wish: &StatusChange, state: &SagaState) -> Result<(), OpsError
         )));
     }
     Ok(())
-}
-
-fn was_refused(anomalies: &[Anomaly], event: &EventId) -> bool {
-    anomalies
-        .iter()
-        .any(|anomaly| anomaly.kind == AnomalyKind::OperatorChangeRefused && anomaly.event_id == *event)
 }
 
 fn unsettled(event_id: &str, position: Position, why: &str) -> OpsError {

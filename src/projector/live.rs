@@ -1,7 +1,7 @@
 //! The projector's thread: takes deliveries from ingest, catches up from the feed where it missed
 //! some, and switches to a rebuilt generation when one is ready.
 
-use super::{Projector, ProjectorSettings, carry, feed};
+use super::{Projector, ProjectorSettings, carry, feed, removal};
 use crate::domain::{Cut, Event, Position, SagaDefinitions};
 use crate::store::{Batch, Durability, Generation, SharedStore, StoreError, read};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -201,6 +201,7 @@ pub fn spawn(
     definitions: Arc<SagaDefinitions>,
     settings: ProjectorSettings,
 ) -> Result<(ProjectorHandle, JoinHandle<()>), StoreError> {
+    removal::finish(&store)?;
     let generation = read::active_generation(&*store)?;
     let projector = Projector::open(store.clone(), generation, definitions.clone(), &settings)?;
     let status = Arc::new(Shared::default());
@@ -287,6 +288,7 @@ impl Live {
         }
         self.projector.advance(&window.events, &after)?;
         window.events.clear();
+        window.bytes = 0;
         window.opened = None;
         set_cursor(&self.status, self.projector.cursor());
         Ok(())
@@ -332,7 +334,8 @@ pub(super) fn catch_up(
     mut moved: impl FnMut(&Cut),
 ) -> Result<(), StoreError> {
     while !projector.cursor().covers(end) {
-        let (events, reached) = feed::next_events(&**store, projector.cursor(), end, settings.window_events)?;
+        let most = (settings.window_events, WINDOW_BYTES);
+        let (events, reached) = feed::next_events(&**store, projector.cursor(), end, most)?;
         if reached == *projector.cursor() {
             return Err(StoreError::Corrupt(format!(
                 "feed: nothing between {reached:?} and {end:?}, which the offsets name"
@@ -344,9 +347,13 @@ pub(super) fn catch_up(
     Ok(())
 }
 
+/// Bytes of memory that the events of a window take, at most, about.
+const WINDOW_BYTES: usize = 8 << 20;
+
 /// Deliveries gathered until they are worth a write.
 struct Window {
     events: Vec<Event>,
+    bytes: usize,
     after: Vec<(u32, u64)>,
     opened: Option<Instant>,
     most: usize,
@@ -363,6 +370,7 @@ impl Window {
     fn new(settings: &ProjectorSettings) -> Self {
         Self {
             events: Vec::new(),
+            bytes: 0,
             after: Vec::new(),
             opened: None,
             most: settings.window_events.max(1),
@@ -383,6 +391,7 @@ impl Window {
 
     fn add(&mut self, delivery: Delivery) {
         self.opened.get_or_insert_with(Instant::now);
+        self.bytes += delivery.events.iter().map(Event::weight).sum::<usize>();
         if self.events.is_empty() {
             self.events = delivery.events;
         } else {
@@ -392,6 +401,59 @@ impl Window {
     }
 
     fn is_full(&self) -> bool {
-        self.events.len() >= self.most
+        self.events.len() >= self.most || self.bytes >= WINDOW_BYTES
+    }
+}
+
+#[cfg(test)]
+mod window_tests {
+    use super::*;
+    use crate::testkit::{TOPIC, append, settings, store, traffic};
+    use proptest::strategy::{Strategy, ValueTree};
+    use proptest::test_runner::TestRunner;
+
+    /// Events with a mebibyte of metadata each.
+    fn heavy(count: usize) -> Vec<Event> {
+        let mut runner = TestRunner::deterministic();
+        let all = std::iter::repeat_with(|| traffic(60).new_tree(&mut runner).unwrap().current());
+        let mut events = all.filter(|events| events.len() >= count).take(1).next().unwrap();
+        events.truncate(count);
+        for event in &mut events {
+            event.metadata = Some("m".repeat(1 << 20).into());
+        }
+        events
+    }
+
+    #[test]
+    fn a_window_is_full_by_bytes_before_it_is_by_events() {
+        let mut window = Window::new(&settings(1));
+        for event in heavy(8) {
+            assert!(!window.is_full());
+            window.add(Delivery {
+                after: vec![(event.position.partition, event.position.offset + 1)],
+                events: vec![event],
+            });
+        }
+        assert!(window.is_full());
+    }
+
+    #[test]
+    fn catching_up_holds_some_mebibytes_however_large_events_are() {
+        let store = store();
+        let events = heavy(50);
+        append(&store, &events);
+        let end = read::log_cut(&*store, TOPIC).unwrap();
+        let (mut cursor, mut seen, mut most) = (Cut::default(), Vec::new(), 0);
+        while !cursor.covers(&end) {
+            let (some, reached) = feed::next_events(&*store, &cursor, &end, (8_192, 8 << 20)).unwrap();
+            assert!(!some.is_empty() && some.iter().all(|event| reached.contains(event.position)));
+            most = most.max(some.len());
+            seen.extend(some);
+            cursor = reached;
+        }
+        assert!(most <= 32, "{most}");
+        let mut expected = events;
+        expected.sort_by_key(|event| event.position);
+        assert_eq!(seen, expected);
     }
 }

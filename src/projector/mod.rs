@@ -4,20 +4,29 @@
 //! the cursor are one atomic write, so at any moment the projections are exactly
 //! `fold(log inside the cursor)`. What a projection answers is not decided here (`query`).
 
+mod arrivals;
 mod at_rest;
 mod carry;
 mod changes;
 mod counters;
 mod feed;
 mod fill;
+mod large;
 mod live;
+mod preview;
 mod purge;
 pub mod rebuild;
+mod refold;
+mod removal;
+mod restore;
 mod shard;
+mod subset;
 
 pub use at_rest::AtRestError;
 pub use live::{Delivery, ProjectorGone, ProjectorHandle, ProjectorStatus, ProjectorWatch, spawn};
-pub use purge::{Purge, PurgeOutcome, PurgeSaga, Restore, RestoreOutcome};
+pub use preview::{Preview, Would};
+pub use purge::{Purge, PurgeOutcome, PurgeSaga};
+pub use restore::{Restore, RestoreOutcome};
 
 use crate::domain::{Cut, Event, SagaDefinitions};
 use crate::failpoint;
@@ -77,6 +86,7 @@ pub fn catch_up_offline(
     definitions: &Arc<SagaDefinitions>,
     settings: &ProjectorSettings,
 ) -> Result<(), StoreError> {
+    removal::finish(store)?;
     let generation = read::active_generation(&**store)?;
     let mut projector = Projector::open(store.clone(), generation, definitions.clone(), settings)?;
     live::catch_up(
@@ -100,6 +110,8 @@ pub struct Projector {
     shards: Vec<Shard>,
     counters: Counters,
     any_purged: bool,
+    /// What `remove_more` is at.
+    removal: Option<removal::Removal>,
 }
 
 impl Projector {
@@ -133,6 +145,7 @@ impl Projector {
             shards: (0..count).map(|_| Shard::new(remembered)).collect(),
             counters: Counters::new(generation),
             any_purged,
+            removal: None,
         })
     }
 
@@ -243,3 +256,5 @@ mod rules_tests;
 mod switch_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod timeline_tests;

@@ -7,8 +7,10 @@
 
 use super::changes::Changes;
 use super::counters::Counters;
-use super::{ProjectorHandle, ProjectorSettings, live, purge};
-use crate::domain::{Cut, Event, SagaDefinitions, SagaId, SagaType, deduplicate, fold_deduplicated};
+use super::large::{self, Loaded};
+use super::refold::Visible;
+use super::{ProjectorHandle, ProjectorSettings, live, purge, removal};
+use crate::domain::{Cut, SagaDefinitions, SagaId, SagaType};
 use crate::store::codec::Record;
 use crate::store::purged;
 use crate::store::records::{PurgedRecord, UpdatedRecord};
@@ -146,6 +148,7 @@ impl Rebuild {
     /// # Errors
     /// [`RebuildError`]; the generation is then incomplete and has no cursor.
     pub fn fill(&self, generation: Generation, cut: &Cut) -> Result<(), RebuildError> {
+        removal::finish(&self.store)?;
         self.drop_generation(generation)?;
         // What clearing left is merged away: what is loaded then goes to the last level at once.
         self.each_table(generation, |table| self.store.reclaim(table))?;
@@ -202,20 +205,44 @@ impl Rebuild {
                 indexes: Waiting::new(INDEXES_AT_ONCE / threads, 64),
                 end: None,
                 saga: None,
-                events: Vec::new(),
+                loaded: Loaded::default(),
+                large: Vec::new(),
             };
             for share in shares {
                 part.scan(share)?;
             }
             part.states.load(self)?;
             part.indexes.load(self)?;
-            Ok(part.changes)
+            Ok((part.changes, part.large))
         })?;
         let mut all = Changes::new(generation, false);
-        for changes in parts {
+        for (changes, sagas) in parts {
             all.absorb(changes);
+            for saga in sagas {
+                self.fold_large(&saga, cut, &mut all)?;
+            }
         }
         self.add_sums(&mut Counters::new(generation), &mut all)
+    }
+
+    /// Folds a saga that is too large to be loaded, part by part.
+    fn fold_large(&self, saga: &SagaId, cut: &Cut, all: &mut Changes) -> Result<(), RebuildError> {
+        let visible = Visible {
+            read: &*self.store,
+            generation: all.generation(),
+            definitions: &self.definitions,
+            within: cut,
+            up_to: None,
+        };
+        let events = large::fold(visible, saga, all, |rows| {
+            self.progress.check()?;
+            self.store.write(rows, Durability::None)?;
+            rows.clear();
+            Ok::<_, RebuildError>(())
+        })?;
+        self.progress.sagas.fetch_add(1, Ordering::Relaxed);
+        self.progress.events.fetch_add(events, Ordering::Relaxed);
+        Ok(())
     }
 
     /// What purged sagas added to the sums that never shrink.
@@ -285,7 +312,9 @@ struct FirstPass<'r> {
     /// Where the last share ended.
     end: Option<Vec<u8>>,
     saga: Option<SagaId>,
-    events: Vec<Event>,
+    loaded: Loaded,
+    /// Sagas that are too large to be loaded; they are folded afterwards.
+    large: Vec<SagaId>,
 }
 
 impl FirstPass<'_> {
@@ -307,7 +336,7 @@ impl FirstPass<'_> {
             }
             let at = keys::parse_log_sort(sort)?;
             if let Some(saga) = self.saga.as_ref().filter(|_| self.cut.contains(at.position)) {
-                self.events.push(read::event(saga, at, value)?);
+                self.loaded.add(saga, at, value)?;
             }
             Ok(())
         })?;
@@ -319,23 +348,26 @@ impl FirstPass<'_> {
             return Ok(());
         };
         if self.any_purged && purged::gone(self.snapshot, std::slice::from_ref(&saga))?[0] {
-            self.changes.late(self.events.iter());
-            self.events.clear();
+            large::count_late(self.snapshot, &saga, self.cut, &mut self.changes)?;
+            self.loaded.clear();
             return Ok(());
         }
-        let parts = deduplicate(&self.events);
-        if let Some(state) = fold_deduplicated(&parts, &self.rebuild.definitions) {
-            for event in &parts.timeline {
-                self.changes.processed(event.status, &event.step, 1);
-            }
-            self.changes.replace(&saga, None, &state);
-            self.rebuild.progress.sagas.fetch_add(1, Ordering::Relaxed);
+        if self.loaded.is_large() {
+            self.loaded.clear();
+            self.large.push(saga);
+            return Ok(());
         }
-        self.rebuild
-            .progress
-            .events
-            .fetch_add(self.events.len() as u64, Ordering::Relaxed);
-        self.events.clear();
+        let visible = Visible {
+            read: self.snapshot,
+            generation: self.changes.generation(),
+            definitions: &self.rebuild.definitions,
+            within: self.cut,
+            up_to: None,
+        };
+        let events = self.loaded.fold(visible, &saga, &mut self.changes)?;
+        let progress = &self.rebuild.progress;
+        progress.sagas.fetch_add(u64::from(events > 0), Ordering::Relaxed);
+        progress.events.fetch_add(events, Ordering::Relaxed);
         let is_state = |table| matches!(table, Table::Projection(_, ProjectionTable::Instances));
         let rows = &mut self.changes.rows;
         self.states.rows.append_where(rows, is_state);

@@ -12,7 +12,7 @@ use crate::failpoint;
 use crate::ingest::space::FreeSpace;
 use crate::ops::{OpsStatus, Recorded, decisions_from};
 use crate::projector::{
-    ProjectorGone, ProjectorHandle, Purge, PurgeOutcome, PurgeSaga, Restore, RestoreOutcome,
+    Projector, ProjectorGone, ProjectorHandle, Purge, PurgeOutcome, PurgeSaga, Restore, RestoreOutcome,
 };
 use crate::store::records::DecisionOutcome;
 use crate::store::{Batch, Durability, SharedStore, StoreError, Table, read, totals};
@@ -158,6 +158,10 @@ impl Worker {
             };
             projector.purge(&purge, &sagas, &held)
         })??;
+        // Large sagas leave rows; windows go on in between.
+        while self.projector.between_windows(Projector::remove_more)?? {
+            self.pause(BREATH)?;
+        }
         let mut removed = 0;
         for (entry, outcome) in chunk.iter().zip(&outcomes) {
             match outcome {

@@ -11,6 +11,8 @@ pub mod cells;
 pub mod codec;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+pub(crate) mod counting;
 mod error;
 #[cfg(test)]
 mod format_tests;
@@ -27,7 +29,9 @@ pub mod records;
 #[cfg(test)]
 mod records_tests;
 pub mod rocks;
+mod state_records;
 mod table;
+pub mod timelines;
 pub mod totals;
 
 pub use batch::{Batch, Op};

@@ -86,48 +86,6 @@ pub fn deliveries(read: &dyn Read, saga: &SagaId, within: &Cut) -> Result<Vec<Ev
     Ok(events)
 }
 
-/// [`deliveries`] of several sagas: calls back once for each, in the order given, with its place.
-///
-/// # Errors
-/// [`StoreError`] when the log cannot be read, or what the callback says.
-pub fn deliveries_of(
-    read: &dyn Read,
-    sagas: &[&SagaId],
-    within: &Cut,
-    mut found: impl FnMut(usize, &[Event]) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    let partitions: Vec<&[u8]> = sagas.iter().map(|saga| saga.as_str().as_bytes()).collect();
-    let (mut events, mut current) = (Vec::new(), 0);
-    let mut row = |place: usize, sort: &[u8], value: &[u8]| -> Result<(), StoreError> {
-        while current < place {
-            found(current, &events)?;
-            events.clear();
-            current += 1;
-        }
-        let at = keys::parse_log_sort(sort)?;
-        if within.contains(at.position) {
-            events.push(event(sagas[place], at, value)?);
-        }
-        Ok(())
-    };
-    let mut failed = None;
-    read.scan_partitions(Table::Log, &partitions, &mut |place, sort, value| {
-        failed = row(place, sort, value).err();
-        if failed.is_some() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    })?;
-    failed.map_or(Ok(()), Err)?;
-    while current < sagas.len() {
-        found(current, &events)?;
-        events.clear();
-        current += 1;
-    }
-    Ok(())
-}
-
 /// The event of a row of the log.
 ///
 /// # Errors

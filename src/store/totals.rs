@@ -20,7 +20,7 @@ pub const COMPENSATION_MILLIS: &str = "compensation_millis";
 pub const PROCESSED: &str = "processed";
 /// Totals: deliveries that were duplicates.
 pub const DUPLICATES: &str = "duplicates";
-/// Totals: duplicates whose body differed.
+/// Totals: events of which different bodies were delivered.
 pub const CONFLICTS: &str = "conflicts";
 /// Totals, numbered by anomaly kind: anomalies.
 pub const ANOMALIES: &str = "anomalies";
@@ -40,6 +40,9 @@ pub const GAUGES: [&str; 6] = [CURSOR, TYPES, ACTIVE, LAST_FAILED_AT, PURGED_SAG
 pub const TOLD_COUNTERS: &str = "told_counters";
 /// Meta: the next decision whose purge or restore is not done.
 pub const RETENTION_CURSOR: &str = "retention_cursor";
+/// Meta, named by saga: it is purged, and not all rows of it are removed yet; by which decision, and
+/// inside which cut.
+pub const UNFINISHED_PURGES: &str = "unfinished_purges";
 /// Meta: events removed since the room of removed rows was last given back.
 pub const RECLAIMABLE: &str = "reclaimable";
 /// Meta: the archive object that no decision names yet.

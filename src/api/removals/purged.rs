@@ -45,7 +45,9 @@ pub(in crate::api) struct PurgedBody {
     /// When it was brought back; null when it was not.
     #[schema(required)]
     restored_at: Option<Instant>,
-    /// Deliveries that came after it was removed. They make no new saga.
+    /// Deliveries that came after it was removed, counted. They make no new saga.
+    late_count: u64,
+    /// The first hundred of them.
     late: Vec<LateBody>,
 }
 
@@ -114,6 +116,7 @@ impl From<PurgedView> for PurgedBody {
             decision: purged.decision,
             archived: purged.row_group.is_some(),
             restored_at: purged.restored.map(|(_, at)| Instant(at)),
+            late_count: view.late_count,
             late: view.late.into_iter().map(LateBody::from).collect(),
         }
     }
