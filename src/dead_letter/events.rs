@@ -161,8 +161,12 @@ impl Redrives {
     /// A letter to which something happened before.
     fn of_history(&self, id: &str, letter: Position) -> Result<ReplayResult, StoreError> {
         let store = self.store();
-        let history = view::history(&**store, letter, crate::domain::Millis(0))?;
         let name = LetterId(letter);
+        let Some(listed) = view::listed(&**store, letter)? else {
+            let gone = format!("dead letter {name} was settled long ago and is no longer kept");
+            return Ok(result(id, ReplayStatus::Failed, gone));
+        };
+        let history = view::history(&**store, &listed)?;
         let last = history.into_iter().rev().find_map(|episode| match episode.what {
             Story::Arrived => None,
             Story::Discarded { by, why } => Some(result(
@@ -257,7 +261,7 @@ fn of_forecast(letter: Position, forecast: &Forecast) -> (ReplayStatus, String) 
             format!("saga {saga} has the event of dead letter {name} already"),
         ),
         Outlook::AlreadyRedriven => (ReplayStatus::Success, format!("dead letter {name}: {detail}")),
-        Outlook::Undecodable | Outlook::Discarded | Outlook::Unknown => {
+        Outlook::Undecodable | Outlook::Reserved | Outlook::Discarded | Outlook::Unknown => {
             (ReplayStatus::Failed, format!("dead letter {name}: {detail}"))
         }
     }

@@ -4,7 +4,8 @@
 //! by one thread, in the order it was asked for. A letter is *sending* in the store before it is
 //! published and *sent* after, so a crash leaves at most one chunk of letters of which nobody knows
 //! whether they were published: their marks tell, once everything in the topic is consumed. Were one
-//! published twice all the same, the fold would drop the second as a duplicate.
+//! published twice all the same, the fold would drop the second as a duplicate. Letters that nobody can tell
+//! about now, because the schema registry is away, keep their turn, and the redrive waits.
 //!
 //! A redrive can be cancelled until it has ended. That is stored with it, so it stays cancelled over a
 //! crash; letters whose turn has not come then stay as they are, and what was being published is found
@@ -20,11 +21,12 @@ mod tests;
 pub use jobs::RedriveStatus;
 pub use order::{Cancelled, RedriveOrder};
 pub use result::{LetterResult, RedriveItem};
+pub(super) use runner::is_at_end;
 
-use super::{Desk, Sources};
+use super::{Deciding, Desk, Sources};
 use crate::audit::{Act, Audit, Outcome};
 use crate::clock::SharedClock;
-use crate::domain::{Position, SagaDefinitions};
+use crate::domain::{Millis, Position, SagaDefinitions};
 use crate::ingest::IngestStatus;
 use crate::ops::Outlet;
 use crate::store::{SharedStore, StoreError};
@@ -62,6 +64,8 @@ pub struct RedriveParts {
     pub definitions: Arc<SagaDefinitions>,
     /// Where events are published.
     pub out: Arc<dyn Outlet>,
+    /// Where it is announced what changed letters will come back as.
+    pub deciding: Arc<dyn Deciding>,
     /// How far consumption is.
     pub ingest: Arc<IngestStatus>,
     /// Where it is recorded how a redrive ended.
@@ -189,6 +193,14 @@ impl Redrives {
     /// [`StoreError`].
     pub fn status(&self, number: u64) -> Result<Option<RedriveStatus>, StoreError> {
         jobs::status(&*self.inner.parts.sources.store.snapshot(), number)
+    }
+
+    /// Forgets the redrives that had ended by then, but for the newest; how many those are.
+    ///
+    /// # Errors
+    /// [`StoreError`]; some may be forgotten then.
+    pub fn forget_ended_before(&self, edge: Millis) -> Result<usize, StoreError> {
+        jobs::forget_ended_before(&self.inner.parts.sources.store, edge)
     }
 
     /// What became of a redrive's letters, in order of their positions, behind one of them.
