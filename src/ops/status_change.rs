@@ -136,10 +136,7 @@ impl StatusChanger {
     /// ours. Behind the latest instant of all there is no other. There an event is the last one by its
     /// position, so it goes into the partition of the one that is last now, where its offset is greater.
     fn place(&self, wish: &StatusChange, state: &SagaState) -> Result<Place, OpsError> {
-        let recorded_at = self
-            .clock
-            .now()
-            .max(Millis(state.updated_at.0.saturating_add(1)));
+        let recorded_at = self.clock.now().max(Millis(state.updated_at.0.saturating_add(1)));
         if recorded_at <= LATEST {
             return Ok(Place {
                 recorded_at,
