@@ -28,6 +28,26 @@ pub(crate) fn settings(shards: usize) -> ProjectorSettings {
     }
 }
 
+/// An event to make others of.
+pub(crate) fn event() -> Event {
+    Event {
+        position: Position::new(0, 0),
+        arrived_at: Millis(DAY),
+        recorded_at: Millis(DAY),
+        event_timestamp: Millis(DAY),
+        event_id: "e".into(),
+        saga_id: "s".into(),
+        saga_type: "ORDER_CREATION".into(),
+        step: "ORDER_CREATED".into(),
+        status: SagaStatus::Started,
+        order_id: "o".into(),
+        metadata: None,
+        metadata_form: MetadataForm::Absent,
+        producer_service: None,
+        trace_id: None,
+    }
+}
+
 /// Puts events into the log as ingest does.
 pub(crate) fn append(store: &SharedStore, events: &[Event]) {
     let mut batch = Batch::new();

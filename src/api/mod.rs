@@ -14,6 +14,7 @@ mod caller;
 mod context;
 mod docs;
 mod error;
+mod gone;
 pub mod health;
 mod internal;
 mod letters;

@@ -96,6 +96,7 @@ impl Tracker {
             deciding: Arc::new(ops.decisions.clone()),
             ingest: status.clone(),
             audit: audit.clone(),
+            replay_events: config.dead_letters.replay_events,
             clock: clock.clone(),
             shutdown: shutdown.clone(),
         });

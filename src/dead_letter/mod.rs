@@ -20,6 +20,7 @@ pub mod redrive;
 mod remove;
 mod retention;
 mod revise;
+mod search_log;
 mod settings;
 mod view;
 
@@ -38,6 +39,7 @@ pub use read::{DeadLetter, dead_letters_from};
 pub use remove::RemoveApplier;
 pub use retention::{LetterRetention, Swept};
 pub use revise::{Change, EventEdit, Hopeless, Revised, is_reserved};
+pub use search_log::ReplayError;
 pub use settings::LetterSettings;
 pub use view::{CameBack, Episode, Examined, LetterView, Story};
 

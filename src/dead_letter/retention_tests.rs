@@ -84,6 +84,7 @@ fn scene() -> Scene {
         deciding: ops.clone(),
         ingest: Arc::default(),
         audit: Audit::new(store.clone(), clock.clone()),
+        replay_events: 1_000,
         clock: clock.clone(),
         shutdown: shutdown.clone(),
     });

@@ -99,7 +99,8 @@ def redrive(tracker, **body):
 
 
 def counts(tracker):
-    """The account of letters, asked three ways that must agree."""
+    """The account of letters, asked three ways that must agree. They are asked one after the other, so
+    the tracker must have read everything that there is."""
     answer = tracker.api.json(f"{LETTERS}/count")
     listed = all_letters(tracker, size=500)
     for state in ("open", "redriven", "discarded"):
@@ -135,13 +136,7 @@ def agree(*trackers):
     """All replicas hold the same, and each holds together."""
     digests = []
     for tracker in trackers:
-        tracker.wait_caught_up()
-        end = trackers[0].api.json("/internal/v1/progress")["ops"]["next"]
-        wait_until(
-            lambda t=tracker, end=end: t.api.json("/internal/v1/progress")["ops"]["next"] >= end,
-            30,
-            "the ops topic to be read",
-        )
+        tracker.wait_caught_up().wait_decisions_read()
     for tracker in trackers:
         assert tracker.terminate() == 0
         tracker.verify()
@@ -430,7 +425,7 @@ def test_a_redrive_waits_for_kafka_and_goes_on(make_world, own_broker, seed):
     tracker = world.tracker().start().wait_caught_up()
     own_broker.freeze()
     asked = post(tracker, f"{LETTERS}/redrive", expect=202, filter={}, change={"schemaId": schema_id(world)})
-    time.sleep(3)
+    wait_until(lambda: "the redrive waits" in tracker.tail(200), 60, "the redrive to wait")
     assert tracker.api.json(f"{LETTERS}/redrives/{asked['number']}")["running"]
     own_broker.thaw()
     check_bulk(world, tracker, ids, asked["number"])
@@ -537,7 +532,8 @@ def test_a_discard_needs_a_reason_and_is_there_on_every_replica(world, seed):
     assert (status["published"], status["skipped"]) == (0, len(ids))
     cli = first.cli("dead-letters", "discard", "--reason", "tombstone", "--why", "never needed", "--url", first.url)
     assert cli.returncode == 0, cli.stderr
-    wait_until(lambda: counts(second) == counts(first), 30, "the second replica to know")
+    second.wait_caught_up().wait_decisions_read()
+    assert counts(second) == counts(first)
     assert all_letters(second) == all_letters(first)
     agree(first, second)
     # A replica that starts from nothing reads the same decisions.
@@ -746,7 +742,9 @@ def test_letters_that_others_wrote_are_taken_in_when_asked_for_and_ours_are_not_
     tracker.start().wait_caught_up()
     assert counts(tracker) == (own, 1, 0)
     replica = world.tracker("replica", SAGA_TRACKER_KAFKA__CONSUME_DEAD_LETTERS="true").start()
-    wait_until(lambda: counts(replica) == (own, 1, 0), 30, "the replica to know")
+    replica.wait_caught_up().wait_decisions_read()
+    wait_until(lambda: len(all_letters(replica)) == own + 1, 60, "the replica to read the letter of the other service")
+    assert counts(replica) == (own, 1, 0)
     agree(tracker, replica)
 
 

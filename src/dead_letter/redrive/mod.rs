@@ -23,6 +23,7 @@ pub use order::{Cancelled, RedriveOrder};
 pub use result::{LetterResult, RedriveItem};
 pub(super) use runner::is_at_end;
 
+use super::search_log::LogSearch;
 use super::{Deciding, Desk, Sources};
 use crate::audit::{Act, Audit, Outcome};
 use crate::clock::SharedClock;
@@ -70,6 +71,8 @@ pub struct RedriveParts {
     pub ingest: Arc<IngestStatus>,
     /// Where it is recorded how a redrive ended.
     pub audit: Audit,
+    /// Events of the log that a replay by ids may look through.
+    pub replay_events: u64,
     /// Tells the time.
     pub clock: SharedClock,
     /// Ends the thread.
@@ -90,6 +93,8 @@ struct Inner {
     turn: Mutex<Option<u64>>,
     /// Redrives that were cancelled since the start.
     cancelled: Mutex<BTreeSet<u64>>,
+    /// Held while the log is looked through for events.
+    searching: Mutex<()>,
     /// Changes whenever there is news for whoever waits.
     news: (Mutex<u64>, Condvar),
 }
@@ -104,6 +109,7 @@ impl Redrives {
                 desk,
                 turn: Mutex::default(),
                 cancelled: Mutex::default(),
+                searching: Mutex::default(),
                 news: (Mutex::new(0), Condvar::new()),
             }),
         }
@@ -231,6 +237,17 @@ impl Redrives {
                 return Ok(status);
             }
             self.await_news(seen, left.min(Duration::from_millis(500)));
+        }
+    }
+
+    /// Looks for events that are no letters.
+    pub(super) fn search<'a>(&'a self, gone: &'a CancellationToken) -> LogSearch<'a> {
+        let inner = &*self.inner;
+        LogSearch {
+            store: &inner.parts.sources.store,
+            most: inner.parts.replay_events,
+            turn: &inner.searching,
+            gone,
         }
     }
 

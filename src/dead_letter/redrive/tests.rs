@@ -198,6 +198,7 @@ fn redrives_with(
         deciding: topic.clone(),
         ingest: topic.ingest.clone(),
         audit: Audit::new(topic.store.clone(), clock.clone()),
+        replay_events: 1_000,
         clock,
         shutdown: shutdown.clone(),
     })
