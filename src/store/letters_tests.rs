@@ -31,7 +31,7 @@ fn what(letter: Position, by: Position, kind: u8) -> Happened {
                 saga_id: "s".into(),
                 recorded_at: Millis(7),
             },
-            value: if by.offset % 2 == 0 { own } else { other },
+            value: if by.offset.is_multiple_of(2) { own } else { other },
         },
         1 => Happened::Discarded {
             by: "me".to_owned(),
@@ -42,7 +42,7 @@ fn what(letter: Position, by: Position, kind: u8) -> Happened {
         },
         // The first decision on the ops topic is the one that counts; here there is one only.
         _ => Happened::Removed(Removal {
-            redriven: letter.offset % 3 == 0,
+            redriven: letter.offset.is_multiple_of(3),
             reason: None,
         }),
     }
@@ -64,7 +64,7 @@ fn entries() -> impl Strategy<Value = Vec<Entry>> {
 }
 
 /// All rows of the tables that the account is about.
-fn rows(store: &MemoryStore) -> Vec<(Table, Vec<u8>, Vec<u8>, Vec<u8>)> {
+fn rows(store: &MemoryStore) -> Vec<(Table, [Vec<u8>; 3])> {
     let mut found = Vec::new();
     for table in [
         Table::Letters,
@@ -78,7 +78,7 @@ fn rows(store: &MemoryStore) -> Vec<(Table, Vec<u8>, Vec<u8>, Vec<u8>)> {
             to: None,
         };
         read::try_scan_table(store, &whole, |partition, sort, value| {
-            found.push((table, partition.to_vec(), sort.to_vec(), value.to_vec()));
+            found.push((table, [partition, sort, value].map(<[u8]>::to_vec)));
             Ok(())
         })
         .unwrap();
