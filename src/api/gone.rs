@@ -27,3 +27,20 @@ impl<S: Sync> FromRequestParts<S> for ClientGone {
         Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+
+    #[tokio::test]
+    async fn a_handler_is_told_when_nobody_waits_any_more() {
+        let mut request = Request::new(Body::empty());
+        let present = ClientGone::watch(&mut request);
+        let (mut parts, _) = request.into_parts();
+        let Ok(ClientGone(gone)) = ClientGone::from_request_parts(&mut parts, &()).await;
+        assert!(!gone.is_cancelled());
+        drop(present);
+        assert!(gone.is_cancelled());
+    }
+}

@@ -593,9 +593,48 @@ def test_events_are_replayed_by_their_ids(world, seed):
     answer = post(tracker, path, expect=200, eventIds=[broken["eventId"]])
     assert answer["results"][0]["status"] == "SUCCESS", answer
     assert "redriven before" in answer["results"][0]["message"]
-    for body in ({}, {"eventIds": []}, {"eventIds": [""]}, {"eventIds": "x"}):
+    for body in ({}, {"eventIds": []}, {"eventIds": [""]}, {"eventIds": "x"}, {"eventIds": ["x"], "sagaIds": ["s"] * 1001}):
         assert tracker.api.request("POST", path, json=body).status_code == 400, body
+    # A log that is too long is not read for it; where the caller says in which saga, it need not be.
+    tracker.environment["SAGA_TRACKER_DEAD_LETTERS__REPLAY_EVENTS"] = "1"
+    tracker.restart()
+    tracker.wait_caught_up()
+    refused = post(tracker, path, expect=409, eventIds=[applied["eventId"]])
+    assert "sagaIds" in refused["message"]
+    told = post(tracker, path, expect=200, eventIds=[applied["eventId"]], sagaIds=["applied"])
+    assert told["results"][0]["status"] == "SUCCESS"
     agree(tracker)
+
+
+def test_headers_that_anybody_can_write_settle_no_letter_and_operators_events_are_not_redriven(world, seed):
+    rng = random.Random(seed)
+    broken = workload.valid(rng, sagaId="broken", recordedAt=0)
+    world.publisher.send_raw(b"broken", world.publisher.encode(broken))
+    world.publisher.flush()
+    tracker = world.tracker().start().wait_caught_up()
+    [letter] = all_letters(tracker)
+    partition, offset = letter["id"].split("-")
+    headers = [
+        ("saga-tracker-origin-topic", world.topic.encode()),
+        ("saga-tracker-origin-partition", partition.encode()),
+        ("saga-tracker-origin-offset", offset.encode()),
+    ]
+    forged = world.publisher.encode(workload.valid(rng, sagaId="forged"))
+    world.publisher.send_raw(b"forged", forged, headers=headers)
+    world.publisher.flush()
+    tracker.wait_caught_up()
+    assert show(tracker, letter["id"])["state"] == "open"
+    assert counts(tracker) == (1, 0, 0)
+    reserved = {"ids": [letter["id"]], "change": {"event": {"step": "OPERATOR_STATUS_CHANGE"}}}
+    assert "change.event.step" in post(tracker, f"{LETTERS}/redrive", expect=400, **reserved)["message"]
+    as_bytes = world.publisher.encode(workload.valid(rng, step="OPERATOR_STATUS_CHANGE"))
+    value = base64.b64encode(as_bytes).decode()
+    _, became = redrive(tracker, ids=[letter["id"]], change={"valueBase64": value})
+    assert became[letter["id"]]["result"] == "REFUSED"
+    # What a replica of ours changes is announced, and counts everywhere.
+    redrive(tracker, ids=[letter["id"]], change={"event": {"recordedAt": "2025-01-01T00:00:00Z"}})
+    assert counts(tracker) == (0, 1, 0)
+    agree(tracker, world.tracker("other").start())
 
 
 # --- the topic again ----------------------------------------------------------------
