@@ -88,6 +88,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "domain",
             "store",
             "ingest",
+            "dead_letter",
             "projector",
             "metrics",
             "api",

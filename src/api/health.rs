@@ -279,7 +279,7 @@ fn behind(ends: &Cut, progress: &Progress) -> u64 {
 }
 
 fn kafka(ingest: &IngestSnapshot, now: Millis, down_after_ms: u64) -> Component {
-    if let Some(reason) = &ingest.fatal {
+    if let Some(reason) = ingest.fatal.as_ref().or(ingest.letters_stopped.as_ref()) {
         return Component {
             up: false,
             message: reason.clone(),

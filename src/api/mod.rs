@@ -15,6 +15,7 @@ mod chunked;
 mod context;
 mod docs;
 mod error;
+mod gone;
 pub mod health;
 mod internal;
 mod letters;

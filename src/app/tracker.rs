@@ -9,7 +9,7 @@ use crate::audit::{Audit, Outcome};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::dead_letter::redrive::{RedriveParts, Redrives};
-use crate::dead_letter::{ForeignLetters, PublishSettings, Publisher, Sources};
+use crate::dead_letter::{ForeignLetters, LetterRetention, PublishSettings, Publisher, Sources};
 use crate::domain::SagaDefinitions;
 use crate::ingest::space::{Disk, FreeSpace};
 use crate::ingest::{Ingest, IngestSettings, IngestStatus, registry};
@@ -92,8 +92,10 @@ impl Tracker {
             },
             definitions: definitions.clone(),
             out: ops.decisions.out.clone(),
+            deciding: Arc::new(ops.decisions.clone()),
             ingest: status.clone(),
             audit: audit.clone(),
+            replay_events: config.dead_letters.replay_events,
             clock: clock.clone(),
             shutdown: shutdown.clone(),
         });
@@ -139,8 +141,23 @@ impl Tracker {
         let redriver = redrives
             .spawn()
             .context("starting the thread that redrives letters")?;
-        let foreign = start_foreign(&kafka, &store, &schemas, &book, &space, &shutdown)?;
-        let removing = retention.start(config, &projector.0, &shutdown)?;
+        let foreign = start_foreign(&kafka, &store, &schemas, (&book, &space, &status), &shutdown)?;
+        let mut removing = retention.start(config, &projector.0, &shutdown)?;
+        let letters = LetterRetention {
+            store: store.clone(),
+            settings: config.dead_letters.clone(),
+            topics: letter_topics(&kafka),
+            deciding: Arc::new(ops.decisions.clone()),
+            ops_topic: kafka.ops_topic.clone(),
+            ops: ops.status.clone(),
+            ingest: status.clone(),
+            publishes: kafka.publish_dead_letters,
+            redrives: redrives.clone(),
+            clock: clock.clone(),
+            shutdown: shutdown.clone(),
+        };
+        let letters = letters.spawn();
+        removing.push(letters.context("starting the thread that lets go of settled letters")?);
         let ingest = Ingest {
             store: store.clone(),
             schemas: schemas.clone(),
@@ -276,8 +293,7 @@ fn start_foreign(
     kafka: &IngestSettings,
     store: &SharedStore,
     schemas: &Arc<dyn registry::SchemaSource>,
-    book: &LetterBook,
-    space: &Arc<dyn FreeSpace>,
+    (book, space, status): (&LetterBook, &Arc<dyn FreeSpace>, &Arc<IngestStatus>),
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Option<JoinHandle<()>>> {
     if !kafka.consume_dead_letters {
@@ -289,6 +305,7 @@ fn start_foreign(
         schemas: schemas.clone(),
         book: book.clone(),
         space: space.clone(),
+        status: status.clone(),
         shutdown: shutdown.clone(),
     };
     let thread = foreign.spawn();

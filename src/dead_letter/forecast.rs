@@ -24,6 +24,8 @@ pub enum Outlook {
     Conflict,
     /// It is still no event; it is not published.
     Undecodable,
+    /// It would be an event that only the tracker itself publishes; it is not published.
+    Reserved,
     /// It came back before; it is not published.
     AlreadyRedriven,
     /// It was discarded; it is not published.
@@ -40,6 +42,7 @@ impl Outlook {
             Self::Duplicate => "DUPLICATE",
             Self::Conflict => "CONFLICT",
             Self::Undecodable => "UNDECODABLE",
+            Self::Reserved => "RESERVED",
             Self::AlreadyRedriven => "ALREADY_REDRIVEN",
             Self::Discarded => "DISCARDED",
             Self::Unknown => "UNKNOWN",
@@ -99,6 +102,7 @@ impl Forecast {
     pub fn hopeless(why: &Hopeless) -> Self {
         let outlook = match why {
             Hopeless::Undecodable(_) => Outlook::Undecodable,
+            Hopeless::Reserved(_) => Outlook::Reserved,
             Hopeless::Unavailable(_) => Outlook::Unknown,
         };
         Self::not_published(outlook, why.to_string())

@@ -9,6 +9,7 @@ pub mod kafka;
 pub mod origin;
 pub mod registry;
 pub mod replay;
+mod reread;
 pub mod run;
 pub mod settings;
 pub mod source;

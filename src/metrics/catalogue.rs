@@ -124,6 +124,8 @@ catalogue! {
     DEAD_LETTERS_REDRIVEN = Counter "saga_tracker_dead_letters_redriven_total" ["reason"];
     /// Dead letters that were discarded and did not come back, by reason
     DEAD_LETTERS_DISCARDED = Gauge "saga_tracker_dead_letters_discarded" ["reason"];
+    /// Redriven and discarded dead letters that are no longer kept, by reason
+    DEAD_LETTERS_REMOVED = Counter "saga_tracker_dead_letters_removed_total" ["reason"];
     /// Times that the broker did not deliver offsets: expired means that events are lost to this store; undelivered is one for each transaction where producers use them
     OFFSET_GAPS = Counter "saga_tracker_offset_gaps_total" ["kind"];
     /// Offsets that the broker's retention removed before they were consumed

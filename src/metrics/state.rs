@@ -119,12 +119,12 @@ fn from_letters(letters: &BTreeMap<String, LetterCounts>, floor: &mut Floor, rea
             .map(|(reason, counts)| (reason.clone(), count(counts)))
             .collect()
     };
-    readings.push(counted(
-        catalogue::DEAD_LETTERS,
-        &by_reason(LetterCounts::total),
-        floor,
-    ));
-    let redriven = by_reason(|counts| counts.redriven);
+    // What was removed since was there all the same: counters only grow.
+    let all = by_reason(|counts| counts.total() + counts.removed());
+    readings.push(counted(catalogue::DEAD_LETTERS, &all, floor));
+    let removed = by_reason(LetterCounts::removed);
+    readings.push(counted(catalogue::DEAD_LETTERS_REMOVED, &removed, floor));
+    let redriven = by_reason(|counts| counts.redriven + counts.removed_redriven);
     readings.push(counted(catalogue::DEAD_LETTERS_REDRIVEN, &redriven, floor));
     for (family, counts) in [
         (catalogue::DEAD_LETTERS_OPEN, by_reason(|counts| counts.open)),

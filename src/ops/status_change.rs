@@ -11,12 +11,13 @@ use crate::ingest::registry::{SchemaError, SchemaSource};
 use crate::projector::ProjectorWatch;
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;
-use crate::store::{Key, SharedStore, Table, keys, read, timelines};
+use crate::store::{Direction, Key, SharedStore, StoreError, Table, WHOLE, keys, read, timelines};
 use jiff::Timestamp;
 use saga_tracker_sdk::contract::{self, SagaEvent};
 use saga_tracker_sdk::encoding::Encoder;
 use saga_tracker_sdk::publishing::EventIds;
 use serde_json::{Map, Value};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ use std::time::Duration;
 const APPLIED: Duration = Duration::from_secs(10);
 /// What the events name as their producer.
 const PRODUCER: &str = "saga-tracker";
+/// The last instant that an event may have.
+const LATEST: Millis = Millis(Millis::LATEST_EVENT.0 - 1);
 
 /// What an operator wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +60,13 @@ pub struct StatusChanged {
     pub position: Position,
 }
 
+/// Where an operator's event has to stand.
+struct Place {
+    recorded_at: Millis,
+    /// The one to publish it to; by the key when none is given.
+    partition: Option<u32>,
+}
+
 /// Changes statuses.
 pub struct StatusChanger {
     /// What is known of the sagas.
@@ -85,11 +95,12 @@ impl StatusChanger {
     pub fn change(&self, wish: &StatusChange) -> Result<StatusChanged, OpsError> {
         let state = self.state(&wish.saga_id)?;
         refuse_in_vain(wish, &state)?;
-        let event = self.event(wish, &state)?;
+        let place = self.place(wish, &state)?;
+        let event = self.event(wish, &state, place.recorded_at)?;
         let value = self.encode(&event)?;
         let message = Message {
             topic: self.topic.clone(),
-            partition: None,
+            partition: place.partition,
             key: Some(event.saga_id.clone().into_bytes()),
             value: Some(value),
             headers: vec![(
@@ -127,11 +138,48 @@ impl StatusChanger {
             .ok_or_else(|| OpsError::NotFound(format!("no event of saga {:?} has been seen", saga.as_str())))
     }
 
-    /// The event that asks for the change. It has to stand behind the saga's last event even when that
-    /// one's clock was ahead of ours.
-    fn event(&self, wish: &StatusChange, state: &SagaState) -> Result<SagaEvent, OpsError> {
+    /// Where the event has to stand: behind the saga's last one, even when that one's clock was ahead of
+    /// ours. Behind the latest instant of all there is no other. There an event is the last one by its
+    /// position, so it goes into the partition of the one that is last now, where its offset is greater.
+    fn place(&self, wish: &StatusChange, state: &SagaState) -> Result<Place, OpsError> {
+        let recorded_at = self.clock.now().max(Millis(state.updated_at.0.saturating_add(1)));
+        if recorded_at <= LATEST {
+            return Ok(Place {
+                recorded_at,
+                partition: None,
+            });
+        }
+        let last = self.last_delivery(&wish.saga_id)?;
+        Ok(Place {
+            recorded_at: LATEST,
+            partition: last.map(|last| last.partition),
+        })
+    }
+
+    fn last_delivery(&self, saga: &SagaId) -> Result<Option<Position>, StoreError> {
+        let mut last = None;
+        read::try_scan(
+            |visit| {
+                let partition = saga.as_str().as_bytes();
+                self.store
+                    .scan(Table::Log, partition, WHOLE, Direction::Reverse, 1, visit)
+            },
+            |sort, _| {
+                last = Some(keys::parse_log_sort(sort)?.position);
+                Ok(ControlFlow::Continue(()))
+            },
+        )?;
+        Ok(last)
+    }
+
+    /// The event that asks for the change.
+    fn event(
+        &self,
+        wish: &StatusChange,
+        state: &SagaState,
+        recorded_at: Millis,
+    ) -> Result<SagaEvent, OpsError> {
         let now = self.clock.now();
-        let recorded_at = now.max(Millis(state.updated_at.0.saturating_add(1)));
         let instant = |at: Millis| {
             Timestamp::from_millisecond(at.0)
                 .map_err(|error| OpsError::Failed(format!("{at} cannot be written: {error}")))

@@ -532,18 +532,21 @@ impl Topic {
         self.projector.deliver(Delivery { events, after }).unwrap();
     }
 
-    fn next(&self) -> u64 {
-        read::log_cut(&*self.store, testkit::TOPIC).unwrap().next(0)
+    fn next(&self, partition: u32) -> u64 {
+        let cut = read::log_cut(&*self.store, testkit::TOPIC).unwrap();
+        cut.next(partition)
     }
 }
 
 impl Outlet for Topic {
     fn publish(&self, message: &Message) -> Result<Position, OutError> {
         for mut event in self.meanwhile.lock().unwrap().drain(..) {
-            event.position = Position::new(0, self.next());
+            event.position = Position::new(0, self.next(0));
             self.deliver(vec![event]);
         }
-        let position = Position::new(0, self.next());
+        // Where the key leads to when nobody says.
+        let partition = message.partition.unwrap_or(0);
+        let position = Position::new(partition, self.next(partition));
         let (_, body) = wire::payload(message.value.as_deref()).unwrap();
         let plan = BundledSchema::new().unwrap().plan(1).unwrap();
         let event = plan
@@ -733,4 +736,56 @@ fn a_change_that_another_event_made_first_is_told_as_such() {
         matches!(&refused, OpsError::Conflict(why) if why.contains("COMPENSATED already")),
         "{refused}"
     );
+}
+
+/// A saga whose last event has the latest instant of all, in a partition that its key leads to no more.
+#[test]
+fn changes_take_effect_behind_an_event_of_the_latest_instant() {
+    let scene = scene(60_000, vec![]);
+    let latest = Millis::LATEST_EVENT.0 - 1;
+    let position = Position::new(2, 7);
+    scene.topic.deliver(vec![Event {
+        position,
+        ..event(latest, SagaStatus::Failed)
+    }]);
+    assert!(
+        scene
+            .changer
+            .projected
+            .wait_for(position, Duration::from_secs(10))
+            .unwrap()
+    );
+    for status in [
+        SagaStatus::Completed,
+        SagaStatus::Compensated,
+        SagaStatus::Completed,
+    ] {
+        let changed = scene.changer.change(&wish(status, None)).unwrap();
+        assert_eq!(
+            (changed.current, changed.updated_at, changed.position.partition),
+            (status, Millis(latest), 2)
+        );
+        assert_eq!(state(&scene).status, status);
+    }
+}
+
+#[test]
+fn a_change_takes_effect_behind_an_event_of_the_far_future() {
+    let scene = scene(60_000, vec![]);
+    let future = testkit::DAY + 50 * 365 * 86_400_000;
+    let position = Position::new(0, 1);
+    scene.topic.deliver(vec![Event {
+        position,
+        ..event(future, SagaStatus::Failed)
+    }]);
+    assert!(
+        scene
+            .changer
+            .projected
+            .wait_for(position, Duration::from_secs(10))
+            .unwrap()
+    );
+    let changed = scene.changer.change(&wish(SagaStatus::Completed, None)).unwrap();
+    assert_eq!(changed.updated_at, Millis(future + 1));
+    assert_eq!(state(&scene).status, SagaStatus::Completed);
 }

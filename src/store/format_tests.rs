@@ -339,6 +339,7 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
             detail: "field status is \"PAUSED\"",
             arrived_at: RECORDED_AT.0,
             bytes: 130,
+            value: [7; 16],
             event_id: Some("e-1"),
             saga_id: Some("order-17"),
             saga_type: Some("ORDER_CREATION"),
@@ -354,7 +355,25 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
             became: ReturnRecord::Logged {
                 saga_id: "order-17",
                 recorded_at: RECORDED_AT.0 - 1
-            }
+            },
+            value: [7; 16],
+        }
+    );
+    assert_plain!(
+        "letter_marks 1 announced",
+        LetterMarkRecord,
+        LetterMarkRecord::Announced {
+            at: RECORDED_AT.0,
+            value: [7; 16],
+        }
+    );
+    assert_plain!(
+        "letter_marks 1 removed",
+        LetterMarkRecord,
+        LetterMarkRecord::Removed {
+            at: RECORDED_AT.0,
+            redriven: true,
+            reason: Some("truncated"),
         }
     );
     assert_plain!(
@@ -362,7 +381,8 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
         LetterMarkRecord,
         LetterMarkRecord::Returned {
             at: RECORDED_AT.0,
-            became: ReturnRecord::DeadLetter { reason: "truncated" }
+            became: ReturnRecord::DeadLetter { reason: "truncated" },
+            value: [7; 16],
         }
     );
     assert_plain!(

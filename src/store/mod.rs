@@ -19,6 +19,7 @@ mod format_tests;
 pub mod keys;
 #[cfg(test)]
 mod keys_tests;
+mod letter_marks;
 mod letter_records;
 pub mod letters;
 pub mod memory;

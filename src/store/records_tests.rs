@@ -237,14 +237,16 @@ proptest! {
     ) {
         let part = |n: usize| parts[n].as_deref();
         reads_back(&LetterRecord {
-            topic: &topic, reason: &reason, detail: &detail, arrived_at: at, bytes,
+            topic: &topic, reason: &reason, detail: &detail, arrived_at: at, bytes, value: [bytes.to_be_bytes()[0]; 16],
             event_id: part(0), saga_id: part(1), saga_type: part(2), step: part(3), status: part(4),
         }, &mut Vec::new());
         let logged = ReturnRecord::Logged { saga_id: &topic, recorded_at: at };
         let again = ReturnRecord::DeadLetter { reason: &reason };
         for record in [
-            LetterMarkRecord::Returned { at, became: logged },
-            LetterMarkRecord::Returned { at, became: again },
+            LetterMarkRecord::Returned { at, became: logged, value: [7; 16] },
+            LetterMarkRecord::Returned { at, became: again, value: [0; 16] },
+            LetterMarkRecord::Announced { at, value: [255; 16] },
+            LetterMarkRecord::Removed { at, redriven: flag, reason: part(0) },
             LetterMarkRecord::Discarded { at, by: &topic, why: &detail },
         ] {
             reads_back(&record, &mut Vec::new());

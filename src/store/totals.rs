@@ -61,6 +61,10 @@ pub const DEAD_LETTER_COUNTS: &str = "dead_letter_counts";
 pub const REDRIVEN_COUNTS: &str = "redriven_counts";
 /// Meta, named by reason: dead letters that were discarded and did not come back.
 pub const DISCARDED_COUNTS: &str = "discarded_counts";
+/// Meta, named by reason: dead letters that came back and were removed since.
+pub const REMOVED_REDRIVEN_COUNTS: &str = "removed_redriven_counts";
+/// Meta, named by reason: dead letters that were discarded and removed since.
+pub const REMOVED_DISCARDED_COUNTS: &str = "removed_discarded_counts";
 /// Meta: `1` once every stored dead letter has its row in `letters`.
 pub const LETTERS_LISTED: &str = "letters_listed";
 /// Meta, named by kind: gaps.
