@@ -93,7 +93,7 @@ impl Ops {
 
 /// What decisions do, by kind.
 fn appliers(kafka: &IngestSettings, book: &LetterBook) -> Vec<Box<dyn Applier>> {
-    let mut all = super::retention::appliers();
+    let mut all = super::retention::appliers(&kafka.topic);
     all.push(Box::new(DiscardApplier {
         book: book.clone(),
         topics: letter_topics(kafka),

@@ -23,7 +23,7 @@ pub use fold::{Deduplicated, deduplicate, fold, fold_deduplicated};
 pub use ids::{EventId, OrderId, SagaId, SagaType, Step};
 pub use operator::{OPERATOR_STATUS_CHANGE, OperatorChange};
 pub use position::{Cut, Position, TimelineKey};
-pub use purged::{PurgedSaga, Remains, evidence};
+pub use purged::{Evidence, PurgedSaga, Remains, evidence};
 pub use state::{COMPENSATION_BUCKETS, MAX_FINGERPRINTS, SagaState};
 pub use status::{SagaStatus, UnknownStatus};
 pub use time::Millis;

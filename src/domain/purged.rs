@@ -100,8 +100,20 @@ impl PurgedSaga {
 pub fn evidence(deliveries: &[Event]) -> [u8; 32] {
     let mut sorted: Vec<&Event> = deliveries.iter().collect();
     sorted.sort_unstable_by_key(|event| event.timeline_key());
-    let mut hasher = blake3::Hasher::new();
+    let mut evidence = Evidence::default();
     for event in sorted {
+        evidence.add(event);
+    }
+    evidence.finish()
+}
+
+/// The same, of deliveries that come one by one, sorted by [`TimelineKey`](super::TimelineKey).
+#[derive(Clone, Debug, Default)]
+pub struct Evidence(blake3::Hasher);
+
+impl Evidence {
+    /// Adds the next delivery.
+    pub fn add(&mut self, event: &Event) {
         let Event {
             position,
             arrived_at,
@@ -118,6 +130,7 @@ pub fn evidence(deliveries: &[Event]) -> [u8; 32] {
             producer_service,
             trace_id,
         } = event;
+        let hasher = &mut self.0;
         hasher.update(&position.partition.to_be_bytes());
         hasher.update(&position.offset.to_be_bytes());
         for at in [arrived_at, recorded_at, event_timestamp] {
@@ -141,7 +154,11 @@ pub fn evidence(deliveries: &[Event]) -> [u8; 32] {
         let form: MetadataForm = *metadata_form;
         hasher.update(&[form as u8]);
     }
-    *hasher.finalize().as_bytes()
+
+    /// The hash over all of them.
+    pub fn finish(&self) -> [u8; 32] {
+        *self.0.finalize().as_bytes()
+    }
 }
 
 #[cfg(test)]

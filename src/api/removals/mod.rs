@@ -12,7 +12,7 @@ use super::error::ApiError;
 use crate::domain::{Event, Millis, PurgedSaga, SagaId, SagaState};
 use crate::query::Timeline;
 use crate::retention::archived::ArchiveObject;
-use crate::retention::decision::HoldBody;
+use crate::retention::body::HoldBody;
 use crate::retention::{Hold, Plan};
 use serde::Deserialize;
 use utoipa::ToSchema;
