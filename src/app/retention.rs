@@ -3,7 +3,7 @@
 use super::ops::Ops;
 use crate::api::Caller;
 use crate::api::admin::AdminError;
-use crate::api::removals::{Archived, Removals, Restored};
+use crate::api::removals::{Archived, Removals, Restored, Standing};
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::domain::{Millis, SagaDefinitions, SagaId, fold};
@@ -287,6 +287,16 @@ impl Removals for Retention {
 
     fn trouble(&self) -> Option<String> {
         self.status.snapshot().trouble().map(str::to_owned)
+    }
+
+    fn standing(&self) -> Standing {
+        let known = self.status.snapshot();
+        Standing {
+            stopped: known.failed,
+            skipped: known.skipped.values().sum(),
+            last_skipped: known.last_skipped,
+            waiting: known.waiting,
+        }
     }
 }
 
