@@ -8,6 +8,7 @@
 //! goes away later takes nothing from them; so the store counts, and having caught up once.
 
 use super::admin::{Admin, OpsProgress, Progress};
+use super::removals::{Removals, Standing};
 use crate::clock::SharedClock;
 use crate::domain::{Cut, Millis};
 use crate::ingest::status::{IngestSnapshot, IngestStatus};
@@ -88,12 +89,19 @@ pub struct Report {
     pub projections: Component,
     /// Whether decisions are read.
     pub ops: Decisions,
+    /// Whether decisions to purge and restore are done.
+    pub retention: Component,
 }
 
 impl Report {
     /// Whether there is nothing that an operator would want to know.
     pub fn healthy(&self) -> bool {
-        self.db.up && self.kafka.up && self.disk_space.up && self.projections.up && !self.ops.stopped
+        self.db.up
+            && self.kafka.up
+            && self.disk_space.up
+            && self.projections.up
+            && !self.ops.stopped
+            && self.retention.up
     }
 
     /// Whether no restart would help.
@@ -163,6 +171,7 @@ impl Health {
             disk_space: self.disk_space(&ingest),
             projections,
             ops: ops(&progress.ops, now, longest),
+            retention: retention(self.admin.removals().map(Removals::standing)),
         }
     }
 
@@ -320,6 +329,31 @@ fn ops(progress: &OpsProgress, now: Millis, missing_after_ms: u64) -> Decisions 
         message,
         next: progress.next,
         end: progress.end,
+    }
+}
+
+/// A decision that was left is done by nobody's waiting: it is told, and no reason to be DOWN.
+fn retention(standing: Option<Standing>) -> Component {
+    let Some(standing) = standing else {
+        let message = "nothing is removed here".to_owned();
+        return Component { up: true, message };
+    };
+    let mut told = vec![match &standing.stopped {
+        Some(why) => format!("decisions are done no more: {why}"),
+        None => "decisions are done".to_owned(),
+    }];
+    if let Some(why) = &standing.waiting {
+        told.push(format!("a search for due sagas waits: {why}"));
+    }
+    if let Some(last) = &standing.last_skipped {
+        told.push(format!(
+            "{} could not be done and were left, the last one: {last}",
+            standing.skipped
+        ));
+    }
+    Component {
+        up: standing.stopped.is_none(),
+        message: told.join("; "),
     }
 }
 

@@ -93,7 +93,7 @@ impl Ops {
 
 /// What decisions do, by kind.
 fn appliers(kafka: &IngestSettings, book: &LetterBook) -> Vec<Box<dyn Applier>> {
-    let mut all = super::retention::appliers();
+    let mut all = super::retention::appliers(&kafka.topic);
     let (book, topics) = (|| book.clone(), || letter_topics(kafka));
     all.push(Box::new(DiscardApplier {
         book: book(),

@@ -114,6 +114,10 @@ catalogue! {
     RETENTION_LAST_ERROR = Gauge "saga_tracker_retention_last_error_timestamp_seconds" [];
     /// 1 when decisions are done no more until a restart
     RETENTION_STOPPED = Gauge "saga_tracker_retention_stopped" [];
+    /// 1 while a search for due sagas waits until all that both topics hold is read, folded and done
+    RETENTION_WAITING = Gauge "saga_tracker_retention_waiting" [];
+    /// Decisions to purge or restore that this replica could not do and left for good, by reason; health says which was the last
+    RETENTION_SKIPPED = Counter "saga_tracker_retention_skipped_decisions_total" ["reason"];
     /// Deliveries of sagas that were removed before
     LATE_EVENTS = Counter "saga_tracker_late_events_total" [];
     /// Records that could not be applied, by reason

@@ -9,7 +9,7 @@ use crate::domain::Millis;
 use crate::ingest::status::IngestSnapshot;
 use crate::ops::OpsSnapshot;
 use crate::query::{COMPENSATION_BUCKETS, GapCounts, Query, QueryError, Totals};
-use crate::retention::RetentionSnapshot;
+use crate::retention::{RetentionSnapshot, Skipped};
 use crate::snapshot::{Known, Trigger};
 use crate::store::letters::LetterCounts;
 use crate::store::records::GapKind;
@@ -275,6 +275,7 @@ pub(super) fn read_retention(known: &RetentionSnapshot, decided: u64, readings: 
         (catalogue::RETENTION_DUE, known.due),
         (catalogue::RETENTION_PENDING, decided.saturating_sub(known.next)),
         (catalogue::RETENTION_STOPPED, u64::from(known.failed.is_some())),
+        (catalogue::RETENTION_WAITING, u64::from(known.waiting.is_some())),
     ] {
         readings.push(Reading::gauge(family, Value::Whole(value)));
     }
@@ -283,6 +284,14 @@ pub(super) fn read_retention(known: &RetentionSnapshot, decided: u64, readings: 
     readings.push(Reading::since_start(
         catalogue::RETENTION_SWEEPS,
         results.to_vec(),
+    ));
+    let skipped = Skipped::ALL.map(|why| {
+        let count = known.skipped.get(&why).copied().unwrap_or(0);
+        (vec![("reason", why.as_str().to_owned())], count)
+    });
+    readings.push(Reading::since_start(
+        catalogue::RETENTION_SKIPPED,
+        skipped.to_vec(),
     ));
 }
 

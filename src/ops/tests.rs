@@ -67,7 +67,7 @@ fn ledger(store: &SharedStore) -> Ledger {
 
 fn decision(kind: &str, text: &str) -> Vec<u8> {
     json!({
-        "version": 1, "kind": kind, "id": "d", "by": "kim", "at": "2026-01-31T09:30:00Z", "reason": "r",
+        "version": 1, "kind": kind, "id": format!("d-{kind}-{text}"), "by": "kim", "at": "2026-01-31T09:30:00Z", "reason": "r",
         "body": {"text": text}, "later": true,
     })
     .to_string()
@@ -136,6 +136,63 @@ fn every_message_is_recorded_and_only_what_holds_takes_effect() {
             ("other unknown", 2)
         ]
     );
+}
+
+#[test]
+fn a_decision_counts_once_whatever_became_of_it() {
+    use DecisionOutcome::{Applied, Duplicate, Refused};
+    let store = testkit::store();
+    let mut first = ledger(&store);
+    take(&mut first, 0, Some(&decision("note", "one"))).unwrap();
+    take(&mut first, 1, Some(&decision("note", ""))).unwrap();
+    // A publish that was tried again, a message that somebody copied; also after a restart.
+    take(&mut first, 2, Some(&decision("note", "one"))).unwrap();
+    let mut again = ledger(&store);
+    take(&mut again, 3, Some(&decision("note", "one"))).unwrap();
+    take(&mut again, 4, Some(&decision("note", ""))).unwrap();
+    let seen: Vec<_> = outcomes(&store)
+        .into_iter()
+        .map(|(_, outcome, _)| outcome)
+        .collect();
+    assert_eq!(seen, [Applied, Refused, Duplicate, Duplicate, Duplicate]);
+    assert!(
+        outcomes(&store)[3].2.contains("at offset 0"),
+        "{:?}",
+        outcomes(&store)[3]
+    );
+    assert_eq!((note(&store, 2), note(&store, 3)), (None, None));
+    let counts = read::meta_counts(&*store, totals::DECISION_COUNTS).unwrap();
+    assert_eq!(counts.get("note duplicate"), Some(&3));
+}
+
+#[test]
+fn what_a_decision_says_of_itself_is_bounded() {
+    let store = testkit::store();
+    let mut ledger = ledger(&store);
+    let with = |field: &str, text: String| {
+        let mut json: serde_json::Value = serde_json::from_slice(&decision("note", "one")).unwrap();
+        json[field] = json!(text);
+        json.to_string().into_bytes()
+    };
+    let mut long = decision("note", "one");
+    long.resize(MAX_MESSAGE_BYTES + 1, b' ');
+    let messages = [
+        with("id", String::new()),
+        with("id", "x".repeat(201)),
+        with("by", "x".repeat(1_001)),
+        with("reason", "x".repeat(4_001)),
+        with("kind", "x".repeat(201)),
+        long,
+        "[".repeat(100_000).into_bytes(),
+    ];
+    for (offset, message) in (0..).zip(&messages) {
+        take(&mut ledger, offset, Some(message)).unwrap();
+    }
+    let seen = outcomes(&store);
+    assert_eq!(seen.len(), messages.len());
+    for (offset, outcome, detail) in seen {
+        assert_eq!(outcome, DecisionOutcome::Malformed, "{offset}: {detail}");
+    }
 }
 
 #[test]

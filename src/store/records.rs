@@ -83,6 +83,11 @@ impl<'a> LogRecord<'a> {
         })
     }
 
+    /// When it arrived.
+    pub fn arrived_at(&self) -> Millis {
+        Millis(self.arrived_at)
+    }
+
     /// The event, given what its key says.
     ///
     /// # Errors
@@ -259,6 +264,8 @@ pub enum DecisionOutcome {
     Malformed = 3,
     /// No message: the broker did not deliver what was here.
     Gap = 4,
+    /// A decision of that id was read before; this one counts for nothing.
+    Duplicate = 5,
 }
 
 impl DecisionOutcome {
@@ -270,6 +277,7 @@ impl DecisionOutcome {
             Self::Unknown,
             Self::Malformed,
             Self::Gap,
+            Self::Duplicate,
         ]
         .get(usize::from(tag))
         .copied()
@@ -283,6 +291,7 @@ impl DecisionOutcome {
             Self::Unknown => "unknown",
             Self::Malformed => "malformed",
             Self::Gap => "gap",
+            Self::Duplicate => "duplicate",
         }
     }
 }

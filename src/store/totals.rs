@@ -73,5 +73,11 @@ pub const GAP_COUNTS: &str = "gap_counts";
 pub const AUDIT_HEAD: &str = "audit_head";
 /// Meta, named by kind and outcome: what came over the ops topic.
 pub const DECISION_COUNTS: &str = "decision_counts";
+/// Meta, named by id: one more than the offset of the decision of that id.
+pub const DECISION_IDS: &str = "decision_ids";
+/// Meta, named by why: decisions to purge or restore that this replica could not do, and left.
+pub const RETENTION_SKIPPED: &str = "retention_skipped";
+/// Meta: the last of them, and why, in words.
+pub const RETENTION_LAST_SKIPPED: &str = "retention_last_skipped";
 /// Meta, named by kind: offsets inside gaps.
 pub const GAP_OFFSETS: &str = "gap_offsets";

@@ -44,6 +44,7 @@ struct ComponentsBody {
     disk_space: DiskSpaceBody,
     projections: ComponentBody,
     ops: OpsBody,
+    retention: ComponentBody,
 }
 
 /// One component.
@@ -154,6 +155,7 @@ fn answer(report: Report, up: bool) -> Response {
         kafka: report.kafka.into(),
         disk_space: report.disk_space.into(),
         projections: report.projections.into(),
+        retention: report.retention.into(),
         ops: report.ops.into(),
     };
     let body = Json(HealthBody {
@@ -180,7 +182,8 @@ async fn look(context: &Context) -> Result<Report, ApiError> {
     operation_id = "getHealth",
     tag = "actuator",
     description = "DOWN when any of db, kafka or diskSpace is, the projections have not caught up since the start, or the \
-                   reading of operators' decisions has stopped. An ops topic that is missing is shown and does not count.",
+                   reading or the doing of operators' decisions has stopped. An ops topic that is missing is shown and does \
+                   not count, nor does a decision that could not be done.",
     responses((status = 200, body = HealthBody, description = "UP"), (status = 503, body = HealthBody, description = "DOWN"))
 )]
 pub(in crate::api) async fn health(State(context): State<Context>) -> Result<Response, ApiError> {
