@@ -188,7 +188,7 @@ proptest! {
         let mut projector = Projector::open(store.clone(), generation, definitions(), &settings(1)).unwrap();
         projector.advance(&first, &behind(&events, Cut::default())).unwrap();
         for some in late.chunks(17) {
-            projector.fill(some, &crate::store::Batch::new()).unwrap();
+            projector.fill(some, &Batch::new()).unwrap();
         }
         assert_folded(&store, &events)?;
         let tables = |store| digest(store, TOPIC).unwrap().tables;

@@ -418,7 +418,7 @@ fn the_room_of_what_went_comes_back() {
     {
         let mut event = event.clone();
         event.saga_id = saga.clone();
-        event.position = crate::domain::Position::new(0, filled.len() as u64);
+        event.position = Position::new(0, filled.len() as u64);
         event.event_id = format!("{}", filled.len()).into();
         // Random bytes: nothing that compression could take away.
         let random = blake3::hash(&event.position.offset.to_be_bytes()).to_hex();

@@ -15,9 +15,7 @@ use crate::domain::{Cut, Event, Evidence, Position, SagaId};
 use crate::failpoint;
 use crate::ingest::space::FreeSpace;
 use crate::ops::{OpsStatus, Recorded, decisions_from};
-use crate::projector::{
-    Projector, ProjectorGone, ProjectorHandle, Purge, PurgeOutcome, PurgeSaga, Restore, RestoreOutcome,
-};
+use crate::projector::{Projector, ProjectorGone, ProjectorHandle, Purge, PurgeOutcome, PurgeSaga, Restore};
 use crate::store::records::DecisionOutcome;
 use crate::store::{Batch, Durability, SharedStore, StoreError, Table, purged, read, totals};
 use serde::Deserialize as _;
@@ -319,13 +317,13 @@ impl Worker {
         // First what they are, one by one; they are put together only when they are what was removed.
         let (mut evidence, mut cut, mut count) = (Evidence::default(), Cut::default(), 0u32);
         self.each_delivery(&body, &saga, &mut |event| {
-            evidence.add(&event);
+            evidence.add(&event.saga_id, &event.view());
             let Position { partition, offset } = event.position;
             cut.set(partition, cut.next(partition).max(offset + 1));
             count = count.saturating_add(1);
             Ok(())
         })?;
-        if evidence.finish() != record.hash || count != record.events {
+        if evidence.hash() != record.hash || count != record.events {
             return Err(Undone::Left(
                 Skipped::Differs,
                 format!("these are not the deliveries of saga {saga:?} that were removed"),
