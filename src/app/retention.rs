@@ -19,6 +19,7 @@ use crate::retention::decision::{
 use crate::retention::{
     Hold, Holds, Plan, RetentionError, RetentionSettings, RetentionStatus, Rules, Sweeper, Worker, plan,
 };
+use crate::store::stoppable::Stop;
 use crate::store::{SharedStore, purged};
 use anyhow::Context as _;
 use std::sync::Arc;
@@ -146,8 +147,8 @@ impl Retention {
 }
 
 impl Removals for Retention {
-    fn plan(&self) -> Result<Plan, AdminError> {
-        plan(&self.query, &self.rules, self.clock.now()).map_err(failed)
+    fn plan(&self, stop: Stop) -> Result<Plan, AdminError> {
+        plan(&self.query.until(stop), &self.rules, self.clock.now()).map_err(failed)
     }
 
     fn holds(&self) -> Result<Vec<Hold>, AdminError> {

@@ -13,6 +13,7 @@ use crate::domain::{
     Cut, Event, Millis, OrderId, PurgedSaga, SagaDefinitions, SagaId, SagaState, SagaStatus, SagaType,
 };
 use crate::store::letters::{self, LetterCounts};
+use crate::store::stoppable::{self, Stop};
 use crate::store::{SharedStore, StoreError, read, totals as totals_names};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -237,6 +238,15 @@ impl Query {
     /// Answers from this store, under these definitions.
     pub fn new(store: SharedStore, definitions: Arc<SagaDefinitions>) -> Self {
         Self { store, definitions }
+    }
+
+    /// The same, whose answers end early when told to.
+    #[must_use]
+    pub fn until(&self, stop: Stop) -> Self {
+        Self {
+            store: stoppable::until(self.store.clone(), stop),
+            definitions: self.definitions.clone(),
+        }
     }
 
     /// The state of a saga; none when nothing is known of it.

@@ -26,6 +26,7 @@ pub mod records;
 #[cfg(test)]
 mod records_tests;
 pub mod rocks;
+pub mod stoppable;
 mod table;
 pub mod totals;
 

@@ -124,7 +124,7 @@ pub(in crate::api) async fn handle(
         origin: caller.origin(),
     };
     let redrives = context.admin().redrives()?;
-    let results = context.in_turn(move || redrives.replay_events(&order)).await??;
+    let results = context.sweep(move |_| redrives.replay_events(&order)).await??;
     let requested = results.len();
     let successful = results
         .iter()
