@@ -55,6 +55,27 @@ pub(crate) fn append(store: &SharedStore, events: &[Event]) {
     store.write(&batch, Durability::Process).unwrap();
 }
 
+/// An event of partition 0.
+pub(crate) fn event(saga: &str, offset: u64, step: &str, status: SagaStatus) -> Event {
+    let at = Millis(DAY + i64::try_from(offset).unwrap());
+    Event {
+        position: Position::new(0, offset),
+        arrived_at: at,
+        recorded_at: at,
+        event_timestamp: at,
+        event_id: format!("event-{offset}").into(),
+        saga_id: saga.into(),
+        saga_type: "ORDER_CREATION".into(),
+        step: step.into(),
+        status,
+        order_id: format!("order-of-{saga}").into(),
+        metadata: None,
+        metadata_form: MetadataForm::Absent,
+        producer_service: None,
+        trace_id: None,
+    }
+}
+
 /// The cut behind the events.
 pub(crate) fn behind(events: &[Event], mut cut: Cut) -> Cut {
     for event in events {

@@ -3,10 +3,13 @@
 //! Every answer is read from one snapshot of the store, so its parts agree with each other.
 
 mod counts;
+mod node;
+mod order;
 mod saga;
 mod search;
 mod statistics;
 mod totals;
+mod walk;
 
 pub use crate::domain::COMPENSATION_BUCKETS;
 use crate::domain::{
@@ -146,8 +149,12 @@ pub struct SearchPage {
 pub struct Statistics {
     /// Sagas by status; all five are there.
     pub by_status: BTreeMap<SagaStatus, u64>,
-    /// Sagas by type.
+    /// Sagas by type: of the types that have the most sagas of all times, a thousand.
     pub by_type: BTreeMap<String, u64>,
+    /// How many types there are beside those, at all times.
+    pub other_types: u64,
+    /// Sagas of those.
+    pub sagas_of_other_types: u64,
     /// Sum of the durations (last event minus first) of the completed ones, milliseconds.
     pub completed_millis: u64,
 }
@@ -339,6 +346,5 @@ impl Query {
         &self.store
     }
 }
-
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@ use crate::domain::{Event, fold};
 use crate::testkit::{DAY, project, store, traffic};
 use proptest::prelude::*;
 use proptest::sample::select;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The answer by brute force: fold every saga, filter, sort.
 fn expected(events: &[Event], filter: &Filter, sort: Sort) -> Vec<SagaView> {
@@ -95,8 +95,64 @@ fn crowd() -> impl Strategy<Value = Vec<Event>> {
     })
 }
 
+/// Hundreds of types, some of which begin with others, in few cells: so that rows are jumped over.
+fn many_types() -> impl Strategy<Value = Vec<Event>> {
+    (
+        traffic(300),
+        select(vec![1i64, 100_000, 10_000_000]),
+        select(vec![10usize, 200]),
+    )
+        .prop_map(|(mut events, spread, types)| {
+            for (index, event) in events.iter_mut().enumerate() {
+                let of = index * 7 % types;
+                event.saga_id = format!("{}-{}", event.saga_id, index % 250).into();
+                event.saga_type = match of % 4 {
+                    0 => format!("REFUND{of}"),
+                    1 => format!("{}REFUND", of % 10),
+                    2 => format!("REFUND\u{0}{}", "\u{80}".repeat(of % 5)),
+                    _ => "REFUND".to_owned(),
+                }
+                .into();
+                event.recorded_at.0 += index as i64 * spread;
+            }
+            events
+        })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn pages_and_sums_of_many_types_are_those_of_a_sorted_list(
+        events in many_types(), filter in filters(), sort in sorts(), size in select(vec![1usize, 7, 30]), at in 0usize..40,
+    ) {
+        let query = query(&events);
+        let all = expected(&events, &filter, sort);
+        for number in [0, 1, at, all.len() / size] {
+            let window = Window::Page { number: number as u64, size };
+            let page = query.search(&SearchRequest { filter: filter.clone(), sort, window }).unwrap();
+            prop_assert_eq!(page.total, all.len() as u64);
+            let wanted: Vec<SagaView> = all.iter().skip(number * size).take(size).cloned().collect();
+            prop_assert_eq!(page.sagas, wanted);
+        }
+        let mut request = SearchRequest { filter: filter.clone(), sort, window: Window::Page { number: 0, size } };
+        let mut seen = Vec::new();
+        loop {
+            let page = query.search(&request).unwrap();
+            seen.extend(page.sagas);
+            match page.next_cursor {
+                Some(cursor) => request.window = Window::After { cursor, size },
+                None => break,
+            }
+        }
+        prop_assert_eq!(&seen, &all);
+        let statistics = query.statistics(&filter).unwrap();
+        let mut by_type = BTreeMap::new();
+        for view in &all {
+            *by_type.entry(view.state.saga_type.as_str().to_owned()).or_insert(0) += 1;
+        }
+        prop_assert_eq!(statistics.by_type, by_type);
+    }
 
     #[test]
     fn pages_are_those_of_a_sorted_list(
