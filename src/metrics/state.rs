@@ -3,7 +3,7 @@
 use super::catalogue::{self, Family};
 use super::floor::Floor;
 use super::sample::{Labels, Reading, Samples, Value};
-use super::steps::StepLabels;
+use super::steps::{OTHER, StepLabels};
 use crate::audit;
 use crate::domain::Millis;
 use crate::ingest::status::IngestSnapshot;
@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 /// Reads all that derives from the store. When the store refuses, its families are left out and
 /// [`catalogue::STORE_READABLE`] says so: no metric is better than a wrong one.
 pub(super) fn read(query: &Query, floor: &mut Floor, steps: &mut StepLabels, readings: &mut Vec<Reading>) {
-    let readable = match Stored::read(query) {
+    let readable = match Stored::read(query, steps) {
         Ok(stored) => {
             from_totals(&stored.totals, floor, steps, readings);
             from_letters(&stored.letters, floor, readings);
@@ -55,7 +55,7 @@ struct Stored {
 }
 
 impl Stored {
-    fn read(query: &Query) -> Result<Self, QueryError> {
+    fn read(query: &Query, steps: &mut StepLabels) -> Result<Self, QueryError> {
         let GapCounts {
             mut gaps,
             offsets: gap_offsets,
@@ -65,7 +65,7 @@ impl Stored {
             gaps.entry(kind.as_str().to_owned()).or_default();
         }
         Ok(Self {
-            totals: query.totals()?,
+            totals: totals(query, steps)?,
             letters: query.letter_counts()?,
             gaps,
             gap_offsets,
@@ -73,6 +73,25 @@ impl Stored {
             audit_entries: audit::count(&**query.store())?,
         })
     }
+}
+
+/// The sums, with every step that has a label.
+fn totals(query: &Query, steps: &mut StepLabels) -> Result<Totals, QueryError> {
+    let totals = query.totals_of(&|step| steps.has(step), steps.pairs())?;
+    if totals.processed_elsewhere.is_empty() || steps.pairs() == 0 {
+        return Ok(totals);
+    }
+    // Of the steps that get a label now, some counts may be among those that were not kept.
+    admit(&totals, steps);
+    query.totals_of(&|step| steps.has(step), steps.pairs())
+}
+
+fn admit(totals: &Totals, steps: &mut StepLabels) {
+    let mut by_step: BTreeMap<&str, u64> = BTreeMap::new();
+    for ((_, step), count) in &totals.processed {
+        *by_step.entry(step).or_default() += count;
+    }
+    steps.admit(by_step);
 }
 
 fn from_letters(letters: &BTreeMap<String, LetterCounts>, floor: &mut Floor, readings: &mut Vec<Reading>) {
@@ -163,14 +182,13 @@ fn compensation(totals: &Totals, floor: &mut Floor) -> Reading {
 
 fn processed(totals: &Totals, floor: &mut Floor, steps: &mut StepLabels) -> Reading {
     let family = catalogue::SAGA_EVENTS_PROCESSED;
-    let mut by_step: BTreeMap<&str, u64> = BTreeMap::new();
-    for ((_, step), count) in &totals.processed {
-        *by_step.entry(step).or_default() += count;
-    }
-    steps.admit(by_step);
+    admit(totals, steps);
     let mut shown: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     for ((status, step), count) in &totals.processed {
         *shown.entry((steps.label(step), status.as_str())).or_default() += count;
+    }
+    for (status, count) in &totals.processed_elsewhere {
+        *shown.entry((OTHER, status.as_str())).or_default() += count;
     }
     let samples = shown.into_iter().map(|((step, status), count)| {
         let count = floor.raise(family.name, &format!("{status} {step}"), count);

@@ -214,8 +214,10 @@ pub struct Totals {
     pub compensation_buckets: Vec<u64>,
     /// Sum of those times, milliseconds.
     pub compensation_millis: u64,
-    /// Events in timelines (duplicates left out), by status and step.
+    /// Events in timelines (duplicates left out), by status and step: as many as were asked for.
     pub processed: BTreeMap<(SagaStatus, String), u64>,
+    /// The others, by status.
+    pub processed_elsewhere: BTreeMap<SagaStatus, u64>,
     /// Deliveries that were duplicates.
     pub duplicates: u64,
     /// Duplicates whose body differed.
@@ -301,12 +303,21 @@ impl Query {
         statistics::statistics(&*self.store, filter)
     }
 
-    /// The sums over all sagas.
+    /// The sums over all sagas, with every step there is.
     ///
     /// # Errors
     /// [`QueryError::Store`].
     pub fn totals(&self) -> Result<Totals, QueryError> {
-        totals::totals(&*self.store)
+        self.totals_of(&|_| false, usize::MAX)
+    }
+
+    /// The same, with the steps that are known, and beyond those the `most` pairs of status and step that
+    /// have the most events. However many steps there are, no more are kept in memory.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn totals_of(&self, is_known: &dyn Fn(&str) -> bool, most: usize) -> Result<Totals, QueryError> {
+        totals::totals(&*self.store, is_known, most)
     }
 
     /// Dead letters by reason and by what happened to them.

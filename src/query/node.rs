@@ -12,7 +12,7 @@ use crate::store::{Direction, Key, ProjectionTable, StoreError, Table, cells, re
 use std::ops::{Bound, ControlFlow};
 
 /// So many unwanted rows are passed over one by one; then it is cheaper to look for the next wanted one.
-const PATIENCE: usize = 64;
+const PATIENCE: usize = 16;
 
 /// What to do behind a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

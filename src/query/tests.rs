@@ -222,6 +222,35 @@ proptest! {
 }
 
 #[test]
+fn of_steps_without_end_the_known_and_the_most_frequent_are_told_apart() {
+    let events: Vec<Event> = (0..1_000u64)
+        .map(|n| {
+            let step = if n % 4 == 0 {
+                "OFTEN".to_owned()
+            } else {
+                format!("STEP_{n}")
+            };
+            crate::testkit::event(&format!("s{n}"), n, &step, SagaStatus::Started)
+        })
+        .collect();
+    let query = query(&events);
+    let all = query.totals().unwrap();
+    assert_eq!((all.processed.len(), all.processed_elsewhere.len()), (751, 0));
+    let some = query.totals_of(&|step| step == "STEP_999", 3).unwrap();
+    let told = |step: &str| {
+        some.processed
+            .get(&(SagaStatus::Started, step.to_owned()))
+            .copied()
+    };
+    assert_eq!(some.processed.len(), 4);
+    assert_eq!((told("OFTEN"), told("STEP_999")), (Some(250), Some(1)));
+    assert_eq!(
+        some.processed_elsewhere,
+        BTreeMap::from([(SagaStatus::Started, 1_000 - 250 - 3)])
+    );
+}
+
+#[test]
 fn a_cursor_of_another_search_is_refused() {
     let query = query(&[]);
     let sort = Sort {
