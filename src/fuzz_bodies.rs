@@ -173,16 +173,12 @@ pub fn keys(data: &[u8]) -> usize {
         assert_eq!(keys::parse_index_partition(key.partition()), Ok((name, status)));
         kinds += 1;
     }
-    if let Ok((cell, started)) = keys::parse_count_sort(data) {
-        keys::count(
-            &mut key,
-            (Tree::Updated, &saga_type, SagaStatus::Failed),
-            1,
-            2,
-            cell,
-            started,
-        );
-        kinds += same(key.sort());
+    for tree in [Tree::Started, Tree::Updated] {
+        if let Ok(count) = keys::parse_count_sort(tree, data) {
+            let of = (tree, &SagaType::from(count.saga_type), SagaStatus::Failed);
+            keys::count(&mut key, of, 1, 2, count.cell, count.started_cell);
+            kinds += same(key.sort());
+        }
     }
     if let Ok((status, step)) = keys::parse_total_processed(data) {
         keys::total_processed(&mut key, "name", status, step);

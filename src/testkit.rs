@@ -91,6 +91,23 @@ pub(crate) fn mark_letter(store: &SharedStore, letter: Position, what: Happened)
     store.write(&rows, Durability::Process).unwrap();
 }
 
+/// An event of partition 0.
+pub(crate) fn event_at(saga: &str, offset: u64, step: &str, status: SagaStatus) -> Event {
+    let at = Millis(DAY + i64::try_from(offset).unwrap());
+    Event {
+        position: Position::new(0, offset),
+        arrived_at: at,
+        recorded_at: at,
+        event_timestamp: at,
+        event_id: format!("event-{offset}").into(),
+        saga_id: saga.into(),
+        step: step.into(),
+        status,
+        order_id: format!("order-of-{saga}").into(),
+        ..event()
+    }
+}
+
 /// The cut behind the events.
 pub(crate) fn behind(events: &[Event], mut cut: Cut) -> Cut {
     for event in events {

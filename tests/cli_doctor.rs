@@ -175,3 +175,28 @@ fn the_table_says_the_same_as_the_json() {
         ran.stdout
     );
 }
+
+fn modes(path: &std::path::Path, found: &mut Vec<(String, u32)>) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
+    found.push((path.display().to_string(), mode));
+    if path.is_dir() {
+        for entry in std::fs::read_dir(path).unwrap() {
+            modes(&entry.unwrap().path(), found);
+        }
+    }
+}
+
+#[test]
+fn a_data_directory_and_all_in_it_are_its_owners_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let ran = run(&["verify", "--data-dir", &data.display().to_string()], &[]);
+    assert!(data.is_dir(), "{ran:?}");
+    let mut found = Vec::new();
+    modes(&data, &mut found);
+    assert!(found.len() > 3, "{found:?}");
+    for (path, mode) in found {
+        assert_eq!(mode & 0o077, 0, "{path}: {mode:o}");
+    }
+}

@@ -6,6 +6,7 @@ use crate::domain::{Millis, SagaId, SagaStatus};
 use crate::ingest::replay::ReplayRange;
 use crate::ops::{Decisions, OpsError};
 use crate::snapshot::{Known, Pruned, SnapshotId, Summary};
+use crate::store::stoppable::Stop;
 use std::collections::BTreeMap;
 
 /// The running tracker, as the internal routes see it.
@@ -48,11 +49,11 @@ pub trait Admin: Send + Sync + 'static {
         None
     }
 
-    /// A digest over all state. Takes as long as reading all of it.
+    /// A digest over all state. Takes as long as reading all of it; ends early when told to.
     ///
     /// # Errors
     /// [`AdminError::Failed`] when state cannot be read.
-    fn digest(&self) -> Result<Digest, AdminError>;
+    fn digest(&self, stop: Stop) -> Result<Digest, AdminError>;
 
     /// Starts to read the topic again, beside consuming it.
     ///

@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::error::{ApiError, Detail, ErrorKind};
+use super::slow_body::{BodyTooSlow, cause};
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
@@ -26,10 +27,9 @@ impl<T: DeserializeOwned> FromRequest<Context> for JsonBody<T> {
             return Err(ApiError::new(ErrorKind::UnsupportedMediaType, message));
         }
         let limit = usize::try_from(context.settings().max_body_bytes).unwrap_or(usize::MAX);
-        let bytes = to_bytes(request.into_body(), limit).await.map_err(|_| {
-            let message = format!("the body broke off, or has more than the {limit} bytes that are accepted");
-            ApiError::new(ErrorKind::PayloadTooLarge, message)
-        })?;
+        let bytes = to_bytes(request.into_body(), limit)
+            .await
+            .map_err(|error| broken(&error, limit))?;
         let wrong = |found: String| {
             ApiError::faults(vec![Detail {
                 parameter: "body".to_owned(),
@@ -58,6 +58,16 @@ where
     fields
         .map(|fields| T::deserialize(Value::Object(fields)).map_err(D::Error::custom))
         .transpose()
+}
+
+/// Why there is no body.
+fn broken(error: &axum::Error, limit: usize) -> ApiError {
+    if let Some(slow) = cause::<BodyTooSlow>(error) {
+        let message = format!("{slow}; send all of it at once");
+        return ApiError::new(ErrorKind::RequestTimeout, message);
+    }
+    let message = format!("the body broke off, or has more than the {limit} bytes that are accepted");
+    ApiError::new(ErrorKind::PayloadTooLarge, message)
 }
 
 fn is_json(kind: &str) -> bool {

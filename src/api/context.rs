@@ -5,6 +5,7 @@ use super::error::{ApiError, Detail, ErrorKind};
 use super::health::Health;
 use super::request_id::RequestIds;
 use super::settings::ServerSettings;
+use super::shares::Shares;
 use crate::audit::Audit;
 use crate::clock::SharedClock;
 use crate::dead_letter::Desk;
@@ -15,11 +16,11 @@ use crate::query::{
     Filter, PurgedView, Query, QueryError, SagaView, SearchPage, SearchRequest, Statistics, TimelineStep,
 };
 use crate::store::StoreError;
+use crate::store::stoppable::Stop;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
 
 /// What the surface is put on top of.
 pub struct Parts {
@@ -65,7 +66,7 @@ struct Inner {
     metrics: Metrics,
     clock: SharedClock,
     health: Health,
-    scans: Arc<Semaphore>,
+    shares: Shares,
     request_ids: RequestIds,
 }
 
@@ -80,7 +81,7 @@ impl Context {
             parts.clock.clone(),
             parts.data_dir,
         );
-        let scans = Arc::new(Semaphore::new(settings.max_concurrent_scans.max(1)));
+        let shares = Shares::of(&settings);
         let inner = Inner {
             settings,
             query: parts.query,
@@ -90,7 +91,7 @@ impl Context {
             metrics: parts.metrics,
             clock: parts.clock,
             health,
-            scans,
+            shares,
             request_ids: RequestIds::new(),
         };
         Self {
@@ -186,19 +187,28 @@ impl Context {
         &self.inner.request_ids
     }
 
-    /// Runs what may wait for the disk on a thread where waiting hurts nobody. Probes go this way:
-    /// they must not queue behind the questions of others.
+    /// Runs what changes something, or waits for others than the disk.
     pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        tokio::task::spawn_blocking(work).await.map_err(|error| {
-            tracing::error!(%error, "a question to the store panicked");
-            ApiError::new(
-                ErrorKind::InternalError,
-                "the tracker failed to answer; its log says why",
-            )
-        })
+        self.inner.shares.changes.run(|_| work()).await
+    }
+
+    /// Runs a probe. Probes must not queue behind the questions of others.
+    pub(super) async fn probe<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.inner.shares.probes.run(|_| work()).await
+    }
+
+    /// Runs a scrape.
+    pub(super) async fn scrape<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.inner.shares.scrapes.run(|_| work()).await
     }
 
     /// Runs what reads much, so many at once as the settings allow.
@@ -206,14 +216,16 @@ impl Context {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        // The semaphore is never closed. The permit goes with the work, which goes on when the
-        // client has gone.
-        let permit = self.inner.scans.clone().acquire_owned().await;
-        self.blocking(move || {
-            let _permit = permit;
-            work()
-        })
-        .await
+        self.inner.shares.scans.run(|_| work()).await
+    }
+
+    /// Runs what reads all of something: beside searches, not before them. It is told when nobody waits
+    /// for it any more.
+    pub(super) async fn sweep<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Stop) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.inner.shares.sweeps.run(work).await
     }
 
     async fn scan<T: Send + 'static>(
@@ -223,7 +235,10 @@ impl Context {
     ) -> Result<T, ApiError> {
         let inner = self.inner.clone();
         let answer = self
-            .in_turn(move || timed(&inner.metrics, asked, || ask(&inner.query)))
+            .inner
+            .shares
+            .scans
+            .run(move |stop| timed(&inner.metrics, asked, || ask(&inner.query.until(stop))))
             .await?;
         Ok(answer?)
     }

@@ -49,7 +49,7 @@ impl admin::Admin for Idle {
         Ok(Pruned::default())
     }
 
-    fn digest(&self) -> Result<admin::Digest, admin::AdminError> {
+    fn digest(&self, _: crate::store::stoppable::Stop) -> Result<admin::Digest, admin::AdminError> {
         Ok(admin::Digest::default())
     }
 }

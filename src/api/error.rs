@@ -21,6 +21,8 @@ pub enum ErrorKind {
     NotFound,
     /// 405
     MethodNotAllowed,
+    /// 408
+    RequestTimeout,
     /// 409
     Conflict,
     /// 413
@@ -40,12 +42,13 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    const ALL: [ErrorKind; 13] = [
+    const ALL: [ErrorKind; 14] = [
         Self::BadRequest,
         Self::Unauthorized,
         Self::Forbidden,
         Self::NotFound,
         Self::MethodNotAllowed,
+        Self::RequestTimeout,
         Self::Conflict,
         Self::PayloadTooLarge,
         Self::UriTooLong,
@@ -64,6 +67,7 @@ impl ErrorKind {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict => StatusCode::CONFLICT,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
@@ -209,6 +213,6 @@ mod tests {
         let names = ErrorKind::ALL
             .map(|kind| serde_json::to_string(&kind).unwrap())
             .join(" ");
-        insta::assert_snapshot!(names, @r#""BAD_REQUEST" "UNAUTHORIZED" "FORBIDDEN" "NOT_FOUND" "METHOD_NOT_ALLOWED" "CONFLICT" "PAYLOAD_TOO_LARGE" "URI_TOO_LONG" "UNSUPPORTED_MEDIA_TYPE" "TOO_MANY_REQUESTS" "HEADERS_TOO_LARGE" "INTERNAL_ERROR" "SERVICE_UNAVAILABLE""#);
+        insta::assert_snapshot!(names, @r#""BAD_REQUEST" "UNAUTHORIZED" "FORBIDDEN" "NOT_FOUND" "METHOD_NOT_ALLOWED" "REQUEST_TIMEOUT" "CONFLICT" "PAYLOAD_TOO_LARGE" "URI_TOO_LONG" "UNSUPPORTED_MEDIA_TYPE" "TOO_MANY_REQUESTS" "HEADERS_TOO_LARGE" "INTERNAL_ERROR" "SERVICE_UNAVAILABLE""#);
     }
 }

@@ -20,14 +20,18 @@ pub mod health;
 mod internal;
 mod letters;
 mod noting;
+mod origin;
 mod params;
+mod places;
 pub mod removals;
 mod request_id;
 mod routes;
 mod sagas;
 mod server;
 mod settings;
+mod shares;
 mod shell;
+mod slow_body;
 mod text;
 
 pub use caller::{Caller, OPERATOR};

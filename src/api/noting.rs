@@ -10,6 +10,7 @@ use axum::http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::oneshot;
 
 /// Where a handler says what the audit entry of its call should say.
 #[derive(Clone, Debug, Default)]
@@ -86,9 +87,12 @@ impl Call {
             _ => Outcome::Failed,
         };
         let (act, detail) = self.entry(error);
-        let audit = context.audit().clone();
+        let (written, is_written) = oneshot::channel();
         // Its own failure is logged where it happens; the answer stands all the same.
-        let _ = context.blocking(move || audit.note(&act, outcome, &detail)).await;
+        context.audit().note_then(act, outcome, detail, move || {
+            let _ = written.send(());
+        });
+        let _ = is_written.await;
     }
 
     fn entry(self, error: Option<String>) -> (Act, String) {

@@ -22,6 +22,8 @@ pub(super) struct Route {
     pub(super) sound: Sound,
     /// How long its answer may take.
     time: Time,
+    /// What it answers with.
+    kind: Kind,
 }
 
 /// How loud a route is in the access log.
@@ -42,6 +44,17 @@ pub(super) enum Time {
     Unbounded,
 }
 
+/// What a route answers with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Something for programs.
+    Data,
+    /// Whether the tracker works: also answered when there is no place for anything else.
+    Probe,
+    /// Something for a browser to show.
+    Page,
+}
+
 const fn route(
     path: &'static str,
     aliases: &'static [&'static str],
@@ -54,10 +67,15 @@ const fn route(
         handlers,
         sound,
         time: Time::Bounded,
+        kind: Kind::Data,
     }
 }
 
 impl Route {
+    const fn of(self, kind: Kind) -> Self {
+        Self { kind, ..self }
+    }
+
     const fn unbounded(self) -> Self {
         Self {
             time: Time::Unbounded,
@@ -102,15 +120,15 @@ pub(super) const ROUTES: &[Route] = &[
     route("/internal/v1/snapshots/prune", &[], Normal, || post(internal::snapshots::prune)).unbounded(),
     route("/internal/v1/snapshots/status", &[], Quiet, || get(internal::snapshots::status)),
     route("/internal/v1/digest", &[], Normal, || get(internal::digest::handle)).unbounded(),
-    route("/actuator/health", &[], Quiet, || get(actuator::health::health)),
-    route("/actuator/health/liveness", &[], Quiet, || get(actuator::health::liveness)),
-    route("/actuator/health/readiness", &[], Quiet, || get(actuator::health::readiness)),
+    route("/actuator/health", &[], Quiet, || get(actuator::health::health)).of(Kind::Probe),
+    route("/actuator/health/liveness", &[], Quiet, || get(actuator::health::liveness)).of(Kind::Probe),
+    route("/actuator/health/readiness", &[], Quiet, || get(actuator::health::readiness)).of(Kind::Probe),
     route("/actuator/prometheus", &["/metrics"], Quiet, || get(actuator::prometheus::handle)),
     route("/actuator/info", &[], Quiet, || get(actuator::info::handle)),
     route("/api-docs", &["/v3/api-docs"], Quiet, || get(docs::openapi)),
-    route("/swagger-ui", &[], Quiet, || get(docs::to_page)),
-    route("/swagger-ui/", &[], Quiet, || get(docs::page)),
-    route("/swagger-ui/{*file}", &[], Quiet, || get(docs::page_file)),
+    route("/swagger-ui", &[], Quiet, || get(docs::to_page)).of(Kind::Page),
+    route("/swagger-ui/", &[], Quiet, || get(docs::page)).of(Kind::Page),
+    route("/swagger-ui/{*file}", &[], Quiet, || get(docs::page_file)).of(Kind::Page),
 ];
 
 /// What no route matches counts and logs under this name.
@@ -123,13 +141,13 @@ const COMPRESSED_FROM_BYTES: u64 = 1024;
 pub fn router(context: &Context) -> Router {
     let mut router = Router::new();
     for route in ROUTES {
-        let passage = Passage::new(context.clone(), route.path, route.sound, route.time);
+        let passage = Passage::new(context.clone(), route.path, route.sound, route.time, route.kind);
         let handlers = shell::around((route.handlers)().fallback(wrong_method), passage);
         for path in [route.path].iter().chain(route.aliases) {
             router = router.route(path, handlers.clone());
         }
     }
-    let unmatched = Passage::new(context.clone(), UNMATCHED, Normal, Time::Bounded);
+    let unmatched = Passage::new(context.clone(), UNMATCHED, Normal, Time::Bounded, Kind::Data);
     router
         .fallback_service(shell::around(any(unknown_path), unmatched).with_state(context.clone()))
         .layer(compression())

@@ -2,13 +2,15 @@
 //!
 //! `axum::serve` sets no timer, so a client that sends its headers slowly would be waited for
 //! forever; here every connection has one, idle time between requests included. A client that does
-//! not read its answer is cut off too, see [`super::server::slow`].
+//! not read its answer is cut off too, see [`super::server::slow`]. Every connection is accepted; who
+//! is served and who makes room is decided by [`super::places`].
 
 #[path = "slow.rs"]
 mod slow;
 
 use super::caller::Peer;
 use super::context::Context;
+use super::places::{Limits, Place, Places};
 use super::routes::router;
 use super::settings::ServerSettings;
 use axum::Router;
@@ -19,12 +21,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use slow::PatientWriter;
+use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
@@ -33,6 +34,15 @@ use tower::Service;
 const HEADER_MARGIN: usize = 16 << 10;
 /// After a failed accept (out of file handles) the next try waits so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The system asks a peer that is silent for so long, and then as often, whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+/// In the reserve a head may take so long, and a whole connection.
+const RESERVE_HEADER: Duration = Duration::from_secs(2);
+const RESERVE_TIME: Duration = Duration::from_secs(10);
+
+/// Marks a request for which there was no place: only probes are answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NoPlace;
 
 /// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
@@ -103,11 +113,16 @@ impl Server {
     /// Serves until it is stopped.
     pub async fn run(self) {
         let graceful = GracefulShutdown::new();
-        let connections = Arc::new(Semaphore::new(self.settings.max_connections.max(1)));
-        let http = self.http();
+        let places = Places::new(Limits {
+            total: self.settings.max_connections.max(1),
+            per_peer: self.settings.max_connections_per_peer.max(1),
+        });
+        let (regular, reserve) = (self.http(), self.http_in_reserve());
         tracing::info!(address = %self.handle.address, "serving HTTP");
-        while let Some((stream, peer, permit)) = self.accept(&connections).await {
-            self.serve(&http, &graceful, stream, peer, permit);
+        while let Some((stream, peer)) = self.accept().await {
+            let place = places.take(peer);
+            let http = if place.is_reserve() { &reserve } else { &regular };
+            self.serve(http, &graceful, stream, peer, place);
         }
         drop(self.listener);
         let grace = self.settings.shutdown_grace();
@@ -127,15 +142,20 @@ impl Server {
         http
     }
 
-    /// The next connection, when there is room for it; none once the server is stopped.
-    async fn accept(
-        &self,
-        connections: &Arc<Semaphore>,
-    ) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    /// For one probe.
+    fn http_in_reserve(&self) -> http1::Builder {
+        let mut http = self.http();
+        http.keep_alive(false)
+            .header_read_timeout(self.settings.header_timeout().min(RESERVE_HEADER));
+        http
+    }
+
+    /// The next connection; none once the server is stopped.
+    async fn accept(&self) -> Option<(TcpStream, SocketAddr)> {
         loop {
             tokio::select! {
                 () = self.handle.stop.cancelled() => return None,
-                accepted = accept_one(&self.listener, connections) => match accepted {
+                accepted = accept_one(&self.listener) => match accepted {
                     Ok(connection) => return Some(connection),
                     Err(error) => {
                         tracing::warn!(%error, "a connection was not accepted");
@@ -152,35 +172,44 @@ impl Server {
         graceful: &GracefulShutdown,
         stream: TcpStream,
         peer: SocketAddr,
-        permit: OwnedSemaphorePermit,
+        place: Place,
     ) {
-        let router = self.router.clone();
+        let (router, requests, reserve) = (self.router.clone(), place.requests(), place.is_reserve());
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
-            router.clone().call(request)
+            if reserve {
+                request.extensions_mut().insert(NoPlace);
+            }
+            let under_way = requests.begin();
+            let answer = router.clone().call(request);
+            async move {
+                let answer = answer.await;
+                drop(under_way);
+                answer
+            }
         });
         let stream = Box::pin(PatientWriter::new(stream, self.settings.write_timeout()));
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
-            let _permit = permit;
-            if let Err(error) = connection.await {
-                tracing::debug!(%peer, %error, "a connection ended early");
+            let lost = place.lost();
+            tokio::select! {
+                ended = connection => if let Err(error) = ended {
+                    tracing::debug!(%peer, %error, "a connection ended early");
+                },
+                () = lost.cancelled() => tracing::debug!(%peer, "a connection made room for another"),
+                () = tokio::time::sleep(RESERVE_TIME), if reserve => {
+                    tracing::debug!(%peer, "a connection in the reserve took too long");
+                }
             }
         });
     }
 }
 
-async fn accept_one(
-    listener: &TcpListener,
-    connections: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let permit = connections
-        .clone()
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
+async fn accept_one(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     let (stream, peer) = listener.accept().await?;
     // Answers are written in one piece; waiting for more would only delay them.
     stream.set_nodelay(true)?;
-    Ok((stream, peer, permit))
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
+    SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    Ok((stream, peer))
 }

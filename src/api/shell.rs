@@ -5,9 +5,13 @@ use super::context::Context;
 use super::error::{ApiError, ErrorKind};
 use super::gone::ClientGone;
 use super::noting::Call;
+use super::origin;
 use super::params::well_encoded;
 use super::request_id;
-use super::routes::{Sound, Time, UNMATCHED};
+use super::routes::{Kind, Sound, Time, UNMATCHED};
+use super::server::NoPlace;
+use super::settings::ServerSettings;
+use super::slow_body;
 use super::text::Instant;
 use crate::metrics::Answered;
 use axum::Json;
@@ -28,6 +32,7 @@ pub(super) struct Passage {
     template: &'static str,
     sound: Sound,
     time: Time,
+    kind: Kind,
 }
 
 /// Marks an error answer that is no error of the request and has a body of its own.
@@ -35,15 +40,53 @@ pub(super) struct Passage {
 pub(super) struct OwnBody;
 
 impl Passage {
-    pub(super) fn new(context: Context, template: &'static str, sound: Sound, time: Time) -> Self {
+    pub(super) fn new(
+        context: Context,
+        template: &'static str,
+        sound: Sound,
+        time: Time,
+        kind: Kind,
+    ) -> Self {
         Self {
             context,
             template,
             sound,
             time,
+            kind,
         }
     }
 }
+
+/// Every answer has these: it is what it says it is, nobody keeps it, nobody is told where it came from,
+/// and no page of another site shows it.
+const HEADERS: [(HeaderName, HeaderValue); 6] = [
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+];
+
+/// What a browser may do with an answer: with data, nothing.
+const OF_DATA: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+);
+/// With a page of ours: run its own files and ask this tracker. Swagger's page sets styles and shows
+/// images from inside its script.
+const OF_A_PAGE: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+     font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+);
 
 /// Puts the shell around the handlers of a route.
 pub(super) fn around(handlers: MethodRouter<Context>, passage: Passage) -> MethodRouter<Context> {
@@ -59,17 +102,13 @@ async fn pass(State(passage): State<Passage>, request: Request, next: Next) -> R
     let method = known_method(request.method());
     let uri = request.uri().clone();
 
-    let answer = match check(&request, context) {
+    let answer = match check(&request, &passage) {
         Ok(()) => answer(&passage, request, next).await,
         Err(error) => error.into_response(),
     };
     let mut response = standardize(answer, &uri, context);
-    let headers = response.headers_mut();
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    headers.insert(request_id::HEADER, id.clone());
+    protect(response.headers_mut(), passage.kind);
+    response.headers_mut().insert(request_id::HEADER, id.clone());
 
     let took = started.elapsed();
     let status = response.status().as_u16();
@@ -85,8 +124,21 @@ async fn pass(State(passage): State<Passage>, request: Request, next: Next) -> R
     response
 }
 
+fn protect(headers: &mut HeaderMap, kind: Kind) {
+    for (name, value) in HEADERS {
+        headers.insert(name, value);
+    }
+    let policy = match kind {
+        Kind::Page => OF_A_PAGE,
+        Kind::Data | Kind::Probe => OF_DATA,
+    };
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+}
+
 async fn answer(passage: &Passage, mut request: Request, next: Next) -> Response {
     let _present = ClientGone::watch(&mut request);
+    let patience = passage.context.settings().body_timeout();
+    let request = request.map(|body| slow_body::bounded(body, patience));
     let limit = (passage.time == Time::Bounded).then(|| passage.context.settings().request_timeout());
     let (call, request) = Call::of(request, passage.template);
     let Some(call) = call.filter(|_| passage.template != UNMATCHED) else {
@@ -106,9 +158,27 @@ async fn answer(passage: &Passage, mut request: Request, next: Next) -> Response
     })
 }
 
-/// Refuses what is too large or malformed before anyone works on it.
-fn check(request: &Request, context: &Context) -> Result<(), ApiError> {
-    let settings = context.settings();
+/// Refuses what there is no place for, what a page of another site may have caused, and what is too
+/// large or malformed, before anyone works on it.
+fn check(request: &Request, passage: &Passage) -> Result<(), ApiError> {
+    if passage.kind != Kind::Probe && request.extensions().get::<NoPlace>().is_some() {
+        let message = "too many connections are open; close some, or raise server.max_connections or \
+                       server.max_connections_per_peer";
+        return Err(ApiError::new(ErrorKind::ServiceUnavailable, message).retry_after(Duration::from_secs(1)));
+    }
+    let settings = passage.context.settings();
+    let host = request.uri().authority().map(|authority| authority.as_str());
+    origin::check(request.method(), host, request.headers(), settings)?;
+    check_size(request, settings)?;
+    if !well_encoded(request.uri().path()) {
+        let message =
+            "the path holds a % without two hexadecimal digits behind it; a % itself is sent as %25";
+        return Err(ApiError::new(ErrorKind::BadRequest, message));
+    }
+    Ok(())
+}
+
+fn check_size(request: &Request, settings: &ServerSettings) -> Result<(), ApiError> {
     let uri = request
         .uri()
         .path_and_query()
@@ -132,11 +202,6 @@ fn check(request: &Request, context: &Context) -> Result<(), ApiError> {
         let limit = settings.max_body_bytes;
         let message = format!("the body has {body} bytes; accepted are up to {limit}");
         return Err(ApiError::new(ErrorKind::PayloadTooLarge, message));
-    }
-    if !well_encoded(request.uri().path()) {
-        let message =
-            "the path holds a % without two hexadecimal digits behind it; a % itself is sent as %25";
-        return Err(ApiError::new(ErrorKind::BadRequest, message));
     }
     Ok(())
 }

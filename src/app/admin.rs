@@ -21,6 +21,7 @@ use crate::projector::rebuild::{self, Rebuild};
 use crate::projector::{ProjectorHandle, ProjectorSettings};
 use crate::snapshot::{Known, Pruned, SnapshotError, SnapshotId, Snapshots, Summary};
 use crate::store::letters::LetterBook;
+use crate::store::stoppable::{self, Stop};
 use crate::store::{Generation, SharedStore, read};
 use crate::verify;
 use std::collections::BTreeSet;
@@ -241,9 +242,10 @@ impl Admin for RunningAdmin {
         Some(&self.parts.retention)
     }
 
-    fn digest(&self) -> Result<Digest, AdminError> {
+    fn digest(&self, stop: Stop) -> Result<Digest, AdminError> {
         let parts = &self.parts;
-        let digest = verify::digest_at_rest(&parts.projector, &parts.store, &parts.topic, &parts.settings)
+        let store = stoppable::until(parts.store.clone(), stop);
+        let digest = verify::digest_at_rest(&parts.projector, &store, &parts.topic, &parts.settings)
             .map_err(|e| AdminError::Failed(e.to_string()))?;
         Ok(Digest {
             at: digest.at.iter().collect(),

@@ -22,6 +22,7 @@ use crate::retention::{
     Edge, Hold, Holds, Plan, RetentionError, RetentionSettings, RetentionStatus, Rules, Sweeper, Worker,
     parts, plan,
 };
+use crate::store::stoppable::Stop;
 use crate::store::{SharedStore, purged};
 use anyhow::Context as _;
 use std::sync::{Arc, Mutex};
@@ -205,8 +206,8 @@ impl Retention {
 }
 
 impl Removals for Retention {
-    fn plan(&self) -> Result<Plan, AdminError> {
-        plan(&self.query, &self.rules, self.clock.now()).map_err(failed)
+    fn plan(&self, stop: Stop) -> Result<Plan, AdminError> {
+        plan(&self.query.until(stop), &self.rules, self.clock.now()).map_err(failed)
     }
 
     fn holds(&self) -> Result<Vec<Hold>, AdminError> {

@@ -10,7 +10,9 @@
 
 mod chain;
 mod page;
+mod refusals;
 mod verify;
+mod writer;
 
 #[cfg(test)]
 mod tests;
@@ -20,15 +22,18 @@ pub use verify::{Verified, verify};
 
 use crate::clock::SharedClock;
 use crate::domain::Millis;
-use crate::store::codec::Record;
 use crate::store::records::AuditRecord;
-use crate::store::{Batch, Durability, Key, Read, SharedStore, StoreError, Table, keys, read, totals};
+use crate::store::{Read, SharedStore, StoreError, read, totals};
 use chain::Hash;
 use serde::{Serialize, Serializer};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use writer::{Job, Writer};
 
-/// Texts of an entry are kept up to so many characters.
+/// Texts of an entry are kept up to so many characters,
 const LONGEST: usize = 2_000;
+/// and those of a refusal, which anybody can cause, up to so many.
+const LONGEST_OF_REFUSALS: usize = 200;
 
 /// What somebody does, or tried to do.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -125,86 +130,84 @@ fn act<S: Serializer>(act: &Act, serializer: S) -> Result<S::Ok, S::Error> {
     .serialize(serializer)
 }
 
-/// Records acts. Cheap to clone; all clones write one chain. One per store and process.
+/// Records acts. Cheap to clone; all clones write one chain. One per store and process. Dropping the last
+/// clone waits until all is written.
 #[derive(Clone)]
 pub struct Audit {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    store: SharedStore,
-    clock: SharedClock,
-    /// Held from reading the last entry until the next one is written.
-    turn: Mutex<()>,
+    writer: Arc<Writer>,
 }
 
 impl Audit {
     /// Records into this store.
     pub fn new(store: SharedStore, clock: SharedClock) -> Self {
         Self {
-            inner: Arc::new(Inner {
-                store,
-                clock,
-                turn: Mutex::new(()),
-            }),
+            writer: Arc::new(Writer::new(store, clock)),
         }
     }
 
-    /// Adds an entry, which survives power loss when this returns.
+    /// Adds an entry, which survives power loss when this returns. Of refusals without end most are only
+    /// counted; then this is the number of the entry that will tell of them, or of a later one.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be written.
     pub fn record(&self, act: &Act, outcome: Outcome, detail: &str) -> Result<u64, StoreError> {
-        // The guard protects no data: what a panic interrupted was one atomic write.
-        let _turn = self.inner.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let head = head(&*self.inner.store)?;
-        let at = self.inner.clock.now();
-        let texts = [&act.who, &act.origin, &act.action, &act.target, &act.why].map(|text| shortened(text));
-        let detail = shortened(detail);
-        let [who, origin, action, target, why] = texts;
-        let mut record = AuditRecord {
-            at: at.0,
-            who,
-            origin,
-            action,
-            target,
-            why,
-            outcome: outcome as u8,
-            detail,
-            previous: head.hash,
-            hash: [0; 32],
-        };
-        record.hash = chain::hash(head.next, &record);
-        let mut batch = Batch::new();
-        let mut key = Key::default();
-        keys::audit(&mut key, head.next);
-        batch.put_with(Table::Audit, &key, |bytes| record.write(bytes));
-        let text = format!("{} {}", head.next + 1, chain::to_hex(&record.hash));
-        read::put_meta(&mut batch, totals::AUDIT_HEAD, &text);
-        self.inner.store.write(&batch, Durability::Power)?;
-        tracing::info!(
-            target: "saga_tracker::audit",
-            number = head.next, who, from = origin, action, target_of = target, why,
-            result = outcome.as_str(), detail, hash = chain::to_hex(&record.hash), "audit"
-        );
-        Ok(head.next)
+        let (done, ended) = sync_channel(1);
+        self.writer.write(Job {
+            act: act.clone(),
+            outcome,
+            detail: detail.to_owned(),
+            done: Box::new(move |written| {
+                // Whoever asked waits below.
+                let _ = done.send(written);
+            }),
+        });
+        ended.recv().unwrap_or_else(|_| {
+            let lost = "the thread that writes the audit log has ended".to_owned();
+            Err(StoreError::Disk(lost))
+        })
     }
 
     /// The same for who cannot do anything about a store that refuses: it is logged.
     pub fn note(&self, act: &Act, outcome: Outcome, detail: &str) {
         if let Err(error) = self.record(act, outcome, detail) {
-            tracing::error!(
-                %error, who = act.who, from = act.origin, action = act.action, target_of = act.target,
-                why = act.why, result = outcome.as_str(), detail,
-                "the audit entry could not be stored; this line is all there is of it"
-            );
+            log_unwritten(act, outcome, detail, &error);
         }
+    }
+
+    /// The same without waiting: calls back when it is done, from another thread.
+    pub fn note_then(
+        &self,
+        act: Act,
+        outcome: Outcome,
+        detail: String,
+        done: impl FnOnce() + Send + 'static,
+    ) {
+        let (said, words) = (act.clone(), detail.clone());
+        self.writer.write(Job {
+            act,
+            outcome,
+            detail,
+            done: Box::new(move |written| {
+                if let Err(error) = written {
+                    log_unwritten(&said, outcome, &words, &error);
+                }
+                done();
+            }),
+        });
     }
 
     /// The store that it records into.
     pub fn store(&self) -> &SharedStore {
-        &self.inner.store
+        self.writer.store()
     }
+}
+
+fn log_unwritten(act: &Act, outcome: Outcome, detail: &str, error: &StoreError) {
+    tracing::error!(
+        %error, who = act.who, from = act.origin, action = act.action, target_of = act.target,
+        why = act.why, result = outcome.as_str(), detail,
+        "the audit entry could not be stored; this line is all there is of it"
+    );
 }
 
 /// The end of the chain.
@@ -255,8 +258,12 @@ fn entry(number: u64, record: &AuditRecord<'_>) -> Result<Entry, StoreError> {
     })
 }
 
-fn shortened(text: &str) -> &str {
+fn shortened(text: &str, outcome: Outcome) -> &str {
+    let longest = match outcome {
+        Outcome::Refused => LONGEST_OF_REFUSALS,
+        Outcome::Begun | Outcome::Done | Outcome::Failed => LONGEST,
+    };
     text.char_indices()
-        .nth(LONGEST)
+        .nth(longest)
         .map_or(text, |(end, _)| &text[..end])
 }

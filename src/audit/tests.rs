@@ -1,4 +1,6 @@
 use super::*;
+use crate::store::codec::Record;
+use crate::store::{Batch, Durability, Key, Table, keys};
 use crate::testkit;
 
 struct Ticking(std::sync::atomic::AtomicI64);
@@ -6,6 +8,14 @@ struct Ticking(std::sync::atomic::AtomicI64);
 impl crate::clock::Clock for Ticking {
     fn now(&self) -> Millis {
         Millis(self.0.fetch_add(1_000, std::sync::atomic::Ordering::SeqCst))
+    }
+}
+
+struct Standing(Millis);
+
+impl crate::clock::Clock for Standing {
+    fn now(&self) -> Millis {
+        self.0
     }
 }
 
@@ -168,5 +178,40 @@ fn endless_texts_are_cut_and_still_verify() {
         .unwrap();
     let page = page(&*store, &Filter::default(), None, 1).unwrap();
     assert_eq!(page.entries[0].act.why.chars().count(), LONGEST);
+    assert_eq!(faults(&store), [""; 0]);
+}
+
+#[test]
+fn endless_refusals_are_counted_and_told_at_the_end() {
+    let store = testkit::store();
+    let clock = Arc::new(Standing(Millis(testkit::DAY)));
+    let audit = Audit::new(store.clone(), clock);
+    for number in 0..10_000 {
+        let long = Act {
+            why: "y".repeat(10_000),
+            ..act("set-status", &number.to_string())
+        };
+        audit
+            .record(&long, Outcome::Refused, &"x".repeat(10_000))
+            .unwrap();
+    }
+    audit
+        .record(&act("set-status", "t"), Outcome::Failed, "")
+        .unwrap();
+    assert_eq!(count(&*store).unwrap(), 6, "five refusals, and what failed");
+    drop(audit);
+    let page = page(&*store, &Filter::default(), None, 100).unwrap();
+    assert_eq!(page.entries.len(), 7);
+    let last = &page.entries[0];
+    assert!(
+        last.detail.starts_with("9995 more calls like this were refused"),
+        "{last:?}"
+    );
+    assert_eq!((&*last.act.target, last.result), ("9999", Outcome::Refused));
+    assert!(
+        page.entries
+            .iter()
+            .all(|entry| entry.act.why.len() <= 200 && entry.detail.len() <= 200)
+    );
     assert_eq!(faults(&store), [""; 0]);
 }

@@ -9,11 +9,13 @@ mod doctor;
 mod exit;
 mod inspect;
 mod letters;
+mod log_text;
 mod log_writer;
 mod logging;
 mod maintenance;
 mod operate;
 mod output;
+mod private;
 mod query;
 mod removals;
 mod replay;
@@ -143,6 +145,7 @@ struct DemoArgs {
 pub fn run() -> ExitCode {
     // A wrong command line ends the process here, with exit code 2 and clap's explanation.
     let cli = Cli::parse();
+    private::by_default();
     let outcome = match &cli.command {
         Command::Serve(args) => serve(args),
         Command::Demo(args) => demo(args),

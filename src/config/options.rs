@@ -230,6 +230,11 @@ pub static OPTIONS: &[ConfigOption] = &[
         MILLIS,
         "How long a client may take to send the head of a request, milliseconds.",
     ),
+    option(
+        "server.body_timeout_ms",
+        MILLIS,
+        "How long a client may take to send the body of a request, milliseconds.",
+    ),
     option("server.request_timeout_ms", MILLIS, "How long a request may take in all, milliseconds."),
     option(
         "server.write_timeout_ms",
@@ -239,11 +244,36 @@ pub static OPTIONS: &[ConfigOption] = &[
     option("server.header_limit_bytes", Kind::Integer(8_192, 1_048_576), "Size of the head of a request, at most."),
     option("server.uri_limit_bytes", Kind::Integer(1_024, 65_536), "Length of path and query, at most."),
     option("server.body_limit_bytes", Kind::Integer(1_024, 67_108_864), "Size of the body of a request, at most."),
-    option("server.max_connections", Kind::Integer(1, 1_000_000), "Connections at the same time, at most."),
+    option(
+        "server.max_connections",
+        Kind::Integer(1, 1_000_000),
+        "Connections at the same time. A further one takes the place of an idle one, or gets probes answered only.",
+    ),
+    option(
+        "server.max_connections_per_peer",
+        Kind::Integer(1, 1_000_000),
+        "The same for one IPv4 address, or one IPv6 network of 64 bits. Raise it behind a proxy.",
+    ),
+    option(
+        "server.allowed_hosts",
+        Kind::Text,
+        "Names by which clients may ask (the Host header), comma separated, * for any. Without it, any on an outer \
+         address and loopback names on a loopback address.",
+    ),
+    option(
+        "server.allowed_origins",
+        Kind::Text,
+        "Origins whose pages may change something here beside our own, as in https://ops.example, comma separated.",
+    ),
     option(
         "server.max_concurrent_scans",
         Kind::Integer(1, 10_000),
         "Searches, timelines and statistics that are answered at the same time; further ones wait.",
+    ),
+    option(
+        "server.max_concurrent_sweeps",
+        Kind::Integer(1, 1_000),
+        "Digests, audit verifications and retention plans, which read all of something, at the same time.",
     ),
     option(
         "server.shutdown_grace_ms",

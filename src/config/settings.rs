@@ -220,13 +220,18 @@ pub struct ServerSettings {
     pub bind: IpAddr,
     pub port: u16,
     pub header_timeout_ms: u64,
+    pub body_timeout_ms: u64,
     pub request_timeout_ms: u64,
     pub write_timeout_ms: u64,
     pub header_limit_bytes: usize,
     pub uri_limit_bytes: usize,
     pub body_limit_bytes: u64,
     pub max_connections: usize,
+    pub max_connections_per_peer: usize,
+    pub allowed_hosts: Option<String>,
+    pub allowed_origins: Option<String>,
     pub max_concurrent_scans: usize,
+    pub max_concurrent_sweeps: usize,
     pub shutdown_grace_ms: u64,
 }
 
@@ -237,13 +242,18 @@ impl Default for ServerSettings {
             bind: api.address,
             port: api.port,
             header_timeout_ms: api.header_timeout_ms,
+            body_timeout_ms: api.body_timeout_ms,
             request_timeout_ms: api.request_timeout_ms,
             write_timeout_ms: api.write_timeout_ms,
             header_limit_bytes: api.max_header_bytes,
             uri_limit_bytes: api.max_uri_bytes,
             body_limit_bytes: api.max_body_bytes,
             max_connections: api.max_connections,
+            max_connections_per_peer: api.max_connections_per_peer,
+            allowed_hosts: None,
+            allowed_origins: None,
             max_concurrent_scans: api.max_concurrent_scans,
+            max_concurrent_sweeps: api.max_concurrent_sweeps,
             shutdown_grace_ms: api.shutdown_grace_ms,
         }
     }
@@ -256,13 +266,18 @@ impl ServerSettings {
             address: self.bind,
             port: self.port,
             header_timeout_ms: self.header_timeout_ms,
+            body_timeout_ms: self.body_timeout_ms,
             request_timeout_ms: self.request_timeout_ms,
             write_timeout_ms: self.write_timeout_ms,
             max_body_bytes: self.body_limit_bytes,
             max_header_bytes: self.header_limit_bytes,
             max_uri_bytes: self.uri_limit_bytes,
             max_connections: self.max_connections,
+            max_connections_per_peer: self.max_connections_per_peer,
+            allowed_hosts: listed(self.allowed_hosts.as_deref()),
+            allowed_origins: listed(self.allowed_origins.as_deref()),
             max_concurrent_scans: self.max_concurrent_scans,
+            max_concurrent_sweeps: self.max_concurrent_sweeps,
             shutdown_grace_ms: self.shutdown_grace_ms,
             health: api::health::HealthSettings {
                 kafka_down_after_ms: health.kafka_down_after_ms,
@@ -270,6 +285,12 @@ impl ServerSettings {
             },
         }
     }
+}
+
+/// The parts of a text that commas separate.
+fn listed(text: Option<&str>) -> Vec<String> {
+    let parts = text.unwrap_or_default().split(',').map(str::trim);
+    parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
 /// Where things are kept.

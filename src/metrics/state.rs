@@ -66,8 +66,8 @@ fn from_store(
     remembered: &mut Remembered,
     readings: &mut Vec<Reading>,
 ) -> Result<(), QueryError> {
-    let stored = Stored::read(query)?;
     let (floor, steps) = remembered.recall(&**query.store())?;
+    let stored = Stored::read(query, steps)?;
     from_totals(&stored.totals, floor, steps, readings);
     from_letters(&stored.letters, floor, readings);
     readings.push(decisions(&stored.decisions, floor));
@@ -92,7 +92,7 @@ struct Stored {
 }
 
 impl Stored {
-    fn read(query: &Query) -> Result<Self, QueryError> {
+    fn read(query: &Query, steps: &mut StepLabels) -> Result<Self, QueryError> {
         let GapCounts {
             mut gaps,
             offsets: gap_offsets,
@@ -102,7 +102,7 @@ impl Stored {
             gaps.entry(kind.as_str().to_owned()).or_default();
         }
         Ok(Self {
-            totals: query.totals()?,
+            totals: totals(query, steps)?,
             letters: query.letter_counts()?,
             gaps,
             gap_offsets,
@@ -110,6 +110,25 @@ impl Stored {
             audit_entries: audit::count(&**query.store())?,
         })
     }
+}
+
+/// The sums, with every step that has a label.
+fn totals(query: &Query, steps: &mut StepLabels) -> Result<Totals, QueryError> {
+    let totals = query.totals_of(&|step| steps.has(step), steps.pairs())?;
+    if totals.processed_elsewhere.is_empty() || steps.pairs() == 0 {
+        return Ok(totals);
+    }
+    // Of the steps that get a label now, some counts may be among those that were not kept.
+    admit(&totals, steps);
+    query.totals_of(&|step| steps.has(step), steps.pairs())
+}
+
+fn admit(totals: &Totals, steps: &mut StepLabels) {
+    let mut by_step: BTreeMap<&str, u64> = BTreeMap::new();
+    for ((_, step), count) in &totals.processed {
+        *by_step.entry(step).or_default() += count;
+    }
+    steps.admit(by_step);
 }
 
 fn from_letters(letters: &BTreeMap<String, LetterCounts>, floor: &mut Floor, readings: &mut Vec<Reading>) {
@@ -189,14 +208,13 @@ fn compensation(totals: &Totals, floor: &mut Floor) -> Reading {
 }
 
 fn processed(totals: &Totals, floor: &mut Floor, steps: &mut StepLabels) -> Reading {
-    let mut by_step: BTreeMap<&str, u64> = BTreeMap::new();
-    for ((_, step), count) in &totals.processed {
-        *by_step.entry(step).or_default() += count;
-    }
-    steps.admit(by_step);
+    admit(totals, steps);
     let mut shown: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     for ((status, step), count) in &totals.processed {
         *shown.entry((steps.label(step), status.as_str())).or_default() += count;
+    }
+    for (status, count) in &totals.processed_elsewhere {
+        *shown.entry((OTHER, status.as_str())).or_default() += count;
     }
     let samples = shown.into_iter().map(|((step, status), count)| {
         let labels = vec![("step", step.to_owned()), ("status", status.to_owned())];

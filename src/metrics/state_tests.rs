@@ -27,6 +27,7 @@ fn totals() -> Totals {
         late: 3,
         anomalies: BTreeMap::from([("FAILED_AFTER_COMPLETED", 3)]),
         cursor: Cut::default(),
+        processed_elsewhere: BTreeMap::new(),
     }
 }
 
@@ -192,4 +193,37 @@ fn what_retention_does_shows_and_when_it_last_did_not() {
             0.0
         ]
     );
+}
+
+#[test]
+fn a_scrape_of_endless_steps_counts_every_event_once() {
+    let store = crate::testkit::store();
+    let events: Vec<_> = (0..600u64)
+        .map(|n| {
+            let (step, status) = match n % 6 {
+                0 | 1 => ("OFTEN".to_owned(), SagaStatus::Started),
+                // Rare enough not to be among the pairs that are kept at first.
+                2 if n == 2 => ("OFTEN".to_owned(), SagaStatus::Failed),
+                _ => (format!("STEP_{}", n / 12), SagaStatus::InProgress),
+            };
+            crate::testkit::event_at(&format!("s{n}"), n, &step, status)
+        })
+        .collect();
+    crate::testkit::project(&store, &events, &[100], 1);
+    let query = Query::new(store, std::sync::Arc::default());
+    let mut remembered = Remembered::new(1);
+    for _ in 0..2 {
+        let mut readings = Vec::new();
+        read(&query, &mut remembered, &mut readings);
+        let text = text_of(readings);
+        let family = "saga_events_processed_total";
+        let sum: f64 = text
+            .lines()
+            .filter(|line| line.starts_with(family))
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+            .sum();
+        assert_eq!(sum, 600.0, "{text}");
+        let often = format!("{family}{{step=\"OFTEN\",status=\"FAILED\"}}");
+        assert_eq!(value(&text, &often), 1.0);
+    }
 }

@@ -1,5 +1,6 @@
 //! Which steps have a label of their own. Steps are open text; labels must be bounded.
 
+use crate::domain::SagaStatus;
 use std::collections::BTreeSet;
 
 /// The label that all further steps share.
@@ -31,6 +32,17 @@ impl StepLabels {
         new.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
         self.known
             .extend(new.into_iter().take(room).map(|(step, _)| step.to_owned()));
+    }
+
+    /// Whether a step has a label of its own.
+    pub(super) fn has(&self, step: &str) -> bool {
+        self.known.contains(step)
+    }
+
+    /// How many pairs of step and status there can be besides, of steps that may get a label.
+    pub(super) fn pairs(&self) -> usize {
+        let room = self.limit.saturating_sub(self.known.len());
+        room.saturating_mul(SagaStatus::ALL.len())
     }
 
     /// The label of a step.

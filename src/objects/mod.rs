@@ -177,6 +177,25 @@ impl Objects {
         self.unless_missing(got.map(|bytes| bytes.to_vec()))
     }
 
+    /// The same of an object that has at most so many bytes.
+    ///
+    /// # Errors
+    /// [`ObjectsError`], also when it is larger; then nothing of it is read.
+    pub async fn get_at_most(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>, ObjectsError> {
+        match self.head(name).await? {
+            None => Ok(None),
+            Some(meta) if meta.size > most => Err(ObjectsError::Failed {
+                place: self.place.to_string(),
+                detail: format!("{name} has {} bytes; accepted are at most {most}", meta.size),
+            }),
+            Some(meta) if meta.size == 0 => Ok(Some(Vec::new())),
+            Some(meta) => {
+                let bytes = self.get_range(name, 0..meta.size).await;
+                self.unless_gone(bytes)
+            }
+        }
+    }
+
     /// A part of an object, exactly as long as asked for.
     ///
     /// # Errors
@@ -238,14 +257,16 @@ impl Objects {
         self.unless_missing(gone).map(|_| ())
     }
 
-    fn unless_missing<T>(&self, found: object_store::Result<T>) -> Result<Option<T>, ObjectsError> {
+    fn unless_gone<T>(&self, found: Result<T, ObjectsError>) -> Result<Option<T>, ObjectsError> {
         match found {
             Ok(found) => Ok(Some(found)),
-            Err(error) => match self.error(&error) {
-                ObjectsError::Missing { .. } => Ok(None),
-                error => Err(error),
-            },
+            Err(ObjectsError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
         }
+    }
+
+    fn unless_missing<T>(&self, found: object_store::Result<T>) -> Result<Option<T>, ObjectsError> {
+        self.unless_gone(found.map_err(|error| self.error(&error)))
     }
 }
 

@@ -58,7 +58,12 @@ async fn behaves(objects: &Objects) {
         assert_eq!(objects.head("large").await.unwrap().unwrap().size, size + 3);
         assert_eq!(objects.get_range("large", size..size + 3).await.unwrap(), b"end");
     }
+    let size = objects.get("a/1").await.unwrap().unwrap().len() as u64;
+    assert!(objects.get_at_most("a/1", size).await.unwrap().is_some());
+    let larger = objects.get_at_most("a/1", size - 1).await.unwrap_err();
+    assert!(larger.to_string().contains("accepted are at most"), "{larger}");
     objects.delete("a/1").await.unwrap();
+    assert_eq!(objects.get_at_most("a/1", 1).await.unwrap(), None);
     objects.delete("a/1").await.unwrap();
     assert!(matches!(
         objects.get_range("a/1", 0..1).await,

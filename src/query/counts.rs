@@ -1,25 +1,26 @@
-//! Reading the count trees: how many sagas lie in a range of time, and which ones are the k-th to
-//! the (k+n)-th, at a cost that depends on neither.
+//! Reading the count trees: how many sagas lie in a range of time, at a cost that does not depend on how
+//! many there are.
 //!
-//! Both walk from the widest cells to the finest. A cell that lies in the range as a whole is taken
-//! (or skipped) by its count; only the cells at the edges are opened. Below a leaf, rows are read.
+//! Counting walks from the widest cells to the finest. A cell that lies in the range as a whole is taken by
+//! its count; only the cells at the edges are opened. Below a leaf, rows of an index are read. How pages are
+//! found is not here, but in [`super::walk`].
 
 use super::QueryError;
+use super::node::{Next, Node};
 use crate::domain::{Millis, SagaId, SagaStatus, SagaType};
-use crate::store::codec::Record;
 use crate::store::keys::Tree;
-use crate::store::records::{CountRecord, UpdatedRecord};
-use crate::store::{
-    Direction, Generation, Key, ProjectionTable, Read, StoreError, Table, cells, keys, read, totals,
-};
-use std::collections::BTreeMap;
+use crate::store::records::CountRecord;
+use crate::store::{Direction, Generation, Key, ProjectionTable, Read, StoreError, Table, cells, keys, read};
 use std::ops::{Bound, ControlFlow};
 
-/// The sagas of one type in one status: what a tree counts.
+/// States that are read at once.
+const STATES: usize = 1_000;
+
+/// The sagas in one status, of one type or of all.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Stream {
-    pub(super) saga_type: SagaType,
     pub(super) status: SagaStatus,
+    pub(super) saga_type: Option<SagaType>,
 }
 
 /// A closed range of time.
@@ -31,7 +32,7 @@ pub(super) struct Span {
 
 /// How a cell lies to a span.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Overlap {
+pub(super) enum Overlap {
     None,
     Part,
     Whole,
@@ -50,11 +51,11 @@ impl Span {
         }
     }
 
-    fn contains(self, at: Millis) -> bool {
+    pub(super) fn contains(self, at: Millis) -> bool {
         self.from <= at && at <= self.to
     }
 
-    fn overlap(self, level: u8, cell: i64) -> Overlap {
+    pub(super) fn overlap(self, level: u8, cell: i64) -> Overlap {
         let (first, last) = (cells::first(level, cell), cells::last(level, cell));
         if last < self.from || self.to < first {
             Overlap::None
@@ -76,138 +77,65 @@ pub(super) struct Trees<'r> {
 /// A saga in an index, with the time it stands at.
 pub(super) type Row = (Millis, SagaId);
 
+/// Takes a type and how many of its sagas there are more.
+pub(super) type AddType<'a> = dyn FnMut(&str, CountRecord) + 'a;
+
 impl Trees<'_> {
-    /// The saga types that there are.
-    pub(super) fn types(self) -> Result<Vec<SagaType>, StoreError> {
-        let mut types = Vec::new();
-        read::totals_of(self.read, self.generation, totals::TYPES, |name, _| {
-            types.push(SagaType::new(keys::parse_text("totals", name)?));
-            Ok(())
-        })?;
-        Ok(types)
+    /// How many sagas of the stream started in the span.
+    pub(super) fn started_in(self, stream: &Stream, span: Span) -> Result<u64, QueryError> {
+        let mut sagas = 0;
+        self.count(stream, span, false, &mut |_, count| sagas += count.sagas)?;
+        Ok(u64::try_from(sagas).unwrap_or(0))
     }
 
-    /// How many sagas of the stream started in the span, and their summed duration when asked for.
-    pub(super) fn started_in(
+    /// The same by type, each several times, with summed durations when asked for.
+    pub(super) fn count(
         self,
         stream: &Stream,
         span: Span,
         durations: bool,
-    ) -> Result<CountRecord, QueryError> {
-        self.started_below(stream, span, durations, 0, 0)
-    }
-
-    fn started_below(
-        self,
-        stream: &Stream,
-        span: Span,
-        durations: bool,
-        level: u8,
-        parent: i64,
-    ) -> Result<CountRecord, QueryError> {
-        let mut sum = CountRecord::default();
-        let mut edges = Vec::new();
-        self.children(
-            Tree::Started,
+        add: &mut AddType<'_>,
+    ) -> Result<(), QueryError> {
+        let counting = Counting {
+            trees: self,
             stream,
-            level,
-            parent,
             span,
-            Direction::Forward,
-            |cell, _, count| {
-                if span.overlap(level, cell) == Overlap::Whole {
-                    sum.sagas += count.sagas;
-                    sum.duration_millis += count.duration_millis;
-                } else {
-                    edges.push(cell);
-                }
-            },
-        )?;
-        for cell in edges {
-            let below = if level < cells::LEAF {
-                self.started_below(stream, span, durations, level + 1, cell)?
-            } else {
-                self.started_in_leaf(stream, span, durations, cell)?
-            };
-            sum.sagas += below.sagas;
-            sum.duration_millis += below.duration_millis;
-        }
-        Ok(sum)
-    }
-
-    fn started_in_leaf(
-        self,
-        stream: &Stream,
-        span: Span,
-        durations: bool,
-        cell: i64,
-    ) -> Result<CountRecord, QueryError> {
-        let mut sagas = Vec::new();
-        self.rows(
-            Tree::Started,
-            stream,
-            cell,
-            span,
-            Direction::Forward,
-            usize::MAX,
-            |_, saga, _| {
-                sagas.push(SagaId::new(saga));
-                Ok(ControlFlow::Continue(()))
-            },
-        )?;
-        let mut sum = CountRecord {
-            sagas: sagas.len() as i64,
-            duration_millis: 0,
+            durations,
         };
-        if durations {
-            for state in read::instances(self.read, self.generation, &sagas)?
-                .into_iter()
-                .flatten()
-            {
-                let millis = state.updated_at.since(state.started_at);
-                sum.duration_millis += i64::try_from(millis).unwrap_or(i64::MAX);
-            }
-        }
-        Ok(sum)
+        counting.below(0, 0, add)
     }
 
-    /// Visits the children of a cell that the span touches: cell, started cell (in the updated
-    /// tree), count.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the coordinates of a scan, each of its own type"
-    )]
-    fn children(
+    /// The types that have sagas in a leaf cell.
+    pub(super) fn types_in(
         self,
         tree: Tree,
         stream: &Stream,
-        level: u8,
-        parent: i64,
-        span: Span,
-        direction: Direction,
-        mut visit: impl FnMut(i64, Option<i64>, CountRecord),
-    ) -> Result<(), StoreError> {
-        let mut key = Key::default();
-        keys::count_partition(&mut key, tree, &stream.saga_type, stream.status, level, parent);
-        let from = keys::sortable_i64(cells::cell(level, span.from));
-        // Sort keys of the updated tree go on behind the cell: the end is the first key of the next.
-        let end = cells::cell(level, span.to).checked_add(1).map(keys::sortable_i64);
-        let to = end
-            .as_ref()
-            .map_or(Bound::Unbounded, |end| Bound::Excluded(&end[..]));
-        let table = Table::Projection(self.generation, ProjectionTable::Counts);
-        read::try_scan(
-            |row| {
-                let range = (Bound::Included(&from[..]), to);
-                self.read
-                    .scan(table, key.partition(), range, direction, usize::MAX, row)
+        cell: i64,
+    ) -> Result<Vec<SagaType>, StoreError> {
+        if let Some(one) = &stream.saga_type {
+            return Ok(vec![one.clone()]);
+        }
+        let node = Node {
+            tree,
+            stream,
+            level: cells::LEAF,
+            parent: cells::parent(cells::LEAF, cell),
+            span: Span {
+                from: cells::first(cells::LEAF, cell),
+                to: cells::last(cells::LEAF, cell),
             },
-            |sort, value| {
-                let (cell, started) = keys::parse_count_sort(sort)?;
-                visit(cell, started, CountRecord::read(value)?);
-                Ok(ControlFlow::Continue(()))
-            },
-        )
+            direction: Direction::Forward,
+        };
+        let mut types: Vec<SagaType> = Vec::new();
+        node.visit(self, |key, _| {
+            if types.last().is_none_or(|last| last.as_str() != key.saga_type) {
+                types.push(SagaType::new(key.saga_type));
+            }
+            Next::On
+        })?;
+        types.sort_unstable();
+        types.dedup();
+        Ok(types)
     }
 
     /// Visits the index rows of a leaf cell inside the span: time, saga, value.
@@ -215,10 +143,10 @@ impl Trees<'_> {
         clippy::too_many_arguments,
         reason = "the coordinates of a scan, each of its own type"
     )]
-    fn rows(
+    pub(super) fn rows(
         self,
         tree: Tree,
-        stream: &Stream,
+        (status, saga_type): (SagaStatus, &SagaType),
         cell: i64,
         span: Span,
         direction: Direction,
@@ -229,7 +157,7 @@ impl Trees<'_> {
         let to = span.to.min(cells::last(cells::LEAF, cell));
         let mut key = Key::default();
         let bucket = from.0 >> keys::INDEX_BUCKET_BITS;
-        keys::index_partition(&mut key, &stream.saga_type, stream.status, bucket);
+        keys::index_partition(&mut key, saga_type, status, bucket);
         let table = Table::Projection(
             self.generation,
             match tree {
@@ -252,153 +180,78 @@ impl Trees<'_> {
     }
 }
 
-/// Finds the sagas of some streams from the `skip`-th on, in order of one tree.
-pub(super) struct Walk<'r> {
-    pub(super) trees: Trees<'r>,
-    pub(super) tree: Tree,
-    pub(super) streams: Vec<Stream>,
-    pub(super) direction: Direction,
-    /// Of the time that the tree sorts by.
-    pub(super) span: Span,
-    /// Of the start, in the updated tree; the started tree has it in `span`.
-    pub(super) started: Span,
-    /// Only sagas behind this one in the walk's direction.
-    pub(super) behind: Option<Row>,
-    /// Sagas still to be passed over.
-    pub(super) skip: u64,
-    /// Sagas still to be found.
-    pub(super) want: usize,
-    pub(super) found: Vec<Row>,
+/// Counts the sagas of a stream that started in a span.
+struct Counting<'c> {
+    trees: Trees<'c>,
+    stream: &'c Stream,
+    span: Span,
+    durations: bool,
 }
 
-/// What the streams have in one cell.
-#[derive(Default)]
-struct Child {
-    sagas: u64,
-    /// Whether `sagas` is how many of the cell match, or only a bound.
-    exact: bool,
-    streams: Vec<usize>,
-}
-
-impl Walk<'_> {
-    /// Fills `found`.
-    pub(super) fn run(&mut self) -> Result<(), QueryError> {
-        let all: Vec<usize> = (0..self.streams.len()).collect();
-        self.below(&all, 0, 0)
-    }
-
-    fn below(&mut self, streams: &[usize], level: u8, parent: i64) -> Result<(), QueryError> {
-        let children = self.children(streams, level, parent)?;
-        let mut in_order: Vec<(i64, Child)> = children.into_iter().collect();
-        if self.direction == Direction::Reverse {
-            in_order.reverse();
-        }
-        for (cell, child) in in_order {
-            if self.want == 0 {
-                break;
-            }
-            if child.exact && child.sagas <= self.skip {
-                self.skip -= child.sagas;
-            } else if level < cells::LEAF {
-                self.below(&child.streams, level + 1, cell)?;
-            } else {
-                self.leaf(&child.streams, cell)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn children(
-        &self,
-        streams: &[usize],
-        level: u8,
-        parent: i64,
-    ) -> Result<BTreeMap<i64, Child>, StoreError> {
-        let mut children: BTreeMap<i64, Child> = BTreeMap::new();
-        for index in streams {
-            let stream = &self.streams[*index];
-            self.trees.children(
-                self.tree,
-                stream,
-                level,
-                parent,
-                self.span,
-                Direction::Forward,
-                |cell, started, count| {
-                    let by_start = started.map_or(Overlap::Whole, |cell| self.started.overlap(level, cell));
-                    if by_start == Overlap::None {
-                        return;
-                    }
-                    let whole =
-                        by_start == Overlap::Whole && self.span.overlap(level, cell) == Overlap::Whole;
-                    let child = children.entry(cell).or_insert_with(|| Child {
-                        exact: true,
-                        ..Child::default()
-                    });
-                    child.sagas += u64::try_from(count.sagas).unwrap_or(0);
-                    child.exact &= whole;
-                    if child.streams.last() != Some(index) {
-                        child.streams.push(*index);
-                    }
-                },
-            )?;
-        }
-        Ok(children)
-    }
-
-    fn leaf(&mut self, streams: &[usize], cell: i64) -> Result<(), QueryError> {
-        let enough = usize::try_from(self.skip)
-            .unwrap_or(usize::MAX)
-            .saturating_add(self.want);
-        let mut rows: Vec<Row> = Vec::new();
-        for index in streams {
-            let mut taken = 0;
-            let stream = &self.streams[*index];
-            self.trees.rows(
-                self.tree,
-                stream,
-                cell,
-                self.span,
-                self.direction,
-                usize::MAX,
-                |at, saga, value| {
-                    if self.tree == Tree::Updated
-                        && !self.started.contains(UpdatedRecord::read(value)?.started())
-                    {
-                        return Ok(ControlFlow::Continue(()));
-                    }
-                    if self.is_behind(at, saga) {
-                        rows.push((at, SagaId::new(saga)));
-                        taken += 1;
-                    }
-                    Ok(if taken == enough {
-                        ControlFlow::Break(())
-                    } else {
-                        ControlFlow::Continue(())
-                    })
-                },
-            )?;
-        }
-        rows.sort_unstable();
-        if self.direction == Direction::Reverse {
-            rows.reverse();
-        }
-        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(rows.len());
-        self.skip -= skipped as u64;
-        let before = self.found.len();
-        self.found.extend(rows.into_iter().skip(skipped).take(self.want));
-        self.want -= self.found.len() - before;
-        Ok(())
-    }
-
-    fn is_behind(&self, at: Millis, saga: &str) -> bool {
-        let Some((edge, last)) = &self.behind else {
-            return true;
+impl Counting<'_> {
+    fn below(&self, level: u8, parent: i64, add: &mut AddType<'_>) -> Result<(), QueryError> {
+        let node = Node {
+            tree: Tree::Started,
+            stream: self.stream,
+            level,
+            parent,
+            span: self.span,
+            direction: Direction::Forward,
         };
-        let order = (at, saga).cmp(&(*edge, last.as_str()));
-        match self.direction {
-            Direction::Forward => order.is_gt(),
-            Direction::Reverse => order.is_lt(),
+        let mut edges = Vec::new();
+        node.visit(self.trees, |key, count| {
+            if self.span.overlap(level, key.cell) == Overlap::Whole {
+                add(key.saga_type, count);
+                return Next::On;
+            }
+            edges.push(key.cell);
+            Next::PastCell
+        })?;
+        for cell in edges {
+            if level < cells::LEAF {
+                self.below(level + 1, cell, add)?;
+            } else {
+                self.leaf(cell, add)?;
+            }
         }
+        Ok(())
+    }
+
+    fn leaf(&self, cell: i64, add: &mut AddType<'_>) -> Result<(), QueryError> {
+        for saga_type in self.trees.types_in(Tree::Started, self.stream, cell)? {
+            let count = self.rows_of(&saga_type, cell)?;
+            add(saga_type.as_str(), count);
+        }
+        Ok(())
+    }
+
+    fn rows_of(&self, saga_type: &SagaType, cell: i64) -> Result<CountRecord, QueryError> {
+        let mut sum = CountRecord::default();
+        let mut sagas = Vec::new();
+        self.trees.rows(
+            Tree::Started,
+            (self.stream.status, saga_type),
+            cell,
+            self.span,
+            Direction::Forward,
+            usize::MAX,
+            |_, saga, _| {
+                sum.sagas += 1;
+                if self.durations {
+                    sagas.push(SagaId::new(saga));
+                }
+                Ok(ControlFlow::Continue(()))
+            },
+        )?;
+        for some in sagas.chunks(STATES) {
+            for state in read::instances(self.trees.read, self.trees.generation, some)?
+                .into_iter()
+                .flatten()
+            {
+                let millis = state.updated_at.since(state.started_at);
+                sum.duration_millis += i64::try_from(millis).unwrap_or(i64::MAX);
+            }
+        }
+        Ok(sum)
     }
 }

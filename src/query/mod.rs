@@ -3,10 +3,13 @@
 //! Every answer is read from one snapshot of the store, so its parts agree with each other.
 
 mod counts;
+mod node;
+mod order;
 mod saga;
 mod search;
 mod statistics;
 mod totals;
+mod walk;
 
 pub use crate::domain::COMPENSATION_BUCKETS;
 use crate::domain::{
@@ -14,6 +17,7 @@ use crate::domain::{
     SagaType, TimelineKey,
 };
 use crate::store::letters::{self, LetterCounts};
+use crate::store::stoppable::{self, Stop};
 use crate::store::{SharedStore, StoreError, read, totals as totals_names};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -160,8 +164,12 @@ pub struct SearchPage {
 pub struct Statistics {
     /// Sagas by status; all five are there.
     pub by_status: BTreeMap<SagaStatus, u64>,
-    /// Sagas by type.
+    /// Sagas by type: of the types that have the most sagas of all times, a thousand.
     pub by_type: BTreeMap<String, u64>,
+    /// How many types there are beside those, at all times.
+    pub other_types: u64,
+    /// Sagas of those.
+    pub sagas_of_other_types: u64,
     /// Sum of the durations (last event minus first) of the completed ones, milliseconds.
     pub completed_millis: u64,
 }
@@ -222,8 +230,10 @@ pub struct Totals {
     pub compensation_buckets: Vec<u64>,
     /// Sum of those times, milliseconds.
     pub compensation_millis: u64,
-    /// Events in timelines (duplicates left out), by status and step.
+    /// Events in timelines (duplicates left out), by status and step: as many as were asked for.
     pub processed: BTreeMap<(SagaStatus, String), u64>,
+    /// The others, by status.
+    pub processed_elsewhere: BTreeMap<SagaStatus, u64>,
     /// Deliveries that were duplicates.
     pub duplicates: u64,
     /// Events of which different bodies were delivered.
@@ -253,6 +263,15 @@ impl Query {
     /// Answers from this store, under these definitions.
     pub fn new(store: SharedStore, definitions: Arc<SagaDefinitions>) -> Self {
         Self { store, definitions }
+    }
+
+    /// The same, whose answers end early when told to.
+    #[must_use]
+    pub fn until(&self, stop: Stop) -> Self {
+        Self {
+            store: stoppable::until(self.store.clone(), stop),
+            definitions: self.definitions.clone(),
+        }
     }
 
     /// The state of a saga; none when nothing is known of it.
@@ -306,12 +325,21 @@ impl Query {
         statistics::statistics(&*self.store, filter)
     }
 
-    /// The sums over all sagas.
+    /// The sums over all sagas, with every step there is.
     ///
     /// # Errors
     /// [`QueryError::Store`].
     pub fn totals(&self) -> Result<Totals, QueryError> {
-        totals::totals(&*self.store)
+        self.totals_of(&|_| false, usize::MAX)
+    }
+
+    /// The same, with the steps that are known, and beyond those the `most` pairs of status and step that
+    /// have the most events. However many steps there are, no more are kept in memory.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn totals_of(&self, is_known: &dyn Fn(&str) -> bool, most: usize) -> Result<Totals, QueryError> {
+        totals::totals(&*self.store, is_known, most)
     }
 
     /// Dead letters by reason and by what happened to them.
@@ -351,6 +379,5 @@ impl Query {
         &self.store
     }
 }
-
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,13 @@
 //! Which sagas match, in order, page by page or behind a cursor, with the exact total.
 
-use super::counts::{Row, Span, Stream, Trees, Walk};
-use super::{Filter, QueryError, SagaView, SearchPage, SearchRequest, Sort, SortKey, Window};
+use super::counts::{Row, Span, Stream, Trees};
+use super::order::of_order;
+use super::walk::Walk;
+use super::{Filter, QueryError, SagaView, SearchPage, SearchRequest, SortKey, Window};
 use crate::domain::{Millis, OrderId, SagaId, SagaState, SagaStatus};
 use crate::store::keys::Tree;
-use crate::store::{
-    Direction, Generation, ProjectionTable, Read, Store, StoreError, Table, WHOLE, keys, read,
-};
+use crate::store::{Direction, Store, StoreError, read, totals};
 use std::hash::{BuildHasher, Hash, Hasher};
-use std::ops::ControlFlow;
 
 pub(super) fn search(store: &dyn Store, request: &SearchRequest) -> Result<SearchPage, QueryError> {
     let snapshot = store.snapshot();
@@ -36,10 +35,10 @@ pub(super) fn search(store: &dyn Store, request: &SearchRequest) -> Result<Searc
 }
 
 /// The part of the matching sagas that is wanted.
-struct Part {
-    skip: u64,
-    size: usize,
-    behind: Option<Row>,
+pub(super) struct Part {
+    pub(super) skip: u64,
+    pub(super) size: usize,
+    pub(super) behind: Option<Row>,
 }
 
 impl Part {
@@ -59,68 +58,6 @@ impl Part {
     }
 }
 
-/// The sagas of one order: few, so they are read and sorted.
-fn of_order(
-    trees: Trees<'_>,
-    order: &OrderId,
-    request: &SearchRequest,
-    part: &Part,
-) -> Result<(Vec<Row>, u64), QueryError> {
-    let mut rows: Vec<Row> = sagas_of_order(trees.read, trees.generation, order)?
-        .into_iter()
-        .filter(|(_, state)| matches(&request.filter, state))
-        .map(|(saga, state)| (time_of(request.sort, &state), saga))
-        .collect();
-    let total = rows.len() as u64;
-    rows.sort_unstable();
-    if request.sort.descending {
-        rows.reverse();
-    }
-    if let Some(edge) = &part.behind {
-        rows.retain(|row| {
-            if request.sort.descending {
-                row < edge
-            } else {
-                row > edge
-            }
-        });
-    }
-    let skip = usize::try_from(part.skip).unwrap_or(usize::MAX);
-    Ok((rows.into_iter().skip(skip).take(part.size).collect(), total))
-}
-
-/// The sagas of an order, with their states.
-pub(super) fn sagas_of_order(
-    read: &dyn Read,
-    generation: Generation,
-    order: &OrderId,
-) -> Result<Vec<(SagaId, SagaState)>, StoreError> {
-    let mut ids = Vec::new();
-    read::try_scan(
-        |visit| {
-            let table = Table::Projection(generation, ProjectionTable::ByOrder);
-            read.scan(
-                table,
-                order.as_str().as_bytes(),
-                WHOLE,
-                Direction::Forward,
-                usize::MAX,
-                visit,
-            )
-        },
-        |saga, _| {
-            ids.push(SagaId::new(keys::parse_text("by_order", saga)?));
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
-    let states = read::instances(read, generation, &ids)?;
-    Ok(ids
-        .into_iter()
-        .zip(states)
-        .filter_map(|(id, state)| Some((id, state?)))
-        .collect())
-}
-
 /// Whether a state is what the filter asks for, the order apart.
 pub(super) fn matches(filter: &Filter, state: &SagaState) -> bool {
     filter
@@ -133,35 +70,40 @@ pub(super) fn matches(filter: &Filter, state: &SagaState) -> bool {
 }
 
 /// The streams that hold all sagas of the filter's type and status.
-pub(super) fn streams(trees: Trees<'_>, filter: &Filter) -> Result<Vec<Stream>, StoreError> {
-    let mut types = trees.types()?;
-    if let Some(wanted) = &filter.saga_type {
-        types.retain(|saga_type| saga_type == wanted);
-    }
-    let statuses = || {
-        SagaStatus::ALL
-            .into_iter()
-            .filter(|status| filter.status.is_none_or(|wanted| wanted == *status))
-    };
-    Ok(types
+pub(super) fn streams(filter: &Filter) -> Vec<Stream> {
+    SagaStatus::ALL
         .into_iter()
-        .flat_map(|saga_type| {
-            statuses().map(move |status| Stream {
-                saga_type: saga_type.clone(),
-                status,
-            })
+        .filter(|status| filter.status.is_none_or(|wanted| wanted == *status))
+        .map(|status| Stream {
+            status,
+            saga_type: filter.saga_type.clone(),
         })
-        .collect())
+        .collect()
+}
+
+/// How many sagas match.
+fn total(trees: Trees<'_>, filter: &Filter, streams: &[Stream]) -> Result<u64, QueryError> {
+    let mut total: u64 = 0;
+    if filter.saga_type.is_none() && filter.from.is_none() && filter.to.is_none() {
+        read::numbered_totals(trees.read, trees.generation, totals::ACTIVE, |tag, sagas| {
+            let status = u8::try_from(tag).ok().and_then(SagaStatus::from_tag);
+            if streams.iter().any(|stream| Some(stream.status) == status) {
+                total += u64::try_from(sagas).unwrap_or(0);
+            }
+        })?;
+        return Ok(total);
+    }
+    for stream in streams {
+        total += trees.started_in(stream, Span::of(filter.from, filter.to))?;
+    }
+    Ok(total)
 }
 
 fn of_time(trees: Trees<'_>, request: &SearchRequest, part: &Part) -> Result<(Vec<Row>, u64), QueryError> {
     let filter = &request.filter;
     let dates = Span::of(filter.from, filter.to);
-    let streams = streams(trees, filter)?;
-    let mut total = 0;
-    for stream in &streams {
-        total += u64::try_from(trees.started_in(stream, dates, false)?.sagas).unwrap_or(0);
-    }
+    let streams = streams(filter);
+    let total = total(trees, filter, &streams)?;
     if part.skip >= total {
         return Ok((Vec::new(), total));
     }
@@ -206,13 +148,6 @@ fn of_time(trees: Trees<'_>, request: &SearchRequest, part: &Part) -> Result<(Ve
         walk.found.reverse();
     }
     Ok((walk.found, total))
-}
-
-fn time_of(sort: Sort, state: &SagaState) -> Millis {
-    match sort.key {
-        SortKey::StartedAt => state.started_at,
-        SortKey::UpdatedAt => state.updated_at,
-    }
 }
 
 fn views(trees: Trees<'_>, rows: &[Row]) -> Result<Vec<SagaView>, QueryError> {

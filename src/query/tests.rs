@@ -3,7 +3,7 @@ use crate::domain::{Event, fold};
 use crate::testkit::{DAY, project, store, traffic};
 use proptest::prelude::*;
 use proptest::sample::select;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The answer by brute force: fold every saga, filter, sort.
 fn expected(events: &[Event], filter: &Filter, sort: Sort) -> Vec<SagaView> {
@@ -95,8 +95,64 @@ fn crowd() -> impl Strategy<Value = Vec<Event>> {
     })
 }
 
+/// Hundreds of types, some of which begin with others, in few cells: so that rows are jumped over.
+fn many_types() -> impl Strategy<Value = Vec<Event>> {
+    (
+        traffic(300),
+        select(vec![1i64, 100_000, 10_000_000]),
+        select(vec![10usize, 200]),
+    )
+        .prop_map(|(mut events, spread, types)| {
+            for (index, event) in events.iter_mut().enumerate() {
+                let of = index * 7 % types;
+                event.saga_id = format!("{}-{}", event.saga_id, index % 250).into();
+                event.saga_type = match of % 4 {
+                    0 => format!("REFUND{of}"),
+                    1 => format!("{}REFUND", of % 10),
+                    2 => format!("REFUND\u{0}{}", "\u{80}".repeat(of % 5)),
+                    _ => "REFUND".to_owned(),
+                }
+                .into();
+                event.recorded_at.0 += index as i64 * spread;
+            }
+            events
+        })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn pages_and_sums_of_many_types_are_those_of_a_sorted_list(
+        events in many_types(), filter in filters(), sort in sorts(), size in select(vec![1usize, 7, 30]), at in 0usize..40,
+    ) {
+        let query = query(&events);
+        let all = expected(&events, &filter, sort);
+        for number in [0, 1, at, all.len() / size] {
+            let window = Window::Page { number: number as u64, size };
+            let page = query.search(&SearchRequest { filter: filter.clone(), sort, window }).unwrap();
+            prop_assert_eq!(page.total, all.len() as u64);
+            let wanted: Vec<SagaView> = all.iter().skip(number * size).take(size).cloned().collect();
+            prop_assert_eq!(page.sagas, wanted);
+        }
+        let mut request = SearchRequest { filter: filter.clone(), sort, window: Window::Page { number: 0, size } };
+        let mut seen = Vec::new();
+        loop {
+            let page = query.search(&request).unwrap();
+            seen.extend(page.sagas);
+            match page.next_cursor {
+                Some(cursor) => request.window = Window::After { cursor, size },
+                None => break,
+            }
+        }
+        prop_assert_eq!(&seen, &all);
+        let statistics = query.statistics(&filter).unwrap();
+        let mut by_type = BTreeMap::new();
+        for view in &all {
+            *by_type.entry(view.state.saga_type.as_str().to_owned()).or_insert(0) += 1;
+        }
+        prop_assert_eq!(statistics.by_type, by_type);
+    }
 
     #[test]
     fn pages_are_those_of_a_sorted_list(
@@ -163,6 +219,35 @@ proptest! {
         prop_assert_eq!(totals.last_failed_at, all.iter().filter_map(|v| v.state.last_failed_at).max());
         prop_assert_eq!(totals.active.values().sum::<u64>(), all.len() as u64);
     }
+}
+
+#[test]
+fn of_steps_without_end_the_known_and_the_most_frequent_are_told_apart() {
+    let events: Vec<Event> = (0..1_000u64)
+        .map(|n| {
+            let step = if n % 4 == 0 {
+                "OFTEN".to_owned()
+            } else {
+                format!("STEP_{n}")
+            };
+            crate::testkit::event_at(&format!("s{n}"), n, &step, SagaStatus::Started)
+        })
+        .collect();
+    let query = query(&events);
+    let all = query.totals().unwrap();
+    assert_eq!((all.processed.len(), all.processed_elsewhere.len()), (751, 0));
+    let some = query.totals_of(&|step| step == "STEP_999", 3).unwrap();
+    let told = |step: &str| {
+        some.processed
+            .get(&(SagaStatus::Started, step.to_owned()))
+            .copied()
+    };
+    assert_eq!(some.processed.len(), 4);
+    assert_eq!((told("OFTEN"), told("STEP_999")), (Some(250), Some(1)));
+    assert_eq!(
+        some.processed_elsewhere,
+        BTreeMap::from([(SagaStatus::Started, 1_000 - 250 - 3)])
+    );
 }
 
 #[test]

@@ -1,10 +1,19 @@
 //! The sums that metrics are made of.
+//!
+//! Steps are open text: there may be millions. Those that a reader knows and the most frequent ones are told
+//! apart, the others are summed up while they are read.
 
 use super::{COMPENSATION_BUCKETS, QueryError, Totals};
 use crate::domain::{AnomalyKind, Millis, SagaStatus};
 use crate::store::{Generation, Read, Store, carried, keys, read, totals as names};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
-pub(super) fn totals(store: &dyn Store) -> Result<Totals, QueryError> {
+pub(super) fn totals(
+    store: &dyn Store,
+    is_known: &dyn Fn(&str) -> bool,
+    most: usize,
+) -> Result<Totals, QueryError> {
     let snapshot = store.snapshot();
     let read = &*snapshot;
     let generation = read::active_generation(read)?;
@@ -44,14 +53,55 @@ pub(super) fn totals(store: &dyn Store) -> Result<Totals, QueryError> {
         }
         Ok(())
     })?;
+    let mut processed = Processed::new(most, &mut totals);
     carried::counters_of(read, generation, names::PROCESSED, |sort, count| {
         let (status, step) = keys::parse_total_processed(sort)?;
-        totals
-            .processed
-            .insert((status, step.to_owned()), unsigned(count));
+        processed.add(status, step, unsigned(count), is_known(step));
         Ok(())
     })?;
+    processed.done();
     Ok(totals)
+}
+
+/// Events by status and step: of known steps all, of the others those with the most.
+struct Processed<'t> {
+    most: usize,
+    /// The least wanted is on top.
+    others: BinaryHeap<Reverse<(u64, SagaStatus, String)>>,
+    totals: &'t mut Totals,
+}
+
+impl<'t> Processed<'t> {
+    fn new(most: usize, totals: &'t mut Totals) -> Self {
+        Self {
+            most,
+            others: BinaryHeap::new(),
+            totals,
+        }
+    }
+
+    fn add(&mut self, status: SagaStatus, step: &str, events: u64, known: bool) {
+        if known {
+            self.totals.processed.insert((status, step.to_owned()), events);
+            return;
+        }
+        let full = self.others.len() >= self.most;
+        let least = self.others.peek().map(|Reverse((least, ..))| *least);
+        if full && least.is_none_or(|least| events <= least) {
+            *self.totals.processed_elsewhere.entry(status).or_default() += events;
+            return;
+        }
+        self.others.push(Reverse((events, status, step.to_owned())));
+        if full && let Some(Reverse((events, status, _))) = self.others.pop() {
+            *self.totals.processed_elsewhere.entry(status).or_default() += events;
+        }
+    }
+
+    fn done(self) {
+        let others = self.others.into_iter();
+        let rows = others.map(|Reverse((events, status, step))| ((status, step), events));
+        self.totals.processed.extend(rows);
+    }
 }
 
 fn last_failed_at(read: &dyn Read, generation: Generation) -> Result<Option<Millis>, QueryError> {

@@ -12,6 +12,9 @@ const MANIFESTS: &str = "manifests";
 const RETIRED: &str = "retired";
 const FILES: &str = "files";
 const CLOCK: &str = "clock";
+/// No manifest is longer: that of a million files is not.
+const LONGEST_MANIFEST: u64 = 256 << 20;
+const LONGEST_POINTER: u64 = 64 << 10;
 
 /// Where snapshots are kept. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -115,7 +118,7 @@ impl Depot {
 
     async fn read_manifest(&self, folder: &str, id: &SnapshotId) -> Result<Manifest, SnapshotError> {
         let name = format!("{folder}/{id}.json");
-        let Some(bytes) = self.objects.get(&name).await? else {
+        let Some(bytes) = self.objects.get_at_most(&name, LONGEST_MANIFEST).await? else {
             return Err(self.no_such(id.as_str()));
         };
         let what = format!("{}/{name}", self.place());
@@ -162,7 +165,11 @@ impl Depot {
 
     /// The snapshot that `latest.json` names; none when it names none.
     pub(super) async fn pointed(&self) -> Result<Option<SnapshotId>, ObjectsError> {
-        let bytes = self.objects.get(LATEST).await?.unwrap_or_default();
+        let bytes = self
+            .objects
+            .get_at_most(LATEST, LONGEST_POINTER)
+            .await?
+            .unwrap_or_default();
         let pointer: Option<Pointer> = serde_json::from_slice(&bytes).ok();
         Ok(pointer
             .filter(|pointer| pointer.format == FORMAT)
@@ -223,7 +230,7 @@ impl Depot {
     /// Moves a manifest to the retired ones. After a crash in between it is both, and counts as live.
     pub(super) async fn retire(&self, id: &SnapshotId) -> Result<(), SnapshotError> {
         let live = format!("{MANIFESTS}/{id}.json");
-        if let Some(bytes) = self.objects.get(&live).await? {
+        if let Some(bytes) = self.objects.get_at_most(&live, LONGEST_MANIFEST).await? {
             self.objects.put(&format!("{RETIRED}/{id}.json"), bytes).await?;
             crate::failpoint::pass("snapshot.prune.retired");
             self.objects.delete(&live).await?;

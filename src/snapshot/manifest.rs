@@ -3,9 +3,11 @@
 //! `{"format": 1, "hash": "…", "manifest": {…}}`: the hash is the BLAKE3 of the manifest's text as it
 //! stands there, so that a manifest is checked before anything in it is believed.
 
+use super::restore::{MANIFEST, PARTIAL};
 use super::{Numbers, SnapshotError, SnapshotId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
 /// The version of everything that snapshots write.
@@ -124,17 +126,35 @@ impl Manifest {
             return Err(damaged(format!("its hash is {found}, it says {}", envelope.hash)));
         }
         let manifest: Self = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
-        match manifest
-            .files
-            .iter()
-            .find(|file| !is_plain(&file.name) || !is_hash(&file.hash))
-        {
-            Some(file) => Err(damaged(format!(
-                "it names a file {:?} with hash {:?}",
-                file.name, file.hash
-            ))),
-            None => Ok(manifest),
+        manifest.check().map_err(damaged)?;
+        Ok(manifest)
+    }
+
+    /// Nothing in a manifest leads anywhere but into the directory that it is restored to, and its sums
+    /// are those of its files.
+    fn check(&self) -> Result<(), String> {
+        let mut names = BTreeSet::new();
+        let mut bytes: u64 = 0;
+        for file in &self.files {
+            if !is_plain(&file.name) || !is_hash(&file.hash) {
+                return Err(format!(
+                    "it names a file {:?} with hash {:?}",
+                    file.name, file.hash
+                ));
+            }
+            if !names.insert(&file.name) {
+                return Err(format!("it names the file {:?} twice", file.name));
+            }
+            let sum = bytes.checked_add(file.size);
+            bytes = sum.ok_or_else(|| "its files have more bytes than there can be".to_owned())?;
         }
+        if bytes != self.bytes {
+            return Err(format!("its files have {bytes} bytes, it says {}", self.bytes));
+        }
+        if !names.contains(&self.head) {
+            return Err(format!("it has no file {:?}, which it puts last", self.head));
+        }
+        Ok(())
     }
 
     /// For a list.
@@ -158,8 +178,12 @@ impl Manifest {
     }
 }
 
-/// A file of a manifest is written into a directory of ours: its name must not lead out of there.
+/// A file of a manifest is written into a directory of ours: its name must not lead out of there, and not
+/// be one that a restore uses itself.
 fn is_plain(name: &str) -> bool {
+    if [PARTIAL, MANIFEST].contains(&name) {
+        return false;
+    }
     let mut parts = Path::new(name).components();
     matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name)
 }

@@ -84,11 +84,17 @@ impl Numbers {
 
     /// Offsets that the store accounts for.
     pub fn offsets(&self) -> u64 {
-        self.partitions.iter().map(|p| p.next - p.start.min(p.next)).sum()
+        let of = |p: &PartitionNumbers| p.next - p.start.min(p.next);
+        // A manifest can say anything.
+        self.partitions
+            .iter()
+            .fold(0, |sum: u64, p| sum.saturating_add(of(p)))
     }
 
     /// Sagas, all statuses.
     pub fn all_sagas(&self) -> u64 {
-        self.sagas.values().sum()
+        self.sagas
+            .values()
+            .fold(0, |sum: u64, sagas| sum.saturating_add(*sagas))
     }
 }

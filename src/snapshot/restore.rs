@@ -18,9 +18,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Where files are fetched to, inside the target.
-const PARTIAL: &str = "restore.partial";
+pub(super) const PARTIAL: &str = "restore.partial";
 /// In there, what is being restored.
-const MANIFEST: &str = "restore.json";
+pub(super) const MANIFEST: &str = "restore.json";
 /// What a new file system comes with.
 const NOBODYS: &str = "lost+found";
 
@@ -148,6 +148,10 @@ impl Restore {
             }
             None => remove(&partial)?,
         }
+        // Somebody else may have put a link there, which would lead all files elsewhere.
+        if partial.is_symlink() {
+            fs::remove_file(&partial).map_err(SnapshotError::disk(&partial))?;
+        }
         fs::create_dir_all(&partial).map_err(SnapshotError::disk(&partial))?;
         let path = partial.join(MANIFEST);
         let bytes = manifest.to_bytes().map_err(|error| SnapshotError::Damaged {
@@ -220,12 +224,6 @@ impl Restore {
         failpoint::pass("restore.before_move");
         let (head, rest): (Vec<_>, Vec<_>) =
             manifest.files.iter().partition(|file| file.name == manifest.head);
-        if head.is_empty() {
-            return Err(SnapshotError::Damaged {
-                what: format!("snapshot {}", manifest.id),
-                why: format!("it has no file {}", manifest.head),
-            });
-        }
         for part in [rest, head] {
             for file in part {
                 let (from, to) = (partial.join(&file.name), self.target.join(&file.name));
@@ -284,8 +282,9 @@ fn names_in(directory: &Path) -> Result<Vec<String>, SnapshotError> {
 }
 
 async fn is_there(path: &Path, file: &FileEntry) -> Result<bool, SnapshotError> {
-    match fs::metadata(path) {
-        Ok(meta) if meta.len() == file.size => {
+    // Of a link itself: what it leads to is not ours.
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_file() && meta.len() == file.size => {
             let unpaced = Pace::mib_per_second(0);
             Ok(transfer::hash(path, file.size, &unpaced).await? == file.hash)
         }

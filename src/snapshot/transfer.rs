@@ -7,7 +7,7 @@ use super::{FileEntry, SnapshotError};
 use crate::objects::PIECE_BYTES;
 use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -100,6 +100,18 @@ pub(super) async fn hash(path: &Path, size: u64, pace: &Pace) -> Result<String, 
     Ok(hasher.finalize().to_hex().to_string())
 }
 
+/// A file of our own, where nothing or an earlier one of ours is: what a link leads to is not ours.
+fn create(path: &Path) -> std::io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(why) if why.kind() != std::io::ErrorKind::NotFound => Err(why),
+        _ => std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path),
+    }
+}
+
 /// Sends a local file to its place.
 pub(super) async fn send(
     depot: &Depot,
@@ -156,10 +168,7 @@ pub(super) async fn fetch(
         Some(_) => {}
     }
     let mut file = match into {
-        Some(path) => Some((
-            File::create(path).map_err(SnapshotError::disk(path))?,
-            path.to_owned(),
-        )),
+        Some(path) => Some((create(path).map_err(SnapshotError::disk(path))?, path.to_owned())),
         None => None,
     };
     let mut hasher = blake3::Hasher::new();

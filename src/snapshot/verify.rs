@@ -33,9 +33,11 @@ pub async fn verify(
         .filter(|(_, file)| seen.insert(&file.hash))
         .collect();
     progress.files.expect(files.len() as u64);
-    progress
-        .bytes
-        .expect(files.iter().map(|(_, file)| file.size).sum());
+    progress.bytes.expect(
+        files
+            .iter()
+            .fold(0, |sum, (_, file)| file.size.saturating_add(sum)),
+    );
     let mut found = Verified::default();
     for (snapshot, file) in files {
         match patiently(&file.name, async || fetch(depot, file, None, progress).await).await {
@@ -49,7 +51,7 @@ pub async fn verify(
         }
         progress.files.add(1);
         found.files += 1;
-        found.bytes += file.size;
+        found.bytes = found.bytes.saturating_add(file.size);
     }
     Ok(found)
 }

@@ -18,12 +18,12 @@ pub fn counters_of(
     name: &str,
     mut visit: impl FnMut(&[u8], i64) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let mut sums = carried_to(read, name)?;
+    let mut carried = carried_to(read, name)?;
     read::totals_of(read, generation, name, |member, sum| {
-        *sums.entry(member.into()).or_default() += sum;
-        Ok(())
+        visit(member, sum + carried.remove(member).unwrap_or(0))
     })?;
-    sums.iter().try_for_each(|(member, sum)| visit(member, *sum))
+    // What is carried over to counters that have no sum any more.
+    carried.iter().try_for_each(|(member, sum)| visit(member, *sum))
 }
 
 /// One counter; 0 when it was never counted.

@@ -1,7 +1,7 @@
 //! Why the store could not do what was asked, and the way out.
 
 /// Why the store could not do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// The engine reports damaged data. Not served; restore a snapshot or delete the data directory
     /// and let the tracker read the topic again.
@@ -54,4 +54,7 @@ pub enum StoreError {
     /// The disk is full or failing.
     #[error("the disk under the store refuses: {0}; after making room, restart the tracker")]
     Disk(String),
+    /// Whoever asked waits no more.
+    #[error("reading was given up: nobody waits for it any more")]
+    Stopped,
 }

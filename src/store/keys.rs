@@ -521,15 +521,8 @@ pub enum Tree {
     Updated,
 }
 
-/// `counts`: the children of one cell; the sort key is left empty.
-pub fn count_partition(
-    key: &mut Key,
-    tree: Tree,
-    saga_type: &SagaType,
-    status: SagaStatus,
-    level: u8,
-    parent: i64,
-) {
+/// `counts`: the children of one cell, of all types; the sort key is left empty.
+pub fn count_partition(key: &mut Key, tree: Tree, status: SagaStatus, level: u8, parent: i64) {
     let tag = match tree {
         Tree::Started => b'S',
         Tree::Updated => b'U',
@@ -539,7 +532,6 @@ pub fn count_partition(
         .u8(status.tag())
         .u8(level)
         .i64(parent)
-        .text(saga_type.as_str().as_bytes())
         .sort_from_here();
 }
 
@@ -552,28 +544,45 @@ pub fn count(
     cell: i64,
     started_cell: Option<i64>,
 ) {
-    count_partition(key, tree, saga_type, status, level, parent);
-    key.i64(cell);
+    count_partition(key, tree, status, level, parent);
+    key.i64(cell).text(saga_type.as_str().as_bytes());
     if let Some(started) = started_cell {
         key.i64(started);
     }
     key.end();
 }
 
-/// The cell, and in the updated tree the started cell, that a sort key of `counts` stands for.
+/// What a sort key of `counts` stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CountKey<'k> {
+    /// The cell.
+    pub cell: i64,
+    /// The type.
+    pub saga_type: &'k str,
+    /// In the updated tree, the started cell.
+    pub started_cell: Option<i64>,
+}
+
+/// The cell, the type, and in the updated tree the started cell, that a sort key of `counts` stands for.
 ///
 /// # Errors
 /// When the bytes are no such key.
-pub fn parse_count_sort(sort: &[u8]) -> Result<(i64, Option<i64>), KeyError> {
+pub fn parse_count_sort(tree: Tree, sort: &[u8]) -> Result<CountKey<'_>, KeyError> {
     let mut fields = Fields::of("counts", sort);
     let cell = fields.i64()?;
-    let started = if fields.rest.is_empty() {
-        None
-    } else {
-        Some(fields.i64()?)
+    let started_cell = match tree {
+        Tree::Started => None,
+        Tree::Updated => {
+            let (rest, last) = fields.rest.split_last_chunk::<8>().ok_or_else(|| fields.fail())?;
+            fields.rest = rest;
+            Some(i64_from_sortable(*last))
+        }
     };
-    fields.end()?;
-    Ok((cell, started))
+    Ok(CountKey {
+        cell,
+        saga_type: fields.text()?,
+        started_cell,
+    })
 }
 
 /// `totals`: one sum, e.g. of the entries into FAILED.

@@ -31,6 +31,7 @@ pub mod records;
 mod records_tests;
 pub mod rocks;
 mod state_records;
+pub mod stoppable;
 mod table;
 pub mod timelines;
 pub mod totals;

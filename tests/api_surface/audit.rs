@@ -97,7 +97,7 @@ async fn an_entry_says_who_did_what_why_and_how_it_came_out() {
         StatusCode::SERVICE_UNAVAILABLE
     );
     assert_eq!(
-        call(&surface, "POST", "/internal/v1/rebuild", "text/plain", "")
+        call(&surface, "POST", "/internal/v1/rebuild", "application/json", "")
             .await
             .status,
         StatusCode::ACCEPTED
@@ -157,4 +157,14 @@ async fn a_bad_body_is_refused_with_all_that_is_wrong_with_it() {
         call(&surface, "PATCH", path, "text/plain", "{}").await.status,
         StatusCode::UNSUPPORTED_MEDIA_TYPE
     );
+}
+
+#[tokio::test]
+async fn refused_calls_without_end_do_not_make_entries_without_end() {
+    let surface = surface();
+    for number in 0..200 {
+        let body = json!({"status": "PAUSED", "reason": "y".repeat(number)});
+        assert_eq!(patch(&surface, &body).await.status, StatusCode::BAD_REQUEST);
+    }
+    assert_eq!(entries(&surface, "?size=100").await.len(), 5);
 }

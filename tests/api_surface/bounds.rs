@@ -78,26 +78,64 @@ async fn probes_do_not_queue_behind_scans() {
         &[],
     );
     let gate = surface.admin.close_gate();
-    let digest = surface.get("/internal/v1/digest");
-    let others = async {
-        let scan = surface.get("/sagas").await;
-        assert_eq!(
-            scan.status,
+    // Takes the one place, and longer than a request may.
+    let held = surface.get("/internal/v1/snapshots").await;
+    assert_eq!(held.status, StatusCode::SERVICE_UNAVAILABLE);
+    let scan = surface.get("/sagas").await;
+    assert_eq!(
+        scan.status,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the one place is taken"
+    );
+    for path in ["/actuator/health/liveness", "/metrics", "/sagas/none"] {
+        assert_ne!(
+            surface.get(path).await.status,
             StatusCode::SERVICE_UNAVAILABLE,
-            "the one place is taken"
+            "{path}"
         );
-        for path in ["/actuator/health/liveness", "/metrics", "/sagas/none"] {
-            assert_ne!(
-                surface.get(path).await.status,
-                StatusCode::SERVICE_UNAVAILABLE,
-                "{path}"
-            );
+    }
+    gate.open();
+    assert_eq!(until_ok(&surface, "/sagas").await, StatusCode::OK);
+}
+
+/// Asks until what was in the way is over.
+async fn until_ok(surface: &Surface, path: &str) -> StatusCode {
+    for _ in 0..200 {
+        if surface.get(path).await.status == StatusCode::OK {
+            return StatusCode::OK;
+        }
+    }
+    surface.get(path).await.status
+}
+
+#[tokio::test]
+async fn what_reads_all_of_something_does_not_keep_searches_waiting() {
+    let surface = Surface::with(
+        ServerSettings {
+            max_concurrent_scans: 1,
+            max_concurrent_sweeps: 1,
+            ..ServerSettings::default()
+        },
+        &[],
+    );
+    let gate = surface.admin.close_gate();
+    let digests = async {
+        tokio::join!(
+            surface.get("/internal/v1/digest"),
+            surface.get("/internal/v1/digest"),
+            surface.get("/api/v1/audit/verification")
+        )
+    };
+    let searches = async {
+        for _ in 0..20 {
+            assert_eq!(surface.get("/sagas").await.status, StatusCode::OK);
         }
         gate.open();
     };
-    let (digest, ()) = tokio::join!(digest, others);
-    assert_eq!(digest.status, StatusCode::OK);
-    assert_eq!(surface.get("/sagas").await.status, StatusCode::OK);
+    let ((first, second, third), ()) = tokio::join!(digests, searches);
+    for reply in [first, second, third] {
+        assert_eq!(reply.status, StatusCode::OK);
+    }
 }
 
 #[tokio::test]

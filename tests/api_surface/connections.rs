@@ -68,7 +68,7 @@ async fn read_all(stream: &mut TcpStream) -> Vec<u8> {
 }
 
 fn get(path: &str, headers: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nhost: tracker\r\nconnection: close\r\n{headers}\r\n")
+    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n")
 }
 
 fn text(answer: &[u8]) -> String {
@@ -80,7 +80,7 @@ async fn a_client_that_sends_its_headers_slowly_is_cut_off() {
     let server = Running::start(|settings| settings.header_timeout_ms = 200).await;
     let mut slow = server.connect().await;
     let started = Instant::now();
-    let answer = exchange(&mut slow, "GET /sagas HTTP/1.1\r\nhost: tr").await;
+    let answer = exchange(&mut slow, "GET /sagas HTTP/1.1\r\nhost: lo").await;
     assert!(
         started.elapsed() >= Duration::from_millis(150),
         "{:?}",
@@ -150,24 +150,175 @@ async fn a_request_id_is_echoed_or_given() {
     server.stopped().await;
 }
 
-#[tokio::test]
-async fn connections_beyond_the_limit_wait_for_their_turn() {
-    let server = Running::start(|settings| settings.max_connections = 1).await;
-    let mut first = server.connect().await;
-    let request = "GET /sagas/saga-1 HTTP/1.1\r\nhost: tracker\r\n\r\n";
-    first.write_all(request.as_bytes()).await.unwrap();
-    let mut byte = [0];
-    within(first.read_exact(&mut byte)).await.unwrap();
+/// A request that announces a body and sends none.
+async fn begun_post(server: &Running, path: &str) -> TcpStream {
+    let mut stream = server.connect().await;
+    send_head(&mut stream, path).await;
+    stream
+}
 
-    let mut second = server.connect().await;
-    second
-        .write_all(get("/sagas/saga-2", "").as_bytes())
-        .await
-        .unwrap();
-    let early = tokio::time::timeout(Duration::from_millis(100), second.read_exact(&mut byte)).await;
-    assert!(early.is_err(), "answered while the first connection was open");
-    drop(first);
-    assert!(text(&read_all(&mut second).await).contains("saga-2"));
+async fn send_head(stream: &mut TcpStream, path: &str) {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+}
+
+/// Asks on new connections until it is answered so.
+async fn until_answered(server: &Running, path: &str, with: &str) -> String {
+    within(async {
+        loop {
+            let mut stream = server.connect().await;
+            // A place may be given to another before the answer is there.
+            let mut answer = Vec::new();
+            if stream.write_all(get(path, "").as_bytes()).await.is_ok() {
+                let _ = stream.read_to_end(&mut answer).await;
+            }
+            if text(&answer).starts_with(with) {
+                return text(&answer);
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+}
+
+const LIVENESS: &str = "/actuator/health/liveness";
+
+#[tokio::test]
+async fn liveness_is_answered_while_posts_without_a_body_hold_every_place() {
+    let server = Running::start(|settings| {
+        settings.max_connections = 4;
+        settings.body_timeout_ms = 60_000;
+    })
+    .await;
+    let mut posts = Vec::new();
+    for path in ["/internal/v1/sagas/replay", "/internal/v1/replay"].repeat(2) {
+        posts.push(begun_post(&server, path).await);
+    }
+    let refused = until_answered(&server, "/sagas", "HTTP/1.1 503 ").await;
+    assert!(refused.contains("retry-after: 1\r\n") && refused.contains("too many connections"));
+    for _ in 0..100 {
+        for path in [LIVENESS, "/actuator/health/readiness", "/actuator/health"] {
+            let answer = text(&exchange(&mut server.connect().await, &get(path, "")).await);
+            assert!(answer.contains("\"db\""), "{path}: {answer}");
+        }
+    }
+    drop(posts);
+    until_answered(&server, "/sagas", "HTTP/1.1 200 ").await;
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn liveness_is_answered_among_any_number_of_silent_connections() {
+    let server = Running::start(|settings| settings.max_connections = 4).await;
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(begun_post(&server, "/internal/v1/replay").await);
+    }
+    for _ in 0..10 {
+        for _ in 0..40 {
+            held.push(server.connect().await);
+        }
+        until_answered(&server, LIVENESS, "HTTP/1.1 200 ").await;
+    }
+    drop(held);
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn idle_connections_make_room() {
+    let server = Running::start(|settings| {
+        settings.max_connections = 4;
+        settings.header_timeout_ms = 600_000;
+    })
+    .await;
+    let mut idle = Vec::new();
+    for _ in 0..4 {
+        idle.push(server.connect().await);
+    }
+    until_answered(&server, "/sagas", "HTTP/1.1 200 ").await;
+    assert_eq!(
+        read_all(&mut idle[0]).await,
+        b"",
+        "the one that is idle longest is closed"
+    );
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn one_peer_cannot_take_the_places_of_others() {
+    let server = Running::start(|settings| settings.max_connections_per_peer = 2).await;
+    let other = tokio::net::TcpSocket::new_v4().unwrap();
+    other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut posts = Vec::new();
+    for _ in 0..2 {
+        posts.push(begun_post(&server, "/internal/v1/replay").await);
+    }
+    until_answered(&server, "/sagas", "HTTP/1.1 503 ").await;
+    let mut theirs = other.connect(server.handle.address()).await.unwrap();
+    let answer = text(&exchange(&mut theirs, &get("/sagas", "")).await);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    drop(posts);
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_408_on_every_route() {
+    let server = Running::start(|settings| settings.body_timeout_ms = 50).await;
+    for path in [
+        "/internal/v1/sagas/replay",
+        "/internal/v1/replay",
+        "/api/v1/dead-letters/redrive",
+        "/api/v1/dead-letters/discard",
+        "/api/v1/holds",
+        "/api/v1/archive/s/restore",
+    ] {
+        let mut post = begun_post(&server, path).await;
+        let answer = text(&read_all(&mut post).await);
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{path}: {answer}");
+        assert!(answer.contains("\"error\":\"REQUEST_TIMEOUT\""), "{answer}");
+    }
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn a_digest_ends_when_its_client_goes_away() {
+    let server = Running::start(|_| ()).await;
+    let gate = server.surface.admin.close_gate();
+    let mut client = server.connect().await;
+    let request = get("/internal/v1/digest", "");
+    client.write_all(request.as_bytes()).await.unwrap();
+    let told = || server.surface.admin.digests.lock().unwrap().clone();
+    within(async {
+        while told().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(!told()[0].is_stopped());
+    drop(client);
+    within(async {
+        while !told()[0].is_stopped() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    gate.open();
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn a_name_that_leads_to_a_loopback_address_is_not_served() {
+    let server = Running::start(|_| ()).await;
+    for (host, status) in [("evil.example", 403), ("localhost", 200), ("127.0.0.1:8086", 200)] {
+        let request = get("/sagas", "").replace("host: localhost", &format!("host: {host}"));
+        let answer = text(&exchange(&mut server.connect().await, &request).await);
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{host}: {answer}"
+        );
+    }
     server.stopped().await;
 }
 
@@ -176,7 +327,7 @@ async fn a_running_request_ends_before_the_server_does() {
     let server = Running::start(|_| ()).await;
     let (waiting, gate) = digest_under_way(&server).await;
     let mut idle = server.connect().await;
-    let answered = "HEAD /actuator/info HTTP/1.1\r\nhost: tracker\r\n\r\n";
+    let answered = "HEAD /actuator/info HTTP/1.1\r\nhost: localhost\r\n\r\n";
     idle.write_all(answered.as_bytes()).await.unwrap();
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

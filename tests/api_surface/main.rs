@@ -11,5 +11,6 @@ mod bounds;
 mod connections;
 mod health;
 mod metrics;
+mod protection;
 mod refusals;
 mod support;

@@ -19,6 +19,7 @@ use saga_tracker::snapshot::{Known, LastFailure, Pruned, Running, SnapshotId, Su
 use saga_tracker::store::codec::Record;
 use saga_tracker::store::memory::MemoryStore;
 use saga_tracker::store::records::LogRecord;
+use saga_tracker::store::stoppable::Stop;
 use saga_tracker::store::{Batch, Durability, Generation, Key, SharedStore, Table, keys};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, mpsc};
@@ -45,9 +46,11 @@ pub(crate) struct FakeAdmin {
     pub(crate) progress: Mutex<Progress>,
     pub(crate) rebuild: Mutex<RebuildStatus>,
     pub(crate) started_by: Mutex<Vec<Caller>>,
-    /// Digests and rebuilds wait until this is free.
+    /// Digests, rebuilds and lists of snapshots wait until this is free.
     gate: Mutex<()>,
     pub(crate) panics: Mutex<bool>,
+    /// What tells each digest that nobody waits for it.
+    pub(crate) digests: Mutex<Vec<Stop>>,
     /// Snapshots have nowhere to go.
     pub(crate) nowhere: Mutex<bool>,
 }
@@ -69,7 +72,7 @@ impl FakeAdmin {
     }
 }
 
-/// Digests and rebuilds wait while this is there.
+/// Digests, rebuilds and lists of snapshots wait while this is there.
 pub(crate) struct ClosedGate {
     open: mpsc::Sender<()>,
     holder: std::thread::JoinHandle<()>,
@@ -134,6 +137,7 @@ impl Admin for FakeAdmin {
     }
 
     fn snapshots(&self, limit: usize) -> Result<Vec<Summary>, AdminError> {
+        let _free = self.gate.lock().unwrap();
         let one = Summary {
             id: SnapshotId::new(NOW, 2),
             created_at: NOW.to_string(),
@@ -157,7 +161,8 @@ impl Admin for FakeAdmin {
         })
     }
 
-    fn digest(&self) -> Result<Digest, AdminError> {
+    fn digest(&self, stop: Stop) -> Result<Digest, AdminError> {
+        self.digests.lock().unwrap().push(stop);
         let _free = self.gate.lock().unwrap();
         Ok(Digest {
             at: BTreeMap::from([(0, 7)]),

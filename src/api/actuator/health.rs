@@ -172,7 +172,7 @@ fn answer(report: Report, up: bool) -> Response {
 
 async fn look(context: &Context) -> Result<Report, ApiError> {
     let asked = context.clone();
-    context.blocking(move || asked.health().report()).await
+    context.probe(move || asked.health().report()).await
 }
 
 /// Whether an operator would want to know

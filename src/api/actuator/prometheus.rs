@@ -24,7 +24,7 @@ use std::time::Instant;
 pub(in crate::api) async fn handle(State(context): State<Context>) -> Result<impl IntoResponse, ApiError> {
     let metrics = context.metrics().clone();
     let text = context
-        .blocking(move || {
+        .scrape(move || {
             let started = Instant::now();
             let text = metrics.render();
             metrics.asked(Asked::Totals, started.elapsed());

@@ -3,6 +3,7 @@
 use super::super::context::Context;
 use super::super::error::ApiError;
 use crate::audit::Verified;
+use crate::store::stoppable;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -49,6 +50,8 @@ pub(in crate::api) async fn handle(
     State(context): State<Context>,
 ) -> Result<Json<VerificationBody>, ApiError> {
     let store = context.audit().store().clone();
-    let found = context.in_turn(move || crate::audit::verify(&store)).await??;
+    let found = context
+        .sweep(move |stop| crate::audit::verify(&stoppable::until(store, stop)))
+        .await??;
     Ok(Json(found.into()))
 }

@@ -14,16 +14,17 @@ use crate::query::Timeline;
 use crate::retention::archived::ArchiveObject;
 use crate::retention::body::HoldBody;
 use crate::retention::{Hold, Plan};
+use crate::store::stoppable::Stop;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 /// What the API asks of retention. The app supplies it.
 pub trait Removals: Send + Sync {
-    /// What would go if retention ran now.
+    /// What would go if retention ran now. Ends early when told to.
     ///
     /// # Errors
     /// [`AdminError`].
-    fn plan(&self) -> Result<Plan, AdminError>;
+    fn plan(&self, stop: Stop) -> Result<Plan, AdminError>;
 
     /// All holds there ever were.
     ///
@@ -133,21 +134,31 @@ fn checked(reason: &str) -> Result<&str, AdminError> {
     Ok(reason)
 }
 
-/// Asks retention, on a thread that may wait.
+/// Asks retention, on a thread that may wait for Kafka or the object store.
 async fn ask<T: Send + 'static>(
     context: &Context,
     question: impl FnOnce(&dyn Removals) -> Result<T, AdminError> + Send + 'static,
 ) -> Result<T, ApiError> {
     let asked = context.clone();
+    let answer = context.blocking(move || question(removals(&asked)?)).await?;
+    Ok(answer?)
+}
+
+/// Asks retention what takes reading much.
+async fn ask_much<T: Send + 'static>(
+    context: &Context,
+    question: impl FnOnce(&dyn Removals, Stop) -> Result<T, AdminError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let asked = context.clone();
     let answer = context
-        .in_turn(move || match asked.admin().removals() {
-            Some(removals) => question(removals),
-            None => Err(AdminError::Unavailable(
-                "this tracker removes nothing and has no archive".to_owned(),
-            )),
-        })
+        .sweep(move |stop| question(removals(&asked)?, stop))
         .await?;
     Ok(answer?)
+}
+
+fn removals(context: &Context) -> Result<&dyn Removals, AdminError> {
+    let none = || AdminError::Unavailable("this tracker removes nothing and has no archive".to_owned());
+    context.admin().removals().ok_or_else(none)
 }
 
 /// A removed saga, from the archive.

@@ -4,7 +4,7 @@ use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::sagas::Status;
 use super::super::text::Instant;
-use super::ask;
+use super::ask_much;
 use crate::retention::{Plan, PlanLine};
 use axum::Json;
 use axum::extract::State;
@@ -87,8 +87,8 @@ impl From<PlanLine> for LineBody {
     )
 )]
 pub(in crate::api) async fn handle(State(context): State<Context>) -> Result<Json<PlanBody>, ApiError> {
-    let (plan, pending, last_sweep, problem): (Plan, u64, _, _) = ask(&context, |removals| {
-        let plan = removals.plan()?;
+    let (plan, pending, last_sweep, problem): (Plan, u64, _, _) = ask_much(&context, |removals, stop| {
+        let plan = removals.plan(stop)?;
         Ok((
             plan,
             removals.pending(),

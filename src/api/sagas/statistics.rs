@@ -58,14 +58,28 @@ pub(in crate::api) struct StatisticsBody {
     /// Sagas that match.
     total: u64,
     by_status: ByStatusBody,
-    /// Sagas by type.
+    /// Sagas by type; where there are more than a thousand types, of those that have the most.
     by_type: BTreeMap<String, u64>,
+    /// Types beyond those; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    other_types: Option<OtherTypesBody>,
     /// FAILED among all; 0 when there are none.
     failure_rate: f64,
     /// COMPENSATED to FAILED; 0 when none failed.
     compensation_rate: f64,
     /// Mean time from first to last event of the completed ones; 0 when there are none.
     avg_duration_seconds: f64,
+}
+
+/// Types that are not listed one by one.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OtherTypes)]
+struct OtherTypesBody {
+    /// How many there are, whatever the period.
+    types: u64,
+    /// Sagas of them that match.
+    sagas: u64,
 }
 
 /// The period that the sagas started in, as it was understood: both ends are inside.
@@ -109,6 +123,10 @@ impl StatisticsBody {
             failure_rate: numbers.failure_rate(),
             compensation_rate: numbers.compensation_rate(),
             avg_duration_seconds: numbers.average_duration_seconds(),
+            other_types: (numbers.other_types > 0).then_some(OtherTypesBody {
+                types: numbers.other_types,
+                sagas: numbers.sagas_of_other_types,
+            }),
             by_type: numbers.by_type,
         }
     }
@@ -155,6 +173,7 @@ mod tests {
             by_status: SagaStatus::ALL.into_iter().zip([1, 2, 4, 2, 1]).collect(),
             by_type: BTreeMap::from([("ORDER_CREATION".to_owned(), 10)]),
             completed_millis: 6_000,
+            ..Statistics::default()
         };
         let filter = StatisticsQuery::parse(Some("type=T&fromDate=2026-01-01&toDate=2026-01-31"))
             .unwrap()

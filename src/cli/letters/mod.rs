@@ -5,6 +5,7 @@ mod act;
 use super::client::{Server, ServerArgs, parse, segment};
 use super::exit::{Exit, Failure, Outcome};
 use super::output::{self, fields, table};
+use super::private;
 use super::query::Format;
 use clap::{Args, Subcommand};
 use serde_json::Value;
@@ -312,7 +313,7 @@ fn write_raw(path: &std::path::Path, letter: &Value) -> Outcome {
     let written = if path.as_os_str() == "-" {
         std::io::stdout().lock().write_all(&bytes)
     } else {
-        std::fs::write(path, &bytes)
+        private::create(path).and_then(|mut file| file.write_all(&bytes))
     };
     written.map_err(|error| local(format!("{}: {error}", path.display())))
 }

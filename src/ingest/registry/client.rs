@@ -7,18 +7,16 @@
 //!
 //! Blocking: made, used and dropped on threads outside the async runtime only.
 
-use super::http::{Answer, RegisteredSchema, RegistryHttp, SchemaReference};
+use super::http::{Answer, RegisteredSchema, RegistryHttp};
+use super::references::References;
 use super::{
     BUNDLED_SCHEMA, RegistrySettings, RegistrySettingsError, SchemaError, SchemaSource, WriterSchema,
 };
 use crate::ingest::decode::DecodePlan;
 use apache_avro::Schema;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
-
-/// A schema may refer to so many others, directly and indirectly.
-const MOST_REFERENCES: usize = 256;
 
 /// The full name of the contract's record: a subject, or part of one, under other naming strategies.
 const RECORD: &str = "com.groom.ecommerce.saga.event.avro.SagaTracker";
@@ -126,23 +124,14 @@ impl RegistryClient {
 
     /// The texts of all schemas that this one refers to, directly and indirectly.
     fn references(&self, found: &RegisteredSchema) -> Result<Vec<String>, SchemaError> {
-        let mut seen: HashSet<SchemaReference> = HashSet::new();
-        let mut due = found.references.clone();
-        let mut texts = Vec::new();
-        while let Some(reference) = due.pop() {
-            if !seen.insert(reference.clone()) {
-                continue;
-            }
-            if seen.len() > MOST_REFERENCES {
-                let detail = format!("it refers to more than {MOST_REFERENCES} other schemas");
-                return Err(SchemaError::Unreadable(detail));
-            }
+        let too_much = SchemaError::Unreadable;
+        let mut all = References::default();
+        all.add(found.references.clone(), 1).map_err(too_much)?;
+        while let Some((reference, depth)) = all.next() {
             match self.http.version(&reference).map_err(SchemaError::Unavailable)? {
                 Answer::Found(part) => {
-                    due.extend(part.references);
-                    if !texts.contains(&part.schema) {
-                        texts.push(part.schema);
-                    }
+                    all.add(part.references, depth + 1).map_err(too_much)?;
+                    all.found(part.schema).map_err(too_much)?;
                 }
                 Answer::NotFound => {
                     let detail = format!(
@@ -153,7 +142,7 @@ impl RegistryClient {
                 }
             }
         }
-        Ok(texts)
+        Ok(all.into_texts())
     }
 }
 

@@ -389,3 +389,49 @@ fn settings_that_cannot_work_are_refused_by_name() {
         .contains("no certificate")
     );
 }
+
+#[test]
+fn a_redirect_is_not_followed() {
+    let elsewhere = FakeRegistry::start(vec![("/schemas/ids/1", 200, contract())]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let location = format!("{}/schemas/ids/1", elsewhere.url());
+    let thread = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        lines
+            .map_while(Result::ok)
+            .take_while(|line| !line.is_empty())
+            .for_each(drop);
+        let answer = format!(
+            "HTTP/1.1 302 Found\r\nlocation: {location}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        );
+        (&stream).write_all(answer.as_bytes()).unwrap();
+    });
+    let said = unavailable(client_of(url).plan(1));
+    thread.join().unwrap();
+    assert!(said.contains("302 Found; redirects are not followed"), "{said}");
+    assert_eq!(elsewhere.asked(), []);
+}
+
+#[test]
+fn a_schema_that_refers_to_others_without_end_is_unreadable() {
+    let version = |number: usize| {
+        let next = serde_json::json!({
+            "schema": format!("{{\"type\":\"record\",\"name\":\"R{number}\",\"fields\":[]}}"),
+            "references": [{"name": "n", "subject": "s", "version": number + 1}],
+        });
+        next.to_string()
+    };
+    let mut script: Script = vec![("/schemas/ids/1", 200, version(0))];
+    for number in 1..100 {
+        let path: &'static str = format!("/subjects/s/versions/{number}").leak();
+        script.push((path, 200, version(number)));
+    }
+    let registry = FakeRegistry::start(script);
+    match client_of(registry.url()).plan(1) {
+        Err(SchemaError::Unreadable(detail)) => assert!(detail.contains("more than 32 steps"), "{detail}"),
+        other => panic!("{:?}", other.map(|_| ())),
+    }
+    assert_eq!(registry.asked().len(), 33);
+}

@@ -3,6 +3,7 @@
 use super::settings::{RegistrySettings, RegistrySettingsError, without_userinfo};
 use reqwest::StatusCode;
 use reqwest::blocking::{Client, RequestBuilder, Response};
+use reqwest::redirect::Policy;
 use reqwest::{Certificate, Url};
 use serde::Deserialize;
 use std::error::Error;
@@ -81,7 +82,9 @@ impl RegistryHttp {
         let mut builder = Client::builder()
             .user_agent(concat!("saga-tracker/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(settings.connect_timeout_seconds.max(1)))
-            .timeout(Duration::from_secs(settings.timeout_seconds.max(1)));
+            .timeout(Duration::from_secs(settings.timeout_seconds.max(1)))
+            // It would take us, and what we are told to send, wherever the answer says.
+            .redirect(Policy::none());
         if let Some(path) = &settings.ca_file {
             let unusable = |detail: String| RegistrySettingsError::CaFile {
                 path: path.display().to_string(),
@@ -229,6 +232,9 @@ impl RegistryHttp {
                 "; check registry.username, password and token"
             }
             StatusCode::NOT_FOUND => " without a registry's error code; is this its URL?",
+            status if status.is_redirection() => {
+                "; redirects are not followed: set registry.url to where it leads"
+            }
             _ => "",
         };
         Err(said(format!("answered {status}{message}{advice}")))

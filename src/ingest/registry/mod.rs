@@ -7,6 +7,7 @@
 mod bundled;
 mod client;
 mod http;
+mod references;
 mod settings;
 
 pub use bundled::{BUNDLED_SCHEMA, BundledSchema};

@@ -1,0 +1,269 @@
+//! Whose pages may ask: what a browser on an operator's machine must not be talked into.
+//!
+//! A page of somebody else can have that browser send requests here. What changes something is refused
+//! when the browser says that another site caused it, and when its body is of a kind that a plain form
+//! can send. A name that somebody else points at our address (DNS rebinding) is refused as well. Clients
+//! that are no browsers send none of this and are not affected. Who somebody is, is not asked here.
+
+use super::error::{ApiError, ErrorKind};
+use super::settings::ServerSettings;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, Method, header};
+use std::net::IpAddr;
+
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// The kinds of body that a form can send.
+const FORM_KINDS: [&str; 3] = [
+    "application/x-www-form-urlencoded",
+    "multipart/form-data",
+    "text/plain",
+];
+/// Accepts every name.
+const ANY: &str = "*";
+
+/// Refuses a request that a page of another site may have caused.
+pub(super) fn check(
+    method: &Method,
+    uri_host: Option<&str>,
+    headers: &HeaderMap,
+    settings: &ServerSettings,
+) -> Result<(), ApiError> {
+    check_host(uri_host.or_else(|| text(headers, &header::HOST)), settings)?;
+    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        return Ok(());
+    }
+    check_site(headers, settings)?;
+    check_kind(headers)
+}
+
+fn check_host(host: Option<&str>, settings: &ServerSettings) -> Result<(), ApiError> {
+    // Browsers always send one.
+    let Some(host) = host else { return Ok(()) };
+    let name = name_of(host);
+    let allowed = &settings.allowed_hosts;
+    let named = allowed
+        .iter()
+        .any(|allowed| allowed == ANY || allowed.eq_ignore_ascii_case(name));
+    let open = allowed.is_empty() && !settings.address.is_loopback();
+    if named || open || is_loopback(name) {
+        return Ok(());
+    }
+    let accepted = if allowed.is_empty() {
+        "a loopback name or address".to_owned()
+    } else {
+        format!("{}, or a loopback name or address", allowed.join(", "))
+    };
+    let found = super::params::shown(host);
+    Err(forbidden(format!(
+        "Host: found {found}, accepted: {accepted}; server.allowed_hosts takes further names"
+    )))
+}
+
+fn check_site(headers: &HeaderMap, settings: &ServerSettings) -> Result<(), ApiError> {
+    let origin = headers.get(header::ORIGIN);
+    let host = text(headers, &header::HOST);
+    let found = match (origin.map(|origin| origin.to_str()), text(headers, &FETCH_SITE)) {
+        (Some(Ok(origin)), _) if is_ours(origin, host) || is_allowed(origin, settings) => return Ok(()),
+        (Some(origin), _) => format!(
+            "Origin: found {}",
+            super::params::shown(origin.unwrap_or("no text"))
+        ),
+        (None, None | Some("same-origin" | "none")) => return Ok(()),
+        (None, Some(site)) => format!("Sec-Fetch-Site: found {}", super::params::shown(site)),
+    };
+    Err(forbidden(format!(
+        "{found}, accepted: this tracker's own pages, and clients that are no pages of another site; \
+         server.allowed_origins takes further origins"
+    )))
+}
+
+fn check_kind(headers: &HeaderMap) -> Result<(), ApiError> {
+    let kind = text(headers, &header::CONTENT_TYPE).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    if FORM_KINDS.iter().any(|form| form.eq_ignore_ascii_case(essence)) {
+        let found = super::params::shown(kind);
+        let message = format!(
+            "Content-Type: found {found}, accepted: application/json; without a body, no Content-Type either"
+        );
+        return Err(ApiError::new(ErrorKind::UnsupportedMediaType, message));
+    }
+    Ok(())
+}
+
+/// Whether an origin is the address that the request was sent to. The scheme is not compared: a proxy may
+/// have taken TLS off.
+fn is_ours(origin: &str, host: Option<&str>) -> bool {
+    let authority = origin.split_once("://").map(|(_, authority)| authority);
+    matches!((authority, host), (Some(authority), Some(host)) if authority.eq_ignore_ascii_case(host))
+}
+
+fn is_allowed(origin: &str, settings: &ServerSettings) -> bool {
+    let allowed = &settings.allowed_origins;
+    allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+}
+
+/// A host without its port; IPv6 addresses without brackets.
+fn name_of(host: &str) -> &str {
+    let name = match host.parse::<Authority>() {
+        // What lies before an @ is no part of the name.
+        Ok(_) if host.contains('@') => host,
+        Ok(authority) => &host[..authority.host().len().min(host.len())],
+        Err(_) => host,
+    };
+    name.trim_start_matches('[')
+        .trim_end_matches(']')
+        .trim_end_matches('.')
+}
+
+fn is_loopback(name: &str) -> bool {
+    let address = name.parse::<IpAddr>();
+    let subdomain = name.len() > ".localhost".len()
+        && name.is_char_boundary(name.len() - ".localhost".len())
+        && name[name.len() - ".localhost".len()..].eq_ignore_ascii_case(".localhost");
+    name.eq_ignore_ascii_case("localhost")
+        || subdomain
+        || address.is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("no text"))
+}
+
+fn forbidden(message: String) -> ApiError {
+    ApiError::new(ErrorKind::Forbidden, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn refused(method: &Method, headers: &[(&str, &str)], settings: &ServerSettings) -> Option<ErrorKind> {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap()))
+            .collect();
+        check(method, None, &headers, settings)
+            .err()
+            .map(|error| error.kind())
+    }
+
+    fn on(address: &str) -> ServerSettings {
+        ServerSettings {
+            address: address.parse().unwrap(),
+            allowed_origins: vec!["https://ops.example".to_owned()],
+            ..ServerSettings::default()
+        }
+    }
+
+    #[test]
+    fn what_another_sites_page_causes_is_refused() {
+        let settings = on("0.0.0.0");
+        for headers in [
+            &[("origin", "https://evil.example"), ("host", "tracker:8086")][..],
+            &[("origin", "null"), ("host", "tracker:8086")],
+            &[("origin", "http://tracker:9999"), ("host", "tracker:8086")],
+            &[("origin", "http://tracker:8086")],
+            &[
+                ("origin", "https://evil.example"),
+                ("sec-fetch-site", "same-origin"),
+            ],
+            &[("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "same-site")],
+        ] {
+            for method in [Method::POST, Method::PATCH, Method::DELETE] {
+                assert_eq!(
+                    refused(&method, headers, &settings),
+                    Some(ErrorKind::Forbidden),
+                    "{headers:?}"
+                );
+            }
+            assert_eq!(refused(&Method::GET, headers, &settings), None);
+        }
+    }
+
+    #[test]
+    fn our_own_pages_and_clients_that_are_no_pages_may() {
+        for headers in [
+            &[][..],
+            &[("host", "tracker:8086")],
+            &[("origin", "https://tracker:8086"), ("host", "Tracker:8086")],
+            &[
+                ("origin", "https://ops.example"),
+                ("sec-fetch-site", "cross-site"),
+            ],
+            &[
+                ("sec-fetch-site", "same-origin"),
+                ("content-type", "application/json"),
+            ],
+            &[("sec-fetch-site", "none")],
+        ] {
+            assert_eq!(
+                refused(&Method::POST, headers, &on("0.0.0.0")),
+                None,
+                "{headers:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_plain_form_can_send_is_refused() {
+        for kind in [
+            "text/plain",
+            "Text/Plain; charset=utf-8",
+            "multipart/form-data; boundary=x",
+            FORM_KINDS[0],
+        ] {
+            let headers = [("content-type", kind)];
+            assert_eq!(
+                refused(&Method::POST, &headers, &on("0.0.0.0")),
+                Some(ErrorKind::UnsupportedMediaType)
+            );
+            assert_eq!(refused(&Method::GET, &headers, &on("0.0.0.0")), None);
+        }
+    }
+
+    #[test]
+    fn on_a_loopback_address_only_loopback_names_and_configured_ones_are_served() {
+        let mut settings = on("127.0.0.1");
+        let served = |host: &str, settings: &ServerSettings| {
+            refused(&Method::GET, &[("host", host)], settings).is_none()
+        };
+        for host in [
+            "localhost",
+            "LocalHost:8086",
+            "localhost.",
+            "a.localhost:1",
+            "127.0.0.1",
+            "127.3.2.1:80",
+            "[::1]:8086",
+            "[::1]",
+        ] {
+            assert!(served(host, &settings), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example:80",
+            "10.0.0.1",
+            "localhost@evil",
+            "",
+        ] {
+            assert!(!served(host, &settings), "{host}");
+        }
+        assert!(
+            served("evil.example", &on("0.0.0.0")),
+            "only a loopback address is private"
+        );
+        settings.allowed_hosts = vec!["tracker.internal".to_owned()];
+        assert!(served("Tracker.Internal:8086", &settings) && served("localhost", &settings));
+        assert!(!served("evil.example", &settings));
+        settings.address = "0.0.0.0".parse().unwrap();
+        assert!(
+            !served("evil.example", &settings),
+            "names that are configured are all there are"
+        );
+        settings.allowed_hosts = vec!["*".to_owned()];
+        assert!(served("evil.example", &settings));
+    }
+}

@@ -1,0 +1,341 @@
+//! Who gets a connection: so many in all, so many for one peer, and a reserve for probes.
+//!
+//! Every connection is accepted. When there is no place for it, the one that has been idle longest makes
+//! room; when none is idle, it goes into the reserve, in which only probes are answered and where the
+//! oldest makes room. So whatever clients do, a probe is answered. What is served on a place is not
+//! decided here.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// Connections in the reserve.
+const RESERVE: usize = 64;
+/// A connection that was in use so lately is not idle.
+const IDLE_AFTER: Duration = Duration::from_secs(1);
+/// No request is under way until one is, and none was.
+const BUSY: u64 = u64::MAX;
+
+/// How many connections there may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// In all, the reserve apart.
+    pub(super) total: usize,
+    /// From one peer.
+    pub(super) per_peer: usize,
+}
+
+/// Who counts as one: an address, or the network that one IPv6 host has for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Peer(IpAddr);
+
+impl Peer {
+    fn of(address: SocketAddr) -> Self {
+        match address.ip().to_canonical() {
+            IpAddr::V6(v6) => {
+                let [a, b, c, d, ..] = v6.segments();
+                Self(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into())
+            }
+            v4 @ IpAddr::V4(_) => Self(v4),
+        }
+    }
+}
+
+/// Hands out places. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Places {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    limits: Limits,
+    started: Instant,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    next: u64,
+    regular: BTreeMap<u64, Seat>,
+    by_peer: HashMap<Peer, usize>,
+    reserve: BTreeMap<u64, CancellationToken>,
+}
+
+struct Seat {
+    peer: Peer,
+    use_: Arc<Use>,
+    lost: CancellationToken,
+}
+
+/// Since when a connection is idle, milliseconds since the start.
+struct Use {
+    started: Instant,
+    idle_since: AtomicU64,
+}
+
+impl Use {
+    fn now(started: Instant) -> u64 {
+        u64::try_from(started.elapsed().as_millis()).unwrap_or(BUSY - 1)
+    }
+}
+
+/// A connection's right to be served. Dropping it gives the place back.
+pub(super) struct Place {
+    shared: Arc<Shared>,
+    number: u64,
+    /// None in the reserve.
+    use_: Option<Arc<Use>>,
+    lost: CancellationToken,
+}
+
+impl Places {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                limits,
+                started: Instant::now(),
+                held: Mutex::default(),
+            }),
+        }
+    }
+
+    /// A place for a connection from there.
+    pub(super) fn take(&self, from: SocketAddr) -> Place {
+        let peer = Peer::of(from);
+        let mut held = self.shared.held();
+        held.next += 1;
+        let number = held.next;
+        let lost = CancellationToken::new();
+        let use_ = self.shared.make_room(&mut held, peer).then(|| {
+            let use_ = Arc::new(Use {
+                started: self.shared.started,
+                idle_since: AtomicU64::new(Use::now(self.shared.started)),
+            });
+            let seat = Seat {
+                peer,
+                use_: use_.clone(),
+                lost: lost.clone(),
+            };
+            held.regular.insert(number, seat);
+            *held.by_peer.entry(peer).or_default() += 1;
+            use_
+        });
+        if use_.is_none() {
+            held.make_room_in_reserve();
+            held.reserve.insert(number, lost.clone());
+        }
+        Place {
+            shared: self.shared.clone(),
+            number,
+            use_,
+            lost,
+        }
+    }
+}
+
+impl Shared {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        // Each change leaves the table whole.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is room for one more of that peer, if need be by closing an idle one.
+    fn make_room(&self, held: &mut Held, peer: Peer) -> bool {
+        let of_peer = held.by_peer.get(&peer).copied().unwrap_or(0);
+        if of_peer >= self.limits.per_peer {
+            return self.close_idle(held, |seat| seat.peer == peer);
+        }
+        held.regular.len() < self.limits.total || self.close_idle(held, |_| true)
+    }
+
+    /// Closes the connection that has been idle longest; false when there is none.
+    fn close_idle(&self, held: &mut Held, among: impl Fn(&Seat) -> bool) -> bool {
+        let idle_before =
+            Use::now(self.started).saturating_sub(u64::try_from(IDLE_AFTER.as_millis()).unwrap_or(0));
+        let longest = held
+            .regular
+            .iter()
+            .filter(|(_, seat)| among(seat))
+            .map(|(number, seat)| (seat.use_.idle_since.load(Ordering::Relaxed), *number))
+            .filter(|(since, _)| *since <= idle_before)
+            .min();
+        let Some((_, number)) = longest else {
+            return false;
+        };
+        held.release(number);
+        true
+    }
+}
+
+impl Held {
+    /// Forgets a place, and tells its connection.
+    fn release(&mut self, number: u64) {
+        if let Some(lost) = self.reserve.remove(&number) {
+            lost.cancel();
+        }
+        let Some(seat) = self.regular.remove(&number) else {
+            return;
+        };
+        seat.lost.cancel();
+        if let Some(count) = self.by_peer.get_mut(&seat.peer) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_peer.remove(&seat.peer);
+            }
+        }
+    }
+
+    fn make_room_in_reserve(&mut self) {
+        while self.reserve.len() >= RESERVE
+            && let Some((number, _)) = self.reserve.first_key_value()
+        {
+            let number = *number;
+            self.release(number);
+        }
+    }
+}
+
+impl Place {
+    /// Whether only probes are answered here.
+    pub(super) fn is_reserve(&self) -> bool {
+        self.use_.is_none()
+    }
+
+    /// What tells that the place was given to another.
+    pub(super) fn lost(&self) -> CancellationToken {
+        self.lost.clone()
+    }
+
+    /// What the requests of this connection are counted with.
+    pub(super) fn requests(&self) -> Requests {
+        Requests(self.use_.clone())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.held().release(self.number);
+    }
+}
+
+/// Tells a connection that works from one that is idle. An answer counts as given when it is ready: a
+/// client that does not take it is idle too.
+#[derive(Clone)]
+pub(super) struct Requests(Option<Arc<Use>>);
+
+impl Requests {
+    /// A request is under way until what is returned is dropped.
+    pub(super) fn begin(&self) -> UnderWay {
+        if let Some(use_) = &self.0 {
+            use_.idle_since.store(BUSY, Ordering::Relaxed);
+        }
+        UnderWay(self.0.clone())
+    }
+}
+
+/// A request is under way.
+pub(super) struct UnderWay(Option<Arc<Use>>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some(use_) = &self.0 {
+            use_.idle_since.store(Use::now(use_.started), Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(total: usize, per_peer: usize) -> Places {
+        Places::new(Limits { total, per_peer })
+    }
+
+    fn peer(last: u8) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, last], 1))
+    }
+
+    /// As if nothing had come over the connection for long.
+    fn idle_long(place: &Place) {
+        let use_ = place.use_.as_ref().unwrap();
+        use_.idle_since.store(0, Ordering::Relaxed);
+    }
+
+    /// A clock that has run long enough for connections to be idle.
+    fn long_running(places: Places) -> Places {
+        let shared = Shared {
+            limits: places.shared.limits,
+            started: Instant::now().checked_sub(IDLE_AFTER * 10).unwrap(),
+            held: Mutex::default(),
+        };
+        Places {
+            shared: Arc::new(shared),
+        }
+    }
+
+    #[test]
+    fn a_place_that_is_given_back_can_be_taken_again() {
+        let places = places(1, 1);
+        for _ in 0..3 {
+            assert!(!places.take(peer(1)).is_reserve());
+        }
+        assert!(places.shared.held().by_peer.is_empty());
+    }
+
+    #[test]
+    fn the_connection_that_is_idle_longest_makes_room() {
+        let places = long_running(places(2, 2));
+        let (busy, idle) = (places.take(peer(1)), places.take(peer(2)));
+        let _request = busy.requests().begin();
+        idle_long(&idle);
+        let third = places.take(peer(3));
+        assert!(!third.is_reserve());
+        assert!(idle.lost().is_cancelled() && !busy.lost().is_cancelled());
+        drop(idle);
+        assert!(
+            places.take(peer(4)).is_reserve(),
+            "a place that was lost is not given back twice"
+        );
+    }
+
+    #[test]
+    fn connections_in_use_stay_and_further_ones_go_into_the_reserve() {
+        let places = long_running(places(2, 2));
+        let all = [places.take(peer(1)), places.take(peer(2))];
+        let _requests = all.each_ref().map(|place| place.requests().begin());
+        let reserve: Vec<_> = (0..RESERVE).map(|_| places.take(peer(3))).collect();
+        assert!(reserve.iter().all(Place::is_reserve));
+        assert!(!reserve.iter().any(|place| place.lost().is_cancelled()));
+        let newest = places.take(peer(4));
+        assert!(reserve[0].lost().is_cancelled(), "the oldest makes room");
+        assert!(!reserve[1].lost().is_cancelled() && !newest.lost().is_cancelled());
+    }
+
+    #[test]
+    fn one_peer_takes_no_more_than_its_share() {
+        let places = long_running(places(10, 2));
+        let first = [places.take(peer(1)), places.take(peer(1))];
+        let requests = first.each_ref().map(|place| place.requests().begin());
+        assert!(places.take(peer(1)).is_reserve());
+        let other = places.take(peer(2));
+        assert!(!other.is_reserve());
+        drop(requests);
+        idle_long(&other);
+        idle_long(&first[1]);
+        assert!(!places.take(peer(1)).is_reserve(), "its own idle one makes room");
+        assert!(first[1].lost().is_cancelled() && !other.lost().is_cancelled());
+    }
+
+    #[test]
+    fn hosts_of_one_ipv6_network_are_one_peer() {
+        let of = |text: &str| Peer::of(SocketAddr::new(text.parse().unwrap(), 1));
+        assert_eq!(of("2001:db8:1:2:3::4"), of("2001:db8:1:2:ffff::1"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
+        assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
+    }
+}

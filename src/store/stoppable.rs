@@ -1,0 +1,251 @@
+//! A store whose reads end early when nobody waits for them any more.
+//!
+//! Whoever reads for a client gives it this instead of the store itself: none of the rooms that read has
+//! to ask whether the client is still there.
+
+use super::{
+    Batch, Checkpoint, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table,
+    TableRange, Usage, VisitPartitions, VisitRow, VisitTable,
+};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Tells readers to end. Cheap to clone; starts not told.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Tells them.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether they are told.
+    pub fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        if self.is_stopped() {
+            Err(StoreError::Stopped)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Passes a row on unless told to end.
+    fn unless(&self, pass: impl FnOnce() -> ControlFlow<()>) -> ControlFlow<()> {
+        if self.is_stopped() {
+            ControlFlow::Break(())
+        } else {
+            pass()
+        }
+    }
+}
+
+/// The store, until told otherwise. Writes are not affected.
+pub fn until(store: SharedStore, stop: Stop) -> SharedStore {
+    Arc::new(Stoppable { store, stop })
+}
+
+struct Stoppable {
+    store: SharedStore,
+    stop: Stop,
+}
+
+struct StoppableView<'s> {
+    view: Box<dyn Read + Send + Sync + 's>,
+    stop: Stop,
+}
+
+/// The same for both: each call is passed on, each row is a chance to end.
+macro_rules! read_until_stopped {
+    ($type:ty, $inner:ident) => {
+        impl Read for $type {
+            fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+                self.stop.check()?;
+                self.$inner.get(table, key)
+            }
+
+            fn multi_get(&self, table: Table, keys: &[Key]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+                self.stop.check()?;
+                self.$inner.multi_get(table, keys)
+            }
+
+            fn scan(
+                &self,
+                table: Table,
+                partition: &[u8],
+                range: SortRange<'_>,
+                direction: Direction,
+                limit: usize,
+                visit: &mut VisitRow<'_>,
+            ) -> Result<(), StoreError> {
+                self.stop.check()?;
+                let visit = &mut |sort: &[u8], value: &[u8]| self.stop.unless(|| visit(sort, value));
+                self.$inner
+                    .scan(table, partition, range, direction, limit, visit)?;
+                self.stop.check()
+            }
+
+            fn scan_partitions(
+                &self,
+                table: Table,
+                partitions: &[&[u8]],
+                visit: &mut VisitPartitions<'_>,
+            ) -> Result<(), StoreError> {
+                self.stop.check()?;
+                let visit = &mut |place: usize, sort: &[u8], value: &[u8]| {
+                    self.stop.unless(|| visit(place, sort, value))
+                };
+                self.$inner.scan_partitions(table, partitions, visit)?;
+                self.stop.check()
+            }
+
+            fn scan_table(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+                self.stop.check()?;
+                let visit = &mut |partition: &[u8], sort: &[u8], value: &[u8]| {
+                    self.stop.unless(|| visit(partition, sort, value))
+                };
+                self.$inner.scan_table(range, visit)?;
+                self.stop.check()
+            }
+        }
+    };
+}
+
+read_until_stopped!(Stoppable, store);
+read_until_stopped!(StoppableView<'_>, view);
+
+impl Store for Stoppable {
+    fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_> {
+        Box::new(StoppableView {
+            view: self.store.snapshot(),
+            stop: self.stop.clone(),
+        })
+    }
+
+    fn write(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
+        self.store.write(batch, durability)
+    }
+
+    fn load(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.store.load(batch)
+    }
+
+    fn clear(&self, table: Table) -> Result<(), StoreError> {
+        self.store.clear(table)
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        self.store.flush()
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.store.sync()
+    }
+
+    fn reclaim(&self, table: Table) -> Result<(), StoreError> {
+        self.store.reclaim(table)
+    }
+
+    fn table_bytes(&self, table: Table) -> Result<u64, StoreError> {
+        self.store.table_bytes(table)
+    }
+
+    fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
+        self.store.split(table, parts)
+    }
+
+    fn checkpoint(&self, into: &Path) -> Result<Checkpoint, StoreError> {
+        self.store.checkpoint(into)
+    }
+
+    fn usage(&self) -> Usage {
+        self.store.usage()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::MemoryStore;
+    use super::super::{WHOLE, keys};
+    use super::*;
+
+    fn store(rows: u32) -> SharedStore {
+        let store = MemoryStore::new();
+        let mut batch = Batch::new();
+        let mut key = Key::default();
+        for row in 0..rows {
+            keys::offsets(&mut key, "topic", row);
+            batch.put(Table::Offsets, &key, b"row");
+        }
+        store.write(&batch, Durability::Process).unwrap();
+        Arc::new(store)
+    }
+
+    #[test]
+    fn reads_end_with_the_row_at_which_they_are_told_to() {
+        let stop = Stop::default();
+        let watched = until(store(10), stop.clone());
+        let view = watched.snapshot();
+        let mut seen = 0;
+        let ended = view.scan(
+            Table::Offsets,
+            b"topic",
+            WHOLE,
+            Direction::Forward,
+            usize::MAX,
+            &mut |_, _| {
+                seen += 1;
+                if seen == 3 {
+                    stop.stop();
+                }
+                ControlFlow::Continue(())
+            },
+        );
+        assert!(matches!(ended, Err(StoreError::Stopped)), "{ended:?}");
+        assert_eq!(seen, 3);
+        let whole = TableRange {
+            table: Table::Offsets,
+            from: None,
+            to: None,
+        };
+        let again = watched.scan_table(&whole, &mut |_, _, _| ControlFlow::Continue(()));
+        assert!(matches!(again, Err(StoreError::Stopped)));
+        assert!(matches!(
+            view.get(Table::Offsets, &Key::default()),
+            Err(StoreError::Stopped)
+        ));
+        assert!(matches!(
+            view.multi_get(Table::Offsets, &[]),
+            Err(StoreError::Stopped)
+        ));
+        let partitions = view.scan_partitions(Table::Offsets, &[b"topic"], &mut |_, _, _| {
+            ControlFlow::Continue(())
+        });
+        assert!(matches!(partitions, Err(StoreError::Stopped)));
+    }
+
+    #[test]
+    fn what_is_not_told_to_end_reads_all() {
+        let watched = until(store(10), Stop::default());
+        let mut seen = 0;
+        watched
+            .scan(
+                Table::Offsets,
+                b"topic",
+                WHOLE,
+                Direction::Forward,
+                usize::MAX,
+                &mut |_, _| {
+                    seen += 1;
+                    ControlFlow::Continue(())
+                },
+            )
+            .unwrap();
+        assert_eq!(seen, 10);
+    }
+}
