@@ -266,7 +266,7 @@ mod tests {
     }
 
     /// A clock that has run long enough for connections to be idle.
-    fn long_running(places: Places) -> Places {
+    fn long_running(places: &Places) -> Places {
         let shared = Shared {
             limits: places.shared.limits,
             started: Instant::now().checked_sub(IDLE_AFTER * 10).unwrap(),
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn the_connection_that_is_idle_longest_makes_room() {
-        let places = long_running(places(2, 2));
+        let places = long_running(&places(2, 2));
         let (busy, idle) = (places.take(peer(1)), places.take(peer(2)));
         let _request = busy.requests().begin();
         idle_long(&idle);
@@ -304,7 +304,7 @@ mod tests {
 
     #[test]
     fn connections_in_use_stay_and_further_ones_go_into_the_reserve() {
-        let places = long_running(places(2, 2));
+        let places = long_running(&places(2, 2));
         let all = [places.take(peer(1)), places.take(peer(2))];
         let _requests = all.each_ref().map(|place| place.requests().begin());
         let reserve: Vec<_> = (0..RESERVE).map(|_| places.take(peer(3))).collect();
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn one_peer_takes_no_more_than_its_share() {
-        let places = long_running(places(10, 2));
+        let places = long_running(&places(10, 2));
         let first = [places.take(peer(1)), places.take(peer(1))];
         let requests = first.each_ref().map(|place| place.requests().begin());
         assert!(places.take(peer(1)).is_reserve());

@@ -422,20 +422,20 @@ fn a_manifest_whose_sums_are_not_those_of_its_files_is_refused() {
 
 #[test]
 fn sums_of_a_manifest_that_says_anything_do_not_overflow() {
-    let mut numbers = Numbers::default();
-    numbers.sagas = [("FAILED", u64::MAX), ("STARTED", 1)]
-        .map(|(status, n)| (status.to_owned(), n))
-        .into();
-    numbers.partitions = vec![
-        PartitionNumbers {
-            partition: 0,
-            start: 0,
-            next: u64::MAX,
-            projected: 0,
-            last: None,
-        };
-        2
-    ];
+    let endless = PartitionNumbers {
+        partition: 0,
+        start: 0,
+        next: u64::MAX,
+        projected: 0,
+        last: None,
+    };
+    let numbers = Numbers {
+        sagas: [("FAILED", u64::MAX), ("STARTED", 1)]
+            .map(|(status, n)| (status.to_owned(), n))
+            .into(),
+        partitions: vec![endless.clone(), endless],
+        ..Numbers::default()
+    };
     assert_eq!((numbers.offsets(), numbers.all_sagas()), (u64::MAX, u64::MAX));
 }
 
