@@ -3,10 +3,10 @@
 use super::list::{self, Walk};
 use super::view::{self, examine};
 use super::{GroupBy, LetterFilter, LetterGroup, LetterPage, LetterView, ListError, Listed};
-use crate::domain::Position;
+use crate::domain::{Millis, Position};
 use crate::ingest::origin::LetterTopics;
 use crate::ingest::registry::SchemaSource;
-use crate::store::letters::LetterCounts;
+use crate::store::letters::{Happened, LetterCounts, LetterState, marks};
 use crate::store::{Read, SharedStore, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +20,9 @@ pub enum DeskError {
     /// There is no such letter.
     #[error("there is no dead letter {0}")]
     Unknown(super::LetterId),
+    /// It is no longer kept.
+    #[error("dead letter {0} was {state} and is no longer kept since {at}", state = .1.as_str(), at = .2)]
+    Removed(super::LetterId, LetterState, Millis),
 }
 
 /// What letters are looked up in and decoded with.
@@ -86,7 +89,7 @@ impl Desk {
         let read = &*snapshot;
         let (Some(listed), Some(letter)) = (view::listed(read, position)?, view::letter(read, position)?)
         else {
-            return Err(DeskError::Unknown(super::LetterId(position)));
+            return Err(missing(read, position)?);
         };
         let history = view::history(read, &listed)?;
         let examined = examine(
@@ -109,7 +112,10 @@ impl Desk {
     /// [`DeskError`].
     pub fn look_up(&self, position: Position) -> Result<Listed, DeskError> {
         let snapshot = self.sources.store.snapshot();
-        view::listed(&*snapshot, position)?.ok_or(DeskError::Unknown(super::LetterId(position)))
+        match view::listed(&*snapshot, position)? {
+            Some(listed) => Ok(listed),
+            None => Err(missing(&*snapshot, position)?),
+        }
     }
 
     /// All letters that match, oldest first, but no more than `most`.
@@ -142,4 +148,16 @@ impl Desk {
         let topics = &self.sources.topics;
         Walk::new(read, &topics.topic, &topics.dlt_topic)
     }
+}
+
+/// Why there is nothing to show of a letter.
+fn missing(read: &dyn Read, position: Position) -> Result<DeskError, StoreError> {
+    let id = super::LetterId(position);
+    let removed = marks(read, position)?
+        .into_iter()
+        .find_map(|mark| match mark.what {
+            Happened::Removed(removal) => Some(DeskError::Removed(id, removal.state(), mark.at)),
+            _ => None,
+        });
+    Ok(removed.unwrap_or(DeskError::Unknown(id)))
 }

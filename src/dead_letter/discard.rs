@@ -72,6 +72,9 @@ pub fn discard(
             Err(DeskError::Unknown(LetterId(_))) => {
                 results.push((*letter, Discarded::Skipped("there is no such letter".to_owned())));
             }
+            Err(error @ DeskError::Removed(..)) => {
+                results.push((*letter, Discarded::Skipped(error.to_string())));
+            }
             Err(DeskError::Store(error)) => return Err(error.into()),
         }
     }

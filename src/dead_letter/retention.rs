@@ -19,7 +19,7 @@ use crate::ops::{OpsError, OpsStatus};
 use crate::store::codec::Record;
 use crate::store::letters::{FOREIGN, Happened, LetterState, ValueHash, marks, returns};
 use crate::store::records::LetterRecord;
-use crate::store::{Read, SharedStore, StoreError, Table, TableRange, keys, read, totals};
+use crate::store::{Key, Read, SharedStore, StoreError, Table, TableRange, keys, read, totals};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -133,9 +133,24 @@ impl LetterRetention {
             if self.shutdown.is_cancelled() {
                 break;
             }
-            remove::remove(chunk, &why, &self.topics, &*self.deciding)?;
+            // Another replica may have decided meanwhile.
+            let left = self.still_there(chunk)?;
+            if !left.is_empty() {
+                remove::remove(&left, &why, &self.topics, &*self.deciding)?;
+            }
         }
         Ok(due.len())
+    }
+
+    fn still_there(&self, letters: &[(Position, bool)]) -> Result<Vec<(Position, bool)>, StoreError> {
+        let rows = letters.iter().map(|(letter, _)| {
+            let mut key = Key::default();
+            keys::by_offset(&mut key, *letter);
+            key
+        });
+        let found = self.store.multi_get(Table::Letters, &rows.collect::<Vec<_>>())?;
+        let there = letters.iter().zip(found).filter(|(_, row)| row.is_some());
+        Ok(there.map(|(letter, _)| *letter).collect())
     }
 
     /// The clock, but never ahead of the newest arrival.

@@ -9,7 +9,7 @@ use crate::ingest::registry::BundledSchema;
 use crate::ops::{Message, NewDecision, OutError, Outlet, Verdict};
 use crate::store::letters::{LetterCounts, counts};
 use crate::store::records::OffsetRecord;
-use crate::store::{Batch, Durability, Key};
+use crate::store::{Batch, Durability};
 use crate::testkit::{self, TOPIC};
 use crate::verify;
 use std::sync::Mutex;
@@ -177,6 +177,18 @@ fn settled_letters_go_after_their_time_and_open_ones_stay() {
     scene.newest_arrival(90);
     assert_eq!(scene.retention.sweep().unwrap().letters, 2);
     assert_eq!(scene.counts(), (3, 0, 2));
+    // What became of them is told.
+    let gone = scene
+        .retention
+        .redrives
+        .desk()
+        .show(at(1))
+        .unwrap_err()
+        .to_string();
+    let told = "dead letter 0-1 was discarded and is no longer kept since";
+    assert!(gone.starts_with(told), "{gone}");
+    let there = [(at(0), true), (at(1), false), (at(2), false)];
+    assert_eq!(scene.retention.still_there(&there).unwrap(), [(at(0), true)]);
     // What is gone is not decided again.
     assert_eq!(scene.retention.sweep().unwrap().letters, 0);
     assert_eq!(scene.ops.made.lock().unwrap().len(), 2);

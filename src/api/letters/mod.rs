@@ -150,7 +150,9 @@ impl From<DeskError> for ApiError {
     fn from(error: DeskError) -> Self {
         match error {
             DeskError::Store(error) => error.into(),
-            DeskError::Unknown(_) => Self::new(ErrorKind::NotFound, error.to_string()),
+            DeskError::Unknown(_) | DeskError::Removed(..) => {
+                Self::new(ErrorKind::NotFound, error.to_string())
+            }
         }
     }
 }
