@@ -41,7 +41,6 @@ impl Projector {
             generation: self.generation,
             definitions: &self.definitions,
             within: &self.cursor,
-            up_to: None,
         };
         arrivals::fold(visible, arrivals, &mut changes, |saga, before, state, changes| {
             changes.replace(&saga, before.as_ref(), &state);

@@ -101,12 +101,8 @@ pub(super) fn fold<E: From<StoreError>>(
         };
         reached = Some(last.timeline_key());
         count += events.len() as u64;
-        let part = Visible {
-            up_to: reached,
-            ..visible
-        };
         let arrivals = vec![of(saga, state.take(), events.iter().collect())];
-        arrivals::fold(part, arrivals, changes, |_, _, folded, _| state = Some(folded))?;
+        arrivals::fold(visible, arrivals, changes, |_, _, folded, _| state = Some(folded))?;
         write(&mut changes.rows)?;
     }
     if let Some(state) = state {

@@ -61,7 +61,6 @@ impl<'r> Preview<'r> {
             generation: self.generation,
             definitions: &self.definitions,
             within: &self.cursor,
-            up_to: None,
         };
         let arrivals = Arrivals {
             saga: saga.clone(),

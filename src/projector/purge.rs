@@ -287,7 +287,7 @@ impl Parts {
                 read,
                 projector.generation,
                 saga,
-                None,
+                (None, whole.tail),
                 &projector.cursor,
                 |event| {
                     count(&mut all, event);

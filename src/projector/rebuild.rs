@@ -232,7 +232,6 @@ impl Rebuild {
             generation: all.generation(),
             definitions: &self.definitions,
             within: cut,
-            up_to: None,
         };
         let events = large::fold(visible, saga, all, |rows| {
             self.progress.check()?;
@@ -362,7 +361,6 @@ impl FirstPass<'_> {
             generation: self.changes.generation(),
             definitions: &self.rebuild.definitions,
             within: self.cut,
-            up_to: None,
         };
         let events = self.loaded.fold(visible, &saga, &mut self.changes)?;
         let progress = &self.rebuild.progress;

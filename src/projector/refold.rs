@@ -28,8 +28,6 @@ pub(super) struct Visible<'a> {
     pub(super) generation: Generation,
     pub(super) definitions: &'a SagaDefinitions,
     pub(super) within: &'a Cut,
-    /// Nothing behind this place is seen.
-    pub(super) up_to: Option<TimelineKey>,
 }
 
 /// Folds the timelines of a window's sagas.
@@ -109,10 +107,9 @@ impl<'v, 'e> Refold<'v, 'e> {
         let last_change = last_change(arriving);
         let mut met = None;
         let definitions = self.visible.definitions;
-        timelines::each_event(read, generation, saga, behind, self.visible.within, |event| {
-            if self.visible.up_to.is_some_and(|end| event.place > end) {
-                return Ok(ControlFlow::Break(()));
-            }
+        let tail = arriving.state.as_ref().map(|state| state.tail);
+        let range = (behind, tail.map_or(last_change, |tail| tail.max(last_change)));
+        timelines::each_event(read, generation, saga, range, self.visible.within, |event| {
             if arriving.lost.binary_search(&event.place).is_ok() {
                 return Ok(ControlFlow::Continue(()));
             }

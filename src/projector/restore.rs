@@ -68,7 +68,6 @@ impl Projector {
             generation: self.generation,
             definitions: &self.definitions,
             within: &self.cursor,
-            up_to: None,
         };
         let arrivals = Arrivals {
             saga: saga.clone(),

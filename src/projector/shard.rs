@@ -94,7 +94,6 @@ impl Shard {
             generation,
             definitions,
             within: span.after,
-            up_to: None,
         };
         arrivals::fold(visible, others, &mut changes, |saga, before, state, changes| {
             changes.replace(&saga, before.as_ref(), &state);

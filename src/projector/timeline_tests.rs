@@ -121,7 +121,7 @@ fn assert_folded(store: &SharedStore, events: &[Event]) -> Result<(), TestCaseEr
             assert_eq!(Some(event), places.next());
             Ok(ControlFlow::Continue(()))
         };
-        timelines::each_event(&**store, generation, &id, None, &cursor, &mut check).unwrap();
+        timelines::each_event(&**store, generation, &id, (None, state.tail), &cursor, &mut check).unwrap();
         prop_assert_eq!(places.next(), None);
         for split in [expected.len() / 3, expected.len() - 1] {
             let before: Vec<Event> = deduplicate(&own).timeline[..split]
@@ -262,7 +262,7 @@ fn neither_a_duplicate_nor_a_late_event_reads_a_long_timeline() {
     let generation = read::active_generation(&*store).unwrap();
     let mut projector = Projector::open(store.clone(), generation, definitions(), &settings(1)).unwrap();
     let mut next = many.len() as u64;
-    let mut rows_read = |event: Event| {
+    let mut rows_read = |event: Event, projector: &mut Projector| {
         let event = Event {
             position: Position::new(0, next),
             ..event
@@ -274,16 +274,43 @@ fn neither_a_duplicate_nor_a_late_event_reads_a_long_timeline() {
         projector.advance(&[event], &after).unwrap();
         counting.rows_of(Table::Log)
     };
-    assert_eq!(rows_read(sample_event(DAY + 20_000)), 0, "in order");
-    assert_eq!(rows_read(many[17].clone()), 0, "a duplicate");
+    assert_eq!(
+        rows_read(sample_event(DAY + 20_000), &mut projector),
+        0,
+        "in order"
+    );
+    assert_eq!(rows_read(many[17].clone(), &mut projector), 0, "a duplicate");
     // From the checkpoint before it to the first one behind it: a few in tests.
     for at in [0, 10_001, 11_717, 13_000] {
-        let late = rows_read(Event {
+        let late = Event {
             event_id: format!("late-{at}").into(),
             ..sample_event(DAY + at)
-        });
+        };
+        let late = rows_read(late, &mut projector);
         assert!(late < 100, "a late event: {late} rows");
     }
+    // Nor what the log holds behind the timeline, and nobody has folded yet.
+    let waiting: Vec<Event> = (0..1_000u64)
+        .map(|number| Event {
+            position: Position::new(0, next + number),
+            event_id: format!("waiting-{number}").into(),
+            ..sample_event(DAY + 30_000 + number as i64)
+        })
+        .collect();
+    let late = Event {
+        position: Position::new(1, 0),
+        event_id: "late".into(),
+        ..sample_event(DAY + 13_999)
+    };
+    append(&store, &waiting);
+    append(&store, std::slice::from_ref(&late));
+    counting.forget();
+    let after = behind(std::slice::from_ref(&late), projector.cursor().clone());
+    projector.advance(&[late], &after).unwrap();
+    let read = counting.rows_of(Table::Log);
+    assert!(read < 100, "beside waiting events: {read} rows");
+    let after = behind(&waiting, projector.cursor().clone());
+    projector.advance(&waiting, &after).unwrap();
     assert!(many.len() > MAX_LISTED);
     assert_eq!(differences(&store), Vec::<String>::new());
 }

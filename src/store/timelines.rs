@@ -215,7 +215,7 @@ pub fn each_step(
     mut visit: impl FnMut(&EventRef<'_>) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
     let Some(listed) = &whole.listed else {
-        return each_event(read, generation, saga, from, within, visit);
+        return each_event(read, generation, saga, (from, whole.tail), within, visit);
     };
     for known in listed.iter().filter(|known| Some(known.place) > from) {
         let row = log_row(read, saga, known.place)?;
@@ -226,8 +226,9 @@ pub fn each_step(
     Ok(())
 }
 
-/// Visits a saga's timeline behind `from`, in its order: the deliveries inside the cut that stand
-/// among all that the generation has folded.
+/// Visits a saga's timeline behind the first place (none: from its start) up to the second, in its order:
+/// the deliveries inside the cut that stand among all that the generation has folded. What the log holds
+/// behind the second place costs nothing: it may be much that is not folded yet.
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read, or the visitor's.
@@ -235,21 +236,24 @@ pub fn each_event(
     read: &dyn Read,
     generation: Generation,
     saga: &SagaId,
-    from: From,
+    (from, to): (From, TimelineKey),
     within: &Cut,
     mut visit: impl FnMut(&EventRef<'_>) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
     let mut start = from.map(keys::place_sort);
+    let last = keys::place_sort(to);
+    if start.is_some_and(|start| start >= last) {
+        return Ok(());
+    }
     loop {
         let skipped = duplicates(read, generation, saga, start.as_ref())?;
-        let end = skipped.get(DUPLICATES - 1).copied();
+        let end = skipped.get(DUPLICATES - 1).copied().filter(|end| *end < last);
         let mut skipped = skipped.into_iter().peekable();
         let range = (
             start
                 .as_ref()
                 .map_or(Bound::Unbounded, |sort| Bound::Excluded(&sort[..])),
-            end.as_ref()
-                .map_or(Bound::Unbounded, |sort| Bound::Included(&sort[..])),
+            Bound::Included(&end.as_ref().unwrap_or(&last)[..]),
         );
         let mut ended = end.is_none();
         each_row(read, saga, range, |sort, value| {
