@@ -38,6 +38,9 @@ const APPLIED: Duration = Duration::from_secs(20);
 /// reached.
 const SETTLE: Duration = Duration::from_secs(5);
 
+/// How long a search for due sagas waits for what is under way to be read and folded.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// What retention does with decisions of its kinds.
 pub(super) fn appliers(topic: &str) -> Vec<Box<dyn Applier>> {
     vec![
@@ -115,6 +118,7 @@ impl Retention {
             ops: self.ops.status.clone(),
             status: self.status.clone(),
             settle: SETTLE,
+            patience: PATIENCE,
             asked: Arc::default(),
         };
         let worker = Worker {

@@ -88,7 +88,7 @@ fn another_topic_is_known_by_what_stands_where_something_else_was_seen() {
     let cut = behind(&events, Cut::default());
     let (ours, theirs) = (store(), store());
     project(&ours, &events, &[4], 1);
-    let mut others = events.clone();
+    let mut others = events;
     others[3].arrived_at = Millis(2_001);
     project(&theirs, &others, &[4], 1);
     let all = seen_within(&*ours, &cut).unwrap();

@@ -46,6 +46,8 @@ pub struct Edge {
     /// How long the topic must be the same before it is taken for the one that this store is filled
     /// from: by then consumption has met its own last record, or ended.
     pub settle: Duration,
+    /// How long to wait for what is under way to be read, folded and done.
+    pub patience: Duration,
     /// What was answered last.
     pub asked: Arc<Mutex<Asked>>,
 }
@@ -67,8 +69,8 @@ impl Edge {
     ///
     /// # Errors
     /// In words, what is missing.
-    pub fn prove(&self, longest: Duration) -> Result<(), String> {
-        let until = Instant::now() + longest;
+    pub fn prove(&self) -> Result<(), String> {
+        let until = Instant::now() + self.patience;
         let ends = self.ends(&self.ops_topic)?;
         self.wait(until, |asks| {
             self.decisions_missing(ends.next(OPS_PARTITION), asks)

@@ -41,8 +41,6 @@ const BATCH_BYTES: usize = 8 << 20;
 const BATCH_ID_BYTES: usize = 256 << 10;
 /// How long to wait for a decision to be applied here before the next one.
 const APPLIED: Duration = Duration::from_secs(60);
-/// How long to wait for what is under way to be read and folded.
-const AT_THE_END: Duration = Duration::from_secs(5);
 /// How soon to look again whether the end is reached.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Sagas that are remembered because a decision of ours did not remove them, at most.
@@ -276,7 +274,7 @@ impl Sweeper {
     }
 
     fn prove(&self) -> Result<(), RetentionError> {
-        self.edge.prove(AT_THE_END).map_err(RetentionError::NotAtTheEnd)
+        self.edge.prove().map_err(RetentionError::NotAtTheEnd)
     }
 
     /// The sagas of a group that are due at this moment, with the cut and what is seen of it.

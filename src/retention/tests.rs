@@ -12,7 +12,7 @@ use crate::store::codec::Record;
 use crate::store::records::{DecisionOutcome, DecisionRecord};
 use crate::store::rocks::{RocksSettings, RocksStore};
 use crate::store::{Batch, Durability, Key, SharedStore, Table, keys, purged};
-use crate::testkit::{DAY, TOPIC, behind, project, settings, store, traffic};
+use crate::testkit::{DAY, TOPIC, append, behind, project, settings, store, traffic};
 use crate::verify::{Verify, digest};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -72,7 +72,7 @@ fn purge_of(events: &[Event], sagas: &[SagaId]) -> Value {
 fn purge_body(events: &[Event], sagas: &[SagaId]) -> PurgeBody {
     let cut = behind(events, Cut::default());
     let whole = store();
-    project(&whole, events, &[50], 1);
+    append(&whole, events);
     let seen = seen_within(&*whole, &cut).unwrap();
     PurgeBody {
         topic: TOPIC.to_owned(),
@@ -278,6 +278,7 @@ fn edge(
         ops: ops.clone(),
         status: status.clone(),
         settle: Duration::ZERO,
+        patience: Duration::ZERO,
         asked: Arc::default(),
     }
 }

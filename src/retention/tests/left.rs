@@ -160,6 +160,93 @@ fn a_restore_of_other_deliveries_or_of_a_partition_that_no_topic_has_is_left() {
     assert!(is_gone(&store, &saga));
 }
 
+/// A restore in pieces of so many bytes: the messages before the decision, and the decision.
+fn in_parts(events: &[Event], saga: &SagaId, bytes: usize) -> (Vec<Value>, RestoreBody) {
+    let mut own = own(events, saga);
+    own.sort_by_key(Event::timeline_key);
+    let mut pieces = parts::cut(&own, bytes).unwrap();
+    let data = pieces.pop().unwrap();
+    let part = |data: String| json!({"saga": saga.as_str(), "purge": 0, "data": data});
+    let body = RestoreBody {
+        data,
+        ..restore_of(events, saga, 0)
+    };
+    (pieces.into_iter().map(part).collect(), body)
+}
+
+#[test]
+fn a_saga_comes_back_in_as_many_messages_as_it_takes_and_not_before_the_last_or_with_others() {
+    let events = later(&events(), 1);
+    let (saga, purge) = good(&events);
+    let (pieces, body) = in_parts(&events, &saga, 100);
+    assert!(pieces.len() > 10, "{}", pieces.len());
+    let untouched = store();
+    project(&untouched, &events, &[9], 1);
+    // Parts of a restore that nobody ended, then those of one that was, one of them twice.
+    let mut list = vec![(PURGE, purge)];
+    list.extend(pieces[..3].iter().map(|piece| (RESTORE_PART, piece.clone())));
+    let first = list.len() as u64;
+    list.extend(pieces.iter().map(|piece| (RESTORE_PART, piece.clone())));
+    list.push((RESTORE_PART, pieces[1].clone()));
+    let parts: Vec<u64> = (first..first + pieces.len() as u64).collect();
+    let last = list.len();
+    let ends = [
+        (
+            false,
+            RestoreBody {
+                parts: parts[1..].to_vec(),
+                ..body.clone()
+            },
+        ),
+        (
+            false,
+            RestoreBody {
+                parts: (0..first).collect(),
+                ..body.clone()
+            },
+        ),
+        (
+            false,
+            RestoreBody {
+                events: body.events + 1,
+                parts: parts.clone(),
+                ..body.clone()
+            },
+        ),
+        (
+            false,
+            RestoreBody {
+                parts: parts.clone(),
+                data: String::new(),
+                ..body.clone()
+            },
+        ),
+        (true, RestoreBody { parts, ..body }),
+    ];
+    for (comes, end) in ends {
+        let store = store();
+        project(&store, &events, &[9], 1);
+        list.truncate(last);
+        Topic::new(list.clone()).read_into(&store);
+        Topic::new(list.clone()).work(&store);
+        assert!(is_gone(&store, &saga), "nothing happens before the decision");
+        list.push((RESTORE, serde_json::to_value(&end).unwrap()));
+        let topic = Topic::new(list.clone());
+        topic.read_into(&store);
+        let told = topic.work(&store);
+        assert_eq!(is_gone(&store, &saga), !comes, "{told:?}");
+        assert_eq!(differences(&store), Vec::<String>::new());
+        if comes {
+            let tables = |store: &SharedStore| {
+                let mut tables = digest(store, TOPIC).unwrap().tables;
+                tables.retain(|table, _| !["purged", "archived", "decisions"].contains(&table.as_str()));
+                tables
+            };
+            assert_eq!(tables(&store), tables(&untouched));
+        }
+    }
+}
+
 #[test]
 fn a_cut_that_is_never_reached_holds_nothing_up_and_is_told() {
     let (_, purge) = good(&later(&events(), 1));
