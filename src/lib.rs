@@ -28,6 +28,7 @@ pub mod store;
 #[cfg(test)]
 mod testkit;
 pub mod verify;
+pub(crate) mod wait;
 
 /// Events are allocated by the consumer's thread and freed by the projector's, a few million small
 /// texts a second: what the system's allocator is slowest at.

@@ -315,7 +315,7 @@ impl Ingest {
         let step = Duration::from_millis(50);
         let mut left = longest;
         while !self.shutdown.is_cancelled() && !left.is_zero() {
-            std::thread::park_timeout(step.min(left));
+            crate::wait::park(step.min(left));
             left = left.saturating_sub(step);
         }
         self.shutdown.is_cancelled()

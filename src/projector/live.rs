@@ -82,12 +82,7 @@ impl ProjectorWatch {
     pub fn wait_for(&self, position: Position, longest: Duration) -> Result<bool, ProjectorGone> {
         let waiting =
             |status: &mut ProjectorStatus| status.failed.is_none() && !status.cursor.contains(position);
-        let status = self.status.status.lock().unwrap_or_else(PoisonError::into_inner);
-        let (status, _) = self
-            .status
-            .changed
-            .wait_timeout_while(status, longest, waiting)
-            .unwrap_or_else(PoisonError::into_inner);
+        let status = crate::wait::wait_while(&self.status.status, &self.status.changed, longest, waiting);
         match &status.failed {
             _ if status.cursor.contains(position) => Ok(true),
             Some(why) => Err(ProjectorGone(why.clone())),
@@ -124,7 +119,7 @@ impl ProjectorHandle {
         self.commands
             .send(Command::Switch { generation, done })
             .map_err(|e| gone(e.to_string()))?;
-        result.recv().map_err(|e| gone(e.to_string()))?
+        crate::wait::receive(&result).map_err(|e| gone(e.to_string()))?
     }
 
     /// Runs something on the projector between two windows, when everything delivered before is
@@ -144,7 +139,7 @@ impl ProjectorHandle {
         self.commands
             .send(Command::Between(work))
             .map_err(|_| self.gone())?;
-        result.recv().map_err(|_| self.gone())
+        crate::wait::receive(&result).map_err(|_| self.gone())
     }
 
     /// While the guard lives, nothing is removed from the log or brought back into it: a rebuild

@@ -377,7 +377,7 @@ impl Sweeper {
             if left.is_zero() {
                 return;
             }
-            std::thread::park_timeout(left.min(Duration::from_millis(100)));
+            crate::wait::park(left.min(Duration::from_millis(100)));
         }
     }
 }

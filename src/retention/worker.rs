@@ -232,7 +232,7 @@ impl Worker {
         if self.shutdown.is_cancelled() {
             return Err(WorkError::Stopped);
         }
-        std::thread::park_timeout(time);
+        crate::wait::park(time);
         Ok(())
     }
 

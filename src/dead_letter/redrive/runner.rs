@@ -350,7 +350,7 @@ impl Redrives {
         let step = Duration::from_millis(50);
         let mut left = longest;
         while !self.inner.parts.shutdown.is_cancelled() && !left.is_zero() {
-            std::thread::park_timeout(step.min(left));
+            crate::wait::park(step.min(left));
             left = left.saturating_sub(step);
         }
     }
