@@ -21,6 +21,8 @@ mod topic;
 mod tests;
 
 pub use consumer::Consumer;
+#[cfg(test)]
+pub(crate) use consumer::Reading;
 pub use decide::{Decisions, Made, NewDecision};
 pub use decision::{Applier, Decided, Decision, Verdict};
 pub use error::OpsError;

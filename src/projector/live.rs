@@ -189,13 +189,28 @@ pub fn spawn(
     definitions: Arc<SagaDefinitions>,
     settings: ProjectorSettings,
 ) -> Result<(ProjectorHandle, JoinHandle<()>), StoreError> {
+    // More than a window may wait: enough to keep both threads busy, little enough to bound memory.
+    let (handle, mut live, inbox) = assemble(store, topic, definitions, settings, 2)?;
+    let thread = std::thread::Builder::new()
+        .name("projector".to_owned())
+        .spawn(move || live.run(&inbox))
+        .map_err(|e| StoreError::Disk(format!("cannot start the projector's thread: {e}")))?;
+    Ok((handle, thread))
+}
+
+fn assemble(
+    store: SharedStore,
+    topic: &str,
+    definitions: Arc<SagaDefinitions>,
+    settings: ProjectorSettings,
+    room: usize,
+) -> Result<(ProjectorHandle, Live, Receiver<Command>), StoreError> {
     let generation = read::active_generation(&*store)?;
     let projector = Projector::open(store.clone(), generation, definitions.clone(), &settings)?;
     let status = Arc::new(Shared::default());
     status.change(|status| status.cursor.clone_from(projector.cursor()));
-    // More than a window may wait: enough to keep both threads busy, little enough to bound memory.
-    let (commands, inbox) = bounded(2);
-    let mut live = Live {
+    let (commands, inbox) = bounded(room);
+    let live = Live {
         projector,
         store,
         topic: topic.to_owned(),
@@ -203,17 +218,12 @@ pub fn spawn(
         settings,
         status: status.clone(),
     };
-    let thread = std::thread::Builder::new()
-        .name("projector".to_owned())
-        .spawn(move || live.run(&inbox))
-        .map_err(|e| StoreError::Disk(format!("cannot start the projector's thread: {e}")))?;
-    let removals = Arc::default();
     let handle = ProjectorHandle {
         commands,
         status,
-        removals,
+        removals: Arc::default(),
     };
-    Ok((handle, thread))
+    Ok((handle, live, inbox))
 }
 
 struct Live {
@@ -235,33 +245,49 @@ impl Live {
     }
 
     fn serve(&mut self, inbox: &Receiver<Command>) -> Result<(), StoreError> {
+        self.catch_up()?;
+        let mut window = Window::new(&self.settings);
+        loop {
+            let next = window.next(inbox);
+            if !self.step(&mut window, next)? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn catch_up(&mut self) -> Result<(), StoreError> {
         let end = read::log_cut(&*self.store, &self.topic)?;
         catch_up(&mut self.projector, &self.store, &end, &self.settings, |cursor| {
             set_cursor(&self.status, cursor);
-        })?;
-        let mut window = Window::new(&self.settings);
-        loop {
-            match window.next(inbox) {
-                Next::Command(Command::Deliver(delivery)) => {
-                    window.add(delivery);
-                    if window.is_full() {
-                        self.fold(&mut window)?;
-                    }
+        })
+    }
+
+    /// Does what comes next. Whether to go on.
+    fn step(&mut self, window: &mut Window, next: Next) -> Result<bool, StoreError> {
+        match next {
+            Next::Command(Command::Deliver(delivery)) => {
+                window.add(delivery);
+                if window.is_full() {
+                    self.fold(window)?;
                 }
-                Next::Command(Command::Switch { generation, done }) => {
-                    self.fold(&mut window)?;
-                    let result = self.switch(generation);
-                    // Whoever asked may be gone; the switch stands all the same.
-                    let _ = done.send(result);
-                }
-                Next::Command(Command::Between(work)) => {
-                    self.fold(&mut window)?;
-                    work(&mut self.projector);
-                }
-                Next::Due => self.fold(&mut window)?,
-                Next::Closed => return self.fold(&mut window),
+            }
+            Next::Command(Command::Switch { generation, done }) => {
+                self.fold(window)?;
+                let result = self.switch(generation);
+                // Whoever asked may be gone; the switch stands all the same.
+                let _ = done.send(result);
+            }
+            Next::Command(Command::Between(work)) => {
+                self.fold(window)?;
+                work(&mut self.projector);
+            }
+            Next::Due => self.fold(window)?,
+            Next::Closed => {
+                self.fold(window)?;
+                return Ok(false);
             }
         }
+        Ok(true)
     }
 
     fn fold(&mut self, window: &mut Window) -> Result<(), StoreError> {
@@ -383,5 +409,64 @@ impl Window {
 
     fn is_full(&self) -> bool {
         self.events.len() >= self.most
+    }
+}
+
+/// A projector that does a step when it is told to, for the simulator.
+#[cfg(test)]
+pub(crate) struct Stepped {
+    live: Live,
+    inbox: Receiver<Command>,
+    window: Window,
+    caught_up: bool,
+}
+
+#[cfg(test)]
+impl Stepped {
+    /// The projector of the serving generation, and a handle with room for so many deliveries.
+    pub(crate) fn open(
+        store: SharedStore,
+        topic: &str,
+        definitions: Arc<SagaDefinitions>,
+        settings: ProjectorSettings,
+        room: usize,
+    ) -> Result<(ProjectorHandle, Self), StoreError> {
+        let (handle, live, inbox) = assemble(store, topic, definitions, settings, room)?;
+        let stepped = Self {
+            window: Window::new(&live.settings),
+            live,
+            inbox,
+            caught_up: false,
+        };
+        Ok((handle, stepped))
+    }
+
+    /// How many commands wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.inbox.len()
+    }
+
+    /// Catches up, takes a command or folds what was gathered. Whether there was anything to do.
+    pub(crate) fn step(&mut self) -> Result<bool, StoreError> {
+        let done = self.try_step();
+        if let Err(error) = &done {
+            self.live
+                .status
+                .change(|status| status.failed = Some(error.to_string()));
+        }
+        done
+    }
+
+    fn try_step(&mut self) -> Result<bool, StoreError> {
+        if !std::mem::replace(&mut self.caught_up, true) {
+            self.live.catch_up()?;
+            return Ok(true);
+        }
+        let next = match self.inbox.try_recv() {
+            Ok(command) => Next::Command(command),
+            Err(_) if self.window.after.is_empty() => return Ok(false),
+            Err(_) => Next::Due,
+        };
+        self.live.step(&mut self.window, next)
     }
 }

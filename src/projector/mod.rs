@@ -13,6 +13,8 @@ mod purge;
 pub mod rebuild;
 mod shard;
 
+#[cfg(test)]
+pub(crate) use live::Stepped;
 pub use live::{Delivery, ProjectorGone, ProjectorHandle, ProjectorStatus, ProjectorWatch, spawn};
 pub use purge::{Purge, PurgeOutcome, PurgeSaga, Restore, RestoreOutcome};
 

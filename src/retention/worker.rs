@@ -48,7 +48,7 @@ pub struct Worker {
 
 /// Why the worker ended before it was told to.
 #[derive(Debug, thiserror::Error)]
-enum WorkError {
+pub(crate) enum WorkError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -85,7 +85,7 @@ impl Worker {
             })
     }
 
-    fn run(&self) -> Result<(), WorkError> {
+    pub(crate) fn run(&self) -> Result<(), WorkError> {
         let mut next = cursor(&self.store)?;
         loop {
             self.status.done(next);

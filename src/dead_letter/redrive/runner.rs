@@ -31,7 +31,7 @@ enum Interrupted {
 
 impl Redrives {
     /// Works redrives off until shutdown.
-    pub(super) fn run(&self) {
+    pub(crate) fn run(&self) {
         let parts = &self.inner.parts;
         while !parts.shutdown.is_cancelled() {
             let seen = self.seen();
