@@ -23,6 +23,8 @@ pub mod ops;
 pub mod projector;
 pub mod query;
 pub mod retention;
+#[cfg(test)]
+mod simulator;
 pub mod snapshot;
 pub mod store;
 #[cfg(test)]
