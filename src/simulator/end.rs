@@ -97,8 +97,7 @@ impl Sim {
         let sagas = Sagas::of(&account, &decisions, &process.definitions);
         let mut found = Vec::new();
         self.check_decisions(&rows, &mut found);
-        let lows = self.world.tracker();
-        let lows = (0u32..).zip(lows.partitions.iter().map(|partition| partition.low)).collect();
+        let lows = self.world.tracker().lows();
         ledger::differences(&rows, &account, &sagas, &lows, &mut found);
         let mut rng = self.world.rng().clone();
         answers::differences(&process.query, &account, &sagas, &mut rng, &mut found);

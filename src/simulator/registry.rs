@@ -2,7 +2,7 @@
 
 use super::topic::Record;
 use super::world::World;
-use crate::domain::{Event, Millis, Position};
+use crate::domain::{Event, Millis};
 use crate::ingest::decode::{DecodePlan, Rejected, wire};
 use crate::ingest::registry::{BUNDLED_SCHEMA, SchemaError, SchemaSource};
 use apache_avro::Schema;
@@ -45,12 +45,6 @@ pub(super) fn read(record: &Record, arrived_at: Millis) -> Result<Event, Rejecte
         Ok(plan) => plan.event(body, record.position, arrived_at),
         Err(error) => Err(error.defect(id).unwrap().into()),
     }
-}
-
-/// The event in some bytes, if it is one, wherever it will stand.
-pub(super) fn event_in(value: &[u8]) -> Option<Event> {
-    let (id, body) = wire::payload(Some(value)).ok()?;
-    settled(id).ok()?.event(body, Position::new(0, 0), Millis(0)).ok()
 }
 
 /// The registry as a replica meets it.

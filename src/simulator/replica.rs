@@ -366,11 +366,13 @@ impl Process {
     /// Whether all of the topics is read, folded and done, as far as the broker hands it out.
     pub(super) fn is_at_the_end(&self, world: &World) -> Result<(), String> {
         let next = read::log_cut(&*self.store, TRACKER).unwrap();
-        for number in 0..u32::try_from(world.tracker().partitions.len()).unwrap() {
-            if let Some(record) = world.tracker().next(number, next.next(number)) {
+        let tracker = world.tracker();
+        for number in 0..u32::try_from(tracker.partitions.len()).unwrap() {
+            if let Some(record) = tracker.next(number, next.next(number)) {
                 return Err(format!("record {} is not read", record.position));
             }
         }
+        drop(tracker);
         if !self.handle.status().cursor.covers(&next) {
             return Err(format!("folded up to {:?} of {next:?}", self.handle.status().cursor));
         }

@@ -90,6 +90,12 @@ impl Topic {
             .cloned()
     }
 
+    /// The first offsets that are kept.
+    pub(super) fn lows(&self) -> BTreeMap<u32, u64> {
+        let lows = self.partitions.iter().map(|partition| partition.low);
+        (0u32..).zip(lows).collect()
+    }
+
     /// The ends of all partitions.
     pub(super) fn ends(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
         (0u32..).zip(self.partitions.iter().map(|partition| partition.end))
