@@ -110,6 +110,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         ],
     ),
     ("app", &["*"]),
+    ("simulator", &["*"]),
     (
         "cli",
         &[

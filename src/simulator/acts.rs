@@ -3,6 +3,7 @@
 use super::disk::{Death, Fate};
 use super::plan::Trouble;
 use super::replica::{Part, Process};
+use super::source::Given;
 use super::sim::Sim;
 use super::topic::{OPS, Partition};
 use super::world::{DAY, HOUR, SECOND};
@@ -60,8 +61,8 @@ const ACTS: [(u64, Act, Option<Trouble>); 28] = [
     (6, Act::Sweep, Some(Trouble::Purges)),
     (4, Act::Kill, Some(Trouble::Kills)),
     (2, Act::FailWrite, Some(Trouble::FailedWrites)),
-    (2, Act::Stop, None),
-    (8, Act::Start, None),
+    (3, Act::Stop, None),
+    (10, Act::Start, None),
     (2, Act::Snapshot, Some(Trouble::Snapshots)),
     (2, Act::Restore, Some(Trouble::Snapshots)),
     (3, Act::Rebuild, Some(Trouble::Rebuilds)),
@@ -172,7 +173,7 @@ impl Sim {
     }
 
     fn start_again(&self, replica: usize) {
-        let other = self.plan.has(Trouble::OtherDefinitions) && self.world.chance(400);
+        let other = self.plan.has(Trouble::OtherDefinitions) && self.world.chance(500);
         self.start(replica, usize::from(other));
         if self.plan.has(Trouble::Kills) && self.world.chance(300) {
             self.arm(replica, Fate::KilledBefore);
@@ -203,7 +204,8 @@ impl Sim {
         if snapshots.len() == 3 {
             snapshots.remove(0);
         }
-        snapshots.push(replica.stored());
+        let given = replica.given.lock().clone();
+        snapshots.push((replica.stored(), given));
     }
 
     fn restore_snapshot(&self, number: usize) {
@@ -218,7 +220,11 @@ impl Sim {
         }
         let chosen = self.world.rng().index(count);
         self.note(format!("replica {number} is restored from snapshot {chosen}"));
-        *replica.rows.borrow_mut() = replica.snapshots.borrow()[chosen].copy();
+        let (rows, given) = &replica.snapshots.borrow()[chosen];
+        *replica.rows.borrow_mut() = rows.copy();
+        // What was told to whoever ran before is not known to this one, but it was told.
+        let told = replica.given.lock().told.clone();
+        *replica.given.lock() = Given { told, ..given.clone() };
         replica.scraped.borrow_mut().clear();
     }
 

@@ -97,7 +97,11 @@ impl Sim {
         let sagas = Sagas::of(&account, &decisions, &process.definitions);
         let mut found = Vec::new();
         self.check_decisions(&rows, &mut found);
-        let lows = self.world.tracker().lows();
+        let mut lows = self.world.tracker().lows();
+        if self.recreated.get() {
+            // What the topic held that the store was filled from is not known any more.
+            lows.values_mut().for_each(|low| *low = u64::MAX);
+        }
         ledger::differences(&rows, &account, &sagas, &lows, &mut found);
         let mut rng = self.world.rng().clone();
         answers::differences(&process.query, &account, &sagas, &mut rng, &mut found);

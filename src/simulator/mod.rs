@@ -69,29 +69,34 @@ fn run(plan: Plan) -> Ran {
     }
 }
 
-/// The shortest schedule and the fewest troubles with which a seed still fails.
-fn shrink(mut plan: Plan) -> Plan {
+/// Fewer troubles, and a shorter schedule, with which the same goes wrong.
+fn shrink(mut plan: Plan, fault: &str) -> Plan {
+    let still_fails = |plan: &Plan| {
+        let faults = run(plan.clone()).faults;
+        faults.iter().any(|other| kind(other) == kind(fault))
+    };
     for trouble in plan.troubles.clone() {
         let mut less = plan.clone();
         less.troubles.remove(&trouble);
-        if !run(less.clone()).faults.is_empty() {
+        if still_fails(&less) {
             plan = less;
         }
     }
-    let (mut low, mut high) = (0, plan.steps);
-    while low < high {
-        let middle = usize::midpoint(low, high);
-        let mut less = plan.clone();
-        less.steps = middle;
-        if run(less).faults.is_empty() {
-            low = middle + 1;
-        } else {
-            high = middle;
+    for steps in (0..plan.steps).step_by(plan.steps / 24 + 1) {
+        let less = Plan {
+            steps,
+            ..plan.clone()
+        };
+        if still_fails(&less) {
+            return less;
         }
     }
-    let mut less = plan.clone();
-    less.steps = high;
-    if run(less.clone()).faults.is_empty() { plan } else { less }
+    plan
+}
+
+/// A fault without what differs from run to run.
+fn kind(fault: &str) -> String {
+    fault.chars().filter(|c| c.is_alphabetic()).take(24).collect()
 }
 
 fn told(plan: &Plan, ran: &Ran) -> String {
@@ -125,10 +130,10 @@ fn promises_hold_whatever_happens() {
         if ran.faults.is_empty() {
             continue;
         }
-        let less = shrink(plan(seed));
+        let less = shrink(plan(seed), &ran.faults[0]);
         let shrunk = run(less.clone());
         panic!(
-            "{}as short as it gets:\n{}{}\nSEED={seed} replays it",
+            "{}as short as it gets:\n{}{}\nSEED={seed} replays the whole",
             told(&plan(seed), &ran),
             told(&less, &shrunk),
             shrunk.schedule.join("\n")

@@ -131,8 +131,9 @@ impl Plan {
             }
         }
         // What a purge leaves of counts is made under the definitions in force then.
-        if troubles.contains(&Trouble::Purges) || troubles.contains(&Trouble::Unreachable) {
-            troubles.remove(&Trouble::OtherDefinitions);
+        if troubles.contains(&Trouble::OtherDefinitions) {
+            troubles.remove(&Trouble::Purges);
+            troubles.remove(&Trouble::Unreachable);
         }
         let habits = |rng: &mut Rng| Habits {
             batch: rng.pick([1, 3, 7, 100]),

@@ -4,7 +4,7 @@
 use super::disk::Disk;
 use super::outlet::{Noted, SimOutlet};
 use super::registry::SimRegistry;
-use super::source::{SharedGiven, SimSource};
+use super::source::{Given, SharedGiven, SimSource};
 use super::topic::{DLT, OPS, TRACKER};
 use super::world::{SkewedClock, World};
 use crate::audit::Audit;
@@ -58,7 +58,7 @@ pub(super) struct Replica {
     pub(super) rows: RefCell<MemoryStore>,
     pub(super) process: RefCell<Option<Rc<Process>>>,
     /// Copies that were taken, to be restored from.
-    pub(super) snapshots: RefCell<Vec<MemoryStore>>,
+    pub(super) snapshots: RefCell<Vec<(MemoryStore, Given)>>,
     /// The counters as they were last scraped.
     pub(super) scraped: RefCell<BTreeMap<String, f64>>,
     ids: Arc<Counting>,

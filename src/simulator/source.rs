@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// What a replica was given of a topic, kept beside it for the oracle.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Given {
     /// The records, each with the first offset that the broker held when it was fetched.
     pub(super) records: BTreeMap<Position, (Arc<Record>, u64)>,

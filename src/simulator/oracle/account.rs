@@ -3,10 +3,10 @@
 
 use super::super::registry;
 use super::super::source::Given;
-use super::super::topic::Record;
+use super::super::topic::{Record, TRACKER};
 use crate::domain::{Cut, Event, Millis, Position, SagaId};
 use crate::store::records::OffsetRecord;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// One record of the account.
@@ -26,6 +26,8 @@ pub(crate) struct Account {
     pub(crate) seen: BTreeMap<Position, Seen>,
     pub(crate) start: BTreeMap<u32, u64>,
     pub(crate) next: Cut,
+    /// Letters that a record names as its origin.
+    pub(crate) came_back: BTreeSet<Position>,
 }
 
 impl Account {
@@ -74,6 +76,7 @@ impl Account {
         filled: Option<u64>,
     ) {
         let record = record.clone();
+        self.came_back.extend(origin(&record));
         self.seen.insert(
             position,
             Seen {
@@ -101,4 +104,16 @@ impl Account {
         }
         sagas
     }
+}
+
+/// The letter that a record's headers name.
+fn origin(record: &Record) -> Option<Position> {
+    let header = |wanted: &str| {
+        let found = record.headers.iter().rfind(|(name, _)| name == wanted);
+        found.and_then(|(_, value)| String::from_utf8(value.clone()?).ok())
+    };
+    let named = header("saga-tracker-origin-topic")?;
+    let partition = header("saga-tracker-origin-partition")?.parse().ok()?;
+    let offset = header("saga-tracker-origin-offset")?.parse().ok()?;
+    (named == TRACKER).then(|| Position::new(partition, offset))
 }

@@ -4,9 +4,9 @@ use super::account::Account;
 use super::fold::Expected;
 use super::sagas::Sagas;
 use crate::demo::rng::Rng;
-use crate::domain::{COMPENSATION_BUCKETS, Event, Millis, SagaId, SagaState, SagaStatus};
+use crate::domain::{COMPENSATION_BUCKETS, Event, Millis, Position, SagaId, SagaState, SagaStatus};
 use crate::query::{Filter, Query, SearchRequest, Sort, SortKey, Totals, Window};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Anomalies of one saga beyond so many are only counted.
 const KEPT: usize = 64;
@@ -31,7 +31,7 @@ pub(crate) fn differences(
         }
     }
     totals(&query.totals().unwrap(), account, sagas, found);
-    letters(query, account, found);
+    letters(query, account, &sagas.discarded, found);
     for _ in 0..6 {
         search(query, sagas, rng, found);
     }
@@ -122,7 +122,7 @@ type Sums = BTreeMap<String, u64>;
 fn totals(answered: &Totals, account: &Account, sagas: &Sagas, found: &mut Vec<String>) {
     let (answered, wanted) = (answered_sums(answered), wanted_sums(account, sagas));
     let names = answered.keys().chain(wanted.keys());
-    let names: std::collections::BTreeSet<&String> = names.collect();
+    let names: BTreeSet<&String> = names.collect();
     for name in names {
         let of = |sums: &Sums| sums.get(name).copied().unwrap_or(0);
         if of(&answered) != of(&wanted) {
@@ -203,21 +203,28 @@ fn wanted_sums(account: &Account, sagas: &Sagas) -> Sums {
     sums
 }
 
-fn letters(query: &Query, account: &Account, found: &mut Vec<String>) {
-    let mut wanted: BTreeMap<String, u64> = BTreeMap::new();
-    for seen in account.seen.values() {
+fn letters(query: &Query, account: &Account, discarded: &BTreeSet<Position>, found: &mut Vec<String>) {
+    let mut wanted: BTreeMap<String, [u64; 3]> = BTreeMap::new();
+    for (at, seen) in &account.seen {
         if let Err(reason) = &seen.outcome {
-            *wanted.entry((*reason).to_owned()).or_default() += 1;
+            let state = match (account.came_back.contains(at), discarded.contains(at)) {
+                (true, _) => 1,
+                (false, true) => 2,
+                (false, false) => 0,
+            };
+            wanted.entry((*reason).to_owned()).or_default()[state] += 1;
         }
     }
     let counted = query.letter_counts().unwrap();
-    let answered: BTreeMap<String, u64> = counted
+    let answered: BTreeMap<String, [u64; 3]> = counted
         .into_iter()
-        .map(|(reason, counts)| (reason, counts.total()))
-        .filter(|(_, count)| *count > 0)
+        .map(|(reason, counts)| (reason, [counts.open, counts.redriven, counts.discarded]))
+        .filter(|(_, counts)| counts.iter().sum::<u64>() > 0)
         .collect();
     if answered != wanted {
-        found.push(format!("dead letters are {answered:?}, they should be {wanted:?}"));
+        found.push(format!(
+            "dead letters (open, redriven, discarded) are {answered:?}, they should be {wanted:?}"
+        ));
     }
 }
 

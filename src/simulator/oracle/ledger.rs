@@ -5,7 +5,7 @@ use super::sagas::Sagas;
 use crate::domain::{Event, Millis, Position, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, GapKind, GapRecord};
-use crate::store::{Direction, Key, Read, Table, TableRange, WHOLE, keys, read};
+use crate::store::{Direction, Key, Read, Table, TableRange, WHOLE, keys, read, totals};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -62,7 +62,29 @@ pub(crate) fn differences(
             found.push(format!("feed {partition}@{offset}: {entry:?}, where nothing should be"));
         }
     }
+    sums(store, &gaps, found);
     log(store, account, sagas, found);
+}
+
+/// The sums of gaps are what the rows add up to.
+fn sums(store: &dyn Read, gaps: &BTreeMap<Position, GapRecord>, found: &mut Vec<String>) {
+    let mut wanted: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for (at, gap) in gaps {
+        let kind = GapKind::from_tag(gap.kind).unwrap().as_str();
+        let (count, offsets) = wanted.entry(kind.to_owned()).or_default();
+        *count += 1;
+        *offsets += gap.next - at.offset;
+    }
+    let counts = read::meta_counts(store, totals::GAP_COUNTS).unwrap();
+    let offsets = read::meta_counts(store, totals::GAP_OFFSETS).unwrap();
+    let answered: BTreeMap<String, (u64, u64)> = counts
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(kind, count)| (kind.clone(), (count, offsets.get(&kind).copied().unwrap_or(0))))
+        .collect();
+    if answered != wanted {
+        found.push(format!("the sums of gaps are {answered:?}, the rows say {wanted:?}"));
+    }
 }
 
 fn wanted(at: Position, account: &Account, sagas: &Sagas) -> Entry {

@@ -24,6 +24,8 @@ pub(crate) struct Sagas {
     pub(crate) gone: BTreeMap<SagaId, Gone>,
     /// Deliveries of sagas that are gone.
     pub(crate) late: BTreeMap<SagaId, Vec<Event>>,
+    /// Letters that were discarded, whatever else happened to them.
+    pub(crate) discarded: BTreeSet<Position>,
 }
 
 struct Held {
@@ -37,6 +39,7 @@ struct Working<'a> {
     definitions: &'a SagaDefinitions,
     gone: BTreeMap<SagaId, Gone>,
     holds: Vec<Held>,
+    discarded: BTreeSet<Position>,
 }
 
 impl Sagas {
@@ -47,6 +50,7 @@ impl Sagas {
             definitions,
             gone: BTreeMap::new(),
             holds: Vec::new(),
+            discarded: BTreeSet::new(),
         };
         for recorded in decisions {
             if recorded.outcome == DecisionOutcome::Applied
@@ -79,6 +83,13 @@ impl Working<'_> {
                 }
             }
             PURGE => self.purge(offset, &serde_json::from_value(body).unwrap(), account),
+            "discard" => {
+                for letter in decision.body["letters"].as_array().into_iter().flatten() {
+                    let number = |name: &str| letter[name].as_u64().unwrap();
+                    let partition = u32::try_from(number("partition")).unwrap();
+                    self.discarded.insert(Position::new(partition, number("offset")));
+                }
+            }
             RESTORE => self.restore(&serde_json::from_value(body).unwrap(), account),
             _ => {}
         }
@@ -147,6 +158,7 @@ impl Working<'_> {
             }
         }
         sagas.gone = self.gone;
+        sagas.discarded = self.discarded;
         sagas
     }
 }
