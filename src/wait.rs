@@ -3,11 +3,12 @@
 //! The simulator drives all parts on one thread. There nobody may wait: whoever would gives the
 //! others a turn and looks again. What is waited for, and for how long, is each part's own business.
 
-#[cfg(test)]
-use crossbeam_channel::TryRecvError;
-use crossbeam_channel::{Receiver, RecvError};
+use crossbeam_channel::{Receiver, RecvError, TryRecvError};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// How often it is looked whether the other thread is still there.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Waits so long, or until somebody unparks the thread.
 pub(crate) fn park(longest: Duration) {
@@ -18,18 +19,25 @@ pub(crate) fn park(longest: Duration) {
     std::thread::park_timeout(longest);
 }
 
-/// Waits for the answer of another thread.
-pub(crate) fn receive<T>(answer: &Receiver<T>) -> Result<T, RecvError> {
-    #[cfg(test)]
+/// Waits for the answer of another thread, until that one is gone. That it dropped its end is not
+/// enough to tell: a question that nobody took lies in its channel, with the way back.
+pub(crate) fn receive<T>(answer: &Receiver<T>, gone: impl Fn() -> bool) -> Result<T, RecvError> {
     loop {
+        // Asked before: whoever answered and then went has answered.
+        let gone = gone();
         match answer.try_recv() {
             Ok(answer) => return Ok(answer),
-            Err(TryRecvError::Disconnected) => return Err(RecvError),
-            Err(TryRecvError::Empty) if turns::give() => {}
-            Err(TryRecvError::Empty) => break,
+            Err(TryRecvError::Empty) if !gone => {}
+            Err(_) => return Err(RecvError),
+        }
+        #[cfg(test)]
+        if turns::give() {
+            continue;
+        }
+        if let Ok(answer) = answer.recv_timeout(LOOK_AGAIN) {
+            return Ok(answer);
         }
     }
-    answer.recv()
 }
 
 /// Waits while that is so, at most so long; the bell rings when it may have changed.

@@ -119,7 +119,7 @@ impl ProjectorHandle {
         self.commands
             .send(Command::Switch { generation, done })
             .map_err(|e| gone(e.to_string()))?;
-        crate::wait::receive(&result).map_err(|e| gone(e.to_string()))?
+        crate::wait::receive(&result, || self.has_failed()).map_err(|e| gone(e.to_string()))?
     }
 
     /// Runs something on the projector between two windows, when everything delivered before is
@@ -139,7 +139,7 @@ impl ProjectorHandle {
         self.commands
             .send(Command::Between(work))
             .map_err(|_| self.gone())?;
-        crate::wait::receive(&result).map_err(|_| self.gone())
+        crate::wait::receive(&result, || self.has_failed()).map_err(|_| self.gone())
     }
 
     /// While the guard lives, nothing is removed from the log or brought back into it: a rebuild
@@ -168,6 +168,10 @@ impl ProjectorHandle {
         ProjectorWatch {
             status: self.status.clone(),
         }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.status().failed.is_some()
     }
 
     fn gone(&self) -> ProjectorGone {
@@ -439,6 +443,12 @@ impl Stepped {
             caught_up: false,
         };
         Ok((handle, stepped))
+    }
+
+    /// Stops as one does whom the store fails.
+    pub(crate) fn fail(self, why: &str) {
+        let failed = Some(why.to_owned());
+        self.live.status.change(|status| status.failed = failed);
     }
 
     /// How many commands wait.

@@ -9,11 +9,11 @@ use super::topic::{OPS, Partition};
 use super::world::{DAY, HOUR, SECOND};
 use crate::dead_letter::redrive::RedriveOrder;
 use crate::dead_letter::{Change, LetterFilter};
-use crate::domain::{Millis, Position};
+use crate::domain::{Millis, Position, SagaId, SagaStatus};
 use crate::ingest::IngestSettings;
 use crate::ingest::registry::SchemaSource;
 use crate::ingest::replay::{OwnedRecord, Replay, ReplayDone};
-use crate::ops::Message;
+use crate::ops::{Message, StatusChange};
 use crate::store::read;
 use serde_json::{Value, json};
 use std::rc::Rc;
@@ -52,10 +52,12 @@ enum Act {
     Nonsense,
     Unreachable,
     Scrape,
+    Peek,
+    ChangeStatus,
 }
 
 /// How likely each is, and the trouble that it takes.
-const ACTS: [(u64, Act, Option<Trouble>); 28] = [
+const ACTS: [(u64, Act, Option<Trouble>); 30] = [
     (30, Act::Produce, None),
     (110, Act::Run, None),
     (6, Act::Sweep, Some(Trouble::Purges)),
@@ -84,13 +86,54 @@ const ACTS: [(u64, Act, Option<Trouble>); 28] = [
     (3, Act::Nonsense, Some(Trouble::Nonsense)),
     (2, Act::Unreachable, Some(Trouble::Unreachable)),
     (4, Act::Scrape, None),
+    (3, Act::Peek, None),
+    (3, Act::ChangeStatus, None),
 ];
+
+impl Act {
+    /// What happened, for the count.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Produce => "produce",
+            Self::Run => "run",
+            Self::Sweep => "sweep",
+            Self::Kill => "kill",
+            Self::FailWrite => "fail a write",
+            Self::Stop => "stop",
+            Self::Start => "start",
+            Self::Snapshot => "snapshot",
+            Self::Restore => "restore",
+            Self::Rebuild => "rebuild",
+            Self::Replay => "replay",
+            Self::Mark => "mark",
+            Self::Compact => "compact",
+            Self::Hide => "hide",
+            Self::Expire => "expire",
+            Self::Grow => "grow",
+            Self::ClockJump => "clock jump",
+            Self::TimePasses => "time passes",
+            Self::RegistryDown => "registry down",
+            Self::SchemaLate => "schema late",
+            Self::Weather => "weather",
+            Self::Hold => "hold",
+            Self::BringBack => "bring back",
+            Self::Discard => "discard",
+            Self::Redrive => "redrive",
+            Self::Nonsense => "nonsense",
+            Self::Unreachable => "unreachable",
+            Self::Scrape => "scrape",
+            Self::Peek => "peek",
+            Self::ChangeStatus => "change a status",
+        }
+    }
+}
 
 impl Sim {
     /// Lets something happen.
     pub(super) fn act(&self) {
         self.world.pass(i64::try_from(self.world.below(20_000)).unwrap());
         let act = self.draw();
+        self.count(act.name(), 1);
         let replica = self.world.rng().index(self.replicas.len());
         match act {
             Act::Produce => self.produce(),
@@ -115,6 +158,8 @@ impl Sim {
             Act::Nonsense => self.nonsense(),
             Act::Unreachable => self.unreachable(),
             Act::Scrape => self.scrape(replica),
+            Act::Peek => self.peek(replica),
+            Act::ChangeStatus => self.change_status(replica),
         }
     }
 
@@ -429,8 +474,45 @@ impl Sim {
             origin: "here".to_owned(),
             why: None,
         };
+        if !order.dry_run {
+            let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+            for letter in &order.letters {
+                *noted.asked.entry((number, *letter)).or_default() += 1;
+            }
+        }
         let redrives = process.redrives(&CancellationToken::new());
         let _asked = self.as_part(number, &process, || redrives.ask(&order));
+    }
+
+    /// An operator changes a status, and is told what it came to.
+    fn change_status(&self, number: usize) {
+        let Some(process) = self.replicas[number].up() else {
+            return;
+        };
+        let saga = SagaId::from(format!("saga-{}", self.world.below(12)));
+        let wish = StatusChange {
+            saga_id: saga.clone(),
+            status: self.world.rng().pick(SagaStatus::ALL),
+            reason: "ticket 8".to_owned(),
+            expected: self.world.chance(500).then(|| self.world.rng().pick(SagaStatus::ALL)),
+            operator: "kim".to_owned(),
+            origin: "here".to_owned(),
+        };
+        let statuses = process.statuses();
+        let Some(told) = self.as_part(number, &process, || statuses.change(&wish)) else {
+            return;
+        };
+        self.note(format!("{saga} is to be {} at replica {number}: {told:?}", wish.status));
+        let Ok(changed) = told else { return };
+        self.count("status changes that were applied", 1);
+        let timeline = process.query.timeline(&saga).unwrap();
+        let shows = timeline.is_some_and(|timeline| {
+            let mut events = timeline.events.iter();
+            events.any(|event| event.event_id.as_str() == changed.event_id)
+        });
+        if !shows || changed.current != wish.status {
+            self.fault(format!("replica {number} tells {changed:?} of {saga}, which does not show"));
+        }
     }
 
     fn nonsense(&self) {

@@ -9,12 +9,14 @@ use super::sim::Sim;
 use super::topic::{OPS, TRACKER};
 use crate::domain::Position;
 use crate::ops::decisions_from;
+use crate::query::Query;
 use crate::store::memory::MemoryStore;
+use crate::store::records::GapKind;
 use crate::store::{SharedStore, read};
 use crate::verify::{Verify, digest};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// So many rounds are enough to come to the end of anything.
 const ROUNDS: usize = 600;
@@ -36,6 +38,7 @@ impl Sim {
                 accounts.push((replica, self.compare(replica)));
             }
         }
+        self.check_redrives();
         for pair in accounts.windows(2) {
             let [(one, here), (other, there)] = pair else { continue };
             if is_same(here, there) && !self.plan.has(Trouble::Unreachable) {
@@ -75,6 +78,9 @@ impl Sim {
         for part in [Part::Ingest, Part::Projector, Part::Ops, Part::Projector, Part::Worker] {
             self.run(replica.number, part);
         }
+        if process.has_redrives() {
+            self.run(replica.number, Part::Redrives);
+        }
         if process.due.get() {
             self.run(replica.number, Part::Rebuild);
         }
@@ -105,6 +111,8 @@ impl Sim {
         ledger::differences(&rows, &account, &sagas, &lows, &mut found);
         let mut rng = self.world.rng().clone();
         answers::differences(&process.query, &account, &sagas, &mut rng, &mut found);
+        answers::letters(&process.query, &account, &sagas, &mut found);
+        self.count_what_there_is(&account, &sagas, &rows);
         if self.plan.seed % 4 == 0 {
             verify(rows, &process, &mut found);
         }
@@ -117,6 +125,51 @@ impl Sim {
             self.fault(format!("replica {}: and {more} more", replica.number));
         }
         account
+    }
+
+    fn count_what_there_is(&self, account: &Account, sagas: &Sagas, rows: &MemoryStore) {
+        let gaps = ledger::gaps(rows);
+        let count = |what, by: usize| self.count(what, by as u64);
+        count("sagas that live", sagas.live.len());
+        count("sagas that are gone", sagas.gone.len());
+        count("sagas that came back", sagas.came_back);
+        count("sagas that a hold kept", sagas.held);
+        count("deliveries that came too late", sagas.late.values().map(Vec::len).sum());
+        let live = || sagas.live.values();
+        count("duplicates", live().map(|known| known.duplicates as usize).sum());
+        count("contradictions", live().map(|known| known.conflicts as usize).sum());
+        count("anomalies", live().map(|known| known.anomalies.len()).sum());
+        let seen = || account.seen.values();
+        count("dead letters", seen().filter(|seen| seen.outcome.is_err()).count());
+        count("records filled in", seen().filter(|seen| seen.filled.is_some()).count());
+        count("gaps", gaps.len());
+        count("gaps that expired", gaps.values().filter(|gap| gap.kind == GapKind::Expired as u8).count());
+        count("letters that came back", account.came_back.len());
+        count("letters discarded", sagas.discarded.len());
+    }
+
+    /// What a store that is at work holds is the fold of what its projections say that they cover.
+    pub(super) fn peek(&self, number: usize) {
+        let replica = &self.replicas[number];
+        let Some(process) = replica.up() else { return };
+        // What a purge did before the worker's cursor moved, only the end can tell.
+        let told = [Trouble::Purges, Trouble::Unreachable, Trouble::Holds, Trouble::OtherDefinitions];
+        if told.iter().any(|trouble| self.plan.has(*trouble)) {
+            return;
+        }
+        let rows = process.disk.copy();
+        let generation = read::active_generation(&rows).unwrap();
+        let mut account = self.account(replica, &rows);
+        account.cut(&read::cursor(&rows, generation).unwrap());
+        let sagas = Sagas::of(&account, &[], &process.definitions);
+        let mut found = Vec::new();
+        let query = Query::new(Arc::new(rows), process.definitions.clone());
+        let mut rng = self.world.rng().clone();
+        answers::differences(&query, &account, &sagas, &mut rng, &mut found);
+        self.count("looks at projections at work", 1);
+        for finding in found.into_iter().take(TOLD) {
+            self.fault(format!("replica {number} at work: {finding}"));
+        }
     }
 
     fn account(&self, replica: &Replica, rows: &MemoryStore) -> Account {
@@ -136,12 +189,29 @@ impl Sim {
         }
     }
 
+    /// No redrive publishes a letter twice.
+    fn check_redrives(&self) {
+        let noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut often: Vec<String> = Vec::new();
+        for ((replica, letter), times) in &noted.redriven {
+            let asked = noted.asked.get(&(*replica, *letter)).copied().unwrap_or(0);
+            if *times > asked {
+                often.push(format!(
+                    "[1.2] [1.11] replica {replica} published letter {letter} {times} times; it was asked to {asked} times"
+                ));
+            }
+        }
+        drop(noted);
+        often.into_iter().for_each(|what| self.fault(what));
+    }
+
     fn compare_digests(&self, one: &Replica, other: &Replica) {
         let digest_of = |replica: &Replica| {
             let store: SharedStore = Arc::new(replica.stored());
             digest(&store, TRACKER).unwrap()
         };
         let (here, there) = (digest_of(one), digest_of(other));
+        self.count("equal digests", u64::from(here.total == there.total));
         if here.total == there.total {
             return;
         }

@@ -28,6 +28,7 @@ mod world;
 
 use plan::{Plan, Trouble};
 use sim::Sim;
+use std::collections::BTreeMap;
 
 /// So many seeds are run when nobody says how many.
 const SEEDS: u64 = 2_000;
@@ -37,6 +38,7 @@ struct Ran {
     faults: Vec<String>,
     schedule: Vec<String>,
     step: usize,
+    counts: BTreeMap<&'static str, u64>,
 }
 
 fn run(plan: Plan) -> Ran {
@@ -66,6 +68,7 @@ fn run(plan: Plan) -> Ran {
         faults: sim.faults(),
         schedule: sim.schedule(),
         step: sim.step.get(),
+        counts: sim.counts(),
     }
 }
 
@@ -125,8 +128,12 @@ fn promises_hold_whatever_happens() {
         return;
     }
     let first = number("FIRST").unwrap_or(0);
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in first..first + number("SEEDS").unwrap_or(SEEDS) {
         let ran = run(plan(seed));
+        for (what, count) in &ran.counts {
+            *counts.entry(*what).or_default() += count;
+        }
         if ran.faults.is_empty() {
             continue;
         }
@@ -139,6 +146,7 @@ fn promises_hold_whatever_happens() {
             shrunk.schedule.join("\n")
         );
     }
+    println!("{counts:#?}");
 }
 
 #[test]

@@ -19,6 +19,9 @@ pub(super) type Archive = BTreeMap<(u64, SagaId), Vec<Event>>;
 pub(super) struct Noted {
     pub(super) archive: Archive,
     pub(super) faults: Vec<String>,
+    /// By replica and letter: how often it was published, and in how many redrives.
+    pub(super) redriven: BTreeMap<(usize, Position), u32>,
+    pub(super) asked: BTreeMap<(usize, Position), u32>,
 }
 
 /// The outlet of a replica's process.
@@ -66,6 +69,10 @@ impl Outlet for SimOutlet {
         let now = self.world.now();
         let record = self.world.publish(message, now);
         self.look_at_purge(message, record.position.offset);
+        if let Some(letter) = super::oracle::account::origin(&record) {
+            let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+            *noted.redriven.entry((self.replica, letter)).or_default() += 1;
+        }
         if self.world.chance(away / 2) {
             return Err(OutError::Uncertain("the broker went away".to_owned()));
         }

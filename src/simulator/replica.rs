@@ -18,7 +18,7 @@ use crate::ingest::space::Boundless;
 use crate::ingest::writer::Writer;
 use crate::ingest::{Ingest, IngestSettings, IngestStatus};
 use crate::metrics::{Metrics, MetricsSettings};
-use crate::ops::{Applier, Consumer, Decisions, OpsStatus, Outlet, Reading};
+use crate::ops::{Applier, Consumer, Decisions, OpsStatus, Outlet, Reading, StatusChanger};
 use crate::projector::rebuild::{self, Rebuild};
 use crate::projector::{ProjectorHandle, ProjectorSettings, Stepped};
 use crate::query::Query;
@@ -64,13 +64,12 @@ pub(super) struct Replica {
     ids: Arc<Counting>,
 }
 
-/// Names decisions, in order.
-#[derive(Default)]
-struct Counting(AtomicU64);
+/// Names decisions and operators' events, in order, by replica.
+struct Counting(AtomicU64, usize);
 
 impl EventIds for Counting {
     fn next(&self) -> String {
-        format!("decision-{}", self.0.fetch_add(1, Ordering::Relaxed))
+        format!("{}-{}", self.1, self.0.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -133,7 +132,7 @@ impl Replica {
             process: RefCell::default(),
             snapshots: RefCell::default(),
             scraped: RefCell::default(),
-            ids: Arc::default(),
+            ids: Arc::new(Counting(AtomicU64::new(0), number)),
         }
     }
 
@@ -353,6 +352,26 @@ impl Process {
         })
     }
 
+    /// Whether a redrive has not ended.
+    pub(super) fn has_redrives(&self) -> bool {
+        let latest = self.redrives(&CancellationToken::new()).latest(20).unwrap();
+        latest.iter().any(|redrive| redrive.ended_at.is_none())
+    }
+
+    /// Changes statuses, as an operator asks.
+    pub(super) fn statuses(&self) -> StatusChanger {
+        StatusChanger {
+            store: self.store.clone(),
+            definitions: self.definitions.clone(),
+            topic: TRACKER.to_owned(),
+            out: self.outlet.clone(),
+            schemas: self.schemas.clone(),
+            projected: self.handle.watch(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+        }
+    }
+
     pub(super) fn rebuild(&self) -> Rebuild {
         Rebuild {
             store: self.store.clone(),
@@ -386,6 +405,9 @@ impl Process {
         }
         if self.due.get() {
             return Err("the projections are to be made anew".to_owned());
+        }
+        if self.has_redrives() {
+            return Err("a redrive has not ended".to_owned());
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use crate::store::memory::MemoryStore;
 use crate::wait::turns;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,6 +51,7 @@ pub(super) struct Sim {
     frames: RefCell<Vec<Frame>>,
     faults: RefCell<Vec<String>>,
     schedule: RefCell<Vec<String>>,
+    counts: RefCell<BTreeMap<&'static str, u64>>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -70,6 +72,7 @@ impl Sim {
             frames: RefCell::default(),
             faults: RefCell::default(),
             schedule: RefCell::default(),
+            counts: RefCell::default(),
             runtime: tokio::runtime::Builder::new_current_thread().build().unwrap(),
             plan,
         })
@@ -92,6 +95,16 @@ impl Sim {
     /// The schedule so far.
     pub(super) fn schedule(&self) -> Vec<String> {
         self.schedule.borrow().clone()
+    }
+
+    /// Counts something, so that it shows what a run reached.
+    pub(super) fn count(&self, what: &'static str, by: u64) {
+        *self.counts.borrow_mut().entry(what).or_default() += by;
+    }
+
+    /// What was counted.
+    pub(super) fn counts(&self) -> BTreeMap<&'static str, u64> {
+        self.counts.borrow().clone()
     }
 
     /// Notes a fault, unless it is known.
@@ -279,6 +292,7 @@ impl Sim {
         let power = self.plan.has(Trouble::PowerLoss) && self.world.chance(400);
         let death = if power { Death::Power } else { Death::Process };
         self.note(format!("replica {} is killed: {death:?}", replica.number));
+        self.count(if power { "power lost" } else { "processes killed" }, 1);
         let rows = process.disk.crash(death, &mut self.world.rng());
         if power {
             replica.scraped.borrow_mut().clear();

@@ -88,6 +88,12 @@ impl Account {
         );
     }
 
+    /// Leaves out what lies behind a cut.
+    pub(crate) fn cut(&mut self, cut: &Cut) {
+        self.seen.retain(|position, _| cut.contains(*position));
+        self.next.clone_from(cut);
+    }
+
     fn covers(&self, position: Position) -> bool {
         let start = self.start.get(&position.partition);
         start.is_some_and(|start| *start <= position.offset) && self.next.contains(position)
@@ -107,7 +113,7 @@ impl Account {
 }
 
 /// The letter that a record's headers name.
-fn origin(record: &Record) -> Option<Position> {
+pub(crate) fn origin(record: &Record) -> Option<Position> {
     let header = |wanted: &str| {
         let found = record.headers.iter().rfind(|(name, _)| name == wanted);
         found.and_then(|(_, value)| String::from_utf8(value.clone()?).ok())

@@ -4,7 +4,7 @@ use super::account::Account;
 use super::fold::Expected;
 use super::sagas::Sagas;
 use crate::demo::rng::Rng;
-use crate::domain::{COMPENSATION_BUCKETS, Event, Millis, Position, SagaId, SagaState, SagaStatus};
+use crate::domain::{COMPENSATION_BUCKETS, Event, Millis, SagaId, SagaState, SagaStatus};
 use crate::query::{Filter, Query, SearchRequest, Sort, SortKey, Totals, Window};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,7 +31,6 @@ pub(crate) fn differences(
         }
     }
     totals(&query.totals().unwrap(), account, sagas, found);
-    letters(query, account, &sagas.discarded, found);
     for _ in 0..6 {
         search(query, sagas, rng, found);
     }
@@ -203,7 +202,9 @@ fn wanted_sums(account: &Account, sagas: &Sagas) -> Sums {
     sums
 }
 
-fn letters(query: &Query, account: &Account, discarded: &BTreeSet<Position>, found: &mut Vec<String>) {
+/// Every difference between the account of dead letters and what it should be.
+pub(crate) fn letters(query: &Query, account: &Account, sagas: &Sagas, found: &mut Vec<String>) {
+    let discarded = &sagas.discarded;
     let mut wanted: BTreeMap<String, [u64; 3]> = BTreeMap::new();
     for (at, seen) in &account.seen {
         if let Err(reason) = &seen.outcome {

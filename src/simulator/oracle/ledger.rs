@@ -175,7 +175,8 @@ fn feed(store: &dyn Read, partition: u32) -> BTreeMap<u64, Entry> {
     entries
 }
 
-fn gaps(store: &dyn Read) -> BTreeMap<Position, GapRecord> {
+/// The recorded gaps.
+pub(crate) fn gaps(store: &dyn Read) -> BTreeMap<Position, GapRecord> {
     let mut gaps = BTreeMap::new();
     let whole = TableRange {
         table: Table::Gaps,

@@ -26,6 +26,9 @@ pub(crate) struct Sagas {
     pub(crate) late: BTreeMap<SagaId, Vec<Event>>,
     /// Letters that were discarded, whatever else happened to them.
     pub(crate) discarded: BTreeSet<Position>,
+    /// How often a saga came back, and how often a hold kept one.
+    pub(crate) came_back: usize,
+    pub(crate) held: usize,
 }
 
 struct Held {
@@ -40,6 +43,8 @@ struct Working<'a> {
     gone: BTreeMap<SagaId, Gone>,
     holds: Vec<Held>,
     discarded: BTreeSet<Position>,
+    came_back: usize,
+    held: usize,
 }
 
 impl Sagas {
@@ -51,6 +56,8 @@ impl Sagas {
             gone: BTreeMap::new(),
             holds: Vec::new(),
             discarded: BTreeSet::new(),
+            came_back: 0,
+            held: 0,
         };
         for recorded in decisions {
             if recorded.outcome == DecisionOutcome::Applied
@@ -115,7 +122,9 @@ impl Working<'_> {
                 continue;
             };
             let same = inside.len() == entry.events as usize && evidence(&inside) == entry.hash;
-            if same && !self.holds.iter().any(|hold| keeps(hold, &entry.saga, &left)) {
+            let held = self.holds.iter().any(|hold| keeps(hold, &entry.saga, &left));
+            self.held += usize::from(same && held);
+            if same && !held {
                 let gone = Gone {
                     decision: offset,
                     events: inside,
@@ -136,6 +145,7 @@ impl Working<'_> {
             gone.events.len() == events.len() && evidence(&gone.events) == evidence(&events)
         });
         if reached && same {
+            self.came_back += 1;
             self.gone.remove(&saga);
         }
     }
@@ -159,6 +169,7 @@ impl Working<'_> {
         }
         sagas.gone = self.gone;
         sagas.discarded = self.discarded;
+        (sagas.came_back, sagas.held) = (self.came_back, self.held);
         sagas
     }
 }
