@@ -2,22 +2,19 @@
 
 use super::disk::{Death, Fate};
 use super::plan::Trouble;
+use super::registry::SimRegistry;
 use super::replica::{Part, Process};
-use super::source::Given;
 use super::sim::Sim;
-use super::topic::{OPS, Partition};
+use super::source::Given;
+use super::topic::{DLT, Partition, TRACKER, Topic};
 use super::world::{DAY, HOUR, SECOND};
-use crate::dead_letter::redrive::RedriveOrder;
-use crate::dead_letter::{Change, LetterFilter};
-use crate::domain::{Millis, Position, SagaId, SagaStatus};
+use crate::domain::{Millis, Position};
 use crate::ingest::IngestSettings;
 use crate::ingest::registry::SchemaSource;
 use crate::ingest::replay::{OwnedRecord, Replay, ReplayDone};
-use crate::ops::{Message, StatusChange};
 use crate::store::read;
-use serde_json::{Value, json};
 use std::rc::Rc;
-use std::sync::PoisonError;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio_util::sync::CancellationToken;
 
@@ -149,7 +146,9 @@ impl Sim {
             Act::Replay => self.replay(replica),
             Act::Mark | Act::Compact | Act::Hide | Act::Expire | Act::Grow => self.change_topic(act),
             Act::ClockJump => self.jump(replica),
-            Act::TimePasses => self.world.pass(i64::try_from(self.world.below(2 * DAY.unsigned_abs())).unwrap()),
+            Act::TimePasses => self
+                .world
+                .pass(i64::try_from(self.world.below(2 * DAY.unsigned_abs())).unwrap()),
             Act::RegistryDown | Act::SchemaLate | Act::Weather => self.change_weather(act),
             Act::Hold => self.hold(),
             Act::BringBack => self.bring_back(),
@@ -269,7 +268,10 @@ impl Sim {
         *replica.rows.borrow_mut() = rows.copy();
         // What was told to whoever ran before is not known to this one, but it was told.
         let told = replica.given.lock().told.clone();
-        *replica.given.lock() = Given { told, ..given.clone() };
+        *replica.given.lock() = Given {
+            told,
+            ..given.clone()
+        };
         replica.scraped.borrow_mut().clear();
     }
 
@@ -280,7 +282,7 @@ impl Sim {
         if process.has_stopped(Part::Projector) || process.projector.borrow().is_none() {
             return;
         }
-        let stored = read::offsets(&*process.store, super::topic::TRACKER).unwrap();
+        let stored = read::offsets(&*process.store, TRACKER).unwrap();
         let rows = stored.iter().copied().collect();
         let mut records = Vec::new();
         for (partition, row) in &stored {
@@ -291,8 +293,8 @@ impl Sim {
         let replay = Replay {
             store: process.store.clone(),
             settings: IngestSettings {
-                topic: super::topic::TRACKER.to_owned(),
-                dlt_topic: super::topic::DLT.to_owned(),
+                topic: TRACKER.to_owned(),
+                dlt_topic: DLT.to_owned(),
                 ..IngestSettings::default()
             },
             schemas: self.registry(),
@@ -309,12 +311,16 @@ impl Sim {
             headers: record.headers.clone(),
         });
         let mut done = ReplayDone::default();
-        let ended = self.as_part(number, &process, || replay.take(&rows, owned.collect(), &mut done));
+        let ended = self.as_part(number, &process, || {
+            replay.take(&rows, owned.collect(), &mut done)
+        });
         self.note(format!("replica {number} replays: {done:?}, {ended:?}"));
         let stored = replica.stored();
         let mut given = replica.given.lock();
         for record in records {
-            let start = rows.get(&record.position.partition).map_or(u64::MAX, |row| row.start);
+            let start = rows
+                .get(&record.position.partition)
+                .map_or(u64::MAX, |row| row.start);
             if record.position.offset >= start
                 && !given.records.contains_key(&record.position)
                 && !given.filled.contains_key(&record.position)
@@ -353,7 +359,10 @@ impl Sim {
             1 => i64::try_from(far).unwrap() - 100 * DAY,
             _ => i64::try_from(far % 60_000).unwrap() - 30 * SECOND,
         };
-        self.note(format!("the clock of replica {replica} is off by {} hours", skew / HOUR));
+        self.note(format!(
+            "the clock of replica {replica} is off by {} hours",
+            skew / HOUR
+        ));
         self.replicas[replica].skew.store(skew, Ordering::Relaxed);
     }
 
@@ -373,176 +382,8 @@ impl Sim {
         self.note(format!("{act:?}: {:?}", *weather));
     }
 
-    /// Puts a decision onto the ops topic, as an operator's replica does.
-    fn decide(&self, kind: &str, body: &Value) {
-        self.note(format!("{kind} is decided: {body}"));
-        let number = self.world.topic(OPS).partitions[0].end;
-        let decision = json!({
-            "version": 1, "kind": kind, "id": format!("operator-{number}"), "by": "kim", "from": "here",
-            "at": "2026-01-01T00:00:00Z", "reason": "ticket 7", "body": body,
-        });
-        self.put_on_ops(decision.to_string().into_bytes());
-    }
-
-    fn put_on_ops(&self, value: Vec<u8>) {
-        let message = Message {
-            topic: OPS.to_owned(),
-            partition: Some(0),
-            key: None,
-            value: Some(value),
-            headers: Vec::new(),
-        };
-        self.world.publish(&message, self.world.now());
-    }
-
-    fn hold(&self) {
-        let end = self.world.topic(OPS).partitions[0].end;
-        let lift = end > 0 && self.world.chance(400);
-        if lift {
-            let hold = self.world.below(end);
-            return self.decide("lift", &json!({ "hold": hold }));
-        }
-        let number = self.world.below(24);
-        let body = match self.world.below(4) {
-            0 => json!({"saga": format!("saga-{number}")}),
-            1 => json!({"order": format!("order-{}", number % 7)}),
-            2 => json!({"query": {"status": "FAILED"}}),
-            _ => json!({"query": {"sagaType": "PAYMENT_COMPLETION", "toMillis": self.world.now().0 - DAY}}),
-        };
-        self.decide("hold", &body);
-    }
-
-    fn bring_back(&self) {
-        let noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = noted.archive.len();
-        if count == 0 {
-            return;
-        }
-        let chosen = self.world.rng().index(count);
-        let Some(((purge, saga), events)) = noted.archive.iter().nth(chosen) else {
-            return;
-        };
-        let events: Vec<_> = events
-            .iter()
-            .map(crate::retention::decision::EventBody::of)
-            .collect();
-        let body = json!({"saga": saga.as_str(), "purge": purge, "events": events});
-        drop(noted);
-        self.decide("restore", &body);
-    }
-
-    fn discard(&self, replica: usize) {
-        let letters: Vec<Value> = self
-            .letters(replica)
-            .iter()
-            .map(|letter| {
-                json!({"topic": super::topic::TRACKER, "partition": letter.partition, "offset": letter.offset})
-            })
-            .collect();
-        if !letters.is_empty() {
-            self.decide("discard", &json!({ "letters": letters }));
-        }
-    }
-
-    /// A few open letters of a replica.
-    fn letters(&self, replica: usize) -> Vec<Position> {
-        let Some(process) = self.replicas[replica].up() else {
-            return Vec::new();
-        };
-        let all = process.redrives(&CancellationToken::new()).desk().choose(&LetterFilter::default(), 20);
-        let mut all = all.unwrap();
-        let some = 1 + self.world.rng().index(4);
-        while all.len() > some {
-            let gone = self.world.rng().index(all.len());
-            all.remove(gone);
-        }
-        all
-    }
-
-    fn redrive(&self, number: usize) {
-        let letters = self.letters(number);
-        let Some(process) = self.replicas[number].up().filter(|_| !letters.is_empty()) else {
-            return;
-        };
-        self.note(format!("replica {number} is to redrive {letters:?}"));
-        let order = RedriveOrder {
-            letters,
-            chosen_by: Value::Null,
-            change: Change::default(),
-            dry_run: self.world.chance(200),
-            by: "kim".to_owned(),
-            origin: "here".to_owned(),
-            why: None,
-        };
-        if !order.dry_run {
-            let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-            for letter in &order.letters {
-                *noted.asked.entry((number, *letter)).or_default() += 1;
-            }
-        }
-        let redrives = process.redrives(&CancellationToken::new());
-        let _asked = self.as_part(number, &process, || redrives.ask(&order));
-    }
-
-    /// An operator changes a status, and is told what it came to.
-    fn change_status(&self, number: usize) {
-        let Some(process) = self.replicas[number].up() else {
-            return;
-        };
-        let saga = SagaId::from(format!("saga-{}", self.world.below(12)));
-        let wish = StatusChange {
-            saga_id: saga.clone(),
-            status: self.world.rng().pick(SagaStatus::ALL),
-            reason: "ticket 8".to_owned(),
-            expected: self.world.chance(500).then(|| self.world.rng().pick(SagaStatus::ALL)),
-            operator: "kim".to_owned(),
-            origin: "here".to_owned(),
-        };
-        let statuses = process.statuses();
-        let Some(told) = self.as_part(number, &process, || statuses.change(&wish)) else {
-            return;
-        };
-        self.note(format!("{saga} is to be {} at replica {number}: {told:?}", wish.status));
-        let Ok(changed) = told else { return };
-        self.count("status changes that were applied", 1);
-        let timeline = process.query.timeline(&saga).unwrap();
-        let shows = timeline.is_some_and(|timeline| {
-            let mut events = timeline.events.iter();
-            events.any(|event| event.event_id.as_str() == changed.event_id)
-        });
-        if !shows || changed.current != wish.status {
-            self.fault(format!("replica {number} tells {changed:?} of {saga}, which does not show"));
-        }
-    }
-
-    fn nonsense(&self) {
-        let value: &[u8] = match self.world.below(4) {
-            0 => b"\xff no JSON",
-            1 => br#"{"version": 2, "kind": "hold"}"#,
-            2 => br#"{"version": 1, "kind": "dance", "id": "d", "by": "k", "at": "", "reason": "", "body": {}}"#,
-            _ => br#"{"version": 1, "kind": "purge", "id": "d", "by": "k", "at": "", "reason": "", "body": {"cut": 7}}"#,
-        };
-        self.note("nonsense on the ops topic");
-        self.put_on_ops(value.to_vec());
-    }
-
-    /// A purge of another topic, or of what was never there.
-    fn unreachable(&self) {
-        let ends: Vec<u64> = self.world.tracker().ends().map(|(_, end)| end).collect();
-        let cut = match self.world.below(3) {
-            0 => json!({ "0": ends[0] + 100_000 }),
-            1 => json!({ "77": 1 }),
-            _ => json!({ "0": 1, "9": 40 }),
-        };
-        let body = json!({
-            "cut": cut, "rule": "made up", "sagaType": "ORDER_CREATION", "day": "2026-01-01",
-            "sagas": [{"id": "saga-1", "events": 3, "hash": "00".repeat(32)}],
-        });
-        self.decide("purge", &body);
-    }
-
-    fn registry(&self) -> std::sync::Arc<dyn SchemaSource> {
-        std::sync::Arc::new(super::registry::SimRegistry(self.world.clone()))
+    fn registry(&self) -> Arc<dyn SchemaSource> {
+        Arc::new(SimRegistry(self.world.clone()))
     }
 
     /// Deletes the topic and creates it again, with a little in it.
@@ -550,7 +391,7 @@ impl Sim {
         self.note("the topic is deleted and created again");
         self.recreated.set(true);
         let count = self.world.tracker().partitions.len();
-        *self.world.tracker() = super::topic::Topic::new(count);
+        *self.world.tracker() = Topic::new(count);
         for _ in 0..self.world.below(3) {
             let message = self.producers.borrow_mut().next(&self.world, 1);
             self.world.publish(&message, self.world.now());
@@ -558,7 +399,12 @@ impl Sim {
     }
 
     /// What it says that something came to which a process does that may be killed meanwhile.
-    fn as_part<T>(&self, replica: usize, process: &Rc<Process>, work: impl FnOnce() -> T) -> Option<T> {
+    pub(super) fn as_part<T>(
+        &self,
+        replica: usize,
+        process: &Rc<Process>,
+        work: impl FnOnce() -> T,
+    ) -> Option<T> {
         self.guarded(replica, process, Part::Rebuild, work)
     }
 }

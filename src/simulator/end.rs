@@ -40,7 +40,9 @@ impl Sim {
         }
         self.check_redrives();
         for pair in accounts.windows(2) {
-            let [(one, here), (other, there)] = pair else { continue };
+            let [(one, here), (other, there)] = pair else {
+                continue;
+            };
             if is_same(here, there) && !self.plan.has(Trouble::Unreachable) {
                 self.compare_digests(one, other);
             }
@@ -69,13 +71,22 @@ impl Sim {
             }
             self.round(replica, &process);
         }
-        self.fault(format!("replica {} does not come to the end: {why}", replica.number));
+        self.fault(format!(
+            "replica {} does not come to the end: {why}",
+            replica.number
+        ));
         false
     }
 
     fn round(&self, replica: &Replica, process: &Process) {
         self.world.pass(1_000);
-        for part in [Part::Ingest, Part::Projector, Part::Ops, Part::Projector, Part::Worker] {
+        for part in [
+            Part::Ingest,
+            Part::Projector,
+            Part::Ops,
+            Part::Projector,
+            Part::Worker,
+        ] {
             self.run(replica.number, part);
         }
         if process.has_redrives() {
@@ -134,16 +145,33 @@ impl Sim {
         count("sagas that are gone", sagas.gone.len());
         count("sagas that came back", sagas.came_back);
         count("sagas that a hold kept", sagas.held);
-        count("deliveries that came too late", sagas.late.values().map(Vec::len).sum());
+        count(
+            "deliveries that came too late",
+            sagas.late.values().map(Vec::len).sum(),
+        );
         let live = || sagas.live.values();
         count("duplicates", live().map(|known| known.duplicates as usize).sum());
-        count("contradictions", live().map(|known| known.conflicts as usize).sum());
+        count(
+            "contradictions",
+            live().map(|known| known.conflicts as usize).sum(),
+        );
         count("anomalies", live().map(|known| known.anomalies.len()).sum());
         let seen = || account.seen.values();
-        count("dead letters", seen().filter(|seen| seen.outcome.is_err()).count());
-        count("records filled in", seen().filter(|seen| seen.filled.is_some()).count());
+        count(
+            "dead letters",
+            seen().filter(|seen| seen.outcome.is_err()).count(),
+        );
+        count(
+            "records filled in",
+            seen().filter(|seen| seen.filled.is_some()).count(),
+        );
         count("gaps", gaps.len());
-        count("gaps that expired", gaps.values().filter(|gap| gap.kind == GapKind::Expired as u8).count());
+        count(
+            "gaps that expired",
+            gaps.values()
+                .filter(|gap| gap.kind == GapKind::Expired as u8)
+                .count(),
+        );
         count("letters that came back", account.came_back.len());
         count("letters discarded", sagas.discarded.len());
     }
@@ -153,7 +181,12 @@ impl Sim {
         let replica = &self.replicas[number];
         let Some(process) = replica.up() else { return };
         // What a purge did before the worker's cursor moved, only the end can tell.
-        let told = [Trouble::Purges, Trouble::Unreachable, Trouble::Holds, Trouble::OtherDefinitions];
+        let told = [
+            Trouble::Purges,
+            Trouble::Unreachable,
+            Trouble::Holds,
+            Trouble::OtherDefinitions,
+        ];
         if told.iter().any(|trouble| self.plan.has(*trouble)) {
             return;
         }
@@ -251,7 +284,13 @@ fn verify(rows: MemoryStore, process: &Rc<Process>, found: &mut Vec<String>) {
         progress: Arc::default(),
     };
     match verify.run() {
-        Ok(report) => found.extend(report.differences.told.iter().map(|told| format!("verify: {told}"))),
+        Ok(report) => found.extend(
+            report
+                .differences
+                .told
+                .iter()
+                .map(|told| format!("verify: {told}")),
+        ),
         Err(error) => found.push(format!("verify: {error}")),
     }
 }

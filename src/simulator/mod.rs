@@ -14,6 +14,7 @@
 mod acts;
 mod disk;
 mod end;
+mod operators;
 mod oracle;
 mod outlet;
 mod plan;
@@ -152,6 +153,9 @@ fn promises_hold_whatever_happens() {
 #[test]
 fn a_seed_replays_exactly() {
     for seed in [3, 14, 15] {
-        assert_eq!(run(Plan::of(seed, None)).schedule, run(Plan::of(seed, None)).schedule);
+        assert_eq!(
+            run(Plan::of(seed, None)).schedule,
+            run(Plan::of(seed, None)).schedule
+        );
     }
 }

@@ -158,7 +158,13 @@ impl Replica {
             window_ms: 20,
             remembered_sagas: self.habits.remembered,
         };
-        let (handle, stepped) = Stepped::open(store.clone(), TRACKER, definitions.clone(), settings.clone(), ROOM)?;
+        let (handle, stepped) = Stepped::open(
+            store.clone(),
+            TRACKER,
+            definitions.clone(),
+            settings.clone(),
+            ROOM,
+        )?;
         let outlet = Arc::new(SimOutlet {
             world: world.clone(),
             store: store.clone(),
@@ -393,9 +399,15 @@ impl Process {
         }
         drop(tracker);
         if !self.handle.status().cursor.covers(&next) {
-            return Err(format!("folded up to {:?} of {next:?}", self.handle.status().cursor));
+            return Err(format!(
+                "folded up to {:?} of {next:?}",
+                self.handle.status().cursor
+            ));
         }
-        let (read, end) = (self.ops_status.snapshot().next, world.topic(OPS).partitions[0].end);
+        let (read, end) = (
+            self.ops_status.snapshot().next,
+            world.topic(OPS).partitions[0].end,
+        );
         if read < end {
             return Err(format!("decisions are read up to {read} of {end}"));
         }

@@ -218,7 +218,11 @@ impl Sim {
     }
 
     fn run_ingest(&self, replica: usize, process: &Rc<Process>) -> Result<(), String> {
-        let waiting = process.projector.borrow().as_ref().map(|projector| projector.waiting());
+        let waiting = process
+            .projector
+            .borrow()
+            .as_ref()
+            .map(|projector| projector.waiting());
         // The channel is full, or the projector is in the middle of something.
         if waiting.is_none_or(|waiting| waiting > 12) {
             return Ok(());
@@ -320,7 +324,10 @@ impl Sim {
         if replica.up().is_some() {
             return;
         }
-        self.note(format!("replica {} starts with definitions {definitions}", replica.number));
+        self.note(format!(
+            "replica {} starts with definitions {definitions}",
+            replica.number
+        ));
         match replica.start(&self.world, &self.definitions[definitions]) {
             Ok(process) => *replica.process.borrow_mut() = Some(process),
             Err(error) => self.fault(format!("replica {} does not start: {error}", replica.number)),
@@ -354,7 +361,9 @@ impl Sim {
             let other = self.world.rng().pick(others);
             self.run(replica, other);
         }
-        let alive = self.replicas[replica].up().is_some_and(|up| Rc::ptr_eq(&up, &process));
+        let alive = self.replicas[replica]
+            .up()
+            .is_some_and(|up| Rc::ptr_eq(&up, &process));
         if !alive {
             resume_unwind(Box::new(Killed));
         }

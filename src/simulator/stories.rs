@@ -161,9 +161,9 @@ impl Producers {
         draft.step = "OPERATOR_STATUS_CHANGE".to_owned();
         draft.status = rng.index(5);
         let expected = STATUSES[rng.index(5)];
-        draft.metadata = rng.per_mille(600).then(|| {
-            format!(r#"{{"operator":"kim","reason":"r","expectedStatus":"{expected}"}}"#)
-        });
+        draft.metadata = rng
+            .per_mille(600)
+            .then(|| format!(r#"{{"operator":"kim","reason":"r","expectedStatus":"{expected}"}}"#));
         self.send(draft)
     }
 

@@ -53,7 +53,9 @@ impl Topic {
         let by_key = message.key.iter().flatten().fold(7usize, |hash, byte| {
             hash.wrapping_mul(31).wrapping_add(usize::from(*byte))
         });
-        let number = message.partition.map_or(by_key % count, |number| number as usize % count);
+        let number = message
+            .partition
+            .map_or(by_key % count, |number| number as usize % count);
         let partition = &mut self.partitions[number];
         let record = Arc::new(Record {
             position: Position::new(u32::try_from(number).unwrap(), partition.end),

@@ -59,11 +59,7 @@ impl World {
 
     /// A topic by its name; other topics go nowhere.
     pub(super) fn topic(&self, name: &str) -> MutexGuard<'_, Topic> {
-        lock(if name == OPS {
-            &self.ops
-        } else {
-            &self.tracker
-        })
+        lock(if name == OPS { &self.ops } else { &self.tracker })
     }
 
     /// Appends a message to its topic.

@@ -26,7 +26,11 @@ pub(crate) fn differences(
         if query.saga(saga).unwrap().is_some() || query.timeline(saga).unwrap().is_some() {
             found.push(format!("saga {saga:?} is answered, though it is gone"));
         }
-        if !query.purged(saga).unwrap().is_some_and(|purged| purged.purged.is_gone()) {
+        if !query
+            .purged(saga)
+            .unwrap()
+            .is_some_and(|purged| purged.purged.is_gone())
+        {
             found.push(format!("saga {saga:?} is gone, and there is no record of it"));
         }
     }
@@ -45,7 +49,9 @@ fn one(query: &Query, saga: &SagaId, known: &Expected, found: &mut Vec<String>) 
     let wanted = wanted(known);
     for ((what, answered), (_, wanted)) in answered.iter().zip(&wanted) {
         if answered != wanted {
-            found.push(format!("saga {saga:?}: {what} is {answered}, it should be {wanted}"));
+            found.push(format!(
+                "saga {saga:?}: {what} is {answered}, it should be {wanted}"
+            ));
         }
     }
     let timeline = query.timeline(saga).unwrap().map(|timeline| timeline.events);
@@ -85,7 +91,10 @@ fn shown(state: &SagaState) -> Facts {
         ("conflicts", state.conflicts.total.to_string()),
         ("failures", state.failures.to_string()),
         ("compensations", state.compensations.to_string()),
-        ("lastFailedAt", format!("{:?}", state.last_failed_at.map(|at| at.0))),
+        (
+            "lastFailedAt",
+            format!("{:?}", state.last_failed_at.map(|at| at.0)),
+        ),
         ("anomalies", format!("{} {anomalies:?}", state.anomalies.total)),
     ]
 }
@@ -195,7 +204,10 @@ fn wanted_sums(account: &Account, sagas: &Sagas) -> Sums {
     for late in sagas.late.values() {
         add("late".to_owned(), late.len() as u64);
     }
-    let failed = account.seen.values().filter_map(|seen| seen.outcome.as_ref().ok());
+    let failed = account
+        .seen
+        .values()
+        .filter_map(|seen| seen.outcome.as_ref().ok());
     let failed = failed.filter(|event| event.status == SagaStatus::Failed);
     let last = failed.map(|event| event.recorded_at.0).max().unwrap_or(0);
     add("last failed".to_owned(), last.unsigned_abs());
@@ -245,7 +257,11 @@ fn search(query: &Query, sagas: &Sagas, rng: &mut Rng, found: &mut Vec<String>) 
         to: some(300).then_some(Millis(like.started_at + 100_000)),
     };
     let sort = Sort {
-        key: if some(500) { SortKey::StartedAt } else { SortKey::UpdatedAt },
+        key: if some(500) {
+            SortKey::StartedAt
+        } else {
+            SortKey::UpdatedAt
+        },
         descending: some(500),
     };
     let size = 1 + rng.index(5);
@@ -273,7 +289,12 @@ fn search(query: &Query, sagas: &Sagas, rng: &mut Rng, found: &mut Vec<String>) 
     let page = query.search(&request).unwrap();
     let answered: Vec<&SagaId> = page.sagas.iter().map(|view| &view.saga_id).collect();
     let skip = usize::try_from(number).unwrap() * size;
-    let part: Vec<&SagaId> = wanted.iter().skip(skip).take(size).map(|(_, saga, _)| *saga).collect();
+    let part: Vec<&SagaId> = wanted
+        .iter()
+        .skip(skip)
+        .take(size)
+        .map(|(_, saga, _)| *saga)
+        .collect();
     if answered != part || page.total != wanted.len() as u64 {
         let (total, right) = (page.total, wanted.len());
         found.push(format!(
@@ -297,7 +318,10 @@ fn search(query: &Query, sagas: &Sagas, rng: &mut Rng, found: &mut Vec<String>) 
 }
 
 fn matches(filter: &Filter, known: &Expected) -> bool {
-    filter.order_id.as_ref().is_none_or(|order| order.as_str() == known.order)
+    filter
+        .order_id
+        .as_ref()
+        .is_none_or(|order| order.as_str() == known.order)
         && filter
             .saga_type
             .as_ref()

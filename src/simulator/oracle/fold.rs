@@ -91,12 +91,7 @@ fn differs(one: &Event, other: &Event) -> bool {
     body(one) != body(other)
 }
 
-fn step(
-    known: &mut Expected,
-    event: &Event,
-    definitions: &SagaDefinitions,
-    failing_since: &mut Option<i64>,
-) {
+fn step(known: &mut Expected, event: &Event, definitions: &SagaDefinitions, failing_since: &mut Option<i64>) {
     let at = event.recorded_at.0;
     let mut odd = |kind: &str| {
         let id = event.event_id.as_str().to_owned();

@@ -59,7 +59,9 @@ pub(crate) fn differences(
             }
         }
         for (offset, entry) in entries {
-            found.push(format!("feed {partition}@{offset}: {entry:?}, where nothing should be"));
+            found.push(format!(
+                "feed {partition}@{offset}: {entry:?}, where nothing should be"
+            ));
         }
     }
     sums(store, &gaps, found);
@@ -83,7 +85,9 @@ fn sums(store: &dyn Read, gaps: &BTreeMap<Position, GapRecord>, found: &mut Vec<
         .map(|(kind, count)| (kind.clone(), (count, offsets.get(&kind).copied().unwrap_or(0))))
         .collect();
     if answered != wanted {
-        found.push(format!("the sums of gaps are {answered:?}, the rows say {wanted:?}"));
+        found.push(format!(
+            "the sums of gaps are {answered:?}, the rows say {wanted:?}"
+        ));
     }
 }
 
@@ -218,10 +222,16 @@ fn log(store: &dyn Read, account: &Account, sagas: &Sagas, found: &mut Vec<Strin
                     event.arrived_at = Millis(wanted.arrived_at.0);
                 }
                 if event != *wanted {
-                    found.push(format!("log {}: {event:?}, it should be {wanted:?}", place.position));
+                    found.push(format!(
+                        "log {}: {event:?}, it should be {wanted:?}",
+                        place.position
+                    ));
                 }
             }
-            None => found.push(format!("log {}: an event that should not be there", place.position)),
+            None => found.push(format!(
+                "log {}: an event that should not be there",
+                place.position
+            )),
         }
         Ok(())
     })

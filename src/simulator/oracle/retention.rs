@@ -22,7 +22,10 @@ pub(crate) fn keeps(world: &World, saga: &SagaId, cut: &Cut, told: &Cut) -> Opti
     let known = expected(&events, &SagaDefinitions::default())?;
     let over = ["COMPLETED", "FAILED", "COMPENSATED"].contains(&known.status.as_str());
     let days = i64::try_from(if over { KEPT.0 } else { KEPT.1 }).unwrap();
-    let unread = events.iter().filter(|event| !cut.contains(event.position)).count();
+    let unread = events
+        .iter()
+        .filter(|event| !cut.contains(event.position))
+        .count();
     if known.updated_at > now - days * DAY {
         let age = (now - known.updated_at) / HOUR;
         return Some(format!(

@@ -158,7 +158,9 @@ impl Working<'_> {
                 Some(gone) => {
                     let removed: BTreeSet<Position> =
                         gone.events.iter().map(|event| event.position).collect();
-                    let late = events.into_iter().filter(|event| !removed.contains(&event.position));
+                    let late = events
+                        .into_iter()
+                        .filter(|event| !removed.contains(&event.position));
                     sagas.late.insert(saga, late.collect());
                 }
                 None => {
@@ -176,7 +178,8 @@ impl Working<'_> {
 
 fn keeps(hold: &Held, saga: &SagaId, state: &Expected) -> bool {
     let matches = |query: &HoldQuery| {
-        let wanted = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
+        let wanted =
+            |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
         wanted(&query.saga_type, &state.saga_type)
             && wanted(&query.status, &state.status)
             && query.from_millis.is_none_or(|from| from <= state.started_at)
