@@ -131,7 +131,7 @@ impl Sim {
         self.world.pass(i64::try_from(self.world.below(20_000)).unwrap());
         let act = self.draw();
         self.count(act.name(), 1);
-        let replica = self.world.rng().index(self.replicas.len());
+        let replica = self.world.index(self.replicas.len());
         match act {
             Act::Produce => self.produce(),
             Act::Run => self.run_some(replica),
@@ -196,7 +196,7 @@ impl Sim {
     fn run_some(&self, replica: usize) {
         let times = 1 + self.world.below(4);
         for _ in 0..times {
-            let part = self.world.rng().weighted([
+            let part = self.world.weighted([
                 (8, Part::Ingest),
                 (8, Part::Projector),
                 (4, Part::Ops),
@@ -259,10 +259,10 @@ impl Sim {
             return;
         }
         if let Some(process) = replica.up() {
-            process.disk.crash(Death::Process, &mut self.world.rng());
+            process.disk.crash(Death::Process, &mut self.world.dice());
             replica.process.borrow_mut().take();
         }
-        let chosen = self.world.rng().index(count);
+        let chosen = self.world.index(count);
         self.note(format!("replica {number} is restored from snapshot {chosen}"));
         let (rows, given) = &replica.snapshots.borrow()[chosen];
         *replica.rows.borrow_mut() = rows.copy();
@@ -333,7 +333,7 @@ impl Sim {
 
     fn change_topic(&self, act: Act) {
         let mut topic = self.world.tracker();
-        let number = self.world.rng().index(topic.partitions.len());
+        let number = self.world.index(topic.partitions.len());
         let Partition { low, end, .. } = topic.partitions[number];
         let at = low + self.world.below(end - low + 1);
         drop(topic);

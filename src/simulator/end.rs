@@ -120,7 +120,7 @@ impl Sim {
             lows.values_mut().for_each(|low| *low = u64::MAX);
         }
         ledger::differences(&rows, &account, &sagas, &lows, &mut found);
-        let mut rng = self.world.rng().clone();
+        let mut rng = self.world.dice();
         answers::differences(&process.query, &account, &sagas, &mut rng, &mut found);
         answers::letters(&process.query, &account, &sagas, &mut found);
         self.count_what_there_is(&account, &sagas, &rows);
@@ -197,7 +197,7 @@ impl Sim {
         let sagas = Sagas::of(&account, &[], &process.definitions);
         let mut found = Vec::new();
         let query = Query::new(Arc::new(rows), process.definitions.clone());
-        let mut rng = self.world.rng().clone();
+        let mut rng = self.world.dice();
         answers::differences(&query, &account, &sagas, &mut rng, &mut found);
         self.count("looks at projections at work", 1);
         for finding in found.into_iter().take(TOLD) {

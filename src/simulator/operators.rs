@@ -59,7 +59,7 @@ impl Sim {
         if count == 0 {
             return;
         }
-        let chosen = self.world.rng().index(count);
+        let chosen = self.world.index(count);
         let Some(((purge, saga), events)) = noted.archive.iter().nth(chosen) else {
             return;
         };
@@ -90,9 +90,9 @@ impl Sim {
             .desk()
             .choose(&LetterFilter::default(), 20);
         let mut all = all.unwrap();
-        let some = 1 + self.world.rng().index(4);
+        let some = 1 + self.world.index(4);
         while all.len() > some {
-            let gone = self.world.rng().index(all.len());
+            let gone = self.world.index(all.len());
             all.remove(gone);
         }
         all
@@ -131,12 +131,9 @@ impl Sim {
         let saga = SagaId::from(format!("saga-{}", self.world.below(12)));
         let wish = StatusChange {
             saga_id: saga.clone(),
-            status: self.world.rng().pick(SagaStatus::ALL),
+            status: self.world.pick(SagaStatus::ALL),
             reason: "ticket 8".to_owned(),
-            expected: self
-                .world
-                .chance(500)
-                .then(|| self.world.rng().pick(SagaStatus::ALL)),
+            expected: self.world.chance(500).then(|| self.world.pick(SagaStatus::ALL)),
             operator: "kim".to_owned(),
             origin: "here".to_owned(),
         };

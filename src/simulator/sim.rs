@@ -64,7 +64,7 @@ impl Sim {
         Rc::new(Self {
             world,
             replicas: replicas.collect(),
-            producers: RefCell::default(),
+            producers: RefCell::new(Producers::new(plan.seed % 2 == 1)),
             noted,
             definitions: [Arc::default(), Arc::new(other_definitions())],
             recreated: Cell::new(false),
@@ -297,7 +297,7 @@ impl Sim {
         let death = if power { Death::Power } else { Death::Process };
         self.note(format!("replica {} is killed: {death:?}", replica.number));
         self.count(if power { "power lost" } else { "processes killed" }, 1);
-        let rows = process.disk.crash(death, &mut self.world.rng());
+        let rows = process.disk.crash(death, &mut self.world.dice());
         if power {
             replica.scraped.borrow_mut().clear();
         }
@@ -358,7 +358,7 @@ impl Sim {
                 Part::Sweeper | Part::Redrives => [Part::Ops, Part::Ingest, Part::Worker],
                 _ => [Part::Ops, Part::Ingest, Part::Ingest],
             };
-            let other = self.world.rng().pick(others);
+            let other = self.world.pick(others);
             self.run(replica, other);
         }
         let alive = self.replicas[replica]

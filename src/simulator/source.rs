@@ -107,7 +107,7 @@ impl SimSource {
 
     fn fetch(&mut self) {
         let numbers: Vec<u32> = self.fetched.keys().copied().collect();
-        let first = self.world.rng().index(numbers.len());
+        let first = self.world.index(numbers.len());
         for turn in 0..numbers.len() {
             let number = numbers[(first + turn) % numbers.len()];
             let most = self.world.below(9);

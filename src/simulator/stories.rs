@@ -57,10 +57,18 @@ pub(super) struct Producers {
 }
 
 impl Producers {
+    /// Producers that use the second schema, too, or will.
+    pub(super) fn new(second: bool) -> Self {
+        Self {
+            second,
+            ..Self::default()
+        }
+    }
+
     /// The next message, and when its producer says that it was made.
     pub(super) fn next(&mut self, world: &World, partitions: u32) -> Message {
         let now = world.now().0;
-        let mut rng = world.rng();
+        let mut rng = world.dice();
         let kind = rng.below(100);
         let mut message = match kind {
             0..12 if !self.sent.is_empty() => self.again(&mut rng),

@@ -76,16 +76,32 @@ impl World {
         lock(&self.history).clone()
     }
 
-    pub(super) fn rng(&self) -> MutexGuard<'_, Rng> {
-        lock(&self.rng)
+    /// Dice of one's own, whose throws follow from those before.
+    pub(super) fn dice(&self) -> Rng {
+        Rng::new(lock(&self.rng).bits())
+    }
+
+    /// A place in a list of that length.
+    pub(super) fn index(&self, len: usize) -> usize {
+        lock(&self.rng).index(len)
+    }
+
+    /// One of these.
+    pub(super) fn pick<T: Copy, const N: usize>(&self, choices: [T; N]) -> T {
+        lock(&self.rng).pick(choices)
+    }
+
+    /// One of these, by weight.
+    pub(super) fn weighted<T: Copy, const N: usize>(&self, choices: [(u64, T); N]) -> T {
+        lock(&self.rng).weighted(choices)
     }
 
     pub(super) fn below(&self, bound: u64) -> u64 {
-        self.rng().below(bound)
+        lock(&self.rng).below(bound)
     }
 
     pub(super) fn chance(&self, per_mille: u64) -> bool {
-        self.rng().per_mille(per_mille)
+        lock(&self.rng).per_mille(per_mille)
     }
 
     pub(super) fn weather(&self) -> MutexGuard<'_, Weather> {
