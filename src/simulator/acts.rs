@@ -2,16 +2,17 @@
 
 use super::disk::{Death, Fate};
 use super::plan::Trouble;
-use super::registry::SimRegistry;
+use super::registry::{self, SimRegistry};
 use super::replica::{Part, Process};
 use super::sim::Sim;
 use super::source::Given;
-use super::topic::{DLT, Partition, TRACKER, Topic};
+use super::topic::{DLT, Partition, Record, TRACKER, Topic};
 use super::world::{DAY, HOUR, SECOND};
 use crate::domain::{Millis, Position};
 use crate::ingest::IngestSettings;
 use crate::ingest::registry::SchemaSource;
 use crate::ingest::replay::{OwnedRecord, Replay, ReplayDone};
+use crate::store::purged::purged;
 use crate::store::read;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -51,10 +52,11 @@ enum Act {
     Scrape,
     Peek,
     ChangeStatus,
+    PurgeByHand,
 }
 
 /// How likely each is, and the trouble that it takes.
-const ACTS: [(u64, Act, Option<Trouble>); 30] = [
+const ACTS: [(u64, Act, Option<Trouble>); 31] = [
     (30, Act::Produce, None),
     (110, Act::Run, None),
     (6, Act::Sweep, Some(Trouble::Purges)),
@@ -68,7 +70,7 @@ const ACTS: [(u64, Act, Option<Trouble>); 30] = [
     (3, Act::Replay, Some(Trouble::Hidden)),
     (4, Act::Mark, Some(Trouble::Markers)),
     (3, Act::Compact, Some(Trouble::Compaction)),
-    (3, Act::Hide, Some(Trouble::Hidden)),
+    (8, Act::Hide, Some(Trouble::Hidden)),
     (3, Act::Expire, Some(Trouble::Expiry)),
     (1, Act::Grow, Some(Trouble::Growth)),
     (3, Act::ClockJump, Some(Trouble::Clocks)),
@@ -85,6 +87,7 @@ const ACTS: [(u64, Act, Option<Trouble>); 30] = [
     (4, Act::Scrape, None),
     (3, Act::Peek, None),
     (3, Act::ChangeStatus, None),
+    (4, Act::PurgeByHand, Some(Trouble::Purges)),
 ];
 
 impl Act {
@@ -121,6 +124,7 @@ impl Act {
             Self::Scrape => "scrape",
             Self::Peek => "peek",
             Self::ChangeStatus => "change a status",
+            Self::PurgeByHand => "purge by hand",
         }
     }
 }
@@ -159,6 +163,7 @@ impl Sim {
             Act::Scrape => self.scrape(replica),
             Act::Peek => self.peek(replica),
             Act::ChangeStatus => self.change_status(replica),
+            Act::PurgeByHand => self.purge_by_hand(replica),
         }
     }
 
@@ -316,6 +321,12 @@ impl Sim {
         });
         self.note(format!("replica {number} replays: {done:?}, {ended:?}"));
         let stored = replica.stored();
+        // A purge may be done whose turn the worker's cursor has not passed.
+        let next_for = |record: &Record| {
+            let event = registry::read(record, record.timestamp).ok()?;
+            let gone = purged(&stored, &event.saga_id).unwrap()?;
+            (gone.is_gone() && gone.decision >= decision).then_some(gone.decision + 1)
+        };
         let mut given = replica.given.lock();
         for record in records {
             let start = rows
@@ -326,7 +337,8 @@ impl Sim {
                 && !given.filled.contains_key(&record.position)
                 && super::oracle::ledger::is_accounted(&stored, record.position)
             {
-                given.filled.insert(record.position, (record, decision));
+                let next = next_for(&record).unwrap_or(decision);
+                given.filled.insert(record.position, (record, next));
             }
         }
     }

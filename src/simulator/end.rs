@@ -32,6 +32,7 @@ impl Sim {
             (weather.deaf, weather.away, weather.registry_down) = (0, 0, 0);
             weather.knows_second = true;
         }
+        self.go_on();
         let mut accounts = Vec::new();
         for replica in &self.replicas {
             if self.bring_to_the_end(replica) {
@@ -46,6 +47,21 @@ impl Sim {
             if is_same(here, there) && !self.plan.has(Trouble::Unreachable) {
                 self.compare_digests(one, other);
             }
+        }
+    }
+
+    /// The broker hands out everything from here on, and where a redrive waits for what it published to be
+    /// passed, something comes behind it.
+    fn go_on(&self) {
+        self.world.tracker().hidden.clear();
+        if self.recreated.get() || !self.plan.has(Trouble::Redrives) {
+            return;
+        }
+        let count = u32::try_from(self.world.tracker().partitions.len()).unwrap();
+        for partition in 0..count {
+            let mut message = self.producers.borrow_mut().next(&self.world, count);
+            message.partition = Some(partition);
+            self.world.publish(&message, self.world.now());
         }
     }
 

@@ -3,13 +3,15 @@
 
 use super::sim::Sim;
 use super::topic::{OPS, TRACKER};
-use super::world::DAY;
+use super::world::{DAY, HOUR};
 use crate::dead_letter::redrive::RedriveOrder;
-use crate::dead_letter::{Change, LetterFilter};
-use crate::domain::{Position, SagaId, SagaStatus};
+use crate::dead_letter::{Change, EventEdit, LetterFilter};
+use crate::domain::{Position, SagaId, SagaStatus, evidence};
 use crate::ops::{Message, StatusChange};
-use crate::retention::decision::EventBody;
+use crate::retention::decision::{EventBody, hex};
+use crate::store::read;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use tokio_util::sync::CancellationToken;
 
@@ -80,6 +82,56 @@ impl Sim {
         }
     }
 
+    /// What an operator changes in letters to make events of them; nothing, now and then.
+    fn mend(&self) -> Change {
+        if self.world.chance(200) {
+            return Change::default();
+        }
+        let saga = format!("saga-{}", self.world.below(24));
+        let at = jiff::Timestamp::from_millisecond(self.world.now().0 - HOUR).unwrap();
+        let step = self
+            .world
+            .pick(["STOCK_RESERVED", "PAYMENT_COMPLETED", "ORDER_CONFIRMED"]);
+        let event = EventEdit {
+            event_id: Some(format!("mended-{}", self.world.below(1_000))),
+            event_timestamp: Some(at),
+            saga_id: Some(saga),
+            saga_type: Some("ORDER_CREATION".to_owned()),
+            step: Some(step.to_owned()),
+            status: Some(self.world.pick(SagaStatus::ALL).to_string()),
+            order_id: Some("order-1".to_owned()),
+            metadata: None,
+            recorded_at: Some(at),
+        };
+        Change {
+            event: Some(event),
+            ..Change::default()
+        }
+    }
+
+    /// Some tracker with other rules decides that a saga goes, from what this replica holds of it.
+    pub(super) fn purge_by_hand(&self, number: usize) {
+        let Some(process) = self.replicas[number].up() else {
+            return;
+        };
+        let saga = SagaId::from(format!("saga-{}", self.world.below(24)));
+        let generation = read::active_generation(&*process.store).unwrap();
+        let cut = read::cursor(&*process.store, generation).unwrap();
+        let events = read::deliveries(&*process.store, &saga, &cut).unwrap();
+        if events.is_empty() {
+            return;
+        }
+        let cut: BTreeMap<u32, u64> = cut.iter().collect();
+        let body = json!({
+            "cut": cut, "rule": "by hand", "sagaType": "ORDER_CREATION", "day": "2026-01-01",
+            "sagas": [{"id": saga.as_str(), "events": events.len(), "hash": hex(&evidence(&events))}],
+        });
+        let offset = self.world.topic(OPS).partitions[0].end;
+        self.decide("purge", &body);
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.archive.insert((offset, saga), events);
+    }
+
     /// A few open letters of a replica.
     fn letters(&self, replica: usize) -> Vec<Position> {
         let Some(process) = self.replicas[replica].up() else {
@@ -107,7 +159,7 @@ impl Sim {
         let order = RedriveOrder {
             letters,
             chosen_by: Value::Null,
-            change: Change::default(),
+            change: self.mend(),
             dry_run: self.world.chance(200),
             by: "kim".to_owned(),
             origin: "here".to_owned(),

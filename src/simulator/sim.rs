@@ -4,6 +4,7 @@
 //! turns, as deep as they would wait themselves, and it goes on. A process that is killed unwinds.
 
 use super::disk::{Death, INJECTED, Killed};
+use super::oracle::ledger::is_accounted;
 use super::outlet::Noted;
 use super::plan::{Plan, Trouble};
 use super::replica::{Flow, Part, Process, Replica};
@@ -314,6 +315,9 @@ impl Sim {
     }
 
     fn take_down(&self, replica: &Replica, rows: MemoryStore) {
+        // What a replay filled in is not read again when it is taken back.
+        let filled = &mut replica.given.lock().filled;
+        filled.retain(|position, _| is_accounted(&rows, *position));
         *replica.rows.borrow_mut() = rows;
         replica.process.borrow_mut().take();
     }
