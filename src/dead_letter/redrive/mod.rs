@@ -278,6 +278,8 @@ impl Redrives {
     fn await_news(&self, seen: u64, longest: Duration) {
         let (news, changed) = &self.inner.news;
         // Whatever woke us, whoever waits looks again.
-        drop(crate::wait::wait_while(news, changed, longest, |now| *now == seen));
+        drop(crate::wait::wait_while(news, changed, longest, |now| {
+            *now == seen
+        }));
     }
 }
