@@ -1,6 +1,7 @@
 //! What happens next: one of the things that producers, brokers, clocks, operators and machines do.
 
 use super::disk::{Death, Fate};
+use super::oracle::ledger;
 use super::plan::Trouble;
 use super::registry::{self, SimRegistry};
 use super::replica::{Part, Process};
@@ -335,10 +336,12 @@ impl Sim {
             if record.position.offset >= start
                 && !given.records.contains_key(&record.position)
                 && !given.filled.contains_key(&record.position)
-                && super::oracle::ledger::is_accounted(&stored, record.position)
+                && ledger::is_accounted(&stored, record.position)
             {
                 let next = next_for(&record).unwrap_or(decision);
-                given.filled.insert(record.position, (record, next));
+                let event = registry::read(&record, record.timestamp).ok();
+                let arrived = event.and_then(|event| ledger::arrived(&stored, &event));
+                given.filled.insert(record.position, (record, next, arrived));
             }
         }
     }

@@ -223,9 +223,7 @@ impl Sim {
 
     fn account(&self, replica: &Replica, rows: &MemoryStore) -> Account {
         let offsets = read::offsets(rows, TRACKER).unwrap();
-        Account::of(&replica.given.lock(), &offsets, |event| {
-            ledger::arrived(rows, event)
-        })
+        Account::of(&replica.given.lock(), &offsets)
     }
 
     /// Every message of the ops topic has its row.

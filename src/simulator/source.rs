@@ -3,7 +3,7 @@
 
 use super::topic::Record;
 use super::world::World;
-use crate::domain::{Cut, Position};
+use crate::domain::{Cut, Millis, Position};
 use crate::ingest::source::{Broker, Observed, RawHeaders, RawRecord, Source, SourceError, Taken};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,8 +14,9 @@ use std::time::Duration;
 pub(super) struct Given {
     /// The records, each with the first offset that the broker held when it was fetched.
     pub(super) records: BTreeMap<Position, (Arc<Record>, u64)>,
-    /// Records that a replay filled in, with the next decision that was to be applied then.
-    pub(super) filled: BTreeMap<Position, (Arc<Record>, u64)>,
+    /// Records that a replay filled in, with the next decision that was to be applied then, and when the
+    /// store says that an event among them arrived.
+    pub(super) filled: BTreeMap<Position, (Arc<Record>, u64, Option<Millis>)>,
     /// The highest ends that it was told, one way or another.
     pub(super) told: Cut,
 }

@@ -32,11 +32,7 @@ pub(crate) struct Account {
 
 impl Account {
     /// What was given inside the offsets that the store names.
-    pub(crate) fn of(
-        given: &Given,
-        offsets: &[(u32, OffsetRecord)],
-        arrived: impl Fn(&Event) -> Option<Millis>,
-    ) -> Self {
+    pub(crate) fn of(given: &Given, offsets: &[(u32, OffsetRecord)]) -> Self {
         let mut account = Self::default();
         for (partition, row) in offsets {
             account.start.insert(*partition, row.start);
@@ -52,15 +48,15 @@ impl Account {
             let outcome = registry::read(record, *at).map_err(|rejected| rejected.defect.reason.as_str());
             account.add(*position, record, *low, outcome, None);
         }
-        for (position, (record, decision)) in &given.filled {
+        for (position, (record, decision, arrived)) in &given.filled {
             if !account.covers(*position) {
                 continue;
             }
-            // When such a record arrived lies between its neighbours; the store says where.
+            // When such a record arrived lies between its neighbours; the store said where.
             let mut outcome =
                 registry::read(record, record.timestamp).map_err(|rejected| rejected.defect.reason.as_str());
             if let Ok(event) = &mut outcome {
-                event.arrived_at = arrived(event).unwrap_or(event.arrived_at);
+                event.arrived_at = arrived.unwrap_or(event.arrived_at);
             }
             account.add(*position, record, 0, outcome, Some(*decision));
         }
