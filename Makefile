@@ -16,7 +16,7 @@ REPORTS := $(CARGO_TARGET_DIR)/reports
 # Looked up when a recipe runs, because the first recipe may have installed it.
 COMPILERS = if [[ -z "$${CC:-}$${CXX:-}" ]] && command -v ccache >/dev/null; then export CC="ccache gcc" CXX="ccache g++"; fi
 
-.PHONY: help build demo test fuzz lint deny bench bench-large needs-build
+.PHONY: help build demo test soak fuzz lint deny bench bench-large needs-build
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -59,6 +59,16 @@ test: needs-build ## Run every test: unit, property, command line, and real Kafk
 		echo "FAILED: $${failed[*]}; whole output in $(REPORTS)"
 		exit 1
 	fi
+
+# Many seeds from FIRST on, or one whose schedule is printed.
+SEEDS ?= 20000
+FIRST ?= 0
+SEED ?=
+soak: needs-build ## Simulate: SEEDS=100000 seeds, or SEED=4711 alone, with its schedule
+	@$(COMPILERS)
+	export SEEDS=$(SEEDS) FIRST=$(FIRST)
+	if [[ -n "$(SEED)" ]]; then export SEED=$(SEED); fi
+	cargo test --locked --features saga-tracker/failpoints --lib simulator::promises -- --nocapture
 
 FUZZ_SECONDS ?= 60
 fuzz: ## Fuzz each target for FUZZ_SECONDS (60); needs a nightly toolchain

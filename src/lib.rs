@@ -23,11 +23,14 @@ pub mod ops;
 pub mod projector;
 pub mod query;
 pub mod retention;
+#[cfg(test)]
+mod simulator;
 pub mod snapshot;
 pub mod store;
 #[cfg(test)]
 mod testkit;
 pub mod verify;
+pub(crate) mod wait;
 
 /// Events are allocated by the consumer's thread and freed by the projector's, a few million small
 /// texts a second: what the system's allocator is slowest at.

@@ -11,12 +11,16 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("clock", &["domain"]),
     ("failpoint", &[]),
+    ("wait", &[]),
     ("archive", &["domain", "objects"]),
     ("objects", &[]),
     ("store", &["domain"]),
-    ("projector", &["domain", "store", "failpoint"]),
+    ("projector", &["domain", "store", "failpoint", "wait"]),
     ("query", &["domain", "store"]),
-    ("ingest", &["domain", "store", "projector", "clock", "failpoint"]),
+    (
+        "ingest",
+        &["domain", "store", "projector", "clock", "failpoint", "wait"],
+    ),
     (
         "dead_letter",
         &[
@@ -28,12 +32,21 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "audit",
             "clock",
             "failpoint",
+            "wait",
         ],
     ),
-    ("audit", &["domain", "store", "clock"]),
+    ("audit", &["domain", "store", "clock", "wait"]),
     (
         "ops",
-        &["domain", "store", "ingest", "projector", "clock", "failpoint"],
+        &[
+            "domain",
+            "store",
+            "ingest",
+            "projector",
+            "clock",
+            "failpoint",
+            "wait",
+        ],
     ),
     (
         "retention",
@@ -48,6 +61,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "objects",
             "clock",
             "failpoint",
+            "wait",
         ],
     ),
     ("verify", &["domain", "store", "projector"]),
@@ -98,6 +112,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         ],
     ),
     ("app", &["*"]),
+    ("simulator", &["*"]),
     (
         "cli",
         &[
@@ -107,12 +122,13 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 ];
 
 /// What only one room may name: the engine, its codec, and the clock of the machine.
-const ONLY_IN: [(&str, &str); 5] = [
+const ONLY_IN: [(&str, &str); 6] = [
     ("rocksdb::", "src/store/rocks"),
     ("object_store::", "src/objects"),
     ("parquet::", "src/archive"),
     ("bincode::", "src/store/"),
     ("SystemTime::now", "src/clock.rs"),
+    ("park_timeout", "src/wait.rs"),
 ];
 
 fn sources(root: &Path, found: &mut Vec<PathBuf>) {

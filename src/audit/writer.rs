@@ -53,13 +53,10 @@ impl Writer {
             turn: Mutex::default(),
         });
         let (jobs, waiting) = channel();
-        let theirs = core.clone();
-        let thread = std::thread::Builder::new()
-            .name("audit".to_owned())
-            .spawn(move || theirs.run(&waiting))
-            // Callers then write themselves.
-            .map_err(|error| tracing::warn!(%error, "there is no thread for the audit log"))
-            .ok();
+        // Without a thread callers write themselves.
+        let thread = crate::wait::has_threads()
+            .then(|| start(core.clone(), waiting))
+            .flatten();
         Self {
             core,
             jobs: thread.is_some().then_some(jobs),
@@ -81,6 +78,14 @@ impl Writer {
             self.core.write(vec![job]);
         }
     }
+}
+
+fn start(core: Arc<Core>, waiting: Receiver<Job>) -> Option<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name("audit".to_owned())
+        .spawn(move || core.run(&waiting))
+        .map_err(|error| tracing::warn!(%error, "there is no thread for the audit log"))
+        .ok()
 }
 
 impl Drop for Writer {

@@ -248,7 +248,7 @@ impl ForeignLetters {
                         if self.shutdown.is_cancelled() {
                             return None;
                         }
-                        std::thread::park_timeout(IDLE);
+                        crate::wait::park(IDLE);
                         left = left.saturating_sub(IDLE);
                     }
                 }

@@ -91,7 +91,7 @@ impl LetterRetention {
                     }
                 }
             }
-            std::thread::park_timeout(LOOK);
+            crate::wait::park(LOOK);
         }
     }
 

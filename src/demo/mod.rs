@@ -6,7 +6,7 @@
 
 mod broker;
 mod poison;
-mod rng;
+pub(crate) mod rng;
 mod run;
 mod schedule;
 mod stories;

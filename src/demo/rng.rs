@@ -2,15 +2,15 @@
 
 /// Draws the same numbers for the same seed, on every machine and in every version.
 #[derive(Debug, Clone)]
-pub(super) struct Rng(u64);
+pub(crate) struct Rng(u64);
 
 impl Rng {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// Any number.
-    pub(super) fn bits(&mut self) -> u64 {
+    pub(crate) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -19,35 +19,35 @@ impl Rng {
     }
 
     /// A number from 0 up to, not including, `bound`; 0 when there is none.
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         // The high half of the product: even enough for bounds far below 2^64.
         let product = u128::from(self.bits()) * u128::from(bound);
         u64::try_from(product >> 64).unwrap_or(0)
     }
 
     /// A number of the range, both ends included.
-    pub(super) fn between(&mut self, low: u64, high: u64) -> u64 {
+    pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high.saturating_sub(low).saturating_add(1))
     }
 
     /// True so many times in a thousand.
-    pub(super) fn per_mille(&mut self, share: u64) -> bool {
+    pub(crate) fn per_mille(&mut self, share: u64) -> bool {
         self.below(1000) < share
     }
 
     /// A position in a list of that length.
-    pub(super) fn index(&mut self, len: usize) -> usize {
+    pub(crate) fn index(&mut self, len: usize) -> usize {
         usize::try_from(self.below(len as u64)).unwrap_or(0)
     }
 
     /// One of a list that is not empty.
-    pub(super) fn pick<T: Copy, const N: usize>(&mut self, choices: [T; N]) -> T {
+    pub(crate) fn pick<T: Copy, const N: usize>(&mut self, choices: [T; N]) -> T {
         const { assert!(N > 0, "nothing to pick from") };
         choices[self.index(N)]
     }
 
     /// One of a list that is not empty, by weight.
-    pub(super) fn weighted<T: Copy, const N: usize>(&mut self, choices: [(u64, T); N]) -> T {
+    pub(crate) fn weighted<T: Copy, const N: usize>(&mut self, choices: [(u64, T); N]) -> T {
         const { assert!(N > 0, "nothing to pick from") };
         let mut left = self.below(choices.iter().map(|(weight, _)| weight).sum());
         for (weight, choice) in choices {

@@ -108,12 +108,12 @@ pub struct Replay {
 
 /// A record, owned.
 #[derive(Clone, Debug)]
-pub(super) struct OwnedRecord {
-    pub(super) position: Position,
-    pub(super) timestamp: Option<Millis>,
-    pub(super) key: Option<Vec<u8>>,
-    pub(super) value: Option<Vec<u8>>,
-    pub(super) headers: Vec<(String, Option<Vec<u8>>)>,
+pub(crate) struct OwnedRecord {
+    pub(crate) position: Position,
+    pub(crate) timestamp: Option<Millis>,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
 impl OwnedRecord {
@@ -199,7 +199,7 @@ impl Replay {
     }
 
     /// Looks up a chunk of records and fills in those that the store lacks.
-    pub(super) fn take(
+    pub(crate) fn take(
         &self,
         rows: &BTreeMap<u32, OffsetRecord>,
         records: Vec<OwnedRecord>,

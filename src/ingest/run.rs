@@ -13,6 +13,7 @@ use crate::domain::{Cut, Event, Millis, Position};
 use crate::projector::ProjectorHandle;
 use crate::store::SharedStore;
 use crate::store::letters::LetterBook;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -82,19 +83,13 @@ impl Ingest {
 impl Ingest {
     /// Takes from the source until shutdown.
     pub(super) fn consume(&self, writer: Writer, source: &mut dyn Source) -> Result<(), RunError> {
-        Running {
-            ingest: self,
-            writer,
-            broker: source.broker(),
-            failed: None,
-        }
-        .consume(source)
+        Running::new(self, writer, source).consume(source)
     }
 }
 
 /// Why ingest ended before it was told to.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RunError {
+pub(crate) enum RunError {
     #[error(transparent)]
     Ingest(#[from] IngestError),
     #[error(transparent)]
@@ -109,47 +104,65 @@ impl From<crate::store::StoreError> for RunError {
     }
 }
 
-struct Running<'i> {
-    ingest: &'i Ingest,
+/// Ingest at work, on what it is told to work with.
+pub(crate) struct Running<I> {
+    ingest: I,
     writer: Writer,
     broker: Arc<dyn Broker>,
+    room: Gate,
     failed: Option<RunError>,
 }
 
-impl Running<'_> {
-    fn consume(&mut self, source: &mut dyn Source) -> Result<(), RunError> {
-        let longest = Duration::from_millis(self.ingest.settings.max_wait_ms);
-        let Ingest { space, shutdown, .. } = self.ingest;
-        let minimum = self.ingest.settings.min_free_bytes;
-        let mut room = Gate::new("events", space.clone(), minimum, shutdown.clone());
-        loop {
-            let observed = source.observed();
-            if self.waits_for_room(&mut room, &observed) {
-                break;
-            }
-            source.poll(IDLE, longest, &mut |record| self.take(record, &observed))?;
-            if let Some(error) = self.failed.take() {
-                return Err(error);
-            }
-            self.flush()?;
-            self.observe(source)?;
-            source.report(&self.writer.next());
+impl<I: Deref<Target = Ingest>> Running<I> {
+    pub(crate) fn new(ingest: I, writer: Writer, source: &dyn Source) -> Self {
+        let Ingest { space, shutdown, .. } = &*ingest;
+        let minimum = ingest.settings.min_free_bytes;
+        Self {
+            room: Gate::new("events", space.clone(), minimum, shutdown.clone()),
+            broker: source.broker(),
+            failed: None,
+            writer,
+            ingest,
         }
+    }
+
+    fn consume(&mut self, source: &mut dyn Source) -> Result<(), RunError> {
+        while self.step(source)? {}
         self.flush()?;
         source.report_finally(&self.writer.next());
         Ok(())
     }
 
+    /// Takes what one poll gives, writes it and tells what is seen. Whether to go on.
+    pub(crate) fn step(&mut self, source: &mut dyn Source) -> Result<bool, RunError> {
+        let longest = Duration::from_millis(self.ingest.settings.max_wait_ms);
+        let observed = source.observed();
+        if self.waits_for_room(&observed) {
+            return Ok(false);
+        }
+        source.poll(IDLE, longest, &mut |record| self.take(record, &observed))?;
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        self.flush()?;
+        self.observe(source)?;
+        source.report(&self.writer.next());
+        Ok(true)
+    }
+
     /// Waits while the disk is nearly full. Everything taken so far is written; the client keeps its
     /// assignment and its connections, it is only not asked for more. Whether it is time to end.
-    fn waits_for_room(&self, room: &mut Gate, observed: &Observed) -> bool {
+    fn waits_for_room(&mut self, observed: &Observed) -> bool {
+        let Self {
+            ingest, broker, room, ..
+        } = self;
         room.wait(|free, shortage| {
-            self.ingest.status.update(|status| {
+            ingest.status.update(|status| {
                 status.free_bytes = free;
                 status.shortage = shortage;
             });
             if shortage.is_some() {
-                self.watch_ends(observed);
+                ingest.watch_ends(&**broker, observed);
             }
         })
     }
@@ -236,32 +249,12 @@ impl Running<'_> {
                     "schema registry unavailable: {detail}; consumption waits for it"
                 ));
             });
-            self.watch_ends(observed);
+            self.ingest.watch_ends(&*self.broker, observed);
             if self.ingest.sleep(wait) {
                 return Ok(None);
             }
             wait = (wait * 2).min(RETRY.1);
         }
-    }
-
-    /// Keeps the lag true while nothing is polled: what the client sees by itself arrives with polls.
-    fn watch_ends(&self, observed: &Observed) {
-        let ends: Option<Cut> = (0..observed.partitions)
-            .map(|partition| Some((partition, self.broker.ask_end(partition)?)))
-            .collect();
-        let now = self.ingest.clock.now();
-        self.ingest.status.update(|status| match ends {
-            Some(ends) => {
-                status.last_contact = Some(now);
-                status.unreachable_since = None;
-                if observed.partitions > 0 {
-                    status.end = observed.reached(&ends, &status.next);
-                }
-            }
-            None => {
-                status.unreachable_since.get_or_insert(now);
-            }
-        });
     }
 
     fn flush(&mut self) -> Result<(), RunError> {
@@ -310,12 +303,32 @@ impl Running<'_> {
 }
 
 impl Ingest {
+    /// Keeps the lag true while nothing is polled: what the client sees by itself arrives with polls.
+    fn watch_ends(&self, broker: &dyn Broker, observed: &Observed) {
+        let ends: Option<Cut> = (0..observed.partitions)
+            .map(|partition| Some((partition, broker.ask_end(partition)?)))
+            .collect();
+        let now = self.clock.now();
+        self.status.update(|status| match ends {
+            Some(ends) => {
+                status.last_contact = Some(now);
+                status.unreachable_since = None;
+                if observed.partitions > 0 {
+                    status.end = observed.reached(&ends, &status.next);
+                }
+            }
+            None => {
+                status.unreachable_since.get_or_insert(now);
+            }
+        });
+    }
+
     /// Waits, at most until shutdown. Whether it is time to end.
     fn sleep(&self, longest: Duration) -> bool {
         let step = Duration::from_millis(50);
         let mut left = longest;
         while !self.shutdown.is_cancelled() && !left.is_zero() {
-            std::thread::park_timeout(step.min(left));
+            crate::wait::park(step.min(left));
             left = left.saturating_sub(step);
         }
         self.shutdown.is_cancelled()

@@ -136,7 +136,7 @@ impl Gate {
                 );
             }
             was_short = true;
-            std::thread::park_timeout(LOOK_AGAIN);
+            crate::wait::park(LOOK_AGAIN);
         }
         true
     }

@@ -10,6 +10,8 @@ use crate::ingest::kafka::KafkaSource;
 use crate::ingest::source::{Broker, RawRecord, Source, SourceError, Taken};
 use crate::ingest::space::{FreeSpace, Gate, Shortage};
 use crate::store::SharedStore;
+#[cfg(test)]
+use crate::store::StoreError;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -42,7 +44,7 @@ pub struct Consumer {
 
 /// Why reading ended before it was told to.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ConsumeError {
+pub(crate) enum ConsumeError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error(transparent)]
@@ -73,8 +75,6 @@ impl Consumer {
             topic: topic.clone(),
             ..self.settings.clone()
         };
-        let resume = ledger.resume_from().map(|offset| (ledger::PARTITION, offset));
-        let mut source = KafkaSource::open(&settings, resume.into_iter())?;
         let reading = Reading {
             ledger,
             status: self.status,
@@ -86,6 +86,7 @@ impl Consumer {
             ),
             clock: self.clock,
         };
+        let mut source = KafkaSource::open(&settings, reading.resume_from().into_iter())?;
         let mut tried: Option<Instant> = None;
         reading.consume(&mut source, &mut |reachable| {
             if reachable
@@ -100,7 +101,7 @@ impl Consumer {
 }
 
 /// The loop, apart from where records come from.
-pub(super) struct Reading {
+pub(crate) struct Reading {
     pub(super) ledger: Ledger,
     pub(super) status: Arc<OpsStatus>,
     pub(super) room: Gate,
@@ -108,6 +109,12 @@ pub(super) struct Reading {
 }
 
 impl Reading {
+    /// Where to resume reading the partition that counts.
+    pub(crate) fn resume_from(&self) -> Option<(u32, u64)> {
+        let resume = self.ledger.resume_from();
+        resume.map(|offset| (ledger::PARTITION, offset))
+    }
+
     /// Reads until shutdown. `missing` is called while the topic does not exist.
     pub(super) fn consume(
         mut self,
@@ -115,53 +122,64 @@ impl Reading {
         missing: &mut dyn FnMut(bool),
     ) -> Result<(), ConsumeError> {
         self.status.update(|status| status.next = self.ledger.next());
-        let broker = source.broker();
-        let mut failed = None;
-        while !self.waits_for_room(&*broker) {
-            source.poll(IDLE, IDLE, &mut |record| match self.take(record) {
-                Ok(()) => Taken::Next,
-                Err(error) => {
-                    failed = Some(error);
-                    Taken::Enough
-                }
-            })?;
-            if let Some(error) = failed.take() {
-                return Err(error.into());
-            }
-            let observed = source.observed();
-            let known = observed.partitions > 0;
-            let end = observed.ends.next(ledger::PARTITION);
-            // The client's view may be older than what it delivered: only the broker's word counts.
-            if known
-                && self.ledger.check_end(end).is_err()
-                && let Some(end) = broker.ask_end(ledger::PARTITION)
-            {
-                self.ledger.check_end(end)?;
-            }
-            let absent = observed.reachable && !known;
-            let now = self.clock.now();
-            self.status.update(|status| {
-                match (absent, observed.reachable) {
-                    (true, _) => _ = status.missing_since.get_or_insert(now),
-                    (false, true) => status.missing_since = None,
-                    // Nobody says anything about the topic now.
-                    (false, false) => {}
-                }
-                status.end = known.then_some(end.max(status.next));
-                status.waiting = match (&observed.waiting, absent) {
-                    (Some(_), true) => Some(
-                        "the ops topic does not exist; create it (1 partition, retention.ms=-1), or set \
-                         kafka.create_ops_topic"
-                            .to_owned(),
-                    ),
-                    (why, _) => why.clone(),
-                };
-            });
-            if absent {
-                missing(observed.reachable);
-            }
-        }
+        while self.step(source, missing)? {}
         Ok(())
+    }
+
+    /// Takes what one poll gives and tells what is seen. Whether to go on.
+    pub(crate) fn step(
+        &mut self,
+        source: &mut dyn Source,
+        missing: &mut dyn FnMut(bool),
+    ) -> Result<bool, ConsumeError> {
+        let broker = source.broker();
+        if self.waits_for_room(&*broker) {
+            return Ok(false);
+        }
+        let mut failed = None;
+        source.poll(IDLE, IDLE, &mut |record| match self.take(record) {
+            Ok(()) => Taken::Next,
+            Err(error) => {
+                failed = Some(error);
+                Taken::Enough
+            }
+        })?;
+        if let Some(error) = failed.take() {
+            return Err(error.into());
+        }
+        let observed = source.observed();
+        let known = observed.partitions > 0;
+        let end = observed.ends.next(ledger::PARTITION);
+        // The client's view may be older than what it delivered: only the broker's word counts.
+        if known
+            && self.ledger.check_end(end).is_err()
+            && let Some(end) = broker.ask_end(ledger::PARTITION)
+        {
+            self.ledger.check_end(end)?;
+        }
+        let absent = observed.reachable && !known;
+        let now = self.clock.now();
+        self.status.update(|status| {
+            match (absent, observed.reachable) {
+                (true, _) => _ = status.missing_since.get_or_insert(now),
+                (false, true) => status.missing_since = None,
+                // Nobody says anything about the topic now.
+                (false, false) => {}
+            }
+            status.end = known.then_some(end.max(status.next));
+            status.waiting = match (&observed.waiting, absent) {
+                (Some(_), true) => Some(
+                    "the ops topic does not exist; create it (1 partition, retention.ms=-1), or set \
+                     kafka.create_ops_topic"
+                        .to_owned(),
+                ),
+                (why, _) => why.clone(),
+            };
+        });
+        if absent {
+            missing(observed.reachable);
+        }
+        Ok(true)
     }
 
     /// Waits while the disk is nearly full: each message read is a write. Whether it is time to end.
@@ -206,4 +224,19 @@ fn short_of_room(shortage: &Shortage) -> String {
          decisions wait and are read on by themselves when {} are free",
         shortage.free, shortage.minimum, shortage.resume_at
     )
+}
+
+#[cfg(test)]
+impl Consumer {
+    /// What reads the topic, for one who drives it step by step.
+    pub(crate) fn stepped(self) -> Result<Reading, StoreError> {
+        let ledger = Ledger::open(self.store, &self.settings.ops_topic, self.appliers.into())?;
+        self.status.update(|status| status.next = ledger.next());
+        Ok(Reading {
+            ledger,
+            status: self.status,
+            room: Gate::new("decisions", self.space, 0, self.shutdown),
+            clock: self.clock,
+        })
+    }
 }

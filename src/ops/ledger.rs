@@ -23,7 +23,7 @@ const UNKNOWN_KIND: &str = "other";
 
 /// Why the ops topic cannot be read on.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LedgerError {
+pub(crate) enum LedgerError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -22,6 +22,8 @@ mod topics;
 mod tests;
 
 pub use consumer::Consumer;
+#[cfg(test)]
+pub(crate) use consumer::Reading;
 pub use decide::{Decisions, Made, NewDecision};
 pub use decision::{Applier, Decided, Decision, MAX_MESSAGE_BYTES, Verdict};
 pub use error::OpsError;

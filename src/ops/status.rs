@@ -59,12 +59,9 @@ impl OpsStatus {
     /// Waits until the message at `offset` has been read and its rows are written, at most so long.
     /// Whether they are.
     pub fn wait_for(&self, offset: u64, longest: Duration) -> bool {
-        let (status, _) = self
-            .changed
-            .wait_timeout_while(self.lock(), longest, |status| {
-                status.next <= offset && status.fatal.is_none()
-            })
-            .unwrap_or_else(PoisonError::into_inner);
+        let status = crate::wait::wait_while(&self.inner, &self.changed, longest, |status| {
+            status.next <= offset && status.fatal.is_none()
+        });
         status.next > offset
     }
 

@@ -82,12 +82,7 @@ impl ProjectorWatch {
     pub fn wait_for(&self, position: Position, longest: Duration) -> Result<bool, ProjectorGone> {
         let waiting =
             |status: &mut ProjectorStatus| status.failed.is_none() && !status.cursor.contains(position);
-        let status = self.status.status.lock().unwrap_or_else(PoisonError::into_inner);
-        let (status, _) = self
-            .status
-            .changed
-            .wait_timeout_while(status, longest, waiting)
-            .unwrap_or_else(PoisonError::into_inner);
+        let status = crate::wait::wait_while(&self.status.status, &self.status.changed, longest, waiting);
         match &status.failed {
             _ if status.cursor.contains(position) => Ok(true),
             Some(why) => Err(ProjectorGone(why.clone())),
@@ -124,7 +119,7 @@ impl ProjectorHandle {
         self.commands
             .send(Command::Switch { generation, done })
             .map_err(|e| gone(e.to_string()))?;
-        result.recv().map_err(|e| gone(e.to_string()))?
+        crate::wait::receive(&result, || self.has_failed()).map_err(|e| gone(e.to_string()))?
     }
 
     /// Runs something on the projector between two windows, when everything delivered before is
@@ -141,7 +136,7 @@ impl ProjectorHandle {
             // Whoever asked may be gone; what was done stands all the same.
             let _ = done.send(work(projector));
         })?;
-        result.recv().map_err(|_| self.gone())
+        crate::wait::receive(&result, || self.has_failed()).map_err(|_| self.gone())
     }
 
     /// The same, without waiting for its end.
@@ -182,6 +177,10 @@ impl ProjectorHandle {
         }
     }
 
+    fn has_failed(&self) -> bool {
+        self.status().failed.is_some()
+    }
+
     pub(super) fn gone(&self) -> ProjectorGone {
         ProjectorGone(
             self.status()
@@ -201,14 +200,29 @@ pub fn spawn(
     definitions: Arc<SagaDefinitions>,
     settings: ProjectorSettings,
 ) -> Result<(ProjectorHandle, JoinHandle<()>), StoreError> {
+    // More than a window may wait: enough to keep both threads busy, little enough to bound memory.
+    let (handle, mut live, inbox) = assemble(store, topic, definitions, settings, 2)?;
+    let thread = std::thread::Builder::new()
+        .name("projector".to_owned())
+        .spawn(move || live.run(&inbox))
+        .map_err(|e| StoreError::Disk(format!("cannot start the projector's thread: {e}")))?;
+    Ok((handle, thread))
+}
+
+fn assemble(
+    store: SharedStore,
+    topic: &str,
+    definitions: Arc<SagaDefinitions>,
+    settings: ProjectorSettings,
+    room: usize,
+) -> Result<(ProjectorHandle, Live, Receiver<Command>), StoreError> {
     removal::finish(&store)?;
     let generation = read::active_generation(&*store)?;
     let projector = Projector::open(store.clone(), generation, definitions.clone(), &settings)?;
     let status = Arc::new(Shared::default());
     status.change(|status| status.cursor.clone_from(projector.cursor()));
-    // More than a window may wait: enough to keep both threads busy, little enough to bound memory.
-    let (commands, inbox) = bounded(2);
-    let mut live = Live {
+    let (commands, inbox) = bounded(room);
+    let live = Live {
         projector,
         store,
         topic: topic.to_owned(),
@@ -216,17 +230,12 @@ pub fn spawn(
         settings,
         status: status.clone(),
     };
-    let thread = std::thread::Builder::new()
-        .name("projector".to_owned())
-        .spawn(move || live.run(&inbox))
-        .map_err(|e| StoreError::Disk(format!("cannot start the projector's thread: {e}")))?;
-    let removals = Arc::default();
     let handle = ProjectorHandle {
         commands,
         status,
-        removals,
+        removals: Arc::default(),
     };
-    Ok((handle, thread))
+    Ok((handle, live, inbox))
 }
 
 struct Live {
@@ -248,34 +257,50 @@ impl Live {
     }
 
     fn serve(&mut self, inbox: &Receiver<Command>) -> Result<(), StoreError> {
+        self.catch_up()?;
+        let mut window = Window::new(&self.settings);
+        loop {
+            let next = window.next(inbox);
+            if !self.step(&mut window, next)? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn catch_up(&mut self) -> Result<(), StoreError> {
         let end = read::log_cut(&*self.store, &self.topic)?;
         catch_up(&mut self.projector, &self.store, &end, &self.settings, |cursor| {
             set_cursor(&self.status, cursor);
-        })?;
-        let mut window = Window::new(&self.settings);
-        loop {
-            match window.next(inbox) {
-                Next::Command(Command::Deliver(delivery)) => {
-                    window.add(delivery);
-                    if window.is_full() {
-                        self.fold(&mut window)?;
-                    }
+        })
+    }
+
+    /// Does what comes next. Whether to go on.
+    fn step(&mut self, window: &mut Window, next: Next) -> Result<bool, StoreError> {
+        match next {
+            Next::Command(Command::Deliver(delivery)) => {
+                window.add(delivery);
+                if window.is_full() {
+                    self.fold(window)?;
                 }
-                Next::Command(Command::Switch { generation, done }) => {
-                    self.fold(&mut window)?;
-                    let result = self.switch(generation);
-                    // Whoever asked may be gone; the switch stands all the same.
-                    let _ = done.send(result);
-                }
-                Next::Command(Command::Between(work)) => {
-                    self.fold(&mut window)?;
-                    work(&mut self.projector);
-                    set_cursor(&self.status, self.projector.cursor());
-                }
-                Next::Due => self.fold(&mut window)?,
-                Next::Closed => return self.fold(&mut window),
+            }
+            Next::Command(Command::Switch { generation, done }) => {
+                self.fold(window)?;
+                let result = self.switch(generation);
+                // Whoever asked may be gone; the switch stands all the same.
+                let _ = done.send(result);
+            }
+            Next::Command(Command::Between(work)) => {
+                self.fold(window)?;
+                work(&mut self.projector);
+                set_cursor(&self.status, self.projector.cursor());
+            }
+            Next::Due => self.fold(window)?,
+            Next::Closed => {
+                self.fold(window)?;
+                return Ok(false);
             }
         }
+        Ok(true)
     }
 
     fn fold(&mut self, window: &mut Window) -> Result<(), StoreError> {
@@ -455,5 +480,70 @@ mod window_tests {
         let mut expected = events;
         expected.sort_by_key(|event| event.position);
         assert_eq!(seen, expected);
+    }
+}
+
+/// A projector that does a step when it is told to, for the simulator.
+#[cfg(test)]
+pub(crate) struct Stepped {
+    live: Live,
+    inbox: Receiver<Command>,
+    window: Window,
+    caught_up: bool,
+}
+
+#[cfg(test)]
+impl Stepped {
+    /// The projector of the serving generation, and a handle with room for so many deliveries.
+    pub(crate) fn open(
+        store: SharedStore,
+        topic: &str,
+        definitions: Arc<SagaDefinitions>,
+        settings: ProjectorSettings,
+        room: usize,
+    ) -> Result<(ProjectorHandle, Self), StoreError> {
+        let (handle, live, inbox) = assemble(store, topic, definitions, settings, room)?;
+        let stepped = Self {
+            window: Window::new(&live.settings),
+            live,
+            inbox,
+            caught_up: false,
+        };
+        Ok((handle, stepped))
+    }
+
+    /// Stops as one does whom the store fails.
+    pub(crate) fn fail(self, why: &str) {
+        let failed = Some(why.to_owned());
+        self.live.status.change(|status| status.failed = failed);
+    }
+
+    /// How many commands wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.inbox.len()
+    }
+
+    /// Catches up, takes a command or folds what was gathered. Whether there was anything to do.
+    pub(crate) fn step(&mut self) -> Result<bool, StoreError> {
+        let done = self.try_step();
+        if let Err(error) = &done {
+            self.live
+                .status
+                .change(|status| status.failed = Some(error.to_string()));
+        }
+        done
+    }
+
+    fn try_step(&mut self) -> Result<bool, StoreError> {
+        if !std::mem::replace(&mut self.caught_up, true) {
+            self.live.catch_up()?;
+            return Ok(true);
+        }
+        let next = match self.inbox.try_recv() {
+            Ok(command) => Next::Command(command),
+            Err(_) if self.window.after.is_empty() => return Ok(false),
+            Err(_) => Next::Due,
+        };
+        self.live.step(&mut self.window, next)
     }
 }

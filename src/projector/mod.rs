@@ -23,6 +23,8 @@ mod shard;
 mod subset;
 
 pub use at_rest::AtRestError;
+#[cfg(test)]
+pub(crate) use live::Stepped;
 pub use live::{Delivery, ProjectorGone, ProjectorHandle, ProjectorStatus, ProjectorWatch, spawn};
 pub use preview::{Preview, Would};
 pub use purge::{Purge, PurgeOutcome, PurgeSaga};

@@ -149,3 +149,26 @@ fn a_live_projector_switches_to_rebuilt_projections_and_goes_on() {
     thread.join().unwrap();
     assert_eq!(verify(&store), Vec::<String>::new());
 }
+
+#[test]
+fn who_asked_a_projector_that_stopped_before_answering_is_told() {
+    let definitions = Arc::new(SagaDefinitions::default());
+    let (handle, stepped) = Stepped::open(store(), TOPIC, definitions, settings(1), 4).unwrap();
+    let asking = [
+        std::thread::spawn({
+            let handle = handle.clone();
+            move || handle.between_windows(|_| ()).is_err()
+        }),
+        std::thread::spawn({
+            let handle = handle.clone();
+            move || handle.switch(Generation::B).is_err()
+        }),
+    ];
+    while stepped.waiting() < asking.len() {
+        std::thread::yield_now();
+    }
+    stepped.fail("the disk is gone");
+    for asked in asking {
+        assert!(asked.join().unwrap(), "nobody answers any more");
+    }
+}

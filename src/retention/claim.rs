@@ -34,13 +34,13 @@ pub struct Seen {
 }
 
 /// What was seen, by partition.
-pub(super) type SeenAll = BTreeMap<u32, Seen>;
+pub(crate) type SeenAll = BTreeMap<u32, Seen>;
 
 /// The last delivery inside the cut, of every partition in which one stands in the log.
 ///
 /// # Errors
 /// [`StoreError`] when feed or log cannot be read.
-pub(super) fn seen_within(store: &dyn Read, cut: &Cut) -> Result<SeenAll, StoreError> {
+pub(crate) fn seen_within(store: &dyn Read, cut: &Cut) -> Result<SeenAll, StoreError> {
     let mut all = SeenAll::new();
     for (partition, next) in cut.iter() {
         if let Some(event) = last_before(store, partition, next)? {

@@ -9,6 +9,7 @@ use crate::domain::{Cut, Position};
 use crate::ingest::bounds::TopicBounds;
 use crate::ops::{OpsStatus, Topics};
 use crate::projector::ProjectorHandle;
+use crate::wait;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -70,7 +71,7 @@ impl Edge {
     /// # Errors
     /// In words, what is missing.
     pub fn prove(&self) -> Result<(), String> {
-        let until = Instant::now() + self.patience;
+        let until = wait::now() + self.patience;
         let ends = self.ends(&self.ops_topic)?;
         self.wait(until, |asks| {
             self.decisions_missing(ends.next(OPS_PARTITION), asks)
@@ -98,10 +99,10 @@ impl Edge {
         missing: impl Fn(bool) -> Result<Option<String>, String>,
     ) -> Result<(), String> {
         while missing(false)?.is_some() {
-            if Instant::now() >= until {
+            if wait::now() >= until {
                 return missing(true)?.map_or(Ok(()), Err);
             }
-            std::thread::park_timeout(Duration::from_millis(20));
+            wait::park(Duration::from_millis(20));
         }
         Ok(())
     }
@@ -183,12 +184,12 @@ impl Edge {
     /// while it may be another topic.
     fn bounds_after(&self, decision: u64, cursor: &Cut) -> Option<TopicBounds> {
         let mut asked = self.lock();
-        let fresh = asked.at.is_some_and(|at| at.elapsed() < STALE);
+        let fresh = asked.at.is_some_and(|at| wait::since(at) < STALE);
         if !fresh || asked.decisions <= decision {
             let decisions = self.ops.snapshot().next;
             let bounds = self.topics.bounds(&self.topic).ok()?;
             (asked.bounds, asked.decisions) = (bounds, decisions);
-            asked.at = Some(Instant::now());
+            asked.at = Some(wait::now());
         }
         let went_back = |(number, next): (u32, u64)| {
             asked.bounds.get(&number).is_none_or(|(_, end)| *end < next) && next > 0
@@ -197,8 +198,8 @@ impl Edge {
             asked.since = None;
             return None;
         }
-        let since = *asked.since.get_or_insert_with(Instant::now);
-        (since.elapsed() >= self.settle && asked.decisions > decision).then(|| asked.bounds.clone())
+        let since = *asked.since.get_or_insert_with(wait::now);
+        (wait::since(since) >= self.settle && asked.decisions > decision).then(|| asked.bounds.clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, Asked> {

@@ -20,6 +20,8 @@ mod sweep;
 mod tests;
 mod worker;
 
+#[cfg(test)]
+pub(crate) use claim::seen_within;
 pub use edge::{Asked, Edge, Reach};
 pub use holds::{Hold, HoldQuery, Holds, Lifted, Scope};
 pub use rules::{Rule, Rules, is_over};

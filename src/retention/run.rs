@@ -27,6 +27,7 @@ use crate::objects::Objects;
 use crate::ops::{Decisions, NewDecision};
 use crate::query::Query;
 use crate::store::{Batch, Durability, Read, StoreError, purged, read, totals};
+use crate::wait;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -116,7 +117,7 @@ impl Sweeper {
     fn run(&self) {
         let mut tidy = false;
         while !self.shutdown.is_cancelled() {
-            let started = Instant::now();
+            let started = wait::now();
             let swept = if tidy {
                 self.sweep()
             } else {
@@ -127,7 +128,7 @@ impl Sweeper {
             };
             let wait = match swept {
                 Ok(Swept { due, decided }) => {
-                    let (now, took) = (self.clock.now(), started.elapsed());
+                    let (now, took) = (self.clock.now(), wait::since(started));
                     self.status.update(|status| {
                         status.last_sweep = Some(now);
                         status.last_sweep_took = took;
@@ -231,7 +232,7 @@ impl Sweeper {
 
     /// Whatever the search found is looked at anew, at the end of both topics as they are now.
     fn decide(&self, group: &Group) -> Result<u64, RetentionError> {
-        let started = Instant::now();
+        let started = wait::now();
         self.prove()?;
         let (cut, seen, mut entries) = self.gather(group)?;
         if entries.is_empty() {
@@ -269,7 +270,7 @@ impl Sweeper {
         self.remember_left(&sagas)?;
         // So many a second, however fast they went.
         let due_time = Duration::from_millis(decided * 1000 / self.settings.sagas_per_second.max(1));
-        self.sleep(due_time.saturating_sub(started.elapsed()));
+        self.sleep(due_time.saturating_sub(wait::since(started)));
         Ok(decided)
     }
 
@@ -335,10 +336,10 @@ impl Sweeper {
     fn remember_left(&self, sagas: &[SagaId]) -> Result<(), RetentionError> {
         let gone = purged::gone(&**self.query.store(), sagas)?;
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        left.retain(|_, since| since.elapsed() < LEFT_FOR);
+        left.retain(|_, since| wait::since(*since) < LEFT_FOR);
         for (saga, _) in sagas.iter().zip(gone).filter(|(_, gone)| !gone) {
             if left.len() < LEFT {
-                left.insert(saga.clone(), Instant::now());
+                left.insert(saga.clone(), wait::now());
             }
         }
         Ok(())
@@ -346,7 +347,7 @@ impl Sweeper {
 
     fn was_left(&self, saga: &SagaId) -> bool {
         let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        left.get(saga).is_some_and(|since| since.elapsed() < LEFT_FOR)
+        left.get(saga).is_some_and(|since| wait::since(*since) < LEFT_FOR)
     }
 
     /// Archives the sagas, if they are to be, and makes sure that they are.
@@ -439,13 +440,13 @@ impl Sweeper {
     }
 
     fn sleep(&self, longest: Duration) {
-        let until = Instant::now() + longest;
+        let until = wait::now() + longest;
         while !self.shutdown.is_cancelled() {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.saturating_duration_since(wait::now());
             if left.is_zero() {
                 return;
             }
-            std::thread::park_timeout(left.min(Duration::from_millis(100)));
+            wait::park(left.min(Duration::from_millis(100)));
         }
     }
 }

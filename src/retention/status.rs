@@ -116,12 +116,9 @@ impl RetentionStatus {
 
     /// Waits until the decision at that offset is done, at most so long. Whether it is.
     pub fn wait_for(&self, decision: u64, longest: Duration) -> bool {
-        let (status, _) = self
-            .changed
-            .wait_timeout_while(self.lock(), longest, |status| {
-                status.next <= decision && status.failed.is_none()
-            })
-            .unwrap_or_else(PoisonError::into_inner);
+        let status = crate::wait::wait_while(&self.inner, &self.changed, longest, |status| {
+            status.next <= decision && status.failed.is_none()
+        });
         status.next > decision
     }
 

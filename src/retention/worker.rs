@@ -54,7 +54,7 @@ pub struct Worker {
 
 /// Why the worker ended before it was told to.
 #[derive(Debug, thiserror::Error)]
-enum WorkError {
+pub(crate) enum WorkError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -111,7 +111,7 @@ impl Worker {
             })
     }
 
-    fn run(&self) -> Result<(), WorkError> {
+    pub(crate) fn run(&self) -> Result<(), WorkError> {
         let mut next = cursor(&self.store)?;
         self.recall()?;
         loop {
@@ -415,7 +415,7 @@ impl Worker {
         if self.shutdown.is_cancelled() {
             return Err(WorkError::Stopped);
         }
-        std::thread::park_timeout(time);
+        crate::wait::park(time);
         Ok(())
     }
 

@@ -77,6 +77,22 @@ impl MemoryStore {
         })
     }
 
+    /// Another store that holds what this one holds now. Costs a few reference counts.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self {
+            tables: RwLock::new(self.now()),
+        }
+    }
+
+    /// Makes a table what it is in another store.
+    #[cfg(test)]
+    pub(crate) fn put_back(&self, table: Table, from: &Self) {
+        let rows = from.now().0.get(&table).cloned().unwrap_or_default();
+        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        tables.0.insert(table, rows);
+    }
+
     fn now(&self) -> Tables {
         self.tables.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -306,8 +306,9 @@ impl Redrives {
 
     fn await_news(&self, seen: u64, longest: Duration) {
         let (news, changed) = &self.inner.news;
-        let held = news.lock().unwrap_or_else(PoisonError::into_inner);
         // Whatever woke us, whoever waits looks again.
-        drop(changed.wait_timeout_while(held, longest, |now| *now == seen));
+        drop(crate::wait::wait_while(news, changed, longest, |now| {
+            *now == seen
+        }));
     }
 }

@@ -34,7 +34,7 @@ enum Interrupted {
 
 impl Redrives {
     /// Works redrives off until shutdown.
-    pub(super) fn run(&self) {
+    pub(crate) fn run(&self) {
         let parts = &self.inner.parts;
         while !parts.shutdown.is_cancelled() {
             let seen = self.seen();
@@ -430,7 +430,7 @@ impl Redrives {
         let step = Duration::from_millis(50);
         let mut left = longest;
         while !self.inner.parts.shutdown.is_cancelled() && !left.is_zero() {
-            std::thread::park_timeout(step.min(left));
+            crate::wait::park(step.min(left));
             left = left.saturating_sub(step);
         }
     }

@@ -1,0 +1,121 @@
+//! What a replica has: the records that it was given, less what it has not stored, with their
+//! arrival times.
+
+use super::super::registry;
+use super::super::source::Given;
+use super::super::topic::{Record, TRACKER};
+use crate::domain::{Cut, Event, Millis, Position, SagaId};
+use crate::store::records::OffsetRecord;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// One record of the account.
+pub(crate) struct Seen {
+    pub(crate) record: Arc<Record>,
+    /// The event, or why it is none.
+    pub(crate) outcome: Result<Event, &'static str>,
+    /// The first offset that the broker held when it was fetched.
+    pub(crate) low: u64,
+    /// It came by a replay, when this was the next decision to be applied.
+    pub(crate) filled: Option<u64>,
+}
+
+/// All of it.
+#[derive(Default)]
+pub(crate) struct Account {
+    pub(crate) seen: BTreeMap<Position, Seen>,
+    pub(crate) start: BTreeMap<u32, u64>,
+    pub(crate) next: Cut,
+    /// Letters that a record names as its origin.
+    pub(crate) came_back: BTreeSet<Position>,
+}
+
+impl Account {
+    /// What was given inside the offsets that the store names.
+    pub(crate) fn of(given: &Given, offsets: &[(u32, OffsetRecord)]) -> Self {
+        let mut account = Self::default();
+        for (partition, row) in offsets {
+            account.start.insert(*partition, row.start);
+            account.next.set(*partition, row.next);
+        }
+        let mut latest: BTreeMap<u32, Millis> = BTreeMap::new();
+        for (position, (record, low)) in &given.records {
+            if !account.covers(*position) {
+                continue;
+            }
+            let at = latest.entry(position.partition).or_default();
+            *at = record.timestamp.max(*at);
+            let outcome = registry::read(record, *at).map_err(|rejected| rejected.defect.reason.as_str());
+            account.add(*position, record, *low, outcome, None);
+        }
+        for (position, (record, decision, arrived)) in &given.filled {
+            if !account.covers(*position) {
+                continue;
+            }
+            // When such a record arrived lies between its neighbours; the store said where.
+            let mut outcome =
+                registry::read(record, record.timestamp).map_err(|rejected| rejected.defect.reason.as_str());
+            if let Ok(event) = &mut outcome {
+                event.arrived_at = arrived.unwrap_or(event.arrived_at);
+            }
+            account.add(*position, record, 0, outcome, Some(*decision));
+        }
+        account
+    }
+
+    fn add(
+        &mut self,
+        position: Position,
+        record: &Arc<Record>,
+        low: u64,
+        outcome: Result<Event, &'static str>,
+        filled: Option<u64>,
+    ) {
+        let record = record.clone();
+        self.came_back.extend(origin(&record));
+        self.seen.insert(
+            position,
+            Seen {
+                record,
+                outcome,
+                low,
+                filled,
+            },
+        );
+    }
+
+    /// Leaves out what lies behind a cut.
+    pub(crate) fn cut(&mut self, cut: &Cut) {
+        self.seen.retain(|position, _| cut.contains(*position));
+        self.next.clone_from(cut);
+    }
+
+    fn covers(&self, position: Position) -> bool {
+        let start = self.start.get(&position.partition);
+        start.is_some_and(|start| *start <= position.offset) && self.next.contains(position)
+    }
+
+    /// The events by saga, each with the decision before which it came to be there.
+    pub(crate) fn events(&self) -> BTreeMap<SagaId, Vec<(Event, Option<u64>)>> {
+        let mut sagas: BTreeMap<SagaId, Vec<(Event, Option<u64>)>> = BTreeMap::new();
+        for seen in self.seen.values() {
+            if let Ok(event) = &seen.outcome {
+                let events = sagas.entry(event.saga_id.clone()).or_default();
+                events.push((event.clone(), seen.filled));
+            }
+        }
+        sagas
+    }
+}
+
+/// The letter that a record's headers name.
+pub(crate) fn origin(record: &Record) -> Option<Position> {
+    let header = |wanted: &str| {
+        let found = record.headers.iter().rfind(|(name, _)| name == wanted);
+        found.and_then(|(_, value)| String::from_utf8(value.clone()?).ok())
+    };
+    let named = header("saga-tracker-origin-topic")?;
+    let partition = header("saga-tracker-origin-partition")?.parse().ok()?;
+    let offset = header("saga-tracker-origin-offset")?.parse().ok()?;
+    (named == TRACKER).then(|| Position::new(partition, offset))
+}

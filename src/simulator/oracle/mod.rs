@@ -1,0 +1,11 @@
+//! What the answers must be, from DESIGN.md and the topics' records alone.
+//!
+//! Nothing here calls the fold, the transition table, the deduplication or the projector of the
+//! product; the decoder is trusted, and so is the hash that a purge is checked by.
+
+pub(super) mod account;
+pub(super) mod answers;
+pub(super) mod fold;
+pub(super) mod ledger;
+pub(super) mod retention;
+pub(super) mod sagas;

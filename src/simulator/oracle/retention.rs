@@ -1,0 +1,42 @@
+//! What a tracker would keep that has read everything, by a right clock.
+
+use super::super::registry;
+use super::super::world::{DAY, HOUR, World};
+use super::fold::expected;
+use crate::domain::{Cut, Event, SagaDefinitions, SagaId};
+
+/// Days that a saga is kept that is over, and one that is not; hours after anything of it arrived.
+pub(crate) const KEPT: (u64, u64, u64) = (2, 6, 24);
+
+/// Why the saga stays, if it does. What nobody told this replica of, it need not know: a record
+/// behind the ends in `told` counts only where it has been read.
+pub(crate) fn keeps(world: &World, saga: &SagaId, cut: &Cut, told: &Cut) -> Option<String> {
+    let now = world.now().0;
+    let history = world.history();
+    let events: Vec<Event> = history
+        .iter()
+        .filter(|record| cut.contains(record.position) || told.contains(record.position))
+        .filter_map(|record| registry::read(record, record.timestamp).ok())
+        .filter(|event| event.saga_id == *saga)
+        .collect();
+    let known = expected(&events, &SagaDefinitions::default())?;
+    let over = ["COMPLETED", "FAILED", "COMPENSATED"].contains(&known.status.as_str());
+    let days = i64::try_from(if over { KEPT.0 } else { KEPT.1 }).unwrap();
+    let unread = events
+        .iter()
+        .filter(|event| !cut.contains(event.position))
+        .count();
+    if known.updated_at > now - days * DAY {
+        let age = (now - known.updated_at) / HOUR;
+        return Some(format!(
+            "its last event is {age} hours old, it is {}, and {unread} of its events are not read here",
+            known.status
+        ));
+    }
+    let arrived = events.iter().map(|event| event.arrived_at.0).max()?;
+    let quiet = i64::try_from(KEPT.2).unwrap() * HOUR;
+    (arrived + quiet > now).then(|| {
+        let age = (now - arrived) / HOUR;
+        format!("its last event arrived {age} hours ago, and {unread} of its events are not read here")
+    })
+}

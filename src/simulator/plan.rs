@@ -1,0 +1,165 @@
+//! What a seed is about: how many replicas and partitions, and which troubles it knows.
+
+use super::replica::Habits;
+use crate::demo::rng::Rng;
+use std::collections::BTreeSet;
+
+/// What is known to be broken, by its point of the issue. These troubles are left out and these
+/// findings are passed over, so that others show; `SIMULATE_BROKEN=1.1` puts one back to see it found.
+/// Whoever repairs a point removes it here.
+pub(super) const KNOWN_BROKEN: &[(&str, &[Trouble])] = &[
+    ("1.1", &[]),
+    ("1.2", &[]),
+    ("1.3", &[Trouble::OtherDefinitions]),
+    ("1.5", &[Trouble::LateSchema]),
+    ("1.6", &[Trouble::WildTimes]),
+    ("1.9", &[]),
+    ("2.1", &[]),
+    ("2.2", &[Trouble::Unreachable]),
+];
+
+/// Something that may go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Trouble {
+    /// Retention of the topic moves its first offset, whoever has read it.
+    Expiry,
+    /// Offsets of transactions' markers.
+    Markers,
+    /// Compaction takes single records.
+    Compaction,
+    /// The broker does not hand out some records until a replay reads them.
+    Hidden,
+    /// The topic gets more partitions.
+    Growth,
+    /// The topic is deleted and created again at the end.
+    Recreated,
+    /// Processes are killed between two writes.
+    Kills,
+    /// Power is lost.
+    PowerLoss,
+    /// Writes fail.
+    FailedWrites,
+    /// Replicas start with other saga definitions, and go back.
+    OtherDefinitions,
+    /// Projections are made anew while serving.
+    Rebuilds,
+    /// Retention decides what goes.
+    Purges,
+    /// Purges that name what this topic will never have.
+    Unreachable,
+    /// Holds are set and lifted, sagas are restored.
+    Holds,
+    /// Messages on the ops topic that are no decisions.
+    Nonsense,
+    /// Replicas' clocks jump.
+    Clocks,
+    /// Timestamps are the producers'.
+    CreateTimes,
+    /// One of them is wild.
+    WildTimes,
+    /// The registry goes away.
+    RegistryDown,
+    /// The registry gets to know a schema after it is in use.
+    LateSchema,
+    /// The broker does not answer.
+    Deaf,
+    /// Snapshots are taken and restored.
+    Snapshots,
+    /// Dead letters are redriven.
+    Redrives,
+    /// Dead letters are discarded.
+    Discards,
+}
+
+/// How often in a hundred seeds.
+const OFTEN: [(Trouble, u64); 24] = [
+    (Trouble::Expiry, 40),
+    (Trouble::Markers, 40),
+    (Trouble::Compaction, 20),
+    (Trouble::Hidden, 20),
+    (Trouble::Growth, 30),
+    (Trouble::Recreated, 6),
+    (Trouble::Kills, 60),
+    (Trouble::PowerLoss, 30),
+    (Trouble::FailedWrites, 30),
+    (Trouble::OtherDefinitions, 25),
+    (Trouble::Rebuilds, 40),
+    (Trouble::Purges, 50),
+    (Trouble::Unreachable, 20),
+    (Trouble::Holds, 50),
+    (Trouble::Nonsense, 20),
+    (Trouble::Clocks, 30),
+    (Trouble::CreateTimes, 30),
+    (Trouble::WildTimes, 20),
+    (Trouble::RegistryDown, 40),
+    (Trouble::LateSchema, 20),
+    (Trouble::Deaf, 30),
+    (Trouble::Snapshots, 30),
+    (Trouble::Redrives, 40),
+    (Trouble::Discards, 30),
+];
+
+/// What a seed is about.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) seed: u64,
+    pub(super) steps: usize,
+    pub(super) partitions: usize,
+    pub(super) replicas: Vec<Habits>,
+    pub(super) troubles: BTreeSet<Trouble>,
+    /// Points of the issue whose findings are passed over.
+    pub(super) passed_over: Vec<&'static str>,
+}
+
+impl Plan {
+    /// The plan of a seed, with one of the known points put back, if it is named.
+    pub(super) fn of(seed: u64, put_back: Option<&str>) -> Self {
+        let mut rng = Rng::new(seed ^ 0x5eed);
+        let mut troubles: BTreeSet<Trouble> = OFTEN
+            .into_iter()
+            .filter(|(_, share)| rng.below(100) < *share)
+            .map(|(trouble, _)| trouble)
+            .collect();
+        let passed_over: Vec<&str> = KNOWN_BROKEN
+            .iter()
+            .map(|(point, _)| *point)
+            .filter(|point| Some(*point) != put_back)
+            .collect();
+        for (point, broken) in KNOWN_BROKEN {
+            if passed_over.contains(point) {
+                troubles.retain(|trouble| !broken.contains(trouble));
+            }
+        }
+        // What a purge leaves of counts is made under the definitions in force then.
+        if troubles.contains(&Trouble::OtherDefinitions) {
+            troubles.remove(&Trouble::Purges);
+            troubles.remove(&Trouble::Unreachable);
+        }
+        let habits = |rng: &mut Rng| Habits {
+            batch: rng.pick([1, 3, 7, 100]),
+            window: rng.pick([1, 4, 16, 1_000]),
+            shards: rng.weighted([(4, 1), (1, 2), (1, 3)]),
+            remembered: rng.pick([1, 4, 64]),
+        };
+        let count = 2 + usize::from(rng.per_mille(250));
+        Self {
+            seed,
+            steps: 60 + rng.index(160),
+            partitions: 1 + rng.index(3),
+            replicas: (0..count).map(|_| habits(&mut rng)).collect(),
+            troubles,
+            passed_over,
+        }
+    }
+
+    pub(super) fn has(&self, trouble: Trouble) -> bool {
+        self.troubles.contains(&trouble)
+    }
+
+    /// Whether a finding is one of those that are passed over.
+    pub(super) fn passes_over(&self, finding: &str) -> bool {
+        self.passed_over
+            .iter()
+            .any(|point| finding.contains(&format!("[{point}]")))
+    }
+}

@@ -1,0 +1,475 @@
+//! A replica: its disk, and the process that runs on it while it is up, put together from the
+//! product's own parts.
+
+use super::disk::Disk;
+use super::outlet::{Noted, SimOutlet};
+use super::registry::SimRegistry;
+use super::source::{Given, SharedGiven, SimSource, SimTopics};
+use super::topic::{DLT, OPS, TRACKER};
+use super::world::{SkewedClock, World};
+use crate::audit::Audit;
+use crate::clock::SharedClock;
+use crate::dead_letter::redrive::{RedriveParts, Redrives};
+use crate::dead_letter::{AnnounceApplier, DiscardApplier, RemoveApplier, Sources};
+use crate::domain::SagaDefinitions;
+use crate::ingest::origin::LetterTopics;
+use crate::ingest::run::Running;
+use crate::ingest::space::Boundless;
+use crate::ingest::writer::Writer;
+use crate::ingest::{Ingest, IngestSettings, IngestStatus};
+use crate::metrics::{Metrics, MetricsSettings};
+use crate::ops::{Applier, Consumer, Decisions, OpsStatus, Outlet, Reading, StatusChanger};
+use crate::projector::rebuild::{self, Rebuild};
+use crate::projector::{ProjectorHandle, ProjectorSettings, Stepped};
+use crate::query::Query;
+use crate::retention::decision::{BringBack, CarryPart, Keep, Release, Remove};
+use crate::retention::{Asked, Edge, RetentionSettings, RetentionStatus, Rules, Sweeper, Worker};
+use crate::store::letters::LetterBook;
+use crate::store::memory::MemoryStore;
+use crate::store::{SharedStore, StoreError, letters, read};
+use saga_tracker_sdk::publishing::EventIds;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Deliveries that may wait for the projector; ingest is not driven while more do.
+const ROOM: usize = 64;
+
+/// How a replica is set up, other than its neighbours.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Habits {
+    pub(super) batch: usize,
+    pub(super) window: usize,
+    pub(super) shards: usize,
+    pub(super) remembered: usize,
+}
+
+/// A replica.
+pub(super) struct Replica {
+    pub(super) number: usize,
+    pub(super) habits: Habits,
+    pub(super) skew: Arc<AtomicI64>,
+    pub(super) given: SharedGiven,
+    pub(super) noted: Arc<Mutex<Noted>>,
+    pub(super) rows: RefCell<MemoryStore>,
+    pub(super) process: RefCell<Option<Rc<Process>>>,
+    /// Copies that were taken, to be restored from.
+    pub(super) snapshots: RefCell<Vec<(MemoryStore, Given)>>,
+    /// The counters as they were last scraped.
+    pub(super) scraped: RefCell<BTreeMap<String, f64>>,
+    ids: Arc<Counting>,
+}
+
+/// Names decisions and operators' events, in order, by replica.
+struct Counting(AtomicU64, usize);
+
+impl EventIds for Counting {
+    fn next(&self) -> String {
+        format!("{}-{}", self.1, self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// What runs while a replica is up.
+pub(super) struct Process {
+    pub(super) disk: Arc<Disk>,
+    pub(super) store: SharedStore,
+    pub(super) definitions: Arc<SagaDefinitions>,
+    pub(super) handle: ProjectorHandle,
+    pub(super) projector: RefCell<Option<Stepped>>,
+    pub(super) ingest: RefCell<Option<Flow<Running<Arc<Ingest>>>>>,
+    pub(super) ops: RefCell<Option<Flow<Reading>>>,
+    pub(super) status: Arc<IngestStatus>,
+    pub(super) ops_status: Arc<OpsStatus>,
+    pub(super) retention: Arc<RetentionStatus>,
+    pub(super) query: Query,
+    asked: Arc<Mutex<Asked>>,
+    edges: Arc<SimTopics>,
+    pub(super) metrics: Metrics,
+    /// The definitions are not those that the projections were made under.
+    pub(super) due: Cell<bool>,
+    /// Parts that stopped for good.
+    pub(super) stopped: RefCell<Vec<(Part, String)>>,
+    settings: ProjectorSettings,
+    book: LetterBook,
+    clock: SharedClock,
+    schemas: Arc<SimRegistry>,
+    outlet: Arc<dyn Outlet>,
+    ids: Arc<Counting>,
+}
+
+/// A reader, where it reads from, and what ends it.
+pub(super) struct Flow<R> {
+    pub(super) reader: R,
+    pub(super) source: SimSource,
+    pub(super) token: CancellationToken,
+}
+
+/// Something that a process does step by step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Ingest,
+    Projector,
+    Ops,
+    Worker,
+    Sweeper,
+    Redrives,
+    Rebuild,
+}
+
+impl Replica {
+    pub(super) fn new(number: usize, habits: Habits, noted: &Arc<Mutex<Noted>>) -> Self {
+        let rows = MemoryStore::new();
+        letters::list_all_once(&rows).unwrap();
+        Self {
+            number,
+            habits,
+            skew: Arc::default(),
+            given: SharedGiven::default(),
+            noted: noted.clone(),
+            rows: RefCell::new(rows),
+            process: RefCell::default(),
+            snapshots: RefCell::default(),
+            scraped: RefCell::default(),
+            ids: Arc::new(Counting(AtomicU64::new(0), number)),
+        }
+    }
+
+    /// The process, while it is up.
+    pub(super) fn up(&self) -> Option<Rc<Process>> {
+        self.process.borrow().clone()
+    }
+
+    /// Starts a process as `app::tracker` does.
+    pub(super) fn start(
+        &self,
+        world: &Arc<World>,
+        definitions: &Arc<SagaDefinitions>,
+    ) -> Result<Rc<Process>, StoreError> {
+        let disk = Arc::new(Disk::new(self.rows.borrow().copy()));
+        let store: SharedStore = disk.clone();
+        rebuild::clear_leftovers(&store)?;
+        let due = rebuild::is_due(&store, definitions)?;
+        let settings = ProjectorSettings {
+            shards: self.habits.shards,
+            window_events: self.habits.window,
+            window_ms: 20,
+            remembered_sagas: self.habits.remembered,
+        };
+        let (handle, stepped) = Stepped::open(
+            store.clone(),
+            TRACKER,
+            definitions.clone(),
+            settings.clone(),
+            ROOM,
+        )?;
+        let outlet = Arc::new(SimOutlet {
+            world: world.clone(),
+            store: store.clone(),
+            given: self.given.clone(),
+            replica: self.number,
+            noted: self.noted.clone(),
+        });
+        let query = Query::new(store.clone(), definitions.clone());
+        let status: Arc<IngestStatus> = Arc::default();
+        Ok(Rc::new(Process {
+            metrics: Metrics::new(&MetricsSettings::default(), query.clone(), status.clone()),
+            query,
+            disk,
+            store,
+            definitions: definitions.clone(),
+            handle,
+            projector: RefCell::new(Some(stepped)),
+            ingest: RefCell::default(),
+            ops: RefCell::default(),
+            status,
+            ops_status: Arc::default(),
+            retention: Arc::default(),
+            asked: Arc::default(),
+            edges: Arc::new(SimTopics {
+                world: world.clone(),
+                given: self.given.clone(),
+            }),
+            due: Cell::new(due),
+            stopped: RefCell::default(),
+            settings,
+            book: LetterBook::default(),
+            clock: Arc::new(SkewedClock {
+                world: world.clone(),
+                skew: self.skew.clone(),
+            }),
+            schemas: Arc::new(SimRegistry(world.clone())),
+            outlet,
+            ids: self.ids.clone(),
+        }))
+    }
+
+    /// The store as it is now, whoever has it.
+    pub(super) fn stored(&self) -> MemoryStore {
+        match self.up() {
+            Some(process) => process.disk.copy(),
+            None => self.rows.borrow().copy(),
+        }
+    }
+}
+
+fn ingest_settings(batch: usize) -> IngestSettings {
+    IngestSettings {
+        topic: TRACKER.to_owned(),
+        dlt_topic: DLT.to_owned(),
+        ops_topic: OPS.to_owned(),
+        max_poll_records: batch,
+        min_free_bytes: 0,
+        ..IngestSettings::default()
+    }
+}
+
+impl Process {
+    /// Whether a part does nothing more until a restart.
+    pub(super) fn has_stopped(&self, part: Part) -> bool {
+        self.stopped.borrow().iter().any(|(stopped, _)| *stopped == part)
+    }
+
+    /// Opens ingest where the store ends.
+    pub(super) fn open_ingest(
+        &self,
+        world: &Arc<World>,
+        replica: &Replica,
+    ) -> Result<Flow<Running<Arc<Ingest>>>, StoreError> {
+        let token = CancellationToken::new();
+        let writer = Writer::open(self.store.clone(), TRACKER)?.sharing(self.book.clone(), DLT);
+        self.status.update(|status| status.next = writer.next());
+        replica.given.lock().keep(&writer.next());
+        let source = SimSource::new(world, TRACKER, &replica.given, writer.resume_from());
+        let ingest = Arc::new(Ingest {
+            store: self.store.clone(),
+            settings: ingest_settings(replica.habits.batch),
+            schemas: self.schemas.clone(),
+            projector: self.handle.clone(),
+            status: self.status.clone(),
+            dead_letters: Arc::default(),
+            space: Arc::new(Boundless),
+            book: self.book.clone(),
+            clock: self.clock.clone(),
+            shutdown: token.clone(),
+        });
+        Ok(Flow {
+            reader: Running::new(ingest, writer, &source),
+            source,
+            token,
+        })
+    }
+
+    /// Opens the reader of decisions where the store ends.
+    pub(super) fn open_ops(&self, world: &Arc<World>) -> Result<Flow<Reading>, StoreError> {
+        let token = CancellationToken::new();
+        let appliers: Vec<Box<dyn Applier>> = vec![
+            Box::new(Keep),
+            Box::new(Release),
+            Box::new(Remove {
+                topic: TRACKER.to_owned(),
+            }),
+            Box::new(BringBack {
+                topic: TRACKER.to_owned(),
+            }),
+            Box::new(CarryPart),
+            Box::new(DiscardApplier {
+                book: self.book.clone(),
+                topics: topics(),
+            }),
+            Box::new(AnnounceApplier {
+                book: self.book.clone(),
+                topics: topics(),
+            }),
+            Box::new(RemoveApplier {
+                book: self.book.clone(),
+                topics: topics(),
+            }),
+        ];
+        let consumer = Consumer {
+            store: self.store.clone(),
+            settings: ingest_settings(1),
+            appliers,
+            status: self.ops_status.clone(),
+            space: Arc::new(Boundless),
+            clock: self.clock.clone(),
+            shutdown: token.clone(),
+        };
+        let reader = consumer.stepped()?;
+        let source = SimSource::new(world, OPS, &SharedGiven::default(), reader.resume_from());
+        Ok(Flow {
+            reader,
+            source,
+            token,
+        })
+    }
+
+    /// The account of letters.
+    pub(super) fn book(&self) -> LetterBook {
+        self.book.clone()
+    }
+
+    /// How the projector works.
+    pub(super) fn projector_settings(&self) -> ProjectorSettings {
+        self.settings.clone()
+    }
+
+    fn edge(&self) -> Edge {
+        Edge {
+            topics: self.edges.clone(),
+            topic: TRACKER.to_owned(),
+            ops_topic: OPS.to_owned(),
+            projector: self.handle.clone(),
+            ops: self.ops_status.clone(),
+            status: self.retention.clone(),
+            settle: Duration::from_secs(5),
+            patience: Duration::from_millis(200),
+            asked: self.asked.clone(),
+        }
+    }
+
+    fn decisions(&self) -> Decisions {
+        Decisions {
+            out: self.outlet.clone(),
+            topic: OPS.to_owned(),
+            status: self.ops_status.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+        }
+    }
+
+    pub(super) fn worker(&self, token: &CancellationToken) -> Worker {
+        Worker {
+            store: self.store.clone(),
+            projector: self.handle.clone(),
+            ops: self.ops_status.clone(),
+            edge: self.edge(),
+            status: self.retention.clone(),
+            space: Arc::new(Boundless),
+            reclaim_percent: 10,
+            shutdown: token.clone(),
+        }
+    }
+
+    pub(super) fn sweeper(&self, runtime: &tokio::runtime::Handle, token: &CancellationToken) -> Sweeper {
+        let (finished_days, unfinished_days, quiet_hours) = super::oracle::retention::KEPT;
+        let settings = RetentionSettings {
+            enabled: true,
+            finished_days,
+            unfinished_days,
+            quiet_hours,
+            sagas_per_second: u64::MAX,
+            batch_sagas: 5,
+            ..RetentionSettings::default()
+        };
+        Sweeper {
+            query: self.query.clone(),
+            rules: Rules::new(&settings, self.definitions.clone()),
+            settings,
+            decisions: self.decisions(),
+            edge: self.edge(),
+            left: Mutex::default(),
+            objects: None,
+            runtime: runtime.clone(),
+            status: self.retention.clone(),
+            clock: self.clock.clone(),
+            shutdown: token.clone(),
+        }
+    }
+
+    pub(super) fn redrives(&self, token: &CancellationToken) -> Redrives {
+        Redrives::new(RedriveParts {
+            sources: Sources {
+                store: self.store.clone(),
+                schemas: self.schemas.clone(),
+                topics: topics(),
+            },
+            definitions: self.definitions.clone(),
+            out: self.outlet.clone(),
+            deciding: Arc::new(self.decisions()),
+            ingest: self.status.clone(),
+            audit: Audit::new(self.store.clone(), self.clock.clone()),
+            replay_events: 1_000,
+            clock: self.clock.clone(),
+            shutdown: token.clone(),
+        })
+    }
+
+    /// Whether a redrive has not ended.
+    pub(super) fn has_redrives(&self) -> bool {
+        let latest = self.redrives(&CancellationToken::new()).latest(20).unwrap();
+        latest.iter().any(|redrive| redrive.ended_at.is_none())
+    }
+
+    /// Changes statuses, as an operator asks.
+    pub(super) fn statuses(&self) -> StatusChanger {
+        StatusChanger {
+            store: self.store.clone(),
+            definitions: self.definitions.clone(),
+            topic: TRACKER.to_owned(),
+            out: self.outlet.clone(),
+            schemas: self.schemas.clone(),
+            projected: self.handle.watch(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+        }
+    }
+
+    pub(super) fn rebuild(&self) -> Rebuild {
+        Rebuild {
+            store: self.store.clone(),
+            topic: TRACKER.to_owned(),
+            definitions: self.definitions.clone(),
+            settings: self.settings.clone(),
+            progress: Arc::default(),
+        }
+    }
+
+    /// Whether all of the topics is read, folded and done, as far as the broker hands it out.
+    pub(super) fn is_at_the_end(&self, world: &World) -> Result<(), String> {
+        let next = read::log_cut(&*self.store, TRACKER).unwrap();
+        let tracker = world.tracker();
+        for number in 0..u32::try_from(tracker.partitions.len()).unwrap() {
+            if let Some(record) = tracker.next(number, next.next(number)) {
+                return Err(format!("record {} is not read", record.position));
+            }
+        }
+        drop(tracker);
+        if !self.handle.status().cursor.covers(&next) {
+            return Err(format!(
+                "folded up to {:?} of {next:?}",
+                self.handle.status().cursor
+            ));
+        }
+        let (read, end) = (
+            self.ops_status.snapshot().next,
+            world.topic(OPS).partitions[0].end,
+        );
+        if read < end {
+            return Err(format!("decisions are read up to {read} of {end}"));
+        }
+        let done = crate::retention::cursor(&self.store).unwrap();
+        if done < end {
+            return Err(format!("[2.2] decisions are done up to {done} of {end}"));
+        }
+        if self.due.get() {
+            return Err("the projections are to be made anew".to_owned());
+        }
+        if self.has_redrives() {
+            return Err("a redrive has not ended".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// The topics that letters lie in.
+pub(super) fn topics() -> LetterTopics {
+    LetterTopics {
+        topic: TRACKER.to_owned(),
+        dlt_topic: DLT.to_owned(),
+    }
+}

@@ -1,0 +1,152 @@
+//! Waiting: the one place where a thread of the tracker waits for time, or for another thread.
+//!
+//! The simulator drives all parts on one thread. There nobody may wait: whoever would gives the
+//! others a turn and looks again. What is waited for, and for how long, is each part's own business.
+
+use crossbeam_channel::{Receiver, RecvError, TryRecvError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often it is looked whether the other thread is still there.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// The time by which patience is measured. In the simulator it passes as the simulated world's does.
+pub(crate) fn now() -> Instant {
+    #[cfg(test)]
+    if let Some(now) = turns::now() {
+        return now;
+    }
+    Instant::now()
+}
+
+/// How long ago that was, by [`now`].
+pub(crate) fn since(at: Instant) -> Duration {
+    now().saturating_duration_since(at)
+}
+
+/// Whether a part may have a thread of its own for what others wait for at once. In the simulator all is
+/// done on one.
+pub(crate) fn has_threads() -> bool {
+    #[cfg(test)]
+    if turns::are_given() {
+        return false;
+    }
+    true
+}
+
+/// Waits so long, or until somebody unparks the thread.
+pub(crate) fn park(longest: Duration) {
+    #[cfg(test)]
+    if turns::give() {
+        return;
+    }
+    std::thread::park_timeout(longest);
+}
+
+/// Waits for the answer of another thread, until that one is gone. That it dropped its end is not
+/// enough to tell: a question that nobody took lies in its channel, with the way back.
+pub(crate) fn receive<T>(answer: &Receiver<T>, gone: impl Fn() -> bool) -> Result<T, RecvError> {
+    loop {
+        // Asked before: whoever answered and then went has answered.
+        let gone = gone();
+        match answer.try_recv() {
+            Ok(answer) => return Ok(answer),
+            Err(TryRecvError::Empty) if !gone => {}
+            Err(_) => return Err(RecvError),
+        }
+        #[cfg(test)]
+        if turns::give() {
+            continue;
+        }
+        if let Ok(answer) = answer.recv_timeout(LOOK_AGAIN) {
+            return Ok(answer);
+        }
+    }
+}
+
+/// Waits while that is so, at most so long; the bell rings when it may have changed.
+pub(crate) fn wait_while<'m, T>(
+    guarded: &'m Mutex<T>,
+    bell: &Condvar,
+    longest: Duration,
+    mut so: impl FnMut(&mut T) -> bool,
+) -> MutexGuard<'m, T> {
+    let lock = || guarded.lock().unwrap_or_else(PoisonError::into_inner);
+    #[cfg(test)]
+    for _ in 0..turns::PATIENCE {
+        if !so(&mut lock()) || !turns::give() {
+            break;
+        }
+    }
+    #[cfg(test)]
+    if turns::are_given() {
+        return lock();
+    }
+    let waited = bell.wait_timeout_while(lock(), longest, so);
+    waited.unwrap_or_else(PoisonError::into_inner).0
+}
+
+/// Who gets a turn while a part of a simulated tracker would wait.
+#[cfg(test)]
+pub(crate) mod turns {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+    use std::time::{Duration, Instant};
+
+    /// So often somebody who would wait a bounded time looks again.
+    pub(super) const PATIENCE: usize = 6;
+
+    /// What there is instead of waiting.
+    #[derive(Clone)]
+    struct Instead {
+        others: Rc<dyn Fn()>,
+        begun: Instant,
+        passed: Rc<dyn Fn() -> Duration>,
+    }
+
+    thread_local! {
+        static INSTEAD: RefCell<Option<Instead>> = const { RefCell::new(None) };
+    }
+
+    /// Until the guard goes, whoever would wait on this thread calls `others` instead, and time is what
+    /// has `passed`.
+    pub(crate) fn simulate(others: Rc<dyn Fn()>, passed: Rc<dyn Fn() -> Duration>) -> Simulated {
+        let begun = Instant::now();
+        let instead = Instead {
+            others,
+            begun,
+            passed,
+        };
+        INSTEAD.with_borrow_mut(|slot| *slot = Some(instead));
+        Simulated
+    }
+
+    /// While it lives, this thread does not wait.
+    pub(crate) struct Simulated;
+
+    impl Drop for Simulated {
+        fn drop(&mut self) {
+            INSTEAD.with_borrow_mut(|slot| *slot = None);
+        }
+    }
+
+    /// Whether this thread is simulated.
+    pub(crate) fn are_given() -> bool {
+        INSTEAD.with_borrow(Option::is_some)
+    }
+
+    /// Gives the others a turn. Whether there are any.
+    pub(super) fn give() -> bool {
+        let Some(instead) = INSTEAD.with_borrow(Clone::clone) else {
+            return false;
+        };
+        (instead.others)();
+        true
+    }
+
+    /// The simulated time, if this thread is simulated.
+    pub(super) fn now() -> Option<Instant> {
+        let instead = INSTEAD.with_borrow(Clone::clone)?;
+        Some(instead.begun + (instead.passed)())
+    }
+}
