@@ -9,6 +9,7 @@ use super::view::{Examined, examine};
 use crate::domain::{Millis, Position};
 use crate::failpoint;
 use crate::ingest::IngestSettings;
+use crate::ingest::arrival::Arrival;
 use crate::ingest::decode::Fragment;
 use crate::ingest::kafka::KafkaSource;
 use crate::ingest::registry::SchemaSource;
@@ -116,6 +117,7 @@ impl ForeignLetters {
         // Everything taken so far is written then. That the disk is full, ingest tells in health and metrics:
         // it stops at the same mark.
         while !room.wait(|_, _| ()) {
+            failpoint::pass("thread.foreign-letters");
             source.poll(IDLE, IDLE, &mut |record| {
                 self.take(record, &mut gathered);
                 if gathered.count >= MOST_AT_ONCE || self.shutdown.is_cancelled() {
@@ -140,10 +142,13 @@ impl ForeignLetters {
         if offset < before.next {
             return;
         }
-        let arrived_at = record
-            .timestamp
-            .unwrap_or_default()
-            .max(Millis(before.arrived_at));
+        // Of this topic no last record is kept: that something was read says the next offset.
+        let last = (before.next > before.start).then_some(Arrival {
+            at: Millis(before.arrived_at),
+            ahead: before.ahead,
+        });
+        let arrival = Arrival::next(last, record);
+        let arrived_at = arrival.at;
         if !self.is_ours(record) {
             let position = Position::new(partition | FOREIGN, offset);
             let Some(fragment) = self.fragment(record, position, arrived_at) else {
@@ -154,6 +159,7 @@ impl ForeignLetters {
         let row = OffsetRecord {
             next: offset + 1,
             arrived_at: arrived_at.0,
+            ahead: arrival.ahead,
             ..before
         };
         gathered.rows.insert(partition, row);

@@ -207,6 +207,7 @@ pub fn marks(read: &dyn Read, letter: Position) -> Result<Vec<LetterMark>, Store
 #[derive(Debug, Default)]
 pub struct LetterChanges {
     letters: Vec<(Position, String)>,
+    removed: Vec<Position>,
     marks: Vec<(Position, LetterMark)>,
 }
 
@@ -216,6 +217,11 @@ impl LetterChanges {
         self.letters.push((letter, reason.to_owned()));
     }
 
+    /// A letter is one no more, or one of another reason that is added. Its rows are the caller's to delete.
+    pub fn remove_letter(&mut self, letter: Position) {
+        self.removed.push(letter);
+    }
+
     /// Something happened to a letter, whether or not the letter is there yet.
     pub fn add_mark(&mut self, letter: Position, mark: LetterMark) {
         self.marks.push((letter, mark));
@@ -223,12 +229,13 @@ impl LetterChanges {
 
     /// Whether nothing was gathered.
     pub fn is_empty(&self) -> bool {
-        self.letters.is_empty() && self.marks.is_empty()
+        self.letters.is_empty() && self.removed.is_empty() && self.marks.is_empty()
     }
 
     /// Forgets what was gathered.
     pub fn clear(&mut self) {
         self.letters.clear();
+        self.removed.clear();
         self.marks.clear();
     }
 }
@@ -246,7 +253,7 @@ pub type HeldBook<'b> = MutexGuard<'b, ()>;
 #[derive(Default)]
 struct Touched {
     reason: Option<String>,
-    is_new: bool,
+    removed: bool,
     before: Vec<LetterMark>,
     added: Vec<LetterMark>,
 }
@@ -271,9 +278,10 @@ impl LetterBook {
     ) -> Result<(), StoreError> {
         let mut touched: BTreeMap<Position, Touched> = BTreeMap::new();
         for (letter, reason) in &changes.letters {
-            let entry = touched.entry(*letter).or_default();
-            entry.reason = Some(reason.clone());
-            entry.is_new = true;
+            touched.entry(*letter).or_default().reason = Some(reason.clone());
+        }
+        for letter in &changes.removed {
+            touched.entry(*letter).or_default().removed = true;
         }
         for (letter, mark) in &changes.marks {
             mark.put(batch, *letter);
@@ -281,26 +289,24 @@ impl LetterBook {
         }
         let mut sums: BTreeMap<(&'static str, String), i64> = BTreeMap::new();
         for (letter, mut entry) in touched {
-            if let Some(known) = reason_of(read, letter)? {
-                entry.reason = Some(known);
-                entry.is_new = false;
-            }
+            let known = reason_of(read, letter)?;
             entry.before = marks(read, letter)?;
-            let Some(reason) = entry.reason.clone() else {
-                continue;
-            };
+            let before = LetterState::after(&entry.before);
             let after = LetterState::after(entry.before.iter().chain(&entry.added));
-            let mut add = |family: Option<&'static str>, by: i64| {
+            let mut add = |family: Option<&'static str>, reason: &str, by: i64| {
                 if let Some(family) = family {
-                    *sums.entry((family, reason.clone())).or_default() += by;
+                    *sums.entry((family, reason.to_owned())).or_default() += by;
                 }
             };
-            if entry.is_new {
-                add(Some(totals::DEAD_LETTER_COUNTS), 1);
-            } else {
-                add(family(LetterState::after(&entry.before)), -1);
+            if let Some(known) = &known {
+                add(Some(totals::DEAD_LETTER_COUNTS), known, -1);
+                add(family(before), known, -1);
             }
-            add(family(after), 1);
+            // What is known stays, unless it is removed; what is new counts from now on.
+            if let Some(reason) = known.filter(|_| !entry.removed).or(entry.reason) {
+                add(Some(totals::DEAD_LETTER_COUNTS), &reason, 1);
+                add(family(after), &reason, 1);
+            }
         }
         for ((family, reason), by) in sums.into_iter().filter(|(_, by)| *by != 0) {
             let now = read::meta_count(read, family, &reason)?.saturating_add_signed(by);

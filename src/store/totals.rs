@@ -60,5 +60,7 @@ pub const GAP_COUNTS: &str = "gap_counts";
 pub const AUDIT_HEAD: &str = "audit_head";
 /// Meta, named by kind and outcome: what came over the ops topic.
 pub const DECISION_COUNTS: &str = "decision_counts";
+/// Meta, numbered by partition: from where on gaps are recorded as harmless before the broker said so.
+pub const GAPS_UNSETTLED: &str = "gaps_unsettled";
 /// Meta, named by kind: offsets inside gaps.
 pub const GAP_OFFSETS: &str = "gap_offsets";

@@ -34,6 +34,7 @@ impl Redrives {
     pub(super) fn run(&self) {
         let parts = &self.inner.parts;
         while !parts.shutdown.is_cancelled() {
+            failpoint::pass("thread.redrive");
             let seen = self.seen();
             let due = jobs::next_due(&*parts.sources.store);
             let done = match due {
@@ -307,14 +308,12 @@ impl Redrives {
         }
     }
 
-    /// Waits until consumption has reached what Kafka says is the end, which it must have said.
+    /// Waits until answers show everything up to what Kafka says is the end, asked from now on.
     fn await_end_of_topic(&self) -> Result<(), Interrupted> {
+        let ingest = &self.inner.parts.ingest;
+        let asked = ingest.snapshot().asked;
         loop {
-            let ingest = self.inner.parts.ingest.snapshot();
-            let known = ingest.last_contact.is_some()
-                && ingest.unreachable_since.is_none()
-                && ingest.end.iter().next().is_some();
-            if known && ingest.next.covers(&ingest.end) {
+            if ingest.snapshot().has_reached_end_since(asked) {
                 return Ok(());
             }
             self.check_shutdown()?;
