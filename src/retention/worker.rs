@@ -88,6 +88,7 @@ impl Worker {
     fn run(&self) -> Result<(), WorkError> {
         let mut next = cursor(&self.store)?;
         loop {
+            failpoint::pass("thread.removals");
             self.status.done(next);
             self.pause(LOOK)?;
             let end = self.ops.snapshot().next;
