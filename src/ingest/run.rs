@@ -323,7 +323,10 @@ impl Running<'_> {
             if polled {
                 status.waiting.clone_from(&observed.waiting);
             }
-            status.end = observed.ends_for(&status.next);
+            // Some ends are no end: readiness and lag wait until all partitions have answered once.
+            if observed.partitions > 0 {
+                status.end = observed.ends_for(&status.next);
+            }
             status.asked = observed.asked;
             status.answered = observed.answered;
         });
