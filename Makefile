@@ -31,6 +31,9 @@ build: needs-build ## Build the release binary: target/release/saga-tracker
 demo: build ## Serve on an embedded broker with a live workload; ARGS="--rate 50" and the like
 	@exec "$(CARGO_TARGET_DIR)/release/saga-tracker" demo $(ARGS)
 
+# Black-box tests wait more than they compute: two at a time, each worker with servers of its own.
+E2E_WORKERS ?= 2
+
 # One build with fail points serves all tests. All suites run even if one fails. Fuzzing is short here.
 test: needs-build ## Run every test: unit, property, command line, and real Kafka
 	@scripts/install.sh test s3 clouds venv
@@ -40,7 +43,7 @@ test: needs-build ## Run every test: unit, property, command line, and real Kafk
 	cargo test --locked --workspace --features saga-tracker/failpoints --no-fail-fast 2>&1 \
 		| tee "$(REPORTS)/cargo.log" || failed+=(cargo)
 	SAGA_TRACKER_BIN="$(CARGO_TARGET_DIR)/debug/saga-tracker" SAGA_TRACKER_REQUIRE_FAILPOINTS=1 \
-		scripts/e2e.sh 2>&1 | tee "$(REPORTS)/e2e.log" || failed+=(e2e)
+		scripts/e2e.sh -n $(E2E_WORKERS) --dist loadfile 2>&1 | tee "$(REPORTS)/e2e.log" || failed+=(e2e)
 	if cargo +nightly --version >/dev/null 2>&1; then
 		$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=15 2>&1 | tee "$(REPORTS)/fuzz.log" || failed+=(fuzz)
 	else

@@ -3,6 +3,7 @@
 use crate::domain::{Cut, Event, MetadataForm, Millis, Position, SagaDefinitions, SagaStatus};
 use crate::projector::{Projector, ProjectorSettings};
 use crate::store::codec::Record;
+use crate::store::letters::{Happened, LetterBook, LetterChanges, LetterMark};
 use crate::store::memory::MemoryStore;
 use crate::store::records::{FeedRecord, LogRecord, OffsetRecord};
 use crate::store::{Batch, Durability, Key, SharedStore, Table, keys, read};
@@ -24,6 +25,26 @@ pub(crate) fn settings(shards: usize) -> ProjectorSettings {
         shards,
         remembered_sagas: 8,
         ..ProjectorSettings::default()
+    }
+}
+
+/// An event to make others of.
+pub(crate) fn event() -> Event {
+    Event {
+        position: Position::new(0, 0),
+        arrived_at: Millis(DAY),
+        recorded_at: Millis(DAY),
+        event_timestamp: Millis(DAY),
+        event_id: "e".into(),
+        saga_id: "s".into(),
+        saga_type: "ORDER_CREATION".into(),
+        step: "ORDER_CREATED".into(),
+        status: SagaStatus::Started,
+        order_id: "o".into(),
+        metadata: None,
+        metadata_form: MetadataForm::Absent,
+        producer_service: None,
+        trace_id: None,
     }
 }
 
@@ -53,6 +74,21 @@ pub(crate) fn append(store: &SharedStore, events: &[Event]) {
         batch.put_with(Table::Offsets, &key, |bytes| row.write(bytes));
     }
     store.write(&batch, Durability::Process).unwrap();
+}
+
+/// Adds what a decision says happened to a letter.
+pub(crate) fn mark_letter(store: &SharedStore, letter: Position, what: Happened) {
+    let mut changes = LetterChanges::default();
+    let mark = LetterMark {
+        by: Position::new(0, 0),
+        at: Millis(DAY),
+        what,
+    };
+    changes.add_mark(letter, mark);
+    let (book, mut rows) = (LetterBook::default(), Batch::new());
+    let held = book.hold();
+    LetterBook::enter(&held, &**store, &mut rows, &changes).unwrap();
+    store.write(&rows, Durability::Process).unwrap();
 }
 
 /// The cut behind the events.

@@ -19,7 +19,16 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("ingest", &["domain", "store", "projector", "clock", "failpoint"]),
     (
         "dead_letter",
-        &["domain", "store", "ingest", "ops", "audit", "clock", "failpoint"],
+        &[
+            "domain",
+            "store",
+            "projector",
+            "ingest",
+            "ops",
+            "audit",
+            "clock",
+            "failpoint",
+        ],
     ),
     ("audit", &["domain", "store", "clock"]),
     (
@@ -79,6 +88,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "domain",
             "store",
             "ingest",
+            "dead_letter",
             "projector",
             "metrics",
             "api",

@@ -213,7 +213,7 @@ fn an_online_rebuild_is_followed_to_its_end() {
 
 #[test]
 fn the_digest_of_a_running_server_is_printed_with_its_offsets() {
-    let body = r#"{"at":{"0":12,"1":7},"total":"00112233445566778899aabbccddeeff","tables":{"log":"0123456789abcdef"}}"#;
+    let body = r#"{"at":{"0":12,"1":7},"topics":{"ops":{"0":3}},"applied":2,"rules":{"ORDER":["DONE"]},"total":"00112233445566778899aabbccddeeff","tables":{"log":"0123456789abcdef"}}"#;
     let server = Server::start(&[("GET /internal/v1/digest", 200, body)]);
     insta::assert_snapshot!("digest", run(&["digest", "--url", &server.url], &[]).stdout);
 }

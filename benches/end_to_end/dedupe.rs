@@ -1,8 +1,8 @@
 //! What it costs that an event counts once, however often it is delivered.
 //!
 //! The tracker has no switch for that, so "off" is put together from what is left without it:
-//! the same writer and projector over the same traffic *without its duplicates* (each of them makes
-//! its saga fold anew from the log), minus what remembering keys costs *an event that is no
+//! the same writer and projector over the same traffic *without its duplicates* (each of them is
+//! looked for in the log), minus what remembering keys costs *an event that is no
 //! duplicate*: the fold and the record of the state with and without fingerprints.
 
 use crate::pipeline;
@@ -111,7 +111,7 @@ fn folded(events: &[Event], knowing: bool) -> anyhow::Result<f64> {
             let Some(state) = states.get_mut(&event.saga_id) else {
                 let mut state = SagaState::begin(event, &definitions);
                 if !knowing {
-                    state.fingerprints = None;
+                    state.listed = None;
                 }
                 states.insert(&event.saga_id, state);
                 continue;

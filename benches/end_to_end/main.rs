@@ -13,6 +13,7 @@
 
 mod dedupe;
 mod freshness;
+mod hot;
 mod http;
 mod large;
 mod machine;
@@ -65,6 +66,7 @@ fn child(name: &str, arguments: &[&str]) -> anyhow::Result<()> {
         ("replay", [topic, dir]) => recording::replay(&settings, topic, dir.as_ref())?,
         ("rebuild", [topic, dir]) => pipeline::rebuild(topic, dir.as_ref())?,
         ("dedupe", [dir]) => dedupe::measure(&settings, dir.as_ref())?,
+        ("hot", [shape, dir]) => hot::measure(&settings, shape, dir.as_ref())?,
         ("still", [body]) => return still::serve(body),
         ("fill", [dir, sagas]) => large::fill(dir.as_ref(), sagas.parse()?)?,
         ("search", [small, large]) => search::compare(small.as_ref(), large.as_ref())?,

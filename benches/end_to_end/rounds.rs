@@ -2,7 +2,7 @@
 
 use crate::report::{Report, median};
 use crate::settings::Settings;
-use crate::{postgres, served, topic};
+use crate::{hot, postgres, served, topic};
 use anyhow::Context as _;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -21,6 +21,7 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
         postgres::compare(settings, live, &mut report)?;
     }
     dedupe(settings, &mut report)?;
+    hot::run(settings, &mut report)?;
     served::run(settings, (SMALL, LARGE), &sagas, &mut report)?;
     let command = format!(
         "SAGA_BENCH_EVENTS={} SAGA_BENCH_ROUNDS={} scripts/bench.sh",
@@ -153,7 +154,7 @@ fn dedupe(settings: &Settings, report: &mut Report) -> anyhow::Result<()> {
     let found = settings.child("dedupe", &[text(&dir)?])?;
     let (on, off) = (number(&found["on_micros"])?, number(&found["off_micros"])?);
     let detail = format!(
-        "{off:.2} ÷ {on:.2} µs per event; of them {:.2} for knowing keys, the rest for folding duplicates",
+        "{off:.2} ÷ {on:.2} µs per event; of them {:.2} for knowing keys, the rest for finding duplicates",
         number(&found["keys_micros"])?
     );
     report.at_least("dedupe on ÷ off", off / on, 0.85, detail);

@@ -246,11 +246,17 @@ pub struct ReplayStatus {
 }
 
 /// A digest over all state: equal on every tracker that has read the same topics up to the same
-/// offsets.
+/// offsets, done the same decisions and folds under the same rules.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Digest {
-    /// By partition, the next offset: all before it is inside.
+    /// By partition of the tracker topic, the next offset: all before it is inside, log and projections.
     pub at: BTreeMap<u32, u64>,
+    /// By topic and partition, the next offset to read.
+    pub topics: BTreeMap<String, BTreeMap<u32, u64>>,
+    /// The next decision whose purge or restore is not done.
+    pub applied: u64,
+    /// The rules of the fold that the projections are made under.
+    pub rules: String,
     /// Over all tables, hexadecimal.
     pub total: String,
     /// By table, hexadecimal.

@@ -8,13 +8,14 @@ use super::settings::ServerSettings;
 use crate::audit::Audit;
 use crate::clock::SharedClock;
 use crate::dead_letter::Desk;
-use crate::domain::SagaId;
+use crate::domain::{SagaId, TimelineKey};
 use crate::ingest::status::IngestStatus;
 use crate::metrics::{Asked, Metrics};
 use crate::query::{
-    Filter, PurgedView, Query, QueryError, SagaView, SearchPage, SearchRequest, Statistics, Timeline,
+    Filter, PurgedView, Query, QueryError, SagaView, SearchPage, SearchRequest, Statistics, TimelineStep,
 };
 use crate::store::StoreError;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,6 +39,15 @@ pub struct Parts {
     pub clock: SharedClock,
     /// Where the store lives; none for a store in memory.
     pub data_dir: Option<PathBuf>,
+}
+
+/// Takes the steps of a saga.
+pub trait StepsWriter: Send + 'static {
+    /// Takes the next one. Breaks when no more are wanted.
+    fn step(&mut self, step: &TimelineStep<'_>) -> ControlFlow<()>;
+
+    /// There are no more, or no more are wanted.
+    fn end(self);
 }
 
 /// Handed to every handler. Cheap to clone.
@@ -97,16 +107,27 @@ impl Context {
         }
     }
 
-    /// The timeline of a saga.
-    pub async fn timeline(&self, id: SagaId) -> Result<Timeline, ApiError> {
+    /// Hands the steps of a saga behind a place to `writer`, one after the other.
+    pub async fn write_steps(
+        &self,
+        id: SagaId,
+        after: Option<TimelineKey>,
+        mut writer: impl StepsWriter,
+    ) -> Result<(), ApiError> {
         let asked = id.clone();
         let found = self
-            .scan(Asked::Timeline, move |query| query.timeline(&asked))
+            .scan(Asked::Timeline, move |query| {
+                let found = query.steps(&asked, after, |step| writer.step(step))?;
+                if found {
+                    writer.end();
+                }
+                Ok(found)
+            })
             .await?;
-        match found {
-            Some(timeline) => Ok(timeline),
-            None => Err(missing(&id, self.purged(id.clone()).await?)),
+        if found {
+            return Ok(());
         }
+        Err(missing(&id, self.purged(id.clone()).await?))
     }
 
     /// What is known of a removed saga.
@@ -217,7 +238,10 @@ fn timed<T>(metrics: &Metrics, asked: Asked, ask: impl FnOnce() -> T) -> T {
 
 /// Why there is nothing to show of a saga.
 fn missing(id: &SagaId, purged: Option<PurgedView>) -> ApiError {
-    let Some(PurgedView { purged, late, .. }) = purged.filter(|view| view.purged.is_gone()) else {
+    let Some(PurgedView {
+        purged, late_count, ..
+    }) = purged.filter(|view| view.purged.is_gone())
+    else {
         return unknown_saga(id);
     };
     let shown = super::params::shown(id.as_str());
@@ -226,7 +250,7 @@ fn missing(id: &SagaId, purged: Option<PurgedView>) -> ApiError {
     } else {
         ""
     };
-    let late = match late.len() {
+    let late = match late_count {
         0 => String::new(),
         number => format!("; {number} deliveries came after that"),
     };

@@ -8,6 +8,7 @@
 //! goes away later takes nothing from them; so the store counts, and having caught up once.
 
 use super::admin::{Admin, EndedPart, OpsProgress, Progress};
+use super::removals::{Removals, Standing};
 use crate::clock::SharedClock;
 use crate::domain::{Cut, Millis};
 use crate::ingest::status::{IngestSnapshot, IngestStatus};
@@ -92,6 +93,8 @@ pub struct Report {
     pub threads: Component,
     /// Whether one of them panicked.
     pub panicked: bool,
+    /// Whether decisions to purge and restore are done.
+    pub retention: Component,
 }
 
 impl Report {
@@ -103,6 +106,7 @@ impl Report {
             && self.projections.up
             && !self.ops.stopped
             && self.threads.up
+            && self.retention.up
     }
 
     /// Whether no restart would help.
@@ -175,6 +179,7 @@ impl Health {
             ops: ops(&progress.ops, now, longest),
             threads: threads(&ended),
             panicked: ended.iter().any(|part| part.panicked),
+            retention: retention(self.admin.removals().map(Removals::standing)),
         }
     }
 
@@ -291,7 +296,7 @@ fn behind(ends: &Cut, progress: &Progress) -> u64 {
 }
 
 fn kafka(ingest: &IngestSnapshot, now: Millis, down_after_ms: u64) -> Component {
-    if let Some(reason) = &ingest.fatal {
+    if let Some(reason) = ingest.fatal.as_ref().or(ingest.letters_stopped.as_ref()) {
         return Component {
             up: false,
             message: reason.clone(),
@@ -347,6 +352,31 @@ fn threads(ended: &[EndedPart]) -> Component {
         } else {
             told.join("; ")
         },
+    }
+}
+
+/// A decision that was left is done by nobody's waiting: it is told, and no reason to be DOWN.
+fn retention(standing: Option<Standing>) -> Component {
+    let Some(standing) = standing else {
+        let message = "nothing is removed here".to_owned();
+        return Component { up: true, message };
+    };
+    let mut told = vec![match &standing.stopped {
+        Some(why) => format!("decisions are done no more: {why}"),
+        None => "decisions are done".to_owned(),
+    }];
+    if let Some(why) = &standing.waiting {
+        told.push(format!("a search for due sagas waits: {why}"));
+    }
+    if let Some(last) = &standing.last_skipped {
+        told.push(format!(
+            "{} could not be done and were left, the last one: {last}",
+            standing.skipped
+        ));
+    }
+    Component {
+        up: standing.stopped.is_none(),
+        message: told.join("; "),
     }
 }
 

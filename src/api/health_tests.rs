@@ -96,6 +96,32 @@ fn decisions_that_are_read_no_more_and_a_topic_missing_for_long_are_down_with_th
 }
 
 #[test]
+fn decisions_that_were_left_are_told_and_only_those_that_are_done_no_more_are_down() {
+    assert!(retention(None).up);
+    let mut standing = Standing {
+        skipped: 2,
+        last_skipped: Some("decision 7 to purge is left: no partition 9".to_owned()),
+        waiting: Some("3 records are not read".to_owned()),
+        ..Standing::default()
+    };
+    let told = retention(Some(standing.clone()));
+    assert!(told.up);
+    assert_eq!(
+        told.message,
+        "decisions are done; a search for due sagas waits: 3 records are not read; 2 could not be done and were left, \
+         the last one: decision 7 to purge is left: no partition 9"
+    );
+    standing.stopped = Some("the store refuses".to_owned());
+    let told = retention(Some(standing));
+    assert!(
+        !told.up
+            && told
+                .message
+                .starts_with("decisions are done no more: the store refuses")
+    );
+}
+
+#[test]
 fn ready_means_caught_up_with_the_ends_told_first() {
     let state = CatchUp::Unknown.next(&ends(&[]), &progress(&[0]), true);
     assert_eq!(state, CatchUp::Unknown);

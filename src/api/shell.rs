@@ -3,6 +3,7 @@
 
 use super::context::Context;
 use super::error::{ApiError, ErrorKind};
+use super::gone::ClientGone;
 use super::noting::Call;
 use super::params::well_encoded;
 use super::request_id;
@@ -84,7 +85,8 @@ async fn pass(State(passage): State<Passage>, request: Request, next: Next) -> R
     response
 }
 
-async fn answer(passage: &Passage, request: Request, next: Next) -> Response {
+async fn answer(passage: &Passage, mut request: Request, next: Next) -> Response {
+    let _present = ClientGone::watch(&mut request);
     let limit = (passage.time == Time::Bounded).then(|| passage.context.settings().request_timeout());
     let (call, request) = Call::of(request, passage.template);
     let Some(call) = call.filter(|_| passage.template != UNMATCHED) else {

@@ -250,10 +250,14 @@ impl Admin for RunningAdmin {
     }
 
     fn digest(&self) -> Result<Digest, AdminError> {
-        let digest = verify::digest(&self.parts.store, &self.parts.topic)
+        let parts = &self.parts;
+        let digest = verify::digest_at_rest(&parts.projector, &parts.store, &parts.topic, &parts.settings)
             .map_err(|e| AdminError::Failed(e.to_string()))?;
         Ok(Digest {
             at: digest.at.iter().collect(),
+            topics: digest.topics,
+            applied: digest.applied,
+            rules: digest.rules,
             total: digest.total,
             tables: digest.tables,
         })

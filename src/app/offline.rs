@@ -6,7 +6,7 @@ use crate::audit::{self, Audit, Outcome};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::failpoint;
-use crate::projector::rebuild::{Progress, Rebuild};
+use crate::projector::rebuild::{self, Progress, Rebuild};
 use crate::store::SharedStore;
 use crate::verify::{self, Verify};
 use std::collections::BTreeMap;
@@ -30,6 +30,8 @@ pub struct VerifyReport {
     pub sagas: u64,
     /// Events folded anew.
     pub events: u64,
+    /// Whether the projections are made under other definitions than those configured.
+    pub rebuild_due: bool,
     /// The first differences, in words.
     pub differences: Vec<String>,
     /// All differences.
@@ -41,13 +43,21 @@ pub struct VerifyReport {
 pub struct DigestReport {
     /// By partition, the next offset.
     pub partitions: BTreeMap<u32, u64>,
+    /// By topic and partition, the next offset to read.
+    pub topics: BTreeMap<String, BTreeMap<u32, u64>>,
+    /// The next decision whose purge or restore is not done.
+    pub applied: u64,
+    /// The rules of the fold that the projections are made under.
+    pub rules: String,
+    /// Whether other definitions are configured.
+    pub rebuild_due: bool,
     /// Over all tables, hexadecimal.
     pub total: String,
     /// By table, hexadecimal.
     pub tables: BTreeMap<String, String>,
 }
 
-/// Makes the projections anew. `told` hears how many events of how many are folded.
+/// Makes the projections anew, under the definitions that are configured. `told` hears how many events of how many are folded.
 ///
 /// # Errors
 /// When the store cannot be opened, read or written.
@@ -102,7 +112,7 @@ pub fn verify_audit(config: &Config) -> anyhow::Result<audit::Verified> {
     Ok(audit::verify(&open_store(config)?)?)
 }
 
-/// Compares every projection with the fold of the log.
+/// Compares every projection with the fold of the log, under the rules that it is made under.
 ///
 /// # Errors
 /// When the store cannot be opened or read; differences are no error.
@@ -120,22 +130,29 @@ pub fn verify(config: &Config, told: &mut dyn FnMut(u64, u64)) -> anyhow::Result
     Ok(VerifyReport {
         sagas: report.sagas,
         events: report.events,
+        rebuild_due: report.rebuild_due,
         differences: report.differences.told,
         differing: report.differences.count,
     })
 }
 
-/// A digest over all state, after folding what a crash left unfolded.
+/// A digest over all state, after folding what a crash left unfolded, under the rules that the rest is
+/// made under.
 ///
 /// # Errors
 /// When the store cannot be opened, read or written.
 pub fn digest(config: &Config) -> anyhow::Result<DigestReport> {
     let store = open_store(config)?;
     let topic = &config.kafka.topic;
-    crate::projector::catch_up_offline(&store, topic, &definitions(config)?, &config.projector)?;
+    let definitions = definitions(config)?;
+    crate::projector::catch_up_offline(&store, topic, &definitions, &config.projector)?;
     let digest = verify::digest(&store, topic)?;
     Ok(DigestReport {
         partitions: digest.at.iter().collect(),
+        topics: digest.topics,
+        applied: digest.applied,
+        rules: digest.rules,
+        rebuild_due: rebuild::is_due(&store, &definitions)?,
         total: digest.total,
         tables: digest.tables,
     })

@@ -1,7 +1,7 @@
 //! The way into Kafka and back, put together: what is published, who reads it, what it does.
 
 use crate::clock::SharedClock;
-use crate::dead_letter::DiscardApplier;
+use crate::dead_letter::{AnnounceApplier, DiscardApplier, RemoveApplier};
 use crate::domain::SagaDefinitions;
 use crate::ingest::IngestSettings;
 use crate::ingest::origin::LetterTopics;
@@ -93,10 +93,19 @@ impl Ops {
 
 /// What decisions do, by kind.
 fn appliers(kafka: &IngestSettings, book: &LetterBook) -> Vec<Box<dyn Applier>> {
-    let mut all = super::retention::appliers();
+    let mut all = super::retention::appliers(&kafka.topic);
+    let (book, topics) = (|| book.clone(), || letter_topics(kafka));
     all.push(Box::new(DiscardApplier {
-        book: book.clone(),
-        topics: letter_topics(kafka),
+        book: book(),
+        topics: topics(),
+    }));
+    all.push(Box::new(AnnounceApplier {
+        book: book(),
+        topics: topics(),
+    }));
+    all.push(Box::new(RemoveApplier {
+        book: book(),
+        topics: topics(),
     }));
     all
 }

@@ -3,42 +3,52 @@
 use super::ops::Ops;
 use crate::api::Caller;
 use crate::api::admin::AdminError;
-use crate::api::removals::{Archived, Removals, Restored};
+use crate::api::removals::{Archived, Removals, Restored, Standing};
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::domain::{Millis, SagaDefinitions, SagaId, fold};
+use crate::ingest::IngestSettings;
 use crate::ingest::space::Disk;
 use crate::objects::{self, Objects};
-use crate::ops::{Applier, NewDecision};
+use crate::ops::{Applier, KafkaTopics, NewDecision};
 use crate::projector::ProjectorHandle;
 use crate::query::Query;
 use crate::retention::archived::{self, ArchiveObject};
-use crate::retention::decision::{
-    BringBack, EventBody, HOLD, HoldBody, Keep, LIFT, LiftBody, RESTORE, Release, Remove, RestoreBody,
+use crate::retention::body::{
+    HOLD, HoldBody, LIFT, LiftBody, RESTORE, RESTORE_PART, RestoreBody, RestorePartBody,
 };
+use crate::retention::decision::{BringBack, CarryPart, Keep, Release, Remove};
 use crate::retention::{
-    Hold, Holds, Plan, RetentionError, RetentionSettings, RetentionStatus, Rules, Sweeper, Worker, plan,
+    Edge, Hold, Holds, Plan, RetentionError, RetentionSettings, RetentionStatus, Rules, Sweeper, Worker,
+    parts, plan,
 };
 use crate::store::{SharedStore, purged};
 use anyhow::Context as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// How long a caller waits for a restore to be applied.
 const APPLIED: Duration = Duration::from_secs(20);
 
+/// How long the tracker topic must be the same before a cut beyond its end counts as one that is never
+/// reached.
+const SETTLE: Duration = Duration::from_secs(5);
+
 /// What retention does with decisions of its kinds.
-pub(super) fn appliers() -> Vec<Box<dyn Applier>> {
-    let news = Arc::new(Notify::new());
+pub(super) fn appliers(topic: &str) -> Vec<Box<dyn Applier>> {
     vec![
         Box::new(Keep),
         Box::new(Release),
-        Box::new(Remove(news.clone())),
-        Box::new(BringBack(news)),
+        Box::new(Remove {
+            topic: topic.to_owned(),
+        }),
+        Box::new(BringBack {
+            topic: topic.to_owned(),
+        }),
+        Box::new(CarryPart),
     ]
 }
 
@@ -53,6 +63,7 @@ pub(super) struct Retention {
     status: Arc<RetentionStatus>,
     clock: SharedClock,
     runtime: Handle,
+    kafka: IngestSettings,
 }
 
 impl Retention {
@@ -79,6 +90,7 @@ impl Retention {
             status: Arc::default(),
             clock: clock.clone(),
             runtime: Handle::current(),
+            kafka: config.ingest(),
         })
     }
 
@@ -94,10 +106,21 @@ impl Retention {
         projector: &ProjectorHandle,
         shutdown: &CancellationToken,
     ) -> anyhow::Result<Vec<(&'static str, JoinHandle<()>)>> {
+        let edge = Edge {
+            topics: Arc::new(KafkaTopics::new(&self.kafka)),
+            topic: self.kafka.topic.clone(),
+            ops_topic: self.kafka.ops_topic.clone(),
+            projector: projector.clone(),
+            ops: self.ops.status.clone(),
+            status: self.status.clone(),
+            settle: SETTLE,
+            asked: Arc::default(),
+        };
         let worker = Worker {
             store: self.query.store().clone(),
             projector: projector.clone(),
             ops: self.ops.status.clone(),
+            edge: edge.clone(),
             status: self.status.clone(),
             space: Arc::new(Disk(config.store.data_dir.clone())),
             reclaim_percent: self.settings.reclaim_percent,
@@ -111,6 +134,8 @@ impl Retention {
                 rules: self.rules.clone(),
                 settings: self.settings.clone(),
                 decisions: self.ops.decisions.clone(),
+                edge,
+                left: Mutex::default(),
                 objects: self.objects.clone().filter(|_| self.settings.archive),
                 runtime: self.runtime.clone(),
                 status: self.status.clone(),
@@ -138,6 +163,40 @@ impl Retention {
             body: serde_json::to_value(body).map_err(|error| AdminError::Failed(error.to_string()))?,
         });
         Ok(made?.offset)
+    }
+
+    /// Publishes the deliveries in as many messages as it takes; the last one is the decision. Until it
+    /// is there those before it do nothing.
+    fn publish_restore(
+        &self,
+        found: &Archived,
+        saga: &SagaId,
+        reason: &str,
+        by: &Caller,
+    ) -> Result<u64, AdminError> {
+        let mut events = found.events.clone();
+        events.sort_unstable_by_key(crate::domain::Event::timeline_key);
+        let mut pieces = parts::cut(&events, parts::PIECE_BYTES).map_err(AdminError::Failed)?;
+        let last = pieces.pop().unwrap_or_default();
+        let (saga, purge) = (saga.as_str().to_owned(), found.purged.decision);
+        let mut numbers = Vec::with_capacity(pieces.len());
+        for data in pieces {
+            let part = RestorePartBody {
+                saga: saga.clone(),
+                purge,
+                data,
+            };
+            numbers.push(self.decide(RESTORE_PART, by, reason, &part)?);
+        }
+        let body = RestoreBody {
+            topic: self.kafka.topic.clone(),
+            saga,
+            purge,
+            events: found.purged.events,
+            parts: numbers,
+            data: last,
+        };
+        self.decide(RESTORE, by, reason, &body)
     }
 
     fn hold(&self, id: u64) -> Result<Hold, AdminError> {
@@ -197,12 +256,7 @@ impl Removals for Retention {
         if !found.purged.is_gone() {
             return Err(AdminError::Conflict(format!("saga {saga} is not gone")));
         }
-        let body = RestoreBody {
-            saga: saga.as_str().to_owned(),
-            purge: found.purged.decision,
-            events: found.events.iter().map(EventBody::of).collect(),
-        };
-        let decision = self.decide(RESTORE, by, reason, &body)?;
+        let decision = self.publish_restore(&found, saga, reason, by)?;
         if !self.status.wait_for(decision, APPLIED) {
             return Err(AdminError::Unavailable(format!(
                 "decision {decision} is made and will bring saga {saga} back; do not repeat it"
@@ -236,15 +290,26 @@ impl Removals for Retention {
     fn trouble(&self) -> Option<String> {
         self.status.snapshot().trouble().map(str::to_owned)
     }
+
+    fn standing(&self) -> Standing {
+        let known = self.status.snapshot();
+        Standing {
+            stopped: known.failed,
+            skipped: known.skipped.values().sum(),
+            last_skipped: known.last_skipped,
+            waiting: known.waiting,
+        }
+    }
 }
 
 fn failed(error: RetentionError) -> AdminError {
     let words = error.to_string();
     match error {
         RetentionError::NeverPurged(_) | RetentionError::NotArchived(_) => AdminError::NotFound(words),
-        RetentionError::NoObjects | RetentionError::Unread | RetentionError::Behind(_) => {
-            AdminError::Unavailable(words)
-        }
+        RetentionError::NoObjects
+        | RetentionError::Unread
+        | RetentionError::Behind(_)
+        | RetentionError::NotAtTheEnd(_) => AdminError::Unavailable(words),
         RetentionError::Ops(error) => error.into(),
         RetentionError::Archive(crate::archive::ArchiveError::Objects(_)) => AdminError::Unavailable(words),
         _ => AdminError::Failed(words),

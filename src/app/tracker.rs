@@ -10,10 +10,10 @@ use crate::audit::{Audit, Outcome};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::dead_letter::redrive::{RedriveParts, Redrives};
-use crate::dead_letter::{ForeignLetters, PublishSettings, Publisher, Sources};
+use crate::dead_letter::{ForeignLetters, LetterRetention, PublishSettings, Publisher, Sources};
 use crate::domain::SagaDefinitions;
 use crate::failpoint;
-use crate::ingest::reread::Reread;
+use crate::ingest::late_schemas::Reread;
 use crate::ingest::space::{Disk, FreeSpace};
 use crate::ingest::{Ingest, IngestSettings, IngestStatus, registry};
 use crate::metrics::Metrics;
@@ -61,7 +61,6 @@ impl Tracker {
         )?;
         rebuild::clear_leftovers(&store)?;
         let due = rebuild::is_due(&store, &definitions)?;
-        rebuild::note_rules_once(&store, &definitions)?;
         let kafka = config.ingest();
         let status = Arc::new(IngestStatus::default());
         let shutdown = CancellationToken::new();
@@ -92,8 +91,10 @@ impl Tracker {
             },
             definitions: definitions.clone(),
             out: ops.decisions.out.clone(),
+            deciding: Arc::new(ops.decisions.clone()),
             ingest: status.clone(),
             audit: audit.clone(),
+            replay_events: config.dead_letters.replay_events,
             clock: clock.clone(),
             shutdown: shutdown.clone(),
         });
@@ -148,7 +149,7 @@ impl Tracker {
             "redrive",
             redriver.context("starting the thread that redrives letters")?,
         );
-        if let Some(foreign) = start_foreign(&kafka, &store, &schemas, &book, &space, &shutdown)? {
+        if let Some(foreign) = start_foreign(&kafka, &store, &schemas, (&book, &space, &status), &shutdown)? {
             supervisor.thread("foreign-letters", foreign);
         }
         for (name, thread) in retention.start(config, &projector, &shutdown)? {
@@ -167,6 +168,24 @@ impl Tracker {
             reread
                 .spawn()
                 .context("starting the thread that reads letters again")?,
+        );
+        let letters = LetterRetention {
+            store: store.clone(),
+            settings: config.dead_letters.clone(),
+            topics: letter_topics(&kafka),
+            deciding: Arc::new(ops.decisions.clone()),
+            ops_topic: kafka.ops_topic.clone(),
+            ops: ops.status.clone(),
+            ingest: status.clone(),
+            publishes: kafka.publish_dead_letters,
+            redrives: redrives.clone(),
+            clock: clock.clone(),
+            shutdown: shutdown.clone(),
+        };
+        let letters = letters.spawn();
+        supervisor.thread(
+            "letter-retention",
+            letters.context("starting the thread that lets go of settled letters")?,
         );
         let ingest = Ingest {
             store: store.clone(),
@@ -298,8 +317,7 @@ fn start_foreign(
     kafka: &IngestSettings,
     store: &SharedStore,
     schemas: &Arc<dyn registry::SchemaSource>,
-    book: &LetterBook,
-    space: &Arc<dyn FreeSpace>,
+    (book, space, status): (&LetterBook, &Arc<dyn FreeSpace>, &Arc<IngestStatus>),
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Option<JoinHandle<()>>> {
     if !kafka.consume_dead_letters {
@@ -311,6 +329,7 @@ fn start_foreign(
         schemas: schemas.clone(),
         book: book.clone(),
         space: space.clone(),
+        status: status.clone(),
         shutdown: shutdown.clone(),
     };
     let thread = foreign.spawn();

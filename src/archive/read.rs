@@ -1,18 +1,25 @@
 //! Reads one saga from an object: its end, where the index of the file is, and the saga's row group.
+//!
+//! What a decision, the file or its index say about sizes is believed only within what the object store
+//! says, and memory is taken for what was fetched, not for what is named.
 
 use super::ArchiveError;
 use super::schema::{event_of, saga_of};
 use crate::domain::{Event, SagaId};
-use crate::objects::Objects;
-use bytes::Bytes;
+use crate::objects::{Objects, ObjectsError};
+use bytes::buf::Reader;
+use bytes::{Buf as _, Bytes};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
 use std::ops::Range;
 
 /// So much of a file's end is read first; its index is in there unless it has very many row groups.
 const END: u64 = 64 << 10;
 /// Files up to this size are read whole: one request instead of two.
 const SMALL: u64 = 256 << 10;
+/// An index is longer only in a file that is none of ours.
+const LONGEST_INDEX: u64 = 64 << 20;
 /// A file ends with the length of its index and four letters.
 const TRAILER: usize = 8;
 
@@ -25,7 +32,7 @@ pub struct Found {
     pub reads: u32,
 }
 
-/// Reads a saga from the row group of an object of that size.
+/// Reads a saga of so many deliveries from the row group of an object of that size.
 ///
 /// # Errors
 /// [`ArchiveError`].
@@ -34,27 +41,30 @@ pub async fn read_saga(
     object: &str,
     size: u64,
     row_group: u32,
-    saga: &SagaId,
+    (saga, deliveries): (&SagaId, u32),
 ) -> Result<Found, ArchiveError> {
     let mut source = Source {
         objects,
         object,
-        bytes: vec![0; usize::try_from(size).map_err(|_| damaged(object, "it is too large"))?],
+        pieces: Pieces {
+            size,
+            parts: Vec::new(),
+        },
         reads: 0,
     };
     if size <= SMALL {
-        source.fill(0..size).await?;
+        source.fetch(0..size).await?;
     } else {
-        source.fill(size - END.min(size)..size).await?;
+        source.fetch(size - END..size).await?;
         let index = source.index_length()?;
         if index > END {
-            source.fill(size.saturating_sub(index)..size - END).await?;
+            source.fetch(size.saturating_sub(index)..size - END).await?;
         }
         let reader = source.reader()?;
         let group = group(&reader, row_group, object)?;
         let range =
             range_of(group, size).ok_or_else(|| damaged(object, "its index leads out of the file"))?;
-        source.fill(range).await?;
+        source.fetch(range).await?;
     }
     let reader = source.reader()?;
     group(&reader, row_group, object)?;
@@ -65,6 +75,12 @@ pub async fn read_saga(
         if saga_of(&row) == Some(saga.as_str()) {
             events.push(event_of(&row).ok_or_else(|| damaged(object, "a row is no delivery"))?);
         }
+        if events.len() > deliveries as usize {
+            return Err(damaged(
+                object,
+                format!("more than {deliveries} deliveries of saga {saga:?}"),
+            ));
+        }
     }
     Ok(Found {
         events,
@@ -72,49 +88,125 @@ pub async fn read_saga(
     })
 }
 
-/// A file of which only some parts were fetched; the rest is zeros that nobody looks at.
+/// A file of which only some parts were fetched.
 struct Source<'o> {
     objects: &'o Objects,
     object: &'o str,
-    bytes: Vec<u8>,
+    pieces: Pieces,
     reads: u32,
 }
 
 impl Source<'_> {
-    async fn fill(&mut self, range: Range<u64>) -> Result<(), ArchiveError> {
-        let into = usize::try_from(range.start).unwrap_or(usize::MAX);
-        let part = self.objects.get_range(self.object, range).await?;
+    async fn fetch(&mut self, range: Range<u64>) -> Result<(), ArchiveError> {
+        let start = range.start;
         self.reads += 1;
-        match self.bytes.get_mut(into..into.saturating_add(part.len())) {
-            Some(place) => place.copy_from_slice(&part),
-            None => return Err(damaged(self.object, "it is shorter than it was")),
+        let (part, size) = match self.objects.get_part(self.object, range).await {
+            Ok(got) => got,
+            Err(error) => return Err(self.reason_of(error).await),
+        };
+        if size != self.pieces.size {
+            return Err(self.of_another_size(size));
         }
+        self.pieces.add(start, &part);
         Ok(())
+    }
+
+    /// A size that the object does not have makes every read of it fail in another way.
+    async fn reason_of(&self, error: ObjectsError) -> ArchiveError {
+        match self.objects.head(self.object).await {
+            Ok(Some(found)) if found.size != self.pieces.size => self.of_another_size(found.size),
+            _ => error.into(),
+        }
+    }
+
+    fn of_another_size(&self, found: u64) -> ArchiveError {
+        let written = self.pieces.size;
+        damaged(
+            self.object,
+            format!("it has {found} bytes; {written} were written"),
+        )
     }
 
     /// Bytes from the start of the file's index to its end.
     fn index_length(&self) -> Result<u64, ArchiveError> {
-        let trailer = self.bytes.len().checked_sub(TRAILER);
-        let length = trailer
-            .and_then(|at| self.bytes.get(at..at + 4))
-            .and_then(|length| length.try_into().ok())
-            .map(u32::from_le_bytes);
-        let length = length.ok_or_else(|| damaged(self.object, "it is no file of ours"))?;
-        let whole = u64::from(length) + TRAILER as u64;
-        if whole > self.bytes.len() as u64 {
-            return Err(damaged(self.object, "its index is longer than the file"));
+        let none = || damaged(self.object, "it is no file of ours");
+        let at = self.pieces.size.checked_sub(TRAILER as u64).ok_or_else(none)?;
+        let trailer = self.pieces.get_bytes(at, TRAILER).map_err(|_| none())?;
+        let length = trailer.first_chunk().copied().map(u32::from_le_bytes);
+        let whole = u64::from(length.ok_or_else(none)?) + TRAILER as u64;
+        if whole > self.pieces.size.min(LONGEST_INDEX) {
+            return Err(damaged(
+                self.object,
+                "its index is longer than the file, or than any of ours",
+            ));
         }
         Ok(whole)
     }
 
-    fn reader(&self) -> Result<SerializedFileReader<Bytes>, ArchiveError> {
-        SerializedFileReader::new(Bytes::from(self.bytes.clone()))
+    fn reader(&self) -> Result<SerializedFileReader<Pieces>, ArchiveError> {
+        SerializedFileReader::new(self.pieces.clone())
             .map_err(|error| damaged(self.object, error.to_string()))
     }
 }
 
+/// Parts of a file, sorted by where they begin; those that touch are one.
+#[derive(Clone)]
+struct Pieces {
+    size: u64,
+    parts: Vec<(u64, Bytes)>,
+}
+
+impl Pieces {
+    fn add(&mut self, start: u64, bytes: &[u8]) {
+        let next = self
+            .parts
+            .iter()
+            .position(|(at, _)| *at == start.saturating_add(bytes.len() as u64));
+        let joined = match next {
+            // The index is fetched from its end to its beginning.
+            Some(index) => [bytes, &self.parts.remove(index).1].concat(),
+            None => bytes.to_vec(),
+        };
+        self.parts.push((start, joined.into()));
+    }
+
+    /// What was fetched from there on.
+    fn from(&self, start: u64) -> Result<Bytes, ParquetError> {
+        let inside = |(at, bytes): &(u64, Bytes)| {
+            let skip = usize::try_from(start.checked_sub(*at)?).ok()?;
+            (skip < bytes.len()).then(|| bytes.slice(skip..))
+        };
+        let found = self.parts.iter().find_map(inside);
+        found.ok_or_else(|| ParquetError::EOF(format!("nothing was fetched at {start}")))
+    }
+}
+
+impl Length for Pieces {
+    fn len(&self) -> u64 {
+        self.size
+    }
+}
+
+impl ChunkReader for Pieces {
+    type T = Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        Ok(self.from(start)?.reader())
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let rest = self.from(start)?;
+        if length > rest.len() {
+            return Err(ParquetError::EOF(format!(
+                "{length} bytes at {start} were not fetched"
+            )));
+        }
+        Ok(rest.slice(..length))
+    }
+}
+
 fn group<'r>(
-    reader: &'r SerializedFileReader<Bytes>,
+    reader: &'r SerializedFileReader<Pieces>,
     number: u32,
     object: &str,
 ) -> Result<&'r RowGroupMetaData, ArchiveError> {

@@ -41,7 +41,7 @@ proptest! {
         runtime().block_on(async {
             upload(&objects, "a", &file).await.unwrap();
             for (saga, group) in sagas.iter().zip(&file.row_groups) {
-                let found = read_saga(&objects, "a", file.bytes.len() as u64, *group, &saga.saga).await.unwrap();
+                let found = read_saga(&objects, "a", file.bytes.len() as u64, *group, (&saga.saga, u32::MAX)).await.unwrap();
                 assert_eq!(evidence(&found.events), evidence(&saga.events));
                 assert_eq!(found.reads, 1);
             }
@@ -83,9 +83,15 @@ fn a_saga_of_a_large_file_takes_two_small_reads() {
         upload(&objects, "a", &file).await.unwrap();
         for index in [0, 777, sagas.len() - 1] {
             let (saga, group) = (&sagas[index], file.row_groups[index]);
-            let found = read_saga(&objects, "a", file.bytes.len() as u64, group, &saga.saga)
-                .await
-                .unwrap();
+            let found = read_saga(
+                &objects,
+                "a",
+                file.bytes.len() as u64,
+                group,
+                (&saga.saga, u32::MAX),
+            )
+            .await
+            .unwrap();
             assert_eq!(evidence(&found.events), evidence(&saga.events));
             assert_eq!(found.reads, 2);
         }
@@ -100,7 +106,8 @@ fn damage_is_reported_never_read() {
     let objects = Objects::in_memory();
     let size = file.bytes.len() as u64;
     runtime().block_on(async {
-        let read = |size| read_saga(&objects, "a", size, 0, &sagas[0].saga);
+        let wanted = (&sagas[0].saga, u32::MAX);
+        let read = |size| read_saga(&objects, "a", size, 0, wanted);
         assert!(read(size).await.is_err());
         objects
             .put("a", file.bytes[..file.bytes.len() - 9].to_vec())
@@ -111,9 +118,41 @@ fn damage_is_reported_never_read() {
         objects.put("a", vec![0; file.bytes.len()]).await.unwrap();
         assert!(read(size).await.is_err());
         objects.put("a", file.bytes.clone()).await.unwrap();
-        let none = read_saga(&objects, "a", size, 9, &sagas[0].saga).await;
+        let none = read_saga(&objects, "a", size, 9, wanted).await;
         assert!(matches!(none, Err(ArchiveError::Damaged { .. })), "{none:?}");
         assert!(read(size).await.is_ok());
+    });
+}
+
+#[test]
+fn sizes_that_are_named_take_no_memory_and_no_more_deliveries_come_than_were_removed() {
+    let mut sagas = large();
+    let file = write(&mut sagas).unwrap();
+    let objects = Objects::in_memory();
+    let (first, group) = (&sagas[0], file.row_groups[0]);
+    let deliveries = u32::try_from(first.events.len()).unwrap();
+    let whole = file.bytes.len() as u64;
+    runtime().block_on(async {
+        upload(&objects, "a", &file).await.unwrap();
+        // A decision once named 2^45 bytes, and whoever read the object was gone.
+        for size in [1 << 45, u64::MAX, whole + 1, whole - 1, 0] {
+            let told = read_saga(&objects, "a", size, group, (&first.saga, deliveries)).await;
+            assert!(
+                matches!(&told, Err(ArchiveError::Damaged { .. })),
+                "{size}: {told:?}"
+            );
+        }
+        let fewer = read_saga(&objects, "a", whole, group, (&first.saga, deliveries - 1)).await;
+        assert!(matches!(&fewer, Err(ArchiveError::Damaged { .. })), "{fewer:?}");
+        let found = read_saga(&objects, "a", whole, group, (&first.saga, deliveries)).await;
+        assert_eq!(found.unwrap().events.len(), first.events.len());
+        // An index that says it is as long as a u32 can.
+        let mut bytes = file.bytes.clone();
+        let at = bytes.len() - 8;
+        bytes[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+        objects.put("b", bytes).await.unwrap();
+        let told = read_saga(&objects, "b", whole, group, (&first.saga, deliveries)).await;
+        assert!(matches!(&told, Err(ArchiveError::Damaged { .. })), "{told:?}");
     });
 }
 

@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(300);
 
+const REBUILD_DUE: &str = "the projections are made under other saga definitions than those configured now; the \
+    next start of the tracker, or `saga-tracker rebuild`, makes them anew";
+
 /// Where the store is: in a directory that nobody has open, or behind a running server.
 #[derive(Debug, Args)]
 pub(super) struct WhereArgs {
@@ -125,6 +128,7 @@ pub(super) fn verify(args: &OfflineArgs) -> Outcome {
         output::json(&json!({
             "sagas": report.sagas,
             "events": report.events,
+            "rebuildDue": report.rebuild_due,
             "differing": report.differing,
             "differences": report.differences,
         }))?;
@@ -142,6 +146,9 @@ pub(super) fn verify(args: &OfflineArgs) -> Outcome {
                 HumanCount(report.differing)
             ),
         })?;
+        if report.rebuild_due {
+            output::line(REBUILD_DUE)?;
+        }
     }
     if report.differing == 0 {
         Ok(())
@@ -157,7 +164,15 @@ pub(super) fn digest(args: &WhereArgs) -> Outcome {
             let config = args.config.load()?.config;
             super::logging::init(&config.log)?;
             let report = offline::digest(&config).map_err(|error| Failure::local(&error))?;
-            json!({"total": report.total, "at": report.partitions, "tables": report.tables})
+            json!({
+                "total": report.total,
+                "at": report.partitions,
+                "topics": report.topics,
+                "applied": report.applied,
+                "rules": serde_json::from_str(&report.rules).unwrap_or_else(|_| json!({})),
+                "tables": report.tables,
+                "rebuildDue": report.rebuild_due,
+            })
         }
     };
     if args.format.json {
@@ -184,7 +199,24 @@ fn digest_table(answer: &Value) -> String {
         .into_iter()
         .chain(rows("tables", "table"))
         .chain(rows("at", "next offset of partition"));
-    output::table(["", ""], all)
+    output::table(["", ""], all.chain(decided_by(answer)))
+}
+
+/// What decides the digest beside the cut of the tracker topic.
+fn decided_by(answer: &Value) -> Vec<[String; 2]> {
+    let topics = answer["topics"].as_object().into_iter().flatten();
+    let mut rows: Vec<[String; 2]> = topics
+        .map(|(topic, offsets)| [format!("next offsets of {topic}"), offsets.to_string()])
+        .collect();
+    for (name, label) in [("applied", "next decision to do"), ("rules", "rules of the fold")] {
+        if let Some(value) = answer.get(name) {
+            rows.push([label.to_owned(), value.to_string()]);
+        }
+    }
+    if answer["rebuildDue"] == true {
+        rows.push(["note".to_owned(), REBUILD_DUE.to_owned()]);
+    }
+    rows
 }
 
 /// A bar on a terminal; nothing elsewhere.

@@ -430,6 +430,22 @@ pub static OPTIONS: &[ConfigOption] = &[
         Kind::Switch,
         "Whether sagas are archived under objects.url before they are purged; then none is purged that is not archived.",
     ),
+    option(
+        "dead_letters.settled_days",
+        Kind::Integer(0, 36_500),
+        "Days after which dead letters that were redriven or discarded are no longer kept, on every replica; 0 keeps \
+         all. Open ones always stay.",
+    ),
+    option(
+        "dead_letters.redrive_days",
+        Kind::Integer(0, 36_500),
+        "Days after its end for which what became of a redrive, or of a dry run, is kept; 0 keeps all.",
+    ),
+    option(
+        "dead_letters.replay_events",
+        Kind::Integer(0, 1_000_000_000_000),
+        "Events of the log that one replay by event ids looks through, at most; beyond that it wants to be told the sagas.",
+    ),
     option("log.level", Kind::LogFilter, "What to log.").flag("log-level"),
     option("log.format", Kind::Choice(&["text", "json"]), "How to log.").flag("log-format"),
 ];

@@ -2,6 +2,7 @@
 
 use super::{ConfigError, Origin, Problem, Secret, properties};
 use crate::api;
+use crate::dead_letter::LetterSettings;
 use crate::domain::SagaDefinitions;
 use crate::ingest::{IngestSettings, registry};
 use crate::metrics::MetricsSettings;
@@ -35,6 +36,7 @@ pub struct Config {
     pub health: HealthSettings,
     pub metrics: MetricsSettings,
     pub retention: RetentionSettings,
+    pub dead_letters: LetterSettings,
     pub log: LogSettings,
     pub definitions_file: Option<PathBuf>,
 }
@@ -314,6 +316,7 @@ impl StoreSettings {
             max_wal_mib: self.max_wal_mib,
             max_open_files: self.max_open_files,
             background_jobs: self.background_jobs,
+            ..RocksSettings::default()
         }
     }
 }

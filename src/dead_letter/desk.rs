@@ -88,7 +88,7 @@ impl Desk {
         else {
             return Err(DeskError::Unknown(super::LetterId(position)));
         };
-        let history = view::history(read, position, letter.arrived_at)?;
+        let history = view::history(read, &listed)?;
         let examined = examine(
             &*self.sources.schemas,
             letter.value.as_deref(),

@@ -1,13 +1,12 @@
 //! Discarding letters: a decision on the ops topic, which every replica reads, with a reason that
 //! stays. The letter and its bytes stay too.
 
+use super::named::{self, Named};
 use super::{Desk, DeskError, LetterId};
 use crate::domain::Position;
 use crate::ingest::origin::LetterTopics;
 use crate::ops::{Applier, Decided, Decisions, NewDecision, OpsError, Verdict};
-use crate::store::letters::{
-    FOREIGN, Happened, HeldBook, LetterBook, LetterChanges, LetterMark, LetterState,
-};
+use crate::store::letters::{Happened, HeldBook, LetterBook, LetterState};
 use crate::store::{Batch, Read, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -20,37 +19,6 @@ const AT_ONCE: usize = 500;
 #[derive(Debug, Serialize, Deserialize)]
 struct Body {
     letters: Vec<Named>,
-}
-
-/// A letter, named so that every replica finds it.
-#[derive(Debug, Serialize, Deserialize)]
-struct Named {
-    topic: String,
-    partition: u32,
-    offset: u64,
-}
-
-impl Named {
-    fn of(letter: Position, topics: &LetterTopics) -> Self {
-        Self {
-            topic: topics.topic_of(letter).to_owned(),
-            partition: letter.partition & !FOREIGN,
-            offset: letter.offset,
-        }
-    }
-
-    fn position(&self, topics: &LetterTopics) -> Option<Position> {
-        if self.partition & FOREIGN != 0 || self.offset == u64::MAX {
-            return None;
-        }
-        if self.topic == topics.topic {
-            Some(Position::new(self.partition, self.offset))
-        } else if self.topic == topics.dlt_topic {
-            Some(Position::new(self.partition | FOREIGN, self.offset))
-        } else {
-            None
-        }
-    }
 }
 
 /// What discarding a letter came to.
@@ -117,8 +85,7 @@ pub fn discard(
         let body = Body {
             letters: chunk.iter().map(|letter| Named::of(*letter, topics)).collect(),
         };
-        let body = serde_json::to_value(body)
-            .map_err(|error| OpsError::Failed(format!("the decision cannot be written as JSON: {error}")))?;
+        let body = named::body(&body)?;
         let made = decisions.make(NewDecision {
             kind: KIND,
             by: order.by.clone(),
@@ -163,35 +130,22 @@ impl Applier for DiscardApplier {
             Ok(body) => body,
             Err(error) => return Ok(Verdict::Refused(format!("it names no letters: {error}"))),
         };
-        let Some(held) = held else {
-            return Err(StoreError::Corrupt(
-                "letters are discarded without the book".to_owned(),
-            ));
-        };
-        let mut changes = LetterChanges::default();
-        let mut named = 0u64;
-        for letter in body
-            .letters
-            .iter()
-            .filter_map(|letter| letter.position(&self.topics))
-        {
-            named += 1;
-            let mark = LetterMark {
-                by: Position::new(0, decided.offset),
-                at: decided.arrived_at,
-                what: Happened::Discarded {
-                    by: decided.decision.by.clone(),
-                    why: decided.decision.reason.clone(),
-                },
-            };
-            changes.add_mark(letter, mark);
+        if let Some(why) = named::too_many(body.letters.len()) {
+            return Ok(Verdict::Refused(why));
         }
-        LetterBook::enter(held, store, rows, &changes)?;
-        let strange = body.letters.len() as u64 - named;
-        Ok(Verdict::Applied(if strange == 0 {
-            format!("{named} letters discarded")
-        } else {
-            format!("{named} letters discarded; {strange} are of no topic of ours")
-        }))
+        let letters = body.letters.iter();
+        let known: Vec<Position> = letters
+            .filter_map(|letter| letter.position(&self.topics))
+            .collect();
+        let words = named::told(known.len(), body.letters.len(), "discarded");
+        let discarded = known.into_iter().map(|letter| {
+            let what = Happened::Discarded {
+                by: decided.decision.by.clone(),
+                why: decided.decision.reason.clone(),
+            };
+            (letter, what)
+        });
+        named::enter(decided, held, store, rows, discarded)?;
+        Ok(Verdict::Applied(words))
     }
 }

@@ -3,21 +3,19 @@
 //! fold of the log.
 
 use super::redrive::{LetterResult, MOST_LETTERS, RedriveOrder, Redrives};
+use super::search_log::ReplayError;
 use super::view::{self, CameBack};
 use super::{Change, Forecast, LetterId, Outlook, Story};
-use crate::domain::{Position, SagaId};
-use crate::store::codec::Record;
+use crate::domain::Position;
 use crate::store::letters::LetterState;
-use crate::store::records::LogRecord;
-use crate::store::{Direction, Read, SharedStore, StoreError, Table, WHOLE, keys, read};
+use crate::store::{Direction, Read, StoreError, Table, WHOLE, keys, read};
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// How long to wait until what was published is consumed.
 const LONGEST: Duration = Duration::from_secs(25);
-/// Threads that look through the log.
-const SHARES: usize = 4;
 
 /// What became of an event that was to be replayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +44,8 @@ pub struct ReplayResult {
 pub struct ReplayOrder {
     /// The ids.
     pub event_ids: Vec<String>,
+    /// The sagas that they belong to; none to look everywhere.
+    pub saga_ids: Vec<String>,
     /// Only tell what it would do.
     pub dry_run: bool,
     /// Who.
@@ -63,11 +63,16 @@ fn result(event_id: &str, status: ReplayStatus, message: impl Into<String>) -> R
 }
 
 impl Redrives {
-    /// Replays events by their ids. Blocks, until what is published is consumed.
+    /// Replays events by their ids. Blocks, until what is published is consumed. Those that are no dead letters
+    /// are looked for before anything is published, until `gone` says that nobody waits for the answer.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub fn replay_events(&self, order: &ReplayOrder) -> Result<Vec<ReplayResult>, StoreError> {
+    /// [`ReplayError`]; but for the store's, nothing was published then.
+    pub fn replay_events(
+        &self,
+        order: &ReplayOrder,
+        gone: &CancellationToken,
+    ) -> Result<Vec<ReplayResult>, ReplayError> {
         let store = self.store().clone();
         let mut letters: HashMap<&str, Vec<Position>> = HashMap::new();
         let mut open: Vec<Position> = Vec::new();
@@ -89,9 +94,9 @@ impl Redrives {
             }
             letters.insert(id, found);
         }
+        let logged = self.search(gone).find(&elsewhere, &order.saga_ids)?;
         let redriven = self.redrive_open(order, open)?;
-        let logged = look_through_log(&store, &elsewhere)?;
-        order
+        let results = order
             .event_ids
             .iter()
             .map(|id| match letters.get(id.as_str()) {
@@ -109,7 +114,8 @@ impl Redrives {
                     ),
                 }),
             })
-            .collect()
+            .collect::<Result<_, StoreError>>();
+        Ok(results?)
     }
 
     fn redrive_open(
@@ -160,9 +166,13 @@ impl Redrives {
 
     /// A letter to which something happened before.
     fn of_history(&self, id: &str, letter: Position) -> Result<ReplayResult, StoreError> {
-        let store = self.store();
-        let history = view::history(&**store, letter, crate::domain::Millis(0))?;
+        let snapshot = self.store().snapshot();
         let name = LetterId(letter);
+        let Some(listed) = view::listed(&*snapshot, letter)? else {
+            let gone = format!("dead letter {name} was settled long ago and is no longer kept");
+            return Ok(result(id, ReplayStatus::Failed, gone));
+        };
+        let history = view::history(&*snapshot, &listed)?;
         let last = history.into_iter().rev().find_map(|episode| match episode.what {
             Story::Arrived => None,
             Story::Discarded { by, why } => Some(result(
@@ -257,7 +267,7 @@ fn of_forecast(letter: Position, forecast: &Forecast) -> (ReplayStatus, String) 
             format!("saga {saga} has the event of dead letter {name} already"),
         ),
         Outlook::AlreadyRedriven => (ReplayStatus::Success, format!("dead letter {name}: {detail}")),
-        Outlook::Undecodable | Outlook::Discarded | Outlook::Unknown => {
+        Outlook::Undecodable | Outlook::Reserved | Outlook::Discarded | Outlook::Unknown => {
             (ReplayStatus::Failed, format!("dead letter {name}: {detail}"))
         }
     }
@@ -286,48 +296,4 @@ fn letters_of(read: &dyn Read, id: &str) -> Result<Vec<Position>, StoreError> {
         },
     )?;
     Ok(found)
-}
-
-/// Where the log has events of these ids. There is no table of all event ids (it would cost half of
-/// the ingest rate), so this reads the whole log, on several threads.
-fn look_through_log<'i>(
-    store: &SharedStore,
-    ids: &HashSet<&'i str>,
-) -> Result<HashMap<&'i str, (SagaId, Position)>, StoreError> {
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let shares = store.split(Table::Log, SHARES)?;
-    let snapshot = store.snapshot();
-    let read = &*snapshot;
-    let found = std::thread::scope(|scope| {
-        let running: Vec<_> = shares
-            .iter()
-            .map(|share| {
-                scope.spawn(move || {
-                    let mut found: HashMap<&'i str, (SagaId, Position)> = HashMap::new();
-                    read::try_scan_table(read, share, |saga, sort, value| {
-                        let record = LogRecord::read(value)?;
-                        if let Some(id) = ids.get(record.event_id()) {
-                            let at = keys::parse_log_sort(sort)?.position;
-                            let saga = SagaId::from(keys::parse_text("log", saga)?);
-                            let place = found.entry(id).or_insert_with(|| (saga.clone(), at));
-                            if at < place.1 {
-                                *place = (saga, at);
-                            }
-                        }
-                        Ok(())
-                    })?;
-                    Ok::<_, StoreError>(found)
-                })
-            })
-            .collect();
-        let joined = running.into_iter().map(|thread| {
-            thread
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        });
-        joined.collect::<Result<Vec<_>, StoreError>>()
-    })?;
-    Ok(found.into_iter().flatten().collect())
 }

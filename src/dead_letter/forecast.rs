@@ -5,11 +5,10 @@
 //! see each other's effects, in the order in which they would be published.
 
 use super::revise::{Hopeless, Revised};
-use crate::domain::{
-    Anomaly, Cut, Event, Position, SagaDefinitions, SagaId, SagaState, deduplicate, fold_deduplicated,
-};
+use crate::domain::{Anomaly, Event, Position, SagaDefinitions, SagaId, SagaState};
+use crate::projector::{Preview, Would};
 use crate::store::letters::LetterState;
-use crate::store::{Read, StoreError, read};
+use crate::store::{Read, StoreError};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -25,6 +24,8 @@ pub enum Outlook {
     Conflict,
     /// It is still no event; it is not published.
     Undecodable,
+    /// It would be an event that only the tracker itself publishes; it is not published.
+    Reserved,
     /// It came back before; it is not published.
     AlreadyRedriven,
     /// It was discarded; it is not published.
@@ -41,6 +42,7 @@ impl Outlook {
             Self::Duplicate => "DUPLICATE",
             Self::Conflict => "CONFLICT",
             Self::Undecodable => "UNDECODABLE",
+            Self::Reserved => "RESERVED",
             Self::AlreadyRedriven => "ALREADY_REDRIVEN",
             Self::Discarded => "DISCARDED",
             Self::Unknown => "UNKNOWN",
@@ -100,6 +102,7 @@ impl Forecast {
     pub fn hopeless(why: &Hopeless) -> Self {
         let outlook = match why {
             Hopeless::Undecodable(_) => Outlook::Undecodable,
+            Hopeless::Reserved(_) => Outlook::Reserved,
             Hopeless::Unavailable(_) => Outlook::Unknown,
         };
         Self::not_published(outlook, why.to_string())
@@ -134,9 +137,7 @@ impl Standing {
 
 /// Tells what letters would do, one after the other.
 pub struct Forecaster<'f> {
-    read: &'f dyn Read,
-    definitions: &'f SagaDefinitions,
-    cursor: Cut,
+    preview: Preview<'f>,
     /// Partitions of the tracker topic; 0 when nobody knows.
     partitions: u32,
     /// What the letters before would have added, by saga.
@@ -155,9 +156,7 @@ impl<'f> Forecaster<'f> {
         partitions: u32,
     ) -> Result<Self, StoreError> {
         Ok(Self {
-            cursor: read::cursor(read, read::active_generation(read)?)?,
-            read,
-            definitions,
+            preview: Preview::new(read, definitions)?,
             partitions,
             added: HashMap::new(),
             // Behind everything that was ever consumed, before nothing that matters.
@@ -176,23 +175,15 @@ impl<'f> Forecaster<'f> {
         event.position = Position::new(partition, self.next);
         self.next += 1;
         let saga_id = event.saga_id.clone();
-        let mut deliveries = read::deliveries(self.read, &saga_id, &self.cursor)?;
         let added = self.added.entry(saga_id.clone()).or_default();
-        deliveries.extend(added.iter().cloned());
-        let before = fold_deduplicated(&deduplicate(&deliveries), self.definitions);
-        deliveries.push(event.clone());
-        let parts = deduplicate(&deliveries);
-        let after = fold_deduplicated(&parts, self.definitions);
-        let duplicate = parts
-            .duplicates
-            .iter()
-            .find(|(found, _)| found.position == event.position);
-        let outlook = match duplicate {
-            None => Outlook::Applied,
-            Some((_, false)) => Outlook::Duplicate,
-            Some((_, true)) => Outlook::Conflict,
-        };
+        let before = self.preview.after(&saga_id, added)?.map(|(state, _)| state);
         added.push(event.clone());
+        let (after, would) = self.preview.after(&saga_id, added)?.unzip();
+        let outlook = match would {
+            None | Some(Would::Stand) => Outlook::Applied,
+            Some(Would::Repeat) => Outlook::Duplicate,
+            Some(Would::Contradict) => Outlook::Conflict,
+        };
         Ok(Forecast {
             outlook,
             detail: None,
@@ -209,7 +200,7 @@ impl<'f> Forecaster<'f> {
 fn new_anomalies(before: Option<&SagaState>, after: Option<&SagaState>) -> Vec<String> {
     let all = |state: Option<&SagaState>| -> Vec<Anomaly> {
         state.map_or_else(Vec::new, |state| {
-            let kept = state.anomalies.kept.iter().chain(&state.conflicts.kept);
+            let kept = state.anomalies.kept.iter().chain(state.conflicts.anomalies());
             kept.cloned().collect()
         })
     };

@@ -3,21 +3,22 @@
 //!
 //! Our own letters lie there too, from this replica or another. They are told by their headers (our
 //! reason, and the tracker topic as their origin) and passed over: they are in the store already, or
-//! in that of whoever accounts for their offset. So what is stored is a function of the topic.
+//! in that of whoever accounts for their offset. So what is stored is a function of the topic. A topic that was
+//! created again is recognised by the last record that was read, as ingest does it.
 
 use super::view::{Examined, examine};
-use crate::domain::{Millis, Position};
+use crate::domain::{Cut, Millis, Position};
 use crate::failpoint;
-use crate::ingest::IngestSettings;
 use crate::ingest::arrival::Arrival;
 use crate::ingest::decode::Fragment;
 use crate::ingest::kafka::KafkaSource;
 use crate::ingest::registry::SchemaSource;
-use crate::ingest::source::{RawRecord, Source, SourceError, Taken};
+use crate::ingest::source::{Broker, RawRecord, Source, SourceError, Taken};
 use crate::ingest::space::{FreeSpace, Gate};
+use crate::ingest::{IngestSettings, IngestStatus, fingerprint_of};
 use crate::store::codec::Record;
-use crate::store::letters::{FOREIGN, LetterBook, LetterChanges};
-use crate::store::records::{DeadLetterRecord, LetterRecord, OffsetRecord, PresenceRecord};
+use crate::store::letters::{FOREIGN, LetterBook, LetterChanges, ValueHash};
+use crate::store::records::{DeadLetterRecord, LastRecord, LetterRecord, OffsetRecord, PresenceRecord};
 use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, read};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,6 +44,8 @@ pub struct ForeignLetters {
     pub book: LetterBook,
     /// Room on the disk under the store.
     pub space: Arc<dyn FreeSpace>,
+    /// Where to tell that reading has ended.
+    pub status: Arc<IngestStatus>,
     /// Ends it.
     pub shutdown: CancellationToken,
 }
@@ -54,6 +57,17 @@ enum ForeignError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Source(#[from] SourceError),
+    #[error(
+        "partition {partition} of the dead-letter topic {topic} went back: {found}, but every offset before {next} was read. \
+         It was deleted and created again, or lost data; letters of others are read no more. To read the new topic, \
+         start with an empty data directory or another kafka.dlt_topic; or switch kafka.consume_dead_letters off"
+    )]
+    Replaced {
+        topic: String,
+        partition: u32,
+        found: String,
+        next: u64,
+    },
 }
 
 /// Letters gathered for one write.
@@ -76,6 +90,8 @@ impl ForeignLetters {
             .spawn(move || {
                 if let Err(error) = self.run() {
                     tracing::error!(%error, "the dead-letter topic is no longer read; everything else goes on");
+                    self.status
+                        .update(|status| status.letters_stopped = Some(error.to_string()));
                 }
             })
     }
@@ -90,7 +106,7 @@ impl ForeignLetters {
             .collect();
         let resume: Vec<(u32, u64)> = rows
             .iter()
-            .map(|(partition, row)| (*partition, row.next))
+            .map(|(partition, row)| (*partition, row.last.map_or(row.next, |last| last.offset)))
             .collect();
         let mut source = KafkaSource::open(&settings, resume.into_iter())?;
         self.consume(&mut source, rows)
@@ -116,23 +132,69 @@ impl ForeignLetters {
         );
         // Everything taken so far is written then. That the disk is full, ingest tells in health and metrics:
         // it stops at the same mark.
+        let broker = source.broker();
         while !room.wait(|_, _| ()) {
             failpoint::pass("thread.foreign-letters");
+            let mut failed = None;
             source.poll(IDLE, IDLE, &mut |record| {
-                self.take(record, &mut gathered);
-                if gathered.count >= MOST_AT_ONCE || self.shutdown.is_cancelled() {
+                failed = self.take(record, &mut gathered).err();
+                if failed.is_some() || gathered.count >= MOST_AT_ONCE || self.shutdown.is_cancelled() {
                     Taken::Enough
                 } else {
                     Taken::Next
                 }
             })?;
             self.write(&mut gathered)?;
+            failed.map_or(Ok(()), Err)?;
+            self.check_ends(&source.observed().ends, &*broker, &gathered.rows)?;
         }
         Ok(())
     }
 
+    /// Refuses a topic that ends before what was read. The client's view may be older than what it
+    /// delivered: only the broker's word counts.
+    fn check_ends(
+        &self,
+        ends: &Cut,
+        broker: &dyn Broker,
+        rows: &BTreeMap<u32, OffsetRecord>,
+    ) -> Result<(), ForeignError> {
+        for (partition, end) in ends.iter() {
+            let next = rows.get(&partition).map_or(0, |row| row.next);
+            if end < next
+                && let Some(end) = broker.ask_end(partition)
+                && end < next
+            {
+                return Err(self.replaced(partition, format!("it ends at offset {end}"), next));
+            }
+        }
+        Ok(())
+    }
+
+    fn replaced(&self, partition: u32, found: String, next: u64) -> ForeignError {
+        ForeignError::Replaced {
+            topic: self.settings.dlt_topic.clone(),
+            partition,
+            found,
+            next,
+        }
+    }
+
+    /// A record that was read before: only the very last one is ever asked for again.
+    fn recognise(&self, record: &RawRecord<'_>, row: &OffsetRecord) -> Result<(), ForeignError> {
+        let Position { partition, offset } = record.position;
+        let found = match row.last {
+            Some(last) if last.offset == offset && last.fingerprint == fingerprint_of(record) => {
+                return Ok(());
+            }
+            Some(last) if last.offset == offset => format!("the record at offset {offset} is another one"),
+            _ => format!("it gave a record at offset {offset}"),
+        };
+        Err(self.replaced(partition, found, row.next))
+    }
+
     /// Looks at one record; after this it is accounted for, unless the tracker stops.
-    fn take(&self, record: &RawRecord<'_>, gathered: &mut Gathered) {
+    fn take(&self, record: &RawRecord<'_>, gathered: &mut Gathered) -> Result<(), ForeignError> {
         let Position { partition, offset } = record.position;
         let before = gathered.rows.get(&partition).copied().unwrap_or(OffsetRecord {
             start: offset,
@@ -140,7 +202,7 @@ impl ForeignLetters {
             ..OffsetRecord::default()
         });
         if offset < before.next {
-            return;
+            return self.recognise(record, &before);
         }
         // Of this topic no last record is kept: that something was read says the next offset.
         let last = (before.next > before.start).then_some(Arrival {
@@ -152,7 +214,7 @@ impl ForeignLetters {
         if !self.is_ours(record) {
             let position = Position::new(partition | FOREIGN, offset);
             let Some(fragment) = self.fragment(record, position, arrived_at) else {
-                return;
+                return Ok(());
             };
             self.add(record, position, arrived_at, &fragment, gathered);
         }
@@ -160,11 +222,16 @@ impl ForeignLetters {
             next: offset + 1,
             arrived_at: arrived_at.0,
             ahead: arrival.ahead,
+            last: Some(LastRecord {
+                offset,
+                fingerprint: fingerprint_of(record),
+            }),
             ..before
         };
         gathered.rows.insert(partition, row);
         gathered.moved.push(partition);
         gathered.count += 1;
+        Ok(())
     }
 
     /// Whether a tracker of ours wrote it, about a record of the topic that we account for.
@@ -222,6 +289,7 @@ impl ForeignLetters {
             detail,
             arrived_at: letter.arrived_at,
             bytes: record.value.map_or(0, |value| value.len() as u64),
+            value: ValueHash::of(record.value).0,
             event_id: fragment.event_key(),
             saga_id: fragment.saga_key(),
             saga_type: fragment.type_label(),
@@ -237,7 +305,7 @@ impl ForeignLetters {
             keys::letter_by_event(&mut key, id, position);
             batch.put_with(Table::LettersByEvent, &key, |bytes| PresenceRecord.write(bytes));
         }
-        gathered.changes.add_letter(position, FOREIGN_REASON);
+        gathered.changes.add_letter(position, &listed);
     }
 
     fn write(&self, gathered: &mut Gathered) -> Result<(), StoreError> {
@@ -264,3 +332,7 @@ impl ForeignLetters {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "foreign_tests.rs"]
+mod tests;

@@ -7,7 +7,7 @@
 use super::LetterFilter;
 use crate::domain::{Millis, Position};
 use crate::store::codec::Record;
-use crate::store::letters::{FOREIGN, LetterCounts, LetterState, counts, marks_between};
+use crate::store::letters::{FOREIGN, LetterCounts, LetterState, ValueHash, counts, marks_between};
 use crate::store::records::LetterRecord;
 use crate::store::{Direction, Key, Read, StoreError, Table, keys, read};
 use std::collections::{BTreeMap, VecDeque};
@@ -31,6 +31,8 @@ pub struct Listed {
     pub arrived_at: Millis,
     /// Length of its value.
     pub bytes: u64,
+    /// Stands for its value.
+    pub value: ValueHash,
     /// The event's id, as far as it could be decoded.
     pub event_id: Option<String>,
     /// The saga, likewise.
@@ -55,6 +57,7 @@ impl Listed {
             detail: record.detail.to_owned(),
             arrived_at: Millis(record.arrived_at),
             bytes: record.bytes,
+            value: ValueHash(record.value),
             event_id: owned(record.event_id),
             saga_id: owned(record.saga_id),
             saga_type: owned(record.saga_type),
@@ -105,8 +108,8 @@ impl Lane {
                 let from = Position::new(self.partition, reached);
                 let marks = marks_between(read, from, self.bound)?;
                 for mut listed in rows {
-                    listed.state =
-                        LetterState::after(marks.get(&listed.position.offset).into_iter().flatten());
+                    let happened = marks.get(&listed.position.offset);
+                    listed.state = LetterState::after(listed.value, happened.map_or(&[], Vec::as_slice));
                     self.ready.push_back(listed);
                 }
             }
@@ -325,7 +328,7 @@ pub(super) fn count(
         .into_iter()
         .filter(|(reason, _)| filter.reason.as_ref().is_none_or(|wanted| wanted == reason))
         .map(|(reason, counts)| (reason, only(counts, filter.state)))
-        .filter(|(_, counts)| counts.total() > 0);
+        .filter(|(_, counts)| counts.total() + counts.removed() > 0);
     Ok(chosen.collect())
 }
 
@@ -341,5 +344,7 @@ fn only(counts: LetterCounts, state: Option<LetterState>) -> LetterCounts {
         open: when(LetterState::Open, counts.open),
         redriven: when(LetterState::Redriven, counts.redriven),
         discarded: when(LetterState::Discarded, counts.discarded),
+        removed_redriven: when(LetterState::Redriven, counts.removed_redriven),
+        removed_discarded: when(LetterState::Discarded, counts.removed_discarded),
     }
 }

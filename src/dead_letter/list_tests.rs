@@ -96,7 +96,7 @@ fn desk(letters: &[Letter]) -> Desk {
         };
         keys::by_offset(&mut key, letter.position);
         batch.put_with(Table::Letters, &key, |bytes| record.write(bytes));
-        changes.add_letter(letter.position, letter.reason);
+        changes.add_letter(letter.position, &record);
         if letter.discarded {
             let what = Happened::Discarded {
                 by: "me".to_owned(),

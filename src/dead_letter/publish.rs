@@ -28,6 +28,12 @@ const RETRY: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// What is under way at shutdown gets so long; without a broker it would take its full timeout.
 const LAST_WAIT: Duration = Duration::from_secs(3);
+/// Length of a value that was left out.
+const OMITTED_BYTES: &str = "saga-tracker-omitted-bytes";
+/// Length of headers that were left out.
+const OMITTED_HEADER_BYTES: &str = "saga-tracker-omitted-header-bytes";
+/// Length of a key that was left out.
+const OMITTED_KEY_BYTES: &str = "saga-tracker-omitted-key-bytes";
 
 /// How letters are published.
 #[derive(Clone, Debug)]
@@ -132,7 +138,8 @@ impl Publisher {
         failpoint::pass("dead_letter.before_publish");
         let mut under_way = Vec::with_capacity(letters.len());
         for letter in letters {
-            under_way.push((letter, self.send(self.record(letter))?));
+            let record = Form::Whole.record(letter, &self.settings);
+            under_way.push((letter, self.send(record)?));
         }
         for (letter, delivery) in under_way {
             match delivered(delivery).await {
@@ -146,35 +153,34 @@ impl Publisher {
         Ok(())
     }
 
-    /// Publishes a letter whole or, when the topic does not take it, without its value, which is in
-    /// the store: it must not keep back the letters behind it.
+    /// Publishes a letter whole or, when the topic does not take it, with less and less of what is in the
+    /// store anyway: it must not keep back the letters behind it.
     async fn publish_alone(&self, letter: &DeadLetter) -> Result<(), PublishError> {
-        match delivered(self.send(self.record(letter))?).await {
-            Ok(()) => return Ok(()),
-            Err(error) if is_too_large(&error) => {}
-            Err(error) => return Err(self.refused(error)),
+        for form in Form::ALL {
+            match delivered(self.send(form.record(letter, &self.settings))?).await {
+                Ok(()) if form == Form::Whole => return Ok(()),
+                Ok(()) => {
+                    self.tell(letter, form.words());
+                    return Ok(());
+                }
+                Err(error) if is_too_large(&error) => {}
+                Err(error) => return Err(self.refused(error)),
+            }
         }
-        let bytes = letter.value.as_ref().map_or(0, |value| value.len());
-        tracing::error!(
-            position = %letter.position, bytes, topic = self.settings.dlt_topic,
-            "the dead letter is too large for the topic and goes there without its value; raise max.message.bytes"
-        );
-        let headers = self.headers(letter).insert(Header {
-            key: "saga-tracker-omitted-bytes",
-            value: Some(&bytes.to_string()),
-        });
-        let mut record = self.record(letter).headers(headers);
-        record.payload = None;
-        delivered(self.send(record)?)
-            .await
-            .map_err(|error| self.refused(error))
+        self.tell(letter, "is not published at all");
+        Ok(())
     }
 
-    fn record<'a>(&'a self, letter: &'a DeadLetter) -> FutureRecord<'a, [u8], [u8]> {
-        let mut record = FutureRecord::to(&self.settings.dlt_topic).headers(self.headers(letter));
-        record.key = letter.key.as_deref();
-        record.payload = letter.value.as_deref();
-        record
+    fn tell(&self, letter: &DeadLetter, what: &str) {
+        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        tracing::error!(
+            position = %letter.position,
+            value_bytes = length(&letter.value),
+            header_bytes = header_bytes(letter),
+            key_bytes = length(&letter.key),
+            topic = self.settings.dlt_topic,
+            "the dead letter is too large for the topic and {what}; raise max.message.bytes"
+        );
     }
 
     fn send(&self, record: FutureRecord<'_, [u8], [u8]>) -> Result<DeliveryFuture, PublishError> {
@@ -200,44 +206,106 @@ impl Publisher {
         failpoint::pass("dead_letter.after_cursor");
         Ok(())
     }
+}
 
-    fn headers(&self, letter: &DeadLetter) -> OwnedHeaders {
+/// How much of a letter is published, each less than the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Form {
+    Whole,
+    WithoutValue,
+    WithoutHeaders,
+    WithoutKey,
+}
+
+impl Form {
+    const ALL: [Form; 4] = [
+        Self::Whole,
+        Self::WithoutValue,
+        Self::WithoutHeaders,
+        Self::WithoutKey,
+    ];
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Whole => "goes there whole",
+            Self::WithoutValue => "goes there without its value",
+            Self::WithoutHeaders => "goes there without its value and its headers",
+            Self::WithoutKey => "goes there without its value, its headers and its key",
+        }
+    }
+
+    fn record<'a>(
+        self,
+        letter: &'a DeadLetter,
+        settings: &'a PublishSettings,
+    ) -> FutureRecord<'a, [u8], [u8]> {
+        let mut record = FutureRecord::to(&settings.dlt_topic).headers(self.headers(letter, settings));
+        record.key = letter.key.as_deref().filter(|_| self < Self::WithoutKey);
+        record.payload = letter.value.as_deref().filter(|_| self < Self::WithoutValue);
+        record
+    }
+
+    /// The letter's own, ours, and what was left out.
+    fn headers(self, letter: &DeadLetter, settings: &PublishSettings) -> OwnedHeaders {
         let mut headers = OwnedHeaders::new();
-        for (name, value) in &letter.headers {
+        let own = letter.headers.iter().filter(|_| self < Self::WithoutHeaders);
+        for (name, value) in own {
             headers = headers.insert(Header {
                 key: name,
                 value: value.as_deref(),
             });
         }
-        let partition = i32::try_from(letter.position.partition)
-            .unwrap_or(i32::MAX)
-            .to_be_bytes();
-        let offset = letter.position.offset.to_be_bytes();
-        let timestamp = letter.timestamp.unwrap_or(letter.arrived_at).0.to_be_bytes();
-        let ours: [(&str, &[u8]); 9] = [
-            ("kafka_dlt-original-topic", letter.topic.as_bytes()),
-            ("kafka_dlt-original-partition", &partition),
-            ("kafka_dlt-original-offset", &offset),
-            ("kafka_dlt-original-timestamp", &timestamp),
-            ("kafka_dlt-original-timestamp-type", b"CreateTime"),
-            (
-                "kafka_dlt-original-consumer-group",
-                self.settings.group_id.as_bytes(),
-            ),
-            (
-                "kafka_dlt-exception-fqcn",
-                b"com.groom.ecommerce.saga.tracker.DeadLetter",
-            ),
-            ("kafka_dlt-exception-message", letter.detail.as_bytes()),
-            ("saga-tracker-reason", letter.reason.as_bytes()),
-        ];
-        ours.into_iter().fold(headers, |headers, (key, value)| {
-            headers.insert(Header {
-                key,
-                value: Some(value),
-            })
-        })
+        headers = origin_headers(headers, letter, settings);
+        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        for (form, name, bytes) in [
+            (Self::WithoutValue, OMITTED_BYTES, length(&letter.value)),
+            (Self::WithoutHeaders, OMITTED_HEADER_BYTES, header_bytes(letter)),
+            (Self::WithoutKey, OMITTED_KEY_BYTES, length(&letter.key)),
+        ] {
+            if form <= self {
+                headers = headers.insert(Header {
+                    key: name,
+                    value: Some(&bytes.to_string()),
+                });
+            }
+        }
+        headers
     }
+}
+
+fn header_bytes(letter: &DeadLetter) -> usize {
+    let headers = letter.headers.iter();
+    headers
+        .map(|(name, value)| name.len() + value.as_ref().map_or(0, Vec::len))
+        .sum()
+}
+
+fn origin_headers(headers: OwnedHeaders, letter: &DeadLetter, settings: &PublishSettings) -> OwnedHeaders {
+    let partition = i32::try_from(letter.position.partition)
+        .unwrap_or(i32::MAX)
+        .to_be_bytes();
+    let offset = letter.position.offset.to_be_bytes();
+    let timestamp = letter.timestamp.unwrap_or(letter.arrived_at).0.to_be_bytes();
+    let ours: [(&str, &[u8]); 9] = [
+        ("kafka_dlt-original-topic", letter.topic.as_bytes()),
+        ("kafka_dlt-original-partition", &partition),
+        ("kafka_dlt-original-offset", &offset),
+        ("kafka_dlt-original-timestamp", &timestamp),
+        ("kafka_dlt-original-timestamp-type", b"CreateTime"),
+        ("kafka_dlt-original-consumer-group", settings.group_id.as_bytes()),
+        (
+            "kafka_dlt-exception-fqcn",
+            b"com.groom.ecommerce.saga.tracker.DeadLetter",
+        ),
+        ("kafka_dlt-exception-message", letter.detail.as_bytes()),
+        ("saga-tracker-reason", letter.reason.as_bytes()),
+    ];
+    ours.into_iter().fold(headers, |headers, (key, value)| {
+        headers.insert(Header {
+            key,
+            value: Some(value),
+        })
+    })
 }
 
 async fn delivered(delivery: DeliveryFuture) -> Result<(), KafkaError> {
@@ -249,11 +317,91 @@ async fn delivered(delivery: DeliveryFuture) -> Result<(), KafkaError> {
 }
 
 fn is_too_large(error: &KafkaError) -> bool {
-    error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge)
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidMessageSize)
+    )
 }
 
 /// Returns when shutdown was asked for long enough ago.
 async fn enough(shutdown: &CancellationToken) {
     shutdown.cancelled().await;
     tokio::time::sleep(LAST_WAIT).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Millis, Position};
+    use rdkafka::message::Headers as _;
+
+    #[test]
+    fn what_is_too_large_gets_smaller_with_each_form_and_says_what_was_left_out() {
+        let letter = DeadLetter {
+            position: Position::new(1, 7),
+            topic: "t".to_owned(),
+            reason: "tombstone".to_owned(),
+            detail: "no value".to_owned(),
+            arrived_at: Millis(5),
+            timestamp: None,
+            key: Some(vec![b'k'; 300]),
+            value: Some(vec![b'v'; 200]),
+            headers: vec![
+                ("big".to_owned(), Some(vec![b'h'; 400])),
+                ("none".to_owned(), None),
+            ],
+        };
+        let settings = PublishSettings {
+            client: ClientConfig::new(),
+            topic: "t".to_owned(),
+            dlt_topic: "dlt".to_owned(),
+            group_id: "g".to_owned(),
+        };
+        let told = |form: Form| {
+            let record = form.record(&letter, &settings);
+            let headers = record.headers.unwrap();
+            let of = |name: &str| {
+                let found = headers.iter().find(|header| header.key == name)?;
+                Some(String::from_utf8(found.value?.to_vec()).unwrap())
+            };
+            let length = |bytes: Option<&[u8]>| bytes.map(<[u8]>::len);
+            (
+                (
+                    length(record.key),
+                    length(record.payload),
+                    of("big").map(|text| text.len()),
+                ),
+                [OMITTED_BYTES, OMITTED_HEADER_BYTES, OMITTED_KEY_BYTES].map(of),
+                of("saga-tracker-reason").unwrap(),
+            )
+        };
+        let some = |text: &str| Some(text.to_owned());
+        let reason = "tombstone".to_owned();
+        assert_eq!(
+            Form::ALL.map(told),
+            [
+                (
+                    (Some(300), Some(200), Some(400)),
+                    [None, None, None],
+                    reason.clone()
+                ),
+                (
+                    (Some(300), None, Some(400)),
+                    [some("200"), None, None],
+                    reason.clone()
+                ),
+                (
+                    (Some(300), None, None),
+                    [some("200"), some("407"), None],
+                    reason.clone()
+                ),
+                (
+                    (None, None, None),
+                    [some("200"), some("407"), some("300")],
+                    reason
+                ),
+            ]
+        );
+    }
 }

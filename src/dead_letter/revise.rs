@@ -5,7 +5,7 @@
 
 use super::DeadLetter;
 use super::view::{Examined, examine};
-use crate::domain::{Event, Millis};
+use crate::domain::{Event, Millis, OPERATOR_STATUS_CHANGE};
 use crate::ingest::decode::{Fragment, wire};
 use crate::ingest::origin::{LetterTopics, is_origin};
 use crate::ingest::registry::SchemaSource;
@@ -65,6 +65,11 @@ impl Change {
     }
 }
 
+/// Whether only the tracker itself publishes events of that step.
+pub fn is_reserved(step: &str) -> bool {
+    step == OPERATOR_STATUS_CHANGE
+}
+
 /// A letter made ready to be published.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Revised {
@@ -87,6 +92,12 @@ pub enum Hopeless {
     /// It would become a dead letter again.
     #[error("still no event: {0}")]
     Undecodable(String),
+    /// It would be an event that only the tracker itself publishes.
+    #[error(
+        "its step is {0}, which is reserved for changes that operators make here; a status is changed by PATCH \
+         /api/v1/sagas/{{sagaId}}/status"
+    )]
+    Reserved(String),
     /// It cannot be told now; try again.
     #[error("{0}")]
     Unavailable(String),
@@ -115,6 +126,9 @@ pub(super) fn revise(
         }
         Examined::Unavailable { why, .. } => return Err(Hopeless::Unavailable(why)),
     };
+    if is_reserved(event.step.as_str()) {
+        return Err(Hopeless::Reserved(event.step.as_str().to_owned()));
+    }
     let kept = letter.key.clone().filter(|_| change.event.is_none());
     let mut headers: Vec<(String, Option<Vec<u8>>)> = letter
         .headers

@@ -2,13 +2,13 @@
 
 use super::list::Listed;
 use super::read::DeadLetter;
-use crate::domain::{Cut, Event, Millis, Position, SagaId, deduplicate};
+use crate::domain::{Cut, Event, Millis, Position, SagaId, TimelineKey};
 use crate::ingest::decode::{Defect, Fragment, Rejected, wire};
 use crate::ingest::registry::SchemaSource;
 use crate::store::codec::Record;
-use crate::store::letters::{Happened, LetterMark, LetterState, Returned, marks};
-use crate::store::records::{DeadLetterRecord, LetterRecord};
-use crate::store::{Key, Read, StoreError, Table, keys, read};
+use crate::store::letters::{Happened, LetterState, Returned, ValueHash, marks, returns};
+use crate::store::records::{DeadLetterRecord, LetterRecord, LogRecord};
+use crate::store::{Key, Read, StoreError, Table, keys, read, timelines};
 
 /// What the bytes of a record come to under the schemas that are known now.
 #[derive(Clone, Debug, PartialEq)]
@@ -184,8 +184,9 @@ pub(super) fn listed(read: &dyn Read, position: Position) -> Result<Option<Liste
     let Some(row) = read.get(Table::Letters, &key)? else {
         return Ok(None);
     };
-    let state = LetterState::after(&marks(read, position)?);
-    Ok(Some(Listed::of(position, &LetterRecord::read(&row)?, state)))
+    let record = LetterRecord::read(&row)?;
+    let state = LetterState::after(ValueHash(record.value), &marks(read, position)?);
+    Ok(Some(Listed::of(position, &record, state)))
 }
 
 /// A letter's bytes.
@@ -197,66 +198,75 @@ pub(super) fn letter(read: &dyn Read, position: Position) -> Result<Option<DeadL
         .transpose()
 }
 
-/// What happened to a letter, in order of time.
-pub(super) fn history(
-    read: &dyn Read,
-    position: Position,
-    arrived_at: Millis,
-) -> Result<Vec<Episode>, StoreError> {
+/// What happened to a letter, in order of time. That it came back is told where it counts.
+pub(super) fn history(read: &dyn Read, letter: &Listed) -> Result<Vec<Episode>, StoreError> {
     let cursor = read::cursor(read, read::active_generation(read)?)?;
     let mut history = vec![Episode {
-        at: arrived_at,
+        at: letter.arrived_at,
         what: Story::Arrived,
     }];
-    for mark in marks(read, position)? {
-        let at = mark.at;
-        let what = match &mark.what {
-            Happened::Returned(_) => Story::Returned {
-                at: mark.by,
-                became: came_back(read, &cursor, &mark)?,
-            },
-            Happened::Discarded { by, why } => Story::Discarded {
-                by: by.clone(),
-                why: why.clone(),
-            },
-        };
-        history.push(Episode { at, what });
+    let marks = marks(read, letter.position)?;
+    for mark in returns(letter.value, &marks) {
+        if let Happened::Returned { became, .. } = &mark.what {
+            let became = came_back(read, &cursor, mark.by, became)?;
+            let what = Story::Returned { at: mark.by, became };
+            history.push(Episode { at: mark.at, what });
+        }
+    }
+    for mark in &marks {
+        if let Happened::Discarded { by, why } = &mark.what {
+            let (by, why) = (by.clone(), why.clone());
+            let what = Story::Discarded { by, why };
+            history.push(Episode { at: mark.at, what });
+        }
     }
     history.sort_by_key(|episode| episode.at);
     Ok(history)
 }
 
-/// What became of a record that names a letter as its origin, as of the projections' cursor.
-pub(super) fn came_back(read: &dyn Read, cursor: &Cut, mark: &LetterMark) -> Result<CameBack, StoreError> {
-    let (saga_id, recorded_at) = match &mark.what {
-        Happened::Returned(Returned::Logged { saga_id, recorded_at }) => (saga_id.clone(), *recorded_at),
-        Happened::Returned(Returned::DeadLetter { reason }) => {
+/// What became of the record at `by`, which names a letter as its origin, as of the projections' cursor.
+pub(super) fn came_back(
+    read: &dyn Read,
+    cursor: &Cut,
+    by: Position,
+    became: &Returned,
+) -> Result<CameBack, StoreError> {
+    let (saga_id, recorded_at) = match became {
+        Returned::Logged { saga_id, recorded_at } => (saga_id.clone(), *recorded_at),
+        Returned::DeadLetter { reason } => {
             return Ok(CameBack::DeadLetter {
-                letter: mark.by,
+                letter: by,
                 reason: reason.clone(),
             });
         }
-        Happened::Discarded { .. } => {
-            return Err(StoreError::Corrupt(
-                "letter_marks: a discard is no return".to_owned(),
-            ));
-        }
     };
-    if !cursor.contains(mark.by) {
+    if !cursor.contains(by) {
         return Ok(CameBack::Waiting(saga_id));
     }
-    let deliveries = read::deliveries(read, &saga_id, cursor)?;
-    let there = |event: &Event| event.position == mark.by && event.recorded_at == recorded_at;
-    let parts = deduplicate(&deliveries);
-    if parts.timeline.iter().any(|event| there(event)) {
+    let place = TimelineKey {
+        recorded_at,
+        position: by,
+    };
+    became_in_log(read, saga_id, place)
+}
+
+/// What became of a delivery that the projections have folded.
+fn became_in_log(read: &dyn Read, saga_id: SagaId, place: TimelineKey) -> Result<CameBack, StoreError> {
+    let mut key = Key::default();
+    keys::log(&mut key, &saga_id, place);
+    let generation = read::active_generation(read)?;
+    let row = read.get(Table::Log, &key)?;
+    let state = read::instance(read, generation, &saga_id)?;
+    let (Some(row), Some(state)) = (row, state) else {
+        return Ok(CameBack::Removed(saga_id));
+    };
+    if !timelines::is_duplicate(read, generation, &saga_id, place)? {
         return Ok(CameBack::Applied(saga_id));
     }
-    let duplicate = parts.duplicates.iter().find(|(event, _)| there(event));
-    Ok(match duplicate {
-        Some((_, conflicting)) => CameBack::Duplicate {
-            saga_id,
-            conflicting: *conflicting,
-        },
-        None => CameBack::Removed(saga_id),
+    let event = LogRecord::read(&row)?.view(place)?;
+    let stands = timelines::find(read, generation, &saga_id, &state, &event)?;
+    Ok(CameBack::Duplicate {
+        conflicting: stands.is_some_and(|stands| stands.body() != event.body_digest()),
+        saga_id,
     })
 }

@@ -1,6 +1,6 @@
 //! What is odd about a saga, said in a form that rules can be written on.
 
-use super::{EventId, Millis};
+use super::{EventId, EventRef, Millis, Position};
 
 /// At most so many anomalies of each saga are kept in full; all of them are counted.
 pub const MAX_KEPT_ANOMALIES: usize = 64;
@@ -29,7 +29,7 @@ pub enum AnomalyKind {
     OrderIdChanged = 8,
     /// The event names another type than the saga's first event.
     SagaTypeChanged = 9,
-    /// Same event id, different body: the delivery at the lower position won.
+    /// Different bodies of one event were delivered: the one at the lowest position stands.
     EventIdConflict = 10,
     /// An operator's change that was decided on another status than the saga had.
     OperatorChangeRefused = 11,
@@ -101,11 +101,64 @@ pub struct AnomalyLog {
 }
 
 impl AnomalyLog {
-    pub(super) fn push(&mut self, anomaly: Anomaly) {
+    pub(super) fn push(&mut self, kind: AnomalyKind, event: &EventRef<'_>) {
         if self.kept.len() < MAX_KEPT_ANOMALIES {
-            self.kept.push(anomaly);
+            self.kept.push(Anomaly {
+                kind,
+                event_id: EventId::new(event.event_id),
+                at: event.place.recorded_at,
+            });
         }
         self.total = self.total.saturating_add(1);
+    }
+}
+
+/// An event of which different bodies were delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// Where the delivery lies that stands.
+    pub position: Position,
+    /// What is told of it.
+    pub anomaly: Anomaly,
+}
+
+/// Those [`MAX_KEPT_ANOMALIES`] events in conflict that stand at the lowest positions, and how many
+/// there are in all. Events only come into conflict and only move to lower positions, so neither
+/// needs the other events to be kept exact.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct ConflictLog {
+    /// Those at the lowest positions, in their order.
+    pub kept: Vec<Conflict>,
+    /// All of them, counted.
+    pub total: u32,
+}
+
+impl ConflictLog {
+    /// Notes an event that was in no conflict before.
+    pub fn add(&mut self, position: Position, event_id: EventId, at: Millis) {
+        self.total = self.total.saturating_add(1);
+        self.place(position, event_id, at);
+    }
+
+    /// Notes that an event in conflict stands at a lower position now.
+    pub fn moved(&mut self, from: Position, position: Position, event_id: EventId, at: Millis) {
+        self.kept.retain(|conflict| conflict.position != from);
+        self.place(position, event_id, at);
+    }
+
+    /// What is told of them.
+    pub fn anomalies(&self) -> impl Iterator<Item = &Anomaly> {
+        self.kept.iter().map(|conflict| &conflict.anomaly)
+    }
+
+    fn place(&mut self, position: Position, event_id: EventId, at: Millis) {
+        let place = self.kept.partition_point(|other| other.position < position);
+        if place < MAX_KEPT_ANOMALIES {
+            let kind = AnomalyKind::EventIdConflict;
+            let anomaly = Anomaly { kind, event_id, at };
+            self.kept.insert(place, Conflict { position, anomaly });
+            self.kept.truncate(MAX_KEPT_ANOMALIES);
+        }
     }
 }
 

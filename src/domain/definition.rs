@@ -1,7 +1,8 @@
 //! Saga definitions: what the fold knows about each saga type. Data that the user edits.
 
-use super::{SagaStatus, SagaType, Step};
+use super::{SagaStatus, SagaType};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known about one saga type.
@@ -50,6 +51,9 @@ pub enum DefinitionError {
     /// A type that could never complete.
     #[error("types.{0}.completing_steps is empty; name at least one step that completes the saga")]
     NoCompletingStep(String),
+    /// Recorded rules of the fold that are none.
+    #[error("rules of the fold: {0}")]
+    Rules(String),
     /// Days are given for a status that does not exist.
     #[error("types.{0}.retention_days: {1}")]
     UnknownStatus(String, super::UnknownStatus),
@@ -79,15 +83,37 @@ impl SagaDefinitions {
         }
     }
 
-    /// What the fold depends on, as text: projections made under another text must be made anew.
+    /// What the fold depends on, as text: projections made under another text must be made anew. JSON, by
+    /// type the completing steps.
     pub fn fold_rules(&self) -> String {
-        let mut rules = String::new();
-        for (name, definition) in &self.types {
-            for step in &definition.completing_steps {
-                rules.push_str(&format!("{name:?} completes by {step:?}\n"));
-            }
-        }
-        rules
+        let rules = self.types.iter().map(|(name, definition)| {
+            let steps = definition.completing_steps.iter().cloned();
+            (name.clone(), steps.map(Value::String).collect())
+        });
+        Value::Object(rules.collect()).to_string()
+    }
+
+    /// Definitions that the fold does the same under as under those whose [`SagaDefinitions::fold_rules`]
+    /// these are. What is no rule of the fold is as it is by default.
+    ///
+    /// # Errors
+    /// When the text is no such rules.
+    pub fn of_fold_rules(rules: &str) -> Result<Self, DefinitionError> {
+        let types: BTreeMap<String, BTreeSet<String>> =
+            serde_json::from_str(rules).map_err(|e| DefinitionError::Rules(e.to_string()))?;
+        let types = types.into_iter().map(|(name, completing_steps)| {
+            let definition = SagaDefinition {
+                completing_steps,
+                compensates: BTreeMap::new(),
+                deadline_seconds: default_deadline(),
+                compensation_seconds: default_compensation(),
+                retention_days: BTreeMap::new(),
+            };
+            (name, definition)
+        });
+        Ok(Self {
+            types: types.collect(),
+        })
     }
 
     /// Whether the type is defined.
@@ -97,14 +123,12 @@ impl SagaDefinitions {
 
     /// What the event's status means for the saga: COMPLETED of a step that does not complete a
     /// saga of this type is progress.
-    pub fn effective(&self, saga_type: &SagaType, step: &Step, status: SagaStatus) -> SagaStatus {
+    pub fn effective(&self, saga_type: &SagaType, step: &str, status: SagaStatus) -> SagaStatus {
         if status != SagaStatus::Completed {
             return status;
         }
         match self.types.get(saga_type.as_str()) {
-            Some(definition) if !definition.completing_steps.contains(step.as_str()) => {
-                SagaStatus::InProgress
-            }
+            Some(definition) if !definition.completing_steps.contains(step) => SagaStatus::InProgress,
             _ => SagaStatus::Completed,
         }
     }
@@ -158,9 +182,8 @@ mod tests {
     #[test]
     fn a_completed_step_completes_the_saga_only_where_its_type_says_so() {
         let definitions = SagaDefinitions::default();
-        let effective = |saga_type: &str, step: &str, status| {
-            definitions.effective(&saga_type.into(), &step.into(), status)
-        };
+        let effective =
+            |saga_type: &str, step: &str, status| definitions.effective(&saga_type.into(), step, status);
         use SagaStatus::{Completed, Failed, InProgress};
         assert_eq!(
             effective("ORDER_CREATION", "ORDER_CONFIRMED", Completed),
@@ -176,6 +199,24 @@ mod tests {
         );
         assert_eq!(effective("PAYMENT_COMPLETION", "PAYMENT_FAILED", Failed), Failed);
         assert_eq!(effective("REFUND", "ANY_STEP", Completed), Completed);
+    }
+
+    #[test]
+    fn the_rules_of_the_fold_are_read_back_as_they_were_written() {
+        let mut definitions = SagaDefinitions::default();
+        let order = definitions.types.get_mut("ORDER_CREATION").unwrap();
+        order.completing_steps.insert("A \"quoted\" step\n속".to_owned());
+        order.deadline_seconds = 1;
+        let rules = definitions.fold_rules();
+        let read = SagaDefinitions::of_fold_rules(&rules).unwrap();
+        assert_eq!(read.fold_rules(), rules);
+        for step in ["ORDER_CONFIRMED", "A \"quoted\" step\n속", "STOCK_RESERVED"] {
+            let effective = |definitions: &SagaDefinitions| {
+                definitions.effective(&"ORDER_CREATION".into(), step, SagaStatus::Completed)
+            };
+            assert_eq!(effective(&read), effective(&definitions), "{step}");
+        }
+        assert!(SagaDefinitions::of_fold_rules("\"ORDER\" completes by \"X\"").is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One step report, as it stands in the log.
 
-use super::{EventId, Millis, OrderId, Position, SagaId, SagaStatus, SagaType, Step, TimelineKey};
+use super::{EventId, EventKey, Millis, OrderId, Position, SagaId, SagaStatus, SagaType, Step, TimelineKey};
 
 /// One event of a saga, decoded and validated, together with where and when it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,44 +59,64 @@ impl MetadataForm {
     }
 }
 
-/// What makes two deliveries the same event, within one saga.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EventKey<'a> {
-    /// The event's own id.
-    Id(&'a str),
-    /// Without an id: step, status and event time (the saga is given).
-    Content(&'a str, SagaStatus, Millis),
+/// An event of a given saga, borrowed from wherever it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventRef<'a> {
+    /// Its place in its saga's timeline: event time and position.
+    pub place: TimelineKey,
+    /// Kafka's timestamp of the record, made monotone per partition.
+    pub arrived_at: Millis,
+    /// When the producer built the event.
+    pub event_timestamp: Millis,
+    /// Unique per event; empty when the producer gave none.
+    pub event_id: &'a str,
+    /// The saga's kind.
+    pub saga_type: &'a str,
+    /// What happened.
+    pub step: &'a str,
+    /// What the producer says it means for the saga.
+    pub status: SagaStatus,
+    /// The order that the saga is about.
+    pub order_id: &'a str,
+    /// The metadata text, verbatim.
+    pub metadata: Option<&'a str>,
+    /// Whether `metadata` is what the contract asks for.
+    pub metadata_form: MetadataForm,
+    /// `producerService` of the metadata.
+    pub producer_service: Option<&'a str>,
+    /// `traceId` of the metadata.
+    pub trace_id: Option<&'a str>,
 }
 
-impl EventKey<'_> {
-    /// A 64-bit digest, the same on every machine: equal keys have equal fingerprints, and two
-    /// different keys of one saga practically never do (when they do, the saga is folded anew
-    /// from its log, and the result is still exact).
-    pub fn fingerprint(&self) -> u64 {
-        match self {
-            Self::Id(id) => digest(1, id.as_bytes()),
-            Self::Content(step, status, recorded_at) => digest(
-                digest(2, &recorded_at.0.to_be_bytes()) ^ u64::from(status.tag()),
-                step.as_bytes(),
-            ),
+impl<'a> EventRef<'a> {
+    /// What makes another delivery the same event.
+    pub fn key(&self) -> EventKey<'a> {
+        if self.event_id.is_empty() {
+            EventKey::Content(self.step, self.status, self.place.recorded_at)
+        } else {
+            EventKey::Id(self.event_id)
         }
     }
-}
 
-/// Multiplies and mixes eight bytes at a time. Stored in states, so it never changes.
-fn digest(seed: u64, bytes: &[u8]) -> u64 {
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mix = |hash: u64, word: u64| {
-        let product = (hash ^ word).wrapping_mul(FACTOR);
-        product ^ (product >> 32)
-    };
-    let words = bytes.chunks(8).map(|chunk| {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        u64::from_le_bytes(word)
-    });
-    let hash = words.fold(mix(seed, bytes.len() as u64), mix);
-    mix(hash, hash >> 29)
+    /// The event with memory of its own.
+    pub fn to_event(&self, saga_id: &SagaId) -> Event {
+        Event {
+            position: self.place.position,
+            arrived_at: self.arrived_at,
+            recorded_at: self.place.recorded_at,
+            event_timestamp: self.event_timestamp,
+            event_id: self.event_id.into(),
+            saga_id: saga_id.clone(),
+            saga_type: self.saga_type.into(),
+            step: self.step.into(),
+            status: self.status,
+            order_id: self.order_id.into(),
+            metadata: self.metadata.map(Into::into),
+            metadata_form: self.metadata_form,
+            producer_service: self.producer_service.map(Into::into),
+            trace_id: self.trace_id.map(Into::into),
+        }
+    }
 }
 
 impl Event {
@@ -108,13 +128,39 @@ impl Event {
         }
     }
 
+    /// The event, borrowed.
+    pub fn view(&self) -> EventRef<'_> {
+        EventRef {
+            place: self.timeline_key(),
+            arrived_at: self.arrived_at,
+            event_timestamp: self.event_timestamp,
+            event_id: self.event_id.as_str(),
+            saga_type: self.saga_type.as_str(),
+            step: self.step.as_str(),
+            status: self.status,
+            order_id: self.order_id.as_str(),
+            metadata: self.metadata.as_deref(),
+            metadata_form: self.metadata_form,
+            producer_service: self.producer_service.as_deref(),
+            trace_id: self.trace_id.as_deref(),
+        }
+    }
+
     /// What makes another delivery the same event.
     pub fn key(&self) -> EventKey<'_> {
-        if self.event_id.as_str().is_empty() {
-            EventKey::Content(self.step.as_str(), self.status, self.recorded_at)
-        } else {
-            EventKey::Id(self.event_id.as_str())
-        }
+        self.view().key()
+    }
+
+    /// Bytes of memory that it takes, about: what bounds on memory count.
+    pub fn weight(&self) -> usize {
+        let length = |text: Option<&str>| text.map_or(0, str::len);
+        size_of::<Self>()
+            + self.event_id.as_str().len()
+            + self.saga_id.as_str().len()
+            + self.order_id.as_str().len()
+            + length(self.metadata.as_deref())
+            + length(self.producer_service.as_deref())
+            + length(self.trace_id.as_deref())
     }
 
     /// Whether the producer sent the same thing, wherever and whenever it arrived.
@@ -134,36 +180,12 @@ impl Event {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashSet;
 
     #[test]
-    fn fingerprints_never_change() {
-        // Stored states hold them: other values would fold every saga anew, or miss a duplicate.
-        assert_eq!(EventKey::Id("").fingerprint(), FIXED[0]);
-        assert_eq!(
-            EventKey::Id("0190a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b").fingerprint(),
-            FIXED[1]
-        );
-        assert_eq!(
-            EventKey::Content("STEP", SagaStatus::Failed, Millis(1_000)).fingerprint(),
-            FIXED[2]
-        );
-    }
-
-    const FIXED: [u64; 3] = [
-        0x1120_a20c_a3dc_c613,
-        0xc090_712c_841b_d2e3,
-        0xb871_48f9_10c5_c0db,
-    ];
-
-    #[test]
-    fn fingerprints_of_similar_keys_differ() {
-        let ids: Vec<String> = (0..20_000)
-            .map(|n| format!("0190a1b2-7c3d-7e4f-8a5b-{n:012}"))
-            .collect();
-        let distinct: HashSet<u64> = ids.iter().map(|id| EventKey::Id(id).fingerprint()).collect();
-        assert_eq!(distinct.len(), ids.len());
-        let padded = [EventKey::Id("a").fingerprint(), EventKey::Id("a\0").fingerprint()];
-        assert_ne!(padded[0], padded[1]);
+    fn forms_have_the_tags_of_records() {
+        for form in [MetadataForm::Absent, MetadataForm::Object, MetadataForm::Verbatim] {
+            assert_eq!(MetadataForm::from_tag(form as u8), Some(form));
+        }
+        assert_eq!(MetadataForm::from_tag(3), None);
     }
 }

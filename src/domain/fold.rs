@@ -1,6 +1,6 @@
 //! `state = fold(timeline)`: the one function that every projection must agree with.
 
-use super::{Event, EventKey, SagaDefinitions, SagaState};
+use super::{Event, EventKey, SagaDefinitions, SagaState, TimelineKey};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
@@ -11,6 +11,18 @@ pub struct Deduplicated<'a> {
     pub timeline: Vec<&'a Event>,
     /// The other deliveries in order of position, and whether their body differs from the one that stands.
     pub duplicates: Vec<(&'a Event, bool)>,
+    /// The events of which different bodies were delivered: those deliveries that stand, in order of
+    /// position.
+    pub conflicts: Vec<&'a Event>,
+}
+
+impl Deduplicated<'_> {
+    /// Whether different bodies of the event that stands in this place were delivered.
+    pub fn is_conflicting(&self, place: TimelineKey) -> bool {
+        self.conflicts
+            .binary_search_by_key(&place.position, |event| event.position)
+            .is_ok()
+    }
 }
 
 /// Of all deliveries of one event the one at the lowest position stands, in whatever order they
@@ -20,15 +32,25 @@ pub fn deduplicate<'a>(deliveries: impl IntoIterator<Item = &'a Event>) -> Dedup
     by_position.sort_unstable_by_key(|event| event.position);
     let mut standing = Standing::with_capacity(by_position.len());
     let mut timeline = Vec::with_capacity(by_position.len());
-    let mut duplicates = Vec::new();
+    let (mut duplicates, mut conflicts) = (Vec::new(), Vec::new());
     for event in by_position {
         match standing.first_or_insert(event) {
             None => timeline.push(event),
-            Some(first) => duplicates.push((event, !first.same_body(event))),
+            Some(first) => {
+                let differs = !first.same_body(event);
+                duplicates.push((event, differs));
+                conflicts.extend(differs.then_some(first));
+            }
         }
     }
     timeline.sort_unstable_by_key(|event| event.timeline_key());
-    Deduplicated { timeline, duplicates }
+    conflicts.sort_unstable_by_key(|event| event.position);
+    conflicts.dedup_by_key(|event| event.position);
+    Deduplicated {
+        timeline,
+        duplicates,
+        conflicts,
+    }
 }
 
 /// Most sagas have a handful of events: so few are looked through faster than hashed.
@@ -81,13 +103,23 @@ pub fn fold_deduplicated(parts: &Deduplicated<'_>, definitions: &SagaDefinitions
     for event in rest {
         state.apply(event, definitions);
     }
-    for (event, conflicting) in &parts.duplicates {
-        state.note_duplicate(event);
-        if *conflicting {
-            state.note_conflict(event);
-        }
-    }
+    note_deliveries(&mut state, parts);
     Some(state)
+}
+
+/// Notes what the deliveries say beyond the timeline.
+pub fn note_deliveries(state: &mut SagaState, parts: &Deduplicated<'_>) {
+    for (event, _) in &parts.duplicates {
+        state.note_duplicate();
+        state.note_reported(event.status, event.recorded_at);
+    }
+    for event in &parts.conflicts {
+        let id = event.event_id.clone();
+        state.conflicts.add(event.position, id, event.recorded_at);
+    }
+    for known in state.listed.iter_mut().flatten() {
+        known.conflicting = parts.is_conflicting(known.place);
+    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,11 @@
 //! they get here (`ingest`) and laid out after they leave (`store`).
 
 mod anomaly;
+mod checkpoint;
+mod compensation;
 mod definition;
 mod event;
+mod event_key;
 mod fold;
 mod ids;
 mod operator;
@@ -16,15 +19,18 @@ mod status;
 mod time;
 mod transition;
 
-pub use anomaly::{Anomaly, AnomalyKind, AnomalyLog, MAX_KEPT_ANOMALIES};
+pub use anomaly::{Anomaly, AnomalyKind, AnomalyLog, Conflict, ConflictLog, MAX_KEPT_ANOMALIES};
+pub use checkpoint::Junction;
+pub use compensation::{COMPENSATION_BUCKETS, CompensationTimes};
 pub use definition::{DefinitionError, SagaDefinition, SagaDefinitions};
-pub use event::{Event, EventKey, MetadataForm};
-pub use fold::{Deduplicated, deduplicate, fold, fold_deduplicated};
+pub use event::{Event, EventRef, MetadataForm};
+pub use event_key::{EventDigest, EventKey};
+pub use fold::{Deduplicated, deduplicate, fold, fold_deduplicated, note_deliveries};
 pub use ids::{EventId, OrderId, SagaId, SagaType, Step};
 pub use operator::{OPERATOR_STATUS_CHANGE, OperatorChange};
 pub use position::{Cut, Position, TimelineKey};
-pub use purged::{PurgedSaga, Remains, evidence};
-pub use state::{COMPENSATION_BUCKETS, MAX_FINGERPRINTS, SagaState};
+pub use purged::{Evidence, PurgedSaga, Remains, evidence};
+pub use state::{Listed, MAX_LISTED, SagaState};
 pub use status::{SagaStatus, UnknownStatus};
 pub use time::Millis;
 pub use transition::{Transition, transition};

@@ -1,6 +1,6 @@
 //! An operator's decision, which enters through the topic as an ordinary event.
 
-use super::{Event, SagaStatus};
+use super::{EventRef, SagaStatus};
 
 /// The step of an operator's status change.
 pub const OPERATOR_STATUS_CHANGE: &str = "OPERATOR_STATUS_CHANGE";
@@ -14,13 +14,12 @@ pub struct OperatorChange {
 
 impl OperatorChange {
     /// The operator's change in `event`, if it is one. Metadata key: `expectedStatus`.
-    pub fn of(event: &Event) -> Option<Self> {
-        if event.step.as_str() != OPERATOR_STATUS_CHANGE {
+    pub fn of(event: &EventRef<'_>) -> Option<Self> {
+        if event.step != OPERATOR_STATUS_CHANGE {
             return None;
         }
         let expected = event
             .metadata
-            .as_deref()
             .and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok())
             .and_then(|metadata| metadata.get("expectedStatus")?.as_str()?.parse().ok());
         Some(Self { expected })

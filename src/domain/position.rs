@@ -34,6 +34,15 @@ pub struct TimelineKey {
     pub position: Position,
 }
 
+impl TimelineKey {
+    /// The first place behind this one.
+    pub fn next(self) -> Self {
+        let mut next = self;
+        next.position.offset = next.position.offset.saturating_add(1);
+        next
+    }
+}
+
 /// A cut through the topic: for each partition the next offset, all before it are inside.
 ///
 /// Every projection states the cut that it is the fold of.

@@ -5,8 +5,8 @@
 //! nobody can fold those events again.
 
 use super::{
-    AnomalyKind, Deduplicated, Event, MetadataForm, Millis, OrderId, Position, SagaState, SagaStatus,
-    SagaType, Step,
+    AnomalyKind, CompensationTimes, Event, EventRef, Millis, OrderId, Position, SagaId, SagaState,
+    SagaStatus, SagaType, Step,
 };
 use std::collections::BTreeMap;
 
@@ -18,10 +18,10 @@ pub struct Remains {
     /// Entries into COMPENSATED.
     pub compensations: u32,
     /// Times from FAILED to COMPENSATED.
-    pub compensation_millis: Vec<u64>,
+    pub compensation_times: CompensationTimes,
     /// Deliveries that were duplicates.
     pub duplicates: u32,
-    /// Duplicates whose body differed.
+    /// Events of which different bodies were delivered.
     pub conflicts: u32,
     /// The anomalies that were kept.
     pub anomalies: Vec<AnomalyKind>,
@@ -32,16 +32,12 @@ pub struct Remains {
 }
 
 impl Remains {
-    /// What the saga with these deliveries and this state added.
-    pub fn of(parts: &Deduplicated<'_>, state: &SagaState) -> Self {
-        let mut processed = BTreeMap::new();
-        for event in &parts.timeline {
-            *processed.entry((event.status, event.step.clone())).or_default() += 1;
-        }
+    /// What the saga with this state and these events in its timeline, by status and step, added.
+    pub fn of(state: &SagaState, processed: BTreeMap<(SagaStatus, Step), u32>) -> Self {
         Self {
             failures: state.failures,
             compensations: state.compensations,
-            compensation_millis: state.compensation_millis.clone(),
+            compensation_times: state.compensation_times.clone(),
             duplicates: state.duplicates,
             conflicts: state.conflicts.total,
             anomalies: state.anomalies.kept.iter().map(|anomaly| anomaly.kind).collect(),
@@ -100,15 +96,25 @@ impl PurgedSaga {
 pub fn evidence(deliveries: &[Event]) -> [u8; 32] {
     let mut sorted: Vec<&Event> = deliveries.iter().collect();
     sorted.sort_unstable_by_key(|event| event.timeline_key());
-    let mut hasher = blake3::Hasher::new();
+    let mut evidence = Evidence::default();
     for event in sorted {
-        let Event {
-            position,
+        evidence.add(&event.saga_id, &event.view());
+    }
+    evidence.hash()
+}
+
+/// The [`evidence`] of deliveries that come one after the other, in timeline order.
+#[derive(Clone, Default)]
+pub struct Evidence(blake3::Hasher);
+
+impl Evidence {
+    /// Adds the next delivery.
+    pub fn add(&mut self, saga_id: &SagaId, event: &EventRef<'_>) {
+        let EventRef {
+            place,
             arrived_at,
-            recorded_at,
             event_timestamp,
             event_id,
-            saga_id,
             saga_type,
             step,
             status,
@@ -117,36 +123,41 @@ pub fn evidence(deliveries: &[Event]) -> [u8; 32] {
             metadata_form,
             producer_service,
             trace_id,
-        } = event;
-        hasher.update(&position.partition.to_be_bytes());
-        hasher.update(&position.offset.to_be_bytes());
-        for at in [arrived_at, recorded_at, event_timestamp] {
+        } = *event;
+        let hasher = &mut self.0;
+        hasher.update(&place.position.partition.to_be_bytes());
+        hasher.update(&place.position.offset.to_be_bytes());
+        for at in [arrived_at, place.recorded_at, event_timestamp] {
             hasher.update(&at.0.to_be_bytes());
         }
         for text in [
-            Some(event_id.as_str()),
+            Some(event_id),
             Some(saga_id.as_str()),
-            Some(saga_type.as_str()),
-            Some(step.as_str()),
+            Some(saga_type),
+            Some(step),
             Some(status.as_str()),
-            Some(order_id.as_str()),
-            metadata.as_deref(),
-            producer_service.as_deref(),
-            trace_id.as_deref(),
+            Some(order_id),
+            metadata,
+            producer_service,
+            trace_id,
         ] {
             let length = text.map_or(u64::MAX, |text| text.len() as u64);
             hasher.update(&length.to_be_bytes());
             hasher.update(text.unwrap_or_default().as_bytes());
         }
-        let form: MetadataForm = *metadata_form;
-        hasher.update(&[form as u8]);
+        hasher.update(&[metadata_form as u8]);
     }
-    *hasher.finalize().as_bytes()
+
+    /// The hash of what was added.
+    pub fn hash(&self) -> [u8; 32] {
+        *self.0.finalize().as_bytes()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::MetadataForm;
 
     fn event(offset: u64, recorded_at: i64, step: &str, status: SagaStatus) -> Event {
         Event {

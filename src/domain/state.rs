@@ -1,18 +1,24 @@
 //! The state of one saga: everything the fold has to remember to go on.
 
 use super::{
-    Anomaly, AnomalyKind, AnomalyLog, Event, Millis, OperatorChange, OrderId, SagaDefinitions, SagaStatus,
-    SagaType, Step, TimelineKey, transition,
+    AnomalyKind, AnomalyLog, CompensationTimes, ConflictLog, Event, EventRef, Millis, OperatorChange,
+    OrderId, SagaDefinitions, SagaStatus, SagaType, Step, TimelineKey, transition,
 };
 
-/// Beyond so many events a saga no longer carries their fingerprints, and each further window of
-/// its events folds it anew from the log.
-pub const MAX_FINGERPRINTS: usize = 2048;
+/// A saga of more events carries no list of them; the projector keeps an index of them beside it.
+pub const MAX_LISTED: usize = if cfg!(test) { 4 } else { 32 };
 
-/// Upper bounds of the buckets that times from FAILED to COMPENSATED are counted in, seconds.
-pub const COMPENSATION_BUCKETS: [f64; 14] = [
-    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0,
-];
+/// One event of a short timeline: enough to find the delivery that stands, and to see that an event
+/// is surely none of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The place of the delivery that stands.
+    pub place: TimelineKey,
+    /// The fingerprint of the event's key.
+    pub fingerprint: u32,
+    /// Whether different bodies of it were delivered.
+    pub conflicting: bool,
+}
 
 /// The fold of a saga's timeline up to some event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,86 +50,168 @@ pub struct SagaState {
     pub last_failed_at: Option<Millis>,
     /// While the saga is FAILED: since when.
     pub failing_since: Option<Millis>,
-    /// For each time it went from FAILED to COMPENSATED, how many milliseconds that took.
-    pub compensation_millis: Vec<u64>,
+    /// How long it took from FAILED to COMPENSATED, each time.
+    pub compensation_times: CompensationTimes,
     /// What is odd about the timeline, in its order.
     pub anomalies: AnomalyLog,
-    /// Duplicates whose body differed from the event that stands, in order of position.
-    pub conflicts: AnomalyLog,
+    /// Events of which different bodies were delivered.
+    pub conflicts: ConflictLog,
     /// The last event's place in the timeline.
     pub tail: TimelineKey,
-    /// The fingerprints of the events' keys in timeline order; none when there were too many.
-    pub fingerprints: Option<Vec<u64>>,
+    /// Its events in timeline order; none when there are more than [`MAX_LISTED`].
+    pub listed: Option<Vec<Listed>>,
 }
 
 impl SagaState {
     /// The state after a saga's first event.
     pub fn begin(event: &Event, definitions: &SagaDefinitions) -> Self {
-        let mut state = Self {
-            saga_type: event.saga_type.clone(),
-            order_id: event.order_id.clone(),
-            status: SagaStatus::Started,
-            last_step: event.step.clone(),
-            last_trace_id: None,
-            started_at: event.recorded_at,
-            updated_at: event.recorded_at,
-            step_count: 0,
-            duplicates: 0,
-            failures: 0,
-            compensations: 0,
-            last_failed_at: None,
-            failing_since: None,
-            compensation_millis: Vec::new(),
-            anomalies: AnomalyLog::default(),
-            conflicts: AnomalyLog::default(),
-            tail: event.timeline_key(),
-            fingerprints: Some(Vec::new()),
-        };
+        Self::begin_listed(event, event.key().fingerprint(), definitions)
+    }
+
+    /// The same, given the fingerprint of the event's key.
+    pub fn begin_listed(event: &Event, fingerprint: u32, definitions: &SagaDefinitions) -> Self {
+        let names = (event.saga_type.clone(), event.order_id.clone());
+        let mut state = Self::empty(names, event.timeline_key());
+        state.advance(None, &event.view(), definitions);
+        state.listed = Some(Vec::new());
+        state.list(event.timeline_key(), fingerprint);
+        state
+    }
+
+    /// The state after a saga's first event, without a list of events.
+    pub fn begin_unlisted(event: &EventRef<'_>, definitions: &SagaDefinitions) -> Self {
+        let names = (SagaType::new(event.saga_type), OrderId::new(event.order_id));
+        let mut state = Self::empty(names, event.place);
         state.advance(None, event, definitions);
         state
     }
 
     /// Applies an event that stands behind the tail and is no duplicate.
     pub fn apply(&mut self, event: &Event, definitions: &SagaDefinitions) {
+        if self.listed.is_some() {
+            self.list(event.timeline_key(), event.key().fingerprint());
+        }
+        self.apply_unlisted(&event.view(), definitions);
+    }
+
+    /// The same, given the fingerprint of the event's key.
+    pub fn apply_listed(&mut self, event: &Event, fingerprint: u32, definitions: &SagaDefinitions) {
+        self.list(event.timeline_key(), fingerprint);
+        self.apply_unlisted(&event.view(), definitions);
+    }
+
+    /// The same, without noting the event in the list.
+    pub fn apply_unlisted(&mut self, event: &EventRef<'_>, definitions: &SagaDefinitions) {
         debug_assert!(
-            event.timeline_key() > self.tail,
-            "a late event needs a fold from the log"
+            event.place > self.tail,
+            "what comes before a late event has to be folded anew"
         );
         self.advance(Some(self.status), event, definitions);
     }
 
     /// Whether the event may be applied to this state as it is: it stands behind the tail, and is
-    /// surely no duplicate. Otherwise the saga has to be folded anew.
+    /// surely no duplicate.
     pub fn accepts(&self, event: &Event) -> bool {
-        event.timeline_key() > self.tail
-            && self
-                .fingerprints
-                .as_ref()
-                .is_some_and(|known| !known.contains(&event.key().fingerprint()))
+        event.timeline_key() > self.tail && self.lacks(event.key().fingerprint())
     }
 
-    fn advance(&mut self, current: Option<SagaStatus>, event: &Event, definitions: &SagaDefinitions) {
+    /// Whether there is a list of its events, and none in it has this fingerprint.
+    pub fn lacks(&self, fingerprint: u32) -> bool {
+        self.listed
+            .as_ref()
+            .is_some_and(|listed| listed.iter().all(|known| known.fingerprint != fingerprint))
+    }
+
+    /// What the timeline alone says: nothing of duplicates, and no list.
+    pub fn of_timeline(&self) -> Self {
+        Self {
+            duplicates: 0,
+            last_failed_at: None,
+            conflicts: ConflictLog::default(),
+            listed: None,
+            ..self.clone()
+        }
+    }
+
+    /// Takes over what another state of the saga says of its deliveries: all but the timeline.
+    pub fn take_deliveries_of(&mut self, other: &mut SagaState) {
+        self.duplicates = other.duplicates;
+        self.last_failed_at = self.last_failed_at.max(other.last_failed_at);
+        self.conflicts = std::mem::take(&mut other.conflicts);
+        self.listed = other.listed.take();
+    }
+
+    /// Notes a delivery that does not stand (or does not stand any more).
+    pub fn note_duplicate(&mut self) {
+        self.duplicates = self.duplicates.saturating_add(1);
+    }
+
+    /// Notes that a delivery reported this status, whether it stands or not.
+    pub fn note_reported(&mut self, status: SagaStatus, at: Millis) {
+        if status == SagaStatus::Failed {
+            self.last_failed_at = self.last_failed_at.max(Some(at));
+        }
+    }
+
+    fn empty((saga_type, order_id): (SagaType, OrderId), first: TimelineKey) -> Self {
+        Self {
+            saga_type,
+            order_id,
+            status: SagaStatus::Started,
+            last_step: Step::default(),
+            last_trace_id: None,
+            started_at: first.recorded_at,
+            updated_at: first.recorded_at,
+            step_count: 0,
+            duplicates: 0,
+            failures: 0,
+            compensations: 0,
+            last_failed_at: None,
+            failing_since: None,
+            compensation_times: CompensationTimes::default(),
+            anomalies: AnomalyLog::default(),
+            conflicts: ConflictLog::default(),
+            tail: first,
+            listed: None,
+        }
+    }
+
+    fn list(&mut self, place: TimelineKey, fingerprint: u32) {
+        let Some(listed) = &mut self.listed else {
+            return;
+        };
+        if listed.len() < MAX_LISTED {
+            listed.push(Listed {
+                place,
+                fingerprint,
+                conflicting: false,
+            });
+        } else {
+            self.listed = None;
+        }
+    }
+
+    fn advance(&mut self, current: Option<SagaStatus>, event: &EventRef<'_>, definitions: &SagaDefinitions) {
         self.note_disagreements(event);
         let next = self.next_status(current, event, definitions);
         if current != Some(next) {
-            self.enter(current, next, event.recorded_at);
+            self.enter(current, next, event.place.recorded_at);
         }
-        self.note_failed(event);
+        self.note_reported(event.status, event.place.recorded_at);
         self.status = next;
-        self.last_step = event.step.clone();
-        if event.trace_id.is_some() {
-            self.last_trace_id.clone_from(&event.trace_id);
+        self.last_step = Step::new(event.step);
+        if event.trace_id.is_some() && event.trace_id != self.last_trace_id.as_deref() {
+            self.last_trace_id = event.trace_id.map(Into::into);
         }
-        self.updated_at = event.recorded_at;
+        self.updated_at = event.place.recorded_at;
         self.step_count = self.step_count.saturating_add(1);
-        self.tail = event.timeline_key();
-        self.remember(event);
+        self.tail = event.place;
     }
 
     fn next_status(
         &mut self,
         current: Option<SagaStatus>,
-        event: &Event,
+        event: &EventRef<'_>,
         definitions: &SagaDefinitions,
     ) -> SagaStatus {
         if let Some(change) = OperatorChange::of(event) {
@@ -133,7 +221,7 @@ impl SagaState {
             self.odd(AnomalyKind::OperatorChangeRefused, event);
             return current.unwrap_or(event.status);
         }
-        let incoming = definitions.effective(&self.saga_type, &event.step, event.status);
+        let incoming = definitions.effective(&self.saga_type, event.step, event.status);
         let made = transition(current, incoming, !definitions.knows(&self.saga_type));
         if let Some(kind) = made.anomaly {
             self.odd(kind, event);
@@ -149,7 +237,7 @@ impl SagaState {
             SagaStatus::Compensated => {
                 self.compensations = self.compensations.saturating_add(1);
                 if let (Some(SagaStatus::Failed), Some(since)) = (current, self.failing_since) {
-                    self.compensation_millis.push(at.since(since));
+                    self.compensation_times.add(at.since(since));
                 }
             }
             _ => {}
@@ -157,49 +245,16 @@ impl SagaState {
         self.failing_since = (next == SagaStatus::Failed).then_some(at);
     }
 
-    fn note_disagreements(&mut self, event: &Event) {
-        if event.saga_type != self.saga_type {
+    fn note_disagreements(&mut self, event: &EventRef<'_>) {
+        if event.saga_type != self.saga_type.as_str() {
             self.odd(AnomalyKind::SagaTypeChanged, event);
         }
-        if event.order_id != self.order_id {
+        if event.order_id != self.order_id.as_str() {
             self.odd(AnomalyKind::OrderIdChanged, event);
         }
     }
 
-    fn odd(&mut self, kind: AnomalyKind, event: &Event) {
-        self.anomalies.push(anomaly(kind, event));
-    }
-
-    fn remember(&mut self, event: &Event) {
-        if let Some(known) = &mut self.fingerprints {
-            if known.len() < MAX_FINGERPRINTS {
-                known.push(event.key().fingerprint());
-            } else {
-                self.fingerprints = None;
-            }
-        }
-    }
-
-    fn note_failed(&mut self, event: &Event) {
-        if event.status == SagaStatus::Failed {
-            self.last_failed_at = self.last_failed_at.max(Some(event.recorded_at));
-        }
-    }
-
-    pub(super) fn note_duplicate(&mut self, event: &Event) {
-        self.duplicates = self.duplicates.saturating_add(1);
-        self.note_failed(event);
-    }
-
-    pub(super) fn note_conflict(&mut self, event: &Event) {
-        self.conflicts.push(anomaly(AnomalyKind::EventIdConflict, event));
-    }
-}
-
-fn anomaly(kind: AnomalyKind, event: &Event) -> Anomaly {
-    Anomaly {
-        kind,
-        event_id: event.event_id.clone(),
-        at: event.recorded_at,
+    fn odd(&mut self, kind: AnomalyKind, event: &EventRef<'_>) {
+        self.anomalies.push(kind, event);
     }
 }

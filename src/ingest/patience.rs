@@ -1,7 +1,7 @@
 //! How long consumption waits for a schema that the registry does not know yet. A producer registers
 //! before it writes, so the registry is likely to hear of it in a moment; but anybody can write any id, and
 //! what was waited for in vain must not stop the stream again and again. What becomes a dead letter all
-//! the same is read again later (`reread`), so a wait that is cut short costs no record.
+//! the same is read again later (`late_schemas`), so a wait that is cut short costs no record.
 
 use std::time::{Duration, Instant};
 

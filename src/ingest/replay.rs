@@ -9,6 +9,7 @@
 use super::decode::{Rejected, wire};
 use super::origin::LetterTopics;
 use super::registry::SchemaSource;
+use super::reread::{self, Given, Left, Share, signed};
 use super::settings::IngestSettings;
 use super::source::{RawHeaders, RawRecord};
 use super::writer::{put_letter, returned_mark};
@@ -19,21 +20,17 @@ use crate::store::letters::{LetterBook, LetterChanges};
 use crate::store::records::{DeadLetterRecord, FeedRecord, GapKind, GapRecord, OffsetRecord};
 use crate::store::{Batch, Direction, Key, Read, SharedStore, StoreError, Table, keys, read, totals};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Records that are looked up, and filled in, together.
 const CHUNK: usize = 1_000;
 /// Longest wait for an answer of the broker.
 const ANSWER: Duration = Duration::from_secs(10);
-/// Without a record for so long the broker is taken to have no more.
-const SILENCE: Duration = Duration::from_secs(15);
-const POLL: Duration = Duration::from_millis(200);
 
 /// From where to read again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +76,12 @@ pub enum ReplayError {
     /// Kafka failed, or does not have what was asked for.
     #[error("{0}")]
     Kafka(String),
+    /// The broker did not answer any more.
+    #[error(
+        "incomplete: the broker gave nothing for 15 seconds; not read again: {0}. What was filled in stays, and the \
+         same replay can be started again"
+    )]
+    Incomplete(String),
     /// The projector stopped.
     #[error(transparent)]
     Projector(#[from] crate::projector::ProjectorGone),
@@ -146,73 +149,50 @@ impl Replay {
             let known = "no partition of the topic that was asked for has been consumed";
             return Err(ReplayError::Kafka(known.to_owned()));
         }
-        let consumer = self.consumer()?;
+        let consumer = reread::consumer(&self.settings)?;
         let mut done = ReplayDone::default();
-        let mut left: BTreeMap<u32, u64> = BTreeMap::new();
-        let mut list = TopicPartitionList::new();
+        let mut left = Left::default();
         for (partition, row) in &chosen {
-            let from = self.first_offset(&consumer, *partition, &range.from)?;
-            if from >= row.next {
-                continue;
+            let next = self.first_offset(&consumer, *partition, row.next, &range.from)?;
+            if next < row.next {
+                done.total += row.next - next;
+                let end = row.next;
+                left.add(*partition, Share { next, end });
             }
-            done.total += row.next - from;
-            left.insert(*partition, row.next);
-            let from = Offset::Offset(i64::try_from(from).unwrap_or(i64::MAX));
-            list.add_partition_offset(&self.settings.topic, signed(*partition), from)
-                .map_err(|error| ReplayError::Kafka(error.to_string()))?;
         }
         told(done);
         if left.is_empty() {
             return Ok(done);
         }
         consumer
-            .assign(&list)
+            .assign(&left.assignment(&self.settings.topic)?)
             .map_err(|error| ReplayError::Kafka(error.to_string()))?;
-        self.read(&consumer, &chosen, left, &mut done, told)?;
+        self.read(&mut || reread::look(&consumer), &chosen, left, &mut done, told)?;
         Ok(done)
     }
 
-    fn read(
+    /// Reads what is left. A broker that says nothing any more is not one that has no more.
+    pub(super) fn read(
         &self,
-        consumer: &BaseConsumer,
+        look: &mut dyn FnMut() -> Given,
         rows: &BTreeMap<u32, OffsetRecord>,
-        mut left: BTreeMap<u32, u64>,
+        mut left: Left,
         done: &mut ReplayDone,
         told: &mut dyn FnMut(ReplayDone),
     ) -> Result<(), ReplayError> {
         let mut chunk = Vec::new();
-        let mut heard = Instant::now();
         while !left.is_empty() {
             if self.stop.is_cancelled() {
                 return Err(ReplayError::Stopped);
             }
-            match consumer.poll(POLL) {
-                Some(Ok(message)) => {
-                    heard = Instant::now();
-                    let partition = u32::try_from(message.partition()).unwrap_or(0);
-                    let offset = message.offset().unsigned_abs();
-                    let Some(end) = left.get(&partition).copied() else {
-                        continue;
-                    };
-                    if offset + 1 >= end {
-                        left.remove(&partition);
-                    }
-                    if offset >= end {
-                        continue;
-                    }
-                    chunk.push(owned(&message, Position::new(partition, offset)));
-                }
-                Some(Err(error)) => tracing::warn!(%error, "replay"),
-                None if heard.elapsed() > SILENCE => {
-                    // Markers of transactions may be all that is left before the end.
-                    tracing::info!(?left, "the broker has no more records; the replay ends here");
-                    left.clear();
-                }
-                None => {}
-            }
-            if chunk.len() >= CHUNK || left.is_empty() {
+            chunk.extend(left.take(look()));
+            let missing = left.gives_up();
+            if chunk.len() >= CHUNK || left.is_empty() || missing.is_some() {
                 self.take(rows, std::mem::take(&mut chunk), done)?;
                 told(*done);
+            }
+            if let Some(missing) = missing {
+                return Err(ReplayError::Incomplete(missing));
             }
         }
         Ok(())
@@ -272,15 +252,14 @@ impl Replay {
             close_gaps(&*store, &positions, &mut rows)?;
             for (record, arrived_at, outcome) in decoded {
                 if let Some(letter) = topics.letter_named(record.raw().headers) {
-                    let mark = returned_mark(record.position, arrived_at, &outcome);
+                    let mark = returned_mark(&record.raw(), arrived_at, &outcome);
                     changes.add_mark(letter, mark);
                 }
                 match outcome {
                     Ok(event) => events.push(event),
                     Err(rejected) => {
-                        let reason = rejected.defect.reason.as_str();
-                        changes.add_letter(record.position, reason);
-                        put_dead_letter(&mut rows, &topics.topic, &record, arrived_at, &rejected);
+                        let rows = (&mut rows, &mut changes);
+                        put_dead_letter(rows, &topics.topic, &record, arrived_at, &rejected);
                     }
                 }
             }
@@ -319,23 +298,12 @@ impl Replay {
         }
     }
 
-    fn consumer(&self) -> Result<BaseConsumer, ReplayError> {
-        self.settings
-            .client_config()
-            .set("group.id", format!("{}-replay", self.settings.group_id))
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("auto.offset.reset", "earliest")
-            .set("allow.auto.create.topics", "false")
-            .create()
-            .map_err(|error| ReplayError::Kafka(format!("librdkafka refuses the configuration: {error}")))
-    }
-
-    /// The first offset to read of a partition.
+    /// The first offset to read of a partition that is consumed up to `consumed`.
     fn first_offset(
         &self,
         consumer: &BaseConsumer,
         partition: u32,
+        consumed: u64,
         from: &ReplayFrom,
     ) -> Result<u64, ReplayError> {
         let topic = &self.settings.topic;
@@ -346,6 +314,12 @@ impl Replay {
             .fetch_watermarks(topic, signed(partition), ANSWER)
             .map_err(kafka)?;
         let low = low.unsigned_abs();
+        if high.unsigned_abs() < consumed {
+            return Err(ReplayError::Kafka(format!(
+                "partition {partition} of {topic} ends at offset {high}, but is consumed up to {consumed}: it is another \
+                 topic, or lost data, and nothing of it was read"
+            )));
+        }
         match from {
             ReplayFrom::Beginning => Ok(low),
             ReplayFrom::Offset(offset) => Ok(low.max(*offset)),
@@ -366,26 +340,6 @@ impl Replay {
             }
         }
     }
-}
-
-fn owned(message: &rdkafka::message::BorrowedMessage<'_>, position: Position) -> OwnedRecord {
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        headers
-            .iter()
-            .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec)))
-            .collect()
-    });
-    OwnedRecord {
-        position,
-        timestamp: message.timestamp().to_millis().map(Millis),
-        key: message.key().map(<[u8]>::to_vec),
-        value: message.payload().map(<[u8]>::to_vec),
-        headers,
-    }
-}
-
-fn signed(partition: u32) -> i32 {
-    i32::try_from(partition).unwrap_or(i32::MAX)
 }
 
 fn feed_key(position: Position) -> Key {
@@ -515,7 +469,7 @@ fn neighbour(store: &dyn Read, at: Position, direction: Direction) -> Result<Opt
 }
 
 fn put_dead_letter(
-    rows: &mut Batch,
+    (rows, changes): (&mut Batch, &mut LetterChanges),
     topic: &str,
     record: &OwnedRecord,
     arrived_at: Millis,
@@ -533,7 +487,7 @@ fn put_dead_letter(
         value: raw.value,
         headers: raw.headers.to_vec(),
     };
-    put_letter(rows, &mut key, record.position, &letter, rejected);
+    put_letter(rows, changes, &mut key, &letter, (record.position, rejected));
     keys::by_offset(&mut key, record.position);
     rows.put_with(Table::Feed, &key, |bytes| FeedRecord::DeadLetter.write(bytes));
 }

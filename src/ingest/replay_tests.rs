@@ -38,6 +38,10 @@ fn record(partition: u32, offset: u64) -> OwnedRecord {
     if offset % 11 == 5 {
         value.truncate(9);
     }
+    // Half of those that name a letter have its value.
+    if offset % 26 == 12 {
+        value = record(partition, 5).value.unwrap();
+    }
     let headers = if offset % 13 == 12 {
         let topics = LetterTopics {
             topic: TOPIC.to_owned(),
@@ -79,6 +83,17 @@ fn ingest(store: &SharedStore, records: &[OwnedRecord]) {
 
 /// Replays chunks of records, as they would come from the topic.
 fn replay(store: &SharedStore, chunks: &[Vec<OwnedRecord>]) -> ReplayDone {
+    with_replay(store, |replay| {
+        let rows = read::offsets(&**store, TOPIC).unwrap().into_iter().collect();
+        let mut done = ReplayDone::default();
+        for chunk in chunks {
+            replay.take(&rows, chunk.clone(), &mut done).unwrap();
+        }
+        done
+    })
+}
+
+fn with_replay<T>(store: &SharedStore, work: impl FnOnce(&Replay) -> T) -> T {
     let definitions = Arc::new(SagaDefinitions::default());
     let (projector, thread) = projector::spawn(store.clone(), TOPIC, definitions, settings(1)).unwrap();
     let replay = Replay {
@@ -92,11 +107,7 @@ fn replay(store: &SharedStore, chunks: &[Vec<OwnedRecord>]) -> ReplayDone {
         book: LetterBook::default(),
         stop: CancellationToken::new(),
     };
-    let rows = read::offsets(&**store, TOPIC).unwrap().into_iter().collect();
-    let mut done = ReplayDone::default();
-    for chunk in chunks {
-        replay.take(&rows, chunk.clone(), &mut done).unwrap();
-    }
+    let done = work(&replay);
     drop(replay);
     thread.join().unwrap();
     done
@@ -181,4 +192,48 @@ fn what_is_left_of_a_gap_are_its_runs() {
     assert_eq!(remaining(5, 10, &[7]), [(5, 7), (8, 10)]);
     assert_eq!(remaining(5, 10, &[5, 7, 9]), [(6, 7), (8, 9)]);
     assert_eq!(remaining(5, 10, &[5, 6, 7, 8, 9]), []);
+}
+
+/// Reads again what a broker gives that says so much, and then nothing any more.
+fn read_again(given: Vec<Given>) -> (Result<(), ReplayError>, ReplayDone) {
+    let store = store();
+    let all: Vec<OwnedRecord> = (0..2).flat_map(|p| (0..6).map(move |o| record(p, o))).collect();
+    ingest(&store, &all);
+    with_replay(&store, |replay| {
+        let rows = read::offsets(&*store, TOPIC).unwrap().into_iter().collect();
+        let (mut left, mut done) = (Left::default(), ReplayDone::default());
+        for partition in 0..2 {
+            left.add(partition, Share { next: 0, end: 6 });
+        }
+        let mut given = given.into_iter();
+        let mut look = || given.next().unwrap_or(Given::Nothing);
+        let read = replay.read(&mut look, &rows, left, &mut done, &mut |_| ());
+        (read, done)
+    })
+}
+
+#[test]
+fn a_replay_that_the_broker_leaves_half_way_is_no_success() {
+    let given = (0..4).map(|offset| Given::Record(record(1, offset)));
+    let (read, done) = read_again(given.collect());
+    let words = read.unwrap_err().to_string();
+    assert!(words.starts_with("incomplete"), "{words}");
+    assert!(
+        words.contains("partition 0 from offset 0 up to 5, partition 1 from offset 4 up to 5."),
+        "{words}"
+    );
+    // What came before counts.
+    assert_eq!((done.read, done.known), (4, 4));
+}
+
+#[test]
+fn a_replay_ends_where_the_broker_says_that_there_is_no_more() {
+    let mut given: Vec<Given> = (0..7).map(|offset| Given::Record(record(1, offset))).collect();
+    // A pause is no end; markers of a transaction are.
+    given.extend((1..reread::SILENT).map(|_| Given::Nothing));
+    given.push(Given::Record(record(0, 3)));
+    given.push(Given::End(0));
+    let (read, done) = read_again(given);
+    read.unwrap();
+    assert_eq!(done.read, 7);
 }

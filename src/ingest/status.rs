@@ -23,6 +23,8 @@ pub struct IngestSnapshot {
     pub started_at: Option<Millis>,
     /// Why ingest stopped for good, with what to do.
     pub fatal: Option<String>,
+    /// Why letters of others are read no more, with what to do.
+    pub letters_stopped: Option<String>,
     /// Why ingest waits (registry down, disk full), with what to do.
     pub waiting: Option<String>,
     /// The disk is nearly full, and ingest waits for room.

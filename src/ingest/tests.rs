@@ -10,9 +10,10 @@ use crate::clock::SystemClock;
 use crate::domain::{Cut, Millis, Position, SagaDefinitions, SagaId};
 use crate::projector;
 use crate::query::Query;
-use crate::store::letters::{self, Happened, LetterBook, LetterCounts, Returned};
+use crate::store::letters::{self, Happened, LetterBook, LetterCounts, Returned, ValueHash};
 use crate::store::records::{GapRecord, LetterRecord};
 use crate::store::{Key, SharedStore, Table, TableRange, codec::Record, keys, read};
+use crate::testkit;
 use crate::testkit::{TOPIC, settings, store};
 use crate::verify::{Verify, digest};
 use saga_tracker_sdk::contract::{SagaEvent, SagaStatus, SagaType};
@@ -607,16 +608,23 @@ fn consuming_a_redriven_record_marks_its_letter_in_the_same_write() {
         },
         letter,
     ));
+    let value = ValueHash::of(records[records.len() - 2].value.as_deref());
     run(&store, records);
     let marks = letters::marks(&*store, letter).unwrap();
     let became: Vec<_> = marks.iter().map(|mark| (mark.by, &mark.what)).collect();
-    let logged = Happened::Returned(Returned::Logged {
-        saga_id: "s2".into(),
-        recorded_at: Millis(1_763_600_000_000),
-    });
-    let again = Happened::Returned(Returned::DeadLetter {
-        reason: "tombstone".to_owned(),
-    });
+    let logged = Happened::Returned {
+        became: Returned::Logged {
+            saga_id: "s2".into(),
+            recorded_at: Millis(1_763_600_000_000),
+        },
+        value,
+    };
+    let again = Happened::Returned {
+        became: Returned::DeadLetter {
+            reason: "tombstone".to_owned(),
+        },
+        value: ValueHash::of(None),
+    };
     assert_eq!(
         became,
         [(Position::new(1, 0), &logged), (Position::new(1, 1), &again)]
@@ -624,16 +632,17 @@ fn consuming_a_redriven_record_marks_its_letter_in_the_same_write() {
     let one = |open, redriven| LetterCounts {
         open,
         redriven,
-        discarded: 0,
+        ..LetterCounts::default()
     };
-    assert_eq!(
-        letters::counts(&*store).unwrap(),
-        [
-            ("tombstone".to_owned(), one(1, 0)),
-            ("truncated".to_owned(), one(0, 1))
-        ]
-        .into()
-    );
+    let counts = |truncated| {
+        let all = [("tombstone", one(1, 0)), ("truncated", truncated)];
+        all.map(|(reason, counts)| (reason.to_owned(), counts)).into()
+    };
+    // Neither has the letter's value, and nobody said that it would come back otherwise.
+    assert_eq!(letters::counts(&*store).unwrap(), counts(one(1, 0)));
+    let what = Happened::Announced { value };
+    testkit::mark_letter(&store, letter, what);
+    assert_eq!(letters::counts(&*store).unwrap(), counts(one(0, 1)));
     assert_eq!(differences(&store), Vec::<String>::new());
 }
 

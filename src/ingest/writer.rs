@@ -11,7 +11,7 @@ use crate::domain::{Cut, Event, Millis, Position};
 use crate::failpoint;
 use crate::projector::Delivery;
 use crate::store::codec::Record;
-use crate::store::letters::{Happened, LetterBook, LetterChanges, LetterMark, Returned};
+use crate::store::letters::{Happened, LetterBook, LetterChanges, LetterMark, Returned, ValueHash};
 use crate::store::records::{
     DeadLetterRecord, FeedRecord, LastRecord, LetterRecord, LogRecord, OffsetRecord, PresenceRecord,
 };
@@ -225,7 +225,8 @@ impl Writer {
             self.gaps.add(&mut self.batch, &mut self.key, first, offset, low);
         }
         if let Some(letter) = self.letter_topics.letter_named(record.headers) {
-            self.add_return(letter, record.position, arrived_at, &outcome);
+            let mark = returned_mark(record, arrived_at, &outcome);
+            self.letters.add_mark(letter, mark);
         }
         match outcome {
             Ok(event) => self.add_event(event),
@@ -272,10 +273,6 @@ impl Writer {
         self.events.push(event);
     }
 
-    fn add_return(&mut self, letter: Position, by: Position, at: Millis, outcome: &Result<Event, Rejected>) {
-        self.letters.add_mark(letter, returned_mark(by, at, outcome));
-    }
-
     fn add_dead_letter(&mut self, record: &RawRecord<'_>, arrived_at: Millis, rejected: &Rejected) {
         let (reason, detail) = (rejected.defect.reason.as_str(), &rejected.defect.detail);
         let letter = DeadLetterRecord {
@@ -288,12 +285,12 @@ impl Writer {
             value: record.value,
             headers: record.headers.to_vec(),
         };
-        put_letter(&mut self.batch, &mut self.key, record.position, &letter, rejected);
+        let place = (record.position, rejected);
+        put_letter(&mut self.batch, &mut self.letters, &mut self.key, &letter, place);
         keys::by_offset(&mut self.key, record.position);
         self.batch.put_with(Table::Feed, &self.key, |bytes| {
             FeedRecord::DeadLetter.write(bytes);
         });
-        self.letters.add_letter(record.position, reason);
         tracing::warn!(position = %record.position, reason, detail, "dead letter");
     }
 
@@ -372,8 +369,12 @@ impl Writer {
 }
 
 /// What consuming a record says of the letter that it names as its origin.
-pub(super) fn returned_mark(by: Position, at: Millis, outcome: &Result<Event, Rejected>) -> LetterMark {
-    let returned = match outcome {
+pub(super) fn returned_mark(
+    record: &RawRecord<'_>,
+    at: Millis,
+    outcome: &Result<Event, Rejected>,
+) -> LetterMark {
+    let became = match outcome {
         Ok(event) => Returned::Logged {
             saga_id: event.saga_id.clone(),
             recorded_at: event.recorded_at,
@@ -382,18 +383,22 @@ pub(super) fn returned_mark(by: Position, at: Millis, outcome: &Result<Event, Re
             reason: rejected.defect.reason.as_str().to_owned(),
         },
     };
-    let what = Happened::Returned(returned);
-    LetterMark { by, at, what }
+    let value = ValueHash::of(record.value);
+    LetterMark {
+        by: record.position,
+        at,
+        what: Happened::Returned { became, value },
+    }
 }
 
-/// Adds the rows of a dead letter to a batch: its bytes, what is known of it, and where to find it by
-/// its event.
+/// Adds a dead letter to a batch and to the account: its bytes, what is known of it, and where to find it
+/// by its event.
 pub(super) fn put_letter(
     batch: &mut Batch,
+    changes: &mut LetterChanges,
     key: &mut Key,
-    position: Position,
     letter: &DeadLetterRecord<'_>,
-    rejected: &Rejected,
+    (position, rejected): (Position, &Rejected),
 ) {
     keys::by_offset(key, position);
     batch.put_with(Table::DeadLetters, key, |bytes| letter.write(bytes));
@@ -404,6 +409,7 @@ pub(super) fn put_letter(
         detail: letter.detail,
         arrived_at: letter.arrived_at,
         bytes: letter.value.map_or(0, |value| value.len() as u64),
+        value: ValueHash::of(letter.value).0,
         event_id: fragment.event_key(),
         saga_id: fragment.saga_key(),
         saga_type: fragment.type_label(),
@@ -411,6 +417,7 @@ pub(super) fn put_letter(
         status: fragment.status_label(),
     };
     batch.put_with(Table::Letters, key, |bytes| listed.write(bytes));
+    changes.add_letter(position, &listed);
     if let Some(id) = fragment.event_key() {
         keys::letter_by_event(key, id, position);
         batch.put_with(Table::LettersByEvent, key, |bytes| PresenceRecord.write(bytes));

@@ -7,7 +7,7 @@ use prometheus_client::metrics::MetricType;
 /// What a family's values are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Only rises while the process lives.
+    /// Only rises: while the process lives, and where it derives from the store over restarts too.
     Counter,
     /// Goes both ways.
     Gauge,
@@ -92,7 +92,7 @@ catalogue! {
     DB_QUERY = Histogram "saga_tracker_db_query_seconds" ["query"];
     /// Deliveries of an event that was already there
     DUPLICATES = Counter "saga_tracker_duplicates_total" [];
-    /// Duplicates whose body differed from the event that stands
+    /// Events of which different bodies were delivered
     CONFLICTS = Counter "saga_tracker_conflicts_total" [];
     /// Anomalies in timelines, by the rule that was broken
     ANOMALIES = Counter "saga_tracker_anomalies_total" ["kind"];
@@ -114,6 +114,10 @@ catalogue! {
     RETENTION_LAST_ERROR = Gauge "saga_tracker_retention_last_error_timestamp_seconds" [];
     /// 1 when decisions are done no more until a restart
     RETENTION_STOPPED = Gauge "saga_tracker_retention_stopped" [];
+    /// 1 while a search for due sagas waits until all that both topics hold is read, folded and done
+    RETENTION_WAITING = Gauge "saga_tracker_retention_waiting" [];
+    /// Decisions to purge or restore that this replica could not do and left for good, by reason; health says which was the last
+    RETENTION_SKIPPED = Counter "saga_tracker_retention_skipped_decisions_total" ["reason"];
     /// Deliveries of sagas that were removed before
     LATE_EVENTS = Counter "saga_tracker_late_events_total" [];
     /// Records that could not be applied, by reason
@@ -124,6 +128,8 @@ catalogue! {
     DEAD_LETTERS_REDRIVEN = Counter "saga_tracker_dead_letters_redriven_total" ["reason"];
     /// Dead letters that were discarded and did not come back, by reason
     DEAD_LETTERS_DISCARDED = Gauge "saga_tracker_dead_letters_discarded" ["reason"];
+    /// Redriven and discarded dead letters that are no longer kept, by reason
+    DEAD_LETTERS_REMOVED = Counter "saga_tracker_dead_letters_removed_total" ["reason"];
     /// Times that the broker did not deliver offsets: expired means that events are lost to this store; undelivered is one for each transaction where producers use them
     OFFSET_GAPS = Counter "saga_tracker_offset_gaps_total" ["kind"];
     /// Offsets that the broker's retention removed before they were consumed

@@ -2,7 +2,8 @@
 //! written in the classic text format.
 //!
 //! What is counted about sagas derives from stored state, so it survives restarts and counts nothing
-//! twice; only what happens at the HTTP surface is counted in the process's memory. Nobody else
+//! twice, and never falls for a scraper ([`floor`]); only what happens at the HTTP surface is counted in the
+//! process's memory. Nobody else
 //! invents a name, and no label ever holds a saga, an order or an event.
 
 pub mod catalogue;
@@ -21,16 +22,15 @@ use crate::ops::OpsStatus;
 use crate::query::Query;
 use crate::retention::RetentionStatus;
 use crate::snapshot::SnapshotStatus;
-use floor::Floor;
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 use requests::Requests;
 use sample::Readings;
 use serde::{Deserialize, Serialize};
+use state::Remembered;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-use steps::StepLabels;
 
 /// What a scrape answers with; [`Metrics::render`] writes exactly this format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -64,13 +64,7 @@ struct Inner {
     retention: OnceLock<Arc<RetentionStatus>>,
     requests: Requests,
     registry: Registry,
-    scraped: Mutex<Scraped>,
-}
-
-/// What one scrape has to remember for the next.
-struct Scraped {
-    floor: Floor,
-    steps: StepLabels,
+    scraped: Mutex<Remembered>,
 }
 
 impl Metrics {
@@ -79,11 +73,7 @@ impl Metrics {
         let mut registry = Registry::default();
         let requests = Requests::default();
         requests.register(&mut registry);
-        let scraped = Scraped {
-            floor: Floor::default(),
-            steps: StepLabels::new(settings.max_steps),
-        };
-        let scraped = Mutex::new(scraped);
+        let scraped = Mutex::new(Remembered::new(settings.max_steps));
         Self {
             inner: Arc::new(Inner {
                 query,
@@ -133,9 +123,8 @@ impl Metrics {
         let readings = {
             // A panic elsewhere leaves high-water marks behind, which stay true.
             let mut scraped = inner.scraped.lock().unwrap_or_else(PoisonError::into_inner);
-            let Scraped { floor, steps } = &mut *scraped;
             let mut readings = Vec::new();
-            state::read(&inner.query, floor, steps, &mut readings);
+            state::read(&inner.query, &mut scraped, &mut readings);
             state::read_ingest(&inner.ingest.snapshot(), &mut readings);
             if let Some(snapshots) = inner.snapshots.get() {
                 state::read_snapshots(&snapshots.known(), &mut readings);
@@ -164,3 +153,6 @@ impl fmt::Debug for Metrics {
         f.debug_struct("Metrics").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod falling_tests;

@@ -31,11 +31,9 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    pub(super) fn counter(family: Family, value: u64) -> Self {
-        Self::counters(family, vec![(Labels::new(), value)])
-    }
-
-    pub(super) fn counters(family: Family, values: Vec<(Labels, u64)>) -> Self {
+    /// Counters of this process alone: at its next start they begin at 0. What derives from stored state
+    /// goes through [`super::floor::Floor`].
+    pub(super) fn since_start(family: Family, values: Vec<(Labels, u64)>) -> Self {
         Self {
             family,
             samples: Samples::Counters(values),

@@ -2,46 +2,83 @@
 
 use super::catalogue::{self, Family};
 use super::floor::Floor;
-use super::sample::{Labels, Reading, Samples, Value};
-use super::steps::StepLabels;
+use super::sample::{Labels, Reading, Value};
+use super::steps::{OTHER, StepLabels};
 use crate::audit;
 use crate::domain::Millis;
 use crate::ingest::status::IngestSnapshot;
 use crate::ops::OpsSnapshot;
 use crate::query::{COMPENSATION_BUCKETS, GapCounts, Query, QueryError, Totals};
-use crate::retention::RetentionSnapshot;
+use crate::retention::{RetentionSnapshot, Skipped};
 use crate::snapshot::{Known, Trigger};
 use crate::store::letters::LetterCounts;
 use crate::store::records::GapKind;
+use crate::store::{Store, StoreError};
 use std::collections::BTreeMap;
+
+/// What one scrape has to remember for the next.
+pub(super) struct Remembered {
+    /// None before the store was read for the first time.
+    floor: Option<Floor>,
+    steps: StepLabels,
+}
+
+impl Remembered {
+    /// With labels for so many steps.
+    pub(super) fn new(max_steps: usize) -> Self {
+        Self {
+            floor: None,
+            steps: StepLabels::new(max_steps),
+        }
+    }
+
+    /// Both, as the last scrape left them, be it of an earlier process: steps that had a label keep it.
+    fn recall(&mut self, store: &dyn Store) -> Result<(&mut Floor, &mut StepLabels), StoreError> {
+        let floor = match self.floor.take() {
+            Some(floor) => floor,
+            None => {
+                let floor = Floor::load(store)?;
+                let mut told = floor.told(catalogue::SAGA_EVENTS_PROCESSED);
+                told.remove(OTHER);
+                self.steps.admit(told);
+                floor
+            }
+        };
+        Ok((self.floor.insert(floor), &mut self.steps))
+    }
+}
 
 /// Reads all that derives from the store. When the store refuses, its families are left out and
 /// [`catalogue::STORE_READABLE`] says so: no metric is better than a wrong one.
-pub(super) fn read(query: &Query, floor: &mut Floor, steps: &mut StepLabels, readings: &mut Vec<Reading>) {
-    let readable = match Stored::read(query) {
-        Ok(stored) => {
-            from_totals(&stored.totals, floor, steps, readings);
-            from_letters(&stored.letters, floor, readings);
-            readings.push(decisions(&stored.decisions, floor));
-            let family = catalogue::AUDIT_ENTRIES;
-            let entries = floor.raise(family.name, "", stored.audit_entries);
-            readings.push(Reading::counter(family, entries));
-            readings.push(counted(catalogue::OFFSET_GAPS, &stored.gaps, floor));
-            let lost = stored
-                .gap_offsets
-                .get(GapKind::Expired.as_str())
-                .copied()
-                .unwrap_or(0);
-            let family = catalogue::OFFSETS_LOST;
-            readings.push(Reading::counter(family, floor.raise(family.name, "", lost)));
-            1
-        }
+pub(super) fn read(query: &Query, remembered: &mut Remembered, readings: &mut Vec<Reading>) {
+    let readable = match from_store(query, remembered, readings) {
+        Ok(()) => 1,
         Err(error) => {
             tracing::error!(%error, "the state behind the metrics cannot be read");
             0
         }
     };
     readings.push(Reading::gauge(catalogue::STORE_READABLE, Value::Whole(readable)));
+}
+
+fn from_store(
+    query: &Query,
+    remembered: &mut Remembered,
+    readings: &mut Vec<Reading>,
+) -> Result<(), QueryError> {
+    let stored = Stored::read(query)?;
+    let (floor, steps) = remembered.recall(&**query.store())?;
+    from_totals(&stored.totals, floor, steps, readings);
+    from_letters(&stored.letters, floor, readings);
+    readings.push(decisions(&stored.decisions, floor));
+    readings.push(floor.counter(catalogue::AUDIT_ENTRIES, stored.audit_entries));
+    readings.push(counted(catalogue::OFFSET_GAPS, &stored.gaps, floor));
+    let lost = stored.gap_offsets.get(GapKind::Expired.as_str());
+    readings.push(floor.counter(catalogue::OFFSETS_LOST, lost.copied().unwrap_or(0)));
+    if let Err(error) = floor.keep(&**query.store()) {
+        tracing::error!(%error, "what counters were told is not stored: they may fall at the next restart");
+    }
+    Ok(())
 }
 
 /// What one scrape needs of the store.
@@ -82,12 +119,12 @@ fn from_letters(letters: &BTreeMap<String, LetterCounts>, floor: &mut Floor, rea
             .map(|(reason, counts)| (reason.clone(), count(counts)))
             .collect()
     };
-    readings.push(counted(
-        catalogue::DEAD_LETTERS,
-        &by_reason(LetterCounts::total),
-        floor,
-    ));
-    let redriven = by_reason(|counts| counts.redriven);
+    // What was removed since was there all the same: counters only grow.
+    let all = by_reason(|counts| counts.total() + counts.removed());
+    readings.push(counted(catalogue::DEAD_LETTERS, &all, floor));
+    let removed = by_reason(LetterCounts::removed);
+    readings.push(counted(catalogue::DEAD_LETTERS_REMOVED, &removed, floor));
+    let redriven = by_reason(|counts| counts.redriven + counts.removed_redriven);
     readings.push(counted(catalogue::DEAD_LETTERS_REDRIVEN, &redriven, floor));
     for (family, counts) in [
         (catalogue::DEAD_LETTERS_OPEN, by_reason(|counts| counts.open)),
@@ -117,7 +154,7 @@ fn from_totals(totals: &Totals, floor: &mut Floor, steps: &mut StepLabels, readi
         (catalogue::CONFLICTS, totals.conflicts),
         (catalogue::LATE_EVENTS, totals.late),
     ] {
-        readings.push(Reading::counter(family, floor.raise(family.name, "", value)));
+        readings.push(floor.counter(family, value));
     }
     for (family, value) in [
         (catalogue::PURGED_SAGAS, totals.purged_sagas),
@@ -132,37 +169,26 @@ fn from_totals(totals: &Totals, floor: &mut Floor, steps: &mut StepLabels, readi
         Value::Real(last_failed),
     ));
     readings.push(processed(totals, floor, steps));
-    let anomalies = totals.anomalies.iter().map(|(kind, count)| {
-        let count = floor.raise(catalogue::ANOMALIES.name, kind, *count);
-        (vec![("kind", (*kind).to_owned())], count)
-    });
-    let anomalies = anomalies.collect();
-    readings.push(Reading::counters(catalogue::ANOMALIES, anomalies));
+    let anomalies = totals.anomalies.iter();
+    let anomalies = anomalies.map(|(kind, count)| (vec![("kind", (*kind).to_owned())], *count));
+    readings.push(floor.counters(catalogue::ANOMALIES, anomalies.collect()));
 }
 
-/// Each bucket is kept from falling by itself, so that the sums over them do not fall either.
 fn compensation(totals: &Totals, floor: &mut Floor) -> Reading {
-    let family = catalogue::SAGA_COMPENSATION_DURATION;
     let bounds = COMPENSATION_BUCKETS.into_iter().chain([f64::INFINITY]);
-    let buckets = bounds
-        .enumerate()
-        .map(|(index, bound)| {
-            let count = totals.compensation_buckets.get(index).copied().unwrap_or(0);
-            (bound, floor.raise(family.name, &index.to_string(), count))
-        })
-        .collect();
-    let millis = floor.raise(family.name, "sum", totals.compensation_millis);
-    Reading {
-        family,
-        samples: Samples::Histogram {
-            sum: millis as f64 / 1000.0,
-            buckets,
-        },
-    }
+    let counts = totals
+        .compensation_buckets
+        .iter()
+        .copied()
+        .chain(std::iter::repeat(0));
+    floor.histogram(
+        catalogue::SAGA_COMPENSATION_DURATION,
+        totals.compensation_millis,
+        bounds.zip(counts).collect(),
+    )
 }
 
 fn processed(totals: &Totals, floor: &mut Floor, steps: &mut StepLabels) -> Reading {
-    let family = catalogue::SAGA_EVENTS_PROCESSED;
     let mut by_step: BTreeMap<&str, u64> = BTreeMap::new();
     for ((_, step), count) in &totals.processed {
         *by_step.entry(step).or_default() += count;
@@ -173,35 +199,28 @@ fn processed(totals: &Totals, floor: &mut Floor, steps: &mut StepLabels) -> Read
         *shown.entry((steps.label(step), status.as_str())).or_default() += count;
     }
     let samples = shown.into_iter().map(|((step, status), count)| {
-        let count = floor.raise(family.name, &format!("{status} {step}"), count);
-        (
-            vec![("step", step.to_owned()), ("status", status.to_owned())],
-            count,
-        )
+        let labels = vec![("step", step.to_owned()), ("status", status.to_owned())];
+        (labels, count)
     });
-    Reading::counters(family, samples.collect())
+    floor.counters(catalogue::SAGA_EVENTS_PROCESSED, samples.collect())
 }
 
 /// Counts by `kind outcome`.
 fn decisions(counts: &BTreeMap<String, u64>, floor: &mut Floor) -> Reading {
-    let family = catalogue::DECISIONS;
     let samples = counts.iter().map(|(member, count)| {
-        let count = floor.raise(family.name, member, *count);
         let (kind, outcome) = member.split_once(' ').unwrap_or((member, ""));
         let labels = vec![("kind", kind.to_owned()), ("outcome", outcome.to_owned())];
-        (labels, count)
+        (labels, *count)
     });
-    Reading::counters(family, samples.collect())
+    floor.counters(catalogue::DECISIONS, samples.collect())
 }
 
 /// A family with one label, from counts by its values.
 fn counted(family: Family, counts: &BTreeMap<String, u64>, floor: &mut Floor) -> Reading {
     let label = family.labels.first().copied().unwrap_or("kind");
-    let samples = counts.iter().map(|(value, count)| {
-        let count = floor.raise(family.name, value, *count);
-        (vec![(label, value.clone())], count)
-    });
-    Reading::counters(family, samples.collect())
+    let samples = counts.iter();
+    let samples = samples.map(|(value, count)| (vec![(label, value.clone())], *count));
+    floor.counters(family, samples.collect())
 }
 
 /// Reads how far consumption is behind.
@@ -256,12 +275,24 @@ pub(super) fn read_retention(known: &RetentionSnapshot, decided: u64, readings: 
         (catalogue::RETENTION_DUE, known.due),
         (catalogue::RETENTION_PENDING, decided.saturating_sub(known.next)),
         (catalogue::RETENTION_STOPPED, u64::from(known.failed.is_some())),
+        (catalogue::RETENTION_WAITING, u64::from(known.waiting.is_some())),
     ] {
         readings.push(Reading::gauge(family, Value::Whole(value)));
     }
     let results = [("success", known.sweeps), ("failure", known.failed_sweeps)];
     let results = results.map(|(result, count)| (vec![("result", result.to_owned())], count));
-    readings.push(Reading::counters(catalogue::RETENTION_SWEEPS, results.to_vec()));
+    readings.push(Reading::since_start(
+        catalogue::RETENTION_SWEEPS,
+        results.to_vec(),
+    ));
+    let skipped = Skipped::ALL.map(|why| {
+        let count = known.skipped.get(&why).copied().unwrap_or(0);
+        (vec![("reason", why.as_str().to_owned())], count)
+    });
+    readings.push(Reading::since_start(
+        catalogue::RETENTION_SKIPPED,
+        skipped.to_vec(),
+    ));
 }
 
 /// Reads what is known of snapshots.
@@ -292,7 +323,7 @@ pub(super) fn read_snapshots(known: &Known, readings: &mut Vec<Reading>) {
             (labels, count)
         })
     });
-    readings.push(Reading::counters(catalogue::SNAPSHOTS, results.collect()));
+    readings.push(Reading::since_start(catalogue::SNAPSHOTS, results.collect()));
 }
 
 #[cfg(test)]

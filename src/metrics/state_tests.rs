@@ -152,6 +152,9 @@ fn what_retention_does_shows_and_when_it_last_did_not() {
             "sweeps_total{result=\"failure\"}",
             "last_error_timestamp_seconds",
             "stopped",
+            "waiting",
+            "skipped_decisions_total{reason=\"unreachable\"}",
+            "skipped_decisions_total{reason=\"malformed\"}",
         ]
         .map(|name| value(&text, &format!("saga_tracker_retention_{name}")))
     };
@@ -159,7 +162,7 @@ fn what_retention_does_shows_and_when_it_last_did_not() {
         next: 9,
         ..RetentionSnapshot::default()
     };
-    assert_eq!(shown(&idle), [0.0; 8]);
+    assert_eq!(shown(&idle), [0.0; 11]);
     let known = RetentionSnapshot {
         next: 7,
         last_sweep: Some(Millis(1_763_668_123_500)),
@@ -169,10 +172,24 @@ fn what_retention_does_shows_and_when_it_last_did_not() {
         failed_sweeps: 2,
         problem_at: Some(Millis(1_763_668_000_000)),
         failed: Some("the store refuses".to_owned()),
+        waiting: Some("3 records are not read".to_owned()),
+        skipped: [(Skipped::Unreachable, 5)].into(),
         ..RetentionSnapshot::default()
     };
     assert_eq!(
         shown(&known),
-        [1_763_668_123.5, 2.5, 3.0, 2.0, 4.0, 2.0, 1_763_668_000.0, 1.0]
+        [
+            1_763_668_123.5,
+            2.5,
+            3.0,
+            2.0,
+            4.0,
+            2.0,
+            1_763_668_000.0,
+            1.0,
+            1.0,
+            5.0,
+            0.0
+        ]
     );
 }

@@ -183,11 +183,22 @@ impl Objects {
     /// [`ObjectsError::Missing`] when there is no such object, [`ObjectsError::Failed`] when it is
     /// shorter.
     pub async fn get_range(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>, ObjectsError> {
+        self.get_part(name, range).await.map(|(bytes, _)| bytes)
+    }
+
+    /// The same, with the size of the whole object as the store knows it.
+    ///
+    /// # Errors
+    /// As [`Objects::get_range`].
+    pub async fn get_part(&self, name: &str, range: Range<u64>) -> Result<(Vec<u8>, u64), ObjectsError> {
         let wanted = range.end.saturating_sub(range.start);
-        let got = self.store.get_range(&Path::from(name), range).await;
-        let bytes = got.map_err(|error| self.error(&error))?.to_vec();
+        let options = GetOptions::new().with_range(Some(range));
+        let got = self.store.get_opts(&Path::from(name), options).await;
+        let got = got.map_err(|error| self.error(&error))?;
+        let size = got.meta.size;
+        let bytes = got.bytes().await.map_err(|error| self.error(&error))?.to_vec();
         if bytes.len() as u64 == wanted {
-            return Ok(bytes);
+            return Ok((bytes, size));
         }
         Err(ObjectsError::Failed {
             place: self.place.to_string(),

@@ -118,8 +118,9 @@ fn settle(recorded: Recorded, id: String) -> Result<Made, OpsError> {
             detail: recorded.detail,
         }),
         DecisionOutcome::Refused => Err(OpsError::Conflict(recorded.detail)),
-        DecisionOutcome::Unknown | DecisionOutcome::Malformed | DecisionOutcome::Gap => {
-            Err(OpsError::Failed(recorded.detail))
-        }
+        DecisionOutcome::Unknown
+        | DecisionOutcome::Malformed
+        | DecisionOutcome::Gap
+        | DecisionOutcome::Duplicate => Err(OpsError::Failed(recorded.detail)),
     }
 }

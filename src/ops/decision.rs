@@ -13,6 +13,14 @@ use serde_json::Value;
 
 /// The version that this program writes, and the last one that it reads.
 pub(super) const VERSION: u64 = 1;
+/// A longer message is no decision: Kafka takes one megabyte unless somebody told it otherwise.
+pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
+/// Kinds and ids are names, not texts.
+const MAX_NAME_BYTES: usize = 200;
+/// Who, from where, when.
+const MAX_FACT_BYTES: usize = 1_000;
+/// Why: a thousand characters, as operators are held to, of whatever length in bytes.
+const MAX_REASON_BYTES: usize = 4_000;
 
 /// A decision. Fields that this version does not know are ignored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,6 +60,12 @@ pub(super) fn parse(value: Option<&[u8]>) -> Parsed {
     let Some(bytes) = value else {
         return Parsed::Malformed("the message has no value".to_owned());
     };
+    if bytes.len() > MAX_MESSAGE_BYTES {
+        return Parsed::Malformed(format!(
+            "it has {} bytes; accepted: up to {MAX_MESSAGE_BYTES}",
+            bytes.len()
+        ));
+    }
     let json: Value = match serde_json::from_slice(bytes) {
         Ok(json) => json,
         Err(error) => return Parsed::Malformed(format!("it is no JSON: {error}")),
@@ -60,14 +74,37 @@ pub(super) fn parse(value: Option<&[u8]>) -> Parsed {
         Some(version) if version > VERSION => {
             let kind = json.get("kind").and_then(Value::as_str).unwrap_or_default();
             Parsed::Later {
-                kind: kind.to_owned(),
+                kind: kind.chars().take(MAX_NAME_BYTES).collect(),
                 version,
             }
         }
-        Some(VERSION) => serde_json::from_value(json)
-            .map_or_else(|error| Parsed::Malformed(error.to_string()), Parsed::Decision),
+        Some(VERSION) => match serde_json::from_value(json).map_err(|error| error.to_string()) {
+            Ok(decision) => bounded(decision),
+            Err(why) => Parsed::Malformed(why),
+        },
         _ => Parsed::Malformed(format!("it names no version from 1 to {VERSION}")),
     }
+}
+
+/// What a decision says of itself goes into rows, answers and log lines.
+fn bounded(decision: Decision) -> Parsed {
+    let fields = [
+        ("kind", &decision.kind, MAX_NAME_BYTES),
+        ("id", &decision.id, MAX_NAME_BYTES),
+        ("by", &decision.by, MAX_FACT_BYTES),
+        ("from", &decision.from, MAX_FACT_BYTES),
+        ("at", &decision.at, MAX_FACT_BYTES),
+        ("reason", &decision.reason, MAX_REASON_BYTES),
+    ];
+    let long = fields.iter().find(|(_, text, most)| text.len() > *most);
+    if let Some((name, text, most)) = long {
+        let bytes = text.len();
+        return Parsed::Malformed(format!("its {name} has {bytes} bytes; accepted: up to {most}"));
+    }
+    if decision.id.is_empty() {
+        return Parsed::Malformed("its id is empty; every decision has one of its own".to_owned());
+    }
+    Parsed::Decision(decision)
 }
 
 /// A decision at its place in the topic.

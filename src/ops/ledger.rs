@@ -1,7 +1,8 @@
 //! What becomes of each message of the ops topic, decided here and written with its effect and the
 //! new offset in one atomic batch.
 //!
-//! Decisions are rare, so each is a write of its own, and sees the effects of all before it.
+//! Decisions are rare, so each is a write of its own, and sees the effects of all before it. A decision
+//! counts once: of two messages with one id the first is the decision, the other a duplicate.
 
 use super::decision::{Applier, Decided, Parsed, Verdict, parse};
 use crate::domain::{Millis, Position};
@@ -177,11 +178,21 @@ impl Ledger {
             let detail = format!("this tracker knows no decision of kind {kind:?}");
             return Ok((entry(DecisionOutcome::Unknown, detail), None, None));
         };
+        if let Some(first) = self.known_id(&decision.id)? {
+            let detail = format!("decision {:?} was read at offset {first} already", decision.id);
+            let kind = applier.kind();
+            let entry = Entry {
+                kind,
+                ..entry(DecisionOutcome::Duplicate, detail)
+            };
+            return Ok((entry, None, None));
+        }
         let decided = Decided {
             offset: record.position.offset,
             arrived_at,
             decision: &decision,
         };
+        read::put_meta_count(rows, totals::DECISION_IDS, &decision.id, decided.offset + 1);
         let mut effect = Batch::new();
         let held = applier.hold();
         let (outcome, detail) = match applier.apply(decided, held.as_ref(), &*self.store, &mut effect)? {
@@ -196,6 +207,12 @@ impl Ledger {
             ..entry(outcome, detail)
         };
         Ok((entry, Some(&**applier), held))
+    }
+
+    /// Where a decision of that id stands, if one was read.
+    fn known_id(&self, id: &str) -> Result<Option<u64>, StoreError> {
+        let behind = read::meta_count(&*self.store, totals::DECISION_IDS, id)?;
+        Ok(behind.checked_sub(1))
     }
 
     fn add_gap(&mut self, rows: &mut Batch, from: u64, to: u64, arrived_at: Millis) {

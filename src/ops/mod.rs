@@ -16,15 +16,17 @@ mod read;
 mod status;
 mod status_change;
 mod topic;
+mod topics;
 
 #[cfg(test)]
 mod tests;
 
 pub use consumer::Consumer;
 pub use decide::{Decisions, Made, NewDecision};
-pub use decision::{Applier, Decided, Decision, Verdict};
+pub use decision::{Applier, Decided, Decision, MAX_MESSAGE_BYTES, Verdict};
 pub use error::OpsError;
 pub use kafka_out::{KafkaOut, Message, OutError, Outlet};
 pub use read::{Recorded, decisions_from};
 pub use status::{OpsSnapshot, OpsStatus};
 pub use status_change::{StatusChange, StatusChanged, StatusChanger};
+pub use topics::{KafkaTopics, Topics};

@@ -4,17 +4,20 @@
 use super::{Message, OpsError, Outlet};
 use crate::clock::SharedClock;
 use crate::domain::{
-    Anomaly, AnomalyKind, Deduplicated, EventId, Millis, OPERATOR_STATUS_CHANGE, Position, SagaDefinitions,
-    SagaId, SagaState, SagaStatus, deduplicate, fold_deduplicated,
+    AnomalyKind, Millis, OPERATOR_STATUS_CHANGE, Position, SagaDefinitions, SagaId, SagaState, SagaStatus,
+    TimelineKey,
 };
 use crate::ingest::registry::{SchemaError, SchemaSource};
 use crate::projector::ProjectorWatch;
-use crate::store::{SharedStore, read};
+use crate::store::codec::Record;
+use crate::store::records::LogRecord;
+use crate::store::{Direction, Key, SharedStore, StoreError, Table, WHOLE, keys, read, timelines};
 use jiff::Timestamp;
 use saga_tracker_sdk::contract::{self, SagaEvent};
 use saga_tracker_sdk::encoding::Encoder;
 use saga_tracker_sdk::publishing::EventIds;
 use serde_json::{Map, Value};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +25,8 @@ use std::time::Duration;
 const APPLIED: Duration = Duration::from_secs(10);
 /// What the events name as their producer.
 const PRODUCER: &str = "saga-tracker";
+/// The last instant that an event may have.
+const LATEST: Millis = Millis(Millis::LATEST_EVENT.0 - 1);
 
 /// What an operator wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +60,13 @@ pub struct StatusChanged {
     pub position: Position,
 }
 
+/// Where an operator's event has to stand.
+struct Place {
+    recorded_at: Millis,
+    /// The one to publish it to; by the key when none is given.
+    partition: Option<u32>,
+}
+
 /// Changes statuses.
 pub struct StatusChanger {
     /// What is known of the sagas.
@@ -83,11 +95,12 @@ impl StatusChanger {
     pub fn change(&self, wish: &StatusChange) -> Result<StatusChanged, OpsError> {
         let state = self.state(&wish.saga_id)?;
         refuse_in_vain(wish, &state)?;
-        let event = self.event(wish, &state)?;
+        let place = self.place(wish, &state)?;
+        let event = self.event(wish, &state, place.recorded_at)?;
         let value = self.encode(&event)?;
         let message = Message {
             topic: self.topic.clone(),
-            partition: None,
+            partition: place.partition,
             key: Some(event.saga_id.clone().into_bytes()),
             value: Some(value),
             headers: vec![(
@@ -111,7 +124,11 @@ impl StatusChanger {
                 "consumption has not come that far yet",
             ));
         }
-        self.told(wish, &event.event_id, position)
+        let place = TimelineKey {
+            recorded_at: Millis(event.recorded_at.as_millisecond()),
+            position,
+        };
+        self.told(wish, &event.event_id, place)
     }
 
     fn state(&self, saga: &SagaId) -> Result<SagaState, OpsError> {
@@ -121,11 +138,48 @@ impl StatusChanger {
             .ok_or_else(|| OpsError::NotFound(format!("no event of saga {:?} has been seen", saga.as_str())))
     }
 
-    /// The event that asks for the change. It has to stand behind the saga's last event even when that
-    /// one's clock was ahead of ours.
-    fn event(&self, wish: &StatusChange, state: &SagaState) -> Result<SagaEvent, OpsError> {
+    /// Where the event has to stand: behind the saga's last one, even when that one's clock was ahead of
+    /// ours. Behind the latest instant of all there is no other. There an event is the last one by its
+    /// position, so it goes into the partition of the one that is last now, where its offset is greater.
+    fn place(&self, wish: &StatusChange, state: &SagaState) -> Result<Place, OpsError> {
+        let recorded_at = self.clock.now().max(Millis(state.updated_at.0.saturating_add(1)));
+        if recorded_at <= LATEST {
+            return Ok(Place {
+                recorded_at,
+                partition: None,
+            });
+        }
+        let last = self.last_delivery(&wish.saga_id)?;
+        Ok(Place {
+            recorded_at: LATEST,
+            partition: last.map(|last| last.partition),
+        })
+    }
+
+    fn last_delivery(&self, saga: &SagaId) -> Result<Option<Position>, StoreError> {
+        let mut last = None;
+        read::try_scan(
+            |visit| {
+                let partition = saga.as_str().as_bytes();
+                self.store
+                    .scan(Table::Log, partition, WHOLE, Direction::Reverse, 1, visit)
+            },
+            |sort, _| {
+                last = Some(keys::parse_log_sort(sort)?.position);
+                Ok(ControlFlow::Continue(()))
+            },
+        )?;
+        Ok(last)
+    }
+
+    /// The event that asks for the change.
+    fn event(
+        &self,
+        wish: &StatusChange,
+        state: &SagaState,
+        recorded_at: Millis,
+    ) -> Result<SagaEvent, OpsError> {
         let now = self.clock.now();
-        let recorded_at = now.max(Millis(state.updated_at.0.saturating_add(1)));
         let instant = |at: Millis| {
             Timestamp::from_millisecond(at.0)
                 .map_err(|error| OpsError::Failed(format!("{at} cannot be written: {error}")))
@@ -185,28 +239,40 @@ impl StatusChanger {
         &self,
         wish: &StatusChange,
         event_id: &str,
-        position: Position,
+        place: TimelineKey,
     ) -> Result<StatusChanged, OpsError> {
+        let position = place.position;
         let snapshot = self.store.snapshot();
         let generation = read::active_generation(&*snapshot)?;
         let cursor = read::cursor(&*snapshot, generation)?;
-        let deliveries = read::deliveries(&*snapshot, &wish.saga_id, &cursor)?;
-        let timeline = deduplicate(&deliveries).timeline;
-        let found = timeline
-            .iter()
-            .position(|event| event.event_id.as_str() == event_id);
         let missing = || unsettled(event_id, position, "it is not in the saga's timeline");
-        let index = found.ok_or_else(missing)?;
-        let up_to = |end: usize| {
-            let part = Deduplicated {
-                timeline: timeline[..end].to_vec(),
-                duplicates: Vec::new(),
-            };
-            fold_deduplicated(&part, &self.definitions)
+        let saga = &wish.saga_id;
+        let whole = read::instance(&*snapshot, generation, saga)?.ok_or_else(missing)?;
+        let mut key = Key::default();
+        keys::log(&mut key, saga, place);
+        let row = snapshot.get(Table::Log, &key)?.ok_or_else(missing)?;
+        if timelines::is_duplicate(&*snapshot, generation, saga, place)? {
+            return Err(missing());
+        }
+        let definitions = read::definitions_of(&*snapshot, generation, &self.definitions)?;
+        let moment = (&*snapshot as &dyn crate::store::Read, generation, &cursor);
+        let before = timelines::fold_before(moment, &definitions, saga, &whole, place)?;
+        let event = LogRecord::read(&row)?.view(place)?;
+        let (before, after) = match before {
+            Some(mut state) => {
+                let before = state.status;
+                // The list is bounded; emptied, it surely has what comes now.
+                state.anomalies.kept.clear();
+                state.apply_unlisted(&event, &definitions);
+                (before, state)
+            }
+            None => {
+                let state = SagaState::begin_unlisted(&event, &definitions);
+                (state.status, state)
+            }
         };
-        let after = up_to(index + 1).ok_or_else(missing)?;
-        let before = up_to(index).map_or(after.status, |state| state.status);
-        if was_refused(&after.anomalies.kept, &timeline[index].event_id) {
+        let refused = |anomaly: &crate::domain::Anomaly| anomaly.kind == AnomalyKind::OperatorChangeRefused;
+        if after.anomalies.kept.iter().any(refused) {
             return Err(OpsError::Conflict(format!(
                 "the change was decided on {}, but the saga was {before} when it was applied; its status was not \
                  changed. The attempt stands in the timeline as event {event_id}",
@@ -246,12 +312,6 @@ fn refuse_in_vain(wish: &StatusChange, state: &SagaState) -> Result<(), OpsError
         )));
     }
     Ok(())
-}
-
-fn was_refused(anomalies: &[Anomaly], event: &EventId) -> bool {
-    anomalies
-        .iter()
-        .any(|anomaly| anomaly.kind == AnomalyKind::OperatorChangeRefused && anomaly.event_id == *event)
 }
 
 fn unsettled(event_id: &str, position: Position, why: &str) -> OpsError {

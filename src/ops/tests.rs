@@ -67,7 +67,7 @@ fn ledger(store: &SharedStore) -> Ledger {
 
 fn decision(kind: &str, text: &str) -> Vec<u8> {
     json!({
-        "version": 1, "kind": kind, "id": "d", "by": "kim", "at": "2026-01-31T09:30:00Z", "reason": "r",
+        "version": 1, "kind": kind, "id": format!("d-{kind}-{text}"), "by": "kim", "at": "2026-01-31T09:30:00Z", "reason": "r",
         "body": {"text": text}, "later": true,
     })
     .to_string()
@@ -136,6 +136,63 @@ fn every_message_is_recorded_and_only_what_holds_takes_effect() {
             ("other unknown", 2)
         ]
     );
+}
+
+#[test]
+fn a_decision_counts_once_whatever_became_of_it() {
+    use DecisionOutcome::{Applied, Duplicate, Refused};
+    let store = testkit::store();
+    let mut first = ledger(&store);
+    take(&mut first, 0, Some(&decision("note", "one"))).unwrap();
+    take(&mut first, 1, Some(&decision("note", ""))).unwrap();
+    // A publish that was tried again, a message that somebody copied; also after a restart.
+    take(&mut first, 2, Some(&decision("note", "one"))).unwrap();
+    let mut again = ledger(&store);
+    take(&mut again, 3, Some(&decision("note", "one"))).unwrap();
+    take(&mut again, 4, Some(&decision("note", ""))).unwrap();
+    let seen: Vec<_> = outcomes(&store)
+        .into_iter()
+        .map(|(_, outcome, _)| outcome)
+        .collect();
+    assert_eq!(seen, [Applied, Refused, Duplicate, Duplicate, Duplicate]);
+    assert!(
+        outcomes(&store)[3].2.contains("at offset 0"),
+        "{:?}",
+        outcomes(&store)[3]
+    );
+    assert_eq!((note(&store, 2), note(&store, 3)), (None, None));
+    let counts = read::meta_counts(&*store, totals::DECISION_COUNTS).unwrap();
+    assert_eq!(counts.get("note duplicate"), Some(&3));
+}
+
+#[test]
+fn what_a_decision_says_of_itself_is_bounded() {
+    let store = testkit::store();
+    let mut ledger = ledger(&store);
+    let with = |field: &str, text: String| {
+        let mut json: serde_json::Value = serde_json::from_slice(&decision("note", "one")).unwrap();
+        json[field] = json!(text);
+        json.to_string().into_bytes()
+    };
+    let mut long = decision("note", "one");
+    long.resize(MAX_MESSAGE_BYTES + 1, b' ');
+    let messages = [
+        with("id", String::new()),
+        with("id", "x".repeat(201)),
+        with("by", "x".repeat(1_001)),
+        with("reason", "x".repeat(4_001)),
+        with("kind", "x".repeat(201)),
+        long,
+        "[".repeat(100_000).into_bytes(),
+    ];
+    for (offset, message) in (0..).zip(&messages) {
+        take(&mut ledger, offset, Some(message)).unwrap();
+    }
+    let seen = outcomes(&store);
+    assert_eq!(seen.len(), messages.len());
+    for (offset, outcome, detail) in seen {
+        assert_eq!(outcome, DecisionOutcome::Malformed, "{offset}: {detail}");
+    }
 }
 
 #[test]
@@ -532,18 +589,21 @@ impl Topic {
         self.projector.deliver(Delivery { events, after }).unwrap();
     }
 
-    fn next(&self) -> u64 {
-        read::log_cut(&*self.store, testkit::TOPIC).unwrap().next(0)
+    fn next(&self, partition: u32) -> u64 {
+        let cut = read::log_cut(&*self.store, testkit::TOPIC).unwrap();
+        cut.next(partition)
     }
 }
 
 impl Outlet for Topic {
     fn publish(&self, message: &Message) -> Result<Position, OutError> {
         for mut event in self.meanwhile.lock().unwrap().drain(..) {
-            event.position = Position::new(0, self.next());
+            event.position = Position::new(0, self.next(0));
             self.deliver(vec![event]);
         }
-        let position = Position::new(0, self.next());
+        // Where the key leads to when nobody says.
+        let partition = message.partition.unwrap_or(0);
+        let position = Position::new(partition, self.next(partition));
         let (_, body) = wire::payload(message.value.as_deref()).unwrap();
         let plan = BundledSchema::new().unwrap().plan(1).unwrap();
         let event = plan
@@ -733,4 +793,56 @@ fn a_change_that_another_event_made_first_is_told_as_such() {
         matches!(&refused, OpsError::Conflict(why) if why.contains("COMPENSATED already")),
         "{refused}"
     );
+}
+
+/// A saga whose last event has the latest instant of all, in a partition that its key leads to no more.
+#[test]
+fn changes_take_effect_behind_an_event_of_the_latest_instant() {
+    let scene = scene(60_000, vec![]);
+    let latest = Millis::LATEST_EVENT.0 - 1;
+    let position = Position::new(2, 7);
+    scene.topic.deliver(vec![Event {
+        position,
+        ..event(latest, SagaStatus::Failed)
+    }]);
+    assert!(
+        scene
+            .changer
+            .projected
+            .wait_for(position, Duration::from_secs(10))
+            .unwrap()
+    );
+    for status in [
+        SagaStatus::Completed,
+        SagaStatus::Compensated,
+        SagaStatus::Completed,
+    ] {
+        let changed = scene.changer.change(&wish(status, None)).unwrap();
+        assert_eq!(
+            (changed.current, changed.updated_at, changed.position.partition),
+            (status, Millis(latest), 2)
+        );
+        assert_eq!(state(&scene).status, status);
+    }
+}
+
+#[test]
+fn a_change_takes_effect_behind_an_event_of_the_far_future() {
+    let scene = scene(60_000, vec![]);
+    let future = testkit::DAY + 50 * 365 * 86_400_000;
+    let position = Position::new(0, 1);
+    scene.topic.deliver(vec![Event {
+        position,
+        ..event(future, SagaStatus::Failed)
+    }]);
+    assert!(
+        scene
+            .changer
+            .projected
+            .wait_for(position, Duration::from_secs(10))
+            .unwrap()
+    );
+    let changed = scene.changer.change(&wish(SagaStatus::Completed, None)).unwrap();
+    assert_eq!(changed.updated_at, Millis(future + 1));
+    assert_eq!(state(&scene).status, SagaStatus::Completed);
 }

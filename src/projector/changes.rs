@@ -1,7 +1,7 @@
 //! What a change of one saga's state means for the projections: rows to write, sums to change.
 
 use crate::domain::{
-    AnomalyKind, COMPENSATION_BUCKETS, Event, Millis, OrderId, Remains, SagaId, SagaState, SagaStatus,
+    AnomalyKind, CompensationTimes, EventRef, Millis, OrderId, Remains, SagaId, SagaState, SagaStatus,
     SagaType, Step,
 };
 
@@ -75,7 +75,7 @@ pub(super) struct Footprint {
     updated_at: Millis,
     failures: u32,
     compensations: u32,
-    compensation_millis: Vec<u64>,
+    compensation_times: CompensationTimes,
     duplicates: u32,
     conflicts: u32,
     anomalies: Vec<AnomalyKind>,
@@ -91,7 +91,7 @@ impl Footprint {
             updated_at: state.updated_at,
             failures: state.failures,
             compensations: state.compensations,
-            compensation_millis: state.compensation_millis.clone(),
+            compensation_times: state.compensation_times.clone(),
             duplicates: state.duplicates,
             conflicts: state.conflicts.total,
             anomalies: state.anomalies.kept.iter().map(|anomaly| anomaly.kind).collect(),
@@ -135,6 +135,11 @@ impl Changes {
         }
     }
 
+    /// The generation that these are changes of.
+    pub(super) fn generation(&self) -> Generation {
+        self.generation
+    }
+
     /// Records that a saga's state is `new`, where it was `old`.
     pub(super) fn replace(&mut self, saga: &SagaId, old: Option<&Footprint>, new: &SagaState) {
         self.write_rows(saga, old, new);
@@ -173,11 +178,7 @@ impl Changes {
         for kind in &remains.anomalies {
             self.add(Total::Anomaly(*kind), sign);
         }
-        for millis in &remains.compensation_millis {
-            self.add(Total::CompensationBucket(compensation_bucket(*millis)), sign);
-            let millis = i64::try_from(*millis).unwrap_or(i64::MAX);
-            self.add(Total::CompensationMillis, sign * millis);
-        }
+        self.add_times(&remains.compensation_times, sign);
         for ((status, step), count) in &remains.processed {
             self.processed(*status, step, sign * i64::from(*count));
         }
@@ -185,11 +186,11 @@ impl Changes {
     }
 
     /// Records deliveries of a saga that is gone.
-    pub(super) fn late<'e>(&mut self, events: impl Iterator<Item = &'e Event>) {
+    pub(super) fn late<'e>(&mut self, events: impl Iterator<Item = EventRef<'e>>) {
         for event in events {
             self.add(Total::Late, 1);
             if event.status == SagaStatus::Failed {
-                self.last_failed_at = self.last_failed_at.max(Some(event.recorded_at));
+                self.last_failed_at = self.last_failed_at.max(Some(event.place.recorded_at));
             }
         }
     }
@@ -285,13 +286,18 @@ impl Changes {
         for kind in &footprint.anomalies {
             add(Total::Anomaly(*kind), 1);
         }
-        for millis in &footprint.compensation_millis {
-            add(Total::CompensationBucket(compensation_bucket(*millis)), 1);
-            add(
-                Total::CompensationMillis,
-                i64::try_from(*millis).unwrap_or(i64::MAX),
+        self.add_times(&footprint.compensation_times, sign);
+    }
+
+    fn add_times(&mut self, times: &CompensationTimes, sign: i64) {
+        for (bucket, count) in &times.counts {
+            self.add(
+                Total::CompensationBucket(u32::from(*bucket)),
+                sign * i64::from(*count),
             );
         }
+        let millis = i64::try_from(times.millis).unwrap_or(i64::MAX);
+        self.add(Total::CompensationMillis, sign * millis);
     }
 
     /// Adds `sign` sagas to the cells of both trees that a saga of this type, status, start and last
@@ -359,10 +365,4 @@ impl Changes {
             .chain(processed)
             .filter(|(_, by)| *by != 0)
     }
-}
-
-fn compensation_bucket(millis: u64) -> u32 {
-    let seconds = millis as f64 / 1000.0;
-    let bucket = COMPENSATION_BUCKETS.iter().position(|bound| seconds <= *bound);
-    u32::try_from(bucket.unwrap_or(COMPENSATION_BUCKETS.len())).unwrap_or(u32::MAX)
 }

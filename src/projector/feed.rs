@@ -7,13 +7,17 @@ use crate::store::records::FeedRecord;
 use crate::store::{Direction, Key, Read, StoreError, Table, keys, read};
 use std::ops::{Bound, ControlFlow};
 
-/// Reads the next events behind `from`, at most about `limit`, not beyond `to`, and returns them
-/// with the cut that they lead to. The cut equals `to` when there are no more.
+/// Rows of the log that are read at once: each may hold a mebibyte of metadata.
+const ROWS_AT_ONCE: usize = 32;
+
+/// Reads the next events behind `from`, at most about `limit` and about so many bytes of memory, not
+/// beyond `to`, and returns them with the cut that they lead to. The cut equals `to` when there are no
+/// more.
 pub(super) fn next_events(
     store: &dyn Read,
     from: &Cut,
     to: &Cut,
-    limit: usize,
+    (limit, bytes): (usize, usize),
 ) -> Result<(Vec<Event>, Cut), StoreError> {
     let mut places: Vec<(SagaId, TimelineKey)> = Vec::new();
     let mut reached = from.clone();
@@ -25,7 +29,12 @@ pub(super) fn next_events(
         let next = read_partition(store, partition, from.next(partition), end, room, &mut places)?;
         reached.set(partition, next.max(from.next(partition)));
     }
-    Ok((read_events(store, &places)?, reached))
+    let events = read_events(store, &places, bytes)?;
+    // What was not read is not reached.
+    for (_, place) in places[events.len()..].iter().rev() {
+        reached.set(place.position.partition, place.position.offset);
+    }
+    Ok((events, reached))
 }
 
 /// Collects the log keys of one partition's offsets in `next..end`; returns the offset reached.
@@ -92,7 +101,26 @@ fn read_partition(
     Ok(next)
 }
 
-fn read_events(store: &dyn Read, places: &[(SagaId, TimelineKey)]) -> Result<Vec<Event>, StoreError> {
+/// The events in these places, until they take so many bytes of memory.
+fn read_events(
+    store: &dyn Read,
+    places: &[(SagaId, TimelineKey)],
+    most: usize,
+) -> Result<Vec<Event>, StoreError> {
+    let (mut events, mut bytes) = (Vec::with_capacity(places.len()), 0);
+    for some in places.chunks(ROWS_AT_ONCE) {
+        if bytes >= most {
+            break;
+        }
+        for event in read_some(store, some)? {
+            bytes += event.weight();
+            events.push(event);
+        }
+    }
+    Ok(events)
+}
+
+fn read_some(store: &dyn Read, places: &[(SagaId, TimelineKey)]) -> Result<Vec<Event>, StoreError> {
     let keys: Vec<Key> = places
         .iter()
         .map(|(saga, at)| {

@@ -2,9 +2,11 @@
 //! at first, and a replay of the topic found.
 
 use super::Projector;
+use super::arrivals::{self, Arrivals};
 use super::changes::{Changes, Footprint};
 use super::purge::append_rows;
-use crate::domain::{Event, SagaId, deduplicate, fold_deduplicated};
+use super::refold::Visible;
+use crate::domain::{Event, SagaId};
 use crate::failpoint;
 use crate::store::purged;
 use crate::store::{Batch, StoreError, read};
@@ -17,7 +19,7 @@ impl Projector {
     /// # Errors
     /// [`StoreError`]; then nothing has changed and the same call may be made again.
     pub fn fill(&mut self, events: &[Event], rows: &Batch) -> Result<(), StoreError> {
-        let result = self.try_fill(events, rows);
+        let result = self.remove_rest().and_then(|()| self.try_fill(events, rows));
         if result.is_err() {
             self.forget();
         }
@@ -29,14 +31,21 @@ impl Projector {
             events.iter().all(|event| self.cursor.contains(event.position)),
             "what lies behind the cursor is folded when it is consumed"
         );
-        let mut by_saga: BTreeMap<&SagaId, Vec<&Event>> = BTreeMap::new();
-        for event in events {
-            by_saga.entry(&event.saga_id).or_default().push(event);
-        }
         let mut changes = Changes::new(self.generation, true);
-        for (saga, added) in by_saga {
-            self.fill_saga(saga, &added, &mut changes)?;
+        let arrivals = self.filling(events, &mut changes)?;
+        for arriving in &arrivals {
+            self.forget_saga(&arriving.saga);
         }
+        let visible = Visible {
+            read: &*self.store,
+            generation: self.generation,
+            definitions: &self.definitions,
+            within: &self.cursor,
+            up_to: None,
+        };
+        arrivals::fold(visible, arrivals, &mut changes, |saga, before, state, changes| {
+            changes.replace(&saga, before.as_ref(), &state);
+        })?;
         append_rows(&mut changes.rows, events);
         changes.rows.append(rows);
         failpoint::pass("fill.before_write");
@@ -45,31 +54,30 @@ impl Projector {
         Ok(())
     }
 
-    fn fill_saga(
-        &mut self,
-        saga: &SagaId,
-        added: &[&Event],
+    /// The events by saga; those of sagas that are gone are late.
+    fn filling<'e>(
+        &self,
+        events: &'e [Event],
         changes: &mut Changes,
-    ) -> Result<(), StoreError> {
-        if purged::purged(&*self.store, saga)?.is_some_and(|record| record.is_gone()) {
-            changes.late(added.iter().copied());
-            return Ok(());
+    ) -> Result<Vec<Arrivals<'e>>, StoreError> {
+        let mut by_saga: BTreeMap<&SagaId, Vec<&'e Event>> = BTreeMap::new();
+        for event in events {
+            by_saga.entry(&event.saga_id).or_default().push(event);
         }
-        let before = read::deliveries(&*self.store, saga, &self.cursor)?;
-        let mut after = before.clone();
-        after.extend(added.iter().map(|event| (*event).clone()));
-        let (before, after) = (deduplicate(&before), deduplicate(&after));
-        for event in &before.timeline {
-            changes.processed(event.status, &event.step, -1);
+        let mut arrivals = Vec::with_capacity(by_saga.len());
+        for (saga, events) in by_saga {
+            if purged::purged(&*self.store, saga)?.is_some_and(|record| record.is_gone()) {
+                changes.late(events.iter().map(|event| event.view()));
+                continue;
+            }
+            let state = read::instance(&*self.store, self.generation, saga)?;
+            arrivals.push(Arrivals {
+                saga: saga.clone(),
+                before: state.as_ref().map(Footprint::of),
+                state,
+                events,
+            });
         }
-        for event in &after.timeline {
-            changes.processed(event.status, &event.step, 1);
-        }
-        let old = fold_deduplicated(&before, &self.definitions);
-        if let Some(state) = fold_deduplicated(&after, &self.definitions) {
-            changes.replace(saga, old.as_ref().map(Footprint::of).as_ref(), &state);
-        }
-        self.forget_saga(saga);
-        Ok(())
+        Ok(arrivals)
     }
 }

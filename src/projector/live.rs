@@ -1,9 +1,9 @@
 //! The projector's thread: takes deliveries from ingest, catches up from the feed where it missed
 //! some, and switches to a rebuilt generation when one is ready.
 
-use super::{Projector, ProjectorSettings, feed};
+use super::{Projector, ProjectorSettings, carry, feed, removal};
 use crate::domain::{Cut, Event, Position, SagaDefinitions};
-use crate::store::{Batch, Durability, Generation, SharedStore, StoreError, read, totals};
+use crate::store::{Batch, Durability, Generation, SharedStore, StoreError, read};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
@@ -137,14 +137,21 @@ impl ProjectorHandle {
         work: impl FnOnce(&mut Projector) -> T + Send + 'static,
     ) -> Result<T, ProjectorGone> {
         let (done, result) = bounded(1);
-        let work = Box::new(move |projector: &mut Projector| {
+        self.begin_between_windows(move |projector| {
             // Whoever asked may be gone; what was done stands all the same.
             let _ = done.send(work(projector));
-        });
-        self.commands
-            .send(Command::Between(work))
-            .map_err(|_| self.gone())?;
+        })?;
         result.recv().map_err(|_| self.gone())
+    }
+
+    /// The same, without waiting for its end.
+    pub(super) fn begin_between_windows(
+        &self,
+        work: impl FnOnce(&mut Projector) + Send + 'static,
+    ) -> Result<(), ProjectorGone> {
+        self.commands
+            .send(Command::Between(Box::new(work)))
+            .map_err(|_| self.gone())
     }
 
     /// While the guard lives, nothing is removed from the log or brought back into it: a rebuild
@@ -175,7 +182,7 @@ impl ProjectorHandle {
         }
     }
 
-    fn gone(&self) -> ProjectorGone {
+    pub(super) fn gone(&self) -> ProjectorGone {
         ProjectorGone(
             self.status()
                 .failed
@@ -194,6 +201,7 @@ pub fn spawn(
     definitions: Arc<SagaDefinitions>,
     settings: ProjectorSettings,
 ) -> Result<(ProjectorHandle, JoinHandle<()>), StoreError> {
+    removal::finish(&store)?;
     let generation = read::active_generation(&*store)?;
     let projector = Projector::open(store.clone(), generation, definitions.clone(), &settings)?;
     let status = Arc::new(Shared::default());
@@ -264,6 +272,7 @@ impl Live {
                 Next::Command(Command::Between(work)) => {
                     self.fold(&mut window)?;
                     work(&mut self.projector);
+                    set_cursor(&self.status, self.projector.cursor());
                 }
                 Next::Due => self.fold(&mut window)?,
                 Next::Closed => return self.fold(&mut window),
@@ -281,6 +290,7 @@ impl Live {
         }
         self.projector.advance(&window.events, &after)?;
         window.events.clear();
+        window.bytes = 0;
         window.open = false;
         window.since = Some(Instant::now());
         set_cursor(&self.status, self.projector.cursor());
@@ -296,21 +306,18 @@ impl Live {
         )?;
         let here = self.projector.cursor().clone();
         catch_up(&mut fresh, &self.store, &here, &self.settings, |_| {})?;
-        activate(&self.store, generation, &self.definitions)?;
+        activate(&self.store, generation)?;
         self.projector = fresh;
         Ok(())
     }
 }
 
-/// Makes a generation the serving one, durably.
-pub(super) fn activate(
-    store: &SharedStore,
-    generation: Generation,
-    definitions: &SagaDefinitions,
-) -> Result<(), StoreError> {
+/// Makes a generation the serving one, durably, and lets counters go on where they were.
+pub(super) fn activate(store: &SharedStore, generation: Generation) -> Result<(), StoreError> {
     let mut batch = Batch::new();
+    let old = read::active_generation(&**store)?;
+    carry::put(&mut batch, &**store, old, generation)?;
     read::put_active_generation(&mut batch, generation);
-    read::put_meta(&mut batch, totals::FOLD_RULES, &definitions.fold_rules());
     crate::failpoint::pass("rebuild.before_switch");
     store.write(&batch, Durability::Power)?;
     crate::failpoint::pass("rebuild.after_switch");
@@ -330,7 +337,8 @@ pub(super) fn catch_up(
     mut moved: impl FnMut(&Cut),
 ) -> Result<(), StoreError> {
     while !projector.cursor().covers(end) {
-        let (events, reached) = feed::next_events(&**store, projector.cursor(), end, settings.window_events)?;
+        let most = (settings.window_events, WINDOW_BYTES);
+        let (events, reached) = feed::next_events(&**store, projector.cursor(), end, most)?;
         if reached == *projector.cursor() {
             return Err(StoreError::Corrupt(format!(
                 "feed: nothing between {reached:?} and {end:?}, which the offsets name"
@@ -342,10 +350,14 @@ pub(super) fn catch_up(
     Ok(())
 }
 
+/// Bytes of memory that the events of a window take, at most, about.
+const WINDOW_BYTES: usize = 8 << 20;
+
 /// Deliveries gathered until they are worth a write: until there are many, or so long after the window
 /// before. What comes after a pause is folded at once.
 struct Window {
     events: Vec<Event>,
+    bytes: usize,
     after: Vec<(u32, u64)>,
     /// When it began to gather: when the window before was folded.
     since: Option<Instant>,
@@ -364,6 +376,7 @@ impl Window {
     fn new(settings: &ProjectorSettings) -> Self {
         Self {
             events: Vec::new(),
+            bytes: 0,
             after: Vec::new(),
             since: None,
             open: false,
@@ -386,6 +399,7 @@ impl Window {
 
     fn add(&mut self, delivery: Delivery) {
         self.open = true;
+        self.bytes += delivery.events.iter().map(Event::weight).sum::<usize>();
         if self.events.is_empty() {
             self.events = delivery.events;
         } else {
@@ -395,6 +409,59 @@ impl Window {
     }
 
     fn is_full(&self) -> bool {
-        self.events.len() >= self.most
+        self.events.len() >= self.most || self.bytes >= WINDOW_BYTES
+    }
+}
+
+#[cfg(test)]
+mod window_tests {
+    use super::*;
+    use crate::testkit::{TOPIC, append, settings, store, traffic};
+    use proptest::strategy::{Strategy, ValueTree};
+    use proptest::test_runner::TestRunner;
+
+    /// Events with a mebibyte of metadata each.
+    fn heavy(count: usize) -> Vec<Event> {
+        let mut runner = TestRunner::deterministic();
+        let all = std::iter::repeat_with(|| traffic(60).new_tree(&mut runner).unwrap().current());
+        let mut events = all.filter(|events| events.len() >= count).take(1).next().unwrap();
+        events.truncate(count);
+        for event in &mut events {
+            event.metadata = Some("m".repeat(1 << 20).into());
+        }
+        events
+    }
+
+    #[test]
+    fn a_window_is_full_by_bytes_before_it_is_by_events() {
+        let mut window = Window::new(&settings(1));
+        for event in heavy(8) {
+            assert!(!window.is_full());
+            window.add(Delivery {
+                after: vec![(event.position.partition, event.position.offset + 1)],
+                events: vec![event],
+            });
+        }
+        assert!(window.is_full());
+    }
+
+    #[test]
+    fn catching_up_holds_some_mebibytes_however_large_events_are() {
+        let store = store();
+        let events = heavy(50);
+        append(&store, &events);
+        let end = read::log_cut(&*store, TOPIC).unwrap();
+        let (mut cursor, mut seen, mut most) = (Cut::default(), Vec::new(), 0);
+        while !cursor.covers(&end) {
+            let (some, reached) = feed::next_events(&*store, &cursor, &end, (8_192, 8 << 20)).unwrap();
+            assert!(!some.is_empty() && some.iter().all(|event| reached.contains(event.position)));
+            most = most.max(some.len());
+            seen.extend(some);
+            cursor = reached;
+        }
+        assert!(most <= 32, "{most}");
+        let mut expected = events;
+        expected.sort_by_key(|event| event.position);
+        assert_eq!(seen, expected);
     }
 }

@@ -4,25 +4,38 @@
 //! the cursor are one atomic write, so at any moment the projections are exactly
 //! `fold(log inside the cursor)`. What a projection answers is not decided here (`query`).
 
+mod arrivals;
+mod at_rest;
+mod carry;
 mod changes;
 mod counters;
 mod feed;
 mod fill;
+mod large;
 mod live;
+mod preview;
 mod purge;
 pub mod rebuild;
+mod refold;
+mod removal;
+mod restore;
 mod shard;
+mod subset;
 
+pub use at_rest::AtRestError;
 pub use live::{Delivery, ProjectorGone, ProjectorHandle, ProjectorStatus, ProjectorWatch, spawn};
-pub use purge::{Purge, PurgeOutcome, PurgeSaga, Restore, RestoreOutcome};
+pub use preview::{Preview, Would};
+pub use purge::{Purge, PurgeOutcome, PurgeSaga};
+pub use restore::{Restore, RestoreOutcome};
 
 use crate::domain::{Cut, Event, SagaDefinitions};
 use crate::failpoint;
-use crate::store::{Durability, Generation, SharedStore, Store, StoreError, read};
+use crate::store::{Batch, Durability, Generation, SharedStore, Store, StoreError, read};
 use changes::Changes;
 use counters::Counters;
 use serde::{Deserialize, Serialize};
 use shard::{Shard, Span, shard_of};
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -73,6 +86,7 @@ pub fn catch_up_offline(
     definitions: &Arc<SagaDefinitions>,
     settings: &ProjectorSettings,
 ) -> Result<(), StoreError> {
+    removal::finish(store)?;
     let generation = read::active_generation(&**store)?;
     let mut projector = Projector::open(store.clone(), generation, definitions.clone(), settings)?;
     live::catch_up(
@@ -88,18 +102,24 @@ pub fn catch_up_offline(
 pub struct Projector {
     store: SharedStore,
     generation: Generation,
+    /// What the generation is folded under, whatever is configured now.
     definitions: Arc<SagaDefinitions>,
+    /// Whether the first write has to record that.
+    unrecorded: bool,
     cursor: Cut,
     shards: Vec<Shard>,
     counters: Counters,
     any_purged: bool,
+    /// What `remove_more` is at.
+    removal: Option<removal::Removal>,
 }
 
 impl Projector {
-    /// Goes on where the generation's stored cursor stands.
+    /// Goes on where the generation's stored cursor stands, under the rules that it is made under: all of
+    /// a generation is the fold under one set of rules. A new one is begun under `definitions`.
     ///
     /// # Errors
-    /// [`StoreError`] when the cursor cannot be read.
+    /// [`StoreError`] when cursor or rules cannot be read.
     pub fn open(
         store: SharedStore,
         generation: Generation,
@@ -107,17 +127,25 @@ impl Projector {
         settings: &ProjectorSettings,
     ) -> Result<Self, StoreError> {
         let cursor = read::cursor(&*store, generation)?;
+        let recorded = read::fold_rules(&*store, generation)?;
+        let others = match read::definitions_of(&*store, generation, &definitions)? {
+            Cow::Owned(others) => Some(Arc::new(others)),
+            Cow::Borrowed(_) => None,
+        };
         let any_purged = purge::any_recorded(&*store)?;
         let count = settings.shard_count();
         let remembered = NonZeroUsize::new(settings.remembered_sagas / count).unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
             store,
             generation,
-            definitions,
+            definitions: others.unwrap_or(definitions),
+            // What was folded before rules were recorded stays without, until it is rebuilt.
+            unrecorded: recorded.is_none() && cursor == Cut::default(),
             cursor,
             shards: (0..count).map(|_| Shard::new(remembered)).collect(),
             counters: Counters::new(generation),
             any_purged,
+            removal: None,
         })
     }
 
@@ -158,14 +186,23 @@ impl Projector {
         rows.sort();
         self.counters.apply(&*self.store, &mut changes, &mut rows)?;
         read::put_cursor(&mut rows, self.generation, after);
+        self.record_rules(&mut rows);
         failpoint::pass("projector.before_write");
         self.store.write(&rows, Durability::Process)?;
         failpoint::pass("projector.after_write");
+        self.unrecorded = false;
         if let Some(shard) = self.shards.first_mut() {
             shard.reuse(rows);
         }
         self.cursor.clone_from(after);
         Ok(())
+    }
+
+    /// Adds the rules to the first write.
+    fn record_rules(&self, rows: &mut Batch) {
+        if self.unrecorded {
+            read::put_fold_rules(rows, self.generation, &self.definitions.fold_rules());
+        }
     }
 
     fn fold_shards(&mut self, events: &[Event], after: &Cut) -> Result<Changes, StoreError> {
@@ -214,4 +251,10 @@ impl Projector {
 }
 
 #[cfg(test)]
+mod rules_tests;
+#[cfg(test)]
+mod switch_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod timeline_tests;

@@ -3,19 +3,21 @@
 //! Removal is a function of the log, the cut and the list: every replica that has folded all inside
 //! the cut comes to the same rows, whatever it has folded beyond. Deliveries behind the cut stay in the
 //! log as what they are, late; they make no new saga.
+//!
+//! A saga is read as a stream. What is needed beside is at most what `subset` says. How its rows go is
+//! not decided here (`removal`).
 
 use super::Projector;
 use super::changes::{Changes, Footprint};
+use super::removal::Removal;
 use super::shard::shard_of;
-use crate::domain::{
-    Cut, Event, Millis, Position, PurgedSaga, Remains, SagaId, SagaState, deduplicate, evidence,
-    fold_deduplicated,
-};
+use super::subset::{self, Kinds, count};
+use crate::domain::{Cut, Event, Evidence, Millis, Position, PurgedSaga, Remains, SagaId, SagaState};
 use crate::failpoint;
 use crate::store::codec::Record;
-use crate::store::purged;
 use crate::store::records::{FeedRecord, LogRecord, PurgedRecord};
 use crate::store::{Batch, Durability, Key, Read, StoreError, Table, TableRange, keys, read};
+use crate::store::{purged, timelines};
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
@@ -58,30 +60,6 @@ pub enum PurgeOutcome {
     Differs,
 }
 
-/// A saga to bring back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Restore {
-    /// The decision's offset in the operations topic.
-    pub decision: u64,
-    /// When it was made.
-    pub at: Millis,
-    /// The saga.
-    pub saga: SagaId,
-    /// All deliveries that were removed.
-    pub events: Vec<Event>,
-}
-
-/// What became of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RestoreOutcome {
-    /// It is back.
-    Restored,
-    /// It is not gone.
-    NotGone,
-    /// These are not the deliveries that were removed.
-    Differs,
-}
-
 /// Whether a purge was ever recorded.
 pub(super) fn any_recorded(read: &dyn Read) -> Result<bool, StoreError> {
     let mut found = false;
@@ -98,9 +76,9 @@ pub(super) fn any_recorded(read: &dyn Read) -> Result<bool, StoreError> {
 }
 
 impl Projector {
-    /// Removes sagas, all in one write with the records of it. Every delivery inside the decision's
-    /// cut must be folded. `held` says of which sagas it is not to be done, from the state that the
-    /// cut gives them.
+    /// Removes sagas, all in one write with the records of it; of large ones rows stay in the log,
+    /// which [`Projector::remove_more`] removes. Every delivery inside the decision's cut must be
+    /// folded. `held` says of which sagas it is not to be done, from the state that the cut gives them.
     ///
     /// # Errors
     /// [`StoreError`]; then nothing has changed and the same call may be made again.
@@ -110,7 +88,9 @@ impl Projector {
         sagas: &[PurgeSaga],
         held: &dyn Fn(&SagaId, &SagaState) -> bool,
     ) -> Result<Vec<PurgeOutcome>, StoreError> {
-        let result = self.try_purge(purge, sagas, held);
+        let result = self
+            .remove_rest()
+            .and_then(|()| self.try_purge(purge, sagas, held));
         if result.is_err() {
             self.forget();
         }
@@ -155,22 +135,16 @@ impl Projector {
         if purged::purged(&*self.store, saga)?.is_some_and(|earlier| earlier.is_gone()) {
             return Ok(PurgeOutcome::Already);
         }
-        let all = read::deliveries(&*self.store, saga, &self.cursor)?;
-        let (inside, late): (Vec<Event>, Vec<Event>) = all
-            .iter()
-            .cloned()
-            .partition(|event| purge.cut.contains(event.position));
-        let parts = deduplicate(&inside);
-        let Some(state) = fold_deduplicated(&parts, &self.definitions) else {
+        let before = read::instance(&*self.store, self.generation, saga)?;
+        let inside = Inside::look(&*self.store, saga, &purge.cut, &self.cursor)?;
+        let Some(before) = before.filter(|_| inside.is(entry)) else {
             return Ok(PurgeOutcome::Differs);
         };
-        if inside.len() != entry.events as usize || evidence(&inside) != entry.hash {
-            return Ok(PurgeOutcome::Differs);
-        }
-        if held(saga, &state) {
+        let parts = Parts::of(self, saga, &purge.cut, &before, &inside)?;
+        let state = parts.state.as_ref().unwrap_or(&before);
+        if held(saga, state) {
             return Ok(PurgeOutcome::Held);
         }
-        let (first, last) = span(&inside);
         let record = PurgedSaga {
             decision: purge.decision,
             purged_at: purge.at,
@@ -183,76 +157,43 @@ impl Projector {
             steps: state.step_count,
             events: entry.events,
             hash: entry.hash,
-            first,
-            last,
+            first: inside.first,
+            last: inside.last,
             row_group: entry.row_group,
-            remains: Remains::of(&parts, &state),
+            remains: Remains::of(state, parts.inside),
             restored: None,
         };
         // What stood was the fold of everything, the late deliveries included.
-        let before = deduplicate(&all);
-        if let Some(before_state) = fold_deduplicated(&before, &self.definitions) {
-            changes.remove(saga, &Footprint::of(&before_state));
-            for event in &before.timeline {
-                changes.processed(event.status, &event.step, -1);
-            }
+        changes.remove(saga, &Footprint::of(&before));
+        for ((status, step), count) in parts.all.as_ref().unwrap_or(&record.remains.processed) {
+            changes.processed(*status, step, -i64::from(*count));
         }
         changes.purged(&record.remains, record.events, 1);
-        changes.late(late.iter());
-        remove_rows(&mut changes.rows, &inside, purge.decision);
+        self.count_outside(saga, purge, &inside, changes)?;
+        let removal = Removal::new(saga.clone(), purge.decision, purge.cut.clone());
+        removal.begin(&*self.store, self.generation, inside.count, &mut changes.rows)?;
         put_record(&mut changes.rows, saga, &record);
         self.forget_saga(saga);
         Ok(PurgeOutcome::Purged)
     }
 
-    /// Brings a purged saga back, in one write.
-    ///
-    /// # Errors
-    /// [`StoreError`]; then nothing has changed and the same call may be made again.
-    pub fn restore(&mut self, restore: &Restore) -> Result<RestoreOutcome, StoreError> {
-        let result = self.try_restore(restore);
-        if result.is_err() {
-            self.forget();
+    /// The deliveries behind the cut are late from now on.
+    fn count_outside(
+        &self,
+        saga: &SagaId,
+        purge: &Purge,
+        inside: &Inside,
+        changes: &mut Changes,
+    ) -> Result<(), StoreError> {
+        if inside.outside == 0 {
+            return Ok(());
         }
-        result
-    }
-
-    fn try_restore(&mut self, restore: &Restore) -> Result<RestoreOutcome, StoreError> {
-        let saga = &restore.saga;
-        let record = purged::purged(&*self.store, saga)?;
-        let Some(mut record) = record.filter(PurgedSaga::is_gone) else {
-            return Ok(RestoreOutcome::NotGone);
-        };
-        if restore.events.len() != record.events as usize
-            || evidence(&restore.events) != record.hash
-            || restore.events.iter().any(|event| event.saga_id != *saga)
-        {
-            return Ok(RestoreOutcome::Differs);
-        }
-        let mut changes = Changes::new(self.generation, true);
-        let mut all = read::deliveries(&*self.store, saga, &self.cursor)?;
-        changes.add(
-            super::changes::Total::Late,
-            -i64::try_from(all.len()).unwrap_or(i64::MAX),
-        );
-        all.extend(restore.events.iter().cloned());
-        let parts = deduplicate(&all);
-        let Some(state) = fold_deduplicated(&parts, &self.definitions) else {
-            return Ok(RestoreOutcome::Differs);
-        };
-        changes.purged(&record.remains, record.events, -1);
-        for event in &parts.timeline {
-            changes.processed(event.status, &event.step, 1);
-        }
-        changes.replace(saga, None, &state);
-        append_rows(&mut changes.rows, &restore.events);
-        record.restored = Some((restore.decision, restore.at));
-        put_record(&mut changes.rows, saga, &record);
-        self.forget_saga(saga);
-        failpoint::pass("restore.before_write");
-        self.write_changes(&mut changes)?;
-        failpoint::pass("restore.after_write");
-        Ok(RestoreOutcome::Restored)
+        timelines::each_delivery(&*self.store, saga, &self.cursor, |event| {
+            if !purge.cut.contains(event.place.position) {
+                changes.late(std::iter::once(*event));
+            }
+            Ok(ControlFlow::Continue(()))
+        })
     }
 
     pub(super) fn forget_saga(&mut self, saga: &SagaId) {
@@ -265,29 +206,108 @@ impl Projector {
         let mut rows = std::mem::take(&mut changes.rows);
         self.counters.apply(&*self.store, changes, &mut rows)?;
         rows.sort();
-        self.store.write(&rows, Durability::Process)
+        self.record_rules(&mut rows);
+        self.store.write(&rows, Durability::Process)?;
+        self.unrecorded = false;
+        Ok(())
     }
 }
 
-/// The lowest and the highest position.
-fn span(events: &[Event]) -> (Position, Position) {
-    let positions = || events.iter().map(|event| event.position);
-    let none = Position::new(0, 0);
-    (
-        positions().min().unwrap_or(none),
-        positions().max().unwrap_or(none),
-    )
+/// What the log holds of a saga inside a cut.
+struct Inside {
+    count: u64,
+    hash: [u8; 32],
+    /// The lowest position.
+    first: Position,
+    /// The highest.
+    last: Position,
+    /// Deliveries by status and step, duplicates too.
+    kinds: Kinds,
+    /// Deliveries outside of the cut that are folded.
+    outside: u64,
 }
 
-fn remove_rows(rows: &mut Batch, events: &[Event], decision: u64) {
-    let mut key = Key::default();
-    for event in events {
-        keys::log(&mut key, &event.saga_id, event.timeline_key());
-        rows.delete(Table::Log, &key);
-        keys::by_offset(&mut key, event.position);
-        rows.put_with(Table::Feed, &key, |bytes| {
-            FeedRecord::Purged { decision }.write(bytes);
-        });
+impl Inside {
+    fn look(read: &dyn Read, saga: &SagaId, cut: &Cut, folded: &Cut) -> Result<Self, StoreError> {
+        let mut hash = Evidence::default();
+        let mut inside = Self {
+            count: 0,
+            hash: [0; 32],
+            first: Position::new(u32::MAX, u64::MAX),
+            last: Position::new(0, 0),
+            kinds: Kinds::new(),
+            outside: 0,
+        };
+        timelines::each_delivery(read, saga, folded, |event| {
+            let position = event.place.position;
+            if cut.contains(position) {
+                hash.add(saga, event);
+                inside.count += 1;
+                inside.first = inside.first.min(position);
+                inside.last = inside.last.max(position);
+                count(&mut inside.kinds, event);
+            } else {
+                inside.outside += 1;
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        inside.hash = hash.hash();
+        Ok(inside)
+    }
+
+    fn is(&self, entry: &PurgeSaga) -> bool {
+        self.count == u64::from(entry.events) && self.count > 0 && self.hash == entry.hash
+    }
+}
+
+/// How a saga is taken apart by a cut.
+struct Parts {
+    /// The fold of what is inside; none when all is.
+    state: Option<SagaState>,
+    /// Events of the timeline inside, by status and step.
+    inside: Kinds,
+    /// Of the whole timeline; none when all is inside.
+    all: Option<Kinds>,
+}
+
+impl Parts {
+    fn of(
+        projector: &Projector,
+        saga: &SagaId,
+        cut: &Cut,
+        whole: &SagaState,
+        inside: &Inside,
+    ) -> Result<Self, StoreError> {
+        let read: &dyn Read = &*projector.store;
+        let mut all = Kinds::new();
+        if inside.outside == 0 && whole.duplicates == 0 {
+            all.clone_from(&inside.kinds);
+        } else {
+            timelines::each_event(
+                read,
+                projector.generation,
+                saga,
+                None,
+                &projector.cursor,
+                |event| {
+                    count(&mut all, event);
+                    Ok(ControlFlow::Continue(()))
+                },
+            )?;
+        }
+        if inside.outside == 0 {
+            return Ok(Self {
+                state: None,
+                inside: all,
+                all: None,
+            });
+        }
+        let (state, inside) = subset::fold(read, saga, cut, &projector.definitions)?;
+        Ok(Self {
+            state,
+            inside,
+            all: Some(all),
+        })
     }
 }
 
@@ -305,7 +325,7 @@ pub(super) fn append_rows(rows: &mut Batch, events: &[Event]) {
     }
 }
 
-fn put_record(rows: &mut Batch, saga: &SagaId, record: &PurgedSaga) {
+pub(super) fn put_record(rows: &mut Batch, saga: &SagaId, record: &PurgedSaga) {
     let mut key = Key::default();
     keys::purged(&mut key, saga);
     rows.put_with(Table::Purged, &key, |bytes| {

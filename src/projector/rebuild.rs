@@ -7,8 +7,10 @@
 
 use super::changes::Changes;
 use super::counters::Counters;
-use super::{ProjectorHandle, ProjectorSettings, live, purge};
-use crate::domain::{Cut, Event, SagaDefinitions, SagaId, SagaType, deduplicate, fold_deduplicated};
+use super::large::{self, Loaded};
+use super::refold::Visible;
+use super::{ProjectorHandle, ProjectorSettings, live, purge, removal};
+use crate::domain::{Cut, SagaDefinitions, SagaId, SagaType};
 use crate::store::codec::Record;
 use crate::store::purged;
 use crate::store::records::{PurgedRecord, UpdatedRecord};
@@ -136,7 +138,7 @@ impl Rebuild {
     pub fn offline(&self) -> Result<Done, RebuildError> {
         let old = read::active_generation(&*self.store)?;
         self.fill(old.other(), &read::log_cut(&*self.store, &self.topic)?)?;
-        live::activate(&self.store, old.other(), &self.definitions)?;
+        live::activate(&self.store, old.other())?;
         self.drop_generation(old)?;
         Ok(self.progress.done())
     }
@@ -146,6 +148,7 @@ impl Rebuild {
     /// # Errors
     /// [`RebuildError`]; the generation is then incomplete and has no cursor.
     pub fn fill(&self, generation: Generation, cut: &Cut) -> Result<(), RebuildError> {
+        removal::finish(&self.store)?;
         self.drop_generation(generation)?;
         // What clearing left is merged away: what is loaded then goes to the last level at once.
         self.each_table(generation, |table| self.store.reclaim(table))?;
@@ -155,6 +158,7 @@ impl Rebuild {
         self.store.flush()?;
         let mut batch = Batch::new();
         read::put_cursor(&mut batch, generation, cut);
+        read::put_fold_rules(&mut batch, generation, &self.definitions.fold_rules());
         Ok(self.store.write(&batch, Durability::Power)?)
     }
 
@@ -163,6 +167,9 @@ impl Rebuild {
     /// # Errors
     /// [`StoreError`] when the engine refuses.
     pub fn drop_generation(&self, generation: Generation) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        read::delete_fold_rules(&mut batch, generation);
+        self.store.write(&batch, Durability::Process)?;
         self.each_table(generation, |table| self.store.clear(table))
     }
 
@@ -198,20 +205,44 @@ impl Rebuild {
                 indexes: Waiting::new(INDEXES_AT_ONCE / threads, 64),
                 end: None,
                 saga: None,
-                events: Vec::new(),
+                loaded: Loaded::default(),
+                large: Vec::new(),
             };
             for share in shares {
                 part.scan(share)?;
             }
             part.states.load(self)?;
             part.indexes.load(self)?;
-            Ok(part.changes)
+            Ok((part.changes, part.large))
         })?;
         let mut all = Changes::new(generation, false);
-        for changes in parts {
+        for (changes, sagas) in parts {
             all.absorb(changes);
+            for saga in sagas {
+                self.fold_large(&saga, cut, &mut all)?;
+            }
         }
         self.add_sums(&mut Counters::new(generation), &mut all)
+    }
+
+    /// Folds a saga that is too large to be loaded, part by part.
+    fn fold_large(&self, saga: &SagaId, cut: &Cut, all: &mut Changes) -> Result<(), RebuildError> {
+        let visible = Visible {
+            read: &*self.store,
+            generation: all.generation(),
+            definitions: &self.definitions,
+            within: cut,
+            up_to: None,
+        };
+        let events = large::fold(visible, saga, all, |rows| {
+            self.progress.check()?;
+            self.store.write(rows, Durability::None)?;
+            rows.clear();
+            Ok::<_, RebuildError>(())
+        })?;
+        self.progress.sagas.fetch_add(1, Ordering::Relaxed);
+        self.progress.events.fetch_add(events, Ordering::Relaxed);
+        Ok(())
     }
 
     /// What purged sagas added to the sums that never shrink.
@@ -281,7 +312,9 @@ struct FirstPass<'r> {
     /// Where the last share ended.
     end: Option<Vec<u8>>,
     saga: Option<SagaId>,
-    events: Vec<Event>,
+    loaded: Loaded,
+    /// Sagas that are too large to be loaded; they are folded afterwards.
+    large: Vec<SagaId>,
 }
 
 impl FirstPass<'_> {
@@ -303,7 +336,7 @@ impl FirstPass<'_> {
             }
             let at = keys::parse_log_sort(sort)?;
             if let Some(saga) = self.saga.as_ref().filter(|_| self.cut.contains(at.position)) {
-                self.events.push(read::event(saga, at, value)?);
+                self.loaded.add(saga, at, value)?;
             }
             Ok(())
         })?;
@@ -315,23 +348,26 @@ impl FirstPass<'_> {
             return Ok(());
         };
         if self.any_purged && purged::gone(self.snapshot, std::slice::from_ref(&saga))?[0] {
-            self.changes.late(self.events.iter());
-            self.events.clear();
+            large::count_late(self.snapshot, &saga, self.cut, &mut self.changes)?;
+            self.loaded.clear();
             return Ok(());
         }
-        let parts = deduplicate(&self.events);
-        if let Some(state) = fold_deduplicated(&parts, &self.rebuild.definitions) {
-            for event in &parts.timeline {
-                self.changes.processed(event.status, &event.step, 1);
-            }
-            self.changes.replace(&saga, None, &state);
-            self.rebuild.progress.sagas.fetch_add(1, Ordering::Relaxed);
+        if self.loaded.is_large() {
+            self.loaded.clear();
+            self.large.push(saga);
+            return Ok(());
         }
-        self.rebuild
-            .progress
-            .events
-            .fetch_add(self.events.len() as u64, Ordering::Relaxed);
-        self.events.clear();
+        let visible = Visible {
+            read: self.snapshot,
+            generation: self.changes.generation(),
+            definitions: &self.rebuild.definitions,
+            within: self.cut,
+            up_to: None,
+        };
+        let events = self.loaded.fold(visible, &saga, &mut self.changes)?;
+        let progress = &self.rebuild.progress;
+        progress.sagas.fetch_add(u64::from(events > 0), Ordering::Relaxed);
+        progress.events.fetch_add(events, Ordering::Relaxed);
         let is_state = |table| matches!(table, Table::Projection(_, ProjectionTable::Instances));
         let rows = &mut self.changes.rows;
         self.states.rows.append_where(rows, is_state);
@@ -432,14 +468,18 @@ fn each_row(
     failed.map_or(Ok(()), Err)
 }
 
-/// Empties the generation that does not serve: a crash may have left a part of a rebuild there.
+/// Bytes of a cleared table that are worth clearing again. What clearing itself leaves is far less.
+const LEFTOVER: u64 = 1 << 20;
+
+/// Empties the generation that does not serve: a crash may have left a part of a rebuild there, or those
+/// who read it for long the room of what was rebuilt.
 ///
 /// # Errors
 /// [`StoreError`] when the engine refuses.
 pub fn clear_leftovers(store: &SharedStore) -> Result<(), StoreError> {
     let idle = read::active_generation(&**store)?.other();
     for table in ProjectionTable::ALL.map(|table| Table::Projection(idle, table)) {
-        let mut found = false;
+        let mut found = store.table_bytes(table)? > LEFTOVER;
         store.scan_table(
             &TableRange {
                 table,
@@ -458,28 +498,16 @@ pub fn clear_leftovers(store: &SharedStore) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether the serving projections were made under other fold rules than these.
+/// Whether the serving projections are made under other fold rules than these.
 ///
 /// # Errors
 /// [`StoreError`] when the store cannot be read.
 pub fn is_due(store: &SharedStore, definitions: &SagaDefinitions) -> Result<bool, StoreError> {
-    let made_under = read::meta(&**store, crate::store::totals::FOLD_RULES)?;
-    Ok(made_under.is_some_and(|rules| rules != definitions.fold_rules()))
-}
-
-/// Notes the fold rules of a new store, whose projections are made under them from the start.
-///
-/// # Errors
-/// [`StoreError`] when the store cannot be written.
-pub fn note_rules_once(store: &SharedStore, definitions: &SagaDefinitions) -> Result<(), StoreError> {
-    if read::meta(&**store, crate::store::totals::FOLD_RULES)?.is_some() {
-        return Ok(());
+    let snapshot = store.snapshot();
+    let serving = read::active_generation(&*snapshot)?;
+    match read::fold_rules(&*snapshot, serving)? {
+        Some(rules) => Ok(rules != definitions.fold_rules()),
+        // With something in it, it was made under rules that nobody knows.
+        None => Ok(read::cursor(&*snapshot, serving)? != Cut::default()),
     }
-    let mut batch = Batch::new();
-    read::put_meta(
-        &mut batch,
-        crate::store::totals::FOLD_RULES,
-        &definitions.fold_rules(),
-    );
-    store.write(&batch, Durability::Process)
 }

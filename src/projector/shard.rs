@@ -1,8 +1,11 @@
 //! One shard: the sagas whose ids hash to it, the states of those touched lately, and the fold of
-//! its share of a window.
+//! its share of a window. What becomes of deliveries that cannot just be added to a state is not
+//! decided here (`arrivals`).
 
+use super::arrivals::{self, Arrivals};
 use super::changes::{Changes, Footprint};
-use crate::domain::{Cut, Event, SagaDefinitions, SagaId, SagaState, deduplicate, fold_deduplicated};
+use super::refold::Visible;
+use crate::domain::{Cut, Event, MAX_LISTED, SagaDefinitions, SagaId, SagaState};
 use crate::store::{Batch, Generation, Read, StoreError, purged, read};
 use hashbrown::HashMap;
 use lru::LruCache;
@@ -58,55 +61,46 @@ impl Shard {
         events: &[&Event],
     ) -> Result<Changes, StoreError> {
         let mut changes = Changes::with_rows(generation, true, std::mem::take(&mut self.spare));
-        let mut groups = group(events);
+        let groups = group(events);
         let states = self.take_states(read, generation, &groups)?;
         let gone = gone(read, span, &states)?;
-        let mut anew = Vec::new();
-        for (((_, events), (saga, state)), gone) in groups.iter_mut().zip(states).zip(gone) {
+        let (mut others, mut fingerprints) = (Vec::new(), Vec::new());
+        for (((_, events), (saga, state)), gone) in groups.into_iter().zip(states).zip(gone) {
             if gone {
-                changes.late(events.iter().copied());
+                changes.late(events.iter().map(|event| event.view()));
                 continue;
             }
-            let before = state.as_ref().map(Footprint::of);
+            let (before, mut events) = (state.as_ref().map(Footprint::of), events);
             events.sort_unstable_by_key(|event| event.timeline_key());
-            let Some(state) = advance(state, events, definitions) else {
-                anew.push((saga, before));
+            if !accepts(state.as_ref(), &events, &mut fingerprints) {
+                others.push(Arrivals {
+                    saga,
+                    before,
+                    state,
+                    events,
+                });
                 continue;
-            };
-            for event in events {
-                changes.processed(event.status, &event.step, 1);
             }
+            if let Some(state) = append(state, &events, &fingerprints, definitions) {
+                for event in events {
+                    changes.processed(event.status, &event.step, 1);
+                }
+                changes.replace(&saga, before.as_ref(), &state);
+                self.states.put(saga, state);
+            }
+        }
+        let visible = Visible {
+            read,
+            generation,
+            definitions,
+            within: span.after,
+            up_to: None,
+        };
+        arrivals::fold(visible, others, &mut changes, |saga, before, state, changes| {
             changes.replace(&saga, before.as_ref(), &state);
             self.states.put(saga, state);
-        }
-        self.fold_anew(read, definitions, span, anew, &mut changes)?;
+        })?;
         Ok(changes)
-    }
-
-    /// Folds sagas from the log: those of which an event is late or may be a duplicate.
-    fn fold_anew(
-        &mut self,
-        read: &dyn Read,
-        definitions: &SagaDefinitions,
-        span: Span<'_>,
-        mut sagas: Vec<(SagaId, Option<Footprint>)>,
-        changes: &mut Changes,
-    ) -> Result<(), StoreError> {
-        // In the log's order, so that neighbours are read together.
-        sagas.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        let ids: Vec<&SagaId> = sagas.iter().map(|(saga, _)| saga).collect();
-        read::deliveries_of(read, &ids, span.after, |place, deliveries| {
-            let (saga, before) = &sagas[place];
-            // The log holds every event of the window before the projector sees it.
-            let Some(state) = refold(deliveries, span, definitions, changes) else {
-                return Err(StoreError::Corrupt(format!(
-                    "log: nothing of saga {saga}, which the feed names"
-                )));
-            };
-            changes.replace(saga, before.as_ref(), &state);
-            self.states.put(saga.clone(), state);
-            Ok(())
-        })
     }
 
     /// The states before the window, from memory where they are remembered.
@@ -171,46 +165,54 @@ fn group<'a>(events: &[&'a Event]) -> Vec<(&'a SagaId, Vec<&'a Event>)> {
     groups
 }
 
-/// The state after the events, as long as each of them can be applied as it stands. `None` when one
-/// is late or may be a duplicate: then the saga has to be folded from the log.
-fn advance(state: Option<SagaState>, events: &[&Event], definitions: &SagaDefinitions) -> Option<SagaState> {
-    let (mut state, rest) = match state {
-        Some(state) => (state, events),
-        None => {
-            let (first, rest) = events.split_first()?;
-            (SagaState::begin(first, definitions), rest)
+/// Whether the events, in the order of the timeline, can be applied to the state as it is: each stands
+/// behind the one before it, none can be a duplicate, and the timeline stays a short one. Leaves the
+/// fingerprints of their keys.
+pub(super) fn accepts(state: Option<&SagaState>, events: &[&Event], fingerprints: &mut Vec<u32>) -> bool {
+    fingerprints.clear();
+    let listed = match state {
+        None => 0,
+        Some(state) => {
+            let Some(listed) = &state.listed else {
+                return false;
+            };
+            if events
+                .first()
+                .is_none_or(|event| event.timeline_key() <= state.tail)
+            {
+                return false;
+            }
+            listed.len()
         }
     };
-    for event in rest {
-        if !state.accepts(event) {
-            return None;
-        }
-        state.apply(event, definitions);
-    }
-    Some(state)
+    events.iter().all(|event| {
+        let fingerprint = event.key().fingerprint();
+        let fresh =
+            !fingerprints.contains(&fingerprint) && state.is_none_or(|state| state.lacks(fingerprint));
+        fingerprints.push(fingerprint);
+        fresh && listed + fingerprints.len() <= MAX_LISTED
+    })
 }
 
-/// The state from all deliveries in the log up to the window's end, and which events that puts into
-/// the timeline or takes out of it.
-fn refold(
-    deliveries: &[Event],
-    span: Span<'_>,
+/// The state after the events.
+pub(super) fn append(
+    state: Option<SagaState>,
+    events: &[&Event],
+    fingerprints: &[u32],
     definitions: &SagaDefinitions,
-    changes: &mut Changes,
 ) -> Option<SagaState> {
-    let after = deduplicate(deliveries);
-    let earlier = deduplicate(
-        deliveries
-            .iter()
-            .filter(|event| span.before.contains(event.position)),
-    );
-    for event in &after.timeline {
-        changes.processed(event.status, &event.step, 1);
+    let mut rest = events.iter().zip(fingerprints);
+    let mut state = match state {
+        Some(state) => state,
+        None => {
+            let (first, fingerprint) = rest.next()?;
+            SagaState::begin_listed(first, *fingerprint, definitions)
+        }
+    };
+    for (event, fingerprint) in rest {
+        state.apply_listed(event, *fingerprint, definitions);
     }
-    for event in earlier.timeline {
-        changes.processed(event.status, &event.step, -1);
-    }
-    fold_deduplicated(&after, definitions)
+    Some(state)
 }
 
 /// Which shard a saga belongs to.

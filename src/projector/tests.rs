@@ -68,7 +68,7 @@ proptest! {
     }
 }
 
-fn sample() -> Vec<Event> {
+pub(super) fn sample() -> Vec<Event> {
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
     traffic(200)
@@ -81,7 +81,7 @@ fn sample() -> Vec<Event> {
 fn verification_names_a_row_that_was_tampered_with() {
     let store = store();
     project(&store, &sample(), &[10], 1);
-    let mut batch = crate::store::Batch::new();
+    let mut batch = Batch::new();
     let mut key = crate::store::Key::default();
     crate::store::keys::total(&mut key, crate::store::totals::FAILED);
     let generation = read::active_generation(&*store).unwrap();
@@ -99,7 +99,7 @@ fn verification_names_an_offset_that_is_not_accounted_for() {
     let store = store();
     let events = sample();
     project(&store, &events, &[10], 1);
-    let mut batch = crate::store::Batch::new();
+    let mut batch = Batch::new();
     let mut key = crate::store::Key::default();
     let lost = events[events.len() / 2].position;
     crate::store::keys::by_offset(&mut key, lost);

@@ -10,11 +10,13 @@ mod totals;
 
 pub use crate::domain::COMPENSATION_BUCKETS;
 use crate::domain::{
-    Cut, Event, Millis, OrderId, PurgedSaga, SagaDefinitions, SagaId, SagaState, SagaStatus, SagaType,
+    Cut, Event, EventRef, Millis, OrderId, PurgedSaga, SagaDefinitions, SagaId, SagaState, SagaStatus,
+    SagaType, TimelineKey,
 };
 use crate::store::letters::{self, LetterCounts};
 use crate::store::{SharedStore, StoreError, read, totals as totals_names};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Why a question was not answered.
@@ -55,6 +57,17 @@ pub struct Timeline {
     pub refused: Vec<usize>,
 }
 
+/// One step of a saga.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TimelineStep<'a> {
+    /// Its number in the timeline, from 1.
+    pub number: u32,
+    /// The event.
+    pub event: EventRef<'a>,
+    /// Whether it is an operator's change that was refused when it was applied.
+    pub refused: bool,
+}
+
 /// A saga that was removed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PurgedView {
@@ -62,8 +75,10 @@ pub struct PurgedView {
     pub saga_id: SagaId,
     /// The record of it.
     pub purged: PurgedSaga,
-    /// Deliveries that came after it was removed; none when it was brought back.
+    /// The first deliveries that came after it was removed; none when it was brought back.
     pub late: Vec<Event>,
+    /// All of them, counted.
+    pub late_count: u64,
 }
 
 /// Which sagas; all that is given must hold.
@@ -190,7 +205,8 @@ fn ratio(part: u64, whole: u64) -> f64 {
 }
 
 /// The sums that metrics are made of. All derive from stored state, so they survive restarts and
-/// count nothing twice.
+/// count nothing twice. What only counts goes on where it was when projections made under other rules come to
+/// serve, even where these have less of it.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Totals {
     /// Sagas now in each status; all five are there.
@@ -210,7 +226,7 @@ pub struct Totals {
     pub processed: BTreeMap<(SagaStatus, String), u64>,
     /// Deliveries that were duplicates.
     pub duplicates: u64,
-    /// Duplicates whose body differed.
+    /// Events of which different bodies were delivered.
     pub conflicts: u64,
     /// Sagas that were removed and not brought back.
     pub purged_sagas: u64,
@@ -247,12 +263,18 @@ impl Query {
         saga::find(&*self.store, id)
     }
 
-    /// The timeline of a saga; none when nothing is known of it.
+    /// Visits the steps of a saga behind `after` (none: from the first), in the order of the timeline,
+    /// one after the other. Whether anything is known of the saga.
     ///
     /// # Errors
     /// [`QueryError::Store`].
-    pub fn timeline(&self, id: &SagaId) -> Result<Option<Timeline>, QueryError> {
-        saga::timeline(&*self.store, &self.definitions, id)
+    pub fn steps(
+        &self,
+        id: &SagaId,
+        after: Option<TimelineKey>,
+        visit: impl FnMut(&TimelineStep<'_>) -> ControlFlow<()>,
+    ) -> Result<bool, QueryError> {
+        saga::steps(&*self.store, &self.definitions, id, after, visit)
     }
 
     /// The timeline that these deliveries of a saga make.

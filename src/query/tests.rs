@@ -159,7 +159,7 @@ proptest! {
         prop_assert_eq!(totals.compensated, sum(|s| s.compensations.into()));
         prop_assert_eq!(totals.duplicates, sum(|s| s.duplicates.into()));
         prop_assert_eq!(totals.processed.values().sum::<u64>(), sum(|s| s.step_count.into()));
-        prop_assert_eq!(totals.compensation_buckets.iter().sum::<u64>(), sum(|s| s.compensation_millis.len() as u64));
+        prop_assert_eq!(totals.compensation_buckets.iter().sum::<u64>(), sum(|s| s.compensation_times.counts.iter().map(|(_, count)| u64::from(*count)).sum()));
         prop_assert_eq!(totals.last_failed_at, all.iter().filter_map(|v| v.state.last_failed_at).max());
         prop_assert_eq!(totals.active.values().sum::<u64>(), all.len() as u64);
     }

@@ -2,25 +2,26 @@
 
 use super::{COMPENSATION_BUCKETS, QueryError, Totals};
 use crate::domain::{AnomalyKind, Millis, SagaStatus};
-use crate::store::{Generation, Read, Store, keys, read, totals as names};
+use crate::store::{Generation, Read, Store, carried, keys, read, totals as names};
 
 pub(super) fn totals(store: &dyn Store) -> Result<Totals, QueryError> {
     let snapshot = store.snapshot();
     let read = &*snapshot;
     let generation = read::active_generation(read)?;
     let sum = |name: &str| read::total(read, generation, name).map(unsigned);
+    let counter = |name: &str| carried::counter(read, generation, name).map(unsigned);
     let mut totals = Totals {
         active: SagaStatus::ALL.into_iter().map(|status| (status, 0)).collect(),
-        failed: sum(names::FAILED)?,
-        compensated: sum(names::COMPENSATED)?,
+        failed: counter(names::FAILED)?,
+        compensated: counter(names::COMPENSATED)?,
         last_failed_at: last_failed_at(read, generation)?,
         compensation_buckets: vec![0; COMPENSATION_BUCKETS.len() + 1],
-        compensation_millis: sum(names::COMPENSATION_MILLIS)?,
-        duplicates: sum(names::DUPLICATES)?,
-        conflicts: sum(names::CONFLICTS)?,
+        compensation_millis: counter(names::COMPENSATION_MILLIS)?,
+        duplicates: counter(names::DUPLICATES)?,
+        conflicts: counter(names::CONFLICTS)?,
         purged_sagas: sum(names::PURGED_SAGAS)?,
         purged_events: sum(names::PURGED_EVENTS)?,
-        late: sum(names::LATE)?,
+        late: counter(names::LATE)?,
         cursor: read::cursor(read, generation)?,
         ..Totals::default()
     };
@@ -29,17 +30,21 @@ pub(super) fn totals(store: &dyn Store) -> Result<Totals, QueryError> {
             totals.active.insert(status, unsigned(count));
         }
     })?;
-    read::numbered_totals(read, generation, names::COMPENSATION_BUCKETS, |bucket, count| {
+    carried::counters_of(read, generation, names::COMPENSATION_BUCKETS, |sort, count| {
+        let bucket = keys::parse_partition_number(sort)?;
         if let Some(slot) = totals.compensation_buckets.get_mut(bucket as usize) {
             *slot = unsigned(count);
         }
+        Ok(())
     })?;
-    read::numbered_totals(read, generation, names::ANOMALIES, |tag, count| {
+    carried::counters_of(read, generation, names::ANOMALIES, |sort, count| {
+        let tag = keys::parse_partition_number(sort)?;
         if let Some(kind) = u8::try_from(tag).ok().and_then(AnomalyKind::from_tag) {
             totals.anomalies.insert(kind.as_str(), unsigned(count));
         }
+        Ok(())
     })?;
-    read::totals_of(read, generation, names::PROCESSED, |sort, count| {
+    carried::counters_of(read, generation, names::PROCESSED, |sort, count| {
         let (status, step) = keys::parse_total_processed(sort)?;
         totals
             .processed

@@ -133,7 +133,8 @@ pub async fn fetch(
     let object = of_decision(store, purged.decision)?;
     let object = object.ok_or_else(|| RetentionError::NotArchived(saga.clone()))?;
     let objects = objects.ok_or(RetentionError::NoObjects)?;
-    let found = archive::read_saga(objects, &object.name, object.size, row_group, saga).await?;
+    let wanted = (saga, purged.events);
+    let found = archive::read_saga(objects, &object.name, object.size, row_group, wanted).await?;
     if evidence(&found.events) == purged.hash && found.events.len() == purged.events as usize {
         return Ok(FromArchive {
             purged,

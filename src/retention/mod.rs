@@ -5,8 +5,12 @@
 //! from it. How rows are removed is not decided here (`projector::purge`), nor how decisions travel (`ops`).
 
 pub mod archived;
+pub mod body;
+mod claim;
 pub mod decision;
+mod edge;
 mod holds;
+pub mod parts;
 mod rules;
 mod run;
 mod settings;
@@ -16,11 +20,12 @@ mod sweep;
 mod tests;
 mod worker;
 
+pub use edge::{Asked, Edge, Reach};
 pub use holds::{Hold, HoldQuery, Holds, Lifted, Scope};
 pub use rules::{Rule, Rules, is_over};
 pub use run::{Plan, PlanLine, Sweeper, Swept, plan};
 pub use settings::RetentionSettings;
-pub use status::{RetentionSnapshot, RetentionStatus};
+pub use status::{RetentionSnapshot, RetentionStatus, Skipped};
 pub use worker::{Worker, cursor};
 
 use crate::archive::ArchiveError;
@@ -47,6 +52,9 @@ pub enum RetentionError {
     /// The decision could not be written down.
     #[error("the decision could not be written as JSON: {0}")]
     Format(String),
+    /// Not all that there is has been read and folded; a search for due sagas waits for that.
+    #[error("{0}")]
+    NotAtTheEnd(String),
     /// A decision takes long to be applied.
     #[error("decision {0} is not applied yet; a rebuild may hold it up")]
     Behind(u64),

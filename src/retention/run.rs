@@ -1,5 +1,9 @@
 //! Finds what is due, archives it, and decides that it goes; on the one replica that may.
 //!
+//! A search begins, and each decision is made, only when this replica has read and folded all that both
+//! topics hold, and did all that was decided before ([`Edge`]); what is due is due by the time of what
+//! it has read ([`Claim`](super::claim::Claim)), never by a clock that is ahead of that.
+//!
 //! ```text
 //! due sagas → a batch of one type and day → archive object, confirmed → decision → applied everywhere
 //! ```
@@ -7,7 +11,9 @@
 //! A crash between any two of these loses nothing: what is not decided is found again. An object that
 //! no decision names is removed at the next start, so that nobody counts its sagas twice.
 
-use super::decision::{ObjectBody, PURGE, PurgeBody, PurgeSagaBody, hex};
+use super::body::{ObjectBody, PURGE, PurgeBody, PurgeSagaBody, SeenBody, hex};
+use super::claim::{Claim, Deliveries, SeenAll, came_back, seen_within};
+use super::edge::Edge;
 use super::holds::Holds;
 use super::rules::{Rule, Rules};
 use super::status::RetentionStatus;
@@ -20,9 +26,10 @@ use crate::failpoint;
 use crate::objects::Objects;
 use crate::ops::{Decisions, NewDecision};
 use crate::query::Query;
-use crate::store::{Batch, Durability, Read, read, totals};
+use crate::store::{Batch, Durability, Read, StoreError, purged, read, totals};
+use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -34,6 +41,14 @@ const BATCH_BYTES: usize = 8 << 20;
 const BATCH_ID_BYTES: usize = 256 << 10;
 /// How long to wait for a decision to be applied here before the next one.
 const APPLIED: Duration = Duration::from_secs(60);
+/// How long to wait for what is under way to be read and folded.
+const AT_THE_END: Duration = Duration::from_secs(5);
+/// How soon to look again whether the end is reached.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Sagas that are remembered because a decision of ours did not remove them, at most.
+const LEFT: usize = 100_000;
+/// How long they are left alone.
+const LEFT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// After a sweep that did not end well the next one comes so soon.
 const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 
@@ -47,6 +62,11 @@ pub struct Sweeper {
     pub settings: RetentionSettings,
     /// Where decisions are made.
     pub decisions: Decisions,
+    /// Whether all that there is has been read and folded.
+    pub edge: Edge,
+    /// Sagas that a decision of ours did not remove, and since when: they are not decided about again
+    /// and again.
+    pub left: Mutex<HashMap<SagaId, Instant>>,
     /// Where to archive first; none when the archive is off.
     pub objects: Option<Objects>,
     /// The runtime that object storage is talked to on.
@@ -116,15 +136,21 @@ impl Sweeper {
                         status.last_sweep_took = took;
                         status.due = due.saturating_sub(decided);
                         status.sweeps += 1;
-                        status.problem = None;
+                        (status.problem, status.waiting) = (None, None);
                     });
                     tracing::info!(decided, "retention: nothing more is due");
                     Duration::from_secs(self.settings.pause_seconds)
+                }
+                // Nothing went wrong: it is too early.
+                Err(RetentionError::NotAtTheEnd(why)) => {
+                    self.status.update(|status| status.waiting = Some(why));
+                    LOOK_AGAIN
                 }
                 Err(error) => {
                     tracing::warn!(%error, "retention: the search for due sagas did not come to its end");
                     let now = self.clock.now();
                     self.status.update(|status| {
+                        status.waiting = None;
                         status.failed_sweeps += 1;
                         status.problem = Some(error.to_string());
                         status.problem_at = Some(now);
@@ -141,13 +167,19 @@ impl Sweeper {
     /// # Errors
     /// [`RetentionError`]; what was decided stands, the rest is found again.
     pub fn sweep(&self) -> Result<Swept, RetentionError> {
-        let now = self.clock.now();
+        self.prove()?;
+        let Some(now) = latest(&*self.query.store().snapshot(), self.clock.now())? else {
+            return Ok(Swept::default());
+        };
         let mut swept = Swept::default();
         let mut group: Option<Group> = None;
         let mut failed = None;
         each_due(&self.query, &self.rules, now, |due| {
             swept.due += 1;
-            let result = self.add(&mut group, due, now);
+            if self.was_left(&due.saga.saga_id) {
+                return ControlFlow::Continue(());
+            }
+            let result = self.add(&mut group, due);
             match result {
                 Ok(sagas) => swept.decided += sagas,
                 Err(error) => failed = Some(error),
@@ -164,13 +196,13 @@ impl Sweeper {
         if let Some(last) = group.take()
             && !self.shutdown.is_cancelled()
         {
-            swept.decided += self.decide(&last, now)?;
+            swept.decided += self.decide(&last)?;
         }
         Ok(swept)
     }
 
     /// Puts a saga into the group; decides about the group before it when it does not belong there.
-    fn add(&self, group: &mut Option<Group>, due: Due, now: Millis) -> Result<u64, RetentionError> {
+    fn add(&self, group: &mut Option<Group>, due: Due) -> Result<u64, RetentionError> {
         let day = day_of(due.saga.state.updated_at);
         let saga_type = due.saga.state.saga_type.as_str();
         let id = due.saga.saga_id;
@@ -191,7 +223,7 @@ impl Sweeper {
                 id_bytes: 0,
             })
         {
-            decided = self.decide(&full, now)?;
+            decided = self.decide(&full)?;
         }
         if let Some(group) = group {
             group.id_bytes += id.as_str().len();
@@ -200,37 +232,25 @@ impl Sweeper {
         Ok(decided)
     }
 
-    fn decide(&self, group: &Group, now: Millis) -> Result<u64, RetentionError> {
+    /// Whatever the search found is looked at anew, at the end of both topics as they are now.
+    fn decide(&self, group: &Group) -> Result<u64, RetentionError> {
         let started = Instant::now();
-        let (mut cut, mut entries, mut bytes) = (Cut::default(), Vec::new(), 0);
-        {
-            let snapshot = self.query.store().snapshot();
-            let generation = read::active_generation(&*snapshot)?;
-            cut.clone_from(&read::cursor(&*snapshot, generation)?);
-            let holds = Holds::read(&*snapshot)?;
-            for saga in &group.due {
-                let Some(entry) = self.look_again(&*snapshot, saga, &cut, &holds, now)? else {
-                    continue;
-                };
-                bytes += entry
-                    .events
-                    .iter()
-                    .map(|event| event.metadata.as_ref().map_or(64, |text| text.len() + 64))
-                    .sum::<usize>();
-                entries.push(entry);
-                if bytes > BATCH_BYTES {
-                    // The rest is found again by the next sweep.
-                    break;
-                }
-            }
-        }
+        self.prove()?;
+        let (cut, seen, mut entries) = self.gather(group)?;
         if entries.is_empty() {
             return Ok(0);
         }
         entries.sort_by(|a, b| a.saga.cmp(&b.saga));
         let (object, row_groups) = self.archive(group, &entries)?;
         let body = PurgeBody {
+            topic: self.edge.topic.clone(),
             cut: cut.iter().collect(),
+            seen: seen
+                .iter()
+                .map(|(number, seen)| (*number, SeenBody::from(seen)))
+                .collect(),
+            days: group.rule.days,
+            quiet_hours: self.settings.quiet_hours,
             rule: group.rule.to_string(),
             saga_type: group.saga_type.clone(),
             day: group.day.clone(),
@@ -245,41 +265,91 @@ impl Sweeper {
                 })
                 .collect(),
         };
-        let decided = entries.len() as u64;
-        drop(entries);
+        let sagas: Vec<SagaId> = entries.into_iter().map(|entry| entry.saga).collect();
+        let decided = sagas.len() as u64;
         self.publish(&body)?;
         self.status.update(|status| status.decided += decided);
+        self.remember_left(&sagas)?;
         // So many a second, however fast they went.
         let due_time = Duration::from_millis(decided * 1000 / self.settings.sagas_per_second.max(1));
         self.sleep(due_time.saturating_sub(started.elapsed()));
         Ok(decided)
     }
 
-    /// What the log holds of a saga, if it is still due, nobody keeps it and nothing came lately.
+    fn prove(&self) -> Result<(), RetentionError> {
+        self.edge.prove(AT_THE_END).map_err(RetentionError::NotAtTheEnd)
+    }
+
+    /// The sagas of a group that are due at this moment, with the cut and what is seen of it.
+    fn gather(&self, group: &Group) -> Result<(Cut, SeenAll, Vec<Entry>), RetentionError> {
+        let snapshot = self.query.store().snapshot();
+        let generation = read::active_generation(&*snapshot)?;
+        let cut = read::cursor(&*snapshot, generation)?;
+        let seen = seen_within(&*snapshot, &cut)?;
+        let quiet_hours = self.settings.quiet_hours;
+        let claim = Claim::new(group.rule.days, quiet_hours, &seen, self.clock.now());
+        let holds = Holds::read(&*snapshot)?;
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        for saga in &group.due {
+            let Some(entry) = self.look_again(&*snapshot, (group, &claim), saga, &cut, &holds)? else {
+                continue;
+            };
+            bytes += entry
+                .events
+                .iter()
+                .map(|event| event.metadata.as_ref().map_or(64, |text| text.len() + 64))
+                .sum::<usize>();
+            entries.push(entry);
+            if bytes > BATCH_BYTES {
+                // The rest is found again by the next sweep.
+                break;
+            }
+        }
+        Ok((cut, seen, entries))
+    }
+
+    /// What the log holds of a saga, if it is due by the group's rule, nobody keeps it and nothing came
+    /// lately.
     fn look_again(
         &self,
         snapshot: &dyn Read,
+        (group, claim): (&Group, &Claim),
         saga: &SagaId,
         cut: &Cut,
         holds: &Holds,
-        now: Millis,
     ) -> Result<Option<Entry>, RetentionError> {
         let events = read::deliveries(snapshot, saga, cut)?;
-        let Some(state) = fold(&events, self.query.definitions()) else {
+        let serving = read::active_generation(snapshot)?;
+        let definitions = read::definitions_of(snapshot, serving, self.query.definitions())?;
+        let (Some(state), Some(deliveries)) = (fold(&events, &definitions), Deliveries::of(&events)) else {
             return Ok(None);
         };
-        let restored_lately = crate::store::purged::purged(snapshot, saga)?
-            .and_then(|purged| purged.restored)
-            .is_some_and(|(_, at)| at > self.rules.of(&state.saga_type, state.status).cutoff(now));
-        let stays = self.rules.due(&state, now).is_none()
-            || self.rules.is_restless(&events, now)
-            || restored_lately
-            || holds.keeping(u64::MAX, saga, &state).is_some();
-        Ok((!stays).then(|| Entry {
+        let goes = self.rules.of(&state.saga_type, state.status) == group.rule
+            && claim.is_due(&deliveries, came_back(snapshot, saga)?)
+            && holds.keeping(u64::MAX, saga, &state).is_none();
+        Ok(goes.then(|| Entry {
             saga: saga.clone(),
             state,
             events,
         }))
+    }
+
+    /// Remembers which sagas of a decision that is done are still there.
+    fn remember_left(&self, sagas: &[SagaId]) -> Result<(), RetentionError> {
+        let gone = purged::gone(&**self.query.store(), sagas)?;
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.retain(|_, since| since.elapsed() < LEFT_FOR);
+        for (saga, _) in sagas.iter().zip(gone).filter(|(_, gone)| !gone) {
+            if left.len() < LEFT {
+                left.insert(saga.clone(), Instant::now());
+            }
+        }
+        Ok(())
+    }
+
+    fn was_left(&self, saga: &SagaId) -> bool {
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.get(saga).is_some_and(|since| since.elapsed() < LEFT_FOR)
     }
 
     /// Archives the sagas, if they are to be, and makes sure that they are.
@@ -383,6 +453,13 @@ impl Sweeper {
     }
 }
 
+/// The latest time that anything can be due by.
+fn latest(snapshot: &dyn Read, now: Millis) -> Result<Option<Millis>, StoreError> {
+    let generation = read::active_generation(snapshot)?;
+    let seen = seen_within(snapshot, &read::cursor(snapshot, generation)?)?;
+    Ok(Claim::new(0, 0, &seen, now).latest())
+}
+
 /// The day of an instant, UTC.
 fn day_of(at: Millis) -> String {
     at.to_string().chars().take(10).collect()
@@ -436,7 +513,11 @@ pub fn plan(query: &Query, rules: &Rules, now: Millis) -> Result<Plan, Retention
     let generation = read::active_generation(&*snapshot)?;
     let cut = read::cursor(&*snapshot, generation)?;
     let holds = Holds::read(&*snapshot)?;
+    let seen = seen_within(&*snapshot, &cut)?;
     let mut plan = Plan::default();
+    let Some(now) = Claim::new(0, 0, &seen, now).latest() else {
+        return Ok(plan);
+    };
     let (mut looked, mut failed) = (0, None);
     each_due(query, rules, now, |due| {
         looked += 1;
@@ -445,7 +526,10 @@ pub fn plan(query: &Query, rules: &Rules, now: Millis) -> Result<Plan, Retention
             return ControlFlow::Break(());
         }
         match read::deliveries(&*snapshot, &due.saga.saga_id, &cut) {
-            Ok(events) => line_of(&mut plan, &due, now).add(&due, &events, &holds, rules, now),
+            Ok(events) => {
+                let claim = Claim::new(due.rule.days, rules.quiet_hours(), &seen, now);
+                line_of(&mut plan, &due, now).add(&due, &events, &holds, &claim);
+            }
             Err(error) => {
                 failed = Some(error);
                 return ControlFlow::Break(());
@@ -481,13 +565,13 @@ fn line_of<'p>(plan: &'p mut Plan, due: &Due, now: Millis) -> &'p mut PlanLine {
 }
 
 impl PlanLine {
-    fn add(&mut self, due: &Due, events: &[Event], holds: &Holds, rules: &Rules, now: Millis) {
+    fn add(&mut self, due: &Due, events: &[Event], holds: &Holds, claim: &Claim) {
         if holds
             .keeping(u64::MAX, &due.saga.saga_id, &due.saga.state)
             .is_some()
         {
             self.held += 1;
-        } else if rules.is_restless(events, now) {
+        } else if !Deliveries::of(events).is_some_and(|all| claim.is_due(&all, None)) {
             self.restless += 1;
         } else {
             self.sagas += 1;

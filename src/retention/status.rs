@@ -2,6 +2,7 @@
 
 use crate::domain::Millis;
 use crate::projector::PurgeOutcome;
+use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,34 @@ use std::time::Duration;
 pub struct RetentionStatus {
     inner: Mutex<RetentionSnapshot>,
     changed: Condvar,
+}
+
+/// Why a decision to purge or restore was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Skipped {
+    /// Its cut lies beyond what the topic holds.
+    Unreachable,
+    /// It was made about another topic of the same name.
+    Elsewhere,
+    /// It is not of its form, or not within bounds.
+    Malformed,
+    /// It carries other deliveries than were removed.
+    Differs,
+}
+
+impl Skipped {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Unreachable, Self::Elsewhere, Self::Malformed, Self::Differs];
+
+    /// The label in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Elsewhere => "elsewhere",
+            Self::Malformed => "malformed",
+            Self::Differs => "differs",
+        }
+    }
 }
 
 /// What they last knew. Counts are since the start of the process.
@@ -23,6 +52,14 @@ pub struct RetentionSnapshot {
     pub held: u64,
     /// Sagas that were not what a decision named.
     pub differing: u64,
+    /// Sagas that were not due by what a decision had seen.
+    pub not_due: u64,
+    /// Decisions that were left, by why; of the store, not of the process.
+    pub skipped: BTreeMap<Skipped, u64>,
+    /// The last of them, and why, in words.
+    pub last_skipped: Option<String>,
+    /// What a search for due sagas waits for.
+    pub waiting: Option<String>,
     /// When the last search for due sagas ended well.
     pub last_sweep: Option<Millis>,
     /// How long that one took.

@@ -1,31 +1,54 @@
+use super::body::*;
+use super::claim::seen_within;
 use super::decision::*;
 use super::*;
-use crate::domain::{Cut, Event, Millis, SagaDefinitions, evidence};
+use crate::domain::{Cut, Event, Millis, Position, SagaDefinitions, SagaId, SagaStatus, evidence};
+use crate::ingest::bounds::TopicBounds;
 use crate::ingest::space::Boundless;
-use crate::ops::{Applier, Decided, Decision, OpsStatus, Verdict};
-use crate::projector::{self, ProjectorSettings};
+use crate::ops::{Applier, Decided, Decision, OpsStatus, Topics, Verdict};
+use crate::projector::{self, ProjectorHandle, ProjectorSettings};
 use crate::query::Query;
 use crate::store::codec::Record;
 use crate::store::records::{DecisionOutcome, DecisionRecord};
 use crate::store::rocks::{RocksSettings, RocksStore};
 use crate::store::{Batch, Durability, Key, SharedStore, Table, keys, purged};
-use crate::testkit::{TOPIC, behind, project, settings, store, traffic};
+use crate::testkit::{DAY, TOPIC, behind, project, settings, store, traffic};
 use crate::verify::{Verify, digest};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+/// Deliveries of some sagas, which arrived one after the other when all of them were over.
 fn events() -> Vec<Event> {
-    traffic(150)
+    let mut events = traffic(150)
         .prop_filter("several sagas", |events| sagas(events).len() > 4)
         .new_tree(&mut TestRunner::deterministic())
         .unwrap()
-        .current()
+        .current();
+    for (event, at) in events.iter_mut().zip(500_000_000..) {
+        event.arrived_at = Millis(DAY + at);
+    }
+    events
+}
+
+/// The same, and in each partition something of another saga that arrived so many days later.
+fn later(events: &[Event], days: i64) -> Vec<Event> {
+    let cut = behind(events, Cut::default());
+    let at = Millis(DAY + 500_000_000 + days * 86_400_000);
+    let last = cut.iter().map(|(partition, next)| Event {
+        position: Position::new(partition, next),
+        arrived_at: at,
+        recorded_at: at,
+        saga_id: "later".into(),
+        event_id: format!("later-{partition}").into(),
+        status: SagaStatus::Started,
+        ..events[0].clone()
+    });
+    events.iter().cloned().chain(last).collect()
 }
 
 fn sagas(events: &[Event]) -> Vec<SagaId> {
@@ -41,9 +64,24 @@ fn own(events: &[Event], saga: &SagaId) -> Vec<Event> {
         .collect()
 }
 
+/// A decision about these sagas, by whoever has seen just these deliveries.
 fn purge_of(events: &[Event], sagas: &[SagaId]) -> Value {
+    serde_json::to_value(purge_body(events, sagas)).unwrap()
+}
+
+fn purge_body(events: &[Event], sagas: &[SagaId]) -> PurgeBody {
     let cut = behind(events, Cut::default());
-    let body = PurgeBody {
+    let whole = store();
+    project(&whole, events, &[50], 1);
+    let seen = seen_within(&*whole, &cut).unwrap();
+    PurgeBody {
+        topic: TOPIC.to_owned(),
+        seen: seen
+            .iter()
+            .map(|(number, seen)| (*number, SeenBody::from(seen)))
+            .collect(),
+        days: 0,
+        quiet_hours: 0,
         cut: cut.iter().collect(),
         rule: "COMPLETED 90 days after the last event, by the default".to_owned(),
         saga_type: "ORDER_CREATION".to_owned(),
@@ -62,21 +100,64 @@ fn purge_of(events: &[Event], sagas: &[SagaId]) -> Value {
                 row_group: Some(0),
             })
             .collect(),
-    };
-    serde_json::to_value(body).unwrap()
+    }
+}
+
+fn restore_of(events: &[Event], saga: &SagaId, purge: u64) -> RestoreBody {
+    let mut own = own(events, saga);
+    own.sort_by_key(Event::timeline_key);
+    let mut pieces = parts::cut(&own, parts::PIECE_BYTES).unwrap();
+    RestoreBody {
+        topic: TOPIC.to_owned(),
+        saga: saga.as_str().to_owned(),
+        purge,
+        events: u32::try_from(own.len()).unwrap(),
+        parts: Vec::new(),
+        data: pieces.pop().unwrap(),
+    }
+}
+
+/// What a broker says that a test made up.
+#[derive(Default)]
+struct Said(Mutex<std::collections::BTreeMap<String, TopicBounds>>);
+
+impl Said {
+    fn of(topic: &str, cut: &Cut) -> Self {
+        let bounds = cut.iter().map(|(number, end)| (number, (0, end))).collect();
+        Self(Mutex::new([(topic.to_owned(), bounds)].into()))
+    }
+
+    fn set(&self, topic: &str, partition: u32, low: u64, end: u64) {
+        let mut all = self.0.lock().unwrap();
+        all.entry(topic.to_owned())
+            .or_default()
+            .insert(partition, (low, end));
+    }
+}
+
+impl Topics for Said {
+    fn bounds(&self, topic: &str) -> Result<TopicBounds, String> {
+        let all = self.0.lock().unwrap();
+        all.get(topic).cloned().ok_or_else(|| "nobody answers".to_owned())
+    }
+
+    fn nothing_from(&self, _: &str, _: Position) -> Result<bool, String> {
+        Ok(false)
+    }
 }
 
 /// Decisions as the operations topic has them, read into a store one by one.
 struct Topic {
     decisions: Vec<Decision>,
+    said: Arc<Said>,
 }
 
 impl Topic {
     fn new(list: Vec<(&str, Value)>) -> Self {
-        let decision = |(kind, body): (&str, Value)| Decision {
+        let decision = |(number, (kind, body)): (usize, (&str, Value))| Decision {
             version: 1,
             kind: kind.to_owned(),
-            id: "d".to_owned(),
+            id: format!("d{number}"),
             by: "kim".to_owned(),
             from: "here".to_owned(),
             at: "now".to_owned(),
@@ -84,13 +165,26 @@ impl Topic {
             body,
         };
         Self {
-            decisions: list.into_iter().map(decision).collect(),
+            decisions: list.into_iter().enumerate().map(decision).collect(),
+            said: Arc::default(),
         }
     }
 
+    /// The same, where the tracker topic ends behind these deliveries.
+    fn beside(mut self, events: &[Event]) -> Self {
+        self.said = Arc::new(Said::of(TOPIC, &behind(events, Cut::default())));
+        self
+    }
+
     fn read_into(&self, store: &SharedStore) -> Vec<Verdict> {
-        let news = Arc::new(Notify::new());
-        let appliers: [&dyn Applier; 4] = [&Keep, &Release, &Remove(news.clone()), &BringBack(news)];
+        let topic = TOPIC.to_owned();
+        let appliers: [&dyn Applier; 5] = [
+            &Keep,
+            &Release,
+            &Remove { topic: topic.clone() },
+            &BringBack { topic },
+            &CarryPart,
+        ];
         let mut verdicts = Vec::new();
         for (offset, decision) in (0..).zip(&self.decisions) {
             let mut rows = Batch::new();
@@ -108,25 +202,37 @@ impl Topic {
                 Verdict::Applied(_) => DecisionOutcome::Applied,
                 Verdict::Refused(_) => DecisionOutcome::Refused,
             };
-            let message = serde_json::to_vec(decision).unwrap();
-            let record = DecisionRecord {
-                arrived_at: decided.arrived_at.0,
-                outcome: outcome as u8,
-                kind: &decision.kind,
-                detail: "",
-                message: &message,
-            };
-            let mut key = Key::default();
-            keys::decision(&mut key, offset);
-            rows.put_with(Table::Decisions, &key, |bytes| record.write(bytes));
-            store.write(&rows, Durability::Process).unwrap();
+            self.put(store, &mut rows, offset, outcome);
             verdicts.push(verdict);
         }
         verdicts
     }
 
-    /// Runs the worker until it has done everything.
-    fn work(&self, store: &SharedStore) {
+    fn put(&self, store: &SharedStore, rows: &mut Batch, offset: u64, outcome: DecisionOutcome) {
+        let decision = &self.decisions[usize::try_from(offset).unwrap()];
+        let message = serde_json::to_vec(decision).unwrap();
+        let record = DecisionRecord {
+            arrived_at: 1_795_000_000_000 + i64::try_from(offset).unwrap(),
+            outcome: outcome as u8,
+            kind: &decision.kind,
+            detail: "",
+            message: &message,
+        };
+        let mut key = Key::default();
+        keys::decision(&mut key, offset);
+        rows.put_with(Table::Decisions, &key, |bytes| record.write(bytes));
+        store.write(rows, Durability::Process).unwrap();
+    }
+
+    /// Puts every decision into the store as one that holds, as a version did that checked nothing.
+    fn store_unchecked(&self, store: &SharedStore) {
+        for offset in 0..self.decisions.len() as u64 {
+            self.put(store, &mut Batch::new(), offset, DecisionOutcome::Applied);
+        }
+    }
+
+    /// Runs the worker until it has done everything. What it then tells.
+    fn work(&self, store: &SharedStore) -> RetentionSnapshot {
         let definitions = Arc::new(SagaDefinitions::default());
         let (handle, projecting) =
             projector::spawn(store.clone(), TOPIC, definitions, ProjectorSettings::default()).unwrap();
@@ -138,6 +244,7 @@ impl Topic {
         let shutdown = CancellationToken::new();
         let worker = Worker {
             store: store.clone(),
+            edge: edge(&self.said, &handle, &ops, &status),
             projector: handle,
             ops,
             status: status.clone(),
@@ -146,11 +253,32 @@ impl Topic {
             shutdown: shutdown.clone(),
         };
         let working = worker.spawn().unwrap();
-        assert!(status.wait_for(self.decisions.len() as u64 - 1, Duration::from_secs(60)));
-        assert_eq!(status.snapshot().failed, None);
+        let done = status.wait_for(self.decisions.len() as u64 - 1, Duration::from_secs(60));
+        let told = status.snapshot();
+        assert!(done, "{told:?}");
+        assert_eq!(told.failed, None);
         shutdown.cancel();
         working.join().unwrap();
         projecting.join().unwrap();
+        told
+    }
+}
+
+fn edge(
+    said: &Arc<Said>,
+    projector: &ProjectorHandle,
+    ops: &Arc<OpsStatus>,
+    status: &Arc<RetentionStatus>,
+) -> Edge {
+    Edge {
+        topics: said.clone(),
+        topic: TOPIC.to_owned(),
+        ops_topic: "ops".to_owned(),
+        projector: projector.clone(),
+        ops: ops.clone(),
+        status: status.clone(),
+        settle: Duration::ZERO,
+        asked: Arc::default(),
     }
 }
 
@@ -173,13 +301,9 @@ fn is_gone(store: &SharedStore, saga: &SagaId) -> bool {
 
 #[test]
 fn holds_stop_what_is_decided_while_they_are_in_force_and_nothing_else() {
-    let events = events();
-    let ids = sagas(&events);
-    let restore = RestoreBody {
-        saga: ids[2].as_str().to_owned(),
-        purge: 3,
-        events: own(&events, &ids[2]).iter().map(EventBody::of).collect(),
-    };
+    let before = events();
+    let (events, ids) = (later(&before, 1), sagas(&before));
+    let restore = restore_of(&events, &ids[2], 3);
     let topic = Topic::new(vec![
         (HOLD, json!({"saga": ids[0].as_str()})),
         (HOLD, json!({"saga": ids[1].as_str()})),
@@ -250,7 +374,9 @@ fn decisions_of_another_form_are_refused() {
 
 #[test]
 fn a_plan_names_what_is_due_what_is_held_and_what_is_restless() {
-    let events = events();
+    let sagas_only = events();
+    let all = sagas(&sagas_only).len() as u64;
+    let events = later(&sagas_only, 3);
     let store = store();
     project(&store, &events, &[9], 1);
     let definitions = Arc::new(SagaDefinitions::default());
@@ -265,17 +391,18 @@ fn a_plan_names_what_is_due_what_is_held_and_what_is_restless() {
         let plan = plan(&query, &rules, Millis(now)).unwrap();
         plan.lines.iter().map(of).sum::<u64>()
     };
-    let all = sagas(&events).len() as u64;
     let first = events.iter().map(|event| event.recorded_at.0).min().unwrap();
-    let last = events.iter().map(|event| event.recorded_at.0).max().unwrap();
-    let day = 86_400_000;
+    let last = events.iter().map(|event| event.arrived_at.0).max().unwrap();
     assert_eq!(sum(first, |line| line.sagas + line.restless + line.held), 0);
-    let later = last + 3 * day;
-    assert_eq!(sum(later, |line| line.sagas), all);
-    assert_eq!(sum(later, |line| line.events), events.len() as u64);
-    Topic::new(vec![(HOLD, json!({"saga": sagas(&events)[0].as_str()}))]).read_into(&store);
-    assert_eq!(sum(later, |line| line.held), 1);
-    assert_eq!(sum(later, |line| line.sagas), all - 1);
+    assert_eq!(sum(last, |line| line.sagas), all);
+    assert_eq!(sum(last, |line| line.events), sagas_only.len() as u64);
+    // Hours after they arrived: due, and not quiet yet.
+    assert_eq!(sum(DAY + 510_000_000, |line| line.restless), all);
+    Topic::new(vec![(HOLD, json!({"saga": sagas(&sagas_only)[0].as_str()}))]).read_into(&store);
+    assert_eq!(sum(last, |line| line.held), 1);
+    assert_eq!(sum(last, |line| line.sagas), all - 1);
+    // A clock that jumped makes nothing due that was not.
+    assert_eq!(sum(last + 400 * 86_400_000, |line| line.sagas), all - 1);
 }
 
 #[test]
@@ -291,7 +418,7 @@ fn the_room_of_what_went_comes_back() {
     {
         let mut event = event.clone();
         event.saga_id = saga.clone();
-        event.position = crate::domain::Position::new(0, filled.len() as u64);
+        event.position = Position::new(0, filled.len() as u64);
         event.event_id = format!("{}", filled.len()).into();
         // Random bytes: nothing that compression could take away.
         let random = blake3::hash(&event.position.offset.to_be_bytes()).to_hex();
@@ -313,3 +440,8 @@ fn the_room_of_what_went_comes_back() {
     assert!(after < before / 4, "{before} bytes, then {after}");
     assert_eq!(differences(&store), Vec::<String>::new());
 }
+
+#[path = "tests/left.rs"]
+mod left;
+#[path = "tests/sweeps.rs"]
+mod sweeps;

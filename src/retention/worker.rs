@@ -2,20 +2,24 @@
 //! come far enough; and gives the room of what was removed back.
 //!
 //! Runs on every replica. Its cursor is written after a decision is done, so a crash in the middle
-//! meets it again; what was done of it is recognised by its records.
+//! meets it again; what was done of it is recognised by its records. A decision that cannot be done here
+//! is left, counted and told: what comes after it must not wait for it.
 
-use super::decision::{PURGE, PurgeBody, RESTORE, RestoreBody};
+use super::body::{CheckedPurge, PURGE, PurgeBody, RESTORE, RESTORE_PART, RestoreBody, RestorePartBody};
+use super::claim::{self, Claim};
+use super::edge::{Edge, Reach};
 use super::holds::Holds;
-use super::status::RetentionStatus;
-use crate::domain::{Cut, Millis, SagaId};
+use super::parts::Joined;
+use super::status::{RetentionStatus, Skipped};
+use crate::domain::{Cut, Event, Evidence, Position, SagaId};
 use crate::failpoint;
 use crate::ingest::space::FreeSpace;
 use crate::ops::{OpsStatus, Recorded, decisions_from};
-use crate::projector::{
-    ProjectorGone, ProjectorHandle, Purge, PurgeOutcome, PurgeSaga, Restore, RestoreOutcome,
-};
+use crate::projector::{Projector, ProjectorGone, ProjectorHandle, Purge, PurgeOutcome, PurgeSaga, Restore};
 use crate::store::records::DecisionOutcome;
-use crate::store::{Batch, Durability, SharedStore, StoreError, Table, read, totals};
+use crate::store::{Batch, Durability, SharedStore, StoreError, Table, purged, read, totals};
+use serde::Deserialize as _;
+use serde_json::Value;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -36,6 +40,8 @@ pub struct Worker {
     pub projector: ProjectorHandle,
     /// How far decisions are read.
     pub ops: Arc<OpsStatus>,
+    /// Where the topics end.
+    pub edge: Edge,
     /// Where to tell what was done.
     pub status: Arc<RetentionStatus>,
     /// Room on the disk under the store.
@@ -55,6 +61,26 @@ enum WorkError {
     Projector(#[from] ProjectorGone),
     #[error("told to stop")]
     Stopped,
+}
+
+/// Why a decision is not done.
+enum Undone {
+    /// It is left, for good.
+    Left(Skipped, String),
+    /// The worker cannot go on.
+    Failed(WorkError),
+}
+
+impl<E: Into<WorkError>> From<E> for Undone {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// A decision that was left.
+struct Left {
+    why: Skipped,
+    words: String,
 }
 
 /// The next decision that the worker has not done.
@@ -87,6 +113,7 @@ impl Worker {
 
     fn run(&self) -> Result<(), WorkError> {
         let mut next = cursor(&self.store)?;
+        self.recall()?;
         loop {
             failpoint::pass("thread.removals");
             self.status.done(next);
@@ -94,77 +121,153 @@ impl Worker {
             let end = self.ops.snapshot().next;
             while next < end {
                 let (decisions, reached) = decisions_from(&*self.store, next, end, 1)?;
+                let mut left = None;
                 for recorded in &decisions {
-                    self.apply(recorded)?;
+                    left = self.apply(recorded)?;
                 }
                 next = reached;
-                self.note(next)?;
+                self.note(next, left)?;
                 self.status.done(next);
             }
         }
     }
 
-    fn note(&self, next: u64) -> Result<(), StoreError> {
+    /// Tells what was left before this start, too.
+    fn recall(&self) -> Result<(), StoreError> {
+        let counts = read::meta_counts(&*self.store, totals::RETENTION_SKIPPED)?;
+        let last = read::meta(&*self.store, totals::RETENTION_LAST_SKIPPED)?;
+        self.status.update(|status| {
+            status.last_skipped = last;
+            for why in Skipped::ALL {
+                let count = counts.get(why.as_str()).copied().unwrap_or(0);
+                status.skipped.insert(why, count);
+            }
+        });
+        Ok(())
+    }
+
+    /// Writes that all before `next` is done, and what was left of it, if anything.
+    fn note(&self, next: u64, left: Option<Left>) -> Result<(), StoreError> {
         failpoint::pass("retention.before_cursor");
         let mut batch = Batch::new();
         read::put_meta(&mut batch, totals::RETENTION_CURSOR, &next.to_string());
+        if let Some(Left { why, words }) = left {
+            tracing::error!(reason = why.as_str(), "{words}");
+            let count = read::meta_count(&*self.store, totals::RETENTION_SKIPPED, why.as_str())? + 1;
+            read::put_meta_count(&mut batch, totals::RETENTION_SKIPPED, why.as_str(), count);
+            read::put_meta(&mut batch, totals::RETENTION_LAST_SKIPPED, &words);
+            self.status.update(|status| {
+                status.skipped.insert(why, count);
+                status.last_skipped = Some(words);
+            });
+        }
         self.store.write(&batch, Durability::Process)
     }
 
-    fn apply(&self, recorded: &Recorded) -> Result<(), WorkError> {
+    /// Does a decision. What it says if it was left.
+    fn apply(&self, recorded: &Recorded) -> Result<Option<Left>, WorkError> {
         let Some(decision) = &recorded.decision else {
-            return Ok(());
+            return Ok(None);
         };
         if recorded.outcome != DecisionOutcome::Applied {
-            return Ok(());
+            return Ok(None);
         }
-        match decision.kind.as_str() {
-            PURGE => match serde_json::from_value::<PurgeBody>(decision.body.clone()) {
-                Ok(body) => self.purge(recorded.offset, recorded.arrived_at, &body),
-                // The form was checked when the decision was read.
-                Err(_) => Ok(()),
-            },
-            RESTORE => match serde_json::from_value::<RestoreBody>(decision.body.clone()) {
-                Ok(body) => self.restore(recorded.offset, recorded.arrived_at, &body),
-                Err(_) => Ok(()),
-            },
-            _ => Ok(()),
+        let done = match decision.kind.as_str() {
+            PURGE => self.purge(recorded, &decision.body),
+            RESTORE => self.restore(recorded, &decision.body),
+            _ => return Ok(None),
+        };
+        match done {
+            Ok(()) => Ok(None),
+            Err(Undone::Left(why, detail)) => Ok(Some(Left {
+                why,
+                words: format!(
+                    "decision {} to {} is left: {detail}",
+                    recorded.offset, decision.kind
+                ),
+            })),
+            Err(Undone::Failed(error)) => Err(error),
         }
     }
 
-    fn purge(&self, offset: u64, at: Millis, body: &PurgeBody) -> Result<(), WorkError> {
+    fn purge(&self, recorded: &Recorded, body: &Value) -> Result<(), Undone> {
+        let malformed = |why| Undone::Left(Skipped::Malformed, why);
+        let body = PurgeBody::deserialize(body).map_err(|error| malformed(error.to_string()))?;
+        let checked = body.checked().map_err(malformed)?;
+        self.wait_for(recorded.offset, &checked.cut)?;
+        let claim = self.claim(recorded, &body, &checked)?;
         let purge = Purge {
-            decision: offset,
-            at,
+            decision: recorded.offset,
+            at: recorded.arrived_at,
             rule: body.rule.as_str().into(),
-            cut: body.cut(),
+            cut: self.within_reach(&checked.cut),
         };
-        self.wait_for(&purge.cut)?;
         let holds = Arc::new(Holds::read(&*self.store)?);
-        let sagas = body.sagas().unwrap_or_default();
         let mut removed = 0;
-        for chunk in sagas.chunks(CHUNK) {
-            removed += self.purge_chunk(&purge, chunk, &holds)?;
+        for chunk in checked.sagas.chunks(CHUNK) {
+            removed += self.purge_chunk(&purge, &claim, chunk, &holds)?;
             self.pause(BREATH)?;
         }
-        self.reclaim_when_due(removed)
+        self.reclaim_when_due(removed)?;
+        Ok(())
     }
 
-    fn purge_chunk(&self, purge: &Purge, chunk: &[PurgeSaga], holds: &Arc<Holds>) -> Result<u64, WorkError> {
+    /// The cut without what expired before this replica could read it: there is nothing of it here.
+    fn within_reach(&self, cut: &Cut) -> Cut {
+        let cursor = self.projector.status().cursor;
+        let edges = cut.iter();
+        edges
+            .map(|(number, next)| (number, next.min(cursor.next(number))))
+            .collect()
+    }
+
+    /// What the decision claims of time, as far as it holds here. A decision about another topic of
+    /// this name is left as a whole.
+    fn claim(&self, recorded: &Recorded, body: &PurgeBody, checked: &CheckedPurge) -> Result<Claim, Undone> {
+        if let Some(position) = claim::stranger(&*self.store, &checked.seen, &checked.cut)? {
+            return Err(Undone::Left(
+                Skipped::Elsewhere,
+                format!(
+                    "at {position} of {} it has seen another record than this replica",
+                    body.topic
+                ),
+            ));
+        }
+        Ok(Claim::checked(
+            body.days,
+            body.quiet_hours,
+            &checked.seen,
+            recorded.arrived_at,
+            &*self.store,
+        )?)
+    }
+
+    fn purge_chunk(
+        &self,
+        purge: &Purge,
+        claim: &Claim,
+        chunk: &[PurgeSaga],
+        holds: &Arc<Holds>,
+    ) -> Result<u64, WorkError> {
         let _alone = self.no_rebuild()?;
-        let (purge, sagas, holds) = (purge.clone(), chunk.to_vec(), holds.clone());
+        let chunk = self.due_of(purge, claim, chunk)?;
+        let (purge, sagas, holds) = (purge.clone(), chunk.clone(), holds.clone());
         let outcomes = self.projector.between_windows(move |projector| {
             let held = |saga: &SagaId, state: &crate::domain::SagaState| {
                 holds.keeping(purge.decision, saga, state).is_some()
             };
             projector.purge(&purge, &sagas, &held)
         })??;
+        // Large sagas leave rows; windows go on in between.
+        while self.projector.between_windows(Projector::remove_more)?? {
+            self.pause(BREATH)?;
+        }
         let mut removed = 0;
         for (entry, outcome) in chunk.iter().zip(&outcomes) {
             match outcome {
                 PurgeOutcome::Purged => removed += u64::from(entry.events),
                 PurgeOutcome::Differs => tracing::warn!(
-                    saga = %entry.saga,
+                    saga = ?entry.saga,
                     "not purged: the log does not hold what the decision names"
                 ),
                 PurgeOutcome::Held | PurgeOutcome::Already => {}
@@ -174,46 +277,126 @@ impl Worker {
         Ok(removed)
     }
 
-    fn restore(&self, offset: u64, at: Millis, body: &RestoreBody) -> Result<(), WorkError> {
-        let Some(events) = body.events() else {
+    /// Those of the sagas that are due by what the decision has seen. The log inside a cut that is
+    /// folded does not change but by decisions before this one, so every replica finds the same.
+    fn due_of(
+        &self,
+        purge: &Purge,
+        claim: &Claim,
+        chunk: &[PurgeSaga],
+    ) -> Result<Vec<PurgeSaga>, StoreError> {
+        let mut due = Vec::with_capacity(chunk.len());
+        for entry in chunk {
+            if claim.holds_of(&*self.store, &entry.saga, &purge.cut)? {
+                due.push(entry.clone());
+            } else {
+                tracing::warn!(
+                    saga = ?entry.saga,
+                    decision = purge.decision,
+                    "not purged: it is not due by what the decision has seen"
+                );
+                self.status.update(|status| status.not_due += 1);
+            }
+        }
+        Ok(due)
+    }
+
+    fn restore(&self, recorded: &Recorded, body: &Value) -> Result<(), Undone> {
+        let malformed = |why| Undone::Left(Skipped::Malformed, why);
+        let body = RestoreBody::deserialize(body).map_err(|error| malformed(error.to_string()))?;
+        let saga = body.checked().map_err(malformed)?;
+        let there = purged::purged(&*self.store, &saga)?.filter(|record| record.is_gone());
+        let Some(record) =
+            there.filter(|record| (record.decision, record.events) == (body.purge, body.events))
+        else {
+            tracing::info!(
+                ?saga,
+                "not restored: it is not gone, or not these deliveries of it"
+            );
             return Ok(());
         };
-        let mut cut = Cut::default();
-        for event in &events {
-            let next = cut.next(event.position.partition).max(event.position.offset + 1);
-            cut.set(event.position.partition, next);
+        // First what they are, one by one; they are put together only when they are what was removed.
+        let (mut evidence, mut cut, mut count) = (Evidence::default(), Cut::default(), 0u32);
+        self.each_delivery(&body, &saga, &mut |event| {
+            evidence.add(&event.saga_id, &event.view());
+            let Position { partition, offset } = event.position;
+            cut.set(partition, cut.next(partition).max(offset + 1));
+            count = count.saturating_add(1);
+            Ok(())
+        })?;
+        if evidence.hash() != record.hash || count != record.events {
+            return Err(Undone::Left(
+                Skipped::Differs,
+                format!("these are not the deliveries of saga {saga:?} that were removed"),
+            ));
         }
-        self.wait_for(&cut)?;
+        self.wait_for(recorded.offset, &cut)?;
+        let mut events = Vec::with_capacity(count as usize);
+        self.each_delivery(&body, &saga, &mut |event| {
+            events.push(event);
+            Ok(())
+        })?;
         let restore = Restore {
-            decision: offset,
-            at,
-            saga: SagaId::from(body.saga.as_str()),
+            decision: recorded.offset,
+            at: recorded.arrived_at,
+            saga: saga.clone(),
             events,
         };
-        let saga = restore.saga.clone();
         let _alone = self.no_rebuild()?;
         let outcome = self
             .projector
-            .between_windows(move |projector| projector.restore(&restore))??;
-        match outcome {
-            RestoreOutcome::Restored => tracing::info!(%saga, "restored"),
-            RestoreOutcome::NotGone => tracing::info!(%saga, "not restored: it is not gone"),
-            RestoreOutcome::Differs => {
-                tracing::error!(%saga, "not restored: these are not the deliveries that were removed");
-            }
-        }
+            .between_windows(move |projector| projector.restore(&restore))
+            .map_err(WorkError::from)??;
+        tracing::info!(?saga, ?outcome, "restore");
         Ok(())
     }
 
-    /// Waits until the projections cover the cut.
-    fn wait_for(&self, cut: &Cut) -> Result<(), WorkError> {
+    /// Visits the deliveries that a restore carries, in their order, whatever messages they lie in.
+    fn each_delivery(
+        &self,
+        body: &RestoreBody,
+        saga: &SagaId,
+        visit: &mut dyn FnMut(Event) -> Result<(), String>,
+    ) -> Result<(), Undone> {
+        let malformed = |why| Undone::Left(Skipped::Malformed, why);
+        let mut joined = Joined::default();
+        for offset in &body.parts {
+            let part = self.part(*offset)?;
+            let part = part.filter(|part| part.saga == body.saga && part.purge == body.purge);
+            let part = part.ok_or_else(|| malformed(format!("message {offset} is no part of it")))?;
+            joined.add(saga, &part.data, visit).map_err(malformed)?;
+        }
+        joined.add(saga, &body.data, visit).map_err(malformed)?;
+        if joined.is_whole() {
+            return Ok(());
+        }
+        Err(malformed("its last delivery is cut off".to_owned()))
+    }
+
+    fn part(&self, offset: u64) -> Result<Option<RestorePartBody>, StoreError> {
+        let (found, _) = decisions_from(&*self.store, offset, offset.saturating_add(1), 1)?;
+        let part = found.into_iter().next();
+        let part = part.filter(|part| part.outcome == DecisionOutcome::Applied);
+        let part = part.and_then(|part| part.decision);
+        let part = part.filter(|decision| decision.kind == RESTORE_PART);
+        Ok(part.and_then(|decision| RestorePartBody::deserialize(&decision.body).ok()))
+    }
+
+    /// Waits until the projections cover the cut of a decision, or it is certain that they never will.
+    fn wait_for(&self, decision: u64, cut: &Cut) -> Result<(), Undone> {
         loop {
-            let status = self.projector.status();
-            if status.cursor.covers(cut) {
-                return Ok(());
+            match self.edge.reach(decision, cut) {
+                Reach::Here => return Ok(()),
+                Reach::Never(why) => {
+                    return Err(Undone::Left(
+                        Skipped::Unreachable,
+                        format!("{why}; it is made up, or of a topic that was deleted"),
+                    ));
+                }
+                Reach::Ahead => {}
             }
-            if let Some(why) = status.failed {
-                return Err(WorkError::Projector(ProjectorGone(why)));
+            if let Some(why) = self.projector.status().failed {
+                return Err(WorkError::Projector(ProjectorGone(why)).into());
             }
             self.pause(LOOK)?;
         }

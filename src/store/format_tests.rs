@@ -5,17 +5,18 @@
 //! and a line of its own; a line that is there is never changed.
 
 use super::codec::Record;
-use super::keys::{self, Key, Tree};
+use super::keys::{self, Key, TimelineRow, Tree};
 use super::records::{
     AheadRecord, ArchivedRecord, AuditRecord, CountRecord, DeadLetterRecord, DecisionOutcome, DecisionRecord,
     FeedRecord, GapKind, GapRecord, HoldRecord, HoldScopeRecord, InstanceRecord, LastRecord,
     LetterMarkRecord, LetterRecord, LiftedRecord, LogRecord, MetaRecord, OffsetRecord, PresenceRecord,
-    PurgedRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord, TotalRecord, UpdatedRecord,
+    PurgedRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord, StandingRecord, TotalRecord,
+    UpdatedRecord,
 };
 use super::totals;
 use crate::domain::{
-    Anomaly, AnomalyKind, AnomalyLog, Event, MetadataForm, Millis, Position, PurgedSaga, Remains, SagaState,
-    SagaStatus, TimelineKey,
+    Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, Event, EventDigest, Listed,
+    MetadataForm, Millis, Position, PurgedSaga, Remains, SagaState, SagaStatus, TimelineKey,
 };
 
 const KEYS: &str = include_str!("../../tests/fixtures/formats/keys.txt");
@@ -80,20 +81,43 @@ fn state() -> SagaState {
         compensations: 1,
         last_failed_at: Some(Millis(1_763_668_100_000)),
         failing_since: None,
-        compensation_millis: vec![23_456],
+        compensation_times: CompensationTimes {
+            counts: vec![(7, 1)],
+            millis: 23_456,
+        },
         anomalies: AnomalyLog {
             kept: vec![anomaly(AnomalyKind::StartedAfterFailed, 5)],
             total: 1,
         },
-        conflicts: AnomalyLog {
-            kept: vec![anomaly(AnomalyKind::EventIdConflict, -5)],
+        conflicts: ConflictLog {
+            kept: vec![Conflict {
+                position: Position::new(1, 300),
+                anomaly: anomaly(AnomalyKind::EventIdConflict, -5),
+            }],
             total: 300,
         },
         tail: TimelineKey {
             recorded_at: RECORDED_AT,
             position: Position::new(2, 70_001),
         },
-        fingerprints: Some(vec![1, 0xffff, u64::MAX]),
+        listed: Some(vec![
+            Listed {
+                place: TimelineKey {
+                    recorded_at: Millis(1_763_668_000_000),
+                    position: Position::new(0, 70_000),
+                },
+                fingerprint: 1,
+                conflicting: false,
+            },
+            Listed {
+                place: TimelineKey {
+                    recorded_at: RECORDED_AT,
+                    position: Position::new(2, 69_000),
+                },
+                fingerprint: u32::MAX,
+                conflicting: true,
+            },
+        ]),
     }
 }
 
@@ -116,7 +140,10 @@ fn purged() -> PurgedSaga {
         remains: Remains {
             failures: 1,
             compensations: 1,
-            compensation_millis: vec![23_456],
+            compensation_times: CompensationTimes {
+                counts: vec![(7, 1)],
+                millis: 23_456,
+            },
             duplicates: 2,
             conflicts: 300,
             anomalies: vec![AnomalyKind::StartedAfterFailed],
@@ -169,6 +196,15 @@ fn every_key_is_laid_out_as_ever() {
         keys::meta_named(key, totals::DEAD_LETTER_COUNTS, "tombstone");
     });
     assert_key("instances", |key| keys::instance(key, saga));
+    assert_key("timelines event", |key| {
+        keys::timeline_event(key, saga, EventDigest([7; 16]));
+    });
+    assert_key("timelines duplicate", |key| {
+        keys::timeline_place(key, TimelineRow::Duplicate, saga, event.timeline_key());
+    });
+    assert_key("timelines checkpoint", |key| {
+        keys::timeline_place(key, TimelineRow::Checkpoint, saga, event.timeline_key());
+    });
     assert_key("by_order", |key| keys::by_order(key, order, saga));
     assert_key("by_started", |key| {
         keys::by_time(key, kind, failed, RECORDED_AT, saga);
@@ -216,7 +252,7 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
         let read = LogRecord::read(bytes).unwrap();
         assert_eq!(read.event(&event.saga_id, event.timeline_key()).unwrap(), event);
     });
-    assert_record("instances 1", &InstanceRecord::of(&state), |bytes| {
+    assert_record("instances 2", &InstanceRecord::of(&state), |bytes| {
         assert_eq!(InstanceRecord::read(bytes).unwrap().state().unwrap(), state);
     });
     assert_plain!(
@@ -230,7 +266,7 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
     assert_plain!("feed 1 dead letter", FeedRecord, FeedRecord::DeadLetter);
     assert_plain!("feed 1 gap", FeedRecord, FeedRecord::Gap { next: 70_002 });
     assert_plain!("feed 1 purged", FeedRecord, FeedRecord::Purged { decision: 300 });
-    assert_record("purged 1", &PurgedRecord::of(&purged()), |bytes| {
+    assert_record("purged 2", &PurgedRecord::of(&purged()), |bytes| {
         assert_eq!(PurgedRecord::read(bytes).unwrap().purged().unwrap(), purged());
     });
     assert_plain!(
@@ -308,6 +344,7 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
             detail: "field status is \"PAUSED\"",
             arrived_at: RECORDED_AT.0,
             bytes: 130,
+            value: [7; 16],
             event_id: Some("e-1"),
             saga_id: Some("order-17"),
             saga_type: Some("ORDER_CREATION"),
@@ -323,7 +360,25 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
             became: ReturnRecord::Logged {
                 saga_id: "order-17",
                 recorded_at: RECORDED_AT.0 - 1
-            }
+            },
+            value: [7; 16],
+        }
+    );
+    assert_plain!(
+        "letter_marks 1 announced",
+        LetterMarkRecord,
+        LetterMarkRecord::Announced {
+            at: RECORDED_AT.0,
+            value: [7; 16],
+        }
+    );
+    assert_plain!(
+        "letter_marks 1 removed",
+        LetterMarkRecord,
+        LetterMarkRecord::Removed {
+            at: RECORDED_AT.0,
+            redriven: true,
+            reason: Some("truncated"),
         }
     );
     assert_plain!(
@@ -331,7 +386,8 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
         LetterMarkRecord,
         LetterMarkRecord::Returned {
             at: RECORDED_AT.0,
-            became: ReturnRecord::DeadLetter { reason: "truncated" }
+            became: ReturnRecord::DeadLetter { reason: "truncated" },
+            value: [7; 16],
         }
     );
     assert_plain!(
@@ -425,6 +481,11 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
     assert_plain!("totals 1", TotalRecord, TotalRecord { value: -3 });
     assert_plain!("meta 1", MetaRecord, MetaRecord { value: "b" });
     assert_plain!("index 1", PresenceRecord, PresenceRecord);
+    assert_plain!(
+        "timelines 1",
+        StandingRecord,
+        StandingRecord::of(event.timeline_key(), EventDigest([9; 16]), true)
+    );
     assert_plain!(
         "by_updated 1",
         UpdatedRecord,

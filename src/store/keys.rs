@@ -20,15 +20,19 @@
 //! | decisions | 0 u32 · offset >> 16 u64 | offset u64 |
 //! | audit | number >> 16 u64 | number u64 |
 //! | offsets | topic | partition u32 |
-//! | meta | name | partition u32, or empty |
+//! | meta | name | partition u32, a text, or empty |
+//! | meta, carried | `carried ` · name in totals | as in totals |
 //! | instances | saga id | – |
+//! | timelines, events | `E` · saga id | digest of the event's key, 16 bytes |
+//! | timelines, duplicates | `D` · saga id | recorded_at i64 · partition u32 · offset u64 |
+//! | timelines, checkpoints | `C` · saga id | recorded_at i64 · partition u32 · offset u64 |
 //! | by_order | order id | saga id |
 //! | by_started, by_updated | status u8 · time >> 22 i64 · type | time i64 · saga id |
 //! | counts, started tree | `S` · status u8 · level u8 · parent cell i64 · type | cell i64 |
 //! | counts, updated tree | `U` · status u8 · level u8 · parent cell i64 · type | cell i64 · started cell i64 |
 //! | totals | name | depends on the name, see `totals_*` |
 
-use crate::domain::{Millis, OrderId, Position, SagaId, SagaStatus, SagaType, TimelineKey};
+use crate::domain::{EventDigest, Millis, OrderId, Position, SagaId, SagaStatus, SagaType, TimelineKey};
 
 /// Offsets of one feed partition share their upper bits: 65,536 to a partition.
 pub const FEED_BUCKET_BITS: u32 = 16;
@@ -95,6 +99,10 @@ impl Key {
     fn text(&mut self, value: &[u8]) -> &mut Self {
         self.bytes.extend_from_slice(value);
         self
+    }
+
+    fn place(&mut self, at: TimelineKey) -> &mut Self {
+        self.text(&place_sort(at))
     }
 
     fn end(&mut self) {
@@ -180,10 +188,17 @@ pub fn log(key: &mut Key, saga: &SagaId, at: TimelineKey) {
     key.begin()
         .text(saga.as_str().as_bytes())
         .sort_from_here()
-        .i64(at.recorded_at.0)
-        .u32(at.position.partition)
-        .u64(at.position.offset)
+        .place(at)
         .end();
+}
+
+/// The sort key of a place in `log`, and in `timelines` where that is ordered by place.
+pub fn place_sort(at: TimelineKey) -> [u8; 20] {
+    let mut bytes = [0; 20];
+    bytes[..8].copy_from_slice(&sortable_i64(at.recorded_at.0));
+    bytes[8..12].copy_from_slice(&at.position.partition.to_be_bytes());
+    bytes[12..].copy_from_slice(&at.position.offset.to_be_bytes());
+    bytes
 }
 
 /// The place in the timeline that a sort key of `log` stands for.
@@ -409,9 +424,56 @@ pub fn meta_named(key: &mut Key, name: &str, member: &str) {
         .end();
 }
 
+/// `meta`: what is carried over to a counter of that name in `totals`, under its sort key there.
+pub fn meta_carried(key: &mut Key, name: &str, member: &[u8]) {
+    key.begin()
+        .text(b"carried ")
+        .text(name.as_bytes())
+        .sort_from_here()
+        .text(member)
+        .end();
+}
+
 /// `instances`: one saga.
 pub fn instance(key: &mut Key, saga: &SagaId) {
     key.begin().text(saga.as_str().as_bytes()).sort_from_here().end();
+}
+
+/// What a row of `timelines` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum TimelineRow {
+    /// Which delivery of an event stands.
+    Event = b'E',
+    /// A delivery that does not stand.
+    Duplicate = b'D',
+    /// The fold up to an event.
+    Checkpoint = b'C',
+}
+
+impl TimelineRow {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Event, Self::Duplicate, Self::Checkpoint];
+}
+
+/// The partition of `timelines` with the rows of one kind of a saga; the sort key is left empty.
+pub fn timeline_partition(key: &mut Key, kind: TimelineRow, saga: &SagaId) {
+    key.begin()
+        .u8(kind as u8)
+        .text(saga.as_str().as_bytes())
+        .sort_from_here();
+}
+
+/// `timelines`: an event of a saga.
+pub fn timeline_event(key: &mut Key, saga: &SagaId, event: EventDigest) {
+    timeline_partition(key, TimelineRow::Event, saga);
+    key.text(&event.0).end();
+}
+
+/// `timelines`: a duplicate or a checkpoint of a saga.
+pub fn timeline_place(key: &mut Key, kind: TimelineRow, saga: &SagaId, at: TimelineKey) {
+    timeline_partition(key, kind, saga);
+    key.place(at).end();
 }
 
 /// `by_order`: a saga of an order.

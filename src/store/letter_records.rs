@@ -17,6 +17,8 @@ pub struct LetterRecord<'a> {
     pub arrived_at: i64,
     /// Length of its value.
     pub bytes: u64,
+    /// Stands for its value, see `letter_marks::ValueHash`.
+    pub value: [u8; 16],
     /// The event's id, if decoding got that far.
     pub event_id: Option<&'a str>,
     /// The saga, likewise.
@@ -61,6 +63,8 @@ pub enum LetterMarkRecord<'a> {
         at: i64,
         /// What became of it.
         became: ReturnRecord<'a>,
+        /// Stands for that record's value.
+        value: [u8; 16],
     },
     /// It was discarded.
     Discarded {
@@ -70,6 +74,22 @@ pub enum LetterMarkRecord<'a> {
         by: &'a str,
         /// Why.
         why: &'a str,
+    },
+    /// It was said that it will be published again with another value.
+    Announced {
+        /// Kafka's timestamp of the decision.
+        at: i64,
+        /// Stands for that value.
+        value: [u8; 16],
+    },
+    /// It was removed; the only mark then.
+    Removed {
+        /// Kafka's timestamp of the decision.
+        at: i64,
+        /// Whether it had come back; otherwise it was discarded.
+        redriven: bool,
+        /// Why it was a letter; none before the letter itself came.
+        reason: Option<&'a str>,
     },
 }
 

@@ -1,225 +1,66 @@
 //! The account of dead letters: what happened to each after it was stored, and how many are open,
 //! redriven and discarded, by reason, exact at every moment.
 //!
-//! A letter is **redriven** once a record that names it as its origin was consumed, **discarded**
-//! when that was decided and it did not come back, and otherwise **open**. Marks are only added, in
+//! A letter is **redriven** once it came back ([`super::letter_marks`] says what counts), **discarded**
+//! when that was decided and it did not come back, and otherwise **open**. Marks are added in
 //! any order, before or after the letter itself: of two partitions one may be read further than the
-//! other. Ingest and the consumer of decisions both add to the account, so whoever does holds the
+//! other. Of a letter that was **removed** one mark is left, whenever what else there was of it came: its
+//! rows, and other marks, go or are not kept. So what is stored is a function of the topics.
+//! Ingest and the consumer of decisions both add to the account, so whoever does holds the
 //! [`LetterBook`] from reading the sums until the batch is written.
 
 use super::codec::Record;
-use super::records::{DeadLetterRecord, LetterMarkRecord, LetterRecord, ReturnRecord};
-use super::{
-    Batch, Direction, Durability, Key, Read, Store, StoreError, Table, TableRange, keys, read, totals,
+use super::letter_marks::removed;
+pub use super::letter_marks::{
+    Happened, LetterMark, LetterState, Removal, Returned, ValueHash, is_announced, marks, marks_between,
+    returns,
 };
-use crate::domain::{Millis, Position, SagaId};
+use super::records::{DeadLetterRecord, LetterRecord};
+use super::{Batch, Durability, Key, Read, Store, StoreError, Table, TableRange, keys, read, totals};
+use crate::domain::Position;
 use std::collections::BTreeMap;
-use std::ops::{Bound, ControlFlow};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Letters that others wrote onto the dead-letter topic have the numbers of its partitions with this
 /// bit set: Kafka's are never negative, so no partition of the tracker topic has it.
 pub const FOREIGN: u32 = 1 << 31;
 
-/// Which state a letter is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum LetterState {
-    /// Nothing happened to it yet.
-    Open,
-    /// Its event was published again, and consumed.
-    Redriven,
-    /// It was discarded.
-    Discarded,
-}
-
-impl LetterState {
-    /// All of them.
-    pub const ALL: [LetterState; 3] = [Self::Open, Self::Redriven, Self::Discarded];
-
-    /// The name in answers.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Redriven => "redriven",
-            Self::Discarded => "discarded",
-        }
-    }
-
-    /// The state that a letter is in after all of these.
-    pub fn after<'m>(marks: impl IntoIterator<Item = &'m LetterMark>) -> Self {
-        marks.into_iter().fold(Self::Open, |state, mark| match mark.what {
-            Happened::Returned(_) => Self::Redriven,
-            Happened::Discarded { .. } if state == Self::Open => Self::Discarded,
-            Happened::Discarded { .. } => state,
-        })
-    }
-}
-
-/// Something that happened to a letter after it was stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LetterMark {
-    /// The record that made it happen: in the tracker topic, or in the topic of decisions.
-    pub by: Position,
-    /// When that record arrived.
-    pub at: Millis,
-    /// What it was.
-    pub what: Happened,
-}
-
-/// What can happen to a letter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Happened {
-    /// A record that names it as its origin was consumed.
-    Returned(Returned),
-    /// It was discarded.
-    Discarded {
-        /// Who decided.
-        by: String,
-        /// Why.
-        why: String,
-    },
-}
-
-/// What became of a redriven letter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Returned {
-    /// It is in the log.
-    Logged {
-        /// The saga.
-        saga_id: SagaId,
-        /// Event time.
-        recorded_at: Millis,
-    },
-    /// It became a dead letter again.
-    DeadLetter {
-        /// One of the fixed reasons.
-        reason: String,
-    },
-}
-
-impl LetterMark {
-    const RETURNED: u8 = 0;
-    const DISCARDED: u8 = 1;
-
-    fn kind(&self) -> u8 {
-        match self.what {
-            Happened::Returned(_) => Self::RETURNED,
-            Happened::Discarded { .. } => Self::DISCARDED,
-        }
-    }
-
-    fn put(&self, batch: &mut Batch, letter: Position) {
-        let mut key = Key::default();
-        keys::letter_mark(&mut key, letter, self.kind(), self.by);
-        let record = match &self.what {
-            Happened::Returned(Returned::Logged { saga_id, recorded_at }) => LetterMarkRecord::Returned {
-                at: self.at.0,
-                became: ReturnRecord::Logged {
-                    saga_id: saga_id.as_str(),
-                    recorded_at: recorded_at.0,
-                },
-            },
-            Happened::Returned(Returned::DeadLetter { reason }) => LetterMarkRecord::Returned {
-                at: self.at.0,
-                became: ReturnRecord::DeadLetter { reason },
-            },
-            Happened::Discarded { by, why } => LetterMarkRecord::Discarded {
-                at: self.at.0,
-                by,
-                why,
-            },
-        };
-        batch.put_with(Table::LetterMarks, &key, |bytes| record.write(bytes));
-    }
-
-    fn read(by: Position, value: &[u8]) -> Result<Self, StoreError> {
-        let (at, what) = match LetterMarkRecord::read(value)? {
-            LetterMarkRecord::Returned { at, became } => {
-                let returned = match became {
-                    ReturnRecord::Logged { saga_id, recorded_at } => Returned::Logged {
-                        saga_id: saga_id.into(),
-                        recorded_at: Millis(recorded_at),
-                    },
-                    ReturnRecord::DeadLetter { reason } => Returned::DeadLetter {
-                        reason: reason.to_owned(),
-                    },
-                };
-                (at, Happened::Returned(returned))
-            }
-            LetterMarkRecord::Discarded { at, by, why } => {
-                let (by, why) = (by.to_owned(), why.to_owned());
-                (at, Happened::Discarded { by, why })
-            }
-        };
-        let at = Millis(at);
-        Ok(Self { by, at, what })
-    }
-}
-
-/// All that happened to letters of one partition with offsets in `from..to` of one bucket of
-/// [`keys::FEED_BUCKET_BITS`], by offset.
-///
-/// # Errors
-/// [`StoreError`] when it cannot be read.
-pub fn marks_between(
-    read: &dyn Read,
-    from: Position,
-    to: u64,
-) -> Result<BTreeMap<u64, Vec<LetterMark>>, StoreError> {
-    let mut found: BTreeMap<u64, Vec<LetterMark>> = BTreeMap::new();
-    let mut key = Key::default();
-    keys::by_offset(&mut key, from);
-    let (first, end) = (from.offset.to_be_bytes(), to.to_be_bytes());
-    let range = (Bound::Included(&first[..]), Bound::Excluded(&end[..]));
-    read::try_scan(
-        |visit| {
-            read.scan(
-                Table::LetterMarks,
-                key.partition(),
-                range,
-                Direction::Forward,
-                usize::MAX,
-                visit,
-            )
-        },
-        |sort, value| {
-            let (offset, _, by) = keys::parse_letter_mark(sort)?;
-            found
-                .entry(offset)
-                .or_default()
-                .push(LetterMark::read(by, value)?);
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
-    Ok(found)
-}
-
-/// All that happened to one letter.
-///
-/// # Errors
-/// [`StoreError`] when it cannot be read.
-pub fn marks(read: &dyn Read, letter: Position) -> Result<Vec<LetterMark>, StoreError> {
-    let mut found = marks_between(read, letter, letter.offset.saturating_add(1))?;
-    Ok(found.remove(&letter.offset).unwrap_or_default())
-}
-
 /// Letters and what happened to them, gathered for one batch.
 #[derive(Debug, Default)]
 pub struct LetterChanges {
-    letters: Vec<(Position, String)>,
-    removed: Vec<Position>,
+    letters: Vec<(Position, Known)>,
+    taken_back: Vec<Position>,
     marks: Vec<(Position, LetterMark)>,
 }
 
+/// What the account needs to know of a letter.
+#[derive(Clone, Debug)]
+struct Known {
+    reason: String,
+    value: ValueHash,
+    event_id: Option<String>,
+}
+
+impl Known {
+    fn of(record: &LetterRecord<'_>) -> Self {
+        Self {
+            reason: record.reason.to_owned(),
+            value: ValueHash(record.value),
+            event_id: record.event_id.map(str::to_owned),
+        }
+    }
+}
+
 impl LetterChanges {
-    /// A new letter of that reason. Its rows are the caller's to write.
-    pub fn add_letter(&mut self, letter: Position, reason: &str) {
-        self.letters.push((letter, reason.to_owned()));
+    /// A new letter. Its rows are the caller's to put into the batch, before the account is entered.
+    pub fn add_letter(&mut self, letter: Position, listed: &LetterRecord<'_>) {
+        self.letters.push((letter, Known::of(listed)));
     }
 
-    /// A letter is one no more, or one of another reason that is added. Its rows are the caller's to delete.
-    pub fn remove_letter(&mut self, letter: Position) {
-        self.removed.push(letter);
+    /// A letter is one no more, or one of another reason that is added: its schema is known now. Its rows are
+    /// the caller's to delete.
+    pub fn take_back(&mut self, letter: Position) {
+        self.taken_back.push(letter);
     }
 
     /// Something happened to a letter, whether or not the letter is there yet.
@@ -229,13 +70,13 @@ impl LetterChanges {
 
     /// Whether nothing was gathered.
     pub fn is_empty(&self) -> bool {
-        self.letters.is_empty() && self.removed.is_empty() && self.marks.is_empty()
+        self.letters.is_empty() && self.taken_back.is_empty() && self.marks.is_empty()
     }
 
     /// Forgets what was gathered.
     pub fn clear(&mut self) {
         self.letters.clear();
-        self.removed.clear();
+        self.taken_back.clear();
         self.marks.clear();
     }
 }
@@ -252,10 +93,50 @@ pub type HeldBook<'b> = MutexGuard<'b, ()>;
 /// One letter, before and after a batch.
 #[derive(Default)]
 struct Touched {
-    reason: Option<String>,
-    removed: bool,
+    letter: Option<Known>,
+    is_new: bool,
+    taken_back: bool,
     before: Vec<LetterMark>,
     added: Vec<LetterMark>,
+}
+
+/// By how much sums change, by family and reason.
+#[derive(Default)]
+struct Sums(BTreeMap<(&'static str, String), i64>);
+
+impl Sums {
+    fn add(&mut self, family: &'static str, reason: &str, by: i64) {
+        *self.0.entry((family, reason.to_owned())).or_default() += by;
+    }
+
+    fn moved(&mut self, reason: &str, from: Option<LetterState>, to: LetterState) {
+        match from {
+            None => self.add(totals::DEAD_LETTER_COUNTS, reason, 1),
+            Some(from) => {
+                if let Some(family) = family(from) {
+                    self.add(family, reason, -1);
+                }
+            }
+        }
+        if let Some(family) = family(to) {
+            self.add(family, reason, 1);
+        }
+    }
+
+    fn left(&mut self, reason: &str, from: LetterState) {
+        self.add(totals::DEAD_LETTER_COUNTS, reason, -1);
+        if let Some(family) = family(from) {
+            self.add(family, reason, -1);
+        }
+    }
+
+    fn put(self, read: &dyn Read, batch: &mut Batch) -> Result<(), StoreError> {
+        for ((family, reason), by) in self.0.into_iter().filter(|(_, by)| *by != 0) {
+            let now = read::meta_count(read, family, &reason)?.saturating_add_signed(by);
+            read::put_meta_count(batch, family, &reason, now);
+        }
+        Ok(())
+    }
 }
 
 impl LetterBook {
@@ -266,7 +147,7 @@ impl LetterBook {
     }
 
     /// Adds the marks and the changed sums to the batch, which must be written before the book is
-    /// let go.
+    /// let go. Rows of letters that were removed, in the batch or in the store, go.
     ///
     /// # Errors
     /// [`StoreError`] when the account cannot be read.
@@ -277,42 +158,110 @@ impl LetterBook {
         changes: &LetterChanges,
     ) -> Result<(), StoreError> {
         let mut touched: BTreeMap<Position, Touched> = BTreeMap::new();
-        for (letter, reason) in &changes.letters {
-            touched.entry(*letter).or_default().reason = Some(reason.clone());
+        for (letter, known) in &changes.letters {
+            let entry = touched.entry(*letter).or_default();
+            entry.letter = Some(known.clone());
+            entry.is_new = true;
         }
-        for letter in &changes.removed {
-            touched.entry(*letter).or_default().removed = true;
+        for letter in &changes.taken_back {
+            touched.entry(*letter).or_default().taken_back = true;
         }
         for (letter, mark) in &changes.marks {
-            mark.put(batch, *letter);
             touched.entry(*letter).or_default().added.push(mark.clone());
         }
-        let mut sums: BTreeMap<(&'static str, String), i64> = BTreeMap::new();
+        let mut sums = Sums::default();
         for (letter, mut entry) in touched {
-            let known = reason_of(read, letter)?;
             entry.before = marks(read, letter)?;
-            let before = LetterState::after(&entry.before);
-            let after = LetterState::after(entry.before.iter().chain(&entry.added));
-            let mut add = |family: Option<&'static str>, reason: &str, by: i64| {
-                if let Some(family) = family {
-                    *sums.entry((family, reason.to_owned())).or_default() += by;
+            match known_of(read, letter)? {
+                Some(known) if entry.taken_back => {
+                    sums.left(&known.reason, LetterState::after(known.value, &entry.before));
                 }
+                Some(known) => {
+                    entry.letter = Some(known);
+                    entry.is_new = false;
+                }
+                None => {}
+            }
+            entry.enter(letter, batch, &mut sums);
+        }
+        sums.put(read, batch)
+    }
+}
+
+impl Touched {
+    fn enter(self, letter: Position, batch: &mut Batch, sums: &mut Sums) {
+        if removed(&self.before).is_some() {
+            return self.enter_removed(letter, batch, sums);
+        }
+        match self
+            .added
+            .iter()
+            .position(|mark| matches!(mark.what, Happened::Removed(_)))
+        {
+            Some(place) => self.remove(place, letter, batch, sums),
+            None => self.add_marks(letter, batch, sums),
+        }
+    }
+
+    /// What is usual: marks are added to those that are there.
+    fn add_marks(self, letter: Position, batch: &mut Batch, sums: &mut Sums) {
+        for mark in &self.added {
+            mark.put(batch, letter);
+        }
+        let Some(known) = self.letter else { return };
+        let from = LetterState::after(known.value, &self.before);
+        let all: Vec<LetterMark> = self.before.into_iter().chain(self.added).collect();
+        let to = LetterState::after(known.value, &all);
+        sums.moved(&known.reason, (!self.is_new).then_some(from), to);
+    }
+
+    /// The letter is removed now: one mark takes the place of everything else.
+    fn remove(mut self, place: usize, letter: Position, batch: &mut Batch, sums: &mut Sums) {
+        let from = self.letter.as_ref().filter(|_| !self.is_new);
+        let from = from.map(|known| LetterState::after(known.value, &self.before));
+        for mark in self.before.drain(..) {
+            mark.delete(batch, letter);
+        }
+        let removal = self.added.swap_remove(place);
+        self.before.push(removal);
+        self.settle(letter, from, batch, sums);
+    }
+
+    /// The letter was removed before, perhaps before it came. Nothing of it is kept.
+    fn enter_removed(self, letter: Position, batch: &mut Batch, sums: &mut Sums) {
+        let counted = removed(&self.before).is_some_and(|removal| removal.reason.is_some());
+        match (&self.letter, counted) {
+            (None, _) => {}
+            (Some(known), true) => delete_rows(batch, letter, known),
+            (Some(_), false) => self.settle(letter, None, batch, sums),
+        }
+    }
+
+    /// Counts a removed letter, if it has come, and names its reason in the mark that is left.
+    fn settle(self, letter: Position, from: Option<LetterState>, batch: &mut Batch, sums: &mut Sums) {
+        for mut mark in self.before {
+            let Happened::Removed(removal) = &mut mark.what else {
+                continue;
             };
-            if let Some(known) = &known {
-                add(Some(totals::DEAD_LETTER_COUNTS), known, -1);
-                add(family(before), known, -1);
+            removal.reason = self.letter.as_ref().map(|known| known.reason.clone());
+            if let Some(known) = &self.letter {
+                delete_rows(batch, letter, known);
+                sums.moved(&known.reason, from, removal.state());
+                sums.add(removed_family(removal), &known.reason, 1);
             }
-            // What is known stays, unless it is removed; what is new counts from now on.
-            if let Some(reason) = known.filter(|_| !entry.removed).or(entry.reason) {
-                add(Some(totals::DEAD_LETTER_COUNTS), &reason, 1);
-                add(family(after), &reason, 1);
-            }
+            mark.put(batch, letter);
         }
-        for ((family, reason), by) in sums.into_iter().filter(|(_, by)| *by != 0) {
-            let now = read::meta_count(read, family, &reason)?.saturating_add_signed(by);
-            read::put_meta_count(batch, family, &reason, now);
-        }
-        Ok(())
+    }
+}
+
+fn delete_rows(batch: &mut Batch, letter: Position, known: &Known) {
+    let mut key = Key::default();
+    keys::by_offset(&mut key, letter);
+    batch.delete(Table::DeadLetters, &key);
+    batch.delete(Table::Letters, &key);
+    if let Some(id) = &known.event_id {
+        keys::letter_by_event(&mut key, id, letter);
+        batch.delete(Table::LettersByEvent, &key);
     }
 }
 
@@ -324,15 +273,23 @@ fn family(state: LetterState) -> Option<&'static str> {
     }
 }
 
-fn reason_of(read: &dyn Read, letter: Position) -> Result<Option<String>, StoreError> {
+fn removed_family(removal: &Removal) -> &'static str {
+    if removal.redriven {
+        totals::REMOVED_REDRIVEN_COUNTS
+    } else {
+        totals::REMOVED_DISCARDED_COUNTS
+    }
+}
+
+fn known_of(read: &dyn Read, letter: Position) -> Result<Option<Known>, StoreError> {
     let mut key = Key::default();
     keys::by_offset(&mut key, letter);
     read.get(Table::Letters, &key)?
-        .map(|value| Ok(LetterRecord::read(&value)?.reason.to_owned()))
+        .map(|value| Ok(Known::of(&LetterRecord::read(&value)?)))
         .transpose()
 }
 
-/// How many letters there are of one reason, by state.
+/// How many letters there are of one reason, by state, and how many there were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LetterCounts {
     /// Nothing happened to them yet.
@@ -341,12 +298,21 @@ pub struct LetterCounts {
     pub redriven: u64,
     /// Discarded.
     pub discarded: u64,
+    /// Came back, and were removed since.
+    pub removed_redriven: u64,
+    /// Discarded, and removed since.
+    pub removed_discarded: u64,
 }
 
 impl LetterCounts {
-    /// All of them.
+    /// All that there are.
     pub fn total(&self) -> u64 {
         self.open + self.redriven + self.discarded
+    }
+
+    /// All that were removed.
+    pub fn removed(&self) -> u64 {
+        self.removed_redriven + self.removed_discarded
     }
 
     /// One more in that state.
@@ -355,6 +321,15 @@ impl LetterCounts {
             LetterState::Open => self.open += 1,
             LetterState::Redriven => self.redriven += 1,
             LetterState::Discarded => self.discarded += 1,
+        }
+    }
+
+    /// One more that was removed.
+    pub fn add_removed(&mut self, removal: &Removal) {
+        if removal.redriven {
+            self.removed_redriven += 1;
+        } else {
+            self.removed_discarded += 1;
         }
     }
 }
@@ -366,17 +341,21 @@ impl LetterCounts {
 pub fn counts(read: &dyn Read) -> Result<BTreeMap<String, LetterCounts>, StoreError> {
     let redriven = read::meta_counts(read, totals::REDRIVEN_COUNTS)?;
     let discarded = read::meta_counts(read, totals::DISCARDED_COUNTS)?;
+    let removed_redriven = read::meta_counts(read, totals::REMOVED_REDRIVEN_COUNTS)?;
+    let removed_discarded = read::meta_counts(read, totals::REMOVED_DISCARDED_COUNTS)?;
     let all = read::meta_counts(read, totals::DEAD_LETTER_COUNTS)?;
     Ok(all
         .into_iter()
         .map(|(reason, all)| {
             let of = |counts: &BTreeMap<String, u64>| counts.get(&reason).copied().unwrap_or(0);
             let (redriven, discarded) = (of(&redriven), of(&discarded));
-            let open = all.saturating_sub(redriven + discarded);
+            let (removed_redriven, removed_discarded) = (of(&removed_redriven), of(&removed_discarded));
             let counts = LetterCounts {
-                open,
-                redriven,
-                discarded,
+                open: all.saturating_sub(redriven + discarded),
+                redriven: redriven.saturating_sub(removed_redriven),
+                discarded: discarded.saturating_sub(removed_discarded),
+                removed_redriven,
+                removed_discarded,
             };
             (reason, counts)
         })
@@ -409,6 +388,7 @@ pub fn list_all_once(store: &dyn Store) -> Result<(), StoreError> {
                 detail: letter.detail,
                 arrived_at: letter.arrived_at,
                 bytes: letter.value.map_or(0, |value| value.len() as u64),
+                value: ValueHash::of(letter.value).0,
                 ..LetterRecord::default()
             };
             batch.put_with(Table::Letters, &key, |bytes| listed.write(bytes));

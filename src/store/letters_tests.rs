@@ -1,6 +1,7 @@
 //! The account of letters is exact whatever order its entries come in, and how they are batched.
 
 use super::*;
+use crate::domain::Millis;
 use crate::store::memory::MemoryStore;
 use proptest::prelude::*;
 
@@ -16,32 +17,87 @@ fn position() -> impl Strategy<Value = Position> {
     (0u32..2, 65_534u64..65_539).prop_map(|(partition, offset)| Position::new(partition, offset))
 }
 
-fn mark() -> impl Strategy<Value = LetterMark> {
-    let what = prop_oneof![
-        Just(Happened::Returned(Returned::Logged {
-            saga_id: "s".into(),
-            recorded_at: Millis(7),
-        })),
-        Just(Happened::Returned(Returned::DeadLetter {
-            reason: "truncated".to_owned(),
-        })),
-        Just(Happened::Discarded {
+fn value(of: Position) -> Vec<u8> {
+    format!("value of {of}").into_bytes()
+}
+
+/// What the record at a position says of a letter, always the same.
+fn what(letter: Position, by: Position, kind: u8) -> Happened {
+    let own = ValueHash::of(Some(&value(letter)));
+    let other = ValueHash::of(Some(b"another"));
+    match kind {
+        0 => Happened::Returned {
+            became: Returned::Logged {
+                saga_id: "s".into(),
+                recorded_at: Millis(7),
+            },
+            value: if by.offset.is_multiple_of(2) { own } else { other },
+        },
+        1 => Happened::Discarded {
             by: "me".to_owned(),
             why: "test data".to_owned(),
+        },
+        2 => Happened::Announced {
+            value: if by.partition == 0 { other } else { own },
+        },
+        // The first decision on the ops topic is the one that counts; here there is one only.
+        _ => Happened::Removed(Removal {
+            redriven: letter.offset.is_multiple_of(3),
+            reason: None,
         }),
-    ];
-    (position(), any::<i64>(), what).prop_map(|(by, at, what)| LetterMark {
-        by,
-        at: Millis(at),
-        what,
-    })
+    }
 }
 
 fn entries() -> impl Strategy<Value = Vec<Entry>> {
     // A letter has one reason, however often it is entered.
     let letter = position().prop_map(|at| Entry::Letter(at, REASONS[usize::from(at.offset % 2 == 0)]));
-    let mark = (position(), mark()).prop_map(|(letter, mark)| Entry::Mark(letter, mark));
-    prop::collection::vec(prop_oneof![letter, mark], 0..40)
+    let mark = (position(), position(), 0u8..3).prop_map(|(letter, by, kind)| {
+        let (at, what) = (Millis(by.offset as i64), what(letter, by, kind));
+        Entry::Mark(letter, LetterMark { by, at, what })
+    });
+    let removal = position().prop_map(|letter| {
+        let (by, at) = (Position::new(0, 99), Millis(99));
+        let what = what(letter, by, 3);
+        Entry::Mark(letter, LetterMark { by, at, what })
+    });
+    prop::collection::vec(prop_oneof![3 => letter, 4 => mark, 1 => removal], 0..40)
+}
+
+/// All rows of the tables that the account is about.
+fn rows(store: &MemoryStore) -> Vec<(Table, [Vec<u8>; 3])> {
+    let mut found = Vec::new();
+    for table in [
+        Table::Letters,
+        Table::LetterMarks,
+        Table::LettersByEvent,
+        Table::DeadLetters,
+    ] {
+        let whole = TableRange {
+            table,
+            from: None,
+            to: None,
+        };
+        read::try_scan_table(store, &whole, |partition, sort, value| {
+            found.push((table, [partition, sort, value].map(<[u8]>::to_vec)));
+            Ok(())
+        })
+        .unwrap();
+    }
+    found
+}
+
+fn enter_in_parts(entries: &[Entry], sizes: &[usize]) -> MemoryStore {
+    let (store, book) = (MemoryStore::new(), LetterBook::default());
+    let mut rest = entries;
+    for size in sizes.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let (now, later) = rest.split_at((*size).min(rest.len()));
+        enter(&store, &book, now);
+        rest = later;
+    }
+    store
 }
 
 fn enter(store: &MemoryStore, book: &LetterBook, entries: &[Entry]) {
@@ -52,12 +108,18 @@ fn enter(store: &MemoryStore, book: &LetterBook, entries: &[Entry]) {
             Entry::Letter(at, reason) => {
                 let mut key = Key::default();
                 keys::by_offset(&mut key, *at);
+                let id = format!("e-{at}");
                 let record = LetterRecord {
                     reason,
+                    event_id: Some(&id),
+                    value: ValueHash::of(Some(&value(*at))).0,
                     ..LetterRecord::default()
                 };
                 batch.put_with(Table::Letters, &key, |bytes| record.write(bytes));
-                changes.add_letter(*at, reason);
+                batch.put_with(Table::DeadLetters, &key, |bytes| bytes.push(1));
+                keys::letter_by_event(&mut key, &id, *at);
+                batch.put_with(Table::LettersByEvent, &key, |bytes| bytes.push(1));
+                changes.add_letter(*at, &record);
             }
             Entry::Mark(letter, mark) => changes.add_mark(*letter, mark.clone()),
         }
@@ -84,9 +146,16 @@ fn expected(entries: &[Entry]) -> BTreeMap<String, LetterCounts> {
         }
     }
     let mut counts: BTreeMap<String, LetterCounts> = BTreeMap::new();
-    for (reason, marks) in letters.into_values() {
-        let state = LetterState::after(&marks);
-        counts.entry(reason.to_owned()).or_default().add(state);
+    for (at, (reason, marks)) in letters {
+        let counts = counts.entry(reason.to_owned()).or_default();
+        let removal = marks.iter().find_map(|mark| match &mark.what {
+            Happened::Removed(removal) => Some(removal),
+            _ => None,
+        });
+        match removal {
+            Some(removal) => counts.add_removed(removal),
+            None => counts.add(LetterState::after(ValueHash::of(Some(&value(at))), &marks)),
+        }
     }
     counts
 }
@@ -94,26 +163,29 @@ fn expected(entries: &[Entry]) -> BTreeMap<String, LetterCounts> {
 proptest! {
     #[test]
     fn sums_are_exact_in_any_order_and_batching(entries in entries(), sizes in prop::collection::vec(1usize..6, 1..5)) {
-        let store = MemoryStore::new();
-        let book = LetterBook::default();
-        let mut rest = &entries[..];
-        for size in sizes.iter().cycle() {
-            if rest.is_empty() {
-                break;
-            }
-            let (now, later) = rest.split_at((*size).min(rest.len()));
-            enter(&store, &book, now);
-            rest = later;
-        }
+        let store = enter_in_parts(&entries, &sizes);
         prop_assert_eq!(counts(&store).unwrap(), expected(&entries));
         // Everything once more, as after a crash: nothing changes.
-        enter(&store, &book, &entries);
+        let before = rows(&store);
+        enter(&store, &LetterBook::default(), &entries);
         prop_assert_eq!(counts(&store).unwrap(), expected(&entries));
+        prop_assert_eq!(rows(&store), before);
     }
 
     #[test]
-    fn a_mark_reads_back(letter in position(), mark in mark()) {
+    fn what_is_stored_does_not_depend_on_the_order_of_reading(
+        (entries, shuffled) in entries().prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle())),
+        sizes in prop::collection::vec(1usize..6, 1..5),
+    ) {
+        let (one, other) = (enter_in_parts(&entries, &sizes), enter_in_parts(&shuffled, &[3]));
+        prop_assert_eq!(rows(&one), rows(&other));
+        prop_assert_eq!(counts(&one).unwrap(), counts(&other).unwrap());
+    }
+
+    #[test]
+    fn a_mark_reads_back(letter in position(), by in position(), kind in 0u8..4) {
         let store = MemoryStore::new();
+        let mark = LetterMark { by, at: Millis(-7), what: what(letter, by, kind) };
         enter(&store, &LetterBook::default(), &[Entry::Mark(letter, mark.clone())]);
         prop_assert_eq!(marks(&store, letter).unwrap(), vec![mark]);
         let beside = Position::new(letter.partition, letter.offset + 1);
@@ -122,23 +194,48 @@ proptest! {
 }
 
 #[test]
-fn what_came_back_is_redriven_even_when_it_was_discarded() {
-    let of = |what: Happened| LetterMark {
-        by: Position::new(0, 1),
-        at: Millis(0),
-        what,
+fn of_a_removed_letter_one_mark_and_the_sums_are_left() {
+    let (store, book) = (MemoryStore::new(), LetterBook::default());
+    let letter = Position::new(0, 65_536);
+    let mark = |by: u64, kind| {
+        let by = Position::new(0, by);
+        Entry::Mark(
+            letter,
+            LetterMark {
+                by,
+                at: Millis(1),
+                what: what(letter, by, kind),
+            },
+        )
     };
-    let discarded = of(Happened::Discarded {
-        by: String::new(),
-        why: String::new(),
-    });
-    let returned = of(Happened::Returned(Returned::DeadLetter {
-        reason: String::new(),
-    }));
-    assert_eq!(LetterState::after([]), LetterState::Open);
-    assert_eq!(LetterState::after([&discarded]), LetterState::Discarded);
-    assert_eq!(LetterState::after([&discarded, &returned]), LetterState::Redriven);
-    assert_eq!(LetterState::after([&returned, &discarded]), LetterState::Redriven);
+    enter(
+        &store,
+        &book,
+        &[Entry::Letter(letter, REASONS[0]), mark(2, 0), mark(3, 1)],
+    );
+    let before = counts(&store).unwrap()[REASONS[0]];
+    assert_eq!((before.open, before.redriven, before.removed()), (0, 1, 0));
+    enter(&store, &book, &[mark(99, 3)]);
+    let after = counts(&store).unwrap()[REASONS[0]];
+    // 65,536 is no multiple of three: the decision says that it was discarded.
+    assert_eq!(
+        (after.total(), after.removed_redriven, after.removed_discarded),
+        (0, 0, 1)
+    );
+    assert_eq!(rows(&store).len(), 1);
+    // Whatever comes later of it leaves nothing.
+    let left = rows(&store);
+    enter(
+        &store,
+        &book,
+        &[
+            mark(4, 0),
+            mark(5, 1),
+            mark(6, 2),
+            Entry::Letter(letter, REASONS[0]),
+        ],
+    );
+    assert_eq!((rows(&store), counts(&store).unwrap()[REASONS[0]]), (left, after));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Bound;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// What manifests call this engine.
@@ -29,6 +30,8 @@ type Partitions = BTreeMap<Bytes, Arc<Rows>>;
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     tables: RwLock<Tables>,
+    /// Writes that a power failure may still take.
+    unsynced: AtomicU64,
 }
 
 /// All tables at one moment; also what a snapshot is.
@@ -39,6 +42,12 @@ impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// How many writes a power failure could still take, had there been a disk: for tests of what has to
+    /// be on it.
+    pub fn unsynced(&self) -> u64 {
+        self.unsynced.load(Ordering::SeqCst)
     }
 
     /// Reads a copy that [`Store::checkpoint`] made.
@@ -64,6 +73,7 @@ impl MemoryStore {
         }
         Ok(Self {
             tables: RwLock::new(tables),
+            unsynced: AtomicU64::new(0),
         })
     }
 
@@ -230,8 +240,12 @@ impl Store for MemoryStore {
         Box::new(self.now())
     }
 
-    fn write(&self, batch: &Batch, _: Durability) -> Result<(), StoreError> {
+    fn write(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        match durability {
+            Durability::Power => self.unsynced.store(0, Ordering::SeqCst),
+            _ => _ = self.unsynced.fetch_add(1, Ordering::SeqCst),
+        }
         for op in batch.iter() {
             tables.apply(op);
         }
@@ -248,10 +262,11 @@ impl Store for MemoryStore {
     }
 
     fn flush(&self) -> Result<(), StoreError> {
-        Ok(())
+        self.sync()
     }
 
     fn sync(&self) -> Result<(), StoreError> {
+        self.unsynced.store(0, Ordering::SeqCst);
         Ok(())
     }
 

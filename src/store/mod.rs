@@ -6,16 +6,20 @@
 //! on a request's path is a scan inside one partition. What the tables mean is not decided here.
 
 mod batch;
+pub mod carried;
 pub mod cells;
 pub mod codec;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+pub(crate) mod counting;
 mod error;
 #[cfg(test)]
 mod format_tests;
 pub mod keys;
 #[cfg(test)]
 mod keys_tests;
+mod letter_marks;
 mod letter_records;
 pub mod letters;
 pub mod memory;
@@ -26,7 +30,9 @@ pub mod records;
 #[cfg(test)]
 mod records_tests;
 pub mod rocks;
+mod state_records;
 mod table;
+pub mod timelines;
 pub mod totals;
 
 pub use batch::{Batch, Op};
@@ -175,8 +181,9 @@ pub trait Store: Read + Send + Sync + 'static {
         self.write(batch, Durability::None)
     }
 
-    /// Removes every row of a table. Not atomic: a crash may leave some, snapshots taken before may
-    /// miss some, and nobody else may write to the table meanwhile.
+    /// Removes every row of a table. Not atomic: a crash may leave some, and nobody else may write to the
+    /// table meanwhile. Snapshots taken before see all of its rows still; while they are read their room
+    /// may stay taken, even after this returned, until the table is cleared again.
     ///
     /// # Errors
     /// [`StoreError`] when the engine refuses.

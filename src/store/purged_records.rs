@@ -3,7 +3,8 @@
 use super::StoreError;
 use super::codec::Record;
 use crate::domain::{
-    AnomalyKind, Millis, OrderId, Position, PurgedSaga, Remains, SagaStatus, SagaType, Step,
+    AnomalyKind, CompensationTimes, Millis, OrderId, Position, PurgedSaga, Remains, SagaStatus, SagaType,
+    Step,
 };
 use bincode::{BorrowDecode, Encode};
 
@@ -32,7 +33,8 @@ pub struct PurgedRecord<'a> {
 struct RemainsRecord<'a> {
     failures: u32,
     compensations: u32,
-    compensation_millis: Vec<u64>,
+    compensation_counts: Vec<(u8, u32)>,
+    compensation_millis: u64,
     duplicates: u32,
     conflicts: u32,
     anomalies: Vec<u8>,
@@ -42,7 +44,7 @@ struct RemainsRecord<'a> {
 
 impl<'a> Record<'a> for PurgedRecord<'a> {
     const TABLE: &'static str = "purged";
-    const FORMAT: u8 = 1;
+    const FORMAT: u8 = 2;
 }
 
 impl<'a> PurgedRecord<'a> {
@@ -67,7 +69,8 @@ impl<'a> PurgedRecord<'a> {
             remains: RemainsRecord {
                 failures: remains.failures,
                 compensations: remains.compensations,
-                compensation_millis: remains.compensation_millis.clone(),
+                compensation_counts: remains.compensation_times.counts.clone(),
+                compensation_millis: remains.compensation_times.millis,
                 duplicates: remains.duplicates,
                 conflicts: remains.conflicts,
                 anomalies: remains.anomalies.iter().map(|kind| kind.tag()).collect(),
@@ -124,7 +127,10 @@ impl RemainsRecord<'_> {
         Ok(Remains {
             failures: self.failures,
             compensations: self.compensations,
-            compensation_millis: self.compensation_millis,
+            compensation_times: CompensationTimes {
+                counts: self.compensation_counts,
+                millis: self.compensation_millis,
+            },
             duplicates: self.duplicates,
             conflicts: self.conflicts,
             anomalies: self

@@ -5,7 +5,8 @@ use super::records::{InstanceRecord, LogRecord, MetaRecord, OffsetRecord, TotalR
 use super::{
     Batch, Direction, Generation, Key, ProjectionTable, Read, StoreError, Table, WHOLE, keys, totals,
 };
-use crate::domain::{Cut, Event, SagaId, SagaState, TimelineKey};
+use crate::domain::{Cut, Event, SagaDefinitions, SagaId, SagaState, TimelineKey};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -83,48 +84,6 @@ pub fn deliveries(read: &dyn Read, saga: &SagaId, within: &Cut) -> Result<Vec<Ev
         },
     )?;
     Ok(events)
-}
-
-/// [`deliveries`] of several sagas: calls back once for each, in the order given, with its place.
-///
-/// # Errors
-/// [`StoreError`] when the log cannot be read, or what the callback says.
-pub fn deliveries_of(
-    read: &dyn Read,
-    sagas: &[&SagaId],
-    within: &Cut,
-    mut found: impl FnMut(usize, &[Event]) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    let partitions: Vec<&[u8]> = sagas.iter().map(|saga| saga.as_str().as_bytes()).collect();
-    let (mut events, mut current) = (Vec::new(), 0);
-    let mut row = |place: usize, sort: &[u8], value: &[u8]| -> Result<(), StoreError> {
-        while current < place {
-            found(current, &events)?;
-            events.clear();
-            current += 1;
-        }
-        let at = keys::parse_log_sort(sort)?;
-        if within.contains(at.position) {
-            events.push(event(sagas[place], at, value)?);
-        }
-        Ok(())
-    };
-    let mut failed = None;
-    read.scan_partitions(Table::Log, &partitions, &mut |place, sort, value| {
-        failed = row(place, sort, value).err();
-        if failed.is_some() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    })?;
-    failed.map_or(Ok(()), Err)?;
-    while current < sagas.len() {
-        found(current, &events)?;
-        events.clear();
-        current += 1;
-    }
-    Ok(())
 }
 
 /// The event of a row of the log.
@@ -257,11 +216,54 @@ pub fn active_generation(read: &dyn Read) -> Result<Generation, StoreError> {
 
 /// Adds the choice of the serving generation to a batch.
 pub fn put_active_generation(batch: &mut Batch, generation: Generation) {
-    let name = match generation {
-        Generation::A => "a",
-        Generation::B => "b",
-    };
-    put_meta(batch, totals::ACTIVE_GENERATION, name);
+    put_meta(batch, totals::ACTIVE_GENERATION, generation.name());
+}
+
+/// The rules of the fold that a generation of projections is made under; none while nothing is in it.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn fold_rules(read: &dyn Read, generation: Generation) -> Result<Option<String>, StoreError> {
+    let mut key = Key::default();
+    keys::meta_named(&mut key, totals::FOLD_RULES, generation.name());
+    read.get(Table::Meta, &key)?
+        .map(|value| Ok(MetaRecord::read(&value)?.value.to_owned()))
+        .transpose()
+}
+
+/// The definitions that a generation of projections is the fold under: `ours`, unless it is made under
+/// other rules, as it is from a change of the definitions on until it is rebuilt.
+///
+/// # Errors
+/// [`StoreError`] when they cannot be read.
+pub fn definitions_of<'d>(
+    read: &dyn Read,
+    generation: Generation,
+    ours: &'d SagaDefinitions,
+) -> Result<Cow<'d, SagaDefinitions>, StoreError> {
+    match fold_rules(read, generation)? {
+        Some(rules) if rules != ours.fold_rules() => SagaDefinitions::of_fold_rules(&rules)
+            .map(Cow::Owned)
+            .map_err(|error| StoreError::Corrupt(format!("meta: {error}"))),
+        _ => Ok(Cow::Borrowed(ours)),
+    }
+}
+
+/// Adds the rules that a generation is made under to a batch. They belong into the same write as its
+/// first rows.
+pub fn put_fold_rules(batch: &mut Batch, generation: Generation, rules: &str) {
+    let mut key = Key::default();
+    keys::meta_named(&mut key, totals::FOLD_RULES, generation.name());
+    batch.put_with(Table::Meta, &key, |bytes| {
+        MetaRecord { value: rules }.write(bytes);
+    });
+}
+
+/// Adds to a batch that a generation is made under no rules: nothing is in it.
+pub fn delete_fold_rules(batch: &mut Batch, generation: Generation) {
+    let mut key = Key::default();
+    keys::meta_named(&mut key, totals::FOLD_RULES, generation.name());
+    batch.delete(Table::Meta, &key);
 }
 
 /// The cut that a generation of projections is the fold of.

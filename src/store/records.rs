@@ -8,16 +8,14 @@
 
 use super::StoreError;
 use super::codec::Record;
-use crate::domain::{
-    Anomaly, AnomalyKind, AnomalyLog, Event, EventId, MetadataForm, Millis, OrderId, Position, SagaId,
-    SagaState, SagaStatus, SagaType, Step, TimelineKey,
-};
+use crate::domain::{Event, EventRef, MetadataForm, Millis, SagaId, SagaStatus, TimelineKey};
 use bincode::{BorrowDecode, Encode};
 
 pub use super::letter_records::{
     LetterMarkRecord, LetterRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord,
 };
 pub use super::purged_records::{ArchivedRecord, HoldRecord, HoldScopeRecord, LiftedRecord, PurgedRecord};
+pub use super::state_records::{InstanceRecord, StandingRecord};
 
 /// `log`: an event, less what its key says (saga id, event time, position).
 #[derive(Encode, BorrowDecode, Debug, PartialEq, Eq)]
@@ -63,32 +61,43 @@ impl<'a> LogRecord<'a> {
         self.event_id
     }
 
+    /// The event, borrowed, given the place that its key says.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] for a status or form that does not exist.
+    pub fn view(&self, place: TimelineKey) -> Result<EventRef<'a>, StoreError> {
+        Ok(EventRef {
+            place,
+            arrived_at: Millis(self.arrived_at),
+            event_timestamp: Millis(self.event_timestamp),
+            event_id: self.event_id,
+            saga_type: self.saga_type,
+            step: self.step,
+            status: status(self.status, Self::TABLE)?,
+            order_id: self.order_id,
+            metadata: self.metadata,
+            metadata_form: MetadataForm::from_tag(self.metadata_form)
+                .ok_or_else(|| StoreError::Corrupt(format!("log: metadata form {}", self.metadata_form)))?,
+            producer_service: self.producer_service,
+            trace_id: self.trace_id,
+        })
+    }
+
+    /// When it arrived.
+    pub fn arrived_at(&self) -> Millis {
+        Millis(self.arrived_at)
+    }
+
     /// The event, given what its key says.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] for a status or form that does not exist.
     pub fn event(&self, saga_id: &SagaId, at: TimelineKey) -> Result<Event, StoreError> {
-        Ok(Event {
-            position: at.position,
-            arrived_at: Millis(self.arrived_at),
-            recorded_at: at.recorded_at,
-            event_timestamp: Millis(self.event_timestamp),
-            event_id: self.event_id.into(),
-            saga_id: saga_id.clone(),
-            saga_type: self.saga_type.into(),
-            step: self.step.into(),
-            status: status(self.status, Self::TABLE)?,
-            order_id: self.order_id.into(),
-            metadata: self.metadata.map(Into::into),
-            metadata_form: MetadataForm::from_tag(self.metadata_form)
-                .ok_or_else(|| StoreError::Corrupt(format!("log: metadata form {}", self.metadata_form)))?,
-            producer_service: self.producer_service.map(Into::into),
-            trace_id: self.trace_id.map(Into::into),
-        })
+        Ok(self.view(at)?.to_event(saga_id))
     }
 }
 
-fn status(tag: u8, table: &str) -> Result<SagaStatus, StoreError> {
+pub(super) fn status(tag: u8, table: &str) -> Result<SagaStatus, StoreError> {
     SagaStatus::from_tag(tag).ok_or_else(|| StoreError::Corrupt(format!("{table}: status {tag}")))
 }
 
@@ -266,6 +275,8 @@ pub enum DecisionOutcome {
     Malformed = 3,
     /// No message: the broker did not deliver what was here.
     Gap = 4,
+    /// A decision of that id was read before; this one counts for nothing.
+    Duplicate = 5,
 }
 
 impl DecisionOutcome {
@@ -277,6 +288,7 @@ impl DecisionOutcome {
             Self::Unknown,
             Self::Malformed,
             Self::Gap,
+            Self::Duplicate,
         ]
         .get(usize::from(tag))
         .copied()
@@ -290,6 +302,7 @@ impl DecisionOutcome {
             Self::Unknown => "unknown",
             Self::Malformed => "malformed",
             Self::Gap => "gap",
+            Self::Duplicate => "duplicate",
         }
     }
 }
@@ -322,132 +335,6 @@ pub struct AuditRecord<'a> {
 impl<'a> Record<'a> for AuditRecord<'a> {
     const TABLE: &'static str = "audit";
     const FORMAT: u8 = 1;
-}
-
-/// `instances`: the state of a saga.
-#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq)]
-pub struct InstanceRecord<'a> {
-    saga_type: &'a str,
-    order_id: &'a str,
-    status: u8,
-    last_step: &'a str,
-    last_trace_id: Option<&'a str>,
-    started_at: i64,
-    updated_at: i64,
-    step_count: u32,
-    duplicates: u32,
-    failures: u32,
-    compensations: u32,
-    last_failed_at: Option<i64>,
-    failing_since: Option<i64>,
-    compensation_millis: Vec<u64>,
-    anomalies: AnomaliesRecord<'a>,
-    conflicts: AnomaliesRecord<'a>,
-    tail_partition: u32,
-    tail_offset: u64,
-    fingerprints: Option<Vec<u64>>,
-}
-
-#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq)]
-struct AnomaliesRecord<'a> {
-    total: u32,
-    kept: Vec<(u8, &'a str, i64)>,
-}
-
-impl<'a> Record<'a> for InstanceRecord<'a> {
-    const TABLE: &'static str = "instances";
-    const FORMAT: u8 = 1;
-}
-
-impl<'a> InstanceRecord<'a> {
-    /// The record of a state.
-    pub fn of(state: &'a SagaState) -> Self {
-        Self {
-            saga_type: state.saga_type.as_str(),
-            order_id: state.order_id.as_str(),
-            status: state.status.tag(),
-            last_step: state.last_step.as_str(),
-            last_trace_id: state.last_trace_id.as_deref(),
-            started_at: state.started_at.0,
-            updated_at: state.updated_at.0,
-            step_count: state.step_count,
-            duplicates: state.duplicates,
-            failures: state.failures,
-            compensations: state.compensations,
-            last_failed_at: state.last_failed_at.map(|at| at.0),
-            failing_since: state.failing_since.map(|at| at.0),
-            compensation_millis: state.compensation_millis.clone(),
-            anomalies: AnomaliesRecord::of(&state.anomalies),
-            conflicts: AnomaliesRecord::of(&state.conflicts),
-            tail_partition: state.tail.position.partition,
-            tail_offset: state.tail.position.offset,
-            fingerprints: state.fingerprints.clone(),
-        }
-    }
-
-    /// The state of the record.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] for a status or anomaly that does not exist.
-    pub fn state(self) -> Result<SagaState, StoreError> {
-        Ok(SagaState {
-            saga_type: SagaType::new(self.saga_type),
-            order_id: OrderId::new(self.order_id),
-            status: status(self.status, Self::TABLE)?,
-            last_step: Step::new(self.last_step),
-            last_trace_id: self.last_trace_id.map(Into::into),
-            started_at: Millis(self.started_at),
-            updated_at: Millis(self.updated_at),
-            step_count: self.step_count,
-            duplicates: self.duplicates,
-            failures: self.failures,
-            compensations: self.compensations,
-            last_failed_at: self.last_failed_at.map(Millis),
-            failing_since: self.failing_since.map(Millis),
-            compensation_millis: self.compensation_millis,
-            anomalies: self.anomalies.log()?,
-            conflicts: self.conflicts.log()?,
-            tail: TimelineKey {
-                recorded_at: Millis(self.updated_at),
-                position: Position::new(self.tail_partition, self.tail_offset),
-            },
-            fingerprints: self.fingerprints,
-        })
-    }
-}
-
-impl<'a> AnomaliesRecord<'a> {
-    fn of(log: &'a AnomalyLog) -> Self {
-        let kept = log
-            .kept
-            .iter()
-            .map(|a| (a.kind.tag(), a.event_id.as_str(), a.at.0))
-            .collect();
-        Self {
-            total: log.total,
-            kept,
-        }
-    }
-
-    fn log(self) -> Result<AnomalyLog, StoreError> {
-        let kept = self
-            .kept
-            .into_iter()
-            .map(|(tag, event_id, at)| {
-                let kind = AnomalyKind::from_tag(tag)
-                    .ok_or_else(|| StoreError::Corrupt(format!("instances: anomaly kind {tag}")))?;
-                Ok(Anomaly {
-                    kind,
-                    event_id: EventId::new(event_id),
-                    at: Millis(at),
-                })
-            })
-            .collect::<Result<_, StoreError>>()?;
-        Ok(AnomalyLog {
-            kept,
-            total: self.total,
-        })
-    }
 }
 
 /// `counts`: how many sagas a cell holds, and in the started tree how long they took together.
@@ -488,7 +375,7 @@ impl<'a> Record<'a> for MetaRecord<'a> {
     const FORMAT: u8 = 1;
 }
 
-/// `by_order`, `by_started`: rows whose key says all.
+/// `by_order`, `by_started`, duplicates in `timelines`: rows whose key says all.
 #[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone, Copy)]
 pub struct PresenceRecord;
 

@@ -6,11 +6,11 @@ use super::records::{
     AheadRecord, ArchivedRecord, AuditRecord, CountRecord, DeadLetterRecord, DecisionRecord, FeedRecord,
     GapKind, GapRecord, HoldRecord, InstanceRecord, LastRecord, LetterMarkRecord, LetterRecord, LogRecord,
     MetaRecord, OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord,
-    TotalRecord, UpdatedRecord,
+    StandingRecord, TotalRecord, UpdatedRecord,
 };
 use crate::domain::{
-    Anomaly, AnomalyKind, AnomalyLog, Event, MetadataForm, Millis, Position, SagaState, SagaStatus,
-    TimelineKey,
+    Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, Event, Listed, MetadataForm,
+    Millis, Position, SagaState, SagaStatus, TimelineKey,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -76,6 +76,26 @@ fn anomalies() -> impl Strategy<Value = AnomalyLog> {
     (prop::collection::vec(one, 0..5), any::<u32>()).prop_map(|(kept, total)| AnomalyLog { kept, total })
 }
 
+fn conflicts() -> impl Strategy<Value = ConflictLog> {
+    let one = (any::<(u32, u64)>(), text(), millis()).prop_map(|((partition, offset), id, at)| Conflict {
+        position: Position::new(partition, offset),
+        anomaly: Anomaly {
+            kind: AnomalyKind::EventIdConflict,
+            event_id: id.into(),
+            at,
+        },
+    });
+    (prop::collection::vec(one, 0..5), any::<u32>()).prop_map(|(kept, total)| ConflictLog { kept, total })
+}
+
+fn listed() -> impl Strategy<Value = Listed> {
+    (timeline_key(), any::<u32>(), any::<bool>()).prop_map(|(place, fingerprint, conflicting)| Listed {
+        place,
+        fingerprint,
+        conflicting,
+    })
+}
+
 prop_compose! {
     fn state()(
         (saga_type, order_id, last_step, trace) in (text(), text(), text(), prop::option::of(text())),
@@ -83,9 +103,9 @@ prop_compose! {
         (started_at, tail) in (millis(), timeline_key()),
         (step_count, duplicates, failures, compensations) in any::<(u32, u32, u32, u32)>(),
         (last_failed_at, failing_since) in (prop::option::of(millis()), prop::option::of(millis())),
-        compensation_millis in prop::collection::vec(any::<u64>(), 0..4),
-        (anomalies, conflicts) in (anomalies(), anomalies()),
-        fingerprints in prop::option::of(prop::collection::vec(any::<u64>(), 0..40)),
+        (counts, millis) in (prop::collection::vec(any::<(u8, u32)>(), 0..4), any::<u64>()),
+        (anomalies, conflicts) in (anomalies(), conflicts()),
+        listed in prop::option::of(prop::collection::vec(listed(), 0..40)),
     ) -> SagaState {
         SagaState {
             saga_type: saga_type.into(),
@@ -101,11 +121,11 @@ prop_compose! {
             compensations,
             last_failed_at,
             failing_since,
-            compensation_millis,
+            compensation_times: CompensationTimes { counts, millis },
             anomalies,
             conflicts,
             tail,
-            fingerprints,
+            listed,
         }
     }
 }
@@ -129,6 +149,7 @@ fn read_as_everything(bytes: &[u8]) {
         let _ = record.state();
     }
     let _ = FeedRecord::read(bytes);
+    let _ = StandingRecord::read(bytes);
     if let Ok(record) = PurgedRecord::read(bytes) {
         let _ = record.purged();
     }
@@ -218,14 +239,16 @@ proptest! {
     ) {
         let part = |n: usize| parts[n].as_deref();
         reads_back(&LetterRecord {
-            topic: &topic, reason: &reason, detail: &detail, arrived_at: at, bytes,
+            topic: &topic, reason: &reason, detail: &detail, arrived_at: at, bytes, value: [bytes.to_be_bytes()[0]; 16],
             event_id: part(0), saga_id: part(1), saga_type: part(2), step: part(3), status: part(4),
         }, &mut Vec::new());
         let logged = ReturnRecord::Logged { saga_id: &topic, recorded_at: at };
         let again = ReturnRecord::DeadLetter { reason: &reason };
         for record in [
-            LetterMarkRecord::Returned { at, became: logged },
-            LetterMarkRecord::Returned { at, became: again },
+            LetterMarkRecord::Returned { at, became: logged, value: [7; 16] },
+            LetterMarkRecord::Returned { at, became: again, value: [0; 16] },
+            LetterMarkRecord::Announced { at, value: [255; 16] },
+            LetterMarkRecord::Removed { at, redriven: flag, reason: part(0) },
             LetterMarkRecord::Discarded { at, by: &topic, why: &detail },
         ] {
             reads_back(&record, &mut Vec::new());
@@ -326,7 +349,7 @@ fn refuses_other_formats<'a, R: Record<'a> + std::fmt::Debug>(bytes: &'a [u8]) {
 
 #[test]
 fn another_format_is_refused_by_the_tables_name() {
-    for format in [0, 2, 255] {
+    for format in [0, 9, 255] {
         let bytes = [format, 0, 0, 0];
         refuses_other_formats::<LogRecord<'_>>(&bytes);
         refuses_other_formats::<FeedRecord<'_>>(&bytes);
@@ -341,6 +364,7 @@ fn another_format_is_refused_by_the_tables_name() {
         refuses_other_formats::<RedriveLetterRecord<'_>>(&bytes);
         refuses_other_formats::<GapRecord>(&bytes);
         refuses_other_formats::<InstanceRecord<'_>>(&bytes);
+        refuses_other_formats::<StandingRecord>(&bytes);
         refuses_other_formats::<CountRecord>(&bytes);
         refuses_other_formats::<DecisionRecord<'_>>(&bytes);
         refuses_other_formats::<AuditRecord<'_>>(&bytes);

@@ -10,6 +10,14 @@ pub enum Generation {
 }
 
 impl Generation {
+    /// Its name in `meta`. Never changed.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::A => "a",
+            Self::B => "b",
+        }
+    }
+
     /// The set that is not this one.
     pub const fn other(self) -> Self {
         match self {
@@ -24,6 +32,8 @@ impl Generation {
 pub enum ProjectionTable {
     /// State per saga.
     Instances,
+    /// Which deliveries stand, of long timelines; which do not, of all; folds of parts of timelines.
+    Timelines,
     /// Sagas of an order.
     ByOrder,
     /// Sagas by type, status and start.
@@ -75,8 +85,9 @@ pub enum Table {
 
 impl ProjectionTable {
     /// All of them.
-    pub const ALL: [ProjectionTable; 6] = [
+    pub const ALL: [ProjectionTable; 7] = [
         Self::Instances,
+        Self::Timelines,
         Self::ByOrder,
         Self::ByStarted,
         Self::ByUpdated,
@@ -133,12 +144,14 @@ impl Table {
             Self::Decisions => "decisions",
             Self::Audit => "audit",
             Self::Projection(A, P::Instances) => "a.instances",
+            Self::Projection(A, P::Timelines) => "a.timelines",
             Self::Projection(A, P::ByOrder) => "a.by_order",
             Self::Projection(A, P::ByStarted) => "a.by_started",
             Self::Projection(A, P::ByUpdated) => "a.by_updated",
             Self::Projection(A, P::Counts) => "a.counts",
             Self::Projection(A, P::Totals) => "a.totals",
             Self::Projection(B, P::Instances) => "b.instances",
+            Self::Projection(B, P::Timelines) => "b.timelines",
             Self::Projection(B, P::ByOrder) => "b.by_order",
             Self::Projection(B, P::ByStarted) => "b.by_started",
             Self::Projection(B, P::ByUpdated) => "b.by_updated",

@@ -20,7 +20,7 @@ pub const COMPENSATION_MILLIS: &str = "compensation_millis";
 pub const PROCESSED: &str = "processed";
 /// Totals: deliveries that were duplicates.
 pub const DUPLICATES: &str = "duplicates";
-/// Totals: duplicates whose body differed.
+/// Totals: events of which different bodies were delivered.
 pub const CONFLICTS: &str = "conflicts";
 /// Totals, numbered by anomaly kind: anomalies.
 pub const ANOMALIES: &str = "anomalies";
@@ -32,8 +32,17 @@ pub const PURGED_EVENTS: &str = "purged_events";
 /// Totals: deliveries of sagas that were gone already.
 pub const LATE: &str = "late";
 
+/// The totals that go both ways, or are none of sagas and events. All others are counters: whoever reads
+/// those must not see them fall.
+pub const GAUGES: [&str; 6] = [CURSOR, TYPES, ACTIVE, LAST_FAILED_AT, PURGED_SAGAS, PURGED_EVENTS];
+
+/// Meta, named by family and labels: the highest value of a counter that anybody was told.
+pub const TOLD_COUNTERS: &str = "told_counters";
 /// Meta: the next decision whose purge or restore is not done.
 pub const RETENTION_CURSOR: &str = "retention_cursor";
+/// Meta, named by saga: it is purged, and not all rows of it are removed yet; by which decision, and
+/// inside which cut.
+pub const UNFINISHED_PURGES: &str = "unfinished_purges";
 /// Meta: events removed since the room of removed rows was last given back.
 pub const RECLAIMABLE: &str = "reclaimable";
 /// Meta: the archive object that no decision names yet.
@@ -42,7 +51,7 @@ pub const ARCHIVE_PENDING: &str = "archive_pending";
 pub const ACTIVE_GENERATION: &str = "active_generation";
 /// Meta: format version of the store.
 pub const FORMAT: &str = "format";
-/// Meta: the fold's rules that the serving projections were made under.
+/// Meta, named by generation: the rules of the fold that its projections are made under.
 pub const FOLD_RULES: &str = "fold_rules";
 /// Meta, numbered by partition: the next offset whose dead letter has not been published.
 pub const DEAD_LETTER_CURSOR: &str = "dead_letter_cursor";
@@ -52,6 +61,10 @@ pub const DEAD_LETTER_COUNTS: &str = "dead_letter_counts";
 pub const REDRIVEN_COUNTS: &str = "redriven_counts";
 /// Meta, named by reason: dead letters that were discarded and did not come back.
 pub const DISCARDED_COUNTS: &str = "discarded_counts";
+/// Meta, named by reason: dead letters that came back and were removed since.
+pub const REMOVED_REDRIVEN_COUNTS: &str = "removed_redriven_counts";
+/// Meta, named by reason: dead letters that were discarded and removed since.
+pub const REMOVED_DISCARDED_COUNTS: &str = "removed_discarded_counts";
 /// Meta: `1` once every stored dead letter has its row in `letters`.
 pub const LETTERS_LISTED: &str = "letters_listed";
 /// Meta, named by kind: gaps.
@@ -62,5 +75,11 @@ pub const AUDIT_HEAD: &str = "audit_head";
 pub const DECISION_COUNTS: &str = "decision_counts";
 /// Meta, numbered by partition: from where on gaps are recorded as harmless before the broker said so.
 pub const GAPS_UNSETTLED: &str = "gaps_unsettled";
+/// Meta, named by id: one more than the offset of the decision of that id.
+pub const DECISION_IDS: &str = "decision_ids";
+/// Meta, named by why: decisions to purge or restore that this replica could not do, and left.
+pub const RETENTION_SKIPPED: &str = "retention_skipped";
+/// Meta: the last of them, and why, in words.
+pub const RETENTION_LAST_SKIPPED: &str = "retention_last_skipped";
 /// Meta, named by kind: offsets inside gaps.
 pub const GAP_OFFSETS: &str = "gap_offsets";

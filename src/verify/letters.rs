@@ -4,7 +4,7 @@
 use super::report::Differences;
 use crate::domain::Position;
 use crate::store::codec::Record;
-use crate::store::letters::{self, LetterCounts, LetterState};
+use crate::store::letters::{self, Happened, LetterCounts, LetterMark, LetterState, ValueHash};
 use crate::store::records::{DeadLetterRecord, LetterRecord};
 use crate::store::{Key, Read, SharedStore, StoreError, Table, TableRange, keys, read};
 use std::collections::BTreeMap;
@@ -23,7 +23,8 @@ pub(super) fn check(store: &SharedStore, differences: &mut Differences) -> Resul
         let length = letter.value.map_or(0, |value| value.len() as u64);
         let same = (listed.topic, listed.reason, listed.detail, listed.arrived_at)
             == (letter.topic, letter.reason, letter.detail, letter.arrived_at);
-        if !same || listed.bytes != length {
+        let value = ValueHash::of(letter.value);
+        if !same || listed.bytes != length || listed.value != value.0 {
             differences.add(|| format!("letters {at}: differs from the dead letter"));
         }
         Ok(())
@@ -47,7 +48,7 @@ pub(super) fn check(store: &SharedStore, differences: &mut Differences) -> Resul
                 differences.add(|| format!("letters_by_event {at}: missing, its event is {id:?}"));
             }
         }
-        let state = LetterState::after(&letters::marks(read, at)?);
+        let state = LetterState::after(ValueHash(listed.value), &letters::marks(read, at)?);
         sums.entry(listed.reason.to_owned()).or_default().add(state);
         Ok(())
     })?;
@@ -59,9 +60,18 @@ pub(super) fn check(store: &SharedStore, differences: &mut Differences) -> Resul
     if found != findable {
         differences.add(|| format!("letters_by_event: {found} rows, the letters have {findable} events"));
     }
+    each(read, Table::LetterMarks, |_, sort, value| {
+        let (_, _, by) = keys::parse_letter_mark(sort)?;
+        if let Happened::Removed(removal) = LetterMark::read(by, value)?.what
+            && let Some(reason) = &removal.reason
+        {
+            sums.entry(reason.clone()).or_default().add_removed(&removal);
+        }
+        Ok(())
+    })?;
     let mut stored = letters::counts(read)?;
     // All of a reason may have become readable since.
-    stored.retain(|_, counts| counts.total() > 0);
+    stored.retain(|_, counts| counts.total() + counts.removed() > 0);
     if stored != sums {
         differences.add(|| format!("sums of dead letters: stored {stored:?}, the rows add up to {sums:?}"));
     }

@@ -9,11 +9,11 @@ mod ledger;
 mod letters;
 mod report;
 
-pub use digest::{Digest, digest};
+pub use digest::{Digest, digest, digest_at_rest};
 pub use report::{Differences, VerifyReport};
 
 use crate::domain::SagaDefinitions;
-use crate::projector::rebuild::{Progress, Rebuild, RebuildError};
+use crate::projector::rebuild::{self, Progress, Rebuild, RebuildError};
 use crate::projector::{ProjectorSettings, catch_up_offline};
 use crate::store::{SharedStore, read};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub struct Verify {
     pub store: SharedStore,
     /// The tracker topic.
     pub topic: String,
-    /// The definitions that the projections should be made under.
+    /// The definitions that are configured.
     pub definitions: Arc<SagaDefinitions>,
     /// How the projector works.
     pub settings: ProjectorSettings,
@@ -35,7 +35,8 @@ pub struct Verify {
 impl Verify {
     /// Folds the log anew, beside the serving projections, and compares every row of every
     /// projection; checks the account of offsets too. What a crash left unfolded is folded first,
-    /// as a start of the tracker would.
+    /// as a start of the tracker would. All under the rules that the projections are made under, whatever
+    /// is configured now; the report says whether that is something else.
     ///
     /// # Errors
     /// [`RebuildError`] when the store cannot be read; differences are no errors.
@@ -48,7 +49,9 @@ impl Verify {
         let rebuild = Rebuild {
             store: self.store.clone(),
             topic: self.topic.clone(),
-            definitions: self.definitions.clone(),
+            definitions: Arc::new(
+                read::definitions_of(&*self.store, serving, &self.definitions)?.into_owned(),
+            ),
             settings: self.settings.clone(),
             progress: self.progress.clone(),
         };
@@ -59,6 +62,7 @@ impl Verify {
         compared?;
         let done = self.progress.done();
         Ok(VerifyReport {
+            rebuild_due: rebuild::is_due(&self.store, &self.definitions)?,
             sagas: done.sagas,
             events: done.events,
             differences,

@@ -28,6 +28,9 @@ pub struct VerifyReport {
     pub sagas: u64,
     /// Events folded anew.
     pub events: u64,
+    /// Whether the projections are made under other rules than those configured: the next start of the
+    /// tracker rebuilds them.
+    pub rebuild_due: bool,
     /// What differs.
     pub differences: Differences,
 }

@@ -78,6 +78,81 @@ async fn a_timeline_is_in_fold_order_with_metadata_as_it_came() {
     );
 }
 
+/// One saga of so many events, with some metadata each; every fifth was delivered twice.
+fn long(count: u64) -> Vec<Event> {
+    let mut events: Vec<Event> = (0..count)
+        .map(|n| {
+            let at = i64::try_from(n).unwrap() * 10;
+            let mut event = event("long", n, at, "STOCK_RESERVED", SagaStatus::InProgress);
+            event.metadata = Some(format!("{{\"note\":\"{}\"}}", "x".repeat(100)).into());
+            event.metadata_form = MetadataForm::Object;
+            event
+        })
+        .collect();
+    for n in 0..count / 5 {
+        let mut again = events[usize::try_from(n * 5).unwrap()].clone();
+        again.position.offset = count + n;
+        events.push(again);
+    }
+    events
+}
+
+#[tokio::test]
+async fn a_long_timeline_comes_whole_and_its_pages_are_the_same() {
+    let surface = Surface::over(&long(2_500));
+    let whole = surface.get("/api/v1/sagas/long/steps").await;
+    assert_eq!(whole.status, StatusCode::OK);
+    assert_eq!(whole.header("content-type"), "application/json");
+    let whole = whole.json();
+    assert_eq!(whole.get("next"), None);
+    let steps = whole["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 2_500);
+    assert!((1..).zip(steps).all(|(id, step)| step["id"] == id));
+    let (mut paged, mut path) = (Vec::new(), "?size=999".to_owned());
+    loop {
+        let page = surface
+            .get(&format!("/api/v1/sagas/long/steps{path}"))
+            .await
+            .json();
+        paged.extend(page["steps"].as_array().unwrap().iter().cloned());
+        match page["next"].as_str() {
+            Some(next) => path = format!("?size=999&after={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(&paged, steps);
+}
+
+#[tokio::test]
+async fn pages_of_a_short_timeline_end_without_a_next() {
+    let surface = Surface::over(&compensated());
+    let page = surface.get("/api/v1/sagas/saga-1/steps?size=3").await.json();
+    assert_eq!(page["steps"].as_array().unwrap().len(), 3);
+    let next = page["next"].as_str().unwrap();
+    let rest = surface
+        .get(&format!("/sagas/saga-1/steps?after={next}"))
+        .await
+        .json();
+    let ids: Vec<_> = rest["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["id"].as_u64())
+        .collect();
+    assert_eq!((ids, rest.get("next")), (vec![Some(4), Some(5)], None));
+    let all = surface.get("/api/v1/sagas/saga-1/steps?size=5").await.json();
+    assert_eq!(
+        (all["steps"].as_array().unwrap().len(), all.get("next")),
+        (5, None)
+    );
+    for bad in ["size=0", "size=1001", "after=1.2", "after=", "archive=yes"] {
+        let reply = surface.get(&format!("/api/v1/sagas/saga-1/steps?{bad}")).await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{bad}");
+    }
+    let missing = surface.get("/api/v1/sagas/nobody/steps?size=5").await;
+    assert_eq!(missing.status, StatusCode::NOT_FOUND);
+}
+
 #[tokio::test]
 async fn statistics_have_all_five_statuses() {
     let surface = Surface::over(
@@ -247,7 +322,14 @@ async fn internal_calls_ask_the_running_tracker() {
     let digest = surface.get("/internal/v1/digest").await.json();
     assert_eq!(
         digest,
-        serde_json::json!({"at": {"0": 7}, "total": "ab", "tables": {"log": "cd"}})
+        serde_json::json!({
+            "at": {"0": 7},
+            "topics": {"ops": {"0": 3}},
+            "applied": 2,
+            "rules": {"ORDER_CREATION": ["ORDER_CONFIRMED"]},
+            "total": "ab",
+            "tables": {"log": "cd"},
+        })
     );
 
     let begun = surface.send("POST", "/internal/v1/snapshots").await;

@@ -161,6 +161,9 @@ impl Admin for FakeAdmin {
         let _free = self.gate.lock().unwrap();
         Ok(Digest {
             at: BTreeMap::from([(0, 7)]),
+            topics: BTreeMap::from([("ops".to_owned(), BTreeMap::from([(0, 3)]))]),
+            applied: 2,
+            rules: r#"{"ORDER_CREATION":["ORDER_CONFIRMED"]}"#.to_owned(),
             total: "ab".to_owned(),
             tables: BTreeMap::from([("log".to_owned(), "cd".to_owned())]),
         })

@@ -39,11 +39,11 @@ class World:
 
     open = []
 
-    def __init__(self, broker, registry, directory, name, partitions=3, dlt_bytes=10_485_760):
+    def __init__(self, broker, registry, directory, name, partitions=3, dlt_bytes=10_485_760, **config):
         self.broker, self.registry, self.directory = broker, registry, directory
         self.name = f"{name}.{uuid.uuid4().hex[:8]}"
         self.topic, self.dlt, self.group = self.name, f"{self.name}.dlt", f"{self.name}-group"
-        broker.create_topic(self.topic, partitions)
+        broker.create_topic(self.topic, partitions, **config)
         broker.create_topic(self.dlt, 1, **{"max.message.bytes": str(dlt_bytes)})
         self.publisher = Publisher(broker, registry, self.topic)
         self.trackers = []

@@ -191,15 +191,13 @@ class Saga:
 
 
 def unique(deliveries):
-    """(the events that count, the later deliveries, those of them that differ)."""
-    winners, duplicates, conflicts = {}, [], []
+    """(the events that count, the later deliveries, the events that came with different bodies)."""
+    winners, duplicates, bodies = {}, [], {}
     for event in sorted(deliveries, key=lambda e: e.position):
-        winner = winners.setdefault(event.key, event)
-        if winner is event:
-            continue
-        duplicates.append(event)
-        if replace(event, position=winner.position) != winner:
-            conflicts.append(event)
+        bodies.setdefault(event.key, set()).add(replace(event, position=(0, 0)))
+        if winners.setdefault(event.key, event) is not event:
+            duplicates.append(event)
+    conflicts = [winner for key, winner in winners.items() if len(bodies[key]) > 1]
     return list(winners.values()), duplicates, conflicts
 
 

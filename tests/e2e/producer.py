@@ -58,8 +58,10 @@ class Publisher:
         fastavro.schemaless_writer(out, oracle.readable(json.dumps(schema)), fields)
         return out.getvalue()
 
-    def send_raw(self, key, value, partition=None, headers=None):
+    def send_raw(self, key, value, partition=None, headers=None, timestamp=None):
         extra = {} if partition is None else {"partition": partition}
+        if timestamp is not None:
+            extra["timestamp"] = timestamp
         while True:
             try:
                 self._producer.produce(

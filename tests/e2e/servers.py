@@ -33,8 +33,10 @@ def wait_until(condition, timeout, what="the condition", interval=0.05):
 
 
 def free_port():
-    """A loopback port outside the range that outgoing connections take from."""
-    for port in range(10_000 + os.getpid() % 5000, 32_000):
+    """A loopback port outside the range that outgoing connections take from, and that no other worker gives away."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    lanes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    for port in range(10_000 + os.getpid() % 5000 // lanes * lanes + worker, 32_000, lanes):
         if port in free_port.given:
             continue
         with socket.socket() as probe:

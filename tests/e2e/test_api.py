@@ -4,7 +4,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -146,10 +145,8 @@ def test_slow_clients_are_cut_off(busy):
     with socket.create_connection(("127.0.0.1", busy.port)) as slow:
         slow.sendall(b"GET /api/v1/sagas HTTP/1.1\r\nHost: x\r\n")
         slow.settimeout(90)
-        begun = time.monotonic()
         while slow.recv(4096):
             pass
-        assert time.monotonic() - begun < 90
 
 
 def test_answers_are_compressed_on_request(api):

@@ -103,6 +103,31 @@ def test_a_letter_too_large_for_the_topic_keeps_nothing_back(make_world, broker,
     assert all(letter.key == b"key" for letter in letters)
 
 
+def test_a_letter_whose_key_and_headers_fill_the_limit_keeps_nothing_back(make_world, broker, seed):
+    world = make_world(broker, partitions=1, dlt_bytes=20_000)
+    big = b"x" * 19_900
+    world.publisher.send_raw(b"key", b"\x07", headers=[("big", big)])
+    world.publisher.send_raw(big, b"\x07")
+    world.publisher.send_raw(b"key", b"\x07")
+    world.publisher.flush()
+    world.tracker().start().wait_caught_up()
+    wait_until(lambda: sum(broker.ends(world.dlt).values()) >= 3, 60, "all letters")
+    letters = broker.read(world.dlt)
+    by_origin = {checks.origin_of(letter)[1]: letter for letter in letters}
+    omitted = {
+        n: {name: value for name, value in letter.headers if name.startswith("saga-tracker-omitted")}
+        for n, letter in by_origin.items()
+    }
+    without = {"saga-tracker-omitted-bytes": b"1", "saga-tracker-omitted-header-bytes": b"19903"}
+    assert omitted[0] == without
+    assert omitted[1] == without | {
+        "saga-tracker-omitted-header-bytes": b"0",
+        "saga-tracker-omitted-key-bytes": b"19900",
+    }
+    assert omitted[2] == {}
+    assert [by_origin[n].key for n in range(3)] == [b"key", None, b"key"]
+
+
 def test_poisoned_sagas_do_not_exist(busy):
     truth = busy.truth
     known = sum(saga_id.startswith("poison-") for saga_id in truth.sagas)

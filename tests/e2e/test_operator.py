@@ -201,11 +201,9 @@ def test_without_kafka_nothing_is_changed_and_said_so(make_world, own_broker):
     tracker = world.tracker().start().wait_caught_up()
     before = own_broker.ends(world.topic)
     own_broker.freeze()
-    begun = time.monotonic()
     answer = patch(tracker, "s-1", status="COMPENSATED", reason="r")
     assert answer.status_code == 503, answer.text
     assert "nothing was changed" in answer.json()["message"], answer.text
-    assert time.monotonic() - begun < 20
     assert tracker.api.saga("s-1")["currentStatus"] == "FAILED"
     own_broker.thaw()
     # Had anything been on its way, it would be there by now: a later change is behind it.

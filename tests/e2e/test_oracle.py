@@ -110,7 +110,14 @@ def test_of_two_deliveries_the_lower_position_wins():
     for order in ([first, later], [later, first]):
         saga = fold(order)
         assert (saga.status, len(saga.timeline)) == ("FAILED", 1)
-        assert saga.anomalies == [("conflict", "e", 1)]
+        assert saga.anomalies == [("conflict", "e", 9)]
+
+
+def test_an_event_is_in_conflict_once_however_many_bodies_it_came_with():
+    deliveries = [make(at=n, event_id="e", position=(0, 9 - n)) for n in range(4)]
+    other = [make(at=7, event_id="f", position=(1, n)) for n in range(3)]
+    for order in (deliveries + other, [*reversed(deliveries), *other]):
+        assert fold(order).anomalies == [("conflict", "e", 3)]
 
 
 def test_an_exact_retry_is_no_conflict():

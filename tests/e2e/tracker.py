@@ -142,6 +142,16 @@ class Tracker:
             raise AssertionError(f"{why}; progress {self.api.progress()}") from None
         return self
 
+    def wait_decisions_read(self, timeout=60):
+        """Everything on the ops topic is read: by Kafka's own word for where it ends."""
+        end = self.broker.ends(f"{self.topic}.ops").get(0, 0)
+        wait_until(
+            lambda: self.api.json("/internal/v1/progress")["ops"]["next"] >= end,
+            timeout,
+            f"decisions up to {end} to be read",
+        )
+        return self
+
     def tail(self, lines=40):
         if not self.log.exists():
             return ""

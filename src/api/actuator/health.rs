@@ -45,6 +45,7 @@ struct ComponentsBody {
     projections: ComponentBody,
     ops: OpsBody,
     threads: ComponentBody,
+    retention: ComponentBody,
 }
 
 /// One component.
@@ -155,6 +156,7 @@ fn answer(report: Report, up: bool) -> Response {
         kafka: report.kafka.into(),
         disk_space: report.disk_space.into(),
         projections: report.projections.into(),
+        retention: report.retention.into(),
         ops: report.ops.into(),
         threads: report.threads.into(),
     };
@@ -181,8 +183,9 @@ async fn look(context: &Context) -> Result<Report, ApiError> {
     path = "/actuator/health",
     operation_id = "getHealth",
     tag = "actuator",
-    description = "DOWN when any of db, kafka, diskSpace or threads is, the projections have not caught up since the start, or \
-                   the reading of operators' decisions has stopped. An ops topic that is missing is shown and does not count.",
+    description = "DOWN when any of db, kafka, diskSpace or threads is, the projections have not caught up since the start, or the \
+                   reading or the doing of operators' decisions has stopped. An ops topic that is missing is shown and does \
+                   not count, nor does a decision that could not be done.",
     responses((status = 200, body = HealthBody, description = "UP"), (status = 503, body = HealthBody, description = "DOWN"))
 )]
 pub(in crate::api) async fn health(State(context): State<Context>) -> Result<Response, ApiError> {

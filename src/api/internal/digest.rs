@@ -6,16 +6,25 @@ use super::super::error::ApiError;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// A digest over all state: equal on every tracker that has read the same topics up to the same
-/// offsets.
+/// A digest over all state, of one moment at which projections hold all that the log does: equal on every
+/// tracker that has read the same topics up to the same offsets, has done the same decisions and folds under
+/// the same rules.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Digest)]
 pub(in crate::api) struct DigestBody {
-    /// By partition, the next offset: all before it is inside.
+    /// By partition of the tracker topic, the next offset: all before it is inside.
     at: BTreeMap<String, u64>,
+    /// By topic that is read, the next offset of each of its partitions. The ops topic is among them.
+    topics: BTreeMap<String, BTreeMap<String, u64>>,
+    /// The next offset of the ops topic whose decision to purge or restore is not done.
+    applied: u64,
+    /// The rules of the fold that the projections are made under: by saga type, the steps that complete it.
+    #[schema(value_type = Object)]
+    rules: Value,
     /// Over all tables, hexadecimal.
     total: String,
     /// By table, hexadecimal.
@@ -24,12 +33,19 @@ pub(in crate::api) struct DigestBody {
 
 impl From<Digest> for DigestBody {
     fn from(digest: Digest) -> Self {
-        let at = digest
-            .at
-            .into_iter()
-            .map(|(partition, next)| (partition.to_string(), next));
+        let named = |offsets: BTreeMap<u32, u64>| {
+            let offsets = offsets.into_iter();
+            offsets
+                .map(|(partition, next)| (partition.to_string(), next))
+                .collect()
+        };
+        let topics = digest.topics.into_iter();
         Self {
-            at: at.collect(),
+            at: named(digest.at),
+            topics: topics.map(|(topic, offsets)| (topic, named(offsets))).collect(),
+            applied: digest.applied,
+            // Nothing is folded under no rules yet.
+            rules: serde_json::from_str(&digest.rules).unwrap_or_else(|_| json!({})),
             total: digest.total,
             tables: digest.tables,
         }

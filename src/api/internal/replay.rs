@@ -3,12 +3,14 @@
 use super::super::body::JsonBody;
 use super::super::caller::Caller;
 use super::super::context::Context;
-use super::super::error::{ApiError, Detail, ErrorBody};
+use super::super::error::{ApiError, Detail, ErrorBody, ErrorKind};
+use super::super::gone::ClientGone;
 use super::super::noting::Noting;
-use crate::dead_letter::{ReplayOrder, ReplayResult, ReplayStatus};
+use crate::dead_letter::{ReplayError, ReplayOrder, ReplayResult, ReplayStatus};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use utoipa::ToSchema;
 
 const MOST_EVENTS: usize = 1_000;
@@ -21,6 +23,11 @@ const LONGEST_ID: usize = 255;
 pub(in crate::api) struct ReplayBody {
     #[schema(min_items = 1, max_items = 1000)]
     event_ids: Vec<String>,
+    /// The sagas that they belong to. With them events that are no dead letters are found at once; without,
+    /// all of the log is read for them.
+    #[serde(default)]
+    #[schema(max_items = 1000)]
+    saga_ids: Vec<String>,
     /// Only tell what it would do.
     #[serde(default)]
     dry_run: bool,
@@ -59,6 +66,20 @@ enum ReplayedStatus {
     NotFound,
 }
 
+impl From<ReplayError> for ApiError {
+    fn from(error: ReplayError) -> Self {
+        let words = error.to_string();
+        match error {
+            ReplayError::Store(error) => error.into(),
+            ReplayError::Busy => {
+                Self::new(ErrorKind::TooManyRequests, words).retry_after(Duration::from_secs(5))
+            }
+            ReplayError::TooMuch { .. } => Self::new(ErrorKind::Conflict, words),
+            ReplayError::Gone => Self::new(ErrorKind::ServiceUnavailable, words),
+        }
+    }
+}
+
 impl From<ReplayResult> for ReplayedEvent {
     fn from(result: ReplayResult) -> Self {
         Self {
@@ -81,13 +102,16 @@ impl From<ReplayResult> for ReplayedEvent {
     tag = "internal",
     description = "A dead letter with that event is redriven, and the answer waits up to 25 seconds until it is consumed. \
                    An event that is in the log has nothing to be replayed: state is the fold of the log. Looking for an \
-                   id in the log reads all of it, and takes as long as that.",
+                   id in the log reads the sagas that are named or, where it is not too long, all of it, for one call \
+                   at a time.",
     params(("X-Operator" = Option<String>, Header, description = "Who is at work, for the audit log.")),
     request_body = ReplayBody,
     responses(
         (status = 200, body = ReplayedBody, description = "One by one."),
         (status = 400, body = ErrorBody, description = "Something is wrong with the body."),
+        (status = 409, body = ErrorBody, description = "The log is too long to look through; sagaIds have to be named."),
         (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 429, body = ErrorBody, description = "Another call looks through the log now."),
         (status = 503, body = ErrorBody, description = "This tracker publishes nothing."),
     )
 )]
@@ -95,6 +119,7 @@ pub(in crate::api) async fn handle(
     State(context): State<Context>,
     caller: Caller,
     noting: Noting,
+    ClientGone(gone): ClientGone,
     JsonBody(body): JsonBody<ReplayBody>,
 ) -> Result<Json<ReplayedBody>, ApiError> {
     noting.act("replay-events", &body.event_ids.join(" "), "");
@@ -114,17 +139,28 @@ pub(in crate::api) async fn handle(
             accepted: format!("ids of 1 to {LONGEST_ID} characters"),
         });
     }
+    if body.saga_ids.len() > MOST_EVENTS {
+        faults.push(Detail {
+            parameter: "sagaIds".to_owned(),
+            found: format!("{} ids", body.saga_ids.len()),
+            accepted: format!("up to {MOST_EVENTS} ids"),
+        });
+    }
     if !faults.is_empty() {
         return Err(ApiError::faults(faults));
     }
     let order = ReplayOrder {
         event_ids: body.event_ids,
+        saga_ids: body.saga_ids,
         dry_run: body.dry_run,
         by: caller.who().to_owned(),
         origin: caller.origin(),
     };
     let redrives = context.admin().redrives()?;
-    let results = context.in_turn(move || redrives.replay_events(&order)).await??;
+    // Not in the turn of searches: it may read long, and wait for what it published.
+    let results = context
+        .blocking(move || redrives.replay_events(&order, &gone))
+        .await??;
     let requested = results.len();
     let successful = results
         .iter()

@@ -52,6 +52,8 @@ pub(in crate::api) async fn handle(
         all.open += counts.open;
         all.redriven += counts.redriven;
         all.discarded += counts.discarded;
+        all.removed_redriven += counts.removed_redriven;
+        all.removed_discarded += counts.removed_discarded;
     }
     let by_reason = counts.into_iter().map(|(reason, counts)| (reason, counts.into()));
     Ok(Json(CountBody {

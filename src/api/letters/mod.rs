@@ -129,6 +129,9 @@ pub(super) struct CountsBody {
     open: u64,
     redriven: u64,
     discarded: u64,
+    /// Redriven or discarded ones that are no longer kept; not among those above. Known where letters are
+    /// told apart by reason and state alone, otherwise 0.
+    removed: u64,
 }
 
 impl From<LetterCounts> for CountsBody {
@@ -138,6 +141,7 @@ impl From<LetterCounts> for CountsBody {
             open: counts.open,
             redriven: counts.redriven,
             discarded: counts.discarded,
+            removed: counts.removed(),
         }
     }
 }

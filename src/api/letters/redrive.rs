@@ -8,7 +8,7 @@ use super::super::noting::Noting;
 use super::redrives::RedriveBody;
 use super::selection::{self, Chosen, FilterBody, fault};
 use crate::dead_letter::redrive::RedriveOrder;
-use crate::dead_letter::{Change, EventEdit};
+use crate::dead_letter::{Change, EventEdit, is_reserved};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -77,6 +77,11 @@ impl OrderBody {
                 Vec::new()
             })
         });
+        let edited = change.event.as_ref().and_then(|event| event.step.as_deref());
+        if let Some(step) = edited.filter(|step| is_reserved(step)) {
+            let accepted = "a step of a service; a status is changed by PATCH /api/v1/sagas/{sagaId}/status";
+            faults.push(fault("change.event.step", step, accepted));
+        }
         let for_one = value.is_some() || change.event.is_some();
         let one = matches!(&chosen, Some((Chosen::Letters(letters), _)) if letters.len() == 1);
         if for_one && chosen.is_some() && !one {

@@ -174,8 +174,8 @@ enum ItemResult {
 #[serde(rename_all = "camelCase")]
 #[schema(as = Forecast)]
 struct ForecastBody {
-    /// APPLIED, DUPLICATE or CONFLICT for what would be published; UNDECODABLE, ALREADY_REDRIVEN,
-    /// DISCARDED or UNKNOWN for what would not.
+    /// APPLIED, DUPLICATE or CONFLICT for what would be published; UNDECODABLE, RESERVED,
+    /// ALREADY_REDRIVEN, DISCARDED or UNKNOWN for what would not.
     outcome: String,
     /// Why, where there is something to say.
     #[schema(required)]

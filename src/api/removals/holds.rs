@@ -10,7 +10,7 @@ use super::super::text::{ACCEPTED, Edge, Instant, parse_edge};
 use super::{ReasonBody, ask, checked};
 use crate::api::admin::AdminError;
 use crate::domain::{Millis, SagaStatus};
-use crate::retention::decision::HoldBody;
+use crate::retention::body::HoldBody;
 use crate::retention::{Hold, HoldQuery, Lifted, Scope};
 use axum::Json;
 use axum::extract::{Path, State};

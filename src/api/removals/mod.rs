@@ -12,7 +12,7 @@ use super::error::ApiError;
 use crate::domain::{Event, Millis, PurgedSaga, SagaId, SagaState};
 use crate::query::Timeline;
 use crate::retention::archived::ArchiveObject;
-use crate::retention::decision::HoldBody;
+use crate::retention::body::HoldBody;
 use crate::retention::{Hold, Plan};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -69,6 +69,22 @@ pub trait Removals: Send + Sync {
 
     /// Why due sagas are not found or removed now; none while they are.
     fn trouble(&self) -> Option<String>;
+
+    /// How decisions fare on this replica.
+    fn standing(&self) -> Standing;
+}
+
+/// How decisions to purge and restore fare on a replica.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Why they are done no more until a restart.
+    pub stopped: Option<String>,
+    /// Those that could not be done and were left, ever.
+    pub skipped: u64,
+    /// The last of them, and why.
+    pub last_skipped: Option<String>,
+    /// What a search for due sagas waits for.
+    pub waiting: Option<String>,
 }
 
 /// A removed saga as the archive has it.

@@ -45,7 +45,9 @@ pub(in crate::api) struct PurgedBody {
     /// When it was brought back; null when it was not.
     #[schema(required)]
     restored_at: Option<Instant>,
-    /// Deliveries that came after it was removed. They make no new saga.
+    /// Deliveries that came after it was removed, counted. They make no new saga.
+    late_count: u64,
+    /// The first hundred of them.
     late: Vec<LateBody>,
 }
 
@@ -106,7 +108,7 @@ impl From<PurgedView> for PurgedBody {
             updated_at: Instant(purged.updated_at),
             step_count: purged.steps,
             events: purged.events,
-            hash: crate::retention::decision::hex(&purged.hash),
+            hash: crate::retention::body::hex(&purged.hash),
             first: purged.first.into(),
             last: purged.last.into(),
             purged_at: Instant(purged.purged_at),
@@ -114,6 +116,7 @@ impl From<PurgedView> for PurgedBody {
             decision: purged.decision,
             archived: purged.row_group.is_some(),
             restored_at: purged.restored.map(|(_, at)| Instant(at)),
+            late_count: view.late_count,
             late: view.late.into_iter().map(LateBody::from).collect(),
         }
     }

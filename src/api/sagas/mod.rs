@@ -85,7 +85,7 @@ pub(super) struct SagaBody {
     step_count: u32,
     /// How often an event came again.
     duplicates: u32,
-    /// How often an event came again with another body.
+    /// Events that came with different bodies.
     conflicts: u32,
     /// True when it was purged and comes from the archive. Absent otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,7 +124,7 @@ impl From<&Anomaly> for AnomalyBody {
 impl From<SagaView> for SagaBody {
     fn from(saga: SagaView) -> Self {
         let state = saga.state;
-        let odd = state.anomalies.kept.iter().chain(&state.conflicts.kept);
+        let odd = state.anomalies.kept.iter().chain(state.conflicts.anomalies());
         Self {
             anomalies: odd.map(AnomalyBody::from).collect(),
             anomaly_count: state.anomalies.total.saturating_add(state.conflicts.total),
@@ -158,9 +158,14 @@ impl SagaBody {
 /// Whether the archive is to be asked too.
 fn wants_archive(query: Option<&str>) -> Result<bool, ApiError> {
     let mut params = Params::of(query);
-    let wanted = params.take(&["archive"], "true or false", |text| text.parse().ok());
+    let wanted = archive_wanted(&mut params);
     params.finish()?;
-    Ok(wanted.unwrap_or(false))
+    Ok(wanted)
+}
+
+fn archive_wanted(params: &mut Params<'_>) -> bool {
+    let wanted = params.take(&["archive"], "true or false", |text| text.parse().ok());
+    wanted.unwrap_or(false)
 }
 
 #[cfg(test)]

@@ -336,3 +336,59 @@ pub(super) fn end(
     batch.put_with(Table::Redrives, &key, |bytes| record.write(bytes));
     store.write(&batch, Durability::Power)
 }
+
+/// Removes the redrives that had ended by then, with their letters; how many those are. The newest stays: numbers
+/// are not given out twice.
+pub(super) fn forget_ended_before(store: &SharedStore, edge: Millis) -> Result<usize, StoreError> {
+    let newest = newest(&**store)?;
+    let mut ended = Vec::new();
+    read::try_scan(
+        |visit| {
+            let jobs = jobs_partition();
+            let whole = usize::MAX;
+            store.scan(
+                Table::Redrives,
+                jobs.partition(),
+                WHOLE,
+                Direction::Forward,
+                whole,
+                visit,
+            )
+        },
+        |sort, value| {
+            let number = keys::parse_number(sort)?;
+            let ended_at = RedriveRecord::read(value)?.ended_at;
+            if ended_at.is_some_and(|at| at <= edge.0) && Some(number) != newest {
+                ended.push(number);
+            }
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
+    for number in &ended {
+        forget(store, *number)?;
+    }
+    Ok(ended.len())
+}
+
+/// Removes a redrive; its own row last, so that it is found again when that is interrupted.
+fn forget(store: &SharedStore, number: u64) -> Result<(), StoreError> {
+    const ROWS: usize = 10_000;
+    loop {
+        let mut batch = Batch::new();
+        let mut key = Key::default();
+        letters(&**store, number, None, ROWS, |letter, _| {
+            keys::redrive_letter(&mut key, number, letter);
+            batch.delete(Table::Redrives, &key);
+            Ok(())
+        })?;
+        let is_last = batch.len() < ROWS;
+        if is_last {
+            keys::redrive(&mut key, number);
+            batch.delete(Table::Redrives, &key);
+        }
+        store.write(&batch, Durability::Process)?;
+        if is_last {
+            return Ok(());
+        }
+    }
+}

@@ -4,7 +4,8 @@
 //! by one thread, in the order it was asked for. A letter is *sending* in the store before it is
 //! published and *sent* after, so a crash leaves at most one chunk of letters of which nobody knows
 //! whether they were published: their marks tell, once everything in the topic is consumed. Were one
-//! published twice all the same, the fold would drop the second as a duplicate.
+//! published twice all the same, the fold would drop the second as a duplicate. Letters that nobody can tell
+//! about now, because the schema registry is away, keep their turn, and the redrive waits.
 //!
 //! A redrive can be cancelled until it has ended. That is stored with it, so it stays cancelled over a
 //! crash; letters whose turn has not come then stay as they are, and what was being published is found
@@ -20,11 +21,13 @@ mod tests;
 pub use jobs::RedriveStatus;
 pub use order::{Cancelled, RedriveOrder};
 pub use result::{LetterResult, RedriveItem};
+pub(super) use runner::is_at_end;
 
-use super::{Desk, Sources};
+use super::search_log::LogSearch;
+use super::{Deciding, Desk, Sources};
 use crate::audit::{Act, Audit, Outcome};
 use crate::clock::SharedClock;
-use crate::domain::{Position, SagaDefinitions};
+use crate::domain::{Millis, Position, SagaDefinitions};
 use crate::ingest::IngestStatus;
 use crate::ops::Outlet;
 use crate::store::{SharedStore, StoreError};
@@ -62,10 +65,14 @@ pub struct RedriveParts {
     pub definitions: Arc<SagaDefinitions>,
     /// Where events are published.
     pub out: Arc<dyn Outlet>,
+    /// Where it is announced what changed letters will come back as.
+    pub deciding: Arc<dyn Deciding>,
     /// How far consumption is.
     pub ingest: Arc<IngestStatus>,
     /// Where it is recorded how a redrive ended.
     pub audit: Audit,
+    /// Events of the log that a replay by ids may look through.
+    pub replay_events: u64,
     /// Tells the time.
     pub clock: SharedClock,
     /// Ends the thread.
@@ -86,6 +93,8 @@ struct Inner {
     turn: Mutex<Option<u64>>,
     /// Redrives that were cancelled since the start.
     cancelled: Mutex<BTreeSet<u64>>,
+    /// Held while the log is looked through for events.
+    searching: Mutex<()>,
     /// Changes whenever there is news for whoever waits.
     news: (Mutex<u64>, Condvar),
 }
@@ -100,6 +109,7 @@ impl Redrives {
                 desk,
                 turn: Mutex::default(),
                 cancelled: Mutex::default(),
+                searching: Mutex::default(),
                 news: (Mutex::new(0), Condvar::new()),
             }),
         }
@@ -191,6 +201,14 @@ impl Redrives {
         jobs::status(&*self.inner.parts.sources.store.snapshot(), number)
     }
 
+    /// Forgets the redrives that had ended by then, but for the newest; how many those are.
+    ///
+    /// # Errors
+    /// [`StoreError`]; some may be forgotten then.
+    pub fn forget_ended_before(&self, edge: Millis) -> Result<usize, StoreError> {
+        jobs::forget_ended_before(&self.inner.parts.sources.store, edge)
+    }
+
     /// What became of a redrive's letters, in order of their positions, behind one of them.
     ///
     /// # Errors
@@ -219,6 +237,17 @@ impl Redrives {
                 return Ok(status);
             }
             self.await_news(seen, left.min(Duration::from_millis(500)));
+        }
+    }
+
+    /// Looks for events that are no letters.
+    pub(super) fn search<'a>(&'a self, gone: &'a CancellationToken) -> LogSearch<'a> {
+        let inner = &*self.inner;
+        LogSearch {
+            store: &inner.parts.sources.store,
+            most: inner.parts.replay_events,
+            turn: &inner.searching,
+            gone,
         }
     }
 

@@ -3,8 +3,8 @@
 use super::super::forecast::Forecast;
 use super::super::view::{CameBack, came_back};
 use super::jobs;
-use crate::domain::Position;
-use crate::store::letters::marks;
+use crate::domain::{Cut, Position};
+use crate::store::letters::{Happened, marks};
 use crate::store::records::RedriveLetterRecord;
 use crate::store::{Read, StoreError, read};
 
@@ -52,11 +52,7 @@ pub(super) fn items(
             RedriveLetterRecord::Chosen | RedriveLetterRecord::Sending => LetterResult::Waiting,
             RedriveLetterRecord::Sent { partition, offset } => {
                 let at = Position::new(partition, offset);
-                let mark = marks(read, letter)?.into_iter().find(|mark| mark.by == at);
-                match mark {
-                    Some(mark) => LetterResult::Came(at, came_back(read, &cursor, &mark)?),
-                    None => LetterResult::Sent(at),
-                }
+                sent(read, &cursor, letter, at)?
             }
             RedriveLetterRecord::Skipped { why } => LetterResult::Skipped(why.to_owned()),
             RedriveLetterRecord::Refused { why } => LetterResult::Refused(why.to_owned()),
@@ -71,4 +67,21 @@ pub(super) fn items(
         Ok(())
     })?;
     Ok(items)
+}
+
+/// A letter that was published at that position.
+fn sent(read: &dyn Read, cursor: &Cut, letter: Position, at: Position) -> Result<LetterResult, StoreError> {
+    for mark in marks(read, letter)? {
+        match &mark.what {
+            Happened::Returned { became, .. } if mark.by == at => {
+                return Ok(LetterResult::Came(at, came_back(read, cursor, at, became)?));
+            }
+            Happened::Removed(_) => {
+                let gone = format!("it was published at {at}; the letter is no longer kept");
+                return Ok(LetterResult::Skipped(gone));
+            }
+            _ => {}
+        }
+    }
+    Ok(LetterResult::Sent(at))
 }

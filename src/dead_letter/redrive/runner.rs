@@ -1,21 +1,24 @@
 //! The thread that works redrives off.
 
+use super::super::announce::{Announcement, announce};
 use super::super::forecast::{Forecast, Forecaster};
-use super::super::revise::{Revised, revise};
+use super::super::revise::{Hopeless, Revised, revise};
 use super::super::view;
 use super::{Redrives, jobs};
 use crate::domain::Position;
 use crate::failpoint;
-use crate::ops::{Message, OutError};
-use crate::store::letters::{Happened, LetterState, marks};
+use crate::ingest::IngestStatus;
+use crate::ops::{Message, OpsError, OutError};
+use crate::store::letters::{LetterState, ValueHash, is_announced, marks, returns};
 use crate::store::records::RedriveLetterRecord;
 use crate::store::{Batch, Durability, Read, StoreError, read};
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::time::Duration;
 
 /// Letters that are published before what became of them is stored.
 const CHUNK: usize = 100;
-/// Wait before trying again while Kafka is away.
+/// Wait before trying again while Kafka or the schema registry is away.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often it is looked whether what was published has been consumed.
 const LOOK: Duration = Duration::from_millis(20);
@@ -127,7 +130,7 @@ impl Redrives {
             let mut batch = Batch::new();
             for position in chunk {
                 let forecast = match self.prepare(&*snapshot, *position, &status.change)? {
-                    Prepared::Ready(revised) => forecaster.next(&revised)?,
+                    Prepared::Ready { revised, .. } => forecaster.next(&revised)?,
                     Prepared::Settled(state) => Forecast::settled(state)
                         .unwrap_or_else(|| Forecast::not_published(super::super::Outlook::Unknown, "")),
                     Prepared::Hopeless(why) => Forecast::hopeless(&why),
@@ -163,14 +166,8 @@ impl Redrives {
         self.await_end_of_topic()?;
         let mut batch = Batch::new();
         for letter in uncertain {
-            let returned = marks(&**store, letter)?
-                .into_iter()
-                .rfind(|mark| matches!(mark.what, Happened::Returned(_)));
-            let record = match returned {
-                Some(mark) => RedriveLetterRecord::Sent {
-                    partition: mark.by.partition,
-                    offset: mark.by.offset,
-                },
+            let record = match came_back_at(&**store, letter)? {
+                Some(Position { partition, offset }) => RedriveLetterRecord::Sent { partition, offset },
                 None => RedriveLetterRecord::Chosen,
             };
             jobs::put_letter(&mut batch, number, letter, &record);
@@ -186,65 +183,138 @@ impl Redrives {
             if due.is_empty() {
                 return Ok(());
             }
+            let mut waits_for = None;
             for chunk in due.chunks(CHUNK) {
                 self.check_shutdown()?;
                 if self.is_cancelled(status.number) {
                     return Ok(());
                 }
-                if !self.publish_chunk(status, chunk)? {
-                    self.pause(RETRY);
-                    self.settle_uncertain(status.number)?;
+                let done = self.publish_chunk(status, chunk)?;
+                waits_for = waits_for.or(done.waits_for);
+                if !done.kafka {
                     break;
                 }
+            }
+            if let Some(why) = waits_for {
+                tracing::warn!(number = status.number, why, "the redrive waits");
+                self.pause(RETRY);
+                self.settle_uncertain(status.number)?;
             }
         }
     }
 
-    /// Publishes a chunk of letters. Whether Kafka is there.
-    fn publish_chunk(&self, status: &jobs::RedriveStatus, chunk: &[Position]) -> Result<bool, Interrupted> {
-        let sources = &self.inner.parts.sources;
-        let store = &sources.store;
+    /// Publishes a chunk of letters, but for those that have to wait and keep their turn.
+    fn publish_chunk(&self, status: &jobs::RedriveStatus, chunk: &[Position]) -> Result<Done, Interrupted> {
+        let store = &self.inner.parts.sources.store;
+        let mut chosen = self.choose(status, chunk)?;
+        self.announce(status, &mut chosen);
         let mut before = Batch::new();
-        let mut messages = Vec::new();
-        let mut sending = Vec::new();
-        for position in chunk {
-            let refused =
-                |why: String| -> (Option<Message>, RecordOwned) { (None, RecordOwned::Refused(why)) };
-            let (message, record) = match self.prepare(&**store, *position, &status.change)? {
-                Prepared::Ready(revised) => (Some(self.message(*revised)), RecordOwned::Sending),
-                Prepared::Settled(state) => (None, RecordOwned::Skipped(settled_words(state))),
-                Prepared::Hopeless(why) => refused(why.to_string()),
-                Prepared::Unknown => refused("there is no such letter".to_owned()),
-            };
-            if let Some(message) = message {
-                messages.push(message);
-                sending.push(*position);
-            }
+        for (position, record) in &chosen.settled {
             jobs::put_letter(&mut before, status.number, *position, &record.as_record());
         }
-        store.write(&before, Durability::Process)?;
-        if messages.is_empty() {
-            return Ok(true);
+        for (position, _) in &chosen.ready {
+            jobs::put_letter(
+                &mut before,
+                status.number,
+                *position,
+                &RedriveLetterRecord::Sending,
+            );
         }
+        // What is published is not taken back by a power failure, so that it was about to be is not, either.
+        store.write(&before, Durability::Power)?;
+        let away = self.send(status, chosen.ready)?;
+        Ok(Done {
+            kafka: away.is_none(),
+            waits_for: away.or(chosen.waits_for),
+        })
+    }
+
+    /// Makes letters ready, and tells those apart that are not published.
+    fn choose(&self, status: &jobs::RedriveStatus, chunk: &[Position]) -> Result<Choice, StoreError> {
+        let store = &self.inner.parts.sources.store;
+        let mut chosen = Choice::default();
+        for position in chunk {
+            let settled = match self.prepare(&**store, *position, &status.change)? {
+                Prepared::Ready { revised, unannounced } => {
+                    chosen
+                        .unannounced
+                        .extend(unannounced.map(|value| (*position, value)));
+                    chosen.ready.push((*position, self.message(*revised)));
+                    continue;
+                }
+                // Another time it can be told whether it is an event: it keeps its turn.
+                Prepared::Hopeless(Hopeless::Unavailable(why)) => {
+                    chosen.waits_for = Some(why);
+                    continue;
+                }
+                Prepared::Settled(state) => RecordOwned::Skipped(settled_words(state)),
+                Prepared::Hopeless(why) => RecordOwned::Refused(why.to_string()),
+                Prepared::Unknown => RecordOwned::Refused("there is no such letter".to_owned()),
+            };
+            chosen.settled.push((*position, settled));
+        }
+        Ok(chosen)
+    }
+
+    /// Says on the ops topic what changed letters will come back as. Where that is not possible now they
+    /// keep their turn.
+    fn announce(&self, status: &jobs::RedriveStatus, chosen: &mut Choice) {
+        if chosen.unannounced.is_empty() {
+            return;
+        }
+        let parts = &self.inner.parts;
+        let number = status.number;
+        let asked = format!("redrive {number}");
+        let announcement = Announcement {
+            by: &status.by,
+            origin: &status.origin,
+            why: status.why.as_deref().unwrap_or(&asked),
+            letters: &chosen.unannounced,
+        };
+        let Err(error) = announce(&announcement, &parts.sources.topics, &*parts.deciding) else {
+            return;
+        };
+        let kept_back: BTreeSet<Position> = chosen.unannounced.iter().map(|(letter, _)| *letter).collect();
+        chosen.ready.retain(|(letter, _)| !kept_back.contains(letter));
+        let why = format!("it could not be announced: {error}");
+        match error {
+            OpsError::Conflict(_) | OpsError::Failed(_) | OpsError::NotFound(_) => {
+                let refused = kept_back.into_iter();
+                let refused = refused.map(|letter| (letter, RecordOwned::Refused(why.clone())));
+                chosen.settled.extend(refused);
+            }
+            OpsError::Unreachable(_) | OpsError::Unsettled(_) | OpsError::Store(_) => {
+                chosen.waits_for = Some(why);
+            }
+        }
+    }
+
+    /// Publishes what is ready. Why Kafka is away, if it is.
+    fn send(
+        &self,
+        status: &jobs::RedriveStatus,
+        ready: Vec<(Position, Message)>,
+    ) -> Result<Option<String>, Interrupted> {
+        if ready.is_empty() {
+            return Ok(None);
+        }
+        let store = &self.inner.parts.sources.store;
+        let (sending, messages): (Vec<Position>, Vec<Message>) = ready.into_iter().unzip();
         failpoint::pass("redrive.before_publish");
         let results = self.inner.parts.out.publish_all(&messages);
         failpoint::pass("redrive.after_publish");
         let mut after = Batch::new();
-        let mut reachable = true;
+        let mut away = None;
         for (position, result) in sending.into_iter().zip(results) {
             let record = match result {
                 Ok(Position { partition, offset }) => RecordOwned::Sent(partition, offset),
                 Err(OutError::Refused(why)) => RecordOwned::Refused(why),
                 Err(OutError::Unreachable(why)) => {
-                    if std::mem::replace(&mut reachable, false) {
-                        tracing::warn!(number = status.number, why, "the redrive waits for Kafka");
-                    }
+                    away = Some(why);
                     RecordOwned::Chosen
                 }
                 Err(OutError::Uncertain(why)) => {
-                    if std::mem::replace(&mut reachable, false) {
-                        tracing::warn!(number = status.number, why, "the redrive waits for Kafka");
-                    }
+                    away = Some(why);
                     RecordOwned::Sending
                 }
             };
@@ -253,7 +323,7 @@ impl Redrives {
         store.write(&after, Durability::Process)?;
         failpoint::pass("redrive.after_write");
         self.tell();
-        Ok(reachable)
+        Ok(away)
     }
 
     fn message(&self, revised: Revised) -> Message {
@@ -273,16 +343,28 @@ impl Redrives {
         change: &super::super::Change,
     ) -> Result<Prepared, StoreError> {
         let sources = &self.inner.parts.sources;
-        let state = LetterState::after(&marks(read, position)?);
+        let marks = marks(read, position)?;
+        let letter = view::letter(read, position)?;
+        let own = letter
+            .as_ref()
+            .map(|letter| ValueHash::of(letter.value.as_deref()));
+        let state = LetterState::after(own.unwrap_or_default(), &marks);
         if state != LetterState::Open {
             return Ok(Prepared::Settled(state));
         }
-        let Some(letter) = view::letter(read, position)? else {
+        let Some(letter) = letter else {
             return Ok(Prepared::Unknown);
         };
         Ok(
             match revise(&letter, change, &sources.topics, &*sources.schemas) {
-                Ok(revised) => Prepared::Ready(Box::new(revised)),
+                Ok(revised) => {
+                    let value = ValueHash::of(Some(&revised.value));
+                    let known = own == Some(value) || is_announced(value, &marks);
+                    Prepared::Ready {
+                        revised: Box::new(revised),
+                        unannounced: (!known).then_some(value),
+                    }
+                }
                 Err(why) => Prepared::Hopeless(why),
             },
         )
@@ -299,7 +381,11 @@ impl Redrives {
             Ok(())
         })?;
         loop {
-            let cursor = read::cursor(&**store, read::active_generation(&**store)?)?;
+            let cursor = {
+                // Of one moment: a rebuild may make another generation serve in between.
+                let snapshot = store.snapshot();
+                read::cursor(&*snapshot, read::active_generation(&*snapshot)?)?
+            };
             if sent.iter().all(|at| cursor.contains(*at)) {
                 return Ok(());
             }
@@ -310,15 +396,12 @@ impl Redrives {
 
     /// Waits until answers show everything up to what Kafka says is the end, asked from now on.
     fn await_end_of_topic(&self) -> Result<(), Interrupted> {
-        let ingest = &self.inner.parts.ingest;
-        let asked = ingest.snapshot().asked;
-        loop {
-            if ingest.snapshot().has_reached_end_since(asked) {
-                return Ok(());
-            }
+        let asked = self.inner.parts.ingest.snapshot().asked;
+        while !self.inner.parts.ingest.snapshot().has_reached_end_since(asked) {
             self.check_shutdown()?;
             self.pause(LOOK);
         }
+        Ok(())
     }
 
     fn letters_of(
@@ -355,12 +438,52 @@ impl Redrives {
     }
 }
 
+/// Whether consumption has reached what Kafka says is the end, which it must have said.
+pub(in crate::dead_letter) fn is_at_end(ingest: &IngestStatus) -> bool {
+    let ingest = ingest.snapshot();
+    let known = ingest.last_contact.is_some()
+        && ingest.unreachable_since.is_none()
+        && ingest.end.iter().next().is_some();
+    known && ingest.next.covers(&ingest.end)
+}
+
+/// Where a letter last came back to, as far as is consumed.
+fn came_back_at(read: &dyn Read, letter: Position) -> Result<Option<Position>, StoreError> {
+    let Some(listed) = view::listed(read, letter)? else {
+        return Ok(None);
+    };
+    let marks = marks(read, letter)?;
+    Ok(returns(listed.value, &marks).last().map(|mark| mark.by))
+}
+
 /// A letter made ready, or why it is not.
 enum Prepared {
-    Ready(Box<Revised>),
+    Ready {
+        revised: Box<Revised>,
+        /// Its value, when that is not the letter's own and nobody has said that it will come.
+        unannounced: Option<ValueHash>,
+    },
     Settled(LetterState),
-    Hopeless(super::super::revise::Hopeless),
+    Hopeless(Hopeless),
     Unknown,
+}
+
+/// What became of a chunk.
+struct Done {
+    /// Whether Kafka takes more.
+    kafka: bool,
+    /// What is missing for letters that keep their turn.
+    waits_for: Option<String>,
+}
+
+/// What is to become of the letters of a chunk.
+#[derive(Default)]
+struct Choice {
+    ready: Vec<(Position, Message)>,
+    unannounced: Vec<(Position, ValueHash)>,
+    settled: Vec<(Position, RecordOwned)>,
+    /// What is missing for those that are neither ready nor settled.
+    waits_for: Option<String>,
 }
 
 /// What is stored of a letter, owning its words.

@@ -2,26 +2,32 @@
 
 use super::*;
 use crate::clock::SystemClock;
+use crate::dead_letter::announce::{Announcement, announce};
+use crate::dead_letter::testing;
 use crate::dead_letter::{CameBack, Change, EventEdit, LetterFilter, Outlook};
-use crate::domain::{Cut, Millis};
-use crate::ingest::decode::wire;
+use crate::domain::{Cut, Millis, OPERATOR_STATUS_CHANGE};
+use crate::ingest::decode::{DecodePlan, wire};
 use crate::ingest::origin::LetterTopics;
-use crate::ingest::registry::{BundledSchema, SchemaSource};
+use crate::ingest::registry::{BundledSchema, SchemaError, SchemaSource};
 use crate::ingest::source::{RawHeaders, RawRecord};
 use crate::ingest::writer::{Admission, Writer};
-use crate::ops::{Message, OutError};
+use crate::ops::{Message, NewDecision, OpsError, OutError};
 use crate::projector::catch_up_offline;
-use crate::store::letters;
+use crate::store::letters::{self, ValueHash};
+use crate::store::memory::MemoryStore;
 use crate::store::read;
-use crate::testkit::{TOPIC, settings, store};
+use crate::testkit::{TOPIC, settings};
 use jiff::Timestamp;
 use saga_tracker_sdk::contract::{SagaEvent, SagaStatus, SagaType};
 use saga_tracker_sdk::encoding::Encoder;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// A topic of one partition, and the store that it is consumed into.
 struct Topic {
     store: SharedStore,
+    memory: Arc<MemoryStore>,
+    /// Writes that a power failure could have taken when something was published.
+    at_risk: AtomicU64,
     records: Mutex<Vec<Message>>,
     consumed: AtomicUsize,
     ingest: Arc<IngestStatus>,
@@ -29,17 +35,23 @@ struct Topic {
     away: AtomicUsize,
     /// Publishes so often without saying so.
     silent: AtomicUsize,
+    /// Decisions made so far.
+    decided: AtomicU64,
 }
 
 impl Topic {
     fn new() -> Arc<Self> {
+        let memory = Arc::new(MemoryStore::new());
         Arc::new(Self {
-            store: store(),
+            store: memory.clone(),
+            memory,
+            at_risk: AtomicU64::new(0),
             records: Mutex::default(),
             consumed: AtomicUsize::new(0),
             ingest: Arc::default(),
             away: AtomicUsize::new(0),
             silent: AtomicUsize::new(0),
+            decided: AtomicU64::new(0),
         })
     }
 
@@ -53,6 +65,18 @@ impl Topic {
             headers,
         });
         Position::new(0, records.len() as u64 - 1)
+    }
+
+    /// Says that a letter will come back with that value.
+    fn announce(&self, letter: Position, value: &[u8]) {
+        let letters = [(letter, ValueHash::of(Some(value)))];
+        let announcement = Announcement {
+            by: "kim",
+            origin: "test",
+            why: "test",
+            letters: &letters,
+        };
+        announce(&announcement, &testing::topics(TOPIC, "dlt"), self).unwrap();
     }
 
     /// Consumes what is new, and folds it.
@@ -94,6 +118,16 @@ impl Topic {
     }
 }
 
+/// Decisions take effect at once, as where the ops topic is read to its end.
+impl Deciding for Topic {
+    fn decide(&self, new: NewDecision) -> Result<u64, OpsError> {
+        let appliers = testing::appliers(TOPIC, "dlt");
+        let offset = self.decided.fetch_add(1, Ordering::Relaxed);
+        testing::apply(&self.store, &appliers, offset, &new);
+        Ok(offset)
+    }
+}
+
 impl Outlet for Topic {
     fn publish(&self, message: &Message) -> Result<Position, OutError> {
         let take = |left: &AtomicUsize| {
@@ -111,6 +145,11 @@ impl Outlet for Topic {
         }
         self.consume();
         Ok(at)
+    }
+
+    fn publish_all(&self, messages: &[Message]) -> Vec<Result<Position, OutError>> {
+        self.at_risk.fetch_max(self.memory.unsynced(), Ordering::Relaxed);
+        messages.iter().map(|message| self.publish(message)).collect()
     }
 }
 
@@ -140,20 +179,27 @@ fn spoiled(event_id: &str, saga: &str, step: &str, status: SagaStatus, at: i64) 
 }
 
 fn redrives(topic: &Arc<Topic>, shutdown: &CancellationToken) -> Redrives {
+    redrives_with(topic, Arc::new(BundledSchema::new().unwrap()), shutdown)
+}
+
+fn redrives_with(
+    topic: &Arc<Topic>,
+    schemas: Arc<dyn SchemaSource>,
+    shutdown: &CancellationToken,
+) -> Redrives {
     let clock: SharedClock = Arc::new(SystemClock);
     Redrives::new(RedriveParts {
         sources: Sources {
             store: topic.store.clone(),
-            schemas: Arc::new(BundledSchema::new().unwrap()),
-            topics: LetterTopics {
-                topic: TOPIC.to_owned(),
-                dlt_topic: "dlt".to_owned(),
-            },
+            schemas,
+            topics: testing::topics(TOPIC, "dlt"),
         },
         definitions: Arc::default(),
         out: topic.clone(),
+        deciding: topic.clone(),
         ingest: topic.ingest.clone(),
         audit: Audit::new(topic.store.clone(), clock.clone()),
+        replay_events: 1_000,
         clock,
         shutdown: shutdown.clone(),
     })
@@ -315,6 +361,7 @@ fn letters_that_were_being_published_at_a_crash_are_settled_by_their_marks() {
             SagaStatus::Started,
             AT,
         );
+        topic.announce(*letter, &value);
         topic.put("k", Some(value), headers.to_vec());
     }
     topic.consume();
@@ -506,6 +553,7 @@ fn a_redrive_stays_cancelled_over_a_crash_and_what_was_under_way_is_told() {
             SagaStatus::Started,
             AT,
         );
+        topic.announce(*letter, &value);
         topic.put("k", Some(value), headers.to_vec());
     }
     topic.consume();
@@ -532,4 +580,165 @@ fn a_redrive_stays_cancelled_over_a_crash_and_what_was_under_way_is_told() {
             .count(),
         240
     );
+}
+
+/// A topic with a letter that is an event as it is, as where its schema was not known then.
+fn with_a_readable_letter(step: &str) -> (Arc<Topic>, Position) {
+    let topic = Topic::new();
+    topic.consume();
+    let value = encoded("e-1", "s", step, SagaStatus::Completed, AT + 5);
+    let letter = Position::new(0, 0);
+    testing::put_letter(&topic.store, TOPIC, letter, Some(&value));
+    // What stood at its offset.
+    topic.put("s", None, Vec::new());
+    topic.consumed.store(1, Ordering::Relaxed);
+    topic.consume();
+    (topic, letter)
+}
+
+/// A registry that is away for so many questions.
+struct Flapping {
+    away: AtomicUsize,
+    bundled: BundledSchema,
+}
+
+impl SchemaSource for Flapping {
+    fn plan(&self, id: u32) -> Result<Arc<DecodePlan>, SchemaError> {
+        let away = |left: usize| left.checked_sub(1);
+        if self
+            .away
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, away)
+            .is_ok()
+        {
+            return Err(SchemaError::Unavailable("try again".to_owned()));
+        }
+        self.bundled.plan(id)
+    }
+}
+
+#[test]
+fn letters_wait_for_a_registry_that_is_away_and_none_is_refused() {
+    let (topic, letter) = with_a_readable_letter("ORDER_CONFIRMED");
+    let shutdown = CancellationToken::new();
+    let redrives = redrives_with(
+        &topic,
+        Arc::new(Flapping {
+            away: AtomicUsize::new(1),
+            bundled: BundledSchema::new().unwrap(),
+        }),
+        &shutdown,
+    );
+    let asked = redrives
+        .ask(&order(vec![letter], Change::default(), false))
+        .unwrap();
+    let thread = redrives.spawn().unwrap();
+    let ended = redrives
+        .wait_for(asked.number, Duration::from_secs(30))
+        .unwrap()
+        .unwrap();
+    shutdown.cancel();
+    thread.join().unwrap();
+    assert_eq!((ended.sent, ended.refused), (1, 0), "{ended:?}");
+}
+
+#[test]
+fn only_what_a_redrive_changed_is_announced() {
+    let (topic, letter) = with_a_readable_letter("ORDER_CONFIRMED");
+    worked(&topic, &order(vec![letter], Change::default(), false));
+    assert_eq!(
+        (open_letters(&topic), topic.decided.load(Ordering::Relaxed)),
+        (0, 0)
+    );
+    let (topic, letter) = with_one_letter();
+    worked(&topic, &order(vec![letter], reframed(), false));
+    assert_eq!(
+        (open_letters(&topic), topic.decided.load(Ordering::Relaxed)),
+        (0, 1)
+    );
+}
+
+#[test]
+fn three_headers_that_anybody_can_write_settle_no_letter() {
+    let (topic, letter) = with_one_letter();
+    let headers = testing::topics(TOPIC, "dlt").headers_of(letter);
+    let headers = headers.map(|(name, value)| (name.to_owned(), Some(value.into_bytes())));
+    let value = encoded("e-1", "s", "ORDER_CONFIRMED", SagaStatus::Completed, AT + 5);
+    topic.put("s", Some(value.clone()), headers.to_vec());
+    topic.consume();
+    assert_eq!(open_letters(&topic), 1);
+    assert_eq!(
+        redrives(&topic, &CancellationToken::new())
+            .desk()
+            .show(letter)
+            .unwrap()
+            .history
+            .len(),
+        1
+    );
+    // Said before or after, by a replica of ours, it counts.
+    topic.announce(letter, &value);
+    assert_eq!(open_letters(&topic), 0);
+}
+
+#[test]
+fn events_that_only_operators_cause_are_not_redriven() {
+    let (topic, letter) = with_a_readable_letter(OPERATOR_STATUS_CHANGE);
+    let items = worked(&topic, &order(vec![letter], Change::default(), false));
+    assert!(
+        matches!(&items[0].result, LetterResult::Refused(why) if why.contains("reserved")),
+        "{items:?}"
+    );
+    let (topic, letter) = with_one_letter();
+    let mut change = reframed();
+    change.event.as_mut().unwrap().step = Some(OPERATOR_STATUS_CHANGE.to_owned());
+    let items = worked(&topic, &order(vec![letter], change.clone(), false));
+    assert!(matches!(items[0].result, LetterResult::Refused(_)), "{items:?}");
+    let value = encoded("e-1", "s", OPERATOR_STATUS_CHANGE, SagaStatus::Completed, AT + 5);
+    let bytes = Change {
+        value: Some(value),
+        ..Change::default()
+    };
+    let items = worked(&topic, &order(vec![letter], bytes, false));
+    assert!(matches!(items[0].result, LetterResult::Refused(_)), "{items:?}");
+    let items = worked(&topic, &order(vec![letter], change, true));
+    assert!(
+        matches!(&items[0].result, LetterResult::Forecast(told) if told.outlook == Outlook::Reserved),
+        "{items:?}"
+    );
+    assert_eq!(topic.records.lock().unwrap().len(), 2, "nothing was published");
+}
+
+/// What is published survives a power failure, so what is known of it before has to as well: otherwise it
+/// would be published again.
+#[test]
+fn that_letters_are_being_published_is_on_disk_before_they_are() {
+    let (topic, letter) = with_one_letter();
+    assert!(topic.memory.unsynced() > 0);
+    worked(&topic, &order(vec![letter], reframed(), false));
+    assert_eq!(
+        (open_letters(&topic), topic.at_risk.load(Ordering::Relaxed)),
+        (0, 0)
+    );
+}
+
+#[test]
+fn redrives_are_forgotten_some_time_after_they_ended_and_numbers_are_not_given_out_twice() {
+    let (topic, letters, change) = with_letters(3);
+    worked(&topic, &order(letters.clone(), change.clone(), true));
+    worked(&topic, &order(letters.clone(), change.clone(), true));
+    let redrives = redrives(&topic, &CancellationToken::new());
+    let waiting = redrives
+        .ask(&order(letters.clone(), change.clone(), true))
+        .unwrap();
+    let newest = redrives.ask(&order(letters, change, true)).unwrap();
+    let ended = redrives.status(2).unwrap().unwrap().ended_at.unwrap();
+    assert_eq!(redrives.forget_ended_before(Millis(0)).unwrap(), 0);
+    assert_eq!(redrives.forget_ended_before(ended).unwrap(), 2);
+    let left: Vec<u64> = redrives.latest(9).unwrap().iter().map(|one| one.number).collect();
+    assert_eq!(left, [newest.number, waiting.number]);
+    assert_eq!(redrives.items(1, None, 9).unwrap(), []);
+    assert_eq!(redrives.items(waiting.number, None, 9).unwrap().len(), 3);
+    // The newest stays even when it has ended.
+    jobs::end(&topic.store, newest.number, ended, None).unwrap();
+    assert_eq!(redrives.forget_ended_before(ended).unwrap(), 0);
 }

@@ -63,6 +63,7 @@ behaviours! {
     tables:
         a_cleared_table_is_empty_and_the_others_are_not,
         a_cleared_table_takes_new_rows,
+        a_snapshot_sees_what_was_cleared_after_it,
         an_empty_table_is_cleared_and_split,
         a_split_covers_every_row_once_and_cuts_no_partition,
         a_split_of_one_partition_is_one_share,
@@ -83,6 +84,7 @@ fn small() -> RocksSettings {
         block_cache_mib: 4,
         write_buffer_mib: 8,
         max_wal_mib: 8,
+        longest_read: std::time::Duration::ZERO,
         ..RocksSettings::default()
     }
 }

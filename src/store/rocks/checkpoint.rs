@@ -58,10 +58,7 @@ struct Copy {
 
 impl Copy {
     fn view(&self) -> View<'_> {
-        View {
-            db: &self.db,
-            snapshot: None,
-        }
+        View::latest(&self.db)
     }
 }
 

@@ -16,12 +16,14 @@
 //! needs no lock: the single-threaded flavour of the API is the right one, from any thread.
 
 mod checkpoint;
+mod clear;
 mod engine_key;
 mod errors;
 mod load;
 mod open;
 mod options;
 mod read;
+mod readers;
 mod settings;
 mod split;
 #[cfg(test)]
@@ -40,9 +42,10 @@ use errors::store_error;
 use load::Loader;
 use options::Shared;
 use read::{View, family};
+use readers::Readers;
 use rocksdb::{
-    BottommostLevelCompaction, ColumnFamily, CompactOptions, DBWithThreadMode, FlushOptions, ReadOptions,
-    SingleThreaded, SnapshotWithThreadMode, WriteBatch, WriteOptions, properties,
+    BottommostLevelCompaction, ColumnFamily, CompactOptions, DBWithThreadMode, FlushOptions, SingleThreaded,
+    SnapshotWithThreadMode, WriteBatch, WriteOptions, properties,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -61,6 +64,7 @@ pub struct RocksStore {
     settings: RocksSettings,
     shared: Shared,
     loader: Loader,
+    readers: Readers,
     /// Shared by writers; whoever takes it alone makes them wait.
     writers: RwLock<()>,
 }
@@ -81,6 +85,7 @@ impl RocksStore {
         let store = Self {
             db,
             loader: Loader::new(path)?,
+            readers: Readers::default(),
             path: path.to_owned(),
             settings: settings.clone(),
             shared,
@@ -125,10 +130,7 @@ impl RocksStore {
     }
 
     fn latest(&self) -> View<'_> {
-        View {
-            db: &self.db,
-            snapshot: None,
-        }
+        View::latest(&self.db)
     }
 
     fn families(&self) -> Result<Vec<&ColumnFamily>, StoreError> {
@@ -189,10 +191,7 @@ impl Read for RocksStore {
 
 impl Store for RocksStore {
     fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_> {
-        Box::new(View {
-            db: &self.db,
-            snapshot: Some(self.db.snapshot()),
-        })
+        Box::new(View::of_now(&self.db, &self.readers))
     }
 
     fn write(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
@@ -231,26 +230,7 @@ impl Store for RocksStore {
     }
 
     fn clear(&self, table: Table) -> Result<(), StoreError> {
-        let family = family(&self.db, table)?;
-        let mut options = ReadOptions::default();
-        options.set_total_order_seek(true);
-        let mut rows = self.db.raw_iterator_cf_opt(family, options);
-        rows.seek_to_last();
-        rows.status().map_err(store_error)?;
-        let Some(last) = rows.key().map(<[u8]>::to_vec) else {
-            return Ok(());
-        };
-        drop(rows);
-        // The mark that everything is gone comes first: a file dropped while an older one stays must
-        // not bring the older one's rows back.
-        let mut batch = WriteBatch::default();
-        batch.delete_range_cf(family, &[][..], &last[..]);
-        batch.delete_cf(family, &last);
-        self.db.write(batch).map_err(store_error)?;
-        self.db
-            .delete_file_in_range_cf(family, &[][..], &last[..])
-            .map_err(store_error)?;
-        self.db.flush_cf(family).map_err(store_error)
+        clear::clear(&self.db, &self.readers, &self.settings, table)
     }
 
     fn flush(&self) -> Result<(), StoreError> {

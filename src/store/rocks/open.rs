@@ -142,7 +142,7 @@ fn format_version(db: &Db, names: &[String]) -> Result<Option<u32>, StoreError> 
     }
     let mut key = Key::default();
     keys::meta(&mut key, totals::FORMAT);
-    let Some(bytes) = (View { db, snapshot: None }).get(Table::Meta, &key)? else {
+    let Some(bytes) = View::latest(db).get(Table::Meta, &key)? else {
         return Ok(None);
     };
     let record = MetaRecord::read(&bytes)?;

@@ -65,7 +65,7 @@ fn usage_of(table: Table) -> Use {
         Table::Purged => Use::Point,
         Table::Letters | Table::LetterMarks | Table::LettersByEvent | Table::Redrives => Use::Small,
         Table::Feed | Table::DeadLetters | Table::Decisions | Table::Audit => Use::Sequence,
-        Table::Projection(_, ProjectionTable::Instances) => Use::Point,
+        Table::Projection(_, ProjectionTable::Instances | ProjectionTable::Timelines) => Use::Point,
         Table::Projection(_, ProjectionTable::Totals) => Use::Small,
         Table::Projection(
             _,

@@ -1,6 +1,7 @@
 //! Reads, of the latest state or of a snapshot.
 
 use super::errors::{bad_key, no_table, store_error};
+use super::readers::{Reader, Readers};
 use super::{Db, Snapshot, engine_key};
 use crate::store::{
     Direction, Key, Read, SortRange, StoreError, Table, TableRange, VisitPartitions, VisitRow, VisitTable,
@@ -14,13 +15,36 @@ const SCAN_READAHEAD: usize = 512 << 10;
 
 /// The store at one moment, or at the moment of each read.
 pub(super) struct View<'a> {
-    pub(super) db: &'a Db,
-    pub(super) snapshot: Option<Snapshot<'a>>,
+    db: &'a Db,
+    snapshot: Option<Snapshot<'a>>,
+    /// Let go of after the snapshot.
+    _reader: Option<Reader<'a>>,
 }
 
 /// The column family of a table.
 pub(super) fn family(db: &Db, table: Table) -> Result<&ColumnFamily, StoreError> {
     db.cf_handle(table.name()).ok_or_else(|| no_table(table.name()))
+}
+
+impl<'a> View<'a> {
+    /// The store at the moment of each read.
+    pub(super) fn latest(db: &'a Db) -> Self {
+        Self {
+            db,
+            snapshot: None,
+            _reader: None,
+        }
+    }
+
+    /// The store as it is now, for as long as this lives.
+    pub(super) fn of_now(db: &'a Db, readers: &'a Readers) -> Self {
+        let reader = readers.enter();
+        Self {
+            db,
+            snapshot: Some(db.snapshot()),
+            _reader: Some(reader),
+        }
+    }
 }
 
 impl View<'_> {

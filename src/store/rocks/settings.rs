@@ -1,6 +1,7 @@
 //! What may be set about the engine. Everything else follows from what the tables are for (`options`).
 
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Settings of the RocksDB engine. Together they bound its memory: block cache + write buffers, plus
 /// a few tens of MiB for running compactions and scans.
@@ -18,6 +19,11 @@ pub struct RocksSettings {
     pub max_open_files: u32,
     /// Threads that write out and merge files in the background. Default 3.
     pub background_jobs: u16,
+    /// How long clearing a table waits for those who read what it removes, before it leaves the room of
+    /// it for later. No option: long enough for every answer, short enough that nobody who stalls holds up
+    /// a rebuild.
+    #[serde(skip)]
+    pub longest_read: Duration,
 }
 
 impl Default for RocksSettings {
@@ -28,6 +34,7 @@ impl Default for RocksSettings {
             max_wal_mib: 64,
             max_open_files: 512,
             background_jobs: 3,
+            longest_read: Duration::from_secs(10),
         }
     }
 }

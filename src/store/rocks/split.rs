@@ -37,7 +37,7 @@ pub(super) fn split(db: &Db, table: Table, parts: usize) -> Result<Vec<TableRang
 
 /// The first and the last key.
 fn ends(db: &Db, whole: &TableRange) -> Result<Option<(EngineKey, EngineKey)>, StoreError> {
-    let view = View { db, snapshot: None };
+    let view = View::latest(db);
     let mut rows = view.share(whole)?;
     let first = rows.key().map(<[u8]>::to_vec);
     rows.seek_to_last();
@@ -67,7 +67,7 @@ fn probe(
     last: &[u8],
     parts: usize,
 ) -> Result<Vec<EngineKey>, StoreError> {
-    let view = View { db, snapshot: None };
+    let view = View::latest(db);
     let mut rows = view.share(whole)?;
     let common = first.iter().zip(last).take_while(|(a, b)| a == b).count();
     let (low, high) = (number(&first[common..]), number(&last[common..]));

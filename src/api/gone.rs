@@ -1,0 +1,46 @@
+//! Whether whoever asked still waits. A call that changes something is worked on to its end all the same
+//! ([`super::shell`]); what has not begun to change anything may ask.
+
+use axum::extract::{FromRequestParts, Request};
+use axum::http::request::Parts;
+use std::convert::Infallible;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Cancelled when the client goes away before it is answered.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ClientGone(pub(super) CancellationToken);
+
+impl ClientGone {
+    /// Tells the request's handler for as long as the guard lives.
+    pub(super) fn watch(request: &mut Request) -> DropGuard {
+        let gone = Self::default();
+        let guard = gone.0.clone().drop_guard();
+        request.extensions_mut().insert(gone);
+        guard
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for ClientGone {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+
+    #[tokio::test]
+    async fn a_handler_is_told_when_nobody_waits_any_more() {
+        let mut request = Request::new(Body::empty());
+        let present = ClientGone::watch(&mut request);
+        let (mut parts, _) = request.into_parts();
+        let Ok(ClientGone(gone)) = ClientGone::from_request_parts(&mut parts, &()).await;
+        assert!(!gone.is_cancelled());
+        drop(present);
+        assert!(gone.is_cancelled());
+    }
+}

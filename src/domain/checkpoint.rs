@@ -1,0 +1,117 @@
+//! At which events of a long timeline the fold up to there is written down, and how what was folded
+//! behind such an event is carried over when something before it has changed.
+//!
+//! Whether it is at an event follows from the event's own place. So an event that comes in before
+//! others does not move where theirs are.
+
+use super::{AnomalyLog, CompensationTimes, MAX_KEPT_ANOMALIES, SagaState, TimelineKey};
+
+/// One in so many events, as a power of two.
+const ONE_IN_BITS: u32 = if cfg!(test) { 2 } else { 9 };
+
+impl TimelineKey {
+    /// Whether the fold of a long timeline is written down after the event in this place.
+    pub fn is_checkpoint(self) -> bool {
+        const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mix = |hash: u64, word: u64| {
+            let product = (hash ^ word).wrapping_mul(FACTOR);
+            product ^ (product >> 32)
+        };
+        let mixed = [
+            self.recorded_at.0 as u64,
+            u64::from(self.position.partition),
+            self.position.offset,
+        ]
+        .into_iter()
+        .fold(FACTOR, mix);
+        mixed.wrapping_mul(FACTOR) >> (64 - ONE_IN_BITS) == 0
+    }
+}
+
+/// Two folds up to the same event, before and after something changed in front of it, from which the
+/// fold goes on alike: all that was folded behind it differs by what these two differ by.
+pub struct Junction {
+    old: SagaState,
+    new: SagaState,
+}
+
+impl Junction {
+    /// The junction of two folds up to the same event, if they are one for what was folded behind it,
+    /// the last of which is `last`.
+    pub fn of(old: SagaState, new: &SagaState, last: &SagaState) -> Option<Self> {
+        let alike = old.tail == new.tail
+            && old.status == new.status
+            && old.failing_since == new.failing_since
+            && old.saga_type == new.saga_type
+            && old.order_id == new.order_id
+            && old.last_trace_id == new.last_trace_id;
+        // Of the anomalies behind the event those have to be known that come to be kept.
+        let known =
+            new.anomalies.total >= old.anomalies.total || last.anomalies.total as usize <= MAX_KEPT_ANOMALIES;
+        (alike && known).then(|| Self {
+            old,
+            new: new.of_timeline(),
+        })
+    }
+
+    /// What `behind`, which was folded behind the event before the change, is after it.
+    pub fn carry(&self, behind: &mut SagaState) {
+        let (old, new) = (&self.old, &self.new);
+        let moved = |count: u32, old: u32, new: u32| count.wrapping_sub(old).wrapping_add(new);
+        behind.started_at = new.started_at;
+        behind.step_count = moved(behind.step_count, old.step_count, new.step_count);
+        behind.failures = moved(behind.failures, old.failures, new.failures);
+        behind.compensations = moved(behind.compensations, old.compensations, new.compensations);
+        behind
+            .compensation_times
+            .exchange(&old.compensation_times, &new.compensation_times);
+        behind.anomalies.exchange(&old.anomalies, &new.anomalies);
+    }
+}
+
+impl CompensationTimes {
+    /// Takes out `old`, which is in here, and puts in `new`.
+    fn exchange(&mut self, old: &Self, new: &Self) {
+        let mut counts: std::collections::BTreeMap<u8, u32> = self.counts.iter().copied().collect();
+        for (bucket, count) in &old.counts {
+            let sum = counts.entry(*bucket).or_default();
+            *sum = sum.wrapping_sub(*count);
+        }
+        for (bucket, count) in &new.counts {
+            let sum = counts.entry(*bucket).or_default();
+            *sum = sum.wrapping_add(*count);
+        }
+        self.counts = counts.into_iter().filter(|(_, count)| *count != 0).collect();
+        self.millis = self.millis.wrapping_sub(old.millis).wrapping_add(new.millis);
+    }
+}
+
+impl AnomalyLog {
+    /// Takes out `old`, which this begins with, and puts in `new` there.
+    fn exchange(&mut self, old: &Self, new: &Self) {
+        let behind = self.kept.drain(..).skip(old.kept.len());
+        let kept = new.kept.iter().cloned().chain(behind);
+        self.kept = kept.take(MAX_KEPT_ANOMALIES).collect();
+        self.total = self.total.wrapping_sub(old.total).wrapping_add(new.total);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Millis, Position};
+
+    #[test]
+    fn about_one_in_so_many_places_has_one() {
+        let found = (0..10_000u64)
+            .filter(|number| {
+                let place = TimelineKey {
+                    recorded_at: Millis(1_763_596_800_000 + *number as i64 / 3),
+                    position: Position::new((*number % 3) as u32, *number),
+                };
+                place.is_checkpoint()
+            })
+            .count();
+        assert!((2_200..2_800).contains(&found), "{found}");
+    }
+}

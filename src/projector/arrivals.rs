@@ -1,0 +1,408 @@
+//! What deliveries do to a saga that they cannot just be added to: one of them may be a duplicate, or is
+//! late, or the saga has too many events for a list of them.
+//!
+//! For each delivery the one that stands under its event's key is found by a point read: the list in the
+//! state names the place of each event of a short timeline, the index that of each event of a long one.
+//! So the cost of a delivery does not depend on how many the saga has. What comes out is the same in
+//! whatever order deliveries come: of an event the lowest position stands, and an event is in conflict
+//! once a body came that differs from the one that stood then. How the timeline is folded anew where that
+//! is needed is not decided here (`refold`).
+
+use super::changes::{Changes, Footprint};
+use super::refold::{Refold, Visible};
+use crate::domain::{
+    Event, EventDigest, EventKey, EventRef, Listed, MAX_LISTED, SagaId, SagaState, SagaStatus, Step,
+    TimelineKey,
+};
+use crate::store::codec::Record;
+use crate::store::records::{LogRecord, StandingRecord};
+use crate::store::timelines::{self, TimelineRows};
+use crate::store::{Key, StoreError, Table, keys};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+/// Rows of the log that are in memory at once: each may hold a mebibyte of metadata.
+pub(super) const ROWS_AT_ONCE: usize = 32;
+
+/// Deliveries of one saga.
+pub(super) struct Arrivals<'e> {
+    pub(super) saga: SagaId,
+    /// What stood in indexes and sums before.
+    pub(super) before: Option<Footprint>,
+    pub(super) state: Option<SagaState>,
+    pub(super) events: Vec<&'e Event>,
+}
+
+/// The delivery that stands for an event.
+struct Slot<'e> {
+    place: TimelineKey,
+    /// None as long as nobody asked, which is possible of one that arrived now.
+    body: Option<EventDigest>,
+    conflicting: bool,
+    /// One that arrived now.
+    arrived: Option<&'e Event>,
+    /// What was stored before: its place, and whether the event was in conflict.
+    stored: Option<(TimelineKey, bool)>,
+}
+
+impl Slot<'_> {
+    fn body(&mut self) -> Option<EventDigest> {
+        if self.body.is_none() {
+            self.body = self.arrived.map(|event| event.view().body_digest());
+        }
+        self.body
+    }
+}
+
+/// Deliveries of one saga, on their way into its state.
+pub(super) struct Arriving<'e> {
+    pub(super) saga: SagaId,
+    before: Option<Footprint>,
+    /// What was folded before, less its list of events.
+    pub(super) state: Option<SagaState>,
+    listed: Vec<Listed>,
+    pub(super) had_index: bool,
+    /// Events in the timeline before.
+    steps: usize,
+    /// By position.
+    events: Vec<&'e Event>,
+    slots: HashMap<EventKey<'e>, Slot<'e>, FixedState>,
+    /// Events of a short timeline that becomes a long one, of which nothing arrived.
+    others: Vec<(EventDigest, StandingRecord)>,
+    /// Those that stand from now on, in the order of the timeline once all are found.
+    pub(super) added: Vec<&'e Event>,
+    /// Those that stood before and do not any more.
+    pub(super) displaced: Vec<TimelineKey>,
+    /// All that do not stand, of now and of before.
+    pub(super) lost: Vec<TimelineKey>,
+    duplicates: u32,
+}
+
+impl<'e> Arriving<'e> {
+    fn new(arrivals: Arrivals<'e>) -> Self {
+        let (mut events, mut state) = (arrivals.events, arrivals.state);
+        events.sort_unstable_by_key(|event| event.position);
+        let steps = state.as_ref().map_or(0, |state| state.step_count as usize);
+        let listed = state.as_mut().map(|state| state.listed.take());
+        Self {
+            saga: arrivals.saga,
+            before: arrivals.before,
+            state,
+            had_index: listed.as_ref().is_some_and(Option::is_none),
+            listed: listed.flatten().unwrap_or_default(),
+            steps,
+            events,
+            slots: HashMap::default(),
+            others: Vec::new(),
+            added: Vec::new(),
+            displaced: Vec::new(),
+            lost: Vec::new(),
+            duplicates: 0,
+        }
+    }
+
+    /// The places of the short timeline that have to be looked at: those with an event's fingerprint; all
+    /// when the timeline may become a long one.
+    fn suspects(&self) -> Vec<Listed> {
+        let listed = &self.listed;
+        if listed.len() + self.events.len() > MAX_LISTED {
+            return listed.clone();
+        }
+        let arrived: Vec<u32> = self
+            .events
+            .iter()
+            .map(|event| event.key().fingerprint())
+            .collect();
+        let suspect = |known: &&Listed| arrived.contains(&known.fingerprint);
+        listed.iter().filter(suspect).copied().collect()
+    }
+
+    /// Takes a delivery that stands so far.
+    fn stands(&mut self, known: &Listed, row: &EventRef<'_>) {
+        let key = row.key();
+        let body = row.body_digest();
+        match self.events.iter().find(|event| event.key() == key) {
+            Some(event) => self.stored_slot(event.key(), known.place, body, known.conflicting),
+            None => {
+                let record = StandingRecord::of(known.place, body, known.conflicting);
+                self.others.push((key.digest(), record));
+            }
+        }
+    }
+
+    fn stored_slot(&mut self, key: EventKey<'e>, place: TimelineKey, body: EventDigest, conflicting: bool) {
+        let slot = Slot {
+            place,
+            body: Some(body),
+            conflicting,
+            arrived: None,
+            stored: Some((place, conflicting)),
+        };
+        self.slots.insert(key, slot);
+    }
+
+    /// Decides of each delivery whether it stands.
+    fn resolve(&mut self) {
+        for event in std::mem::take(&mut self.events) {
+            self.resolve_one(event);
+            self.events.push(event);
+        }
+        self.added.sort_unstable_by_key(|event| event.timeline_key());
+        self.lost.sort_unstable();
+    }
+
+    fn resolve_one(&mut self, event: &'e Event) {
+        let place = event.timeline_key();
+        let Some(slot) = self.slots.get_mut(&event.key()) else {
+            let slot = Slot {
+                place,
+                body: None,
+                conflicting: false,
+                arrived: Some(event),
+                stored: None,
+            };
+            self.slots.insert(event.key(), slot);
+            self.added.push(event);
+            return;
+        };
+        self.duplicates += 1;
+        let body = event.view().body_digest();
+        slot.conflicting |= slot.body() != Some(body);
+        if event.position > slot.place.position {
+            self.lost.push(place);
+            return;
+        }
+        // Those that arrived now are met by position, so what is displaced stood before.
+        self.lost.push(slot.place);
+        self.displaced.push(slot.place);
+        slot.place = place;
+        slot.body = Some(body);
+        slot.arrived = Some(event);
+        self.added.push(event);
+    }
+
+    /// Events in the timeline now.
+    pub(super) fn steps_now(&self) -> usize {
+        self.steps + self.added.len() - self.displaced.len()
+    }
+
+    /// Whether the events are in the index now, as those of long timelines are.
+    pub(super) fn has_index(&self) -> bool {
+        self.steps_now() > MAX_LISTED
+    }
+
+    /// From which place on the timeline has to be folded anew; none when what is added comes after all.
+    fn anew_from(&self) -> Option<TimelineKey> {
+        let state = self.state.as_ref()?;
+        let added = self.added.first().map(|event| event.timeline_key());
+        let first = added.into_iter().chain(self.displaced.iter().copied()).min()?;
+        let turns_long = self.has_index() && !self.had_index;
+        (first < state.tail || !self.displaced.is_empty() || turns_long).then_some(first)
+    }
+
+    /// The list of events, if the timeline is a short one.
+    pub(super) fn list(&self) -> Option<Vec<Listed>> {
+        if self.has_index() {
+            return None;
+        }
+        let mut listed = self.listed.clone();
+        for (key, slot) in &self.slots {
+            let now = Listed {
+                place: slot.place,
+                fingerprint: key.fingerprint(),
+                conflicting: slot.conflicting,
+            };
+            let known = slot
+                .stored
+                .and_then(|(place, _)| listed.iter_mut().find(|known| known.place == place));
+            match known {
+                Some(known) => *known = now,
+                None => listed.push(now),
+            }
+        }
+        listed.sort_unstable_by_key(|known| known.place);
+        Some(listed)
+    }
+
+    /// Notes in the folded state what the deliveries say beyond the timeline.
+    fn settle(&mut self, state: &mut SagaState) {
+        state.listed = self.list();
+        state.duplicates = state.duplicates.saturating_add(self.duplicates);
+        for event in &self.events {
+            state.note_reported(event.status, event.recorded_at);
+        }
+        for (key, slot) in self.slots.iter().filter(|(_, slot)| slot.conflicting) {
+            let id = match key {
+                EventKey::Id(id) => (*id).into(),
+                EventKey::Content(..) => "".into(),
+            };
+            let (position, at) = (slot.place.position, slot.place.recorded_at);
+            match slot.stored {
+                Some((place, true)) if place == slot.place => {}
+                Some((place, true)) => state.conflicts.moved(place.position, position, id, at),
+                _ => state.conflicts.add(position, id, at),
+            }
+        }
+    }
+
+    /// The rows that change beside the state.
+    fn write_rows(&mut self, rows: &mut TimelineRows<'_>) {
+        for place in &self.lost {
+            rows.duplicate(&self.saga, *place);
+        }
+        if !self.has_index() {
+            return;
+        }
+        let turns_long = !self.had_index;
+        for (key, slot) in &mut self.slots {
+            let same = slot.stored == Some((slot.place, slot.conflicting));
+            if let Some(body) = slot.body().filter(|_| turns_long || !same) {
+                let record = StandingRecord::of(slot.place, body, slot.conflicting);
+                rows.event(&self.saga, key.digest(), &record);
+            }
+        }
+        for (event, record) in &self.others {
+            rows.event(&self.saga, *event, record);
+        }
+    }
+}
+
+/// Folds all of them, and calls back with each saga, what stood of it before, and its state now; rows
+/// beside the states and the sums over events are in `changes` then.
+pub(super) fn fold(
+    visible: Visible<'_>,
+    arrivals: Vec<Arrivals<'_>>,
+    changes: &mut Changes,
+    mut done: impl FnMut(SagaId, Option<Footprint>, SagaState, &mut Changes),
+) -> Result<(), StoreError> {
+    let mut all: Vec<Arriving<'_>> = arrivals.into_iter().map(Arriving::new).collect();
+    // In the log's order, so that neighbours are read together.
+    all.sort_unstable_by(|a, b| a.saga.cmp(&b.saga));
+    find_listed(visible, &mut all)?;
+    find_indexed(visible, &mut all)?;
+    for arriving in &mut all {
+        arriving.resolve();
+    }
+    count_processed(visible, &all, changes)?;
+    let states = fold_timelines(visible, &mut all, changes)?;
+    for (mut arriving, mut state) in all.into_iter().zip(states) {
+        arriving.settle(&mut state);
+        arriving.write_rows(&mut TimelineRows::new(&mut changes.rows, visible.generation));
+        done(arriving.saga, arriving.before, state, changes);
+    }
+    Ok(())
+}
+
+/// Finds what stands in short timelines.
+fn find_listed(visible: Visible<'_>, all: &mut [Arriving<'_>]) -> Result<(), StoreError> {
+    let mut wanted = Vec::new();
+    for (number, arriving) in all.iter().enumerate() {
+        wanted.extend(arriving.suspects().into_iter().map(|known| (number, known)));
+    }
+    for some in wanted.chunks(ROWS_AT_ONCE) {
+        let places = some
+            .iter()
+            .map(|(number, known)| (&all[*number].saga, known.place))
+            .collect::<Vec<_>>();
+        let rows = log_rows(visible, &places)?;
+        for ((number, known), row) in some.iter().zip(rows) {
+            let row = LogRecord::read(&row)?;
+            all[*number].stands(known, &row.view(known.place)?);
+        }
+    }
+    Ok(())
+}
+
+/// Finds what stands in long timelines.
+fn find_indexed<'e>(visible: Visible<'_>, all: &mut [Arriving<'e>]) -> Result<(), StoreError> {
+    let mut wanted: Vec<(usize, EventKey<'e>)> = Vec::new();
+    for (number, arriving) in all.iter().enumerate().filter(|(_, one)| one.had_index) {
+        let mut keys: HashMap<EventKey<'e>, (), FixedState> = HashMap::default();
+        for event in &arriving.events {
+            if keys.insert(event.key(), ()).is_none() {
+                wanted.push((number, event.key()));
+            }
+        }
+    }
+    let keys: Vec<(&SagaId, EventDigest)> = wanted
+        .iter()
+        .map(|(number, key)| (&all[*number].saga, key.digest()))
+        .collect();
+    let found = timelines::standing(visible.read, visible.generation, &keys)?;
+    for ((number, key), record) in wanted.into_iter().zip(found) {
+        if let Some(record) = record {
+            all[number].stored_slot(key, record.place(), record.body(), record.is_conflicting());
+        }
+    }
+    Ok(())
+}
+
+/// Sums up which events came into timelines, and which left them.
+fn count_processed(
+    visible: Visible<'_>,
+    all: &[Arriving<'_>],
+    changes: &mut Changes,
+) -> Result<(), StoreError> {
+    let mut left = Vec::new();
+    for arriving in all {
+        for event in &arriving.added {
+            changes.processed(event.status, &event.step, 1);
+        }
+        left.extend(arriving.displaced.iter().map(|place| (&arriving.saga, *place)));
+    }
+    for some in left.chunks(ROWS_AT_ONCE) {
+        for ((_, place), row) in some.iter().zip(log_rows(visible, some)?) {
+            let (status, step) = kind_of(&LogRecord::read(&row)?.view(*place)?);
+            changes.processed(status, &step, -1);
+        }
+    }
+    Ok(())
+}
+
+fn kind_of(event: &EventRef<'_>) -> (SagaStatus, Step) {
+    (event.status, Step::new(event.step))
+}
+
+/// The states after what arrived, as far as the timeline says.
+fn fold_timelines(
+    visible: Visible<'_>,
+    all: &mut [Arriving<'_>],
+    changes: &mut Changes,
+) -> Result<Vec<SagaState>, StoreError> {
+    let mut refold = Refold::new(visible);
+    for (number, arriving) in all.iter_mut().enumerate() {
+        match arriving.anew_from() {
+            Some(_) if !arriving.has_index() => refold.short(number, arriving),
+            Some(from) => refold.long(number, arriving, from, changes)?,
+            None => refold.append(number, arriving, changes),
+        }
+    }
+    refold.finish(all)
+}
+
+/// Rows of the log that must be there.
+pub(super) fn log_rows(
+    visible: Visible<'_>,
+    places: &[(&SagaId, TimelineKey)],
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    let keys: Vec<Key> = places
+        .iter()
+        .map(|(saga, place)| {
+            let mut key = Key::default();
+            keys::log(&mut key, saga, *place);
+            key
+        })
+        .collect();
+    let rows = visible.read.multi_get(Table::Log, &keys)?;
+    rows.into_iter()
+        .zip(places)
+        .map(|(row, (saga, place))| {
+            row.ok_or_else(|| {
+                StoreError::Corrupt(format!(
+                    "log: saga {saga} has no event at {}, which its timeline names",
+                    place.position
+                ))
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,69 @@
+//! One moment at which the projections are the fold of all that the log holds, of a tracker that goes on
+//! consuming. What is read at that moment is not decided here.
+
+use super::{Projector, ProjectorGone, ProjectorHandle, ProjectorSettings, live};
+use crate::store::{Read, SharedStore, StoreError, read};
+use crossbeam_channel::bounded;
+
+/// Why there was no such moment.
+#[derive(Debug, thiserror::Error)]
+pub enum AtRestError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The projector has stopped.
+    #[error(transparent)]
+    Gone(#[from] ProjectorGone),
+}
+
+impl ProjectorHandle {
+    /// Calls `look` with a view of one moment at which the projections' cursor covers everything that the
+    /// log holds of the topic.
+    ///
+    /// The projector is held meanwhile, until the view is taken. It folds what the log holds from the
+    /// feed and takes no deliveries, so consumption stops by itself after a few more of them: their
+    /// channel is full. `look` itself holds nobody.
+    ///
+    /// # Errors
+    /// [`AtRestError`].
+    pub fn at_rest<T>(
+        &self,
+        store: &SharedStore,
+        topic: &str,
+        settings: &ProjectorSettings,
+        look: impl FnOnce(&dyn Read) -> T,
+    ) -> Result<T, AtRestError> {
+        let (tell, folded) = bounded(1);
+        let (again, asked) = bounded(1);
+        let work = {
+            let (topic, settings) = (topic.to_owned(), settings.clone());
+            move |projector: &mut Projector| {
+                while tell.send(projector.fold_all(&topic, &settings)).is_ok() && asked.recv().is_ok() {}
+            }
+        };
+        self.begin_between_windows(work)?;
+        loop {
+            folded.recv().map_err(|_| self.gone())??;
+            let snapshot = store.snapshot();
+            if is_at_rest(&*snapshot, topic)? {
+                drop(again);
+                return Ok(look(&*snapshot));
+            }
+            drop(snapshot);
+            again.send(()).map_err(|_| self.gone())?;
+        }
+    }
+}
+
+impl Projector {
+    fn fold_all(&mut self, topic: &str, settings: &ProjectorSettings) -> Result<(), StoreError> {
+        let store = self.store.clone();
+        let end = read::log_cut(&*store, topic)?;
+        live::catch_up(self, &store, &end, settings, |_| {})
+    }
+}
+
+fn is_at_rest(read: &dyn Read, topic: &str) -> Result<bool, StoreError> {
+    let cursor = read::cursor(read, read::active_generation(read)?)?;
+    Ok(cursor.covers(&read::log_cut(read, topic)?))
+}

@@ -1,0 +1,105 @@
+//! What deliveries would do to a saga if they arrived now. Nothing is written.
+
+use super::arrivals::{self, Arrivals};
+use super::changes::Changes;
+use super::refold::Visible;
+use crate::domain::{Cut, Event, SagaDefinitions, SagaId, SagaState};
+use crate::store::{Generation, Read, StoreError, read, timelines};
+use std::borrow::Cow;
+
+/// What a delivery would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Would {
+    /// It would stand in the timeline.
+    Stand,
+    /// Its event is there already.
+    Repeat,
+    /// Its event is there already, with another body.
+    Contradict,
+}
+
+/// Tells what deliveries would do, at one moment of a store.
+pub struct Preview<'r> {
+    read: &'r dyn Read,
+    generation: Generation,
+    definitions: Cow<'r, SagaDefinitions>,
+    cursor: Cut,
+}
+
+impl<'r> Preview<'r> {
+    /// On the projections that serve.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub fn new(read: &'r dyn Read, definitions: &'r SagaDefinitions) -> Result<Self, StoreError> {
+        let generation = read::active_generation(read)?;
+        Ok(Self {
+            read,
+            generation,
+            definitions: read::definitions_of(read, generation, definitions)?,
+            cursor: read::cursor(read, generation)?,
+        })
+    }
+
+    /// The saga's state after these deliveries, which lie behind all that were folded, in order of
+    /// position, and what the last one of them would do; none when there is nothing of the saga.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the saga cannot be read.
+    pub fn after(
+        &self,
+        saga: &SagaId,
+        deliveries: &[Event],
+    ) -> Result<Option<(SagaState, Would)>, StoreError> {
+        let state = read::instance(self.read, self.generation, saga)?;
+        let Some((last, others)) = deliveries.split_last() else {
+            return Ok(state.map(|state| (state, Would::Stand)));
+        };
+        let would = self.would(saga, state.as_ref(), others, last)?;
+        let visible = Visible {
+            read: self.read,
+            generation: self.generation,
+            definitions: &self.definitions,
+            within: &self.cursor,
+            up_to: None,
+        };
+        let arrivals = Arrivals {
+            saga: saga.clone(),
+            before: None,
+            state,
+            events: deliveries.iter().collect(),
+        };
+        let (mut changes, mut after) = (Changes::new(self.generation, false), None);
+        arrivals::fold(visible, vec![arrivals], &mut changes, |_, _, state, _| {
+            after = Some(state);
+        })?;
+        Ok(after.map(|state| (state, would)))
+    }
+
+    fn would(
+        &self,
+        saga: &SagaId,
+        state: Option<&SagaState>,
+        others: &[Event],
+        last: &Event,
+    ) -> Result<Would, StoreError> {
+        let event = last.view();
+        let stored = match state {
+            Some(state) => timelines::find(self.read, self.generation, saga, state, &event)?,
+            None => None,
+        };
+        let stands = match stored {
+            Some(stored) => Some(stored.body()),
+            None => others
+                .iter()
+                .filter(|other| other.key() == last.key())
+                .min_by_key(|other| other.position)
+                .map(|other| other.view().body_digest()),
+        };
+        Ok(match stands {
+            None => Would::Stand,
+            Some(body) if body == event.body_digest() => Would::Repeat,
+            Some(_) => Would::Contradict,
+        })
+    }
+}

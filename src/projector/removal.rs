@@ -1,0 +1,201 @@
+//! Takes the rows of a purged saga out of the log and out of what is kept of its timeline.
+//!
+//! The rows of a small saga go with the write that takes it out of the projections. Those of a larger one
+//! go afterwards, some at a time, so that no write and no memory grows with it: a marker in `meta`, written
+//! together with the record of the purge, says what is to be finished. Whoever opens the projections or
+//! reads the whole log finishes it first; doing it twice does no harm.
+
+use super::Projector;
+use crate::domain::{Cut, SagaId, TimelineKey};
+use crate::failpoint;
+use crate::store::codec::Record;
+use crate::store::records::{FeedRecord, MetaRecord};
+use crate::store::timelines::{self, RowsRemoved};
+use crate::store::{
+    Batch, Direction, Durability, Generation, Key, Read, SharedStore, Store, StoreError, Table, WHOLE, keys,
+    read, totals,
+};
+use std::ops::{Bound, ControlFlow};
+
+/// Most deliveries of a saga whose rows go with everything else.
+const SMALL: u64 = if cfg!(test) { 6 } else { 1_024 };
+/// Rows of a larger one that go in one write.
+const ROWS: usize = if cfg!(test) { 4 } else { 8_192 };
+
+/// A removal under way.
+#[derive(Clone, Debug)]
+pub(super) struct Removal {
+    saga: SagaId,
+    decision: u64,
+    cut: Cut,
+    log_behind: Option<TimelineKey>,
+    log_done: bool,
+    timeline: RowsRemoved,
+}
+
+impl Removal {
+    pub(super) fn new(saga: SagaId, decision: u64, cut: Cut) -> Self {
+        Self {
+            saga,
+            decision,
+            cut,
+            log_behind: None,
+            log_done: false,
+            timeline: RowsRemoved::default(),
+        }
+    }
+
+    /// Adds the removal of so many deliveries to a write, or the marker that it is to be done.
+    pub(super) fn begin(
+        mut self,
+        read: &dyn Read,
+        generation: Generation,
+        deliveries: u64,
+        rows: &mut Batch,
+    ) -> Result<(), StoreError> {
+        if deliveries <= SMALL {
+            self.step(read, generation, rows, usize::MAX)?;
+            return Ok(());
+        }
+        let edges = self.cut.iter().map(|(_, next)| next.to_string());
+        let words: Vec<String> = std::iter::once(self.decision.to_string()).chain(edges).collect();
+        let value = words.join(" ");
+        rows.put_with(Table::Meta, &marker(&self.saga), |bytes| {
+            MetaRecord { value: &value }.write(bytes);
+        });
+        Ok(())
+    }
+
+    /// One that is to be done, if there is any.
+    fn unfinished(read: &dyn Read) -> Result<Option<Self>, StoreError> {
+        let mut found = None;
+        read::try_scan(
+            |visit| {
+                let partition = totals::UNFINISHED_PURGES.as_bytes();
+                read.scan(Table::Meta, partition, WHOLE, Direction::Forward, 1, visit)
+            },
+            |saga, value| {
+                let saga = SagaId::new(keys::parse_text("meta", saga)?);
+                found = Some(Self::read(saga, MetaRecord::read(value)?.value)?);
+                Ok(ControlFlow::Break(()))
+            },
+        )?;
+        Ok(found)
+    }
+
+    fn read(saga: SagaId, words: &str) -> Result<Self, StoreError> {
+        let numbers: Option<Vec<u64>> = words.split(' ').map(|word| word.parse().ok()).collect();
+        let numbers = numbers.unwrap_or_default();
+        let (decision, edges) = numbers.split_first().ok_or_else(|| {
+            StoreError::Corrupt(format!("meta: unfinished purge of saga {saga}: {words:?}"))
+        })?;
+        let cut = (0..).zip(edges.iter().copied()).collect();
+        Ok(Self::new(saga, *decision, cut))
+    }
+
+    /// Adds the removal of the next rows, about so many at most; whether that is the end.
+    fn step(
+        &mut self,
+        read: &dyn Read,
+        generation: Generation,
+        rows: &mut Batch,
+        limit: usize,
+    ) -> Result<bool, StoreError> {
+        if !self.log_done {
+            self.remove_deliveries(read, rows, limit)?;
+        }
+        if !self.log_done {
+            return Ok(false);
+        }
+        timelines::remove(read, generation, &self.saga, &mut self.timeline, rows, limit)
+    }
+
+    fn remove_deliveries(
+        &mut self,
+        read: &dyn Read,
+        rows: &mut Batch,
+        limit: usize,
+    ) -> Result<(), StoreError> {
+        let start = self.log_behind.map(keys::place_sort);
+        let from = start
+            .as_ref()
+            .map_or(Bound::Unbounded, |sort| Bound::Excluded(&sort[..]));
+        let (mut key, mut seen) = (Key::default(), 0);
+        read::try_scan(
+            |visit| {
+                let (partition, range) = (self.saga.as_str().as_bytes(), (from, Bound::Unbounded));
+                read.scan(Table::Log, partition, range, Direction::Forward, limit, visit)
+            },
+            |sort, _| {
+                seen += 1;
+                let place = keys::parse_log_sort(sort)?;
+                self.log_behind = Some(place);
+                if self.cut.contains(place.position) {
+                    keys::log(&mut key, &self.saga, place);
+                    rows.delete(Table::Log, &key);
+                    keys::by_offset(&mut key, place.position);
+                    let decision = self.decision;
+                    rows.put_with(Table::Feed, &key, |bytes| {
+                        FeedRecord::Purged { decision }.write(bytes);
+                    });
+                }
+                Ok(ControlFlow::Continue(()))
+            },
+        )?;
+        self.log_done = seen < limit;
+        Ok(())
+    }
+
+    /// Writes the next step; whether that was the end.
+    fn write_step(&mut self, store: &dyn Store, generation: Generation) -> Result<bool, StoreError> {
+        let mut rows = Batch::new();
+        let done = self.step(store, generation, &mut rows, ROWS)?;
+        if done {
+            rows.delete(Table::Meta, &marker(&self.saga));
+        }
+        failpoint::pass("purge.between_batches");
+        store.write(&rows, Durability::Process)?;
+        Ok(done)
+    }
+}
+
+fn marker(saga: &SagaId) -> Key {
+    let mut key = Key::default();
+    keys::meta_named(&mut key, totals::UNFINISHED_PURGES, saga.as_str());
+    key
+}
+
+/// Finishes what a crash left of purges.
+pub(super) fn finish(store: &SharedStore) -> Result<(), StoreError> {
+    let generation = read::active_generation(&**store)?;
+    while let Some(mut removal) = Removal::unfinished(&**store)? {
+        while !removal.write_step(&**store, generation)? {}
+    }
+    Ok(())
+}
+
+impl Projector {
+    /// Removes some more rows of what was purged; whether there may be more.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the same call may be made again.
+    pub fn remove_more(&mut self) -> Result<bool, StoreError> {
+        let known = match self.removal.take() {
+            Some(removal) => Some(removal),
+            None => Removal::unfinished(&*self.store)?,
+        };
+        let Some(mut removal) = known else {
+            return Ok(false);
+        };
+        if !removal.write_step(&*self.store, self.generation)? {
+            self.removal = Some(removal);
+        }
+        Ok(true)
+    }
+
+    /// Removes all that is left of what was purged.
+    pub(super) fn remove_rest(&mut self) -> Result<(), StoreError> {
+        while self.remove_more()? {}
+        Ok(())
+    }
+}

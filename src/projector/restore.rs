@@ -1,0 +1,96 @@
+//! Brings a purged saga back, as if it had never gone.
+
+use super::Projector;
+use super::arrivals::{self, Arrivals};
+use super::changes::{Changes, Total};
+use super::purge::{append_rows, put_record};
+use super::refold::Visible;
+use crate::domain::{Event, Millis, PurgedSaga, SagaId, evidence};
+use crate::failpoint;
+use crate::store::{StoreError, purged, read};
+
+/// A saga to bring back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restore {
+    /// The decision's offset in the operations topic.
+    pub decision: u64,
+    /// When it was made.
+    pub at: Millis,
+    /// The saga.
+    pub saga: SagaId,
+    /// All deliveries that were removed.
+    pub events: Vec<Event>,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestoreOutcome {
+    /// It is back.
+    Restored,
+    /// It is not gone.
+    NotGone,
+    /// These are not the deliveries that were removed.
+    Differs,
+}
+
+impl Projector {
+    /// Brings a purged saga back, in one write.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing has changed and the same call may be made again.
+    pub fn restore(&mut self, restore: &Restore) -> Result<RestoreOutcome, StoreError> {
+        let result = self.remove_rest().and_then(|()| self.try_restore(restore));
+        if result.is_err() {
+            self.forget();
+        }
+        result
+    }
+
+    fn try_restore(&mut self, restore: &Restore) -> Result<RestoreOutcome, StoreError> {
+        let saga = &restore.saga;
+        let record = purged::purged(&*self.store, saga)?;
+        let Some(mut record) = record.filter(PurgedSaga::is_gone) else {
+            return Ok(RestoreOutcome::NotGone);
+        };
+        if restore.events.len() != record.events as usize
+            || evidence(&restore.events) != record.hash
+            || restore.events.iter().any(|event| event.saga_id != *saga)
+        {
+            return Ok(RestoreOutcome::Differs);
+        }
+        let mut changes = Changes::new(self.generation, true);
+        let late = read::deliveries(&*self.store, saga, &self.cursor)?;
+        let count = i64::try_from(late.len()).unwrap_or(i64::MAX);
+        changes.add(Total::Late, -count);
+        changes.purged(&record.remains, record.events, -1);
+        let visible = Visible {
+            read: &*self.store,
+            generation: self.generation,
+            definitions: &self.definitions,
+            within: &self.cursor,
+            up_to: None,
+        };
+        let arrivals = Arrivals {
+            saga: saga.clone(),
+            before: None,
+            state: None,
+            events: restore.events.iter().chain(&late).collect(),
+        };
+        arrivals::fold(
+            visible,
+            vec![arrivals],
+            &mut changes,
+            |saga, before, state, changes| {
+                changes.replace(&saga, before.as_ref(), &state);
+            },
+        )?;
+        append_rows(&mut changes.rows, &restore.events);
+        record.restored = Some((restore.decision, restore.at));
+        put_record(&mut changes.rows, saga, &record);
+        self.forget_saga(saga);
+        failpoint::pass("restore.before_write");
+        self.write_changes(&mut changes)?;
+        failpoint::pass("restore.after_write");
+        Ok(RestoreOutcome::Restored)
+    }
+}

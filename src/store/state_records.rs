@@ -1,0 +1,274 @@
+//! Values about single sagas: their states, and what is kept beside states of long timelines.
+
+use super::StoreError;
+use super::codec::Record;
+use super::records::status;
+use crate::domain::{
+    Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, EventDigest, EventId, Listed,
+    Millis, OrderId, Position, SagaState, SagaType, Step, TimelineKey,
+};
+use bincode::{BorrowDecode, Encode};
+
+/// `instances`: the state of a saga.
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq)]
+pub struct InstanceRecord<'a> {
+    saga_type: &'a str,
+    order_id: &'a str,
+    status: u8,
+    last_step: &'a str,
+    last_trace_id: Option<&'a str>,
+    started_at: i64,
+    updated_at: i64,
+    step_count: u32,
+    duplicates: u32,
+    failures: u32,
+    compensations: u32,
+    last_failed_at: Option<i64>,
+    failing_since: Option<i64>,
+    compensation_counts: Vec<(u8, u32)>,
+    compensation_millis: u64,
+    anomalies: AnomaliesRecord<'a>,
+    conflicts: ConflictsRecord<'a>,
+    tail_partition: u32,
+    tail_offset: u64,
+    listed: Option<Vec<ListedRecord>>,
+}
+
+/// An event of a short timeline. Places are told by how far they are from the one before (the first
+/// from the saga's start and from offset 0): few bytes where events come one after the other.
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq)]
+struct ListedRecord {
+    fingerprint: [u8; 4],
+    later_by: u64,
+    /// The partition, doubled; one more when different bodies were delivered.
+    partition_conflicting: u64,
+    offset_by: i64,
+}
+
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq)]
+struct ConflictsRecord<'a> {
+    total: u32,
+    kept: Vec<(u32, u64, &'a str, i64)>,
+}
+
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq)]
+struct AnomaliesRecord<'a> {
+    total: u32,
+    kept: Vec<(u8, &'a str, i64)>,
+}
+
+impl<'a> Record<'a> for InstanceRecord<'a> {
+    const TABLE: &'static str = "instances";
+    const FORMAT: u8 = 2;
+}
+
+impl<'a> InstanceRecord<'a> {
+    /// The record of a state.
+    pub fn of(state: &'a SagaState) -> Self {
+        Self {
+            saga_type: state.saga_type.as_str(),
+            order_id: state.order_id.as_str(),
+            status: state.status.tag(),
+            last_step: state.last_step.as_str(),
+            last_trace_id: state.last_trace_id.as_deref(),
+            started_at: state.started_at.0,
+            updated_at: state.updated_at.0,
+            step_count: state.step_count,
+            duplicates: state.duplicates,
+            failures: state.failures,
+            compensations: state.compensations,
+            last_failed_at: state.last_failed_at.map(|at| at.0),
+            failing_since: state.failing_since.map(|at| at.0),
+            compensation_counts: state.compensation_times.counts.clone(),
+            compensation_millis: state.compensation_times.millis,
+            anomalies: AnomaliesRecord::of(&state.anomalies),
+            conflicts: ConflictsRecord::of(&state.conflicts),
+            tail_partition: state.tail.position.partition,
+            tail_offset: state.tail.position.offset,
+            listed: state
+                .listed
+                .as_ref()
+                .map(|listed| list_of(listed, state.started_at)),
+        }
+    }
+
+    /// The state of the record.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] for a status or anomaly that does not exist.
+    pub fn state(self) -> Result<SagaState, StoreError> {
+        Ok(SagaState {
+            saga_type: SagaType::new(self.saga_type),
+            order_id: OrderId::new(self.order_id),
+            status: status(self.status, Self::TABLE)?,
+            last_step: Step::new(self.last_step),
+            last_trace_id: self.last_trace_id.map(Into::into),
+            started_at: Millis(self.started_at),
+            updated_at: Millis(self.updated_at),
+            step_count: self.step_count,
+            duplicates: self.duplicates,
+            failures: self.failures,
+            compensations: self.compensations,
+            last_failed_at: self.last_failed_at.map(Millis),
+            failing_since: self.failing_since.map(Millis),
+            compensation_times: CompensationTimes {
+                counts: self.compensation_counts,
+                millis: self.compensation_millis,
+            },
+            anomalies: self.anomalies.log()?,
+            conflicts: self.conflicts.log(),
+            tail: TimelineKey {
+                recorded_at: Millis(self.updated_at),
+                position: Position::new(self.tail_partition, self.tail_offset),
+            },
+            listed: self
+                .listed
+                .map(|listed| listed_of(&listed, Millis(self.started_at))),
+        })
+    }
+}
+
+impl<'a> AnomaliesRecord<'a> {
+    fn of(log: &'a AnomalyLog) -> Self {
+        let kept = log
+            .kept
+            .iter()
+            .map(|a| (a.kind.tag(), a.event_id.as_str(), a.at.0))
+            .collect();
+        Self {
+            total: log.total,
+            kept,
+        }
+    }
+
+    fn log(self) -> Result<AnomalyLog, StoreError> {
+        let kept = self
+            .kept
+            .into_iter()
+            .map(|(tag, event_id, at)| {
+                let kind = AnomalyKind::from_tag(tag)
+                    .ok_or_else(|| StoreError::Corrupt(format!("instances: anomaly kind {tag}")))?;
+                Ok(Anomaly {
+                    kind,
+                    event_id: EventId::new(event_id),
+                    at: Millis(at),
+                })
+            })
+            .collect::<Result<_, StoreError>>()?;
+        Ok(AnomalyLog {
+            kept,
+            total: self.total,
+        })
+    }
+}
+
+impl<'a> ConflictsRecord<'a> {
+    fn of(log: &'a ConflictLog) -> Self {
+        let kept = log.kept.iter().map(|conflict| {
+            let (at, anomaly) = (conflict.position, &conflict.anomaly);
+            (at.partition, at.offset, anomaly.event_id.as_str(), anomaly.at.0)
+        });
+        Self {
+            total: log.total,
+            kept: kept.collect(),
+        }
+    }
+
+    fn log(self) -> ConflictLog {
+        let kept = self
+            .kept
+            .into_iter()
+            .map(|(partition, offset, event_id, at)| Conflict {
+                position: Position::new(partition, offset),
+                anomaly: Anomaly {
+                    kind: AnomalyKind::EventIdConflict,
+                    event_id: EventId::new(event_id),
+                    at: Millis(at),
+                },
+            });
+        ConflictLog {
+            kept: kept.collect(),
+            total: self.total,
+        }
+    }
+}
+
+fn list_of(listed: &[Listed], started_at: Millis) -> Vec<ListedRecord> {
+    let mut before = (started_at.0, 0u64);
+    let mut record = |known: &Listed| {
+        let (at, position) = (known.place.recorded_at.0, known.place.position);
+        let record = ListedRecord {
+            fingerprint: known.fingerprint.to_le_bytes(),
+            later_by: at.wrapping_sub(before.0) as u64,
+            partition_conflicting: u64::from(position.partition) << 1 | u64::from(known.conflicting),
+            offset_by: position.offset.wrapping_sub(before.1) as i64,
+        };
+        before = (at, position.offset);
+        record
+    };
+    listed.iter().map(&mut record).collect()
+}
+
+fn listed_of(records: &[ListedRecord], started_at: Millis) -> Vec<Listed> {
+    let mut before = (started_at.0, 0u64);
+    let mut listed = |record: &ListedRecord| {
+        before.0 = before.0.wrapping_add(record.later_by as i64);
+        before.1 = before.1.wrapping_add(record.offset_by as u64);
+        Listed {
+            place: TimelineKey {
+                recorded_at: Millis(before.0),
+                position: Position::new((record.partition_conflicting >> 1) as u32, before.1),
+            },
+            fingerprint: u32::from_le_bytes(record.fingerprint),
+            conflicting: record.partition_conflicting & 1 == 1,
+        }
+    };
+    records.iter().map(&mut listed).collect()
+}
+
+/// `timelines`: which delivery of an event stands. Its key is the digest of the event's key.
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone, Copy)]
+pub struct StandingRecord {
+    recorded_at: i64,
+    partition: u32,
+    offset: u64,
+    body: [u8; 16],
+    conflicting: bool,
+}
+
+impl Record<'_> for StandingRecord {
+    const TABLE: &'static str = "timelines";
+    const FORMAT: u8 = 1;
+}
+
+impl StandingRecord {
+    /// The record of a delivery with this body in this place; `conflicting` when other bodies of the
+    /// event were delivered.
+    pub fn of(place: TimelineKey, body: EventDigest, conflicting: bool) -> Self {
+        Self {
+            recorded_at: place.recorded_at.0,
+            partition: place.position.partition,
+            offset: place.position.offset,
+            body: body.0,
+            conflicting,
+        }
+    }
+
+    /// Its place.
+    pub fn place(&self) -> TimelineKey {
+        TimelineKey {
+            recorded_at: Millis(self.recorded_at),
+            position: Position::new(self.partition, self.offset),
+        }
+    }
+
+    /// The digest of its body.
+    pub fn body(&self) -> EventDigest {
+        EventDigest(self.body)
+    }
+
+    /// Whether other bodies of the event were delivered.
+    pub fn is_conflicting(&self) -> bool {
+        self.conflicting
+    }
+}

@@ -1,0 +1,73 @@
+use super::*;
+use crate::domain::Position;
+use crate::store::{Batch, Durability, Key};
+use crate::testkit::{TOPIC, store};
+
+/// A row that its table may hold, as far as the digest looks into it.
+fn row(table: Table) -> (Key, Vec<u8>) {
+    let mut key = Key::default();
+    match table {
+        Table::Offsets => {
+            keys::offsets(&mut key, "another topic", 3);
+            let next = OffsetRecord {
+                next: 7,
+                ..OffsetRecord::default()
+            };
+            (key, next.to_bytes())
+        }
+        Table::Gaps => {
+            keys::gap(&mut key, Position::new(1, 2));
+            let gap = GapRecord {
+                next: 5,
+                kind: 0,
+                broker_low: 5,
+            };
+            (key, gap.to_bytes())
+        }
+        _ => (Key::new(b"a row", b"of its own"), vec![1]),
+    }
+}
+
+fn put(store: &SharedStore, table: Table) {
+    let (key, value) = row(table);
+    let mut batch = Batch::new();
+    batch.put(table, &key, &value);
+    store.write(&batch, Durability::Process).unwrap();
+}
+
+#[test]
+fn a_row_of_any_table_changes_the_digest_unless_the_table_is_left_out_by_name() {
+    let nothing = digest(&store(), TOPIC).unwrap();
+    let mut names = std::collections::BTreeSet::new();
+    for table in Table::all() {
+        let store = store();
+        put(&store, table);
+        let found = digest(&store, TOPIC).unwrap();
+        match part(table, Generation::A) {
+            Part::In(name) => {
+                assert_ne!(found.total, nothing.total, "{table:?}");
+                assert_ne!(found.tables[name], nothing.tables[name], "{table:?}");
+                assert!(names.insert(name), "{name} stands for two tables");
+            }
+            Part::Out(why) => {
+                assert_eq!(found, nothing, "{table:?}");
+                assert!(!why.is_empty());
+            }
+        }
+    }
+    assert_eq!(names.len(), nothing.tables.len());
+}
+
+#[test]
+fn what_the_digest_is_of_is_named_beside_it() {
+    let store = store();
+    put(&store, Table::Offsets);
+    let mut batch = Batch::new();
+    read::put_meta(&mut batch, totals::RETENTION_CURSOR, "12");
+    read::put_fold_rules(&mut batch, Generation::A, "{\"A\":[\"B\"]}");
+    store.write(&batch, Durability::Process).unwrap();
+    let found = digest(&store, TOPIC).unwrap();
+    let read = BTreeMap::from([("another topic".to_owned(), BTreeMap::from([(3, 7)]))]);
+    assert_eq!(found.topics, read);
+    assert_eq!((found.applied, found.rules.as_str()), (12, "{\"A\":[\"B\"]}"));
+}
