@@ -5,6 +5,7 @@ use super::ledger::{self, Ledger, LedgerError};
 use super::status::OpsStatus;
 use super::topic;
 use crate::clock::SharedClock;
+use crate::failpoint;
 use crate::ingest::IngestSettings;
 use crate::ingest::kafka::KafkaSource;
 use crate::ingest::source::{Broker, RawRecord, Source, SourceError, Taken};
@@ -118,6 +119,7 @@ impl Reading {
         let broker = source.broker();
         let mut failed = None;
         while !self.waits_for_room(&*broker) {
+            failpoint::pass("thread.ops");
             source.poll(IDLE, IDLE, &mut |record| match self.take(record) {
                 Ok(()) => Taken::Next,
                 Err(error) => {
