@@ -41,7 +41,15 @@ pub(crate) fn waited_share(thread: &str) -> anyhow::Result<f64> {
 
 /// Seconds that all threads of this process have run, those that have ended included.
 pub(crate) fn process_seconds() -> anyhow::Result<f64> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
+    seconds_in(&fs::read_to_string("/proc/self/stat")?)
+}
+
+/// The same of another process.
+pub(crate) fn seconds_of(pid: u32) -> anyhow::Result<f64> {
+    seconds_in(&fs::read_to_string(format!("/proc/{pid}/stat"))?)
+}
+
+fn seconds_in(stat: &str) -> anyhow::Result<f64> {
     let (_, fields) = stat.rsplit_once(')').context("no command")?;
     // utime and stime are the 14th and 15th field, in hundredths of a second.
     let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);

@@ -12,6 +12,7 @@
 )]
 
 mod dedupe;
+mod freshness;
 mod hot;
 mod http;
 mod large;
@@ -38,9 +39,15 @@ fn main() -> anyhow::Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["small"] => rounds::run(&Settings::from_env()?),
+        ["freshness"] => {
+            let settings = Settings::from_env()?;
+            let mut report = report::Report::default();
+            freshness::run(&settings, &mut report)?;
+            report.keep("Freshness", "scripts/bench.sh freshness")
+        }
         ["large"] => large::run(&Settings::from_env()?),
         ["child", name, rest @ ..] => child(name, rest),
-        _ => bail!("expected small or large; scripts/bench.sh starts what they need"),
+        _ => bail!("expected small, freshness or large; scripts/bench.sh starts what they need"),
     }
 }
 

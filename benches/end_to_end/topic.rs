@@ -70,7 +70,7 @@ pub(crate) fn fill(settings: &Settings, topic: &str, events: u64) -> anyhow::Res
     Ok(sagas)
 }
 
-fn create(settings: &Settings, topic: &str) -> anyhow::Result<()> {
+pub(crate) fn create(settings: &Settings, topic: &str) -> anyhow::Result<()> {
     let admin: AdminClient<DefaultClientContext> = client(settings).create()?;
     let dead = format!("{topic}.dlt");
     let topics = [topic, dead.as_str()]
@@ -119,7 +119,7 @@ pub(crate) fn consume(settings: &Settings, topic: &str) -> anyhow::Result<serde_
     Ok(json!({ "events": events, "seconds": seconds, "bytes": bytes }))
 }
 
-fn client(settings: &Settings) -> ClientConfig {
+pub(crate) fn client(settings: &Settings) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &settings.bootstrap);
     config

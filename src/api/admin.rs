@@ -14,6 +14,11 @@ pub trait Admin: Send + Sync + 'static {
     /// How far consumption and projection are.
     fn progress(&self) -> Progress;
 
+    /// Threads and tasks of the tracker that ended unasked.
+    fn ended_parts(&self) -> Vec<EndedPart> {
+        Vec::new()
+    }
+
     /// Starts to build the projections anew, while the present ones serve.
     ///
     /// # Errors
@@ -155,6 +160,17 @@ impl From<OpsError> for AdminError {
             OpsError::Failed(_) | OpsError::Store(_) => Self::Failed(words),
         }
     }
+}
+
+/// A thread or task of the tracker that ended unasked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndedPart {
+    /// Its name.
+    pub name: String,
+    /// Why, in words.
+    pub reason: String,
+    /// Whether it panicked: then a restart helps.
+    pub panicked: bool,
 }
 
 /// How far consumption and projection are.

@@ -2,12 +2,12 @@
 //!
 //! Three questions, three answers. **health**: would an operator want to know? Every component
 //! counts, but a missing ops topic: who decides nothing needs none, and the tracker does the rest
-//! without. **liveness**: would a restart help? Only the store counts: neither a broker that is away
-//! nor a full disk is cured by it. **readiness**: may traffic come? Once the projections have caught
+//! without. **liveness**: would a restart help? Only the store counts, and a thread that panicked: neither
+//! a broker that is away nor a full disk is cured by it. **readiness**: may traffic come? Once the projections have caught
 //! up with what the broker held at the start, answers are as good as they can be, and a broker that
 //! goes away later takes nothing from them; so the store counts, and having caught up once.
 
-use super::admin::{Admin, OpsProgress, Progress};
+use super::admin::{Admin, EndedPart, OpsProgress, Progress};
 use super::removals::{Removals, Standing};
 use crate::clock::SharedClock;
 use crate::domain::{Cut, Millis};
@@ -89,6 +89,10 @@ pub struct Report {
     pub projections: Component,
     /// Whether decisions are read.
     pub ops: Decisions,
+    /// Whether all threads and tasks run.
+    pub threads: Component,
+    /// Whether one of them panicked.
+    pub panicked: bool,
     /// Whether decisions to purge and restore are done.
     pub retention: Component,
 }
@@ -101,12 +105,13 @@ impl Report {
             && self.disk_space.up
             && self.projections.up
             && !self.ops.stopped
+            && self.threads.up
             && self.retention.up
     }
 
     /// Whether no restart would help.
     pub fn alive(&self) -> bool {
-        self.db.up
+        self.db.up && !self.panicked
     }
 
     /// Whether traffic may come.
@@ -165,12 +170,15 @@ impl Health {
         let progress = self.admin.progress();
         let kafka = kafka(&ingest, now, longest);
         let projections = self.projections(&ingest, &progress, kafka.up);
+        let ended = self.admin.ended_parts();
         Report {
             db: self.db(),
             kafka,
             disk_space: self.disk_space(&ingest),
             projections,
             ops: ops(&progress.ops, now, longest),
+            threads: threads(&ended),
+            panicked: ended.iter().any(|part| part.panicked),
             retention: retention(self.admin.removals().map(Removals::standing)),
         }
     }
@@ -329,6 +337,21 @@ fn ops(progress: &OpsProgress, now: Millis, missing_after_ms: u64) -> Decisions 
         message,
         next: progress.next,
         end: progress.end,
+    }
+}
+
+fn threads(ended: &[EndedPart]) -> Component {
+    let told: Vec<String> = ended
+        .iter()
+        .map(|part| format!("{}: {}", part.name, part.reason))
+        .collect();
+    Component {
+        up: told.is_empty(),
+        message: if told.is_empty() {
+            "all run".to_owned()
+        } else {
+            told.join("; ")
+        },
     }
 }
 

@@ -3,9 +3,10 @@
 use super::ops::Ops;
 use super::replay::Replays;
 use super::retention::Retention;
+use super::supervise::{Ended, words};
 use crate::api::Caller;
 use crate::api::admin::{
-    Admin, AdminError, Digest, NewStatus, OpsProgress, PartitionProgress, Progress, RebuildStatus,
+    Admin, AdminError, Digest, EndedPart, NewStatus, OpsProgress, PartitionProgress, Progress, RebuildStatus,
     ReplayStatus, StatusSet,
 };
 use crate::api::removals::Removals;
@@ -22,9 +23,10 @@ use crate::projector::{ProjectorHandle, ProjectorSettings};
 use crate::snapshot::{Known, Pruned, SnapshotError, SnapshotId, Snapshots, Summary};
 use crate::store::letters::LetterBook;
 use crate::store::stoppable::{self, Stop};
-use crate::store::{Generation, SharedStore, read};
+use crate::store::{Generation, SharedStore, StoreError, read};
 use crate::verify;
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -43,6 +45,7 @@ pub(super) struct AdminParts {
     pub(super) kafka: IngestSettings,
     pub(super) schemas: Arc<dyn SchemaSource>,
     pub(super) book: LetterBook,
+    pub(super) ended: Arc<Ended>,
     pub(super) retention: Retention,
 }
 
@@ -99,7 +102,8 @@ impl RunningAdmin {
         let thread = std::thread::Builder::new()
             .name("rebuild".to_owned())
             .spawn(move || {
-                let result = job.online(&projector);
+                let result = catch_unwind(AssertUnwindSafe(|| job.online(&projector)))
+                    .unwrap_or_else(|panic| Err(StoreError::Disk(words(&*panic)).into()));
                 match &result {
                     Ok(done) => tracing::info!(
                         events = done.events,
@@ -176,6 +180,10 @@ impl RunningAdmin {
 }
 
 impl Admin for RunningAdmin {
+    fn ended_parts(&self) -> Vec<EndedPart> {
+        self.parts.ended.parts()
+    }
+
     fn progress(&self) -> Progress {
         let ingest = self.parts.ingest.snapshot();
         let projected = self.parts.projector.status().cursor;

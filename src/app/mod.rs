@@ -9,6 +9,7 @@ mod replay;
 mod retention;
 mod settings;
 pub mod snapshots;
+mod supervise;
 mod tracker;
 
 use crate::clock::SystemClock;

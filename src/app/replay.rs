@@ -1,8 +1,10 @@
 //! A replay of the topic that runs beside serving.
 
+use super::supervise::words;
 use crate::api::admin::{AdminError, ReplayStatus};
 use crate::audit::{Act, Audit, Outcome};
 use crate::ingest::replay::{Replay, ReplayDone, ReplayRange};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -44,11 +46,14 @@ impl Replays {
         let thread = std::thread::Builder::new()
             .name("replay".to_owned())
             .spawn(move || {
-                let result = replay.run(&range, &mut |done| replays.lock().done = done);
+                let run = || replay.run(&range, &mut |done| replays.lock().done = done);
+                let result = catch_unwind(AssertUnwindSafe(run)).map_or_else(
+                    |panic| Err(words(&*panic)),
+                    |ran| ran.map_err(|error| error.to_string()),
+                );
                 // The projector ends when nobody can reach it any more.
                 drop(replay);
-                let words = result.map_err(|error| error.to_string());
-                match &words {
+                match &result {
                     Ok(done) => {
                         let detail = format!(
                             "{} records read, {} known, {} filled in",
@@ -64,10 +69,10 @@ impl Replays {
                 }
                 let mut last = replays.lock();
                 last.running = false;
-                if let Ok(done) = words {
+                if let Ok(done) = result {
                     last.done = done;
                 }
-                last.ended = Some(words.map(|_| ()));
+                last.ended = Some(result.map(|_| ()));
             });
         let thread =
             thread.map_err(|e| AdminError::Failed(format!("cannot start the replay's thread: {e}")))?;

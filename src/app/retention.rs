@@ -109,7 +109,7 @@ impl Retention {
         config: &Config,
         projector: &ProjectorHandle,
         shutdown: &CancellationToken,
-    ) -> anyhow::Result<Vec<JoinHandle<()>>> {
+    ) -> anyhow::Result<Vec<(&'static str, JoinHandle<()>)>> {
         let edge = Edge {
             topics: Arc::new(KafkaTopics::new(&self.kafka)),
             topic: self.kafka.topic.clone(),
@@ -131,7 +131,8 @@ impl Retention {
             reclaim_percent: self.settings.reclaim_percent,
             shutdown: shutdown.clone(),
         };
-        let mut threads = vec![worker.spawn().context("starting the thread that removes")?];
+        let removing = worker.spawn().context("starting the thread that removes")?;
+        let mut threads = vec![("removals", removing)];
         if self.settings.enabled {
             let sweeper = Sweeper {
                 query: self.query.clone(),
@@ -146,7 +147,8 @@ impl Retention {
                 clock: self.clock.clone(),
                 shutdown: shutdown.clone(),
             };
-            threads.push(sweeper.spawn().context("starting retention's thread")?);
+            let sweeping = sweeper.spawn().context("starting retention's thread")?;
+            threads.push(("retention", sweeping));
         }
         Ok(threads)
     }

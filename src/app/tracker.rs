@@ -3,6 +3,7 @@
 use super::admin::{AdminParts, RunningAdmin};
 use super::ops::{Ops, OpsParts, letter_topics};
 use super::retention::Retention;
+use super::supervise::{Ended, Supervisor};
 use super::{operator, settings, snapshots};
 use crate::api::{Context, Parts, Server, ServerHandle};
 use crate::audit::{Audit, Outcome};
@@ -11,6 +12,8 @@ use crate::config::Config;
 use crate::dead_letter::redrive::{RedriveParts, Redrives};
 use crate::dead_letter::{ForeignLetters, LetterRetention, PublishSettings, Publisher, Sources};
 use crate::domain::SagaDefinitions;
+use crate::failpoint;
+use crate::ingest::late_schemas::Reread;
 use crate::ingest::space::{Disk, FreeSpace};
 use crate::ingest::{Ingest, IngestSettings, IngestStatus, registry};
 use crate::metrics::Metrics;
@@ -39,16 +42,11 @@ const LONGEST_STOP: Duration = Duration::from_secs(20);
 pub(super) struct Tracker {
     store: SharedStore,
     server: Server,
-    ingest: JoinHandle<()>,
-    decisions: JoinHandle<()>,
-    redriver: JoinHandle<()>,
-    foreign: Option<JoinHandle<()>>,
-    removing: Vec<JoinHandle<()>>,
-    projector: (ProjectorHandle, JoinHandle<()>),
+    supervisor: Supervisor,
+    ended: Arc<Ended>,
+    projector: ProjectorHandle,
     admin: Arc<RunningAdmin>,
-    publisher: Option<Task<()>>,
     schemas: Arc<dyn registry::SchemaSource>,
-    snapshots: Task<()>,
     shutdown: CancellationToken,
 }
 
@@ -67,7 +65,8 @@ impl Tracker {
         let status = Arc::new(IngestStatus::default());
         let shutdown = CancellationToken::new();
         let clock: SharedClock = Arc::new(SystemClock);
-        let projector = projector::spawn(
+        let ended = Arc::new(Ended::default());
+        let (projector, folding) = projector::spawn(
             store.clone(),
             &kafka.topic,
             definitions.clone(),
@@ -80,7 +79,7 @@ impl Tracker {
             kafka: &kafka,
             definitions: &definitions,
             schemas: &schemas,
-            projected: projector.0.watch(),
+            projected: projector.watch(),
             clock: &clock,
         })?;
         let book = LetterBook::default();
@@ -108,7 +107,7 @@ impl Tracker {
             definitions: definitions.clone(),
             settings: config.projector.clone(),
             ingest: status.clone(),
-            projector: projector.0.clone(),
+            projector: projector.clone(),
             ops: ops.clone(),
             audit: audit.clone(),
             redrives: redrives.clone(),
@@ -116,6 +115,7 @@ impl Tracker {
             kafka: kafka.clone(),
             schemas: schemas.clone(),
             book: book.clone(),
+            ended: ended.clone(),
         }));
         let query = Query::new(store.clone(), definitions);
         let metrics = Metrics::new(&settings::metrics(config), query.clone(), status.clone());
@@ -137,12 +137,38 @@ impl Tracker {
         let news = Arc::new(Notify::new());
         let publisher = start_publisher(&kafka, &store, &news, &shutdown)?;
         let space: Arc<dyn FreeSpace> = Arc::new(Disk(config.store.data_dir.clone()));
-        let decisions = ops.read(&kafka, &book, space.clone(), &shutdown)?;
-        let redriver = redrives
-            .spawn()
-            .context("starting the thread that redrives letters")?;
-        let foreign = start_foreign(&kafka, &store, &schemas, (&book, &space, &status), &shutdown)?;
-        let mut removing = retention.start(config, &projector.0, &shutdown)?;
+        let mut supervisor = Supervisor::new(ended.clone(), shutdown.clone());
+        if let Some(publisher) = publisher {
+            supervisor.task("dead-letters", publisher);
+        }
+        supervisor.task("snapshots", tokio::spawn(snapshots.run()));
+        supervisor.task("sync", tokio::spawn(sync_often(store.clone(), shutdown.clone())));
+        supervisor.thread("ops", ops.read(&kafka, &book, space.clone(), &shutdown)?);
+        let redriver = redrives.spawn();
+        supervisor.thread(
+            "redrive",
+            redriver.context("starting the thread that redrives letters")?,
+        );
+        if let Some(foreign) = start_foreign(&kafka, &store, &schemas, (&book, &space, &status), &shutdown)? {
+            supervisor.thread("foreign-letters", foreign);
+        }
+        for (name, thread) in retention.start(config, &projector, &shutdown)? {
+            supervisor.thread(name, thread);
+        }
+        let reread = Reread {
+            store: store.clone(),
+            schemas: schemas.clone(),
+            projector: projector.clone(),
+            book: book.clone(),
+            topics: letter_topics(&kafka),
+            shutdown: shutdown.clone(),
+        };
+        supervisor.thread(
+            "reread",
+            reread
+                .spawn()
+                .context("starting the thread that reads letters again")?,
+        );
         let letters = LetterRetention {
             store: store.clone(),
             settings: config.dead_letters.clone(),
@@ -157,12 +183,15 @@ impl Tracker {
             shutdown: shutdown.clone(),
         };
         let letters = letters.spawn();
-        removing.push(letters.context("starting the thread that lets go of settled letters")?);
+        supervisor.thread(
+            "letter-retention",
+            letters.context("starting the thread that lets go of settled letters")?,
+        );
         let ingest = Ingest {
             store: store.clone(),
             schemas: schemas.clone(),
             settings: kafka,
-            projector: projector.0.clone(),
+            projector: projector.clone(),
             status,
             dead_letters: news,
             space,
@@ -170,7 +199,9 @@ impl Tracker {
             clock,
             shutdown: shutdown.clone(),
         };
-        let ingest = ingest.spawn().context("starting the ingest thread")?;
+        supervisor.thread("ingest", ingest.spawn().context("starting the ingest thread")?);
+        // It ends when nobody can reach it any more: last.
+        supervisor.thread("projector", folding);
         if due {
             tracing::info!("the saga definitions changed: rebuilding the projections beside serving");
             let why = "the saga definitions changed";
@@ -183,16 +214,11 @@ impl Tracker {
         Ok(Self {
             store,
             server,
-            ingest,
-            decisions,
-            redriver,
-            foreign,
-            removing,
+            supervisor,
+            ended,
             projector,
             admin,
-            publisher,
             schemas,
-            snapshots: tokio::spawn(snapshots.run()),
             shutdown,
         })
     }
@@ -209,55 +235,52 @@ impl Tracker {
 
     /// Runs until shutdown, then drains: what was polled is written, what was written is folded and
     /// synced.
+    ///
+    /// # Errors
+    /// When a part panicked, or the store cannot be synced.
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let Self {
             store,
             server,
-            ingest,
-            decisions,
-            redriver,
-            foreign,
-            removing,
-            projector: (handle, projector),
+            supervisor,
+            ended,
+            projector,
             admin,
-            publisher,
             schemas,
-            snapshots,
             shutdown,
         } = self;
-        let syncer = tokio::spawn(sync_often(store.clone(), shutdown.clone()));
+        let watching = tokio::spawn(supervisor.watch());
         tokio::spawn(stop_server(server.handle(), shutdown.clone()));
         server.run().await;
         shutdown.cancel();
-        admin.stop_work();
-        drop((handle, admin));
-        let threads = tokio::task::spawn_blocking(move || {
-            let ended = ingest
-                .join()
-                .and_then(|()| decisions.join())
-                .and_then(|()| redriver.join())
-                .and_then(|()| foreign.map_or(Ok(()), JoinHandle::join))
-                .and_then(|()| removing.into_iter().try_for_each(JoinHandle::join))
-                .and_then(|()| projector.join());
+        let supervisor = watching.await?;
+        let stopping = async {
+            // A rebuild or a replay under way holds on to the projector.
+            tokio::task::spawn_blocking(move || {
+                admin.stop_work();
+                drop((projector, admin));
+            })
+            .await?;
+            supervisor.join().await;
             // The registry's client waits for its thread when the last of its users lets go of it.
-            drop(schemas);
-            ended.map_err(|_| anyhow::anyhow!("a thread of the tracker panicked; its message is above"))
-        });
+            tokio::task::spawn_blocking(move || drop(schemas)).await
+        };
         // A Kafka client that lost its broker a moment ago may wait for it without a bound. Everything
         // consumed is in the store by then, so the process may go.
-        let Ok(ended) = tokio::time::timeout(LONGEST_STOP, threads).await else {
-            store.sync()?;
-            tracing::warn!("stopped without waiting longer for a Kafka client that waits for its broker");
-            return Ok(());
-        };
-        ended??;
-        if let Some(publisher) = publisher {
-            publisher.await?;
+        let stopped = tokio::time::timeout(LONGEST_STOP, stopping).await;
+        tokio::task::spawn_blocking(move || store.sync()).await??;
+        if let Some(why) = ended.panicked() {
+            anyhow::bail!("a part of the tracker panicked, start it again: {why}");
         }
-        snapshots.await?;
-        syncer.await?;
-        store.sync()?;
-        tracing::info!("stopped");
+        match stopped {
+            Ok(ended) => {
+                ended?;
+                tracing::info!("stopped");
+            }
+            Err(_) => {
+                tracing::warn!("stopped without waiting longer for a Kafka client that waits for its broker");
+            }
+        }
         Ok(())
     }
 }
@@ -273,6 +296,7 @@ async fn sync_often(store: SharedStore, shutdown: CancellationToken) {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(SYNC_EVERY) => {}
         }
+        failpoint::pass("thread.sync");
         let store = store.clone();
         let synced = tokio::task::spawn_blocking(move || store.sync()).await;
         if let Ok(Err(error)) = synced {

@@ -221,6 +221,12 @@ pub static OPTIONS: &[ConfigOption] = &[
         SECONDS,
         "For how long a schema id that the registry does not know is not asked for again, seconds.",
     ),
+    option(
+        "registry.unknown_id_wait_seconds",
+        Kind::Integer(0, 3_600),
+        "How long consumption waits for a schema that the registry does not know yet, seconds; then its records are \
+         dead letters until it does.",
+    ),
     option("server.bind", Kind::Address, "Address to listen on.").env_alias(&["SAGA_TRACKER_BIND"]).flag("bind"),
     option("server.port", Kind::Integer(0, 65_535), "Port to listen on; 0 for any free one.")
         .env_alias(&["SERVER_PORT"])

@@ -172,6 +172,7 @@ pub struct RegistrySettings {
     pub connect_timeout_seconds: u64,
     pub timeout_seconds: u64,
     pub unknown_id_seconds: u64,
+    pub unknown_id_wait_seconds: u64,
 }
 
 impl Default for RegistrySettings {
@@ -188,6 +189,7 @@ impl Default for RegistrySettings {
             connect_timeout_seconds: client.connect_timeout_seconds,
             timeout_seconds: client.timeout_seconds,
             unknown_id_seconds: client.unknown_id_seconds,
+            unknown_id_wait_seconds: client.unknown_id_wait_seconds,
         }
     }
 }
@@ -205,6 +207,7 @@ impl RegistrySettings {
             connect_timeout_seconds: self.connect_timeout_seconds,
             timeout_seconds: self.timeout_seconds,
             unknown_id_seconds: self.unknown_id_seconds,
+            unknown_id_wait_seconds: self.unknown_id_wait_seconds,
         }
     }
 }

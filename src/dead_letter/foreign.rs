@@ -9,6 +9,7 @@
 use super::view::{Examined, examine};
 use crate::domain::{Cut, Millis, Position};
 use crate::failpoint;
+use crate::ingest::arrival::Arrival;
 use crate::ingest::decode::Fragment;
 use crate::ingest::kafka::KafkaSource;
 use crate::ingest::registry::SchemaSource;
@@ -133,6 +134,7 @@ impl ForeignLetters {
         // it stops at the same mark.
         let broker = source.broker();
         while !room.wait(|_, _| ()) {
+            failpoint::pass("thread.foreign-letters");
             let mut failed = None;
             source.poll(IDLE, IDLE, &mut |record| {
                 failed = self.take(record, &mut gathered).err();
@@ -202,10 +204,13 @@ impl ForeignLetters {
         if offset < before.next {
             return self.recognise(record, &before);
         }
-        let arrived_at = record
-            .timestamp
-            .unwrap_or_default()
-            .max(Millis(before.arrived_at));
+        // Of this topic no last record is kept: that something was read says the next offset.
+        let last = (before.next > before.start).then_some(Arrival {
+            at: Millis(before.arrived_at),
+            ahead: before.ahead,
+        });
+        let arrival = Arrival::next(last, record);
+        let arrived_at = arrival.at;
         if !self.is_ours(record) {
             let position = Position::new(partition | FOREIGN, offset);
             let Some(fragment) = self.fragment(record, position, arrived_at) else {
@@ -216,6 +221,7 @@ impl ForeignLetters {
         let row = OffsetRecord {
             next: offset + 1,
             arrived_at: arrived_at.0,
+            ahead: arrival.ahead,
             last: Some(LastRecord {
                 offset,
                 fingerprint: fingerprint_of(record),

@@ -90,6 +90,7 @@ impl Publisher {
     pub async fn run(self, news: Arc<Notify>, shutdown: CancellationToken) {
         let mut failing = false;
         loop {
+            failpoint::pass("thread.dead-letters");
             let round = tokio::select! {
                 round = self.round(&shutdown) => round,
                 () = enough(&shutdown) => return,

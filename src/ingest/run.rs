@@ -2,17 +2,20 @@
 
 use super::decode::{DecodePlan, Defect, Rejected, wire};
 use super::kafka::KafkaSource;
-use super::registry::SchemaSource;
+use super::patience::Patience;
+use super::registry::{SchemaError, SchemaSource};
 use super::settings::IngestSettings;
 use super::source::{Broker, Observed, RawRecord, Source, SourceError, Taken};
 use super::space::{FreeSpace, Gate};
 use super::status::IngestStatus;
 use super::writer::{Admission, IngestError, Writer};
 use crate::clock::SharedClock;
-use crate::domain::{Cut, Event, Millis, Position};
+use crate::domain::{Cut, Event, Millis};
+use crate::failpoint;
 use crate::projector::ProjectorHandle;
 use crate::store::SharedStore;
 use crate::store::letters::LetterBook;
+use crate::wait;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -70,6 +73,7 @@ impl Ingest {
     }
 
     fn run(&self) -> Result<(), RunError> {
+        self.status.follow(self.projector.watch());
         self.status
             .update(|status| status.started_at = Some(self.clock.now()));
         let writer = Writer::open(self.store.clone(), &self.settings.topic)?
@@ -111,6 +115,15 @@ pub(crate) struct Running<I> {
     broker: Arc<dyn Broker>,
     room: Gate,
     failed: Option<RunError>,
+    mark: Mark,
+    patience: Patience,
+}
+
+/// What had been accounted for when so many questions had been asked: an answer to a later one can be
+/// held against it.
+struct Mark {
+    asked: u64,
+    next: Cut,
 }
 
 impl<I: Deref<Target = Ingest>> Running<I> {
@@ -121,6 +134,11 @@ impl<I: Deref<Target = Ingest>> Running<I> {
             room: Gate::new("events", space.clone(), minimum, shutdown.clone()),
             broker: source.broker(),
             failed: None,
+            mark: Mark {
+                asked: 0,
+                next: writer.next(),
+            },
+            patience: Patience::new(ingest.schemas.patience()),
             writer,
             ingest,
         }
@@ -136,8 +154,9 @@ impl<I: Deref<Target = Ingest>> Running<I> {
     /// Takes what one poll gives, writes it and tells what is seen. Whether to go on.
     pub(crate) fn step(&mut self, source: &mut dyn Source) -> Result<bool, RunError> {
         let longest = Duration::from_millis(self.ingest.settings.max_wait_ms);
+        failpoint::pass("thread.ingest");
         let observed = source.observed();
-        if self.waits_for_room(&observed) {
+        if self.waits_for_room() {
             return Ok(false);
         }
         source.poll(IDLE, longest, &mut |record| self.take(record, &observed))?;
@@ -152,7 +171,7 @@ impl<I: Deref<Target = Ingest>> Running<I> {
 
     /// Waits while the disk is nearly full. Everything taken so far is written; the client keeps its
     /// assignment and its connections, it is only not asked for more. Whether it is time to end.
-    fn waits_for_room(&mut self, observed: &Observed) -> bool {
+    fn waits_for_room(&mut self) -> bool {
         let Self {
             ingest, broker, room, ..
         } = self;
@@ -162,7 +181,7 @@ impl<I: Deref<Target = Ingest>> Running<I> {
                 status.shortage = shortage;
             });
             if shortage.is_some() {
-                ingest.watch_ends(&**broker, observed);
+                ingest.watch_ends(&**broker);
             }
         })
     }
@@ -182,24 +201,14 @@ impl<I: Deref<Target = Ingest>> Running<I> {
         let Admission::New { arrived_at } = self.writer.admit(record)? else {
             return Ok(Taken::Next);
         };
-        let Some(outcome) = self.decode(record, arrived_at, observed)? else {
+        let Some(outcome) = self.decode(record, arrived_at)? else {
             return Ok(Taken::Enough);
         };
-        let low = self.low(record.position, observed);
+        let low = observed.lows.get(&record.position.partition).copied();
         self.writer.account(record, arrived_at, low, outcome);
         let full = self.writer.gathered() >= self.ingest.settings.max_poll_records as u64
             || self.writer.gathered_bytes() >= MOST_BYTES;
         Ok(if full { Taken::Enough } else { Taken::Next })
-    }
-
-    /// The first offset that the broker still holds, as far as it is known. The records of the first
-    /// poll may come before anyone told: then the broker is asked, if it matters.
-    fn low(&self, at: Position, observed: &Observed) -> Option<u64> {
-        match observed.lows.get(&at.partition) {
-            Some(low) => Some(*low),
-            None if self.writer.passes_over(at) => self.broker.ask_low(at.partition),
-            None => None,
-        }
     }
 
     /// The event or the defect of a record. Waits for a registry that does not answer; none when the
@@ -208,13 +217,12 @@ impl<I: Deref<Target = Ingest>> Running<I> {
         &mut self,
         record: &RawRecord<'_>,
         arrived_at: Millis,
-        observed: &Observed,
     ) -> Result<Option<Result<Event, Rejected>>, RunError> {
         let (id, body) = match wire::payload(record.value) {
             Ok(parts) => parts,
             Err(defect) => return Ok(Some(Err(defect.into()))),
         };
-        let plan = match self.plan(id, observed)? {
+        let plan = match self.plan(id)? {
             Some(Ok(plan)) => plan,
             Some(Err(defect)) => return Ok(Some(Err(defect.into()))),
             None => return Ok(None),
@@ -222,39 +230,45 @@ impl<I: Deref<Target = Ingest>> Running<I> {
         Ok(Some(plan.event(body, record.position, arrived_at)))
     }
 
-    fn plan(
-        &mut self,
-        id: u32,
-        observed: &Observed,
-    ) -> Result<Option<Result<Arc<DecodePlan>, Defect>>, RunError> {
-        let mut wait = RETRY.0;
+    fn plan(&mut self, id: u32) -> Result<Option<Result<Arc<DecodePlan>, Defect>>, RunError> {
+        let mut pause = RETRY.0;
+        let mut answer = self.ingest.schemas.plan(id);
         loop {
-            let unavailable = match self.ingest.schemas.plan(id) {
-                Ok(plan) => return Ok(Some(Ok(plan))),
-                Err(error) => error,
+            let why = match answer {
+                Ok(plan) => {
+                    self.patience.rewarded(id);
+                    return Ok(Some(Ok(plan)));
+                }
+                Err(why) => why,
             };
-            if let Some(defect) = unavailable.defect(id) {
+            if let Some(defect) = why.defect(id)
+                && !(why.may_pass() && self.patience.waits_for(id, wait::now()))
+            {
                 return Ok(Some(Err(defect)));
             }
-            let detail = unavailable.to_string();
-            // What was decoded before need not wait with it.
-            self.flush()?;
-            tracing::warn!(
-                schema = id,
-                detail,
-                "schema registry unavailable; consumption waits for it"
-            );
-            self.ingest.status.update(|status| {
-                status.waiting = Some(format!(
-                    "schema registry unavailable: {detail}; consumption waits for it"
-                ));
-            });
-            self.ingest.watch_ends(&*self.broker, observed);
-            if self.ingest.sleep(wait) {
+            if self.waits_for_schema(id, &why, pause)? {
                 return Ok(None);
             }
-            wait = (wait * 2).min(RETRY.1);
+            if !why.may_pass() {
+                pause = (pause * 2).min(RETRY.1);
+            }
+            answer = self.ingest.schemas.plan_now(id);
         }
+    }
+
+    /// Waits a while for a registry. Whether it is time to end.
+    fn waits_for_schema(&mut self, id: u32, why: &SchemaError, pause: Duration) -> Result<bool, RunError> {
+        // What was decoded before need not wait with it.
+        self.flush()?;
+        let told = if why.may_pass() {
+            format!("schema {id}: {why}; consumption waits a moment for it")
+        } else {
+            format!("schema registry unavailable: {why}; consumption waits for it")
+        };
+        tracing::warn!(schema = id, "{told}");
+        self.ingest.status.update(|status| status.waiting = Some(told));
+        self.ingest.watch_ends(&*self.broker);
+        Ok(self.ingest.sleep(pause))
     }
 
     fn flush(&mut self) -> Result<(), RunError> {
@@ -270,19 +284,46 @@ impl<I: Deref<Target = Ingest>> Running<I> {
         Ok(self.ingest.projector.deliver(delivery)?)
     }
 
-    /// Publishes what the client saw, and refuses a topic that went back.
-    fn observe(&self, source: &dyn Source) -> Result<(), RunError> {
+    /// Publishes what was seen of the cluster, refuses a topic that went back, and tells apart what was lost.
+    fn observe(&mut self, source: &dyn Source) -> Result<(), RunError> {
         let observed = source.observed();
+        if observed.answered > self.mark.asked {
+            self.check_ends(&observed)?;
+            self.writer.settle_gaps(&observed.lows, &self.mark.next)?;
+            self.mark = Mark {
+                asked: observed.asked,
+                next: self.writer.next(),
+            };
+        }
+        self.ingest.tell(&observed, true);
+        Ok(())
+    }
+
+    /// Refuses a topic that ends before what had been accounted for when the broker was asked.
+    fn check_ends(&self, observed: &Observed) -> Result<(), RunError> {
         for (partition, end) in observed.ends.iter() {
-            // The client's view may be older than what it delivered: only the broker's word counts.
-            if self.writer.check_end(partition, end).is_err()
+            // Ends of partitions that did not answer are old ones: only the broker's word counts.
+            if end < self.mark.next.next(partition)
                 && let Some(end) = self.broker.ask_end(partition)
             {
                 self.writer.check_end(partition, end)?;
             }
         }
-        let now = self.ingest.clock.now();
-        self.ingest.status.update(|status| {
+        Ok(())
+    }
+}
+
+impl Ingest {
+    /// Keeps the lag true while nothing is polled.
+    fn watch_ends(&self, broker: &dyn Broker) {
+        if let Some(observed) = broker.observed() {
+            self.tell(&observed, false);
+        }
+    }
+
+    fn tell(&self, observed: &Observed, polled: bool) {
+        let now = self.clock.now();
+        self.status.update(|status| {
             let was_up = status.last_contact.is_some() && status.unreachable_since.is_none();
             if observed.reachable {
                 status.last_contact = Some(now);
@@ -295,31 +336,15 @@ impl<I: Deref<Target = Ingest>> Running<I> {
                     tracing::warn!("no broker answers; consumption goes on when one does");
                 }
             }
-            status.waiting.clone_from(&observed.waiting);
-            status.end = observed.ends_for(&status.next);
-        });
-        Ok(())
-    }
-}
-
-impl Ingest {
-    /// Keeps the lag true while nothing is polled: what the client sees by itself arrives with polls.
-    fn watch_ends(&self, broker: &dyn Broker, observed: &Observed) {
-        let ends: Option<Cut> = (0..observed.partitions)
-            .map(|partition| Some((partition, broker.ask_end(partition)?)))
-            .collect();
-        let now = self.clock.now();
-        self.status.update(|status| match ends {
-            Some(ends) => {
-                status.last_contact = Some(now);
-                status.unreachable_since = None;
-                if observed.partitions > 0 {
-                    status.end = observed.reached(&ends, &status.next);
-                }
+            if polled {
+                status.waiting.clone_from(&observed.waiting);
             }
-            None => {
-                status.unreachable_since.get_or_insert(now);
+            // Some ends are no end: readiness and lag wait until all partitions have answered once.
+            if observed.partitions > 0 {
+                status.end = observed.ends_for(&status.next);
             }
+            status.asked = observed.asked;
+            status.answered = observed.answered;
         });
     }
 
@@ -328,7 +353,7 @@ impl Ingest {
         let step = Duration::from_millis(50);
         let mut left = longest;
         while !self.shutdown.is_cancelled() && !left.is_zero() {
-            crate::wait::park(step.min(left));
+            wait::park(step.min(left));
             left = left.saturating_sub(step);
         }
         self.shutdown.is_cancelled()

@@ -80,7 +80,20 @@ impl IngestSettings {
             .set("auto.offset.reset", "earliest")
             .set("enable.partition.eof", "false")
             .set("allow.auto.create.topics", "false")
-            .set("statistics.interval.ms", "1000");
+            // They would overtake records, and pile up while consumption waits: `watch` asks instead.
+            .set("statistics.interval.ms", "0");
+        config
+    }
+
+    /// The same for the one that looks at a topic beside its consumer: it fetches one record at most.
+    pub(super) fn watch_config(&self) -> rdkafka::ClientConfig {
+        let mut config = self.consumer_config();
+        config
+            .set("enable.partition.eof", "true")
+            .set("queued.min.messages", "1")
+            .set("queued.max.messages.kbytes", "64")
+            .set("fetch.message.max.bytes", "16384")
+            .set("fetch.wait.max.ms", "50");
         config
     }
 }

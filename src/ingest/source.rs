@@ -1,7 +1,7 @@
 //! Where records come from: Kafka, or a list in a test.
 
 use crate::domain::{Cut, Millis, Position};
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +52,14 @@ impl<'a> RawHeaders<'a> {
             *text = std::str::from_utf8(value?).ok()?;
         }
         Some(texts)
+    }
+
+    /// Whether the broker set the record's timestamp, when it appended it.
+    pub fn are_of_append_time(self) -> bool {
+        match self {
+            Self::Kafka(message) => matches!(message.timestamp(), Timestamp::LogAppendTime(_)),
+            Self::List(_) => false,
+        }
     }
 
     /// The headers in order.
@@ -119,6 +127,11 @@ pub trait Broker: Send + Sync {
 
     /// The first offset of a partition that is still there; none when there is no answer.
     fn ask_low(&self, partition: u32) -> Option<u64>;
+
+    /// What is seen of the cluster now, also in the middle of a poll; none when only polls tell.
+    fn observed(&self) -> Option<Observed> {
+        None
+    }
 }
 
 /// What a source last saw of the cluster.
@@ -132,22 +145,22 @@ pub struct Observed {
     pub partitions: u32,
     /// End offsets, as far as known: where the first record will stand, or the first open transaction.
     pub ends: Cut,
-    /// Up to where the client has looked: every record before it that there is has been handed over.
+    /// Every record before it that there is has been handed over.
     pub looked: Cut,
-    /// The first offset that the broker still holds, by partition, as far as known.
+    /// The first offset that the broker still holds, by partition, of those that answered the last time.
     pub lows: BTreeMap<u32, u64>,
+    /// How often the broker has been asked, a question on its way included.
+    pub asked: u64,
+    /// Which of these questions was last answered: what is seen is at least as new as that question.
+    pub answered: u64,
 }
 
 impl Observed {
-    /// The ends as a reader sees them who is at `next`: an end that the client has looked up to is
-    /// reached, though markers of transactions, which nobody gets, lie before it.
+    /// The ends as a reader sees them who is at `next`: an end that was looked up to is reached, though
+    /// markers of transactions, which nobody gets, lie before it.
     pub fn ends_for(&self, next: &Cut) -> Cut {
-        self.reached(&self.ends, next)
-    }
-
-    /// The same of ends that the broker was asked for.
-    pub fn reached(&self, ends: &Cut, next: &Cut) -> Cut {
-        ends.iter()
+        self.ends
+            .iter()
             .map(|(partition, end)| {
                 let looked = self.looked.next(partition) >= end;
                 let seen = if looked {

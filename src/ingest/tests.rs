@@ -25,11 +25,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 #[derive(Clone, PartialEq, Debug)]
-struct Scripted {
-    position: Position,
-    timestamp: i64,
-    value: Option<Vec<u8>>,
-    headers: Vec<(String, Option<Vec<u8>>)>,
+pub(super) struct Scripted {
+    pub(super) position: Position,
+    pub(super) timestamp: i64,
+    pub(super) value: Option<Vec<u8>>,
+    pub(super) headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
 /// Gives a list, then ends ingest.
@@ -70,7 +70,7 @@ impl Source for ListSource {
     }
 
     fn broker(&self) -> Arc<dyn Broker> {
-        Arc::new(Ends(self.observed.ends.clone()))
+        Arc::new(Ends(self.observed.clone()))
     }
 
     fn report(&mut self, _stored: &Cut) {}
@@ -80,19 +80,23 @@ impl Source for ListSource {
     }
 }
 
-struct Ends(Cut);
+struct Ends(Observed);
 
 impl Broker for Ends {
     fn ask_end(&self, partition: u32) -> Option<u64> {
-        Some(self.0.next(partition))
+        Some(self.0.ends.next(partition))
     }
 
     fn ask_low(&self, _: u32) -> Option<u64> {
         None
     }
+
+    fn observed(&self) -> Option<Observed> {
+        Some(self.0.clone())
+    }
 }
 
-fn record(partition: u32, offset: u64, saga: &str, status: SagaStatus) -> Scripted {
+pub(super) fn record(partition: u32, offset: u64, saga: &str, status: SagaStatus) -> Scripted {
     let at = 1_763_600_000_000 + i64::try_from(offset).unwrap() * 10;
     let event = SagaEvent {
         event_id: format!("{partition}-{offset}"),
@@ -114,7 +118,7 @@ fn record(partition: u32, offset: u64, saga: &str, status: SagaStatus) -> Script
     }
 }
 
-fn events(partition: u32, offsets: std::ops::Range<u64>) -> Vec<Scripted> {
+pub(super) fn events(partition: u32, offsets: std::ops::Range<u64>) -> Vec<Scripted> {
     offsets
         .map(|offset| {
             let status = if offset % 5 == 4 {
@@ -127,7 +131,7 @@ fn events(partition: u32, offsets: std::ops::Range<u64>) -> Vec<Scripted> {
         .collect()
 }
 
-struct Run {
+pub(super) struct Run {
     status: Arc<IngestStatus>,
     reported: Cut,
 }
@@ -138,7 +142,7 @@ impl Run {
     }
 }
 
-fn run_with(
+pub(super) fn run_with(
     store: &SharedStore,
     records: Vec<Scripted>,
     most: usize,
@@ -200,11 +204,11 @@ fn run(store: &SharedStore, records: Vec<Scripted>) -> Run {
     )
 }
 
-fn bundled() -> Arc<dyn SchemaSource> {
+pub(super) fn bundled() -> Arc<dyn SchemaSource> {
     Arc::new(BundledSchema::new().unwrap())
 }
 
-fn differences(store: &SharedStore) -> Vec<String> {
+pub(super) fn differences(store: &SharedStore) -> Vec<String> {
     let verify = Verify {
         store: store.clone(),
         topic: TOPIC.to_owned(),
@@ -215,7 +219,7 @@ fn differences(store: &SharedStore) -> Vec<String> {
     verify.run().unwrap().differences.told
 }
 
-fn letter_counts(store: &SharedStore) -> BTreeMap<String, u64> {
+pub(super) fn letter_counts(store: &SharedStore) -> BTreeMap<String, u64> {
     let counts = letters::counts(&**store).unwrap().into_iter();
     counts.map(|(reason, counts)| (reason, counts.total())).collect()
 }
@@ -334,6 +338,8 @@ fn an_empty_topic_where_there_were_records_is_refused() {
         5,
         Observed {
             ends,
+            asked: 1,
+            answered: 1,
             ..Observed::default()
         },
         bundled(),
@@ -380,6 +386,114 @@ fn offsets_that_were_passed_over_are_a_recorded_gap() {
     );
 }
 
+fn gap_kinds(store: &SharedStore) -> Vec<(u64, u8)> {
+    let found = gaps(store);
+    found.iter().map(|(first, gap)| (*first, gap.kind)).collect()
+}
+
+/// Accounts for these records and writes them, with what is known of the broker's first offset.
+fn account(writer: &mut super::writer::Writer, records: &[Scripted], low: Option<u64>) {
+    let plan = bundled().plan(1).unwrap();
+    for record in records {
+        let raw = RawRecord {
+            position: record.position,
+            timestamp: Some(Millis(record.timestamp)),
+            key: Some(b"key"),
+            value: record.value.as_deref(),
+            headers: RawHeaders::List(&record.headers),
+        };
+        let super::writer::Admission::New { arrived_at } = writer.admit(&raw).unwrap() else {
+            panic!("{} is known", record.position);
+        };
+        let (_, body) = super::decode::wire::payload(raw.value).unwrap();
+        let outcome = plan.event(body, record.position, arrived_at);
+        writer.account(&raw, arrived_at, low, outcome);
+    }
+    writer.write().unwrap();
+}
+
+#[test]
+fn a_loss_while_running_is_a_loss_once_the_broker_says_so() {
+    let store = store();
+    let mut writer = super::writer::Writer::open(store.clone(), TOPIC).unwrap();
+    account(&mut writer, &events(0, 0..5), None);
+    // The low that is known is from before the outage, and proves nothing of this gap.
+    account(&mut writer, &events(0, 8..10), Some(0));
+    account(&mut writer, &events(0, 12..13), Some(0));
+    let cut = writer.next();
+    account(&mut writer, &events(0, 15..16), Some(0));
+    // No answer makes nothing harmless for good.
+    writer.settle_gaps(&[].into(), &cut).unwrap();
+    assert_eq!(gap_kinds(&store), [(5, 1), (10, 1), (13, 1)]);
+    writer.settle_gaps(&[(0, 11)].into(), &cut).unwrap();
+    assert_eq!(gap_kinds(&store), [(5, 0), (10, 0), (13, 1)]);
+    // What is settled is settled: later the broker holds none of it.
+    writer.settle_gaps(&[(0, 11)].into(), &writer.next()).unwrap();
+    writer.settle_gaps(&[(0, 16)].into(), &writer.next()).unwrap();
+    assert_eq!(gap_kinds(&store), [(5, 0), (10, 0), (13, 1)]);
+    let query = Query::new(store.clone(), Arc::default());
+    assert_eq!(
+        query.gap_counts().unwrap().offsets,
+        [("expired".to_owned(), 5), ("undelivered".to_owned(), 2)].into()
+    );
+    assert_eq!(differences(&store), Vec::<String>::new());
+}
+
+#[test]
+fn a_gap_that_nobody_judged_before_a_crash_is_judged_after_it() {
+    let store = store();
+    let mut writer = super::writer::Writer::open(store.clone(), TOPIC).unwrap();
+    account(&mut writer, &events(0, 0..5), None);
+    account(&mut writer, &events(0, 8..10), None);
+    drop(writer);
+    run_with(
+        &store,
+        events(0, 9..12),
+        100,
+        Observed {
+            lows: [(0, 8)].into(),
+            asked: 1,
+            answered: 1,
+            ..Observed::default()
+        },
+        bundled(),
+    );
+    assert_eq!(gap_kinds(&store), [(5, 0)]);
+    // And never again.
+    let mut writer = super::writer::Writer::open(store.clone(), TOPIC).unwrap();
+    account(&mut writer, &events(0, 14..15), Some(8));
+    writer.settle_gaps(&[(0, 12)].into(), &writer.next()).unwrap();
+    writer.settle_gaps(&[(0, 15)].into(), &writer.next()).unwrap();
+    assert_eq!(gap_kinds(&store), [(5, 0), (12, 1)]);
+}
+
+#[test]
+fn the_end_is_reached_when_it_shows_in_answers() {
+    let end: Cut = [(0, 10), (1, 5)].into_iter().collect();
+    let mut seen = super::IngestSnapshot {
+        next: end.clone(),
+        end,
+        projected: Some([(0, 9), (1, 5)].into_iter().collect()),
+        asked: 3,
+        answered: 3,
+        ..super::IngestSnapshot::default()
+    };
+    assert_eq!(
+        seen.lag().collect::<Vec<_>>(),
+        [(0, 1), (1, 0)],
+        "stored, not folded"
+    );
+    assert!(!seen.has_reached_end_since(2));
+    seen.projected = Some(seen.next.clone());
+    assert!(seen.has_reached_end_since(2));
+    assert!(
+        !seen.has_reached_end_since(3),
+        "an older answer says nothing of now"
+    );
+    seen.unreachable_since = Some(Millis(1));
+    assert!(!seen.has_reached_end_since(2), "nobody says where the end is");
+}
+
 #[test]
 fn arrival_times_never_go_back_within_a_partition() {
     let store = store();
@@ -407,7 +521,7 @@ impl SchemaSource for Flaky {
     }
 }
 
-struct KnowsNothing;
+pub(super) struct KnowsNothing;
 
 impl SchemaSource for KnowsNothing {
     fn plan(&self, _id: u32) -> Result<Arc<DecodePlan>, SchemaError> {
@@ -443,7 +557,7 @@ fn a_schema_that_the_registry_does_not_know_makes_dead_letters() {
 }
 
 /// A record that names a letter of the tracker topic as its origin.
-fn redriven(mut record: Scripted, letter: Position) -> Scripted {
+pub(super) fn redriven(mut record: Scripted, letter: Position) -> Scripted {
     let topics = LetterTopics {
         topic: TOPIC.to_owned(),
         dlt_topic: String::new(),
@@ -457,7 +571,7 @@ fn redriven(mut record: Scripted, letter: Position) -> Scripted {
 }
 
 /// The events of a saga whose third record lacks its end, with that record's bytes.
-fn with_a_letter() -> Vec<Scripted> {
+pub(super) fn with_a_letter() -> Vec<Scripted> {
     let mut records = events(0, 0..6);
     let value = records[2].value.as_mut().unwrap();
     value.truncate(value.len() - 4);

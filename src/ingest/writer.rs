@@ -1,8 +1,10 @@
 //! Decides what becomes of each offset, exactly once and only here, and writes it: the event or the
 //! dead letter, the feed entry and the new offsets in one atomic batch.
 
+use super::arrival::Arrival;
 use super::decode::Rejected;
 use super::fingerprint::{fingerprint, record_bytes, write_record_bytes};
+use super::gaps::Gaps;
 use super::origin::LetterTopics;
 use super::source::RawRecord;
 use crate::domain::{Cut, Event, Millis, Position};
@@ -11,10 +13,9 @@ use crate::projector::Delivery;
 use crate::store::codec::Record;
 use crate::store::letters::{Happened, LetterBook, LetterChanges, LetterMark, Returned, ValueHash};
 use crate::store::records::{
-    DeadLetterRecord, FeedRecord, GapKind, GapRecord, LastRecord, LetterRecord, LogRecord, OffsetRecord,
-    PresenceRecord,
+    DeadLetterRecord, FeedRecord, LastRecord, LetterRecord, LogRecord, OffsetRecord, PresenceRecord,
 };
-use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, read, totals};
+use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, read};
 use std::collections::BTreeMap;
 
 /// Why ingest cannot go on.
@@ -62,6 +63,17 @@ struct Account {
     moved: bool,
 }
 
+impl Account {
+    /// That of its last record, written or not.
+    fn arrival(&self) -> Option<Arrival> {
+        let any = self.last.is_some() || self.row.last.is_some();
+        any.then_some(Arrival {
+            at: Millis(self.row.arrived_at),
+            ahead: self.row.ahead,
+        })
+    }
+}
+
 /// Gathers a batch and writes it.
 pub struct Writer {
     store: SharedStore,
@@ -74,10 +86,7 @@ pub struct Writer {
     letter_topics: LetterTopics,
     letters: LetterChanges,
     book: LetterBook,
-    /// Gaps found, and the offsets in them, since the last write.
-    gaps: BTreeMap<&'static str, (u64, u64)>,
-    /// Where producers use transactions, each leaves a gap: a line for the first one is enough.
-    told_undelivered: bool,
+    gaps: Gaps,
 }
 
 impl Writer {
@@ -112,8 +121,7 @@ impl Writer {
             },
             letters: LetterChanges::default(),
             book: LetterBook::default(),
-            gaps: BTreeMap::new(),
-            told_undelivered: false,
+            gaps: Gaps::open(&*store)?,
             store,
         })
     }
@@ -174,26 +182,18 @@ impl Writer {
     /// # Errors
     /// [`IngestError::TopicReplaced`] for a record that the store knows otherwise.
     pub fn admit(&self, record: &RawRecord<'_>) -> Result<Admission, IngestError> {
-        let at = record.timestamp.unwrap_or_default();
         match self.accounts.get(&record.position.partition) {
             Some(account) if record.position.offset < account.row.next => {
                 self.recognise(record, account.row.next)
             }
-            Some(account) => Ok(Admission::New {
-                arrived_at: at.max(Millis(account.row.arrived_at)),
+            account => Ok(Admission::New {
+                arrived_at: Arrival::next(account.and_then(Account::arrival), record).at,
             }),
-            None => Ok(Admission::New { arrived_at: at }),
         }
     }
 
-    /// Whether a record at this position leaves out offsets that should come before it.
-    pub fn passes_over(&self, at: Position) -> bool {
-        let account = self.accounts.get(&at.partition);
-        account.is_some_and(|account| account.row.next < at.offset)
-    }
-
     /// Accounts for an admitted record: it is an event or a dead letter. Offsets that were passed
-    /// over to get there are a gap; `low` is the first offset that the broker still holds.
+    /// over to get there are a gap; `low` is the first offset that the broker still holds, as far as known.
     pub fn account(
         &mut self,
         record: &RawRecord<'_>,
@@ -212,6 +212,7 @@ impl Writer {
             moved: false,
         });
         let next = account.row.next;
+        account.row.ahead = Arrival::next(account.arrival(), record).ahead;
         account.row.next = offset + 1;
         account.row.arrived_at = arrived_at.0;
         account.moved = true;
@@ -220,7 +221,8 @@ impl Writer {
         write_record_bytes(record, bytes);
         self.offsets += 1;
         if offset > next {
-            self.add_gap(Position::new(partition, next), offset, low.unwrap_or(0));
+            let first = Position::new(partition, next);
+            self.gaps.add(&mut self.batch, &mut self.key, first, offset, low);
         }
         if let Some(letter) = self.letter_topics.letter_named(record.headers) {
             let mark = returned_mark(record, arrived_at, &outcome);
@@ -292,40 +294,23 @@ impl Writer {
         tracing::warn!(position = %record.position, reason, detail, "dead letter");
     }
 
-    fn add_gap(&mut self, first: Position, next: u64, broker_low: u64) {
-        let kind = if broker_low > first.offset {
-            GapKind::Expired
-        } else {
-            GapKind::Undelivered
-        };
-        keys::gap(&mut self.key, first);
-        let record = GapRecord {
-            next,
-            kind: kind as u8,
-            broker_low,
-        };
-        self.batch
-            .put_with(Table::Gaps, &self.key, |bytes| record.write(bytes));
-        keys::by_offset(&mut self.key, first);
-        self.batch.put_with(Table::Feed, &self.key, |bytes| {
-            FeedRecord::Gap { next }.write(bytes);
-        });
-        let (gaps, offsets) = self.gaps.entry(kind.as_str()).or_default();
-        *gaps += 1;
-        *offsets += next - first.offset;
-        match kind {
-            GapKind::Expired => tracing::error!(
-                %first, next, broker_low,
-                "the broker's retention removed these offsets before they were read: what stood there is lost to this \
-                 store; the gap is recorded"
-            ),
-            GapKind::Undelivered if !std::mem::replace(&mut self.told_undelivered, true) => tracing::warn!(
-                %first, next,
-                "the broker has no records at these offsets: transactions, compaction or damage; this gap and all \
-                 further ones are recorded and counted (saga_tracker_offset_gaps_total, kind undelivered)"
-            ),
-            GapKind::Undelivered => tracing::debug!(%first, next, "no records at these offsets"),
+    /// Tells gaps before `cut` apart, now that the broker said which offsets it holds, after all of that had
+    /// been accounted for. Between two writes only.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing of it is in the store, and ingest must be opened anew.
+    pub fn settle_gaps(&mut self, lows: &BTreeMap<u32, u64>, cut: &Cut) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        if !self.gaps.settle(&*self.store, &mut batch, lows, cut)? {
+            return Ok(());
         }
+        let book = self.book.clone();
+        let held = book.hold();
+        self.gaps.write_sums(&*self.store, &mut batch)?;
+        self.gaps.write_marks(&mut batch);
+        self.store.write(&batch, Durability::Process)?;
+        drop(held);
+        Ok(())
     }
 
     /// Writes what was gathered, in one atomic batch, and returns it for the projector; nothing when
@@ -354,12 +339,13 @@ impl Writer {
         if after.is_empty() {
             return Ok(None);
         }
-        let sums_change = !self.letters.is_empty() || !self.gaps.is_empty();
+        self.gaps.write_marks(&mut self.batch);
+        let sums_change = !self.letters.is_empty() || self.gaps.is_counting();
         let book = self.book.clone();
         let held = sums_change.then(|| book.hold());
         if let Some(held) = &held {
             LetterBook::enter(held, &*self.store, &mut self.batch, &self.letters)?;
-            self.write_gap_counts()?;
+            self.gaps.write_sums(&*self.store, &mut self.batch)?;
         }
         self.batch.sort();
         failpoint::pass("ingest.before_write");
@@ -379,16 +365,6 @@ impl Writer {
     fn take_events(&mut self) -> Vec<Event> {
         let next = Vec::with_capacity(self.events.len());
         std::mem::replace(&mut self.events, next)
-    }
-
-    fn write_gap_counts(&mut self) -> Result<(), StoreError> {
-        for (kind, (gaps, offsets)) in std::mem::take(&mut self.gaps) {
-            for (family, by) in [(totals::GAP_COUNTS, gaps), (totals::GAP_OFFSETS, offsets)] {
-                let now = read::meta_count(&*self.store, family, kind)? + by;
-                read::put_meta_count(&mut self.batch, family, kind, now);
-            }
-        }
-        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use super::ledger::{self, Ledger, LedgerError};
 use super::status::OpsStatus;
 use super::topic;
 use crate::clock::SharedClock;
+use crate::failpoint;
 use crate::ingest::IngestSettings;
 use crate::ingest::kafka::KafkaSource;
 use crate::ingest::source::{Broker, RawRecord, Source, SourceError, Taken};
@@ -132,6 +133,7 @@ impl Reading {
         source: &mut dyn Source,
         missing: &mut dyn FnMut(bool),
     ) -> Result<bool, ConsumeError> {
+        failpoint::pass("thread.ops");
         let broker = source.broker();
         if self.waits_for_room(&*broker) {
             return Ok(false);

@@ -10,9 +10,9 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message as _, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// How long the broker may take to answer before a message is handed over.
@@ -28,6 +28,11 @@ const DELIVERY_MILLIS: u64 = 8_000;
 const REPORT: Duration = Duration::from_millis(DELIVERY_MILLIS + 4_000);
 /// Messages under way at once when many are published.
 const AT_ONCE: usize = 500;
+/// Longest wait for one report, before it is looked whether it is the one that is waited for.
+const POLL: Duration = Duration::from_millis(3);
+/// How often the queue is served while nobody publishes, and how much is taken off it then.
+const SERVE_EVERY: Duration = Duration::from_millis(250);
+const SERVED_AT_ONCE: usize = 16;
 
 /// A record to publish.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -134,7 +139,7 @@ pub struct KafkaOut {
 
 struct Inner {
     config: ClientConfig,
-    producer: Mutex<Arc<ThreadedProducer<Reports>>>,
+    producer: Mutex<Arc<BaseProducer<Reports>>>,
 }
 
 impl KafkaOut {
@@ -162,16 +167,20 @@ impl KafkaOut {
             .set("message.timeout.ms", DELIVERY_MILLIS.to_string())
             // A redriven letter may be as long as anything that the tracker topic let in.
             .set("message.max.bytes", "104857600");
-        let producer = ThreadedProducer::from_config_and_context(&config, Reports)?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                config,
-                producer: Mutex::new(Arc::new(producer)),
-            }),
-        })
+        let producer = BaseProducer::from_config_and_context(&config, Reports)?;
+        let inner = Arc::new(Inner {
+            config,
+            producer: Mutex::new(Arc::new(producer)),
+        });
+        let served = Arc::downgrade(&inner);
+        let thread = std::thread::Builder::new().name("producer".to_owned());
+        thread
+            .spawn(move || serve(&served))
+            .map_err(|error| KafkaError::ClientCreation(format!("cannot start its thread: {error}")))?;
+        Ok(Self { inner })
     }
 
-    fn producer(&self) -> Arc<ThreadedProducer<Reports>> {
+    fn producer(&self) -> Arc<BaseProducer<Reports>> {
         self.inner
             .producer
             .lock()
@@ -215,7 +224,7 @@ impl KafkaOut {
     /// Hands the message over; the answer comes later.
     fn send(
         &self,
-        producer: &ThreadedProducer<Reports>,
+        producer: &BaseProducer<Reports>,
         message: &Message,
     ) -> Result<Receiver<Delivery>, OutError> {
         let (report, delivery) = bounded(1);
@@ -248,31 +257,61 @@ impl KafkaOut {
                 .iter()
                 .map(|message| self.send(&producer, message))
                 .collect();
-            results.extend(under_way.into_iter().map(|delivery| {
-                delivery?.recv_timeout(REPORT).unwrap_or_else(|_| {
-                    Err(OutError::Uncertain(
-                        "the client gave no report in time".to_owned(),
-                    ))
-                })
-            }));
+            results.extend(
+                under_way
+                    .into_iter()
+                    .map(|delivery| await_report(&producer, &delivery?)),
+            );
             self.renew_when_spent(&producer);
         }
         results
     }
 
     /// A producer that met a fatal error takes nothing any more.
-    fn renew_when_spent(&self, producer: &Arc<ThreadedProducer<Reports>>) {
+    fn renew_when_spent(&self, producer: &Arc<BaseProducer<Reports>>) {
         let Some((_, why)) = producer.client().fatal_error() else {
             return;
         };
         tracing::warn!(why, "the producer gave up; a new one takes over");
         let mut current = self.inner.producer.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&current, producer) {
-            match ThreadedProducer::from_config_and_context(&self.inner.config, Reports) {
+            match BaseProducer::from_config_and_context(&self.inner.config, Reports) {
                 Ok(fresh) => *current = Arc::new(fresh),
                 Err(error) => tracing::error!(%error, "no new producer"),
             }
         }
+    }
+}
+
+/// Waits for the report on a message, and serves the queue that it comes through.
+fn await_report(producer: &BaseProducer<Reports>, delivery: &Receiver<Delivery>) -> Delivery {
+    let until = Instant::now() + REPORT;
+    while Instant::now() < until {
+        if let Ok(report) = delivery.try_recv() {
+            return report;
+        }
+        producer.poll(POLL);
+    }
+    Err(OutError::Uncertain(
+        "the client gave no report in time".to_owned(),
+    ))
+}
+
+/// Takes off the queue what the client has to tell while nobody publishes, until nobody has the producer. The
+/// binding's own thread for this waits in whole milliseconds, and for the last one of each wait it spins.
+fn serve(inner: &Weak<Inner>) {
+    while let Some(inner) = inner.upgrade() {
+        let producer = inner
+            .producer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        drop(inner);
+        for _ in 0..SERVED_AT_ONCE {
+            producer.poll(Duration::ZERO);
+        }
+        drop(producer);
+        crate::wait::park(SERVE_EVERY);
     }
 }
 

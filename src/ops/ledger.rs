@@ -7,6 +7,7 @@
 use super::decision::{Applier, Decided, Parsed, Verdict, parse};
 use crate::domain::{Millis, Position};
 use crate::failpoint;
+use crate::ingest::arrival::Arrival;
 use crate::ingest::fingerprint_of;
 use crate::ingest::source::RawRecord;
 use crate::store::codec::Record;
@@ -107,11 +108,8 @@ impl Ledger {
         if offset < self.next() {
             return self.recognise(record);
         }
-        let before = self.row.unwrap_or_default();
-        let arrived_at = record
-            .timestamp
-            .unwrap_or_default()
-            .max(Millis(before.arrived_at));
+        let arrival = Arrival::next(Arrival::of(self.row.as_ref()), record);
+        let (before, arrived_at) = (self.row.unwrap_or_default(), arrival.at);
         let mut rows = Batch::new();
         if offset > before.next {
             self.add_gap(&mut rows, before.next, offset, arrived_at);
@@ -128,6 +126,7 @@ impl Ledger {
                 offset,
                 fingerprint: fingerprint_of(record),
             }),
+            ahead: arrival.ahead,
         };
         let mut key = Key::default();
         keys::offsets(&mut key, &self.topic, PARTITION);

@@ -17,7 +17,7 @@ pub(super) fn create(settings: &IngestSettings, name: &str) {
             topic = name,
             why,
             "the ops topic is missing and cannot be created; holds, discards and purges wait for it. Create it: 1 \
-             partition, retention.ms=-1, cleanup.policy=delete"
+             partition, retention.ms=-1, cleanup.policy=delete, message.timestamp.type=LogAppendTime"
         ),
     }
 }
@@ -36,7 +36,9 @@ fn try_create(settings: &IngestSettings, name: &str) -> Result<(), String> {
     let topic = NewTopic::new(name, 1, TopicReplication::Fixed(replicas))
         .set("retention.ms", "-1")
         .set("retention.bytes", "-1")
-        .set("cleanup.policy", "delete");
+        .set("cleanup.policy", "delete")
+        // When a decision was made is for the broker to say, not for the clock of whoever makes it.
+        .set("message.timestamp.type", "LogAppendTime");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

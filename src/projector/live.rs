@@ -261,6 +261,7 @@ impl Live {
         let mut window = Window::new(&self.settings);
         loop {
             let next = window.next(inbox);
+            crate::failpoint::pass("thread.projector");
             if !self.step(&mut window, next)? {
                 return Ok(());
             }
@@ -314,7 +315,8 @@ impl Live {
         self.projector.advance(&window.events, &after)?;
         window.events.clear();
         window.bytes = 0;
-        window.opened = None;
+        window.open = false;
+        window.since = Some(Instant::now());
         set_cursor(&self.status, self.projector.cursor());
         Ok(())
     }
@@ -375,12 +377,15 @@ pub(super) fn catch_up(
 /// Bytes of memory that the events of a window take, at most, about.
 const WINDOW_BYTES: usize = 8 << 20;
 
-/// Deliveries gathered until they are worth a write.
+/// Deliveries gathered until they are worth a write: until there are many, or so long after the window
+/// before. What comes after a pause is folded at once.
 struct Window {
     events: Vec<Event>,
     bytes: usize,
     after: Vec<(u32, u64)>,
-    opened: Option<Instant>,
+    /// When it began to gather: when the window before was folded.
+    since: Option<Instant>,
+    open: bool,
     most: usize,
     longest: Duration,
 }
@@ -397,17 +402,19 @@ impl Window {
             events: Vec::new(),
             bytes: 0,
             after: Vec::new(),
-            opened: None,
+            since: None,
+            open: false,
             most: settings.window_events.max(1),
             longest: Duration::from_millis(settings.window_ms),
         }
     }
 
     fn next(&self, inbox: &Receiver<Command>) -> Next {
-        let Some(opened) = self.opened else {
+        if !self.open {
             return inbox.recv().map_or(Next::Closed, Next::Command);
-        };
-        match inbox.recv_timeout(self.longest.saturating_sub(opened.elapsed())) {
+        }
+        let gathered = self.since.map_or(self.longest, |since| since.elapsed());
+        match inbox.recv_timeout(self.longest.saturating_sub(gathered)) {
             Ok(command) => Next::Command(command),
             Err(RecvTimeoutError::Timeout) => Next::Due,
             Err(RecvTimeoutError::Disconnected) => Next::Closed,
@@ -415,7 +422,7 @@ impl Window {
     }
 
     fn add(&mut self, delivery: Delivery) {
-        self.opened.get_or_insert_with(Instant::now);
+        self.open = true;
         self.bytes += delivery.events.iter().map(Event::weight).sum::<usize>();
         if self.events.is_empty() {
             self.events = delivery.events;

@@ -117,6 +117,7 @@ impl Sweeper {
     fn run(&self) {
         let mut tidy = false;
         while !self.shutdown.is_cancelled() {
+            failpoint::pass("thread.retention");
             let started = wait::now();
             let swept = if tidy {
                 self.sweep()

@@ -115,6 +115,7 @@ impl Worker {
         let mut next = cursor(&self.store)?;
         self.recall()?;
         loop {
+            failpoint::pass("thread.removals");
             self.status.done(next);
             self.pause(LOOK)?;
             let end = self.ops.snapshot().next;

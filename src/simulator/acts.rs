@@ -209,11 +209,13 @@ impl Sim {
                 (3, Part::Worker),
                 (2, Part::Redrives),
                 (1, Part::Rebuild),
+                (2, Part::Reread),
             ]);
             let up = self.replicas[replica].up();
             let wanted = match part {
                 Part::Rebuild => up.is_some_and(|process| process.due.get()),
                 Part::Redrives => self.plan.has(Trouble::Redrives),
+                Part::Reread => up.is_some() && self.plan.has(Trouble::LateSchema),
                 _ => up.is_some(),
             };
             if wanted {

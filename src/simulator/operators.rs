@@ -6,18 +6,25 @@ use super::topic::{OPS, TRACKER};
 use super::world::{DAY, HOUR};
 use crate::dead_letter::redrive::RedriveOrder;
 use crate::dead_letter::{Change, EventEdit, LetterFilter};
-use crate::domain::{Position, SagaId, SagaStatus, evidence};
+use crate::domain::{Event, Position, SagaId, SagaStatus, evidence};
 use crate::ops::{Message, StatusChange};
-use crate::retention::decision::{EventBody, hex};
+use crate::retention::body::{
+    PURGE, PurgeBody, PurgeSagaBody, RESTORE, RESTORE_PART, RestoreBody, RestorePartBody, SeenBody, hex,
+};
+use crate::retention::{parts, seen_within};
+use crate::query::TimelineStep;
 use crate::store::read;
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::PoisonError;
 use tokio_util::sync::CancellationToken;
 
 impl Sim {
     /// Puts a decision onto the ops topic, as an operator's replica does.
-    fn decide(&self, kind: &str, body: &Value) {
+    fn decide(&self, kind: &str, body: &impl Serialize) {
+        let body = serde_json::to_value(body).unwrap();
         self.note(format!("{kind} is decided: {body}"));
         let number = self.world.topic(OPS).partitions[0].end;
         let decision = json!({
@@ -65,10 +72,27 @@ impl Sim {
         let Some(((purge, saga), events)) = noted.archive.iter().nth(chosen) else {
             return;
         };
-        let events: Vec<_> = events.iter().map(EventBody::of).collect();
-        let body = json!({"saga": saga.as_str(), "purge": purge, "events": events});
+        let mut events = events.clone();
+        events.sort_unstable_by_key(Event::timeline_key);
+        let (saga, purge) = (saga.as_str().to_owned(), *purge);
         drop(noted);
-        self.decide("restore", &body);
+        let mut pieces = parts::cut(&events, self.world.pick([300, 2_000, 100_000])).unwrap();
+        let data = pieces.pop().unwrap();
+        let mut numbers = Vec::new();
+        for data in pieces {
+            numbers.push(self.world.topic(OPS).partitions[0].end);
+            let saga = saga.clone();
+            self.decide(RESTORE_PART, &RestorePartBody { saga, purge, data });
+        }
+        let body = RestoreBody {
+            topic: TRACKER.to_owned(),
+            saga,
+            purge,
+            events: u32::try_from(events.len()).unwrap(),
+            parts: numbers,
+            data,
+        };
+        self.decide(RESTORE, &body);
     }
 
     pub(super) fn discard(&self, replica: usize) {
@@ -121,13 +145,26 @@ impl Sim {
         if events.is_empty() {
             return;
         }
-        let cut: BTreeMap<u32, u64> = cut.iter().collect();
-        let body = json!({
-            "cut": cut, "rule": "by hand", "sagaType": "ORDER_CREATION", "day": "2026-01-01",
-            "sagas": [{"id": saga.as_str(), "events": events.len(), "hash": hex(&evidence(&events))}],
-        });
+        let seen = seen_within(&*process.store, &cut).unwrap();
+        let body = PurgeBody {
+            topic: TRACKER.to_owned(),
+            cut: cut.iter().collect(),
+            seen: seen
+                .iter()
+                .map(|(number, seen)| (*number, SeenBody::from(seen)))
+                .collect(),
+            days: self.world.below(2),
+            quiet_hours: self.world.below(2),
+            sagas: vec![PurgeSagaBody {
+                id: saga.as_str().to_owned(),
+                events: u32::try_from(events.len()).unwrap(),
+                hash: hex(&evidence(&events)),
+                row_group: None,
+            }],
+            ..by_hand()
+        };
         let offset = self.world.topic(OPS).partitions[0].end;
-        self.decide("purge", &body);
+        self.decide(PURGE, &body);
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         noted.archive.insert((offset, saga), events);
     }
@@ -199,11 +236,12 @@ impl Sim {
         ));
         let Ok(changed) = told else { return };
         self.count("status changes that were applied", 1);
-        let timeline = process.query.timeline(&saga).unwrap();
-        let shows = timeline.is_some_and(|timeline| {
-            let mut events = timeline.events.iter();
-            events.any(|event| event.event_id.as_str() == changed.event_id)
-        });
+        let mut shows = false;
+        let visit = |step: &TimelineStep<'_>| {
+            shows |= step.event.event_id == changed.event_id;
+            ControlFlow::Continue(())
+        };
+        process.query.steps(&saga, None, visit).unwrap();
         if !shows || changed.current != wish.status {
             self.fault(format!(
                 "replica {number} tells {changed:?} of {saga}, which does not show"
@@ -226,14 +264,36 @@ impl Sim {
     pub(super) fn unreachable(&self) {
         let ends: Vec<u64> = self.world.tracker().ends().map(|(_, end)| end).collect();
         let cut = match self.world.below(3) {
-            0 => json!({ "0": ends[0] + 100_000 }),
-            1 => json!({ "77": 1 }),
-            _ => json!({ "0": 1, "9": 40 }),
+            0 => [(0, ends[0] + 100_000)].into(),
+            1 => [(77, 1)].into(),
+            _ => [(0, 1), (9, 40)].into(),
         };
-        let body = json!({
-            "cut": cut, "rule": "made up", "sagaType": "ORDER_CREATION", "day": "2026-01-01",
-            "sagas": [{"id": "saga-1", "events": 3, "hash": "00".repeat(32)}],
-        });
-        self.decide("purge", &body);
+        let body = PurgeBody {
+            cut,
+            sagas: vec![PurgeSagaBody {
+                id: "saga-1".to_owned(),
+                events: 3,
+                hash: "00".repeat(32),
+                row_group: None,
+            }],
+            ..by_hand()
+        };
+        self.decide(PURGE, &body);
+    }
+}
+
+/// What purges that no retention decided have in common.
+fn by_hand() -> PurgeBody {
+    PurgeBody {
+        topic: TRACKER.to_owned(),
+        cut: BTreeMap::new(),
+        seen: BTreeMap::new(),
+        days: 0,
+        quiet_hours: 0,
+        rule: "by hand".to_owned(),
+        saga_type: "ORDER_CREATION".to_owned(),
+        day: "2026-01-01".to_owned(),
+        object: None,
+        sagas: Vec::new(),
     }
 }

@@ -7,6 +7,7 @@ use crate::ingest::decode::{DecodePlan, Rejected, wire};
 use crate::ingest::registry::{BUNDLED_SCHEMA, SchemaError, SchemaSource};
 use apache_avro::Schema;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// The published schema.
 pub(super) const FIRST: u32 = 1;
@@ -61,5 +62,15 @@ impl SchemaSource for SimRegistry {
             return Err(SchemaError::Unknown);
         }
         settled(id)
+    }
+
+    fn known(&self, id: u32) -> Option<Arc<DecodePlan>> {
+        let weather = *self.0.weather();
+        let knows = weather.registry_down == 0 && (id != SECOND || weather.knows_second);
+        settled(id).ok().filter(|_| knows)
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_millis(100)
     }
 }

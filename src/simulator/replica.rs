@@ -11,7 +11,8 @@ use crate::audit::Audit;
 use crate::clock::SharedClock;
 use crate::dead_letter::redrive::{RedriveParts, Redrives};
 use crate::dead_letter::{AnnounceApplier, DiscardApplier, RemoveApplier, Sources};
-use crate::domain::SagaDefinitions;
+use crate::domain::{Position, SagaDefinitions};
+use crate::ingest::late_schemas::Reread;
 use crate::ingest::origin::LetterTopics;
 use crate::ingest::run::Running;
 use crate::ingest::space::Boundless;
@@ -87,6 +88,8 @@ pub(super) struct Process {
     pub(super) retention: Arc<RetentionStatus>,
     pub(super) query: Query,
     asked: Arc<Mutex<Asked>>,
+    /// Where letters are read again next.
+    pub(super) reread_from: Cell<Position>,
     edges: Arc<SimTopics>,
     pub(super) metrics: Metrics,
     /// The definitions are not those that the projections were made under.
@@ -118,6 +121,7 @@ pub(super) enum Part {
     Sweeper,
     Redrives,
     Rebuild,
+    Reread,
 }
 
 impl Replica {
@@ -189,6 +193,7 @@ impl Replica {
             ops_status: Arc::default(),
             retention: Arc::default(),
             asked: Arc::default(),
+            reread_from: Cell::new(Position::new(0, 0)),
             edges: Arc::new(SimTopics {
                 world: world.clone(),
                 given: self.given.clone(),
@@ -241,6 +246,7 @@ impl Process {
     ) -> Result<Flow<Running<Arc<Ingest>>>, StoreError> {
         let token = CancellationToken::new();
         let writer = Writer::open(self.store.clone(), TRACKER)?.sharing(self.book.clone(), DLT);
+        self.status.follow(self.handle.watch());
         self.status.update(|status| status.next = writer.next());
         replica.given.lock().keep(&writer.next());
         let source = SimSource::new(world, TRACKER, &replica.given, writer.resume_from());
@@ -397,6 +403,17 @@ impl Process {
             clock: self.clock.clone(),
             shutdown: token.clone(),
         })
+    }
+
+    pub(super) fn reread(&self, token: &CancellationToken) -> Reread {
+        Reread {
+            store: self.store.clone(),
+            schemas: self.schemas.clone(),
+            projector: self.handle.clone(),
+            book: self.book.clone(),
+            topics: topics(),
+            shutdown: token.clone(),
+        }
     }
 
     /// Whether a redrive has not ended.

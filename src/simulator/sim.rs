@@ -217,6 +217,13 @@ impl Sim {
                 Ok(())
             }
             Part::Rebuild => self.run_rebuild(replica, process),
+            Part::Reread => {
+                let mut next = process.reread_from.get();
+                let read = process.reread(&token).round(&mut next);
+                process.reread_from.set(next);
+                self.count("letters read again", *read.as_ref().unwrap_or(&0) as u64);
+                read.map(|_| ()).map_err(|error| error.to_string())
+            }
         }
     }
 

@@ -1,5 +1,5 @@
-//! A consumer's client as librdkafka is one: it fetches ahead, starts over at the earliest record
-//! where it is out of range, and tells statistics *before* the messages that it has fetched.
+//! A consumer's client: it fetches ahead, and starts over at the earliest record where it is out of range.
+//! Beside it somebody asks where the topic begins and ends, whose answers may be old when they come.
 
 use super::topic::{Record, TRACKER};
 use super::world::World;
@@ -55,7 +55,7 @@ pub(super) struct SimSource {
     /// By assigned partition: the offset that is fetched next.
     fetched: BTreeMap<u32, u64>,
     queue: VecDeque<(Arc<Record>, u64)>,
-    observed: Observed,
+    watch: Arc<SimWatch>,
 }
 
 impl SimSource {
@@ -65,47 +65,33 @@ impl SimSource {
         given: &SharedGiven,
         resume_from: impl IntoIterator<Item = (u32, u64)>,
     ) -> Self {
+        let resume_from: BTreeMap<u32, u64> = resume_from.into_iter().collect();
+        let handed = resume_from.iter().map(|(number, next)| (*number, *next)).collect();
         Self {
             world: world.clone(),
             topic,
             given: given.clone(),
-            resume_from: resume_from.into_iter().collect(),
             fetched: BTreeMap::new(),
             queue: VecDeque::new(),
-            observed: Observed::default(),
+            watch: Arc::new(SimWatch::new(world, topic, given, handed)),
+            resume_from,
         }
     }
 
-    fn is_deaf(&self) -> bool {
-        let deaf = self.world.weather().deaf;
-        self.world.chance(deaf)
+    /// What was last told of the cluster.
+    pub(super) fn told(&self) -> Observed {
+        self.watch.lock().observed.clone()
     }
 
     /// Whether there are partitions to fetch from.
     fn assign(&mut self) -> bool {
-        if self.observed.partitions == 0 {
-            self.observed.reachable = !self.is_deaf();
-            if !self.observed.reachable {
-                return false;
-            }
-            self.observed.partitions = u32::try_from(self.world.topic(self.topic).partitions.len()).unwrap();
-        }
-        let answers = !self.is_deaf();
         let topic = self.world.topic(self.topic);
-        for number in 0..self.observed.partitions {
-            if self.fetched.contains_key(&number) {
-                continue;
-            }
+        for number in 0..self.told().partitions {
             let partition = &topic.partitions[number as usize];
             let from = self.resume_from.get(&number).copied().unwrap_or(partition.low);
-            self.fetched.insert(number, from);
-            if answers {
-                self.observed.lows.insert(number, partition.low);
-                self.observed.ends.set(number, partition.end);
-                self.given.lock().tell(number, partition.end);
-            }
+            self.fetched.entry(number).or_insert(from);
         }
-        true
+        !self.fetched.is_empty()
     }
 
     fn fetch(&mut self) {
@@ -137,19 +123,20 @@ impl SimSource {
         self.fetched.insert(number, from);
     }
 
-    /// Sees what statistics say. They come before the messages that wait.
-    fn look(&mut self) {
-        self.observed.reachable = !self.is_deaf();
-        if !self.observed.reachable {
-            return;
-        }
-        let topic = self.world.topic(self.topic);
-        self.observed.partitions = u32::try_from(topic.partitions.len()).unwrap();
-        for (number, end) in topic.ends() {
-            if let Some(fetched) = self.fetched.get(&number) {
-                self.observed.ends.set(number, end);
-                self.observed.looked.set(number, *fetched);
-                self.given.lock().tell(number, end);
+    /// Hands over some of what was fetched.
+    fn give(&mut self, take: &mut dyn FnMut(&RawRecord<'_>) -> Taken) {
+        for _ in 0..self.world.below(14) {
+            let Some((record, low)) = self.queue.pop_front() else {
+                break;
+            };
+            let taken = take(&raw(&record));
+            let Position { partition, offset } = record.position;
+            self.watch.lock().handed.set(partition, offset + 1);
+            let mut given = self.given.lock();
+            given.records.entry(record.position).or_insert((record, low));
+            drop(given);
+            if taken == Taken::Enough {
+                break;
             }
         }
     }
@@ -162,40 +149,26 @@ impl Source for SimSource {
         _: Duration,
         take: &mut dyn FnMut(&RawRecord<'_>) -> Taken,
     ) -> Result<(), SourceError> {
+        if self.world.chance(400) {
+            self.watch.look();
+        }
         if !self.assign() {
             return Ok(());
         }
         if self.queue.len() < 40 {
             self.fetch();
         }
-        if self.world.chance(400) {
-            self.look();
-        }
-        for _ in 0..self.world.below(14) {
-            let Some((record, low)) = self.queue.pop_front() else {
-                break;
-            };
-            let taken = take(&raw(&record));
-            let mut given = self.given.lock();
-            given.records.entry(record.position).or_insert((record, low));
-            drop(given);
-            if taken == Taken::Enough {
-                break;
-            }
-        }
+        self.give(take);
+        self.watch.lock().idle = self.queue.is_empty();
         Ok(())
     }
 
     fn observed(&self) -> Observed {
-        self.observed.clone()
+        self.told()
     }
 
     fn broker(&self) -> Arc<dyn Broker> {
-        Arc::new(SimBroker {
-            world: self.world.clone(),
-            topic: self.topic,
-            given: self.given.clone(),
-        })
+        self.watch.clone()
     }
 
     fn report(&mut self, _: &Cut) {}
@@ -214,16 +187,118 @@ pub(super) fn raw(record: &Record) -> RawRecord<'_> {
     }
 }
 
-struct SimBroker {
+/// Whoever looks at the topic beside the consumer, as `ingest::watch` does: answers take their time, and
+/// some partitions may not answer.
+struct SimWatch {
     world: Arc<World>,
     topic: &'static str,
     given: SharedGiven,
+    seen: Mutex<Watched>,
 }
 
-impl SimBroker {
-    fn ask(&self, partition: u32) -> Option<(u64, u64)> {
+#[derive(Default)]
+struct Watched {
+    observed: Observed,
+    /// Behind the last record that was handed over, per partition.
+    handed: Cut,
+    /// The consumer has nothing to give now.
+    idle: bool,
+    /// An answer that is on its way: how many partitions there are, and what those that answer said.
+    coming: Option<(u32, Vec<Said>)>,
+}
+
+/// What a partition said: where it begins and ends, and up to where there is nothing to be handed over.
+struct Said {
+    number: u32,
+    low: u64,
+    end: u64,
+    looked: u64,
+}
+
+impl SimWatch {
+    fn new(world: &Arc<World>, topic: &'static str, given: &SharedGiven, handed: Cut) -> Self {
+        Self {
+            world: world.clone(),
+            topic,
+            given: given.clone(),
+            seen: Mutex::new(Watched {
+                handed,
+                ..Watched::default()
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Watched> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_deaf(&self) -> bool {
         let deaf = self.world.weather().deaf;
-        if self.world.chance(deaf) {
+        self.world.chance(deaf)
+    }
+
+    /// Asks, or gets the answer to what was asked before.
+    fn look(&self) {
+        let coming = self.lock().coming.take();
+        let (partitions, said) = match coming {
+            Some(coming) => coming,
+            None => {
+                self.lock().observed.asked += 1;
+                if self.is_deaf() {
+                    self.lock().observed.reachable = false;
+                    return;
+                }
+                self.ask()
+            }
+        };
+        if self.world.chance(300) {
+            self.lock().coming = Some((partitions, said));
+        } else {
+            self.note(partitions, &said);
+        }
+    }
+
+    fn ask(&self) -> (u32, Vec<Said>) {
+        let answering: Vec<bool> = {
+            let count = self.world.topic(self.topic).partitions.len();
+            (0..count).map(|_| !self.is_deaf()).collect()
+        };
+        let topic = self.world.topic(self.topic);
+        let seen = self.lock();
+        let said = (0u32..).zip(&topic.partitions).zip(answering);
+        let said = said
+            .filter(|(_, answers)| *answers)
+            .map(|((number, partition), _)| {
+                let from = seen.handed.next(number).max(partition.low);
+                let nothing = from >= partition.end || (seen.idle && topic.next(number, from).is_none());
+                Said {
+                    number,
+                    low: partition.low,
+                    end: partition.end,
+                    looked: if nothing { partition.end } else { 0 },
+                }
+            });
+        (u32::try_from(topic.partitions.len()).unwrap(), said.collect())
+    }
+
+    fn note(&self, partitions: u32, said: &[Said]) {
+        let mut seen = self.lock();
+        let observed = &mut seen.observed;
+        observed.reachable = true;
+        observed.lows = said.iter().map(|said| (said.number, said.low)).collect();
+        for said in said {
+            observed.ends.set(said.number, said.end);
+            observed.looked.set(said.number, said.looked);
+            self.given.lock().tell(said.number, said.end);
+        }
+        if said.len() == partitions as usize {
+            observed.partitions = observed.partitions.max(partitions);
+            observed.answered = observed.asked;
+        }
+    }
+
+    fn bounds(&self, partition: u32) -> Option<(u64, u64)> {
+        if self.is_deaf() {
             return None;
         }
         let topic = self.world.topic(self.topic);
@@ -232,15 +307,20 @@ impl SimBroker {
     }
 }
 
-impl Broker for SimBroker {
+impl Broker for SimWatch {
     fn ask_end(&self, partition: u32) -> Option<u64> {
-        let (_, end) = self.ask(partition)?;
+        let (_, end) = self.bounds(partition)?;
         self.given.lock().tell(partition, end);
         Some(end)
     }
 
     fn ask_low(&self, partition: u32) -> Option<u64> {
-        Some(self.ask(partition)?.0)
+        Some(self.bounds(partition)?.0)
+    }
+
+    fn observed(&self) -> Option<Observed> {
+        self.look();
+        Some(self.lock().observed.clone())
     }
 }
 

@@ -1,7 +1,6 @@
 //! What is looked at while a run goes on: the lag that a replica tells, and its counters.
 
 use super::sim::Sim;
-use crate::ingest::source::Source as _;
 use std::collections::BTreeMap;
 
 /// Counters that derive from stored state.
@@ -29,7 +28,7 @@ impl Sim {
             return;
         }
         let ends = match &*process.ingest.borrow() {
-            Some(flow) => flow.source.observed().ends,
+            Some(flow) => flow.source.told().ends,
             None => return,
         };
         let shown = process.handle.status().cursor;

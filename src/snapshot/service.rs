@@ -6,8 +6,10 @@ use super::{
     Trigger, prune,
 };
 use crate::clock::SharedClock;
+use crate::failpoint;
 use crate::objects::{self, ObjectsSettings};
-use crate::store::SharedStore;
+use crate::store::{SharedStore, StoreError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -115,7 +117,14 @@ impl Snapshots {
         trigger: Trigger,
         turn: &OwnedMutexGuard<()>,
     ) -> Result<Created, SnapshotError> {
-        self.inner.runtime.block_on(self.make(id, trigger, turn))
+        let making = || self.inner.runtime.block_on(self.make(id, trigger, turn));
+        catch_unwind(AssertUnwindSafe(making)).unwrap_or_else(|_| {
+            let why = "it panicked; the message is in the log";
+            let Inner { parts, status, .. } = &*self.inner;
+            status.failed(parts.clock.now(), why.to_owned(), trigger);
+            status.ended();
+            Err(StoreError::Disk(why.to_owned()).into())
+        })
     }
 
     fn new_id(&self) -> SnapshotId {
@@ -223,6 +232,7 @@ impl Snapshots {
 
     /// Makes snapshots as the settings say, until shutdown, and then waits for what is under way.
     pub async fn run(self) {
+        failpoint::pass("thread.snapshots");
         let shutdown = self.inner.parts.shutdown.clone();
         if !self.inner.parts.objects.url.is_empty() {
             tokio::select! {

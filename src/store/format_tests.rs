@@ -7,10 +7,11 @@
 use super::codec::Record;
 use super::keys::{self, Key, TimelineRow, Tree};
 use super::records::{
-    ArchivedRecord, AuditRecord, CountRecord, DeadLetterRecord, DecisionOutcome, DecisionRecord, FeedRecord,
-    GapKind, GapRecord, HoldRecord, HoldScopeRecord, InstanceRecord, LastRecord, LetterMarkRecord,
-    LetterRecord, LiftedRecord, LogRecord, MetaRecord, OffsetRecord, PresenceRecord, PurgedRecord,
-    RedriveLetterRecord, RedriveRecord, ReturnRecord, StandingRecord, TotalRecord, UpdatedRecord,
+    AheadRecord, ArchivedRecord, AuditRecord, CountRecord, DeadLetterRecord, DecisionOutcome, DecisionRecord,
+    FeedRecord, GapKind, GapRecord, HoldRecord, HoldScopeRecord, InstanceRecord, LastRecord,
+    LetterMarkRecord, LetterRecord, LiftedRecord, LogRecord, MetaRecord, OffsetRecord, PresenceRecord,
+    PurgedRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord, StandingRecord, TotalRecord,
+    UpdatedRecord,
 };
 use super::totals;
 use crate::domain::{
@@ -313,6 +314,10 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
             last: Some(LastRecord {
                 offset: 70_001,
                 fingerprint: 0x0123_4567_89ab_cdef
+            }),
+            ahead: Some(AheadRecord {
+                oldest: RECORDED_AT.0,
+                records: 2,
             }),
         }
     );

@@ -404,6 +404,17 @@ pub fn meta_cursor(key: &mut Key, name: &str, partition: u32) {
         .end();
 }
 
+/// The partition that a sort key of [`meta_cursor`] stands for.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_meta_cursor(sort: &[u8]) -> Result<u32, KeyError> {
+    let mut fields = Fields::of("meta", sort);
+    let number = fields.u32()?;
+    fields.end()?;
+    Ok(number)
+}
+
 /// `meta`: one of a named family of counts.
 pub fn meta_named(key: &mut Key, name: &str, member: &str) {
     key.begin()

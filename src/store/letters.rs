@@ -29,6 +29,7 @@ pub const FOREIGN: u32 = 1 << 31;
 #[derive(Debug, Default)]
 pub struct LetterChanges {
     letters: Vec<(Position, Known)>,
+    taken_back: Vec<Position>,
     marks: Vec<(Position, LetterMark)>,
 }
 
@@ -56,6 +57,12 @@ impl LetterChanges {
         self.letters.push((letter, Known::of(listed)));
     }
 
+    /// A letter is one no more, or one of another reason that is added: its schema is known now. Its rows are
+    /// the caller's to delete.
+    pub fn take_back(&mut self, letter: Position) {
+        self.taken_back.push(letter);
+    }
+
     /// Something happened to a letter, whether or not the letter is there yet.
     pub fn add_mark(&mut self, letter: Position, mark: LetterMark) {
         self.marks.push((letter, mark));
@@ -63,12 +70,13 @@ impl LetterChanges {
 
     /// Whether nothing was gathered.
     pub fn is_empty(&self) -> bool {
-        self.letters.is_empty() && self.marks.is_empty()
+        self.letters.is_empty() && self.taken_back.is_empty() && self.marks.is_empty()
     }
 
     /// Forgets what was gathered.
     pub fn clear(&mut self) {
         self.letters.clear();
+        self.taken_back.clear();
         self.marks.clear();
     }
 }
@@ -87,6 +95,7 @@ pub type HeldBook<'b> = MutexGuard<'b, ()>;
 struct Touched {
     letter: Option<Known>,
     is_new: bool,
+    taken_back: bool,
     before: Vec<LetterMark>,
     added: Vec<LetterMark>,
 }
@@ -111,6 +120,13 @@ impl Sums {
         }
         if let Some(family) = family(to) {
             self.add(family, reason, 1);
+        }
+    }
+
+    fn left(&mut self, reason: &str, from: LetterState) {
+        self.add(totals::DEAD_LETTER_COUNTS, reason, -1);
+        if let Some(family) = family(from) {
+            self.add(family, reason, -1);
         }
     }
 
@@ -147,16 +163,25 @@ impl LetterBook {
             entry.letter = Some(known.clone());
             entry.is_new = true;
         }
+        for letter in &changes.taken_back {
+            touched.entry(*letter).or_default().taken_back = true;
+        }
         for (letter, mark) in &changes.marks {
             touched.entry(*letter).or_default().added.push(mark.clone());
         }
         let mut sums = Sums::default();
         for (letter, mut entry) in touched {
-            if let Some(known) = known_of(read, letter)? {
-                entry.letter = Some(known);
-                entry.is_new = false;
-            }
             entry.before = marks(read, letter)?;
+            match known_of(read, letter)? {
+                Some(known) if entry.taken_back => {
+                    sums.left(&known.reason, LetterState::after(known.value, &entry.before));
+                }
+                Some(known) => {
+                    entry.letter = Some(known);
+                    entry.is_new = false;
+                }
+                None => {}
+            }
             entry.enter(letter, batch, &mut sums);
         }
         sums.put(read, batch)

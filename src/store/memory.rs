@@ -81,6 +81,7 @@ impl MemoryStore {
     #[must_use]
     pub fn copy(&self) -> Self {
         Self {
+            unsynced: AtomicU64::new(self.unsynced()),
             tables: RwLock::new(self.now()),
         }
     }

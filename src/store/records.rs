@@ -141,6 +141,17 @@ pub struct OffsetRecord {
     pub arrived_at: i64,
     /// Offset and fingerprint of the last record consumed, if any was.
     pub last: Option<LastRecord>,
+    /// The last records in a row whose timestamps are too far ahead to be believed, if they are.
+    pub ahead: Option<AheadRecord>,
+}
+
+/// Records in a row whose timestamps are far ahead of the arrival time before them.
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone, Copy)]
+pub struct AheadRecord {
+    /// The oldest of their timestamps.
+    pub oldest: i64,
+    /// How many.
+    pub records: u8,
 }
 
 /// Identifies the record that a partition was last consumed up to: when the topic holds another one

@@ -3,9 +3,9 @@
 use super::StoreError;
 use super::codec::Record;
 use super::records::{
-    ArchivedRecord, AuditRecord, CountRecord, DeadLetterRecord, DecisionRecord, FeedRecord, GapKind,
-    GapRecord, HoldRecord, InstanceRecord, LastRecord, LetterMarkRecord, LetterRecord, LogRecord, MetaRecord,
-    OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord,
+    AheadRecord, ArchivedRecord, AuditRecord, CountRecord, DeadLetterRecord, DecisionRecord, FeedRecord,
+    GapKind, GapRecord, HoldRecord, InstanceRecord, LastRecord, LetterMarkRecord, LetterRecord, LogRecord,
+    MetaRecord, OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord,
     StandingRecord, TotalRecord, UpdatedRecord,
 };
 use crate::domain::{
@@ -202,9 +202,11 @@ proptest! {
         (start, next) in any::<(u64, u64)>(),
         arrived_at in any::<i64>(),
         last in prop::option::of(any::<(u64, u64)>()),
+        ahead in prop::option::of(any::<(i64, u8)>()),
     ) {
+        let ahead = ahead.map(|(oldest, records)| AheadRecord { oldest, records });
         let last = last.map(|(offset, fingerprint)| LastRecord { offset, fingerprint });
-        reads_back(&OffsetRecord { start, next, arrived_at, last }, &mut Vec::new());
+        reads_back(&OffsetRecord { start, next, arrived_at, last, ahead }, &mut Vec::new());
     }
 
     #[test]

@@ -73,6 +73,8 @@ pub const GAP_COUNTS: &str = "gap_counts";
 pub const AUDIT_HEAD: &str = "audit_head";
 /// Meta, named by kind and outcome: what came over the ops topic.
 pub const DECISION_COUNTS: &str = "decision_counts";
+/// Meta, numbered by partition: from where on gaps are recorded as harmless before the broker said so.
+pub const GAPS_UNSETTLED: &str = "gaps_unsettled";
 /// Meta, named by id: one more than the offset of the decision of that id.
 pub const DECISION_IDS: &str = "decision_ids";
 /// Meta, named by why: decisions to purge or restore that this replica could not do, and left.

@@ -2,6 +2,8 @@
 
 import random
 
+import signal
+
 import pytest
 from confluent_kafka import TopicPartition
 
@@ -186,6 +188,26 @@ def test_records_deleted_before_they_were_read_are_an_alarm(world, seed):
     )
     if tracker.alive:
         wait_until(lambda: counted_gaps(tracker) >= 1, 60, "the gap to be counted")
+
+
+def test_records_deleted_while_the_tracker_hangs_are_an_alarm_too(world, seed):
+    """It runs on and has known where the topic begins: that knowledge is from before the loss."""
+    world.publish(seed, 50)
+    tracker = world.tracker().start().wait_caught_up()
+    tracker.process.send_signal(signal.SIGSTOP)
+    world.publish(seed + 1, 100)
+    ends = world.broker.ends(world.topic)
+    cut = [TopicPartition(world.topic, p, end) for p, end in ends.items()]
+    for future in world.broker.admin.delete_records(cut).values():
+        future.result(30)
+    world.publish(seed + 2, 50)
+    tracker.process.send_signal(signal.SIGCONT)
+    wait_until(
+        lambda: tracker.api.metrics().value("saga_tracker_offset_gaps_total", kind="expired") > 0, 60, "the alarm"
+    )
+    assert tracker.api.metrics().value("saga_tracker_offsets_lost_total") > 0
+    tracker.terminate()
+    tracker.verify()
 
 
 def counted_gaps(tracker):

@@ -100,3 +100,28 @@ def test_a_second_process_cannot_open_the_same_store(world):
     assert rival.wait_exit(30) != 0
     assert "lock" in rival.tail().lower() or "in use" in rival.tail().lower(), rival.tail()
     assert tracker.alive
+
+
+def test_no_lag_and_readiness_mean_that_answers_show_everything(world, seed):
+    """Also on a start with a backlog: what is fetched, read or stored and not folded is lag."""
+    world.publish(seed, 3_000)
+    expected = len({record.key for record in world.broker.read(world.topic)})
+    # Small batches: there is always something between two of the stages.
+    tracker = world.tracker(KAFKA_MAX_POLL_RECORDS="20").spawn()
+
+    def shown():
+        return tracker.api.json("/api/v1/sagas", size=1)["page"]["totalElements"]
+
+    def caught_up():
+        assert tracker.alive, tracker.tail()
+        status, body = tracker.api.health("readiness")
+        if body is None:
+            return False
+        lag = tracker.api.metrics().value("saga_tracker_consumer_lag")
+        if status == 200 or (lag == 0 and tracker.api.progress()):
+            known = all(partition["end"] is not None for partition in tracker.api.progress().values())
+            if status == 200 or known:
+                assert shown() == expected, f"readiness {status}, lag {lag}"
+        return status == 200 and lag == 0
+
+    wait_until(caught_up, 120, "the end", interval=0.005)

@@ -5,6 +5,7 @@ import random
 from urllib.parse import urlsplit
 
 import pytest
+from confluent_kafka.schema_registry import Schema
 
 import checks
 import oracle
@@ -168,3 +169,47 @@ def test_without_a_registry_the_bundled_schema_reads(world, seed):
     truth = oracle.Oracle(world.broker.read(world.topic), lambda _: bundled)
     assert len(truth.dead_letters) == 1
     checks.everything(tracker.api, truth)
+
+
+def written_too_early(world, seed):
+    """An event under an id that the registry gives out next, and what registers it."""
+    schema = json.loads(json.dumps(SCHEMA))
+    schema["fields"].append({"name": f"of{seed}", "type": "int", "default": 0})
+    before = dict(schema, fields=[*schema["fields"], {"name": "first", "type": "int", "default": 0}])
+    fields = workload.valid(random.Random(seed), sagaId="early")
+    last = world.publisher.encode_as(before, fields | {f"of{seed}": 1, "first": 2})
+    early = int.from_bytes(last[1:5], "big") + 1
+    world.publisher.send_raw(b"early", world.publisher.frame(early, schema, fields | {f"of{seed}": 1}))
+    world.publisher.flush()
+
+    def register():
+        subject = f"{world.topic}-early"
+        assert world.publisher.registry.register_schema(subject, Schema(json.dumps(schema), "AVRO")) == early
+
+    return register
+
+
+def test_a_schema_that_is_registered_a_moment_late_is_waited_for(world, seed):
+    register = written_too_early(world, seed)
+    tracker = world.tracker(SAGA_TRACKER_REGISTRY__UNKNOWN_ID_WAIT_SECONDS="600").spawn()
+    wait_until(lambda: "waits a moment" in str(tracker.api.health()[1]), 60, "consumption to wait")
+    register()
+    tracker.wait_caught_up()
+    assert tracker.api.saga("early")["status"] == "STARTED"
+    assert tracker.api.json("/api/v1/dead-letters")["content"] == []
+
+
+def test_replicas_that_met_the_registry_at_different_moments_agree(world, seed):
+    register = written_too_early(world, seed)
+    early = world.tracker("early").start().wait_caught_up()
+    letters = "/api/v1/dead-letters"
+    [letter] = early.api.json(letters)["content"]
+    assert letter["reason"] == "unknown_schema"
+    register()
+    wait_until(lambda: early.api.get("/api/v1/sagas/early").status_code == 200, 60, "the letter to be read again")
+    assert early.api.json(letters)["content"] == []
+    late = world.tracker("late").start().wait_caught_up()
+    for tracker in (early, late):
+        assert tracker.terminate() == 0
+        tracker.verify()
+    assert early.digest() == late.digest()

@@ -52,6 +52,8 @@ class Tracker:
             "SERVER_PORT": str(self.port),
             "SAGA_TRACKER_BIND": "127.0.0.1",
             "SAGA_TRACKER_DATA_DIR": str(self.data),
+            # Poison names ids that nobody registers, and every start would wait for them.
+            "SAGA_TRACKER_REGISTRY__UNKNOWN_ID_WAIT_SECONDS": "0",
         } | environment
         if registry_url is not None:
             self.environment["SCHEMA_REGISTRY_URL"] = registry_url

@@ -44,6 +44,7 @@ struct ComponentsBody {
     disk_space: DiskSpaceBody,
     projections: ComponentBody,
     ops: OpsBody,
+    threads: ComponentBody,
     retention: ComponentBody,
 }
 
@@ -157,6 +158,7 @@ fn answer(report: Report, up: bool) -> Response {
         projections: report.projections.into(),
         retention: report.retention.into(),
         ops: report.ops.into(),
+        threads: report.threads.into(),
     };
     let body = Json(HealthBody {
         status: up.into(),
@@ -181,7 +183,7 @@ async fn look(context: &Context) -> Result<Report, ApiError> {
     path = "/actuator/health",
     operation_id = "getHealth",
     tag = "actuator",
-    description = "DOWN when any of db, kafka or diskSpace is, the projections have not caught up since the start, or the \
+    description = "DOWN when any of db, kafka, diskSpace or threads is, the projections have not caught up since the start, or the \
                    reading or the doing of operators' decisions has stopped. An ops topic that is missing is shown and does \
                    not count, nor does a decision that could not be done.",
     responses((status = 200, body = HealthBody, description = "UP"), (status = 503, body = HealthBody, description = "DOWN"))
@@ -198,7 +200,7 @@ pub(in crate::api) async fn health(State(context): State<Context>) -> Result<Res
     path = "/actuator/health/liveness",
     operation_id = "getLiveness",
     tag = "actuator",
-    description = "DOWN when the store cannot be read. The other components are shown and do not count.",
+    description = "DOWN when the store cannot be read, or a thread panicked: the process then stops by itself. The other components are shown and do not count.",
     responses((status = 200, body = HealthBody, description = "UP"), (status = 503, body = HealthBody, description = "DOWN"))
 )]
 pub(in crate::api) async fn liveness(State(context): State<Context>) -> Result<Response, ApiError> {

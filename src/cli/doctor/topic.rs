@@ -121,6 +121,15 @@ fn judge_ops(settings: &BTreeMap<String, String>, found: &str) -> Check {
             "set retention.ms=-1 and retention.bytes=-1: a tracker that starts anew needs every decision";
         return Check::warn(CHECK, format!("{found}, kept for a limited time"), advice);
     }
+    if value("message.timestamp.type") != "LogAppendTime" {
+        let advice = "set message.timestamp.type=LogAppendTime: when a decision was made is what the clock of whoever \
+                      made it says";
+        return Check::warn(
+            CHECK,
+            format!("{found}, with timestamps of its producers"),
+            advice,
+        );
+    }
     Check::ok(CHECK, format!("{found}, kept without limit"))
 }
 
@@ -129,7 +138,8 @@ fn create_ops(kafka: &KafkaSettings, metadata: &Metadata) -> String {
     let replicas = metadata.brokers().len().clamp(1, REPLICAS);
     format!(
         "create it: kafka-topics.sh --bootstrap-server {server} --create --topic {} --partitions 1 \
-         --replication-factor {replicas} --config retention.ms=-1 --config cleanup.policy=delete",
+         --replication-factor {replicas} --config retention.ms=-1 --config cleanup.policy=delete \
+         --config message.timestamp.type=LogAppendTime",
         kafka.ops_topic
     )
 }
@@ -247,7 +257,8 @@ fn timestamps(kind: &str) -> Check {
         _ => Check::warn(
             "topic timestamps",
             kind,
-            "set message.timestamp.type=LogAppendTime: with CreateTime, arrival times are what the producers' clocks say",
+            "set message.timestamp.type=LogAppendTime: with CreateTime, arrival times are what the producers' clocks say; \
+             one that is more than a week ahead is believed when five records in a row are",
         ),
     }
 }
@@ -277,8 +288,9 @@ mod tests {
 
     #[test]
     fn an_ops_topic_that_forgets_is_warned_of() {
-        let settings = |retention: &str, cleanup: &str| {
+        let settings = |retention: &str, cleanup: &str, timestamps: &str| {
             let pairs = [
+                ("message.timestamp.type", timestamps),
                 ("retention.ms", retention),
                 ("retention.bytes", "-1"),
                 ("cleanup.policy", cleanup),
@@ -287,7 +299,10 @@ mod tests {
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into()
         };
-        let verdict = |retention, cleanup| judge_ops(&settings(retention, cleanup), "ops").verdict;
+        let append = "LogAppendTime";
+        let verdict = |retention, cleanup| judge_ops(&settings(retention, cleanup, append), "ops").verdict;
+        let created = judge_ops(&settings("-1", "delete", "CreateTime"), "ops");
+        assert_eq!(created.verdict, Verdict::Warn);
         assert_eq!(verdict("-1", "delete"), Verdict::Ok);
         assert_eq!(verdict("604800000", "delete"), Verdict::Warn);
         assert_eq!(verdict("-1", "compact"), Verdict::Fail);

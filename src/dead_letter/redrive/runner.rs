@@ -37,6 +37,7 @@ impl Redrives {
     pub(crate) fn run(&self) {
         let parts = &self.inner.parts;
         while !parts.shutdown.is_cancelled() {
+            failpoint::pass("thread.redrive");
             let seen = self.seen();
             let due = jobs::next_due(&*parts.sources.store);
             let done = match due {
@@ -393,9 +394,10 @@ impl Redrives {
         }
     }
 
-    /// Waits until consumption has reached what Kafka says is the end, which it must have said.
+    /// Waits until answers show everything up to what Kafka says is the end, asked from now on.
     fn await_end_of_topic(&self) -> Result<(), Interrupted> {
-        while !is_at_end(&self.inner.parts.ingest) {
+        let asked = self.inner.parts.ingest.snapshot().asked;
+        while !self.inner.parts.ingest.snapshot().has_reached_end_since(asked) {
             self.check_shutdown()?;
             self.pause(LOOK);
         }

@@ -111,6 +111,7 @@ impl Topic {
         let end: Cut = [(0, records.len() as u64)].into_iter().collect();
         self.ingest.update(|status| {
             status.last_contact = Some(Millis(1));
+            status.answered = 1;
             status.next = end.clone();
             status.end = end;
         });

@@ -37,14 +37,15 @@ pub struct RegistryPing {
 struct Known {
     /// Ids are immutable: what was found once holds for good.
     plans: HashMap<u32, Result<Arc<DecodePlan>, String>>,
-    /// Until when an unknown id is not asked for again.
-    unknown: HashMap<u32, Instant>,
+    /// What is not there, and until when it is not asked for again.
+    unknown: HashMap<u32, (Instant, SchemaError)>,
 }
 
 /// A client of one registry, or of several that hold the same schemas.
 pub struct RegistryClient {
     http: RegistryHttp,
     unknown_for: Duration,
+    patience: Duration,
     known: RwLock<Known>,
 }
 
@@ -57,6 +58,7 @@ impl RegistryClient {
         Ok(Self {
             http: RegistryHttp::new(settings)?,
             unknown_for: Duration::from_secs(settings.unknown_id_seconds),
+            patience: Duration::from_secs(settings.unknown_id_wait_seconds),
             known: RwLock::default(),
         })
     }
@@ -77,26 +79,20 @@ impl RegistryClient {
             None => known
                 .unknown
                 .get(&id)
-                .filter(|until| Instant::now() < **until)
-                .map(|_| Err(SchemaError::Unknown)),
+                .filter(|(until, _)| Instant::now() < *until)
+                .map(|(_, why)| Err(why.clone())),
         }
     }
 
     fn learn(&self, id: u32) -> Result<Arc<DecodePlan>, SchemaError> {
         let found = match self.http.schema(id).map_err(SchemaError::Unavailable)? {
-            Answer::NotFound => {
-                let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-                if known.unknown.len() >= MOST_UNKNOWN {
-                    known.unknown.clear();
-                }
-                known.unknown.insert(id, Instant::now() + self.unknown_for);
-                return Err(SchemaError::Unknown);
-            }
+            Answer::NotFound => return Err(self.note_missing(id, SchemaError::Unknown)),
             Answer::Found(found) => found,
         };
         let plan = match self.compile(&found) {
             Ok(plan) => Ok(Arc::new(plan)),
             Err(SchemaError::Unreadable(detail)) => Err(detail),
+            Err(missing) if missing.may_pass() => return Err(self.note_missing(id, missing)),
             Err(other) => return Err(other),
         };
         match &plan {
@@ -107,6 +103,16 @@ impl RegistryClient {
         known.unknown.remove(&id);
         known.plans.insert(id, plan.clone());
         plan.map_err(SchemaError::Unreadable)
+    }
+
+    fn note_missing(&self, id: u32, why: SchemaError) -> SchemaError {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.unknown.len() >= MOST_UNKNOWN {
+            known.unknown.clear();
+        }
+        let until = Instant::now() + self.unknown_for;
+        known.unknown.insert(id, (until, why.clone()));
+        why
     }
 
     fn compile(&self, found: &RegisteredSchema) -> Result<DecodePlan, SchemaError> {
@@ -138,7 +144,7 @@ impl RegistryClient {
                         "it refers to version {} of subject {:?}, which the registry does not have",
                         reference.version, reference.subject
                     );
-                    return Err(SchemaError::Unreadable(detail));
+                    return Err(SchemaError::Incomplete(detail));
                 }
             }
         }
@@ -149,6 +155,22 @@ impl RegistryClient {
 impl SchemaSource for RegistryClient {
     fn plan(&self, id: u32) -> Result<Arc<DecodePlan>, SchemaError> {
         self.remembered(id).unwrap_or_else(|| self.learn(id))
+    }
+
+    fn plan_now(&self, id: u32) -> Result<Arc<DecodePlan>, SchemaError> {
+        match self.remembered(id) {
+            Some(Err(missing)) if missing.may_pass() => self.learn(id),
+            Some(remembered) => remembered,
+            None => self.learn(id),
+        }
+    }
+
+    fn known(&self, id: u32) -> Option<Arc<DecodePlan>> {
+        self.remembered(id)?.ok()
+    }
+
+    fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// The latest version that producers of the topic registered, whatever their naming strategy. Where

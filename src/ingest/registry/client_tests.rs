@@ -205,7 +205,10 @@ fn several_registries_are_tried_in_turn() {
             .plan(7)
             .is_ok()
     );
-    let unknown = client_of(format!("{},{}", nobody(), lagging.url())).plan(7);
+    // The one that is away may be the one that knows.
+    unavailable(client_of(format!("{},{}", nobody(), lagging.url())).plan(7));
+    let other = FakeRegistry::start(vec![("/schemas/ids/7", 404, not_found(40_403))]);
+    let unknown = client_of(format!("{},{}", other.url(), lagging.url())).plan(7);
     assert_eq!(unknown.unwrap_err(), SchemaError::Unknown);
     assert!(unavailable(client_of(format!("{},{}", nobody(), nobody())).plan(7)).contains("; "));
 }
@@ -336,10 +339,30 @@ fn references_are_followed() {
         ),
         ("/subjects/gone/versions/2", 404, not_found(40_401)),
     ]);
-    let Err(SchemaError::Unreadable(detail)) = client_of(registry.url()).plan(8) else {
+    let client = client_of(registry.url());
+    let Err(SchemaError::Incomplete(detail)) = client.plan(8) else {
         panic!("read")
     };
     assert!(detail.contains("version 2 of subject \"gone\""), "{detail}");
+
+    // It comes a moment later: asked again, the schema is readable, without a restart.
+    let gone = serde_json::json!({ "schema": r#"{"type":"fixed","name":"Gone","size":1}"# }).to_string();
+    let mut script = vec![("/subjects/gone/versions/2", 200, gone)];
+    script.push((
+        "/schemas/ids/8",
+        200,
+        serde_json::json!({
+        "schema": BUNDLED_SCHEMA, "references": [refer("gone")] })
+        .to_string(),
+    ));
+    registry.says(script);
+    assert!(
+        matches!(client.plan(8), Err(SchemaError::Incomplete(_))),
+        "remembered for a while"
+    );
+    assert!(client.known(8).is_none());
+    assert!(client.plan_now(8).is_ok());
+    assert!(client.plan(8).is_ok() && client.known(8).is_some());
 }
 
 #[test]

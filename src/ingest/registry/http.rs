@@ -160,19 +160,18 @@ impl RegistryHttp {
             .collect()
     }
 
-    /// Asks one registry after the other. That one of them does not know a thing is believed only
-    /// after the others were asked: a follower may lag behind.
+    /// Asks one registry after the other. That there is no such thing is believed only when all of them
+    /// say so: one may lag behind, and the one that is away may be the one that knows.
     fn ask<T: for<'de> Deserialize<'de>>(&self, path: &[&str]) -> Result<Answer<T>, String> {
-        let mut missing = false;
         let mut failures = Vec::new();
         for endpoint in &self.endpoints {
             match self.ask_one(endpoint, path) {
                 Ok(Answer::Found(found)) => return Ok(Answer::Found(found)),
-                Ok(Answer::NotFound) => missing = true,
+                Ok(Answer::NotFound) => {}
                 Err(detail) => failures.push(detail),
             }
         }
-        if missing {
+        if failures.is_empty() {
             Ok(Answer::NotFound)
         } else {
             Err(failures.join("; "))

@@ -16,6 +16,7 @@ pub use settings::{RegistrySettings, RegistrySettingsError};
 
 use super::decode::{DecodePlan, Defect, DefectReason};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The id that values are written under where no registry gives one.
 const BUNDLED_ID: u32 = 1;
@@ -23,9 +24,12 @@ const BUNDLED_ID: u32 = 1;
 /// Why there is no plan for a schema id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
-    /// The registry answers, and has no such schema. The record is a dead letter.
+    /// The registry answers, and has no such schema now. The record is a dead letter until it has one.
     #[error("the schema registry has no schema of this id; accepted: an id that the producer registered")]
     Unknown,
+    /// There is a schema, and one that it refers to is not there now. The same.
+    #[error("{0}")]
+    Incomplete(String),
     /// There is a schema, and the contract cannot be read with it. The record is a dead letter.
     #[error("{0}")]
     Unreadable(String),
@@ -38,11 +42,17 @@ impl SchemaError {
     /// What is wrong with the record that named this id; none when nothing is wrong with the record.
     pub fn defect(&self, id: u32) -> Option<Defect> {
         let reason = match self {
-            Self::Unknown => DefectReason::UnknownSchema,
+            Self::Unknown | Self::Incomplete(_) => DefectReason::UnknownSchema,
             Self::Unreadable(_) => DefectReason::UnreadableSchema,
             Self::Unavailable(_) => return None,
         };
         Some(Defect::new(reason, format!("schema {id}: {self}")))
+    }
+
+    /// Whether the registry may learn what it lacks: producers register before they write, but a registry
+    /// may be slow to hear of it.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unknown | Self::Incomplete(_))
     }
 }
 
@@ -62,6 +72,24 @@ pub trait SchemaSource: Send + Sync {
     /// # Errors
     /// [`SchemaError`], see there for who has to do something about it.
     fn plan(&self, id: u32) -> Result<Arc<DecodePlan>, SchemaError>;
+
+    /// The same, without trusting what was said a while ago of what is not there.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan).
+    fn plan_now(&self, id: u32) -> Result<Arc<DecodePlan>, SchemaError> {
+        self.plan(id)
+    }
+
+    /// The plan for a schema id, if it is known without asking anybody.
+    fn known(&self, id: u32) -> Option<Arc<DecodePlan>> {
+        self.plan(id).ok()
+    }
+
+    /// How long consumption waits for a schema that is not there yet.
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// The schema to write values of a topic with: without a registry the bundled one, under an id that
     /// every reader without a registry takes. May block as well.

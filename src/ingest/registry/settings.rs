@@ -25,6 +25,8 @@ pub struct RegistrySettings {
     pub timeout_seconds: u64,
     /// Seconds for which an id that the registry does not know is not asked for again.
     pub unknown_id_seconds: u64,
+    /// Seconds that consumption waits for a schema that the registry does not know yet.
+    pub unknown_id_wait_seconds: u64,
 }
 
 impl Default for RegistrySettings {
@@ -38,6 +40,7 @@ impl Default for RegistrySettings {
             connect_timeout_seconds: 5,
             timeout_seconds: 10,
             unknown_id_seconds: 30,
+            unknown_id_wait_seconds: 5,
         }
     }
 }
@@ -67,6 +70,7 @@ impl fmt::Debug for RegistrySettings {
             .field("connect_timeout_seconds", &self.connect_timeout_seconds)
             .field("timeout_seconds", &self.timeout_seconds)
             .field("unknown_id_seconds", &self.unknown_id_seconds)
+            .field("unknown_id_wait_seconds", &self.unknown_id_wait_seconds)
             .finish()
     }
 }

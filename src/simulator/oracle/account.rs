@@ -6,7 +6,7 @@ use super::super::source::Given;
 use super::super::topic::{Record, TRACKER};
 use crate::domain::{Cut, Event, Millis, Position, SagaId};
 use crate::store::records::OffsetRecord;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// One record of the account.
@@ -26,8 +26,8 @@ pub(crate) struct Account {
     pub(crate) seen: BTreeMap<Position, Seen>,
     pub(crate) start: BTreeMap<u32, u64>,
     pub(crate) next: Cut,
-    /// Letters that a record names as its origin.
-    pub(crate) came_back: BTreeSet<Position>,
+    /// Letters that a record names as its origin, with the values of those records.
+    pub(crate) came_back: BTreeMap<Position, Vec<Option<Vec<u8>>>>,
 }
 
 impl Account {
@@ -38,14 +38,14 @@ impl Account {
             account.start.insert(*partition, row.start);
             account.next.set(*partition, row.next);
         }
-        let mut latest: BTreeMap<u32, Millis> = BTreeMap::new();
+        let mut arrivals: BTreeMap<u32, Arrivals> = BTreeMap::new();
         for (position, (record, low)) in &given.records {
             if !account.covers(*position) {
                 continue;
             }
-            let at = latest.entry(position.partition).or_default();
-            *at = record.timestamp.max(*at);
-            let outcome = registry::read(record, *at).map_err(|rejected| rejected.defect.reason.as_str());
+            let arrivals = arrivals.entry(position.partition).or_default();
+            let at = arrivals.next(record.timestamp);
+            let outcome = registry::read(record, at).map_err(|rejected| rejected.defect.reason.as_str());
             account.add(*position, record, *low, outcome, None);
         }
         for (position, (record, decision, arrived)) in &given.filled {
@@ -72,7 +72,10 @@ impl Account {
         filled: Option<u64>,
     ) {
         let record = record.clone();
-        self.came_back.extend(origin(&record));
+        if let Some(letter) = origin(&record) {
+            let values = self.came_back.entry(letter).or_default();
+            values.push(record.value.clone());
+        }
         self.seen.insert(
             position,
             Seen {
@@ -105,6 +108,37 @@ impl Account {
             }
         }
         sagas
+    }
+}
+
+/// A week, in milliseconds.
+const WEEK: i64 = 7 * 24 * 3_600_000;
+
+/// When the records of a partition arrived, by the table in `ingest::arrival`.
+#[derive(Default)]
+struct Arrivals {
+    any: bool,
+    at: i64,
+    /// Timestamps in a row that are too far ahead.
+    ahead: Vec<i64>,
+}
+
+impl Arrivals {
+    fn next(&mut self, told: Millis) -> Millis {
+        let first = !std::mem::replace(&mut self.any, true);
+        if told >= Millis::LATEST_EVENT {
+            return Millis(self.at);
+        }
+        if first || told.0 <= self.at + WEEK {
+            self.at = self.at.max(told.0);
+            self.ahead.clear();
+            return Millis(self.at);
+        }
+        self.ahead.push(told.0);
+        if self.ahead.len() == 5 {
+            self.at = self.ahead.drain(..).min().unwrap();
+        }
+        Millis(self.at)
     }
 }
 

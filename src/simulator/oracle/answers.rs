@@ -5,25 +5,28 @@ use super::fold::Expected;
 use super::sagas::Sagas;
 use crate::demo::rng::Rng;
 use crate::domain::{COMPENSATION_BUCKETS, Event, Millis, SagaId, SagaState, SagaStatus};
-use crate::query::{Filter, Query, SearchRequest, Sort, SortKey, Totals, Window};
+use crate::query::{Filter, Query, SearchRequest, Sort, SortKey, TimelineStep, Totals, Window};
+use crate::store::letters::ValueHash;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 /// Anomalies of one saga beyond so many are only counted.
 const KEPT: usize = 64;
 
-/// Every difference between the answers and what they should be.
+/// Every difference between the answers and what they should be. Where the rules of the fold changed, counters
+/// may lead: they never fall.
 pub(crate) fn differences(
     query: &Query,
     account: &Account,
     sagas: &Sagas,
-    rng: &mut Rng,
+    (rng, leads): (&mut Rng, bool),
     found: &mut Vec<String>,
 ) {
     for (saga, known) in &sagas.live {
         one(query, saga, known, found);
     }
     for saga in sagas.gone.keys() {
-        if query.saga(saga).unwrap().is_some() || query.timeline(saga).unwrap().is_some() {
+        if query.saga(saga).unwrap().is_some() || query.steps(saga, None, |_| ControlFlow::Continue(())).unwrap() {
             found.push(format!("saga {saga:?} is answered, though it is gone"));
         }
         if !query
@@ -34,7 +37,7 @@ pub(crate) fn differences(
             found.push(format!("saga {saga:?} is gone, and there is no record of it"));
         }
     }
-    totals(&query.totals().unwrap(), account, sagas, found);
+    totals(&query.totals().unwrap(), (account, sagas, leads), found);
     for _ in 0..6 {
         search(query, sagas, rng, found);
     }
@@ -54,19 +57,22 @@ fn one(query: &Query, saga: &SagaId, known: &Expected, found: &mut Vec<String>) 
             ));
         }
     }
-    let timeline = query.timeline(saga).unwrap().map(|timeline| timeline.events);
-    let places = |events: &[Event]| -> Vec<String> {
-        events
-            .iter()
-            .map(|event| format!("{} {}", event.position, event.event_id))
-            .collect()
+    let mut answered = Vec::new();
+    let visit = |step: &TimelineStep<'_>| {
+        answered.push(format!("{} {}", step.event.place.position, step.event.event_id));
+        ControlFlow::Continue(())
     };
-    let (answered, wanted) = (places(&timeline.unwrap_or_default()), places(&known.timeline));
+    query.steps(saga, None, visit).unwrap();
+    let wanted: Vec<String> = known.timeline.iter().map(place).collect();
     if answered != wanted {
         found.push(format!(
             "saga {saga:?}: the timeline is {answered:?}, it should be {wanted:?}"
         ));
     }
+}
+
+fn place(event: &Event) -> String {
+    format!("{} {}", event.position, event.event_id)
 }
 
 type Facts = Vec<(&'static str, String)>;
@@ -127,18 +133,22 @@ fn wanted(known: &Expected) -> Facts {
 /// The sums, by name; those that are 0 are left out.
 type Sums = BTreeMap<String, u64>;
 
-fn totals(answered: &Totals, account: &Account, sagas: &Sagas, found: &mut Vec<String>) {
+fn totals(answered: &Totals, (account, sagas, leads): (&Account, &Sagas, bool), found: &mut Vec<String>) {
     let (answered, wanted) = (answered_sums(answered), wanted_sums(account, sagas));
     let names = answered.keys().chain(wanted.keys());
     let names: BTreeSet<&String> = names.collect();
     for name in names {
         let of = |sums: &Sums| sums.get(name).copied().unwrap_or(0);
-        if of(&answered) != of(&wanted) {
+        let may_lead = leads && RULED.iter().any(|family| name.starts_with(family));
+        if of(&answered) != of(&wanted) && !(may_lead && of(&answered) > of(&wanted)) {
             let (answered, wanted) = (of(&answered), of(&wanted));
             found.push(format!("the sum {name:?} is {answered}, it should be {wanted}"));
         }
     }
 }
+
+/// Counters that depend on the rules of the fold.
+const RULED: [&str; 3] = ["failed", "compensat", "anomaly"];
 
 fn answered_sums(totals: &Totals) -> Sums {
     let mut sums = Sums::new();
@@ -220,7 +230,12 @@ pub(crate) fn letters(query: &Query, account: &Account, sagas: &Sagas, found: &m
     let mut wanted: BTreeMap<String, [u64; 3]> = BTreeMap::new();
     for (at, seen) in &account.seen {
         if let Err(reason) = &seen.outcome {
-            let state = match (account.came_back.contains(at), discarded.contains(at)) {
+            let came_back = account.came_back.get(at).into_iter().flatten();
+            let mut came_back = came_back.filter(|value| {
+                let announced = (*at, ValueHash::of(value.as_deref()).to_string());
+                **value == seen.record.value || sagas.announced.contains(&announced)
+            });
+            let state = match (came_back.next().is_some(), discarded.contains(at)) {
                 (true, _) => 1,
                 (false, true) => 2,
                 (false, false) => 0,

@@ -1,7 +1,7 @@
 //! DESIGN.md 4.1 to 4.3 once more: which delivery stands, what comes after what, what it does.
 
 use crate::domain::{Event, SagaDefinitions};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of a saga.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -49,16 +49,20 @@ pub(crate) fn expected(deliveries: &[Event], definitions: &SagaDefinitions) -> O
     for event in &timeline {
         step(&mut known, event, definitions, &mut failing_since);
     }
+    let mut in_conflict = BTreeSet::new();
     for event in deliveries {
         let stands = standing[&identity(event)];
         if place(stands) != place(event) {
             known.duplicates += 1;
-            known.conflicts += u32::from(differs(stands, event));
+            if differs(stands, event) {
+                in_conflict.insert(identity(event));
+            }
         }
         if event.status.as_str() == "FAILED" {
             known.last_failed_at = known.last_failed_at.max(Some(event.recorded_at.0));
         }
     }
+    known.conflicts = u32::try_from(in_conflict.len()).unwrap();
     known.timeline = timeline.into_iter().cloned().collect();
     Some(known)
 }

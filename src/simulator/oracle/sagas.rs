@@ -2,11 +2,16 @@
 
 use super::account::Account;
 use super::fold::{Expected, expected};
-use crate::domain::{Event, Position, SagaDefinitions, SagaId, evidence};
+use super::super::world::{DAY, HOUR};
+use crate::domain::{Cut, Event, Millis, Position, SagaDefinitions, SagaId, evidence};
 use crate::ops::{Decision, Recorded};
-use crate::retention::decision::{HOLD, HoldBody, LIFT, LiftBody, PURGE, PurgeBody, RESTORE, RestoreBody};
+use crate::retention::body::{
+    CheckedPurge, HOLD, HoldBody, LIFT, LiftBody, PURGE, PurgeBody, RESTORE, RestoreBody, RestorePartBody,
+};
+use crate::retention::parts::Joined;
 use crate::retention::{HoldQuery, Scope};
 use crate::store::records::DecisionOutcome;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A saga whose events were removed.
@@ -29,6 +34,10 @@ pub(crate) struct Sagas {
     /// How often a saga came back, and how often a hold kept one.
     pub(crate) came_back: usize,
     pub(crate) held: usize,
+    /// How often a decision named one that is not due by what it has seen.
+    pub(crate) not_due: usize,
+    /// Values that letters were announced to come back with, as they stand in decisions.
+    pub(crate) announced: BTreeSet<(Position, String)>,
 }
 
 struct Held {
@@ -43,8 +52,11 @@ struct Working<'a> {
     gone: BTreeMap<SagaId, Gone>,
     holds: Vec<Held>,
     discarded: BTreeSet<Position>,
+    announced: BTreeSet<(Position, String)>,
+    restored_at: BTreeMap<SagaId, Millis>,
     came_back: usize,
     held: usize,
+    not_due: usize,
 }
 
 impl Sagas {
@@ -56,14 +68,17 @@ impl Sagas {
             gone: BTreeMap::new(),
             holds: Vec::new(),
             discarded: BTreeSet::new(),
+            announced: BTreeSet::new(),
+            restored_at: BTreeMap::new(),
             came_back: 0,
             held: 0,
+            not_due: 0,
         };
         for recorded in decisions {
             if recorded.outcome == DecisionOutcome::Applied
                 && let Some(decision) = &recorded.decision
             {
-                working.apply(recorded.offset, decision, account);
+                working.apply(recorded, decision, (account, decisions));
             }
         }
         working.settle()
@@ -71,7 +86,13 @@ impl Sagas {
 }
 
 impl Working<'_> {
-    fn apply(&mut self, offset: u64, decision: &Decision, account: &Account) {
+    fn apply(
+        &mut self,
+        recorded: &Recorded,
+        decision: &Decision,
+        (account, decisions): (&Account, &[Recorded]),
+    ) {
+        let offset = recorded.offset;
         let body = decision.body.clone();
         match decision.kind.as_str() {
             HOLD => {
@@ -89,42 +110,45 @@ impl Working<'_> {
                     hold.lifted = true;
                 }
             }
-            PURGE => self.purge(offset, &serde_json::from_value(body).unwrap(), account),
+            PURGE => self.purge(recorded, &serde_json::from_value(body).unwrap(), account),
             "discard" => {
-                for letter in decision.body["letters"].as_array().into_iter().flatten() {
-                    let number = |name: &str| letter[name].as_u64().unwrap();
-                    let partition = u32::try_from(number("partition")).unwrap();
-                    self.discarded.insert(Position::new(partition, number("offset")));
-                }
+                let letters = letters(&decision.body);
+                self.discarded.extend(letters.map(|(letter, _)| letter));
             }
-            RESTORE => self.restore(&serde_json::from_value(body).unwrap(), account),
+            "redrive" => {
+                let letters = letters(&decision.body);
+                let value = |letter: &Value| letter["value"].as_str().unwrap().to_owned();
+                self.announced.extend(letters.map(|(at, letter)| (at, value(letter))));
+            }
+            RESTORE => self.restore(recorded, &serde_json::from_value(body).unwrap(), decisions),
             _ => {}
         }
     }
 
-    fn purge(&mut self, offset: u64, body: &PurgeBody, account: &Account) {
-        // What nobody will ever reach removes nothing.
-        if !account.next.covers(&body.cut()) {
+    fn purge(&mut self, recorded: &Recorded, body: &PurgeBody, account: &Account) {
+        let offset = recorded.offset;
+        let purge = body.checked().unwrap();
+        // What nobody will ever reach removes nothing, nor what was decided about another topic.
+        if !account.next.covers(&purge.cut) {
             return;
         }
-        for entry in body.sagas().unwrap() {
+        let Some(times) = self.times(recorded, &purge, account) else {
+            return;
+        };
+        for entry in purge.sagas {
             if self.gone.contains_key(&entry.saga) {
                 continue;
             }
-            let there = self.account.get(&entry.saga).into_iter().flatten();
-            let inside: Vec<Event> = there
-                .filter(|(event, filled)| {
-                    filled.is_none_or(|next| next <= offset) && body.cut().contains(event.position)
-                })
-                .map(|(event, _)| event.clone())
-                .collect();
+            let inside = self.inside(offset, &entry.saga, &purge.cut);
             let Some(left) = expected(&inside, self.definitions) else {
                 continue;
             };
             let same = inside.len() == entry.events as usize && evidence(&inside) == entry.hash;
+            let due = self.is_due(&entry.saga, &inside, &times, (body.days, body.quiet_hours));
+            self.not_due += usize::from(same && !due);
             let held = self.holds.iter().any(|hold| keeps(hold, &entry.saga, &left));
-            self.held += usize::from(same && held);
-            if same && !held {
+            self.held += usize::from(same && due && held);
+            if same && due && !held {
                 let gone = Gone {
                     decision: offset,
                     events: inside,
@@ -135,17 +159,85 @@ impl Working<'_> {
         }
     }
 
-    fn restore(&mut self, body: &RestoreBody, account: &Account) {
-        let saga = SagaId::from(body.saga.as_str());
-        let Some(events) = body.events() else {
-            return;
-        };
-        let reached = events.iter().all(|event| account.next.contains(event.position));
-        let same = self.gone.get(&saga).is_some_and(|gone| {
-            gone.events.len() == events.len() && evidence(&gone.events) == evidence(&events)
+    /// What stands of a saga inside a cut when a decision is applied.
+    fn inside(&self, offset: u64, saga: &SagaId, cut: &Cut) -> Vec<Event> {
+        let there = self.account.get(saga).into_iter().flatten();
+        let inside = there.filter(|(event, filled)| {
+            filled.is_none_or(|next| next <= offset) && cut.contains(event.position)
         });
-        if reached && same {
+        inside.map(|(event, _)| event.clone()).collect()
+    }
+
+    /// By partition the time that a decision goes by: the arrival of the last delivery that it has seen, if
+    /// that still stands, and never behind the decision itself. None when it saw another topic.
+    fn times(
+        &self,
+        recorded: &Recorded,
+        purge: &CheckedPurge,
+        account: &Account,
+    ) -> Option<BTreeMap<u32, Millis>> {
+        let mut times = BTreeMap::new();
+        for (partition, seen) in &purge.seen {
+            let at = Position::new(*partition, seen.offset);
+            let there = account.seen.get(&at);
+            let there = there.filter(|there| there.filled.is_none_or(|next| next <= recorded.offset));
+            let Some(Ok(event)) = there.map(|there| &there.outcome) else {
+                continue;
+            };
+            let gone = self.gone.get(&event.saga_id);
+            if gone.is_some_and(|gone| gone.events.iter().any(|removed| removed.position == at)) {
+                continue;
+            }
+            let same = event.arrived_at == seen.arrived_at
+                && evidence(std::slice::from_ref(event))[..8] == seen.mark;
+            if !same {
+                return None;
+            }
+            times.insert(*partition, seen.arrived_at.min(recorded.arrived_at));
+        }
+        Some(times)
+    }
+
+    fn is_due(
+        &self,
+        saga: &SagaId,
+        events: &[Event],
+        times: &BTreeMap<u32, Millis>,
+        (days, quiet_hours): (u64, u64),
+    ) -> bool {
+        let now = events.iter().map(|event| times.get(&event.position.partition)).min();
+        let Some(Some(now)) = now else { return false };
+        let before = |count: u64, unit: i64| now.0 - i64::try_from(count).unwrap() * unit;
+        let cutoff = before(days, DAY);
+        let last = |of: fn(&Event) -> i64| events.iter().map(of).max().unwrap();
+        last(|event| event.recorded_at.0) <= cutoff
+            && (quiet_hours == 0 || last(|event| event.arrived_at.0) <= before(quiet_hours, HOUR))
+            && self.restored_at.get(saga).is_none_or(|at| at.0 <= cutoff)
+    }
+
+    fn restore(&mut self, recorded: &Recorded, body: &RestoreBody, decisions: &[Recorded]) {
+        let saga = SagaId::from(body.saga.as_str());
+        let (mut joined, mut events) = (Joined::default(), Vec::new());
+        let pieces = body.parts.iter().map(|part| {
+            let part = decisions.iter().find(|recorded| recorded.offset == *part).unwrap();
+            let part = part.decision.as_ref().unwrap().body.clone();
+            serde_json::from_value::<RestorePartBody>(part).unwrap().data
+        });
+        for piece in pieces.chain([body.data.clone()]) {
+            let mut add = |event| {
+                events.push(event);
+                Ok(())
+            };
+            joined.add(&saga, &piece, &mut add).unwrap();
+        }
+        let same = self.gone.get(&saga).is_some_and(|gone| {
+            gone.decision == body.purge
+                && gone.events.len() == events.len()
+                && evidence(&gone.events) == evidence(&events)
+        });
+        if same {
             self.came_back += 1;
+            self.restored_at.insert(saga.clone(), recorded.arrived_at);
             self.gone.remove(&saga);
         }
     }
@@ -171,9 +263,20 @@ impl Working<'_> {
         }
         sagas.gone = self.gone;
         sagas.discarded = self.discarded;
-        (sagas.came_back, sagas.held) = (self.came_back, self.held);
+        sagas.announced = self.announced;
+        (sagas.came_back, sagas.held, sagas.not_due) = (self.came_back, self.held, self.not_due);
         sagas
     }
+}
+
+/// The letters that a decision names.
+fn letters(body: &Value) -> impl Iterator<Item = (Position, &Value)> {
+    let letters = body["letters"].as_array().into_iter().flatten();
+    letters.map(|letter| {
+        let number = |name: &str| letter[name].as_u64().unwrap();
+        let partition = u32::try_from(number("partition")).unwrap();
+        (Position::new(partition, number("offset")), letter)
+    })
 }
 
 fn keeps(hold: &Held, saga: &SagaId, state: &Expected) -> bool {

@@ -1,0 +1,205 @@
+//! How long after Kafka's acknowledgement the API shows an event, at several rates, and what the
+//! tracker costs while nothing happens.
+
+use crate::http::{Connection, Server};
+use crate::report::{Report, percentile};
+use crate::settings::Settings;
+use crate::{machine, topic};
+use anyhow::Context as _;
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::{ClientContext, Message as _};
+use saga_tracker::clock::{Clock as _, SystemClock};
+use saga_tracker_sdk::contract::{SagaEvent, SagaStatus, SagaType};
+use saga_tracker_sdk::encoding::Encoder;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+const TOPIC: &str = "bench-freshness";
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Events a second beside the ones that are looked for, how many of those, and the time between them.
+const RATES: [(u64, usize, Duration); 4] = [
+    (0, 30, Duration::from_secs(1)),
+    (0, 200, Duration::from_millis(50)),
+    (2_000, 150, Duration::from_millis(97)),
+    (20_000, 150, Duration::from_millis(97)),
+];
+const IDLE: Duration = Duration::from_secs(20);
+
+/// Measures all rates on a topic of its own.
+pub(crate) fn run(settings: &Settings, report: &mut Report) -> anyhow::Result<()> {
+    topic::create(settings, TOPIC)?;
+    let mut tracker = Server::tracker(settings, TOPIC, &settings.path("freshness"))?;
+    tracker.ready(PATIENCE)?;
+    let mut probe = Probe::new(settings, tracker.connect()?)?;
+    probe.measure()?;
+    for (beside, count, pause) in RATES {
+        let seen = under_load(settings, beside, || probe.several(count, pause))?;
+        let name = match beside {
+            0 => format!("{:.0}/s", 1.0 / pause.as_secs_f64()),
+            _ => format!("{beside}/s"),
+        };
+        report.at_most(
+            &format!("acknowledgement to API, p99, ms, {name}"),
+            percentile(&seen, 99),
+            50.0,
+            format!(
+                "p50 {:.1}, p90 {:.1}, worst {:.1}",
+                percentile(&seen, 50),
+                percentile(&seen, 90),
+                percentile(&seen, 100)
+            ),
+        );
+    }
+    let before = machine::seconds_of(tracker.pid())?;
+    std::thread::sleep(IDLE);
+    let share = (machine::seconds_of(tracker.pid())? - before) / IDLE.as_secs_f64();
+    report.at_most(
+        "processors of an idle tracker",
+        share,
+        0.02,
+        "nothing in the topic, nobody asks",
+    );
+    tracker.kill()
+}
+
+/// Does something while so many events a second are published beside it.
+fn under_load<T>(
+    settings: &Settings,
+    rate: u64,
+    work: impl FnOnce() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let stop = AtomicBool::new(rate == 0);
+    std::thread::scope(|scope| {
+        let load = scope.spawn(|| load(settings, rate, &stop));
+        let done = work();
+        stop.store(true, Ordering::Relaxed);
+        load.join().map_err(|_| anyhow::anyhow!("the load panicked"))??;
+        done
+    })
+}
+
+fn load(settings: &Settings, rate: u64, stop: &AtomicBool) -> anyhow::Result<()> {
+    let producer: BaseProducer = topic::client(settings).set("linger.ms", "5").create()?;
+    let encoder = Encoder::published()?;
+    let begun = Instant::now();
+    let mut reports = topic::traffic(settings, u64::MAX / 1_000_000);
+    let mut sent = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let due = (begun.elapsed().as_secs_f64() * rate as f64) as u64;
+        while sent < due {
+            let message = reports.next().context("no more traffic")?.message(&encoder)?;
+            let mut record = BaseRecord::<[u8], [u8]>::to(TOPIC).key(&message.key);
+            if let Some(value) = &message.value {
+                record = record.payload(value);
+            }
+            // What does not fit is left out: the rate is what matters.
+            let _full = producer.send(record);
+            sent += 1;
+        }
+        producer.poll(Duration::from_millis(2));
+    }
+    producer.flush(PATIENCE)?;
+    Ok(())
+}
+
+/// When the last record was acknowledged, microseconds since the start; 0 before it is.
+struct Acknowledged {
+    begun: Instant,
+    at: Arc<AtomicU64>,
+}
+
+impl ClientContext for Acknowledged {}
+
+impl ProducerContext for Acknowledged {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Ok(message) = result
+            && message.offset() >= 0
+        {
+            let at = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.at.store(at.max(1), Ordering::Relaxed);
+        }
+    }
+}
+
+/// Publishes events one by one and asks for each until it shows.
+struct Probe {
+    producer: BaseProducer<Acknowledged>,
+    begun: Instant,
+    acknowledged: Arc<AtomicU64>,
+    encoder: Encoder,
+    connection: Connection,
+    count: u64,
+}
+
+impl Probe {
+    fn new(settings: &Settings, connection: Connection) -> anyhow::Result<Self> {
+        let (begun, acknowledged) = (Instant::now(), Arc::<AtomicU64>::default());
+        let context = Acknowledged {
+            begun,
+            at: acknowledged.clone(),
+        };
+        Ok(Self {
+            producer: topic::client(settings)
+                .set("linger.ms", "0")
+                .set("acks", "all")
+                .create_with_context(context)?,
+            begun,
+            acknowledged,
+            encoder: Encoder::published()?,
+            connection,
+            count: 0,
+        })
+    }
+
+    fn several(&mut self, count: usize, pause: Duration) -> anyhow::Result<Vec<f64>> {
+        let mut seen = Vec::with_capacity(count);
+        for number in 0..count {
+            // In step with nothing that happens in the tracker: from 0.7 to 1.3 of the pause.
+            std::thread::sleep(pause.mul_f64(0.7 + 0.6 * ((number * 37) % 101) as f64 / 101.0));
+            seen.push(self.measure()?);
+        }
+        Ok(seen)
+    }
+
+    /// Milliseconds from the acknowledgement to the answer.
+    fn measure(&mut self) -> anyhow::Result<f64> {
+        self.count += 1;
+        let saga = format!("fresh-{}-{}", std::process::id(), self.count);
+        let now = jiff::Timestamp::from_millisecond(SystemClock.now().0)?;
+        let event = SagaEvent {
+            event_id: saga.clone(),
+            event_timestamp: now,
+            saga_id: saga.clone(),
+            saga_type: SagaType::OrderCreation,
+            step: "ORDER_CREATED".to_owned(),
+            status: SagaStatus::Started,
+            order_id: saga.clone(),
+            metadata: None,
+            recorded_at: now,
+        };
+        let value = self.encoder.encode(&event, 1)?;
+        self.acknowledged.store(0, Ordering::Relaxed);
+        let record = BaseRecord::<[u8], [u8]>::to(TOPIC)
+            .key(saga.as_bytes())
+            .payload(&value);
+        self.producer.send(record).map_err(|(error, _)| error)?;
+        let began = Instant::now();
+        let acknowledged = loop {
+            self.producer.poll(Duration::from_millis(1));
+            match self.acknowledged.load(Ordering::Relaxed) {
+                0 => anyhow::ensure!(began.elapsed() < PATIENCE, "not acknowledged"),
+                at => break Duration::from_micros(at),
+            }
+        };
+        let path = format!("/api/v1/sagas/{saga}");
+        while self.connection.get(&path)?.0 != 200 {
+            anyhow::ensure!(began.elapsed() < PATIENCE, "{saga} does not show");
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        Ok((self.begun.elapsed() - acknowledged).as_secs_f64() * 1_000.0)
+    }
+}

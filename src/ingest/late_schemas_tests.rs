@@ -1,0 +1,122 @@
+use super::*;
+use crate::ingest::registry::BundledSchema;
+use crate::ingest::source::Observed;
+use crate::ingest::tests::{
+    KnowsNothing, Scripted, bundled, differences, events, letter_counts, record, redriven, run_with,
+    with_a_letter,
+};
+use crate::projector;
+use crate::testkit::{TOPIC, settings, store};
+use crate::verify::digest;
+use saga_tracker_sdk::contract::SagaStatus;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Rounds until there is nothing more to do, and how many letters became something else.
+fn reread(store: &SharedStore, schemas: Arc<dyn SchemaSource>) -> usize {
+    let (projector, thread) = projector::spawn(store.clone(), TOPIC, Arc::default(), settings(1)).unwrap();
+    // Caught up with the log.
+    projector.between_windows(|_| ()).unwrap();
+    let reread = Reread {
+        store: store.clone(),
+        schemas,
+        projector,
+        book: LetterBook::default(),
+        topics: LetterTopics {
+            topic: TOPIC.to_owned(),
+            dlt_topic: String::new(),
+        },
+        shutdown: CancellationToken::new(),
+    };
+    let mut next = Position::new(0, 0);
+    let mut all = 0;
+    loop {
+        match reread.round(&mut next).unwrap() {
+            0 => break,
+            count => all += count,
+        }
+    }
+    drop(reread);
+    thread.join().unwrap();
+    all
+}
+
+fn fed(records: &[Scripted], schemas: Arc<dyn SchemaSource>) -> SharedStore {
+    let store = store();
+    run_with(&store, records.to_vec(), 7, Observed::default(), schemas);
+    store
+}
+
+/// Events, a letter that stays one, one that came back, and one that came back as a letter.
+fn topic() -> Vec<Scripted> {
+    let mut records = with_a_letter();
+    records.extend(events(2, 0..300));
+    records.push(redriven(
+        record(1, 0, "s2", SagaStatus::InProgress),
+        Position::new(0, 2),
+    ));
+    let tombstone = Scripted {
+        value: None,
+        ..record(1, 1, "s2", SagaStatus::InProgress)
+    };
+    records.push(redriven(tombstone, Position::new(0, 2)));
+    // An operator redrove a letter of the unknown schema by hand.
+    let mut again = records[1].clone();
+    again.position = Position::new(1, 2);
+    records.push(redriven(again, records[1].position));
+    records
+}
+
+#[test]
+fn replicas_that_met_the_registry_at_different_moments_end_with_the_same_state() {
+    let knew = fed(&topic(), bundled());
+    let late = fed(&topic(), Arc::new(KnowsNothing));
+    assert_ne!(digest(&knew, TOPIC).unwrap(), digest(&late, TOPIC).unwrap());
+    assert_eq!(reread(&late, bundled()), 308);
+    assert_eq!(digest(&knew, TOPIC).unwrap(), digest(&late, TOPIC).unwrap());
+    let mut counts = letter_counts(&late);
+    assert_eq!(counts.remove("unknown_schema"), Some(0));
+    assert_eq!(letter_counts(&knew), counts);
+    assert_eq!(differences(&late), Vec::<String>::new());
+    assert_eq!(reread(&late, bundled()), 0, "read once");
+}
+
+#[test]
+fn a_letter_stays_while_nobody_knows_its_schema() {
+    let late = fed(&topic(), Arc::new(KnowsNothing));
+    let before = digest(&late, TOPIC).unwrap();
+    assert_eq!(reread(&late, Arc::new(KnowsNothing)), 0);
+    assert_eq!(digest(&late, TOPIC).unwrap(), before);
+}
+
+/// Knows the schema from the second question on.
+struct Slow {
+    asked: AtomicBool,
+}
+
+impl SchemaSource for Slow {
+    fn plan(&self, id: u32) -> Result<Arc<DecodePlan>, SchemaError> {
+        if self.asked.swap(true, Ordering::Relaxed) {
+            BundledSchema::new().unwrap().plan(id)
+        } else {
+            Err(SchemaError::Unknown)
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+}
+
+#[test]
+fn a_registry_that_is_a_moment_late_costs_no_letter() {
+    let store = fed(
+        &topic(),
+        Arc::new(Slow {
+            asked: AtomicBool::new(false),
+        }),
+    );
+    assert_eq!(
+        digest(&store, TOPIC).unwrap(),
+        digest(&fed(&topic(), bundled()), TOPIC).unwrap()
+    );
+}

@@ -1,0 +1,90 @@
+//! How long consumption waits for a schema that the registry does not know yet. A producer registers
+//! before it writes, so the registry is likely to hear of it in a moment; but anybody can write any id, and
+//! what was waited for in vain must not stop the stream again and again. What becomes a dead letter all
+//! the same is read again later (`late_schemas`), so a wait that is cut short costs no record.
+
+use std::time::{Duration, Instant};
+
+/// After a wait in vain nothing is waited for during so long, then twice as long each time.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(3_600));
+
+/// Whether to wait for an unknown schema, and until when.
+pub(super) struct Patience {
+    longest: Duration,
+    /// The id that is waited for now, and until when.
+    waiting: Option<(u32, Instant)>,
+    /// Until when nothing is waited for.
+    pausing: Option<Instant>,
+    pause: Duration,
+}
+
+impl Patience {
+    pub(super) fn new(longest: Duration) -> Self {
+        Self {
+            longest,
+            waiting: None,
+            pausing: None,
+            pause: PAUSE.0,
+        }
+    }
+
+    /// Whether to wait (longer) for this id.
+    pub(super) fn waits_for(&mut self, id: u32, now: Instant) -> bool {
+        if self.longest.is_zero() || self.pausing.is_some_and(|until| now < until) {
+            return false;
+        }
+        match self.waiting {
+            Some((waiting, until)) if waiting == id => {
+                if now < until {
+                    return true;
+                }
+                self.waiting = None;
+                self.pausing = Some(now + self.pause);
+                self.pause = (self.pause * 2).min(PAUSE.1);
+                false
+            }
+            _ => {
+                self.waiting = Some((id, now + self.longest));
+                true
+            }
+        }
+    }
+
+    /// What was waited for has come.
+    pub(super) fn rewarded(&mut self, id: u32) {
+        if self.waiting.take_if(|(waiting, _)| *waiting == id).is_some() {
+            self.pause = PAUSE.0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn what_comes_in_time_is_waited_for_and_garbage_does_not_stop_the_stream() {
+        let (mut patience, begun) = (Patience::new(SECOND * 5), Instant::now());
+        assert!(patience.waits_for(7, begun));
+        assert!(patience.waits_for(7, begun + SECOND * 4));
+        patience.rewarded(7);
+        assert!(patience.waits_for(8, begun + SECOND * 5));
+        assert!(!patience.waits_for(8, begun + SECOND * 10), "long enough");
+        assert!(!patience.waits_for(8, begun + SECOND * 11));
+        assert!(
+            !patience.waits_for(9, begun + SECOND * 39),
+            "nor for other garbage"
+        );
+        assert!(patience.waits_for(9, begun + SECOND * 40));
+        assert!(!patience.waits_for(9, begun + SECOND * 45));
+        assert!(!patience.waits_for(9, begun + SECOND * 104), "ever less often");
+        assert!(patience.waits_for(9, begun + SECOND * 105));
+    }
+
+    #[test]
+    fn who_has_no_patience_never_waits() {
+        assert!(!Patience::new(Duration::ZERO).waits_for(7, Instant::now()));
+    }
+}
