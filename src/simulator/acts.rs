@@ -88,8 +88,13 @@ const ACTS: [(u64, Act, Option<Trouble>); 31] = [
     (4, Act::Scrape, None),
     (3, Act::Peek, None),
     (3, Act::ChangeStatus, None),
-    (4, Act::PurgeByHand, Some(Trouble::Purges)),
+    (6, Act::PurgeByHand, Some(Trouble::Purges)),
 ];
+
+/// What can happen, by the names that it is counted under.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    ACTS.iter().map(|(_, act, _)| act.name())
+}
 
 impl Act {
     /// What happened, for the count.

@@ -8,11 +8,11 @@ use crate::dead_letter::redrive::RedriveOrder;
 use crate::dead_letter::{Change, EventEdit, LetterFilter};
 use crate::domain::{Event, Position, SagaId, SagaStatus, evidence};
 use crate::ops::{Message, StatusChange};
+use crate::query::TimelineStep;
 use crate::retention::body::{
     PURGE, PurgeBody, PurgeSagaBody, RESTORE, RESTORE_PART, RestoreBody, RestorePartBody, SeenBody, hex,
 };
 use crate::retention::{parts, seen_within};
-use crate::query::TimelineStep;
 use crate::store::read;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ impl Sim {
         }
         let number = self.world.below(24);
         let body = match self.world.below(4) {
-            0 => json!({"saga": format!("saga-{number}")}),
+            0 => json!({"saga": self.producers.borrow().any_saga(&self.world)}),
             1 => json!({"order": format!("order-{}", number % 7)}),
             2 => json!({"query": {"status": "FAILED"}}),
             _ => json!({"query": {"sagaType": "PAYMENT_COMPLETION", "toMillis": self.world.now().0 - DAY}}),
@@ -138,7 +138,7 @@ impl Sim {
         let Some(process) = self.replicas[number].up() else {
             return;
         };
-        let saga = SagaId::from(format!("saga-{}", self.world.below(24)));
+        let saga = SagaId::from(self.producers.borrow().any_saga(&self.world));
         let generation = read::active_generation(&*process.store).unwrap();
         let cut = read::cursor(&*process.store, generation).unwrap();
         let events = read::deliveries(&*process.store, &saga, &cut).unwrap();
@@ -153,8 +153,8 @@ impl Sim {
                 .iter()
                 .map(|(number, seen)| (*number, SeenBody::from(seen)))
                 .collect(),
-            days: self.world.below(2),
-            quiet_hours: self.world.below(2),
+            days: u64::from(self.world.chance(200)),
+            quiet_hours: u64::from(self.world.chance(200)),
             sagas: vec![PurgeSagaBody {
                 id: saga.as_str().to_owned(),
                 events: u32::try_from(events.len()).unwrap(),

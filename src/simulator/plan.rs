@@ -7,8 +7,7 @@ use std::collections::BTreeSet;
 /// What is known to be broken, by its point of the issue. These troubles are left out and these
 /// findings are passed over, so that others show; `SIMULATE_BROKEN=1.1` puts one back to see it found.
 /// Whoever repairs a point removes it here.
-pub(super) const KNOWN_BROKEN: &[(&str, &[Trouble])] = &[
-];
+pub(super) const KNOWN_BROKEN: &[(&str, &[Trouble])] = &[];
 
 /// Something that may go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

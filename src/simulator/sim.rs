@@ -250,7 +250,8 @@ impl Sim {
             process.status.update(|status| status.fatal = Some(error.clone()));
             error
         })?;
-        if goes_on {
+        // Told to end, it tells nothing any more.
+        if goes_on && !flow.token.is_cancelled() {
             *process.ingest.borrow_mut() = Some(flow);
         }
         Ok(())

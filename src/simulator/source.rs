@@ -66,7 +66,10 @@ impl SimSource {
         resume_from: impl IntoIterator<Item = (u32, u64)>,
     ) -> Self {
         let resume_from: BTreeMap<u32, u64> = resume_from.into_iter().collect();
-        let handed = resume_from.iter().map(|(number, next)| (*number, *next)).collect();
+        let handed = resume_from
+            .iter()
+            .map(|(number, next)| (*number, *next))
+            .collect();
         Self {
             world: world.clone(),
             topic,
@@ -149,7 +152,7 @@ impl Source for SimSource {
         _: Duration,
         take: &mut dyn FnMut(&RawRecord<'_>) -> Taken,
     ) -> Result<(), SourceError> {
-        if self.world.chance(400) {
+        if self.world.chance(600) {
             self.watch.look();
         }
         if !self.assign() {
@@ -359,6 +362,10 @@ impl Topics for SimTopics {
 
     fn nothing_from(&self, topic: &str, from: Position) -> Result<bool, String> {
         self.answers()?;
-        Ok(self.world.topic(topic).next(from.partition, from.offset).is_none())
+        Ok(self
+            .world
+            .topic(topic)
+            .next(from.partition, from.offset)
+            .is_none())
     }
 }

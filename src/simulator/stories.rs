@@ -84,6 +84,14 @@ impl Producers {
         message
     }
 
+    /// One of the sagas that there are, or may be.
+    pub(super) fn any_saga(&self, world: &World) -> String {
+        match self.sagas.len() {
+            0 => "saga-0".to_owned(),
+            len => self.sagas[world.index(len)].0.clone(),
+        }
+    }
+
     fn fresh(&mut self, rng: &mut Rng, now: i64) -> Message {
         let draft = self.draft(rng, now);
         self.send(draft)

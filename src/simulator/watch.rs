@@ -48,7 +48,15 @@ impl Sim {
         let Some(process) = self.replicas[replica].up() else {
             return;
         };
-        let text = process.metrics.render().unwrap();
+        // What is told is stored before, so a scrape may meet the process's end.
+        let render = || process.metrics.render().unwrap();
+        let Some(text) = self.as_part(replica, &process, render) else {
+            return;
+        };
+        // Where that could not be stored it is not held against the next process.
+        if process.disk.is_faulted() {
+            return;
+        }
         let mut scraped = self.replicas[replica].scraped.borrow_mut();
         for (name, value) in counters(&text) {
             let before = scraped.insert(name.clone(), value).unwrap_or(0.0);

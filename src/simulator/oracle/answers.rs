@@ -26,7 +26,9 @@ pub(crate) fn differences(
         one(query, saga, known, found);
     }
     for saga in sagas.gone.keys() {
-        if query.saga(saga).unwrap().is_some() || query.steps(saga, None, |_| ControlFlow::Continue(())).unwrap() {
+        if query.saga(saga).unwrap().is_some()
+            || query.steps(saga, None, |_| ControlFlow::Continue(())).unwrap()
+        {
             found.push(format!("saga {saga:?} is answered, though it is gone"));
         }
         if !query

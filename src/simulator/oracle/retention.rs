@@ -15,8 +15,11 @@ pub(crate) fn keeps(world: &World, saga: &SagaId, cut: &Cut, told: &Cut) -> Opti
     let hidden = world.tracker().hidden.clone();
     // Producers' clocks may be a little ahead; whoever goes by what they say is right.
     let told_time = history.iter().filter(|record| told.contains(record.position));
-    let believable = told_time.map(|record| record.timestamp.0).filter(|at| *at < world.now().0 + DAY);
+    let believable = told_time
+        .map(|record| record.timestamp.0)
+        .filter(|at| *at < world.now().0 + DAY);
     let now = believable.max().unwrap_or(0).max(world.now().0);
+    let is_wild = |event: &&Event| event.arrived_at.0 > now;
     let events: Vec<Event> = history
         .iter()
         .filter(|record| cut.contains(record.position) || told.contains(record.position))
@@ -38,7 +41,8 @@ pub(crate) fn keeps(world: &World, saga: &SagaId, cut: &Cut, told: &Cut) -> Opti
             known.status
         ));
     }
-    let arrived = events.iter().map(|event| event.arrived_at.0).max()?;
+    let told_right = events.iter().filter(|event| !is_wild(event));
+    let arrived = told_right.map(|event| event.arrived_at.0).max()?;
     let quiet = i64::try_from(KEPT.2).unwrap() * HOUR;
     (arrived + quiet > now).then(|| {
         let age = (now - arrived) / HOUR;

@@ -1,8 +1,8 @@
 //! Which sagas live, which are gone, and what decisions did to them, in the order of the ops topic.
 
+use super::super::world::{DAY, HOUR};
 use super::account::Account;
 use super::fold::{Expected, expected};
-use super::super::world::{DAY, HOUR};
 use crate::domain::{Cut, Event, Millis, Position, SagaDefinitions, SagaId, evidence};
 use crate::ops::{Decision, Recorded};
 use crate::retention::body::{
@@ -61,7 +61,12 @@ struct Working<'a> {
 
 impl Sagas {
     /// What decisions made of what is accounted for.
-    pub(crate) fn of(account: &Account, decisions: &[Recorded], definitions: &SagaDefinitions) -> Self {
+    /// Those before `done` were done; the others only say what they say of holds and letters.
+    pub(crate) fn of(
+        account: &Account,
+        (decisions, done): (&[Recorded], u64),
+        definitions: &SagaDefinitions,
+    ) -> Self {
         let mut working = Working {
             account: account.events(),
             definitions,
@@ -77,6 +82,7 @@ impl Sagas {
         for recorded in decisions {
             if recorded.outcome == DecisionOutcome::Applied
                 && let Some(decision) = &recorded.decision
+                && (recorded.offset < done || ![PURGE, RESTORE].contains(&decision.kind.as_str()))
             {
                 working.apply(recorded, decision, (account, decisions));
             }
@@ -118,7 +124,8 @@ impl Working<'_> {
             "redrive" => {
                 let letters = letters(&decision.body);
                 let value = |letter: &Value| letter["value"].as_str().unwrap().to_owned();
-                self.announced.extend(letters.map(|(at, letter)| (at, value(letter))));
+                self.announced
+                    .extend(letters.map(|(at, letter)| (at, value(letter))));
             }
             RESTORE => self.restore(recorded, &serde_json::from_value(body).unwrap(), decisions),
             _ => {}
@@ -205,7 +212,10 @@ impl Working<'_> {
         times: &BTreeMap<u32, Millis>,
         (days, quiet_hours): (u64, u64),
     ) -> bool {
-        let now = events.iter().map(|event| times.get(&event.position.partition)).min();
+        let now = events
+            .iter()
+            .map(|event| times.get(&event.position.partition))
+            .min();
         let Some(Some(now)) = now else { return false };
         let before = |count: u64, unit: i64| now.0 - i64::try_from(count).unwrap() * unit;
         let cutoff = before(days, DAY);
@@ -219,7 +229,10 @@ impl Working<'_> {
         let saga = SagaId::from(body.saga.as_str());
         let (mut joined, mut events) = (Joined::default(), Vec::new());
         let pieces = body.parts.iter().map(|part| {
-            let part = decisions.iter().find(|recorded| recorded.offset == *part).unwrap();
+            let part = decisions
+                .iter()
+                .find(|recorded| recorded.offset == *part)
+                .unwrap();
             let part = part.decision.as_ref().unwrap().body.clone();
             serde_json::from_value::<RestorePartBody>(part).unwrap().data
         });
