@@ -149,7 +149,8 @@ impl Sim {
         let rows = process.disk.copy();
         let account = self.account(replica, &rows);
         let done = crate::retention::cursor(&process.store).unwrap();
-        let (decisions, _) = decisions_from(&rows, 0, u64::MAX, usize::MAX).unwrap();
+        let end = self.world.topic(OPS).partitions[0].end;
+        let (decisions, _) = decisions_from(&rows, 0, end, usize::MAX).unwrap();
         let sagas = Sagas::of(&account, (&decisions, done), &process.definitions);
         let mut found = Vec::new();
         self.check_decisions(&rows, &mut found);
