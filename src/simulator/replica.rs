@@ -11,7 +11,7 @@ use crate::audit::Audit;
 use crate::clock::SharedClock;
 use crate::dead_letter::redrive::{RedriveParts, Redrives};
 use crate::dead_letter::{AnnounceApplier, DiscardApplier, RemoveApplier, Sources};
-use crate::domain::{Position, SagaDefinitions};
+use crate::domain::{Cut, Position, SagaDefinitions};
 use crate::ingest::late_schemas::Reread;
 use crate::ingest::origin::LetterTopics;
 use crate::ingest::run::Running;
@@ -247,7 +247,10 @@ impl Process {
         let token = CancellationToken::new();
         let writer = Writer::open(self.store.clone(), TRACKER)?.sharing(self.book.clone(), DLT);
         self.status.follow(self.handle.watch());
-        self.status.update(|status| status.next = writer.next());
+        self.status.update(|status| {
+            status.next = writer.next();
+            status.end = Cut::default();
+        });
         replica.given.lock().keep(&writer.next());
         let source = SimSource::new(world, TRACKER, &replica.given, writer.resume_from());
         let ingest = Arc::new(Ingest {
