@@ -260,7 +260,7 @@ fn missing(id: &SagaId, purged: Option<PurgedView>) -> ApiError {
         return unknown_saga(id);
     };
     let shown = super::params::shown(id.as_str());
-    let way = if purged.row_group.is_some() {
+    let way = if purged.row_groups.is_some() {
         "; archive=true reads it from the archive"
     } else {
         ""

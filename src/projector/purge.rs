@@ -12,7 +12,9 @@ use super::changes::{Changes, Footprint};
 use super::removal::Removal;
 use super::shard::shard_of;
 use super::subset::{self, Kinds, count};
-use crate::domain::{Cut, Event, Evidence, Millis, Position, PurgedSaga, Remains, SagaId, SagaState};
+use crate::domain::{
+    Cut, Event, Evidence, Millis, Position, PurgedSaga, Remains, RowGroups, SagaId, SagaState,
+};
 use crate::failpoint;
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, LogRecord, PurgedRecord};
@@ -30,8 +32,8 @@ pub struct PurgeSaga {
     pub events: u32,
     /// Their [`evidence`].
     pub hash: [u8; 32],
-    /// In which row group of the decision's archive object they are, if it has one.
-    pub row_group: Option<u32>,
+    /// In which row groups of the decision's archive object they are, if it has one.
+    pub row_groups: Option<RowGroups>,
 }
 
 /// What a decision to purge says of all its sagas.
@@ -159,7 +161,7 @@ impl Projector {
             hash: entry.hash,
             first: inside.first,
             last: inside.last,
-            row_group: entry.row_group,
+            row_groups: entry.row_groups,
             remains: Remains::of(state, parts.inside),
             restored: None,
         };

@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::{SagaDefinitions, evidence};
+use crate::domain::{RowGroups, SagaDefinitions, evidence};
 use crate::projector::rebuild::{Progress, Rebuild};
 use crate::projector::{ProjectorSettings, Restore, RestoreOutcome, catch_up_offline};
 use crate::query::Query;
@@ -57,7 +57,7 @@ fn listed(inside: &[Event]) -> Vec<PurgeSaga> {
             PurgeSaga {
                 events: u32::try_from(own.len()).unwrap(),
                 hash: evidence(&own),
-                row_group: Some(1),
+                row_groups: Some(RowGroups { first: 1, count: 2 }),
                 saga,
             }
         })
@@ -261,7 +261,7 @@ fn held_sagas_and_those_that_differ_from_the_decision_stay() {
         saga: "never seen".into(),
         events: 0,
         hash: evidence(&[]),
-        row_group: None,
+        row_groups: None,
     });
     let outcomes = projector
         .purge(&decision(&events), &list, &|saga, _| *saga == held)

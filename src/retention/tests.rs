@@ -98,6 +98,7 @@ fn purge_body(events: &[Event], sagas: &[SagaId]) -> PurgeBody {
                 events: u32::try_from(own(events, saga).len()).unwrap(),
                 hash: hex(&evidence(&own(events, saga))),
                 row_group: Some(0),
+                row_groups: 1,
             })
             .collect(),
     }

@@ -12,7 +12,9 @@ use super::records::{InstanceRecord, LogRecord, PresenceRecord, StandingRecord};
 use super::{
     Batch, Direction, Generation, Key, ProjectionTable, Read, StoreError, Table, WHOLE, read::try_scan,
 };
-use crate::domain::{Cut, EventDigest, EventRef, SagaDefinitions, SagaId, SagaState, TimelineKey};
+use crate::domain::{
+    Cut, EventDigest, EventRef, Millis, Position, SagaDefinitions, SagaId, SagaState, TimelineKey,
+};
 use std::ops::{Bound, ControlFlow};
 
 /// Duplicates that are looked up at once while a timeline is read.
@@ -240,6 +242,49 @@ pub fn each_event(
     within: &Cut,
     mut visit: impl FnMut(&EventRef<'_>) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
+    each_marked(
+        read,
+        generation,
+        saga,
+        (from, to),
+        within,
+        |place, value, stands| {
+            if stands {
+                visit(&LogRecord::read(value)?.view(place)?)
+            } else {
+                Ok(ControlFlow::Continue(()))
+            }
+        },
+    )
+}
+
+/// Visits all rows of a saga inside the cut, in the order of the timeline, each with whether it is of a
+/// delivery that stands among all that the generation has folded.
+///
+/// # Errors
+/// [`StoreError`] when they cannot be read, or the visitor's.
+pub fn each_row_marked(
+    read: &dyn Read,
+    generation: Generation,
+    saga: &SagaId,
+    within: &Cut,
+    visit: impl FnMut(TimelineKey, &[u8], bool) -> Result<ControlFlow<()>, StoreError>,
+) -> Result<(), StoreError> {
+    let last = TimelineKey {
+        recorded_at: Millis(i64::MAX),
+        position: Position::new(u32::MAX, u64::MAX),
+    };
+    each_marked(read, generation, saga, (None, last), within, visit)
+}
+
+fn each_marked(
+    read: &dyn Read,
+    generation: Generation,
+    saga: &SagaId,
+    (from, to): (From, TimelineKey),
+    within: &Cut,
+    mut visit: impl FnMut(TimelineKey, &[u8], bool) -> Result<ControlFlow<()>, StoreError>,
+) -> Result<(), StoreError> {
     let mut start = from.map(keys::place_sort);
     let last = keys::place_sort(to);
     if start.is_some_and(|start| start >= last) {
@@ -259,10 +304,11 @@ pub fn each_event(
         each_row(read, saga, range, |sort, value| {
             while skipped.next_if(|other| other.as_slice() < sort).is_some() {}
             let place = keys::parse_log_sort(sort)?;
-            if skipped.peek().is_some_and(|other| other == sort) || !within.contains(place.position) {
+            if !within.contains(place.position) {
                 return Ok(ControlFlow::Continue(()));
             }
-            let flow = visit(&LogRecord::read(value)?.view(place)?)?;
+            let stands = skipped.peek().is_none_or(|other| other != sort);
+            let flow = visit(place, value, stands)?;
             ended |= flow.is_break();
             Ok(flow)
         })?;
