@@ -85,14 +85,29 @@ fn of<'e>(saga: &SagaId, state: Option<SagaState>, events: Vec<&'e Event>) -> Ar
     }
 }
 
-/// Folds a saga part by part, in the order of its timeline. `write` has to write the rows of a part
-/// before the next one is folded, and empty them. How many deliveries there were.
+/// Folds a saga part by part, and writes its state. How many deliveries there were.
 pub(super) fn fold<E: From<StoreError>>(
     visible: Visible<'_>,
     saga: &SagaId,
     changes: &mut Changes,
     mut write: impl FnMut(&mut Batch) -> Result<(), E>,
 ) -> Result<u64, E> {
+    let (state, count) = fold_parts(visible, saga, changes, &mut write)?;
+    if let Some(state) = state {
+        changes.replace(saga, None, &state);
+    }
+    write(&mut changes.rows)?;
+    Ok(count)
+}
+
+/// Folds a saga part by part, in the order of its timeline. `write` has to write the rows of a part
+/// before the next one is folded, and empty them. The state, and how many deliveries there were.
+pub(super) fn fold_parts<E: From<StoreError>>(
+    visible: Visible<'_>,
+    saga: &SagaId,
+    changes: &mut Changes,
+    mut write: impl FnMut(&mut Batch) -> Result<(), E>,
+) -> Result<(Option<SagaState>, u64), E> {
     let (mut state, mut reached, mut count) = (None, None, 0);
     loop {
         let events = next_part(visible.read, saga, reached, visible.within)?;
@@ -105,11 +120,7 @@ pub(super) fn fold<E: From<StoreError>>(
         arrivals::fold(visible, arrivals, changes, |_, _, folded, _| state = Some(folded))?;
         write(&mut changes.rows)?;
     }
-    if let Some(state) = state {
-        changes.replace(saga, None, &state);
-    }
-    write(&mut changes.rows)?;
-    Ok(count)
+    Ok((state, count))
 }
 
 fn next_part(

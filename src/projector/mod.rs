@@ -19,6 +19,7 @@ pub mod rebuild;
 mod refold;
 mod removal;
 mod restore;
+mod restoring;
 mod shard;
 mod subset;
 
@@ -112,6 +113,10 @@ pub struct Projector {
     any_purged: bool,
     /// What `remove_more` is at.
     removal: Option<removal::Removal>,
+    /// The restore whose deliveries come.
+    restoring: Option<restoring::Restoring>,
+    /// What `remove_more` is at for a saga that is back.
+    rest: Option<restoring::Rest>,
 }
 
 impl Projector {
@@ -146,6 +151,8 @@ impl Projector {
             counters: Counters::new(generation),
             any_purged,
             removal: None,
+            restoring: None,
+            rest: None,
         })
     }
 

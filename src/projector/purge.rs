@@ -316,8 +316,7 @@ impl Parts {
 pub(super) fn append_rows(rows: &mut Batch, events: &[Event]) {
     let mut key = Key::default();
     for event in events {
-        keys::log(&mut key, &event.saga_id, event.timeline_key());
-        rows.put_with(Table::Log, &key, |bytes| LogRecord::of(event).write(bytes));
+        put_log_row(rows, event);
         keys::by_offset(&mut key, event.position);
         let entry = FeedRecord::Logged {
             saga_id: event.saga_id.as_str(),
@@ -325,6 +324,12 @@ pub(super) fn append_rows(rows: &mut Batch, events: &[Event]) {
         };
         rows.put_with(Table::Feed, &key, |bytes| entry.write(bytes));
     }
+}
+
+pub(super) fn put_log_row(rows: &mut Batch, event: &Event) {
+    let mut key = Key::default();
+    keys::log(&mut key, &event.saga_id, event.timeline_key());
+    rows.put_with(Table::Log, &key, |bytes| LogRecord::of(event).write(bytes));
 }
 
 pub(super) fn put_record(rows: &mut Batch, saga: &SagaId, record: &PurgedSaga) {
