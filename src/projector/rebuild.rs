@@ -247,11 +247,7 @@ impl Rebuild {
     /// What purged sagas added to the sums that never shrink.
     fn add_remains(&self, generation: Generation) -> Result<(), RebuildError> {
         let mut changes = Changes::new(generation, false);
-        let whole = TableRange {
-            table: Table::Purged,
-            from: None,
-            to: None,
-        };
+        let whole = TableRange::whole(Table::Purged);
         each_row(&*self.store.snapshot(), &whole, |_, _, value| {
             let saga = PurgedRecord::read(value)?.purged()?;
             if saga.is_gone() {
@@ -478,17 +474,10 @@ pub fn clear_leftovers(store: &SharedStore) -> Result<(), StoreError> {
     let idle = read::active_generation(&**store)?.other();
     for table in ProjectionTable::ALL.map(|table| Table::Projection(idle, table)) {
         let mut found = store.table_bytes(table)? > LEFTOVER;
-        store.scan_table(
-            &TableRange {
-                table,
-                from: None,
-                to: None,
-            },
-            &mut |_, _, _| {
-                found = true;
-                ControlFlow::Break(())
-            },
-        )?;
+        store.scan_table(&TableRange::whole(table), &mut |_, _, _| {
+            found = true;
+            ControlFlow::Break(())
+        })?;
         if found {
             store.clear(table)?;
         }

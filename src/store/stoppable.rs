@@ -208,11 +208,7 @@ mod tests {
         );
         assert!(matches!(ended, Err(StoreError::Stopped)), "{ended:?}");
         assert_eq!(seen, 3);
-        let whole = TableRange {
-            table: Table::Offsets,
-            from: None,
-            to: None,
-        };
+        let whole = TableRange::whole(Table::Offsets);
         let again = watched.scan_table(&whole, &mut |_, _, _| ControlFlow::Continue(()));
         assert!(matches!(again, Err(StoreError::Stopped)));
         assert!(matches!(

@@ -10,7 +10,8 @@ use super::codec::Record;
 use super::keys::{self, TimelineRow};
 use super::records::{InstanceRecord, LogRecord, PresenceRecord, StandingRecord};
 use super::{
-    Batch, Direction, Generation, Key, ProjectionTable, Read, StoreError, Table, WHOLE, read::try_scan,
+    Batch, Direction, Generation, Key, ProjectionTable, Read, StoreError, Table, WHOLE,
+    read::{try_scan, try_scan_saga},
 };
 use crate::domain::{Cut, EventDigest, EventRef, SagaDefinitions, SagaId, SagaState, TimelineKey};
 use std::ops::{Bound, ControlFlow};
@@ -256,7 +257,7 @@ pub fn each_event(
             Bound::Included(&end.as_ref().unwrap_or(&last)[..]),
         );
         let mut ended = end.is_none();
-        each_row(read, saga, range, |sort, value| {
+        try_scan_saga(read, saga, range, |sort, value| {
             while skipped.next_if(|other| other.as_slice() < sort).is_some() {}
             let place = keys::parse_log_sort(sort)?;
             if skipped.peek().is_some_and(|other| other == sort) || !within.contains(place.position) {
@@ -283,7 +284,7 @@ pub fn each_delivery(
     within: &Cut,
     mut visit: impl FnMut(&EventRef<'_>) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
-    each_row(read, saga, WHOLE, |sort, value| {
+    try_scan_saga(read, saga, WHOLE, |sort, value| {
         let place = keys::parse_log_sort(sort)?;
         if within.contains(place.position) {
             visit(&LogRecord::read(value)?.view(place)?)
@@ -291,19 +292,6 @@ pub fn each_delivery(
             Ok(ControlFlow::Continue(()))
         }
     })
-}
-
-fn each_row(
-    read: &dyn Read,
-    saga: &SagaId,
-    range: super::SortRange<'_>,
-    visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
-) -> Result<(), StoreError> {
-    let partition = saga.as_str().as_bytes();
-    try_scan(
-        |row| read.scan(Table::Log, partition, range, Direction::Forward, usize::MAX, row),
-        visit,
-    )
 }
 
 /// The sort keys of the next deliveries behind `start` that do not stand.

@@ -90,10 +90,6 @@ fn each(
     table: Table,
     visit: impl FnMut(&[u8], &[u8], &[u8]) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let whole = TableRange {
-        table,
-        from: None,
-        to: None,
-    };
+    let whole = TableRange::whole(table);
     read::try_scan_table(read, &whole, visit)
 }
