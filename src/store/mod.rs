@@ -16,6 +16,7 @@ pub(crate) mod counting;
 mod error;
 #[cfg(test)]
 mod format_tests;
+mod hand_on;
 mod key;
 pub mod keys;
 #[cfg(test)]
