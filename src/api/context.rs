@@ -221,11 +221,11 @@ impl Context {
 
     /// Runs what reads all of something: beside searches, not before them. It is told when nobody waits
     /// for it any more.
-    pub(super) async fn sweep<T: Send + 'static>(
+    pub(super) async fn full_read<T: Send + 'static>(
         &self,
         work: impl FnOnce(Stop) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        self.inner.shares.sweeps.run(work).await
+        self.inner.shares.full_reads.run(work).await
     }
 
     async fn scan<T: Send + 'static>(

@@ -18,7 +18,7 @@ pub(super) struct Shares {
     /// Searches, timelines, lists.
     pub(super) scans: Share,
     /// What reads all of something.
-    pub(super) sweeps: Share,
+    pub(super) full_reads: Share,
     /// What changes something.
     pub(super) changes: Share,
     /// Probes.
@@ -31,7 +31,7 @@ impl Shares {
     pub(super) fn of(settings: &ServerSettings) -> Self {
         Self {
             scans: Share::of(settings.max_concurrent_scans),
-            sweeps: Share::of(settings.max_concurrent_sweeps),
+            full_reads: Share::of(settings.max_concurrent_full_reads),
             changes: Share::of(CHANGES),
             probes: Share::of(PROBES),
             scrapes: Share::of(PROBES),

@@ -8,7 +8,7 @@ use super::shard::{accepts, append};
 use crate::domain::{Cut, Event, SagaId, SagaState, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;
-use crate::store::{Batch, Direction, Read, StoreError, Table, keys, read, timelines};
+use crate::store::{Batch, Read, StoreError, keys, read, timelines};
 use std::ops::{Bound, ControlFlow};
 
 /// Most deliveries of a saga that are in memory at once.
@@ -134,31 +134,18 @@ fn next_part(
         .as_ref()
         .map_or(Bound::Unbounded, |sort| Bound::Excluded(&sort[..]));
     let (mut events, mut bytes) = (Vec::new(), 0);
-    read::try_scan(
-        |visit| {
-            let (partition, range) = (saga.as_str().as_bytes(), (from, Bound::Unbounded));
-            read.scan(
-                Table::Log,
-                partition,
-                range,
-                Direction::Forward,
-                usize::MAX,
-                visit,
-            )
-        },
-        |sort, value| {
-            let place = keys::parse_log_sort(sort)?;
-            if within.contains(place.position) {
-                bytes += value.len();
-                events.push(LogRecord::read(value)?.event(saga, place)?);
-            }
-            Ok(if events.len() >= MOST || bytes >= MOST_BYTES {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            })
-        },
-    )?;
+    read::try_scan_saga(read, saga, (from, Bound::Unbounded), |sort, value| {
+        let place = keys::parse_log_sort(sort)?;
+        if within.contains(place.position) {
+            bytes += value.len();
+            events.push(LogRecord::read(value)?.event(saga, place)?);
+        }
+        Ok(if events.len() >= MOST || bytes >= MOST_BYTES {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    })?;
     Ok(events)
 }
 

@@ -65,11 +65,7 @@ pub enum PurgeOutcome {
 /// Whether a purge was ever recorded.
 pub(super) fn any_recorded(read: &dyn Read) -> Result<bool, StoreError> {
     let mut found = false;
-    let whole = TableRange {
-        table: Table::Purged,
-        from: None,
-        to: None,
-    };
+    let whole = TableRange::whole(Table::Purged);
     read.scan_table(&whole, &mut |_, _, _| {
         found = true;
         ControlFlow::Break(())

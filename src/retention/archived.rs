@@ -94,11 +94,7 @@ pub(super) fn of_object(store: &dyn Read, name: &str) -> Result<Option<ArchiveOb
 }
 
 fn each(store: &dyn Read, mut visit: impl FnMut(ArchiveObject)) -> Result<(), StoreError> {
-    let whole = TableRange {
-        table: Table::Archived,
-        from: None,
-        to: None,
-    };
+    let whole = TableRange::whole(Table::Archived);
     read::try_scan_table(store, &whole, |_, sort, value| {
         visit(ArchiveObject::of(
             keys::parse_offset(sort)?,

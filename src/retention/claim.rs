@@ -293,26 +293,13 @@ impl Deliveries {
     /// [`StoreError`] when the log cannot be read.
     pub(super) fn read(store: &dyn Read, saga: &SagaId, cut: &Cut) -> Result<Option<Self>, StoreError> {
         let mut all = None;
-        read::try_scan(
-            |visit| {
-                let partition = saga.as_str().as_bytes();
-                store.scan(
-                    Table::Log,
-                    partition,
-                    WHOLE,
-                    Direction::Forward,
-                    usize::MAX,
-                    visit,
-                )
-            },
-            |sort, value| {
-                let at = keys::parse_log_sort(sort)?;
-                if cut.contains(at.position) {
-                    all = Some(with(all.take(), at, LogRecord::read(value)?.arrived_at()));
-                }
-                Ok(ControlFlow::Continue(()))
-            },
-        )?;
+        read::try_scan_saga(store, saga, WHOLE, |sort, value| {
+            let at = keys::parse_log_sort(sort)?;
+            if cut.contains(at.position) {
+                all = Some(with(all.take(), at, LogRecord::read(value)?.arrived_at()));
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
         Ok(all)
     }
 }

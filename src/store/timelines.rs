@@ -10,7 +10,8 @@ use super::codec::Record;
 use super::keys::{self, TimelineRow};
 use super::records::{InstanceRecord, LogRecord, PresenceRecord, StandingRecord};
 use super::{
-    Batch, Direction, Generation, Key, ProjectionTable, Read, StoreError, Table, WHOLE, read::try_scan,
+    Batch, Direction, Generation, Key, ProjectionTable, Read, StoreError, Table, WHOLE,
+    read::{try_scan, try_scan_saga},
 };
 use crate::domain::{
     Cut, EventDigest, EventRef, Millis, Position, SagaDefinitions, SagaId, SagaState, TimelineKey,
@@ -301,7 +302,7 @@ fn each_marked(
             Bound::Included(&end.as_ref().unwrap_or(&last)[..]),
         );
         let mut ended = end.is_none();
-        each_row(read, saga, range, |sort, value| {
+        try_scan_saga(read, saga, range, |sort, value| {
             while skipped.next_if(|other| other.as_slice() < sort).is_some() {}
             let place = keys::parse_log_sort(sort)?;
             if !within.contains(place.position) {
@@ -329,7 +330,7 @@ pub fn each_delivery(
     within: &Cut,
     mut visit: impl FnMut(&EventRef<'_>) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
-    each_row(read, saga, WHOLE, |sort, value| {
+    try_scan_saga(read, saga, WHOLE, |sort, value| {
         let place = keys::parse_log_sort(sort)?;
         if within.contains(place.position) {
             visit(&LogRecord::read(value)?.view(place)?)
@@ -337,19 +338,6 @@ pub fn each_delivery(
             Ok(ControlFlow::Continue(()))
         }
     })
-}
-
-fn each_row(
-    read: &dyn Read,
-    saga: &SagaId,
-    range: super::SortRange<'_>,
-    visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
-) -> Result<(), StoreError> {
-    let partition = saga.as_str().as_bytes();
-    try_scan(
-        |row| read.scan(Table::Log, partition, range, Direction::Forward, usize::MAX, row),
-        visit,
-    )
 }
 
 /// The sort keys of the next deliveries behind `start` that do not stand.

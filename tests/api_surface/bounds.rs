@@ -113,7 +113,7 @@ async fn what_reads_all_of_something_does_not_keep_searches_waiting() {
     let surface = Surface::with(
         ServerSettings {
             max_concurrent_scans: 1,
-            max_concurrent_sweeps: 1,
+            max_concurrent_full_reads: 1,
             ..ServerSettings::default()
         },
         &[],

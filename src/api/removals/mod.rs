@@ -149,7 +149,7 @@ async fn ask_much<T: Send + 'static>(
 ) -> Result<T, ApiError> {
     let asked = context.clone();
     let answer = context
-        .sweep(move |stop| question(removals(&asked)?, stop))
+        .full_read(move |stop| question(removals(&asked)?, stop))
         .await?;
     Ok(answer?)
 }
