@@ -48,6 +48,8 @@ pub struct Edge {
     pub settle: Duration,
     /// How long to wait for what is under way to be read, folded and done.
     pub patience: Duration,
+    /// How long a decision waits for letters whose schemas are unknown here.
+    pub letters: Duration,
     /// What was answered last.
     pub asked: Arc<Mutex<Asked>>,
 }

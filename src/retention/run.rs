@@ -18,6 +18,7 @@ use super::holds::Holds;
 use super::rules::{Rule, Rules};
 use super::status::RetentionStatus;
 use super::sweep::{Due, each_due};
+use super::waiting::waiting_letters;
 use super::{RetentionError, RetentionSettings, archived};
 use crate::archive::{self, ArchivedSaga};
 use crate::clock::SharedClock;
@@ -283,7 +284,7 @@ impl Sweeper {
         let snapshot = self.query.store().snapshot();
         let generation = read::active_generation(&*snapshot)?;
         let cut = read::cursor(&*snapshot, generation)?;
-        let seen = seen_within(&*snapshot, &cut)?;
+        let seen = readable_within(&*snapshot, &cut)?;
         let quiet_hours = self.settings.quiet_hours;
         let claim = Claim::new(group.rule.days, quiet_hours, &seen, self.clock.now());
         let holds = Holds::read(&*snapshot)?;
@@ -451,10 +452,19 @@ impl Sweeper {
     }
 }
 
+/// What is seen of the partitions in which all can be read: where a letter waits for its schema, nobody
+/// here knows what has arrived, so nothing is due there.
+fn readable_within(snapshot: &dyn Read, cut: &Cut) -> Result<SeenAll, StoreError> {
+    let waiting = waiting_letters(snapshot, cut)?;
+    let mut seen = seen_within(snapshot, cut)?;
+    seen.retain(|partition, _| !waiting.contains(partition));
+    Ok(seen)
+}
+
 /// The latest time that anything can be due by.
 fn latest(snapshot: &dyn Read, now: Millis) -> Result<Option<Millis>, StoreError> {
     let generation = read::active_generation(snapshot)?;
-    let seen = seen_within(snapshot, &read::cursor(snapshot, generation)?)?;
+    let seen = readable_within(snapshot, &read::cursor(snapshot, generation)?)?;
     Ok(Claim::new(0, 0, &seen, now).latest())
 }
 
@@ -511,7 +521,7 @@ pub fn plan(query: &Query, rules: &Rules, now: Millis) -> Result<Plan, Retention
     let generation = read::active_generation(&*snapshot)?;
     let cut = read::cursor(&*snapshot, generation)?;
     let holds = Holds::read(&*snapshot)?;
-    let seen = seen_within(&*snapshot, &cut)?;
+    let seen = readable_within(&*snapshot, &cut)?;
     let mut plan = Plan::default();
     let Some(now) = Claim::new(0, 0, &seen, now).latest() else {
         return Ok(plan);

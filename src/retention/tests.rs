@@ -150,6 +150,8 @@ impl Topics for Said {
 struct Topic {
     decisions: Vec<Decision>,
     said: Arc<Said>,
+    /// How long it waits for letters.
+    letters: Duration,
 }
 
 impl Topic {
@@ -167,6 +169,7 @@ impl Topic {
         Self {
             decisions: list.into_iter().enumerate().map(decision).collect(),
             said: Arc::default(),
+            letters: Duration::from_secs(60),
         }
     }
 
@@ -244,7 +247,10 @@ impl Topic {
         let shutdown = CancellationToken::new();
         let worker = Worker {
             store: store.clone(),
-            edge: edge(&self.said, &handle, &ops, &status),
+            edge: Edge {
+                letters: self.letters,
+                ..edge(&self.said, &handle, &ops, &status)
+            },
             projector: handle,
             ops,
             status: status.clone(),
@@ -279,6 +285,7 @@ fn edge(
         status: status.clone(),
         settle: Duration::ZERO,
         patience: Duration::ZERO,
+        letters: Duration::from_secs(60),
         asked: Arc::default(),
     }
 }
@@ -446,3 +453,5 @@ fn the_room_of_what_went_comes_back() {
 mod left;
 #[path = "tests/sweeps.rs"]
 mod sweeps;
+#[path = "tests/unread.rs"]
+mod unread;

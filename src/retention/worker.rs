@@ -11,6 +11,7 @@ use super::edge::{Edge, Reach};
 use super::holds::Holds;
 use super::parts::Joined;
 use super::status::{RetentionStatus, Skipped};
+use super::waiting::waiting_letters;
 use crate::domain::{Cut, Event, Evidence, Position, SagaId};
 use crate::failpoint;
 use crate::ingest::space::FreeSpace;
@@ -20,15 +21,18 @@ use crate::store::records::DecisionOutcome;
 use crate::store::{Batch, Durability, SharedStore, StoreError, Table, purged, read, totals};
 use serde::Deserialize as _;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Sagas that go in one write.
 const CHUNK: usize = 50;
 /// How long to wait before looking again.
 const LOOK: Duration = Duration::from_millis(50);
+/// The same where it costs a look through all letters.
+const LOOK_AT_LETTERS: Duration = Duration::from_millis(500);
 /// Between two chunks, so that ingest gets its turn.
 const BREATH: Duration = Duration::from_millis(2);
 
@@ -195,6 +199,7 @@ impl Worker {
         let body = PurgeBody::deserialize(body).map_err(|error| malformed(error.to_string()))?;
         let checked = body.checked().map_err(malformed)?;
         self.wait_for(recorded.offset, &checked.cut)?;
+        self.wait_for_letters(&checked)?;
         let claim = self.claim(recorded, &body, &checked)?;
         let purge = Purge {
             decision: recorded.offset,
@@ -400,6 +405,35 @@ impl Worker {
             }
             self.pause(LOOK)?;
         }
+    }
+
+    /// Waits until all that its maker could read is readable here, for some time. Whoever decides names
+    /// only partitions in which no letter waits for its schema, so one that does here is read elsewhere.
+    fn wait_for_letters(&self, checked: &CheckedPurge) -> Result<(), Undone> {
+        let until = Instant::now() + self.edge.letters;
+        let mut partitions = self.waiting_of(checked)?;
+        while !partitions.is_empty() {
+            let words = format!(
+                "dead letters of unknown schemas in partitions {partitions:?} of {} are readable elsewhere and not \
+                 here; the registry that this replica asks does not know their schemas",
+                self.edge.topic
+            );
+            if Instant::now() >= until {
+                self.status.update(|status| status.held_up = None);
+                return Err(Undone::Left(Skipped::Unread, words));
+            }
+            self.status.update(|status| status.held_up = Some(words));
+            self.pause(LOOK_AT_LETTERS)?;
+            partitions = self.waiting_of(checked)?;
+        }
+        self.status.update(|status| status.held_up = None);
+        Ok(())
+    }
+
+    fn waiting_of(&self, checked: &CheckedPurge) -> Result<BTreeSet<u32>, StoreError> {
+        let mut waiting = waiting_letters(&*self.store.snapshot(), &checked.cut)?;
+        waiting.retain(|partition| checked.seen.contains_key(partition));
+        Ok(waiting)
     }
 
     /// Waits until no rebuild reads the log.

@@ -6,8 +6,8 @@ use crate::domain::MetadataForm;
 use crate::ops::{Decisions, Message, OutError, Outlet};
 use saga_tracker_sdk::publishing::RandomEventIds;
 
-const DAYS: i64 = 86_400_000;
-const NOW: i64 = 1_795_000_000_000;
+pub(super) const DAYS: i64 = 86_400_000;
+pub(super) const NOW: i64 = 1_795_000_000_000;
 const OPS: &str = "ops";
 
 struct At(i64);
@@ -40,18 +40,18 @@ impl Outlet for Loop {
 }
 
 /// A tracker that decides, of which a test says how far it has read.
-struct Tracker {
+pub(super) struct Tracker {
     store: SharedStore,
     said: Arc<Said>,
-    ops: Arc<OpsStatus>,
-    status: Arc<RetentionStatus>,
-    handle: ProjectorHandle,
+    pub(super) ops: Arc<OpsStatus>,
+    pub(super) status: Arc<RetentionStatus>,
+    pub(super) handle: ProjectorHandle,
     threads: Vec<std::thread::JoinHandle<()>>,
     shutdown: CancellationToken,
 }
 
 impl Tracker {
-    fn over(store: &SharedStore, said: &Arc<Said>) -> Self {
+    pub(super) fn over(store: &SharedStore, said: &Arc<Said>) -> Self {
         let definitions = Arc::new(SagaDefinitions::default());
         let (handle, projecting) =
             projector::spawn(store.clone(), TOPIC, definitions, ProjectorSettings::default()).unwrap();
@@ -80,7 +80,7 @@ impl Tracker {
     }
 
     /// A search now, by a clock that says so.
-    fn sweep(&self, now: i64) -> Result<Swept, RetentionError> {
+    pub(super) fn sweep(&self, now: i64) -> Result<Swept, RetentionError> {
         let definitions = Arc::new(SagaDefinitions::default());
         let settings = RetentionSettings {
             sagas_per_second: 1_000_000,
@@ -114,7 +114,7 @@ impl Tracker {
         sweeper.sweep()
     }
 
-    fn stop(self) {
+    pub(super) fn stop(self) {
         self.shutdown.cancel();
         drop(self.handle);
         for thread in self.threads {
@@ -123,7 +123,7 @@ impl Tracker {
     }
 }
 
-fn event(offset: u64, saga: &str, step: &str, status: SagaStatus, at: i64) -> Event {
+pub(super) fn event(offset: u64, saga: &str, step: &str, status: SagaStatus, at: i64) -> Event {
     Event {
         position: Position::new(0, offset),
         arrived_at: Millis(at),
@@ -180,7 +180,7 @@ fn tried() -> (Vec<Event>, usize) {
     (events.collect(), first)
 }
 
-fn purged_now(store: &SharedStore, events: &[Event]) -> Vec<SagaId> {
+pub(super) fn purged_now(store: &SharedStore, events: &[Event]) -> Vec<SagaId> {
     let ids = sagas(events);
     ids.into_iter().filter(|saga| is_gone(store, saga)).collect()
 }
