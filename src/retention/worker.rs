@@ -242,7 +242,7 @@ impl Worker {
             body.days,
             body.quiet_hours,
             &checked.seen,
-            recorded.arrived_at,
+            (recorded.offset, recorded.arrived_at),
             &*self.store,
         )?)
     }
