@@ -22,7 +22,7 @@ use crate::store::{Batch, Durability, SharedStore, StoreError, Table, purged, re
 use serde::Deserialize as _;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -87,6 +87,16 @@ struct Left {
     words: String,
 }
 
+/// What a decision came to.
+#[derive(Default)]
+struct Done<'w> {
+    left: Option<Left>,
+    /// Deliveries that a purge removed.
+    removed: Option<u64>,
+    /// From its first write until it is noted that it is done: nobody else sees it done by half.
+    deciding: Option<MutexGuard<'w, ()>>,
+}
+
 /// The next decision that the worker has not done.
 ///
 /// # Errors
@@ -125,12 +135,16 @@ impl Worker {
             let end = self.ops.snapshot().next;
             while next < end {
                 let (decisions, reached) = decisions_from(&*self.store, next, end, 1)?;
-                let mut left = None;
+                let mut done = Done::default();
                 for recorded in &decisions {
-                    left = self.apply(recorded)?;
+                    done = self.apply(recorded)?;
                 }
                 next = reached;
-                self.note(next, left)?;
+                self.note(next, done.left)?;
+                drop(done.deciding);
+                if let Some(removed) = done.removed {
+                    self.reclaim_when_due(removed)?;
+                }
                 self.status.done(next);
             }
         }
@@ -168,33 +182,36 @@ impl Worker {
         self.store.write(&batch, Durability::Process)
     }
 
-    /// Does a decision. What it says if it was left.
-    fn apply(&self, recorded: &Recorded) -> Result<Option<Left>, WorkError> {
+    /// Does a decision, and says what it came to.
+    fn apply(&self, recorded: &Recorded) -> Result<Done<'_>, WorkError> {
         let Some(decision) = &recorded.decision else {
-            return Ok(None);
+            return Ok(Done::default());
         };
         if recorded.outcome != DecisionOutcome::Applied {
-            return Ok(None);
+            return Ok(Done::default());
         }
         let done = match decision.kind.as_str() {
             PURGE => self.purge(recorded, &decision.body),
             RESTORE => self.restore(recorded, &decision.body),
-            _ => return Ok(None),
+            _ => return Ok(Done::default()),
         };
         match done {
-            Ok(()) => Ok(None),
-            Err(Undone::Left(why, detail)) => Ok(Some(Left {
-                why,
-                words: format!(
+            Ok(done) => Ok(done),
+            Err(Undone::Left(why, detail)) => {
+                let words = format!(
                     "decision {} to {} is left: {detail}",
                     recorded.offset, decision.kind
-                ),
-            })),
+                );
+                Ok(Done {
+                    left: Some(Left { why, words }),
+                    ..Done::default()
+                })
+            }
             Err(Undone::Failed(error)) => Err(error),
         }
     }
 
-    fn purge(&self, recorded: &Recorded, body: &Value) -> Result<(), Undone> {
+    fn purge(&self, recorded: &Recorded, body: &Value) -> Result<Done<'_>, Undone> {
         let malformed = |why| Undone::Left(Skipped::Malformed, why);
         let body = PurgeBody::deserialize(body).map_err(|error| malformed(error.to_string()))?;
         let checked = body.checked().map_err(malformed)?;
@@ -208,13 +225,18 @@ impl Worker {
             cut: self.within_reach(&checked.cut),
         };
         let holds = Arc::new(Holds::read(&*self.store)?);
+        let _alone = self.no_rebuild()?;
+        let deciding = self.projector.deciding();
         let mut removed = 0;
         for chunk in checked.sagas.chunks(CHUNK) {
             removed += self.purge_chunk(&purge, &claim, chunk, &holds)?;
             self.pause(BREATH)?;
         }
-        self.reclaim_when_due(removed)?;
-        Ok(())
+        Ok(Done {
+            left: None,
+            removed: Some(removed),
+            deciding: Some(deciding),
+        })
     }
 
     /// The cut without what expired before this replica could read it: there is nothing of it here.
@@ -254,7 +276,6 @@ impl Worker {
         chunk: &[PurgeSaga],
         holds: &Arc<Holds>,
     ) -> Result<u64, WorkError> {
-        let _alone = self.no_rebuild()?;
         let chunk = self.due_of(purge, claim, chunk)?;
         let (purge, sagas, holds) = (purge.clone(), chunk.clone(), holds.clone());
         let outcomes = self.projector.between_windows(move |projector| {
@@ -306,7 +327,7 @@ impl Worker {
         Ok(due)
     }
 
-    fn restore(&self, recorded: &Recorded, body: &Value) -> Result<(), Undone> {
+    fn restore(&self, recorded: &Recorded, body: &Value) -> Result<Done<'_>, Undone> {
         let malformed = |why| Undone::Left(Skipped::Malformed, why);
         let body = RestoreBody::deserialize(body).map_err(|error| malformed(error.to_string()))?;
         let saga = body.checked().map_err(malformed)?;
@@ -318,7 +339,7 @@ impl Worker {
                 ?saga,
                 "not restored: it is not gone, or not these deliveries of it"
             );
-            return Ok(());
+            return Ok(Done::default());
         };
         // First what they are, one by one; they are put together only when they are what was removed.
         let (mut evidence, mut cut, mut count) = (Evidence::default(), Cut::default(), 0u32);
@@ -348,12 +369,16 @@ impl Worker {
             events,
         };
         let _alone = self.no_rebuild()?;
+        let deciding = self.projector.deciding();
         let outcome = self
             .projector
             .between_windows(move |projector| projector.restore(&restore))
             .map_err(WorkError::from)??;
         tracing::info!(?saga, ?outcome, "restore");
-        Ok(())
+        Ok(Done {
+            deciding: Some(deciding),
+            ..Done::default()
+        })
     }
 
     /// Visits the deliveries that a restore carries, in their order, whatever messages they lie in.
@@ -437,7 +462,7 @@ impl Worker {
     }
 
     /// Waits until no rebuild reads the log.
-    fn no_rebuild(&self) -> Result<std::sync::MutexGuard<'_, ()>, WorkError> {
+    fn no_rebuild(&self) -> Result<MutexGuard<'_, ()>, WorkError> {
         loop {
             if let Some(guard) = self.projector.try_no_removals() {
                 return Ok(guard);
