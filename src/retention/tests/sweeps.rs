@@ -256,3 +256,35 @@ fn a_topic_that_ends_before_what_was_read_is_another_one() {
     );
     tracker.stop();
 }
+
+#[test]
+fn sagas_of_rare_types_are_due_as_well() {
+    let mut events = Vec::new();
+    // A thousand types have several sagas each, of today.
+    for number in 0..3_150 {
+        let mut event = event(number, &format!("s-{number}"), "STEP", SagaStatus::Started, NOW);
+        event.saga_type = format!("TYPE_{}", number % 1_050).into();
+        events.push(event);
+    }
+    // And a few of rare ones are not.
+    for number in 0..7 {
+        let (offset, at) = (3_150 + number, NOW - 400 * DAYS);
+        let mut old = event(
+            offset,
+            &format!("old-{number}"),
+            "STEP",
+            SagaStatus::Completed,
+            at,
+        );
+        old.saga_type = format!("RARE_{number}").into();
+        old.arrived_at = Millis(NOW - 300 * DAYS);
+        events.push(old);
+    }
+    events.push(event(3_157, "last", "STEP", SagaStatus::Started, NOW));
+    let store = store();
+    project(&store, &events, &[1_000], 1);
+    let said = Arc::new(Said::of(TOPIC, &behind(&events, Cut::default())));
+    let tracker = Tracker::over(&store, &said);
+    assert_eq!(tracker.sweep(NOW).unwrap().decided, 7);
+    tracker.stop();
+}
