@@ -25,7 +25,7 @@ use crate::clock::SharedClock;
 use crate::domain::{Cut, Event, Millis, SagaId, SagaState, SagaStatus, evidence, fold};
 use crate::failpoint;
 use crate::objects::Objects;
-use crate::ops::{Decisions, NewDecision};
+use crate::ops::{Decisions, NewDecision, OpsError};
 use crate::query::Query;
 use crate::store::{Batch, Durability, Read, StoreError, purged, read, totals};
 use std::collections::HashMap;
@@ -38,8 +38,11 @@ use tokio_util::sync::CancellationToken;
 
 /// Bytes of metadata in one batch, at most: an archive file is made in memory.
 const BATCH_BYTES: usize = 8 << 20;
-/// Bytes of saga ids in one decision, at most: it has to fit into one message.
-const BATCH_ID_BYTES: usize = 256 << 10;
+/// Bytes of a decision's sagas as they travel, at most: it has to fit into one message, of which Kafka takes
+/// a million bytes where nobody said otherwise.
+const BATCH_JSON_BYTES: usize = 700_000;
+/// What travels of a saga beside its id: the count and the evidence of its deliveries, and their names.
+const ENTRY_JSON_BYTES: usize = 130;
 /// How long to wait for a decision to be applied here before the next one.
 const APPLIED: Duration = Duration::from_secs(60);
 /// How soon to look again whether the end is reached.
@@ -100,7 +103,7 @@ struct Group {
     day: String,
     rule: Rule,
     due: Vec<SagaId>,
-    id_bytes: usize,
+    json_bytes: usize,
 }
 
 impl Sweeper {
@@ -205,12 +208,13 @@ impl Sweeper {
         let day = day_of(due.saga.state.updated_at);
         let saga_type = due.saga.state.saga_type.as_str();
         let id = due.saga.saga_id;
+        let bytes = json_bytes(&id);
         let fits = group.as_ref().is_some_and(|group| {
             group.saga_type == saga_type
                 && group.day == day
                 && group.rule == due.rule
                 && group.due.len() < self.settings.batch_sagas.max(1)
-                && group.id_bytes + id.as_str().len() <= BATCH_ID_BYTES
+                && group.json_bytes + bytes <= BATCH_JSON_BYTES
         });
         let mut decided = 0;
         if !fits
@@ -219,13 +223,13 @@ impl Sweeper {
                 day,
                 rule: due.rule,
                 due: Vec::new(),
-                id_bytes: 0,
+                json_bytes: 0,
             })
         {
             decided = self.decide(&full)?;
         }
         if let Some(group) = group {
-            group.id_bytes += id.as_str().len();
+            group.json_bytes += bytes;
             group.due.push(id);
         }
         Ok(decided)
@@ -266,7 +270,13 @@ impl Sweeper {
         };
         let sagas: Vec<SagaId> = entries.into_iter().map(|entry| entry.saga).collect();
         let decided = sagas.len() as u64;
-        self.publish(&body)?;
+        if let Err(error) = self.publish(&body) {
+            // What Kafka does not take comes first again the next time, and must not keep all else waiting.
+            if matches!(error, RetentionError::Ops(OpsError::Failed(_))) {
+                self.leave_alone(&group.due);
+            }
+            return Err(error);
+        }
         self.status.update(|status| status.decided += decided);
         self.remember_left(&sagas)?;
         // So many a second, however fast they went.
@@ -336,14 +346,24 @@ impl Sweeper {
     /// Remembers which sagas of a decision that is done are still there.
     fn remember_left(&self, sagas: &[SagaId]) -> Result<(), RetentionError> {
         let gone = purged::gone(&**self.query.store(), sagas)?;
+        self.leave_alone(
+            sagas
+                .iter()
+                .zip(gone)
+                .filter(|(_, gone)| !gone)
+                .map(|(saga, _)| saga),
+        );
+        Ok(())
+    }
+
+    fn leave_alone<'s>(&self, sagas: impl IntoIterator<Item = &'s SagaId>) {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         left.retain(|_, since| since.elapsed() < LEFT_FOR);
-        for (saga, _) in sagas.iter().zip(gone).filter(|(_, gone)| !gone) {
+        for saga in sagas {
             if left.len() < LEFT {
                 left.insert(saga.clone(), Instant::now());
             }
         }
-        Ok(())
     }
 
     fn was_left(&self, saga: &SagaId) -> bool {
@@ -466,6 +486,12 @@ fn latest(snapshot: &dyn Read, now: Millis) -> Result<Option<Millis>, StoreError
     let generation = read::active_generation(snapshot)?;
     let seen = readable_within(snapshot, &read::cursor(snapshot, generation)?)?;
     Ok(Claim::new(0, 0, &seen, now).latest())
+}
+
+/// How long a saga is in a decision: characters that JSON escapes are several there.
+fn json_bytes(saga: &SagaId) -> usize {
+    let escaped = serde_json::to_string(saga.as_str()).map_or(0, |text| text.len());
+    escaped + ENTRY_JSON_BYTES
 }
 
 /// The day of an instant, UTC.
