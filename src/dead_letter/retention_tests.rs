@@ -262,7 +262,7 @@ fn replicas_agree_whichever_topic_they_read_first() {
         let apply = |offset: usize| testing::apply(&other, &appliers, offset as u64, &made[offset]);
         (0..first).for_each(|offset| _ = apply(offset));
         for offset in 0..5 {
-            testing::put_letter(&other, TOPIC, at(offset), Some(b"value"));
+            testing::put_letter_of("truncated", &other, (TOPIC, at(offset)), Some(b"value"));
         }
         (first..made.len()).for_each(|offset| _ = apply(offset));
         arrived(&other, 100);

@@ -5,7 +5,7 @@
 use super::rules::{Rule, Rules};
 use crate::domain::{Millis, SagaStatus, SagaType};
 use crate::query::{Filter, Query, QueryError, SagaView, SearchRequest, Sort, SortKey, Window};
-use crate::store::{Direction, ProjectionTable, Read, StoreError, Table, keys, read, totals};
+use crate::store::{Direction, ProjectionTable, StoreError, Table, keys, read, totals};
 use std::ops::{Bound, ControlFlow};
 
 /// Sagas read at once.

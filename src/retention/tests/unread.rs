@@ -48,7 +48,7 @@ fn nothing_is_due_where_a_letter_waits_for_its_schema() {
     assert_eq!(tracker.sweep(NOW).unwrap().decided, 0, "its refund may lie there");
     let discarded = Happened::Discarded {
         by: "kim".to_owned(),
-        reason: "no schema has this id".to_owned(),
+        why: "no schema has this id".to_owned(),
     };
     mark_letter(&store, letter, discarded);
     assert_eq!(tracker.sweep(NOW).unwrap().decided, 1);
