@@ -60,6 +60,7 @@ fn record(partition: u32, offset: u64) -> OwnedRecord {
         key: Some(b"k".to_vec()),
         value: Some(value),
         headers,
+        by_broker: false,
     }
 }
 
@@ -236,4 +237,29 @@ fn a_replay_ends_where_the_broker_says_that_there_is_no_more() {
     let (read, done) = read_again(given);
     read.unwrap();
     assert_eq!(done.read, 7);
+}
+
+#[test]
+fn what_is_filled_in_arrived_when_it_would_have() {
+    const DAY: i64 = 86_400_000;
+    let far = [30 * DAY, 31 * DAY, 29 * DAY, 32 * DAY, 33 * DAY];
+    // A clock that goes back, a wild one, and a partition that was silent for a month, in one gap.
+    let told = [0, 10, 50, 20, 60_000 * DAY, 30]
+        .into_iter()
+        .chain(far)
+        .chain([34 * DAY, 35 * DAY]);
+    let all: Vec<OwnedRecord> = (0..)
+        .zip(told)
+        .map(|(offset, at)| OwnedRecord {
+            timestamp: Some(Millis(AT + at)),
+            ..record(0, offset)
+        })
+        .collect();
+    let (whole, holed) = (store(), store());
+    ingest(&whole, &all);
+    let delivered = [&all[..2], &all[12..]].concat();
+    ingest(&holed, &delivered);
+    assert_eq!(replay(&holed, &[all]).filled, 10);
+    let tables = |store: &SharedStore| digest(store, TOPIC).unwrap().tables;
+    assert_eq!(tables(&holed)["log"], tables(&whole)["log"]);
 }

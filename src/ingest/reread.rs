@@ -148,6 +148,7 @@ fn owned(message: &BorrowedMessage<'_>) -> OwnedRecord {
         key: message.key().map(<[u8]>::to_vec),
         value: message.payload().map(<[u8]>::to_vec),
         headers,
+        by_broker: RawHeaders::Kafka(message).are_of_append_time(),
     }
 }
 
