@@ -227,14 +227,13 @@ impl Replay {
         if missing.is_empty() {
             return Ok(());
         }
-        let filled = missing.len() as u64;
-        self.fill(missing)?;
-        done.filled += filled;
+        done.filled += self.fill(missing)?;
         Ok(())
     }
 
-    /// Accounts for records that lie in gaps, in one write.
-    fn fill(&self, records: Vec<OwnedRecord>) -> Result<(), ReplayError> {
+    /// Accounts for records that lie in gaps, in one write; how many. What is not folded yet is left out: it
+    /// would be folded again when its turn comes.
+    fn fill(&self, records: Vec<OwnedRecord>) -> Result<u64, ReplayError> {
         let mut decoded = Vec::with_capacity(records.len());
         let mut last = BTreeMap::new();
         for record in records {
@@ -252,6 +251,7 @@ impl Replay {
             let mut rows = Batch::new();
             let mut changes = LetterChanges::default();
             let mut events: Vec<Event> = Vec::new();
+            decoded.retain(|(record, ..)| projector.cursor().contains(record.position));
             let positions: BTreeSet<Position> = decoded.iter().map(|(record, ..)| record.position).collect();
             close_gaps(&*store, &positions, &mut rows)?;
             for (record, arrived_at, outcome) in decoded {
@@ -268,7 +268,8 @@ impl Replay {
                 }
             }
             LetterBook::enter(&held, &*store, &mut rows, &changes)?;
-            projector.fill(&events, &rows)
+            projector.fill(&events, &rows)?;
+            Ok::<_, StoreError>(positions.len() as u64)
         })?;
         Ok(filled?)
     }

@@ -263,3 +263,14 @@ fn what_is_filled_in_arrived_when_it_would_have() {
     let tables = |store: &SharedStore| digest(store, TOPIC).unwrap().tables;
     assert_eq!(tables(&holed)["log"], tables(&whole)["log"]);
 }
+
+#[test]
+fn what_is_not_folded_yet_is_not_filled_in() {
+    let store = store();
+    let all: Vec<OwnedRecord> = (0..20).map(|offset| record(0, offset)).collect();
+    ingest(&store, &all[..10]);
+    let before = digest(&store, TOPIC).unwrap();
+    let done = replay(&store, std::slice::from_ref(&all));
+    assert_eq!((done.known, done.filled), (10, 0));
+    assert_eq!(digest(&store, TOPIC).unwrap(), before);
+}
