@@ -119,16 +119,23 @@ fn restore_of(events: &[Event], saga: &SagaId, purge: u64) -> RestoreBody {
 
 /// What a broker says that a test made up.
 #[derive(Default)]
-struct Said(Mutex<std::collections::BTreeMap<String, TopicBounds>>);
+struct Said {
+    bounds: Mutex<std::collections::BTreeMap<String, TopicBounds>>,
+    /// Whether only markers of transactions are still to be read.
+    markers: std::sync::atomic::AtomicBool,
+}
 
 impl Said {
     fn of(topic: &str, cut: &Cut) -> Self {
         let bounds = cut.iter().map(|(number, end)| (number, (0, end))).collect();
-        Self(Mutex::new([(topic.to_owned(), bounds)].into()))
+        Self {
+            bounds: Mutex::new([(topic.to_owned(), bounds)].into()),
+            ..Self::default()
+        }
     }
 
     fn set(&self, topic: &str, partition: u32, low: u64, end: u64) {
-        let mut all = self.0.lock().unwrap();
+        let mut all = self.bounds.lock().unwrap();
         all.entry(topic.to_owned())
             .or_default()
             .insert(partition, (low, end));
@@ -137,12 +144,12 @@ impl Said {
 
 impl Topics for Said {
     fn bounds(&self, topic: &str) -> Result<TopicBounds, String> {
-        let all = self.0.lock().unwrap();
+        let all = self.bounds.lock().unwrap();
         all.get(topic).cloned().ok_or_else(|| "nobody answers".to_owned())
     }
 
     fn nothing_from(&self, _: &str, _: Position) -> Result<bool, String> {
-        Ok(false)
+        Ok(self.markers.load(std::sync::atomic::Ordering::Relaxed))
     }
 }
 

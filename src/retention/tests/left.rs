@@ -81,6 +81,13 @@ fn beyond_bounds() -> Vec<(&'static str, Value)> {
         ),
         (
             PURGE,
+            changed(&purge, |purge| {
+                let sagas = purge["sagas"].as_array_mut().unwrap();
+                sagas.push(sagas[0].clone());
+            }),
+        ),
+        (
+            PURGE,
             changed(&purge, |purge| purge["sagas"][0]["id"] = json!("x".repeat(300))),
         ),
         (
@@ -308,6 +315,9 @@ fn while_nobody_says_where_the_topic_ends_or_it_may_be_another_one_a_decision_wa
     assert_eq!(anew().reach(1, &far), Reach::Ahead);
     said.set(TOPIC, 0, 0, here.next(0) + 7);
     assert_eq!(anew().reach(0, &far), Reach::Ahead);
+    // What lies up to its end are markers of transactions: nothing will move this replica on.
+    said.markers.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(anew().reach(0, &far), Reach::Here);
     drop((edge, handle));
     projecting.join().unwrap();
 }
