@@ -262,6 +262,7 @@ impl Admin for RunningAdmin {
             at: digest.at.iter().collect(),
             topics: digest.topics,
             applied: digest.applied,
+            waiting_letters: digest.waiting_letters,
             rules: digest.rules,
             total: digest.total,
             tables: digest.tables,
