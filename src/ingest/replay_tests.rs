@@ -242,12 +242,9 @@ fn a_replay_ends_where_the_broker_says_that_there_is_no_more() {
 #[test]
 fn what_is_filled_in_arrived_when_it_would_have() {
     const DAY: i64 = 86_400_000;
-    let far = [30 * DAY, 31 * DAY, 29 * DAY, 32 * DAY, 33 * DAY];
-    // A clock that goes back, a wild one, and a partition that was silent for a month, in one gap.
-    let told = [0, 10, 50, 20, 60_000 * DAY, 30]
-        .into_iter()
-        .chain(far)
-        .chain([34 * DAY, 35 * DAY]);
+    // In one gap a clock that goes back, a wild one, and some that are a month ahead.
+    let gap = [50, 20, 60_000 * DAY, 30, 30 * DAY, 31 * DAY, 29 * DAY, 40];
+    let told = [0, 10].into_iter().chain(gap).chain([60, 70]);
     let all: Vec<OwnedRecord> = (0..)
         .zip(told)
         .map(|(offset, at)| OwnedRecord {
@@ -257,11 +254,11 @@ fn what_is_filled_in_arrived_when_it_would_have() {
         .collect();
     let (whole, holed) = (store(), store());
     ingest(&whole, &all);
-    let delivered = [&all[..2], &all[12..]].concat();
+    let delivered = [&all[..2], &all[10..]].concat();
     ingest(&holed, &delivered);
-    assert_eq!(replay(&holed, &[all]).filled, 10);
+    assert_eq!(replay(&holed, &[all]).filled, 8);
     let tables = |store: &SharedStore| digest(store, TOPIC).unwrap().tables;
-    assert_eq!(tables(&holed)["log"], tables(&whole)["log"]);
+    assert_eq!(tables(&holed), tables(&whole));
 }
 
 #[test]
