@@ -305,7 +305,7 @@ impl Removals for Retention {
             stopped: known.failed,
             skipped: known.skipped.values().sum(),
             last_skipped: known.last_skipped,
-            waiting: known.held_up.or(known.waiting),
+            waiting: known.held_up.or(known.waiting).or(known.unreadable),
         }
     }
 }

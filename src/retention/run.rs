@@ -170,6 +170,7 @@ impl Sweeper {
     /// [`RetentionError`]; what was decided stands, the rest is found again.
     pub fn sweep(&self) -> Result<Swept, RetentionError> {
         self.prove()?;
+        self.tell_unreadable()?;
         let Some(now) = latest(&*self.query.store().snapshot(), self.clock.now())? else {
             return Ok(Swept::default());
         };
@@ -201,6 +202,22 @@ impl Sweeper {
             swept.decided += self.decide(&last)?;
         }
         Ok(swept)
+    }
+
+    /// Tells where nothing is due because letters wait for their schemas.
+    fn tell_unreadable(&self) -> Result<(), RetentionError> {
+        let snapshot = self.query.store().snapshot();
+        let cut = read::cursor(&*snapshot, read::active_generation(&*snapshot)?)?;
+        let waiting = waiting_letters(&*snapshot, &cut)?;
+        let words = (!waiting.is_empty()).then(|| {
+            format!(
+                "nothing is due in partitions {waiting:?} of {}: dead letters of unknown schemas lie there, which may be \
+                 deliveries of any saga; register their schemas, or discard them",
+                self.edge.topic
+            )
+        });
+        self.status.update(|status| status.unreadable = words);
+        Ok(())
     }
 
     /// Puts a saga into the group; decides about the group before it when it does not belong there.

@@ -46,12 +46,15 @@ fn nothing_is_due_where_a_letter_waits_for_its_schema() {
     let said = Arc::new(Said::of(TOPIC, &behind(&events, Cut::default())));
     let tracker = Tracker::over(&store, &said);
     assert_eq!(tracker.sweep(NOW).unwrap().decided, 0, "its refund may lie there");
+    let told = tracker.status.snapshot().unreadable.unwrap();
+    assert!(told.starts_with("nothing is due in partitions {0}"), "{told}");
     let discarded = Happened::Discarded {
         by: "kim".to_owned(),
         why: "no schema has this id".to_owned(),
     };
     mark_letter(&store, letter, discarded);
     assert_eq!(tracker.sweep(NOW).unwrap().decided, 1);
+    assert_eq!(tracker.status.snapshot().unreadable, None);
     tracker.stop();
     assert_eq!(purged_now(&store, &events), [SagaId::from("old")]);
 }
