@@ -86,12 +86,20 @@ impl Ended {
     }
 }
 
+/// What some letters came to.
+#[derive(Default)]
+struct LookedAt {
+    found: Vec<Found>,
+    /// Why not all of them were looked at, and where to go on.
+    stopped: Option<(Ended, Position)>,
+}
+
 /// What a letter came to.
 enum Looked {
     /// It stays one.
     Stays,
     /// Something else.
-    Became(Found),
+    Became(Box<Found>),
     /// Nobody asked yet.
     NotAsked,
 }
@@ -150,7 +158,7 @@ impl Reread {
             return Ok((0, Ended::Pass));
         }
         let (candidates, reached) = self.candidates(*next)?;
-        let (found, stopped) = self.look_at(candidates)?;
+        let LookedAt { found, stopped } = self.look_at(candidates)?;
         let count = found.len();
         // A rebuild reads the log meanwhile: then later, from here.
         if !self.replace(found)? {
@@ -168,29 +176,26 @@ impl Reread {
     }
 
     /// What these letters come to, and where to go on if not all of them were looked at.
-    fn look_at(
-        &self,
-        candidates: Vec<Position>,
-    ) -> Result<(Vec<Found>, Option<(Ended, Position)>), StoreError> {
+    fn look_at(&self, candidates: Vec<Position>) -> Result<LookedAt, StoreError> {
         let mut asked = Asked::new();
-        let (mut found, mut bytes, mut stopped) = (Vec::new(), 0, None);
+        let (mut all, mut bytes) = (LookedAt::default(), 0);
         for position in candidates {
             match self.look(position, &mut asked)? {
                 Looked::Stays => {}
                 Looked::Became(letter) => {
                     bytes += letter.value.len();
-                    found.push(letter);
+                    all.found.push(*letter);
                 }
                 // What is known without asking is read all the same.
-                Looked::NotAsked => _ = stopped.get_or_insert((Ended::Questions, position)),
+                Looked::NotAsked => _ = all.stopped.get_or_insert((Ended::Questions, position)),
             }
             if bytes >= VALUE_BYTES {
                 let behind = Position::new(position.partition, position.offset + 1);
-                stopped = stopped.or(Some((Ended::Room, behind)));
+                all.stopped = all.stopped.or(Some((Ended::Room, behind)));
                 break;
             }
         }
-        Ok((found, stopped))
+        Ok(all)
     }
 
     /// Letters of unknown schemas from there on, and where to go on; at the end, with the first.
@@ -266,11 +271,11 @@ impl Reread {
             },
             None => return Ok(Looked::NotAsked),
         };
-        Ok(Looked::Became(Found {
+        Ok(Looked::Became(Box::new(Found {
             position,
             value: row.to_vec(),
             outcome,
-        }))
+        })))
     }
 
     /// What the registry says of an id; none when that is one question too many.
