@@ -256,6 +256,8 @@ pub struct Digest {
     pub topics: BTreeMap<String, BTreeMap<u32, u64>>,
     /// The next decision whose purge or restore is not done.
     pub applied: u64,
+    /// Open dead letters of unknown schemas: they become events where the registry knows their schemas.
+    pub waiting_letters: u64,
     /// The rules of the fold that the projections are made under.
     pub rules: String,
     /// Over all tables, hexadecimal.

@@ -41,6 +41,8 @@ const SETTLE: Duration = Duration::from_secs(5);
 
 /// How long a search for due sagas waits for what is under way to be read and folded.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a decision waits for letters whose schemas are unknown here, before it is left.
+const LETTERS: Duration = Duration::from_secs(600);
 
 /// What retention does with decisions of its kinds.
 pub(super) fn appliers(topic: &str) -> Vec<Box<dyn Applier>> {
@@ -120,6 +122,7 @@ impl Retention {
             status: self.status.clone(),
             settle: SETTLE,
             patience: PATIENCE,
+            letters: LETTERS,
             asked: Arc::default(),
         };
         let worker = Worker {
@@ -304,7 +307,7 @@ impl Removals for Retention {
             stopped: known.failed,
             skipped: known.skipped.values().sum(),
             last_skipped: known.last_skipped,
-            waiting: known.waiting,
+            waiting: known.held_up.or(known.waiting).or(known.unreadable),
         }
     }
 }

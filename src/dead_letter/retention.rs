@@ -14,6 +14,7 @@ use super::settings::LetterSettings;
 use crate::clock::SharedClock;
 use crate::domain::{Cut, Millis, Position};
 use crate::ingest::IngestStatus;
+use crate::ingest::decode::DefectReason;
 use crate::ingest::origin::LetterTopics;
 use crate::ops::{OpsError, OpsStatus};
 use crate::store::codec::Record;
@@ -204,7 +205,8 @@ fn is_published(cursor: Option<&Cut>, letter: Position) -> bool {
     letter.partition & FOREIGN != 0 || cursor.is_none_or(|cursor| cursor.contains(letter))
 }
 
-/// Whether a letter was settled by then, and if so whether it came back.
+/// Whether a letter was settled by then, and if so whether it came back. One of an unknown schema stays: the
+/// record is an event to whoever reads it when its schema is known, and must become one here as well.
 fn settled_before(
     read: &dyn Read,
     letter: Position,
@@ -212,7 +214,7 @@ fn settled_before(
     edge: Millis,
 ) -> Result<Option<bool>, StoreError> {
     let record = LetterRecord::read(row)?;
-    if record.arrived_at > edge.0 {
+    if record.arrived_at > edge.0 || record.reason == DefectReason::UnknownSchema.as_str() {
         return Ok(None);
     }
     let (marks, value) = (marks(read, letter)?, ValueHash(record.value));

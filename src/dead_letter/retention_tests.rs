@@ -65,7 +65,7 @@ fn at(offset: u64) -> Position {
 fn scene() -> Scene {
     let store = testkit::store();
     for offset in 0..5 {
-        testing::put_letter(&store, TOPIC, at(offset), Some(b"value"));
+        testing::put_letter_of("truncated", &store, (TOPIC, at(offset)), Some(b"value"));
     }
     let ops = Arc::new(Ops {
         store: store.clone(),
@@ -262,7 +262,7 @@ fn replicas_agree_whichever_topic_they_read_first() {
         let apply = |offset: usize| testing::apply(&other, &appliers, offset as u64, &made[offset]);
         (0..first).for_each(|offset| _ = apply(offset));
         for offset in 0..5 {
-            testing::put_letter(&other, TOPIC, at(offset), Some(b"value"));
+            testing::put_letter_of("truncated", &other, (TOPIC, at(offset)), Some(b"value"));
         }
         (first..made.len()).for_each(|offset| _ = apply(offset));
         arrived(&other, 100);
@@ -304,4 +304,16 @@ fn a_decision_that_names_too_much_or_nothing_of_ours_does_nothing() {
     decided(group(TOPIC, u32::MAX, vec![1]));
     decided(group(TOPIC, 0, vec![u64::MAX]));
     assert_eq!(marks(&*store, at(u64::MAX - 1)).unwrap(), []);
+}
+
+#[test]
+fn a_letter_of_an_unknown_schema_stays_for_another_replica_may_read_it() {
+    let scene = scene();
+    testing::put_letter(&scene.store, TOPIC, at(7), Some(b"value"));
+    scene.discard(&[7]);
+    scene.clock(400);
+    scene.newest_arrival(400);
+    assert_eq!(scene.retention.sweep().unwrap().letters, 2);
+    let there = [(at(7), false)];
+    assert_eq!(scene.retention.still_there(&there).unwrap(), there);
 }

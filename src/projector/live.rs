@@ -43,6 +43,7 @@ pub struct ProjectorHandle {
     commands: Sender<Command>,
     status: Arc<Shared>,
     removals: Arc<Mutex<()>>,
+    deciding: Arc<Mutex<()>>,
 }
 
 /// What the thread tells, and a bell that rings when it changes.
@@ -165,7 +166,26 @@ impl ProjectorHandle {
         }
     }
 
-    /// The same, waiting for it.
+    /// While the guard lives, a decision is being done in several writes, and the store is none between two
+    /// decisions.
+    pub fn deciding(&self) -> MutexGuard<'_, ()> {
+        self.deciding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same, if nobody else holds it within so long.
+    pub(super) fn try_deciding(&self, longest: Duration) -> Option<MutexGuard<'_, ()>> {
+        let until = Instant::now() + longest;
+        loop {
+            match self.deciding.try_lock() {
+                Ok(guard) => return Some(guard),
+                Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) if Instant::now() >= until => return None,
+                Err(TryLockError::WouldBlock) => std::thread::park_timeout(Duration::from_millis(20)),
+            }
+        }
+    }
+
+    /// Makes sure that nothing is removed, waiting for it.
     pub(super) fn no_removals(&self) -> MutexGuard<'_, ()> {
         self.removals.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -220,11 +240,11 @@ pub fn spawn(
         .name("projector".to_owned())
         .spawn(move || live.run(&inbox))
         .map_err(|e| StoreError::Disk(format!("cannot start the projector's thread: {e}")))?;
-    let removals = Arc::default();
     let handle = ProjectorHandle {
         commands,
         status,
-        removals,
+        removals: Arc::default(),
+        deciding: Arc::default(),
     };
     Ok((handle, thread))
 }

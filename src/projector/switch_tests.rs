@@ -169,3 +169,17 @@ fn digests_taken_while_events_come_are_each_of_one_moment() {
     drop(handle);
     thread.join().unwrap();
 }
+
+#[test]
+fn a_digest_is_not_of_the_middle_of_a_decision() {
+    let store = store();
+    project(&store, &sample(), &[10], 1);
+    let (handle, thread) = spawn(store.clone(), TOPIC, Arc::default(), settings(1)).unwrap();
+    let deciding = handle.deciding();
+    let told = digest_at_rest(&handle, &store, TOPIC, &settings(1));
+    assert!(matches!(told, Err(AtRestError::Busy)), "{told:?}");
+    drop(deciding);
+    digest_at_rest(&handle, &store, TOPIC, &settings(1)).unwrap();
+    drop(handle);
+    thread.join().unwrap();
+}

@@ -10,7 +10,7 @@ use crate::domain::{Cut, Event, Millis, RowGroups, SagaId};
 use crate::ingest::decode::{MAX_ORDER_ID_CHARS, MAX_SAGA_ID_CHARS, MAX_SAGA_TYPE_CHARS};
 use crate::projector::PurgeSaga;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Kind of a decision that keeps sagas.
 pub const HOLD: &str = "hold";
@@ -197,6 +197,11 @@ impl PurgeBody {
         if self.sagas.len() > MAX_SAGAS {
             let sagas = self.sagas.len();
             return Err(format!("it names {sagas} sagas; accepted: up to {MAX_SAGAS}"));
+        }
+        let mut names = BTreeSet::new();
+        if let Some(twice) = self.sagas.iter().find(|saga| !names.insert(saga.id.as_str())) {
+            let id = within("id of a saga", &twice.id, MAX_SAGA_ID_CHARS)?;
+            return Err(format!("it names saga {id:?} more than once"));
         }
         let cut = cut_of(&self.cut)?;
         Ok(CheckedPurge {

@@ -147,17 +147,34 @@ pub(super) fn stranger(
 
 /// The delivery that stands in the log at a position.
 fn logged_at(store: &dyn Read, position: Position) -> Result<Option<Event>, StoreError> {
+    match stands_at(store, position)? {
+        Stands::Delivery(event) => Ok(Some(event)),
+        Stands::Purged(_) | Stands::Nothing => Ok(None),
+    }
+}
+
+/// What stands in the log at a position.
+enum Stands {
+    Delivery(Event),
+    /// Nothing any more, by this decision.
+    Purged(u64),
+    Nothing,
+}
+
+fn stands_at(store: &dyn Read, position: Position) -> Result<Stands, StoreError> {
     let mut key = Key::default();
     keys::by_offset(&mut key, position);
     let Some(row) = store.get(Table::Feed, &key)? else {
-        return Ok(None);
+        return Ok(Stands::Nothing);
     };
-    match FeedRecord::read(&row)? {
+    Ok(match FeedRecord::read(&row)? {
         FeedRecord::Logged { saga_id, recorded_at } => {
-            delivery(store, &saga_id.into(), Millis(recorded_at), position)
+            delivery(store, &saga_id.into(), Millis(recorded_at), position)?
+                .map_or(Stands::Nothing, Stands::Delivery)
         }
-        _ => Ok(None),
-    }
+        FeedRecord::Purged { decision } => Stands::Purged(decision),
+        _ => Stands::Nothing,
+    })
 }
 
 /// What a decision to purge claims.
@@ -181,8 +198,9 @@ impl Claim {
         }
     }
 
-    /// The same, of which only counts what is still there to be checked: what another decision removed
-    /// meanwhile tells no time.
+    /// The same by a decision, of which only counts what is still there to be checked: what another decision
+    /// removed meanwhile tells no time. What it removed itself was checked when it began: it is done in several
+    /// writes, and goes on after a crash by the same time.
     ///
     /// # Errors
     /// [`StoreError`] when feed or log cannot be read.
@@ -190,13 +208,18 @@ impl Claim {
         days: u64,
         quiet_hours: u64,
         all: &SeenAll,
-        at: Millis,
+        (decision, at): (u64, Millis),
         store: &dyn Read,
     ) -> Result<Self, StoreError> {
         let mut there = SeenAll::new();
         for (partition, expected) in all {
             let position = Position::new(*partition, expected.offset);
-            if logged_at(store, position)?.is_some_and(|found| seen(&found) == *expected) {
+            let counts = match stands_at(store, position)? {
+                Stands::Delivery(found) => seen(&found) == *expected,
+                Stands::Purged(by) => by == decision,
+                Stands::Nothing => false,
+            };
+            if counts {
                 there.insert(*partition, *expected);
             }
         }

@@ -19,6 +19,7 @@ mod status;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod worker;
 
 pub use edge::{Asked, Edge, Reach};

@@ -19,13 +19,14 @@ use super::holds::Holds;
 use super::rules::{Rule, Rules};
 use super::status::RetentionStatus;
 use super::sweep::{Due, each_due};
+use super::waiting::waiting_letters;
 use super::{RetentionError, RetentionSettings, archived};
 use crate::archive::{self, Upload};
 use crate::clock::SharedClock;
 use crate::domain::{Cut, Millis, RowGroups, SagaId, SagaState, SagaStatus};
 use crate::failpoint;
 use crate::objects::Objects;
-use crate::ops::{Decisions, NewDecision};
+use crate::ops::{Decisions, NewDecision, OpsError};
 use crate::query::Query;
 use crate::store::{Batch, Durability, Read, StoreError, purged, read, timelines, totals};
 use std::collections::HashMap;
@@ -39,8 +40,11 @@ use tokio_util::sync::CancellationToken;
 
 /// Bytes of deliveries in one batch, about: so that archive files are not large.
 const BATCH_BYTES: u64 = 8 << 20;
-/// Bytes of saga ids in one decision, at most: it has to fit into one message.
-const BATCH_ID_BYTES: usize = 256 << 10;
+/// Bytes of a decision's sagas as they travel, at most: it has to fit into one message, of which Kafka takes
+/// a million bytes where nobody said otherwise.
+const BATCH_JSON_BYTES: usize = 700_000;
+/// What travels of a saga beside its id: the count and the evidence of its deliveries, and their names.
+const ENTRY_JSON_BYTES: usize = 130;
 /// How long to wait for a decision to be applied here before the next one.
 const APPLIED: Duration = Duration::from_secs(60);
 /// How soon to look again whether the end is reached.
@@ -101,7 +105,7 @@ struct Group {
     day: String,
     rule: Rule,
     due: Vec<SagaId>,
-    id_bytes: usize,
+    json_bytes: usize,
 }
 
 impl Sweeper {
@@ -168,6 +172,7 @@ impl Sweeper {
     /// [`RetentionError`]; what was decided stands, the rest is found again.
     pub fn sweep(&self) -> Result<Swept, RetentionError> {
         self.prove()?;
+        self.tell_unreadable()?;
         let Some(now) = latest(&*self.query.store().snapshot(), self.clock.now())? else {
             return Ok(Swept::default());
         };
@@ -201,17 +206,34 @@ impl Sweeper {
         Ok(swept)
     }
 
+    /// Tells where nothing is due because letters wait for their schemas.
+    fn tell_unreadable(&self) -> Result<(), RetentionError> {
+        let snapshot = self.query.store().snapshot();
+        let cut = read::cursor(&*snapshot, read::active_generation(&*snapshot)?)?;
+        let waiting = waiting_letters(&*snapshot, &cut)?;
+        let words = (!waiting.is_empty()).then(|| {
+            format!(
+                "nothing is due in partitions {waiting:?} of {}: dead letters of unknown schemas lie there, which may be \
+                 deliveries of any saga; register their schemas, or discard them",
+                self.edge.topic
+            )
+        });
+        self.status.update(|status| status.unreadable = words);
+        Ok(())
+    }
+
     /// Puts a saga into the group; decides about the group before it when it does not belong there.
     fn add(&self, group: &mut Option<Group>, due: Due) -> Result<u64, RetentionError> {
         let day = day_of(due.saga.state.updated_at);
         let saga_type = due.saga.state.saga_type.as_str();
         let id = due.saga.saga_id;
+        let bytes = json_bytes(&id);
         let fits = group.as_ref().is_some_and(|group| {
             group.saga_type == saga_type
                 && group.day == day
                 && group.rule == due.rule
                 && group.due.len() < self.settings.batch_sagas.max(1)
-                && group.id_bytes + id.as_str().len() <= BATCH_ID_BYTES
+                && group.json_bytes + bytes <= BATCH_JSON_BYTES
         });
         let mut decided = 0;
         if !fits
@@ -220,13 +242,13 @@ impl Sweeper {
                 day,
                 rule: due.rule,
                 due: Vec::new(),
-                id_bytes: 0,
+                json_bytes: 0,
             })
         {
             decided = self.decide(&full)?;
         }
         if let Some(group) = group {
-            group.id_bytes += id.as_str().len();
+            group.json_bytes += bytes;
             group.due.push(id);
         }
         Ok(decided)
@@ -270,7 +292,13 @@ impl Sweeper {
         };
         let sagas: Vec<SagaId> = entries.into_iter().map(|entry| entry.saga).collect();
         let decided = sagas.len() as u64;
-        self.publish(&body)?;
+        if let Err(error) = self.publish(&body) {
+            // What Kafka does not take comes first again the next time, and must not keep all else waiting.
+            if matches!(error, RetentionError::Ops(OpsError::Failed(_))) {
+                self.leave_alone(&group.due);
+            }
+            return Err(error);
+        }
         self.status.update(|status| status.decided += decided);
         self.remember_left(&sagas)?;
         // So many a second, however fast they went.
@@ -290,7 +318,7 @@ impl Sweeper {
         group: &Group,
     ) -> Result<(Cut, SeenAll, Vec<Entry>), RetentionError> {
         let cut = read::cursor(snapshot, read::active_generation(snapshot)?)?;
-        let seen = seen_within(snapshot, &cut)?;
+        let seen = readable_within(snapshot, &cut)?;
         let quiet_hours = self.settings.quiet_hours;
         let claim = Claim::new(group.rule.days, quiet_hours, &seen, self.clock.now());
         let holds = Holds::read(snapshot)?;
@@ -340,14 +368,24 @@ impl Sweeper {
     /// Remembers which sagas of a decision that is done are still there.
     fn remember_left(&self, sagas: &[SagaId]) -> Result<(), RetentionError> {
         let gone = purged::gone(&**self.query.store(), sagas)?;
+        self.leave_alone(
+            sagas
+                .iter()
+                .zip(gone)
+                .filter(|(_, gone)| !gone)
+                .map(|(saga, _)| saga),
+        );
+        Ok(())
+    }
+
+    fn leave_alone<'s>(&self, sagas: impl IntoIterator<Item = &'s SagaId>) {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         left.retain(|_, since| since.elapsed() < LEFT_FOR);
-        for (saga, _) in sagas.iter().zip(gone).filter(|(_, gone)| !gone) {
+        for saga in sagas {
             if left.len() < LEFT {
                 left.insert(saga.clone(), Instant::now());
             }
         }
-        Ok(())
     }
 
     fn was_left(&self, saga: &SagaId) -> bool {
@@ -490,11 +528,26 @@ fn write_all<W: Write + Send>(
     Ok((file.finish()?, row_groups))
 }
 
+/// What is seen of the partitions in which all can be read: where a letter waits for its schema, nobody
+/// here knows what has arrived, so nothing is due there.
+fn readable_within(snapshot: &dyn Read, cut: &Cut) -> Result<SeenAll, StoreError> {
+    let waiting = waiting_letters(snapshot, cut)?;
+    let mut seen = seen_within(snapshot, cut)?;
+    seen.retain(|partition, _| !waiting.contains(partition));
+    Ok(seen)
+}
+
 /// The latest time that anything can be due by.
 fn latest(snapshot: &dyn Read, now: Millis) -> Result<Option<Millis>, StoreError> {
     let generation = read::active_generation(snapshot)?;
-    let seen = seen_within(snapshot, &read::cursor(snapshot, generation)?)?;
+    let seen = readable_within(snapshot, &read::cursor(snapshot, generation)?)?;
     Ok(Claim::new(0, 0, &seen, now).latest())
+}
+
+/// How long a saga is in a decision: characters that JSON escapes are several there.
+fn json_bytes(saga: &SagaId) -> usize {
+    let escaped = serde_json::to_string(saga.as_str()).map_or(0, |text| text.len());
+    escaped + ENTRY_JSON_BYTES
 }
 
 /// The day of an instant, UTC.
@@ -550,7 +603,7 @@ pub fn plan(query: &Query, rules: &Rules, now: Millis) -> Result<Plan, Retention
     let generation = read::active_generation(&*snapshot)?;
     let cut = read::cursor(&*snapshot, generation)?;
     let holds = Holds::read(&*snapshot)?;
-    let seen = seen_within(&*snapshot, &cut)?;
+    let seen = readable_within(&*snapshot, &cut)?;
     let mut plan = Plan::default();
     let Some(now) = Claim::new(0, 0, &seen, now).latest() else {
         return Ok(plan);

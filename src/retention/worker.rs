@@ -11,6 +11,7 @@ use super::edge::{Edge, Reach};
 use super::holds::Holds;
 use super::parts::Joined;
 use super::status::{RetentionStatus, Skipped};
+use super::waiting::waiting_letters;
 use crate::domain::{Cut, Event, Evidence, Position, SagaId};
 use crate::failpoint;
 use crate::ingest::space::FreeSpace;
@@ -22,9 +23,10 @@ use crate::store::records::DecisionOutcome;
 use crate::store::{Batch, Durability, SharedStore, StoreError, Table, purged, read, totals};
 use serde::Deserialize as _;
 use serde_json::Value;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Sagas that go in one write.
@@ -35,6 +37,8 @@ const BROUGHT: usize = if cfg!(test) { 3 } else { 1_024 };
 const BROUGHT_BYTES: usize = 4 << 20;
 /// How long to wait before looking again.
 const LOOK: Duration = Duration::from_millis(50);
+/// The same where it costs a look through all letters.
+const LOOK_AT_LETTERS: Duration = Duration::from_millis(500);
 /// Between two chunks, so that ingest gets its turn.
 const BREATH: Duration = Duration::from_millis(2);
 
@@ -94,6 +98,16 @@ fn bytes_of(event: &Event) -> usize {
     256 + event.metadata.as_ref().map_or(0, |text| text.len())
 }
 
+/// What a decision came to.
+#[derive(Default)]
+struct Done<'w> {
+    left: Option<Left>,
+    /// Deliveries that a purge removed.
+    removed: Option<u64>,
+    /// From its first write until it is noted that it is done: nobody else sees it done by half.
+    deciding: Option<MutexGuard<'w, ()>>,
+}
+
 /// The next decision that the worker has not done.
 ///
 /// # Errors
@@ -132,12 +146,16 @@ impl Worker {
             let end = self.ops.snapshot().next;
             while next < end {
                 let (decisions, reached) = decisions_from(&*self.store, next, end, 1)?;
-                let mut left = None;
+                let mut done = Done::default();
                 for recorded in &decisions {
-                    left = self.apply(recorded)?;
+                    done = self.apply(recorded)?;
                 }
                 next = reached;
-                self.note(next, left)?;
+                self.note(next, done.left)?;
+                drop(done.deciding);
+                if let Some(removed) = done.removed {
+                    self.reclaim_when_due(removed)?;
+                }
                 self.status.done(next);
             }
         }
@@ -175,37 +193,41 @@ impl Worker {
         self.store.write(&batch, Durability::Process)
     }
 
-    /// Does a decision. What it says if it was left.
-    fn apply(&self, recorded: &Recorded) -> Result<Option<Left>, WorkError> {
+    /// Does a decision, and says what it came to.
+    fn apply(&self, recorded: &Recorded) -> Result<Done<'_>, WorkError> {
         let Some(decision) = &recorded.decision else {
-            return Ok(None);
+            return Ok(Done::default());
         };
         if recorded.outcome != DecisionOutcome::Applied {
-            return Ok(None);
+            return Ok(Done::default());
         }
         let done = match decision.kind.as_str() {
             PURGE => self.purge(recorded, &decision.body),
             RESTORE => self.restore(recorded, &decision.body),
-            _ => return Ok(None),
+            _ => return Ok(Done::default()),
         };
         match done {
-            Ok(()) => Ok(None),
-            Err(Undone::Left(why, detail)) => Ok(Some(Left {
-                why,
-                words: format!(
+            Ok(done) => Ok(done),
+            Err(Undone::Left(why, detail)) => {
+                let words = format!(
                     "decision {} to {} is left: {detail}",
                     recorded.offset, decision.kind
-                ),
-            })),
+                );
+                Ok(Done {
+                    left: Some(Left { why, words }),
+                    ..Done::default()
+                })
+            }
             Err(Undone::Failed(error)) => Err(error),
         }
     }
 
-    fn purge(&self, recorded: &Recorded, body: &Value) -> Result<(), Undone> {
+    fn purge(&self, recorded: &Recorded, body: &Value) -> Result<Done<'_>, Undone> {
         let malformed = |why| Undone::Left(Skipped::Malformed, why);
         let body = PurgeBody::deserialize(body).map_err(|error| malformed(error.to_string()))?;
         let checked = body.checked().map_err(malformed)?;
         self.wait_for(recorded.offset, &checked.cut)?;
+        self.wait_for_letters(&checked)?;
         let claim = self.claim(recorded, &body, &checked)?;
         let purge = Purge {
             decision: recorded.offset,
@@ -214,13 +236,18 @@ impl Worker {
             cut: self.within_reach(&checked.cut),
         };
         let holds = Arc::new(Holds::read(&*self.store)?);
+        let _alone = self.no_rebuild()?;
+        let deciding = self.projector.deciding();
         let mut removed = 0;
         for chunk in checked.sagas.chunks(CHUNK) {
             removed += self.purge_chunk(&purge, &claim, chunk, &holds)?;
             self.pause(BREATH)?;
         }
-        self.reclaim_when_due(removed)?;
-        Ok(())
+        Ok(Done {
+            left: None,
+            removed: Some(removed),
+            deciding: Some(deciding),
+        })
     }
 
     /// The cut without what expired before this replica could read it: there is nothing of it here.
@@ -248,7 +275,7 @@ impl Worker {
             body.days,
             body.quiet_hours,
             &checked.seen,
-            recorded.arrived_at,
+            (recorded.offset, recorded.arrived_at),
             &*self.store,
         )?)
     }
@@ -260,7 +287,6 @@ impl Worker {
         chunk: &[PurgeSaga],
         holds: &Arc<Holds>,
     ) -> Result<u64, WorkError> {
-        let _alone = self.no_rebuild()?;
         let chunk = self.due_of(purge, claim, chunk)?;
         let (purge, sagas, holds) = (purge.clone(), chunk.clone(), holds.clone());
         let outcomes = self.projector.between_windows(move |projector| {
@@ -312,7 +338,7 @@ impl Worker {
         Ok(due)
     }
 
-    fn restore(&self, recorded: &Recorded, body: &Value) -> Result<(), Undone> {
+    fn restore(&self, recorded: &Recorded, body: &Value) -> Result<Done<'_>, Undone> {
         let malformed = |why| Undone::Left(Skipped::Malformed, why);
         let body = RestoreBody::deserialize(body).map_err(|error| malformed(error.to_string()))?;
         let saga = body.checked().map_err(malformed)?;
@@ -324,7 +350,7 @@ impl Worker {
                 ?saga,
                 "not restored: it is not gone, or not these deliveries of it"
             );
-            return Ok(());
+            return Ok(Done::default());
         };
         // First what they are, one by one; they are put together only when they are what was removed.
         let (mut evidence, mut cut, mut count) = (Evidence::default(), Cut::default(), 0u32);
@@ -350,6 +376,7 @@ impl Worker {
             saga: saga.clone(),
         };
         let _alone = self.no_rebuild()?;
+        let deciding = self.projector.deciding();
         let outcome = if count as usize <= BROUGHT && bytes <= BROUGHT_BYTES {
             self.restore_at_once(&body, restore)?
         } else {
@@ -360,7 +387,10 @@ impl Worker {
             self.pause(BREATH)?;
         }
         tracing::info!(?saga, ?outcome, "restore");
-        Ok(())
+        Ok(Done {
+            deciding: Some(deciding),
+            ..Done::default()
+        })
     }
 
     fn restore_at_once(&self, body: &RestoreBody, restore: Restore) -> Result<RestoreOutcome, Undone> {
@@ -454,8 +484,37 @@ impl Worker {
         }
     }
 
+    /// Waits until all that its maker could read is readable here, for some time. Whoever decides names
+    /// only partitions in which no letter waits for its schema, so one that does here is read elsewhere.
+    fn wait_for_letters(&self, checked: &CheckedPurge) -> Result<(), Undone> {
+        let until = Instant::now() + self.edge.letters;
+        let mut partitions = self.waiting_of(checked)?;
+        while !partitions.is_empty() {
+            let words = format!(
+                "dead letters of unknown schemas in partitions {partitions:?} of {} are readable elsewhere and not \
+                 here; the registry that this replica asks does not know their schemas",
+                self.edge.topic
+            );
+            if Instant::now() >= until {
+                self.status.update(|status| status.held_up = None);
+                return Err(Undone::Left(Skipped::Unread, words));
+            }
+            self.status.update(|status| status.held_up = Some(words));
+            self.pause(LOOK_AT_LETTERS)?;
+            partitions = self.waiting_of(checked)?;
+        }
+        self.status.update(|status| status.held_up = None);
+        Ok(())
+    }
+
+    fn waiting_of(&self, checked: &CheckedPurge) -> Result<BTreeSet<u32>, StoreError> {
+        let mut waiting = waiting_letters(&*self.store.snapshot(), &checked.cut)?;
+        waiting.retain(|partition| checked.seen.contains_key(partition));
+        Ok(waiting)
+    }
+
     /// Waits until no rebuild reads the log.
-    fn no_rebuild(&self) -> Result<std::sync::MutexGuard<'_, ()>, WorkError> {
+    fn no_rebuild(&self) -> Result<MutexGuard<'_, ()>, WorkError> {
         loop {
             if let Some(guard) = self.projector.try_no_removals() {
                 return Ok(guard);

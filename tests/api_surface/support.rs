@@ -168,6 +168,7 @@ impl Admin for FakeAdmin {
             at: BTreeMap::from([(0, 7)]),
             topics: BTreeMap::from([("ops".to_owned(), BTreeMap::from([(0, 3)]))]),
             applied: 2,
+            waiting_letters: 4,
             rules: r#"{"ORDER_CREATION":["ORDER_CONFIRMED"]}"#.to_owned(),
             total: "ab".to_owned(),
             tables: BTreeMap::from([("log".to_owned(), "cd".to_owned())]),

@@ -8,6 +8,7 @@
 //! Blocking: made, used and dropped on threads outside the async runtime only.
 
 use super::http::{Answer, RegisteredSchema, RegistryHttp};
+use super::questions::Questions;
 use super::references::References;
 use super::{
     BUNDLED_SCHEMA, RegistrySettings, RegistrySettingsError, SchemaError, SchemaSource, WriterSchema,
@@ -23,6 +24,8 @@ const RECORD: &str = "com.groom.ecommerce.saga.event.avro.SagaTracker";
 
 /// So many unknown ids are remembered: garbage can name billions.
 const MOST_UNKNOWN: usize = 1_024;
+/// And so many that it has: garbage can name all of a registry's. Beyond, they are asked for anew.
+const MOST_PLANS: usize = 4_096;
 
 /// What a registry says when it is greeted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +42,8 @@ struct Known {
     plans: HashMap<u32, Result<Arc<DecodePlan>, String>>,
     /// What is not there, and until when it is not asked for again.
     unknown: HashMap<u32, (Instant, SchemaError)>,
+    /// How often it was asked for what is not there.
+    questions: Questions,
 }
 
 /// A client of one registry, or of several that hold the same schemas.
@@ -47,6 +52,8 @@ pub struct RegistryClient {
     unknown_for: Duration,
     patience: Duration,
     known: RwLock<Known>,
+    /// Tells the time.
+    now: fn() -> Instant,
 }
 
 impl RegistryClient {
@@ -60,6 +67,7 @@ impl RegistryClient {
             unknown_for: Duration::from_secs(settings.unknown_id_seconds),
             patience: Duration::from_secs(settings.unknown_id_wait_seconds),
             known: RwLock::default(),
+            now: Instant::now,
         })
     }
 
@@ -79,7 +87,7 @@ impl RegistryClient {
             None => known
                 .unknown
                 .get(&id)
-                .filter(|(until, _)| Instant::now() < *until)
+                .filter(|(until, _)| (self.now)() < *until)
                 .map(|(_, why)| Err(why.clone())),
         }
     }
@@ -101,8 +109,16 @@ impl RegistryClient {
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.unknown.remove(&id);
+        if known.plans.len() >= MOST_PLANS {
+            known.plans.clear();
+        }
         known.plans.insert(id, plan.clone());
         plan.map_err(SchemaError::Unreadable)
+    }
+
+    fn may_ask(&self) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.questions.may_ask((self.now)())
     }
 
     fn note_missing(&self, id: u32, why: SchemaError) -> SchemaError {
@@ -110,7 +126,9 @@ impl RegistryClient {
         if known.unknown.len() >= MOST_UNKNOWN {
             known.unknown.clear();
         }
-        let until = Instant::now() + self.unknown_for;
+        let now = (self.now)();
+        let until = now + self.unknown_for;
+        known.questions.in_vain(now);
         known.unknown.insert(id, (until, why.clone()));
         why
     }
@@ -154,7 +172,11 @@ impl RegistryClient {
 
 impl SchemaSource for RegistryClient {
     fn plan(&self, id: u32) -> Result<Arc<DecodePlan>, SchemaError> {
-        self.remembered(id).unwrap_or_else(|| self.learn(id))
+        match self.remembered(id) {
+            Some(remembered) => remembered,
+            None if self.may_ask() => self.learn(id),
+            None => Err(SchemaError::Unknown),
+        }
     }
 
     fn plan_now(&self, id: u32) -> Result<Arc<DecodePlan>, SchemaError> {

@@ -458,3 +458,28 @@ fn a_schema_that_refers_to_others_without_end_is_unreadable() {
     }
     assert_eq!(registry.asked().len(), 33);
 }
+
+#[test]
+fn garbage_does_not_make_a_question_of_every_record() {
+    let missing = (0..200).map(|id: u32| {
+        let path: &'static str = format!("/schemas/ids/{id}").leak();
+        (path, 404, not_found(40_403))
+    });
+    let known = [("/schemas/ids/900", 200, contract())];
+    let registry = FakeRegistry::start(missing.chain(known).collect());
+    // The time stands still.
+    static BEGUN: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+    let mut client = client_of(registry.url());
+    client.now = || *BEGUN;
+    for id in 0..200 {
+        assert_eq!(client.plan(id).unwrap_err(), SchemaError::Unknown);
+    }
+    assert_eq!(registry.asked().len(), 64);
+    // Who reads letters again, or waits, asks all the same.
+    client.plan_now(900).unwrap();
+    client.now = || *BEGUN + Duration::from_millis(100);
+    for id in 0..200 {
+        assert_eq!(client.plan(id).unwrap_err(), SchemaError::Unknown);
+    }
+    assert_eq!(registry.asked().len(), 64 + 1 + 2);
+}

@@ -28,6 +28,10 @@ struct Loop {
 
 impl Outlet for Loop {
     fn publish(&self, message: &Message) -> Result<Position, OutError> {
+        let value = message.value.as_deref().unwrap();
+        if value.len() > 1_000_000 || value.windows(6).any(|word| word == b"poison") {
+            return Err(OutError::Refused("it is too large".to_owned()));
+        }
         let offset = self.ops.snapshot().next;
         let decision: Decision = serde_json::from_slice(message.value.as_deref().unwrap()).unwrap();
         let mut rows = Batch::new();
@@ -53,12 +57,13 @@ impl Outlet for Loop {
 pub(super) struct Tracker {
     store: SharedStore,
     said: Arc<Said>,
-    ops: Arc<OpsStatus>,
-    status: Arc<RetentionStatus>,
-    handle: ProjectorHandle,
+    pub(super) ops: Arc<OpsStatus>,
+    pub(super) status: Arc<RetentionStatus>,
+    pub(super) handle: ProjectorHandle,
     threads: Vec<std::thread::JoinHandle<()>>,
     shutdown: CancellationToken,
     pub(super) objects: Option<Objects>,
+    left: Mutex<std::collections::HashMap<SagaId, std::time::Instant>>,
 }
 
 impl Tracker {
@@ -88,6 +93,7 @@ impl Tracker {
             handle,
             shutdown,
             objects: None,
+            left: Mutex::default(),
         }
     }
 
@@ -116,14 +122,19 @@ impl Tracker {
                 ids: Arc::new(RandomEventIds),
             },
             edge: edge(&self.said, &self.handle, &self.ops, &self.status),
-            left: Mutex::default(),
+            left: Mutex::new(self.left.lock().unwrap().clone()),
             objects: self.objects.clone(),
             runtime: runtime.handle().clone(),
             status: self.status.clone(),
             clock: Arc::new(At(now)),
             shutdown: self.shutdown.clone(),
         };
-        sweeper.sweep()
+        let swept = sweeper.sweep();
+        self.left
+            .lock()
+            .unwrap()
+            .clone_from(&*sweeper.left.lock().unwrap());
+        swept
     }
 
     pub(super) fn stop(self) {
@@ -192,7 +203,7 @@ fn tried() -> (Vec<Event>, usize) {
     (events.collect(), first)
 }
 
-fn purged_now(store: &SharedStore, events: &[Event]) -> Vec<SagaId> {
+pub(super) fn purged_now(store: &SharedStore, events: &[Event]) -> Vec<SagaId> {
     let ids = sagas(events);
     ids.into_iter().filter(|saga| is_gone(store, saga)).collect()
 }
@@ -266,5 +277,59 @@ fn a_topic_that_ends_before_what_was_read_is_another_one() {
         matches!(&told, Err(RetentionError::NotAtTheEnd(why)) if why.contains("another topic")),
         "{told:?}"
     );
+    tracker.stop();
+}
+
+#[test]
+fn sagas_of_rare_types_are_due_as_well() {
+    let mut events = Vec::new();
+    // A thousand types have several sagas each, of today.
+    for number in 0..3_150 {
+        let mut event = event(number, &format!("s-{number}"), "STEP", SagaStatus::Started, NOW);
+        event.saga_type = format!("TYPE_{}", number % 1_050).into();
+        events.push(event);
+    }
+    // And a few of rare ones are not.
+    for number in 0..7 {
+        let (offset, at) = (3_150 + number, NOW - 400 * DAYS);
+        let mut old = event(
+            offset,
+            &format!("old-{number}"),
+            "STEP",
+            SagaStatus::Completed,
+            at,
+        );
+        old.saga_type = format!("RARE_{number}").into();
+        old.arrived_at = Millis(NOW - 300 * DAYS);
+        events.push(old);
+    }
+    events.push(event(3_157, "last", "STEP", SagaStatus::Started, NOW));
+    let store = store();
+    project(&store, &events, &[1_000], 1);
+    let said = Arc::new(Said::of(TOPIC, &behind(&events, Cut::default())));
+    let tracker = Tracker::over(&store, &said);
+    assert_eq!(tracker.sweep(NOW).unwrap().decided, 7);
+    tracker.stop();
+}
+
+#[test]
+fn odd_ids_and_what_kafka_does_not_take_hold_up_nothing() {
+    let mut events = Vec::new();
+    let (poison, odd) = ("poison".to_owned(), "\u{1}".repeat(250));
+    let ids = (0..900).map(|number| format!("{odd}{number:04}"));
+    for (offset, id) in (0..).zip(std::iter::once(poison).chain(ids)) {
+        let mut old = event(offset, &id, "STEP", SagaStatus::Completed, NOW - 400 * DAYS);
+        // The one that is refused is the first, of a day of its own.
+        old.recorded_at = Millis(NOW - (400 + i64::from(offset == 0)) * DAYS);
+        events.push(old);
+    }
+    events.push(event(901, "last", "STEP", SagaStatus::Started, NOW));
+    let store = store();
+    project(&store, &events, &[100], 1);
+    let said = Arc::new(Said::of(TOPIC, &behind(&events, Cut::default())));
+    let tracker = Tracker::over(&store, &said);
+    let told = tracker.sweep(NOW);
+    assert!(matches!(&told, Err(RetentionError::Ops(_))), "{told:?}");
+    assert_eq!(tracker.sweep(NOW).unwrap().decided, 900);
     tracker.stop();
 }
