@@ -36,7 +36,7 @@ pub struct Junction {
 }
 
 impl Junction {
-    /// The junction of two folds up to the same event, if they are one for what was folded behind it,
+    /// The junction of two folds up to the same event, the old one as it was written down, if they are one for what was folded behind it,
     /// the last of which is `last`.
     pub fn of(old: SagaState, new: &SagaState, last: &SagaState) -> Option<Self> {
         let alike = old.tail == new.tail
@@ -54,10 +54,21 @@ impl Junction {
         })
     }
 
-    /// What `behind`, which was folded behind the event before the change, is after it.
-    pub fn carry(&self, behind: &mut SagaState) {
+    /// What the last state, which was folded behind the event before the change, is after it.
+    pub fn carry(&self, last: &mut SagaState) {
+        last.anomalies.exchange(&self.old.anomalies, &self.new.anomalies);
+        self.carry_counts(last);
+    }
+
+    /// The same of what is [written down](SagaState::at_checkpoint) behind the event.
+    pub fn carry_checkpoint(&self, behind: &mut SagaState) {
+        let anomalies = &mut behind.anomalies.total;
+        *anomalies = moved(*anomalies, self.old.anomalies.total, self.new.anomalies.total);
+        self.carry_counts(behind);
+    }
+
+    fn carry_counts(&self, behind: &mut SagaState) {
         let (old, new) = (&self.old, &self.new);
-        let moved = |count: u32, old: u32, new: u32| count.wrapping_sub(old).wrapping_add(new);
         behind.started_at = new.started_at;
         behind.step_count = moved(behind.step_count, old.step_count, new.step_count);
         behind.failures = moved(behind.failures, old.failures, new.failures);
@@ -65,8 +76,11 @@ impl Junction {
         behind
             .compensation_times
             .exchange(&old.compensation_times, &new.compensation_times);
-        behind.anomalies.exchange(&old.anomalies, &new.anomalies);
     }
+}
+
+fn moved(count: u32, old: u32, new: u32) -> u32 {
+    count.wrapping_sub(old).wrapping_add(new)
 }
 
 impl CompensationTimes {
@@ -87,12 +101,12 @@ impl CompensationTimes {
 }
 
 impl AnomalyLog {
-    /// Takes out `old`, which this begins with, and puts in `new` there.
+    /// Takes out `old`, which this begins with and of which the number is enough, and puts in `new` there.
     fn exchange(&mut self, old: &Self, new: &Self) {
-        let behind = self.kept.drain(..).skip(old.kept.len());
+        let behind = self.kept.drain(..).skip(old.total as usize);
         let kept = new.kept.iter().cloned().chain(behind);
         self.kept = kept.take(MAX_KEPT_ANOMALIES).collect();
-        self.total = self.total.wrapping_sub(old.total).wrapping_add(new.total);
+        self.total = moved(self.total, old.total, new.total);
     }
 }
 
