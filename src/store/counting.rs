@@ -1,4 +1,4 @@
-//! A store that counts the rows it reads, for tests of what a piece of work costs.
+//! A store that counts the rows it reads, and the writes, for tests of what a piece of work costs.
 
 use super::{
     Batch, Checkpoint, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table,
@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 
-/// Counts what is read of another store, except through snapshots.
+/// Counts what is read of another store, except through snapshots, and the writes to it.
 pub(crate) struct CountingStore {
     inner: SharedStore,
     rows: Mutex<BTreeMap<Table, usize>>,
+    /// All, and those that survive power loss.
+    writes: Mutex<(usize, usize)>,
 }
 
 impl CountingStore {
@@ -19,6 +21,7 @@ impl CountingStore {
         Self {
             inner,
             rows: Mutex::default(),
+            writes: Mutex::default(),
         }
     }
 
@@ -30,6 +33,11 @@ impl CountingStore {
     /// Rows of a table that were read.
     pub(crate) fn rows_of(&self, table: Table) -> usize {
         self.rows.lock().unwrap().get(&table).copied().unwrap_or(0)
+    }
+
+    /// Writes since the store was made, and how many of them survive power loss.
+    pub(crate) fn writes(&self) -> (usize, usize) {
+        *self.writes.lock().unwrap()
     }
 
     fn count(&self, table: Table, rows: usize) {
@@ -93,6 +101,9 @@ impl Store for CountingStore {
     }
 
     fn write(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
+        let mut writes = self.writes.lock().unwrap();
+        writes.0 += 1;
+        writes.1 += usize::from(durability == Durability::Power);
         self.inner.write(batch, durability)
     }
 
