@@ -19,6 +19,7 @@ mod preview;
 mod purge;
 pub mod rebuild;
 mod refold;
+mod remembered;
 mod removal;
 mod restore;
 mod restoring;

@@ -169,7 +169,9 @@ impl Projector {
         changes.purged(&record.remains, record.events, 1);
         self.count_outside(saga, purge, &inside, changes)?;
         let removal = Removal::new(saga.clone(), purge.decision, purge.cut.clone());
-        removal.begin(&*self.store, self.generation, inside.count, &mut changes.rows)?;
+        // Rows of the index go for those behind the cut as well.
+        let deliveries = inside.count + inside.outside;
+        removal.begin(&*self.store, self.generation, deliveries, &mut changes.rows)?;
         put_record(&mut changes.rows, saga, &record);
         self.forget_saga(saga);
         Ok(PurgeOutcome::Purged)

@@ -304,3 +304,28 @@ fn a_running_projector_purges_between_windows_and_a_rebuild_keeps_it_waiting() {
     thread.join().unwrap();
     assert_eq!(differences(&store), Vec::<String>::new());
 }
+
+#[test]
+fn a_purge_of_few_deliveries_with_many_behind_its_cut_is_no_large_write() {
+    let event = |saga: &str, offset: u64| Event {
+        position: Position::new(0, offset),
+        event_id: format!("e{offset}").into(),
+        saga_id: saga.into(),
+        recorded_at: Millis(crate::testkit::DAY + offset as i64),
+        ..sample(20).remove(0)
+    };
+    let inside = [event("a", 0), event("b", 1), event("b", 2)];
+    let behind: Vec<Event> = (3..60).map(|offset| event("b", offset)).collect();
+    let store = store();
+    project(&store, &inside, &[3], 1);
+    project(&store, &behind, &[10], 1);
+    let mut projector = open(&store);
+    assert_eq!(start_to_purge(&mut projector, &inside), [PurgeOutcome::Purged]);
+    let mut writes = 0;
+    while projector.remove_more().unwrap() {
+        writes += 1;
+    }
+    // As the index of all 59 goes, a few rows at a time.
+    assert!(writes > 10, "{writes} writes after that of the purge");
+    assert_eq!(differences(&store), Vec::<String>::new());
+}

@@ -17,7 +17,7 @@ use crate::store::{
 };
 use std::ops::{Bound, ControlFlow};
 
-/// Most deliveries of a saga whose rows go with everything else.
+/// Most deliveries of a saga, those behind the cut among them, whose rows go with everything else.
 pub(super) const SMALL: u64 = if cfg!(test) { 6 } else { 1_024 };
 /// Rows of a larger one that go in one write.
 pub(super) const ROWS: usize = if cfg!(test) { 4 } else { 8_192 };
@@ -45,7 +45,7 @@ impl Removal {
         }
     }
 
-    /// Adds the removal of so many deliveries to a write, or the marker that it is to be done.
+    /// Adds the removal of a saga of so many deliveries to a write, or the marker that it is to be done.
     pub(super) fn begin(
         mut self,
         read: &dyn Read,

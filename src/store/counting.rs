@@ -1,4 +1,5 @@
-//! A store that counts the rows it reads, and notes its largest write, for tests of what a piece of work costs.
+//! A store that counts the rows it reads, and the writes and the largest of them, for tests of what a piece of
+//! work costs.
 
 use super::{
     Batch, Checkpoint, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table,
@@ -9,11 +10,13 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Counts what is read of another store, except through snapshots.
+/// Counts what is read of another store, except through snapshots, and the writes to it.
 pub(crate) struct CountingStore {
     inner: SharedStore,
     rows: Mutex<BTreeMap<Table, usize>>,
     largest_write: AtomicUsize,
+    /// All, and those that survive power loss.
+    writes: Mutex<(usize, usize)>,
 }
 
 impl CountingStore {
@@ -22,6 +25,7 @@ impl CountingStore {
             inner,
             rows: Mutex::default(),
             largest_write: AtomicUsize::new(0),
+            writes: Mutex::default(),
         }
     }
 
@@ -39,6 +43,11 @@ impl CountingStore {
     /// Rows of the largest write.
     pub(crate) fn largest_write(&self) -> usize {
         self.largest_write.load(Ordering::Relaxed)
+    }
+
+    /// Writes since the store was made, and how many of them survive power loss.
+    pub(crate) fn writes(&self) -> (usize, usize) {
+        *self.writes.lock().unwrap()
     }
 
     fn count(&self, table: Table, rows: usize) {
@@ -103,6 +112,9 @@ impl Store for CountingStore {
 
     fn write(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
         self.largest_write.fetch_max(batch.len(), Ordering::Relaxed);
+        let mut writes = self.writes.lock().unwrap();
+        writes.0 += 1;
+        writes.1 += usize::from(durability == Durability::Power);
         self.inner.write(batch, durability)
     }
 

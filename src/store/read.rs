@@ -334,6 +334,37 @@ pub fn totals_of(
     )
 }
 
+/// Some sums of a family by their sort keys, in their order; 0 for what was never counted.
+///
+/// # Errors
+/// [`StoreError`] when they cannot be read.
+pub fn totals_at(
+    read: &dyn Read,
+    generation: Generation,
+    name: &str,
+    members: &[Box<[u8]>],
+) -> Result<Vec<i64>, StoreError> {
+    let keys: Vec<Key> = members
+        .iter()
+        .map(|member| Key::new(name.as_bytes(), member))
+        .collect();
+    sums_at(
+        read,
+        Table::Projection(generation, ProjectionTable::Totals),
+        &keys,
+    )
+}
+
+/// The sums under some keys, in their order; 0 where there is none.
+pub(super) fn sums_at(read: &dyn Read, table: Table, keys: &[Key]) -> Result<Vec<i64>, StoreError> {
+    let values = read.multi_get(table, keys)?.into_iter();
+    let sum = |value: Option<Vec<u8>>| match value {
+        Some(value) => TotalRecord::read(&value).map(|record| record.value),
+        None => Ok(0),
+    };
+    values.map(sum).collect()
+}
+
 /// One sum; 0 when it was never counted.
 ///
 /// # Errors

@@ -55,7 +55,7 @@ pub fn standing(
         .collect()
 }
 
-/// The last checkpoint of a saga before a place.
+/// The fold up to the last checkpoint before a place of a saga whose state now is `whole`.
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
@@ -63,6 +63,7 @@ pub fn checkpoint_before(
     read: &dyn Read,
     generation: Generation,
     saga: &SagaId,
+    whole: &SagaState,
     place: TimelineKey,
 ) -> Result<Option<SagaState>, StoreError> {
     let mut key = Key::default();
@@ -82,14 +83,16 @@ pub fn checkpoint_before(
             )
         },
         |_, value| {
-            found = Some(InstanceRecord::read(value)?.state()?);
+            let state = InstanceRecord::read(value)?.state()?;
+            found = Some(state.out_of_checkpoint(whole));
             Ok(ControlFlow::Break(()))
         },
     )?;
     Ok(found)
 }
 
-/// The checkpoints of a saga from a place on, at most so many.
+/// The checkpoints of a saga from a place on, at most so many, as they are written down: without the
+/// anomalies themselves.
 ///
 /// # Errors
 /// [`StoreError`] when one cannot be read.
@@ -190,7 +193,7 @@ pub fn fold_before(
     whole: &SagaState,
     place: TimelineKey,
 ) -> Result<Option<SagaState>, StoreError> {
-    let mut state = checkpoint_before(read, generation, saga, place)?;
+    let mut state = checkpoint_before(read, generation, saga, whole, place)?;
     let from = state.as_ref().map(|state| state.tail);
     each_step((read, generation, within), saga, whole, from, |event| {
         if event.place >= place {
@@ -406,7 +409,7 @@ impl<'b> TimelineRows<'b> {
     pub fn checkpoint(&mut self, saga: &SagaId, state: &SagaState) {
         if state.tail.is_checkpoint() {
             keys::timeline_place(&mut self.key, TimelineRow::Checkpoint, saga, state.tail);
-            let part = state.of_timeline();
+            let part = state.at_checkpoint();
             self.batch.put_with(self.table, &self.key, |bytes| {
                 InstanceRecord::of(&part).write(bytes);
             });

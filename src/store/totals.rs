@@ -32,8 +32,21 @@ pub const PURGED_EVENTS: &str = "purged_events";
 /// Totals: deliveries of sagas that were gone already.
 pub const LATE: &str = "late";
 
-/// The totals that go both ways, or are none of sagas and events. All others are counters: whoever reads
-/// those must not see them fall.
+/// The totals that are counters: whoever reads them must not see them fall.
+pub const COUNTERS: [&str; 9] = [
+    FAILED,
+    COMPENSATED,
+    COMPENSATION_BUCKETS,
+    COMPENSATION_MILLIS,
+    PROCESSED,
+    DUPLICATES,
+    CONFLICTS,
+    ANOMALIES,
+    LATE,
+];
+
+/// All others: they go both ways, or are none of sagas and events.
+#[cfg(test)]
 pub const GAUGES: [&str; 6] = [CURSOR, TYPES, ACTIVE, LAST_FAILED_AT, PURGED_SAGAS, PURGED_EVENTS];
 
 /// Meta, named by family and labels: the highest value of a counter that anybody was told.
