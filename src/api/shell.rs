@@ -168,8 +168,14 @@ fn check(request: &Request, passage: &Passage) -> Result<(), ApiError> {
         return Err(ApiError::new(ErrorKind::ServiceUnavailable, message).retry_after(Duration::from_secs(1)));
     }
     let settings = passage.context.settings();
-    let host = request.uri().authority().map(|authority| authority.as_str());
-    origin::check(request.method(), host, request.headers(), settings)?;
+    let asked = origin::Asked {
+        method: request.method(),
+        uri_host: request.uri().authority().map(|authority| authority.as_str()),
+        headers: request.headers(),
+        has_body: !request.body().is_end_stream(),
+        is_probe: passage.kind == Kind::Probe,
+    };
+    origin::check(asked, settings)?;
     check_size(request, settings)?;
     if !well_encoded(request.uri().path()) {
         let message =
