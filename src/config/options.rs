@@ -274,7 +274,7 @@ pub static OPTIONS: &[ConfigOption] = &[
     option(
         "server.max_concurrent_scans",
         Kind::Integer(1, 10_000),
-        "Searches, timelines and statistics that are answered at the same time; further ones wait.",
+        "Searches, lists and statistics that are answered at the same time; further ones wait.",
     ),
     option(
         "server.max_concurrent_sweeps",
