@@ -344,7 +344,9 @@ mod tests {
         let many = [places.take(peer(1)), places.take(peer(1))];
         let one = places.take(peer(2));
         idle_long(&one);
-        many.each_ref().map(idle_long);
+        for place in &many {
+            idle_long(place);
+        }
         let third = places.take(peer(1));
         assert!(!third.is_reserve());
         assert!(many[0].lost().is_cancelled() && !one.lost().is_cancelled());
