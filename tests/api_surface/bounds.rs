@@ -108,7 +108,7 @@ async fn probes_do_not_queue_behind_scans() {
         max_concurrent_scans: 1,
         ..ServerSettings::default()
     });
-    let gate = store.gate.lock().unwrap();
+    let gate = store.close();
     let held = ask(&surface);
     until(|| store.came() == 1).await;
     let waiting = ask(&surface);

@@ -6,13 +6,13 @@ use saga_tracker::store::{
 };
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
-/// Reads of records of purged sagas wait while somebody holds the gate; all else is the store's.
+/// Reads of records of purged sagas wait while the gate is closed; all else is the store's.
 #[derive(Clone)]
 pub(crate) struct Gated {
     store: SharedStore,
-    pub(crate) gate: Arc<Mutex<()>>,
+    gate: Arc<(Mutex<bool>, Condvar)>,
     /// How many came to the gate.
     came: Arc<AtomicUsize>,
 }
@@ -26,17 +26,42 @@ impl Gated {
         }
     }
 
+    /// Closes the gate until what is returned is dropped.
+    pub(crate) fn close(&self) -> Closed {
+        *self.gate.0.lock().unwrap() = true;
+        Closed(self.clone())
+    }
+
+    fn pass(&self) {
+        self.came.fetch_add(1, Ordering::SeqCst);
+        let (closed, opened) = &*self.gate;
+        drop(
+            opened
+                .wait_while(closed.lock().unwrap(), |closed| *closed)
+                .unwrap(),
+        );
+    }
+
     /// How many came to the gate so far.
     pub(crate) fn came(&self) -> usize {
         self.came.load(Ordering::SeqCst)
     }
 }
 
+/// The gate is closed.
+pub(crate) struct Closed(Gated);
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        *self.0.gate.0.lock().unwrap() = false;
+        self.0.gate.1.notify_all();
+    }
+}
+
 impl Read for Gated {
     fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
         if table == Table::Purged {
-            self.came.fetch_add(1, Ordering::SeqCst);
-            drop(self.gate.lock());
+            self.pass();
         }
         self.store.get(table, key)
     }
