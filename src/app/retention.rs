@@ -1,6 +1,7 @@
 //! Retention and its archive, put together: who decides, who applies, and what operators ask of them.
 
 use super::ops::Ops;
+use super::restoring::Restoring;
 use crate::api::Caller;
 use crate::api::admin::AdminError;
 use crate::api::removals::{Archived, Removals, Restored, Standing};
@@ -67,6 +68,7 @@ pub(super) struct Retention {
     query: Query,
     objects: Option<Objects>,
     ops: Ops,
+    restoring: Restoring,
     status: Arc<RetentionStatus>,
     clock: SharedClock,
     runtime: Handle,
@@ -94,6 +96,7 @@ impl Retention {
             query: Query::new(store.clone(), definitions.clone()),
             objects,
             ops: ops.clone(),
+            restoring: Restoring::default(),
             status: Arc::default(),
             clock: clock.clone(),
             runtime: Handle::current(),
@@ -260,6 +263,7 @@ impl Removals for Retention {
     }
 
     fn restore(&self, saga: &SagaId, reason: &str, by: &Caller) -> Result<Restored, AdminError> {
+        let _alone = self.restoring.begin(saga)?;
         let found = self.find(saga)?;
         if !found.purged.is_gone() {
             return Err(AdminError::Conflict(format!("saga {saga} is not gone")));

@@ -7,6 +7,7 @@ use crate::domain::{Millis, Position};
 use crate::ingest::origin::LetterTopics;
 use crate::ingest::registry::SchemaSource;
 use crate::store::letters::{Happened, LetterCounts, LetterState, marks};
+use crate::store::stoppable::{self, Stop};
 use crate::store::{Read, SharedStore, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,6 +47,15 @@ impl Desk {
     /// Answers from these.
     pub fn new(sources: Sources) -> Self {
         Self { sources }
+    }
+
+    /// The same, whose reads end early when told to.
+    #[must_use]
+    pub fn until(&self, stop: Stop) -> Self {
+        Self::new(Sources {
+            store: stoppable::until(self.sources.store.clone(), stop),
+            ..self.sources.clone()
+        })
     }
 
     /// A part of the letters that match, newest first.

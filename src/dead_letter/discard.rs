@@ -89,13 +89,14 @@ pub fn discard(
             letters: chunk.iter().map(|letter| Named::of(*letter, topics)).collect(),
         };
         let body = named::body(&body)?;
-        let made = decisions.make(NewDecision {
+        let wish = NewDecision {
             kind: KIND,
             by: order.by.clone(),
             from: order.origin.clone(),
             reason: order.why.clone(),
             body,
-        })?;
+        };
+        let made = decisions.make(wish).map_err(|error| midway(&results, error))?;
         let done = Discarded::Done {
             decision: made.offset,
         };
@@ -103,6 +104,17 @@ pub fn discard(
     }
     results.sort_by_key(|(letter, _)| *letter);
     Ok(results)
+}
+
+/// That nothing was changed is true only of the first decision of a call.
+fn midway(results: &[(Position, Discarded)], error: OpsError) -> OpsError {
+    let done = |(_, became): &&(Position, Discarded)| matches!(became, Discarded::Done { .. });
+    match (results.iter().filter(done).count(), error) {
+        (1.., OpsError::Unreachable(why)) => OpsError::Unsettled(format!(
+            "some of the letters are discarded, the others are not: {why}; discard the open ones again"
+        )),
+        (_, error) => error,
+    }
 }
 
 /// Applies decisions to discard letters.
@@ -147,5 +159,27 @@ impl Applier for DiscardApplier {
         });
         named::enter(decided, held, store, rows, discarded)?;
         Ok(Verdict::Applied(words))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_nothing_was_changed_is_said_only_while_it_is_true() {
+        let away = || OpsError::Unreachable("no broker".to_owned());
+        let skipped = (
+            Position::new(0, 1),
+            Discarded::Skipped("it is open no more".to_owned()),
+        );
+        let done = (Position::new(0, 2), Discarded::Done { decision: 7 });
+        let first = midway(std::slice::from_ref(&skipped), away());
+        assert!(matches!(first, OpsError::Unreachable(_)), "{first}");
+        let later = midway(&[skipped, done], away());
+        assert!(
+            matches!(&later, OpsError::Unsettled(why) if why.contains("no broker")),
+            "{later}"
+        );
     }
 }

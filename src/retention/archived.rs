@@ -8,6 +8,7 @@ use crate::store::codec::Record;
 use crate::store::purged;
 use crate::store::records::ArchivedRecord;
 use crate::store::{Key, Read, StoreError, Table, TableRange, keys, read};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use tokio::runtime::Handle;
 
@@ -63,20 +64,39 @@ pub fn of_decision(store: &dyn Read, decision: u64) -> Result<Option<ArchiveObje
         .transpose()
 }
 
-/// All objects, by decision, whose decision is at least `from`; at most `limit`.
+/// All objects, by decision, whose decision is at least `from`; at most `limit`, and no more are kept in
+/// memory on the way.
 ///
 /// # Errors
 /// [`StoreError`].
 pub fn list(store: &dyn Read, from: u64, limit: usize) -> Result<Vec<ArchiveObject>, StoreError> {
-    let mut objects = Vec::new();
+    let mut first = First::new(limit);
     each(store, |object| {
         if object.decision >= from {
-            objects.push(object);
+            first.add(object);
         }
     })?;
-    objects.sort_by_key(|object| object.decision);
-    objects.truncate(limit);
-    Ok(objects)
+    Ok(first.objects.into_values().collect())
+}
+
+/// The objects of the lowest decisions among many, in whatever order those come.
+struct First {
+    limit: usize,
+    objects: BTreeMap<u64, ArchiveObject>,
+}
+
+impl First {
+    fn new(limit: usize) -> Self {
+        let objects = BTreeMap::new();
+        Self { limit, objects }
+    }
+
+    fn add(&mut self, object: ArchiveObject) {
+        self.objects.insert(object.decision, object);
+        if self.objects.len() > self.limit {
+            self.objects.pop_last();
+        }
+    }
 }
 
 /// The object of that name.
@@ -187,6 +207,62 @@ impl FromArchive<'_> {
                 "{found} deliveries of saga {} are there, and they are not the {} that were removed",
                 self.saga, self.purged.events
             ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::MemoryStore;
+    use crate::store::{Batch, Durability, Store};
+
+    const MANY: u64 = 100_000;
+
+    fn object(decision: u64) -> ArchiveObject {
+        ArchiveObject::of(decision, &record())
+    }
+
+    fn record() -> ArchivedRecord<'static> {
+        ArchivedRecord {
+            object: "archive/object.parquet",
+            size: 1,
+            hash: [0; 32],
+            saga_type: "ORDER_CREATION",
+            day: "2026-01-31",
+            sagas: 1,
+            events: 1,
+            at: 0,
+        }
+    }
+
+    #[test]
+    fn a_page_of_many_objects_keeps_no_more_than_the_page() {
+        let mut first = First::new(21);
+        for decision in (0..MANY).rev() {
+            first.add(object(decision));
+            assert!(first.objects.len() <= 21);
+        }
+        assert!(first.objects.into_keys().eq(0..21));
+    }
+
+    #[test]
+    fn pages_lead_from_the_first_object_to_the_last() {
+        let store = MemoryStore::new();
+        let (mut batch, mut key) = (Batch::new(), Key::default());
+        for decision in 0..MANY {
+            keys::by_decision(&mut key, decision);
+            batch.put_with(Table::Archived, &key, |bytes| record().write(bytes));
+        }
+        store.write(&batch, Durability::Process).unwrap();
+        let page = |from, limit| list(&store, from, limit).unwrap();
+        for (from, limit, numbers) in [
+            (0, 3, 0..3),
+            (65_535, 3, 65_535..65_538),
+            (MANY - 2, 5, MANY - 2..MANY),
+            (MANY, 5, MANY..MANY),
+        ] {
+            assert!(page(from, limit).iter().map(|found| found.decision).eq(numbers));
         }
     }
 }

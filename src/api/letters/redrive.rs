@@ -140,7 +140,7 @@ pub(in crate::api) async fn handle(
     let (chosen, mut order) = body.read(&caller)?;
     let redrives = context.admin().redrives()?;
     let asked = context
-        .in_turn(move || {
+        .in_turn(move |_| {
             order.letters = chosen.find(redrives.desk())?;
             redrives.ask(&order)
         })

@@ -161,6 +161,9 @@ fn removals(context: &Context) -> Result<&dyn Removals, AdminError> {
 
 /// A removed saga, from the archive.
 pub(in crate::api) async fn from_archive(context: &Context, saga: &SagaId) -> Result<Archived, ApiError> {
-    let saga = saga.clone();
-    ask(context, move |removals| removals.archived(&saga)).await
+    let (asked, saga) = (context.clone(), saga.clone());
+    let found = context
+        .elsewhere(move |_| removals(&asked)?.archived(&saga))
+        .await?;
+    Ok(found?)
 }
