@@ -7,7 +7,7 @@
 use super::LetterFilter;
 use crate::domain::{Millis, Position};
 use crate::store::codec::Record;
-use crate::store::letters::{FOREIGN, LetterCounts, LetterState, ValueHash, counts, marks_between};
+use crate::store::letters::{FOREIGN, LetterCounts, LetterState, ValueHash, counts, marks_between, state};
 use crate::store::records::LetterRecord;
 use crate::store::{Direction, Key, Read, StoreError, Table, keys, read};
 use std::collections::{BTreeMap, VecDeque};
@@ -15,6 +15,9 @@ use std::ops::{Bound, ControlFlow};
 
 /// Rows read at once; few in tests, so that they cross from one reading to the next.
 const ROWS: usize = if cfg!(test) { 4 } else { 256 };
+
+/// Marks read at once: a few of each letter. Where there are more, each letter is looked up.
+const MARKS: usize = 4 * ROWS;
 
 /// What is known of a letter without its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,10 +109,15 @@ impl Lane {
             let (rows, reached) = self.rows(read, first)?;
             if !rows.is_empty() {
                 let from = Position::new(self.partition, reached);
-                let marks = marks_between(read, from, self.bound)?;
+                let (marks, all_before) = marks_between(read, from, self.bound, MARKS)?;
                 for mut listed in rows {
-                    let happened = marks.get(&listed.position.offset);
-                    listed.state = LetterState::after(listed.value, happened.map_or(&[], Vec::as_slice));
+                    let at = listed.position;
+                    listed.state = if at.offset < all_before {
+                        let happened = marks.get(&at.offset);
+                        LetterState::after(listed.value, happened.map_or(&[], Vec::as_slice))
+                    } else {
+                        state(read, at, listed.value)?
+                    };
                     self.ready.push_back(listed);
                 }
             }

@@ -17,7 +17,7 @@ use crate::ingest::IngestStatus;
 use crate::ingest::origin::LetterTopics;
 use crate::ops::{OpsError, OpsStatus};
 use crate::store::codec::Record;
-use crate::store::letters::{FOREIGN, Happened, LetterState, ValueHash, marks, returns};
+use crate::store::letters::{FOREIGN, LetterState, ValueHash, counted, state};
 use crate::store::records::LetterRecord;
 use crate::store::{Key, Read, SharedStore, StoreError, Table, TableRange, keys, read, totals};
 use std::sync::Arc;
@@ -219,12 +219,9 @@ fn settled_before(
     if record.arrived_at > edge.0 {
         return Ok(None);
     }
-    let (marks, value) = (marks(read, letter)?, ValueHash(record.value));
-    let state = LetterState::after(value, &marks);
-    let discards = marks
-        .iter()
-        .filter(|mark| matches!(mark.what, Happened::Discarded { .. }));
-    let last = returns(value, &marks).chain(discards).map(|mark| mark.at).max();
+    let value = ValueHash(record.value);
+    let state = state(read, letter, value)?;
+    let last = counted(read, letter, value)?.iter().map(|mark| mark.at).max();
     let due = state != LetterState::Open && last.is_some_and(|last| last <= edge);
     Ok(due.then_some(state == LetterState::Redriven))
 }

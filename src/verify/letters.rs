@@ -4,7 +4,7 @@
 use super::report::Differences;
 use crate::domain::Position;
 use crate::store::codec::Record;
-use crate::store::letters::{self, Happened, LetterCounts, LetterMark, LetterState, ValueHash};
+use crate::store::letters::{self, Happened, LetterCounts, LetterMark, ValueHash};
 use crate::store::records::{DeadLetterRecord, LetterRecord};
 use crate::store::{Key, Read, SharedStore, StoreError, Table, TableRange, keys, read};
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ pub(super) fn check(store: &SharedStore, differences: &mut Differences) -> Resul
                 differences.add(|| format!("letters_by_event {at}: missing, its event is {id:?}"));
             }
         }
-        let state = LetterState::after(ValueHash(listed.value), &letters::marks(read, at)?);
+        let state = letters::state(read, at, ValueHash(listed.value))?;
         sums.entry(listed.reason.to_owned()).or_default().add(state);
         Ok(())
     })?;
@@ -60,13 +60,20 @@ pub(super) fn check(store: &SharedStore, differences: &mut Differences) -> Resul
     if found != findable {
         differences.add(|| format!("letters_by_event: {found} rows, the letters have {findable} events"));
     }
-    each(read, Table::LetterMarks, |_, sort, value| {
-        let (_, _, by) = keys::parse_letter_mark(sort)?;
-        if let Happened::Removed(removal) = LetterMark::read(by, value)?.what
-            && let Some(reason) = &removal.reason
-        {
-            sums.entry(reason.clone()).or_default().add_removed(&removal);
+    let mut before = None;
+    each(read, Table::LetterMarks, |partition, sort, value| {
+        let mark = keys::parse_letter_mark(sort)?;
+        if let Happened::Removed(removal) = LetterMark::read(mark.by, value)?.what {
+            if let Some(reason) = &removal.reason {
+                sums.entry(reason.clone()).or_default().add_removed(&removal);
+            }
+            return Ok(());
         }
+        let about = (partition.to_vec(), mark.offset, mark.kind, mark.value);
+        if before.as_ref() == Some(&about) {
+            differences.add(|| format!("letter_marks {:?}: more than one says the same", mark));
+        }
+        before = Some(about);
         Ok(())
     })?;
     let mut stored = letters::counts(read)?;

@@ -9,7 +9,7 @@ use crate::domain::Position;
 use crate::failpoint;
 use crate::ingest::IngestStatus;
 use crate::ops::{Message, OpsError, OutError};
-use crate::store::letters::{LetterState, ValueHash, is_announced, marks, returns};
+use crate::store::letters::{Happened, LetterState, ValueHash, counted, is_announced, state};
 use crate::store::records::RedriveLetterRecord;
 use crate::store::{Batch, Durability, Read, StoreError, read};
 use std::collections::BTreeSet;
@@ -343,12 +343,11 @@ impl Redrives {
         change: &super::super::Change,
     ) -> Result<Prepared, StoreError> {
         let sources = &self.inner.parts.sources;
-        let marks = marks(read, position)?;
         let letter = view::letter(read, position)?;
         let own = letter
             .as_ref()
             .map(|letter| ValueHash::of(letter.value.as_deref()));
-        let state = LetterState::after(own.unwrap_or_default(), &marks);
+        let state = state(read, position, own.unwrap_or_default())?;
         if state != LetterState::Open {
             return Ok(Prepared::Settled(state));
         }
@@ -359,7 +358,7 @@ impl Redrives {
             match revise(&letter, change, &sources.topics, &*sources.schemas) {
                 Ok(revised) => {
                     let value = ValueHash::of(Some(&revised.value));
-                    let known = own == Some(value) || is_announced(value, &marks);
+                    let known = own == Some(value) || is_announced(read, position, value)?;
                     Prepared::Ready {
                         revised: Box::new(revised),
                         unannounced: (!known).then_some(value),
@@ -452,8 +451,9 @@ fn came_back_at(read: &dyn Read, letter: Position) -> Result<Option<Position>, S
     let Some(listed) = view::listed(read, letter)? else {
         return Ok(None);
     };
-    let marks = marks(read, letter)?;
-    Ok(returns(listed.value, &marks).last().map(|mark| mark.by))
+    let counted = counted(read, letter, listed.value)?.into_iter();
+    let mut returns = counted.filter(|mark| matches!(mark.what, Happened::Returned { .. }));
+    Ok(returns.next_back().map(|mark| mark.by))
 }
 
 /// A letter made ready, or why it is not.
