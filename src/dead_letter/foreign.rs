@@ -10,7 +10,7 @@ use super::view::{Examined, examine};
 use crate::domain::{Cut, Millis, Position};
 use crate::failpoint;
 use crate::ingest::arrival::Arrival;
-use crate::ingest::decode::Fragment;
+use crate::ingest::decode::{Fragment, cut};
 use crate::ingest::kafka::KafkaSource;
 use crate::ingest::registry::SchemaSource;
 use crate::ingest::source::{Broker, RawRecord, Source, SourceError, Taken};
@@ -272,7 +272,11 @@ impl ForeignLetters {
         gathered: &mut Gathered,
     ) {
         let told = record.headers.texts(["kafka_dlt-exception-message"]);
-        let detail = told.map_or("another service put it there", |[message]| message);
+        let mut detail = told
+            .map_or("another service put it there", |[message]| message)
+            .to_owned();
+        cut(&mut detail);
+        let detail = detail.as_str();
         let letter = DeadLetterRecord {
             topic: &self.settings.dlt_topic,
             reason: FOREIGN_REASON,
