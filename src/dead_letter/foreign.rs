@@ -31,6 +31,8 @@ pub const FOREIGN_REASON: &str = "foreign";
 const IDLE: Duration = Duration::from_millis(200);
 const RETRY: Duration = Duration::from_secs(2);
 const MOST_AT_ONCE: usize = 500;
+/// So many bytes are written at once; one letter more than that, whatever its length.
+const MOST_BYTES: usize = 8 << 20;
 
 /// Everything that reading the dead-letter topic needs.
 pub struct ForeignLetters {
@@ -77,6 +79,12 @@ struct Gathered {
     changes: LetterChanges,
     moved: Vec<u32>,
     count: usize,
+}
+
+impl Gathered {
+    fn is_full(&self) -> bool {
+        self.count >= MOST_AT_ONCE || self.batch.byte_len() >= MOST_BYTES
+    }
 }
 
 impl ForeignLetters {
@@ -138,7 +146,7 @@ impl ForeignLetters {
             let mut failed = None;
             source.poll(IDLE, IDLE, &mut |record| {
                 failed = self.take(record, &mut gathered).err();
-                if failed.is_some() || gathered.count >= MOST_AT_ONCE || self.shutdown.is_cancelled() {
+                if failed.is_some() || gathered.is_full() || self.shutdown.is_cancelled() {
                     Taken::Enough
                 } else {
                     Taken::Next

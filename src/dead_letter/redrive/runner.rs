@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// Letters that are published before what became of them is stored.
 const CHUNK: usize = 100;
+/// Letters are made ready together until they are of so many bytes; one letter more than that.
+const CHUNK_BYTES: usize = 8 << 20;
 /// Wait before trying again while Kafka or the schema registry is away.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often it is looked whether what was published has been consumed.
@@ -233,12 +235,18 @@ impl Redrives {
     fn choose(&self, status: &jobs::RedriveStatus, chunk: &[Position]) -> Result<Choice, StoreError> {
         let store = &self.inner.parts.sources.store;
         let mut chosen = Choice::default();
+        let mut bytes = 0;
         for position in chunk {
+            // What is behind keeps its turn.
+            if bytes >= CHUNK_BYTES {
+                break;
+            }
             let settled = match self.prepare(&**store, *position, &status.change)? {
                 Prepared::Ready { revised, unannounced } => {
                     chosen
                         .unannounced
                         .extend(unannounced.map(|value| (*position, value)));
+                    bytes += revised.value.len();
                     chosen.ready.push((*position, self.message(*revised)));
                     continue;
                 }
