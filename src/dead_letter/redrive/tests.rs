@@ -742,3 +742,46 @@ fn redrives_are_forgotten_some_time_after_they_ended_and_numbers_are_not_given_o
     jobs::end(&topic.store, newest.number, ended, None).unwrap();
     assert_eq!(redrives.forget_ended_before(ended).unwrap(), 0);
 }
+
+#[test]
+fn an_id_that_cannot_be_looked_for_now_leaves_the_dead_letters_to_be_replayed() {
+    let (topic, letter) = with_one_letter();
+    // Two letters of one event: the second is readable, and nobody has decided anything of the first.
+    let redrives = {
+        let mut parts = Arc::try_unwrap(redrives(&topic, &CancellationToken::new()).inner)
+            .unwrap_or_else(|_| panic!("nobody else has it"))
+            .parts;
+        parts.replay_events = 0;
+        Redrives::new(parts)
+    };
+    let mut rows = crate::store::Batch::new();
+    let mut key = crate::store::Key::default();
+    crate::store::keys::letter_by_event(&mut key, "e-1", letter);
+    rows.put_with(crate::store::Table::LettersByEvent, &key, |bytes| bytes.push(1));
+    topic
+        .store
+        .write(&rows, crate::store::Durability::Process)
+        .unwrap();
+    let order = crate::dead_letter::ReplayOrder {
+        event_ids: vec!["e-1".to_owned(), "e-0".to_owned()],
+        saga_ids: Vec::new(),
+        dry_run: true,
+        by: "kim".to_owned(),
+        origin: "test".to_owned(),
+    };
+    let gone = CancellationToken::new();
+    let shutdown = redrives.inner.parts.shutdown.clone();
+    let thread = redrives.spawn().unwrap();
+    let results = redrives.replay_events(&order, &gone).unwrap();
+    shutdown.cancel();
+    thread.join().unwrap();
+    let failed = crate::dead_letter::ReplayStatus::Failed;
+    assert!(results[0].message.contains("dead letter"), "{results:?}");
+    assert_eq!(results[1].status, failed);
+    assert!(results[1].message.contains("sagaIds"), "{results:?}");
+    gone.cancel();
+    assert!(
+        redrives.replay_events(&order, &gone).is_err(),
+        "nobody waits for it"
+    );
+}
