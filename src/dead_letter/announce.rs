@@ -89,9 +89,9 @@ impl Applier for AnnounceApplier {
     ) -> Result<Verdict, StoreError> {
         let body: Body = match serde_json::from_value(decided.decision.body.clone()) {
             Ok(body) => body,
-            Err(error) => return Ok(Verdict::Refused(format!("it names no letters: {error}"))),
+            Err(error) => return Ok(Verdict::Refused(named::no_letters(&error))),
         };
-        if let Some(why) = named::too_many(body.letters.len()) {
+        if let Some(why) = named::too_many(body.letters.len(), named::MOST_NAMED) {
             return Ok(Verdict::Refused(why));
         }
         let known: Vec<(Position, Happened)> = body

@@ -15,6 +15,9 @@ const KIND: &str = "discard";
 /// So many letters go into one decision.
 const AT_ONCE: usize = 500;
 
+/// So many letters can be named by one decision; who and why is kept with each.
+const MOST_NAMED: usize = 1_000;
+
 /// What the decision holds.
 #[derive(Debug, Serialize, Deserialize)]
 struct Body {
@@ -131,9 +134,9 @@ impl Applier for DiscardApplier {
     ) -> Result<Verdict, StoreError> {
         let body: Body = match serde_json::from_value(decided.decision.body.clone()) {
             Ok(body) => body,
-            Err(error) => return Ok(Verdict::Refused(format!("it names no letters: {error}"))),
+            Err(error) => return Ok(Verdict::Refused(named::no_letters(&error))),
         };
-        if let Some(why) = named::too_many(body.letters.len()) {
+        if let Some(why) = named::too_many(body.letters.len(), MOST_NAMED) {
             return Ok(Verdict::Refused(why));
         }
         let letters = body.letters.iter();

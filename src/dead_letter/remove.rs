@@ -106,10 +106,10 @@ impl Applier for RemoveApplier {
     ) -> Result<Verdict, StoreError> {
         let body: Body = match serde_json::from_value(decided.decision.body.clone()) {
             Ok(body) => body,
-            Err(error) => return Ok(Verdict::Refused(format!("it names no letters: {error}"))),
+            Err(error) => return Ok(Verdict::Refused(named::no_letters(&error))),
         };
         let named = body.letters.iter().map(|group| group.offsets.len()).sum();
-        if let Some(why) = named::too_many(named) {
+        if let Some(why) = named::too_many(named, named::MOST_NAMED) {
             return Ok(Verdict::Refused(why));
         }
         let known: Vec<_> = body
