@@ -71,11 +71,16 @@ impl Desk {
         list::count(self.walk(&*snapshot)?, filter)
     }
 
-    /// The letters that match, grouped, the largest group first.
+    /// The letters that match, grouped, the largest group first; and those of no group, once there are as
+    /// many groups as are told apart.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn groups(&self, filter: &LetterFilter, by: GroupBy) -> Result<Vec<LetterGroup>, StoreError> {
+    pub fn groups(
+        &self,
+        filter: &LetterFilter,
+        by: GroupBy,
+    ) -> Result<(Vec<LetterGroup>, LetterCounts), StoreError> {
         let snapshot = self.sources.store.snapshot();
         list::groups(self.walk(&*snapshot)?, filter, by)
     }

@@ -286,13 +286,18 @@ pub struct LetterGroup {
     pub example: Option<Position>,
 }
 
-/// The letters that match, grouped, the largest group first.
+/// So many groups are told apart; few in tests.
+const MOST_GROUPS: usize = if cfg!(test) { 8 } else { 1_000 };
+
+/// The letters that match, grouped, the largest group first; and those of no group, once there are as many
+/// groups as are told apart.
 pub(super) fn groups(
     mut walk: Walk<'_>,
     filter: &LetterFilter,
     by: GroupBy,
-) -> Result<Vec<LetterGroup>, StoreError> {
+) -> Result<(Vec<LetterGroup>, LetterCounts), StoreError> {
     let mut groups: BTreeMap<Option<String>, LetterGroup> = BTreeMap::new();
+    let mut others = LetterCounts::default();
     while let Some(letter) = walk.next()? {
         if filter.from.is_some_and(|from| letter.arrived_at < from) {
             break;
@@ -305,6 +310,10 @@ pub(super) fn groups(
             GroupBy::Topic => Some(letter.topic),
             GroupBy::Step => letter.step,
         };
+        if groups.len() >= MOST_GROUPS && !groups.contains_key(&name) {
+            others.add(letter.state);
+            continue;
+        }
         let group = groups.entry(name.clone()).or_insert_with(|| LetterGroup {
             name,
             newest: Some(letter.arrived_at),
@@ -316,7 +325,7 @@ pub(super) fn groups(
     }
     let mut groups: Vec<LetterGroup> = groups.into_values().collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.counts.total()));
-    Ok(groups)
+    Ok((groups, others))
 }
 
 /// How many letters match, by reason and state. Exact.
@@ -325,7 +334,7 @@ pub(super) fn count(
     filter: &LetterFilter,
 ) -> Result<BTreeMap<String, LetterCounts>, StoreError> {
     if !filter.is_counted() {
-        let groups = groups(walk, filter, GroupBy::Reason)?;
+        let (groups, _) = groups(walk, filter, GroupBy::Reason)?;
         let named = groups
             .into_iter()
             .filter_map(|group| Some((group.name?, group.counts)));
