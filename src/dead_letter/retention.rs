@@ -8,7 +8,7 @@
 
 use super::named::Deciding;
 use super::read::published;
-use super::redrive::{Redrives, is_at_end};
+use super::redrive::Redrives;
 use super::remove;
 use super::settings::LetterSettings;
 use crate::clock::SharedClock;
@@ -80,8 +80,10 @@ impl LetterRetention {
 
     fn run(&self) {
         let mut last: Option<Instant> = None;
+        let mut asked = None;
         while !self.shutdown.is_cancelled() {
-            if last.is_none_or(|at| at.elapsed() > EVERY) && self.has_read_all() {
+            if last.is_none_or(|at| at.elapsed() > EVERY) && self.has_read_all(&mut asked) {
+                asked = None;
                 match self.sweep() {
                     Ok(swept) if swept.letters >= MOST_FOUND => {}
                     Ok(_) => last = Some(Instant::now()),
@@ -95,11 +97,14 @@ impl LetterRetention {
         }
     }
 
-    /// Whether this replica has read both topics to their ends.
-    fn has_read_all(&self) -> bool {
+    /// Whether this replica has read both topics to their ends, the tracker topic to where the broker says that
+    /// it is: `asked` is which of the questions for it was the last when this was looked at first.
+    fn has_read_all(&self, asked: &mut Option<u64>) -> bool {
         let ops = self.ops.snapshot();
         let decisions = ops.closed().is_none() && ops.end.is_some_and(|end| ops.next >= end);
-        decisions && is_at_end(&self.ingest)
+        let ingest = self.ingest.snapshot();
+        let asked = *asked.get_or_insert(ingest.asked);
+        decisions && ingest.has_reached_end_since(asked)
     }
 
     /// Lets go of what is due now. Blocks.

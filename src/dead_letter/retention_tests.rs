@@ -7,6 +7,7 @@ use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::ingest::registry::BundledSchema;
 use crate::ops::{Message, NewDecision, OutError, Outlet, Verdict};
+use crate::store::letters::marks;
 use crate::store::letters::{LetterCounts, counts};
 use crate::store::records::OffsetRecord;
 use crate::store::{Batch, Durability};
@@ -229,22 +230,28 @@ fn a_letter_that_was_not_published_yet_stays() {
 #[test]
 fn nothing_is_decided_before_both_topics_are_read() {
     let scene = scene();
-    assert!(!scene.retention.has_read_all());
-    scene.retention.ops.update(|status| status.end = Some(0));
-    assert!(!scene.retention.has_read_all());
-    scene.retention.ingest.update(|status| {
-        status.last_contact = Some(Millis(1));
+    let retention = &scene.retention;
+    let mut asked = None;
+    assert!(!retention.has_read_all(&mut asked));
+    retention.ops.update(|status| status.end = Some(0));
+    assert!(!retention.has_read_all(&mut asked));
+    retention.ingest.update(|status| {
         status.next = [(0, 5)].into_iter().collect();
         status.end = [(0, 6)].into_iter().collect();
+        (status.asked, status.answered) = (1, 1);
     });
-    assert!(!scene.retention.has_read_all());
-    scene
-        .retention
+    assert!(!retention.has_read_all(&mut asked));
+    retention.ingest.update(|status| status.next = status.end.clone());
+    assert!(retention.has_read_all(&mut asked));
+    // What the broker said before is no proof.
+    asked = None;
+    assert!(!retention.has_read_all(&mut asked), "the end is an old one");
+    retention
         .ingest
-        .update(|status| status.next = status.end.clone());
-    assert!(scene.retention.has_read_all());
-    scene.retention.ops.update(|status| status.end = Some(1));
-    assert!(!scene.retention.has_read_all());
+        .update(|status| (status.asked, status.answered) = (2, 2));
+    assert!(retention.has_read_all(&mut asked));
+    retention.ops.update(|status| status.end = Some(1));
+    assert!(!retention.has_read_all(&mut asked));
 }
 
 /// Another replica reads the decisions before, between and after the letters.

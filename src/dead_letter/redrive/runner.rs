@@ -7,7 +7,6 @@ use super::super::view;
 use super::{Redrives, jobs};
 use crate::domain::Position;
 use crate::failpoint;
-use crate::ingest::IngestStatus;
 use crate::ops::{Message, OpsError, OutError};
 use crate::store::letters::{Happened, LetterState, ValueHash, counted, is_announced, state};
 use crate::store::records::RedriveLetterRecord;
@@ -250,10 +249,11 @@ impl Redrives {
                     chosen.ready.push((*position, self.message(*revised)));
                     continue;
                 }
-                // Another time it can be told whether it is an event: it keeps its turn.
+                // Another time it can be told whether it is an event: it keeps its turn, and so do those
+                // behind it: nobody answers now.
                 Prepared::Hopeless(Hopeless::Unavailable(why)) => {
                     chosen.waits_for = Some(why);
-                    continue;
+                    break;
                 }
                 Prepared::Settled(state) => RecordOwned::Skipped(settled_words(state)),
                 Prepared::Hopeless(why) => RecordOwned::Refused(why.to_string()),
@@ -443,15 +443,6 @@ impl Redrives {
             left = left.saturating_sub(step);
         }
     }
-}
-
-/// Whether consumption has reached what Kafka says is the end, which it must have said.
-pub(in crate::dead_letter) fn is_at_end(ingest: &IngestStatus) -> bool {
-    let ingest = ingest.snapshot();
-    let known = ingest.last_contact.is_some()
-        && ingest.unreachable_since.is_none()
-        && ingest.end.iter().next().is_some();
-    known && ingest.next.covers(&ingest.end)
 }
 
 /// Where a letter last came back to, as far as is consumed.

@@ -641,6 +641,39 @@ fn letters_wait_for_a_registry_that_is_away_and_none_is_refused() {
     assert_eq!((ended.sent, ended.refused), (1, 0), "{ended:?}");
 }
 
+/// Whoever asks on for the letters behind waits for each of them in vain.
+#[test]
+fn letters_behind_one_that_waits_for_the_registry_wait_too() {
+    let topic = Topic::new();
+    topic.consume();
+    for offset in 0..2 {
+        let (id, saga) = (format!("e-{offset}"), format!("s-{offset}"));
+        let value = encoded(&id, &saga, "ORDER_CONFIRMED", SagaStatus::Completed, AT + 5);
+        testing::put_letter(&topic.store, TOPIC, Position::new(0, offset), Some(&value));
+        topic.put("s", None, Vec::new());
+    }
+    topic.consumed.store(2, Ordering::Relaxed);
+    topic.consume();
+    let shutdown = CancellationToken::new();
+    let schemas = Arc::new(Flapping {
+        away: AtomicUsize::new(1),
+        bundled: BundledSchema::new().unwrap(),
+    });
+    let redrives = redrives_with(&topic, schemas, &shutdown);
+    let letters = (0..2).map(|offset| Position::new(0, offset)).collect();
+    let asked = redrives.ask(&order(letters, Change::default(), false)).unwrap();
+    let thread = redrives.spawn().unwrap();
+    redrives.wait_for(asked.number, Duration::from_secs(30)).unwrap();
+    shutdown.cancel();
+    thread.join().unwrap();
+    let items = redrives.items(asked.number, None, 2).unwrap();
+    let came = items.iter().map(|item| match &item.result {
+        LetterResult::Came(at, _) => at.offset,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(came.collect::<Vec<_>>(), [2, 3]);
+}
+
 #[test]
 fn only_what_a_redrive_changed_is_announced() {
     let (topic, letter) = with_a_readable_letter("ORDER_CONFIRMED");
