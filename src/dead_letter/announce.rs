@@ -87,7 +87,7 @@ impl Applier for AnnounceApplier {
         store: &dyn Read,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
-        let body = match named::read(&decided, |body: &Body| body.letters.len()) {
+        let body = match named::read(&decided, named::MOST_NAMED, |body: &Body| body.letters.len()) {
             Ok(body) => body,
             Err(why) => return Ok(Verdict::Refused(why)),
         };

@@ -15,6 +15,9 @@ const KIND: &str = "discard";
 /// So many letters go into one decision.
 const AT_ONCE: usize = 500;
 
+/// So many letters can be named by one decision; who and why is kept with each.
+const MOST_NAMED: usize = 1_000;
+
 /// What the decision holds.
 #[derive(Debug, Serialize, Deserialize)]
 struct Body {
@@ -141,7 +144,7 @@ impl Applier for DiscardApplier {
         store: &dyn Read,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
-        let body = match named::read(&decided, |body: &Body| body.letters.len()) {
+        let body = match named::read(&decided, MOST_NAMED, |body: &Body| body.letters.len()) {
             Ok(body) => body,
             Err(why) => return Ok(Verdict::Refused(why)),
         };

@@ -1,5 +1,5 @@
 //! Removing letters that were settled long ago, by a decision on the ops topic: each replica does the
-//! same whatever it has read of the other topics. Of a letter one mark is left, and the sums.
+//! same whatever it has read of the other topics. Of a letter the mark that says so is left, and the sums.
 //!
 //! Which letters are due, and when that is looked for, is decided in [`super::retention`].
 
@@ -46,10 +46,7 @@ impl Group {
                 partition: self.partition,
                 offset: *offset,
             };
-            let removal = Removal {
-                redriven: self.redriven,
-                reason: None,
-            };
+            let removal = Removal::decided(self.redriven);
             Some((named.position(topics)?, Happened::Removed(removal)))
         })
     }
@@ -113,7 +110,7 @@ impl Applier for RemoveApplier {
         store: &dyn Read,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
-        let body = match named::read(&decided, Body::named) {
+        let body = match named::read(&decided, named::MOST_NAMED, Body::named) {
             Ok(body) => body,
             Err(why) => return Ok(Verdict::Refused(why)),
         };

@@ -30,6 +30,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Records that are looked up, and filled in, together.
 const CHUNK: usize = 1_000;
+/// So many bytes of records are kept together; one look at the broker more than that.
+const CHUNK_BYTES: usize = 8 << 20;
 /// Longest wait for an answer of the broker.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -120,6 +122,13 @@ pub(super) struct OwnedRecord {
 }
 
 impl OwnedRecord {
+    fn bytes(&self) -> usize {
+        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let headers = self.headers.iter();
+        let headers: usize = headers.map(|(name, value)| name.len() + length(value)).sum();
+        length(&self.key) + length(&self.value) + headers
+    }
+
     fn raw(&self) -> RawRecord<'_> {
         RawRecord {
             position: self.position,
@@ -183,14 +192,18 @@ impl Replay {
         done: &mut ReplayDone,
         told: &mut dyn FnMut(ReplayDone),
     ) -> Result<(), ReplayError> {
-        let mut chunk = Vec::new();
+        let mut chunk: Vec<OwnedRecord> = Vec::new();
+        let mut bytes = 0;
         while !left.is_empty() {
             if self.stop.is_cancelled() {
                 return Err(ReplayError::Stopped);
             }
-            chunk.extend(left.take(look()));
+            let given = left.take(look());
+            bytes += given.iter().map(OwnedRecord::bytes).sum::<usize>();
+            chunk.extend(given);
             let missing = left.gives_up();
-            if chunk.len() >= CHUNK || left.is_empty() || missing.is_some() {
+            if chunk.len() >= CHUNK || bytes >= CHUNK_BYTES || left.is_empty() || missing.is_some() {
+                bytes = 0;
                 self.take(rows, std::mem::take(&mut chunk), done)?;
                 told(*done);
             }

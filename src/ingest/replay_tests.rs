@@ -228,6 +228,28 @@ fn a_replay_that_the_broker_leaves_half_way_is_no_success() {
 }
 
 #[test]
+fn records_are_kept_together_up_to_some_megabytes() {
+    let store = store();
+    let all: Vec<OwnedRecord> = (0..6).map(|offset| record(0, offset)).collect();
+    ingest(&store, &all);
+    let large = all.into_iter().map(|record| OwnedRecord {
+        value: Some(vec![0; 5 << 20]),
+        ..record
+    });
+    let mut given = large.map(Given::Record);
+    let mut told = Vec::new();
+    with_replay(&store, |replay| {
+        let rows = read::offsets(&*store, TOPIC).unwrap().into_iter().collect();
+        let (mut left, mut done) = (Left::default(), ReplayDone::default());
+        left.add(0, Share { next: 0, end: 6 });
+        let mut look = || given.next().unwrap_or(Given::Nothing);
+        let mut tell = |done: ReplayDone| told.push(done.read);
+        replay.read(&mut look, &rows, left, &mut done, &mut tell).unwrap();
+    });
+    assert_eq!(told, [2, 4, 6]);
+}
+
+#[test]
 fn a_replay_ends_where_the_broker_says_that_there_is_no_more() {
     let mut given: Vec<Given> = (0..7).map(|offset| Given::Record(record(1, offset))).collect();
     // A pause is no end; markers of a transaction are.

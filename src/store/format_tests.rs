@@ -175,7 +175,7 @@ fn every_key_is_laid_out_as_ever() {
     assert_key("purged", |key| keys::purged(key, saga));
     assert_key("archived", |key| keys::by_decision(key, 70_001));
     assert_key("letter_marks", |key| {
-        keys::letter_mark(key, event.position, 1, Position::new(1, 9));
+        keys::letter_mark(key, event.position, 1, &[7; 16], Position::new(1, 9));
     });
     assert_key("letters_by_event", |key| {
         keys::letter_by_event(key, "e-1", event.position);
@@ -379,6 +379,7 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
             at: RECORDED_AT.0,
             redriven: true,
             reason: Some("truncated"),
+            value: [7; 16],
         }
     );
     assert_plain!(

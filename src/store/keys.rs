@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | log | saga id | recorded_at i64 · partition u32 · offset u64 |
 //! | feed, dead_letters, letters | partition u32 · offset >> 16 u64 | offset u64 |
-//! | letter_marks | partition u32 · offset >> 16 u64 | offset u64 · kind u8 · partition u32 · offset u64 |
+//! | letter_marks | partition u32 · offset >> 16 u64 | offset u64 · kind u8 · value's hash, 16 bytes · partition u32 · offset u64 |
 //! | letters_by_event | event id | partition u32 · offset u64 |
 //! | redrives, jobs | `J` | number u64 |
 //! | redrives, letters | `L` · number u64 | partition u32 · offset u64 |
@@ -130,31 +130,55 @@ pub fn purged(key: &mut Key, saga: &SagaId) {
     instance(key, saga);
 }
 
-/// `letter_marks`: something of that kind that happened to a dead letter, and the position of the
-/// record that made it happen.
-pub fn letter_mark(key: &mut Key, letter: Position, kind: u8, by: Position) {
-    key.begin()
-        .u32(letter.partition)
-        .u64(letter.offset >> FEED_BUCKET_BITS)
-        .sort_from_here()
-        .u64(letter.offset)
-        .u8(kind)
-        .u32(by.partition)
-        .u64(by.offset)
-        .end();
+/// What a sort key of `letter_marks` stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LetterMarkKey {
+    /// The letter's offset.
+    pub offset: u64,
+    /// What kind of thing happened to it.
+    pub kind: u8,
+    /// Stands for the value that it is about; zeros where it is about none.
+    pub value: [u8; 16],
+    /// The record that made it happen.
+    pub by: Position,
 }
 
-/// The letter's offset, the kind and the position that a sort key of `letter_marks` stands for.
+/// `letter_marks`: something of that kind that happened to a dead letter, the value that it is about, and
+/// the position of the record that made it happen.
+pub fn letter_mark(key: &mut Key, letter: Position, kind: u8, value: &[u8; 16], by: Position) {
+    letter_marks_about(key, letter, kind, value);
+    key.u32(by.partition).u64(by.offset).end();
+}
+
+/// What every key of marks of one kind about one value of a letter begins with.
+pub fn letter_marks_about(key: &mut Key, letter: Position, kind: u8, value: &[u8; 16]) {
+    letter_marks_of_kind(key, letter, kind);
+    key.text(value).end();
+}
+
+/// What every key of marks of one kind of a letter begins with.
+pub fn letter_marks_of_kind(key: &mut Key, letter: Position, kind: u8) {
+    by_offset(key, letter);
+    key.u8(kind).end();
+}
+
+/// Reads a sort key of `letter_marks`.
 ///
 /// # Errors
 /// When the bytes are no such key.
-pub fn parse_letter_mark(sort: &[u8]) -> Result<(u64, u8, Position), KeyError> {
+pub fn parse_letter_mark(sort: &[u8]) -> Result<LetterMarkKey, KeyError> {
     let mut fields = Fields::of("letter_marks", sort);
     let offset = fields.u64()?;
     let [kind] = fields.take::<1>()?;
+    let value = fields.take::<16>()?;
     let by = Position::new(fields.u32()?, fields.u64()?);
     fields.end()?;
-    Ok((offset, kind, by))
+    Ok(LetterMarkKey {
+        offset,
+        kind,
+        value,
+        by,
+    })
 }
 
 /// `letters_by_event`: a dead letter whose event has that id.

@@ -23,6 +23,7 @@ pub mod keys;
 mod keys_tests;
 mod letter_marks;
 mod letter_records;
+mod letter_states;
 pub mod letters;
 pub mod memory;
 pub mod purged;

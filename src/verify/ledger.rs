@@ -4,7 +4,7 @@
 use super::report::Differences;
 use crate::domain::{Millis, Position, SagaId, TimelineKey};
 use crate::store::codec::Record;
-use crate::store::letters::{FOREIGN, Happened, marks};
+use crate::store::letters::{FOREIGN, removed};
 use crate::store::records::{FeedRecord, PurgedRecord};
 use crate::store::{Direction, Key, Read, SharedStore, StoreError, Table, TableRange, WHOLE, keys, read};
 use std::ops::ControlFlow;
@@ -140,8 +140,7 @@ struct Named {
 
 /// Whether a dead letter was removed: the mark that is left says so.
 fn is_removed(snapshot: &dyn Read, letter: Position) -> Result<bool, StoreError> {
-    let marks = marks(snapshot, letter)?;
-    Ok(marks.iter().any(|mark| matches!(mark.what, Happened::Removed(_))))
+    Ok(removed(snapshot, letter)?.is_some())
 }
 
 impl Named {

@@ -4,7 +4,7 @@
 use super::report::Differences;
 use crate::domain::Position;
 use crate::store::codec::Record;
-use crate::store::letters::{self, Happened, LetterCounts, LetterMark, LetterState, ValueHash};
+use crate::store::letters::{self, Happened, LetterCounts, LetterMark, ValueHash};
 use crate::store::records::{DeadLetterRecord, LetterRecord};
 use crate::store::{Key, Read, SharedStore, StoreError, Table, TableRange, keys, read};
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ pub(super) fn check(store: &SharedStore, differences: &mut Differences) -> Resul
     let mut sums = Sums::new();
     let findable = check_listed(read, &mut sums, differences)?;
     check_found(read, findable, differences)?;
-    add_removed(read, &mut sums)?;
+    add_removed(read, &mut sums, differences)?;
     check_sums(read, &sums, differences)
 }
 
@@ -64,7 +64,7 @@ fn check_listed(read: &dyn Read, sums: &mut Sums, differences: &mut Differences)
                 differences.add(|| format!("letters_by_event {at}: missing, its event is {id:?}"));
             }
         }
-        let state = LetterState::after(ValueHash(listed.value), &letters::marks(read, at)?);
+        let state = letters::state(read, at, ValueHash(listed.value))?;
         sums.entry(listed.reason.to_owned()).or_default().add(state);
         Ok(())
     })?;
@@ -84,15 +84,22 @@ fn check_found(read: &dyn Read, findable: u64, differences: &mut Differences) ->
     Ok(())
 }
 
-/// Adds up letters of which only the mark of their removal is left.
-fn add_removed(read: &dyn Read, sums: &mut Sums) -> Result<(), StoreError> {
-    each(read, Table::LetterMarks, |_, sort, value| {
-        let (_, _, by) = keys::parse_letter_mark(sort)?;
-        if let Happened::Removed(removal) = LetterMark::read(by, value)?.what
-            && let Some(reason) = &removal.reason
-        {
-            sums.entry(reason.clone()).or_default().add_removed(&removal);
+/// Adds up letters of which only the mark of their removal is left, and looks that no two marks say the same.
+fn add_removed(read: &dyn Read, sums: &mut Sums, differences: &mut Differences) -> Result<(), StoreError> {
+    let mut before = None;
+    each(read, Table::LetterMarks, |partition, sort, value| {
+        let mark = keys::parse_letter_mark(sort)?;
+        if let Happened::Removed(removal) = LetterMark::read(mark.by, value)?.what {
+            if let Some(reason) = &removal.reason {
+                sums.entry(reason.clone()).or_default().add_removed(&removal);
+            }
+            return Ok(());
         }
+        let about = (partition.to_vec(), mark.offset, mark.kind, mark.value);
+        if before.as_ref() == Some(&about) {
+            differences.add(|| format!("letter_marks {:?}: more than one says the same", mark));
+        }
+        before = Some(about);
         Ok(())
     })
 }

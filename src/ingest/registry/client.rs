@@ -13,7 +13,7 @@ use super::references::References;
 use super::{
     BUNDLED_SCHEMA, RegistrySettings, RegistrySettingsError, SchemaError, SchemaSource, WriterSchema,
 };
-use crate::ingest::decode::DecodePlan;
+use crate::ingest::decode::{DecodePlan, cut};
 use apache_avro::Schema;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -99,7 +99,10 @@ impl RegistryClient {
         };
         let plan = match self.compile(&found) {
             Ok(plan) => Ok(Arc::new(plan)),
-            Err(SchemaError::Unreadable(detail)) => Err(detail),
+            Err(SchemaError::Unreadable(mut detail)) => {
+                cut(&mut detail);
+                Err(detail)
+            }
             Err(missing) if missing.may_pass() => return Err(self.note_missing(id, missing)),
             Err(other) => return Err(other),
         };
@@ -158,10 +161,11 @@ impl RegistryClient {
                     all.found(part.schema).map_err(too_much)?;
                 }
                 Answer::NotFound => {
-                    let detail = format!(
+                    let mut detail = format!(
                         "it refers to version {} of subject {:?}, which the registry does not have",
                         reference.version, reference.subject
                     );
+                    cut(&mut detail);
                     return Err(SchemaError::Incomplete(detail));
                 }
             }

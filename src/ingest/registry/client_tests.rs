@@ -162,6 +162,21 @@ fn an_unknown_id_is_asked_for_again_later() {
 }
 
 #[test]
+fn whatever_the_registry_says_is_cut() {
+    let long = "x".repeat(100_000);
+    let said = serde_json::json!({ "error_code": 50_001, "message": long }).to_string();
+    let other = serde_json::json!({ "schema": "{}", "schemaType": long }).to_string();
+    let part =
+        serde_json::json!({ "schema": "{}", "references": [{ "name": "n", "subject": long, "version": 1 }] });
+    let registry = FakeRegistry::start(vec![]);
+    for (status, body) in [(500, said), (200, long), (200, other), (200, part.to_string())] {
+        registry.says(vec![("/schemas/ids/7", status, body)]);
+        let found = client_of(registry.url()).plan(7).unwrap_err().to_string();
+        assert!(found.len() < 1_200, "{} bytes", found.len());
+    }
+}
+
+#[test]
 fn trouble_of_the_registry_is_no_answer_and_is_not_remembered() {
     let registry = FakeRegistry::start(vec![]);
     let client = client_of(registry.url());
