@@ -51,12 +51,12 @@ pub fn carried(read: &dyn Read, name: &str, member: &[u8]) -> Result<i64, StoreE
 /// # Errors
 /// [`StoreError`] when it cannot be read.
 pub fn carried_at(read: &dyn Read, name: &str, members: &[Box<[u8]>]) -> Result<Vec<i64>, StoreError> {
-    let key_of = |member: &Box<[u8]>| {
+    let keys = members.iter().map(|member| {
         let mut key = Key::default();
         keys::meta_carried(&mut key, name, member);
         key
-    };
-    let keys: Vec<Key> = members.iter().map(key_of).collect();
+    });
+    let keys: Vec<Key> = keys.collect();
     read::sums_at(read, Table::Meta, &keys)
 }
 
