@@ -244,11 +244,11 @@ impl Context {
 
     /// Runs what reads all of something: beside searches, not before them. It is told when nobody waits
     /// for it any more.
-    pub(super) async fn sweep<T: Send + 'static>(
+    pub(super) async fn full_read<T: Send + 'static>(
         &self,
         work: impl FnOnce(Stop) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        self.inner.shares.sweeps.run(work).await
+        self.inner.shares.full_reads.run(work).await
     }
 
     async fn scan<T: Send + 'static>(
@@ -289,7 +289,7 @@ fn missing(id: &SagaId, purged: Option<PurgedView>) -> ApiError {
         return unknown_saga(id);
     };
     let shown = super::params::shown(id.as_str());
-    let way = if purged.row_group.is_some() {
+    let way = if purged.row_groups.is_some() {
         "; archive=true reads it from the archive"
     } else {
         ""

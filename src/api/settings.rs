@@ -46,7 +46,7 @@ pub struct ServerSettings {
     pub max_concurrent_scans: usize,
     /// Questions that read all of something (digests, audit verification, retention plans) answered at
     /// once; eight times as many wait within a request's time. Default 2.
-    pub max_concurrent_sweeps: usize,
+    pub max_concurrent_full_reads: usize,
     /// On shutdown, running requests may take so long to end. Milliseconds, default 10000.
     pub shutdown_grace_ms: u64,
     /// When health says DOWN.
@@ -70,7 +70,7 @@ impl Default for ServerSettings {
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             max_concurrent_scans: 16,
-            max_concurrent_sweeps: 2,
+            max_concurrent_full_reads: 2,
             shutdown_grace_ms: 10_000,
             health: HealthSettings::default(),
         }

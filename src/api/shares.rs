@@ -32,7 +32,7 @@ pub(super) struct Shares {
     /// What asks an object store or a schema registry.
     pub(super) others: Share,
     /// What reads all of something.
-    pub(super) sweeps: Share,
+    pub(super) full_reads: Share,
     /// What changes something.
     pub(super) changes: Share,
     /// Probes.
@@ -49,7 +49,7 @@ impl Shares {
             scans: share(settings.max_concurrent_scans),
             timelines: share(TIMELINES),
             others: share(OTHERS),
-            sweeps: share(settings.max_concurrent_sweeps),
+            full_reads: share(settings.max_concurrent_full_reads),
             changes: share(CHANGES),
             // Whoever is refused a probe takes the tracker for dead.
             probes: share(PROBES).of_any_number(),

@@ -277,7 +277,7 @@ pub static OPTIONS: &[ConfigOption] = &[
         "Searches, lists and statistics that are answered at the same time; further ones wait.",
     ),
     option(
-        "server.max_concurrent_sweeps",
+        "server.max_concurrent_full_reads",
         Kind::Integer(1, 1_000),
         "Digests, audit verifications and retention plans, which read all of something, at the same time.",
     ),

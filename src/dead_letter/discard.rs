@@ -141,13 +141,10 @@ impl Applier for DiscardApplier {
         store: &dyn Read,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
-        let body: Body = match serde_json::from_value(decided.decision.body.clone()) {
+        let body = match named::read(&decided, |body: &Body| body.letters.len()) {
             Ok(body) => body,
-            Err(error) => return Ok(Verdict::Refused(format!("it names no letters: {error}"))),
+            Err(why) => return Ok(Verdict::Refused(why)),
         };
-        if let Some(why) = named::too_many(body.letters.len()) {
-            return Ok(Verdict::Refused(why));
-        }
         let letters = body.letters.iter();
         let known: Vec<Position> = letters
             .filter_map(|letter| letter.position(&self.topics))

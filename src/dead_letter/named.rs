@@ -76,9 +76,17 @@ pub(super) fn told(known: usize, named: usize, what: &str) -> String {
     }
 }
 
-/// Why a decision that names so many letters does not hold.
-pub(super) fn too_many(named: usize) -> Option<String> {
-    (named > MOST_NAMED).then(|| format!("it names {named} letters; accepted: up to {MOST_NAMED}"))
+/// The body of a decision that names letters, `count` of them; otherwise why it is refused.
+pub(super) fn read<'d, T: Deserialize<'d>>(
+    decided: &Decided<'d>,
+    count: impl FnOnce(&T) -> usize,
+) -> Result<T, String> {
+    let body =
+        T::deserialize(&decided.decision.body).map_err(|error| format!("it names no letters: {error}"))?;
+    match count(&body) {
+        named if named > MOST_NAMED => Err(format!("it names {named} letters; accepted: up to {MOST_NAMED}")),
+        _ => Ok(body),
+    }
 }
 
 /// Makes decisions about letters: on the ops topic, or in a test. Blocks.

@@ -22,6 +22,12 @@ struct Body {
     letters: Vec<Group>,
 }
 
+impl Body {
+    fn named(&self) -> usize {
+        self.letters.iter().map(|group| group.offsets.len()).sum()
+    }
+}
+
 /// Letters of one partition that are in one state.
 #[derive(Debug, Serialize, Deserialize)]
 struct Group {
@@ -107,20 +113,16 @@ impl Applier for RemoveApplier {
         store: &dyn Read,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
-        let body: Body = match serde_json::from_value(decided.decision.body.clone()) {
+        let body = match named::read(&decided, Body::named) {
             Ok(body) => body,
-            Err(error) => return Ok(Verdict::Refused(format!("it names no letters: {error}"))),
+            Err(why) => return Ok(Verdict::Refused(why)),
         };
-        let named = body.letters.iter().map(|group| group.offsets.len()).sum();
-        if let Some(why) = named::too_many(named) {
-            return Ok(Verdict::Refused(why));
-        }
         let known: Vec<_> = body
             .letters
             .iter()
             .flat_map(|group| group.letters(&self.topics))
             .collect();
-        let words = named::told(known.len(), named, "removed");
+        let words = named::told(known.len(), body.named(), "removed");
         named::enter(decided, held, store, rows, known.into_iter())?;
         Ok(Verdict::Applied(words))
     }

@@ -173,11 +173,7 @@ impl LetterRetention {
             None
         };
         let mut due = Vec::new();
-        let whole = TableRange {
-            table: Table::Letters,
-            from: None,
-            to: None,
-        };
+        let whole = TableRange::whole(Table::Letters);
         read::try_scan_table(&*snapshot, &whole, |partition, sort, value| {
             let letter = Position::new(
                 keys::parse_offset_partition(partition)?,

@@ -115,11 +115,7 @@ impl Looking<'_, '_> {
     }
 
     fn everywhere(&mut self, read: &dyn Read) -> Result<(), ReplayError> {
-        let whole = TableRange {
-            table: Table::Log,
-            from: None,
-            to: None,
-        };
+        let whole = TableRange::whole(Table::Log);
         read.scan_table(&whole, &mut |partition, sort, value| {
             self.look(partition, sort, value)
         })?;

@@ -34,11 +34,7 @@ pub(super) fn put(
 }
 
 fn sums(read: &dyn Read, generation: Generation) -> Result<Sums, StoreError> {
-    let whole = TableRange {
-        table: Table::Projection(generation, ProjectionTable::Totals),
-        from: None,
-        to: None,
-    };
+    let whole = TableRange::whole(Table::Projection(generation, ProjectionTable::Totals));
     let mut sums = Sums::new();
     read::try_scan_table(read, &whole, |name, member, value| {
         let sum = TotalRecord::read(value)?.value;

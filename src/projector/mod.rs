@@ -11,14 +11,17 @@ mod changes;
 mod counters;
 mod feed;
 mod fill;
+mod first_pass;
 mod large;
 mod live;
+mod parallel;
 mod preview;
 mod purge;
 pub mod rebuild;
 mod refold;
 mod removal;
 mod restore;
+mod restoring;
 mod shard;
 mod subset;
 
@@ -112,6 +115,10 @@ pub struct Projector {
     any_purged: bool,
     /// What `remove_more` is at.
     removal: Option<removal::Removal>,
+    /// The restore whose deliveries come.
+    restoring: Option<restoring::Restoring>,
+    /// What `remove_more` is at for a saga that is back.
+    rest: Option<restoring::Rest>,
 }
 
 impl Projector {
@@ -146,6 +153,8 @@ impl Projector {
             counters: Counters::new(generation),
             any_purged,
             removal: None,
+            restoring: None,
+            rest: None,
         })
     }
 

@@ -39,11 +39,7 @@ fn answers(read: &dyn Read, events: &[Event]) -> Answers {
         .map(|event| read::instance(read, generation, &event.saga_id).unwrap());
     let mut rows = Vec::new();
     for table in ProjectionTable::ALL {
-        let whole = TableRange {
-            table: Table::Projection(generation, table),
-            from: None,
-            to: None,
-        };
+        let whole = TableRange::whole(Table::Projection(generation, table));
         read::try_scan_table(read, &whole, |partition, sort, value| {
             rows.push((table, (partition.to_vec(), sort.to_vec(), value.to_vec())));
             Ok(())

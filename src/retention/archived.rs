@@ -1,14 +1,16 @@
 //! The index of the archive: which decision's sagas lie in which object. It stays in the store.
 
 use super::RetentionError;
-use crate::archive::{self, ArchiveError};
-use crate::domain::{Event, PurgedSaga, SagaId, evidence};
+use crate::archive::{ArchiveError, SagaReader};
+use crate::domain::{Event, Evidence, PurgedSaga, RowGroups, SagaId};
 use crate::objects::Objects;
 use crate::store::codec::Record;
 use crate::store::purged;
 use crate::store::records::ArchivedRecord;
 use crate::store::{Key, Read, StoreError, Table, TableRange, keys, read};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use tokio::runtime::Handle;
 
 /// An archive object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,11 +114,7 @@ pub(super) fn of_object(store: &dyn Read, name: &str) -> Result<Option<ArchiveOb
 }
 
 fn each(store: &dyn Read, mut visit: impl FnMut(ArchiveObject)) -> Result<(), StoreError> {
-    let whole = TableRange {
-        table: Table::Archived,
-        from: None,
-        to: None,
-    };
+    let whole = TableRange::whole(Table::Archived);
     read::try_scan_table(store, &whole, |_, sort, value| {
         visit(ArchiveObject::of(
             keys::parse_offset(sort)?,
@@ -126,50 +124,91 @@ fn each(store: &dyn Read, mut visit: impl FnMut(ArchiveObject)) -> Result<(), St
     })
 }
 
-/// A removed saga as its archive object has it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FromArchive {
+/// A removed saga that an archive object has.
+pub struct FromArchive<'o> {
     /// The record of its removal.
     pub purged: PurgedSaga,
-    /// Its deliveries.
-    pub events: Vec<Event>,
-    /// Reads of the object that it took.
-    pub reads: u32,
+    saga: &'o SagaId,
+    object: ArchiveObject,
+    row_groups: RowGroups,
+    objects: &'o Objects,
 }
 
-/// Reads a removed saga from the archive, and makes sure that it is what was removed.
+/// Finds where a removed saga lies.
 ///
 /// # Errors
 /// [`RetentionError`].
-pub async fn fetch(
+pub fn find<'o>(
     store: &dyn crate::store::Store,
-    objects: Option<&Objects>,
-    saga: &SagaId,
-) -> Result<FromArchive, RetentionError> {
+    objects: Option<&'o Objects>,
+    saga: &'o SagaId,
+) -> Result<FromArchive<'o>, RetentionError> {
     let purged = purged::purged(store, saga)?.ok_or_else(|| RetentionError::NeverPurged(saga.clone()))?;
-    let row_group = purged
-        .row_group
-        .ok_or_else(|| RetentionError::NotArchived(saga.clone()))?;
-    let object = of_decision(store, purged.decision)?;
-    let object = object.ok_or_else(|| RetentionError::NotArchived(saga.clone()))?;
+    let none = || RetentionError::NotArchived(saga.clone());
+    let row_groups = purged.row_groups.ok_or_else(none)?;
+    let object = of_decision(store, purged.decision)?.ok_or_else(none)?;
     let objects = objects.ok_or(RetentionError::NoObjects)?;
-    let wanted = (saga, purged.events);
-    let found = archive::read_saga(objects, &object.name, object.size, row_group, wanted).await?;
-    if evidence(&found.events) == purged.hash && found.events.len() == purged.events as usize {
-        return Ok(FromArchive {
-            purged,
-            events: found.events,
-            reads: found.reads,
-        });
+    Ok(FromArchive {
+        purged,
+        saga,
+        object,
+        row_groups,
+        objects,
+    })
+}
+
+impl FromArchive<'_> {
+    /// Visits its deliveries in the order of the timeline, of which one row group is in memory, and makes
+    /// sure that they are what was removed: who does something with one of them before the end must not
+    /// rely on it.
+    ///
+    /// # Errors
+    /// [`RetentionError`], or the visitor's.
+    pub fn each<E: From<RetentionError>>(
+        &self,
+        runtime: &Handle,
+        visit: &mut dyn FnMut(Event) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let object = (self.object.name.as_str(), self.object.size);
+        let wanted = (self.saga, self.purged.events);
+        let opened = SagaReader::open(self.objects, object, self.row_groups, wanted);
+        let mut reader = runtime.block_on(opened).map_err(RetentionError::from)?;
+        let (mut evidence, mut count) = (Evidence::default(), 0);
+        let mut failed = None;
+        while runtime
+            .block_on(reader.load_next())
+            .map_err(RetentionError::from)?
+        {
+            let read = reader.each(&mut |event| {
+                evidence.add(self.saga, &event.view());
+                count += 1;
+                failed = visit(event).err();
+                if failed.is_some() {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            });
+            if let Some(error) = failed.take() {
+                return Err(error);
+            }
+            read.map_err(RetentionError::from)?;
+        }
+        if evidence.hash() == self.purged.hash && count == self.purged.events {
+            return Ok(());
+        }
+        Err(RetentionError::from(self.others(count)).into())
     }
-    Err(RetentionError::Archive(ArchiveError::Damaged {
-        object: object.name,
-        detail: format!(
-            "{} deliveries of saga {saga} are there, and they are not the {} that were removed",
-            found.events.len(),
-            purged.events
-        ),
-    }))
+
+    fn others(&self, found: u32) -> ArchiveError {
+        ArchiveError::Damaged {
+            object: self.object.name.clone(),
+            detail: format!(
+                "{found} deliveries of saga {} are there, and they are not the {} that were removed",
+                self.saga, self.purged.events
+            ),
+        }
+    }
 }
 
 #[cfg(test)]

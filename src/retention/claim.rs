@@ -253,14 +253,21 @@ pub(super) struct Deliveries {
     last_event: Millis,
     last_arrival: Millis,
     partitions: BTreeSet<u32>,
+    count: u64,
 }
 
 impl Deliveries {
+    /// How many there are.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
     fn of_one(at: TimelineKey, arrived_at: Millis) -> Self {
         Self {
             last_event: at.recorded_at,
             last_arrival: arrived_at,
             partitions: BTreeSet::from([at.position.partition]),
+            count: 1,
         }
     }
 
@@ -268,10 +275,12 @@ impl Deliveries {
         self.last_event = self.last_event.max(at.recorded_at);
         self.last_arrival = self.last_arrival.max(arrived_at);
         self.partitions.insert(at.position.partition);
+        self.count += 1;
         self
     }
 
     /// Of these deliveries; none of none.
+    #[cfg(test)]
     pub(super) fn of(events: &[Event]) -> Option<Self> {
         events.iter().fold(None, |all, event| {
             Some(with(all, event.timeline_key(), event.arrived_at))
@@ -284,31 +293,19 @@ impl Deliveries {
     /// [`StoreError`] when the log cannot be read.
     pub(super) fn read(store: &dyn Read, saga: &SagaId, cut: &Cut) -> Result<Option<Self>, StoreError> {
         let mut all = None;
-        read::try_scan(
-            |visit| {
-                let partition = saga.as_str().as_bytes();
-                store.scan(
-                    Table::Log,
-                    partition,
-                    WHOLE,
-                    Direction::Forward,
-                    usize::MAX,
-                    visit,
-                )
-            },
-            |sort, value| {
-                let at = keys::parse_log_sort(sort)?;
-                if cut.contains(at.position) {
-                    all = Some(with(all.take(), at, LogRecord::read(value)?.arrived_at()));
-                }
-                Ok(ControlFlow::Continue(()))
-            },
-        )?;
+        read::try_scan_saga(store, saga, WHOLE, |sort, value| {
+            let at = keys::parse_log_sort(sort)?;
+            if cut.contains(at.position) {
+                all = Some(with(all.take(), at, LogRecord::read(value)?.arrived_at()));
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
         Ok(all)
     }
 }
 
-fn with(all: Option<Deliveries>, at: TimelineKey, arrived_at: Millis) -> Deliveries {
+/// What there is, with one more.
+pub(super) fn with(all: Option<Deliveries>, at: TimelineKey, arrived_at: Millis) -> Deliveries {
     match all {
         Some(all) => all.and(at, arrived_at),
         None => Deliveries::of_one(at, arrived_at),

@@ -7,6 +7,7 @@
 pub mod archived;
 pub mod body;
 mod claim;
+mod contents;
 pub mod decision;
 mod edge;
 mod holds;

@@ -13,21 +13,23 @@
 
 use super::body::{ObjectBody, PURGE, PurgeBody, PurgeSagaBody, SeenBody, hex};
 use super::claim::{Claim, Deliveries, SeenAll, came_back, seen_within};
+use super::contents::Contents;
 use super::edge::Edge;
 use super::holds::Holds;
 use super::rules::{Rule, Rules};
 use super::status::RetentionStatus;
 use super::sweep::{Due, each_due};
 use super::{RetentionError, RetentionSettings, archived};
-use crate::archive::{self, ArchivedSaga};
+use crate::archive::{self, Upload};
 use crate::clock::SharedClock;
-use crate::domain::{Cut, Event, Millis, SagaId, SagaState, SagaStatus, evidence, fold};
+use crate::domain::{Cut, Millis, RowGroups, SagaId, SagaState, SagaStatus};
 use crate::failpoint;
 use crate::objects::Objects;
 use crate::ops::{Decisions, NewDecision};
 use crate::query::Query;
-use crate::store::{Batch, Durability, Read, StoreError, purged, read, totals};
+use crate::store::{Batch, Durability, Read, StoreError, purged, read, timelines, totals};
 use std::collections::HashMap;
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -35,8 +37,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-/// Bytes of metadata in one batch, at most: an archive file is made in memory.
-const BATCH_BYTES: usize = 8 << 20;
+/// Bytes of deliveries in one batch, about: so that archive files are not large.
+const BATCH_BYTES: u64 = 8 << 20;
 /// Bytes of saga ids in one decision, at most: it has to fit into one message.
 const BATCH_ID_BYTES: usize = 256 << 10;
 /// How long to wait for a decision to be applied here before the next one.
@@ -81,7 +83,7 @@ pub struct Sweeper {
 struct Entry {
     saga: SagaId,
     state: SagaState,
-    events: Vec<Event>,
+    contents: Contents,
 }
 
 /// What a search came to.
@@ -234,12 +236,14 @@ impl Sweeper {
     fn decide(&self, group: &Group) -> Result<u64, RetentionError> {
         let started = Instant::now();
         self.prove()?;
-        let (cut, seen, mut entries) = self.gather(group)?;
+        let snapshot = self.query.store().snapshot();
+        let (cut, seen, mut entries) = self.gather(&*snapshot, group)?;
         if entries.is_empty() {
             return Ok(0);
         }
         entries.sort_by(|a, b| a.saga.cmp(&b.saga));
-        let (object, row_groups) = self.archive(group, &entries)?;
+        let (object, row_groups) = self.archive(&*snapshot, &cut, group, &entries)?;
+        drop(snapshot);
         let body = PurgeBody {
             topic: self.edge.topic.clone(),
             cut: cut.iter().collect(),
@@ -257,9 +261,10 @@ impl Sweeper {
                 .zip(&entries)
                 .map(|(index, entry): (usize, _)| PurgeSagaBody {
                     id: entry.saga.as_str().to_owned(),
-                    events: u32::try_from(entry.events.len()).unwrap_or(u32::MAX),
-                    hash: hex(&evidence(&entry.events)),
-                    row_group: row_groups.get(index).copied(),
+                    events: u32::try_from(entry.contents.deliveries.count()).unwrap_or(u32::MAX),
+                    hash: hex(&entry.contents.hash),
+                    row_group: row_groups.get(index).map(|groups| groups.first),
+                    row_groups: row_groups.get(index).map_or(1, |groups| groups.count),
                 })
                 .collect(),
         };
@@ -279,24 +284,22 @@ impl Sweeper {
     }
 
     /// The sagas of a group that are due at this moment, with the cut and what is seen of it.
-    fn gather(&self, group: &Group) -> Result<(Cut, SeenAll, Vec<Entry>), RetentionError> {
-        let snapshot = self.query.store().snapshot();
-        let generation = read::active_generation(&*snapshot)?;
-        let cut = read::cursor(&*snapshot, generation)?;
-        let seen = seen_within(&*snapshot, &cut)?;
+    fn gather(
+        &self,
+        snapshot: &dyn Read,
+        group: &Group,
+    ) -> Result<(Cut, SeenAll, Vec<Entry>), RetentionError> {
+        let cut = read::cursor(snapshot, read::active_generation(snapshot)?)?;
+        let seen = seen_within(snapshot, &cut)?;
         let quiet_hours = self.settings.quiet_hours;
         let claim = Claim::new(group.rule.days, quiet_hours, &seen, self.clock.now());
-        let holds = Holds::read(&*snapshot)?;
+        let holds = Holds::read(snapshot)?;
         let (mut entries, mut bytes) = (Vec::new(), 0);
         for saga in &group.due {
-            let Some(entry) = self.look_again(&*snapshot, (group, &claim), saga, &cut, &holds)? else {
+            let Some(entry) = self.look_again(snapshot, (group, &claim), saga, &cut, &holds)? else {
                 continue;
             };
-            bytes += entry
-                .events
-                .iter()
-                .map(|event| event.metadata.as_ref().map_or(64, |text| text.len() + 64))
-                .sum::<usize>();
+            bytes += entry.contents.bytes;
             entries.push(entry);
             if bytes > BATCH_BYTES {
                 // The rest is found again by the next sweep.
@@ -306,8 +309,8 @@ impl Sweeper {
         Ok((cut, seen, entries))
     }
 
-    /// What the log holds of a saga, if it is due by the group's rule, nobody keeps it and nothing came
-    /// lately.
+    /// What there is of a saga, if it is due by the group's rule, nobody keeps it and nothing came
+    /// lately. The state is what the projections have: they are the fold of just what the cut holds.
     fn look_again(
         &self,
         snapshot: &dyn Read,
@@ -316,19 +319,21 @@ impl Sweeper {
         cut: &Cut,
         holds: &Holds,
     ) -> Result<Option<Entry>, RetentionError> {
-        let events = read::deliveries(snapshot, saga, cut)?;
-        let serving = read::active_generation(snapshot)?;
-        let definitions = read::definitions_of(snapshot, serving, self.query.definitions())?;
-        let (Some(state), Some(deliveries)) = (fold(&events, &definitions), Deliveries::of(&events)) else {
+        let Some(state) = read::instance(snapshot, read::active_generation(snapshot)?, saga)? else {
             return Ok(None);
         };
-        let goes = self.rules.of(&state.saga_type, state.status) == group.rule
-            && claim.is_due(&deliveries, came_back(snapshot, saga)?)
-            && holds.keeping(u64::MAX, saga, &state).is_none();
-        Ok(goes.then(|| Entry {
+        if self.rules.of(&state.saga_type, state.status) != group.rule
+            || holds.keeping(u64::MAX, saga, &state).is_some()
+        {
+            return Ok(None);
+        }
+        let came_back = came_back(snapshot, saga)?;
+        let contents = Contents::read(snapshot, saga, cut)?;
+        let contents = contents.filter(|contents| claim.is_due(&contents.deliveries, came_back));
+        Ok(contents.map(|contents| Entry {
             saga: saga.clone(),
             state,
-            events,
+            contents,
         }))
     }
 
@@ -353,32 +358,30 @@ impl Sweeper {
     /// Archives the sagas, if they are to be, and makes sure that they are.
     fn archive(
         &self,
+        snapshot: &dyn Read,
+        cut: &Cut,
         group: &Group,
         entries: &[Entry],
-    ) -> Result<(Option<ObjectBody>, Vec<u32>), RetentionError> {
+    ) -> Result<(Option<ObjectBody>, Vec<RowGroups>), RetentionError> {
         let Some(objects) = &self.objects else {
             return Ok((None, Vec::new()));
         };
-        let mut sagas: Vec<ArchivedSaga> = entries
-            .iter()
-            .map(|entry| ArchivedSaga {
-                saga: entry.saga.clone(),
-                state: entry.state.clone(),
-                events: entry.events.clone(),
-            })
-            .collect();
-        let file = archive::write(&mut sagas)?;
-        let name = archive::object_name(&group.saga_type, &group.day, &file.hash);
-        self.note_pending(|pending| pending.push(name.clone()))?;
+        let name = archive::object_name(&group.saga_type, &group.day, &hash_of(entries));
+        self.note_pending(|pending| {
+            pending.retain(|other| *other != name);
+            pending.push(name.clone());
+        })?;
         failpoint::pass("retention.before_upload");
-        self.runtime.block_on(archive::upload(objects, &name, &file))?;
+        let upload = Upload::new(objects, self.runtime.clone(), &name);
+        let (upload, row_groups) = write_all(snapshot, cut, entries, upload)?;
+        let stored = upload.finish()?;
         failpoint::pass("retention.after_upload");
         let object = ObjectBody {
             name,
-            size: file.bytes.len() as u64,
-            hash: hex(&file.hash),
+            size: stored.size,
+            hash: hex(&stored.hash),
         };
-        Ok((Some(object), file.row_groups))
+        Ok((Some(object), row_groups))
     }
 
     fn publish(&self, body: &PurgeBody) -> Result<(), RetentionError> {
@@ -449,6 +452,42 @@ impl Sweeper {
             std::thread::park_timeout(left.min(Duration::from_millis(100)));
         }
     }
+}
+
+/// Of the deliveries of all of them.
+fn hash_of(entries: &[Entry]) -> [u8; 32] {
+    let mut hash = blake3::Hasher::new();
+    for entry in entries {
+        hash.update(&entry.contents.hash);
+    }
+    *hash.finalize().as_bytes()
+}
+
+/// Writes the sagas, one delivery after the other. Where each of them lies.
+fn write_all<W: Write + Send>(
+    snapshot: &dyn Read,
+    cut: &Cut,
+    entries: &[Entry],
+    out: W,
+) -> Result<(W, Vec<RowGroups>), RetentionError> {
+    let generation = read::active_generation(snapshot)?;
+    let mut file = archive::Writer::new(out)?;
+    let mut row_groups = Vec::with_capacity(entries.len());
+    for Entry { saga, state, .. } in entries {
+        let mut failed = None;
+        file.begin(state)?;
+        timelines::each_row_marked(snapshot, generation, saga, cut, |place, row, stands| {
+            failed = file.add(read::event(saga, place, row)?, stands).err();
+            Ok(if failed.is_some() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
+        })?;
+        failed.map_or(Ok(()), Err)?;
+        row_groups.push(file.end());
+    }
+    Ok((file.finish()?, row_groups))
 }
 
 /// The latest time that anything can be due by.
@@ -523,10 +562,10 @@ pub fn plan(query: &Query, rules: &Rules, now: Millis) -> Result<Plan, Retention
             plan.truncated = true;
             return ControlFlow::Break(());
         }
-        match read::deliveries(&*snapshot, &due.saga.saga_id, &cut) {
-            Ok(events) => {
+        match Deliveries::read(&*snapshot, &due.saga.saga_id, &cut) {
+            Ok(deliveries) => {
                 let claim = Claim::new(due.rule.days, rules.quiet_hours(), &seen, now);
-                line_of(&mut plan, &due, now).add(&due, &events, &holds, &claim);
+                line_of(&mut plan, &due, now).add(&due, deliveries.as_ref(), &holds, &claim);
             }
             Err(error) => {
                 failed = Some(error);
@@ -563,17 +602,17 @@ fn line_of<'p>(plan: &'p mut Plan, due: &Due, now: Millis) -> &'p mut PlanLine {
 }
 
 impl PlanLine {
-    fn add(&mut self, due: &Due, events: &[Event], holds: &Holds, claim: &Claim) {
+    fn add(&mut self, due: &Due, deliveries: Option<&Deliveries>, holds: &Holds, claim: &Claim) {
         if holds
             .keeping(u64::MAX, &due.saga.saga_id, &due.saga.state)
             .is_some()
         {
             self.held += 1;
-        } else if !Deliveries::of(events).is_some_and(|all| claim.is_due(&all, None)) {
+        } else if !deliveries.is_some_and(|all| claim.is_due(all, None)) {
             self.restless += 1;
         } else {
             self.sagas += 1;
-            self.events += events.len() as u64;
+            self.events += deliveries.map_or(0, Deliveries::count);
             self.oldest.get_or_insert(due.saga.state.updated_at);
             if self.examples.len() < EXAMPLES {
                 self.examples.push(due.saga.saga_id.as_str().to_owned());

@@ -98,6 +98,7 @@ fn purge_body(events: &[Event], sagas: &[SagaId]) -> PurgeBody {
                 events: u32::try_from(own(events, saga).len()).unwrap(),
                 hash: hex(&evidence(&own(events, saga))),
                 row_group: Some(0),
+                row_groups: 1,
             })
             .collect(),
     }
@@ -442,6 +443,8 @@ fn the_room_of_what_went_comes_back() {
     assert_eq!(differences(&store), Vec::<String>::new());
 }
 
+#[path = "tests/large.rs"]
+mod large;
 #[path = "tests/left.rs"]
 mod left;
 #[path = "tests/sweeps.rs"]

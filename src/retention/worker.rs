@@ -15,7 +15,9 @@ use crate::domain::{Cut, Event, Evidence, Position, SagaId};
 use crate::failpoint;
 use crate::ingest::space::FreeSpace;
 use crate::ops::{OpsStatus, Recorded, decisions_from};
-use crate::projector::{Projector, ProjectorGone, ProjectorHandle, Purge, PurgeOutcome, PurgeSaga, Restore};
+use crate::projector::{
+    Projector, ProjectorGone, ProjectorHandle, Purge, PurgeOutcome, PurgeSaga, Restore, RestoreOutcome,
+};
 use crate::store::records::DecisionOutcome;
 use crate::store::{Batch, Durability, SharedStore, StoreError, Table, purged, read, totals};
 use serde::Deserialize as _;
@@ -27,6 +29,10 @@ use tokio_util::sync::CancellationToken;
 
 /// Sagas that go in one write.
 const CHUNK: usize = 50;
+/// Deliveries that are brought back in one write, at most.
+const BROUGHT: usize = if cfg!(test) { 3 } else { 1_024 };
+/// Bytes of them, about.
+const BROUGHT_BYTES: usize = 4 << 20;
 /// How long to wait before looking again.
 const LOOK: Duration = Duration::from_millis(50);
 /// Between two chunks, so that ingest gets its turn.
@@ -81,6 +87,11 @@ impl<E: Into<WorkError>> From<E> for Undone {
 struct Left {
     why: Skipped,
     words: String,
+}
+
+/// Bytes that a delivery takes in memory, about.
+fn bytes_of(event: &Event) -> usize {
+    256 + event.metadata.as_ref().map_or(0, |text| text.len())
 }
 
 /// The next decision that the worker has not done.
@@ -317,8 +328,10 @@ impl Worker {
         };
         // First what they are, one by one; they are put together only when they are what was removed.
         let (mut evidence, mut cut, mut count) = (Evidence::default(), Cut::default(), 0u32);
+        let mut bytes = 0;
         self.each_delivery(&body, &saga, &mut |event| {
             evidence.add(&event.saga_id, &event.view());
+            bytes += bytes_of(&event);
             let Position { partition, offset } = event.position;
             cut.set(partition, cut.next(partition).max(offset + 1));
             count = count.saturating_add(1);
@@ -331,24 +344,63 @@ impl Worker {
             ));
         }
         self.wait_for(recorded.offset, &cut)?;
-        let mut events = Vec::with_capacity(count as usize);
-        self.each_delivery(&body, &saga, &mut |event| {
-            events.push(event);
-            Ok(())
-        })?;
         let restore = Restore {
             decision: recorded.offset,
             at: recorded.arrived_at,
             saga: saga.clone(),
-            events,
         };
         let _alone = self.no_rebuild()?;
-        let outcome = self
-            .projector
-            .between_windows(move |projector| projector.restore(&restore))
-            .map_err(WorkError::from)??;
+        let outcome = if count as usize <= BROUGHT && bytes <= BROUGHT_BYTES {
+            self.restore_at_once(&body, restore)?
+        } else {
+            self.restore_in_batches(&body, restore)?
+        };
+        // What came back is named again; windows go on in between.
+        while self.projector.between_windows(Projector::remove_more)?? {
+            self.pause(BREATH)?;
+        }
         tracing::info!(?saga, ?outcome, "restore");
         Ok(())
+    }
+
+    fn restore_at_once(&self, body: &RestoreBody, restore: Restore) -> Result<RestoreOutcome, Undone> {
+        let mut events = Vec::new();
+        self.each_delivery(body, &restore.saga, &mut |event| {
+            events.push(event);
+            Ok(())
+        })?;
+        let work = move |projector: &mut Projector| projector.restore(&restore, &events);
+        Ok(self.projector.between_windows(work)??)
+    }
+
+    /// Windows go on between batches; the saga shows when all of it is there.
+    fn restore_in_batches(&self, body: &RestoreBody, restore: Restore) -> Result<RestoreOutcome, Undone> {
+        let saga = restore.saga.clone();
+        let begin = move |projector: &mut Projector| projector.begin_restore(&restore);
+        self.projector.between_windows(begin)??;
+        let (mut batch, mut bytes, mut failed) = (Vec::new(), 0, None);
+        let brought = self.each_delivery(body, &saga, &mut |event| {
+            bytes += bytes_of(&event);
+            batch.push(event);
+            if batch.len() < BROUGHT && bytes < BROUGHT_BYTES {
+                return Ok(());
+            }
+            bytes = 0;
+            failed = self.bring(std::mem::take(&mut batch)).err();
+            failed.as_ref().map_or(Ok(()), |error| Err(error.to_string()))
+        });
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        brought?;
+        self.bring(batch)?;
+        Ok(self.projector.between_windows(Projector::end_restore)??)
+    }
+
+    fn bring(&self, events: Vec<Event>) -> Result<(), WorkError> {
+        let work = move |projector: &mut Projector| projector.bring(&events);
+        self.projector.between_windows(work)??;
+        self.pause(BREATH)
     }
 
     /// Visits the deliveries that a restore carries, in their order, whatever messages they lie in.

@@ -125,11 +125,7 @@ impl World {
 fn rows(store: &dyn Read) -> Vec<(Vec<u8>, Vec<u8>, Vec<u8>)> {
     let mut rows = Vec::new();
     for table in Table::all() {
-        let whole = TableRange {
-            table,
-            from: None,
-            to: None,
-        };
+        let whole = TableRange::whole(table);
         store
             .scan_table(&whole, &mut |partition, sort, value| {
                 rows.push((partition.to_vec(), sort.to_vec(), value.to_vec()));

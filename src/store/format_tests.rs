@@ -16,7 +16,7 @@ use super::records::{
 use super::totals;
 use crate::domain::{
     Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, Event, EventDigest, Listed,
-    MetadataForm, Millis, Position, PurgedSaga, Remains, SagaState, SagaStatus, TimelineKey,
+    MetadataForm, Millis, Position, PurgedSaga, Remains, RowGroups, SagaState, SagaStatus, TimelineKey,
 };
 
 const KEYS: &str = include_str!("../../tests/fixtures/formats/keys.txt");
@@ -136,7 +136,7 @@ fn purged() -> PurgedSaga {
         hash: [9; 32],
         first: Position::new(0, 5),
         last: Position::new(2, 70_001),
-        row_group: Some(1),
+        row_groups: Some(RowGroups { first: 1, count: 2 }),
         remains: Remains {
             failures: 1,
             compensations: 1,
@@ -266,7 +266,7 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
     assert_plain!("feed 1 dead letter", FeedRecord, FeedRecord::DeadLetter);
     assert_plain!("feed 1 gap", FeedRecord, FeedRecord::Gap { next: 70_002 });
     assert_plain!("feed 1 purged", FeedRecord, FeedRecord::Purged { decision: 300 });
-    assert_record("purged 2", &PurgedRecord::of(&purged()), |bytes| {
+    assert_record("purged 3", &PurgedRecord::of(&purged()), |bytes| {
         assert_eq!(PurgedRecord::read(bytes).unwrap().purged().unwrap(), purged());
     });
     assert_plain!(

@@ -372,11 +372,7 @@ pub fn list_all_once(store: &dyn Store) -> Result<(), StoreError> {
     if read::meta(store, totals::LETTERS_LISTED)?.is_some() {
         return Ok(());
     }
-    let whole = TableRange {
-        table: Table::DeadLetters,
-        from: None,
-        to: None,
-    };
+    let whole = TableRange::whole(Table::DeadLetters);
     let mut batch = Batch::new();
     read::try_scan_table(&*store.snapshot(), &whole, |partition, sort, value| {
         let letter = DeadLetterRecord::read(value)?;

@@ -72,11 +72,7 @@ fn rows(store: &MemoryStore) -> Vec<(Table, [Vec<u8>; 3])> {
         Table::LettersByEvent,
         Table::DeadLetters,
     ] {
-        let whole = TableRange {
-            table,
-            from: None,
-            to: None,
-        };
+        let whole = TableRange::whole(table);
         read::try_scan_table(store, &whole, |partition, sort, value| {
             found.push((table, [partition, sort, value].map(<[u8]>::to_vec)));
             Ok(())

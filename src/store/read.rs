@@ -34,6 +34,23 @@ pub fn try_scan(
     failed.map_or(Ok(()), Err)
 }
 
+/// Scans a part of what the log holds of a saga, with a visitor that may fail.
+///
+/// # Errors
+/// The engine's error, or the visitor's first.
+pub fn try_scan_saga(
+    read: &dyn Read,
+    saga: &SagaId,
+    range: super::SortRange<'_>,
+    visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
+) -> Result<(), StoreError> {
+    let partition = saga.as_str().as_bytes();
+    try_scan(
+        |row| read.scan(Table::Log, partition, range, Direction::Forward, usize::MAX, row),
+        visit,
+    )
+}
+
 /// Runs a table scan whose visitor may fail.
 ///
 /// # Errors
@@ -63,26 +80,13 @@ pub fn try_scan_table(
 /// [`StoreError`] when the log cannot be read.
 pub fn deliveries(read: &dyn Read, saga: &SagaId, within: &Cut) -> Result<Vec<Event>, StoreError> {
     let mut events = Vec::new();
-    try_scan(
-        |visit| {
-            let partition = saga.as_str().as_bytes();
-            read.scan(
-                Table::Log,
-                partition,
-                WHOLE,
-                Direction::Forward,
-                usize::MAX,
-                visit,
-            )
-        },
-        |sort, value| {
-            let at = keys::parse_log_sort(sort)?;
-            if within.contains(at.position) {
-                events.push(event(saga, at, value)?);
-            }
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
+    try_scan_saga(read, saga, WHOLE, |sort, value| {
+        let at = keys::parse_log_sort(sort)?;
+        if within.contains(at.position) {
+            events.push(event(saga, at, value)?);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(events)
 }
 

@@ -43,6 +43,8 @@ pub const RETENTION_CURSOR: &str = "retention_cursor";
 /// Meta, named by saga: it is purged, and not all rows of it are removed yet; by which decision, and
 /// inside which cut.
 pub const UNFINISHED_PURGES: &str = "unfinished_purges";
+/// Meta, named by saga: it is being brought back, or is back and not all rows of it are what they will be.
+pub const UNFINISHED_RESTORES: &str = "unfinished_restores";
 /// Meta: events removed since the room of removed rows was last given back.
 pub const RECLAIMABLE: &str = "reclaimable";
 /// Meta: the archive object that no decision names yet.

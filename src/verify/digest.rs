@@ -140,31 +140,27 @@ fn digest_of(snapshot: &dyn Read, topic: &str) -> Result<Digest, StoreError> {
 /// How far each topic is read.
 fn topics(snapshot: &dyn Read) -> Result<BTreeMap<String, BTreeMap<u32, u64>>, StoreError> {
     let mut topics: BTreeMap<String, BTreeMap<u32, u64>> = BTreeMap::new();
-    read::try_scan_table(snapshot, &whole(Table::Offsets), |topic, partition, value| {
-        let topic = keys::parse_text("offsets", topic)?.to_owned();
-        let partition = keys::parse_partition_number(partition)?;
-        let next = OffsetRecord::read(value)?.next;
-        topics.entry(topic).or_default().insert(partition, next);
-        Ok(())
-    })?;
+    read::try_scan_table(
+        snapshot,
+        &TableRange::whole(Table::Offsets),
+        |topic, partition, value| {
+            let topic = keys::parse_text("offsets", topic)?.to_owned();
+            let partition = keys::parse_partition_number(partition)?;
+            let next = OffsetRecord::read(value)?.next;
+            topics.entry(topic).or_default().insert(partition, next);
+            Ok(())
+        },
+    )?;
     Ok(topics)
 }
 
 fn table_sum(snapshot: &dyn Read, table: Table) -> Result<Sum, StoreError> {
     let mut sum = Sum::default();
-    read::try_scan_table(snapshot, &whole(table), |partition, sort, value| {
+    read::try_scan_table(snapshot, &TableRange::whole(table), |partition, sort, value| {
         sum.add(Sum::of(&row_hash(table, partition, sort, value)?));
         Ok(())
     })?;
     Ok(sum)
-}
-
-fn whole(table: Table) -> TableRange {
-    TableRange {
-        table,
-        from: None,
-        to: None,
-    }
 }
 
 fn row_hash(table: Table, partition: &[u8], sort: &[u8], value: &[u8]) -> Result<blake3::Hash, StoreError> {

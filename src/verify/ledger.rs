@@ -166,11 +166,7 @@ impl Named {
 /// Events that the records of purges say are gone.
 fn purged_events(snapshot: &dyn Read) -> Result<u64, StoreError> {
     let mut events = 0;
-    let whole = TableRange {
-        table: Table::Purged,
-        from: None,
-        to: None,
-    };
+    let whole = TableRange::whole(Table::Purged);
     read::try_scan_table(snapshot, &whole, |_, _, value| {
         let purged = PurgedRecord::read(value)?.purged()?;
         if purged.is_gone() {
@@ -189,11 +185,7 @@ fn count(
     differences: &mut Differences,
 ) -> Result<(), StoreError> {
     let mut found = 0;
-    let whole = TableRange {
-        table,
-        from: None,
-        to: None,
-    };
+    let whole = TableRange::whole(table);
     read::try_scan_table(snapshot, &whole, |partition, _, _| {
         // Letters that others wrote onto the dead-letter topic stand in no feed of ours.
         let foreign = table == Table::DeadLetters && keys::parse_offset_partition(partition)? & FOREIGN != 0;

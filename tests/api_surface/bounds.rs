@@ -162,7 +162,7 @@ async fn searches_do_not_queue_behind_what_waits_for_an_object_store() {
 async fn so_many_wait_for_what_reads_all_and_further_ones_are_429() {
     let surface = Arc::new(Surface::with(
         ServerSettings {
-            max_concurrent_sweeps: 1,
+            max_concurrent_full_reads: 1,
             ..ServerSettings::default()
         },
         &[],
@@ -194,7 +194,7 @@ async fn so_many_wait_for_what_reads_all_and_further_ones_are_429() {
 async fn the_wait_for_a_place_is_bounded_where_the_work_is_not() {
     let surface = Arc::new(Surface::with(
         ServerSettings {
-            max_concurrent_sweeps: 1,
+            max_concurrent_full_reads: 1,
             ..hurried()
         },
         &[],
@@ -254,7 +254,7 @@ async fn what_reads_all_of_something_does_not_keep_searches_waiting() {
     let surface = Surface::with(
         ServerSettings {
             max_concurrent_scans: 1,
-            max_concurrent_sweeps: 1,
+            max_concurrent_full_reads: 1,
             ..ServerSettings::default()
         },
         &[],

@@ -63,6 +63,8 @@ impl From<Digest> for DigestBody {
 )]
 pub(in crate::api) async fn handle(State(context): State<Context>) -> Result<Json<DigestBody>, ApiError> {
     let asked = context.clone();
-    let digest = context.sweep(move |stop| asked.admin().digest(stop)).await??;
+    let digest = context
+        .full_read(move |stop| asked.admin().digest(stop))
+        .await??;
     Ok(Json(digest.into()))
 }

@@ -161,7 +161,7 @@ fn a_restore_of_other_deliveries_or_of_a_partition_that_no_topic_has_is_left() {
 }
 
 /// A restore in pieces of so many bytes: the messages before the decision, and the decision.
-fn in_parts(events: &[Event], saga: &SagaId, bytes: usize) -> (Vec<Value>, RestoreBody) {
+pub(super) fn in_parts(events: &[Event], saga: &SagaId, bytes: usize) -> (Vec<Value>, RestoreBody) {
     let mut own = own(events, saga);
     own.sort_by_key(Event::timeline_key);
     let mut pieces = parts::cut(&own, bytes).unwrap();

@@ -3,11 +3,12 @@
 use super::*;
 use crate::clock::Clock;
 use crate::domain::MetadataForm;
+use crate::objects::Objects;
 use crate::ops::{Decisions, Message, OutError, Outlet};
 use saga_tracker_sdk::publishing::RandomEventIds;
 
-const DAYS: i64 = 86_400_000;
-const NOW: i64 = 1_795_000_000_000;
+pub(super) const DAYS: i64 = 86_400_000;
+pub(super) const NOW: i64 = 1_795_000_000_000;
 const OPS: &str = "ops";
 
 struct At(i64);
@@ -29,10 +30,19 @@ impl Outlet for Loop {
     fn publish(&self, message: &Message) -> Result<Position, OutError> {
         let offset = self.ops.snapshot().next;
         let decision: Decision = serde_json::from_slice(message.value.as_deref().unwrap()).unwrap();
+        let mut rows = Batch::new();
+        let decided = Decided {
+            offset,
+            arrived_at: Millis(NOW + i64::try_from(offset).unwrap()),
+            decision: &decision,
+        };
+        let topic = TOPIC.to_owned();
+        let applied = Remove { topic }.apply(decided, None, &*self.store, &mut rows);
+        assert!(matches!(applied, Ok(Verdict::Applied(_))), "{applied:?}");
         let topic = Topic::new(vec![]);
         let decisions = vec![decision; usize::try_from(offset).unwrap() + 1];
         let topic = Topic { decisions, ..topic };
-        topic.put(&self.store, &mut Batch::new(), offset, DecisionOutcome::Applied);
+        topic.put(&self.store, &mut rows, offset, DecisionOutcome::Applied);
         self.said.set(OPS, 0, 0, offset + 1);
         self.ops.update(|status| status.next = offset + 1);
         Ok(Position::new(0, offset))
@@ -40,7 +50,7 @@ impl Outlet for Loop {
 }
 
 /// A tracker that decides, of which a test says how far it has read.
-struct Tracker {
+pub(super) struct Tracker {
     store: SharedStore,
     said: Arc<Said>,
     ops: Arc<OpsStatus>,
@@ -48,10 +58,11 @@ struct Tracker {
     handle: ProjectorHandle,
     threads: Vec<std::thread::JoinHandle<()>>,
     shutdown: CancellationToken,
+    pub(super) objects: Option<Objects>,
 }
 
 impl Tracker {
-    fn over(store: &SharedStore, said: &Arc<Said>) -> Self {
+    pub(super) fn over(store: &SharedStore, said: &Arc<Said>) -> Self {
         let definitions = Arc::new(SagaDefinitions::default());
         let (handle, projecting) =
             projector::spawn(store.clone(), TOPIC, definitions, ProjectorSettings::default()).unwrap();
@@ -76,11 +87,12 @@ impl Tracker {
             status,
             handle,
             shutdown,
+            objects: None,
         }
     }
 
     /// A search now, by a clock that says so.
-    fn sweep(&self, now: i64) -> Result<Swept, RetentionError> {
+    pub(super) fn sweep(&self, now: i64) -> Result<Swept, RetentionError> {
         let definitions = Arc::new(SagaDefinitions::default());
         let settings = RetentionSettings {
             sagas_per_second: 1_000_000,
@@ -105,7 +117,7 @@ impl Tracker {
             },
             edge: edge(&self.said, &self.handle, &self.ops, &self.status),
             left: Mutex::default(),
-            objects: None,
+            objects: self.objects.clone(),
             runtime: runtime.handle().clone(),
             status: self.status.clone(),
             clock: Arc::new(At(now)),
@@ -114,7 +126,7 @@ impl Tracker {
         sweeper.sweep()
     }
 
-    fn stop(self) {
+    pub(super) fn stop(self) {
         self.shutdown.cancel();
         drop(self.handle);
         for thread in self.threads {
@@ -123,7 +135,7 @@ impl Tracker {
     }
 }
 
-fn event(offset: u64, saga: &str, step: &str, status: SagaStatus, at: i64) -> Event {
+pub(super) fn event(offset: u64, saga: &str, step: &str, status: SagaStatus, at: i64) -> Event {
     Event {
         position: Position::new(0, offset),
         arrived_at: Millis(at),
