@@ -261,6 +261,7 @@ fn records() -> Seeds {
         start: 0,
         next: 9,
         arrived_at: 1_760_000_000_500,
+        ahead: None,
         last: Some(LastRecord {
             offset: 8,
             fingerprint: 0x0123_4567_89ab_cdef,

@@ -168,6 +168,11 @@ pub fn keys(data: &[u8]) -> usize {
         );
         kinds += same(key.sort());
     }
+    if let Ok(mark) = keys::parse_letter_mark(data) {
+        let letter = Position::new(0, mark.offset);
+        keys::letter_mark(&mut key, letter, mark.kind, &mark.value, mark.by);
+        assert_eq!(key.sort(), data);
+    }
     if let Ok((name, status)) = keys::parse_index_partition(data) {
         keys::index_partition(&mut key, &SagaType::from(name), status, 0);
         assert_eq!(keys::parse_index_partition(key.partition()), Ok((name, status)));

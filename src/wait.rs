@@ -69,8 +69,10 @@ pub(crate) fn wait_while<'m, T>(
     guarded: &'m Mutex<T>,
     bell: &Condvar,
     longest: Duration,
-    mut so: impl FnMut(&mut T) -> bool,
+    so: impl FnMut(&mut T) -> bool,
 ) -> MutexGuard<'m, T> {
+    #[cfg(test)]
+    let mut so = so;
     let lock = || guarded.lock().unwrap_or_else(PoisonError::into_inner);
     #[cfg(test)]
     for _ in 0..turns::PATIENCE {

@@ -71,7 +71,7 @@ fn purge_oldest(query: &Query, store: &SharedStore, projector: &ProjectorHandle)
             saga: found.saga_id,
             events: u32::try_from(events.len())?,
             hash: evidence(&events),
-            row_group: None,
+            row_groups: None,
         });
     }
     let purge = Purge {

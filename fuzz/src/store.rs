@@ -12,5 +12,7 @@ mod letter_records;
 mod purged_records;
 #[path = "../../src/store/records.rs"]
 pub mod records;
+#[path = "../../src/store/state_records.rs"]
+mod state_records;
 
 pub use error::StoreError;

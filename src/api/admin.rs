@@ -145,6 +145,9 @@ pub enum AdminError {
     /// It cannot be done now; the message says what to do.
     #[error("{0}")]
     Unavailable(String),
+    /// It cannot be done now and was not begun: nothing was changed.
+    #[error("{0}")]
+    NotBegun(String),
     /// It went wrong.
     #[error("{0}")]
     Failed(String),
@@ -156,7 +159,8 @@ impl From<OpsError> for AdminError {
         match error {
             OpsError::NotFound(_) => Self::NotFound(words),
             OpsError::Conflict(_) => Self::Conflict(words),
-            OpsError::Unreachable(_) | OpsError::Unsettled(_) => Self::Unavailable(words),
+            OpsError::Unreachable(_) => Self::NotBegun(words),
+            OpsError::Unsettled(_) => Self::Unavailable(words),
             OpsError::Failed(_) | OpsError::Store(_) => Self::Failed(words),
         }
     }
@@ -256,6 +260,8 @@ pub struct Digest {
     pub topics: BTreeMap<String, BTreeMap<u32, u64>>,
     /// The next decision whose purge or restore is not done.
     pub applied: u64,
+    /// Open dead letters of unknown schemas: they become events where the registry knows their schemas.
+    pub waiting_letters: u64,
     /// The rules of the fold that the projections are made under.
     pub rules: String,
     /// Over all tables, hexadecimal.

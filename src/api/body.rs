@@ -10,6 +10,9 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+/// Characters that are told of what is wrong with a body.
+const LONGEST_FAULT: usize = 500;
+
 /// A body of that type.
 pub(super) struct JsonBody<T>(pub(super) T);
 
@@ -43,7 +46,8 @@ impl<T: DeserializeOwned> FromRequest<Context> for JsonBody<T> {
         }
         serde_json::from_slice(&bytes)
             .map(Self)
-            .map_err(|error| wrong(error.to_string()))
+            // It says the whole of a text that it did not expect.
+            .map_err(|error| wrong(error.to_string().chars().take(LONGEST_FAULT).collect()))
     }
 }
 

@@ -11,12 +11,20 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 /// A part is sent when it has so many bytes.
 const PART: usize = 32 << 10;
 /// Parts that wait for the client.
 const WAITING: usize = 2;
+/// An answer waits for its client so long in all, and for what it took already as long as a client that
+/// takes [`SLOWEST`] needs: whoever trickles holds a thread and a snapshot of the store.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes a second.
+const SLOWEST: u64 = 64 << 10;
 
 /// The answer did not come to its end; the connection ends with it, so that nobody takes the part for
 /// the whole.
@@ -28,6 +36,9 @@ struct BrokeOff;
 pub(super) struct Parts {
     part: Vec<u8>,
     out: mpsc::Sender<Option<Bytes>>,
+    patience: Duration,
+    sent: u64,
+    waited: Duration,
 }
 
 impl Parts {
@@ -36,7 +47,7 @@ impl Parts {
         &mut self.part
     }
 
-    /// Sends what is there, if it is enough for a part. Breaks when nobody reads any more.
+    /// Sends what is there, if it is enough for a part. Breaks when nobody reads any more, or too slowly.
     pub(super) fn send_when_full(&mut self) -> ControlFlow<()> {
         if self.part.len() < PART {
             return ControlFlow::Continue(());
@@ -46,16 +57,28 @@ impl Parts {
 
     fn send(&mut self) -> ControlFlow<()> {
         let part = std::mem::take(&mut self.part);
-        match self.out.blocking_send(Some(part.into())) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
+        self.sent += u64::try_from(part.len()).unwrap_or(u64::MAX);
+        self.hand_over(Some(part.into()))
+    }
+
+    /// Waits for the client, within what all its waiting may take.
+    fn hand_over(&mut self, part: Option<Bytes>) -> ControlFlow<()> {
+        let allowed = self.patience + Duration::from_millis(self.sent.saturating_mul(1_000) / SLOWEST);
+        let began = Instant::now();
+        let left = allowed.saturating_sub(self.waited);
+        let sending = async { tokio::time::timeout(left, self.out.send(part)).await };
+        let sent = Handle::current().block_on(sending);
+        self.waited += began.elapsed();
+        match sent {
+            Ok(Ok(())) => ControlFlow::Continue(()),
+            Ok(Err(_)) | Err(_) => ControlFlow::Break(()),
         }
     }
 
     /// Sends the rest. Without this the answer breaks off.
     pub(super) fn finish(mut self) {
         if self.send().is_continue() {
-            let _nobody_reads = self.out.blocking_send(None);
+            let _nobody_reads = self.hand_over(None);
         }
     }
 }
@@ -63,19 +86,49 @@ impl Parts {
 /// The other end: the answer, when its first part is there.
 pub(super) struct Answer {
     parts: mpsc::Receiver<Option<Bytes>>,
+    what: String,
 }
 
-/// Both ends of an answer.
-pub(super) fn answer() -> (Parts, Answer) {
+/// Both ends of an answer; `what` it is, for the log.
+pub(super) fn answer(what: String) -> (Parts, Answer) {
     let (out, parts) = mpsc::channel(WAITING);
-    let part = Vec::new();
-    (Parts { part, out }, Answer { parts })
+    let writer = Parts {
+        part: Vec::new(),
+        out,
+        patience: PATIENCE,
+        sent: 0,
+        waited: Duration::ZERO,
+    };
+    (writer, Answer { parts, what })
+}
+
+/// Work that ends when nobody waits for it any more.
+pub(super) struct Work<T>(JoinHandle<T>);
+
+impl<T: Send + 'static> Work<T> {
+    pub(super) fn begin(work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(tokio::spawn(work))
+    }
+
+    /// What came of it; none when it panicked.
+    pub(super) async fn ended(mut self) -> Option<T> {
+        (&mut self.0).await.ok()
+    }
+}
+
+impl<T> Drop for Work<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Answer {
-    /// The answer of JSON, once its first part is there; none when there will be no part.
-    pub(super) async fn json(mut self) -> Option<Response> {
-        let first = self.parts.recv().await??;
+    /// The answer of JSON that `work` writes, once its first part is there; when there will be no part, the
+    /// work.
+    pub(super) async fn json<T: Send + 'static>(mut self, work: Work<T>) -> Result<Response, Work<T>> {
+        let Some(Some(first)) = self.parts.recv().await else {
+            return Err(work);
+        };
         let body = match self.parts.recv().await {
             // What fits into one part has a length.
             Some(None) => Body::from(first),
@@ -83,10 +136,12 @@ impl Answer {
                 ready: std::iter::once(Some(first)).chain(second).collect(),
                 parts: self.parts,
                 ended: false,
+                what: self.what,
+                _work: Box::new(work),
             }),
         };
         let kind = [(header::CONTENT_TYPE, "application/json")];
-        Some((kind, body).into_response())
+        Ok((kind, body).into_response())
     }
 }
 
@@ -95,6 +150,9 @@ struct Rest {
     ready: VecDeque<Option<Bytes>>,
     parts: mpsc::Receiver<Option<Bytes>>,
     ended: bool,
+    what: String,
+    /// Ends with the answer.
+    _work: Box<dyn Send>,
 }
 
 impl HttpBody for Rest {
@@ -116,7 +174,10 @@ impl HttpBody for Rest {
         Poll::Ready(match next {
             Some(Some(part)) => Some(Ok(Frame::data(part))),
             Some(None) => None,
-            None => Some(Err(BrokeOff)),
+            None => {
+                tracing::warn!(what = self.what, "an answer broke off half way");
+                Some(Err(BrokeOff))
+            }
         })
     }
 }
@@ -126,11 +187,10 @@ mod tests {
     use super::*;
 
     async fn read(write: impl FnOnce(Parts) + Send + 'static) -> Option<Result<usize, ()>> {
-        let (parts, answer) = answer();
-        let writer = tokio::task::spawn_blocking(move || write(parts));
-        let body = answer.json().await?.into_body();
+        let (parts, answer) = answer("a test".to_owned());
+        let work = Work::begin(async { tokio::task::spawn_blocking(move || write(parts)).await });
+        let body = answer.json(work).await.ok()?.into_body();
         let read = axum::body::to_bytes(body, usize::MAX).await;
-        writer.await.unwrap();
         Some(read.map(|bytes| bytes.len()).map_err(|_| ()))
     }
 
@@ -161,9 +221,48 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_writes_stops_when_nobody_reads() {
-        let (mut parts, answer) = answer();
+        let (mut parts, answer) = answer("a test".to_owned());
         drop(answer);
         let stopped = tokio::task::spawn_blocking(move || write(&mut parts, PART));
         assert!(stopped.await.unwrap().is_break());
+    }
+
+    #[tokio::test]
+    async fn whoever_writes_waits_only_so_long_for_a_client_that_trickles() {
+        let (mut parts, mut answer) = answer("a test".to_owned());
+        parts.patience = Duration::from_millis(1);
+        // The client takes one part and then no more.
+        let broke = tokio::task::spawn_blocking(move || {
+            while write(&mut parts, PART).is_continue() {}
+            parts.waited
+        });
+        assert!(matches!(answer.parts.recv().await, Some(Some(_))));
+        let waited = tokio::time::timeout(Duration::from_secs(60), broke).await;
+        assert!(waited.unwrap().unwrap() > Duration::ZERO);
+        drop(answer);
+    }
+
+    #[tokio::test]
+    async fn work_ends_with_the_answer_that_nobody_reads_any_more() {
+        for begun in [false, true] {
+            let (mut parts, answer) = answer("a test".to_owned());
+            let (told, is_dropped) = tokio::sync::oneshot::channel::<()>();
+            let work = Work::begin(async move {
+                let _told = told;
+                std::future::pending::<()>().await;
+            });
+            if begun {
+                let fill = move || {
+                    let _ = (write(&mut parts, PART), write(&mut parts, PART));
+                    parts
+                };
+                let _parts = tokio::task::spawn_blocking(fill).await.unwrap();
+                drop(answer.json(work).await.ok().unwrap());
+            } else {
+                drop(answer.json(work));
+            }
+            let ended = tokio::time::timeout(Duration::from_secs(60), is_dropped).await;
+            assert!(ended.unwrap().is_err());
+        }
     }
 }

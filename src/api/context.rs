@@ -5,7 +5,7 @@ use super::error::{ApiError, Detail, ErrorKind};
 use super::health::Health;
 use super::request_id::RequestIds;
 use super::settings::ServerSettings;
-use super::shares::Shares;
+use super::shares::{Share, Shares};
 use crate::audit::Audit;
 use crate::clock::SharedClock;
 use crate::dead_letter::Desk;
@@ -117,7 +117,7 @@ impl Context {
     ) -> Result<(), ApiError> {
         let asked = id.clone();
         let found = self
-            .scan(Asked::Timeline, move |query| {
+            .scan_in(&self.inner.shares.timelines, Asked::Timeline, move |query| {
                 let found = query.steps(&asked, after, |step| writer.step(step))?;
                 if found {
                     writer.end();
@@ -148,15 +148,29 @@ impl Context {
             .await
     }
 
-    /// Asks about dead letters, which may wait for the disk or for the schema registry.
+    /// Asks about dead letters.
     pub(super) async fn letters<T: Send + 'static>(
         &self,
         asked: Asked,
         ask: impl FnOnce(&Desk) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
         let inner = self.inner.clone();
-        self.in_turn(move || timed(&inner.metrics, asked, || ask(&inner.letters)))
+        self.in_turn(move |stop| timed(&inner.metrics, asked, || ask(&inner.letters.until(stop))))
             .await
+    }
+
+    /// Asks about one dead letter, which may wait for the schema registry.
+    pub(super) async fn letter<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Desk) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let inner = self.inner.clone();
+        self.elsewhere(move |stop| {
+            timed(&inner.metrics, Asked::DeadLetters, || {
+                ask(&inner.letters.until(stop))
+            })
+        })
+        .await
     }
 
     pub(super) fn settings(&self) -> &ServerSettings {
@@ -187,7 +201,7 @@ impl Context {
         &self.inner.request_ids
     }
 
-    /// Runs what changes something, or waits for others than the disk.
+    /// Runs what changes something.
     pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -211,21 +225,30 @@ impl Context {
         self.inner.shares.scrapes.run(|_| work()).await
     }
 
-    /// Runs what reads much, so many at once as the settings allow.
+    /// Runs a question that waits for others than the disk. It is told when nobody waits for it any more.
+    pub(super) async fn elsewhere<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Stop) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.inner.shares.others.run(work).await
+    }
+
+    /// Runs what reads much and waits for nobody, so many at once as the settings allow. It is told when
+    /// nobody waits for it any more.
     pub(super) async fn in_turn<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(Stop) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        self.inner.shares.scans.run(|_| work()).await
+        self.inner.shares.scans.run(work).await
     }
 
     /// Runs what reads all of something: beside searches, not before them. It is told when nobody waits
     /// for it any more.
-    pub(super) async fn sweep<T: Send + 'static>(
+    pub(super) async fn full_read<T: Send + 'static>(
         &self,
         work: impl FnOnce(Stop) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        self.inner.shares.sweeps.run(work).await
+        self.inner.shares.full_reads.run(work).await
     }
 
     async fn scan<T: Send + 'static>(
@@ -233,11 +256,17 @@ impl Context {
         asked: Asked,
         ask: impl FnOnce(&Query) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, ApiError> {
+        self.scan_in(&self.inner.shares.scans, asked, ask).await
+    }
+
+    async fn scan_in<T: Send + 'static>(
+        &self,
+        share: &Share,
+        asked: Asked,
+        ask: impl FnOnce(&Query) -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, ApiError> {
         let inner = self.inner.clone();
-        let answer = self
-            .inner
-            .shares
-            .scans
+        let answer = share
             .run(move |stop| timed(&inner.metrics, asked, || ask(&inner.query.until(stop))))
             .await?;
         Ok(answer?)
@@ -260,7 +289,7 @@ fn missing(id: &SagaId, purged: Option<PurgedView>) -> ApiError {
         return unknown_saga(id);
     };
     let shown = super::params::shown(id.as_str());
-    let way = if purged.row_group.is_some() {
+    let way = if purged.row_groups.is_some() {
         "; archive=true reads it from the archive"
     } else {
         ""

@@ -109,6 +109,7 @@ pub struct ApiError {
     message: String,
     details: Vec<Detail>,
     retry_after: Option<Duration>,
+    nothing_changed: bool,
 }
 
 /// The body of every error answer.
@@ -135,6 +136,7 @@ impl ApiError {
             message: message.into(),
             details: Vec::new(),
             retry_after: None,
+            nothing_changed: false,
         }
     }
 
@@ -149,6 +151,7 @@ impl ApiError {
             message: said.join("; "),
             details,
             retry_after: None,
+            nothing_changed: false,
         }
     }
 
@@ -163,6 +166,18 @@ impl ApiError {
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
+    }
+
+    /// Says that what was asked for was not begun: nothing was changed.
+    #[must_use]
+    pub fn nothing_changed(mut self) -> Self {
+        self.nothing_changed = true;
+        self
+    }
+
+    /// Whether it is known that nothing was changed.
+    pub(super) fn changed_nothing(&self) -> bool {
+        self.nothing_changed
     }
 
     /// What went wrong.

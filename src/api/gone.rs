@@ -18,6 +18,12 @@ impl ClientGone {
         request.extensions_mut().insert(gone);
         guard
     }
+
+    /// What tells of the client of a watched request.
+    pub(super) fn of(request: &Request) -> CancellationToken {
+        let gone = request.extensions().get::<Self>().cloned();
+        gone.unwrap_or_default().0
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for ClientGone {
@@ -25,6 +31,23 @@ impl<S: Sync> FromRequestParts<S> for ClientGone {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
+    }
+}
+
+tokio::task_local! {
+    static GONE: CancellationToken;
+}
+
+/// Work that can ask by [`gone`] whether its client went away.
+pub(super) async fn told<T>(client: CancellationToken, work: impl Future<Output = T>) -> T {
+    GONE.scope(client, work).await
+}
+
+/// Returns when the client of the work around it has gone away; never when nobody told of one.
+pub(super) async fn gone() {
+    match GONE.try_with(Clone::clone) {
+        Ok(client) => client.cancelled().await,
+        Err(_) => std::future::pending().await,
     }
 }
 

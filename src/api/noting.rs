@@ -3,6 +3,7 @@
 
 use super::caller::Caller;
 use super::context::Context;
+use super::error::ApiError;
 use crate::audit::{Act, Outcome};
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -76,7 +77,7 @@ impl Call {
     }
 
     /// Records how it was answered. A path that takes no such method was not called.
-    pub(super) async fn record(self, status: StatusCode, error: Option<String>, context: &Context) {
+    pub(super) async fn record(self, status: StatusCode, error: Option<&ApiError>, context: &Context) {
         if status == StatusCode::METHOD_NOT_ALLOWED {
             return;
         }
@@ -84,9 +85,11 @@ impl Call {
             202 => Outcome::Begun,
             0..=399 => Outcome::Done,
             400..=499 => Outcome::Refused,
+            // What was not begun can be repeated without end, as what is refused can.
+            _ if error.is_some_and(ApiError::changed_nothing) => Outcome::Refused,
             _ => Outcome::Failed,
         };
-        let (act, detail) = self.entry(error);
+        let (act, detail) = self.entry(error.map(ToString::to_string));
         let (written, is_written) = oneshot::channel();
         // Its own failure is logged where it happens; the answer stands all the same.
         context.audit().note_then(act, outcome, detail, move || {

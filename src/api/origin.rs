@@ -21,19 +21,33 @@ const FORM_KINDS: [&str; 3] = [
 /// Accepts every name.
 const ANY: &str = "*";
 
+/// A request, as far as it shows who caused it.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'r> {
+    pub(super) method: &'r Method,
+    /// The host in its target, if there is one.
+    pub(super) uri_host: Option<&'r str>,
+    pub(super) headers: &'r HeaderMap,
+    pub(super) has_body: bool,
+    /// Whether it asks how the tracker is: whoever asks that by whatever name learns nothing else.
+    pub(super) is_probe: bool,
+}
+
 /// Refuses a request that a page of another site may have caused.
-pub(super) fn check(
-    method: &Method,
-    uri_host: Option<&str>,
-    headers: &HeaderMap,
-    settings: &ServerSettings,
-) -> Result<(), ApiError> {
-    check_host(uri_host.or_else(|| text(headers, &header::HOST)), settings)?;
-    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+pub(super) fn check(asked: Asked<'_>, settings: &ServerSettings) -> Result<(), ApiError> {
+    let headers = asked.headers;
+    if !asked.is_probe {
+        check_host(asked.uri_host.or_else(|| text(headers, &header::HOST)), settings)?;
+    }
+    if matches!(*asked.method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
     }
     check_site(headers, settings)?;
-    check_kind(headers)
+    // `curl -d ''` says that it sends a form. No page of another site gets here.
+    if asked.has_body {
+        check_kind(headers)?;
+    }
+    Ok(())
 }
 
 fn check_host(host: Option<&str>, settings: &ServerSettings) -> Result<(), ApiError> {
@@ -43,15 +57,16 @@ fn check_host(host: Option<&str>, settings: &ServerSettings) -> Result<(), ApiEr
     let allowed = &settings.allowed_hosts;
     let named = allowed
         .iter()
-        .any(|allowed| allowed == ANY || allowed.eq_ignore_ascii_case(name));
+        .any(|allowed| allowed == ANY || name_of(allowed).eq_ignore_ascii_case(name));
     let open = allowed.is_empty() && !settings.address.is_loopback();
-    if named || open || is_loopback(name) {
+    // Somebody else can point a name at us, but not an address.
+    if named || open || is_address(name) || is_localhost(name) {
         return Ok(());
     }
     let accepted = if allowed.is_empty() {
-        "a loopback name or address".to_owned()
+        "localhost or an IP address".to_owned()
     } else {
-        format!("{}, or a loopback name or address", allowed.join(", "))
+        format!("{}, localhost or an IP address", allowed.join(", "))
     };
     let found = super::params::shown(host);
     Err(forbidden(format!(
@@ -63,12 +78,14 @@ fn check_site(headers: &HeaderMap, settings: &ServerSettings) -> Result<(), ApiE
     let origin = headers.get(header::ORIGIN);
     let host = text(headers, &header::HOST);
     let found = match (origin.map(|origin| origin.to_str()), text(headers, &FETCH_SITE)) {
+        // Only the browser can say so, and it knows better than Host behind a proxy that rewrites it.
+        (_, Some("same-origin")) => return Ok(()),
         (Some(Ok(origin)), _) if is_ours(origin, host) || is_allowed(origin, settings) => return Ok(()),
         (Some(origin), _) => format!(
             "Origin: found {}",
             super::params::shown(origin.unwrap_or("no text"))
         ),
-        (None, None | Some("same-origin" | "none")) => return Ok(()),
+        (None, None | Some("none")) => return Ok(()),
         (None, Some(site)) => format!("Sec-Fetch-Site: found {}", super::params::shown(site)),
     };
     Err(forbidden(format!(
@@ -115,14 +132,15 @@ fn name_of(host: &str) -> &str {
         .trim_end_matches('.')
 }
 
-fn is_loopback(name: &str) -> bool {
-    let address = name.parse::<IpAddr>();
+fn is_address(name: &str) -> bool {
+    name.parse::<IpAddr>().is_ok()
+}
+
+fn is_localhost(name: &str) -> bool {
     let subdomain = name.len() > ".localhost".len()
         && name.is_char_boundary(name.len() - ".localhost".len())
         && name[name.len() - ".localhost".len()..].eq_ignore_ascii_case(".localhost");
-    name.eq_ignore_ascii_case("localhost")
-        || subdomain
-        || address.is_ok_and(|address| address.to_canonical().is_loopback())
+    name.eq_ignore_ascii_case("localhost") || subdomain
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
@@ -139,13 +157,28 @@ mod tests {
     use axum::http::HeaderValue;
 
     fn refused(method: &Method, headers: &[(&str, &str)], settings: &ServerSettings) -> Option<ErrorKind> {
+        asked(method, headers, settings, |_| ())
+    }
+
+    fn asked(
+        method: &Method,
+        headers: &[(&str, &str)],
+        settings: &ServerSettings,
+        change: impl FnOnce(&mut Asked<'_>),
+    ) -> Option<ErrorKind> {
         let headers = headers
             .iter()
             .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap()))
             .collect();
-        check(method, None, &headers, settings)
-            .err()
-            .map(|error| error.kind())
+        let mut asked = Asked {
+            method,
+            uri_host: None,
+            headers: &headers,
+            has_body: true,
+            is_probe: false,
+        };
+        change(&mut asked);
+        check(asked, settings).err().map(|error| error.kind())
     }
 
     fn on(address: &str) -> ServerSettings {
@@ -164,10 +197,6 @@ mod tests {
             &[("origin", "null"), ("host", "tracker:8086")],
             &[("origin", "http://tracker:9999"), ("host", "tracker:8086")],
             &[("origin", "http://tracker:8086")],
-            &[
-                ("origin", "https://evil.example"),
-                ("sec-fetch-site", "same-origin"),
-            ],
             &[("sec-fetch-site", "cross-site")],
             &[("sec-fetch-site", "same-site")],
         ] {
@@ -197,6 +226,12 @@ mod tests {
                 ("content-type", "application/json"),
             ],
             &[("sec-fetch-site", "none")],
+            // Behind a proxy that rewrites Host.
+            &[
+                ("origin", "https://tracker.example"),
+                ("host", "10.0.0.7:8086"),
+                ("sec-fetch-site", "same-origin"),
+            ],
         ] {
             assert_eq!(
                 refused(&Method::POST, headers, &on("0.0.0.0")),
@@ -220,11 +255,23 @@ mod tests {
                 Some(ErrorKind::UnsupportedMediaType)
             );
             assert_eq!(refused(&Method::GET, &headers, &on("0.0.0.0")), None);
+            let empty = |headers: &[(&str, &str)]| {
+                asked(&Method::POST, headers, &on("0.0.0.0"), |asked| {
+                    asked.has_body = false;
+                })
+            };
+            assert_eq!(empty(&headers), None, "a script that sends nothing");
+            for other in [
+                ("origin", "https://evil.example"),
+                ("sec-fetch-site", "cross-site"),
+            ] {
+                assert_eq!(empty(&[headers[0], other]), Some(ErrorKind::Forbidden));
+            }
         }
     }
 
     #[test]
-    fn on_a_loopback_address_only_loopback_names_and_configured_ones_are_served() {
+    fn on_a_loopback_address_only_localhost_addresses_and_configured_names_are_served() {
         let mut settings = on("127.0.0.1");
         let served = |host: &str, settings: &ServerSettings| {
             refused(&Method::GET, &[("host", host)], settings).is_none()
@@ -236,6 +283,8 @@ mod tests {
             "a.localhost:1",
             "127.0.0.1",
             "127.3.2.1:80",
+            "10.1.2.3:8086",
+            "[fd00::1]:8086",
             "[::1]:8086",
             "[::1]",
         ] {
@@ -245,7 +294,7 @@ mod tests {
             "evil.example",
             "localhost.evil.example",
             "127.0.0.1.evil.example:80",
-            "10.0.0.1",
+            "10.0.0.1.evil.example",
             "localhost@evil",
             "",
         ] {
@@ -255,7 +304,7 @@ mod tests {
             served("evil.example", &on("0.0.0.0")),
             "only a loopback address is private"
         );
-        settings.allowed_hosts = vec!["tracker.internal".to_owned()];
+        settings.allowed_hosts = vec!["tracker.internal:443".to_owned()];
         assert!(served("Tracker.Internal:8086", &settings) && served("localhost", &settings));
         assert!(!served("evil.example", &settings));
         settings.address = "0.0.0.0".parse().unwrap();
@@ -263,6 +312,11 @@ mod tests {
             !served("evil.example", &settings),
             "names that are configured are all there are"
         );
+        assert!(served("10.1.2.3:8086", &settings), "what scrapes asks by address");
+        let probe = asked(&Method::GET, &[("host", "evil.example")], &settings, |asked| {
+            asked.is_probe = true;
+        });
+        assert_eq!(probe, None);
         settings.allowed_hosts = vec!["*".to_owned()];
         assert!(served("evil.example", &settings));
     }

@@ -1,10 +1,12 @@
 //! Who gets a connection: so many in all, so many for one peer, and a reserve for probes.
 //!
-//! Every connection is accepted. When there is no place for it, the one that has been idle longest makes
-//! room; when none is idle, it goes into the reserve, in which only probes are answered and where the
-//! oldest makes room. So whatever clients do, a probe is answered. What is served on a place is not
-//! decided here.
+//! Every connection is accepted. When there is no place for it, one of the peer that has the most makes
+//! room, the one that has been idle longest; when none is idle, it goes into the reserve, in which only
+//! probes are answered and where the oldest of the peer with the most makes room. So whatever clients do,
+//! a probe is answered, and who opens many connections closes no others than its own. What is served on a
+//! place is not decided here.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,7 +63,13 @@ struct Held {
     next: u64,
     regular: BTreeMap<u64, Seat>,
     by_peer: HashMap<Peer, usize>,
-    reserve: BTreeMap<u64, CancellationToken>,
+    reserve: BTreeMap<u64, Waiting>,
+}
+
+/// A connection in the reserve.
+struct Waiting {
+    peer: Peer,
+    lost: CancellationToken,
 }
 
 struct Seat {
@@ -125,7 +133,8 @@ impl Places {
         });
         if use_.is_none() {
             held.make_room_in_reserve();
-            held.reserve.insert(number, lost.clone());
+            let lost = lost.clone();
+            held.reserve.insert(number, Waiting { peer, lost });
         }
         Place {
             shared: self.shared.clone(),
@@ -151,7 +160,7 @@ impl Shared {
         held.regular.len() < self.limits.total || self.close_idle(held, |_| true)
     }
 
-    /// Closes the connection that has been idle longest; false when there is none.
+    /// Closes the connection that has been idle longest, of the peer with the most; false when none is idle.
     fn close_idle(&self, held: &mut Held, among: impl Fn(&Seat) -> bool) -> bool {
         let idle_before =
             Use::now(self.started).saturating_sub(u64::try_from(IDLE_AFTER.as_millis()).unwrap_or(0));
@@ -159,10 +168,14 @@ impl Shared {
             .regular
             .iter()
             .filter(|(_, seat)| among(seat))
-            .map(|(number, seat)| (seat.use_.idle_since.load(Ordering::Relaxed), *number))
-            .filter(|(since, _)| *since <= idle_before)
+            .map(|(number, seat)| {
+                let of_peer = held.by_peer.get(&seat.peer).copied().unwrap_or(0);
+                let since = seat.use_.idle_since.load(Ordering::Relaxed);
+                (Reverse(of_peer), since, *number)
+            })
+            .filter(|(_, since, _)| *since <= idle_before)
             .min();
-        let Some((_, number)) = longest else {
+        let Some((_, _, number)) = longest else {
             return false;
         };
         held.release(number);
@@ -173,8 +186,8 @@ impl Shared {
 impl Held {
     /// Forgets a place, and tells its connection.
     fn release(&mut self, number: u64) {
-        if let Some(lost) = self.reserve.remove(&number) {
-            lost.cancel();
+        if let Some(waiting) = self.reserve.remove(&number) {
+            waiting.lost.cancel();
         }
         let Some(seat) = self.regular.remove(&number) else {
             return;
@@ -190,11 +203,21 @@ impl Held {
 
     fn make_room_in_reserve(&mut self) {
         while self.reserve.len() >= RESERVE
-            && let Some((number, _)) = self.reserve.first_key_value()
+            && let Some(number) = self.oldest_of_the_largest()
         {
-            let number = *number;
             self.release(number);
         }
+    }
+
+    /// The oldest connection in the reserve of the peer that has the most there.
+    fn oldest_of_the_largest(&self) -> Option<u64> {
+        let mut of_peer: HashMap<Peer, usize> = HashMap::new();
+        for waiting in self.reserve.values() {
+            *of_peer.entry(waiting.peer).or_default() += 1;
+        }
+        let most = of_peer.values().copied().max()?;
+        let is_large = |(_, waiting): &(&u64, &Waiting)| of_peer.get(&waiting.peer) == Some(&most);
+        self.reserve.iter().find(is_large).map(|(number, _)| *number)
     }
 }
 
@@ -221,8 +244,8 @@ impl Drop for Place {
     }
 }
 
-/// Tells a connection that works from one that is idle. An answer counts as given when it is ready: a
-/// client that does not take it is idle too.
+/// Tells a connection that works from one that is idle. An answer counts as given when the connection has
+/// all of it: one that is sent as it is read is under way until its client has taken most of it.
 #[derive(Clone)]
 pub(super) struct Requests(Option<Arc<Use>>);
 
@@ -313,6 +336,26 @@ mod tests {
         let newest = places.take(peer(4));
         assert!(reserve[0].lost().is_cancelled(), "the oldest makes room");
         assert!(!reserve[1].lost().is_cancelled() && !newest.lost().is_cancelled());
+    }
+
+    #[test]
+    fn a_flood_turns_over_its_own_connections_and_not_those_of_others() {
+        let places = long_running(&places(3, 3));
+        let many = [places.take(peer(1)), places.take(peer(1))];
+        let one = places.take(peer(2));
+        idle_long(&one);
+        for place in &many {
+            idle_long(place);
+        }
+        let third = places.take(peer(1));
+        assert!(!third.is_reserve());
+        assert!(many[0].lost().is_cancelled() && !one.lost().is_cancelled());
+        let _busy = [&many[1], &one, &third].map(|place| place.requests().begin());
+        let probe = places.take(peer(3));
+        let flood: Vec<_> = (0..10 * RESERVE).map(|_| places.take(peer(1))).collect();
+        assert!(probe.is_reserve() && flood.iter().all(Place::is_reserve));
+        assert!(!probe.lost().is_cancelled());
+        assert!(flood[0].lost().is_cancelled() && !flood.last().unwrap().lost().is_cancelled());
     }
 
     #[test]

@@ -9,13 +9,14 @@
 mod slow;
 
 use super::caller::Peer;
-use super::context::Context;
-use super::places::{Limits, Place, Places};
+use super::context;
+use super::places::{Limits, Place, Places, UnderWay};
 use super::routes::router;
 use super::settings::ServerSettings;
 use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,6 +25,8 @@ use slow::PatientWriter;
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -89,7 +92,7 @@ impl Server {
     ///
     /// # Errors
     /// [`ServerError::Bind`].
-    pub async fn bind(settings: ServerSettings, context: &Context) -> Result<Self, ServerError> {
+    pub async fn bind(settings: ServerSettings, context: &context::Context) -> Result<Self, ServerError> {
         let address = settings.socket_address();
         let bind = |source| ServerError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(bind)?;
@@ -183,9 +186,12 @@ impl Server {
             let under_way = requests.begin();
             let answer = router.clone().call(request);
             async move {
-                let answer = answer.await;
-                drop(under_way);
-                answer
+                answer.await.map(|answer| {
+                    answer.map(|body| Taken {
+                        body,
+                        _under_way: under_way,
+                    })
+                })
             }
         });
         let stream = Box::pin(PatientWriter::new(stream, self.settings.write_timeout()));
@@ -202,6 +208,32 @@ impl Server {
                 }
             }
         });
+    }
+}
+
+/// An answer's body: its request is under way until all of it was handed over.
+struct Taken {
+    body: Body,
+    _under_way: UnderWay,
+}
+
+impl HttpBody for Taken {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -35,17 +35,18 @@ pub struct ServerSettings {
     /// The same for one peer: an IPv4 address, or an IPv6 network of 64 bits. Default 512.
     pub max_connections_per_peer: usize,
     /// Names that a request's `Host` may have, `*` for any. Without any, all are accepted, but on a
-    /// loopback address only loopback ones: so no page of another name reaches this tracker.
+    /// loopback address only localhost: so no page of another name reaches this tracker. Addresses and
+    /// probes always may.
     pub allowed_hosts: Vec<String>,
     /// Origins, as browsers send them (`https://ops.example`), whose pages may change something here
     /// beside our own.
     pub allowed_origins: Vec<String>,
-    /// Questions that scan (searches, timelines, statistics) answered at once; further ones wait
-    /// within their request's time. Default 16.
+    /// Questions that scan (searches, lists, statistics) answered at once; eight times as many wait within
+    /// their request's time. Default 16.
     pub max_concurrent_scans: usize,
     /// Questions that read all of something (digests, audit verification, retention plans) answered at
-    /// once; further ones wait. Default 2.
-    pub max_concurrent_sweeps: usize,
+    /// once; eight times as many wait within a request's time. Default 2.
+    pub max_concurrent_full_reads: usize,
     /// On shutdown, running requests may take so long to end. Milliseconds, default 10000.
     pub shutdown_grace_ms: u64,
     /// When health says DOWN.
@@ -69,7 +70,7 @@ impl Default for ServerSettings {
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             max_concurrent_scans: 16,
-            max_concurrent_sweeps: 2,
+            max_concurrent_full_reads: 2,
             shutdown_grace_ms: 10_000,
             health: HealthSettings::default(),
         }

@@ -3,7 +3,7 @@
 
 use super::context::Context;
 use super::error::{ApiError, ErrorKind};
-use super::gone::ClientGone;
+use super::gone::{self, ClientGone};
 use super::noting::Call;
 use super::origin;
 use super::params::well_encoded;
@@ -145,10 +145,11 @@ async fn answer(passage: &Passage, mut request: Request, next: Next) -> Response
         return within(limit, next.run(request)).await;
     };
     // On a task of its own: a client that goes away takes neither the work with it nor its record.
-    let context = passage.context.clone();
+    // What waits for a thread still is told when the client goes.
+    let (context, client) = (passage.context.clone(), ClientGone::of(&request));
     let work = tokio::spawn(async move {
-        let response = within(limit, next.run(request)).await;
-        let error = response.extensions().get::<ApiError>().map(ToString::to_string);
+        let response = gone::told(client, within(limit, next.run(request))).await;
+        let error = response.extensions().get::<ApiError>();
         call.record(response.status(), error, &context).await;
         response
     });
@@ -167,8 +168,14 @@ fn check(request: &Request, passage: &Passage) -> Result<(), ApiError> {
         return Err(ApiError::new(ErrorKind::ServiceUnavailable, message).retry_after(Duration::from_secs(1)));
     }
     let settings = passage.context.settings();
-    let host = request.uri().authority().map(|authority| authority.as_str());
-    origin::check(request.method(), host, request.headers(), settings)?;
+    let asked = origin::Asked {
+        method: request.method(),
+        uri_host: request.uri().authority().map(|authority| authority.as_str()),
+        headers: request.headers(),
+        has_body: !request.body().is_end_stream(),
+        is_probe: passage.kind == Kind::Probe,
+    };
+    origin::check(asked, settings)?;
     check_size(request, settings)?;
     if !well_encoded(request.uri().path()) {
         let message =

@@ -19,7 +19,7 @@ use crate::ingest::{IngestSettings, IngestStatus};
 use crate::objects::ObjectsError;
 use crate::ops::{Decisions, StatusChange};
 use crate::projector::rebuild::{self, Rebuild};
-use crate::projector::{ProjectorHandle, ProjectorSettings};
+use crate::projector::{AtRestError, ProjectorHandle, ProjectorSettings};
 use crate::snapshot::{Known, Pruned, SnapshotError, SnapshotId, Snapshots, Summary};
 use crate::store::letters::LetterBook;
 use crate::store::stoppable::{self, Stop};
@@ -254,11 +254,15 @@ impl Admin for RunningAdmin {
         let parts = &self.parts;
         let store = stoppable::until(parts.store.clone(), stop);
         let digest = verify::digest_at_rest(&parts.projector, &store, &parts.topic, &parts.settings)
-            .map_err(|e| AdminError::Failed(e.to_string()))?;
+            .map_err(|error| match error {
+                AtRestError::Busy => AdminError::Busy(error.to_string()),
+                other => AdminError::Failed(other.to_string()),
+            })?;
         Ok(Digest {
             at: digest.at.iter().collect(),
             topics: digest.topics,
             applied: digest.applied,
+            waiting_letters: digest.waiting_letters,
             rules: digest.rules,
             total: digest.total,
             tables: digest.tables,

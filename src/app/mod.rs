@@ -6,6 +6,7 @@ pub mod offline;
 pub mod operator;
 mod ops;
 mod replay;
+mod restoring;
 mod retention;
 mod settings;
 pub mod snapshots;

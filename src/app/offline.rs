@@ -47,6 +47,8 @@ pub struct DigestReport {
     pub topics: BTreeMap<String, BTreeMap<u32, u64>>,
     /// The next decision whose purge or restore is not done.
     pub applied: u64,
+    /// Open dead letters of unknown schemas: they become events where the registry knows their schemas.
+    pub waiting_letters: u64,
     /// The rules of the fold that the projections are made under.
     pub rules: String,
     /// Whether other definitions are configured.
@@ -151,6 +153,7 @@ pub fn digest(config: &Config) -> anyhow::Result<DigestReport> {
         partitions: digest.at.iter().collect(),
         topics: digest.topics,
         applied: digest.applied,
+        waiting_letters: digest.waiting_letters,
         rules: digest.rules,
         rebuild_due: rebuild::is_due(&store, &definitions)?,
         total: digest.total,

@@ -1,6 +1,7 @@
 //! Retention and its archive, put together: who decides, who applies, and what operators ask of them.
 
 use super::ops::Ops;
+use super::restoring::Restoring;
 use crate::api::Caller;
 use crate::api::admin::AdminError;
 use crate::api::removals::{Archived, Removals, Restored, Standing};
@@ -13,11 +14,12 @@ use crate::objects::{self, Objects};
 use crate::ops::{Applier, KafkaTopics, NewDecision};
 use crate::projector::ProjectorHandle;
 use crate::query::Query;
-use crate::retention::archived::{self, ArchiveObject};
+use crate::retention::archived::{self, ArchiveObject, FromArchive};
 use crate::retention::body::{
     HOLD, HoldBody, LIFT, LiftBody, RESTORE, RESTORE_PART, RestoreBody, RestorePartBody,
 };
 use crate::retention::decision::{BringBack, CarryPart, Keep, Release, Remove};
+use crate::retention::parts::Cutting;
 use crate::retention::{
     Edge, Hold, Holds, Plan, RetentionError, RetentionSettings, RetentionStatus, Rules, Sweeper, Worker,
     parts, plan,
@@ -40,6 +42,8 @@ const SETTLE: Duration = Duration::from_secs(5);
 
 /// How long a search for due sagas waits for what is under way to be read and folded.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a decision waits for letters whose schemas are unknown here, before it is left.
+const LETTERS: Duration = Duration::from_secs(600);
 
 /// What retention does with decisions of its kinds.
 pub(super) fn appliers(topic: &str) -> Vec<Box<dyn Applier>> {
@@ -64,6 +68,7 @@ pub(super) struct Retention {
     query: Query,
     objects: Option<Objects>,
     ops: Ops,
+    restoring: Restoring,
     status: Arc<RetentionStatus>,
     clock: SharedClock,
     runtime: Handle,
@@ -91,6 +96,7 @@ impl Retention {
             query: Query::new(store.clone(), definitions.clone()),
             objects,
             ops: ops.clone(),
+            restoring: Restoring::default(),
             status: Arc::default(),
             clock: clock.clone(),
             runtime: Handle::current(),
@@ -119,6 +125,7 @@ impl Retention {
             status: self.status.clone(),
             settle: SETTLE,
             patience: PATIENCE,
+            letters: LETTERS,
             asked: Arc::default(),
         };
         let worker = Worker {
@@ -174,34 +181,34 @@ impl Retention {
     /// is there those before it do nothing.
     fn publish_restore(
         &self,
-        found: &Archived,
+        found: &FromArchive<'_>,
         saga: &SagaId,
         reason: &str,
         by: &Caller,
     ) -> Result<u64, AdminError> {
-        let mut events = found.events.clone();
-        events.sort_unstable_by_key(crate::domain::Event::timeline_key);
-        let mut pieces = parts::cut(&events, parts::PIECE_BYTES).map_err(AdminError::Failed)?;
-        let last = pieces.pop().unwrap_or_default();
         let (saga, purge) = (saga.as_str().to_owned(), found.purged.decision);
-        let mut numbers = Vec::with_capacity(pieces.len());
-        for data in pieces {
-            let part = RestorePartBody {
-                saga: saga.clone(),
-                purge,
-                data,
-            };
+        let (mut cutting, mut numbers) = (Cutting::new(parts::PIECE_BYTES), Vec::new());
+        let mut publish = |data| {
+            let saga = saga.clone();
+            let part = RestorePartBody { saga, purge, data };
             numbers.push(self.decide(RESTORE_PART, by, reason, &part)?);
-        }
+            Ok::<_, Refused>(())
+        };
+        found.each(&self.runtime, &mut |event| cutting.add(&event, &mut publish))?;
         let body = RestoreBody {
             topic: self.kafka.topic.clone(),
             saga,
             purge,
             events: found.purged.events,
             parts: numbers,
-            data: last,
+            data: cutting.finish(),
         };
         self.decide(RESTORE, by, reason, &body)
+    }
+
+    fn find<'r>(&'r self, saga: &'r SagaId) -> Result<FromArchive<'r>, AdminError> {
+        let store = self.query.store();
+        archived::find(&**store, self.objects.as_ref(), saga).map_err(failed)
     }
 
     fn hold(&self, id: u64) -> Result<Hold, AdminError> {
@@ -241,26 +248,28 @@ impl Removals for Retention {
     }
 
     fn archived(&self, saga: &SagaId) -> Result<Archived, AdminError> {
-        let store = self.query.store();
-        let found = self
-            .runtime
-            .block_on(archived::fetch(&**store, self.objects.as_ref(), saga))
-            .map_err(failed)?;
-        let state = fold(&found.events, self.query.definitions())
+        let (found, mut events) = (self.find(saga)?, Vec::new());
+        found.each(&self.runtime, &mut |event| {
+            events.push(event);
+            Ok::<_, Refused>(())
+        })?;
+        let state = fold(&events, self.query.definitions())
             .ok_or_else(|| AdminError::Failed(format!("the archive holds nothing of saga {saga}")))?;
         Ok(Archived {
             state,
             purged: found.purged,
-            timeline: self.query.timeline_of(saga, &found.events),
-            events: found.events,
+            timeline: self.query.timeline_of(saga, &events),
         })
     }
 
     fn restore(&self, saga: &SagaId, reason: &str, by: &Caller) -> Result<Restored, AdminError> {
-        let found = self.archived(saga)?;
+        let _alone = self.restoring.begin(saga)?;
+        let found = self.find(saga)?;
         if !found.purged.is_gone() {
             return Err(AdminError::Conflict(format!("saga {saga} is not gone")));
         }
+        // Read once before anything is published.
+        found.each(&self.runtime, &mut |_| Ok::<_, Refused>(()))?;
         let decision = self.publish_restore(&found, saga, reason, by)?;
         if !self.status.wait_for(decision, APPLIED) {
             return Err(AdminError::Unavailable(format!(
@@ -272,7 +281,7 @@ impl Removals for Retention {
             Some((by_decision, at)) if by_decision == decision => Ok(Restored {
                 decision,
                 at,
-                events: u32::try_from(found.events.len()).unwrap_or(u32::MAX),
+                events: found.purged.events,
             }),
             _ => Err(AdminError::Failed(format!(
                 "decision {decision} did not bring saga {saga} back; the log of the tracker says why"
@@ -302,8 +311,35 @@ impl Removals for Retention {
             stopped: known.failed,
             skipped: known.skipped.values().sum(),
             last_skipped: known.last_skipped,
-            waiting: known.waiting,
+            waiting: known.held_up.or(known.waiting).or(known.unreadable),
         }
+    }
+}
+
+/// What a caller is told, of whatever went wrong while a saga was read from the archive.
+struct Refused(AdminError);
+
+impl From<RetentionError> for Refused {
+    fn from(error: RetentionError) -> Self {
+        Self(failed(error))
+    }
+}
+
+impl From<AdminError> for Refused {
+    fn from(error: AdminError) -> Self {
+        Self(error)
+    }
+}
+
+impl From<String> for Refused {
+    fn from(words: String) -> Self {
+        Self(AdminError::Failed(words))
+    }
+}
+
+impl From<Refused> for AdminError {
+    fn from(Refused(error): Refused) -> Self {
+        error
     }
 }
 

@@ -5,20 +5,25 @@
 //! archive/saga_type=ORDER_CREATION/day=2025-11-20/<hash>.parquet
 //! ```
 //!
-//! One row per delivery, the final state of its saga with it, sorted by saga; a saga lies in one row
-//! group. Day is the day of the saga's last event, UTC. What is archived, and when what is archived
+//! One row per delivery, the final state of its saga with it, sorted by saga and by the order of its
+//! timeline. A saga lies in one row group, a large one in several, one after the other: neither who
+//! writes nor who reads has more than one in memory. Day is the day of the saga's last event, UTC. What is archived, and when what is archived
 //! goes, is decided elsewhere (`retention`); where objects are kept, too (`objects`).
 
 mod read;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod write;
 
-pub use read::{Found, read_saga};
-pub use write::{ArchivedSaga, File, write};
+pub use read::SagaReader;
+pub use upload::{Stored, Upload};
+pub use write::Writer;
 
-use crate::objects::{Objects, ObjectsError};
+use crate::objects::ObjectsError;
+use parquet::errors::ParquetError;
+use std::io;
 
 /// The folder that everything is in.
 pub const FOLDER: &str = "archive";
@@ -45,13 +50,22 @@ pub enum ArchiveError {
     Format(String),
 }
 
-impl From<parquet::errors::ParquetError> for ArchiveError {
-    fn from(error: parquet::errors::ParquetError) -> Self {
-        Self::Format(error.to_string())
+impl From<ParquetError> for ArchiveError {
+    fn from(error: ParquetError) -> Self {
+        let ParquetError::External(cause) = error else {
+            return Self::Format(error.to_string());
+        };
+        // What is written goes to the object store, through `std::io`.
+        let objects = cause.downcast::<io::Error>().map(|cause| cause.downcast());
+        match objects {
+            Ok(Ok(objects)) => Self::Objects(objects),
+            Ok(Err(cause)) => Self::Format(cause.to_string()),
+            Err(cause) => Self::Format(cause.to_string()),
+        }
     }
 }
 
-/// The name of the object that holds this file. Stores and readers disagree about all but the plainest
+/// The name of the object that holds sagas whose deliveries have this hash. Stores and readers disagree about all but the plainest
 /// characters; the type as it is stands in the rows.
 pub fn object_name(saga_type: &str, day: &str, hash: &[u8; 32]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
@@ -61,29 +75,4 @@ pub fn object_name(saga_type: &str, day: &str, hash: &[u8; 32]) -> String {
         .collect();
     let short: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{FOLDER}/saga_type={folder}/day={day}/{short}.parquet")
-}
-
-/// Puts the file into object storage and makes sure that it is there as it was made.
-///
-/// # Errors
-/// [`ArchiveError`]; then it must not be relied on.
-pub async fn upload(objects: &Objects, name: &str, file: &File) -> Result<(), ArchiveError> {
-    let mut writer = objects.writer(name);
-    for piece in file.bytes.chunks(crate::objects::PIECE_BYTES) {
-        writer.piece(piece.to_vec()).await?;
-    }
-    writer.finish().await?;
-    let stored = objects.get(name).await?;
-    let stored = stored.ok_or_else(|| ArchiveError::Missing(name.to_owned()))?;
-    if *blake3::hash(&stored).as_bytes() == file.hash {
-        return Ok(());
-    }
-    Err(ArchiveError::Damaged {
-        object: name.to_owned(),
-        detail: format!(
-            "{} bytes came back of {}, and they are others",
-            stored.len(),
-            file.bytes.len()
-        ),
-    })
 }

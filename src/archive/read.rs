@@ -1,18 +1,19 @@
-//! Reads one saga from an object: its end, where the index of the file is, and the saga's row group.
+//! Reads one saga from an object: its end, where the index of the file is, and the saga's row groups, of
+//! which one at a time is in memory.
 //!
 //! What a decision, the file or its index say about sizes is believed only within what the object store
 //! says, and memory is taken for what was fetched, not for what is named.
 
 use super::ArchiveError;
 use super::schema::{event_of, saga_of};
-use crate::domain::{Event, SagaId};
+use crate::domain::{Event, RowGroups, SagaId};
 use crate::objects::{Objects, ObjectsError};
 use bytes::buf::Reader;
 use bytes::{Buf as _, Bytes};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 /// So much of a file's end is read first; its index is in there unless it has very many row groups.
 const END: u64 = 64 << 10;
@@ -23,69 +24,116 @@ const LONGEST_INDEX: u64 = 64 << 20;
 /// A file ends with the length of its index and four letters.
 const TRAILER: usize = 8;
 
-/// A saga as it was archived.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Found {
-    /// Its deliveries.
-    pub events: Vec<Event>,
-    /// How many reads of the object it took.
-    pub reads: u32,
+/// Reads a saga, row group by row group: [`SagaReader::load_next`], then [`SagaReader::each`].
+pub struct SagaReader<'o> {
+    source: Source<'o>,
+    saga: &'o SagaId,
+    /// The row groups that are still to be read.
+    groups: Range<u32>,
+    /// The one that is loaded.
+    loaded: u32,
+    /// So many deliveries may still come.
+    left: u32,
 }
 
-/// Reads a saga of so many deliveries from the row group of an object of that size.
-///
-/// # Errors
-/// [`ArchiveError`].
-pub async fn read_saga(
-    objects: &Objects,
-    object: &str,
-    size: u64,
-    row_group: u32,
-    (saga, deliveries): (&SagaId, u32),
-) -> Result<Found, ArchiveError> {
-    let mut source = Source {
-        objects,
-        object,
-        pieces: Pieces {
-            size,
-            parts: Vec::new(),
-        },
-        reads: 0,
-    };
-    if size <= SMALL {
-        source.fetch(0..size).await?;
-    } else {
-        source.fetch(size - END..size).await?;
-        let index = source.index_length()?;
-        if index > END {
-            source.fetch(size.saturating_sub(index)..size - END).await?;
+impl<'o> SagaReader<'o> {
+    /// Opens an object of that size, to read a saga of so many deliveries from those row groups.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub async fn open(
+        objects: &'o Objects,
+        (object, size): (&'o str, u64),
+        groups: RowGroups,
+        (saga, deliveries): (&'o SagaId, u32),
+    ) -> Result<Self, ArchiveError> {
+        let mut source = Source::new(objects, object, size);
+        if size <= SMALL {
+            source.fetch(0..size).await?;
+        } else {
+            source.fetch(size - END..size).await?;
+            let index = source.index_length()?;
+            if index > END {
+                source.fetch(size.saturating_sub(index)..size - END).await?;
+            }
         }
-        let reader = source.reader()?;
-        let group = group(&reader, row_group, object)?;
-        let range =
-            range_of(group, size).ok_or_else(|| damaged(object, "its index leads out of the file"))?;
-        source.fetch(range).await?;
+        let there = source.reader()?.metadata().num_row_groups();
+        let end = groups.first.checked_add(groups.count);
+        let end = end.filter(|end| *end as usize <= there);
+        let end = end.ok_or_else(|| damaged(object, format!("it has no row groups {groups:?}")))?;
+        Ok(Self {
+            source,
+            saga,
+            groups: groups.first..end,
+            loaded: groups.first,
+            left: deliveries,
+        })
     }
-    let reader = source.reader()?;
-    group(&reader, row_group, object)?;
-    let rows = reader.get_row_group(row_group as usize)?;
-    let mut events = Vec::new();
-    for row in rows.get_row_iter(None)? {
-        let row = row.map_err(|error| damaged(object, error.to_string()))?;
-        if saga_of(&row) == Some(saga.as_str()) {
-            events.push(event_of(&row).ok_or_else(|| damaged(object, "a row is no delivery"))?);
+
+    /// Loads the next row group; whether there is one.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub async fn load_next(&mut self) -> Result<bool, ArchiveError> {
+        let Some(number) = self.groups.next() else {
+            return Ok(false);
+        };
+        self.loaded = number;
+        let size = self.source.pieces.size;
+        if size > SMALL {
+            let reader = self.source.reader()?;
+            let range = range_of(group(&reader, number, self.source.object)?, size);
+            let range =
+                range.ok_or_else(|| damaged(self.source.object, "its index leads out of the file"))?;
+            drop(reader);
+            self.source.pieces.keep_the_index();
+            self.source.fetch(range).await?;
         }
-        if events.len() > deliveries as usize {
-            return Err(damaged(
-                object,
-                format!("more than {deliveries} deliveries of saga {saga:?}"),
-            ));
-        }
+        Ok(true)
     }
-    Ok(Found {
-        events,
-        reads: source.reads,
-    })
+
+    /// Visits the saga's deliveries in the row group that is loaded.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn each(&mut self, visit: &mut dyn FnMut(Event) -> ControlFlow<()>) -> Result<(), ArchiveError> {
+        let object = self.source.object;
+        let reader = self.source.reader()?;
+        let rows = reader.get_row_group(self.loaded as usize)?;
+        for row in rows.get_row_iter(None)? {
+            let row = row.map_err(|error| damaged(object, error.to_string()))?;
+            if saga_of(&row) != Some(self.saga.as_str()) {
+                continue;
+            }
+            let more = || {
+                damaged(
+                    object,
+                    format!("there are more deliveries of saga {:?}", self.saga),
+                )
+            };
+            self.left = self.left.checked_sub(1).ok_or_else(more)?;
+            let event = event_of(&row).ok_or_else(|| damaged(object, "a row is no delivery"))?;
+            if visit(event).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.source
+            .pieces
+            .parts
+            .iter()
+            .map(|(_, bytes)| bytes.len())
+            .sum()
+    }
+
+    /// How many reads of the object it took.
+    pub fn reads(&self) -> u32 {
+        self.source.reads
+    }
 }
 
 /// A file of which only some parts were fetched.
@@ -96,7 +144,17 @@ struct Source<'o> {
     reads: u32,
 }
 
-impl Source<'_> {
+impl<'o> Source<'o> {
+    fn new(objects: &'o Objects, object: &'o str, size: u64) -> Self {
+        let parts = Vec::new();
+        Self {
+            objects,
+            object,
+            pieces: Pieces { size, parts },
+            reads: 0,
+        }
+    }
+
     async fn fetch(&mut self, range: Range<u64>) -> Result<(), ArchiveError> {
         let start = range.start;
         self.reads += 1;
@@ -157,6 +215,12 @@ struct Pieces {
 }
 
 impl Pieces {
+    /// Forgets all but what reaches to the end.
+    fn keep_the_index(&mut self) {
+        let size = self.size;
+        self.parts.retain(|(at, bytes)| *at + bytes.len() as u64 == size);
+    }
+
     fn add(&mut self, start: u64, bytes: &[u8]) {
         let next = self
             .parts

@@ -169,6 +169,7 @@ pub(super) fn digest(args: &WhereArgs) -> Outcome {
                 "at": report.partitions,
                 "topics": report.topics,
                 "applied": report.applied,
+                "waitingLetters": report.waiting_letters,
                 "rules": serde_json::from_str(&report.rules).unwrap_or_else(|_| json!({})),
                 "tables": report.tables,
                 "rebuildDue": report.rebuild_due,
@@ -208,7 +209,11 @@ fn decided_by(answer: &Value) -> Vec<[String; 2]> {
     let mut rows: Vec<[String; 2]> = topics
         .map(|(topic, offsets)| [format!("next offsets of {topic}"), offsets.to_string()])
         .collect();
-    for (name, label) in [("applied", "next decision to do"), ("rules", "rules of the fold")] {
+    for (name, label) in [
+        ("applied", "next decision to do"),
+        ("waitingLetters", "letters of unknown schemas"),
+        ("rules", "rules of the fold"),
+    ] {
         if let Some(value) = answer.get(name) {
             rows.push([label.to_owned(), value.to_string()]);
         }

@@ -264,7 +264,7 @@ pub static OPTIONS: &[ConfigOption] = &[
         "server.allowed_hosts",
         Kind::Text,
         "Names by which clients may ask (the Host header), comma separated, * for any. Without it, any on an outer \
-         address and loopback names on a loopback address.",
+         address and localhost on a loopback address. IP addresses and probes always may.",
     ),
     option(
         "server.allowed_origins",
@@ -274,10 +274,10 @@ pub static OPTIONS: &[ConfigOption] = &[
     option(
         "server.max_concurrent_scans",
         Kind::Integer(1, 10_000),
-        "Searches, timelines and statistics that are answered at the same time; further ones wait.",
+        "Searches, lists and statistics that are answered at the same time; further ones wait.",
     ),
     option(
-        "server.max_concurrent_sweeps",
+        "server.max_concurrent_full_reads",
         Kind::Integer(1, 1_000),
         "Digests, audit verifications and retention plans, which read all of something, at the same time.",
     ),

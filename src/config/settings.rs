@@ -234,7 +234,7 @@ pub struct ServerSettings {
     pub allowed_hosts: Option<String>,
     pub allowed_origins: Option<String>,
     pub max_concurrent_scans: usize,
-    pub max_concurrent_sweeps: usize,
+    pub max_concurrent_full_reads: usize,
     pub shutdown_grace_ms: u64,
 }
 
@@ -256,7 +256,7 @@ impl Default for ServerSettings {
             allowed_hosts: None,
             allowed_origins: None,
             max_concurrent_scans: api.max_concurrent_scans,
-            max_concurrent_sweeps: api.max_concurrent_sweeps,
+            max_concurrent_full_reads: api.max_concurrent_full_reads,
             shutdown_grace_ms: api.shutdown_grace_ms,
         }
     }
@@ -280,7 +280,7 @@ impl ServerSettings {
             allowed_hosts: listed(self.allowed_hosts.as_deref()),
             allowed_origins: listed(self.allowed_origins.as_deref()),
             max_concurrent_scans: self.max_concurrent_scans,
-            max_concurrent_sweeps: self.max_concurrent_sweeps,
+            max_concurrent_full_reads: self.max_concurrent_full_reads,
             shutdown_grace_ms: self.shutdown_grace_ms,
             health: api::health::HealthSettings {
                 kafka_down_after_ms: health.kafka_down_after_ms,

@@ -87,13 +87,10 @@ impl Applier for AnnounceApplier {
         store: &dyn Read,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
-        let body: Body = match serde_json::from_value(decided.decision.body.clone()) {
+        let body = match named::read(&decided, named::MOST_NAMED, |body: &Body| body.letters.len()) {
             Ok(body) => body,
-            Err(error) => return Ok(Verdict::Refused(format!("it names no letters: {error}"))),
+            Err(why) => return Ok(Verdict::Refused(why)),
         };
-        if let Some(why) = named::too_many(body.letters.len()) {
-            return Ok(Verdict::Refused(why));
-        }
         let known: Vec<(Position, Happened)> = body
             .letters
             .iter()

@@ -6,7 +6,8 @@ use super::{GroupBy, LetterFilter, LetterGroup, LetterPage, LetterView, ListErro
 use crate::domain::{Millis, Position};
 use crate::ingest::origin::LetterTopics;
 use crate::ingest::registry::SchemaSource;
-use crate::store::letters::{Happened, LetterCounts, LetterState, marks};
+use crate::store::letters::{LetterCounts, LetterState, removed};
+use crate::store::stoppable::{self, Stop};
 use crate::store::{Read, SharedStore, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,6 +49,15 @@ impl Desk {
         Self { sources }
     }
 
+    /// The same, whose reads end early when told to.
+    #[must_use]
+    pub fn until(&self, stop: Stop) -> Self {
+        Self::new(Sources {
+            store: stoppable::until(self.sources.store.clone(), stop),
+            ..self.sources.clone()
+        })
+    }
+
     /// A part of the letters that match, newest first.
     ///
     /// # Errors
@@ -71,11 +81,16 @@ impl Desk {
         list::count(self.walk(&*snapshot)?, filter)
     }
 
-    /// The letters that match, grouped, the largest group first.
+    /// The letters that match, grouped, the largest group first; and those of no group, once there are as
+    /// many groups as are told apart.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn groups(&self, filter: &LetterFilter, by: GroupBy) -> Result<Vec<LetterGroup>, StoreError> {
+    pub fn groups(
+        &self,
+        filter: &LetterFilter,
+        by: GroupBy,
+    ) -> Result<(Vec<LetterGroup>, LetterCounts), StoreError> {
         let snapshot = self.sources.store.snapshot();
         list::groups(self.walk(&*snapshot)?, filter, by)
     }
@@ -153,11 +168,7 @@ impl Desk {
 /// Why there is nothing to show of a letter.
 fn missing(read: &dyn Read, position: Position) -> Result<DeskError, StoreError> {
     let id = super::LetterId(position);
-    let removed = marks(read, position)?
-        .into_iter()
-        .find_map(|mark| match mark.what {
-            Happened::Removed(removal) => Some(DeskError::Removed(id, removal.state(), mark.at)),
-            _ => None,
-        });
+    let removed =
+        removed(read, position)?.map(|(mark, removal)| DeskError::Removed(id, removal.state(), mark.at));
     Ok(removed.unwrap_or(DeskError::Unknown(id)))
 }

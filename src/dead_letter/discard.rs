@@ -15,6 +15,9 @@ const KIND: &str = "discard";
 /// So many letters go into one decision.
 const AT_ONCE: usize = 500;
 
+/// So many letters can be named by one decision; who and why is kept with each.
+const MOST_NAMED: usize = 1_000;
+
 /// What the decision holds.
 #[derive(Debug, Serialize, Deserialize)]
 struct Body {
@@ -89,13 +92,14 @@ pub fn discard(
             letters: chunk.iter().map(|letter| Named::of(*letter, topics)).collect(),
         };
         let body = named::body(&body)?;
-        let made = decisions.make(NewDecision {
+        let wish = NewDecision {
             kind: KIND,
             by: order.by.clone(),
             from: order.origin.clone(),
             reason: order.why.clone(),
             body,
-        })?;
+        };
+        let made = decisions.make(wish).map_err(|error| midway(&results, error))?;
         let done = Discarded::Done {
             decision: made.offset,
         };
@@ -103,6 +107,17 @@ pub fn discard(
     }
     results.sort_by_key(|(letter, _)| *letter);
     Ok(results)
+}
+
+/// That nothing was changed is true only of the first decision of a call.
+fn midway(results: &[(Position, Discarded)], error: OpsError) -> OpsError {
+    let done = |(_, became): &&(Position, Discarded)| matches!(became, Discarded::Done { .. });
+    match (results.iter().filter(done).count(), error) {
+        (1.., OpsError::Unreachable(why)) => OpsError::Unsettled(format!(
+            "some of the letters are discarded, the others are not: {why}; discard the open ones again"
+        )),
+        (_, error) => error,
+    }
 }
 
 /// Applies decisions to discard letters.
@@ -129,13 +144,10 @@ impl Applier for DiscardApplier {
         store: &dyn Read,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
-        let body: Body = match serde_json::from_value(decided.decision.body.clone()) {
+        let body = match named::read(&decided, MOST_NAMED, |body: &Body| body.letters.len()) {
             Ok(body) => body,
-            Err(error) => return Ok(Verdict::Refused(format!("it names no letters: {error}"))),
+            Err(why) => return Ok(Verdict::Refused(why)),
         };
-        if let Some(why) = named::too_many(body.letters.len()) {
-            return Ok(Verdict::Refused(why));
-        }
         let letters = body.letters.iter();
         let known: Vec<Position> = letters
             .filter_map(|letter| letter.position(&self.topics))
@@ -150,5 +162,27 @@ impl Applier for DiscardApplier {
         });
         named::enter(decided, held, store, rows, discarded)?;
         Ok(Verdict::Applied(words))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_nothing_was_changed_is_said_only_while_it_is_true() {
+        let away = || OpsError::Unreachable("no broker".to_owned());
+        let skipped = (
+            Position::new(0, 1),
+            Discarded::Skipped("it is open no more".to_owned()),
+        );
+        let done = (Position::new(0, 2), Discarded::Done { decision: 7 });
+        let first = midway(std::slice::from_ref(&skipped), away());
+        assert!(matches!(first, OpsError::Unreachable(_)), "{first}");
+        let later = midway(&[skipped, done], away());
+        assert!(
+            matches!(&later, OpsError::Unsettled(why) if why.contains("no broker")),
+            "{later}"
+        );
     }
 }

@@ -17,6 +17,9 @@ use tokio_util::sync::CancellationToken;
 /// How long to wait until what was published is consumed.
 const LONGEST: Duration = Duration::from_secs(25);
 
+/// Letters of one event that are looked at.
+const MOST_OF_EVENT: usize = 1_000;
+
 /// What became of an event that was to be replayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplayStatus {
@@ -81,6 +84,9 @@ impl Redrives {
             if letters.contains_key(id) || elsewhere.contains(id) {
                 continue;
             }
+            if gone.is_cancelled() {
+                return Err(ReplayError::Gone);
+            }
             let found = letters_of(&*store, id)?;
             if found.is_empty() {
                 elsewhere.insert(id);
@@ -94,7 +100,14 @@ impl Redrives {
             }
             letters.insert(id, found);
         }
-        let logged = self.search(gone).find(&elsewhere, &order.saga_ids)?;
+        let (logged, not_looked_for) = match self.search(gone).find(&elsewhere, &order.saga_ids) {
+            Ok(found) => (found, None),
+            // Those that are dead letters are found without.
+            Err(why @ (ReplayError::Busy | ReplayError::TooMuch { .. })) if !letters.is_empty() => {
+                (HashMap::new(), Some(why.to_string()))
+            }
+            Err(error) => return Err(error),
+        };
         let redriven = self.redrive_open(order, open)?;
         let results = order
             .event_ids
@@ -107,11 +120,14 @@ impl Redrives {
                         ReplayStatus::Success,
                         format!("already applied to saga {saga}, from {at}; state is the fold of the log, so nothing is to be replayed"),
                     ),
-                    None => result(
-                        id,
-                        ReplayStatus::NotFound,
-                        "neither an event of the log nor a dead letter has this id",
-                    ),
+                    None => match &not_looked_for {
+                        Some(why) => result(id, ReplayStatus::Failed, why.as_str()),
+                        None => result(
+                            id,
+                            ReplayStatus::NotFound,
+                            "neither an event of the log nor a dead letter has this id",
+                        ),
+                    },
                 }),
             })
             .collect::<Result<_, StoreError>>();
@@ -286,7 +302,7 @@ fn letters_of(read: &dyn Read, id: &str) -> Result<Vec<Position>, StoreError> {
                 id.as_bytes(),
                 WHOLE,
                 Direction::Forward,
-                usize::MAX,
+                MOST_OF_EVENT,
                 visit,
             )
         },

@@ -10,7 +10,7 @@ use super::view::{Examined, examine};
 use crate::domain::{Cut, Millis, Position};
 use crate::failpoint;
 use crate::ingest::arrival::Arrival;
-use crate::ingest::decode::Fragment;
+use crate::ingest::decode::{Fragment, cut};
 use crate::ingest::kafka::KafkaSource;
 use crate::ingest::registry::SchemaSource;
 use crate::ingest::source::{Broker, RawRecord, Source, SourceError, Taken};
@@ -31,6 +31,8 @@ pub const FOREIGN_REASON: &str = "foreign";
 const IDLE: Duration = Duration::from_millis(200);
 const RETRY: Duration = Duration::from_secs(2);
 const MOST_AT_ONCE: usize = 500;
+/// So many bytes are written at once; one letter more than that, whatever its length.
+const MOST_BYTES: usize = 8 << 20;
 
 /// Everything that reading the dead-letter topic needs.
 pub struct ForeignLetters {
@@ -77,6 +79,12 @@ struct Gathered {
     changes: LetterChanges,
     moved: Vec<u32>,
     count: usize,
+}
+
+impl Gathered {
+    fn is_full(&self) -> bool {
+        self.count >= MOST_AT_ONCE || self.batch.byte_len() >= MOST_BYTES
+    }
 }
 
 impl ForeignLetters {
@@ -138,7 +146,7 @@ impl ForeignLetters {
             let mut failed = None;
             source.poll(IDLE, IDLE, &mut |record| {
                 failed = self.take(record, &mut gathered).err();
-                if failed.is_some() || gathered.count >= MOST_AT_ONCE || self.shutdown.is_cancelled() {
+                if failed.is_some() || gathered.is_full() || self.shutdown.is_cancelled() {
                     Taken::Enough
                 } else {
                     Taken::Next
@@ -272,7 +280,11 @@ impl ForeignLetters {
         gathered: &mut Gathered,
     ) {
         let told = record.headers.texts(["kafka_dlt-exception-message"]);
-        let detail = told.map_or("another service put it there", |[message]| message);
+        let mut detail = told
+            .map_or("another service put it there", |[message]| message)
+            .to_owned();
+        cut(&mut detail);
+        let detail = detail.as_str();
         let letter = DeadLetterRecord {
             topic: &self.settings.dlt_topic,
             reason: FOREIGN_REASON,

@@ -7,7 +7,7 @@
 use super::LetterFilter;
 use crate::domain::{Millis, Position};
 use crate::store::codec::Record;
-use crate::store::letters::{FOREIGN, LetterCounts, LetterState, ValueHash, counts, marks_between};
+use crate::store::letters::{FOREIGN, LetterCounts, LetterState, ValueHash, counts, marks_between, state};
 use crate::store::records::LetterRecord;
 use crate::store::{Direction, Key, Read, StoreError, Table, keys, read};
 use std::collections::{BTreeMap, VecDeque};
@@ -15,6 +15,9 @@ use std::ops::{Bound, ControlFlow};
 
 /// Rows read at once; few in tests, so that they cross from one reading to the next.
 const ROWS: usize = if cfg!(test) { 4 } else { 256 };
+
+/// Marks read at once: a few of each letter. Where there are more, each letter is looked up.
+const MARKS: usize = 4 * ROWS;
 
 /// What is known of a letter without its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,10 +109,15 @@ impl Lane {
             let (rows, reached) = self.rows(read, first)?;
             if !rows.is_empty() {
                 let from = Position::new(self.partition, reached);
-                let marks = marks_between(read, from, self.bound)?;
+                let (marks, all_before) = marks_between(read, from, self.bound, MARKS)?;
                 for mut listed in rows {
-                    let happened = marks.get(&listed.position.offset);
-                    listed.state = LetterState::after(listed.value, happened.map_or(&[], Vec::as_slice));
+                    let at = listed.position;
+                    listed.state = if at.offset < all_before {
+                        let happened = marks.get(&at.offset);
+                        LetterState::after(listed.value, happened.map_or(&[], Vec::as_slice))
+                    } else {
+                        state(read, at, listed.value)?
+                    };
                     self.ready.push_back(listed);
                 }
             }
@@ -278,13 +286,18 @@ pub struct LetterGroup {
     pub example: Option<Position>,
 }
 
-/// The letters that match, grouped, the largest group first.
+/// So many groups are told apart; few in tests.
+const MOST_GROUPS: usize = if cfg!(test) { 8 } else { 1_000 };
+
+/// The letters that match, grouped, the largest group first; and those of no group, once there are as many
+/// groups as are told apart.
 pub(super) fn groups(
     mut walk: Walk<'_>,
     filter: &LetterFilter,
     by: GroupBy,
-) -> Result<Vec<LetterGroup>, StoreError> {
+) -> Result<(Vec<LetterGroup>, LetterCounts), StoreError> {
     let mut groups: BTreeMap<Option<String>, LetterGroup> = BTreeMap::new();
+    let mut others = LetterCounts::default();
     while let Some(letter) = walk.next()? {
         if filter.from.is_some_and(|from| letter.arrived_at < from) {
             break;
@@ -297,6 +310,10 @@ pub(super) fn groups(
             GroupBy::Topic => Some(letter.topic),
             GroupBy::Step => letter.step,
         };
+        if groups.len() >= MOST_GROUPS && !groups.contains_key(&name) {
+            others.add(letter.state);
+            continue;
+        }
         let group = groups.entry(name.clone()).or_insert_with(|| LetterGroup {
             name,
             newest: Some(letter.arrived_at),
@@ -308,7 +325,7 @@ pub(super) fn groups(
     }
     let mut groups: Vec<LetterGroup> = groups.into_values().collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.counts.total()));
-    Ok(groups)
+    Ok((groups, others))
 }
 
 /// How many letters match, by reason and state. Exact.
@@ -317,7 +334,7 @@ pub(super) fn count(
     filter: &LetterFilter,
 ) -> Result<BTreeMap<String, LetterCounts>, StoreError> {
     if !filter.is_counted() {
-        let groups = groups(walk, filter, GroupBy::Reason)?;
+        let (groups, _) = groups(walk, filter, GroupBy::Reason)?;
         let named = groups
             .into_iter()
             .filter_map(|group| Some((group.name?, group.counts)));

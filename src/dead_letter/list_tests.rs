@@ -199,7 +199,8 @@ proptest! {
             *steps.entry(letter.step.map(str::to_owned)).or_default() += 1;
         }
         prop_assert_eq!(desk.count(&filter).unwrap(), counts);
-        let groups = desk.groups(&filter, GroupBy::Step).unwrap();
+        let (groups, others) = desk.groups(&filter, GroupBy::Step).unwrap();
+        prop_assert_eq!(others, LetterCounts::default());
         prop_assert!(groups.iter().map(|group| group.counts.total()).rev().is_sorted());
         let found: BTreeMap<Option<String>, u64> = groups
             .iter()
@@ -207,6 +208,26 @@ proptest! {
             .collect();
         prop_assert_eq!(found, steps);
     }
+}
+
+#[test]
+fn steps_that_anybody_makes_up_are_told_apart_up_to_a_bound() {
+    const STEPS: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+    let letters: Vec<Letter> = STEPS
+        .iter()
+        .zip(7u64..)
+        .map(|(step, offset)| Letter {
+            position: Position::new(0, offset),
+            reason: "truncated",
+            arrived_at: offset as i64,
+            step: Some(step),
+            discarded: false,
+        })
+        .collect();
+    let (groups, others) = desk(&letters)
+        .groups(&LetterFilter::default(), GroupBy::Step)
+        .unwrap();
+    assert_eq!((groups.len(), others.total()), (8, 4));
 }
 
 #[test]

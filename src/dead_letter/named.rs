@@ -8,9 +8,13 @@ use crate::ops::{Decided, Decisions, NewDecision, OpsError};
 use crate::store::letters::{FOREIGN, Happened, HeldBook, LetterBook, LetterChanges, LetterMark};
 use crate::store::{Batch, Read, StoreError};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 /// So many letters can be named by one decision; ours name fewer.
 pub(super) const MOST_NAMED: usize = 20_000;
+
+/// Characters that are told of what is wrong with a body.
+const LONGEST_FAULT: usize = 500;
 
 /// A letter, named so that every replica finds it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -57,7 +61,16 @@ pub(super) fn enter(
         return Err(StoreError::Corrupt(why));
     };
     let mut changes = LetterChanges::default();
+    let mut seen = HashSet::new();
     for (letter, what) in happened {
+        // Only what a decision says of a letter first; but it may announce several values.
+        let value = match what {
+            Happened::Announced { value } => Some(value),
+            _ => None,
+        };
+        if !seen.insert((letter, value)) {
+            continue;
+        }
         let mark = LetterMark {
             by: Position::new(0, decided.offset),
             at: decided.arrived_at,
@@ -76,9 +89,25 @@ pub(super) fn told(known: usize, named: usize, what: &str) -> String {
     }
 }
 
+/// The body of a decision that names letters, `count` of them and `most` at most; otherwise why it is refused.
+pub(super) fn read<'d, T: Deserialize<'d>>(
+    decided: &Decided<'d>,
+    most: usize,
+    count: impl FnOnce(&T) -> usize,
+) -> Result<T, String> {
+    let body = T::deserialize(&decided.decision.body).map_err(|error| no_letters(&error))?;
+    too_many(count(&body), most).map_or(Ok(body), Err)
+}
+
+/// Why a body that is none of its kind does not hold. What was found instead may be long.
+fn no_letters(error: &serde_json::Error) -> String {
+    let why: String = error.to_string().chars().take(LONGEST_FAULT).collect();
+    format!("it names no letters: {why}")
+}
+
 /// Why a decision that names so many letters does not hold.
-pub(super) fn too_many(named: usize) -> Option<String> {
-    (named > MOST_NAMED).then(|| format!("it names {named} letters; accepted: up to {MOST_NAMED}"))
+fn too_many(named: usize, most: usize) -> Option<String> {
+    (named > most).then(|| format!("it names {named} letters; accepted: up to {most}"))
 }
 
 /// Makes decisions about letters: on the ops topic, or in a test. Blocks.

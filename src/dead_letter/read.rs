@@ -6,6 +6,9 @@ use crate::store::records::DeadLetterRecord;
 use crate::store::{Direction, Key, Read, StoreError, Table, keys, read};
 use std::ops::{Bound, ControlFlow};
 
+/// Letters are read together until they are of so many bytes; one letter more than that.
+const MOST_BYTES: usize = 8 << 20;
+
 /// A record that could not be applied, as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
@@ -49,7 +52,7 @@ impl DeadLetter {
     }
 }
 
-/// The next dead letters of one partition in `from..to`, at most `limit`, and the offset that all
+/// The next dead letters of one partition in `from..to`, at most `limit` and some megabytes, and the offset that all
 /// before it are read.
 ///
 /// # Errors
@@ -64,7 +67,8 @@ pub fn dead_letters_from(
     let mut letters = Vec::new();
     let mut key = Key::default();
     let mut next = from;
-    while next < to && letters.len() < limit {
+    let mut bytes = 0;
+    while next < to && letters.len() < limit && bytes < MOST_BYTES {
         keys::by_offset(&mut key, Position::new(partition, next));
         let bucket_end = ((next >> keys::FEED_BUCKET_BITS) + 1) << keys::FEED_BUCKET_BITS;
         let stop = to.min(bucket_end);
@@ -88,11 +92,15 @@ pub fn dead_letters_from(
                     Position::new(partition, offset),
                     DeadLetterRecord::read(value)?,
                 ));
+                bytes += value.len();
+                if bytes >= MOST_BYTES {
+                    return Ok(ControlFlow::Break(()));
+                }
                 Ok(ControlFlow::Continue(()))
             },
         )?;
         next = match letters.last() {
-            Some(last) if letters.len() == limit => last.position.offset + 1,
+            Some(last) if letters.len() == limit || bytes >= MOST_BYTES => last.position.offset + 1,
             _ => stop,
         };
     }
@@ -126,4 +134,24 @@ pub(super) fn published(store: &dyn Read, name: &str) -> Result<Cut, StoreError>
         },
     )?;
     Ok(cut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dead_letter::testing;
+    use crate::testkit::{self, TOPIC};
+
+    #[test]
+    fn letters_are_read_together_up_to_some_megabytes() {
+        let store = testkit::store();
+        let value = vec![0; 5 << 20];
+        for offset in 0..3 {
+            testing::put_letter(&store, TOPIC, Position::new(0, offset), Some(&value));
+        }
+        let (first, next) = dead_letters_from(&*store, 0, 0, 9, 100).unwrap();
+        assert_eq!((first.len(), next), (2, 2));
+        let (rest, next) = dead_letters_from(&*store, 0, next, 9, 100).unwrap();
+        assert_eq!((rest.len(), next), (1, 9));
+    }
 }

@@ -1,5 +1,5 @@
 //! Removing letters that were settled long ago, by a decision on the ops topic: each replica does the
-//! same whatever it has read of the other topics. Of a letter one mark is left, and the sums.
+//! same whatever it has read of the other topics. Of a letter the mark that says so is left, and the sums.
 //!
 //! Which letters are due, and when that is looked for, is decided in [`super::retention`].
 
@@ -22,6 +22,12 @@ struct Body {
     letters: Vec<Group>,
 }
 
+impl Body {
+    fn named(&self) -> usize {
+        self.letters.iter().map(|group| group.offsets.len()).sum()
+    }
+}
+
 /// Letters of one partition that are in one state.
 #[derive(Debug, Serialize, Deserialize)]
 struct Group {
@@ -40,10 +46,7 @@ impl Group {
                 partition: self.partition,
                 offset: *offset,
             };
-            let removal = Removal {
-                redriven: self.redriven,
-                reason: None,
-            };
+            let removal = Removal::decided(self.redriven);
             Some((named.position(topics)?, Happened::Removed(removal)))
         })
     }
@@ -107,20 +110,16 @@ impl Applier for RemoveApplier {
         store: &dyn Read,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
-        let body: Body = match serde_json::from_value(decided.decision.body.clone()) {
+        let body = match named::read(&decided, named::MOST_NAMED, Body::named) {
             Ok(body) => body,
-            Err(error) => return Ok(Verdict::Refused(format!("it names no letters: {error}"))),
+            Err(why) => return Ok(Verdict::Refused(why)),
         };
-        let named = body.letters.iter().map(|group| group.offsets.len()).sum();
-        if let Some(why) = named::too_many(named) {
-            return Ok(Verdict::Refused(why));
-        }
         let known: Vec<_> = body
             .letters
             .iter()
             .flat_map(|group| group.letters(&self.topics))
             .collect();
-        let words = named::told(known.len(), named, "removed");
+        let words = named::told(known.len(), body.named(), "removed");
         named::enter(decided, held, store, rows, known.into_iter())?;
         Ok(Verdict::Applied(words))
     }

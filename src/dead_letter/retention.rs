@@ -8,16 +8,17 @@
 
 use super::named::Deciding;
 use super::read::published;
-use super::redrive::{Redrives, is_at_end};
+use super::redrive::Redrives;
 use super::remove;
 use super::settings::LetterSettings;
 use crate::clock::SharedClock;
 use crate::domain::{Cut, Millis, Position};
 use crate::ingest::IngestStatus;
+use crate::ingest::decode::DefectReason;
 use crate::ingest::origin::LetterTopics;
 use crate::ops::{OpsError, OpsStatus};
 use crate::store::codec::Record;
-use crate::store::letters::{FOREIGN, Happened, LetterState, ValueHash, marks, returns};
+use crate::store::letters::{FOREIGN, LetterState, ValueHash, counted, state};
 use crate::store::records::LetterRecord;
 use crate::store::{Key, Read, SharedStore, StoreError, Table, TableRange, keys, read, totals};
 use std::sync::Arc;
@@ -80,8 +81,10 @@ impl LetterRetention {
 
     fn run(&self) {
         let mut last: Option<Instant> = None;
+        let mut asked = None;
         while !self.shutdown.is_cancelled() {
-            if last.is_none_or(|at| at.elapsed() > EVERY) && self.has_read_all() {
+            if last.is_none_or(|at| at.elapsed() > EVERY) && self.has_read_all(&mut asked) {
+                asked = None;
                 match self.sweep() {
                     Ok(swept) if swept.letters >= MOST_FOUND => {}
                     Ok(_) => last = Some(Instant::now()),
@@ -95,11 +98,14 @@ impl LetterRetention {
         }
     }
 
-    /// Whether this replica has read both topics to their ends.
-    fn has_read_all(&self) -> bool {
+    /// Whether this replica has read both topics to their ends, the tracker topic to where the broker says that
+    /// it is: `asked` is which of the questions for it was the last when this was looked at first.
+    fn has_read_all(&self, asked: &mut Option<u64>) -> bool {
         let ops = self.ops.snapshot();
         let decisions = ops.closed().is_none() && ops.end.is_some_and(|end| ops.next >= end);
-        decisions && is_at_end(&self.ingest)
+        let ingest = self.ingest.snapshot();
+        let asked = *asked.get_or_insert(ingest.asked);
+        decisions && ingest.has_reached_end_since(asked)
     }
 
     /// Lets go of what is due now. Blocks.
@@ -173,11 +179,7 @@ impl LetterRetention {
             None
         };
         let mut due = Vec::new();
-        let whole = TableRange {
-            table: Table::Letters,
-            from: None,
-            to: None,
-        };
+        let whole = TableRange::whole(Table::Letters);
         read::try_scan_table(&*snapshot, &whole, |partition, sort, value| {
             let letter = Position::new(
                 keys::parse_offset_partition(partition)?,
@@ -208,7 +210,8 @@ fn is_published(cursor: Option<&Cut>, letter: Position) -> bool {
     letter.partition & FOREIGN != 0 || cursor.is_none_or(|cursor| cursor.contains(letter))
 }
 
-/// Whether a letter was settled by then, and if so whether it came back.
+/// Whether a letter was settled by then, and if so whether it came back. One of an unknown schema stays: the
+/// record is an event to whoever reads it when its schema is known, and must become one here as well.
 fn settled_before(
     read: &dyn Read,
     letter: Position,
@@ -216,15 +219,12 @@ fn settled_before(
     edge: Millis,
 ) -> Result<Option<bool>, StoreError> {
     let record = LetterRecord::read(row)?;
-    if record.arrived_at > edge.0 {
+    if record.arrived_at > edge.0 || record.reason == DefectReason::UnknownSchema.as_str() {
         return Ok(None);
     }
-    let (marks, value) = (marks(read, letter)?, ValueHash(record.value));
-    let state = LetterState::after(value, &marks);
-    let discards = marks
-        .iter()
-        .filter(|mark| matches!(mark.what, Happened::Discarded { .. }));
-    let last = returns(value, &marks).chain(discards).map(|mark| mark.at).max();
+    let value = ValueHash(record.value);
+    let state = state(read, letter, value)?;
+    let last = counted(read, letter, value)?.iter().map(|mark| mark.at).max();
     let due = state != LetterState::Open && last.is_some_and(|last| last <= edge);
     Ok(due.then_some(state == LetterState::Redriven))
 }

@@ -7,6 +7,7 @@ use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::ingest::registry::BundledSchema;
 use crate::ops::{Message, NewDecision, OutError, Outlet, Verdict};
+use crate::store::letters::marks;
 use crate::store::letters::{LetterCounts, counts};
 use crate::store::records::OffsetRecord;
 use crate::store::{Batch, Durability};
@@ -65,7 +66,7 @@ fn at(offset: u64) -> Position {
 fn scene() -> Scene {
     let store = testkit::store();
     for offset in 0..5 {
-        testing::put_letter(&store, TOPIC, at(offset), Some(b"value"));
+        testing::put_letter_of("truncated", &store, (TOPIC, at(offset)), Some(b"value"));
     }
     let ops = Arc::new(Ops {
         store: store.clone(),
@@ -229,22 +230,28 @@ fn a_letter_that_was_not_published_yet_stays() {
 #[test]
 fn nothing_is_decided_before_both_topics_are_read() {
     let scene = scene();
-    assert!(!scene.retention.has_read_all());
-    scene.retention.ops.update(|status| status.end = Some(0));
-    assert!(!scene.retention.has_read_all());
-    scene.retention.ingest.update(|status| {
-        status.last_contact = Some(Millis(1));
+    let retention = &scene.retention;
+    let mut asked = None;
+    assert!(!retention.has_read_all(&mut asked));
+    retention.ops.update(|status| status.end = Some(0));
+    assert!(!retention.has_read_all(&mut asked));
+    retention.ingest.update(|status| {
         status.next = [(0, 5)].into_iter().collect();
         status.end = [(0, 6)].into_iter().collect();
+        (status.asked, status.answered) = (1, 1);
     });
-    assert!(!scene.retention.has_read_all());
-    scene
-        .retention
+    assert!(!retention.has_read_all(&mut asked));
+    retention.ingest.update(|status| status.next = status.end.clone());
+    assert!(retention.has_read_all(&mut asked));
+    // What the broker said before is no proof.
+    asked = None;
+    assert!(!retention.has_read_all(&mut asked), "the end is an old one");
+    retention
         .ingest
-        .update(|status| status.next = status.end.clone());
-    assert!(scene.retention.has_read_all());
-    scene.retention.ops.update(|status| status.end = Some(1));
-    assert!(!scene.retention.has_read_all());
+        .update(|status| (status.asked, status.answered) = (2, 2));
+    assert!(retention.has_read_all(&mut asked));
+    retention.ops.update(|status| status.end = Some(1));
+    assert!(!retention.has_read_all(&mut asked));
 }
 
 /// Another replica reads the decisions before, between and after the letters.
@@ -262,13 +269,92 @@ fn replicas_agree_whichever_topic_they_read_first() {
         let apply = |offset: usize| testing::apply(&other, &appliers, offset as u64, &made[offset]);
         (0..first).for_each(|offset| _ = apply(offset));
         for offset in 0..5 {
-            testing::put_letter(&other, TOPIC, at(offset), Some(b"value"));
+            testing::put_letter_of("truncated", &other, (TOPIC, at(offset)), Some(b"value"));
         }
         (first..made.len()).for_each(|offset| _ = apply(offset));
         arrived(&other, 100);
         assert_eq!(verify::digest(&other, TOPIC).unwrap(), digest);
         assert_eq!(counted(&other), scene.counts());
         assert_eq!(ledger(&other), Vec::<String>::new());
+    }
+}
+
+/// Who and why is kept with each letter that a decision discards.
+#[test]
+fn one_decision_discards_a_thousand_letters_at_most_and_each_once() {
+    let store = testkit::store();
+    let appliers = testing::appliers(TOPIC, "dlt");
+    let named = |offsets: &mut dyn Iterator<Item = u64>| {
+        let letters =
+            offsets.map(|offset| serde_json::json!({"topic": TOPIC, "partition": 0, "offset": offset}));
+        let new = NewDecision {
+            kind: "discard",
+            by: "x".to_owned(),
+            from: String::new(),
+            reason: String::new(),
+            body: serde_json::json!({ "letters": letters.collect::<Vec<_>>() }),
+        };
+        testing::apply(&store, &appliers, 0, &new)
+    };
+    assert!(matches!(named(&mut (0..1_001)), Verdict::Refused(_)));
+    assert_eq!(marks(&*store, at(7)).unwrap(), []);
+    assert!(matches!(
+        named(&mut std::iter::repeat_n(7, 1_000)),
+        Verdict::Applied(_)
+    ));
+    assert_eq!(marks(&*store, at(7)).unwrap().len(), 1);
+}
+
+/// A decision that names letters that are yet to come removes none of them, in whatever order they are read.
+#[test]
+fn a_letter_that_arrives_behind_the_decision_to_remove_it_stays() {
+    for decided_first in [true, false] {
+        let store = testkit::store();
+        let appliers = testing::appliers(TOPIC, "dlt");
+        let offset = 3;
+        let put = || {
+            let record = LetterRecord {
+                topic: TOPIC,
+                reason: "tombstone",
+                arrived_at: testing::arrival(offset).0 + 1,
+                ..LetterRecord::default()
+            };
+            let (mut rows, mut key) = (Batch::new(), Key::default());
+            keys::by_offset(&mut key, at(9));
+            rows.put_with(Table::Letters, &key, |bytes| record.write(bytes));
+            let mut changes = crate::store::letters::LetterChanges::default();
+            changes.add_letter(at(9), &record);
+            let book = crate::store::letters::LetterBook::default();
+            crate::store::letters::LetterBook::enter(&book.hold(), &*store, &mut rows, &changes).unwrap();
+            store.write(&rows, Durability::Process).unwrap();
+        };
+        let decide = || {
+            let letters = serde_json::json!([
+                {"topic": TOPIC, "partition": 0, "redriven": false, "offsets": [9]}
+            ]);
+            let new = NewDecision {
+                kind: "remove-letters",
+                by: "x".to_owned(),
+                from: String::new(),
+                reason: String::new(),
+                body: serde_json::json!({ "letters": letters }),
+            };
+            testing::apply(&store, &appliers, offset, &new);
+        };
+        if decided_first {
+            decide();
+            put();
+        } else {
+            put();
+            decide();
+        }
+        let counts = counts(&*store).unwrap()["tombstone"];
+        assert_eq!(
+            (counts.open, counts.removed()),
+            (1, 0),
+            "decided first: {decided_first}"
+        );
+        assert_eq!(marks(&*store, at(9)).unwrap(), []);
     }
 }
 
@@ -296,6 +382,11 @@ fn a_decision_that_names_too_much_or_nothing_of_ours_does_nothing() {
         Verdict::Refused(_)
     ));
     assert!(matches!(decided(serde_json::json!(7)), Verdict::Refused(_)));
+    // What was found instead is not told whole.
+    let Verdict::Refused(why) = decided(serde_json::json!("x".repeat(5_000))) else {
+        panic!("it names nothing");
+    };
+    assert!(why.len() < 600, "{} bytes", why.len());
     let strange = decided(group("other", 0, vec![1]));
     assert_eq!(
         strange,
@@ -304,4 +395,16 @@ fn a_decision_that_names_too_much_or_nothing_of_ours_does_nothing() {
     decided(group(TOPIC, u32::MAX, vec![1]));
     decided(group(TOPIC, 0, vec![u64::MAX]));
     assert_eq!(marks(&*store, at(u64::MAX - 1)).unwrap(), []);
+}
+
+#[test]
+fn a_letter_of_an_unknown_schema_stays_for_another_replica_may_read_it() {
+    let scene = scene();
+    testing::put_letter(&scene.store, TOPIC, at(7), Some(b"value"));
+    scene.discard(&[7]);
+    scene.clock(400);
+    scene.newest_arrival(400);
+    assert_eq!(scene.retention.sweep().unwrap().letters, 2);
+    let there = [(at(7), false)];
+    assert_eq!(scene.retention.still_there(&there).unwrap(), there);
 }

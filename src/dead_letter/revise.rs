@@ -95,7 +95,7 @@ pub enum Hopeless {
     /// It would be an event that only the tracker itself publishes.
     #[error(
         "its step is {0}, which is reserved for changes that operators make here; a status is changed by PATCH \
-         /api/v1/sagas/{{sagaId}}/status"
+         /internal/v1/sagas/{{sagaId}}/status"
     )]
     Reserved(String),
     /// It cannot be told now; try again.

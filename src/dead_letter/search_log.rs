@@ -8,8 +8,11 @@ use crate::store::records::LogRecord;
 use crate::store::{Direction, Read, SharedStore, StoreError, Table, TableRange, WHOLE, keys};
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
+
+/// So many rows are looked through without waiting for a turn; few in tests.
+const FREE_ROWS: u64 = if cfg!(test) { 20 } else { 100_000 };
 
 /// Why a replay by ids was not done. Nothing was published.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +49,7 @@ pub(super) struct LogSearch<'a> {
     pub(super) store: &'a SharedStore,
     /// Events to look through, at most.
     pub(super) most: u64,
-    /// Held while all of the log is read.
+    /// Held while all of the log is read, or more than [`FREE_ROWS`] of the sagas that were named.
     pub(super) turn: &'a Mutex<()>,
     /// Cancelled when nobody waits any more.
     pub(super) gone: &'a CancellationToken,
@@ -67,6 +70,7 @@ impl LogSearch<'_> {
             ids,
             found: HashMap::new(),
             looked_at: 0,
+            turn: None,
             failed: None,
         };
         if ids.is_empty() {
@@ -79,9 +83,7 @@ impl LogSearch<'_> {
             }
             return Ok(looking.found);
         }
-        let Ok(_turn) = self.turn.try_lock() else {
-            return Err(ReplayError::Busy);
-        };
+        looking.take_turn()?;
         let rows = self.store.usage().log_rows;
         if rows > self.most {
             let most = self.most;
@@ -97,6 +99,8 @@ struct Looking<'a, 'i> {
     ids: &'a HashSet<&'i str>,
     found: Found<'i>,
     looked_at: u64,
+    /// Held while much is read.
+    turn: Option<MutexGuard<'a, ()>>,
     failed: Option<ReplayError>,
 }
 
@@ -114,12 +118,13 @@ impl Looking<'_, '_> {
         self.failed.take().map_or(Ok(()), Err)
     }
 
+    fn take_turn(&mut self) -> Result<(), ReplayError> {
+        self.turn = Some(self.search.turn.try_lock().map_err(|_| ReplayError::Busy)?);
+        Ok(())
+    }
+
     fn everywhere(&mut self, read: &dyn Read) -> Result<(), ReplayError> {
-        let whole = TableRange {
-            table: Table::Log,
-            from: None,
-            to: None,
-        };
+        let whole = TableRange::whole(Table::Log);
         read.scan_table(&whole, &mut |partition, sort, value| {
             self.look(partition, sort, value)
         })?;
@@ -144,6 +149,9 @@ impl Looking<'_, '_> {
         let (rows, most) = (self.looked_at + 1, self.search.most);
         if rows > most {
             return Err(ReplayError::TooMuch { rows, most });
+        }
+        if rows > FREE_ROWS && self.turn.is_none() {
+            self.take_turn()?;
         }
         self.looked_at = rows;
         let record = LogRecord::read(value)?;
@@ -244,6 +252,11 @@ mod tests {
         // What was named is found all the same.
         let named = find_with(&store, (40, &turn, &gone), &["e-7"], &["s-7"]);
         assert_eq!(named.unwrap(), ["s-7"]);
+        // But not as many of them as anybody likes.
+        let many: Vec<String> = (0..40).map(|n| format!("s-{n}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let busy = find_with(&store, (40, &turn, &gone), &["no"], &many);
+        assert!(matches!(busy, Err(ReplayError::Busy)), "{busy:?}");
         drop(held);
         gone.cancel();
         let left = find_with(&store, (40, &turn, &gone), &["no"], &[]);

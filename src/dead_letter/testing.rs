@@ -72,11 +72,21 @@ pub(crate) fn arrival(offset: u64) -> Millis {
     Millis(1_763_600_000_000 + offset as i64)
 }
 
-/// Stores a letter, as ingest does.
+/// Stores a letter of an unknown schema, as ingest does.
 pub(crate) fn put_letter(store: &SharedStore, topic: &str, at: Position, value: Option<&[u8]>) {
+    put_letter_of("unknown_schema", store, (topic, at), value);
+}
+
+/// Stores a letter, as ingest does.
+pub(crate) fn put_letter_of(
+    reason: &str,
+    store: &SharedStore,
+    (topic, at): (&str, Position),
+    value: Option<&[u8]>,
+) {
     let record = DeadLetterRecord {
         topic,
-        reason: "unknown_schema",
+        reason,
         detail: "",
         arrived_at: arrival(0).0,
         timestamp: None,

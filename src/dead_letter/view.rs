@@ -6,7 +6,7 @@ use crate::domain::{Cut, Event, Millis, Position, SagaId, TimelineKey};
 use crate::ingest::decode::{Defect, Fragment, Rejected, wire};
 use crate::ingest::registry::SchemaSource;
 use crate::store::codec::Record;
-use crate::store::letters::{Happened, LetterState, Returned, ValueHash, marks, returns};
+use crate::store::letters::{Happened, Returned, ValueHash, counted, state};
 use crate::store::records::{DeadLetterRecord, LetterRecord, LogRecord};
 use crate::store::{Key, Read, StoreError, Table, keys, read, timelines};
 
@@ -185,7 +185,7 @@ pub(super) fn listed(read: &dyn Read, position: Position) -> Result<Option<Liste
         return Ok(None);
     };
     let record = LetterRecord::read(&row)?;
-    let state = LetterState::after(ValueHash(record.value), &marks(read, position)?);
+    let state = state(read, position, ValueHash(record.value))?;
     Ok(Some(Listed::of(position, &record, state)))
 }
 
@@ -205,20 +205,16 @@ pub(super) fn history(read: &dyn Read, letter: &Listed) -> Result<Vec<Episode>, 
         at: letter.arrived_at,
         what: Story::Arrived,
     }];
-    let marks = marks(read, letter.position)?;
-    for mark in returns(letter.value, &marks) {
-        if let Happened::Returned { became, .. } = &mark.what {
-            let became = came_back(read, &cursor, mark.by, became)?;
-            let what = Story::Returned { at: mark.by, became };
-            history.push(Episode { at: mark.at, what });
-        }
-    }
-    for mark in &marks {
-        if let Happened::Discarded { by, why } = &mark.what {
-            let (by, why) = (by.clone(), why.clone());
-            let what = Story::Discarded { by, why };
-            history.push(Episode { at: mark.at, what });
-        }
+    for mark in counted(read, letter.position, letter.value)? {
+        let what = match mark.what {
+            Happened::Returned { became, .. } => Story::Returned {
+                at: mark.by,
+                became: came_back(read, &cursor, mark.by, &became)?,
+            },
+            Happened::Discarded { by, why } => Story::Discarded { by, why },
+            Happened::Announced { .. } | Happened::Removed(_) => continue,
+        };
+        history.push(Episode { at: mark.at, what });
     }
     history.sort_by_key(|episode| episode.at);
     Ok(history)

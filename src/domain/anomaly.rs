@@ -111,6 +111,22 @@ impl AnomalyLog {
         }
         self.total = self.total.saturating_add(1);
     }
+
+    /// None of them, but all counted.
+    pub(super) fn counted(&self) -> Self {
+        Self {
+            kept: Vec::new(),
+            total: self.total,
+        }
+    }
+
+    /// The log as it was after so many.
+    pub(super) fn first(&self, total: u32) -> Self {
+        Self {
+            kept: self.kept.iter().take(total as usize).cloned().collect(),
+            total,
+        }
+    }
 }
 
 /// An event of which different bodies were delivered.

@@ -2,29 +2,27 @@
 //! behind such an event is carried over when something before it has changed.
 //!
 //! Whether it is at an event follows from the event's own place. So an event that comes in before
-//! others does not move where theirs are.
+//! others does not move where theirs are. Of the place only what the broker gives decides: whatever times a
+//! producer writes, no more than one record in 512 of a partition is such an event.
 
-use super::{AnomalyLog, CompensationTimes, MAX_KEPT_ANOMALIES, SagaState, TimelineKey};
+use super::{AnomalyLog, CompensationTimes, MAX_KEPT_ANOMALIES, Position, SagaState, TimelineKey};
 
 /// One in so many events, as a power of two.
 const ONE_IN_BITS: u32 = if cfg!(test) { 2 } else { 9 };
 
 impl TimelineKey {
-    /// Whether the fold of a long timeline is written down after the event in this place.
+    /// Whether the fold of a long timeline is written down after the event in this place: it is after one of
+    /// each block of offsets, which one follows from partition and block.
     pub fn is_checkpoint(self) -> bool {
         const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
         let mix = |hash: u64, word: u64| {
             let product = (hash ^ word).wrapping_mul(FACTOR);
             product ^ (product >> 32)
         };
-        let mixed = [
-            self.recorded_at.0 as u64,
-            u64::from(self.position.partition),
-            self.position.offset,
-        ]
-        .into_iter()
-        .fold(FACTOR, mix);
-        mixed.wrapping_mul(FACTOR) >> (64 - ONE_IN_BITS) == 0
+        let Position { partition, offset } = self.position;
+        let block = offset >> ONE_IN_BITS;
+        let mixed = mix(mix(FACTOR, u64::from(partition)), block).wrapping_mul(FACTOR);
+        mixed >> (64 - ONE_IN_BITS) == offset & ((1 << ONE_IN_BITS) - 1)
     }
 }
 
@@ -36,7 +34,7 @@ pub struct Junction {
 }
 
 impl Junction {
-    /// The junction of two folds up to the same event, if they are one for what was folded behind it,
+    /// The junction of two folds up to the same event, the old one as it was written down, if they are one for what was folded behind it,
     /// the last of which is `last`.
     pub fn of(old: SagaState, new: &SagaState, last: &SagaState) -> Option<Self> {
         let alike = old.tail == new.tail
@@ -54,10 +52,21 @@ impl Junction {
         })
     }
 
-    /// What `behind`, which was folded behind the event before the change, is after it.
-    pub fn carry(&self, behind: &mut SagaState) {
+    /// What the last state, which was folded behind the event before the change, is after it.
+    pub fn carry(&self, last: &mut SagaState) {
+        last.anomalies.exchange(&self.old.anomalies, &self.new.anomalies);
+        self.carry_counts(last);
+    }
+
+    /// The same of what is [written down](SagaState::at_checkpoint) behind the event.
+    pub fn carry_checkpoint(&self, behind: &mut SagaState) {
+        let anomalies = &mut behind.anomalies.total;
+        *anomalies = moved(*anomalies, self.old.anomalies.total, self.new.anomalies.total);
+        self.carry_counts(behind);
+    }
+
+    fn carry_counts(&self, behind: &mut SagaState) {
         let (old, new) = (&self.old, &self.new);
-        let moved = |count: u32, old: u32, new: u32| count.wrapping_sub(old).wrapping_add(new);
         behind.started_at = new.started_at;
         behind.step_count = moved(behind.step_count, old.step_count, new.step_count);
         behind.failures = moved(behind.failures, old.failures, new.failures);
@@ -65,8 +74,11 @@ impl Junction {
         behind
             .compensation_times
             .exchange(&old.compensation_times, &new.compensation_times);
-        behind.anomalies.exchange(&old.anomalies, &new.anomalies);
     }
+}
+
+fn moved(count: u32, old: u32, new: u32) -> u32 {
+    count.wrapping_sub(old).wrapping_add(new)
 }
 
 impl CompensationTimes {
@@ -87,31 +99,52 @@ impl CompensationTimes {
 }
 
 impl AnomalyLog {
-    /// Takes out `old`, which this begins with, and puts in `new` there.
+    /// Takes out `old`, which this begins with and of which the number is enough, and puts in `new` there.
     fn exchange(&mut self, old: &Self, new: &Self) {
-        let behind = self.kept.drain(..).skip(old.kept.len());
+        let behind = self.kept.drain(..).skip(old.total as usize);
         let kept = new.kept.iter().cloned().chain(behind);
         self.kept = kept.take(MAX_KEPT_ANOMALIES).collect();
-        self.total = self.total.wrapping_sub(old.total).wrapping_add(new.total);
+        self.total = moved(self.total, old.total, new.total);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Millis, Position};
+    use crate::domain::Millis;
+
+    fn place(partition: u32, offset: u64, at: i64) -> TimelineKey {
+        TimelineKey {
+            recorded_at: Millis(at),
+            position: Position::new(partition, offset),
+        }
+    }
 
     #[test]
-    fn about_one_in_so_many_places_has_one() {
-        let found = (0..10_000u64)
-            .filter(|number| {
-                let place = TimelineKey {
-                    recorded_at: Millis(1_763_596_800_000 + *number as i64 / 3),
-                    position: Position::new((*number % 3) as u32, *number),
-                };
-                place.is_checkpoint()
-            })
-            .count();
-        assert!((2_200..2_800).contains(&found), "{found}");
+    fn one_of_each_block_of_offsets_has_one_whatever_the_times_are() {
+        for (partition, block) in (0..3).flat_map(|partition| (0..500).map(move |block| (partition, block))) {
+            let having = |at: i64| -> Vec<u64> {
+                let block = block << ONE_IN_BITS..(block + 1) << ONE_IN_BITS;
+                let is_one = |offset: &u64| place(partition, *offset, at).is_checkpoint();
+                block.filter(is_one).collect()
+            };
+            let found = having(1_763_596_800_000);
+            assert_eq!(found.len(), 1, "block {block} of partition {partition}");
+            assert!((0..20).all(|at| having(at) == found));
+        }
+    }
+
+    #[test]
+    fn sagas_whose_events_take_turns_have_them_alike() {
+        // The events of each stand so many offsets apart.
+        let sagas = 1 << ONE_IN_BITS;
+        let mut of_saga = vec![0u32; sagas];
+        for offset in (0..10_000u64).filter(|offset| place(0, *offset, 0).is_checkpoint()) {
+            of_saga[offset as usize % sagas] += 1;
+        }
+        assert!(
+            of_saga.iter().all(|number| (500..750).contains(number)),
+            "{of_saga:?}"
+        );
     }
 }

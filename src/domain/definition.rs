@@ -51,7 +51,7 @@ pub enum DefinitionError {
     /// A type that could never complete.
     #[error("types.{0}.completing_steps is empty; name at least one step that completes the saga")]
     NoCompletingStep(String),
-    /// Recorded rules of the fold that are none.
+    /// A recorded text is no rules of the fold.
     #[error("rules of the fold: {0}")]
     Rules(String),
     /// Days are given for a status that does not exist.

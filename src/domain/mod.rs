@@ -29,7 +29,7 @@ pub use fold::{Deduplicated, deduplicate, fold, fold_deduplicated, note_deliveri
 pub use ids::{EventId, OrderId, SagaId, SagaType, Step};
 pub use operator::{OPERATOR_STATUS_CHANGE, OperatorChange};
 pub use position::{Cut, Position, TimelineKey};
-pub use purged::{Evidence, PurgedSaga, Remains, evidence};
+pub use purged::{Evidence, PurgedSaga, Remains, RowGroups, evidence};
 pub use state::{Listed, MAX_LISTED, SagaState};
 pub use status::{SagaStatus, UnknownStatus};
 pub use time::Millis;

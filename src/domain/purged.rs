@@ -76,12 +76,21 @@ pub struct PurgedSaga {
     pub first: Position,
     /// The highest.
     pub last: Position,
-    /// In which row group of the decision's archive object they are, if it has one.
-    pub row_group: Option<u32>,
+    /// In which row groups of the decision's archive object they are, if it has one.
+    pub row_groups: Option<RowGroups>,
     /// What it added to sums that never shrink.
     pub remains: Remains,
     /// The decision that brought it back, and when that was made.
     pub restored: Option<(u64, Millis)>,
+}
+
+/// Some row groups of an archive object, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowGroups {
+    /// The first.
+    pub first: u32,
+    /// How many.
+    pub count: u32,
 }
 
 impl PurgedSaga {

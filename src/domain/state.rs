@@ -133,6 +133,24 @@ impl SagaState {
         }
     }
 
+    /// What is written down at a checkpoint: what the timeline says, the anomalies only counted. So many
+    /// of them are the first ones that the whole timeline's state keeps.
+    pub fn at_checkpoint(&self) -> Self {
+        Self {
+            anomalies: self.anomalies.counted(),
+            ..self.of_timeline()
+        }
+    }
+
+    /// The fold that was written down as this one, where `whole` is the state of the same timeline.
+    #[must_use]
+    pub fn out_of_checkpoint(self, whole: &Self) -> Self {
+        Self {
+            anomalies: whole.anomalies.first(self.anomalies.total),
+            ..self
+        }
+    }
+
     /// Takes over what another state of the saga says of its deliveries: all but the timeline.
     pub fn take_deliveries_of(&mut self, other: &mut SagaState) {
         self.duplicates = other.duplicates;

@@ -48,7 +48,9 @@ impl Arrival {
         Self::after(before, record.timestamp, by_broker)
     }
 
-    fn after(before: Option<Self>, timestamp: Option<Millis>, by_broker: bool) -> Self {
+    /// The same of a timestamp, and whether the broker set it.
+    #[must_use]
+    pub(super) fn after(before: Option<Self>, timestamp: Option<Millis>, by_broker: bool) -> Self {
         let at = before.map_or(Millis(0), |before| before.at);
         let ahead = before.and_then(|before| before.ahead);
         let Some(told) = timestamp.filter(|told| *told < Millis::LATEST_EVENT) else {

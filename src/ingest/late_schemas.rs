@@ -32,8 +32,8 @@ const CHUNK: usize = 256;
 const BUCKETS: usize = 1_024;
 /// Ids that the registry is asked for in one round.
 const QUESTIONS: usize = 16;
-/// Wait between two rounds, and after one that found something to do.
-const EVERY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_millis(100));
+/// Bytes of values that one round holds: it ends behind the letter that goes beyond.
+const VALUE_BYTES: usize = 4 << 20;
 
 /// Reads letters again.
 pub struct Reread {
@@ -61,7 +61,48 @@ pub(crate) enum RereadError {
 }
 
 /// What the registry says of an id, in one round.
-type Asked = HashMap<u32, Option<Result<Arc<DecodePlan>, SchemaError>>>;
+type Asked = HashMap<u32, Result<Arc<DecodePlan>, SchemaError>>;
+
+/// Why a round ended where it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// All letters were looked at, or none can be put in another's place now.
+    Pass,
+    /// There is more than one write takes.
+    Room,
+    /// The next letter's id is one question too many.
+    Questions,
+}
+
+impl Ended {
+    /// How long to wait for the next round. So an id is asked for soon however many made-up ones lie in
+    /// front of it, and the registry hears a few questions a second.
+    const fn wait(self) -> Duration {
+        match self {
+            Self::Pass => Duration::from_secs(5),
+            Self::Room => Duration::from_millis(100),
+            Self::Questions => Duration::from_secs(1),
+        }
+    }
+}
+
+/// What some letters came to.
+#[derive(Default)]
+struct LookedAt {
+    found: Vec<Found>,
+    /// Why not all of them were looked at, and where to go on.
+    stopped: Option<(Ended, Position)>,
+}
+
+/// What a letter came to.
+enum Looked {
+    /// It stays one.
+    Stays,
+    /// Something else.
+    Became(Box<Found>),
+    /// Nobody asked yet.
+    NotAsked,
+}
 
 /// A letter, and what its record comes to now.
 struct Found {
@@ -86,18 +127,19 @@ impl Reread {
         while !self.shutdown.is_cancelled() {
             failpoint::pass("thread.reread");
             let wait = match self.round(&mut next) {
-                Ok(0) => EVERY.0,
-                Ok(letters) => {
-                    tracing::info!(
-                        letters,
-                        "dead letters whose schemas are known now were read again"
-                    );
-                    EVERY.1
+                Ok((letters, ended)) => {
+                    if letters > 0 {
+                        tracing::info!(
+                            letters,
+                            "dead letters whose schemas are known now were read again"
+                        );
+                    }
+                    ended.wait()
                 }
                 Err(RereadError::Projector(_)) => return,
                 Err(error) => {
                     tracing::error!(%error, "dead letters are not read again now; trying later");
-                    EVERY.0
+                    Ended::Pass.wait()
                 }
             };
             self.sleep(wait);
@@ -105,29 +147,55 @@ impl Reread {
     }
 
     /// Looks through some of the letters, from `next` on, and leaves it where the next round begins. How
-    /// many became something else.
-    pub(crate) fn round(&self, next: &mut Position) -> Result<usize, RereadError> {
+    /// many became something else, and why it ended.
+    pub(crate) fn round(&self, next: &mut Position) -> Result<(usize, Ended), RereadError> {
         let reason = DefectReason::UnknownSchema.as_str();
         let waiting = counts(&*self.store)?
             .get(reason)
             .map_or(0, |counts| counts.total());
         if waiting == 0 {
             *next = Position::new(0, 0);
-            return Ok(0);
+            return Ok((0, Ended::Pass));
         }
         let (candidates, reached) = self.candidates(*next)?;
-        let mut asked = Asked::new();
-        let mut found = Vec::new();
-        for position in candidates {
-            found.extend(self.look(position, &mut asked)?);
-        }
+        let LookedAt { found, stopped } = self.look_at(candidates)?;
         let count = found.len();
         // A rebuild reads the log meanwhile: then later, from here.
         if !self.replace(found)? {
-            return Ok(0);
+            return Ok((0, Ended::Pass));
         }
-        *next = reached;
-        Ok(count)
+        let first = Position::new(0, 0);
+        let whole = if reached == first {
+            Ended::Pass
+        } else {
+            Ended::Room
+        };
+        let (ended, at) = stopped.unwrap_or((whole, reached));
+        *next = at;
+        Ok((count, ended))
+    }
+
+    /// What these letters come to, and where to go on if not all of them were looked at.
+    fn look_at(&self, candidates: Vec<Position>) -> Result<LookedAt, StoreError> {
+        let mut asked = Asked::new();
+        let (mut all, mut bytes) = (LookedAt::default(), 0);
+        for position in candidates {
+            match self.look(position, &mut asked)? {
+                Looked::Stays => {}
+                Looked::Became(letter) => {
+                    bytes += letter.value.len();
+                    all.found.push(*letter);
+                }
+                // What is known without asking is read all the same.
+                Looked::NotAsked => _ = all.stopped.get_or_insert((Ended::Questions, position)),
+            }
+            if bytes >= VALUE_BYTES {
+                let behind = Position::new(position.partition, position.offset + 1);
+                all.stopped = all.stopped.or(Some((Ended::Room, behind)));
+                break;
+            }
+        }
+        Ok(all)
     }
 
     /// Letters of unknown schemas from there on, and where to go on; at the end, with the first.
@@ -184,40 +252,41 @@ impl Reread {
         Ok(full)
     }
 
-    /// What a letter comes to now; none when it stays what it is, or nobody can tell.
-    fn look(&self, position: Position, asked: &mut Asked) -> Result<Option<Found>, StoreError> {
+    /// What a letter comes to now.
+    fn look(&self, position: Position, asked: &mut Asked) -> Result<Looked, StoreError> {
         let mut key = Key::default();
         keys::by_offset(&mut key, position);
         let Some(row) = self.store.get(Table::DeadLetters, &key)? else {
-            return Ok(None);
+            return Ok(Looked::Stays);
         };
         let letter = DeadLetterRecord::read(&row)?;
         let Ok((id, body)) = wire::payload(letter.value) else {
-            return Ok(None);
+            return Ok(Looked::Stays);
         };
         let outcome = match self.plan(id, asked) {
             Some(Ok(plan)) => plan.event(body, position, Millis(letter.arrived_at)),
             Some(Err(why)) => match why.defect(id) {
                 Some(defect) if defect.detail != letter.detail => Err(defect.into()),
-                _ => return Ok(None),
+                _ => return Ok(Looked::Stays),
             },
-            None => return Ok(None),
+            None => return Ok(Looked::NotAsked),
         };
-        Ok(Some(Found {
+        Ok(Looked::Became(Box::new(Found {
             position,
             value: row.to_vec(),
             outcome,
-        }))
+        })))
     }
 
+    /// What the registry says of an id; none when that is one question too many.
     fn plan(&self, id: u32, asked: &mut Asked) -> Option<Result<Arc<DecodePlan>, SchemaError>> {
         if let Some(plan) = self.schemas.known(id) {
             return Some(Ok(plan));
         }
         if !asked.contains_key(&id) && asked.len() < QUESTIONS {
-            asked.insert(id, Some(self.schemas.plan_now(id)));
+            asked.insert(id, self.schemas.plan_now(id));
         }
-        asked.get(&id).cloned().flatten()
+        asked.get(&id).cloned()
     }
 
     /// Puts what was found in the place of the letters. Whether that was possible now.

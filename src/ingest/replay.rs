@@ -6,6 +6,7 @@
 //! states that it changes and with what is left of the gap. Offsets before the one that the store
 //! starts at, and those that are not consumed yet, are not replay's to fill.
 
+use super::arrival::Arrival;
 use super::decode::{Rejected, wire};
 use super::origin::LetterTopics;
 use super::registry::SchemaSource;
@@ -29,6 +30,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Records that are looked up, and filled in, together.
 const CHUNK: usize = 1_000;
+/// So many bytes of records are kept together; one look at the broker more than that.
+const CHUNK_BYTES: usize = 8 << 20;
 /// Longest wait for an answer of the broker.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -114,9 +117,18 @@ pub(crate) struct OwnedRecord {
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) value: Option<Vec<u8>>,
     pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
+    /// Whether the broker set the timestamp.
+    pub(crate) by_broker: bool,
 }
 
 impl OwnedRecord {
+    fn bytes(&self) -> usize {
+        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let headers = self.headers.iter();
+        let headers: usize = headers.map(|(name, value)| name.len() + length(value)).sum();
+        length(&self.key) + length(&self.value) + headers
+    }
+
     fn raw(&self) -> RawRecord<'_> {
         RawRecord {
             position: self.position,
@@ -180,14 +192,18 @@ impl Replay {
         done: &mut ReplayDone,
         told: &mut dyn FnMut(ReplayDone),
     ) -> Result<(), ReplayError> {
-        let mut chunk = Vec::new();
+        let mut chunk: Vec<OwnedRecord> = Vec::new();
+        let mut bytes = 0;
         while !left.is_empty() {
             if self.stop.is_cancelled() {
                 return Err(ReplayError::Stopped);
             }
-            chunk.extend(left.take(look()));
+            let given = left.take(look());
+            bytes += given.iter().map(OwnedRecord::bytes).sum::<usize>();
+            chunk.extend(given);
             let missing = left.gives_up();
-            if chunk.len() >= CHUNK || left.is_empty() || missing.is_some() {
+            if chunk.len() >= CHUNK || bytes >= CHUNK_BYTES || left.is_empty() || missing.is_some() {
+                bytes = 0;
                 self.take(rows, std::mem::take(&mut chunk), done)?;
                 told(*done);
             }
@@ -224,17 +240,17 @@ impl Replay {
         if missing.is_empty() {
             return Ok(());
         }
-        let filled = missing.len() as u64;
-        self.fill(missing)?;
-        done.filled += filled;
+        done.filled += self.fill(missing)?;
         Ok(())
     }
 
-    /// Accounts for records that lie in gaps, in one write.
-    fn fill(&self, records: Vec<OwnedRecord>) -> Result<(), ReplayError> {
+    /// Accounts for records that lie in gaps, in one write; how many. What is not folded yet is left out: it
+    /// would be folded again when its turn comes.
+    fn fill(&self, records: Vec<OwnedRecord>) -> Result<u64, ReplayError> {
         let mut decoded = Vec::with_capacity(records.len());
+        let mut last = BTreeMap::new();
         for record in records {
-            let arrived_at = self.arrival(&record)?;
+            let arrived_at = self.arrival(&record, &mut last)?;
             let outcome = self.decode(&record, arrived_at)?;
             decoded.push((record, arrived_at, outcome));
         }
@@ -248,6 +264,7 @@ impl Replay {
             let mut rows = Batch::new();
             let mut changes = LetterChanges::default();
             let mut events: Vec<Event> = Vec::new();
+            decoded.retain(|(record, ..)| projector.cursor().contains(record.position));
             let positions: BTreeSet<Position> = decoded.iter().map(|(record, ..)| record.position).collect();
             close_gaps(&*store, &positions, &mut rows)?;
             for (record, arrived_at, outcome) in decoded {
@@ -264,18 +281,31 @@ impl Replay {
                 }
             }
             LetterBook::enter(&held, &*store, &mut rows, &changes)?;
-            projector.fill(&events, &rows)
+            projector.fill(&events, &rows)?;
+            Ok::<_, StoreError>(positions.len() as u64)
         })?;
         Ok(filled?)
     }
 
-    /// Kafka's timestamp, kept between those of the neighbours that the store has.
-    fn arrival(&self, record: &OwnedRecord) -> Result<Millis, StoreError> {
-        let at = record.timestamp.unwrap_or_default();
-        let before = neighbour(&*self.store, record.position, Direction::Reverse)?;
-        let after = neighbour(&*self.store, record.position, Direction::Forward)?;
-        let at = before.map_or(at, |before| at.max(before));
-        Ok(after.map_or(at, |after| at.min(after)))
+    /// The arrival time by the rule of consumption, from that of the record before: one of the store, or one
+    /// that is filled in with it; and not behind that of the record after.
+    fn arrival(
+        &self,
+        record: &OwnedRecord,
+        last: &mut BTreeMap<u32, (Position, Arrival)>,
+    ) -> Result<Millis, StoreError> {
+        let Position { partition, .. } = record.position;
+        let stored = neighbour(&*self.store, record.position, Direction::Reverse)?;
+        let stored = stored.map(|(place, at)| (place, Arrival { at, ahead: None }));
+        let filled = last.get(&partition).copied();
+        let before = stored.into_iter().chain(filled).max_by_key(|(place, _)| *place);
+        let before = before.map(|(_, arrival)| arrival);
+        let mut next = Arrival::after(before, record.timestamp, record.by_broker);
+        if let Some((_, after)) = neighbour(&*self.store, record.position, Direction::Forward)? {
+            next.at = next.at.min(after);
+        }
+        last.insert(partition, (record.position, next));
+        Ok(next.at)
     }
 
     fn decode(
@@ -424,8 +454,12 @@ fn gaps_of(store: &dyn Read, partition: u32) -> Result<Vec<(u64, GapRecord)>, St
     Ok(gaps)
 }
 
-/// The arrival time of the nearest record in that direction, looked for in the same bucket.
-fn neighbour(store: &dyn Read, at: Position, direction: Direction) -> Result<Option<Millis>, StoreError> {
+/// The place and the arrival time of the nearest record in that direction, looked for in the same bucket.
+fn neighbour(
+    store: &dyn Read,
+    at: Position,
+    direction: Direction,
+) -> Result<Option<(Position, Millis)>, StoreError> {
     let key = feed_key(at);
     let offset = at.offset.to_be_bytes();
     let range = match direction {
@@ -437,7 +471,7 @@ fn neighbour(store: &dyn Read, at: Position, direction: Direction) -> Result<Opt
         |visit| store.scan(Table::Feed, key.partition(), range, direction, usize::MAX, visit),
         |sort, value| {
             let position = Position::new(at.partition, keys::parse_offset(sort)?);
-            found = match FeedRecord::read(value)? {
+            let arrived = match FeedRecord::read(value)? {
                 FeedRecord::Logged { saga_id, recorded_at } => {
                     let saga = saga_id.into();
                     let place = crate::domain::TimelineKey {
@@ -458,6 +492,7 @@ fn neighbour(store: &dyn Read, at: Position, direction: Direction) -> Result<Opt
                 }
                 FeedRecord::Gap { .. } | FeedRecord::Purged { .. } => None,
             };
+            found = arrived.map(|at| (position, at));
             Ok(if found.is_some() {
                 ControlFlow::Break(())
             } else {

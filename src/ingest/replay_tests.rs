@@ -60,6 +60,7 @@ fn record(partition: u32, offset: u64) -> OwnedRecord {
         key: Some(b"k".to_vec()),
         value: Some(value),
         headers,
+        by_broker: false,
     }
 }
 
@@ -227,6 +228,28 @@ fn a_replay_that_the_broker_leaves_half_way_is_no_success() {
 }
 
 #[test]
+fn records_are_kept_together_up_to_some_megabytes() {
+    let store = store();
+    let all: Vec<OwnedRecord> = (0..6).map(|offset| record(0, offset)).collect();
+    ingest(&store, &all);
+    let large = all.into_iter().map(|record| OwnedRecord {
+        value: Some(vec![0; 5 << 20]),
+        ..record
+    });
+    let mut given = large.map(Given::Record);
+    let mut told = Vec::new();
+    with_replay(&store, |replay| {
+        let rows = read::offsets(&*store, TOPIC).unwrap().into_iter().collect();
+        let (mut left, mut done) = (Left::default(), ReplayDone::default());
+        left.add(0, Share { next: 0, end: 6 });
+        let mut look = || given.next().unwrap_or(Given::Nothing);
+        let mut tell = |done: ReplayDone| told.push(done.read);
+        replay.read(&mut look, &rows, left, &mut done, &mut tell).unwrap();
+    });
+    assert_eq!(told, [2, 4, 6]);
+}
+
+#[test]
 fn a_replay_ends_where_the_broker_says_that_there_is_no_more() {
     let mut given: Vec<Given> = (0..7).map(|offset| Given::Record(record(1, offset))).collect();
     // A pause is no end; markers of a transaction are.
@@ -236,4 +259,37 @@ fn a_replay_ends_where_the_broker_says_that_there_is_no_more() {
     let (read, done) = read_again(given);
     read.unwrap();
     assert_eq!(done.read, 7);
+}
+
+#[test]
+fn what_is_filled_in_arrived_when_it_would_have() {
+    const DAY: i64 = 86_400_000;
+    // In one gap a clock that goes back, a wild one, and some that are a month ahead.
+    let gap = [50, 20, 60_000 * DAY, 30, 30 * DAY, 31 * DAY, 29 * DAY, 40];
+    let told = [0, 10].into_iter().chain(gap).chain([60, 70]);
+    let all: Vec<OwnedRecord> = (0..)
+        .zip(told)
+        .map(|(offset, at)| OwnedRecord {
+            timestamp: Some(Millis(AT + at)),
+            ..record(0, offset)
+        })
+        .collect();
+    let (whole, holed) = (store(), store());
+    ingest(&whole, &all);
+    let delivered = [&all[..2], &all[10..]].concat();
+    ingest(&holed, &delivered);
+    assert_eq!(replay(&holed, &[all]).filled, 8);
+    let tables = |store: &SharedStore| digest(store, TOPIC).unwrap().tables;
+    assert_eq!(tables(&holed), tables(&whole));
+}
+
+#[test]
+fn what_is_not_folded_yet_is_not_filled_in() {
+    let store = store();
+    let all: Vec<OwnedRecord> = (0..20).map(|offset| record(0, offset)).collect();
+    ingest(&store, &all[..10]);
+    let before = digest(&store, TOPIC).unwrap();
+    let done = replay(&store, std::slice::from_ref(&all));
+    assert_eq!((done.known, done.filled), (10, 0));
+    assert_eq!(digest(&store, TOPIC).unwrap(), before);
 }

@@ -7,7 +7,7 @@ use crate::domain::{Millis, Position};
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{Offset, Timestamp, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -148,6 +148,7 @@ fn owned(message: &BorrowedMessage<'_>) -> OwnedRecord {
         key: message.key().map(<[u8]>::to_vec),
         value: message.payload().map(<[u8]>::to_vec),
         headers,
+        by_broker: matches!(message.timestamp(), Timestamp::LogAppendTime(_)),
     }
 }
 

@@ -76,9 +76,9 @@ catalogue! {
     SAGA_LAST_FAILED = Gauge "saga_last_failed_timestamp" [];
     /// Events in timelines, duplicates left out; steps beyond the configured number count as other
     SAGA_EVENTS_PROCESSED = Counter "saga_events_processed_total" ["step", "status"];
-    /// Records at the broker that are not stored yet, all partitions
+    /// Records at the broker that answers do not show yet: not read, or not folded; all partitions
     CONSUMER_LAG = Gauge "saga_tracker_consumer_lag" [];
-    /// Records at the broker that are not stored yet, by partition
+    /// Records at the broker that answers do not show yet, by partition
     CONSUMER_PARTITION_LAG = Gauge "saga_tracker_consumer_partition_lag" ["partition"];
     /// 1 while consumption waits because the disk under the store is nearly full
     CONSUMPTION_PAUSED = Gauge "saga_tracker_consumption_paused" [];
@@ -104,7 +104,7 @@ catalogue! {
     RETENTION_LAST_SWEEP = Gauge "saga_tracker_retention_last_sweep_timestamp_seconds" [];
     /// How long the last search for due sagas took, with deciding and archiving
     RETENTION_SWEEP_DURATION = Gauge "saga_tracker_retention_last_sweep_duration_seconds" [];
-    /// Sagas that the last search found due and that stay for now: held, restless, or left for the next one
+    /// Sagas that the last search found due and that stay for now: held, restless (within quiet hours), or left for the next one
     RETENTION_DUE = Gauge "saga_tracker_retention_due_sagas" [];
     /// Decisions that are read and not done yet: what they name is still there
     RETENTION_PENDING = Gauge "saga_tracker_retention_pending_decisions" [];

@@ -142,11 +142,7 @@ fn going_to_rules_that_count_more_and_back_carries_nothing_for_good() {
         rebuild(&store, &completing_by(definitions));
     }
     let mut carried = Vec::new();
-    let whole = TableRange {
-        table: Table::Meta,
-        from: None,
-        to: None,
-    };
+    let whole = TableRange::whole(Table::Meta);
     read::try_scan_table(&*store, &whole, |name, _, _| {
         carried.extend(
             name.starts_with(b"carried ")

@@ -3,7 +3,7 @@
 //! They derive from state, and state may be revised: a change that an operator asked for is refused when an
 //! event from before it arrives late, a duplicate is found at a lower position, a gap is filled. To Prometheus a
 //! counter that falls is a restart, and it would count everything once more. So the highest value
-//! that anybody was told of each is stored before it is told; nobody else knows a higher one. The rows are
+//! that anybody was told of each is on disk before it is told; nobody else knows a higher one. The rows are
 //! this replica's own and no part of the digest.
 //!
 //! Only what a process counts from 0 may pass by here: see [`Reading::since_start`].
@@ -84,14 +84,18 @@ impl Floor {
         told
     }
 
-    /// Stores what has risen. To be called before anything of it is told.
+    /// Puts on disk what has risen. To be called before anything of it is told: a power failure may take the
+    /// sums back, and what they are made of is read again, but nobody takes back what was told.
     pub(super) fn keep(&mut self, store: &dyn Store) -> Result<(), StoreError> {
+        if self.risen.is_empty() {
+            return Ok(());
+        }
         let mut batch = Batch::new();
         for name in &self.risen {
             let value = self.highest.get(name).copied().unwrap_or(0);
             read::put_meta_count(&mut batch, totals::TOLD_COUNTERS, name, value);
         }
-        store.write(&batch, Durability::Process)?;
+        store.write(&batch, Durability::Power)?;
         self.risen.clear();
         Ok(())
     }
@@ -120,6 +124,7 @@ fn name_of<'l>(family: Family, labels: impl IntoIterator<Item = &'l str>) -> Str
 mod tests {
     use super::super::catalogue;
     use super::*;
+    use crate::store::counting::CountingStore;
     use crate::store::memory::MemoryStore;
 
     fn value(reading: &Reading) -> u64 {
@@ -142,6 +147,17 @@ mod tests {
         assert_eq!(of_kind(&mut floor, "b", 1), 1);
         assert_eq!(value(&floor.counter(catalogue::SAGA_FAILED, 0)), 0);
         assert_eq!(of_kind(&mut floor, "a", 5), 5);
+    }
+
+    #[test]
+    fn what_is_told_survives_power_loss_and_nothing_is_synced_for_nothing() {
+        let store = CountingStore::new(std::sync::Arc::new(MemoryStore::new()));
+        let mut floor = Floor::default();
+        for (value, writes) in [(0, (0, 0)), (3, (1, 1)), (3, (1, 1)), (2, (1, 1)), (4, (2, 2))] {
+            of_kind(&mut floor, "a", value);
+            floor.keep(&store).unwrap();
+            assert_eq!(store.writes(), writes, "{value}");
+        }
     }
 
     #[test]

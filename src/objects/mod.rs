@@ -20,9 +20,11 @@ pub use writer::{ObjectWriter, PIECE_BYTES};
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{
-    GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
+    GetOptions, GetResult, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode,
+    PutOptions, PutPayload,
 };
 use std::fmt;
+use std::future::poll_fn;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -200,7 +202,7 @@ impl Objects {
     ///
     /// # Errors
     /// [`ObjectsError::Missing`] when there is no such object, [`ObjectsError::Failed`] when it is
-    /// shorter.
+    /// shorter, or more comes than was asked for; then that is not read.
     pub async fn get_range(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>, ObjectsError> {
         self.get_part(name, range).await.map(|(bytes, _)| bytes)
     }
@@ -215,13 +217,21 @@ impl Objects {
         let got = self.store.get_opts(&Path::from(name), options).await;
         let got = got.map_err(|error| self.error(&error))?;
         let size = got.meta.size;
-        let bytes = got.bytes().await.map_err(|error| self.error(&error))?.to_vec();
+        let bytes = at_most(got, wanted).await.map_err(|error| self.error(&error))?;
         if bytes.len() as u64 == wanted {
             return Ok((bytes, size));
         }
+        let more = if bytes.len() as u64 > wanted {
+            " or more"
+        } else {
+            ""
+        };
         Err(ObjectsError::Failed {
             place: self.place.to_string(),
-            detail: format!("{name}: {} bytes came, {wanted} were asked for", bytes.len()),
+            detail: format!(
+                "{name}: {} bytes{more} came, {wanted} were asked for",
+                bytes.len()
+            ),
         })
     }
 
@@ -268,6 +278,23 @@ impl Objects {
     fn unless_missing<T>(&self, found: object_store::Result<T>) -> Result<Option<T>, ObjectsError> {
         self.unless_gone(found.map_err(|error| self.error(&error)))
     }
+}
+
+/// What comes, up to the piece in which it is more than was wanted.
+async fn at_most(got: GetResult, wanted: u64) -> object_store::Result<Vec<u8>> {
+    if matches!(got.payload, GetResultPayload::File(..)) {
+        // A file gives what is asked for and no more.
+        return got.bytes().await.map(|bytes| bytes.to_vec());
+    }
+    let mut stream = got.into_stream();
+    let mut bytes = Vec::new();
+    while bytes.len() as u64 <= wanted {
+        match poll_fn(|context| stream.as_mut().poll_next(context)).await {
+            Some(piece) => bytes.extend_from_slice(&piece?),
+            None => break,
+        }
+    }
+    Ok(bytes)
 }
 
 impl fmt::Debug for Objects {

@@ -205,3 +205,44 @@ fn who_is_refused_is_told_of_the_options_that_the_provider_knows() {
         assert!(google.contains("objects.google_credentials_file") && !google.contains("secret_key"));
     }
 }
+
+/// Answers every request with a part of a hundred bytes that goes on for 64 MiB.
+fn endless() -> std::net::SocketAddr {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let _ = connection.read(&mut [0; 4096]);
+            let head = "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-99/100\r\nETag: \"e\"\r\n\
+                        Last-Modified: Wed, 21 Oct 2015 07:28:00 GMT\r\nContent-Length: 67108864\r\n\r\n";
+            let mut going = connection.write_all(head.as_bytes()).is_ok();
+            for _ in 0..1_024 {
+                going = going && connection.write_all(&[7; 0x1_0000]).is_ok();
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn more_than_was_asked_for_is_not_read_to_its_end() {
+    let settings = ObjectsSettings {
+        url: "s3://bucket".into(),
+        endpoint: Some(format!("http://{}", endless())),
+        access_key: Some("key".into()),
+        secret_key: Some("hunter2".into()),
+        allow_http: true,
+        retries: 0,
+        ..ObjectsSettings::default()
+    };
+    let objects = open(&settings).unwrap();
+    let told = run(objects.get_part("x", 0..100)).unwrap_err().to_string();
+    let bytes = told.split("x: ").nth(1).and_then(|rest| rest.split(' ').next());
+    let bytes: usize = bytes
+        .and_then(|bytes| bytes.parse().ok())
+        .unwrap_or_else(|| panic!("{told}"));
+    assert!(told.contains("or more came, 100 were asked for"), "{told}");
+    assert!(bytes < 16 << 20, "{told}");
+}

@@ -4,14 +4,14 @@
 use super::{Message, OpsError, Outlet};
 use crate::clock::SharedClock;
 use crate::domain::{
-    AnomalyKind, Millis, OPERATOR_STATUS_CHANGE, Position, SagaDefinitions, SagaId, SagaState, SagaStatus,
-    TimelineKey,
+    Anomaly, AnomalyKind, Millis, OPERATOR_STATUS_CHANGE, Position, SagaDefinitions, SagaId, SagaState,
+    SagaStatus, TimelineKey,
 };
 use crate::ingest::registry::{SchemaError, SchemaSource};
 use crate::projector::ProjectorWatch;
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;
-use crate::store::{Direction, Key, SharedStore, StoreError, Table, WHOLE, keys, read, timelines};
+use crate::store::{Direction, Key, Read, SharedStore, StoreError, Table, WHOLE, keys, read, timelines};
 use jiff::Timestamp;
 use saga_tracker_sdk::contract::{self, SagaEvent};
 use saga_tracker_sdk::encoding::Encoder;
@@ -241,37 +241,8 @@ impl StatusChanger {
         event_id: &str,
         place: TimelineKey,
     ) -> Result<StatusChanged, OpsError> {
-        let position = place.position;
-        let snapshot = self.store.snapshot();
-        let generation = read::active_generation(&*snapshot)?;
-        let cursor = read::cursor(&*snapshot, generation)?;
-        let missing = || unsettled(event_id, position, "it is not in the saga's timeline");
-        let saga = &wish.saga_id;
-        let whole = read::instance(&*snapshot, generation, saga)?.ok_or_else(missing)?;
-        let mut key = Key::default();
-        keys::log(&mut key, saga, place);
-        let row = snapshot.get(Table::Log, &key)?.ok_or_else(missing)?;
-        if timelines::is_duplicate(&*snapshot, generation, saga, place)? {
-            return Err(missing());
-        }
-        let definitions = read::definitions_of(&*snapshot, generation, &self.definitions)?;
-        let moment = (&*snapshot as &dyn crate::store::Read, generation, &cursor);
-        let before = timelines::fold_before(moment, &definitions, saga, &whole, place)?;
-        let event = LogRecord::read(&row)?.view(place)?;
-        let (before, after) = match before {
-            Some(mut state) => {
-                let before = state.status;
-                // The list is bounded; emptied, it surely has what comes now.
-                state.anomalies.kept.clear();
-                state.apply_unlisted(&event, &definitions);
-                (before, state)
-            }
-            None => {
-                let state = SagaState::begin_unlisted(&event, &definitions);
-                (state.status, state)
-            }
-        };
-        let refused = |anomaly: &crate::domain::Anomaly| anomaly.kind == AnomalyKind::OperatorChangeRefused;
+        let (before, after) = self.judged(&wish.saga_id, event_id, place)?;
+        let refused = |anomaly: &Anomaly| anomaly.kind == AnomalyKind::OperatorChangeRefused;
         if after.anomalies.kept.iter().any(refused) {
             return Err(OpsError::Conflict(format!(
                 "the change was decided on {}, but the saga was {before} when it was applied; its status was not \
@@ -290,7 +261,45 @@ impl StatusChanger {
             current: after.status,
             updated_at: after.updated_at,
             event_id: event_id.to_owned(),
-            position,
+            position: place.position,
+        })
+    }
+
+    /// The status that an event of the timeline met, and the state after it. Of the anomalies in that only
+    /// those are kept that the event made.
+    fn judged(
+        &self,
+        saga: &SagaId,
+        event_id: &str,
+        place: TimelineKey,
+    ) -> Result<(SagaStatus, SagaState), OpsError> {
+        let snapshot = self.store.snapshot();
+        let generation = read::active_generation(&*snapshot)?;
+        let cursor = read::cursor(&*snapshot, generation)?;
+        let missing = || unsettled(event_id, place.position, "it is not in the saga's timeline");
+        let whole = read::instance(&*snapshot, generation, saga)?.ok_or_else(missing)?;
+        let mut key = Key::default();
+        keys::log(&mut key, saga, place);
+        let row = snapshot.get(Table::Log, &key)?.ok_or_else(missing)?;
+        if timelines::is_duplicate(&*snapshot, generation, saga, place)? {
+            return Err(missing());
+        }
+        let definitions = read::definitions_of(&*snapshot, generation, &self.definitions)?;
+        let moment = (&*snapshot as &dyn Read, generation, &cursor);
+        let before = timelines::fold_before(moment, &definitions, saga, &whole, place)?;
+        let event = LogRecord::read(&row)?.view(place)?;
+        Ok(match before {
+            Some(mut state) => {
+                let before = state.status;
+                // The list is bounded; emptied, it surely has what comes now.
+                state.anomalies.kept.clear();
+                state.apply_unlisted(&event, &definitions);
+                (before, state)
+            }
+            None => {
+                let state = SagaState::begin_unlisted(&event, &definitions);
+                (state.status, state)
+            }
         })
     }
 }

@@ -165,6 +165,10 @@ impl<'e> Arriving<'e> {
             self.added.push(event);
             return;
         };
+        // The delivery that stands, once more, is not another one.
+        if event.position == slot.place.position {
+            return;
+        }
         self.duplicates += 1;
         let body = event.view().body_digest();
         slot.conflicting |= slot.body() != Some(body);

@@ -4,6 +4,10 @@
 use super::{Projector, ProjectorGone, ProjectorHandle, ProjectorSettings, live};
 use crate::store::{Read, SharedStore, StoreError, read};
 use crossbeam_channel::bounded;
+use std::time::Duration;
+
+/// How long to wait for the end of a decision.
+const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
 
 /// Why there was no such moment.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +15,9 @@ pub enum AtRestError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A decision is being done, for long.
+    #[error("a purge or restore is being done and takes long; try again when it is over")]
+    Busy,
     /// The projector has stopped.
     #[error(transparent)]
     Gone(#[from] ProjectorGone),
@@ -22,7 +29,8 @@ impl ProjectorHandle {
     ///
     /// The projector is held meanwhile, until the view is taken. It folds what the log holds from the
     /// feed and takes no deliveries, so consumption stops by itself after a few more of them: their
-    /// channel is full. `look` itself holds nobody.
+    /// channel is full. Nor is the moment one in the middle of a decision that is done in several writes. `look`
+    /// itself holds nobody.
     ///
     /// # Errors
     /// [`AtRestError`].
@@ -33,6 +41,7 @@ impl ProjectorHandle {
         settings: &ProjectorSettings,
         look: impl FnOnce(&dyn Read) -> T,
     ) -> Result<T, AtRestError> {
+        let between_decisions = self.try_deciding(PATIENCE).ok_or(AtRestError::Busy)?;
         let (tell, folded) = bounded(1);
         let (again, asked) = bounded(1);
         let work = {
@@ -46,7 +55,7 @@ impl ProjectorHandle {
             folded.recv().map_err(|_| self.gone())??;
             let snapshot = store.snapshot();
             if is_at_rest(&*snapshot, topic)? {
-                drop(again);
+                drop((again, between_decisions));
                 return Ok(look(&*snapshot));
             }
             drop(snapshot);

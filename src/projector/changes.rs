@@ -60,6 +60,10 @@ impl TypeNames {
         number
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
+    }
+
     pub(super) fn name(&self, number: u32) -> &SagaType {
         &self.names[number as usize]
     }

@@ -10,7 +10,9 @@ use hashbrown::HashMap;
 /// Beyond so many remembered cells all are forgotten; they are read again when they change.
 const REMEMBERED_CELLS: usize = 100_000;
 /// Likewise for totals, which are few unless a producer invents steps.
-const REMEMBERED_TOTALS: usize = 20_000;
+const REMEMBERED_TOTALS: usize = if cfg!(test) { 4 } else { 20_000 };
+/// Likewise for names of types, by whose numbers both are remembered.
+const REMEMBERED_TYPES: usize = if cfg!(test) { 4 } else { 20_000 };
 
 /// The stored sums of one generation, as far as they were touched lately.
 #[derive(Debug)]
@@ -47,6 +49,11 @@ impl Counters {
         changes: &mut Changes,
         batch: &mut Batch,
     ) -> Result<(), StoreError> {
+        if self.types.len() > REMEMBERED_TYPES {
+            self.types = TypeNames::default();
+            self.cells.clear();
+            self.totals.clear();
+        }
         self.apply_cells(read, changes, batch)?;
         self.apply_totals(read, changes, batch)?;
         self.apply_last_failed(read, changes, batch)
@@ -184,5 +191,42 @@ fn write_total_key(key: &mut Key, total: &Total, types: &TypeNames) {
         Total::PurgedEvents => keys::total(key, totals::PURGED_EVENTS),
         Total::Late => keys::total(key, totals::LATE),
         Total::Anomaly(kind) => keys::total_numbered(key, totals::ANOMALIES, kind.tag().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{SagaStatus, Step};
+    use crate::store::{Durability, read};
+    use crate::testkit::store;
+
+    #[test]
+    fn what_producers_invent_does_not_stay_in_memory_and_sums_go_on() {
+        let (store, mut counters) = (store(), Counters::new(Generation::A));
+        for round in 0..3i64 {
+            for number in 0..40 {
+                let mut changes = Changes::new(Generation::A, true);
+                let saga_type = changes.types.number(&format!("type-{number}").as_str().into());
+                changes.add(Total::Type(saga_type), 1);
+                let step = Step::new(format!("step-{number}"));
+                changes.processed(SagaStatus::Failed, &step, 1);
+                changes.count(saga_type, SagaStatus::Failed, (Millis(0), Millis(7)), 1);
+                let mut batch = Batch::new();
+                counters.apply(&*store, &mut changes, &mut batch).unwrap();
+                store.write(&batch, Durability::None).unwrap();
+                assert!(counters.types.len() <= REMEMBERED_TYPES + 1);
+                assert!(counters.totals.len() <= REMEMBERED_TOTALS + 2);
+            }
+            for name in [totals::TYPES, totals::PROCESSED] {
+                let mut sums = Vec::new();
+                read::totals_of(&*store, Generation::A, name, |_, sum| {
+                    sums.push(sum);
+                    Ok(())
+                })
+                .unwrap();
+                assert_eq!(sums, vec![round + 1; 40], "{name}");
+            }
+        }
     }
 }

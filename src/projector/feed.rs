@@ -43,62 +43,63 @@ fn read_partition(
     partition: u32,
     mut next: u64,
     end: u64,
-    mut room: usize,
+    room: usize,
     places: &mut Vec<(SagaId, TimelineKey)>,
 ) -> Result<u64, StoreError> {
-    let mut key = Key::default();
-    while next < end && room > 0 {
-        keys::by_offset(&mut key, Position::new(partition, next));
+    let full = places.len() + room;
+    while next < end && places.len() < full {
         let bucket_end = ((next >> keys::FEED_BUCKET_BITS) + 1) << keys::FEED_BUCKET_BITS;
         let stop = end.min(bucket_end);
-        let mut reached = None;
-        read::try_scan(
-            |visit| {
-                let (from, to) = (next.to_be_bytes(), stop.to_be_bytes());
-                let range = (Bound::Included(&from[..]), Bound::Excluded(&to[..]));
-                store.scan(
-                    Table::Feed,
-                    key.partition(),
-                    range,
-                    Direction::Forward,
-                    usize::MAX,
-                    visit,
-                )
-            },
-            |sort, value| {
-                let offset = keys::parse_offset(sort)?;
-                let mut after = offset + 1;
-                match FeedRecord::read(value)? {
-                    FeedRecord::Logged { saga_id, recorded_at } => {
-                        let position = Position::new(partition, offset);
-                        places.push((
-                            saga_id.into(),
-                            TimelineKey {
-                                recorded_at: Millis(recorded_at),
-                                position,
-                            },
-                        ));
-                        room -= 1;
-                    }
-                    FeedRecord::DeadLetter | FeedRecord::Purged { .. } => {}
-                    FeedRecord::Gap { next } => after = next,
-                }
-                reached = Some(after);
-                Ok(if room == 0 {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                })
-            },
-        )?;
+        let reached = read_bucket(store, Position::new(partition, next), stop, full, places)?;
         next = match reached {
-            Some(after) if room == 0 => after,
+            Some(after) if places.len() >= full => after,
             // The bucket is exhausted: what follows, if anything, is in the next one.
             Some(after) => after.max(stop),
             None => stop,
         };
     }
     Ok(next)
+}
+
+/// The same inside of one bucket, until there are `full` places; none when it has nothing there.
+fn read_bucket(
+    store: &dyn Read,
+    next: Position,
+    stop: u64,
+    full: usize,
+    places: &mut Vec<(SagaId, TimelineKey)>,
+) -> Result<Option<u64>, StoreError> {
+    let mut key = Key::default();
+    keys::by_offset(&mut key, next);
+    let (from, to) = (next.offset.to_be_bytes(), stop.to_be_bytes());
+    let range = (Bound::Included(&from[..]), Bound::Excluded(&to[..]));
+    let bucket = key.partition();
+    let mut reached = None;
+    read::try_scan(
+        |visit| store.scan(Table::Feed, bucket, range, Direction::Forward, usize::MAX, visit),
+        |sort, value| {
+            let offset = keys::parse_offset(sort)?;
+            let mut after = offset + 1;
+            match FeedRecord::read(value)? {
+                FeedRecord::Logged { saga_id, recorded_at } => {
+                    let place = TimelineKey {
+                        recorded_at: Millis(recorded_at),
+                        position: Position::new(next.partition, offset),
+                    };
+                    places.push((saga_id.into(), place));
+                }
+                FeedRecord::DeadLetter | FeedRecord::Purged { .. } => {}
+                FeedRecord::Gap { next } => after = next,
+            }
+            reached = Some(after);
+            Ok(if places.len() >= full {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
+        },
+    )?;
+    Ok(reached)
 }
 
 /// The events in these places, until they take so many bytes of memory.

@@ -8,7 +8,7 @@ use super::shard::{accepts, append};
 use crate::domain::{Cut, Event, SagaId, SagaState, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;
-use crate::store::{Batch, Direction, Read, StoreError, Table, keys, read, timelines};
+use crate::store::{Batch, Read, StoreError, keys, read, timelines};
 use std::ops::{Bound, ControlFlow};
 
 /// Most deliveries of a saga that are in memory at once.
@@ -85,14 +85,29 @@ fn of<'e>(saga: &SagaId, state: Option<SagaState>, events: Vec<&'e Event>) -> Ar
     }
 }
 
-/// Folds a saga part by part, in the order of its timeline. `write` has to write the rows of a part
-/// before the next one is folded, and empty them. How many deliveries there were.
+/// Folds a saga part by part, and writes its state. How many deliveries there were.
 pub(super) fn fold<E: From<StoreError>>(
     visible: Visible<'_>,
     saga: &SagaId,
     changes: &mut Changes,
     mut write: impl FnMut(&mut Batch) -> Result<(), E>,
 ) -> Result<u64, E> {
+    let (state, count) = fold_parts(visible, saga, changes, &mut write)?;
+    if let Some(state) = state {
+        changes.replace(saga, None, &state);
+    }
+    write(&mut changes.rows)?;
+    Ok(count)
+}
+
+/// Folds a saga part by part, in the order of its timeline. `write` has to write the rows of a part
+/// before the next one is folded, and empty them. The state, and how many deliveries there were.
+pub(super) fn fold_parts<E: From<StoreError>>(
+    visible: Visible<'_>,
+    saga: &SagaId,
+    changes: &mut Changes,
+    mut write: impl FnMut(&mut Batch) -> Result<(), E>,
+) -> Result<(Option<SagaState>, u64), E> {
     let (mut state, mut reached, mut count) = (None, None, 0);
     loop {
         let events = next_part(visible.read, saga, reached, visible.within)?;
@@ -105,11 +120,7 @@ pub(super) fn fold<E: From<StoreError>>(
         arrivals::fold(visible, arrivals, changes, |_, _, folded, _| state = Some(folded))?;
         write(&mut changes.rows)?;
     }
-    if let Some(state) = state {
-        changes.replace(saga, None, &state);
-    }
-    write(&mut changes.rows)?;
-    Ok(count)
+    Ok((state, count))
 }
 
 fn next_part(
@@ -123,31 +134,18 @@ fn next_part(
         .as_ref()
         .map_or(Bound::Unbounded, |sort| Bound::Excluded(&sort[..]));
     let (mut events, mut bytes) = (Vec::new(), 0);
-    read::try_scan(
-        |visit| {
-            let (partition, range) = (saga.as_str().as_bytes(), (from, Bound::Unbounded));
-            read.scan(
-                Table::Log,
-                partition,
-                range,
-                Direction::Forward,
-                usize::MAX,
-                visit,
-            )
-        },
-        |sort, value| {
-            let place = keys::parse_log_sort(sort)?;
-            if within.contains(place.position) {
-                bytes += value.len();
-                events.push(LogRecord::read(value)?.event(saga, place)?);
-            }
-            Ok(if events.len() >= MOST || bytes >= MOST_BYTES {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            })
-        },
-    )?;
+    read::try_scan_saga(read, saga, (from, Bound::Unbounded), |sort, value| {
+        let place = keys::parse_log_sort(sort)?;
+        if within.contains(place.position) {
+            bytes += value.len();
+            events.push(LogRecord::read(value)?.event(saga, place)?);
+        }
+        Ok(if events.len() >= MOST || bytes >= MOST_BYTES {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    })?;
     Ok(events)
 }
 

@@ -43,6 +43,7 @@ pub struct ProjectorHandle {
     commands: Sender<Command>,
     status: Arc<Shared>,
     removals: Arc<Mutex<()>>,
+    deciding: Arc<Mutex<()>>,
 }
 
 /// What the thread tells, and a bell that rings when it changes.
@@ -160,7 +161,26 @@ impl ProjectorHandle {
         }
     }
 
-    /// The same, waiting for it.
+    /// While the guard lives, a decision is being done in several writes, and the store is none between two
+    /// decisions.
+    pub fn deciding(&self) -> MutexGuard<'_, ()> {
+        self.deciding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same, if nobody else holds it within so long.
+    pub(super) fn try_deciding(&self, longest: Duration) -> Option<MutexGuard<'_, ()>> {
+        let until = crate::wait::now() + longest;
+        loop {
+            match self.deciding.try_lock() {
+                Ok(guard) => return Some(guard),
+                Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) if crate::wait::now() >= until => return None,
+                Err(TryLockError::WouldBlock) => crate::wait::park(Duration::from_millis(20)),
+            }
+        }
+    }
+
+    /// Makes sure that nothing is removed, waiting for it.
     pub(super) fn no_removals(&self) -> MutexGuard<'_, ()> {
         self.removals.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -234,6 +254,7 @@ fn assemble(
         commands,
         status,
         removals: Arc::default(),
+        deciding: Arc::default(),
     };
     Ok((handle, live, inbox))
 }
@@ -437,59 +458,6 @@ impl Window {
     }
 }
 
-#[cfg(test)]
-mod window_tests {
-    use super::*;
-    use crate::testkit::{TOPIC, append, settings, store, traffic};
-    use proptest::strategy::{Strategy, ValueTree};
-    use proptest::test_runner::TestRunner;
-
-    /// Events with a mebibyte of metadata each.
-    fn heavy(count: usize) -> Vec<Event> {
-        let mut runner = TestRunner::deterministic();
-        let all = std::iter::repeat_with(|| traffic(60).new_tree(&mut runner).unwrap().current());
-        let mut events = all.filter(|events| events.len() >= count).take(1).next().unwrap();
-        events.truncate(count);
-        for event in &mut events {
-            event.metadata = Some("m".repeat(1 << 20).into());
-        }
-        events
-    }
-
-    #[test]
-    fn a_window_is_full_by_bytes_before_it_is_by_events() {
-        let mut window = Window::new(&settings(1));
-        for event in heavy(8) {
-            assert!(!window.is_full());
-            window.add(Delivery {
-                after: vec![(event.position.partition, event.position.offset + 1)],
-                events: vec![event],
-            });
-        }
-        assert!(window.is_full());
-    }
-
-    #[test]
-    fn catching_up_holds_some_mebibytes_however_large_events_are() {
-        let store = store();
-        let events = heavy(50);
-        append(&store, &events);
-        let end = read::log_cut(&*store, TOPIC).unwrap();
-        let (mut cursor, mut seen, mut most) = (Cut::default(), Vec::new(), 0);
-        while !cursor.covers(&end) {
-            let (some, reached) = feed::next_events(&*store, &cursor, &end, (8_192, 8 << 20)).unwrap();
-            assert!(!some.is_empty() && some.iter().all(|event| reached.contains(event.position)));
-            most = most.max(some.len());
-            seen.extend(some);
-            cursor = reached;
-        }
-        assert!(most <= 32, "{most}");
-        let mut expected = events;
-        expected.sort_by_key(|event| event.position);
-        assert_eq!(seen, expected);
-    }
-}
-
 /// A projector that does a step when it is told to, for the simulator.
 #[cfg(test)]
 pub(crate) struct Stepped {
@@ -552,5 +520,58 @@ impl Stepped {
             Err(_) => Next::Due,
         };
         self.live.step(&mut self.window, next)
+    }
+}
+
+#[cfg(test)]
+mod window_tests {
+    use super::*;
+    use crate::testkit::{TOPIC, append, settings, store, traffic};
+    use proptest::strategy::{Strategy, ValueTree};
+    use proptest::test_runner::TestRunner;
+
+    /// Events with a mebibyte of metadata each.
+    fn heavy(count: usize) -> Vec<Event> {
+        let mut runner = TestRunner::deterministic();
+        let all = std::iter::repeat_with(|| traffic(60).new_tree(&mut runner).unwrap().current());
+        let mut events = all.filter(|events| events.len() >= count).take(1).next().unwrap();
+        events.truncate(count);
+        for event in &mut events {
+            event.metadata = Some("m".repeat(1 << 20).into());
+        }
+        events
+    }
+
+    #[test]
+    fn a_window_is_full_by_bytes_before_it_is_by_events() {
+        let mut window = Window::new(&settings(1));
+        for event in heavy(8) {
+            assert!(!window.is_full());
+            window.add(Delivery {
+                after: vec![(event.position.partition, event.position.offset + 1)],
+                events: vec![event],
+            });
+        }
+        assert!(window.is_full());
+    }
+
+    #[test]
+    fn catching_up_holds_some_mebibytes_however_large_events_are() {
+        let store = store();
+        let events = heavy(50);
+        append(&store, &events);
+        let end = read::log_cut(&*store, TOPIC).unwrap();
+        let (mut cursor, mut seen, mut most) = (Cut::default(), Vec::new(), 0);
+        while !cursor.covers(&end) {
+            let (some, reached) = feed::next_events(&*store, &cursor, &end, (8_192, 8 << 20)).unwrap();
+            assert!(!some.is_empty() && some.iter().all(|event| reached.contains(event.position)));
+            most = most.max(some.len());
+            seen.extend(some);
+            cursor = reached;
+        }
+        assert!(most <= 32, "{most}");
+        let mut expected = events;
+        expected.sort_by_key(|event| event.position);
+        assert_eq!(seen, expected);
     }
 }

@@ -11,14 +11,18 @@ mod changes;
 mod counters;
 mod feed;
 mod fill;
+mod first_pass;
 mod large;
 mod live;
+mod parallel;
 mod preview;
 mod purge;
 pub mod rebuild;
 mod refold;
+mod remembered;
 mod removal;
 mod restore;
+mod restoring;
 mod shard;
 mod subset;
 
@@ -114,6 +118,10 @@ pub struct Projector {
     any_purged: bool,
     /// What `remove_more` is at.
     removal: Option<removal::Removal>,
+    /// The restore whose deliveries come.
+    restoring: Option<restoring::Restoring>,
+    /// What `remove_more` is at for a saga that is back.
+    rest: Option<restoring::Rest>,
 }
 
 impl Projector {
@@ -148,6 +156,8 @@ impl Projector {
             counters: Counters::new(generation),
             any_purged,
             removal: None,
+            restoring: None,
+            rest: None,
         })
     }
 

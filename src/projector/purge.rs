@@ -12,7 +12,9 @@ use super::changes::{Changes, Footprint};
 use super::removal::Removal;
 use super::shard::shard_of;
 use super::subset::{self, Kinds, count};
-use crate::domain::{Cut, Event, Evidence, Millis, Position, PurgedSaga, Remains, SagaId, SagaState};
+use crate::domain::{
+    Cut, Event, Evidence, Millis, Position, PurgedSaga, Remains, RowGroups, SagaId, SagaState,
+};
 use crate::failpoint;
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, LogRecord, PurgedRecord};
@@ -30,8 +32,8 @@ pub struct PurgeSaga {
     pub events: u32,
     /// Their [`evidence`].
     pub hash: [u8; 32],
-    /// In which row group of the decision's archive object they are, if it has one.
-    pub row_group: Option<u32>,
+    /// In which row groups of the decision's archive object they are, if it has one.
+    pub row_groups: Option<RowGroups>,
 }
 
 /// What a decision to purge says of all its sagas.
@@ -63,11 +65,7 @@ pub enum PurgeOutcome {
 /// Whether a purge was ever recorded.
 pub(super) fn any_recorded(read: &dyn Read) -> Result<bool, StoreError> {
     let mut found = false;
-    let whole = TableRange {
-        table: Table::Purged,
-        from: None,
-        to: None,
-    };
+    let whole = TableRange::whole(Table::Purged);
     read.scan_table(&whole, &mut |_, _, _| {
         found = true;
         ControlFlow::Break(())
@@ -159,7 +157,7 @@ impl Projector {
             hash: entry.hash,
             first: inside.first,
             last: inside.last,
-            row_group: entry.row_group,
+            row_groups: entry.row_groups,
             remains: Remains::of(state, parts.inside),
             restored: None,
         };
@@ -171,7 +169,9 @@ impl Projector {
         changes.purged(&record.remains, record.events, 1);
         self.count_outside(saga, purge, &inside, changes)?;
         let removal = Removal::new(saga.clone(), purge.decision, purge.cut.clone());
-        removal.begin(&*self.store, self.generation, inside.count, &mut changes.rows)?;
+        // Rows of the index go for those behind the cut as well.
+        let deliveries = inside.count + inside.outside;
+        removal.begin(&*self.store, self.generation, deliveries, &mut changes.rows)?;
         put_record(&mut changes.rows, saga, &record);
         self.forget_saga(saga);
         Ok(PurgeOutcome::Purged)
@@ -314,8 +314,7 @@ impl Parts {
 pub(super) fn append_rows(rows: &mut Batch, events: &[Event]) {
     let mut key = Key::default();
     for event in events {
-        keys::log(&mut key, &event.saga_id, event.timeline_key());
-        rows.put_with(Table::Log, &key, |bytes| LogRecord::of(event).write(bytes));
+        put_log_row(rows, event);
         keys::by_offset(&mut key, event.position);
         let entry = FeedRecord::Logged {
             saga_id: event.saga_id.as_str(),
@@ -323,6 +322,12 @@ pub(super) fn append_rows(rows: &mut Batch, events: &[Event]) {
         };
         rows.put_with(Table::Feed, &key, |bytes| entry.write(bytes));
     }
+}
+
+pub(super) fn put_log_row(rows: &mut Batch, event: &Event) {
+    let mut key = Key::default();
+    keys::log(&mut key, &event.saga_id, event.timeline_key());
+    rows.put_with(Table::Log, &key, |bytes| LogRecord::of(event).write(bytes));
 }
 
 pub(super) fn put_record(rows: &mut Batch, saga: &SagaId, record: &PurgedSaga) {

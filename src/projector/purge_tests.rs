@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::{SagaDefinitions, evidence};
+use crate::domain::{RowGroups, SagaDefinitions, evidence};
 use crate::projector::rebuild::{Progress, Rebuild};
 use crate::projector::{ProjectorSettings, Restore, RestoreOutcome, catch_up_offline};
 use crate::query::Query;
@@ -57,7 +57,7 @@ fn listed(inside: &[Event]) -> Vec<PurgeSaga> {
             PurgeSaga {
                 events: u32::try_from(own.len()).unwrap(),
                 hash: evidence(&own),
-                row_group: Some(1),
+                row_groups: Some(RowGroups { first: 1, count: 2 }),
                 saga,
             }
         })
@@ -134,15 +134,24 @@ fn purge_and_late_events_commute(events: &[Event], split: usize, other: &SharedS
     project(&untouched, events, &[11], 1);
     for (number, entry) in listed(inside).into_iter().enumerate() {
         let own = inside.iter().filter(|event| event.saga_id == entry.saga);
+        let mut own: Vec<Event> = own.cloned().collect();
+        own.sort_by_key(Event::timeline_key);
         let restore = Restore {
             decision: 18 + number as u64,
             at: Millis(1_795_000_000_001),
             saga: entry.saga.clone(),
-            events: own.cloned().collect(),
         };
         for store in [&early, other] {
-            assert_eq!(open(store).restore(&restore).unwrap(), RestoreOutcome::Restored);
-            assert_eq!(open(store).restore(&restore).unwrap(), RestoreOutcome::NotGone);
+            let mut projector = open(store);
+            assert_eq!(
+                projector.restore(&restore, &own).unwrap(),
+                RestoreOutcome::Restored
+            );
+            while projector.remove_more().unwrap() {}
+            assert_eq!(
+                open(store).restore(&restore, &own).unwrap(),
+                RestoreOutcome::NotGone
+            );
         }
     }
     assert_eq!(differences(other), Vec::<String>::new());
@@ -261,7 +270,7 @@ fn held_sagas_and_those_that_differ_from_the_decision_stay() {
         saga: "never seen".into(),
         events: 0,
         hash: evidence(&[]),
-        row_group: None,
+        row_groups: None,
     });
     let outcomes = projector
         .purge(&decision(&events), &list, &|saga, _| *saga == held)
@@ -293,5 +302,30 @@ fn a_running_projector_purges_between_windows_and_a_rebuild_keeps_it_waiting() {
     assert!(outcomes.contains(&PurgeOutcome::Purged));
     drop(handle);
     thread.join().unwrap();
+    assert_eq!(differences(&store), Vec::<String>::new());
+}
+
+#[test]
+fn a_purge_of_few_deliveries_with_many_behind_its_cut_is_no_large_write() {
+    let event = |saga: &str, offset: u64| Event {
+        position: Position::new(0, offset),
+        event_id: format!("e{offset}").into(),
+        saga_id: saga.into(),
+        recorded_at: Millis(crate::testkit::DAY + offset as i64),
+        ..sample(20).remove(0)
+    };
+    let inside = [event("a", 0), event("b", 1), event("b", 2)];
+    let behind: Vec<Event> = (3..60).map(|offset| event("b", offset)).collect();
+    let store = store();
+    project(&store, &inside, &[3], 1);
+    project(&store, &behind, &[10], 1);
+    let mut projector = open(&store);
+    assert_eq!(start_to_purge(&mut projector, &inside), [PurgeOutcome::Purged]);
+    let mut writes = 0;
+    while projector.remove_more().unwrap() {
+        writes += 1;
+    }
+    // As the index of all 59 goes, a few rows at a time.
+    assert!(writes > 10, "{writes} writes after that of the purge");
     assert_eq!(differences(&store), Vec::<String>::new());
 }

@@ -7,27 +7,22 @@
 
 use super::changes::Changes;
 use super::counters::Counters;
-use super::large::{self, Loaded};
+use super::first_pass::FirstPass;
+use super::large;
+use super::parallel::{each_row, in_parallel};
 use super::refold::Visible;
 use super::{ProjectorHandle, ProjectorSettings, live, purge, removal};
 use crate::domain::{Cut, SagaDefinitions, SagaId, SagaType};
 use crate::store::codec::Record;
-use crate::store::purged;
 use crate::store::records::{PurgedRecord, UpdatedRecord};
 use crate::store::{
-    Batch, Durability, Generation, ProjectionTable, Read, SharedStore, StoreError, Table, TableRange, keys,
-    read,
+    Batch, Durability, Generation, ProjectionTable, SharedStore, StoreError, Table, TableRange, keys, read,
 };
 use serde::Serialize;
-use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Bytes of states that all threads together gather before they load them.
-const STATES_AT_ONCE: usize = 16 << 20;
-/// Bytes of index rows. More makes fewer files to merge; memory for both is taken about twice.
-const INDEXES_AT_ONCE: usize = 32 << 20;
 /// Count cells gathered before they are added to the stored ones.
 const CELLS_PER_WRITE: usize = 65_536;
 
@@ -74,7 +69,12 @@ impl Progress {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
-    fn check(&self) -> Result<(), RebuildError> {
+    pub(super) fn add_folded(&self, sagas: u64, events: u64) {
+        self.sagas.fetch_add(sagas, Ordering::Relaxed);
+        self.events.fetch_add(events, Ordering::Relaxed);
+    }
+
+    pub(super) fn check(&self) -> Result<(), RebuildError> {
         if self.cancelled.load(Ordering::Relaxed) {
             Err(RebuildError::Cancelled)
         } else {
@@ -193,27 +193,12 @@ impl Rebuild {
 
     fn first_pass(&self, generation: Generation, cut: &Cut) -> Result<(), RebuildError> {
         let any_purged = purge::any_recorded(&*self.store)?;
-        let threads = threads();
         let parts = in_parallel(&self.store, Table::Log, |snapshot, shares| {
-            let mut part = FirstPass {
-                rebuild: self,
-                snapshot,
-                any_purged,
-                cut,
-                changes: Changes::new(generation, false),
-                states: Waiting::new(STATES_AT_ONCE / threads, 256),
-                indexes: Waiting::new(INDEXES_AT_ONCE / threads, 64),
-                end: None,
-                saga: None,
-                loaded: Loaded::default(),
-                large: Vec::new(),
-            };
+            let mut part = FirstPass::begin(self, snapshot, generation, cut, any_purged);
             for share in shares {
                 part.scan(share)?;
             }
-            part.states.load(self)?;
-            part.indexes.load(self)?;
-            Ok((part.changes, part.large))
+            part.finish()
         })?;
         let mut all = Changes::new(generation, false);
         for (changes, sagas) in parts {
@@ -239,19 +224,14 @@ impl Rebuild {
             rows.clear();
             Ok::<_, RebuildError>(())
         })?;
-        self.progress.sagas.fetch_add(1, Ordering::Relaxed);
-        self.progress.events.fetch_add(events, Ordering::Relaxed);
+        self.progress.add_folded(1, events);
         Ok(())
     }
 
     /// What purged sagas added to the sums that never shrink.
     fn add_remains(&self, generation: Generation) -> Result<(), RebuildError> {
         let mut changes = Changes::new(generation, false);
-        let whole = TableRange {
-            table: Table::Purged,
-            from: None,
-            to: None,
-        };
+        let whole = TableRange::whole(Table::Purged);
         each_row(&*self.store.snapshot(), &whole, |_, _, value| {
             let saga = PurgedRecord::read(value)?.purged()?;
             if saga.is_gone() {
@@ -299,173 +279,6 @@ impl Rebuild {
     }
 }
 
-/// One thread's part of the first pass.
-struct FirstPass<'r> {
-    rebuild: &'r Rebuild,
-    snapshot: &'r dyn Read,
-    any_purged: bool,
-    cut: &'r Cut,
-    changes: Changes,
-    states: Waiting,
-    indexes: Waiting,
-    /// Where the last share ended.
-    end: Option<Vec<u8>>,
-    saga: Option<SagaId>,
-    loaded: Loaded,
-    /// Sagas that are too large to be loaded; they are folded afterwards.
-    large: Vec<SagaId>,
-}
-
-impl FirstPass<'_> {
-    fn scan(&mut self, range: &TableRange) -> Result<(), RebuildError> {
-        // States are loaded in the log's order; those of two threads must not interleave, for files that
-        // do have to be merged.
-        if self.end != range.from {
-            self.states.load(self.rebuild)?;
-        }
-        self.end.clone_from(&range.to);
-        each_row(self.snapshot, range, |partition, sort, value| {
-            if self
-                .saga
-                .as_ref()
-                .is_none_or(|saga| saga.as_str().as_bytes() != partition)
-            {
-                self.finish_saga()?;
-                self.saga = Some(SagaId::new(keys::parse_text("log", partition)?));
-            }
-            let at = keys::parse_log_sort(sort)?;
-            if let Some(saga) = self.saga.as_ref().filter(|_| self.cut.contains(at.position)) {
-                self.loaded.add(saga, at, value)?;
-            }
-            Ok(())
-        })?;
-        self.finish_saga()
-    }
-
-    fn finish_saga(&mut self) -> Result<(), RebuildError> {
-        let Some(saga) = self.saga.take() else {
-            return Ok(());
-        };
-        if self.any_purged && purged::gone(self.snapshot, std::slice::from_ref(&saga))?[0] {
-            large::count_late(self.snapshot, &saga, self.cut, &mut self.changes)?;
-            self.loaded.clear();
-            return Ok(());
-        }
-        if self.loaded.is_large() {
-            self.loaded.clear();
-            self.large.push(saga);
-            return Ok(());
-        }
-        let visible = Visible {
-            read: self.snapshot,
-            generation: self.changes.generation(),
-            definitions: &self.rebuild.definitions,
-            within: self.cut,
-        };
-        let events = self.loaded.fold(visible, &saga, &mut self.changes)?;
-        let progress = &self.rebuild.progress;
-        progress.sagas.fetch_add(u64::from(events > 0), Ordering::Relaxed);
-        progress.events.fetch_add(events, Ordering::Relaxed);
-        let is_state = |table| matches!(table, Table::Projection(_, ProjectionTable::Instances));
-        let rows = &mut self.changes.rows;
-        self.states.rows.append_where(rows, is_state);
-        self.indexes.rows.append_where(rows, |table| !is_state(table));
-        rows.clear();
-        self.states.load_when_full(self.rebuild)?;
-        self.indexes.load_when_full(self.rebuild)
-    }
-}
-
-/// Rows that wait to be loaded.
-struct Waiting {
-    rows: Batch,
-    full: usize,
-}
-
-impl Waiting {
-    /// Full with so many bytes, in rows of about so many. All memory is taken at once: growing to many
-    /// megabytes takes longer than filling them.
-    fn new(full: usize, bytes_per_row: usize) -> Self {
-        let rows = Batch::with_capacity(full + full / 16, bytes_per_row);
-        Self { rows, full }
-    }
-
-    fn load_when_full(&mut self, rebuild: &Rebuild) -> Result<(), RebuildError> {
-        if self.rows.byte_len() < self.full {
-            return Ok(());
-        }
-        self.load(rebuild)
-    }
-
-    fn load(&mut self, rebuild: &Rebuild) -> Result<(), RebuildError> {
-        rebuild.progress.check()?;
-        rebuild.store.load(&self.rows)?;
-        self.rows.clear();
-        Ok(())
-    }
-}
-
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Goes over a table on as many threads as there are processors. Each works on one share after the
-/// other, on neighbours as long as it can.
-fn in_parallel<T: Send>(
-    store: &SharedStore,
-    table: Table,
-    work: impl Fn(&dyn Read, &mut dyn Iterator<Item = &TableRange>) -> Result<T, RebuildError> + Sync,
-) -> Result<Vec<T>, RebuildError> {
-    let threads = threads();
-    let ranges = store.split(table, threads * 4)?;
-    let queues = Mutex::new(
-        ranges
-            .chunks(ranges.len().div_ceil(threads).max(1))
-            .map(|part| part.iter().collect::<VecDeque<_>>())
-            .collect::<Vec<_>>(),
-    );
-    let take = |thread: usize| {
-        let mut queues = queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = queues.get_mut(thread).and_then(VecDeque::pop_front);
-        // Whoever is done helps the one that has most left, from its far end.
-        own.or_else(|| queues.iter_mut().max_by_key(|queue| queue.len())?.pop_back())
-    };
-    std::thread::scope(|scope| {
-        let running: Vec<_> = (0..threads)
-            .map(|thread| {
-                let (work, take) = (&work, &take);
-                scope.spawn(move || work(&*store.snapshot(), &mut std::iter::from_fn(|| take(thread))))
-            })
-            .collect();
-        running
-            .into_iter()
-            .map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
-            .collect()
-    })
-}
-
-/// Visits every row of a share of a table.
-fn each_row(
-    snapshot: &dyn Read,
-    range: &TableRange,
-    mut visit: impl FnMut(&[u8], &[u8], &[u8]) -> Result<(), RebuildError>,
-) -> Result<(), RebuildError> {
-    let mut failed = None;
-    snapshot.scan_table(range, &mut |partition, sort, value| {
-        failed = visit(partition, sort, value).err();
-        if failed.is_some() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    })?;
-    failed.map_or(Ok(()), Err)
-}
-
 /// Bytes of a cleared table that are worth clearing again. What clearing itself leaves is far less.
 const LEFTOVER: u64 = 1 << 20;
 
@@ -478,17 +291,10 @@ pub fn clear_leftovers(store: &SharedStore) -> Result<(), StoreError> {
     let idle = read::active_generation(&**store)?.other();
     for table in ProjectionTable::ALL.map(|table| Table::Projection(idle, table)) {
         let mut found = store.table_bytes(table)? > LEFTOVER;
-        store.scan_table(
-            &TableRange {
-                table,
-                from: None,
-                to: None,
-            },
-            &mut |_, _, _| {
-                found = true;
-                ControlFlow::Break(())
-            },
-        )?;
+        store.scan_table(&TableRange::whole(table), &mut |_, _, _| {
+            found = true;
+            ControlFlow::Break(())
+        })?;
         if found {
             store.clear(table)?;
         }

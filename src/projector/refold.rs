@@ -95,10 +95,11 @@ impl<'v, 'e> Refold<'v, 'e> {
     ) -> Result<(), StoreError> {
         let Visible { read, generation, .. } = self.visible;
         let saga = &arriving.saga;
-        let start = if arriving.had_index {
-            timelines::checkpoint_before(read, generation, saga, from)?
-        } else {
-            None
+        let start = match &arriving.state {
+            Some(whole) if arriving.had_index => {
+                timelines::checkpoint_before(read, generation, saga, whole, from)?
+            }
+            _ => None,
         };
         let behind = start.as_ref().map(|state| state.tail);
         let mut checkpoints = Checkpoints::new(self.visible, saga, from, arriving.had_index);
@@ -383,7 +384,7 @@ impl<'v, 's> Checkpoints<'v, 's> {
 
     fn carry(&mut self, junction: &Junction, rows: &mut TimelineRows<'_>) -> Result<(), StoreError> {
         while let Some(mut old) = self.next()? {
-            junction.carry(&mut old);
+            junction.carry_checkpoint(&mut old);
             rows.checkpoint(self.saga, &old);
         }
         Ok(())

@@ -5,7 +5,7 @@
 //! together with the record of the purge, says what is to be finished. Whoever opens the projections or
 //! reads the whole log finishes it first; doing it twice does no harm.
 
-use super::Projector;
+use super::{Projector, restoring};
 use crate::domain::{Cut, SagaId, TimelineKey};
 use crate::failpoint;
 use crate::store::codec::Record;
@@ -17,10 +17,10 @@ use crate::store::{
 };
 use std::ops::{Bound, ControlFlow};
 
-/// Most deliveries of a saga whose rows go with everything else.
-const SMALL: u64 = if cfg!(test) { 6 } else { 1_024 };
+/// Most deliveries of a saga, those behind the cut among them, whose rows go with everything else.
+pub(super) const SMALL: u64 = if cfg!(test) { 6 } else { 1_024 };
 /// Rows of a larger one that go in one write.
-const ROWS: usize = if cfg!(test) { 4 } else { 8_192 };
+pub(super) const ROWS: usize = if cfg!(test) { 4 } else { 8_192 };
 
 /// A removal under way.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ impl Removal {
         }
     }
 
-    /// Adds the removal of so many deliveries to a write, or the marker that it is to be done.
+    /// Adds the removal of a saga of so many deliveries to a write, or the marker that it is to be done.
     pub(super) fn begin(
         mut self,
         read: &dyn Read,
@@ -165,17 +165,17 @@ fn marker(saga: &SagaId) -> Key {
     key
 }
 
-/// Finishes what a crash left of purges.
+/// Finishes what a crash left of purges and of restores.
 pub(super) fn finish(store: &SharedStore) -> Result<(), StoreError> {
     let generation = read::active_generation(&**store)?;
     while let Some(mut removal) = Removal::unfinished(&**store)? {
         while !removal.write_step(&**store, generation)? {}
     }
-    Ok(())
+    restoring::finish(store)
 }
 
 impl Projector {
-    /// Removes some more rows of what was purged; whether there may be more.
+    /// Removes some more rows of what was purged, or names more of what is back; whether there may be more.
     ///
     /// # Errors
     /// [`StoreError`]; the same call may be made again.
@@ -185,7 +185,7 @@ impl Projector {
             None => Removal::unfinished(&*self.store)?,
         };
         let Some(mut removal) = known else {
-            return Ok(false);
+            return self.restore_more();
         };
         if !removal.write_step(&*self.store, self.generation)? {
             self.removal = Some(removal);

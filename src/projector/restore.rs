@@ -1,10 +1,12 @@
-//! Brings a purged saga back, as if it had never gone.
+//! Brings a purged saga back, as if it had never gone. A small one in one write; how a large one comes
+//! back is not decided here (`restoring`).
 
 use super::Projector;
 use super::arrivals::{self, Arrivals};
 use super::changes::{Changes, Total};
 use super::purge::{append_rows, put_record};
 use super::refold::Visible;
+use super::removal::SMALL;
 use crate::domain::{Event, Millis, PurgedSaga, SagaId, evidence};
 use crate::failpoint;
 use crate::store::{StoreError, purged, read};
@@ -18,8 +20,6 @@ pub struct Restore {
     pub at: Millis,
     /// The saga.
     pub saga: SagaId,
-    /// All deliveries that were removed.
-    pub events: Vec<Event>,
 }
 
 /// What became of it.
@@ -34,30 +34,44 @@ pub enum RestoreOutcome {
 }
 
 impl Projector {
-    /// Brings a purged saga back, in one write.
+    /// Brings a purged saga back, given all of the deliveries that were removed, in the order of its
+    /// timeline. Of a small saga in one write.
     ///
     /// # Errors
-    /// [`StoreError`]; then nothing has changed and the same call may be made again.
-    pub fn restore(&mut self, restore: &Restore) -> Result<RestoreOutcome, StoreError> {
-        let result = self.remove_rest().and_then(|()| self.try_restore(restore));
+    /// [`StoreError`]; then the saga is still gone and the same call may be made again.
+    pub fn restore(&mut self, restore: &Restore, events: &[Event]) -> Result<RestoreOutcome, StoreError> {
+        self.remove_rest()?;
+        let saga = &restore.saga;
+        let record = purged::purged(&*self.store, saga)?;
+        let Some(record) = record.filter(PurgedSaga::is_gone) else {
+            return Ok(RestoreOutcome::NotGone);
+        };
+        let late = purged::count_deliveries(&*self.store, saga, &self.cursor)?;
+        if events.len() != record.events as usize
+            || evidence(events) != record.hash
+            || events.iter().any(|event| event.saga_id != *saga)
+        {
+            return Ok(RestoreOutcome::Differs);
+        }
+        if late + events.len() as u64 > SMALL {
+            self.begin_restore(restore)?;
+            self.bring(events)?;
+            return self.end_restore();
+        }
+        let result = self.restore_small(restore, events, record);
         if result.is_err() {
             self.forget();
         }
         result
     }
 
-    fn try_restore(&mut self, restore: &Restore) -> Result<RestoreOutcome, StoreError> {
+    pub(super) fn restore_small(
+        &mut self,
+        restore: &Restore,
+        events: &[Event],
+        mut record: PurgedSaga,
+    ) -> Result<RestoreOutcome, StoreError> {
         let saga = &restore.saga;
-        let record = purged::purged(&*self.store, saga)?;
-        let Some(mut record) = record.filter(PurgedSaga::is_gone) else {
-            return Ok(RestoreOutcome::NotGone);
-        };
-        if restore.events.len() != record.events as usize
-            || evidence(&restore.events) != record.hash
-            || restore.events.iter().any(|event| event.saga_id != *saga)
-        {
-            return Ok(RestoreOutcome::Differs);
-        }
         let mut changes = Changes::new(self.generation, true);
         let late = read::deliveries(&*self.store, saga, &self.cursor)?;
         let count = i64::try_from(late.len()).unwrap_or(i64::MAX);
@@ -73,7 +87,7 @@ impl Projector {
             saga: saga.clone(),
             before: None,
             state: None,
-            events: restore.events.iter().chain(&late).collect(),
+            events: events.iter().chain(&late).collect(),
         };
         arrivals::fold(
             visible,
@@ -83,7 +97,7 @@ impl Projector {
                 changes.replace(&saga, before.as_ref(), &state);
             },
         )?;
-        append_rows(&mut changes.rows, &restore.events);
+        append_rows(&mut changes.rows, events);
         record.restored = Some((restore.decision, restore.at));
         put_record(&mut changes.rows, saga, &record);
         self.forget_saga(saga);

@@ -5,10 +5,10 @@
 use super::arrivals::{self, Arrivals};
 use super::changes::{Changes, Footprint};
 use super::refold::Visible;
+use super::remembered::Remembered;
 use crate::domain::{Cut, Event, MAX_LISTED, SagaDefinitions, SagaId, SagaState};
 use crate::store::{Batch, Generation, Read, StoreError, purged, read};
 use hashbrown::HashMap;
-use lru::LruCache;
 use std::num::NonZeroUsize;
 
 /// The cuts before and after a window: events inside the first are folded already.
@@ -22,7 +22,7 @@ pub(super) struct Span<'a> {
 
 /// The states of the sagas of one shard that were touched lately.
 pub(super) struct Shard {
-    states: LruCache<SagaId, SagaState, foldhash::fast::FixedState>,
+    states: Remembered,
     /// The last window's rows, emptied.
     spare: Batch,
 }
@@ -30,7 +30,7 @@ pub(super) struct Shard {
 impl Shard {
     pub(super) fn new(remembered: NonZeroUsize) -> Self {
         Self {
-            states: LruCache::with_hasher(remembered, foldhash::fast::FixedState::default()),
+            states: Remembered::new(remembered),
             spare: Batch::new(),
         }
     }
@@ -42,7 +42,7 @@ impl Shard {
 
     /// Forgets one saga.
     pub(super) fn forget_saga(&mut self, saga: &SagaId) {
-        self.states.pop(saga);
+        self.states.take(saga);
     }
 
     /// Takes back a batch, for its memory.
@@ -112,7 +112,7 @@ impl Shard {
         let mut states = Vec::with_capacity(by_saga.len());
         let (mut unknown, mut places) = (Vec::new(), Vec::new());
         for (place, (saga, _)) in by_saga.iter().enumerate() {
-            states.push(match self.states.pop_entry(*saga) {
+            states.push(match self.states.take(saga) {
                 Some((saga, state)) => (saga, Some(state)),
                 None => {
                     unknown.push((*saga).clone());

@@ -39,11 +39,7 @@ fn answers(read: &dyn Read, events: &[Event]) -> Answers {
         .map(|event| read::instance(read, generation, &event.saga_id).unwrap());
     let mut rows = Vec::new();
     for table in ProjectionTable::ALL {
-        let whole = TableRange {
-            table: Table::Projection(generation, table),
-            from: None,
-            to: None,
-        };
+        let whole = TableRange::whole(Table::Projection(generation, table));
         read::try_scan_table(read, &whole, |partition, sort, value| {
             rows.push((table, (partition.to_vec(), sort.to_vec(), value.to_vec())));
             Ok(())
@@ -170,6 +166,20 @@ fn digests_taken_while_events_come_are_each_of_one_moment() {
             }
         }
     });
+    drop(handle);
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_digest_is_not_of_the_middle_of_a_decision() {
+    let store = store();
+    project(&store, &sample(), &[10], 1);
+    let (handle, thread) = spawn(store.clone(), TOPIC, Arc::default(), settings(1)).unwrap();
+    let deciding = handle.deciding();
+    let told = digest_at_rest(&handle, &store, TOPIC, &settings(1));
+    assert!(matches!(told, Err(AtRestError::Busy)), "{told:?}");
+    drop(deciding);
+    digest_at_rest(&handle, &store, TOPIC, &settings(1)).unwrap();
     drop(handle);
     thread.join().unwrap();
 }

@@ -126,11 +126,7 @@ fn a_live_projector_switches_to_rebuilt_projections_and_goes_on() {
     let after = read::active_generation(&*store).unwrap();
     assert_ne!(before, after);
     for table in ProjectionTable::ALL {
-        let whole = TableRange {
-            table: Table::Projection(before, table),
-            from: None,
-            to: None,
-        };
+        let whole = TableRange::whole(Table::Projection(before, table));
         read::try_scan_table(&*store, &whole, |_, _, _| {
             panic!("{table:?} of the old generation has rows")
         })
@@ -159,10 +155,7 @@ fn who_asked_a_projector_that_stopped_before_answering_is_told() {
             let handle = handle.clone();
             move || handle.between_windows(|_| ()).is_err()
         }),
-        std::thread::spawn({
-            let handle = handle.clone();
-            move || handle.switch(Generation::B).is_err()
-        }),
+        std::thread::spawn(move || handle.switch(Generation::B).is_err()),
     ];
     while stepped.waiting() < asking.len() {
         std::thread::yield_now();

@@ -314,3 +314,54 @@ fn neither_a_duplicate_nor_a_late_event_reads_a_long_timeline() {
     assert!(many.len() > MAX_LISTED);
     assert_eq!(differences(&store), Vec::<String>::new());
 }
+
+/// What is written down about the fold of saga `hot` on the way.
+fn checkpoints(store: &SharedStore) -> Vec<Vec<u8>> {
+    use crate::store::{Direction, Key, ProjectionTable, WHOLE, keys};
+    let generation = read::active_generation(&**store).unwrap();
+    let table = Table::Projection(generation, ProjectionTable::Timelines);
+    let mut key = Key::default();
+    keys::timeline_partition(&mut key, keys::TimelineRow::Checkpoint, &"hot".into());
+    let mut found = Vec::new();
+    store
+        .scan(
+            table,
+            key.partition(),
+            WHOLE,
+            Direction::Forward,
+            usize::MAX,
+            &mut |_, value| {
+                found.push(value.to_vec());
+                ControlFlow::Continue(())
+            },
+        )
+        .unwrap();
+    found
+}
+
+#[test]
+fn a_checkpoint_is_small_whatever_is_odd_about_the_saga() {
+    let long = |number: u64| format!("{number:0>255}");
+    let odd = |number: u64, offset: u64, order: &str| Event {
+        position: Position::new(0, offset),
+        event_id: long(number).as_str().into(),
+        order_id: order.into(),
+        ..sample_event(DAY + number as i64)
+    };
+    let mut events: Vec<Event> = (1..=300).map(|number| odd(number, number - 1, "o2")).collect();
+    events[0].order_id = "o1".into();
+    let store = store();
+    project(&store, &events, &[7], 1);
+    // Folded on from checkpoints of fewer and of more anomalies than are kept; then all carried over.
+    for (offset, number) in [(300, 30), (301, 200), (302, 0)] {
+        let mut late = odd(number, offset, "o1");
+        late.event_id = format!("late-{number}").into();
+        project(&store, std::slice::from_ref(&late), &[1], 1);
+        events.push(late);
+        assert_folded(&store, &events).unwrap();
+    }
+    let written = checkpoints(&store);
+    assert!(written.len() > 50, "{}", written.len());
+    assert!(written.iter().all(|row| row.len() < 200));
+    assert_eq!(differences(&store), Vec::<String>::new());
+}

@@ -1,13 +1,16 @@
 //! The index of the archive: which decision's sagas lie in which object. It stays in the store.
 
 use super::RetentionError;
-use crate::archive::{self, ArchiveError};
-use crate::domain::{Event, PurgedSaga, SagaId, evidence};
+use crate::archive::{ArchiveError, SagaReader};
+use crate::domain::{Event, Evidence, PurgedSaga, RowGroups, SagaId};
 use crate::objects::Objects;
 use crate::store::codec::Record;
 use crate::store::purged;
 use crate::store::records::ArchivedRecord;
 use crate::store::{Key, Read, StoreError, Table, TableRange, keys, read};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use tokio::runtime::Handle;
 
 /// An archive object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,20 +64,39 @@ pub fn of_decision(store: &dyn Read, decision: u64) -> Result<Option<ArchiveObje
         .transpose()
 }
 
-/// All objects, by decision, whose decision is at least `from`; at most `limit`.
+/// All objects, by decision, whose decision is at least `from`; at most `limit`, and no more are kept in
+/// memory on the way.
 ///
 /// # Errors
 /// [`StoreError`].
 pub fn list(store: &dyn Read, from: u64, limit: usize) -> Result<Vec<ArchiveObject>, StoreError> {
-    let mut objects = Vec::new();
+    let mut first = First::new(limit);
     each(store, |object| {
         if object.decision >= from {
-            objects.push(object);
+            first.add(object);
         }
     })?;
-    objects.sort_by_key(|object| object.decision);
-    objects.truncate(limit);
-    Ok(objects)
+    Ok(first.objects.into_values().collect())
+}
+
+/// The objects of the lowest decisions among many, in whatever order those come.
+struct First {
+    limit: usize,
+    objects: BTreeMap<u64, ArchiveObject>,
+}
+
+impl First {
+    fn new(limit: usize) -> Self {
+        let objects = BTreeMap::new();
+        Self { limit, objects }
+    }
+
+    fn add(&mut self, object: ArchiveObject) {
+        self.objects.insert(object.decision, object);
+        if self.objects.len() > self.limit {
+            self.objects.pop_last();
+        }
+    }
 }
 
 /// The object of that name.
@@ -92,11 +114,7 @@ pub(super) fn of_object(store: &dyn Read, name: &str) -> Result<Option<ArchiveOb
 }
 
 fn each(store: &dyn Read, mut visit: impl FnMut(ArchiveObject)) -> Result<(), StoreError> {
-    let whole = TableRange {
-        table: Table::Archived,
-        from: None,
-        to: None,
-    };
+    let whole = TableRange::whole(Table::Archived);
     read::try_scan_table(store, &whole, |_, sort, value| {
         visit(ArchiveObject::of(
             keys::parse_offset(sort)?,
@@ -106,48 +124,145 @@ fn each(store: &dyn Read, mut visit: impl FnMut(ArchiveObject)) -> Result<(), St
     })
 }
 
-/// A removed saga as its archive object has it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FromArchive {
+/// A removed saga that an archive object has.
+pub struct FromArchive<'o> {
     /// The record of its removal.
     pub purged: PurgedSaga,
-    /// Its deliveries.
-    pub events: Vec<Event>,
-    /// Reads of the object that it took.
-    pub reads: u32,
+    saga: &'o SagaId,
+    object: ArchiveObject,
+    row_groups: RowGroups,
+    objects: &'o Objects,
 }
 
-/// Reads a removed saga from the archive, and makes sure that it is what was removed.
+/// Finds where a removed saga lies.
 ///
 /// # Errors
 /// [`RetentionError`].
-pub async fn fetch(
+pub fn find<'o>(
     store: &dyn crate::store::Store,
-    objects: Option<&Objects>,
-    saga: &SagaId,
-) -> Result<FromArchive, RetentionError> {
+    objects: Option<&'o Objects>,
+    saga: &'o SagaId,
+) -> Result<FromArchive<'o>, RetentionError> {
     let purged = purged::purged(store, saga)?.ok_or_else(|| RetentionError::NeverPurged(saga.clone()))?;
-    let row_group = purged
-        .row_group
-        .ok_or_else(|| RetentionError::NotArchived(saga.clone()))?;
-    let object = of_decision(store, purged.decision)?;
-    let object = object.ok_or_else(|| RetentionError::NotArchived(saga.clone()))?;
+    let none = || RetentionError::NotArchived(saga.clone());
+    let row_groups = purged.row_groups.ok_or_else(none)?;
+    let object = of_decision(store, purged.decision)?.ok_or_else(none)?;
     let objects = objects.ok_or(RetentionError::NoObjects)?;
-    let wanted = (saga, purged.events);
-    let found = archive::read_saga(objects, &object.name, object.size, row_group, wanted).await?;
-    if evidence(&found.events) == purged.hash && found.events.len() == purged.events as usize {
-        return Ok(FromArchive {
-            purged,
-            events: found.events,
-            reads: found.reads,
-        });
+    Ok(FromArchive {
+        purged,
+        saga,
+        object,
+        row_groups,
+        objects,
+    })
+}
+
+impl FromArchive<'_> {
+    /// Visits its deliveries in the order of the timeline, of which one row group is in memory, and makes
+    /// sure that they are what was removed: who does something with one of them before the end must not
+    /// rely on it.
+    ///
+    /// # Errors
+    /// [`RetentionError`], or the visitor's.
+    pub fn each<E: From<RetentionError>>(
+        &self,
+        runtime: &Handle,
+        visit: &mut dyn FnMut(Event) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let object = (self.object.name.as_str(), self.object.size);
+        let wanted = (self.saga, self.purged.events);
+        let opened = SagaReader::open(self.objects, object, self.row_groups, wanted);
+        let mut reader = runtime.block_on(opened).map_err(RetentionError::from)?;
+        let (mut evidence, mut count) = (Evidence::default(), 0);
+        let mut failed = None;
+        while runtime
+            .block_on(reader.load_next())
+            .map_err(RetentionError::from)?
+        {
+            let read = reader.each(&mut |event| {
+                evidence.add(self.saga, &event.view());
+                count += 1;
+                failed = visit(event).err();
+                if failed.is_some() {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            });
+            if let Some(error) = failed.take() {
+                return Err(error);
+            }
+            read.map_err(RetentionError::from)?;
+        }
+        if evidence.hash() == self.purged.hash && count == self.purged.events {
+            return Ok(());
+        }
+        Err(RetentionError::from(self.others(count)).into())
     }
-    Err(RetentionError::Archive(ArchiveError::Damaged {
-        object: object.name,
-        detail: format!(
-            "{} deliveries of saga {saga} are there, and they are not the {} that were removed",
-            found.events.len(),
-            purged.events
-        ),
-    }))
+
+    fn others(&self, found: u32) -> ArchiveError {
+        ArchiveError::Damaged {
+            object: self.object.name.clone(),
+            detail: format!(
+                "{found} deliveries of saga {} are there, and they are not the {} that were removed",
+                self.saga, self.purged.events
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::MemoryStore;
+    use crate::store::{Batch, Durability, Store};
+
+    const MANY: u64 = 100_000;
+
+    fn object(decision: u64) -> ArchiveObject {
+        ArchiveObject::of(decision, &record())
+    }
+
+    fn record() -> ArchivedRecord<'static> {
+        ArchivedRecord {
+            object: "archive/object.parquet",
+            size: 1,
+            hash: [0; 32],
+            saga_type: "ORDER_CREATION",
+            day: "2026-01-31",
+            sagas: 1,
+            events: 1,
+            at: 0,
+        }
+    }
+
+    #[test]
+    fn a_page_of_many_objects_keeps_no_more_than_the_page() {
+        let mut first = First::new(21);
+        for decision in (0..MANY).rev() {
+            first.add(object(decision));
+            assert!(first.objects.len() <= 21);
+        }
+        assert!(first.objects.into_keys().eq(0..21));
+    }
+
+    #[test]
+    fn pages_lead_from_the_first_object_to_the_last() {
+        let store = MemoryStore::new();
+        let (mut batch, mut key) = (Batch::new(), Key::default());
+        for decision in 0..MANY {
+            keys::by_decision(&mut key, decision);
+            batch.put_with(Table::Archived, &key, |bytes| record().write(bytes));
+        }
+        store.write(&batch, Durability::Process).unwrap();
+        let page = |from, limit| list(&store, from, limit).unwrap();
+        for (from, limit, numbers) in [
+            (0, 3, 0..3),
+            (65_535, 3, 65_535..65_538),
+            (MANY - 2, 5, MANY - 2..MANY),
+            (MANY, 5, MANY..MANY),
+        ] {
+            assert!(page(from, limit).iter().map(|found| found.decision).eq(numbers));
+        }
+    }
 }

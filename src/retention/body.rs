@@ -6,11 +6,11 @@
 
 use super::claim::Seen;
 use super::holds::{HoldQuery, Scope};
-use crate::domain::{Cut, Event, Millis, SagaId};
+use crate::domain::{Cut, Event, Millis, RowGroups, SagaId};
 use crate::ingest::decode::{MAX_ORDER_ID_CHARS, MAX_SAGA_ID_CHARS, MAX_SAGA_TYPE_CHARS};
 use crate::projector::PurgeSaga;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Kind of a decision that keeps sagas.
 pub const HOLD: &str = "hold";
@@ -158,9 +158,12 @@ pub struct PurgeSagaBody {
     pub events: u32,
     /// The evidence of them, hexadecimal.
     pub hash: String,
-    /// The row group that holds them.
+    /// The first row group that holds them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub row_group: Option<u32>,
+    /// How many do, if it is not one.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub row_groups: u32,
 }
 
 /// A purge whose every part is within bounds.
@@ -194,6 +197,11 @@ impl PurgeBody {
         if self.sagas.len() > MAX_SAGAS {
             let sagas = self.sagas.len();
             return Err(format!("it names {sagas} sagas; accepted: up to {MAX_SAGAS}"));
+        }
+        let mut names = BTreeSet::new();
+        if let Some(twice) = self.sagas.iter().find(|saga| !names.insert(saga.id.as_str())) {
+            let id = within("id of a saga", &twice.id, MAX_SAGA_ID_CHARS)?;
+            return Err(format!("it names saga {id:?} more than once"));
         }
         let cut = cut_of(&self.cut)?;
         Ok(CheckedPurge {
@@ -256,9 +264,33 @@ impl PurgeSagaBody {
             saga: SagaId::from(id),
             events: self.events,
             hash: unhex(&self.hash).ok_or_else(|| format!("saga {id:?}: its hash is none"))?,
-            row_group: self.row_group,
+            row_groups: self.row_groups()?,
         })
     }
+
+    /// Each of them holds a delivery at least.
+    fn row_groups(&self) -> Result<Option<RowGroups>, String> {
+        let Some(first) = self.row_group else {
+            return Ok(None);
+        };
+        let count = self.row_groups;
+        if count == 0 || count > self.events.max(1) || first.checked_add(count).is_none() {
+            return Err(format!(
+                "saga {:?}: {count} row groups from {first} on, for {} deliveries",
+                self.id, self.events
+            ));
+        }
+        Ok(Some(RowGroups { first, count }))
+    }
+}
+
+const fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+const fn is_one(count: &u32) -> bool {
+    *count == 1
 }
 
 /// What to bring back: the deliveries themselves, so that every replica can do it without asking an

@@ -40,7 +40,7 @@ pub(crate) type SeenAll = BTreeMap<u32, Seen>;
 ///
 /// # Errors
 /// [`StoreError`] when feed or log cannot be read.
-pub(crate) fn seen_within(store: &dyn Read, cut: &Cut) -> Result<SeenAll, StoreError> {
+pub(super) fn seen_within(store: &dyn Read, cut: &Cut) -> Result<SeenAll, StoreError> {
     let mut all = SeenAll::new();
     for (partition, next) in cut.iter() {
         if let Some(event) = last_before(store, partition, next)? {
@@ -147,17 +147,34 @@ pub(super) fn stranger(
 
 /// The delivery that stands in the log at a position.
 fn logged_at(store: &dyn Read, position: Position) -> Result<Option<Event>, StoreError> {
+    match stands_at(store, position)? {
+        Stands::Delivery(event) => Ok(Some(event)),
+        Stands::Purged(_) | Stands::Nothing => Ok(None),
+    }
+}
+
+/// What stands in the log at a position.
+enum Stands {
+    Delivery(Event),
+    /// Nothing any more, by this decision.
+    Purged(u64),
+    Nothing,
+}
+
+fn stands_at(store: &dyn Read, position: Position) -> Result<Stands, StoreError> {
     let mut key = Key::default();
     keys::by_offset(&mut key, position);
     let Some(row) = store.get(Table::Feed, &key)? else {
-        return Ok(None);
+        return Ok(Stands::Nothing);
     };
-    match FeedRecord::read(&row)? {
+    Ok(match FeedRecord::read(&row)? {
         FeedRecord::Logged { saga_id, recorded_at } => {
-            delivery(store, &saga_id.into(), Millis(recorded_at), position)
+            delivery(store, &saga_id.into(), Millis(recorded_at), position)?
+                .map_or(Stands::Nothing, Stands::Delivery)
         }
-        _ => Ok(None),
-    }
+        FeedRecord::Purged { decision } => Stands::Purged(decision),
+        _ => Stands::Nothing,
+    })
 }
 
 /// What a decision to purge claims.
@@ -181,8 +198,9 @@ impl Claim {
         }
     }
 
-    /// The same, of which only counts what is still there to be checked: what another decision removed
-    /// meanwhile tells no time.
+    /// The same by a decision, of which only counts what is still there to be checked: what another decision
+    /// removed meanwhile tells no time. What it removed itself was checked when it began: it is done in several
+    /// writes, and goes on after a crash by the same time.
     ///
     /// # Errors
     /// [`StoreError`] when feed or log cannot be read.
@@ -190,13 +208,18 @@ impl Claim {
         days: u64,
         quiet_hours: u64,
         all: &SeenAll,
-        at: Millis,
+        (decision, at): (u64, Millis),
         store: &dyn Read,
     ) -> Result<Self, StoreError> {
         let mut there = SeenAll::new();
         for (partition, expected) in all {
             let position = Position::new(*partition, expected.offset);
-            if logged_at(store, position)?.is_some_and(|found| seen(&found) == *expected) {
+            let counts = match stands_at(store, position)? {
+                Stands::Delivery(found) => seen(&found) == *expected,
+                Stands::Purged(by) => by == decision,
+                Stands::Nothing => false,
+            };
+            if counts {
                 there.insert(*partition, *expected);
             }
         }
@@ -253,14 +276,21 @@ pub(super) struct Deliveries {
     last_event: Millis,
     last_arrival: Millis,
     partitions: BTreeSet<u32>,
+    count: u64,
 }
 
 impl Deliveries {
+    /// How many there are.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
     fn of_one(at: TimelineKey, arrived_at: Millis) -> Self {
         Self {
             last_event: at.recorded_at,
             last_arrival: arrived_at,
             partitions: BTreeSet::from([at.position.partition]),
+            count: 1,
         }
     }
 
@@ -268,10 +298,12 @@ impl Deliveries {
         self.last_event = self.last_event.max(at.recorded_at);
         self.last_arrival = self.last_arrival.max(arrived_at);
         self.partitions.insert(at.position.partition);
+        self.count += 1;
         self
     }
 
     /// Of these deliveries; none of none.
+    #[cfg(test)]
     pub(super) fn of(events: &[Event]) -> Option<Self> {
         events.iter().fold(None, |all, event| {
             Some(with(all, event.timeline_key(), event.arrived_at))
@@ -284,31 +316,19 @@ impl Deliveries {
     /// [`StoreError`] when the log cannot be read.
     pub(super) fn read(store: &dyn Read, saga: &SagaId, cut: &Cut) -> Result<Option<Self>, StoreError> {
         let mut all = None;
-        read::try_scan(
-            |visit| {
-                let partition = saga.as_str().as_bytes();
-                store.scan(
-                    Table::Log,
-                    partition,
-                    WHOLE,
-                    Direction::Forward,
-                    usize::MAX,
-                    visit,
-                )
-            },
-            |sort, value| {
-                let at = keys::parse_log_sort(sort)?;
-                if cut.contains(at.position) {
-                    all = Some(with(all.take(), at, LogRecord::read(value)?.arrived_at()));
-                }
-                Ok(ControlFlow::Continue(()))
-            },
-        )?;
+        read::try_scan_saga(store, saga, WHOLE, |sort, value| {
+            let at = keys::parse_log_sort(sort)?;
+            if cut.contains(at.position) {
+                all = Some(with(all.take(), at, LogRecord::read(value)?.arrived_at()));
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
         Ok(all)
     }
 }
 
-fn with(all: Option<Deliveries>, at: TimelineKey, arrived_at: Millis) -> Deliveries {
+/// What there is, with one more.
+pub(super) fn with(all: Option<Deliveries>, at: TimelineKey, arrived_at: Millis) -> Deliveries {
     match all {
         Some(all) => all.and(at, arrived_at),
         None => Deliveries::of_one(at, arrived_at),

@@ -97,8 +97,8 @@ fn another_topic_is_known_by_what_stands_where_something_else_was_seen() {
     // Where nothing stands any more, or nothing yet, nobody can tell, and it tells no time either.
     let nothing = store();
     assert_eq!(stranger(&*nothing, &all, &cut).unwrap(), None);
-    let checked = Claim::checked(0, 0, &all, Millis(9_000), &*nothing).unwrap();
+    let checked = Claim::checked(0, 0, &all, (0, Millis(9_000)), &*nothing).unwrap();
     assert_eq!(checked.latest(), None);
-    let checked = Claim::checked(0, 0, &all, Millis(9_000), &*ours).unwrap();
+    let checked = Claim::checked(0, 0, &all, (0, Millis(9_000)), &*ours).unwrap();
     assert_eq!(checked.latest(), Some(Millis(2_000)));
 }

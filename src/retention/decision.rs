@@ -15,8 +15,15 @@ use crate::store::records::ArchivedRecord;
 use crate::store::{Batch, Key, Read, StoreError, Table, keys};
 use serde::Deserialize;
 
+/// Characters that are told of what is wrong with a body.
+const LONGEST_FAULT: usize = 500;
+
 fn body<'d, T: Deserialize<'d>>(decided: &Decided<'d>) -> Result<T, String> {
-    T::deserialize(&decided.decision.body).map_err(|error| format!("its body is not of its kind: {error}"))
+    T::deserialize(&decided.decision.body).map_err(|error| {
+        // It says the whole of a text that it did not expect.
+        let why: String = error.to_string().chars().take(LONGEST_FAULT).collect();
+        format!("its body is not of its kind: {why}")
+    })
 }
 
 /// Sets holds.

@@ -10,6 +10,7 @@ use crate::ingest::bounds::TopicBounds;
 use crate::ops::{OpsStatus, Topics};
 use crate::projector::ProjectorHandle;
 use crate::wait;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,8 @@ pub struct Edge {
     pub settle: Duration,
     /// How long to wait for what is under way to be read, folded and done.
     pub patience: Duration,
+    /// How long a decision waits for letters whose schemas are unknown here.
+    pub letters: Duration,
     /// What was answered last.
     pub asked: Arc<Mutex<Asked>>,
 }
@@ -62,6 +65,8 @@ pub struct Asked {
     at: Option<Instant>,
     /// Since when the answers are of one topic.
     since: Option<Instant>,
+    /// By partition, where this replica stands that is to go on, and since when.
+    still: BTreeMap<u32, (u64, Instant)>,
 }
 
 impl Edge {
@@ -174,10 +179,33 @@ impl Edge {
                 }
                 // All of it expired: nothing of it will ever come.
                 Some((low, end)) if low >= &next && low == end => {}
+                Some(_) if self.nothing_comes(Position::new(partition, cursor.next(partition))) => {}
                 Some(_) => reach = Reach::Ahead,
             }
         }
         reach
+    }
+
+    /// Whether this replica stood still at a place for some time, and only markers of transactions lie between
+    /// it and the end: of an idle partition no delivery will move it on.
+    fn nothing_comes(&self, at: Position) -> bool {
+        let mut asked = self.lock();
+        let still = asked
+            .still
+            .entry(at.partition)
+            .or_insert((at.offset, wait::now()));
+        if still.0 != at.offset {
+            *still = (at.offset, wait::now());
+        }
+        if wait::since(still.1) < self.patience {
+            return false;
+        }
+        drop(asked);
+        let nothing = self.topics.nothing_from(&self.topic, at).unwrap_or(false);
+        if !nothing {
+            self.lock().still.insert(at.partition, (at.offset, wait::now()));
+        }
+        nothing
     }
 
     /// The bounds of the tracker topic, asked after that decision was read; none while nobody says, or

@@ -193,11 +193,7 @@ impl Holds {
     /// [`StoreError`].
     pub fn read(store: &dyn Read) -> Result<Self, StoreError> {
         let mut holds = Vec::new();
-        let whole = TableRange {
-            table: Table::Holds,
-            from: None,
-            to: None,
-        };
+        let whole = TableRange::whole(Table::Holds);
         read::try_scan_table(store, &whole, |_, sort, value| {
             holds.push(Hold::of(keys::parse_offset(sort)?, HoldRecord::read(value)?)?);
             Ok(())

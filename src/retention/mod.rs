@@ -7,6 +7,7 @@
 pub mod archived;
 pub mod body;
 mod claim;
+mod contents;
 pub mod decision;
 mod edge;
 mod holds;
@@ -18,13 +19,14 @@ mod status;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod worker;
 
-#[cfg(test)]
-pub(crate) use claim::seen_within;
 pub use edge::{Asked, Edge, Reach};
 pub use holds::{Hold, HoldQuery, Holds, Lifted, Scope};
 pub use rules::{Rule, Rules, is_over};
+#[cfg(test)]
+pub(crate) use run::readable_within;
 pub use run::{Plan, PlanLine, Sweeper, Swept, plan};
 pub use settings::RetentionSettings;
 pub use status::{RetentionSnapshot, RetentionStatus, Skipped};

@@ -30,24 +30,60 @@ pub fn check(piece: &str) -> Result<usize, String> {
     Ok(bytes)
 }
 
-/// Cuts the deliveries into pieces, each in base64. There is at least one.
-///
-/// # Errors
-/// What went wrong, in words: never, but that a delivery cannot be written as JSON.
-pub fn cut(events: &[Event], piece_bytes: usize) -> Result<Vec<String>, String> {
-    let (mut pieces, mut bytes) = (Vec::new(), Vec::new());
-    for event in events {
-        let json = serde_json::to_vec(&EventBody::of(event)).map_err(|error| error.to_string())?;
-        let length = u32::try_from(json.len()).map_err(|error| error.to_string())?;
-        bytes.extend_from_slice(&length.to_be_bytes());
-        bytes.extend_from_slice(&json);
-        while bytes.len() > piece_bytes {
-            let rest = bytes.split_off(piece_bytes);
-            pieces.push(STANDARD.encode(&bytes));
-            bytes = rest;
+/// Cuts deliveries into pieces, each in base64. What is in memory is one of either.
+#[derive(Debug)]
+pub struct Cutting {
+    piece_bytes: usize,
+    bytes: Vec<u8>,
+}
+
+impl Cutting {
+    /// Into pieces of so many bytes.
+    pub fn new(piece_bytes: usize) -> Self {
+        Self {
+            piece_bytes,
+            bytes: Vec::new(),
         }
     }
-    pieces.push(STANDARD.encode(&bytes));
+
+    /// Adds the next delivery, and hands over the pieces that are full.
+    ///
+    /// # Errors
+    /// The visitor's; or, never, that a delivery cannot be written as JSON.
+    pub fn add<E: From<String>>(
+        &mut self,
+        event: &Event,
+        mut piece: impl FnMut(String) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let json = serde_json::to_vec(&EventBody::of(event)).map_err(|error| error.to_string())?;
+        let length = u32::try_from(json.len()).map_err(|error| error.to_string())?;
+        self.bytes.extend_from_slice(&length.to_be_bytes());
+        self.bytes.extend_from_slice(&json);
+        while self.bytes.len() > self.piece_bytes {
+            let rest = self.bytes.split_off(self.piece_bytes);
+            piece(STANDARD.encode(&self.bytes))?;
+            self.bytes = rest;
+        }
+        Ok(())
+    }
+
+    /// The last piece.
+    pub fn finish(self) -> String {
+        STANDARD.encode(&self.bytes)
+    }
+}
+
+/// All pieces of these deliveries. There is at least one.
+#[cfg(test)]
+pub fn cut(events: &[Event], piece_bytes: usize) -> Result<Vec<String>, String> {
+    let (mut pieces, mut cutting) = (Vec::new(), Cutting::new(piece_bytes));
+    for event in events {
+        cutting.add(event, |piece| {
+            pieces.push(piece);
+            Ok::<_, String>(())
+        })?;
+    }
+    pieces.push(cutting.finish());
     Ok(pieces)
 }
 

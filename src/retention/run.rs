@@ -13,22 +13,25 @@
 
 use super::body::{ObjectBody, PURGE, PurgeBody, PurgeSagaBody, SeenBody, hex};
 use super::claim::{Claim, Deliveries, SeenAll, came_back, seen_within};
+use super::contents::Contents;
 use super::edge::Edge;
 use super::holds::Holds;
 use super::rules::{Rule, Rules};
 use super::status::RetentionStatus;
 use super::sweep::{Due, each_due};
+use super::waiting::waiting_letters;
 use super::{RetentionError, RetentionSettings, archived};
-use crate::archive::{self, ArchivedSaga};
+use crate::archive::{self, Upload};
 use crate::clock::SharedClock;
-use crate::domain::{Cut, Event, Millis, SagaId, SagaState, SagaStatus, evidence, fold};
+use crate::domain::{Cut, Millis, RowGroups, SagaId, SagaState, SagaStatus};
 use crate::failpoint;
 use crate::objects::Objects;
-use crate::ops::{Decisions, NewDecision};
+use crate::ops::{Decisions, NewDecision, OpsError};
 use crate::query::Query;
-use crate::store::{Batch, Durability, Read, StoreError, purged, read, totals};
+use crate::store::{Batch, Durability, Read, StoreError, purged, read, timelines, totals};
 use crate::wait;
 use std::collections::HashMap;
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -36,10 +39,13 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-/// Bytes of metadata in one batch, at most: an archive file is made in memory.
-const BATCH_BYTES: usize = 8 << 20;
-/// Bytes of saga ids in one decision, at most: it has to fit into one message.
-const BATCH_ID_BYTES: usize = 256 << 10;
+/// Bytes of deliveries in one batch, about: so that archive files are not large.
+const BATCH_BYTES: u64 = 8 << 20;
+/// Bytes of a decision's sagas as they travel, at most: it has to fit into one message, of which Kafka takes
+/// a million bytes where nobody said otherwise.
+const BATCH_JSON_BYTES: usize = 700_000;
+/// What travels of a saga beside its id: the count and the evidence of its deliveries, and their names.
+const ENTRY_JSON_BYTES: usize = 130;
 /// How long to wait for a decision to be applied here before the next one.
 const APPLIED: Duration = Duration::from_secs(60);
 /// How soon to look again whether the end is reached.
@@ -82,7 +88,7 @@ pub struct Sweeper {
 struct Entry {
     saga: SagaId,
     state: SagaState,
-    events: Vec<Event>,
+    contents: Contents,
 }
 
 /// What a search came to.
@@ -100,7 +106,7 @@ struct Group {
     day: String,
     rule: Rule,
     due: Vec<SagaId>,
-    id_bytes: usize,
+    json_bytes: usize,
 }
 
 impl Sweeper {
@@ -167,6 +173,7 @@ impl Sweeper {
     /// [`RetentionError`]; what was decided stands, the rest is found again.
     pub fn sweep(&self) -> Result<Swept, RetentionError> {
         self.prove()?;
+        self.tell_unreadable()?;
         let Some(now) = latest(&*self.query.store().snapshot(), self.clock.now())? else {
             return Ok(Swept::default());
         };
@@ -200,17 +207,34 @@ impl Sweeper {
         Ok(swept)
     }
 
+    /// Tells where nothing is due because letters wait for their schemas.
+    fn tell_unreadable(&self) -> Result<(), RetentionError> {
+        let snapshot = self.query.store().snapshot();
+        let cut = read::cursor(&*snapshot, read::active_generation(&*snapshot)?)?;
+        let waiting = waiting_letters(&*snapshot, &cut)?;
+        let words = (!waiting.is_empty()).then(|| {
+            format!(
+                "nothing is due in partitions {waiting:?} of {}: dead letters of unknown schemas lie there, which may be \
+                 deliveries of any saga; register their schemas, or discard them",
+                self.edge.topic
+            )
+        });
+        self.status.update(|status| status.unreadable = words);
+        Ok(())
+    }
+
     /// Puts a saga into the group; decides about the group before it when it does not belong there.
     fn add(&self, group: &mut Option<Group>, due: Due) -> Result<u64, RetentionError> {
         let day = day_of(due.saga.state.updated_at);
         let saga_type = due.saga.state.saga_type.as_str();
         let id = due.saga.saga_id;
+        let bytes = json_bytes(&id);
         let fits = group.as_ref().is_some_and(|group| {
             group.saga_type == saga_type
                 && group.day == day
                 && group.rule == due.rule
                 && group.due.len() < self.settings.batch_sagas.max(1)
-                && group.id_bytes + id.as_str().len() <= BATCH_ID_BYTES
+                && group.json_bytes + bytes <= BATCH_JSON_BYTES
         });
         let mut decided = 0;
         if !fits
@@ -219,13 +243,13 @@ impl Sweeper {
                 day,
                 rule: due.rule,
                 due: Vec::new(),
-                id_bytes: 0,
+                json_bytes: 0,
             })
         {
             decided = self.decide(&full)?;
         }
         if let Some(group) = group {
-            group.id_bytes += id.as_str().len();
+            group.json_bytes += bytes;
             group.due.push(id);
         }
         Ok(decided)
@@ -235,12 +259,14 @@ impl Sweeper {
     fn decide(&self, group: &Group) -> Result<u64, RetentionError> {
         let started = wait::now();
         self.prove()?;
-        let (cut, seen, mut entries) = self.gather(group)?;
+        let snapshot = self.query.store().snapshot();
+        let (cut, seen, mut entries) = self.gather(&*snapshot, group)?;
         if entries.is_empty() {
             return Ok(0);
         }
         entries.sort_by(|a, b| a.saga.cmp(&b.saga));
-        let (object, row_groups) = self.archive(group, &entries)?;
+        let (object, row_groups) = self.archive(&*snapshot, &cut, group, &entries)?;
+        drop(snapshot);
         let body = PurgeBody {
             topic: self.edge.topic.clone(),
             cut: cut.iter().collect(),
@@ -258,15 +284,22 @@ impl Sweeper {
                 .zip(&entries)
                 .map(|(index, entry): (usize, _)| PurgeSagaBody {
                     id: entry.saga.as_str().to_owned(),
-                    events: u32::try_from(entry.events.len()).unwrap_or(u32::MAX),
-                    hash: hex(&evidence(&entry.events)),
-                    row_group: row_groups.get(index).copied(),
+                    events: u32::try_from(entry.contents.deliveries.count()).unwrap_or(u32::MAX),
+                    hash: hex(&entry.contents.hash),
+                    row_group: row_groups.get(index).map(|groups| groups.first),
+                    row_groups: row_groups.get(index).map_or(1, |groups| groups.count),
                 })
                 .collect(),
         };
         let sagas: Vec<SagaId> = entries.into_iter().map(|entry| entry.saga).collect();
         let decided = sagas.len() as u64;
-        self.publish(&body)?;
+        if let Err(error) = self.publish(&body) {
+            // What Kafka does not take comes first again the next time, and must not keep all else waiting.
+            if matches!(error, RetentionError::Ops(OpsError::Failed(_))) {
+                self.leave_alone(&group.due);
+            }
+            return Err(error);
+        }
         self.status.update(|status| status.decided += decided);
         self.remember_left(&sagas)?;
         // So many a second, however fast they went.
@@ -280,24 +313,22 @@ impl Sweeper {
     }
 
     /// The sagas of a group that are due at this moment, with the cut and what is seen of it.
-    fn gather(&self, group: &Group) -> Result<(Cut, SeenAll, Vec<Entry>), RetentionError> {
-        let snapshot = self.query.store().snapshot();
-        let generation = read::active_generation(&*snapshot)?;
-        let cut = read::cursor(&*snapshot, generation)?;
-        let seen = seen_within(&*snapshot, &cut)?;
+    fn gather(
+        &self,
+        snapshot: &dyn Read,
+        group: &Group,
+    ) -> Result<(Cut, SeenAll, Vec<Entry>), RetentionError> {
+        let cut = read::cursor(snapshot, read::active_generation(snapshot)?)?;
+        let seen = readable_within(snapshot, &cut)?;
         let quiet_hours = self.settings.quiet_hours;
         let claim = Claim::new(group.rule.days, quiet_hours, &seen, self.clock.now());
-        let holds = Holds::read(&*snapshot)?;
+        let holds = Holds::read(snapshot)?;
         let (mut entries, mut bytes) = (Vec::new(), 0);
         for saga in &group.due {
-            let Some(entry) = self.look_again(&*snapshot, (group, &claim), saga, &cut, &holds)? else {
+            let Some(entry) = self.look_again(snapshot, (group, &claim), saga, &cut, &holds)? else {
                 continue;
             };
-            bytes += entry
-                .events
-                .iter()
-                .map(|event| event.metadata.as_ref().map_or(64, |text| text.len() + 64))
-                .sum::<usize>();
+            bytes += entry.contents.bytes;
             entries.push(entry);
             if bytes > BATCH_BYTES {
                 // The rest is found again by the next sweep.
@@ -307,8 +338,8 @@ impl Sweeper {
         Ok((cut, seen, entries))
     }
 
-    /// What the log holds of a saga, if it is due by the group's rule, nobody keeps it and nothing came
-    /// lately.
+    /// What there is of a saga, if it is due by the group's rule, nobody keeps it and nothing came
+    /// lately. The state is what the projections have: they are the fold of just what the cut holds.
     fn look_again(
         &self,
         snapshot: &dyn Read,
@@ -317,33 +348,45 @@ impl Sweeper {
         cut: &Cut,
         holds: &Holds,
     ) -> Result<Option<Entry>, RetentionError> {
-        let events = read::deliveries(snapshot, saga, cut)?;
-        let serving = read::active_generation(snapshot)?;
-        let definitions = read::definitions_of(snapshot, serving, self.query.definitions())?;
-        let (Some(state), Some(deliveries)) = (fold(&events, &definitions), Deliveries::of(&events)) else {
+        let Some(state) = read::instance(snapshot, read::active_generation(snapshot)?, saga)? else {
             return Ok(None);
         };
-        let goes = self.rules.of(&state.saga_type, state.status) == group.rule
-            && claim.is_due(&deliveries, came_back(snapshot, saga)?)
-            && holds.keeping(u64::MAX, saga, &state).is_none();
-        Ok(goes.then(|| Entry {
+        if self.rules.of(&state.saga_type, state.status) != group.rule
+            || holds.keeping(u64::MAX, saga, &state).is_some()
+        {
+            return Ok(None);
+        }
+        let came_back = came_back(snapshot, saga)?;
+        let contents = Contents::read(snapshot, saga, cut)?;
+        let contents = contents.filter(|contents| claim.is_due(&contents.deliveries, came_back));
+        Ok(contents.map(|contents| Entry {
             saga: saga.clone(),
             state,
-            events,
+            contents,
         }))
     }
 
     /// Remembers which sagas of a decision that is done are still there.
     fn remember_left(&self, sagas: &[SagaId]) -> Result<(), RetentionError> {
         let gone = purged::gone(&**self.query.store(), sagas)?;
+        self.leave_alone(
+            sagas
+                .iter()
+                .zip(gone)
+                .filter(|(_, gone)| !gone)
+                .map(|(saga, _)| saga),
+        );
+        Ok(())
+    }
+
+    fn leave_alone<'s>(&self, sagas: impl IntoIterator<Item = &'s SagaId>) {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         left.retain(|_, since| wait::since(*since) < LEFT_FOR);
-        for (saga, _) in sagas.iter().zip(gone).filter(|(_, gone)| !gone) {
+        for saga in sagas {
             if left.len() < LEFT {
                 left.insert(saga.clone(), wait::now());
             }
         }
-        Ok(())
     }
 
     fn was_left(&self, saga: &SagaId) -> bool {
@@ -354,32 +397,30 @@ impl Sweeper {
     /// Archives the sagas, if they are to be, and makes sure that they are.
     fn archive(
         &self,
+        snapshot: &dyn Read,
+        cut: &Cut,
         group: &Group,
         entries: &[Entry],
-    ) -> Result<(Option<ObjectBody>, Vec<u32>), RetentionError> {
+    ) -> Result<(Option<ObjectBody>, Vec<RowGroups>), RetentionError> {
         let Some(objects) = &self.objects else {
             return Ok((None, Vec::new()));
         };
-        let mut sagas: Vec<ArchivedSaga> = entries
-            .iter()
-            .map(|entry| ArchivedSaga {
-                saga: entry.saga.clone(),
-                state: entry.state.clone(),
-                events: entry.events.clone(),
-            })
-            .collect();
-        let file = archive::write(&mut sagas)?;
-        let name = archive::object_name(&group.saga_type, &group.day, &file.hash);
-        self.note_pending(|pending| pending.push(name.clone()))?;
+        let name = archive::object_name(&group.saga_type, &group.day, &hash_of(entries));
+        self.note_pending(|pending| {
+            pending.retain(|other| *other != name);
+            pending.push(name.clone());
+        })?;
         failpoint::pass("retention.before_upload");
-        self.runtime.block_on(archive::upload(objects, &name, &file))?;
+        let upload = Upload::new(objects, self.runtime.clone(), &name);
+        let (upload, row_groups) = write_all(snapshot, cut, entries, upload)?;
+        let stored = upload.finish()?;
         failpoint::pass("retention.after_upload");
         let object = ObjectBody {
             name,
-            size: file.bytes.len() as u64,
-            hash: hex(&file.hash),
+            size: stored.size,
+            hash: hex(&stored.hash),
         };
-        Ok((Some(object), file.row_groups))
+        Ok((Some(object), row_groups))
     }
 
     fn publish(&self, body: &PurgeBody) -> Result<(), RetentionError> {
@@ -452,11 +493,62 @@ impl Sweeper {
     }
 }
 
+/// Of the deliveries of all of them.
+fn hash_of(entries: &[Entry]) -> [u8; 32] {
+    let mut hash = blake3::Hasher::new();
+    for entry in entries {
+        hash.update(&entry.contents.hash);
+    }
+    *hash.finalize().as_bytes()
+}
+
+/// Writes the sagas, one delivery after the other. Where each of them lies.
+fn write_all<W: Write + Send>(
+    snapshot: &dyn Read,
+    cut: &Cut,
+    entries: &[Entry],
+    out: W,
+) -> Result<(W, Vec<RowGroups>), RetentionError> {
+    let generation = read::active_generation(snapshot)?;
+    let mut file = archive::Writer::new(out)?;
+    let mut row_groups = Vec::with_capacity(entries.len());
+    for Entry { saga, state, .. } in entries {
+        let mut failed = None;
+        file.begin(state)?;
+        timelines::each_row_marked(snapshot, generation, saga, cut, |place, row, stands| {
+            failed = file.add(read::event(saga, place, row)?, stands).err();
+            Ok(if failed.is_some() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
+        })?;
+        failed.map_or(Ok(()), Err)?;
+        row_groups.push(file.end());
+    }
+    Ok((file.finish()?, row_groups))
+}
+
+/// What is seen of the partitions in which all can be read: where a letter waits for its schema, nobody
+/// here knows what has arrived, so nothing is due there.
+pub(crate) fn readable_within(snapshot: &dyn Read, cut: &Cut) -> Result<SeenAll, StoreError> {
+    let waiting = waiting_letters(snapshot, cut)?;
+    let mut seen = seen_within(snapshot, cut)?;
+    seen.retain(|partition, _| !waiting.contains(partition));
+    Ok(seen)
+}
+
 /// The latest time that anything can be due by.
 fn latest(snapshot: &dyn Read, now: Millis) -> Result<Option<Millis>, StoreError> {
     let generation = read::active_generation(snapshot)?;
-    let seen = seen_within(snapshot, &read::cursor(snapshot, generation)?)?;
+    let seen = readable_within(snapshot, &read::cursor(snapshot, generation)?)?;
     Ok(Claim::new(0, 0, &seen, now).latest())
+}
+
+/// How long a saga is in a decision: characters that JSON escapes are several there.
+fn json_bytes(saga: &SagaId) -> usize {
+    let escaped = serde_json::to_string(saga.as_str()).map_or(0, |text| text.len());
+    escaped + ENTRY_JSON_BYTES
 }
 
 /// The day of an instant, UTC.
@@ -512,7 +604,7 @@ pub fn plan(query: &Query, rules: &Rules, now: Millis) -> Result<Plan, Retention
     let generation = read::active_generation(&*snapshot)?;
     let cut = read::cursor(&*snapshot, generation)?;
     let holds = Holds::read(&*snapshot)?;
-    let seen = seen_within(&*snapshot, &cut)?;
+    let seen = readable_within(&*snapshot, &cut)?;
     let mut plan = Plan::default();
     let Some(now) = Claim::new(0, 0, &seen, now).latest() else {
         return Ok(plan);
@@ -524,10 +616,10 @@ pub fn plan(query: &Query, rules: &Rules, now: Millis) -> Result<Plan, Retention
             plan.truncated = true;
             return ControlFlow::Break(());
         }
-        match read::deliveries(&*snapshot, &due.saga.saga_id, &cut) {
-            Ok(events) => {
+        match Deliveries::read(&*snapshot, &due.saga.saga_id, &cut) {
+            Ok(deliveries) => {
                 let claim = Claim::new(due.rule.days, rules.quiet_hours(), &seen, now);
-                line_of(&mut plan, &due, now).add(&due, &events, &holds, &claim);
+                line_of(&mut plan, &due, now).add(&due, deliveries.as_ref(), &holds, &claim);
             }
             Err(error) => {
                 failed = Some(error);
@@ -564,17 +656,17 @@ fn line_of<'p>(plan: &'p mut Plan, due: &Due, now: Millis) -> &'p mut PlanLine {
 }
 
 impl PlanLine {
-    fn add(&mut self, due: &Due, events: &[Event], holds: &Holds, claim: &Claim) {
+    fn add(&mut self, due: &Due, deliveries: Option<&Deliveries>, holds: &Holds, claim: &Claim) {
         if holds
             .keeping(u64::MAX, &due.saga.saga_id, &due.saga.state)
             .is_some()
         {
             self.held += 1;
-        } else if !Deliveries::of(events).is_some_and(|all| claim.is_due(&all, None)) {
+        } else if !deliveries.is_some_and(|all| claim.is_due(all, None)) {
             self.restless += 1;
         } else {
             self.sagas += 1;
-            self.events += events.len() as u64;
+            self.events += deliveries.map_or(0, Deliveries::count);
             self.oldest.get_or_insert(due.saga.state.updated_at);
             if self.examples.len() < EXAMPLES {
                 self.examples.push(due.saga.saga_id.as_str().to_owned());

@@ -24,11 +24,19 @@ pub enum Skipped {
     Malformed,
     /// It carries other deliveries than were removed.
     Differs,
+    /// Letters whose schemas its maker could read stayed unreadable here.
+    Unread,
 }
 
 impl Skipped {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Unreachable, Self::Elsewhere, Self::Malformed, Self::Differs];
+    pub const ALL: [Self; 5] = [
+        Self::Unreachable,
+        Self::Elsewhere,
+        Self::Malformed,
+        Self::Differs,
+        Self::Unread,
+    ];
 
     /// The label in metrics.
     pub const fn as_str(self) -> &'static str {
@@ -37,6 +45,7 @@ impl Skipped {
             Self::Elsewhere => "elsewhere",
             Self::Malformed => "malformed",
             Self::Differs => "differs",
+            Self::Unread => "unread",
         }
     }
 }
@@ -60,6 +69,10 @@ pub struct RetentionSnapshot {
     pub last_skipped: Option<String>,
     /// What a search for due sagas waits for.
     pub waiting: Option<String>,
+    /// In which partitions nothing is due, because letters wait for their schemas there.
+    pub unreadable: Option<String>,
+    /// What a decision waits for that is being done.
+    pub held_up: Option<String>,
     /// When the last search for due sagas ended well.
     pub last_sweep: Option<Millis>,
     /// How long that one took.

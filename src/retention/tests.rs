@@ -98,6 +98,7 @@ fn purge_body(events: &[Event], sagas: &[SagaId]) -> PurgeBody {
                 events: u32::try_from(own(events, saga).len()).unwrap(),
                 hash: hex(&evidence(&own(events, saga))),
                 row_group: Some(0),
+                row_groups: 1,
             })
             .collect(),
     }
@@ -119,16 +120,23 @@ fn restore_of(events: &[Event], saga: &SagaId, purge: u64) -> RestoreBody {
 
 /// What a broker says that a test made up.
 #[derive(Default)]
-struct Said(Mutex<std::collections::BTreeMap<String, TopicBounds>>);
+struct Said {
+    bounds: Mutex<std::collections::BTreeMap<String, TopicBounds>>,
+    /// Whether only markers of transactions are still to be read.
+    markers: std::sync::atomic::AtomicBool,
+}
 
 impl Said {
     fn of(topic: &str, cut: &Cut) -> Self {
         let bounds = cut.iter().map(|(number, end)| (number, (0, end))).collect();
-        Self(Mutex::new([(topic.to_owned(), bounds)].into()))
+        Self {
+            bounds: Mutex::new([(topic.to_owned(), bounds)].into()),
+            ..Self::default()
+        }
     }
 
     fn set(&self, topic: &str, partition: u32, low: u64, end: u64) {
-        let mut all = self.0.lock().unwrap();
+        let mut all = self.bounds.lock().unwrap();
         all.entry(topic.to_owned())
             .or_default()
             .insert(partition, (low, end));
@@ -137,12 +145,12 @@ impl Said {
 
 impl Topics for Said {
     fn bounds(&self, topic: &str) -> Result<TopicBounds, String> {
-        let all = self.0.lock().unwrap();
+        let all = self.bounds.lock().unwrap();
         all.get(topic).cloned().ok_or_else(|| "nobody answers".to_owned())
     }
 
     fn nothing_from(&self, _: &str, _: Position) -> Result<bool, String> {
-        Ok(false)
+        Ok(self.markers.load(std::sync::atomic::Ordering::Relaxed))
     }
 }
 
@@ -150,6 +158,8 @@ impl Topics for Said {
 struct Topic {
     decisions: Vec<Decision>,
     said: Arc<Said>,
+    /// How long it waits for letters.
+    letters: Duration,
 }
 
 impl Topic {
@@ -167,6 +177,7 @@ impl Topic {
         Self {
             decisions: list.into_iter().enumerate().map(decision).collect(),
             said: Arc::default(),
+            letters: Duration::from_secs(60),
         }
     }
 
@@ -244,7 +255,10 @@ impl Topic {
         let shutdown = CancellationToken::new();
         let worker = Worker {
             store: store.clone(),
-            edge: edge(&self.said, &handle, &ops, &status),
+            edge: Edge {
+                letters: self.letters,
+                ..edge(&self.said, &handle, &ops, &status)
+            },
             projector: handle,
             ops,
             status: status.clone(),
@@ -279,6 +293,7 @@ fn edge(
         status: status.clone(),
         settle: Duration::ZERO,
         patience: Duration::ZERO,
+        letters: Duration::from_secs(60),
         asked: Arc::default(),
     }
 }
@@ -442,7 +457,11 @@ fn the_room_of_what_went_comes_back() {
     assert_eq!(differences(&store), Vec::<String>::new());
 }
 
+#[path = "tests/large.rs"]
+mod large;
 #[path = "tests/left.rs"]
 mod left;
 #[path = "tests/sweeps.rs"]
 mod sweeps;
+#[path = "tests/unread.rs"]
+mod unread;

@@ -11,24 +11,35 @@ use super::edge::{Edge, Reach};
 use super::holds::Holds;
 use super::parts::Joined;
 use super::status::{RetentionStatus, Skipped};
+use super::waiting::waiting_letters;
 use crate::domain::{Cut, Event, Evidence, Position, SagaId};
 use crate::failpoint;
 use crate::ingest::space::FreeSpace;
 use crate::ops::{OpsStatus, Recorded, decisions_from};
-use crate::projector::{Projector, ProjectorGone, ProjectorHandle, Purge, PurgeOutcome, PurgeSaga, Restore};
+use crate::projector::{
+    Projector, ProjectorGone, ProjectorHandle, Purge, PurgeOutcome, PurgeSaga, Restore, RestoreOutcome,
+};
 use crate::store::records::DecisionOutcome;
 use crate::store::{Batch, Durability, SharedStore, StoreError, Table, purged, read, totals};
+use crate::wait;
 use serde::Deserialize as _;
 use serde_json::Value;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Sagas that go in one write.
 const CHUNK: usize = 50;
+/// Deliveries that are brought back in one write, at most.
+const BROUGHT: usize = if cfg!(test) { 3 } else { 1_024 };
+/// Bytes of them, about.
+const BROUGHT_BYTES: usize = 4 << 20;
 /// How long to wait before looking again.
 const LOOK: Duration = Duration::from_millis(50);
+/// The same where it costs a look through all letters.
+const LOOK_AT_LETTERS: Duration = Duration::from_millis(500);
 /// Between two chunks, so that ingest gets its turn.
 const BREATH: Duration = Duration::from_millis(2);
 
@@ -83,6 +94,21 @@ struct Left {
     words: String,
 }
 
+/// Bytes that a delivery takes in memory, about.
+fn bytes_of(event: &Event) -> usize {
+    256 + event.metadata.as_ref().map_or(0, |text| text.len())
+}
+
+/// What a decision came to.
+#[derive(Default)]
+struct Done<'w> {
+    left: Option<Left>,
+    /// Deliveries that a purge removed.
+    removed: Option<u64>,
+    /// From its first write until it is noted that it is done: nobody else sees it done by half.
+    deciding: Option<MutexGuard<'w, ()>>,
+}
+
 /// The next decision that the worker has not done.
 ///
 /// # Errors
@@ -121,12 +147,16 @@ impl Worker {
             let end = self.ops.snapshot().next;
             while next < end {
                 let (decisions, reached) = decisions_from(&*self.store, next, end, 1)?;
-                let mut left = None;
+                let mut done = Done::default();
                 for recorded in &decisions {
-                    left = self.apply(recorded)?;
+                    done = self.apply(recorded)?;
                 }
                 next = reached;
-                self.note(next, left)?;
+                self.note(next, done.left)?;
+                drop(done.deciding);
+                if let Some(removed) = done.removed {
+                    self.reclaim_when_due(removed)?;
+                }
                 self.status.done(next);
             }
         }
@@ -164,37 +194,41 @@ impl Worker {
         self.store.write(&batch, Durability::Process)
     }
 
-    /// Does a decision. What it says if it was left.
-    fn apply(&self, recorded: &Recorded) -> Result<Option<Left>, WorkError> {
+    /// Does a decision, and says what it came to.
+    fn apply(&self, recorded: &Recorded) -> Result<Done<'_>, WorkError> {
         let Some(decision) = &recorded.decision else {
-            return Ok(None);
+            return Ok(Done::default());
         };
         if recorded.outcome != DecisionOutcome::Applied {
-            return Ok(None);
+            return Ok(Done::default());
         }
         let done = match decision.kind.as_str() {
             PURGE => self.purge(recorded, &decision.body),
             RESTORE => self.restore(recorded, &decision.body),
-            _ => return Ok(None),
+            _ => return Ok(Done::default()),
         };
         match done {
-            Ok(()) => Ok(None),
-            Err(Undone::Left(why, detail)) => Ok(Some(Left {
-                why,
-                words: format!(
+            Ok(done) => Ok(done),
+            Err(Undone::Left(why, detail)) => {
+                let words = format!(
                     "decision {} to {} is left: {detail}",
                     recorded.offset, decision.kind
-                ),
-            })),
+                );
+                Ok(Done {
+                    left: Some(Left { why, words }),
+                    ..Done::default()
+                })
+            }
             Err(Undone::Failed(error)) => Err(error),
         }
     }
 
-    fn purge(&self, recorded: &Recorded, body: &Value) -> Result<(), Undone> {
+    fn purge(&self, recorded: &Recorded, body: &Value) -> Result<Done<'_>, Undone> {
         let malformed = |why| Undone::Left(Skipped::Malformed, why);
         let body = PurgeBody::deserialize(body).map_err(|error| malformed(error.to_string()))?;
         let checked = body.checked().map_err(malformed)?;
         self.wait_for(recorded.offset, &checked.cut)?;
+        self.wait_for_letters(&checked)?;
         let claim = self.claim(recorded, &body, &checked)?;
         let purge = Purge {
             decision: recorded.offset,
@@ -203,13 +237,18 @@ impl Worker {
             cut: self.within_reach(&checked.cut),
         };
         let holds = Arc::new(Holds::read(&*self.store)?);
+        let _alone = self.no_rebuild()?;
+        let deciding = self.projector.deciding();
         let mut removed = 0;
         for chunk in checked.sagas.chunks(CHUNK) {
             removed += self.purge_chunk(&purge, &claim, chunk, &holds)?;
             self.pause(BREATH)?;
         }
-        self.reclaim_when_due(removed)?;
-        Ok(())
+        Ok(Done {
+            left: None,
+            removed: Some(removed),
+            deciding: Some(deciding),
+        })
     }
 
     /// The cut without what expired before this replica could read it: there is nothing of it here.
@@ -237,7 +276,7 @@ impl Worker {
             body.days,
             body.quiet_hours,
             &checked.seen,
-            recorded.arrived_at,
+            (recorded.offset, recorded.arrived_at),
             &*self.store,
         )?)
     }
@@ -249,7 +288,6 @@ impl Worker {
         chunk: &[PurgeSaga],
         holds: &Arc<Holds>,
     ) -> Result<u64, WorkError> {
-        let _alone = self.no_rebuild()?;
         let chunk = self.due_of(purge, claim, chunk)?;
         let (purge, sagas, holds) = (purge.clone(), chunk.clone(), holds.clone());
         let outcomes = self.projector.between_windows(move |projector| {
@@ -301,7 +339,7 @@ impl Worker {
         Ok(due)
     }
 
-    fn restore(&self, recorded: &Recorded, body: &Value) -> Result<(), Undone> {
+    fn restore(&self, recorded: &Recorded, body: &Value) -> Result<Done<'_>, Undone> {
         let malformed = |why| Undone::Left(Skipped::Malformed, why);
         let body = RestoreBody::deserialize(body).map_err(|error| malformed(error.to_string()))?;
         let saga = body.checked().map_err(malformed)?;
@@ -313,12 +351,14 @@ impl Worker {
                 ?saga,
                 "not restored: it is not gone, or not these deliveries of it"
             );
-            return Ok(());
+            return Ok(Done::default());
         };
         // First what they are, one by one; they are put together only when they are what was removed.
         let (mut evidence, mut cut, mut count) = (Evidence::default(), Cut::default(), 0u32);
+        let mut bytes = 0;
         self.each_delivery(&body, &saga, &mut |event| {
             evidence.add(&event.saga_id, &event.view());
+            bytes += bytes_of(&event);
             let Position { partition, offset } = event.position;
             cut.set(partition, cut.next(partition).max(offset + 1));
             count = count.saturating_add(1);
@@ -331,24 +371,67 @@ impl Worker {
             ));
         }
         self.wait_for(recorded.offset, &cut)?;
-        let mut events = Vec::with_capacity(count as usize);
-        self.each_delivery(&body, &saga, &mut |event| {
-            events.push(event);
-            Ok(())
-        })?;
         let restore = Restore {
             decision: recorded.offset,
             at: recorded.arrived_at,
             saga: saga.clone(),
-            events,
         };
         let _alone = self.no_rebuild()?;
-        let outcome = self
-            .projector
-            .between_windows(move |projector| projector.restore(&restore))
-            .map_err(WorkError::from)??;
+        let deciding = self.projector.deciding();
+        let outcome = if count as usize <= BROUGHT && bytes <= BROUGHT_BYTES {
+            self.restore_at_once(&body, restore)?
+        } else {
+            self.restore_in_batches(&body, restore)?
+        };
+        // What came back is named again; windows go on in between.
+        while self.projector.between_windows(Projector::remove_more)?? {
+            self.pause(BREATH)?;
+        }
         tracing::info!(?saga, ?outcome, "restore");
-        Ok(())
+        Ok(Done {
+            deciding: Some(deciding),
+            ..Done::default()
+        })
+    }
+
+    fn restore_at_once(&self, body: &RestoreBody, restore: Restore) -> Result<RestoreOutcome, Undone> {
+        let mut events = Vec::new();
+        self.each_delivery(body, &restore.saga, &mut |event| {
+            events.push(event);
+            Ok(())
+        })?;
+        let work = move |projector: &mut Projector| projector.restore(&restore, &events);
+        Ok(self.projector.between_windows(work)??)
+    }
+
+    /// Windows go on between batches; the saga shows when all of it is there.
+    fn restore_in_batches(&self, body: &RestoreBody, restore: Restore) -> Result<RestoreOutcome, Undone> {
+        let saga = restore.saga.clone();
+        let begin = move |projector: &mut Projector| projector.begin_restore(&restore);
+        self.projector.between_windows(begin)??;
+        let (mut batch, mut bytes, mut failed) = (Vec::new(), 0, None);
+        let brought = self.each_delivery(body, &saga, &mut |event| {
+            bytes += bytes_of(&event);
+            batch.push(event);
+            if batch.len() < BROUGHT && bytes < BROUGHT_BYTES {
+                return Ok(());
+            }
+            bytes = 0;
+            failed = self.bring(std::mem::take(&mut batch)).err();
+            failed.as_ref().map_or(Ok(()), |error| Err(error.to_string()))
+        });
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        brought?;
+        self.bring(batch)?;
+        Ok(self.projector.between_windows(Projector::end_restore)??)
+    }
+
+    fn bring(&self, events: Vec<Event>) -> Result<(), WorkError> {
+        let work = move |projector: &mut Projector| projector.bring(&events);
+        self.projector.between_windows(work)??;
+        self.pause(BREATH)
     }
 
     /// Visits the deliveries that a restore carries, in their order, whatever messages they lie in.
@@ -402,8 +485,37 @@ impl Worker {
         }
     }
 
+    /// Waits until all that its maker could read is readable here, for some time. Whoever decides names
+    /// only partitions in which no letter waits for its schema, so one that does here is read elsewhere.
+    fn wait_for_letters(&self, checked: &CheckedPurge) -> Result<(), Undone> {
+        let until = wait::now() + self.edge.letters;
+        let mut partitions = self.waiting_of(checked)?;
+        while !partitions.is_empty() {
+            let words = format!(
+                "dead letters of unknown schemas in partitions {partitions:?} of {} are readable elsewhere and not \
+                 here; the registry that this replica asks does not know their schemas",
+                self.edge.topic
+            );
+            if wait::now() >= until {
+                self.status.update(|status| status.held_up = None);
+                return Err(Undone::Left(Skipped::Unread, words));
+            }
+            self.status.update(|status| status.held_up = Some(words));
+            self.pause(LOOK_AT_LETTERS)?;
+            partitions = self.waiting_of(checked)?;
+        }
+        self.status.update(|status| status.held_up = None);
+        Ok(())
+    }
+
+    fn waiting_of(&self, checked: &CheckedPurge) -> Result<BTreeSet<u32>, StoreError> {
+        let mut waiting = waiting_letters(&*self.store.snapshot(), &checked.cut)?;
+        waiting.retain(|partition| checked.seen.contains_key(partition));
+        Ok(waiting)
+    }
+
     /// Waits until no rebuild reads the log.
-    fn no_rebuild(&self) -> Result<std::sync::MutexGuard<'_, ()>, WorkError> {
+    fn no_rebuild(&self) -> Result<MutexGuard<'_, ()>, WorkError> {
         loop {
             if let Some(guard) = self.projector.try_no_removals() {
                 return Ok(guard);
@@ -416,7 +528,7 @@ impl Worker {
         if self.shutdown.is_cancelled() {
             return Err(WorkError::Stopped);
         }
-        crate::wait::park(time);
+        wait::park(time);
         Ok(())
     }
 

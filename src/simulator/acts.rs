@@ -322,6 +322,7 @@ impl Sim {
             key: record.key.clone(),
             value: record.value.clone(),
             headers: record.headers.clone(),
+            by_broker: false,
         });
         let mut done = ReplayDone::default();
         let ended = self.as_part(number, &process, || {

@@ -32,7 +32,7 @@ use sim::Sim;
 use std::collections::BTreeMap;
 
 /// So many seeds are run when nobody says how many.
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 800;
 
 /// What some of them must come to, beside every act: a run that meets no trouble proves nothing.
 const REACHED: [&str; 18] = [

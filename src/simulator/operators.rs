@@ -12,7 +12,7 @@ use crate::query::TimelineStep;
 use crate::retention::body::{
     PURGE, PurgeBody, PurgeSagaBody, RESTORE, RESTORE_PART, RestoreBody, RestorePartBody, SeenBody, hex,
 };
-use crate::retention::{parts, seen_within};
+use crate::retention::{parts, readable_within};
 use crate::store::read;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -145,7 +145,7 @@ impl Sim {
         if events.is_empty() {
             return;
         }
-        let seen = seen_within(&*process.store, &cut).unwrap();
+        let seen = readable_within(&*process.store, &cut).unwrap();
         let body = PurgeBody {
             topic: TRACKER.to_owned(),
             cut: cut.iter().collect(),
@@ -160,6 +160,7 @@ impl Sim {
                 events: u32::try_from(events.len()).unwrap(),
                 hash: hex(&evidence(&events)),
                 row_group: None,
+                row_groups: 1,
             }],
             ..by_hand()
         };
@@ -275,6 +276,7 @@ impl Sim {
                 events: 3,
                 hash: "00".repeat(32),
                 row_group: None,
+                row_groups: 1,
             }],
             ..by_hand()
         };

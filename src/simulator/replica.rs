@@ -90,6 +90,8 @@ pub(super) struct Process {
     asked: Arc<Mutex<Asked>>,
     /// Where letters are read again next.
     pub(super) reread_from: Cell<Position>,
+    /// The worker was told to stop in the middle of something.
+    pub(super) worker_stopped: Cell<bool>,
     edges: Arc<SimTopics>,
     pub(super) metrics: Metrics,
     /// The definitions are not those that the projections were made under.
@@ -194,6 +196,7 @@ impl Replica {
             retention: Arc::default(),
             asked: Arc::default(),
             reread_from: Cell::new(Position::new(0, 0)),
+            worker_stopped: Cell::default(),
             edges: Arc::new(SimTopics {
                 world: world.clone(),
                 given: self.given.clone(),
@@ -336,6 +339,8 @@ impl Process {
             status: self.retention.clone(),
             settle: Duration::from_secs(5),
             patience: Duration::from_millis(200),
+            // What is not readable when all inside a cut is read stays so: no schema is late where there are purges.
+            letters: Duration::ZERO,
             asked: self.asked.clone(),
         }
     }

@@ -11,6 +11,7 @@ use super::replica::{Flow, Part, Process, Replica};
 use super::stories::Producers;
 use super::world::World;
 use crate::domain::SagaDefinitions;
+use crate::projector::Projector;
 use crate::store::memory::MemoryStore;
 use crate::wait::turns;
 use std::any::Any;
@@ -202,10 +203,7 @@ impl Sim {
                 *process.projector.borrow_mut() = Some(stepped);
                 Ok(())
             }
-            Part::Worker => match process.worker(&token).run() {
-                Err(error) if error.to_string() != "told to stop" => Err(error.to_string()),
-                _ => Ok(()),
-            },
+            Part::Worker => self.run_worker(process, &token),
             Part::Sweeper => {
                 let sweeper = process.sweeper(self.runtime.handle(), &token);
                 let swept = sweeper.sweep();
@@ -221,9 +219,30 @@ impl Sim {
                 let mut next = process.reread_from.get();
                 let read = process.reread(&token).round(&mut next);
                 process.reread_from.set(next);
-                self.count("letters read again", *read.as_ref().unwrap_or(&0) as u64);
+                let letters = read.as_ref().map_or(0, |(letters, _)| *letters);
+                self.count("letters read again", letters as u64);
                 read.map(|_| ()).map_err(|error| error.to_string())
             }
+        }
+    }
+
+    /// A worker that is told to stop leaves rows to whoever starts the process again. Here the process goes on,
+    /// so the next one begins with them.
+    fn run_worker(&self, process: &Process, token: &CancellationToken) -> Result<(), String> {
+        while process.worker_stopped.get() {
+            let more = process.handle.between_windows(Projector::remove_more);
+            let more = more
+                .map_err(|gone| gone.to_string())?
+                .map_err(|error| error.to_string())?;
+            process.worker_stopped.set(more);
+        }
+        match process.worker(token).run() {
+            Ok(()) => Ok(()),
+            Err(error) if error.to_string() == "told to stop" => {
+                process.worker_stopped.set(true);
+                Ok(())
+            }
+            Err(error) => Err(error.to_string()),
         }
     }
 

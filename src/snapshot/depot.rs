@@ -12,8 +12,8 @@ const MANIFESTS: &str = "manifests";
 const RETIRED: &str = "retired";
 const FILES: &str = "files";
 const CLOCK: &str = "clock";
-/// No manifest is longer: that of a million files is not.
-const LONGEST_MANIFEST: u64 = 256 << 20;
+/// No manifest is longer: that of a hundred thousand files is not. Several are read at once.
+const LONGEST_MANIFEST: u64 = 32 << 20;
 const LONGEST_POINTER: u64 = 64 << 10;
 
 /// Where snapshots are kept. Cheap to clone.
@@ -148,13 +148,30 @@ impl Depot {
         };
         let bytes = manifest.to_bytes().map_err(|error| damaged(error.to_string()))?;
         let size = bytes.len();
+        if size as u64 > LONGEST_MANIFEST {
+            let files = manifest.files.len();
+            return Err(damaged(format!(
+                "it would have {size} bytes, for {files} files; accepted are at most {LONGEST_MANIFEST}"
+            )));
+        }
         if self.objects.put_if_absent(&name, bytes.clone()).await? == Put::Existed
-            // It may be ours: the answer to an earlier try got lost.
-            && self.objects.get(&name).await?.as_deref() != Some(&*bytes)
+            && !self.is_there(&name, &bytes).await?
         {
             return Err(damaged("another snapshot has this id".to_owned()));
         }
         Ok(size)
+    }
+
+    /// Whether an object that was there already is ours: the answer to an earlier try got lost.
+    async fn is_there(&self, name: &str, bytes: &[u8]) -> Result<bool, ObjectsError> {
+        let size = bytes.len() as u64;
+        match self.objects.head(name).await? {
+            Some(meta) if meta.size == size => {
+                let there = self.objects.get_at_most(name, size).await?;
+                Ok(there.as_deref() == Some(bytes))
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Says which snapshot is the newest.

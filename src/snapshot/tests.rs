@@ -125,11 +125,7 @@ impl World {
 fn rows(store: &dyn Read) -> Vec<(Vec<u8>, Vec<u8>, Vec<u8>)> {
     let mut rows = Vec::new();
     for table in Table::all() {
-        let whole = TableRange {
-            table,
-            from: None,
-            to: None,
-        };
+        let whole = TableRange::whole(table);
         store
             .scan_table(&whole, &mut |partition, sort, value| {
                 rows.push((partition.to_vec(), sort.to_vec(), value.to_vec()));
@@ -722,5 +718,30 @@ fn snapshots_go_to_a_folder_too() {
             rows(&*world.store)
         );
         assert!(names(&folder.path().join("snapshots")).contains(&"latest.json".to_owned()));
+    });
+}
+
+#[test]
+fn a_manifest_is_written_once_and_never_longer_than_is_read() {
+    run(async {
+        let objects = Objects::in_memory();
+        let depot = Depot::new(&objects);
+        let manifest = manifest_of("CURRENT");
+        depot.put_manifest(&manifest).await.unwrap();
+        depot.put_manifest(&manifest).await.unwrap();
+        let other = manifest_of("another");
+        let told = depot.put_manifest(&other).await.unwrap_err().to_string();
+        assert!(told.contains("another snapshot has this id"), "{told}");
+        let name = format!("snapshots/manifests/{}.json", manifest.id);
+        objects.put(&name, vec![b' '; 1 << 20]).await.unwrap();
+        let told = depot.put_manifest(&manifest).await.unwrap_err().to_string();
+        assert!(told.contains("another snapshot has this id"), "{told}");
+
+        let mut long = manifest_of("CURRENT");
+        long.id = SnapshotId::new(Millis(1), 0);
+        long.files = vec![manifest_of(&"x".repeat(1 << 20)).files.remove(0); 33];
+        let told = depot.put_manifest(&long).await.unwrap_err().to_string();
+        assert!(told.contains("for 33 files; accepted are at most"), "{told}");
+        assert_eq!(depot.ids().await.unwrap(), [manifest.id]);
     });
 }

@@ -46,6 +46,20 @@ pub fn carried(read: &dyn Read, name: &str, member: &[u8]) -> Result<i64, StoreE
     Ok(record.map_or(0, |record| record.value))
 }
 
+/// What is carried over to some counters of a family by their sort keys, in their order.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn carried_at(read: &dyn Read, name: &str, members: &[Box<[u8]>]) -> Result<Vec<i64>, StoreError> {
+    let keys = members.iter().map(|member| {
+        let mut key = Key::default();
+        keys::meta_carried(&mut key, name, member);
+        key
+    });
+    let keys: Vec<Key> = keys.collect();
+    read::sums_at(read, Table::Meta, &keys)
+}
+
 /// Adds to a batch what is carried over to one counter from now on.
 pub fn put_carried(batch: &mut Batch, name: &str, member: &[u8], value: i64) {
     let mut key = Key::default();
@@ -58,24 +72,33 @@ pub fn put_carried(batch: &mut Batch, name: &str, member: &[u8], value: i64) {
 }
 
 fn carried_to(read: &dyn Read, name: &str) -> Result<BTreeMap<Box<[u8]>, i64>, StoreError> {
+    let mut carried = BTreeMap::new();
+    each(read, name, |member, sum| {
+        carried.insert(member.into(), sum);
+        Ok(())
+    })?;
+    Ok(carried)
+}
+
+/// Visits what is carried over to a family of counters, by their sort keys.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read, or the visitor's.
+pub fn each(
+    read: &dyn Read,
+    name: &str,
+    mut visit: impl FnMut(&[u8], i64) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let mut key = Key::default();
     keys::meta_carried(&mut key, name, &[]);
-    let mut carried = BTreeMap::new();
     read::try_scan(
-        |visit| {
-            read.scan(
-                Table::Meta,
-                key.partition(),
-                WHOLE,
-                Direction::Forward,
-                usize::MAX,
-                visit,
-            )
+        |row| {
+            let partition = key.partition();
+            read.scan(Table::Meta, partition, WHOLE, Direction::Forward, usize::MAX, row)
         },
         |member, value| {
-            carried.insert(member.into(), TotalRecord::read(value)?.value);
+            visit(member, TotalRecord::read(value)?.value)?;
             Ok(ControlFlow::Continue(()))
         },
-    )?;
-    Ok(carried)
+    )
 }

@@ -1,4 +1,5 @@
-//! A store that counts the rows it reads, for tests of what a piece of work costs.
+//! A store that counts the rows it reads, and the writes and the largest of them, for tests of what a piece of
+//! work costs.
 
 use super::{
     Batch, Checkpoint, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table,
@@ -7,11 +8,15 @@ use super::{
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Counts what is read of another store, except through snapshots.
+/// Counts what is read of another store, except through snapshots, and the writes to it.
 pub(crate) struct CountingStore {
     inner: SharedStore,
     rows: Mutex<BTreeMap<Table, usize>>,
+    largest_write: AtomicUsize,
+    /// All, and those that survive power loss.
+    writes: Mutex<(usize, usize)>,
 }
 
 impl CountingStore {
@@ -19,17 +24,30 @@ impl CountingStore {
         Self {
             inner,
             rows: Mutex::default(),
+            largest_write: AtomicUsize::new(0),
+            writes: Mutex::default(),
         }
     }
 
     /// Begins to count anew.
     pub(crate) fn forget(&self) {
         self.rows.lock().unwrap().clear();
+        self.largest_write.store(0, Ordering::Relaxed);
     }
 
     /// Rows of a table that were read.
     pub(crate) fn rows_of(&self, table: Table) -> usize {
         self.rows.lock().unwrap().get(&table).copied().unwrap_or(0)
+    }
+
+    /// Rows of the largest write.
+    pub(crate) fn largest_write(&self) -> usize {
+        self.largest_write.load(Ordering::Relaxed)
+    }
+
+    /// Writes since the store was made, and how many of them survive power loss.
+    pub(crate) fn writes(&self) -> (usize, usize) {
+        *self.writes.lock().unwrap()
     }
 
     fn count(&self, table: Table, rows: usize) {
@@ -93,6 +111,10 @@ impl Store for CountingStore {
     }
 
     fn write(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
+        self.largest_write.fetch_max(batch.len(), Ordering::Relaxed);
+        let mut writes = self.writes.lock().unwrap();
+        writes.0 += 1;
+        writes.1 += usize::from(durability == Durability::Power);
         self.inner.write(batch, durability)
     }
 

@@ -16,7 +16,7 @@ use super::records::{
 use super::totals;
 use crate::domain::{
     Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, Event, EventDigest, Listed,
-    MetadataForm, Millis, Position, PurgedSaga, Remains, SagaState, SagaStatus, TimelineKey,
+    MetadataForm, Millis, Position, PurgedSaga, Remains, RowGroups, SagaState, SagaStatus, TimelineKey,
 };
 
 const KEYS: &str = include_str!("../../tests/fixtures/formats/keys.txt");
@@ -136,7 +136,7 @@ fn purged() -> PurgedSaga {
         hash: [9; 32],
         first: Position::new(0, 5),
         last: Position::new(2, 70_001),
-        row_group: Some(1),
+        row_groups: Some(RowGroups { first: 1, count: 2 }),
         remains: Remains {
             failures: 1,
             compensations: 1,
@@ -175,7 +175,7 @@ fn every_key_is_laid_out_as_ever() {
     assert_key("purged", |key| keys::purged(key, saga));
     assert_key("archived", |key| keys::by_decision(key, 70_001));
     assert_key("letter_marks", |key| {
-        keys::letter_mark(key, event.position, 1, Position::new(1, 9));
+        keys::letter_mark(key, event.position, 1, &[7; 16], Position::new(1, 9));
     });
     assert_key("letters_by_event", |key| {
         keys::letter_by_event(key, "e-1", event.position);
@@ -266,7 +266,7 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
     assert_plain!("feed 1 dead letter", FeedRecord, FeedRecord::DeadLetter);
     assert_plain!("feed 1 gap", FeedRecord, FeedRecord::Gap { next: 70_002 });
     assert_plain!("feed 1 purged", FeedRecord, FeedRecord::Purged { decision: 300 });
-    assert_record("purged 2", &PurgedRecord::of(&purged()), |bytes| {
+    assert_record("purged 3", &PurgedRecord::of(&purged()), |bytes| {
         assert_eq!(PurgedRecord::read(bytes).unwrap().purged().unwrap(), purged());
     });
     assert_plain!(
@@ -379,6 +379,7 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
             at: RECORDED_AT.0,
             redriven: true,
             reason: Some("truncated"),
+            value: [7; 16],
         }
     );
     assert_plain!(

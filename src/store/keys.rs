@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | log | saga id | recorded_at i64 · partition u32 · offset u64 |
 //! | feed, dead_letters, letters | partition u32 · offset >> 16 u64 | offset u64 |
-//! | letter_marks | partition u32 · offset >> 16 u64 | offset u64 · kind u8 · partition u32 · offset u64 |
+//! | letter_marks | partition u32 · offset >> 16 u64 | offset u64 · kind u8 · value's hash, 16 bytes · partition u32 · offset u64 |
 //! | letters_by_event | event id | partition u32 · offset u64 |
 //! | redrives, jobs | `J` | number u64 |
 //! | redrives, letters | `L` · number u64 | partition u32 · offset u64 |
@@ -32,7 +32,10 @@
 //! | counts, updated tree | `U` · status u8 · level u8 · parent cell i64 · type | cell i64 · started cell i64 |
 //! | totals | name | depends on the name, see `totals_*` |
 
+use super::key::{Fields, i64_from_sortable};
 use crate::domain::{EventDigest, Millis, OrderId, Position, SagaId, SagaStatus, SagaType, TimelineKey};
+
+pub use super::key::{Key, KeyError, sortable_i64};
 
 /// Offsets of one feed partition share their upper bits: 65,536 to a partition.
 pub const FEED_BUCKET_BITS: u32 = 16;
@@ -40,155 +43,12 @@ pub const FEED_BUCKET_BITS: u32 = 16;
 /// Times of one index partition share their upper bits: 2^22 ms, about 70 minutes.
 pub const INDEX_BUCKET_BITS: u32 = 22;
 
-/// A row's key. Reused between rows to save its memory.
-#[derive(Clone, Debug, PartialEq, Eq, Default, PartialOrd, Ord, Hash)]
-pub struct Key {
-    bytes: Vec<u8>,
-    split: usize,
-}
-
-impl Key {
-    /// A key from its parts.
-    pub fn new(partition: &[u8], sort: &[u8]) -> Self {
-        let mut key = Self::default();
-        key.begin().text(partition).sort_from_here().text(sort);
-        key
-    }
-
-    /// The partition key.
-    pub fn partition(&self) -> &[u8] {
-        &self.bytes[..self.split]
-    }
-
-    /// The sort key.
-    pub fn sort(&self) -> &[u8] {
-        &self.bytes[self.split..]
-    }
-
-    fn begin(&mut self) -> &mut Self {
-        self.bytes.clear();
-        self.split = 0;
-        self
-    }
-
-    fn sort_from_here(&mut self) -> &mut Self {
-        self.split = self.bytes.len();
-        self
-    }
-
-    fn u8(&mut self, value: u8) -> &mut Self {
-        self.bytes.push(value);
-        self
-    }
-
-    fn u32(&mut self, value: u32) -> &mut Self {
-        self.bytes.extend_from_slice(&value.to_be_bytes());
-        self
-    }
-
-    fn u64(&mut self, value: u64) -> &mut Self {
-        self.bytes.extend_from_slice(&value.to_be_bytes());
-        self
-    }
-
-    fn i64(&mut self, value: i64) -> &mut Self {
-        self.bytes.extend_from_slice(&sortable_i64(value));
-        self
-    }
-
-    fn text(&mut self, value: &[u8]) -> &mut Self {
-        self.bytes.extend_from_slice(value);
-        self
-    }
-
-    fn place(&mut self, at: TimelineKey) -> &mut Self {
-        self.text(&place_sort(at))
-    }
-
-    fn end(&mut self) {
-        debug_assert!(self.split <= self.bytes.len());
-    }
-}
-
-/// Eight bytes that sort as the number does.
-pub fn sortable_i64(value: i64) -> [u8; 8] {
-    ((value as u64) ^ (1 << 63)).to_be_bytes()
-}
-
-fn i64_from_sortable(bytes: [u8; 8]) -> i64 {
-    (u64::from_be_bytes(bytes) ^ (1 << 63)) as i64
-}
-
-/// A key whose bytes are not what its table holds.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{table}: a key of {length} bytes is not of this table's form")]
-pub struct KeyError {
-    /// The table.
-    pub table: &'static str,
-    /// Length of the key.
-    pub length: usize,
-}
-
-/// Reads fixed-width fields off the front of a key part.
-struct Fields<'a> {
-    table: &'static str,
-    length: usize,
-    rest: &'a [u8],
-}
-
-impl<'a> Fields<'a> {
-    fn of(table: &'static str, bytes: &'a [u8]) -> Self {
-        Self {
-            table,
-            length: bytes.len(),
-            rest: bytes,
-        }
-    }
-
-    fn fail(&self) -> KeyError {
-        KeyError {
-            table: self.table,
-            length: self.length,
-        }
-    }
-
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], KeyError> {
-        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or_else(|| self.fail())?;
-        self.rest = rest;
-        Ok(*head)
-    }
-
-    fn u32(&mut self) -> Result<u32, KeyError> {
-        self.take().map(u32::from_be_bytes)
-    }
-
-    fn u64(&mut self) -> Result<u64, KeyError> {
-        self.take().map(u64::from_be_bytes)
-    }
-
-    fn i64(&mut self) -> Result<i64, KeyError> {
-        self.take().map(i64_from_sortable)
-    }
-
-    fn text(self) -> Result<&'a str, KeyError> {
-        std::str::from_utf8(self.rest).map_err(|_| self.fail())
-    }
-
-    fn end(self) -> Result<(), KeyError> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(self.fail())
-        }
-    }
-}
-
 /// `log`: one delivery of an event.
 pub fn log(key: &mut Key, saga: &SagaId, at: TimelineKey) {
     key.begin()
         .text(saga.as_str().as_bytes())
         .sort_from_here()
-        .place(at)
+        .text(&place_sort(at))
         .end();
 }
 
@@ -224,7 +84,7 @@ pub fn parse_text<'a>(table: &'static str, bytes: &'a [u8]) -> Result<&'a str, K
     Fields::of(table, bytes).text()
 }
 
-/// `feed` and `dead_letters`: one offset.
+/// `feed`, `dead_letters` and `letters`: one offset.
 pub fn by_offset(key: &mut Key, position: Position) {
     key.begin()
         .u32(position.partition)
@@ -234,7 +94,8 @@ pub fn by_offset(key: &mut Key, position: Position) {
         .end();
 }
 
-/// The partition number that a partition key of `feed` or `dead_letters` begins with.
+/// The partition number that a partition key of `feed`, `dead_letters`, `letters` or `letter_marks`
+/// begins with.
 ///
 /// # Errors
 /// When the bytes are no such key.
@@ -252,10 +113,7 @@ pub fn parse_offset_partition(partition: &[u8]) -> Result<u32, KeyError> {
 /// # Errors
 /// When the bytes are no such key.
 pub fn parse_offset(sort: &[u8]) -> Result<u64, KeyError> {
-    let mut fields = Fields::of("feed", sort);
-    let offset = fields.u64()?;
-    fields.end()?;
-    Ok(offset)
+    Fields::of("feed", sort).only_u64()
 }
 
 /// `archived` and `holds`: what a decision at that offset of the operations topic left.
@@ -272,31 +130,55 @@ pub fn purged(key: &mut Key, saga: &SagaId) {
     instance(key, saga);
 }
 
-/// `letter_marks`: something of that kind that happened to a dead letter, and the position of the
-/// record that made it happen.
-pub fn letter_mark(key: &mut Key, letter: Position, kind: u8, by: Position) {
-    key.begin()
-        .u32(letter.partition)
-        .u64(letter.offset >> FEED_BUCKET_BITS)
-        .sort_from_here()
-        .u64(letter.offset)
-        .u8(kind)
-        .u32(by.partition)
-        .u64(by.offset)
-        .end();
+/// What a sort key of `letter_marks` stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LetterMarkKey {
+    /// The letter's offset.
+    pub offset: u64,
+    /// What kind of thing happened to it.
+    pub kind: u8,
+    /// Stands for the value that it is about; zeros where it is about none.
+    pub value: [u8; 16],
+    /// The record that made it happen.
+    pub by: Position,
 }
 
-/// The letter's offset, the kind and the position that a sort key of `letter_marks` stands for.
+/// `letter_marks`: something of that kind that happened to a dead letter, the value that it is about, and
+/// the position of the record that made it happen.
+pub fn letter_mark(key: &mut Key, letter: Position, kind: u8, value: &[u8; 16], by: Position) {
+    letter_marks_about(key, letter, kind, value);
+    key.u32(by.partition).u64(by.offset).end();
+}
+
+/// What every key of marks of one kind about one value of a letter begins with.
+pub fn letter_marks_about(key: &mut Key, letter: Position, kind: u8, value: &[u8; 16]) {
+    letter_marks_of_kind(key, letter, kind);
+    key.text(value).end();
+}
+
+/// What every key of marks of one kind of a letter begins with.
+pub fn letter_marks_of_kind(key: &mut Key, letter: Position, kind: u8) {
+    by_offset(key, letter);
+    key.u8(kind).end();
+}
+
+/// Reads a sort key of `letter_marks`.
 ///
 /// # Errors
 /// When the bytes are no such key.
-pub fn parse_letter_mark(sort: &[u8]) -> Result<(u64, u8, Position), KeyError> {
+pub fn parse_letter_mark(sort: &[u8]) -> Result<LetterMarkKey, KeyError> {
     let mut fields = Fields::of("letter_marks", sort);
     let offset = fields.u64()?;
     let [kind] = fields.take::<1>()?;
+    let value = fields.take::<16>()?;
     let by = Position::new(fields.u32()?, fields.u64()?);
     fields.end()?;
-    Ok((offset, kind, by))
+    Ok(LetterMarkKey {
+        offset,
+        kind,
+        value,
+        by,
+    })
 }
 
 /// `letters_by_event`: a dead letter whose event has that id.
@@ -341,10 +223,7 @@ pub fn parse_position(sort: &[u8]) -> Result<Position, KeyError> {
 /// # Errors
 /// When the bytes are no such key.
 pub fn parse_number(sort: &[u8]) -> Result<u64, KeyError> {
-    let mut fields = Fields::of("redrives", sort);
-    let number = fields.u64()?;
-    fields.end()?;
-    Ok(number)
+    Fields::of("redrives", sort).only_u64()
 }
 
 /// `gaps`: the first offset of a gap.
@@ -363,11 +242,7 @@ pub fn decision(key: &mut Key, offset: u64) {
 
 /// `audit`: one entry.
 pub fn audit(key: &mut Key, number: u64) {
-    key.begin()
-        .u64(number >> FEED_BUCKET_BITS)
-        .sort_from_here()
-        .u64(number)
-        .end();
+    by_decision(key, number);
 }
 
 /// `offsets`: one partition of a topic.
@@ -384,10 +259,7 @@ pub fn offsets(key: &mut Key, topic: &str, partition: u32) {
 /// # Errors
 /// When the bytes are no such key.
 pub fn parse_partition_number(sort: &[u8]) -> Result<u32, KeyError> {
-    let mut fields = Fields::of("offsets", sort);
-    let number = fields.u32()?;
-    fields.end()?;
-    Ok(number)
+    Fields::of("offsets", sort).only_u32()
 }
 
 /// `meta`: a setting of the store itself.
@@ -409,10 +281,7 @@ pub fn meta_cursor(key: &mut Key, name: &str, partition: u32) {
 /// # Errors
 /// When the bytes are no such key.
 pub fn parse_meta_cursor(sort: &[u8]) -> Result<u32, KeyError> {
-    let mut fields = Fields::of("meta", sort);
-    let number = fields.u32()?;
-    fields.end()?;
-    Ok(number)
+    Fields::of("meta", sort).only_u32()
 }
 
 /// `meta`: one of a named family of counts.
@@ -473,7 +342,7 @@ pub fn timeline_event(key: &mut Key, saga: &SagaId, event: EventDigest) {
 /// `timelines`: a duplicate or a checkpoint of a saga.
 pub fn timeline_place(key: &mut Key, kind: TimelineRow, saga: &SagaId, at: TimelineKey) {
     timeline_partition(key, kind, saga);
-    key.place(at).end();
+    key.text(&place_sort(at)).end();
 }
 
 /// `by_order`: a saga of an order.
@@ -598,25 +467,17 @@ pub fn parse_count_sort(tree: Tree, sort: &[u8]) -> Result<CountKey<'_>, KeyErro
 
 /// `totals`: one sum, e.g. of the entries into FAILED.
 pub fn total(key: &mut Key, name: &str) {
-    key.begin().text(name.as_bytes()).sort_from_here().end();
+    meta(key, name);
 }
 
 /// `totals`: one of a numbered family of sums (status, anomaly kind, histogram bucket).
 pub fn total_numbered(key: &mut Key, name: &str, number: u32) {
-    key.begin()
-        .text(name.as_bytes())
-        .sort_from_here()
-        .u32(number)
-        .end();
+    meta_cursor(key, name, number);
 }
 
 /// `totals`: one of a named family of sums (saga type).
 pub fn total_named(key: &mut Key, name: &str, member: &str) {
-    key.begin()
-        .text(name.as_bytes())
-        .sort_from_here()
-        .text(member.as_bytes())
-        .end();
+    meta_named(key, name, member);
 }
 
 /// `totals`: events applied, by status and step.

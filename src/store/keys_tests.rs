@@ -107,12 +107,20 @@ proptest! {
     }
 
     #[test]
-    fn marks_sort_by_letter_and_read_back(a in position(), b in position(), kind in any::<u8>(), by in position()) {
-        let mark = |letter: Position| built(|key| keys::letter_mark(key, letter, kind, by));
+    fn marks_sort_by_letter_and_read_back(
+        (a, b) in (position(), position()),
+        (kind, value, by) in (any::<u8>(), any::<[u8; 16]>(), position()),
+    ) {
+        let mark = |letter: Position| built(|key| keys::letter_mark(key, letter, kind, &value, by));
         let feed = |letter: Position| built(|key| keys::by_offset(key, letter));
         assert_eq!(mark(a).partition(), feed(a).partition());
         assert_eq!(mark(a).cmp(&mark(b)), a.cmp(&b));
-        assert_eq!(keys::parse_letter_mark(mark(a).sort()).unwrap(), (a.offset, kind, by));
+        let read = keys::LetterMarkKey { offset: a.offset, kind, value, by };
+        assert_eq!(keys::parse_letter_mark(mark(a).sort()).unwrap(), read);
+        let about = built(|key| keys::letter_marks_about(key, a, kind, &value));
+        let of_kind = built(|key| keys::letter_marks_of_kind(key, a, kind));
+        assert_eq!(about.partition(), mark(a).partition());
+        assert!(mark(a).sort().starts_with(about.sort()) && about.sort().starts_with(of_kind.sort()));
     }
 
     #[test]
@@ -254,6 +262,7 @@ proptest! {
             prop::collection::vec(any::<u8>(), 0..32),
             prop::collection::vec(0u8..6, 8..=8),
             prop::collection::vec(any::<u8>(), 20..=20),
+            prop::collection::vec(any::<u8>(), 37..=37),
         ],
     ) {
         if let Ok(at) = keys::parse_log_sort(&bytes) {
@@ -275,6 +284,11 @@ proptest! {
         }
         if let Ok((status, step)) = keys::parse_total_processed(&bytes) {
             assert_eq!(built(|key| keys::total_processed(key, "", status, step)).sort(), &bytes[..]);
+        }
+        if let Ok(mark) = keys::parse_letter_mark(&bytes) {
+            let letter = Position::new(0, mark.offset);
+            let again = built(|key| keys::letter_mark(key, letter, mark.kind, &mark.value, mark.by));
+            assert_eq!(again.sort(), &bytes[..]);
         }
         if let Ok(number) = keys::parse_partition_number(&bytes) {
             assert_eq!(built(|key| keys::offsets(key, "", number)).sort(), &bytes[..]);

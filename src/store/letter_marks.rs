@@ -5,15 +5,17 @@
 //! published with changes. So the state is a function of the letter and of the set of its marks, in
 //! whatever order the topics were read, and three headers that anybody can write do not settle a letter.
 //!
+//! Of marks of one kind about one value only the one of the lowest position is kept: the others say
+//! nothing that it does not. A letter may have any number of marks all the same, one for each value that
+//! somebody made up; who asks for a state ([`super::letter_states`]) reads those only that count.
+//!
 //! How letters are counted is kept in [`super::letters`].
 
 use super::codec::Record;
 use super::records::{LetterMarkRecord, ReturnRecord};
-use super::{Batch, Direction, Key, Read, StoreError, Table, keys, read};
+use super::{Batch, Key, StoreError, Table, keys};
 use crate::domain::{Millis, Position, SagaId};
-use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::{Bound, ControlFlow};
 
 /// Stands for the bytes of a record's value. A value that is not there differs from an empty one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,7 +92,7 @@ impl LetterState {
 }
 
 /// The marks that say that a letter of that value came back, and could be right.
-pub fn returns(value: ValueHash, marks: &[LetterMark]) -> impl Iterator<Item = &LetterMark> {
+fn returns(value: ValueHash, marks: &[LetterMark]) -> impl Iterator<Item = &LetterMark> {
     let known = move |came: ValueHash| came == value || is_announced(came, marks);
     marks
         .iter()
@@ -98,15 +100,15 @@ pub fn returns(value: ValueHash, marks: &[LetterMark]) -> impl Iterator<Item = &
 }
 
 /// Whether it was announced that the letter will come back with that value.
-pub fn is_announced(came: ValueHash, marks: &[LetterMark]) -> bool {
+fn is_announced(came: ValueHash, marks: &[LetterMark]) -> bool {
     let says = |mark: &LetterMark| matches!(mark.what, Happened::Announced { value } if value == came);
     marks.iter().any(says)
 }
 
 /// Says that the letter was removed, if it was.
-pub(super) fn removed(marks: &[LetterMark]) -> Option<&Removal> {
+fn removed(marks: &[LetterMark]) -> Option<&Removal> {
     marks.iter().find_map(|mark| match &mark.what {
-        Happened::Removed(removal) => Some(removal),
+        Happened::Removed(removal) if removal.reason.is_some() => Some(removal),
         _ => None,
     })
 }
@@ -153,11 +155,23 @@ pub enum Happened {
 pub struct Removal {
     /// Whether it had come back; otherwise it was discarded.
     pub redriven: bool,
-    /// Why it was a letter; not known before the letter itself was consumed.
+    /// Why it was a letter; none before the letter itself was consumed, and until then nothing is removed:
+    /// it may have arrived later than the decision.
     pub reason: Option<String>,
+    /// Its own value, known with its reason.
+    pub value: ValueHash,
 }
 
 impl Removal {
+    /// Of a letter that has not been looked up.
+    pub fn decided(redriven: bool) -> Self {
+        Self {
+            redriven,
+            reason: None,
+            value: ValueHash::default(),
+        }
+    }
+
     /// The state that it counts as.
     pub fn state(&self) -> LetterState {
         if self.redriven {
@@ -186,17 +200,25 @@ pub enum Returned {
 }
 
 impl LetterMark {
-    const RETURNED: u8 = 0;
-    const DISCARDED: u8 = 1;
-    const ANNOUNCED: u8 = 2;
-    const REMOVED: u8 = 3;
+    pub(super) const RETURNED: u8 = 0;
+    pub(super) const DISCARDED: u8 = 1;
+    pub(super) const ANNOUNCED: u8 = 2;
+    pub(super) const REMOVED: u8 = 3;
 
-    fn kind(&self) -> u8 {
+    pub(super) fn kind(&self) -> u8 {
         match self.what {
             Happened::Returned { .. } => Self::RETURNED,
             Happened::Discarded { .. } => Self::DISCARDED,
             Happened::Announced { .. } => Self::ANNOUNCED,
             Happened::Removed(_) => Self::REMOVED,
+        }
+    }
+
+    /// The value that it is about; zeros when it is about none.
+    pub(super) fn about(&self) -> ValueHash {
+        match self.what {
+            Happened::Returned { value, .. } | Happened::Announced { value } => value,
+            Happened::Discarded { .. } | Happened::Removed(_) => ValueHash::default(),
         }
     }
 
@@ -216,10 +238,11 @@ impl LetterMark {
             },
             Happened::Discarded { by, why } => LetterMarkRecord::Discarded { at, by, why },
             Happened::Announced { value } => LetterMarkRecord::Announced { at, value: value.0 },
-            Happened::Removed(Removal { redriven, reason }) => LetterMarkRecord::Removed {
+            Happened::Removed(removal) => LetterMarkRecord::Removed {
                 at,
-                redriven: *redriven,
-                reason: reason.as_deref(),
+                redriven: removal.redriven,
+                reason: removal.reason.as_deref(),
+                value: removal.value.0,
             },
         };
         batch.put_with(Table::LetterMarks, &self.key(letter), |bytes| record.write(bytes));
@@ -231,7 +254,7 @@ impl LetterMark {
 
     fn key(&self, letter: Position) -> Key {
         let mut key = Key::default();
-        keys::letter_mark(&mut key, letter, self.kind(), self.by);
+        keys::letter_mark(&mut key, letter, self.kind(), &self.about().0, self.by);
         key
     }
 
@@ -262,61 +285,23 @@ impl LetterMark {
                 let value = ValueHash(value);
                 (at, Happened::Announced { value })
             }
-            LetterMarkRecord::Removed { at, redriven, reason } => {
-                let reason = reason.map(str::to_owned);
-                (at, Happened::Removed(Removal { redriven, reason }))
+            LetterMarkRecord::Removed {
+                at,
+                redriven,
+                reason,
+                value,
+            } => {
+                let removal = Removal {
+                    redriven,
+                    reason: reason.map(str::to_owned),
+                    value: ValueHash(value),
+                };
+                (at, Happened::Removed(removal))
             }
         };
         let at = Millis(at);
         Ok(Self { by, at, what })
     }
-}
-
-/// All that happened to letters of one partition with offsets in `from..to` of one bucket of
-/// [`keys::FEED_BUCKET_BITS`], by offset.
-///
-/// # Errors
-/// [`StoreError`] when it cannot be read.
-pub fn marks_between(
-    read: &dyn Read,
-    from: Position,
-    to: u64,
-) -> Result<BTreeMap<u64, Vec<LetterMark>>, StoreError> {
-    let mut found: BTreeMap<u64, Vec<LetterMark>> = BTreeMap::new();
-    let mut key = Key::default();
-    keys::by_offset(&mut key, from);
-    let (first, end) = (from.offset.to_be_bytes(), to.to_be_bytes());
-    let range = (Bound::Included(&first[..]), Bound::Excluded(&end[..]));
-    read::try_scan(
-        |visit| {
-            read.scan(
-                Table::LetterMarks,
-                key.partition(),
-                range,
-                Direction::Forward,
-                usize::MAX,
-                visit,
-            )
-        },
-        |sort, value| {
-            let (offset, _, by) = keys::parse_letter_mark(sort)?;
-            found
-                .entry(offset)
-                .or_default()
-                .push(LetterMark::read(by, value)?);
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
-    Ok(found)
-}
-
-/// All that happened to one letter.
-///
-/// # Errors
-/// [`StoreError`] when it cannot be read.
-pub fn marks(read: &dyn Read, letter: Position) -> Result<Vec<LetterMark>, StoreError> {
-    let mut found = marks_between(read, letter, letter.offset.saturating_add(1))?;
-    Ok(found.remove(&letter.offset).unwrap_or_default())
 }
 
 #[cfg(test)]

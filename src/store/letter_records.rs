@@ -90,6 +90,8 @@ pub enum LetterMarkRecord<'a> {
         redriven: bool,
         /// Why it was a letter; none before the letter itself came.
         reason: Option<&'a str>,
+        /// Stands for the letter's own value, known with its reason.
+        value: [u8; 16],
     },
 }
 

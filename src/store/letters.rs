@@ -4,26 +4,30 @@
 //! A letter is **redriven** once it came back ([`super::letter_marks`] says what counts), **discarded**
 //! when that was decided and it did not come back, and otherwise **open**. Marks are added in
 //! any order, before or after the letter itself: of two partitions one may be read further than the
-//! other. Of a letter that was **removed** one mark is left, whenever what else there was of it came: its
-//! rows, and other marks, go or are not kept. So what is stored is a function of the topics.
+//! other. Of a letter that was **removed** the mark that says so is left, and those that never counted;
+//! its rows and what did count go or are not kept, whenever they come. A decision to remove a letter that
+//! arrived later than the decision is void, so one that is read before its letter waits for it. What is
+//! stored is a function of the topics.
 //! Ingest and the consumer of decisions both add to the account, so whoever does holds the
 //! [`LetterBook`] from reading the sums until the batch is written.
 
 use super::codec::Record;
-use super::letter_marks::removed;
-pub use super::letter_marks::{
-    Happened, LetterMark, LetterState, Removal, Returned, ValueHash, is_announced, marks, marks_between,
-    returns,
-};
+pub use super::letter_marks::{Happened, LetterMark, LetterState, Removal, Returned, ValueHash};
+pub use super::letter_states::{counted, is_announced, marks, marks_between, removed, state};
+use super::letter_states::{each_of_kind, first_about, is_returned};
 use super::records::{DeadLetterRecord, LetterRecord};
 use super::{Batch, Durability, Key, Read, Store, StoreError, Table, TableRange, keys, read, totals};
-use crate::domain::Position;
+use crate::domain::{Millis, Position};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Letters that others wrote onto the dead-letter topic have the numbers of its partitions with this
 /// bit set: Kafka's are never negative, so no partition of the tracker topic has it.
 pub const FOREIGN: u32 = 1 << 31;
+
+/// The reason of letters that are none for good: see `ingest::late_schemas`.
+pub const UNKNOWN_SCHEMA: &str = "unknown_schema";
 
 /// Letters and what happened to them, gathered for one batch.
 #[derive(Debug, Default)]
@@ -38,6 +42,7 @@ pub struct LetterChanges {
 struct Known {
     reason: String,
     value: ValueHash,
+    arrived_at: Millis,
     event_id: Option<String>,
 }
 
@@ -46,6 +51,7 @@ impl Known {
         Self {
             reason: record.reason.to_owned(),
             value: ValueHash(record.value),
+            arrived_at: Millis(record.arrived_at),
             event_id: record.event_id.map(str::to_owned),
         }
     }
@@ -90,14 +96,16 @@ pub struct LetterBook {
 /// While this lives, nobody else changes the account. Kept until the batch is written.
 pub type HeldBook<'b> = MutexGuard<'b, ()>;
 
-/// One letter, before and after a batch.
+/// Tells marks apart of which one is kept: kind, value and, as decisions to remove are all kept until
+/// their letter has come, which one.
+type Kept = (u8, ValueHash, Option<Position>);
+
+/// What a batch says of one letter.
 #[derive(Default)]
 struct Touched {
-    letter: Option<Known>,
-    is_new: bool,
+    new: Option<Known>,
     taken_back: bool,
-    before: Vec<LetterMark>,
-    added: Vec<LetterMark>,
+    added: BTreeMap<Kept, LetterMark>,
 }
 
 /// By how much sums change, by family and reason.
@@ -159,99 +167,206 @@ impl LetterBook {
     ) -> Result<(), StoreError> {
         let mut touched: BTreeMap<Position, Touched> = BTreeMap::new();
         for (letter, known) in &changes.letters {
-            let entry = touched.entry(*letter).or_default();
-            entry.letter = Some(known.clone());
-            entry.is_new = true;
+            touched.entry(*letter).or_default().new = Some(known.clone());
         }
         for letter in &changes.taken_back {
             touched.entry(*letter).or_default().taken_back = true;
         }
         for (letter, mark) in &changes.marks {
-            touched.entry(*letter).or_default().added.push(mark.clone());
+            touched.entry(*letter).or_default().add(mark);
         }
         let mut sums = Sums::default();
-        for (letter, mut entry) in touched {
-            entry.before = marks(read, letter)?;
-            match known_of(read, letter)? {
-                Some(known) if entry.taken_back => {
-                    sums.left(&known.reason, LetterState::after(known.value, &entry.before));
-                }
-                Some(known) => {
-                    entry.letter = Some(known);
-                    entry.is_new = false;
-                }
-                None => {}
-            }
-            entry.enter(letter, batch, &mut sums);
+        for (letter, entry) in touched {
+            entry.enter(letter, read, batch, &mut sums)?;
         }
         sums.put(read, batch)
     }
 }
 
 impl Touched {
-    fn enter(self, letter: Position, batch: &mut Batch, sums: &mut Sums) {
-        if removed(&self.before).is_some() {
-            return self.enter_removed(letter, batch, sums);
-        }
-        match self
-            .added
-            .iter()
-            .position(|mark| matches!(mark.what, Happened::Removed(_)))
-        {
-            Some(place) => self.remove(place, letter, batch, sums),
-            None => self.add_marks(letter, batch, sums),
+    fn add(&mut self, mark: &LetterMark) {
+        let removes = matches!(mark.what, Happened::Removed(_));
+        let kept = (mark.kind(), mark.about(), removes.then_some(mark.by));
+        match self.added.get(&kept) {
+            Some(other) if other.by < mark.by => {}
+            _ => {
+                self.added.insert(kept, mark.clone());
+            }
         }
     }
 
-    /// What is usual: marks are added to those that are there.
-    fn add_marks(self, letter: Position, batch: &mut Batch, sums: &mut Sums) {
-        for mark in &self.added {
-            mark.put(batch, letter);
-        }
-        let Some(known) = self.letter else { return };
-        let from = LetterState::after(known.value, &self.before);
-        let all: Vec<LetterMark> = self.before.into_iter().chain(self.added).collect();
-        let to = LetterState::after(known.value, &all);
-        sums.moved(&known.reason, (!self.is_new).then_some(from), to);
+    fn has(&self, kind: u8, value: ValueHash) -> bool {
+        self.added.contains_key(&(kind, value, None))
     }
 
-    /// The letter is removed now: one mark takes the place of everything else.
-    fn remove(mut self, place: usize, letter: Position, batch: &mut Batch, sums: &mut Sums) {
-        let from = self.letter.as_ref().filter(|_| !self.is_new);
-        let from = from.map(|known| LetterState::after(known.value, &self.before));
-        for mark in self.before.drain(..) {
+    fn enter(
+        mut self,
+        letter: Position,
+        read: &dyn Read,
+        batch: &mut Batch,
+        sums: &mut Sums,
+    ) -> Result<(), StoreError> {
+        if let Some((_, removal)) = removed(read, letter)? {
+            if let Some(known) = &self.new {
+                delete_rows(batch, letter, known);
+            }
+            return self.put(letter, read, batch, |mark| {
+                is_kept_of_removed(mark, removal.value)
+            });
+        }
+        let new = self.new.take();
+        let (known, from) = match known_of(read, letter)? {
+            Some(known) if self.taken_back => {
+                sums.left(&known.reason, state(read, letter, known.value)?);
+                (new, None)
+            }
+            Some(known) => {
+                let from = state(read, letter, known.value)?;
+                (Some(known), Some(from))
+            }
+            None => (new, None),
+        };
+        let Some(known) = known else {
+            return self.put(letter, read, batch, |_| true);
+        };
+        let (valid, void): (Vec<_>, Vec<_>) = self
+            .removals(letter, read)?
+            .into_iter()
+            .partition(|mark| mark.at >= known.arrived_at);
+        let mut valid = valid.into_iter();
+        let first = valid.next();
+        for mark in void.into_iter().chain(valid) {
             mark.delete(batch, letter);
         }
-        let removal = self.added.swap_remove(place);
-        self.before.push(removal);
-        self.settle(letter, from, batch, sums);
-    }
-
-    /// The letter was removed before, perhaps before it came. Nothing of it is kept.
-    fn enter_removed(self, letter: Position, batch: &mut Batch, sums: &mut Sums) {
-        let counted = removed(&self.before).is_some_and(|removal| removal.reason.is_some());
-        match (&self.letter, counted) {
-            (None, _) => {}
-            (Some(known), true) => delete_rows(batch, letter, known),
-            (Some(_), false) => self.settle(letter, None, batch, sums),
+        match first {
+            Some(mark) => self.remove(mark, (letter, &known, from), read, batch, sums),
+            None => {
+                let to = self.state_after(letter, &known, read, from)?;
+                sums.moved(&known.reason, from, to);
+                self.put(letter, read, batch, |mark| {
+                    !matches!(mark.what, Happened::Removed(_))
+                })
+            }
         }
     }
 
-    /// Counts a removed letter, if it has come, and names its reason in the mark that is left.
-    fn settle(self, letter: Position, from: Option<LetterState>, batch: &mut Batch, sums: &mut Sums) {
-        for mut mark in self.before {
-            let Happened::Removed(removal) = &mut mark.what else {
-                continue;
-            };
-            removal.reason = self.letter.as_ref().map(|known| known.reason.clone());
-            if let Some(known) = &self.letter {
-                delete_rows(batch, letter, known);
-                sums.moved(&known.reason, from, removal.state());
-                sums.add(removed_family(removal), &known.reason, 1);
+    /// Puts those marks that are kept into the batch, in place of such that came from further behind.
+    fn put(
+        &self,
+        letter: Position,
+        read: &dyn Read,
+        batch: &mut Batch,
+        is_kept: impl Fn(&LetterMark) -> bool,
+    ) -> Result<(), StoreError> {
+        for ((kind, value, removes), mark) in self.added.iter().filter(|(_, mark)| is_kept(mark)) {
+            if removes.is_none()
+                && let Some(there) = first_about(read, letter, *kind, *value)?
+            {
+                if there.by < mark.by {
+                    continue;
+                }
+                there.delete(batch, letter);
             }
             mark.put(batch, letter);
         }
+        Ok(())
     }
+
+    /// All decisions to remove the letter, in their order.
+    fn removals(&self, letter: Position, read: &dyn Read) -> Result<Vec<LetterMark>, StoreError> {
+        let mut all = BTreeMap::new();
+        each_of_kind(read, letter, LetterMark::REMOVED, |mark| {
+            all.insert(mark.by, mark);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        let added = self.added.values();
+        let added = added.filter(|mark| matches!(mark.what, Happened::Removed(_)));
+        all.extend(added.map(|mark| (mark.by, mark.clone())));
+        Ok(all.into_values().collect())
+    }
+
+    /// The state of a letter that stays, once the batch is written.
+    fn state_after(
+        &self,
+        letter: Position,
+        known: &Known,
+        read: &dyn Read,
+        from: Option<LetterState>,
+    ) -> Result<LetterState, StoreError> {
+        let before = from.map_or_else(|| state(read, letter, known.value), Ok)?;
+        if before == LetterState::Redriven {
+            return Ok(before);
+        }
+        let mut discarded = before == LetterState::Discarded;
+        for mark in self.added.values() {
+            let returned = match mark.what {
+                Happened::Returned { value, .. } => {
+                    value == known.value
+                        || self.has(LetterMark::ANNOUNCED, value)
+                        || is_announced(read, letter, value)?
+                }
+                // What came in the same batch is looked at by itself.
+                Happened::Announced { value } => is_returned(read, letter, value)?,
+                Happened::Discarded { .. } => {
+                    discarded = true;
+                    false
+                }
+                Happened::Removed(_) => false,
+            };
+            if returned {
+                return Ok(LetterState::Redriven);
+            }
+        }
+        Ok(if discarded { LetterState::Discarded } else { before })
+    }
+
+    /// The letter is removed: one mark takes the place of those that count, and of its rows.
+    fn remove(
+        self,
+        mut mark: LetterMark,
+        (letter, known, from): (Position, &Known, Option<LetterState>),
+        read: &dyn Read,
+        batch: &mut Batch,
+        sums: &mut Sums,
+    ) -> Result<(), StoreError> {
+        delete_rows(batch, letter, known);
+        self.put(letter, read, batch, |mark| is_kept_of_removed(mark, known.value))?;
+        delete_counting(letter, known.value, read, batch)?;
+        if let Happened::Removed(removal) = &mut mark.what {
+            removal.reason = Some(known.reason.clone());
+            removal.value = known.value;
+            sums.moved(&known.reason, from, removal.state());
+            sums.add(removed_family(removal), &known.reason, 1);
+        }
+        mark.put(batch, letter);
+        Ok(())
+    }
+}
+
+/// Whether a mark stays, or is kept when it comes, although its letter of that value is removed: such as say
+/// that it came back with another value, of which there may be any number, stay.
+fn is_kept_of_removed(mark: &LetterMark, own: ValueHash) -> bool {
+    matches!(mark.what, Happened::Returned { value, .. } if value != own)
+}
+
+/// Deletes the marks that a letter of that value does not keep when it is removed. Those are as many as the
+/// decisions that name it, and one.
+fn delete_counting(
+    letter: Position,
+    own: ValueHash,
+    read: &dyn Read,
+    batch: &mut Batch,
+) -> Result<(), StoreError> {
+    if let Some(mark) = first_about(read, letter, LetterMark::RETURNED, own)? {
+        mark.delete(batch, letter);
+    }
+    for kind in [LetterMark::DISCARDED, LetterMark::ANNOUNCED] {
+        each_of_kind(read, letter, kind, |mark| {
+            mark.delete(batch, letter);
+            Ok(ControlFlow::Continue(()))
+        })?;
+    }
+    Ok(())
 }
 
 fn delete_rows(batch: &mut Batch, letter: Position, known: &Known) {
@@ -372,11 +487,7 @@ pub fn list_all_once(store: &dyn Store) -> Result<(), StoreError> {
     if read::meta(store, totals::LETTERS_LISTED)?.is_some() {
         return Ok(());
     }
-    let whole = TableRange {
-        table: Table::DeadLetters,
-        from: None,
-        to: None,
-    };
+    let whole = TableRange::whole(Table::DeadLetters);
     let mut batch = Batch::new();
     read::try_scan_table(&*store.snapshot(), &whole, |partition, sort, value| {
         let letter = DeadLetterRecord::read(value)?;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::Millis;
+use crate::store::letter_states::MARKS_TOLD;
 use crate::store::memory::MemoryStore;
 use proptest::prelude::*;
 
@@ -15,6 +16,15 @@ enum Entry {
 
 fn position() -> impl Strategy<Value = Position> {
     (0u32..2, 65_534u64..65_539).prop_map(|(partition, offset)| Position::new(partition, offset))
+}
+
+/// Some letters arrive behind the first decisions to remove them, some behind all.
+fn arrived_at(letter: Position) -> i64 {
+    match letter.offset % 3 {
+        0 => 5,
+        1 => 98,
+        _ => 1_000,
+    }
 }
 
 fn value(of: Position) -> Vec<u8> {
@@ -40,11 +50,7 @@ fn what(letter: Position, by: Position, kind: u8) -> Happened {
         2 => Happened::Announced {
             value: if by.partition == 0 { other } else { own },
         },
-        // The first decision on the ops topic is the one that counts; here there is one only.
-        _ => Happened::Removed(Removal {
-            redriven: letter.offset.is_multiple_of(3),
-            reason: None,
-        }),
+        _ => Happened::Removed(Removal::decided(by.offset.is_multiple_of(3))),
     }
 }
 
@@ -55,12 +61,31 @@ fn entries() -> impl Strategy<Value = Vec<Entry>> {
         let (at, what) = (Millis(by.offset as i64), what(letter, by, kind));
         Entry::Mark(letter, LetterMark { by, at, what })
     });
-    let removal = position().prop_map(|letter| {
-        let (by, at) = (Position::new(0, 99), Millis(99));
+    // In order of the decisions, as they are read: some before, some after the letters' arrival.
+    let removal = (position(), 97u64..100).prop_map(|(letter, offset)| {
+        let (by, at) = (Position::new(0, offset), Millis(offset as i64));
         let what = what(letter, by, 3);
         Entry::Mark(letter, LetterMark { by, at, what })
     });
     prop::collection::vec(prop_oneof![3 => letter, 4 => mark, 1 => removal], 0..40)
+}
+
+/// Decisions are on one partition: they come in their order, whatever comes between them.
+fn in_order(mut entries: Vec<Entry>) -> Vec<Entry> {
+    let is_removal =
+        |entry: &Entry| matches!(entry, Entry::Mark(_, mark) if matches!(mark.what, Happened::Removed(_)));
+    let places: Vec<usize> = (0..entries.len())
+        .filter(|at| is_removal(&entries[*at]))
+        .collect();
+    let mut removals: Vec<Entry> = places.iter().map(|at| entries[*at].clone()).collect();
+    removals.sort_by_key(|entry| match entry {
+        Entry::Mark(letter, mark) => (mark.by, *letter),
+        Entry::Letter(letter, _) => (Position::new(0, 0), *letter),
+    });
+    for (at, removal) in places.into_iter().zip(removals) {
+        entries[at] = removal;
+    }
+    entries
 }
 
 /// All rows of the tables that the account is about.
@@ -72,11 +97,7 @@ fn rows(store: &MemoryStore) -> Vec<(Table, [Vec<u8>; 3])> {
         Table::LettersByEvent,
         Table::DeadLetters,
     ] {
-        let whole = TableRange {
-            table,
-            from: None,
-            to: None,
-        };
+        let whole = TableRange::whole(table);
         read::try_scan_table(store, &whole, |partition, sort, value| {
             found.push((table, [partition, sort, value].map(<[u8]>::to_vec)));
             Ok(())
@@ -113,6 +134,7 @@ fn enter(store: &MemoryStore, book: &LetterBook, entries: &[Entry]) {
                     reason,
                     event_id: Some(&id),
                     value: ValueHash::of(Some(&value(*at))).0,
+                    arrived_at: arrived_at(*at),
                     ..LetterRecord::default()
                 };
                 batch.put_with(Table::Letters, &key, |bytes| record.write(bytes));
@@ -148,12 +170,12 @@ fn expected(entries: &[Entry]) -> BTreeMap<String, LetterCounts> {
     let mut counts: BTreeMap<String, LetterCounts> = BTreeMap::new();
     for (at, (reason, marks)) in letters {
         let counts = counts.entry(reason.to_owned()).or_default();
-        let removal = marks.iter().find_map(|mark| match &mark.what {
-            Happened::Removed(removal) => Some(removal),
+        let removals = marks.iter().filter_map(|mark| match &mark.what {
+            Happened::Removed(removal) if mark.at.0 >= arrived_at(at) => Some((mark.by, removal)),
             _ => None,
         });
-        match removal {
-            Some(removal) => counts.add_removed(removal),
+        match removals.min_by_key(|(by, _)| *by) {
+            Some((_, removal)) => counts.add_removed(removal),
             None => counts.add(LetterState::after(ValueHash::of(Some(&value(at))), &marks)),
         }
     }
@@ -163,6 +185,7 @@ fn expected(entries: &[Entry]) -> BTreeMap<String, LetterCounts> {
 proptest! {
     #[test]
     fn sums_are_exact_in_any_order_and_batching(entries in entries(), sizes in prop::collection::vec(1usize..6, 1..5)) {
+        let entries = in_order(entries);
         let store = enter_in_parts(&entries, &sizes);
         prop_assert_eq!(counts(&store).unwrap(), expected(&entries));
         // Everything once more, as after a crash: nothing changes.
@@ -177,6 +200,7 @@ proptest! {
         (entries, shuffled) in entries().prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle())),
         sizes in prop::collection::vec(1usize..6, 1..5),
     ) {
+        let (entries, shuffled) = (in_order(entries), in_order(shuffled));
         let (one, other) = (enter_in_parts(&entries, &sizes), enter_in_parts(&shuffled, &[3]));
         prop_assert_eq!(rows(&one), rows(&other));
         prop_assert_eq!(counts(&one).unwrap(), counts(&other).unwrap());
@@ -196,14 +220,14 @@ proptest! {
 #[test]
 fn of_a_removed_letter_one_mark_and_the_sums_are_left() {
     let (store, book) = (MemoryStore::new(), LetterBook::default());
-    let letter = Position::new(0, 65_536);
+    let letter = Position::new(0, 65_535);
     let mark = |by: u64, kind| {
         let by = Position::new(0, by);
         Entry::Mark(
             letter,
             LetterMark {
                 by,
-                at: Millis(1),
+                at: Millis(by.offset as i64),
                 what: what(letter, by, kind),
             },
         )
@@ -215,9 +239,9 @@ fn of_a_removed_letter_one_mark_and_the_sums_are_left() {
     );
     let before = counts(&store).unwrap()[REASONS[0]];
     assert_eq!((before.open, before.redriven, before.removed()), (0, 1, 0));
-    enter(&store, &book, &[mark(99, 3)]);
+    enter(&store, &book, &[mark(98, 3)]);
     let after = counts(&store).unwrap()[REASONS[0]];
-    // 65,536 is no multiple of three: the decision says that it was discarded.
+    // 98 is no multiple of three: the decision says that it was discarded.
     assert_eq!(
         (after.total(), after.removed_redriven, after.removed_discarded),
         (0, 0, 1)
@@ -236,6 +260,123 @@ fn of_a_removed_letter_one_mark_and_the_sums_are_left() {
         ],
     );
     assert_eq!((rows(&store), counts(&store).unwrap()[REASONS[0]]), (left, after));
+}
+
+/// Counts rows of marks that are read.
+struct Counting<'s> {
+    store: &'s MemoryStore,
+    marks: std::cell::Cell<usize>,
+}
+
+impl Read for Counting<'_> {
+    fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.get(table, key)
+    }
+
+    fn multi_get(&self, table: Table, keys: &[Key]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.store.multi_get(table, keys)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        partition: &[u8],
+        range: crate::store::SortRange<'_>,
+        direction: crate::store::Direction,
+        limit: usize,
+        visit: &mut crate::store::VisitRow<'_>,
+    ) -> Result<(), StoreError> {
+        let mut counted = |sort: &[u8], value: &[u8]| {
+            if table == Table::LetterMarks {
+                self.marks.set(self.marks.get() + 1);
+            }
+            visit(sort, value)
+        };
+        self.store
+            .scan(table, partition, range, direction, limit, &mut counted)
+    }
+
+    fn scan_table(
+        &self,
+        range: &TableRange,
+        visit: &mut crate::store::VisitTable<'_>,
+    ) -> Result<(), StoreError> {
+        self.store.scan_table(range, visit)
+    }
+}
+
+#[test]
+fn marks_that_do_not_count_are_not_read_again_with_every_batch() {
+    let letter = Position::new(0, 65_535);
+    let forged = |number: u64| {
+        let came = ValueHash::of(Some(&number.to_be_bytes()));
+        let what = Happened::Returned {
+            became: Returned::DeadLetter {
+                reason: "tombstone".to_owned(),
+            },
+            value: came,
+        };
+        let (by, at) = (Position::new(1, number), Millis(1));
+        (letter, LetterMark { by, at, what })
+    };
+    let store = MemoryStore::new();
+    let book = LetterBook::default();
+    enter(&store, &book, &[Entry::Letter(letter, REASONS[0])]);
+    for batch in 0..10 {
+        let marks = (batch * 50..batch * 50 + 50).map(forged);
+        let entries: Vec<_> = marks.map(|(at, mark)| Entry::Mark(at, mark)).collect();
+        enter(&store, &book, &entries);
+    }
+    let counting = Counting {
+        store: &store,
+        marks: std::cell::Cell::new(0),
+    };
+    let own = ValueHash::of(Some(&value(letter)));
+    assert_eq!(state(&counting, letter, own).unwrap(), LetterState::Open);
+    assert_eq!(counted(&counting, letter, own).unwrap(), []);
+    let mut changes = LetterChanges::default();
+    let (at, mark) = forged(9_999);
+    changes.add_mark(at, mark);
+    let removal = what(letter, Position::new(0, 99), 3);
+    changes.add_mark(
+        letter,
+        LetterMark {
+            by: Position::new(0, 99),
+            at: Millis(99),
+            what: removal,
+        },
+    );
+    let mut batch = Batch::new();
+    LetterBook::enter(&book.hold(), &counting, &mut batch, &changes).unwrap();
+    assert_eq!(counting.marks.get(), 0, "none of them counts");
+    assert!(
+        batch.len() < 12,
+        "a removal deletes what counts: {} rows",
+        batch.len()
+    );
+    assert_eq!(marks(&store, letter).unwrap().len(), MARKS_TOLD);
+}
+
+#[test]
+fn of_marks_that_say_the_same_the_first_one_stays() {
+    let letter = Position::new(0, 65_535);
+    let (store, book) = (MemoryStore::new(), LetterBook::default());
+    enter(&store, &book, &[Entry::Letter(letter, REASONS[0])]);
+    for by in [8u64, 4, 6] {
+        let by = Position::new(0, by);
+        let mark = |kind| LetterMark {
+            by,
+            at: Millis(by.offset as i64),
+            what: what(letter, by, kind),
+        };
+        enter(
+            &store,
+            &book,
+            &[Entry::Mark(letter, mark(0)), Entry::Mark(letter, mark(1))],
+        );
+    }
+    let left = marks(&store, letter).unwrap();
+    assert_eq!(left.iter().map(|mark| mark.by.offset).collect::<Vec<_>>(), [4, 4]);
 }
 
 #[test]

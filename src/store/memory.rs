@@ -300,11 +300,7 @@ impl Store for MemoryStore {
         let partitions = tables.0.get(&table).map(Arc::as_ref);
         let rows: usize = partitions.into_iter().flatten().map(|(_, rows)| rows.len()).sum();
         let share = rows.div_ceil(parts.max(1)).max(1);
-        let mut ranges = vec![TableRange {
-            table,
-            from: None,
-            to: None,
-        }];
+        let mut ranges = vec![TableRange::whole(table)];
         let mut in_share = 0;
         for (partition, rows) in partitions.into_iter().flatten() {
             if in_share >= share {

@@ -16,11 +16,14 @@ pub(crate) mod counting;
 mod error;
 #[cfg(test)]
 mod format_tests;
+mod hand_on;
+mod key;
 pub mod keys;
 #[cfg(test)]
 mod keys_tests;
 mod letter_marks;
 mod letter_records;
+mod letter_states;
 pub mod letters;
 pub mod memory;
 pub mod purged;
@@ -82,6 +85,17 @@ pub struct TableRange {
     pub from: Option<Vec<u8>>,
     /// Engine's key of the end, exclusive; `None` to the end.
     pub to: Option<Vec<u8>>,
+}
+
+impl TableRange {
+    /// All of a table.
+    pub fn whole(table: Table) -> Self {
+        Self {
+            table,
+            from: None,
+            to: None,
+        }
+    }
 }
 
 /// Called with sort key and value; may stop the scan.

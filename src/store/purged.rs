@@ -2,7 +2,7 @@
 
 use super::codec::Record;
 use super::records::PurgedRecord;
-use super::{Direction, Key, Read, StoreError, Table, WHOLE, keys};
+use super::{Key, Read, StoreError, Table, WHOLE, keys};
 use crate::domain::{Cut, PurgedSaga, SagaId};
 
 /// What was removed of a saga, if anything ever was.
@@ -47,22 +47,9 @@ pub fn gone(read: &dyn Read, sagas: &[SagaId]) -> Result<Vec<bool>, StoreError> 
 /// [`StoreError`] when the log cannot be read.
 pub fn count_deliveries(read: &dyn Read, saga: &SagaId, within: &Cut) -> Result<u64, StoreError> {
     let mut found = 0;
-    super::read::try_scan(
-        |visit| {
-            let partition = saga.as_str().as_bytes();
-            read.scan(
-                Table::Log,
-                partition,
-                WHOLE,
-                Direction::Forward,
-                usize::MAX,
-                visit,
-            )
-        },
-        |sort, _| {
-            found += u64::from(within.contains(keys::parse_log_sort(sort)?.position));
-            Ok(std::ops::ControlFlow::Continue(()))
-        },
-    )?;
+    super::read::try_scan_saga(read, saga, WHOLE, |sort, _| {
+        found += u64::from(within.contains(keys::parse_log_sort(sort)?.position));
+        Ok(std::ops::ControlFlow::Continue(()))
+    })?;
     Ok(found)
 }

@@ -3,8 +3,8 @@
 use super::StoreError;
 use super::codec::Record;
 use crate::domain::{
-    AnomalyKind, CompensationTimes, Millis, OrderId, Position, PurgedSaga, Remains, SagaStatus, SagaType,
-    Step,
+    AnomalyKind, CompensationTimes, Millis, OrderId, Position, PurgedSaga, Remains, RowGroups, SagaStatus,
+    SagaType, Step,
 };
 use bincode::{BorrowDecode, Encode};
 
@@ -24,7 +24,7 @@ pub struct PurgedRecord<'a> {
     hash: [u8; 32],
     first: (u32, u64),
     last: (u32, u64),
-    row_group: Option<u32>,
+    row_groups: Option<(u32, u32)>,
     remains: RemainsRecord<'a>,
     restored: Option<(u64, i64)>,
 }
@@ -44,7 +44,7 @@ struct RemainsRecord<'a> {
 
 impl<'a> Record<'a> for PurgedRecord<'a> {
     const TABLE: &'static str = "purged";
-    const FORMAT: u8 = 2;
+    const FORMAT: u8 = 3;
 }
 
 impl<'a> PurgedRecord<'a> {
@@ -65,7 +65,7 @@ impl<'a> PurgedRecord<'a> {
             hash: purged.hash,
             first: (purged.first.partition, purged.first.offset),
             last: (purged.last.partition, purged.last.offset),
-            row_group: purged.row_group,
+            row_groups: purged.row_groups.map(|groups| (groups.first, groups.count)),
             remains: RemainsRecord {
                 failures: remains.failures,
                 compensations: remains.compensations,
@@ -110,7 +110,7 @@ impl<'a> PurgedRecord<'a> {
             hash: self.hash,
             first: position(self.first),
             last: position(self.last),
-            row_group: self.row_group,
+            row_groups: self.row_groups.map(|(first, count)| RowGroups { first, count }),
             remains: self.remains.remains()?,
             restored: self.restored.map(|(decision, at)| (decision, Millis(at))),
         })

@@ -34,6 +34,23 @@ pub fn try_scan(
     failed.map_or(Ok(()), Err)
 }
 
+/// Scans a part of what the log holds of a saga, with a visitor that may fail.
+///
+/// # Errors
+/// The engine's error, or the visitor's first.
+pub fn try_scan_saga(
+    read: &dyn Read,
+    saga: &SagaId,
+    range: super::SortRange<'_>,
+    visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
+) -> Result<(), StoreError> {
+    let partition = saga.as_str().as_bytes();
+    try_scan(
+        |row| read.scan(Table::Log, partition, range, Direction::Forward, usize::MAX, row),
+        visit,
+    )
+}
+
 /// Runs a table scan whose visitor may fail.
 ///
 /// # Errors
@@ -63,26 +80,13 @@ pub fn try_scan_table(
 /// [`StoreError`] when the log cannot be read.
 pub fn deliveries(read: &dyn Read, saga: &SagaId, within: &Cut) -> Result<Vec<Event>, StoreError> {
     let mut events = Vec::new();
-    try_scan(
-        |visit| {
-            let partition = saga.as_str().as_bytes();
-            read.scan(
-                Table::Log,
-                partition,
-                WHOLE,
-                Direction::Forward,
-                usize::MAX,
-                visit,
-            )
-        },
-        |sort, value| {
-            let at = keys::parse_log_sort(sort)?;
-            if within.contains(at.position) {
-                events.push(event(saga, at, value)?);
-            }
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
+    try_scan_saga(read, saga, WHOLE, |sort, value| {
+        let at = keys::parse_log_sort(sort)?;
+        if within.contains(at.position) {
+            events.push(event(saga, at, value)?);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(events)
 }
 
@@ -328,6 +332,37 @@ pub fn totals_of(
             Ok(ControlFlow::Continue(()))
         },
     )
+}
+
+/// Some sums of a family by their sort keys, in their order; 0 for what was never counted.
+///
+/// # Errors
+/// [`StoreError`] when they cannot be read.
+pub fn totals_at(
+    read: &dyn Read,
+    generation: Generation,
+    name: &str,
+    members: &[Box<[u8]>],
+) -> Result<Vec<i64>, StoreError> {
+    let keys: Vec<Key> = members
+        .iter()
+        .map(|member| Key::new(name.as_bytes(), member))
+        .collect();
+    sums_at(
+        read,
+        Table::Projection(generation, ProjectionTable::Totals),
+        &keys,
+    )
+}
+
+/// The sums under some keys, in their order; 0 where there is none.
+pub(super) fn sums_at(read: &dyn Read, table: Table, keys: &[Key]) -> Result<Vec<i64>, StoreError> {
+    let values = read.multi_get(table, keys)?.into_iter();
+    let sum = |value: Option<Vec<u8>>| match value {
+        Some(value) => TotalRecord::read(&value).map(|record| record.value),
+        None => Ok(0),
+    };
+    values.map(sum).collect()
 }
 
 /// One sum; 0 when it was never counted.

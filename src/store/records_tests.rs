@@ -248,7 +248,7 @@ proptest! {
             LetterMarkRecord::Returned { at, became: logged, value: [7; 16] },
             LetterMarkRecord::Returned { at, became: again, value: [0; 16] },
             LetterMarkRecord::Announced { at, value: [255; 16] },
-            LetterMarkRecord::Removed { at, redriven: flag, reason: part(0) },
+            LetterMarkRecord::Removed { at, redriven: flag, reason: part(0), value: [3; 16] },
             LetterMarkRecord::Discarded { at, by: &topic, why: &detail },
         ] {
             reads_back(&record, &mut Vec::new());

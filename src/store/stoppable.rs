@@ -3,12 +3,12 @@
 //! Whoever reads for a client gives it this instead of the store itself: none of the rooms that read has
 //! to ask whether the client is still there.
 
+use super::hand_on::hand_on_store_calls;
 use super::{
-    Batch, Checkpoint, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table,
-    TableRange, Usage, VisitPartitions, VisitRow, VisitTable,
+    Direction, Key, Read, SharedStore, SortRange, Store, StoreError, Table, TableRange, VisitPartitions,
+    VisitRow, VisitTable,
 };
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -127,51 +127,13 @@ impl Store for Stoppable {
         })
     }
 
-    fn write(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
-        self.store.write(batch, durability)
-    }
-
-    fn load(&self, batch: &Batch) -> Result<(), StoreError> {
-        self.store.load(batch)
-    }
-
-    fn clear(&self, table: Table) -> Result<(), StoreError> {
-        self.store.clear(table)
-    }
-
-    fn flush(&self) -> Result<(), StoreError> {
-        self.store.flush()
-    }
-
-    fn sync(&self) -> Result<(), StoreError> {
-        self.store.sync()
-    }
-
-    fn reclaim(&self, table: Table) -> Result<(), StoreError> {
-        self.store.reclaim(table)
-    }
-
-    fn table_bytes(&self, table: Table) -> Result<u64, StoreError> {
-        self.store.table_bytes(table)
-    }
-
-    fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
-        self.store.split(table, parts)
-    }
-
-    fn checkpoint(&self, into: &Path) -> Result<Checkpoint, StoreError> {
-        self.store.checkpoint(into)
-    }
-
-    fn usage(&self) -> Usage {
-        self.store.usage()
-    }
+    hand_on_store_calls!(store);
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::memory::MemoryStore;
-    use super::super::{WHOLE, keys};
+    use super::super::{Batch, Durability, WHOLE, keys};
     use super::*;
 
     fn store(rows: u32) -> SharedStore {
@@ -208,11 +170,7 @@ mod tests {
         );
         assert!(matches!(ended, Err(StoreError::Stopped)), "{ended:?}");
         assert_eq!(seen, 3);
-        let whole = TableRange {
-            table: Table::Offsets,
-            from: None,
-            to: None,
-        };
+        let whole = TableRange::whole(Table::Offsets);
         let again = watched.scan_table(&whole, &mut |_, _, _| ControlFlow::Continue(()));
         assert!(matches!(again, Err(StoreError::Stopped)));
         assert!(matches!(

@@ -10,9 +10,12 @@ use super::codec::Record;
 use super::keys::{self, TimelineRow};
 use super::records::{InstanceRecord, LogRecord, PresenceRecord, StandingRecord};
 use super::{
-    Batch, Direction, Generation, Key, ProjectionTable, Read, StoreError, Table, WHOLE, read::try_scan,
+    Batch, Direction, Generation, Key, ProjectionTable, Read, StoreError, Table, WHOLE,
+    read::{try_scan, try_scan_saga},
 };
-use crate::domain::{Cut, EventDigest, EventRef, SagaDefinitions, SagaId, SagaState, TimelineKey};
+use crate::domain::{
+    Cut, EventDigest, EventRef, Millis, Position, SagaDefinitions, SagaId, SagaState, TimelineKey,
+};
 use std::ops::{Bound, ControlFlow};
 
 /// Duplicates that are looked up at once while a timeline is read.
@@ -52,7 +55,7 @@ pub fn standing(
         .collect()
 }
 
-/// The last checkpoint of a saga before a place.
+/// The fold up to the last checkpoint before a place of a saga whose state now is `whole`.
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
@@ -60,6 +63,7 @@ pub fn checkpoint_before(
     read: &dyn Read,
     generation: Generation,
     saga: &SagaId,
+    whole: &SagaState,
     place: TimelineKey,
 ) -> Result<Option<SagaState>, StoreError> {
     let mut key = Key::default();
@@ -79,14 +83,16 @@ pub fn checkpoint_before(
             )
         },
         |_, value| {
-            found = Some(InstanceRecord::read(value)?.state()?);
+            let state = InstanceRecord::read(value)?.state()?;
+            found = Some(state.out_of_checkpoint(whole));
             Ok(ControlFlow::Break(()))
         },
     )?;
     Ok(found)
 }
 
-/// The checkpoints of a saga from a place on, at most so many.
+/// The checkpoints of a saga from a place on, at most so many, as they are written down: without the
+/// anomalies themselves.
 ///
 /// # Errors
 /// [`StoreError`] when one cannot be read.
@@ -187,7 +193,7 @@ pub fn fold_before(
     whole: &SagaState,
     place: TimelineKey,
 ) -> Result<Option<SagaState>, StoreError> {
-    let mut state = checkpoint_before(read, generation, saga, place)?;
+    let mut state = checkpoint_before(read, generation, saga, whole, place)?;
     let from = state.as_ref().map(|state| state.tail);
     each_step((read, generation, within), saga, whole, from, |event| {
         if event.place >= place {
@@ -240,6 +246,49 @@ pub fn each_event(
     within: &Cut,
     mut visit: impl FnMut(&EventRef<'_>) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
+    each_marked(
+        read,
+        generation,
+        saga,
+        (from, to),
+        within,
+        |place, value, stands| {
+            if stands {
+                visit(&LogRecord::read(value)?.view(place)?)
+            } else {
+                Ok(ControlFlow::Continue(()))
+            }
+        },
+    )
+}
+
+/// Visits all rows of a saga inside the cut, in the order of the timeline, each with whether it is of a
+/// delivery that stands among all that the generation has folded.
+///
+/// # Errors
+/// [`StoreError`] when they cannot be read, or the visitor's.
+pub fn each_row_marked(
+    read: &dyn Read,
+    generation: Generation,
+    saga: &SagaId,
+    within: &Cut,
+    visit: impl FnMut(TimelineKey, &[u8], bool) -> Result<ControlFlow<()>, StoreError>,
+) -> Result<(), StoreError> {
+    let last = TimelineKey {
+        recorded_at: Millis(i64::MAX),
+        position: Position::new(u32::MAX, u64::MAX),
+    };
+    each_marked(read, generation, saga, (None, last), within, visit)
+}
+
+fn each_marked(
+    read: &dyn Read,
+    generation: Generation,
+    saga: &SagaId,
+    (from, to): (From, TimelineKey),
+    within: &Cut,
+    mut visit: impl FnMut(TimelineKey, &[u8], bool) -> Result<ControlFlow<()>, StoreError>,
+) -> Result<(), StoreError> {
     let mut start = from.map(keys::place_sort);
     let last = keys::place_sort(to);
     if start.is_some_and(|start| start >= last) {
@@ -256,13 +305,14 @@ pub fn each_event(
             Bound::Included(&end.as_ref().unwrap_or(&last)[..]),
         );
         let mut ended = end.is_none();
-        each_row(read, saga, range, |sort, value| {
+        try_scan_saga(read, saga, range, |sort, value| {
             while skipped.next_if(|other| other.as_slice() < sort).is_some() {}
             let place = keys::parse_log_sort(sort)?;
-            if skipped.peek().is_some_and(|other| other == sort) || !within.contains(place.position) {
+            if !within.contains(place.position) {
                 return Ok(ControlFlow::Continue(()));
             }
-            let flow = visit(&LogRecord::read(value)?.view(place)?)?;
+            let stands = skipped.peek().is_none_or(|other| other != sort);
+            let flow = visit(place, value, stands)?;
             ended |= flow.is_break();
             Ok(flow)
         })?;
@@ -283,7 +333,7 @@ pub fn each_delivery(
     within: &Cut,
     mut visit: impl FnMut(&EventRef<'_>) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
-    each_row(read, saga, WHOLE, |sort, value| {
+    try_scan_saga(read, saga, WHOLE, |sort, value| {
         let place = keys::parse_log_sort(sort)?;
         if within.contains(place.position) {
             visit(&LogRecord::read(value)?.view(place)?)
@@ -291,19 +341,6 @@ pub fn each_delivery(
             Ok(ControlFlow::Continue(()))
         }
     })
-}
-
-fn each_row(
-    read: &dyn Read,
-    saga: &SagaId,
-    range: super::SortRange<'_>,
-    visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
-) -> Result<(), StoreError> {
-    let partition = saga.as_str().as_bytes();
-    try_scan(
-        |row| read.scan(Table::Log, partition, range, Direction::Forward, usize::MAX, row),
-        visit,
-    )
 }
 
 /// The sort keys of the next deliveries behind `start` that do not stand.
@@ -372,7 +409,7 @@ impl<'b> TimelineRows<'b> {
     pub fn checkpoint(&mut self, saga: &SagaId, state: &SagaState) {
         if state.tail.is_checkpoint() {
             keys::timeline_place(&mut self.key, TimelineRow::Checkpoint, saga, state.tail);
-            let part = state.of_timeline();
+            let part = state.at_checkpoint();
             self.batch.put_with(self.table, &self.key, |bytes| {
                 InstanceRecord::of(&part).write(bytes);
             });

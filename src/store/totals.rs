@@ -32,8 +32,21 @@ pub const PURGED_EVENTS: &str = "purged_events";
 /// Totals: deliveries of sagas that were gone already.
 pub const LATE: &str = "late";
 
-/// The totals that go both ways, or are none of sagas and events. All others are counters: whoever reads
-/// those must not see them fall.
+/// The totals that are counters: whoever reads them must not see them fall.
+pub const COUNTERS: [&str; 9] = [
+    FAILED,
+    COMPENSATED,
+    COMPENSATION_BUCKETS,
+    COMPENSATION_MILLIS,
+    PROCESSED,
+    DUPLICATES,
+    CONFLICTS,
+    ANOMALIES,
+    LATE,
+];
+
+/// All others: they go both ways, or are none of sagas and events.
+#[cfg(test)]
 pub const GAUGES: [&str; 6] = [CURSOR, TYPES, ACTIVE, LAST_FAILED_AT, PURGED_SAGAS, PURGED_EVENTS];
 
 /// Meta, named by family and labels: the highest value of a counter that anybody was told.
@@ -43,6 +56,8 @@ pub const RETENTION_CURSOR: &str = "retention_cursor";
 /// Meta, named by saga: it is purged, and not all rows of it are removed yet; by which decision, and
 /// inside which cut.
 pub const UNFINISHED_PURGES: &str = "unfinished_purges";
+/// Meta, named by saga: it is being brought back, or is back and not all rows of it are what they will be.
+pub const UNFINISHED_RESTORES: &str = "unfinished_restores";
 /// Meta: events removed since the room of removed rows was last given back.
 pub const RECLAIMABLE: &str = "reclaimable";
 /// Meta: the archive object that no decision names yet.

@@ -55,11 +55,7 @@ fn each_row(
     mut visit: impl FnMut(&[Key], &[Vec<u8>]) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let (mut keys, mut values) = (Vec::new(), Vec::new());
-    let whole = TableRange {
-        table,
-        from: None,
-        to: None,
-    };
+    let whole = TableRange::whole(table);
     read::try_scan_table(snapshot, &whole, |partition, sort, value| {
         keys.push(Key::new(partition, sort));
         values.push(value.to_vec());

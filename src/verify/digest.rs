@@ -8,6 +8,7 @@
 use crate::domain::Cut;
 use crate::projector::{AtRestError, ProjectorHandle, ProjectorSettings};
 use crate::store::codec::Record;
+use crate::store::letters::{UNKNOWN_SCHEMA, counts};
 use crate::store::records::{GapRecord, OffsetRecord};
 use crate::store::{Generation, Read, SharedStore, StoreError, Table, TableRange, keys, read, totals};
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ pub struct Digest {
     pub topics: BTreeMap<String, BTreeMap<u32, u64>>,
     /// The next decision whose purge or restore is not done.
     pub applied: u64,
+    /// Open dead letters of unknown schemas: they become events where the registry knows their schemas.
+    pub waiting_letters: u64,
     /// The rules of the fold that the projections are made under.
     pub rules: String,
     /// Over all tables, hexadecimal.
@@ -131,6 +134,9 @@ fn digest_of(snapshot: &dyn Read, topic: &str) -> Result<Digest, StoreError> {
         at: read::log_cut(snapshot, topic)?,
         topics: topics(snapshot)?,
         applied: applied.and_then(|next| next.parse().ok()).unwrap_or(0),
+        waiting_letters: counts(snapshot)?
+            .get(UNKNOWN_SCHEMA)
+            .map_or(0, |counts| counts.open),
         rules: read::fold_rules(snapshot, serving)?.unwrap_or_default(),
         total: all.finalize().to_hex().to_string(),
         tables,
@@ -140,31 +146,27 @@ fn digest_of(snapshot: &dyn Read, topic: &str) -> Result<Digest, StoreError> {
 /// How far each topic is read.
 fn topics(snapshot: &dyn Read) -> Result<BTreeMap<String, BTreeMap<u32, u64>>, StoreError> {
     let mut topics: BTreeMap<String, BTreeMap<u32, u64>> = BTreeMap::new();
-    read::try_scan_table(snapshot, &whole(Table::Offsets), |topic, partition, value| {
-        let topic = keys::parse_text("offsets", topic)?.to_owned();
-        let partition = keys::parse_partition_number(partition)?;
-        let next = OffsetRecord::read(value)?.next;
-        topics.entry(topic).or_default().insert(partition, next);
-        Ok(())
-    })?;
+    read::try_scan_table(
+        snapshot,
+        &TableRange::whole(Table::Offsets),
+        |topic, partition, value| {
+            let topic = keys::parse_text("offsets", topic)?.to_owned();
+            let partition = keys::parse_partition_number(partition)?;
+            let next = OffsetRecord::read(value)?.next;
+            topics.entry(topic).or_default().insert(partition, next);
+            Ok(())
+        },
+    )?;
     Ok(topics)
 }
 
 fn table_sum(snapshot: &dyn Read, table: Table) -> Result<Sum, StoreError> {
     let mut sum = Sum::default();
-    read::try_scan_table(snapshot, &whole(table), |partition, sort, value| {
+    read::try_scan_table(snapshot, &TableRange::whole(table), |partition, sort, value| {
         sum.add(Sum::of(&row_hash(table, partition, sort, value)?));
         Ok(())
     })?;
     Ok(sum)
-}
-
-fn whole(table: Table) -> TableRange {
-    TableRange {
-        table,
-        from: None,
-        to: None,
-    }
 }
 
 fn row_hash(table: Table, partition: &[u8], sort: &[u8], value: &[u8]) -> Result<blake3::Hash, StoreError> {

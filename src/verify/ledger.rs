@@ -4,7 +4,7 @@
 use super::report::Differences;
 use crate::domain::{Millis, Position, SagaId, TimelineKey};
 use crate::store::codec::Record;
-use crate::store::letters::{FOREIGN, Happened, marks};
+use crate::store::letters::{FOREIGN, removed};
 use crate::store::records::{FeedRecord, PurgedRecord};
 use crate::store::{Direction, Key, Read, SharedStore, StoreError, Table, TableRange, WHOLE, keys, read};
 use std::ops::ControlFlow;
@@ -140,8 +140,7 @@ struct Named {
 
 /// Whether a dead letter was removed: the mark that is left says so.
 fn is_removed(snapshot: &dyn Read, letter: Position) -> Result<bool, StoreError> {
-    let marks = marks(snapshot, letter)?;
-    Ok(marks.iter().any(|mark| matches!(mark.what, Happened::Removed(_))))
+    Ok(removed(snapshot, letter)?.is_some())
 }
 
 impl Named {
@@ -166,11 +165,7 @@ impl Named {
 /// Events that the records of purges say are gone.
 fn purged_events(snapshot: &dyn Read) -> Result<u64, StoreError> {
     let mut events = 0;
-    let whole = TableRange {
-        table: Table::Purged,
-        from: None,
-        to: None,
-    };
+    let whole = TableRange::whole(Table::Purged);
     read::try_scan_table(snapshot, &whole, |_, _, value| {
         let purged = PurgedRecord::read(value)?.purged()?;
         if purged.is_gone() {
@@ -189,11 +184,7 @@ fn count(
     differences: &mut Differences,
 ) -> Result<(), StoreError> {
     let mut found = 0;
-    let whole = TableRange {
-        table,
-        from: None,
-        to: None,
-    };
+    let whole = TableRange::whole(table);
     read::try_scan_table(snapshot, &whole, |partition, _, _| {
         // Letters that others wrote onto the dead-letter topic stand in no feed of ours.
         let foreign = table == Table::DeadLetters && keys::parse_offset_partition(partition)? & FOREIGN != 0;

@@ -4,7 +4,7 @@
 use super::report::Differences;
 use crate::domain::Position;
 use crate::store::codec::Record;
-use crate::store::letters::{self, Happened, LetterCounts, LetterMark, LetterState, ValueHash};
+use crate::store::letters::{self, Happened, LetterCounts, LetterMark, ValueHash};
 use crate::store::records::{DeadLetterRecord, LetterRecord};
 use crate::store::{Key, Read, SharedStore, StoreError, Table, TableRange, keys, read};
 use std::collections::BTreeMap;
@@ -12,6 +12,19 @@ use std::collections::BTreeMap;
 pub(super) fn check(store: &SharedStore, differences: &mut Differences) -> Result<(), StoreError> {
     let snapshot = store.snapshot();
     let read = &*snapshot;
+    check_bytes(read, differences)?;
+    let mut sums = Sums::new();
+    let findable = check_listed(read, &mut sums, differences)?;
+    check_found(read, findable, differences)?;
+    add_removed(read, &mut sums, differences)?;
+    check_sums(read, &sums, differences)
+}
+
+/// Letters by reason.
+type Sums = BTreeMap<String, LetterCounts>;
+
+/// What is listed of each letter is what its bytes say.
+fn check_bytes(read: &dyn Read, differences: &mut Differences) -> Result<(), StoreError> {
     each(read, Table::DeadLetters, |partition, sort, value| {
         let at = place(partition, sort)?;
         let letter = DeadLetterRecord::read(value)?;
@@ -19,25 +32,28 @@ pub(super) fn check(store: &SharedStore, differences: &mut Differences) -> Resul
             differences.add(|| format!("letters {at}: missing, although the dead letter is there"));
             return Ok(());
         };
-        let listed = LetterRecord::read(&listed)?;
-        let length = letter.value.map_or(0, |value| value.len() as u64);
-        let same = (listed.topic, listed.reason, listed.detail, listed.arrived_at)
-            == (letter.topic, letter.reason, letter.detail, letter.arrived_at);
-        let value = ValueHash::of(letter.value);
-        if !same || listed.bytes != length || listed.value != value.0 {
+        if !is_listed_as(&LetterRecord::read(&listed)?, &letter) {
             differences.add(|| format!("letters {at}: differs from the dead letter"));
         }
         Ok(())
-    })?;
-    let mut sums: BTreeMap<String, LetterCounts> = BTreeMap::new();
-    let mut findable = 0u64;
+    })
+}
+
+fn is_listed_as(listed: &LetterRecord<'_>, letter: &DeadLetterRecord<'_>) -> bool {
+    (listed.topic, listed.reason, listed.detail, listed.arrived_at)
+        == (letter.topic, letter.reason, letter.detail, letter.arrived_at)
+        && listed.bytes == letter.value.map_or(0, |value| value.len() as u64)
+        && listed.value == ValueHash::of(letter.value).0
+}
+
+/// Every listed letter has its bytes and is found by its event. How many have one; adds them up.
+fn check_listed(read: &dyn Read, sums: &mut Sums, differences: &mut Differences) -> Result<u64, StoreError> {
+    let mut findable = 0;
     each(read, Table::Letters, |partition, sort, value| {
         let at = place(partition, sort)?;
         let listed = LetterRecord::read(value)?;
-        if read
-            .get(Table::DeadLetters, &Key::new(partition, sort))?
-            .is_none()
-        {
+        let bytes = read.get(Table::DeadLetters, &Key::new(partition, sort))?;
+        if bytes.is_none() {
             differences.add(|| format!("dead_letters {at}: missing, although it is listed"));
         }
         if let Some(id) = listed.event_id {
@@ -48,10 +64,15 @@ pub(super) fn check(store: &SharedStore, differences: &mut Differences) -> Resul
                 differences.add(|| format!("letters_by_event {at}: missing, its event is {id:?}"));
             }
         }
-        let state = LetterState::after(ValueHash(listed.value), &letters::marks(read, at)?);
+        let state = letters::state(read, at, ValueHash(listed.value))?;
         sums.entry(listed.reason.to_owned()).or_default().add(state);
         Ok(())
     })?;
+    Ok(findable)
+}
+
+/// Nothing else is found by an event.
+fn check_found(read: &dyn Read, findable: u64, differences: &mut Differences) -> Result<(), StoreError> {
     let mut found = 0u64;
     each(read, Table::LettersByEvent, |_, _, _| {
         found += 1;
@@ -60,19 +81,34 @@ pub(super) fn check(store: &SharedStore, differences: &mut Differences) -> Resul
     if found != findable {
         differences.add(|| format!("letters_by_event: {found} rows, the letters have {findable} events"));
     }
-    each(read, Table::LetterMarks, |_, sort, value| {
-        let (_, _, by) = keys::parse_letter_mark(sort)?;
-        if let Happened::Removed(removal) = LetterMark::read(by, value)?.what
-            && let Some(reason) = &removal.reason
-        {
-            sums.entry(reason.clone()).or_default().add_removed(&removal);
+    Ok(())
+}
+
+/// Adds up letters of which only the mark of their removal is left, and looks that no two marks say the same.
+fn add_removed(read: &dyn Read, sums: &mut Sums, differences: &mut Differences) -> Result<(), StoreError> {
+    let mut before = None;
+    each(read, Table::LetterMarks, |partition, sort, value| {
+        let mark = keys::parse_letter_mark(sort)?;
+        if let Happened::Removed(removal) = LetterMark::read(mark.by, value)?.what {
+            if let Some(reason) = &removal.reason {
+                sums.entry(reason.clone()).or_default().add_removed(&removal);
+            }
+            return Ok(());
         }
+        let about = (partition.to_vec(), mark.offset, mark.kind, mark.value);
+        if before.as_ref() == Some(&about) {
+            differences.add(|| format!("letter_marks {:?}: more than one says the same", mark));
+        }
+        before = Some(about);
         Ok(())
-    })?;
+    })
+}
+
+fn check_sums(read: &dyn Read, sums: &Sums, differences: &mut Differences) -> Result<(), StoreError> {
     let mut stored = letters::counts(read)?;
     // All of a reason may have become readable since.
     stored.retain(|_, counts| counts.total() + counts.removed() > 0);
-    if stored != sums {
+    if stored != *sums {
         differences.add(|| format!("sums of dead letters: stored {stored:?}, the rows add up to {sums:?}"));
     }
     Ok(())
@@ -90,10 +126,6 @@ fn each(
     table: Table,
     visit: impl FnMut(&[u8], &[u8], &[u8]) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let whole = TableRange {
-        table,
-        from: None,
-        to: None,
-    };
+    let whole = TableRange::whole(table);
     read::try_scan_table(read, &whole, visit)
 }

@@ -326,6 +326,7 @@ async fn internal_calls_ask_the_running_tracker() {
             "at": {"0": 7},
             "topics": {"ops": {"0": 3}},
             "applied": 2,
+            "waitingLetters": 4,
             "rules": {"ORDER_CREATION": ["ORDER_CONFIRMED"]},
             "total": "ab",
             "tables": {"log": "cd"},

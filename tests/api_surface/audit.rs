@@ -4,6 +4,7 @@ use super::support::{Reply, Surface, event};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use saga_tracker::domain::SagaStatus;
+use saga_tracker::ops::OpsError;
 use serde_json::{Value, json};
 
 fn surface() -> Surface {
@@ -167,4 +168,32 @@ async fn refused_calls_without_end_do_not_make_entries_without_end() {
         assert_eq!(patch(&surface, &body).await.status, StatusCode::BAD_REQUEST);
     }
     assert_eq!(entries(&surface, "?size=100").await.len(), 5);
+}
+
+/// While decisions are not read, say because the disk is nearly full, every one is answered so at once.
+#[tokio::test]
+async fn calls_that_were_not_attempted_make_no_entries_without_end_and_unsettled_ones_are_all_told() {
+    let surface = surface();
+    let body = json!({"status": "COMPLETED", "reason": "paid by hand"});
+    let call = async |error: fn() -> OpsError| {
+        *surface.admin.set_status.lock().unwrap() = Some(error);
+        for _ in 0..20 {
+            assert_eq!(
+                patch(&surface, &body).await.status,
+                StatusCode::SERVICE_UNAVAILABLE
+            );
+        }
+    };
+    call(|| OpsError::Unreachable("decisions wait for room".to_owned())).await;
+    let told = entries(&surface, "?size=100&result=REFUSED").await;
+    assert_eq!(told.len(), 5);
+    assert!(
+        told[0]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("nothing was changed")
+    );
+    assert_eq!(entries(&surface, "?size=100").await.len(), 5);
+    call(|| OpsError::Unsettled("it may still take effect".to_owned())).await;
+    assert_eq!(entries(&surface, "?size=100&result=FAILED").await.len(), 20);
 }

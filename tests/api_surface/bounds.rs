@@ -1,22 +1,32 @@
 //! What keeps a request from taking more than its share, and failures from showing more than they
 //! should.
 
-use super::support::Surface;
+use super::gated::Gated;
+use super::support::{Reply, Surface, event, stored};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use saga_tracker::api::ServerSettings;
+use saga_tracker::domain::SagaStatus;
 use saga_tracker::store::{
     Batch, Checkpoint, Direction, Durability, Key, Read, SortRange, Store, StoreError, Table, TableRange,
     Usage, VisitRow, VisitTable,
 };
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 fn small() -> ServerSettings {
     ServerSettings {
         max_body_bytes: 1000,
         max_header_bytes: 2000,
         max_uri_bytes: 500,
+        ..ServerSettings::default()
+    }
+}
+
+fn hurried() -> ServerSettings {
+    ServerSettings {
         request_timeout_ms: 50,
         ..ServerSettings::default()
     }
@@ -56,7 +66,7 @@ async fn a_request_within_the_limits_passes_and_one_beyond_is_refused() {
 
 #[tokio::test]
 async fn an_answer_that_takes_too_long_is_503() {
-    let surface = Surface::with(small(), &[]);
+    let surface = Surface::with(hurried(), &[]);
     let gate = surface.admin.close_gate();
     let reply = surface.send("POST", "/internal/v1/rebuild").await;
     assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -68,44 +78,175 @@ async fn an_answer_that_takes_too_long_is_503() {
     gate.open();
 }
 
+/// A surface over one saga, `s`, whose store can keep questions waiting.
+fn gated(settings: ServerSettings) -> (Arc<Surface>, Gated) {
+    let store = Gated::over(stored(&[event("s", 0, 0, "ORDER_CREATED", SagaStatus::Started)]));
+    let surface = Surface::on(settings, Arc::new(store.clone()));
+    (Arc::new(surface), store)
+}
+
+/// Asks for what waits at the gate of the store.
+fn ask(surface: &Arc<Surface>) -> JoinHandle<Reply> {
+    let surface = surface.clone();
+    tokio::spawn(async move { surface.get("/api/v1/purged/none").await })
+}
+
+async fn until(what: impl Fn() -> bool) {
+    let waiting = async {
+        while !what() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), waiting)
+        .await
+        .unwrap();
+}
+
 #[tokio::test]
 async fn probes_do_not_queue_behind_scans() {
+    let (surface, store) = gated(ServerSettings {
+        max_concurrent_scans: 1,
+        ..ServerSettings::default()
+    });
+    let gate = store.close();
+    let held = ask(&surface);
+    until(|| store.came() == 1).await;
+    let waiting = ask(&surface);
+    for path in [
+        "/actuator/health/liveness",
+        "/metrics",
+        "/sagas/s",
+        "/sagas/s/steps",
+        "/internal/v1/snapshots",
+    ] {
+        let reply = surface.get(path).await;
+        assert_ne!(reply.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+    }
+    assert!(
+        !waiting.is_finished() && store.came() == 1,
+        "the one place is taken"
+    );
+    drop(gate);
+    for asked in [held, waiting] {
+        assert_eq!(asked.await.unwrap().status, StatusCode::NOT_FOUND);
+    }
+}
+
+#[tokio::test]
+async fn searches_do_not_queue_behind_what_waits_for_an_object_store() {
     let surface = Surface::with(
         ServerSettings {
             max_concurrent_scans: 1,
-            ..small()
+            ..ServerSettings::default()
         },
         &[],
     );
     let gate = surface.admin.close_gate();
-    // Takes the one place, and longer than a request may.
-    let held = surface.get("/internal/v1/snapshots").await;
-    assert_eq!(held.status, StatusCode::SERVICE_UNAVAILABLE);
-    let scan = surface.get("/sagas").await;
-    assert_eq!(
-        scan.status,
-        StatusCode::SERVICE_UNAVAILABLE,
-        "the one place is taken"
-    );
-    for path in ["/actuator/health/liveness", "/metrics", "/sagas/none"] {
-        assert_ne!(
-            surface.get(path).await.status,
-            StatusCode::SERVICE_UNAVAILABLE,
-            "{path}"
-        );
-    }
-    gate.open();
-    assert_eq!(until_ok(&surface, "/sagas").await, StatusCode::OK);
+    let lists = async {
+        tokio::join!(
+            surface.get("/internal/v1/snapshots"),
+            surface.get("/internal/v1/snapshots")
+        )
+    };
+    let searches = async {
+        for _ in 0..20 {
+            assert_eq!(surface.get("/sagas").await.status, StatusCode::OK);
+        }
+        gate.open();
+    };
+    let ((first, second), ()) = tokio::join!(lists, searches);
+    assert_eq!((first.status, second.status), (StatusCode::OK, StatusCode::OK));
 }
 
-/// Asks until what was in the way is over.
-async fn until_ok(surface: &Surface, path: &str) -> StatusCode {
-    for _ in 0..200 {
-        if surface.get(path).await.status == StatusCode::OK {
-            return StatusCode::OK;
-        }
+#[tokio::test]
+async fn so_many_wait_for_what_reads_all_and_further_ones_are_429() {
+    let surface = Arc::new(Surface::with(
+        ServerSettings {
+            max_concurrent_full_reads: 1,
+            ..ServerSettings::default()
+        },
+        &[],
+    ));
+    let gate = surface.admin.close_gate();
+    let digest = || {
+        let surface = surface.clone();
+        tokio::spawn(async move { surface.get("/internal/v1/digest").await })
+    };
+    // One has the place, and eight wait for it.
+    let mut asked = vec![digest()];
+    until(|| !surface.admin.digests.lock().unwrap().is_empty()).await;
+    asked.extend((0..9).map(|_| digest()));
+    until(|| asked.iter().any(JoinHandle::is_finished)).await;
+    let (refused, waiting): (Vec<_>, Vec<_>) = asked.into_iter().partition(JoinHandle::is_finished);
+    for reply in refused {
+        let reply = reply.await.unwrap();
+        assert_eq!(reply.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(reply.header("retry-after"), "1");
     }
-    surface.get(path).await.status
+    assert_eq!(waiting.len(), 9);
+    gate.open();
+    for reply in waiting {
+        assert_eq!(reply.await.unwrap().status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn the_wait_for_a_place_is_bounded_where_the_work_is_not() {
+    let surface = Arc::new(Surface::with(
+        ServerSettings {
+            max_concurrent_full_reads: 1,
+            ..hurried()
+        },
+        &[],
+    ));
+    let gate = surface.admin.close_gate();
+    let other = surface.clone();
+    let held = tokio::spawn(async move { other.get("/internal/v1/digest").await });
+    until(|| !surface.admin.digests.lock().unwrap().is_empty()).await;
+    let late = surface.get("/internal/v1/digest").await;
+    assert_eq!(late.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(!held.is_finished());
+    gate.open();
+    assert_eq!(held.await.unwrap().status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_change_that_waits_for_a_place_is_not_made_when_its_client_goes() {
+    let surface = Arc::new(Surface::over(&[]));
+    let gate = surface.admin.close_gate();
+    let post = |path: &'static str| {
+        let surface = surface.clone();
+        tokio::spawn(async move { surface.send("POST", path).await })
+    };
+    // All 64 places are taken by what waits at the gate.
+    let holders: Vec<_> = (0..64).map(|_| post("/internal/v1/rebuild")).collect();
+    until(|| surface.admin.rebuilds_asked.load(Ordering::SeqCst) == 64).await;
+    let left = post("/internal/v1/snapshots");
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    left.abort();
+    assert!(left.await.unwrap_err().is_cancelled());
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    gate.open();
+    for holder in holders {
+        holder.await.unwrap();
+    }
+    let by = surface.admin.started_by.lock().unwrap().len();
+    assert_eq!(by, 1, "one rebuild, and no snapshot");
+    let gave_up = async {
+        loop {
+            let told = surface.get("/api/v1/audit?result=REFUSED").await;
+            if told.text().contains("nobody waits for the answer any more") {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), gave_up)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -113,7 +254,7 @@ async fn what_reads_all_of_something_does_not_keep_searches_waiting() {
     let surface = Surface::with(
         ServerSettings {
             max_concurrent_scans: 1,
-            max_concurrent_sweeps: 1,
+            max_concurrent_full_reads: 1,
             ..ServerSettings::default()
         },
         &[],

@@ -2,7 +2,7 @@
 
 use super::support::{ClosedGate, Surface, event};
 use saga_tracker::api::{Server, ServerHandle, ServerSettings};
-use saga_tracker::domain::SagaStatus;
+use saga_tracker::domain::{Event, MetadataForm, SagaStatus};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,16 +21,20 @@ struct Running {
 
 impl Running {
     async fn start(change: impl FnOnce(&mut ServerSettings)) -> Self {
+        let events: Vec<_> = (0..50)
+            .map(|n| event(&format!("saga-{n}"), n, 0, "ORDER_CREATED", SagaStatus::Started))
+            .collect();
+        Self::over(&events, change).await
+    }
+
+    async fn over(events: &[Event], change: impl FnOnce(&mut ServerSettings)) -> Self {
         let mut settings = ServerSettings {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 0,
             ..ServerSettings::default()
         };
         change(&mut settings);
-        let events: Vec<_> = (0..50)
-            .map(|n| event(&format!("saga-{n}"), n, 0, "ORDER_CREATED", SagaStatus::Started))
-            .collect();
-        let surface = Arc::new(Surface::with(settings.clone(), &events));
+        let surface = Arc::new(Surface::with(settings.clone(), events));
         let server = Server::bind(settings, &surface.context).await.unwrap();
         Self {
             handle: server.handle(),
@@ -243,6 +247,59 @@ async fn idle_connections_make_room() {
         b"",
         "the one that is idle longest is closed"
     );
+    server.stopped().await;
+}
+
+/// More than all buffers between the tracker and a client that does not read.
+fn long_timeline() -> Vec<Event> {
+    let long = |n| Event {
+        metadata: Some("x".repeat(64 << 10).as_str().into()),
+        metadata_form: MetadataForm::Verbatim,
+        ..event("long", n, 0, "ORDER_CREATED", SagaStatus::Started)
+    };
+    (0..500).map(long).collect()
+}
+
+#[tokio::test]
+async fn a_connection_that_is_sent_an_answer_is_not_idle() {
+    let server = Running::over(&long_timeline(), |settings| settings.max_connections = 1).await;
+    let mut reader = server.connect().await;
+    let request = get("/sagas/long/steps", "");
+    reader.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 1 << 10];
+    within(reader.read_exact(&mut answer)).await.unwrap();
+    // Whatever is idle for a second makes room.
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(1_500) {
+        let other = text(&exchange(&mut server.connect().await, &get("/sagas", "")).await);
+        assert!(other.starts_with("HTTP/1.1 503 "), "{other}");
+    }
+    answer.extend(read_all(&mut reader).await);
+    assert!(answer.starts_with(b"HTTP/1.1 200 ") && answer.ends_with(b"]}\r\n0\r\n\r\n"));
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn readers_that_do_not_read_keep_no_searches_waiting() {
+    let server = Running::over(&long_timeline(), |settings| settings.max_concurrent_scans = 1).await;
+    let mut readers = Vec::new();
+    for _ in 0..8 {
+        let mut reader = server.connect().await;
+        let request = get("/sagas/long/steps", "");
+        reader.write_all(request.as_bytes()).await.unwrap();
+        within(reader.read_exact(&mut [0; 1 << 10])).await.unwrap();
+        readers.push(reader);
+    }
+    let answer = text(&exchange(&mut server.connect().await, &get("/sagas", "")).await);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    // A further timeline waits for one of those, and comes when one of them has left.
+    let mut ninth = server.connect().await;
+    ninth
+        .write_all(get("/sagas/long/steps?size=1", "").as_bytes())
+        .await
+        .unwrap();
+    drop(readers);
+    assert!(text(&read_all(&mut ninth).await).starts_with("HTTP/1.1 200 "));
     server.stopped().await;
 }
 

@@ -9,6 +9,7 @@ mod answers;
 mod audit;
 mod bounds;
 mod connections;
+mod gated;
 mod health;
 mod metrics;
 mod protection;

@@ -4,12 +4,15 @@ use super::support::Surface;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 
-async fn post(surface: &Surface, headers: &[(&str, &str)]) -> StatusCode {
+async fn post(surface: &Surface, headers: &[(&str, &str)], body: &'static str) -> StatusCode {
     let mut request = Request::post("/internal/v1/rebuild").header("host", "tracker:8086");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    surface.request(request.body(Body::empty()).unwrap()).await.status
+    surface
+        .request(request.body(Body::from(body)).unwrap())
+        .await
+        .status
 }
 
 #[tokio::test]
@@ -23,14 +26,49 @@ async fn another_sites_page_changes_nothing() {
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ),
     ] {
-        assert_eq!(post(&surface, headers).await, status, "{headers:?}");
+        assert_eq!(post(&surface, headers, "a=b").await, status, "{headers:?}");
     }
     assert!(surface.admin.started_by.lock().unwrap().is_empty());
     assert_eq!(
-        post(&surface, &[]).await,
+        post(&surface, &[], "").await,
         StatusCode::ACCEPTED,
         "a client that is no browser"
     );
+}
+
+/// What `curl -d ''` sends.
+#[tokio::test]
+async fn a_script_that_sends_an_empty_form_is_served_and_a_page_that_does_is_not() {
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let surface = Surface::over(&[]);
+    let from_a_page = [form, ("origin", "https://evil.example")];
+    assert_eq!(post(&surface, &from_a_page, "").await, StatusCode::FORBIDDEN);
+    assert_eq!(post(&surface, &[form], "").await, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn probes_are_answered_by_whatever_name_and_scrapes_by_address() {
+    let settings = saga_tracker::api::ServerSettings {
+        allowed_hosts: vec!["tracker.example".to_owned()],
+        ..Default::default()
+    };
+    let surface = Surface::with(settings, &[]);
+    for (path, host, refused) in [
+        ("/actuator/health/liveness", "elsewhere.example", false),
+        ("/metrics", "10.1.2.3:8086", false),
+        ("/metrics", "elsewhere.example", true),
+    ] {
+        let request = Request::get(path)
+            .header("host", host)
+            .body(Body::empty())
+            .unwrap();
+        let status = surface.request(request).await.status;
+        assert_eq!(
+            status == StatusCode::FORBIDDEN,
+            refused,
+            "{path} {host}: {status}"
+        );
+    }
 }
 
 #[tokio::test]

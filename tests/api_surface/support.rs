@@ -3,7 +3,9 @@
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
-use saga_tracker::api::admin::{Admin, AdminError, Digest, PartitionProgress, Progress, RebuildStatus};
+use saga_tracker::api::admin::{
+    Admin, AdminError, Digest, NewStatus, PartitionProgress, Progress, RebuildStatus, StatusSet,
+};
 use saga_tracker::api::{Caller, Context, Parts, ServerSettings, router};
 use saga_tracker::audit::Audit;
 use saga_tracker::clock::Clock;
@@ -13,6 +15,7 @@ use saga_tracker::ingest::origin::LetterTopics;
 use saga_tracker::ingest::registry::BundledSchema;
 use saga_tracker::ingest::status::IngestStatus;
 use saga_tracker::metrics::{Metrics, MetricsSettings};
+use saga_tracker::ops::OpsError;
 use saga_tracker::projector::{Projector, ProjectorSettings};
 use saga_tracker::query::Query;
 use saga_tracker::snapshot::{Known, LastFailure, Pruned, Running, SnapshotId, Summary, Trigger};
@@ -22,6 +25,7 @@ use saga_tracker::store::records::LogRecord;
 use saga_tracker::store::stoppable::Stop;
 use saga_tracker::store::{Batch, Durability, Generation, Key, SharedStore, Table, keys};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use tower::ServiceExt;
 
@@ -48,9 +52,13 @@ pub(crate) struct FakeAdmin {
     pub(crate) started_by: Mutex<Vec<Caller>>,
     /// Digests, rebuilds and lists of snapshots wait until this is free.
     gate: Mutex<()>,
+    /// How many rebuilds were asked for.
+    pub(crate) rebuilds_asked: AtomicUsize,
     pub(crate) panics: Mutex<bool>,
     /// What tells each digest that nobody waits for it.
     pub(crate) digests: Mutex<Vec<Stop>>,
+    /// What setting a status comes to, when a test decides that.
+    pub(crate) set_status: Mutex<Option<fn() -> OpsError>>,
     /// Snapshots have nowhere to go.
     pub(crate) nowhere: Mutex<bool>,
 }
@@ -92,6 +100,7 @@ impl Admin for FakeAdmin {
     }
 
     fn start_rebuild(&self, by: &Caller) -> Result<RebuildStatus, AdminError> {
+        self.rebuilds_asked.fetch_add(1, Ordering::SeqCst);
         let _free = self.gate.lock().unwrap();
         let mut rebuild = self.rebuild.lock().unwrap();
         if rebuild.running {
@@ -161,6 +170,15 @@ impl Admin for FakeAdmin {
         })
     }
 
+    fn set_status(&self, _: &NewStatus, _: &Caller) -> Result<StatusSet, AdminError> {
+        match *self.set_status.lock().unwrap() {
+            Some(error) => Err(error().into()),
+            None => Err(AdminError::Unavailable(
+                "this tracker publishes nothing".to_owned(),
+            )),
+        }
+    }
+
     fn digest(&self, stop: Stop) -> Result<Digest, AdminError> {
         self.digests.lock().unwrap().push(stop);
         let _free = self.gate.lock().unwrap();
@@ -168,6 +186,7 @@ impl Admin for FakeAdmin {
             at: BTreeMap::from([(0, 7)]),
             topics: BTreeMap::from([("ops".to_owned(), BTreeMap::from([(0, 3)]))]),
             applied: 2,
+            waiting_letters: 4,
             rules: r#"{"ORDER_CREATION":["ORDER_CONFIRMED"]}"#.to_owned(),
             total: "ab".to_owned(),
             tables: BTreeMap::from([("log".to_owned(), "cd".to_owned())]),
@@ -189,9 +208,7 @@ impl Surface {
     }
 
     pub(crate) fn with(settings: ServerSettings, events: &[Event]) -> Self {
-        let store: SharedStore = Arc::new(MemoryStore::new());
-        project(&store, events);
-        Self::on(settings, store)
+        Self::on(settings, stored(events))
     }
 
     pub(crate) fn on(settings: ServerSettings, store: SharedStore) -> Self {
@@ -310,6 +327,13 @@ pub(crate) fn event(saga: &str, offset: u64, after: i64, step: &str, status: Sag
         producer_service: None,
         trace_id: None,
     }
+}
+
+/// A store that holds these, projected.
+pub(crate) fn stored(events: &[Event]) -> SharedStore {
+    let store: SharedStore = Arc::new(MemoryStore::new());
+    project(&store, events);
+    store
 }
 
 fn project(store: &SharedStore, events: &[Event]) {

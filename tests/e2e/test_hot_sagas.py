@@ -86,3 +86,31 @@ def test_a_hot_saga_goes_part_by_part_and_a_crash_in_between_is_made_up_for(worl
         answer = removals.asked(tracker, "hot")
         assert answer.status_code == 404 and "was purged at" in answer.json()["message"]
     removals.same_digests(shaken, steady)
+
+
+@pytest.mark.timeout(600)
+def test_a_hot_saga_comes_back_from_the_archive_and_a_crash_in_between_is_made_up_for(world, seed, tmp_path):
+    if b"restore.between_batches" not in BINARY.read_bytes():
+        if os.environ.get("SAGA_TRACKER_REQUIRE_FAILPOINTS") == "1":
+            pytest.fail(f"{BINARY} was built without --features failpoints")
+        pytest.skip(f"{BINARY} was built without --features failpoints")
+    world.publisher.send(hot(random.Random(seed), 9_000)).flush()
+    saga = world.truth().sagas["hot"]
+    archive = removals.archive(tmp_path / "objects")
+    steady = world.tracker("steady", **(SETTINGS | archive)).start().wait_caught_up()
+    shaken = world.tracker("shaken").start().wait_caught_up()
+    for tracker in (steady, shaken):
+        removals.wait_gone(tracker, 1)
+    assert shaken.terminate() == 0
+    removals.command(steady, "archive", "restore", "hot", "--reason", "case 9")
+    # Some deliveries are in the log; all are, and some of their fold is written; all of it shows.
+    for point in ("between_batches=3*off->1*return", "between_parts=1*off->1*return", "after_write=1*return"):
+        shaken.spawn(FAILPOINTS=f"restore.{point}")
+        assert shaken.wait_exit(60) == -signal.SIGABRT, shaken.tail()
+    shaken.start()
+    for tracker in (steady, shaken):
+        removals.wait_gone(tracker, 0)
+        checks.same_saga(removals.asked(tracker, "hot").json(), saga)
+    digest = removals.same_digests(steady, shaken)
+    assert shaken.cli("rebuild", "--data-dir", shaken.data).returncode == 0
+    assert shaken.digest() == digest

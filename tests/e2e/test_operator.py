@@ -217,7 +217,7 @@ def test_without_kafka_nothing_is_changed_and_said_so(make_world, own_broker):
     assert sum(after.values()) == sum(before.values()) + 1
     assert tracker.api.saga("s-1")["currentStatus"] == "COMPLETED"
     results = [e["result"] for e in reversed(audit(tracker, action="set-status"))]
-    assert results[0] == "FAILED" and results[-1] == "DONE"
+    assert results[0] == "REFUSED" and results[-1] == "DONE"
     verified(tracker)
 
 

@@ -6,6 +6,7 @@ use super::super::params::{Params, parse_number, parse_text};
 use super::super::text::{self, ACCEPTED, Edge, Instant, parse_edge};
 use crate::audit::{Entry, Filter, Outcome, Page};
 use crate::domain::Millis;
+use crate::store::stoppable;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
@@ -192,7 +193,7 @@ pub(in crate::api) async fn handle(
     let (filter, before, size) = AuditQuery::parse(query.as_deref())?;
     let store = context.audit().store().clone();
     let page = context
-        .in_turn(move || crate::audit::page(&*store, &filter, before, size))
+        .in_turn(move |stop| crate::audit::page(&*stoppable::until(store, stop), &filter, before, size))
         .await??;
     Ok(Json(page.into()))
 }

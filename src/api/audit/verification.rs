@@ -51,7 +51,7 @@ pub(in crate::api) async fn handle(
 ) -> Result<Json<VerificationBody>, ApiError> {
     let store = context.audit().store().clone();
     let found = context
-        .sweep(move |stop| crate::audit::verify(&stoppable::until(store, stop)))
+        .full_read(move |stop| crate::audit::verify(&stoppable::until(store, stop)))
         .await??;
     Ok(Json(found.into()))
 }

@@ -22,6 +22,9 @@ pub(in crate::api) struct DigestBody {
     topics: BTreeMap<String, BTreeMap<String, u64>>,
     /// The next offset of the ops topic whose decision to purge or restore is not done.
     applied: u64,
+    /// Open dead letters of unknown schemas: they become events where the registry knows their schemas.
+    #[serde(rename = "waitingLetters")]
+    waiting_letters: u64,
     /// The rules of the fold that the projections are made under: by saga type, the steps that complete it.
     #[schema(value_type = Object)]
     rules: Value,
@@ -44,6 +47,7 @@ impl From<Digest> for DigestBody {
             at: named(digest.at),
             topics: topics.map(|(topic, offsets)| (topic, named(offsets))).collect(),
             applied: digest.applied,
+            waiting_letters: digest.waiting_letters,
             // Nothing is folded under no rules yet.
             rules: serde_json::from_str(&digest.rules).unwrap_or_else(|_| json!({})),
             total: digest.total,
@@ -63,6 +67,8 @@ impl From<Digest> for DigestBody {
 )]
 pub(in crate::api) async fn handle(State(context): State<Context>) -> Result<Json<DigestBody>, ApiError> {
     let asked = context.clone();
-    let digest = context.sweep(move |stop| asked.admin().digest(stop)).await??;
+    let digest = context
+        .full_read(move |stop| asked.admin().digest(stop))
+        .await??;
     Ok(Json(digest.into()))
 }

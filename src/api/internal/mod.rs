@@ -17,9 +17,13 @@ impl From<AdminError> for ApiError {
             AdminError::Busy(_) | AdminError::Conflict(_) => ErrorKind::Conflict,
             AdminError::NotFound(_) => ErrorKind::NotFound,
             AdminError::Invalid(_) => ErrorKind::BadRequest,
-            AdminError::Unavailable(_) => ErrorKind::ServiceUnavailable,
+            AdminError::Unavailable(_) | AdminError::NotBegun(_) => ErrorKind::ServiceUnavailable,
             AdminError::Failed(_) => ErrorKind::InternalError,
         };
-        Self::new(kind, error.to_string())
+        let told = Self::new(kind, error.to_string());
+        if matches!(error, AdminError::NotBegun(_)) {
+            return told.nothing_changed();
+        }
+        told
     }
 }

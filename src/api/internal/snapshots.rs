@@ -240,7 +240,9 @@ pub(in crate::api) async fn list(
     let limit = ListQuery::parse(query.as_deref())?.limit;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let asked = context.clone();
-    let found = context.in_turn(move || asked.admin().snapshots(limit)).await??;
+    let found = context
+        .elsewhere(move |_| asked.admin().snapshots(limit))
+        .await??;
     Ok(Json(ListBody {
         snapshots: found.into_iter().map(SummaryBody::from).collect(),
     }))
@@ -306,7 +308,7 @@ pub(in crate::api) async fn prune(
     let dry_run = PruneQuery::parse(query.as_deref())?.dry_run;
     let asked = context.clone();
     let pruned = context
-        .in_turn(move || asked.admin().prune_snapshots(dry_run))
+        .blocking(move || asked.admin().prune_snapshots(dry_run))
         .await??;
     noting.came_to(if dry_run {
         "dry run".to_owned()

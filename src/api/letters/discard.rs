@@ -134,7 +134,7 @@ pub(in crate::api) async fn handle(
     let (why, dry_run) = (body.reason, body.dry_run);
     let (by, origin) = (caller.who().to_owned(), caller.origin());
     let results = context
-        .in_turn(move || {
+        .blocking(move || {
             let desk = redrives.desk();
             let letters = chosen
                 .find(desk)

@@ -26,8 +26,10 @@ pub(in crate::api) struct GroupQuery {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DeadLetterGroups)]
 pub(in crate::api) struct GroupsBody {
-    /// The largest first.
+    /// The largest first; at most 1,000.
     groups: Vec<GroupBody>,
+    /// Letters of none of these groups, because there are more groups.
+    others: CountsBody,
 }
 
 /// Letters that have something in common.
@@ -88,9 +90,12 @@ pub(in crate::api) async fn handle(
     });
     params.finish()?;
     let by = by.unwrap_or(GroupBy::Reason);
-    let groups = context
+    let (groups, others) = context
         .letters(Asked::DeadLetters, move |desk| desk.groups(&filter, by))
         .await??;
     let groups = groups.into_iter().map(GroupBody::from).collect();
-    Ok(Json(GroupsBody { groups }))
+    Ok(Json(GroupsBody {
+        groups,
+        others: others.into(),
+    }))
 }

@@ -79,7 +79,8 @@ impl OrderBody {
         });
         let edited = change.event.as_ref().and_then(|event| event.step.as_deref());
         if let Some(step) = edited.filter(|step| is_reserved(step)) {
-            let accepted = "a step of a service; a status is changed by PATCH /api/v1/sagas/{sagaId}/status";
+            let accepted =
+                "a step of a service; a status is changed by PATCH /internal/v1/sagas/{sagaId}/status";
             faults.push(fault("change.event.step", step, accepted));
         }
         let for_one = value.is_some() || change.event.is_some();
@@ -140,7 +141,7 @@ pub(in crate::api) async fn handle(
     let (chosen, mut order) = body.read(&caller)?;
     let redrives = context.admin().redrives()?;
     let asked = context
-        .in_turn(move || {
+        .in_turn(move |_| {
             order.letters = chosen.find(redrives.desk())?;
             redrives.ask(&order)
         })

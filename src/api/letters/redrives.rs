@@ -280,7 +280,7 @@ impl From<RedriveItem> for ItemBody {
 )]
 pub(in crate::api) async fn list(State(context): State<Context>) -> Result<Json<RedrivesBody>, ApiError> {
     let redrives = context.admin().redrives()?;
-    let latest = context.in_turn(move || redrives.latest(LATEST)).await??;
+    let latest = context.in_turn(move |_| redrives.latest(LATEST)).await??;
     let redrives = latest.into_iter().map(RedriveBody::from).collect();
     Ok(Json(RedrivesBody { redrives }))
 }
@@ -303,7 +303,7 @@ pub(in crate::api) async fn status(
     NumberPath(number): NumberPath,
 ) -> Result<Json<RedriveBody>, ApiError> {
     let redrives = context.admin().redrives()?;
-    let found = context.in_turn(move || redrives.status(number)).await??;
+    let found = context.in_turn(move |_| redrives.status(number)).await??;
     found
         .map(|status| Json(status.into()))
         .ok_or_else(|| unknown(number))
@@ -357,7 +357,7 @@ pub(in crate::api) async fn items(
     let size = usize::try_from(size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX);
     let redrives = context.admin().redrives()?;
     let found = context
-        .in_turn(move || {
+        .in_turn(move |_| {
             let known = redrives.status(number)?.is_some();
             let items = redrives.items(number, after.map(|LetterId(at)| at), size)?;
             Ok::<_, crate::store::StoreError>(known.then_some(items))

@@ -6,7 +6,6 @@ use super::super::text::Instant;
 use super::{LetterBody, LetterPath};
 use crate::dead_letter::{CameBack, Episode, Examined, LetterId, LetterView, Story};
 use crate::domain::Millis;
-use crate::metrics::Asked;
 use axum::Json;
 use axum::extract::State;
 use base64::Engine as _;
@@ -307,8 +306,6 @@ pub(in crate::api) async fn handle(
     State(context): State<Context>,
     LetterPath(position): LetterPath,
 ) -> Result<Json<ShowBody>, ApiError> {
-    let view = context
-        .letters(Asked::DeadLetters, move |desk| desk.show(position))
-        .await??;
+    let view = context.letter(move |desk| desk.show(position)).await??;
     Ok(Json(view.into()))
 }

@@ -9,7 +9,7 @@ use super::admin::AdminError;
 use super::caller::Caller;
 use super::context::Context;
 use super::error::ApiError;
-use crate::domain::{Event, Millis, PurgedSaga, SagaId, SagaState};
+use crate::domain::{Millis, PurgedSaga, SagaId, SagaState};
 use crate::query::Timeline;
 use crate::retention::archived::ArchiveObject;
 use crate::retention::body::HoldBody;
@@ -95,8 +95,6 @@ pub struct Archived {
     pub state: SagaState,
     /// The record of its removal.
     pub purged: PurgedSaga,
-    /// Its deliveries.
-    pub events: Vec<Event>,
     /// Its timeline.
     pub timeline: Timeline,
 }
@@ -151,7 +149,7 @@ async fn ask_much<T: Send + 'static>(
 ) -> Result<T, ApiError> {
     let asked = context.clone();
     let answer = context
-        .sweep(move |stop| question(removals(&asked)?, stop))
+        .full_read(move |stop| question(removals(&asked)?, stop))
         .await?;
     Ok(answer?)
 }
@@ -163,6 +161,9 @@ fn removals(context: &Context) -> Result<&dyn Removals, AdminError> {
 
 /// A removed saga, from the archive.
 pub(in crate::api) async fn from_archive(context: &Context, saga: &SagaId) -> Result<Archived, ApiError> {
-    let saga = saga.clone();
-    ask(context, move |removals| removals.archived(&saga)).await
+    let (asked, saga) = (context.clone(), saga.clone());
+    let found = context
+        .elsewhere(move |_| removals(&asked)?.archived(&saga))
+        .await?;
+    Ok(found?)
 }

@@ -114,7 +114,7 @@ impl From<PurgedView> for PurgedBody {
             purged_at: Instant(purged.purged_at),
             rule: purged.rule.into(),
             decision: purged.decision,
-            archived: purged.row_group.is_some(),
+            archived: purged.row_groups.is_some(),
             restored_at: purged.restored.map(|(_, at)| Instant(at)),
             late_count: view.late_count,
             late: view.late.into_iter().map(LateBody::from).collect(),

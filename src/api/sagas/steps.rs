@@ -1,6 +1,6 @@
 //! The timeline of a saga: whole, sent as it is read, or page by page.
 
-use super::super::chunked::{self, Parts};
+use super::super::chunked::{self, Parts, Work};
 use super::super::context::{Context, StepsWriter};
 use super::super::error::{ApiError, ErrorBody, ErrorKind};
 use super::super::params::{Params, parse_number};
@@ -230,7 +230,10 @@ impl Writing {
         }
         self.last = Some(step.event.place);
         self.json(&StepBody::of(step));
-        self.parts.send_when_full()
+        let sent = self.parts.send_when_full();
+        // What was not sent must not look like the end.
+        self.failed |= sent.is_break();
+        sent
     }
 
     fn begin(&mut self) {
@@ -315,16 +318,17 @@ pub(in crate::api) async fn handle(
 
 /// The steps that the log holds, sent while they are read.
 async fn from_log(context: &Context, id: &SagaId, query: StepsQuery) -> Result<Response, ApiError> {
-    let (parts, answer) = chunked::answer();
+    let (parts, answer) = chunked::answer(format!("the timeline of saga {id}"));
     let (asked, saga) = (context.clone(), id.clone());
     let writing = Writing::new(parts, saga.clone(), query);
-    let reading = tokio::spawn(async move { asked.write_steps(saga, query.after, writing).await });
-    if let Some(response) = answer.json().await {
-        return Ok(response);
-    }
-    match reading.await {
-        Ok(Err(error)) => Err(error),
-        Ok(Ok(())) | Err(_) => Err(ApiError::new(
+    let reading = Work::begin(async move { asked.write_steps(saga, query.after, writing).await });
+    let without_an_answer = match answer.json(reading).await {
+        Ok(response) => return Ok(response),
+        Err(reading) => reading.ended().await,
+    };
+    match without_an_answer {
+        Some(Err(error)) => Err(error),
+        Some(Ok(())) | None => Err(ApiError::new(
             ErrorKind::InternalError,
             "the tracker failed to answer; its log says why",
         )),

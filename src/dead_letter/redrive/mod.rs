@@ -21,7 +21,6 @@ mod tests;
 pub use jobs::RedriveStatus;
 pub use order::{Cancelled, RedriveOrder};
 pub use result::{LetterResult, RedriveItem};
-pub(super) use runner::is_at_end;
 
 use super::search_log::LogSearch;
 use super::{Deciding, Desk, Sources};

@@ -1,12 +1,13 @@
 //! What really became of each letter of a redrive.
 
 use super::super::forecast::Forecast;
-use super::super::view::{CameBack, came_back};
+use super::super::view::{CameBack, came_back, listed};
 use super::jobs;
-use crate::domain::{Cut, Position};
-use crate::store::letters::{Happened, marks};
-use crate::store::records::RedriveLetterRecord;
-use crate::store::{Read, StoreError, read};
+use crate::domain::{Cut, Millis, Position};
+use crate::store::codec::Record;
+use crate::store::letters::{Happened, Returned, counted, removed};
+use crate::store::records::{FeedRecord, LetterRecord, RedriveLetterRecord};
+use crate::store::{Key, Read, StoreError, Table, keys, read};
 
 /// What became of a letter.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,19 +70,56 @@ pub(super) fn items(
     Ok(items)
 }
 
-/// A letter that was published at that position.
+/// A letter that was published at that position. Of several records that brought the same value back one mark is
+/// kept: of the others the feed says what became of them.
 fn sent(read: &dyn Read, cursor: &Cut, letter: Position, at: Position) -> Result<LetterResult, StoreError> {
-    for mark in marks(read, letter)? {
-        match &mark.what {
-            Happened::Returned { became, .. } if mark.by == at => {
-                return Ok(LetterResult::Came(at, came_back(read, cursor, at, became)?));
-            }
-            Happened::Removed(_) => {
-                let gone = format!("it was published at {at}; the letter is no longer kept");
-                return Ok(LetterResult::Skipped(gone));
-            }
-            _ => {}
-        }
+    if removed(read, letter)?.is_some() {
+        let gone = format!("it was published at {at}; the letter is no longer kept");
+        return Ok(LetterResult::Skipped(gone));
     }
-    Ok(LetterResult::Sent(at))
+    let mut key = Key::default();
+    if let Some(became) = marked(read, letter, at)? {
+        return Ok(LetterResult::Came(at, came_back(read, cursor, at, &became)?));
+    }
+    keys::by_offset(&mut key, at);
+    let Some(entry) = read.get(Table::Feed, &key)? else {
+        return Ok(LetterResult::Sent(at));
+    };
+    let became = match FeedRecord::read(&entry)? {
+        FeedRecord::Logged { saga_id, recorded_at } => Returned::Logged {
+            saga_id: saga_id.into(),
+            recorded_at: Millis(recorded_at),
+        },
+        FeedRecord::DeadLetter => Returned::DeadLetter {
+            reason: reason_of(read, at, &key)?,
+        },
+        FeedRecord::Gap { .. } => return Ok(LetterResult::Sent(at)),
+        FeedRecord::Purged { .. } => {
+            let gone = format!("it was published at {at}; its saga is no longer kept");
+            return Ok(LetterResult::Skipped(gone));
+        }
+    };
+    Ok(LetterResult::Came(at, came_back(read, cursor, at, &became)?))
+}
+
+/// What the letter's mark of the record at that position says, if there is one.
+fn marked(read: &dyn Read, letter: Position, at: Position) -> Result<Option<Returned>, StoreError> {
+    let Some(listed) = listed(read, letter)? else {
+        return Ok(None);
+    };
+    let counted = counted(read, letter, listed.value)?.into_iter();
+    let mut of_it = counted.filter(|mark| mark.by == at);
+    Ok(of_it.find_map(|mark| match mark.what {
+        Happened::Returned { became, .. } => Some(became),
+        _ => None,
+    }))
+}
+
+/// Why the record at that position is a letter, or was one.
+fn reason_of(read: &dyn Read, at: Position, key: &Key) -> Result<String, StoreError> {
+    if let Some(row) = read.get(Table::Letters, key)? {
+        return Ok(LetterRecord::read(&row)?.reason.to_owned());
+    }
+    let removal = removed(read, at)?.and_then(|(_, removal)| removal.reason);
+    Ok(removal.unwrap_or_default())
 }

@@ -7,9 +7,8 @@ use super::super::view;
 use super::{Redrives, jobs};
 use crate::domain::Position;
 use crate::failpoint;
-use crate::ingest::IngestStatus;
 use crate::ops::{Message, OpsError, OutError};
-use crate::store::letters::{LetterState, ValueHash, is_announced, marks, returns};
+use crate::store::letters::{Happened, LetterState, ValueHash, counted, is_announced, state};
 use crate::store::records::RedriveLetterRecord;
 use crate::store::{Batch, Durability, Read, StoreError, read};
 use std::collections::BTreeSet;
@@ -18,6 +17,8 @@ use std::time::Duration;
 
 /// Letters that are published before what became of them is stored.
 const CHUNK: usize = 100;
+/// Letters are made ready together until they are of so many bytes; one letter more than that.
+const CHUNK_BYTES: usize = 8 << 20;
 /// Wait before trying again while Kafka or the schema registry is away.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often it is looked whether what was published has been consumed.
@@ -233,19 +234,26 @@ impl Redrives {
     fn choose(&self, status: &jobs::RedriveStatus, chunk: &[Position]) -> Result<Choice, StoreError> {
         let store = &self.inner.parts.sources.store;
         let mut chosen = Choice::default();
+        let mut bytes = 0;
         for position in chunk {
+            // What is behind keeps its turn.
+            if bytes >= CHUNK_BYTES {
+                break;
+            }
             let settled = match self.prepare(&**store, *position, &status.change)? {
                 Prepared::Ready { revised, unannounced } => {
                     chosen
                         .unannounced
                         .extend(unannounced.map(|value| (*position, value)));
+                    bytes += revised.value.len();
                     chosen.ready.push((*position, self.message(*revised)));
                     continue;
                 }
-                // Another time it can be told whether it is an event: it keeps its turn.
+                // Another time it can be told whether it is an event: it keeps its turn, and so do those
+                // behind it: nobody answers now.
                 Prepared::Hopeless(Hopeless::Unavailable(why)) => {
                     chosen.waits_for = Some(why);
-                    continue;
+                    break;
                 }
                 Prepared::Settled(state) => RecordOwned::Skipped(settled_words(state)),
                 Prepared::Hopeless(why) => RecordOwned::Refused(why.to_string()),
@@ -343,12 +351,11 @@ impl Redrives {
         change: &super::super::Change,
     ) -> Result<Prepared, StoreError> {
         let sources = &self.inner.parts.sources;
-        let marks = marks(read, position)?;
         let letter = view::letter(read, position)?;
         let own = letter
             .as_ref()
             .map(|letter| ValueHash::of(letter.value.as_deref()));
-        let state = LetterState::after(own.unwrap_or_default(), &marks);
+        let state = state(read, position, own.unwrap_or_default())?;
         if state != LetterState::Open {
             return Ok(Prepared::Settled(state));
         }
@@ -359,7 +366,7 @@ impl Redrives {
             match revise(&letter, change, &sources.topics, &*sources.schemas) {
                 Ok(revised) => {
                     let value = ValueHash::of(Some(&revised.value));
-                    let known = own == Some(value) || is_announced(value, &marks);
+                    let known = own == Some(value) || is_announced(read, position, value)?;
                     Prepared::Ready {
                         revised: Box::new(revised),
                         unannounced: (!known).then_some(value),
@@ -438,22 +445,14 @@ impl Redrives {
     }
 }
 
-/// Whether consumption has reached what Kafka says is the end, which it must have said.
-pub(in crate::dead_letter) fn is_at_end(ingest: &IngestStatus) -> bool {
-    let ingest = ingest.snapshot();
-    let known = ingest.last_contact.is_some()
-        && ingest.unreachable_since.is_none()
-        && ingest.end.iter().next().is_some();
-    known && ingest.next.covers(&ingest.end)
-}
-
 /// Where a letter last came back to, as far as is consumed.
 fn came_back_at(read: &dyn Read, letter: Position) -> Result<Option<Position>, StoreError> {
     let Some(listed) = view::listed(read, letter)? else {
         return Ok(None);
     };
-    let marks = marks(read, letter)?;
-    Ok(returns(listed.value, &marks).last().map(|mark| mark.by))
+    let counted = counted(read, letter, listed.value)?.into_iter();
+    let mut returns = counted.filter(|mark| matches!(mark.what, Happened::Returned { .. }));
+    Ok(returns.next_back().map(|mark| mark.by))
 }
 
 /// A letter made ready, or why it is not.

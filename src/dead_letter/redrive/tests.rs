@@ -641,6 +641,39 @@ fn letters_wait_for_a_registry_that_is_away_and_none_is_refused() {
     assert_eq!((ended.sent, ended.refused), (1, 0), "{ended:?}");
 }
 
+/// Whoever asks on for the letters behind waits for each of them in vain.
+#[test]
+fn letters_behind_one_that_waits_for_the_registry_wait_too() {
+    let topic = Topic::new();
+    topic.consume();
+    for offset in 0..2 {
+        let (id, saga) = (format!("e-{offset}"), format!("s-{offset}"));
+        let value = encoded(&id, &saga, "ORDER_CONFIRMED", SagaStatus::Completed, AT + 5);
+        testing::put_letter(&topic.store, TOPIC, Position::new(0, offset), Some(&value));
+        topic.put("s", None, Vec::new());
+    }
+    topic.consumed.store(2, Ordering::Relaxed);
+    topic.consume();
+    let shutdown = CancellationToken::new();
+    let schemas = Arc::new(Flapping {
+        away: AtomicUsize::new(1),
+        bundled: BundledSchema::new().unwrap(),
+    });
+    let redrives = redrives_with(&topic, schemas, &shutdown);
+    let letters = (0..2).map(|offset| Position::new(0, offset)).collect();
+    let asked = redrives.ask(&order(letters, Change::default(), false)).unwrap();
+    let thread = redrives.spawn().unwrap();
+    redrives.wait_for(asked.number, Duration::from_secs(30)).unwrap();
+    shutdown.cancel();
+    thread.join().unwrap();
+    let items = redrives.items(asked.number, None, 2).unwrap();
+    let came = items.iter().map(|item| match &item.result {
+        LetterResult::Came(at, _) => at.offset,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(came.collect::<Vec<_>>(), [2, 3]);
+}
+
 #[test]
 fn only_what_a_redrive_changed_is_announced() {
     let (topic, letter) = with_a_readable_letter("ORDER_CONFIRMED");
@@ -741,4 +774,47 @@ fn redrives_are_forgotten_some_time_after_they_ended_and_numbers_are_not_given_o
     // The newest stays even when it has ended.
     jobs::end(&topic.store, newest.number, ended, None).unwrap();
     assert_eq!(redrives.forget_ended_before(ended).unwrap(), 0);
+}
+
+#[test]
+fn an_id_that_cannot_be_looked_for_now_leaves_the_dead_letters_to_be_replayed() {
+    let (topic, letter) = with_one_letter();
+    // Two letters of one event: the second is readable, and nobody has decided anything of the first.
+    let redrives = {
+        let mut parts = Arc::try_unwrap(redrives(&topic, &CancellationToken::new()).inner)
+            .unwrap_or_else(|_| panic!("nobody else has it"))
+            .parts;
+        parts.replay_events = 0;
+        Redrives::new(parts)
+    };
+    let mut rows = crate::store::Batch::new();
+    let mut key = crate::store::Key::default();
+    crate::store::keys::letter_by_event(&mut key, "e-1", letter);
+    rows.put_with(crate::store::Table::LettersByEvent, &key, |bytes| bytes.push(1));
+    topic
+        .store
+        .write(&rows, crate::store::Durability::Process)
+        .unwrap();
+    let order = crate::dead_letter::ReplayOrder {
+        event_ids: vec!["e-1".to_owned(), "e-0".to_owned()],
+        saga_ids: Vec::new(),
+        dry_run: true,
+        by: "kim".to_owned(),
+        origin: "test".to_owned(),
+    };
+    let gone = CancellationToken::new();
+    let shutdown = redrives.inner.parts.shutdown.clone();
+    let thread = redrives.spawn().unwrap();
+    let results = redrives.replay_events(&order, &gone).unwrap();
+    shutdown.cancel();
+    thread.join().unwrap();
+    let failed = crate::dead_letter::ReplayStatus::Failed;
+    assert!(results[0].message.contains("dead letter"), "{results:?}");
+    assert_eq!(results[1].status, failed);
+    assert!(results[1].message.contains("sagaIds"), "{results:?}");
+    gone.cancel();
+    assert!(
+        redrives.replay_events(&order, &gone).is_err(),
+        "nobody waits for it"
+    );
 }

@@ -63,7 +63,7 @@ impl DefectReason {
             Self::Tombstone => "tombstone",
             Self::TooLarge => "too_large",
             Self::BadMagic => "bad_magic",
-            Self::UnknownSchema => "unknown_schema",
+            Self::UnknownSchema => crate::store::letters::UNKNOWN_SCHEMA,
             Self::UnreadableSchema => "unreadable_schema",
             Self::Truncated => "truncated",
             Self::TrailingBytes => "trailing_bytes",
@@ -96,12 +96,23 @@ pub struct Defect {
 }
 
 impl Defect {
-    /// A defect, said in words.
+    /// A defect, said in words; in no more than 1,000 characters of them, for others may have
+    /// said a part of them.
     pub fn new(reason: DefectReason, detail: impl Into<String>) -> Self {
-        Self {
-            reason,
-            detail: detail.into(),
-        }
+        let mut detail = detail.into();
+        cut(&mut detail);
+        Self { reason, detail }
+    }
+}
+
+/// So many characters of what is wrong with a record are kept.
+const LONGEST_DETAIL: usize = 1_000;
+
+/// Cuts words that others may have said to 1,000 characters.
+pub fn cut(text: &mut String) {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST_DETAIL) {
+        text.truncate(end);
+        text.push('…');
     }
 }
 
@@ -118,6 +129,17 @@ pub(super) fn shown(text: &str) -> String {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn words_are_cut_however_many_somebody_says() {
+        let long = Defect::new(DefectReason::UnknownSchema, "ü".repeat(5_000)).detail;
+        assert_eq!(long.chars().count(), LONGEST_DETAIL + 1);
+        let whole = "ü".repeat(LONGEST_DETAIL);
+        assert_eq!(
+            Defect::new(DefectReason::UnknownSchema, whole.as_str()).detail,
+            whole
+        );
+    }
 
     #[test]
     fn every_reason_has_a_label_of_its_own_that_suits_a_metric() {

@@ -8,11 +8,12 @@
 //! Blocking: made, used and dropped on threads outside the async runtime only.
 
 use super::http::{Answer, RegisteredSchema, RegistryHttp};
+use super::questions::Questions;
 use super::references::References;
 use super::{
     BUNDLED_SCHEMA, RegistrySettings, RegistrySettingsError, SchemaError, SchemaSource, WriterSchema,
 };
-use crate::ingest::decode::DecodePlan;
+use crate::ingest::decode::{DecodePlan, cut};
 use apache_avro::Schema;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -23,6 +24,8 @@ const RECORD: &str = "com.groom.ecommerce.saga.event.avro.SagaTracker";
 
 /// So many unknown ids are remembered: garbage can name billions.
 const MOST_UNKNOWN: usize = 1_024;
+/// And so many that it has: garbage can name all of a registry's. Beyond, they are asked for anew.
+const MOST_PLANS: usize = 4_096;
 
 /// What a registry says when it is greeted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +42,8 @@ struct Known {
     plans: HashMap<u32, Result<Arc<DecodePlan>, String>>,
     /// What is not there, and until when it is not asked for again.
     unknown: HashMap<u32, (Instant, SchemaError)>,
+    /// How often it was asked for what is not there.
+    questions: Questions,
 }
 
 /// A client of one registry, or of several that hold the same schemas.
@@ -47,6 +52,8 @@ pub struct RegistryClient {
     unknown_for: Duration,
     patience: Duration,
     known: RwLock<Known>,
+    /// Tells the time.
+    now: fn() -> Instant,
 }
 
 impl RegistryClient {
@@ -60,6 +67,7 @@ impl RegistryClient {
             unknown_for: Duration::from_secs(settings.unknown_id_seconds),
             patience: Duration::from_secs(settings.unknown_id_wait_seconds),
             known: RwLock::default(),
+            now: Instant::now,
         })
     }
 
@@ -79,7 +87,7 @@ impl RegistryClient {
             None => known
                 .unknown
                 .get(&id)
-                .filter(|(until, _)| Instant::now() < *until)
+                .filter(|(until, _)| (self.now)() < *until)
                 .map(|(_, why)| Err(why.clone())),
         }
     }
@@ -91,7 +99,10 @@ impl RegistryClient {
         };
         let plan = match self.compile(&found) {
             Ok(plan) => Ok(Arc::new(plan)),
-            Err(SchemaError::Unreadable(detail)) => Err(detail),
+            Err(SchemaError::Unreadable(mut detail)) => {
+                cut(&mut detail);
+                Err(detail)
+            }
             Err(missing) if missing.may_pass() => return Err(self.note_missing(id, missing)),
             Err(other) => return Err(other),
         };
@@ -101,8 +112,16 @@ impl RegistryClient {
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.unknown.remove(&id);
+        if known.plans.len() >= MOST_PLANS {
+            known.plans.clear();
+        }
         known.plans.insert(id, plan.clone());
         plan.map_err(SchemaError::Unreadable)
+    }
+
+    fn may_ask(&self) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.questions.may_ask((self.now)())
     }
 
     fn note_missing(&self, id: u32, why: SchemaError) -> SchemaError {
@@ -110,7 +129,9 @@ impl RegistryClient {
         if known.unknown.len() >= MOST_UNKNOWN {
             known.unknown.clear();
         }
-        let until = Instant::now() + self.unknown_for;
+        let now = (self.now)();
+        let until = now + self.unknown_for;
+        known.questions.in_vain(now);
         known.unknown.insert(id, (until, why.clone()));
         why
     }
@@ -140,10 +161,11 @@ impl RegistryClient {
                     all.found(part.schema).map_err(too_much)?;
                 }
                 Answer::NotFound => {
-                    let detail = format!(
+                    let mut detail = format!(
                         "it refers to version {} of subject {:?}, which the registry does not have",
                         reference.version, reference.subject
                     );
+                    cut(&mut detail);
                     return Err(SchemaError::Incomplete(detail));
                 }
             }
@@ -154,7 +176,11 @@ impl RegistryClient {
 
 impl SchemaSource for RegistryClient {
     fn plan(&self, id: u32) -> Result<Arc<DecodePlan>, SchemaError> {
-        self.remembered(id).unwrap_or_else(|| self.learn(id))
+        match self.remembered(id) {
+            Some(remembered) => remembered,
+            None if self.may_ask() => self.learn(id),
+            None => Err(SchemaError::Unknown),
+        }
     }
 
     fn plan_now(&self, id: u32) -> Result<Arc<DecodePlan>, SchemaError> {

@@ -162,6 +162,21 @@ fn an_unknown_id_is_asked_for_again_later() {
 }
 
 #[test]
+fn whatever_the_registry_says_is_cut() {
+    let long = "x".repeat(100_000);
+    let said = serde_json::json!({ "error_code": 50_001, "message": long }).to_string();
+    let other = serde_json::json!({ "schema": "{}", "schemaType": long }).to_string();
+    let part =
+        serde_json::json!({ "schema": "{}", "references": [{ "name": "n", "subject": long, "version": 1 }] });
+    let registry = FakeRegistry::start(vec![]);
+    for (status, body) in [(500, said), (200, long), (200, other), (200, part.to_string())] {
+        registry.says(vec![("/schemas/ids/7", status, body)]);
+        let found = client_of(registry.url()).plan(7).unwrap_err().to_string();
+        assert!(found.len() < 1_200, "{} bytes", found.len());
+    }
+}
+
+#[test]
 fn trouble_of_the_registry_is_no_answer_and_is_not_remembered() {
     let registry = FakeRegistry::start(vec![]);
     let client = client_of(registry.url());
@@ -457,4 +472,29 @@ fn a_schema_that_refers_to_others_without_end_is_unreadable() {
         other => panic!("{:?}", other.map(|_| ())),
     }
     assert_eq!(registry.asked().len(), 33);
+}
+
+#[test]
+fn garbage_does_not_make_a_question_of_every_record() {
+    let missing = (0..200).map(|id: u32| {
+        let path: &'static str = format!("/schemas/ids/{id}").leak();
+        (path, 404, not_found(40_403))
+    });
+    let known = [("/schemas/ids/900", 200, contract())];
+    let registry = FakeRegistry::start(missing.chain(known).collect());
+    // The time stands still.
+    static BEGUN: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+    let mut client = client_of(registry.url());
+    client.now = || *BEGUN;
+    for id in 0..200 {
+        assert_eq!(client.plan(id).unwrap_err(), SchemaError::Unknown);
+    }
+    assert_eq!(registry.asked().len(), 64);
+    // Who reads letters again, or waits, asks all the same.
+    client.plan_now(900).unwrap();
+    client.now = || *BEGUN + Duration::from_millis(100);
+    for id in 0..200 {
+        assert_eq!(client.plan(id).unwrap_err(), SchemaError::Unknown);
+    }
+    assert_eq!(registry.asked().len(), 64 + 1 + 2);
 }

@@ -1,6 +1,7 @@
 //! Asks a schema registry over HTTP, and tells its answers from its failures.
 
 use super::settings::{RegistrySettings, RegistrySettingsError, without_userinfo};
+use crate::ingest::decode::cut;
 use reqwest::StatusCode;
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::redirect::Policy;
@@ -199,7 +200,10 @@ impl RegistryHttp {
             Credentials::Bearer(token) => request.bearer_auth(token),
             Credentials::Basic(user, password) => request.basic_auth(user, password.as_ref()),
         };
-        let said = |detail: String| format!("the schema registry {} {detail}", endpoint.shown);
+        let said = |mut detail: String| {
+            cut(&mut detail);
+            format!("the schema registry {} {detail}", endpoint.shown)
+        };
         let response = request
             .send()
             .map_err(|e| said(format!("does not answer: {}", whole(&e.without_url()))))?;

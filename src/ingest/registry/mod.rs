@@ -7,6 +7,7 @@
 mod bundled;
 mod client;
 mod http;
+mod questions;
 mod references;
 mod settings;
 

@@ -81,6 +81,13 @@ fn beyond_bounds() -> Vec<(&'static str, Value)> {
         ),
         (
             PURGE,
+            changed(&purge, |purge| {
+                let sagas = purge["sagas"].as_array_mut().unwrap();
+                sagas.push(sagas[0].clone());
+            }),
+        ),
+        (
+            PURGE,
             changed(&purge, |purge| purge["sagas"][0]["id"] = json!("x".repeat(300))),
         ),
         (
@@ -161,7 +168,7 @@ fn a_restore_of_other_deliveries_or_of_a_partition_that_no_topic_has_is_left() {
 }
 
 /// A restore in pieces of so many bytes: the messages before the decision, and the decision.
-fn in_parts(events: &[Event], saga: &SagaId, bytes: usize) -> (Vec<Value>, RestoreBody) {
+pub(super) fn in_parts(events: &[Event], saga: &SagaId, bytes: usize) -> (Vec<Value>, RestoreBody) {
     let mut own = own(events, saga);
     own.sort_by_key(Event::timeline_key);
     let mut pieces = parts::cut(&own, bytes).unwrap();
@@ -308,6 +315,9 @@ fn while_nobody_says_where_the_topic_ends_or_it_may_be_another_one_a_decision_wa
     assert_eq!(anew().reach(1, &far), Reach::Ahead);
     said.set(TOPIC, 0, 0, here.next(0) + 7);
     assert_eq!(anew().reach(0, &far), Reach::Ahead);
+    // What lies up to its end are markers of transactions: nothing will move this replica on.
+    said.markers.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(anew().reach(0, &far), Reach::Here);
     drop((edge, handle));
     projecting.join().unwrap();
 }
@@ -415,4 +425,43 @@ proptest! {
         topic.work(&store);
         prop_assert_eq!(differences(&store), Vec::<String>::new());
     }
+}
+
+/// A decision is done in several writes. The first of them may take away the delivery by whose time the rest
+/// is due, and then the process may end.
+#[test]
+fn a_decision_that_was_done_by_half_is_done_by_the_same_time() {
+    let before = events();
+    let (only, ids) = (later(&before, 1), sagas(&before));
+    // What was seen last is of the sagas themselves.
+    let purge = purge_of(&before, &ids);
+    let topic = Topic::new(vec![(PURGE, purge.clone())]);
+    let (whole, half) = (store(), store());
+    for store in [&whole, &half] {
+        project(store, &only, &[9], 1);
+        topic.store_unchecked(store);
+    }
+    topic.work(&whole);
+    assert!(ids.iter().all(|saga| is_gone(&whole, saga)));
+    // Up to the first write, which held the saga of what was seen last.
+    let last = before.iter().max_by_key(|event| event.position).unwrap();
+    let first = changed(&purge, |purge| {
+        let all = purge["sagas"].as_array().unwrap().clone();
+        let one = all.into_iter().filter(|one| one["id"] == last.saga_id.as_str());
+        purge["sagas"] = one.collect();
+    });
+    let by_half = Topic::new(vec![(PURGE, first)]);
+    by_half.store_unchecked(&half);
+    by_half.work(&half);
+    assert!(is_gone(&half, &last.saga_id));
+    topic.store_unchecked(&half);
+    let mut batch = Batch::new();
+    crate::store::read::put_meta(&mut batch, crate::store::totals::RETENTION_CURSOR, "0");
+    half.write(&batch, Durability::Process).unwrap();
+    let told = topic.work(&half);
+    assert_eq!(told.not_due, 0);
+    assert_eq!(
+        digest(&half, TOPIC).unwrap().tables,
+        digest(&whole, TOPIC).unwrap().tables
+    );
 }

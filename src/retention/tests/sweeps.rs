@@ -3,11 +3,12 @@
 use super::*;
 use crate::clock::Clock;
 use crate::domain::MetadataForm;
+use crate::objects::Objects;
 use crate::ops::{Decisions, Message, OutError, Outlet};
 use saga_tracker_sdk::publishing::RandomEventIds;
 
-const DAYS: i64 = 86_400_000;
-const NOW: i64 = 1_795_000_000_000;
+pub(super) const DAYS: i64 = 86_400_000;
+pub(super) const NOW: i64 = 1_795_000_000_000;
 const OPS: &str = "ops";
 
 struct At(i64);
@@ -27,12 +28,25 @@ struct Loop {
 
 impl Outlet for Loop {
     fn publish(&self, message: &Message) -> Result<Position, OutError> {
+        let value = message.value.as_deref().unwrap();
+        if value.len() > 1_000_000 || value.windows(6).any(|word| word == b"poison") {
+            return Err(OutError::Refused("it is too large".to_owned()));
+        }
         let offset = self.ops.snapshot().next;
         let decision: Decision = serde_json::from_slice(message.value.as_deref().unwrap()).unwrap();
+        let mut rows = Batch::new();
+        let decided = Decided {
+            offset,
+            arrived_at: Millis(NOW + i64::try_from(offset).unwrap()),
+            decision: &decision,
+        };
+        let topic = TOPIC.to_owned();
+        let applied = Remove { topic }.apply(decided, None, &*self.store, &mut rows);
+        assert!(matches!(applied, Ok(Verdict::Applied(_))), "{applied:?}");
         let topic = Topic::new(vec![]);
         let decisions = vec![decision; usize::try_from(offset).unwrap() + 1];
         let topic = Topic { decisions, ..topic };
-        topic.put(&self.store, &mut Batch::new(), offset, DecisionOutcome::Applied);
+        topic.put(&self.store, &mut rows, offset, DecisionOutcome::Applied);
         self.said.set(OPS, 0, 0, offset + 1);
         self.ops.update(|status| status.next = offset + 1);
         Ok(Position::new(0, offset))
@@ -40,18 +54,20 @@ impl Outlet for Loop {
 }
 
 /// A tracker that decides, of which a test says how far it has read.
-struct Tracker {
+pub(super) struct Tracker {
     store: SharedStore,
     said: Arc<Said>,
-    ops: Arc<OpsStatus>,
-    status: Arc<RetentionStatus>,
-    handle: ProjectorHandle,
+    pub(super) ops: Arc<OpsStatus>,
+    pub(super) status: Arc<RetentionStatus>,
+    pub(super) handle: ProjectorHandle,
     threads: Vec<std::thread::JoinHandle<()>>,
     shutdown: CancellationToken,
+    pub(super) objects: Option<Objects>,
+    left: Mutex<std::collections::HashMap<SagaId, std::time::Instant>>,
 }
 
 impl Tracker {
-    fn over(store: &SharedStore, said: &Arc<Said>) -> Self {
+    pub(super) fn over(store: &SharedStore, said: &Arc<Said>) -> Self {
         let definitions = Arc::new(SagaDefinitions::default());
         let (handle, projecting) =
             projector::spawn(store.clone(), TOPIC, definitions, ProjectorSettings::default()).unwrap();
@@ -76,11 +92,13 @@ impl Tracker {
             status,
             handle,
             shutdown,
+            objects: None,
+            left: Mutex::default(),
         }
     }
 
     /// A search now, by a clock that says so.
-    fn sweep(&self, now: i64) -> Result<Swept, RetentionError> {
+    pub(super) fn sweep(&self, now: i64) -> Result<Swept, RetentionError> {
         let definitions = Arc::new(SagaDefinitions::default());
         let settings = RetentionSettings {
             sagas_per_second: 1_000_000,
@@ -104,17 +122,22 @@ impl Tracker {
                 ids: Arc::new(RandomEventIds),
             },
             edge: edge(&self.said, &self.handle, &self.ops, &self.status),
-            left: Mutex::default(),
-            objects: None,
+            left: Mutex::new(self.left.lock().unwrap().clone()),
+            objects: self.objects.clone(),
             runtime: runtime.handle().clone(),
             status: self.status.clone(),
             clock: Arc::new(At(now)),
             shutdown: self.shutdown.clone(),
         };
-        sweeper.sweep()
+        let swept = sweeper.sweep();
+        self.left
+            .lock()
+            .unwrap()
+            .clone_from(&*sweeper.left.lock().unwrap());
+        swept
     }
 
-    fn stop(self) {
+    pub(super) fn stop(self) {
         self.shutdown.cancel();
         drop(self.handle);
         for thread in self.threads {
@@ -123,7 +146,7 @@ impl Tracker {
     }
 }
 
-fn event(offset: u64, saga: &str, step: &str, status: SagaStatus, at: i64) -> Event {
+pub(super) fn event(offset: u64, saga: &str, step: &str, status: SagaStatus, at: i64) -> Event {
     Event {
         position: Position::new(0, offset),
         arrived_at: Millis(at),
@@ -180,7 +203,7 @@ fn tried() -> (Vec<Event>, usize) {
     (events.collect(), first)
 }
 
-fn purged_now(store: &SharedStore, events: &[Event]) -> Vec<SagaId> {
+pub(super) fn purged_now(store: &SharedStore, events: &[Event]) -> Vec<SagaId> {
     let ids = sagas(events);
     ids.into_iter().filter(|saga| is_gone(store, saga)).collect()
 }
@@ -254,5 +277,59 @@ fn a_topic_that_ends_before_what_was_read_is_another_one() {
         matches!(&told, Err(RetentionError::NotAtTheEnd(why)) if why.contains("another topic")),
         "{told:?}"
     );
+    tracker.stop();
+}
+
+#[test]
+fn sagas_of_rare_types_are_due_as_well() {
+    let mut events = Vec::new();
+    // A thousand types have several sagas each, of today.
+    for number in 0..3_150 {
+        let mut event = event(number, &format!("s-{number}"), "STEP", SagaStatus::Started, NOW);
+        event.saga_type = format!("TYPE_{}", number % 1_050).into();
+        events.push(event);
+    }
+    // And a few of rare ones are not.
+    for number in 0..7 {
+        let (offset, at) = (3_150 + number, NOW - 400 * DAYS);
+        let mut old = event(
+            offset,
+            &format!("old-{number}"),
+            "STEP",
+            SagaStatus::Completed,
+            at,
+        );
+        old.saga_type = format!("RARE_{number}").into();
+        old.arrived_at = Millis(NOW - 300 * DAYS);
+        events.push(old);
+    }
+    events.push(event(3_157, "last", "STEP", SagaStatus::Started, NOW));
+    let store = store();
+    project(&store, &events, &[1_000], 1);
+    let said = Arc::new(Said::of(TOPIC, &behind(&events, Cut::default())));
+    let tracker = Tracker::over(&store, &said);
+    assert_eq!(tracker.sweep(NOW).unwrap().decided, 7);
+    tracker.stop();
+}
+
+#[test]
+fn odd_ids_and_what_kafka_does_not_take_hold_up_nothing() {
+    let mut events = Vec::new();
+    let (poison, odd) = ("poison".to_owned(), "\u{1}".repeat(250));
+    let ids = (0..900).map(|number| format!("{odd}{number:04}"));
+    for (offset, id) in (0..).zip(std::iter::once(poison).chain(ids)) {
+        let mut old = event(offset, &id, "STEP", SagaStatus::Completed, NOW - 400 * DAYS);
+        // The one that is refused is the first, of a day of its own.
+        old.recorded_at = Millis(NOW - (400 + i64::from(offset == 0)) * DAYS);
+        events.push(old);
+    }
+    events.push(event(901, "last", "STEP", SagaStatus::Started, NOW));
+    let store = store();
+    project(&store, &events, &[100], 1);
+    let said = Arc::new(Said::of(TOPIC, &behind(&events, Cut::default())));
+    let tracker = Tracker::over(&store, &said);
+    let told = tracker.sweep(NOW);
+    assert!(matches!(&told, Err(RetentionError::Ops(_))), "{told:?}");
+    assert_eq!(tracker.sweep(NOW).unwrap().decided, 900);
     tracker.stop();
 }

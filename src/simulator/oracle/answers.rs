@@ -2,11 +2,10 @@
 
 use super::account::Account;
 use super::fold::Expected;
-use super::sagas::Sagas;
+use super::sagas::{Sagas, came_back};
 use crate::demo::rng::Rng;
 use crate::domain::{COMPENSATION_BUCKETS, Event, Millis, SagaId, SagaState, SagaStatus};
 use crate::query::{Filter, Query, SearchRequest, Sort, SortKey, TimelineStep, Totals, Window};
-use crate::store::letters::ValueHash;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -232,12 +231,8 @@ pub(crate) fn letters(query: &Query, account: &Account, sagas: &Sagas, found: &m
     let mut wanted: BTreeMap<String, [u64; 3]> = BTreeMap::new();
     for (at, seen) in &account.seen {
         if let Err(reason) = &seen.outcome {
-            let came_back = account.came_back.get(at).into_iter().flatten();
-            let mut came_back = came_back.filter(|value| {
-                let announced = (*at, ValueHash::of(value.as_deref()).to_string());
-                **value == seen.record.value || sagas.announced.contains(&announced)
-            });
-            let state = match (came_back.next().is_some(), discarded.contains(at)) {
+            let came_back = came_back(account, *at, seen, &sagas.announced);
+            let state = match (came_back, discarded.contains(at)) {
                 (true, _) => 1,
                 (false, true) => 2,
                 (false, false) => 0,

@@ -1,7 +1,7 @@
 //! Which sagas live, which are gone, and what decisions did to them, in the order of the ops topic.
 
 use super::super::world::{DAY, HOUR};
-use super::account::Account;
+use super::account::{Account, Seen};
 use super::fold::{Expected, expected};
 use crate::domain::{Cut, Event, Millis, Position, SagaDefinitions, SagaId, evidence};
 use crate::ops::{Decision, Recorded};
@@ -10,9 +10,13 @@ use crate::retention::body::{
 };
 use crate::retention::parts::Joined;
 use crate::retention::{HoldQuery, Scope};
+use crate::store::letters::ValueHash;
 use crate::store::records::DecisionOutcome;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The reason of letters that may become events.
+const UNKNOWN_SCHEMA: &str = "UNKNOWN_SCHEMA";
 
 /// A saga whose events were removed.
 #[derive(Clone)]
@@ -139,6 +143,13 @@ impl Working<'_> {
         if !account.next.covers(&purge.cut) {
             return;
         }
+        if purge
+            .seen
+            .keys()
+            .any(|partition| self.waits(*partition, offset, &purge.cut, account))
+        {
+            return;
+        }
         let Some(times) = self.times(recorded, &purge, account) else {
             return;
         };
@@ -164,6 +175,19 @@ impl Working<'_> {
                 self.gone.insert(entry.saga, gone);
             }
         }
+    }
+
+    /// Whether an open letter of an unknown schema lies in the partition, which whoever decided could read.
+    fn waits(&self, partition: u32, offset: u64, cut: &Cut, account: &Account) -> bool {
+        let inside = account.seen.iter().filter(|(at, seen)| {
+            at.partition == partition
+                && cut.contains(**at)
+                && seen.filled.is_none_or(|next| next <= offset)
+                && seen.outcome.as_ref().err() == Some(&UNKNOWN_SCHEMA)
+        });
+        let mut letters = inside.map(|(at, seen)| (*at, seen));
+        letters
+            .any(|(at, seen)| !self.discarded.contains(&at) && !came_back(account, at, seen, &self.announced))
     }
 
     /// What stands of a saga inside a cut when a decision is applied.
@@ -280,6 +304,20 @@ impl Working<'_> {
         (sagas.came_back, sagas.held, sagas.not_due) = (self.came_back, self.held, self.not_due);
         sagas
     }
+}
+
+/// Whether a record says that the letter came back, with its value or with one that was announced.
+pub(crate) fn came_back(
+    account: &Account,
+    letter: Position,
+    seen: &Seen,
+    announced: &BTreeSet<(Position, String)>,
+) -> bool {
+    let mut values = account.came_back.get(&letter).into_iter().flatten();
+    values.any(|value| {
+        let named = (letter, ValueHash::of(value.as_deref()).to_string());
+        *value == seen.record.value || announced.contains(&named)
+    })
 }
 
 /// The letters that a decision names.

@@ -160,14 +160,7 @@ fn share(store: &dyn Read, range: &TableRange) -> Vec<TableRow> {
 
 /// Every row of a table, by partition and sort key.
 fn all_rows(store: &dyn Read, table: Table) -> Vec<TableRow> {
-    let mut rows = share(
-        store,
-        &TableRange {
-            table,
-            from: None,
-            to: None,
-        },
-    );
+    let mut rows = share(store, &TableRange::whole(table));
     rows.sort();
     rows
 }

@@ -72,14 +72,7 @@ pub(super) fn an_empty_table_is_cleared_and_split(store: &dyn Store) {
     store.clear(Table::Log).unwrap();
     for parts in [0, 1, 8] {
         let shares = store.split(Table::Log, parts).unwrap();
-        assert_eq!(
-            shares,
-            [TableRange {
-                table: Table::Log,
-                from: None,
-                to: None
-            }]
-        );
+        assert_eq!(shares, [TableRange::whole(Table::Log)]);
     }
 }
 

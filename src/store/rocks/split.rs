@@ -18,11 +18,7 @@ const PROBES: u64 = 16;
 /// between the first and the last key, which also finds rows that are in no file yet. Shares are then
 /// made of about the same size on disk.
 pub(super) fn split(db: &Db, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
-    let whole = TableRange {
-        table,
-        from: None,
-        to: None,
-    };
+    let whole = TableRange::whole(table);
     let Some((first, last)) = ends(db, &whole)? else {
         return Ok(vec![whole]);
     };

@@ -1,0 +1,59 @@
+//! The calls that a store around another one hands on as they are.
+
+/// All of [`Store`](super::Store) but `snapshot`, handed on to a field.
+macro_rules! hand_on_store_calls {
+    ($inner:ident) => {
+        fn write(
+            &self,
+            batch: &$crate::store::Batch,
+            durability: $crate::store::Durability,
+        ) -> Result<(), $crate::store::StoreError> {
+            self.$inner.write(batch, durability)
+        }
+
+        fn load(&self, batch: &$crate::store::Batch) -> Result<(), $crate::store::StoreError> {
+            self.$inner.load(batch)
+        }
+
+        fn clear(&self, table: $crate::store::Table) -> Result<(), $crate::store::StoreError> {
+            self.$inner.clear(table)
+        }
+
+        fn flush(&self) -> Result<(), $crate::store::StoreError> {
+            self.$inner.flush()
+        }
+
+        fn sync(&self) -> Result<(), $crate::store::StoreError> {
+            self.$inner.sync()
+        }
+
+        fn reclaim(&self, table: $crate::store::Table) -> Result<(), $crate::store::StoreError> {
+            self.$inner.reclaim(table)
+        }
+
+        fn table_bytes(&self, table: $crate::store::Table) -> Result<u64, $crate::store::StoreError> {
+            self.$inner.table_bytes(table)
+        }
+
+        fn split(
+            &self,
+            table: $crate::store::Table,
+            parts: usize,
+        ) -> Result<Vec<$crate::store::TableRange>, $crate::store::StoreError> {
+            self.$inner.split(table, parts)
+        }
+
+        fn checkpoint(
+            &self,
+            into: &std::path::Path,
+        ) -> Result<$crate::store::Checkpoint, $crate::store::StoreError> {
+            self.$inner.checkpoint(into)
+        }
+
+        fn usage(&self) -> $crate::store::Usage {
+            self.$inner.usage()
+        }
+    };
+}
+
+pub(super) use hand_on_store_calls;

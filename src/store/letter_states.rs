@@ -1,0 +1,209 @@
+//! Reads what happened to letters: no more marks than count for the answer, however many there are.
+//!
+//! Which marks count is decided in [`super::letter_marks`].
+
+use super::letter_marks::{Happened, LetterMark, LetterState, Removal, ValueHash};
+use super::{Direction, Key, Read, StoreError, Table, keys, read};
+use crate::domain::Position;
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+
+/// So many marks of a letter are told, at most.
+pub(super) const MARKS_TOLD: usize = 100;
+
+/// Visits the marks that a key prefix stands for, in order, until told to stop.
+fn each(
+    read: &dyn Read,
+    prefix: &Key,
+    most: usize,
+    mut visit: impl FnMut(LetterMark) -> Result<ControlFlow<()>, StoreError>,
+) -> Result<(), StoreError> {
+    // Behind every key that goes on from the prefix: what follows it is of 28 bytes at most.
+    let mut end = prefix.sort().to_vec();
+    end.extend_from_slice(&[u8::MAX; 32]);
+    let range = (Bound::Included(prefix.sort()), Bound::Included(&end[..]));
+    read::try_scan(
+        |row| {
+            let partition = prefix.partition();
+            read.scan(
+                Table::LetterMarks,
+                partition,
+                range,
+                Direction::Forward,
+                most,
+                row,
+            )
+        },
+        |sort, value| visit(LetterMark::read(keys::parse_letter_mark(sort)?.by, value)?),
+    )
+}
+
+/// The first mark of a kind about a value.
+pub(super) fn first_about(
+    read: &dyn Read,
+    letter: Position,
+    kind: u8,
+    value: ValueHash,
+) -> Result<Option<LetterMark>, StoreError> {
+    let mut key = Key::default();
+    keys::letter_marks_about(&mut key, letter, kind, &value.0);
+    let mut found = None;
+    each(read, &key, 1, |mark| {
+        found = Some(mark);
+        Ok(ControlFlow::Break(()))
+    })?;
+    Ok(found)
+}
+
+/// Visits the marks of one kind of a letter, until told to stop.
+pub(super) fn each_of_kind(
+    read: &dyn Read,
+    letter: Position,
+    kind: u8,
+    visit: impl FnMut(LetterMark) -> Result<ControlFlow<()>, StoreError>,
+) -> Result<(), StoreError> {
+    let mut key = Key::default();
+    keys::letter_marks_of_kind(&mut key, letter, kind);
+    each(read, &key, usize::MAX, visit)
+}
+
+/// Says that the letter was removed, if it was. A decision about a letter that has not come yet removes
+/// nothing so far.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn removed(read: &dyn Read, letter: Position) -> Result<Option<(LetterMark, Removal)>, StoreError> {
+    let mut found = None;
+    each_of_kind(read, letter, LetterMark::REMOVED, |mark| {
+        if let Happened::Removed(removal) = &mark.what
+            && removal.reason.is_some()
+        {
+            let removal = removal.clone();
+            found = Some((mark, removal));
+        }
+        Ok(ControlFlow::Break(()))
+    })?;
+    Ok(found)
+}
+
+/// Whether it was announced that the letter will come back with that value.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn is_announced(read: &dyn Read, letter: Position, value: ValueHash) -> Result<bool, StoreError> {
+    Ok(first_about(read, letter, LetterMark::ANNOUNCED, value)?.is_some())
+}
+
+/// Whether a record with that value says that the letter came back.
+pub(super) fn is_returned(read: &dyn Read, letter: Position, value: ValueHash) -> Result<bool, StoreError> {
+    Ok(first_about(read, letter, LetterMark::RETURNED, value)?.is_some())
+}
+
+fn is_discarded(read: &dyn Read, letter: Position) -> Result<bool, StoreError> {
+    let discarded = first_about(read, letter, LetterMark::DISCARDED, ValueHash::default())?;
+    Ok(discarded.is_some())
+}
+
+/// The state of a letter of that value.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn state(read: &dyn Read, letter: Position, value: ValueHash) -> Result<LetterState, StoreError> {
+    if let Some((_, removal)) = removed(read, letter)? {
+        return Ok(removal.state());
+    }
+    let mut returned = is_returned(read, letter, value)?;
+    if !returned {
+        each_of_kind(read, letter, LetterMark::ANNOUNCED, |mark| {
+            returned = is_returned(read, letter, mark.about())?;
+            Ok(if returned {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
+        })?;
+    }
+    Ok(if returned {
+        LetterState::Redriven
+    } else if is_discarded(read, letter)? {
+        LetterState::Discarded
+    } else {
+        LetterState::Open
+    })
+}
+
+/// What happened to a letter of that value as far as it counts, but announcements: that it came back,
+/// with its value and with those that were announced, and that it was discarded. Never more than
+/// 100 of them.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn counted(read: &dyn Read, letter: Position, value: ValueHash) -> Result<Vec<LetterMark>, StoreError> {
+    let about = |kind, value| first_about(read, letter, kind, value);
+    let mut found = Vec::new();
+    found.extend(about(LetterMark::DISCARDED, ValueHash::default())?);
+    found.extend(about(LetterMark::RETURNED, value)?);
+    each_of_kind(read, letter, LetterMark::ANNOUNCED, |mark| {
+        if mark.about() != value {
+            found.extend(about(LetterMark::RETURNED, mark.about())?);
+        }
+        let full = found.len() >= MARKS_TOLD;
+        Ok(if full {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    })?;
+    found.sort_by_key(|mark| (mark.kind(), mark.by));
+    Ok(found)
+}
+
+/// What happened to letters of one partition with offsets in `from..to` of one bucket of
+/// [`keys::FEED_BUCKET_BITS`], by offset, and the offset up to which that is all: no more than `most` marks
+/// are read.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn marks_between(
+    read: &dyn Read,
+    from: Position,
+    to: u64,
+    most: usize,
+) -> Result<(BTreeMap<u64, Vec<LetterMark>>, u64), StoreError> {
+    let mut found: BTreeMap<u64, Vec<LetterMark>> = BTreeMap::new();
+    let mut key = Key::default();
+    keys::by_offset(&mut key, from);
+    let (first, end) = (from.offset.to_be_bytes(), to.to_be_bytes());
+    let range = (Bound::Included(&first[..]), Bound::Excluded(&end[..]));
+    let (mut rows, mut reached) = (0, from.offset);
+    read::try_scan(
+        |visit| {
+            let partition = key.partition();
+            read.scan(
+                Table::LetterMarks,
+                partition,
+                range,
+                Direction::Forward,
+                most,
+                visit,
+            )
+        },
+        |sort, value| {
+            let mark = keys::parse_letter_mark(sort)?;
+            (rows, reached) = (rows + 1, mark.offset);
+            let marks = found.entry(mark.offset).or_default();
+            marks.push(LetterMark::read(mark.by, value)?);
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
+    Ok((found, if rows < most { to } else { reached }))
+}
+
+/// The first of all that happened to one letter, 100 at most, whether it counts or not.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn marks(read: &dyn Read, letter: Position) -> Result<Vec<LetterMark>, StoreError> {
+    let (mut found, _) = marks_between(read, letter, letter.offset.saturating_add(1), MARKS_TOLD)?;
+    Ok(found.remove(&letter.offset).unwrap_or_default())
+}
