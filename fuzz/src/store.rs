@@ -4,6 +4,8 @@
 pub mod codec;
 #[path = "../../src/store/error.rs"]
 mod error;
+#[path = "../../src/store/key.rs"]
+mod key;
 #[path = "../../src/store/keys.rs"]
 pub mod keys;
 #[path = "../../src/store/letter_records.rs"]

@@ -30,7 +30,7 @@ pub struct PurgeSaga {
     pub saga: SagaId,
     /// Its deliveries inside the cut.
     pub events: u32,
-    /// Their [`evidence`].
+    /// Their [evidence](crate::domain::evidence).
     pub hash: [u8; 32],
     /// In which row groups of the decision's archive object they are, if it has one.
     pub row_groups: Option<RowGroups>,

@@ -4,6 +4,9 @@
 use super::codec::Record;
 use bincode::{BorrowDecode, Encode};
 
+/// The reason of letters that are none for good: see `ingest::late_schemas`.
+pub const UNKNOWN_SCHEMA: &str = "unknown_schema";
+
 /// `letters`: what is known of a dead letter without its bytes, as far as it could be decoded.
 #[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone, Default)]
 pub struct LetterRecord<'a> {

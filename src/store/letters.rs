@@ -26,9 +26,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// bit set: Kafka's are never negative, so no partition of the tracker topic has it.
 pub const FOREIGN: u32 = 1 << 31;
 
-/// The reason of letters that are none for good: see `ingest::late_schemas`.
-pub const UNKNOWN_SCHEMA: &str = "unknown_schema";
-
 /// Letters and what happened to them, gathered for one batch.
 #[derive(Debug, Default)]
 pub struct LetterChanges {

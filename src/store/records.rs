@@ -12,7 +12,7 @@ use crate::domain::{Event, EventRef, MetadataForm, Millis, SagaId, SagaStatus, T
 use bincode::{BorrowDecode, Encode};
 
 pub use super::letter_records::{
-    LetterMarkRecord, LetterRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord,
+    LetterMarkRecord, LetterRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord, UNKNOWN_SCHEMA,
 };
 pub use super::purged_records::{ArchivedRecord, HoldRecord, HoldScopeRecord, LiftedRecord, PurgedRecord};
 pub use super::state_records::{InstanceRecord, StandingRecord};

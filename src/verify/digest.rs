@@ -8,7 +8,8 @@
 use crate::domain::Cut;
 use crate::projector::{AtRestError, ProjectorHandle, ProjectorSettings};
 use crate::store::codec::Record;
-use crate::store::letters::{UNKNOWN_SCHEMA, counts};
+use crate::store::letters::counts;
+use crate::store::records::UNKNOWN_SCHEMA;
 use crate::store::records::{GapRecord, OffsetRecord};
 use crate::store::{Generation, Read, SharedStore, StoreError, Table, TableRange, keys, read, totals};
 use std::collections::BTreeMap;

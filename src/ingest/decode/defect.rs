@@ -63,7 +63,7 @@ impl DefectReason {
             Self::Tombstone => "tombstone",
             Self::TooLarge => "too_large",
             Self::BadMagic => "bad_magic",
-            Self::UnknownSchema => crate::store::letters::UNKNOWN_SCHEMA,
+            Self::UnknownSchema => crate::store::records::UNKNOWN_SCHEMA,
             Self::UnreadableSchema => "unreadable_schema",
             Self::Truncated => "truncated",
             Self::TrailingBytes => "trailing_bytes",
