@@ -49,8 +49,10 @@ impl SimOutlet {
         for saga in body.sagas {
             let events = read::deliveries(&*self.store, &saga.saga, &cut).unwrap();
             noted.archive.insert((offset, saga.saga.clone()), events);
-            let told = self.given.lock().told.clone();
-            if let Some(why) = retention::keeps(&self.world, &saga.saga, &cut, &told) {
+            let given = self.given.lock().clone();
+            let told = given.told;
+            let has_read = |at| given.records.contains_key(&at) || given.filled.contains_key(&at);
+            if let Some(why) = retention::keeps(&self.world, &saga.saga, (&cut, &told), has_read) {
                 noted.faults.push(format!(
                     "[2.1] replica {} decides (offset {offset}) that saga {:?} goes, which a tracker that has read everything by a right clock keeps: {why}",
                     self.replica,

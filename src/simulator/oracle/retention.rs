@@ -3,16 +3,26 @@
 use super::super::registry;
 use super::super::world::{DAY, HOUR, World};
 use super::fold::expected;
-use crate::domain::{Cut, Event, SagaDefinitions, SagaId};
+use crate::domain::{Cut, Event, Position, SagaDefinitions, SagaId};
 
 /// Days that a saga is kept that is over, and one that is not; hours after anything of it arrived.
 pub(crate) const KEPT: (u64, u64, u64) = (2, 6, 24);
 
 /// Why the saga stays, if it does. What nobody told this replica of, it need not know: a record
-/// behind the ends in `told` counts only where it has been read.
-pub(crate) fn keeps(world: &World, saga: &SagaId, cut: &Cut, told: &Cut) -> Option<String> {
+/// behind the ends in `told` counts only where it has been read. Nor does what expired unread: nobody can
+/// have it any more.
+pub(crate) fn keeps(
+    world: &World,
+    saga: &SagaId,
+    (cut, told): (&Cut, &Cut),
+    has_read: impl Fn(Position) -> bool,
+) -> Option<String> {
     let history = world.history();
     let hidden = world.tracker().hidden.clone();
+    let lows = world.tracker().lows();
+    let is_lost = |at: Position| {
+        lows.get(&at.partition).is_some_and(|low| at.offset < *low) && cut.contains(at) && !has_read(at)
+    };
     // Producers' clocks may be a little ahead; whoever goes by what they say is right.
     let told_time = history.iter().filter(|record| told.contains(record.position));
     let believable = told_time
@@ -23,7 +33,7 @@ pub(crate) fn keeps(world: &World, saga: &SagaId, cut: &Cut, told: &Cut) -> Opti
     let events: Vec<Event> = history
         .iter()
         .filter(|record| cut.contains(record.position) || told.contains(record.position))
-        .filter(|record| !hidden.contains(&record.position))
+        .filter(|record| !hidden.contains(&record.position) && !is_lost(record.position))
         .filter_map(|record| registry::read(record, record.timestamp).ok())
         .filter(|event| event.saga_id == *saga)
         .collect();
