@@ -58,7 +58,10 @@ impl IngestSettings {
         let mut config = rdkafka::ClientConfig::new();
         config
             .set("bootstrap.servers", &self.bootstrap_servers)
-            .set("client.id", "saga-tracker");
+            .set("client.id", "saga-tracker")
+            // Whoever asks a broker that just came back may be told of no brokers at all, and then knows none to
+            // ask again: librdkafka turns to the bootstrap servers after five minutes unless told otherwise.
+            .set("metadata.recovery.rebootstrap.trigger.ms", "3000");
         for (name, value) in &self.properties {
             config.set(name, value);
         }
