@@ -37,6 +37,14 @@ impl RereadBody {
                 accepted: accepted.to_owned(),
             }])
         };
+        // What Kafka has for a partition.
+        if let Some(partition) = self.partition.filter(|number| i32::try_from(*number).is_err()) {
+            return Err(fault(
+                "partition",
+                &partition.to_string(),
+                "a partition of the topic, at most 2147483647",
+            ));
+        }
         let from = match (self.from_offset, &self.from_time) {
             (None, None) => ReplayFrom::Beginning,
             // What Kafka has for an offset.
@@ -140,4 +148,27 @@ pub(in crate::api) async fn start(
 )]
 pub(in crate::api) async fn status(State(context): State<Context>) -> Json<RereadStatusBody> {
     Json(context.admin().replay_status().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(body: &str) -> String {
+        let body: RereadBody = serde_json::from_str(body).unwrap();
+        body.read().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_kafka_cannot_have_is_refused_by_name() {
+        let told = refusal(r#"{"partition": 2147483648}"#);
+        assert!(
+            told.contains("partition") && told.contains("at most 2147483647"),
+            "{told}"
+        );
+        let told = refusal(r#"{"fromOffset": 9223372036854775808}"#);
+        assert!(told.contains("fromOffset"), "{told}");
+        let greatest: RereadBody = serde_json::from_str(r#"{"partition": 2147483647}"#).unwrap();
+        assert_eq!(greatest.read().unwrap().partition, Some(2_147_483_647));
+    }
 }
