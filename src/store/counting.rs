@@ -1,12 +1,12 @@
 //! A store that counts the rows it reads, and the writes and the largest of them, for tests of what a piece of
 //! work costs.
 
+use super::hand_on::hand_on_upkeep_calls;
 use super::{
-    Batch, Checkpoint, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table,
-    TableRange, Usage, VisitPartitions, VisitRow, VisitTable,
+    Batch, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table, TableRange,
+    VisitPartitions, VisitRow, VisitTable,
 };
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -118,35 +118,5 @@ impl Store for CountingStore {
         self.inner.write(batch, durability)
     }
 
-    fn clear(&self, table: Table) -> Result<(), StoreError> {
-        self.inner.clear(table)
-    }
-
-    fn flush(&self) -> Result<(), StoreError> {
-        self.inner.flush()
-    }
-
-    fn sync(&self) -> Result<(), StoreError> {
-        self.inner.sync()
-    }
-
-    fn reclaim(&self, table: Table) -> Result<(), StoreError> {
-        self.inner.reclaim(table)
-    }
-
-    fn table_bytes(&self, table: Table) -> Result<u64, StoreError> {
-        self.inner.table_bytes(table)
-    }
-
-    fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
-        self.inner.split(table, parts)
-    }
-
-    fn checkpoint(&self, into: &Path) -> Result<Checkpoint, StoreError> {
-        self.inner.checkpoint(into)
-    }
-
-    fn usage(&self) -> Usage {
-        self.inner.usage()
-    }
+    hand_on_upkeep_calls!(inner);
 }

@@ -15,6 +15,13 @@ macro_rules! hand_on_store_calls {
             self.$inner.load(batch)
         }
 
+        $crate::store::hand_on::hand_on_upkeep_calls!($inner);
+    };
+}
+
+/// What is neither a snapshot nor a write.
+macro_rules! hand_on_upkeep_calls {
+    ($inner:ident) => {
         fn clear(&self, table: $crate::store::Table) -> Result<(), $crate::store::StoreError> {
             self.$inner.clear(table)
         }
@@ -56,4 +63,4 @@ macro_rules! hand_on_store_calls {
     };
 }
 
-pub(super) use hand_on_store_calls;
+pub(super) use {hand_on_store_calls, hand_on_upkeep_calls};
