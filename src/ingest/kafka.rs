@@ -18,6 +18,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// A consumer that hands nothing over for so long, although a broker says that there is something, is replaced:
+/// after an outage librdkafka's fetches may not go on by themselves. Where the new one gets nothing either, perhaps
+/// because the line is slow, the next is given twice as long.
+const STALLED: Duration = Duration::from_secs(15);
+/// The longest that one is given.
+const STALLED_AT_MOST: Duration = Duration::from_secs(480);
 /// How often the stored offsets are reported to the broker.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
@@ -33,6 +39,7 @@ impl ConsumerContext for Context {}
 
 /// The tracker topic.
 pub struct KafkaSource {
+    settings: IngestSettings,
     consumer: BaseConsumer<Context>,
     watch: Watch,
     topic: String,
@@ -43,6 +50,10 @@ pub struct KafkaSource {
     handed: Cut,
     /// When records were last handed over.
     last: Option<Instant>,
+    /// Since when nothing is handed over, although there is something.
+    stalled: Option<Instant>,
+    /// How long it may be so before the consumer is replaced.
+    stall_limit: Duration,
     reported: (Instant, Cut),
 }
 
@@ -62,22 +73,17 @@ impl KafkaSource {
             .map(|(number, next)| (*number, *next))
             .collect();
         let watch = Watch::start(settings, handed.clone())?;
-        let consumer = settings
-            .consumer_config()
-            .create_with_context(Context)
-            .map_err(|e| {
-                SourceError::Fatal(format!(
-                    "librdkafka refuses the configuration: {e}; see kafka.properties"
-                ))
-            })?;
         Ok(Self {
-            consumer,
+            settings: settings.clone(),
+            consumer: consumer_of(settings)?,
             watch,
             topic: settings.topic.clone(),
             resume_from,
             assigned: 0,
             handed,
             last: None,
+            stalled: None,
+            stall_limit: STALLED,
             reported: (Instant::now(), Cut::default()),
         })
     }
@@ -157,6 +163,53 @@ impl KafkaSource {
     }
 }
 
+impl KafkaSource {
+    /// Whether a broker says that there is something behind what was handed over.
+    fn is_behind(&self, observed: &Observed) -> bool {
+        let behind = |(partition, end): (u32, u64)| {
+            partition < self.assigned
+                && self.handed.next(partition) < end
+                && observed.looked.next(partition) < end
+        };
+        observed.reachable && observed.ends.iter().any(behind)
+    }
+
+    /// Replaces a consumer that has stalled. What it had fetched and not handed over is fetched again.
+    fn replace_stalled(&mut self, now: Instant) -> Result<(), SourceError> {
+        if !self.is_behind(&self.watch.observed()) {
+            self.stalled = None;
+            return Ok(());
+        }
+        let since = *self.stalled.get_or_insert(now);
+        if now.duration_since(since) < self.stall_limit {
+            return Ok(());
+        }
+        tracing::warn!(
+            topic = self.topic,
+            "the broker has records and the client hands none over; it is replaced by a new one"
+        );
+        self.stalled = None;
+        self.stall_limit = (self.stall_limit * 2).min(STALLED_AT_MOST);
+        self.resume_from = self.handed.iter().collect();
+        self.assigned = 0;
+        let old = std::mem::replace(&mut self.consumer, consumer_of(&self.settings)?);
+        // A client that is stuck may take long to end; nobody has to wait for that.
+        let ends = std::thread::Builder::new().name("old-consumer".to_owned());
+        ends.spawn(move || drop(old))
+            .map_err(|e| SourceError::Fatal(format!("cannot start a thread: {e}")))?;
+        Ok(())
+    }
+}
+
+fn consumer_of(settings: &IngestSettings) -> Result<BaseConsumer<Context>, SourceError> {
+    let made = settings.consumer_config().create_with_context(Context);
+    made.map_err(|e| {
+        SourceError::Fatal(format!(
+            "librdkafka refuses the configuration: {e}; see kafka.properties"
+        ))
+    })
+}
+
 impl Source for KafkaSource {
     fn poll(
         &mut self,
@@ -166,11 +219,18 @@ impl Source for KafkaSource {
     ) -> Result<(), SourceError> {
         self.watch.check()?;
         self.assign_new()?;
+        let before = self.handed.clone();
         let nothing = self.take_all(idle, longest, take)?;
+        let now = Instant::now();
         if !nothing {
-            self.last = Some(Instant::now());
+            self.last = Some(now);
         }
         self.watch.handed(&self.handed, nothing);
+        if self.handed == before {
+            return self.replace_stalled(now);
+        }
+        self.stalled = None;
+        self.stall_limit = STALLED;
         Ok(())
     }
 

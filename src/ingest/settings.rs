@@ -58,7 +58,10 @@ impl IngestSettings {
         let mut config = rdkafka::ClientConfig::new();
         config
             .set("bootstrap.servers", &self.bootstrap_servers)
-            .set("client.id", "saga-tracker");
+            .set("client.id", "saga-tracker")
+            // Whoever asks a broker that just came back may be told of no brokers at all, and then knows none to
+            // ask again: librdkafka turns to the bootstrap servers after five minutes unless told otherwise.
+            .set("metadata.recovery.rebootstrap.trigger.ms", "3000");
         for (name, value) in &self.properties {
             config.set(name, value);
         }
@@ -93,11 +96,7 @@ impl IngestSettings {
             .set("queued.min.messages", "1")
             .set("queued.max.messages.kbytes", "64")
             .set("fetch.message.max.bytes", "16384")
-            .set("fetch.wait.max.ms", "50")
-            // Whoever asks a broker that just came back may be told of no brokers at all, and then knows none to
-            // ask again: librdkafka turns to the bootstrap servers after five minutes unless told otherwise. Not for
-            // the consumer, whose fetches did not go on after it.
-            .set("metadata.recovery.rebootstrap.trigger.ms", "3000");
+            .set("fetch.wait.max.ms", "50");
         config
     }
 }
