@@ -28,8 +28,8 @@ class Publisher:
         self._schemas = {}
         self.errors = []
         self._producer = Producer(
-            {
-                "bootstrap.servers": broker.address,
+            broker.client
+            | {
                 "enable.idempotence": True,
                 "acks": "all",
                 "linger.ms": 5,
@@ -37,8 +37,6 @@ class Publisher:
                 "queue.buffering.max.messages": 500_000,
                 # Broker outages are part of the tests; losing a message is not.
                 "delivery.timeout.ms": 300_000,
-                # And what librdkafka says about them belongs to no test.
-                "log_level": 2,
             }
         )
 

@@ -186,19 +186,33 @@ class Record:
         return (self.partition, self.offset)
 
 
+# How long a broker on a busy machine may take for one answer.
+ANSWER = 120
+
+
 class Broker(LocalServer):
     script = "kafka.sh"
 
+    @property
+    def client(self):
+        """A client's settings. One that a broker which has just started tells of no brokers asks again after seconds:
+        unless told so, librdkafka waits five minutes."""
+        return {
+            "bootstrap.servers": self.address,
+            "metadata.recovery.rebootstrap.trigger.ms": 3000,
+            "log_level": 2,
+        }
+
     @cached_property
     def admin(self):
-        return AdminClient({"bootstrap.servers": self.address, "log_level": 2})
+        return AdminClient(self.client)
 
     def create_topic(self, name, partitions=3, **config):
         topic = NewTopic(name, partitions, 1, config=config)
 
         def created():
             try:
-                self.admin.create_topics([topic])[name].result(30)
+                self.admin.create_topics([topic])[name].result(ANSWER)
                 return True
             except KafkaException as error:
                 # A topic of that name is still being deleted.
@@ -206,31 +220,31 @@ class Broker(LocalServer):
                     return False
                 raise
 
-        wait_until(created, 30, f"topic {name} to be created")
-        wait_until(lambda: len(self.partitions(name)) == partitions, 30, f"topic {name}")
+        wait_until(created, ANSWER, f"topic {name} to be created")
+        wait_until(lambda: len(self.partitions(name)) == partitions, ANSWER, f"topic {name}")
 
     def settings(self, name):
         """name → value of the topic's settings."""
         resource = ConfigResource(ConfigResource.Type.TOPIC, name)
-        described = self.admin.describe_configs([resource])[resource].result(30)
+        described = self.admin.describe_configs([resource])[resource].result(ANSWER)
         return {entry.name: entry.value for entry in described.values()}
 
     def delete_topic(self, name):
-        self.admin.delete_topics([name])[name].result(30)
-        wait_until(lambda: not self.partitions(name), 30, f"topic {name} to go away")
+        self.admin.delete_topics([name])[name].result(ANSWER)
+        wait_until(lambda: not self.partitions(name), ANSWER, f"topic {name} to go away")
 
     def grow_topic(self, name, partitions):
-        self.admin.create_partitions([NewPartitions(name, partitions)])[name].result(30)
-        wait_until(lambda: len(self.partitions(name)) == partitions, 30, f"{name} to grow")
+        self.admin.create_partitions([NewPartitions(name, partitions)])[name].result(ANSWER)
+        wait_until(lambda: len(self.partitions(name)) == partitions, ANSWER, f"{name} to grow")
 
     def partitions(self, name):
-        metadata = self.admin.list_topics(timeout=30)
+        metadata = self.admin.list_topics(timeout=ANSWER)
         return sorted(metadata.topics[name].partitions) if name in metadata.topics else []
 
     def _reader(self):
         return Consumer(
-            {
-                "bootstrap.servers": self.address,
+            self.client
+            | {
                 "group.id": "e2e-reader",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
@@ -246,7 +260,7 @@ class Broker(LocalServer):
         def asked():
             try:
                 return {
-                    p: reader.get_watermark_offsets(TopicPartition(name, p), timeout=30)[1]
+                    p: reader.get_watermark_offsets(TopicPartition(name, p), timeout=ANSWER)[1]
                     for p in self.partitions(name)
                 }
             except KafkaException as error:
@@ -256,7 +270,7 @@ class Broker(LocalServer):
                 raise
 
         try:
-            return wait_until(asked, 30, f"the ends of {name}")
+            return wait_until(asked, ANSWER, f"the ends of {name}")
         finally:
             reader.close()
 
@@ -291,7 +305,7 @@ class Broker(LocalServer):
         """partition → committed offset of a consumer group."""
         parts = [TopicPartition(topic, p) for p in self.partitions(topic)]
         asked = ConsumerGroupTopicPartitions(group, parts)
-        answer = self.admin.list_consumer_group_offsets([asked])[group].result(30)
+        answer = self.admin.list_consumer_group_offsets([asked])[group].result(ANSWER)
         return {p.partition: p.offset for p in answer.topic_partitions}
 
 

@@ -701,7 +701,7 @@ def read_over_a_gap(world, seed, *trackers):
     # The same records at the same offsets.
     world.broker.delete_topic(world.topic)
     world.broker.create_topic(world.topic, len(end))
-    again = Producer({"bootstrap.servers": world.broker.address, "linger.ms": 5})
+    again = Producer(world.broker.client | {"linger.ms": 5})
     for record in records:
         again.produce(
             world.topic,

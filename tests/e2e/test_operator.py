@@ -38,7 +38,7 @@ def send(world, *events):
 
 def send_as_java(world, *events):
     """With the partitioner that the services' clients use."""
-    producer = Producer({"bootstrap.servers": world.broker.address, "partitioner": "murmur2_random"})
+    producer = Producer(world.broker.client | {"partitioner": "murmur2_random"})
     for event in events:
         producer.produce(world.topic, world.publisher.encode(event), event["sagaId"].encode())
     assert producer.flush(30) == 0
@@ -209,7 +209,7 @@ def test_without_kafka_nothing_is_changed_and_said_so(make_world, own_broker):
     # Had anything been on its way, it would be there by now: a later change is behind it.
     wait_until(
         lambda: patch(tracker, "s-1", status="COMPLETED", reason="r", expectedStatus="FAILED").status_code == 200,
-        60,
+        180,
         "Kafka to take a change again",
         interval=1,
     )

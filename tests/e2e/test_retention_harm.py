@@ -118,7 +118,7 @@ def harmful(world):
 def test_nothing_on_the_operations_topic_ends_a_replica_or_holds_retention_up(world, seed):
     world.publish(seed, 60)
     tracker = world.tracker().start().wait_caught_up()
-    producer = Producer({"bootstrap.servers": world.broker.address})
+    producer = Producer(world.broker.client)
 
     def publish(*messages):
         for message in messages:

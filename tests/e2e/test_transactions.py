@@ -5,7 +5,7 @@ import uuid
 import pytest
 from confluent_kafka import Producer
 
-from servers import wait_until
+from servers import ANSWER, wait_until
 
 pytestmark = pytest.mark.tracker
 
@@ -31,10 +31,8 @@ class Shop:
 
     def __init__(self, world):
         self.world = world
-        self.producer = Producer(
-            {"bootstrap.servers": world.broker.address, "transactional.id": f"{world.topic}.shop", "log_level": 2}
-        )
-        self.producer.init_transactions(30)
+        self.producer = Producer(world.broker.client | {"transactional.id": f"{world.topic}.shop"})
+        self.producer.init_transactions(ANSWER)
 
     def begin(self, *events):
         self.producer.begin_transaction()
