@@ -9,8 +9,8 @@ use apache_avro::writer::datum::GenericDatumWriter;
 use apache_avro::{Schema, from_value};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use saga_tracker::domain::{Millis, Position};
-use saga_tracker::ingest::decode::{DecodePlan, wire};
-use saga_tracker::ingest::registry::BUNDLED_SCHEMA;
+use saga_tracker::pipeline::decode::{DecodePlan, wire};
+use saga_tracker::pipeline::registry::BUNDLED_SCHEMA;
 use serde::Deserialize;
 use std::hint::black_box;
 

@@ -6,7 +6,7 @@ use saga_tracker_rooms::domain::{
     Event, EventId, MetadataForm, Millis, OrderId, Position, SagaDefinitions, SagaId, SagaStatus, SagaType,
     Step, TimelineKey, fold,
 };
-use saga_tracker_rooms::fuzz_bodies::SCHEMAS;
+use saga_tracker_rooms::bodies::SCHEMAS;
 use saga_tracker_rooms::store::codec::Record;
 use saga_tracker_rooms::store::keys::{self, Key};
 use saga_tracker_rooms::store::records::{

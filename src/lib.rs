@@ -1,35 +1,19 @@
 //! Saga Tracker: records every step of every saga, and answers for all of them.
 //!
-//! ARCHITECTURE.md has the map of the rooms. Dependencies point one way:
-//! `domain` ← `store` ← `ingest`, `projector`, `query` ← `api` ← `app`, `cli`.
+//! ARCHITECTURE.md has the map of the wings and their rooms. Dependencies point one way:
+//! `domain` ← `store` ← `pipeline` ← `operations` ← `server` ← `program`.
 
-pub mod api;
-pub mod app;
-pub mod archive;
-pub mod audit;
-pub mod cli;
-pub mod clock;
-pub mod config;
-pub mod dead_letter;
-pub mod demo;
 pub mod domain;
 pub(crate) mod failpoint;
-#[doc(hidden)]
-pub mod fuzz_bodies;
-pub mod ingest;
-pub mod metrics;
-pub mod objects;
-pub mod ops;
-pub mod projector;
-pub mod query;
-pub mod retention;
+pub mod operations;
+pub mod pipeline;
+pub mod program;
+pub mod server;
 #[cfg(test)]
 mod simulator;
-pub mod snapshot;
 pub mod store;
 #[cfg(test)]
 mod testkit;
-pub mod verify;
 pub(crate) mod wait;
 
 /// Events are allocated by the consumer's thread and freed by the projector's, a few million small

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    saga_tracker::cli::run()
+    saga_tracker::program::cli::run()
 }

@@ -1,7 +1,7 @@
 //! Shared by unit tests: sagas' deliveries in an in-memory store, projected as the tracker does.
 
 use crate::domain::{Cut, Event, MetadataForm, Millis, Position, SagaDefinitions, SagaStatus};
-use crate::projector::{Projector, ProjectorSettings};
+use crate::pipeline::projector::{Projector, ProjectorSettings};
 use crate::store::codec::Record;
 use crate::store::letters::{Happened, LetterBook, LetterChanges, LetterMark};
 use crate::store::memory::MemoryStore;

@@ -2,132 +2,141 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each room, and the rooms that it may know. A room may always know itself.
+/// The wings, lowest first. A wing may know those before it, and none behind it.
+const WINGS: [&str; 6] = ["domain", "store", "pipeline", "operations", "server", "program"];
+
+/// Each room, and the rooms of its own and of lower wings that it may know. It always may know itself, and the
+/// tools. `domain` and `store` have no rooms.
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("domain", &[]),
-    ("clock", &["domain"]),
-    ("failpoint", &[]),
-    ("wait", &[]),
-    ("archive", &["domain", "objects"]),
-    ("objects", &[]),
     ("store", &["domain"]),
-    ("projector", &["domain", "store", "failpoint", "wait"]),
-    ("query", &["domain", "store"]),
+    ("pipeline/decode", &["domain", "store"]),
+    ("pipeline/registry", &["pipeline/decode"]),
+    ("pipeline/kafka", &["domain"]),
+    ("pipeline/projector", &["domain", "store"]),
+    ("pipeline/query", &["domain", "store"]),
+    ("pipeline/verify", &["domain", "store", "pipeline/projector"]),
     (
-        "ingest",
-        &["domain", "store", "projector", "clock", "failpoint", "wait"],
-    ),
-    (
-        "dead_letter",
+        "pipeline/ingest",
         &[
             "domain",
             "store",
-            "projector",
-            "ingest",
-            "ops",
-            "audit",
-            "clock",
-            "failpoint",
-            "wait",
+            "pipeline/kafka",
+            "pipeline/decode",
+            "pipeline/registry",
+            "pipeline/projector",
         ],
     ),
-    ("audit", &["domain", "store", "clock", "wait"]),
+    ("operations/objects", &[]),
+    ("operations/archive", &["domain", "operations/objects"]),
+    ("operations/audit", &["domain", "store"]),
+    ("operations/snapshot", &["domain", "store", "operations/objects"]),
     (
-        "ops",
+        "operations/decisions",
         &[
             "domain",
             "store",
-            "ingest",
-            "projector",
-            "clock",
-            "failpoint",
-            "wait",
+            "pipeline/kafka",
+            "pipeline/registry",
+            "pipeline/ingest",
+            "pipeline/projector",
         ],
     ),
     (
-        "retention",
+        "operations/dead_letters",
         &[
             "domain",
             "store",
-            "query",
-            "projector",
-            "ingest",
-            "ops",
-            "archive",
-            "objects",
-            "clock",
-            "failpoint",
-            "wait",
-        ],
-    ),
-    ("verify", &["domain", "store", "projector"]),
-    ("snapshot", &["domain", "store", "objects", "clock", "failpoint"]),
-    ("demo", &["domain", "clock"]),
-    (
-        "metrics",
-        &[
-            "domain",
-            "store",
-            "query",
-            "ingest",
-            "ops",
-            "audit",
-            "snapshot",
-            "retention",
+            "pipeline/kafka",
+            "pipeline/decode",
+            "pipeline/registry",
+            "pipeline/ingest",
+            "pipeline/projector",
+            "operations/decisions",
+            "operations/audit",
         ],
     ),
     (
-        "api",
+        "operations/retention",
         &[
             "domain",
             "store",
-            "query",
-            "ingest",
-            "dead_letter",
-            "metrics",
-            "clock",
-            "audit",
-            "ops",
-            "snapshot",
-            "retention",
+            "pipeline/decode",
+            "pipeline/kafka",
+            "pipeline/ingest",
+            "pipeline/projector",
+            "pipeline/query",
+            "operations/decisions",
+            "operations/archive",
+            "operations/objects",
         ],
     ),
     (
-        "config",
+        "server/metrics",
         &[
             "domain",
             "store",
-            "ingest",
-            "dead_letter",
-            "projector",
-            "metrics",
-            "api",
-            "objects",
-            "snapshot",
-            "retention",
+            "pipeline/query",
+            "pipeline/ingest",
+            "operations/decisions",
+            "operations/audit",
+            "operations/snapshot",
+            "operations/retention",
         ],
     ),
-    ("app", &["*"]),
+    (
+        "server/api",
+        &[
+            "domain",
+            "store",
+            "pipeline/decode",
+            "pipeline/query",
+            "pipeline/ingest",
+            "operations/dead_letters",
+            "operations/audit",
+            "operations/decisions",
+            "operations/snapshot",
+            "operations/retention",
+            "server/metrics",
+        ],
+    ),
+    ("program/demo", &["domain"]),
+    (
+        "program/config",
+        &[
+            "domain",
+            "store",
+            "pipeline/kafka",
+            "pipeline/registry",
+            "pipeline/projector",
+            "operations/dead_letters",
+            "operations/objects",
+            "operations/snapshot",
+            "operations/retention",
+            "server/metrics",
+            "server/api",
+        ],
+    ),
+    ("program/wiring", &["*"]),
+    ("program/cli", &["*"]),
+    // Drives whole replicas, in tests only.
     ("simulator", &["*"]),
-    (
-        "cli",
-        &[
-            "app", "audit", "config", "demo", "domain", "ingest", "store", "objects", "snapshot",
-        ],
-    ),
 ];
+
+/// What stands in no wing: whoever is above the store may use it.
+const TOOLS: [&str; 2] = ["failpoint", "wait"];
 
 /// What only one room may name: the engine, its codec, and the clock of the machine.
 const ONLY_IN: [(&str, &str); 6] = [
     ("rocksdb::", "src/store/rocks"),
-    ("object_store::", "src/objects"),
-    ("parquet::", "src/archive"),
+    ("object_store::", "src/operations/objects"),
+    ("parquet::", "src/operations/archive"),
     ("bincode::", "src/store/"),
-    ("SystemTime::now", "src/clock.rs"),
+    ("SystemTime::now", "src/domain/clock.rs"),
     ("park_timeout", "src/wait.rs"),
 ];
 
@@ -166,31 +175,166 @@ fn all_sources() -> Vec<PathBuf> {
     found
 }
 
+/// The room that a file stands in, as MAY_KNOW names it; its wing alone where that has files of its own.
+fn room_of(path: &Path) -> String {
+    let parts: Vec<String> = path
+        .iter()
+        .skip(1)
+        .map(|part| part.to_string_lossy().trim_end_matches(".rs").to_owned())
+        .collect();
+    named(&parts[0], parts.get(1).map_or("", String::as_str))
+}
+
+fn named(wing: &str, room: &str) -> String {
+    let has_rooms = ["pipeline", "operations", "server", "program"].contains(&wing);
+    if has_rooms && !room.is_empty() {
+        format!("{wing}/{room}")
+    } else {
+        wing.to_owned()
+    }
+}
+
+fn ident(text: &str) -> &str {
+    let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_'));
+    &text[..end.unwrap_or(text.len())]
+}
+
+/// The items of a `{…}` at which the text begins, without what is nested in them.
+fn items(group: &str) -> Vec<&str> {
+    let mut depth = 0;
+    let mut found = Vec::new();
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+        if depth == 1 && (c == '{' || c == ',') {
+            found.push(ident(group[at + 1..].trim_start()));
+        }
+    }
+    found
+}
+
+/// The rooms that a text names.
+fn used_by(code: &str) -> Vec<String> {
+    let mut used = Vec::new();
+    for after in code.split("crate::").skip(1) {
+        let wing = ident(after);
+        let room = after[wing.len()..].strip_prefix("::").unwrap_or("");
+        if room.starts_with('{') {
+            used.extend(items(room).into_iter().map(|room| named(wing, room)));
+        } else {
+            used.push(named(wing, ident(room)));
+        }
+    }
+    used
+}
+
+/// Which room names which, and in which files.
+fn arrows() -> BTreeMap<(String, String), Vec<PathBuf>> {
+    let mut arrows = BTreeMap::<_, Vec<PathBuf>>::new();
+    for path in all_sources() {
+        let room = room_of(&path);
+        for used in used_by(&code(&path)) {
+            if used != room {
+                arrows.entry((room.clone(), used)).or_default().push(path.clone());
+            }
+        }
+    }
+    arrows
+}
+
+fn wing_of(room: &str) -> Option<usize> {
+    let wing = room.split('/').next().unwrap();
+    WINGS.iter().position(|known| *known == wing)
+}
+
 #[test]
 fn rooms_know_only_whom_they_may() {
     let may_know: BTreeMap<&str, &[&str]> = MAY_KNOW.iter().copied().collect();
     let mut wrong = Vec::new();
-    for path in all_sources() {
-        let room = path
-            .iter()
-            .nth(1)
-            .unwrap()
-            .to_string_lossy()
-            .trim_end_matches(".rs")
-            .to_owned();
-        if ["lib", "main", "fuzz_bodies"].contains(&room.as_str()) {
+    for ((room, used), files) in arrows() {
+        if ["lib", "main"].contains(&room.as_str()) || !may_know.contains_key(used.as_str()) {
             continue;
         }
-        let allowed = may_know.get(room.as_str()).expect("every room is in the table");
-        for used in code(&path).split("crate::").skip(1) {
-            let other: String = used
-                .chars()
-                .take_while(|c| c.is_alphanumeric() || *c == '_')
-                .collect();
-            let known = other == room || allowed.contains(&"*") || allowed.contains(&other.as_str());
-            if may_know.contains_key(other.as_str()) && !known {
-                wrong.push(format!("{} knows {other}", path.display()));
+        // A wing's own file names its rooms.
+        let allowed = may_know.get(room.as_str()).unwrap_or(&(&[] as &[&str]));
+        if !allowed.contains(&"*") && !allowed.contains(&used.as_str()) {
+            wrong.push(format!("{room} knows {used}: {}", files[0].display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_rule_has_a_line_for_every_room_and_none_for_what_nobody_does() {
+    let arrows = arrows();
+    let rooms: BTreeSet<String> = all_sources().iter().map(|path| room_of(path)).collect();
+    let ruled: BTreeSet<&str> = MAY_KNOW.iter().map(|(room, _)| *room).collect();
+    let other = |room: &str| {
+        [
+            "lib",
+            "main",
+            "pipeline/mod",
+            "operations/mod",
+            "server/mod",
+            "program/mod",
+        ]
+        .contains(&room)
+            || TOOLS.contains(&room)
+    };
+    let mut wrong = Vec::new();
+    for room in rooms
+        .iter()
+        .filter(|room| !other(room) && !ruled.contains(room.as_str()))
+    {
+        wrong.push(format!("no rule for {room}"));
+    }
+    for (room, allowed) in MAY_KNOW {
+        if !rooms.contains(*room) {
+            wrong.push(format!("a rule for {room}, which is not there"));
+        }
+        for used in allowed.iter().filter(|used| **used != "*") {
+            let arrow = ((*room).to_owned(), (*used).to_owned());
+            if !arrows.contains_key(&arrow) {
+                wrong.push(format!("{room} does not know {used} any more"));
             }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn no_wing_knows_one_above_it_and_no_two_rooms_know_each_other() {
+    let arrows = arrows();
+    let mut wrong = Vec::new();
+    for (room, used) in arrows.keys() {
+        if let (Some(from), Some(to)) = (wing_of(room), wing_of(used))
+            && from < to
+        {
+            wrong.push(format!("{room} looks up to {used}"));
+        }
+        if TOOLS.contains(&used.as_str()) && wing_of(room).is_some_and(|wing| wing < 2) {
+            wrong.push(format!("{room} uses {used}"));
+        }
+    }
+    // Whom a room knows, and whom these know, and so on: never the room itself.
+    for room in MAY_KNOW.iter().map(|(room, _)| *room) {
+        let mut reached = BTreeSet::new();
+        let mut open = vec![room.to_owned()];
+        while let Some(from) = open.pop() {
+            for (_, used) in arrows.keys().filter(|(by, _)| *by == from) {
+                if reached.insert(used.clone()) {
+                    open.push(used.clone());
+                }
+            }
+        }
+        if reached.contains(room) {
+            wrong.push(format!("{room} is part of a circle"));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");

@@ -2,8 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
-use saga_tracker::fuzz_bodies;
+use saga_tracker::{domain, pipeline, store};
 use std::path::Path;
+
+#[path = "../fuzz/src/bodies.rs"]
+mod bodies;
 
 /// The committed seeds of a target, in order of their names.
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
@@ -51,19 +54,19 @@ fn seeds_named_good_are_what_their_target_is_about() {
     for (target, name, good) in [
         corpus("decode")
             .into_iter()
-            .map(|(name, seed)| ("decode", name, fuzz_bodies::decode(&seed)))
+            .map(|(name, seed)| ("decode", name, bodies::decode(&seed)))
             .collect::<Vec<_>>(),
         corpus("schema")
             .into_iter()
-            .map(|(name, seed)| ("schema", name, fuzz_bodies::schema(&seed)))
+            .map(|(name, seed)| ("schema", name, bodies::schema(&seed)))
             .collect(),
         corpus("keys")
             .into_iter()
-            .map(|(name, seed)| ("keys", name, fuzz_bodies::keys(&seed) > 0))
+            .map(|(name, seed)| ("keys", name, bodies::keys(&seed) > 0))
             .collect(),
         corpus("records")
             .into_iter()
-            .map(|(name, seed)| ("records", name, fuzz_bodies::records(&seed) > 0))
+            .map(|(name, seed)| ("records", name, bodies::records(&seed) > 0))
             .collect(),
     ]
     .concat()
@@ -77,21 +80,21 @@ proptest! {
 
     #[test]
     fn decode_holds(data in input("decode")) {
-        fuzz_bodies::decode(&data);
+        bodies::decode(&data);
     }
 
     #[test]
     fn schema_holds(data in input("schema")) {
-        fuzz_bodies::schema(&data);
+        bodies::schema(&data);
     }
 
     #[test]
     fn keys_hold(data in input("keys")) {
-        fuzz_bodies::keys(&data);
+        bodies::keys(&data);
     }
 
     #[test]
     fn records_hold(data in input("records")) {
-        fuzz_bodies::records(&data);
+        bodies::records(&data);
     }
 }

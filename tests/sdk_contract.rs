@@ -4,9 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use jiff::Timestamp;
-use saga_tracker::demo::{Content, PoisonKind, sagas};
 use saga_tracker::domain::{Event, Millis, Position};
-use saga_tracker::ingest::decode::{self, DecodePlan, Defect, DefectReason, wire};
+use saga_tracker::pipeline::decode::{self, DecodePlan, Defect, DefectReason, wire};
+use saga_tracker::program::demo::{Content, PoisonKind, sagas};
 use saga_tracker_sdk::contract::limits::{self, InvalidEvent};
 use saga_tracker_sdk::contract::{SCHEMA, SagaEvent, SagaStatus, SagaType, steps};
 use saga_tracker_sdk::encoding::Encoder;

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use rdkafka::{ClientContext, Message as _};
-use saga_tracker::clock::{Clock as _, SystemClock};
+use saga_tracker::domain::clock::{Clock as _, SystemClock};
 use saga_tracker_sdk::contract::{SagaEvent, SagaStatus, SagaType};
 use saga_tracker_sdk::encoding::Encoder;
 use std::sync::Arc;

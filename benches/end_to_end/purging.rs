@@ -2,9 +2,9 @@
 
 use anyhow::Context as _;
 use saga_tracker::domain::{Millis, SagaDefinitions, evidence};
-use saga_tracker::projector::{ProjectorHandle, Purge, PurgeOutcome, PurgeSaga};
-use saga_tracker::query::{Filter, Query, SearchRequest, Sort, SortKey, Window};
-use saga_tracker::retention::RetentionSettings;
+use saga_tracker::operations::retention::RetentionSettings;
+use saga_tracker::pipeline::projector::{ProjectorHandle, Purge, PurgeOutcome, PurgeSaga};
+use saga_tracker::pipeline::query::{Filter, Query, SearchRequest, Sort, SortKey, Window};
 use saga_tracker::store::{SharedStore, read};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};

@@ -5,7 +5,7 @@ use crate::large::{DAYS, FIRST};
 use crate::report::median;
 use crate::{pipeline, served};
 use saga_tracker::domain::{Millis, SagaDefinitions, SagaStatus, SagaType};
-use saga_tracker::query::{Filter, Query, SearchRequest, Sort, SortKey, Window};
+use saga_tracker::pipeline::query::{Filter, Query, SearchRequest, Sort, SortKey, Window};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What is measured, and how much of it: all from the environment, which `scripts/bench.sh` documents.
 
 use anyhow::Context as _;
-use saga_tracker::ingest::IngestSettings;
+use saga_tracker::pipeline::kafka::KafkaSettings;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::str::FromStr;
@@ -48,12 +48,12 @@ impl Settings {
     }
 
     /// Ingest as the tracker comes, from this topic.
-    pub(crate) fn ingest(&self, topic: &str) -> IngestSettings {
-        IngestSettings {
+    pub(crate) fn ingest(&self, topic: &str) -> KafkaSettings {
+        KafkaSettings {
             bootstrap_servers: self.bootstrap.clone(),
             topic: topic.to_owned(),
             dlt_topic: format!("{topic}.dlt"),
-            ..IngestSettings::default()
+            ..KafkaSettings::default()
         }
     }
 

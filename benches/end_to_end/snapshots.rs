@@ -3,9 +3,9 @@
 use crate::pipeline;
 use crate::settings::Settings;
 use anyhow::Context as _;
-use saga_tracker::clock::{Clock as _, SystemClock};
-use saga_tracker::objects::{self, ObjectsSettings};
-use saga_tracker::snapshot::{Create, Created, Depot, SnapshotId, SnapshotSettings};
+use saga_tracker::domain::clock::{Clock as _, SystemClock};
+use saga_tracker::operations::objects::{self, ObjectsSettings};
+use saga_tracker::operations::snapshot::{Create, Created, Depot, SnapshotId, SnapshotSettings};
 use saga_tracker::store::SharedStore;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

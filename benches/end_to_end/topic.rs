@@ -9,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use saga_tracker::clock::{Clock as _, SystemClock};
+use saga_tracker::domain::clock::{Clock as _, SystemClock};
 use saga_tracker::domain::{Cut, Millis};
 use saga_tracker_sdk::encoding::Encoder;
 use serde_json::json;

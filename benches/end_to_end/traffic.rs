@@ -1,8 +1,8 @@
 //! The demo's sagas, many in flight at a time, in the order in which their reports arrive.
 
 use jiff::Timestamp;
-use saga_tracker::demo::{Message, PlannedEvent, PlannedRecord, Sagas, sagas};
 use saga_tracker::domain::{Event, MetadataForm, Millis, Position, SagaStatus};
+use saga_tracker::program::demo::{Message, PlannedEvent, PlannedRecord, Sagas, sagas};
 use saga_tracker_sdk::contract::metadata;
 use saga_tracker_sdk::encoding::Encoder;
 use std::cmp::Reverse;

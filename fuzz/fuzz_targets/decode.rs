@@ -1,5 +1,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    saga_tracker_rooms::fuzz_bodies::decode(data);
+    saga_tracker_rooms::bodies::decode(data);
 });

@@ -4,9 +4,8 @@
 //! of an hour for code that no target reaches. These rooms need neither, so they build in a minute,
 //! with the address sanitizer on everything.
 
+pub mod bodies;
 #[path = "../../src/domain/mod.rs"]
 pub mod domain;
-#[path = "../../src/fuzz_bodies.rs"]
-pub mod fuzz_bodies;
-pub mod ingest;
+pub mod pipeline;
 pub mod store;

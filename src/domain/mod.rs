@@ -1,10 +1,11 @@
 //! The model of a saga and the pure function that folds its events into its state.
 //!
-//! Nothing here does I/O, reads a clock, draws a random number or fails. Bytes are parsed before
+//! Nothing here does I/O, draws a random number or fails, and nothing but [`clock`] reads a clock. Bytes are parsed before
 //! they get here (`ingest`) and laid out after they leave (`store`).
 
 mod anomaly;
 mod checkpoint;
+pub mod clock;
 mod compensation;
 mod definition;
 mod event;

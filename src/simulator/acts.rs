@@ -10,9 +10,9 @@ use super::source::Given;
 use super::topic::{DLT, Partition, Record, TRACKER, Topic};
 use super::world::{DAY, HOUR, SECOND};
 use crate::domain::{Millis, Position};
-use crate::ingest::IngestSettings;
-use crate::ingest::registry::SchemaSource;
-use crate::ingest::replay::{OwnedRecord, Replay, ReplayDone};
+use crate::pipeline::ingest::replay::{OwnedRecord, Replay, ReplayDone};
+use crate::pipeline::kafka::KafkaSettings;
+use crate::pipeline::registry::SchemaSource;
 use crate::store::purged::purged;
 use crate::store::read;
 use std::rc::Rc;
@@ -305,17 +305,17 @@ impl Sim {
         }
         let replay = Replay {
             store: process.store.clone(),
-            settings: IngestSettings {
+            settings: KafkaSettings {
                 topic: TRACKER.to_owned(),
                 dlt_topic: DLT.to_owned(),
-                ..IngestSettings::default()
+                ..KafkaSettings::default()
             },
             schemas: self.registry(),
             projector: process.handle.clone(),
             book: process.book(),
             stop: CancellationToken::new(),
         };
-        let decision = crate::retention::cursor(&process.store).unwrap();
+        let decision = crate::operations::retention::cursor(&process.store).unwrap();
         let owned = records.iter().map(|record| OwnedRecord {
             position: record.position,
             timestamp: Some(record.timestamp),

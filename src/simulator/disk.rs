@@ -4,7 +4,7 @@
 //! Rows are kept by the memory engine. A crash of the process may take back what was written with
 //! [`Durability::None`] and not flushed; power loss also a suffix of what was not synced.
 
-use crate::demo::rng::Rng;
+use crate::program::demo::rng::Rng;
 use crate::store::memory::MemoryStore;
 use crate::store::{
     Batch, Checkpoint, Direction, Durability, Key, Read, SortRange, Store, StoreError, Table, TableRange,

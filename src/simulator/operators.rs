@@ -4,15 +4,16 @@
 use super::sim::Sim;
 use super::topic::{OPS, TRACKER};
 use super::world::{DAY, HOUR};
-use crate::dead_letter::redrive::RedriveOrder;
-use crate::dead_letter::{Change, EventEdit, LetterFilter};
 use crate::domain::{Event, Position, SagaId, SagaStatus, evidence};
-use crate::ops::{Message, StatusChange};
-use crate::query::TimelineStep;
-use crate::retention::body::{
+use crate::operations::dead_letters::redrive::RedriveOrder;
+use crate::operations::dead_letters::{Change, EventEdit, LetterFilter};
+use crate::operations::decisions::StatusChange;
+use crate::operations::retention::body::{
     PURGE, PurgeBody, PurgeSagaBody, RESTORE, RESTORE_PART, RestoreBody, RestorePartBody, SeenBody, hex,
 };
-use crate::retention::{parts, readable_within};
+use crate::operations::retention::{parts, readable_within};
+use crate::pipeline::kafka::Message;
+use crate::pipeline::query::TimelineStep;
 use crate::store::read;
 use serde::Serialize;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! What a seed is about: how many replicas and partitions, and which troubles it knows.
 
 use super::replica::Habits;
-use crate::demo::rng::Rng;
+use crate::program::demo::rng::Rng;
 use std::collections::BTreeSet;
 
 /// What is known to be broken, by its point of the issue. These troubles are left out and these

@@ -3,8 +3,8 @@
 use super::topic::Record;
 use super::world::World;
 use crate::domain::{Event, Millis};
-use crate::ingest::decode::{DecodePlan, Rejected, wire};
-use crate::ingest::registry::{BUNDLED_SCHEMA, SchemaError, SchemaSource};
+use crate::pipeline::decode::{DecodePlan, Rejected, wire};
+use crate::pipeline::registry::{BUNDLED_SCHEMA, SchemaError, SchemaSource};
 use apache_avro::Schema;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

@@ -7,24 +7,26 @@ use super::registry::SimRegistry;
 use super::source::{Given, SharedGiven, SimSource, SimTopics};
 use super::topic::{DLT, OPS, TRACKER};
 use super::world::{SkewedClock, World};
-use crate::audit::Audit;
-use crate::clock::SharedClock;
-use crate::dead_letter::redrive::{RedriveParts, Redrives};
-use crate::dead_letter::{AnnounceApplier, DiscardApplier, RemoveApplier, Sources};
+use crate::domain::clock::SharedClock;
 use crate::domain::{Cut, Position, SagaDefinitions};
-use crate::ingest::late_schemas::Reread;
-use crate::ingest::origin::LetterTopics;
-use crate::ingest::run::Running;
-use crate::ingest::space::Boundless;
-use crate::ingest::writer::Writer;
-use crate::ingest::{Ingest, IngestSettings, IngestStatus};
-use crate::metrics::{Metrics, MetricsSettings};
-use crate::ops::{Applier, Consumer, Decisions, OpsStatus, Outlet, Reading, StatusChanger};
-use crate::projector::rebuild::{self, Rebuild};
-use crate::projector::{ProjectorHandle, ProjectorSettings, Stepped};
-use crate::query::Query;
-use crate::retention::decision::{BringBack, CarryPart, Keep, Release, Remove};
-use crate::retention::{Asked, Edge, RetentionSettings, RetentionStatus, Rules, Sweeper, Worker};
+use crate::operations::audit::Audit;
+use crate::operations::dead_letters::redrive::{RedriveParts, Redrives};
+use crate::operations::dead_letters::{AnnounceApplier, DiscardApplier, RemoveApplier, Sources};
+use crate::operations::decisions::{Applier, Consumer, Decisions, OpsStatus, Reading, StatusChanger};
+use crate::operations::retention::decision::{BringBack, CarryPart, Keep, Release, Remove};
+use crate::operations::retention::{Asked, Edge, RetentionSettings, RetentionStatus, Rules, Sweeper, Worker};
+use crate::pipeline::ingest::late_schemas::Reread;
+use crate::pipeline::ingest::origin::LetterTopics;
+use crate::pipeline::ingest::run::Running;
+use crate::pipeline::ingest::space::Boundless;
+use crate::pipeline::ingest::writer::Writer;
+use crate::pipeline::ingest::{Ingest, IngestStatus};
+use crate::pipeline::kafka::KafkaSettings;
+use crate::pipeline::kafka::Outlet;
+use crate::pipeline::projector::rebuild::{self, Rebuild};
+use crate::pipeline::projector::{ProjectorHandle, ProjectorSettings, Stepped};
+use crate::pipeline::query::Query;
+use crate::server::metrics::{Metrics, MetricsSettings};
 use crate::store::letters::LetterBook;
 use crate::store::memory::MemoryStore;
 use crate::store::{SharedStore, StoreError, letters, read};
@@ -224,14 +226,14 @@ impl Replica {
     }
 }
 
-fn ingest_settings(batch: usize) -> IngestSettings {
-    IngestSettings {
+fn ingest_settings(batch: usize) -> KafkaSettings {
+    KafkaSettings {
         topic: TRACKER.to_owned(),
         dlt_topic: DLT.to_owned(),
         ops_topic: OPS.to_owned(),
         max_poll_records: batch,
         min_free_bytes: 0,
-        ..IngestSettings::default()
+        ..KafkaSettings::default()
     }
 }
 
@@ -477,7 +479,7 @@ impl Process {
         if read < end {
             return Err(format!("decisions are read up to {read} of {end}"));
         }
-        let done = crate::retention::cursor(&self.store).unwrap();
+        let done = crate::operations::retention::cursor(&self.store).unwrap();
         if done < end {
             return Err(format!("[2.2] decisions are done up to {done} of {end}"));
         }

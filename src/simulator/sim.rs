@@ -11,7 +11,7 @@ use super::replica::{Flow, Part, Process, Replica};
 use super::stories::Producers;
 use super::world::World;
 use crate::domain::SagaDefinitions;
-use crate::projector::Projector;
+use crate::pipeline::projector::Projector;
 use crate::store::memory::MemoryStore;
 use crate::wait::turns;
 use std::any::Any;

@@ -4,9 +4,9 @@
 use super::topic::{Record, TRACKER};
 use super::world::World;
 use crate::domain::{Cut, Millis, Position};
-use crate::ingest::bounds::TopicBounds;
-use crate::ingest::source::{Broker, Observed, RawHeaders, RawRecord, Source, SourceError, Taken};
-use crate::ops::Topics;
+use crate::pipeline::kafka::TopicBounds;
+use crate::pipeline::kafka::Topics;
+use crate::pipeline::kafka::source::{Broker, Observed, RawHeaders, RawRecord, Source, SourceError, Taken};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -4,8 +4,8 @@
 use super::registry::{FIRST, SECOND, UNREADABLE};
 use super::topic::TRACKER;
 use super::world::{DAY, HOUR, SECOND as A_SECOND, World};
-use crate::demo::rng::Rng;
-use crate::ops::Message;
+use crate::pipeline::kafka::Message;
+use crate::program::demo::rng::Rng;
 
 const TYPES: [&str; 3] = ["ORDER_CREATION", "PAYMENT_COMPLETION", "REFUND"];
 const STATUSES: [&str; 6] = [

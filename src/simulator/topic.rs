@@ -2,7 +2,7 @@
 //! offset that retention moves. Everything that was ever published is remembered beside.
 
 use crate::domain::{Millis, Position};
-use crate::ops::Message;
+use crate::pipeline::kafka::Message;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

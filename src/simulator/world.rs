@@ -1,10 +1,10 @@
 //! What all replicas share: the topics, the registry, the time, and the dice.
 
 use super::topic::{OPS, Record, TRACKER, Topic};
-use crate::clock::Clock;
-use crate::demo::rng::Rng;
 use crate::domain::Millis;
-use crate::ops::Message;
+use crate::domain::clock::Clock;
+use crate::pipeline::kafka::Message;
+use crate::program::demo::rng::Rng;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

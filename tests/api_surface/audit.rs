@@ -4,7 +4,7 @@ use super::support::{Reply, Surface, event};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use saga_tracker::domain::SagaStatus;
-use saga_tracker::ops::OpsError;
+use saga_tracker::operations::decisions::OpsError;
 use serde_json::{Value, json};
 
 fn surface() -> Surface {

@@ -5,8 +5,8 @@ use super::gated::Gated;
 use super::support::{Reply, Surface, event, stored};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use saga_tracker::api::ServerSettings;
 use saga_tracker::domain::SagaStatus;
+use saga_tracker::server::api::ServerSettings;
 use saga_tracker::store::{
     Batch, Checkpoint, Direction, Durability, Key, Read, SortRange, Store, StoreError, Table, TableRange,
     Usage, VisitRow, VisitTable,

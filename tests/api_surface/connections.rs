@@ -1,8 +1,8 @@
 //! The server on real sockets: who is cut off, and how it stops.
 
 use super::support::{ClosedGate, Surface, event};
-use saga_tracker::api::{Server, ServerHandle, ServerSettings};
 use saga_tracker::domain::{Event, MetadataForm, SagaStatus};
+use saga_tracker::server::api::{Server, ServerHandle, ServerSettings};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -2,8 +2,8 @@
 
 use super::support::{NOW, Surface};
 use axum::http::StatusCode;
-use saga_tracker::api::admin::OpsProgress;
 use saga_tracker::domain::{Cut, Millis};
+use saga_tracker::server::api::admin::OpsProgress;
 
 async fn statuses(surface: &Surface) -> [(u16, String); 3] {
     let mut statuses = [const { (0, String::new()) }; 3];

@@ -2,7 +2,7 @@
 
 use super::support::{Surface, event};
 use saga_tracker::domain::SagaStatus::{Compensated, Completed, Failed, Started};
-use saga_tracker::metrics::catalogue::{ALL, Kind};
+use saga_tracker::server::metrics::catalogue::{ALL, Kind};
 use std::collections::BTreeMap;
 
 /// Samples by name and labels, as they stand in the text.

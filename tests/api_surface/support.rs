@@ -3,22 +3,22 @@
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
-use saga_tracker::api::admin::{
+use saga_tracker::domain::clock::Clock;
+use saga_tracker::domain::{Cut, Event, MetadataForm, Millis, Position, SagaDefinitions, SagaStatus};
+use saga_tracker::operations::audit::Audit;
+use saga_tracker::operations::dead_letters::{Desk, Sources};
+use saga_tracker::operations::decisions::OpsError;
+use saga_tracker::operations::snapshot::{Known, LastFailure, Pruned, Running, SnapshotId, Summary, Trigger};
+use saga_tracker::pipeline::ingest::origin::LetterTopics;
+use saga_tracker::pipeline::ingest::status::IngestStatus;
+use saga_tracker::pipeline::projector::{Projector, ProjectorSettings};
+use saga_tracker::pipeline::query::Query;
+use saga_tracker::pipeline::registry::BundledSchema;
+use saga_tracker::server::api::admin::{
     Admin, AdminError, Digest, NewStatus, PartitionProgress, Progress, RebuildStatus, StatusSet,
 };
-use saga_tracker::api::{Caller, Context, Parts, ServerSettings, router};
-use saga_tracker::audit::Audit;
-use saga_tracker::clock::Clock;
-use saga_tracker::dead_letter::{Desk, Sources};
-use saga_tracker::domain::{Cut, Event, MetadataForm, Millis, Position, SagaDefinitions, SagaStatus};
-use saga_tracker::ingest::origin::LetterTopics;
-use saga_tracker::ingest::registry::BundledSchema;
-use saga_tracker::ingest::status::IngestStatus;
-use saga_tracker::metrics::{Metrics, MetricsSettings};
-use saga_tracker::ops::OpsError;
-use saga_tracker::projector::{Projector, ProjectorSettings};
-use saga_tracker::query::Query;
-use saga_tracker::snapshot::{Known, LastFailure, Pruned, Running, SnapshotId, Summary, Trigger};
+use saga_tracker::server::api::{Caller, Context, Parts, ServerSettings, router};
+use saga_tracker::server::metrics::{Metrics, MetricsSettings};
 use saga_tracker::store::codec::Record;
 use saga_tracker::store::memory::MemoryStore;
 use saga_tracker::store::records::LogRecord;

@@ -1,6 +1,6 @@
 //! Our decoder against apache-avro, on random writer schemas, values and damaged bytes.
 //!
-//! Where the two may differ, and why, is listed in `saga_tracker::ingest::decode`; every excuse that
+//! Where the two may differ, and why, is listed in `saga_tracker::pipeline::decode`; every excuse that
 //! a test makes below is one of that list.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -13,7 +13,7 @@ mod value;
 use choices::Choices;
 use proptest::prelude::*;
 use reference::{Fields, Reference};
-use saga_tracker::ingest::decode::{DecodePlan, Defect, DefectReason};
+use saga_tracker::pipeline::decode::{DecodePlan, Defect, DefectReason};
 use schema::Writer;
 
 fn entropy() -> impl Strategy<Value = Vec<u8>> {

@@ -3,9 +3,9 @@
 use super::account::Account;
 use super::fold::Expected;
 use super::sagas::{Sagas, came_back};
-use crate::demo::rng::Rng;
 use crate::domain::{COMPENSATION_BUCKETS, Event, Millis, SagaId, SagaState, SagaStatus};
-use crate::query::{Filter, Query, SearchRequest, Sort, SortKey, TimelineStep, Totals, Window};
+use crate::pipeline::query::{Filter, Query, SearchRequest, Sort, SortKey, TimelineStep, Totals, Window};
+use crate::program::demo::rng::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 

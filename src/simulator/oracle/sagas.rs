@@ -4,12 +4,12 @@ use super::super::world::{DAY, HOUR};
 use super::account::{Account, Seen};
 use super::fold::{Expected, expected};
 use crate::domain::{Cut, Event, Millis, Position, SagaDefinitions, SagaId, evidence};
-use crate::ops::{Decision, Recorded};
-use crate::retention::body::{
+use crate::operations::decisions::{Decision, Recorded};
+use crate::operations::retention::body::{
     CheckedPurge, HOLD, HoldBody, LIFT, LiftBody, PURGE, PurgeBody, RESTORE, RestoreBody, RestorePartBody,
 };
-use crate::retention::parts::Joined;
-use crate::retention::{HoldQuery, Scope};
+use crate::operations::retention::parts::Joined;
+use crate::operations::retention::{HoldQuery, Scope};
 use crate::store::letters::ValueHash;
 use crate::store::records::DecisionOutcome;
 use serde_json::Value;

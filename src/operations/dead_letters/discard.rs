@@ -1,0 +1,188 @@
+//! Discarding letters: a decision on the ops topic, which every replica reads, with a reason that
+//! stays. The letter and its bytes stay too.
+
+use super::named::{self, Named};
+use super::{Desk, DeskError, LetterId};
+use crate::domain::Position;
+use crate::operations::decisions::{Applier, Decided, Decisions, NewDecision, OpsError, Verdict};
+use crate::pipeline::ingest::origin::LetterTopics;
+use crate::store::letters::{Happened, HeldBook, LetterBook, LetterState};
+use crate::store::{Batch, Read, StoreError};
+use serde::{Deserialize, Serialize};
+
+/// The kind of decision.
+const KIND: &str = "discard";
+/// So many letters go into one decision.
+const AT_ONCE: usize = 500;
+
+/// So many letters can be named by one decision; who and why is kept with each.
+const MOST_NAMED: usize = 1_000;
+
+/// What the decision holds.
+#[derive(Debug, Serialize, Deserialize)]
+struct Body {
+    letters: Vec<Named>,
+}
+
+/// What discarding a letter came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Discarded {
+    /// It is discarded, by the decision at that offset of the ops topic.
+    Done {
+        /// The decision.
+        decision: u64,
+    },
+    /// It would be; nothing was decided.
+    WouldBe,
+    /// Something else happened to it already, or it is not there.
+    Skipped(String),
+}
+
+/// Who discards letters, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiscardOrder {
+    /// The letters.
+    pub letters: Vec<Position>,
+    /// Why.
+    pub why: String,
+    /// Who.
+    pub by: String,
+    /// From where.
+    pub origin: String,
+    /// Only tell what it would do.
+    pub dry_run: bool,
+}
+
+/// Discards the open ones among the letters, and waits until that has taken effect here. Blocks.
+///
+/// # Errors
+/// [`OpsError`]; letters whose decision was made before stay discarded, and the same call may be
+/// made again.
+pub fn discard(
+    order: &DiscardOrder,
+    desk: &Desk,
+    decisions: &Decisions,
+) -> Result<Vec<(Position, Discarded)>, OpsError> {
+    let mut results = Vec::new();
+    let mut open = Vec::new();
+    for letter in &order.letters {
+        match desk.look_up(*letter) {
+            Ok(listed) if listed.state == LetterState::Open => open.push(*letter),
+            Ok(listed) => {
+                let why = format!("it is {} already", listed.state.as_str());
+                results.push((*letter, Discarded::Skipped(why)));
+            }
+            Err(DeskError::Unknown(LetterId(_))) => {
+                results.push((*letter, Discarded::Skipped("there is no such letter".to_owned())));
+            }
+            Err(error @ DeskError::Removed(..)) => {
+                results.push((*letter, Discarded::Skipped(error.to_string())));
+            }
+            Err(DeskError::Store(error)) => return Err(error.into()),
+        }
+    }
+    if order.dry_run {
+        results.extend(open.into_iter().map(|letter| (letter, Discarded::WouldBe)));
+        results.sort_by_key(|(letter, _)| *letter);
+        return Ok(results);
+    }
+    let topics = desk.topics();
+    for chunk in open.chunks(AT_ONCE) {
+        let body = Body {
+            letters: chunk.iter().map(|letter| Named::of(*letter, topics)).collect(),
+        };
+        let body = named::body(&body)?;
+        let wish = NewDecision {
+            kind: KIND,
+            by: order.by.clone(),
+            from: order.origin.clone(),
+            reason: order.why.clone(),
+            body,
+        };
+        let made = decisions.make(wish).map_err(|error| midway(&results, error))?;
+        let done = Discarded::Done {
+            decision: made.offset,
+        };
+        results.extend(chunk.iter().map(|letter| (*letter, done.clone())));
+    }
+    results.sort_by_key(|(letter, _)| *letter);
+    Ok(results)
+}
+
+/// That nothing was changed is true only of the first decision of a call.
+fn midway(results: &[(Position, Discarded)], error: OpsError) -> OpsError {
+    let done = |(_, became): &&(Position, Discarded)| matches!(became, Discarded::Done { .. });
+    match (results.iter().filter(done).count(), error) {
+        (1.., OpsError::Unreachable(why)) => OpsError::Unsettled(format!(
+            "some of the letters are discarded, the others are not: {why}; discard the open ones again"
+        )),
+        (_, error) => error,
+    }
+}
+
+/// Applies decisions to discard letters.
+pub struct DiscardApplier {
+    /// The account of letters, shared with ingest.
+    pub book: LetterBook,
+    /// The topics that letters lie in.
+    pub topics: LetterTopics,
+}
+
+impl Applier for DiscardApplier {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn hold(&self) -> Option<HeldBook<'_>> {
+        Some(self.book.hold())
+    }
+
+    fn apply(
+        &self,
+        decided: Decided<'_>,
+        held: Option<&HeldBook<'_>>,
+        store: &dyn Read,
+        rows: &mut Batch,
+    ) -> Result<Verdict, StoreError> {
+        let body = match named::read(&decided, MOST_NAMED, |body: &Body| body.letters.len()) {
+            Ok(body) => body,
+            Err(why) => return Ok(Verdict::Refused(why)),
+        };
+        let letters = body.letters.iter();
+        let known: Vec<Position> = letters
+            .filter_map(|letter| letter.position(&self.topics))
+            .collect();
+        let words = named::told(known.len(), body.letters.len(), "discarded");
+        let discarded = known.into_iter().map(|letter| {
+            let what = Happened::Discarded {
+                by: decided.decision.by.clone(),
+                why: decided.decision.reason.clone(),
+            };
+            (letter, what)
+        });
+        named::enter(decided, held, store, rows, discarded)?;
+        Ok(Verdict::Applied(words))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_nothing_was_changed_is_said_only_while_it_is_true() {
+        let away = || OpsError::Unreachable("no broker".to_owned());
+        let skipped = (
+            Position::new(0, 1),
+            Discarded::Skipped("it is open no more".to_owned()),
+        );
+        let done = (Position::new(0, 2), Discarded::Done { decision: 7 });
+        let first = midway(std::slice::from_ref(&skipped), away());
+        assert!(matches!(first, OpsError::Unreachable(_)), "{first}");
+        let later = midway(&[skipped, done], away());
+        assert!(
+            matches!(&later, OpsError::Unsettled(why) if why.contains("no broker")),
+            "{later}"
+        );
+    }
+}

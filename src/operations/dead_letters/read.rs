@@ -1,0 +1,157 @@
+//! Dead letters in order of their offsets.
+
+use crate::domain::{Cut, Millis, Position};
+use crate::store::codec::Record;
+use crate::store::records::DeadLetterRecord;
+use crate::store::{Direction, Key, Read, StoreError, Table, keys, read};
+use std::ops::{Bound, ControlFlow};
+
+/// Letters are read together until they are of so many bytes; one letter more than that.
+const MOST_BYTES: usize = 8 << 20;
+
+/// A record that could not be applied, as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Where it stood.
+    pub position: Position,
+    /// The topic that it was consumed from.
+    pub topic: String,
+    /// Why, as one of the fixed reasons.
+    pub reason: String,
+    /// Why, in words.
+    pub detail: String,
+    /// Arrival time.
+    pub arrived_at: Millis,
+    /// Kafka's timestamp as it came.
+    pub timestamp: Option<Millis>,
+    /// The record's key.
+    pub key: Option<Vec<u8>>,
+    /// The record's value.
+    pub value: Option<Vec<u8>>,
+    /// The record's headers.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl DeadLetter {
+    pub(super) fn of(position: Position, record: DeadLetterRecord<'_>) -> Self {
+        Self {
+            position,
+            topic: record.topic.to_owned(),
+            reason: record.reason.to_owned(),
+            detail: record.detail.to_owned(),
+            arrived_at: Millis(record.arrived_at),
+            timestamp: record.timestamp.map(Millis),
+            key: record.key.map(<[u8]>::to_vec),
+            value: record.value.map(<[u8]>::to_vec),
+            headers: record
+                .headers
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.map(<[u8]>::to_vec)))
+                .collect(),
+        }
+    }
+}
+
+/// The next dead letters of one partition in `from..to`, at most `limit` and some megabytes, and the offset that all
+/// before it are read.
+///
+/// # Errors
+/// [`StoreError`] when they cannot be read.
+pub fn dead_letters_from(
+    store: &dyn Read,
+    partition: u32,
+    from: u64,
+    to: u64,
+    limit: usize,
+) -> Result<(Vec<DeadLetter>, u64), StoreError> {
+    let mut letters = Vec::new();
+    let mut key = Key::default();
+    let mut next = from;
+    let mut bytes = 0;
+    while next < to && letters.len() < limit && bytes < MOST_BYTES {
+        keys::by_offset(&mut key, Position::new(partition, next));
+        let bucket_end = ((next >> keys::FEED_BUCKET_BITS) + 1) << keys::FEED_BUCKET_BITS;
+        let stop = to.min(bucket_end);
+        let (first, end) = (next.to_be_bytes(), stop.to_be_bytes());
+        let range = (Bound::Included(&first[..]), Bound::Excluded(&end[..]));
+        let room = limit - letters.len();
+        read::try_scan(
+            |visit| {
+                store.scan(
+                    Table::DeadLetters,
+                    key.partition(),
+                    range,
+                    Direction::Forward,
+                    room,
+                    visit,
+                )
+            },
+            |sort, value| {
+                let offset = keys::parse_offset(sort)?;
+                letters.push(DeadLetter::of(
+                    Position::new(partition, offset),
+                    DeadLetterRecord::read(value)?,
+                ));
+                bytes += value.len();
+                if bytes >= MOST_BYTES {
+                    return Ok(ControlFlow::Break(()));
+                }
+                Ok(ControlFlow::Continue(()))
+            },
+        )?;
+        next = match letters.last() {
+            Some(last) if letters.len() == limit || bytes >= MOST_BYTES => last.position.offset + 1,
+            _ => stop,
+        };
+    }
+    Ok((letters, next))
+}
+
+/// Up to which offset of each partition dead letters have been published.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub(super) fn published(store: &dyn Read, name: &str) -> Result<Cut, StoreError> {
+    let mut cut = Cut::default();
+    read::try_scan(
+        |visit| {
+            store.scan(
+                Table::Meta,
+                name.as_bytes(),
+                crate::store::WHOLE,
+                Direction::Forward,
+                usize::MAX,
+                visit,
+            )
+        },
+        |sort, value| {
+            let next = crate::store::records::TotalRecord::read(value)?.value;
+            cut.set(
+                keys::parse_partition_number(sort)?,
+                u64::try_from(next).unwrap_or(0),
+            );
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
+    Ok(cut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations::dead_letters::testing;
+    use crate::testkit::{self, TOPIC};
+
+    #[test]
+    fn letters_are_read_together_up_to_some_megabytes() {
+        let store = testkit::store();
+        let value = vec![0; 5 << 20];
+        for offset in 0..3 {
+            testing::put_letter(&store, TOPIC, Position::new(0, offset), Some(&value));
+        }
+        let (first, next) = dead_letters_from(&*store, 0, 0, 9, 100).unwrap();
+        assert_eq!((first.len(), next), (2, 2));
+        let (rest, next) = dead_letters_from(&*store, 0, next, 9, 100).unwrap();
+        assert_eq!((rest.len(), next), (1, 9));
+    }
+}

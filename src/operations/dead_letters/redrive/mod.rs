@@ -1,0 +1,313 @@
+//! Redrives: letters published again, one, many or all that match, or only a forecast of it.
+//!
+//! A redrive is asked for in one atomic write that names every letter it is about, and is worked off
+//! by one thread, in the order it was asked for. A letter is *sending* in the store before it is
+//! published and *sent* after, so a crash leaves at most one chunk of letters of which nobody knows
+//! whether they were published: their marks tell, once everything in the topic is consumed. Were one
+//! published twice all the same, the fold would drop the second as a duplicate. Letters that nobody can tell
+//! about now, because the schema registry is away, keep their turn, and the redrive waits.
+//!
+//! A redrive can be cancelled until it has ended. That is stored with it, so it stays cancelled over a
+//! crash; letters whose turn has not come then stay as they are, and what was being published is found
+//! out as after a crash.
+
+mod jobs;
+mod order;
+mod result;
+mod runner;
+#[cfg(test)]
+mod tests;
+
+pub use jobs::RedriveStatus;
+pub use order::{Cancelled, RedriveOrder};
+pub use result::{LetterResult, RedriveItem};
+
+use super::search_log::LogSearch;
+use super::{Deciding, Desk, Sources};
+use crate::domain::clock::SharedClock;
+use crate::domain::{Millis, Position, SagaDefinitions};
+use crate::operations::audit::{Act, Audit, Outcome};
+use crate::pipeline::ingest::IngestStatus;
+use crate::pipeline::kafka::Outlet;
+use crate::store::{SharedStore, StoreError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// So many letters can be named by one redrive.
+pub const MOST_LETTERS: usize = 100_000;
+
+/// How long to wait until a cancelled redrive has ended.
+const ENDS_SOON: Duration = Duration::from_secs(5);
+
+/// Why a redrive was not cancelled.
+#[derive(Debug, thiserror::Error)]
+pub enum CancelError {
+    /// There is none of that number.
+    #[error("this replica has no redrive {0}")]
+    Unknown(u64),
+    /// There was nothing left to cancel.
+    #[error("redrive {0} has ended already; nothing was changed")]
+    Ended(u64),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What redrives need.
+pub struct RedriveParts {
+    /// Where letters are looked up and decoded.
+    pub sources: Sources,
+    /// The definitions in force, for forecasts.
+    pub definitions: Arc<SagaDefinitions>,
+    /// Where events are published.
+    pub out: Arc<dyn Outlet>,
+    /// Where it is announced what changed letters will come back as.
+    pub deciding: Arc<dyn Deciding>,
+    /// How far consumption is.
+    pub ingest: Arc<IngestStatus>,
+    /// Where it is recorded how a redrive ended.
+    pub audit: Audit,
+    /// Events of the log that a replay by ids may look through.
+    pub replay_events: u64,
+    /// Tells the time.
+    pub clock: SharedClock,
+    /// Ends the thread.
+    pub shutdown: CancellationToken,
+}
+
+/// Asks for redrives and tells how far they are. Cheap to clone.
+#[derive(Clone)]
+pub struct Redrives {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    parts: RedriveParts,
+    desk: Desk,
+    /// Held while a redrive gets its number, gets its turn, is cancelled or ends. Holds the one whose
+    /// turn it is.
+    turn: Mutex<Option<u64>>,
+    /// Redrives that were cancelled since the start.
+    cancelled: Mutex<BTreeSet<u64>>,
+    /// Held while the log is looked through for events.
+    searching: Mutex<()>,
+    /// Changes whenever there is news for whoever waits.
+    news: (Mutex<u64>, Condvar),
+}
+
+impl Redrives {
+    /// Over these parts. Nothing is worked off before [`spawn`](Self::spawn).
+    pub fn new(parts: RedriveParts) -> Self {
+        let desk = Desk::new(parts.sources.clone());
+        Self {
+            inner: Arc::new(Inner {
+                parts,
+                desk,
+                turn: Mutex::default(),
+                cancelled: Mutex::default(),
+                searching: Mutex::default(),
+                news: (Mutex::new(0), Condvar::new()),
+            }),
+        }
+    }
+
+    /// Starts the thread that works redrives off, those that a crash interrupted first.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn spawn(&self) -> std::io::Result<JoinHandle<()>> {
+        let redrives = self.clone();
+        std::thread::Builder::new()
+            .name("redrive".to_owned())
+            .spawn(move || redrives.run())
+    }
+
+    /// Answers questions about letters.
+    pub fn desk(&self) -> &Desk {
+        &self.inner.desk
+    }
+
+    /// Asks for a redrive; it is worked off later. Its number leads to what becomes of it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be stored.
+    pub fn ask(&self, order: &RedriveOrder) -> Result<RedriveStatus, StoreError> {
+        let inner = &*self.inner;
+        let status = {
+            let _turn = self.turn();
+            jobs::create(&inner.parts.sources.store, order, inner.parts.clock.now())?
+        };
+        self.tell();
+        Ok(status)
+    }
+
+    /// Cancels a redrive: no letter of it is published from now on, but those of which one is being
+    /// published. Waits a moment until it has ended. Cancelling it again changes nothing. Blocks.
+    ///
+    /// # Errors
+    /// [`CancelError`]; then nothing was changed.
+    pub fn cancel(&self, number: u64, by: &str, why: Option<String>) -> Result<RedriveStatus, CancelError> {
+        let inner = &*self.inner;
+        let cancelled = Cancelled {
+            at: inner.parts.clock.now().0,
+            by: by.to_owned(),
+            why,
+        };
+        let turn = self.turn();
+        match jobs::cancel(&inner.parts.sources.store, number, cancelled)? {
+            jobs::Met::Nothing => return Err(CancelError::Unknown(number)),
+            jobs::Met::Ended => return Err(CancelError::Ended(number)),
+            jobs::Met::Cancelled => {}
+        }
+        // One that is still queued need not wait for its turn to end, unless a crash interrupted it: what
+        // was under way then must be found out.
+        let ends_now = *turn != Some(number)
+            && self
+                .status(number)?
+                .is_some_and(|status| status.ended_at.is_none())
+            && !self.has_published(number)?;
+        if ends_now {
+            self.end(&turn, number)?;
+        }
+        drop(turn);
+        if ends_now {
+            self.note_end(number)?;
+        }
+        let mut known = inner.cancelled.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(number);
+        drop(known);
+        self.tell();
+        self.wait_for(number, ENDS_SOON)?
+            .ok_or(CancelError::Unknown(number))
+    }
+
+    /// The redrives asked for last, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn latest(&self, most: usize) -> Result<Vec<RedriveStatus>, StoreError> {
+        jobs::latest(&*self.inner.parts.sources.store.snapshot(), most)
+    }
+
+    /// One redrive; none of that number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn status(&self, number: u64) -> Result<Option<RedriveStatus>, StoreError> {
+        jobs::status(&*self.inner.parts.sources.store.snapshot(), number)
+    }
+
+    /// Forgets the redrives that had ended by then, but for the newest; how many those are.
+    ///
+    /// # Errors
+    /// [`StoreError`]; some may be forgotten then.
+    pub fn forget_ended_before(&self, edge: Millis) -> Result<usize, StoreError> {
+        jobs::forget_ended_before(&self.inner.parts.sources.store, edge)
+    }
+
+    /// What became of a redrive's letters, in order of their positions, behind one of them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn items(
+        &self,
+        number: u64,
+        after: Option<Position>,
+        most: usize,
+    ) -> Result<Vec<RedriveItem>, StoreError> {
+        result::items(&*self.inner.parts.sources.store.snapshot(), number, after, most)
+    }
+
+    /// Waits until a redrive has ended, at most so long. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn wait_for(&self, number: u64, longest: Duration) -> Result<Option<RedriveStatus>, StoreError> {
+        let deadline = Instant::now() + longest;
+        loop {
+            let seen = self.seen();
+            let status = self.status(number)?;
+            let ended = status.as_ref().is_none_or(|status| status.ended_at.is_some());
+            let left = deadline.saturating_duration_since(Instant::now());
+            if ended || left.is_zero() {
+                return Ok(status);
+            }
+            self.await_news(seen, left.min(Duration::from_millis(500)));
+        }
+    }
+
+    /// Looks for events that are no letters.
+    pub(super) fn search<'a>(&'a self, gone: &'a CancellationToken) -> LogSearch<'a> {
+        let inner = &*self.inner;
+        LogSearch {
+            store: &inner.parts.sources.store,
+            most: inner.parts.replay_events,
+            turn: &inner.searching,
+            gone,
+        }
+    }
+
+    pub(super) fn store(&self) -> &SharedStore {
+        &self.inner.parts.sources.store
+    }
+
+    fn is_cancelled(&self, number: u64) -> bool {
+        let known = self.inner.cancelled.lock();
+        known.unwrap_or_else(PoisonError::into_inner).contains(&number)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Option<u64>> {
+        self.inner.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stores that a redrive has ended.
+    fn end(&self, _turn: &MutexGuard<'_, Option<u64>>, number: u64) -> Result<(), StoreError> {
+        let parts = &self.inner.parts;
+        jobs::end(&parts.sources.store, number, parts.clock.now(), None)
+    }
+
+    /// Records how a redrive ended.
+    fn note_end(&self, number: u64) -> Result<(), StoreError> {
+        let Some(ended) = self.status(number)? else {
+            return Ok(());
+        };
+        let act = Act {
+            who: ended.by.clone(),
+            origin: ended.origin.clone(),
+            action: "redrive".to_owned(),
+            target: format!("redrive {number}"),
+            why: ended.why.clone().unwrap_or_default(),
+        };
+        let mut detail = format!(
+            "{} letters: {} published, {} skipped, {} refused, {} forecast",
+            ended.chosen, ended.sent, ended.skipped, ended.refused, ended.forecast
+        );
+        if let Some(cancelled) = &ended.cancelled {
+            detail = format!("cancelled by {}; {detail}, {} left", cancelled.by, ended.left);
+        }
+        tracing::info!(number, detail, "redrive ended");
+        self.inner.parts.audit.note(&act, Outcome::Done, &detail);
+        Ok(())
+    }
+
+    fn seen(&self) -> u64 {
+        *self.inner.news.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self) {
+        let (news, changed) = &self.inner.news;
+        *news.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        changed.notify_all();
+    }
+
+    fn await_news(&self, seen: u64, longest: Duration) {
+        let (news, changed) = &self.inner.news;
+        // Whatever woke us, whoever waits looks again.
+        drop(crate::wait::wait_while(news, changed, longest, |now| {
+            *now == seen
+        }));
+    }
+}

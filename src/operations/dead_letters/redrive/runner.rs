@@ -1,0 +1,518 @@
+//! The thread that works redrives off.
+
+use super::super::announce::{Announcement, announce};
+use super::super::forecast::{Forecast, Forecaster};
+use super::super::revise::{Hopeless, Revised, revise};
+use super::super::view;
+use super::{Redrives, jobs};
+use crate::domain::Position;
+use crate::failpoint;
+use crate::operations::decisions::OpsError;
+use crate::pipeline::kafka::{Message, OutError};
+use crate::store::letters::{Happened, LetterState, ValueHash, counted, is_announced, state};
+use crate::store::records::RedriveLetterRecord;
+use crate::store::{Batch, Durability, Read, StoreError, read};
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+/// Letters that are published before what became of them is stored.
+const CHUNK: usize = 100;
+/// Letters are made ready together until they are of so many bytes; one letter more than that.
+const CHUNK_BYTES: usize = 8 << 20;
+/// Wait before trying again while Kafka or the schema registry is away.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often it is looked whether what was published has been consumed.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Why a redrive is interrupted; it goes on at the next start.
+#[derive(Debug, thiserror::Error)]
+enum Interrupted {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the tracker stops")]
+    Shutdown,
+}
+
+impl Redrives {
+    /// Works redrives off until shutdown.
+    pub(crate) fn run(&self) {
+        let parts = &self.inner.parts;
+        while !parts.shutdown.is_cancelled() {
+            failpoint::pass("thread.redrive");
+            let seen = self.seen();
+            let due = jobs::next_due(&*parts.sources.store);
+            let done = match due {
+                Ok(None) => {
+                    self.await_news(seen, Duration::from_millis(200));
+                    continue;
+                }
+                Ok(Some(number)) => {
+                    let done = self.work(number);
+                    *self.turn() = None;
+                    done
+                }
+                Err(error) => Err(error.into()),
+            };
+            self.tell();
+            match done {
+                Ok(()) | Err(Interrupted::Shutdown) => {}
+                Err(Interrupted::Store(error)) => {
+                    tracing::error!(%error, "redrives wait for the store");
+                    self.pause(RETRY);
+                }
+            }
+        }
+    }
+
+    fn work(&self, number: u64) -> Result<(), Interrupted> {
+        let Some(status) = self.take_turn(number)? else {
+            return Ok(());
+        };
+        tracing::info!(
+            number,
+            letters = status.chosen,
+            dry_run = status.dry_run,
+            "redrive"
+        );
+        if status.cancelled.is_some() {
+            let mut known = self
+                .inner
+                .cancelled
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            known.insert(number);
+        }
+        if status.dry_run {
+            self.foretell(&status)?;
+        } else {
+            self.settle_uncertain(number)?;
+            self.publish_all(&status)?;
+            self.await_consumed(number)?;
+        }
+        let turn = self.turn();
+        self.end(&turn, number)?;
+        drop(turn);
+        Ok(self.note_end(number)?)
+    }
+
+    /// Gives a redrive its turn; none that has ended meanwhile.
+    fn take_turn(&self, number: u64) -> Result<Option<jobs::RedriveStatus>, StoreError> {
+        let mut turn = self.turn();
+        let status = self.status(number)?.filter(|status| status.ended_at.is_none());
+        *turn = status.as_ref().map(|status| status.number);
+        Ok(status)
+    }
+
+    /// Whether a redrive has published anything, as far as known.
+    pub(super) fn has_published(&self, number: u64) -> Result<bool, StoreError> {
+        let published = |record: &RedriveLetterRecord<'_>| {
+            matches!(
+                record,
+                RedriveLetterRecord::Sending | RedriveLetterRecord::Sent { .. }
+            )
+        };
+        Ok(!self.letters_of(number, published)?.is_empty())
+    }
+
+    /// Tells what each letter would do, after those before it.
+    fn foretell(&self, status: &jobs::RedriveStatus) -> Result<(), Interrupted> {
+        let parts = &self.inner.parts;
+        let sources = &parts.sources;
+        let snapshot = sources.store.snapshot();
+        let partitions = parts.ingest.snapshot().end.iter().count();
+        let partitions = u32::try_from(partitions).unwrap_or(0);
+        let mut forecaster = Forecaster::new(&*snapshot, &parts.definitions, partitions)?;
+        let letters = self.letters_of(status.number, |_| true)?;
+        for chunk in letters.chunks(CHUNK) {
+            self.check_shutdown()?;
+            if self.is_cancelled(status.number) {
+                break;
+            }
+            let mut batch = Batch::new();
+            for position in chunk {
+                let forecast = match self.prepare(&*snapshot, *position, &status.change)? {
+                    Prepared::Ready { revised, .. } => forecaster.next(&revised)?,
+                    Prepared::Settled(state) => Forecast::settled(state)
+                        .unwrap_or_else(|| Forecast::not_published(super::super::Outlook::Unknown, "")),
+                    Prepared::Hopeless(why) => Forecast::hopeless(&why),
+                    Prepared::Unknown => {
+                        Forecast::not_published(super::super::Outlook::Unknown, "there is no such letter")
+                    }
+                };
+                let told = serde_json::to_string(&forecast)
+                    .map_err(|error| StoreError::Corrupt(format!("a forecast is no JSON: {error}")))?;
+                let record = RedriveLetterRecord::Forecast { told: &told };
+                jobs::put_letter(&mut batch, status.number, *position, &record);
+            }
+            sources.store.write(&batch, Durability::Process)?;
+            self.tell();
+        }
+        Ok(())
+    }
+
+    /// After a crash, or when Kafka did not say: whether a letter was published is known once
+    /// everything in the topic is consumed.
+    fn settle_uncertain(&self, number: u64) -> Result<(), Interrupted> {
+        let store = &self.inner.parts.sources.store;
+        let is_sending = |record: &RedriveLetterRecord<'_>| matches!(record, RedriveLetterRecord::Sending);
+        let uncertain = self.letters_of(number, is_sending)?;
+        if uncertain.is_empty() {
+            return Ok(());
+        }
+        tracing::info!(
+            number,
+            letters = uncertain.len(),
+            "finding out which letters were published"
+        );
+        self.await_end_of_topic()?;
+        let mut batch = Batch::new();
+        for letter in uncertain {
+            let record = match came_back_at(&**store, letter)? {
+                Some(Position { partition, offset }) => RedriveLetterRecord::Sent { partition, offset },
+                None => RedriveLetterRecord::Chosen,
+            };
+            jobs::put_letter(&mut batch, number, letter, &record);
+        }
+        store.write(&batch, Durability::Process)?;
+        Ok(())
+    }
+
+    fn publish_all(&self, status: &jobs::RedriveStatus) -> Result<(), Interrupted> {
+        let is_chosen = |record: &RedriveLetterRecord<'_>| matches!(record, RedriveLetterRecord::Chosen);
+        loop {
+            let due = self.letters_of(status.number, is_chosen)?;
+            if due.is_empty() {
+                return Ok(());
+            }
+            let mut waits_for = None;
+            for chunk in due.chunks(CHUNK) {
+                self.check_shutdown()?;
+                if self.is_cancelled(status.number) {
+                    return Ok(());
+                }
+                let done = self.publish_chunk(status, chunk)?;
+                waits_for = waits_for.or(done.waits_for);
+                if !done.kafka {
+                    break;
+                }
+            }
+            if let Some(why) = waits_for {
+                tracing::warn!(number = status.number, why, "the redrive waits");
+                self.pause(RETRY);
+                self.settle_uncertain(status.number)?;
+            }
+        }
+    }
+
+    /// Publishes a chunk of letters, but for those that have to wait and keep their turn.
+    fn publish_chunk(&self, status: &jobs::RedriveStatus, chunk: &[Position]) -> Result<Done, Interrupted> {
+        let store = &self.inner.parts.sources.store;
+        let mut chosen = self.choose(status, chunk)?;
+        self.announce(status, &mut chosen);
+        let mut before = Batch::new();
+        for (position, record) in &chosen.settled {
+            jobs::put_letter(&mut before, status.number, *position, &record.as_record());
+        }
+        for (position, _) in &chosen.ready {
+            jobs::put_letter(
+                &mut before,
+                status.number,
+                *position,
+                &RedriveLetterRecord::Sending,
+            );
+        }
+        // What is published is not taken back by a power failure, so that it was about to be is not, either.
+        store.write(&before, Durability::Power)?;
+        let away = self.send(status, chosen.ready)?;
+        Ok(Done {
+            kafka: away.is_none(),
+            waits_for: away.or(chosen.waits_for),
+        })
+    }
+
+    /// Makes letters ready, and tells those apart that are not published.
+    fn choose(&self, status: &jobs::RedriveStatus, chunk: &[Position]) -> Result<Choice, StoreError> {
+        let store = &self.inner.parts.sources.store;
+        let mut chosen = Choice::default();
+        let mut bytes = 0;
+        for position in chunk {
+            // What is behind keeps its turn.
+            if bytes >= CHUNK_BYTES {
+                break;
+            }
+            let settled = match self.prepare(&**store, *position, &status.change)? {
+                Prepared::Ready { revised, unannounced } => {
+                    chosen
+                        .unannounced
+                        .extend(unannounced.map(|value| (*position, value)));
+                    bytes += revised.value.len();
+                    chosen.ready.push((*position, self.message(*revised)));
+                    continue;
+                }
+                // Another time it can be told whether it is an event: it keeps its turn, and so do those
+                // behind it: nobody answers now.
+                Prepared::Hopeless(Hopeless::Unavailable(why)) => {
+                    chosen.waits_for = Some(why);
+                    break;
+                }
+                Prepared::Settled(state) => RecordOwned::Skipped(settled_words(state)),
+                Prepared::Hopeless(why) => RecordOwned::Refused(why.to_string()),
+                Prepared::Unknown => RecordOwned::Refused("there is no such letter".to_owned()),
+            };
+            chosen.settled.push((*position, settled));
+        }
+        Ok(chosen)
+    }
+
+    /// Says on the ops topic what changed letters will come back as. Where that is not possible now they
+    /// keep their turn.
+    fn announce(&self, status: &jobs::RedriveStatus, chosen: &mut Choice) {
+        if chosen.unannounced.is_empty() {
+            return;
+        }
+        let parts = &self.inner.parts;
+        let number = status.number;
+        let asked = format!("redrive {number}");
+        let announcement = Announcement {
+            by: &status.by,
+            origin: &status.origin,
+            why: status.why.as_deref().unwrap_or(&asked),
+            letters: &chosen.unannounced,
+        };
+        let Err(error) = announce(&announcement, &parts.sources.topics, &*parts.deciding) else {
+            return;
+        };
+        let kept_back: BTreeSet<Position> = chosen.unannounced.iter().map(|(letter, _)| *letter).collect();
+        chosen.ready.retain(|(letter, _)| !kept_back.contains(letter));
+        let why = format!("it could not be announced: {error}");
+        match error {
+            OpsError::Conflict(_) | OpsError::Failed(_) | OpsError::NotFound(_) => {
+                let refused = kept_back.into_iter();
+                let refused = refused.map(|letter| (letter, RecordOwned::Refused(why.clone())));
+                chosen.settled.extend(refused);
+            }
+            OpsError::Unreachable(_) | OpsError::Unsettled(_) | OpsError::Store(_) => {
+                chosen.waits_for = Some(why);
+            }
+        }
+    }
+
+    /// Publishes what is ready. Why Kafka is away, if it is.
+    fn send(
+        &self,
+        status: &jobs::RedriveStatus,
+        ready: Vec<(Position, Message)>,
+    ) -> Result<Option<String>, Interrupted> {
+        if ready.is_empty() {
+            return Ok(None);
+        }
+        let store = &self.inner.parts.sources.store;
+        let (sending, messages): (Vec<Position>, Vec<Message>) = ready.into_iter().unzip();
+        failpoint::pass("redrive.before_publish");
+        let results = self.inner.parts.out.publish_all(&messages);
+        failpoint::pass("redrive.after_publish");
+        let mut after = Batch::new();
+        let mut away = None;
+        for (position, result) in sending.into_iter().zip(results) {
+            let record = match result {
+                Ok(Position { partition, offset }) => RecordOwned::Sent(partition, offset),
+                Err(OutError::Refused(why)) => RecordOwned::Refused(why),
+                Err(OutError::Unreachable(why)) => {
+                    away = Some(why);
+                    RecordOwned::Chosen
+                }
+                Err(OutError::Uncertain(why)) => {
+                    away = Some(why);
+                    RecordOwned::Sending
+                }
+            };
+            jobs::put_letter(&mut after, status.number, position, &record.as_record());
+        }
+        store.write(&after, Durability::Process)?;
+        failpoint::pass("redrive.after_write");
+        self.tell();
+        Ok(away)
+    }
+
+    fn message(&self, revised: Revised) -> Message {
+        Message {
+            topic: self.inner.parts.sources.topics.topic.clone(),
+            partition: revised.partition,
+            key: Some(revised.key),
+            value: Some(revised.value),
+            headers: revised.headers,
+        }
+    }
+
+    fn prepare(
+        &self,
+        read: &dyn Read,
+        position: Position,
+        change: &super::super::Change,
+    ) -> Result<Prepared, StoreError> {
+        let sources = &self.inner.parts.sources;
+        let letter = view::letter(read, position)?;
+        let own = letter
+            .as_ref()
+            .map(|letter| ValueHash::of(letter.value.as_deref()));
+        let state = state(read, position, own.unwrap_or_default())?;
+        if state != LetterState::Open {
+            return Ok(Prepared::Settled(state));
+        }
+        let Some(letter) = letter else {
+            return Ok(Prepared::Unknown);
+        };
+        Ok(
+            match revise(&letter, change, &sources.topics, &*sources.schemas) {
+                Ok(revised) => {
+                    let value = ValueHash::of(Some(&revised.value));
+                    let known = own == Some(value) || is_announced(read, position, value)?;
+                    Prepared::Ready {
+                        revised: Box::new(revised),
+                        unannounced: (!known).then_some(value),
+                    }
+                }
+                Err(why) => Prepared::Hopeless(why),
+            },
+        )
+    }
+
+    /// Waits until everything that this redrive published is consumed and folded.
+    fn await_consumed(&self, number: u64) -> Result<(), Interrupted> {
+        let store = &self.inner.parts.sources.store;
+        let mut sent = Vec::new();
+        jobs::letters(&**store, number, None, usize::MAX, |_, record| {
+            if let RedriveLetterRecord::Sent { partition, offset } = record {
+                sent.push(Position::new(partition, offset));
+            }
+            Ok(())
+        })?;
+        loop {
+            let cursor = {
+                // Of one moment: a rebuild may make another generation serve in between.
+                let snapshot = store.snapshot();
+                read::cursor(&*snapshot, read::active_generation(&*snapshot)?)?
+            };
+            if sent.iter().all(|at| cursor.contains(*at)) {
+                return Ok(());
+            }
+            self.check_shutdown()?;
+            self.pause(LOOK);
+        }
+    }
+
+    /// Waits until answers show everything up to what Kafka says is the end, asked from now on.
+    fn await_end_of_topic(&self) -> Result<(), Interrupted> {
+        let asked = self.inner.parts.ingest.snapshot().asked;
+        while !self.inner.parts.ingest.snapshot().has_reached_end_since(asked) {
+            self.check_shutdown()?;
+            self.pause(LOOK);
+        }
+        Ok(())
+    }
+
+    fn letters_of(
+        &self,
+        number: u64,
+        wanted: impl Fn(&RedriveLetterRecord<'_>) -> bool,
+    ) -> Result<Vec<Position>, StoreError> {
+        let mut found = Vec::new();
+        let store = &self.inner.parts.sources.store;
+        jobs::letters(&**store, number, None, usize::MAX, |letter, record| {
+            if wanted(&record) {
+                found.push(letter);
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    fn check_shutdown(&self) -> Result<(), Interrupted> {
+        if self.inner.parts.shutdown.is_cancelled() {
+            Err(Interrupted::Shutdown)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn pause(&self, longest: Duration) {
+        let step = Duration::from_millis(50);
+        let mut left = longest;
+        while !self.inner.parts.shutdown.is_cancelled() && !left.is_zero() {
+            crate::wait::park(step.min(left));
+            left = left.saturating_sub(step);
+        }
+    }
+}
+
+/// Where a letter last came back to, as far as is consumed.
+fn came_back_at(read: &dyn Read, letter: Position) -> Result<Option<Position>, StoreError> {
+    let Some(listed) = view::listed(read, letter)? else {
+        return Ok(None);
+    };
+    let counted = counted(read, letter, listed.value)?.into_iter();
+    let mut returns = counted.filter(|mark| matches!(mark.what, Happened::Returned { .. }));
+    Ok(returns.next_back().map(|mark| mark.by))
+}
+
+/// A letter made ready, or why it is not.
+enum Prepared {
+    Ready {
+        revised: Box<Revised>,
+        /// Its value, when that is not the letter's own and nobody has said that it will come.
+        unannounced: Option<ValueHash>,
+    },
+    Settled(LetterState),
+    Hopeless(Hopeless),
+    Unknown,
+}
+
+/// What became of a chunk.
+struct Done {
+    /// Whether Kafka takes more.
+    kafka: bool,
+    /// What is missing for letters that keep their turn.
+    waits_for: Option<String>,
+}
+
+/// What is to become of the letters of a chunk.
+#[derive(Default)]
+struct Choice {
+    ready: Vec<(Position, Message)>,
+    unannounced: Vec<(Position, ValueHash)>,
+    settled: Vec<(Position, RecordOwned)>,
+    /// What is missing for those that are neither ready nor settled.
+    waits_for: Option<String>,
+}
+
+/// What is stored of a letter, owning its words.
+enum RecordOwned {
+    Chosen,
+    Sending,
+    Sent(u32, u64),
+    Skipped(String),
+    Refused(String),
+}
+
+impl RecordOwned {
+    fn as_record(&self) -> RedriveLetterRecord<'_> {
+        match self {
+            Self::Chosen => RedriveLetterRecord::Chosen,
+            Self::Sending => RedriveLetterRecord::Sending,
+            Self::Sent(partition, offset) => RedriveLetterRecord::Sent {
+                partition: *partition,
+                offset: *offset,
+            },
+            Self::Skipped(why) => RedriveLetterRecord::Skipped { why },
+            Self::Refused(why) => RedriveLetterRecord::Refused { why },
+        }
+    }
+}
+
+fn settled_words(state: LetterState) -> String {
+    match state {
+        LetterState::Redriven => "its event came back already".to_owned(),
+        LetterState::Discarded | LetterState::Open => "it was discarded".to_owned(),
+    }
+}

@@ -1,0 +1,127 @@
+//! Putting a decision on the ops topic, and telling what became of it.
+
+use super::decision::{Decision, VERSION};
+use super::ledger::PARTITION;
+use super::read::{Recorded, decision_at};
+use super::{OpsError, OpsStatus};
+use crate::domain::clock::SharedClock;
+use crate::pipeline::kafka::{Message, Outlet};
+use crate::store::SharedStore;
+use crate::store::records::DecisionOutcome;
+use saga_tracker_sdk::publishing::EventIds;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long to wait until a published decision has been read back.
+const READ_BACK: Duration = Duration::from_secs(10);
+
+/// What somebody decides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewDecision {
+    /// The kind; one that an [`Applier`](super::Applier) knows.
+    pub kind: &'static str,
+    /// Who decides.
+    pub by: String,
+    /// From where.
+    pub from: String,
+    /// Why.
+    pub reason: String,
+    /// What exactly.
+    pub body: Value,
+}
+
+/// A decision that took effect.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made {
+    /// Its offset in the ops topic.
+    pub offset: u64,
+    /// Its own name.
+    pub id: String,
+    /// What it did, in words.
+    pub detail: String,
+}
+
+/// Makes decisions. Cheap to clone.
+#[derive(Clone)]
+pub struct Decisions {
+    /// Where they are published.
+    pub out: Arc<dyn Outlet>,
+    /// The ops topic.
+    pub topic: String,
+    /// How far the consumer is.
+    pub status: Arc<OpsStatus>,
+    /// Where it writes.
+    pub store: SharedStore,
+    /// Tells the time.
+    pub clock: SharedClock,
+    /// Names decisions.
+    pub ids: Arc<dyn EventIds>,
+}
+
+impl Decisions {
+    /// Publishes the decision and waits until it has taken effect here. Blocks.
+    ///
+    /// # Errors
+    /// [`OpsError`]; `Conflict` when it was read and does not hold.
+    pub fn make(&self, new: NewDecision) -> Result<Made, OpsError> {
+        if let Some(why) = self.status.snapshot().closed() {
+            return Err(OpsError::Unreachable(format!(
+                "no decision can be made here now: {why}"
+            )));
+        }
+        let id = self.ids.next();
+        let decision = Decision {
+            version: VERSION,
+            kind: new.kind.to_owned(),
+            id: id.clone(),
+            by: new.by,
+            from: new.from,
+            at: self.clock.now().to_string(),
+            reason: new.reason,
+            body: new.body,
+        };
+        let value = serde_json::to_vec(&decision)
+            .map_err(|error| OpsError::Failed(format!("the decision cannot be written as JSON: {error}")))?;
+        let message = Message {
+            topic: self.topic.clone(),
+            partition: Some(PARTITION),
+            key: Some(id.clone().into_bytes()),
+            value: Some(value),
+            headers: Vec::new(),
+        };
+        let trace = format!("look for decision {id}");
+        let position = self
+            .out
+            .publish(&message)
+            .map_err(|error| OpsError::of_out(&error, &trace))?;
+        let offset = position.offset;
+        if !self.status.wait_for(offset, READ_BACK) {
+            return Err(OpsError::Unsettled(format!(
+                "decision {id} is published at offset {offset} of the ops topic and takes effect when it is read; \
+                 do not repeat it"
+            )));
+        }
+        let recorded = decision_at(&*self.store, offset)?.ok_or_else(|| {
+            OpsError::Failed(format!(
+                "decision {id} was read, but there is no record of it at {offset}"
+            ))
+        })?;
+        settle(recorded, id)
+    }
+}
+
+fn settle(recorded: Recorded, id: String) -> Result<Made, OpsError> {
+    match recorded.outcome {
+        DecisionOutcome::Applied => Ok(Made {
+            offset: recorded.offset,
+            id,
+            detail: recorded.detail,
+        }),
+        DecisionOutcome::Refused => Err(OpsError::Conflict(recorded.detail)),
+        DecisionOutcome::Unknown
+        | DecisionOutcome::Malformed
+        | DecisionOutcome::Gap
+        | DecisionOutcome::Duplicate => Err(OpsError::Failed(recorded.detail)),
+    }
+}

@@ -1,0 +1,12 @@
+//! Wing: what people and timers do to a tracker. Decisions on the operations topic, dead letters, retention and its
+//! archive, snapshots, and the audit log of all of it.
+//!
+//! By which door they come (HTTP, the command line) is not known here.
+
+pub mod archive;
+pub mod audit;
+pub mod dead_letters;
+pub mod decisions;
+pub mod objects;
+pub mod retention;
+pub mod snapshot;

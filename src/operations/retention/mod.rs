@@ -1,0 +1,77 @@
+//! What goes, when, and by whose decision.
+//!
+//! [`Rules`] say how long a saga is kept; one replica's [`Sweeper`] finds what is due, has it archived
+//! and publishes decisions; every replica's [`Worker`] applies them in their order; [`Holds`] keep sagas
+//! from it. How rows are removed is not decided here (`projector::purge`), nor how decisions travel (`ops`).
+
+pub mod archived;
+pub mod body;
+mod claim;
+mod contents;
+pub mod decision;
+mod edge;
+mod holds;
+pub mod parts;
+mod rules;
+mod run;
+mod settings;
+mod status;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod waiting;
+mod worker;
+
+pub use edge::{Asked, Edge, Reach};
+pub use holds::{Hold, HoldQuery, Holds, Lifted, Scope};
+pub use rules::{Rule, Rules, is_over};
+#[cfg(test)]
+pub(crate) use run::readable_within;
+pub use run::{Plan, PlanLine, Sweeper, Swept, plan};
+pub use settings::RetentionSettings;
+pub use status::{RetentionSnapshot, RetentionStatus, Skipped};
+pub use worker::{Worker, cursor};
+
+use crate::domain::SagaId;
+use crate::operations::archive::ArchiveError;
+use crate::operations::decisions::OpsError;
+use crate::pipeline::query::QueryError;
+use crate::store::StoreError;
+
+/// Why something could not be removed, kept, found again or brought back.
+#[derive(Debug, thiserror::Error)]
+pub enum RetentionError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The index could not be read.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The archive failed.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The decision was not made.
+    #[error(transparent)]
+    Ops(#[from] OpsError),
+    /// The decision could not be written down.
+    #[error("the decision could not be written as JSON: {0}")]
+    Format(String),
+    /// Not all that there is has been read and folded; a search for due sagas waits for that.
+    #[error("{0}")]
+    NotAtTheEnd(String),
+    /// A decision takes long to be applied.
+    #[error("decision {0} is not applied yet; a rebuild may hold it up")]
+    Behind(u64),
+    /// Not all decisions are read.
+    #[error("not every decision of the operations topic is read yet")]
+    Unread,
+    /// The saga was never removed.
+    #[error("saga {0} was never purged")]
+    NeverPurged(SagaId),
+    /// The saga was removed without an archive.
+    #[error("saga {0} was purged without being archived")]
+    NotArchived(SagaId),
+    /// Nobody said where objects are.
+    #[error("objects.url is not set, so the archive cannot be read")]
+    NoObjects,
+}

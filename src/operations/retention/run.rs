@@ -1,0 +1,676 @@
+//! Finds what is due, archives it, and decides that it goes; on the one replica that may.
+//!
+//! A search begins, and each decision is made, only when this replica has read and folded all that both
+//! topics hold, and did all that was decided before ([`Edge`]); what is due is due by the time of what
+//! it has read ([`Claim`](super::claim::Claim)), never by a clock that is ahead of that.
+//!
+//! ```text
+//! due sagas → a batch of one type and day → archive object, confirmed → decision → applied everywhere
+//! ```
+//!
+//! A crash between any two of these loses nothing: what is not decided is found again. An object that
+//! no decision names is removed at the next start, so that nobody counts its sagas twice.
+
+use super::body::{ObjectBody, PURGE, PurgeBody, PurgeSagaBody, SeenBody, hex};
+use super::claim::{Claim, Deliveries, SeenAll, came_back, seen_within};
+use super::contents::Contents;
+use super::edge::Edge;
+use super::holds::Holds;
+use super::rules::{Rule, Rules};
+use super::status::RetentionStatus;
+use super::sweep::{Due, each_due};
+use super::waiting::waiting_letters;
+use super::{RetentionError, RetentionSettings, archived};
+use crate::domain::clock::SharedClock;
+use crate::domain::{Cut, Millis, RowGroups, SagaId, SagaState, SagaStatus};
+use crate::failpoint;
+use crate::operations::archive::{self, Upload};
+use crate::operations::decisions::{Decisions, NewDecision, OpsError};
+use crate::operations::objects::Objects;
+use crate::pipeline::query::Query;
+use crate::store::{Batch, Durability, Read, StoreError, purged, read, timelines, totals};
+use crate::wait;
+use std::collections::HashMap;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+/// Bytes of deliveries in one batch, about: so that archive files are not large.
+const BATCH_BYTES: u64 = 8 << 20;
+/// Bytes of a decision's sagas as they travel, at most: it has to fit into one message, of which Kafka takes
+/// a million bytes where nobody said otherwise.
+const BATCH_JSON_BYTES: usize = 700_000;
+/// What travels of a saga beside its id: the count and the evidence of its deliveries, and their names.
+const ENTRY_JSON_BYTES: usize = 130;
+/// How long to wait for a decision to be applied here before the next one.
+const APPLIED: Duration = Duration::from_secs(60);
+/// How soon to look again whether the end is reached.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Sagas that are remembered because a decision of ours did not remove them, at most.
+const LEFT: usize = 100_000;
+/// How long they are left alone.
+const LEFT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// After a sweep that did not end well the next one comes so soon.
+const AFTER_TROUBLE: Duration = Duration::from_secs(5);
+
+/// Everything that sweeping needs.
+pub struct Sweeper {
+    /// Answers what is due.
+    pub query: Query,
+    /// The rules.
+    pub rules: Rules,
+    /// How fast.
+    pub settings: RetentionSettings,
+    /// Where decisions are made.
+    pub decisions: Decisions,
+    /// Whether all that there is has been read and folded.
+    pub edge: Edge,
+    /// Sagas that a decision of ours did not remove, and since when: they are not decided about again
+    /// and again.
+    pub left: Mutex<HashMap<SagaId, Instant>>,
+    /// Where to archive first; none when the archive is off.
+    pub objects: Option<Objects>,
+    /// The runtime that object storage is talked to on.
+    pub runtime: Handle,
+    /// Where to tell what is done, and to see how far the worker is.
+    pub status: Arc<RetentionStatus>,
+    /// Tells the time.
+    pub clock: SharedClock,
+    /// Ends it.
+    pub shutdown: CancellationToken,
+}
+
+/// One saga that goes.
+struct Entry {
+    saga: SagaId,
+    state: SagaState,
+    contents: Contents,
+}
+
+/// What a search came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Sagas that were due.
+    pub due: u64,
+    /// Those that went into decisions.
+    pub decided: u64,
+}
+
+/// What goes with one decision: sagas of one type and one day, by one rule.
+struct Group {
+    saga_type: String,
+    day: String,
+    rule: Rule,
+    due: Vec<SagaId>,
+    json_bytes: usize,
+}
+
+impl Sweeper {
+    /// Starts it on a thread of its own.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn spawn(self) -> std::io::Result<JoinHandle<()>> {
+        std::thread::Builder::new()
+            .name("retention".to_owned())
+            .spawn(move || self.run())
+    }
+
+    fn run(&self) {
+        let mut tidy = false;
+        while !self.shutdown.is_cancelled() {
+            failpoint::pass("thread.retention");
+            let started = wait::now();
+            let swept = if tidy {
+                self.sweep()
+            } else {
+                self.remove_orphans().and_then(|()| {
+                    tidy = true;
+                    self.sweep()
+                })
+            };
+            let wait = match swept {
+                Ok(Swept { due, decided }) => {
+                    let (now, took) = (self.clock.now(), wait::since(started));
+                    self.status.update(|status| {
+                        status.last_sweep = Some(now);
+                        status.last_sweep_took = took;
+                        status.due = due.saturating_sub(decided);
+                        status.sweeps += 1;
+                        (status.problem, status.waiting) = (None, None);
+                    });
+                    tracing::info!(decided, "retention: nothing more is due");
+                    Duration::from_secs(self.settings.pause_seconds)
+                }
+                // Nothing went wrong: it is too early.
+                Err(RetentionError::NotAtTheEnd(why)) => {
+                    self.status.update(|status| status.waiting = Some(why));
+                    LOOK_AGAIN
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "retention: the search for due sagas did not come to its end");
+                    let now = self.clock.now();
+                    self.status.update(|status| {
+                        status.waiting = None;
+                        status.failed_sweeps += 1;
+                        status.problem = Some(error.to_string());
+                        status.problem_at = Some(now);
+                    });
+                    AFTER_TROUBLE
+                }
+            };
+            self.sleep(wait);
+        }
+    }
+
+    /// Decides about everything that is due now.
+    ///
+    /// # Errors
+    /// [`RetentionError`]; what was decided stands, the rest is found again.
+    pub fn sweep(&self) -> Result<Swept, RetentionError> {
+        self.prove()?;
+        self.tell_unreadable()?;
+        let Some(now) = latest(&*self.query.store().snapshot(), self.clock.now())? else {
+            return Ok(Swept::default());
+        };
+        let mut swept = Swept::default();
+        let mut group: Option<Group> = None;
+        let mut failed = None;
+        each_due(&self.query, &self.rules, now, |due| {
+            swept.due += 1;
+            if self.was_left(&due.saga.saga_id) {
+                return ControlFlow::Continue(());
+            }
+            let result = self.add(&mut group, due);
+            match result {
+                Ok(sagas) => swept.decided += sagas,
+                Err(error) => failed = Some(error),
+            }
+            if failed.is_some() || self.shutdown.is_cancelled() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if let Some(last) = group.take()
+            && !self.shutdown.is_cancelled()
+        {
+            swept.decided += self.decide(&last)?;
+        }
+        Ok(swept)
+    }
+
+    /// Tells where nothing is due because letters wait for their schemas.
+    fn tell_unreadable(&self) -> Result<(), RetentionError> {
+        let snapshot = self.query.store().snapshot();
+        let cut = read::cursor(&*snapshot, read::active_generation(&*snapshot)?)?;
+        let waiting = waiting_letters(&*snapshot, &cut)?;
+        let words = (!waiting.is_empty()).then(|| {
+            format!(
+                "nothing is due in partitions {waiting:?} of {}: dead letters of unknown schemas lie there, which may be \
+                 deliveries of any saga; register their schemas, or discard them",
+                self.edge.topic
+            )
+        });
+        self.status.update(|status| status.unreadable = words);
+        Ok(())
+    }
+
+    /// Puts a saga into the group; decides about the group before it when it does not belong there.
+    fn add(&self, group: &mut Option<Group>, due: Due) -> Result<u64, RetentionError> {
+        let day = day_of(due.saga.state.updated_at);
+        let saga_type = due.saga.state.saga_type.as_str();
+        let id = due.saga.saga_id;
+        let bytes = json_bytes(&id);
+        let fits = group.as_ref().is_some_and(|group| {
+            group.saga_type == saga_type
+                && group.day == day
+                && group.rule == due.rule
+                && group.due.len() < self.settings.batch_sagas.max(1)
+                && group.json_bytes + bytes <= BATCH_JSON_BYTES
+        });
+        let mut decided = 0;
+        if !fits
+            && let Some(full) = group.replace(Group {
+                saga_type: saga_type.to_owned(),
+                day,
+                rule: due.rule,
+                due: Vec::new(),
+                json_bytes: 0,
+            })
+        {
+            decided = self.decide(&full)?;
+        }
+        if let Some(group) = group {
+            group.json_bytes += bytes;
+            group.due.push(id);
+        }
+        Ok(decided)
+    }
+
+    /// Whatever the search found is looked at anew, at the end of both topics as they are now.
+    fn decide(&self, group: &Group) -> Result<u64, RetentionError> {
+        let started = wait::now();
+        self.prove()?;
+        let snapshot = self.query.store().snapshot();
+        let (cut, seen, mut entries) = self.gather(&*snapshot, group)?;
+        if entries.is_empty() {
+            return Ok(0);
+        }
+        entries.sort_by(|a, b| a.saga.cmp(&b.saga));
+        let (object, row_groups) = self.archive(&*snapshot, &cut, group, &entries)?;
+        drop(snapshot);
+        let body = PurgeBody {
+            topic: self.edge.topic.clone(),
+            cut: cut.iter().collect(),
+            seen: seen
+                .iter()
+                .map(|(number, seen)| (*number, SeenBody::from(seen)))
+                .collect(),
+            days: group.rule.days,
+            quiet_hours: self.settings.quiet_hours,
+            rule: group.rule.to_string(),
+            saga_type: group.saga_type.clone(),
+            day: group.day.clone(),
+            object,
+            sagas: (0..)
+                .zip(&entries)
+                .map(|(index, entry): (usize, _)| PurgeSagaBody {
+                    id: entry.saga.as_str().to_owned(),
+                    events: u32::try_from(entry.contents.deliveries.count()).unwrap_or(u32::MAX),
+                    hash: hex(&entry.contents.hash),
+                    row_group: row_groups.get(index).map(|groups| groups.first),
+                    row_groups: row_groups.get(index).map_or(1, |groups| groups.count),
+                })
+                .collect(),
+        };
+        let sagas: Vec<SagaId> = entries.into_iter().map(|entry| entry.saga).collect();
+        let decided = sagas.len() as u64;
+        if let Err(error) = self.publish(&body) {
+            // What Kafka does not take comes first again the next time, and must not keep all else waiting.
+            if matches!(error, RetentionError::Ops(OpsError::Failed(_))) {
+                self.leave_alone(&group.due);
+            }
+            return Err(error);
+        }
+        self.status.update(|status| status.decided += decided);
+        self.remember_left(&sagas)?;
+        // So many a second, however fast they went.
+        let due_time = Duration::from_millis(decided * 1000 / self.settings.sagas_per_second.max(1));
+        self.sleep(due_time.saturating_sub(wait::since(started)));
+        Ok(decided)
+    }
+
+    fn prove(&self) -> Result<(), RetentionError> {
+        self.edge.prove().map_err(RetentionError::NotAtTheEnd)
+    }
+
+    /// The sagas of a group that are due at this moment, with the cut and what is seen of it.
+    fn gather(
+        &self,
+        snapshot: &dyn Read,
+        group: &Group,
+    ) -> Result<(Cut, SeenAll, Vec<Entry>), RetentionError> {
+        let cut = read::cursor(snapshot, read::active_generation(snapshot)?)?;
+        let seen = readable_within(snapshot, &cut)?;
+        let quiet_hours = self.settings.quiet_hours;
+        let claim = Claim::new(group.rule.days, quiet_hours, &seen, self.clock.now());
+        let holds = Holds::read(snapshot)?;
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        for saga in &group.due {
+            let Some(entry) = self.look_again(snapshot, (group, &claim), saga, &cut, &holds)? else {
+                continue;
+            };
+            bytes += entry.contents.bytes;
+            entries.push(entry);
+            if bytes > BATCH_BYTES {
+                // The rest is found again by the next sweep.
+                break;
+            }
+        }
+        Ok((cut, seen, entries))
+    }
+
+    /// What there is of a saga, if it is due by the group's rule, nobody keeps it and nothing came
+    /// lately. The state is what the projections have: they are the fold of just what the cut holds.
+    fn look_again(
+        &self,
+        snapshot: &dyn Read,
+        (group, claim): (&Group, &Claim),
+        saga: &SagaId,
+        cut: &Cut,
+        holds: &Holds,
+    ) -> Result<Option<Entry>, RetentionError> {
+        let Some(state) = read::instance(snapshot, read::active_generation(snapshot)?, saga)? else {
+            return Ok(None);
+        };
+        if self.rules.of(&state.saga_type, state.status) != group.rule
+            || holds.keeping(u64::MAX, saga, &state).is_some()
+        {
+            return Ok(None);
+        }
+        let came_back = came_back(snapshot, saga)?;
+        let contents = Contents::read(snapshot, saga, cut)?;
+        let contents = contents.filter(|contents| claim.is_due(&contents.deliveries, came_back));
+        Ok(contents.map(|contents| Entry {
+            saga: saga.clone(),
+            state,
+            contents,
+        }))
+    }
+
+    /// Remembers which sagas of a decision that is done are still there.
+    fn remember_left(&self, sagas: &[SagaId]) -> Result<(), RetentionError> {
+        let gone = purged::gone(&**self.query.store(), sagas)?;
+        self.leave_alone(
+            sagas
+                .iter()
+                .zip(gone)
+                .filter(|(_, gone)| !gone)
+                .map(|(saga, _)| saga),
+        );
+        Ok(())
+    }
+
+    fn leave_alone<'s>(&self, sagas: impl IntoIterator<Item = &'s SagaId>) {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.retain(|_, since| wait::since(*since) < LEFT_FOR);
+        for saga in sagas {
+            if left.len() < LEFT {
+                left.insert(saga.clone(), wait::now());
+            }
+        }
+    }
+
+    fn was_left(&self, saga: &SagaId) -> bool {
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.get(saga).is_some_and(|since| wait::since(*since) < LEFT_FOR)
+    }
+
+    /// Archives the sagas, if they are to be, and makes sure that they are.
+    fn archive(
+        &self,
+        snapshot: &dyn Read,
+        cut: &Cut,
+        group: &Group,
+        entries: &[Entry],
+    ) -> Result<(Option<ObjectBody>, Vec<RowGroups>), RetentionError> {
+        let Some(objects) = &self.objects else {
+            return Ok((None, Vec::new()));
+        };
+        let name = archive::object_name(&group.saga_type, &group.day, &hash_of(entries));
+        self.note_pending(|pending| {
+            pending.retain(|other| *other != name);
+            pending.push(name.clone());
+        })?;
+        failpoint::pass("retention.before_upload");
+        let upload = Upload::new(objects, self.runtime.clone(), &name);
+        let (upload, row_groups) = write_all(snapshot, cut, entries, upload)?;
+        let stored = upload.finish()?;
+        failpoint::pass("retention.after_upload");
+        let object = ObjectBody {
+            name,
+            size: stored.size,
+            hash: hex(&stored.hash),
+        };
+        Ok((Some(object), row_groups))
+    }
+
+    fn publish(&self, body: &PurgeBody) -> Result<(), RetentionError> {
+        let made = self.decisions.make(NewDecision {
+            kind: PURGE,
+            by: "retention".to_owned(),
+            from: "this process".to_owned(),
+            reason: body.rule.clone(),
+            body: serde_json::to_value(body).map_err(|error| RetentionError::Format(error.to_string()))?,
+        })?;
+        failpoint::pass("retention.after_publish");
+        if let Some(object) = &body.object {
+            self.note_pending(|pending| pending.retain(|name| *name != object.name))?;
+        }
+        if !self.status.wait_for(made.offset, APPLIED) && !self.shutdown.is_cancelled() {
+            return Err(RetentionError::Behind(made.offset));
+        }
+        Ok(())
+    }
+
+    /// Changes the list of objects of which it is not certain that a decision names them.
+    fn note_pending(&self, change: impl FnOnce(&mut Vec<String>)) -> Result<(), RetentionError> {
+        let mut pending = self.pending()?;
+        change(&mut pending);
+        let mut batch = Batch::new();
+        read::put_meta(&mut batch, totals::ARCHIVE_PENDING, &pending.join("\n"));
+        Ok(self.query.store().write(&batch, Durability::Power)?)
+    }
+
+    fn pending(&self) -> Result<Vec<String>, RetentionError> {
+        let text = read::meta(&**self.query.store(), totals::ARCHIVE_PENDING)?.unwrap_or_default();
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    /// Removes the objects of decisions that were never made. Only at the start, when no decision of
+    /// ours is on its way any more, and only when every decision is read: the last one may name it.
+    fn remove_orphans(&self) -> Result<(), RetentionError> {
+        let store = self.query.store();
+        let pending = self.pending()?;
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let ops = self.decisions.status.snapshot();
+        if ops.end.is_none_or(|end| ops.next < end) {
+            return Err(RetentionError::Unread);
+        }
+        for name in pending {
+            if archived::of_object(&**store, &name)?.is_none()
+                && let Some(objects) = &self.objects
+            {
+                self.runtime
+                    .block_on(objects.delete(&name))
+                    .map_err(archive::ArchiveError::from)?;
+                tracing::info!(name, "an archive object that no decision names is removed");
+            }
+            self.note_pending(|pending| pending.retain(|other| *other != name))?;
+        }
+        Ok(())
+    }
+
+    fn sleep(&self, longest: Duration) {
+        let until = wait::now() + longest;
+        while !self.shutdown.is_cancelled() {
+            let left = until.saturating_duration_since(wait::now());
+            if left.is_zero() {
+                return;
+            }
+            wait::park(left.min(Duration::from_millis(100)));
+        }
+    }
+}
+
+/// Of the deliveries of all of them.
+fn hash_of(entries: &[Entry]) -> [u8; 32] {
+    let mut hash = blake3::Hasher::new();
+    for entry in entries {
+        hash.update(&entry.contents.hash);
+    }
+    *hash.finalize().as_bytes()
+}
+
+/// Writes the sagas, one delivery after the other. Where each of them lies.
+fn write_all<W: Write + Send>(
+    snapshot: &dyn Read,
+    cut: &Cut,
+    entries: &[Entry],
+    out: W,
+) -> Result<(W, Vec<RowGroups>), RetentionError> {
+    let generation = read::active_generation(snapshot)?;
+    let mut file = archive::Writer::new(out)?;
+    let mut row_groups = Vec::with_capacity(entries.len());
+    for Entry { saga, state, .. } in entries {
+        let mut failed = None;
+        file.begin(state)?;
+        timelines::each_row_marked(snapshot, generation, saga, cut, |place, row, stands| {
+            failed = file.add(read::event(saga, place, row)?, stands).err();
+            Ok(if failed.is_some() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
+        })?;
+        failed.map_or(Ok(()), Err)?;
+        row_groups.push(file.end());
+    }
+    Ok((file.finish()?, row_groups))
+}
+
+/// What is seen of the partitions in which all can be read: where a letter waits for its schema, nobody
+/// here knows what has arrived, so nothing is due there.
+pub(crate) fn readable_within(snapshot: &dyn Read, cut: &Cut) -> Result<SeenAll, StoreError> {
+    let waiting = waiting_letters(snapshot, cut)?;
+    let mut seen = seen_within(snapshot, cut)?;
+    seen.retain(|partition, _| !waiting.contains(partition));
+    Ok(seen)
+}
+
+/// The latest time that anything can be due by.
+fn latest(snapshot: &dyn Read, now: Millis) -> Result<Option<Millis>, StoreError> {
+    let generation = read::active_generation(snapshot)?;
+    let seen = readable_within(snapshot, &read::cursor(snapshot, generation)?)?;
+    Ok(Claim::new(0, 0, &seen, now).latest())
+}
+
+/// How long a saga is in a decision: characters that JSON escapes are several there.
+fn json_bytes(saga: &SagaId) -> usize {
+    let escaped = serde_json::to_string(saga.as_str()).map_or(0, |text| text.len());
+    escaped + ENTRY_JSON_BYTES
+}
+
+/// The day of an instant, UTC.
+fn day_of(at: Millis) -> String {
+    at.to_string().chars().take(10).collect()
+}
+
+/// What would go if retention ran now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// By type, status and rule.
+    pub lines: Vec<PlanLine>,
+    /// Whether there was more than could be looked at.
+    pub truncated: bool,
+}
+
+/// What one rule would remove.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanLine {
+    /// The type of the sagas.
+    pub saga_type: String,
+    /// Their status.
+    pub status: SagaStatus,
+    /// The rule, in words.
+    pub rule: String,
+    /// Last event at or before.
+    pub cutoff: Millis,
+    /// Sagas that would go.
+    pub sagas: u64,
+    /// Their deliveries.
+    pub events: u64,
+    /// Sagas that are due and stay, because of a hold.
+    pub held: u64,
+    /// Sagas that are due and stay, because something arrived or came back lately.
+    pub restless: u64,
+    /// The oldest last event among those that would go.
+    pub oldest: Option<Millis>,
+    /// Some of those that would go, oldest first.
+    pub examples: Vec<String>,
+}
+
+/// Sagas that a plan looks at, at most.
+const PLANNED: u64 = 100_000;
+/// Examples of each line.
+const EXAMPLES: usize = 10;
+
+/// What would go if retention ran now.
+///
+/// # Errors
+/// [`RetentionError`].
+pub fn plan(query: &Query, rules: &Rules, now: Millis) -> Result<Plan, RetentionError> {
+    let snapshot = query.store().snapshot();
+    let generation = read::active_generation(&*snapshot)?;
+    let cut = read::cursor(&*snapshot, generation)?;
+    let holds = Holds::read(&*snapshot)?;
+    let seen = readable_within(&*snapshot, &cut)?;
+    let mut plan = Plan::default();
+    let Some(now) = Claim::new(0, 0, &seen, now).latest() else {
+        return Ok(plan);
+    };
+    let (mut looked, mut failed) = (0, None);
+    each_due(query, rules, now, |due| {
+        looked += 1;
+        if looked > PLANNED {
+            plan.truncated = true;
+            return ControlFlow::Break(());
+        }
+        match Deliveries::read(&*snapshot, &due.saga.saga_id, &cut) {
+            Ok(deliveries) => {
+                let claim = Claim::new(due.rule.days, rules.quiet_hours(), &seen, now);
+                line_of(&mut plan, &due, now).add(&due, deliveries.as_ref(), &holds, &claim);
+            }
+            Err(error) => {
+                failed = Some(error);
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    failed.map_or(Ok(plan), |error| Err(error.into()))
+}
+
+fn line_of<'p>(plan: &'p mut Plan, due: &Due, now: Millis) -> &'p mut PlanLine {
+    let (saga_type, status) = (due.saga.state.saga_type.as_str(), due.saga.state.status);
+    let known = plan
+        .lines
+        .iter()
+        .position(|line| line.saga_type == saga_type && line.status == status);
+    let index = known.unwrap_or_else(|| {
+        plan.lines.push(PlanLine {
+            saga_type: saga_type.to_owned(),
+            status,
+            rule: due.rule.to_string(),
+            cutoff: due.rule.cutoff(now),
+            sagas: 0,
+            events: 0,
+            held: 0,
+            restless: 0,
+            oldest: None,
+            examples: Vec::new(),
+        });
+        plan.lines.len() - 1
+    });
+    &mut plan.lines[index]
+}
+
+impl PlanLine {
+    fn add(&mut self, due: &Due, deliveries: Option<&Deliveries>, holds: &Holds, claim: &Claim) {
+        if holds
+            .keeping(u64::MAX, &due.saga.saga_id, &due.saga.state)
+            .is_some()
+        {
+            self.held += 1;
+        } else if !deliveries.is_some_and(|all| claim.is_due(all, None)) {
+            self.restless += 1;
+        } else {
+            self.sagas += 1;
+            self.events += deliveries.map_or(0, Deliveries::count);
+            self.oldest.get_or_insert(due.saga.state.updated_at);
+            if self.examples.len() < EXAMPLES {
+                self.examples.push(due.saga.saga_id.as_str().to_owned());
+            }
+        }
+    }
+}

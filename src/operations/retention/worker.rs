@@ -1,0 +1,572 @@
+//! Applies purges and restores, in the order in which they were decided, when the projections have
+//! come far enough; and gives the room of what was removed back.
+//!
+//! Runs on every replica. Its cursor is written after a decision is done, so a crash in the middle
+//! meets it again; what was done of it is recognised by its records. A decision that cannot be done here
+//! is left, counted and told: what comes after it must not wait for it.
+
+use super::body::{CheckedPurge, PURGE, PurgeBody, RESTORE, RESTORE_PART, RestoreBody, RestorePartBody};
+use super::claim::{self, Claim};
+use super::edge::{Edge, Reach};
+use super::holds::Holds;
+use super::parts::Joined;
+use super::status::{RetentionStatus, Skipped};
+use super::waiting::waiting_letters;
+use crate::domain::{Cut, Event, Evidence, Position, SagaId};
+use crate::failpoint;
+use crate::operations::decisions::{OpsStatus, Recorded, decisions_from};
+use crate::pipeline::ingest::space::FreeSpace;
+use crate::pipeline::projector::{
+    Projector, ProjectorGone, ProjectorHandle, Purge, PurgeOutcome, PurgeSaga, Restore, RestoreOutcome,
+};
+use crate::store::records::DecisionOutcome;
+use crate::store::{Batch, Durability, SharedStore, StoreError, Table, purged, read, totals};
+use crate::wait;
+use serde::Deserialize as _;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::{Arc, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Sagas that go in one write.
+const CHUNK: usize = 50;
+/// Deliveries that are brought back in one write, at most.
+const BROUGHT: usize = if cfg!(test) { 3 } else { 1_024 };
+/// Bytes of them, about.
+const BROUGHT_BYTES: usize = 4 << 20;
+/// How long to wait before looking again.
+const LOOK: Duration = Duration::from_millis(50);
+/// The same where it costs a look through all letters.
+const LOOK_AT_LETTERS: Duration = Duration::from_millis(500);
+/// Between two chunks, so that ingest gets its turn.
+const BREATH: Duration = Duration::from_millis(2);
+
+/// Everything that the worker needs.
+pub struct Worker {
+    /// The store.
+    pub store: SharedStore,
+    /// Who removes.
+    pub projector: ProjectorHandle,
+    /// How far decisions are read.
+    pub ops: Arc<OpsStatus>,
+    /// Where the topics end.
+    pub edge: Edge,
+    /// Where to tell what was done.
+    pub status: Arc<RetentionStatus>,
+    /// Room on the disk under the store.
+    pub space: Arc<dyn FreeSpace>,
+    /// Percent of the log that must have gone before its room is reclaimed.
+    pub reclaim_percent: u64,
+    /// Ends it.
+    pub shutdown: CancellationToken,
+}
+
+/// Why the worker ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WorkError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Projector(#[from] ProjectorGone),
+    #[error("told to stop")]
+    Stopped,
+}
+
+/// Why a decision is not done.
+enum Undone {
+    /// It is left, for good.
+    Left(Skipped, String),
+    /// The worker cannot go on.
+    Failed(WorkError),
+}
+
+impl<E: Into<WorkError>> From<E> for Undone {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// A decision that was left.
+struct Left {
+    why: Skipped,
+    words: String,
+}
+
+/// Bytes that a delivery takes in memory, about.
+fn bytes_of(event: &Event) -> usize {
+    256 + event.metadata.as_ref().map_or(0, |text| text.len())
+}
+
+/// What a decision came to.
+#[derive(Default)]
+struct Done<'w> {
+    left: Option<Left>,
+    /// Deliveries that a purge removed.
+    removed: Option<u64>,
+    /// From its first write until it is noted that it is done: nobody else sees it done by half.
+    deciding: Option<MutexGuard<'w, ()>>,
+}
+
+/// The next decision that the worker has not done.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn cursor(store: &SharedStore) -> Result<u64, StoreError> {
+    Ok(read::meta(&**store, totals::RETENTION_CURSOR)?
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0))
+}
+
+impl Worker {
+    /// Starts it on a thread of its own.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn spawn(self) -> std::io::Result<JoinHandle<()>> {
+        std::thread::Builder::new()
+            .name("removals".to_owned())
+            .spawn(move || match self.run() {
+                Ok(()) | Err(WorkError::Stopped) => {}
+                Err(error) => {
+                    tracing::error!(%error, "purges and restores stop; everything else goes on");
+                    self.status
+                        .update(|status| status.failed = Some(error.to_string()));
+                }
+            })
+    }
+
+    pub(crate) fn run(&self) -> Result<(), WorkError> {
+        let mut next = cursor(&self.store)?;
+        self.recall()?;
+        loop {
+            failpoint::pass("thread.removals");
+            self.status.done(next);
+            self.pause(LOOK)?;
+            let end = self.ops.snapshot().next;
+            while next < end {
+                let (decisions, reached) = decisions_from(&*self.store, next, end, 1)?;
+                let mut done = Done::default();
+                for recorded in &decisions {
+                    done = self.apply(recorded)?;
+                }
+                next = reached;
+                self.note(next, done.left)?;
+                drop(done.deciding);
+                if let Some(removed) = done.removed {
+                    self.reclaim_when_due(removed)?;
+                }
+                self.status.done(next);
+            }
+        }
+    }
+
+    /// Tells what was left before this start, too.
+    fn recall(&self) -> Result<(), StoreError> {
+        let counts = read::meta_counts(&*self.store, totals::RETENTION_SKIPPED)?;
+        let last = read::meta(&*self.store, totals::RETENTION_LAST_SKIPPED)?;
+        self.status.update(|status| {
+            status.last_skipped = last;
+            for why in Skipped::ALL {
+                let count = counts.get(why.as_str()).copied().unwrap_or(0);
+                status.skipped.insert(why, count);
+            }
+        });
+        Ok(())
+    }
+
+    /// Writes that all before `next` is done, and what was left of it, if anything.
+    fn note(&self, next: u64, left: Option<Left>) -> Result<(), StoreError> {
+        failpoint::pass("retention.before_cursor");
+        let mut batch = Batch::new();
+        read::put_meta(&mut batch, totals::RETENTION_CURSOR, &next.to_string());
+        if let Some(Left { why, words }) = left {
+            tracing::error!(reason = why.as_str(), "{words}");
+            let count = read::meta_count(&*self.store, totals::RETENTION_SKIPPED, why.as_str())? + 1;
+            read::put_meta_count(&mut batch, totals::RETENTION_SKIPPED, why.as_str(), count);
+            read::put_meta(&mut batch, totals::RETENTION_LAST_SKIPPED, &words);
+            self.status.update(|status| {
+                status.skipped.insert(why, count);
+                status.last_skipped = Some(words);
+            });
+        }
+        self.store.write(&batch, Durability::Process)
+    }
+
+    /// Does a decision, and says what it came to.
+    fn apply(&self, recorded: &Recorded) -> Result<Done<'_>, WorkError> {
+        let Some(decision) = &recorded.decision else {
+            return Ok(Done::default());
+        };
+        if recorded.outcome != DecisionOutcome::Applied {
+            return Ok(Done::default());
+        }
+        let done = match decision.kind.as_str() {
+            PURGE => self.purge(recorded, &decision.body),
+            RESTORE => self.restore(recorded, &decision.body),
+            _ => return Ok(Done::default()),
+        };
+        match done {
+            Ok(done) => Ok(done),
+            Err(Undone::Left(why, detail)) => {
+                let words = format!(
+                    "decision {} to {} is left: {detail}",
+                    recorded.offset, decision.kind
+                );
+                Ok(Done {
+                    left: Some(Left { why, words }),
+                    ..Done::default()
+                })
+            }
+            Err(Undone::Failed(error)) => Err(error),
+        }
+    }
+
+    fn purge(&self, recorded: &Recorded, body: &Value) -> Result<Done<'_>, Undone> {
+        let malformed = |why| Undone::Left(Skipped::Malformed, why);
+        let body = PurgeBody::deserialize(body).map_err(|error| malformed(error.to_string()))?;
+        let checked = body.checked().map_err(malformed)?;
+        self.wait_for(recorded.offset, &checked.cut)?;
+        self.wait_for_letters(&checked)?;
+        let claim = self.claim(recorded, &body, &checked)?;
+        let purge = Purge {
+            decision: recorded.offset,
+            at: recorded.arrived_at,
+            rule: body.rule.as_str().into(),
+            cut: self.within_reach(&checked.cut),
+        };
+        let holds = Arc::new(Holds::read(&*self.store)?);
+        let _alone = self.no_rebuild()?;
+        let deciding = self.projector.deciding();
+        let mut removed = 0;
+        for chunk in checked.sagas.chunks(CHUNK) {
+            removed += self.purge_chunk(&purge, &claim, chunk, &holds)?;
+            self.pause(BREATH)?;
+        }
+        Ok(Done {
+            left: None,
+            removed: Some(removed),
+            deciding: Some(deciding),
+        })
+    }
+
+    /// The cut without what expired before this replica could read it: there is nothing of it here.
+    fn within_reach(&self, cut: &Cut) -> Cut {
+        let cursor = self.projector.status().cursor;
+        let edges = cut.iter();
+        edges
+            .map(|(number, next)| (number, next.min(cursor.next(number))))
+            .collect()
+    }
+
+    /// What the decision claims of time, as far as it holds here. A decision about another topic of
+    /// this name is left as a whole.
+    fn claim(&self, recorded: &Recorded, body: &PurgeBody, checked: &CheckedPurge) -> Result<Claim, Undone> {
+        if let Some(position) = claim::stranger(&*self.store, &checked.seen, &checked.cut)? {
+            return Err(Undone::Left(
+                Skipped::Elsewhere,
+                format!(
+                    "at {position} of {} it has seen another record than this replica",
+                    body.topic
+                ),
+            ));
+        }
+        Ok(Claim::checked(
+            body.days,
+            body.quiet_hours,
+            &checked.seen,
+            (recorded.offset, recorded.arrived_at),
+            &*self.store,
+        )?)
+    }
+
+    fn purge_chunk(
+        &self,
+        purge: &Purge,
+        claim: &Claim,
+        chunk: &[PurgeSaga],
+        holds: &Arc<Holds>,
+    ) -> Result<u64, WorkError> {
+        let chunk = self.due_of(purge, claim, chunk)?;
+        let (purge, sagas, holds) = (purge.clone(), chunk.clone(), holds.clone());
+        let outcomes = self.projector.between_windows(move |projector| {
+            let held = |saga: &SagaId, state: &crate::domain::SagaState| {
+                holds.keeping(purge.decision, saga, state).is_some()
+            };
+            projector.purge(&purge, &sagas, &held)
+        })??;
+        // Large sagas leave rows; windows go on in between.
+        while self.projector.between_windows(Projector::remove_more)?? {
+            self.pause(BREATH)?;
+        }
+        let mut removed = 0;
+        for (entry, outcome) in chunk.iter().zip(&outcomes) {
+            match outcome {
+                PurgeOutcome::Purged => removed += u64::from(entry.events),
+                PurgeOutcome::Differs => tracing::warn!(
+                    saga = ?entry.saga,
+                    "not purged: the log does not hold what the decision names"
+                ),
+                PurgeOutcome::Held | PurgeOutcome::Already => {}
+            }
+            self.status.count(*outcome);
+        }
+        Ok(removed)
+    }
+
+    /// Those of the sagas that are due by what the decision has seen. The log inside a cut that is
+    /// folded does not change but by decisions before this one, so every replica finds the same.
+    fn due_of(
+        &self,
+        purge: &Purge,
+        claim: &Claim,
+        chunk: &[PurgeSaga],
+    ) -> Result<Vec<PurgeSaga>, StoreError> {
+        let mut due = Vec::with_capacity(chunk.len());
+        for entry in chunk {
+            if claim.holds_of(&*self.store, &entry.saga, &purge.cut)? {
+                due.push(entry.clone());
+            } else {
+                tracing::warn!(
+                    saga = ?entry.saga,
+                    decision = purge.decision,
+                    "not purged: it is not due by what the decision has seen"
+                );
+                self.status.update(|status| status.not_due += 1);
+            }
+        }
+        Ok(due)
+    }
+
+    fn restore(&self, recorded: &Recorded, body: &Value) -> Result<Done<'_>, Undone> {
+        let malformed = |why| Undone::Left(Skipped::Malformed, why);
+        let body = RestoreBody::deserialize(body).map_err(|error| malformed(error.to_string()))?;
+        let saga = body.checked().map_err(malformed)?;
+        let there = purged::purged(&*self.store, &saga)?.filter(|record| record.is_gone());
+        let Some(record) =
+            there.filter(|record| (record.decision, record.events) == (body.purge, body.events))
+        else {
+            tracing::info!(
+                ?saga,
+                "not restored: it is not gone, or not these deliveries of it"
+            );
+            return Ok(Done::default());
+        };
+        // First what they are, one by one; they are put together only when they are what was removed.
+        let (mut evidence, mut cut, mut count) = (Evidence::default(), Cut::default(), 0u32);
+        let mut bytes = 0;
+        self.each_delivery(&body, &saga, &mut |event| {
+            evidence.add(&event.saga_id, &event.view());
+            bytes += bytes_of(&event);
+            let Position { partition, offset } = event.position;
+            cut.set(partition, cut.next(partition).max(offset + 1));
+            count = count.saturating_add(1);
+            Ok(())
+        })?;
+        if evidence.hash() != record.hash || count != record.events {
+            return Err(Undone::Left(
+                Skipped::Differs,
+                format!("these are not the deliveries of saga {saga:?} that were removed"),
+            ));
+        }
+        self.wait_for(recorded.offset, &cut)?;
+        let restore = Restore {
+            decision: recorded.offset,
+            at: recorded.arrived_at,
+            saga: saga.clone(),
+        };
+        let _alone = self.no_rebuild()?;
+        let deciding = self.projector.deciding();
+        let outcome = if count as usize <= BROUGHT && bytes <= BROUGHT_BYTES {
+            self.restore_at_once(&body, restore)?
+        } else {
+            self.restore_in_batches(&body, restore)?
+        };
+        // What came back is named again; windows go on in between.
+        while self.projector.between_windows(Projector::remove_more)?? {
+            self.pause(BREATH)?;
+        }
+        tracing::info!(?saga, ?outcome, "restore");
+        Ok(Done {
+            deciding: Some(deciding),
+            ..Done::default()
+        })
+    }
+
+    fn restore_at_once(&self, body: &RestoreBody, restore: Restore) -> Result<RestoreOutcome, Undone> {
+        let mut events = Vec::new();
+        self.each_delivery(body, &restore.saga, &mut |event| {
+            events.push(event);
+            Ok(())
+        })?;
+        let work = move |projector: &mut Projector| projector.restore(&restore, &events);
+        Ok(self.projector.between_windows(work)??)
+    }
+
+    /// Windows go on between batches; the saga shows when all of it is there.
+    fn restore_in_batches(&self, body: &RestoreBody, restore: Restore) -> Result<RestoreOutcome, Undone> {
+        let saga = restore.saga.clone();
+        let begin = move |projector: &mut Projector| projector.begin_restore(&restore);
+        self.projector.between_windows(begin)??;
+        let (mut batch, mut bytes, mut failed) = (Vec::new(), 0, None);
+        let brought = self.each_delivery(body, &saga, &mut |event| {
+            bytes += bytes_of(&event);
+            batch.push(event);
+            if batch.len() < BROUGHT && bytes < BROUGHT_BYTES {
+                return Ok(());
+            }
+            bytes = 0;
+            failed = self.bring(std::mem::take(&mut batch)).err();
+            failed.as_ref().map_or(Ok(()), |error| Err(error.to_string()))
+        });
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        brought?;
+        self.bring(batch)?;
+        Ok(self.projector.between_windows(Projector::end_restore)??)
+    }
+
+    fn bring(&self, events: Vec<Event>) -> Result<(), WorkError> {
+        let work = move |projector: &mut Projector| projector.bring(&events);
+        self.projector.between_windows(work)??;
+        self.pause(BREATH)
+    }
+
+    /// Visits the deliveries that a restore carries, in their order, whatever messages they lie in.
+    fn each_delivery(
+        &self,
+        body: &RestoreBody,
+        saga: &SagaId,
+        visit: &mut dyn FnMut(Event) -> Result<(), String>,
+    ) -> Result<(), Undone> {
+        let malformed = |why| Undone::Left(Skipped::Malformed, why);
+        let mut joined = Joined::default();
+        for offset in &body.parts {
+            let part = self.part(*offset)?;
+            let part = part.filter(|part| part.saga == body.saga && part.purge == body.purge);
+            let part = part.ok_or_else(|| malformed(format!("message {offset} is no part of it")))?;
+            joined.add(saga, &part.data, visit).map_err(malformed)?;
+        }
+        joined.add(saga, &body.data, visit).map_err(malformed)?;
+        if joined.is_whole() {
+            return Ok(());
+        }
+        Err(malformed("its last delivery is cut off".to_owned()))
+    }
+
+    fn part(&self, offset: u64) -> Result<Option<RestorePartBody>, StoreError> {
+        let (found, _) = decisions_from(&*self.store, offset, offset.saturating_add(1), 1)?;
+        let part = found.into_iter().next();
+        let part = part.filter(|part| part.outcome == DecisionOutcome::Applied);
+        let part = part.and_then(|part| part.decision);
+        let part = part.filter(|decision| decision.kind == RESTORE_PART);
+        Ok(part.and_then(|decision| RestorePartBody::deserialize(&decision.body).ok()))
+    }
+
+    /// Waits until the projections cover the cut of a decision, or it is certain that they never will.
+    fn wait_for(&self, decision: u64, cut: &Cut) -> Result<(), Undone> {
+        loop {
+            match self.edge.reach(decision, cut) {
+                Reach::Here => return Ok(()),
+                Reach::Never(why) => {
+                    return Err(Undone::Left(
+                        Skipped::Unreachable,
+                        format!("{why}; it is made up, or of a topic that was deleted"),
+                    ));
+                }
+                Reach::Ahead => {}
+            }
+            if let Some(why) = self.projector.status().failed {
+                return Err(WorkError::Projector(ProjectorGone(why)).into());
+            }
+            self.pause(LOOK)?;
+        }
+    }
+
+    /// Waits until all that its maker could read is readable here, for some time. Whoever decides names
+    /// only partitions in which no letter waits for its schema, so one that does here is read elsewhere.
+    fn wait_for_letters(&self, checked: &CheckedPurge) -> Result<(), Undone> {
+        let until = wait::now() + self.edge.letters;
+        let mut partitions = self.waiting_of(checked)?;
+        while !partitions.is_empty() {
+            let words = format!(
+                "dead letters of unknown schemas in partitions {partitions:?} of {} are readable elsewhere and not \
+                 here; the registry that this replica asks does not know their schemas",
+                self.edge.topic
+            );
+            if wait::now() >= until {
+                self.status.update(|status| status.held_up = None);
+                return Err(Undone::Left(Skipped::Unread, words));
+            }
+            self.status.update(|status| status.held_up = Some(words));
+            self.pause(LOOK_AT_LETTERS)?;
+            partitions = self.waiting_of(checked)?;
+        }
+        self.status.update(|status| status.held_up = None);
+        Ok(())
+    }
+
+    fn waiting_of(&self, checked: &CheckedPurge) -> Result<BTreeSet<u32>, StoreError> {
+        let mut waiting = waiting_letters(&*self.store.snapshot(), &checked.cut)?;
+        waiting.retain(|partition| checked.seen.contains_key(partition));
+        Ok(waiting)
+    }
+
+    /// Waits until no rebuild reads the log.
+    fn no_rebuild(&self) -> Result<MutexGuard<'_, ()>, WorkError> {
+        loop {
+            if let Some(guard) = self.projector.try_no_removals() {
+                return Ok(guard);
+            }
+            self.pause(LOOK)?;
+        }
+    }
+
+    fn pause(&self, time: Duration) -> Result<(), WorkError> {
+        if self.shutdown.is_cancelled() {
+            return Err(WorkError::Stopped);
+        }
+        wait::park(time);
+        Ok(())
+    }
+
+    /// Removed rows take up room until their files are merged. That costs as much as reading and
+    /// writing the table once, so it is put off until it is worth it.
+    fn reclaim_when_due(&self, removed: u64) -> Result<(), WorkError> {
+        let before = read::meta(&*self.store, totals::RECLAIMABLE)?
+            .and_then(|text| text.parse::<u64>().ok())
+            .unwrap_or(0);
+        let mut pending = before.saturating_add(removed);
+        let rows = self.store.usage().log_rows.max(1);
+        let enough = pending.saturating_mul(100) >= rows.saturating_mul(self.reclaim_percent.max(1));
+        if enough && self.reclaim()? {
+            pending = 0;
+        }
+        let mut batch = Batch::new();
+        read::put_meta(&mut batch, totals::RECLAIMABLE, &pending.to_string());
+        Ok(self.store.write(&batch, Durability::Process)?)
+    }
+
+    fn reclaim(&self) -> Result<bool, StoreError> {
+        let before = self.store.usage().disk_bytes;
+        for table in [Table::Log, Table::Feed] {
+            let needed = self.store.table_bytes(table)?;
+            if self.space.free().is_some_and(|free| free < needed) {
+                tracing::warn!(
+                    table = table.name(),
+                    needed,
+                    "too little room to merge the table's files; what was removed gives no room back yet"
+                );
+                return Ok(false);
+            }
+            self.store.reclaim(table)?;
+        }
+        let after = self.store.usage().disk_bytes;
+        tracing::info!(before, after, "the room of removed rows is given back");
+        self.status
+            .update(|status| status.reclaimed_bytes += before.saturating_sub(after));
+        Ok(true)
+    }
+}

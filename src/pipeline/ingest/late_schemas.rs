@@ -1,0 +1,409 @@
+//! Reads dead letters of unknown schemas again, until the registry knows their schemas.
+//!
+//! When a registry hears of a schema is nobody's doing: a replica that met the registry a moment earlier
+//! must not hold another truth than one that met it a moment later. So such a letter is none for good. Once
+//! its schema is there, its record becomes what it would have been at once, at its own position, in one
+//! write: an event in the log, with the states that it changes, or a letter of another reason. What was
+//! published of it, or redriven by hand meanwhile, is a later delivery of the same event, and the fold
+//! knows those. Whatever is done twice, here or after a crash, finds no letter any more.
+
+use super::origin::LetterTopics;
+use super::writer::{put_letter, returned_mark};
+use crate::domain::{Event, Millis, Position};
+use crate::failpoint;
+use crate::pipeline::decode::{DecodePlan, DefectReason, Rejected, wire};
+use crate::pipeline::kafka::source::{RawHeaders, RawRecord};
+use crate::pipeline::projector::{Projector, ProjectorGone, ProjectorHandle};
+use crate::pipeline::registry::{SchemaError, SchemaSource};
+use crate::store::codec::Record;
+use crate::store::letters::{LetterBook, LetterChanges, counts};
+use crate::store::records::{DeadLetterRecord, FeedRecord, LetterRecord};
+use crate::store::{Batch, Direction, Key, Read, SharedStore, StoreError, Table, keys, read};
+use std::collections::HashMap;
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Letters that are read again in one write.
+const CHUNK: usize = 256;
+/// Parts of the list of letters that are looked through in one round.
+const BUCKETS: usize = 1_024;
+/// Ids that the registry is asked for in one round.
+const QUESTIONS: usize = 16;
+/// Bytes of values that one round holds: it ends behind the letter that goes beyond.
+const VALUE_BYTES: usize = 4 << 20;
+
+/// Reads letters again.
+pub struct Reread {
+    /// The store.
+    pub store: SharedStore,
+    /// Where writer schemas come from.
+    pub schemas: Arc<dyn SchemaSource>,
+    /// Who folds what became readable.
+    pub projector: ProjectorHandle,
+    /// The account of letters.
+    pub book: LetterBook,
+    /// The topics that letters can come from.
+    pub topics: LetterTopics,
+    /// Ends it.
+    pub shutdown: CancellationToken,
+}
+
+/// Why a round ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RereadError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Projector(#[from] ProjectorGone),
+}
+
+/// What the registry says of an id, in one round.
+type Asked = HashMap<u32, Result<Arc<DecodePlan>, SchemaError>>;
+
+/// Why a round ended where it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// All letters were looked at, or none can be put in another's place now.
+    Pass,
+    /// There is more than one write takes.
+    Room,
+    /// The next letter's id is one question too many.
+    Questions,
+}
+
+impl Ended {
+    /// How long to wait for the next round. So an id is asked for soon however many made-up ones lie in
+    /// front of it, and the registry hears a few questions a second.
+    const fn wait(self) -> Duration {
+        match self {
+            Self::Pass => Duration::from_secs(5),
+            Self::Room => Duration::from_millis(100),
+            Self::Questions => Duration::from_secs(1),
+        }
+    }
+}
+
+/// What some letters came to.
+#[derive(Default)]
+struct LookedAt {
+    found: Vec<Found>,
+    /// Why not all of them were looked at, and where to go on.
+    stopped: Option<(Ended, Position)>,
+}
+
+/// What a letter came to.
+enum Looked {
+    /// It stays one.
+    Stays,
+    /// Something else.
+    Became(Box<Found>),
+    /// Nobody asked yet.
+    NotAsked,
+}
+
+/// A letter, and what its record comes to now.
+struct Found {
+    position: Position,
+    value: Vec<u8>,
+    outcome: Result<Event, Rejected>,
+}
+
+impl Reread {
+    /// Starts it on a thread of its own.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn spawn(self) -> std::io::Result<JoinHandle<()>> {
+        std::thread::Builder::new()
+            .name("reread".to_owned())
+            .spawn(move || self.run())
+    }
+
+    fn run(self) {
+        let mut next = Position::new(0, 0);
+        while !self.shutdown.is_cancelled() {
+            failpoint::pass("thread.reread");
+            let wait = match self.round(&mut next) {
+                Ok((letters, ended)) => {
+                    if letters > 0 {
+                        tracing::info!(
+                            letters,
+                            "dead letters whose schemas are known now were read again"
+                        );
+                    }
+                    ended.wait()
+                }
+                Err(RereadError::Projector(_)) => return,
+                Err(error) => {
+                    tracing::error!(%error, "dead letters are not read again now; trying later");
+                    Ended::Pass.wait()
+                }
+            };
+            self.sleep(wait);
+        }
+    }
+
+    /// Looks through some of the letters, from `next` on, and leaves it where the next round begins. How
+    /// many became something else, and why it ended.
+    pub(crate) fn round(&self, next: &mut Position) -> Result<(usize, Ended), RereadError> {
+        let reason = DefectReason::UnknownSchema.as_str();
+        let waiting = counts(&*self.store)?
+            .get(reason)
+            .map_or(0, |counts| counts.total());
+        if waiting == 0 {
+            *next = Position::new(0, 0);
+            return Ok((0, Ended::Pass));
+        }
+        let (candidates, reached) = self.candidates(*next)?;
+        let LookedAt { found, stopped } = self.look_at(candidates)?;
+        let count = found.len();
+        // A rebuild reads the log meanwhile: then later, from here.
+        if !self.replace(found)? {
+            return Ok((0, Ended::Pass));
+        }
+        let first = Position::new(0, 0);
+        let whole = if reached == first {
+            Ended::Pass
+        } else {
+            Ended::Room
+        };
+        let (ended, at) = stopped.unwrap_or((whole, reached));
+        *next = at;
+        Ok((count, ended))
+    }
+
+    /// What these letters come to, and where to go on if not all of them were looked at.
+    fn look_at(&self, candidates: Vec<Position>) -> Result<LookedAt, StoreError> {
+        let mut asked = Asked::new();
+        let (mut all, mut bytes) = (LookedAt::default(), 0);
+        for position in candidates {
+            match self.look(position, &mut asked)? {
+                Looked::Stays => {}
+                Looked::Became(letter) => {
+                    bytes += letter.value.len();
+                    all.found.push(*letter);
+                }
+                // What is known without asking is read all the same.
+                Looked::NotAsked => _ = all.stopped.get_or_insert((Ended::Questions, position)),
+            }
+            if bytes >= VALUE_BYTES {
+                let behind = Position::new(position.partition, position.offset + 1);
+                all.stopped = all.stopped.or(Some((Ended::Room, behind)));
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Letters of unknown schemas from there on, and where to go on; at the end, with the first.
+    fn candidates(&self, from: Position) -> Result<(Vec<Position>, Position), StoreError> {
+        let ends = read::log_cut(&*self.store, &self.topics.topic)?;
+        let mut found = Vec::new();
+        let mut at = from;
+        for _ in 0..BUCKETS {
+            while at.offset >= ends.next(at.partition) {
+                if ends.iter().all(|(partition, _)| partition <= at.partition) {
+                    return Ok((found, Position::new(0, 0)));
+                }
+                at = Position::new(at.partition + 1, 0);
+            }
+            let full = self.candidates_of_bucket(at, &mut found)?;
+            if let Some(last) = full {
+                return Ok((found, Position::new(at.partition, last + 1)));
+            }
+            at.offset = ((at.offset >> keys::FEED_BUCKET_BITS) + 1) << keys::FEED_BUCKET_BITS;
+        }
+        Ok((found, at))
+    }
+
+    /// The same of one bucket; the last offset that was looked at, when there are enough.
+    fn candidates_of_bucket(
+        &self,
+        from: Position,
+        found: &mut Vec<Position>,
+    ) -> Result<Option<u64>, StoreError> {
+        let mut key = Key::default();
+        keys::by_offset(&mut key, from);
+        let first = from.offset.to_be_bytes();
+        let range = (Bound::Included(&first[..]), Bound::Unbounded);
+        let mut full = None;
+        read::try_scan(
+            |visit| {
+                let (table, forward) = (Table::Letters, Direction::Forward);
+                self.store
+                    .scan(table, key.partition(), range, forward, usize::MAX, visit)
+            },
+            |sort, value| {
+                if LetterRecord::read(value)?.reason != DefectReason::UnknownSchema.as_str() {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                let offset = keys::parse_offset(sort)?;
+                found.push(Position::new(from.partition, offset));
+                if found.len() < CHUNK {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                full = Some(offset);
+                Ok(ControlFlow::Break(()))
+            },
+        )?;
+        Ok(full)
+    }
+
+    /// What a letter comes to now.
+    fn look(&self, position: Position, asked: &mut Asked) -> Result<Looked, StoreError> {
+        let mut key = Key::default();
+        keys::by_offset(&mut key, position);
+        let Some(row) = self.store.get(Table::DeadLetters, &key)? else {
+            return Ok(Looked::Stays);
+        };
+        let letter = DeadLetterRecord::read(&row)?;
+        let Ok((id, body)) = wire::payload(letter.value) else {
+            return Ok(Looked::Stays);
+        };
+        let outcome = match self.plan(id, asked) {
+            Some(Ok(plan)) => plan.event(body, position, Millis(letter.arrived_at)),
+            Some(Err(why)) => match why.defect(id) {
+                Some(defect) if defect.detail != letter.detail => Err(defect.into()),
+                _ => return Ok(Looked::Stays),
+            },
+            None => return Ok(Looked::NotAsked),
+        };
+        Ok(Looked::Became(Box::new(Found {
+            position,
+            value: row.to_vec(),
+            outcome,
+        })))
+    }
+
+    /// What the registry says of an id; none when that is one question too many.
+    fn plan(&self, id: u32, asked: &mut Asked) -> Option<Result<Arc<DecodePlan>, SchemaError>> {
+        if let Some(plan) = self.schemas.known(id) {
+            return Some(Ok(plan));
+        }
+        if !asked.contains_key(&id) && asked.len() < QUESTIONS {
+            asked.insert(id, self.schemas.plan_now(id));
+        }
+        asked.get(&id).cloned()
+    }
+
+    /// Puts what was found in the place of the letters. Whether that was possible now.
+    fn replace(&self, found: Vec<Found>) -> Result<bool, RereadError> {
+        if found.is_empty() {
+            return Ok(true);
+        }
+        let Some(guard) = self.projector.try_no_removals() else {
+            return Ok(false);
+        };
+        let (store, book, topics) = (self.store.clone(), self.book.clone(), self.topics.clone());
+        self.projector.between_windows(move |projector| {
+            let held = book.hold();
+            let replaced = Replaced::of(&*store, projector, &topics, found)?;
+            let (events, rows) = replaced.entered(&held, &*store)?;
+            projector.fill(&events, &rows)
+        })??;
+        drop(guard);
+        Ok(true)
+    }
+
+    fn sleep(&self, longest: Duration) {
+        let step = Duration::from_millis(100);
+        let mut left = longest;
+        while !self.shutdown.is_cancelled() && !left.is_zero() {
+            crate::wait::park(step.min(left));
+            left = left.saturating_sub(step);
+        }
+    }
+}
+
+/// One write that puts outcomes in the place of letters.
+#[derive(Default)]
+struct Replaced {
+    events: Vec<Event>,
+    rows: Batch,
+    changes: LetterChanges,
+}
+
+impl Replaced {
+    fn of(
+        store: &dyn Read,
+        projector: &Projector,
+        topics: &LetterTopics,
+        found: Vec<Found>,
+    ) -> Result<Self, StoreError> {
+        let mut replaced = Self::default();
+        for letter in found {
+            // What lies behind the cursor would be folded twice: the next time.
+            if projector.cursor().contains(letter.position) {
+                replaced.add(store, topics, letter)?;
+            }
+        }
+        Ok(replaced)
+    }
+
+    fn add(&mut self, store: &dyn Read, topics: &LetterTopics, found: Found) -> Result<(), StoreError> {
+        let mut key = Key::default();
+        keys::by_offset(&mut key, found.position);
+        let Some(listed) = store.get(Table::Letters, &key)? else {
+            return Ok(());
+        };
+        self.rows.delete(Table::DeadLetters, &key);
+        self.rows.delete(Table::Letters, &key);
+        if let Some(id) = LetterRecord::read(&listed)?.event_id {
+            let mut by_event = Key::default();
+            keys::letter_by_event(&mut by_event, id, found.position);
+            self.rows.delete(Table::LettersByEvent, &by_event);
+        }
+        self.changes.take_back(found.position);
+        let letter = DeadLetterRecord::read(&found.value)?;
+        let headers: Vec<(String, Option<Vec<u8>>)> = letter
+            .headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.map(<[u8]>::to_vec)))
+            .collect();
+        if let Some(origin) = topics.letter_named(RawHeaders::List(&headers)) {
+            let raw = RawRecord {
+                position: found.position,
+                timestamp: letter.timestamp.map(Millis),
+                key: letter.key,
+                value: letter.value,
+                headers: RawHeaders::List(&headers),
+            };
+            let mark = returned_mark(&raw, Millis(letter.arrived_at), &found.outcome);
+            self.changes.add_mark(origin, mark);
+        }
+        match found.outcome {
+            Ok(event) => self.events.push(event),
+            Err(rejected) => {
+                let reason = rejected.defect.reason.as_str();
+                let letter = DeadLetterRecord {
+                    reason,
+                    detail: &rejected.defect.detail,
+                    ..letter
+                };
+                let place = (found.position, &rejected);
+                put_letter(&mut self.rows, &mut self.changes, &mut key, &letter, place);
+                keys::by_offset(&mut key, found.position);
+                let entry = FeedRecord::DeadLetter;
+                self.rows.put_with(Table::Feed, &key, |bytes| entry.write(bytes));
+            }
+        }
+        Ok(())
+    }
+
+    /// The events, and all rows with the changed account.
+    fn entered(
+        mut self,
+        held: &crate::store::letters::HeldBook<'_>,
+        store: &dyn Read,
+    ) -> Result<(Vec<Event>, Batch), StoreError> {
+        LetterBook::enter(held, store, &mut self.rows, &self.changes)?;
+        Ok((self.events, self.rows))
+    }
+}
+
+#[cfg(test)]
+#[path = "late_schemas_tests.rs"]
+mod tests;

@@ -1,0 +1,23 @@
+//! From Kafka records to the log: consume, decode, decide what becomes of each offset, write.
+//!
+//! What the events mean for a saga is not decided here (`projector`, `domain::fold`).
+
+pub mod arrival;
+mod fingerprint;
+mod gaps;
+pub mod late_schemas;
+pub mod origin;
+mod patience;
+pub mod replay;
+mod reread;
+pub mod run;
+pub mod space;
+pub mod status;
+pub mod writer;
+
+pub use fingerprint::fingerprint_of;
+pub use run::Ingest;
+pub use status::{IngestSnapshot, IngestStatus};
+
+#[cfg(test)]
+mod tests;

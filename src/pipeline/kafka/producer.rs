@@ -1,0 +1,337 @@
+//! Publishing, with an answer in bounded time that can be relied on: it is there, it is surely not
+//! there, or nobody knows.
+//!
+//! Before anything is handed to the producer the broker is asked about the topic. While it does not
+//! answer, nothing is published: that is what lets a caller say "nothing was changed".
+
+use super::settings::KafkaSettings;
+use crate::domain::Position;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, Message as _, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use rdkafka::{ClientConfig, ClientContext};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+/// How long the broker may take to answer before a message is handed over.
+const ASK: Duration = Duration::from_secs(3);
+/// How long a topic may be absent or without a leader: both are normal while it is being created, the
+/// ops topic at the first start among others.
+const SETTLE: Duration = Duration::from_secs(3);
+/// How often such a topic is asked about.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+/// How long a message may be under way.
+const DELIVERY_MILLIS: u64 = 8_000;
+/// librdkafka reports every message by then; it looks for late ones once a second.
+const REPORT: Duration = Duration::from_millis(DELIVERY_MILLIS + 4_000);
+/// Messages under way at once when many are published.
+const AT_ONCE: usize = 500;
+/// Longest wait for one report, before it is looked whether it is the one that is waited for.
+const POLL: Duration = Duration::from_millis(3);
+/// How often the queue is served while nobody publishes, and how much is taken off it then.
+const SERVE_EVERY: Duration = Duration::from_millis(250);
+const SERVED_AT_ONCE: usize = 16;
+
+/// A record to publish.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Message {
+    /// The topic.
+    pub topic: String,
+    /// The partition; by the key when none is given, as all producers of sagas choose it.
+    pub partition: Option<u32>,
+    /// The key.
+    pub key: Option<Vec<u8>>,
+    /// The value.
+    pub value: Option<Vec<u8>>,
+    /// The headers in order.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// Why a message has no position.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OutError {
+    /// Kafka does not answer, or the topic is not there to be written to. Nothing was published.
+    #[error("Kafka cannot take it now: {0}")]
+    Unreachable(String),
+    /// Kafka answers, and does not take it. Nothing was published.
+    #[error("Kafka does not take it: {0}")]
+    Refused(String),
+    /// Kafka went away in between: it may have been published or not.
+    #[error("Kafka did not say whether it took it: {0}")]
+    Uncertain(String),
+}
+
+/// Where messages go: Kafka, or a list in a test. Blocks: not for an async thread.
+pub trait Outlet: Send + Sync {
+    /// Publishes a message, acknowledged by all replicas, and says where it is.
+    ///
+    /// # Errors
+    /// [`OutError`].
+    fn publish(&self, message: &Message) -> Result<Position, OutError>;
+
+    /// Publishes several, and says of each where it is. Their order is kept within a partition.
+    fn publish_all(&self, messages: &[Message]) -> Vec<Result<Position, OutError>> {
+        messages.iter().map(|message| self.publish(message)).collect()
+    }
+}
+
+type Delivery = Result<Position, OutError>;
+
+/// Passes each delivery report on to whoever waits for it.
+struct Reports;
+
+impl ClientContext for Reports {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka producer");
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = Box<Sender<Delivery>>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, waiting: Self::DeliveryOpaque) {
+        let delivery = match result {
+            Ok(message) => match (
+                u32::try_from(message.partition()),
+                u64::try_from(message.offset()),
+            ) {
+                (Ok(partition), Ok(offset)) => Ok(Position::new(partition, offset)),
+                // The broker has it from an earlier attempt and no longer knows where.
+                _ => Err(OutError::Uncertain("it is published, but not where".to_owned())),
+            },
+            Err((error, _)) => Err(classify(error)),
+        };
+        // Whoever waited may have given up; then nobody has to know.
+        let _ = waiting.send(delivery);
+    }
+}
+
+fn classify(error: &KafkaError) -> OutError {
+    use RDKafkaErrorCode as Code;
+    let words = error.to_string();
+    match error.rdkafka_error_code() {
+        Some(
+            Code::MessageSizeTooLarge
+            | Code::InvalidMessageSize
+            | Code::InvalidMessage
+            | Code::InvalidRecord
+            | Code::InvalidTimestamp
+            | Code::UnknownTopic
+            | Code::UnknownTopicOrPartition
+            | Code::UnknownPartition
+            | Code::TopicAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::PolicyViolation,
+        ) => OutError::Refused(words),
+        // Purged before it was ever sent.
+        Some(Code::PurgeQueue | Code::QueueFull) => OutError::Unreachable(words),
+        _ => OutError::Uncertain(words),
+    }
+}
+
+/// The one producer of everything that operators cause. Cheap to clone.
+#[derive(Clone)]
+pub struct KafkaOut {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: ClientConfig,
+    producer: Mutex<Arc<BaseProducer<Reports>>>,
+}
+
+impl KafkaOut {
+    /// Connects in the background: no broker has to be there.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the configuration.
+    pub fn new(settings: &KafkaSettings) -> Result<Self, KafkaError> {
+        let mut config = settings.client_config();
+        for (name, value) in [
+            // The Java clients' choice: a saga stays in the partition that its producers chose.
+            ("partitioner", "murmur2_random"),
+            ("reconnect.backoff.max.ms", "2000"),
+            ("linger.ms", "5"),
+        ] {
+            if !settings.properties.contains_key(name) {
+                config.set(name, value);
+            }
+        }
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            // Asking about a topic would create it, with the broker's retention instead of ours.
+            .set("allow.auto.create.topics", "false")
+            .set("message.timeout.ms", DELIVERY_MILLIS.to_string())
+            // A redriven letter may be as long as anything that the tracker topic let in.
+            .set("message.max.bytes", "104857600");
+        let producer = BaseProducer::from_config_and_context(&config, Reports)?;
+        let inner = Arc::new(Inner {
+            config,
+            producer: Mutex::new(Arc::new(producer)),
+        });
+        let served = Arc::downgrade(&inner);
+        let thread = std::thread::Builder::new().name("producer".to_owned());
+        thread
+            .spawn(move || serve(&served))
+            .map_err(|error| KafkaError::ClientCreation(format!("cannot start its thread: {error}")))?;
+        Ok(Self { inner })
+    }
+
+    fn producer(&self) -> Arc<BaseProducer<Reports>> {
+        self.inner
+            .producer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Whether the topic can be written to now. Waits a little for one that is being created.
+    ///
+    /// # Errors
+    /// [`OutError::Unreachable`].
+    pub fn check(&self, topic: &str) -> Result<(), OutError> {
+        let asked = Instant::now();
+        while let Some(why) = self.unfit(topic)? {
+            if asked.elapsed() > SETTLE {
+                return Err(OutError::Unreachable(why));
+            }
+            std::thread::sleep(ASK_AGAIN);
+        }
+        Ok(())
+    }
+
+    /// Why the topic cannot be written to, by the broker's word; none when it can.
+    fn unfit(&self, topic: &str) -> Result<Option<String>, OutError> {
+        let producer = self.producer();
+        let metadata = producer
+            .client()
+            .fetch_metadata(Some(topic), ASK)
+            .map_err(|error| OutError::Unreachable(format!("{error}; check kafka.bootstrap_servers")))?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic);
+        let partitions = found.map_or(&[][..], |topic| topic.partitions());
+        if partitions.is_empty() {
+            return Ok(Some(format!(
+                "topic {topic} does not exist; create it, or check the names of the topics under kafka"
+            )));
+        }
+        let leaderless = partitions.iter().find(|partition| partition.leader() < 0);
+        Ok(leaderless.map(|partition| format!("partition {} of {topic} has no leader", partition.id())))
+    }
+
+    /// Hands the message over; the answer comes later.
+    fn send(
+        &self,
+        producer: &BaseProducer<Reports>,
+        message: &Message,
+    ) -> Result<Receiver<Delivery>, OutError> {
+        let (report, delivery) = bounded(1);
+        let mut record = BaseRecord::<[u8], [u8], _>::with_opaque_to(&message.topic, Box::new(report));
+        record.partition = message.partition.and_then(|number| i32::try_from(number).ok());
+        record.key = message.key.as_deref();
+        record.payload = message.value.as_deref();
+        if !message.headers.is_empty() {
+            let headers = OwnedHeaders::new_with_capacity(message.headers.len());
+            record.headers = Some(message.headers.iter().fold(headers, |all, (key, value)| {
+                let value = value.as_deref();
+                all.insert(Header { key, value })
+            }));
+        }
+        match producer.send(record) {
+            Ok(()) => Ok(delivery),
+            // What was not queued was not sent, whatever the reason.
+            Err((error, _)) => Err(match classify(&error) {
+                OutError::Uncertain(words) => OutError::Unreachable(words),
+                certain => certain,
+            }),
+        }
+    }
+
+    fn publish_checked(&self, messages: &[Message]) -> Vec<Delivery> {
+        let mut results = Vec::with_capacity(messages.len());
+        for chunk in messages.chunks(AT_ONCE) {
+            let producer = self.producer();
+            let under_way: Vec<_> = chunk
+                .iter()
+                .map(|message| self.send(&producer, message))
+                .collect();
+            results.extend(
+                under_way
+                    .into_iter()
+                    .map(|delivery| await_report(&producer, &delivery?)),
+            );
+            self.renew_when_spent(&producer);
+        }
+        results
+    }
+
+    /// A producer that met a fatal error takes nothing any more.
+    fn renew_when_spent(&self, producer: &Arc<BaseProducer<Reports>>) {
+        let Some((_, why)) = producer.client().fatal_error() else {
+            return;
+        };
+        tracing::warn!(why, "the producer gave up; a new one takes over");
+        let mut current = self.inner.producer.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&current, producer) {
+            match BaseProducer::from_config_and_context(&self.inner.config, Reports) {
+                Ok(fresh) => *current = Arc::new(fresh),
+                Err(error) => tracing::error!(%error, "no new producer"),
+            }
+        }
+    }
+}
+
+/// Waits for the report on a message, and serves the queue that it comes through.
+fn await_report(producer: &BaseProducer<Reports>, delivery: &Receiver<Delivery>) -> Delivery {
+    let until = Instant::now() + REPORT;
+    while Instant::now() < until {
+        if let Ok(report) = delivery.try_recv() {
+            return report;
+        }
+        producer.poll(POLL);
+    }
+    Err(OutError::Uncertain(
+        "the client gave no report in time".to_owned(),
+    ))
+}
+
+/// Takes off the queue what the client has to tell while nobody publishes, until nobody has the producer. The
+/// binding's own thread for this waits in whole milliseconds, and for the last one of each wait it spins.
+fn serve(inner: &Weak<Inner>) {
+    while let Some(inner) = inner.upgrade() {
+        let producer = inner
+            .producer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        drop(inner);
+        for _ in 0..SERVED_AT_ONCE {
+            producer.poll(Duration::ZERO);
+        }
+        drop(producer);
+        crate::wait::park(SERVE_EVERY);
+    }
+}
+
+impl Outlet for KafkaOut {
+    fn publish(&self, message: &Message) -> Result<Position, OutError> {
+        let mut results = self.publish_all(std::slice::from_ref(message));
+        results
+            .pop()
+            .unwrap_or_else(|| Err(OutError::Unreachable("nothing was sent".to_owned())))
+    }
+
+    fn publish_all(&self, messages: &[Message]) -> Vec<Result<Position, OutError>> {
+        let mut topics: Vec<&str> = messages.iter().map(|message| message.topic.as_str()).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        for topic in topics {
+            if let Err(error) = self.check(topic) {
+                return messages.iter().map(|_| Err(error.clone())).collect();
+            }
+        }
+        self.publish_checked(messages)
+    }
+}

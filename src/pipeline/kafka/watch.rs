@@ -1,0 +1,389 @@
+//! What the broker says of a topic: how many partitions there are, where they begin and end, and
+//! whether anything lies between what was handed over and the end. Asked once a second, on a
+//! connection of its own.
+//!
+//! Not on the consumer's connection: a broker answers the requests of one connection one after the
+//! other, so a question waits behind the fetch that waits for records, and the next fetch, and with it
+//! the next record, behind the question. And not from the client's statistics: they overtake records
+//! that were fetched before them, and pile up while nobody polls. What is consumed is not decided here.
+
+use super::settings::KafkaSettings;
+use super::source::{Broker, Observed, SourceError};
+use crate::domain::Cut;
+use crate::failpoint;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Time between two looks.
+const EVERY: Duration = Duration::from_secs(1);
+/// Longest wait for one answer.
+const ANSWER: Duration = Duration::from_secs(3);
+/// Longest time to find out whether anything lies before the ends.
+const PROBE: Duration = Duration::from_secs(2);
+/// Longest wait for a broker when the tracker stops.
+const LAST_ANSWER: Duration = Duration::from_secs(2);
+
+/// Tells once when the broker does not take our offsets.
+#[derive(Default)]
+struct Context {
+    commit_refused: AtomicBool,
+}
+
+impl ClientContext for Context {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka client");
+    }
+}
+
+impl ConsumerContext for Context {
+    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        match result {
+            Ok(()) => self.commit_refused.store(false, Ordering::Relaxed),
+            Err(error) => {
+                if !self.commit_refused.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        %error,
+                        "the broker refuses to store our offsets for lag tools; consumption is not affected. \
+                         If another service is an active member of this group, stop it or set another kafka.group_id"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Looks at a topic until it is dropped.
+pub(super) struct Watch {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    topic: String,
+    consumer: BaseConsumer<Context>,
+    state: Mutex<State>,
+    stop: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    observed: Observed,
+    /// Behind the last record that was handed over, per partition.
+    handed: Cut,
+    /// The consumer has nothing to give now.
+    idle: bool,
+    stopped: bool,
+}
+
+/// By partition the first offset that is there, and the end.
+type Bounds = BTreeMap<u32, (u64, u64)>;
+
+enum Answer {
+    /// What the partitions that answered said, of so many.
+    Topic(u32, Bounds),
+    NoTopic,
+    Nobody(KafkaError),
+}
+
+impl Watch {
+    /// Begins to look, at a topic that is consumed from `handed` on. Does not wait for a broker.
+    pub(super) fn start(settings: &KafkaSettings, handed: Cut) -> Result<Self, SourceError> {
+        let consumer = settings
+            .watch_config()
+            .create_with_context(Context::default())
+            .map_err(|e| {
+                SourceError::Fatal(format!(
+                    "librdkafka refuses the configuration: {e}; see kafka.properties"
+                ))
+            })?;
+        let shared = Arc::new(Shared {
+            topic: settings.topic.clone(),
+            consumer,
+            state: Mutex::new(State {
+                handed,
+                ..State::default()
+            }),
+            stop: Condvar::new(),
+        });
+        let theirs = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name("topic-watch".to_owned())
+            .spawn(move || theirs.run())
+            .map_err(|e| {
+                SourceError::Fatal(format!("cannot start the thread that watches the topic: {e}"))
+            })?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// What was seen last.
+    pub(super) fn observed(&self) -> Observed {
+        self.shared.lock().observed.clone()
+    }
+
+    /// How many partitions there are; 0 before that is known.
+    pub(super) fn partitions(&self) -> u32 {
+        self.shared.lock().observed.partitions
+    }
+
+    /// Learns how far records have been handed over, and whether there are no more for now.
+    pub(super) fn handed(&self, handed: &Cut, idle: bool) {
+        let mut state = self.shared.lock();
+        state.handed.clone_from(handed);
+        state.idle = idle;
+    }
+
+    /// Refuses to go on without anyone who looks.
+    pub(super) fn check(&self) -> Result<(), SourceError> {
+        match &self.thread {
+            Some(thread) if !thread.is_finished() => Ok(()),
+            _ => Err(SourceError::Fatal(
+                "the thread that watches the topic ended; its message is in the log; restart the tracker"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    /// Someone to ask in between.
+    pub(super) fn broker(&self) -> Arc<dyn Broker> {
+        self.shared.clone()
+    }
+
+    /// Tells lag tools how far the store has come.
+    pub(super) fn commit(&self, stored: &Cut) {
+        self.shared.commit(stored, CommitMode::Async);
+    }
+
+    /// The same, and waits for the answer, if a broker is there.
+    pub(super) fn commit_finally(&self, stored: &Cut) {
+        if !self.shared.lock().observed.reachable {
+            return;
+        }
+        // What was seen may be a second old, and a commit that waits has no bound: ask first, with one.
+        let topic = Some(self.shared.topic.as_str());
+        if self.shared.consumer.fetch_metadata(topic, LAST_ANSWER).is_ok() {
+            self.shared.commit(stored, CommitMode::Sync);
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.shared.lock().stopped = true;
+        self.shared.stop.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // A panic there was told when it happened.
+            let _ended = thread.join();
+        }
+    }
+}
+
+impl Broker for Shared {
+    fn ask_end(&self, partition: u32) -> Option<u64> {
+        self.bounds_of(partition).ok().map(|(_, end)| end)
+    }
+
+    fn ask_low(&self, partition: u32) -> Option<u64> {
+        self.bounds_of(partition).ok().map(|(low, _)| low)
+    }
+
+    fn observed(&self) -> Option<Observed> {
+        Some(self.lock().observed.clone())
+    }
+}
+
+impl Shared {
+    fn run(&self) {
+        while !self.lock().stopped {
+            failpoint::pass("thread.topic-watch");
+            self.look();
+            self.serve();
+            let state = self.lock();
+            // Whether it was told to stop is looked at above.
+            let _woken = self.stop.wait_timeout_while(state, EVERY, |state| !state.stopped);
+        }
+    }
+
+    /// What the client has to tell is taken off its queue: answers to commits, errors, log lines.
+    fn serve(&self) {
+        let until = Instant::now() + Duration::from_millis(50);
+        while Instant::now() < until && self.consumer.poll(Duration::ZERO).is_some() {}
+    }
+
+    fn look(&self) {
+        let (handed, idle) = {
+            let mut state = self.lock();
+            state.observed.asked += 1;
+            (state.handed.clone(), state.idle)
+        };
+        let answer = self.ask();
+        let mut looked = Cut::default();
+        if let Answer::Topic(_, bounds) = &answer {
+            let mut open = Bounds::new();
+            for (partition, (low, end)) in bounds {
+                let from = handed.next(*partition).max(*low);
+                if from >= *end {
+                    looked.set(*partition, *end);
+                } else {
+                    open.insert(*partition, (from, *end));
+                }
+            }
+            if idle && !open.is_empty() {
+                self.probe(&open, &mut looked);
+            }
+        }
+        self.note(answer, &looked);
+    }
+
+    /// Puts an answer where everyone sees it. A look counts when its answers are there as a whole.
+    fn note(&self, answer: Answer, looked: &Cut) {
+        let mut state = self.lock();
+        let observed = &mut state.observed;
+        observed.reachable = !matches!(answer, Answer::Nobody(_));
+        match answer {
+            Answer::Topic(partitions, bounds) => {
+                let whole = bounds.len() == partitions as usize;
+                observed.waiting = None;
+                observed.lows = bounds.iter().map(|(number, (low, _))| (*number, *low)).collect();
+                for (partition, (_, end)) in bounds {
+                    observed.ends.set(partition, end);
+                    observed.looked.set(partition, looked.next(partition));
+                }
+                // New partitions are not consumed before it is known where they end.
+                if whole {
+                    observed.partitions = observed.partitions.max(partitions);
+                    observed.answered = observed.asked;
+                }
+            }
+            // A topic that was there is not waited for: what becomes of it, the consumer says.
+            _ if observed.partitions > 0 => {}
+            Answer::NoTopic => {
+                observed.waiting = Some(format!(
+                    "topic {} does not exist; create it (3 partitions, retention.ms=2592000000), or set kafka.topic",
+                    self.topic
+                ));
+            }
+            Answer::Nobody(error) => {
+                observed.waiting = Some(format!(
+                    "no broker answers: {error}; check kafka.bootstrap_servers"
+                ));
+            }
+        }
+    }
+
+    fn ask(&self) -> Answer {
+        let metadata = match self.consumer.fetch_metadata(Some(&self.topic), ANSWER) {
+            Ok(metadata) => metadata,
+            Err(error) => return Answer::Nobody(error),
+        };
+        let count = metadata
+            .topics()
+            .first()
+            .filter(|topic| topic.error().is_none())
+            .map_or(0, |topic| topic.partitions().len());
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        if count == 0 {
+            return Answer::NoTopic;
+        }
+        let mut bounds = Bounds::new();
+        for partition in 0..count {
+            match self.bounds_of(partition) {
+                Ok(found) => _ = bounds.insert(partition, found),
+                Err(error) => {
+                    tracing::debug!(%error, partition, "no answer about the partition");
+                    // One without a leader must not keep the others waiting for long.
+                    if self.lock().stopped || bounds.is_empty() {
+                        break;
+                    }
+                }
+            }
+        }
+        Answer::Topic(count, bounds)
+    }
+
+    /// The first offset that is there, and where what is committed ends: behind the last record, or
+    /// where the first open transaction begins.
+    fn bounds_of(&self, partition: u32) -> KafkaResult<(u64, u64)> {
+        let (low, end) = self
+            .consumer
+            .fetch_watermarks(&self.topic, signed(partition), ANSWER)?;
+        Ok((u64::try_from(low).unwrap_or(0), u64::try_from(end).unwrap_or(0)))
+    }
+
+    /// Reads on from where these partitions are, up to the first record. Where the end comes first there
+    /// is none before it, only what nobody gets: markers of transactions, and what they aborted.
+    fn probe(&self, from: &Bounds, looked: &mut Cut) {
+        let mut list = TopicPartitionList::new();
+        for (partition, (from, _)) in from {
+            let from = Offset::Offset(i64::try_from(*from).unwrap_or(i64::MAX));
+            if list
+                .add_partition_offset(&self.topic, signed(*partition), from)
+                .is_err()
+            {
+                return;
+            }
+        }
+        if self.consumer.assign(&list).is_err() {
+            return;
+        }
+        let mut open: BTreeSet<u32> = from.keys().copied().collect();
+        let until = Instant::now() + PROBE;
+        while !open.is_empty() && Instant::now() < until && !self.lock().stopped {
+            match self.consumer.poll(Duration::from_millis(50)) {
+                Some(Ok(message)) => {
+                    use rdkafka::Message as _;
+                    _ = open.remove(&unsigned(message.partition()));
+                }
+                // The end that this says is at or behind the one that was told before it was assigned.
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    let partition = unsigned(partition);
+                    if open.remove(&partition)
+                        && let Some((_, end)) = from.get(&partition)
+                    {
+                        looked.set(partition, *end);
+                    }
+                }
+                Some(Err(_)) | None => {}
+            }
+        }
+        if let Err(error) = self.consumer.unassign() {
+            tracing::debug!(%error, "kafka client");
+        }
+    }
+
+    fn commit(&self, stored: &Cut, mode: CommitMode) {
+        let mut list = TopicPartitionList::new();
+        for (partition, next) in stored.iter() {
+            let offset = Offset::Offset(i64::try_from(next).unwrap_or(i64::MAX));
+            if list
+                .add_partition_offset(&self.topic, signed(partition), offset)
+                .is_err()
+            {
+                return;
+            }
+        }
+        if let Err(error) = self.consumer.commit(&list, mode) {
+            tracing::debug!(%error, "offsets not reported");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) fn signed(partition: u32) -> i32 {
+    i32::try_from(partition).unwrap_or(i32::MAX)
+}
+
+pub(super) fn unsigned(partition: i32) -> u32 {
+    u32::try_from(partition).unwrap_or(0)
+}

@@ -1,0 +1,188 @@
+//! A digest over everything that a store holds. Two trackers that were fed the same topics have the
+//! same digest, whatever their batch sizes, crashes and rebuilds were.
+//!
+//! Per table: each row is hashed, and the hashes are added up, so that the order of the scan does
+//! not matter and the scan can be split. [`part`] says of every table there is whether it goes in, or why
+//! not. Of a gap what the broker still held when it was found is left out.
+
+use crate::domain::Cut;
+use crate::pipeline::projector::{AtRestError, ProjectorHandle, ProjectorSettings};
+use crate::store::codec::Record;
+use crate::store::letters::counts;
+use crate::store::records::UNKNOWN_SCHEMA;
+use crate::store::records::{GapRecord, OffsetRecord};
+use crate::store::{Generation, Read, SharedStore, StoreError, Table, TableRange, keys, read, totals};
+use std::collections::BTreeMap;
+
+/// The digest of a store, and all that decides it: where two stores agree in `topics`, `applied` and
+/// `rules`, they agree in the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digest {
+    /// The cut of the tracker topic that log and projections are of.
+    pub at: Cut,
+    /// By topic and partition, the next offset to read.
+    pub topics: BTreeMap<String, BTreeMap<u32, u64>>,
+    /// The next decision whose purge or restore is not done.
+    pub applied: u64,
+    /// Open dead letters of unknown schemas: they become events where the registry knows their schemas.
+    pub waiting_letters: u64,
+    /// The rules of the fold that the projections are made under.
+    pub rules: String,
+    /// Over all tables, hexadecimal.
+    pub total: String,
+    /// Per table, hexadecimal.
+    pub tables: BTreeMap<String, String>,
+}
+
+/// A sum of row hashes: four lanes of 64 bits, each modulo 2^64.
+#[derive(Clone, Copy, Default)]
+struct Sum([u64; 4]);
+
+impl Sum {
+    fn add(&mut self, other: Sum) {
+        for (lane, by) in self.0.iter_mut().zip(other.0) {
+            *lane = lane.wrapping_add(by);
+        }
+    }
+
+    fn of(hash: &blake3::Hash) -> Self {
+        let mut lanes = [0; 4];
+        for (lane, bytes) in lanes.iter_mut().zip(hash.as_bytes().chunks_exact(8)) {
+            *lane = bytes.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
+        }
+        Self(lanes)
+    }
+
+    fn to_hex(self) -> String {
+        self.0.iter().map(|lane| format!("{lane:016x}")).collect()
+    }
+}
+
+/// What a table is to the digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// It goes in, under this name.
+    In(&'static str),
+    /// It does not, for this reason.
+    Out(&'static str),
+}
+
+/// Each table is named, so that a new one does not compile before somebody decides.
+fn part(table: Table, serving: Generation) -> Part {
+    match table {
+        Table::Log
+        | Table::Feed
+        | Table::Offsets
+        | Table::DeadLetters
+        | Table::Letters
+        | Table::LetterMarks
+        | Table::LettersByEvent
+        | Table::Gaps
+        | Table::Purged
+        | Table::Archived
+        | Table::Holds
+        | Table::Decisions => Part::In(table.name()),
+        Table::Meta => Part::Out("which generation serves here, how far letters are published"),
+        Table::Redrives => Part::Out("who asked this replica for what; what came of it is in letter_marks"),
+        Table::Audit => Part::Out("who asked this replica for anything"),
+        Table::Projection(generation, _) if generation != serving => {
+            Part::Out("nobody is answered from it: it is empty, or being rebuilt")
+        }
+        Table::Projection(..) => {
+            let name = table.name();
+            Part::In(name.split_once('.').map_or(name, |(_, name)| name))
+        }
+    }
+}
+
+/// The digest of all that a store holds which nobody moves. Projections must be caught up with the log.
+///
+/// # Errors
+/// [`StoreError`] when the store cannot be read.
+pub fn digest(store: &SharedStore, topic: &str) -> Result<Digest, StoreError> {
+    digest_of(&*store.snapshot(), topic)
+}
+
+/// The digest of a running tracker's store, of a moment at which its projections are the fold of all that its
+/// log holds.
+///
+/// # Errors
+/// [`AtRestError`].
+pub fn digest_at_rest(
+    projector: &ProjectorHandle,
+    store: &SharedStore,
+    topic: &str,
+    settings: &ProjectorSettings,
+) -> Result<Digest, AtRestError> {
+    let digest = projector.at_rest(store, topic, settings, |read| digest_of(read, topic))?;
+    Ok(digest?)
+}
+
+fn digest_of(snapshot: &dyn Read, topic: &str) -> Result<Digest, StoreError> {
+    let serving = read::active_generation(snapshot)?;
+    let mut tables = BTreeMap::new();
+    let mut all = blake3::Hasher::new();
+    for table in Table::all() {
+        let Part::In(name) = part(table, serving) else {
+            continue;
+        };
+        let hex = table_sum(snapshot, table)?.to_hex();
+        all.update(name.as_bytes()).update(hex.as_bytes());
+        tables.insert(name.to_owned(), hex);
+    }
+    let applied = read::meta(snapshot, totals::RETENTION_CURSOR)?;
+    Ok(Digest {
+        at: read::log_cut(snapshot, topic)?,
+        topics: topics(snapshot)?,
+        applied: applied.and_then(|next| next.parse().ok()).unwrap_or(0),
+        waiting_letters: counts(snapshot)?
+            .get(UNKNOWN_SCHEMA)
+            .map_or(0, |counts| counts.open),
+        rules: read::fold_rules(snapshot, serving)?.unwrap_or_default(),
+        total: all.finalize().to_hex().to_string(),
+        tables,
+    })
+}
+
+/// How far each topic is read.
+fn topics(snapshot: &dyn Read) -> Result<BTreeMap<String, BTreeMap<u32, u64>>, StoreError> {
+    let mut topics: BTreeMap<String, BTreeMap<u32, u64>> = BTreeMap::new();
+    read::try_scan_table(
+        snapshot,
+        &TableRange::whole(Table::Offsets),
+        |topic, partition, value| {
+            let topic = keys::parse_text("offsets", topic)?.to_owned();
+            let partition = keys::parse_partition_number(partition)?;
+            let next = OffsetRecord::read(value)?.next;
+            topics.entry(topic).or_default().insert(partition, next);
+            Ok(())
+        },
+    )?;
+    Ok(topics)
+}
+
+fn table_sum(snapshot: &dyn Read, table: Table) -> Result<Sum, StoreError> {
+    let mut sum = Sum::default();
+    read::try_scan_table(snapshot, &TableRange::whole(table), |partition, sort, value| {
+        sum.add(Sum::of(&row_hash(table, partition, sort, value)?));
+        Ok(())
+    })?;
+    Ok(sum)
+}
+
+fn row_hash(table: Table, partition: &[u8], sort: &[u8], value: &[u8]) -> Result<blake3::Hash, StoreError> {
+    let mut hasher = blake3::Hasher::new();
+    for part in [partition, sort] {
+        hasher.update(&(part.len() as u64).to_be_bytes()).update(part);
+    }
+    if table == Table::Gaps {
+        hasher.update(&GapRecord::read(value)?.next.to_be_bytes());
+    } else {
+        hasher.update(value);
+    }
+    Ok(hasher.finalize())
+}
+
+#[cfg(test)]
+#[path = "digest_tests.rs"]
+mod tests;

@@ -1,0 +1,320 @@
+//! The topics: there, led, replicated, and kept long enough.
+
+use super::{Check, Verdict};
+use crate::program::config::KafkaSettings;
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::metadata::{Metadata, MetadataTopic};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What the contract gives the topic.
+const RETENTION_MS: i64 = 2_592_000_000;
+const PARTITIONS: usize = 3;
+const REPLICAS: usize = 3;
+
+/// Name → value of a topic's settings, or why the broker does not tell.
+pub(super) type Settings = Result<BTreeMap<String, String>, String>;
+
+/// Asks for the settings of a topic.
+pub(super) fn settings(kafka: &KafkaSettings, topic: &str, timeout: Duration) -> Settings {
+    let admin: AdminClient<DefaultClientContext> = kafka
+        .client_config()
+        .create()
+        .map_err(|error| error.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    let options = AdminOptions::new().request_timeout(Some(timeout));
+    let topic = ResourceSpecifier::Topic(topic);
+    let answer = runtime
+        .block_on(admin.describe_configs([&topic], &options))
+        .map_err(|error| error.to_string())?;
+    let described = answer.into_iter().next().ok_or("no answer")?;
+    let ConfigResource { entries, .. } = described.map_err(|code| code.to_string())?;
+    Ok(entries
+        .into_iter()
+        .filter_map(|entry| Some((entry.name, entry.value?)))
+        .collect())
+}
+
+/// Everything about the topics.
+pub(super) fn check(kafka: &KafkaSettings, metadata: &Metadata, settings: &Settings) -> Vec<Check> {
+    let mut checks = Vec::new();
+    match find(metadata, &kafka.topic) {
+        Some(topic) => {
+            checks.push(partitions("topic", topic));
+            checks.push(replicas(topic, metadata.brokers().len()));
+            checks.extend(rules(settings));
+        }
+        None => checks.push(Check::fail(
+            "topic",
+            format!("{} does not exist", kafka.topic),
+            create(
+                kafka,
+                metadata,
+                &kafka.topic,
+                "--config message.timestamp.type=LogAppendTime",
+            ),
+        )),
+    }
+    checks.push(
+        match (find(metadata, &kafka.dlt_topic), kafka.publish_dead_letters) {
+            (Some(topic), _) => partitions("dead-letter topic", topic),
+            (None, false) => Check::ok(
+                "dead-letter topic",
+                "does not exist, and nothing is published to it",
+            ),
+            (None, true) => Check::warn(
+                "dead-letter topic",
+                format!(
+                    "{} does not exist; dead letters are kept in the store only",
+                    kafka.dlt_topic
+                ),
+                create(kafka, metadata, &kafka.dlt_topic, ""),
+            ),
+        },
+    );
+    checks
+}
+
+/// The ops topic, whose decisions hold for good.
+pub(super) fn check_ops(kafka: &KafkaSettings, metadata: &Metadata, timeout: Duration) -> Check {
+    const CHECK: &str = "ops topic";
+    let name = &kafka.ops_topic;
+    let Some(topic) = find(metadata, name) else {
+        let found = format!("{name} does not exist");
+        return if kafka.create_ops_topic {
+            Check::ok(CHECK, format!("{found}; the tracker creates it when it starts"))
+        } else {
+            Check::warn(
+                CHECK,
+                format!("{found}; holds, discards and purges wait for it"),
+                create_ops(kafka, metadata),
+            )
+        };
+    };
+    let there = partitions(CHECK, topic);
+    if there.verdict != Verdict::Ok {
+        return there;
+    }
+    match settings(kafka, name, timeout) {
+        Ok(settings) => judge_ops(&settings, &there.found),
+        Err(why) => Check::warn(
+            CHECK,
+            format!("{}; the broker does not tell its settings: {why}", there.found),
+            "allow this user DescribeConfigs on the topic, or check retention.ms=-1 and cleanup.policy=delete by hand",
+        ),
+    }
+}
+
+fn judge_ops(settings: &BTreeMap<String, String>, found: &str) -> Check {
+    const CHECK: &str = "ops topic";
+    let value = |name: &str| settings.get(name).map_or("", String::as_str);
+    if value("cleanup.policy").contains("compact") {
+        let advice =
+            "set cleanup.policy=delete: decisions have an order, and compaction removes some of them";
+        return Check::fail(CHECK, format!("{found}, compacted"), advice);
+    }
+    let limited = |name: &str| value(name) != "-1";
+    if limited("retention.ms") || limited("retention.bytes") {
+        let advice =
+            "set retention.ms=-1 and retention.bytes=-1: a tracker that starts anew needs every decision";
+        return Check::warn(CHECK, format!("{found}, kept for a limited time"), advice);
+    }
+    if value("message.timestamp.type") != "LogAppendTime" {
+        let advice = "set message.timestamp.type=LogAppendTime: when a decision was made is what the clock of whoever \
+                      made it says";
+        return Check::warn(
+            CHECK,
+            format!("{found}, with timestamps of its producers"),
+            advice,
+        );
+    }
+    Check::ok(CHECK, format!("{found}, kept without limit"))
+}
+
+fn create_ops(kafka: &KafkaSettings, metadata: &Metadata) -> String {
+    let server = kafka.bootstrap_servers.split(',').next().unwrap_or_default();
+    let replicas = metadata.brokers().len().clamp(1, REPLICAS);
+    format!(
+        "create it: kafka-topics.sh --bootstrap-server {server} --create --topic {} --partitions 1 \
+         --replication-factor {replicas} --config retention.ms=-1 --config cleanup.policy=delete \
+         --config message.timestamp.type=LogAppendTime",
+        kafka.ops_topic
+    )
+}
+
+/// A topic that is there. Brokers also answer about topics that they only heard of.
+pub(super) fn find<'a>(metadata: &'a Metadata, name: &str) -> Option<&'a MetadataTopic> {
+    metadata
+        .topics()
+        .iter()
+        .find(|topic| topic.name() == name && !topic.partitions().is_empty())
+}
+
+fn partitions(check: &'static str, topic: &MetadataTopic) -> Check {
+    let leaderless: Vec<_> = topic
+        .partitions()
+        .iter()
+        .filter(|partition| partition.leader() < 0)
+        .map(|partition| partition.id().to_string())
+        .collect();
+    let found = format!("{}, {} partitions", topic.name(), topic.partitions().len());
+    if leaderless.is_empty() {
+        return Check::ok(check, found);
+    }
+    let found = format!("{found}; without a leader: {}", leaderless.join(", "));
+    Check::fail(check, found, "bring the brokers back that hold these partitions")
+}
+
+fn replicas(topic: &MetadataTopic, brokers: usize) -> Check {
+    let fewest = topic
+        .partitions()
+        .iter()
+        .map(|partition| partition.replicas().len())
+        .min()
+        .unwrap_or(0);
+    let behind = topic
+        .partitions()
+        .iter()
+        .filter(|p| p.isr().len() < p.replicas().len())
+        .count();
+    let found = format!("{fewest} of {REPLICAS}");
+    if behind > 0 {
+        let found = format!("{found}, {behind} partitions not fully in sync");
+        return Check::warn(
+            "topic replicas",
+            found,
+            "bring the brokers back that are behind or down",
+        );
+    }
+    if fewest >= REPLICAS {
+        return Check::ok("topic replicas", found);
+    }
+    let advice = match brokers {
+        0..REPLICAS => format!("run {REPLICAS} brokers: an event is gone when all disks that hold it are"),
+        _ => format!("reassign the partitions to {REPLICAS} replicas with kafka-reassign-partitions.sh"),
+    };
+    Check::warn("topic replicas", found, advice)
+}
+
+/// What the topic's settings mean for the tracker.
+fn rules(settings: &Settings) -> Vec<Check> {
+    match settings {
+        Ok(settings) => {
+            let value = |name: &str| settings.get(name).map_or("", String::as_str);
+            vec![
+                retention(value("retention.ms"), value("retention.bytes")),
+                cleanup(value("cleanup.policy")),
+                timestamps(value("message.timestamp.type")),
+            ]
+        }
+        Err(why) => vec![Check::warn(
+            "topic settings",
+            format!("the broker does not tell: {why}"),
+            "allow this user DescribeConfigs on the topic, or check retention.ms, cleanup.policy and \
+             message.timestamp.type by hand",
+        )],
+    }
+}
+
+fn retention(millis: &str, bytes: &str) -> Check {
+    const CHECK: &str = "topic retention";
+    let days = |millis: i64| format!("{:.1} days", millis as f64 / 86_400_000.0);
+    let advice = format!(
+        "set retention.ms={RETENTION_MS} ({}): what expires before it is consumed is lost, and a tracker that \
+         starts anew begins with what is left",
+        days(RETENTION_MS)
+    );
+    if bytes.parse::<i64>().is_ok_and(|limit| limit > 0) {
+        return Check::warn(
+            CHECK,
+            format!("limited to {bytes} bytes per partition"),
+            "set retention.bytes=-1",
+        );
+    }
+    match millis.parse::<i64>() {
+        Ok(-1) => Check::ok(CHECK, "unlimited"),
+        Ok(millis) if millis >= RETENTION_MS => Check::ok(CHECK, days(millis)),
+        Ok(millis) => Check::warn(CHECK, days(millis), advice),
+        Err(_) => Check::warn(CHECK, "the broker does not tell", advice),
+    }
+}
+
+fn cleanup(policy: &str) -> Check {
+    if policy.contains("compact") {
+        let advice = "set cleanup.policy=delete: the key is the saga id, so compaction removes all but the last \
+                      event of each saga";
+        Check::fail("topic cleanup", policy, advice)
+    } else {
+        Check::ok("topic cleanup", policy)
+    }
+}
+
+fn timestamps(kind: &str) -> Check {
+    match kind {
+        "LogAppendTime" => Check::ok("topic timestamps", kind),
+        _ => Check::warn(
+            "topic timestamps",
+            kind,
+            "set message.timestamp.type=LogAppendTime: with CreateTime, arrival times are what the producers' clocks say; \
+             one that is more than a week ahead is believed when five records in a row are",
+        ),
+    }
+}
+
+fn create(kafka: &KafkaSettings, metadata: &Metadata, topic: &str, more: &str) -> String {
+    let server = kafka.bootstrap_servers.split(',').next().unwrap_or_default();
+    let replicas = metadata.brokers().len().clamp(1, REPLICAS);
+    let command = format!(
+        "kafka-topics.sh --bootstrap-server {server} --create --topic {topic} --partitions {PARTITIONS} \
+         --replication-factor {replicas} --config retention.ms={RETENTION_MS} {more}"
+    );
+    format!("create it: {}", command.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retention_below_the_contract_is_warned_of() {
+        assert_eq!(retention("2592000000", "-1").verdict, Verdict::Ok);
+        assert_eq!(retention("-1", "-1").verdict, Verdict::Ok);
+        assert_eq!(retention("604800000", "-1").verdict, Verdict::Warn);
+        assert_eq!(retention("2592000000", "1073741824").verdict, Verdict::Warn);
+        assert_eq!(retention("", "").verdict, Verdict::Warn);
+    }
+
+    #[test]
+    fn an_ops_topic_that_forgets_is_warned_of() {
+        let settings = |retention: &str, cleanup: &str, timestamps: &str| {
+            let pairs = [
+                ("message.timestamp.type", timestamps),
+                ("retention.ms", retention),
+                ("retention.bytes", "-1"),
+                ("cleanup.policy", cleanup),
+            ];
+            pairs
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into()
+        };
+        let append = "LogAppendTime";
+        let verdict = |retention, cleanup| judge_ops(&settings(retention, cleanup, append), "ops").verdict;
+        let created = judge_ops(&settings("-1", "delete", "CreateTime"), "ops");
+        assert_eq!(created.verdict, Verdict::Warn);
+        assert_eq!(verdict("-1", "delete"), Verdict::Ok);
+        assert_eq!(verdict("604800000", "delete"), Verdict::Warn);
+        assert_eq!(verdict("-1", "compact"), Verdict::Fail);
+    }
+
+    #[test]
+    fn compaction_fails_and_create_time_is_warned_of() {
+        assert_eq!(cleanup("delete").verdict, Verdict::Ok);
+        assert_eq!(cleanup("compact,delete").verdict, Verdict::Fail);
+        assert_eq!(timestamps("LogAppendTime").verdict, Verdict::Ok);
+        let warned = timestamps("CreateTime");
+        assert_eq!(warned.verdict, Verdict::Warn);
+        assert!(warned.advice.unwrap().contains("LogAppendTime"));
+    }
+}

@@ -1,0 +1,234 @@
+//! The command line: what it accepts, which room does the work, how it ends.
+//!
+//! Commands that ask a running server do so over HTTP like any other client; those that work on a
+//! store of their own call `app`. No command knows how either is done.
+
+mod args;
+mod client;
+mod doctor;
+mod exit;
+mod inspect;
+mod letters;
+mod log_text;
+mod log_writer;
+mod logging;
+mod maintenance;
+mod operate;
+mod output;
+mod private;
+mod query;
+mod removals;
+mod replay;
+mod show;
+mod snapshots;
+
+use crate::program::config::Origin;
+use crate::program::demo::DemoSettings;
+use crate::program::wiring::{self, DemoOptions};
+use args::ConfigArgs;
+use clap::{Args, Parser, Subcommand};
+use exit::{Exit, Failure, Outcome};
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::process::ExitCode;
+
+/// Records every step of every saga from Kafka, and answers for all of them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "saga-tracker",
+    version,
+    max_term_width = 110,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = exit::HELP
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Consume the topic into the store and serve the API
+    Serve(ServeArgs),
+    /// Serve on an embedded broker with a live workload; nothing to install, nothing kept
+    Demo(DemoArgs),
+    /// Show one saga
+    Get(query::SagaArgs),
+    /// Show a saga's steps, in order
+    Steps(query::SagaArgs),
+    /// Find sagas
+    Search(query::SearchArgs),
+    /// Count sagas by status and type, with rates and durations
+    Stats(query::StatsArgs),
+    /// Find, look at, redrive, discard and export dead letters
+    DeadLetters(letters::LettersArgs),
+    /// Set a saga's status by an event that every replica consumes; answers when it is applied
+    SetStatus(operate::SetStatusArgs),
+    /// Show who changed what, newest first; --verify proves that no entry was touched
+    #[command(
+        long_about = "Show who changed what, newest first; --verify proves that no entry was touched.\n\n\
+        With --url, a running server is asked. Without, the data directory is opened here, which no other \
+        process may have open."
+    )]
+    Audit(operate::AuditArgs),
+    /// Have a running server read the topic again and fill in what its log lacks
+    Replay(replay::ReplayArgs),
+    /// Make all projections anew from the event log
+    #[command(long_about = "Make all projections anew from the event log.\n\n\
+        With --url, a running server does it beside serving, and switches when done. Without, the data \
+        directory is opened here, which no other process may have open.")]
+    Rebuild(maintenance::WhereArgs),
+    /// Compare every projection with the fold of the event log; exit code 1 if anything differs
+    Verify(maintenance::OfflineArgs),
+    /// Print a digest of all state; equal on every tracker that consumed the same offsets
+    #[command(
+        long_about = "Print a digest of all state; equal on every tracker that consumed the same offsets.\n\n\
+        With --url, a running server is asked. Without, the data directory is opened here, which no other \
+        process may have open."
+    )]
+    Digest(maintenance::WhereArgs),
+    /// Copies of the store in object storage: list, create, verify, prune
+    #[command(subcommand)]
+    Snapshot(snapshots::SnapshotCommand),
+    /// Make the data directory from a snapshot; it must be empty
+    #[command(long_about = "Make the data directory from a snapshot.\n\n\
+        The directory must be empty or not there. The broker is asked first whether the topic still holds what \
+        comes after the snapshot. Everything is checked before it becomes a store; interrupted, the same command \
+        goes on. `serve` then resumes from the offsets inside.")]
+    Restore(snapshots::RestoreArgs),
+    /// Show how far retention is, and what it would purge now
+    #[command(
+        long_about = "Show how far retention is, and with --dry-run what it would purge now, by rule. Nothing \
+        is changed: a tracker with retention.enabled purges by itself."
+    )]
+    Retention(removals::PlanArgs),
+    /// Keep sagas from being purged
+    #[command(subcommand)]
+    Hold(removals::HoldCommand),
+    /// Find what was purged in the archive, and bring it back
+    #[command(subcommand)]
+    Archive(removals::ArchiveCommand),
+    /// Show the configuration in force and where each value came from, secrets masked
+    Config(inspect::ShowConfigArgs),
+    /// Check broker, topics, registry, disk and store, and say what to do; exit code 1 if a check fails
+    Doctor(doctor::DoctorArgs),
+    /// Print a completion script for a shell
+    #[command(long_about = "Print a completion script for a shell, e.g.\n\n  \
+        saga-tracker completions bash > /etc/bash_completion.d/saga-tracker")]
+    Completions(inspect::CompletionsArgs),
+}
+
+#[derive(Debug, Args)]
+struct ServeArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+struct DemoArgs {
+    /// Records published per second
+    #[arg(long, value_name = "NUMBER", default_value_t = DemoSettings::default().rate)]
+    rate: f64,
+    /// Number that the workload derives from; the same number tells the same stories
+    #[arg(long, value_name = "NUMBER", default_value_t = DemoSettings::default().seed)]
+    seed: u64,
+    /// Sagas of the past two hours to begin with
+    #[arg(long, value_name = "NUMBER", default_value_t = DemoSettings::default().history)]
+    history: usize,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    // A wrong command line ends the process here, with exit code 2 and clap's explanation.
+    let cli = Cli::parse();
+    private::by_default();
+    let outcome = match &cli.command {
+        Command::Serve(args) => serve(args),
+        Command::Demo(args) => demo(args),
+        Command::Get(args) => query::get(args),
+        Command::Steps(args) => query::steps(args),
+        Command::Search(args) => query::search(args),
+        Command::Stats(args) => query::stats(args),
+        Command::DeadLetters(args) => letters::letters(args),
+        Command::SetStatus(args) => operate::set_status(args),
+        Command::Audit(args) => operate::audit(args),
+        Command::Replay(args) => replay::replay(args),
+        Command::Rebuild(args) => maintenance::rebuild(args),
+        Command::Verify(args) => maintenance::verify(args),
+        Command::Digest(args) => maintenance::digest(args),
+        Command::Snapshot(command) => snapshots::snapshot(command),
+        Command::Restore(args) => snapshots::restore(args),
+        Command::Retention(args) => removals::plan(args),
+        Command::Hold(command) => removals::hold(command),
+        Command::Archive(command) => removals::archive(command),
+        Command::Config(args) => inspect::config(args),
+        Command::Doctor(args) => doctor::doctor(args),
+        Command::Completions(args) => inspect::completions(args),
+    };
+    logging::finish();
+    finish(outcome)
+}
+
+fn finish(outcome: Outcome) -> ExitCode {
+    let Err(failure) = outcome else {
+        return ExitCode::from(Exit::Ok as u8);
+    };
+    let mut out = std::io::stderr().lock();
+    for line in failure.message.lines() {
+        // Nowhere is left to report that standard error is gone.
+        let _gone = writeln!(out, "saga-tracker: {}", output::printable(line));
+    }
+    ExitCode::from(failure.exit as u8)
+}
+
+fn serve(args: &ServeArgs) -> Outcome {
+    let config = args.config.load()?.config;
+    logging::init(&config.log)?;
+    wiring::serve(&config).map_err(|error| Failure::local(&error))
+}
+
+fn demo(args: &DemoArgs) -> Outcome {
+    let loaded = args.config.load()?;
+    logging::init(&loaded.config.log)?;
+    let named = |option: &str| {
+        let mut entries = loaded.effective.iter();
+        entries.any(|entry| entry.option == option && entry.origin != Origin::Default)
+    };
+    let mut config = loaded.config.clone();
+    // A demo is for whoever starts it, unless they say otherwise.
+    if !named("server.bind") {
+        config.server.bind = Ipv4Addr::LOCALHOST.into();
+    }
+    let options = DemoOptions {
+        settings: DemoSettings {
+            rate: args.rate,
+            seed: args.seed,
+            history: args.history,
+        },
+        // Nor does it fill a real store by accident.
+        data_dir: named("store.data_dir").then(|| config.store.data_dir.clone()),
+    };
+    wiring::demo(&config, options).map_err(|error| Failure::local(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_help_of_its_own() {
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+        }
+    }
+}

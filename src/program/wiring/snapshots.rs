@@ -1,0 +1,296 @@
+//! Snapshots without a running tracker: listed, checked, pruned, made of a store that nobody serves,
+//! and restored.
+
+use super::operator;
+use super::tracker::open_store;
+use crate::domain::Millis;
+use crate::domain::clock::{Clock as _, SystemClock};
+use crate::failpoint;
+use crate::operations::audit::{Act, Audit, Outcome};
+use crate::operations::objects;
+use crate::operations::snapshot::coverage::{self, Finding};
+use crate::operations::snapshot::{
+    Create, Created, Depot, Manifest, Parts, Progress, Pruned, Restore, Restored, SnapshotError, SnapshotId,
+    Snapshots, Verified, patiently,
+};
+use crate::pipeline::kafka::topic_bounds;
+use crate::program::config::Config;
+use crate::store::SharedStore;
+use crate::store::rocks::{self, ENGINE, RocksStore};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Called with how far the work is, a few times a second.
+pub type Told<'t> = dyn FnMut(&Progress) + 't;
+
+/// A snapshot in a list: what it is, or why that cannot be told.
+pub type Listed = (SnapshotId, Result<Manifest, SnapshotError>);
+
+/// Which snapshots to check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The latest.
+    Latest,
+    /// These.
+    These(Vec<SnapshotId>),
+    /// All of them.
+    All,
+}
+
+/// What to restore.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RestoreOptions {
+    /// This snapshot.
+    pub snapshot: Option<SnapshotId>,
+    /// The newest one at this time.
+    pub at: Option<Millis>,
+    /// Go on although the topic no longer holds what comes after it.
+    pub accept_gap: bool,
+    /// Do not ask the broker.
+    pub skip_broker: bool,
+}
+
+/// What became of a restore.
+#[derive(Debug)]
+pub enum RestoreOutcome {
+    /// The data directory is a store now.
+    Done(Box<Manifest>, Restored, Vec<Finding>),
+    /// Nothing was done: the topic does not go on where the snapshot ends.
+    Refused(Box<Manifest>, Vec<Finding>),
+}
+
+/// Where a checkpoint of the store is made.
+pub(super) fn scratch(data_dir: &Path) -> PathBuf {
+    data_dir.join("checkpoint")
+}
+
+fn random() -> u32 {
+    uuid::Uuid::new_v4().as_fields().0
+}
+
+/// Snapshots of a running tracker, on the runtime that this is called on.
+pub(super) fn of_tracker(config: &Config, store: SharedStore, shutdown: CancellationToken) -> Snapshots {
+    Snapshots::new(Parts {
+        store,
+        objects: config.objects.room(),
+        settings: config.snapshot.clone(),
+        scratch: scratch(&config.store.data_dir),
+        topic: config.kafka.topic.clone(),
+        clock: Arc::new(SystemClock),
+        random,
+        shutdown,
+    })
+}
+
+fn depot(config: &Config) -> Result<Depot, SnapshotError> {
+    Ok(Depot::new(&objects::open(&config.objects.room())?))
+}
+
+/// The snapshots there are, oldest first.
+///
+/// # Errors
+/// When the object store cannot be asked.
+pub fn list(config: &Config) -> anyhow::Result<Vec<Listed>> {
+    super::runtime()?.block_on(async {
+        let depot = depot(config)?;
+        patiently("object store", async || Ok(depot.check().await?)).await?;
+        let mut listed = Vec::new();
+        for id in patiently("manifests", async || Ok(depot.ids().await?)).await? {
+            match patiently("manifest", async || depot.manifest(&id).await).await {
+                // Pruned meanwhile.
+                Err(SnapshotError::NoSuch { .. }) => {}
+                Err(error @ SnapshotError::Objects(_)) => return Err(error.into()),
+                manifest => listed.push((id, manifest)),
+            }
+        }
+        Ok(listed)
+    })
+}
+
+/// Makes a snapshot of the store in the data directory.
+///
+/// # Errors
+/// When the store cannot be opened, or the snapshot not be made.
+pub fn create(config: &Config, told: &mut Told<'_>) -> anyhow::Result<Created> {
+    let _armed = failpoint::Armed::from_environment();
+    let depot = depot(config)?;
+    let store = open_store(config)?;
+    let audit = Audit::new(store.clone(), Arc::new(SystemClock));
+    let act = operator::act("create-snapshot", depot.place(), "");
+    audit.record(&act, Outcome::Begun, "")?;
+    let job = Create {
+        store,
+        depot,
+        settings: config.snapshot.clone(),
+        scratch: scratch(&config.store.data_dir),
+        topic: config.kafka.topic.clone(),
+        clock: Arc::new(SystemClock),
+        progress: Arc::default(),
+    };
+    let id = SnapshotId::new(SystemClock.now(), random());
+    let progress = job.progress.clone();
+    let made = super::runtime()?.block_on(telling(&progress, told, async { Ok(job.run(id).await?) }));
+    match &made {
+        Ok(created) => audit.note(&act, Outcome::Done, created.manifest.id.as_str()),
+        Err(error) => audit.note(&act, Outcome::Failed, &error.to_string()),
+    }
+    made
+}
+
+/// Reads every file of the snapshots and compares it with what the manifests say.
+///
+/// # Errors
+/// When the object store cannot be asked; damage of files is no error.
+pub fn verify(
+    config: &Config,
+    which: &Which,
+    told: &mut Told<'_>,
+) -> anyhow::Result<(Vec<SnapshotId>, Verified)> {
+    super::runtime()?.block_on(async {
+        let depot = depot(config)?;
+        patiently("object store", async || Ok(depot.check().await?)).await?;
+        let ids = match which {
+            Which::Latest => vec![
+                patiently("manifest", async || depot.resolve(None, None).await)
+                    .await?
+                    .id,
+            ],
+            Which::These(ids) => ids.clone(),
+            Which::All => patiently("manifests", async || Ok(depot.ids().await?)).await?,
+        };
+        let (mut manifests, mut damage) = (Vec::new(), Vec::new());
+        for id in &ids {
+            match patiently("manifest", async || depot.manifest(id).await).await {
+                Ok(manifest) => manifests.push(manifest),
+                Err(error @ SnapshotError::Damaged { .. }) => damage.push(error.to_string()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let progress = Progress::default();
+        let checking =
+            async { Ok(crate::operations::snapshot::verify(&depot, &manifests, &progress).await?) };
+        let mut found = telling(&progress, told, checking).await?;
+        found.damage.splice(0..0, damage);
+        Ok((ids, found))
+    })
+}
+
+/// Lets go of snapshots that the settings do not keep.
+///
+/// # Errors
+/// When the object store cannot be asked, or a manifest cannot be read.
+pub fn prune(config: &Config, dry_run: bool) -> anyhow::Result<Pruned> {
+    let _armed = failpoint::Armed::from_environment();
+    let depot = depot(config)?;
+    let pruned = super::runtime()?.block_on(async {
+        patiently("object store", async || Ok(depot.check().await?)).await?;
+        crate::operations::snapshot::prune(&depot, &config.snapshot, dry_run).await
+    });
+    if !dry_run {
+        let (outcome, detail) = match &pruned {
+            Ok(pruned) => (Outcome::Done, pruned.to_string()),
+            Err(error) => (Outcome::Failed, error.to_string()),
+        };
+        let act = operator::act("prune-snapshots", depot.place(), "");
+        note_if_here(config, &act, outcome, &detail);
+    }
+    Ok(pruned?)
+}
+
+/// Records an act in the store of the data directory, if there is one that nobody serves. Otherwise
+/// there is nowhere to: `--url` has the server do it, and record it.
+fn note_if_here(config: &Config, act: &Act, outcome: Outcome, detail: &str) {
+    if !config.store.data_dir.join(rocks::HEAD).exists() {
+        tracing::info!(
+            action = act.action,
+            detail,
+            "not in an audit log: there is no store here"
+        );
+        return;
+    }
+    match open_store(config) {
+        Ok(store) => Audit::new(store, Arc::new(SystemClock)).note(act, outcome, detail),
+        Err(error) => {
+            tracing::warn!(%error, action = act.action, detail, "not in the audit log; --url has the server do it");
+        }
+    }
+}
+
+/// Makes the data directory from a snapshot, after asking the broker whether the topic goes on where
+/// the snapshot ends.
+///
+/// # Errors
+/// When the directory is not empty, the broker or the object store cannot be asked, or anything of
+/// the snapshot is not as it was.
+pub fn restore(
+    config: &Config,
+    options: &RestoreOptions,
+    told: &mut Told<'_>,
+) -> anyhow::Result<RestoreOutcome> {
+    let _armed = failpoint::Armed::from_environment();
+    super::runtime()?.block_on(async {
+        let job = Restore {
+            depot: depot(config)?,
+            target: config.store.data_dir.clone(),
+            engine: ENGINE,
+            open: Arc::new(|path| RocksStore::open_copy(path)),
+            progress: Arc::default(),
+        };
+        job.check_target()?;
+        patiently("object store", async || Ok(job.depot.check().await?)).await?;
+        let manifest = patiently("manifest", async || {
+            job.depot.resolve(options.snapshot.as_ref(), options.at).await
+        })
+        .await?;
+        let findings = if options.skip_broker {
+            Vec::new()
+        } else {
+            ask_broker(config, &manifest).await?
+        };
+        let acceptable = |finding: &Finding| options.accept_gap && !finding.is_other_topic();
+        if !findings.iter().all(acceptable) {
+            return Ok(RestoreOutcome::Refused(Box::new(manifest), findings));
+        }
+        let progress = job.progress.clone();
+        let done = telling(&progress, told, async { Ok(job.run(&manifest).await?) }).await?;
+        let act = operator::act("restore", manifest.id.as_str(), "");
+        let missing: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        let store = open_store(config)?;
+        Audit::new(store, Arc::new(SystemClock)).record(&act, Outcome::Done, &missing.join("; "))?;
+        Ok(RestoreOutcome::Done(Box::new(manifest), done, findings))
+    })
+}
+
+async fn ask_broker(config: &Config, manifest: &Manifest) -> anyhow::Result<Vec<Finding>> {
+    let topic = &manifest.numbers.topic;
+    anyhow::ensure!(
+        *topic == config.kafka.topic,
+        "the snapshot is of topic {topic}, kafka.topic is {}; set it to the snapshot's",
+        config.kafka.topic
+    );
+    let settings = config.ingest();
+    let bounds = tokio::task::spawn_blocking(move || topic_bounds(&settings)).await?;
+    let bounds = bounds.map_err(|why| anyhow::anyhow!("whether the topic goes on where the snapshot ends cannot be told: {why}, or restore without asking (--skip-broker)"))?;
+    Ok(coverage::compare(&manifest.numbers, &bounds))
+}
+
+/// Does the work, and tells how far it is five times a second.
+async fn telling<T>(
+    progress: &Progress,
+    told: &mut Told<'_>,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    let mut often = tokio::time::interval(Duration::from_millis(200));
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => {
+                told(progress);
+                return done;
+            }
+            _ = often.tick() => told(progress),
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! A running tracker: every room started in order, and stopped in the other one.
+
+use super::admin::{AdminParts, RunningAdmin};
+use super::ops::{Ops, OpsParts, letter_topics};
+use super::retention::Retention;
+use super::supervise::{Ended, Supervisor};
+use super::{operator, settings, snapshots};
+use crate::domain::SagaDefinitions;
+use crate::domain::clock::{SharedClock, SystemClock};
+use crate::failpoint;
+use crate::operations::audit::{Audit, Outcome};
+use crate::operations::dead_letters::redrive::{RedriveParts, Redrives};
+use crate::operations::dead_letters::{ForeignLetters, LetterRetention, PublishSettings, Publisher, Sources};
+use crate::operations::snapshot;
+use crate::pipeline::ingest::late_schemas::Reread;
+use crate::pipeline::ingest::space::{Disk, FreeSpace};
+use crate::pipeline::ingest::{Ingest, IngestStatus};
+use crate::pipeline::kafka::KafkaSettings;
+use crate::pipeline::projector::{self, ProjectorHandle, rebuild};
+use crate::pipeline::query::Query;
+use crate::pipeline::registry;
+use crate::program::config::Config;
+use crate::server::api::{Context, Parts, Server, ServerHandle};
+use crate::server::metrics::Metrics;
+use crate::store::SharedStore;
+use crate::store::letters::{self, LetterBook};
+use crate::store::rocks::RocksStore;
+use anyhow::Context as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle as Task;
+use tokio_util::sync::CancellationToken;
+
+/// How often what was written is made to survive power loss too.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// How long the parts have to end once the server has.
+const LONGEST_STOP: Duration = Duration::from_secs(20);
+
+/// A tracker whose parts all run.
+pub(super) struct Tracker {
+    store: SharedStore,
+    server: Server,
+    supervisor: Supervisor,
+    ended: Arc<Ended>,
+    projector: ProjectorHandle,
+    admin: Arc<RunningAdmin>,
+    schemas: Arc<dyn registry::SchemaSource>,
+    shutdown: CancellationToken,
+}
+
+impl Tracker {
+    /// Starts everything. Needs neither a broker nor a registry to be there.
+    pub(super) async fn start(config: &Config) -> anyhow::Result<Self> {
+        let definitions = Arc::new(config.definitions()?);
+        let store = open_store(config)?;
+        snapshot::clear_leftovers(
+            &config.store.data_dir,
+            &snapshots::scratch(&config.store.data_dir),
+        )?;
+        rebuild::clear_leftovers(&store)?;
+        let due = rebuild::is_due(&store, &definitions)?;
+        let kafka = config.ingest();
+        let status = Arc::new(IngestStatus::default());
+        let shutdown = CancellationToken::new();
+        let clock: SharedClock = Arc::new(SystemClock);
+        let ended = Arc::new(Ended::default());
+        let (projector, folding) = projector::spawn(
+            store.clone(),
+            &kafka.topic,
+            definitions.clone(),
+            config.projector.clone(),
+        )?;
+        let schemas = open_schemas(config).await?;
+        let audit = Audit::new(store.clone(), clock.clone());
+        let ops = Ops::new(OpsParts {
+            store: &store,
+            kafka: &kafka,
+            definitions: &definitions,
+            schemas: &schemas,
+            projected: projector.watch(),
+            clock: &clock,
+        })?;
+        let book = LetterBook::default();
+        let redrives = Redrives::new(RedriveParts {
+            sources: Sources {
+                store: store.clone(),
+                schemas: schemas.clone(),
+                topics: letter_topics(&kafka),
+            },
+            definitions: definitions.clone(),
+            out: ops.decisions.out.clone(),
+            deciding: Arc::new(ops.decisions.clone()),
+            ingest: status.clone(),
+            audit: audit.clone(),
+            replay_events: config.dead_letters.replay_events,
+            clock: clock.clone(),
+            shutdown: shutdown.clone(),
+        });
+        let snapshots = snapshots::of_tracker(config, store.clone(), shutdown.clone());
+        let retention = Retention::new(config, &store, &definitions, &ops, &clock)?;
+        let admin = Arc::new(RunningAdmin::new(AdminParts {
+            retention: retention.clone(),
+            store: store.clone(),
+            topic: kafka.topic.clone(),
+            definitions: definitions.clone(),
+            settings: config.projector.clone(),
+            ingest: status.clone(),
+            projector: projector.clone(),
+            ops: ops.clone(),
+            audit: audit.clone(),
+            redrives: redrives.clone(),
+            snapshots: snapshots.clone(),
+            kafka: kafka.clone(),
+            schemas: schemas.clone(),
+            book: book.clone(),
+            ended: ended.clone(),
+        }));
+        let query = Query::new(store.clone(), definitions);
+        let metrics = Metrics::new(&settings::metrics(config), query.clone(), status.clone());
+        metrics.follow_snapshots(snapshots.status().clone());
+        metrics.follow_decisions(ops.status.clone());
+        metrics.follow_retention(retention.status().clone());
+        let parts = Parts {
+            query,
+            letters: redrives.desk().clone(),
+            ingest: status.clone(),
+            admin: admin.clone(),
+            audit: audit.clone(),
+            metrics,
+            clock: clock.clone(),
+            data_dir: Some(config.store.data_dir.clone()),
+        };
+        let context = Context::new(settings::server(config), parts);
+        let server = Server::bind(settings::server(config), &context).await?;
+        let news = Arc::new(Notify::new());
+        let publisher = start_publisher(&kafka, &store, &news, &shutdown)?;
+        let space: Arc<dyn FreeSpace> = Arc::new(Disk(config.store.data_dir.clone()));
+        let mut supervisor = Supervisor::new(ended.clone(), shutdown.clone());
+        if let Some(publisher) = publisher {
+            supervisor.task("dead-letters", publisher);
+        }
+        supervisor.task("snapshots", tokio::spawn(snapshots.run()));
+        supervisor.task("sync", tokio::spawn(sync_often(store.clone(), shutdown.clone())));
+        supervisor.thread("ops", ops.read(&kafka, &book, space.clone(), &shutdown)?);
+        let redriver = redrives.spawn();
+        supervisor.thread(
+            "redrive",
+            redriver.context("starting the thread that redrives letters")?,
+        );
+        if let Some(foreign) = start_foreign(&kafka, &store, &schemas, (&book, &space, &status), &shutdown)? {
+            supervisor.thread("foreign-letters", foreign);
+        }
+        for (name, thread) in retention.start(config, &projector, &shutdown)? {
+            supervisor.thread(name, thread);
+        }
+        let reread = Reread {
+            store: store.clone(),
+            schemas: schemas.clone(),
+            projector: projector.clone(),
+            book: book.clone(),
+            topics: letter_topics(&kafka),
+            shutdown: shutdown.clone(),
+        };
+        supervisor.thread(
+            "reread",
+            reread
+                .spawn()
+                .context("starting the thread that reads letters again")?,
+        );
+        let letters = LetterRetention {
+            store: store.clone(),
+            settings: config.dead_letters.clone(),
+            topics: letter_topics(&kafka),
+            deciding: Arc::new(ops.decisions.clone()),
+            ops_topic: kafka.ops_topic.clone(),
+            ops: ops.status.clone(),
+            ingest: status.clone(),
+            publishes: kafka.publish_dead_letters,
+            redrives: redrives.clone(),
+            clock: clock.clone(),
+            shutdown: shutdown.clone(),
+        };
+        let letters = letters.spawn();
+        supervisor.thread(
+            "letter-retention",
+            letters.context("starting the thread that lets go of settled letters")?,
+        );
+        let ingest = Ingest {
+            store: store.clone(),
+            schemas: schemas.clone(),
+            settings: kafka,
+            projector: projector.clone(),
+            status,
+            dead_letters: news,
+            space,
+            book,
+            clock,
+            shutdown: shutdown.clone(),
+        };
+        supervisor.thread("ingest", ingest.spawn().context("starting the ingest thread")?);
+        // It ends when nobody can reach it any more: last.
+        supervisor.thread("projector", folding);
+        if due {
+            tracing::info!("the saga definitions changed: rebuilding the projections beside serving");
+            let why = "the saga definitions changed";
+            let act = operator::act("rebuild", "projections", why);
+            audit.note(&act, Outcome::Begun, "");
+            admin
+                .start_rebuild_now(act)
+                .map_err(|error| anyhow::anyhow!("{error}"))?;
+        }
+        Ok(Self {
+            store,
+            server,
+            supervisor,
+            ended,
+            projector,
+            admin,
+            schemas,
+            shutdown,
+        })
+    }
+
+    /// Where it serves.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.server.handle().address()
+    }
+
+    /// Cancelled to stop it.
+    pub(super) fn shutdown_token(&self) -> CancellationToken {
+        self.shutdown.clone()
+    }
+
+    /// Runs until shutdown, then drains: what was polled is written, what was written is folded and
+    /// synced.
+    ///
+    /// # Errors
+    /// When a part panicked, or the store cannot be synced.
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let Self {
+            store,
+            server,
+            supervisor,
+            ended,
+            projector,
+            admin,
+            schemas,
+            shutdown,
+        } = self;
+        let watching = tokio::spawn(supervisor.watch());
+        tokio::spawn(stop_server(server.handle(), shutdown.clone()));
+        server.run().await;
+        shutdown.cancel();
+        let supervisor = watching.await?;
+        let stopping = async {
+            // A rebuild or a replay under way holds on to the projector.
+            tokio::task::spawn_blocking(move || {
+                admin.stop_work();
+                drop((projector, admin));
+            })
+            .await?;
+            supervisor.join().await;
+            // The registry's client waits for its thread when the last of its users lets go of it.
+            tokio::task::spawn_blocking(move || drop(schemas)).await
+        };
+        // A Kafka client that lost its broker a moment ago may wait for it without a bound. Everything
+        // consumed is in the store by then, so the process may go.
+        let stopped = tokio::time::timeout(LONGEST_STOP, stopping).await;
+        tokio::task::spawn_blocking(move || store.sync()).await??;
+        if let Some(why) = ended.panicked() {
+            anyhow::bail!("a part of the tracker panicked, start it again: {why}");
+        }
+        match stopped {
+            Ok(ended) => {
+                ended?;
+                tracing::info!("stopped");
+            }
+            Err(_) => {
+                tracing::warn!("stopped without waiting longer for a Kafka client that waits for its broker");
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn stop_server(server: ServerHandle, shutdown: CancellationToken) {
+    shutdown.cancelled().await;
+    server.stop();
+}
+
+async fn sync_often(store: SharedStore, shutdown: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(SYNC_EVERY) => {}
+        }
+        failpoint::pass("thread.sync");
+        let store = store.clone();
+        let synced = tokio::task::spawn_blocking(move || store.sync()).await;
+        if let Ok(Err(error)) = synced {
+            tracing::error!(%error, "the store was not synced");
+        }
+    }
+}
+
+/// The client blocks, so it is made (and later used) on a thread that may.
+async fn open_schemas(config: &Config) -> anyhow::Result<Arc<dyn registry::SchemaSource>> {
+    let settings = config.registry.client();
+    tokio::task::spawn_blocking(move || registry::open(&settings))
+        .await?
+        .context("schema registry")
+}
+
+fn start_foreign(
+    kafka: &KafkaSettings,
+    store: &SharedStore,
+    schemas: &Arc<dyn registry::SchemaSource>,
+    (book, space, status): (&LetterBook, &Arc<dyn FreeSpace>, &Arc<IngestStatus>),
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Option<JoinHandle<()>>> {
+    if !kafka.consume_dead_letters {
+        return Ok(None);
+    }
+    let foreign = ForeignLetters {
+        store: store.clone(),
+        settings: kafka.clone(),
+        schemas: schemas.clone(),
+        book: book.clone(),
+        space: space.clone(),
+        status: status.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let thread = foreign.spawn();
+    Ok(Some(thread.context(
+        "starting the thread that reads the dead-letter topic",
+    )?))
+}
+
+fn start_publisher(
+    kafka: &KafkaSettings,
+    store: &SharedStore,
+    news: &Arc<Notify>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Option<Task<()>>> {
+    if !kafka.publish_dead_letters {
+        return Ok(None);
+    }
+    let settings = PublishSettings {
+        client: kafka.client_config(),
+        topic: kafka.topic.clone(),
+        dlt_topic: kafka.dlt_topic.clone(),
+        group_id: kafka.group_id.clone(),
+    };
+    let publisher = Publisher::new(store.clone(), settings).context("dead-letter producer")?;
+    Ok(Some(tokio::spawn(publisher.run(news.clone(), shutdown.clone()))))
+}
+
+/// Opens the store of the configuration.
+pub(super) fn open_store(config: &Config) -> anyhow::Result<SharedStore> {
+    let data_dir = &config.store.data_dir;
+    anyhow::ensure!(
+        !snapshot::is_unfinished(data_dir),
+        "a restore into {} was interrupted; give the same `saga-tracker restore` again, or empty the directory",
+        data_dir.display()
+    );
+    let store = RocksStore::open(data_dir, &config.store.rocks())?;
+    letters::list_all_once(&store)?;
+    Ok(Arc::new(store))
+}
+
+/// The topic and the definitions that offline work needs too.
+pub(super) fn definitions(config: &Config) -> anyhow::Result<Arc<SagaDefinitions>> {
+    Ok(Arc::new(config.definitions()?))
+}

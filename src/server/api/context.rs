@@ -1,0 +1,341 @@
+//! What handlers work with: the rooms they ask, and how they ask them.
+
+use super::admin::Admin;
+use super::error::{ApiError, Detail, ErrorKind};
+use super::health::Health;
+use super::request_id::RequestIds;
+use super::settings::ServerSettings;
+use super::shares::{Share, Shares};
+use crate::domain::clock::SharedClock;
+use crate::domain::{SagaId, TimelineKey};
+use crate::operations::audit::Audit;
+use crate::operations::dead_letters::Desk;
+use crate::pipeline::ingest::status::IngestStatus;
+use crate::pipeline::query::{
+    Filter, PurgedView, Query, QueryError, SagaView, SearchPage, SearchRequest, Statistics, TimelineStep,
+};
+use crate::server::metrics::{Asked, Metrics};
+use crate::store::StoreError;
+use crate::store::stoppable::Stop;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What the surface is put on top of.
+pub struct Parts {
+    /// Answers questions about sagas.
+    pub query: Query,
+    /// Answers questions about dead letters.
+    pub letters: Desk,
+    /// What ingest is doing.
+    pub ingest: Arc<IngestStatus>,
+    /// The running tracker.
+    pub admin: Arc<dyn Admin>,
+    /// Where calls that change something are recorded.
+    pub audit: Audit,
+    /// Counts requests, and is scraped.
+    pub metrics: Metrics,
+    /// Tells the time of errors and of health.
+    pub clock: SharedClock,
+    /// Where the store lives; none for a store in memory.
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Takes the steps of a saga.
+pub trait StepsWriter: Send + 'static {
+    /// Takes the next one. Breaks when no more are wanted.
+    fn step(&mut self, step: &TimelineStep<'_>) -> ControlFlow<()>;
+
+    /// There are no more, or no more are wanted.
+    fn end(self);
+}
+
+/// Handed to every handler. Cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: ServerSettings,
+    query: Query,
+    letters: Desk,
+    admin: Arc<dyn Admin>,
+    audit: Audit,
+    metrics: Metrics,
+    clock: SharedClock,
+    health: Health,
+    shares: Shares,
+    request_ids: RequestIds,
+}
+
+impl Context {
+    /// Ties the parts together under these settings.
+    pub fn new(settings: ServerSettings, parts: Parts) -> Self {
+        let health = Health::new(
+            settings.health.clone(),
+            parts.query.store().clone(),
+            parts.ingest,
+            parts.admin.clone(),
+            parts.clock.clone(),
+            parts.data_dir,
+        );
+        let shares = Shares::of(&settings);
+        let inner = Inner {
+            settings,
+            query: parts.query,
+            letters: parts.letters,
+            admin: parts.admin,
+            audit: parts.audit,
+            metrics: parts.metrics,
+            clock: parts.clock,
+            health,
+            shares,
+            request_ids: RequestIds::new(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// The state of a saga. One point read, mostly from memory: not worth another thread.
+    pub fn saga(&self, id: &SagaId) -> Result<SagaView, ApiError> {
+        let found = timed(&self.inner.metrics, Asked::Saga, || self.inner.query.saga(id))?;
+        match found {
+            Some(saga) => Ok(saga),
+            None => Err(missing(id, self.inner.query.purged(id)?)),
+        }
+    }
+
+    /// Hands the steps of a saga behind a place to `writer`, one after the other.
+    pub async fn write_steps(
+        &self,
+        id: SagaId,
+        after: Option<TimelineKey>,
+        mut writer: impl StepsWriter,
+    ) -> Result<(), ApiError> {
+        let asked = id.clone();
+        let found = self
+            .scan_in(&self.inner.shares.timelines, Asked::Timeline, move |query| {
+                let found = query.steps(&asked, after, |step| writer.step(step))?;
+                if found {
+                    writer.end();
+                }
+                Ok(found)
+            })
+            .await?;
+        if found {
+            return Ok(());
+        }
+        Err(missing(&id, self.purged(id.clone()).await?))
+    }
+
+    /// What is known of a removed saga.
+    pub async fn purged(&self, id: SagaId) -> Result<Option<PurgedView>, ApiError> {
+        self.scan(Asked::Saga, move |query| query.purged(&id)).await
+    }
+
+    /// The sagas that match.
+    pub async fn search(&self, request: SearchRequest) -> Result<SearchPage, ApiError> {
+        self.scan(Asked::Search, move |query| query.search(&request))
+            .await
+    }
+
+    /// Numbers about the sagas that match.
+    pub async fn statistics(&self, filter: Filter) -> Result<Statistics, ApiError> {
+        self.scan(Asked::Statistics, move |query| query.statistics(&filter))
+            .await
+    }
+
+    /// Asks about dead letters.
+    pub(super) async fn letters<T: Send + 'static>(
+        &self,
+        asked: Asked,
+        ask: impl FnOnce(&Desk) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let inner = self.inner.clone();
+        self.in_turn(move |stop| timed(&inner.metrics, asked, || ask(&inner.letters.until(stop))))
+            .await
+    }
+
+    /// Asks about one dead letter, which may wait for the schema registry.
+    pub(super) async fn letter<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Desk) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let inner = self.inner.clone();
+        self.elsewhere(move |stop| {
+            timed(&inner.metrics, Asked::DeadLetters, || {
+                ask(&inner.letters.until(stop))
+            })
+        })
+        .await
+    }
+
+    pub(super) fn settings(&self) -> &ServerSettings {
+        &self.inner.settings
+    }
+
+    pub(super) fn admin(&self) -> &Arc<dyn Admin> {
+        &self.inner.admin
+    }
+
+    pub(super) fn audit(&self) -> &Audit {
+        &self.inner.audit
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    pub(super) fn clock(&self) -> &SharedClock {
+        &self.inner.clock
+    }
+
+    pub(super) fn health(&self) -> &Health {
+        &self.inner.health
+    }
+
+    pub(super) fn request_ids(&self) -> &RequestIds {
+        &self.inner.request_ids
+    }
+
+    /// Runs what changes something.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.inner.shares.changes.run(|_| work()).await
+    }
+
+    /// Runs a probe. Probes must not queue behind the questions of others.
+    pub(super) async fn probe<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.inner.shares.probes.run(|_| work()).await
+    }
+
+    /// Runs a scrape.
+    pub(super) async fn scrape<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.inner.shares.scrapes.run(|_| work()).await
+    }
+
+    /// Runs a question that waits for others than the disk. It is told when nobody waits for it any more.
+    pub(super) async fn elsewhere<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Stop) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.inner.shares.others.run(work).await
+    }
+
+    /// Runs what reads much and waits for nobody, so many at once as the settings allow. It is told when
+    /// nobody waits for it any more.
+    pub(super) async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Stop) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.inner.shares.scans.run(work).await
+    }
+
+    /// Runs what reads all of something: beside searches, not before them. It is told when nobody waits
+    /// for it any more.
+    pub(super) async fn full_read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Stop) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.inner.shares.full_reads.run(work).await
+    }
+
+    async fn scan<T: Send + 'static>(
+        &self,
+        asked: Asked,
+        ask: impl FnOnce(&Query) -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.scan_in(&self.inner.shares.scans, asked, ask).await
+    }
+
+    async fn scan_in<T: Send + 'static>(
+        &self,
+        share: &Share,
+        asked: Asked,
+        ask: impl FnOnce(&Query) -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let inner = self.inner.clone();
+        let answer = share
+            .run(move |stop| timed(&inner.metrics, asked, || ask(&inner.query.until(stop))))
+            .await?;
+        Ok(answer?)
+    }
+}
+
+fn timed<T>(metrics: &Metrics, asked: Asked, ask: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let answer = ask();
+    metrics.asked(asked, started.elapsed());
+    answer
+}
+
+/// Why there is nothing to show of a saga.
+fn missing(id: &SagaId, purged: Option<PurgedView>) -> ApiError {
+    let Some(PurgedView {
+        purged, late_count, ..
+    }) = purged.filter(|view| view.purged.is_gone())
+    else {
+        return unknown_saga(id);
+    };
+    let shown = super::params::shown(id.as_str());
+    let way = if purged.row_groups.is_some() {
+        "; archive=true reads it from the archive"
+    } else {
+        ""
+    };
+    let late = match late_count {
+        0 => String::new(),
+        number => format!("; {number} deliveries came after that"),
+    };
+    ApiError::new(
+        ErrorKind::NotFound,
+        format!(
+            "saga {shown} was purged at {} by the rule: {}; it had {} deliveries{late}{way}",
+            purged.purged_at, purged.rule, purged.events
+        ),
+    )
+}
+
+fn unknown_saga(id: &SagaId) -> ApiError {
+    let shown = super::params::shown(id.as_str());
+    ApiError::new(
+        ErrorKind::NotFound,
+        format!("no event of saga {shown} has been seen"),
+    )
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::BadCursor => Self::faults(vec![Detail {
+                parameter: "cursor".to_owned(),
+                found: "no cursor of this search".to_owned(),
+                accepted: "nextCursor of an answer to the same filters and sort; without it, the first page"
+                    .to_owned(),
+            }]),
+            QueryError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "the store did not answer");
+        let message = error.to_string();
+        if matches!(error, StoreError::Disk(_)) {
+            return Self::new(ErrorKind::ServiceUnavailable, message).retry_after(Duration::from_secs(10));
+        }
+        Self::new(ErrorKind::InternalError, message)
+    }
+}

@@ -1,0 +1,393 @@
+//! When the tracker calls itself UP. The rules, apart from how they travel.
+//!
+//! Three questions, three answers. **health**: would an operator want to know? Every component
+//! counts, but a missing ops topic: who decides nothing needs none, and the tracker does the rest
+//! without. **liveness**: would a restart help? Only the store counts, and a thread that panicked: neither
+//! a broker that is away nor a full disk is cured by it. **readiness**: may traffic come? Once the projections have caught
+//! up with what the broker held at the start, answers are as good as they can be, and a broker that
+//! goes away later takes nothing from them; so the store counts, and having caught up once.
+
+use super::admin::{Admin, EndedPart, OpsProgress, Progress};
+use super::removals::{Removals, Standing};
+use crate::domain::clock::SharedClock;
+use crate::domain::{Cut, Millis};
+use crate::pipeline::ingest::status::{IngestSnapshot, IngestStatus};
+use crate::store::{Key, SharedStore, Table, keys, totals};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// When health says DOWN.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HealthSettings {
+    /// kafka is DOWN when no broker has been reachable for so long, ops when the topic of decisions has
+    /// been missing for so long. Milliseconds, default 30000.
+    pub kafka_down_after_ms: u64,
+    /// diskSpace is DOWN when less is free under the data directory. Bytes, default 268435456.
+    pub min_free_disk_bytes: u64,
+}
+
+impl Default for HealthSettings {
+    fn default() -> Self {
+        Self {
+            kafka_down_after_ms: 30_000,
+            min_free_disk_bytes: 256 << 20,
+        }
+    }
+}
+
+/// A component that has something to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Component {
+    /// Whether it does its work.
+    pub up: bool,
+    /// What it does or lacks, in words.
+    pub message: String,
+}
+
+/// Reading of decisions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decisions {
+    /// Whether they are read.
+    pub up: bool,
+    /// They are read no more until somebody does something.
+    pub stopped: bool,
+    /// What is done or lacks, in words.
+    pub message: String,
+    /// The next offset to read.
+    pub next: u64,
+    /// The end of the ops topic, where known.
+    pub end: Option<u64>,
+}
+
+/// Space on the disk under the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskSpace {
+    /// Whether enough is free.
+    pub up: bool,
+    /// Bytes in all; none for a store in memory.
+    pub total: Option<u64>,
+    /// Bytes that are free to us.
+    pub free: Option<u64>,
+    /// Bytes that must be.
+    pub threshold: u64,
+    /// Why it is not known, or why it is not enough.
+    pub message: Option<String>,
+}
+
+/// Every component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Whether the store can be read.
+    pub db: Component,
+    /// Whether a broker answers and ingest runs.
+    pub kafka: Component,
+    /// Whether the disk has room.
+    pub disk_space: DiskSpace,
+    /// Whether the projections have caught up once.
+    pub projections: Component,
+    /// Whether decisions are read.
+    pub ops: Decisions,
+    /// Whether all threads and tasks run.
+    pub threads: Component,
+    /// Whether one of them panicked.
+    pub panicked: bool,
+    /// Whether decisions to purge and restore are done.
+    pub retention: Component,
+}
+
+impl Report {
+    /// Whether there is nothing that an operator would want to know.
+    pub fn healthy(&self) -> bool {
+        self.db.up
+            && self.kafka.up
+            && self.disk_space.up
+            && self.projections.up
+            && !self.ops.stopped
+            && self.threads.up
+            && self.retention.up
+    }
+
+    /// Whether no restart would help.
+    pub fn alive(&self) -> bool {
+        self.db.up && !self.panicked
+    }
+
+    /// Whether traffic may come.
+    pub fn ready(&self) -> bool {
+        self.db.up && self.projections.up
+    }
+}
+
+/// Looks at the components.
+pub struct Health {
+    settings: HealthSettings,
+    store: SharedStore,
+    ingest: Arc<IngestStatus>,
+    admin: Arc<dyn Admin>,
+    clock: SharedClock,
+    data_dir: Option<PathBuf>,
+    catching_up: Mutex<CatchUp>,
+}
+
+/// What has to be projected before the tracker is ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum CatchUp {
+    /// Nobody has said yet where the topic ends.
+    Unknown,
+    /// Up to the ends that the broker told first.
+    To(Cut),
+    /// It has been; for good.
+    Done,
+}
+
+impl Health {
+    /// Looks at these rooms.
+    pub fn new(
+        settings: HealthSettings,
+        store: SharedStore,
+        ingest: Arc<IngestStatus>,
+        admin: Arc<dyn Admin>,
+        clock: SharedClock,
+        data_dir: Option<PathBuf>,
+    ) -> Self {
+        Self {
+            settings,
+            store,
+            ingest,
+            admin,
+            clock,
+            data_dir,
+            catching_up: Mutex::new(CatchUp::Unknown),
+        }
+    }
+
+    /// Looks at every component now. Reads store and disk: not for a thread that must not wait.
+    pub fn report(&self) -> Report {
+        let ingest = self.ingest.snapshot();
+        let (now, longest) = (self.clock.now(), self.settings.kafka_down_after_ms);
+        let progress = self.admin.progress();
+        let kafka = kafka(&ingest, now, longest);
+        let projections = self.projections(&ingest, &progress, kafka.up);
+        let ended = self.admin.ended_parts();
+        Report {
+            db: self.db(),
+            kafka,
+            disk_space: self.disk_space(&ingest),
+            projections,
+            ops: ops(&progress.ops, now, longest),
+            threads: threads(&ended),
+            panicked: ended.iter().any(|part| part.panicked),
+            retention: retention(self.admin.removals().map(Removals::standing)),
+        }
+    }
+
+    fn db(&self) -> Component {
+        let mut key = Key::default();
+        keys::meta(&mut key, totals::FORMAT);
+        match self.store.get(Table::Meta, &key) {
+            Ok(_) => Component {
+                up: true,
+                message: "a read works".to_owned(),
+            },
+            Err(error) => Component {
+                up: false,
+                message: error.to_string(),
+            },
+        }
+    }
+
+    /// Consumption that waits for room is DOWN, whatever the threshold: an operator has to make some.
+    fn disk_space(&self, ingest: &IngestSnapshot) -> DiskSpace {
+        let mut disk = self.disk();
+        if let Some(shortage) = &ingest.shortage {
+            disk.up = false;
+            disk.message = Some(shortage.to_string());
+        }
+        disk
+    }
+
+    fn disk(&self) -> DiskSpace {
+        let threshold = self.settings.min_free_disk_bytes;
+        let Some(dir) = &self.data_dir else {
+            let message = Some("the store is in memory".to_owned());
+            return DiskSpace {
+                up: true,
+                total: None,
+                free: None,
+                threshold,
+                message,
+            };
+        };
+        match space(dir) {
+            Ok((total, free)) => DiskSpace {
+                up: free >= threshold,
+                total: Some(total),
+                free: Some(free),
+                threshold,
+                message: None,
+            },
+            Err(error) => {
+                let message = Some(format!("{}: {error}", dir.display()));
+                DiskSpace {
+                    up: false,
+                    total: None,
+                    free: None,
+                    threshold,
+                    message,
+                }
+            }
+        }
+    }
+
+    fn projections(&self, ingest: &IngestSnapshot, progress: &Progress, kafka_up: bool) -> Component {
+        // A panic elsewhere leaves the last step of a one-way walk behind.
+        let mut state = self.catching_up.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = state.next(ingest, progress, kafka_up);
+        let message = match &*state {
+            CatchUp::Unknown => "waiting for a broker to say where the topic ends".to_owned(),
+            CatchUp::To(ends) => format!("{} offsets to go since the start", behind(ends, progress)),
+            CatchUp::Done => "caught up".to_owned(),
+        };
+        Component {
+            up: *state == CatchUp::Done,
+            message,
+        }
+    }
+}
+
+impl CatchUp {
+    fn next(&self, ingest: &IngestSnapshot, progress: &Progress, kafka_up: bool) -> Self {
+        let ends = match self {
+            Self::Done => return Self::Done,
+            // What cannot be consumed for want of room will not come soon: the same.
+            _ if ingest.shortage.is_some() => ingest.next.clone(),
+            // An end that turns out to be markers of transactions, which nobody gets, is nearer than told.
+            Self::To(ends) => {
+                let mut nearer = ends.clone();
+                for (partition, end) in ingest.end.iter() {
+                    nearer.set(partition, ends.next(partition).min(end));
+                }
+                nearer
+            }
+            Self::Unknown if ingest.end.iter().next().is_some() => ingest.end.clone(),
+            // A tracker that comes up while the broker is away answers from what it has.
+            Self::Unknown if !kafka_up => ingest.next.clone(),
+            Self::Unknown => return Self::Unknown,
+        };
+        if behind(&ends, progress) == 0 {
+            Self::Done
+        } else {
+            Self::To(ends)
+        }
+    }
+}
+
+fn behind(ends: &Cut, progress: &Progress) -> u64 {
+    let projected: Cut = progress
+        .partitions
+        .iter()
+        .map(|p| (p.partition, p.projected))
+        .collect();
+    ends.iter()
+        .map(|(partition, end)| end.saturating_sub(projected.next(partition)))
+        .sum()
+}
+
+fn kafka(ingest: &IngestSnapshot, now: Millis, down_after_ms: u64) -> Component {
+    if let Some(reason) = ingest.fatal.as_ref().or(ingest.letters_stopped.as_ref()) {
+        return Component {
+            up: false,
+            message: reason.clone(),
+        };
+    }
+    let silent_since = match (ingest.unreachable_since, ingest.last_contact) {
+        (Some(since), _) => Some(since),
+        (None, Some(_)) => None,
+        (None, None) => ingest.started_at,
+    };
+    if let Some(since) = silent_since {
+        let up = now.since(since) < down_after_ms;
+        return Component {
+            up,
+            message: format!("no broker has answered since {since}"),
+        };
+    }
+    let message = match (&ingest.waiting, ingest.last_contact) {
+        (Some(reason), _) => reason.clone(),
+        (None, Some(at)) => format!("last heard from at {at}"),
+        (None, None) => "not started".to_owned(),
+    };
+    Component { up: true, message }
+}
+
+fn ops(progress: &OpsProgress, now: Millis, missing_after_ms: u64) -> Decisions {
+    let missing = progress
+        .missing_since
+        .is_some_and(|since| now.since(since) >= missing_after_ms);
+    let message = match (&progress.waiting, progress.end) {
+        (Some(why), _) => why.clone(),
+        (None, Some(_)) => "decisions are read".to_owned(),
+        (None, None) => "waiting for a broker to say where the ops topic ends".to_owned(),
+    };
+    Decisions {
+        up: !progress.stopped && !missing,
+        stopped: progress.stopped,
+        message,
+        next: progress.next,
+        end: progress.end,
+    }
+}
+
+fn threads(ended: &[EndedPart]) -> Component {
+    let told: Vec<String> = ended
+        .iter()
+        .map(|part| format!("{}: {}", part.name, part.reason))
+        .collect();
+    Component {
+        up: told.is_empty(),
+        message: if told.is_empty() {
+            "all run".to_owned()
+        } else {
+            told.join("; ")
+        },
+    }
+}
+
+/// A decision that was left is done by nobody's waiting: it is told, and no reason to be DOWN.
+fn retention(standing: Option<Standing>) -> Component {
+    let Some(standing) = standing else {
+        let message = "nothing is removed here".to_owned();
+        return Component { up: true, message };
+    };
+    let mut told = vec![match &standing.stopped {
+        Some(why) => format!("decisions are done no more: {why}"),
+        None => "decisions are done".to_owned(),
+    }];
+    if let Some(why) = &standing.waiting {
+        told.push(format!("a search for due sagas waits: {why}"));
+    }
+    if let Some(last) = &standing.last_skipped {
+        told.push(format!(
+            "{} could not be done and were left, the last one: {last}",
+            standing.skipped
+        ));
+    }
+    Component {
+        up: standing.stopped.is_none(),
+        message: told.join("; "),
+    }
+}
+
+fn space(dir: &Path) -> std::io::Result<(u64, u64)> {
+    let stat = rustix::fs::statvfs(dir)?;
+    Ok((
+        stat.f_blocks.saturating_mul(stat.f_frsize),
+        stat.f_bavail.saturating_mul(stat.f_frsize),
+    ))
+}
+
+#[cfg(test)]
+#[path = "health_tests.rs"]
+mod tests;

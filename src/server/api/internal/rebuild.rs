@@ -1,0 +1,87 @@
+//! Building the projections anew while the present ones serve.
+
+use super::super::admin::RebuildStatus;
+use super::super::caller::Caller;
+use super::super::context::Context;
+use super::super::error::{ApiError, ErrorBody};
+use super::super::noting::Noting;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What the rebuild does, or how the last one ended.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RebuildStatus)]
+pub(in crate::server::api) struct RebuildBody {
+    running: bool,
+    /// What it does now, or how it ended.
+    phase: String,
+    /// Events folded so far.
+    done: u64,
+    /// Events to fold, estimated.
+    total: u64,
+    /// The generation of projections that serves.
+    generation: String,
+    /// Why the last one failed.
+    #[schema(required)]
+    error: Option<String>,
+}
+
+impl From<RebuildStatus> for RebuildBody {
+    fn from(status: RebuildStatus) -> Self {
+        let RebuildStatus {
+            running,
+            phase,
+            done,
+            total,
+            generation,
+            error,
+        } = status;
+        Self {
+            running,
+            phase,
+            done,
+            total,
+            generation,
+            error,
+        }
+    }
+}
+
+/// Starts a rebuild
+#[utoipa::path(
+    post,
+    path = "/internal/v1/rebuild",
+    operation_id = "startRebuild",
+    tag = "internal",
+    responses(
+        (status = 202, body = RebuildBody, description = "It runs; the same path tells how far it is."),
+        (status = 409, body = ErrorBody, description = "One runs already."),
+    )
+)]
+pub(in crate::server::api) async fn start(
+    State(context): State<Context>,
+    caller: Caller,
+    noting: Noting,
+) -> Result<(StatusCode, Json<RebuildBody>), ApiError> {
+    noting.act("rebuild", "projections", "");
+    let asked = context.clone();
+    let status = context
+        .blocking(move || asked.admin().start_rebuild(&caller))
+        .await??;
+    Ok((StatusCode::ACCEPTED, Json(status.into())))
+}
+
+/// What the rebuild does, or how the last one ended
+#[utoipa::path(
+    get,
+    path = "/internal/v1/rebuild",
+    operation_id = "getRebuild",
+    tag = "internal",
+    responses((status = 200, body = RebuildBody, description = "The running or the last one."))
+)]
+pub(in crate::server::api) async fn status(State(context): State<Context>) -> Json<RebuildBody> {
+    Json(context.admin().rebuild_status().into())
+}

@@ -1,0 +1,158 @@
+//! An operator sets a saga's status.
+
+use super::super::admin::{NewStatus, StatusSet};
+use super::super::body::JsonBody;
+use super::super::caller::Caller;
+use super::super::context::Context;
+use super::super::error::{ApiError, Detail, ErrorBody};
+use super::super::noting::Noting;
+use super::super::params::shown;
+use super::super::sagas::{SagaIdPath, Status};
+use super::super::text::Instant;
+use crate::domain::SagaStatus;
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+const LONGEST_REASON: usize = 1_000;
+const STATUSES: &str = "STARTED, IN_PROGRESS, COMPLETED, FAILED or COMPENSATED";
+
+/// What the saga's status should be, and why.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = StatusChange)]
+pub(in crate::server::api) struct StatusChangeBody {
+    /// The new status.
+    #[schema(value_type = Status)]
+    status: String,
+    /// Why, for the timeline and the audit log.
+    #[schema(
+        min_length = 1,
+        max_length = 1000,
+        pattern = r"\S",
+        example = "paid by hand, ticket 4711"
+    )]
+    reason: String,
+    /// The status that the decision was made on. When the saga has another by the time the change is
+    /// applied, it is refused.
+    #[serde(default)]
+    #[schema(value_type = Option<Status>)]
+    expected_status: Option<String>,
+}
+
+impl StatusChangeBody {
+    /// What is wanted, or all that is wrong with it.
+    fn read(&self) -> Result<(SagaStatus, Option<SagaStatus>), ApiError> {
+        let mut faults = Vec::new();
+        let mut status = |parameter: &str, text: &str| {
+            let read: Option<SagaStatus> = text.parse().ok();
+            if read.is_none() {
+                faults.push(fault(parameter, text, STATUSES));
+            }
+            read
+        };
+        let new = status("status", &self.status);
+        let expected = self
+            .expected_status
+            .as_deref()
+            .map(|text| status("expectedStatus", text));
+        if self.reason.trim().is_empty() || self.reason.chars().nth(LONGEST_REASON).is_some() {
+            faults.push(fault(
+                "reason",
+                &self.reason,
+                "1 to 1000 characters, not only blanks",
+            ));
+        }
+        match new {
+            Some(new) if faults.is_empty() => Ok((new, expected.flatten())),
+            _ => Err(ApiError::faults(faults)),
+        }
+    }
+}
+
+fn fault(parameter: &str, found: &str, accepted: &str) -> Detail {
+    Detail {
+        parameter: parameter.to_owned(),
+        found: shown(found),
+        accepted: accepted.to_owned(),
+    }
+}
+
+/// What the change came to.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = StatusChanged)]
+pub(in crate::server::api) struct StatusChangedBody {
+    saga_id: String,
+    /// The status that the change met.
+    previous_status: Status,
+    /// The status after it.
+    current_status: Status,
+    /// The change's place in event time.
+    updated_at: Instant,
+    /// The event that stands in the timeline.
+    event_id: String,
+}
+
+impl StatusChangedBody {
+    fn of(saga_id: String, set: StatusSet) -> Self {
+        Self {
+            saga_id,
+            previous_status: set.previous.into(),
+            current_status: set.current.into(),
+            updated_at: Instant(set.updated_at),
+            event_id: set.event_id,
+        }
+    }
+}
+
+/// Sets a saga's status
+#[utoipa::path(
+    patch,
+    path = "/internal/v1/sagas/{sagaId}/status",
+    operation_id = "setStatus",
+    tag = "internal",
+    description = "Publishes an event with the step OPERATOR_STATUS_CHANGE to the tracker topic, so that every replica \
+                   has it, and answers when it is applied. The header X-Operator says who is at work.",
+    params(
+        ("sagaId" = String, Path, min_length = 1, description = "Any text, percent-encoded."),
+        ("X-Operator" = Option<String>, Header, description = "Who is at work, for timeline and audit log."),
+    ),
+    request_body = StatusChangeBody,
+    responses(
+        (status = 200, body = StatusChangedBody, description = "It is applied."),
+        (status = 400, body = ErrorBody, description = "Something is wrong with the body."),
+        (status = 404, body = ErrorBody, description = "No event of the saga has been seen."),
+        (status = 409, body = ErrorBody, description = "The saga has that status already, or not the expected one."),
+        (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 503, body = ErrorBody, description = "Kafka or the registry cannot be reached; the message says \
+                                                         whether anything was published."),
+    )
+)]
+pub(in crate::server::api) async fn handle(
+    State(context): State<Context>,
+    caller: Caller,
+    noting: Noting,
+    SagaIdPath(saga_id): SagaIdPath,
+    JsonBody(body): JsonBody<StatusChangeBody>,
+) -> Result<Json<StatusChangedBody>, ApiError> {
+    noting.act("set-status", saga_id.as_str(), &body.reason);
+    let (status, expected) = body.read()?;
+    let id = saga_id.as_str().to_owned();
+    let wish = NewStatus {
+        saga_id,
+        status,
+        expected,
+        reason: body.reason,
+    };
+    let asked = context.clone();
+    let set = context
+        .blocking(move || asked.admin().set_status(&wish, &caller))
+        .await??;
+    noting.came_to(format!(
+        "{} to {}, event {}",
+        set.previous, set.current, set.event_id
+    ));
+    Ok(Json(StatusChangedBody::of(id, set)))
+}

@@ -1,0 +1,184 @@
+//! Questions about sagas, one file each, and what their answers share.
+
+mod filter;
+pub(super) mod saga;
+pub(super) mod search;
+pub(super) mod statistics;
+pub(super) mod steps;
+
+use super::error::{ApiError, ErrorKind};
+use super::params::Params;
+use super::text::Instant;
+use crate::domain::{Anomaly, SagaId, SagaStatus};
+use crate::pipeline::query::SagaView;
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The saga id of a path. Any text: the routes are matched before percent-decoding, so an encoded
+/// slash does not end it, and the saga named `statistics` is reached as `%73tatistics`.
+pub(super) struct SagaIdPath(pub(super) SagaId);
+
+impl<S: Sync + Send> FromRequestParts<S> for SagaIdPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(id)) => Ok(Self(SagaId::from(id))),
+            Err(_) => {
+                let message = "sagaId: found bytes that are no UTF-8, accepted: percent-encoded UTF-8";
+                Err(ApiError::new(ErrorKind::BadRequest, message))
+            }
+        }
+    }
+}
+
+/// A status as it travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[schema(as = SagaStatus)]
+pub(super) enum Status {
+    Started,
+    InProgress,
+    Completed,
+    Failed,
+    Compensated,
+}
+
+impl From<SagaStatus> for Status {
+    fn from(status: SagaStatus) -> Self {
+        match status {
+            SagaStatus::Started => Self::Started,
+            SagaStatus::InProgress => Self::InProgress,
+            SagaStatus::Completed => Self::Completed,
+            SagaStatus::Failed => Self::Failed,
+            SagaStatus::Compensated => Self::Compensated,
+        }
+    }
+}
+
+/// The state of a saga.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Saga)]
+pub(super) struct SagaBody {
+    saga_id: String,
+    /// The first event's type. Open: new types appear without notice.
+    #[schema(example = "ORDER_CREATION")]
+    saga_type: String,
+    order_id: String,
+    current_status: Status,
+    /// The same as currentStatus, for existing clients.
+    status: Status,
+    /// The last event's step.
+    #[schema(example = "ORDER_CONFIRMED")]
+    last_step: String,
+    /// The last trace id that an event named.
+    #[schema(required)]
+    last_trace_id: Option<String>,
+    /// The first event's time.
+    started_at: Instant,
+    /// The last event's time.
+    updated_at: Instant,
+    /// Events in the timeline, duplicates left out.
+    step_count: u32,
+    /// How often an event came again.
+    duplicates: u32,
+    /// Events that came with different bodies.
+    conflicts: u32,
+    /// True when it was purged and comes from the archive. Absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    archived: Option<bool>,
+    /// How many things are odd about the timeline.
+    anomaly_count: u32,
+    /// The first of them, conflicts included.
+    anomalies: Vec<AnomalyBody>,
+}
+
+/// One thing that is odd about a timeline.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Anomaly)]
+pub(super) struct AnomalyBody {
+    /// The rule that was broken.
+    #[schema(example = "FAILED_AFTER_COMPLETED")]
+    kind: &'static str,
+    /// The event that broke it.
+    event_id: String,
+    /// That event's time.
+    at: Instant,
+}
+
+impl From<&Anomaly> for AnomalyBody {
+    fn from(anomaly: &Anomaly) -> Self {
+        Self {
+            kind: anomaly.kind.as_str(),
+            event_id: anomaly.event_id.as_str().to_owned(),
+            at: Instant(anomaly.at),
+        }
+    }
+}
+
+impl From<SagaView> for SagaBody {
+    fn from(saga: SagaView) -> Self {
+        let state = saga.state;
+        let odd = state.anomalies.kept.iter().chain(state.conflicts.anomalies());
+        Self {
+            anomalies: odd.map(AnomalyBody::from).collect(),
+            anomaly_count: state.anomalies.total.saturating_add(state.conflicts.total),
+            saga_id: saga.saga_id.as_str().to_owned(),
+            saga_type: state.saga_type.as_str().to_owned(),
+            order_id: state.order_id.as_str().to_owned(),
+            current_status: state.status.into(),
+            status: state.status.into(),
+            last_step: state.last_step.as_str().to_owned(),
+            last_trace_id: state.last_trace_id.map(String::from),
+            started_at: Instant(state.started_at),
+            updated_at: Instant(state.updated_at),
+            step_count: state.step_count,
+            duplicates: state.duplicates,
+            conflicts: state.conflicts.total,
+            archived: None,
+        }
+    }
+}
+
+impl SagaBody {
+    /// A saga that only the archive still has.
+    fn of_archive(saga: SagaView) -> Self {
+        Self {
+            archived: Some(true),
+            ..saga.into()
+        }
+    }
+}
+
+/// Whether the archive is to be asked too.
+fn wants_archive(query: Option<&str>) -> Result<bool, ApiError> {
+    let mut params = Params::of(query);
+    let wanted = archive_wanted(&mut params);
+    params.finish()?;
+    Ok(wanted)
+}
+
+fn archive_wanted(params: &mut Params<'_>) -> bool {
+    let wanted = params.take(&["archive"], "true or false", |text| text.parse().ok());
+    wanted.unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_travels_under_its_name() {
+        for status in SagaStatus::ALL {
+            assert_eq!(
+                serde_json::to_value(Status::from(status)).unwrap(),
+                status.as_str()
+            );
+        }
+    }
+}

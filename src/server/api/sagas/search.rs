@@ -1,0 +1,209 @@
+//! The sagas that match, page by page or by cursor.
+
+use super::super::context::Context;
+use super::super::error::{ApiError, ErrorBody};
+use super::super::params::{Params, parse_number, shown};
+use super::super::text;
+use super::filter::{self, LONGEST_NAME};
+use super::{SagaBody, Status};
+use crate::domain::{Millis, OrderId, SagaStatus, SagaType};
+use crate::pipeline::query::{Filter, SearchPage, SearchRequest, Sort, SortKey, Window};
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+const DEFAULT_SIZE: u64 = 20;
+const LARGEST_SIZE: u64 = 100;
+/// Far beyond any store, and far from overflowing when multiplied with the size.
+const LAST_PAGE: u64 = 1_000_000_000_000;
+const LONGEST_CURSOR: usize = 4096;
+
+/// The parameters of a search.
+#[derive(Debug, PartialEq, utoipa::IntoParams)]
+#[into_params(rename_all = "camelCase", parameter_in = Query)]
+pub(in crate::server::api) struct SearchQuery {
+    /// Sagas of this order.
+    #[param(value_type = Option<String>, min_length = 1, max_length = 255)]
+    order_id: Option<String>,
+    /// Sagas of this type. Also understood as `type`.
+    #[param(value_type = Option<String>, min_length = 1, max_length = 255, example = "ORDER_CREATION")]
+    saga_type: Option<String>,
+    /// Sagas in this status.
+    #[param(value_type = Option<Status>)]
+    status: Option<SagaStatus>,
+    #[param(schema_with = text::first_edge_schema)]
+    from_date: Option<Millis>,
+    #[param(schema_with = text::last_edge_schema)]
+    to_date: Option<Millis>,
+    /// Which page, from 0. Not together with a cursor.
+    #[param(value_type = Option<u64>, minimum = 0, maximum = 1_000_000_000_000u64, default = 0)]
+    page: Option<u64>,
+    /// Sagas on a page.
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 100, default = 20)]
+    size: Option<u64>,
+    /// What to sort by, and which way. The letters of the direction may be of either case.
+    #[param(value_type = Option<String>, pattern = "^(startedAt|updatedAt)(,(asc|desc))?$", default = "startedAt,desc")]
+    sort: Option<Sort>,
+    /// nextCursor of an answer to the same filters and sort: answers with the sagas behind it, at
+    /// the same cost however deep.
+    #[param(value_type = Option<String>, min_length = 1, max_length = 4096)]
+    cursor: Option<String>,
+}
+
+impl SearchQuery {
+    fn parse(query: Option<&str>) -> Result<Self, ApiError> {
+        let mut params = Params::of(query);
+        let order_id = filter::order_id(&mut params);
+        let saga_type = filter::saga_type(&mut params);
+        let status = filter::status(&mut params);
+        let (from_date, to_date) = filter::period(&mut params);
+        let number = format!("a whole number from 0 to {LAST_PAGE}");
+        let page = params.take(&["page"], &number, |text| parse_number(text, 0, LAST_PAGE));
+        let size = params.take(&["size"], "a whole number from 1 to 100", |text| {
+            parse_number(text, 1, LARGEST_SIZE)
+        });
+        let sort = params.take(
+            &["sort"],
+            "startedAt or updatedAt, then ,asc or ,desc",
+            parse_sort,
+        );
+        let cursor = params.take(&["cursor"], "nextCursor of an earlier answer", |text| {
+            (!text.is_empty() && text.len() <= LONGEST_CURSOR).then(|| text.to_owned())
+        });
+        if let (Some(page), Some(_)) = (page, &cursor) {
+            params.fault(
+                "page",
+                shown(&page.to_string()),
+                "no page beside a cursor".to_owned(),
+            );
+        }
+        params.finish()?;
+        Ok(Self {
+            order_id,
+            saga_type,
+            status,
+            from_date,
+            to_date,
+            page,
+            size,
+            sort,
+            cursor,
+        })
+    }
+
+    fn into_request(self) -> SearchRequest {
+        let size = usize::try_from(self.size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX);
+        let filter = Filter {
+            order_id: self.order_id.map(OrderId::from),
+            saga_type: self.saga_type.map(SagaType::from),
+            status: self.status,
+            from: self.from_date,
+            to: self.to_date,
+        };
+        let sort = self.sort.unwrap_or(Sort {
+            key: SortKey::StartedAt,
+            descending: true,
+        });
+        let window = match self.cursor {
+            Some(cursor) => Window::After { cursor, size },
+            None => Window::Page {
+                number: self.page.unwrap_or(0),
+                size,
+            },
+        };
+        SearchRequest { filter, sort, window }
+    }
+}
+
+/// A key, and a direction that is descending when left out.
+fn parse_sort(text: &str) -> Option<Sort> {
+    let (key, direction) = text.split_once(',').unwrap_or((text, "desc"));
+    let key = match key {
+        "startedAt" => SortKey::StartedAt,
+        "updatedAt" => SortKey::UpdatedAt,
+        _ => return None,
+    };
+    let descending = direction.eq_ignore_ascii_case("desc");
+    (descending || direction.eq_ignore_ascii_case("asc")).then_some(Sort { key, descending })
+}
+
+/// A part of the sagas that match.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = SearchPage)]
+pub(in crate::server::api) struct SearchBody {
+    content: Vec<SagaBody>,
+    page: PageBody,
+    /// Leads to what follows; null on the last part.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// Which part it is, and of how many.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Page)]
+struct PageBody {
+    /// The page, from 0; null in an answer to a cursor, which knows no number.
+    #[schema(required)]
+    number: Option<u64>,
+    /// Sagas on a page.
+    size: usize,
+    /// Sagas that match. Exact.
+    total_elements: u64,
+    /// Pages of this size that they fill.
+    total_pages: u64,
+}
+
+impl SearchBody {
+    fn of(found: SearchPage, window: &Window) -> Self {
+        let (number, size) = match window {
+            Window::Page { number, size } => (Some(*number), *size),
+            Window::After { size, .. } => (None, *size),
+        };
+        let page = PageBody {
+            number,
+            size,
+            total_elements: found.total,
+            total_pages: found.total.div_ceil(size.max(1) as u64),
+        };
+        Self {
+            content: found.sagas.into_iter().map(SagaBody::from).collect(),
+            page,
+            next_cursor: found.next_cursor,
+        }
+    }
+}
+
+/// Sagas that match
+#[utoipa::path(
+    get,
+    path = "/api/v1/sagas",
+    operation_id = "searchSagas",
+    tag = "sagas",
+    description = "All that is given must hold. Totals are exact. Unknown parameters are ignored.",
+    params(SearchQuery),
+    responses(
+        (status = 200, body = SearchBody, description = "A part of the sagas that match."),
+        (status = 400, body = ErrorBody, description = "A parameter was not understood; details says which."),
+    )
+)]
+pub(in crate::server::api) async fn handle(
+    State(context): State<Context>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<SearchBody>, ApiError> {
+    let request = SearchQuery::parse(query.as_deref())?.into_request();
+    let window = request.window.clone();
+    let found = context.search(request).await?;
+    Ok(Json(SearchBody::of(found, &window)))
+}
+
+const _: () = assert!(
+    LONGEST_NAME == 255 && LAST_PAGE == 1_000_000_000_000 && LARGEST_SIZE == 100,
+    "as documented"
+);
+
+#[cfg(test)]
+#[path = "search_tests.rs"]
+mod tests;

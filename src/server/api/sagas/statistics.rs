@@ -1,0 +1,184 @@
+//! Numbers about the sagas that match.
+
+use super::super::context::Context;
+use super::super::error::{ApiError, ErrorBody};
+use super::super::params::Params;
+use super::super::text::{self, Instant};
+use super::filter;
+use crate::domain::{Millis, SagaStatus, SagaType};
+use crate::pipeline::query::{Filter, Statistics};
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// The parameters of statistics.
+#[derive(Debug, PartialEq, utoipa::IntoParams)]
+#[into_params(rename_all = "camelCase", parameter_in = Query)]
+pub(in crate::server::api) struct StatisticsQuery {
+    /// Sagas of this type. Also understood as `type`.
+    #[param(value_type = Option<String>, min_length = 1, max_length = 255, example = "ORDER_CREATION")]
+    saga_type: Option<String>,
+    #[param(schema_with = text::first_edge_schema)]
+    from_date: Option<Millis>,
+    #[param(schema_with = text::last_edge_schema)]
+    to_date: Option<Millis>,
+}
+
+impl StatisticsQuery {
+    fn parse(query: Option<&str>) -> Result<Self, ApiError> {
+        let mut params = Params::of(query);
+        let saga_type = filter::saga_type(&mut params);
+        let (from_date, to_date) = filter::period(&mut params);
+        params.finish()?;
+        Ok(Self {
+            saga_type,
+            from_date,
+            to_date,
+        })
+    }
+
+    fn into_filter(self) -> Filter {
+        Filter {
+            saga_type: self.saga_type.map(SagaType::from),
+            from: self.from_date,
+            to: self.to_date,
+            ..Filter::default()
+        }
+    }
+}
+
+/// Numbers about the sagas that match.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Statistics)]
+pub(in crate::server::api) struct StatisticsBody {
+    period: PeriodBody,
+    /// Sagas that match.
+    total: u64,
+    by_status: ByStatusBody,
+    /// Sagas by type; where there are more than a thousand types, of those that have the most.
+    by_type: BTreeMap<String, u64>,
+    /// Types beyond those; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    other_types: Option<OtherTypesBody>,
+    /// FAILED among all; 0 when there are none.
+    failure_rate: f64,
+    /// COMPENSATED to FAILED; 0 when none failed.
+    compensation_rate: f64,
+    /// Mean time from first to last event of the completed ones; 0 when there are none.
+    avg_duration_seconds: f64,
+}
+
+/// Types that are not listed one by one.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OtherTypes)]
+struct OtherTypesBody {
+    /// How many there are, whatever the period.
+    types: u64,
+    /// Sagas of them that match.
+    sagas: u64,
+}
+
+/// The period that the sagas started in, as it was understood: both ends are inside.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Period)]
+struct PeriodBody {
+    #[schema(required)]
+    from: Option<Instant>,
+    #[schema(required)]
+    to: Option<Instant>,
+}
+
+/// Sagas by status.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[schema(as = ByStatus)]
+struct ByStatusBody {
+    started: u64,
+    in_progress: u64,
+    completed: u64,
+    failed: u64,
+    compensated: u64,
+}
+
+impl StatisticsBody {
+    fn of(numbers: Statistics, from: Option<Millis>, to: Option<Millis>) -> Self {
+        let by_status = ByStatusBody {
+            started: numbers.in_status(SagaStatus::Started),
+            in_progress: numbers.in_status(SagaStatus::InProgress),
+            completed: numbers.in_status(SagaStatus::Completed),
+            failed: numbers.in_status(SagaStatus::Failed),
+            compensated: numbers.in_status(SagaStatus::Compensated),
+        };
+        Self {
+            period: PeriodBody {
+                from: from.map(Instant),
+                to: to.map(Instant),
+            },
+            total: numbers.total(),
+            by_status,
+            failure_rate: numbers.failure_rate(),
+            compensation_rate: numbers.compensation_rate(),
+            avg_duration_seconds: numbers.average_duration_seconds(),
+            other_types: (numbers.other_types > 0).then_some(OtherTypesBody {
+                types: numbers.other_types,
+                sagas: numbers.sagas_of_other_types,
+            }),
+            by_type: numbers.by_type,
+        }
+    }
+}
+
+/// Numbers about sagas
+#[utoipa::path(
+    get,
+    path = "/api/v1/sagas/statistics",
+    operation_id = "getStatistics",
+    tag = "sagas",
+    params(StatisticsQuery),
+    responses(
+        (status = 200, body = StatisticsBody, description = "Counts, rates and the mean duration."),
+        (status = 400, body = ErrorBody, description = "A parameter was not understood; details says which."),
+    )
+)]
+pub(in crate::server::api) async fn handle(
+    State(context): State<Context>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<StatisticsBody>, ApiError> {
+    let filter = StatisticsQuery::parse(query.as_deref())?.into_filter();
+    let (from, to) = (filter.from, filter.to);
+    Ok(Json(StatisticsBody::of(
+        context.statistics(filter).await?,
+        from,
+        to,
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_five_statuses_are_there_and_rates_of_nothing_are_zero() {
+        let body = StatisticsBody::of(Statistics::default(), None, None);
+        insta::assert_json_snapshot!(body);
+    }
+
+    #[test]
+    fn rates_and_means_are_those_of_the_contract() {
+        let numbers = Statistics {
+            by_status: SagaStatus::ALL.into_iter().zip([1, 2, 4, 2, 1]).collect(),
+            by_type: BTreeMap::from([("ORDER_CREATION".to_owned(), 10)]),
+            completed_millis: 6_000,
+            ..Statistics::default()
+        };
+        let filter = StatisticsQuery::parse(Some("type=T&fromDate=2026-01-01&toDate=2026-01-31"))
+            .unwrap()
+            .into_filter();
+        assert_eq!(filter.saga_type, Some("T".into()));
+        insta::assert_json_snapshot!(StatisticsBody::of(numbers, filter.from, filter.to));
+    }
+}

@@ -1,0 +1,172 @@
+//! Counters as a scraper sees them, over revisions of state, restarts and rebuilds.
+
+use super::*;
+use crate::domain::{Event, MetadataForm, Millis, Position, SagaDefinitions, SagaStatus};
+use crate::pipeline::projector::Projector;
+use crate::pipeline::projector::rebuild::{Progress, Rebuild};
+use crate::store::{Generation, SharedStore, Table, TableRange, read, totals};
+use crate::testkit::{DAY, TOPIC, append, behind, settings, store};
+use std::collections::BTreeSet;
+
+/// A report of saga `s`, whose time is its place in the order of the story.
+fn event((partition, offset): (u32, u64), id: &str, step: &str, status: SagaStatus, at: i64) -> Event {
+    Event {
+        position: Position::new(partition, offset),
+        arrived_at: Millis(DAY),
+        recorded_at: Millis(DAY + at),
+        event_timestamp: Millis(DAY),
+        event_id: id.into(),
+        saga_id: "s".into(),
+        saga_type: "ORDER_CREATION".into(),
+        step: step.into(),
+        status,
+        order_id: "o".into(),
+        metadata: None,
+        metadata_form: MetadataForm::Absent,
+        producer_service: None,
+        trace_id: None,
+    }
+}
+
+fn fold(store: &SharedStore, events: &[Event]) {
+    let serving = read::active_generation(&**store).unwrap();
+    let mut projector = Projector::open(store.clone(), serving, Arc::default(), &settings(1)).unwrap();
+    append(store, events);
+    let after = behind(events, projector.cursor().clone());
+    projector.advance(events, &after).unwrap();
+}
+
+fn completing_by(step: &str) -> Arc<SagaDefinitions> {
+    let mut definitions = SagaDefinitions::default();
+    let order = definitions.types.get_mut("ORDER_CREATION").unwrap();
+    order.completing_steps = BTreeSet::from([step.to_owned()]);
+    Arc::new(definitions)
+}
+
+fn rebuild(store: &SharedStore, definitions: &Arc<SagaDefinitions>) {
+    let rebuild = Rebuild {
+        store: store.clone(),
+        topic: TOPIC.to_owned(),
+        definitions: definitions.clone(),
+        settings: settings(1),
+        progress: Arc::new(Progress::default()),
+    };
+    rebuild.offline().unwrap();
+}
+
+/// A process that answers scrapes.
+fn start(store: &SharedStore, max_steps: usize) -> Metrics {
+    let query = Query::new(store.clone(), Arc::default());
+    Metrics::new(&MetricsSettings { max_steps }, query, Arc::default())
+}
+
+fn value(metrics: &Metrics, sample: &str) -> f64 {
+    let text = metrics.render().unwrap();
+    let line = text.lines().find(|line| line.starts_with(&format!("{sample} ")));
+    let line = line.unwrap_or_else(|| panic!("{sample} in\n{text}"));
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+const FAILED: &str = "saga_failed_total";
+const COUNT: &str = "saga_compensation_duration_seconds_count";
+
+#[test]
+fn a_sum_that_state_revises_downward_does_not_fall_at_a_restart() {
+    use SagaStatus::{Compensated, Failed, Started};
+    let store = store();
+    let story = [
+        event((1, 0), "begun", "ORDER_CREATED", Started, 0),
+        event((1, 1), "twice", "STOCK_RESERVATION", Failed, 1),
+        event((1, 2), "undone", "STOCK_RELEASED", Compensated, 2),
+    ];
+    fold(&store, &story);
+    let metrics = start(&store, 10);
+    assert_eq!((value(&metrics, FAILED), value(&metrics, COUNT)), (1.0, 1.0));
+    drop(metrics);
+
+    // The same event at a lower position stands, and says something else: the saga never failed.
+    fold(&store, &[event((0, 0), "twice", "STOCK_RESERVATION", Started, 1)]);
+    let metrics = start(&store, 10);
+    assert_eq!(value(&metrics, "saga_active_total{status=\"COMPENSATED\"}"), 1.0);
+    assert_eq!((value(&metrics, FAILED), value(&metrics, COUNT)), (1.0, 1.0));
+    let processed = "saga_events_processed_total{step=\"STOCK_RESERVATION\",status=\"STARTED\"}";
+    assert_eq!(value(&metrics, processed), 1.0);
+}
+
+#[test]
+fn counters_go_on_where_they_were_when_other_rules_come_to_serve() {
+    use SagaStatus::{Completed, Failed};
+    let store = store();
+    // Completed in between it failed twice; where that step completes nothing, once.
+    let story = [
+        event((0, 0), "a", "STOCK_RESERVATION", Failed, 0),
+        event((0, 1), "b", "ORDER_CONFIRMED", Completed, 1),
+        event((0, 2), "c", "STOCK_RESERVATION", Failed, 2),
+    ];
+    fold(&store, &story);
+    let metrics = start(&store, 10);
+    assert_eq!(value(&metrics, FAILED), 2.0);
+    rebuild(&store, &completing_by("PAYMENT_COMPLETED"));
+    let serving = read::active_generation(&*store).unwrap();
+    assert_eq!(read::total(&*store, serving, totals::FAILED).unwrap(), 1);
+    assert_eq!(value(&metrics, FAILED), 2.0);
+
+    // What comes now shows at once, in this process and in the next.
+    let more = [
+        event((0, 3), "d", "PAYMENT_COMPLETED", Completed, 3),
+        event((0, 4), "e", "STOCK_RESERVATION", Failed, 4),
+    ];
+    fold(&store, &more);
+    assert_eq!(value(&metrics, FAILED), 3.0);
+    drop(metrics);
+    assert_eq!(value(&start(&store, 10), FAILED), 3.0);
+
+    // Back under the first rules it failed twice again, and nothing of the way there is left behind.
+    rebuild(&store, &completing_by("ORDER_CONFIRMED"));
+    assert_eq!(value(&start(&store, 10), FAILED), 3.0);
+    rebuild(&store, &completing_by("ORDER_CONFIRMED"));
+    assert_eq!(value(&start(&store, 10), FAILED), 3.0);
+}
+
+#[test]
+fn going_to_rules_that_count_more_and_back_carries_nothing_for_good() {
+    use SagaStatus::{Completed, Failed};
+    let store = store();
+    let story = [
+        event((0, 0), "a", "STOCK_RESERVATION", Failed, 0),
+        event((0, 1), "b", "ORDER_CONFIRMED", Completed, 1),
+        event((0, 2), "c", "STOCK_RESERVATION", Failed, 2),
+    ];
+    fold(&store, &story);
+    for definitions in ["PAYMENT_COMPLETED", "ORDER_CONFIRMED"] {
+        rebuild(&store, &completing_by(definitions));
+    }
+    let mut carried = Vec::new();
+    let whole = TableRange::whole(Table::Meta);
+    read::try_scan_table(&*store, &whole, |name, _, _| {
+        carried.extend(
+            name.starts_with(b"carried ")
+                .then(|| name.escape_ascii().to_string()),
+        );
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(carried, Vec::<String>::new());
+    assert_eq!(read::active_generation(&*store).unwrap(), Generation::A);
+}
+
+#[test]
+fn steps_keep_their_labels_over_a_restart() {
+    use SagaStatus::Started;
+    let store = store();
+    fold(&store, &[event((0, 0), "a", "FIRST", Started, 0)]);
+    let of = |step: &str| format!("saga_events_processed_total{{step=\"{step}\",status=\"STARTED\"}}");
+    assert_eq!(value(&start(&store, 1), &of("FIRST")), 1.0);
+    let often: Vec<Event> = (1..=5)
+        .map(|offset| event((0, offset), &offset.to_string(), "OFTEN", Started, 1))
+        .collect();
+    fold(&store, &often);
+    let metrics = start(&store, 1);
+    assert_eq!(value(&metrics, &of("FIRST")), 1.0);
+    assert_eq!(value(&metrics, &of("other")), 5.0);
+}
