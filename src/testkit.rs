@@ -3,7 +3,7 @@
 use crate::domain::{Cut, Event, MetadataForm, Millis, Position, SagaDefinitions, SagaStatus};
 use crate::pipeline::projector::{Projector, ProjectorSettings};
 use crate::store::codec::Record;
-use crate::store::letters::{Happened, LetterBook, LetterChanges, LetterMark};
+use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, DeadLetterMark, Happened};
 use crate::store::memory::MemoryStore;
 use crate::store::records::{FeedRecord, LogRecord, OffsetRecord};
 use crate::store::{Batch, Durability, Key, SharedStore, Table, keys, read};
@@ -78,16 +78,16 @@ pub(crate) fn append(store: &SharedStore, events: &[Event]) {
 
 /// Adds what a decision says happened to a letter.
 pub(crate) fn mark_letter(store: &SharedStore, letter: Position, what: Happened) {
-    let mut changes = LetterChanges::default();
-    let mark = LetterMark {
+    let mut changes = DeadLetterChanges::default();
+    let mark = DeadLetterMark {
         by: Position::new(0, 0),
         at: Millis(DAY),
         what,
     };
     changes.add_mark(letter, mark);
-    let (book, mut rows) = (LetterBook::default(), Batch::new());
+    let (book, mut rows) = (DeadLetterLock::default(), Batch::new());
     let held = book.hold();
-    LetterBook::enter(&held, &**store, &mut rows, &changes).unwrap();
+    DeadLetterLock::enter(&held, &**store, &mut rows, &changes).unwrap();
     store.write(&rows, Durability::Process).unwrap();
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often it is looked whether the other thread is still there.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The time by which patience is measured. In the simulator it passes as the simulated world's does.
 pub(crate) fn now() -> Instant {
@@ -35,12 +35,12 @@ pub(crate) fn has_threads() -> bool {
 }
 
 /// Waits so long, or until somebody unparks the thread.
-pub(crate) fn park(longest: Duration) {
+pub(crate) fn park(timeout: Duration) {
     #[cfg(test)]
     if turns::give() {
         return;
     }
-    std::thread::park_timeout(longest);
+    std::thread::park_timeout(timeout);
 }
 
 /// Waits for the answer of another thread, until that one is gone. That it dropped its end is not
@@ -58,7 +58,7 @@ pub(crate) fn receive<T>(answer: &Receiver<T>, gone: impl Fn() -> bool) -> Resul
         if turns::give() {
             continue;
         }
-        if let Ok(answer) = answer.recv_timeout(LOOK_AGAIN) {
+        if let Ok(answer) = answer.recv_timeout(POLL_INTERVAL) {
             return Ok(answer);
         }
     }
@@ -68,14 +68,14 @@ pub(crate) fn receive<T>(answer: &Receiver<T>, gone: impl Fn() -> bool) -> Resul
 pub(crate) fn wait_while<'m, T>(
     guarded: &'m Mutex<T>,
     bell: &Condvar,
-    longest: Duration,
+    timeout: Duration,
     so: impl FnMut(&mut T) -> bool,
 ) -> MutexGuard<'m, T> {
     #[cfg(test)]
     let mut so = so;
     let lock = || guarded.lock().unwrap_or_else(PoisonError::into_inner);
     #[cfg(test)]
-    for _ in 0..turns::PATIENCE {
+    for _ in 0..turns::MAX_TURNS {
         if !so(&mut lock()) || !turns::give() {
             break;
         }
@@ -84,7 +84,7 @@ pub(crate) fn wait_while<'m, T>(
     if turns::are_given() {
         return lock();
     }
-    let waited = bell.wait_timeout_while(lock(), longest, so);
+    let waited = bell.wait_timeout_while(lock(), timeout, so);
     waited.unwrap_or_else(PoisonError::into_inner).0
 }
 
@@ -96,7 +96,7 @@ pub(crate) mod turns {
     use std::time::{Duration, Instant};
 
     /// So often somebody who would wait a bounded time looks again.
-    pub(super) const PATIENCE: usize = 6;
+    pub(super) const MAX_TURNS: usize = 6;
 
     /// What there is instead of waiting.
     #[derive(Clone)]

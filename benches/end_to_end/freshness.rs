@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const TOPIC: &str = "bench-freshness";
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// Events a second beside the ones that are looked for, how many of those, and the time between them.
 const RATES: [(u64, usize, Duration); 4] = [
     (0, 30, Duration::from_secs(1)),
@@ -31,7 +31,7 @@ const IDLE: Duration = Duration::from_secs(20);
 pub(crate) fn run(settings: &Settings, report: &mut Report) -> anyhow::Result<()> {
     topic::create(settings, TOPIC)?;
     let mut tracker = Server::tracker(settings, TOPIC, &settings.path("freshness"))?;
-    tracker.ready(PATIENCE)?;
+    tracker.ready(TIMEOUT)?;
     let mut probe = Probe::new(settings, tracker.connect()?)?;
     probe.measure()?;
     for (beside, count, pause) in RATES {
@@ -100,7 +100,7 @@ fn load(settings: &Settings, rate: u64, stop: &AtomicBool) -> anyhow::Result<()>
         }
         producer.poll(Duration::from_millis(2));
     }
-    producer.flush(PATIENCE)?;
+    producer.flush(TIMEOUT)?;
     Ok(())
 }
 
@@ -191,13 +191,13 @@ impl Probe {
         let acknowledged = loop {
             self.producer.poll(Duration::from_millis(1));
             match self.acknowledged.load(Ordering::Relaxed) {
-                0 => anyhow::ensure!(began.elapsed() < PATIENCE, "not acknowledged"),
+                0 => anyhow::ensure!(began.elapsed() < TIMEOUT, "not acknowledged"),
                 at => break Duration::from_micros(at),
             }
         };
         let path = format!("/api/v1/sagas/{saga}");
         while self.connection.get(&path)?.0 != 200 {
-            anyhow::ensure!(began.elapsed() < PATIENCE, "{saga} does not show");
+            anyhow::ensure!(began.elapsed() < TIMEOUT, "{saga} does not show");
             std::thread::sleep(Duration::from_micros(500));
         }
         Ok((self.begun.elapsed() - acknowledged).as_secs_f64() * 1_000.0)

@@ -12,7 +12,7 @@ use saga_tracker::pipeline::ingest::{Ingest, IngestStatus};
 use saga_tracker::pipeline::projector::rebuild::Rebuild;
 use saga_tracker::pipeline::projector::{self, ProjectorSettings};
 use saga_tracker::pipeline::registry::BundledSchema;
-use saga_tracker::store::letters::LetterBook;
+use saga_tracker::store::dead_letters::DeadLetterLock;
 use saga_tracker::store::rocks::{RocksSettings, RocksStore};
 use saga_tracker::store::{SharedStore, Store};
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// Longer than any honest run.
-const PATIENCE: Duration = Duration::from_secs(1_800);
+const TIMEOUT: Duration = Duration::from_secs(1_800);
 
 /// Opens a store with the default settings.
 pub(crate) fn open(dir: &Path) -> anyhow::Result<RocksStore> {
@@ -73,7 +73,7 @@ fn consume_beside(
         status: status.clone(),
         dead_letters: Arc::new(Notify::new()),
         space: Arc::new(Boundless),
-        book: LetterBook::default(),
+        book: DeadLetterLock::default(),
         clock: Arc::new(SystemClock),
         shutdown: shutdown.clone(),
     };
@@ -91,7 +91,7 @@ fn consume_beside(
         if let Some(reason) = folded.failed.or(status.snapshot().fatal) {
             bail!("the pipeline stopped: {reason}");
         }
-        anyhow::ensure!(started.elapsed() < PATIENCE, "{topic} was not consumed in time");
+        anyhow::ensure!(started.elapsed() < TIMEOUT, "{topic} was not consumed in time");
         std::thread::sleep(Duration::from_millis(1));
     }
     store.sync()?;

@@ -3,14 +3,14 @@
 use crate::http::{Connection, Server};
 use crate::report::{Report, median, percentile};
 use crate::settings::Settings;
-use crate::still;
+use crate::static_server;
 use crate::{large, machine, topic};
 use anyhow::Context as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(1_800);
+const TIMEOUT: Duration = Duration::from_secs(1_800);
 /// Between two questions while it ingests.
 const PAUSE: Duration = Duration::from_millis(5);
 const LOAD: Duration = Duration::from_secs(3);
@@ -67,7 +67,7 @@ pub(crate) fn memory(settings: &Settings, topic: &str, report: &mut Report) -> a
         format!("{} ms", pair(&seen.search)),
     );
     let mut tracker = Server::tracker(settings, topic, &data)?;
-    let ready = tracker.ready(PATIENCE)?;
+    let ready = tracker.ready(TIMEOUT)?;
     report.figure(
         "restart after kill -9",
         format!("{:.0} ms", ready.as_secs_f64() * 1000.0),
@@ -114,7 +114,7 @@ fn ingest(settings: &Settings, topic: &str, data: &Path, sagas: &[String]) -> an
         if projected(&mut connection)? >= events {
             break;
         }
-        anyhow::ensure!(started.elapsed() < PATIENCE, "{topic} was not consumed in time");
+        anyhow::ensure!(started.elapsed() < TIMEOUT, "{topic} was not consumed in time");
         if let Some(saga) = sagas.get(turn % sagas.len().max(1)) {
             seen.saga
                 .push(timed(&mut connection, &format!("/api/v1/sagas/{saga}"))?);
@@ -161,7 +161,7 @@ fn restarts(
             let copied = Command::new("cp").arg("-r").arg(data).arg(&copy).status()?;
             anyhow::ensure!(copied.success(), "copying {} failed", data.display());
             let mut tracker = Server::tracker(settings, topic, &copy)?;
-            seconds.push(tracker.ready(PATIENCE)?.as_secs_f64());
+            seconds.push(tracker.ready(TIMEOUT)?.as_secs_f64());
             tracker.kill()?;
             std::fs::remove_dir_all(&copy)?;
         }
@@ -185,7 +185,7 @@ fn settle_and_load(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let mut tracker = Server::tracker(settings, topic, data)?;
-    tracker.ready(PATIENCE)?;
+    tracker.ready(TIMEOUT)?;
     let events: u64 = topic::ends(settings, topic)?.iter().map(|(_, next)| next).sum();
     let bytes = settled(data)?;
     report.figure(
@@ -197,7 +197,7 @@ fn settle_and_load(
     let paths: Vec<String> = sagas.iter().map(|saga| format!("/api/v1/sagas/{saga}")).collect();
     let body = connection.get(paths.first().context("no sagas")?)?.1;
     let mut still = Server::still(&body)?;
-    let page = [still::PATH.to_owned()];
+    let page = [static_server::PATH.to_owned()];
     let shell = ["/actuator/info".to_owned()];
     let mut rates = [Vec::new(), Vec::new(), Vec::new()];
     for _ in 0..settings.rounds {

@@ -8,9 +8,10 @@ use crate::pipeline::decode::{DecodePlan, MAX_METADATA_BYTES, MAX_SAGA_ID_CHARS,
 use crate::store::codec::Record;
 use crate::store::keys::{self, Key, Tree};
 use crate::store::records::{
-    ArchivedRecord, AuditRecord, CountRecord, DeadLetterRecord, DecisionRecord, FeedRecord, GapRecord,
-    HoldRecord, InstanceRecord, LetterMarkRecord, LetterRecord, LogRecord, MetaRecord, OffsetRecord,
-    PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord, TotalRecord, UpdatedRecord,
+    ArchivedRecord, AuditRecord, CountRecord, DeadLetterMarkRecord, DeadLetterRecord,
+    DeadLetterSummaryRecord, DecisionRecord, FeedRecord, GapRecord, HoldRecord, InstanceRecord, LogRecord,
+    MetaRecord, OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord, TotalRecord,
+    UpdatedRecord,
 };
 use apache_avro::Schema;
 use std::sync::OnceLock;
@@ -242,8 +243,8 @@ pub fn records(data: &[u8]) -> usize {
         FeedRecord,
         OffsetRecord,
         DeadLetterRecord,
-        LetterRecord,
-        LetterMarkRecord,
+        DeadLetterSummaryRecord,
+        DeadLetterMarkRecord,
         RedriveRecord,
         RedriveLetterRecord,
         GapRecord,

@@ -9,7 +9,7 @@ mod key;
 #[path = "../../src/store/keys.rs"]
 pub mod keys;
 #[path = "../../src/store/letter_records.rs"]
-mod letter_records;
+mod dead_letter_records;
 #[path = "../../src/store/purged_records.rs"]
 mod purged_records;
 #[path = "../../src/store/records.rs"]

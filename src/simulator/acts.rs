@@ -10,7 +10,7 @@ use super::source::Given;
 use super::topic::{DLT, Partition, Record, TRACKER, Topic};
 use super::world::{DAY, HOUR, SECOND};
 use crate::domain::{Millis, Position};
-use crate::pipeline::ingest::replay::{OwnedRecord, Replay, ReplayDone};
+use crate::pipeline::ingest::topic_replay::{OwnedRecord, Replay, ReplayDone};
 use crate::pipeline::kafka::KafkaSettings;
 use crate::pipeline::registry::SchemaSource;
 use crate::store::purged::purged;

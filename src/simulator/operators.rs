@@ -6,7 +6,7 @@ use super::topic::{OPS, TRACKER};
 use super::world::{DAY, HOUR};
 use crate::domain::{Event, Position, SagaId, SagaStatus, evidence};
 use crate::operations::dead_letters::redrive::RedriveOrder;
-use crate::operations::dead_letters::{Change, EventEdit, LetterFilter};
+use crate::operations::dead_letters::{Change, DeadLetterFilter, EventEdit};
 use crate::operations::decisions::StatusChange;
 use crate::operations::retention::body::{
     PURGE, PurgeBody, PurgeSagaBody, RESTORE, RESTORE_PART, RestoreBody, RestorePartBody, SeenBody, hex,
@@ -178,8 +178,8 @@ impl Sim {
         };
         let all = process
             .redrives(&CancellationToken::new())
-            .desk()
-            .choose(&LetterFilter::default(), 20);
+            .dead_letter_query()
+            .choose(&DeadLetterFilter::default(), 20);
         let mut all = all.unwrap();
         let some = 1 + self.world.index(4);
         while all.len() > some {

@@ -16,7 +16,7 @@ use crate::operations::decisions::{Applier, Consumer, Decisions, OpsStatus, Read
 use crate::operations::retention::decision::{BringBack, CarryPart, Keep, Release, Remove};
 use crate::operations::retention::{Asked, Edge, RetentionSettings, RetentionStatus, Rules, Sweeper, Worker};
 use crate::pipeline::ingest::late_schemas::Reread;
-use crate::pipeline::ingest::origin::LetterTopics;
+use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::pipeline::ingest::run::Running;
 use crate::pipeline::ingest::space::Boundless;
 use crate::pipeline::ingest::writer::Writer;
@@ -27,9 +27,9 @@ use crate::pipeline::projector::rebuild::{self, Rebuild};
 use crate::pipeline::projector::{ProjectorHandle, ProjectorSettings, Stepped};
 use crate::pipeline::query::Query;
 use crate::server::metrics::{Metrics, MetricsSettings};
-use crate::store::letters::LetterBook;
+use crate::store::dead_letters::DeadLetterLock;
 use crate::store::memory::MemoryStore;
-use crate::store::{SharedStore, StoreError, letters, read};
+use crate::store::{SharedStore, StoreError, dead_letters, read};
 use saga_tracker_sdk::publishing::EventIds;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -101,7 +101,7 @@ pub(super) struct Process {
     /// Parts that stopped for good.
     pub(super) stopped: RefCell<Vec<(Part, String)>>,
     settings: ProjectorSettings,
-    book: LetterBook,
+    book: DeadLetterLock,
     clock: SharedClock,
     schemas: Arc<SimRegistry>,
     outlet: Arc<dyn Outlet>,
@@ -131,7 +131,7 @@ pub(super) enum Part {
 impl Replica {
     pub(super) fn new(number: usize, habits: Habits, noted: &Arc<Mutex<Noted>>) -> Self {
         let rows = MemoryStore::new();
-        letters::list_all_once(&rows).unwrap();
+        dead_letters::list_all_once(&rows).unwrap();
         Self {
             number,
             habits,
@@ -206,7 +206,7 @@ impl Replica {
             due: Cell::new(due),
             stopped: RefCell::default(),
             settings,
-            book: LetterBook::default(),
+            book: DeadLetterLock::default(),
             clock: Arc::new(SkewedClock {
                 world: world.clone(),
                 skew: self.skew.clone(),
@@ -322,7 +322,7 @@ impl Process {
     }
 
     /// The account of letters.
-    pub(super) fn book(&self) -> LetterBook {
+    pub(super) fn book(&self) -> DeadLetterLock {
         self.book.clone()
     }
 
@@ -494,8 +494,8 @@ impl Process {
 }
 
 /// The topics that letters lie in.
-pub(super) fn topics() -> LetterTopics {
-    LetterTopics {
+pub(super) fn topics() -> DeadLetterTopics {
+    DeadLetterTopics {
         topic: TRACKER.to_owned(),
         dlt_topic: DLT.to_owned(),
     }

@@ -102,19 +102,19 @@ impl SimSource {
         let first = self.world.index(numbers.len());
         for turn in 0..numbers.len() {
             let number = numbers[(first + turn) % numbers.len()];
-            let most = self.world.below(9);
-            self.fetch_partition(number, most);
+            let limit = self.world.below(9);
+            self.fetch_partition(number, limit);
         }
     }
 
-    fn fetch_partition(&mut self, number: u32, most: u64) {
+    fn fetch_partition(&mut self, number: u32, limit: u64) {
         let topic = self.world.topic(self.topic);
         let partition = &topic.partitions[number as usize];
         let mut from = self.fetched[&number];
         if from < partition.low || from > partition.end {
             from = partition.low;
         }
-        for _ in 0..most {
+        for _ in 0..limit {
             let Some(record) = topic.next(number, from) else {
                 // Markers, which nobody is given, may be all that is left.
                 from = partition.end;

@@ -7,11 +7,11 @@
 use super::codec::Record;
 use super::keys::{self, Key, TimelineRow, Tree};
 use super::records::{
-    AheadRecord, ArchivedRecord, AuditRecord, CountRecord, DeadLetterRecord, DecisionOutcome, DecisionRecord,
-    FeedRecord, GapKind, GapRecord, HoldRecord, HoldScopeRecord, InstanceRecord, LastRecord,
-    LetterMarkRecord, LetterRecord, LiftedRecord, LogRecord, MetaRecord, OffsetRecord, PresenceRecord,
-    PurgedRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord, StandingRecord, TotalRecord,
-    UpdatedRecord,
+    AheadRecord, ArchivedRecord, AuditRecord, CountRecord, DeadLetterMarkRecord, DeadLetterRecord,
+    DeadLetterSummaryRecord, DecisionOutcome, DecisionRecord, FeedRecord, GapKind, GapRecord, HoldRecord,
+    HoldScopeRecord, InstanceRecord, LastRecord, LiftedRecord, LogRecord, MetaRecord, OffsetRecord,
+    PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord, StandingRecord,
+    TotalRecord, UpdatedRecord,
 };
 use super::totals;
 use crate::domain::{
@@ -337,8 +337,8 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
     );
     assert_plain!(
         "letters 1",
-        LetterRecord,
-        LetterRecord {
+        DeadLetterSummaryRecord,
+        DeadLetterSummaryRecord {
             topic: "c4ang.saga.tracker",
             reason: "unknown_status",
             detail: "field status is \"PAUSED\"",
@@ -354,8 +354,8 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
     );
     assert_plain!(
         "letter_marks 1 logged",
-        LetterMarkRecord,
-        LetterMarkRecord::Returned {
+        DeadLetterMarkRecord,
+        DeadLetterMarkRecord::Returned {
             at: RECORDED_AT.0,
             became: ReturnRecord::Logged {
                 saga_id: "order-17",
@@ -366,16 +366,16 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
     );
     assert_plain!(
         "letter_marks 1 announced",
-        LetterMarkRecord,
-        LetterMarkRecord::Announced {
+        DeadLetterMarkRecord,
+        DeadLetterMarkRecord::Announced {
             at: RECORDED_AT.0,
             value: [7; 16],
         }
     );
     assert_plain!(
         "letter_marks 1 removed",
-        LetterMarkRecord,
-        LetterMarkRecord::Removed {
+        DeadLetterMarkRecord,
+        DeadLetterMarkRecord::Removed {
             at: RECORDED_AT.0,
             redriven: true,
             reason: Some("truncated"),
@@ -384,8 +384,8 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
     );
     assert_plain!(
         "letter_marks 1 dead letter",
-        LetterMarkRecord,
-        LetterMarkRecord::Returned {
+        DeadLetterMarkRecord,
+        DeadLetterMarkRecord::Returned {
             at: RECORDED_AT.0,
             became: ReturnRecord::DeadLetter { reason: "truncated" },
             value: [7; 16],
@@ -393,8 +393,8 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
     );
     assert_plain!(
         "letter_marks 1 discarded",
-        LetterMarkRecord,
-        LetterMarkRecord::Discarded {
+        DeadLetterMarkRecord,
+        DeadLetterMarkRecord::Discarded {
             at: RECORDED_AT.0,
             by: "kim",
             why: "test data"

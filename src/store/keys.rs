@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | log | saga id | recorded_at i64 · partition u32 · offset u64 |
 //! | feed, dead_letters, letters | partition u32 · offset >> 16 u64 | offset u64 |
-//! | letter_marks | partition u32 · offset >> 16 u64 | offset u64 · kind u8 · value's hash, 16 bytes · partition u32 · offset u64 |
+//! | dead_letter_marks | partition u32 · offset >> 16 u64 | offset u64 · kind u8 · value's hash, 16 bytes · partition u32 · offset u64 |
 //! | letters_by_event | event id | partition u32 · offset u64 |
 //! | redrives, jobs | `J` | number u64 |
 //! | redrives, letters | `L` · number u64 | partition u32 · offset u64 |
@@ -94,7 +94,7 @@ pub fn by_offset(key: &mut Key, position: Position) {
         .end();
 }
 
-/// The partition number that a partition key of `feed`, `dead_letters`, `letters` or `letter_marks`
+/// The partition number that a partition key of `feed`, `dead_letters`, `letters` or `dead_letter_marks`
 /// begins with.
 ///
 /// # Errors
@@ -130,9 +130,9 @@ pub fn purged(key: &mut Key, saga: &SagaId) {
     instance(key, saga);
 }
 
-/// What a sort key of `letter_marks` stands for.
+/// What a sort key of `dead_letter_marks` stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LetterMarkKey {
+pub struct DeadLetterMarkKey {
     /// The letter's offset.
     pub offset: u64,
     /// What kind of thing happened to it.
@@ -143,7 +143,7 @@ pub struct LetterMarkKey {
     pub by: Position,
 }
 
-/// `letter_marks`: something of that kind that happened to a dead letter, the value that it is about, and
+/// `dead_letter_marks`: something of that kind that happened to a dead letter, the value that it is about, and
 /// the position of the record that made it happen.
 pub fn letter_mark(key: &mut Key, letter: Position, kind: u8, value: &[u8; 16], by: Position) {
     letter_marks_about(key, letter, kind, value);
@@ -162,18 +162,18 @@ pub fn letter_marks_of_kind(key: &mut Key, letter: Position, kind: u8) {
     key.u8(kind).end();
 }
 
-/// Reads a sort key of `letter_marks`.
+/// Reads a sort key of `dead_letter_marks`.
 ///
 /// # Errors
 /// When the bytes are no such key.
-pub fn parse_letter_mark(sort: &[u8]) -> Result<LetterMarkKey, KeyError> {
+pub fn parse_letter_mark(sort: &[u8]) -> Result<DeadLetterMarkKey, KeyError> {
     let mut fields = Fields::of("letter_marks", sort);
     let offset = fields.u64()?;
     let [kind] = fields.take::<1>()?;
     let value = fields.take::<16>()?;
     let by = Position::new(fields.u32()?, fields.u64()?);
     fields.end()?;
-    Ok(LetterMarkKey {
+    Ok(DeadLetterMarkKey {
         offset,
         kind,
         value,

@@ -115,7 +115,7 @@ proptest! {
         let feed = |letter: Position| built(|key| keys::by_offset(key, letter));
         assert_eq!(mark(a).partition(), feed(a).partition());
         assert_eq!(mark(a).cmp(&mark(b)), a.cmp(&b));
-        let read = keys::LetterMarkKey { offset: a.offset, kind, value, by };
+        let read = keys::DeadLetterMarkKey { offset: a.offset, kind, value, by };
         assert_eq!(keys::parse_letter_mark(mark(a).sort()).unwrap(), read);
         let about = built(|key| keys::letter_marks_about(key, a, kind, &value));
         let of_kind = built(|key| keys::letter_marks_of_kind(key, a, kind));

@@ -1,8 +1,8 @@
 //! Reads what happened to letters: no more marks than count for the answer, however many there are.
 //!
-//! Which marks count is decided in [`super::letter_marks`].
+//! Which marks count is decided in [`super::dead_letter_marks`].
 
-use super::letter_marks::{Happened, LetterMark, LetterState, Removal, ValueHash};
+use super::dead_letter_marks::{DeadLetterMark, DeadLetterState, Happened, Removal, ValueHash};
 use super::{Direction, Key, Read, StoreError, Table, keys, read};
 use crate::domain::Position;
 use std::collections::BTreeMap;
@@ -15,8 +15,8 @@ pub(super) const MARKS_TOLD: usize = 100;
 fn each(
     read: &dyn Read,
     prefix: &Key,
-    most: usize,
-    mut visit: impl FnMut(LetterMark) -> Result<ControlFlow<()>, StoreError>,
+    limit: usize,
+    mut visit: impl FnMut(DeadLetterMark) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
     // Behind every key that goes on from the prefix: what follows it is of 28 bytes at most.
     let mut end = prefix.sort().to_vec();
@@ -26,15 +26,15 @@ fn each(
         |row| {
             let partition = prefix.partition();
             read.scan(
-                Table::LetterMarks,
+                Table::DeadLetterMarks,
                 partition,
                 range,
                 Direction::Forward,
-                most,
+                limit,
                 row,
             )
         },
-        |sort, value| visit(LetterMark::read(keys::parse_letter_mark(sort)?.by, value)?),
+        |sort, value| visit(DeadLetterMark::read(keys::parse_letter_mark(sort)?.by, value)?),
     )
 }
 
@@ -44,7 +44,7 @@ pub(super) fn first_about(
     letter: Position,
     kind: u8,
     value: ValueHash,
-) -> Result<Option<LetterMark>, StoreError> {
+) -> Result<Option<DeadLetterMark>, StoreError> {
     let mut key = Key::default();
     keys::letter_marks_about(&mut key, letter, kind, &value.0);
     let mut found = None;
@@ -60,7 +60,7 @@ pub(super) fn each_of_kind(
     read: &dyn Read,
     letter: Position,
     kind: u8,
-    visit: impl FnMut(LetterMark) -> Result<ControlFlow<()>, StoreError>,
+    visit: impl FnMut(DeadLetterMark) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
     let mut key = Key::default();
     keys::letter_marks_of_kind(&mut key, letter, kind);
@@ -72,9 +72,9 @@ pub(super) fn each_of_kind(
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn removed(read: &dyn Read, letter: Position) -> Result<Option<(LetterMark, Removal)>, StoreError> {
+pub fn removed(read: &dyn Read, letter: Position) -> Result<Option<(DeadLetterMark, Removal)>, StoreError> {
     let mut found = None;
-    each_of_kind(read, letter, LetterMark::REMOVED, |mark| {
+    each_of_kind(read, letter, DeadLetterMark::REMOVED, |mark| {
         if let Happened::Removed(removal) = &mark.what
             && removal.reason.is_some()
         {
@@ -91,16 +91,16 @@ pub fn removed(read: &dyn Read, letter: Position) -> Result<Option<(LetterMark, 
 /// # Errors
 /// [`StoreError`] when it cannot be read.
 pub fn is_announced(read: &dyn Read, letter: Position, value: ValueHash) -> Result<bool, StoreError> {
-    Ok(first_about(read, letter, LetterMark::ANNOUNCED, value)?.is_some())
+    Ok(first_about(read, letter, DeadLetterMark::ANNOUNCED, value)?.is_some())
 }
 
 /// Whether a record with that value says that the letter came back.
 pub(super) fn is_returned(read: &dyn Read, letter: Position, value: ValueHash) -> Result<bool, StoreError> {
-    Ok(first_about(read, letter, LetterMark::RETURNED, value)?.is_some())
+    Ok(first_about(read, letter, DeadLetterMark::RETURNED, value)?.is_some())
 }
 
 fn is_discarded(read: &dyn Read, letter: Position) -> Result<bool, StoreError> {
-    let discarded = first_about(read, letter, LetterMark::DISCARDED, ValueHash::default())?;
+    let discarded = first_about(read, letter, DeadLetterMark::DISCARDED, ValueHash::default())?;
     Ok(discarded.is_some())
 }
 
@@ -108,13 +108,13 @@ fn is_discarded(read: &dyn Read, letter: Position) -> Result<bool, StoreError> {
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn state(read: &dyn Read, letter: Position, value: ValueHash) -> Result<LetterState, StoreError> {
+pub fn state(read: &dyn Read, letter: Position, value: ValueHash) -> Result<DeadLetterState, StoreError> {
     if let Some((_, removal)) = removed(read, letter)? {
         return Ok(removal.state());
     }
     let mut returned = is_returned(read, letter, value)?;
     if !returned {
-        each_of_kind(read, letter, LetterMark::ANNOUNCED, |mark| {
+        each_of_kind(read, letter, DeadLetterMark::ANNOUNCED, |mark| {
             returned = is_returned(read, letter, mark.about())?;
             Ok(if returned {
                 ControlFlow::Break(())
@@ -124,11 +124,11 @@ pub fn state(read: &dyn Read, letter: Position, value: ValueHash) -> Result<Lett
         })?;
     }
     Ok(if returned {
-        LetterState::Redriven
+        DeadLetterState::Redriven
     } else if is_discarded(read, letter)? {
-        LetterState::Discarded
+        DeadLetterState::Discarded
     } else {
-        LetterState::Open
+        DeadLetterState::Open
     })
 }
 
@@ -138,14 +138,18 @@ pub fn state(read: &dyn Read, letter: Position, value: ValueHash) -> Result<Lett
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn counted(read: &dyn Read, letter: Position, value: ValueHash) -> Result<Vec<LetterMark>, StoreError> {
+pub fn counted(
+    read: &dyn Read,
+    letter: Position,
+    value: ValueHash,
+) -> Result<Vec<DeadLetterMark>, StoreError> {
     let about = |kind, value| first_about(read, letter, kind, value);
     let mut found = Vec::new();
-    found.extend(about(LetterMark::DISCARDED, ValueHash::default())?);
-    found.extend(about(LetterMark::RETURNED, value)?);
-    each_of_kind(read, letter, LetterMark::ANNOUNCED, |mark| {
+    found.extend(about(DeadLetterMark::DISCARDED, ValueHash::default())?);
+    found.extend(about(DeadLetterMark::RETURNED, value)?);
+    each_of_kind(read, letter, DeadLetterMark::ANNOUNCED, |mark| {
         if mark.about() != value {
-            found.extend(about(LetterMark::RETURNED, mark.about())?);
+            found.extend(about(DeadLetterMark::RETURNED, mark.about())?);
         }
         let full = found.len() >= MARKS_TOLD;
         Ok(if full {
@@ -168,9 +172,9 @@ pub fn marks_between(
     read: &dyn Read,
     from: Position,
     to: u64,
-    most: usize,
-) -> Result<(BTreeMap<u64, Vec<LetterMark>>, u64), StoreError> {
-    let mut found: BTreeMap<u64, Vec<LetterMark>> = BTreeMap::new();
+    limit: usize,
+) -> Result<(BTreeMap<u64, Vec<DeadLetterMark>>, u64), StoreError> {
+    let mut found: BTreeMap<u64, Vec<DeadLetterMark>> = BTreeMap::new();
     let mut key = Key::default();
     keys::by_offset(&mut key, from);
     let (first, end) = (from.offset.to_be_bytes(), to.to_be_bytes());
@@ -180,11 +184,11 @@ pub fn marks_between(
         |visit| {
             let partition = key.partition();
             read.scan(
-                Table::LetterMarks,
+                Table::DeadLetterMarks,
                 partition,
                 range,
                 Direction::Forward,
-                most,
+                limit,
                 visit,
             )
         },
@@ -192,18 +196,18 @@ pub fn marks_between(
             let mark = keys::parse_letter_mark(sort)?;
             (rows, reached) = (rows + 1, mark.offset);
             let marks = found.entry(mark.offset).or_default();
-            marks.push(LetterMark::read(mark.by, value)?);
+            marks.push(DeadLetterMark::read(mark.by, value)?);
             Ok(ControlFlow::Continue(()))
         },
     )?;
-    Ok((found, if rows < most { to } else { reached }))
+    Ok((found, if rows < limit { to } else { reached }))
 }
 
 /// The first of all that happened to one letter, 100 at most, whether it counts or not.
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn marks(read: &dyn Read, letter: Position) -> Result<Vec<LetterMark>, StoreError> {
+pub fn marks(read: &dyn Read, letter: Position) -> Result<Vec<DeadLetterMark>, StoreError> {
     let (mut found, _) = marks_between(read, letter, letter.offset.saturating_add(1), MARKS_TOLD)?;
     Ok(found.remove(&letter.offset).unwrap_or_default())
 }

@@ -13,6 +13,9 @@ pub mod codec;
 mod conformance;
 #[cfg(test)]
 pub(crate) mod counting;
+mod dead_letter_marks;
+mod dead_letter_records;
+pub mod dead_letters;
 mod error;
 #[cfg(test)]
 mod format_tests;
@@ -21,10 +24,7 @@ mod key;
 pub mod keys;
 #[cfg(test)]
 mod keys_tests;
-mod letter_marks;
-mod letter_records;
 mod letter_states;
-pub mod letters;
 pub mod memory;
 pub mod purged;
 mod purged_records;

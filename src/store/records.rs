@@ -11,8 +11,9 @@ use super::codec::Record;
 use crate::domain::{Event, EventRef, MetadataForm, Millis, SagaId, SagaStatus, TimelineKey};
 use bincode::{BorrowDecode, Encode};
 
-pub use super::letter_records::{
-    LetterMarkRecord, LetterRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord, UNKNOWN_SCHEMA,
+pub use super::dead_letter_records::{
+    DeadLetterMarkRecord, DeadLetterSummaryRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord,
+    UNKNOWN_SCHEMA,
 };
 pub use super::purged_records::{ArchivedRecord, HoldRecord, HoldScopeRecord, LiftedRecord, PurgedRecord};
 pub use super::state_records::{InstanceRecord, StandingRecord};

@@ -3,10 +3,10 @@
 use super::StoreError;
 use super::codec::Record;
 use super::records::{
-    AheadRecord, ArchivedRecord, AuditRecord, CountRecord, DeadLetterRecord, DecisionRecord, FeedRecord,
-    GapKind, GapRecord, HoldRecord, InstanceRecord, LastRecord, LetterMarkRecord, LetterRecord, LogRecord,
-    MetaRecord, OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord,
-    StandingRecord, TotalRecord, UpdatedRecord,
+    AheadRecord, ArchivedRecord, AuditRecord, CountRecord, DeadLetterMarkRecord, DeadLetterRecord,
+    DeadLetterSummaryRecord, DecisionRecord, FeedRecord, GapKind, GapRecord, HoldRecord, InstanceRecord,
+    LastRecord, LogRecord, MetaRecord, OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord,
+    RedriveRecord, ReturnRecord, StandingRecord, TotalRecord, UpdatedRecord,
 };
 use crate::domain::{
     Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, Event, Listed, MetadataForm,
@@ -157,8 +157,8 @@ fn read_as_everything(bytes: &[u8]) {
     let _ = HoldRecord::read(bytes);
     let _ = OffsetRecord::read(bytes);
     let _ = DeadLetterRecord::read(bytes);
-    let _ = LetterRecord::read(bytes);
-    let _ = LetterMarkRecord::read(bytes);
+    let _ = DeadLetterSummaryRecord::read(bytes);
+    let _ = DeadLetterMarkRecord::read(bytes);
     let _ = RedriveRecord::read(bytes);
     let _ = RedriveLetterRecord::read(bytes);
     let _ = GapRecord::read(bytes);
@@ -238,18 +238,18 @@ proptest! {
         flag in any::<bool>(),
     ) {
         let part = |n: usize| parts[n].as_deref();
-        reads_back(&LetterRecord {
+        reads_back(&DeadLetterSummaryRecord {
             topic: &topic, reason: &reason, detail: &detail, arrived_at: at, bytes, value: [bytes.to_be_bytes()[0]; 16],
             event_id: part(0), saga_id: part(1), saga_type: part(2), step: part(3), status: part(4),
         }, &mut Vec::new());
         let logged = ReturnRecord::Logged { saga_id: &topic, recorded_at: at };
         let again = ReturnRecord::DeadLetter { reason: &reason };
         for record in [
-            LetterMarkRecord::Returned { at, became: logged, value: [7; 16] },
-            LetterMarkRecord::Returned { at, became: again, value: [0; 16] },
-            LetterMarkRecord::Announced { at, value: [255; 16] },
-            LetterMarkRecord::Removed { at, redriven: flag, reason: part(0), value: [3; 16] },
-            LetterMarkRecord::Discarded { at, by: &topic, why: &detail },
+            DeadLetterMarkRecord::Returned { at, became: logged, value: [7; 16] },
+            DeadLetterMarkRecord::Returned { at, became: again, value: [0; 16] },
+            DeadLetterMarkRecord::Announced { at, value: [255; 16] },
+            DeadLetterMarkRecord::Removed { at, redriven: flag, reason: part(0), value: [3; 16] },
+            DeadLetterMarkRecord::Discarded { at, by: &topic, why: &detail },
         ] {
             reads_back(&record, &mut Vec::new());
         }
@@ -358,8 +358,8 @@ fn another_format_is_refused_by_the_tables_name() {
         refuses_other_formats::<HoldRecord<'_>>(&bytes);
         refuses_other_formats::<OffsetRecord>(&bytes);
         refuses_other_formats::<DeadLetterRecord<'_>>(&bytes);
-        refuses_other_formats::<LetterRecord<'_>>(&bytes);
-        refuses_other_formats::<LetterMarkRecord<'_>>(&bytes);
+        refuses_other_formats::<DeadLetterSummaryRecord<'_>>(&bytes);
+        refuses_other_formats::<DeadLetterMarkRecord<'_>>(&bytes);
         refuses_other_formats::<RedriveRecord<'_>>(&bytes);
         refuses_other_formats::<RedriveLetterRecord<'_>>(&bytes);
         refuses_other_formats::<GapRecord>(&bytes);

@@ -60,7 +60,7 @@ pub enum Table {
     /// What is known of each dead letter without its bytes.
     Letters,
     /// What happened to dead letters after they were stored. Append-only.
-    LetterMarks,
+    DeadLetterMarks,
     /// Dead letters by the id of the event in them.
     LettersByEvent,
     /// Redrives that were asked for, and what became of each of their letters. Of this replica only.
@@ -105,7 +105,7 @@ impl Table {
             Self::Offsets,
             Self::DeadLetters,
             Self::Letters,
-            Self::LetterMarks,
+            Self::DeadLetterMarks,
             Self::LettersByEvent,
             Self::Redrives,
             Self::Gaps,
@@ -133,7 +133,7 @@ impl Table {
             Self::Offsets => "offsets",
             Self::DeadLetters => "dead_letters",
             Self::Letters => "letters",
-            Self::LetterMarks => "letter_marks",
+            Self::DeadLetterMarks => "letter_marks",
             Self::LettersByEvent => "letters_by_event",
             Self::Redrives => "redrives",
             Self::Gaps => "gaps",

@@ -451,7 +451,7 @@ pub fn remove(
             from.as_deref().map_or(Bound::Unbounded, Bound::Excluded),
             Bound::Unbounded,
         );
-        let most = left;
+        let limit = left;
         try_scan(
             |visit| {
                 let partition = partition.partition();
@@ -460,7 +460,7 @@ pub fn remove(
                     partition,
                     range,
                     Direction::Forward,
-                    most,
+                    limit,
                     visit,
                 )
             },

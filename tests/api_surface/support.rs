@@ -6,10 +6,10 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use saga_tracker::domain::clock::Clock;
 use saga_tracker::domain::{Cut, Event, MetadataForm, Millis, Position, SagaDefinitions, SagaStatus};
 use saga_tracker::operations::audit::Audit;
-use saga_tracker::operations::dead_letters::{Desk, Sources};
+use saga_tracker::operations::dead_letters::{DeadLetterQuery, Sources};
 use saga_tracker::operations::decisions::OpsError;
 use saga_tracker::operations::snapshot::{Known, LastFailure, Pruned, Running, SnapshotId, Summary, Trigger};
-use saga_tracker::pipeline::ingest::origin::LetterTopics;
+use saga_tracker::pipeline::ingest::origin::DeadLetterTopics;
 use saga_tracker::pipeline::ingest::status::IngestStatus;
 use saga_tracker::pipeline::projector::{Projector, ProjectorSettings};
 use saga_tracker::pipeline::query::Query;
@@ -216,10 +216,10 @@ impl Surface {
         let query = Query::new(store, Arc::new(SagaDefinitions::default()));
         let (admin, ingest) = (Arc::new(FakeAdmin::default()), Arc::new(IngestStatus::default()));
         let metrics = Metrics::new(&MetricsSettings::default(), query.clone(), ingest.clone());
-        let letters = Desk::new(Sources {
+        let letters = DeadLetterQuery::new(Sources {
             store: query.store().clone(),
             schemas: Arc::new(BundledSchema::new().unwrap()),
-            topics: LetterTopics {
+            topics: DeadLetterTopics {
                 topic: TOPIC.to_owned(),
                 dlt_topic: String::new(),
             },

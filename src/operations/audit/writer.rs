@@ -18,7 +18,7 @@ use std::time::Duration;
 /// So many entries are one write at most.
 const TOGETHER: usize = 256;
 /// How often it is looked whether refusals have to be told.
-const LOOK: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What to call with the number of the entry.
 pub(super) type Done = Box<dyn FnOnce(Result<u64, StoreError>) + Send>;
@@ -105,7 +105,7 @@ impl Drop for Writer {
 impl Core {
     fn run(&self, waiting: &Receiver<Job>) {
         loop {
-            match waiting.recv_timeout(LOOK) {
+            match waiting.recv_timeout(POLL_INTERVAL) {
                 Ok(first) => self.write(gather(first, waiting)),
                 Err(RecvTimeoutError::Timeout) => self.write(Vec::new()),
                 Err(RecvTimeoutError::Disconnected) => return,

@@ -8,8 +8,8 @@
 use super::named::{self, Deciding, Named};
 use crate::domain::Position;
 use crate::operations::decisions::{Applier, Decided, NewDecision, OpsError, Verdict};
-use crate::pipeline::ingest::origin::LetterTopics;
-use crate::store::letters::{Happened, HeldBook, LetterBook, ValueHash};
+use crate::pipeline::ingest::origin::DeadLetterTopics;
+use crate::store::dead_letters::{DeadLetterGuard, DeadLetterLock, Happened, ValueHash};
 use crate::store::{Batch, Read, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +43,7 @@ pub(super) struct Announcement<'a> {
 /// [`OpsError`].
 pub(super) fn announce(
     announcement: &Announcement<'_>,
-    topics: &LetterTopics,
+    topics: &DeadLetterTopics,
     deciding: &dyn Deciding,
 ) -> Result<(), OpsError> {
     let letters = announcement.letters.iter().map(|(letter, value)| Announced {
@@ -66,9 +66,9 @@ pub(super) fn announce(
 /// Applies announcements.
 pub struct AnnounceApplier {
     /// The account of letters, shared with ingest.
-    pub book: LetterBook,
+    pub book: DeadLetterLock,
     /// The topics that letters lie in.
-    pub topics: LetterTopics,
+    pub topics: DeadLetterTopics,
 }
 
 impl Applier for AnnounceApplier {
@@ -76,14 +76,14 @@ impl Applier for AnnounceApplier {
         KIND
     }
 
-    fn hold(&self) -> Option<HeldBook<'_>> {
+    fn hold(&self) -> Option<DeadLetterGuard<'_>> {
         Some(self.book.hold())
     }
 
     fn apply(
         &self,
         decided: Decided<'_>,
-        held: Option<&HeldBook<'_>>,
+        held: Option<&DeadLetterGuard<'_>>,
         store: &dyn Read,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {

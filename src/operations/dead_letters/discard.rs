@@ -2,11 +2,11 @@
 //! stays. The letter and its bytes stay too.
 
 use super::named::{self, Named};
-use super::{Desk, DeskError, LetterId};
+use super::{DeadLetterId, DeadLetterQuery, DeadLetterQueryError};
 use crate::domain::Position;
 use crate::operations::decisions::{Applier, Decided, Decisions, NewDecision, OpsError, Verdict};
-use crate::pipeline::ingest::origin::LetterTopics;
-use crate::store::letters::{Happened, HeldBook, LetterBook, LetterState};
+use crate::pipeline::ingest::origin::DeadLetterTopics;
+use crate::store::dead_letters::{DeadLetterGuard, DeadLetterLock, DeadLetterState, Happened};
 use crate::store::{Batch, Read, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -60,25 +60,25 @@ pub struct DiscardOrder {
 /// made again.
 pub fn discard(
     order: &DiscardOrder,
-    desk: &Desk,
+    dead_letter_query: &DeadLetterQuery,
     decisions: &Decisions,
 ) -> Result<Vec<(Position, Discarded)>, OpsError> {
     let mut results = Vec::new();
     let mut open = Vec::new();
     for letter in &order.letters {
-        match desk.look_up(*letter) {
-            Ok(listed) if listed.state == LetterState::Open => open.push(*letter),
+        match dead_letter_query.look_up(*letter) {
+            Ok(listed) if listed.state == DeadLetterState::Open => open.push(*letter),
             Ok(listed) => {
                 let why = format!("it is {} already", listed.state.as_str());
                 results.push((*letter, Discarded::Skipped(why)));
             }
-            Err(DeskError::Unknown(LetterId(_))) => {
+            Err(DeadLetterQueryError::Unknown(DeadLetterId(_))) => {
                 results.push((*letter, Discarded::Skipped("there is no such letter".to_owned())));
             }
-            Err(error @ DeskError::Removed(..)) => {
+            Err(error @ DeadLetterQueryError::Removed(..)) => {
                 results.push((*letter, Discarded::Skipped(error.to_string())));
             }
-            Err(DeskError::Store(error)) => return Err(error.into()),
+            Err(DeadLetterQueryError::Store(error)) => return Err(error.into()),
         }
     }
     if order.dry_run {
@@ -86,7 +86,7 @@ pub fn discard(
         results.sort_by_key(|(letter, _)| *letter);
         return Ok(results);
     }
-    let topics = desk.topics();
+    let topics = dead_letter_query.topics();
     for chunk in open.chunks(AT_ONCE) {
         let body = Body {
             letters: chunk.iter().map(|letter| Named::of(*letter, topics)).collect(),
@@ -123,9 +123,9 @@ fn midway(results: &[(Position, Discarded)], error: OpsError) -> OpsError {
 /// Applies decisions to discard letters.
 pub struct DiscardApplier {
     /// The account of letters, shared with ingest.
-    pub book: LetterBook,
+    pub book: DeadLetterLock,
     /// The topics that letters lie in.
-    pub topics: LetterTopics,
+    pub topics: DeadLetterTopics,
 }
 
 impl Applier for DiscardApplier {
@@ -133,14 +133,14 @@ impl Applier for DiscardApplier {
         KIND
     }
 
-    fn hold(&self) -> Option<HeldBook<'_>> {
+    fn hold(&self) -> Option<DeadLetterGuard<'_>> {
         Some(self.book.hold())
     }
 
     fn apply(
         &self,
         decided: Decided<'_>,
-        held: Option<&HeldBook<'_>>,
+        held: Option<&DeadLetterGuard<'_>>,
         store: &dyn Read,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {

@@ -2,12 +2,12 @@
 //! redriven; an event that is in the log already has nothing to be replayed, because state is the
 //! fold of the log.
 
-use super::redrive::{LetterResult, MOST_LETTERS, RedriveOrder, Redrives};
+use super::redrive::{MOST_LETTERS, RedriveOrder, RedriveResult, Redrives};
 use super::search_log::ReplayError;
-use super::view::{self, CameBack};
-use super::{Change, Forecast, LetterId, Outlook, Story};
+use super::view::{self, RedriveOutcome};
+use super::{Change, DeadLetterHistory, DeadLetterId, Forecast, PredictedOutcome};
 use crate::domain::Position;
-use crate::store::letters::LetterState;
+use crate::store::dead_letters::DeadLetterState;
 use crate::store::{Direction, Read, StoreError, Table, WHOLE, keys, read};
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -94,7 +94,7 @@ impl Redrives {
             }
             for letter in &found {
                 let listed = view::listed(&*store, *letter)?;
-                if listed.is_some_and(|listed| listed.state == LetterState::Open) {
+                if listed.is_some_and(|listed| listed.state == DeadLetterState::Open) {
                     open.push(*letter);
                 }
             }
@@ -138,7 +138,7 @@ impl Redrives {
         &self,
         order: &ReplayOrder,
         mut open: Vec<Position>,
-    ) -> Result<HashMap<Position, LetterResult>, StoreError> {
+    ) -> Result<HashMap<Position, RedriveResult>, StoreError> {
         if open.is_empty() {
             return Ok(HashMap::new());
         }
@@ -162,7 +162,7 @@ impl Redrives {
         &self,
         id: &str,
         letters: &[Position],
-        redriven: &HashMap<Position, LetterResult>,
+        redriven: &HashMap<Position, RedriveResult>,
     ) -> Result<ReplayResult, StoreError> {
         let mut best: Option<ReplayResult> = None;
         for letter in letters {
@@ -183,21 +183,21 @@ impl Redrives {
     /// A letter to which something happened before.
     fn of_history(&self, id: &str, letter: Position) -> Result<ReplayResult, StoreError> {
         let snapshot = self.store().snapshot();
-        let name = LetterId(letter);
+        let name = DeadLetterId(letter);
         let Some(listed) = view::listed(&*snapshot, letter)? else {
             let gone = format!("dead letter {name} was settled long ago and is no longer kept");
             return Ok(result(id, ReplayStatus::Failed, gone));
         };
         let history = view::history(&*snapshot, &listed)?;
         let last = history.into_iter().rev().find_map(|episode| match episode.what {
-            Story::Arrived => None,
-            Story::Discarded { by, why } => Some(result(
+            DeadLetterHistory::Arrived => None,
+            DeadLetterHistory::Discarded { by, why } => Some(result(
                 id,
                 ReplayStatus::Failed,
                 format!("dead letter {name} was discarded by {by}: {why}"),
             )),
-            Story::Returned { at, became } => {
-                let mut told = of_result(id, letter, &LetterResult::Came(at, became));
+            DeadLetterHistory::Returned { at, became } => {
+                let mut told = of_result(id, letter, &RedriveResult::Came(at, became));
                 told.message = format!("redriven before: {}", told.message);
                 Some(told)
             }
@@ -212,61 +212,61 @@ impl Redrives {
     }
 }
 
-fn of_result(id: &str, letter: Position, became: &LetterResult) -> ReplayResult {
+fn of_result(id: &str, letter: Position, became: &RedriveResult) -> ReplayResult {
     use ReplayStatus::{Failed, Success};
-    let name = LetterId(letter);
+    let name = DeadLetterId(letter);
     let (status, message) = match became {
-        LetterResult::Waiting => (
+        RedriveResult::Waiting => (
             Failed,
             format!("dead letter {name} is not published yet; the redrive goes on by itself"),
         ),
-        LetterResult::Left => (
+        RedriveResult::Cancelled => (
             Failed,
             format!("dead letter {name} is still open: the redrive was cancelled before its turn"),
         ),
-        LetterResult::Sent(at) => (
+        RedriveResult::Sent(at) => (
             Failed,
             format!("dead letter {name} is published at {at} and not applied yet"),
         ),
-        LetterResult::Skipped(why) | LetterResult::Refused(why) => {
+        RedriveResult::Skipped(why) | RedriveResult::Refused(why) => {
             (Failed, format!("dead letter {name}: {why}"))
         }
-        LetterResult::Came(at, became) => match became {
-            CameBack::Applied(saga) => (
+        RedriveResult::Came(at, became) => match became {
+            RedriveOutcome::Applied(saga) => (
                 Success,
                 format!("dead letter {name} came back at {at} and is applied to saga {saga}"),
             ),
-            CameBack::Duplicate { saga_id, .. } => (
+            RedriveOutcome::Duplicate { saga_id, .. } => (
                 Success,
                 format!("dead letter {name} came back at {at}; saga {saga_id} had the event already"),
             ),
-            CameBack::DeadLetter { letter, reason } => (
+            RedriveOutcome::DeadLetter { letter, reason } => (
                 Failed,
                 format!(
                     "dead letter {name} became dead letter {} again: {reason}",
-                    LetterId(*letter)
+                    DeadLetterId(*letter)
                 ),
             ),
-            CameBack::Waiting(saga) => (
+            RedriveOutcome::Waiting(saga) => (
                 Failed,
                 format!("dead letter {name} came back at {at} and is not applied to saga {saga} yet"),
             ),
-            CameBack::Removed(saga) => (
+            RedriveOutcome::Removed(saga) => (
                 Success,
                 format!("dead letter {name} came back at {at}; saga {saga} has been removed since"),
             ),
         },
-        LetterResult::Forecast(forecast) => of_forecast(letter, forecast),
+        RedriveResult::Forecast(forecast) => of_forecast(letter, forecast),
     };
     result(id, status, message)
 }
 
 fn of_forecast(letter: Position, forecast: &Forecast) -> (ReplayStatus, String) {
-    let name = LetterId(letter);
+    let name = DeadLetterId(letter);
     let saga = forecast.saga_id.as_deref().unwrap_or_default();
     let detail = forecast.detail.as_deref().unwrap_or_default();
     match forecast.outlook {
-        Outlook::Applied => {
+        PredictedOutcome::Applied => {
             let of = |standing: &Option<super::Standing>| {
                 standing
                     .as_ref()
@@ -278,14 +278,15 @@ fn of_forecast(letter: Position, forecast: &Forecast) -> (ReplayStatus, String) 
                 format!("dead letter {name} would be applied to saga {saga}: {before} to {after}"),
             )
         }
-        Outlook::Duplicate | Outlook::Conflict => (
+        PredictedOutcome::Duplicate | PredictedOutcome::Conflict => (
             ReplayStatus::Success,
             format!("saga {saga} has the event of dead letter {name} already"),
         ),
-        Outlook::AlreadyRedriven => (ReplayStatus::Success, format!("dead letter {name}: {detail}")),
-        Outlook::Undecodable | Outlook::Reserved | Outlook::Discarded | Outlook::Unknown => {
-            (ReplayStatus::Failed, format!("dead letter {name}: {detail}"))
-        }
+        PredictedOutcome::AlreadyRedriven => (ReplayStatus::Success, format!("dead letter {name}: {detail}")),
+        PredictedOutcome::Undecodable
+        | PredictedOutcome::Reserved
+        | PredictedOutcome::Discarded
+        | PredictedOutcome::Unknown => (ReplayStatus::Failed, format!("dead letter {name}: {detail}")),
     }
 }
 

@@ -2,11 +2,11 @@
 
 use super::list::Listed;
 use crate::domain::Millis;
-use crate::store::letters::LetterState;
+use crate::store::dead_letters::DeadLetterState;
 
 /// Which letters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LetterFilter {
+pub struct DeadLetterFilter {
     /// Of this reason.
     pub reason: Option<String>,
     /// From this topic.
@@ -18,14 +18,14 @@ pub struct LetterFilter {
     /// With this event.
     pub event_id: Option<String>,
     /// In this state.
-    pub state: Option<LetterState>,
+    pub state: Option<DeadLetterState>,
     /// Arrived then or later.
     pub from: Option<Millis>,
     /// Arrived then or earlier.
     pub to: Option<Millis>,
 }
 
-impl LetterFilter {
+impl DeadLetterFilter {
     /// Whether the letter is meant.
     pub fn matches(&self, letter: &Listed) -> bool {
         let is = |wanted: &Option<String>, found: Option<&str>| {

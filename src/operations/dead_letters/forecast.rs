@@ -4,10 +4,10 @@
 //! to, behind all that is there. The fold then says what it says when the event is consumed. Letters of one redrive
 //! see each other's effects, in the order in which they would be published.
 
-use super::revise::{Hopeless, Revised};
+use super::revise::{CannotRedrive, Revised};
 use crate::domain::{Anomaly, Event, Position, SagaDefinitions, SagaId, SagaState};
 use crate::pipeline::projector::{Preview, Would};
-use crate::store::letters::LetterState;
+use crate::store::dead_letters::DeadLetterState;
 use crate::store::{Read, StoreError};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use std::collections::HashMap;
 /// What will become of a letter when it is published again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Outlook {
+pub enum PredictedOutcome {
     /// It comes to stand in its saga's timeline.
     Applied,
     /// An event with its id stands there already.
@@ -34,7 +34,7 @@ pub enum Outlook {
     Unknown,
 }
 
-impl Outlook {
+impl PredictedOutcome {
     /// The name in answers.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -69,7 +69,7 @@ pub struct Standing {
 #[serde(rename_all = "camelCase")]
 pub struct Forecast {
     /// What will become of it.
-    pub outlook: Outlook,
+    pub outlook: PredictedOutcome,
     /// Why, where there is something to say.
     pub detail: Option<String>,
     /// The saga.
@@ -86,7 +86,7 @@ pub struct Forecast {
 
 impl Forecast {
     /// A letter that is not published.
-    pub fn not_published(outlook: Outlook, detail: impl Into<String>) -> Self {
+    pub fn not_published(outlook: PredictedOutcome, detail: impl Into<String>) -> Self {
         Self {
             outlook,
             detail: Some(detail.into()),
@@ -99,25 +99,25 @@ impl Forecast {
     }
 
     /// A letter that cannot be published.
-    pub fn hopeless(why: &Hopeless) -> Self {
+    pub fn hopeless(why: &CannotRedrive) -> Self {
         let outlook = match why {
-            Hopeless::Undecodable(_) => Outlook::Undecodable,
-            Hopeless::Reserved(_) => Outlook::Reserved,
-            Hopeless::Unavailable(_) => Outlook::Unknown,
+            CannotRedrive::Undecodable(_) => PredictedOutcome::Undecodable,
+            CannotRedrive::Reserved(_) => PredictedOutcome::Reserved,
+            CannotRedrive::Unavailable(_) => PredictedOutcome::Unknown,
         };
         Self::not_published(outlook, why.to_string())
     }
 
     /// A letter to which something happened already.
-    pub fn settled(state: LetterState) -> Option<Self> {
+    pub fn settled(state: DeadLetterState) -> Option<Self> {
         match state {
-            LetterState::Open => None,
-            LetterState::Redriven => Some(Self::not_published(
-                Outlook::AlreadyRedriven,
+            DeadLetterState::Open => None,
+            DeadLetterState::Redriven => Some(Self::not_published(
+                PredictedOutcome::AlreadyRedriven,
                 "its event came back already; its history says when",
             )),
-            LetterState::Discarded => Some(Self::not_published(
-                Outlook::Discarded,
+            DeadLetterState::Discarded => Some(Self::not_published(
+                PredictedOutcome::Discarded,
                 "it was discarded; its history says why",
             )),
         }
@@ -180,9 +180,9 @@ impl<'f> Forecaster<'f> {
         added.push(event.clone());
         let (after, would) = self.preview.after(&saga_id, added)?.unzip();
         let outlook = match would {
-            None | Some(Would::Stand) => Outlook::Applied,
-            Some(Would::Repeat) => Outlook::Duplicate,
-            Some(Would::Contradict) => Outlook::Conflict,
+            None | Some(Would::Stand) => PredictedOutcome::Applied,
+            Some(Would::Repeat) => PredictedOutcome::Duplicate,
+            Some(Would::Contradict) => PredictedOutcome::Conflict,
         };
         Ok(Forecast {
             outlook,

@@ -2,13 +2,13 @@
 //! one that another service wrote onto the dead-letter topic.
 
 use crate::domain::Position;
-use crate::store::letters::FOREIGN;
+use crate::store::dead_letters::EXTERNAL;
 use std::fmt;
 use std::str::FromStr;
 
 /// Names one dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LetterId(pub Position);
+pub struct DeadLetterId(pub Position);
 
 /// What is accepted as an id, as the end of a sentence.
 pub const ACCEPTED_ID: &str = "partition-offset such as 0-17, or dlt-partition-offset";
@@ -16,35 +16,35 @@ pub const ACCEPTED_ID: &str = "partition-offset such as 0-17, or dlt-partition-o
 /// A text that names no letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("accepted: {ACCEPTED_ID}")]
-pub struct NoLetterId;
+pub struct NoDeadLetterId;
 
-impl fmt::Display for LetterId {
+impl fmt::Display for DeadLetterId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Position { partition, offset } = self.0;
-        if partition & FOREIGN != 0 {
+        if partition & EXTERNAL != 0 {
             f.write_str("dlt-")?;
         }
-        write!(f, "{}-{offset}", partition & !FOREIGN)
+        write!(f, "{}-{offset}", partition & !EXTERNAL)
     }
 }
 
-impl FromStr for LetterId {
-    type Err = NoLetterId;
+impl FromStr for DeadLetterId {
+    type Err = NoDeadLetterId;
 
-    fn from_str(text: &str) -> Result<Self, NoLetterId> {
+    fn from_str(text: &str) -> Result<Self, NoDeadLetterId> {
         let (rest, foreign) = match text.strip_prefix("dlt-") {
-            Some(rest) => (rest, FOREIGN),
+            Some(rest) => (rest, EXTERNAL),
             None => (text, 0),
         };
-        let (partition, offset) = rest.split_once('-').ok_or(NoLetterId)?;
+        let (partition, offset) = rest.split_once('-').ok_or(NoDeadLetterId)?;
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if !digits(partition) || !digits(offset) {
-            return Err(NoLetterId);
+            return Err(NoDeadLetterId);
         }
-        let partition: u32 = partition.parse().map_err(|_| NoLetterId)?;
-        let offset: u64 = offset.parse().map_err(|_| NoLetterId)?;
-        if partition & FOREIGN != 0 || offset == u64::MAX {
-            return Err(NoLetterId);
+        let partition: u32 = partition.parse().map_err(|_| NoDeadLetterId)?;
+        let offset: u64 = offset.parse().map_err(|_| NoDeadLetterId)?;
+        if partition & EXTERNAL != 0 || offset == u64::MAX {
+            return Err(NoDeadLetterId);
         }
         Ok(Self(Position::new(partition | foreign, offset)))
     }
@@ -58,8 +58,8 @@ mod tests {
     proptest! {
         #[test]
         fn an_id_reads_back(partition in any::<u32>(), offset in 0..u64::MAX) {
-            let id = LetterId(Position::new(partition, offset));
-            prop_assert_eq!(id.to_string().parse::<LetterId>(), Ok(id));
+            let id = DeadLetterId(Position::new(partition, offset));
+            prop_assert_eq!(id.to_string().parse::<DeadLetterId>(), Ok(id));
         }
     }
 
@@ -78,7 +78,7 @@ mod tests {
             "x-1",
             "1@2",
         ] {
-            assert_eq!(text.parse::<LetterId>(), Err(NoLetterId), "{text}");
+            assert_eq!(text.parse::<DeadLetterId>(), Err(NoDeadLetterId), "{text}");
         }
     }
 }

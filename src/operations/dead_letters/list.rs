@@ -4,11 +4,13 @@
 //! a merge of the partitions, and a cursor is one offset per partition. What is filtered by is in
 //! rows of some hundred bytes; nothing here reads the letters' own bytes.
 
-use super::LetterFilter;
+use super::DeadLetterFilter;
 use crate::domain::{Millis, Position};
 use crate::store::codec::Record;
-use crate::store::letters::{FOREIGN, LetterCounts, LetterState, ValueHash, counts, marks_between, state};
-use crate::store::records::LetterRecord;
+use crate::store::dead_letters::{
+    DeadLetterCounts, DeadLetterState, EXTERNAL, ValueHash, counts, marks_between, state,
+};
+use crate::store::records::DeadLetterSummaryRecord;
 use crate::store::{Direction, Key, Read, StoreError, Table, keys, read};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Bound, ControlFlow};
@@ -47,11 +49,15 @@ pub struct Listed {
     /// The status as it was written, likewise.
     pub status: Option<String>,
     /// What happened to it.
-    pub state: LetterState,
+    pub state: DeadLetterState,
 }
 
 impl Listed {
-    pub(super) fn of(position: Position, record: &LetterRecord<'_>, state: LetterState) -> Self {
+    pub(super) fn of(
+        position: Position,
+        record: &DeadLetterSummaryRecord<'_>,
+        state: DeadLetterState,
+    ) -> Self {
         let owned = |text: Option<&str>| text.map(str::to_owned);
         Self {
             position,
@@ -73,7 +79,7 @@ impl Listed {
 
 /// A part of the letters that match.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LetterPage {
+pub struct DeadLetterPage {
     /// The letters, newest first.
     pub letters: Vec<Listed>,
     /// Leads to the next part; none when this was the last.
@@ -114,7 +120,7 @@ impl Lane {
                     let at = listed.position;
                     listed.state = if at.offset < all_before {
                         let happened = marks.get(&at.offset);
-                        LetterState::after(listed.value, happened.map_or(&[], Vec::as_slice))
+                        DeadLetterState::after(listed.value, happened.map_or(&[], Vec::as_slice))
                     } else {
                         state(read, at, listed.value)?
                     };
@@ -146,7 +152,11 @@ impl Lane {
             },
             |sort, value| {
                 let at = Position::new(self.partition, keys::parse_offset(sort)?);
-                rows.push(Listed::of(at, &LetterRecord::read(value)?, LetterState::Open));
+                rows.push(Listed::of(
+                    at,
+                    &DeadLetterSummaryRecord::read(value)?,
+                    DeadLetterState::Open,
+                ));
                 Ok(ControlFlow::Continue(()))
             },
         )?;
@@ -175,7 +185,7 @@ impl<'r> Walk<'r> {
     /// From the newest letter of these topics on.
     pub(super) fn new(read: &'r dyn Read, topic: &str, dlt_topic: &str) -> Result<Self, StoreError> {
         let mut lanes = Vec::new();
-        for (topic, flag) in [(topic, 0), (dlt_topic, FOREIGN)] {
+        for (topic, flag) in [(topic, 0), (dlt_topic, EXTERNAL)] {
             for (partition, row) in read::offsets(read, topic)? {
                 lanes.push(Lane {
                     partition: partition | flag,
@@ -232,10 +242,10 @@ impl<'r> Walk<'r> {
 /// A part of the letters that match, newest first, behind the cursor if there is one.
 pub(super) fn page(
     mut walk: Walk<'_>,
-    filter: &LetterFilter,
+    filter: &DeadLetterFilter,
     cursor: Option<&str>,
     size: usize,
-) -> Result<LetterPage, ListError> {
+) -> Result<DeadLetterPage, ListError> {
     if let Some(cursor) = cursor {
         walk.resume(cursor)?;
     }
@@ -251,10 +261,10 @@ pub(super) fn page(
         letters.push(letter);
         if letters.len() == size {
             let next_cursor = Some(walk.cursor());
-            return Ok(LetterPage { letters, next_cursor });
+            return Ok(DeadLetterPage { letters, next_cursor });
         }
     }
-    Ok(LetterPage {
+    Ok(DeadLetterPage {
         letters,
         next_cursor: None,
     })
@@ -273,11 +283,11 @@ pub enum GroupBy {
 
 /// Letters that have something in common.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LetterGroup {
+pub struct DeadLetterGroup {
     /// What they have in common; none where it could not be decoded.
     pub name: Option<String>,
     /// How many there are.
-    pub counts: LetterCounts,
+    pub counts: DeadLetterCounts,
     /// The first of them to arrive.
     pub oldest: Option<Millis>,
     /// The last of them to arrive.
@@ -293,11 +303,11 @@ const MOST_GROUPS: usize = if cfg!(test) { 8 } else { 1_000 };
 /// groups as are told apart.
 pub(super) fn groups(
     mut walk: Walk<'_>,
-    filter: &LetterFilter,
+    filter: &DeadLetterFilter,
     by: GroupBy,
-) -> Result<(Vec<LetterGroup>, LetterCounts), StoreError> {
-    let mut groups: BTreeMap<Option<String>, LetterGroup> = BTreeMap::new();
-    let mut others = LetterCounts::default();
+) -> Result<(Vec<DeadLetterGroup>, DeadLetterCounts), StoreError> {
+    let mut groups: BTreeMap<Option<String>, DeadLetterGroup> = BTreeMap::new();
+    let mut others = DeadLetterCounts::default();
     while let Some(letter) = walk.next()? {
         if filter.from.is_some_and(|from| letter.arrived_at < from) {
             break;
@@ -314,16 +324,16 @@ pub(super) fn groups(
             others.add(letter.state);
             continue;
         }
-        let group = groups.entry(name.clone()).or_insert_with(|| LetterGroup {
+        let group = groups.entry(name.clone()).or_insert_with(|| DeadLetterGroup {
             name,
             newest: Some(letter.arrived_at),
             example: Some(letter.position),
-            ..LetterGroup::default()
+            ..DeadLetterGroup::default()
         });
         group.counts.add(letter.state);
         group.oldest = Some(letter.arrived_at);
     }
-    let mut groups: Vec<LetterGroup> = groups.into_values().collect();
+    let mut groups: Vec<DeadLetterGroup> = groups.into_values().collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.counts.total()));
     Ok((groups, others))
 }
@@ -331,8 +341,8 @@ pub(super) fn groups(
 /// How many letters match, by reason and state. Exact.
 pub(super) fn count(
     walk: Walk<'_>,
-    filter: &LetterFilter,
-) -> Result<BTreeMap<String, LetterCounts>, StoreError> {
+    filter: &DeadLetterFilter,
+) -> Result<BTreeMap<String, DeadLetterCounts>, StoreError> {
     if !filter.is_counted() {
         let (groups, _) = groups(walk, filter, GroupBy::Reason)?;
         let named = groups
@@ -349,19 +359,19 @@ pub(super) fn count(
     Ok(chosen.collect())
 }
 
-fn only(counts: LetterCounts, state: Option<LetterState>) -> LetterCounts {
-    let when = |wanted: LetterState, count: u64| {
+fn only(counts: DeadLetterCounts, state: Option<DeadLetterState>) -> DeadLetterCounts {
+    let when = |wanted: DeadLetterState, count: u64| {
         if state.is_none_or(|state| state == wanted) {
             count
         } else {
             0
         }
     };
-    LetterCounts {
-        open: when(LetterState::Open, counts.open),
-        redriven: when(LetterState::Redriven, counts.redriven),
-        discarded: when(LetterState::Discarded, counts.discarded),
-        removed_redriven: when(LetterState::Redriven, counts.removed_redriven),
-        removed_discarded: when(LetterState::Discarded, counts.removed_discarded),
+    DeadLetterCounts {
+        open: when(DeadLetterState::Open, counts.open),
+        redriven: when(DeadLetterState::Redriven, counts.redriven),
+        discarded: when(DeadLetterState::Discarded, counts.discarded),
+        removed_redriven: when(DeadLetterState::Redriven, counts.removed_redriven),
+        removed_discarded: when(DeadLetterState::Discarded, counts.removed_discarded),
     }
 }

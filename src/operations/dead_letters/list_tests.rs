@@ -1,15 +1,15 @@
 //! Lists, counts and groups against the slow and obvious way.
 
-use super::{Desk, GroupBy, LetterFilter, Listed, Sources};
+use super::{DeadLetterFilter, DeadLetterQuery, GroupBy, Listed, Sources};
 use crate::domain::{Millis, Position};
-use crate::pipeline::ingest::origin::LetterTopics;
+use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::pipeline::registry::BundledSchema;
 use crate::store::codec::Record;
-use crate::store::letters::{
-    FOREIGN, Happened, LetterBook, LetterChanges, LetterCounts, LetterMark, LetterState,
+use crate::store::dead_letters::{
+    DeadLetterChanges, DeadLetterCounts, DeadLetterLock, DeadLetterMark, DeadLetterState, EXTERNAL, Happened,
 };
 use crate::store::memory::MemoryStore;
-use crate::store::records::{LetterRecord, OffsetRecord};
+use crate::store::records::{DeadLetterSummaryRecord, OffsetRecord};
 use crate::store::{Batch, Durability, Key, SharedStore, Table, keys};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -29,7 +29,7 @@ struct Letter {
 /// close together, arriving in the order of their offsets.
 fn letters() -> impl Strategy<Value = Vec<Letter>> {
     let one = (
-        select(vec![0u32, 1, FOREIGN]),
+        select(vec![0u32, 1, EXTERNAL]),
         select(vec![1u64, 1, 1, 2, 300, 65_536, 200_000]),
         0i64..5,
         select(vec!["tombstone", "bad_magic"]),
@@ -55,44 +55,44 @@ fn letters() -> impl Strategy<Value = Vec<Letter>> {
     })
 }
 
-fn filter() -> impl Strategy<Value = LetterFilter> {
+fn filter() -> impl Strategy<Value = DeadLetterFilter> {
     (
         select(vec![None, None, Some("tombstone")]),
         select(vec![None, None, Some("A")]),
         select(vec![
             None,
             None,
-            Some(LetterState::Open),
-            Some(LetterState::Discarded),
+            Some(DeadLetterState::Open),
+            Some(DeadLetterState::Discarded),
         ]),
         select(vec![None, None, Some(1_010), Some(1_060)]),
         select(vec![None, None, Some(1_050)]),
     )
-        .prop_map(|(reason, step, state, from, to)| LetterFilter {
+        .prop_map(|(reason, step, state, from, to)| DeadLetterFilter {
             reason: reason.map(str::to_owned),
             step: step.map(str::to_owned),
             state,
             from: from.map(Millis),
             to: to.map(Millis),
-            ..LetterFilter::default()
+            ..DeadLetterFilter::default()
         })
 }
 
-fn desk(letters: &[Letter]) -> Desk {
+fn dead_letter_query(letters: &[Letter]) -> DeadLetterQuery {
     let store = MemoryStore::new();
     let mut batch = Batch::new();
-    let mut changes = LetterChanges::default();
+    let mut changes = DeadLetterChanges::default();
     let mut key = Key::default();
     for letter in letters {
         let Position { partition, offset } = letter.position;
-        let foreign = partition & FOREIGN != 0;
+        let foreign = partition & EXTERNAL != 0;
         let topic = if foreign { "t.dlt" } else { "t" };
-        let record = LetterRecord {
+        let record = DeadLetterSummaryRecord {
             topic,
             reason: letter.reason,
             arrived_at: letter.arrived_at,
             step: letter.step,
-            ..LetterRecord::default()
+            ..DeadLetterSummaryRecord::default()
         };
         keys::by_offset(&mut key, letter.position);
         batch.put_with(Table::Letters, &key, |bytes| record.write(bytes));
@@ -102,7 +102,7 @@ fn desk(letters: &[Letter]) -> Desk {
                 by: "me".to_owned(),
                 why: "test".to_owned(),
             };
-            let mark = LetterMark {
+            let mark = DeadLetterMark {
                 by: Position::new(0, offset),
                 at: Millis(0),
                 what,
@@ -114,32 +114,32 @@ fn desk(letters: &[Letter]) -> Desk {
             next: offset + 3,
             ..OffsetRecord::default()
         };
-        keys::offsets(&mut key, topic, partition & !FOREIGN);
+        keys::offsets(&mut key, topic, partition & !EXTERNAL);
         batch.put_with(Table::Offsets, &key, |bytes| row.write(bytes));
     }
-    let book = LetterBook::default();
+    let book = DeadLetterLock::default();
     let held = book.hold();
-    LetterBook::enter(&held, &store, &mut batch, &changes).unwrap();
+    DeadLetterLock::enter(&held, &store, &mut batch, &changes).unwrap();
     let store: SharedStore = Arc::new(store);
     store.write(&batch, Durability::Process).unwrap();
-    Desk::new(Sources {
+    DeadLetterQuery::new(Sources {
         store,
         schemas: Arc::new(BundledSchema::new().unwrap()),
-        topics: LetterTopics {
+        topics: DeadLetterTopics {
             topic: "t".to_owned(),
             dlt_topic: "t.dlt".to_owned(),
         },
     })
 }
 
-fn expected(letters: &[Letter], filter: &LetterFilter) -> Vec<Letter> {
+fn expected(letters: &[Letter], filter: &DeadLetterFilter) -> Vec<Letter> {
     let mut matching: Vec<Letter> = letters
         .iter()
         .filter(|letter| {
             let state = if letter.discarded {
-                LetterState::Discarded
+                DeadLetterState::Discarded
             } else {
-                LetterState::Open
+                DeadLetterState::Open
             };
             filter
                 .reason
@@ -162,11 +162,11 @@ fn expected(letters: &[Letter], filter: &LetterFilter) -> Vec<Letter> {
 proptest! {
     #[test]
     fn pages_in_a_row_are_all_letters_that_match(letters in letters(), filter in filter(), size in 1usize..9) {
-        let desk = desk(&letters);
+        let dead_letter_query = dead_letter_query(&letters);
         let mut found: Vec<Listed> = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
-            let page = desk.list(&filter, cursor.as_deref(), size).unwrap();
+            let page = dead_letter_query.list(&filter, cursor.as_deref(), size).unwrap();
             prop_assert!(page.letters.len() <= size);
             found.extend(page.letters);
             match page.next_cursor {
@@ -179,28 +179,28 @@ proptest! {
         let wanted: Vec<Position> = expected.iter().map(|letter| letter.position).collect();
         prop_assert_eq!(positions, wanted);
         for (found, wanted) in found.iter().zip(&expected) {
-            prop_assert_eq!(found.state == LetterState::Discarded, wanted.discarded);
-            prop_assert_eq!(desk.look_up(found.position).unwrap(), found.clone());
+            prop_assert_eq!(found.state == DeadLetterState::Discarded, wanted.discarded);
+            prop_assert_eq!(dead_letter_query.look_up(found.position).unwrap(), found.clone());
         }
         let mut oldest_first: Vec<Position> = expected.iter().map(|letter| letter.position).collect();
         oldest_first.reverse();
-        prop_assert_eq!(desk.choose(&filter, usize::MAX).unwrap(), oldest_first);
+        prop_assert_eq!(dead_letter_query.choose(&filter, usize::MAX).unwrap(), oldest_first);
     }
 
     #[test]
     fn counts_and_groups_are_exact(letters in letters(), filter in filter()) {
-        let desk = desk(&letters);
+        let dead_letter_query = dead_letter_query(&letters);
         let expected = expected(&letters, &filter);
-        let mut counts: BTreeMap<String, LetterCounts> = BTreeMap::new();
+        let mut counts: BTreeMap<String, DeadLetterCounts> = BTreeMap::new();
         let mut steps: BTreeMap<Option<String>, u64> = BTreeMap::new();
         for letter in &expected {
-            let state = if letter.discarded { LetterState::Discarded } else { LetterState::Open };
+            let state = if letter.discarded { DeadLetterState::Discarded } else { DeadLetterState::Open };
             counts.entry(letter.reason.to_owned()).or_default().add(state);
             *steps.entry(letter.step.map(str::to_owned)).or_default() += 1;
         }
-        prop_assert_eq!(desk.count(&filter).unwrap(), counts);
-        let (groups, others) = desk.groups(&filter, GroupBy::Step).unwrap();
-        prop_assert_eq!(others, LetterCounts::default());
+        prop_assert_eq!(dead_letter_query.count(&filter).unwrap(), counts);
+        let (groups, others) = dead_letter_query.groups(&filter, GroupBy::Step).unwrap();
+        prop_assert_eq!(others, DeadLetterCounts::default());
         prop_assert!(groups.iter().map(|group| group.counts.total()).rev().is_sorted());
         let found: BTreeMap<Option<String>, u64> = groups
             .iter()
@@ -224,17 +224,19 @@ fn steps_that_anybody_makes_up_are_told_apart_up_to_a_bound() {
             discarded: false,
         })
         .collect();
-    let (groups, others) = desk(&letters)
-        .groups(&LetterFilter::default(), GroupBy::Step)
+    let (groups, others) = dead_letter_query(&letters)
+        .groups(&DeadLetterFilter::default(), GroupBy::Step)
         .unwrap();
     assert_eq!((groups.len(), others.total()), (8, 4));
 }
 
 #[test]
 fn a_cursor_that_was_not_given_out_is_refused() {
-    let desk = desk(&[]);
+    let dead_letter_query = dead_letter_query(&[]);
     for cursor in ["x", "0", "0-", "0-1.x"] {
-        let refused = desk.list(&LetterFilter::default(), Some(cursor), 5).unwrap_err();
+        let refused = dead_letter_query
+            .list(&DeadLetterFilter::default(), Some(cursor), 5)
+            .unwrap_err();
         assert!(refused.to_string().contains("cursor"), "{refused}");
     }
 }

@@ -5,16 +5,16 @@
 //! `ingest`; how often which state is counted, in `store::letters`.
 
 mod announce;
-mod desk;
 mod discard;
 mod events;
+mod external;
 mod filter;
 mod forecast;
-mod foreign;
 mod id;
 mod list;
 mod named;
 mod publish;
+mod query;
 mod read;
 pub mod redrive;
 mod remove;
@@ -25,23 +25,23 @@ mod settings;
 mod view;
 
 pub use announce::AnnounceApplier;
-pub use desk::{Desk, DeskError, Sources};
 pub use discard::{DiscardApplier, DiscardOrder, Discarded, discard};
 pub use events::{ReplayOrder, ReplayResult, ReplayStatus};
-pub use filter::LetterFilter;
-pub use forecast::{Forecast, Forecaster, Outlook, Standing};
-pub use foreign::{FOREIGN_REASON, ForeignLetters};
-pub use id::{ACCEPTED_ID, LetterId, NoLetterId};
-pub use list::{GroupBy, LetterGroup, LetterPage, ListError, Listed};
+pub use external::{EXTERNAL_REASON, ExternalDeadLetters};
+pub use filter::DeadLetterFilter;
+pub use forecast::{Forecast, Forecaster, PredictedOutcome, Standing};
+pub use id::{ACCEPTED_ID, DeadLetterId, NoDeadLetterId};
+pub use list::{DeadLetterGroup, DeadLetterPage, GroupBy, ListError, Listed};
 pub use named::Deciding;
 pub use publish::{PublishSettings, Publisher};
+pub use query::{DeadLetterQuery, DeadLetterQueryError, Sources};
 pub use read::{DeadLetter, dead_letters_from};
 pub use remove::RemoveApplier;
-pub use retention::{LetterRetention, Swept};
-pub use revise::{Change, EventEdit, Hopeless, Revised, is_reserved};
+pub use retention::{DeadLetterRetention, Swept};
+pub use revise::{CannotRedrive, Change, EventEdit, Revised, is_reserved};
 pub use search_log::ReplayError;
-pub use settings::LetterSettings;
-pub use view::{CameBack, Episode, Examined, LetterView, Story};
+pub use settings::DeadLetterSettings;
+pub use view::{DeadLetterHistory, DeadLetterView, Examined, HistoryEntry, RedriveOutcome};
 
 #[cfg(test)]
 mod list_tests;

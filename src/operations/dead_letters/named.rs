@@ -4,8 +4,10 @@
 
 use crate::domain::Position;
 use crate::operations::decisions::{Decided, Decisions, NewDecision, OpsError};
-use crate::pipeline::ingest::origin::LetterTopics;
-use crate::store::letters::{FOREIGN, Happened, HeldBook, LetterBook, LetterChanges, LetterMark};
+use crate::pipeline::ingest::origin::DeadLetterTopics;
+use crate::store::dead_letters::{
+    DeadLetterChanges, DeadLetterGuard, DeadLetterLock, DeadLetterMark, EXTERNAL, Happened,
+};
 use crate::store::{Batch, Read, StoreError};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -25,23 +27,23 @@ pub(super) struct Named {
 }
 
 impl Named {
-    pub(super) fn of(letter: Position, topics: &LetterTopics) -> Self {
+    pub(super) fn of(letter: Position, topics: &DeadLetterTopics) -> Self {
         Self {
             topic: topics.topic_of(letter).to_owned(),
-            partition: letter.partition & !FOREIGN,
+            partition: letter.partition & !EXTERNAL,
             offset: letter.offset,
         }
     }
 
     /// Where it lies; none for a place that no letter of ours can have.
-    pub(super) fn position(&self, topics: &LetterTopics) -> Option<Position> {
-        if self.partition & FOREIGN != 0 || self.offset == u64::MAX {
+    pub(super) fn position(&self, topics: &DeadLetterTopics) -> Option<Position> {
+        if self.partition & EXTERNAL != 0 || self.offset == u64::MAX {
             return None;
         }
         if self.topic == topics.topic {
             Some(Position::new(self.partition, self.offset))
         } else if self.topic == topics.dlt_topic {
-            Some(Position::new(self.partition | FOREIGN, self.offset))
+            Some(Position::new(self.partition | EXTERNAL, self.offset))
         } else {
             None
         }
@@ -51,7 +53,7 @@ impl Named {
 /// Adds what a decision says happened to letters.
 pub(super) fn enter(
     decided: Decided<'_>,
-    held: Option<&HeldBook<'_>>,
+    held: Option<&DeadLetterGuard<'_>>,
     store: &dyn Read,
     rows: &mut Batch,
     happened: impl Iterator<Item = (Position, Happened)>,
@@ -60,7 +62,7 @@ pub(super) fn enter(
         let why = format!("a {} decision is applied without the book", decided.decision.kind);
         return Err(StoreError::Corrupt(why));
     };
-    let mut changes = LetterChanges::default();
+    let mut changes = DeadLetterChanges::default();
     let mut seen = HashSet::new();
     for (letter, what) in happened {
         // Only what a decision says of a letter first; but it may announce several values.
@@ -71,14 +73,14 @@ pub(super) fn enter(
         if !seen.insert((letter, value)) {
             continue;
         }
-        let mark = LetterMark {
+        let mark = DeadLetterMark {
             by: Position::new(0, decided.offset),
             at: decided.arrived_at,
             what,
         };
         changes.add_mark(letter, mark);
     }
-    LetterBook::enter(held, store, rows, &changes)
+    DeadLetterLock::enter(held, store, rows, &changes)
 }
 
 /// Says how much of what a decision names is of our topics.
@@ -92,11 +94,11 @@ pub(super) fn told(known: usize, named: usize, what: &str) -> String {
 /// The body of a decision that names letters, `count` of them and `most` at most; otherwise why it is refused.
 pub(super) fn read<'d, T: Deserialize<'d>>(
     decided: &Decided<'d>,
-    most: usize,
+    limit: usize,
     count: impl FnOnce(&T) -> usize,
 ) -> Result<T, String> {
     let body = T::deserialize(&decided.decision.body).map_err(|error| no_letters(&error))?;
-    too_many(count(&body), most).map_or(Ok(body), Err)
+    too_many(count(&body), limit).map_or(Ok(body), Err)
 }
 
 /// Why a body that is none of its kind does not hold. What was found instead may be long.
@@ -106,8 +108,8 @@ fn no_letters(error: &serde_json::Error) -> String {
 }
 
 /// Why a decision that names so many letters does not hold.
-fn too_many(named: usize, most: usize) -> Option<String> {
-    (named > most).then(|| format!("it names {named} letters; accepted: up to {most}"))
+fn too_many(named: usize, limit: usize) -> Option<String> {
+    (named > limit).then(|| format!("it names {named} letters; accepted: up to {most}"))
 }
 
 /// Makes decisions about letters: on the ops topic, or in a test. Blocks.

@@ -25,7 +25,7 @@ const AT_ONCE: usize = 100;
 /// Wait before trying again when the broker refuses or is away.
 const RETRY: Duration = Duration::from_secs(2);
 /// Letters are looked for at least so often, told or not.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// What is under way at shutdown gets so long; without a broker it would take its full timeout.
 const LAST_WAIT: Duration = Duration::from_secs(3);
 /// Length of a value that was left out.
@@ -98,7 +98,7 @@ impl Publisher {
             let wait = match round {
                 Ok(()) => {
                     failing = false;
-                    LOOK_EVERY
+                    POLL_INTERVAL
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {

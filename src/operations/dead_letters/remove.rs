@@ -6,8 +6,8 @@
 use super::named::{self, Deciding, Named};
 use crate::domain::Position;
 use crate::operations::decisions::{Applier, Decided, NewDecision, OpsError, Verdict};
-use crate::pipeline::ingest::origin::LetterTopics;
-use crate::store::letters::{FOREIGN, Happened, HeldBook, LetterBook, Removal};
+use crate::pipeline::ingest::origin::DeadLetterTopics;
+use crate::store::dead_letters::{DeadLetterGuard, DeadLetterLock, EXTERNAL, Happened, Removal};
 use crate::store::{Batch, Read, StoreError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -39,7 +39,10 @@ struct Group {
 }
 
 impl Group {
-    fn letters<'g>(&'g self, topics: &'g LetterTopics) -> impl Iterator<Item = (Position, Happened)> + 'g {
+    fn letters<'g>(
+        &'g self,
+        topics: &'g DeadLetterTopics,
+    ) -> impl Iterator<Item = (Position, Happened)> + 'g {
         self.offsets.iter().filter_map(|offset| {
             let named = Named {
                 topic: self.topic.clone(),
@@ -59,7 +62,7 @@ impl Group {
 pub(super) fn remove(
     letters: &[(Position, bool)],
     why: &str,
-    topics: &LetterTopics,
+    topics: &DeadLetterTopics,
     deciding: &dyn Deciding,
 ) -> Result<(), OpsError> {
     let mut groups: BTreeMap<(u32, bool), Vec<u64>> = BTreeMap::new();
@@ -69,7 +72,7 @@ pub(super) fn remove(
     }
     let letters = groups.into_iter().map(|((partition, redriven), offsets)| Group {
         topic: topics.topic_of(Position::new(partition, 0)).to_owned(),
-        partition: partition & !FOREIGN,
+        partition: partition & !EXTERNAL,
         redriven,
         offsets,
     });
@@ -89,9 +92,9 @@ pub(super) fn remove(
 /// Applies decisions to remove letters.
 pub struct RemoveApplier {
     /// The account of letters, shared with ingest.
-    pub book: LetterBook,
+    pub book: DeadLetterLock,
     /// The topics that letters lie in.
-    pub topics: LetterTopics,
+    pub topics: DeadLetterTopics,
 }
 
 impl Applier for RemoveApplier {
@@ -99,14 +102,14 @@ impl Applier for RemoveApplier {
         KIND
     }
 
-    fn hold(&self) -> Option<HeldBook<'_>> {
+    fn hold(&self) -> Option<DeadLetterGuard<'_>> {
         Some(self.book.hold())
     }
 
     fn apply(
         &self,
         decided: Decided<'_>,
-        held: Option<&HeldBook<'_>>,
+        held: Option<&DeadLetterGuard<'_>>,
         store: &dyn Read,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {

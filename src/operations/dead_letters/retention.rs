@@ -10,16 +10,16 @@ use super::named::Deciding;
 use super::read::published;
 use super::redrive::Redrives;
 use super::remove;
-use super::settings::LetterSettings;
+use super::settings::DeadLetterSettings;
 use crate::domain::clock::SharedClock;
 use crate::domain::{Cut, Millis, Position};
 use crate::operations::decisions::{OpsError, OpsStatus};
 use crate::pipeline::decode::DefectReason;
 use crate::pipeline::ingest::IngestStatus;
-use crate::pipeline::ingest::origin::LetterTopics;
+use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::store::codec::Record;
-use crate::store::letters::{FOREIGN, LetterState, ValueHash, counted, state};
-use crate::store::records::LetterRecord;
+use crate::store::dead_letters::{DeadLetterState, EXTERNAL, ValueHash, counted, state};
+use crate::store::records::DeadLetterSummaryRecord;
 use crate::store::{Key, Read, SharedStore, StoreError, Table, TableRange, keys, read, totals};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -27,20 +27,20 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Between the end of one search and the next.
-const EVERY: Duration = Duration::from_secs(3_600);
+const INTERVAL: Duration = Duration::from_secs(3_600);
 /// How often it is looked whether it is time.
-const LOOK: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Letters that one search finds, at most; the next one follows at once then.
 const MOST_FOUND: usize = 100_000;
 
 /// Lets go of what was settled long ago.
-pub struct LetterRetention {
+pub struct DeadLetterRetention {
     /// The store.
     pub store: SharedStore,
     /// How long to keep what.
-    pub settings: LetterSettings,
+    pub settings: DeadLetterSettings,
     /// The topics that letters lie in, and the ops topic.
-    pub topics: LetterTopics,
+    pub topics: DeadLetterTopics,
     /// Decisions, see [`super::remove`].
     pub deciding: Arc<dyn Deciding>,
     /// The ops topic's name: arrivals there count as well.
@@ -68,7 +68,7 @@ pub struct Swept {
     pub redrives: usize,
 }
 
-impl LetterRetention {
+impl DeadLetterRetention {
     /// Starts searching on a thread of its own, every hour.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl LetterRetention {
         let mut last: Option<Instant> = None;
         let mut asked = None;
         while !self.shutdown.is_cancelled() {
-            if last.is_none_or(|at| at.elapsed() > EVERY) && self.has_read_all(&mut asked) {
+            if last.is_none_or(|at| at.elapsed() > INTERVAL) && self.has_read_all(&mut asked) {
                 asked = None;
                 match self.sweep() {
                     Ok(swept) if swept.letters >= MOST_FOUND => {}
@@ -94,7 +94,7 @@ impl LetterRetention {
                     }
                 }
             }
-            crate::wait::park(LOOK);
+            crate::wait::park(POLL_INTERVAL);
         }
     }
 
@@ -207,7 +207,7 @@ fn edge(now: Millis, days: u64) -> Option<Millis> {
 
 /// Whether a letter lies before the cursor of publishing, or is none of those that are published.
 fn is_published(cursor: Option<&Cut>, letter: Position) -> bool {
-    letter.partition & FOREIGN != 0 || cursor.is_none_or(|cursor| cursor.contains(letter))
+    letter.partition & EXTERNAL != 0 || cursor.is_none_or(|cursor| cursor.contains(letter))
 }
 
 /// Whether a letter was settled by then, and if so whether it came back. One of an unknown schema stays: the
@@ -218,15 +218,15 @@ fn settled_before(
     row: &[u8],
     edge: Millis,
 ) -> Result<Option<bool>, StoreError> {
-    let record = LetterRecord::read(row)?;
+    let record = DeadLetterSummaryRecord::read(row)?;
     if record.arrived_at > edge.0 || record.reason == DefectReason::UnknownSchema.as_str() {
         return Ok(None);
     }
     let value = ValueHash(record.value);
     let state = state(read, letter, value)?;
     let last = counted(read, letter, value)?.iter().map(|mark| mark.at).max();
-    let due = state != LetterState::Open && last.is_some_and(|last| last <= edge);
-    Ok(due.then_some(state == LetterState::Redriven))
+    let due = state != DeadLetterState::Open && last.is_some_and(|last| last <= edge);
+    Ok(due.then_some(state == DeadLetterState::Redriven))
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use crate::operations::decisions::{NewDecision, Verdict};
 use crate::pipeline::kafka::{Message, OutError, Outlet};
 use crate::pipeline::registry::BundledSchema;
 use crate::pipeline::verify;
-use crate::store::letters::marks;
-use crate::store::letters::{LetterCounts, counts};
+use crate::store::dead_letters::marks;
+use crate::store::dead_letters::{DeadLetterCounts, counts};
 use crate::store::records::OffsetRecord;
 use crate::store::{Batch, Durability};
 use crate::testkit::{self, TOPIC};
@@ -56,7 +56,7 @@ struct Scene {
     store: SharedStore,
     ops: Arc<Ops>,
     clock: Arc<At>,
-    retention: LetterRetention,
+    retention: DeadLetterRetention,
 }
 
 fn at(offset: u64) -> Position {
@@ -90,9 +90,9 @@ fn scene() -> Scene {
         clock: clock.clone(),
         shutdown: shutdown.clone(),
     });
-    let retention = LetterRetention {
+    let retention = DeadLetterRetention {
         store: store.clone(),
-        settings: LetterSettings::default(),
+        settings: DeadLetterSettings::default(),
         topics: testing::topics(TOPIC, "dlt"),
         deciding: ops.clone(),
         ops_topic: "ops".to_owned(),
@@ -159,12 +159,14 @@ fn arrived(store: &SharedStore, days: i64) {
 /// Open, discarded and removed letters.
 fn counted(store: &SharedStore) -> (u64, u64, u64) {
     let counts = counts(&**store).unwrap();
-    let all = counts.values().fold(LetterCounts::default(), |mut all, counts| {
-        all.open += counts.open;
-        all.discarded += counts.discarded;
-        all.removed_discarded += counts.removed_discarded;
-        all
-    });
+    let all = counts
+        .values()
+        .fold(DeadLetterCounts::default(), |mut all, counts| {
+            all.open += counts.open;
+            all.discarded += counts.discarded;
+            all.removed_discarded += counts.removed_discarded;
+            all
+        });
     (all.open, all.discarded, all.removed_discarded)
 }
 
@@ -183,7 +185,7 @@ fn settled_letters_go_after_their_time_and_open_ones_stay() {
     let gone = scene
         .retention
         .redrives
-        .desk()
+        .dead_letter_query()
         .show(at(1))
         .unwrap_err()
         .to_string();
@@ -314,19 +316,20 @@ fn a_letter_that_arrives_behind_the_decision_to_remove_it_stays() {
         let appliers = testing::appliers(TOPIC, "dlt");
         let offset = 3;
         let put = || {
-            let record = LetterRecord {
+            let record = DeadLetterSummaryRecord {
                 topic: TOPIC,
                 reason: "tombstone",
                 arrived_at: testing::arrival(offset).0 + 1,
-                ..LetterRecord::default()
+                ..DeadLetterSummaryRecord::default()
             };
             let (mut rows, mut key) = (Batch::new(), Key::default());
             keys::by_offset(&mut key, at(9));
             rows.put_with(Table::Letters, &key, |bytes| record.write(bytes));
-            let mut changes = crate::store::letters::LetterChanges::default();
+            let mut changes = crate::store::dead_letters::DeadLetterChanges::default();
             changes.add_letter(at(9), &record);
-            let book = crate::store::letters::LetterBook::default();
-            crate::store::letters::LetterBook::enter(&book.hold(), &*store, &mut rows, &changes).unwrap();
+            let book = crate::store::dead_letters::DeadLetterLock::default();
+            crate::store::dead_letters::DeadLetterLock::enter(&book.hold(), &*store, &mut rows, &changes)
+                .unwrap();
             store.write(&rows, Durability::Process).unwrap();
         };
         let decide = || {

@@ -7,9 +7,9 @@ use super::DeadLetter;
 use super::view::{Examined, examine};
 use crate::domain::{Event, Millis, OPERATOR_STATUS_CHANGE};
 use crate::pipeline::decode::{Fragment, wire};
-use crate::pipeline::ingest::origin::{LetterTopics, is_origin};
+use crate::pipeline::ingest::origin::{DeadLetterTopics, is_origin};
 use crate::pipeline::registry::SchemaSource;
-use crate::store::letters::FOREIGN;
+use crate::store::dead_letters::EXTERNAL;
 use jiff::Timestamp;
 use saga_tracker_sdk::contract::SagaEvent;
 use saga_tracker_sdk::encoding::{Encoder, frame};
@@ -88,7 +88,7 @@ pub struct Revised {
 
 /// Why a letter cannot be published again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Hopeless {
+pub enum CannotRedrive {
     /// It would become a dead letter again.
     #[error("still no event: {0}")]
     Undecodable(String),
@@ -106,28 +106,28 @@ pub enum Hopeless {
 /// Makes a letter ready to be published. May wait for the schema registry.
 ///
 /// # Errors
-/// [`Hopeless`] when it is no event, even with what was changed.
+/// [`CannotRedrive`] when it is no event, even with what was changed.
 pub(super) fn revise(
     letter: &DeadLetter,
     change: &Change,
-    topics: &LetterTopics,
+    topics: &DeadLetterTopics,
     schemas: &dyn SchemaSource,
-) -> Result<Revised, Hopeless> {
+) -> Result<Revised, CannotRedrive> {
     let value = revised_value(letter, change, topics, schemas)?;
     let examined = examine(schemas, value.as_deref(), letter.position, letter.arrived_at);
     let event = match examined {
         Examined::Event { event, .. } => *event,
         Examined::Rejected { rejected, .. } => {
             let defect = rejected.defect;
-            return Err(Hopeless::Undecodable(format!(
+            return Err(CannotRedrive::Undecodable(format!(
                 "{}: {}",
                 defect.reason, defect.detail
             )));
         }
-        Examined::Unavailable { why, .. } => return Err(Hopeless::Unavailable(why)),
+        Examined::Unavailable { why, .. } => return Err(CannotRedrive::Unavailable(why)),
     };
     if is_reserved(event.step.as_str()) {
-        return Err(Hopeless::Reserved(event.step.as_str().to_owned()));
+        return Err(CannotRedrive::Reserved(event.step.as_str().to_owned()));
     }
     let kept = letter.key.clone().filter(|_| change.event.is_none());
     let mut headers: Vec<(String, Option<Vec<u8>>)> = letter
@@ -139,7 +139,7 @@ pub(super) fn revise(
     let origin = topics.headers_of(letter.position);
     headers.extend(origin.map(|(name, value)| (name.to_owned(), Some(value.into_bytes()))));
     let key = kept.unwrap_or_else(|| event.saga_id.as_str().as_bytes().to_vec());
-    let at_home = letter.position.partition & FOREIGN == 0 && letter.key.as_ref() == Some(&key);
+    let at_home = letter.position.partition & EXTERNAL == 0 && letter.key.as_ref() == Some(&key);
     Ok(Revised {
         key,
         partition: at_home.then_some(letter.position.partition),
@@ -152,16 +152,18 @@ pub(super) fn revise(
 fn revised_value(
     letter: &DeadLetter,
     change: &Change,
-    topics: &LetterTopics,
+    topics: &DeadLetterTopics,
     schemas: &dyn SchemaSource,
-) -> Result<Option<Vec<u8>>, Hopeless> {
+) -> Result<Option<Vec<u8>>, CannotRedrive> {
     let value = change.value.clone().or_else(|| letter.value.clone());
     if let Some(edit) = &change.event {
         let examined = examine(schemas, value.as_deref(), letter.position, letter.arrived_at);
         if let Examined::Unavailable { why, .. } = examined {
-            return Err(Hopeless::Unavailable(why));
+            return Err(CannotRedrive::Unavailable(why));
         }
-        let event = edit.apply(&examined.fragment()).map_err(Hopeless::Undecodable)?;
+        let event = edit
+            .apply(&examined.fragment())
+            .map_err(CannotRedrive::Undecodable)?;
         return encode(&event, &topics.topic, schemas).map(Some);
     }
     let Some(id) = change.schema_id else {
@@ -174,15 +176,16 @@ fn revised_value(
 }
 
 /// The event in the wire format, as producers of the topic write it.
-fn encode(event: &SagaEvent, topic: &str, schemas: &dyn SchemaSource) -> Result<Vec<u8>, Hopeless> {
+fn encode(event: &SagaEvent, topic: &str, schemas: &dyn SchemaSource) -> Result<Vec<u8>, CannotRedrive> {
     let writer = schemas
         .writer(topic)
-        .map_err(|error| Hopeless::Unavailable(error.to_string()))?;
-    let encoder = Encoder::new(&writer.text)
-        .map_err(|error| Hopeless::Undecodable(format!("schema {} writes no events: {error}", writer.id)))?;
+        .map_err(|error| CannotRedrive::Unavailable(error.to_string()))?;
+    let encoder = Encoder::new(&writer.text).map_err(|error| {
+        CannotRedrive::Undecodable(format!("schema {} writes no events: {error}", writer.id))
+    })?;
     encoder
         .encode(event, writer.id)
-        .map_err(|error| Hopeless::Undecodable(error.to_string()))
+        .map_err(|error| CannotRedrive::Undecodable(error.to_string()))
 }
 
 impl EventEdit {

@@ -27,14 +27,14 @@ pub enum ReplayError {
     Busy,
     /// The log is too long to be read for this.
     #[error(
-        "the events are no dead letters, and the log has {rows} events, more than the {most} that one call may look \
+        "the events are no dead letters, and the log has {rows} events, more than the {limit} that one call may look \
          through (dead_letters.replay_events); say in sagaIds which sagas they belong to"
     )]
     TooMuch {
         /// Events in the log, or looked through so far.
         rows: u64,
         /// How many one call may look through.
-        most: u64,
+        limit: u64,
     },
     /// The caller does not wait any more.
     #[error("the client went away before its events were found; nothing was published")]
@@ -48,7 +48,7 @@ pub(super) type Found<'i> = HashMap<&'i str, (SagaId, Position)>;
 pub(super) struct LogSearch<'a> {
     pub(super) store: &'a SharedStore,
     /// Events to look through, at most.
-    pub(super) most: u64,
+    pub(super) limit: u64,
     /// Held while all of the log is read, or more than [`FREE_ROWS`] of the sagas that were named.
     pub(super) turn: &'a Mutex<()>,
     /// Cancelled when nobody waits any more.
@@ -85,9 +85,9 @@ impl LogSearch<'_> {
         }
         looking.take_turn()?;
         let rows = self.store.usage().log_rows;
-        if rows > self.most {
-            let most = self.most;
-            return Err(ReplayError::TooMuch { rows, most });
+        if rows > self.limit {
+            let limit = self.limit;
+            return Err(ReplayError::TooMuch { rows, limit });
         }
         looking.everywhere(&*snapshot)?;
         Ok(looking.found)
@@ -146,9 +146,9 @@ impl Looking<'_, '_> {
         if self.search.gone.is_cancelled() {
             return Err(ReplayError::Gone);
         }
-        let (rows, most) = (self.looked_at + 1, self.search.most);
-        if rows > most {
-            return Err(ReplayError::TooMuch { rows, most });
+        let (rows, limit) = (self.looked_at + 1, self.search.limit);
+        if rows > limit {
+            return Err(ReplayError::TooMuch { rows, limit });
         }
         if rows > FREE_ROWS && self.turn.is_none() {
             self.take_turn()?;
@@ -187,23 +187,23 @@ mod tests {
 
     fn find(
         store: &SharedStore,
-        most: u64,
+        limit: u64,
         ids: &[&str],
         sagas: &[&str],
     ) -> Result<Vec<String>, ReplayError> {
         let (turn, gone) = (Mutex::default(), CancellationToken::new());
-        find_with(store, (most, &turn, &gone), ids, sagas)
+        find_with(store, (limit, &turn, &gone), ids, sagas)
     }
 
     fn find_with(
         store: &SharedStore,
-        (most, turn, gone): (u64, &Mutex<()>, &CancellationToken),
+        (limit, turn, gone): (u64, &Mutex<()>, &CancellationToken),
         ids: &[&str],
         sagas: &[&str],
     ) -> Result<Vec<String>, ReplayError> {
         let search = LogSearch {
             store,
-            most,
+            limit,
             turn,
             gone,
         };
@@ -233,13 +233,13 @@ mod tests {
         let store = with_events(40);
         let refused = find(&store, 39, &["e-7"], &[]).unwrap_err();
         assert!(
-            matches!(refused, ReplayError::TooMuch { rows: 40, most: 39 }),
+            matches!(refused, ReplayError::TooMuch { rows: 40, limit: 39 }),
             "{refused}"
         );
         assert!(refused.to_string().contains("sagaIds"), "{refused}");
         assert_eq!(find(&store, 39, &["e-7"], &["s-7"]).unwrap(), ["s-7"]);
         let one = find(&store, 1, &["no"], &["s-1", "s-2"]).unwrap_err();
-        assert!(matches!(one, ReplayError::TooMuch { rows: 2, most: 1 }), "{one}");
+        assert!(matches!(one, ReplayError::TooMuch { rows: 2, limit: 1 }), "{one}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How long letters and redrives are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct LetterSettings {
+pub struct DeadLetterSettings {
     /// Days after which a redriven or discarded letter is no longer kept; 0 keeps all. Open ones stay.
     pub settled_days: u64,
     /// Days after its end for which a redrive or a dry run is kept; 0 keeps all.
@@ -14,7 +14,7 @@ pub struct LetterSettings {
     pub replay_events: u64,
 }
 
-impl Default for LetterSettings {
+impl Default for DeadLetterSettings {
     fn default() -> Self {
         Self {
             settled_days: 90,

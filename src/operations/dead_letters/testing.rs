@@ -3,14 +3,14 @@
 use super::{AnnounceApplier, DiscardApplier, RemoveApplier};
 use crate::domain::{Millis, Position};
 use crate::operations::decisions::{Applier, Decided, Decision, NewDecision, Verdict};
-use crate::pipeline::ingest::origin::LetterTopics;
+use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::store::codec::Record;
-use crate::store::letters::{LetterBook, LetterChanges, ValueHash};
-use crate::store::records::{DeadLetterRecord, FeedRecord, LetterRecord, PresenceRecord};
+use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, ValueHash};
+use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord, PresenceRecord};
 use crate::store::{Batch, Durability, Key, SharedStore, Table, keys};
 
-pub(crate) fn topics(topic: &str, dlt_topic: &str) -> LetterTopics {
-    LetterTopics {
+pub(crate) fn topics(topic: &str, dlt_topic: &str) -> DeadLetterTopics {
+    DeadLetterTopics {
         topic: topic.to_owned(),
         dlt_topic: dlt_topic.to_owned(),
     }
@@ -18,7 +18,7 @@ pub(crate) fn topics(topic: &str, dlt_topic: &str) -> LetterTopics {
 
 /// What decisions about letters do.
 pub(crate) fn appliers(topic: &str, dlt_topic: &str) -> [Box<dyn Applier>; 3] {
-    let (book, topics) = (LetterBook::default(), topics(topic, dlt_topic));
+    let (book, topics) = (DeadLetterLock::default(), topics(topic, dlt_topic));
     [
         Box::new(DiscardApplier {
             book: book.clone(),
@@ -95,16 +95,16 @@ pub(crate) fn put_letter_of(
         headers: Vec::new(),
     };
     let event_id = format!("event of {at}");
-    let listed = LetterRecord {
+    let listed = DeadLetterSummaryRecord {
         topic,
         reason: record.reason,
         arrived_at: record.arrived_at,
         bytes: value.map_or(0, |value| value.len() as u64),
         value: ValueHash::of(value).0,
         event_id: Some(&event_id),
-        ..LetterRecord::default()
+        ..DeadLetterSummaryRecord::default()
     };
-    let (mut rows, mut key, mut changes) = (Batch::new(), Key::default(), LetterChanges::default());
+    let (mut rows, mut key, mut changes) = (Batch::new(), Key::default(), DeadLetterChanges::default());
     keys::by_offset(&mut key, at);
     rows.put_with(Table::DeadLetters, &key, |bytes| record.write(bytes));
     rows.put_with(Table::Letters, &key, |bytes| listed.write(bytes));
@@ -112,7 +112,7 @@ pub(crate) fn put_letter_of(
     keys::letter_by_event(&mut key, &event_id, at);
     rows.put_with(Table::LettersByEvent, &key, |bytes| PresenceRecord.write(bytes));
     changes.add_letter(at, &listed);
-    let book = LetterBook::default();
-    LetterBook::enter(&book.hold(), &**store, &mut rows, &changes).unwrap();
+    let book = DeadLetterLock::default();
+    DeadLetterLock::enter(&book.hold(), &**store, &mut rows, &changes).unwrap();
     store.write(&rows, Durability::Process).unwrap();
 }

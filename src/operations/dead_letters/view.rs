@@ -6,8 +6,8 @@ use crate::domain::{Cut, Event, Millis, Position, SagaId, TimelineKey};
 use crate::pipeline::decode::{Defect, Fragment, Rejected, wire};
 use crate::pipeline::registry::SchemaSource;
 use crate::store::codec::Record;
-use crate::store::letters::{Happened, Returned, ValueHash, counted, state};
-use crate::store::records::{DeadLetterRecord, LetterRecord, LogRecord};
+use crate::store::dead_letters::{Happened, Returned, ValueHash, counted, state};
+use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, LogRecord};
 use crate::store::{Key, Read, StoreError, Table, keys, read, timelines};
 
 /// What the bytes of a record come to under the schemas that are known now.
@@ -111,7 +111,7 @@ impl Examined {
 
 /// What became of a letter whose event was published again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CameBack {
+pub enum RedriveOutcome {
     /// It stands in its saga's timeline.
     Applied(SagaId),
     /// An event with its id stands there already.
@@ -136,16 +136,16 @@ pub enum CameBack {
 
 /// Something that happened to a letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Episode {
+pub struct HistoryEntry {
     /// When.
     pub at: Millis,
     /// What.
-    pub what: Story,
+    pub what: DeadLetterHistory,
 }
 
 /// What can happen to a letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Story {
+pub enum DeadLetterHistory {
     /// It was consumed, and stored as a letter.
     Arrived,
     /// It was published again, and consumed there.
@@ -153,7 +153,7 @@ pub enum Story {
         /// Where.
         at: Position,
         /// What became of it.
-        became: CameBack,
+        became: RedriveOutcome,
     },
     /// It was discarded.
     Discarded {
@@ -166,7 +166,7 @@ pub enum Story {
 
 /// One letter.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LetterView {
+pub struct DeadLetterView {
     /// What is known without its bytes.
     pub listed: Listed,
     /// Its bytes, key and headers.
@@ -174,7 +174,7 @@ pub struct LetterView {
     /// What they come to now.
     pub examined: Examined,
     /// What happened to it, in order.
-    pub history: Vec<Episode>,
+    pub history: Vec<HistoryEntry>,
 }
 
 /// What is known of a letter without its bytes.
@@ -184,7 +184,7 @@ pub(super) fn listed(read: &dyn Read, position: Position) -> Result<Option<Liste
     let Some(row) = read.get(Table::Letters, &key)? else {
         return Ok(None);
     };
-    let record = LetterRecord::read(&row)?;
+    let record = DeadLetterSummaryRecord::read(&row)?;
     let state = state(read, position, ValueHash(record.value))?;
     Ok(Some(Listed::of(position, &record, state)))
 }
@@ -199,22 +199,22 @@ pub(super) fn letter(read: &dyn Read, position: Position) -> Result<Option<DeadL
 }
 
 /// What happened to a letter, in order of time. That it came back is told where it counts.
-pub(super) fn history(read: &dyn Read, letter: &Listed) -> Result<Vec<Episode>, StoreError> {
+pub(super) fn history(read: &dyn Read, letter: &Listed) -> Result<Vec<HistoryEntry>, StoreError> {
     let cursor = read::cursor(read, read::active_generation(read)?)?;
-    let mut history = vec![Episode {
+    let mut history = vec![HistoryEntry {
         at: letter.arrived_at,
-        what: Story::Arrived,
+        what: DeadLetterHistory::Arrived,
     }];
     for mark in counted(read, letter.position, letter.value)? {
         let what = match mark.what {
-            Happened::Returned { became, .. } => Story::Returned {
+            Happened::Returned { became, .. } => DeadLetterHistory::Returned {
                 at: mark.by,
                 became: came_back(read, &cursor, mark.by, &became)?,
             },
-            Happened::Discarded { by, why } => Story::Discarded { by, why },
+            Happened::Discarded { by, why } => DeadLetterHistory::Discarded { by, why },
             Happened::Announced { .. } | Happened::Removed(_) => continue,
         };
-        history.push(Episode { at: mark.at, what });
+        history.push(HistoryEntry { at: mark.at, what });
     }
     history.sort_by_key(|episode| episode.at);
     Ok(history)
@@ -226,18 +226,18 @@ pub(super) fn came_back(
     cursor: &Cut,
     by: Position,
     became: &Returned,
-) -> Result<CameBack, StoreError> {
+) -> Result<RedriveOutcome, StoreError> {
     let (saga_id, recorded_at) = match became {
         Returned::Logged { saga_id, recorded_at } => (saga_id.clone(), *recorded_at),
         Returned::DeadLetter { reason } => {
-            return Ok(CameBack::DeadLetter {
+            return Ok(RedriveOutcome::DeadLetter {
                 letter: by,
                 reason: reason.clone(),
             });
         }
     };
     if !cursor.contains(by) {
-        return Ok(CameBack::Waiting(saga_id));
+        return Ok(RedriveOutcome::Waiting(saga_id));
     }
     let place = TimelineKey {
         recorded_at,
@@ -247,21 +247,21 @@ pub(super) fn came_back(
 }
 
 /// What became of a delivery that the projections have folded.
-fn became_in_log(read: &dyn Read, saga_id: SagaId, place: TimelineKey) -> Result<CameBack, StoreError> {
+fn became_in_log(read: &dyn Read, saga_id: SagaId, place: TimelineKey) -> Result<RedriveOutcome, StoreError> {
     let mut key = Key::default();
     keys::log(&mut key, &saga_id, place);
     let generation = read::active_generation(read)?;
     let row = read.get(Table::Log, &key)?;
     let state = read::instance(read, generation, &saga_id)?;
     let (Some(row), Some(state)) = (row, state) else {
-        return Ok(CameBack::Removed(saga_id));
+        return Ok(RedriveOutcome::Removed(saga_id));
     };
     if !timelines::is_duplicate(read, generation, &saga_id, place)? {
-        return Ok(CameBack::Applied(saga_id));
+        return Ok(RedriveOutcome::Applied(saga_id));
     }
     let event = LogRecord::read(&row)?.view(place)?;
     let stands = timelines::find(read, generation, &saga_id, &state, &event)?;
-    Ok(CameBack::Duplicate {
+    Ok(RedriveOutcome::Duplicate {
         conflicting: stands.is_some_and(|stands| stands.body() != event.body_digest()),
         saga_id,
     })

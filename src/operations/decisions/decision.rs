@@ -6,7 +6,7 @@
 //! ```
 
 use crate::domain::Millis;
-use crate::store::letters::HeldBook;
+use crate::store::dead_letters::DeadLetterGuard;
 use crate::store::{Batch, Read, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -96,8 +96,8 @@ fn bounded(decision: Decision) -> Parsed {
         ("at", &decision.at, MAX_FACT_BYTES),
         ("reason", &decision.reason, MAX_REASON_BYTES),
     ];
-    let long = fields.iter().find(|(_, text, most)| text.len() > *most);
-    if let Some((name, text, most)) = long {
+    let long = fields.iter().find(|(_, text, limit)| text.len() > *limit);
+    if let Some((name, text, limit)) = long {
         let bytes = text.len();
         return Parsed::Malformed(format!("its {name} has {bytes} bytes; accepted: up to {most}"));
     }
@@ -138,7 +138,7 @@ pub trait Applier: Send + Sync {
     fn kind(&self) -> &'static str;
 
     /// What keeps others from changing what the effect reads; kept until it is written.
-    fn hold(&self) -> Option<HeldBook<'_>> {
+    fn hold(&self) -> Option<DeadLetterGuard<'_>> {
         None
     }
 
@@ -150,7 +150,7 @@ pub trait Applier: Send + Sync {
     fn apply(
         &self,
         decided: Decided<'_>,
-        held: Option<&HeldBook<'_>>,
+        held: Option<&DeadLetterGuard<'_>>,
         store: &dyn Read,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError>;

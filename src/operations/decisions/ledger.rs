@@ -11,7 +11,7 @@ use crate::pipeline::ingest::arrival::Arrival;
 use crate::pipeline::ingest::fingerprint_of;
 use crate::pipeline::kafka::source::RawRecord;
 use crate::store::codec::Record;
-use crate::store::letters::HeldBook;
+use crate::store::dead_letters::DeadLetterGuard;
 use crate::store::records::{DecisionOutcome, DecisionRecord, LastRecord, OffsetRecord};
 use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, read, totals};
 use std::collections::BTreeMap;
@@ -62,7 +62,7 @@ struct Entry<'a> {
 }
 
 /// What became of a message, who applied it, and what is held until that is written.
-type Judged<'r, 'a> = (Entry<'r>, Option<&'a dyn Applier>, Option<HeldBook<'a>>);
+type Judged<'r, 'a> = (Entry<'r>, Option<&'a dyn Applier>, Option<DeadLetterGuard<'a>>);
 
 impl Ledger {
     pub(super) fn open(

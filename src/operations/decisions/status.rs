@@ -58,8 +58,8 @@ impl OpsStatus {
 
     /// Waits until the message at `offset` has been read and its rows are written, at most so long.
     /// Whether they are.
-    pub fn wait_for(&self, offset: u64, longest: Duration) -> bool {
-        let status = crate::wait::wait_while(&self.inner, &self.changed, longest, |status| {
+    pub fn wait_for(&self, offset: u64, timeout: Duration) -> bool {
+        let status = crate::wait::wait_while(&self.inner, &self.changed, timeout, |status| {
             status.next <= offset && status.fatal.is_none()
         });
         status.next > offset

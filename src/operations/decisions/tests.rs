@@ -14,7 +14,7 @@ use crate::pipeline::kafka::source::{Broker, Observed, RawHeaders, RawRecord, So
 use crate::pipeline::projector::{self, Delivery, ProjectorHandle};
 use crate::pipeline::registry::{BundledSchema, SchemaSource};
 use crate::store::codec::Record as _;
-use crate::store::letters::HeldBook;
+use crate::store::dead_letters::DeadLetterGuard;
 use crate::store::records::{DecisionOutcome, MetaRecord};
 use crate::store::{Batch, Key, Read, SharedStore, StoreError, Table, keys, read, totals};
 use crate::testkit;
@@ -38,7 +38,7 @@ impl Applier for Noting {
     fn apply(
         &self,
         decided: Decided<'_>,
-        _held: Option<&HeldBook<'_>>,
+        _held: Option<&DeadLetterGuard<'_>>,
         _store: &dyn Read,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {

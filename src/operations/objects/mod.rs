@@ -183,10 +183,10 @@ impl Objects {
     ///
     /// # Errors
     /// [`ObjectsError`], also when it is larger; then nothing of it is read.
-    pub async fn get_at_most(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>, ObjectsError> {
+    pub async fn get_at_most(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, ObjectsError> {
         match self.head(name).await? {
             None => Ok(None),
-            Some(meta) if meta.size > most => Err(ObjectsError::Failed {
+            Some(meta) if meta.size > limit => Err(ObjectsError::Failed {
                 place: self.place.to_string(),
                 detail: format!("{name} has {} bytes; accepted are at most {most}", meta.size),
             }),

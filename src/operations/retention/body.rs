@@ -450,8 +450,8 @@ fn cut_of(edges: &BTreeMap<u32, u64>) -> Result<Cut, String> {
 }
 
 /// The text, if it has at most so many characters.
-fn within<'t>(what: &str, text: &'t str, most: usize) -> Result<&'t str, String> {
-    match text.chars().nth(most) {
+fn within<'t>(what: &str, text: &'t str, limit: usize) -> Result<&'t str, String> {
+    match text.chars().nth(limit) {
         None => Ok(text),
         Some(_) => Err(format!("the {what} is longer than {most} characters")),
     }

@@ -10,7 +10,7 @@ use super::holds::{Hold, Lifted};
 use super::parts;
 use crate::operations::decisions::{Applier, Decided, Verdict};
 use crate::store::codec::Record;
-use crate::store::letters::HeldBook;
+use crate::store::dead_letters::DeadLetterGuard;
 use crate::store::records::ArchivedRecord;
 use crate::store::{Batch, Key, Read, StoreError, Table, keys};
 use serde::Deserialize;
@@ -27,9 +27,9 @@ fn body<'d, T: Deserialize<'d>>(decided: &Decided<'d>) -> Result<T, String> {
 }
 
 /// Sets holds.
-pub struct Keep;
+pub struct HoldApplier;
 
-impl Applier for Keep {
+impl Applier for HoldApplier {
     fn kind(&self) -> &'static str {
         HOLD
     }
@@ -37,7 +37,7 @@ impl Applier for Keep {
     fn apply(
         &self,
         decided: Decided<'_>,
-        _: Option<&HeldBook<'_>>,
+        _: Option<&DeadLetterGuard<'_>>,
         _: &dyn Read,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
@@ -59,9 +59,9 @@ impl Applier for Keep {
 }
 
 /// Ends holds.
-pub struct Release;
+pub struct ReleaseApplier;
 
-impl Applier for Release {
+impl Applier for ReleaseApplier {
     fn kind(&self) -> &'static str {
         LIFT
     }
@@ -69,7 +69,7 @@ impl Applier for Release {
     fn apply(
         &self,
         decided: Decided<'_>,
-        _: Option<&HeldBook<'_>>,
+        _: Option<&DeadLetterGuard<'_>>,
         store: &dyn Read,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
@@ -95,12 +95,12 @@ impl Applier for Release {
 }
 
 /// Notes purges, for the worker.
-pub struct Remove {
+pub struct PurgeApplier {
     /// The tracker topic that this store is filled from.
     pub topic: String,
 }
 
-impl Applier for Remove {
+impl Applier for PurgeApplier {
     fn kind(&self) -> &'static str {
         PURGE
     }
@@ -108,7 +108,7 @@ impl Applier for Remove {
     fn apply(
         &self,
         decided: Decided<'_>,
-        _: Option<&HeldBook<'_>>,
+        _: Option<&DeadLetterGuard<'_>>,
         _: &dyn Read,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
@@ -155,12 +155,12 @@ fn of_topic(named: &str, ours: &str) -> Result<(), String> {
 }
 
 /// Notes restores, for the worker.
-pub struct BringBack {
+pub struct RestoreApplier {
     /// The tracker topic that this store is filled from.
     pub topic: String,
 }
 
-impl Applier for BringBack {
+impl Applier for RestoreApplier {
     fn kind(&self) -> &'static str {
         RESTORE
     }
@@ -168,7 +168,7 @@ impl Applier for BringBack {
     fn apply(
         &self,
         decided: Decided<'_>,
-        _: Option<&HeldBook<'_>>,
+        _: Option<&DeadLetterGuard<'_>>,
         _: &dyn Read,
         _: &mut Batch,
     ) -> Result<Verdict, StoreError> {
@@ -189,9 +189,9 @@ impl Applier for BringBack {
 }
 
 /// Keeps pieces of restores until the decision that names them. By itself a piece does nothing.
-pub struct CarryPart;
+pub struct RestorePartApplier;
 
-impl Applier for CarryPart {
+impl Applier for RestorePartApplier {
     fn kind(&self) -> &'static str {
         RESTORE_PART
     }
@@ -199,7 +199,7 @@ impl Applier for CarryPart {
     fn apply(
         &self,
         decided: Decided<'_>,
-        _: Option<&HeldBook<'_>>,
+        _: Option<&DeadLetterGuard<'_>>,
         _: &dyn Read,
         _: &mut Batch,
     ) -> Result<Verdict, StoreError> {

@@ -49,7 +49,7 @@ const ENTRY_JSON_BYTES: usize = 130;
 /// How long to wait for a decision to be applied here before the next one.
 const APPLIED: Duration = Duration::from_secs(60);
 /// How soon to look again whether the end is reached.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Sagas that are remembered because a decision of ours did not remove them, at most.
 const LEFT: usize = 100_000;
 /// How long they are left alone.
@@ -149,7 +149,7 @@ impl Sweeper {
                 // Nothing went wrong: it is too early.
                 Err(RetentionError::NotAtTheEnd(why)) => {
                     self.status.update(|status| status.waiting = Some(why));
-                    LOOK_AGAIN
+                    POLL_INTERVAL
                 }
                 Err(error) => {
                     tracing::warn!(%error, "retention: the search for due sagas did not come to its end");
@@ -481,8 +481,8 @@ impl Sweeper {
         Ok(())
     }
 
-    fn sleep(&self, longest: Duration) {
-        let until = wait::now() + longest;
+    fn sleep(&self, timeout: Duration) {
+        let until = wait::now() + timeout;
         while !self.shutdown.is_cancelled() {
             let left = until.saturating_duration_since(wait::now());
             if left.is_zero() {
@@ -583,7 +583,7 @@ pub struct PlanLine {
     /// Sagas that are due and stay, because of a hold.
     pub held: u64,
     /// Sagas that are due and stay, because something arrived or came back lately.
-    pub restless: u64,
+    pub recently_active: u64,
     /// The oldest last event among those that would go.
     pub oldest: Option<Millis>,
     /// Some of those that would go, oldest first.
@@ -646,7 +646,7 @@ fn line_of<'p>(plan: &'p mut Plan, due: &Due, now: Millis) -> &'p mut PlanLine {
             sagas: 0,
             events: 0,
             held: 0,
-            restless: 0,
+            recently_active: 0,
             oldest: None,
             examples: Vec::new(),
         });
@@ -663,7 +663,7 @@ impl PlanLine {
         {
             self.held += 1;
         } else if !deliveries.is_some_and(|all| claim.is_due(all, None)) {
-            self.restless += 1;
+            self.recently_active += 1;
         } else {
             self.sagas += 1;
             self.events += deliveries.map_or(0, Deliveries::count);

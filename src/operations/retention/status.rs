@@ -128,8 +128,8 @@ impl RetentionStatus {
     }
 
     /// Waits until the decision at that offset is done, at most so long. Whether it is.
-    pub fn wait_for(&self, decision: u64, longest: Duration) -> bool {
-        let status = crate::wait::wait_while(&self.inner, &self.changed, longest, |status| {
+    pub fn wait_for(&self, decision: u64, timeout: Duration) -> bool {
+        let status = crate::wait::wait_while(&self.inner, &self.changed, timeout, |status| {
             status.next <= decision && status.failed.is_none()
         });
         status.next > decision

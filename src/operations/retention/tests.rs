@@ -191,11 +191,11 @@ impl Topic {
     fn read_into(&self, store: &SharedStore) -> Vec<Verdict> {
         let topic = TOPIC.to_owned();
         let appliers: [&dyn Applier; 5] = [
-            &Keep,
-            &Release,
-            &Remove { topic: topic.clone() },
-            &BringBack { topic },
-            &CarryPart,
+            &HoldApplier,
+            &ReleaseApplier,
+            &PurgeApplier { topic: topic.clone() },
+            &RestoreApplier { topic },
+            &RestorePartApplier,
         ];
         let mut verdicts = Vec::new();
         for (offset, decision) in (0..).zip(&self.decisions) {
@@ -410,11 +410,14 @@ fn a_plan_names_what_is_due_what_is_held_and_what_is_restless() {
     };
     let first = events.iter().map(|event| event.recorded_at.0).min().unwrap();
     let last = events.iter().map(|event| event.arrived_at.0).max().unwrap();
-    assert_eq!(sum(first, |line| line.sagas + line.restless + line.held), 0);
+    assert_eq!(
+        sum(first, |line| line.sagas + line.recently_active + line.held),
+        0
+    );
     assert_eq!(sum(last, |line| line.sagas), all);
     assert_eq!(sum(last, |line| line.events), sagas_only.len() as u64);
     // Hours after they arrived: due, and not quiet yet.
-    assert_eq!(sum(DAY + 510_000_000, |line| line.restless), all);
+    assert_eq!(sum(DAY + 510_000_000, |line| line.recently_active), all);
     Topic::new(vec![(HOLD, json!({"saga": sagas(&sagas_only)[0].as_str()}))]).read_into(&store);
     assert_eq!(sum(last, |line| line.held), 1);
     assert_eq!(sum(last, |line| line.sagas), all - 1);

@@ -8,8 +8,8 @@
 use crate::domain::{Cut, Position};
 use crate::pipeline::decode::DefectReason;
 use crate::store::codec::Record;
-use crate::store::letters::{LetterState, ValueHash, counts, marks};
-use crate::store::records::LetterRecord;
+use crate::store::dead_letters::{DeadLetterState, ValueHash, counts, marks};
+use crate::store::records::DeadLetterSummaryRecord;
 use crate::store::{Read, StoreError, Table, TableRange, keys, read};
 use std::collections::BTreeSet;
 
@@ -40,10 +40,10 @@ pub(super) fn waiting_letters(store: &dyn Read, cut: &Cut) -> Result<BTreeSet<u3
 }
 
 fn is_waiting(store: &dyn Read, letter: Position, row: &[u8]) -> Result<bool, StoreError> {
-    let record = LetterRecord::read(row)?;
+    let record = DeadLetterSummaryRecord::read(row)?;
     if record.reason != DefectReason::UnknownSchema.as_str() {
         return Ok(false);
     }
     let marks = marks(store, letter)?;
-    Ok(LetterState::after(ValueHash(record.value), &marks) == LetterState::Open)
+    Ok(DeadLetterState::after(ValueHash(record.value), &marks) == DeadLetterState::Open)
 }

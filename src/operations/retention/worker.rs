@@ -37,11 +37,11 @@ const BROUGHT: usize = if cfg!(test) { 3 } else { 1_024 };
 /// Bytes of them, about.
 const BROUGHT_BYTES: usize = 4 << 20;
 /// How long to wait before looking again.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The same where it costs a look through all letters.
-const LOOK_AT_LETTERS: Duration = Duration::from_millis(500);
+const DEAD_LETTERS_POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Between two chunks, so that ingest gets its turn.
-const BREATH: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// Everything that the worker needs.
 pub struct Worker {
@@ -143,7 +143,7 @@ impl Worker {
         loop {
             failpoint::pass("thread.removals");
             self.status.done(next);
-            self.pause(LOOK)?;
+            self.pause(POLL_INTERVAL)?;
             let end = self.ops.snapshot().next;
             while next < end {
                 let (decisions, reached) = decisions_from(&*self.store, next, end, 1)?;
@@ -242,7 +242,7 @@ impl Worker {
         let mut removed = 0;
         for chunk in checked.sagas.chunks(CHUNK) {
             removed += self.purge_chunk(&purge, &claim, chunk, &holds)?;
-            self.pause(BREATH)?;
+            self.pause(PAUSE)?;
         }
         Ok(Done {
             left: None,
@@ -298,7 +298,7 @@ impl Worker {
         })??;
         // Large sagas leave rows; windows go on in between.
         while self.projector.between_windows(Projector::remove_more)?? {
-            self.pause(BREATH)?;
+            self.pause(PAUSE)?;
         }
         let mut removed = 0;
         for (entry, outcome) in chunk.iter().zip(&outcomes) {
@@ -385,7 +385,7 @@ impl Worker {
         };
         // What came back is named again; windows go on in between.
         while self.projector.between_windows(Projector::remove_more)?? {
-            self.pause(BREATH)?;
+            self.pause(PAUSE)?;
         }
         tracing::info!(?saga, ?outcome, "restore");
         Ok(Done {
@@ -431,7 +431,7 @@ impl Worker {
     fn bring(&self, events: Vec<Event>) -> Result<(), WorkError> {
         let work = move |projector: &mut Projector| projector.bring(&events);
         self.projector.between_windows(work)??;
-        self.pause(BREATH)
+        self.pause(PAUSE)
     }
 
     /// Visits the deliveries that a restore carries, in their order, whatever messages they lie in.
@@ -481,7 +481,7 @@ impl Worker {
             if let Some(why) = self.projector.status().failed {
                 return Err(WorkError::Projector(ProjectorGone(why)).into());
             }
-            self.pause(LOOK)?;
+            self.pause(POLL_INTERVAL)?;
         }
     }
 
@@ -501,7 +501,7 @@ impl Worker {
                 return Err(Undone::Left(Skipped::Unread, words));
             }
             self.status.update(|status| status.held_up = Some(words));
-            self.pause(LOOK_AT_LETTERS)?;
+            self.pause(DEAD_LETTERS_POLL_INTERVAL)?;
             partitions = self.waiting_of(checked)?;
         }
         self.status.update(|status| status.held_up = None);
@@ -520,7 +520,7 @@ impl Worker {
             if let Some(guard) = self.projector.try_no_removals() {
                 return Ok(guard);
             }
-            self.pause(LOOK)?;
+            self.pause(POLL_INTERVAL)?;
         }
     }
 

@@ -89,16 +89,16 @@ impl Decoded<'_> {
     }
 }
 
-fn filled(field: &str, text: &str, most: usize) -> Result<(), Defect> {
+fn filled(field: &str, text: &str, limit: usize) -> Result<(), Defect> {
     if text.is_empty() {
         let detail = format!("field {field} is empty; accepted: 1 to {most} characters");
         return Err(Defect::new(DefectReason::EmptyField, detail));
     }
-    short(field, text, most)
+    short(field, text, limit)
 }
 
-fn short(field: &str, text: &str, most: usize) -> Result<(), Defect> {
-    if fits(text, most) {
+fn short(field: &str, text: &str, limit: usize) -> Result<(), Defect> {
+    if fits(text, limit) {
         return Ok(());
     }
     let found = text.chars().count();
@@ -110,9 +110,9 @@ fn short(field: &str, text: &str, most: usize) -> Result<(), Defect> {
 }
 
 /// Whether the text has at most so many characters.
-pub(super) fn fits(text: &str, most: usize) -> bool {
+pub(super) fn fits(text: &str, limit: usize) -> bool {
     // No text has more characters than bytes.
-    text.len() <= most || text.chars().nth(most).is_none()
+    text.len() <= limit || text.chars().nth(limit).is_none()
 }
 
 #[cold]

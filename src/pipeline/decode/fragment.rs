@@ -54,8 +54,8 @@ impl Fragment {
 }
 
 /// The text, unless it is empty or longer than its field allows.
-fn within(text: Option<&str>, most: usize) -> Option<&str> {
-    text.filter(|text| !text.is_empty() && fits(text, most))
+fn within(text: Option<&str>, limit: usize) -> Option<&str> {
+    text.filter(|text| !text.is_empty() && fits(text, limit))
 }
 
 /// Why a record is a dead letter, and what could be read of it all the same.

@@ -7,7 +7,7 @@
 //! published of it, or redriven by hand meanwhile, is a later delivery of the same event, and the fold
 //! knows those. Whatever is done twice, here or after a crash, finds no letter any more.
 
-use super::origin::LetterTopics;
+use super::origin::DeadLetterTopics;
 use super::writer::{put_letter, returned_mark};
 use crate::domain::{Event, Millis, Position};
 use crate::failpoint;
@@ -16,8 +16,8 @@ use crate::pipeline::kafka::source::{RawHeaders, RawRecord};
 use crate::pipeline::projector::{Projector, ProjectorGone, ProjectorHandle};
 use crate::pipeline::registry::{SchemaError, SchemaSource};
 use crate::store::codec::Record;
-use crate::store::letters::{LetterBook, LetterChanges, counts};
-use crate::store::records::{DeadLetterRecord, FeedRecord, LetterRecord};
+use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, counts};
+use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord};
 use crate::store::{Batch, Direction, Key, Read, SharedStore, StoreError, Table, keys, read};
 use std::collections::HashMap;
 use std::ops::{Bound, ControlFlow};
@@ -44,9 +44,9 @@ pub struct Reread {
     /// Who folds what became readable.
     pub projector: ProjectorHandle,
     /// The account of letters.
-    pub book: LetterBook,
+    pub book: DeadLetterLock,
     /// The topics that letters can come from.
-    pub topics: LetterTopics,
+    pub topics: DeadLetterTopics,
     /// Ends it.
     pub shutdown: CancellationToken,
 }
@@ -237,7 +237,7 @@ impl Reread {
                     .scan(table, key.partition(), range, forward, usize::MAX, visit)
             },
             |sort, value| {
-                if LetterRecord::read(value)?.reason != DefectReason::UnknownSchema.as_str() {
+                if DeadLetterSummaryRecord::read(value)?.reason != DefectReason::UnknownSchema.as_str() {
                     return Ok(ControlFlow::Continue(()));
                 }
                 let offset = keys::parse_offset(sort)?;
@@ -308,9 +308,9 @@ impl Reread {
         Ok(true)
     }
 
-    fn sleep(&self, longest: Duration) {
+    fn sleep(&self, timeout: Duration) {
         let step = Duration::from_millis(100);
-        let mut left = longest;
+        let mut left = timeout;
         while !self.shutdown.is_cancelled() && !left.is_zero() {
             crate::wait::park(step.min(left));
             left = left.saturating_sub(step);
@@ -323,14 +323,14 @@ impl Reread {
 struct Replaced {
     events: Vec<Event>,
     rows: Batch,
-    changes: LetterChanges,
+    changes: DeadLetterChanges,
 }
 
 impl Replaced {
     fn of(
         store: &dyn Read,
         projector: &Projector,
-        topics: &LetterTopics,
+        topics: &DeadLetterTopics,
         found: Vec<Found>,
     ) -> Result<Self, StoreError> {
         let mut replaced = Self::default();
@@ -343,7 +343,7 @@ impl Replaced {
         Ok(replaced)
     }
 
-    fn add(&mut self, store: &dyn Read, topics: &LetterTopics, found: Found) -> Result<(), StoreError> {
+    fn add(&mut self, store: &dyn Read, topics: &DeadLetterTopics, found: Found) -> Result<(), StoreError> {
         let mut key = Key::default();
         keys::by_offset(&mut key, found.position);
         let Some(listed) = store.get(Table::Letters, &key)? else {
@@ -351,7 +351,7 @@ impl Replaced {
         };
         self.rows.delete(Table::DeadLetters, &key);
         self.rows.delete(Table::Letters, &key);
-        if let Some(id) = LetterRecord::read(&listed)?.event_id {
+        if let Some(id) = DeadLetterSummaryRecord::read(&listed)?.event_id {
             let mut by_event = Key::default();
             keys::letter_by_event(&mut by_event, id, found.position);
             self.rows.delete(Table::LettersByEvent, &by_event);
@@ -396,10 +396,10 @@ impl Replaced {
     /// The events, and all rows with the changed account.
     fn entered(
         mut self,
-        held: &crate::store::letters::HeldBook<'_>,
+        held: &crate::store::dead_letters::DeadLetterGuard<'_>,
         store: &dyn Read,
     ) -> Result<(Vec<Event>, Batch), StoreError> {
-        LetterBook::enter(held, store, &mut self.rows, &self.changes)?;
+        DeadLetterLock::enter(held, store, &mut self.rows, &self.changes)?;
         Ok((self.events, self.rows))
     }
 }

@@ -12,16 +12,16 @@ use saga_tracker_sdk::contract::SagaStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Rounds until there is nothing more to do, and how many letters became something else.
-fn reread(store: &SharedStore, schemas: Arc<dyn SchemaSource>) -> usize {
+fn remaining(store: &SharedStore, schemas: Arc<dyn SchemaSource>) -> usize {
     let (projector, thread) = projector::spawn(store.clone(), TOPIC, Arc::default(), settings(1)).unwrap();
     // Caught up with the log.
     projector.between_windows(|_| ()).unwrap();
-    let reread = Reread {
+    let remaining = Reread {
         store: store.clone(),
         schemas,
         projector,
-        book: LetterBook::default(),
-        topics: LetterTopics {
+        book: DeadLetterLock::default(),
+        topics: DeadLetterTopics {
             topic: TOPIC.to_owned(),
             dlt_topic: String::new(),
         },
@@ -30,13 +30,13 @@ fn reread(store: &SharedStore, schemas: Arc<dyn SchemaSource>) -> usize {
     let mut next = Position::new(0, 0);
     let mut all = 0;
     loop {
-        let (letters, ended) = reread.round(&mut next).unwrap();
+        let (letters, ended) = remaining.round(&mut next).unwrap();
         all += letters;
         if letters == 0 && ended == Ended::Pass {
             break;
         }
     }
-    drop(reread);
+    drop(remaining);
     thread.join().unwrap();
     all
 }
@@ -72,20 +72,20 @@ fn replicas_that_met_the_registry_at_different_moments_end_with_the_same_state()
     let knew = fed(&topic(), bundled());
     let late = fed(&topic(), Arc::new(KnowsNothing));
     assert_ne!(digest(&knew, TOPIC).unwrap(), digest(&late, TOPIC).unwrap());
-    assert_eq!(reread(&late, bundled()), 308);
+    assert_eq!(remaining(&late, bundled()), 308);
     assert_eq!(digest(&knew, TOPIC).unwrap(), digest(&late, TOPIC).unwrap());
     let mut counts = letter_counts(&late);
     assert_eq!(counts.remove("unknown_schema"), Some(0));
     assert_eq!(letter_counts(&knew), counts);
     assert_eq!(differences(&late), Vec::<String>::new());
-    assert_eq!(reread(&late, bundled()), 0, "read once");
+    assert_eq!(remaining(&late, bundled()), 0, "read once");
 }
 
 #[test]
 fn a_letter_stays_while_nobody_knows_its_schema() {
     let late = fed(&topic(), Arc::new(KnowsNothing));
     let before = digest(&late, TOPIC).unwrap();
-    assert_eq!(reread(&late, Arc::new(KnowsNothing)), 0);
+    assert_eq!(remaining(&late, Arc::new(KnowsNothing)), 0);
     assert_eq!(digest(&late, TOPIC).unwrap(), before);
 }
 
@@ -151,6 +151,6 @@ fn made_up_ids_in_front_of_a_good_one_starve_nobody() {
     let mut records: Vec<Scripted> = made_up.map(|(id, record)| under(900 + id, record)).collect();
     records.push(record(0, 40, "s9", SagaStatus::Started));
     let late = fed(&records, Arc::new(KnowsNothing));
-    assert_eq!(reread(&late, Arc::new(Asks)), 1);
+    assert_eq!(remaining(&late, Arc::new(Asks)), 1);
     assert_eq!(differences(&late), Vec::<String>::new());
 }

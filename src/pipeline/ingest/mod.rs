@@ -8,11 +8,11 @@ mod gaps;
 pub mod late_schemas;
 pub mod origin;
 mod patience;
-pub mod replay;
-mod reread;
+mod remaining;
 pub mod run;
 pub mod space;
 pub mod status;
+pub mod topic_replay;
 pub mod writer;
 
 pub use fingerprint::fingerprint_of;

@@ -6,7 +6,7 @@
 
 use crate::domain::Position;
 use crate::pipeline::kafka::source::RawHeaders;
-use crate::store::letters::FOREIGN;
+use crate::store::dead_letters::EXTERNAL;
 
 /// The topic of the letter.
 pub const ORIGIN_TOPIC: &str = "saga-tracker-origin-topic";
@@ -22,22 +22,22 @@ pub fn is_origin(name: &str) -> bool {
 
 /// The topics that letters can come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LetterTopics {
+pub struct DeadLetterTopics {
     /// The tracker topic.
     pub topic: String,
     /// The dead-letter topic, whose letters others wrote.
     pub dlt_topic: String,
 }
 
-impl LetterTopics {
+impl DeadLetterTopics {
     /// The letter that a record's headers name, if they name one of ours.
     pub fn letter_named(&self, headers: RawHeaders<'_>) -> Option<Position> {
         let [topic, partition, offset] = headers.texts([ORIGIN_TOPIC, ORIGIN_PARTITION, ORIGIN_OFFSET])?;
-        let partition: u32 = partition.parse().ok().filter(|number| *number < FOREIGN)?;
+        let partition: u32 = partition.parse().ok().filter(|number| *number < EXTERNAL)?;
         let offset: u64 = offset.parse().ok().filter(|offset| *offset < u64::MAX)?;
         let partition = match topic {
             topic if topic == self.topic => partition,
-            topic if topic == self.dlt_topic && !topic.is_empty() => partition | FOREIGN,
+            topic if topic == self.dlt_topic && !topic.is_empty() => partition | EXTERNAL,
             _ => return None,
         };
         Some(Position::new(partition, offset))
@@ -47,14 +47,14 @@ impl LetterTopics {
     pub fn headers_of(&self, letter: Position) -> [(&'static str, String); 3] {
         [
             (ORIGIN_TOPIC, self.topic_of(letter).to_owned()),
-            (ORIGIN_PARTITION, (letter.partition & !FOREIGN).to_string()),
+            (ORIGIN_PARTITION, (letter.partition & !EXTERNAL).to_string()),
             (ORIGIN_OFFSET, letter.offset.to_string()),
         ]
     }
 
     /// The topic that a letter lies in.
     pub fn topic_of(&self, letter: Position) -> &str {
-        if letter.partition & FOREIGN == 0 {
+        if letter.partition & EXTERNAL == 0 {
             &self.topic
         } else {
             &self.dlt_topic
@@ -67,8 +67,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn topics() -> LetterTopics {
-        LetterTopics {
+    fn topics() -> DeadLetterTopics {
+        DeadLetterTopics {
             topic: "t".to_owned(),
             dlt_topic: "t.dlt".to_owned(),
         }

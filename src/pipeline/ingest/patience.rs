@@ -10,7 +10,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_sec
 
 /// Whether to wait for an unknown schema, and until when.
 pub(super) struct Patience {
-    longest: Duration,
+    timeout: Duration,
     /// The id that is waited for now, and until when.
     waiting: Option<(u32, Instant)>,
     /// Until when nothing is waited for.
@@ -19,9 +19,9 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    pub(super) fn new(longest: Duration) -> Self {
+    pub(super) fn new(timeout: Duration) -> Self {
         Self {
-            longest,
+            timeout,
             waiting: None,
             pausing: None,
             pause: PAUSE.0,
@@ -30,7 +30,7 @@ impl Patience {
 
     /// Whether to wait (longer) for this id.
     pub(super) fn waits_for(&mut self, id: u32, now: Instant) -> bool {
-        if self.longest.is_zero() || self.pausing.is_some_and(|until| now < until) {
+        if self.timeout.is_zero() || self.pausing.is_some_and(|until| now < until) {
             return false;
         }
         match self.waiting {
@@ -44,7 +44,7 @@ impl Patience {
                 false
             }
             _ => {
-                self.waiting = Some((id, now + self.longest));
+                self.waiting = Some((id, now + self.timeout));
                 true
             }
         }

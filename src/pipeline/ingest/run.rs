@@ -14,7 +14,7 @@ use crate::pipeline::kafka::source::{Broker, Observed, RawRecord, Source, Source
 use crate::pipeline::projector::ProjectorHandle;
 use crate::pipeline::registry::{SchemaError, SchemaSource};
 use crate::store::SharedStore;
-use crate::store::letters::LetterBook;
+use crate::store::dead_letters::DeadLetterLock;
 use crate::wait;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ pub struct Ingest {
     /// Room on the disk under the store.
     pub space: Arc<dyn FreeSpace>,
     /// The account of dead letters, shared with whoever else adds to it.
-    pub book: LetterBook,
+    pub book: DeadLetterLock,
     /// The clock, for the status only.
     pub clock: SharedClock,
     /// Ends it.
@@ -153,13 +153,13 @@ impl<I: Deref<Target = Ingest>> Running<I> {
 
     /// Takes what one poll gives, writes it and tells what is seen. Whether to go on.
     pub(crate) fn step(&mut self, source: &mut dyn Source) -> Result<bool, RunError> {
-        let longest = Duration::from_millis(self.ingest.settings.max_wait_ms);
+        let timeout = Duration::from_millis(self.ingest.settings.max_wait_ms);
         failpoint::pass("thread.ingest");
         let observed = source.observed();
         if self.waits_for_room() {
             return Ok(false);
         }
-        source.poll(IDLE, longest, &mut |record| self.take(record, &observed))?;
+        source.poll(IDLE, timeout, &mut |record| self.take(record, &observed))?;
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
@@ -349,9 +349,9 @@ impl Ingest {
     }
 
     /// Waits, at most until shutdown. Whether it is time to end.
-    fn sleep(&self, longest: Duration) -> bool {
+    fn sleep(&self, timeout: Duration) -> bool {
         let step = Duration::from_millis(50);
-        let mut left = longest;
+        let mut left = timeout;
         while !self.shutdown.is_cancelled() && !left.is_zero() {
             wait::park(step.min(left));
             left = left.saturating_sub(step);

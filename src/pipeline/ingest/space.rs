@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// How often a nearly full disk is looked at.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Tells how much room there is.
 pub trait FreeSpace: Send + Sync {
@@ -136,7 +136,7 @@ impl Gate {
                 );
             }
             was_short = true;
-            crate::wait::park(LOOK_AGAIN);
+            crate::wait::park(POLL_INTERVAL);
         }
         true
     }

@@ -1,6 +1,6 @@
 //! Ingest on a scripted source: what becomes of each offset, and what of a topic that went back.
 
-use super::origin::LetterTopics;
+use super::origin::DeadLetterTopics;
 use super::space::{Boundless, FreeSpace};
 use super::{Ingest, IngestStatus};
 use crate::domain::clock::SystemClock;
@@ -12,8 +12,8 @@ use crate::pipeline::projector;
 use crate::pipeline::query::Query;
 use crate::pipeline::registry::{BundledSchema, SchemaError, SchemaSource};
 use crate::pipeline::verify::{Verify, digest};
-use crate::store::letters::{self, Happened, LetterBook, LetterCounts, Returned, ValueHash};
-use crate::store::records::{GapRecord, LetterRecord};
+use crate::store::dead_letters::{self, DeadLetterCounts, DeadLetterLock, Happened, Returned, ValueHash};
+use crate::store::records::{DeadLetterSummaryRecord, GapRecord};
 use crate::store::{Key, SharedStore, Table, TableRange, codec::Record, keys, read};
 use crate::testkit;
 use crate::testkit::{TOPIC, settings, store};
@@ -146,7 +146,7 @@ impl Run {
 pub(super) fn run_with(
     store: &SharedStore,
     records: Vec<Scripted>,
-    most: usize,
+    limit: usize,
     observed: Observed,
     schemas: Arc<dyn SchemaSource>,
 ) -> Run {
@@ -165,7 +165,7 @@ pub(super) fn run_with(
         store: store.clone(),
         settings: KafkaSettings {
             topic: TOPIC.into(),
-            max_poll_records: most,
+            max_poll_records: limit,
             ..KafkaSettings::default()
         },
         schemas,
@@ -173,7 +173,7 @@ pub(super) fn run_with(
         status: status.clone(),
         dead_letters: Arc::default(),
         space: Arc::new(Boundless),
-        book: LetterBook::default(),
+        book: DeadLetterLock::default(),
         clock: Arc::new(SystemClock),
         shutdown,
     };
@@ -221,7 +221,7 @@ pub(super) fn differences(store: &SharedStore) -> Vec<String> {
 }
 
 pub(super) fn letter_counts(store: &SharedStore) -> BTreeMap<String, u64> {
-    let counts = letters::counts(&**store).unwrap().into_iter();
+    let counts = dead_letters::counts(&**store).unwrap().into_iter();
     counts.map(|(reason, counts)| (reason, counts.total())).collect()
 }
 
@@ -559,7 +559,7 @@ fn a_schema_that_the_registry_does_not_know_makes_dead_letters() {
 
 /// A record that names a letter of the tracker topic as its origin.
 pub(super) fn redriven(mut record: Scripted, letter: Position) -> Scripted {
-    let topics = LetterTopics {
+    let topics = DeadLetterTopics {
         topic: TOPIC.to_owned(),
         dlt_topic: String::new(),
     };
@@ -587,7 +587,7 @@ fn a_letter_is_listed_with_what_could_be_read_of_it() {
     let letter = Position::new(0, 2);
     keys::by_offset(&mut key, letter);
     let row = store.get(Table::Letters, &key).unwrap().unwrap();
-    let listed = LetterRecord::read(&row).unwrap();
+    let listed = DeadLetterSummaryRecord::read(&row).unwrap();
     assert_eq!((listed.reason, listed.topic), ("truncated", TOPIC));
     assert_eq!((listed.event_id, listed.saga_id), (Some("0-2"), Some("s2")));
     assert_eq!((listed.step, listed.status), (Some("STEP"), Some("IN_PROGRESS")));
@@ -611,7 +611,7 @@ fn consuming_a_redriven_record_marks_its_letter_in_the_same_write() {
     ));
     let value = ValueHash::of(records[records.len() - 2].value.as_deref());
     run(&store, records);
-    let mut marks = letters::marks(&*store, letter).unwrap();
+    let mut marks = dead_letters::marks(&*store, letter).unwrap();
     marks.sort_by_key(|mark| mark.by);
     let became: Vec<_> = marks.iter().map(|mark| (mark.by, &mark.what)).collect();
     let logged = Happened::Returned {
@@ -631,20 +631,20 @@ fn consuming_a_redriven_record_marks_its_letter_in_the_same_write() {
         became,
         [(Position::new(1, 0), &logged), (Position::new(1, 1), &again)]
     );
-    let one = |open, redriven| LetterCounts {
+    let one = |open, redriven| DeadLetterCounts {
         open,
         redriven,
-        ..LetterCounts::default()
+        ..DeadLetterCounts::default()
     };
     let counts = |truncated| {
         let all = [("tombstone", one(1, 0)), ("truncated", truncated)];
         all.map(|(reason, counts)| (reason.to_owned(), counts)).into()
     };
     // Neither has the letter's value, and nobody said that it would come back otherwise.
-    assert_eq!(letters::counts(&*store).unwrap(), counts(one(1, 0)));
+    assert_eq!(dead_letters::counts(&*store).unwrap(), counts(one(1, 0)));
     let what = Happened::Announced { value };
     testkit::mark_letter(&store, letter, what);
-    assert_eq!(letters::counts(&*store).unwrap(), counts(one(0, 1)));
+    assert_eq!(dead_letters::counts(&*store).unwrap(), counts(one(0, 1)));
     assert_eq!(differences(&store), Vec::<String>::new());
 }
 
@@ -659,8 +659,8 @@ fn marks_do_not_depend_on_which_partition_is_read_first() {
     run(&other, with_a_letter());
     assert_eq!(digest(&first, TOPIC).unwrap(), digest(&other, TOPIC).unwrap());
     assert_eq!(
-        letters::counts(&*first).unwrap(),
-        letters::counts(&*other).unwrap()
+        dead_letters::counts(&*first).unwrap(),
+        dead_letters::counts(&*other).unwrap()
     );
     assert_eq!(differences(&other), Vec::<String>::new());
 }
@@ -704,7 +704,7 @@ fn a_nearly_full_disk_stops_consumption_until_there_is_room_and_nothing_is_lost(
         status: status.clone(),
         dead_letters: Arc::default(),
         space: room.clone(),
-        book: LetterBook::default(),
+        book: DeadLetterLock::default(),
         clock: Arc::new(SystemClock),
         shutdown,
     };

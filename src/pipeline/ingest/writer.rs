@@ -4,16 +4,19 @@
 use super::arrival::Arrival;
 use super::fingerprint::{fingerprint, record_bytes, write_record_bytes};
 use super::gaps::Gaps;
-use super::origin::LetterTopics;
+use super::origin::DeadLetterTopics;
 use crate::domain::{Cut, Event, Millis, Position};
 use crate::failpoint;
 use crate::pipeline::decode::Rejected;
 use crate::pipeline::kafka::source::RawRecord;
 use crate::pipeline::projector::Delivery;
 use crate::store::codec::Record;
-use crate::store::letters::{Happened, LetterBook, LetterChanges, LetterMark, Returned, ValueHash};
+use crate::store::dead_letters::{
+    DeadLetterChanges, DeadLetterLock, DeadLetterMark, Happened, Returned, ValueHash,
+};
 use crate::store::records::{
-    DeadLetterRecord, FeedRecord, LastRecord, LetterRecord, LogRecord, OffsetRecord, PresenceRecord,
+    DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord, LastRecord, LogRecord, OffsetRecord,
+    PresenceRecord,
 };
 use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, read};
 use std::collections::BTreeMap;
@@ -83,9 +86,9 @@ pub struct Writer {
     key: Key,
     events: Vec<Event>,
     offsets: u64,
-    letter_topics: LetterTopics,
-    letters: LetterChanges,
-    book: LetterBook,
+    letter_topics: DeadLetterTopics,
+    letters: DeadLetterChanges,
+    book: DeadLetterLock,
     gaps: Gaps,
 }
 
@@ -115,12 +118,12 @@ impl Writer {
             key: Key::default(),
             events: Vec::new(),
             offsets: 0,
-            letter_topics: LetterTopics {
+            letter_topics: DeadLetterTopics {
                 topic: topic.to_owned(),
                 dlt_topic: String::new(),
             },
-            letters: LetterChanges::default(),
-            book: LetterBook::default(),
+            letters: DeadLetterChanges::default(),
+            book: DeadLetterLock::default(),
             gaps: Gaps::open(&*store)?,
             store,
         })
@@ -129,7 +132,7 @@ impl Writer {
     /// Shares the account of dead letters with others who add to it, and knows the letters that lie
     /// on the dead-letter topic too.
     #[must_use]
-    pub fn sharing(mut self, book: LetterBook, dlt_topic: &str) -> Self {
+    pub fn sharing(mut self, book: DeadLetterLock, dlt_topic: &str) -> Self {
         self.book = book;
         dlt_topic.clone_into(&mut self.letter_topics.dlt_topic);
         self
@@ -344,7 +347,7 @@ impl Writer {
         let book = self.book.clone();
         let held = sums_change.then(|| book.hold());
         if let Some(held) = &held {
-            LetterBook::enter(held, &*self.store, &mut self.batch, &self.letters)?;
+            DeadLetterLock::enter(held, &*self.store, &mut self.batch, &self.letters)?;
             self.gaps.write_sums(&*self.store, &mut self.batch)?;
         }
         self.batch.sort();
@@ -373,7 +376,7 @@ pub(super) fn returned_mark(
     record: &RawRecord<'_>,
     at: Millis,
     outcome: &Result<Event, Rejected>,
-) -> LetterMark {
+) -> DeadLetterMark {
     let became = match outcome {
         Ok(event) => Returned::Logged {
             saga_id: event.saga_id.clone(),
@@ -384,7 +387,7 @@ pub(super) fn returned_mark(
         },
     };
     let value = ValueHash::of(record.value);
-    LetterMark {
+    DeadLetterMark {
         by: record.position,
         at,
         what: Happened::Returned { became, value },
@@ -395,7 +398,7 @@ pub(super) fn returned_mark(
 /// by its event.
 pub(super) fn put_letter(
     batch: &mut Batch,
-    changes: &mut LetterChanges,
+    changes: &mut DeadLetterChanges,
     key: &mut Key,
     letter: &DeadLetterRecord<'_>,
     (position, rejected): (Position, &Rejected),
@@ -403,7 +406,7 @@ pub(super) fn put_letter(
     keys::by_offset(key, position);
     batch.put_with(Table::DeadLetters, key, |bytes| letter.write(bytes));
     let fragment = &rejected.fragment;
-    let listed = LetterRecord {
+    let listed = DeadLetterSummaryRecord {
         topic: letter.topic,
         reason: letter.reason,
         detail: letter.detail,

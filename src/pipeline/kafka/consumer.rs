@@ -127,7 +127,7 @@ impl KafkaSource {
     fn take_all(
         &mut self,
         idle: Duration,
-        longest: Duration,
+        timeout: Duration,
         take: &mut dyn FnMut(&RawRecord<'_>) -> Taken,
     ) -> Result<bool, SourceError> {
         let mut deadline: Option<Instant> = None;
@@ -138,7 +138,7 @@ impl KafkaSource {
                 Some(Ok(message)) => {
                     // Records gather since the last time: what comes after a pause need not wait for more.
                     let since = self.last;
-                    deadline.get_or_insert_with(|| since.unwrap_or_else(Instant::now) + longest);
+                    deadline.get_or_insert_with(|| since.unwrap_or_else(Instant::now) + timeout);
                     let position =
                         Position::new(unsigned(message.partition()), message.offset().unsigned_abs());
                     let record = RawRecord {
@@ -214,13 +214,13 @@ impl Source for KafkaSource {
     fn poll(
         &mut self,
         idle: Duration,
-        longest: Duration,
+        timeout: Duration,
         take: &mut dyn FnMut(&RawRecord<'_>) -> Taken,
     ) -> Result<(), SourceError> {
         self.watch.check()?;
         self.assign_new()?;
         let before = self.handed.clone();
-        let nothing = self.take_all(idle, longest, take)?;
+        let nothing = self.take_all(idle, timeout, take)?;
         let now = Instant::now();
         if !nothing {
             self.last = Some(now);

@@ -7,7 +7,7 @@ use rdkafka::statistics::Statistics;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const TOPIC: &str = "t";
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn settings(broker: &MockBroker) -> KafkaSettings {
     KafkaSettings {
@@ -50,7 +50,7 @@ fn nothing_piles_up_while_nobody_polls() {
     );
     let begun = Instant::now();
     while clock.load(Ordering::Relaxed) < 10 {
-        assert!(begun.elapsed() < PATIENCE);
+        assert!(begun.elapsed() < TIMEOUT);
         assert!(other.poll(Duration::from_millis(10)).is_none());
     }
     // In that time another client would have had ten things to tell.
@@ -64,7 +64,7 @@ fn the_ends_are_known_before_the_first_record_and_stay_true_while_nobody_polls()
     let mut source = KafkaSource::open(&settings(&broker), std::iter::empty()).unwrap();
     let begun = Instant::now();
     while source.assigned == 0 {
-        assert!(begun.elapsed() < PATIENCE);
+        assert!(begun.elapsed() < TIMEOUT);
         let nothing = &mut |_: &RawRecord<'_>| Taken::Next;
         source
             .poll(Duration::from_millis(10), Duration::ZERO, nothing)
@@ -80,7 +80,7 @@ fn the_ends_are_known_before_the_first_record_and_stay_true_while_nobody_polls()
     // Nobody polls now, as while the registry is away: someone looks all the same.
     let later = source.broker();
     while later.observed().unwrap().answered < seen.answered + 2 {
-        assert!(begun.elapsed() < PATIENCE);
+        assert!(begun.elapsed() < TIMEOUT);
         crate::wait::park(Duration::from_millis(20));
     }
 }
@@ -95,14 +95,14 @@ fn publish(broker: &MockBroker, records: u32) {
         let record = BaseRecord::<(), _>::to(TOPIC).partition(0).payload("a record");
         producer.send(record).map_err(|(e, _)| e).unwrap();
     }
-    producer.flush(PATIENCE).unwrap();
+    producer.flush(TIMEOUT).unwrap();
 }
 
 /// Polls until so many records of partition 0 have been handed over.
 fn take(source: &mut KafkaSource, taken: &mut Vec<u64>, wanted: usize) {
     let begun = Instant::now();
     while taken.len() < wanted {
-        assert!(begun.elapsed() < PATIENCE, "{taken:?} of {wanted}");
+        assert!(begun.elapsed() < TIMEOUT, "{taken:?} of {wanted}");
         let one = &mut |record: &RawRecord<'_>| {
             taken.push(record.position.offset);
             Taken::Enough
@@ -122,7 +122,7 @@ fn a_consumer_that_stalls_is_replaced_and_every_record_comes_once() {
     take(&mut source, &mut taken, 7);
     let begun = Instant::now();
     while !source.is_behind(&source.observed()) {
-        assert!(begun.elapsed() < PATIENCE, "the watch knows of thirteen more");
+        assert!(begun.elapsed() < TIMEOUT, "the watch knows of thirteen more");
         crate::wait::park(Duration::from_millis(20));
     }
     let now = Instant::now();
@@ -145,7 +145,7 @@ fn a_consumer_that_stalls_is_replaced_and_every_record_comes_once() {
     let begun = Instant::now();
     while source.is_behind(&source.observed()) {
         assert!(
-            begun.elapsed() < PATIENCE,
+            begun.elapsed() < TIMEOUT,
             "the watch sees that the end is reached"
         );
         source

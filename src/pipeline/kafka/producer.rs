@@ -16,16 +16,16 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// How long the broker may take to answer before a message is handed over.
-const ASK: Duration = Duration::from_secs(3);
+const ASK_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a topic may be absent or without a leader: both are normal while it is being created, the
 /// ops topic at the first start among others.
-const SETTLE: Duration = Duration::from_secs(3);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often such a topic is asked about.
-const ASK_AGAIN: Duration = Duration::from_millis(50);
+const ASK_INTERVAL: Duration = Duration::from_millis(50);
 /// How long a message may be under way.
 const DELIVERY_MILLIS: u64 = 8_000;
 /// librdkafka reports every message by then; it looks for late ones once a second.
-const REPORT: Duration = Duration::from_millis(DELIVERY_MILLIS + 4_000);
+const REPORT_TIMEOUT: Duration = Duration::from_millis(DELIVERY_MILLIS + 4_000);
 /// Messages under way at once when many are published.
 const AT_ONCE: usize = 500;
 /// Longest wait for one report, before it is looked whether it is the one that is waited for.
@@ -195,10 +195,10 @@ impl KafkaOut {
     pub fn check(&self, topic: &str) -> Result<(), OutError> {
         let asked = Instant::now();
         while let Some(why) = self.unfit(topic)? {
-            if asked.elapsed() > SETTLE {
+            if asked.elapsed() > SETTLE_TIMEOUT {
                 return Err(OutError::Unreachable(why));
             }
-            std::thread::sleep(ASK_AGAIN);
+            std::thread::sleep(ASK_INTERVAL);
         }
         Ok(())
     }
@@ -208,7 +208,7 @@ impl KafkaOut {
         let producer = self.producer();
         let metadata = producer
             .client()
-            .fetch_metadata(Some(topic), ASK)
+            .fetch_metadata(Some(topic), ASK_TIMEOUT)
             .map_err(|error| OutError::Unreachable(format!("{error}; check kafka.bootstrap_servers")))?;
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         let partitions = found.map_or(&[][..], |topic| topic.partitions());
@@ -285,7 +285,7 @@ impl KafkaOut {
 
 /// Waits for the report on a message, and serves the queue that it comes through.
 fn await_report(producer: &BaseProducer<Reports>, delivery: &Receiver<Delivery>) -> Delivery {
-    let until = Instant::now() + REPORT;
+    let until = Instant::now() + REPORT_TIMEOUT;
     while Instant::now() < until {
         if let Ok(report) = delivery.try_recv() {
             return report;

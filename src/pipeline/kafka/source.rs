@@ -103,7 +103,7 @@ pub trait Source: Send {
     fn poll(
         &mut self,
         idle: Duration,
-        longest: Duration,
+        timeout: Duration,
         take: &mut dyn FnMut(&RawRecord<'_>) -> Taken,
     ) -> Result<(), SourceError>;
 

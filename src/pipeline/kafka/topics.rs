@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Longest wait for one answer.
-const ANSWER: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Answers where topics begin and end.
 pub trait Topics: Send + Sync {
@@ -78,7 +78,7 @@ impl Topics for KafkaTopics {
     fn bounds(&self, topic: &str) -> Result<TopicBounds, String> {
         self.ask(|consumer| {
             let metadata = consumer
-                .fetch_metadata(Some(topic), ANSWER)
+                .fetch_metadata(Some(topic), ANSWER_TIMEOUT)
                 .map_err(|error| format!("no broker answers: {error}"))?;
             let partitions = match metadata.topics().first() {
                 Some(found) if found.error().is_none() && !found.partitions().is_empty() => {
@@ -90,7 +90,7 @@ impl Topics for KafkaTopics {
                 .iter()
                 .map(|partition| {
                     let (low, end) = consumer
-                        .fetch_watermarks(topic, partition.id(), ANSWER)
+                        .fetch_watermarks(topic, partition.id(), ANSWER_TIMEOUT)
                         .map_err(|error| format!("partition {} of {topic}: {error}", partition.id()))?;
                     let number = u32::try_from(partition.id()).unwrap_or(0);
                     Ok((number, (low.unsigned_abs(), end.unsigned_abs())))
@@ -108,7 +108,7 @@ impl Topics for KafkaTopics {
             list.add_partition_offset(topic, number, offset)
                 .map_err(in_words)?;
             consumer.assign(&list).map_err(in_words)?;
-            let seen = consumer.poll(ANSWER);
+            let seen = consumer.poll(ANSWER_TIMEOUT);
             let bare = match seen {
                 Some(Err(KafkaError::PartitionEOF(_))) => Ok(true),
                 Some(Ok(_)) => Ok(false),

@@ -21,13 +21,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Time between two looks.
-const EVERY: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_secs(1);
 /// Longest wait for one answer.
-const ANSWER: Duration = Duration::from_secs(3);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest time to find out whether anything lies before the ends.
-const PROBE: Duration = Duration::from_secs(2);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest wait for a broker when the tracker stops.
-const LAST_ANSWER: Duration = Duration::from_secs(2);
+const LAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Tells once when the broker does not take our offsets.
 #[derive(Default)]
@@ -169,7 +169,12 @@ impl Watch {
         }
         // What was seen may be a second old, and a commit that waits has no bound: ask first, with one.
         let topic = Some(self.shared.topic.as_str());
-        if self.shared.consumer.fetch_metadata(topic, LAST_ANSWER).is_ok() {
+        if self
+            .shared
+            .consumer
+            .fetch_metadata(topic, LAST_ANSWER_TIMEOUT)
+            .is_ok()
+        {
             self.shared.commit(stored, CommitMode::Sync);
         }
     }
@@ -208,7 +213,9 @@ impl Shared {
             self.serve();
             let state = self.lock();
             // Whether it was told to stop is looked at above.
-            let _woken = self.stop.wait_timeout_while(state, EVERY, |state| !state.stopped);
+            let _woken = self
+                .stop
+                .wait_timeout_while(state, INTERVAL, |state| !state.stopped);
         }
     }
 
@@ -280,7 +287,7 @@ impl Shared {
     }
 
     fn ask(&self) -> Answer {
-        let metadata = match self.consumer.fetch_metadata(Some(&self.topic), ANSWER) {
+        let metadata = match self.consumer.fetch_metadata(Some(&self.topic), ANSWER_TIMEOUT) {
             Ok(metadata) => metadata,
             Err(error) => return Answer::Nobody(error),
         };
@@ -314,7 +321,7 @@ impl Shared {
     fn bounds_of(&self, partition: u32) -> KafkaResult<(u64, u64)> {
         let (low, end) = self
             .consumer
-            .fetch_watermarks(&self.topic, signed(partition), ANSWER)?;
+            .fetch_watermarks(&self.topic, signed(partition), ANSWER_TIMEOUT)?;
         Ok((u64::try_from(low).unwrap_or(0), u64::try_from(end).unwrap_or(0)))
     }
 
@@ -335,7 +342,7 @@ impl Shared {
             return;
         }
         let mut open: BTreeSet<u32> = from.keys().copied().collect();
-        let until = Instant::now() + PROBE;
+        let until = Instant::now() + PROBE_TIMEOUT;
         while !open.is_empty() && Instant::now() < until && !self.lock().stopped {
             match self.consumer.poll(Duration::from_millis(50)) {
                 Some(Ok(message)) => {

@@ -7,7 +7,7 @@ use crossbeam_channel::bounded;
 use std::time::Duration;
 
 /// How long to wait for the end of a decision.
-const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
+const TIMEOUT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
 
 /// Why there was no such moment.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +41,7 @@ impl ProjectorHandle {
         settings: &ProjectorSettings,
         look: impl FnOnce(&dyn Read) -> T,
     ) -> Result<T, AtRestError> {
-        let between_decisions = self.try_deciding(PATIENCE).ok_or(AtRestError::Busy)?;
+        let between_decisions = self.try_deciding(TIMEOUT).ok_or(AtRestError::Busy)?;
         let (tell, folded) = bounded(1);
         let (again, asked) = bounded(1);
         let work = {

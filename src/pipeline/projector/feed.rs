@@ -106,11 +106,11 @@ fn read_bucket(
 fn read_events(
     store: &dyn Read,
     places: &[(SagaId, TimelineKey)],
-    most: usize,
+    limit: usize,
 ) -> Result<Vec<Event>, StoreError> {
     let (mut events, mut bytes) = (Vec::with_capacity(places.len()), 0);
     for some in places.chunks(ROWS_AT_ONCE) {
-        if bytes >= most {
+        if bytes >= limit {
             break;
         }
         for event in read_some(store, some)? {

@@ -80,10 +80,10 @@ impl ProjectorWatch {
     ///
     /// # Errors
     /// [`ProjectorGone`] when it never will be, because the projector stopped.
-    pub fn wait_for(&self, position: Position, longest: Duration) -> Result<bool, ProjectorGone> {
+    pub fn wait_for(&self, position: Position, timeout: Duration) -> Result<bool, ProjectorGone> {
         let waiting =
             |status: &mut ProjectorStatus| status.failed.is_none() && !status.cursor.contains(position);
-        let status = crate::wait::wait_while(&self.status.status, &self.status.changed, longest, waiting);
+        let status = crate::wait::wait_while(&self.status.status, &self.status.changed, timeout, waiting);
         match &status.failed {
             _ if status.cursor.contains(position) => Ok(true),
             Some(why) => Err(ProjectorGone(why.clone())),
@@ -168,8 +168,8 @@ impl ProjectorHandle {
     }
 
     /// The same, if nobody else holds it within so long.
-    pub(super) fn try_deciding(&self, longest: Duration) -> Option<MutexGuard<'_, ()>> {
-        let until = crate::wait::now() + longest;
+    pub(super) fn try_deciding(&self, timeout: Duration) -> Option<MutexGuard<'_, ()>> {
+        let until = crate::wait::now() + timeout;
         loop {
             match self.deciding.try_lock() {
                 Ok(guard) => return Some(guard),
@@ -382,8 +382,8 @@ pub(super) fn catch_up(
     mut moved: impl FnMut(&Cut),
 ) -> Result<(), StoreError> {
     while !projector.cursor().covers(end) {
-        let most = (settings.window_events, WINDOW_BYTES);
-        let (events, reached) = feed::next_events(&**store, projector.cursor(), end, most)?;
+        let limit = (settings.window_events, WINDOW_BYTES);
+        let (events, reached) = feed::next_events(&**store, projector.cursor(), end, limit)?;
         if reached == *projector.cursor() {
             return Err(StoreError::Corrupt(format!(
                 "feed: nothing between {reached:?} and {end:?}, which the offsets name"
@@ -407,8 +407,8 @@ struct Window {
     /// When it began to gather: when the window before was folded.
     since: Option<Instant>,
     open: bool,
-    most: usize,
-    longest: Duration,
+    limit: usize,
+    timeout: Duration,
 }
 
 enum Next {
@@ -425,8 +425,8 @@ impl Window {
             after: Vec::new(),
             since: None,
             open: false,
-            most: settings.window_events.max(1),
-            longest: Duration::from_millis(settings.window_ms),
+            limit: settings.window_events.max(1),
+            timeout: Duration::from_millis(settings.window_ms),
         }
     }
 
@@ -434,8 +434,8 @@ impl Window {
         if !self.open {
             return inbox.recv().map_or(Next::Closed, Next::Command);
         }
-        let gathered = self.since.map_or(self.longest, |since| since.elapsed());
-        match inbox.recv_timeout(self.longest.saturating_sub(gathered)) {
+        let gathered = self.since.map_or(self.timeout, |since| since.elapsed());
+        match inbox.recv_timeout(self.timeout.saturating_sub(gathered)) {
             Ok(command) => Next::Command(command),
             Err(RecvTimeoutError::Timeout) => Next::Due,
             Err(RecvTimeoutError::Disconnected) => Next::Closed,
@@ -454,7 +454,7 @@ impl Window {
     }
 
     fn is_full(&self) -> bool {
-        self.events.len() >= self.most || self.bytes >= WINDOW_BYTES
+        self.events.len() >= self.limit || self.bytes >= WINDOW_BYTES
     }
 }
 
@@ -561,15 +561,15 @@ mod window_tests {
         let events = heavy(50);
         append(&store, &events);
         let end = read::log_cut(&*store, TOPIC).unwrap();
-        let (mut cursor, mut seen, mut most) = (Cut::default(), Vec::new(), 0);
+        let (mut cursor, mut seen, mut limit) = (Cut::default(), Vec::new(), 0);
         while !cursor.covers(&end) {
             let (some, reached) = feed::next_events(&*store, &cursor, &end, (8_192, 8 << 20)).unwrap();
             assert!(!some.is_empty() && some.iter().all(|event| reached.contains(event.position)));
-            most = most.max(some.len());
+            limit = limit.max(some.len());
             seen.extend(some);
             cursor = reached;
         }
-        assert!(most <= 32, "{most}");
+        assert!(limit <= 32, "{most}");
         let mut expected = events;
         expected.sort_by_key(|event| event.position);
         assert_eq!(seen, expected);

@@ -23,11 +23,11 @@ struct Weighed {
 
 impl Remembered {
     /// At most so many.
-    pub(super) fn new(most: NonZeroUsize) -> Self {
+    pub(super) fn new(limit: NonZeroUsize) -> Self {
         Self {
-            states: LruCache::with_hasher(most, FixedState::default()),
+            states: LruCache::with_hasher(limit, FixedState::default()),
             bytes: 0,
-            most_bytes: most.get().saturating_mul(BYTES_EACH),
+            most_bytes: limit.get().saturating_mul(BYTES_EACH),
         }
     }
 
@@ -93,9 +93,9 @@ mod tests {
     #[test]
     fn heavy_states_make_room_by_weight_and_light_ones_by_number() {
         let saga = |number: usize| SagaId::from(format!("s{number}"));
-        let most = NonZeroUsize::new(100).unwrap();
+        let limit = NonZeroUsize::new(100).unwrap();
         for (anomalies, fewest, all) in [(0, 100, 100), (64, 10, 30)] {
-            let mut remembered = Remembered::new(most);
+            let mut remembered = Remembered::new(limit);
             for number in 0..1_000 {
                 // Twice: what it weighed before does not count.
                 remembered.put(saga(number), state(64));

@@ -16,7 +16,7 @@ use crate::domain::{
     Cut, Event, EventRef, Millis, OrderId, PurgedSaga, SagaDefinitions, SagaId, SagaState, SagaStatus,
     SagaType, TimelineKey,
 };
-use crate::store::letters::{self, LetterCounts};
+use crate::store::dead_letters::{self, DeadLetterCounts};
 use crate::store::stoppable::{self, Stop};
 use crate::store::{SharedStore, StoreError, read, totals as totals_names};
 use std::collections::BTreeMap;
@@ -338,16 +338,16 @@ impl Query {
     ///
     /// # Errors
     /// [`QueryError::Store`].
-    pub fn totals_of(&self, is_known: &dyn Fn(&str) -> bool, most: usize) -> Result<Totals, QueryError> {
-        totals::totals(&*self.store, is_known, most)
+    pub fn totals_of(&self, is_known: &dyn Fn(&str) -> bool, limit: usize) -> Result<Totals, QueryError> {
+        totals::totals(&*self.store, is_known, limit)
     }
 
     /// Dead letters by reason and by what happened to them.
     ///
     /// # Errors
     /// [`QueryError::Store`].
-    pub fn letter_counts(&self) -> Result<BTreeMap<String, LetterCounts>, QueryError> {
-        Ok(letters::counts(&*self.store.snapshot())?)
+    pub fn letter_counts(&self) -> Result<BTreeMap<String, DeadLetterCounts>, QueryError> {
+        Ok(dead_letters::counts(&*self.store.snapshot())?)
     }
 
     /// Messages of the ops topic, by `kind outcome`.

@@ -12,7 +12,7 @@ use crate::store::{Direction, Key, ProjectionTable, StoreError, Table, cells, re
 use std::ops::{Bound, ControlFlow};
 
 /// So many unwanted rows are passed over one by one; then it is cheaper to look for the next wanted one.
-const PATIENCE: usize = 16;
+const MAX_PROBES: usize = 16;
 
 /// What to do behind a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Node<'_> {
                 let key = keys::parse_count_sort(self.tree, sort)?;
                 if past == Some(key.cell) || !self.is_wanted(&key) {
                     unwanted += 1;
-                    if unwanted >= PATIENCE {
+                    if unwanted >= MAX_PROBES {
                         jump = if past == Some(key.cell) {
                             self.behind(key.cell)
                         } else {

@@ -37,12 +37,12 @@ fn look(
     let (mut skip, mut behind) = (part.skip, part.behind.clone());
     let mut all = None;
     loop {
-        let most = usize::try_from(skip)
+        let limit = usize::try_from(skip)
             .unwrap_or(usize::MAX)
             .saturating_add(part.size)
             .min(kept);
         let mut first = First {
-            most,
+            limit,
             descending: request.sort.descending,
             behind: behind.as_ref(),
             rows: Vec::new(),
@@ -57,7 +57,7 @@ fn look(
         let mut rows = first.done();
         let total = *all.get_or_insert(total);
         let reached = skip.saturating_add(part.size as u64) <= kept as u64;
-        if part.skip >= total || reached || rows.len() < most {
+        if part.skip >= total || reached || rows.len() < limit {
             let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(rows.len());
             rows.drain(..skip);
             rows.truncate(part.size);
@@ -115,7 +115,7 @@ fn piece(trees: Trees<'_>, order: &OrderId, behind: Option<&SagaId>) -> Result<V
 
 /// The first rows of many, kept without the others.
 struct First<'b> {
-    most: usize,
+    limit: usize,
     descending: bool,
     behind: Option<&'b Row>,
     rows: Vec<Row>,
@@ -130,7 +130,7 @@ impl First<'_> {
             return;
         }
         self.rows.push(row);
-        if self.rows.len() > self.most.saturating_mul(2).max(PIECE) {
+        if self.rows.len() > self.limit.saturating_mul(2).max(PIECE) {
             self.cut();
         }
     }
@@ -140,7 +140,7 @@ impl First<'_> {
         if self.descending {
             self.rows.reverse();
         }
-        self.rows.truncate(self.most);
+        self.rows.truncate(self.limit);
     }
 
     fn done(mut self) -> Vec<Row> {

@@ -68,7 +68,7 @@ impl Told {
     }
 
     /// So many of those that have the most sagas; of equals, the first by name.
-    fn most_frequent(trees: Trees<'_>, most: usize) -> Result<Self, StoreError> {
+    fn most_frequent(trees: Trees<'_>, limit: usize) -> Result<Self, StoreError> {
         let mut heap = BinaryHeap::new();
         let mut types: u64 = 0;
         read::totals_of(trees.read, trees.generation, totals::TYPES, |name, sagas| {
@@ -78,7 +78,7 @@ impl Told {
                 sagas,
                 Reverse(keys::parse_text("totals", name)?.to_owned()),
             )));
-            if heap.len() > most {
+            if heap.len() > limit {
                 heap.pop();
             }
             Ok(())
@@ -147,8 +147,8 @@ mod tests {
             .collect();
         let store = testkit::store();
         testkit::project(&store, &events, &[3], 1);
-        let told = |most| {
-            let found = statistics_by(&*store, &Filter::default(), most).unwrap();
+        let told = |limit| {
+            let found = statistics_by(&*store, &Filter::default(), limit).unwrap();
             assert_eq!(found.total(), 7);
             let by_type: Vec<(String, u64)> = found.by_type.into_iter().collect();
             (by_type, found.other_types, found.sagas_of_other_types)

@@ -12,7 +12,7 @@ use std::collections::BinaryHeap;
 pub(super) fn totals(
     store: &dyn Store,
     is_known: &dyn Fn(&str) -> bool,
-    most: usize,
+    limit: usize,
 ) -> Result<Totals, QueryError> {
     let snapshot = store.snapshot();
     let read = &*snapshot;
@@ -53,7 +53,7 @@ pub(super) fn totals(
         }
         Ok(())
     })?;
-    let mut processed = Processed::new(most, &mut totals);
+    let mut processed = Processed::new(limit, &mut totals);
     carried::counters_of(read, generation, names::PROCESSED, |sort, count| {
         let (status, step) = keys::parse_total_processed(sort)?;
         processed.add(status, step, unsigned(count), is_known(step));
@@ -65,16 +65,16 @@ pub(super) fn totals(
 
 /// Events by status and step: of known steps all, of the others those with the most.
 struct Processed<'t> {
-    most: usize,
+    limit: usize,
     /// The least wanted is on top.
     others: BinaryHeap<Reverse<(u64, SagaStatus, String)>>,
     totals: &'t mut Totals,
 }
 
 impl<'t> Processed<'t> {
-    fn new(most: usize, totals: &'t mut Totals) -> Self {
+    fn new(limit: usize, totals: &'t mut Totals) -> Self {
         Self {
-            most,
+            limit,
             others: BinaryHeap::new(),
             totals,
         }
@@ -85,7 +85,7 @@ impl<'t> Processed<'t> {
             self.totals.processed.insert((status, step.to_owned()), events);
             return;
         }
-        let full = self.others.len() >= self.most;
+        let full = self.others.len() >= self.limit;
         let least = self.others.peek().map(|Reverse((least, ..))| *least);
         if full && least.is_none_or(|least| events <= least) {
             *self.totals.processed_elsewhere.entry(status).or_default() += events;

@@ -8,7 +8,7 @@
 use crate::domain::Cut;
 use crate::pipeline::projector::{AtRestError, ProjectorHandle, ProjectorSettings};
 use crate::store::codec::Record;
-use crate::store::letters::counts;
+use crate::store::dead_letters::counts;
 use crate::store::records::UNKNOWN_SCHEMA;
 use crate::store::records::{GapRecord, OffsetRecord};
 use crate::store::{Generation, Read, SharedStore, StoreError, Table, TableRange, keys, read, totals};
@@ -75,7 +75,7 @@ fn part(table: Table, serving: Generation) -> Part {
         | Table::Offsets
         | Table::DeadLetters
         | Table::Letters
-        | Table::LetterMarks
+        | Table::DeadLetterMarks
         | Table::LettersByEvent
         | Table::Gaps
         | Table::Purged

@@ -4,7 +4,7 @@
 use super::report::Differences;
 use crate::domain::{Millis, Position, SagaId, TimelineKey};
 use crate::store::codec::Record;
-use crate::store::letters::{FOREIGN, removed};
+use crate::store::dead_letters::{EXTERNAL, removed};
 use crate::store::records::{FeedRecord, PurgedRecord};
 use crate::store::{Direction, Key, Read, SharedStore, StoreError, Table, TableRange, WHOLE, keys, read};
 use std::ops::ControlFlow;
@@ -187,7 +187,7 @@ fn count(
     let whole = TableRange::whole(table);
     read::try_scan_table(snapshot, &whole, |partition, _, _| {
         // Letters that others wrote onto the dead-letter topic stand in no feed of ours.
-        let foreign = table == Table::DeadLetters && keys::parse_offset_partition(partition)? & FOREIGN != 0;
+        let foreign = table == Table::DeadLetters && keys::parse_offset_partition(partition)? & EXTERNAL != 0;
         found += u64::from(!foreign);
         Ok(())
     })?;

@@ -4,9 +4,9 @@
 //! Nothing here repairs anything.
 
 mod compare;
+mod dead_letters;
 mod digest;
 mod ledger;
-mod letters;
 mod report;
 
 pub use digest::{Digest, digest, digest_at_rest};
@@ -45,7 +45,7 @@ impl Verify {
         catch_up_offline(&self.store, &self.topic, &self.definitions, &self.settings)?;
         let mut differences = Differences::default();
         ledger::check(&self.store, &self.topic, &mut differences)?;
-        letters::check(&self.store, &mut differences)?;
+        dead_letters::check(&self.store, &mut differences)?;
         let rebuild = Rebuild {
             store: self.store.clone(),
             topic: self.topic.clone(),

@@ -5,10 +5,10 @@
 
 mod args;
 mod client;
+mod dead_letters;
 mod doctor;
 mod exit;
 mod inspect;
-mod letters;
 mod log_text;
 mod log_writer;
 mod logging;
@@ -17,10 +17,10 @@ mod operate;
 mod output;
 mod private;
 mod query;
-mod removals;
-mod replay;
+mod retention;
 mod show;
 mod snapshots;
+mod topic_replay;
 
 use crate::program::config::Origin;
 use crate::program::demo::DemoSettings;
@@ -63,7 +63,7 @@ enum Command {
     /// Count sagas by status and type, with rates and durations
     Stats(query::StatsArgs),
     /// Find, look at, redrive, discard and export dead letters
-    DeadLetters(letters::LettersArgs),
+    DeadLetters(dead_letters::DeadLettersArgs),
     /// Set a saga's status by an event that every replica consumes; answers when it is applied
     SetStatus(operate::SetStatusArgs),
     /// Show who changed what, newest first; --verify proves that no entry was touched
@@ -74,7 +74,7 @@ enum Command {
     )]
     Audit(operate::AuditArgs),
     /// Have a running server read the topic again and fill in what its log lacks
-    Replay(replay::ReplayArgs),
+    Replay(topic_replay::ReplayArgs),
     /// Make all projections anew from the event log
     #[command(long_about = "Make all projections anew from the event log.\n\n\
         With --url, a running server does it beside serving, and switches when done. Without, the data \
@@ -103,13 +103,13 @@ enum Command {
         long_about = "Show how far retention is, and with --dry-run what it would purge now, by rule. Nothing \
         is changed: a tracker with retention.enabled purges by itself."
     )]
-    Retention(removals::PlanArgs),
+    Retention(retention::PlanArgs),
     /// Keep sagas from being purged
     #[command(subcommand)]
-    Hold(removals::HoldCommand),
+    Hold(retention::HoldCommand),
     /// Find what was purged in the archive, and bring it back
     #[command(subcommand)]
-    Archive(removals::ArchiveCommand),
+    Archive(retention::ArchiveCommand),
     /// Show the configuration in force and where each value came from, secrets masked
     Config(inspect::ShowConfigArgs),
     /// Check broker, topics, registry, disk and store, and say what to do; exit code 1 if a check fails
@@ -153,18 +153,18 @@ pub fn run() -> ExitCode {
         Command::Steps(args) => query::steps(args),
         Command::Search(args) => query::search(args),
         Command::Stats(args) => query::stats(args),
-        Command::DeadLetters(args) => letters::letters(args),
+        Command::DeadLetters(args) => dead_letters::letters(args),
         Command::SetStatus(args) => operate::set_status(args),
         Command::Audit(args) => operate::audit(args),
-        Command::Replay(args) => replay::replay(args),
+        Command::Replay(args) => topic_replay::replay(args),
         Command::Rebuild(args) => maintenance::rebuild(args),
         Command::Verify(args) => maintenance::verify(args),
         Command::Digest(args) => maintenance::digest(args),
         Command::Snapshot(command) => snapshots::snapshot(command),
         Command::Restore(args) => snapshots::restore(args),
-        Command::Retention(args) => removals::plan(args),
-        Command::Hold(command) => removals::hold(command),
-        Command::Archive(command) => removals::archive(command),
+        Command::Retention(args) => retention::plan(args),
+        Command::Hold(command) => retention::hold(command),
+        Command::Archive(command) => retention::archive(command),
         Command::Config(args) => inspect::config(args),
         Command::Doctor(args) => doctor::doctor(args),
         Command::Completions(args) => inspect::completions(args),

@@ -2,7 +2,7 @@
 
 use super::{ConfigError, Origin, Problem, Secret, properties};
 use crate::domain::SagaDefinitions;
-use crate::operations::dead_letters::LetterSettings;
+use crate::operations::dead_letters::DeadLetterSettings;
 use crate::operations::objects;
 use crate::operations::retention::RetentionSettings;
 use crate::operations::snapshot::SnapshotSettings;
@@ -36,7 +36,7 @@ pub struct Config {
     pub health: HealthSettings,
     pub metrics: MetricsSettings,
     pub retention: RetentionSettings,
-    pub dead_letters: LetterSettings,
+    pub dead_letters: DeadLetterSettings,
     pub log: LogSettings,
     pub definitions_file: Option<PathBuf>,
 }

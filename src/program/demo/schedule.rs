@@ -159,11 +159,11 @@ mod tests {
     #[test]
     fn what_waits_does_not_grow_with_the_hours() {
         let mut schedule = Schedule::new(sagas(7), Duration::from_millis(50));
-        let mut most = 0;
+        let mut limit = 0;
         run(&mut schedule, Duration::from_secs(6 * 3600), |schedule, _| {
-            most = most.max(schedule.waiting());
+            limit = limit.max(schedule.waiting());
         });
-        assert!(most < 500, "{most} records waited at once");
+        assert!(limit < 500, "{most} records waited at once");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The running tracker as the API's internal routes see it.
 
 use super::ops::Ops;
-use super::replay::Replays;
 use super::retention::Retention;
 use super::supervise::{Ended, words};
+use super::topic_replay::Replays;
 use crate::domain::SagaDefinitions;
 use crate::operations::audit::{Act, Audit, Outcome};
 use crate::operations::dead_letters::redrive::Redrives;
@@ -11,7 +11,7 @@ use crate::operations::decisions::{Decisions, StatusChange};
 use crate::operations::objects::ObjectsError;
 use crate::operations::snapshot::{Known, Pruned, SnapshotError, SnapshotId, Snapshots, Summary};
 use crate::pipeline::ingest::IngestStatus;
-use crate::pipeline::ingest::replay::{Replay, ReplayRange};
+use crate::pipeline::ingest::topic_replay::{Replay, ReplayRange};
 use crate::pipeline::kafka::KafkaSettings;
 use crate::pipeline::projector::rebuild::{self, Rebuild};
 use crate::pipeline::projector::{AtRestError, ProjectorHandle, ProjectorSettings};
@@ -22,8 +22,8 @@ use crate::server::api::admin::{
     Admin, AdminError, Digest, EndedPart, NewStatus, OpsProgress, PartitionProgress, Progress, RebuildStatus,
     ReplayStatus, StatusSet,
 };
-use crate::server::api::removals::Removals;
-use crate::store::letters::LetterBook;
+use crate::server::api::retention::RetentionService;
+use crate::store::dead_letters::DeadLetterLock;
 use crate::store::stoppable::{self, Stop};
 use crate::store::{Generation, SharedStore, StoreError, read};
 use std::collections::BTreeSet;
@@ -45,7 +45,7 @@ pub(super) struct AdminParts {
     pub(super) snapshots: Snapshots,
     pub(super) kafka: KafkaSettings,
     pub(super) schemas: Arc<dyn SchemaSource>,
-    pub(super) book: LetterBook,
+    pub(super) book: DeadLetterLock,
     pub(super) ended: Arc<Ended>,
     pub(super) retention: Retention,
 }
@@ -247,7 +247,7 @@ impl Admin for RunningAdmin {
         self.parts.snapshots.prune(dry_run).map_err(refusal)
     }
 
-    fn removals(&self) -> Option<&dyn Removals> {
+    fn retention(&self) -> Option<&dyn RetentionService> {
         Some(&self.parts.retention)
     }
 

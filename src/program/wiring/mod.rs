@@ -5,12 +5,12 @@ mod admin;
 pub mod offline;
 pub mod operator;
 mod ops;
-mod replay;
 mod restoring;
 mod retention;
 mod settings;
 pub mod snapshots;
 mod supervise;
+mod topic_replay;
 mod tracker;
 
 use crate::domain::clock::SystemClock;

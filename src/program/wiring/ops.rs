@@ -4,14 +4,14 @@ use crate::domain::SagaDefinitions;
 use crate::domain::clock::SharedClock;
 use crate::operations::dead_letters::{AnnounceApplier, DiscardApplier, RemoveApplier};
 use crate::operations::decisions::{Applier, Consumer, Decisions, OpsStatus, StatusChanger};
-use crate::pipeline::ingest::origin::LetterTopics;
+use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::pipeline::ingest::space::FreeSpace;
 use crate::pipeline::kafka::KafkaSettings;
 use crate::pipeline::kafka::{KafkaOut, Outlet};
 use crate::pipeline::projector::ProjectorWatch;
 use crate::pipeline::registry::SchemaSource;
 use crate::store::SharedStore;
-use crate::store::letters::LetterBook;
+use crate::store::dead_letters::DeadLetterLock;
 use anyhow::Context as _;
 use saga_tracker_sdk::publishing::RandomEventIds;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ impl Ops {
     pub(super) fn read(
         &self,
         kafka: &KafkaSettings,
-        book: &LetterBook,
+        book: &DeadLetterLock,
         space: Arc<dyn FreeSpace>,
         shutdown: &CancellationToken,
     ) -> anyhow::Result<JoinHandle<()>> {
@@ -93,7 +93,7 @@ impl Ops {
 }
 
 /// What decisions do, by kind.
-fn appliers(kafka: &KafkaSettings, book: &LetterBook) -> Vec<Box<dyn Applier>> {
+fn appliers(kafka: &KafkaSettings, book: &DeadLetterLock) -> Vec<Box<dyn Applier>> {
     let mut all = super::retention::appliers(&kafka.topic);
     let (book, topics) = (|| book.clone(), || letter_topics(kafka));
     all.push(Box::new(DiscardApplier {
@@ -112,8 +112,8 @@ fn appliers(kafka: &KafkaSettings, book: &LetterBook) -> Vec<Box<dyn Applier>> {
 }
 
 /// The topics that dead letters lie in.
-pub(super) fn letter_topics(kafka: &KafkaSettings) -> LetterTopics {
-    LetterTopics {
+pub(super) fn letter_topics(kafka: &KafkaSettings) -> DeadLetterTopics {
+    DeadLetterTopics {
         topic: kafka.topic.clone(),
         dlt_topic: kafka.dlt_topic.clone(),
     }

@@ -10,7 +10,9 @@ use crate::operations::retention::archived::{self, ArchiveObject, FromArchive};
 use crate::operations::retention::body::{
     HOLD, HoldBody, LIFT, LiftBody, RESTORE, RESTORE_PART, RestoreBody, RestorePartBody,
 };
-use crate::operations::retention::decision::{BringBack, CarryPart, Keep, Release, Remove};
+use crate::operations::retention::decision::{
+    HoldApplier, PurgeApplier, ReleaseApplier, RestoreApplier, RestorePartApplier,
+};
 use crate::operations::retention::parts::Cutting;
 use crate::operations::retention::{
     Edge, Hold, Holds, Plan, RetentionError, RetentionSettings, RetentionStatus, Rules, Sweeper, Worker,
@@ -24,7 +26,7 @@ use crate::pipeline::query::Query;
 use crate::program::config::Config;
 use crate::server::api::Caller;
 use crate::server::api::admin::AdminError;
-use crate::server::api::removals::{Archived, Removals, Restored, Standing};
+use crate::server::api::retention::{Archived, Restored, RetentionService, Standing};
 use crate::store::stoppable::Stop;
 use crate::store::{SharedStore, purged};
 use anyhow::Context as _;
@@ -39,25 +41,25 @@ const APPLIED: Duration = Duration::from_secs(20);
 
 /// How long the tracker topic must be the same before a cut beyond its end counts as one that is never
 /// reached.
-const SETTLE: Duration = Duration::from_secs(5);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a search for due sagas waits for what is under way to be read and folded.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a decision waits for letters whose schemas are unknown here, before it is left.
 const LETTERS: Duration = Duration::from_secs(600);
 
 /// What retention does with decisions of its kinds.
 pub(super) fn appliers(topic: &str) -> Vec<Box<dyn Applier>> {
     vec![
-        Box::new(Keep),
-        Box::new(Release),
-        Box::new(Remove {
+        Box::new(HoldApplier),
+        Box::new(ReleaseApplier),
+        Box::new(PurgeApplier {
             topic: topic.to_owned(),
         }),
-        Box::new(BringBack {
+        Box::new(RestoreApplier {
             topic: topic.to_owned(),
         }),
-        Box::new(CarryPart),
+        Box::new(RestorePartApplier),
     ]
 }
 
@@ -124,8 +126,8 @@ impl Retention {
             projector: projector.clone(),
             ops: self.ops.status.clone(),
             status: self.status.clone(),
-            settle: SETTLE,
-            patience: PATIENCE,
+            settle: SETTLE_TIMEOUT,
+            patience: TIMEOUT,
             letters: LETTERS,
             asked: Arc::default(),
         };
@@ -219,7 +221,7 @@ impl Retention {
     }
 }
 
-impl Removals for Retention {
+impl RetentionService for Retention {
     fn plan(&self, stop: Stop) -> Result<Plan, AdminError> {
         plan(&self.query.until(stop), &self.rules, self.clock.now()).map_err(failed)
     }

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle as Task;
 use tokio_util::sync::CancellationToken;
 
 /// How often it is looked whether all run.
-const LOOK: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// How long health says what happened before the process stops.
 const TELL_FOR: Duration = Duration::from_secs(5);
 
@@ -86,7 +86,7 @@ impl Supervisor {
         loop {
             tokio::select! {
                 () = self.shutdown.cancelled() => return self,
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
             self.look().await;
             if let Some(why) = self.ended.panicked() {
@@ -224,10 +224,10 @@ mod tests {
         tokio::task::yield_now().await;
         let watching = tokio::spawn(supervisor.watch());
         while ended.parts().is_empty() {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         // Two looks later the process would be stopping.
-        tokio::time::sleep(LOOK * 2).await;
+        tokio::time::sleep(POLL_INTERVAL * 2).await;
         assert!(!shutdown.is_cancelled(), "a restart would end the same way");
         assert_eq!(ended.panicked(), None);
         shutdown.cancel();

@@ -10,7 +10,9 @@ use crate::domain::clock::{SharedClock, SystemClock};
 use crate::failpoint;
 use crate::operations::audit::{Audit, Outcome};
 use crate::operations::dead_letters::redrive::{RedriveParts, Redrives};
-use crate::operations::dead_letters::{ForeignLetters, LetterRetention, PublishSettings, Publisher, Sources};
+use crate::operations::dead_letters::{
+    DeadLetterRetention, ExternalDeadLetters, PublishSettings, Publisher, Sources,
+};
 use crate::operations::snapshot;
 use crate::pipeline::ingest::late_schemas::Reread;
 use crate::pipeline::ingest::space::{Disk, FreeSpace};
@@ -23,7 +25,7 @@ use crate::program::config::Config;
 use crate::server::api::{Context, Parts, Server, ServerHandle};
 use crate::server::metrics::Metrics;
 use crate::store::SharedStore;
-use crate::store::letters::{self, LetterBook};
+use crate::store::dead_letters::{self, DeadLetterLock};
 use crate::store::rocks::RocksStore;
 use anyhow::Context as _;
 use std::net::SocketAddr;
@@ -84,7 +86,7 @@ impl Tracker {
             projected: projector.watch(),
             clock: &clock,
         })?;
-        let book = LetterBook::default();
+        let book = DeadLetterLock::default();
         let redrives = Redrives::new(RedriveParts {
             sources: Sources {
                 store: store.clone(),
@@ -126,7 +128,7 @@ impl Tracker {
         metrics.follow_retention(retention.status().clone());
         let parts = Parts {
             query,
-            letters: redrives.desk().clone(),
+            letters: redrives.dead_letter_query().clone(),
             ingest: status.clone(),
             admin: admin.clone(),
             audit: audit.clone(),
@@ -171,7 +173,7 @@ impl Tracker {
                 .spawn()
                 .context("starting the thread that reads letters again")?,
         );
-        let letters = LetterRetention {
+        let letters = DeadLetterRetention {
             store: store.clone(),
             settings: config.dead_letters.clone(),
             topics: letter_topics(&kafka),
@@ -319,13 +321,13 @@ fn start_foreign(
     kafka: &KafkaSettings,
     store: &SharedStore,
     schemas: &Arc<dyn registry::SchemaSource>,
-    (book, space, status): (&LetterBook, &Arc<dyn FreeSpace>, &Arc<IngestStatus>),
+    (book, space, status): (&DeadLetterLock, &Arc<dyn FreeSpace>, &Arc<IngestStatus>),
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Option<JoinHandle<()>>> {
     if !kafka.consume_dead_letters {
         return Ok(None);
     }
-    let foreign = ForeignLetters {
+    let foreign = ExternalDeadLetters {
         store: store.clone(),
         settings: kafka.clone(),
         schemas: schemas.clone(),
@@ -368,7 +370,7 @@ pub(super) fn open_store(config: &Config) -> anyhow::Result<SharedStore> {
         data_dir.display()
     );
     let store = RocksStore::open(data_dir, &config.store.rocks())?;
-    letters::list_all_once(&store)?;
+    dead_letters::list_all_once(&store)?;
     Ok(Arc::new(store))
 }
 

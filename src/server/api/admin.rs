@@ -5,7 +5,7 @@ use crate::domain::{Millis, SagaId, SagaStatus};
 use crate::operations::dead_letters::redrive::Redrives;
 use crate::operations::decisions::{Decisions, OpsError};
 use crate::operations::snapshot::{Known, Pruned, SnapshotId, Summary};
-use crate::pipeline::ingest::replay::ReplayRange;
+use crate::pipeline::ingest::topic_replay::ReplayRange;
 use crate::store::stoppable::Stop;
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ pub trait Admin: Send + Sync + 'static {
     fn prune_snapshots(&self, dry_run: bool) -> Result<Pruned, AdminError>;
 
     /// What removes, keeps and archives; none when nothing does.
-    fn removals(&self) -> Option<&dyn super::removals::Removals> {
+    fn retention(&self) -> Option<&dyn super::retention::RetentionService> {
         None
     }
 

@@ -22,7 +22,7 @@ const PART: usize = 32 << 10;
 const WAITING: usize = 2;
 /// An answer waits for its client so long in all, and for what it took already as long as a client that
 /// takes [`SLOWEST`] needs: whoever trickles holds a thread and a snapshot of the store.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes a second.
 const SLOWEST: u64 = 64 << 10;
 
@@ -95,7 +95,7 @@ pub(super) fn answer(what: String) -> (Parts, Answer) {
     let writer = Parts {
         part: Vec::new(),
         out,
-        patience: PATIENCE,
+        patience: TIMEOUT,
         sent: 0,
         waited: Duration::ZERO,
     };

@@ -9,7 +9,7 @@ use super::shares::{Share, Shares};
 use crate::domain::clock::SharedClock;
 use crate::domain::{SagaId, TimelineKey};
 use crate::operations::audit::Audit;
-use crate::operations::dead_letters::Desk;
+use crate::operations::dead_letters::DeadLetterQuery;
 use crate::pipeline::ingest::status::IngestStatus;
 use crate::pipeline::query::{
     Filter, PurgedView, Query, QueryError, SagaView, SearchPage, SearchRequest, Statistics, TimelineStep,
@@ -27,7 +27,7 @@ pub struct Parts {
     /// Answers questions about sagas.
     pub query: Query,
     /// Answers questions about dead letters.
-    pub letters: Desk,
+    pub letters: DeadLetterQuery,
     /// What ingest is doing.
     pub ingest: Arc<IngestStatus>,
     /// The running tracker.
@@ -60,7 +60,7 @@ pub struct Context {
 struct Inner {
     settings: ServerSettings,
     query: Query,
-    letters: Desk,
+    letters: DeadLetterQuery,
     admin: Arc<dyn Admin>,
     audit: Audit,
     metrics: Metrics,
@@ -152,7 +152,7 @@ impl Context {
     pub(super) async fn letters<T: Send + 'static>(
         &self,
         asked: Asked,
-        ask: impl FnOnce(&Desk) -> T + Send + 'static,
+        ask: impl FnOnce(&DeadLetterQuery) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
         let inner = self.inner.clone();
         self.in_turn(move |stop| timed(&inner.metrics, asked, || ask(&inner.letters.until(stop))))
@@ -162,7 +162,7 @@ impl Context {
     /// Asks about one dead letter, which may wait for the schema registry.
     pub(super) async fn letter<T: Send + 'static>(
         &self,
-        ask: impl FnOnce(&Desk) -> T + Send + 'static,
+        ask: impl FnOnce(&DeadLetterQuery) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
         let inner = self.inner.clone();
         self.elsewhere(move |stop| {

@@ -1,11 +1,11 @@
-use super::super::routes::{ROUTES, Sound};
+use super::super::routes::{LogLevel, ROUTES};
 use super::super::{Context, Parts, ServerSettings, admin, router};
 use super::*;
 use crate::domain::clock::SystemClock;
 use crate::domain::{Millis, SagaDefinitions};
-use crate::operations::dead_letters::{Desk, Sources};
+use crate::operations::dead_letters::{DeadLetterQuery, Sources};
 use crate::operations::snapshot::{Known, Pruned, SnapshotId, Summary};
-use crate::pipeline::ingest::origin::LetterTopics;
+use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::pipeline::query::Query;
 use crate::pipeline::registry::BundledSchema;
 use crate::server::metrics::Metrics;
@@ -62,10 +62,10 @@ fn surface() -> axum::Router {
         query.clone(),
         Arc::clone(&ingest),
     );
-    let letters = Desk::new(Sources {
+    let letters = DeadLetterQuery::new(Sources {
         store: query.store().clone(),
         schemas: Arc::new(BundledSchema::new().unwrap()),
-        topics: LetterTopics::default(),
+        topics: DeadLetterTopics::default(),
     });
     let audit = crate::operations::audit::Audit::new(query.store().clone(), Arc::new(SystemClock));
     let parts = Parts {
@@ -173,9 +173,9 @@ fn everything_in_the_document_is_described() {
 fn probes_and_scrapes_are_quiet_and_questions_are_not() {
     for route in ROUTES {
         let asked = route.path.starts_with("/api/v1");
-        assert!(!asked || route.sound == Sound::Normal, "{}", route.path);
+        assert!(!asked || route.log_level == LogLevel::Normal, "{}", route.path);
         assert!(
-            !route.path.starts_with("/actuator") || route.sound == Sound::Quiet,
+            !route.path.starts_with("/actuator") || route.log_level == LogLevel::Quiet,
             "{}",
             route.path
         );

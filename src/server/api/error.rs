@@ -197,7 +197,7 @@ impl ApiError {
 }
 
 impl IntoResponse for ApiError {
-    /// The status, and the error itself for the shell, which knows path and time, to write the body.
+    /// The status, and the error itself for the middleware, which knows path and time, to write the body.
     fn into_response(self) -> Response {
         let mut response = self.kind.status().into_response();
         if let Some(wait) = self.retry_after {

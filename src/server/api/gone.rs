@@ -1,5 +1,5 @@
 //! Whether whoever asked still waits. A call that changes something is worked on to its end all the same
-//! ([`super::shell`]); what has not begun to change anything may ask.
+//! ([`super::middleware`]); what has not begun to change anything may ask.
 
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;

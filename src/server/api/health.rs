@@ -8,7 +8,7 @@
 //! goes away later takes nothing from them; so the store counts, and having caught up once.
 
 use super::admin::{Admin, EndedPart, OpsProgress, Progress};
-use super::removals::{Removals, Standing};
+use super::retention::{RetentionService, Standing};
 use crate::domain::clock::SharedClock;
 use crate::domain::{Cut, Millis};
 use crate::pipeline::ingest::status::{IngestSnapshot, IngestStatus};
@@ -179,7 +179,7 @@ impl Health {
             ops: ops(&progress.ops, now, longest),
             threads: threads(&ended),
             panicked: ended.iter().any(|part| part.panicked),
-            retention: retention(self.admin.removals().map(Removals::standing)),
+            retention: retention(self.admin.retention().map(RetentionService::standing)),
         }
     }
 

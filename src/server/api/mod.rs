@@ -3,34 +3,34 @@
 //! A handler parses its question, asks, and lays out the answer. What an answer *is* belongs to
 //! `query`, health's rules to [`health`], names of metrics to `metrics`: a page asks the same rooms.
 //!
-//! [`routes`] is the one place where routes are declared; [`shell`] what every request passes
+//! [`routes`] is the one place where routes are declared; [`middleware`] what every request passes
 //! through.
 
 mod actuator;
 pub mod admin;
 mod audit;
+mod audit_entry;
 mod body;
 mod caller;
 mod chunked;
 mod context;
+mod dead_letters;
 mod docs;
 mod error;
 mod gone;
 pub mod health;
 mod internal;
-mod letters;
-mod noting;
+mod middleware;
 mod origin;
 mod params;
 mod places;
-pub mod removals;
 mod request_id;
+pub mod retention;
 mod routes;
 mod sagas;
 mod server;
 mod settings;
 mod shares;
-mod shell;
 mod slow_body;
 mod text;
 

@@ -215,8 +215,8 @@ impl Held {
         for waiting in self.reserve.values() {
             *of_peer.entry(waiting.peer).or_default() += 1;
         }
-        let most = of_peer.values().copied().max()?;
-        let is_large = |(_, waiting): &(&u64, &Waiting)| of_peer.get(&waiting.peer) == Some(&most);
+        let limit = of_peer.values().copied().max()?;
+        let is_large = |(_, waiting): &(&u64, &Waiting)| of_peer.get(&waiting.peer) == Some(&limit);
         self.reserve.iter().find(is_large).map(|(number, _)| *number)
     }
 }

@@ -3,8 +3,8 @@
 use super::context::Context;
 use super::docs;
 use super::error::{ApiError, ErrorKind};
-use super::shell::{self, Passage};
-use super::{actuator, audit, internal, letters, removals, sagas};
+use super::middleware::{self, RouteContext};
+use super::{actuator, audit, dead_letters, internal, retention, sagas};
 use axum::Router;
 use axum::routing::{MethodRouter, any, get, patch, post};
 use tower_http::compression::predicate::{Predicate, SizeAbove};
@@ -19,7 +19,7 @@ pub(super) struct Route {
     /// Who answers which method.
     handlers: fn() -> MethodRouter<Context>,
     /// How loud it is in the access log.
-    pub(super) sound: Sound,
+    pub(super) log_level: LogLevel,
     /// How long its answer may take.
     time: Time,
     /// What it answers with.
@@ -28,7 +28,7 @@ pub(super) struct Route {
 
 /// How loud a route is in the access log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sound {
+pub(super) enum LogLevel {
     /// Every request is worth a line.
     Normal,
     /// Probes and scrapes: a line for whoever asks for the debug level.
@@ -58,14 +58,14 @@ pub(super) enum Kind {
 const fn route(
     path: &'static str,
     aliases: &'static [&'static str],
-    sound: Sound,
+    log_level: LogLevel,
     handlers: fn() -> MethodRouter<Context>,
 ) -> Route {
     Route {
         path,
         aliases,
         handlers,
-        sound,
+        log_level,
         time: Time::Bounded,
         kind: Kind::Data,
     }
@@ -84,7 +84,7 @@ impl Route {
     }
 }
 
-use Sound::{Normal, Quiet};
+use LogLevel::{Normal, Quiet};
 
 #[rustfmt::skip]
 pub(super) const ROUTES: &[Route] = &[
@@ -92,28 +92,28 @@ pub(super) const ROUTES: &[Route] = &[
     route("/api/v1/sagas/statistics", &["/sagas/statistics"], Normal, || get(sagas::statistics::handle)),
     route("/api/v1/sagas/{sagaId}", &["/sagas/{sagaId}"], Normal, || get(sagas::saga::handle)),
     route("/api/v1/sagas/{sagaId}/steps", &["/sagas/{sagaId}/steps"], Normal, || get(sagas::steps::handle)),
-    route("/api/v1/dead-letters", &[], Normal, || get(letters::list::handle)),
-    route("/api/v1/dead-letters/count", &[], Normal, || get(letters::count::handle)),
-    route("/api/v1/dead-letters/groups", &[], Normal, || get(letters::groups::handle)),
-    route("/api/v1/dead-letters/redrive", &[], Normal, || post(letters::redrive::handle)),
-    route("/api/v1/dead-letters/redrives", &[], Normal, || get(letters::redrives::list)),
-    route("/api/v1/dead-letters/redrives/{number}", &[], Normal, || get(letters::redrives::status)),
-    route("/api/v1/dead-letters/redrives/{number}/cancel", &[], Normal, || post(letters::cancel::handle)),
-    route("/api/v1/dead-letters/redrives/{number}/letters", &[], Normal, || get(letters::redrives::items)),
-    route("/api/v1/dead-letters/discard", &[], Normal, || post(letters::discard::handle)).unbounded(),
-    route("/internal/v1/replay", &[], Normal, || get(internal::reread::status).post(internal::reread::start)),
-    route("/internal/v1/sagas/replay", &[], Normal, || post(internal::replay::handle)).unbounded(),
-    route("/api/v1/dead-letters/{letterId}", &[], Normal, || get(letters::show::handle)),
+    route("/api/v1/dead-letters", &[], Normal, || get(dead_letters::list::handle)),
+    route("/api/v1/dead-letters/count", &[], Normal, || get(dead_letters::count::handle)),
+    route("/api/v1/dead-letters/groups", &[], Normal, || get(dead_letters::groups::handle)),
+    route("/api/v1/dead-letters/redrive", &[], Normal, || post(dead_letters::redrive::handle)),
+    route("/api/v1/dead-letters/redrives", &[], Normal, || get(dead_letters::redrives::list)),
+    route("/api/v1/dead-letters/redrives/{number}", &[], Normal, || get(dead_letters::redrives::status)),
+    route("/api/v1/dead-letters/redrives/{number}/cancel", &[], Normal, || post(dead_letters::cancel::handle)),
+    route("/api/v1/dead-letters/redrives/{number}/letters", &[], Normal, || get(dead_letters::redrives::items)),
+    route("/api/v1/dead-letters/discard", &[], Normal, || post(dead_letters::discard::handle)).unbounded(),
+    route("/internal/v1/replay", &[], Normal, || get(internal::topic_replay::status).post(internal::topic_replay::start)),
+    route("/internal/v1/sagas/replay", &[], Normal, || post(internal::replay_events::handle)).unbounded(),
+    route("/api/v1/dead-letters/{letterId}", &[], Normal, || get(dead_letters::show::handle)),
     route("/api/v1/audit", &[], Normal, || get(audit::list::handle)),
     route("/api/v1/audit/verification", &[], Normal, || get(audit::verification::handle)).unbounded(),
     // Bounds itself: it must be able to say what became of what it published.
     route("/internal/v1/sagas/{sagaId}/status", &[], Normal, || patch(internal::status::handle)).unbounded(),
-    route("/api/v1/retention", &[], Normal, || get(removals::plan::handle)).unbounded(),
-    route("/api/v1/purged/{sagaId}", &[], Normal, || get(removals::purged::handle)),
-    route("/api/v1/holds", &[], Normal, || get(removals::holds::list).post(removals::holds::add)).unbounded(),
-    route("/api/v1/holds/{holdId}/lift", &[], Normal, || post(removals::holds::lift)).unbounded(),
-    route("/api/v1/archive", &[], Normal, || get(removals::archive::list)),
-    route("/api/v1/archive/{sagaId}/restore", &[], Normal, || post(removals::archive::restore)).unbounded(),
+    route("/api/v1/retention", &[], Normal, || get(retention::plan::handle)).unbounded(),
+    route("/api/v1/purged/{sagaId}", &[], Normal, || get(retention::purged::handle)),
+    route("/api/v1/holds", &[], Normal, || get(retention::holds::list).post(retention::holds::add)).unbounded(),
+    route("/api/v1/holds/{holdId}/lift", &[], Normal, || post(retention::holds::lift)).unbounded(),
+    route("/api/v1/archive", &[], Normal, || get(retention::archive::list)),
+    route("/api/v1/archive/{sagaId}/restore", &[], Normal, || post(retention::archive::restore)).unbounded(),
     route("/internal/v1/progress", &[], Quiet, || get(internal::progress::handle)),
     route("/internal/v1/rebuild", &[], Normal, || get(internal::rebuild::status).post(internal::rebuild::start)),
     route("/internal/v1/snapshots", &[], Normal, || get(internal::snapshots::list).post(internal::snapshots::start)),
@@ -137,19 +137,25 @@ pub(super) const UNMATCHED: &str = "unmatched";
 /// Answers shorter than this are not worth compressing.
 const COMPRESSED_FROM_BYTES: u64 = 1024;
 
-/// All routes, each behind the [`shell`].
+/// All routes, each behind the [`middleware`].
 pub fn router(context: &Context) -> Router {
     let mut router = Router::new();
     for route in ROUTES {
-        let passage = Passage::new(context.clone(), route.path, route.sound, route.time, route.kind);
-        let handlers = shell::around((route.handlers)().fallback(wrong_method), passage);
+        let route = RouteContext::new(
+            context.clone(),
+            route.path,
+            route.log_level,
+            route.time,
+            route.kind,
+        );
+        let handlers = middleware::around((route.handlers)().fallback(wrong_method), route);
         for path in [route.path].iter().chain(route.aliases) {
             router = router.route(path, handlers.clone());
         }
     }
-    let unmatched = Passage::new(context.clone(), UNMATCHED, Normal, Time::Bounded, Kind::Data);
+    let unmatched = RouteContext::new(context.clone(), UNMATCHED, Normal, Time::Bounded, Kind::Data);
     router
-        .fallback_service(shell::around(any(unknown_path), unmatched).with_state(context.clone()))
+        .fallback_service(middleware::around(any(unknown_path), unmatched).with_state(context.clone()))
         .layer(compression())
         .with_state(context.clone())
 }

@@ -165,11 +165,11 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    const PATIENCE: Duration = Duration::from_secs(20);
+    const TIMEOUT: Duration = Duration::from_secs(20);
 
     #[tokio::test]
     async fn work_is_told_when_nobody_waits_any_more() {
-        let share = Share::of(1, PATIENCE);
+        let share = Share::of(1, TIMEOUT);
         let (begun, has_begun) = mpsc::channel();
         let (ended, has_ended) = mpsc::channel();
         let asked = async move {
@@ -183,12 +183,12 @@ mod tests {
             work.await
         };
         let client = tokio::spawn(asked);
-        tokio::task::spawn_blocking(move || has_begun.recv_timeout(PATIENCE))
+        tokio::task::spawn_blocking(move || has_begun.recv_timeout(TIMEOUT))
             .await
             .unwrap()
             .unwrap();
         client.abort();
-        tokio::task::spawn_blocking(move || has_ended.recv_timeout(PATIENCE))
+        tokio::task::spawn_blocking(move || has_ended.recv_timeout(TIMEOUT))
             .await
             .unwrap()
             .unwrap();
@@ -196,7 +196,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_is_waited_for_is_not_told_to_stop() {
-        let share = Share::of(1, PATIENCE);
+        let share = Share::of(1, TIMEOUT);
         assert!(!share.run(|stop| stop.is_stopped()).await.unwrap());
     }
 
@@ -218,7 +218,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_so_many_wait_and_further_ones_are_refused_at_once() {
-        let share = Arc::new(Share::of(1, PATIENCE));
+        let share = Arc::new(Share::of(1, TIMEOUT));
         let (end, work) = occupied(&share).await;
         let waiting: Vec<_> = (0..WAITING_FOR_EACH)
             .map(|_| {

@@ -11,7 +11,7 @@ use crate::operations::retention::{RetentionSnapshot, Skipped};
 use crate::operations::snapshot::{Known, Trigger};
 use crate::pipeline::ingest::status::IngestSnapshot;
 use crate::pipeline::query::{COMPENSATION_BUCKETS, GapCounts, Query, QueryError, Totals};
-use crate::store::letters::LetterCounts;
+use crate::store::dead_letters::DeadLetterCounts;
 use crate::store::records::GapKind;
 use crate::store::{Store, StoreError};
 use std::collections::BTreeMap;
@@ -84,7 +84,7 @@ fn from_store(
 /// What one scrape needs of the store.
 struct Stored {
     totals: Totals,
-    letters: BTreeMap<String, LetterCounts>,
+    letters: BTreeMap<String, DeadLetterCounts>,
     gaps: BTreeMap<String, u64>,
     gap_offsets: BTreeMap<String, u64>,
     decisions: BTreeMap<String, u64>,
@@ -131,8 +131,12 @@ fn admit(totals: &Totals, steps: &mut StepLabels) {
     steps.admit(by_step);
 }
 
-fn from_letters(letters: &BTreeMap<String, LetterCounts>, floor: &mut Floor, readings: &mut Vec<Reading>) {
-    let by_reason = |count: fn(&LetterCounts) -> u64| -> BTreeMap<String, u64> {
+fn from_letters(
+    letters: &BTreeMap<String, DeadLetterCounts>,
+    floor: &mut Floor,
+    readings: &mut Vec<Reading>,
+) {
+    let by_reason = |count: fn(&DeadLetterCounts) -> u64| -> BTreeMap<String, u64> {
         letters
             .iter()
             .map(|(reason, counts)| (reason.clone(), count(counts)))
@@ -141,7 +145,7 @@ fn from_letters(letters: &BTreeMap<String, LetterCounts>, floor: &mut Floor, rea
     // What was removed since was there all the same: counters only grow.
     let all = by_reason(|counts| counts.total() + counts.removed());
     readings.push(counted(catalogue::DEAD_LETTERS, &all, floor));
-    let removed = by_reason(LetterCounts::removed);
+    let removed = by_reason(DeadLetterCounts::removed);
     readings.push(counted(catalogue::DEAD_LETTERS_REMOVED, &removed, floor));
     let redriven = by_reason(|counts| counts.redriven + counts.removed_redriven);
     readings.push(counted(catalogue::DEAD_LETTERS_REDRIVEN, &redriven, floor));

@@ -10,7 +10,7 @@ use crate::operations::retention::body::{
 };
 use crate::operations::retention::parts::Joined;
 use crate::operations::retention::{HoldQuery, Scope};
-use crate::store::letters::ValueHash;
+use crate::store::dead_letters::ValueHash;
 use crate::store::records::DecisionOutcome;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

@@ -85,18 +85,18 @@ pub(super) fn several_partitions_are_scanned_in_the_order_asked_for(store: &dyn 
                 let rows = scan(store, table, partition, WHOLE, Direction::Forward, usize::MAX);
                 expected.extend(rows.into_iter().map(|(sort, value)| (place, sort, value)));
             }
-            for most in [1, 7, usize::MAX] {
+            for limit in [1, 7, usize::MAX] {
                 let mut found = Vec::new();
                 let visit = &mut |place: usize, sort: &[u8], value: &[u8]| {
                     found.push((place, sort.to_vec(), value.to_vec()));
-                    if found.len() == most {
+                    if found.len() == limit {
                         ControlFlow::Break(())
                     } else {
                         ControlFlow::Continue(())
                     }
                 };
                 store.scan_partitions(table, &asked, visit).unwrap();
-                assert_eq!(found, expected[..most.min(expected.len())], "{table:?}");
+                assert_eq!(found, expected[..limit.min(expected.len())], "{table:?}");
             }
         }
     }

@@ -19,8 +19,8 @@ const FOLDER: &str = "loading";
 /// So many files of a table may wait to be merged; RocksDB slows all writers down at twenty.
 const WAITING_FILES: u64 = 12;
 /// How long a load waits for them at most. More files only make writers slow, not wrong.
-const PATIENCE: Duration = Duration::from_secs(10);
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+const TIMEOUT: Duration = Duration::from_secs(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Writes files and hands them over.
 pub(super) struct Loader {
@@ -187,14 +187,14 @@ fn first_bytes(key: &[u8]) -> u64 {
 fn wait_for_merges(db: &Db, table: Table) -> Result<(), StoreError> {
     let family = family(db, table)?;
     let started = Instant::now();
-    while started.elapsed() < PATIENCE {
+    while started.elapsed() < TIMEOUT {
         let waiting = db
             .property_int_value_cf(family, properties::num_files_at_level(0))
             .map_err(store_error)?;
         if waiting.is_none_or(|files| files < WAITING_FILES) {
             break;
         }
-        std::thread::sleep(LOOK_AGAIN);
+        std::thread::sleep(POLL_INTERVAL);
     }
     Ok(())
 }

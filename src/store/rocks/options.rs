@@ -63,7 +63,7 @@ fn usage_of(table: Table) -> Use {
         Table::Log => Use::Evidence,
         Table::Gaps | Table::Offsets | Table::Archived | Table::Holds | Table::Meta => Use::Small,
         Table::Purged => Use::Point,
-        Table::Letters | Table::LetterMarks | Table::LettersByEvent | Table::Redrives => Use::Small,
+        Table::Letters | Table::DeadLetterMarks | Table::LettersByEvent | Table::Redrives => Use::Small,
         Table::Feed | Table::DeadLetters | Table::Decisions | Table::Audit => Use::Sequence,
         Table::Projection(_, ProjectionTable::Instances | ProjectionTable::Timelines) => Use::Point,
         Table::Projection(_, ProjectionTable::Totals) => Use::Small,

@@ -35,14 +35,14 @@ impl Readers {
     }
 
     /// Waits until everyone who came before this call has left, at most so long. Whether they have.
-    pub(super) fn wait_for_earlier(&self, longest: Duration) -> bool {
+    pub(super) fn wait_for_earlier(&self, timeout: Duration) -> bool {
         let mut turns = self.turns();
         let last = turns.now;
         turns.now += 1;
         let earlier = |turns: &Turns| turns.reading.keys().next().is_some_and(|turn| *turn <= last);
         let waited = self
             .left
-            .wait_timeout_while(turns, longest, |turns| earlier(turns));
+            .wait_timeout_while(turns, timeout, |turns| earlier(turns));
         let (turns, _) = waited.unwrap_or_else(PoisonError::into_inner);
         !earlier(&turns)
     }

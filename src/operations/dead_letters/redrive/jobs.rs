@@ -117,7 +117,7 @@ fn newest(read: &dyn Read) -> Result<Option<u64>, StoreError> {
 }
 
 /// The numbers of the last redrives, newest first.
-fn numbers(read: &dyn Read, most: usize) -> Result<Vec<u64>, StoreError> {
+fn numbers(read: &dyn Read, limit: usize) -> Result<Vec<u64>, StoreError> {
     let mut found = Vec::new();
     read::try_scan(
         |visit| {
@@ -127,7 +127,7 @@ fn numbers(read: &dyn Read, most: usize) -> Result<Vec<u64>, StoreError> {
                 jobs.partition(),
                 WHOLE,
                 Direction::Reverse,
-                most,
+                limit,
                 visit,
             )
         },
@@ -140,9 +140,9 @@ fn numbers(read: &dyn Read, most: usize) -> Result<Vec<u64>, StoreError> {
 }
 
 /// The redrives asked for last, newest first.
-pub(super) fn latest(read: &dyn Read, most: usize) -> Result<Vec<RedriveStatus>, StoreError> {
+pub(super) fn latest(read: &dyn Read, limit: usize) -> Result<Vec<RedriveStatus>, StoreError> {
     let mut found = Vec::new();
-    for number in numbers(read, most)? {
+    for number in numbers(read, limit)? {
         found.extend(status(read, number)?);
     }
     Ok(found)
@@ -240,7 +240,7 @@ pub(super) fn letters(
     read: &dyn Read,
     number: u64,
     after: Option<Position>,
-    most: usize,
+    limit: usize,
     mut visit: impl FnMut(Position, RedriveLetterRecord<'_>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let mut key = Key::default();
@@ -256,7 +256,7 @@ pub(super) fn letters(
                 key.partition(),
                 (from, Bound::Unbounded),
                 Direction::Forward,
-                most,
+                limit,
                 row,
             )
         },

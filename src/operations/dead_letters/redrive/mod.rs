@@ -20,10 +20,10 @@ mod tests;
 
 pub use jobs::RedriveStatus;
 pub use order::{Cancelled, RedriveOrder};
-pub use result::{LetterResult, RedriveItem};
+pub use result::{RedriveItem, RedriveResult};
 
 use super::search_log::LogSearch;
-use super::{Deciding, Desk, Sources};
+use super::{DeadLetterQuery, Deciding, Sources};
 use crate::domain::clock::SharedClock;
 use crate::domain::{Millis, Position, SagaDefinitions};
 use crate::operations::audit::{Act, Audit, Outcome};
@@ -86,7 +86,7 @@ pub struct Redrives {
 
 struct Inner {
     parts: RedriveParts,
-    desk: Desk,
+    dead_letter_query: DeadLetterQuery,
     /// Held while a redrive gets its number, gets its turn, is cancelled or ends. Holds the one whose
     /// turn it is.
     turn: Mutex<Option<u64>>,
@@ -101,11 +101,11 @@ struct Inner {
 impl Redrives {
     /// Over these parts. Nothing is worked off before [`spawn`](Self::spawn).
     pub fn new(parts: RedriveParts) -> Self {
-        let desk = Desk::new(parts.sources.clone());
+        let dead_letter_query = DeadLetterQuery::new(parts.sources.clone());
         Self {
             inner: Arc::new(Inner {
                 parts,
-                desk,
+                dead_letter_query,
                 turn: Mutex::default(),
                 cancelled: Mutex::default(),
                 searching: Mutex::default(),
@@ -126,8 +126,8 @@ impl Redrives {
     }
 
     /// Answers questions about letters.
-    pub fn desk(&self) -> &Desk {
-        &self.inner.desk
+    pub fn dead_letter_query(&self) -> &DeadLetterQuery {
+        &self.inner.dead_letter_query
     }
 
     /// Asks for a redrive; it is worked off later. Its number leads to what becomes of it.
@@ -188,8 +188,8 @@ impl Redrives {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn latest(&self, most: usize) -> Result<Vec<RedriveStatus>, StoreError> {
-        jobs::latest(&*self.inner.parts.sources.store.snapshot(), most)
+    pub fn latest(&self, limit: usize) -> Result<Vec<RedriveStatus>, StoreError> {
+        jobs::latest(&*self.inner.parts.sources.store.snapshot(), limit)
     }
 
     /// One redrive; none of that number.
@@ -216,17 +216,17 @@ impl Redrives {
         &self,
         number: u64,
         after: Option<Position>,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<RedriveItem>, StoreError> {
-        result::items(&*self.inner.parts.sources.store.snapshot(), number, after, most)
+        result::items(&*self.inner.parts.sources.store.snapshot(), number, after, limit)
     }
 
     /// Waits until a redrive has ended, at most so long. Blocks.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn wait_for(&self, number: u64, longest: Duration) -> Result<Option<RedriveStatus>, StoreError> {
-        let deadline = Instant::now() + longest;
+    pub fn wait_for(&self, number: u64, timeout: Duration) -> Result<Option<RedriveStatus>, StoreError> {
+        let deadline = Instant::now() + timeout;
         loop {
             let seen = self.seen();
             let status = self.status(number)?;
@@ -244,7 +244,7 @@ impl Redrives {
         let inner = &*self.inner;
         LogSearch {
             store: &inner.parts.sources.store,
-            most: inner.parts.replay_events,
+            limit: inner.parts.replay_events,
             turn: &inner.searching,
             gone,
         }
@@ -303,10 +303,10 @@ impl Redrives {
         changed.notify_all();
     }
 
-    fn await_news(&self, seen: u64, longest: Duration) {
+    fn await_news(&self, seen: u64, timeout: Duration) {
         let (news, changed) = &self.inner.news;
         // Whatever woke us, whoever waits looks again.
-        drop(crate::wait::wait_while(news, changed, longest, |now| {
+        drop(crate::wait::wait_while(news, changed, timeout, |now| {
             *now == seen
         }));
     }

@@ -1,17 +1,17 @@
 //! What really became of each letter of a redrive.
 
 use super::super::forecast::Forecast;
-use super::super::view::{CameBack, came_back, listed};
+use super::super::view::{RedriveOutcome, came_back, listed};
 use super::jobs;
 use crate::domain::{Cut, Millis, Position};
 use crate::store::codec::Record;
-use crate::store::letters::{Happened, Returned, counted, removed};
-use crate::store::records::{FeedRecord, LetterRecord, RedriveLetterRecord};
+use crate::store::dead_letters::{Happened, Returned, counted, removed};
+use crate::store::records::{DeadLetterSummaryRecord, FeedRecord, RedriveLetterRecord};
 use crate::store::{Key, Read, StoreError, Table, keys, read};
 
 /// What became of a letter.
 #[derive(Clone, Debug, PartialEq)]
-pub enum LetterResult {
+pub enum RedriveResult {
     /// Its turn has not come, or it is just being published.
     Waiting,
     /// The redrive was cancelled before its turn came.
@@ -19,7 +19,7 @@ pub enum LetterResult {
     /// It was published, and not consumed yet.
     Sent(Position),
     /// It was published, and consumed.
-    Came(Position, CameBack),
+    Came(Position, RedriveOutcome),
     /// Nothing was to be done.
     Skipped(String),
     /// It cannot be redriven.
@@ -34,7 +34,7 @@ pub struct RedriveItem {
     /// The letter.
     pub letter: Position,
     /// What became of it.
-    pub result: LetterResult,
+    pub result: RedriveResult,
 }
 
 /// What became of a redrive's letters, in order of their positions, behind one of them.
@@ -42,26 +42,28 @@ pub(super) fn items(
     read: &dyn Read,
     number: u64,
     after: Option<Position>,
-    most: usize,
+    limit: usize,
 ) -> Result<Vec<RedriveItem>, StoreError> {
     let cursor = read::cursor(read, read::active_generation(read)?)?;
     let left_off = jobs::is_left_off(read, number)?;
     let mut items = Vec::new();
-    jobs::letters(read, number, after, most, |letter, record| {
+    jobs::letters(read, number, after, limit, |letter, record| {
         let result = match record {
-            RedriveLetterRecord::Chosen | RedriveLetterRecord::Sending if left_off => LetterResult::Left,
-            RedriveLetterRecord::Chosen | RedriveLetterRecord::Sending => LetterResult::Waiting,
+            RedriveLetterRecord::Chosen | RedriveLetterRecord::Sending if left_off => {
+                RedriveResult::Cancelled
+            }
+            RedriveLetterRecord::Chosen | RedriveLetterRecord::Sending => RedriveResult::Waiting,
             RedriveLetterRecord::Sent { partition, offset } => {
                 let at = Position::new(partition, offset);
                 sent(read, &cursor, letter, at)?
             }
-            RedriveLetterRecord::Skipped { why } => LetterResult::Skipped(why.to_owned()),
-            RedriveLetterRecord::Refused { why } => LetterResult::Refused(why.to_owned()),
+            RedriveLetterRecord::Skipped { why } => RedriveResult::Skipped(why.to_owned()),
+            RedriveLetterRecord::Refused { why } => RedriveResult::Refused(why.to_owned()),
             RedriveLetterRecord::Forecast { told } => {
                 let forecast = serde_json::from_str(told).map_err(|error| {
                     StoreError::Corrupt(format!("redrives: forecast of {letter}: {error}"))
                 })?;
-                LetterResult::Forecast(Box::new(forecast))
+                RedriveResult::Forecast(Box::new(forecast))
             }
         };
         items.push(RedriveItem { letter, result });
@@ -72,18 +74,18 @@ pub(super) fn items(
 
 /// A letter that was published at that position. Of several records that brought the same value back one mark is
 /// kept: of the others the feed says what became of them.
-fn sent(read: &dyn Read, cursor: &Cut, letter: Position, at: Position) -> Result<LetterResult, StoreError> {
+fn sent(read: &dyn Read, cursor: &Cut, letter: Position, at: Position) -> Result<RedriveResult, StoreError> {
     if removed(read, letter)?.is_some() {
         let gone = format!("it was published at {at}; the letter is no longer kept");
-        return Ok(LetterResult::Skipped(gone));
+        return Ok(RedriveResult::Skipped(gone));
     }
     let mut key = Key::default();
     if let Some(became) = marked(read, letter, at)? {
-        return Ok(LetterResult::Came(at, came_back(read, cursor, at, &became)?));
+        return Ok(RedriveResult::Came(at, came_back(read, cursor, at, &became)?));
     }
     keys::by_offset(&mut key, at);
     let Some(entry) = read.get(Table::Feed, &key)? else {
-        return Ok(LetterResult::Sent(at));
+        return Ok(RedriveResult::Sent(at));
     };
     let became = match FeedRecord::read(&entry)? {
         FeedRecord::Logged { saga_id, recorded_at } => Returned::Logged {
@@ -93,13 +95,13 @@ fn sent(read: &dyn Read, cursor: &Cut, letter: Position, at: Position) -> Result
         FeedRecord::DeadLetter => Returned::DeadLetter {
             reason: reason_of(read, at, &key)?,
         },
-        FeedRecord::Gap { .. } => return Ok(LetterResult::Sent(at)),
+        FeedRecord::Gap { .. } => return Ok(RedriveResult::Sent(at)),
         FeedRecord::Purged { .. } => {
             let gone = format!("it was published at {at}; its saga is no longer kept");
-            return Ok(LetterResult::Skipped(gone));
+            return Ok(RedriveResult::Skipped(gone));
         }
     };
-    Ok(LetterResult::Came(at, came_back(read, cursor, at, &became)?))
+    Ok(RedriveResult::Came(at, came_back(read, cursor, at, &became)?))
 }
 
 /// What the letter's mark of the record at that position says, if there is one.
@@ -118,7 +120,7 @@ fn marked(read: &dyn Read, letter: Position, at: Position) -> Result<Option<Retu
 /// Why the record at that position is a letter, or was one.
 fn reason_of(read: &dyn Read, at: Position, key: &Key) -> Result<String, StoreError> {
     if let Some(row) = read.get(Table::Letters, key)? {
-        return Ok(LetterRecord::read(&row)?.reason.to_owned());
+        return Ok(DeadLetterSummaryRecord::read(&row)?.reason.to_owned());
     }
     let removal = removed(read, at)?.and_then(|(_, removal)| removal.reason);
     Ok(removal.unwrap_or_default())

@@ -2,14 +2,14 @@
 
 use super::super::announce::{Announcement, announce};
 use super::super::forecast::{Forecast, Forecaster};
-use super::super::revise::{Hopeless, Revised, revise};
+use super::super::revise::{CannotRedrive, Revised, revise};
 use super::super::view;
 use super::{Redrives, jobs};
 use crate::domain::Position;
 use crate::failpoint;
 use crate::operations::decisions::OpsError;
 use crate::pipeline::kafka::{Message, OutError};
-use crate::store::letters::{Happened, LetterState, ValueHash, counted, is_announced, state};
+use crate::store::dead_letters::{DeadLetterState, Happened, ValueHash, counted, is_announced, state};
 use crate::store::records::RedriveLetterRecord;
 use crate::store::{Batch, Durability, Read, StoreError, read};
 use std::collections::BTreeSet;
@@ -23,7 +23,7 @@ const CHUNK_BYTES: usize = 8 << 20;
 /// Wait before trying again while Kafka or the schema registry is away.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often it is looked whether what was published has been consumed.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Why a redrive is interrupted; it goes on at the next start.
 #[derive(Debug, thiserror::Error)]
@@ -133,12 +133,14 @@ impl Redrives {
             for position in chunk {
                 let forecast = match self.prepare(&*snapshot, *position, &status.change)? {
                     Prepared::Ready { revised, .. } => forecaster.next(&revised)?,
-                    Prepared::Settled(state) => Forecast::settled(state)
-                        .unwrap_or_else(|| Forecast::not_published(super::super::Outlook::Unknown, "")),
-                    Prepared::Hopeless(why) => Forecast::hopeless(&why),
-                    Prepared::Unknown => {
-                        Forecast::not_published(super::super::Outlook::Unknown, "there is no such letter")
-                    }
+                    Prepared::Settled(state) => Forecast::settled(state).unwrap_or_else(|| {
+                        Forecast::not_published(super::super::PredictedOutcome::Unknown, "")
+                    }),
+                    Prepared::CannotRedrive(why) => Forecast::hopeless(&why),
+                    Prepared::Unknown => Forecast::not_published(
+                        super::super::PredictedOutcome::Unknown,
+                        "there is no such letter",
+                    ),
                 };
                 let told = serde_json::to_string(&forecast)
                     .map_err(|error| StoreError::Corrupt(format!("a forecast is no JSON: {error}")))?;
@@ -252,12 +254,12 @@ impl Redrives {
                 }
                 // Another time it can be told whether it is an event: it keeps its turn, and so do those
                 // behind it: nobody answers now.
-                Prepared::Hopeless(Hopeless::Unavailable(why)) => {
+                Prepared::CannotRedrive(CannotRedrive::Unavailable(why)) => {
                     chosen.waits_for = Some(why);
                     break;
                 }
                 Prepared::Settled(state) => RecordOwned::Skipped(settled_words(state)),
-                Prepared::Hopeless(why) => RecordOwned::Refused(why.to_string()),
+                Prepared::CannotRedrive(why) => RecordOwned::Refused(why.to_string()),
                 Prepared::Unknown => RecordOwned::Refused("there is no such letter".to_owned()),
             };
             chosen.settled.push((*position, settled));
@@ -357,7 +359,7 @@ impl Redrives {
             .as_ref()
             .map(|letter| ValueHash::of(letter.value.as_deref()));
         let state = state(read, position, own.unwrap_or_default())?;
-        if state != LetterState::Open {
+        if state != DeadLetterState::Open {
             return Ok(Prepared::Settled(state));
         }
         let Some(letter) = letter else {
@@ -373,7 +375,7 @@ impl Redrives {
                         unannounced: (!known).then_some(value),
                     }
                 }
-                Err(why) => Prepared::Hopeless(why),
+                Err(why) => Prepared::CannotRedrive(why),
             },
         )
     }
@@ -398,7 +400,7 @@ impl Redrives {
                 return Ok(());
             }
             self.check_shutdown()?;
-            self.pause(LOOK);
+            self.pause(POLL_INTERVAL);
         }
     }
 
@@ -407,7 +409,7 @@ impl Redrives {
         let asked = self.inner.parts.ingest.snapshot().asked;
         while !self.inner.parts.ingest.snapshot().has_reached_end_since(asked) {
             self.check_shutdown()?;
-            self.pause(LOOK);
+            self.pause(POLL_INTERVAL);
         }
         Ok(())
     }
@@ -436,9 +438,9 @@ impl Redrives {
         }
     }
 
-    fn pause(&self, longest: Duration) {
+    fn pause(&self, timeout: Duration) {
         let step = Duration::from_millis(50);
-        let mut left = longest;
+        let mut left = timeout;
         while !self.inner.parts.shutdown.is_cancelled() && !left.is_zero() {
             crate::wait::park(step.min(left));
             left = left.saturating_sub(step);
@@ -463,8 +465,8 @@ enum Prepared {
         /// Its value, when that is not the letter's own and nobody has said that it will come.
         unannounced: Option<ValueHash>,
     },
-    Settled(LetterState),
-    Hopeless(Hopeless),
+    Settled(DeadLetterState),
+    CannotRedrive(CannotRedrive),
     Unknown,
 }
 
@@ -510,9 +512,9 @@ impl RecordOwned {
     }
 }
 
-fn settled_words(state: LetterState) -> String {
+fn settled_words(state: DeadLetterState) -> String {
     match state {
-        LetterState::Redriven => "its event came back already".to_owned(),
-        LetterState::Discarded | LetterState::Open => "it was discarded".to_owned(),
+        DeadLetterState::Redriven => "its event came back already".to_owned(),
+        DeadLetterState::Discarded | DeadLetterState::Open => "it was discarded".to_owned(),
     }
 }

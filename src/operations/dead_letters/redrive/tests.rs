@@ -5,16 +5,18 @@ use crate::domain::clock::SystemClock;
 use crate::domain::{Cut, Millis, OPERATOR_STATUS_CHANGE};
 use crate::operations::dead_letters::announce::{Announcement, announce};
 use crate::operations::dead_letters::testing;
-use crate::operations::dead_letters::{CameBack, Change, EventEdit, LetterFilter, Outlook};
+use crate::operations::dead_letters::{
+    Change, DeadLetterFilter, EventEdit, PredictedOutcome, RedriveOutcome,
+};
 use crate::operations::decisions::{NewDecision, OpsError};
 use crate::pipeline::decode::{DecodePlan, wire};
-use crate::pipeline::ingest::origin::LetterTopics;
+use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::pipeline::ingest::writer::{Admission, Writer};
 use crate::pipeline::kafka::source::{RawHeaders, RawRecord};
 use crate::pipeline::kafka::{Message, OutError};
 use crate::pipeline::projector::catch_up_offline;
 use crate::pipeline::registry::{BundledSchema, SchemaError, SchemaSource};
-use crate::store::letters::{self, ValueHash};
+use crate::store::dead_letters::{self, ValueHash};
 use crate::store::memory::MemoryStore;
 use crate::store::read;
 use crate::testkit::{TOPIC, settings};
@@ -269,10 +271,10 @@ fn with_one_letter() -> (Arc<Topic>, Position) {
 fn a_dry_run_tells_and_publishes_nothing() {
     let (topic, letter) = with_one_letter();
     let items = worked(&topic, &order(vec![letter], reframed(), true));
-    let LetterResult::Forecast(forecast) = &items[0].result else {
+    let RedriveResult::Forecast(forecast) = &items[0].result else {
         panic!("{items:?}");
     };
-    assert_eq!(forecast.outlook, Outlook::Applied);
+    assert_eq!(forecast.outlook, PredictedOutcome::Applied);
     let status = |standing: &Option<crate::operations::dead_letters::Standing>| {
         standing.as_ref().map(|s| s.status.clone())
     };
@@ -280,10 +282,10 @@ fn a_dry_run_tells_and_publishes_nothing() {
     assert_eq!(status(&forecast.after).as_deref(), Some("COMPLETED"));
     assert_eq!(topic.records.lock().unwrap().len(), 2);
     let undecodable = worked(&topic, &order(vec![letter], Change::default(), true));
-    let LetterResult::Forecast(forecast) = &undecodable[0].result else {
+    let RedriveResult::Forecast(forecast) = &undecodable[0].result else {
         panic!("{undecodable:?}");
     };
-    assert_eq!(forecast.outlook, Outlook::Undecodable);
+    assert_eq!(forecast.outlook, PredictedOutcome::Undecodable);
 }
 
 #[test]
@@ -292,13 +294,13 @@ fn a_letter_comes_back_marked_and_is_published_once() {
     let items = worked(&topic, &order(vec![letter], reframed(), false));
     assert_eq!(
         items[0].result,
-        LetterResult::Came(Position::new(0, 2), CameBack::Applied("s".into()))
+        RedriveResult::Came(Position::new(0, 2), RedriveOutcome::Applied("s".into()))
     );
     let published = topic.records.lock().unwrap()[2].clone();
     assert_eq!(published.headers[0].0, "trace");
     assert_eq!(published.headers.len(), 4);
     let items = worked(&topic, &order(vec![letter], reframed(), false));
-    assert!(matches!(items[0].result, LetterResult::Skipped(_)), "{items:?}");
+    assert!(matches!(items[0].result, RedriveResult::Skipped(_)), "{items:?}");
     assert_eq!(topic.records.lock().unwrap().len(), 3);
 }
 
@@ -310,7 +312,7 @@ fn what_kafka_did_not_answer_for_is_found_out_before_it_is_published_again() {
     let items = worked(&topic, &order(vec![letter], reframed(), false));
     assert_eq!(
         items[0].result,
-        LetterResult::Came(Position::new(0, 2), CameBack::Applied("s".into()))
+        RedriveResult::Came(Position::new(0, 2), RedriveOutcome::Applied("s".into()))
     );
     assert_eq!(topic.records.lock().unwrap().len(), 3, "published once");
 }
@@ -349,7 +351,7 @@ fn letters_that_were_being_published_at_a_crash_are_settled_by_their_marks() {
         .store
         .write(&batch, crate::store::Durability::Process)
         .unwrap();
-    let topics = LetterTopics {
+    let topics = DeadLetterTopics {
         topic: TOPIC.to_owned(),
         dlt_topic: "dlt".to_owned(),
     };
@@ -382,7 +384,7 @@ fn letters_that_were_being_published_at_a_crash_are_settled_by_their_marks() {
         500,
         "each was published once"
     );
-    let counts = letters::counts(&*topic.store.snapshot()).unwrap();
+    let counts = dead_letters::counts(&*topic.store.snapshot()).unwrap();
     let redriven: u64 = counts.values().map(|counts| counts.redriven).sum();
     let open: u64 = counts.values().map(|counts| counts.open).sum();
     assert_eq!((redriven, open), (250, 0));
@@ -391,11 +393,11 @@ fn letters_that_were_being_published_at_a_crash_are_settled_by_their_marks() {
         let saga = format!("s{n}").into();
         assert_eq!(read::deliveries(&*topic.store, &saga, &cursor).unwrap().len(), 1);
     }
-    let filter = LetterFilter {
-        state: Some(letters::LetterState::Open),
-        ..LetterFilter::default()
+    let filter = DeadLetterFilter {
+        state: Some(dead_letters::DeadLetterState::Open),
+        ..DeadLetterFilter::default()
     };
-    assert_eq!(redrives.desk().choose(&filter, 9).unwrap(), []);
+    assert_eq!(redrives.dead_letter_query().choose(&filter, 9).unwrap(), []);
 }
 
 /// A topic with that many letters, each of which only needs a schema id.
@@ -422,7 +424,7 @@ fn with_letters(count: usize) -> (Arc<Topic>, Vec<Position>, Change) {
 }
 
 fn open_letters(topic: &Topic) -> u64 {
-    let counts = letters::counts(&*topic.store.snapshot()).unwrap();
+    let counts = dead_letters::counts(&*topic.store.snapshot()).unwrap();
     counts.values().map(|counts| counts.open).sum()
 }
 
@@ -456,7 +458,7 @@ fn a_cancelled_redrive_publishes_no_more_and_what_was_not_published_stays_open()
     // Once is enough, whoever asks.
     assert_eq!(redrives.cancel(number, "park", None).unwrap(), cancelled);
     let items = redrives.items(number, None, usize::MAX).unwrap();
-    assert!(items.iter().all(|item| item.result == LetterResult::Left));
+    assert!(items.iter().all(|item| item.result == RedriveResult::Cancelled));
     assert_eq!((items.len(), open_letters(&topic)), (250, 250));
     // They can be redriven later; and what has ended cannot be cancelled.
     topic.away.store(0, Ordering::Relaxed);
@@ -541,7 +543,7 @@ fn a_redrive_stays_cancelled_over_a_crash_and_what_was_under_way_is_told() {
         jobs::cancel(&topic.store, number, cancelled).unwrap(),
         jobs::Met::Cancelled
     ));
-    let topics = LetterTopics {
+    let topics = DeadLetterTopics {
         topic: TOPIC.to_owned(),
         dlt_topic: "dlt".to_owned(),
     };
@@ -573,12 +575,12 @@ fn a_redrive_stays_cancelled_over_a_crash_and_what_was_under_way_is_told() {
     assert_eq!(topic.records.lock().unwrap().len(), 260);
     assert_eq!(open_letters(&topic), 240);
     let items = redrives.items(number, None, usize::MAX).unwrap();
-    let came = |item: &&RedriveItem| matches!(item.result, LetterResult::Came(..));
+    let came = |item: &&RedriveItem| matches!(item.result, RedriveResult::Came(..));
     assert_eq!(items.iter().filter(came).count(), 10);
     assert_eq!(
         items
             .iter()
-            .filter(|item| item.result == LetterResult::Left)
+            .filter(|item| item.result == RedriveResult::Cancelled)
             .count(),
         240
     );
@@ -670,7 +672,7 @@ fn letters_behind_one_that_waits_for_the_registry_wait_too() {
     thread.join().unwrap();
     let items = redrives.items(asked.number, None, 2).unwrap();
     let came = items.iter().map(|item| match &item.result {
-        LetterResult::Came(at, _) => at.offset,
+        RedriveResult::Came(at, _) => at.offset,
         other => panic!("{other:?}"),
     });
     assert_eq!(came.collect::<Vec<_>>(), [2, 3]);
@@ -703,7 +705,7 @@ fn three_headers_that_anybody_can_write_settle_no_letter() {
     assert_eq!(open_letters(&topic), 1);
     assert_eq!(
         redrives(&topic, &CancellationToken::new())
-            .desk()
+            .dead_letter_query()
             .show(letter)
             .unwrap()
             .history
@@ -720,24 +722,24 @@ fn events_that_only_operators_cause_are_not_redriven() {
     let (topic, letter) = with_a_readable_letter(OPERATOR_STATUS_CHANGE);
     let items = worked(&topic, &order(vec![letter], Change::default(), false));
     assert!(
-        matches!(&items[0].result, LetterResult::Refused(why) if why.contains("reserved")),
+        matches!(&items[0].result, RedriveResult::Refused(why) if why.contains("reserved")),
         "{items:?}"
     );
     let (topic, letter) = with_one_letter();
     let mut change = reframed();
     change.event.as_mut().unwrap().step = Some(OPERATOR_STATUS_CHANGE.to_owned());
     let items = worked(&topic, &order(vec![letter], change.clone(), false));
-    assert!(matches!(items[0].result, LetterResult::Refused(_)), "{items:?}");
+    assert!(matches!(items[0].result, RedriveResult::Refused(_)), "{items:?}");
     let value = encoded("e-1", "s", OPERATOR_STATUS_CHANGE, SagaStatus::Completed, AT + 5);
     let bytes = Change {
         value: Some(value),
         ..Change::default()
     };
     let items = worked(&topic, &order(vec![letter], bytes, false));
-    assert!(matches!(items[0].result, LetterResult::Refused(_)), "{items:?}");
+    assert!(matches!(items[0].result, RedriveResult::Refused(_)), "{items:?}");
     let items = worked(&topic, &order(vec![letter], change, true));
     assert!(
-        matches!(&items[0].result, LetterResult::Forecast(told) if told.outlook == Outlook::Reserved),
+        matches!(&items[0].result, RedriveResult::Forecast(told) if told.outlook == PredictedOutcome::Reserved),
         "{items:?}"
     );
     assert_eq!(topic.records.lock().unwrap().len(), 2, "nothing was published");

@@ -42,7 +42,7 @@ impl Outlet for Loop {
             decision: &decision,
         };
         let topic = TOPIC.to_owned();
-        let applied = Remove { topic }.apply(decided, None, &*self.store, &mut rows);
+        let applied = PurgeApplier { topic }.apply(decided, None, &*self.store, &mut rows);
         assert!(matches!(applied, Ok(Verdict::Applied(_))), "{applied:?}");
         let topic = Topic::new(vec![]);
         let decisions = vec![decision; usize::try_from(offset).unwrap() + 1];

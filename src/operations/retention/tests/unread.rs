@@ -2,24 +2,24 @@
 
 use super::sweeps::{DAYS, NOW, Tracker, event, purged_now};
 use super::*;
-use crate::store::letters::{Happened, LetterBook, LetterChanges};
+use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, Happened};
 use crate::store::read;
-use crate::store::records::{FeedRecord, LetterRecord};
+use crate::store::records::{DeadLetterSummaryRecord, FeedRecord};
 use crate::testkit::mark_letter;
 
 /// Puts a letter of an unknown schema there, as ingest does, and its offset behind the cursor.
 fn put_letter(store: &SharedStore, at: Position) {
-    let listed = LetterRecord {
+    let listed = DeadLetterSummaryRecord {
         topic: TOPIC,
         reason: "unknown_schema",
-        ..LetterRecord::default()
+        ..DeadLetterSummaryRecord::default()
     };
-    let (mut key, mut rows, mut changes) = (Key::default(), Batch::new(), LetterChanges::default());
+    let (mut key, mut rows, mut changes) = (Key::default(), Batch::new(), DeadLetterChanges::default());
     keys::by_offset(&mut key, at);
     rows.put_with(Table::Letters, &key, |bytes| listed.write(bytes));
     rows.put_with(Table::Feed, &key, |bytes| FeedRecord::DeadLetter.write(bytes));
     changes.add_letter(at, &listed);
-    LetterBook::enter(&LetterBook::default().hold(), &**store, &mut rows, &changes).unwrap();
+    DeadLetterLock::enter(&DeadLetterLock::default().hold(), &**store, &mut rows, &changes).unwrap();
     store.write(&rows, Durability::Process).unwrap();
 }
 
@@ -94,12 +94,12 @@ fn a_decision_waits_for_what_its_maker_could_read() {
     }
     assert_eq!(tracker.status.snapshot().next, 0, "it is done too early");
     // Its schema is known now.
-    let (mut key, mut rows, mut changes) = (Key::default(), Batch::new(), LetterChanges::default());
+    let (mut key, mut rows, mut changes) = (Key::default(), Batch::new(), DeadLetterChanges::default());
     keys::by_offset(&mut key, last.position);
     rows.delete(Table::Letters, &key);
     changes.take_back(last.position);
-    let book = LetterBook::default();
-    LetterBook::enter(&book.hold(), &*store, &mut rows, &changes).unwrap();
+    let book = DeadLetterLock::default();
+    DeadLetterLock::enter(&book.hold(), &*store, &mut rows, &changes).unwrap();
     let filled = move |projector: &mut projector::Projector| projector.fill(&[last], &rows);
     tracker.handle.between_windows(filled).unwrap().unwrap();
     assert!(tracker.status.wait_for(0, Duration::from_secs(60)));

@@ -4,7 +4,7 @@
 use super::super::context::Context;
 use super::super::error::ApiError;
 use super::super::health::{Component, Decisions, DiskSpace, Report};
-use super::super::shell::OwnBody;
+use super::super::middleware::OwnBody;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};

@@ -3,10 +3,10 @@
 pub(super) mod digest;
 pub(super) mod progress;
 pub(super) mod rebuild;
-pub(super) mod replay;
-pub(super) mod reread;
+pub(super) mod replay_events;
 pub(super) mod snapshots;
 pub(super) mod status;
+pub(super) mod topic_replay;
 
 use super::admin::AdminError;
 use super::error::{ApiError, ErrorKind};

@@ -1,10 +1,10 @@
 //! Building the projections anew while the present ones serve.
 
 use super::super::admin::RebuildStatus;
+use super::super::audit_entry::AuditEntry;
 use super::super::caller::Caller;
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
-use super::super::noting::Noting;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -64,9 +64,9 @@ impl From<RebuildStatus> for RebuildBody {
 pub(in crate::server::api) async fn start(
     State(context): State<Context>,
     caller: Caller,
-    noting: Noting,
+    audit_entry: AuditEntry,
 ) -> Result<(StatusCode, Json<RebuildBody>), ApiError> {
-    noting.act("rebuild", "projections", "");
+    audit_entry.act("rebuild", "projections", "");
     let asked = context.clone();
     let status = context
         .blocking(move || asked.admin().start_rebuild(&caller))

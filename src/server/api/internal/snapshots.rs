@@ -1,9 +1,9 @@
 //! Making snapshots, and what became of them.
 
+use super::super::audit_entry::AuditEntry;
 use super::super::caller::Caller;
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
-use super::super::noting::Noting;
 use super::super::params::{Params, parse_number};
 use crate::operations::snapshot::{Known, Last, Running, SnapshotId, Summary, Trigger};
 use axum::Json;
@@ -187,9 +187,9 @@ impl From<Summary> for SummaryBody {
 pub(in crate::server::api) async fn start(
     State(context): State<Context>,
     caller: Caller,
-    noting: Noting,
+    audit_entry: AuditEntry,
 ) -> Result<(StatusCode, Json<StartedBody>), ApiError> {
-    noting.act("create-snapshot", "snapshots", "");
+    audit_entry.act("create-snapshot", "snapshots", "");
     let asked = context.clone();
     let id = context
         .blocking(move || asked.admin().start_snapshot(&caller))
@@ -301,16 +301,16 @@ pub(in crate::server::api) struct PrunedBody {
 )]
 pub(in crate::server::api) async fn prune(
     State(context): State<Context>,
-    noting: Noting,
+    audit_entry: AuditEntry,
     RawQuery(query): RawQuery,
 ) -> Result<Json<PrunedBody>, ApiError> {
-    noting.act("prune-snapshots", "snapshots", "");
+    audit_entry.act("prune-snapshots", "snapshots", "");
     let dry_run = PruneQuery::parse(query.as_deref())?.dry_run;
     let asked = context.clone();
     let pruned = context
         .blocking(move || asked.admin().prune_snapshots(dry_run))
         .await??;
-    noting.came_to(if dry_run {
+    audit_entry.set_result(if dry_run {
         "dry run".to_owned()
     } else {
         pruned.to_string()

@@ -1,11 +1,11 @@
 //! An operator sets a saga's status.
 
 use super::super::admin::{NewStatus, StatusSet};
+use super::super::audit_entry::AuditEntry;
 use super::super::body::JsonBody;
 use super::super::caller::Caller;
 use super::super::context::Context;
 use super::super::error::{ApiError, Detail, ErrorBody};
-use super::super::noting::Noting;
 use super::super::params::shown;
 use super::super::sagas::{SagaIdPath, Status};
 use super::super::text::Instant;
@@ -133,11 +133,11 @@ impl StatusChangedBody {
 pub(in crate::server::api) async fn handle(
     State(context): State<Context>,
     caller: Caller,
-    noting: Noting,
+    audit_entry: AuditEntry,
     SagaIdPath(saga_id): SagaIdPath,
     JsonBody(body): JsonBody<StatusChangeBody>,
 ) -> Result<Json<StatusChangedBody>, ApiError> {
-    noting.act("set-status", saga_id.as_str(), &body.reason);
+    audit_entry.act("set-status", saga_id.as_str(), &body.reason);
     let (status, expected) = body.read()?;
     let id = saga_id.as_str().to_owned();
     let wish = NewStatus {
@@ -150,7 +150,7 @@ pub(in crate::server::api) async fn handle(
     let set = context
         .blocking(move || asked.admin().set_status(&wish, &caller))
         .await??;
-    noting.came_to(format!(
+    audit_entry.set_result(format!(
         "{} to {}, event {}",
         set.previous, set.current, set.event_id
     ));

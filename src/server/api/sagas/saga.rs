@@ -2,7 +2,7 @@
 
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
-use super::super::removals::from_archive;
+use super::super::retention::from_archive;
 use super::{SagaBody, SagaIdPath, wants_archive};
 use crate::pipeline::query::SagaView;
 use axum::Json;

@@ -4,7 +4,7 @@ use super::super::chunked::{self, Parts, Work};
 use super::super::context::{Context, StepsWriter};
 use super::super::error::{ApiError, ErrorBody, ErrorKind};
 use super::super::params::{Params, parse_number};
-use super::super::removals::from_archive;
+use super::super::retention::from_archive;
 use super::super::text::Instant;
 use super::{SagaIdPath, Status, archive_wanted};
 use crate::domain::{EventRef, MetadataForm, Millis, OPERATOR_STATUS_CHANGE, Position, SagaId, TimelineKey};
@@ -179,10 +179,10 @@ impl<'a> TimelineBody<'a> {
             event: event.view(),
         });
         let mut behind = steps.filter(|step| Some(step.event.place) > query.after);
-        let most = query
+        let limit = query
             .page()
             .map_or(usize::MAX, |size| usize::try_from(size).unwrap_or(usize::MAX));
-        let shown: Vec<TimelineStep<'a>> = behind.by_ref().take(most).collect();
+        let shown: Vec<TimelineStep<'a>> = behind.by_ref().take(limit).collect();
         let more = behind.next().is_some();
         let last = shown.last().filter(|_| more);
         Self {

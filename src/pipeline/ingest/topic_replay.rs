@@ -1,0 +1,532 @@
+//! Reads the topic again, beside consuming it, and fills in what the log lacks.
+//!
+//! What the log has is recognised by its position and left alone: replaying is idempotent. What it
+//! lacks lies in a recorded gap, where the broker delivered nothing at first; such a record is decoded
+//! and accounted for as ingest would have done it, on the projector's thread, in one write with the
+//! states that it changes and with what is left of the gap. Offsets before the one that the store
+//! starts at, and those that are not consumed yet, are not replay's to fill.
+
+use super::arrival::Arrival;
+use super::origin::DeadLetterTopics;
+use super::remaining::{self, Given, Remaining, Share, signed};
+use super::writer::{put_letter, returned_mark};
+use crate::domain::{Event, Millis, Position};
+use crate::pipeline::decode::{Rejected, wire};
+use crate::pipeline::kafka::KafkaSettings;
+use crate::pipeline::kafka::source::{RawHeaders, RawRecord};
+use crate::pipeline::projector::ProjectorHandle;
+use crate::pipeline::registry::SchemaSource;
+use crate::store::codec::Record;
+use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock};
+use crate::store::records::{DeadLetterRecord, FeedRecord, GapKind, GapRecord, OffsetRecord};
+use crate::store::{Batch, Direction, Key, Read, SharedStore, StoreError, Table, keys, read, totals};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Records that are looked up, and filled in, together.
+const CHUNK: usize = 1_000;
+/// So many bytes of records are kept together; one look at the broker more than that.
+const CHUNK_BYTES: usize = 8 << 20;
+/// Longest wait for an answer of the broker.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// From where to read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplayFrom {
+    /// From what the broker still has.
+    Beginning,
+    /// From this offset of each partition.
+    Offset(u64),
+    /// From the first record that arrived then or later.
+    Time(Millis),
+}
+
+/// What to read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplayRange {
+    /// From where.
+    pub from: ReplayFrom,
+    /// Only this partition.
+    pub partition: Option<u32>,
+}
+
+/// How far a replay is, and what it found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReplayDone {
+    /// Offsets to go through, from the first that the broker has to what is consumed.
+    pub total: u64,
+    /// Records read.
+    pub read: u64,
+    /// Records that the store accounts for already.
+    pub known: u64,
+    /// Records that were filled in.
+    pub filled: u64,
+    /// Records before the offset that the store starts at.
+    pub before_start: u64,
+}
+
+/// Why a replay ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Kafka failed, or does not have what was asked for.
+    #[error("{0}")]
+    Kafka(String),
+    /// The broker did not answer any more.
+    #[error(
+        "incomplete: the broker gave nothing for 15 seconds; not read again: {0}. What was filled in stays, and the \
+         same replay can be started again"
+    )]
+    Incomplete(String),
+    /// The projector stopped.
+    #[error(transparent)]
+    Projector(#[from] crate::pipeline::projector::ProjectorGone),
+    /// It was told to stop.
+    #[error("it was stopped; what was filled in stays, and the same replay can be started again")]
+    Stopped,
+}
+
+/// A replay of the topic.
+pub struct Replay {
+    /// The store.
+    pub store: SharedStore,
+    /// How to reach Kafka, and the topic.
+    pub settings: KafkaSettings,
+    /// Where writer schemas come from.
+    pub schemas: Arc<dyn SchemaSource>,
+    /// Who folds what is filled in.
+    pub projector: ProjectorHandle,
+    /// The account of letters and gaps.
+    pub book: DeadLetterLock,
+    /// Ends it.
+    pub stop: CancellationToken,
+}
+
+/// A record, owned.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnedRecord {
+    pub(crate) position: Position,
+    pub(crate) timestamp: Option<Millis>,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
+    /// Whether the broker set the timestamp.
+    pub(crate) by_broker: bool,
+}
+
+impl OwnedRecord {
+    fn bytes(&self) -> usize {
+        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let headers = self.headers.iter();
+        let headers: usize = headers.map(|(name, value)| name.len() + length(value)).sum();
+        length(&self.key) + length(&self.value) + headers
+    }
+
+    fn raw(&self) -> RawRecord<'_> {
+        RawRecord {
+            position: self.position,
+            timestamp: self.timestamp,
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+            headers: RawHeaders::List(&self.headers),
+        }
+    }
+}
+
+impl Replay {
+    /// Reads again, and tells how far it is. Blocks.
+    ///
+    /// # Errors
+    /// [`ReplayError`]; what was filled in before stays.
+    pub fn run(
+        &self,
+        range: &ReplayRange,
+        told: &mut dyn FnMut(ReplayDone),
+    ) -> Result<ReplayDone, ReplayError> {
+        let rows: BTreeMap<u32, OffsetRecord> = read::offsets(&*self.store, &self.settings.topic)?
+            .into_iter()
+            .collect();
+        let chosen: BTreeMap<u32, OffsetRecord> = rows
+            .into_iter()
+            .filter(|(partition, _)| range.partition.is_none_or(|only| only == *partition))
+            .collect();
+        if chosen.is_empty() {
+            let known = "no partition of the topic that was asked for has been consumed";
+            return Err(ReplayError::Kafka(known.to_owned()));
+        }
+        let consumer = remaining::consumer(&self.settings)?;
+        let mut done = ReplayDone::default();
+        let mut left = Remaining::default();
+        for (partition, row) in &chosen {
+            let next = self.first_offset(&consumer, *partition, row.next, &range.from)?;
+            if next < row.next {
+                done.total += row.next - next;
+                let end = row.next;
+                left.add(*partition, Share { next, end });
+            }
+        }
+        told(done);
+        if left.is_empty() {
+            return Ok(done);
+        }
+        consumer
+            .assign(&left.assignment(&self.settings.topic)?)
+            .map_err(|error| ReplayError::Kafka(error.to_string()))?;
+        self.read(&mut || remaining::look(&consumer), &chosen, left, &mut done, told)?;
+        Ok(done)
+    }
+
+    /// Reads what is left. A broker that says nothing any more is not one that has no more.
+    pub(super) fn read(
+        &self,
+        look: &mut dyn FnMut() -> Given,
+        rows: &BTreeMap<u32, OffsetRecord>,
+        mut left: Remaining,
+        done: &mut ReplayDone,
+        told: &mut dyn FnMut(ReplayDone),
+    ) -> Result<(), ReplayError> {
+        let mut chunk: Vec<OwnedRecord> = Vec::new();
+        let mut bytes = 0;
+        while !left.is_empty() {
+            if self.stop.is_cancelled() {
+                return Err(ReplayError::Stopped);
+            }
+            let given = left.take(look());
+            bytes += given.iter().map(OwnedRecord::bytes).sum::<usize>();
+            chunk.extend(given);
+            let missing = left.gives_up();
+            if chunk.len() >= CHUNK || bytes >= CHUNK_BYTES || left.is_empty() || missing.is_some() {
+                bytes = 0;
+                self.take(rows, std::mem::take(&mut chunk), done)?;
+                told(*done);
+            }
+            if let Some(missing) = missing {
+                return Err(ReplayError::Incomplete(missing));
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks up a chunk of records and fills in those that the store lacks.
+    pub(crate) fn take(
+        &self,
+        rows: &BTreeMap<u32, OffsetRecord>,
+        records: Vec<OwnedRecord>,
+        done: &mut ReplayDone,
+    ) -> Result<(), ReplayError> {
+        done.read += records.len() as u64;
+        let feed: Vec<Key> = records.iter().map(|record| feed_key(record.position)).collect();
+        let found = self.store.multi_get(Table::Feed, &feed)?;
+        let mut missing = Vec::new();
+        for (record, entry) in records.into_iter().zip(found) {
+            let Position { partition, offset } = record.position;
+            if rows.get(&partition).is_none_or(|row| offset < row.start) {
+                done.before_start += 1;
+                continue;
+            }
+            match entry.as_deref().map(FeedRecord::read).transpose()? {
+                // The first offset of a gap holds the gap's own entry.
+                None | Some(FeedRecord::Gap { .. }) => missing.push(record),
+                Some(_) => done.known += 1,
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        done.filled += self.fill(missing)?;
+        Ok(())
+    }
+
+    /// Accounts for records that lie in gaps, in one write; how many. What is not folded yet is left out: it
+    /// would be folded again when its turn comes.
+    fn fill(&self, records: Vec<OwnedRecord>) -> Result<u64, ReplayError> {
+        let mut decoded = Vec::with_capacity(records.len());
+        let mut last = BTreeMap::new();
+        for record in records {
+            let arrived_at = self.arrival(&record, &mut last)?;
+            let outcome = self.decode(&record, arrived_at)?;
+            decoded.push((record, arrived_at, outcome));
+        }
+        let (store, book) = (self.store.clone(), self.book.clone());
+        let topics = DeadLetterTopics {
+            topic: self.settings.topic.clone(),
+            dlt_topic: self.settings.dlt_topic.clone(),
+        };
+        let filled = self.projector.between_windows(move |projector| {
+            let held = book.hold();
+            let mut rows = Batch::new();
+            let mut changes = DeadLetterChanges::default();
+            let mut events: Vec<Event> = Vec::new();
+            decoded.retain(|(record, ..)| projector.cursor().contains(record.position));
+            let positions: BTreeSet<Position> = decoded.iter().map(|(record, ..)| record.position).collect();
+            close_gaps(&*store, &positions, &mut rows)?;
+            for (record, arrived_at, outcome) in decoded {
+                if let Some(letter) = topics.letter_named(record.raw().headers) {
+                    let mark = returned_mark(&record.raw(), arrived_at, &outcome);
+                    changes.add_mark(letter, mark);
+                }
+                match outcome {
+                    Ok(event) => events.push(event),
+                    Err(rejected) => {
+                        let rows = (&mut rows, &mut changes);
+                        put_dead_letter(rows, &topics.topic, &record, arrived_at, &rejected);
+                    }
+                }
+            }
+            DeadLetterLock::enter(&held, &*store, &mut rows, &changes)?;
+            projector.fill(&events, &rows)?;
+            Ok::<_, StoreError>(positions.len() as u64)
+        })?;
+        Ok(filled?)
+    }
+
+    /// The arrival time by the rule of consumption, from that of the record before: one of the store, or one
+    /// that is filled in with it; and not behind that of the record after.
+    fn arrival(
+        &self,
+        record: &OwnedRecord,
+        last: &mut BTreeMap<u32, (Position, Arrival)>,
+    ) -> Result<Millis, StoreError> {
+        let Position { partition, .. } = record.position;
+        let stored = neighbour(&*self.store, record.position, Direction::Reverse)?;
+        let stored = stored.map(|(place, at)| (place, Arrival { at, ahead: None }));
+        let filled = last.get(&partition).copied();
+        let before = stored.into_iter().chain(filled).max_by_key(|(place, _)| *place);
+        let before = before.map(|(_, arrival)| arrival);
+        let mut next = Arrival::after(before, record.timestamp, record.by_broker);
+        if let Some((_, after)) = neighbour(&*self.store, record.position, Direction::Forward)? {
+            next.at = next.at.min(after);
+        }
+        last.insert(partition, (record.position, next));
+        Ok(next.at)
+    }
+
+    fn decode(
+        &self,
+        record: &OwnedRecord,
+        arrived_at: Millis,
+    ) -> Result<Result<Event, Rejected>, ReplayError> {
+        let (id, body) = match wire::payload(record.value.as_deref()) {
+            Ok(parts) => parts,
+            Err(defect) => return Ok(Err(defect.into())),
+        };
+        match self.schemas.plan(id) {
+            Ok(plan) => Ok(plan.event(body, record.position, arrived_at)),
+            Err(error) => match error.defect(id) {
+                Some(defect) => Ok(Err(defect.into())),
+                None => Err(ReplayError::Kafka(format!(
+                    "the schema registry is needed and does not answer: {error}"
+                ))),
+            },
+        }
+    }
+
+    /// The first offset to read of a partition that is consumed up to `consumed`.
+    fn first_offset(
+        &self,
+        consumer: &BaseConsumer,
+        partition: u32,
+        consumed: u64,
+        from: &ReplayFrom,
+    ) -> Result<u64, ReplayError> {
+        let topic = &self.settings.topic;
+        let kafka = |error: rdkafka::error::KafkaError| {
+            ReplayError::Kafka(format!("partition {partition} of {topic}: {error}"))
+        };
+        let (low, high) = consumer
+            .fetch_watermarks(topic, signed(partition), ANSWER_TIMEOUT)
+            .map_err(kafka)?;
+        let low = low.unsigned_abs();
+        if high.unsigned_abs() < consumed {
+            return Err(ReplayError::Kafka(format!(
+                "partition {partition} of {topic} ends at offset {high}, but is consumed up to {consumed}: it is another \
+                 topic, or lost data, and nothing of it was read"
+            )));
+        }
+        match from {
+            ReplayFrom::Beginning => Ok(low),
+            ReplayFrom::Offset(offset) => Ok(low.max(*offset)),
+            ReplayFrom::Time(at) => {
+                let mut asked = TopicPartitionList::new();
+                asked
+                    .add_partition_offset(topic, signed(partition), Offset::Offset(at.0))
+                    .map_err(kafka)?;
+                let found = consumer.offsets_for_times(asked, ANSWER_TIMEOUT).map_err(kafka)?;
+                let offset = found
+                    .elements()
+                    .first()
+                    .map(rdkafka::topic_partition_list::TopicPartitionListElem::offset);
+                Ok(match offset {
+                    Some(Offset::Offset(offset)) => offset.unsigned_abs(),
+                    _ => high.unsigned_abs(),
+                })
+            }
+        }
+    }
+}
+
+fn feed_key(position: Position) -> Key {
+    let mut key = Key::default();
+    keys::by_offset(&mut key, position);
+    key
+}
+
+/// Puts what is left of the gaps, when these offsets are filled, into the batch, with the sums.
+fn close_gaps(store: &dyn Read, filled: &BTreeSet<Position>, rows: &mut Batch) -> Result<(), StoreError> {
+    let partitions: BTreeSet<u32> = filled.iter().map(|at| at.partition).collect();
+    let mut sums: BTreeMap<(&'static str, &'static str), i64> = BTreeMap::new();
+    for partition in partitions {
+        for (first, gap) in gaps_of(store, partition)? {
+            let inside = Position::new(partition, first)..Position::new(partition, gap.next);
+            let offsets: Vec<u64> = filled.range(inside).map(|at| at.offset).collect();
+            if offsets.is_empty() {
+                continue;
+            }
+            let kind = GapKind::from_tag(gap.kind)
+                .ok_or_else(|| StoreError::Corrupt(format!("gaps: kind {}", gap.kind)))?;
+            let rest = remaining(first, gap.next, &offsets);
+            let mut key = Key::default();
+            keys::gap(&mut key, Position::new(partition, first));
+            rows.delete(Table::Gaps, &key);
+            for (from, next) in &rest {
+                let at = Position::new(partition, *from);
+                keys::gap(&mut key, at);
+                let record = GapRecord { next: *next, ..gap };
+                rows.put_with(Table::Gaps, &key, |bytes| record.write(bytes));
+                keys::by_offset(&mut key, at);
+                rows.put_with(Table::Feed, &key, |bytes| {
+                    FeedRecord::Gap { next: *next }.write(bytes);
+                });
+            }
+            let more = i64::try_from(rest.len()).unwrap_or(0) - 1;
+            *sums.entry((totals::GAP_COUNTS, kind.as_str())).or_default() += more;
+            let fewer = i64::try_from(offsets.len()).unwrap_or(0);
+            *sums.entry((totals::GAP_OFFSETS, kind.as_str())).or_default() -= fewer;
+        }
+    }
+    for ((family, kind), by) in sums {
+        let now = read::meta_count(store, family, kind)?.saturating_add_signed(by);
+        read::put_meta_count(rows, family, kind, now);
+    }
+    Ok(())
+}
+
+/// What is left of `first..next` without these offsets, which are in order.
+fn remaining(first: u64, next: u64, without: &[u64]) -> Vec<(u64, u64)> {
+    let mut rest = Vec::new();
+    let mut from = first;
+    for offset in without.iter().copied().chain([next]) {
+        if offset > from {
+            rest.push((from, offset));
+        }
+        from = offset + 1;
+    }
+    rest
+}
+
+fn gaps_of(store: &dyn Read, partition: u32) -> Result<Vec<(u64, GapRecord)>, StoreError> {
+    let mut key = Key::default();
+    keys::gap(&mut key, Position::new(partition, 0));
+    let mut gaps = Vec::new();
+    read::try_scan(
+        |visit| {
+            store.scan(
+                Table::Gaps,
+                key.partition(),
+                crate::store::WHOLE,
+                Direction::Forward,
+                usize::MAX,
+                visit,
+            )
+        },
+        |sort, value| {
+            gaps.push((keys::parse_offset(sort)?, GapRecord::read(value)?));
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
+    Ok(gaps)
+}
+
+/// The place and the arrival time of the nearest record in that direction, looked for in the same bucket.
+fn neighbour(
+    store: &dyn Read,
+    at: Position,
+    direction: Direction,
+) -> Result<Option<(Position, Millis)>, StoreError> {
+    let key = feed_key(at);
+    let offset = at.offset.to_be_bytes();
+    let range = match direction {
+        Direction::Reverse => (Bound::Unbounded, Bound::Excluded(&offset[..])),
+        Direction::Forward => (Bound::Excluded(&offset[..]), Bound::Unbounded),
+    };
+    let mut found = None;
+    read::try_scan(
+        |visit| store.scan(Table::Feed, key.partition(), range, direction, usize::MAX, visit),
+        |sort, value| {
+            let position = Position::new(at.partition, keys::parse_offset(sort)?);
+            let arrived = match FeedRecord::read(value)? {
+                FeedRecord::Logged { saga_id, recorded_at } => {
+                    let saga = saga_id.into();
+                    let place = crate::domain::TimelineKey {
+                        recorded_at: Millis(recorded_at),
+                        position,
+                    };
+                    let mut key = Key::default();
+                    keys::log(&mut key, &saga, place);
+                    let row = store.get(Table::Log, &key)?;
+                    row.map(|row| read::event(&saga, place, &row))
+                        .transpose()?
+                        .map(|event| event.arrived_at)
+                }
+                FeedRecord::DeadLetter => {
+                    let row = store.get(Table::DeadLetters, &feed_key(position))?;
+                    row.map(|row| Ok::<_, StoreError>(Millis(DeadLetterRecord::read(&row)?.arrived_at)))
+                        .transpose()?
+                }
+                FeedRecord::Gap { .. } | FeedRecord::Purged { .. } => None,
+            };
+            found = arrived.map(|at| (position, at));
+            Ok(if found.is_some() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
+        },
+    )?;
+    Ok(found)
+}
+
+fn put_dead_letter(
+    (rows, changes): (&mut Batch, &mut DeadLetterChanges),
+    topic: &str,
+    record: &OwnedRecord,
+    arrived_at: Millis,
+    rejected: &Rejected,
+) {
+    let mut key = Key::default();
+    let raw = record.raw();
+    let letter = DeadLetterRecord {
+        topic,
+        reason: rejected.defect.reason.as_str(),
+        detail: &rejected.defect.detail,
+        arrived_at: arrived_at.0,
+        timestamp: record.timestamp.map(|at| at.0),
+        key: raw.key,
+        value: raw.value,
+        headers: raw.headers.to_vec(),
+    };
+    put_letter(rows, changes, &mut key, &letter, (record.position, rejected));
+    keys::by_offset(&mut key, record.position);
+    rows.put_with(Table::Feed, &key, |bytes| FeedRecord::DeadLetter.write(bytes));
+}
+
+#[cfg(test)]
+#[path = "topic_replay_tests.rs"]
+mod tests;

@@ -1,0 +1,77 @@
+//! The letters that match, newest first.
+
+use super::super::context::Context;
+use super::super::error::{ApiError, ErrorBody};
+use super::super::params::{Params, parse_number};
+use super::LetterBody;
+use super::filter::{self, FilterQuery};
+use crate::server::metrics::Asked;
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+const DEFAULT_SIZE: u64 = 20;
+const LARGEST_SIZE: u64 = 500;
+const LONGEST_CURSOR: usize = 4_096;
+
+/// Which part of the list.
+#[derive(Debug, PartialEq, utoipa::IntoParams)]
+#[into_params(rename_all = "camelCase", parameter_in = Query)]
+pub(in crate::server::api) struct PartQuery {
+    /// Letters in one answer.
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 500, default = 20)]
+    size: Option<u64>,
+    /// nextCursor of an answer to the same filters.
+    #[param(value_type = Option<String>, min_length = 1, max_length = 4_096)]
+    cursor: Option<String>,
+}
+
+/// A part of the letters that match.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = DeadLetterPage)]
+pub(in crate::server::api) struct ListBody {
+    content: Vec<LetterBody>,
+    /// Leads to what follows; null on the last part.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// The dead letters that match
+#[utoipa::path(
+    get,
+    path = "/api/v1/dead-letters",
+    operation_id = "listDeadLetters",
+    tag = "dead letters",
+    description = "Newest first. All that is given must hold. How many there are in all, /count tells.",
+    params(FilterQuery, PartQuery),
+    responses(
+        (status = 200, body = ListBody, description = "A part of the letters that match."),
+        (status = 400, body = ErrorBody, description = "A parameter was not understood; details says which."),
+    )
+)]
+pub(in crate::server::api) async fn handle(
+    State(context): State<Context>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<ListBody>, ApiError> {
+    let mut params = Params::of(query.as_deref());
+    let filter = filter::parse(&mut params);
+    let size = params.take(&["size"], "a whole number from 1 to 500", |text| {
+        parse_number(text, 1, LARGEST_SIZE)
+    });
+    let cursor = params.take(&["cursor"], "nextCursor of an earlier answer", |text| {
+        (!text.is_empty() && text.len() <= LONGEST_CURSOR).then(|| text.to_owned())
+    });
+    params.finish()?;
+    let size = usize::try_from(size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX);
+    let page = context
+        .letters(Asked::DeadLetters, move |dead_letter_query| {
+            dead_letter_query.list(&filter, cursor.as_deref(), size)
+        })
+        .await??;
+    Ok(Json(ListBody {
+        content: page.letters.into_iter().map(LetterBody::from).collect(),
+        next_cursor: page.next_cursor,
+    }))
+}

@@ -1,0 +1,152 @@
+//! Asking for a redrive.
+
+use super::super::audit_entry::AuditEntry;
+use super::super::body::{JsonBody, object_or_null};
+use super::super::caller::Caller;
+use super::super::context::Context;
+use super::super::error::{ApiError, ErrorBody};
+use super::redrives::RedriveBody;
+use super::selection::{self, Chosen, FilterBody, fault};
+use crate::operations::dead_letters::redrive::RedriveOrder;
+use crate::operations::dead_letters::{Change, EventEdit, is_reserved};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+const LONGEST_REASON: usize = 1_000;
+
+/// Which letters to publish again, and what to change in them.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schema(as = RedriveOrder)]
+pub(in crate::server::api) struct OrderBody {
+    /// These letters. Not together with a filter.
+    #[schema(min_items = 1, max_items = 100_000)]
+    ids: Option<Vec<String>>,
+    /// All letters that match, up to 100000; `{}` for all open ones.
+    #[serde(default, deserialize_with = "object_or_null")]
+    filter: Option<FilterBody>,
+    /// Only tell what it would do to each letter's saga. Nothing is published.
+    dry_run: bool,
+    /// Why, for the audit log.
+    #[schema(max_length = 1000)]
+    reason: Option<String>,
+    /// What to change before publishing. The letters themselves stay as they are.
+    #[serde(default, deserialize_with = "object_or_null")]
+    change: Option<ChangeBody>,
+}
+
+/// What to change in a letter before it is published again.
+#[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schema(as = LetterChange)]
+pub(in crate::server::api) struct ChangeBody {
+    /// Read the body with the schema of this id instead of the one in front of it.
+    schema_id: Option<u32>,
+    /// Publish these bytes instead of the value. For one letter only.
+    value_base64: Option<String>,
+    /// Fields of the event to set; the others stay as they could be read. The event is encoded anew
+    /// with the topic's schema. For one letter only.
+    #[schema(value_type = Option<Object>, example = json!({"status": "FAILED"}))]
+    event: Option<EventEdit>,
+}
+
+impl OrderBody {
+    fn read(self, by: &Caller) -> Result<(Chosen, RedriveOrder), ApiError> {
+        let mut faults = Vec::new();
+        let chosen = match selection::read(self.ids.as_deref(), self.filter.as_ref()) {
+            Ok(chosen) => Some(chosen),
+            Err(found) => {
+                faults.extend(found);
+                None
+            }
+        };
+        if let Some(reason) = &self.reason
+            && reason.chars().nth(LONGEST_REASON).is_some()
+        {
+            faults.push(fault("reason", reason, "up to 1000 characters"));
+        }
+        let change = self.change.unwrap_or_default();
+        let value = change.value_base64.as_deref().map(|text| {
+            STANDARD.decode(text).unwrap_or_else(|_| {
+                faults.push(fault("change.valueBase64", text, "base64"));
+                Vec::new()
+            })
+        });
+        let edited = change.event.as_ref().and_then(|event| event.step.as_deref());
+        if let Some(step) = edited.filter(|step| is_reserved(step)) {
+            let accepted =
+                "a step of a service; a status is changed by PATCH /internal/v1/sagas/{sagaId}/status";
+            faults.push(fault("change.event.step", step, accepted));
+        }
+        let for_one = value.is_some() || change.event.is_some();
+        let one = matches!(&chosen, Some((Chosen::Letters(letters), _)) if letters.len() == 1);
+        if for_one && chosen.is_some() && !one {
+            let accepted = "another value or other fields for one letter by its id; schemaId for many";
+            faults.push(fault("change", "several letters", accepted));
+        }
+        let Some((chosen, chosen_by)) = chosen.filter(|_| faults.is_empty()) else {
+            return Err(ApiError::faults(faults));
+        };
+        let order = RedriveOrder {
+            letters: Vec::new(),
+            chosen_by,
+            change: Change {
+                schema_id: change.schema_id,
+                value,
+                event: change.event,
+            },
+            dry_run: self.dry_run,
+            by: by.who().to_owned(),
+            origin: by.origin(),
+            why: self.reason,
+        };
+        Ok((chosen, order))
+    }
+}
+
+/// Asks for a redrive
+#[utoipa::path(
+    post,
+    path = "/api/v1/dead-letters/redrive",
+    operation_id = "redriveDeadLetters",
+    tag = "dead letters",
+    description = "Publishes letters to the tracker topic again, with headers that name where they came from. Only open \
+                   letters are published, and only if they are events by now. It runs on after the answer, over restarts \
+                   too; /api/v1/dead-letters/redrives/{number} follows it and tells what became of each letter.",
+    params(("X-Operator" = Option<String>, Header, description = "Who is at work, for the audit log.")),
+    request_body = OrderBody,
+    responses(
+        (status = 202, body = RedriveBody, description = "It is stored and runs."),
+        (status = 400, body = ErrorBody, description = "Something is wrong with the body."),
+        (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 503, body = ErrorBody, description = "This tracker publishes nothing."),
+    )
+)]
+pub(in crate::server::api) async fn handle(
+    State(context): State<Context>,
+    caller: Caller,
+    audit_entry: AuditEntry,
+    JsonBody(body): JsonBody<OrderBody>,
+) -> Result<(StatusCode, Json<RedriveBody>), ApiError> {
+    audit_entry.act(
+        "redrive",
+        "dead letters",
+        body.reason.as_deref().unwrap_or_default(),
+    );
+    let (chosen, mut order) = body.read(&caller)?;
+    let redrives = context.admin().redrives()?;
+    let asked = context
+        .in_turn(move |_| {
+            order.letters = chosen.find(redrives.dead_letter_query())?;
+            redrives.ask(&order)
+        })
+        .await??;
+    let what = if asked.dry_run { "dry run" } else { "redrive" };
+    audit_entry.set_result(format!("{what} {} of {} letters", asked.number, asked.chosen));
+    Ok((StatusCode::ACCEPTED, Json(asked.into())))
+}

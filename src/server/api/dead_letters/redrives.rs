@@ -1,0 +1,375 @@
+//! How far redrives are, and what became of each letter.
+
+use super::super::context::Context;
+use super::super::error::{ApiError, Detail, ErrorBody, ErrorKind};
+use super::super::params::{Params, parse_number, shown};
+use super::super::text::Instant;
+use super::show::BecameBody;
+use crate::domain::Millis;
+use crate::operations::dead_letters::redrive::{RedriveItem, RedriveResult, RedriveStatus};
+use crate::operations::dead_letters::{DeadLetterId, Forecast, Standing};
+use axum::Json;
+use axum::extract::{FromRequestParts, Path, RawQuery, State};
+use axum::http::request::Parts;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+const LATEST: usize = 50;
+const DEFAULT_SIZE: u64 = 100;
+const LARGEST_SIZE: u64 = 1_000;
+
+/// The number of a redrive in a path.
+pub(in crate::server::api) struct NumberPath(pub(super) u64);
+
+impl<S: Sync + Send> FromRequestParts<S> for NumberPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let found = Path::<String>::from_request_parts(parts, state).await;
+        let text = found.map(|Path(text)| text).unwrap_or_default();
+        parse_number(&text, 1, u64::MAX).map(Self).ok_or_else(|| {
+            ApiError::faults(vec![Detail {
+                parameter: "number".to_owned(),
+                found: shown(&text),
+                accepted: "the number of a redrive".to_owned(),
+            }])
+        })
+    }
+}
+
+/// How far a redrive is.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Redrive)]
+pub(in crate::server::api) struct RedriveBody {
+    number: u64,
+    asked_at: Instant,
+    /// Who asked.
+    by: String,
+    /// Why, as they said.
+    #[schema(required)]
+    reason: Option<String>,
+    dry_run: bool,
+    /// How its letters were chosen.
+    #[schema(value_type = Object)]
+    chosen_by: Value,
+    /// Whether it still runs.
+    running: bool,
+    /// Letters that it is about.
+    letters: u64,
+    /// Letters whose turn has not come.
+    waiting: u64,
+    /// Letters that were published.
+    published: u64,
+    /// Letters for which nothing was to be done.
+    skipped: u64,
+    /// Letters that cannot be redriven.
+    refused: u64,
+    /// Letters of which it was told what would become.
+    forecast: u64,
+    /// Letters that were left as they are, because the redrive was cancelled before their turn.
+    left: u64,
+    /// When it was cancelled; null when it was not. It still runs until it is known of every letter
+    /// whether it was published.
+    #[schema(required)]
+    cancelled_at: Option<Instant>,
+    /// Who cancelled it.
+    #[schema(required)]
+    cancelled_by: Option<String>,
+    /// When it ended.
+    #[schema(required)]
+    ended_at: Option<Instant>,
+}
+
+impl From<RedriveStatus> for RedriveBody {
+    fn from(status: RedriveStatus) -> Self {
+        Self {
+            number: status.number,
+            asked_at: Instant(status.asked_at),
+            by: status.by,
+            reason: status.why,
+            dry_run: status.dry_run,
+            chosen_by: status.chosen_by,
+            running: status.ended_at.is_none(),
+            letters: status.chosen,
+            waiting: status.waiting,
+            published: status.sent,
+            skipped: status.skipped,
+            refused: status.refused,
+            forecast: status.forecast,
+            left: status.left,
+            cancelled_at: status
+                .cancelled
+                .as_ref()
+                .map(|cancelled| Instant(Millis(cancelled.at))),
+            cancelled_by: status.cancelled.map(|cancelled| cancelled.by),
+            ended_at: status.ended_at.map(Instant),
+        }
+    }
+}
+
+/// The redrives asked for last.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Redrives)]
+pub(in crate::server::api) struct RedrivesBody {
+    /// Newest first.
+    redrives: Vec<RedriveBody>,
+}
+
+/// What became of a redrive's letters.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = RedriveLetters)]
+pub(in crate::server::api) struct ItemsBody {
+    content: Vec<ItemBody>,
+    /// Leads to what follows; null on the last part.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// What became of one letter of a redrive.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = RedriveLetter)]
+pub(in crate::server::api) struct ItemBody {
+    id: String,
+    result: ItemResult,
+    /// Where it was published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<String>,
+    /// What became of it there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    became: Option<BecameBody>,
+    /// Why nothing was published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    /// What publishing it would do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forecast: Option<ForecastBody>,
+}
+
+/// What can become of a letter of a redrive.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum ItemResult {
+    /// Its turn has not come, or it is just being published.
+    Waiting,
+    /// The redrive was cancelled before its turn came.
+    Left,
+    /// It was published, and not consumed yet.
+    Published,
+    /// It was published and consumed; `became` says what it came to.
+    CameBack,
+    /// Nothing was to be done.
+    Skipped,
+    /// It cannot be redriven.
+    Refused,
+    /// Nothing was published; `forecast` says what would happen.
+    Forecast,
+}
+
+/// What publishing a letter again would do.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Forecast)]
+struct ForecastBody {
+    /// APPLIED, DUPLICATE or CONFLICT for what would be published; UNDECODABLE, RESERVED,
+    /// ALREADY_REDRIVEN, DISCARDED or UNKNOWN for what would not.
+    outcome: String,
+    /// Why, where there is something to say.
+    #[schema(required)]
+    detail: Option<String>,
+    #[schema(required)]
+    saga_id: Option<String>,
+    #[schema(required)]
+    event_id: Option<String>,
+    /// The saga before; null when nothing is known of it.
+    #[schema(required)]
+    before: Option<StandingBody>,
+    /// The saga after.
+    #[schema(required)]
+    after: Option<StandingBody>,
+    /// The anomalies that come with it.
+    anomalies: Vec<String>,
+}
+
+/// A saga's state, as far as a forecast tells it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Standing)]
+struct StandingBody {
+    status: String,
+    last_step: String,
+    step_count: u32,
+    anomaly_count: u32,
+}
+
+impl From<Standing> for StandingBody {
+    fn from(standing: Standing) -> Self {
+        Self {
+            status: standing.status,
+            last_step: standing.last_step,
+            step_count: standing.step_count,
+            anomaly_count: standing.anomaly_count,
+        }
+    }
+}
+
+impl From<Forecast> for ForecastBody {
+    fn from(forecast: Forecast) -> Self {
+        Self {
+            outcome: forecast.outlook.as_str().to_owned(),
+            detail: forecast.detail,
+            saga_id: forecast.saga_id,
+            event_id: forecast.event_id,
+            before: forecast.before.map(StandingBody::from),
+            after: forecast.after.map(StandingBody::from),
+            anomalies: forecast.anomalies,
+        }
+    }
+}
+
+impl From<RedriveItem> for ItemBody {
+    fn from(item: RedriveItem) -> Self {
+        let mut body = Self {
+            id: DeadLetterId(item.letter).to_string(),
+            result: ItemResult::Waiting,
+            position: None,
+            became: None,
+            detail: None,
+            forecast: None,
+        };
+        match item.result {
+            RedriveResult::Waiting => {}
+            RedriveResult::Cancelled => body.result = ItemResult::Left,
+            RedriveResult::Sent(at) => {
+                body.result = ItemResult::Published;
+                body.position = Some(at.to_string());
+            }
+            RedriveResult::Came(at, became) => {
+                body.result = ItemResult::CameBack;
+                body.position = Some(at.to_string());
+                body.became = Some((&became).into());
+            }
+            RedriveResult::Skipped(why) => {
+                body.result = ItemResult::Skipped;
+                body.detail = Some(why);
+            }
+            RedriveResult::Refused(why) => {
+                body.result = ItemResult::Refused;
+                body.detail = Some(why);
+            }
+            RedriveResult::Forecast(forecast) => {
+                body.result = ItemResult::Forecast;
+                body.forecast = Some((*forecast).into());
+            }
+        }
+        body
+    }
+}
+
+/// The redrives asked for last
+#[utoipa::path(
+    get,
+    path = "/api/v1/dead-letters/redrives",
+    operation_id = "listRedrives",
+    tag = "dead letters",
+    description = "Those asked of this replica.",
+    responses((status = 200, body = RedrivesBody, description = "The last 50, newest first."))
+)]
+pub(in crate::server::api) async fn list(
+    State(context): State<Context>,
+) -> Result<Json<RedrivesBody>, ApiError> {
+    let redrives = context.admin().redrives()?;
+    let latest = context.in_turn(move |_| redrives.latest(LATEST)).await??;
+    let redrives = latest.into_iter().map(RedriveBody::from).collect();
+    Ok(Json(RedrivesBody { redrives }))
+}
+
+/// How far a redrive is
+#[utoipa::path(
+    get,
+    path = "/api/v1/dead-letters/redrives/{number}",
+    operation_id = "getRedrive",
+    tag = "dead letters",
+    params(("number" = u64, Path, minimum = 1, description = "Its number.")),
+    responses(
+        (status = 200, body = RedriveBody, description = "How far it is."),
+        (status = 400, body = ErrorBody, description = "No number."),
+        (status = 404, body = ErrorBody, description = "This replica has no redrive of that number."),
+    )
+)]
+pub(in crate::server::api) async fn status(
+    State(context): State<Context>,
+    NumberPath(number): NumberPath,
+) -> Result<Json<RedriveBody>, ApiError> {
+    let redrives = context.admin().redrives()?;
+    let found = context.in_turn(move |_| redrives.status(number)).await??;
+    found
+        .map(|status| Json(status.into()))
+        .ok_or_else(|| unknown(number))
+}
+
+fn unknown(number: u64) -> ApiError {
+    ApiError::new(
+        ErrorKind::NotFound,
+        format!("this replica has no redrive {number}"),
+    )
+}
+
+/// Which part of the letters.
+#[derive(Debug, PartialEq, utoipa::IntoParams)]
+#[into_params(rename_all = "camelCase", parameter_in = Query)]
+pub(in crate::server::api) struct ItemsQuery {
+    /// Letters in one answer.
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 1000, default = 100)]
+    size: Option<u64>,
+    /// nextCursor of an earlier answer.
+    #[param(value_type = Option<String>)]
+    cursor: Option<String>,
+}
+
+/// What became of a redrive's letters
+#[utoipa::path(
+    get,
+    path = "/api/v1/dead-letters/redrives/{number}/letters",
+    operation_id = "getRedriveLetters",
+    tag = "dead letters",
+    params(("number" = u64, Path, minimum = 1, description = "Its number."), ItemsQuery),
+    responses(
+        (status = 200, body = ItemsBody, description = "In order of their positions."),
+        (status = 400, body = ErrorBody, description = "A parameter was not understood; details says which."),
+        (status = 404, body = ErrorBody, description = "This replica has no redrive of that number."),
+    )
+)]
+pub(in crate::server::api) async fn items(
+    State(context): State<Context>,
+    NumberPath(number): NumberPath,
+    RawQuery(query): RawQuery,
+) -> Result<Json<ItemsBody>, ApiError> {
+    let mut params = Params::of(query.as_deref());
+    let size = params.take(&["size"], "a whole number from 1 to 1000", |text| {
+        parse_number(text, 1, LARGEST_SIZE)
+    });
+    let after = params.take(&["cursor"], "nextCursor of an earlier answer", |text| {
+        text.parse::<DeadLetterId>().ok()
+    });
+    params.finish()?;
+    let size = usize::try_from(size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX);
+    let redrives = context.admin().redrives()?;
+    let found = context
+        .in_turn(move |_| {
+            let known = redrives.status(number)?.is_some();
+            let items = redrives.items(number, after.map(|DeadLetterId(at)| at), size)?;
+            Ok::<_, crate::store::StoreError>(known.then_some(items))
+        })
+        .await??;
+    let items = found.ok_or_else(|| unknown(number))?;
+    let last = items.last().map(|item| DeadLetterId(item.letter).to_string());
+    let next_cursor = last.filter(|_| items.len() == size);
+    Ok(Json(ItemsBody {
+        content: items.into_iter().map(ItemBody::from).collect(),
+        next_cursor,
+    }))
+}

@@ -1,0 +1,150 @@
+//! The part of a body that says which letters are meant: some by id, or all that match a filter.
+
+use super::super::error::Detail;
+use super::super::params::shown;
+use super::super::text::{ACCEPTED, Edge, parse_edge};
+use super::filter::parse_state;
+use crate::domain::{Millis, Position};
+use crate::operations::dead_letters::redrive::MOST_LETTERS;
+use crate::operations::dead_letters::{ACCEPTED_ID, DeadLetterFilter, DeadLetterId, DeadLetterQuery};
+use crate::store::StoreError;
+use crate::store::dead_letters::DeadLetterState;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+/// Which letters; all that is given must hold. Without a state, open ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schema(as = DeadLetterFilter)]
+pub(in crate::server::api) struct FilterBody {
+    #[schema(example = "unknown_schema")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saga_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_id: Option<String>,
+    /// open, redriven or discarded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<String>,
+    /// Arrived then or later: an instant, or a date.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from_date: Option<String>,
+    /// Arrived then or earlier: an instant, or a date.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_date: Option<String>,
+}
+
+/// Which letters: these, or all that match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Chosen {
+    Letters(Vec<Position>),
+    Matching(DeadLetterFilter),
+}
+
+pub(super) fn fault(parameter: &str, found: &str, accepted: &str) -> Detail {
+    Detail {
+        parameter: parameter.to_owned(),
+        found: shown(found),
+        accepted: accepted.to_owned(),
+    }
+}
+
+/// Reads what was chosen, and how to tell people.
+pub(super) fn read(
+    ids: Option<&[String]>,
+    filter: Option<&FilterBody>,
+) -> Result<(Chosen, Value), Vec<Detail>> {
+    match (ids, filter) {
+        (Some(ids), None) => {
+            if ids.is_empty() || ids.len() > MOST_LETTERS {
+                let found = format!("{} ids", ids.len());
+                let accepted = format!("1 to {MOST_LETTERS} ids");
+                return Err(vec![fault("ids", &found, &accepted)]);
+            }
+            let mut faults = Vec::new();
+            let mut letters = Vec::new();
+            for id in ids {
+                match id.parse::<DeadLetterId>() {
+                    Ok(DeadLetterId(position)) => letters.push(position),
+                    Err(_) => faults.push(fault("ids", id, ACCEPTED_ID)),
+                }
+            }
+            faults.truncate(20);
+            letters.sort_unstable();
+            letters.dedup();
+            if faults.is_empty() {
+                Ok((Chosen::Letters(letters), json!({ "ids": ids.len() })))
+            } else {
+                Err(faults)
+            }
+        }
+        (None, Some(filter)) => {
+            let read = filter.read()?;
+            Ok((Chosen::Matching(read), json!({ "filter": filter })))
+        }
+        _ => Err(vec![fault(
+            "ids",
+            if ids.is_some() {
+                "ids and a filter"
+            } else {
+                "neither ids nor a filter"
+            },
+            "ids, or a filter; {} as the filter for all open letters",
+        )]),
+    }
+}
+
+impl FilterBody {
+    fn read(&self) -> Result<DeadLetterFilter, Vec<Detail>> {
+        let mut faults = Vec::new();
+        let state = match &self.state {
+            None => Some(DeadLetterState::Open),
+            Some(text) => {
+                let state = parse_state(text);
+                if state.is_none() {
+                    faults.push(fault("filter.state", text, "open, redriven or discarded"));
+                }
+                state
+            }
+        };
+        let mut edge = |name: &str, text: &Option<String>, edge: Edge| -> Option<Millis> {
+            let text = text.as_deref()?;
+            let read = parse_edge(text, edge);
+            if read.is_none() {
+                faults.push(fault(name, text, ACCEPTED));
+            }
+            read
+        };
+        let from = edge("filter.fromDate", &self.from_date, Edge::First);
+        let to = edge("filter.toDate", &self.to_date, Edge::Last);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(DeadLetterFilter {
+            reason: self.reason.clone(),
+            topic: self.topic.clone(),
+            step: self.step.clone(),
+            saga_id: self.saga_id.clone(),
+            event_id: self.event_id.clone(),
+            state,
+            from,
+            to,
+        })
+    }
+}
+
+impl Chosen {
+    /// The letters, oldest first.
+    pub(super) fn find(self, dead_letter_query: &DeadLetterQuery) -> Result<Vec<Position>, StoreError> {
+        match self {
+            Self::Letters(letters) => Ok(letters),
+            Self::Matching(filter) => dead_letter_query.choose(&filter, MOST_LETTERS),
+        }
+    }
+}

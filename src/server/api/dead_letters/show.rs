@@ -1,0 +1,315 @@
+//! One letter: its bytes, what they come to now, and what happened to it.
+
+use super::super::context::Context;
+use super::super::error::{ApiError, ErrorBody};
+use super::super::text::Instant;
+use super::{DeadLetterPath, LetterBody};
+use crate::domain::Millis;
+use crate::operations::dead_letters::{
+    CameBack, DeadLetterHistory, DeadLetterId, DeadLetterView, Examined, HistoryEntry,
+};
+use axum::Json;
+use axum::extract::State;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A dead letter with all that is known of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = DeadLetterDetails)]
+pub(in crate::server::api) struct ShowBody {
+    #[serde(flatten)]
+    letter: LetterBody,
+    /// Kafka's timestamp as it came.
+    #[schema(required)]
+    timestamp: Option<Instant>,
+    /// Its key; null when it has none.
+    #[schema(required)]
+    key: Option<BytesBody>,
+    /// Its value; null for a tombstone.
+    #[schema(required)]
+    value: Option<BytesBody>,
+    /// Its headers in order.
+    headers: Vec<HeaderBody>,
+    /// What the bytes come to under the schemas that are known now.
+    decoded: DecodedBody,
+    /// What happened to it, in order.
+    history: Vec<EpisodeBody>,
+}
+
+/// Bytes of a record.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RawBytes)]
+pub(super) struct BytesBody {
+    base64: String,
+    /// The same as text, where they are UTF-8.
+    #[schema(required)]
+    text: Option<String>,
+}
+
+impl BytesBody {
+    fn of(bytes: &[u8]) -> Self {
+        Self {
+            base64: STANDARD.encode(bytes),
+            text: std::str::from_utf8(bytes).ok().map(str::to_owned),
+        }
+    }
+}
+
+/// A header of a record.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RecordHeader)]
+struct HeaderBody {
+    name: String,
+    #[schema(required)]
+    value: Option<BytesBody>,
+}
+
+/// What bytes come to under the schemas that are known now: the fields up to where decoding fails.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = DecodedLetter)]
+struct DecodedBody {
+    /// Whether it is an event now. Redriven as it is, it would be applied.
+    is_event: bool,
+    /// The id in front of the body.
+    #[schema(required)]
+    schema_id: Option<u32>,
+    /// What is wrong with it now; null when nothing is.
+    #[schema(required)]
+    defect: Option<DefectBody>,
+    #[schema(required)]
+    event_id: Option<String>,
+    #[schema(required)]
+    event_timestamp: Option<Instant>,
+    #[schema(required)]
+    saga_id: Option<String>,
+    #[schema(required)]
+    saga_type: Option<String>,
+    #[schema(required)]
+    step: Option<String>,
+    #[schema(required)]
+    status: Option<String>,
+    #[schema(required)]
+    order_id: Option<String>,
+    /// The metadata's text.
+    #[schema(required)]
+    metadata: Option<String>,
+    #[schema(required)]
+    recorded_at: Option<Instant>,
+}
+
+/// What is wrong with a record.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Defect)]
+struct DefectBody {
+    /// One of a fixed list, or `unavailable` when the schema registry does not answer.
+    reason: String,
+    detail: String,
+}
+
+impl DecodedBody {
+    fn of(examined: &Examined) -> Self {
+        let fragment = examined.fragment();
+        let defect = match examined {
+            Examined::Unavailable { why, .. } => Some(DefectBody {
+                reason: "unavailable".to_owned(),
+                detail: why.clone(),
+            }),
+            Examined::Event { .. } | Examined::Rejected { .. } => {
+                examined.defect().map(|defect| DefectBody {
+                    reason: defect.reason.as_str().to_owned(),
+                    detail: defect.detail.clone(),
+                })
+            }
+        };
+        let instant = |millis: Option<i64>| millis.map(|millis| Instant(Millis(millis)));
+        Self {
+            is_event: matches!(examined, Examined::Event { .. }),
+            schema_id: examined.schema_id(),
+            defect,
+            event_id: fragment.event_id,
+            event_timestamp: instant(fragment.event_timestamp),
+            saga_id: fragment.saga_id,
+            saga_type: fragment.saga_type,
+            step: fragment.step,
+            status: fragment.status,
+            order_id: fragment.order_id,
+            metadata: fragment.metadata,
+            recorded_at: instant(fragment.recorded_at),
+        }
+    }
+}
+
+/// Something that happened to a letter.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = LetterEpisode)]
+struct EpisodeBody {
+    at: Instant,
+    what: Happening,
+    /// Where its event was published again, `partition@offset` of the tracker topic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<String>,
+    /// What became of it there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    became: Option<BecameBody>,
+    /// Who decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// What can happen to a letter.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Happening {
+    /// It was consumed, and stored as a letter.
+    Arrived,
+    /// It was published again, and consumed there.
+    Returned,
+    /// It was discarded.
+    Discarded,
+}
+
+/// What became of a letter that was published again.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = CameBack)]
+pub(super) struct BecameBody {
+    outcome: BecameOutcome,
+    /// The saga.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saga_id: Option<String>,
+    /// The letter that it became.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    letter_id: Option<String>,
+    /// Why it became one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// What can become of a letter that is published again.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum BecameOutcome {
+    /// It stands in its saga's timeline.
+    Applied,
+    /// An event with its id stands there already.
+    Duplicate,
+    /// An event with its id and another body stands there already.
+    Conflict,
+    /// It became a dead letter again.
+    DeadLetter,
+    /// It is in the log, and not folded yet.
+    Waiting,
+    /// It was in the log, from which its saga has been removed since.
+    Removed,
+}
+
+impl From<&CameBack> for BecameBody {
+    fn from(became: &CameBack) -> Self {
+        let of = |outcome, saga: Option<&crate::domain::SagaId>| Self {
+            outcome,
+            saga_id: saga.map(|saga| saga.as_str().to_owned()),
+            letter_id: None,
+            reason: None,
+        };
+        match became {
+            CameBack::Applied(saga) => of(BecameOutcome::Applied, Some(saga)),
+            CameBack::Duplicate {
+                saga_id,
+                conflicting: false,
+            } => of(BecameOutcome::Duplicate, Some(saga_id)),
+            CameBack::Duplicate {
+                saga_id,
+                conflicting: true,
+            } => of(BecameOutcome::Conflict, Some(saga_id)),
+            CameBack::DeadLetter { letter, reason } => Self {
+                letter_id: Some(DeadLetterId(*letter).to_string()),
+                reason: Some(reason.clone()),
+                ..of(BecameOutcome::DeadLetter, None)
+            },
+            CameBack::Waiting(saga) => of(BecameOutcome::Waiting, Some(saga)),
+            CameBack::Removed(saga) => of(BecameOutcome::Removed, Some(saga)),
+        }
+    }
+}
+
+impl From<HistoryEntry> for EpisodeBody {
+    fn from(episode: HistoryEntry) -> Self {
+        let mut body = Self {
+            at: Instant(episode.at),
+            what: Happening::Arrived,
+            position: None,
+            became: None,
+            by: None,
+            reason: None,
+        };
+        match episode.what {
+            DeadLetterHistory::Arrived => {}
+            DeadLetterHistory::Returned { at, became } => {
+                body.what = Happening::Returned;
+                body.position = Some(at.to_string());
+                body.became = Some((&became).into());
+            }
+            DeadLetterHistory::Discarded { by, why } => {
+                body.what = Happening::Discarded;
+                body.by = Some(by);
+                body.reason = Some(why);
+            }
+        }
+        body
+    }
+}
+
+impl From<DeadLetterView> for ShowBody {
+    fn from(view: DeadLetterView) -> Self {
+        let DeadLetterView {
+            listed,
+            letter,
+            examined,
+            history,
+        } = view;
+        let headers = letter.headers.iter().map(|(name, value)| HeaderBody {
+            name: name.clone(),
+            value: value.as_deref().map(BytesBody::of),
+        });
+        Self {
+            timestamp: letter.timestamp.map(Instant),
+            key: letter.key.as_deref().map(BytesBody::of),
+            value: letter.value.as_deref().map(BytesBody::of),
+            headers: headers.collect(),
+            decoded: DecodedBody::of(&examined),
+            history: history.into_iter().map(EpisodeBody::from).collect(),
+            letter: listed.into(),
+        }
+    }
+}
+
+/// A dead letter with all that is known of it
+#[utoipa::path(
+    get,
+    path = "/api/v1/dead-letters/{letterId}",
+    operation_id = "getDeadLetter",
+    tag = "dead letters",
+    params(("letterId" = String, Path, pattern = "^(dlt-)?[0-9]+-[0-9]+$", description = "`id` of a listed letter.")),
+    responses(
+        (status = 200, body = ShowBody, description = "Its bytes, what they come to now, and what happened to it."),
+        (status = 400, body = ErrorBody, description = "No id of a letter."),
+        (status = 404, body = ErrorBody, description = "There is no such letter."),
+    )
+)]
+pub(in crate::server::api) async fn handle(
+    State(context): State<Context>,
+    DeadLetterPath(position): DeadLetterPath,
+) -> Result<Json<ShowBody>, ApiError> {
+    let view = context
+        .letter(move |dead_letter_query| dead_letter_query.show(position))
+        .await??;
+    Ok(Json(view.into()))
+}

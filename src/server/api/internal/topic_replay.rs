@@ -1,0 +1,174 @@
+//! Reading the topic again, beside consuming it.
+
+use super::super::admin::ReplayStatus;
+use super::super::audit_entry::AuditEntry;
+use super::super::body::JsonBody;
+use super::super::caller::Caller;
+use super::super::context::Context;
+use super::super::error::{ApiError, Detail, ErrorBody};
+use super::super::params::shown;
+use super::super::text::{ACCEPTED, Edge, parse_edge};
+use crate::pipeline::ingest::topic_replay::{ReplayFrom, ReplayRange};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// From where to read again; without anything, from what the broker still has.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schema(as = TopicReplayRequest)]
+pub(in crate::server::api) struct RereadBody {
+    /// From this offset of each partition. Not together with fromTime.
+    from_offset: Option<u64>,
+    /// From the first record that arrived then or later: an instant, or a date.
+    from_time: Option<String>,
+    /// Only this partition.
+    partition: Option<u32>,
+}
+
+impl RereadBody {
+    fn read(&self) -> Result<ReplayRange, ApiError> {
+        let fault = |parameter: &str, found: &str, accepted: &str| {
+            ApiError::faults(vec![Detail {
+                parameter: parameter.to_owned(),
+                found: shown(found),
+                accepted: accepted.to_owned(),
+            }])
+        };
+        // What Kafka has for a partition.
+        if let Some(partition) = self.partition.filter(|number| i32::try_from(*number).is_err()) {
+            return Err(fault(
+                "partition",
+                &partition.to_string(),
+                "a partition of the topic, at most 2147483647",
+            ));
+        }
+        let from = match (self.from_offset, &self.from_time) {
+            (None, None) => ReplayFrom::Beginning,
+            // What Kafka has for an offset.
+            (Some(offset), None) if i64::try_from(offset).is_err() => {
+                return Err(fault(
+                    "fromOffset",
+                    &offset.to_string(),
+                    "an offset, at most 9223372036854775807",
+                ));
+            }
+            (Some(offset), None) => ReplayFrom::Offset(offset),
+            (None, Some(text)) => {
+                let at = parse_edge(text, Edge::First);
+                ReplayFrom::Time(at.ok_or_else(|| fault("fromTime", text, ACCEPTED))?)
+            }
+            (Some(_), Some(text)) => {
+                return Err(fault("fromTime", text, "one of fromOffset and fromTime"));
+            }
+        };
+        Ok(ReplayRange {
+            from,
+            partition: self.partition,
+        })
+    }
+}
+
+/// How far a replay is, or what the last one found.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = TopicReplay)]
+pub(in crate::server::api) struct RereadStatusBody {
+    running: bool,
+    /// Offsets to go through, from the first that the broker has to what is consumed.
+    total: u64,
+    /// Records read so far.
+    read: u64,
+    /// Records that the store accounts for already.
+    known: u64,
+    /// Records that were missing and are filled in.
+    filled: u64,
+    /// Records before the offset that the store starts at, which are left alone.
+    before_start: u64,
+    /// Why the last one ended early.
+    #[schema(required)]
+    error: Option<String>,
+}
+
+impl From<ReplayStatus> for RereadStatusBody {
+    fn from(status: ReplayStatus) -> Self {
+        Self {
+            running: status.running,
+            total: status.total,
+            read: status.read,
+            known: status.known,
+            filled: status.filled,
+            before_start: status.before_start,
+            error: status.error,
+        }
+    }
+}
+
+/// Starts a replay of the topic
+#[utoipa::path(
+    post,
+    path = "/internal/v1/replay",
+    operation_id = "startTopicReplay",
+    tag = "internal",
+    description = "Reads the topic again, up to what is consumed. What the log has is recognised by its position; what it \
+                   lacks, because the broker did not deliver it at first, is filled in.",
+    params(("X-Operator" = Option<String>, Header, description = "Who is at work, for the audit log.")),
+    request_body = RereadBody,
+    responses(
+        (status = 202, body = RereadStatusBody, description = "It runs; the same path tells how far it is."),
+        (status = 400, body = ErrorBody, description = "Something is wrong with the body."),
+        (status = 409, body = ErrorBody, description = "One runs already, or a rebuild does."),
+        (status = 415, body = ErrorBody, description = "The body is no JSON."),
+    )
+)]
+pub(in crate::server::api) async fn start(
+    State(context): State<Context>,
+    caller: Caller,
+    audit_entry: AuditEntry,
+    JsonBody(body): JsonBody<RereadBody>,
+) -> Result<(StatusCode, Json<RereadStatusBody>), ApiError> {
+    audit_entry.act("replay-topic", "topic", "");
+    let range = body.read()?;
+    let asked = context.clone();
+    let status = context
+        .blocking(move || asked.admin().start_replay(range, &caller))
+        .await??;
+    Ok((StatusCode::ACCEPTED, Json(status.into())))
+}
+
+/// How far a replay of the topic is, or what the last one found
+#[utoipa::path(
+    get,
+    path = "/internal/v1/replay",
+    operation_id = "getTopicReplay",
+    tag = "internal",
+    responses((status = 200, body = RereadStatusBody, description = "The running or the last one."))
+)]
+pub(in crate::server::api) async fn status(State(context): State<Context>) -> Json<RereadStatusBody> {
+    Json(context.admin().replay_status().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(body: &str) -> String {
+        let body: RereadBody = serde_json::from_str(body).unwrap();
+        body.read().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_kafka_cannot_have_is_refused_by_name() {
+        let told = refusal(r#"{"partition": 2147483648}"#);
+        assert!(
+            told.contains("partition") && told.contains("at most 2147483647"),
+            "{told}"
+        );
+        let told = refusal(r#"{"fromOffset": 9223372036854775808}"#);
+        assert!(told.contains("fromOffset"), "{told}");
+        let greatest: RereadBody = serde_json::from_str(r#"{"partition": 2147483647}"#).unwrap();
+        assert_eq!(greatest.read().unwrap().partition, Some(2_147_483_647));
+    }
+}

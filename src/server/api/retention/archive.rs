@@ -1,0 +1,171 @@
+//! The archive: its objects, and bringing a saga back.
+
+use super::super::audit_entry::AuditEntry;
+use super::super::body::JsonBody;
+use super::super::caller::Caller;
+use super::super::context::Context;
+use super::super::error::{ApiError, ErrorBody};
+use super::super::params::{Params, parse_number};
+use super::super::sagas::SagaIdPath;
+use super::super::text::Instant;
+use super::{ReasonBody, ask, checked};
+use crate::operations::retention::archived::ArchiveObject;
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+const DEFAULT_SIZE: u64 = 20;
+
+/// An archive object.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ArchiveObject)]
+struct ObjectBody {
+    /// The decision that removed its sagas.
+    decision: u64,
+    /// Its name, within objects.url.
+    name: String,
+    /// Bytes.
+    size: u64,
+    /// Hash of its bytes (BLAKE3), hexadecimal.
+    hash: String,
+    saga_type: String,
+    /// The day of its sagas' last events, UTC.
+    day: String,
+    sagas: u32,
+    events: u32,
+    /// When it was decided that they go.
+    at: Instant,
+}
+
+impl From<ArchiveObject> for ObjectBody {
+    fn from(object: ArchiveObject) -> Self {
+        Self {
+            decision: object.decision,
+            name: object.name,
+            size: object.size,
+            hash: crate::operations::retention::body::hex(&object.hash),
+            saga_type: object.saga_type,
+            day: object.day,
+            sagas: object.sagas,
+            events: object.events,
+            at: Instant(object.at),
+        }
+    }
+}
+
+/// Archive objects.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ArchiveObjects)]
+pub(in crate::server::api) struct ObjectsBody {
+    content: Vec<ObjectBody>,
+    /// Leads to later ones; null when there are none.
+    #[schema(required)]
+    next_cursor: Option<u64>,
+}
+
+/// The parameters of the list.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(rename_all = "camelCase", parameter_in = Query)]
+#[expect(dead_code, reason = "only described; the values are read by Params")]
+pub(in crate::server::api) struct ArchiveQuery {
+    /// Objects in the answer, at most.
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 100, default = 20)]
+    size: Option<u64>,
+    /// nextCursor of an earlier answer.
+    #[param(value_type = Option<u64>)]
+    cursor: Option<u64>,
+}
+
+/// The objects of the archive
+#[utoipa::path(
+    get,
+    path = "/api/v1/archive",
+    operation_id = "getArchive",
+    tag = "retention",
+    params(ArchiveQuery),
+    responses(
+        (status = 200, body = ObjectsBody, description = "Oldest first."),
+        (status = 400, body = ErrorBody, description = "A parameter is not as it must be."),
+    )
+)]
+pub(in crate::server::api) async fn list(
+    State(context): State<Context>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<ObjectsBody>, ApiError> {
+    let mut params = Params::of(query.as_deref());
+    let size = params.take(&["size"], "a whole number from 1 to 100", |text| {
+        parse_number(text, 1, 100)
+    });
+    let from = params.take(&["cursor"], "nextCursor of an earlier answer", |text| {
+        parse_number(text, 0, i64::MAX as u64)
+    });
+    params.finish()?;
+    let size = usize::try_from(size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX);
+    let objects = ask(&context, move |removals| {
+        removals.objects(from.unwrap_or(0), size.saturating_add(1))
+    })
+    .await?;
+    let next_cursor = objects.get(size).map(|object| object.decision);
+    Ok(Json(ObjectsBody {
+        content: objects.into_iter().take(size).map(ObjectBody::from).collect(),
+        next_cursor,
+    }))
+}
+
+/// A saga that is back.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = RestoredSaga)]
+pub(in crate::server::api) struct RestoredBody {
+    saga_id: String,
+    /// The decision: an offset of the operations topic.
+    decision: u64,
+    restored_at: Instant,
+    /// Deliveries that came back.
+    events: u32,
+}
+
+/// Brings a removed saga back from the archive
+#[utoipa::path(
+    post,
+    path = "/api/v1/archive/{sagaId}/restore",
+    operation_id = "restoreSaga",
+    tag = "retention",
+    description = "A decision on the operations topic that carries the deliveries: on every replica they go back to \
+                   their places, after their hash is checked. Retention counts anew from the restore.",
+    params(("sagaId" = String, Path, min_length = 1, description = "Any text, percent-encoded.")),
+    request_body = ReasonBody,
+    responses(
+        (status = 200, body = RestoredBody, description = "It is back."),
+        (status = 400, body = ErrorBody, description = "Something is wrong with the body."),
+        (status = 404, body = ErrorBody, description = "It was never purged, or not archived."),
+        (status = 409, body = ErrorBody, description = "It is not gone."),
+        (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 503, body = ErrorBody, description = "Kafka or the object store cannot be reached."),
+    )
+)]
+pub(in crate::server::api) async fn restore(
+    State(context): State<Context>,
+    caller: Caller,
+    audit_entry: AuditEntry,
+    SagaIdPath(id): SagaIdPath,
+    JsonBody(body): JsonBody<ReasonBody>,
+) -> Result<Json<RestoredBody>, ApiError> {
+    audit_entry.act("restore-saga", id.as_str(), &body.reason);
+    let saga_id = id.as_str().to_owned();
+    let restored = ask(&context, move |removals| {
+        let reason = checked(&body.reason)?;
+        removals.restore(&id, reason, &caller)
+    })
+    .await?;
+    audit_entry.set_result(format!("decision {}", restored.decision));
+    Ok(Json(RestoredBody {
+        saga_id,
+        decision: restored.decision,
+        restored_at: Instant(restored.at),
+        events: restored.events,
+    }))
+}
