@@ -104,8 +104,8 @@ pub(in crate::server::api) async fn list(
     });
     params.finish()?;
     let size = usize::try_from(size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX);
-    let objects = ask(&context, move |removals| {
-        removals.objects(from.unwrap_or(0), size.saturating_add(1))
+    let objects = ask(&context, move |retention| {
+        retention.objects(from.unwrap_or(0), size.saturating_add(1))
     })
     .await?;
     let next_cursor = objects.get(size).map(|object| object.decision);
@@ -156,9 +156,9 @@ pub(in crate::server::api) async fn restore(
 ) -> Result<Json<RestoredBody>, ApiError> {
     audit_entry.act("restore-saga", id.as_str(), &body.reason);
     let saga_id = id.as_str().to_owned();
-    let restored = ask(&context, move |removals| {
+    let restored = ask(&context, move |retention| {
         let reason = checked(&body.reason)?;
-        removals.restore(&id, reason, &caller)
+        retention.restore(&id, reason, &caller)
     })
     .await?;
     audit_entry.set_result(format!("decision {}", restored.decision));

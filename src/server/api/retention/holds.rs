@@ -195,7 +195,7 @@ pub(in crate::server::api) struct HoldsBody {
 pub(in crate::server::api) async fn list(
     State(context): State<Context>,
 ) -> Result<Json<HoldsBody>, ApiError> {
-    let holds = ask(&context, |removals| removals.holds()).await?;
+    let holds = ask(&context, |retention| retention.holds()).await?;
     Ok(Json(HoldsBody {
         content: holds.into_iter().map(OneHoldBody::from).collect(),
     }))
@@ -228,14 +228,14 @@ pub(in crate::server::api) async fn add(
         _ => "query".to_owned(),
     };
     audit_entry.act("hold", &target, &body.reason);
-    let hold = ask(&context, move |removals| {
+    let hold = ask(&context, move |retention| {
         let reason = checked(&body.reason)?;
         let what = HoldBody {
             saga: body.saga_id,
             order: body.order_id,
             query: body.query.map(NewQueryBody::read).transpose()?,
         };
-        removals.keep(what, reason, &caller)
+        retention.keep(what, reason, &caller)
     })
     .await?;
     audit_entry.set_result(format!("hold {}", hold.id));
@@ -267,12 +267,12 @@ pub(in crate::server::api) async fn lift(
     JsonBody(body): JsonBody<ReasonBody>,
 ) -> Result<Json<OneHoldBody>, ApiError> {
     audit_entry.act("lift", &format!("hold {id}"), &body.reason);
-    let hold = ask(&context, move |removals| {
+    let hold = ask(&context, move |retention| {
         let reason = checked(&body.reason)?;
         let id = id
             .parse()
             .map_err(|_| AdminError::Invalid("holdId: accepted: a whole number".to_owned()))?;
-        removals.lift(id, reason, &caller)
+        retention.lift(id, reason, &caller)
     })
     .await?;
     Ok(Json(hold.into()))

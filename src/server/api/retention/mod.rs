@@ -138,7 +138,7 @@ async fn ask<T: Send + 'static>(
     question: impl FnOnce(&dyn RetentionService) -> Result<T, AdminError> + Send + 'static,
 ) -> Result<T, ApiError> {
     let asked = context.clone();
-    let answer = context.blocking(move || question(removals(&asked)?)).await?;
+    let answer = context.blocking(move || question(retention(&asked)?)).await?;
     Ok(answer?)
 }
 
@@ -149,7 +149,7 @@ async fn ask_much<T: Send + 'static>(
 ) -> Result<T, ApiError> {
     let asked = context.clone();
     let answer = context
-        .full_read(move |stop| question(removals(&asked)?, stop))
+        .full_read(move |stop| question(retention(&asked)?, stop))
         .await?;
     Ok(answer?)
 }
@@ -166,7 +166,7 @@ pub(in crate::server::api) async fn from_archive(
 ) -> Result<Archived, ApiError> {
     let (asked, saga) = (context.clone(), saga.clone());
     let found = context
-        .elsewhere(move |_| removals(&asked)?.archived(&saga))
+        .elsewhere(move |_| retention(&asked)?.archived(&saga))
         .await?;
     Ok(found?)
 }

@@ -89,13 +89,13 @@ impl From<PlanLine> for LineBody {
 pub(in crate::server::api) async fn handle(
     State(context): State<Context>,
 ) -> Result<Json<PlanBody>, ApiError> {
-    let (plan, pending, last_sweep, problem): (Plan, u64, _, _) = ask_much(&context, |removals, stop| {
-        let plan = removals.plan(stop)?;
+    let (plan, pending, last_sweep, problem): (Plan, u64, _, _) = ask_much(&context, |retention, stop| {
+        let plan = retention.plan(stop)?;
         Ok((
             plan,
-            removals.pending(),
-            removals.last_sweep(),
-            removals.trouble(),
+            retention.pending(),
+            retention.last_sweep(),
+            retention.trouble(),
         ))
     })
     .await?;
