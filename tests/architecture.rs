@@ -130,6 +130,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 /// Rooms whose modules (the files and folders that lie in the room itself) stand in an order: none knows, even by
 /// way of others, who knows it.
 const ORDERED: &[&str] = &[
+    "server/api",
     "pipeline/kafka",
     "pipeline/registry",
     "pipeline/verify",
