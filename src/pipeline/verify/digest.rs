@@ -11,6 +11,7 @@ use crate::store::codec::Record;
 use crate::store::dead_letters::counts;
 use crate::store::records::UNKNOWN_SCHEMA;
 use crate::store::records::{GapRecord, OffsetRecord};
+use crate::store::stoppable::{self, Stop};
 use crate::store::{Generation, Read, SharedStore, StoreError, Table, TableRange, keys, read, totals};
 use std::collections::BTreeMap;
 
@@ -103,19 +104,32 @@ pub fn digest(store: &SharedStore, topic: &str) -> Result<Digest, StoreError> {
     digest_of(&*store.snapshot(), topic)
 }
 
-/// The digest of a running tracker's store, of a moment at which its projections are the fold of all that its
-/// log holds.
-///
-/// # Errors
-/// [`AtRestError`].
-pub fn digest_at_rest(
-    projector: &ProjectorHandle,
-    store: &SharedStore,
-    topic: &str,
-    settings: &ProjectorSettings,
-) -> Result<Digest, AtRestError> {
-    let digest = projector.at_rest(store, topic, settings, |read| digest_of(read, topic))?;
-    Ok(digest?)
+/// Makes digests of a running tracker's store.
+#[derive(Clone)]
+pub struct Digests {
+    /// The store.
+    pub store: SharedStore,
+    /// Who folds it.
+    pub projector: ProjectorHandle,
+    /// The tracker topic.
+    pub topic: String,
+    /// How the projector works.
+    pub settings: ProjectorSettings,
+}
+
+impl Digests {
+    /// The digest of a moment at which the projections are the fold of all that the log holds. Reads all state;
+    /// ends early when told to.
+    ///
+    /// # Errors
+    /// [`AtRestError`].
+    pub fn digest(&self, stop: Stop) -> Result<Digest, AtRestError> {
+        let store = stoppable::until(self.store.clone(), stop);
+        let look = |read: &dyn Read| digest_of(read, &self.topic);
+        Ok(self
+            .projector
+            .at_rest(&store, &self.topic, &self.settings, look)??)
+    }
 }
 
 fn digest_of(snapshot: &dyn Read, topic: &str) -> Result<Digest, StoreError> {

@@ -9,7 +9,7 @@ mod digest;
 mod ledger;
 mod report;
 
-pub use digest::{Digest, digest, digest_at_rest};
+pub use digest::{Digest, Digests, digest};
 pub use report::{Differences, VerifyReport};
 
 use crate::domain::SagaDefinitions;
