@@ -97,8 +97,7 @@ fn rows(store: &MemoryStore) -> Vec<(Table, [Vec<u8>; 3])> {
         Table::LettersByEvent,
         Table::DeadLetters,
     ] {
-        let whole = TableRange::whole(table);
-        read::try_scan_table(store, &whole, |partition, sort, value| {
+        read::try_scan_table(store, table, |partition, sort, value| {
             found.push((table, [partition, sort, value].map(<[u8]>::to_vec)));
             Ok(())
         })
@@ -298,10 +297,10 @@ impl Read for Counting<'_> {
 
     fn scan_table(
         &self,
-        range: &TableRange,
+        table: Table,
         visit: &mut crate::store::VisitTable<'_>,
     ) -> Result<(), StoreError> {
-        self.store.scan_table(range, visit)
+        self.store.scan_table(table, visit)
     }
 }
 

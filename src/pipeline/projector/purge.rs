@@ -18,7 +18,7 @@ use crate::domain::{
 use crate::failpoint;
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, LogRecord, PurgedRecord};
-use crate::store::{Batch, Durability, Key, Read, StoreError, Table, TableRange, keys, read};
+use crate::store::{Batch, Durability, Key, Read, StoreError, Table, keys, read};
 use crate::store::{purged, timelines};
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -65,8 +65,7 @@ pub enum PurgeOutcome {
 /// Whether a purge was ever recorded.
 pub(super) fn any_recorded(read: &dyn Read) -> Result<bool, StoreError> {
     let mut found = false;
-    let whole = TableRange::whole(Table::Purged);
-    read.scan_table(&whole, &mut |_, _, _| {
+    read.scan_table(Table::Purged, &mut |_, _, _| {
         found = true;
         ControlFlow::Break(())
     })?;

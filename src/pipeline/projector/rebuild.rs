@@ -16,7 +16,7 @@ use crate::domain::{Cut, SagaDefinitions, SagaId, SagaType};
 use crate::store::codec::Record;
 use crate::store::records::{PurgedRecord, UpdatedRecord};
 use crate::store::{
-    Batch, Durability, Generation, ProjectionTable, SharedStore, StoreError, Table, TableRange, keys, read,
+    Batch, Durability, Generation, ProjectionTable, SharedStore, StoreError, Table, keys, read,
 };
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -231,8 +231,7 @@ impl Rebuild {
     /// What purged sagas added to the sums that never shrink.
     fn add_remains(&self, generation: Generation) -> Result<(), RebuildError> {
         let mut changes = Changes::new(generation, false);
-        let whole = TableRange::whole(Table::Purged);
-        each_row(&*self.store.snapshot(), &whole, |_, _, value| {
+        read::try_scan_table(&*self.store.snapshot(), Table::Purged, |_, _, value| {
             let saga = PurgedRecord::read(value)?.purged()?;
             if saga.is_gone() {
                 changes.purged(&saga.remains, saga.events, 1);
@@ -291,7 +290,7 @@ pub fn clear_leftovers(store: &SharedStore) -> Result<(), StoreError> {
     let idle = read::active_generation(&**store)?.other();
     for table in ProjectionTable::ALL.map(|table| Table::Projection(idle, table)) {
         let mut found = store.table_bytes(table)? > LEFTOVER;
-        store.scan_table(&TableRange::whole(table), &mut |_, _, _| {
+        store.scan_table(table, &mut |_, _, _| {
             found = true;
             ControlFlow::Break(())
         })?;

@@ -2,7 +2,7 @@
 
 use super::report::Differences;
 use crate::store::{
-    Generation, Key, ProjectionTable, Read, SharedStore, StoreError, Table, TableRange, read,
+    Generation, Key, ProjectionTable, Read, SharedStore, StoreError, Table, read,
 };
 
 /// Rows looked up at once.
@@ -55,8 +55,7 @@ fn each_row(
     mut visit: impl FnMut(&[Key], &[Vec<u8>]) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let (mut keys, mut values) = (Vec::new(), Vec::new());
-    let whole = TableRange::whole(table);
-    read::try_scan_table(snapshot, &whole, |partition, sort, value| {
+    read::try_scan_table(snapshot, table, |partition, sort, value| {
         keys.push(Key::new(partition, sort));
         values.push(value.to_vec());
         if keys.len() == ROWS {
