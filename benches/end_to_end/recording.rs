@@ -6,7 +6,8 @@ use crate::pipeline::{self, Syncer};
 use crate::settings::Settings;
 use saga_tracker::store::rocks::RocksStore;
 use saga_tracker::store::{
-    Batch, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table, Usage, VisitPartitions, VisitRow, VisitTable,
+    Batch, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table, Usage,
+    VisitPartitions, VisitRow, VisitTable,
 };
 use serde_json::{Value, json};
 use std::path::Path;

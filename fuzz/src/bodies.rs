@@ -5,9 +5,9 @@
 
 use crate::domain::{Millis, OrderId, Position, SagaId, SagaStatus, SagaType};
 use crate::pipeline::decode::{DecodePlan, MAX_METADATA_BYTES, MAX_SAGA_ID_CHARS, MAX_STEP_CHARS, wire};
+use crate::store::Table;
 use crate::store::codec::Record;
 use crate::store::keys::{self, Key, Tree};
-use crate::store::Table;
 use crate::store::records::{InstanceRecord, LogRecord};
 use apache_avro::Schema;
 use std::sync::OnceLock;

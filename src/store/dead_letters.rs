@@ -489,27 +489,31 @@ pub fn list_all_once(store: &dyn Store) -> Result<(), StoreError> {
         return Ok(());
     }
     let mut batch = Batch::new();
-    read::try_scan_table(&*store.snapshot(), Table::DeadLetters, |partition, sort, value| {
-        let letter = DeadLetterRecord::read(value)?;
-        let key = Key::new(partition, sort);
-        if store.get(Table::Letters, &key)?.is_none() {
-            let listed = DeadLetterSummaryRecord {
-                topic: letter.topic,
-                reason: letter.reason,
-                detail: letter.detail,
-                arrived_at: letter.arrived_at,
-                bytes: letter.value.map_or(0, |value| value.len() as u64),
-                value: ValueHash::of(letter.value).0,
-                ..DeadLetterSummaryRecord::default()
-            };
-            batch.put_with(Table::Letters, &key, |bytes| listed.write(bytes));
-        }
-        if batch.len() >= ROWS {
-            store.write(&batch, Durability::Process)?;
-            batch.clear();
-        }
-        Ok(())
-    })?;
+    read::try_scan_table(
+        &*store.snapshot(),
+        Table::DeadLetters,
+        |partition, sort, value| {
+            let letter = DeadLetterRecord::read(value)?;
+            let key = Key::new(partition, sort);
+            if store.get(Table::Letters, &key)?.is_none() {
+                let listed = DeadLetterSummaryRecord {
+                    topic: letter.topic,
+                    reason: letter.reason,
+                    detail: letter.detail,
+                    arrived_at: letter.arrived_at,
+                    bytes: letter.value.map_or(0, |value| value.len() as u64),
+                    value: ValueHash::of(letter.value).0,
+                    ..DeadLetterSummaryRecord::default()
+                };
+                batch.put_with(Table::Letters, &key, |bytes| listed.write(bytes));
+            }
+            if batch.len() >= ROWS {
+                store.write(&batch, Durability::Process)?;
+                batch.clear();
+            }
+            Ok(())
+        },
+    )?;
     read::put_meta(&mut batch, totals::LETTERS_LISTED, "1");
     store.write(&batch, Durability::Process)
 }

@@ -295,11 +295,7 @@ impl Read for Counting<'_> {
             .scan(table, partition, range, direction, limit, &mut counted)
     }
 
-    fn scan_table(
-        &self,
-        table: Table,
-        visit: &mut crate::store::VisitTable<'_>,
-    ) -> Result<(), StoreError> {
+    fn scan_table(&self, table: Table, visit: &mut crate::store::VisitTable<'_>) -> Result<(), StoreError> {
         self.store.scan_table(table, visit)
     }
 }

@@ -5,8 +5,8 @@
 //! survives the process, whatever the durability asked for.
 
 use super::{
-    Batch, Checkpoint, Checkpoints, Direction, Durability, Key, Op, Read, SortRange, Store, StoreError, Table,
-    TableRange, TableRanges, Usage, VisitRow, VisitTable,
+    Batch, Checkpoint, Checkpoints, Direction, Durability, Key, Op, Read, SortRange, Store, StoreError,
+    Table, TableRange, TableRanges, Usage, VisitRow, VisitTable,
 };
 use std::collections::BTreeMap;
 use std::fs;

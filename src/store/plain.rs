@@ -33,7 +33,8 @@ macro_rules! read_plainly {
                 limit: usize,
                 visit: &mut VisitRow<'_>,
             ) -> Result<(), StoreError> {
-                self.$inner.scan(table, partition, range, direction, limit, visit)
+                self.$inner
+                    .scan(table, partition, range, direction, limit, visit)
             }
 
             fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {

@@ -58,7 +58,11 @@ pub fn split(store: &dyn Read, table: Table, parts: usize) -> Result<Vec<TableRa
 ///
 /// # Errors
 /// [`StoreError`] when the engine cannot go on.
-pub fn scan_range(store: &dyn Read, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+pub fn scan_range(
+    store: &dyn Read,
+    range: &TableRange,
+    visit: &mut VisitTable<'_>,
+) -> Result<(), StoreError> {
     match store.ranges() {
         Some(ranges) => ranges.scan_range(range, visit),
         None => {

@@ -22,7 +22,9 @@ fn every_table_stands_in_the_table_of_tables_and_in_the_table_of_keys() {
         let is_drawn = |line: &&str| line.starts_with('|') && (line.contains(&format!("`{name}`")));
         let is_a_projection = |line: &&str| line.starts_with('|') && line.contains(&format!("`b.{name}`"));
         assert!(
-            tables.lines().any(|line| is_drawn(&line) || is_a_projection(&line)),
+            tables
+                .lines()
+                .any(|line| is_drawn(&line) || is_a_projection(&line)),
             "ARCHITECTURE.md, Tables: no row says what `{name}` is"
         );
         let names = |line: &str| {
@@ -30,7 +32,10 @@ fn every_table_stands_in_the_table_of_tables_and_in_the_table_of_keys() {
             let mut words = cell.into_iter().flat_map(|cell| cell.split([' ', ',']));
             words.any(|word| word == name)
         };
-        assert!(keys.lines().any(names), "keys.rs: no row says what the keys of {name} are");
+        assert!(
+            keys.lines().any(names),
+            "keys.rs: no row says what the keys of {name} are"
+        );
     }
 }
 

@@ -1,8 +1,8 @@
 //! A store in which one kind of read waits until a test lets it go on.
 
 use saga_tracker::store::{
-    Batch, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table, Usage, VisitRow,
-    VisitTable,
+    Batch, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table, Usage,
+    VisitRow, VisitTable,
 };
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};

@@ -2,7 +2,7 @@
 //! states and index rows as table files. Which part that is, and what comes after, is not decided here
 //! (`rebuild`).
 
-use super::changes::Changes;
+use super::changes::{Changes, Scope};
 use super::large::{self, Loaded};
 use super::parallel::{each_row, threads};
 use super::rebuild::{Rebuild, RebuildError};
@@ -44,7 +44,7 @@ impl<'r> FirstPass<'r> {
             snapshot,
             any_purged,
             cut,
-            changes: Changes::new(generation, false),
+            changes: Changes::new(generation, Scope::WithSagas),
             states: Waiting::new(STATES_AT_ONCE / threads(), 256),
             indexes: Waiting::new(INDEXES_AT_ONCE / threads(), 64),
             last: None,

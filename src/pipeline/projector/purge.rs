@@ -8,7 +8,8 @@
 //! not decided here (`removal`).
 
 use super::Projector;
-use super::changes::{Changes, Footprint};
+use super::changes::{Changes, Scope};
+use super::projections::Footprint;
 use super::removal::Removal;
 use super::shard::shard_of;
 use super::subset::{self, Kinds, count};
@@ -101,7 +102,7 @@ impl Projector {
         held: &dyn Fn(&SagaId, &SagaState) -> bool,
     ) -> Result<Vec<PurgeOutcome>, StoreError> {
         debug_assert!(self.cursor.covers(&purge.cut), "purged before it was folded");
-        let mut changes = Changes::new(self.generation, true);
+        let mut changes = Changes::new(self.generation, Scope::All);
         let mut seen = HashSet::new();
         let mut outcomes = Vec::with_capacity(sagas.len());
         for entry in sagas {

@@ -39,10 +39,14 @@ fn answers(read: &dyn Read, events: &[Event]) -> Answers {
         .map(|event| read::instance(read, generation, &event.saga_id).unwrap());
     let mut rows = Vec::new();
     for table in ProjectionTable::ALL {
-        read::try_scan_table(read, Table::Projection(generation, table), |partition, sort, value| {
-            rows.push((table, (partition.to_vec(), sort.to_vec(), value.to_vec())));
-            Ok(())
-        })
+        read::try_scan_table(
+            read,
+            Table::Projection(generation, table),
+            |partition, sort, value| {
+                rows.push((table, (partition.to_vec(), sort.to_vec(), value.to_vec())));
+                Ok(())
+            },
+        )
         .unwrap();
     }
     Answers {

@@ -1,9 +1,8 @@
 //! Compares two generations of projections row by row.
 
 use super::report::Differences;
-use crate::store::{
-    Generation, Key, ProjectionTable, Read, SharedStore, StoreError, Table, read,
-};
+use crate::pipeline::projector::PROJECTIONS;
+use crate::store::{Generation, Key, Read, SharedStore, StoreError, Table, read};
 
 /// Rows looked up at once.
 const ROWS: usize = 1_024;
@@ -14,7 +13,11 @@ pub(super) fn generations(
     differences: &mut Differences,
 ) -> Result<(), StoreError> {
     let snapshot = store.snapshot();
-    for table in ProjectionTable::ALL {
+    for table in PROJECTIONS
+        .iter()
+        .flat_map(|projection| projection.tables)
+        .copied()
+    {
         let stored = Table::Projection(serving, table);
         let folded = Table::Projection(serving.other(), table);
         each_row(&*snapshot, folded, |key, value| {

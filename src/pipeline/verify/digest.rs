@@ -8,8 +8,8 @@ use crate::domain::Cut;
 use crate::pipeline::projector::{AtRestError, ProjectorHandle, ProjectorSettings};
 use crate::store::codec::Record;
 use crate::store::dead_letters::counts;
-use crate::store::records::UNKNOWN_SCHEMA;
 use crate::store::records::OffsetRecord;
+use crate::store::records::UNKNOWN_SCHEMA;
 use crate::store::{
     Generation, InDigest, PartOfValue, Read, SharedStore, StoreError, Table, keys, read, totals,
 };
@@ -124,17 +124,13 @@ fn digest_of(snapshot: &dyn Read, topic: &str) -> Result<Digest, StoreError> {
 /// How far each topic is read.
 fn topics(snapshot: &dyn Read) -> Result<BTreeMap<String, BTreeMap<u32, u64>>, StoreError> {
     let mut topics: BTreeMap<String, BTreeMap<u32, u64>> = BTreeMap::new();
-    read::try_scan_table(
-        snapshot,
-        Table::Offsets,
-        |topic, partition, value| {
-            let topic = keys::parse_text("offsets", topic)?.to_owned();
-            let partition = keys::parse_partition_number(partition)?;
-            let next = OffsetRecord::read(value)?.next;
-            topics.entry(topic).or_default().insert(partition, next);
-            Ok(())
-        },
-    )?;
+    read::try_scan_table(snapshot, Table::Offsets, |topic, partition, value| {
+        let topic = keys::parse_text("offsets", topic)?.to_owned();
+        let partition = keys::parse_partition_number(partition)?;
+        let next = OffsetRecord::read(value)?.next;
+        topics.entry(topic).or_default().insert(partition, next);
+        Ok(())
+    })?;
     Ok(topics)
 }
 

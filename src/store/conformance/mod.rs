@@ -11,8 +11,8 @@ use super::memory::MemoryStore;
 use super::plain::PlainStore;
 use super::rocks::{RocksSettings, RocksStore};
 use super::{
-    Batch, Direction, Durability, Generation, Key, ProjectionTable, Read, SortRange, Store, Table, TableRange,
-    scan_range, split,
+    Batch, Direction, Durability, Generation, Key, ProjectionTable, Read, SortRange, Store, Table,
+    TableRange, scan_range, split,
 };
 use std::ops::ControlFlow;
 

@@ -9,9 +9,7 @@ use super::open::{self, not_a_store};
 use super::options::Shared;
 use super::read::View;
 use super::{Db, RocksSettings};
-use crate::store::{
-    Checkpoint, Direction, Key, Read, SortRange, StoreError, Table, VisitRow, VisitTable,
-};
+use crate::store::{Checkpoint, Direction, Key, Read, SortRange, StoreError, Table, VisitRow, VisitTable};
 use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
