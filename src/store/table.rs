@@ -10,6 +10,7 @@ use super::records::{
     StandingRecord, TotalRecord, UpdatedRecord,
 };
 use InDigest::{No, Part, Whole};
+use Proof::{Fold, Nothing};
 
 /// What a table is, whichever generation of it.
 pub struct TableEntry {
@@ -19,6 +20,8 @@ pub struct TableEntry {
     pub access: Access,
     /// Whether two stores that were fed the same must agree in it.
     pub digest: InDigest,
+    /// What `verify` holds its rows against.
+    pub proof: Proof,
     /// The records that its values are, by name.
     pub values: &'static [(&'static str, Reread)],
 }
@@ -49,6 +52,19 @@ pub enum InDigest {
     No(&'static str),
 }
 
+/// What the rows of a table are held against, so that one that is lost or wrong is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// A new fold of the log.
+    Fold,
+    /// The account of offsets: each has one entry of the feed, and what that names is there.
+    Offsets,
+    /// The account of dead letters.
+    DeadLetters,
+    /// Nothing that is in the store, for this reason.
+    Nothing(&'static str),
+}
+
 /// The part of a value in which two stores that were fed the same must agree.
 pub type PartOfValue = fn(&[u8]) -> Result<Vec<u8>, StoreError>;
 
@@ -63,10 +79,12 @@ fn where_it_ends(gap: &[u8]) -> Result<Vec<u8>, StoreError> {
 macro_rules! tables {
     (
         evidence { $(
-            $(#[$about:meta])* $table:ident = $name:literal, $access:ident, $digest:expr, [$($value:ident),+];
+            $(#[$about:meta])* $table:ident = $name:literal, $access:ident, $digest:expr, $proof:expr,
+            [$($value:ident),+];
         )+ }
         projections { $(
-            $(#[$shows:meta])* $projection:ident = $short:literal, $kind:ident, $in:expr, [$($record:ident),+];
+            $(#[$shows:meta])* $projection:ident = $short:literal, $kind:ident, $in:expr, $how:expr,
+            [$($record:ident),+];
         )+ }
     ) => {
         /// A table of the store.
@@ -111,10 +129,10 @@ macro_rules! tables {
             /// What the table is.
             pub fn entry(self) -> &'static TableEntry {
                 match self {
-                    $(Self::$table => entry!($name, $access, $digest, [$($value),+]),)+
+                    $(Self::$table => entry!($name, $access, $digest, $proof, [$($value),+]),)+
                     $(
                         Self::Projection(_, ProjectionTable::$projection) => {
-                            entry!($short, $kind, $in, [$($record),+])
+                            entry!($short, $kind, $in, $how, [$($record),+])
                         }
                     )+
                 }
@@ -124,11 +142,12 @@ macro_rules! tables {
 }
 
 macro_rules! entry {
-    ($name:literal, $access:ident, $digest:expr, [$($record:ident),+]) => {{
+    ($name:literal, $access:ident, $digest:expr, $proof:expr, [$($record:ident),+]) => {{
         static ENTRY: TableEntry = TableEntry {
             name: $name,
             access: Access::$access,
             digest: $digest,
+            proof: $proof,
             values: &[$((stringify!($record), |bytes| {
                 let record = $record::read(bytes)?;
                 let written = record.to_bytes();
@@ -142,55 +161,58 @@ macro_rules! entry {
 tables! {
     evidence {
         /// Every decoded event, by saga, in timeline order. Append-only.
-        Log = "log", AppendedAnywhere, Whole, [LogRecord];
+        Log = "log", AppendedAnywhere, Whole, Proof::Offsets, [LogRecord];
         /// For every offset what became of it, in order of arrival.
-        Feed = "feed", AppendedInOrder, Whole, [FeedRecord];
+        Feed = "feed", AppendedInOrder, Whole, Proof::Offsets, [FeedRecord];
         /// Per partition, where consumption resumes.
-        Offsets = "offsets", Small, Whole, [OffsetRecord];
+        Offsets = "offsets", Small, Whole, Proof::Offsets, [OffsetRecord];
         /// Records that could not be applied, with their bytes.
-        DeadLetters = "dead_letters", AppendedInOrder, Whole, [DeadLetterRecord];
+        DeadLetters = "dead_letters", AppendedInOrder, Whole, Proof::DeadLetters, [DeadLetterRecord];
         /// What is known of each dead letter without its bytes.
-        Letters = "letters", Small, Whole, [DeadLetterSummaryRecord];
+        Letters = "letters", Small, Whole, Proof::DeadLetters, [DeadLetterSummaryRecord];
         /// What happened to dead letters after they were stored. Append-only.
-        DeadLetterMarks = "letter_marks", Small, Whole, [DeadLetterMarkRecord];
+        DeadLetterMarks = "letter_marks", Small, Whole, Proof::DeadLetters, [DeadLetterMarkRecord];
         /// Dead letters by the id of the event in them.
-        LettersByEvent = "letters_by_event", Small, Whole, [PresenceRecord];
+        LettersByEvent = "letters_by_event", Small, Whole, Proof::DeadLetters, [PresenceRecord];
         /// Redrives that were asked for, and what became of each of their letters. Of this replica only.
         Redrives = "redrives", Small,
             No("who asked this replica for what; what came of it is in letter_marks"),
-            [RedriveRecord, RedriveLetterRecord];
+            Nothing("who asked this replica for what"), [RedriveRecord, RedriveLetterRecord];
         /// Offsets that the broker did not deliver.
-        Gaps = "gaps", Small, Part(where_it_ends), [GapRecord];
+        Gaps = "gaps", Small, Part(where_it_ends),
+            Nothing("why they were not delivered only the broker knew"), [GapRecord];
         /// Sagas that retention removed.
-        Purged = "purged", ByKey, Whole, [PurgedRecord];
+        Purged = "purged", ByKey, Whole, Proof::Offsets, [PurgedRecord];
         /// Archive objects that hold what was removed.
-        Archived = "archived", Small, Whole, [ArchivedRecord];
+        Archived = "archived", Small, Whole, Nothing("the objects are elsewhere"), [ArchivedRecord];
         /// What may not be removed.
-        Holds = "holds", Small, Whole, [HoldRecord];
+        Holds = "holds", Small, Whole, Nothing("what was decided is in the operations topic"), [HoldRecord];
         /// Format version, active generation, cursors of side jobs.
         Meta = "meta", Small,
             No("which generation serves here, how far letters are published"),
-            [MetaRecord, TotalRecord];
+            Nothing("where this replica's side jobs are"), [MetaRecord, TotalRecord];
         /// What came over the ops topic, and what became of it.
-        Decisions = "decisions", AppendedInOrder, Whole, [DecisionRecord];
+        Decisions = "decisions", AppendedInOrder, Whole,
+            Nothing("what was decided is in the operations topic"), [DecisionRecord];
         /// Who did what, each entry chained to the one before it. Append-only.
-        Audit = "audit", AppendedInOrder, No("who asked this replica for anything"), [AuditRecord];
+        Audit = "audit", AppendedInOrder, No("who asked this replica for anything"),
+            Nothing("its own chain, which is verified by itself"), [AuditRecord];
     }
     projections {
         /// State per saga.
-        Instances = "instances", ByKey, Whole, [InstanceRecord];
+        Instances = "instances", ByKey, Whole, Fold, [InstanceRecord];
         /// Which deliveries stand, of long timelines; which do not, of all; folds of parts of timelines.
-        Timelines = "timelines", ByKey, Whole, [StandingRecord, PresenceRecord, InstanceRecord];
+        Timelines = "timelines", ByKey, Whole, Fold, [StandingRecord, PresenceRecord, InstanceRecord];
         /// Sagas of an order.
-        ByOrder = "by_order", ByPartition, Whole, [PresenceRecord];
+        ByOrder = "by_order", ByPartition, Whole, Fold, [PresenceRecord];
         /// Sagas by type, status and start.
-        ByStarted = "by_started", ByPartition, Whole, [PresenceRecord];
+        ByStarted = "by_started", ByPartition, Whole, Fold, [PresenceRecord];
         /// Sagas by type, status and last event.
-        ByUpdated = "by_updated", ByPartition, Whole, [UpdatedRecord];
+        ByUpdated = "by_updated", ByPartition, Whole, Fold, [UpdatedRecord];
         /// How many sagas each stretch of time holds, in both sort orders.
-        Counts = "counts", ByPartition, Whole, [CountRecord];
+        Counts = "counts", ByPartition, Whole, Fold, [CountRecord];
         /// Sums over all sagas, and the cursor.
-        Totals = "totals", Small, Whole, [TotalRecord];
+        Totals = "totals", Small, Whole, Fold, [TotalRecord];
     }
 }
 
