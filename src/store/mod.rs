@@ -47,7 +47,7 @@ pub use batch::{Batch, Op};
 pub use error::StoreError;
 pub use keys::Key;
 pub use ranges::{TableRange, TableRanges, scan_range, split};
-pub use table::{Access, Generation, InDigest, PartOfValue, ProjectionTable, Proof, Table, TableEntry};
+pub use table::{Access, Generation, InDigest, PartOfValue, ProjectionTable, Proof, Reread, Table, TableEntry};
 
 use std::ops::{Bound, ControlFlow};
 use std::path::Path;

@@ -18,7 +18,7 @@ use std::ops::ControlFlow;
 
 /// What engines of this list must do: a module of tests for each.
 macro_rules! behaviours {
-    ($list:ident of $($engine:ident)+ $behaviours:tt) => {
+    ($list:ident: $($engine:ident),+ => $behaviours:tt) => {
         mod $list {
             $(behaviours!(@$engine $behaviours);)+
         }
@@ -36,7 +36,7 @@ macro_rules! behaviours {
     };
 }
 
-behaviours! { every_engine of memory rocks plain {
+behaviours! { every_engine: memory, rocks, plain => {
     rows:
         a_row_is_read_as_it_was_written,
         a_row_that_was_never_written_is_missing,
@@ -73,19 +73,19 @@ behaviours! { every_engine of memory rocks plain {
         any_sequence_of_operations_agrees_with_a_naive_model;
 } }
 
-behaviours! { engines_that_cut_tables of memory rocks {
+behaviours! { engines_that_cut_tables: memory, rocks => {
     tables:
         shares_are_of_similar_size;
 } }
 
-behaviours! { engines_of_files of memory rocks {
+behaviours! { engines_of_files: memory, rocks => {
     copies:
         a_copy_is_of_one_moment_and_takes_no_later_write,
         a_copy_needs_a_directory_that_is_not_there,
         copies_made_while_rows_are_written_hold_whole_batches;
 } }
 
-behaviours! { engines_without of plain {
+behaviours! { engines_without: plain => {
     tables:
         a_table_that_cannot_be_cut_is_one_share;
     copies:
