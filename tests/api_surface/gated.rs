@@ -1,10 +1,9 @@
 //! A gate that a test closes, and a store in which some work waits at one.
 
 use saga_tracker::store::{
-    Batch, Checkpoint, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table,
-    TableRange, Usage, VisitRow, VisitTable,
+    Batch, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table, Usage,
+    VisitRow, VisitTable,
 };
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -124,11 +123,11 @@ macro_rules! read_through_the_gate {
                     .scan(table, partition, range, direction, limit, visit)
             }
 
-            fn scan_table(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
-                if range.table == Table::Purged && !self.gate.pass_rows(visit) {
+            fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+                if table == Table::Purged && !self.gate.pass_rows(visit) {
                     return Ok(());
                 }
-                self.store.scan_table(range, visit)
+                self.store.scan_table(table, visit)
             }
         }
     };
@@ -168,14 +167,6 @@ impl Store for Gated {
 
     fn table_bytes(&self, table: Table) -> Result<u64, StoreError> {
         self.store.table_bytes(table)
-    }
-
-    fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
-        self.store.split(table, parts)
-    }
-
-    fn checkpoint(&self, into: &Path) -> Result<Checkpoint, StoreError> {
-        self.store.checkpoint(into)
     }
 
     fn usage(&self) -> Usage {

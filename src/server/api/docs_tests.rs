@@ -1,6 +1,5 @@
 use super::super::routes::ROUTES;
 use super::super::{Context, Parts, ServerSettings, openapi_json, router};
-use super::*;
 use crate::domain::clock::{SharedClock, SystemClock};
 use crate::domain::{Position, SagaDefinitions};
 use crate::operations::audit::Audit;
