@@ -235,6 +235,7 @@ impl Surface {
             audit,
             metrics,
             clock: Arc::new(StoppedClock),
+            health: Default::default(),
             data_dir: None,
         };
         let context = Context::new(settings, parts);

@@ -7,7 +7,6 @@ pub mod operator;
 mod ops;
 mod restoring;
 mod retention;
-mod settings;
 pub mod snapshots;
 mod supervise;
 mod topic_replay;

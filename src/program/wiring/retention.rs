@@ -2,6 +2,7 @@
 
 use super::ops::Ops;
 use super::restoring::Restoring;
+use super::tracker::disk;
 use crate::domain::clock::SharedClock;
 use crate::domain::{Millis, SagaDefinitions, SagaId, fold};
 use crate::operations::decisions::{Applier, NewDecision};
@@ -18,7 +19,6 @@ use crate::operations::retention::{
     Edge, Hold, Holds, Plan, RetentionError, RetentionSettings, RetentionStatus, Rules, Sweeper, Worker,
     parts, plan,
 };
-use crate::pipeline::ingest::space::Disk;
 use crate::pipeline::kafka::KafkaSettings;
 use crate::pipeline::kafka::KafkaTopics;
 use crate::pipeline::projector::ProjectorHandle;
@@ -87,11 +87,9 @@ impl Retention {
         clock: &SharedClock,
     ) -> anyhow::Result<Self> {
         let settings = config.retention.clone();
-        let room = config.objects.room();
-        let objects = if room.url.is_empty() {
-            None
-        } else {
-            Some(objects::open(&room).context("the place of the archive")?)
+        let objects = match config.objects.url {
+            Some(_) => Some(objects::open(&config.objects).context("the place of the archive")?),
+            None => None,
         };
         Ok(Self {
             rules: Rules::new(&settings, definitions.clone()),
@@ -103,7 +101,7 @@ impl Retention {
             status: Arc::default(),
             clock: clock.clone(),
             runtime: Handle::current(),
-            kafka: config.ingest(),
+            kafka: config.kafka.clone(),
         })
     }
 
@@ -137,7 +135,7 @@ impl Retention {
             ops: self.ops.status.clone(),
             edge: edge.clone(),
             status: self.status.clone(),
-            space: Arc::new(Disk(config.store.data_dir.clone())),
+            space: Arc::new(disk(config)),
             reclaim_percent: self.settings.reclaim_percent,
             shutdown: shutdown.clone(),
         };

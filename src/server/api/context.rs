@@ -2,7 +2,7 @@
 
 use super::admin::Admin;
 use super::error::{ApiError, Detail, ErrorKind};
-use super::health::Health;
+use super::health::{Health, HealthSettings};
 use super::request_id::RequestIds;
 use super::settings::ServerSettings;
 use super::shares::{Share, Shares};
@@ -38,6 +38,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Tells the time of errors and of health.
     pub clock: SharedClock,
+    /// When health says DOWN.
+    pub health: HealthSettings,
     /// Where the store lives; none for a store in memory.
     pub data_dir: Option<PathBuf>,
 }
@@ -74,7 +76,7 @@ impl Context {
     /// Ties the parts together under these settings.
     pub fn new(settings: ServerSettings, parts: Parts) -> Self {
         let health = Health::new(
-            settings.health.clone(),
+            parts.health,
             parts.query.store().clone(),
             parts.ingest,
             parts.admin.clone(),

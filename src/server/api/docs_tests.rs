@@ -76,6 +76,7 @@ fn surface() -> axum::Router {
         admin: Arc::new(Idle),
         metrics,
         clock: Arc::new(SystemClock),
+        health: Default::default(),
         data_dir: None,
     };
     router(&Context::new(ServerSettings::default(), parts))

@@ -1,7 +1,7 @@
 //! The brokers: reachable, and what they say of the topics and the group.
 
 use super::{Check, group, topic};
-use crate::program::config::KafkaSettings;
+use crate::pipeline::kafka::KafkaSettings;
 use rdkafka::client::ClientContext;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};

@@ -1,7 +1,7 @@
 //! The consumer group: under which the tracker only commits, so nobody else may be a member.
 
 use super::{Check, topic};
-use crate::program::config::KafkaSettings;
+use crate::pipeline::kafka::KafkaSettings;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::metadata::Metadata;
 use rdkafka::{Offset, TopicPartitionList};

@@ -1,7 +1,7 @@
 //! The topics: there, led, replicated, and kept long enough.
 
 use super::{Check, Verdict};
-use crate::program::config::KafkaSettings;
+use crate::pipeline::kafka::KafkaSettings;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::metadata::{Metadata, MetadataTopic};
