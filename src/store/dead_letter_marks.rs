@@ -246,7 +246,7 @@ impl DeadLetterMark {
             },
         };
         batch.put_with(Table::DeadLetterMarks, &self.key(letter), |bytes| {
-            record.write(bytes)
+            record.write(bytes);
         });
     }
 

@@ -109,7 +109,7 @@ fn no_letters(error: &serde_json::Error) -> String {
 
 /// Why a decision that names so many letters does not hold.
 fn too_many(named: usize, limit: usize) -> Option<String> {
-    (named > limit).then(|| format!("it names {named} letters; accepted: up to {most}"))
+    (named > limit).then(|| format!("it names {named} letters; accepted: up to {limit}"))
 }
 
 /// Makes decisions about letters: on the ops topic, or in a test. Blocks.

@@ -99,7 +99,7 @@ fn bounded(decision: Decision) -> Parsed {
     let long = fields.iter().find(|(_, text, limit)| text.len() > *limit);
     if let Some((name, text, limit)) = long {
         let bytes = text.len();
-        return Parsed::Malformed(format!("its {name} has {bytes} bytes; accepted: up to {most}"));
+        return Parsed::Malformed(format!("its {name} has {bytes} bytes; accepted: up to {limit}"));
     }
     if decision.id.is_empty() {
         return Parsed::Malformed("its id is empty; every decision has one of its own".to_owned());

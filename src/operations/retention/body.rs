@@ -453,6 +453,6 @@ fn cut_of(edges: &BTreeMap<u32, u64>) -> Result<Cut, String> {
 fn within<'t>(what: &str, text: &'t str, limit: usize) -> Result<&'t str, String> {
     match text.chars().nth(limit) {
         None => Ok(text),
-        Some(_) => Err(format!("the {what} is longer than {most} characters")),
+        Some(_) => Err(format!("the {what} is longer than {limit} characters")),
     }
 }

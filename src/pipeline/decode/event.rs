@@ -91,7 +91,7 @@ impl Decoded<'_> {
 
 fn filled(field: &str, text: &str, limit: usize) -> Result<(), Defect> {
     if text.is_empty() {
-        let detail = format!("field {field} is empty; accepted: 1 to {most} characters");
+        let detail = format!("field {field} is empty; accepted: 1 to {limit} characters");
         return Err(Defect::new(DefectReason::EmptyField, detail));
     }
     short(field, text, limit)
@@ -103,7 +103,7 @@ fn short(field: &str, text: &str, limit: usize) -> Result<(), Defect> {
     }
     let found = text.chars().count();
     let detail = format!(
-        "field {field} has {found} characters; accepted: up to {most}; it begins {}",
+        "field {field} has {found} characters; accepted: up to {limit}; it begins {}",
         shown(text)
     );
     Err(Defect::new(DefectReason::FieldTooLong, detail))
