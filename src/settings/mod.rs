@@ -20,8 +20,7 @@
 
 mod secret;
 
-pub use secret::Secret;
-pub(crate) use secret::mask_address;
+pub(crate) use secret::{Secret, mask_address};
 
 /// What an option holds.
 #[derive(Clone, Copy, Debug, PartialEq)]

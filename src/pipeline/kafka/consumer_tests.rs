@@ -13,7 +13,9 @@ fn settings(broker: &MockBroker) -> KafkaSettings {
     KafkaSettings {
         bootstrap_servers: broker.bootstrap_servers().to_owned(),
         topic: TOPIC.to_owned(),
-        properties: Properties([("statistics.interval.ms".to_owned(), "50".to_owned())].into()),
+        properties: crate::pipeline::kafka::Properties(
+            [("statistics.interval.ms".to_owned(), "50".to_owned())].into(),
+        ),
         ..KafkaSettings::default()
     }
 }
