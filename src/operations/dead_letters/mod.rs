@@ -33,7 +33,7 @@ pub use forecast::{Forecast, Forecaster, PredictedOutcome, Standing};
 pub use id::{ACCEPTED_ID, DeadLetterId, NoDeadLetterId};
 pub use list::{DeadLetterGroup, DeadLetterPage, GroupBy, ListError, Listed};
 pub use named::Deciding;
-pub use publish::{PublishSettings, Publisher};
+pub use publish::Publisher;
 pub use query::{DeadLetterQuery, DeadLetterQueryError, Sources};
 pub use read::{DeadLetter, dead_letters_from};
 pub use remove::RemoveApplier;

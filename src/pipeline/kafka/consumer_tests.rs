@@ -1,7 +1,8 @@
 //! Against the broker inside this process.
 
+use super::super::MockBroker;
 use super::*;
-use crate::program::demo::MockBroker;
+use rdkafka::TopicPartitionList;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::statistics::Statistics;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,9 +14,7 @@ fn settings(broker: &MockBroker) -> KafkaSettings {
     KafkaSettings {
         bootstrap_servers: broker.bootstrap_servers().to_owned(),
         topic: TOPIC.to_owned(),
-        properties: crate::pipeline::kafka::Properties(
-            [("statistics.interval.ms".to_owned(), "50".to_owned())].into(),
-        ),
+        properties: [("statistics.interval.ms".to_owned(), "50".to_owned())].into(),
         ..KafkaSettings::default()
     }
 }

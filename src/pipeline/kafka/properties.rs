@@ -11,6 +11,12 @@ use std::fmt;
 #[serde(transparent)]
 pub struct Properties(pub BTreeMap<String, String>);
 
+impl<const N: usize> From<[(String, String); N]> for Properties {
+    fn from(properties: [(String, String); N]) -> Self {
+        Self(properties.into())
+    }
+}
+
 impl fmt::Debug for Properties {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = self.0.iter().map(|(name, value)| (name, shown(name, value)));
