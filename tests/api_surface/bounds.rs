@@ -20,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 fn small() -> ServerSettings {
     ServerSettings {
-        max_body_bytes: 1000,
-        max_header_bytes: 2000,
-        max_uri_bytes: 500,
+        body_limit_bytes: 1000,
+        header_limit_bytes: 2000,
+        uri_limit_bytes: 500,
         ..ServerSettings::default()
     }
 }

@@ -30,7 +30,7 @@ impl Running {
 
     async fn over(events: &[Event], change: impl FnOnce(&mut ServerSettings)) -> Self {
         let mut settings = ServerSettings {
-            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 0,
             ..ServerSettings::default()
         };
@@ -99,7 +99,7 @@ async fn a_client_that_sends_its_headers_slowly_is_cut_off() {
 
 #[tokio::test]
 async fn headers_beyond_all_limits_are_431() {
-    let server = Running::start(|settings| settings.max_header_bytes = 8 << 10).await;
+    let server = Running::start(|settings| settings.header_limit_bytes = 8 << 10).await;
     for bytes in [9 << 10, 60 << 10] {
         let filler = format!("x-filler: {}\r\n", "x".repeat(bytes));
         let answer = exchange(&mut server.connect().await, &get("/sagas", &filler)).await;

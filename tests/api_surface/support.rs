@@ -213,6 +213,7 @@ impl Surface {
             audit,
             metrics,
             clock,
+            health: Default::default(),
             data_dir: None,
         };
         let context = Context::new(settings, parts);

@@ -229,7 +229,7 @@ impl Snapshots {
     pub async fn run(self) {
         failpoint::pass("thread.snapshots");
         let shutdown = self.inner.parts.shutdown.clone();
-        if !self.inner.parts.objects.url.is_empty() {
+        if self.inner.parts.objects.url.is_some() {
             tokio::select! {
                 () = self.look_back() => {}
                 () = shutdown.cancelled() => {}

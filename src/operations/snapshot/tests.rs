@@ -706,7 +706,7 @@ fn snapshots_go_to_a_folder_too() {
         let mut world = World::new();
         let folder = tempfile::tempdir().unwrap();
         let settings = ObjectsSettings {
-            url: format!("file://{}", folder.path().display()),
+            url: Some(format!("file://{}", folder.path().display())),
             ..ObjectsSettings::default()
         };
         world.objects = crate::operations::objects::open(&settings).unwrap();

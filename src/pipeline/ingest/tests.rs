@@ -668,6 +668,10 @@ impl FreeSpace for Room {
     fn free(&self) -> Option<u64> {
         Some(self.0.load(Ordering::Relaxed))
     }
+
+    fn min_free_bytes(&self) -> u64 {
+        1_000
+    }
 }
 
 #[test]
@@ -691,7 +695,6 @@ fn a_nearly_full_disk_stops_consumption_until_there_is_room_and_nothing_is_lost(
         store: store.clone(),
         settings: KafkaSettings {
             topic: TOPIC.into(),
-            min_free_bytes: 1_000,
             ..KafkaSettings::default()
         },
         schemas: bundled(),

@@ -1,9 +1,10 @@
 //! Puts the sources together: defaults, then the file, then the environment, then flags.
 
 use super::environment;
-use super::options::{ConfigOption, Kind, OPTIONS};
-use super::settings::Config;
-use super::{file, nearest::nearest, properties, secret_files, validate};
+use super::settings::{Config, options};
+use super::{file, nearest::nearest, secret_files, validate};
+use crate::pipeline::kafka::properties;
+use crate::settings::{ConfigOption, Kind};
 use figment::value::{Dict, Empty, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 use std::collections::BTreeMap;
@@ -131,7 +132,7 @@ pub struct Effective {
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// All values in force, in the order of [`OPTIONS`].
+    /// All values in force, in the order of [`options`].
     pub effective: Vec<Effective>,
 }
 
@@ -262,7 +263,7 @@ impl Sources {
 fn flag_settings(flag: &Flag) -> Result<Vec<Setting>, Problem> {
     let origin = Origin::Flag(flag.name.clone());
     let Some((option, entry)) = ConfigOption::find(&flag.key) else {
-        let nearest = nearest(&flag.key, OPTIONS.iter().map(|option| option.key.to_owned()));
+        let nearest = nearest(&flag.key, options().map(|option| option.key.to_owned()));
         return Err(Problem::unknown(&flag.key, origin, nearest));
     };
     match entry {
@@ -317,7 +318,7 @@ fn merge(layers: &[Layer]) -> Result<Loaded, ConfigError> {
 
     let mut origins = BTreeMap::new();
     let mut problems = Vec::new();
-    for option in OPTIONS {
+    for option in options() {
         let Ok(value) = figment.find_value(option.key) else {
             continue;
         };

@@ -4,7 +4,6 @@
 pub mod offline;
 pub mod operator;
 mod ops;
-mod settings;
 pub mod snapshots;
 mod supervise;
 mod tracker;

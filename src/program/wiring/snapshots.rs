@@ -51,7 +51,7 @@ pub(super) fn of_tracker(
 ) -> Snapshots {
     Snapshots::new(SnapshotParts {
         store,
-        objects: config.objects.room(),
+        objects: config.objects.clone(),
         settings: config.snapshot.clone(),
         scratch: scratch(&config.store.data_dir),
         topic: config.kafka.topic.clone(),
@@ -63,7 +63,7 @@ pub(super) fn of_tracker(
 }
 
 fn depot(config: &Config) -> Result<Depot, SnapshotError> {
-    Ok(Depot::new(&objects::open(&config.objects.room())?))
+    Ok(Depot::new(&objects::open(&config.objects)?))
 }
 
 /// The snapshots there are, oldest first.
@@ -204,7 +204,7 @@ async fn ask_broker(config: &Config, manifest: &Manifest) -> anyhow::Result<Vec<
         "the snapshot is of topic {topic}, kafka.topic is {}; set it to the snapshot's",
         config.kafka.topic
     );
-    let settings = config.ingest();
+    let settings = config.kafka.clone();
     let bounds = tokio::task::spawn_blocking(move || topic_bounds(&settings)).await?;
     let bounds = bounds.map_err(|why| anyhow::anyhow!("whether the topic goes on where the snapshot ends cannot be told: {why}, or restore without asking (--skip-broker)"))?;
     Ok(coverage::compare(&manifest.numbers, &bounds))

@@ -2,7 +2,7 @@
 
 use super::ops::{self, letter_topics};
 use super::supervise::{Supervisor, panicked};
-use super::{operator, settings, snapshots};
+use super::{operator, snapshots};
 use crate::domain::SagaDefinitions;
 use crate::domain::clock::{SharedClock, SystemClock};
 use crate::failpoint;
@@ -67,7 +67,7 @@ impl Tracker {
         )?;
         rebuild::clear_leftovers(&store)?;
         let due = rebuild::is_due(&store, &definitions)?;
-        let kafka = config.ingest();
+        let kafka = config.kafka.clone();
         let status = Arc::new(IngestStatus::default());
         let shutdown = CancellationToken::new();
         let clock: SharedClock = Arc::new(SystemClock);
@@ -129,7 +129,7 @@ impl Tracker {
             background.clone(),
         );
         let query = Query::new(store.clone(), definitions.clone());
-        let metrics = Metrics::new(&settings::metrics(config), query.clone(), status.clone());
+        let metrics = Metrics::new(&config.metrics, query.clone(), status.clone());
         metrics.follow_snapshots(snapshots.status().clone());
         metrics.follow_decisions(decisions.status.clone());
         metrics.follow_retention(retention.status().clone());
@@ -154,13 +154,14 @@ impl Tracker {
             audit: audit.clone(),
             metrics,
             clock: clock.clone(),
+            health: config.health.clone(),
             data_dir: Some(config.store.data_dir.clone()),
         };
-        let context = Context::new(settings::server(config), parts);
-        let server = Server::bind(settings::server(config), &context).await?;
+        let context = Context::new(config.server.clone(), parts);
+        let server = Server::bind(config.server.clone(), &context).await?;
         let news = Arc::new(Notify::new());
         let publisher = start_publisher(&kafka, &store, &news, &shutdown)?;
-        let space: Arc<dyn FreeSpace> = Arc::new(Disk(config.store.data_dir.clone()));
+        let space: Arc<dyn FreeSpace> = Arc::new(disk(config));
         let mut supervisor = Supervisor::new(ended.clone(), shutdown.clone());
         if let Some(publisher) = publisher {
             supervisor.task("dead-letters", publisher);
@@ -333,16 +334,17 @@ async fn sync_often(store: SharedStore, shutdown: CancellationToken) {
 
 /// Where the archive is, if anybody said.
 fn open_objects(config: &Config) -> anyhow::Result<Option<Objects>> {
-    let room = config.objects.room();
-    if room.url.is_empty() {
-        return Ok(None);
+    match config.objects.url {
+        Some(_) => Ok(Some(
+            objects::open(&config.objects).context("the place of the archive")?,
+        )),
+        None => Ok(None),
     }
-    Ok(Some(objects::open(&room).context("the place of the archive")?))
 }
 
 /// The client blocks, so it is made (and later used) on a thread that may.
 async fn open_schemas(config: &Config) -> anyhow::Result<Arc<dyn registry::SchemaSource>> {
-    let settings = config.registry.client();
+    let settings = config.registry.clone();
     tokio::task::spawn_blocking(move || registry::open(&settings))
         .await?
         .context("schema registry")
@@ -394,9 +396,17 @@ pub(super) fn open_store(config: &Config) -> anyhow::Result<SharedStore> {
         "a restore into {} was interrupted; give the same `saga-tracker restore` again, or empty the directory",
         data_dir.display()
     );
-    let store = RocksStore::open(data_dir, &config.store.rocks())?;
+    let store = RocksStore::open(data_dir, &config.store)?;
     dead_letters::list_all_once(&store)?;
     Ok(Arc::new(store))
+}
+
+/// The disk under the store of the configuration.
+pub(super) fn disk(config: &Config) -> Disk {
+    Disk {
+        directory: config.store.data_dir.clone(),
+        min_free_bytes: config.store.min_free_bytes,
+    }
 }
 
 /// The topic and the definitions that offline work needs too.

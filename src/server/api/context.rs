@@ -47,7 +47,7 @@ impl Context {
     /// Ties the parts together under these settings.
     pub fn new(settings: ServerSettings, parts: Parts) -> Self {
         let inner = Inner {
-            health: Health::new(settings.health.clone(), &parts),
+            health: Health::new(parts.health.clone(), &parts),
             shares: Shares::of(&settings),
             settings,
             parts,

@@ -14,28 +14,22 @@ use crate::operations::decisions::{OpsSnapshot, OpsStatus};
 use crate::operations::retention::{RetentionSnapshot, RetentionStatus};
 use crate::pipeline::ingest::status::{IngestSnapshot, IngestStatus};
 use crate::pipeline::projector::ProjectorWatch;
+use crate::settings::settings;
 use crate::store::{Key, SharedStore, Table, keys, totals};
-use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// When health says DOWN.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct HealthSettings {
-    /// kafka is DOWN when no broker has been reachable for so long, ops when the topic of decisions has
-    /// been missing for so long. Milliseconds, default 30000.
-    pub kafka_down_after_ms: u64,
-    /// diskSpace is DOWN when less is free under the data directory. Bytes, default 268435456.
-    pub min_free_disk_bytes: u64,
-}
-
-impl Default for HealthSettings {
-    fn default() -> Self {
-        Self {
-            kafka_down_after_ms: 30_000,
-            min_free_disk_bytes: 256 << 20,
-        }
+settings! {
+    /// When health says DOWN.
+    #[derive(Debug)]
+    pub struct HealthSettings of [health] {
+        /// How long no broker may answer before the kafka component is DOWN, and the ops topic be missing before
+        /// the ops component is, milliseconds.
+        #[option(MILLIS)]
+        pub kafka_down_after_ms: u64 = 30_000,
+        /// Free bytes on the store's disk below which the diskSpace component is DOWN.
+        #[option(BYTES)]
+        pub disk_free_min_bytes: u64 = 256 << 20,
     }
 }
 
@@ -209,7 +203,7 @@ impl Health {
     }
 
     fn disk(&self) -> DiskSpace {
-        let threshold = self.settings.min_free_disk_bytes;
+        let threshold = self.settings.disk_free_min_bytes;
         let Some(dir) = &self.data_dir else {
             let message = Some("the store is in memory".to_owned());
             return DiskSpace {

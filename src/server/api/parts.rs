@@ -1,5 +1,6 @@
 //! What the surface is put on top of: the services of a tracker.
 
+use super::health::HealthSettings;
 use crate::domain::clock::SharedClock;
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::redrive::Redrives;
@@ -48,6 +49,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Tells the time of errors and of health.
     pub clock: SharedClock,
+    /// When health says DOWN.
+    pub health: HealthSettings,
     /// Where the store lives; none for a store in memory.
     pub data_dir: Option<PathBuf>,
 }
