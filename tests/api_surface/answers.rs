@@ -385,7 +385,7 @@ async fn snapshots_are_made_listed_and_pruned_on_demand() {
     let (bucket, data) = (directory.path().join("bucket"), directory.path().join("data"));
     std::fs::create_dir(&bucket).unwrap();
     let objects = ObjectsSettings {
-        url: format!("file://{}", bucket.display()),
+        url: Some(format!("file://{}", bucket.display())),
         ..ObjectsSettings::default()
     };
     std::fs::write(&data, b"in the way").unwrap();

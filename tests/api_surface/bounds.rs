@@ -137,11 +137,11 @@ async fn probes_do_not_queue_behind_scans() {
 async fn slow_bucket() -> (ObjectsSettings, CancellationToken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let settings = ObjectsSettings {
-        url: "s3://bucket".to_owned(),
+        url: Some("s3://bucket".to_owned()),
         endpoint: Some(format!("http://{}", listener.local_addr().unwrap())),
         region: Some("here".to_owned()),
         access_key: Some("key".to_owned()),
-        secret_key: Some("secret".to_owned()),
+        secret_key: Some("secret".to_owned().into()),
         allow_http: true,
         ..ObjectsSettings::default()
     };
