@@ -8,7 +8,7 @@ mod error;
 mod key;
 #[path = "../../src/store/keys.rs"]
 pub mod keys;
-#[path = "../../src/store/letter_records.rs"]
+#[path = "../../src/store/dead_letter_records.rs"]
 mod dead_letter_records;
 #[path = "../../src/store/purged_records.rs"]
 mod purged_records;

@@ -2,7 +2,7 @@
 //! on one thread, in an order that a seed decides.
 //!
 //! Around them stands a world that is as bad as it gets ([`plan::Trouble`]); beside them an oracle
-//! ([`oracle`]) that says from DESIGN.md and the records alone what every answer must be. After each
+//! ([`oracle`]) that says from docs/contract.md and the records alone what every answer must be. After each
 //! run every replica is brought to the end of the topics and compared with it, and with its neighbours.
 //!
 //! `cargo test simulator` runs a fixed number of seeds. `SEEDS=100000` runs more, `SEED=4711` one, whose

@@ -1,6 +1,6 @@
 """What the tracker must answer, computed the slow and obvious way.
 
-Written from DESIGN.md (sections 2, 3.1, 4) alone, never from the service's code: the
+Written from docs/contract.md alone, never from the service's code: the
 two can only agree by both being right. Input is what is in the topic; nothing here
 does I/O.
 """
@@ -154,7 +154,7 @@ def effective_status(event):
 
 
 def next_status(current, incoming, defined=True):
-    """(status, is this transition an anomaly) for one cell of DESIGN 4.1."""
+    """(status, is this transition an anomaly) for one cell of the contract's table."""
     if current is None or current == incoming:
         return incoming, False
     if incoming == "COMPENSATED":
@@ -337,7 +337,7 @@ class Oracle:
         }
 
     def counters(self):
-        """The metrics of DESIGN 3.2 that derive from state."""
+        """The metrics of the contract that derive from state."""
         sagas = self.sagas.values()
         compensations = [d for s in sagas for d in s.compensations]
         processed = {}

@@ -12,7 +12,7 @@ from servers import free_port, wait_until
 
 pytestmark = pytest.mark.tracker
 
-# DESIGN 3.2.
+# The contract, "Metrics".
 TYPES = {
     "saga_active_total": "gauge",
     "saga_failed_total": "counter",

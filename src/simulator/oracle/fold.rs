@@ -1,4 +1,4 @@
-//! DESIGN.md 4.1 to 4.3 once more: which delivery stands, what comes after what, what it does.
+//! What docs/contract.md says of events, once more: which delivery stands, what comes after what, what it does.
 
 use crate::domain::{Event, SagaDefinitions};
 use std::collections::{BTreeMap, BTreeSet};

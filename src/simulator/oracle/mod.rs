@@ -1,4 +1,4 @@
-//! What the answers must be, from DESIGN.md and the topics' records alone.
+//! What the answers must be, from docs/contract.md and the topics' records alone.
 //!
 //! Nothing here calls the fold, the transition table, the deduplication or the projector of the
 //! product; the decoder is trusted, and so is the hash that a purge is checked by.
