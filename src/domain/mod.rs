@@ -17,6 +17,7 @@ mod position;
 mod purged;
 mod state;
 mod status;
+pub mod text;
 mod time;
 mod transition;
 

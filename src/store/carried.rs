@@ -4,7 +4,7 @@
 
 use super::codec::Record;
 use super::records::TotalRecord;
-use super::{Batch, Direction, Generation, Key, Read, StoreError, Table, WHOLE, keys, read};
+use super::{Batch, Generation, Key, Read, Scan, StoreError, Table, keys, read};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -91,14 +91,9 @@ pub fn each(
 ) -> Result<(), StoreError> {
     let mut key = Key::default();
     keys::meta_carried(&mut key, name, &[]);
-    read::try_scan(
-        |row| {
-            let partition = key.partition();
-            read.scan(Table::Meta, partition, WHOLE, Direction::Forward, usize::MAX, row)
-        },
-        |member, value| {
-            visit(member, TotalRecord::read(value)?.value)?;
-            Ok(ControlFlow::Continue(()))
-        },
-    )
+    let partition = key.partition();
+    Scan::of(Table::Meta, partition).each(read, |member, value| {
+        visit(member, TotalRecord::read(value)?.value)?;
+        Ok(ControlFlow::Continue(()))
+    })
 }

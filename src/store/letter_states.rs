@@ -3,7 +3,7 @@
 //! Which marks count is decided in [`super::dead_letter_marks`].
 
 use super::dead_letter_marks::{DeadLetterMark, DeadLetterState, Happened, Removal, ValueHash};
-use super::{Direction, Key, Read, StoreError, Table, keys, read};
+use super::{Key, Read, Scan, StoreError, Table, keys, until};
 use crate::domain::Position;
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
@@ -22,20 +22,13 @@ fn each(
     let mut end = prefix.sort().to_vec();
     end.extend_from_slice(&[u8::MAX; 32]);
     let range = (Bound::Included(prefix.sort()), Bound::Included(&end[..]));
-    read::try_scan(
-        |row| {
-            let partition = prefix.partition();
-            read.scan(
-                Table::DeadLetterMarks,
-                partition,
-                range,
-                Direction::Forward,
-                limit,
-                row,
-            )
-        },
-        |sort, value| visit(DeadLetterMark::read(keys::parse_letter_mark(sort)?.by, value)?),
-    )
+    let partition = prefix.partition();
+    Scan::of(Table::DeadLetterMarks, partition)
+        .range(range)
+        .limit(limit)
+        .each(read, |sort, value| {
+            visit(DeadLetterMark::read(keys::parse_letter_mark(sort)?.by, value)?)
+        })
 }
 
 /// The first mark of a kind about a value.
@@ -116,11 +109,7 @@ pub fn state(read: &dyn Read, letter: Position, value: ValueHash) -> Result<Dead
     if !returned {
         each_of_kind(read, letter, DeadLetterMark::ANNOUNCED, |mark| {
             returned = is_returned(read, letter, mark.about())?;
-            Ok(if returned {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            })
+            Ok(until(returned))
         })?;
     }
     Ok(if returned {
@@ -151,12 +140,7 @@ pub fn counted(
         if mark.about() != value {
             found.extend(about(DeadLetterMark::RETURNED, mark.about())?);
         }
-        let full = found.len() >= MARKS_TOLD;
-        Ok(if full {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        })
+        Ok(until(found.len() >= MARKS_TOLD))
     })?;
     found.sort_by_key(|mark| (mark.kind(), mark.by));
     Ok(found)
@@ -180,26 +164,17 @@ pub fn marks_between(
     let (first, end) = (from.offset.to_be_bytes(), to.to_be_bytes());
     let range = (Bound::Included(&first[..]), Bound::Excluded(&end[..]));
     let (mut rows, mut reached) = (0, from.offset);
-    read::try_scan(
-        |visit| {
-            let partition = key.partition();
-            read.scan(
-                Table::DeadLetterMarks,
-                partition,
-                range,
-                Direction::Forward,
-                limit,
-                visit,
-            )
-        },
-        |sort, value| {
+    let partition = key.partition();
+    Scan::of(Table::DeadLetterMarks, partition)
+        .range(range)
+        .limit(limit)
+        .each(read, |sort, value| {
             let mark = keys::parse_letter_mark(sort)?;
             (rows, reached) = (rows + 1, mark.offset);
             let marks = found.entry(mark.offset).or_default();
             marks.push(DeadLetterMark::read(mark.by, value)?);
             Ok(ControlFlow::Continue(()))
-        },
-    )?;
+        })?;
     Ok((found, if rows < limit { to } else { reached }))
 }
 

@@ -26,6 +26,7 @@ pub mod keys;
 mod keys_tests;
 mod letter_states;
 pub mod memory;
+pub mod offsets;
 pub mod purged;
 mod purged_records;
 pub mod read;
@@ -33,6 +34,7 @@ pub mod records;
 #[cfg(test)]
 mod records_tests;
 pub mod rocks;
+mod scan;
 mod state_records;
 pub mod stoppable;
 mod table;
@@ -42,6 +44,7 @@ pub mod totals;
 pub use batch::{Batch, Op};
 pub use error::StoreError;
 pub use keys::Key;
+pub use scan::{Scan, until};
 pub use table::{Generation, ProjectionTable, Table};
 
 use std::ops::{Bound, ControlFlow};

@@ -2,9 +2,7 @@
 
 use super::codec::Record;
 use super::records::{InstanceRecord, LogRecord, MetaRecord, OffsetRecord, TotalRecord};
-use super::{
-    Batch, Direction, Generation, Key, ProjectionTable, Read, StoreError, Table, WHOLE, keys, totals,
-};
+use super::{Batch, Generation, Key, ProjectionTable, Read, Scan, StoreError, Table, WHOLE, keys, totals};
 use crate::domain::{Cut, Event, SagaDefinitions, SagaId, SagaState, TimelineKey};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,24 +12,6 @@ impl From<keys::KeyError> for StoreError {
     fn from(error: keys::KeyError) -> Self {
         Self::Corrupt(error.to_string())
     }
-}
-
-/// Runs a scan whose visitor may fail.
-///
-/// # Errors
-/// The engine's error, or the visitor's first.
-pub fn try_scan(
-    scan: impl FnOnce(&mut super::VisitRow<'_>) -> Result<(), StoreError>,
-    mut visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
-) -> Result<(), StoreError> {
-    let mut failed = None;
-    scan(&mut |sort, value| {
-        visit(sort, value).unwrap_or_else(|error| {
-            failed = Some(error);
-            ControlFlow::Break(())
-        })
-    })?;
-    failed.map_or(Ok(()), Err)
 }
 
 /// Scans a part of what the log holds of a saga, with a visitor that may fail.
@@ -45,10 +25,7 @@ pub fn try_scan_saga(
     visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
     let partition = saga.as_str().as_bytes();
-    try_scan(
-        |row| read.scan(Table::Log, partition, range, Direction::Forward, usize::MAX, row),
-        visit,
-    )
+    Scan::of(Table::Log, partition).range(range).each(read, visit)
 }
 
 /// Runs a table scan whose visitor may fail.
@@ -159,23 +136,11 @@ pub fn meta(read: &dyn Read, name: &str) -> Result<Option<String>, StoreError> {
 /// [`StoreError`] when it cannot be read.
 pub fn meta_counts(read: &dyn Read, name: &str) -> Result<BTreeMap<String, u64>, StoreError> {
     let mut counts = BTreeMap::new();
-    try_scan(
-        |visit| {
-            read.scan(
-                Table::Meta,
-                name.as_bytes(),
-                WHOLE,
-                Direction::Forward,
-                usize::MAX,
-                visit,
-            )
-        },
-        |member, value| {
-            let count = u64::try_from(TotalRecord::read(value)?.value).unwrap_or(0);
-            counts.insert(keys::parse_text("meta", member)?.to_owned(), count);
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
+    Scan::of(Table::Meta, name.as_bytes()).each(read, |member, value| {
+        let count = u64::try_from(TotalRecord::read(value)?.value).unwrap_or(0);
+        counts.insert(keys::parse_text("meta", member)?.to_owned(), count);
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(counts)
 }
 
@@ -325,13 +290,10 @@ pub fn totals_of(
     mut visit: impl FnMut(&[u8], i64) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let table = Table::Projection(generation, ProjectionTable::Totals);
-    try_scan(
-        |row| read.scan(table, name.as_bytes(), WHOLE, Direction::Forward, usize::MAX, row),
-        |sort, value| {
-            visit(sort, TotalRecord::read(value)?.value)?;
-            Ok(ControlFlow::Continue(()))
-        },
-    )
+    Scan::of(table, name.as_bytes()).each(read, |sort, value| {
+        visit(sort, TotalRecord::read(value)?.value)?;
+        Ok(ControlFlow::Continue(()))
+    })
 }
 
 /// Some sums of a family by their sort keys, in their order; 0 for what was never counted.
@@ -385,22 +347,10 @@ pub fn total(read: &dyn Read, generation: Generation, name: &str) -> Result<i64,
 /// [`StoreError`] when it cannot be read.
 pub fn offsets(read: &dyn Read, topic: &str) -> Result<Vec<(u32, OffsetRecord)>, StoreError> {
     let mut rows = Vec::new();
-    try_scan(
-        |visit| {
-            read.scan(
-                Table::Offsets,
-                topic.as_bytes(),
-                WHOLE,
-                Direction::Forward,
-                usize::MAX,
-                visit,
-            )
-        },
-        |sort, value| {
-            rows.push((keys::parse_partition_number(sort)?, OffsetRecord::read(value)?));
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
+    Scan::of(Table::Offsets, topic.as_bytes()).each(read, |sort, value| {
+        rows.push((keys::parse_partition_number(sort)?, OffsetRecord::read(value)?));
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(rows)
 }
 

@@ -10,8 +10,8 @@ use super::codec::Record;
 use super::keys::{self, TimelineRow};
 use super::records::{InstanceRecord, LogRecord, PresenceRecord, StandingRecord};
 use super::{
-    Batch, Direction, Generation, Key, ProjectionTable, Read, StoreError, Table, WHOLE,
-    read::{try_scan, try_scan_saga},
+    Batch, Direction, Generation, Key, ProjectionTable, Read, Scan, StoreError, Table, WHOLE,
+    read::try_scan_saga,
 };
 use crate::domain::{
     Cut, EventDigest, EventRef, Millis, Position, SagaDefinitions, SagaId, SagaState, TimelineKey,
@@ -71,23 +71,15 @@ pub fn checkpoint_before(
     let end = keys::place_sort(place);
     let range = (Bound::Unbounded, Bound::Excluded(&end[..]));
     let mut found = None;
-    try_scan(
-        |visit| {
-            read.scan(
-                table(generation),
-                key.partition(),
-                range,
-                Direction::Reverse,
-                1,
-                visit,
-            )
-        },
-        |_, value| {
+    Scan::of(table(generation), key.partition())
+        .range(range)
+        .direction(Direction::Reverse)
+        .limit(1)
+        .each(read, |_, value| {
             let state = InstanceRecord::read(value)?.state()?;
             found = Some(state.out_of_checkpoint(whole));
             Ok(ControlFlow::Break(()))
-        },
-    )?;
+        })?;
     Ok(found)
 }
 
@@ -108,22 +100,13 @@ pub fn checkpoints_from(
     let start = keys::place_sort(place);
     let range = (Bound::Included(&start[..]), Bound::Unbounded);
     let mut found = Vec::new();
-    try_scan(
-        |visit| {
-            read.scan(
-                table(generation),
-                key.partition(),
-                range,
-                Direction::Forward,
-                limit,
-                visit,
-            )
-        },
-        |_, value| {
+    Scan::of(table(generation), key.partition())
+        .range(range)
+        .limit(limit)
+        .each(read, |_, value| {
             found.push(InstanceRecord::read(value)?.state()?);
             Ok(ControlFlow::Continue(()))
-        },
-    )?;
+        })?;
     Ok(found)
 }
 
@@ -354,22 +337,13 @@ fn duplicates(
     keys::timeline_partition(&mut key, TimelineRow::Duplicate, saga);
     let from = start.map_or(Bound::Unbounded, |sort| Bound::Excluded(&sort[..]));
     let mut found = Vec::new();
-    try_scan(
-        |visit| {
-            read.scan(
-                table(generation),
-                key.partition(),
-                (from, Bound::Unbounded),
-                Direction::Forward,
-                DUPLICATES,
-                visit,
-            )
-        },
-        |sort, _| {
+    Scan::of(table(generation), key.partition())
+        .range((from, Bound::Unbounded))
+        .limit(DUPLICATES)
+        .each(read, |sort, _| {
             found.push(keys::place_sort(keys::parse_log_sort(sort)?));
             Ok(ControlFlow::Continue(()))
-        },
-    )?;
+        })?;
     Ok(found)
 }
 
@@ -452,25 +426,16 @@ pub fn remove(
             Bound::Unbounded,
         );
         let limit = left;
-        try_scan(
-            |visit| {
-                let partition = partition.partition();
-                read.scan(
-                    table(generation),
-                    partition,
-                    range,
-                    Direction::Forward,
-                    limit,
-                    visit,
-                )
-            },
-            |sort, _| {
+        let partition = partition.partition();
+        Scan::of(table(generation), partition)
+            .range(range)
+            .limit(limit)
+            .each(read, |sort, _| {
                 left -= 1;
                 batch.delete(table(generation), &Key::new(partition.partition(), sort));
                 done.behind = Some(sort.to_vec());
                 Ok(ControlFlow::Continue(()))
-            },
-        )?;
+            })?;
         if left == 0 {
             return Ok(false);
         }

@@ -8,7 +8,7 @@ use super::view::{self, RedriveOutcome};
 use super::{Change, DeadLetterHistory, DeadLetterId, Forecast, PredictedOutcome};
 use crate::domain::Position;
 use crate::store::dead_letters::DeadLetterState;
-use crate::store::{Direction, Read, StoreError, Table, WHOLE, keys, read};
+use crate::store::{Read, Scan, StoreError, Table, keys};
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -296,21 +296,11 @@ fn letters_of(read: &dyn Read, id: &str) -> Result<Vec<Position>, StoreError> {
     if id.is_empty() {
         return Ok(found);
     }
-    read::try_scan(
-        |visit| {
-            read.scan(
-                Table::LettersByEvent,
-                id.as_bytes(),
-                WHOLE,
-                Direction::Forward,
-                MOST_OF_EVENT,
-                visit,
-            )
-        },
-        |sort, _| {
+    Scan::of(Table::LettersByEvent, id.as_bytes())
+        .limit(MOST_OF_EVENT)
+        .each(read, |sort, _| {
             found.push(keys::parse_position(sort)?);
             Ok(ControlFlow::Continue(()))
-        },
-    )?;
+        })?;
     Ok(found)
 }

@@ -11,9 +11,8 @@ use crate::store::dead_letters::{
     DeadLetterCounts, DeadLetterState, EXTERNAL, ValueHash, counts, marks_between, state,
 };
 use crate::store::records::DeadLetterSummaryRecord;
-use crate::store::{Direction, Key, Read, StoreError, Table, keys, read};
+use crate::store::{Read, StoreError, Table, keys, offsets, read, until};
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::{Bound, ControlFlow};
 
 /// Rows read at once; few in tests, so that they cross from one reading to the next.
 const ROWS: usize = if cfg!(test) { 4 } else { 256 };
@@ -110,8 +109,7 @@ impl Lane {
     /// Reads until something is ready or nothing is left.
     fn fill(&mut self, read: &dyn Read) -> Result<(), StoreError> {
         while self.ready.is_empty() && self.bound > self.start {
-            let bucket = (self.bound - 1) >> keys::FEED_BUCKET_BITS << keys::FEED_BUCKET_BITS;
-            let first = bucket.max(self.start);
+            let first = keys::offset_bucket(self.bound - 1).start.max(self.start);
             let (rows, reached) = self.rows(read, first)?;
             if !rows.is_empty() {
                 let from = Position::new(self.partition, reached);
@@ -134,36 +132,14 @@ impl Lane {
 
     /// Rows below the bound, at most [`ROWS`], and the offset down to which that is all.
     fn rows(&self, read: &dyn Read, first: u64) -> Result<(Vec<Listed>, u64), StoreError> {
-        let mut key = Key::default();
-        keys::by_offset(&mut key, Position::new(self.partition, first));
-        let (from, to) = (first.to_be_bytes(), self.bound.to_be_bytes());
-        let range = (Bound::Included(&from[..]), Bound::Excluded(&to[..]));
+        let place = |offset| Position::new(self.partition, offset);
+        let letters = offsets::of_partition(read, Table::Letters, self.partition);
         let mut rows = Vec::new();
-        read::try_scan(
-            |visit| {
-                read.scan(
-                    Table::Letters,
-                    key.partition(),
-                    range,
-                    Direction::Reverse,
-                    ROWS,
-                    visit,
-                )
-            },
-            |sort, value| {
-                let at = Position::new(self.partition, keys::parse_offset(sort)?);
-                rows.push(Listed::of(
-                    at,
-                    &DeadLetterSummaryRecord::read(value)?,
-                    DeadLetterState::Open,
-                ));
-                Ok(ControlFlow::Continue(()))
-            },
-        )?;
-        let reached = match rows.last() {
-            Some(last) if rows.len() == ROWS => last.position.offset,
-            _ => first,
-        };
+        let reached = letters.backward(first..self.bound, |offset, value| {
+            let record = DeadLetterSummaryRecord::read(value)?;
+            rows.push(Listed::of(place(offset), &record, DeadLetterState::Open));
+            Ok(until(rows.len() >= ROWS))
+        })?;
         Ok((rows, reached))
     }
 

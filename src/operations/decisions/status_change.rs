@@ -12,7 +12,7 @@ use crate::pipeline::projector::ProjectorWatch;
 use crate::pipeline::registry::{SchemaError, SchemaSource};
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;
-use crate::store::{Direction, Key, Read, SharedStore, StoreError, Table, WHOLE, keys, read, timelines};
+use crate::store::{Direction, Key, Read, Scan, SharedStore, StoreError, Table, keys, read, timelines};
 use jiff::Timestamp;
 use saga_tracker_sdk::contract::{self, SagaEvent};
 use saga_tracker_sdk::encoding::Encoder;
@@ -159,17 +159,14 @@ impl StatusChanger {
 
     fn last_delivery(&self, saga: &SagaId) -> Result<Option<Position>, StoreError> {
         let mut last = None;
-        read::try_scan(
-            |visit| {
-                let partition = saga.as_str().as_bytes();
-                self.store
-                    .scan(Table::Log, partition, WHOLE, Direction::Reverse, 1, visit)
-            },
-            |sort, _| {
+        let partition = saga.as_str().as_bytes();
+        Scan::of(Table::Log, partition)
+            .direction(Direction::Reverse)
+            .limit(1)
+            .each(&*self.store, |sort, _| {
                 last = Some(keys::parse_log_sort(sort)?.position);
                 Ok(ControlFlow::Continue(()))
-            },
-        )?;
+            })?;
         Ok(last)
     }
 

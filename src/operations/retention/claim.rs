@@ -12,9 +12,9 @@ use super::rules::{DAY, HOUR};
 use crate::domain::{Cut, Event, Evidence, Millis, Position, SagaId, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, LogRecord};
-use crate::store::{Direction, Key, Read, StoreError, Table, WHOLE, keys, purged, read};
+use crate::store::{Key, Read, StoreError, Table, WHOLE, keys, offsets, purged, read, until};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 
 /// Rows that are looked at for the last delivery that stands in a partition.
 const LOOKED_BACK: usize = 4_096;
@@ -66,39 +66,21 @@ fn seen(event: &Event) -> Seen {
 /// former may go at another moment on another replica.
 fn last_before(store: &dyn Read, partition: u32, mut before: u64) -> Result<Option<Event>, StoreError> {
     let (mut found, mut looked) = (None, 0);
-    let mut key = Key::default();
+    let rows = offsets::of_partition(store, Table::Feed, partition);
     while before > 0 && looked < LOOKED_BACK && found.is_none() {
-        let bucket = (before - 1) >> keys::FEED_BUCKET_BITS;
-        let first = bucket << keys::FEED_BUCKET_BITS;
-        keys::by_offset(&mut key, Position::new(partition, first));
-        let (from, to) = (first.to_be_bytes(), before.to_be_bytes());
-        let range = (Bound::Included(&from[..]), Bound::Excluded(&to[..]));
-        let room = LOOKED_BACK - looked;
-        let at = |sort: &[u8]| Ok::<_, StoreError>(Position::new(partition, keys::parse_offset(sort)?));
-        let mut any = false;
-        read::try_scan(
-            |visit| {
-                store.scan(
-                    Table::Feed,
-                    key.partition(),
-                    range,
-                    Direction::Reverse,
-                    room,
-                    visit,
-                )
-            },
-            |sort, value| {
-                (any, looked) = (true, looked + 1);
-                let FeedRecord::Logged { saga_id, recorded_at } = FeedRecord::read(value)? else {
-                    return Ok(ControlFlow::Continue(()));
-                };
-                found = Some((SagaId::from(saga_id), Millis(recorded_at), at(sort)?));
-                Ok(ControlFlow::Break(()))
-            },
-        )?;
-        if !any {
+        let first = keys::offset_bucket(before - 1).start;
+        // A bucket costs a look even when nothing is in it.
+        let least = looked + 1;
+        rows.backward(first..before, |offset, value| {
             looked += 1;
-        }
+            if let FeedRecord::Logged { saga_id, recorded_at } = FeedRecord::read(value)? {
+                let position = Position::new(partition, offset);
+                found = Some((SagaId::from(saga_id), Millis(recorded_at), position));
+            }
+            let ends = found.is_some() || looked >= LOOKED_BACK;
+            Ok(until(ends))
+        })?;
+        looked = looked.max(least);
         before = first;
     }
     match found {

@@ -5,7 +5,7 @@
 use super::rules::{Rule, Rules};
 use crate::domain::{Millis, SagaStatus, SagaType};
 use crate::pipeline::query::{Filter, Query, QueryError, SagaView, SearchRequest, Sort, SortKey, Window};
-use crate::store::{Direction, ProjectionTable, StoreError, Table, keys, read, totals};
+use crate::store::{ProjectionTable, Scan, StoreError, Table, keys, read, totals};
 use std::ops::{Bound, ControlFlow};
 
 /// Sagas read at once.
@@ -83,17 +83,15 @@ fn types_behind(query: &Query, place: Option<&[u8]>) -> Result<Vec<(Vec<u8>, Sag
     let table = Table::Projection(serving, ProjectionTable::Totals);
     let range = (place.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
     let mut types = Vec::new();
-    read::try_scan(
-        |visit| {
-            let family = totals::TYPES.as_bytes();
-            store.scan(table, family, range, Direction::Forward, TYPES, visit)
-        },
-        |sort, _| {
+    let family = totals::TYPES.as_bytes();
+    Scan::of(table, family)
+        .range(range)
+        .limit(TYPES)
+        .each(store, |sort, _| {
             let name = keys::parse_text("totals", sort)?;
             types.push((sort.to_vec(), SagaType::from(name)));
             Ok(ControlFlow::Continue(()))
-        },
-    )?;
+        })?;
     Ok(types)
 }
 

@@ -11,7 +11,7 @@
 use crate::domain::{Cut, Position};
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, GapKind, GapRecord, TotalRecord};
-use crate::store::{Batch, Direction, Key, Read, StoreError, Table, WHOLE, keys, read, totals};
+use crate::store::{Batch, Key, Read, Scan, StoreError, Table, keys, read, totals};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
 
@@ -32,17 +32,12 @@ impl Gaps {
     /// Goes on where the store stands.
     pub(super) fn open(store: &dyn Read) -> Result<Self, StoreError> {
         let mut unsettled = BTreeMap::new();
-        read::try_scan(
-            |visit| {
-                let name = totals::GAPS_UNSETTLED.as_bytes();
-                store.scan(Table::Meta, name, WHOLE, Direction::Forward, usize::MAX, visit)
-            },
-            |sort, value| {
-                let from = u64::try_from(TotalRecord::read(value)?.value).unwrap_or(0);
-                unsettled.insert(keys::parse_meta_cursor(sort)?, (from, from));
-                Ok(ControlFlow::Continue(()))
-            },
-        )?;
+        let name = totals::GAPS_UNSETTLED.as_bytes();
+        Scan::of(Table::Meta, name).each(store, |sort, value| {
+            let from = u64::try_from(TotalRecord::read(value)?.value).unwrap_or(0);
+            unsettled.insert(keys::parse_meta_cursor(sort)?, (from, from));
+            Ok(ControlFlow::Continue(()))
+        })?;
         Ok(Self {
             unsettled,
             ..Self::default()
@@ -136,25 +131,15 @@ impl Gaps {
         keys::gap(&mut key, from);
         let (first, end) = (from.offset.to_be_bytes(), to.to_be_bytes());
         let range = (Bound::Included(&first[..]), Bound::Excluded(&end[..]));
-        read::try_scan(
-            |visit| {
-                store.scan(
-                    Table::Gaps,
-                    key.partition(),
-                    range,
-                    Direction::Forward,
-                    usize::MAX,
-                    visit,
-                )
-            },
-            |sort, value| {
+        Scan::of(Table::Gaps, key.partition())
+            .range(range)
+            .each(store, |sort, value| {
                 let gap = GapRecord::read(value)?;
                 if GapKind::from_tag(gap.kind) == Some(GapKind::Undelivered) {
                     harmless.push((keys::parse_offset(sort)?, gap.next));
                 }
                 Ok(ControlFlow::Continue(()))
-            },
-        )?;
+            })?;
         for (offset, next) in &harmless {
             let first = Position::new(from.partition, *offset);
             put_row(batch, &mut key, first, *next, GapKind::Expired, low);

@@ -18,9 +18,9 @@ use crate::pipeline::registry::{SchemaError, SchemaSource};
 use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, counts};
 use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord};
-use crate::store::{Batch, Direction, Key, Read, SharedStore, StoreError, Table, keys, read};
+use crate::store::{Batch, Key, Read, SharedStore, StoreError, Table, keys, offsets, read, until};
 use std::collections::HashMap;
-use std::ops::{Bound, ControlFlow};
+
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -28,8 +28,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Letters that are read again in one write.
 const CHUNK: usize = 256;
-/// Parts of the list of letters that are looked through in one round.
-const BUCKETS: usize = 1_024;
+/// Offsets whose letters are looked through in one round.
+const OFFSETS: u64 = 1 << 26;
 /// Ids that the registry is asked for in one round.
 const QUESTIONS: usize = 16;
 /// Bytes of values that one round holds: it ends behind the letter that goes beyond.
@@ -201,55 +201,30 @@ impl Reread {
     /// Letters of unknown schemas from there on, and where to go on; at the end, with the first.
     fn candidates(&self, from: Position) -> Result<(Vec<Position>, Position), StoreError> {
         let ends = read::log_cut(&*self.store, &self.topics.topic)?;
-        let mut found = Vec::new();
-        let mut at = from;
-        for _ in 0..BUCKETS {
-            while at.offset >= ends.next(at.partition) {
-                if ends.iter().all(|(partition, _)| partition <= at.partition) {
-                    return Ok((found, Position::new(0, 0)));
+        let (mut found, mut left) = (Vec::new(), OFFSETS);
+        for (partition, end) in ends.iter().filter(|(partition, _)| *partition >= from.partition) {
+            let first = if partition == from.partition {
+                from.offset
+            } else {
+                0
+            };
+            if first >= end {
+                continue;
+            }
+            let rows = offsets::of_partition(&*self.store, Table::Letters, partition);
+            let stop = end.min(first.saturating_add(left));
+            let next = rows.forward(first..stop, |offset, value| {
+                if DeadLetterSummaryRecord::read(value)?.reason == DefectReason::UnknownSchema.as_str() {
+                    found.push(Position::new(partition, offset));
                 }
-                at = Position::new(at.partition + 1, 0);
+                Ok(until(found.len() >= CHUNK))
+            })?;
+            if found.len() >= CHUNK || next < end {
+                return Ok((found, Position::new(partition, next)));
             }
-            let full = self.candidates_of_bucket(at, &mut found)?;
-            if let Some(last) = full {
-                return Ok((found, Position::new(at.partition, last + 1)));
-            }
-            at.offset = ((at.offset >> keys::FEED_BUCKET_BITS) + 1) << keys::FEED_BUCKET_BITS;
+            left -= next - first;
         }
-        Ok((found, at))
-    }
-
-    /// The same of one bucket; the last offset that was looked at, when there are enough.
-    fn candidates_of_bucket(
-        &self,
-        from: Position,
-        found: &mut Vec<Position>,
-    ) -> Result<Option<u64>, StoreError> {
-        let mut key = Key::default();
-        keys::by_offset(&mut key, from);
-        let first = from.offset.to_be_bytes();
-        let range = (Bound::Included(&first[..]), Bound::Unbounded);
-        let mut full = None;
-        read::try_scan(
-            |visit| {
-                let (table, forward) = (Table::Letters, Direction::Forward);
-                self.store
-                    .scan(table, key.partition(), range, forward, usize::MAX, visit)
-            },
-            |sort, value| {
-                if DeadLetterSummaryRecord::read(value)?.reason != DefectReason::UnknownSchema.as_str() {
-                    return Ok(ControlFlow::Continue(()));
-                }
-                let offset = keys::parse_offset(sort)?;
-                found.push(Position::new(from.partition, offset));
-                if found.len() < CHUNK {
-                    return Ok(ControlFlow::Continue(()));
-                }
-                full = Some(offset);
-                Ok(ControlFlow::Break(()))
-            },
-        )?;
-        Ok(full)
+        Ok((found, Position::new(0, 0)))
     }
 
     /// What a letter comes to now.

@@ -19,7 +19,9 @@ use crate::pipeline::registry::SchemaSource;
 use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock};
 use crate::store::records::{DeadLetterRecord, FeedRecord, GapKind, GapRecord, OffsetRecord};
-use crate::store::{Batch, Direction, Key, Read, SharedStore, StoreError, Table, keys, read, totals};
+use crate::store::{
+    Batch, Direction, Key, Read, Scan, SharedStore, StoreError, Table, keys, read, totals, until,
+};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::{BTreeMap, BTreeSet};
@@ -435,22 +437,10 @@ fn gaps_of(store: &dyn Read, partition: u32) -> Result<Vec<(u64, GapRecord)>, St
     let mut key = Key::default();
     keys::gap(&mut key, Position::new(partition, 0));
     let mut gaps = Vec::new();
-    read::try_scan(
-        |visit| {
-            store.scan(
-                Table::Gaps,
-                key.partition(),
-                crate::store::WHOLE,
-                Direction::Forward,
-                usize::MAX,
-                visit,
-            )
-        },
-        |sort, value| {
-            gaps.push((keys::parse_offset(sort)?, GapRecord::read(value)?));
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
+    Scan::of(Table::Gaps, key.partition()).each(store, |sort, value| {
+        gaps.push((keys::parse_offset(sort)?, GapRecord::read(value)?));
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(gaps)
 }
 
@@ -467,9 +457,10 @@ fn neighbour(
         Direction::Forward => (Bound::Excluded(&offset[..]), Bound::Unbounded),
     };
     let mut found = None;
-    read::try_scan(
-        |visit| store.scan(Table::Feed, key.partition(), range, direction, usize::MAX, visit),
-        |sort, value| {
+    Scan::of(Table::Feed, key.partition())
+        .range(range)
+        .direction(direction)
+        .each(store, |sort, value| {
             let position = Position::new(at.partition, keys::parse_offset(sort)?);
             let arrived = match FeedRecord::read(value)? {
                 FeedRecord::Logged { saga_id, recorded_at } => {
@@ -493,13 +484,8 @@ fn neighbour(
                 FeedRecord::Gap { .. } | FeedRecord::Purged { .. } => None,
             };
             found = arrived.map(|at| (position, at));
-            Ok(if found.is_some() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            })
-        },
-    )?;
+            Ok(until(found.is_some()))
+        })?;
     Ok(found)
 }
 

@@ -12,8 +12,7 @@ use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, MetaRecord};
 use crate::store::timelines::{self, RowsRemoved};
 use crate::store::{
-    Batch, Direction, Durability, Generation, Key, Read, SharedStore, Store, StoreError, Table, WHOLE, keys,
-    read, totals,
+    Batch, Durability, Generation, Key, Read, Scan, SharedStore, Store, StoreError, Table, keys, read, totals,
 };
 use std::ops::{Bound, ControlFlow};
 
@@ -69,17 +68,14 @@ impl Removal {
     /// One that is to be done, if there is any.
     fn unfinished(read: &dyn Read) -> Result<Option<Self>, StoreError> {
         let mut found = None;
-        read::try_scan(
-            |visit| {
-                let partition = totals::UNFINISHED_PURGES.as_bytes();
-                read.scan(Table::Meta, partition, WHOLE, Direction::Forward, 1, visit)
-            },
-            |saga, value| {
+        let partition = totals::UNFINISHED_PURGES.as_bytes();
+        Scan::of(Table::Meta, partition)
+            .limit(1)
+            .each(read, |saga, value| {
                 let saga = SagaId::new(keys::parse_text("meta", saga)?);
                 found = Some(Self::read(saga, MetaRecord::read(value)?.value)?);
                 Ok(ControlFlow::Break(()))
-            },
-        )?;
+            })?;
         Ok(found)
     }
 
@@ -121,12 +117,11 @@ impl Removal {
             .as_ref()
             .map_or(Bound::Unbounded, |sort| Bound::Excluded(&sort[..]));
         let (mut key, mut seen) = (Key::default(), 0);
-        read::try_scan(
-            |visit| {
-                let (partition, range) = (self.saga.as_str().as_bytes(), (from, Bound::Unbounded));
-                read.scan(Table::Log, partition, range, Direction::Forward, limit, visit)
-            },
-            |sort, _| {
+        let (partition, range) = (self.saga.as_str().as_bytes(), (from, Bound::Unbounded));
+        Scan::of(Table::Log, partition)
+            .range(range)
+            .limit(limit)
+            .each(read, |sort, _| {
                 seen += 1;
                 let place = keys::parse_log_sort(sort)?;
                 self.log_behind = Some(place);
@@ -140,8 +135,7 @@ impl Removal {
                     });
                 }
                 Ok(ControlFlow::Continue(()))
-            },
-        )?;
+            })?;
         self.log_done = seen < limit;
         Ok(())
     }

@@ -22,8 +22,8 @@ use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, MetaRecord};
 use crate::store::timelines::{self, RowsRemoved};
 use crate::store::{
-    Batch, Direction, Durability, Generation, Key, Read, SharedStore, Store, StoreError, Table, WHOLE, keys,
-    purged, read, totals,
+    Batch, Durability, Generation, Key, Read, Scan, SharedStore, Store, StoreError, Table, keys, purged,
+    read, totals,
 };
 use std::ops::{Bound, ControlFlow};
 
@@ -187,16 +187,11 @@ pub(super) struct Rest {
 impl Rest {
     fn unfinished(read: &dyn Read) -> Result<Option<Self>, StoreError> {
         let mut found = None;
-        read::try_scan(
-            |visit| {
-                let partition = totals::UNFINISHED_RESTORES.as_bytes();
-                read.scan(Table::Meta, partition, WHOLE, Direction::Forward, 1, visit)
-            },
-            |saga, _| {
-                found = Some(SagaId::new(keys::parse_text("meta", saga)?));
-                Ok(ControlFlow::Break(()))
-            },
-        )?;
+        let partition = totals::UNFINISHED_RESTORES.as_bytes();
+        Scan::of(Table::Meta, partition).limit(1).each(read, |saga, _| {
+            found = Some(SagaId::new(keys::parse_text("meta", saga)?));
+            Ok(ControlFlow::Break(()))
+        })?;
         let Some(saga) = found else {
             return Ok(None);
         };
@@ -267,16 +262,14 @@ impl Rest {
             .as_ref()
             .map_or(Bound::Unbounded, |sort| Bound::Excluded(&sort[..]));
         let mut places = Vec::new();
-        read::try_scan(
-            |visit| {
-                let (partition, range) = (self.saga.as_str().as_bytes(), (from, Bound::Unbounded));
-                read.scan(Table::Log, partition, range, Direction::Forward, ROWS, visit)
-            },
-            |sort, _| {
+        let (partition, range) = (self.saga.as_str().as_bytes(), (from, Bound::Unbounded));
+        Scan::of(Table::Log, partition)
+            .range(range)
+            .limit(ROWS)
+            .each(read, |sort, _| {
                 places.push(keys::parse_log_sort(sort)?);
                 Ok(ControlFlow::Continue(()))
-            },
-        )?;
+            })?;
         Ok(places)
     }
 }

@@ -10,7 +10,9 @@ use super::node::{Next, Node};
 use crate::domain::{Millis, SagaId, SagaStatus, SagaType};
 use crate::store::keys::Tree;
 use crate::store::records::CountRecord;
-use crate::store::{Direction, Generation, Key, ProjectionTable, Read, StoreError, Table, cells, keys, read};
+use crate::store::{
+    Direction, Generation, Key, ProjectionTable, Read, Scan, StoreError, Table, cells, keys, read,
+};
 use std::ops::{Bound, ControlFlow};
 
 /// States that are read at once.
@@ -166,17 +168,15 @@ impl Trees<'_> {
             },
         );
         let (first, end) = (keys::sortable_i64(from.0), keys::sortable_i64(to.0 + 1));
-        read::try_scan(
-            |row| {
-                let range = (Bound::Included(&first[..]), Bound::Excluded(&end[..]));
-                self.read
-                    .scan(table, key.partition(), range, direction, limit, row)
-            },
-            |sort, value| {
+        let range = (Bound::Included(&first[..]), Bound::Excluded(&end[..]));
+        Scan::of(table, key.partition())
+            .range(range)
+            .direction(direction)
+            .limit(limit)
+            .each(self.read, |sort, value| {
                 let (at, saga) = keys::parse_by_time_sort(sort)?;
                 visit(at, saga, value)
-            },
-        )
+            })
     }
 }
 

@@ -8,7 +8,7 @@ use super::counts::{Row, Trees};
 use super::search::{Part, matches};
 use super::{QueryError, SearchRequest, Sort, SortKey};
 use crate::domain::{Millis, OrderId, SagaId, SagaState};
-use crate::store::{Direction, ProjectionTable, StoreError, Table, keys, read};
+use crate::store::{ProjectionTable, Scan, StoreError, Table, keys, read};
 use std::ops::{Bound, ControlFlow};
 
 /// Sagas that are read at once.
@@ -98,18 +98,14 @@ fn piece(trees: Trees<'_>, order: &OrderId, behind: Option<&SagaId>) -> Result<V
     let mut ids = Vec::new();
     let table = Table::Projection(trees.generation, ProjectionTable::ByOrder);
     let from = behind.map_or(Bound::Unbounded, |saga| Bound::Excluded(saga.as_str().as_bytes()));
-    read::try_scan(
-        |visit| {
-            let (partition, range) = (order.as_str().as_bytes(), (from, Bound::Unbounded));
-            trees
-                .read
-                .scan(table, partition, range, Direction::Forward, PIECE, visit)
-        },
-        |saga, _| {
+    let (partition, range) = (order.as_str().as_bytes(), (from, Bound::Unbounded));
+    Scan::of(table, partition)
+        .range(range)
+        .limit(PIECE)
+        .each(trees.read, |saga, _| {
             ids.push(SagaId::new(keys::parse_text("by_order", saga)?));
             Ok(ControlFlow::Continue(()))
-        },
-    )?;
+        })?;
     Ok(ids)
 }
 

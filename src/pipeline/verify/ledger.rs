@@ -6,7 +6,7 @@ use crate::domain::{Millis, Position, SagaId, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::dead_letters::{EXTERNAL, removed};
 use crate::store::records::{FeedRecord, PurgedRecord};
-use crate::store::{Direction, Key, Read, SharedStore, StoreError, Table, TableRange, WHOLE, keys, read};
+use crate::store::{Key, Read, Scan, SharedStore, StoreError, Table, TableRange, keys, read};
 use std::ops::ControlFlow;
 
 /// Rows looked up at once.
@@ -79,51 +79,39 @@ fn check_bucket(
         &mut key,
         Position::new(partition, bucket << keys::FEED_BUCKET_BITS),
     );
-    read::try_scan(
-        |visit| {
-            snapshot.scan(
-                Table::Feed,
-                key.partition(),
-                WHOLE,
-                Direction::Forward,
-                usize::MAX,
-                visit,
-            )
-        },
-        |sort, value| {
-            let offset = keys::parse_offset(sort)?;
-            let at = Position::new(partition, offset);
-            if offset != *expected {
-                let expected = *expected;
-                differences.add(|| format!("feed {at}: the entry before it leads to offset {expected}"));
+    Scan::of(Table::Feed, key.partition()).each(snapshot, |sort, value| {
+        let offset = keys::parse_offset(sort)?;
+        let at = Position::new(partition, offset);
+        if offset != *expected {
+            let expected = *expected;
+            differences.add(|| format!("feed {at}: the entry before it leads to offset {expected}"));
+        }
+        *expected = offset + 1;
+        match FeedRecord::read(value)? {
+            FeedRecord::Logged { saga_id, recorded_at } => {
+                let mut key = Key::default();
+                let place = TimelineKey {
+                    recorded_at: Millis(recorded_at),
+                    position: at,
+                };
+                keys::log(&mut key, &SagaId::new(saga_id), place);
+                named.log.push((at, key));
+                named.logged += 1;
             }
-            *expected = offset + 1;
-            match FeedRecord::read(value)? {
-                FeedRecord::Logged { saga_id, recorded_at } => {
-                    let mut key = Key::default();
-                    let place = TimelineKey {
-                        recorded_at: Millis(recorded_at),
-                        position: at,
-                    };
-                    keys::log(&mut key, &SagaId::new(saga_id), place);
-                    named.log.push((at, key));
-                    named.logged += 1;
-                }
-                FeedRecord::DeadLetter => {
-                    let mut key = Key::default();
-                    keys::by_offset(&mut key, at);
-                    named.letters.push((at, key));
-                    named.dead += 1;
-                }
-                FeedRecord::Gap { next } => *expected = next,
-                FeedRecord::Purged { .. } => named.purged += 1,
+            FeedRecord::DeadLetter => {
+                let mut key = Key::default();
+                keys::by_offset(&mut key, at);
+                named.letters.push((at, key));
+                named.dead += 1;
             }
-            if named.log.len() + named.letters.len() >= ROWS {
-                named.look_up(snapshot, differences)?;
-            }
-            Ok(ControlFlow::Continue(()))
-        },
-    )
+            FeedRecord::Gap { next } => *expected = next,
+            FeedRecord::Purged { .. } => named.purged += 1,
+        }
+        if named.log.len() + named.letters.len() >= ROWS {
+            named.look_up(snapshot, differences)?;
+        }
+        Ok(ControlFlow::Continue(()))
+    })
 }
 
 /// Rows that the feed names.

@@ -5,7 +5,7 @@ use super::sagas::Sagas;
 use crate::domain::{Event, Millis, Position, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, GapKind, GapRecord};
-use crate::store::{Direction, Key, Read, Table, TableRange, WHOLE, keys, read, totals};
+use crate::store::{Key, Read, Scan, Table, TableRange, keys, read, totals};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -153,18 +153,8 @@ fn feed(store: &dyn Read, partition: u32) -> BTreeMap<u64, Entry> {
     let mut entries = BTreeMap::new();
     let mut key = Key::default();
     keys::by_offset(&mut key, Position::new(partition, 0));
-    read::try_scan(
-        |visit| {
-            store.scan(
-                Table::Feed,
-                key.partition(),
-                WHOLE,
-                Direction::Forward,
-                usize::MAX,
-                visit,
-            )
-        },
-        |sort, value| {
+    Scan::of(Table::Feed, key.partition())
+        .each(store, |sort, value| {
             let entry = match FeedRecord::read(value)? {
                 FeedRecord::Logged { saga_id, recorded_at } => Entry::Logged(saga_id.to_owned(), recorded_at),
                 FeedRecord::DeadLetter => Entry::DeadLetter,
@@ -173,9 +163,8 @@ fn feed(store: &dyn Read, partition: u32) -> BTreeMap<u64, Entry> {
             };
             entries.insert(keys::parse_offset(sort)?, entry);
             Ok(ControlFlow::Continue(()))
-        },
-    )
-    .unwrap();
+        })
+        .unwrap();
     entries
 }
 

@@ -4,9 +4,7 @@ use super::order::{Cancelled, Kept, RedriveOrder};
 use crate::domain::{Millis, Position};
 use crate::store::codec::Record;
 use crate::store::records::{RedriveLetterRecord, RedriveRecord};
-use crate::store::{
-    Batch, Direction, Durability, Key, Read, SharedStore, StoreError, Table, WHOLE, keys, read,
-};
+use crate::store::{Batch, Direction, Durability, Key, Read, Scan, SharedStore, StoreError, Table, keys};
 use serde_json::Value;
 use std::ops::{Bound, ControlFlow};
 
@@ -96,46 +94,28 @@ fn jobs_partition() -> Key {
 
 fn newest(read: &dyn Read) -> Result<Option<u64>, StoreError> {
     let mut found = None;
-    read::try_scan(
-        |visit| {
-            let jobs = jobs_partition();
-            read.scan(
-                Table::Redrives,
-                jobs.partition(),
-                WHOLE,
-                Direction::Reverse,
-                1,
-                visit,
-            )
-        },
-        |sort, _| {
+    let jobs = jobs_partition();
+    Scan::of(Table::Redrives, jobs.partition())
+        .direction(Direction::Reverse)
+        .limit(1)
+        .each(read, |sort, _| {
             found = Some(keys::parse_number(sort)?);
             Ok(ControlFlow::Continue(()))
-        },
-    )?;
+        })?;
     Ok(found)
 }
 
 /// The numbers of the last redrives, newest first.
 fn numbers(read: &dyn Read, limit: usize) -> Result<Vec<u64>, StoreError> {
     let mut found = Vec::new();
-    read::try_scan(
-        |visit| {
-            let jobs = jobs_partition();
-            read.scan(
-                Table::Redrives,
-                jobs.partition(),
-                WHOLE,
-                Direction::Reverse,
-                limit,
-                visit,
-            )
-        },
-        |sort, _| {
+    let jobs = jobs_partition();
+    Scan::of(Table::Redrives, jobs.partition())
+        .direction(Direction::Reverse)
+        .limit(limit)
+        .each(read, |sort, _| {
             found.push(keys::parse_number(sort)?);
             Ok(ControlFlow::Continue(()))
-        },
-    )?;
+        })?;
     Ok(found)
 }
 
@@ -152,25 +132,16 @@ pub(super) fn latest(read: &dyn Read, limit: usize) -> Result<Vec<RedriveStatus>
 pub(super) fn next_due(read: &dyn Read) -> Result<Option<u64>, StoreError> {
     const LOOKED_AT: usize = 1_000;
     let mut due = None;
-    read::try_scan(
-        |visit| {
-            let jobs = jobs_partition();
-            read.scan(
-                Table::Redrives,
-                jobs.partition(),
-                WHOLE,
-                Direction::Reverse,
-                LOOKED_AT,
-                visit,
-            )
-        },
-        |sort, value| {
+    let jobs = jobs_partition();
+    Scan::of(Table::Redrives, jobs.partition())
+        .direction(Direction::Reverse)
+        .limit(LOOKED_AT)
+        .each(read, |sort, value| {
             if RedriveRecord::read(value)?.ended_at.is_none() {
                 due = Some(keys::parse_number(sort)?);
             }
             Ok(ControlFlow::Continue(()))
-        },
-    )?;
+        })?;
     Ok(due)
 }
 
@@ -249,22 +220,13 @@ pub(super) fn letters(
         Some(_) => Bound::Excluded(key.sort()),
         None => Bound::Unbounded,
     };
-    read::try_scan(
-        |row| {
-            read.scan(
-                Table::Redrives,
-                key.partition(),
-                (from, Bound::Unbounded),
-                Direction::Forward,
-                limit,
-                row,
-            )
-        },
-        |sort, value| {
+    Scan::of(Table::Redrives, key.partition())
+        .range((from, Bound::Unbounded))
+        .limit(limit)
+        .each(read, |sort, value| {
             visit(keys::parse_position(sort)?, RedriveLetterRecord::read(value)?)?;
             Ok(ControlFlow::Continue(()))
-        },
-    )
+        })
 }
 
 /// Adds what became of a letter to a batch.
@@ -342,28 +304,15 @@ pub(super) fn end(
 pub(super) fn forget_ended_before(store: &SharedStore, edge: Millis) -> Result<usize, StoreError> {
     let newest = newest(&**store)?;
     let mut ended = Vec::new();
-    read::try_scan(
-        |visit| {
-            let jobs = jobs_partition();
-            let whole = usize::MAX;
-            store.scan(
-                Table::Redrives,
-                jobs.partition(),
-                WHOLE,
-                Direction::Forward,
-                whole,
-                visit,
-            )
-        },
-        |sort, value| {
-            let number = keys::parse_number(sort)?;
-            let ended_at = RedriveRecord::read(value)?.ended_at;
-            if ended_at.is_some_and(|at| at <= edge.0) && Some(number) != newest {
-                ended.push(number);
-            }
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
+    let jobs = jobs_partition();
+    Scan::of(Table::Redrives, jobs.partition()).each(&**store, |sort, value| {
+        let number = keys::parse_number(sort)?;
+        let ended_at = RedriveRecord::read(value)?.ended_at;
+        if ended_at.is_some_and(|at| at <= edge.0) && Some(number) != newest {
+            ended.push(number);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
     for number in &ended {
         forget(store, *number)?;
     }
