@@ -4,7 +4,7 @@
 //! A body returns for every input; it panics where a promise is broken.
 
 use crate::domain::{Millis, OrderId, Position, SagaId, SagaStatus, SagaType};
-use crate::pipeline::decode::{DecodePlan, MAX_METADATA_BYTES, MAX_SAGA_ID_CHARS, MAX_STEP_CHARS, wire};
+use crate::pipeline::decode::{DecodePlan, wire};
 use crate::store::codec::Record;
 use crate::store::keys::{self, Key, Tree};
 use crate::store::records::{
@@ -14,6 +14,7 @@ use crate::store::records::{
     UpdatedRecord,
 };
 use apache_avro::Schema;
+use saga_tracker_sdk::contract::limits::{MAX_ID_CHARS, MAX_METADATA_BYTES, MAX_STEP_CHARS};
 use std::sync::OnceLock;
 
 /// Schemas that the `decode` target reads with: as published, and evolved in every way.
@@ -88,7 +89,7 @@ fn read(plan: &DecodePlan, body: &[u8]) -> bool {
             return false;
         }
     };
-    assert!((1..=MAX_SAGA_ID_CHARS).contains(&event.saga_id.as_str().chars().count()));
+    assert!((1..=MAX_ID_CHARS).contains(&event.saga_id.as_str().chars().count()));
     assert!((1..=MAX_STEP_CHARS).contains(&event.step.as_str().chars().count()));
     assert!(
         event

@@ -4,12 +4,13 @@
 use super::sim::Sim;
 use super::topic::{OPS, TRACKER};
 use super::world::{DAY, HOUR};
+use crate::domain::text::hex;
 use crate::domain::{Event, Position, SagaId, SagaStatus, evidence};
 use crate::operations::dead_letters::redrive::RedriveOrder;
 use crate::operations::dead_letters::{Change, DeadLetterFilter, EventEdit};
 use crate::operations::decisions::StatusChange;
 use crate::operations::retention::body::{
-    PURGE, PurgeBody, PurgeSagaBody, RESTORE, RESTORE_PART, RestoreBody, RestorePartBody, SeenBody, hex,
+    PURGE, PurgeBody, PurgeSagaBody, RESTORE, RESTORE_PART, RestoreBody, RestorePartBody, SeenBody,
 };
 use crate::operations::retention::{parts, readable_within};
 use crate::pipeline::kafka::Message;

@@ -22,6 +22,7 @@ pub use verify::{Verified, verify};
 
 use crate::domain::Millis;
 use crate::domain::clock::SharedClock;
+use crate::domain::text::{first, hex, unhex_array};
 use crate::store::records::AuditRecord;
 use crate::store::{Read, SharedStore, StoreError, read, totals};
 use chain::Hash;
@@ -225,7 +226,7 @@ fn head(store: &dyn Read) -> Result<Head, StoreError> {
     };
     let parsed = text
         .split_once(' ')
-        .and_then(|(next, hash)| Some((next.parse().ok()?, chain::from_hex(hash)?)));
+        .and_then(|(next, hash)| Some((next.parse().ok()?, unhex_array(hash)?)));
     let (next, hash) = parsed.ok_or_else(|| StoreError::Corrupt(format!("meta: audit head {text:?}")))?;
     Ok(Head { next, hash })
 }
@@ -253,8 +254,8 @@ fn entry(number: u64, record: &AuditRecord<'_>) -> Result<Entry, StoreError> {
         },
         result,
         detail: record.detail.to_owned(),
-        previous_hash: chain::to_hex(&record.previous),
-        hash: chain::to_hex(&record.hash),
+        previous_hash: hex(&record.previous),
+        hash: hex(&record.hash),
     })
 }
 
@@ -263,7 +264,5 @@ fn shortened(text: &str, outcome: Outcome) -> &str {
         Outcome::Refused => LONGEST_OF_REFUSALS,
         Outcome::Begun | Outcome::Done | Outcome::Failed => LONGEST,
     };
-    text.char_indices()
-        .nth(longest)
-        .map_or(text, |(end, _)| &text[..end])
+    first(text, longest)
 }

@@ -1,6 +1,7 @@
 //! Is the audit log as it was written?
 
 use super::{chain, head};
+use crate::domain::text::hex;
 use crate::store::codec::Record;
 use crate::store::records::AuditRecord;
 use crate::store::{Key, Scan, SharedStore, StoreError, Table, keys};
@@ -85,6 +86,6 @@ pub fn verify(store: &SharedStore) -> Result<Verified, StoreError> {
     } else if previous != end.hash {
         found.fault(|| "the last entry is not the one that the store's head names".to_owned());
     }
-    found.head = chain::to_hex(&previous);
+    found.head = hex(&previous);
     Ok(found)
 }

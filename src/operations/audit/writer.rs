@@ -7,6 +7,7 @@ use super::refusals::Refusals;
 use super::{Act, Outcome, chain, head, shortened};
 use crate::domain::Millis;
 use crate::domain::clock::SharedClock;
+use crate::domain::text::hex;
 use crate::store::codec::Record;
 use crate::store::records::AuditRecord;
 use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, read, totals};
@@ -186,7 +187,7 @@ impl Core {
             end.next += 1;
             records.push((*outcome, record));
         }
-        let text = format!("{} {}", end.next, chain::to_hex(&end.hash));
+        let text = format!("{} {}", end.next, hex(&end.hash));
         read::put_meta(&mut batch, totals::AUDIT_HEAD, &text);
         self.store.write(&batch, Durability::Power)?;
         for (number, (outcome, record)) in (first..).zip(&records) {
@@ -207,7 +208,7 @@ fn log(number: u64, outcome: Outcome, record: &AuditRecord<'_>) {
         target: "saga_tracker::operations::audit",
         number, who = record.who, from = record.origin, action = record.action, target_of = record.target,
         why = record.why, result = outcome.as_str(), detail = record.detail,
-        hash = chain::to_hex(&record.hash), "audit"
+        hash = hex(&record.hash), "audit"
     );
 }
 

@@ -15,9 +15,6 @@ use std::collections::HashSet;
 /// So many letters can be named by one decision; ours name fewer.
 pub(super) const MOST_NAMED: usize = 20_000;
 
-/// Characters that are told of what is wrong with a body.
-const LONGEST_FAULT: usize = 500;
-
 /// A letter, named so that every replica finds it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Named {
@@ -91,25 +88,20 @@ pub(super) fn told(known: usize, named: usize, what: &str) -> String {
     }
 }
 
-/// The body of a decision that names letters, `count` of them and `most` at most; otherwise why it is refused.
+/// The body of a decision that names letters, `count` of them and `limit` at most; otherwise why it is refused.
 pub(super) fn read<'d, T: Deserialize<'d>>(
     decided: &Decided<'d>,
     limit: usize,
     count: impl FnOnce(&T) -> usize,
 ) -> Result<T, String> {
-    let body = T::deserialize(&decided.decision.body).map_err(|error| no_letters(&error))?;
-    too_many(count(&body), limit).map_or(Ok(body), Err)
-}
-
-/// Why a body that is none of its kind does not hold. What was found instead may be long.
-fn no_letters(error: &serde_json::Error) -> String {
-    let why: String = error.to_string().chars().take(LONGEST_FAULT).collect();
-    format!("it names no letters: {why}")
-}
-
-/// Why a decision that names so many letters does not hold.
-fn too_many(named: usize, limit: usize) -> Option<String> {
-    (named > limit).then(|| format!("it names {named} letters; accepted: up to {most}"))
+    let body: T = decided
+        .body()
+        .map_err(|why| format!("it names no letters: {why}"))?;
+    let named = count(&body);
+    if named > limit {
+        return Err(format!("it names {named} letters; accepted: up to {limit}"));
+    }
+    Ok(body)
 }
 
 /// Makes decisions about letters: on the ops topic, or in a test. Blocks.

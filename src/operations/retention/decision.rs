@@ -8,6 +8,7 @@ use super::body::{
 };
 use super::holds::{Hold, Lifted};
 use super::parts;
+use crate::domain::text::first;
 use crate::operations::decisions::{Applier, Decided, Verdict};
 use crate::store::codec::Record;
 use crate::store::dead_letters::DeadLetterGuard;
@@ -15,15 +16,10 @@ use crate::store::records::ArchivedRecord;
 use crate::store::{Batch, Key, Read, StoreError, Table, keys};
 use serde::Deserialize;
 
-/// Characters that are told of what is wrong with a body.
-const LONGEST_FAULT: usize = 500;
-
 fn body<'d, T: Deserialize<'d>>(decided: &Decided<'d>) -> Result<T, String> {
-    T::deserialize(&decided.decision.body).map_err(|error| {
-        // It says the whole of a text that it did not expect.
-        let why: String = error.to_string().chars().take(LONGEST_FAULT).collect();
-        format!("its body is not of its kind: {why}")
-    })
+    decided
+        .body()
+        .map_err(|why| format!("its body is not of its kind: {why}"))
 }
 
 /// Sets holds.
@@ -148,7 +144,7 @@ fn of_topic(named: &str, ours: &str) -> Result<(), String> {
     if named == ours {
         return Ok(());
     }
-    let named: String = named.chars().take(250).collect();
+    let named = first(named, 250);
     Err(format!(
         "it is about topic {named:?}; this tracker follows {ours:?}"
     ))

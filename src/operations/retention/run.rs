@@ -11,7 +11,7 @@
 //! A crash between any two of these loses nothing: what is not decided is found again. An object that
 //! no decision names is removed at the next start, so that nobody counts its sagas twice.
 
-use super::body::{ObjectBody, PURGE, PurgeBody, PurgeSagaBody, SeenBody, hex};
+use super::body::{ObjectBody, PURGE, PurgeBody, PurgeSagaBody, SeenBody};
 use super::claim::{Claim, Deliveries, SeenAll, came_back, seen_within};
 use super::contents::Contents;
 use super::edge::Edge;
@@ -22,6 +22,7 @@ use super::sweep::{Due, each_due};
 use super::waiting::waiting_letters;
 use super::{RetentionError, RetentionSettings, archived};
 use crate::domain::clock::SharedClock;
+use crate::domain::text::{first, hex};
 use crate::domain::{Cut, Millis, RowGroups, SagaId, SagaState, SagaStatus};
 use crate::failpoint;
 use crate::operations::archive::{self, Upload};
@@ -553,7 +554,7 @@ fn json_bytes(saga: &SagaId) -> usize {
 
 /// The day of an instant, UTC.
 fn day_of(at: Millis) -> String {
-    at.to_string().chars().take(10).collect()
+    first(&at.to_string(), 10).to_owned()
 }
 
 /// What would go if retention ran now.

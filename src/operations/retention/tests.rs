@@ -2,6 +2,7 @@ use super::body::*;
 use super::claim::seen_within;
 use super::decision::*;
 use super::*;
+use crate::domain::text::hex;
 use crate::domain::{Cut, Event, Millis, Position, SagaDefinitions, SagaId, SagaStatus, evidence};
 use crate::operations::decisions::{Applier, Decided, Decision, OpsStatus, Verdict};
 use crate::pipeline::ingest::space::Boundless;

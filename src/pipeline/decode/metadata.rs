@@ -3,8 +3,9 @@
 //! It is an object exactly when `serde_json` would read it as one, so whoever reads the text later
 //! can rely on it. Nothing is built: texts are borrowed unless they hold escapes.
 
-use super::event::{MAX_TRACE_CHARS, fits};
+use super::event::MAX_TRACE_CHARS;
 use crate::domain::MetadataForm;
+use crate::domain::text::is_longer;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
@@ -56,7 +57,7 @@ impl<'de> Visitor<'de> for ObjectVisitor {
             let value = map
                 .next_value::<Shallow<'de>>()?
                 .0
-                .filter(|text| fits(text, MAX_TRACE_CHARS));
+                .filter(|text| !is_longer(text, MAX_TRACE_CHARS));
             match key {
                 Key::ProducerService => outline.producer_service = value,
                 Key::TraceId => outline.trace_id = value,

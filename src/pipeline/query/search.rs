@@ -4,6 +4,7 @@ use super::counts::{Row, Span, Stream, Trees};
 use super::order::of_order;
 use super::walk::Walk;
 use super::{Filter, QueryError, SagaView, SearchPage, SearchRequest, SortKey, Window};
+use crate::domain::text;
 use crate::domain::{Millis, OrderId, SagaId, SagaState, SagaStatus};
 use crate::store::keys::Tree;
 use crate::store::{Direction, Store, StoreError, read, totals};
@@ -167,11 +168,8 @@ fn views(trees: Trees<'_>, rows: &[Row]) -> Result<Vec<SagaView>, QueryError> {
 
 /// A cursor names the last saga of a part, and the search that it belongs to.
 fn write_cursor(request: &SearchRequest, (at, saga): &Row) -> String {
-    let mut text = format!("{:016x}{:016x}", search_digest(request), at.0);
-    for byte in saga.as_str().bytes() {
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text
+    let saga = text::hex(saga.as_str().as_bytes());
+    format!("{:016x}{:016x}{saga}", search_digest(request), at.0)
 }
 
 fn read_cursor(request: &SearchRequest, text: &str) -> Result<Row, QueryError> {
@@ -179,14 +177,11 @@ fn read_cursor(request: &SearchRequest, text: &str) -> Result<Row, QueryError> {
         let digest = u64::from_str_radix(text.get(..16)?, 16).ok()?;
         let at = u64::from_str_radix(text.get(16..32)?, 16).ok()?;
         let saga = text.get(32..)?;
-        if digest != search_digest(request) || saga.is_empty() || saga.len() % 2 != 0 {
+        if digest != search_digest(request) || saga.is_empty() {
             return None;
         }
-        let bytes: Option<Vec<u8>> = (0..saga.len())
-            .step_by(2)
-            .map(|i| u8::from_str_radix(saga.get(i..i + 2)?, 16).ok())
-            .collect();
-        Some((Millis(at as i64), SagaId::new(String::from_utf8(bytes?).ok()?)))
+        let saga = String::from_utf8(text::unhex(saga)?).ok()?;
+        Some((Millis(at as i64), SagaId::new(saga)))
     };
     parse().ok_or(QueryError::BadCursor)
 }

@@ -9,6 +9,7 @@ use super::admin::AdminError;
 use super::caller::Caller;
 use super::context::Context;
 use super::error::ApiError;
+use crate::domain::text::required_reason;
 use crate::domain::{Millis, PurgedSaga, SagaId, SagaState};
 use crate::operations::retention::archived::ArchiveObject;
 use crate::operations::retention::body::HoldBody;
@@ -120,16 +121,9 @@ pub(in crate::server::api) struct ReasonBody {
     reason: String,
 }
 
-const LONGEST_REASON: usize = 1_000;
-
 /// The reason, or what is wrong with it.
 fn checked(reason: &str) -> Result<&str, AdminError> {
-    if reason.trim().is_empty() || reason.chars().nth(LONGEST_REASON).is_some() {
-        return Err(AdminError::Invalid(
-            "reason: accepted: 1 to 1000 characters, not only blanks".to_owned(),
-        ));
-    }
-    Ok(reason)
+    required_reason(reason).map_err(|accepted| AdminError::Invalid(format!("reason: accepted: {accepted}")))
 }
 
 /// Asks retention, on a thread that may wait for Kafka or the object store.
