@@ -6,6 +6,7 @@ use saga_tracker::{domain, pipeline, store};
 use std::path::Path;
 
 #[path = "../fuzz/src/bodies.rs"]
+#[expect(unreachable_pub, reason = "the fuzz targets take the same file")]
 mod bodies;
 
 /// The committed seeds of a target, in order of their names.

@@ -13,7 +13,9 @@ use crate::operations::audit::Audit;
 use crate::operations::dead_letters::redrive::{RedriveParts, Redrives};
 use crate::operations::dead_letters::{AnnounceApplier, DiscardApplier, RemoveApplier, Sources};
 use crate::operations::decisions::{Applier, Consumer, Decisions, OpsStatus, Reading, StatusChanger};
-use crate::operations::retention::decision::{BringBack, CarryPart, Keep, Release, Remove};
+use crate::operations::retention::decision::{
+    HoldApplier, PurgeApplier, ReleaseApplier, RestoreApplier, RestorePartApplier,
+};
 use crate::operations::retention::{Asked, Edge, RetentionSettings, RetentionStatus, Rules, Sweeper, Worker};
 use crate::pipeline::ingest::late_schemas::Reread;
 use crate::pipeline::ingest::origin::DeadLetterTopics;
@@ -281,15 +283,15 @@ impl Process {
     pub(super) fn open_ops(&self, world: &Arc<World>) -> Result<Flow<Reading>, StoreError> {
         let token = CancellationToken::new();
         let appliers: Vec<Box<dyn Applier>> = vec![
-            Box::new(Keep),
-            Box::new(Release),
-            Box::new(Remove {
+            Box::new(HoldApplier),
+            Box::new(ReleaseApplier),
+            Box::new(PurgeApplier {
                 topic: TRACKER.to_owned(),
             }),
-            Box::new(BringBack {
+            Box::new(RestoreApplier {
                 topic: TRACKER.to_owned(),
             }),
-            Box::new(CarryPart),
+            Box::new(RestorePartApplier),
             Box::new(DiscardApplier {
                 book: self.book.clone(),
                 topics: topics(),

@@ -270,7 +270,7 @@ impl Touched {
     }
 
     /// All decisions to remove the letter, in their order.
-    fn retention(&self, letter: Position, read: &dyn Read) -> Result<Vec<DeadLetterMark>, StoreError> {
+    fn removals(&self, letter: Position, read: &dyn Read) -> Result<Vec<DeadLetterMark>, StoreError> {
         let mut all = BTreeMap::new();
         each_of_kind(read, letter, DeadLetterMark::REMOVED, |mark| {
             all.insert(mark.by, mark);

@@ -56,7 +56,7 @@ impl Running {
 async fn within<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(TIMEOUT, work)
         .await
-        .unwrap_or_else(|_| panic!("nothing within {PATIENCE:?}"))
+        .unwrap_or_else(|_| panic!("nothing within {TIMEOUT:?}"))
 }
 
 /// Sends, and reads until the server closes the connection.

@@ -11,6 +11,7 @@ use crate::domain::{
 use crate::pipeline::decode::wire;
 use crate::pipeline::ingest::space::{FreeSpace, Gate, Shortage};
 use crate::pipeline::kafka::source::{Broker, Observed, RawHeaders, RawRecord, Source, SourceError, Taken};
+use crate::pipeline::kafka::{Message, OutError, Outlet};
 use crate::pipeline::projector::{self, Delivery, ProjectorHandle};
 use crate::pipeline::registry::{BundledSchema, SchemaSource};
 use crate::store::codec::Record as _;
@@ -28,9 +29,9 @@ use tokio_util::sync::CancellationToken;
 const OPS: &str = "ops";
 
 /// Keeps, of each note, the words under the decision's number.
-struct Noting;
+struct TakesAll;
 
-impl Applier for Noting {
+impl Applier for TakesAll {
     fn kind(&self) -> &'static str {
         "note"
     }
@@ -61,7 +62,7 @@ fn note(store: &SharedStore, offset: u64) -> Option<String> {
 }
 
 fn ledger(store: &SharedStore) -> Ledger {
-    let appliers: Vec<Box<dyn Applier>> = vec![Box::new(Noting)];
+    let appliers: Vec<Box<dyn Applier>> = vec![Box::new(TakesAll)];
     Ledger::open(store.clone(), OPS, appliers.into()).unwrap()
 }
 

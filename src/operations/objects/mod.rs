@@ -188,7 +188,7 @@ impl Objects {
             None => Ok(None),
             Some(meta) if meta.size > limit => Err(ObjectsError::Failed {
                 place: self.place.to_string(),
-                detail: format!("{name} has {} bytes; accepted are at most {most}", meta.size),
+                detail: format!("{name} has {} bytes; accepted are at most {limit}", meta.size),
             }),
             Some(meta) if meta.size == 0 => Ok(Some(Vec::new())),
             Some(meta) => {

@@ -569,7 +569,7 @@ mod window_tests {
             seen.extend(some);
             cursor = reached;
         }
-        assert!(limit <= 32, "{most}");
+        assert!(limit <= 32, "{limit}");
         let mut expected = events;
         expected.sort_by_key(|event| event.position);
         assert_eq!(seen, expected);

@@ -163,7 +163,7 @@ mod tests {
         run(&mut schedule, Duration::from_secs(6 * 3600), |schedule, _| {
             limit = limit.max(schedule.waiting());
         });
-        assert!(limit < 500, "{most} records waited at once");
+        assert!(limit < 500, "{limit} records waited at once");
     }
 
     #[test]

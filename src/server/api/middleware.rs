@@ -292,11 +292,11 @@ fn known_method(method: &Method) -> &'static str {
     }
 }
 
-fn log(route: &RouteContext, method: &str, status: u16, took: Duration, id: &HeaderValue) {
+fn log(context: &RouteContext, method: &str, status: u16, took: Duration, id: &HeaderValue) {
     let ms = took.as_micros() as f64 / 1000.0;
     let id = id.to_str().unwrap_or("-");
-    let route = route.template;
-    match route.log_level {
+    let route = context.template;
+    match context.log_level {
         LogLevel::Normal => {
             tracing::info!(target: "saga_tracker::access", method, route, status, ms, request_id = id);
         }

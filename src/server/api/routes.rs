@@ -141,14 +141,14 @@ const COMPRESSED_FROM_BYTES: u64 = 1024;
 pub fn router(context: &Context) -> Router {
     let mut router = Router::new();
     for route in ROUTES {
-        let route = RouteContext::new(
+        let its_context = RouteContext::new(
             context.clone(),
             route.path,
             route.log_level,
             route.time,
             route.kind,
         );
-        let handlers = middleware::around((route.handlers)().fallback(wrong_method), route);
+        let handlers = middleware::around((route.handlers)().fallback(wrong_method), its_context);
         for path in [route.path].iter().chain(route.aliases) {
             router = router.route(path, handlers.clone());
         }

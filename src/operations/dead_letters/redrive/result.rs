@@ -15,7 +15,7 @@ pub enum RedriveResult {
     /// Its turn has not come, or it is just being published.
     Waiting,
     /// The redrive was cancelled before its turn came.
-    Left,
+    Cancelled,
     /// It was published, and not consumed yet.
     Sent(Position),
     /// It was published, and consumed.

@@ -6,7 +6,7 @@ use super::super::text::Instant;
 use super::{DeadLetterPath, LetterBody};
 use crate::domain::Millis;
 use crate::operations::dead_letters::{
-    CameBack, DeadLetterHistory, DeadLetterId, DeadLetterView, Examined, HistoryEntry,
+    DeadLetterHistory, DeadLetterId, DeadLetterView, Examined, HistoryEntry, RedriveOutcome,
 };
 use axum::Json;
 use axum::extract::State;
@@ -179,7 +179,7 @@ enum Happening {
 /// What became of a letter that was published again.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = CameBack)]
+#[schema(as = RedriveOutcome)]
 pub(super) struct BecameBody {
     outcome: BecameOutcome,
     /// The saga.
@@ -211,8 +211,8 @@ enum BecameOutcome {
     Removed,
 }
 
-impl From<&CameBack> for BecameBody {
-    fn from(became: &CameBack) -> Self {
+impl From<&RedriveOutcome> for BecameBody {
+    fn from(became: &RedriveOutcome) -> Self {
         let of = |outcome, saga: Option<&crate::domain::SagaId>| Self {
             outcome,
             saga_id: saga.map(|saga| saga.as_str().to_owned()),
@@ -220,22 +220,22 @@ impl From<&CameBack> for BecameBody {
             reason: None,
         };
         match became {
-            CameBack::Applied(saga) => of(BecameOutcome::Applied, Some(saga)),
-            CameBack::Duplicate {
+            RedriveOutcome::Applied(saga) => of(BecameOutcome::Applied, Some(saga)),
+            RedriveOutcome::Duplicate {
                 saga_id,
                 conflicting: false,
             } => of(BecameOutcome::Duplicate, Some(saga_id)),
-            CameBack::Duplicate {
+            RedriveOutcome::Duplicate {
                 saga_id,
                 conflicting: true,
             } => of(BecameOutcome::Conflict, Some(saga_id)),
-            CameBack::DeadLetter { letter, reason } => Self {
+            RedriveOutcome::DeadLetter { letter, reason } => Self {
                 letter_id: Some(DeadLetterId(*letter).to_string()),
                 reason: Some(reason.clone()),
                 ..of(BecameOutcome::DeadLetter, None)
             },
-            CameBack::Waiting(saga) => of(BecameOutcome::Waiting, Some(saga)),
-            CameBack::Removed(saga) => of(BecameOutcome::Removed, Some(saga)),
+            RedriveOutcome::Waiting(saga) => of(BecameOutcome::Waiting, Some(saga)),
+            RedriveOutcome::Removed(saga) => of(BecameOutcome::Removed, Some(saga)),
         }
     }
 }

@@ -67,7 +67,7 @@ impl From<PlanLine> for LineBody {
             sagas: line.sagas,
             events: line.events,
             held: line.held,
-            restless: line.restless,
+            restless: line.recently_active,
             oldest: line.oldest.map(Instant),
             examples: line.examples,
         }
