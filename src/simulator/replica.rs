@@ -11,12 +11,11 @@ use crate::domain::clock::SharedClock;
 use crate::domain::{Cut, Position, SagaDefinitions};
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::redrive::{RedriveParts, Redrives};
-use crate::operations::dead_letters::{AnnounceApplier, DiscardApplier, RemoveApplier, Sources};
-use crate::operations::decisions::{Applier, Consumer, Decisions, OpsStatus, Reading, StatusChanger};
-use crate::operations::retention::decision::{
-    HoldApplier, PurgeApplier, ReleaseApplier, RestoreApplier, RestorePartApplier,
+use crate::operations::dead_letters::{Sources, appliers};
+use crate::operations::decisions::{Consumer, Decisions, OpsStatus, Reading, StatusChanger};
+use crate::operations::retention::{
+    self, Asked, Edge, RetentionSettings, RetentionStatus, Rules, Sweeper, Worker,
 };
-use crate::operations::retention::{Asked, Edge, RetentionSettings, RetentionStatus, Rules, Sweeper, Worker};
 use crate::pipeline::ingest::late_schemas::Reread;
 use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::pipeline::ingest::run::Running;
@@ -282,33 +281,12 @@ impl Process {
     /// Opens the reader of decisions where the store ends.
     pub(super) fn open_ops(&self, world: &Arc<World>) -> Result<Flow<Reading>, StoreError> {
         let token = CancellationToken::new();
-        let appliers: Vec<Box<dyn Applier>> = vec![
-            Box::new(HoldApplier),
-            Box::new(ReleaseApplier),
-            Box::new(PurgeApplier {
-                topic: TRACKER.to_owned(),
-            }),
-            Box::new(RestoreApplier {
-                topic: TRACKER.to_owned(),
-            }),
-            Box::new(RestorePartApplier),
-            Box::new(DiscardApplier {
-                book: self.book.clone(),
-                topics: topics(),
-            }),
-            Box::new(AnnounceApplier {
-                book: self.book.clone(),
-                topics: topics(),
-            }),
-            Box::new(RemoveApplier {
-                book: self.book.clone(),
-                topics: topics(),
-            }),
-        ];
+        let mut all = retention::appliers(TRACKER);
+        all.extend(appliers(&self.book, &topics()));
         let consumer = Consumer {
             store: self.store.clone(),
             settings: ingest_settings(1),
-            appliers,
+            appliers: all,
             status: self.ops_status.clone(),
             space: Arc::new(Boundless),
             clock: self.clock.clone(),
@@ -481,7 +459,7 @@ impl Process {
         if read < end {
             return Err(format!("decisions are read up to {read} of {end}"));
         }
-        let done = crate::operations::retention::cursor(&self.store).unwrap();
+        let done = retention::cursor(&self.store).unwrap();
         if done < end {
             return Err(format!("[2.2] decisions are done up to {done} of {end}"));
         }

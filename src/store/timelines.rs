@@ -425,11 +425,9 @@ pub fn remove(
             from.as_deref().map_or(Bound::Unbounded, Bound::Excluded),
             Bound::Unbounded,
         );
-        let limit = left;
-        let partition = partition.partition();
-        Scan::of(table(generation), partition)
+        Scan::of(table(generation), partition.partition())
             .range(range)
-            .limit(limit)
+            .limit(left)
             .each(read, |sort, _| {
                 left -= 1;
                 batch.delete(table(generation), &Key::new(partition.partition(), sort));

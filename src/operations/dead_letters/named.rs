@@ -1,9 +1,11 @@
-//! How decisions on the ops topic name letters, and how what they say enters the account.
+//! How decisions on the ops topic name letters, and how what they say enters the account: each kind of
+//! decision says what happened to which letters, the rest is the same for all.
 //!
 //! A decision is input like any other: what it names is bounded, and need not exist here yet.
 
+use super::{announce, discard, remove};
 use crate::domain::Position;
-use crate::operations::decisions::{Decided, Decisions, NewDecision, OpsError};
+use crate::operations::decisions::{Applier, Decided, Decisions, NewDecision, OpsError, Verdict};
 use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::store::dead_letters::{
     DeadLetterChanges, DeadLetterGuard, DeadLetterLock, DeadLetterMark, EXTERNAL, Happened,
@@ -47,18 +49,80 @@ impl Named {
     }
 }
 
-/// Adds what a decision says happened to letters.
-pub(super) fn enter(
-    decided: Decided<'_>,
-    held: Option<&DeadLetterGuard<'_>>,
-    store: &dyn Read,
-    rows: &mut Batch,
-    happened: impl Iterator<Item = (Position, Happened)>,
-) -> Result<(), StoreError> {
-    let Some(held) = held else {
-        let why = format!("a {} decision is applied without the book", decided.decision.kind);
-        return Err(StoreError::Corrupt(why));
-    };
+/// What a decision says.
+pub(super) struct Said {
+    /// What happened to which letters; only those of our topics.
+    pub(super) happened: Vec<(Position, Happened)>,
+    /// How many letters it names.
+    pub(super) named: usize,
+    /// What happened to them, in words.
+    pub(super) words: &'static str,
+}
+
+/// Reads a decision; otherwise why it is refused.
+type ReadSaid = fn(&Decided<'_>, &DeadLetterTopics) -> Result<Said, String>;
+
+/// Applies decisions of one kind about letters.
+struct DeadLetterApplier {
+    kind: &'static str,
+    read: ReadSaid,
+    book: DeadLetterLock,
+    topics: DeadLetterTopics,
+}
+
+/// What decisions about letters do. The account of letters is shared with ingest.
+pub fn appliers(book: &DeadLetterLock, topics: &DeadLetterTopics) -> [Box<dyn Applier>; 3] {
+    const KINDS: [(&str, ReadSaid); 3] = [
+        (discard::KIND, discard::said),
+        (announce::KIND, announce::said),
+        (remove::KIND, remove::said),
+    ];
+    KINDS.map(|(kind, read)| -> Box<dyn Applier> {
+        Box::new(DeadLetterApplier {
+            kind,
+            read,
+            book: book.clone(),
+            topics: topics.clone(),
+        })
+    })
+}
+
+impl Applier for DeadLetterApplier {
+    fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    fn hold(&self) -> Option<DeadLetterGuard<'_>> {
+        Some(self.book.hold())
+    }
+
+    fn apply(
+        &self,
+        decided: Decided<'_>,
+        held: Option<&DeadLetterGuard<'_>>,
+        store: &dyn Read,
+        rows: &mut Batch,
+    ) -> Result<Verdict, StoreError> {
+        let said = match (self.read)(&decided, &self.topics) {
+            Ok(said) => said,
+            Err(why) => return Ok(Verdict::Refused(why)),
+        };
+        let Some(held) = held else {
+            let why = format!("a {} decision is applied without the book", self.kind);
+            return Err(StoreError::Corrupt(why));
+        };
+        let (known, what) = (said.happened.len(), said.words);
+        let words = match said.named - known {
+            0 => format!("{known} letters {what}"),
+            strange => format!("{known} letters {what}; {strange} are of no topic of ours"),
+        };
+        let changes = changes(&decided, said.happened);
+        DeadLetterLock::enter(held, store, rows, &changes)?;
+        Ok(Verdict::Applied(words))
+    }
+}
+
+fn changes(decided: &Decided<'_>, happened: Vec<(Position, Happened)>) -> DeadLetterChanges {
     let mut changes = DeadLetterChanges::default();
     let mut seen = HashSet::new();
     for (letter, what) in happened {
@@ -77,15 +141,7 @@ pub(super) fn enter(
         };
         changes.add_mark(letter, mark);
     }
-    DeadLetterLock::enter(held, store, rows, &changes)
-}
-
-/// Says how much of what a decision names is of our topics.
-pub(super) fn told(known: usize, named: usize, what: &str) -> String {
-    match named - known {
-        0 => format!("{known} letters {what}"),
-        strange => format!("{known} letters {what}; {strange} are of no topic of ours"),
-    }
+    changes
 }
 
 /// The body of a decision that names letters, `count` of them and `limit` at most; otherwise why it is refused.

@@ -8,7 +8,7 @@ pub mod archived;
 pub mod body;
 mod claim;
 mod contents;
-pub mod decision;
+mod decision;
 mod edge;
 mod holds;
 pub mod parts;
@@ -22,6 +22,7 @@ mod tests;
 mod waiting;
 mod worker;
 
+pub use decision::appliers;
 pub use edge::{Asked, Edge, Reach};
 pub use holds::{Hold, HoldQuery, Holds, Lifted, Scope};
 pub use rules::{Rule, Rules, is_over};

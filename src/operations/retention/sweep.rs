@@ -87,7 +87,7 @@ fn types_behind(query: &Query, place: Option<&[u8]>) -> Result<Vec<(Vec<u8>, Sag
     Scan::of(table, family)
         .range(range)
         .limit(TYPES)
-        .each(store, |sort, _| {
+        .each(&**store, |sort, _| {
             let name = keys::parse_text("totals", sort)?;
             types.push((sort.to_vec(), SagaType::from(name)));
             Ok(ControlFlow::Continue(()))

@@ -1,6 +1,5 @@
 use super::body::*;
 use super::claim::seen_within;
-use super::decision::*;
 use super::*;
 use crate::domain::text::hex;
 use crate::domain::{Cut, Event, Millis, Position, SagaDefinitions, SagaId, SagaStatus, evidence};
@@ -190,14 +189,7 @@ impl Topic {
     }
 
     fn read_into(&self, store: &SharedStore) -> Vec<Verdict> {
-        let topic = TOPIC.to_owned();
-        let appliers: [&dyn Applier; 5] = [
-            &HoldApplier,
-            &ReleaseApplier,
-            &PurgeApplier { topic: topic.clone() },
-            &RestoreApplier { topic },
-            &RestorePartApplier,
-        ];
+        let appliers = appliers(TOPIC);
         let mut verdicts = Vec::new();
         for (offset, decision) in (0..).zip(&self.decisions) {
             let mut rows = Batch::new();

@@ -2,8 +2,8 @@
 
 use crate::domain::SagaDefinitions;
 use crate::domain::clock::SharedClock;
-use crate::operations::dead_letters::{AnnounceApplier, DiscardApplier, RemoveApplier};
 use crate::operations::decisions::{Applier, Consumer, Decisions, OpsStatus, StatusChanger};
+use crate::operations::{dead_letters, retention};
 use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::pipeline::ingest::space::FreeSpace;
 use crate::pipeline::kafka::KafkaSettings;
@@ -94,20 +94,8 @@ impl Ops {
 
 /// What decisions do, by kind.
 fn appliers(kafka: &KafkaSettings, book: &DeadLetterLock) -> Vec<Box<dyn Applier>> {
-    let mut all = super::retention::appliers(&kafka.topic);
-    let (book, topics) = (|| book.clone(), || letter_topics(kafka));
-    all.push(Box::new(DiscardApplier {
-        book: book(),
-        topics: topics(),
-    }));
-    all.push(Box::new(AnnounceApplier {
-        book: book(),
-        topics: topics(),
-    }));
-    all.push(Box::new(RemoveApplier {
-        book: book(),
-        topics: topics(),
-    }));
+    let mut all = retention::appliers(&kafka.topic);
+    all.extend(dead_letters::appliers(book, &letter_topics(kafka)));
     all
 }
 

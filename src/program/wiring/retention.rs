@@ -4,14 +4,11 @@ use super::ops::Ops;
 use super::restoring::Restoring;
 use crate::domain::clock::SharedClock;
 use crate::domain::{Millis, SagaDefinitions, SagaId, fold};
-use crate::operations::decisions::{Applier, NewDecision};
+use crate::operations::decisions::NewDecision;
 use crate::operations::objects::{self, Objects};
 use crate::operations::retention::archived::{self, ArchiveObject, FromArchive};
 use crate::operations::retention::body::{
     HOLD, HoldBody, LIFT, LiftBody, RESTORE, RESTORE_PART, RestoreBody, RestorePartBody,
-};
-use crate::operations::retention::decision::{
-    HoldApplier, PurgeApplier, ReleaseApplier, RestoreApplier, RestorePartApplier,
 };
 use crate::operations::retention::parts::Cutting;
 use crate::operations::retention::{
@@ -47,21 +44,6 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a decision waits for letters whose schemas are unknown here, before it is left.
 const LETTERS: Duration = Duration::from_secs(600);
-
-/// What retention does with decisions of its kinds.
-pub(super) fn appliers(topic: &str) -> Vec<Box<dyn Applier>> {
-    vec![
-        Box::new(HoldApplier),
-        Box::new(ReleaseApplier),
-        Box::new(PurgeApplier {
-            topic: topic.to_owned(),
-        }),
-        Box::new(RestoreApplier {
-            topic: topic.to_owned(),
-        }),
-        Box::new(RestorePartApplier),
-    ]
-}
 
 /// Retention of a running tracker.
 #[derive(Clone)]
