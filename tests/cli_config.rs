@@ -5,6 +5,8 @@ mod cli_support;
 
 use cli_support::run;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::Path;
 
 fn entry(list: &Value, option: &str) -> Value {
     list.as_array()
@@ -127,26 +129,118 @@ fn the_committed_reference_is_what_the_program_prints() {
     );
 }
 
-#[test]
-fn every_option_that_the_readme_names_exists() {
-    let reference = run(&["config", "--reference"], &[]).stdout;
-    let readme = include_str!("../README.md");
-    let mut named = 0;
-    for word in readme.split(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')) {
-        let ours =
-            word.starts_with("SAGA_TRACKER_") || word.starts_with("KAFKA_") || word.starts_with("SERVER_");
-        // A name that ends in an underscore is the beginning of many.
-        // Two names are the commands' own: no options.
-        let of_commands = ["SAGA_TRACKER_URL", "SAGA_TRACKER_OPERATOR"].contains(&word);
-        if ours && !word.ends_with('_') && !word.contains("__PROPERTIES__") && !of_commands {
-            assert!(reference.contains(word), "README.md names {word}");
-            named += 1;
+/// README.md and every page of docs/, each with its name.
+fn documents() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths = vec![root.join("README.md")];
+    for entry in std::fs::read_dir(root.join("docs")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            paths.push(path);
         }
     }
-    assert!(
-        named >= 7,
-        "README.md names only {named} of the environment's names"
-    );
+    paths
+        .iter()
+        .map(|path| {
+            let name = path.strip_prefix(root).unwrap().display().to_string();
+            (name, std::fs::read_to_string(path).unwrap())
+        })
+        .collect()
+}
+
+/// The names of variables in a text that could be ours. One that ends in an underscore is the
+/// beginning of many.
+fn variables(text: &str) -> BTreeSet<&str> {
+    const BEGINNINGS: [&str; 4] = ["SAGA_TRACKER_", "KAFKA_", "SERVER_", "SCHEMA_REGISTRY_"];
+    text.split(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'))
+        .filter(|word| BEGINNINGS.iter().any(|beginning| word.starts_with(beginning)))
+        .filter(|word| !word.ends_with('_'))
+        .collect()
+}
+
+/// The options of the reference, as `section.key`.
+fn options(reference: &str) -> BTreeSet<String> {
+    let mut section = "";
+    let mut found = BTreeSet::new();
+    for line in reference.lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = name;
+        } else if let Some((key, _)) = line.strip_prefix('#').and_then(|rest| rest.split_once(" ="))
+            && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+        {
+            found.insert(format!("{section}.{key}"));
+        }
+    }
+    found
+}
+
+/// Words of a page that stand between backticks, those of code blocks left out.
+fn code_words(page: &str) -> BTreeSet<String> {
+    let mut inside = false;
+    let mut prose = String::new();
+    for line in page.lines() {
+        if line.starts_with("```") {
+            inside = !inside;
+        } else if !inside {
+            prose.push_str(line);
+            prose.push('\n');
+        }
+    }
+    let spans = prose.split('`').skip(1).step_by(2);
+    spans
+        .flat_map(|span| span.split(|c: char| !(c.is_ascii_alphanumeric() || "._*".contains(c))))
+        .map(|word| word.trim_matches('.').to_owned())
+        .collect()
+}
+
+/// Whether a word is the name of an option; `*` stands for anything, and a map has entries.
+fn is_option(word: &str, options: &BTreeSet<String>) -> bool {
+    if let Some((beginning, end)) = word.split_once('*') {
+        return options
+            .iter()
+            .any(|option| option.starts_with(beginning) && option.ends_with(end));
+    }
+    word.starts_with("kafka.properties.") || options.contains(word)
+}
+
+#[test]
+fn every_option_that_the_documents_name_exists() {
+    // Two names are the commands' own: no options.
+    const OF_COMMANDS: [&str; 2] = ["SAGA_TRACKER_URL", "SAGA_TRACKER_OPERATOR"];
+    // Settings of a Kafka topic, which look like ours.
+    const OF_TOPICS: [&str; 2] = ["retention.ms", "retention.bytes"];
+    let reference = run(&["config", "--reference"], &[]).stdout;
+    let (known, options) = (variables(&reference), options(&reference));
+    let sections: BTreeSet<&str> = options
+        .iter()
+        .filter_map(|option| option.split_once('.'))
+        .map(|(section, _)| section)
+        .filter(|section| !section.is_empty())
+        .collect();
+    let (mut wrong, mut named) = (Vec::new(), 0);
+    for (name, page) in documents() {
+        for word in variables(&page) {
+            if OF_COMMANDS.contains(&word) || word.contains("__PROPERTIES__") {
+                continue;
+            }
+            named += 1;
+            if !known.contains(word) {
+                wrong.push(format!("{name} names {word}"));
+            }
+        }
+        for word in code_words(&page) {
+            let section = word.split_once('.').map_or("", |(section, _)| section);
+            if !sections.contains(section) || OF_TOPICS.contains(&word.as_str()) {
+                continue;
+            }
+            named += 1;
+            if !is_option(&word, &options) {
+                wrong.push(format!("{name} names {word}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "the reference has no such option: {wrong:#?}");
+    assert!(named >= 50, "the documents name only {named} options");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The transition table of docs/contract.md (What events mean), written as a table.
+//! The transition table of docs/contract.md, written as a table.
 
 use super::{AnomalyKind, SagaStatus};
 use SagaStatus::{Compensated, Completed, Failed, InProgress, Started};

@@ -240,7 +240,7 @@ impl DeadLetterMark {
             },
         };
         batch.put_with(Table::DeadLetterMarks, &self.key(letter), |bytes| {
-            record.write(bytes)
+            record.write(bytes);
         });
     }
 

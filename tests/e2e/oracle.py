@@ -1,6 +1,6 @@
 """What the tracker must answer, computed the slow and obvious way.
 
-Written from docs/contract.md alone, never from the service's code: the
+Written from the contract (docs/contract.md) alone, never from the service's code: the
 two can only agree by both being right. Input is what is in the topic; nothing here
 does I/O.
 """
@@ -154,7 +154,7 @@ def effective_status(event):
 
 
 def next_status(current, incoming, defined=True):
-    """(status, is this transition an anomaly) for one cell of the contract's table."""
+    """(status, is this transition an anomaly) for one cell of the contract's fold."""
     if current is None or current == incoming:
         return incoming, False
     if incoming == "COMPENSATED":

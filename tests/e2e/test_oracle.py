@@ -13,7 +13,7 @@ from oracle import Event, Oracle, fold
 from producer import SCHEMA, Publisher
 from servers import Record
 
-# DESIGN 4.1, copied as it stands there.
+# The fold of docs/contract.md, copied as it stands there.
 TABLE = """
 | | STARTED | IN_PROGRESS | COMPLETED | FAILED | COMPENSATED |
 | none | STARTED | IN_PROGRESS | COMPLETED | FAILED | COMPENSATED |

@@ -12,7 +12,7 @@ from servers import free_port, wait_until
 
 pytestmark = pytest.mark.tracker
 
-# The contract, "Metrics".
+# The metrics of docs/contract.md.
 TYPES = {
     "saga_active_total": "gauge",
     "saga_failed_total": "counter",

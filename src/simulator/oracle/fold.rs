@@ -1,4 +1,4 @@
-//! What docs/contract.md says of events, once more: which delivery stands, what comes after what, what it does.
+//! The semantics of docs/contract.md once more: which delivery stands, what comes after what, what it does.
 
 use crate::domain::{Event, SagaDefinitions};
 use std::collections::{BTreeMap, BTreeSet};
