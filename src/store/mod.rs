@@ -16,6 +16,7 @@ pub(crate) mod counting;
 mod dead_letter_marks;
 mod dead_letter_records;
 pub mod dead_letters;
+pub mod disk;
 mod error;
 #[cfg(test)]
 mod format_tests;

@@ -23,6 +23,7 @@ use crate::store::records::{
     DeadLetterRecord, DeadLetterSummaryRecord, LastRecord, OffsetRecord, PresenceRecord,
 };
 use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, read};
+use crate::wait;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -260,13 +261,8 @@ impl ExternalDeadLetters {
             match examine(&*self.schemas, record.value, position, arrived_at) {
                 Examined::Unavailable { why, .. } => {
                     tracing::warn!(why, "letters of others wait for the schema registry");
-                    let mut left = RETRY;
-                    while !left.is_zero() {
-                        if self.shutdown.is_cancelled() {
-                            return None;
-                        }
-                        crate::wait::park(IDLE);
-                        left = left.saturating_sub(IDLE);
+                    if wait::unless(|| self.shutdown.is_cancelled(), RETRY) {
+                        return None;
                     }
                 }
                 examined => return Some(examined.fragment()),

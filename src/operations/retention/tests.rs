@@ -3,7 +3,7 @@ use super::claim::seen_within;
 use super::*;
 use crate::domain::text::hex;
 use crate::domain::{Cut, Event, Millis, Position, SagaDefinitions, SagaId, SagaStatus, evidence};
-use crate::operations::decisions::{Applier, Decided, Decision, OpsStatus, Verdict};
+use crate::operations::decisions::{Decided, Decision, OpsStatus, Verdict};
 use crate::pipeline::ingest::space::Boundless;
 use crate::pipeline::kafka::TopicBounds;
 use crate::pipeline::kafka::Topics;

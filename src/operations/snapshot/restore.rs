@@ -12,6 +12,7 @@ use super::pace::Pace;
 use super::transfer::{self, fetch, on_disk, patiently};
 use super::{FileEntry, Manifest, Numbers, Progress, SnapshotError};
 use crate::failpoint;
+use crate::store::disk::{self, Room};
 use crate::store::{Read, StoreError};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -107,10 +108,9 @@ impl Restore {
     /// Refuses a disk that cannot hold all of the snapshot.
     fn check_room(&self, manifest: &Manifest) -> Result<(), SnapshotError> {
         fs::create_dir_all(&self.target).map_err(SnapshotError::disk(&self.target))?;
-        let Ok(disk) = rustix::fs::statvfs(&self.target) else {
+        let Ok(Room { free, .. }) = disk::room(&self.target) else {
             return Ok(());
         };
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         let partial = self.target.join(PARTIAL);
         let there: u64 = manifest
             .files

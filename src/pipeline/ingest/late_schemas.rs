@@ -19,6 +19,7 @@ use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, counts};
 use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord};
 use crate::store::{Batch, Key, Read, SharedStore, StoreError, Table, keys, offsets, read, until};
+use crate::wait;
 use std::collections::HashMap;
 
 use std::sync::Arc;
@@ -126,7 +127,7 @@ impl Reread {
         let mut next = Position::new(0, 0);
         while !self.shutdown.is_cancelled() {
             failpoint::pass("thread.reread");
-            let wait = match self.round(&mut next) {
+            let pause = match self.round(&mut next) {
                 Ok((letters, ended)) => {
                     if letters > 0 {
                         tracing::info!(
@@ -142,7 +143,7 @@ impl Reread {
                     Ended::Pass.wait()
                 }
             };
-            self.sleep(wait);
+            wait::unless(|| self.shutdown.is_cancelled(), pause);
         }
     }
 
@@ -281,15 +282,6 @@ impl Reread {
         })??;
         drop(guard);
         Ok(true)
-    }
-
-    fn sleep(&self, timeout: Duration) {
-        let step = Duration::from_millis(100);
-        let mut left = timeout;
-        while !self.shutdown.is_cancelled() && !left.is_zero() {
-            crate::wait::park(step.min(left));
-            left = left.saturating_sub(step);
-        }
     }
 }
 

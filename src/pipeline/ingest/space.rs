@@ -4,6 +4,7 @@
 //! and purging sagas need, must still be there. It goes on only when a quarter more than the
 //! low-water mark is free, so that it does not stop and go with every file that comes and goes.
 
+use crate::store::disk;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +28,7 @@ impl FreeSpace for Disk {
         if let Some(pretended) = crate::failpoint::pretended_free_bytes() {
             return Some(pretended);
         }
-        let disk = rustix::fs::statvfs(&self.0).ok()?;
-        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+        disk::room(&self.0).ok().map(|room| room.free)
     }
 }
 

@@ -12,9 +12,10 @@ use super::retention::{RetentionService, Standing};
 use crate::domain::clock::SharedClock;
 use crate::domain::{Cut, Millis};
 use crate::pipeline::ingest::status::{IngestSnapshot, IngestStatus};
+use crate::store::disk::{self, Room};
 use crate::store::{Key, SharedStore, Table, keys, totals};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// When health says DOWN.
@@ -220,8 +221,8 @@ impl Health {
                 message,
             };
         };
-        match space(dir) {
-            Ok((total, free)) => DiskSpace {
+        match disk::room(dir) {
+            Ok(Room { total, free }) => DiskSpace {
                 up: free >= threshold,
                 total: Some(total),
                 free: Some(free),
@@ -378,14 +379,6 @@ fn retention(standing: Option<Standing>) -> Component {
         up: standing.stopped.is_none(),
         message: told.join("; "),
     }
-}
-
-fn space(dir: &Path) -> std::io::Result<(u64, u64)> {
-    let stat = rustix::fs::statvfs(dir)?;
-    Ok((
-        stat.f_blocks.saturating_mul(stat.f_frsize),
-        stat.f_bavail.saturating_mul(stat.f_frsize),
-    ))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::pipeline::kafka::{Message, OutError};
 use crate::store::dead_letters::{DeadLetterState, Happened, ValueHash, counted, is_announced, state};
 use crate::store::records::RedriveLetterRecord;
 use crate::store::{Batch, Durability, Read, StoreError, read};
+use crate::wait;
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -439,12 +440,7 @@ impl Redrives {
     }
 
     fn pause(&self, timeout: Duration) {
-        let step = Duration::from_millis(50);
-        let mut left = timeout;
-        while !self.inner.parts.shutdown.is_cancelled() && !left.is_zero() {
-            crate::wait::park(step.min(left));
-            left = left.saturating_sub(step);
-        }
+        wait::unless(|| self.inner.parts.shutdown.is_cancelled(), timeout);
     }
 }
 
