@@ -127,6 +127,19 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("simulator", &["*"]),
 ];
 
+/// Rooms whose modules (the files and folders that lie in the room itself) stand in an order: none knows, even by
+/// way of others, who knows it.
+const ORDERED: &[&str] = &[
+    "pipeline/kafka",
+    "pipeline/registry",
+    "pipeline/verify",
+    "operations/objects",
+    "operations/archive",
+    "operations/decisions",
+    "operations/retention",
+    "server/metrics",
+];
+
 /// What stands in no wing: whoever is above the store may use it.
 const TOOLS: [&str; 2] = ["failpoint", "wait"];
 
@@ -350,6 +363,139 @@ fn engine_codec_and_clock_stay_where_they_are() {
                 wrong.push(format!("{} names {name}", path.display()));
             }
         }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The module of a room that a file belongs to: `mod` for the room's own file.
+fn module_of(room: &Path, path: &Path) -> String {
+    let first = path.strip_prefix(room).unwrap().iter().next().unwrap();
+    first.to_string_lossy().trim_end_matches(".rs").to_owned()
+}
+
+/// What a text says behind each mention of a path: the next name, or all names of a `{…}`.
+fn named_behind<'a>(code: &'a str, path: &str) -> Vec<&'a str> {
+    let inside = |before: &str| before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
+    let mut names = Vec::new();
+    for (at, _) in code.match_indices(path).filter(|(at, _)| !inside(&code[..*at])) {
+        let after = &code[at + path.len()..];
+        if after.starts_with('{') {
+            names.extend(items(after));
+        } else {
+            names.push(ident(after));
+        }
+    }
+    names
+}
+
+/// The names that a room's own file hands on, and the module each comes from.
+fn handed_on(own: &str) -> BTreeMap<&str, &str> {
+    let mut handed_on = BTreeMap::new();
+    for text in own.split("\npub").skip(1) {
+        let statement = text.split(';').next().unwrap();
+        let Some((_, path)) = statement.split_once("use ") else {
+            continue;
+        };
+        let path = path.trim_start_matches("self::");
+        let module = ident(path);
+        for name in path.split(|c: char| !(c.is_alphanumeric() || c == '_')) {
+            handed_on.insert(name, module);
+        }
+    }
+    handed_on
+}
+
+/// A text without the statements that only name modules or hand on what is theirs.
+fn without_declarations(own: &str) -> String {
+    let declares = |statement: &str| {
+        let line = statement
+            .trim_start()
+            .lines()
+            .rfind(|line| line.starts_with("pub") || line.starts_with("mod "));
+        line.is_some_and(|line| line.contains(" use ") || line.contains("mod "))
+    };
+    own.split_inclusive(';')
+        .filter(|statement| !declares(statement))
+        .collect()
+}
+
+/// Which module of a room knows which other.
+fn known_inside(room: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let home = Path::new("src").join(room);
+    let files: Vec<PathBuf> = all_sources()
+        .into_iter()
+        .filter(|path| path.starts_with(&home))
+        .collect();
+    assert!(!files.is_empty(), "{room} has no sources");
+    let modules: BTreeSet<String> = files.iter().map(|path| module_of(&home, path)).collect();
+    let own = code(&home.join("mod.rs"));
+    let handed_on = handed_on(&own);
+    let absolute = format!("crate::{}::", room.replace('/', "::"));
+
+    let mut known = BTreeMap::<String, BTreeSet<String>>::new();
+    for path in &files {
+        let module = module_of(&home, path);
+        let text = code(path);
+        let known = known.entry(module.clone()).or_default();
+        let mut names = named_behind(&text, &absolute);
+        let text = if module == "mod" {
+            without_declarations(&text)
+        } else {
+            let folders = path.strip_prefix(&home).unwrap().iter().count() - 1;
+            let is_folder = path.ends_with("mod.rs");
+            let to_room = "super::".repeat(folders + usize::from(!is_folder));
+            names.extend(named_behind(&text, &to_room));
+            String::new()
+        };
+        let by_own_file = modules.iter().filter(|other| {
+            let path = format!("{other}::");
+            !named_behind(&text, &path).is_empty()
+                || !named_behind(&text, &format!("self::{path}")).is_empty()
+        });
+        known.extend(by_own_file.cloned());
+        for name in names {
+            let is_item = name.starts_with(char::is_uppercase)
+                || own.split("fn ").skip(1).any(|after| ident(after) == name);
+            if modules.contains(name) {
+                known.insert(name.to_owned());
+            } else if let Some(from) = handed_on.get(name) {
+                known.insert((*from).to_owned());
+            } else if is_item {
+                known.insert("mod".to_owned());
+            }
+        }
+        known.remove(&module);
+    }
+    known
+}
+
+/// What leads from one back to itself, in order; none where nothing does.
+fn circle(known: &BTreeMap<String, BTreeSet<String>>, start: &str) -> Option<Vec<String>> {
+    let mut open = vec![vec![start.to_owned()]];
+    let mut reached = BTreeSet::new();
+    while !open.is_empty() {
+        let way = open.remove(0);
+        for next in known.get(way.last().unwrap()).into_iter().flatten() {
+            let mut way = way.clone();
+            way.push(next.clone());
+            if next == start {
+                return Some(way);
+            }
+            if reached.insert(next.clone()) {
+                open.push(way);
+            }
+        }
+    }
+    None
+}
+
+#[test]
+fn no_two_modules_of_an_ordered_room_know_each_other() {
+    let mut wrong = Vec::new();
+    for room in ORDERED {
+        let known = known_inside(room);
+        let circles = known.keys().filter_map(|module| circle(&known, module));
+        wrong.extend(circles.map(|way| format!("{room}: {}", way.join(" → "))));
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
