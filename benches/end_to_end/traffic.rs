@@ -93,7 +93,7 @@ impl Report {
         self.record.planned_event()
     }
 
-    /// The event that the tracker decodes it to; none where it is poison.
+    /// The event that the tracker decodes it to; `None` where it is poison.
     pub(crate) fn event(&self, position: Position) -> Option<Event> {
         let planned = self.planned()?;
         let metadata_form = if planned.odd_metadata.is_none() {
@@ -115,7 +115,7 @@ impl Report {
         })
     }
 
-    /// The event without its metadata; none where it is poison.
+    /// The event without its metadata; `None` where it is poison.
     pub(crate) fn bare_event(&self, position: Position) -> Option<Event> {
         let planned = self.planned()?;
         let recorded_at = Millis(self.start.as_millisecond() + planned.recorded_after_ms);

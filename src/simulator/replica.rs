@@ -52,7 +52,6 @@ pub(super) struct Habits {
     pub(super) remembered: usize,
 }
 
-/// A replica.
 pub(super) struct Replica {
     pub(super) number: usize,
     pub(super) habits: Habits,

@@ -149,7 +149,7 @@ pub enum Happened {
 pub struct Removal {
     /// Whether it had come back; otherwise it was discarded.
     pub redriven: bool,
-    /// Why it was a letter; none before the letter itself was consumed, and until then nothing is removed:
+    /// Why it was a letter; `None` before the letter itself was consumed, and until then nothing is removed:
     /// it may have arrived later than the decision.
     pub reason: Option<String>,
     /// Its own value, known with its reason.
@@ -257,7 +257,7 @@ impl DeadLetterMark {
     /// The mark in a row of `dead_letter_marks`.
     ///
     /// # Errors
-    /// [`StoreError`] when it is none.
+    /// [`StoreError`] when the value is no mark.
     pub fn read(by: Position, value: &[u8]) -> Result<Self, StoreError> {
         let (at, what) = match DeadLetterMarkRecord::read(value)? {
             DeadLetterMarkRecord::Returned { at, became, value } => {

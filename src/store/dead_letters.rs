@@ -60,7 +60,7 @@ impl DeadLetterChanges {
         self.letters.push((letter, Known::of(listed)));
     }
 
-    /// A letter is one no more, or one of another reason that is added: its schema is known now. Its rows are
+    /// A letter is no longer one, or is one of another reason that is added: its schema is known now. Its rows are
     /// the caller's to delete.
     pub fn take_back(&mut self, letter: Position) {
         self.taken_back.push(letter);

@@ -188,7 +188,7 @@ pub fn put_active_generation(batch: &mut Batch, generation: Generation) {
     put_meta(batch, totals::ACTIVE_GENERATION, generation.name());
 }
 
-/// The rules of the fold that a generation of projections is made under; none while nothing is in it.
+/// The rules of the fold that a generation of projections is made under; `None` while nothing is in it.
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.

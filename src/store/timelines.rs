@@ -28,7 +28,7 @@ fn table(generation: Generation) -> Table {
     Table::Projection(generation, ProjectionTable::Timelines)
 }
 
-/// The deliveries that stand for these events of sagas, in their order; none where the event is new
+/// The deliveries that stand for these events of sagas, in their order; `None` where the event is new
 /// or the saga's timeline is short.
 ///
 /// # Errors
@@ -125,7 +125,7 @@ pub fn is_duplicate(
     Ok(read.get(table(generation), &key)?.is_some())
 }
 
-/// The delivery that stands for an event of a saga in this state; none when it is new.
+/// The delivery that stands for an event of a saga in this state; `None` when it is new.
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.

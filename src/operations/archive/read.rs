@@ -19,7 +19,7 @@ use std::ops::{ControlFlow, Range};
 const END: u64 = 64 << 10;
 /// Files up to this size are read whole: one request instead of two.
 const SMALL: u64 = 256 << 10;
-/// An index is longer only in a file that is none of ours.
+/// An index is longer only in a file that a tracker did not write.
 const LONGEST_INDEX: u64 = 64 << 20;
 /// A file ends with the length of its index and four letters.
 const TRAILER: usize = 8;
@@ -281,7 +281,7 @@ fn group<'r>(
         .ok_or_else(|| damaged(object, format!("it has no row group {number}")))
 }
 
-/// Where a row group lies; none when that is nowhere in the file.
+/// Where a row group lies; `None` when that is nowhere in the file.
 fn range_of(group: &RowGroupMetaData, size: u64) -> Option<Range<u64>> {
     let mut range: Option<Range<u64>> = None;
     for column in group.columns() {

@@ -1,6 +1,6 @@
 //! Reading the audit log, newest first.
 
-use super::{Entry, Outcome, count, entry};
+use super::entry::{Entry, Outcome, count, entry};
 use crate::domain::Millis;
 use crate::store::codec::Record;
 use crate::store::offsets::OffsetRows;
@@ -44,7 +44,7 @@ impl Filter {
 pub struct Page {
     /// Newest first.
     pub entries: Vec<Entry>,
-    /// Leads on to older entries: give it as `before`; none when there are none.
+    /// Leads on to older entries: give it as `before`; `None` when there are none.
     pub next: Option<u64>,
 }
 

@@ -1,6 +1,7 @@
 //! Is the audit log as it was written?
 
-use super::{chain, head};
+use super::chain;
+use super::entry::head;
 use crate::domain::text::hex;
 use crate::store::codec::Record;
 use crate::store::records::AuditRecord;

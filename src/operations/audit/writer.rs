@@ -3,8 +3,9 @@
 //! A sync takes milliseconds; a thread that waits for each would make callers wait for each other. What an
 //! entry says is not decided here.
 
+use super::chain;
+use super::entry::{Act, Outcome, head, shortened};
 use super::refusals::Refusals;
-use super::{Act, Outcome, chain, head, shortened};
 use crate::domain::Millis;
 use crate::domain::clock::SharedClock;
 use crate::domain::text::hex;

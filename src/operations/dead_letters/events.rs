@@ -47,7 +47,7 @@ pub struct ReplayResult {
 pub struct ReplayOrder {
     /// The ids.
     pub event_ids: Vec<String>,
-    /// The sagas that they belong to; none to look everywhere.
+    /// The sagas that they belong to; `None` to look everywhere.
     pub saga_ids: Vec<String>,
     /// Only tell what it would do.
     pub dry_run: bool,

@@ -65,7 +65,7 @@ enum ForeignError {
     Source(#[from] SourceError),
     #[error(
         "partition {partition} of the dead-letter topic {topic} went back: {found}, but every offset before {next} was read. \
-         It was deleted and created again, or lost data; letters of others are read no more. To read the new topic, \
+         It was deleted and created again, or lost data; letters of others are no longer read. To read the new topic, \
          start with an empty data directory or another kafka.dlt_topic; or switch kafka.consume_dead_letters off"
     )]
     Replaced {
@@ -254,7 +254,7 @@ impl ExternalDeadLetters {
         named.is_some_and(|[topic, _]| topic == self.settings.topic)
     }
 
-    /// What can be read of it. Waits for a registry that does not answer; none when the tracker stops
+    /// What can be read of it. Waits for a registry that does not answer; `None` when the tracker stops
     /// meanwhile.
     fn fragment(&self, record: &RawRecord<'_>, position: Position, arrived_at: Millis) -> Option<Fragment> {
         loop {

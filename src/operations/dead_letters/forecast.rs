@@ -76,7 +76,7 @@ pub struct Forecast {
     pub saga_id: Option<String>,
     /// The event.
     pub event_id: Option<String>,
-    /// The saga before; none when nothing is known of it.
+    /// The saga before; `None` when nothing is known of it.
     pub before: Option<Standing>,
     /// The saga after.
     pub after: Option<Standing>,

@@ -4,12 +4,11 @@
 //! a merge of the partitions, and a cursor is one offset per partition. What is filtered by is in
 //! rows of some hundred bytes; nothing here reads the letters' own bytes.
 
-use super::DeadLetterFilter;
+use super::filter::DeadLetterFilter;
+use super::listed::Listed;
 use crate::domain::{Millis, Position};
 use crate::store::codec::Record;
-use crate::store::dead_letters::{
-    DeadLetterCounts, DeadLetterState, EXTERNAL, ValueHash, counts, marks_between, state,
-};
+use crate::store::dead_letters::{DeadLetterCounts, DeadLetterState, EXTERNAL, counts, marks_between, state};
 use crate::store::records::DeadLetterSummaryRecord;
 use crate::store::{Read, StoreError, Table, keys, offsets, read, until};
 use std::collections::{BTreeMap, VecDeque};
@@ -20,68 +19,12 @@ const ROWS: usize = if cfg!(test) { 4 } else { 256 };
 /// Marks read at once: a few of each letter. Where there are more, each letter is looked up.
 const MARKS: usize = 4 * ROWS;
 
-/// What is known of a letter without its bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// Where it lies.
-    pub position: Position,
-    /// The topic that it was consumed from.
-    pub topic: String,
-    /// Why it is one, as one of the fixed reasons.
-    pub reason: String,
-    /// Why, in words.
-    pub detail: String,
-    /// Arrival time.
-    pub arrived_at: Millis,
-    /// Length of its value.
-    pub bytes: u64,
-    /// Stands for its value.
-    pub value: ValueHash,
-    /// The event's id, as far as it could be decoded.
-    pub event_id: Option<String>,
-    /// The saga, likewise.
-    pub saga_id: Option<String>,
-    /// The saga's type, likewise.
-    pub saga_type: Option<String>,
-    /// The step, likewise.
-    pub step: Option<String>,
-    /// The status as it was written, likewise.
-    pub status: Option<String>,
-    /// What happened to it.
-    pub state: DeadLetterState,
-}
-
-impl Listed {
-    pub(super) fn of(
-        position: Position,
-        record: &DeadLetterSummaryRecord<'_>,
-        state: DeadLetterState,
-    ) -> Self {
-        let owned = |text: Option<&str>| text.map(str::to_owned);
-        Self {
-            position,
-            topic: record.topic.to_owned(),
-            reason: record.reason.to_owned(),
-            detail: record.detail.to_owned(),
-            arrived_at: Millis(record.arrived_at),
-            bytes: record.bytes,
-            value: ValueHash(record.value),
-            event_id: owned(record.event_id),
-            saga_id: owned(record.saga_id),
-            saga_type: owned(record.saga_type),
-            step: owned(record.step),
-            status: owned(record.status),
-            state,
-        }
-    }
-}
-
 /// A part of the letters that match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetterPage {
     /// The letters, newest first.
     pub letters: Vec<Listed>,
-    /// Leads to the next part; none when this was the last.
+    /// Leads to the next part; `None` when this was the last.
     pub next_cursor: Option<String>,
 }
 
@@ -260,7 +203,7 @@ pub enum GroupBy {
 /// Letters that have something in common.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetterGroup {
-    /// What they have in common; none where it could not be decoded.
+    /// What they have in common; `None` where it could not be decoded.
     pub name: Option<String>,
     /// How many there are.
     pub counts: DeadLetterCounts,

@@ -5,6 +5,7 @@
 //! `ingest`; how often which state is counted, in `store::letters`.
 
 mod announce;
+mod applier;
 mod discard;
 mod events;
 mod external;
@@ -12,6 +13,7 @@ mod filter;
 mod forecast;
 mod id;
 mod list;
+mod listed;
 mod named;
 mod publish;
 mod query;
@@ -24,14 +26,16 @@ mod search_log;
 mod settings;
 mod view;
 
+pub use applier::appliers;
 pub use discard::{DiscardOrder, Discarded, discard};
 pub use events::{ReplayOrder, ReplayResult, ReplayStatus};
 pub use external::{EXTERNAL_REASON, ExternalDeadLetters};
 pub use filter::DeadLetterFilter;
 pub use forecast::{Forecast, Forecaster, PredictedOutcome, Standing};
 pub use id::{ACCEPTED_ID, DeadLetterId, NoDeadLetterId};
-pub use list::{DeadLetterGroup, DeadLetterPage, GroupBy, ListError, Listed};
-pub use named::{Deciding, appliers};
+pub use list::{DeadLetterGroup, DeadLetterPage, GroupBy, ListError};
+pub use listed::Listed;
+pub use named::Deciding;
 pub use publish::{PublishSettings, Publisher};
 pub use query::{DeadLetterQuery, DeadLetterQueryError, Sources};
 pub use read::{DeadLetter, dead_letters_from};

@@ -1,18 +1,12 @@
-//! How decisions on the ops topic name letters, and how what they say enters the account: each kind of
-//! decision says what happened to which letters, the rest is the same for all.
+//! How decisions on the ops topic name letters, and how they are read and made.
 //!
 //! A decision is input like any other: what it names is bounded, and need not exist here yet.
 
-use super::{announce, discard, remove};
 use crate::domain::Position;
-use crate::operations::decisions::{Applier, Decided, Decisions, NewDecision, OpsError, Verdict};
+use crate::operations::decisions::{Decided, Decisions, NewDecision, OpsError};
 use crate::pipeline::ingest::origin::DeadLetterTopics;
-use crate::store::dead_letters::{
-    DeadLetterChanges, DeadLetterGuard, DeadLetterLock, DeadLetterMark, EXTERNAL, Happened,
-};
-use crate::store::{Batch, Read, StoreError};
+use crate::store::dead_letters::{EXTERNAL, Happened};
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
 
 /// So many letters can be named by one decision; ours name fewer.
 pub(super) const MOST_NAMED: usize = 20_000;
@@ -34,7 +28,7 @@ impl Named {
         }
     }
 
-    /// Where it lies; none for a place that no letter of ours can have.
+    /// Where it lies; `None` for a place that no letter of ours can have.
     pub(super) fn position(&self, topics: &DeadLetterTopics) -> Option<Position> {
         if self.partition & EXTERNAL != 0 || self.offset == u64::MAX {
             return None;
@@ -57,91 +51,6 @@ pub(super) struct Said {
     pub(super) named: usize,
     /// What happened to them, in words.
     pub(super) words: &'static str,
-}
-
-/// Reads a decision; otherwise why it is refused.
-type ReadSaid = fn(&Decided<'_>, &DeadLetterTopics) -> Result<Said, String>;
-
-/// Applies decisions of one kind about letters.
-struct DeadLetterApplier {
-    kind: &'static str,
-    read: ReadSaid,
-    book: DeadLetterLock,
-    topics: DeadLetterTopics,
-}
-
-/// What decisions about letters do. The account of letters is shared with ingest.
-pub fn appliers(book: &DeadLetterLock, topics: &DeadLetterTopics) -> [Box<dyn Applier>; 3] {
-    const KINDS: [(&str, ReadSaid); 3] = [
-        (discard::KIND, discard::said),
-        (announce::KIND, announce::said),
-        (remove::KIND, remove::said),
-    ];
-    KINDS.map(|(kind, read)| -> Box<dyn Applier> {
-        Box::new(DeadLetterApplier {
-            kind,
-            read,
-            book: book.clone(),
-            topics: topics.clone(),
-        })
-    })
-}
-
-impl Applier for DeadLetterApplier {
-    fn kind(&self) -> &'static str {
-        self.kind
-    }
-
-    fn hold(&self) -> Option<DeadLetterGuard<'_>> {
-        Some(self.book.hold())
-    }
-
-    fn apply(
-        &self,
-        decided: Decided<'_>,
-        held: Option<&DeadLetterGuard<'_>>,
-        store: &dyn Read,
-        rows: &mut Batch,
-    ) -> Result<Verdict, StoreError> {
-        let said = match (self.read)(&decided, &self.topics) {
-            Ok(said) => said,
-            Err(why) => return Ok(Verdict::Refused(why)),
-        };
-        let Some(held) = held else {
-            let why = format!("a {} decision is applied without the book", self.kind);
-            return Err(StoreError::Corrupt(why));
-        };
-        let (known, what) = (said.happened.len(), said.words);
-        let words = match said.named - known {
-            0 => format!("{known} letters {what}"),
-            strange => format!("{known} letters {what}; {strange} are of no topic of ours"),
-        };
-        let changes = changes(&decided, said.happened);
-        DeadLetterLock::enter(held, store, rows, &changes)?;
-        Ok(Verdict::Applied(words))
-    }
-}
-
-fn changes(decided: &Decided<'_>, happened: Vec<(Position, Happened)>) -> DeadLetterChanges {
-    let mut changes = DeadLetterChanges::default();
-    let mut seen = HashSet::new();
-    for (letter, what) in happened {
-        // Only what a decision says of a letter first; but it may announce several values.
-        let value = match what {
-            Happened::Announced { value } => Some(value),
-            _ => None,
-        };
-        if !seen.insert((letter, value)) {
-            continue;
-        }
-        let mark = DeadLetterMark {
-            by: Position::new(0, decided.offset),
-            at: decided.arrived_at,
-            what,
-        };
-        changes.add_mark(letter, mark);
-    }
-    changes
 }
 
 /// The body of a decision that names letters, `count` of them and `limit` at most; otherwise why it is refused.

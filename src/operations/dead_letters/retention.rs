@@ -198,7 +198,7 @@ impl DeadLetterRetention {
     }
 }
 
-/// The end of the time that lies so many days back; none when all is kept.
+/// The end of the time that lies so many days back; `None` when all is kept.
 fn edge(now: Millis, days: u64) -> Option<Millis> {
     const DAY: i64 = 86_400_000;
     let days = i64::try_from(days).ok().filter(|days| *days > 0)?;

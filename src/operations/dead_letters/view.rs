@@ -100,7 +100,7 @@ impl Examined {
         }
     }
 
-    /// What is wrong with it now; none when it is an event, or nobody can tell.
+    /// What is wrong with it now; `None` when it is an event, or nobody can tell.
     pub fn defect(&self) -> Option<&Defect> {
         match self {
             Self::Rejected { rejected, .. } => Some(&rejected.defect),

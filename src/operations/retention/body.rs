@@ -390,7 +390,7 @@ impl EventBody {
         }
     }
 
-    /// The delivery; none when it is not one.
+    /// The delivery; `None` when it is not one.
     pub fn event(&self, saga: &SagaId) -> Option<Event> {
         let text = |text: &Option<String>| text.as_deref().map(Box::from);
         if self.partition >= MAX_PARTITIONS || self.offset > MAX_OFFSET {

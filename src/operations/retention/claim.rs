@@ -284,7 +284,7 @@ impl Deliveries {
         self
     }
 
-    /// Of these deliveries; none of none.
+    /// Of these deliveries; `None` when there are none.
     #[cfg(test)]
     pub(super) fn of(events: &[Event]) -> Option<Self> {
         events.iter().fold(None, |all, event| {

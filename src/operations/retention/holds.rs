@@ -5,7 +5,7 @@
 //! on every replica, whenever it gets there.
 
 use crate::domain::{Millis, OrderId, SagaId, SagaState, SagaStatus};
-use crate::store::codec::Record;
+use crate::store::codec::{self, Record};
 use crate::store::records::{HoldRecord, HoldScopeRecord, LiftedRecord};
 use crate::store::{Batch, Key, Read, StoreError, Table, TableRange, keys, read};
 use serde::{Deserialize, Serialize};
@@ -126,7 +126,10 @@ impl Hold {
                     to,
                 } => Scope::Query(HoldQuery {
                     saga_type: saga_type.map(str::to_owned),
-                    status: status.map(status_text).transpose()?,
+                    status: status
+                        .map(|tag| codec::status(tag, "holds"))
+                        .transpose()?
+                        .map(|status| status.as_str().to_owned()),
                     from_millis: from,
                     to_millis: to,
                 }),
@@ -174,12 +177,6 @@ impl Hold {
         };
         batch.put_with(Table::Holds, &key, |bytes| record.write(bytes));
     }
-}
-
-fn status_text(tag: u8) -> Result<String, StoreError> {
-    SagaStatus::from_tag(tag)
-        .map(|status| status.as_str().to_owned())
-        .ok_or_else(|| StoreError::Corrupt(format!("holds: status {tag}")))
 }
 
 /// All holds there ever were.

@@ -73,7 +73,7 @@ pub struct Sweeper {
     /// Sagas that a decision of ours did not remove, and since when: they are not decided about again
     /// and again.
     pub left: Mutex<HashMap<SagaId, Instant>>,
-    /// Where to archive first; none when the archive is off.
+    /// Where to archive first; `None` when the archive is off.
     pub objects: Option<Objects>,
     /// The runtime that object storage is talked to on.
     pub runtime: Handle,

@@ -16,7 +16,6 @@ const TYPES: usize = if cfg!(test) { 3 } else { 1_000 };
 /// A saga that is due.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Due {
-    /// The saga.
     pub(super) saga: SagaView,
     /// Why.
     pub(super) rule: Rule,

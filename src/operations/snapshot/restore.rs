@@ -8,6 +8,7 @@
 
 use super::create::remove;
 use super::depot::Depot;
+use super::manifest::{MANIFEST, PARTIAL};
 use super::pace::Pace;
 use super::transfer::{self, fetch, on_disk, patiently};
 use super::{FileEntry, Manifest, Numbers, Progress, SnapshotError};
@@ -18,10 +19,6 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where files are fetched to, inside the target.
-pub(super) const PARTIAL: &str = "restore.partial";
-/// In there, what is being restored.
-pub(super) const MANIFEST: &str = "restore.json";
 /// What a new file system comes with.
 const NOBODYS: &str = "lost+found";
 
@@ -74,7 +71,7 @@ impl Restore {
         Ok(())
     }
 
-    /// What an interrupted restore was about; none when there was none, or it had hardly begun.
+    /// What an interrupted restore was about; `None` when there was none, or it had hardly begun.
     fn interrupted(&self) -> Option<Manifest> {
         let path = self.target.join(PARTIAL).join(MANIFEST);
         let bytes = fs::read(&path).ok()?;

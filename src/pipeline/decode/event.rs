@@ -9,9 +9,6 @@ use saga_tracker_sdk::contract::limits::{
     MAX_ID_CHARS, MAX_METADATA_BYTES, MAX_SAGA_TYPE_CHARS, MAX_STEP_CHARS,
 };
 
-/// Characters of `producerService` and `traceId`; longer ones stay in the metadata only.
-pub(super) const MAX_TRACE_CHARS: usize = 255;
-
 /// The fields of the contract as the bytes have them, not yet held against its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Decoded<'a> {

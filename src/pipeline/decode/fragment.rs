@@ -21,7 +21,7 @@ pub struct Fragment {
     pub status: Option<String>,
     /// `orderId`.
     pub order_id: Option<String>,
-    /// `metadata`; none when it is null, too.
+    /// `metadata`; `None` when it is null, too.
     pub metadata: Option<String>,
     /// `recordedAt`, milliseconds since 1970.
     pub recorded_at: Option<i64>,

@@ -3,12 +3,14 @@
 //! It is an object exactly when `serde_json` would read it as one, so whoever reads the text later
 //! can rely on it. Nothing is built: texts are borrowed unless they hold escapes.
 
-use super::event::MAX_TRACE_CHARS;
 use crate::domain::MetadataForm;
 use crate::domain::text::is_longer;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
+
+/// Characters of `producerService` and `traceId`; longer ones stay in the metadata only.
+const MAX_TRACE_CHARS: usize = 255;
 
 /// What the tracker wants to know of an event's metadata.
 #[derive(Debug, PartialEq, Eq)]

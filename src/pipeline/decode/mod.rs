@@ -28,10 +28,12 @@ mod fragment;
 mod metadata;
 mod names;
 mod plan;
+mod plan_error;
 mod skip;
 pub mod wire;
 
 pub use defect::{Defect, DefectReason, cut};
 pub use event::Decoded;
 pub use fragment::{Fragment, Rejected};
-pub use plan::{DecodePlan, PlanError};
+pub use plan::DecodePlan;
+pub use plan_error::PlanError;

@@ -1,7 +1,7 @@
 //! Reads dead letters of unknown schemas again, until the registry knows their schemas.
 //!
 //! When a registry hears of a schema is nobody's doing: a replica that met the registry a moment earlier
-//! must not hold another truth than one that met it a moment later. So such a letter is none for good. Once
+//! must not hold another truth than one that met it a moment later. So such a letter is not final. Once
 //! its schema is there, its record becomes what it would have been at once, at its own position, in one
 //! write: an event in the log, with the states that it changes, or a letter of another reason. What was
 //! published of it, or redriven by hand meanwhile, is a later delivery of the same event, and the fold
@@ -254,7 +254,7 @@ impl Reread {
         })))
     }
 
-    /// What the registry says of an id; none when that is one question too many.
+    /// What the registry says of an id; `None` when that is one question too many.
     fn plan(&self, id: u32, asked: &mut Asked) -> Option<Result<Arc<DecodePlan>, SchemaError>> {
         if let Some(plan) = self.schemas.known(id) {
             return Some(Ok(plan));

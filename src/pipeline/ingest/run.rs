@@ -211,7 +211,7 @@ impl<I: Deref<Target = Ingest>> Running<I> {
         Ok(if full { Taken::Enough } else { Taken::Next })
     }
 
-    /// The event or the defect of a record. Waits for a registry that does not answer; none when the
+    /// The event or the defect of a record. Waits for a registry that does not answer; `None` when the
     /// tracker shuts down meanwhile.
     fn decode(
         &mut self,

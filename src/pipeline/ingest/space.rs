@@ -15,7 +15,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Tells how much room there is.
 pub trait FreeSpace: Send + Sync {
-    /// Bytes that are free to us; none when nobody can tell.
+    /// Bytes that are free to us; `None` when nobody can tell.
     fn free(&self) -> Option<u64>;
 }
 

@@ -203,7 +203,7 @@ impl KafkaOut {
         Ok(())
     }
 
-    /// Why the topic cannot be written to, by the broker's word; none when it can.
+    /// Why the topic cannot be written to, by the broker's word; `None` when it can.
     fn unfit(&self, topic: &str) -> Result<Option<String>, OutError> {
         let producer = self.producer();
         let metadata = producer

@@ -15,7 +15,7 @@ pub struct RawRecord<'a> {
     pub timestamp: Option<Millis>,
     /// Its key.
     pub key: Option<&'a [u8]>,
-    /// Its value; none for a tombstone.
+    /// Its value; `None` for a tombstone.
     pub value: Option<&'a [u8]>,
     /// Its headers.
     pub headers: RawHeaders<'a>,
@@ -31,7 +31,7 @@ pub enum RawHeaders<'a> {
 }
 
 impl<'a> RawHeaders<'a> {
-    /// The last value of each of these headers as text; none unless all are there. Costs nearly
+    /// The last value of each of these headers as text; `None` unless all are there. Costs nearly
     /// nothing for a record without headers.
     pub fn texts<const N: usize>(self, names: [&str; N]) -> Option<[&'a str; N]> {
         let mut found: [Option<&'a [u8]>; N] = [None; N];
@@ -122,13 +122,13 @@ pub trait Source: Send {
 
 /// Answers questions about the topic.
 pub trait Broker: Send + Sync {
-    /// The end of a partition; none when there is no answer.
+    /// The end of a partition; `None` when there is no answer.
     fn ask_end(&self, partition: u32) -> Option<u64>;
 
-    /// The first offset of a partition that is still there; none when there is no answer.
+    /// The first offset of a partition that is still there; `None` when there is no answer.
     fn ask_low(&self, partition: u32) -> Option<u64>;
 
-    /// What is seen of the cluster now, also in the middle of a poll; none when only polls tell.
+    /// What is seen of the cluster now, also in the middle of a poll; `None` when only polls tell.
     fn observed(&self) -> Option<Observed> {
         None
     }

@@ -326,7 +326,7 @@ impl Shared {
     }
 
     /// Reads on from where these partitions are, up to the first record. Where the end comes first there
-    /// is none before it, only what nobody gets: markers of transactions, and what they aborted.
+    /// is no record before it, only what nobody gets: markers of transactions, and what they aborted.
     fn probe(&self, from: &Bounds, looked: &mut Cut) {
         let mut list = TopicPartitionList::new();
         for (partition, (from, _)) in from {

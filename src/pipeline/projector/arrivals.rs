@@ -195,7 +195,7 @@ impl<'e> Arriving<'e> {
         self.steps_now() > MAX_LISTED
     }
 
-    /// From which place on the timeline has to be folded anew; none when what is added comes after all.
+    /// From which place on the timeline has to be folded anew; `None` when what is added comes after all.
     fn anew_from(&self) -> Option<TimelineKey> {
         let state = self.state.as_ref()?;
         let added = self.added.first().map(|event| event.timeline_key());

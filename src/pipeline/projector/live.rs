@@ -161,8 +161,8 @@ impl ProjectorHandle {
         }
     }
 
-    /// While the guard lives, a decision is being done in several writes, and the store is none between two
-    /// decisions.
+    /// While the guard lives, a decision is being carried out in several writes: the store is not in a state
+    /// between two decisions.
     pub fn deciding(&self) -> MutexGuard<'_, ()> {
         self.deciding.lock().unwrap_or_else(PoisonError::into_inner)
     }

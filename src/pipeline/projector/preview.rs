@@ -42,7 +42,7 @@ impl<'r> Preview<'r> {
     }
 
     /// The saga's state after these deliveries, which lie behind all that were folded, in order of
-    /// position, and what the last one of them would do; none when there is nothing of the saga.
+    /// position, and what the last one of them would do; `None` when there is nothing of the saga.
     ///
     /// # Errors
     /// [`StoreError`] when the saga cannot be read.

@@ -262,11 +262,11 @@ impl Inside {
 
 /// How a saga is taken apart by a cut.
 struct Parts {
-    /// The fold of what is inside; none when all is.
+    /// The fold of what is inside; `None` when all is.
     state: Option<SagaState>,
     /// Events of the timeline inside, by status and step.
     inside: Kinds,
-    /// Of the whole timeline; none when all is inside.
+    /// Of the whole timeline; `None` when all is inside.
     all: Option<Kinds>,
 }
 

@@ -329,7 +329,7 @@ struct Checkpoints<'v, 's> {
     visible: Visible<'v>,
     saga: &'s SagaId,
     some: std::collections::VecDeque<SagaState>,
-    /// From where on more are to be read; none when there are no more.
+    /// From where on more are to be read; `None` when there are no more.
     next: Option<TimelineKey>,
 }
 

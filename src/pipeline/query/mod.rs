@@ -9,6 +9,7 @@ mod saga;
 mod search;
 mod statistics;
 mod totals;
+mod trees;
 mod walk;
 
 pub use crate::domain::COMPENSATION_BUCKETS;
@@ -79,7 +80,7 @@ pub struct PurgedView {
     pub saga_id: SagaId,
     /// The record of it.
     pub purged: PurgedSaga,
-    /// The first deliveries that came after it was removed; none when it was brought back.
+    /// The first deliveries that came after it was removed; `None` when it was brought back.
     pub late: Vec<Event>,
     /// All of them, counted.
     pub late_count: u64,
@@ -155,7 +156,7 @@ pub struct SearchPage {
     pub sagas: Vec<SagaView>,
     /// How many match in all. Exact.
     pub total: u64,
-    /// Leads to the next part; none when this was the last.
+    /// Leads to the next part; `None` when this was the last.
     pub next_cursor: Option<String>,
 }
 
@@ -274,7 +275,7 @@ impl Query {
         }
     }
 
-    /// The state of a saga; none when nothing is known of it.
+    /// The state of a saga; `None` when nothing is known of it.
     ///
     /// # Errors
     /// [`QueryError::Store`].
@@ -301,7 +302,7 @@ impl Query {
         saga::timeline_of(id, deliveries, &self.definitions)
     }
 
-    /// What is known of a removed saga; none when it was never removed.
+    /// What is known of a removed saga; `None` when it was never removed.
     ///
     /// # Errors
     /// [`QueryError::Store`].

@@ -4,7 +4,7 @@
 //! is one scan, and what is enough ends it early. Rows that are not wanted are passed over; many of them are
 //! jumped over. What the counts are for is not known here.
 
-use super::counts::{Span, Stream, Trees};
+use super::trees::{Span, Stream, Trees};
 use crate::store::codec::Record;
 use crate::store::keys::{self, CountKey, Tree};
 use crate::store::records::CountRecord;
@@ -120,7 +120,7 @@ impl Node<'_> {
         }
     }
 
-    /// Where the next rows of the wanted type can lie, seen from a row of another; none where that is close.
+    /// Where the next rows of the wanted type can lie, seen from a row of another; `None` where that is close.
     fn to_wanted(&self, key: &CountKey<'_>, sort: &[u8]) -> Option<Vec<u8>> {
         let wanted = self.stream.saga_type.as_ref()?.as_str();
         let first = |cell: i64| [&at(cell)[..], wanted.as_bytes()].concat();

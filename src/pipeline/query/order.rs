@@ -4,9 +4,8 @@
 //! Without filters and sorting that the index could answer, every state has to be looked at. What the order
 //! of the answer is, is decided by the search.
 
-use super::counts::{Row, Trees};
-use super::search::{Part, matches};
-use super::{QueryError, SearchRequest, Sort, SortKey};
+use super::trees::{Row, Trees};
+use super::{Filter, QueryError, SearchRequest, Sort, SortKey};
 use crate::domain::{Millis, OrderId, SagaId, SagaState};
 use crate::store::{ProjectionTable, Scan, StoreError, Table, keys, read};
 use std::ops::{Bound, ControlFlow};
@@ -15,6 +14,24 @@ use std::ops::{Bound, ControlFlow};
 const PIECE: usize = 1_000;
 /// Sagas that are kept; a page that lies deeper takes one more look at all for each time as many.
 const KEPT: usize = 20_000;
+
+/// The part of the matching sagas that is wanted.
+pub(super) struct Part {
+    pub(super) skip: u64,
+    pub(super) size: usize,
+    pub(super) behind: Option<Row>,
+}
+
+/// Whether a state is what the filter asks for, the order apart.
+pub(super) fn matches(filter: &Filter, state: &SagaState) -> bool {
+    filter
+        .saga_type
+        .as_ref()
+        .is_none_or(|wanted| *wanted == state.saga_type)
+        && filter.status.is_none_or(|wanted| wanted == state.status)
+        && filter.from.is_none_or(|from| from <= state.started_at)
+        && filter.to.is_none_or(|to| state.started_at <= to)
+}
 
 /// The part of an order's matching sagas, and how many match in all.
 pub(super) fn of_order(

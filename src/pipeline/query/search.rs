@@ -1,11 +1,11 @@
 //! Which sagas match, in order, page by page or behind a cursor, with the exact total.
 
-use super::counts::{Row, Span, Stream, Trees};
-use super::order::of_order;
+use super::order::{Part, of_order};
+use super::trees::{Row, Span, Stream, Trees};
 use super::walk::Walk;
 use super::{Filter, QueryError, SagaView, SearchPage, SearchRequest, SortKey, Window};
 use crate::domain::text;
-use crate::domain::{Millis, OrderId, SagaId, SagaState, SagaStatus};
+use crate::domain::{Millis, OrderId, SagaId, SagaStatus};
 use crate::store::keys::Tree;
 use crate::store::{Direction, Store, StoreError, read, totals};
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -35,13 +35,6 @@ pub(super) fn search(store: &dyn Store, request: &SearchRequest) -> Result<Searc
     })
 }
 
-/// The part of the matching sagas that is wanted.
-pub(super) struct Part {
-    pub(super) skip: u64,
-    pub(super) size: usize,
-    pub(super) behind: Option<Row>,
-}
-
 impl Part {
     fn of(request: &SearchRequest) -> Result<Self, QueryError> {
         match &request.window {
@@ -57,17 +50,6 @@ impl Part {
             }),
         }
     }
-}
-
-/// Whether a state is what the filter asks for, the order apart.
-pub(super) fn matches(filter: &Filter, state: &SagaState) -> bool {
-    filter
-        .saga_type
-        .as_ref()
-        .is_none_or(|wanted| *wanted == state.saga_type)
-        && filter.status.is_none_or(|wanted| wanted == state.status)
-        && filter.from.is_none_or(|from| from <= state.started_at)
-        && filter.to.is_none_or(|to| state.started_at <= to)
 }
 
 /// The streams that hold all sagas of the filter's type and status.

@@ -1,7 +1,7 @@
 //! Counts, rates and durations of the sagas that match.
 
-use super::counts::{Span, Trees};
-use super::order::each_of_order;
+use super::order::{each_of_order, matches};
+use super::trees::{Span, Trees};
 use super::{Filter, QueryError, Statistics, search};
 use crate::domain::SagaStatus;
 use crate::store::{Store, StoreError, keys, read, totals};
@@ -29,7 +29,7 @@ fn statistics_by(store: &dyn Store, filter: &Filter, types: usize) -> Result<Sta
     let mut sums = Sums::new(told);
     if let Some(order) = &filter.order_id {
         each_of_order(trees, order, |_, state| {
-            if search::matches(filter, state) {
+            if matches(filter, state) {
                 let millis = state.updated_at.since(state.started_at);
                 sums.add(state.status, state.saga_type.as_str(), 1, millis);
             }

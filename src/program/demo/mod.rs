@@ -6,6 +6,7 @@
 
 mod broker;
 mod poison;
+mod record;
 pub(crate) mod rng;
 mod run;
 mod schedule;
@@ -13,6 +14,7 @@ mod stories;
 mod workload;
 
 pub use broker::{BrokerError, MockBroker};
-pub use poison::PoisonKind;
+pub use poison::{Message, PoisonKind};
+pub use record::{Content, PlannedEvent, PlannedRecord, Service};
 pub use run::{DemoError, DemoSettings, Published, run_workload};
-pub use workload::{Content, Message, PlannedEvent, PlannedRecord, Sagas, Service, sagas};
+pub use workload::{Sagas, sagas};

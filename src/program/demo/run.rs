@@ -16,8 +16,10 @@ use saga_tracker_sdk::publishing::{
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::poison::Message;
+use super::record::{Content, PlannedRecord};
 use super::schedule::{Now, Schedule};
-use super::workload::{Content, Message, PlannedRecord, Sagas, sagas};
+use super::workload::{Sagas, sagas};
 use crate::domain::clock::SharedClock;
 
 /// A run that falls further behind than this (a broker away, a suspended machine) goes on from now

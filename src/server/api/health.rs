@@ -52,7 +52,7 @@ pub struct Component {
 pub struct Decisions {
     /// Whether they are read.
     pub up: bool,
-    /// They are read no more until somebody does something.
+    /// They are no longer read until an operator does something.
     pub stopped: bool,
     /// What is done or lacks, in words.
     pub message: String,

@@ -145,7 +145,7 @@ pub(super) fn next_due(read: &dyn Read) -> Result<Option<u64>, StoreError> {
     Ok(due)
 }
 
-/// How far a redrive is; none of that number.
+/// How far a redrive is; `None` when there is none of that number.
 pub(super) fn status(read: &dyn Read, number: u64) -> Result<Option<RedriveStatus>, StoreError> {
     let mut key = Key::default();
     keys::redrive(&mut key, number);

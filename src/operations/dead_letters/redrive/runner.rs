@@ -97,7 +97,7 @@ impl Redrives {
         Ok(self.note_end(number)?)
     }
 
-    /// Gives a redrive its turn; none that has ended meanwhile.
+    /// Gives a redrive its turn, unless it has ended meanwhile.
     fn take_turn(&self, number: u64) -> Result<Option<jobs::RedriveStatus>, StoreError> {
         let mut turn = self.turn();
         let status = self.status(number)?.filter(|status| status.ended_at.is_none());

@@ -79,7 +79,7 @@ pub trait RetentionService: Send + Sync {
 /// How decisions to purge and restore fare on a replica.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// Why they are done no more until a restart.
+    /// Why they are no longer carried out, until a restart.
     pub stopped: Option<String>,
     /// Those that could not be done and were left, ever.
     pub skipped: u64,
