@@ -104,7 +104,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "server/metrics",
         ],
     ),
-    ("program/demo", &["domain"]),
+    ("program/demo", &["domain", "pipeline/kafka"]),
     (
         "program/config",
         &[
@@ -130,6 +130,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 /// Rooms whose modules (the files and folders that lie in the room itself) stand in an order: none knows, even by
 /// way of others, who knows it.
 const ORDERED: &[&str] = &[
+    "server/api",
     "pipeline/kafka",
     "pipeline/registry",
     "pipeline/verify",
@@ -143,9 +144,10 @@ const ORDERED: &[&str] = &[
 /// What stands in no wing: whoever is above the store may use it.
 const TOOLS: [&str; 2] = ["failpoint", "wait"];
 
-/// What only one room may name: the engine, its codec, and the clock of the machine.
-const ONLY_IN: [(&str, &str); 6] = [
+/// What only one room may name: an engine, Kafka's client, a codec, the clock of the machine.
+const ONLY_IN: [(&str, &str); 7] = [
     ("rocksdb::", "src/store/rocks"),
+    ("rdkafka::", "src/pipeline/kafka"),
     ("object_store::", "src/operations/objects"),
     ("parquet::", "src/operations/archive"),
     ("bincode::", "src/store/"),

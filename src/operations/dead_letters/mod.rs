@@ -36,7 +36,7 @@ pub use id::{ACCEPTED_ID, DeadLetterId, NoDeadLetterId};
 pub use list::{DeadLetterGroup, DeadLetterPage, GroupBy, ListError};
 pub use listed::Listed;
 pub use named::Deciding;
-pub use publish::{PublishSettings, Publisher};
+pub use publish::Publisher;
 pub use query::{DeadLetterQuery, DeadLetterQueryError, Sources};
 pub use read::{DeadLetter, dead_letters_from};
 pub use retention::{DeadLetterRetention, Swept};

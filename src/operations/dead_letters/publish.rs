@@ -7,14 +7,10 @@
 
 use super::read::{DeadLetter, dead_letters_from, published};
 use crate::failpoint;
+use crate::pipeline::kafka::{DeliveryError, KafkaSettings, Message, PipelinedProducer, StartError};
 use crate::store::codec::Record;
 use crate::store::records::TotalRecord;
 use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, read, totals};
-use rdkafka::ClientConfig;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::future_producer::DeliveryFuture;
-use rdkafka::producer::{FutureProducer, FutureRecord};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -35,33 +31,20 @@ const OMITTED_HEADER_BYTES: &str = "saga-tracker-omitted-header-bytes";
 /// Length of a key that was left out.
 const OMITTED_KEY_BYTES: &str = "saga-tracker-omitted-key-bytes";
 
-/// How letters are published.
-#[derive(Clone, Debug)]
-pub struct PublishSettings {
-    /// Connection to Kafka.
-    pub client: ClientConfig,
-    /// The tracker topic, whose letters these are.
-    pub topic: String,
-    /// The dead-letter topic.
-    pub dlt_topic: String,
-    /// The group that could not process them.
-    pub group_id: String,
-}
-
 /// Why a round of publishing ended early.
 #[derive(Debug, thiserror::Error)]
 enum PublishError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("{topic}: {error}")]
-    Kafka { topic: String, error: KafkaError },
+    Kafka { topic: String, error: DeliveryError },
 }
 
 /// Publishes dead letters until told to stop.
 pub struct Publisher {
     store: SharedStore,
-    settings: PublishSettings,
-    producer: FutureProducer,
+    settings: KafkaSettings,
+    producer: PipelinedProducer,
 }
 
 impl Publisher {
@@ -69,20 +52,11 @@ impl Publisher {
     ///
     /// # Errors
     /// When librdkafka refuses the configuration.
-    pub fn new(store: SharedStore, settings: PublishSettings) -> Result<Self, KafkaError> {
-        let producer = settings
-            .client
-            .clone()
-            .set("enable.idempotence", "true")
-            .set("acks", "all")
-            .set("message.timeout.ms", "30000")
-            // A letter may be as long as anything that the tracker topic let in.
-            .set("message.max.bytes", "104857600")
-            .create()?;
+    pub fn new(store: SharedStore, settings: &KafkaSettings) -> Result<Self, StartError> {
         Ok(Self {
             store,
-            settings,
-            producer,
+            settings: settings.clone(),
+            producer: PipelinedProducer::new(settings)?,
         })
     }
 
@@ -138,14 +112,15 @@ impl Publisher {
         failpoint::pass("dead_letter.before_publish");
         let mut under_way = Vec::with_capacity(letters.len());
         for letter in letters {
-            let record = Form::Whole.record(letter, &self.settings);
-            under_way.push((letter, self.send(record)?));
+            let message = Form::Whole.message(letter, &self.settings);
+            let delivery = self.producer.send(&message);
+            under_way.push((letter, delivery.map_err(|error| self.refused(error))?));
         }
         for (letter, delivery) in under_way {
-            match delivered(delivery).await {
+            match delivery.await {
                 Ok(()) => {}
                 // It may be the batch that is too large.
-                Err(error) if is_too_large(&error) => self.publish_alone(letter).await?,
+                Err(DeliveryError::TooLarge(_)) => self.publish_alone(letter).await?,
                 Err(error) => return Err(self.refused(error)),
             }
         }
@@ -157,13 +132,13 @@ impl Publisher {
     /// store anyway: it must not keep back the letters behind it.
     async fn publish_alone(&self, letter: &DeadLetter) -> Result<(), PublishError> {
         for form in Form::ALL {
-            match delivered(self.send(form.record(letter, &self.settings))?).await {
+            match self.deliver(&form.message(letter, &self.settings)).await {
                 Ok(()) if form == Form::Whole => return Ok(()),
                 Ok(()) => {
                     self.tell(letter, form.words());
                     return Ok(());
                 }
-                Err(error) if is_too_large(&error) => {}
+                Err(DeliveryError::TooLarge(_)) => {}
                 Err(error) => return Err(self.refused(error)),
             }
         }
@@ -183,13 +158,11 @@ impl Publisher {
         );
     }
 
-    fn send(&self, record: FutureRecord<'_, [u8], [u8]>) -> Result<DeliveryFuture, PublishError> {
-        self.producer
-            .send_result(record)
-            .map_err(|(error, _)| self.refused(error))
+    async fn deliver(&self, message: &Message) -> Result<(), DeliveryError> {
+        self.producer.send(message)?.await
     }
 
-    fn refused(&self, error: KafkaError) -> PublishError {
+    fn refused(&self, error: DeliveryError) -> PublishError {
         PublishError::Kafka {
             topic: self.settings.dlt_topic.clone(),
             error,
@@ -207,6 +180,8 @@ impl Publisher {
         Ok(())
     }
 }
+
+type Headers = Vec<(String, Option<Vec<u8>>)>;
 
 /// How much of a letter is published, each less than the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -234,28 +209,23 @@ impl Form {
         }
     }
 
-    fn record<'a>(
-        self,
-        letter: &'a DeadLetter,
-        settings: &'a PublishSettings,
-    ) -> FutureRecord<'a, [u8], [u8]> {
-        let mut record = FutureRecord::to(&settings.dlt_topic).headers(self.headers(letter, settings));
-        record.key = letter.key.as_deref().filter(|_| self < Self::WithoutKey);
-        record.payload = letter.value.as_deref().filter(|_| self < Self::WithoutValue);
-        record
+    fn message(self, letter: &DeadLetter, settings: &KafkaSettings) -> Message {
+        let key = letter.key.as_ref().filter(|_| self < Self::WithoutKey);
+        let value = letter.value.as_ref().filter(|_| self < Self::WithoutValue);
+        Message {
+            topic: settings.dlt_topic.clone(),
+            partition: None,
+            key: key.cloned(),
+            value: value.cloned(),
+            headers: self.headers(letter, settings),
+        }
     }
 
     /// The letter's own, ours, and what was left out.
-    fn headers(self, letter: &DeadLetter, settings: &PublishSettings) -> OwnedHeaders {
-        let mut headers = OwnedHeaders::new();
+    fn headers(self, letter: &DeadLetter, settings: &KafkaSettings) -> Headers {
         let own = letter.headers.iter().filter(|_| self < Self::WithoutHeaders);
-        for (name, value) in own {
-            headers = headers.insert(Header {
-                key: name,
-                value: value.as_deref(),
-            });
-        }
-        headers = origin_headers(headers, letter, settings);
+        let mut headers: Headers = own.cloned().collect();
+        headers.extend(origin_headers(letter, settings));
         let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
         for (form, name, bytes) in [
             (Self::WithoutValue, OMITTED_BYTES, length(&letter.value)),
@@ -263,10 +233,7 @@ impl Form {
             (Self::WithoutKey, OMITTED_KEY_BYTES, length(&letter.key)),
         ] {
             if form <= self {
-                headers = headers.insert(Header {
-                    key: name,
-                    value: Some(&bytes.to_string()),
-                });
+                headers.push((name.to_owned(), Some(bytes.to_string().into_bytes())));
             }
         }
         headers
@@ -280,7 +247,7 @@ fn header_bytes(letter: &DeadLetter) -> usize {
         .sum()
 }
 
-fn origin_headers(headers: OwnedHeaders, letter: &DeadLetter, settings: &PublishSettings) -> OwnedHeaders {
+fn origin_headers(letter: &DeadLetter, settings: &KafkaSettings) -> Headers {
     let partition = i32::try_from(letter.position.partition)
         .unwrap_or(i32::MAX)
         .to_be_bytes();
@@ -300,28 +267,8 @@ fn origin_headers(headers: OwnedHeaders, letter: &DeadLetter, settings: &Publish
         ("kafka_dlt-exception-message", letter.detail.as_bytes()),
         ("saga-tracker-reason", letter.reason.as_bytes()),
     ];
-    ours.into_iter().fold(headers, |headers, (key, value)| {
-        headers.insert(Header {
-            key,
-            value: Some(value),
-        })
-    })
-}
-
-async fn delivered(delivery: DeliveryFuture) -> Result<(), KafkaError> {
-    match delivery.await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err((error, _))) => Err(error),
-        Err(_) => Err(KafkaError::Canceled),
-    }
-}
-
-fn is_too_large(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode as Code;
-    matches!(
-        error.rdkafka_error_code(),
-        Some(Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidMessageSize)
-    )
+    ours.map(|(name, value)| (name.to_owned(), Some(value.to_vec())))
+        .to_vec()
 }
 
 /// Returns when shutdown was asked for long enough ago.
@@ -334,7 +281,6 @@ async fn enough(shutdown: &CancellationToken) {
 mod tests {
     use super::*;
     use crate::domain::{Millis, Position};
-    use rdkafka::message::Headers as _;
 
     #[test]
     fn what_is_too_large_gets_smaller_with_each_form_and_says_what_was_left_out() {
@@ -352,24 +298,18 @@ mod tests {
                 ("none".to_owned(), None),
             ],
         };
-        let settings = PublishSettings {
-            client: ClientConfig::new(),
-            topic: "t".to_owned(),
-            dlt_topic: "dlt".to_owned(),
-            group_id: "g".to_owned(),
-        };
+        let settings = KafkaSettings::default();
         let told = |form: Form| {
-            let record = form.record(&letter, &settings);
-            let headers = record.headers.unwrap();
+            let message = form.message(&letter, &settings);
             let of = |name: &str| {
-                let found = headers.iter().find(|header| header.key == name)?;
-                Some(String::from_utf8(found.value?.to_vec()).unwrap())
+                let (_, value) = message.headers.iter().find(|(key, _)| key == name)?;
+                Some(String::from_utf8(value.clone()?).unwrap())
             };
-            let length = |bytes: Option<&[u8]>| bytes.map(<[u8]>::len);
+            let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map(Vec::len);
             (
                 (
-                    length(record.key),
-                    length(record.payload),
+                    length(&message.key),
+                    length(&message.value),
                     of("big").map(|text| text.len()),
                 ),
                 [OMITTED_BYTES, OMITTED_HEADER_BYTES, OMITTED_KEY_BYTES].map(of),

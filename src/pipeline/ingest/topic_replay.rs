@@ -8,34 +8,30 @@
 
 use super::arrival::Arrival;
 use super::origin::DeadLetterTopics;
-use super::remaining::{self, Given, Remaining, Share, signed};
+use super::remaining::{POLL, Remaining, Share};
 use super::writer::{put_letter, returned_mark};
 use crate::domain::{Event, Millis, Position};
 use crate::pipeline::decode::{Rejected, wire};
-use crate::pipeline::kafka::KafkaSettings;
-use crate::pipeline::kafka::source::{RawHeaders, RawRecord};
+use crate::pipeline::kafka::reader::{Given, TopicReader};
+use crate::pipeline::kafka::source::OwnedRecord;
+use crate::pipeline::kafka::{KafkaSettings, TopicError};
 use crate::pipeline::projector::ProjectorHandle;
-use crate::pipeline::registry::SchemaSource;
+use crate::pipeline::registry::{SchemaError, SchemaSource};
 use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock};
 use crate::store::records::{DeadLetterRecord, FeedRecord, GapKind, GapRecord, OffsetRecord};
 use crate::store::{
     Batch, Direction, Key, Read, Scan, SharedStore, StoreError, Table, keys, read, totals, until,
 };
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::{Offset, TopicPartitionList};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Records that are looked up, and filled in, together.
 const CHUNK: usize = 1_000;
 /// So many bytes of records are kept together; one look at the broker more than that.
 const CHUNK_BYTES: usize = 8 << 20;
-/// Longest wait for an answer of the broker.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// From where to read again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,9 +74,30 @@ pub enum ReplayError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Kafka failed, or does not have what was asked for.
-    #[error("{0}")]
-    Kafka(String),
+    /// Kafka failed.
+    #[error(transparent)]
+    Kafka(#[from] TopicError),
+    /// There is nothing that could be read again.
+    #[error("no partition of the topic that was asked for has been consumed")]
+    NotConsumed,
+    /// The broker holds less than was consumed.
+    #[error(
+        "partition {partition} of {topic} ends at offset {end}, but is consumed up to {consumed}: it is another \
+         topic, or lost data, and nothing of it was read"
+    )]
+    Shorter {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// Where the broker says that it ends.
+        end: u64,
+        /// The first offset that is not consumed.
+        consumed: u64,
+    },
+    /// The registry could not be asked.
+    #[error("the schema registry is needed and does not answer: {0}")]
+    Registry(SchemaError),
     /// The broker did not answer any more.
     #[error(
         "incomplete: the broker gave nothing for 15 seconds; not read again: {0}. What was filled in stays, and the \
@@ -111,37 +128,6 @@ pub struct Replay {
     pub stop: CancellationToken,
 }
 
-/// A record, owned.
-#[derive(Clone, Debug)]
-pub(crate) struct OwnedRecord {
-    pub(crate) position: Position,
-    pub(crate) timestamp: Option<Millis>,
-    pub(crate) key: Option<Vec<u8>>,
-    pub(crate) value: Option<Vec<u8>>,
-    pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
-    /// Whether the broker set the timestamp.
-    pub(crate) by_broker: bool,
-}
-
-impl OwnedRecord {
-    fn bytes(&self) -> usize {
-        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-        let headers = self.headers.iter();
-        let headers: usize = headers.map(|(name, value)| name.len() + length(value)).sum();
-        length(&self.key) + length(&self.value) + headers
-    }
-
-    fn raw(&self) -> RawRecord<'_> {
-        RawRecord {
-            position: self.position,
-            timestamp: self.timestamp,
-            key: self.key.as_deref(),
-            value: self.value.as_deref(),
-            headers: RawHeaders::List(&self.headers),
-        }
-    }
-}
-
 impl Replay {
     /// Reads again, and tells how far it is. Blocks.
     ///
@@ -160,14 +146,13 @@ impl Replay {
             .filter(|(partition, _)| range.partition.is_none_or(|only| only == *partition))
             .collect();
         if chosen.is_empty() {
-            let known = "no partition of the topic that was asked for has been consumed";
-            return Err(ReplayError::Kafka(known.to_owned()));
+            return Err(ReplayError::NotConsumed);
         }
-        let consumer = remaining::consumer(&self.settings)?;
+        let reader = TopicReader::open(&self.settings, "replay")?;
         let mut done = ReplayDone::default();
         let mut left = Remaining::default();
         for (partition, row) in &chosen {
-            let next = self.first_offset(&consumer, *partition, row.next, &range.from)?;
+            let next = self.first_offset(&reader, *partition, row.next, &range.from)?;
             if next < row.next {
                 done.total += row.next - next;
                 let end = row.next;
@@ -178,14 +163,12 @@ impl Replay {
         if left.is_empty() {
             return Ok(done);
         }
-        consumer
-            .assign(&left.assignment(&self.settings.topic)?)
-            .map_err(|error| ReplayError::Kafka(error.to_string()))?;
-        self.read(&mut || remaining::look(&consumer), &chosen, left, &mut done, told)?;
+        reader.start(left.next())?;
+        self.read(&mut || reader.look(POLL), &chosen, left, &mut done, told)?;
         Ok(done)
     }
 
-    /// Reads what is left. A broker that says nothing any more is not one that has no more.
+    /// Reads what is left. A broker that falls silent is not taken for one that has no more.
     pub(super) fn read(
         &self,
         look: &mut dyn FnMut() -> Given,
@@ -323,9 +306,7 @@ impl Replay {
             Ok(plan) => Ok(plan.event(body, record.position, arrived_at)),
             Err(error) => match error.defect(id) {
                 Some(defect) => Ok(Err(defect.into())),
-                None => Err(ReplayError::Kafka(format!(
-                    "the schema registry is needed and does not answer: {error}"
-                ))),
+                None => Err(ReplayError::Registry(error)),
             },
         }
     }
@@ -333,44 +314,25 @@ impl Replay {
     /// The first offset to read of a partition that is consumed up to `consumed`.
     fn first_offset(
         &self,
-        consumer: &BaseConsumer,
+        reader: &TopicReader,
         partition: u32,
         consumed: u64,
         from: &ReplayFrom,
     ) -> Result<u64, ReplayError> {
-        let topic = &self.settings.topic;
-        let kafka = |error: rdkafka::error::KafkaError| {
-            ReplayError::Kafka(format!("partition {partition} of {topic}: {error}"))
-        };
-        let (low, high) = consumer
-            .fetch_watermarks(topic, signed(partition), ANSWER_TIMEOUT)
-            .map_err(kafka)?;
-        let low = low.unsigned_abs();
-        if high.unsigned_abs() < consumed {
-            return Err(ReplayError::Kafka(format!(
-                "partition {partition} of {topic} ends at offset {high}, but is consumed up to {consumed}: it is another \
-                 topic, or lost data, and nothing of it was read"
-            )));
+        let (low, end) = reader.bounds(partition)?;
+        if end < consumed {
+            return Err(ReplayError::Shorter {
+                topic: self.settings.topic.clone(),
+                partition,
+                end,
+                consumed,
+            });
         }
-        match from {
-            ReplayFrom::Beginning => Ok(low),
-            ReplayFrom::Offset(offset) => Ok(low.max(*offset)),
-            ReplayFrom::Time(at) => {
-                let mut asked = TopicPartitionList::new();
-                asked
-                    .add_partition_offset(topic, signed(partition), Offset::Offset(at.0))
-                    .map_err(kafka)?;
-                let found = consumer.offsets_for_times(asked, ANSWER_TIMEOUT).map_err(kafka)?;
-                let offset = found
-                    .elements()
-                    .first()
-                    .map(rdkafka::topic_partition_list::TopicPartitionListElem::offset);
-                Ok(match offset {
-                    Some(Offset::Offset(offset)) => offset.unsigned_abs(),
-                    _ => high.unsigned_abs(),
-                })
-            }
-        }
+        Ok(match from {
+            ReplayFrom::Beginning => low,
+            ReplayFrom::Offset(offset) => low.max(*offset),
+            ReplayFrom::Time(at) => reader.offset_at(partition, *at)?.unwrap_or(end),
+        })
     }
 }
 

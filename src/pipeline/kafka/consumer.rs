@@ -6,14 +6,14 @@
 //! after it can lose the offset (librdkafka #2190). Its connections carry nothing but fetches, its
 //! queue nothing but records and errors: questions are asked elsewhere (`watch`).
 
+use super::client;
 use super::settings::KafkaSettings;
-use super::source::{Broker, Observed, RawHeaders, RawRecord, Source, SourceError, Taken};
-use super::watch::{Watch, signed, unsigned};
-use crate::domain::{Cut, Millis, Position};
+use super::source::{Broker, Observed, RawRecord, Source, SourceError, Taken};
+use super::watch::Watch;
+use crate::domain::Cut;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message;
-use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use rdkafka::{ClientContext, Offset};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 /// after an outage librdkafka's fetches may not go on by themselves. Where the new one gets nothing either, perhaps
 /// because the line is slow, the next is given twice as long.
 const STALLED: Duration = Duration::from_secs(15);
-/// The longest that one is given.
+/// The longest time that one is given.
 const STALLED_AT_MOST: Duration = Duration::from_secs(480);
 /// How often the stored offsets are reported to the broker.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
@@ -62,7 +62,7 @@ impl KafkaSource {
     /// their beginning. Does not wait for a broker.
     ///
     /// # Errors
-    /// [`SourceError::Fatal`] when librdkafka refuses the configuration.
+    /// [`SourceError::Start`].
     pub fn open(
         settings: &KafkaSettings,
         resume_from: impl Iterator<Item = (u32, u64)>,
@@ -75,7 +75,7 @@ impl KafkaSource {
         let watch = Watch::start(settings, handed.clone())?;
         Ok(Self {
             settings: settings.clone(),
-            consumer: consumer_of(settings)?,
+            consumer: client::consumer(&settings.consumer_config(), Context)?,
             watch,
             topic: settings.topic.clone(),
             resume_from,
@@ -96,23 +96,19 @@ impl KafkaSource {
         if seen == 0 || known <= self.assigned {
             return Ok(());
         }
-        let mut list = TopicPartitionList::new();
-        for partition in self.assigned..known {
-            let from = self
-                .resume_from
-                .get(&partition)
-                .map_or(Offset::Beginning, |next| {
-                    Offset::Offset(i64::try_from(*next).unwrap_or(i64::MAX))
-                });
-            list.add_partition_offset(&self.topic, signed(partition), from)
-                .map_err(|e| SourceError::Fatal(format!("partition {partition} cannot be assigned: {e}")))?;
-        }
-        let result = if self.assigned == 0 {
-            self.consumer.assign(&list)
-        } else {
-            self.consumer.incremental_assign(&list)
-        };
-        result.map_err(|e| SourceError::Fatal(format!("librdkafka refuses the assignment: {e}")))?;
+        let new = (self.assigned..known).map(|partition| {
+            let resume = self.resume_from.get(&partition);
+            (
+                partition,
+                resume.map_or(Offset::Beginning, |next| client::at(*next)),
+            )
+        });
+        client::list(&self.topic, new)
+            .and_then(|list| match self.assigned {
+                0 => self.consumer.assign(&list),
+                _ => self.consumer.incremental_assign(&list),
+            })
+            .map_err(SourceError::Assignment)?;
         tracing::info!(
             topic = self.topic,
             from = self.assigned,
@@ -123,7 +119,7 @@ impl KafkaSource {
         Ok(())
     }
 
-    /// Hands over what is there. Whether there was nothing.
+    /// Hands over what is there; true when there was nothing.
     fn take_all(
         &mut self,
         idle: Duration,
@@ -139,23 +135,16 @@ impl KafkaSource {
                     // Records gather since the last time: what comes after a pause need not wait for more.
                     let since = self.last;
                     deadline.get_or_insert_with(|| since.unwrap_or_else(Instant::now) + timeout);
-                    let position =
-                        Position::new(unsigned(message.partition()), message.offset().unsigned_abs());
-                    let record = RawRecord {
-                        position,
-                        timestamp: message.timestamp().to_millis().map(Millis),
-                        key: message.key(),
-                        value: message.payload(),
-                        headers: RawHeaders::Kafka(&message),
-                    };
+                    let record = RawRecord::of(&message);
                     let taken = take(&record);
+                    let position = record.position;
                     self.handed.set(position.partition, position.offset + 1);
                     if taken == Taken::Enough {
                         return Ok(false);
                     }
                 }
                 Some(Err(error)) => {
-                    report_error(&error)?;
+                    report_error(error)?;
                     return Ok(false);
                 }
             }
@@ -192,22 +181,14 @@ impl KafkaSource {
         self.stall_limit = (self.stall_limit * 2).min(STALLED_AT_MOST);
         self.resume_from = self.handed.iter().collect();
         self.assigned = 0;
-        let old = std::mem::replace(&mut self.consumer, consumer_of(&self.settings)?);
+        let old = std::mem::replace(
+            &mut self.consumer,
+            client::consumer(&self.settings.consumer_config(), Context)?,
+        );
         // A client that is stuck may take long to end; nobody has to wait for that.
-        let ends = std::thread::Builder::new().name("old-consumer".to_owned());
-        ends.spawn(move || drop(old))
-            .map_err(|e| SourceError::Fatal(format!("cannot start a thread: {e}")))?;
+        client::spawn("old-consumer", move || drop(old))?;
         Ok(())
     }
-}
-
-fn consumer_of(settings: &KafkaSettings) -> Result<BaseConsumer<Context>, SourceError> {
-    let made = settings.consumer_config().create_with_context(Context);
-    made.map_err(|e| {
-        SourceError::Fatal(format!(
-            "librdkafka refuses the configuration: {e}; see kafka.properties"
-        ))
-    })
 }
 
 impl Source for KafkaSource {
@@ -259,11 +240,9 @@ impl Source for KafkaSource {
 }
 
 /// Errors of a poll are mostly transient, and librdkafka goes on by itself.
-fn report_error(error: &KafkaError) -> Result<(), SourceError> {
+fn report_error(error: KafkaError) -> Result<(), SourceError> {
     match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::Fatal) => Err(SourceError::Fatal(format!(
-            "librdkafka gave up: {error}; restart the tracker"
-        ))),
+        Some(RDKafkaErrorCode::Fatal) => Err(SourceError::GaveUp(error)),
         Some(RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed) => {
             tracing::error!(%error, "the broker refuses us; grant READ on the topic and the group");
             Ok(())

@@ -1,7 +1,8 @@
 //! Against the broker inside this process.
 
+use super::super::MockBroker;
 use super::*;
-use crate::program::demo::MockBroker;
+use rdkafka::TopicPartitionList;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::statistics::Statistics;
 use std::sync::atomic::{AtomicU32, Ordering};

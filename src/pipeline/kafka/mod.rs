@@ -1,20 +1,26 @@
-//! Kafka, as the rest of the tracker sees it: a source of records, a producer whose answers can be relied on, and
-//! questions about topics.
+//! Kafka, as the rest of the tracker sees it: a source of records, producers whose answers can be relied on, and
+//! questions about topics. librdkafka is known here only.
 //!
 //! What a record means is not known here.
 
-mod bounds;
+mod admin;
+mod client;
 mod consumer;
-mod ops_topic;
+pub(crate) mod inspect;
+mod mock;
+mod pipelined;
 mod producer;
+pub(crate) mod reader;
 mod settings;
 pub mod source;
 mod topics;
 mod watch;
 
-pub use bounds::{TopicBounds, topic_bounds};
+pub use admin::create_ops_topic;
+pub use client::{StartError, TopicBounds, TopicError};
 pub use consumer::KafkaSource;
-pub use ops_topic::create_ops_topic;
+pub use mock::{MockBroker, MockBrokerError};
+pub use pipelined::{DeliveryError, PipelinedProducer};
 pub use producer::{KafkaOut, Message, OutError, Outlet};
 pub use settings::KafkaSettings;
-pub use topics::{KafkaTopics, Topics};
+pub use topics::{KafkaTopics, Topics, topic_bounds};

@@ -4,6 +4,7 @@
 //! Before anything is handed to the producer the broker is asked about the topic. While it does not
 //! answer, nothing is published: that is what lets a caller say "nothing was changed".
 
+use super::client::{self, StartError};
 use super::settings::KafkaSettings;
 use crate::domain::Position;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -23,9 +24,9 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often such a topic is asked about.
 const ASK_INTERVAL: Duration = Duration::from_millis(50);
 /// How long a message may be under way.
-const DELIVERY_MILLIS: u64 = 8_000;
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(8);
 /// librdkafka reports every message by then; it looks for late ones once a second.
-const REPORT_TIMEOUT: Duration = Duration::from_millis(DELIVERY_MILLIS + 4_000);
+const REPORT_TIMEOUT: Duration = Duration::from_secs(12);
 /// Messages under way at once when many are published.
 const AT_ONCE: usize = 500;
 /// Longest wait for one report, before it is looked whether it is the one that is waited for.
@@ -39,7 +40,7 @@ const SERVED_AT_ONCE: usize = 16;
 pub struct Message {
     /// The topic.
     pub topic: String,
-    /// The partition; by the key when none is given, as all producers of sagas choose it.
+    /// The partition; when not set it follows from the key, as with all producers of sagas.
     pub partition: Option<u32>,
     /// The key.
     pub key: Option<Vec<u8>>,
@@ -47,6 +48,21 @@ pub struct Message {
     pub value: Option<Vec<u8>>,
     /// The headers in order.
     pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl Message {
+    pub(super) fn partition(&self) -> Option<i32> {
+        self.partition.and_then(|number| i32::try_from(number).ok())
+    }
+
+    pub(super) fn headers(&self) -> Option<OwnedHeaders> {
+        let none = OwnedHeaders::new_with_capacity(self.headers.len());
+        let all = self.headers.iter().fold(none, |headers, (key, value)| {
+            let value = value.as_deref();
+            headers.insert(Header { key, value })
+        });
+        (!self.headers.is_empty()).then_some(all)
+    }
 }
 
 /// Why a message has no position.
@@ -103,7 +119,7 @@ impl ProducerContext for Reports {
             },
             Err((error, _)) => Err(classify(error)),
         };
-        // Whoever waited may have given up; then nobody has to know.
+        // Whoever waited may have given up.
         let _ = waiting.send(delivery);
     }
 }
@@ -146,9 +162,9 @@ impl KafkaOut {
     /// Connects in the background: no broker has to be there.
     ///
     /// # Errors
-    /// When librdkafka refuses the configuration.
-    pub fn new(settings: &KafkaSettings) -> Result<Self, KafkaError> {
-        let mut config = settings.client_config();
+    /// [`StartError`].
+    pub fn new(settings: &KafkaSettings) -> Result<Self, StartError> {
+        let mut config = settings.producer_config(DELIVERY_TIMEOUT);
         for (name, value) in [
             // The Java clients' choice: a saga stays in the partition that its producers chose.
             ("partitioner", "murmur2_random"),
@@ -159,24 +175,15 @@ impl KafkaOut {
                 config.set(name, value);
             }
         }
-        config
-            .set("enable.idempotence", "true")
-            .set("acks", "all")
-            // Asking about a topic would create it, with the broker's retention instead of ours.
-            .set("allow.auto.create.topics", "false")
-            .set("message.timeout.ms", DELIVERY_MILLIS.to_string())
-            // A redriven letter may be as long as anything that the tracker topic let in.
-            .set("message.max.bytes", "104857600");
-        let producer = BaseProducer::from_config_and_context(&config, Reports)?;
+        // Asking about a topic would create it, with the broker's retention instead of ours.
+        config.set("allow.auto.create.topics", "false");
+        let producer = BaseProducer::from_config_and_context(&config, Reports).map_err(StartError::Config)?;
         let inner = Arc::new(Inner {
             config,
             producer: Mutex::new(Arc::new(producer)),
         });
         let served = Arc::downgrade(&inner);
-        let thread = std::thread::Builder::new().name("producer".to_owned());
-        thread
-            .spawn(move || serve(&served))
-            .map_err(|error| KafkaError::ClientCreation(format!("cannot start its thread: {error}")))?;
+        client::spawn("producer", move || serve(&served))?;
         Ok(Self { inner })
     }
 
@@ -203,7 +210,7 @@ impl KafkaOut {
         Ok(())
     }
 
-    /// Why the topic cannot be written to, by the broker's word; `None` when it can.
+    /// What keeps the topic from being written to, by the broker's word.
     fn unfit(&self, topic: &str) -> Result<Option<String>, OutError> {
         let producer = self.producer();
         let metadata = producer
@@ -229,16 +236,10 @@ impl KafkaOut {
     ) -> Result<Receiver<Delivery>, OutError> {
         let (report, delivery) = bounded(1);
         let mut record = BaseRecord::<[u8], [u8], _>::with_opaque_to(&message.topic, Box::new(report));
-        record.partition = message.partition.and_then(|number| i32::try_from(number).ok());
+        record.partition = message.partition();
         record.key = message.key.as_deref();
         record.payload = message.value.as_deref();
-        if !message.headers.is_empty() {
-            let headers = OwnedHeaders::new_with_capacity(message.headers.len());
-            record.headers = Some(message.headers.iter().fold(headers, |all, (key, value)| {
-                let value = value.as_deref();
-                all.insert(Header { key, value })
-            }));
-        }
+        record.headers = message.headers();
         match producer.send(record) {
             Ok(()) => Ok(delivery),
             // What was not queued was not sent, whatever the reason.
@@ -297,8 +298,8 @@ fn await_report(producer: &BaseProducer<Reports>, delivery: &Receiver<Delivery>)
     ))
 }
 
-/// Takes off the queue what the client has to tell while nobody publishes, until nobody has the producer. The
-/// binding's own thread for this waits in whole milliseconds, and for the last one of each wait it spins.
+/// Serves the client's queue while nobody publishes, until the producer is dropped. The binding's own thread for
+/// this waits in whole milliseconds, and spins for the last one of each wait.
 fn serve(inner: &Weak<Inner>) {
     while let Some(inner) = inner.upgrade() {
         let producer = inner

@@ -1,7 +1,10 @@
-//! How ingest works.
+//! How Kafka is reached, which topics are the tracker's, and how records are taken.
 
+use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Where records come from, and how they are taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,8 +57,8 @@ impl Default for KafkaSettings {
 
 impl KafkaSettings {
     /// The client configuration that every connection to Kafka starts from.
-    pub fn client_config(&self) -> rdkafka::ClientConfig {
-        let mut config = rdkafka::ClientConfig::new();
+    pub(super) fn client_config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", &self.bootstrap_servers)
             .set("client.id", "saga-tracker")
@@ -69,7 +72,7 @@ impl KafkaSettings {
     }
 
     /// The same for those that consume, with our defaults where no property says otherwise.
-    pub fn consumer_config(&self) -> rdkafka::ClientConfig {
+    pub fn consumer_config(&self) -> ClientConfig {
         let mut config = self.client_config();
         for (name, value) in CONSUMER_DEFAULTS {
             if !self.properties.contains_key(name) {
@@ -89,7 +92,7 @@ impl KafkaSettings {
     }
 
     /// The same for the one that looks at a topic beside its consumer: it fetches one record at most.
-    pub(super) fn watch_config(&self) -> rdkafka::ClientConfig {
+    pub(super) fn watch_config(&self) -> ClientConfig {
         let mut config = self.consumer_config();
         config
             .set("enable.partition.eof", "true")
@@ -98,6 +101,27 @@ impl KafkaSettings {
             .set("fetch.message.max.bytes", "16384")
             .set("fetch.wait.max.ms", "50");
         config
+    }
+
+    /// The same for those that publish: every message is acknowledged by all replicas, in order, or fails after so
+    /// long.
+    pub(super) fn producer_config(&self, timeout: Duration) -> ClientConfig {
+        let mut config = self.client_config();
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("message.timeout.ms", timeout.as_millis().to_string())
+            // A letter may be as long as anything that the tracker topic let in.
+            .set("message.max.bytes", "104857600");
+        config
+    }
+
+    /// The first property that librdkafka refuses, and why.
+    pub fn refused_property(&self) -> Option<(String, String)> {
+        match self.client_config().create_native_config() {
+            Err(KafkaError::ClientConfig(_, why, name, _)) => Some((name, why)),
+            _ => None,
+        }
     }
 }
 

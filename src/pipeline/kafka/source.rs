@@ -1,6 +1,8 @@
 //! Where records come from: Kafka, or a list in a test.
 
+use super::client::{StartError, unsigned};
 use crate::domain::{Cut, Millis, Position};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,10 +17,70 @@ pub struct RawRecord<'a> {
     pub timestamp: Option<Millis>,
     /// Its key.
     pub key: Option<&'a [u8]>,
-    /// Its value; `None` for a tombstone.
+    /// Its value; a tombstone has none.
     pub value: Option<&'a [u8]>,
     /// Its headers.
     pub headers: RawHeaders<'a>,
+}
+
+impl<'a> RawRecord<'a> {
+    pub(super) fn of(message: &'a BorrowedMessage<'a>) -> Self {
+        Self {
+            position: Position::new(unsigned(message.partition()), message.offset().unsigned_abs()),
+            timestamp: message.timestamp().to_millis().map(Millis),
+            key: message.key(),
+            value: message.payload(),
+            headers: RawHeaders::Kafka(message),
+        }
+    }
+}
+
+/// A record that is kept after the client's buffers are gone.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnedRecord {
+    pub(crate) position: Position,
+    pub(crate) timestamp: Option<Millis>,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
+    /// Whether the broker set the timestamp.
+    pub(crate) by_broker: bool,
+}
+
+impl From<RawRecord<'_>> for OwnedRecord {
+    fn from(record: RawRecord<'_>) -> Self {
+        let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
+        let headers = record.headers.to_vec().into_iter();
+        Self {
+            position: record.position,
+            timestamp: record.timestamp,
+            key: owned(record.key),
+            value: owned(record.value),
+            headers: headers
+                .map(|(name, value)| (name.to_owned(), owned(value)))
+                .collect(),
+            by_broker: record.headers.are_of_append_time(),
+        }
+    }
+}
+
+impl OwnedRecord {
+    pub(crate) fn bytes(&self) -> usize {
+        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let headers = self.headers.iter();
+        let headers: usize = headers.map(|(name, value)| name.len() + length(value)).sum();
+        length(&self.key) + length(&self.value) + headers
+    }
+
+    pub(crate) fn raw(&self) -> RawRecord<'_> {
+        RawRecord {
+            position: self.position,
+            timestamp: self.timestamp,
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+            headers: RawHeaders::List(&self.headers),
+        }
+    }
 }
 
 /// A record's headers, read only when someone asks.
@@ -31,7 +93,7 @@ pub enum RawHeaders<'a> {
 }
 
 impl<'a> RawHeaders<'a> {
-    /// The last value of each of these headers as text; `None` unless all are there. Costs nearly
+    /// The last value of each of these headers as text, if all of them are there. Costs nearly
     /// nothing for a record without headers.
     pub fn texts<const N: usize>(self, names: [&str; N]) -> Option<[&'a str; N]> {
         let mut found: [Option<&'a [u8]>; N] = [None; N];
@@ -85,17 +147,26 @@ pub enum Taken {
     Enough,
 }
 
-/// Why a source has nothing more to give.
+/// Why a source has nothing more to give, whatever happens; the message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// It cannot go on, whatever happens; the message says what to do.
-    #[error("{0}")]
-    Fatal(String),
+    /// A client did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The partitions cannot be read from there.
+    #[error("librdkafka refuses the assignment: {0}")]
+    Assignment(KafkaError),
+    /// The client met an error that it does not recover from.
+    #[error("librdkafka gave up: {0}; restart the tracker")]
+    GaveUp(KafkaError),
+    /// Nobody asks about the topic any more.
+    #[error("the thread that watches the topic ended; its message is in the log; restart the tracker")]
+    WatchEnded,
 }
 
 /// Gives records in the order of each partition's offsets.
 pub trait Source: Send {
-    /// Hands over the records that are there, each to `take`, until it says enough, `longest` has
+    /// Hands over the records that are there, each to `take`, until it says enough, `timeout` has
     /// passed since the first record, or none came within `idle`.
     ///
     /// # Errors
@@ -122,13 +193,13 @@ pub trait Source: Send {
 
 /// Answers questions about the topic.
 pub trait Broker: Send + Sync {
-    /// The end of a partition; `None` when there is no answer.
+    /// The end of a partition, if the broker answers.
     fn ask_end(&self, partition: u32) -> Option<u64>;
 
-    /// The first offset of a partition that is still there; `None` when there is no answer.
+    /// The first offset of a partition that is still there, if the broker answers.
     fn ask_low(&self, partition: u32) -> Option<u64>;
 
-    /// What is seen of the cluster now, also in the middle of a poll; `None` when only polls tell.
+    /// What is seen of the cluster now, also in the middle of a poll, by those who look in between.
     fn observed(&self) -> Option<Observed> {
         None
     }

@@ -1,17 +1,12 @@
-//! The edges of topics by the broker's word, asked anew each time: what a consumer saw a moment ago
+//! The bounds of topics by the broker's word, asked anew each time: what a consumer saw a moment ago
 //! proves nothing about now. What follows from them is not decided here.
 
-use super::bounds::TopicBounds;
+use super::client::{self, ANSWER_TIMEOUT, JOB_ANSWER_TIMEOUT, TopicBounds, TopicError};
 use super::settings::KafkaSettings;
 use crate::domain::Position;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
-use rdkafka::{Offset, TopicPartitionList};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-/// Longest wait for one answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+use rdkafka::consumer::{BaseConsumer, Consumer as _, DefaultConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use std::sync::{Mutex, PoisonError};
 
 /// Answers where topics begin and end.
 pub trait Topics: Send + Sync {
@@ -29,6 +24,15 @@ pub trait Topics: Send + Sync {
     fn nothing_from(&self, topic: &str, from: Position) -> Result<bool, String>;
 }
 
+/// Asks once for what the tracker topic holds.
+///
+/// # Errors
+/// [`TopicError`].
+pub fn topic_bounds(settings: &KafkaSettings) -> Result<TopicBounds, TopicError> {
+    let consumer = client::consumer(&settings.client_config(), DefaultConsumerContext)?;
+    client::bounds(&consumer, &settings.topic, JOB_ANSWER_TIMEOUT)
+}
+
 /// Asks Kafka, over a connection of its own that is made at the first question.
 pub struct KafkaTopics {
     settings: KafkaSettings,
@@ -44,79 +48,53 @@ impl KafkaTopics {
         }
     }
 
-    fn connect(&self) -> Result<BaseConsumer, String> {
-        self.settings
-            .client_config()
+    fn connect(&self) -> Result<BaseConsumer, TopicError> {
+        let mut config = self.settings.client_config();
+        config
             .set("group.id", format!("{}-edges", self.settings.group_id))
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "error")
             .set("allow.auto.create.topics", "false")
-            .set("queued.max.messages.kbytes", "1024")
-            .create()
-            .map_err(|error| format!("librdkafka refuses the configuration: {error}"))
+            .set("queued.max.messages.kbytes", "1024");
+        Ok(client::consumer(&config, DefaultConsumerContext)?)
     }
 
-    fn ask<T>(&self, question: impl FnOnce(&BaseConsumer) -> Result<T, String>) -> Result<T, String> {
-        let mut consumer = self.lock();
-        if consumer.is_none() {
-            *consumer = Some(self.connect()?);
-        }
-        match &*consumer {
-            Some(consumer) => question(consumer),
-            None => Err("there is no connection".to_owned()),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<BaseConsumer>> {
-        self.consumer.lock().unwrap_or_else(PoisonError::into_inner)
+    fn ask<T>(&self, question: impl FnOnce(&BaseConsumer) -> Result<T, TopicError>) -> Result<T, TopicError> {
+        let mut consumer = self.consumer.lock().unwrap_or_else(PoisonError::into_inner);
+        let connected = match consumer.take() {
+            Some(connected) => connected,
+            None => self.connect()?,
+        };
+        question(consumer.insert(connected))
     }
 }
 
 impl Topics for KafkaTopics {
     fn bounds(&self, topic: &str) -> Result<TopicBounds, String> {
-        self.ask(|consumer| {
-            let metadata = consumer
-                .fetch_metadata(Some(topic), ANSWER_TIMEOUT)
-                .map_err(|error| format!("no broker answers: {error}"))?;
-            let partitions = match metadata.topics().first() {
-                Some(found) if found.error().is_none() && !found.partitions().is_empty() => {
-                    found.partitions()
-                }
-                _ => return Err(format!("topic {topic} does not exist")),
-            };
-            partitions
-                .iter()
-                .map(|partition| {
-                    let (low, end) = consumer
-                        .fetch_watermarks(topic, partition.id(), ANSWER_TIMEOUT)
-                        .map_err(|error| format!("partition {} of {topic}: {error}", partition.id()))?;
-                    let number = u32::try_from(partition.id()).unwrap_or(0);
-                    Ok((number, (low.unsigned_abs(), end.unsigned_abs())))
-                })
-                .collect()
-        })
+        self.ask(|consumer| client::bounds(consumer, topic, ANSWER_TIMEOUT))
+            .map_err(|error| error.to_string())
     }
 
     fn nothing_from(&self, topic: &str, from: Position) -> Result<bool, String> {
-        self.ask(|consumer| {
-            let in_words = |error: KafkaError| format!("{from} of {topic}: {error}");
-            let number = i32::try_from(from.partition).map_err(|error| error.to_string())?;
-            let offset = Offset::Offset(i64::try_from(from.offset).map_err(|error| error.to_string())?);
-            let mut list = TopicPartitionList::new();
-            list.add_partition_offset(topic, number, offset)
-                .map_err(in_words)?;
-            consumer.assign(&list).map_err(in_words)?;
-            let seen = consumer.poll(ANSWER_TIMEOUT);
-            let bare = match seen {
-                Some(Err(KafkaError::PartitionEOF(_))) => Ok(true),
-                Some(Ok(_)) => Ok(false),
-                Some(Err(error)) => Err(in_words(error)),
-                None => Err(format!("{from} of {topic}: no answer in time")),
-            };
-            consumer.unassign().map_err(in_words)?;
-            bare
-        })
+        self.ask(|consumer| nothing_from(consumer, topic, from))
+            .map_err(|error| error.to_string())
     }
+}
+
+fn nothing_from(consumer: &BaseConsumer, topic: &str, from: Position) -> Result<bool, TopicError> {
+    let failed = TopicError::of(topic, from.partition);
+    let list = client::list(topic, [(from.partition, client::at(from.offset))]).map_err(&failed)?;
+    consumer.assign(&list).map_err(&failed)?;
+    let nothing = match consumer.poll(ANSWER_TIMEOUT) {
+        Some(Err(KafkaError::PartitionEOF(_))) => Ok(true),
+        Some(Ok(_)) => Ok(false),
+        Some(Err(error)) => Err(failed(error)),
+        None => Err(failed(KafkaError::MessageConsumption(
+            RDKafkaErrorCode::OperationTimedOut,
+        ))),
+    };
+    consumer.unassign().map_err(&failed)?;
+    nothing
 }

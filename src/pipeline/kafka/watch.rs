@@ -7,14 +7,15 @@
 //! the next record, behind the question. And not from the client's statistics: they overtake records
 //! that were fetched before them, and pile up while nobody polls. What is consumed is not decided here.
 
+use super::client::{self, TopicBounds, TopicError, unsigned};
 use super::settings::KafkaSettings;
 use super::source::{Broker, Observed, SourceError};
 use crate::domain::Cut;
 use crate::failpoint;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::{ClientContext, Offset, TopicPartitionList};
-use std::collections::{BTreeMap, BTreeSet};
+use rdkafka::{ClientContext, TopicPartitionList};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -81,27 +82,13 @@ struct State {
     stopped: bool,
 }
 
-/// By partition the first offset that is there, and the end.
-type Bounds = BTreeMap<u32, (u64, u64)>;
-
-enum Answer {
-    /// What the partitions that answered said, of so many.
-    Topic(u32, Bounds),
-    NoTopic,
-    Nobody(KafkaError),
-}
+/// What the partitions that answered said, of so many.
+type Answer = Result<(u32, TopicBounds), TopicError>;
 
 impl Watch {
     /// Begins to look, at a topic that is consumed from `handed` on. Does not wait for a broker.
     pub(super) fn start(settings: &KafkaSettings, handed: Cut) -> Result<Self, SourceError> {
-        let consumer = settings
-            .watch_config()
-            .create_with_context(Context::default())
-            .map_err(|e| {
-                SourceError::Fatal(format!(
-                    "librdkafka refuses the configuration: {e}; see kafka.properties"
-                ))
-            })?;
+        let consumer = client::consumer(&settings.watch_config(), Context::default())?;
         let shared = Arc::new(Shared {
             topic: settings.topic.clone(),
             consumer,
@@ -112,16 +99,8 @@ impl Watch {
             stop: Condvar::new(),
         });
         let theirs = shared.clone();
-        let thread = std::thread::Builder::new()
-            .name("topic-watch".to_owned())
-            .spawn(move || theirs.run())
-            .map_err(|e| {
-                SourceError::Fatal(format!("cannot start the thread that watches the topic: {e}"))
-            })?;
-        Ok(Self {
-            shared,
-            thread: Some(thread),
-        })
+        let thread = Some(client::spawn("topic-watch", move || theirs.run())?);
+        Ok(Self { shared, thread })
     }
 
     /// What was seen last.
@@ -141,18 +120,15 @@ impl Watch {
         state.idle = idle;
     }
 
-    /// Refuses to go on without anyone who looks.
+    /// Fails when the thread that looks has ended.
     pub(super) fn check(&self) -> Result<(), SourceError> {
         match &self.thread {
             Some(thread) if !thread.is_finished() => Ok(()),
-            _ => Err(SourceError::Fatal(
-                "the thread that watches the topic ended; its message is in the log; restart the tracker"
-                    .to_owned(),
-            )),
+            _ => Err(SourceError::WatchEnded),
         }
     }
 
-    /// Someone to ask in between.
+    /// A way to ask the broker between two looks.
     pub(super) fn broker(&self) -> Arc<dyn Broker> {
         self.shared.clone()
     }
@@ -212,14 +188,14 @@ impl Shared {
             self.look();
             self.serve();
             let state = self.lock();
-            // Whether it was told to stop is looked at above.
+            // The loop's condition says whether it was told to stop.
             let _woken = self
                 .stop
                 .wait_timeout_while(state, INTERVAL, |state| !state.stopped);
         }
     }
 
-    /// What the client has to tell is taken off its queue: answers to commits, errors, log lines.
+    /// Takes off the client's queue what it has to tell: answers to commits, errors, log lines.
     fn serve(&self) {
         let until = Instant::now() + Duration::from_millis(50);
         while Instant::now() < until && self.consumer.poll(Duration::ZERO).is_some() {}
@@ -233,8 +209,8 @@ impl Shared {
         };
         let answer = self.ask();
         let mut looked = Cut::default();
-        if let Answer::Topic(_, bounds) = &answer {
-            let mut open = Bounds::new();
+        if let Ok((_, bounds)) = &answer {
+            let mut open = TopicBounds::new();
             for (partition, (low, end)) in bounds {
                 let from = handed.next(*partition).max(*low);
                 if from >= *end {
@@ -250,13 +226,13 @@ impl Shared {
         self.note(answer, &looked);
     }
 
-    /// Puts an answer where everyone sees it. A look counts when its answers are there as a whole.
+    /// Makes an answer known. A look counts as answered when every partition has answered.
     fn note(&self, answer: Answer, looked: &Cut) {
         let mut state = self.lock();
         let observed = &mut state.observed;
-        observed.reachable = !matches!(answer, Answer::Nobody(_));
+        observed.reachable = !matches!(answer, Err(TopicError::NoAnswer(_)));
         match answer {
-            Answer::Topic(partitions, bounds) => {
+            Ok((partitions, bounds)) => {
                 let whole = bounds.len() == partitions as usize;
                 observed.waiting = None;
                 observed.lows = bounds.iter().map(|(number, (low, _))| (*number, *low)).collect();
@@ -272,35 +248,19 @@ impl Shared {
             }
             // A topic that was there is not waited for: what becomes of it, the consumer says.
             _ if observed.partitions > 0 => {}
-            Answer::NoTopic => {
+            Err(TopicError::NoTopic(_)) => {
                 observed.waiting = Some(format!(
                     "topic {} does not exist; create it (3 partitions, retention.ms=2592000000), or set kafka.topic",
                     self.topic
                 ));
             }
-            Answer::Nobody(error) => {
-                observed.waiting = Some(format!(
-                    "no broker answers: {error}; check kafka.bootstrap_servers"
-                ));
-            }
+            Err(error) => observed.waiting = Some(error.to_string()),
         }
     }
 
     fn ask(&self) -> Answer {
-        let metadata = match self.consumer.fetch_metadata(Some(&self.topic), ANSWER_TIMEOUT) {
-            Ok(metadata) => metadata,
-            Err(error) => return Answer::Nobody(error),
-        };
-        let count = metadata
-            .topics()
-            .first()
-            .filter(|topic| topic.error().is_none())
-            .map_or(0, |topic| topic.partitions().len());
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        if count == 0 {
-            return Answer::NoTopic;
-        }
-        let mut bounds = Bounds::new();
+        let count = client::partitions(&self.consumer, &self.topic, ANSWER_TIMEOUT)?;
+        let mut bounds = TopicBounds::new();
         for partition in 0..count {
             match self.bounds_of(partition) {
                 Ok(found) => _ = bounds.insert(partition, found),
@@ -313,32 +273,21 @@ impl Shared {
                 }
             }
         }
-        Answer::Topic(count, bounds)
+        Ok((count, bounds))
     }
 
-    /// The first offset that is there, and where what is committed ends: behind the last record, or
-    /// where the first open transaction begins.
-    fn bounds_of(&self, partition: u32) -> KafkaResult<(u64, u64)> {
-        let (low, end) = self
-            .consumer
-            .fetch_watermarks(&self.topic, signed(partition), ANSWER_TIMEOUT)?;
-        Ok((u64::try_from(low).unwrap_or(0), u64::try_from(end).unwrap_or(0)))
+    fn bounds_of(&self, partition: u32) -> Result<(u64, u64), TopicError> {
+        client::partition_bounds(&self.consumer, &self.topic, partition, ANSWER_TIMEOUT)
     }
 
     /// Reads on from where these partitions are, up to the first record. Where the end comes first there
-    /// is no record before it, only what nobody gets: markers of transactions, and what they aborted.
-    fn probe(&self, from: &Bounds, looked: &mut Cut) {
-        let mut list = TopicPartitionList::new();
-        for (partition, (from, _)) in from {
-            let from = Offset::Offset(i64::try_from(*from).unwrap_or(i64::MAX));
-            if list
-                .add_partition_offset(&self.topic, signed(*partition), from)
-                .is_err()
-            {
-                return;
-            }
-        }
-        if self.consumer.assign(&list).is_err() {
+    /// is none before it, only what nobody gets: markers of transactions, and what they aborted.
+    fn probe(&self, from: &TopicBounds, looked: &mut Cut) {
+        let next = from
+            .iter()
+            .map(|(partition, (next, _))| (*partition, client::at(*next)));
+        let assigned = client::list(&self.topic, next).and_then(|list| self.consumer.assign(&list));
+        if assigned.is_err() {
             return;
         }
         let mut open: BTreeSet<u32> = from.keys().copied().collect();
@@ -349,7 +298,7 @@ impl Shared {
                     use rdkafka::Message as _;
                     _ = open.remove(&unsigned(message.partition()));
                 }
-                // The end that this says is at or behind the one that was told before it was assigned.
+                // What ends here is at or behind the end that was known when the partition was assigned.
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     let partition = unsigned(partition);
                     if open.remove(&partition)
@@ -367,17 +316,11 @@ impl Shared {
     }
 
     fn commit(&self, stored: &Cut, mode: CommitMode) {
-        let mut list = TopicPartitionList::new();
-        for (partition, next) in stored.iter() {
-            let offset = Offset::Offset(i64::try_from(next).unwrap_or(i64::MAX));
-            if list
-                .add_partition_offset(&self.topic, signed(partition), offset)
-                .is_err()
-            {
-                return;
-            }
-        }
-        if let Err(error) = self.consumer.commit(&list, mode) {
+        let next = stored
+            .iter()
+            .map(|(partition, next)| (partition, client::at(next)));
+        let committed = client::list(&self.topic, next).and_then(|list| self.consumer.commit(&list, mode));
+        if let Err(error) = committed {
             tracing::debug!(%error, "offsets not reported");
         }
     }
@@ -385,12 +328,4 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-pub(super) fn signed(partition: u32) -> i32 {
-    i32::try_from(partition).unwrap_or(i32::MAX)
-}
-
-pub(super) fn unsigned(partition: i32) -> u32 {
-    u32::try_from(partition).unwrap_or(0)
 }

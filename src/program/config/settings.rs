@@ -130,11 +130,6 @@ impl KafkaSettings {
             ..kafka::KafkaSettings::default()
         }
     }
-
-    /// What every Kafka client of ours starts from.
-    pub fn client_config(&self) -> rdkafka::ClientConfig {
-        self.ingest().client_config()
-    }
 }
 
 /// librdkafka properties. Those that hold secrets are not shown.

@@ -7,7 +7,6 @@ use super::settings::Config;
 use super::{Secret, properties};
 use crate::operations::objects::{self, ObjectsError};
 use figment::value::Value;
-use rdkafka::error::KafkaError;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -164,8 +163,7 @@ pub(super) fn whole(config: &Config, origins: &Origins) -> Vec<Problem> {
         }
     }
     if problems.is_empty()
-        && let Err(KafkaError::ClientConfig(_, why, name, _)) =
-            config.kafka.client_config().create_native_config()
+        && let Some((name, why)) = config.ingest().refused_property()
     {
         let why = if properties::is_secret(&name) {
             "librdkafka refuses the value".to_owned()

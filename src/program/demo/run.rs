@@ -1,26 +1,24 @@
-//! Publishes the workload, through the sdk, for as long as it is let.
+//! Publishes the workload, through the sdk, until it is cancelled.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rdkafka::ClientConfig;
-use rdkafka::error::KafkaError;
-use rdkafka::producer::{FutureProducer, FutureRecord};
 use saga_tracker_sdk::encoding::{Encoder, SchemaError};
 use saga_tracker_sdk::publishing::{
-    self, Delivery, KafkaSagaTrackerClient, PublishError, RandomEventIds, SagaTrackerClient,
-    SagaTrackerSettings, SetupError, Stamp,
+    self, Delivery, KafkaSagaTrackerClient, RandomEventIds, SagaTrackerClient, SagaTrackerSettings,
+    SetupError, Stamp,
 };
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::poison::Message;
+use super::poison;
 use super::record::{Content, PlannedRecord};
 use super::schedule::{Now, Schedule};
 use super::workload::{Sagas, sagas};
 use crate::domain::clock::SharedClock;
+use crate::pipeline::kafka::{DeliveryError, KafkaSettings, Message, PipelinedProducer, StartError};
 
 /// A run that falls further behind than this (a broker away, a suspended machine) goes on from now
 /// instead of catching up in a burst.
@@ -56,7 +54,7 @@ impl Default for DemoSettings {
 /// Why the demo's shop cannot open.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    /// No pause between records comes of it.
+    /// It is not a number of records per second that can be kept up.
     #[error("{0} is no rate: expected records per second, above 0 and up to 1000000")]
     Rate(f64),
     /// The sdk's client did not start.
@@ -65,9 +63,9 @@ pub enum DemoError {
     /// The bundled schema is unusable.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// The producer of what is no event did not start.
+    /// The producer of malformed records did not start.
     #[error("the producer of malformed records did not start: {0}")]
-    Producer(#[source] KafkaError),
+    Producer(#[source] StartError),
 }
 
 /// What a run published.
@@ -75,7 +73,7 @@ pub enum DemoError {
 pub struct Published {
     /// Saga events, retries included.
     pub events: u64,
-    /// Records that are no events.
+    /// Malformed records.
     pub poison: u64,
     /// Records that Kafka did not take.
     pub failed: u64,
@@ -158,7 +156,7 @@ fn history(stories: &mut Sagas, count: usize, now: Timestamp) -> Vec<(Timestamp,
 /// The shop's way to Kafka: the sdk for events, a bare producer for what the sdk would refuse.
 struct Shop {
     client: KafkaSagaTrackerClient,
-    bare: FutureProducer,
+    bare: PipelinedProducer,
     encoder: Encoder,
     topic: String,
     published: Published,
@@ -177,14 +175,14 @@ impl Shop {
             ..SagaTrackerSettings::default()
         };
         let stamp = Stamp::new("demo", Arc::new(SdkClock(clock)), Arc::new(RandomEventIds));
-        let bare = ClientConfig::new()
-            .set("bootstrap.servers", bootstrap)
-            .set("partitioner", "murmur2_random")
-            .create()
-            .map_err(DemoError::Producer)?;
+        let bare = PipelinedProducer::new(&KafkaSettings {
+            bootstrap_servers: bootstrap.to_owned(),
+            properties: [("partitioner".to_owned(), "murmur2_random".to_owned())].into(),
+            ..KafkaSettings::default()
+        });
         Ok(Self {
             client: KafkaSagaTrackerClient::new(&settings, stamp)?,
-            bare,
+            bare: bare.map_err(DemoError::Producer)?,
             encoder: Encoder::published()?,
             topic: topic.to_owned(),
             published: Published::default(),
@@ -195,17 +193,14 @@ impl Shop {
         let outcome = match &record.content {
             Content::Event(event) => {
                 self.published.events += 1;
-                self.client
-                    .publish(event.event(saga_start))
-                    .await
-                    .map(|_receipt| ())
+                let sent = self.client.publish(event.event(saga_start)).await;
+                sent.map(drop).map_err(|error| error.to_string())
             }
             Content::Poison(_) => {
                 self.published.poison += 1;
-                record
-                    .message(saga_start, &self.encoder, SCHEMA_ID)
-                    .map_err(PublishError::Refused)
-                    .and_then(|message| self.send_bare(&message))
+                let message = record.message(saga_start, &self.encoder, SCHEMA_ID);
+                let encoded = message.map_err(|error| error.to_string());
+                encoded.and_then(|message| self.send_bare(message).map_err(|error| error.to_string()))
             }
         };
         if let Err(error) = outcome {
@@ -214,14 +209,15 @@ impl Shop {
         }
     }
 
-    fn send_bare(&self, message: &Message) -> Result<(), PublishError> {
-        let mut record = FutureRecord::to(&self.topic).key(&message.key);
-        record.payload = message.value.as_ref();
+    fn send_bare(&self, message: poison::Message) -> Result<(), DeliveryError> {
+        let message = Message {
+            topic: self.topic.clone(),
+            key: Some(message.key),
+            value: message.value,
+            ..Message::default()
+        };
         // Nobody waits for it: a malformed record more or less is not missed.
-        self.bare
-            .send_result(record)
-            .map(drop)
-            .map_err(|(error, _)| PublishError::Kafka(error))
+        self.bare.send(&message).map(drop)
     }
 
     async fn close(self) -> Published {

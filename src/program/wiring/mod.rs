@@ -15,8 +15,9 @@ mod tracker;
 
 use crate::domain::clock::SystemClock;
 use crate::failpoint;
+use crate::pipeline::kafka::MockBroker;
 use crate::program::config::Config;
-use crate::program::demo::{DemoSettings, MockBroker, run_workload};
+use crate::program::demo::{DemoSettings, run_workload};
 use anyhow::Context as _;
 use std::path::PathBuf;
 use std::sync::Arc;

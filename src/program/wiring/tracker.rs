@@ -10,9 +10,7 @@ use crate::domain::clock::{SharedClock, SystemClock};
 use crate::failpoint;
 use crate::operations::audit::{Audit, Outcome};
 use crate::operations::dead_letters::redrive::{RedriveParts, Redrives};
-use crate::operations::dead_letters::{
-    DeadLetterRetention, ExternalDeadLetters, PublishSettings, Publisher, Sources,
-};
+use crate::operations::dead_letters::{DeadLetterRetention, ExternalDeadLetters, Publisher, Sources};
 use crate::operations::snapshot;
 use crate::pipeline::ingest::late_schemas::Reread;
 use crate::pipeline::ingest::space::{Disk, FreeSpace};
@@ -351,13 +349,7 @@ fn start_publisher(
     if !kafka.publish_dead_letters {
         return Ok(None);
     }
-    let settings = PublishSettings {
-        client: kafka.client_config(),
-        topic: kafka.topic.clone(),
-        dlt_topic: kafka.dlt_topic.clone(),
-        group_id: kafka.group_id.clone(),
-    };
-    let publisher = Publisher::new(store.clone(), settings).context("dead-letter producer")?;
+    let publisher = Publisher::new(store.clone(), kafka).context("dead-letter producer")?;
     Ok(Some(tokio::spawn(publisher.run(news.clone(), shutdown.clone()))))
 }
 

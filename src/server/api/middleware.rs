@@ -7,9 +7,9 @@ use super::error::{ApiError, ErrorKind};
 use super::gone::{self, ClientGone};
 use super::origin;
 use super::params::well_encoded;
+use super::places::NoPlace;
 use super::request_id;
-use super::routes::{Kind, LogLevel, Time, UNMATCHED};
-use super::server::NoPlace;
+use super::route::{Kind, LogLevel, Terms, Time};
 use super::settings::ServerSettings;
 use super::slow_body;
 use super::text::Instant;
@@ -25,14 +25,15 @@ use std::any::Any;
 use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
 
+/// What no route matches counts and logs under this name.
+pub(super) const UNMATCHED: &str = "unmatched";
+
 /// What the middleware knows of a route.
 #[derive(Clone)]
 pub(super) struct RouteContext {
     context: Context,
     template: &'static str,
-    log_level: LogLevel,
-    time: Time,
-    kind: Kind,
+    terms: Terms,
 }
 
 /// Marks an error answer that is no error of the request and has a body of its own.
@@ -40,19 +41,11 @@ pub(super) struct RouteContext {
 pub(super) struct OwnBody;
 
 impl RouteContext {
-    pub(super) fn new(
-        context: Context,
-        template: &'static str,
-        log_level: LogLevel,
-        time: Time,
-        kind: Kind,
-    ) -> Self {
+    pub(super) fn new(context: Context, template: &'static str, terms: Terms) -> Self {
         Self {
             context,
             template,
-            log_level,
-            time,
-            kind,
+            terms,
         }
     }
 }
@@ -107,7 +100,7 @@ async fn pass(State(route): State<RouteContext>, request: Request, next: Next) -
         Err(error) => error.into_response(),
     };
     let mut response = standardize(answer, &uri, context);
-    protect(response.headers_mut(), route.kind);
+    protect(response.headers_mut(), route.terms.kind);
     response.headers_mut().insert(request_id::HEADER, id.clone());
 
     let took = started.elapsed();
@@ -139,7 +132,7 @@ async fn answer(route: &RouteContext, mut request: Request, next: Next) -> Respo
     let _present = ClientGone::watch(&mut request);
     let patience = route.context.settings().body_timeout();
     let request = request.map(|body| slow_body::bounded(body, patience));
-    let limit = (route.time == Time::Bounded).then(|| route.context.settings().request_timeout());
+    let limit = (route.terms.time == Time::Bounded).then(|| route.context.settings().request_timeout());
     let (call, request) = Call::of(request, route.template);
     let Some(call) = call.filter(|_| route.template != UNMATCHED) else {
         return within(limit, next.run(request)).await;
@@ -162,7 +155,7 @@ async fn answer(route: &RouteContext, mut request: Request, next: Next) -> Respo
 /// Refuses what there is no place for, what a page of another site may have caused, and what is too
 /// large or malformed, before anyone works on it.
 fn check(request: &Request, route: &RouteContext) -> Result<(), ApiError> {
-    if route.kind != Kind::Probe && request.extensions().get::<NoPlace>().is_some() {
+    if route.terms.kind != Kind::Probe && request.extensions().get::<NoPlace>().is_some() {
         let message = "too many connections are open; close some, or raise server.max_connections or \
                        server.max_connections_per_peer";
         return Err(ApiError::new(ErrorKind::ServiceUnavailable, message).retry_after(Duration::from_secs(1)));
@@ -173,7 +166,7 @@ fn check(request: &Request, route: &RouteContext) -> Result<(), ApiError> {
         uri_host: request.uri().authority().map(|authority| authority.as_str()),
         headers: request.headers(),
         has_body: !request.body().is_end_stream(),
-        is_probe: route.kind == Kind::Probe,
+        is_probe: route.terms.kind == Kind::Probe,
     };
     origin::check(asked, settings)?;
     check_size(request, settings)?;
@@ -296,7 +289,7 @@ fn log(context: &RouteContext, method: &str, status: u16, took: Duration, id: &H
     let ms = took.as_micros() as f64 / 1000.0;
     let id = id.to_str().unwrap_or("-");
     let route = context.template;
-    match context.log_level {
+    match context.terms.log_level {
         LogLevel::Normal => {
             tracing::info!(target: "saga_tracker::access", method, route, status, ms, request_id = id);
         }

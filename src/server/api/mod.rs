@@ -3,7 +3,7 @@
 //! A handler parses its question, asks, and lays out the answer. What an answer *is* belongs to
 //! `query`, health's rules to [`health`], names of metrics to `metrics`: a page asks the same rooms.
 //!
-//! [`routes`] is the one place where routes are declared; [`middleware`] what every request passes
+//! [`routes`] gathers the routes, which each noun lists; [`middleware`] is what every request passes
 //! through.
 
 mod actuator;
@@ -26,7 +26,9 @@ mod params;
 mod places;
 mod request_id;
 pub mod retention;
+mod route;
 mod routes;
+mod saga_fields;
 mod sagas;
 mod server;
 mod settings;
@@ -36,8 +38,7 @@ mod text;
 
 pub use caller::{Caller, OPERATOR};
 pub use context::{Context, Parts};
-pub use docs::openapi_json;
 pub use error::{ApiError, Detail, ErrorBody, ErrorKind};
-pub use routes::router;
+pub use routes::{openapi_json, router};
 pub use server::{Server, ServerError, ServerHandle};
 pub use settings::ServerSettings;

@@ -46,6 +46,10 @@ impl Peer {
     }
 }
 
+/// Marks a request for which there was no place: only probes are answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NoPlace;
+
 /// Hands out places. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Places {

@@ -10,7 +10,7 @@ mod slow;
 
 use super::caller::Peer;
 use super::context;
-use super::places::{Limits, Place, Places, UnderWay};
+use super::places::{Limits, NoPlace, Place, Places, UnderWay};
 use super::routes::router;
 use super::settings::ServerSettings;
 use axum::Router;
@@ -42,10 +42,6 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 /// In the reserve a head may take so long, and a whole connection.
 const RESERVE_HEADER: Duration = Duration::from_secs(2);
 const RESERVE_TIME: Duration = Duration::from_secs(10);
-
-/// Marks a request for which there was no place: only probes are answered.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NoPlace;
 
 /// Why the server does not run.
 #[derive(Debug, thiserror::Error)]

@@ -1,12 +1,9 @@
 //! The topics: there, led, replicated, and kept long enough.
 
 use super::{Check, Verdict};
-use crate::program::config::KafkaSettings;
-use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::metadata::{Metadata, MetadataTopic};
+use crate::pipeline::kafka::KafkaSettings;
+use crate::pipeline::kafka::inspect::{Cluster, Inspector, TopicState};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// What the contract gives the topic.
 const RETENTION_MS: i64 = 2_592_000_000;
@@ -14,51 +11,30 @@ const PARTITIONS: usize = 3;
 const REPLICAS: usize = 3;
 
 /// Name → value of a topic's settings, or why the broker does not tell.
-pub(super) type Settings = Result<BTreeMap<String, String>, String>;
-
-/// Asks for the settings of a topic.
-pub(super) fn settings(kafka: &KafkaSettings, topic: &str, timeout: Duration) -> Settings {
-    let admin: AdminClient<DefaultClientContext> = kafka
-        .client_config()
-        .create()
-        .map_err(|error| error.to_string())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| error.to_string())?;
-    let options = AdminOptions::new().request_timeout(Some(timeout));
-    let topic = ResourceSpecifier::Topic(topic);
-    let answer = runtime
-        .block_on(admin.describe_configs([&topic], &options))
-        .map_err(|error| error.to_string())?;
-    let described = answer.into_iter().next().ok_or("no answer")?;
-    let ConfigResource { entries, .. } = described.map_err(|code| code.to_string())?;
-    Ok(entries
-        .into_iter()
-        .filter_map(|entry| Some((entry.name, entry.value?)))
-        .collect())
-}
+type Settings = Result<BTreeMap<String, String>, String>;
 
 /// Everything about the topics.
-pub(super) fn check(kafka: &KafkaSettings, metadata: &Metadata, settings: &Settings) -> Vec<Check> {
+pub(super) fn check(kafka: &KafkaSettings, inspector: &Inspector<'_>, cluster: &Cluster) -> Vec<Check> {
     let mut checks = Vec::new();
-    match find(metadata, &kafka.topic) {
+    match cluster.topic(&kafka.topic) {
         Some(topic) => {
             checks.push(partitions("topic", topic));
-            checks.push(replicas(topic, metadata.brokers().len()));
-            checks.extend(rules(settings));
+            checks.push(replicas(topic, cluster.brokers.len()));
+            checks.extend(rules(&inspector.topic_settings(&kafka.topic)));
         }
         None => checks.push(Check::fail(
             "topic",
             format!("{} does not exist", kafka.topic),
             create(
                 kafka,
-                metadata,
+                cluster,
                 &kafka.topic,
                 "--config message.timestamp.type=LogAppendTime",
             ),
         )),
     }
     checks.push(
-        match (find(metadata, &kafka.dlt_topic), kafka.publish_dead_letters) {
+        match (cluster.topic(&kafka.dlt_topic), kafka.publish_dead_letters) {
             (Some(topic), _) => partitions("dead-letter topic", topic),
             (None, false) => Check::ok(
                 "dead-letter topic",
@@ -70,7 +46,7 @@ pub(super) fn check(kafka: &KafkaSettings, metadata: &Metadata, settings: &Setti
                     "{} does not exist; dead letters are kept in the store only",
                     kafka.dlt_topic
                 ),
-                create(kafka, metadata, &kafka.dlt_topic, ""),
+                create(kafka, cluster, &kafka.dlt_topic, ""),
             ),
         },
     );
@@ -78,10 +54,10 @@ pub(super) fn check(kafka: &KafkaSettings, metadata: &Metadata, settings: &Setti
 }
 
 /// The ops topic, whose decisions hold for good.
-pub(super) fn check_ops(kafka: &KafkaSettings, metadata: &Metadata, timeout: Duration) -> Check {
+pub(super) fn check_ops(kafka: &KafkaSettings, inspector: &Inspector<'_>, cluster: &Cluster) -> Check {
     const CHECK: &str = "ops topic";
     let name = &kafka.ops_topic;
-    let Some(topic) = find(metadata, name) else {
+    let Some(topic) = cluster.topic(name) else {
         let found = format!("{name} does not exist");
         return if kafka.create_ops_topic {
             Check::ok(CHECK, format!("{found}; the tracker creates it when it starts"))
@@ -89,7 +65,7 @@ pub(super) fn check_ops(kafka: &KafkaSettings, metadata: &Metadata, timeout: Dur
             Check::warn(
                 CHECK,
                 format!("{found}; holds, discards and purges wait for it"),
-                create_ops(kafka, metadata),
+                create_ops(kafka, cluster),
             )
         };
     };
@@ -97,7 +73,7 @@ pub(super) fn check_ops(kafka: &KafkaSettings, metadata: &Metadata, timeout: Dur
     if there.verdict != Verdict::Ok {
         return there;
     }
-    match settings(kafka, name, timeout) {
+    match inspector.topic_settings(name) {
         Ok(settings) => judge_ops(&settings, &there.found),
         Err(why) => Check::warn(
             CHECK,
@@ -133,9 +109,9 @@ fn judge_ops(settings: &BTreeMap<String, String>, found: &str) -> Check {
     Check::ok(CHECK, format!("{found}, kept without limit"))
 }
 
-fn create_ops(kafka: &KafkaSettings, metadata: &Metadata) -> String {
+fn create_ops(kafka: &KafkaSettings, cluster: &Cluster) -> String {
     let server = kafka.bootstrap_servers.split(',').next().unwrap_or_default();
-    let replicas = metadata.brokers().len().clamp(1, REPLICAS);
+    let replicas = cluster.brokers.len().clamp(1, REPLICAS);
     format!(
         "create it: kafka-topics.sh --bootstrap-server {server} --create --topic {} --partitions 1 \
          --replication-factor {replicas} --config retention.ms=-1 --config cleanup.policy=delete \
@@ -144,22 +120,14 @@ fn create_ops(kafka: &KafkaSettings, metadata: &Metadata) -> String {
     )
 }
 
-/// A topic that is there. Brokers also answer about topics that they only heard of.
-pub(super) fn find<'a>(metadata: &'a Metadata, name: &str) -> Option<&'a MetadataTopic> {
-    metadata
-        .topics()
-        .iter()
-        .find(|topic| topic.name() == name && !topic.partitions().is_empty())
-}
-
-fn partitions(check: &'static str, topic: &MetadataTopic) -> Check {
+fn partitions(check: &'static str, topic: &TopicState) -> Check {
     let leaderless: Vec<_> = topic
-        .partitions()
+        .partitions
         .iter()
-        .filter(|partition| partition.leader() < 0)
-        .map(|partition| partition.id().to_string())
+        .filter(|partition| !partition.has_leader)
+        .map(|partition| partition.number.to_string())
         .collect();
-    let found = format!("{}, {} partitions", topic.name(), topic.partitions().len());
+    let found = format!("{}, {} partitions", topic.name, topic.partitions.len());
     if leaderless.is_empty() {
         return Check::ok(check, found);
     }
@@ -167,17 +135,12 @@ fn partitions(check: &'static str, topic: &MetadataTopic) -> Check {
     Check::fail(check, found, "bring the brokers back that hold these partitions")
 }
 
-fn replicas(topic: &MetadataTopic, brokers: usize) -> Check {
-    let fewest = topic
-        .partitions()
-        .iter()
-        .map(|partition| partition.replicas().len())
-        .min()
-        .unwrap_or(0);
-    let behind = topic
-        .partitions()
-        .iter()
-        .filter(|p| p.isr().len() < p.replicas().len())
+fn replicas(topic: &TopicState, brokers: usize) -> Check {
+    let partitions = topic.partitions.iter();
+    let fewest = partitions.clone().map(|partition| partition.replicas).min();
+    let fewest = fewest.unwrap_or(0);
+    let behind = partitions
+        .filter(|partition| partition.in_sync < partition.replicas)
         .count();
     let found = format!("{fewest} of {REPLICAS}");
     if behind > 0 {
@@ -263,9 +226,9 @@ fn timestamps(kind: &str) -> Check {
     }
 }
 
-fn create(kafka: &KafkaSettings, metadata: &Metadata, topic: &str, more: &str) -> String {
+fn create(kafka: &KafkaSettings, cluster: &Cluster, topic: &str, more: &str) -> String {
     let server = kafka.bootstrap_servers.split(',').next().unwrap_or_default();
-    let replicas = metadata.brokers().len().clamp(1, REPLICAS);
+    let replicas = cluster.brokers.len().clamp(1, REPLICAS);
     let command = format!(
         "kafka-topics.sh --bootstrap-server {server} --create --topic {topic} --partitions {PARTITIONS} \
          --replication-factor {replicas} --config retention.ms={RETENTION_MS} {more}"

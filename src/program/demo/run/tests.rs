@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
@@ -10,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::domain::Millis;
 use crate::domain::clock::{Clock, SystemClock};
-use crate::program::demo::MockBroker;
+use crate::pipeline::kafka::MockBroker;
 
 const TOPIC: &str = "sagas";
 

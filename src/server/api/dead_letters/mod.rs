@@ -1,18 +1,19 @@
 //! Dead letters, one question or action per file, and what their answers share.
 
-pub(super) mod cancel;
-pub(super) mod count;
-pub(super) mod discard;
+mod cancel;
+mod count;
+mod discard;
 mod filter;
-pub(super) mod groups;
-pub(super) mod list;
-pub(super) mod redrive;
-pub(super) mod redrives;
+mod groups;
+mod list;
+mod redrive;
+mod redrives;
 mod selection;
-pub(super) mod show;
+mod show;
 
 use super::error::{ApiError, Detail, ErrorKind};
 use super::params::shown;
+use super::route::Route;
 use super::text::Instant;
 use crate::domain::Position;
 use crate::operations::dead_letters::{ACCEPTED_ID, DeadLetterId, DeadLetterQueryError, ListError, Listed};
@@ -21,6 +22,22 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::of(routes!(list::handle)),
+        Route::of(routes!(count::handle)),
+        Route::of(routes!(groups::handle)),
+        Route::of(routes!(show::handle)),
+        Route::of(routes!(discard::handle)).unbounded(),
+        Route::of(routes!(redrive::handle)),
+        Route::of(routes!(redrives::list)),
+        Route::of(routes!(redrives::status)),
+        Route::of(routes!(redrives::items)),
+        Route::of(routes!(cancel::handle)),
+    ]
+}
 
 /// The letter that a path names.
 pub(super) struct DeadLetterPath(pub(super) Position);

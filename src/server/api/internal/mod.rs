@@ -1,15 +1,32 @@
 //! What operators and tools of the tracker itself ask; not part of the contract with other services.
 
-pub(super) mod digest;
-pub(super) mod progress;
-pub(super) mod rebuild;
-pub(super) mod replay_events;
-pub(super) mod snapshots;
-pub(super) mod status;
-pub(super) mod topic_replay;
+mod digest;
+mod progress;
+mod rebuild;
+mod replay_events;
+mod snapshots;
+mod status;
+mod topic_replay;
 
 use super::admin::AdminError;
 use super::error::{ApiError, ErrorKind};
+use super::route::Route;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::of(routes!(topic_replay::status, topic_replay::start)),
+        Route::of(routes!(replay_events::handle)).unbounded(),
+        // Bounds itself: it must be able to say what became of what it published.
+        Route::of(routes!(status::handle)).unbounded(),
+        Route::of(routes!(progress::handle)).quiet(),
+        Route::of(routes!(rebuild::status, rebuild::start)),
+        Route::of(routes!(snapshots::list, snapshots::start)),
+        Route::of(routes!(snapshots::prune)).unbounded(),
+        Route::of(routes!(snapshots::status)).quiet(),
+        Route::of(routes!(digest::handle)).unbounded(),
+    ]
+}
 
 impl From<AdminError> for ApiError {
     fn from(error: AdminError) -> Self {

@@ -7,7 +7,7 @@ use super::super::caller::Caller;
 use super::super::context::Context;
 use super::super::error::{ApiError, Detail, ErrorBody};
 use super::super::params::shown;
-use super::super::sagas::{SagaIdPath, Status};
+use super::super::saga_fields::{SagaIdPath, Status};
 use super::super::text::Instant;
 use crate::domain::SagaStatus;
 use crate::domain::text::required_reason;

@@ -6,7 +6,7 @@ use super::super::caller::Caller;
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::params::{Params, parse_number};
-use super::super::sagas::SagaIdPath;
+use super::super::saga_fields::SagaIdPath;
 use super::super::text::Instant;
 use super::{ReasonBody, ask, checked};
 use crate::operations::retention::archived::ArchiveObject;

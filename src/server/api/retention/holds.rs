@@ -5,7 +5,7 @@ use super::super::body::{JsonBody, object_or_null};
 use super::super::caller::Caller;
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
-use super::super::sagas::Status;
+use super::super::saga_fields::Status;
 use super::super::text::{ACCEPTED, Edge, Instant, parse_edge};
 use super::{ReasonBody, ask, checked};
 use crate::domain::{Millis, SagaStatus};

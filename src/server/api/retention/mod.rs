@@ -1,14 +1,15 @@
 //! What is removed, kept from it, archived and brought back; one file per noun.
 
-pub(super) mod archive;
-pub(super) mod holds;
-pub(super) mod plan;
-pub(super) mod purged;
+mod archive;
+mod holds;
+mod plan;
+mod purged;
 
 use super::admin::AdminError;
 use super::caller::Caller;
 use super::context::Context;
 use super::error::ApiError;
+use super::route::Route;
 use crate::domain::text::required_reason;
 use crate::domain::{Millis, PurgedSaga, SagaId, SagaState};
 use crate::operations::retention::archived::ArchiveObject;
@@ -18,6 +19,18 @@ use crate::pipeline::query::Timeline;
 use crate::store::stoppable::Stop;
 use serde::Deserialize;
 use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::of(routes!(plan::handle)).unbounded(),
+        Route::of(routes!(purged::handle)),
+        Route::of(routes!(holds::list, holds::add)).unbounded(),
+        Route::of(routes!(holds::lift)).unbounded(),
+        Route::of(routes!(archive::list)),
+        Route::of(routes!(archive::restore)).unbounded(),
+    ]
+}
 
 /// What the API asks of retention. The app supplies it.
 pub trait RetentionService: Send + Sync {

@@ -2,7 +2,7 @@
 
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
-use super::super::sagas::Status;
+use super::super::saga_fields::Status;
 use super::super::text::Instant;
 use super::ask_much;
 use crate::operations::retention::{Plan, PlanLine};

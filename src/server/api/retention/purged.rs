@@ -3,7 +3,7 @@
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody, ErrorKind};
 use super::super::params::shown;
-use super::super::sagas::{SagaIdPath, Status};
+use super::super::saga_fields::{SagaIdPath, Status};
 use super::super::text::Instant;
 use crate::domain::{Event, Position};
 use crate::pipeline::query::PurgedView;

@@ -1,61 +1,29 @@
 //! Questions about sagas, one file each, and what their answers share.
 
 mod filter;
-pub(super) mod saga;
-pub(super) mod search;
-pub(super) mod statistics;
-pub(super) mod steps;
+mod saga;
+mod search;
+mod statistics;
+mod steps;
 
-use super::error::{ApiError, ErrorKind};
+use super::error::ApiError;
 use super::params::Params;
+use super::route::Route;
+use super::saga_fields::Status;
 use super::text::Instant;
-use crate::domain::{Anomaly, SagaId, SagaStatus};
+use crate::domain::Anomaly;
 use crate::pipeline::query::SagaView;
-use axum::extract::{FromRequestParts, Path};
-use axum::http::request::Parts;
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa_axum::routes;
 
-/// The saga id of a path. Any text: the routes are matched before percent-decoding, so an encoded
-/// slash does not end it, and the saga named `statistics` is reached as `%73tatistics`.
-pub(super) struct SagaIdPath(pub(super) SagaId);
-
-impl<S: Sync + Send> FromRequestParts<S> for SagaIdPath {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        match Path::<String>::from_request_parts(parts, state).await {
-            Ok(Path(id)) => Ok(Self(SagaId::from(id))),
-            Err(_) => {
-                let message = "sagaId: found bytes that are no UTF-8, accepted: percent-encoded UTF-8";
-                Err(ApiError::new(ErrorKind::BadRequest, message))
-            }
-        }
-    }
-}
-
-/// A status as it travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[schema(as = SagaStatus)]
-pub(super) enum Status {
-    Started,
-    InProgress,
-    Completed,
-    Failed,
-    Compensated,
-}
-
-impl From<SagaStatus> for Status {
-    fn from(status: SagaStatus) -> Self {
-        match status {
-            SagaStatus::Started => Self::Started,
-            SagaStatus::InProgress => Self::InProgress,
-            SagaStatus::Completed => Self::Completed,
-            SagaStatus::Failed => Self::Failed,
-            SagaStatus::Compensated => Self::Compensated,
-        }
-    }
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::of(routes!(search::handle)).alias("/sagas"),
+        Route::of(routes!(statistics::handle)).alias("/sagas/statistics"),
+        Route::of(routes!(saga::handle)).alias("/sagas/{sagaId}"),
+        Route::of(routes!(steps::handle)).alias("/sagas/{sagaId}/steps"),
+    ]
 }
 
 /// The state of a saga.
@@ -166,19 +134,4 @@ fn wants_archive(query: Option<&str>) -> Result<bool, ApiError> {
 fn archive_wanted(params: &mut Params<'_>) -> bool {
     let wanted = params.take(&["archive"], "true or false", |text| text.parse().ok());
     wanted.unwrap_or(false)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_status_travels_under_its_name() {
-        for status in SagaStatus::ALL {
-            assert_eq!(
-                serde_json::to_value(Status::from(status)).unwrap(),
-                status.as_str()
-            );
-        }
-    }
 }

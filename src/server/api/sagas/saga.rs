@@ -3,7 +3,8 @@
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::retention::from_archive;
-use super::{SagaBody, SagaIdPath, wants_archive};
+use super::super::saga_fields::SagaIdPath;
+use super::{SagaBody, wants_archive};
 use crate::pipeline::query::SagaView;
 use axum::Json;
 use axum::extract::{RawQuery, State};

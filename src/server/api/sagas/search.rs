@@ -3,9 +3,10 @@
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::params::{Params, parse_number, shown};
+use super::super::saga_fields::Status;
 use super::super::text;
+use super::SagaBody;
 use super::filter::{self, LONGEST_NAME};
-use super::{SagaBody, Status};
 use crate::domain::{Millis, OrderId, SagaStatus, SagaType};
 use crate::pipeline::query::{Filter, SearchPage, SearchRequest, Sort, SortKey, Window};
 use axum::Json;

@@ -12,7 +12,7 @@ const PARTITIONS: i32 = 3;
 
 /// Why there is no broker.
 #[derive(Debug, thiserror::Error)]
-pub enum BrokerError {
+pub enum MockBrokerError {
     /// librdkafka did not start it.
     #[error("the embedded broker did not start: {0}")]
     Start(#[source] KafkaError),
@@ -41,19 +41,22 @@ impl MockBroker {
     ///
     /// # Errors
     /// When librdkafka does not start it or refuses a topic.
-    pub fn start(topics: &[&str]) -> Result<Self, BrokerError> {
+    pub fn start(topics: &[&str]) -> Result<Self, MockBrokerError> {
         let owner: BaseProducer = ClientConfig::new()
             .set("test.mock.num.brokers", "1")
             // It warns that it ignores the bootstrap servers, which nobody set.
             .set_log_level(RDKafkaLogLevel::Error)
             .create()
-            .map_err(BrokerError::Start)?;
+            .map_err(MockBrokerError::Start)?;
         let bootstrap_servers = {
-            let cluster = owner.client().mock_cluster().ok_or(BrokerError::Unavailable)?;
+            let cluster = owner
+                .client()
+                .mock_cluster()
+                .ok_or(MockBrokerError::Unavailable)?;
             for &topic in topics {
                 cluster
                     .create_topic(topic, PARTITIONS, 1)
-                    .map_err(|source| BrokerError::Topic {
+                    .map_err(|source| MockBrokerError::Topic {
                         topic: topic.to_owned(),
                         source,
                     })?;
