@@ -3,7 +3,7 @@
 //! A redriven record names its letter in headers that anybody can write. That its value is the letter's
 //! own is evidence enough; of one that was changed nobody could tell. So a redrive that changes letters
 //! first says on the ops topic, which every replica reads, what each will come back as. Which marks
-//! count for that is decided in `store::letter_marks`.
+//! count for that is decided in `store::dead_letter_marks`.
 
 use super::named::{self, Deciding, Named, Said};
 use crate::domain::Position;

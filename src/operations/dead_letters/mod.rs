@@ -2,7 +2,7 @@
 //! what operators do with them (redrive, discard), and letting go of those that were settled long ago.
 //!
 //! Which records become dead letters, and how one is marked when its event comes back, is decided in
-//! `ingest`; how often which state is counted, in `store::letters`.
+//! `ingest`; how often which state is counted, in `store::dead_letters`.
 
 mod announce;
 mod applier;

@@ -2,7 +2,7 @@
 //!
 //! [`Rules`] say how long a saga is kept; one replica's [`Sweeper`] finds what is due, has it archived
 //! and publishes decisions; every replica's [`Worker`] applies them in their order; [`Holds`] keep sagas
-//! from it. How rows are removed is not decided here (`projector::purge`), nor how decisions travel (`ops`).
+//! from it. How rows are removed is not decided here (`projector::purge`), nor how decisions travel (`decisions`).
 
 pub mod archived;
 pub mod body;

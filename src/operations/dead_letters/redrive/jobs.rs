@@ -86,37 +86,31 @@ pub(super) fn create(
         .ok_or_else(|| StoreError::Corrupt(format!("redrives: {number} is not there after it was written")))
 }
 
-fn jobs_partition() -> Key {
+/// Visits what was asked for, by number.
+fn each_job(
+    read: &dyn Read,
+    direction: Direction,
+    limit: usize,
+    mut visit: impl FnMut(u64, &RedriveRecord<'_>),
+) -> Result<(), StoreError> {
     let mut key = Key::default();
     keys::redrive(&mut key, 0);
-    key
-}
-
-fn newest(read: &dyn Read) -> Result<Option<u64>, StoreError> {
-    let mut found = None;
-    let jobs = jobs_partition();
-    Scan::of(Table::Redrives, jobs.partition())
-        .direction(Direction::Reverse)
-        .limit(1)
-        .each(read, |sort, _| {
-            found = Some(keys::parse_number(sort)?);
-            Ok(ControlFlow::Continue(()))
-        })?;
-    Ok(found)
+    let jobs = Scan::of(Table::Redrives, key.partition());
+    jobs.direction(direction).limit(limit).each(read, |sort, value| {
+        visit(keys::parse_number(sort)?, &RedriveRecord::read(value)?);
+        Ok(ControlFlow::Continue(()))
+    })
 }
 
 /// The numbers of the last redrives, newest first.
 fn numbers(read: &dyn Read, limit: usize) -> Result<Vec<u64>, StoreError> {
     let mut found = Vec::new();
-    let jobs = jobs_partition();
-    Scan::of(Table::Redrives, jobs.partition())
-        .direction(Direction::Reverse)
-        .limit(limit)
-        .each(read, |sort, _| {
-            found.push(keys::parse_number(sort)?);
-            Ok(ControlFlow::Continue(()))
-        })?;
+    each_job(read, Direction::Reverse, limit, |number, _| found.push(number))?;
     Ok(found)
+}
+
+fn newest(read: &dyn Read) -> Result<Option<u64>, StoreError> {
+    Ok(numbers(read, 1)?.pop())
 }
 
 /// The redrives asked for last, newest first.
@@ -132,16 +126,11 @@ pub(super) fn latest(read: &dyn Read, limit: usize) -> Result<Vec<RedriveStatus>
 pub(super) fn next_due(read: &dyn Read) -> Result<Option<u64>, StoreError> {
     const LOOKED_AT: usize = 1_000;
     let mut due = None;
-    let jobs = jobs_partition();
-    Scan::of(Table::Redrives, jobs.partition())
-        .direction(Direction::Reverse)
-        .limit(LOOKED_AT)
-        .each(read, |sort, value| {
-            if RedriveRecord::read(value)?.ended_at.is_none() {
-                due = Some(keys::parse_number(sort)?);
-            }
-            Ok(ControlFlow::Continue(()))
-        })?;
+    each_job(read, Direction::Reverse, LOOKED_AT, |number, record| {
+        if record.ended_at.is_none() {
+            due = Some(number);
+        }
+    })?;
     Ok(due)
 }
 
@@ -304,14 +293,10 @@ pub(super) fn end(
 pub(super) fn forget_ended_before(store: &SharedStore, edge: Millis) -> Result<usize, StoreError> {
     let newest = newest(&**store)?;
     let mut ended = Vec::new();
-    let jobs = jobs_partition();
-    Scan::of(Table::Redrives, jobs.partition()).each(&**store, |sort, value| {
-        let number = keys::parse_number(sort)?;
-        let ended_at = RedriveRecord::read(value)?.ended_at;
-        if ended_at.is_some_and(|at| at <= edge.0) && Some(number) != newest {
+    each_job(&**store, Direction::Forward, usize::MAX, |number, record| {
+        if record.ended_at.is_some_and(|at| at <= edge.0) && Some(number) != newest {
             ended.push(number);
         }
-        Ok(ControlFlow::Continue(()))
     })?;
     for number in &ended {
         forget(store, *number)?;
