@@ -198,11 +198,7 @@ impl StatusChanger {
             saga_id: wish.saga_id.as_str().to_owned(),
             saga_type: state.saga_type.as_str().into(),
             step: OPERATOR_STATUS_CHANGE.to_owned(),
-            status: wish
-                .status
-                .as_str()
-                .parse()
-                .map_err(|error: contract::UnknownStatus| OpsError::Failed(error.to_string()))?,
+            status: wish.status,
             order_id: state.order_id.as_str().to_owned(),
             metadata: Some(Value::Object(metadata).to_string()),
             recorded_at: instant(recorded_at)?,
