@@ -196,10 +196,10 @@ class Broker(LocalServer):
     @property
     def client(self):
         """A client's settings. One that a broker which has just started tells of no brokers asks again after seconds:
-        unless told so, librdkafka waits five minutes."""
+        unless told so, librdkafka waits five minutes. Sooner, and a busy broker never gets to answer."""
         return {
             "bootstrap.servers": self.address,
-            "metadata.recovery.rebootstrap.trigger.ms": 3000,
+            "metadata.recovery.rebootstrap.trigger.ms": 15_000,
             "log_level": 2,
         }
 

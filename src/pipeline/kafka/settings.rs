@@ -63,8 +63,9 @@ impl KafkaSettings {
             .set("bootstrap.servers", &self.bootstrap_servers)
             .set("client.id", "saga-tracker")
             // Whoever asks a broker that just came back may be told of no brokers at all, and then knows none to
-            // ask again: librdkafka turns to the bootstrap servers after five minutes unless told otherwise.
-            .set("metadata.recovery.rebootstrap.trigger.ms", "3000");
+            // ask again: librdkafka turns to the bootstrap servers after five minutes unless told otherwise. Not sooner
+            // than a busy broker may take to answer: each time, questions under way are given up.
+            .set("metadata.recovery.rebootstrap.trigger.ms", "15000");
         for (name, value) in &self.properties {
             config.set(name, value);
         }
