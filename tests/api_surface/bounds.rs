@@ -8,8 +8,7 @@ use axum::http::{Request, StatusCode};
 use saga_tracker::domain::SagaStatus;
 use saga_tracker::server::api::ServerSettings;
 use saga_tracker::store::{
-    Batch, Checkpoint, Direction, Durability, Key, Read, SortRange, Store, StoreError, Table, TableRange,
-    Usage, VisitRow, VisitTable,
+    Batch, Direction, Durability, Key, Read, SortRange, Store, StoreError, Table, Usage, VisitRow, VisitTable,
 };
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -315,7 +314,7 @@ impl Read for Broken {
         Err((self.0)())
     }
 
-    fn scan_table(&self, _: &TableRange, _: &mut VisitTable<'_>) -> Result<(), StoreError> {
+    fn scan_table(&self, _: Table, _: &mut VisitTable<'_>) -> Result<(), StoreError> {
         Err((self.0)())
     }
 }
@@ -347,14 +346,6 @@ impl Store for Broken {
 
     fn table_bytes(&self, _: Table) -> Result<u64, StoreError> {
         Ok(0)
-    }
-
-    fn split(&self, _: Table, _: usize) -> Result<Vec<TableRange>, StoreError> {
-        Err((self.0)())
-    }
-
-    fn checkpoint(&self, _: &std::path::Path) -> Result<Checkpoint, StoreError> {
-        Err((self.0)())
     }
 
     fn usage(&self) -> Usage {

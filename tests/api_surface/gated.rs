@@ -1,10 +1,9 @@
 //! A store in which one kind of read waits until a test lets it go on.
 
 use saga_tracker::store::{
-    Batch, Checkpoint, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table,
-    TableRange, Usage, VisitRow, VisitTable,
+    Batch, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table, Usage,
+    VisitRow, VisitTable,
 };
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -82,8 +81,8 @@ impl Read for Gated {
         self.store.scan(table, partition, range, direction, limit, visit)
     }
 
-    fn scan_table(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
-        self.store.scan_table(range, visit)
+    fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+        self.store.scan_table(table, visit)
     }
 }
 
@@ -115,14 +114,6 @@ impl Store for Gated {
 
     fn table_bytes(&self, table: Table) -> Result<u64, StoreError> {
         self.store.table_bytes(table)
-    }
-
-    fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
-        self.store.split(table, parts)
-    }
-
-    fn checkpoint(&self, into: &Path) -> Result<Checkpoint, StoreError> {
-        self.store.checkpoint(into)
     }
 
     fn usage(&self) -> Usage {

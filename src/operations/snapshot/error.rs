@@ -79,6 +79,9 @@ pub enum SnapshotError {
         /// Ours.
         expected: &'static str,
     },
+    /// The engine keeps its rows elsewhere.
+    #[error("this store makes no copies of itself as files; back it up by the means of its engine")]
+    NoCopies,
     /// It took so long that files it counts on might be deleted.
     #[error(
         "snapshot {id} took {took:.0?}, longer than half of snapshot.grace_seconds; what was sent stays, so try again, or raise snapshot.grace_seconds or snapshot.mib_per_second"

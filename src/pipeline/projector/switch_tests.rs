@@ -6,7 +6,7 @@ use super::*;
 use crate::domain::{Position, SagaState};
 use crate::pipeline::verify::{digest, digest_at_rest};
 use crate::store::rocks::{RocksSettings, RocksStore};
-use crate::store::{ProjectionTable, Read, Table, TableRange};
+use crate::store::{ProjectionTable, Read, Table};
 use crate::testkit::{TOPIC, append, behind, project, settings, store};
 use std::time::Duration;
 
@@ -39,11 +39,14 @@ fn answers(read: &dyn Read, events: &[Event]) -> Answers {
         .map(|event| read::instance(read, generation, &event.saga_id).unwrap());
     let mut rows = Vec::new();
     for table in ProjectionTable::ALL {
-        let whole = TableRange::whole(Table::Projection(generation, table));
-        read::try_scan_table(read, &whole, |partition, sort, value| {
-            rows.push((table, (partition.to_vec(), sort.to_vec(), value.to_vec())));
-            Ok(())
-        })
+        read::try_scan_table(
+            read,
+            Table::Projection(generation, table),
+            |partition, sort, value| {
+                rows.push((table, (partition.to_vec(), sort.to_vec(), value.to_vec())));
+                Ok(())
+            },
+        )
         .unwrap();
     }
     Answers {
