@@ -23,7 +23,7 @@ pub use verify::{Verified, verify};
 use crate::domain::Millis;
 use crate::domain::clock::SharedClock;
 use crate::store::records::AuditRecord;
-use crate::store::{Read, SharedStore, StoreError, read, totals};
+use crate::store::{SharedStore, StoreError, StoreRead, reads, totals};
 use chain::Hash;
 use serde::{Serialize, Serializer};
 use std::sync::Arc;
@@ -216,8 +216,8 @@ struct Head {
     hash: Hash,
 }
 
-fn head(store: &dyn Read) -> Result<Head, StoreError> {
-    let Some(text) = read::meta(store, totals::AUDIT_HEAD)? else {
+fn head(store: &dyn StoreRead) -> Result<Head, StoreError> {
+    let Some(text) = reads::meta(store, totals::AUDIT_HEAD)? else {
         return Ok(Head {
             next: 0,
             hash: chain::BEGINNING,
@@ -234,7 +234,7 @@ fn head(store: &dyn Read) -> Result<Head, StoreError> {
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn count(store: &dyn Read) -> Result<u64, StoreError> {
+pub fn count(store: &dyn StoreRead) -> Result<u64, StoreError> {
     Ok(head(store)?.next)
 }
 

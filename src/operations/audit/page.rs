@@ -4,7 +4,7 @@ use super::{Entry, Outcome, count, entry};
 use crate::domain::Millis;
 use crate::store::codec::Record;
 use crate::store::records::AuditRecord;
-use crate::store::{Direction, Key, Read, StoreError, Table, keys, read};
+use crate::store::{Direction, Key, StoreError, StoreRead, Table, keys, reads};
 use std::ops::{Bound, ControlFlow};
 
 /// One page looks at no more entries than this; a filter that matches little takes several.
@@ -52,7 +52,12 @@ pub struct Page {
 ///
 /// # Errors
 /// [`StoreError`] when they cannot be read.
-pub fn page(store: &dyn Read, filter: &Filter, before: Option<u64>, size: usize) -> Result<Page, StoreError> {
+pub fn page(
+    store: &dyn StoreRead,
+    filter: &Filter,
+    before: Option<u64>,
+    size: usize,
+) -> Result<Page, StoreError> {
     let newest = count(store)?;
     let mut end = before.map_or(newest, |before| before.min(newest));
     let lowest = end.saturating_sub(MOST_LOOKED_AT);
@@ -64,7 +69,7 @@ pub fn page(store: &dyn Read, filter: &Filter, before: Option<u64>, size: usize)
         keys::audit(&mut key, bucket);
         let (first, last) = (stop.to_be_bytes(), end.to_be_bytes());
         let range = (Bound::Included(&first[..]), Bound::Excluded(&last[..]));
-        read::try_scan(
+        reads::try_scan(
             |visit| {
                 store.scan(
                     Table::Audit,

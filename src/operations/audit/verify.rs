@@ -3,7 +3,7 @@
 use super::{chain, head};
 use crate::store::codec::Record;
 use crate::store::records::AuditRecord;
-use crate::store::{Direction, Key, SharedStore, StoreError, Table, WHOLE, keys, read};
+use crate::store::{Direction, Key, SharedStore, StoreError, Table, WHOLE, keys, reads};
 use serde::Serialize;
 use std::ops::ControlFlow;
 
@@ -51,7 +51,7 @@ pub fn verify(store: &SharedStore) -> Result<Verified, StoreError> {
         let mut key = Key::default();
         keys::audit(&mut key, bucket << keys::FEED_BUCKET_BITS);
         empty = true;
-        read::try_scan(
+        reads::try_scan(
             |visit| {
                 snapshot.scan(
                     Table::Audit,

@@ -10,7 +10,7 @@ use crate::domain::Position;
 use crate::operations::decisions::{Applier, Decided, NewDecision, OpsError, Verdict};
 use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::store::dead_letters::{DeadLetterGuard, DeadLetterLock, Happened, ValueHash};
-use crate::store::{Batch, Read, StoreError};
+use crate::store::{Batch, StoreError, StoreRead};
 use serde::{Deserialize, Serialize};
 
 /// The kind of decision.
@@ -84,7 +84,7 @@ impl Applier for AnnounceApplier {
         &self,
         decided: Decided<'_>,
         held: Option<&DeadLetterGuard<'_>>,
-        store: &dyn Read,
+        store: &dyn StoreRead,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
         let body = match named::read(&decided, named::MOST_NAMED, |body: &Body| body.letters.len()) {

@@ -7,7 +7,7 @@ use crate::domain::Position;
 use crate::operations::decisions::{Applier, Decided, Decisions, NewDecision, OpsError, Verdict};
 use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::store::dead_letters::{DeadLetterGuard, DeadLetterLock, DeadLetterState, Happened};
-use crate::store::{Batch, Read, StoreError};
+use crate::store::{Batch, StoreError, StoreRead};
 use serde::{Deserialize, Serialize};
 
 /// The kind of decision.
@@ -141,7 +141,7 @@ impl Applier for DiscardApplier {
         &self,
         decided: Decided<'_>,
         held: Option<&DeadLetterGuard<'_>>,
-        store: &dyn Read,
+        store: &dyn StoreRead,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
         let body = match named::read(&decided, MOST_NAMED, |body: &Body| body.letters.len()) {

@@ -8,7 +8,7 @@ use super::view::{self, RedriveOutcome};
 use super::{Change, DeadLetterHistory, DeadLetterId, Forecast, PredictedOutcome};
 use crate::domain::Position;
 use crate::store::dead_letters::DeadLetterState;
-use crate::store::{Direction, Read, StoreError, Table, WHOLE, keys, read};
+use crate::store::{Direction, StoreError, StoreRead, Table, WHOLE, keys, reads};
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -291,14 +291,14 @@ fn of_forecast(letter: Position, forecast: &Forecast) -> (ReplayStatus, String) 
 }
 
 /// The letters whose event has that id.
-fn letters_of(read: &dyn Read, id: &str) -> Result<Vec<Position>, StoreError> {
+fn letters_of(store: &dyn StoreRead, id: &str) -> Result<Vec<Position>, StoreError> {
     let mut found = Vec::new();
     if id.is_empty() {
         return Ok(found);
     }
-    read::try_scan(
+    reads::try_scan(
         |visit| {
-            read.scan(
+            store.scan(
                 Table::LettersByEvent,
                 id.as_bytes(),
                 WHOLE,

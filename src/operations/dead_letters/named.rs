@@ -8,7 +8,7 @@ use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::store::dead_letters::{
     DeadLetterChanges, DeadLetterGuard, DeadLetterLock, DeadLetterMark, EXTERNAL, Happened,
 };
-use crate::store::{Batch, Read, StoreError};
+use crate::store::{Batch, StoreError, StoreRead};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
@@ -54,7 +54,7 @@ impl Named {
 pub(super) fn enter(
     decided: Decided<'_>,
     held: Option<&DeadLetterGuard<'_>>,
-    store: &dyn Read,
+    store: &dyn StoreRead,
     rows: &mut Batch,
     happened: impl Iterator<Item = (Position, Happened)>,
 ) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use crate::domain::{Cut, Millis, Position};
 use crate::store::codec::Record;
 use crate::store::records::DeadLetterRecord;
-use crate::store::{Direction, Key, Read, StoreError, Table, keys, read};
+use crate::store::{Direction, Key, StoreError, StoreRead, Table, keys, reads};
 use std::ops::{Bound, ControlFlow};
 
 /// Letters are read together until they are of so many bytes; one letter more than that.
@@ -58,7 +58,7 @@ impl DeadLetter {
 /// # Errors
 /// [`StoreError`] when they cannot be read.
 pub fn dead_letters_from(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     partition: u32,
     from: u64,
     to: u64,
@@ -75,7 +75,7 @@ pub fn dead_letters_from(
         let (first, end) = (next.to_be_bytes(), stop.to_be_bytes());
         let range = (Bound::Included(&first[..]), Bound::Excluded(&end[..]));
         let room = limit - letters.len();
-        read::try_scan(
+        reads::try_scan(
             |visit| {
                 store.scan(
                     Table::DeadLetters,
@@ -111,9 +111,9 @@ pub fn dead_letters_from(
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub(super) fn published(store: &dyn Read, name: &str) -> Result<Cut, StoreError> {
+pub(super) fn published(store: &dyn StoreRead, name: &str) -> Result<Cut, StoreError> {
     let mut cut = Cut::default();
-    read::try_scan(
+    reads::try_scan(
         |visit| {
             store.scan(
                 Table::Meta,

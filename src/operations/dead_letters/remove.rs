@@ -8,7 +8,7 @@ use crate::domain::Position;
 use crate::operations::decisions::{Applier, Decided, NewDecision, OpsError, Verdict};
 use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::store::dead_letters::{DeadLetterGuard, DeadLetterLock, EXTERNAL, Happened, Removal};
-use crate::store::{Batch, Read, StoreError};
+use crate::store::{Batch, StoreError, StoreRead};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -110,7 +110,7 @@ impl Applier for RemoveApplier {
         &self,
         decided: Decided<'_>,
         held: Option<&DeadLetterGuard<'_>>,
-        store: &dyn Read,
+        store: &dyn StoreRead,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
         let body = match named::read(&decided, named::MOST_NAMED, Body::named) {

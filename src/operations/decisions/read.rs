@@ -4,7 +4,7 @@ use super::decision::{Decision, Parsed, parse};
 use crate::domain::Millis;
 use crate::store::codec::Record;
 use crate::store::records::{DecisionOutcome, DecisionRecord};
-use crate::store::{Direction, Key, Read, StoreError, Table, keys, read};
+use crate::store::{Direction, Key, StoreError, StoreRead, Table, keys, reads};
 use std::ops::{Bound, ControlFlow};
 
 /// A message of the ops topic, and what became of it.
@@ -48,7 +48,7 @@ impl Recorded {
 /// # Errors
 /// [`StoreError`] when they cannot be read.
 pub fn decisions_from(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     from: u64,
     to: u64,
     limit: usize,
@@ -63,7 +63,7 @@ pub fn decisions_from(
         let (first, end) = (next.to_be_bytes(), stop.to_be_bytes());
         let range = (Bound::Included(&first[..]), Bound::Excluded(&end[..]));
         let room = limit - found.len();
-        read::try_scan(
+        reads::try_scan(
             |visit| {
                 store.scan(
                     Table::Decisions,
@@ -92,7 +92,7 @@ pub fn decisions_from(
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub(super) fn decision_at(store: &dyn Read, offset: u64) -> Result<Option<Recorded>, StoreError> {
+pub(super) fn decision_at(store: &dyn StoreRead, offset: u64) -> Result<Option<Recorded>, StoreError> {
     let mut key = Key::default();
     keys::decision(&mut key, offset);
     store

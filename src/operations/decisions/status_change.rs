@@ -12,7 +12,9 @@ use crate::pipeline::projector::ProjectorWatch;
 use crate::pipeline::registry::{SchemaError, SchemaSource};
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;
-use crate::store::{Direction, Key, Read, SharedStore, StoreError, Table, WHOLE, keys, read, timelines};
+use crate::store::{
+    Direction, Key, SharedStore, StoreError, StoreRead, Table, WHOLE, keys, reads, timelines,
+};
 use jiff::Timestamp;
 use saga_tracker_sdk::contract::{self, SagaEvent};
 use saga_tracker_sdk::encoding::Encoder;
@@ -134,8 +136,8 @@ impl StatusChanger {
 
     fn state(&self, saga: &SagaId) -> Result<SagaState, OpsError> {
         let snapshot = self.store.snapshot();
-        let generation = read::active_generation(&*snapshot)?;
-        read::instance(&*snapshot, generation, saga)?
+        let generation = reads::active_generation(&*snapshot)?;
+        reads::instance(&*snapshot, generation, saga)?
             .ok_or_else(|| OpsError::NotFound(format!("no event of saga {:?} has been seen", saga.as_str())))
     }
 
@@ -159,7 +161,7 @@ impl StatusChanger {
 
     fn last_delivery(&self, saga: &SagaId) -> Result<Option<Position>, StoreError> {
         let mut last = None;
-        read::try_scan(
+        reads::try_scan(
             |visit| {
                 let partition = saga.as_str().as_bytes();
                 self.store
@@ -275,18 +277,18 @@ impl StatusChanger {
         place: TimelineKey,
     ) -> Result<(SagaStatus, SagaState), OpsError> {
         let snapshot = self.store.snapshot();
-        let generation = read::active_generation(&*snapshot)?;
-        let cursor = read::cursor(&*snapshot, generation)?;
+        let generation = reads::active_generation(&*snapshot)?;
+        let cursor = reads::cursor(&*snapshot, generation)?;
         let missing = || unsettled(event_id, place.position, "it is not in the saga's timeline");
-        let whole = read::instance(&*snapshot, generation, saga)?.ok_or_else(missing)?;
+        let whole = reads::instance(&*snapshot, generation, saga)?.ok_or_else(missing)?;
         let mut key = Key::default();
         keys::log(&mut key, saga, place);
         let row = snapshot.get(Table::Log, &key)?.ok_or_else(missing)?;
         if timelines::is_duplicate(&*snapshot, generation, saga, place)? {
             return Err(missing());
         }
-        let definitions = read::definitions_of(&*snapshot, generation, &self.definitions)?;
-        let moment = (&*snapshot as &dyn Read, generation, &cursor);
+        let definitions = reads::definitions_of(&*snapshot, generation, &self.definitions)?;
+        let moment = (&*snapshot as &dyn StoreRead, generation, &cursor);
         let before = timelines::fold_before(moment, &definitions, saga, &whole, place)?;
         let event = LogRecord::read(&row)?.view(place)?;
         Ok(match before {

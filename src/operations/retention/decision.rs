@@ -12,7 +12,7 @@ use crate::operations::decisions::{Applier, Decided, Verdict};
 use crate::store::codec::Record;
 use crate::store::dead_letters::DeadLetterGuard;
 use crate::store::records::ArchivedRecord;
-use crate::store::{Batch, Key, Read, StoreError, Table, keys};
+use crate::store::{Batch, Key, StoreError, StoreRead, Table, keys};
 use serde::Deserialize;
 
 /// Characters that are told of what is wrong with a body.
@@ -38,7 +38,7 @@ impl Applier for HoldApplier {
         &self,
         decided: Decided<'_>,
         _: Option<&DeadLetterGuard<'_>>,
-        _: &dyn Read,
+        _: &dyn StoreRead,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
         let scope = match body::<HoldBody>(&decided).and_then(HoldBody::scope) {
@@ -70,7 +70,7 @@ impl Applier for ReleaseApplier {
         &self,
         decided: Decided<'_>,
         _: Option<&DeadLetterGuard<'_>>,
-        store: &dyn Read,
+        store: &dyn StoreRead,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
         let id = match body::<LiftBody>(&decided) {
@@ -109,7 +109,7 @@ impl Applier for PurgeApplier {
         &self,
         decided: Decided<'_>,
         _: Option<&DeadLetterGuard<'_>>,
-        _: &dyn Read,
+        _: &dyn StoreRead,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
         let noted = body::<PurgeBody>(&decided).and_then(|purge| {
@@ -169,7 +169,7 @@ impl Applier for RestoreApplier {
         &self,
         decided: Decided<'_>,
         _: Option<&DeadLetterGuard<'_>>,
-        _: &dyn Read,
+        _: &dyn StoreRead,
         _: &mut Batch,
     ) -> Result<Verdict, StoreError> {
         let checked = body::<RestoreBody>(&decided).and_then(|restore| {
@@ -200,7 +200,7 @@ impl Applier for RestorePartApplier {
         &self,
         decided: Decided<'_>,
         _: Option<&DeadLetterGuard<'_>>,
-        _: &dyn Read,
+        _: &dyn StoreRead,
         _: &mut Batch,
     ) -> Result<Verdict, StoreError> {
         let checked = body::<RestorePartBody>(&decided).and_then(|part| {

@@ -18,7 +18,7 @@ use crate::pipeline::registry::{SchemaError, SchemaSource};
 use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, counts};
 use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord};
-use crate::store::{Batch, Direction, Key, Read, SharedStore, StoreError, Table, keys, read};
+use crate::store::{Batch, Direction, Key, SharedStore, StoreError, StoreRead, Table, keys, reads};
 use std::collections::HashMap;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
@@ -200,7 +200,7 @@ impl Reread {
 
     /// Letters of unknown schemas from there on, and where to go on; at the end, with the first.
     fn candidates(&self, from: Position) -> Result<(Vec<Position>, Position), StoreError> {
-        let ends = read::log_cut(&*self.store, &self.topics.topic)?;
+        let ends = reads::log_cut(&*self.store, &self.topics.topic)?;
         let mut found = Vec::new();
         let mut at = from;
         for _ in 0..BUCKETS {
@@ -230,7 +230,7 @@ impl Reread {
         let first = from.offset.to_be_bytes();
         let range = (Bound::Included(&first[..]), Bound::Unbounded);
         let mut full = None;
-        read::try_scan(
+        reads::try_scan(
             |visit| {
                 let (table, forward) = (Table::Letters, Direction::Forward);
                 self.store
@@ -328,7 +328,7 @@ struct Replaced {
 
 impl Replaced {
     fn of(
-        store: &dyn Read,
+        store: &dyn StoreRead,
         projector: &Projector,
         topics: &DeadLetterTopics,
         found: Vec<Found>,
@@ -343,7 +343,12 @@ impl Replaced {
         Ok(replaced)
     }
 
-    fn add(&mut self, store: &dyn Read, topics: &DeadLetterTopics, found: Found) -> Result<(), StoreError> {
+    fn add(
+        &mut self,
+        store: &dyn StoreRead,
+        topics: &DeadLetterTopics,
+        found: Found,
+    ) -> Result<(), StoreError> {
         let mut key = Key::default();
         keys::by_offset(&mut key, found.position);
         let Some(listed) = store.get(Table::Letters, &key)? else {
@@ -397,7 +402,7 @@ impl Replaced {
     fn entered(
         mut self,
         held: &crate::store::dead_letters::DeadLetterGuard<'_>,
-        store: &dyn Read,
+        store: &dyn StoreRead,
     ) -> Result<(Vec<Event>, Batch), StoreError> {
         DeadLetterLock::enter(held, store, &mut self.rows, &self.changes)?;
         Ok((self.events, self.rows))

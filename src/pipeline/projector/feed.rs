@@ -4,7 +4,7 @@
 use crate::domain::{Cut, Event, Millis, Position, SagaId, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::records::FeedRecord;
-use crate::store::{Direction, Key, Read, StoreError, Table, keys, read};
+use crate::store::{Direction, Key, StoreError, StoreRead, Table, keys, reads};
 use std::ops::{Bound, ControlFlow};
 
 /// Rows of the log that are read at once: each may hold a mebibyte of metadata.
@@ -14,7 +14,7 @@ const ROWS_AT_ONCE: usize = 32;
 /// beyond `to`, and returns them with the cut that they lead to. The cut equals `to` when there are no
 /// more.
 pub(super) fn next_events(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     from: &Cut,
     to: &Cut,
     (limit, bytes): (usize, usize),
@@ -39,7 +39,7 @@ pub(super) fn next_events(
 
 /// Collects the log keys of one partition's offsets in `next..end`; returns the offset reached.
 fn read_partition(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     partition: u32,
     mut next: u64,
     end: u64,
@@ -63,7 +63,7 @@ fn read_partition(
 
 /// The same inside of one bucket, until there are `full` places; none when it has nothing there.
 fn read_bucket(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     next: Position,
     stop: u64,
     full: usize,
@@ -75,7 +75,7 @@ fn read_bucket(
     let range = (Bound::Included(&from[..]), Bound::Excluded(&to[..]));
     let bucket = key.partition();
     let mut reached = None;
-    read::try_scan(
+    reads::try_scan(
         |visit| store.scan(Table::Feed, bucket, range, Direction::Forward, usize::MAX, visit),
         |sort, value| {
             let offset = keys::parse_offset(sort)?;
@@ -104,7 +104,7 @@ fn read_bucket(
 
 /// The events in these places, until they take so many bytes of memory.
 fn read_events(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     places: &[(SagaId, TimelineKey)],
     limit: usize,
 ) -> Result<Vec<Event>, StoreError> {
@@ -121,7 +121,7 @@ fn read_events(
     Ok(events)
 }
 
-fn read_some(store: &dyn Read, places: &[(SagaId, TimelineKey)]) -> Result<Vec<Event>, StoreError> {
+fn read_some(store: &dyn StoreRead, places: &[(SagaId, TimelineKey)]) -> Result<Vec<Event>, StoreError> {
     let keys: Vec<Key> = places
         .iter()
         .map(|(saga, at)| {
@@ -141,7 +141,7 @@ fn read_some(store: &dyn Read, places: &[(SagaId, TimelineKey)]) -> Result<Vec<E
                     at.position
                 ))
             })?;
-            read::event(saga, *at, &value)
+            reads::event(saga, *at, &value)
         })
         .collect()
 }

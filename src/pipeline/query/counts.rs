@@ -10,7 +10,9 @@ use super::node::{Next, Node};
 use crate::domain::{Millis, SagaId, SagaStatus, SagaType};
 use crate::store::keys::Tree;
 use crate::store::records::CountRecord;
-use crate::store::{Direction, Generation, Key, ProjectionTable, Read, StoreError, Table, cells, keys, read};
+use crate::store::{
+    Direction, Generation, Key, ProjectionTable, StoreError, StoreRead, Table, cells, keys, reads,
+};
 use std::ops::{Bound, ControlFlow};
 
 /// States that are read at once.
@@ -70,7 +72,7 @@ impl Span {
 /// Where the trees are read.
 #[derive(Clone, Copy)]
 pub(super) struct Trees<'r> {
-    pub(super) read: &'r dyn Read,
+    pub(super) store: &'r dyn StoreRead,
     pub(super) generation: Generation,
 }
 
@@ -166,10 +168,10 @@ impl Trees<'_> {
             },
         );
         let (first, end) = (keys::sortable_i64(from.0), keys::sortable_i64(to.0 + 1));
-        read::try_scan(
+        reads::try_scan(
             |row| {
                 let range = (Bound::Included(&first[..]), Bound::Excluded(&end[..]));
-                self.read
+                self.store
                     .scan(table, key.partition(), range, direction, limit, row)
             },
             |sort, value| {
@@ -244,7 +246,7 @@ impl Counting<'_> {
             },
         )?;
         for some in sagas.chunks(STATES) {
-            for state in read::instances(self.trees.read, self.trees.generation, some)?
+            for state in reads::instances(self.trees.store, self.trees.generation, some)?
                 .into_iter()
                 .flatten()
             {

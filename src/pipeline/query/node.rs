@@ -8,7 +8,7 @@ use super::counts::{Span, Stream, Trees};
 use crate::store::codec::Record;
 use crate::store::keys::{self, CountKey, Tree};
 use crate::store::records::CountRecord;
-use crate::store::{Direction, Key, ProjectionTable, StoreError, Table, cells, read};
+use crate::store::{Direction, Key, ProjectionTable, StoreError, Table, cells, reads};
 use std::ops::{Bound, ControlFlow};
 
 /// So many unwanted rows are passed over one by one; then it is cheaper to look for the next wanted one.
@@ -78,12 +78,12 @@ impl Node<'_> {
         keys::count_partition(&mut key, self.tree, self.stream.status, self.level, self.parent);
         let table = Table::Projection(trees.generation, ProjectionTable::Counts);
         let (mut past, mut unwanted, mut jump) = (None, 0, None);
-        read::try_scan(
+        reads::try_scan(
             |row| {
                 let to = part.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
                 let range = (Bound::Included(&part.from[..]), to);
                 trees
-                    .read
+                    .store
                     .scan(table, key.partition(), range, self.direction, usize::MAX, row)
             },
             |sort, value| {

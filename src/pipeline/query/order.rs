@@ -8,7 +8,7 @@ use super::counts::{Row, Trees};
 use super::search::{Part, matches};
 use super::{QueryError, SearchRequest, Sort, SortKey};
 use crate::domain::{Millis, OrderId, SagaId, SagaState};
-use crate::store::{Direction, ProjectionTable, StoreError, Table, keys, read};
+use crate::store::{Direction, ProjectionTable, StoreError, Table, keys, reads};
 use std::ops::{Bound, ControlFlow};
 
 /// Sagas that are read at once.
@@ -79,7 +79,7 @@ pub(super) fn each_of_order(
     let mut last: Option<SagaId> = None;
     loop {
         let ids = piece(trees, order, last.as_ref())?;
-        let states = read::instances(trees.read, trees.generation, &ids)?;
+        let states = reads::instances(trees.store, trees.generation, &ids)?;
         let full = ids.len() == PIECE;
         last = ids.last().cloned();
         for (saga, state) in ids.into_iter().zip(states) {
@@ -98,11 +98,11 @@ fn piece(trees: Trees<'_>, order: &OrderId, behind: Option<&SagaId>) -> Result<V
     let mut ids = Vec::new();
     let table = Table::Projection(trees.generation, ProjectionTable::ByOrder);
     let from = behind.map_or(Bound::Unbounded, |saga| Bound::Excluded(saga.as_str().as_bytes()));
-    read::try_scan(
+    reads::try_scan(
         |visit| {
             let (partition, range) = (order.as_str().as_bytes(), (from, Bound::Unbounded));
             trees
-                .read
+                .store
                 .scan(table, partition, range, Direction::Forward, PIECE, visit)
         },
         |saga, _| {
@@ -195,7 +195,7 @@ mod tests {
     fn every_page_is_the_same_however_few_sagas_are_kept() {
         let store = store(2_500);
         let trees = Trees {
-            read: &*store,
+            store: &*store,
             generation: Generation::A,
         };
         for descending in [false, true] {

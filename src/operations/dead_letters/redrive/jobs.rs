@@ -5,7 +5,7 @@ use crate::domain::{Millis, Position};
 use crate::store::codec::Record;
 use crate::store::records::{RedriveLetterRecord, RedriveRecord};
 use crate::store::{
-    Batch, Direction, Durability, Key, Read, SharedStore, StoreError, Table, WHOLE, keys, read,
+    Batch, Direction, Durability, Key, SharedStore, StoreError, StoreRead, Table, WHOLE, keys, reads,
 };
 use serde_json::Value;
 use std::ops::{Bound, ControlFlow};
@@ -94,12 +94,12 @@ fn jobs_partition() -> Key {
     key
 }
 
-fn newest(read: &dyn Read) -> Result<Option<u64>, StoreError> {
+fn newest(store: &dyn StoreRead) -> Result<Option<u64>, StoreError> {
     let mut found = None;
-    read::try_scan(
+    reads::try_scan(
         |visit| {
             let jobs = jobs_partition();
-            read.scan(
+            store.scan(
                 Table::Redrives,
                 jobs.partition(),
                 WHOLE,
@@ -117,12 +117,12 @@ fn newest(read: &dyn Read) -> Result<Option<u64>, StoreError> {
 }
 
 /// The numbers of the last redrives, newest first.
-fn numbers(read: &dyn Read, limit: usize) -> Result<Vec<u64>, StoreError> {
+fn numbers(store: &dyn StoreRead, limit: usize) -> Result<Vec<u64>, StoreError> {
     let mut found = Vec::new();
-    read::try_scan(
+    reads::try_scan(
         |visit| {
             let jobs = jobs_partition();
-            read.scan(
+            store.scan(
                 Table::Redrives,
                 jobs.partition(),
                 WHOLE,
@@ -140,22 +140,22 @@ fn numbers(read: &dyn Read, limit: usize) -> Result<Vec<u64>, StoreError> {
 }
 
 /// The redrives asked for last, newest first.
-pub(super) fn latest(read: &dyn Read, limit: usize) -> Result<Vec<RedriveStatus>, StoreError> {
+pub(super) fn latest(store: &dyn StoreRead, limit: usize) -> Result<Vec<RedriveStatus>, StoreError> {
     let mut found = Vec::new();
-    for number in numbers(read, limit)? {
-        found.extend(status(read, number)?);
+    for number in numbers(store, limit)? {
+        found.extend(status(store, number)?);
     }
     Ok(found)
 }
 
 /// The oldest redrive that has not ended, of those asked for lately.
-pub(super) fn next_due(read: &dyn Read) -> Result<Option<u64>, StoreError> {
+pub(super) fn next_due(store: &dyn StoreRead) -> Result<Option<u64>, StoreError> {
     const LOOKED_AT: usize = 1_000;
     let mut due = None;
-    read::try_scan(
+    reads::try_scan(
         |visit| {
             let jobs = jobs_partition();
-            read.scan(
+            store.scan(
                 Table::Redrives,
                 jobs.partition(),
                 WHOLE,
@@ -175,10 +175,10 @@ pub(super) fn next_due(read: &dyn Read) -> Result<Option<u64>, StoreError> {
 }
 
 /// How far a redrive is; none of that number.
-pub(super) fn status(read: &dyn Read, number: u64) -> Result<Option<RedriveStatus>, StoreError> {
+pub(super) fn status(store: &dyn StoreRead, number: u64) -> Result<Option<RedriveStatus>, StoreError> {
     let mut key = Key::default();
     keys::redrive(&mut key, number);
-    let Some(row) = read.get(Table::Redrives, &key)? else {
+    let Some(row) = store.get(Table::Redrives, &key)? else {
         return Ok(None);
     };
     let record = RedriveRecord::read(&row)?;
@@ -203,7 +203,7 @@ pub(super) fn status(read: &dyn Read, number: u64) -> Result<Option<RedriveStatu
         ended_at: record.ended_at.map(Millis),
         failed: record.failed.map(str::to_owned),
     };
-    letters(read, number, None, usize::MAX, |_, record| {
+    letters(store, number, None, usize::MAX, |_, record| {
         *match record {
             RedriveLetterRecord::Chosen | RedriveLetterRecord::Sending => &mut status.waiting,
             RedriveLetterRecord::Sent { .. } => &mut status.sent,
@@ -220,10 +220,10 @@ pub(super) fn status(read: &dyn Read, number: u64) -> Result<Option<RedriveStatu
 }
 
 /// Whether a redrive was cancelled, and has ended.
-pub(super) fn is_left_off(read: &dyn Read, number: u64) -> Result<bool, StoreError> {
+pub(super) fn is_left_off(store: &dyn StoreRead, number: u64) -> Result<bool, StoreError> {
     let mut key = Key::default();
     keys::redrive(&mut key, number);
-    let Some(row) = read.get(Table::Redrives, &key)? else {
+    let Some(row) = store.get(Table::Redrives, &key)? else {
         return Ok(false);
     };
     let record = RedriveRecord::read(&row)?;
@@ -237,7 +237,7 @@ fn kept_of(number: u64, record: &RedriveRecord<'_>) -> Result<Kept, StoreError> 
 
 /// Visits the letters of a redrive in order of their positions, behind one of them.
 pub(super) fn letters(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     number: u64,
     after: Option<Position>,
     limit: usize,
@@ -249,9 +249,9 @@ pub(super) fn letters(
         Some(_) => Bound::Excluded(key.sort()),
         None => Bound::Unbounded,
     };
-    read::try_scan(
+    reads::try_scan(
         |row| {
-            read.scan(
+            store.scan(
                 Table::Redrives,
                 key.partition(),
                 (from, Bound::Unbounded),
@@ -342,7 +342,7 @@ pub(super) fn end(
 pub(super) fn forget_ended_before(store: &SharedStore, edge: Millis) -> Result<usize, StoreError> {
     let newest = newest(&**store)?;
     let mut ended = Vec::new();
-    read::try_scan(
+    reads::try_scan(
         |visit| {
             let jobs = jobs_partition();
             let whole = usize::MAX;
