@@ -15,7 +15,7 @@ use crate::operations::retention::body::{
 use crate::operations::retention::{parts, readable_within};
 use crate::pipeline::kafka::Message;
 use crate::pipeline::query::TimelineStep;
-use crate::store::read;
+use crate::store::reads;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -141,9 +141,9 @@ impl Sim {
             return;
         };
         let saga = SagaId::from(self.producers.borrow().any_saga(&self.world));
-        let generation = read::active_generation(&*process.store).unwrap();
-        let cut = read::cursor(&*process.store, generation).unwrap();
-        let events = read::deliveries(&*process.store, &saga, &cut).unwrap();
+        let generation = reads::active_generation(&*process.store).unwrap();
+        let cut = reads::cursor(&*process.store, generation).unwrap();
+        let events = reads::deliveries(&*process.store, &saga, &cut).unwrap();
         if events.is_empty() {
             return;
         }

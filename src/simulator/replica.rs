@@ -30,7 +30,7 @@ use crate::pipeline::query::Query;
 use crate::server::metrics::{Metrics, MetricsSettings};
 use crate::store::dead_letters::DeadLetterLock;
 use crate::store::memory::MemoryStore;
-use crate::store::{SharedStore, StoreError, dead_letters, read};
+use crate::store::{SharedStore, StoreError, dead_letters, reads};
 use saga_tracker_sdk::publishing::EventIds;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -437,7 +437,7 @@ impl Process {
 
     /// Whether all of the topics is read, folded and done, as far as the broker hands it out.
     pub(super) fn is_at_the_end(&self, world: &World) -> Result<(), String> {
-        let next = read::log_cut(&*self.store, TRACKER).unwrap();
+        let next = reads::log_cut(&*self.store, TRACKER).unwrap();
         let tracker = world.tracker();
         for number in 0..u32::try_from(tracker.partitions.len()).unwrap() {
             if let Some(record) = tracker.next(number, next.next(number)) {

@@ -2,14 +2,14 @@
 //!
 //! What the rows mean is the caller's to know.
 
-use super::{Direction, Key, Read, Scan, StoreError, Table, keys};
+use super::{Direction, Key, Scan, StoreError, StoreRead, Table, keys};
 use crate::domain::Position;
 use std::ops::{Bound, ControlFlow, Range};
 
 /// A table keyed by offset, and how a key of it is made of one.
 pub struct OffsetRows<'r, K> {
     /// Where it is read from.
-    pub read: &'r dyn Read,
+    pub store: &'r dyn StoreRead,
     /// The table.
     pub table: Table,
     /// Writes the key of an offset.
@@ -17,9 +17,13 @@ pub struct OffsetRows<'r, K> {
 }
 
 /// Of a table that is keyed by position, the rows of one topic partition.
-pub fn of_partition(read: &dyn Read, table: Table, partition: u32) -> OffsetRows<'_, impl Fn(&mut Key, u64)> {
+pub fn of_partition(
+    store: &dyn StoreRead,
+    table: Table,
+    partition: u32,
+) -> OffsetRows<'_, impl Fn(&mut Key, u64)> {
     OffsetRows {
-        read,
+        store,
         table,
         key: move |key: &mut Key, offset| keys::by_offset(key, Position::new(partition, offset)),
     }
@@ -83,7 +87,7 @@ impl<K: Fn(&mut Key, u64)> OffsetRows<'_, K> {
         Scan::of(self.table, key.partition())
             .range(sorts)
             .direction(direction)
-            .each(self.read, |sort, value| {
+            .each(self.store, |sort, value| {
                 let offset = keys::parse_offset(sort)?;
                 let flow = visit(offset, value)?;
                 if flow.is_break() {

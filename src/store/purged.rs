@@ -2,17 +2,18 @@
 
 use super::codec::Record;
 use super::records::PurgedRecord;
-use super::{Key, Read, StoreError, Table, WHOLE, keys};
+use super::{Key, StoreError, StoreRead, Table, WHOLE, keys};
 use crate::domain::{Cut, PurgedSaga, SagaId};
 
 /// What was removed of a saga, if anything ever was.
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn purged(read: &dyn Read, saga: &SagaId) -> Result<Option<PurgedSaga>, StoreError> {
+pub fn purged(store: &dyn StoreRead, saga: &SagaId) -> Result<Option<PurgedSaga>, StoreError> {
     let mut key = Key::default();
     keys::purged(&mut key, saga);
-    read.get(Table::Purged, &key)?
+    store
+        .get(Table::Purged, &key)?
         .map(|value| PurgedRecord::read(&value)?.purged())
         .transpose()
 }
@@ -21,7 +22,7 @@ pub fn purged(read: &dyn Read, saga: &SagaId) -> Result<Option<PurgedSaga>, Stor
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn gone(read: &dyn Read, sagas: &[SagaId]) -> Result<Vec<bool>, StoreError> {
+pub fn gone(store: &dyn StoreRead, sagas: &[SagaId]) -> Result<Vec<bool>, StoreError> {
     let keys: Vec<Key> = sagas
         .iter()
         .map(|saga| {
@@ -30,7 +31,8 @@ pub fn gone(read: &dyn Read, sagas: &[SagaId]) -> Result<Vec<bool>, StoreError> 
             key
         })
         .collect();
-    read.multi_get(Table::Purged, &keys)?
+    store
+        .multi_get(Table::Purged, &keys)?
         .into_iter()
         .map(|value| {
             Ok(match value {
@@ -45,9 +47,9 @@ pub fn gone(read: &dyn Read, sagas: &[SagaId]) -> Result<Vec<bool>, StoreError> 
 ///
 /// # Errors
 /// [`StoreError`] when the log cannot be read.
-pub fn count_deliveries(read: &dyn Read, saga: &SagaId, within: &Cut) -> Result<u64, StoreError> {
+pub fn count_deliveries(store: &dyn StoreRead, saga: &SagaId, within: &Cut) -> Result<u64, StoreError> {
     let mut found = 0;
-    super::read::try_scan_saga(read, saga, WHOLE, |sort, _| {
+    super::reads::try_scan_saga(store, saga, WHOLE, |sort, _| {
         found += u64::from(within.contains(keys::parse_log_sort(sort)?.position));
         Ok(std::ops::ControlFlow::Continue(()))
     })?;

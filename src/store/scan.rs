@@ -1,6 +1,6 @@
 //! Scans of one partition, with what most of them leave at its default said nowhere.
 
-use super::{Direction, Read, SortRange, StoreError, Table, WHOLE};
+use super::{Direction, SortRange, StoreError, StoreRead, Table, WHOLE};
 use std::ops::ControlFlow;
 
 /// What a visitor returns that stops as soon as it has enough.
@@ -58,7 +58,7 @@ impl<'a> Scan<'a> {
     /// The engine's error, or the visitor's first.
     pub fn each(
         self,
-        read: &(impl Read + ?Sized),
+        store: &(impl StoreRead + ?Sized),
         mut visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
         let mut failed = None;
@@ -68,7 +68,7 @@ impl<'a> Scan<'a> {
                 ControlFlow::Break(())
             })
         };
-        read.scan(
+        store.scan(
             self.table,
             self.partition,
             self.range,

@@ -1,7 +1,7 @@
 //! A store in which one kind of read waits until a test lets it go on.
 
 use saga_tracker::store::{
-    Batch, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table, Usage,
+    Batch, Direction, Durability, Key, SharedStore, SortRange, Store, StoreError, StoreRead, Table, Usage,
     VisitRow, VisitTable,
 };
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -57,7 +57,7 @@ impl Drop for Closed {
     }
 }
 
-impl Read for Gated {
+impl StoreRead for Gated {
     fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
         if table == Table::Purged {
             self.pass();
@@ -88,7 +88,7 @@ impl Read for Gated {
 
 impl Store for Gated {
     /// Of a store that nobody writes to.
-    fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_> {
+    fn snapshot(&self) -> Box<dyn StoreRead + Send + Sync + '_> {
         Box::new(self.clone())
     }
 

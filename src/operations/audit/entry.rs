@@ -4,7 +4,7 @@ use super::chain::{self, Hash};
 use crate::domain::Millis;
 use crate::domain::text::{first, hex, unhex_array};
 use crate::store::records::AuditRecord;
-use crate::store::{Read, StoreError, read, totals};
+use crate::store::{StoreError, StoreRead, reads, totals};
 use serde::{Serialize, Serializer};
 
 /// Texts of an entry are kept up to so many characters,
@@ -113,8 +113,8 @@ pub(super) struct Head {
     pub(super) hash: Hash,
 }
 
-pub(super) fn head(store: &dyn Read) -> Result<Head, StoreError> {
-    let Some(text) = read::meta(store, totals::AUDIT_HEAD)? else {
+pub(super) fn head(store: &dyn StoreRead) -> Result<Head, StoreError> {
+    let Some(text) = reads::meta(store, totals::AUDIT_HEAD)? else {
         return Ok(Head {
             next: 0,
             hash: chain::BEGINNING,
@@ -131,7 +131,7 @@ pub(super) fn head(store: &dyn Read) -> Result<Head, StoreError> {
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn count(store: &dyn Read) -> Result<u64, StoreError> {
+pub fn count(store: &dyn StoreRead) -> Result<u64, StoreError> {
     Ok(head(store)?.next)
 }
 

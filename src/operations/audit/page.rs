@@ -5,7 +5,7 @@ use crate::domain::Millis;
 use crate::store::codec::Record;
 use crate::store::offsets::OffsetRows;
 use crate::store::records::AuditRecord;
-use crate::store::{Read, StoreError, Table, keys, until};
+use crate::store::{StoreError, StoreRead, Table, keys, until};
 
 /// One page looks at no more entries than this; a filter that matches little takes several.
 const MOST_LOOKED_AT: u64 = 20_000;
@@ -52,11 +52,16 @@ pub struct Page {
 ///
 /// # Errors
 /// [`StoreError`] when they cannot be read.
-pub fn page(store: &dyn Read, filter: &Filter, before: Option<u64>, size: usize) -> Result<Page, StoreError> {
+pub fn page(
+    store: &dyn StoreRead,
+    filter: &Filter,
+    before: Option<u64>,
+    size: usize,
+) -> Result<Page, StoreError> {
     let newest = count(store)?;
     let end = before.map_or(newest, |before| before.min(newest));
     let rows = OffsetRows {
-        read: store,
+        store,
         table: Table::Audit,
         key: keys::audit,
     };

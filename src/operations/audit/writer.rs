@@ -11,7 +11,7 @@ use crate::domain::clock::SharedClock;
 use crate::domain::text::hex;
 use crate::store::codec::Record;
 use crate::store::records::AuditRecord;
-use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, read, totals};
+use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, reads, totals};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -189,7 +189,7 @@ impl Core {
             records.push((*outcome, record));
         }
         let text = format!("{} {}", end.next, hex(&end.hash));
-        read::put_meta(&mut batch, totals::AUDIT_HEAD, &text);
+        reads::put_meta(&mut batch, totals::AUDIT_HEAD, &text);
         self.store.write(&batch, Durability::Power)?;
         for (number, (outcome, record)) in (first..).zip(&records) {
             log(number, *outcome, record);

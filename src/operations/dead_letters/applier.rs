@@ -8,7 +8,7 @@ use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::store::dead_letters::{
     DeadLetterChanges, DeadLetterGuard, DeadLetterLock, DeadLetterMark, Happened,
 };
-use crate::store::{Batch, Read, StoreError};
+use crate::store::{Batch, StoreError, StoreRead};
 use std::collections::HashSet;
 
 /// Reads a decision; otherwise why it is refused.
@@ -29,10 +29,10 @@ pub fn appliers(book: &DeadLetterLock, topics: &DeadLetterTopics) -> [Box<dyn Ap
         (announce::KIND, announce::said),
         (remove::KIND, remove::said),
     ];
-    KINDS.map(|(kind, read)| -> Box<dyn Applier> {
+    KINDS.map(|(kind, store)| -> Box<dyn Applier> {
         Box::new(DeadLetterApplier {
             kind,
-            read,
+            store,
             book: book.clone(),
             topics: topics.clone(),
         })
@@ -52,10 +52,10 @@ impl Applier for DeadLetterApplier {
         &self,
         decided: Decided<'_>,
         held: Option<&DeadLetterGuard<'_>>,
-        store: &dyn Read,
+        store: &dyn StoreRead,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
-        let said = match (self.read)(&decided, &self.topics) {
+        let said = match (self.store)(&decided, &self.topics) {
             Ok(said) => said,
             Err(why) => return Ok(Verdict::Refused(why)),
         };

@@ -8,7 +8,7 @@ use super::view::{self, RedriveOutcome};
 use super::{Change, DeadLetterHistory, DeadLetterId, Forecast, PredictedOutcome};
 use crate::domain::Position;
 use crate::store::dead_letters::DeadLetterState;
-use crate::store::{Read, Scan, StoreError, Table, keys};
+use crate::store::{Scan, StoreError, StoreRead, Table, keys};
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -291,14 +291,14 @@ fn of_forecast(letter: Position, forecast: &Forecast) -> (ReplayStatus, String) 
 }
 
 /// The letters whose event has that id.
-fn letters_of(read: &dyn Read, id: &str) -> Result<Vec<Position>, StoreError> {
+fn letters_of(store: &dyn StoreRead, id: &str) -> Result<Vec<Position>, StoreError> {
     let mut found = Vec::new();
     if id.is_empty() {
         return Ok(found);
     }
     Scan::of(Table::LettersByEvent, id.as_bytes())
         .limit(MOST_OF_EVENT)
-        .each(read, |sort, _| {
+        .each(store, |sort, _| {
             found.push(keys::parse_position(sort)?);
             Ok(ControlFlow::Continue(()))
         })?;

@@ -22,7 +22,7 @@ use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, EXTERNAL, Va
 use crate::store::records::{
     DeadLetterRecord, DeadLetterSummaryRecord, LastRecord, OffsetRecord, PresenceRecord,
 };
-use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, read};
+use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, reads};
 use crate::wait;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -113,7 +113,7 @@ impl ExternalDeadLetters {
             topic: self.settings.dlt_topic.clone(),
             ..self.settings.clone()
         };
-        let rows: BTreeMap<u32, OffsetRecord> = read::offsets(&*self.store, &settings.topic)?
+        let rows: BTreeMap<u32, OffsetRecord> = reads::offsets(&*self.store, &settings.topic)?
             .into_iter()
             .collect();
         let resume: Vec<(u32, u64)> = rows

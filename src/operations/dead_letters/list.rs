@@ -10,7 +10,7 @@ use crate::domain::{Millis, Position};
 use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterCounts, DeadLetterState, EXTERNAL, counts, marks_between, state};
 use crate::store::records::DeadLetterSummaryRecord;
-use crate::store::{Read, StoreError, Table, keys, offsets, read, until};
+use crate::store::{StoreError, StoreRead, Table, keys, offsets, reads, until};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Rows read at once; few in tests, so that they cross from one reading to the next.
@@ -50,20 +50,20 @@ struct Lane {
 
 impl Lane {
     /// Reads until something is ready or nothing is left.
-    fn fill(&mut self, read: &dyn Read) -> Result<(), StoreError> {
+    fn fill(&mut self, store: &dyn StoreRead) -> Result<(), StoreError> {
         while self.ready.is_empty() && self.bound > self.start {
             let first = keys::offset_bucket(self.bound - 1).start.max(self.start);
-            let (rows, reached) = self.rows(read, first)?;
+            let (rows, reached) = self.rows(store, first)?;
             if !rows.is_empty() {
                 let from = Position::new(self.partition, reached);
-                let (marks, all_before) = marks_between(read, from, self.bound, MARKS)?;
+                let (marks, all_before) = marks_between(store, from, self.bound, MARKS)?;
                 for mut listed in rows {
                     let at = listed.position;
                     listed.state = if at.offset < all_before {
                         let happened = marks.get(&at.offset);
                         DeadLetterState::after(listed.value, happened.map_or(&[], Vec::as_slice))
                     } else {
-                        state(read, at, listed.value)?
+                        state(store, at, listed.value)?
                     };
                     self.ready.push_back(listed);
                 }
@@ -74,9 +74,9 @@ impl Lane {
     }
 
     /// Rows below the bound, at most [`ROWS`], and the offset down to which that is all.
-    fn rows(&self, read: &dyn Read, first: u64) -> Result<(Vec<Listed>, u64), StoreError> {
+    fn rows(&self, store: &dyn StoreRead, first: u64) -> Result<(Vec<Listed>, u64), StoreError> {
         let place = |offset| Position::new(self.partition, offset);
-        let letters = offsets::of_partition(read, Table::Letters, self.partition);
+        let letters = offsets::of_partition(store, Table::Letters, self.partition);
         let mut rows = Vec::new();
         let reached = letters.backward(first..self.bound, |offset, value| {
             let record = DeadLetterSummaryRecord::read(value)?;
@@ -96,16 +96,16 @@ impl Lane {
 
 /// All letters, newest first.
 pub(super) struct Walk<'r> {
-    read: &'r dyn Read,
+    store: &'r dyn StoreRead,
     lanes: Vec<Lane>,
 }
 
 impl<'r> Walk<'r> {
     /// From the newest letter of these topics on.
-    pub(super) fn new(read: &'r dyn Read, topic: &str, dlt_topic: &str) -> Result<Self, StoreError> {
+    pub(super) fn new(store: &'r dyn StoreRead, topic: &str, dlt_topic: &str) -> Result<Self, StoreError> {
         let mut lanes = Vec::new();
         for (topic, flag) in [(topic, 0), (dlt_topic, EXTERNAL)] {
-            for (partition, row) in read::offsets(read, topic)? {
+            for (partition, row) in reads::offsets(store, topic)? {
                 lanes.push(Lane {
                     partition: partition | flag,
                     start: row.start,
@@ -114,7 +114,7 @@ impl<'r> Walk<'r> {
                 });
             }
         }
-        Ok(Self { read, lanes })
+        Ok(Self { store, lanes })
     }
 
     /// Goes on where a cursor stands. Partitions that it does not name had nothing then.
@@ -144,7 +144,7 @@ impl<'r> Walk<'r> {
     /// The next letter.
     pub(super) fn next(&mut self) -> Result<Option<Listed>, StoreError> {
         for lane in &mut self.lanes {
-            lane.fill(self.read)?;
+            lane.fill(self.store)?;
         }
         let newest = self
             .lanes
@@ -269,7 +269,7 @@ pub(super) fn count(
             .filter_map(|group| Some((group.name?, group.counts)));
         return Ok(named.collect());
     }
-    let all = counts(walk.read)?;
+    let all = counts(walk.store)?;
     let chosen = all
         .into_iter()
         .filter(|(reason, _)| filter.reason.as_ref().is_none_or(|wanted| wanted == reason))

@@ -3,7 +3,7 @@
 use crate::domain::{Cut, Millis, Position};
 use crate::store::codec::Record;
 use crate::store::records::{DeadLetterRecord, TotalRecord};
-use crate::store::{Read, Scan, StoreError, Table, keys, offsets, until};
+use crate::store::{Scan, StoreError, StoreRead, Table, keys, offsets, until};
 use std::ops::ControlFlow::Continue;
 
 /// Letters are read together until they are of so many bytes; one letter more than that.
@@ -58,7 +58,7 @@ impl DeadLetter {
 /// # Errors
 /// [`StoreError`] when they cannot be read.
 pub fn dead_letters_from(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     partition: u32,
     from: u64,
     to: u64,
@@ -80,7 +80,7 @@ pub fn dead_letters_from(
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub(super) fn published(store: &dyn Read, name: &str) -> Result<Cut, StoreError> {
+pub(super) fn published(store: &dyn StoreRead, name: &str) -> Result<Cut, StoreError> {
     let mut cut = Cut::default();
     Scan::of(Table::Meta, name.as_bytes()).each(store, |sort, value| {
         let next = TotalRecord::read(value)?.value;

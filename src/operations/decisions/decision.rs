@@ -8,7 +8,7 @@
 use crate::domain::Millis;
 use crate::domain::text::{MAX_REASON_CHARS, first};
 use crate::store::dead_letters::DeadLetterGuard;
-use crate::store::{Batch, Read, StoreError};
+use crate::store::{Batch, StoreError, StoreRead};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -164,7 +164,7 @@ pub trait Applier: Send + Sync {
         &self,
         decided: Decided<'_>,
         held: Option<&DeadLetterGuard<'_>>,
-        store: &dyn Read,
+        store: &dyn StoreRead,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError>;
 

@@ -5,7 +5,7 @@ use crate::domain::Millis;
 use crate::store::codec::Record;
 use crate::store::offsets::OffsetRows;
 use crate::store::records::{DecisionOutcome, DecisionRecord};
-use crate::store::{Key, Read, StoreError, Table, keys, until};
+use crate::store::{Key, StoreError, StoreRead, Table, keys, until};
 
 /// A message of the ops topic, and what became of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,13 +48,13 @@ impl Recorded {
 /// # Errors
 /// [`StoreError`] when they cannot be read.
 pub fn decisions_from(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     from: u64,
     to: u64,
     limit: usize,
 ) -> Result<(Vec<Recorded>, u64), StoreError> {
     let rows = OffsetRows {
-        read: store,
+        store,
         table: Table::Decisions,
         key: keys::decision,
     };
@@ -70,7 +70,7 @@ pub fn decisions_from(
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub(super) fn decision_at(store: &dyn Read, offset: u64) -> Result<Option<Recorded>, StoreError> {
+pub(super) fn decision_at(store: &dyn StoreRead, offset: u64) -> Result<Option<Recorded>, StoreError> {
     let mut key = Key::default();
     keys::decision(&mut key, offset);
     store

@@ -12,7 +12,7 @@ use crate::pipeline::projector::ProjectorWatch;
 use crate::pipeline::registry::{SchemaError, SchemaSource};
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;
-use crate::store::{Direction, Key, Read, Scan, SharedStore, StoreError, Table, keys, read, timelines};
+use crate::store::{Direction, Key, Scan, SharedStore, StoreError, StoreRead, Table, keys, reads, timelines};
 use jiff::Timestamp;
 use saga_tracker_sdk::contract::{self, SagaEvent};
 use saga_tracker_sdk::encoding::Encoder;
@@ -134,8 +134,8 @@ impl StatusChanger {
 
     fn state(&self, saga: &SagaId) -> Result<SagaState, OpsError> {
         let snapshot = self.store.snapshot();
-        let generation = read::active_generation(&*snapshot)?;
-        read::instance(&*snapshot, generation, saga)?
+        let generation = reads::active_generation(&*snapshot)?;
+        reads::instance(&*snapshot, generation, saga)?
             .ok_or_else(|| OpsError::NotFound(format!("no event of saga {:?} has been seen", saga.as_str())))
     }
 
@@ -268,18 +268,18 @@ impl StatusChanger {
         place: TimelineKey,
     ) -> Result<(SagaStatus, SagaState), OpsError> {
         let snapshot = self.store.snapshot();
-        let generation = read::active_generation(&*snapshot)?;
-        let cursor = read::cursor(&*snapshot, generation)?;
+        let generation = reads::active_generation(&*snapshot)?;
+        let cursor = reads::cursor(&*snapshot, generation)?;
         let missing = || unsettled(event_id, place.position, "it is not in the saga's timeline");
-        let whole = read::instance(&*snapshot, generation, saga)?.ok_or_else(missing)?;
+        let whole = reads::instance(&*snapshot, generation, saga)?.ok_or_else(missing)?;
         let mut key = Key::default();
         keys::log(&mut key, saga, place);
         let row = snapshot.get(Table::Log, &key)?.ok_or_else(missing)?;
         if timelines::is_duplicate(&*snapshot, generation, saga, place)? {
             return Err(missing());
         }
-        let definitions = read::definitions_of(&*snapshot, generation, &self.definitions)?;
-        let moment = (&*snapshot as &dyn Read, generation, &cursor);
+        let definitions = reads::definitions_of(&*snapshot, generation, &self.definitions)?;
+        let moment = (&*snapshot as &dyn StoreRead, generation, &cursor);
         let before = timelines::fold_before(moment, &definitions, saga, &whole, place)?;
         let event = LogRecord::read(&row)?.view(place)?;
         Ok(match before {

@@ -12,7 +12,7 @@ use super::rules::{DAY, HOUR};
 use crate::domain::{Cut, Event, Evidence, Millis, Position, SagaId, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, LogRecord};
-use crate::store::{Key, Read, StoreError, Table, WHOLE, keys, offsets, purged, read, until};
+use crate::store::{Key, StoreError, StoreRead, Table, WHOLE, keys, offsets, purged, reads, until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -40,7 +40,7 @@ pub(crate) type SeenAll = BTreeMap<u32, Seen>;
 ///
 /// # Errors
 /// [`StoreError`] when feed or log cannot be read.
-pub(super) fn seen_within(store: &dyn Read, cut: &Cut) -> Result<SeenAll, StoreError> {
+pub(super) fn seen_within(store: &dyn StoreRead, cut: &Cut) -> Result<SeenAll, StoreError> {
     let mut all = SeenAll::new();
     for (partition, next) in cut.iter() {
         if let Some(event) = last_before(store, partition, next)? {
@@ -64,7 +64,7 @@ fn seen(event: &Event) -> Seen {
 
 /// The last delivery that stands in the log before an offset. Dead letters and what was purged tell no time: the
 /// former may go at another moment on another replica.
-fn last_before(store: &dyn Read, partition: u32, mut before: u64) -> Result<Option<Event>, StoreError> {
+fn last_before(store: &dyn StoreRead, partition: u32, mut before: u64) -> Result<Option<Event>, StoreError> {
     let (mut found, mut looked) = (None, 0);
     let rows = offsets::of_partition(store, Table::Feed, partition);
     while before > 0 && looked < LOOKED_BACK && found.is_none() {
@@ -90,7 +90,7 @@ fn last_before(store: &dyn Read, partition: u32, mut before: u64) -> Result<Opti
 }
 
 fn delivery(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     saga: &SagaId,
     recorded_at: Millis,
     position: Position,
@@ -102,7 +102,7 @@ fn delivery(
     let mut key = Key::default();
     keys::log(&mut key, saga, at);
     let row = store.get(Table::Log, &key)?;
-    row.map(|row| read::event(saga, at, &row)).transpose()
+    row.map(|row| reads::event(saga, at, &row)).transpose()
 }
 
 /// A place where another delivery stands than the one that was seen: the decision was made about
@@ -111,7 +111,7 @@ fn delivery(
 /// # Errors
 /// [`StoreError`] when feed or log cannot be read.
 pub(super) fn stranger(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     all: &SeenAll,
     within: &Cut,
 ) -> Result<Option<Position>, StoreError> {
@@ -128,7 +128,7 @@ pub(super) fn stranger(
 }
 
 /// The delivery that stands in the log at a position.
-fn logged_at(store: &dyn Read, position: Position) -> Result<Option<Event>, StoreError> {
+fn logged_at(store: &dyn StoreRead, position: Position) -> Result<Option<Event>, StoreError> {
     match stands_at(store, position)? {
         Stands::Delivery(event) => Ok(Some(event)),
         Stands::Purged(_) | Stands::Nothing => Ok(None),
@@ -143,7 +143,7 @@ enum Stands {
     Nothing,
 }
 
-fn stands_at(store: &dyn Read, position: Position) -> Result<Stands, StoreError> {
+fn stands_at(store: &dyn StoreRead, position: Position) -> Result<Stands, StoreError> {
     let mut key = Key::default();
     keys::by_offset(&mut key, position);
     let Some(row) = store.get(Table::Feed, &key)? else {
@@ -191,7 +191,7 @@ impl Claim {
         quiet_hours: u64,
         all: &SeenAll,
         (decision, at): (u64, Millis),
-        store: &dyn Read,
+        store: &dyn StoreRead,
     ) -> Result<Self, StoreError> {
         let mut there = SeenAll::new();
         for (partition, expected) in all {
@@ -234,7 +234,12 @@ impl Claim {
     ///
     /// # Errors
     /// [`StoreError`] when the log cannot be read.
-    pub(super) fn holds_of(&self, store: &dyn Read, saga: &SagaId, cut: &Cut) -> Result<bool, StoreError> {
+    pub(super) fn holds_of(
+        &self,
+        store: &dyn StoreRead,
+        saga: &SagaId,
+        cut: &Cut,
+    ) -> Result<bool, StoreError> {
         let Some(deliveries) = Deliveries::read(store, saga, cut)? else {
             return Ok(true);
         };
@@ -247,7 +252,7 @@ impl Claim {
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub(super) fn came_back(store: &dyn Read, saga: &SagaId) -> Result<Option<Millis>, StoreError> {
+pub(super) fn came_back(store: &dyn StoreRead, saga: &SagaId) -> Result<Option<Millis>, StoreError> {
     let restored = purged::purged(store, saga)?.and_then(|record| record.restored);
     Ok(restored.map(|(_, at)| at))
 }
@@ -296,9 +301,9 @@ impl Deliveries {
     ///
     /// # Errors
     /// [`StoreError`] when the log cannot be read.
-    pub(super) fn read(store: &dyn Read, saga: &SagaId, cut: &Cut) -> Result<Option<Self>, StoreError> {
+    pub(super) fn read(store: &dyn StoreRead, saga: &SagaId, cut: &Cut) -> Result<Option<Self>, StoreError> {
         let mut all = None;
-        read::try_scan_saga(store, saga, WHOLE, |sort, value| {
+        reads::try_scan_saga(store, saga, WHOLE, |sort, value| {
             let at = keys::parse_log_sort(sort)?;
             if cut.contains(at.position) {
                 all = Some(with(all.take(), at, LogRecord::read(value)?.arrived_at()));

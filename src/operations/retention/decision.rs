@@ -13,7 +13,7 @@ use crate::operations::decisions::{Applier, Decided, Verdict};
 use crate::store::codec::Record;
 use crate::store::dead_letters::DeadLetterGuard;
 use crate::store::records::ArchivedRecord;
-use crate::store::{Batch, Key, Read, StoreError, Table, keys};
+use crate::store::{Batch, Key, StoreError, StoreRead, Table, keys};
 use serde::Deserialize;
 
 /// What decisions of this room do, those of each kind by a function of its own.
@@ -24,7 +24,7 @@ struct RetentionApplier {
 }
 
 /// Given the decision and the tracker topic that this store is filled from.
-type Apply = fn(&Decided<'_>, &str, &dyn Read, &mut Batch) -> Result<Verdict, StoreError>;
+type Apply = fn(&Decided<'_>, &str, &dyn StoreRead, &mut Batch) -> Result<Verdict, StoreError>;
 
 /// What decisions of each kind do, in a store that is filled from that tracker topic.
 pub fn appliers(topic: &str) -> Vec<Box<dyn Applier>> {
@@ -51,7 +51,7 @@ impl Applier for RetentionApplier {
         &self,
         decided: Decided<'_>,
         _: Option<&DeadLetterGuard<'_>>,
-        store: &dyn Read,
+        store: &dyn StoreRead,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
         (self.apply)(&decided, &self.topic, store, rows)
@@ -68,7 +68,7 @@ fn body<'d, T: Deserialize<'d>>(decided: &Decided<'d>) -> Result<T, String> {
         .map_err(|why| format!("its body is not of its kind: {why}"))
 }
 
-fn hold(decided: &Decided<'_>, _: &str, _: &dyn Read, rows: &mut Batch) -> Result<Verdict, StoreError> {
+fn hold(decided: &Decided<'_>, _: &str, _: &dyn StoreRead, rows: &mut Batch) -> Result<Verdict, StoreError> {
     verdict(body::<HoldBody>(decided).and_then(HoldBody::scope).map(|scope| {
         let hold = Hold {
             id: decided.offset,
@@ -83,7 +83,12 @@ fn hold(decided: &Decided<'_>, _: &str, _: &dyn Read, rows: &mut Batch) -> Resul
     }))
 }
 
-fn lift(decided: &Decided<'_>, _: &str, store: &dyn Read, rows: &mut Batch) -> Result<Verdict, StoreError> {
+fn lift(
+    decided: &Decided<'_>,
+    _: &str,
+    store: &dyn StoreRead,
+    rows: &mut Batch,
+) -> Result<Verdict, StoreError> {
     let id = match body::<LiftBody>(decided) {
         Ok(body) => body.hold,
         Err(why) => return Ok(Verdict::Refused(why)),
@@ -105,7 +110,12 @@ fn lift(decided: &Decided<'_>, _: &str, store: &dyn Read, rows: &mut Batch) -> R
 }
 
 /// Checks a purge and enters its archive object; the worker does the rest.
-fn purge(decided: &Decided<'_>, topic: &str, _: &dyn Read, rows: &mut Batch) -> Result<Verdict, StoreError> {
+fn purge(
+    decided: &Decided<'_>,
+    topic: &str,
+    _: &dyn StoreRead,
+    rows: &mut Batch,
+) -> Result<Verdict, StoreError> {
     verdict(body::<PurgeBody>(decided).and_then(|purge| {
         of_topic(&purge.topic, topic)?;
         note_purge(&purge, decided, rows)
@@ -113,7 +123,12 @@ fn purge(decided: &Decided<'_>, topic: &str, _: &dyn Read, rows: &mut Batch) -> 
 }
 
 /// Checks a restore, for the worker.
-fn restore(decided: &Decided<'_>, topic: &str, _: &dyn Read, _: &mut Batch) -> Result<Verdict, StoreError> {
+fn restore(
+    decided: &Decided<'_>,
+    topic: &str,
+    _: &dyn StoreRead,
+    _: &mut Batch,
+) -> Result<Verdict, StoreError> {
     verdict(body::<RestoreBody>(decided).and_then(|restore| {
         of_topic(&restore.topic, topic)?;
         let saga = restore.checked()?;
@@ -129,7 +144,12 @@ fn restore(decided: &Decided<'_>, topic: &str, _: &dyn Read, _: &mut Batch) -> R
 }
 
 /// Keeps a piece of a restore until the decision that names it. By itself a piece does nothing.
-fn restore_part(decided: &Decided<'_>, _: &str, _: &dyn Read, _: &mut Batch) -> Result<Verdict, StoreError> {
+fn restore_part(
+    decided: &Decided<'_>,
+    _: &str,
+    _: &dyn StoreRead,
+    _: &mut Batch,
+) -> Result<Verdict, StoreError> {
     verdict(body::<RestorePartBody>(decided).and_then(|part| {
         let bytes = parts::check(&part.data)?;
         Ok(format!("{bytes} bytes of a saga that is to come back"))

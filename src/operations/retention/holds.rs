@@ -7,7 +7,7 @@
 use crate::domain::{Millis, OrderId, SagaId, SagaState, SagaStatus};
 use crate::store::codec::{self, Record};
 use crate::store::records::{HoldRecord, HoldScopeRecord, LiftedRecord};
-use crate::store::{Batch, Key, Read, StoreError, Table, keys, read};
+use crate::store::{Batch, Key, StoreError, StoreRead, Table, keys, reads};
 use serde::{Deserialize, Serialize};
 
 /// What a hold keeps.
@@ -188,9 +188,9 @@ impl Holds {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn read(store: &dyn Read) -> Result<Self, StoreError> {
+    pub fn read(store: &dyn StoreRead) -> Result<Self, StoreError> {
         let mut holds = Vec::new();
-        read::try_scan_table(store, Table::Holds, |_, sort, value| {
+        reads::try_scan_table(store, Table::Holds, |_, sort, value| {
             holds.push(Hold::of(keys::parse_offset(sort)?, HoldRecord::read(value)?)?);
             Ok(())
         })?;
@@ -202,7 +202,7 @@ impl Holds {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn find(store: &dyn Read, id: u64) -> Result<Option<Hold>, StoreError> {
+    pub fn find(store: &dyn StoreRead, id: u64) -> Result<Option<Hold>, StoreError> {
         let mut key = Key::default();
         keys::by_decision(&mut key, id);
         store

@@ -5,7 +5,7 @@
 use super::rules::{Rule, Rules};
 use crate::domain::{Millis, SagaStatus, SagaType};
 use crate::pipeline::query::{Filter, Query, QueryError, SagaView, SearchRequest, Sort, SortKey, Window};
-use crate::store::{ProjectionTable, Scan, StoreError, Table, keys, read, totals};
+use crate::store::{ProjectionTable, Scan, StoreError, Table, keys, reads, totals};
 use std::ops::{Bound, ControlFlow};
 
 /// Sagas read at once.
@@ -78,7 +78,7 @@ fn each_due_of(
 /// many there are and however few sagas are of one.
 fn types_behind(query: &Query, place: Option<&[u8]>) -> Result<Vec<(Vec<u8>, SagaType)>, StoreError> {
     let store = query.store();
-    let serving = read::active_generation(&**store)?;
+    let serving = reads::active_generation(&**store)?;
     let table = Table::Projection(serving, ProjectionTable::Totals);
     let range = (place.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
     let mut types = Vec::new();

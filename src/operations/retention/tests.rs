@@ -358,7 +358,7 @@ fn holds_stop_what_is_decided_while_they_are_in_force_and_nothing_else() {
     // The last decision once more, as after a crash before the cursor was written.
     let before = tables(&first);
     let mut batch = Batch::new();
-    crate::store::read::put_meta(&mut batch, crate::store::totals::RETENTION_CURSOR, "7");
+    crate::store::reads::put_meta(&mut batch, crate::store::totals::RETENTION_CURSOR, "7");
     first.write(&batch, Durability::Process).unwrap();
     topic.work(&first);
     assert_eq!(tables(&first), before);

@@ -14,7 +14,7 @@ use super::transfer::{self, fetch, on_disk, patiently};
 use super::{FileEntry, Manifest, Numbers, Progress, SnapshotError};
 use crate::failpoint;
 use crate::store::disk::{self, Room};
-use crate::store::{Read, StoreError};
+use crate::store::{StoreError, StoreRead};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 const NOBODYS: &str = "lost+found";
 
 /// Opens the files in a directory for reading, and changes nothing in there.
-pub type OpenCopy = Arc<dyn Fn(&Path) -> Result<Box<dyn Read + Send>, StoreError> + Send + Sync>;
+pub type OpenCopy = Arc<dyn Fn(&Path) -> Result<Box<dyn StoreRead + Send>, StoreError> + Send + Sync>;
 
 /// A restore to be made.
 pub struct Restore {

@@ -11,7 +11,7 @@
 use crate::domain::{Cut, Position};
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, GapKind, GapRecord, TotalRecord};
-use crate::store::{Batch, Key, Read, Scan, StoreError, Table, keys, read, totals};
+use crate::store::{Batch, Key, Scan, StoreError, StoreRead, Table, keys, reads, totals};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
 
@@ -30,7 +30,7 @@ pub(super) struct Gaps {
 
 impl Gaps {
     /// Goes on where the store stands.
-    pub(super) fn open(store: &dyn Read) -> Result<Self, StoreError> {
+    pub(super) fn open(store: &dyn StoreRead) -> Result<Self, StoreError> {
         let mut unsettled = BTreeMap::new();
         let name = totals::GAPS_UNSETTLED.as_bytes();
         Scan::of(Table::Meta, name).each(store, |sort, value| {
@@ -90,7 +90,7 @@ impl Gaps {
     /// Adds to the batch, which must be written when the answer is yes: something was lost.
     pub(super) fn settle(
         &mut self,
-        store: &dyn Read,
+        store: &dyn StoreRead,
         batch: &mut Batch,
         lows: &BTreeMap<u32, u64>,
         cut: &Cut,
@@ -120,7 +120,7 @@ impl Gaps {
     /// Recorded as lost: gaps that begin between `from` and `to`. Whether there are any.
     fn expire(
         &mut self,
-        store: &dyn Read,
+        store: &dyn StoreRead,
         batch: &mut Batch,
         from: Position,
         to: u64,
@@ -157,11 +157,11 @@ impl Gaps {
     }
 
     /// Adds the sums and the marks to the batch. The account is held until it is written.
-    pub(super) fn write_sums(&mut self, store: &dyn Read, batch: &mut Batch) -> Result<(), StoreError> {
+    pub(super) fn write_sums(&mut self, store: &dyn StoreRead, batch: &mut Batch) -> Result<(), StoreError> {
         for (kind, (gaps, offsets)) in std::mem::take(&mut self.found) {
             for (family, by) in [(totals::GAP_COUNTS, gaps), (totals::GAP_OFFSETS, offsets)] {
-                let now = read::meta_count(store, family, kind)?.saturating_add_signed(by);
-                read::put_meta_count(batch, family, kind, now);
+                let now = reads::meta_count(store, family, kind)?.saturating_add_signed(by);
+                reads::put_meta_count(batch, family, kind, now);
             }
         }
         Ok(())

@@ -18,7 +18,7 @@ use crate::pipeline::registry::{SchemaError, SchemaSource};
 use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, counts};
 use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord};
-use crate::store::{Batch, Key, Read, SharedStore, StoreError, Table, keys, offsets, read, until};
+use crate::store::{Batch, Key, SharedStore, StoreError, StoreRead, Table, keys, offsets, reads, until};
 use crate::wait;
 use std::collections::HashMap;
 
@@ -201,7 +201,7 @@ impl Reread {
 
     /// Letters of unknown schemas from there on, and where to go on; at the end, with the first.
     fn candidates(&self, from: Position) -> Result<(Vec<Position>, Position), StoreError> {
-        let ends = read::log_cut(&*self.store, &self.topics.topic)?;
+        let ends = reads::log_cut(&*self.store, &self.topics.topic)?;
         let (mut found, mut left) = (Vec::new(), OFFSETS);
         for (partition, end) in ends.iter().filter(|(partition, _)| *partition >= from.partition) {
             let first = if partition == from.partition {
@@ -295,7 +295,7 @@ struct Replaced {
 
 impl Replaced {
     fn of(
-        store: &dyn Read,
+        store: &dyn StoreRead,
         projector: &Projector,
         topics: &DeadLetterTopics,
         found: Vec<Found>,
@@ -310,7 +310,12 @@ impl Replaced {
         Ok(replaced)
     }
 
-    fn add(&mut self, store: &dyn Read, topics: &DeadLetterTopics, found: Found) -> Result<(), StoreError> {
+    fn add(
+        &mut self,
+        store: &dyn StoreRead,
+        topics: &DeadLetterTopics,
+        found: Found,
+    ) -> Result<(), StoreError> {
         let mut key = Key::default();
         keys::by_offset(&mut key, found.position);
         let Some(listed) = store.get(Table::Letters, &key)? else {
@@ -364,7 +369,7 @@ impl Replaced {
     fn entered(
         mut self,
         held: &crate::store::dead_letters::DeadLetterGuard<'_>,
-        store: &dyn Read,
+        store: &dyn StoreRead,
     ) -> Result<(Vec<Event>, Batch), StoreError> {
         DeadLetterLock::enter(held, store, &mut self.rows, &self.changes)?;
         Ok((self.events, self.rows))

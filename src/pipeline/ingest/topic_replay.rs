@@ -21,7 +21,7 @@ use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock};
 use crate::store::records::{DeadLetterRecord, FeedRecord, GapKind, GapRecord, OffsetRecord};
 use crate::store::{
-    Batch, Direction, Key, Read, Scan, SharedStore, StoreError, Table, keys, read, totals, until,
+    Batch, Direction, Key, Scan, SharedStore, StoreError, StoreRead, Table, keys, reads, totals, until,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
@@ -138,7 +138,7 @@ impl Replay {
         range: &ReplayRange,
         told: &mut dyn FnMut(ReplayDone),
     ) -> Result<ReplayDone, ReplayError> {
-        let rows: BTreeMap<u32, OffsetRecord> = read::offsets(&*self.store, &self.settings.topic)?
+        let rows: BTreeMap<u32, OffsetRecord> = reads::offsets(&*self.store, &self.settings.topic)?
             .into_iter()
             .collect();
         let chosen: BTreeMap<u32, OffsetRecord> = rows
@@ -343,7 +343,11 @@ fn feed_key(position: Position) -> Key {
 }
 
 /// Puts what is left of the gaps, when these offsets are filled, into the batch, with the sums.
-fn close_gaps(store: &dyn Read, filled: &BTreeSet<Position>, rows: &mut Batch) -> Result<(), StoreError> {
+fn close_gaps(
+    store: &dyn StoreRead,
+    filled: &BTreeSet<Position>,
+    rows: &mut Batch,
+) -> Result<(), StoreError> {
     let partitions: BTreeSet<u32> = filled.iter().map(|at| at.partition).collect();
     let mut sums: BTreeMap<(&'static str, &'static str), i64> = BTreeMap::new();
     for partition in partitions {
@@ -376,8 +380,8 @@ fn close_gaps(store: &dyn Read, filled: &BTreeSet<Position>, rows: &mut Batch) -
         }
     }
     for ((family, kind), by) in sums {
-        let now = read::meta_count(store, family, kind)?.saturating_add_signed(by);
-        read::put_meta_count(rows, family, kind, now);
+        let now = reads::meta_count(store, family, kind)?.saturating_add_signed(by);
+        reads::put_meta_count(rows, family, kind, now);
     }
     Ok(())
 }
@@ -395,7 +399,7 @@ fn remaining(first: u64, next: u64, without: &[u64]) -> Vec<(u64, u64)> {
     rest
 }
 
-fn gaps_of(store: &dyn Read, partition: u32) -> Result<Vec<(u64, GapRecord)>, StoreError> {
+fn gaps_of(store: &dyn StoreRead, partition: u32) -> Result<Vec<(u64, GapRecord)>, StoreError> {
     let mut key = Key::default();
     keys::gap(&mut key, Position::new(partition, 0));
     let mut gaps = Vec::new();
@@ -408,7 +412,7 @@ fn gaps_of(store: &dyn Read, partition: u32) -> Result<Vec<(u64, GapRecord)>, St
 
 /// The place and the arrival time of the nearest record in that direction, looked for in the same bucket.
 fn neighbour(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     at: Position,
     direction: Direction,
 ) -> Result<Option<(Position, Millis)>, StoreError> {
@@ -434,7 +438,7 @@ fn neighbour(
                     let mut key = Key::default();
                     keys::log(&mut key, &saga, place);
                     let row = store.get(Table::Log, &key)?;
-                    row.map(|row| read::event(&saga, place, &row))
+                    row.map(|row| reads::event(&saga, place, &row))
                         .transpose()?
                         .map(|event| event.arrived_at)
                 }

@@ -4,7 +4,7 @@
 use crate::domain::{Cut, Event, Millis, Position, SagaId, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::records::FeedRecord;
-use crate::store::{Key, Read, StoreError, Table, keys, offsets, read, until};
+use crate::store::{Key, StoreError, StoreRead, Table, keys, offsets, reads, until};
 
 /// Rows of the log that are read at once: each may hold a mebibyte of metadata.
 const ROWS_AT_ONCE: usize = 32;
@@ -13,7 +13,7 @@ const ROWS_AT_ONCE: usize = 32;
 /// beyond `to`, and returns them with the cut that they lead to. The cut equals `to` when there are no
 /// more.
 pub(super) fn next_events(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     from: &Cut,
     to: &Cut,
     (limit, bytes): (usize, usize),
@@ -38,7 +38,7 @@ pub(super) fn next_events(
 
 /// Collects the log keys of one partition's offsets in `next..end`; returns the offset reached.
 fn read_partition(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     partition: u32,
     mut next: u64,
     end: u64,
@@ -72,7 +72,7 @@ fn read_partition(
 
 /// The events in these places, until they take so many bytes of memory.
 fn read_events(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     places: &[(SagaId, TimelineKey)],
     limit: usize,
 ) -> Result<Vec<Event>, StoreError> {
@@ -89,7 +89,7 @@ fn read_events(
     Ok(events)
 }
 
-fn read_some(store: &dyn Read, places: &[(SagaId, TimelineKey)]) -> Result<Vec<Event>, StoreError> {
+fn read_some(store: &dyn StoreRead, places: &[(SagaId, TimelineKey)]) -> Result<Vec<Event>, StoreError> {
     let keys: Vec<Key> = places
         .iter()
         .map(|(saga, at)| {
@@ -109,7 +109,7 @@ fn read_some(store: &dyn Read, places: &[(SagaId, TimelineKey)]) -> Result<Vec<E
                     at.position
                 ))
             })?;
-            read::event(saga, *at, &value)
+            reads::event(saga, *at, &value)
         })
         .collect()
 }

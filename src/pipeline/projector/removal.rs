@@ -12,7 +12,8 @@ use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, MetaRecord};
 use crate::store::timelines::{self, RowsRemoved};
 use crate::store::{
-    Batch, Durability, Generation, Key, Read, Scan, SharedStore, Store, StoreError, Table, keys, read, totals,
+    Batch, Durability, Generation, Key, Scan, SharedStore, Store, StoreError, StoreRead, Table, keys, reads,
+    totals,
 };
 use std::ops::{Bound, ControlFlow};
 
@@ -47,13 +48,13 @@ impl Removal {
     /// Adds the removal of a saga of so many deliveries to a write, or the marker that it is to be done.
     pub(super) fn begin(
         mut self,
-        read: &dyn Read,
+        store: &dyn StoreRead,
         generation: Generation,
         deliveries: u64,
         rows: &mut Batch,
     ) -> Result<(), StoreError> {
         if deliveries <= SMALL {
-            self.step(read, generation, rows, usize::MAX)?;
+            self.step(store, generation, rows, usize::MAX)?;
             return Ok(());
         }
         let edges = self.cut.iter().map(|(_, next)| next.to_string());
@@ -66,12 +67,12 @@ impl Removal {
     }
 
     /// One that is to be done, if there is any.
-    fn unfinished(read: &dyn Read) -> Result<Option<Self>, StoreError> {
+    fn unfinished(store: &dyn StoreRead) -> Result<Option<Self>, StoreError> {
         let mut found = None;
         let partition = totals::UNFINISHED_PURGES.as_bytes();
         Scan::of(Table::Meta, partition)
             .limit(1)
-            .each(read, |saga, value| {
+            .each(store, |saga, value| {
                 let saga = SagaId::new(keys::parse_text("meta", saga)?);
                 found = Some(Self::read(saga, MetaRecord::read(value)?.value)?);
                 Ok(ControlFlow::Break(()))
@@ -92,23 +93,23 @@ impl Removal {
     /// Adds the removal of the next rows, about so many at most; whether that is the end.
     fn step(
         &mut self,
-        read: &dyn Read,
+        store: &dyn StoreRead,
         generation: Generation,
         rows: &mut Batch,
         limit: usize,
     ) -> Result<bool, StoreError> {
         if !self.log_done {
-            self.remove_deliveries(read, rows, limit)?;
+            self.remove_deliveries(store, rows, limit)?;
         }
         if !self.log_done {
             return Ok(false);
         }
-        timelines::remove(read, generation, &self.saga, &mut self.timeline, rows, limit)
+        timelines::remove(store, generation, &self.saga, &mut self.timeline, rows, limit)
     }
 
     fn remove_deliveries(
         &mut self,
-        read: &dyn Read,
+        store: &dyn StoreRead,
         rows: &mut Batch,
         limit: usize,
     ) -> Result<(), StoreError> {
@@ -121,7 +122,7 @@ impl Removal {
         Scan::of(Table::Log, partition)
             .range(range)
             .limit(limit)
-            .each(read, |sort, _| {
+            .each(store, |sort, _| {
                 seen += 1;
                 let place = keys::parse_log_sort(sort)?;
                 self.log_behind = Some(place);
@@ -161,7 +162,7 @@ fn marker(saga: &SagaId) -> Key {
 
 /// Finishes what a crash left of purges and of restores.
 pub(super) fn finish(store: &SharedStore) -> Result<(), StoreError> {
-    let generation = read::active_generation(&**store)?;
+    let generation = reads::active_generation(&**store)?;
     while let Some(mut removal) = Removal::unfinished(&**store)? {
         while !removal.write_step(&**store, generation)? {}
     }

@@ -11,7 +11,7 @@ use super::trees::{Overlap, Span, Stream, Trees};
 use crate::domain::{Millis, SagaId, SagaStatus, SagaType};
 use crate::store::keys::Tree;
 use crate::store::records::CountRecord;
-use crate::store::{Direction, Key, ProjectionTable, Scan, StoreError, Table, cells, keys, read};
+use crate::store::{Direction, Key, ProjectionTable, Scan, StoreError, Table, cells, keys, reads};
 use std::ops::{Bound, ControlFlow};
 
 /// States that are read at once.
@@ -111,7 +111,7 @@ impl Trees<'_> {
             .range(range)
             .direction(direction)
             .limit(limit)
-            .each(self.read, |sort, value| {
+            .each(self.store, |sort, value| {
                 let (at, saga) = keys::parse_by_time_sort(sort)?;
                 visit(at, saga, value)
             })
@@ -182,7 +182,7 @@ impl Counting<'_> {
             },
         )?;
         for some in sagas.chunks(STATES) {
-            for state in read::instances(self.trees.read, self.trees.generation, some)?
+            for state in reads::instances(self.trees.store, self.trees.generation, some)?
                 .into_iter()
                 .flatten()
             {

@@ -19,7 +19,7 @@ use crate::domain::{
 };
 use crate::store::dead_letters::{self, DeadLetterCounts};
 use crate::store::stoppable::{self, Stop};
-use crate::store::{SharedStore, StoreError, read, totals as totals_names};
+use crate::store::{SharedStore, StoreError, reads, totals as totals_names};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -356,7 +356,7 @@ impl Query {
     /// # Errors
     /// [`QueryError::Store`].
     pub fn decision_counts(&self) -> Result<BTreeMap<String, u64>, QueryError> {
-        Ok(read::meta_counts(&*self.store, totals_names::DECISION_COUNTS)?)
+        Ok(reads::meta_counts(&*self.store, totals_names::DECISION_COUNTS)?)
     }
 
     /// Gaps in the offsets.
@@ -365,8 +365,8 @@ impl Query {
     /// [`QueryError::Store`].
     pub fn gap_counts(&self) -> Result<GapCounts, QueryError> {
         Ok(GapCounts {
-            gaps: read::meta_counts(&*self.store, totals_names::GAP_COUNTS)?,
-            offsets: read::meta_counts(&*self.store, totals_names::GAP_OFFSETS)?,
+            gaps: reads::meta_counts(&*self.store, totals_names::GAP_COUNTS)?,
+            offsets: reads::meta_counts(&*self.store, totals_names::GAP_OFFSETS)?,
         })
     }
 

@@ -83,7 +83,7 @@ impl Node<'_> {
         Scan::of(table, key.partition())
             .range(range)
             .direction(self.direction)
-            .each(trees.read, |sort, value| {
+            .each(trees.store, |sort, value| {
                 let key = keys::parse_count_sort(self.tree, sort)?;
                 if past == Some(key.cell) || !self.is_wanted(&key) {
                     unwanted += 1;

@@ -7,7 +7,7 @@
 use super::trees::{Row, Trees};
 use super::{Filter, QueryError, SearchRequest, Sort, SortKey};
 use crate::domain::{Millis, OrderId, SagaId, SagaState};
-use crate::store::{ProjectionTable, Scan, StoreError, Table, keys, read};
+use crate::store::{ProjectionTable, Scan, StoreError, Table, keys, reads};
 use std::ops::{Bound, ControlFlow};
 
 /// Sagas that are read at once.
@@ -96,7 +96,7 @@ pub(super) fn each_of_order(
     let mut last: Option<SagaId> = None;
     loop {
         let ids = piece(trees, order, last.as_ref())?;
-        let states = read::instances(trees.read, trees.generation, &ids)?;
+        let states = reads::instances(trees.store, trees.generation, &ids)?;
         let full = ids.len() == PIECE;
         last = ids.last().cloned();
         for (saga, state) in ids.into_iter().zip(states) {
@@ -119,7 +119,7 @@ fn piece(trees: Trees<'_>, order: &OrderId, behind: Option<&SagaId>) -> Result<V
     Scan::of(table, partition)
         .range(range)
         .limit(PIECE)
-        .each(trees.read, |saga, _| {
+        .each(trees.store, |saga, _| {
             ids.push(SagaId::new(keys::parse_text("by_order", saga)?));
             Ok(ControlFlow::Continue(()))
         })?;
@@ -208,7 +208,7 @@ mod tests {
     fn every_page_is_the_same_however_few_sagas_are_kept() {
         let store = store(2_500);
         let trees = Trees {
-            read: &*store,
+            store: &*store,
             generation: Generation::A,
         };
         for descending in [false, true] {

@@ -7,14 +7,14 @@ use super::{Filter, QueryError, SagaView, SearchPage, SearchRequest, SortKey, Wi
 use crate::domain::text;
 use crate::domain::{Millis, OrderId, SagaId, SagaStatus};
 use crate::store::keys::Tree;
-use crate::store::{Direction, Store, StoreError, read, totals};
+use crate::store::{Direction, Store, StoreError, reads, totals};
 use std::hash::{BuildHasher, Hash, Hasher};
 
 pub(super) fn search(store: &dyn Store, request: &SearchRequest) -> Result<SearchPage, QueryError> {
     let snapshot = store.snapshot();
-    let generation = read::active_generation(&*snapshot)?;
+    let generation = reads::active_generation(&*snapshot)?;
     let trees = Trees {
-        read: &*snapshot,
+        store: &*snapshot,
         generation,
     };
     let part = Part::of(request)?;
@@ -68,7 +68,7 @@ pub(super) fn streams(filter: &Filter) -> Vec<Stream> {
 fn total(trees: Trees<'_>, filter: &Filter, streams: &[Stream]) -> Result<u64, QueryError> {
     let mut total: u64 = 0;
     if filter.saga_type.is_none() && filter.from.is_none() && filter.to.is_none() {
-        read::numbered_totals(trees.read, trees.generation, totals::ACTIVE, |tag, sagas| {
+        reads::numbered_totals(trees.store, trees.generation, totals::ACTIVE, |tag, sagas| {
             let status = u8::try_from(tag).ok().and_then(SagaStatus::from_tag);
             if streams.iter().any(|stream| Some(stream.status) == status) {
                 total += u64::try_from(sagas).unwrap_or(0);
@@ -135,7 +135,7 @@ fn of_time(trees: Trees<'_>, request: &SearchRequest, part: &Part) -> Result<(Ve
 
 fn views(trees: Trees<'_>, rows: &[Row]) -> Result<Vec<SagaView>, QueryError> {
     let ids: Vec<SagaId> = rows.iter().map(|(_, saga)| saga.clone()).collect();
-    let states = read::instances(trees.read, trees.generation, &ids)?;
+    let states = reads::instances(trees.store, trees.generation, &ids)?;
     ids.into_iter()
         .zip(states)
         .map(|(saga_id, state)| match state {

@@ -2,7 +2,7 @@
 //! [`super::node`] and [`super::counts`].
 
 use crate::domain::{Millis, SagaId, SagaStatus, SagaType};
-use crate::store::{Generation, Read, cells};
+use crate::store::{Generation, StoreRead, cells};
 
 /// The sagas in one status, of one type or of all.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,7 +58,7 @@ impl Span {
 /// Where the trees are read.
 #[derive(Clone, Copy)]
 pub(super) struct Trees<'r> {
-    pub(super) read: &'r dyn Read,
+    pub(super) store: &'r dyn StoreRead,
     pub(super) generation: Generation,
 }
 

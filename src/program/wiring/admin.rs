@@ -25,7 +25,7 @@ use crate::server::api::admin::{
 use crate::server::api::retention::RetentionService;
 use crate::store::dead_letters::DeadLetterLock;
 use crate::store::stoppable::{self, Stop};
-use crate::store::{Generation, SharedStore, StoreError, read};
+use crate::store::{Generation, SharedStore, StoreError, reads};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -164,7 +164,7 @@ impl RunningAdmin {
             (Some(Err(_)), _) => "failed",
             (None, _) => "idle",
         };
-        let generation = match read::active_generation(&*self.parts.store) {
+        let generation = match reads::active_generation(&*self.parts.store) {
             Ok(Generation::A) => "a",
             Ok(Generation::B) => "b",
             Err(_) => "unknown",
