@@ -119,6 +119,11 @@ impl SnapshotError {
         }
     }
 
+    /// Whether nobody said where snapshots go.
+    pub fn is_not_configured(&self) -> bool {
+        matches!(self, Self::Objects(ObjectsError::NotConfigured))
+    }
+
     /// Whether trying again, with nothing changed, may help.
     pub fn is_transient(&self) -> bool {
         match self {

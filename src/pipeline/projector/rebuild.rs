@@ -19,6 +19,7 @@ use crate::store::{
     Batch, Durability, Generation, ProjectionTable, SharedStore, StoreError, Table, keys, reads,
 };
 use serde::Serialize;
+use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,6 +45,12 @@ pub struct Done {
     pub sagas: u64,
     /// Sagas counted in the second pass.
     pub counted: u64,
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} sagas from {} events", self.sagas, self.events)
+    }
 }
 
 /// Why a rebuild did not come to its end. What serves goes on serving.

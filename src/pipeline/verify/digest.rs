@@ -10,6 +10,7 @@ use crate::store::codec::Record;
 use crate::store::dead_letters::counts;
 use crate::store::records::OffsetRecord;
 use crate::store::records::UNKNOWN_SCHEMA;
+use crate::store::stoppable::{self, Stop};
 use crate::store::{
     Generation, InDigest, PartOfValue, SharedStore, StoreError, StoreRead, Table, keys, reads, totals,
 };
@@ -77,19 +78,32 @@ pub fn digest(store: &SharedStore, topic: &str) -> Result<Digest, StoreError> {
     digest_of(&*store.snapshot(), topic)
 }
 
-/// The digest of a running tracker's store, of a moment at which its projections are the fold of all that its
-/// log holds.
-///
-/// # Errors
-/// [`AtRestError`].
-pub fn digest_at_rest(
-    projector: &ProjectorHandle,
-    store: &SharedStore,
-    topic: &str,
-    settings: &ProjectorSettings,
-) -> Result<Digest, AtRestError> {
-    let digest = projector.at_rest(store, topic, settings, |store| digest_of(store, topic))?;
-    Ok(digest?)
+/// Makes digests of a running tracker's store.
+#[derive(Clone)]
+pub struct Digests {
+    /// The store.
+    pub store: SharedStore,
+    /// Who folds it.
+    pub projector: ProjectorHandle,
+    /// The tracker topic.
+    pub topic: String,
+    /// How the projector works.
+    pub settings: ProjectorSettings,
+}
+
+impl Digests {
+    /// The digest of a moment at which the projections are the fold of all that the log holds. Reads all state;
+    /// ends early when told to.
+    ///
+    /// # Errors
+    /// [`AtRestError`].
+    pub fn digest(&self, stop: Stop) -> Result<Digest, AtRestError> {
+        let store = stoppable::until(self.store.clone(), stop);
+        let look = |store: &dyn StoreRead| digest_of(store, &self.topic);
+        Ok(self
+            .projector
+            .at_rest(&store, &self.topic, &self.settings, look)??)
+    }
 }
 
 fn digest_of(snapshot: &dyn StoreRead, topic: &str) -> Result<Digest, StoreError> {

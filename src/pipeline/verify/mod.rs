@@ -11,7 +11,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-pub use digest::{Digest, digest, digest_at_rest};
+pub use digest::{Digest, Digests, digest};
 pub use report::{Differences, VerifyReport};
 
 use crate::domain::SagaDefinitions;
