@@ -181,6 +181,7 @@ const ORDERED: &[&str] = &[
     "server/api",
     "program/demo",
     "program/cli",
+    "program/wiring",
 ];
 
 /// What stands in no wing: whoever is above the store may use it.
