@@ -4,7 +4,6 @@ use super::open::open_store;
 use super::ops::{self, letter_topics};
 use super::supervise::{Supervisor, panicked};
 use super::{operator, settings, snapshots};
-use crate::domain::SagaDefinitions;
 use crate::domain::clock::{SharedClock, SystemClock};
 use crate::failpoint;
 use crate::operations::audit::{Audit, Outcome};
