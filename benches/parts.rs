@@ -8,7 +8,7 @@ use saga_tracker::domain::{
 use saga_tracker::store::codec::Record as _;
 use saga_tracker::store::records::{FeedRecord, InstanceRecord, LogRecord};
 use saga_tracker::store::rocks::{RocksSettings, RocksStore};
-use saga_tracker::store::{Batch, Durability, Key, Store as _, Table, keys, read};
+use saga_tracker::store::{Batch, Durability, Key, Store as _, Table, keys, reads};
 use std::hint::black_box;
 
 const METADATA: &str = r#"{"customerId":"customer-1","orderAmount":12900,"producerService":"order-service","producerTimestamp":"2026-01-01T00:00:00.000Z","traceId":"4bf92f3577b34da6a3ce929d0e0e4736"}"#;
@@ -100,7 +100,7 @@ fn records(criterion: &mut Criterion) {
         });
     });
     group.bench_function("event, read", |bencher| {
-        bencher.iter(|| read::event(&event.saga_id, event.timeline_key(), black_box(&log)).unwrap());
+        bencher.iter(|| reads::event(&event.saga_id, event.timeline_key(), black_box(&log)).unwrap());
     });
     group.bench_function("state, read", |bencher| {
         bencher.iter(|| {
@@ -152,7 +152,7 @@ fn engine(criterion: &mut Criterion) {
     let all = [(0, u64::MAX)].into_iter().collect();
     group.throughput(Throughput::Elements(6));
     group.bench_function("a saga's events, read", |bencher| {
-        bencher.iter(|| assert_eq!(read::deliveries(&store, black_box(saga), &all).unwrap().len(), 6));
+        bencher.iter(|| assert_eq!(reads::deliveries(&store, black_box(saga), &all).unwrap().len(), 6));
     });
     group.finish();
 }

@@ -6,7 +6,7 @@ use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, DeadLetterMark, Happened};
 use crate::store::memory::MemoryStore;
 use crate::store::records::{FeedRecord, LogRecord, OffsetRecord};
-use crate::store::{Batch, Durability, Key, SharedStore, Table, keys, read};
+use crate::store::{Batch, Durability, Key, SharedStore, Table, keys, reads};
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ pub(crate) fn event() -> Event {
 pub(crate) fn append(store: &SharedStore, events: &[Event]) {
     let mut batch = Batch::new();
     let mut key = Key::default();
-    let mut cut = read::log_cut(&**store, TOPIC).unwrap();
+    let mut cut = reads::log_cut(&**store, TOPIC).unwrap();
     for event in events {
         keys::log(&mut key, &event.saga_id, event.timeline_key());
         batch.put_with(Table::Log, &key, |bytes| LogRecord::of(event).write(bytes));
@@ -119,7 +119,7 @@ pub(crate) fn behind(events: &[Event], mut cut: Cut) -> Cut {
 
 /// Appends and projects the events, a window after each count of `windows`.
 pub(crate) fn project(store: &SharedStore, events: &[Event], windows: &[usize], shards: usize) {
-    let generation = read::active_generation(&**store).unwrap();
+    let generation = reads::active_generation(&**store).unwrap();
     let definitions = Arc::new(SagaDefinitions::default());
     let mut projector = Projector::open(store.clone(), generation, definitions, &settings(shards)).unwrap();
     let mut rest = events;

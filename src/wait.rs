@@ -43,6 +43,43 @@ pub(crate) fn park(timeout: Duration) {
     std::thread::park_timeout(timeout);
 }
 
+/// Waits so long, or until it is over; whether it is.
+pub(crate) fn unless(over: impl Fn() -> bool, timeout: Duration) -> bool {
+    const STEP: Duration = Duration::from_millis(50);
+    let mut left = timeout;
+    while !over() && !left.is_zero() {
+        park(STEP.min(left));
+        left = left.saturating_sub(STEP);
+    }
+    over()
+}
+
+/// How long to wait before something is tried again: each time twice as long, up to a limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Backoff {
+    wait: Duration,
+    limit: Duration,
+}
+
+impl Backoff {
+    /// From the first wait to the longest.
+    pub(crate) const fn new(first: Duration, limit: Duration) -> Self {
+        Self { wait: first, limit }
+    }
+
+    /// How long to wait now.
+    pub(crate) const fn now(self) -> Duration {
+        self.wait
+    }
+
+    /// How long to wait now; longer the next time.
+    pub(crate) fn next(&mut self) -> Duration {
+        let wait = self.wait;
+        self.wait = (wait * 2).min(self.limit);
+        wait
+    }
+}
+
 /// Waits for the answer of another thread, until that one is gone. That it dropped its end is not
 /// enough to tell: a question that nobody took lies in its channel, with the way back.
 pub(crate) fn receive<T>(answer: &Receiver<T>, gone: impl Fn() -> bool) -> Result<T, RecvError> {

@@ -162,15 +162,26 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 /// Rooms whose modules (the files and folders that lie in the room itself) stand in an order: none knows, even by
 /// way of others, who knows it.
 const ORDERED: &[&str] = &[
-    "server/api",
-    "pipeline/kafka",
+    "domain",
+    "store",
+    "pipeline/decode",
     "pipeline/registry",
+    "pipeline/kafka",
+    "pipeline/query",
     "pipeline/verify",
+    "pipeline/ingest",
     "operations/objects",
     "operations/archive",
+    "operations/audit",
+    "operations/snapshot",
     "operations/decisions",
+    "operations/dead_letters",
     "operations/retention",
     "server/metrics",
+    "server/api",
+    "program/demo",
+    "program/cli",
+    "program/wiring",
 ];
 
 /// What stands in no wing: whoever is above the store may use it. The store itself declares its settings.

@@ -112,18 +112,6 @@ fn each_kind_of_poison_is_a_dead_letter_for_its_own_reason() {
     assert_eq!(seen.len(), PoisonKind::ALL.len());
 }
 
-#[test]
-fn both_sides_state_the_same_limits() {
-    assert_eq!(limits::MAX_ID_CHARS, decode::MAX_EVENT_ID_CHARS);
-    assert_eq!(limits::MAX_ID_CHARS, decode::MAX_SAGA_ID_CHARS);
-    assert_eq!(limits::MAX_ID_CHARS, decode::MAX_ORDER_ID_CHARS);
-    assert_eq!(limits::MAX_SAGA_TYPE_CHARS, decode::MAX_SAGA_TYPE_CHARS);
-    assert_eq!(limits::MAX_STEP_CHARS, decode::MAX_STEP_CHARS);
-    assert_eq!(limits::MAX_METADATA_BYTES, decode::MAX_METADATA_BYTES);
-    assert_eq!(Millis(limits::EARLIEST_MS), Millis::EARLIEST_EVENT);
-    assert_eq!(Millis(limits::LATEST_MS), Millis::LATEST_EVENT);
-}
-
 /// What the sdk says of an event, and what the tracker says of the same event sent all the same.
 fn verdicts(change: impl FnOnce(&mut SagaEvent)) -> (Result<(), InvalidEvent>, Result<Event, Defect>) {
     let mut event = event();

@@ -174,7 +174,7 @@ fn request(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes()
 }
 
-/// Status and place of the body of a whole answer; none while more is to come.
+/// Status and place of the body of a whole answer; `None` while more is to come.
 fn parse(bytes: &[u8]) -> anyhow::Result<Option<(u16, std::ops::Range<usize>)>> {
     let Some(head_end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);

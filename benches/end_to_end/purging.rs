@@ -5,7 +5,7 @@ use saga_tracker::domain::{Millis, SagaDefinitions, evidence};
 use saga_tracker::operations::retention::RetentionSettings;
 use saga_tracker::pipeline::projector::{ProjectorHandle, Purge, PurgeOutcome, PurgeSaga};
 use saga_tracker::pipeline::query::{Filter, Query, SearchRequest, Sort, SortKey, Window};
-use saga_tracker::store::{SharedStore, read};
+use saga_tracker::store::{SharedStore, reads};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -63,10 +63,10 @@ fn purge_oldest(query: &Query, store: &SharedStore, projector: &ProjectorHandle)
         },
     })?;
     let snapshot = store.snapshot();
-    let cut = read::cursor(&*snapshot, read::active_generation(&*snapshot)?)?;
+    let cut = reads::cursor(&*snapshot, reads::active_generation(&*snapshot)?)?;
     let mut sagas = Vec::new();
     for found in page.sagas {
-        let events = read::deliveries(&*snapshot, &found.saga_id, &cut)?;
+        let events = reads::deliveries(&*snapshot, &found.saga_id, &cut)?;
         sagas.push(PurgeSaga {
             saga: found.saga_id,
             events: u32::try_from(events.len())?,

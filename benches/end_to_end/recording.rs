@@ -6,7 +6,7 @@ use crate::pipeline::{self, Syncer};
 use crate::settings::Settings;
 use saga_tracker::store::rocks::RocksStore;
 use saga_tracker::store::{
-    Batch, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table, Usage,
+    Batch, Direction, Durability, Key, SharedStore, SortRange, Store, StoreError, StoreRead, Table, Usage,
     VisitPartitions, VisitRow, VisitTable,
 };
 use serde_json::{Value, json};
@@ -81,7 +81,7 @@ fn rewrite(dir: &Path, lists: &[Vec<&(Batch, Durability)>]) -> anyhow::Result<f6
     Ok(seconds)
 }
 
-impl Read for Recording {
+impl StoreRead for Recording {
     fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
         self.inner.get(table, key)
     }
@@ -117,7 +117,7 @@ impl Read for Recording {
 }
 
 impl Store for Recording {
-    fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_> {
+    fn snapshot(&self) -> Box<dyn StoreRead + Send + Sync + '_> {
         self.inner.snapshot()
     }
 

@@ -1,7 +1,7 @@
 //! The demo's sagas, many in flight at a time, in the order in which their reports arrive.
 
 use jiff::Timestamp;
-use saga_tracker::domain::{Event, MetadataForm, Millis, Position, SagaStatus};
+use saga_tracker::domain::{Event, MetadataForm, Millis, Position};
 use saga_tracker::program::demo::{Message, PlannedEvent, PlannedRecord, Sagas, sagas};
 use saga_tracker_sdk::contract::metadata;
 use saga_tracker_sdk::encoding::Encoder;
@@ -93,7 +93,7 @@ impl Report {
         self.record.planned_event()
     }
 
-    /// The event that the tracker decodes it to; none where it is poison.
+    /// The event that the tracker decodes it to; `None` where it is poison.
     pub(crate) fn event(&self, position: Position) -> Option<Event> {
         let planned = self.planned()?;
         let metadata_form = if planned.odd_metadata.is_none() {
@@ -115,7 +115,7 @@ impl Report {
         })
     }
 
-    /// The event without its metadata; none where it is poison.
+    /// The event without its metadata; `None` where it is poison.
     pub(crate) fn bare_event(&self, position: Position) -> Option<Event> {
         let planned = self.planned()?;
         let recorded_at = Millis(self.start.as_millisecond() + planned.recorded_after_ms);
@@ -128,24 +128,13 @@ impl Report {
             saga_id: planned.saga_id.as_str().into(),
             saga_type: planned.saga_type.as_str().into(),
             step: planned.step.into(),
-            status: status(planned.status),
+            status: planned.status,
             order_id: planned.order_id.as_str().into(),
             metadata: None,
             metadata_form: MetadataForm::Absent,
             producer_service: None,
             trace_id: None,
         })
-    }
-}
-
-fn status(status: saga_tracker_sdk::contract::SagaStatus) -> SagaStatus {
-    use saga_tracker_sdk::contract::SagaStatus as Sent;
-    match status {
-        Sent::Started => SagaStatus::Started,
-        Sent::InProgress => SagaStatus::InProgress,
-        Sent::Completed => SagaStatus::Completed,
-        Sent::Failed => SagaStatus::Failed,
-        Sent::Compensated => SagaStatus::Compensated,
     }
 }
 

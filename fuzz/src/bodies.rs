@@ -4,12 +4,13 @@
 //! A body returns for every input; it panics where a promise is broken.
 
 use crate::domain::{Millis, OrderId, Position, SagaId, SagaStatus, SagaType};
-use crate::pipeline::decode::{DecodePlan, MAX_METADATA_BYTES, MAX_SAGA_ID_CHARS, MAX_STEP_CHARS, wire};
+use crate::pipeline::decode::{DecodePlan, wire};
 use crate::store::Table;
 use crate::store::codec::Record;
 use crate::store::keys::{self, Key, Tree};
 use crate::store::records::{InstanceRecord, LogRecord};
 use apache_avro::Schema;
+use saga_tracker_sdk::contract::limits::{MAX_ID_CHARS, MAX_METADATA_BYTES, MAX_STEP_CHARS};
 use std::sync::OnceLock;
 
 /// Schemas that the `decode` target reads with: as published, and evolved in every way.
@@ -84,7 +85,7 @@ fn read(plan: &DecodePlan, body: &[u8]) -> bool {
             return false;
         }
     };
-    assert!((1..=MAX_SAGA_ID_CHARS).contains(&event.saga_id.as_str().chars().count()));
+    assert!((1..=MAX_ID_CHARS).contains(&event.saga_id.as_str().chars().count()));
     assert!((1..=MAX_STEP_CHARS).contains(&event.step.as_str().chars().count()));
     assert!(
         event

@@ -55,8 +55,11 @@ pub enum DefinitionError {
     #[error("rules of the fold: {0}")]
     Rules(String),
     /// Days are given for a status that does not exist.
-    #[error("types.{0}.retention_days: {1}")]
-    UnknownStatus(String, super::UnknownStatus),
+    #[error(
+        "types.{0}.retention_days: status \"{1}\" is unknown; accepted: STARTED, IN_PROGRESS, COMPLETED, FAILED, \
+         COMPENSATED"
+    )]
+    UnknownStatus(String, String),
 }
 
 impl SagaDefinitions {
@@ -67,10 +70,9 @@ impl SagaDefinitions {
     pub fn from_toml(text: &str) -> Result<Self, DefinitionError> {
         let parsed: Self = toml::from_str(text).map_err(|e| DefinitionError::Form(e.to_string()))?;
         for (name, definition) in &parsed.types {
-            for status in definition.retention_days.keys() {
-                status
-                    .parse::<SagaStatus>()
-                    .map_err(|unknown| DefinitionError::UnknownStatus(name.clone(), unknown))?;
+            let unknown = |status: &&String| status.parse::<SagaStatus>().is_err();
+            if let Some(status) = definition.retention_days.keys().find(unknown) {
+                return Err(DefinitionError::UnknownStatus(name.clone(), status.clone()));
             }
         }
         match parsed

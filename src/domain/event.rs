@@ -1,5 +1,6 @@
 //! One step report, as it stands in the log.
 
+use super::event_key::EventDigest;
 use super::{EventId, EventKey, Millis, OrderId, Position, SagaId, SagaStatus, SagaType, Step, TimelineKey};
 
 /// One event of a saga, decoded and validated, together with where and when it arrived.
@@ -96,6 +97,27 @@ impl<'a> EventRef<'a> {
         } else {
             EventKey::Id(self.event_id)
         }
+    }
+
+    /// Two deliveries of one event have equal digests when the producer sent the same thing.
+    pub fn body_digest(&self) -> EventDigest {
+        let mut hasher = blake3::Hasher::new();
+        hasher
+            .update(&self.place.recorded_at.0.to_be_bytes())
+            .update(&self.event_timestamp.0.to_be_bytes())
+            .update(&[self.status.tag(), u8::from(self.metadata.is_some())]);
+        for text in [
+            self.event_id,
+            self.saga_type,
+            self.step,
+            self.order_id,
+            self.metadata.unwrap_or_default(),
+        ] {
+            hasher
+                .update(&(text.len() as u64).to_be_bytes())
+                .update(text.as_bytes());
+        }
+        EventDigest::of(&hasher)
     }
 
     /// The event with memory of its own.

@@ -1,6 +1,6 @@
 //! What makes two deliveries the same event, and digests that tell so without the deliveries.
 
-use super::{EventRef, Millis, SagaStatus};
+use super::{Millis, SagaStatus};
 
 /// What makes two deliveries the same event, within one saga.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,33 +44,10 @@ impl EventKey<'_> {
 pub struct EventDigest(pub [u8; 16]);
 
 impl EventDigest {
-    fn of(hasher: &blake3::Hasher) -> Self {
+    pub(super) fn of(hasher: &blake3::Hasher) -> Self {
         let mut bytes = [0; 16];
         hasher.finalize_xof().fill(&mut bytes);
         Self(bytes)
-    }
-}
-
-impl EventRef<'_> {
-    /// Two deliveries of one event have equal digests when the producer sent the same thing.
-    pub fn body_digest(&self) -> EventDigest {
-        let mut hasher = blake3::Hasher::new();
-        hasher
-            .update(&self.place.recorded_at.0.to_be_bytes())
-            .update(&self.event_timestamp.0.to_be_bytes())
-            .update(&[self.status.tag(), u8::from(self.metadata.is_some())]);
-        for text in [
-            self.event_id,
-            self.saga_type,
-            self.step,
-            self.order_id,
-            self.metadata.unwrap_or_default(),
-        ] {
-            hasher
-                .update(&(text.len() as u64).to_be_bytes())
-                .update(text.as_bytes());
-        }
-        EventDigest::of(&hasher)
     }
 }
 
@@ -93,7 +70,7 @@ fn mixed(seed: u64, bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{MetadataForm, Position, TimelineKey};
+    use crate::domain::{EventRef, MetadataForm, Position, TimelineKey};
     use std::collections::HashSet;
 
     const DIGESTS: [&str; 2] = [

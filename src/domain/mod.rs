@@ -16,7 +16,7 @@ mod operator;
 mod position;
 mod purged;
 mod state;
-mod status;
+pub mod text;
 mod time;
 mod transition;
 
@@ -31,7 +31,7 @@ pub use ids::{EventId, OrderId, SagaId, SagaType, Step};
 pub use operator::{OPERATOR_STATUS_CHANGE, OperatorChange};
 pub use position::{Cut, Position, TimelineKey};
 pub use purged::{Evidence, PurgedSaga, Remains, RowGroups, evidence};
+pub use saga_tracker_sdk::contract::SagaStatus;
 pub use state::{Listed, MAX_LISTED, SagaState};
-pub use status::{SagaStatus, UnknownStatus};
 pub use time::Millis;
 pub use transition::{Transition, transition};

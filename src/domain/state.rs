@@ -58,7 +58,7 @@ pub struct SagaState {
     pub conflicts: ConflictLog,
     /// The last event's place in the timeline.
     pub tail: TimelineKey,
-    /// Its events in timeline order; none when there are more than [`MAX_LISTED`].
+    /// Its events in timeline order; `None` when there are more than [`MAX_LISTED`].
     pub listed: Option<Vec<Listed>>,
 }
 

@@ -1,6 +1,7 @@
 //! Instants as the contract has them: UTC milliseconds.
 
 use jiff::Timestamp;
+use saga_tracker_sdk::contract::limits;
 use std::fmt;
 
 /// Milliseconds since 1970-01-01T00:00:00Z. Shown as ISO 8601 with `Z`, with three decimals or none.
@@ -9,9 +10,9 @@ pub struct Millis(pub i64);
 
 impl Millis {
     /// 2000-01-01T00:00:00Z, the earliest event time that the tracker accepts.
-    pub const EARLIEST_EVENT: Millis = Millis(946_684_800_000);
+    pub const EARLIEST_EVENT: Millis = Millis(limits::EARLIEST_MS);
     /// 2100-01-01T00:00:00Z, the first instant beyond those that the tracker accepts.
-    pub const LATEST_EVENT: Millis = Millis(4_102_444_800_000);
+    pub const LATEST_EVENT: Millis = Millis(limits::LATEST_MS);
 
     /// The distance from `earlier` to this instant, in milliseconds; 0 when it lies ahead.
     pub fn since(self, earlier: Millis) -> u64 {

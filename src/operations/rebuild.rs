@@ -6,7 +6,7 @@ use crate::operations::audit::Act;
 use crate::operations::background::{Background, StartError, Work, WorkState};
 use crate::pipeline::projector::rebuild::{Progress, Rebuild};
 use crate::pipeline::projector::{ProjectorHandle, ProjectorSettings};
-use crate::store::{Generation, SharedStore, read};
+use crate::store::{Generation, SharedStore, reads};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What rebuilds need.
@@ -126,7 +126,7 @@ impl Rebuilds {
             },
             done: done.events,
             total: last.total.max(done.events),
-            generation: read::active_generation(&*self.parts.store).ok(),
+            generation: reads::active_generation(&*self.parts.store).ok(),
         }
     }
 }

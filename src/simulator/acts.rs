@@ -15,7 +15,7 @@ use crate::pipeline::kafka::KafkaSettings;
 use crate::pipeline::kafka::source::OwnedRecord;
 use crate::pipeline::registry::SchemaSource;
 use crate::store::purged::purged;
-use crate::store::read;
+use crate::store::reads;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -296,7 +296,7 @@ impl Sim {
         if process.has_stopped(Part::Projector) || process.projector.borrow().is_none() {
             return;
         }
-        let stored = read::offsets(&*process.store, TRACKER).unwrap();
+        let stored = reads::offsets(&*process.store, TRACKER).unwrap();
         let rows = stored.iter().copied().collect();
         let mut records = Vec::new();
         for (partition, row) in &stored {

@@ -7,8 +7,8 @@
 use crate::program::demo::rng::Rng;
 use crate::store::memory::MemoryStore;
 use crate::store::{
-    Batch, Checkpoints, Direction, Durability, Key, Read, SortRange, Store, StoreError, Table, TableRanges,
-    Usage, VisitRow, VisitTable,
+    Batch, Checkpoints, Direction, Durability, Key, SortRange, Store, StoreError, StoreRead, Table,
+    TableRanges, Usage, VisitRow, VisitTable,
 };
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -171,7 +171,7 @@ impl Disk {
     }
 }
 
-impl Read for Disk {
+impl StoreRead for Disk {
     fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
         self.rows.get(table, key)
     }
@@ -202,7 +202,7 @@ impl Read for Disk {
 }
 
 impl Store for Disk {
-    fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_> {
+    fn snapshot(&self) -> Box<dyn StoreRead + Send + Sync + '_> {
         self.rows.snapshot()
     }
 

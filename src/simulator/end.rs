@@ -13,7 +13,7 @@ use crate::pipeline::query::Query;
 use crate::pipeline::verify::{Verify, digest};
 use crate::store::memory::MemoryStore;
 use crate::store::records::GapKind;
-use crate::store::{SharedStore, read};
+use crate::store::{SharedStore, reads};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::{Arc, PoisonError};
@@ -238,9 +238,9 @@ impl Sim {
             return;
         }
         let rows = process.disk.copy();
-        let generation = read::active_generation(&rows).unwrap();
+        let generation = reads::active_generation(&rows).unwrap();
         let mut account = self.account(replica, &rows);
-        account.cut(&read::cursor(&rows, generation).unwrap());
+        account.cut(&reads::cursor(&rows, generation).unwrap());
         let sagas = Sagas::of(&account, (&[], 0), &process.definitions);
         let mut found = Vec::new();
         let query = Query::new(Arc::new(rows), process.definitions.clone());
@@ -253,7 +253,7 @@ impl Sim {
     }
 
     fn account(&self, replica: &Replica, rows: &MemoryStore) -> Account {
-        let offsets = read::offsets(rows, TRACKER).unwrap();
+        let offsets = reads::offsets(rows, TRACKER).unwrap();
         Account::of(&replica.given.lock(), &offsets)
     }
 

@@ -4,17 +4,18 @@
 use super::sim::Sim;
 use super::topic::{OPS, TRACKER};
 use super::world::{DAY, HOUR};
+use crate::domain::text::hex;
 use crate::domain::{Event, Position, SagaId, SagaStatus, evidence};
 use crate::operations::dead_letters::redrive::RedriveOrder;
 use crate::operations::dead_letters::{Change, DeadLetterFilter, EventEdit};
 use crate::operations::decisions::StatusChange;
 use crate::operations::retention::body::{
-    PURGE, PurgeBody, PurgeSagaBody, RESTORE, RESTORE_PART, RestoreBody, RestorePartBody, SeenBody, hex,
+    PURGE, PurgeBody, PurgeSagaBody, RESTORE, RESTORE_PART, RestoreBody, RestorePartBody, SeenBody,
 };
 use crate::operations::retention::{parts, readable_within};
 use crate::pipeline::kafka::Message;
 use crate::pipeline::query::TimelineStep;
-use crate::store::read;
+use crate::store::reads;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -140,9 +141,9 @@ impl Sim {
             return;
         };
         let saga = SagaId::from(self.producers.borrow().any_saga(&self.world));
-        let generation = read::active_generation(&*process.store).unwrap();
-        let cut = read::cursor(&*process.store, generation).unwrap();
-        let events = read::deliveries(&*process.store, &saga, &cut).unwrap();
+        let generation = reads::active_generation(&*process.store).unwrap();
+        let cut = reads::cursor(&*process.store, generation).unwrap();
+        let events = reads::deliveries(&*process.store, &saga, &cut).unwrap();
         if events.is_empty() {
             return;
         }

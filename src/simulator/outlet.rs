@@ -7,7 +7,7 @@ use super::world::World;
 use crate::domain::{Event, Position, SagaId};
 use crate::operations::retention::body::{PURGE, PurgeBody};
 use crate::pipeline::kafka::{Message, OutError, Outlet};
-use crate::store::{SharedStore, read};
+use crate::store::{SharedStore, reads};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -47,7 +47,7 @@ impl SimOutlet {
         let cut = body.cut;
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         for saga in body.sagas {
-            let events = read::deliveries(&*self.store, &saga.saga, &cut).unwrap();
+            let events = reads::deliveries(&*self.store, &saga.saga, &cut).unwrap();
             noted.archive.insert((offset, saga.saga.clone()), events);
             let given = self.given.lock().clone();
             let told = given.told;

@@ -11,10 +11,11 @@ use crate::domain::clock::SharedClock;
 use crate::domain::{Cut, Position, SagaDefinitions};
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::redrive::{RedriveParts, Redrives};
-use crate::operations::dead_letters::{self as letters, Sources};
+use crate::operations::dead_letters::{Sources, appliers};
 use crate::operations::decisions::{Consumer, Decisions, OpsStatus, Reading, StatusChanger};
-use crate::operations::retention::decision;
-use crate::operations::retention::{Asked, Edge, RetentionSettings, RetentionStatus, Rules, Sweeper, Worker};
+use crate::operations::retention::{
+    self, Asked, Edge, RetentionSettings, RetentionStatus, Rules, Sweeper, Worker,
+};
 use crate::pipeline::ingest::late_schemas::Reread;
 use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::pipeline::ingest::run::Running;
@@ -29,7 +30,7 @@ use crate::pipeline::query::Query;
 use crate::server::metrics::{Metrics, MetricsSettings};
 use crate::store::dead_letters::DeadLetterLock;
 use crate::store::memory::MemoryStore;
-use crate::store::{SharedStore, StoreError, dead_letters, read};
+use crate::store::{SharedStore, StoreError, dead_letters, reads};
 use saga_tracker_sdk::publishing::EventIds;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -51,7 +52,6 @@ pub(super) struct Habits {
     pub(super) remembered: usize,
 }
 
-/// A replica.
 pub(super) struct Replica {
     pub(super) number: usize,
     pub(super) habits: Habits,
@@ -276,12 +276,12 @@ impl Process {
     /// Opens the reader of decisions where the store ends.
     pub(super) fn open_ops(&self, world: &Arc<World>) -> Result<Flow<Reading>, StoreError> {
         let token = CancellationToken::new();
-        let mut appliers = decision::appliers(TRACKER);
-        appliers.extend(letters::appliers(&self.book, &topics()));
+        let mut all = retention::appliers(TRACKER);
+        all.extend(appliers(&self.book, &topics()));
         let consumer = Consumer {
             store: self.store.clone(),
             settings: ingest_settings(1),
-            appliers,
+            appliers: all,
             status: self.ops_status.clone(),
             space: Arc::new(Boundless),
             clock: self.clock.clone(),
@@ -433,7 +433,7 @@ impl Process {
 
     /// Whether all of the topics is read, folded and done, as far as the broker hands it out.
     pub(super) fn is_at_the_end(&self, world: &World) -> Result<(), String> {
-        let next = read::log_cut(&*self.store, TRACKER).unwrap();
+        let next = reads::log_cut(&*self.store, TRACKER).unwrap();
         let tracker = world.tracker();
         for number in 0..u32::try_from(tracker.partitions.len()).unwrap() {
             if let Some(record) = tracker.next(number, next.next(number)) {
@@ -454,7 +454,7 @@ impl Process {
         if read < end {
             return Err(format!("decisions are read up to {read} of {end}"));
         }
-        let done = crate::operations::retention::cursor(&self.store).unwrap();
+        let done = retention::cursor(&self.store).unwrap();
         if done < end {
             return Err(format!("[2.2] decisions are done up to {done} of {end}"));
         }

@@ -4,7 +4,7 @@
 
 use super::codec::Record;
 use super::records::TotalRecord;
-use super::{Batch, Direction, Generation, Key, Read, StoreError, Table, WHOLE, keys, read};
+use super::{Batch, Generation, Key, Scan, StoreError, StoreRead, Table, keys, reads};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -13,13 +13,13 @@ use std::ops::ControlFlow;
 /// # Errors
 /// [`StoreError`] when they cannot be read, or the visitor's.
 pub fn counters_of(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     generation: Generation,
     name: &str,
     mut visit: impl FnMut(&[u8], i64) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let mut carried = carried_to(read, name)?;
-    read::totals_of(read, generation, name, |member, sum| {
+    let mut carried = carried_to(store, name)?;
+    reads::totals_of(store, generation, name, |member, sum| {
         visit(member, sum + carried.remove(member).unwrap_or(0))
     })?;
     // What is carried over to counters that have no sum any more.
@@ -30,18 +30,18 @@ pub fn counters_of(
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn counter(read: &dyn Read, generation: Generation, name: &str) -> Result<i64, StoreError> {
-    Ok(read::total(read, generation, name)? + carried(read, name, &[])?)
+pub fn counter(store: &dyn StoreRead, generation: Generation, name: &str) -> Result<i64, StoreError> {
+    Ok(reads::total(store, generation, name)? + carried(store, name, &[])?)
 }
 
 /// What is carried over to one counter.
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn carried(read: &dyn Read, name: &str, member: &[u8]) -> Result<i64, StoreError> {
+pub fn carried(store: &dyn StoreRead, name: &str, member: &[u8]) -> Result<i64, StoreError> {
     let mut key = Key::default();
     keys::meta_carried(&mut key, name, member);
-    let value = read.get(Table::Meta, &key)?;
+    let value = store.get(Table::Meta, &key)?;
     let record = value.map(|value| TotalRecord::read(&value)).transpose()?;
     Ok(record.map_or(0, |record| record.value))
 }
@@ -50,14 +50,14 @@ pub fn carried(read: &dyn Read, name: &str, member: &[u8]) -> Result<i64, StoreE
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn carried_at(read: &dyn Read, name: &str, members: &[Box<[u8]>]) -> Result<Vec<i64>, StoreError> {
+pub fn carried_at(store: &dyn StoreRead, name: &str, members: &[Box<[u8]>]) -> Result<Vec<i64>, StoreError> {
     let keys = members.iter().map(|member| {
         let mut key = Key::default();
         keys::meta_carried(&mut key, name, member);
         key
     });
     let keys: Vec<Key> = keys.collect();
-    read::sums_at(read, Table::Meta, &keys)
+    reads::sums_at(store, Table::Meta, &keys)
 }
 
 /// Adds to a batch what is carried over to one counter from now on.
@@ -71,9 +71,9 @@ pub fn put_carried(batch: &mut Batch, name: &str, member: &[u8], value: i64) {
     }
 }
 
-fn carried_to(read: &dyn Read, name: &str) -> Result<BTreeMap<Box<[u8]>, i64>, StoreError> {
+fn carried_to(store: &dyn StoreRead, name: &str) -> Result<BTreeMap<Box<[u8]>, i64>, StoreError> {
     let mut carried = BTreeMap::new();
-    each(read, name, |member, sum| {
+    each(store, name, |member, sum| {
         carried.insert(member.into(), sum);
         Ok(())
     })?;
@@ -85,20 +85,15 @@ fn carried_to(read: &dyn Read, name: &str) -> Result<BTreeMap<Box<[u8]>, i64>, S
 /// # Errors
 /// [`StoreError`] when it cannot be read, or the visitor's.
 pub fn each(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     name: &str,
     mut visit: impl FnMut(&[u8], i64) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let mut key = Key::default();
     keys::meta_carried(&mut key, name, &[]);
-    read::try_scan(
-        |row| {
-            let partition = key.partition();
-            read.scan(Table::Meta, partition, WHOLE, Direction::Forward, usize::MAX, row)
-        },
-        |member, value| {
-            visit(member, TotalRecord::read(value)?.value)?;
-            Ok(ControlFlow::Continue(()))
-        },
-    )
+    let partition = key.partition();
+    Scan::of(Table::Meta, partition).each(store, |member, value| {
+        visit(member, TotalRecord::read(value)?.value)?;
+        Ok(ControlFlow::Continue(()))
+    })
 }

@@ -4,6 +4,7 @@
 //! pinned by fixtures, and every value carries a format byte, so it can be replaced record by record.
 
 use super::StoreError;
+use crate::domain::SagaStatus;
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::error::DecodeError;
 use bincode::{BorrowDecode, Encode};
@@ -29,6 +30,14 @@ fn decode_bounded<'a, R: BorrowDecode<'a, ()>>(bytes: &'a [u8]) -> Result<(R, us
         65_537..=2_097_152 => decode::<R, { 65_536 * KIB }>(bytes),
         _ => decode::<R, { 1_048_576 * KIB }>(bytes),
     }
+}
+
+/// The status with that number in a record.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when there is none.
+pub fn status(tag: u8, table: &str) -> Result<SagaStatus, StoreError> {
+    SagaStatus::from_tag(tag).ok_or_else(|| StoreError::Corrupt(format!("{table}: status {tag}")))
 }
 
 /// What a table's values look like.

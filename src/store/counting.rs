@@ -3,7 +3,7 @@
 
 use super::hand_on::hand_on_upkeep_calls;
 use super::{
-    Batch, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table,
+    Batch, Direction, Durability, Key, SharedStore, SortRange, Store, StoreError, StoreRead, Table,
     VisitPartitions, VisitRow, VisitTable,
 };
 use std::collections::BTreeMap;
@@ -55,7 +55,7 @@ impl CountingStore {
     }
 }
 
-impl Read for CountingStore {
+impl StoreRead for CountingStore {
     fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
         let found = self.inner.get(table, key)?;
         self.count(table, usize::from(found.is_some()));
@@ -106,7 +106,7 @@ impl Read for CountingStore {
 }
 
 impl Store for CountingStore {
-    fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_> {
+    fn snapshot(&self) -> Box<dyn StoreRead + Send + Sync + '_> {
         self.inner.snapshot()
     }
 

@@ -14,6 +14,7 @@
 use super::codec::Record;
 use super::records::{DeadLetterMarkRecord, ReturnRecord};
 use super::{Batch, Key, StoreError, Table, keys};
+use crate::domain::text::{hex, unhex_array};
 use crate::domain::{Millis, Position, SagaId};
 use std::fmt;
 
@@ -33,21 +34,14 @@ impl ValueHash {
     }
 
     /// The one that these hexadecimal digits say.
-    pub fn from_hex(text: &str) -> Option<Self> {
-        let mut bytes = [0; 16];
-        if text.len() != 32 || !text.is_ascii() {
-            return None;
-        }
-        for (place, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[place * 2..place * 2 + 2], 16).ok()?;
-        }
-        Some(Self(bytes))
+    pub fn from_hex(digits: &str) -> Option<Self> {
+        unhex_array(digits).map(Self)
     }
 }
 
 impl fmt::Display for ValueHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 
@@ -155,7 +149,7 @@ pub enum Happened {
 pub struct Removal {
     /// Whether it had come back; otherwise it was discarded.
     pub redriven: bool,
-    /// Why it was a letter; none before the letter itself was consumed, and until then nothing is removed:
+    /// Why it was a letter; `None` before the letter itself was consumed, and until then nothing is removed:
     /// it may have arrived later than the decision.
     pub reason: Option<String>,
     /// Its own value, known with its reason.
@@ -263,7 +257,7 @@ impl DeadLetterMark {
     /// The mark in a row of `dead_letter_marks`.
     ///
     /// # Errors
-    /// [`StoreError`] when it is none.
+    /// [`StoreError`] when the value is no mark.
     pub fn read(by: Position, value: &[u8]) -> Result<Self, StoreError> {
         let (at, what) = match DeadLetterMarkRecord::read(value)? {
             DeadLetterMarkRecord::Returned { at, became, value } => {

@@ -4,7 +4,7 @@
 use super::codec::Record;
 use bincode::{BorrowDecode, Encode};
 
-/// The reason of letters that are none for good: see `ingest::late_schemas`.
+/// The reason of letters that may still become events: see `ingest::late_schemas`.
 pub const UNKNOWN_SCHEMA: &str = "unknown_schema";
 
 /// `letters`: what is known of a dead letter without its bytes, as far as it could be decoded.
@@ -91,7 +91,7 @@ pub enum DeadLetterMarkRecord<'a> {
         at: i64,
         /// Whether it had come back; otherwise it was discarded.
         redriven: bool,
-        /// Why it was a letter; none before the letter itself came.
+        /// Why it was a letter; `None` before the letter itself came.
         reason: Option<&'a str>,
         /// Stands for the letter's own value, known with its reason.
         value: [u8; 16],
@@ -118,7 +118,7 @@ pub struct RedriveRecord<'a> {
     pub order: &'a str,
     /// Letters that were chosen.
     pub chosen: u64,
-    /// When it was done; none while it runs.
+    /// When it was done; `None` while it runs.
     pub ended_at: Option<i64>,
     /// Why it ended early.
     pub failed: Option<&'a str>,

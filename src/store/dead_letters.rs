@@ -16,7 +16,7 @@ pub use super::dead_letter_marks::{DeadLetterMark, DeadLetterState, Happened, Re
 pub use super::letter_states::{counted, is_announced, marks, marks_between, removed, state};
 use super::letter_states::{each_of_kind, first_about, is_returned};
 use super::records::{DeadLetterRecord, DeadLetterSummaryRecord};
-use super::{Batch, Durability, Key, Read, Store, StoreError, Table, keys, read, totals};
+use super::{Batch, Durability, Key, Store, StoreError, StoreRead, Table, keys, reads, totals};
 use crate::domain::{Millis, Position};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -60,7 +60,7 @@ impl DeadLetterChanges {
         self.letters.push((letter, Known::of(listed)));
     }
 
-    /// A letter is one no more, or one of another reason that is added: its schema is known now. Its rows are
+    /// A letter is no longer one, or is one of another reason that is added: its schema is known now. Its rows are
     /// the caller's to delete.
     pub fn take_back(&mut self, letter: Position) {
         self.taken_back.push(letter);
@@ -135,10 +135,10 @@ impl Sums {
         }
     }
 
-    fn put(self, read: &dyn Read, batch: &mut Batch) -> Result<(), StoreError> {
+    fn put(self, store: &dyn StoreRead, batch: &mut Batch) -> Result<(), StoreError> {
         for ((family, reason), by) in self.0.into_iter().filter(|(_, by)| *by != 0) {
-            let now = read::meta_count(read, family, &reason)?.saturating_add_signed(by);
-            read::put_meta_count(batch, family, &reason, now);
+            let now = reads::meta_count(store, family, &reason)?.saturating_add_signed(by);
+            reads::put_meta_count(batch, family, &reason, now);
         }
         Ok(())
     }
@@ -158,7 +158,7 @@ impl DeadLetterLock {
     /// [`StoreError`] when the account cannot be read.
     pub fn enter(
         _held: &DeadLetterGuard<'_>,
-        read: &dyn Read,
+        store: &dyn StoreRead,
         batch: &mut Batch,
         changes: &DeadLetterChanges,
     ) -> Result<(), StoreError> {
@@ -174,9 +174,9 @@ impl DeadLetterLock {
         }
         let mut sums = Sums::default();
         for (letter, entry) in touched {
-            entry.enter(letter, read, batch, &mut sums)?;
+            entry.enter(letter, store, batch, &mut sums)?;
         }
-        sums.put(read, batch)
+        sums.put(store, batch)
     }
 }
 
@@ -199,35 +199,35 @@ impl Touched {
     fn enter(
         mut self,
         letter: Position,
-        read: &dyn Read,
+        store: &dyn StoreRead,
         batch: &mut Batch,
         sums: &mut Sums,
     ) -> Result<(), StoreError> {
-        if let Some((_, removal)) = removed(read, letter)? {
+        if let Some((_, removal)) = removed(store, letter)? {
             if let Some(known) = &self.new {
                 delete_rows(batch, letter, known);
             }
-            return self.put(letter, read, batch, |mark| {
+            return self.put(letter, store, batch, |mark| {
                 is_kept_of_removed(mark, removal.value)
             });
         }
         let new = self.new.take();
-        let (known, from) = match known_of(read, letter)? {
+        let (known, from) = match known_of(store, letter)? {
             Some(known) if self.taken_back => {
-                sums.left(&known.reason, state(read, letter, known.value)?);
+                sums.left(&known.reason, state(store, letter, known.value)?);
                 (new, None)
             }
             Some(known) => {
-                let from = state(read, letter, known.value)?;
+                let from = state(store, letter, known.value)?;
                 (Some(known), Some(from))
             }
             None => (new, None),
         };
         let Some(known) = known else {
-            return self.put(letter, read, batch, |_| true);
+            return self.put(letter, store, batch, |_| true);
         };
         let (valid, void): (Vec<_>, Vec<_>) = self
-            .removals(letter, read)?
+            .removals(letter, store)?
             .into_iter()
             .partition(|mark| mark.at >= known.arrived_at);
         let mut valid = valid.into_iter();
@@ -236,11 +236,11 @@ impl Touched {
             mark.delete(batch, letter);
         }
         match first {
-            Some(mark) => self.remove(mark, (letter, &known, from), read, batch, sums),
+            Some(mark) => self.remove(mark, (letter, &known, from), store, batch, sums),
             None => {
-                let to = self.state_after(letter, &known, read, from)?;
+                let to = self.state_after(letter, &known, store, from)?;
                 sums.moved(&known.reason, from, to);
-                self.put(letter, read, batch, |mark| {
+                self.put(letter, store, batch, |mark| {
                     !matches!(mark.what, Happened::Removed(_))
                 })
             }
@@ -251,13 +251,13 @@ impl Touched {
     fn put(
         &self,
         letter: Position,
-        read: &dyn Read,
+        store: &dyn StoreRead,
         batch: &mut Batch,
         is_kept: impl Fn(&DeadLetterMark) -> bool,
     ) -> Result<(), StoreError> {
         for ((kind, value, removes), mark) in self.added.iter().filter(|(_, mark)| is_kept(mark)) {
             if removes.is_none()
-                && let Some(there) = first_about(read, letter, *kind, *value)?
+                && let Some(there) = first_about(store, letter, *kind, *value)?
             {
                 if there.by < mark.by {
                     continue;
@@ -270,9 +270,9 @@ impl Touched {
     }
 
     /// All decisions to remove the letter, in their order.
-    fn removals(&self, letter: Position, read: &dyn Read) -> Result<Vec<DeadLetterMark>, StoreError> {
+    fn removals(&self, letter: Position, store: &dyn StoreRead) -> Result<Vec<DeadLetterMark>, StoreError> {
         let mut all = BTreeMap::new();
-        each_of_kind(read, letter, DeadLetterMark::REMOVED, |mark| {
+        each_of_kind(store, letter, DeadLetterMark::REMOVED, |mark| {
             all.insert(mark.by, mark);
             Ok(ControlFlow::Continue(()))
         })?;
@@ -287,10 +287,10 @@ impl Touched {
         &self,
         letter: Position,
         known: &Known,
-        read: &dyn Read,
+        store: &dyn StoreRead,
         from: Option<DeadLetterState>,
     ) -> Result<DeadLetterState, StoreError> {
-        let before = from.map_or_else(|| state(read, letter, known.value), Ok)?;
+        let before = from.map_or_else(|| state(store, letter, known.value), Ok)?;
         if before == DeadLetterState::Redriven {
             return Ok(before);
         }
@@ -300,10 +300,10 @@ impl Touched {
                 Happened::Returned { value, .. } => {
                     value == known.value
                         || self.has(DeadLetterMark::ANNOUNCED, value)
-                        || is_announced(read, letter, value)?
+                        || is_announced(store, letter, value)?
                 }
                 // What came in the same batch is looked at by itself.
-                Happened::Announced { value } => is_returned(read, letter, value)?,
+                Happened::Announced { value } => is_returned(store, letter, value)?,
                 Happened::Discarded { .. } => {
                     discarded = true;
                     false
@@ -326,13 +326,13 @@ impl Touched {
         self,
         mut mark: DeadLetterMark,
         (letter, known, from): (Position, &Known, Option<DeadLetterState>),
-        read: &dyn Read,
+        store: &dyn StoreRead,
         batch: &mut Batch,
         sums: &mut Sums,
     ) -> Result<(), StoreError> {
         delete_rows(batch, letter, known);
-        self.put(letter, read, batch, |mark| is_kept_of_removed(mark, known.value))?;
-        delete_counting(letter, known.value, read, batch)?;
+        self.put(letter, store, batch, |mark| is_kept_of_removed(mark, known.value))?;
+        delete_counting(letter, known.value, store, batch)?;
         if let Happened::Removed(removal) = &mut mark.what {
             removal.reason = Some(known.reason.clone());
             removal.value = known.value;
@@ -355,14 +355,14 @@ fn is_kept_of_removed(mark: &DeadLetterMark, own: ValueHash) -> bool {
 fn delete_counting(
     letter: Position,
     own: ValueHash,
-    read: &dyn Read,
+    store: &dyn StoreRead,
     batch: &mut Batch,
 ) -> Result<(), StoreError> {
-    if let Some(mark) = first_about(read, letter, DeadLetterMark::RETURNED, own)? {
+    if let Some(mark) = first_about(store, letter, DeadLetterMark::RETURNED, own)? {
         mark.delete(batch, letter);
     }
     for kind in [DeadLetterMark::DISCARDED, DeadLetterMark::ANNOUNCED] {
-        each_of_kind(read, letter, kind, |mark| {
+        each_of_kind(store, letter, kind, |mark| {
             mark.delete(batch, letter);
             Ok(ControlFlow::Continue(()))
         })?;
@@ -397,10 +397,11 @@ fn removed_family(removal: &Removal) -> &'static str {
     }
 }
 
-fn known_of(read: &dyn Read, letter: Position) -> Result<Option<Known>, StoreError> {
+fn known_of(store: &dyn StoreRead, letter: Position) -> Result<Option<Known>, StoreError> {
     let mut key = Key::default();
     keys::by_offset(&mut key, letter);
-    read.get(Table::Letters, &key)?
+    store
+        .get(Table::Letters, &key)?
         .map(|value| Ok(Known::of(&DeadLetterSummaryRecord::read(&value)?)))
         .transpose()
 }
@@ -454,12 +455,12 @@ impl DeadLetterCounts {
 ///
 /// # Errors
 /// [`StoreError`] when they cannot be read.
-pub fn counts(read: &dyn Read) -> Result<BTreeMap<String, DeadLetterCounts>, StoreError> {
-    let redriven = read::meta_counts(read, totals::REDRIVEN_COUNTS)?;
-    let discarded = read::meta_counts(read, totals::DISCARDED_COUNTS)?;
-    let removed_redriven = read::meta_counts(read, totals::REMOVED_REDRIVEN_COUNTS)?;
-    let removed_discarded = read::meta_counts(read, totals::REMOVED_DISCARDED_COUNTS)?;
-    let all = read::meta_counts(read, totals::DEAD_LETTER_COUNTS)?;
+pub fn counts(store: &dyn StoreRead) -> Result<BTreeMap<String, DeadLetterCounts>, StoreError> {
+    let redriven = reads::meta_counts(store, totals::REDRIVEN_COUNTS)?;
+    let discarded = reads::meta_counts(store, totals::DISCARDED_COUNTS)?;
+    let removed_redriven = reads::meta_counts(store, totals::REMOVED_REDRIVEN_COUNTS)?;
+    let removed_discarded = reads::meta_counts(store, totals::REMOVED_DISCARDED_COUNTS)?;
+    let all = reads::meta_counts(store, totals::DEAD_LETTER_COUNTS)?;
     Ok(all
         .into_iter()
         .map(|(reason, all)| {
@@ -485,11 +486,11 @@ pub fn counts(read: &dyn Read) -> Result<BTreeMap<String, DeadLetterCounts>, Sto
 /// [`StoreError`]; it goes on the next time.
 pub fn list_all_once(store: &dyn Store) -> Result<(), StoreError> {
     const ROWS: usize = 1_000;
-    if read::meta(store, totals::LETTERS_LISTED)?.is_some() {
+    if reads::meta(store, totals::LETTERS_LISTED)?.is_some() {
         return Ok(());
     }
     let mut batch = Batch::new();
-    read::try_scan_table(
+    reads::try_scan_table(
         &*store.snapshot(),
         Table::DeadLetters,
         |partition, sort, value| {
@@ -514,7 +515,7 @@ pub fn list_all_once(store: &dyn Store) -> Result<(), StoreError> {
             Ok(())
         },
     )?;
-    read::put_meta(&mut batch, totals::LETTERS_LISTED, "1");
+    reads::put_meta(&mut batch, totals::LETTERS_LISTED, "1");
     store.write(&batch, Durability::Process)
 }
 

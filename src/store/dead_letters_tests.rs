@@ -97,7 +97,7 @@ fn rows(store: &MemoryStore) -> Vec<(Table, [Vec<u8>; 3])> {
         Table::LettersByEvent,
         Table::DeadLetters,
     ] {
-        read::try_scan_table(store, table, |partition, sort, value| {
+        reads::try_scan_table(store, table, |partition, sort, value| {
             found.push((table, [partition, sort, value].map(<[u8]>::to_vec)));
             Ok(())
         })
@@ -267,7 +267,7 @@ struct Counting<'s> {
     marks: std::cell::Cell<usize>,
 }
 
-impl Read for Counting<'_> {
+impl StoreRead for Counting<'_> {
     fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
         self.store.get(table, key)
     }

@@ -54,7 +54,7 @@ pub enum StoreError {
     /// The disk is full or failing.
     #[error("the disk under the store refuses: {0}; after making room, restart the tracker")]
     Disk(String),
-    /// Whoever asked waits no more.
+    /// Whoever asked no longer waits.
     #[error("reading was given up: nobody waits for it any more")]
     Stopped,
 }

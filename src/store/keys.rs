@@ -34,11 +34,18 @@
 
 use super::key::{Fields, i64_from_sortable};
 use crate::domain::{EventDigest, Millis, OrderId, Position, SagaId, SagaStatus, SagaType, TimelineKey};
+use std::ops::Range;
 
 pub use super::key::{Key, KeyError, sortable_i64};
 
 /// Offsets of one feed partition share their upper bits: 65,536 to a partition.
 pub const FEED_BUCKET_BITS: u32 = 16;
+
+/// The offsets that stand in one partition with this one.
+pub fn offset_bucket(offset: u64) -> Range<u64> {
+    let bits = (1 << FEED_BUCKET_BITS) - 1;
+    (offset & !bits)..(offset | bits).saturating_add(1)
+}
 
 /// Times of one index partition share their upper bits: 2^22 ms, about 70 minutes.
 pub const INDEX_BUCKET_BITS: u32 = 22;

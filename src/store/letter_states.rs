@@ -3,7 +3,7 @@
 //! Which marks count is decided in [`super::dead_letter_marks`].
 
 use super::dead_letter_marks::{DeadLetterMark, DeadLetterState, Happened, Removal, ValueHash};
-use super::{Direction, Key, Read, StoreError, Table, keys, read};
+use super::{Key, Scan, StoreError, StoreRead, Table, keys, until};
 use crate::domain::Position;
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
@@ -13,7 +13,7 @@ pub(super) const MARKS_TOLD: usize = 100;
 
 /// Visits the marks that a key prefix stands for, in order, until told to stop.
 fn each(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     prefix: &Key,
     limit: usize,
     mut visit: impl FnMut(DeadLetterMark) -> Result<ControlFlow<()>, StoreError>,
@@ -22,25 +22,18 @@ fn each(
     let mut end = prefix.sort().to_vec();
     end.extend_from_slice(&[u8::MAX; 32]);
     let range = (Bound::Included(prefix.sort()), Bound::Included(&end[..]));
-    read::try_scan(
-        |row| {
-            let partition = prefix.partition();
-            read.scan(
-                Table::DeadLetterMarks,
-                partition,
-                range,
-                Direction::Forward,
-                limit,
-                row,
-            )
-        },
-        |sort, value| visit(DeadLetterMark::read(keys::parse_letter_mark(sort)?.by, value)?),
-    )
+    let partition = prefix.partition();
+    Scan::of(Table::DeadLetterMarks, partition)
+        .range(range)
+        .limit(limit)
+        .each(store, |sort, value| {
+            visit(DeadLetterMark::read(keys::parse_letter_mark(sort)?.by, value)?)
+        })
 }
 
 /// The first mark of a kind about a value.
 pub(super) fn first_about(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     letter: Position,
     kind: u8,
     value: ValueHash,
@@ -48,7 +41,7 @@ pub(super) fn first_about(
     let mut key = Key::default();
     keys::letter_marks_about(&mut key, letter, kind, &value.0);
     let mut found = None;
-    each(read, &key, 1, |mark| {
+    each(store, &key, 1, |mark| {
         found = Some(mark);
         Ok(ControlFlow::Break(()))
     })?;
@@ -57,14 +50,14 @@ pub(super) fn first_about(
 
 /// Visits the marks of one kind of a letter, until told to stop.
 pub(super) fn each_of_kind(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     letter: Position,
     kind: u8,
     visit: impl FnMut(DeadLetterMark) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
     let mut key = Key::default();
     keys::letter_marks_of_kind(&mut key, letter, kind);
-    each(read, &key, usize::MAX, visit)
+    each(store, &key, usize::MAX, visit)
 }
 
 /// Says that the letter was removed, if it was. A decision about a letter that has not come yet removes
@@ -72,9 +65,12 @@ pub(super) fn each_of_kind(
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn removed(read: &dyn Read, letter: Position) -> Result<Option<(DeadLetterMark, Removal)>, StoreError> {
+pub fn removed(
+    store: &dyn StoreRead,
+    letter: Position,
+) -> Result<Option<(DeadLetterMark, Removal)>, StoreError> {
     let mut found = None;
-    each_of_kind(read, letter, DeadLetterMark::REMOVED, |mark| {
+    each_of_kind(store, letter, DeadLetterMark::REMOVED, |mark| {
         if let Happened::Removed(removal) = &mark.what
             && removal.reason.is_some()
         {
@@ -90,17 +86,21 @@ pub fn removed(read: &dyn Read, letter: Position) -> Result<Option<(DeadLetterMa
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn is_announced(read: &dyn Read, letter: Position, value: ValueHash) -> Result<bool, StoreError> {
-    Ok(first_about(read, letter, DeadLetterMark::ANNOUNCED, value)?.is_some())
+pub fn is_announced(store: &dyn StoreRead, letter: Position, value: ValueHash) -> Result<bool, StoreError> {
+    Ok(first_about(store, letter, DeadLetterMark::ANNOUNCED, value)?.is_some())
 }
 
 /// Whether a record with that value says that the letter came back.
-pub(super) fn is_returned(read: &dyn Read, letter: Position, value: ValueHash) -> Result<bool, StoreError> {
-    Ok(first_about(read, letter, DeadLetterMark::RETURNED, value)?.is_some())
+pub(super) fn is_returned(
+    store: &dyn StoreRead,
+    letter: Position,
+    value: ValueHash,
+) -> Result<bool, StoreError> {
+    Ok(first_about(store, letter, DeadLetterMark::RETURNED, value)?.is_some())
 }
 
-fn is_discarded(read: &dyn Read, letter: Position) -> Result<bool, StoreError> {
-    let discarded = first_about(read, letter, DeadLetterMark::DISCARDED, ValueHash::default())?;
+fn is_discarded(store: &dyn StoreRead, letter: Position) -> Result<bool, StoreError> {
+    let discarded = first_about(store, letter, DeadLetterMark::DISCARDED, ValueHash::default())?;
     Ok(discarded.is_some())
 }
 
@@ -108,24 +108,24 @@ fn is_discarded(read: &dyn Read, letter: Position) -> Result<bool, StoreError> {
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn state(read: &dyn Read, letter: Position, value: ValueHash) -> Result<DeadLetterState, StoreError> {
-    if let Some((_, removal)) = removed(read, letter)? {
+pub fn state(
+    store: &dyn StoreRead,
+    letter: Position,
+    value: ValueHash,
+) -> Result<DeadLetterState, StoreError> {
+    if let Some((_, removal)) = removed(store, letter)? {
         return Ok(removal.state());
     }
-    let mut returned = is_returned(read, letter, value)?;
+    let mut returned = is_returned(store, letter, value)?;
     if !returned {
-        each_of_kind(read, letter, DeadLetterMark::ANNOUNCED, |mark| {
-            returned = is_returned(read, letter, mark.about())?;
-            Ok(if returned {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            })
+        each_of_kind(store, letter, DeadLetterMark::ANNOUNCED, |mark| {
+            returned = is_returned(store, letter, mark.about())?;
+            Ok(until(returned))
         })?;
     }
     Ok(if returned {
         DeadLetterState::Redriven
-    } else if is_discarded(read, letter)? {
+    } else if is_discarded(store, letter)? {
         DeadLetterState::Discarded
     } else {
         DeadLetterState::Open
@@ -139,24 +139,19 @@ pub fn state(read: &dyn Read, letter: Position, value: ValueHash) -> Result<Dead
 /// # Errors
 /// [`StoreError`] when it cannot be read.
 pub fn counted(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     letter: Position,
     value: ValueHash,
 ) -> Result<Vec<DeadLetterMark>, StoreError> {
-    let about = |kind, value| first_about(read, letter, kind, value);
+    let about = |kind, value| first_about(store, letter, kind, value);
     let mut found = Vec::new();
     found.extend(about(DeadLetterMark::DISCARDED, ValueHash::default())?);
     found.extend(about(DeadLetterMark::RETURNED, value)?);
-    each_of_kind(read, letter, DeadLetterMark::ANNOUNCED, |mark| {
+    each_of_kind(store, letter, DeadLetterMark::ANNOUNCED, |mark| {
         if mark.about() != value {
             found.extend(about(DeadLetterMark::RETURNED, mark.about())?);
         }
-        let full = found.len() >= MARKS_TOLD;
-        Ok(if full {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        })
+        Ok(until(found.len() >= MARKS_TOLD))
     })?;
     found.sort_by_key(|mark| (mark.kind(), mark.by));
     Ok(found)
@@ -169,7 +164,7 @@ pub fn counted(
 /// # Errors
 /// [`StoreError`] when it cannot be read.
 pub fn marks_between(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     from: Position,
     to: u64,
     limit: usize,
@@ -180,26 +175,17 @@ pub fn marks_between(
     let (first, end) = (from.offset.to_be_bytes(), to.to_be_bytes());
     let range = (Bound::Included(&first[..]), Bound::Excluded(&end[..]));
     let (mut rows, mut reached) = (0, from.offset);
-    read::try_scan(
-        |visit| {
-            let partition = key.partition();
-            read.scan(
-                Table::DeadLetterMarks,
-                partition,
-                range,
-                Direction::Forward,
-                limit,
-                visit,
-            )
-        },
-        |sort, value| {
+    let partition = key.partition();
+    Scan::of(Table::DeadLetterMarks, partition)
+        .range(range)
+        .limit(limit)
+        .each(store, |sort, value| {
             let mark = keys::parse_letter_mark(sort)?;
             (rows, reached) = (rows + 1, mark.offset);
             let marks = found.entry(mark.offset).or_default();
             marks.push(DeadLetterMark::read(mark.by, value)?);
             Ok(ControlFlow::Continue(()))
-        },
-    )?;
+        })?;
     Ok((found, if rows < limit { to } else { reached }))
 }
 
@@ -207,7 +193,7 @@ pub fn marks_between(
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn marks(read: &dyn Read, letter: Position) -> Result<Vec<DeadLetterMark>, StoreError> {
-    let (mut found, _) = marks_between(read, letter, letter.offset.saturating_add(1), MARKS_TOLD)?;
+pub fn marks(store: &dyn StoreRead, letter: Position) -> Result<Vec<DeadLetterMark>, StoreError> {
+    let (mut found, _) = marks_between(store, letter, letter.offset.saturating_add(1), MARKS_TOLD)?;
     Ok(found.remove(&letter.offset).unwrap_or_default())
 }

@@ -5,7 +5,7 @@
 //! survives the process, whatever the durability asked for.
 
 use super::{
-    Batch, Checkpoint, Checkpoints, Direction, Durability, Key, Op, Read, SortRange, Store, StoreError,
+    Batch, Checkpoint, Checkpoints, Direction, Durability, Key, Op, SortRange, Store, StoreError, StoreRead,
     Table, TableRange, TableRanges, Usage, VisitRow, VisitTable,
 };
 use std::collections::BTreeMap;
@@ -156,7 +156,7 @@ impl Tables {
     }
 }
 
-impl Read for Tables {
+impl StoreRead for Tables {
     fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.value(table, key))
     }
@@ -259,7 +259,7 @@ fn walk<'a>(rows: impl Iterator<Item = (&'a Bytes, &'a Bytes)>, limit: usize, vi
     }
 }
 
-impl Read for MemoryStore {
+impl StoreRead for MemoryStore {
     fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
         self.now().get(table, key)
     }
@@ -300,7 +300,7 @@ impl TableRanges for MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_> {
+    fn snapshot(&self) -> Box<dyn StoreRead + Send + Sync + '_> {
         Box::new(self.now())
     }
 

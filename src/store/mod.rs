@@ -17,6 +17,7 @@ pub(crate) mod counting;
 mod dead_letter_marks;
 mod dead_letter_records;
 pub mod dead_letters;
+pub mod disk;
 mod error;
 #[cfg(test)]
 mod format_tests;
@@ -27,16 +28,18 @@ pub mod keys;
 mod keys_tests;
 mod letter_states;
 pub mod memory;
+pub mod offsets;
 #[cfg(test)]
 pub(crate) mod plain;
 pub mod purged;
 mod purged_records;
 mod ranges;
-pub mod read;
+pub mod reads;
 pub mod records;
 #[cfg(test)]
 mod records_tests;
 pub mod rocks;
+mod scan;
 mod state_records;
 pub mod stoppable;
 mod table;
@@ -47,6 +50,7 @@ pub use batch::{Batch, Op};
 pub use error::StoreError;
 pub use keys::Key;
 pub use ranges::{TableRange, TableRanges, scan_range, split};
+pub use scan::{Scan, until};
 pub use table::{
     Access, Generation, InDigest, PartOfValue, ProjectionTable, Proof, Reread, Table, TableEntry,
 };
@@ -91,7 +95,7 @@ pub type VisitPartitions<'v> = dyn FnMut(usize, &[u8], &[u8]) -> ControlFlow<()>
 pub type VisitTable<'v> = dyn FnMut(&[u8], &[u8], &[u8]) -> ControlFlow<()> + 'v;
 
 /// Reads. Both a [`Store`] (each call sees the latest) and a snapshot (all calls see one moment) do.
-pub trait Read {
+pub trait StoreRead {
     /// The value under a key.
     ///
     /// # Errors
@@ -167,9 +171,9 @@ pub trait Read {
 }
 
 /// A store of partitioned ordered tables.
-pub trait Store: Read + Send + Sync + 'static {
+pub trait Store: StoreRead + Send + Sync + 'static {
     /// A view of one moment. Cheap. Several threads may read it.
-    fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_>;
+    fn snapshot(&self) -> Box<dyn StoreRead + Send + Sync + '_>;
 
     /// Applies all of the batch, or nothing.
     ///
@@ -248,7 +252,7 @@ pub struct Checkpoint {
     /// The file without which the others are no store: whoever puts them somewhere puts it last.
     pub head: String,
     /// The copy, to read: exactly what the files hold.
-    pub copy: Box<dyn Read + Send>,
+    pub copy: Box<dyn StoreRead + Send>,
 }
 
 /// A store to pass around.

@@ -2,7 +2,7 @@
 
 use super::hand_on::hand_on_store_calls;
 use super::memory::MemoryStore;
-use super::{Direction, Key, Read, SortRange, Store, StoreError, Table, VisitRow, VisitTable};
+use super::{Direction, Key, SortRange, Store, StoreError, StoreRead, Table, VisitRow, VisitTable};
 
 /// A store in memory that cannot be copied as files, and whose tables cannot be cut.
 #[derive(Default)]
@@ -11,11 +11,11 @@ pub(crate) struct PlainStore {
 }
 
 /// A snapshot of it.
-struct PlainView<'s>(Box<dyn Read + Send + Sync + 's>);
+struct PlainView<'s>(Box<dyn StoreRead + Send + Sync + 's>);
 
 macro_rules! read_plainly {
     ($type:ty, $inner:tt) => {
-        impl Read for $type {
+        impl StoreRead for $type {
             fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
                 self.$inner.get(table, key)
             }
@@ -48,7 +48,7 @@ read_plainly!(PlainStore, inner);
 read_plainly!(PlainView<'_>, 0);
 
 impl Store for PlainStore {
-    fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_> {
+    fn snapshot(&self) -> Box<dyn StoreRead + Send + Sync + '_> {
         Box::new(PlainView(self.inner.snapshot()))
     }
 

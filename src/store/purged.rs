@@ -2,17 +2,18 @@
 
 use super::codec::Record;
 use super::records::PurgedRecord;
-use super::{Batch, Key, Read, StoreError, Table, WHOLE, keys, read, totals};
+use super::{Batch, Key, StoreError, StoreRead, Table, WHOLE, keys, reads, totals};
 use crate::domain::{Cut, PurgedSaga, SagaId};
 
 /// What was removed of a saga, if anything ever was.
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn purged(read: &dyn Read, saga: &SagaId) -> Result<Option<PurgedSaga>, StoreError> {
+pub fn purged(store: &dyn StoreRead, saga: &SagaId) -> Result<Option<PurgedSaga>, StoreError> {
     let mut key = Key::default();
     keys::purged(&mut key, saga);
-    read.get(Table::Purged, &key)?
+    store
+        .get(Table::Purged, &key)?
         .map(|value| PurgedRecord::read(&value)?.purged())
         .transpose()
 }
@@ -22,8 +23,8 @@ pub fn purged(read: &dyn Read, saga: &SagaId) -> Result<Option<PurgedSaga>, Stor
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn begun(read: &dyn Read) -> Result<Option<u64>, StoreError> {
-    let Some(text) = read::meta(read, totals::RETENTION_BEGUN)? else {
+pub fn begun(store: &dyn StoreRead) -> Result<Option<u64>, StoreError> {
+    let Some(text) = reads::meta(store, totals::RETENTION_BEGUN)? else {
         return Ok(None);
     };
     let decision = text.parse();
@@ -35,7 +36,7 @@ pub fn begun(read: &dyn Read) -> Result<Option<u64>, StoreError> {
 /// Adds to a batch that a decision is begun, or that the one that was is done.
 pub fn put_begun(batch: &mut Batch, decision: Option<u64>) {
     if let Some(decision) = decision {
-        return read::put_meta(batch, totals::RETENTION_BEGUN, &decision.to_string());
+        return reads::put_meta(batch, totals::RETENTION_BEGUN, &decision.to_string());
     }
     let mut key = Key::default();
     keys::meta(&mut key, totals::RETENTION_BEGUN);
@@ -46,7 +47,7 @@ pub fn put_begun(batch: &mut Batch, decision: Option<u64>) {
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn gone(read: &dyn Read, sagas: &[SagaId]) -> Result<Vec<bool>, StoreError> {
+pub fn gone(store: &dyn StoreRead, sagas: &[SagaId]) -> Result<Vec<bool>, StoreError> {
     let keys: Vec<Key> = sagas
         .iter()
         .map(|saga| {
@@ -55,7 +56,8 @@ pub fn gone(read: &dyn Read, sagas: &[SagaId]) -> Result<Vec<bool>, StoreError> 
             key
         })
         .collect();
-    read.multi_get(Table::Purged, &keys)?
+    store
+        .multi_get(Table::Purged, &keys)?
         .into_iter()
         .map(|value| {
             Ok(match value {
@@ -70,9 +72,9 @@ pub fn gone(read: &dyn Read, sagas: &[SagaId]) -> Result<Vec<bool>, StoreError> 
 ///
 /// # Errors
 /// [`StoreError`] when the log cannot be read.
-pub fn count_deliveries(read: &dyn Read, saga: &SagaId, within: &Cut) -> Result<u64, StoreError> {
+pub fn count_deliveries(store: &dyn StoreRead, saga: &SagaId, within: &Cut) -> Result<u64, StoreError> {
     let mut found = 0;
-    read::try_scan_saga(read, saga, WHOLE, |sort, _| {
+    reads::try_scan_saga(store, saga, WHOLE, |sort, _| {
         found += u64::from(within.contains(keys::parse_log_sort(sort)?.position));
         Ok(std::ops::ControlFlow::Continue(()))
     })?;

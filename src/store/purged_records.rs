@@ -1,10 +1,9 @@
 //! Values of the tables that retention keeps: what was removed, where it lies now, what must stay.
 
 use super::StoreError;
-use super::codec::Record;
+use super::codec::{Record, status};
 use crate::domain::{
-    AnomalyKind, CompensationTimes, Millis, OrderId, Position, PurgedSaga, Remains, RowGroups, SagaStatus,
-    SagaType, Step,
+    AnomalyKind, CompensationTimes, Millis, OrderId, Position, PurgedSaga, Remains, RowGroups, SagaType, Step,
 };
 use bincode::{BorrowDecode, Encode};
 
@@ -102,7 +101,7 @@ impl<'a> PurgedRecord<'a> {
             rule: self.rule.into(),
             saga_type: SagaType::new(self.saga_type),
             order_id: OrderId::new(self.order_id),
-            status: status(self.status)?,
+            status: status(self.status, "purged")?,
             started_at: Millis(self.started_at),
             updated_at: Millis(self.updated_at),
             steps: self.steps,
@@ -140,14 +139,10 @@ impl RemainsRecord<'_> {
                 .collect::<Result<_, _>>()?,
             last_failed_at: self.last_failed_at.map(Millis),
             processed: processed
-                .map(|(tag, step, count)| Ok(((status(tag)?, Step::new(step)), count)))
+                .map(|(tag, step, count)| Ok(((status(tag, "purged")?, Step::new(step)), count)))
                 .collect::<Result<_, StoreError>>()?,
         })
     }
-}
-
-fn status(tag: u8) -> Result<SagaStatus, StoreError> {
-    SagaStatus::from_tag(tag).ok_or_else(|| StoreError::Corrupt(format!("purged: status {tag}")))
 }
 
 /// `archived`: an object that holds what a decision removed. Its key is the decision.

@@ -1,6 +1,6 @@
 //! Shares of a table, so that several threads can scan it side by side. Not every engine can cut one.
 
-use super::{Read, StoreError, Table, VisitTable};
+use super::{StoreError, StoreRead, Table, VisitTable};
 
 /// A share of a table. Opaque: only the engine that cut it reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl TableRange {
     }
 }
 
-/// What an engine that can cut its tables can do beyond [`Read`].
+/// What an engine that can cut its tables can do beyond [`StoreRead`].
 pub trait TableRanges {
     /// Cuts a table into at most `parts` shares of similar size, of whole partitions.
     ///
@@ -36,7 +36,7 @@ pub trait TableRanges {
     /// [`StoreError`] when the engine cannot tell.
     fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError>;
 
-    /// Visits every row of a share, as [`Read::scan_table`] does those of the table.
+    /// Visits every row of a share, as [`StoreRead::scan_table`] does those of the table.
     ///
     /// # Errors
     /// [`StoreError`] when the engine cannot go on.
@@ -47,7 +47,7 @@ pub trait TableRanges {
 ///
 /// # Errors
 /// [`StoreError`] when the engine cannot tell.
-pub fn split(store: &dyn Read, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
+pub fn split(store: &dyn StoreRead, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
     match store.ranges() {
         Some(ranges) => ranges.split(table, parts),
         None => Ok(vec![TableRange::whole(table)]),
@@ -59,7 +59,7 @@ pub fn split(store: &dyn Read, table: Table, parts: usize) -> Result<Vec<TableRa
 /// # Errors
 /// [`StoreError`] when the engine cannot go on.
 pub fn scan_range(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     range: &TableRange,
     visit: &mut VisitTable<'_>,
 ) -> Result<(), StoreError> {

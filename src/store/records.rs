@@ -7,8 +7,8 @@
 //! ```
 
 use super::StoreError;
-use super::codec::Record;
-use crate::domain::{Event, EventRef, MetadataForm, Millis, SagaId, SagaStatus, TimelineKey};
+use super::codec::{Record, status};
+use crate::domain::{Event, EventRef, MetadataForm, Millis, SagaId, TimelineKey};
 use bincode::{BorrowDecode, Encode};
 
 pub use super::dead_letter_records::{
@@ -96,10 +96,6 @@ impl<'a> LogRecord<'a> {
     pub fn event(&self, saga_id: &SagaId, at: TimelineKey) -> Result<Event, StoreError> {
         Ok(self.view(at)?.to_event(saga_id))
     }
-}
-
-pub(super) fn status(tag: u8, table: &str) -> Result<SagaStatus, StoreError> {
-    SagaStatus::from_tag(tag).ok_or_else(|| StoreError::Corrupt(format!("{table}: status {tag}")))
 }
 
 /// `feed`: what became of an offset. Exactly one for every offset from the start on.

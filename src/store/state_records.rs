@@ -1,8 +1,7 @@
 //! Values about single sagas: their states, and what is kept beside states of long timelines.
 
 use super::StoreError;
-use super::codec::Record;
-use super::records::status;
+use super::codec::{Record, status};
 use crate::domain::{
     Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, EventDigest, EventId, Listed,
     Millis, OrderId, Position, SagaState, SagaType, Step, TimelineKey,

@@ -5,7 +5,7 @@
 
 use super::hand_on::hand_on_store_calls;
 use super::{
-    Direction, Key, Read, SharedStore, SortRange, Store, StoreError, Table, VisitPartitions, VisitRow,
+    Direction, Key, SharedStore, SortRange, Store, StoreError, StoreRead, Table, VisitPartitions, VisitRow,
     VisitTable,
 };
 use std::ops::ControlFlow;
@@ -56,14 +56,14 @@ struct Stoppable {
 }
 
 struct StoppableView<'s> {
-    view: Box<dyn Read + Send + Sync + 's>,
+    view: Box<dyn StoreRead + Send + Sync + 's>,
     stop: Stop,
 }
 
 /// The same for both: each call is passed on, each row is a chance to end.
 macro_rules! read_until_stopped {
     ($type:ty, $inner:ident) => {
-        impl Read for $type {
+        impl StoreRead for $type {
             fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
                 self.stop.check()?;
                 self.$inner.get(table, key)
@@ -120,7 +120,7 @@ read_until_stopped!(Stoppable, store);
 read_until_stopped!(StoppableView<'_>, view);
 
 impl Store for Stoppable {
-    fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_> {
+    fn snapshot(&self) -> Box<dyn StoreRead + Send + Sync + '_> {
         Box::new(StoppableView {
             view: self.store.snapshot(),
             stop: self.stop.clone(),

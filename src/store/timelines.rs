@@ -10,8 +10,8 @@ use super::codec::Record;
 use super::keys::{self, TimelineRow};
 use super::records::{InstanceRecord, LogRecord, PresenceRecord, StandingRecord};
 use super::{
-    Batch, Direction, Generation, Key, ProjectionTable, Read, StoreError, Table, WHOLE,
-    read::{try_scan, try_scan_saga},
+    Batch, Direction, Generation, Key, ProjectionTable, Scan, StoreError, StoreRead, Table, WHOLE,
+    reads::try_scan_saga,
 };
 use crate::domain::{
     Cut, EventDigest, EventRef, Millis, Position, SagaDefinitions, SagaId, SagaState, TimelineKey,
@@ -28,13 +28,13 @@ fn table(generation: Generation) -> Table {
     Table::Projection(generation, ProjectionTable::Timelines)
 }
 
-/// The deliveries that stand for these events of sagas, in their order; none where the event is new
+/// The deliveries that stand for these events of sagas, in their order; `None` where the event is new
 /// or the saga's timeline is short.
 ///
 /// # Errors
 /// [`StoreError`] when one cannot be read.
 pub fn standing(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     generation: Generation,
     events: &[(&SagaId, EventDigest)],
 ) -> Result<Vec<Option<StandingRecord>>, StoreError> {
@@ -49,7 +49,8 @@ pub fn standing(
             key
         })
         .collect();
-    read.multi_get(table(generation), &keys)?
+    store
+        .multi_get(table(generation), &keys)?
         .into_iter()
         .map(|value| value.map(|value| StandingRecord::read(&value)).transpose())
         .collect()
@@ -60,7 +61,7 @@ pub fn standing(
 /// # Errors
 /// [`StoreError`] when it cannot be read.
 pub fn checkpoint_before(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     generation: Generation,
     saga: &SagaId,
     whole: &SagaState,
@@ -71,23 +72,15 @@ pub fn checkpoint_before(
     let end = keys::place_sort(place);
     let range = (Bound::Unbounded, Bound::Excluded(&end[..]));
     let mut found = None;
-    try_scan(
-        |visit| {
-            read.scan(
-                table(generation),
-                key.partition(),
-                range,
-                Direction::Reverse,
-                1,
-                visit,
-            )
-        },
-        |_, value| {
+    Scan::of(table(generation), key.partition())
+        .range(range)
+        .direction(Direction::Reverse)
+        .limit(1)
+        .each(store, |_, value| {
             let state = InstanceRecord::read(value)?.state()?;
             found = Some(state.out_of_checkpoint(whole));
             Ok(ControlFlow::Break(()))
-        },
-    )?;
+        })?;
     Ok(found)
 }
 
@@ -97,7 +90,7 @@ pub fn checkpoint_before(
 /// # Errors
 /// [`StoreError`] when one cannot be read.
 pub fn checkpoints_from(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     generation: Generation,
     saga: &SagaId,
     place: TimelineKey,
@@ -108,22 +101,13 @@ pub fn checkpoints_from(
     let start = keys::place_sort(place);
     let range = (Bound::Included(&start[..]), Bound::Unbounded);
     let mut found = Vec::new();
-    try_scan(
-        |visit| {
-            read.scan(
-                table(generation),
-                key.partition(),
-                range,
-                Direction::Forward,
-                limit,
-                visit,
-            )
-        },
-        |_, value| {
+    Scan::of(table(generation), key.partition())
+        .range(range)
+        .limit(limit)
+        .each(store, |_, value| {
             found.push(InstanceRecord::read(value)?.state()?);
             Ok(ControlFlow::Continue(()))
-        },
-    )?;
+        })?;
     Ok(found)
 }
 
@@ -132,22 +116,22 @@ pub fn checkpoints_from(
 /// # Errors
 /// [`StoreError`] when it cannot be read.
 pub fn is_duplicate(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     generation: Generation,
     saga: &SagaId,
     place: TimelineKey,
 ) -> Result<bool, StoreError> {
     let mut key = Key::default();
     keys::timeline_place(&mut key, TimelineRow::Duplicate, saga, place);
-    Ok(read.get(table(generation), &key)?.is_some())
+    Ok(store.get(table(generation), &key)?.is_some())
 }
 
-/// The delivery that stands for an event of a saga in this state; none when it is new.
+/// The delivery that stands for an event of a saga in this state; `None` when it is new.
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
 pub fn find(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     generation: Generation,
     saga: &SagaId,
     state: &SagaState,
@@ -155,12 +139,12 @@ pub fn find(
 ) -> Result<Option<StandingRecord>, StoreError> {
     let key = event.key();
     let Some(listed) = &state.listed else {
-        let found = standing(read, generation, &[(saga, key.digest())])?;
+        let found = standing(store, generation, &[(saga, key.digest())])?;
         return Ok(found.into_iter().next().flatten());
     };
     let fingerprint = key.fingerprint();
     for known in listed.iter().filter(|known| known.fingerprint == fingerprint) {
-        let row = log_row(read, saga, known.place)?;
+        let row = log_row(store, saga, known.place)?;
         let row = LogRecord::read(&row)?.view(known.place)?;
         if row.key() == key {
             let found = StandingRecord::of(known.place, row.body_digest(), known.conflicting);
@@ -170,10 +154,10 @@ pub fn find(
     Ok(None)
 }
 
-fn log_row(read: &dyn Read, saga: &SagaId, place: TimelineKey) -> Result<Vec<u8>, StoreError> {
+fn log_row(store: &dyn StoreRead, saga: &SagaId, place: TimelineKey) -> Result<Vec<u8>, StoreError> {
     let mut key = Key::default();
     keys::log(&mut key, saga, place);
-    read.get(Table::Log, &key)?.ok_or_else(|| {
+    store.get(Table::Log, &key)?.ok_or_else(|| {
         StoreError::Corrupt(format!(
             "log: saga {saga} has no event at {}, which its timeline names",
             place.position
@@ -187,15 +171,15 @@ fn log_row(read: &dyn Read, saga: &SagaId, place: TimelineKey) -> Result<Vec<u8>
 /// # Errors
 /// [`StoreError`] when it cannot be read.
 pub fn fold_before(
-    (read, generation, within): (&dyn Read, Generation, &Cut),
+    (store, generation, within): (&dyn StoreRead, Generation, &Cut),
     definitions: &SagaDefinitions,
     saga: &SagaId,
     whole: &SagaState,
     place: TimelineKey,
 ) -> Result<Option<SagaState>, StoreError> {
-    let mut state = checkpoint_before(read, generation, saga, whole, place)?;
+    let mut state = checkpoint_before(store, generation, saga, whole, place)?;
     let from = state.as_ref().map(|state| state.tail);
-    each_step((read, generation, within), saga, whole, from, |event| {
+    each_step((store, generation, within), saga, whole, from, |event| {
         if event.place >= place {
             return Ok(ControlFlow::Break(()));
         }
@@ -214,17 +198,17 @@ pub fn fold_before(
 /// # Errors
 /// [`StoreError`] when it cannot be read, or the visitor's.
 pub fn each_step(
-    (read, generation, within): (&dyn Read, Generation, &Cut),
+    (store, generation, within): (&dyn StoreRead, Generation, &Cut),
     saga: &SagaId,
     whole: &SagaState,
     from: From,
     mut visit: impl FnMut(&EventRef<'_>) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
     let Some(listed) = &whole.listed else {
-        return each_event(read, generation, saga, (from, whole.tail), within, visit);
+        return each_event(store, generation, saga, (from, whole.tail), within, visit);
     };
     for known in listed.iter().filter(|known| Some(known.place) > from) {
-        let row = log_row(read, saga, known.place)?;
+        let row = log_row(store, saga, known.place)?;
         if visit(&LogRecord::read(&row)?.view(known.place)?)?.is_break() {
             break;
         }
@@ -239,7 +223,7 @@ pub fn each_step(
 /// # Errors
 /// [`StoreError`] when it cannot be read, or the visitor's.
 pub fn each_event(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     generation: Generation,
     saga: &SagaId,
     (from, to): (From, TimelineKey),
@@ -247,7 +231,7 @@ pub fn each_event(
     mut visit: impl FnMut(&EventRef<'_>) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
     each_marked(
-        read,
+        store,
         generation,
         saga,
         (from, to),
@@ -268,7 +252,7 @@ pub fn each_event(
 /// # Errors
 /// [`StoreError`] when they cannot be read, or the visitor's.
 pub fn each_row_marked(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     generation: Generation,
     saga: &SagaId,
     within: &Cut,
@@ -278,11 +262,11 @@ pub fn each_row_marked(
         recorded_at: Millis(i64::MAX),
         position: Position::new(u32::MAX, u64::MAX),
     };
-    each_marked(read, generation, saga, (None, last), within, visit)
+    each_marked(store, generation, saga, (None, last), within, visit)
 }
 
 fn each_marked(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     generation: Generation,
     saga: &SagaId,
     (from, to): (From, TimelineKey),
@@ -295,7 +279,7 @@ fn each_marked(
         return Ok(());
     }
     loop {
-        let skipped = duplicates(read, generation, saga, start.as_ref())?;
+        let skipped = duplicates(store, generation, saga, start.as_ref())?;
         let end = skipped.get(DUPLICATES - 1).copied().filter(|end| *end < last);
         let mut skipped = skipped.into_iter().peekable();
         let range = (
@@ -305,7 +289,7 @@ fn each_marked(
             Bound::Included(&end.as_ref().unwrap_or(&last)[..]),
         );
         let mut ended = end.is_none();
-        try_scan_saga(read, saga, range, |sort, value| {
+        try_scan_saga(store, saga, range, |sort, value| {
             while skipped.next_if(|other| other.as_slice() < sort).is_some() {}
             let place = keys::parse_log_sort(sort)?;
             if !within.contains(place.position) {
@@ -328,12 +312,12 @@ fn each_marked(
 /// # Errors
 /// [`StoreError`] when they cannot be read, or the visitor's.
 pub fn each_delivery(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     saga: &SagaId,
     within: &Cut,
     mut visit: impl FnMut(&EventRef<'_>) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
-    try_scan_saga(read, saga, WHOLE, |sort, value| {
+    try_scan_saga(store, saga, WHOLE, |sort, value| {
         let place = keys::parse_log_sort(sort)?;
         if within.contains(place.position) {
             visit(&LogRecord::read(value)?.view(place)?)
@@ -345,7 +329,7 @@ pub fn each_delivery(
 
 /// The sort keys of the next deliveries behind `start` that do not stand.
 fn duplicates(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     generation: Generation,
     saga: &SagaId,
     start: Option<&[u8; 20]>,
@@ -354,22 +338,13 @@ fn duplicates(
     keys::timeline_partition(&mut key, TimelineRow::Duplicate, saga);
     let from = start.map_or(Bound::Unbounded, |sort| Bound::Excluded(&sort[..]));
     let mut found = Vec::new();
-    try_scan(
-        |visit| {
-            read.scan(
-                table(generation),
-                key.partition(),
-                (from, Bound::Unbounded),
-                Direction::Forward,
-                DUPLICATES,
-                visit,
-            )
-        },
-        |sort, _| {
+    Scan::of(table(generation), key.partition())
+        .range((from, Bound::Unbounded))
+        .limit(DUPLICATES)
+        .each(store, |sort, _| {
             found.push(keys::place_sort(keys::parse_log_sort(sort)?));
             Ok(ControlFlow::Continue(()))
-        },
-    )?;
+        })?;
     Ok(found)
 }
 
@@ -435,7 +410,7 @@ pub struct RowsRemoved {
 /// # Errors
 /// [`StoreError`] when the rows cannot be read.
 pub fn remove(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     generation: Generation,
     saga: &SagaId,
     done: &mut RowsRemoved,
@@ -451,26 +426,15 @@ pub fn remove(
             from.as_deref().map_or(Bound::Unbounded, Bound::Excluded),
             Bound::Unbounded,
         );
-        let limit = left;
-        try_scan(
-            |visit| {
-                let partition = partition.partition();
-                read.scan(
-                    table(generation),
-                    partition,
-                    range,
-                    Direction::Forward,
-                    limit,
-                    visit,
-                )
-            },
-            |sort, _| {
+        Scan::of(table(generation), partition.partition())
+            .range(range)
+            .limit(left)
+            .each(store, |sort, _| {
                 left -= 1;
                 batch.delete(table(generation), &Key::new(partition.partition(), sort));
                 done.behind = Some(sort.to_vec());
                 Ok(ControlFlow::Continue(()))
-            },
-        )?;
+            })?;
         if left == 0 {
             return Ok(false);
         }

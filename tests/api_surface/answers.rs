@@ -8,7 +8,7 @@ use saga_tracker::operations::objects::ObjectsSettings;
 use saga_tracker::server::api::ServerSettings;
 use saga_tracker::store::codec::Record;
 use saga_tracker::store::records::OffsetRecord;
-use saga_tracker::store::{Batch, Durability, Key, Table, keys, read, totals};
+use saga_tracker::store::{Batch, Durability, Key, Table, keys, reads, totals};
 use std::collections::BTreeSet;
 
 fn compensated() -> Vec<Event> {
@@ -327,7 +327,7 @@ fn put_offsets(surface: &Surface) {
         };
         batch.put_with(Table::Offsets, &key, |bytes| row.write(bytes));
     }
-    read::put_meta(&mut batch, totals::RETENTION_CURSOR, "2");
+    reads::put_meta(&mut batch, totals::RETENTION_CURSOR, "2");
     surface.store.write(&batch, Durability::Process).unwrap();
 }
 

@@ -8,7 +8,8 @@ use saga_tracker::domain::SagaStatus;
 use saga_tracker::operations::objects::ObjectsSettings;
 use saga_tracker::server::api::ServerSettings;
 use saga_tracker::store::{
-    Batch, Direction, Durability, Key, Read, SortRange, Store, StoreError, Table, Usage, VisitRow, VisitTable,
+    Batch, Direction, Durability, Key, SortRange, Store, StoreError, StoreRead, Table, Usage, VisitRow,
+    VisitTable,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -330,7 +331,7 @@ async fn a_panic_is_a_500_and_says_nothing_of_its_cause() {
 /// A store in which every read finds damage, or a disk that refuses.
 struct Broken(fn() -> StoreError);
 
-impl Read for Broken {
+impl StoreRead for Broken {
     fn get(&self, _: Table, _: &Key) -> Result<Option<Vec<u8>>, StoreError> {
         Err((self.0)())
     }
@@ -357,7 +358,7 @@ impl Read for Broken {
 }
 
 impl Store for Broken {
-    fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_> {
+    fn snapshot(&self) -> Box<dyn StoreRead + Send + Sync + '_> {
         Box::new(Broken(self.0))
     }
 

@@ -1,7 +1,7 @@
 //! A gate that a test closes, and a store in which some work waits at one.
 
 use saga_tracker::store::{
-    Batch, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table, Usage,
+    Batch, Direction, Durability, Key, SharedStore, SortRange, Store, StoreError, StoreRead, Table, Usage,
     VisitRow, VisitTable,
 };
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -86,7 +86,7 @@ pub(crate) struct Gated {
 }
 
 struct View<'s> {
-    store: Box<dyn Read + Send + Sync + 's>,
+    store: Box<dyn StoreRead + Send + Sync + 's>,
     gate: Gate,
 }
 
@@ -98,7 +98,7 @@ impl Gated {
 
 macro_rules! read_through_the_gate {
     ($type:ty) => {
-        impl Read for $type {
+        impl StoreRead for $type {
             fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
                 if table == Table::Purged {
                     self.gate.pass();
@@ -137,7 +137,7 @@ read_through_the_gate!(Gated);
 read_through_the_gate!(View<'_>);
 
 impl Store for Gated {
-    fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_> {
+    fn snapshot(&self) -> Box<dyn StoreRead + Send + Sync + '_> {
         Box::new(View {
             store: self.store.snapshot(),
             gate: self.gate.clone(),

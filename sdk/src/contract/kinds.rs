@@ -88,17 +88,18 @@ impl Hash for SagaType {
 /// What a step did to its saga. Closed: anything else becomes a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[repr(u8)]
 pub enum SagaStatus {
     /// The saga began.
-    Started,
+    Started = 0,
     /// A step was taken and the saga goes on.
-    InProgress,
+    InProgress = 1,
     /// The step, and on a completing step the saga, is done.
-    Completed,
-    /// The saga failed.
-    Failed,
+    Completed = 2,
+    /// The saga failed; compensation is due.
+    Failed = 3,
     /// A failed saga's effects were undone.
-    Compensated,
+    Compensated = 4,
 }
 
 impl SagaStatus {
@@ -121,6 +122,18 @@ impl SagaStatus {
             Self::Failed => "FAILED",
             Self::Compensated => "COMPENSATED",
         }
+    }
+
+    /// The number that it has in the schema, and in what the tracker stores. Never reused.
+    #[must_use]
+    pub const fn tag(self) -> u8 {
+        self as u8
+    }
+
+    /// The status with that [`tag`](Self::tag).
+    #[must_use]
+    pub fn from_tag(tag: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(tag)).copied()
     }
 }
 

@@ -61,7 +61,7 @@ impl fmt::Debug for RegistrySettings {
 /// Why the registry's settings do not make a registry.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistrySetupError {
-    /// The address is none.
+    /// The address is not a URL.
     #[error("schema registry address {0:?} is not an http or https URL")]
     Url(String),
     /// The HTTP client did not start.

@@ -31,7 +31,7 @@ static ROOM: Semaphore = Semaphore::const_new((WHOLE / UNIT) as usize);
 const UNIT: u64 = 1 << 10;
 /// So much of a file's end is read first; its index is in there unless it has very many row groups.
 const END: u64 = 64 << 10;
-/// An index is longer only in a file that is none of ours.
+/// An index is longer only in a file that a tracker did not write.
 const LONGEST_INDEX: u64 = 64 << 20;
 /// A file ends with the length of its index and four letters.
 const TRAILER: usize = 8;
@@ -348,7 +348,7 @@ fn group<'r>(
         .ok_or_else(|| damaged(object, format!("it has no row group {number}")))
 }
 
-/// Where a row group lies; none when that is nowhere in the file.
+/// Where a row group lies; `None` when that is nowhere in the file.
 fn range_of(group: &RowGroupMetaData, size: u64) -> Option<Range<u64>> {
     let mut range: Option<Range<u64>> = None;
     for column in group.columns() {

@@ -97,7 +97,7 @@ pub(super) fn saga_of(row: &Row) -> Option<&str> {
     }
 }
 
-/// The delivery of a row; none when the row is of another form.
+/// The delivery of a row; `None` when the row is of another form.
 pub(super) fn event_of(row: &Row) -> Option<Event> {
     let text = |name: &str| match field(row, name)? {
         Field::Str(text) => Some(text.as_str()),

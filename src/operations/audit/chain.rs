@@ -36,11 +36,3 @@ pub(super) fn hash(number: u64, record: &AuditRecord<'_>) -> Hash {
     }
     *hasher.finalize().as_bytes()
 }
-
-pub(super) fn to_hex(hash: &Hash) -> String {
-    blake3::Hash::from_bytes(*hash).to_hex().to_string()
-}
-
-pub(super) fn from_hex(text: &str) -> Option<Hash> {
-    blake3::Hash::from_hex(text).ok().map(|hash| *hash.as_bytes())
-}

@@ -1,11 +1,11 @@
 //! Reading the audit log, newest first.
 
-use super::{Entry, Outcome, count, entry};
+use super::entry::{Entry, Outcome, count, entry};
 use crate::domain::Millis;
 use crate::store::codec::Record;
+use crate::store::offsets::OffsetRows;
 use crate::store::records::AuditRecord;
-use crate::store::{Direction, Key, Read, StoreError, Table, keys, read};
-use std::ops::{Bound, ControlFlow};
+use crate::store::{StoreError, StoreRead, Table, keys, until};
 
 /// One page looks at no more entries than this; a filter that matches little takes several.
 const MOST_LOOKED_AT: u64 = 20_000;
@@ -44,7 +44,7 @@ impl Filter {
 pub struct Page {
     /// Newest first.
     pub entries: Vec<Entry>,
-    /// Leads on to older entries: give it as `before`; none when there are none.
+    /// Leads on to older entries: give it as `before`; `None` when there are none.
     pub next: Option<u64>,
 }
 
@@ -52,44 +52,27 @@ pub struct Page {
 ///
 /// # Errors
 /// [`StoreError`] when they cannot be read.
-pub fn page(store: &dyn Read, filter: &Filter, before: Option<u64>, size: usize) -> Result<Page, StoreError> {
+pub fn page(
+    store: &dyn StoreRead,
+    filter: &Filter,
+    before: Option<u64>,
+    size: usize,
+) -> Result<Page, StoreError> {
     let newest = count(store)?;
-    let mut end = before.map_or(newest, |before| before.min(newest));
-    let lowest = end.saturating_sub(MOST_LOOKED_AT);
+    let end = before.map_or(newest, |before| before.min(newest));
+    let rows = OffsetRows {
+        store,
+        table: Table::Audit,
+        key: keys::audit,
+    };
     let mut entries = Vec::new();
-    while end > lowest && entries.len() < size {
-        let bucket = ((end - 1) >> keys::FEED_BUCKET_BITS) << keys::FEED_BUCKET_BITS;
-        let mut stop = bucket.max(lowest);
-        let mut key = Key::default();
-        keys::audit(&mut key, bucket);
-        let (first, last) = (stop.to_be_bytes(), end.to_be_bytes());
-        let range = (Bound::Included(&first[..]), Bound::Excluded(&last[..]));
-        read::try_scan(
-            |visit| {
-                store.scan(
-                    Table::Audit,
-                    key.partition(),
-                    range,
-                    Direction::Reverse,
-                    usize::MAX,
-                    visit,
-                )
-            },
-            |sort, value| {
-                let number = keys::parse_offset(sort)?;
-                let entry = entry(number, &AuditRecord::read(value)?)?;
-                if filter.lets_pass(&entry) {
-                    entries.push(entry);
-                }
-                if entries.len() == size {
-                    stop = number;
-                    return Ok(ControlFlow::Break(()));
-                }
-                Ok(ControlFlow::Continue(()))
-            },
-        )?;
-        end = stop;
-    }
+    let end = rows.backward(end.saturating_sub(MOST_LOOKED_AT)..end, |number, value| {
+        let entry = entry(number, &AuditRecord::read(value)?)?;
+        if filter.lets_pass(&entry) {
+            entries.push(entry);
+        }
+        Ok(until(entries.len() >= size))
+    })?;
     Ok(Page {
         entries,
         next: (end > 0).then_some(end),

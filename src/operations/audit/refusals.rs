@@ -5,7 +5,7 @@
 //! says how many there were. While that goes on, the stretches get longer. What was done, failed or begun
 //! is always told.
 
-use super::Act;
+use super::entry::Act;
 use crate::domain::Millis;
 use std::collections::BTreeMap;
 

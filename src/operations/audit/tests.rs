@@ -1,5 +1,8 @@
+use super::entry::LONGEST;
 use super::*;
+use crate::domain::Millis;
 use crate::store::codec::Record;
+use crate::store::records::AuditRecord;
 use crate::store::{Batch, Durability, Key, Table, keys};
 use crate::testkit;
 

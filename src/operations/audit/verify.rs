@@ -1,9 +1,11 @@
 //! Is the audit log as it was written?
 
-use super::{chain, head};
+use super::chain;
+use super::entry::head;
+use crate::domain::text::hex;
 use crate::store::codec::Record;
 use crate::store::records::AuditRecord;
-use crate::store::{Direction, Key, SharedStore, StoreError, Table, WHOLE, keys, read};
+use crate::store::{Key, Scan, SharedStore, StoreError, Table, keys};
 use serde::Serialize;
 use std::ops::ControlFlow;
 
@@ -51,40 +53,28 @@ pub fn verify(store: &SharedStore) -> Result<Verified, StoreError> {
         let mut key = Key::default();
         keys::audit(&mut key, bucket << keys::FEED_BUCKET_BITS);
         empty = true;
-        read::try_scan(
-            |visit| {
-                snapshot.scan(
-                    Table::Audit,
-                    key.partition(),
-                    WHOLE,
-                    Direction::Forward,
-                    usize::MAX,
-                    visit,
-                )
-            },
-            |sort, value| {
-                empty = false;
-                let number = keys::parse_offset(sort)?;
-                if number != expected {
-                    found.fault(|| format!("entries {expected} to {number}, exclusive, are missing"));
-                }
-                expected = number + 1;
-                found.entries += 1;
-                match AuditRecord::read(value) {
-                    Ok(record) => {
-                        if record.previous != previous {
-                            found.fault(|| format!("entry {number} does not follow the one before it"));
-                        }
-                        if chain::hash(number, &record) != record.hash {
-                            found.fault(|| format!("entry {number} is not as it was written"));
-                        }
-                        previous = record.hash;
+        Scan::of(Table::Audit, key.partition()).each(&*snapshot, |sort, value| {
+            empty = false;
+            let number = keys::parse_offset(sort)?;
+            if number != expected {
+                found.fault(|| format!("entries {expected} to {number}, exclusive, are missing"));
+            }
+            expected = number + 1;
+            found.entries += 1;
+            match AuditRecord::read(value) {
+                Ok(record) => {
+                    if record.previous != previous {
+                        found.fault(|| format!("entry {number} does not follow the one before it"));
                     }
-                    Err(error) => found.fault(|| format!("entry {number}: {error}")),
+                    if chain::hash(number, &record) != record.hash {
+                        found.fault(|| format!("entry {number} is not as it was written"));
+                    }
+                    previous = record.hash;
                 }
-                Ok(ControlFlow::Continue(()))
-            },
-        )?;
+                Err(error) => found.fault(|| format!("entry {number}: {error}")),
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
         bucket += 1;
     }
     if expected != end.next {
@@ -97,6 +87,6 @@ pub fn verify(store: &SharedStore) -> Result<Verified, StoreError> {
     } else if previous != end.hash {
         found.fault(|| "the last entry is not the one that the store's head names".to_owned());
     }
-    found.head = chain::to_hex(&previous);
+    found.head = hex(&previous);
     Ok(found)
 }

@@ -3,13 +3,15 @@
 //! A sync takes milliseconds; a thread that waits for each would make callers wait for each other. What an
 //! entry says is not decided here.
 
+use super::chain;
+use super::entry::{Act, Outcome, head, shortened};
 use super::refusals::Refusals;
-use super::{Act, Outcome, chain, head, shortened};
 use crate::domain::Millis;
 use crate::domain::clock::SharedClock;
+use crate::domain::text::hex;
 use crate::store::codec::Record;
 use crate::store::records::AuditRecord;
-use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, read, totals};
+use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, reads, totals};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -186,8 +188,8 @@ impl Core {
             end.next += 1;
             records.push((*outcome, record));
         }
-        let text = format!("{} {}", end.next, chain::to_hex(&end.hash));
-        read::put_meta(&mut batch, totals::AUDIT_HEAD, &text);
+        let text = format!("{} {}", end.next, hex(&end.hash));
+        reads::put_meta(&mut batch, totals::AUDIT_HEAD, &text);
         self.store.write(&batch, Durability::Power)?;
         for (number, (outcome, record)) in (first..).zip(&records) {
             log(number, *outcome, record);
@@ -207,7 +209,7 @@ fn log(number: u64, outcome: Outcome, record: &AuditRecord<'_>) {
         target: "saga_tracker::operations::audit",
         number, who = record.who, from = record.origin, action = record.action, target_of = record.target,
         why = record.why, result = outcome.as_str(), detail = record.detail,
-        hash = chain::to_hex(&record.hash), "audit"
+        hash = hex(&record.hash), "audit"
     );
 }
 

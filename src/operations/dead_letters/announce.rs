@@ -3,18 +3,17 @@
 //! A redriven record names its letter in headers that anybody can write. That its value is the letter's
 //! own is evidence enough; of one that was changed nobody could tell. So a redrive that changes letters
 //! first says on the ops topic, which every replica reads, what each will come back as. Which marks
-//! count for that is decided in `store::letter_marks`.
+//! count for that is decided in `store::dead_letter_marks`.
 
-use super::named::{self, Deciding, Named};
+use super::named::{self, Deciding, Named, Said};
 use crate::domain::Position;
-use crate::operations::decisions::{Applier, Decided, NewDecision, OpsError, Verdict};
+use crate::operations::decisions::{Decided, NewDecision, OpsError};
 use crate::pipeline::ingest::origin::DeadLetterTopics;
-use crate::store::dead_letters::{DeadLetterGuard, DeadLetterLock, Happened, ValueHash};
-use crate::store::{Batch, Read, StoreError};
+use crate::store::dead_letters::{Happened, ValueHash};
 use serde::{Deserialize, Serialize};
 
 /// The kind of decision.
-const KIND: &str = "redrive";
+pub(super) const KIND: &str = "redrive";
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Body {
@@ -63,45 +62,17 @@ pub(super) fn announce(
     Ok(())
 }
 
-/// Applies announcements.
-pub struct AnnounceApplier {
-    /// The account of letters, shared with ingest.
-    pub book: DeadLetterLock,
-    /// The topics that letters lie in.
-    pub topics: DeadLetterTopics,
-}
-
-impl Applier for AnnounceApplier {
-    fn kind(&self) -> &'static str {
-        KIND
-    }
-
-    fn hold(&self) -> Option<DeadLetterGuard<'_>> {
-        Some(self.book.hold())
-    }
-
-    fn apply(
-        &self,
-        decided: Decided<'_>,
-        held: Option<&DeadLetterGuard<'_>>,
-        store: &dyn Read,
-        rows: &mut Batch,
-    ) -> Result<Verdict, StoreError> {
-        let body = match named::read(&decided, named::MOST_NAMED, |body: &Body| body.letters.len()) {
-            Ok(body) => body,
-            Err(why) => return Ok(Verdict::Refused(why)),
-        };
-        let known: Vec<(Position, Happened)> = body
-            .letters
-            .iter()
-            .filter_map(|announced| {
-                let value = ValueHash::from_hex(&announced.value)?;
-                let letter = announced.letter.position(&self.topics)?;
-                Some((letter, Happened::Announced { value }))
-            })
-            .collect();
-        let words = named::told(known.len(), body.letters.len(), "to come back changed");
-        named::enter(decided, held, store, rows, known.into_iter())?;
-        Ok(Verdict::Applied(words))
-    }
+/// What an announcement says of letters.
+pub(super) fn said(decided: &Decided<'_>, topics: &DeadLetterTopics) -> Result<Said, String> {
+    let body = named::read(decided, named::MOST_NAMED, |body: &Body| body.letters.len())?;
+    let happened = body.letters.iter().filter_map(|announced| {
+        let value = ValueHash::from_hex(&announced.value)?;
+        let letter = announced.letter.position(topics)?;
+        Some((letter, Happened::Announced { value }))
+    });
+    Ok(Said {
+        happened: happened.collect(),
+        named: body.letters.len(),
+        words: "to come back changed",
+    })
 }

@@ -1,17 +1,16 @@
 //! Discarding letters: a decision on the ops topic, which every replica reads, with a reason that
 //! stays. The letter and its bytes stay too.
 
-use super::named::{self, Named};
+use super::named::{self, Named, Said};
 use super::{DeadLetterId, DeadLetterQuery, DeadLetterQueryError};
 use crate::domain::Position;
-use crate::operations::decisions::{Applier, Decided, Decisions, NewDecision, OpsError, Unsettled, Verdict};
+use crate::operations::decisions::{Decided, Decisions, NewDecision, OpsError, Unsettled};
 use crate::pipeline::ingest::origin::DeadLetterTopics;
-use crate::store::dead_letters::{DeadLetterGuard, DeadLetterLock, DeadLetterState, Happened};
-use crate::store::{Batch, Read, StoreError};
+use crate::store::dead_letters::{DeadLetterState, Happened};
 use serde::{Deserialize, Serialize};
 
 /// The kind of decision.
-const KIND: &str = "discard";
+pub(super) const KIND: &str = "discard";
 /// So many letters go into one decision.
 const AT_ONCE: usize = 500;
 
@@ -118,49 +117,21 @@ fn midway(results: &[(Position, Discarded)], error: OpsError) -> OpsError {
     }
 }
 
-/// Applies decisions to discard letters.
-pub struct DiscardApplier {
-    /// The account of letters, shared with ingest.
-    pub book: DeadLetterLock,
-    /// The topics that letters lie in.
-    pub topics: DeadLetterTopics,
-}
-
-impl Applier for DiscardApplier {
-    fn kind(&self) -> &'static str {
-        KIND
-    }
-
-    fn hold(&self) -> Option<DeadLetterGuard<'_>> {
-        Some(self.book.hold())
-    }
-
-    fn apply(
-        &self,
-        decided: Decided<'_>,
-        held: Option<&DeadLetterGuard<'_>>,
-        store: &dyn Read,
-        rows: &mut Batch,
-    ) -> Result<Verdict, StoreError> {
-        let body = match named::read(&decided, MOST_NAMED, |body: &Body| body.letters.len()) {
-            Ok(body) => body,
-            Err(why) => return Ok(Verdict::Refused(why)),
+/// What a decision to discard says of letters.
+pub(super) fn said(decided: &Decided<'_>, topics: &DeadLetterTopics) -> Result<Said, String> {
+    let body = named::read(decided, MOST_NAMED, |body: &Body| body.letters.len())?;
+    let happened = body.letters.iter().filter_map(|letter| {
+        let what = Happened::Discarded {
+            by: decided.decision.by.clone(),
+            why: decided.decision.reason.clone(),
         };
-        let letters = body.letters.iter();
-        let known: Vec<Position> = letters
-            .filter_map(|letter| letter.position(&self.topics))
-            .collect();
-        let words = named::told(known.len(), body.letters.len(), "discarded");
-        let discarded = known.into_iter().map(|letter| {
-            let what = Happened::Discarded {
-                by: decided.decision.by.clone(),
-                why: decided.decision.reason.clone(),
-            };
-            (letter, what)
-        });
-        named::enter(decided, held, store, rows, discarded)?;
-        Ok(Verdict::Applied(words))
-    }
+        Some((letter.position(topics)?, what))
+    });
+    Ok(Said {
+        happened: happened.collect(),
+        named: body.letters.len(),
+        words: "discarded",
+    })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::view::{self, RedriveOutcome};
 use super::{Change, DeadLetterHistory, DeadLetterId, Forecast, PredictedOutcome};
 use crate::domain::Position;
 use crate::store::dead_letters::DeadLetterState;
-use crate::store::{Direction, Read, StoreError, Table, WHOLE, keys, read};
+use crate::store::{Scan, StoreError, StoreRead, Table, keys};
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -47,7 +47,7 @@ pub struct ReplayResult {
 pub struct ReplayOrder {
     /// The ids.
     pub event_ids: Vec<String>,
-    /// The sagas that they belong to; none to look everywhere.
+    /// The sagas that they belong to; `None` to look everywhere.
     pub saga_ids: Vec<String>,
     /// Only tell what it would do.
     pub dry_run: bool,
@@ -291,26 +291,16 @@ fn of_forecast(letter: Position, forecast: &Forecast) -> (ReplayStatus, String) 
 }
 
 /// The letters whose event has that id.
-fn letters_of(read: &dyn Read, id: &str) -> Result<Vec<Position>, StoreError> {
+fn letters_of(store: &dyn StoreRead, id: &str) -> Result<Vec<Position>, StoreError> {
     let mut found = Vec::new();
     if id.is_empty() {
         return Ok(found);
     }
-    read::try_scan(
-        |visit| {
-            read.scan(
-                Table::LettersByEvent,
-                id.as_bytes(),
-                WHOLE,
-                Direction::Forward,
-                MOST_OF_EVENT,
-                visit,
-            )
-        },
-        |sort, _| {
+    Scan::of(Table::LettersByEvent, id.as_bytes())
+        .limit(MOST_OF_EVENT)
+        .each(store, |sort, _| {
             found.push(keys::parse_position(sort)?);
             Ok(ControlFlow::Continue(()))
-        },
-    )?;
+        })?;
     Ok(found)
 }

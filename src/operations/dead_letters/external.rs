@@ -22,7 +22,8 @@ use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, EXTERNAL, Va
 use crate::store::records::{
     DeadLetterRecord, DeadLetterSummaryRecord, LastRecord, OffsetRecord, PresenceRecord,
 };
-use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, read};
+use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, reads};
+use crate::wait;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -64,7 +65,7 @@ enum ForeignError {
     Source(#[from] SourceError),
     #[error(
         "partition {partition} of the dead-letter topic {topic} went back: {found}, but every offset before {next} was read. \
-         It was deleted and created again, or lost data; letters of others are read no more. To read the new topic, \
+         It was deleted and created again, or lost data; letters of others are no longer read. To read the new topic, \
          start with an empty data directory or another kafka.dlt_topic; or switch kafka.consume_dead_letters off"
     )]
     Replaced {
@@ -112,7 +113,7 @@ impl ExternalDeadLetters {
             topic: self.settings.dlt_topic.clone(),
             ..self.settings.clone()
         };
-        let rows: BTreeMap<u32, OffsetRecord> = read::offsets(&*self.store, &settings.topic)?
+        let rows: BTreeMap<u32, OffsetRecord> = reads::offsets(&*self.store, &settings.topic)?
             .into_iter()
             .collect();
         let resume: Vec<(u32, u64)> = rows
@@ -253,20 +254,15 @@ impl ExternalDeadLetters {
         named.is_some_and(|[topic, _]| topic == self.settings.topic)
     }
 
-    /// What can be read of it. Waits for a registry that does not answer; none when the tracker stops
+    /// What can be read of it. Waits for a registry that does not answer; `None` when the tracker stops
     /// meanwhile.
     fn fragment(&self, record: &RawRecord<'_>, position: Position, arrived_at: Millis) -> Option<Fragment> {
         loop {
             match examine(&*self.schemas, record.value, position, arrived_at) {
                 Examined::Unavailable { why, .. } => {
                     tracing::warn!(why, "letters of others wait for the schema registry");
-                    let mut left = RETRY;
-                    while !left.is_zero() {
-                        if self.shutdown.is_cancelled() {
-                            return None;
-                        }
-                        crate::wait::park(IDLE);
-                        left = left.saturating_sub(IDLE);
+                    if wait::unless(|| self.shutdown.is_cancelled(), RETRY) {
+                        return None;
                     }
                 }
                 examined => return Some(examined.fragment()),

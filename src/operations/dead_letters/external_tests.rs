@@ -91,7 +91,7 @@ fn read(store: &SharedStore, from: u64, values: &[&'static [u8]], end: Option<u6
         status: Arc::default(),
         shutdown: shutdown.clone(),
     };
-    let rows = read::offsets(&**store, "t.dlt").unwrap().into_iter().collect();
+    let rows = reads::offsets(&**store, "t.dlt").unwrap().into_iter().collect();
     let mut source = Listed {
         from,
         values: values.to_vec().into(),

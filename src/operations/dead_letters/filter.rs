@@ -1,6 +1,6 @@
 //! Which letters are meant; all that is given must hold.
 
-use super::list::Listed;
+use super::listed::Listed;
 use crate::domain::Millis;
 use crate::store::dead_letters::DeadLetterState;
 

@@ -8,7 +8,7 @@ use super::revise::{CannotRedrive, Revised};
 use crate::domain::{Anomaly, Event, Position, SagaDefinitions, SagaId, SagaState};
 use crate::pipeline::projector::{Preview, Would};
 use crate::store::dead_letters::DeadLetterState;
-use crate::store::{Read, StoreError};
+use crate::store::{StoreError, StoreRead};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -76,7 +76,7 @@ pub struct Forecast {
     pub saga_id: Option<String>,
     /// The event.
     pub event_id: Option<String>,
-    /// The saga before; none when nothing is known of it.
+    /// The saga before; `None` when nothing is known of it.
     pub before: Option<Standing>,
     /// The saga after.
     pub after: Option<Standing>,
@@ -151,12 +151,12 @@ impl<'f> Forecaster<'f> {
     /// # Errors
     /// [`StoreError`] when it cannot be read.
     pub fn new(
-        read: &'f dyn Read,
+        store: &'f dyn StoreRead,
         definitions: &'f SagaDefinitions,
         partitions: u32,
     ) -> Result<Self, StoreError> {
         Ok(Self {
-            preview: Preview::new(read, definitions)?,
+            preview: Preview::new(store, definitions)?,
             partitions,
             added: HashMap::new(),
             // Behind everything that was ever consumed, before nothing that matters.

@@ -4,16 +4,14 @@
 //! a merge of the partitions, and a cursor is one offset per partition. What is filtered by is in
 //! rows of some hundred bytes; nothing here reads the letters' own bytes.
 
-use super::DeadLetterFilter;
+use super::filter::DeadLetterFilter;
+use super::listed::Listed;
 use crate::domain::{Millis, Position};
 use crate::store::codec::Record;
-use crate::store::dead_letters::{
-    DeadLetterCounts, DeadLetterState, EXTERNAL, ValueHash, counts, marks_between, state,
-};
+use crate::store::dead_letters::{DeadLetterCounts, DeadLetterState, EXTERNAL, counts, marks_between, state};
 use crate::store::records::DeadLetterSummaryRecord;
-use crate::store::{Direction, Key, Read, StoreError, Table, keys, read};
+use crate::store::{StoreError, StoreRead, Table, keys, offsets, reads, until};
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::{Bound, ControlFlow};
 
 /// Rows read at once; few in tests, so that they cross from one reading to the next.
 const ROWS: usize = if cfg!(test) { 4 } else { 256 };
@@ -21,68 +19,12 @@ const ROWS: usize = if cfg!(test) { 4 } else { 256 };
 /// Marks read at once: a few of each letter. Where there are more, each letter is looked up.
 const MARKS: usize = 4 * ROWS;
 
-/// What is known of a letter without its bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// Where it lies.
-    pub position: Position,
-    /// The topic that it was consumed from.
-    pub topic: String,
-    /// Why it is one, as one of the fixed reasons.
-    pub reason: String,
-    /// Why, in words.
-    pub detail: String,
-    /// Arrival time.
-    pub arrived_at: Millis,
-    /// Length of its value.
-    pub bytes: u64,
-    /// Stands for its value.
-    pub value: ValueHash,
-    /// The event's id, as far as it could be decoded.
-    pub event_id: Option<String>,
-    /// The saga, likewise.
-    pub saga_id: Option<String>,
-    /// The saga's type, likewise.
-    pub saga_type: Option<String>,
-    /// The step, likewise.
-    pub step: Option<String>,
-    /// The status as it was written, likewise.
-    pub status: Option<String>,
-    /// What happened to it.
-    pub state: DeadLetterState,
-}
-
-impl Listed {
-    pub(super) fn of(
-        position: Position,
-        record: &DeadLetterSummaryRecord<'_>,
-        state: DeadLetterState,
-    ) -> Self {
-        let owned = |text: Option<&str>| text.map(str::to_owned);
-        Self {
-            position,
-            topic: record.topic.to_owned(),
-            reason: record.reason.to_owned(),
-            detail: record.detail.to_owned(),
-            arrived_at: Millis(record.arrived_at),
-            bytes: record.bytes,
-            value: ValueHash(record.value),
-            event_id: owned(record.event_id),
-            saga_id: owned(record.saga_id),
-            saga_type: owned(record.saga_type),
-            step: owned(record.step),
-            status: owned(record.status),
-            state,
-        }
-    }
-}
-
 /// A part of the letters that match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetterPage {
     /// The letters, newest first.
     pub letters: Vec<Listed>,
-    /// Leads to the next part; none when this was the last.
+    /// Leads to the next part; `None` when this was the last.
     pub next_cursor: Option<String>,
 }
 
@@ -108,21 +50,20 @@ struct Lane {
 
 impl Lane {
     /// Reads until something is ready or nothing is left.
-    fn fill(&mut self, read: &dyn Read) -> Result<(), StoreError> {
+    fn fill(&mut self, store: &dyn StoreRead) -> Result<(), StoreError> {
         while self.ready.is_empty() && self.bound > self.start {
-            let bucket = (self.bound - 1) >> keys::FEED_BUCKET_BITS << keys::FEED_BUCKET_BITS;
-            let first = bucket.max(self.start);
-            let (rows, reached) = self.rows(read, first)?;
+            let first = keys::offset_bucket(self.bound - 1).start.max(self.start);
+            let (rows, reached) = self.rows(store, first)?;
             if !rows.is_empty() {
                 let from = Position::new(self.partition, reached);
-                let (marks, all_before) = marks_between(read, from, self.bound, MARKS)?;
+                let (marks, all_before) = marks_between(store, from, self.bound, MARKS)?;
                 for mut listed in rows {
                     let at = listed.position;
                     listed.state = if at.offset < all_before {
                         let happened = marks.get(&at.offset);
                         DeadLetterState::after(listed.value, happened.map_or(&[], Vec::as_slice))
                     } else {
-                        state(read, at, listed.value)?
+                        state(store, at, listed.value)?
                     };
                     self.ready.push_back(listed);
                 }
@@ -133,37 +74,15 @@ impl Lane {
     }
 
     /// Rows below the bound, at most [`ROWS`], and the offset down to which that is all.
-    fn rows(&self, read: &dyn Read, first: u64) -> Result<(Vec<Listed>, u64), StoreError> {
-        let mut key = Key::default();
-        keys::by_offset(&mut key, Position::new(self.partition, first));
-        let (from, to) = (first.to_be_bytes(), self.bound.to_be_bytes());
-        let range = (Bound::Included(&from[..]), Bound::Excluded(&to[..]));
+    fn rows(&self, store: &dyn StoreRead, first: u64) -> Result<(Vec<Listed>, u64), StoreError> {
+        let place = |offset| Position::new(self.partition, offset);
+        let letters = offsets::of_partition(store, Table::Letters, self.partition);
         let mut rows = Vec::new();
-        read::try_scan(
-            |visit| {
-                read.scan(
-                    Table::Letters,
-                    key.partition(),
-                    range,
-                    Direction::Reverse,
-                    ROWS,
-                    visit,
-                )
-            },
-            |sort, value| {
-                let at = Position::new(self.partition, keys::parse_offset(sort)?);
-                rows.push(Listed::of(
-                    at,
-                    &DeadLetterSummaryRecord::read(value)?,
-                    DeadLetterState::Open,
-                ));
-                Ok(ControlFlow::Continue(()))
-            },
-        )?;
-        let reached = match rows.last() {
-            Some(last) if rows.len() == ROWS => last.position.offset,
-            _ => first,
-        };
+        let reached = letters.backward(first..self.bound, |offset, value| {
+            let record = DeadLetterSummaryRecord::read(value)?;
+            rows.push(Listed::of(place(offset), &record, DeadLetterState::Open));
+            Ok(until(rows.len() >= ROWS))
+        })?;
         Ok((rows, reached))
     }
 
@@ -177,16 +96,16 @@ impl Lane {
 
 /// All letters, newest first.
 pub(super) struct Walk<'r> {
-    read: &'r dyn Read,
+    store: &'r dyn StoreRead,
     lanes: Vec<Lane>,
 }
 
 impl<'r> Walk<'r> {
     /// From the newest letter of these topics on.
-    pub(super) fn new(read: &'r dyn Read, topic: &str, dlt_topic: &str) -> Result<Self, StoreError> {
+    pub(super) fn new(store: &'r dyn StoreRead, topic: &str, dlt_topic: &str) -> Result<Self, StoreError> {
         let mut lanes = Vec::new();
         for (topic, flag) in [(topic, 0), (dlt_topic, EXTERNAL)] {
-            for (partition, row) in read::offsets(read, topic)? {
+            for (partition, row) in reads::offsets(store, topic)? {
                 lanes.push(Lane {
                     partition: partition | flag,
                     start: row.start,
@@ -195,7 +114,7 @@ impl<'r> Walk<'r> {
                 });
             }
         }
-        Ok(Self { read, lanes })
+        Ok(Self { store, lanes })
     }
 
     /// Goes on where a cursor stands. Partitions that it does not name had nothing then.
@@ -225,7 +144,7 @@ impl<'r> Walk<'r> {
     /// The next letter.
     pub(super) fn next(&mut self) -> Result<Option<Listed>, StoreError> {
         for lane in &mut self.lanes {
-            lane.fill(self.read)?;
+            lane.fill(self.store)?;
         }
         let newest = self
             .lanes
@@ -284,7 +203,7 @@ pub enum GroupBy {
 /// Letters that have something in common.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetterGroup {
-    /// What they have in common; none where it could not be decoded.
+    /// What they have in common; `None` where it could not be decoded.
     pub name: Option<String>,
     /// How many there are.
     pub counts: DeadLetterCounts,
@@ -350,7 +269,7 @@ pub(super) fn count(
             .filter_map(|group| Some((group.name?, group.counts)));
         return Ok(named.collect());
     }
-    let all = counts(walk.read)?;
+    let all = counts(walk.store)?;
     let chosen = all
         .into_iter()
         .filter(|(reason, _)| filter.reason.as_ref().is_none_or(|wanted| wanted == reason))

@@ -2,9 +2,10 @@
 //! what operators do with them (redrive, discard), and letting go of those that were settled long ago.
 //!
 //! Which records become dead letters, and how one is marked when its event comes back, is decided in
-//! `ingest`; how often which state is counted, in `store::letters`.
+//! `ingest`; how often which state is counted, in `store::dead_letters`.
 
 mod announce;
+mod applier;
 mod discard;
 mod events;
 mod external;
@@ -12,6 +13,7 @@ mod filter;
 mod forecast;
 mod id;
 mod list;
+mod listed;
 mod named;
 mod publish;
 mod query;
@@ -24,47 +26,24 @@ mod search_log;
 mod settings;
 mod view;
 
-pub use announce::AnnounceApplier;
-pub use discard::{DiscardApplier, DiscardOrder, Discarded, discard};
+pub use applier::appliers;
+pub use discard::{DiscardOrder, Discarded, discard};
 pub use events::{ReplayOrder, ReplayResult, ReplayStatus};
 pub use external::{EXTERNAL_REASON, ExternalDeadLetters};
 pub use filter::DeadLetterFilter;
 pub use forecast::{Forecast, Forecaster, PredictedOutcome, Standing};
 pub use id::{ACCEPTED_ID, DeadLetterId, NoDeadLetterId};
-pub use list::{DeadLetterGroup, DeadLetterPage, GroupBy, ListError, Listed};
+pub use list::{DeadLetterGroup, DeadLetterPage, GroupBy, ListError};
+pub use listed::Listed;
 pub use named::Deciding;
 pub use publish::Publisher;
 pub use query::{DeadLetterQuery, DeadLetterQueryError, Sources};
 pub use read::{DeadLetter, dead_letters_from};
-pub use remove::RemoveApplier;
 pub use retention::{DeadLetterRetention, Swept};
 pub use revise::{CannotRedrive, Change, EventEdit, Revised, is_reserved};
 pub use search_log::ReplayError;
 pub use settings::DeadLetterSettings;
 pub use view::{DeadLetterHistory, DeadLetterView, Examined, HistoryEntry, RedriveOutcome};
-
-use crate::operations::decisions::Applier;
-use crate::pipeline::ingest::origin::DeadLetterTopics;
-use crate::store::dead_letters::DeadLetterLock;
-
-/// Who applies decisions about dead letters.
-pub fn appliers(book: &DeadLetterLock, topics: &DeadLetterTopics) -> Vec<Box<dyn Applier>> {
-    let (book, topics) = (|| book.clone(), || topics.clone());
-    vec![
-        Box::new(DiscardApplier {
-            book: book(),
-            topics: topics(),
-        }),
-        Box::new(AnnounceApplier {
-            book: book(),
-            topics: topics(),
-        }),
-        Box::new(RemoveApplier {
-            book: book(),
-            topics: topics(),
-        }),
-    ]
-}
 
 #[cfg(test)]
 mod list_tests;

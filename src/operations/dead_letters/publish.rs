@@ -10,7 +10,7 @@ use crate::failpoint;
 use crate::pipeline::kafka::{DeliveryError, KafkaSettings, Message, PipelinedProducer, StartError};
 use crate::store::codec::Record;
 use crate::store::records::TotalRecord;
-use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, read, totals};
+use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, reads, totals};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -91,7 +91,7 @@ impl Publisher {
 
     /// Publishes every letter that has not been.
     async fn round(&self, shutdown: &CancellationToken) -> Result<(), PublishError> {
-        let end = read::log_cut(&*self.store, &self.settings.topic)?;
+        let end = reads::log_cut(&*self.store, &self.settings.topic)?;
         let done = published(&*self.store, totals::DEAD_LETTER_CURSOR)?;
         for (partition, end) in end.iter() {
             let mut next = done.next(partition);

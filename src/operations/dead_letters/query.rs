@@ -8,7 +8,7 @@ use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::pipeline::registry::SchemaSource;
 use crate::store::dead_letters::{DeadLetterCounts, DeadLetterState, removed};
 use crate::store::stoppable::{self, Stop};
-use crate::store::{Read, SharedStore, StoreError};
+use crate::store::{SharedStore, StoreError, StoreRead};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -101,12 +101,12 @@ impl DeadLetterQuery {
     /// [`DeadLetterQueryError`].
     pub fn show(&self, position: Position) -> Result<DeadLetterView, DeadLetterQueryError> {
         let snapshot = self.sources.store.snapshot();
-        let read = &*snapshot;
-        let (Some(listed), Some(letter)) = (view::listed(read, position)?, view::letter(read, position)?)
+        let store = &*snapshot;
+        let (Some(listed), Some(letter)) = (view::listed(store, position)?, view::letter(store, position)?)
         else {
-            return Err(missing(read, position)?);
+            return Err(missing(store, position)?);
         };
-        let history = view::history(read, &listed)?;
+        let history = view::history(store, &listed)?;
         let examined = examine(
             &*self.sources.schemas,
             letter.value.as_deref(),
@@ -159,16 +159,16 @@ impl DeadLetterQuery {
         &self.sources.topics
     }
 
-    fn walk<'r>(&self, read: &'r dyn Read) -> Result<Walk<'r>, StoreError> {
+    fn walk<'r>(&self, store: &'r dyn StoreRead) -> Result<Walk<'r>, StoreError> {
         let topics = &self.sources.topics;
-        Walk::new(read, &topics.topic, &topics.dlt_topic)
+        Walk::new(store, &topics.topic, &topics.dlt_topic)
     }
 }
 
 /// Why there is nothing to show of a letter.
-fn missing(read: &dyn Read, position: Position) -> Result<DeadLetterQueryError, StoreError> {
+fn missing(store: &dyn StoreRead, position: Position) -> Result<DeadLetterQueryError, StoreError> {
     let id = super::DeadLetterId(position);
-    let removed = removed(read, position)?
+    let removed = removed(store, position)?
         .map(|(mark, removal)| DeadLetterQueryError::Removed(id, removal.state(), mark.at));
     Ok(removed.unwrap_or(DeadLetterQueryError::Unknown(id)))
 }

@@ -2,9 +2,9 @@
 
 use crate::domain::{Cut, Millis, Position};
 use crate::store::codec::Record;
-use crate::store::records::DeadLetterRecord;
-use crate::store::{Direction, Key, Read, StoreError, Table, keys, read};
-use std::ops::{Bound, ControlFlow};
+use crate::store::records::{DeadLetterRecord, TotalRecord};
+use crate::store::{Scan, StoreError, StoreRead, Table, keys, offsets, until};
+use std::ops::ControlFlow::Continue;
 
 /// Letters are read together until they are of so many bytes; one letter more than that.
 const MOST_BYTES: usize = 8 << 20;
@@ -58,52 +58,21 @@ impl DeadLetter {
 /// # Errors
 /// [`StoreError`] when they cannot be read.
 pub fn dead_letters_from(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     partition: u32,
     from: u64,
     to: u64,
     limit: usize,
 ) -> Result<(Vec<DeadLetter>, u64), StoreError> {
-    let mut letters = Vec::new();
-    let mut key = Key::default();
-    let mut next = from;
-    let mut bytes = 0;
-    while next < to && letters.len() < limit && bytes < MOST_BYTES {
-        keys::by_offset(&mut key, Position::new(partition, next));
-        let bucket_end = ((next >> keys::FEED_BUCKET_BITS) + 1) << keys::FEED_BUCKET_BITS;
-        let stop = to.min(bucket_end);
-        let (first, end) = (next.to_be_bytes(), stop.to_be_bytes());
-        let range = (Bound::Included(&first[..]), Bound::Excluded(&end[..]));
-        let room = limit - letters.len();
-        read::try_scan(
-            |visit| {
-                store.scan(
-                    Table::DeadLetters,
-                    key.partition(),
-                    range,
-                    Direction::Forward,
-                    room,
-                    visit,
-                )
-            },
-            |sort, value| {
-                let offset = keys::parse_offset(sort)?;
-                letters.push(DeadLetter::of(
-                    Position::new(partition, offset),
-                    DeadLetterRecord::read(value)?,
-                ));
-                bytes += value.len();
-                if bytes >= MOST_BYTES {
-                    return Ok(ControlFlow::Break(()));
-                }
-                Ok(ControlFlow::Continue(()))
-            },
-        )?;
-        next = match letters.last() {
-            Some(last) if letters.len() == limit || bytes >= MOST_BYTES => last.position.offset + 1,
-            _ => stop,
-        };
-    }
+    let rows = offsets::of_partition(store, Table::DeadLetters, partition);
+    let (mut letters, mut bytes) = (Vec::new(), 0);
+    let next = rows.forward(from..to, |offset, value| {
+        let record = DeadLetterRecord::read(value)?;
+        letters.push(DeadLetter::of(Position::new(partition, offset), record));
+        bytes += value.len();
+        let is_full = letters.len() >= limit || bytes >= MOST_BYTES;
+        Ok(until(is_full))
+    })?;
     Ok((letters, next))
 }
 
@@ -111,28 +80,16 @@ pub fn dead_letters_from(
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub(super) fn published(store: &dyn Read, name: &str) -> Result<Cut, StoreError> {
+pub(super) fn published(store: &dyn StoreRead, name: &str) -> Result<Cut, StoreError> {
     let mut cut = Cut::default();
-    read::try_scan(
-        |visit| {
-            store.scan(
-                Table::Meta,
-                name.as_bytes(),
-                crate::store::WHOLE,
-                Direction::Forward,
-                usize::MAX,
-                visit,
-            )
-        },
-        |sort, value| {
-            let next = crate::store::records::TotalRecord::read(value)?.value;
-            cut.set(
-                keys::parse_partition_number(sort)?,
-                u64::try_from(next).unwrap_or(0),
-            );
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
+    Scan::of(Table::Meta, name.as_bytes()).each(store, |sort, value| {
+        let next = TotalRecord::read(value)?.value;
+        cut.set(
+            keys::parse_partition_number(sort)?,
+            u64::try_from(next).unwrap_or(0),
+        );
+        Ok(Continue(()))
+    })?;
     Ok(cut)
 }
 

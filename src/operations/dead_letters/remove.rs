@@ -3,17 +3,16 @@
 //!
 //! Which letters are due, and when that is looked for, is decided in [`super::retention`].
 
-use super::named::{self, Deciding, Named};
+use super::named::{self, Deciding, Named, Said};
 use crate::domain::Position;
-use crate::operations::decisions::{Applier, Decided, NewDecision, OpsError, Verdict};
+use crate::operations::decisions::{Decided, NewDecision, OpsError};
 use crate::pipeline::ingest::origin::DeadLetterTopics;
-use crate::store::dead_letters::{DeadLetterGuard, DeadLetterLock, EXTERNAL, Happened, Removal};
-use crate::store::{Batch, Read, StoreError};
+use crate::store::dead_letters::{EXTERNAL, Happened, Removal};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The kind of decision.
-const KIND: &str = "remove-letters";
+pub(super) const KIND: &str = "remove-letters";
 /// So many letters go into one decision.
 pub(super) const AT_ONCE: usize = 5_000;
 
@@ -89,41 +88,13 @@ pub(super) fn remove(
     Ok(())
 }
 
-/// Applies decisions to remove letters.
-pub struct RemoveApplier {
-    /// The account of letters, shared with ingest.
-    pub book: DeadLetterLock,
-    /// The topics that letters lie in.
-    pub topics: DeadLetterTopics,
-}
-
-impl Applier for RemoveApplier {
-    fn kind(&self) -> &'static str {
-        KIND
-    }
-
-    fn hold(&self) -> Option<DeadLetterGuard<'_>> {
-        Some(self.book.hold())
-    }
-
-    fn apply(
-        &self,
-        decided: Decided<'_>,
-        held: Option<&DeadLetterGuard<'_>>,
-        store: &dyn Read,
-        rows: &mut Batch,
-    ) -> Result<Verdict, StoreError> {
-        let body = match named::read(&decided, named::MOST_NAMED, Body::named) {
-            Ok(body) => body,
-            Err(why) => return Ok(Verdict::Refused(why)),
-        };
-        let known: Vec<_> = body
-            .letters
-            .iter()
-            .flat_map(|group| group.letters(&self.topics))
-            .collect();
-        let words = named::told(known.len(), body.named(), "removed");
-        named::enter(decided, held, store, rows, known.into_iter())?;
-        Ok(Verdict::Applied(words))
-    }
+/// What a decision to remove says of letters.
+pub(super) fn said(decided: &Decided<'_>, topics: &DeadLetterTopics) -> Result<Said, String> {
+    let body = named::read(decided, named::MOST_NAMED, Body::named)?;
+    let happened = body.letters.iter().flat_map(|group| group.letters(topics));
+    Ok(Said {
+        happened: happened.collect(),
+        named: body.named(),
+        words: "removed",
+    })
 }

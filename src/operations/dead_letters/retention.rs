@@ -20,7 +20,7 @@ use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterState, EXTERNAL, ValueHash, counted, state};
 use crate::store::records::DeadLetterSummaryRecord;
-use crate::store::{Key, Read, SharedStore, StoreError, Table, keys, read, totals};
+use crate::store::{Key, SharedStore, StoreError, StoreRead, Table, keys, reads, totals};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -163,7 +163,7 @@ impl DeadLetterRetention {
     fn now(&self) -> Result<Millis, StoreError> {
         let mut newest = Millis(i64::MIN);
         for topic in [&self.topics.topic, &self.topics.dlt_topic, &self.ops_topic] {
-            for (_, row) in read::offsets(&*self.store, topic)? {
+            for (_, row) in reads::offsets(&*self.store, topic)? {
                 newest = newest.max(Millis(row.arrived_at));
             }
         }
@@ -179,7 +179,7 @@ impl DeadLetterRetention {
             None
         };
         let mut due = Vec::new();
-        read::try_scan_table(&*snapshot, Table::Letters, |partition, sort, value| {
+        reads::try_scan_table(&*snapshot, Table::Letters, |partition, sort, value| {
             let letter = Position::new(
                 keys::parse_offset_partition(partition)?,
                 keys::parse_offset(sort)?,
@@ -197,7 +197,7 @@ impl DeadLetterRetention {
     }
 }
 
-/// The end of the time that lies so many days back; none when all is kept.
+/// The end of the time that lies so many days back; `None` when all is kept.
 fn edge(now: Millis, days: u64) -> Option<Millis> {
     const DAY: i64 = 86_400_000;
     let days = i64::try_from(days).ok().filter(|days| *days > 0)?;
@@ -212,7 +212,7 @@ fn is_published(cursor: Option<&Cut>, letter: Position) -> bool {
 /// Whether a letter was settled by then, and if so whether it came back. One of an unknown schema stays: the
 /// record is an event to whoever reads it when its schema is known, and must become one here as well.
 fn settled_before(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     letter: Position,
     row: &[u8],
     edge: Millis,
@@ -222,8 +222,8 @@ fn settled_before(
         return Ok(None);
     }
     let value = ValueHash(record.value);
-    let state = state(read, letter, value)?;
-    let last = counted(read, letter, value)?.iter().map(|mark| mark.at).max();
+    let state = state(store, letter, value)?;
+    let last = counted(store, letter, value)?.iter().map(|mark| mark.at).max();
     let due = state != DeadLetterState::Open && last.is_some_and(|last| last <= edge);
     Ok(due.then_some(state == DeadLetterState::Redriven))
 }

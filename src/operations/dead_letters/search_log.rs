@@ -5,7 +5,7 @@
 use crate::domain::{Position, SagaId};
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;
-use crate::store::{Direction, Read, SharedStore, StoreError, Table, WHOLE, keys};
+use crate::store::{Direction, SharedStore, StoreError, StoreRead, Table, WHOLE, keys};
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard};
@@ -105,9 +105,9 @@ struct Looking<'a, 'i> {
 }
 
 impl Looking<'_, '_> {
-    fn saga(&mut self, read: &dyn Read, saga: &str) -> Result<(), ReplayError> {
+    fn saga(&mut self, store: &dyn StoreRead, saga: &str) -> Result<(), ReplayError> {
         let partition = saga.as_bytes();
-        read.scan(
+        store.scan(
             Table::Log,
             partition,
             WHOLE,
@@ -123,8 +123,8 @@ impl Looking<'_, '_> {
         Ok(())
     }
 
-    fn everywhere(&mut self, read: &dyn Read) -> Result<(), ReplayError> {
-        read.scan_table(Table::Log, &mut |partition, sort, value| {
+    fn everywhere(&mut self, store: &dyn StoreRead) -> Result<(), ReplayError> {
+        store.scan_table(Table::Log, &mut |partition, sort, value| {
             self.look(partition, sort, value)
         })?;
         self.failed.take().map_or(Ok(()), Err)

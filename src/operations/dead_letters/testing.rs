@@ -16,7 +16,7 @@ pub(crate) fn topics(topic: &str, dlt_topic: &str) -> DeadLetterTopics {
 }
 
 /// What decisions about letters do.
-pub(crate) fn appliers(topic: &str, dlt_topic: &str) -> Vec<Box<dyn Applier>> {
+pub(crate) fn appliers(topic: &str, dlt_topic: &str) -> [Box<dyn Applier>; 3] {
     super::appliers(&DeadLetterLock::default(), &topics(topic, dlt_topic))
 }
 

@@ -1,6 +1,6 @@
 //! One letter: its bytes, what can be read of them now, and what happened to it.
 
-use super::list::Listed;
+use super::listed::Listed;
 use super::read::DeadLetter;
 use crate::domain::{Cut, Event, Millis, Position, SagaId, TimelineKey};
 use crate::pipeline::decode::{Defect, Fragment, Rejected, wire};
@@ -8,7 +8,7 @@ use crate::pipeline::registry::SchemaSource;
 use crate::store::codec::Record;
 use crate::store::dead_letters::{Happened, Returned, ValueHash, counted, state};
 use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, LogRecord};
-use crate::store::{Key, Read, StoreError, Table, keys, read, timelines};
+use crate::store::{Key, StoreError, StoreRead, Table, keys, reads, timelines};
 
 /// What the bytes of a record come to under the schemas that are known now.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,7 +100,7 @@ impl Examined {
         }
     }
 
-    /// What is wrong with it now; none when it is an event, or nobody can tell.
+    /// What is wrong with it now; `None` when it is an event, or nobody can tell.
     pub fn defect(&self) -> Option<&Defect> {
         match self {
             Self::Rejected { rejected, .. } => Some(&rejected.defect),
@@ -178,38 +178,39 @@ pub struct DeadLetterView {
 }
 
 /// What is known of a letter without its bytes.
-pub(super) fn listed(read: &dyn Read, position: Position) -> Result<Option<Listed>, StoreError> {
+pub(super) fn listed(store: &dyn StoreRead, position: Position) -> Result<Option<Listed>, StoreError> {
     let mut key = Key::default();
     keys::by_offset(&mut key, position);
-    let Some(row) = read.get(Table::Letters, &key)? else {
+    let Some(row) = store.get(Table::Letters, &key)? else {
         return Ok(None);
     };
     let record = DeadLetterSummaryRecord::read(&row)?;
-    let state = state(read, position, ValueHash(record.value))?;
+    let state = state(store, position, ValueHash(record.value))?;
     Ok(Some(Listed::of(position, &record, state)))
 }
 
 /// A letter's bytes.
-pub(super) fn letter(read: &dyn Read, position: Position) -> Result<Option<DeadLetter>, StoreError> {
+pub(super) fn letter(store: &dyn StoreRead, position: Position) -> Result<Option<DeadLetter>, StoreError> {
     let mut key = Key::default();
     keys::by_offset(&mut key, position);
-    read.get(Table::DeadLetters, &key)?
+    store
+        .get(Table::DeadLetters, &key)?
         .map(|row| Ok(DeadLetter::of(position, DeadLetterRecord::read(&row)?)))
         .transpose()
 }
 
 /// What happened to a letter, in order of time. That it came back is told where it counts.
-pub(super) fn history(read: &dyn Read, letter: &Listed) -> Result<Vec<HistoryEntry>, StoreError> {
-    let cursor = read::cursor(read, read::active_generation(read)?)?;
+pub(super) fn history(store: &dyn StoreRead, letter: &Listed) -> Result<Vec<HistoryEntry>, StoreError> {
+    let cursor = reads::cursor(store, reads::active_generation(store)?)?;
     let mut history = vec![HistoryEntry {
         at: letter.arrived_at,
         what: DeadLetterHistory::Arrived,
     }];
-    for mark in counted(read, letter.position, letter.value)? {
+    for mark in counted(store, letter.position, letter.value)? {
         let what = match mark.what {
             Happened::Returned { became, .. } => DeadLetterHistory::Returned {
                 at: mark.by,
-                became: came_back(read, &cursor, mark.by, &became)?,
+                became: came_back(store, &cursor, mark.by, &became)?,
             },
             Happened::Discarded { by, why } => DeadLetterHistory::Discarded { by, why },
             Happened::Announced { .. } | Happened::Removed(_) => continue,
@@ -222,7 +223,7 @@ pub(super) fn history(read: &dyn Read, letter: &Listed) -> Result<Vec<HistoryEnt
 
 /// What became of the record at `by`, which names a letter as its origin, as of the projections' cursor.
 pub(super) fn came_back(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     cursor: &Cut,
     by: Position,
     became: &Returned,
@@ -243,24 +244,28 @@ pub(super) fn came_back(
         recorded_at,
         position: by,
     };
-    became_in_log(read, saga_id, place)
+    became_in_log(store, saga_id, place)
 }
 
 /// What became of a delivery that the projections have folded.
-fn became_in_log(read: &dyn Read, saga_id: SagaId, place: TimelineKey) -> Result<RedriveOutcome, StoreError> {
+fn became_in_log(
+    store: &dyn StoreRead,
+    saga_id: SagaId,
+    place: TimelineKey,
+) -> Result<RedriveOutcome, StoreError> {
     let mut key = Key::default();
     keys::log(&mut key, &saga_id, place);
-    let generation = read::active_generation(read)?;
-    let row = read.get(Table::Log, &key)?;
-    let state = read::instance(read, generation, &saga_id)?;
+    let generation = reads::active_generation(store)?;
+    let row = store.get(Table::Log, &key)?;
+    let state = reads::instance(store, generation, &saga_id)?;
     let (Some(row), Some(state)) = (row, state) else {
         return Ok(RedriveOutcome::Removed(saga_id));
     };
-    if !timelines::is_duplicate(read, generation, &saga_id, place)? {
+    if !timelines::is_duplicate(store, generation, &saga_id, place)? {
         return Ok(RedriveOutcome::Applied(saga_id));
     }
     let event = LogRecord::read(&row)?.view(place)?;
-    let stands = timelines::find(read, generation, &saga_id, &state, &event)?;
+    let stands = timelines::find(store, generation, &saga_id, &state, &event)?;
     Ok(RedriveOutcome::Duplicate {
         conflicting: stands.is_some_and(|stands| stands.body() != event.body_digest()),
         saga_id,

@@ -6,8 +6,9 @@
 //! ```
 
 use crate::domain::Millis;
+use crate::domain::text::{MAX_REASON_CHARS, first};
 use crate::store::dead_letters::DeadLetterGuard;
-use crate::store::{Batch, Read, StoreError};
+use crate::store::{Batch, StoreError, StoreRead};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,8 +20,10 @@ pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
 const MAX_NAME_BYTES: usize = 200;
 /// Who, from where, when.
 const MAX_FACT_BYTES: usize = 1_000;
-/// Why: a thousand characters, as operators are held to, of whatever length in bytes.
-const MAX_REASON_BYTES: usize = 4_000;
+/// Why: as many characters as operators may say, of whatever length in bytes.
+const MAX_REASON_BYTES: usize = 4 * MAX_REASON_CHARS;
+/// Characters that are told of what is wrong with a body.
+const FAULT_CHARS: usize = 500;
 
 /// A decision. Fields that this version does not know are ignored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,7 +77,7 @@ pub(super) fn parse(value: Option<&[u8]>) -> Parsed {
         Some(version) if version > VERSION => {
             let kind = json.get("kind").and_then(Value::as_str).unwrap_or_default();
             Parsed::Later {
-                kind: kind.chars().take(MAX_NAME_BYTES).collect(),
+                kind: first(kind, MAX_NAME_BYTES).to_owned(),
                 version,
             }
         }
@@ -118,6 +121,16 @@ pub struct Decided<'a> {
     pub decision: &'a Decision,
 }
 
+impl<'a> Decided<'a> {
+    /// The body as that of its kind.
+    ///
+    /// # Errors
+    /// What is wrong with it, shortened: it says the whole of a text that it did not expect.
+    pub fn body<T: Deserialize<'a>>(&self) -> Result<T, String> {
+        T::deserialize(&self.decision.body).map_err(|error| first(&error.to_string(), FAULT_CHARS).to_owned())
+    }
+}
+
 /// Whether a decision takes effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -151,7 +164,7 @@ pub trait Applier: Send + Sync {
         &self,
         decided: Decided<'_>,
         held: Option<&DeadLetterGuard<'_>>,
-        store: &dyn Read,
+        store: &dyn StoreRead,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError>;
 

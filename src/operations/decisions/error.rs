@@ -4,7 +4,7 @@ use crate::domain::{Millis, Position, SagaId, SagaStatus};
 use crate::pipeline::kafka::OutError;
 use crate::pipeline::registry::SchemaError;
 use crate::store::StoreError;
-use saga_tracker_sdk::{contract, encoding};
+use saga_tracker_sdk::encoding;
 use thiserror::Error;
 
 /// Why an operator's wish was not fulfilled.
@@ -188,9 +188,6 @@ pub enum Failure {
         /// What is wrong with it.
         why: jiff::Error,
     },
-    /// A status that the contract does not know.
-    #[error(transparent)]
-    Status(contract::UnknownStatus),
 }
 
 impl OpsError {

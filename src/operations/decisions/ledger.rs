@@ -13,7 +13,7 @@ use crate::pipeline::kafka::source::RawRecord;
 use crate::store::codec::Record;
 use crate::store::dead_letters::DeadLetterGuard;
 use crate::store::records::{DecisionOutcome, DecisionRecord, LastRecord, OffsetRecord};
-use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, read, totals};
+use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, reads, totals};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -70,14 +70,14 @@ impl Ledger {
         topic: &str,
         appliers: Arc<[Box<dyn Applier>]>,
     ) -> Result<Self, StoreError> {
-        let rows = read::offsets(&*store, topic)?;
+        let rows = reads::offsets(&*store, topic)?;
         let row = rows
             .into_iter()
             .find(|(partition, _)| *partition == PARTITION)
             .map(|(_, row)| row);
         Ok(Self {
             row,
-            counts: read::meta_counts(&*store, totals::DECISION_COUNTS)?,
+            counts: reads::meta_counts(&*store, totals::DECISION_COUNTS)?,
             topic: topic.to_owned(),
             appliers,
             store,
@@ -192,7 +192,7 @@ impl Ledger {
             arrived_at,
             decision: &decision,
         };
-        read::put_meta_count(rows, totals::DECISION_IDS, &decision.id, decided.offset + 1);
+        reads::put_meta_count(rows, totals::DECISION_IDS, &decision.id, decided.offset + 1);
         let mut effect = Batch::new();
         let held = applier.hold();
         let (outcome, detail) = match applier.apply(decided, held.as_ref(), &*self.store, &mut effect)? {
@@ -211,7 +211,7 @@ impl Ledger {
 
     /// Where a decision of that id stands, if one was read.
     fn known_id(&self, id: &str) -> Result<Option<u64>, StoreError> {
-        let behind = read::meta_count(&*self.store, totals::DECISION_IDS, id)?;
+        let behind = reads::meta_count(&*self.store, totals::DECISION_IDS, id)?;
         Ok(behind.checked_sub(1))
     }
 
@@ -250,7 +250,7 @@ impl Ledger {
         let member = format!("{kind} {}", entry.outcome.as_str());
         let count = self.counts.entry(member.clone()).or_default();
         *count += 1;
-        read::put_meta_count(rows, totals::DECISION_COUNTS, &member, *count);
+        reads::put_meta_count(rows, totals::DECISION_COUNTS, &member, *count);
     }
 
     /// A record that the store has read: only the very last one is ever asked for again.

@@ -3,9 +3,9 @@
 use super::decision::{Decision, Parsed, parse};
 use crate::domain::Millis;
 use crate::store::codec::Record;
+use crate::store::offsets::OffsetRows;
 use crate::store::records::{DecisionOutcome, DecisionRecord};
-use crate::store::{Direction, Key, Read, StoreError, Table, keys, read};
-use std::ops::{Bound, ControlFlow};
+use crate::store::{Key, StoreError, StoreRead, Table, keys, until};
 
 /// A message of the ops topic, and what became of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +20,7 @@ pub struct Recorded {
     pub kind: String,
     /// What became of it, in words.
     pub detail: String,
-    /// The decision; none for what is none.
+    /// The decision, unless the message holds no decision that this version reads.
     pub decision: Option<Decision>,
 }
 
@@ -48,43 +48,21 @@ impl Recorded {
 /// # Errors
 /// [`StoreError`] when they cannot be read.
 pub fn decisions_from(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     from: u64,
     to: u64,
     limit: usize,
 ) -> Result<(Vec<Recorded>, u64), StoreError> {
-    let mut found: Vec<Recorded> = Vec::new();
-    let mut key = Key::default();
-    let mut next = from;
-    while next < to && found.len() < limit {
-        keys::decision(&mut key, next);
-        let bucket_end = ((next >> keys::FEED_BUCKET_BITS) + 1) << keys::FEED_BUCKET_BITS;
-        let stop = to.min(bucket_end);
-        let (first, end) = (next.to_be_bytes(), stop.to_be_bytes());
-        let range = (Bound::Included(&first[..]), Bound::Excluded(&end[..]));
-        let room = limit - found.len();
-        read::try_scan(
-            |visit| {
-                store.scan(
-                    Table::Decisions,
-                    key.partition(),
-                    range,
-                    Direction::Forward,
-                    room,
-                    visit,
-                )
-            },
-            |sort, value| {
-                let record = DecisionRecord::read(value)?;
-                found.push(Recorded::of(keys::parse_offset(sort)?, &record)?);
-                Ok(ControlFlow::Continue(()))
-            },
-        )?;
-        next = match found.last() {
-            Some(last) if found.len() == limit => last.offset + 1,
-            _ => stop,
-        };
-    }
+    let rows = OffsetRows {
+        store,
+        table: Table::Decisions,
+        key: keys::decision,
+    };
+    let mut found = Vec::new();
+    let next = rows.forward(from..to, |offset, value| {
+        found.push(Recorded::of(offset, &DecisionRecord::read(value)?)?);
+        Ok(until(found.len() >= limit))
+    })?;
     Ok((found, next))
 }
 
@@ -92,7 +70,7 @@ pub fn decisions_from(
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub(super) fn decision_at(store: &dyn Read, offset: u64) -> Result<Option<Recorded>, StoreError> {
+pub(super) fn decision_at(store: &dyn StoreRead, offset: u64) -> Result<Option<Recorded>, StoreError> {
     let mut key = Key::default();
     keys::decision(&mut key, offset);
     store

@@ -35,7 +35,7 @@ impl OpsSnapshot {
         self.end.map_or(0, |end| end.saturating_sub(self.next))
     }
 
-    /// Why a decision that is published now would not be read here; none while it would.
+    /// Why a decision that is published now would not be read here; `None` while it would.
     pub fn closed(&self) -> Option<&str> {
         match (&self.fatal, &self.shortage, &self.waiting) {
             (Some(why), _, _) | (None, Some(_), Some(why)) => Some(why),

@@ -12,7 +12,7 @@ use crate::pipeline::projector::ProjectorWatch;
 use crate::pipeline::registry::{SchemaError, SchemaSource};
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;
-use crate::store::{Direction, Key, Read, SharedStore, StoreError, Table, WHOLE, keys, read, timelines};
+use crate::store::{Direction, Key, Scan, SharedStore, StoreError, StoreRead, Table, keys, reads, timelines};
 use jiff::Timestamp;
 use saga_tracker_sdk::contract::{self, SagaEvent};
 use saga_tracker_sdk::encoding::Encoder;
@@ -133,8 +133,8 @@ impl StatusChanger {
 
     fn state(&self, saga: &SagaId) -> Result<SagaState, OpsError> {
         let snapshot = self.store.snapshot();
-        let generation = read::active_generation(&*snapshot)?;
-        read::instance(&*snapshot, generation, saga)?.ok_or_else(|| OpsError::NotFound(saga.clone()))
+        let generation = reads::active_generation(&*snapshot)?;
+        reads::instance(&*snapshot, generation, saga)?.ok_or_else(|| OpsError::NotFound(saga.clone()))
     }
 
     /// Where the event has to stand: behind the saga's last one, even when that one's clock was ahead of
@@ -157,17 +157,14 @@ impl StatusChanger {
 
     fn last_delivery(&self, saga: &SagaId) -> Result<Option<Position>, StoreError> {
         let mut last = None;
-        read::try_scan(
-            |visit| {
-                let partition = saga.as_str().as_bytes();
-                self.store
-                    .scan(Table::Log, partition, WHOLE, Direction::Reverse, 1, visit)
-            },
-            |sort, _| {
+        let partition = saga.as_str().as_bytes();
+        Scan::of(Table::Log, partition)
+            .direction(Direction::Reverse)
+            .limit(1)
+            .each(&*self.store, |sort, _| {
                 last = Some(keys::parse_log_sort(sort)?.position);
                 Ok(ControlFlow::Continue(()))
-            },
-        )?;
+            })?;
         Ok(last)
     }
 
@@ -197,7 +194,7 @@ impl StatusChanger {
             saga_id: wish.saga_id.as_str().to_owned(),
             saga_type: state.saga_type.as_str().into(),
             step: OPERATOR_STATUS_CHANGE.to_owned(),
-            status: wish.status.as_str().parse().map_err(Failure::Status)?,
+            status: wish.status,
             order_id: state.order_id.as_str().to_owned(),
             metadata: Some(Value::Object(metadata).to_string()),
             recorded_at: instant(recorded_at)?,
@@ -259,18 +256,18 @@ impl StatusChanger {
         place: TimelineKey,
     ) -> Result<(SagaStatus, SagaState), OpsError> {
         let snapshot = self.store.snapshot();
-        let generation = read::active_generation(&*snapshot)?;
-        let cursor = read::cursor(&*snapshot, generation)?;
+        let generation = reads::active_generation(&*snapshot)?;
+        let cursor = reads::cursor(&*snapshot, generation)?;
         let missing = || unsettled(event_id, place.position, "it is not in the saga's timeline");
-        let whole = read::instance(&*snapshot, generation, saga)?.ok_or_else(missing)?;
+        let whole = reads::instance(&*snapshot, generation, saga)?.ok_or_else(missing)?;
         let mut key = Key::default();
         keys::log(&mut key, saga, place);
         let row = snapshot.get(Table::Log, &key)?.ok_or_else(missing)?;
         if timelines::is_duplicate(&*snapshot, generation, saga, place)? {
             return Err(missing());
         }
-        let definitions = read::definitions_of(&*snapshot, generation, &self.definitions)?;
-        let moment = (&*snapshot as &dyn Read, generation, &cursor);
+        let definitions = reads::definitions_of(&*snapshot, generation, &self.definitions)?;
+        let moment = (&*snapshot as &dyn StoreRead, generation, &cursor);
         let before = timelines::fold_before(moment, &definitions, saga, &whole, place)?;
         let event = LogRecord::read(&row)?.view(place)?;
         Ok(match before {

@@ -17,7 +17,7 @@ use crate::pipeline::registry::{BundledSchema, SchemaSource};
 use crate::store::codec::Record as _;
 use crate::store::dead_letters::DeadLetterGuard;
 use crate::store::records::{DecisionOutcome, MetaRecord};
-use crate::store::{Batch, Key, Read, SharedStore, StoreError, Table, keys, read, totals};
+use crate::store::{Batch, Key, SharedStore, StoreError, StoreRead, Table, keys, reads, totals};
 use crate::testkit;
 use saga_tracker_sdk::publishing::EventIds;
 use serde_json::json;
@@ -40,7 +40,7 @@ impl Applier for TakesAll {
         &self,
         decided: Decided<'_>,
         _held: Option<&DeadLetterGuard<'_>>,
-        _store: &dyn Read,
+        _store: &dyn StoreRead,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
         let mut key = Key::default();
@@ -123,7 +123,7 @@ fn every_message_is_recorded_and_only_what_holds_takes_effect() {
     assert_eq!(note(&store, 0).as_deref(), Some("one"));
     assert_eq!(note(&store, 1), None, "a refused decision leaves no rows");
     assert_eq!(note(&store, 7).as_deref(), Some("three"));
-    let counts = read::meta_counts(&*store, totals::DECISION_COUNTS).unwrap();
+    let counts = reads::meta_counts(&*store, totals::DECISION_COUNTS).unwrap();
     let counted: Vec<_> = counts
         .iter()
         .map(|(name, count)| (name.as_str(), *count))
@@ -162,7 +162,7 @@ fn a_decision_counts_once_whatever_became_of_it() {
         outcomes(&store)[3]
     );
     assert_eq!((note(&store, 2), note(&store, 3)), (None, None));
-    let counts = read::meta_counts(&*store, totals::DECISION_COUNTS).unwrap();
+    let counts = reads::meta_counts(&*store, totals::DECISION_COUNTS).unwrap();
     assert_eq!(counts.get("note duplicate"), Some(&3));
 }
 
@@ -591,7 +591,7 @@ impl Topic {
     }
 
     fn next(&self, partition: u32) -> u64 {
-        let cut = read::log_cut(&*self.store, testkit::TOPIC).unwrap();
+        let cut = reads::log_cut(&*self.store, testkit::TOPIC).unwrap();
         cut.next(partition)
     }
 }
@@ -693,8 +693,10 @@ fn wish(status: SagaStatus, expected: Option<SagaStatus>) -> StatusChange {
 
 fn state(scene: &Scene) -> crate::domain::SagaState {
     let store = &*scene.topic.store;
-    let generation = read::active_generation(store).unwrap();
-    read::instance(store, generation, &"s/1".into()).unwrap().unwrap()
+    let generation = reads::active_generation(store).unwrap();
+    reads::instance(store, generation, &"s/1".into())
+        .unwrap()
+        .unwrap()
 }
 
 #[test]
@@ -712,8 +714,8 @@ fn a_change_is_an_ordinary_event_that_says_who_and_why() {
     let state = state(&scene);
     assert_eq!(state.status, SagaStatus::Compensated);
     assert_eq!(state.last_step.as_str(), OPERATOR_STATUS_CHANGE);
-    let cursor = read::log_cut(&*scene.topic.store, testkit::TOPIC).unwrap();
-    let events = read::deliveries(&*scene.topic.store, &"s/1".into(), &cursor).unwrap();
+    let cursor = reads::log_cut(&*scene.topic.store, testkit::TOPIC).unwrap();
+    let events = reads::deliveries(&*scene.topic.store, &"s/1".into(), &cursor).unwrap();
     let metadata: serde_json::Value = serde_json::from_str(events[1].metadata.as_deref().unwrap()).unwrap();
     assert_eq!(
         (

@@ -163,7 +163,7 @@ impl Objects {
         ObjectWriter::new(self.clone(), name)
     }
 
-    /// All of an object; none when it is not there. For small ones.
+    /// All of an object; `None` when it is not there. For small ones.
     ///
     /// # Errors
     /// [`ObjectsError`].
@@ -235,7 +235,7 @@ impl Objects {
         })
     }
 
-    /// Size and time of an object; none when it is not there.
+    /// Size and time of an object; `None` when it is not there.
     ///
     /// # Errors
     /// [`ObjectsError`].

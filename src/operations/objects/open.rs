@@ -58,7 +58,7 @@ fn address(settings: &ObjectsSettings) -> Result<Url, ObjectsError> {
     Url::parse(text).map_err(|error| {
         at(
             "objects.url",
-            format!("found an address that is none ({error}); {ACCEPTED}"),
+            format!("found something that is no address ({error}); {ACCEPTED}"),
         )
     })
 }

@@ -7,7 +7,7 @@ use crate::operations::objects::Objects;
 use crate::store::codec::Record;
 use crate::store::purged;
 use crate::store::records::ArchivedRecord;
-use crate::store::{Key, Read, StoreError, Table, keys, read};
+use crate::store::{Key, StoreError, StoreRead, Table, keys, reads};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use tokio::runtime::Handle;
@@ -55,7 +55,7 @@ impl ArchiveObject {
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn of_decision(store: &dyn Read, decision: u64) -> Result<Option<ArchiveObject>, StoreError> {
+pub fn of_decision(store: &dyn StoreRead, decision: u64) -> Result<Option<ArchiveObject>, StoreError> {
     let mut key = Key::default();
     keys::by_decision(&mut key, decision);
     store
@@ -69,7 +69,7 @@ pub fn of_decision(store: &dyn Read, decision: u64) -> Result<Option<ArchiveObje
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn list(store: &dyn Read, from: u64, limit: usize) -> Result<Vec<ArchiveObject>, StoreError> {
+pub fn list(store: &dyn StoreRead, from: u64, limit: usize) -> Result<Vec<ArchiveObject>, StoreError> {
     let mut first = First::new(limit);
     each(store, |object| {
         if object.decision >= from {
@@ -103,7 +103,7 @@ impl First {
 ///
 /// # Errors
 /// [`StoreError`].
-pub(super) fn of_object(store: &dyn Read, name: &str) -> Result<Option<ArchiveObject>, StoreError> {
+pub(super) fn of_object(store: &dyn StoreRead, name: &str) -> Result<Option<ArchiveObject>, StoreError> {
     let mut found = None;
     each(store, |object| {
         if object.name == name {
@@ -113,8 +113,8 @@ pub(super) fn of_object(store: &dyn Read, name: &str) -> Result<Option<ArchiveOb
     Ok(found)
 }
 
-fn each(store: &dyn Read, mut visit: impl FnMut(ArchiveObject)) -> Result<(), StoreError> {
-    read::try_scan_table(store, Table::Archived, |_, sort, value| {
+fn each(store: &dyn StoreRead, mut visit: impl FnMut(ArchiveObject)) -> Result<(), StoreError> {
+    reads::try_scan_table(store, Table::Archived, |_, sort, value| {
         visit(ArchiveObject::of(
             keys::parse_offset(sort)?,
             &ArchivedRecord::read(value)?,

@@ -6,9 +6,10 @@
 
 use super::claim::Seen;
 use super::holds::{HoldQuery, Scope};
+use crate::domain::text::{hex, is_longer, unhex_array};
 use crate::domain::{Cut, Event, Millis, RowGroups, SagaId};
-use crate::pipeline::decode::{MAX_ORDER_ID_CHARS, MAX_SAGA_ID_CHARS, MAX_SAGA_TYPE_CHARS};
 use crate::pipeline::projector::PurgeSaga;
+use saga_tracker_sdk::contract::limits::{MAX_ID_CHARS, MAX_SAGA_TYPE_CHARS};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,11 +62,9 @@ impl HoldBody {
     pub fn scope(self) -> Result<Scope, String> {
         match (self.saga, self.order, self.query) {
             (Some(saga), None, None) if !saga.is_empty() => {
-                Ok(Scope::Saga(within("saga", &saga, MAX_SAGA_ID_CHARS)?.into()))
+                Ok(Scope::Saga(within("saga", &saga, MAX_ID_CHARS)?.into()))
             }
-            (None, Some(order), None) => {
-                Ok(Scope::Order(within("order", &order, MAX_ORDER_ID_CHARS)?.into()))
-            }
+            (None, Some(order), None) => Ok(Scope::Order(within("order", &order, MAX_ID_CHARS)?.into())),
             (None, None, Some(query)) => match query.fault() {
                 Some(fault) => Err(fault),
                 None => {
@@ -200,7 +199,7 @@ impl PurgeBody {
         }
         let mut names = BTreeSet::new();
         if let Some(twice) = self.sagas.iter().find(|saga| !names.insert(saga.id.as_str())) {
-            let id = within("id of a saga", &twice.id, MAX_SAGA_ID_CHARS)?;
+            let id = within("id of a saga", &twice.id, MAX_ID_CHARS)?;
             return Err(format!("it names saga {id:?} more than once"));
         }
         let cut = cut_of(&self.cut)?;
@@ -223,7 +222,8 @@ impl PurgeBody {
                     "what it has seen of partition {partition} lies behind its cut"
                 ));
             }
-            let mark = unhex(&seen.mark).ok_or("the mark of what it has seen is none")?;
+            let mark =
+                unhex_array(&seen.mark).ok_or("the mark of what it has seen is not 16 hexadecimal digits")?;
             let arrived_at = Millis(seen.arrived_at);
             let offset = seen.offset;
             Ok((
@@ -252,18 +252,20 @@ impl ObjectBody {
                 "the archive object has {size} bytes; accepted: up to {MAX_OBJECT_BYTES}"
             ));
         }
-        let hash = unhex(&self.hash).ok_or("the hash of the archive object is none")?;
+        let hash =
+            unhex_array(&self.hash).ok_or("the hash of the archive object is not 64 hexadecimal digits")?;
         Ok((name.to_owned(), self.size, hash))
     }
 }
 
 impl PurgeSagaBody {
     fn checked(&self) -> Result<PurgeSaga, String> {
-        let id = within("id of a saga", &self.id, MAX_SAGA_ID_CHARS)?;
+        let id = within("id of a saga", &self.id, MAX_ID_CHARS)?;
         Ok(PurgeSaga {
             saga: SagaId::from(id),
             events: self.events,
-            hash: unhex(&self.hash).ok_or_else(|| format!("saga {id:?}: its hash is none"))?,
+            hash: unhex_array(&self.hash)
+                .ok_or_else(|| format!("saga {id:?}: its hash is not 64 hexadecimal digits"))?,
             row_groups: self.row_groups()?,
         })
     }
@@ -329,7 +331,7 @@ impl RestoreBody {
         if !self.parts.is_sorted_by(|one, next| one < next) {
             return Err("its parts are not in the order in which they were published".to_owned());
         }
-        let id = within("id of the saga", &self.saga, MAX_SAGA_ID_CHARS)?;
+        let id = within("id of the saga", &self.saga, MAX_ID_CHARS)?;
         Ok(SagaId::from(id))
     }
 }
@@ -388,7 +390,7 @@ impl EventBody {
         }
     }
 
-    /// The delivery; none when it is not one.
+    /// The delivery; `None` when it is not one.
     pub fn event(&self, saga: &SagaId) -> Option<Event> {
         let text = |text: &Option<String>| text.as_deref().map(Box::from);
         if self.partition >= MAX_PARTITIONS || self.offset > MAX_OFFSET {
@@ -413,23 +415,6 @@ impl EventBody {
     }
 }
 
-/// Bytes as hexadecimal text.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Bytes from hexadecimal text of just their length.
-pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    if text.len() != 2 * N || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[at * 2..at * 2 + 2], 16).ok()?;
-    }
-    Some(bytes)
-}
-
 /// A cut whose partitions and offsets a topic can have.
 fn cut_of(edges: &BTreeMap<u32, u64>) -> Result<Cut, String> {
     for (partition, next) in edges {
@@ -451,8 +436,8 @@ fn cut_of(edges: &BTreeMap<u32, u64>) -> Result<Cut, String> {
 
 /// The text, if it has at most so many characters.
 fn within<'t>(what: &str, text: &'t str, limit: usize) -> Result<&'t str, String> {
-    match text.chars().nth(limit) {
-        None => Ok(text),
-        Some(_) => Err(format!("the {what} is longer than {limit} characters")),
+    if is_longer(text, limit) {
+        return Err(format!("the {what} is longer than {limit} characters"));
     }
+    Ok(text)
 }

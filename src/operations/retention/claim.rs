@@ -12,9 +12,9 @@ use super::rules::{DAY, HOUR};
 use crate::domain::{Cut, Event, Evidence, Millis, Position, SagaId, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, LogRecord};
-use crate::store::{Direction, Key, Read, StoreError, Table, WHOLE, keys, purged, read};
+use crate::store::{Key, StoreError, StoreRead, Table, WHOLE, keys, offsets, purged, reads, until};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 
 /// Rows that are looked at for the last delivery that stands in a partition.
 const LOOKED_BACK: usize = 4_096;
@@ -40,7 +40,7 @@ pub(crate) type SeenAll = BTreeMap<u32, Seen>;
 ///
 /// # Errors
 /// [`StoreError`] when feed or log cannot be read.
-pub(super) fn seen_within(store: &dyn Read, cut: &Cut) -> Result<SeenAll, StoreError> {
+pub(super) fn seen_within(store: &dyn StoreRead, cut: &Cut) -> Result<SeenAll, StoreError> {
     let mut all = SeenAll::new();
     for (partition, next) in cut.iter() {
         if let Some(event) = last_before(store, partition, next)? {
@@ -64,41 +64,23 @@ fn seen(event: &Event) -> Seen {
 
 /// The last delivery that stands in the log before an offset. Dead letters and what was purged tell no time: the
 /// former may go at another moment on another replica.
-fn last_before(store: &dyn Read, partition: u32, mut before: u64) -> Result<Option<Event>, StoreError> {
+fn last_before(store: &dyn StoreRead, partition: u32, mut before: u64) -> Result<Option<Event>, StoreError> {
     let (mut found, mut looked) = (None, 0);
-    let mut key = Key::default();
+    let rows = offsets::of_partition(store, Table::Feed, partition);
     while before > 0 && looked < LOOKED_BACK && found.is_none() {
-        let bucket = (before - 1) >> keys::FEED_BUCKET_BITS;
-        let first = bucket << keys::FEED_BUCKET_BITS;
-        keys::by_offset(&mut key, Position::new(partition, first));
-        let (from, to) = (first.to_be_bytes(), before.to_be_bytes());
-        let range = (Bound::Included(&from[..]), Bound::Excluded(&to[..]));
-        let room = LOOKED_BACK - looked;
-        let at = |sort: &[u8]| Ok::<_, StoreError>(Position::new(partition, keys::parse_offset(sort)?));
-        let mut any = false;
-        read::try_scan(
-            |visit| {
-                store.scan(
-                    Table::Feed,
-                    key.partition(),
-                    range,
-                    Direction::Reverse,
-                    room,
-                    visit,
-                )
-            },
-            |sort, value| {
-                (any, looked) = (true, looked + 1);
-                let FeedRecord::Logged { saga_id, recorded_at } = FeedRecord::read(value)? else {
-                    return Ok(ControlFlow::Continue(()));
-                };
-                found = Some((SagaId::from(saga_id), Millis(recorded_at), at(sort)?));
-                Ok(ControlFlow::Break(()))
-            },
-        )?;
-        if !any {
+        let first = keys::offset_bucket(before - 1).start;
+        // A bucket costs a look even when nothing is in it.
+        let least = looked + 1;
+        rows.backward(first..before, |offset, value| {
             looked += 1;
-        }
+            if let FeedRecord::Logged { saga_id, recorded_at } = FeedRecord::read(value)? {
+                let position = Position::new(partition, offset);
+                found = Some((SagaId::from(saga_id), Millis(recorded_at), position));
+            }
+            let ends = found.is_some() || looked >= LOOKED_BACK;
+            Ok(until(ends))
+        })?;
+        looked = looked.max(least);
         before = first;
     }
     match found {
@@ -108,7 +90,7 @@ fn last_before(store: &dyn Read, partition: u32, mut before: u64) -> Result<Opti
 }
 
 fn delivery(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     saga: &SagaId,
     recorded_at: Millis,
     position: Position,
@@ -120,7 +102,7 @@ fn delivery(
     let mut key = Key::default();
     keys::log(&mut key, saga, at);
     let row = store.get(Table::Log, &key)?;
-    row.map(|row| read::event(saga, at, &row)).transpose()
+    row.map(|row| reads::event(saga, at, &row)).transpose()
 }
 
 /// A place where another delivery stands than the one that was seen: the decision was made about
@@ -129,7 +111,7 @@ fn delivery(
 /// # Errors
 /// [`StoreError`] when feed or log cannot be read.
 pub(super) fn stranger(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     all: &SeenAll,
     within: &Cut,
 ) -> Result<Option<Position>, StoreError> {
@@ -146,7 +128,7 @@ pub(super) fn stranger(
 }
 
 /// The delivery that stands in the log at a position.
-fn logged_at(store: &dyn Read, position: Position) -> Result<Option<Event>, StoreError> {
+fn logged_at(store: &dyn StoreRead, position: Position) -> Result<Option<Event>, StoreError> {
     match stands_at(store, position)? {
         Stands::Delivery(event) => Ok(Some(event)),
         Stands::Purged(_) | Stands::Nothing => Ok(None),
@@ -161,7 +143,7 @@ enum Stands {
     Nothing,
 }
 
-fn stands_at(store: &dyn Read, position: Position) -> Result<Stands, StoreError> {
+fn stands_at(store: &dyn StoreRead, position: Position) -> Result<Stands, StoreError> {
     let mut key = Key::default();
     keys::by_offset(&mut key, position);
     let Some(row) = store.get(Table::Feed, &key)? else {
@@ -209,7 +191,7 @@ impl Claim {
         quiet_hours: u64,
         all: &SeenAll,
         (decision, at): (u64, Millis),
-        store: &dyn Read,
+        store: &dyn StoreRead,
     ) -> Result<Self, StoreError> {
         let mut there = SeenAll::new();
         for (partition, expected) in all {
@@ -252,7 +234,12 @@ impl Claim {
     ///
     /// # Errors
     /// [`StoreError`] when the log cannot be read.
-    pub(super) fn holds_of(&self, store: &dyn Read, saga: &SagaId, cut: &Cut) -> Result<bool, StoreError> {
+    pub(super) fn holds_of(
+        &self,
+        store: &dyn StoreRead,
+        saga: &SagaId,
+        cut: &Cut,
+    ) -> Result<bool, StoreError> {
         let Some(deliveries) = Deliveries::read(store, saga, cut)? else {
             return Ok(true);
         };
@@ -265,7 +252,7 @@ impl Claim {
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub(super) fn came_back(store: &dyn Read, saga: &SagaId) -> Result<Option<Millis>, StoreError> {
+pub(super) fn came_back(store: &dyn StoreRead, saga: &SagaId) -> Result<Option<Millis>, StoreError> {
     let restored = purged::purged(store, saga)?.and_then(|record| record.restored);
     Ok(restored.map(|(_, at)| at))
 }
@@ -302,7 +289,7 @@ impl Deliveries {
         self
     }
 
-    /// Of these deliveries; none of none.
+    /// Of these deliveries; `None` when there are none.
     #[cfg(test)]
     pub(super) fn of(events: &[Event]) -> Option<Self> {
         events.iter().fold(None, |all, event| {
@@ -314,9 +301,9 @@ impl Deliveries {
     ///
     /// # Errors
     /// [`StoreError`] when the log cannot be read.
-    pub(super) fn read(store: &dyn Read, saga: &SagaId, cut: &Cut) -> Result<Option<Self>, StoreError> {
+    pub(super) fn read(store: &dyn StoreRead, saga: &SagaId, cut: &Cut) -> Result<Option<Self>, StoreError> {
         let mut all = None;
-        read::try_scan_saga(store, saga, WHOLE, |sort, value| {
+        reads::try_scan_saga(store, saga, WHOLE, |sort, value| {
             let at = keys::parse_log_sort(sort)?;
             if cut.contains(at.position) {
                 all = Some(with(all.take(), at, LogRecord::read(value)?.arrived_at()));

@@ -3,7 +3,7 @@
 
 use super::claim::{Deliveries, with};
 use crate::domain::{Cut, Evidence, SagaId};
-use crate::store::{Read, StoreError, timelines};
+use crate::store::{StoreError, StoreRead, timelines};
 use std::ops::ControlFlow;
 
 /// Bytes that a delivery takes beside its metadata, about.
@@ -25,7 +25,7 @@ impl Contents {
     ///
     /// # Errors
     /// [`StoreError`] when the log cannot be read.
-    pub(super) fn read(store: &dyn Read, saga: &SagaId, cut: &Cut) -> Result<Option<Self>, StoreError> {
+    pub(super) fn read(store: &dyn StoreRead, saga: &SagaId, cut: &Cut) -> Result<Option<Self>, StoreError> {
         let (mut deliveries, mut evidence, mut bytes) = (None, Evidence::default(), 0);
         timelines::each_delivery(store, saga, cut, |event| {
             deliveries = Some(with(deliveries.take(), event.place, event.arrived_at));

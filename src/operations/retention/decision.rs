@@ -8,55 +8,68 @@ use super::body::{
 };
 use super::holds::{Hold, Lifted};
 use super::parts;
+use crate::domain::text::first;
 use crate::operations::decisions::{Applier, Decided, Verdict};
 use crate::store::codec::Record;
 use crate::store::dead_letters::DeadLetterGuard;
 use crate::store::records::ArchivedRecord;
-use crate::store::{Batch, Key, Read, StoreError, Table, keys};
+use crate::store::{Batch, Key, StoreError, StoreRead, Table, keys};
 use serde::Deserialize;
 
-/// Characters that are told of what is wrong with a body.
-const LONGEST_FAULT: usize = 500;
+/// What decisions of this room do, those of each kind by a function of its own.
+struct RetentionApplier {
+    kind: &'static str,
+    apply: Apply,
+    topic: String,
+}
 
-/// Who applies decisions of this room, for a store that is filled from this tracker topic.
+/// Given the decision and the tracker topic that this store is filled from.
+type Apply = fn(&Decided<'_>, &str, &dyn StoreRead, &mut Batch) -> Result<Verdict, StoreError>;
+
+/// What decisions of each kind do, in a store that is filled from that tracker topic.
 pub fn appliers(topic: &str) -> Vec<Box<dyn Applier>> {
-    let topic = || topic.to_owned();
-    vec![
-        Box::new(HoldApplier),
-        Box::new(ReleaseApplier),
-        Box::new(PurgeApplier { topic: topic() }),
-        Box::new(RestoreApplier { topic: topic() }),
-        Box::new(RestorePartApplier),
-    ]
+    const KINDS: [(&str, Apply); 5] = [
+        (HOLD, hold),
+        (LIFT, lift),
+        (PURGE, purge),
+        (RESTORE, restore),
+        (RESTORE_PART, restore_part),
+    ];
+    let applier = |(kind, apply)| -> Box<dyn Applier> {
+        let topic = topic.to_owned();
+        Box::new(RetentionApplier { kind, apply, topic })
+    };
+    KINDS.map(applier).into()
 }
 
-fn body<'d, T: Deserialize<'d>>(decided: &Decided<'d>) -> Result<T, String> {
-    T::deserialize(&decided.decision.body).map_err(|error| {
-        // It says the whole of a text that it did not expect.
-        let why: String = error.to_string().chars().take(LONGEST_FAULT).collect();
-        format!("its body is not of its kind: {why}")
-    })
-}
-
-/// Sets holds.
-pub struct HoldApplier;
-
-impl Applier for HoldApplier {
+impl Applier for RetentionApplier {
     fn kind(&self) -> &'static str {
-        HOLD
+        self.kind
     }
 
     fn apply(
         &self,
         decided: Decided<'_>,
         _: Option<&DeadLetterGuard<'_>>,
-        _: &dyn Read,
+        store: &dyn StoreRead,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
-        let scope = match body::<HoldBody>(&decided).and_then(HoldBody::scope) {
-            Ok(scope) => scope,
-            Err(why) => return Ok(Verdict::Refused(why)),
-        };
+        (self.apply)(&decided, &self.topic, store, rows)
+    }
+}
+
+fn verdict(checked: Result<String, String>) -> Result<Verdict, StoreError> {
+    Ok(checked.map_or_else(Verdict::Refused, Verdict::Applied))
+}
+
+fn body<'d, T: Deserialize<'d>>(decided: &Decided<'d>) -> Result<T, String> {
+    decided
+        .body()
+        .map_err(|why| format!("its body is not of its kind: {why}"))
+}
+
+fn hold(decided: &Decided<'_>, _: &str, _: &dyn StoreRead, rows: &mut Batch) -> Result<Verdict, StoreError> {
+    verdict(body::<HoldBody>(decided).and_then(HoldBody::scope).map(|scope| {
         let hold = Hold {
             id: decided.offset,
             scope,
@@ -66,70 +79,81 @@ impl Applier for HoldApplier {
             lifted: None,
         };
         hold.put(rows);
-        Ok(Verdict::Applied(format!("hold {} is in force", hold.id)))
-    }
+        format!("hold {} is in force", hold.id)
+    }))
 }
 
-/// Ends holds.
-pub struct ReleaseApplier;
-
-impl Applier for ReleaseApplier {
-    fn kind(&self) -> &'static str {
-        LIFT
+fn lift(
+    decided: &Decided<'_>,
+    _: &str,
+    store: &dyn StoreRead,
+    rows: &mut Batch,
+) -> Result<Verdict, StoreError> {
+    let id = match body::<LiftBody>(decided) {
+        Ok(body) => body.hold,
+        Err(why) => return Ok(Verdict::Refused(why)),
+    };
+    let Some(mut hold) = super::Holds::find(store, id)? else {
+        return Ok(Verdict::Refused(format!("there is no hold {id}")));
+    };
+    if hold.lifted.is_some() {
+        return Ok(Verdict::Refused(format!("hold {id} was lifted already")));
     }
+    hold.lifted = Some(Lifted {
+        decision: decided.offset,
+        by: decided.decision.by.clone(),
+        reason: decided.decision.reason.clone(),
+        at: decided.arrived_at,
+    });
+    hold.put(rows);
+    Ok(Verdict::Applied(format!("hold {id} is lifted")))
+}
 
-    fn apply(
-        &self,
-        decided: Decided<'_>,
-        _: Option<&DeadLetterGuard<'_>>,
-        store: &dyn Read,
-        rows: &mut Batch,
-    ) -> Result<Verdict, StoreError> {
-        let id = match body::<LiftBody>(&decided) {
-            Ok(body) => body.hold,
-            Err(why) => return Ok(Verdict::Refused(why)),
-        };
-        let Some(mut hold) = super::Holds::find(store, id)? else {
-            return Ok(Verdict::Refused(format!("there is no hold {id}")));
-        };
-        if hold.lifted.is_some() {
-            return Ok(Verdict::Refused(format!("hold {id} was lifted already")));
+/// Checks a purge and enters its archive object; the worker does the rest.
+fn purge(
+    decided: &Decided<'_>,
+    topic: &str,
+    _: &dyn StoreRead,
+    rows: &mut Batch,
+) -> Result<Verdict, StoreError> {
+    verdict(body::<PurgeBody>(decided).and_then(|purge| {
+        of_topic(&purge.topic, topic)?;
+        note_purge(&purge, decided, rows)
+    }))
+}
+
+/// Checks a restore, for the worker.
+fn restore(
+    decided: &Decided<'_>,
+    topic: &str,
+    _: &dyn StoreRead,
+    _: &mut Batch,
+) -> Result<Verdict, StoreError> {
+    verdict(body::<RestoreBody>(decided).and_then(|restore| {
+        of_topic(&restore.topic, topic)?;
+        let saga = restore.checked()?;
+        parts::check(&restore.data)?;
+        if restore.parts.last().is_some_and(|last| *last >= decided.offset) {
+            return Err("it names a part that comes after it".to_owned());
         }
-        hold.lifted = Some(Lifted {
-            decision: decided.offset,
-            by: decided.decision.by.clone(),
-            reason: decided.decision.reason.clone(),
-            at: decided.arrived_at,
-        });
-        hold.put(rows);
-        Ok(Verdict::Applied(format!("hold {id} is lifted")))
-    }
+        Ok(format!(
+            "saga {saga} comes back with {} deliveries",
+            restore.events
+        ))
+    }))
 }
 
-/// Notes purges, for the worker.
-pub struct PurgeApplier {
-    /// The tracker topic that this store is filled from.
-    pub topic: String,
-}
-
-impl Applier for PurgeApplier {
-    fn kind(&self) -> &'static str {
-        PURGE
-    }
-
-    fn apply(
-        &self,
-        decided: Decided<'_>,
-        _: Option<&DeadLetterGuard<'_>>,
-        _: &dyn Read,
-        rows: &mut Batch,
-    ) -> Result<Verdict, StoreError> {
-        let noted = body::<PurgeBody>(&decided).and_then(|purge| {
-            of_topic(&purge.topic, &self.topic)?;
-            note_purge(&purge, &decided, rows)
-        });
-        Ok(noted.map_or_else(Verdict::Refused, Verdict::Applied))
-    }
+/// Keeps a piece of a restore until the decision that names it. By itself a piece does nothing.
+fn restore_part(
+    decided: &Decided<'_>,
+    _: &str,
+    _: &dyn StoreRead,
+    _: &mut Batch,
+) -> Result<Verdict, StoreError> {
+    verdict(body::<RestorePartBody>(decided).and_then(|part| {
+        let bytes = parts::check(&part.data)?;
+        Ok(format!("{bytes} bytes of a saga that is to come back"))
+    }))
 }
 
 fn note_purge(purge: &PurgeBody, decided: &Decided<'_>, rows: &mut Batch) -> Result<String, String> {
@@ -160,65 +184,8 @@ fn of_topic(named: &str, ours: &str) -> Result<(), String> {
     if named == ours {
         return Ok(());
     }
-    let named: String = named.chars().take(250).collect();
+    let named = first(named, 250);
     Err(format!(
         "it is about topic {named:?}; this tracker follows {ours:?}"
     ))
-}
-
-/// Notes restores, for the worker.
-pub struct RestoreApplier {
-    /// The tracker topic that this store is filled from.
-    pub topic: String,
-}
-
-impl Applier for RestoreApplier {
-    fn kind(&self) -> &'static str {
-        RESTORE
-    }
-
-    fn apply(
-        &self,
-        decided: Decided<'_>,
-        _: Option<&DeadLetterGuard<'_>>,
-        _: &dyn Read,
-        _: &mut Batch,
-    ) -> Result<Verdict, StoreError> {
-        let checked = body::<RestoreBody>(&decided).and_then(|restore| {
-            of_topic(&restore.topic, &self.topic)?;
-            let saga = restore.checked()?;
-            parts::check(&restore.data)?;
-            if restore.parts.last().is_some_and(|last| *last >= decided.offset) {
-                return Err("it names a part that comes after it".to_owned());
-            }
-            Ok(format!(
-                "saga {saga} comes back with {} deliveries",
-                restore.events
-            ))
-        });
-        Ok(checked.map_or_else(Verdict::Refused, Verdict::Applied))
-    }
-}
-
-/// Keeps pieces of restores until the decision that names them. By itself a piece does nothing.
-pub struct RestorePartApplier;
-
-impl Applier for RestorePartApplier {
-    fn kind(&self) -> &'static str {
-        RESTORE_PART
-    }
-
-    fn apply(
-        &self,
-        decided: Decided<'_>,
-        _: Option<&DeadLetterGuard<'_>>,
-        _: &dyn Read,
-        _: &mut Batch,
-    ) -> Result<Verdict, StoreError> {
-        let checked = body::<RestorePartBody>(&decided).and_then(|part| {
-            let bytes = parts::check(&part.data)?;
-            Ok(format!("{bytes} bytes of a saga that is to come back"))
-        });
-        Ok(checked.map_or_else(Verdict::Refused, Verdict::Applied))
-    }
 }

@@ -238,7 +238,7 @@ impl Edge {
         nothing
     }
 
-    /// The bounds of the tracker topic, asked after that decision was read; none while nobody says, or
+    /// The bounds of the tracker topic, asked after that decision was read; `None` while nobody says, or
     /// while it may be another topic.
     fn bounds_after(&self, decision: u64, cursor: &Cut) -> Option<TopicBounds> {
         let mut asked = self.lock();

@@ -5,9 +5,9 @@
 //! on every replica, whenever it gets there.
 
 use crate::domain::{Millis, OrderId, SagaId, SagaState, SagaStatus};
-use crate::store::codec::Record;
+use crate::store::codec::{self, Record};
 use crate::store::records::{HoldRecord, HoldScopeRecord, LiftedRecord};
-use crate::store::{Batch, Key, Read, StoreError, Table, keys, read};
+use crate::store::{Batch, Key, StoreError, StoreRead, Table, keys, reads};
 use serde::{Deserialize, Serialize};
 
 /// What a hold keeps.
@@ -126,7 +126,10 @@ impl Hold {
                     to,
                 } => Scope::Query(HoldQuery {
                     saga_type: saga_type.map(str::to_owned),
-                    status: status.map(status_text).transpose()?,
+                    status: status
+                        .map(|tag| codec::status(tag, "holds"))
+                        .transpose()?
+                        .map(|status| status.as_str().to_owned()),
                     from_millis: from,
                     to_millis: to,
                 }),
@@ -176,12 +179,6 @@ impl Hold {
     }
 }
 
-fn status_text(tag: u8) -> Result<String, StoreError> {
-    SagaStatus::from_tag(tag)
-        .map(|status| status.as_str().to_owned())
-        .ok_or_else(|| StoreError::Corrupt(format!("holds: status {tag}")))
-}
-
 /// All holds there ever were.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holds(Vec<Hold>);
@@ -191,9 +188,9 @@ impl Holds {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn read(store: &dyn Read) -> Result<Self, StoreError> {
+    pub fn read(store: &dyn StoreRead) -> Result<Self, StoreError> {
         let mut holds = Vec::new();
-        read::try_scan_table(store, Table::Holds, |_, sort, value| {
+        reads::try_scan_table(store, Table::Holds, |_, sort, value| {
             holds.push(Hold::of(keys::parse_offset(sort)?, HoldRecord::read(value)?)?);
             Ok(())
         })?;
@@ -205,7 +202,7 @@ impl Holds {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn find(store: &dyn Read, id: u64) -> Result<Option<Hold>, StoreError> {
+    pub fn find(store: &dyn StoreRead, id: u64) -> Result<Option<Hold>, StoreError> {
         let mut key = Key::default();
         keys::by_decision(&mut key, id);
         store

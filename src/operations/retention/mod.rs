@@ -2,13 +2,13 @@
 //!
 //! [`Rules`] say how long a saga is kept; one replica's [`Sweeper`] finds what is due, has it archived
 //! and publishes decisions; every replica's [`Worker`] applies them in their order; [`Holds`] keep sagas
-//! from it. How rows are removed is not decided here (`projector::purge`), nor how decisions travel (`ops`).
+//! from it. How rows are removed is not decided here (`projector::purge`), nor how decisions travel (`decisions`).
 
 pub mod archived;
 pub mod body;
 mod claim;
 mod contents;
-pub mod decision;
+mod decision;
 mod edge;
 mod holds;
 pub mod parts;
@@ -24,6 +24,7 @@ mod tests;
 mod waiting;
 mod worker;
 
+pub use decision::appliers;
 pub use edge::{Asked, Edge, Reach};
 pub use holds::{Hold, HoldQuery, Holds, Lifted, Scope};
 pub use rules::{Rule, Rules, is_over};

@@ -114,7 +114,7 @@ impl Joined {
                 break;
             };
             let body: EventBody = serde_json::from_slice(json).map_err(|error| error.to_string())?;
-            let event = body.event(saga).ok_or("one of the deliveries is none")?;
+            let event = body.event(saga).ok_or("one of the deliveries cannot be read")?;
             visit(event)?;
             at += 4 + length;
         }

@@ -11,7 +11,7 @@
 //! A crash between any two of these loses nothing: what is not decided is found again. An object that
 //! no decision names is removed at the next start, so that nobody counts its sagas twice.
 
-use super::body::{ObjectBody, PURGE, PurgeBody, PurgeSagaBody, SeenBody, hex};
+use super::body::{ObjectBody, PURGE, PurgeBody, PurgeSagaBody, SeenBody};
 use super::claim::{Claim, Deliveries, SeenAll, came_back, seen_within};
 use super::contents::Contents;
 use super::edge::Edge;
@@ -22,13 +22,14 @@ use super::sweep::{Due, each_due};
 use super::waiting::waiting_letters;
 use super::{RetentionError, RetentionSettings, archived};
 use crate::domain::clock::SharedClock;
+use crate::domain::text::{first, hex};
 use crate::domain::{Cut, Millis, RowGroups, SagaId, SagaState, SagaStatus};
 use crate::failpoint;
 use crate::operations::archive::{self, Upload};
 use crate::operations::decisions::{Decisions, NewDecision, OpsError};
 use crate::operations::objects::Objects;
 use crate::pipeline::query::Query;
-use crate::store::{Batch, Durability, Read, StoreError, purged, read, timelines, totals};
+use crate::store::{Batch, Durability, StoreError, StoreRead, purged, reads, timelines, totals};
 use crate::wait;
 use std::collections::HashMap;
 use std::io::Write;
@@ -72,7 +73,7 @@ pub struct Sweeper {
     /// Sagas that a decision of ours did not remove, and since when: they are not decided about again
     /// and again.
     pub left: Mutex<HashMap<SagaId, Instant>>,
-    /// Where to archive first; none when the archive is off.
+    /// Where to archive first; `None` when the archive is off.
     pub objects: Option<Objects>,
     /// The runtime that object storage is talked to on.
     pub runtime: Handle,
@@ -210,7 +211,7 @@ impl Sweeper {
     /// Tells where nothing is due because letters wait for their schemas.
     fn tell_unreadable(&self) -> Result<(), RetentionError> {
         let snapshot = self.query.store().snapshot();
-        let cut = read::cursor(&*snapshot, read::active_generation(&*snapshot)?)?;
+        let cut = reads::cursor(&*snapshot, reads::active_generation(&*snapshot)?)?;
         let waiting = waiting_letters(&*snapshot, &cut)?;
         let words = (!waiting.is_empty()).then(|| {
             format!(
@@ -315,10 +316,10 @@ impl Sweeper {
     /// The sagas of a group that are due at this moment, with the cut and what is seen of it.
     fn gather(
         &self,
-        snapshot: &dyn Read,
+        snapshot: &dyn StoreRead,
         group: &Group,
     ) -> Result<(Cut, SeenAll, Vec<Entry>), RetentionError> {
-        let cut = read::cursor(snapshot, read::active_generation(snapshot)?)?;
+        let cut = reads::cursor(snapshot, reads::active_generation(snapshot)?)?;
         let seen = readable_within(snapshot, &cut)?;
         let quiet_hours = self.settings.quiet_hours;
         let claim = Claim::new(group.rule.days, quiet_hours, &seen, self.clock.now());
@@ -342,13 +343,13 @@ impl Sweeper {
     /// lately. The state is what the projections have: they are the fold of just what the cut holds.
     fn look_again(
         &self,
-        snapshot: &dyn Read,
+        snapshot: &dyn StoreRead,
         (group, claim): (&Group, &Claim),
         saga: &SagaId,
         cut: &Cut,
         holds: &Holds,
     ) -> Result<Option<Entry>, RetentionError> {
-        let Some(state) = read::instance(snapshot, read::active_generation(snapshot)?, saga)? else {
+        let Some(state) = reads::instance(snapshot, reads::active_generation(snapshot)?, saga)? else {
             return Ok(None);
         };
         if self.rules.of(&state.saga_type, state.status) != group.rule
@@ -397,7 +398,7 @@ impl Sweeper {
     /// Archives the sagas, if they are to be, and makes sure that they are.
     fn archive(
         &self,
-        snapshot: &dyn Read,
+        snapshot: &dyn StoreRead,
         cut: &Cut,
         group: &Group,
         entries: &[Entry],
@@ -446,12 +447,12 @@ impl Sweeper {
         let mut pending = self.pending()?;
         change(&mut pending);
         let mut batch = Batch::new();
-        read::put_meta(&mut batch, totals::ARCHIVE_PENDING, &pending.join("\n"));
+        reads::put_meta(&mut batch, totals::ARCHIVE_PENDING, &pending.join("\n"));
         Ok(self.query.store().write(&batch, Durability::Power)?)
     }
 
     fn pending(&self) -> Result<Vec<String>, RetentionError> {
-        let text = read::meta(&**self.query.store(), totals::ARCHIVE_PENDING)?.unwrap_or_default();
+        let text = reads::meta(&**self.query.store(), totals::ARCHIVE_PENDING)?.unwrap_or_default();
         Ok(text.lines().map(str::to_owned).collect())
     }
 
@@ -504,19 +505,19 @@ fn hash_of(entries: &[Entry]) -> [u8; 32] {
 
 /// Writes the sagas, one delivery after the other. Where each of them lies.
 fn write_all<W: Write + Send>(
-    snapshot: &dyn Read,
+    snapshot: &dyn StoreRead,
     cut: &Cut,
     entries: &[Entry],
     out: W,
 ) -> Result<(W, Vec<RowGroups>), RetentionError> {
-    let generation = read::active_generation(snapshot)?;
+    let generation = reads::active_generation(snapshot)?;
     let mut file = archive::Writer::new(out)?;
     let mut row_groups = Vec::with_capacity(entries.len());
     for Entry { saga, state, .. } in entries {
         let mut failed = None;
         file.begin(state)?;
         timelines::each_row_marked(snapshot, generation, saga, cut, |place, row, stands| {
-            failed = file.add(read::event(saga, place, row)?, stands).err();
+            failed = file.add(reads::event(saga, place, row)?, stands).err();
             Ok(if failed.is_some() {
                 ControlFlow::Break(())
             } else {
@@ -531,7 +532,7 @@ fn write_all<W: Write + Send>(
 
 /// What is seen of the partitions in which all can be read: where a letter waits for its schema, nobody
 /// here knows what has arrived, so nothing is due there.
-pub(crate) fn readable_within(snapshot: &dyn Read, cut: &Cut) -> Result<SeenAll, StoreError> {
+pub(crate) fn readable_within(snapshot: &dyn StoreRead, cut: &Cut) -> Result<SeenAll, StoreError> {
     let waiting = waiting_letters(snapshot, cut)?;
     let mut seen = seen_within(snapshot, cut)?;
     seen.retain(|partition, _| !waiting.contains(partition));
@@ -539,9 +540,9 @@ pub(crate) fn readable_within(snapshot: &dyn Read, cut: &Cut) -> Result<SeenAll,
 }
 
 /// The latest time that anything can be due by.
-fn latest(snapshot: &dyn Read, now: Millis) -> Result<Option<Millis>, StoreError> {
-    let generation = read::active_generation(snapshot)?;
-    let seen = readable_within(snapshot, &read::cursor(snapshot, generation)?)?;
+fn latest(snapshot: &dyn StoreRead, now: Millis) -> Result<Option<Millis>, StoreError> {
+    let generation = reads::active_generation(snapshot)?;
+    let seen = readable_within(snapshot, &reads::cursor(snapshot, generation)?)?;
     Ok(Claim::new(0, 0, &seen, now).latest())
 }
 
@@ -553,7 +554,7 @@ fn json_bytes(saga: &SagaId) -> usize {
 
 /// The day of an instant, UTC.
 fn day_of(at: Millis) -> String {
-    at.to_string().chars().take(10).collect()
+    first(&at.to_string(), 10).to_owned()
 }
 
 /// What would go if retention ran now.
@@ -601,8 +602,8 @@ const EXAMPLES: usize = 10;
 /// [`RetentionError`].
 pub fn plan(query: &Query, rules: &Rules, now: Millis) -> Result<Plan, RetentionError> {
     let snapshot = query.store().snapshot();
-    let generation = read::active_generation(&*snapshot)?;
-    let cut = read::cursor(&*snapshot, generation)?;
+    let generation = reads::active_generation(&*snapshot)?;
+    let cut = reads::cursor(&*snapshot, generation)?;
     let holds = Holds::read(&*snapshot)?;
     let seen = readable_within(&*snapshot, &cut)?;
     let mut plan = Plan::default();

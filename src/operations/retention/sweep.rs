@@ -5,7 +5,7 @@
 use super::rules::{Rule, Rules};
 use crate::domain::{Millis, SagaStatus, SagaType};
 use crate::pipeline::query::{Filter, Query, QueryError, SagaView, SearchRequest, Sort, SortKey, Window};
-use crate::store::{Direction, ProjectionTable, StoreError, Table, keys, read, totals};
+use crate::store::{ProjectionTable, Scan, StoreError, Table, keys, reads, totals};
 use std::ops::{Bound, ControlFlow};
 
 /// Sagas read at once.
@@ -16,7 +16,6 @@ const TYPES: usize = if cfg!(test) { 3 } else { 1_000 };
 /// A saga that is due.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Due {
-    /// The saga.
     pub(super) saga: SagaView,
     /// Why.
     pub(super) rule: Rule,
@@ -79,21 +78,19 @@ fn each_due_of(
 /// many there are and however few sagas are of one.
 fn types_behind(query: &Query, place: Option<&[u8]>) -> Result<Vec<(Vec<u8>, SagaType)>, StoreError> {
     let store = query.store();
-    let serving = read::active_generation(&**store)?;
+    let serving = reads::active_generation(&**store)?;
     let table = Table::Projection(serving, ProjectionTable::Totals);
     let range = (place.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
     let mut types = Vec::new();
-    read::try_scan(
-        |visit| {
-            let family = totals::TYPES.as_bytes();
-            store.scan(table, family, range, Direction::Forward, TYPES, visit)
-        },
-        |sort, _| {
+    let family = totals::TYPES.as_bytes();
+    Scan::of(table, family)
+        .range(range)
+        .limit(TYPES)
+        .each(&**store, |sort, _| {
             let name = keys::parse_text("totals", sort)?;
             types.push((sort.to_vec(), SagaType::from(name)));
             Ok(ControlFlow::Continue(()))
-        },
-    )?;
+        })?;
     Ok(types)
 }
 

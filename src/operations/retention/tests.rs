@@ -1,9 +1,9 @@
 use super::body::*;
 use super::claim::seen_within;
-use super::decision::*;
 use super::*;
+use crate::domain::text::hex;
 use crate::domain::{Cut, Event, Millis, Position, SagaDefinitions, SagaId, SagaStatus, evidence};
-use crate::operations::decisions::{Applier, Decided, Decision, OpsStatus, Verdict};
+use crate::operations::decisions::{Decided, Decision, OpsStatus, Verdict};
 use crate::pipeline::ingest::space::Boundless;
 use crate::pipeline::kafka::TopicBounds;
 use crate::pipeline::kafka::Topics;
@@ -189,14 +189,7 @@ impl Topic {
     }
 
     fn read_into(&self, store: &SharedStore) -> Vec<Verdict> {
-        let topic = TOPIC.to_owned();
-        let appliers: [&dyn Applier; 5] = [
-            &HoldApplier,
-            &ReleaseApplier,
-            &PurgeApplier { topic: topic.clone() },
-            &RestoreApplier { topic },
-            &RestorePartApplier,
-        ];
+        let appliers = appliers(TOPIC);
         let mut verdicts = Vec::new();
         for (offset, decision) in (0..).zip(&self.decisions) {
             let mut rows = Batch::new();
@@ -365,7 +358,7 @@ fn holds_stop_what_is_decided_while_they_are_in_force_and_nothing_else() {
     // The last decision once more, as after a crash before the cursor was written.
     let before = tables(&first);
     let mut batch = Batch::new();
-    crate::store::read::put_meta(&mut batch, crate::store::totals::RETENTION_CURSOR, "7");
+    crate::store::reads::put_meta(&mut batch, crate::store::totals::RETENTION_CURSOR, "7");
     first.write(&batch, Durability::Process).unwrap();
     topic.work(&first);
     assert_eq!(tables(&first), before);

@@ -10,20 +10,20 @@ use crate::pipeline::decode::DefectReason;
 use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterState, ValueHash, counts, marks};
 use crate::store::records::DeadLetterSummaryRecord;
-use crate::store::{Read, StoreError, Table, keys, read};
+use crate::store::{StoreError, StoreRead, Table, keys, reads};
 use std::collections::BTreeSet;
 
 /// The partitions with open letters of unknown schemas inside the cut. `store` is one moment.
 ///
 /// # Errors
 /// [`StoreError`] when letters cannot be read.
-pub(super) fn waiting_letters(store: &dyn Read, cut: &Cut) -> Result<BTreeSet<u32>, StoreError> {
+pub(super) fn waiting_letters(store: &dyn StoreRead, cut: &Cut) -> Result<BTreeSet<u32>, StoreError> {
     let mut waiting = BTreeSet::new();
     let reason = DefectReason::UnknownSchema.as_str();
     if counts(store)?.get(reason).is_none_or(|counts| counts.open == 0) {
         return Ok(waiting);
     }
-    read::try_scan_table(store, Table::Letters, |partition, sort, value| {
+    reads::try_scan_table(store, Table::Letters, |partition, sort, value| {
         let partition = keys::parse_offset_partition(partition)?;
         let letter = Position::new(partition, keys::parse_offset(sort)?);
         if !waiting.contains(&partition) && cut.contains(letter) && is_waiting(store, letter, value)? {
@@ -34,7 +34,7 @@ pub(super) fn waiting_letters(store: &dyn Read, cut: &Cut) -> Result<BTreeSet<u3
     Ok(waiting)
 }
 
-fn is_waiting(store: &dyn Read, letter: Position, row: &[u8]) -> Result<bool, StoreError> {
+fn is_waiting(store: &dyn StoreRead, letter: Position, row: &[u8]) -> Result<bool, StoreError> {
     let record = DeadLetterSummaryRecord::read(row)?;
     if record.reason != DefectReason::UnknownSchema.as_str() {
         return Ok(false);

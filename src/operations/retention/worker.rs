@@ -22,7 +22,7 @@ use crate::pipeline::projector::{
     Restore, RestoreOutcome,
 };
 use crate::store::records::DecisionOutcome;
-use crate::store::{Batch, Durability, SharedStore, StoreError, Table, purged, read, totals};
+use crate::store::{Batch, Durability, SharedStore, StoreError, Table, purged, reads, totals};
 use crate::wait;
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -116,7 +116,7 @@ pub(super) struct Done<'w> {
 /// # Errors
 /// [`StoreError`].
 pub fn cursor(store: &SharedStore) -> Result<u64, StoreError> {
-    Ok(read::meta(&**store, totals::RETENTION_CURSOR)?
+    Ok(reads::meta(&**store, totals::RETENTION_CURSOR)?
         .and_then(|text| text.parse().ok())
         .unwrap_or(0))
 }
@@ -208,8 +208,8 @@ impl Worker {
 
     /// Tells what was left before this start, too.
     fn recall(&self) -> Result<(), StoreError> {
-        let counts = read::meta_counts(&*self.store, totals::RETENTION_SKIPPED)?;
-        let last = read::meta(&*self.store, totals::RETENTION_LAST_SKIPPED)?;
+        let counts = reads::meta_counts(&*self.store, totals::RETENTION_SKIPPED)?;
+        let last = reads::meta(&*self.store, totals::RETENTION_LAST_SKIPPED)?;
         self.status.update(|status| {
             status.last_skipped = last;
             for why in Skipped::ALL {
@@ -224,15 +224,15 @@ impl Worker {
     fn note(&self, next: u64, left: Option<Left>) -> Result<(), StoreError> {
         failpoint::pass("retention.before_cursor");
         let mut batch = Batch::new();
-        read::put_meta(&mut batch, totals::RETENTION_CURSOR, &next.to_string());
+        reads::put_meta(&mut batch, totals::RETENTION_CURSOR, &next.to_string());
         purged::put_begun(&mut batch, None);
         let Some(Left { why, words }) = left else {
             return self.store.write(&batch, Durability::Process);
         };
         tracing::error!(reason = why.as_str(), "{words}");
-        let count = read::meta_count(&*self.store, totals::RETENTION_SKIPPED, why.as_str())? + 1;
-        read::put_meta_count(&mut batch, totals::RETENTION_SKIPPED, why.as_str(), count);
-        read::put_meta(&mut batch, totals::RETENTION_LAST_SKIPPED, &words);
+        let count = reads::meta_count(&*self.store, totals::RETENTION_SKIPPED, why.as_str())? + 1;
+        reads::put_meta_count(&mut batch, totals::RETENTION_SKIPPED, why.as_str(), count);
+        reads::put_meta(&mut batch, totals::RETENTION_LAST_SKIPPED, &words);
         // Told as a counter: nothing may take back what was told, and the next process begins with what is here.
         self.store.write(&batch, Durability::Power)?;
         self.status.update(|status| {
@@ -607,7 +607,7 @@ impl Worker {
     /// Removed rows take up room until their files are merged. That costs as much as reading and
     /// writing the table once, so it is put off until it is worth it.
     fn reclaim_when_due(&self, removed: u64) -> Result<(), WorkError> {
-        let before = read::meta(&*self.store, totals::RECLAIMABLE)?
+        let before = reads::meta(&*self.store, totals::RECLAIMABLE)?
             .and_then(|text| text.parse::<u64>().ok())
             .unwrap_or(0);
         let mut pending = before.saturating_add(removed);
@@ -617,7 +617,7 @@ impl Worker {
             pending = 0;
         }
         let mut batch = Batch::new();
-        read::put_meta(&mut batch, totals::RECLAIMABLE, &pending.to_string());
+        reads::put_meta(&mut batch, totals::RECLAIMABLE, &pending.to_string());
         Ok(self.store.write(&batch, Durability::Process)?)
     }
 

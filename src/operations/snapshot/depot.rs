@@ -180,7 +180,7 @@ impl Depot {
         self.objects.put(LATEST, pointer.into_bytes()).await
     }
 
-    /// The snapshot that `latest.json` names; none when it names none.
+    /// The snapshot that `latest.json` names; `None` when it names none.
     pub(super) async fn pointed(&self) -> Result<Option<SnapshotId>, ObjectsError> {
         let bytes = self
             .objects

@@ -3,12 +3,16 @@
 //! `{"format": 1, "hash": "…", "manifest": {…}}`: the hash is the BLAKE3 of the manifest's text as it
 //! stands there, so that a manifest is checked before anything in it is believed.
 
-use super::restore::{MANIFEST, PARTIAL};
 use super::{Numbers, SnapshotError, SnapshotId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
+
+/// Where files are fetched to, inside the target.
+pub(super) const PARTIAL: &str = "restore.partial";
+/// In there, what is being restored.
+pub(super) const MANIFEST: &str = "restore.json";
 
 /// The version of everything that snapshots write.
 pub(super) const FORMAT: u64 = 1;

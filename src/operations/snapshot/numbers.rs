@@ -2,7 +2,7 @@
 //! the copy again after a restore.
 
 use crate::domain::SagaStatus;
-use crate::store::{Read, StoreError, read, totals};
+use crate::store::{StoreError, StoreRead, reads, totals};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -47,10 +47,10 @@ impl Numbers {
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot be read.
-    pub fn of(store: &dyn Read, topic: &str) -> Result<Self, StoreError> {
-        let generation = read::active_generation(store)?;
-        let cursor = read::cursor(store, generation)?;
-        let partitions = read::offsets(store, topic)?
+    pub fn of(store: &dyn StoreRead, topic: &str) -> Result<Self, StoreError> {
+        let generation = reads::active_generation(store)?;
+        let cursor = reads::cursor(store, generation)?;
+        let partitions = reads::offsets(store, topic)?
             .into_iter()
             .map(|(partition, row)| PartitionNumbers {
                 partition,
@@ -63,13 +63,13 @@ impl Numbers {
             })
             .collect();
         let mut sagas = BTreeMap::new();
-        read::numbered_totals(store, generation, totals::ACTIVE, |tag, count| {
+        reads::numbered_totals(store, generation, totals::ACTIVE, |tag, count| {
             let status = u8::try_from(tag).ok().and_then(SagaStatus::from_tag);
             let name = status.map_or_else(|| tag.to_string(), |status| status.as_str().to_owned());
             sagas.insert(name, u64::try_from(count).unwrap_or(0));
         })?;
         let total =
-            |name| Ok::<_, StoreError>(u64::try_from(read::total(store, generation, name)?).unwrap_or(0));
+            |name| Ok::<_, StoreError>(u64::try_from(reads::total(store, generation, name)?).unwrap_or(0));
         Ok(Self {
             topic: topic.to_owned(),
             partitions,
@@ -77,8 +77,8 @@ impl Numbers {
             failed: total(totals::FAILED)?,
             compensated: total(totals::COMPENSATED)?,
             duplicates: total(totals::DUPLICATES)?,
-            dead_letters: read::meta_counts(store, totals::DEAD_LETTER_COUNTS)?,
-            gap_offsets: read::meta_counts(store, totals::GAP_OFFSETS)?,
+            dead_letters: reads::meta_counts(store, totals::DEAD_LETTER_COUNTS)?,
+            gap_offsets: reads::meta_counts(store, totals::GAP_OFFSETS)?,
         })
     }
 

@@ -8,24 +8,22 @@
 
 use super::create::remove;
 use super::depot::Depot;
+use super::manifest::{MANIFEST, PARTIAL};
 use super::pace::Pace;
 use super::transfer::{self, fetch, on_disk, patiently};
 use super::{FileEntry, Manifest, Numbers, Progress, SnapshotError};
 use crate::failpoint;
-use crate::store::{Read, StoreError};
+use crate::store::disk::{self, Room};
+use crate::store::{StoreError, StoreRead};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where files are fetched to, inside the target.
-pub(super) const PARTIAL: &str = "restore.partial";
-/// In there, what is being restored.
-pub(super) const MANIFEST: &str = "restore.json";
 /// What a new file system comes with.
 const NOBODYS: &str = "lost+found";
 
 /// Opens the files in a directory for reading, and changes nothing in there.
-pub type OpenCopy = Arc<dyn Fn(&Path) -> Result<Box<dyn Read + Send>, StoreError> + Send + Sync>;
+pub type OpenCopy = Arc<dyn Fn(&Path) -> Result<Box<dyn StoreRead + Send>, StoreError> + Send + Sync>;
 
 /// A restore to be made.
 pub struct Restore {
@@ -73,7 +71,7 @@ impl Restore {
         Ok(())
     }
 
-    /// What an interrupted restore was about; none when there was none, or it had hardly begun.
+    /// What an interrupted restore was about; `None` when there was none, or it had hardly begun.
     fn interrupted(&self) -> Option<Manifest> {
         let path = self.target.join(PARTIAL).join(MANIFEST);
         let bytes = fs::read(&path).ok()?;
@@ -107,10 +105,9 @@ impl Restore {
     /// Refuses a disk that cannot hold all of the snapshot.
     fn check_room(&self, manifest: &Manifest) -> Result<(), SnapshotError> {
         fs::create_dir_all(&self.target).map_err(SnapshotError::disk(&self.target))?;
-        let Ok(disk) = rustix::fs::statvfs(&self.target) else {
+        let Ok(Room { free, .. }) = disk::room(&self.target) else {
             return Ok(());
         };
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         let partial = self.target.join(PARTIAL);
         let there: u64 = manifest
             .files

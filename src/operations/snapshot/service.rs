@@ -10,6 +10,7 @@ use crate::failpoint;
 use crate::operations::audit::{Act, Audit};
 use crate::operations::objects::{self, ObjectsSettings};
 use crate::store::{SharedStore, StoreError};
+use crate::wait::Backoff;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -19,7 +20,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 
 /// After a scheduled snapshot failed, the next try comes after so long, then twice as long each time.
-const RETRY: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(1_800));
+const RETRY: Backoff = Backoff::new(Duration::from_secs(30), Duration::from_secs(1_800));
 
 /// What snapshots of a running tracker need.
 pub struct SnapshotParts {
@@ -267,7 +268,7 @@ impl Snapshots {
             }
             None => Duration::ZERO,
         };
-        let mut retry = RETRY.0;
+        let mut retry = RETRY;
         loop {
             tokio::time::sleep(wait).await;
             let turn = self.inner.one_at_a_time.clone().lock_owned().await;
@@ -275,9 +276,11 @@ impl Snapshots {
             let (this, id) = (self.clone(), self.new_id());
             let made = move || this.make_here(id, Trigger::Schedule, &turn).is_ok();
             let job = tokio::task::spawn_blocking(made);
-            (wait, retry) = match job.await {
-                Ok(true) => (interval, RETRY.0),
-                _ => (retry.min(interval), (retry * 2).min(RETRY.1)),
+            wait = if let Ok(true) = job.await {
+                retry = RETRY;
+                interval
+            } else {
+                retry.next().min(interval)
             };
         }
     }

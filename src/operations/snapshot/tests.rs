@@ -7,7 +7,7 @@ use crate::operations::objects::{Objects, ObjectsSettings};
 use crate::store::codec::Record;
 use crate::store::records::OffsetRecord;
 use crate::store::rocks::{ENGINE, RocksSettings, RocksStore};
-use crate::store::{Batch, Durability, Key, Read, SharedStore, Table, keys};
+use crate::store::{Batch, Durability, Key, SharedStore, StoreRead, Table, keys};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -122,7 +122,7 @@ impl World {
     }
 }
 
-fn rows(store: &dyn Read) -> Vec<(Vec<u8>, Vec<u8>, Vec<u8>)> {
+fn rows(store: &dyn StoreRead) -> Vec<(Vec<u8>, Vec<u8>, Vec<u8>)> {
     let mut rows = Vec::new();
     for table in Table::all() {
         store

@@ -5,6 +5,7 @@ use super::pace::Pace;
 use super::status::Progress;
 use super::{FileEntry, SnapshotError};
 use crate::operations::objects::PIECE_BYTES;
+use crate::wait::Backoff;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
@@ -15,8 +16,7 @@ use std::time::Duration;
 
 /// So many tries for one file, waiting longer before each: the requests in it have their own.
 const TRIES: u32 = 6;
-const FIRST_WAIT: Duration = Duration::from_millis(250);
-const LONGEST_WAIT: Duration = Duration::from_secs(15);
+const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(15));
 
 /// Does it again while it fails in a way that may pass, a few times, waiting longer before each.
 ///
@@ -26,13 +26,13 @@ pub async fn patiently<T>(
     what: &str,
     mut work: impl AsyncFnMut() -> Result<T, SnapshotError>,
 ) -> Result<T, SnapshotError> {
-    let mut wait = FIRST_WAIT;
+    let mut retry = RETRY;
     for _ in 1..TRIES {
         match work().await {
             Err(error) if error.is_transient() => {
+                let wait = retry.next();
                 tracing::warn!(%error, what, "trying again in {wait:.1?}");
                 tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(LONGEST_WAIT);
             }
             ended => return ended,
         }

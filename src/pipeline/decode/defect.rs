@@ -1,5 +1,6 @@
 //! Why a record cannot be applied: the reasons that become labels, and the words for people.
 
+use crate::domain::text::first;
 use std::fmt;
 
 /// The fixed list of reasons. Labels of metrics and headers of dead letters; never renamed.
@@ -110,8 +111,9 @@ const LONGEST_DETAIL: usize = 1_000;
 
 /// Cuts words that others may have said to 1,000 characters.
 pub fn cut(text: &mut String) {
-    if let Some((end, _)) = text.char_indices().nth(LONGEST_DETAIL) {
-        text.truncate(end);
+    let kept = first(text, LONGEST_DETAIL).len();
+    if kept < text.len() {
+        text.truncate(kept);
         text.push('…');
     }
 }
@@ -119,10 +121,11 @@ pub fn cut(text: &mut String) {
 /// Text of a record as a message may show it: quoted, escaped and cut.
 pub(super) fn shown(text: &str) -> String {
     const LONGEST: usize = 60;
-    match text.char_indices().nth(LONGEST) {
-        Some((cut, _)) => format!("{:?}… ({} bytes)", &text[..cut], text.len()),
-        None => format!("{text:?}"),
+    let start = first(text, LONGEST);
+    if start.len() < text.len() {
+        return format!("{start:?}… ({} bytes)", text.len());
     }
+    format!("{text:?}")
 }
 
 #[cfg(test)]

@@ -3,22 +3,11 @@
 use super::defect::shown;
 use super::metadata::Outline;
 use super::{Defect, DefectReason};
+use crate::domain::text::is_longer;
 use crate::domain::{Event, Millis, Position, SagaStatus};
-
-/// Characters of an event id.
-pub const MAX_EVENT_ID_CHARS: usize = 255;
-/// Characters of a saga id.
-pub const MAX_SAGA_ID_CHARS: usize = 255;
-/// Characters of an order id.
-pub const MAX_ORDER_ID_CHARS: usize = 255;
-/// Characters of a saga type.
-pub const MAX_SAGA_TYPE_CHARS: usize = 100;
-/// Characters of a step.
-pub const MAX_STEP_CHARS: usize = 100;
-/// Bytes of the metadata text.
-pub const MAX_METADATA_BYTES: usize = 1 << 20;
-/// Characters of `producerService` and `traceId`; longer ones stay in the metadata only.
-pub const MAX_TRACE_CHARS: usize = 255;
+use saga_tracker_sdk::contract::limits::{
+    MAX_ID_CHARS, MAX_METADATA_BYTES, MAX_SAGA_TYPE_CHARS, MAX_STEP_CHARS,
+};
 
 /// The fields of the contract as the bytes have them, not yet held against its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -50,12 +39,12 @@ impl Decoded<'_> {
     /// A [`Defect`] that names the first field that does not.
     pub fn into_event(self, position: Position, arrived_at: Millis) -> Result<Event, Defect> {
         if self.saga_id.is_empty() {
-            let detail = format!("field sagaId is empty; accepted: 1 to {MAX_SAGA_ID_CHARS} characters");
+            let detail = format!("field sagaId is empty; accepted: 1 to {MAX_ID_CHARS} characters");
             return Err(Defect::new(DefectReason::EmptySagaId, detail));
         }
-        short("sagaId", self.saga_id, MAX_SAGA_ID_CHARS)?;
-        short("eventId", self.event_id, MAX_EVENT_ID_CHARS)?;
-        short("orderId", self.order_id, MAX_ORDER_ID_CHARS)?;
+        short("sagaId", self.saga_id, MAX_ID_CHARS)?;
+        short("eventId", self.event_id, MAX_ID_CHARS)?;
+        short("orderId", self.order_id, MAX_ID_CHARS)?;
         filled("sagaType", self.saga_type, MAX_SAGA_TYPE_CHARS)?;
         filled("step", self.step, MAX_STEP_CHARS)?;
         let status: SagaStatus = self.status.parse().map_err(|_| unknown_status(self.status))?;
@@ -98,7 +87,7 @@ fn filled(field: &str, text: &str, limit: usize) -> Result<(), Defect> {
 }
 
 fn short(field: &str, text: &str, limit: usize) -> Result<(), Defect> {
-    if fits(text, limit) {
+    if !is_longer(text, limit) {
         return Ok(());
     }
     let found = text.chars().count();
@@ -107,12 +96,6 @@ fn short(field: &str, text: &str, limit: usize) -> Result<(), Defect> {
         shown(text)
     );
     Err(Defect::new(DefectReason::FieldTooLong, detail))
-}
-
-/// Whether the text has at most so many characters.
-pub(super) fn fits(text: &str, limit: usize) -> bool {
-    // No text has more characters than bytes.
-    text.len() <= limit || text.chars().nth(limit).is_none()
 }
 
 #[cold]

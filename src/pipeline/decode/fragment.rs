@@ -1,7 +1,8 @@
 //! What can be told of a record that is no event: the fields up to where decoding failed.
 
-use super::event::fits;
-use super::{Defect, MAX_EVENT_ID_CHARS, MAX_SAGA_ID_CHARS, MAX_SAGA_TYPE_CHARS, MAX_STEP_CHARS};
+use super::Defect;
+use crate::domain::text::is_longer;
+use saga_tracker_sdk::contract::limits::{MAX_ID_CHARS, MAX_SAGA_TYPE_CHARS, MAX_STEP_CHARS};
 
 /// The fields of the contract that were read before decoding failed. Not held against any limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub struct Fragment {
     pub status: Option<String>,
     /// `orderId`.
     pub order_id: Option<String>,
-    /// `metadata`; none when it is null, too.
+    /// `metadata`; `None` when it is null, too.
     pub metadata: Option<String>,
     /// `recordedAt`, milliseconds since 1970.
     pub recorded_at: Option<i64>,
@@ -29,12 +30,12 @@ pub struct Fragment {
 impl Fragment {
     /// The id of the event, if a key can be made of it.
     pub fn event_key(&self) -> Option<&str> {
-        within(self.event_id.as_deref(), MAX_EVENT_ID_CHARS)
+        within(self.event_id.as_deref(), MAX_ID_CHARS)
     }
 
     /// The saga's id, if it is one.
     pub fn saga_key(&self) -> Option<&str> {
-        within(self.saga_id.as_deref(), MAX_SAGA_ID_CHARS)
+        within(self.saga_id.as_deref(), MAX_ID_CHARS)
     }
 
     /// The saga's type, if it is one.
@@ -55,7 +56,7 @@ impl Fragment {
 
 /// The text, unless it is empty or longer than its field allows.
 fn within(text: Option<&str>, limit: usize) -> Option<&str> {
-    text.filter(|text| !text.is_empty() && fits(text, limit))
+    text.filter(|text| !text.is_empty() && !is_longer(text, limit))
 }
 
 /// Why a record is a dead letter, and what could be read of it all the same.

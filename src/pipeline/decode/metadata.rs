@@ -3,11 +3,14 @@
 //! It is an object exactly when `serde_json` would read it as one, so whoever reads the text later
 //! can rely on it. Nothing is built: texts are borrowed unless they hold escapes.
 
-use super::event::{MAX_TRACE_CHARS, fits};
 use crate::domain::MetadataForm;
+use crate::domain::text::is_longer;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
+
+/// Characters of `producerService` and `traceId`; longer ones stay in the metadata only.
+const MAX_TRACE_CHARS: usize = 255;
 
 /// What the tracker wants to know of an event's metadata.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,7 +59,7 @@ impl<'de> Visitor<'de> for ObjectVisitor {
             let value = map
                 .next_value::<Shallow<'de>>()?
                 .0
-                .filter(|text| fits(text, MAX_TRACE_CHARS));
+                .filter(|text| !is_longer(text, MAX_TRACE_CHARS));
             match key {
                 Key::ProducerService => outline.producer_service = value,
                 Key::TraceId => outline.trace_id = value,

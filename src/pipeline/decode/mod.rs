@@ -28,13 +28,12 @@ mod fragment;
 mod metadata;
 mod names;
 mod plan;
+mod plan_error;
 mod skip;
 pub mod wire;
 
 pub use defect::{Defect, DefectReason, cut};
-pub use event::{
-    Decoded, MAX_EVENT_ID_CHARS, MAX_METADATA_BYTES, MAX_ORDER_ID_CHARS, MAX_SAGA_ID_CHARS,
-    MAX_SAGA_TYPE_CHARS, MAX_STEP_CHARS, MAX_TRACE_CHARS,
-};
+pub use event::Decoded;
 pub use fragment::{Fragment, Rejected};
-pub use plan::{DecodePlan, PlanError};
+pub use plan::DecodePlan;
+pub use plan_error::PlanError;

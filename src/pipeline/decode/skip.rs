@@ -6,7 +6,7 @@
 
 use super::cursor::{Cursor, Fault};
 use super::names::{Names, fullname, namespace_of};
-use super::plan::PlanError;
+use super::plan_error::PlanError;
 use apache_avro::Schema;
 use apache_avro::schema::{InnerDecimalSchema, UuidSchema};
 use std::collections::HashMap;

@@ -33,7 +33,7 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    /// That of a partition's last record; none when there was none.
+    /// That of a partition's last record; `None` when there was none.
     pub fn of(row: Option<&OffsetRecord>) -> Option<Self> {
         row.filter(|row| row.last.is_some()).map(|row| Self {
             at: Millis(row.arrived_at),

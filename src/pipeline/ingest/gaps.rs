@@ -11,7 +11,7 @@
 use crate::domain::{Cut, Position};
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, GapKind, GapRecord, TotalRecord};
-use crate::store::{Batch, Direction, Key, Read, StoreError, Table, WHOLE, keys, read, totals};
+use crate::store::{Batch, Key, Scan, StoreError, StoreRead, Table, keys, reads, totals};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
 
@@ -30,19 +30,14 @@ pub(super) struct Gaps {
 
 impl Gaps {
     /// Goes on where the store stands.
-    pub(super) fn open(store: &dyn Read) -> Result<Self, StoreError> {
+    pub(super) fn open(store: &dyn StoreRead) -> Result<Self, StoreError> {
         let mut unsettled = BTreeMap::new();
-        read::try_scan(
-            |visit| {
-                let name = totals::GAPS_UNSETTLED.as_bytes();
-                store.scan(Table::Meta, name, WHOLE, Direction::Forward, usize::MAX, visit)
-            },
-            |sort, value| {
-                let from = u64::try_from(TotalRecord::read(value)?.value).unwrap_or(0);
-                unsettled.insert(keys::parse_meta_cursor(sort)?, (from, from));
-                Ok(ControlFlow::Continue(()))
-            },
-        )?;
+        let name = totals::GAPS_UNSETTLED.as_bytes();
+        Scan::of(Table::Meta, name).each(store, |sort, value| {
+            let from = u64::try_from(TotalRecord::read(value)?.value).unwrap_or(0);
+            unsettled.insert(keys::parse_meta_cursor(sort)?, (from, from));
+            Ok(ControlFlow::Continue(()))
+        })?;
         Ok(Self {
             unsettled,
             ..Self::default()
@@ -95,7 +90,7 @@ impl Gaps {
     /// Adds to the batch, which must be written when the answer is yes: something was lost.
     pub(super) fn settle(
         &mut self,
-        store: &dyn Read,
+        store: &dyn StoreRead,
         batch: &mut Batch,
         lows: &BTreeMap<u32, u64>,
         cut: &Cut,
@@ -125,7 +120,7 @@ impl Gaps {
     /// Recorded as lost: gaps that begin between `from` and `to`. Whether there are any.
     fn expire(
         &mut self,
-        store: &dyn Read,
+        store: &dyn StoreRead,
         batch: &mut Batch,
         from: Position,
         to: u64,
@@ -136,25 +131,15 @@ impl Gaps {
         keys::gap(&mut key, from);
         let (first, end) = (from.offset.to_be_bytes(), to.to_be_bytes());
         let range = (Bound::Included(&first[..]), Bound::Excluded(&end[..]));
-        read::try_scan(
-            |visit| {
-                store.scan(
-                    Table::Gaps,
-                    key.partition(),
-                    range,
-                    Direction::Forward,
-                    usize::MAX,
-                    visit,
-                )
-            },
-            |sort, value| {
+        Scan::of(Table::Gaps, key.partition())
+            .range(range)
+            .each(store, |sort, value| {
                 let gap = GapRecord::read(value)?;
                 if GapKind::from_tag(gap.kind) == Some(GapKind::Undelivered) {
                     harmless.push((keys::parse_offset(sort)?, gap.next));
                 }
                 Ok(ControlFlow::Continue(()))
-            },
-        )?;
+            })?;
         for (offset, next) in &harmless {
             let first = Position::new(from.partition, *offset);
             put_row(batch, &mut key, first, *next, GapKind::Expired, low);
@@ -172,11 +157,11 @@ impl Gaps {
     }
 
     /// Adds the sums and the marks to the batch. The account is held until it is written.
-    pub(super) fn write_sums(&mut self, store: &dyn Read, batch: &mut Batch) -> Result<(), StoreError> {
+    pub(super) fn write_sums(&mut self, store: &dyn StoreRead, batch: &mut Batch) -> Result<(), StoreError> {
         for (kind, (gaps, offsets)) in std::mem::take(&mut self.found) {
             for (family, by) in [(totals::GAP_COUNTS, gaps), (totals::GAP_OFFSETS, offsets)] {
-                let now = read::meta_count(store, family, kind)?.saturating_add_signed(by);
-                read::put_meta_count(batch, family, kind, now);
+                let now = reads::meta_count(store, family, kind)?.saturating_add_signed(by);
+                reads::put_meta_count(batch, family, kind, now);
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Reads dead letters of unknown schemas again, until the registry knows their schemas.
 //!
 //! When a registry hears of a schema is nobody's doing: a replica that met the registry a moment earlier
-//! must not hold another truth than one that met it a moment later. So such a letter is none for good. Once
+//! must not hold another truth than one that met it a moment later. So such a letter is not final. Once
 //! its schema is there, its record becomes what it would have been at once, at its own position, in one
 //! write: an event in the log, with the states that it changes, or a letter of another reason. What was
 //! published of it, or redriven by hand meanwhile, is a later delivery of the same event, and the fold
@@ -18,9 +18,10 @@ use crate::pipeline::registry::{SchemaError, SchemaSource};
 use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, counts};
 use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord};
-use crate::store::{Batch, Direction, Key, Read, SharedStore, StoreError, Table, keys, read};
+use crate::store::{Batch, Key, SharedStore, StoreError, StoreRead, Table, keys, offsets, reads, until};
+use crate::wait;
 use std::collections::HashMap;
-use std::ops::{Bound, ControlFlow};
+
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -28,8 +29,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Letters that are read again in one write.
 const CHUNK: usize = 256;
-/// Parts of the list of letters that are looked through in one round.
-const BUCKETS: usize = 1_024;
+/// Offsets whose letters are looked through in one round.
+const OFFSETS: u64 = 1 << 26;
 /// Ids that the registry is asked for in one round.
 const QUESTIONS: usize = 16;
 /// Bytes of values that one round holds: it ends behind the letter that goes beyond.
@@ -126,7 +127,7 @@ impl Reread {
         let mut next = Position::new(0, 0);
         while !self.shutdown.is_cancelled() {
             failpoint::pass("thread.reread");
-            let wait = match self.round(&mut next) {
+            let pause = match self.round(&mut next) {
                 Ok((letters, ended)) => {
                     if letters > 0 {
                         tracing::info!(
@@ -142,7 +143,7 @@ impl Reread {
                     Ended::Pass.wait()
                 }
             };
-            self.sleep(wait);
+            wait::unless(|| self.shutdown.is_cancelled(), pause);
         }
     }
 
@@ -200,56 +201,31 @@ impl Reread {
 
     /// Letters of unknown schemas from there on, and where to go on; at the end, with the first.
     fn candidates(&self, from: Position) -> Result<(Vec<Position>, Position), StoreError> {
-        let ends = read::log_cut(&*self.store, &self.topics.topic)?;
-        let mut found = Vec::new();
-        let mut at = from;
-        for _ in 0..BUCKETS {
-            while at.offset >= ends.next(at.partition) {
-                if ends.iter().all(|(partition, _)| partition <= at.partition) {
-                    return Ok((found, Position::new(0, 0)));
+        let ends = reads::log_cut(&*self.store, &self.topics.topic)?;
+        let (mut found, mut left) = (Vec::new(), OFFSETS);
+        for (partition, end) in ends.iter().filter(|(partition, _)| *partition >= from.partition) {
+            let first = if partition == from.partition {
+                from.offset
+            } else {
+                0
+            };
+            if first >= end {
+                continue;
+            }
+            let rows = offsets::of_partition(&*self.store, Table::Letters, partition);
+            let stop = end.min(first.saturating_add(left));
+            let next = rows.forward(first..stop, |offset, value| {
+                if DeadLetterSummaryRecord::read(value)?.reason == DefectReason::UnknownSchema.as_str() {
+                    found.push(Position::new(partition, offset));
                 }
-                at = Position::new(at.partition + 1, 0);
+                Ok(until(found.len() >= CHUNK))
+            })?;
+            if found.len() >= CHUNK || next < end {
+                return Ok((found, Position::new(partition, next)));
             }
-            let full = self.candidates_of_bucket(at, &mut found)?;
-            if let Some(last) = full {
-                return Ok((found, Position::new(at.partition, last + 1)));
-            }
-            at.offset = ((at.offset >> keys::FEED_BUCKET_BITS) + 1) << keys::FEED_BUCKET_BITS;
+            left -= next - first;
         }
-        Ok((found, at))
-    }
-
-    /// The same of one bucket; the last offset that was looked at, when there are enough.
-    fn candidates_of_bucket(
-        &self,
-        from: Position,
-        found: &mut Vec<Position>,
-    ) -> Result<Option<u64>, StoreError> {
-        let mut key = Key::default();
-        keys::by_offset(&mut key, from);
-        let first = from.offset.to_be_bytes();
-        let range = (Bound::Included(&first[..]), Bound::Unbounded);
-        let mut full = None;
-        read::try_scan(
-            |visit| {
-                let (table, forward) = (Table::Letters, Direction::Forward);
-                self.store
-                    .scan(table, key.partition(), range, forward, usize::MAX, visit)
-            },
-            |sort, value| {
-                if DeadLetterSummaryRecord::read(value)?.reason != DefectReason::UnknownSchema.as_str() {
-                    return Ok(ControlFlow::Continue(()));
-                }
-                let offset = keys::parse_offset(sort)?;
-                found.push(Position::new(from.partition, offset));
-                if found.len() < CHUNK {
-                    return Ok(ControlFlow::Continue(()));
-                }
-                full = Some(offset);
-                Ok(ControlFlow::Break(()))
-            },
-        )?;
-        Ok(full)
+        Ok((found, Position::new(0, 0)))
     }
 
     /// What a letter comes to now.
@@ -278,7 +254,7 @@ impl Reread {
         })))
     }
 
-    /// What the registry says of an id; none when that is one question too many.
+    /// What the registry says of an id; `None` when that is one question too many.
     fn plan(&self, id: u32, asked: &mut Asked) -> Option<Result<Arc<DecodePlan>, SchemaError>> {
         if let Some(plan) = self.schemas.known(id) {
             return Some(Ok(plan));
@@ -307,15 +283,6 @@ impl Reread {
         drop(guard);
         Ok(true)
     }
-
-    fn sleep(&self, timeout: Duration) {
-        let step = Duration::from_millis(100);
-        let mut left = timeout;
-        while !self.shutdown.is_cancelled() && !left.is_zero() {
-            crate::wait::park(step.min(left));
-            left = left.saturating_sub(step);
-        }
-    }
 }
 
 /// One write that puts outcomes in the place of letters.
@@ -328,7 +295,7 @@ struct Replaced {
 
 impl Replaced {
     fn of(
-        store: &dyn Read,
+        store: &dyn StoreRead,
         projector: &Projector,
         topics: &DeadLetterTopics,
         found: Vec<Found>,
@@ -343,7 +310,12 @@ impl Replaced {
         Ok(replaced)
     }
 
-    fn add(&mut self, store: &dyn Read, topics: &DeadLetterTopics, found: Found) -> Result<(), StoreError> {
+    fn add(
+        &mut self,
+        store: &dyn StoreRead,
+        topics: &DeadLetterTopics,
+        found: Found,
+    ) -> Result<(), StoreError> {
         let mut key = Key::default();
         keys::by_offset(&mut key, found.position);
         let Some(listed) = store.get(Table::Letters, &key)? else {
@@ -397,7 +369,7 @@ impl Replaced {
     fn entered(
         mut self,
         held: &crate::store::dead_letters::DeadLetterGuard<'_>,
-        store: &dyn Read,
+        store: &dyn StoreRead,
     ) -> Result<(Vec<Event>, Batch), StoreError> {
         DeadLetterLock::enter(held, store, &mut self.rows, &self.changes)?;
         Ok((self.events, self.rows))

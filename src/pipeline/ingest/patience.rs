@@ -3,10 +3,11 @@
 //! what was waited for in vain must not stop the stream again and again. What becomes a dead letter all
 //! the same is read again later (`late_schemas`), so a wait that is cut short costs no record.
 
+use crate::wait::Backoff;
 use std::time::{Duration, Instant};
 
 /// After a wait in vain nothing is waited for during so long, then twice as long each time.
-const PAUSE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(3_600));
+const PAUSE: Backoff = Backoff::new(Duration::from_secs(30), Duration::from_secs(3_600));
 
 /// Whether to wait for an unknown schema, and until when.
 pub(super) struct Patience {
@@ -15,7 +16,7 @@ pub(super) struct Patience {
     waiting: Option<(u32, Instant)>,
     /// Until when nothing is waited for.
     pausing: Option<Instant>,
-    pause: Duration,
+    pause: Backoff,
 }
 
 impl Patience {
@@ -24,7 +25,7 @@ impl Patience {
             timeout,
             waiting: None,
             pausing: None,
-            pause: PAUSE.0,
+            pause: PAUSE,
         }
     }
 
@@ -39,8 +40,7 @@ impl Patience {
                     return true;
                 }
                 self.waiting = None;
-                self.pausing = Some(now + self.pause);
-                self.pause = (self.pause * 2).min(PAUSE.1);
+                self.pausing = Some(now + self.pause.next());
                 false
             }
             _ => {
@@ -53,7 +53,7 @@ impl Patience {
     /// What was waited for has come.
     pub(super) fn rewarded(&mut self, id: u32) {
         if self.waiting.take_if(|(waiting, _)| *waiting == id).is_some() {
-            self.pause = PAUSE.0;
+            self.pause = PAUSE;
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::pipeline::projector::ProjectorHandle;
 use crate::pipeline::registry::{SchemaError, SchemaSource};
 use crate::store::SharedStore;
 use crate::store::dead_letters::DeadLetterLock;
-use crate::wait;
+use crate::wait::{self, Backoff};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -28,7 +28,7 @@ const MOST_BYTES: usize = 8 << 20;
 /// How long a poll waits when there is nothing: the granularity of shutdown and status.
 const IDLE: Duration = Duration::from_millis(100);
 /// First and longest wait for a schema registry that does not answer.
-const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+const RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
 
 /// Everything that ingest needs.
 pub struct Ingest {
@@ -211,7 +211,7 @@ impl<I: Deref<Target = Ingest>> Running<I> {
         Ok(if full { Taken::Enough } else { Taken::Next })
     }
 
-    /// The event or the defect of a record. Waits for a registry that does not answer; none when the
+    /// The event or the defect of a record. Waits for a registry that does not answer; `None` when the
     /// tracker shuts down meanwhile.
     fn decode(
         &mut self,
@@ -231,7 +231,7 @@ impl<I: Deref<Target = Ingest>> Running<I> {
     }
 
     fn plan(&mut self, id: u32) -> Result<Option<Result<Arc<DecodePlan>, Defect>>, RunError> {
-        let mut pause = RETRY.0;
+        let mut pause = RETRY;
         let mut answer = self.ingest.schemas.plan(id);
         loop {
             let why = match answer {
@@ -246,11 +246,11 @@ impl<I: Deref<Target = Ingest>> Running<I> {
             {
                 return Ok(Some(Err(defect)));
             }
-            if self.waits_for_schema(id, &why, pause)? {
+            if self.waits_for_schema(id, &why, pause.now())? {
                 return Ok(None);
             }
             if !why.may_pass() {
-                pause = (pause * 2).min(RETRY.1);
+                pause.next();
             }
             answer = self.ingest.schemas.plan_now(id);
         }
@@ -350,12 +350,6 @@ impl Ingest {
 
     /// Waits, at most until shutdown. Whether it is time to end.
     fn sleep(&self, timeout: Duration) -> bool {
-        let step = Duration::from_millis(50);
-        let mut left = timeout;
-        while !self.shutdown.is_cancelled() && !left.is_zero() {
-            wait::park(step.min(left));
-            left = left.saturating_sub(step);
-        }
-        self.shutdown.is_cancelled()
+        wait::unless(|| self.shutdown.is_cancelled(), timeout)
     }
 }

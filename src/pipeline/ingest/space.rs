@@ -4,6 +4,7 @@
 //! and purging sagas need, must still be there. It goes on only when a quarter more than the
 //! low-water mark is free, so that it does not stop and go with every file that comes and goes.
 
+use crate::store::disk;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Tells how much room there is.
 pub trait FreeSpace: Send + Sync {
-    /// Bytes that are free to us; none when nobody can tell.
+    /// Bytes that are free to us; `None` when nobody can tell.
     fn free(&self) -> Option<u64>;
 
     /// The low-water mark: bytes that consumption leaves free.
@@ -37,8 +38,7 @@ impl FreeSpace for Disk {
         if let Some(pretended) = crate::failpoint::pretended_free_bytes() {
             return Some(pretended);
         }
-        let disk = rustix::fs::statvfs(&self.directory).ok()?;
-        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+        disk::room(&self.directory).ok().map(|room| room.free)
     }
 
     fn min_free_bytes(&self) -> u64 {

@@ -15,15 +15,15 @@ pub struct IngestStatus {
 /// What ingest last knew.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct IngestSnapshot {
-    /// When a broker was last heard from; none before the first time.
+    /// When a broker was last heard from; `None` before the first time.
     pub last_contact: Option<Millis>,
-    /// Since when no broker answers; none while one does.
+    /// Since when no broker answers; `None` while one does.
     pub unreachable_since: Option<Millis>,
     /// When ingest began to look for a broker.
     pub started_at: Option<Millis>,
     /// Why ingest stopped for good, with what to do.
     pub fatal: Option<String>,
-    /// Why letters of others are read no more, with what to do.
+    /// Why letters of others are no longer read, and what to do.
     pub letters_stopped: Option<String>,
     /// Why ingest waits (registry down, disk full), with what to do.
     pub waiting: Option<String>,
@@ -35,7 +35,7 @@ pub struct IngestSnapshot {
     pub next: Cut,
     /// The end of each partition at the broker, where known.
     pub end: Cut,
-    /// How far the projections are, which is what answers show; none where nobody folds.
+    /// How far the projections are, which is what answers show; `None` where nobody folds.
     pub projected: Option<Cut>,
     /// How often the broker has been asked for its ends, a question on its way included.
     pub asked: u64,

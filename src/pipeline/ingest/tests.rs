@@ -14,7 +14,7 @@ use crate::pipeline::registry::{BundledSchema, SchemaError, SchemaSource};
 use crate::pipeline::verify::{Verify, digest};
 use crate::store::dead_letters::{self, DeadLetterCounts, DeadLetterLock, Happened, Returned, ValueHash};
 use crate::store::records::{DeadLetterSummaryRecord, GapRecord};
-use crate::store::{Key, SharedStore, Table, codec::Record, keys, read};
+use crate::store::{Key, SharedStore, Table, codec::Record, keys, reads};
 use crate::testkit;
 use crate::testkit::{TOPIC, settings, store};
 use saga_tracker_sdk::contract::{SagaEvent, SagaStatus, SagaType};
@@ -227,7 +227,7 @@ pub(super) fn letter_counts(store: &SharedStore) -> BTreeMap<String, u64> {
 
 fn gaps(store: &SharedStore) -> Vec<(u64, GapRecord)> {
     let mut gaps = Vec::new();
-    read::try_scan_table(&**store, Table::Gaps, |_, sort, value| {
+    reads::try_scan_table(&**store, Table::Gaps, |_, sort, value| {
         gaps.push((keys::parse_offset(sort)?, GapRecord::read(value)?));
         Ok(())
     })
@@ -294,7 +294,7 @@ fn a_restart_recognises_the_last_record_and_goes_on_behind_it() {
     let ran = run(&store, events(0, 9..15));
     assert_eq!(ran.fatal(), "");
     assert_eq!(differences(&store), Vec::<String>::new());
-    assert_eq!(read::log_cut(&*store, TOPIC).unwrap().next(0), 15);
+    assert_eq!(reads::log_cut(&*store, TOPIC).unwrap().next(0), 15);
 }
 
 #[test]
@@ -496,8 +496,8 @@ fn arrival_times_never_go_back_within_a_partition() {
     let mut records = events(0, 0..3);
     records[1].timestamp = 1;
     run(&store, records);
-    let cut = read::log_cut(&*store, TOPIC).unwrap();
-    let arrived = |saga: &str| read::deliveries(&*store, &SagaId::from(saga), &cut).unwrap()[0].arrived_at;
+    let cut = reads::log_cut(&*store, TOPIC).unwrap();
+    let arrived = |saga: &str| reads::deliveries(&*store, &SagaId::from(saga), &cut).unwrap()[0].arrived_at;
     assert_eq!(arrived("s1"), arrived("s0"));
     assert!(arrived("s2") > arrived("s1"));
 }

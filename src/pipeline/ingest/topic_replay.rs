@@ -20,7 +20,9 @@ use crate::pipeline::registry::{SchemaError, SchemaSource};
 use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock};
 use crate::store::records::{DeadLetterRecord, FeedRecord, GapKind, GapRecord, OffsetRecord};
-use crate::store::{Batch, Direction, Key, Read, SharedStore, StoreError, Table, keys, read, totals};
+use crate::store::{
+    Batch, Direction, Key, Scan, SharedStore, StoreError, StoreRead, Table, keys, reads, totals, until,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
@@ -136,7 +138,7 @@ impl Replay {
         range: &ReplayRange,
         told: &mut dyn FnMut(ReplayDone),
     ) -> Result<ReplayDone, ReplayError> {
-        let rows: BTreeMap<u32, OffsetRecord> = read::offsets(&*self.store, &self.settings.topic)?
+        let rows: BTreeMap<u32, OffsetRecord> = reads::offsets(&*self.store, &self.settings.topic)?
             .into_iter()
             .collect();
         let chosen: BTreeMap<u32, OffsetRecord> = rows
@@ -341,7 +343,11 @@ fn feed_key(position: Position) -> Key {
 }
 
 /// Puts what is left of the gaps, when these offsets are filled, into the batch, with the sums.
-fn close_gaps(store: &dyn Read, filled: &BTreeSet<Position>, rows: &mut Batch) -> Result<(), StoreError> {
+fn close_gaps(
+    store: &dyn StoreRead,
+    filled: &BTreeSet<Position>,
+    rows: &mut Batch,
+) -> Result<(), StoreError> {
     let partitions: BTreeSet<u32> = filled.iter().map(|at| at.partition).collect();
     let mut sums: BTreeMap<(&'static str, &'static str), i64> = BTreeMap::new();
     for partition in partitions {
@@ -374,8 +380,8 @@ fn close_gaps(store: &dyn Read, filled: &BTreeSet<Position>, rows: &mut Batch) -
         }
     }
     for ((family, kind), by) in sums {
-        let now = read::meta_count(store, family, kind)?.saturating_add_signed(by);
-        read::put_meta_count(rows, family, kind, now);
+        let now = reads::meta_count(store, family, kind)?.saturating_add_signed(by);
+        reads::put_meta_count(rows, family, kind, now);
     }
     Ok(())
 }
@@ -393,32 +399,20 @@ fn remaining(first: u64, next: u64, without: &[u64]) -> Vec<(u64, u64)> {
     rest
 }
 
-fn gaps_of(store: &dyn Read, partition: u32) -> Result<Vec<(u64, GapRecord)>, StoreError> {
+fn gaps_of(store: &dyn StoreRead, partition: u32) -> Result<Vec<(u64, GapRecord)>, StoreError> {
     let mut key = Key::default();
     keys::gap(&mut key, Position::new(partition, 0));
     let mut gaps = Vec::new();
-    read::try_scan(
-        |visit| {
-            store.scan(
-                Table::Gaps,
-                key.partition(),
-                crate::store::WHOLE,
-                Direction::Forward,
-                usize::MAX,
-                visit,
-            )
-        },
-        |sort, value| {
-            gaps.push((keys::parse_offset(sort)?, GapRecord::read(value)?));
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
+    Scan::of(Table::Gaps, key.partition()).each(store, |sort, value| {
+        gaps.push((keys::parse_offset(sort)?, GapRecord::read(value)?));
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(gaps)
 }
 
 /// The place and the arrival time of the nearest record in that direction, looked for in the same bucket.
 fn neighbour(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     at: Position,
     direction: Direction,
 ) -> Result<Option<(Position, Millis)>, StoreError> {
@@ -429,9 +423,10 @@ fn neighbour(
         Direction::Forward => (Bound::Excluded(&offset[..]), Bound::Unbounded),
     };
     let mut found = None;
-    read::try_scan(
-        |visit| store.scan(Table::Feed, key.partition(), range, direction, usize::MAX, visit),
-        |sort, value| {
+    Scan::of(Table::Feed, key.partition())
+        .range(range)
+        .direction(direction)
+        .each(store, |sort, value| {
             let position = Position::new(at.partition, keys::parse_offset(sort)?);
             let arrived = match FeedRecord::read(value)? {
                 FeedRecord::Logged { saga_id, recorded_at } => {
@@ -443,7 +438,7 @@ fn neighbour(
                     let mut key = Key::default();
                     keys::log(&mut key, &saga, place);
                     let row = store.get(Table::Log, &key)?;
-                    row.map(|row| read::event(&saga, place, &row))
+                    row.map(|row| reads::event(&saga, place, &row))
                         .transpose()?
                         .map(|event| event.arrived_at)
                 }
@@ -455,13 +450,8 @@ fn neighbour(
                 FeedRecord::Gap { .. } | FeedRecord::Purged { .. } => None,
             };
             found = arrived.map(|at| (position, at));
-            Ok(if found.is_some() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            })
-        },
-    )?;
+            Ok(until(found.is_some()))
+        })?;
     Ok(found)
 }
 

@@ -18,7 +18,7 @@ use crate::store::records::{
     DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord, LastRecord, LogRecord, OffsetRecord,
     PresenceRecord,
 };
-use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, read};
+use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, reads};
 use std::collections::BTreeMap;
 
 /// Why ingest cannot go on.
@@ -98,7 +98,7 @@ impl Writer {
     /// # Errors
     /// [`StoreError`] when they cannot be read.
     pub fn open(store: SharedStore, topic: &str) -> Result<Self, StoreError> {
-        let accounts = read::offsets(&*store, topic)?
+        let accounts = reads::offsets(&*store, topic)?
             .into_iter()
             .map(|(partition, row)| {
                 (

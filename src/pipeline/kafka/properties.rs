@@ -84,7 +84,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "statistics.interval.ms",
-        "the tracker learns from the statistics whether a broker answers",
+        "nobody here reads the statistics: they would pile up, and overtake records",
     ),
     (
         "test.mock.num.brokers",

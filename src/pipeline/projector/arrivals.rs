@@ -196,7 +196,7 @@ impl<'e> Arriving<'e> {
         self.steps_now() > MAX_LISTED
     }
 
-    /// From which place on the timeline has to be folded anew; none when what is added comes after all.
+    /// From which place on the timeline has to be folded anew; `None` when what is added comes after all.
     fn anew_from(&self) -> Option<TimelineKey> {
         let state = self.state.as_ref()?;
         let added = self.added.first().map(|event| event.timeline_key());
@@ -333,7 +333,7 @@ fn find_indexed<'e>(visible: Visible<'_>, all: &mut [Arriving<'e>]) -> Result<()
         .iter()
         .map(|(number, key)| (&all[*number].saga, key.digest()))
         .collect();
-    let found = timelines::standing(visible.read, visible.generation, &keys)?;
+    let found = timelines::standing(visible.store, visible.generation, &keys)?;
     for ((number, key), record) in wanted.into_iter().zip(found) {
         if let Some(record) = record {
             all[number].stored_slot(key, record.place(), record.body(), record.is_conflicting());
@@ -398,7 +398,7 @@ pub(super) fn log_rows(
             key
         })
         .collect();
-    let rows = visible.read.multi_get(Table::Log, &keys)?;
+    let rows = visible.store.multi_get(Table::Log, &keys)?;
     rows.into_iter()
         .zip(places)
         .map(|(row, (saga, place))| {

@@ -2,7 +2,7 @@
 //! consuming. What is read at that moment is not decided here.
 
 use super::{Projector, ProjectorGone, ProjectorHandle, ProjectorSettings, live};
-use crate::store::{Read, SharedStore, StoreError, purged, read};
+use crate::store::{SharedStore, StoreError, StoreRead, purged, reads};
 use crate::wait;
 use crossbeam_channel::bounded;
 use std::sync::MutexGuard;
@@ -44,7 +44,7 @@ impl ProjectorHandle {
         store: &SharedStore,
         topic: &str,
         settings: &ProjectorSettings,
-        look: impl FnOnce(&dyn Read) -> T,
+        look: impl FnOnce(&dyn StoreRead) -> T,
     ) -> Result<T, AtRestError> {
         let between_decisions = self.between_decisions(store)?;
         let (tell, folded) = bounded(1);
@@ -89,12 +89,12 @@ impl ProjectorHandle {
 impl Projector {
     fn fold_all(&mut self, topic: &str, settings: &ProjectorSettings) -> Result<(), StoreError> {
         let store = self.store.clone();
-        let end = read::log_cut(&*store, topic)?;
+        let end = reads::log_cut(&*store, topic)?;
         live::catch_up(self, &store, &end, settings, |_| {})
     }
 }
 
-fn is_at_rest(read: &dyn Read, topic: &str) -> Result<bool, StoreError> {
-    let cursor = read::cursor(read, read::active_generation(read)?)?;
-    Ok(cursor.covers(&read::log_cut(read, topic)?))
+fn is_at_rest(store: &dyn StoreRead, topic: &str) -> Result<bool, StoreError> {
+    let cursor = reads::cursor(store, reads::active_generation(store)?)?;
+    Ok(cursor.covers(&reads::log_cut(store, topic)?))
 }

@@ -4,7 +4,7 @@
 //! A producer can make as many counters as it can invent steps. So they are gone through some at a time, and
 //! only what changes is written.
 
-use crate::store::{Batch, Generation, Read, StoreError, carried, read, totals};
+use crate::store::{Batch, Generation, StoreError, StoreRead, carried, reads, totals};
 
 /// Counters that are looked at at once.
 const AT_ONCE: usize = if cfg!(test) { 3 } else { 1_024 };
@@ -13,21 +13,21 @@ const AT_ONCE: usize = if cfg!(test) { 3 } else { 1_024 };
 /// falls, and not more, so that going there and back leaves nothing.
 pub(super) fn put(
     batch: &mut Batch,
-    read: &dyn Read,
+    store: &dyn StoreRead,
     old: Generation,
     fresh: Generation,
 ) -> Result<(), StoreError> {
     for name in totals::COUNTERS {
         let mut family = Family {
             batch,
-            read,
+            store,
             generations: (old, fresh),
             name,
             some: Vec::with_capacity(AT_ONCE),
         };
-        read::totals_of(read, old, name, |member, _| family.member(member))?;
+        reads::totals_of(store, old, name, |member, _| family.member(member))?;
         // Some were carried over already and have no sum in the old ones.
-        carried::each(read, name, |member, _| family.member(member))?;
+        carried::each(store, name, |member, _| family.member(member))?;
         family.carry_some()?;
     }
     Ok(())
@@ -36,7 +36,7 @@ pub(super) fn put(
 /// The counters of one name.
 struct Family<'a> {
     batch: &'a mut Batch,
-    read: &'a dyn Read,
+    store: &'a dyn StoreRead,
     /// The one that served, and the one that comes to.
     generations: (Generation, Generation),
     name: &'static str,
@@ -55,9 +55,9 @@ impl Family<'_> {
 
     fn carry_some(&mut self) -> Result<(), StoreError> {
         let (old, fresh) = self.generations;
-        let before = read::totals_at(self.read, old, self.name, &self.some)?;
-        let after = read::totals_at(self.read, fresh, self.name, &self.some)?;
-        let known = carried::carried_at(self.read, self.name, &self.some)?;
+        let before = reads::totals_at(self.store, old, self.name, &self.some)?;
+        let after = reads::totals_at(self.store, fresh, self.name, &self.some)?;
+        let known = carried::carried_at(self.store, self.name, &self.some)?;
         let sums = before.into_iter().zip(after).zip(known);
         for (member, ((before, after), known)) in self.some.drain(..).zip(sums) {
             let carried = (before + known - after).max(0);
@@ -94,9 +94,9 @@ mod tests {
         store.write(&batch, Durability::None).unwrap();
     }
 
-    fn carried_over(read: &dyn Read) -> BTreeMap<Vec<u8>, i64> {
+    fn carried_over(store: &dyn StoreRead) -> BTreeMap<Vec<u8>, i64> {
         let mut all = BTreeMap::new();
-        carried::each(read, totals::PROCESSED, |member, sum| {
+        carried::each(store, totals::PROCESSED, |member, sum| {
             all.insert(member.to_vec(), sum);
             Ok(())
         })
@@ -134,7 +134,7 @@ mod tests {
         let events = crate::pipeline::projector::tests::sample();
         crate::testkit::project(&store, &events, &[7], 1);
         let mut seen = 0;
-        read::try_scan_table(
+        reads::try_scan_table(
             &*store,
             Table::Projection(Generation::A, ProjectionTable::Totals),
             |name, _, _| {

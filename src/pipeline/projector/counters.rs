@@ -5,7 +5,7 @@ use super::changes::{Changes, TypeNames};
 use super::projections::{Cell, PROJECTIONS, Total};
 use crate::domain::Millis;
 use crate::store::records::CountRecord;
-use crate::store::{Batch, Generation, Read, StoreError};
+use crate::store::{Batch, Generation, StoreError, StoreRead};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
@@ -43,7 +43,7 @@ impl Counters {
     /// Moves the changed sums of `changes` into `batch` as new values.
     pub(super) fn apply(
         &mut self,
-        read: &dyn Read,
+        store: &dyn StoreRead,
         changes: &mut Changes,
         batch: &mut Batch,
     ) -> Result<(), StoreError> {
@@ -54,7 +54,7 @@ impl Counters {
         }
         let sums = PROJECTIONS.iter().filter_map(|projection| projection.sums);
         sums.into_iter()
-            .try_for_each(|move_sums| move_sums(self, read, changes, batch))
+            .try_for_each(|move_sums| move_sums(self, store, changes, batch))
     }
 }
 
@@ -64,7 +64,7 @@ mod tests {
     use crate::domain::{SagaStatus, Step};
     use crate::pipeline::projector::changes::Scope;
     use crate::pipeline::projector::projections::REMEMBERED_TOTALS;
-    use crate::store::{Durability, read, totals};
+    use crate::store::{Durability, reads, totals};
     use crate::testkit::store;
 
     #[test]
@@ -86,7 +86,7 @@ mod tests {
             }
             for name in [totals::TYPES, totals::PROCESSED] {
                 let mut sums = Vec::new();
-                read::totals_of(&*store, Generation::A, name, |_, sum| {
+                reads::totals_of(&*store, Generation::A, name, |_, sum| {
                     sums.push(sum);
                     Ok(())
                 })

@@ -4,8 +4,7 @@
 use crate::domain::{Cut, Event, Millis, Position, SagaId, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::records::FeedRecord;
-use crate::store::{Direction, Key, Read, StoreError, Table, keys, read};
-use std::ops::{Bound, ControlFlow};
+use crate::store::{Key, StoreError, StoreRead, Table, keys, offsets, reads, until};
 
 /// Rows of the log that are read at once: each may hold a mebibyte of metadata.
 const ROWS_AT_ONCE: usize = 32;
@@ -14,7 +13,7 @@ const ROWS_AT_ONCE: usize = 32;
 /// beyond `to`, and returns them with the cut that they lead to. The cut equals `to` when there are no
 /// more.
 pub(super) fn next_events(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     from: &Cut,
     to: &Cut,
     (limit, bytes): (usize, usize),
@@ -39,7 +38,7 @@ pub(super) fn next_events(
 
 /// Collects the log keys of one partition's offsets in `next..end`; returns the offset reached.
 fn read_partition(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     partition: u32,
     mut next: u64,
     end: u64,
@@ -47,64 +46,33 @@ fn read_partition(
     places: &mut Vec<(SagaId, TimelineKey)>,
 ) -> Result<u64, StoreError> {
     let full = places.len() + room;
+    let rows = offsets::of_partition(store, Table::Feed, partition);
     while next < end && places.len() < full {
-        let bucket_end = ((next >> keys::FEED_BUCKET_BITS) + 1) << keys::FEED_BUCKET_BITS;
-        let stop = end.min(bucket_end);
-        let reached = read_bucket(store, Position::new(partition, next), stop, full, places)?;
-        next = match reached {
-            Some(after) if places.len() >= full => after,
-            // The bucket is exhausted: what follows, if anything, is in the next one.
-            Some(after) => after.max(stop),
-            None => stop,
-        };
-    }
-    Ok(next)
-}
-
-/// The same inside of one bucket, until there are `full` places; none when it has nothing there.
-fn read_bucket(
-    store: &dyn Read,
-    next: Position,
-    stop: u64,
-    full: usize,
-    places: &mut Vec<(SagaId, TimelineKey)>,
-) -> Result<Option<u64>, StoreError> {
-    let mut key = Key::default();
-    keys::by_offset(&mut key, next);
-    let (from, to) = (next.offset.to_be_bytes(), stop.to_be_bytes());
-    let range = (Bound::Included(&from[..]), Bound::Excluded(&to[..]));
-    let bucket = key.partition();
-    let mut reached = None;
-    read::try_scan(
-        |visit| store.scan(Table::Feed, bucket, range, Direction::Forward, usize::MAX, visit),
-        |sort, value| {
-            let offset = keys::parse_offset(sort)?;
-            let mut after = offset + 1;
+        // A gap is passed in one step: it may be longer than anybody could look through.
+        let mut behind_gap = 0;
+        let reached = rows.forward(next..end, |offset, value| {
             match FeedRecord::read(value)? {
                 FeedRecord::Logged { saga_id, recorded_at } => {
                     let place = TimelineKey {
                         recorded_at: Millis(recorded_at),
-                        position: Position::new(next.partition, offset),
+                        position: Position::new(partition, offset),
                     };
                     places.push((saga_id.into(), place));
                 }
                 FeedRecord::DeadLetter | FeedRecord::Purged { .. } => {}
-                FeedRecord::Gap { next } => after = next,
+                FeedRecord::Gap { next } => behind_gap = next,
             }
-            reached = Some(after);
-            Ok(if places.len() >= full {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            })
-        },
-    )?;
-    Ok(reached)
+            let stops = places.len() >= full || behind_gap > 0;
+            Ok(until(stops))
+        })?;
+        next = reached.max(behind_gap);
+    }
+    Ok(next)
 }
 
 /// The events in these places, until they take so many bytes of memory.
 fn read_events(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     places: &[(SagaId, TimelineKey)],
     limit: usize,
 ) -> Result<Vec<Event>, StoreError> {
@@ -121,7 +89,7 @@ fn read_events(
     Ok(events)
 }
 
-fn read_some(store: &dyn Read, places: &[(SagaId, TimelineKey)]) -> Result<Vec<Event>, StoreError> {
+fn read_some(store: &dyn StoreRead, places: &[(SagaId, TimelineKey)]) -> Result<Vec<Event>, StoreError> {
     let keys: Vec<Key> = places
         .iter()
         .map(|(saga, at)| {
@@ -141,7 +109,7 @@ fn read_some(store: &dyn Read, places: &[(SagaId, TimelineKey)]) -> Result<Vec<E
                     at.position
                 ))
             })?;
-            read::event(saga, *at, &value)
+            reads::event(saga, *at, &value)
         })
         .collect()
 }

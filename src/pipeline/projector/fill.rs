@@ -10,7 +10,7 @@ use super::refold::Visible;
 use crate::domain::{Event, SagaId};
 use crate::failpoint;
 use crate::store::purged;
-use crate::store::{Batch, StoreError, read};
+use crate::store::{Batch, StoreError, reads};
 use std::collections::BTreeMap;
 
 impl Projector {
@@ -38,7 +38,7 @@ impl Projector {
             self.forget_saga(&arriving.saga);
         }
         let visible = Visible {
-            read: &*self.store,
+            store: &*self.store,
             generation: self.generation,
             definitions: &self.definitions,
             within: &self.cursor,
@@ -70,7 +70,7 @@ impl Projector {
                 changes.late(events.iter().map(|event| event.view()));
                 continue;
             }
-            let state = read::instance(&*self.store, self.generation, saga)?;
+            let state = reads::instance(&*self.store, self.generation, saga)?;
             arrivals.push(Arrivals {
                 saga: saga.clone(),
                 before: state.as_ref().map(Footprint::of),

@@ -8,7 +8,7 @@ use super::parallel::{each_row, threads};
 use super::rebuild::{Rebuild, RebuildError};
 use super::refold::Visible;
 use crate::domain::{Cut, SagaId};
-use crate::store::{Batch, Generation, ProjectionTable, Read, Table, TableRange, keys, purged};
+use crate::store::{Batch, Generation, ProjectionTable, StoreRead, Table, TableRange, keys, purged};
 
 /// Bytes of states that all threads together gather before they load them.
 const STATES_AT_ONCE: usize = 16 << 20;
@@ -17,7 +17,7 @@ const INDEXES_AT_ONCE: usize = 32 << 20;
 /// One thread's part of the first pass.
 pub(super) struct FirstPass<'r> {
     rebuild: &'r Rebuild,
-    snapshot: &'r dyn Read,
+    snapshot: &'r dyn StoreRead,
     any_purged: bool,
     cut: &'r Cut,
     changes: Changes,
@@ -34,7 +34,7 @@ pub(super) struct FirstPass<'r> {
 impl<'r> FirstPass<'r> {
     pub(super) fn begin(
         rebuild: &'r Rebuild,
-        snapshot: &'r dyn Read,
+        snapshot: &'r dyn StoreRead,
         generation: Generation,
         cut: &'r Cut,
         any_purged: bool,
@@ -104,7 +104,7 @@ impl<'r> FirstPass<'r> {
 
     fn fold(&mut self, saga: &SagaId) -> Result<(), RebuildError> {
         let visible = Visible {
-            read: self.snapshot,
+            store: self.snapshot,
             generation: self.changes.generation(),
             definitions: &self.rebuild.definitions,
             within: self.cut,

@@ -8,7 +8,7 @@ use super::shard::{accepts, append};
 use crate::domain::{Cut, Event, SagaId, SagaState, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;
-use crate::store::{Batch, Read, StoreError, keys, read, timelines};
+use crate::store::{Batch, StoreError, StoreRead, keys, reads, timelines};
 use std::ops::{Bound, ControlFlow};
 
 /// Most deliveries of a saga that are in memory at once.
@@ -34,7 +34,7 @@ impl Loaded {
             self.events.clear();
             return Ok(());
         }
-        self.events.push(read::event(saga, place, row)?);
+        self.events.push(reads::event(saga, place, row)?);
         Ok(())
     }
 
@@ -110,7 +110,7 @@ pub(super) fn fold_parts<E: From<StoreError>>(
 ) -> Result<(Option<SagaState>, u64), E> {
     let (mut state, mut reached, mut count) = (None, None, 0);
     loop {
-        let events = next_part(visible.read, saga, reached, visible.within)?;
+        let events = next_part(visible.store, saga, reached, visible.within)?;
         let Some(last) = events.last() else {
             break;
         };
@@ -124,7 +124,7 @@ pub(super) fn fold_parts<E: From<StoreError>>(
 }
 
 fn next_part(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     saga: &SagaId,
     behind: Option<TimelineKey>,
     within: &Cut,
@@ -134,7 +134,7 @@ fn next_part(
         .as_ref()
         .map_or(Bound::Unbounded, |sort| Bound::Excluded(&sort[..]));
     let (mut events, mut bytes) = (Vec::new(), 0);
-    read::try_scan_saga(read, saga, (from, Bound::Unbounded), |sort, value| {
+    reads::try_scan_saga(store, saga, (from, Bound::Unbounded), |sort, value| {
         let place = keys::parse_log_sort(sort)?;
         if within.contains(place.position) {
             bytes += value.len();
@@ -151,12 +151,12 @@ fn next_part(
 
 /// Counts the deliveries of a saga that is gone.
 pub(super) fn count_late(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     saga: &SagaId,
     within: &Cut,
     changes: &mut Changes,
 ) -> Result<(), StoreError> {
-    timelines::each_delivery(read, saga, within, |event| {
+    timelines::each_delivery(store, saga, within, |event| {
         changes.late(std::iter::once(*event));
         Ok(ControlFlow::Continue(()))
     })

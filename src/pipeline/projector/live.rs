@@ -3,7 +3,7 @@
 
 use super::{Projector, ProjectorSettings, carry, feed, removal};
 use crate::domain::{Cut, Event, Position, SagaDefinitions};
-use crate::store::{Batch, Durability, Generation, SharedStore, StoreError, read};
+use crate::store::{Batch, Durability, Generation, SharedStore, StoreError, reads};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
@@ -161,8 +161,8 @@ impl ProjectorHandle {
         }
     }
 
-    /// While the guard lives, a decision is being done in several writes, and the store is none between two
-    /// decisions.
+    /// While the guard lives, a decision is being carried out in several writes: the store is not in a state
+    /// between two decisions.
     pub fn deciding(&self) -> MutexGuard<'_, ()> {
         self.deciding.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -237,7 +237,7 @@ fn assemble(
     room: usize,
 ) -> Result<(ProjectorHandle, Live, Receiver<Command>), StoreError> {
     removal::finish(&store)?;
-    let generation = read::active_generation(&*store)?;
+    let generation = reads::active_generation(&*store)?;
     let projector = Projector::open(store.clone(), generation, definitions.clone(), &settings)?;
     let status = Arc::new(Shared::default());
     status.change(|status| status.cursor.clone_from(projector.cursor()));
@@ -290,7 +290,7 @@ impl Live {
     }
 
     fn catch_up(&mut self) -> Result<(), StoreError> {
-        let end = read::log_cut(&*self.store, &self.topic)?;
+        let end = reads::log_cut(&*self.store, &self.topic)?;
         catch_up(&mut self.projector, &self.store, &end, &self.settings, |cursor| {
             set_cursor(&self.status, cursor);
         })
@@ -360,9 +360,9 @@ impl Live {
 /// Makes a generation the serving one, durably, and lets counters go on where they were.
 pub(super) fn activate(store: &SharedStore, generation: Generation) -> Result<(), StoreError> {
     let mut batch = Batch::new();
-    let old = read::active_generation(&**store)?;
+    let old = reads::active_generation(&**store)?;
     carry::put(&mut batch, &**store, old, generation)?;
-    read::put_active_generation(&mut batch, generation);
+    reads::put_active_generation(&mut batch, generation);
     crate::failpoint::pass("rebuild.before_switch");
     store.write(&batch, Durability::Power)?;
     crate::failpoint::pass("rebuild.after_switch");
@@ -560,7 +560,7 @@ mod window_tests {
         let store = store();
         let events = heavy(50);
         append(&store, &events);
-        let end = read::log_cut(&*store, TOPIC).unwrap();
+        let end = reads::log_cut(&*store, TOPIC).unwrap();
         let (mut cursor, mut seen, mut limit) = (Cut::default(), Vec::new(), 0);
         while !cursor.covers(&end) {
             let (some, reached) = feed::next_events(&*store, &cursor, &end, (8_192, 8 << 20)).unwrap();

@@ -39,7 +39,7 @@ pub use restore::{Restore, RestoreOutcome};
 use crate::domain::{Cut, Event, SagaDefinitions};
 use crate::failpoint;
 use crate::settings::settings;
-use crate::store::{Batch, Durability, Generation, SharedStore, Store, StoreError, read};
+use crate::store::{Batch, Durability, Generation, SharedStore, Store, StoreError, reads};
 use changes::{Changes, Scope};
 use counters::Counters;
 use shard::{Shard, Span, shard_of};
@@ -89,12 +89,12 @@ pub fn catch_up_offline(
     settings: &ProjectorSettings,
 ) -> Result<(), StoreError> {
     removal::finish(store)?;
-    let generation = read::active_generation(&**store)?;
+    let generation = reads::active_generation(&**store)?;
     let mut projector = Projector::open(store.clone(), generation, definitions.clone(), settings)?;
     live::catch_up(
         &mut projector,
         store,
-        &read::log_cut(&**store, topic)?,
+        &reads::log_cut(&**store, topic)?,
         settings,
         |_| {},
     )
@@ -132,9 +132,9 @@ impl Projector {
         definitions: Arc<SagaDefinitions>,
         settings: &ProjectorSettings,
     ) -> Result<Self, StoreError> {
-        let cursor = read::cursor(&*store, generation)?;
-        let recorded = read::fold_rules(&*store, generation)?;
-        let others = match read::definitions_of(&*store, generation, &definitions)? {
+        let cursor = reads::cursor(&*store, generation)?;
+        let recorded = reads::fold_rules(&*store, generation)?;
+        let others = match reads::definitions_of(&*store, generation, &definitions)? {
             Cow::Owned(others) => Some(Arc::new(others)),
             Cow::Borrowed(_) => None,
         };
@@ -193,7 +193,7 @@ impl Projector {
         let mut rows = std::mem::take(&mut changes.rows);
         rows.sort();
         self.counters.apply(&*self.store, &mut changes, &mut rows)?;
-        read::put_cursor(&mut rows, self.generation, after);
+        reads::put_cursor(&mut rows, self.generation, after);
         self.record_rules(&mut rows);
         failpoint::pass("projector.before_write");
         self.store.write(&rows, Durability::Process)?;
@@ -209,7 +209,7 @@ impl Projector {
     /// Adds the rules to the first write.
     fn record_rules(&self, rows: &mut Batch) {
         if self.unrecorded {
-            read::put_fold_rules(rows, self.generation, &self.definitions.fold_rules());
+            reads::put_fold_rules(rows, self.generation, &self.definitions.fold_rules());
         }
     }
 

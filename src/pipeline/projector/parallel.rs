@@ -1,7 +1,7 @@
 //! Goes over all of a table at once, on every processor. What is done with its rows is not known here.
 
 use super::rebuild::RebuildError;
-use crate::store::{Read, SharedStore, Table, TableRange, scan_range, split};
+use crate::store::{SharedStore, StoreRead, Table, TableRange, scan_range, split};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
@@ -16,7 +16,7 @@ pub(super) fn threads() -> usize {
 pub(super) fn in_parallel<T: Send>(
     store: &SharedStore,
     table: Table,
-    work: impl Fn(&dyn Read, &mut dyn Iterator<Item = &TableRange>) -> Result<T, RebuildError> + Sync,
+    work: impl Fn(&dyn StoreRead, &mut dyn Iterator<Item = &TableRange>) -> Result<T, RebuildError> + Sync,
 ) -> Result<Vec<T>, RebuildError> {
     let threads = threads();
     let ranges = split(&**store, table, threads * 4)?;
@@ -52,7 +52,7 @@ pub(super) fn in_parallel<T: Send>(
 
 /// Visits every row of a share of a table.
 pub(super) fn each_row(
-    snapshot: &dyn Read,
+    snapshot: &dyn StoreRead,
     range: &TableRange,
     mut visit: impl FnMut(&[u8], &[u8], &[u8]) -> Result<(), RebuildError>,
 ) -> Result<(), RebuildError> {

@@ -4,7 +4,7 @@ use super::arrivals::{self, Arrivals};
 use super::changes::{Changes, Scope};
 use super::refold::Visible;
 use crate::domain::{Cut, Event, SagaDefinitions, SagaId, SagaState};
-use crate::store::{Generation, Read, StoreError, read, timelines};
+use crate::store::{Generation, StoreError, StoreRead, reads, timelines};
 use std::borrow::Cow;
 
 /// What a delivery would do.
@@ -20,7 +20,7 @@ pub enum Would {
 
 /// Tells what deliveries would do, at one moment of a store.
 pub struct Preview<'r> {
-    read: &'r dyn Read,
+    store: &'r dyn StoreRead,
     generation: Generation,
     definitions: Cow<'r, SagaDefinitions>,
     cursor: Cut,
@@ -31,18 +31,18 @@ impl<'r> Preview<'r> {
     ///
     /// # Errors
     /// [`StoreError`] when they cannot be read.
-    pub fn new(read: &'r dyn Read, definitions: &'r SagaDefinitions) -> Result<Self, StoreError> {
-        let generation = read::active_generation(read)?;
+    pub fn new(store: &'r dyn StoreRead, definitions: &'r SagaDefinitions) -> Result<Self, StoreError> {
+        let generation = reads::active_generation(store)?;
         Ok(Self {
-            read,
+            store,
             generation,
-            definitions: read::definitions_of(read, generation, definitions)?,
-            cursor: read::cursor(read, generation)?,
+            definitions: reads::definitions_of(store, generation, definitions)?,
+            cursor: reads::cursor(store, generation)?,
         })
     }
 
     /// The saga's state after these deliveries, which lie behind all that were folded, in order of
-    /// position, and what the last one of them would do; none when there is nothing of the saga.
+    /// position, and what the last one of them would do; `None` when there is nothing of the saga.
     ///
     /// # Errors
     /// [`StoreError`] when the saga cannot be read.
@@ -51,13 +51,13 @@ impl<'r> Preview<'r> {
         saga: &SagaId,
         deliveries: &[Event],
     ) -> Result<Option<(SagaState, Would)>, StoreError> {
-        let state = read::instance(self.read, self.generation, saga)?;
+        let state = reads::instance(self.store, self.generation, saga)?;
         let Some((last, others)) = deliveries.split_last() else {
             return Ok(state.map(|state| (state, Would::Stand)));
         };
         let would = self.would(saga, state.as_ref(), others, last)?;
         let visible = Visible {
-            read: self.read,
+            store: self.store,
             generation: self.generation,
             definitions: &self.definitions,
             within: &self.cursor,
@@ -84,7 +84,7 @@ impl<'r> Preview<'r> {
     ) -> Result<Would, StoreError> {
         let event = last.view();
         let stored = match state {
-            Some(state) => timelines::find(self.read, self.generation, saga, state, &event)?,
+            Some(state) => timelines::find(self.store, self.generation, saga, state, &event)?,
             None => None,
         };
         let stands = match stored {

@@ -19,7 +19,7 @@ use crate::domain::{
 use crate::failpoint;
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, LogRecord, PurgedRecord};
-use crate::store::{Batch, Durability, Key, Read, StoreError, Table, keys, read};
+use crate::store::{Batch, Durability, Key, StoreError, StoreRead, Table, keys, reads};
 use crate::store::{purged, timelines};
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -64,9 +64,9 @@ pub enum PurgeOutcome {
 }
 
 /// Whether a purge was ever recorded.
-pub(super) fn any_recorded(read: &dyn Read) -> Result<bool, StoreError> {
+pub(super) fn any_recorded(store: &dyn StoreRead) -> Result<bool, StoreError> {
     let mut found = false;
-    read.scan_table(Table::Purged, &mut |_, _, _| {
+    store.scan_table(Table::Purged, &mut |_, _, _| {
         found = true;
         ControlFlow::Break(())
     })?;
@@ -133,7 +133,7 @@ impl Projector {
         if purged::purged(&*self.store, saga)?.is_some_and(|earlier| earlier.is_gone()) {
             return Ok(PurgeOutcome::Already);
         }
-        let before = read::instance(&*self.store, self.generation, saga)?;
+        let before = reads::instance(&*self.store, self.generation, saga)?;
         let inside = Inside::look(&*self.store, saga, &purge.cut, &self.cursor)?;
         let Some(before) = before.filter(|_| inside.is(entry)) else {
             return Ok(PurgeOutcome::Differs);
@@ -228,7 +228,7 @@ struct Inside {
 }
 
 impl Inside {
-    fn look(read: &dyn Read, saga: &SagaId, cut: &Cut, folded: &Cut) -> Result<Self, StoreError> {
+    fn look(store: &dyn StoreRead, saga: &SagaId, cut: &Cut, folded: &Cut) -> Result<Self, StoreError> {
         let mut hash = Evidence::default();
         let mut inside = Self {
             count: 0,
@@ -238,7 +238,7 @@ impl Inside {
             kinds: Kinds::new(),
             outside: 0,
         };
-        timelines::each_delivery(read, saga, folded, |event| {
+        timelines::each_delivery(store, saga, folded, |event| {
             let position = event.place.position;
             if cut.contains(position) {
                 hash.add(saga, event);
@@ -262,11 +262,11 @@ impl Inside {
 
 /// How a saga is taken apart by a cut.
 struct Parts {
-    /// The fold of what is inside; none when all is.
+    /// The fold of what is inside; `None` when all is.
     state: Option<SagaState>,
     /// Events of the timeline inside, by status and step.
     inside: Kinds,
-    /// Of the whole timeline; none when all is inside.
+    /// Of the whole timeline; `None` when all is inside.
     all: Option<Kinds>,
 }
 
@@ -278,13 +278,13 @@ impl Parts {
         whole: &SagaState,
         inside: &Inside,
     ) -> Result<Self, StoreError> {
-        let read: &dyn Read = &*projector.store;
+        let store: &dyn StoreRead = &*projector.store;
         let mut all = Kinds::new();
         if inside.outside == 0 && whole.duplicates == 0 {
             all.clone_from(&inside.kinds);
         } else {
             timelines::each_event(
-                read,
+                store,
                 projector.generation,
                 saga,
                 (None, whole.tail),
@@ -302,7 +302,7 @@ impl Parts {
                 all: None,
             });
         }
-        let (state, inside) = subset::fold(read, saga, cut, &projector.definitions)?;
+        let (state, inside) = subset::fold(store, saga, cut, &projector.definitions)?;
         Ok(Self {
             state,
             inside,

@@ -16,7 +16,7 @@ fn definitions() -> Arc<SagaDefinitions> {
 }
 
 fn open(store: &SharedStore) -> Projector {
-    let generation = read::active_generation(&**store).unwrap();
+    let generation = reads::active_generation(&**store).unwrap();
     Projector::open(store.clone(), generation, definitions(), &settings(2)).unwrap()
 }
 
@@ -241,17 +241,17 @@ fn a_late_event_of_a_purged_saga_makes_no_new_saga() {
     late.position = Position::new(0, 10_000);
     late.event_id = "late".into();
     project(&store, std::slice::from_ref(&late), &[1], 1);
-    let generation = read::active_generation(&*store).unwrap();
-    assert_eq!(read::instance(&*store, generation, &gone).unwrap(), None);
-    assert_eq!(read::total(&*store, generation, totals::LATE).unwrap(), 1);
+    let generation = reads::active_generation(&*store).unwrap();
+    assert_eq!(reads::instance(&*store, generation, &gone).unwrap(), None);
+    assert_eq!(reads::total(&*store, generation, totals::LATE).unwrap(), 1);
     let query = Query::new(store.clone(), definitions());
     assert!(!query.steps(&gone, None, |_| ControlFlow::Continue(())).unwrap());
-    let cursor = read::cursor(&*store, generation).unwrap();
+    let cursor = reads::cursor(&*store, generation).unwrap();
     assert_eq!(purged::count_deliveries(&*store, &gone, &cursor).unwrap(), 1);
     rebuild(&store);
-    let generation = read::active_generation(&*store).unwrap();
-    assert_eq!(read::instance(&*store, generation, &gone).unwrap(), None);
-    assert_eq!(read::total(&*store, generation, totals::LATE).unwrap(), 1);
+    let generation = reads::active_generation(&*store).unwrap();
+    assert_eq!(reads::instance(&*store, generation, &gone).unwrap(), None);
+    assert_eq!(reads::total(&*store, generation, totals::LATE).unwrap(), 1);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::domain::{Cut, SagaDefinitions, SagaId};
 use crate::store::codec::Record;
 use crate::store::records::PurgedRecord;
 use crate::store::{
-    Batch, Durability, Generation, ProjectionTable, SharedStore, StoreError, Table, keys, read,
+    Batch, Durability, Generation, ProjectionTable, SharedStore, StoreError, Table, keys, reads,
 };
 use serde::Serialize;
 use std::fmt;
@@ -120,9 +120,9 @@ impl Rebuild {
     /// [`RebuildError`]; the old generation goes on serving.
     pub fn online(&self, projector: &ProjectorHandle) -> Result<Done, RebuildError> {
         let _complete = projector.no_removals();
-        let old = read::active_generation(&*self.store)?;
+        let old = reads::active_generation(&*self.store)?;
         let fresh = old.other();
-        self.fill(fresh, &read::log_cut(&*self.store, &self.topic)?)?;
+        self.fill(fresh, &reads::log_cut(&*self.store, &self.topic)?)?;
         // What arrived meanwhile; the switch itself then has little left to fold.
         let mut behind = super::Projector::open(
             self.store.clone(),
@@ -143,8 +143,8 @@ impl Rebuild {
     /// # Errors
     /// [`RebuildError`]; the old generation stays.
     pub fn offline(&self) -> Result<Done, RebuildError> {
-        let old = read::active_generation(&*self.store)?;
-        self.fill(old.other(), &read::log_cut(&*self.store, &self.topic)?)?;
+        let old = reads::active_generation(&*self.store)?;
+        self.fill(old.other(), &reads::log_cut(&*self.store, &self.topic)?)?;
         live::activate(&self.store, old.other())?;
         self.drop_generation(old)?;
         Ok(self.progress.done())
@@ -164,8 +164,8 @@ impl Rebuild {
         self.add_remains(generation)?;
         self.store.flush()?;
         let mut batch = Batch::new();
-        read::put_cursor(&mut batch, generation, cut);
-        read::put_fold_rules(&mut batch, generation, &self.definitions.fold_rules());
+        reads::put_cursor(&mut batch, generation, cut);
+        reads::put_fold_rules(&mut batch, generation, &self.definitions.fold_rules());
         Ok(self.store.write(&batch, Durability::Power)?)
     }
 
@@ -175,7 +175,7 @@ impl Rebuild {
     /// [`StoreError`] when the engine refuses.
     pub fn drop_generation(&self, generation: Generation) -> Result<(), StoreError> {
         let mut batch = Batch::new();
-        read::delete_fold_rules(&mut batch, generation);
+        reads::delete_fold_rules(&mut batch, generation);
         self.store.write(&batch, Durability::Process)?;
         self.each_table(generation, |table| self.store.clear(table))
     }
@@ -220,7 +220,7 @@ impl Rebuild {
     /// Folds a saga that is too large to be loaded, part by part.
     fn fold_large(&self, saga: &SagaId, cut: &Cut, all: &mut Changes) -> Result<(), RebuildError> {
         let visible = Visible {
-            read: &*self.store,
+            store: &*self.store,
             generation: all.generation(),
             definitions: &self.definitions,
             within: cut,
@@ -238,7 +238,7 @@ impl Rebuild {
     /// What purged sagas added to the sums that never shrink.
     fn add_remains(&self, generation: Generation) -> Result<(), RebuildError> {
         let mut changes = Changes::new(generation, Scope::WithSagas);
-        read::try_scan_table(&*self.store.snapshot(), Table::Purged, |_, _, value| {
+        reads::try_scan_table(&*self.store.snapshot(), Table::Purged, |_, _, value| {
             let saga = PurgedRecord::read(value)?.purged()?;
             if saga.is_gone() {
                 changes.purged(&saga.remains, saga.events, 1);
@@ -300,7 +300,7 @@ const LEFTOVER: u64 = 1 << 20;
 /// # Errors
 /// [`StoreError`] when the engine refuses.
 pub fn clear_leftovers(store: &SharedStore) -> Result<(), StoreError> {
-    let idle = read::active_generation(&**store)?.other();
+    let idle = reads::active_generation(&**store)?.other();
     for table in ProjectionTable::ALL.map(|table| Table::Projection(idle, table)) {
         let mut found = store.table_bytes(table)? > LEFTOVER;
         store.scan_table(table, &mut |_, _, _| {
@@ -320,10 +320,10 @@ pub fn clear_leftovers(store: &SharedStore) -> Result<(), StoreError> {
 /// [`StoreError`] when the store cannot be read.
 pub fn is_due(store: &SharedStore, definitions: &SagaDefinitions) -> Result<bool, StoreError> {
     let snapshot = store.snapshot();
-    let serving = read::active_generation(&*snapshot)?;
-    match read::fold_rules(&*snapshot, serving)? {
+    let serving = reads::active_generation(&*snapshot)?;
+    match reads::fold_rules(&*snapshot, serving)? {
         Some(rules) => Ok(rules != definitions.fold_rules()),
         // With something in it, it was made under rules that nobody knows.
-        None => Ok(read::cursor(&*snapshot, serving)? != Cut::default()),
+        None => Ok(reads::cursor(&*snapshot, serving)? != Cut::default()),
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::{Cut, Event, EventRef, Junction, SagaDefinitions, SagaId, Sag
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;
 use crate::store::timelines::{self, TimelineRows};
-use crate::store::{Generation, Read, StoreError, Table, keys};
+use crate::store::{Generation, StoreError, StoreRead, Table, keys};
 use std::iter::Peekable;
 use std::ops::ControlFlow;
 
@@ -24,7 +24,7 @@ const CHECKPOINTS: usize = if cfg!(test) { 2 } else { 64 };
 /// What is folded, and which part of the log is seen.
 #[derive(Clone, Copy)]
 pub(super) struct Visible<'a> {
-    pub(super) read: &'a dyn Read,
+    pub(super) store: &'a dyn StoreRead,
     pub(super) generation: Generation,
     pub(super) definitions: &'a SagaDefinitions,
     pub(super) within: &'a Cut,
@@ -93,11 +93,13 @@ impl<'v, 'e> Refold<'v, 'e> {
         from: TimelineKey,
         changes: &mut Changes,
     ) -> Result<(), StoreError> {
-        let Visible { read, generation, .. } = self.visible;
+        let Visible {
+            store, generation, ..
+        } = self.visible;
         let saga = &arriving.saga;
         let start = match &arriving.state {
             Some(whole) if arriving.had_index => {
-                timelines::checkpoint_before(read, generation, saga, whole, from)?
+                timelines::checkpoint_before(store, generation, saga, whole, from)?
             }
             _ => None,
         };
@@ -110,7 +112,7 @@ impl<'v, 'e> Refold<'v, 'e> {
         let definitions = self.visible.definitions;
         let tail = arriving.state.as_ref().map(|state| state.tail);
         let range = (behind, tail.map_or(last_change, |tail| tail.max(last_change)));
-        timelines::each_event(read, generation, saga, range, self.visible.within, |event| {
+        timelines::each_event(store, generation, saga, range, self.visible.within, |event| {
             if arriving.lost.binary_search(&event.place).is_ok() {
                 return Ok(ControlFlow::Continue(()));
             }
@@ -230,7 +232,7 @@ fn read_together<'e>(
         * 4;
     let (mut reached, mut failed, mut lost_patience) = (0, None, false);
     visible
-        .read
+        .store
         .scan_partitions(Table::Log, &partitions, &mut |place, sort, value| {
             reached = place;
             patience -= 1;
@@ -329,7 +331,7 @@ struct Checkpoints<'v, 's> {
     visible: Visible<'v>,
     saga: &'s SagaId,
     some: std::collections::VecDeque<SagaState>,
-    /// From where on more are to be read; none when there are no more.
+    /// From where on more are to be read; `None` when there are no more.
     next: Option<TimelineKey>,
 }
 
@@ -345,8 +347,10 @@ impl<'v, 's> Checkpoints<'v, 's> {
 
     fn next(&mut self) -> Result<Option<SagaState>, StoreError> {
         if let (true, Some(from)) = (self.some.is_empty(), self.next) {
-            let Visible { read, generation, .. } = self.visible;
-            let found = timelines::checkpoints_from(read, generation, self.saga, from, CHECKPOINTS)?;
+            let Visible {
+                store, generation, ..
+            } = self.visible;
+            let found = timelines::checkpoints_from(store, generation, self.saga, from, CHECKPOINTS)?;
             self.next = found
                 .last()
                 .filter(|_| found.len() == CHECKPOINTS)

@@ -12,8 +12,8 @@ use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, MetaRecord};
 use crate::store::timelines::{self, RowsRemoved};
 use crate::store::{
-    Batch, Direction, Durability, Generation, Key, Read, SharedStore, Store, StoreError, Table, WHOLE, keys,
-    read, totals,
+    Batch, Durability, Generation, Key, Scan, SharedStore, Store, StoreError, StoreRead, Table, keys, reads,
+    totals,
 };
 use std::ops::{Bound, ControlFlow};
 
@@ -48,13 +48,13 @@ impl Removal {
     /// Adds the removal of a saga of so many deliveries to a write, or the marker that it is to be done.
     pub(super) fn begin(
         mut self,
-        read: &dyn Read,
+        store: &dyn StoreRead,
         generation: Generation,
         deliveries: u64,
         rows: &mut Batch,
     ) -> Result<(), StoreError> {
         if deliveries <= SMALL {
-            self.step(read, generation, rows, usize::MAX)?;
+            self.step(store, generation, rows, usize::MAX)?;
             return Ok(());
         }
         let edges = self.cut.iter().map(|(_, next)| next.to_string());
@@ -67,19 +67,16 @@ impl Removal {
     }
 
     /// One that is to be done, if there is any.
-    fn unfinished(read: &dyn Read) -> Result<Option<Self>, StoreError> {
+    fn unfinished(store: &dyn StoreRead) -> Result<Option<Self>, StoreError> {
         let mut found = None;
-        read::try_scan(
-            |visit| {
-                let partition = totals::UNFINISHED_PURGES.as_bytes();
-                read.scan(Table::Meta, partition, WHOLE, Direction::Forward, 1, visit)
-            },
-            |saga, value| {
+        let partition = totals::UNFINISHED_PURGES.as_bytes();
+        Scan::of(Table::Meta, partition)
+            .limit(1)
+            .each(store, |saga, value| {
                 let saga = SagaId::new(keys::parse_text("meta", saga)?);
                 found = Some(Self::read(saga, MetaRecord::read(value)?.value)?);
                 Ok(ControlFlow::Break(()))
-            },
-        )?;
+            })?;
         Ok(found)
     }
 
@@ -96,23 +93,23 @@ impl Removal {
     /// Adds the removal of the next rows, about so many at most; whether that is the end.
     fn step(
         &mut self,
-        read: &dyn Read,
+        store: &dyn StoreRead,
         generation: Generation,
         rows: &mut Batch,
         limit: usize,
     ) -> Result<bool, StoreError> {
         if !self.log_done {
-            self.remove_deliveries(read, rows, limit)?;
+            self.remove_deliveries(store, rows, limit)?;
         }
         if !self.log_done {
             return Ok(false);
         }
-        timelines::remove(read, generation, &self.saga, &mut self.timeline, rows, limit)
+        timelines::remove(store, generation, &self.saga, &mut self.timeline, rows, limit)
     }
 
     fn remove_deliveries(
         &mut self,
-        read: &dyn Read,
+        store: &dyn StoreRead,
         rows: &mut Batch,
         limit: usize,
     ) -> Result<(), StoreError> {
@@ -121,12 +118,11 @@ impl Removal {
             .as_ref()
             .map_or(Bound::Unbounded, |sort| Bound::Excluded(&sort[..]));
         let (mut key, mut seen) = (Key::default(), 0);
-        read::try_scan(
-            |visit| {
-                let (partition, range) = (self.saga.as_str().as_bytes(), (from, Bound::Unbounded));
-                read.scan(Table::Log, partition, range, Direction::Forward, limit, visit)
-            },
-            |sort, _| {
+        let (partition, range) = (self.saga.as_str().as_bytes(), (from, Bound::Unbounded));
+        Scan::of(Table::Log, partition)
+            .range(range)
+            .limit(limit)
+            .each(store, |sort, _| {
                 seen += 1;
                 let place = keys::parse_log_sort(sort)?;
                 self.log_behind = Some(place);
@@ -140,8 +136,7 @@ impl Removal {
                     });
                 }
                 Ok(ControlFlow::Continue(()))
-            },
-        )?;
+            })?;
         self.log_done = seen < limit;
         Ok(())
     }
@@ -167,7 +162,7 @@ fn marker(saga: &SagaId) -> Key {
 
 /// Finishes what a crash left of purges and of restores.
 pub(super) fn finish(store: &SharedStore) -> Result<(), StoreError> {
-    let generation = read::active_generation(&**store)?;
+    let generation = reads::active_generation(&**store)?;
     while let Some(mut removal) = Removal::unfinished(&**store)? {
         while !removal.write_step(&**store, generation)? {}
     }

@@ -10,7 +10,7 @@ use super::refold::Visible;
 use super::removal::SMALL;
 use crate::domain::{Event, Millis, PurgedSaga, SagaId, evidence};
 use crate::failpoint;
-use crate::store::{StoreError, purged, read};
+use crate::store::{StoreError, purged, reads};
 
 /// A saga to bring back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,12 +74,12 @@ impl Projector {
     ) -> Result<RestoreOutcome, StoreError> {
         let saga = &restore.saga;
         let mut changes = Changes::new(self.generation, Scope::All);
-        let late = read::deliveries(&*self.store, saga, &self.cursor)?;
+        let late = reads::deliveries(&*self.store, saga, &self.cursor)?;
         let count = i64::try_from(late.len()).unwrap_or(i64::MAX);
         changes.add(Total::Late, -count);
         changes.purged(&record.remains, record.events, -1);
         let visible = Visible {
-            read: &*self.store,
+            store: &*self.store,
             generation: self.generation,
             definitions: &self.definitions,
             within: &self.cursor,

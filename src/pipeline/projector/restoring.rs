@@ -23,8 +23,8 @@ use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, MetaRecord};
 use crate::store::timelines::{self, RowsRemoved};
 use crate::store::{
-    Batch, Direction, Durability, Generation, Key, Read, SharedStore, Store, StoreError, Table, WHOLE, keys,
-    purged, read, totals,
+    Batch, Durability, Generation, Key, Scan, SharedStore, Store, StoreError, StoreRead, Table, keys, purged,
+    reads, totals,
 };
 use std::ops::{Bound, ControlFlow};
 
@@ -134,7 +134,7 @@ impl Projector {
         changes: &mut Changes,
     ) -> Result<(Option<SagaState>, u64), StoreError> {
         let visible = Visible {
-            read: &*self.store,
+            store: &*self.store,
             generation: self.generation,
             definitions: &self.definitions,
             within: &self.cursor,
@@ -168,7 +168,7 @@ impl Projector {
 
 /// Ends what a crash left of restores: takes it back, or finishes it.
 pub(super) fn finish(store: &SharedStore) -> Result<(), StoreError> {
-    let generation = read::active_generation(&**store)?;
+    let generation = reads::active_generation(&**store)?;
     while let Some(mut rest) = Rest::unfinished(&**store)? {
         while !rest.write_step(&**store, generation)? {}
     }
@@ -186,22 +186,17 @@ pub(super) struct Rest {
 }
 
 impl Rest {
-    fn unfinished(read: &dyn Read) -> Result<Option<Self>, StoreError> {
+    fn unfinished(store: &dyn StoreRead) -> Result<Option<Self>, StoreError> {
         let mut found = None;
-        read::try_scan(
-            |visit| {
-                let partition = totals::UNFINISHED_RESTORES.as_bytes();
-                read.scan(Table::Meta, partition, WHOLE, Direction::Forward, 1, visit)
-            },
-            |saga, _| {
-                found = Some(SagaId::new(keys::parse_text("meta", saga)?));
-                Ok(ControlFlow::Break(()))
-            },
-        )?;
+        let partition = totals::UNFINISHED_RESTORES.as_bytes();
+        Scan::of(Table::Meta, partition).limit(1).each(store, |saga, _| {
+            found = Some(SagaId::new(keys::parse_text("meta", saga)?));
+            Ok(ControlFlow::Break(()))
+        })?;
         let Some(saga) = found else {
             return Ok(None);
         };
-        let gone = purged::purged(read, &saga)?.is_some_and(|record| record.is_gone());
+        let gone = purged::purged(store, &saga)?.is_some_and(|record| record.is_gone());
         Ok(Some(Self {
             saga,
             gone,
@@ -230,8 +225,8 @@ impl Rest {
 
     /// The next deliveries of the saga: of those that were brought, the rows are taken back, or the feed
     /// names them again.
-    fn deliveries(&mut self, read: &dyn Read, rows: &mut Batch) -> Result<(), StoreError> {
-        let places = self.next_places(read)?;
+    fn deliveries(&mut self, store: &dyn StoreRead, rows: &mut Batch) -> Result<(), StoreError> {
+        let places = self.next_places(store)?;
         self.log_done = places.len() < ROWS;
         self.behind = places.last().copied().or(self.behind);
         let mut key = Key::default();
@@ -242,7 +237,7 @@ impl Rest {
                 key.clone()
             })
             .collect();
-        let found = read.multi_get(Table::Feed, &feed)?;
+        let found = store.multi_get(Table::Feed, &feed)?;
         for ((place, feed), value) in places.iter().zip(&feed).zip(found) {
             let value = value.as_deref().map(FeedRecord::read).transpose()?;
             if !matches!(value, Some(FeedRecord::Purged { .. })) {
@@ -262,22 +257,20 @@ impl Rest {
         Ok(())
     }
 
-    fn next_places(&self, read: &dyn Read) -> Result<Vec<TimelineKey>, StoreError> {
+    fn next_places(&self, store: &dyn StoreRead) -> Result<Vec<TimelineKey>, StoreError> {
         let start = self.behind.map(keys::place_sort);
         let from = start
             .as_ref()
             .map_or(Bound::Unbounded, |sort| Bound::Excluded(&sort[..]));
         let mut places = Vec::new();
-        read::try_scan(
-            |visit| {
-                let (partition, range) = (self.saga.as_str().as_bytes(), (from, Bound::Unbounded));
-                read.scan(Table::Log, partition, range, Direction::Forward, ROWS, visit)
-            },
-            |sort, _| {
+        let (partition, range) = (self.saga.as_str().as_bytes(), (from, Bound::Unbounded));
+        Scan::of(Table::Log, partition)
+            .range(range)
+            .limit(ROWS)
+            .each(store, |sort, _| {
                 places.push(keys::parse_log_sort(sort)?);
                 Ok(ControlFlow::Continue(()))
-            },
-        )?;
+            })?;
         Ok(places)
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 fn open(store: &SharedStore) -> Projector {
-    let generation = read::active_generation(&**store).unwrap();
+    let generation = reads::active_generation(&**store).unwrap();
     let definitions = Arc::new(SagaDefinitions::default());
     Projector::open(store.clone(), generation, definitions, &settings(2)).unwrap()
 }

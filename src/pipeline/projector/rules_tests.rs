@@ -146,8 +146,8 @@ fn nothing_of_a_rebuild_that_was_interrupted_is_served() {
     let (handle, thread) = spawn(store.clone(), TOPIC, new(), settings(1)).unwrap();
     assert!(matches!(cancelled.online(&handle), Err(RebuildError::Cancelled)));
     // One that stopped with everything made, and nothing switched.
-    let serving = read::active_generation(&*store).unwrap();
-    let cut = read::log_cut(&*store, TOPIC).unwrap();
+    let serving = reads::active_generation(&*store).unwrap();
+    let cut = reads::log_cut(&*store, TOPIC).unwrap();
     rebuild(&store, &new()).fill(serving.other(), &cut).unwrap();
     deliver(&store, &handle, rest);
     drop(handle);
@@ -199,7 +199,7 @@ fn what_nobody_knows_the_rules_of_is_due() {
     assert!(!rebuild::is_due(&store, &old()).unwrap(), "nothing is in it");
     run(&store, &old(), &events);
     let mut batch = Batch::new();
-    read::delete_fold_rules(&mut batch, read::active_generation(&*store).unwrap());
+    reads::delete_fold_rules(&mut batch, reads::active_generation(&*store).unwrap());
     store.write(&batch, Durability::Process).unwrap();
     run(&store, &old(), &[later(&events)]);
     assert!(rebuild::is_due(&store, &old()).unwrap());

@@ -8,7 +8,7 @@ use super::projections::Footprint;
 use super::refold::Visible;
 use super::remembered::Remembered;
 use crate::domain::{Cut, Event, MAX_LISTED, SagaDefinitions, SagaId, SagaState};
-use crate::store::{Batch, Generation, Read, StoreError, purged, read};
+use crate::store::{Batch, Generation, StoreError, StoreRead, purged, reads};
 use hashbrown::HashMap;
 use std::num::NonZeroUsize;
 
@@ -55,7 +55,7 @@ impl Shard {
     /// Folds the shard's events of a window and returns what that changes.
     pub(super) fn fold(
         &mut self,
-        read: &dyn Read,
+        store: &dyn StoreRead,
         generation: Generation,
         definitions: &SagaDefinitions,
         span: Span<'_>,
@@ -63,8 +63,8 @@ impl Shard {
     ) -> Result<Changes, StoreError> {
         let mut changes = Changes::with_rows(generation, Scope::All, std::mem::take(&mut self.spare));
         let groups = group(events);
-        let states = self.take_states(read, generation, &groups)?;
-        let gone = gone(read, span, &states)?;
+        let states = self.take_states(store, generation, &groups)?;
+        let gone = gone(store, span, &states)?;
         let (mut others, mut fingerprints) = (Vec::new(), Vec::new());
         for (((_, events), (saga, state)), gone) in groups.into_iter().zip(states).zip(gone) {
             if gone {
@@ -91,7 +91,7 @@ impl Shard {
             }
         }
         let visible = Visible {
-            read,
+            store,
             generation,
             definitions,
             within: span.after,
@@ -106,7 +106,7 @@ impl Shard {
     /// The states before the window, from memory where they are remembered.
     fn take_states(
         &mut self,
-        read: &dyn Read,
+        store: &dyn StoreRead,
         generation: Generation,
         by_saga: &[(&SagaId, Vec<&Event>)],
     ) -> Result<Vec<(SagaId, Option<SagaState>)>, StoreError> {
@@ -124,7 +124,7 @@ impl Shard {
         }
         for (place, state) in places
             .into_iter()
-            .zip(read::instances(read, generation, &unknown)?)
+            .zip(reads::instances(store, generation, &unknown)?)
         {
             states[place].1 = state;
         }
@@ -134,7 +134,7 @@ impl Shard {
 
 /// Which of the sagas without a state have none because they were purged.
 fn gone(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     span: Span<'_>,
     states: &[(SagaId, Option<SagaState>)],
 ) -> Result<Vec<bool>, StoreError> {
@@ -146,7 +146,7 @@ fn gone(
         .filter(|index| states[*index].1.is_none())
         .collect();
     let ids: Vec<SagaId> = new.iter().map(|index| states[*index].0.clone()).collect();
-    for (index, is_gone) in new.into_iter().zip(purged::gone(read, &ids)?) {
+    for (index, is_gone) in new.into_iter().zip(purged::gone(store, &ids)?) {
         gone[index] = is_gone;
     }
     Ok(gone)

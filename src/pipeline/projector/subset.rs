@@ -5,7 +5,7 @@ use crate::domain::{
     Cut, EventDigest, EventId, EventRef, SagaDefinitions, SagaId, SagaState, SagaStatus, Step,
 };
 use crate::domain::{Position, TimelineKey};
-use crate::store::{Read, StoreError, timelines};
+use crate::store::{StoreError, StoreRead, timelines};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
@@ -29,13 +29,13 @@ struct Seen {
 /// The state after the deliveries inside the cut, and the events of their timeline. The state has no
 /// list of events.
 pub(super) fn fold(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     saga: &SagaId,
     cut: &Cut,
     definitions: &SagaDefinitions,
 ) -> Result<(Option<SagaState>, Kinds), StoreError> {
     let mut seen: HashMap<EventDigest, Seen, FixedState> = HashMap::default();
-    timelines::each_delivery(read, saga, cut, |event| {
+    timelines::each_delivery(store, saga, cut, |event| {
         let (position, body) = (event.place.position, event.body_digest());
         let known = seen.entry(event.key().digest()).or_insert(Seen {
             stands: position,
@@ -47,7 +47,7 @@ pub(super) fn fold(
         Ok(ControlFlow::Continue(()))
     })?;
     let (mut state, mut kinds, mut others) = (None, Kinds::new(), Others::default());
-    timelines::each_delivery(read, saga, cut, |event| {
+    timelines::each_delivery(store, saga, cut, |event| {
         match seen.get(&event.key().digest()) {
             Some(known) if known.stands == event.place.position => {
                 apply(&mut state, event, definitions);

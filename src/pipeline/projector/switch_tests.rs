@@ -7,7 +7,7 @@ use crate::domain::{Position, SagaState};
 use crate::pipeline::verify::{Digest, Digests, digest};
 use crate::store::rocks::{RocksSettings, RocksStore};
 use crate::store::stoppable::Stop;
-use crate::store::{ProjectionTable, Read, Table, purged};
+use crate::store::{ProjectionTable, StoreRead, Table, purged};
 use crate::testkit::{TOPIC, append, behind, project, settings, store};
 use std::time::Duration;
 
@@ -33,15 +33,15 @@ struct Answers {
     cursor: Cut,
 }
 
-fn answers(read: &dyn Read, events: &[Event]) -> Answers {
-    let generation = read::active_generation(read).unwrap();
+fn answers(store: &dyn StoreRead, events: &[Event]) -> Answers {
+    let generation = reads::active_generation(store).unwrap();
     let states = events
         .iter()
-        .map(|event| read::instance(read, generation, &event.saga_id).unwrap());
+        .map(|event| reads::instance(store, generation, &event.saga_id).unwrap());
     let mut rows = Vec::new();
     for table in ProjectionTable::ALL {
-        read::try_scan_table(
-            read,
+        reads::try_scan_table(
+            store,
             Table::Projection(generation, table),
             |partition, sort, value| {
                 rows.push((table, (partition.to_vec(), sort.to_vec(), value.to_vec())));
@@ -53,7 +53,7 @@ fn answers(read: &dyn Read, events: &[Event]) -> Answers {
     Answers {
         states: states.collect(),
         rows,
-        cursor: read::cursor(read, generation).unwrap(),
+        cursor: reads::cursor(store, generation).unwrap(),
     }
 }
 

@@ -37,11 +37,11 @@ proptest! {
         let store = store();
         project(&store, &events, &windows, shards);
         prop_assert_eq!(verify(&store), Vec::<String>::new());
-        let generation = read::active_generation(&*store).unwrap();
+        let generation = reads::active_generation(&*store).unwrap();
         for saga in ["s", "s1", "s2", "s3", "s\u{0}4", "속5"] {
             let own: Vec<Event> = events.iter().filter(|e| e.saga_id.as_str() == saga).cloned().collect();
             let folded = fold(&own, &SagaDefinitions::default());
-            prop_assert_eq!(read::instance(&*store, generation, &SagaId::from(saga)).unwrap(), folded);
+            prop_assert_eq!(reads::instance(&*store, generation, &SagaId::from(saga)).unwrap(), folded);
         }
     }
 
@@ -84,7 +84,7 @@ fn verification_names_a_row_that_was_tampered_with() {
     let mut batch = Batch::new();
     let mut key = crate::store::Key::default();
     crate::store::keys::total(&mut key, crate::store::totals::FAILED);
-    let generation = read::active_generation(&*store).unwrap();
+    let generation = reads::active_generation(&*store).unwrap();
     batch.delete(Table::Projection(generation, ProjectionTable::Totals), &key);
     store.write(&batch, Durability::Process).unwrap();
     let told = verify(&store);
@@ -121,12 +121,12 @@ fn a_live_projector_switches_to_rebuilt_projections_and_goes_on() {
     append(&store, first);
     let definitions = Arc::new(SagaDefinitions::default());
     let (handle, thread) = spawn(store.clone(), TOPIC, definitions, settings(2)).unwrap();
-    let before = read::active_generation(&*store).unwrap();
+    let before = reads::active_generation(&*store).unwrap();
     rebuild(&store).online(&handle).unwrap();
-    let after = read::active_generation(&*store).unwrap();
+    let after = reads::active_generation(&*store).unwrap();
     assert_ne!(before, after);
     for table in ProjectionTable::ALL {
-        read::try_scan_table(&*store, Table::Projection(before, table), |_, _, _| {
+        reads::try_scan_table(&*store, Table::Projection(before, table), |_, _, _| {
             panic!("{table:?} of the old generation has rows")
         })
         .unwrap();

@@ -108,11 +108,11 @@ fn own(events: &[Event], saga: &str) -> Vec<Event> {
 
 /// State and timeline of each saga are those that all of its deliveries at once give.
 fn assert_folded(store: &SharedStore, events: &[Event]) -> Result<(), TestCaseError> {
-    let generation = read::active_generation(&**store).unwrap();
-    let cursor = read::cursor(&**store, generation).unwrap();
+    let generation = reads::active_generation(&**store).unwrap();
+    let cursor = reads::cursor(&**store, generation).unwrap();
     for saga in ["hot", "warm"] {
         let (id, own) = (SagaId::from(saga), own(events, saga));
-        let state = read::instance(&**store, generation, &id).unwrap();
+        let state = reads::instance(&**store, generation, &id).unwrap();
         prop_assert_eq!(&state, &fold(&own, &SagaDefinitions::default()));
         let Some(state) = state else { continue };
         let expected: Vec<_> = deduplicate(&own).timeline.into_iter().map(Event::view).collect();
@@ -128,7 +128,7 @@ fn assert_folded(store: &SharedStore, events: &[Event]) -> Result<(), TestCaseEr
                 .iter()
                 .map(|e| (*e).clone())
                 .collect();
-            let moment = (&**store as &dyn crate::store::Read, generation, &cursor);
+            let moment = (&**store as &dyn crate::store::StoreRead, generation, &cursor);
             let place = expected[split].place;
             let part =
                 timelines::fold_before(moment, &SagaDefinitions::default(), &id, &state, place).unwrap();
@@ -184,7 +184,7 @@ proptest! {
         let first: Vec<Event> = first.into_iter().map(|(event, _)| event).collect();
         let store = store();
         append(&store, &first);
-        let generation = read::active_generation(&*store).unwrap();
+        let generation = reads::active_generation(&*store).unwrap();
         let mut projector = Projector::open(store.clone(), generation, definitions(), &settings(1)).unwrap();
         projector.advance(&first, &behind(&events, Cut::default())).unwrap();
         for some in late.chunks(17) {
@@ -218,8 +218,8 @@ fn events_that_only_look_alike_are_told_apart() {
     for windows in [[1], [4]] {
         let store = store();
         project(&store, &events, &windows, 1);
-        let generation = read::active_generation(&*store).unwrap();
-        let state = read::instance(&*store, generation, &"hot".into())
+        let generation = reads::active_generation(&*store).unwrap();
+        let state = reads::instance(&*store, generation, &"hot".into())
             .unwrap()
             .unwrap();
         assert_eq!((state.step_count, state.duplicates), (2, 2));
@@ -259,7 +259,7 @@ fn neither_a_duplicate_nor_a_late_event_reads_a_long_timeline() {
         })
         .collect();
     project(&store, &many, &[500], 1);
-    let generation = read::active_generation(&*store).unwrap();
+    let generation = reads::active_generation(&*store).unwrap();
     let mut projector = Projector::open(store.clone(), generation, definitions(), &settings(1)).unwrap();
     let mut next = many.len() as u64;
     let mut rows_read = |event: Event, projector: &mut Projector| {
@@ -318,7 +318,7 @@ fn neither_a_duplicate_nor_a_late_event_reads_a_long_timeline() {
 /// What is written down about the fold of saga `hot` on the way.
 fn checkpoints(store: &SharedStore) -> Vec<Vec<u8>> {
     use crate::store::{Direction, Key, ProjectionTable, WHOLE, keys};
-    let generation = read::active_generation(&**store).unwrap();
+    let generation = reads::active_generation(&**store).unwrap();
     let table = Table::Projection(generation, ProjectionTable::Timelines);
     let mut key = Key::default();
     keys::timeline_partition(&mut key, keys::TimelineRow::Checkpoint, &"hot".into());

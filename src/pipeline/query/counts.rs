@@ -7,75 +7,15 @@
 
 use super::QueryError;
 use super::node::{Next, Node};
+use super::trees::{Overlap, Span, Stream, Trees};
 use crate::domain::{Millis, SagaId, SagaStatus, SagaType};
 use crate::store::keys::Tree;
 use crate::store::records::CountRecord;
-use crate::store::{Direction, Generation, Key, ProjectionTable, Read, StoreError, Table, cells, keys, read};
+use crate::store::{Direction, Key, ProjectionTable, Scan, StoreError, Table, cells, keys, reads};
 use std::ops::{Bound, ControlFlow};
 
 /// States that are read at once.
 const STATES: usize = 1_000;
-
-/// The sagas in one status, of one type or of all.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Stream {
-    pub(super) status: SagaStatus,
-    pub(super) saga_type: Option<SagaType>,
-}
-
-/// A closed range of time.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Span {
-    pub(super) from: Millis,
-    pub(super) to: Millis,
-}
-
-/// How a cell lies to a span.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Overlap {
-    None,
-    Part,
-    Whole,
-}
-
-impl Span {
-    pub(super) const ALL: Span = Span {
-        from: Millis(i64::MIN),
-        to: Millis(i64::MAX),
-    };
-
-    pub(super) fn of(from: Option<Millis>, to: Option<Millis>) -> Self {
-        Self {
-            from: from.unwrap_or(Self::ALL.from),
-            to: to.unwrap_or(Self::ALL.to),
-        }
-    }
-
-    pub(super) fn contains(self, at: Millis) -> bool {
-        self.from <= at && at <= self.to
-    }
-
-    pub(super) fn overlap(self, level: u8, cell: i64) -> Overlap {
-        let (first, last) = (cells::first(level, cell), cells::last(level, cell));
-        if last < self.from || self.to < first {
-            Overlap::None
-        } else if self.from <= first && last <= self.to {
-            Overlap::Whole
-        } else {
-            Overlap::Part
-        }
-    }
-}
-
-/// Where the trees are read.
-#[derive(Clone, Copy)]
-pub(super) struct Trees<'r> {
-    pub(super) read: &'r dyn Read,
-    pub(super) generation: Generation,
-}
-
-/// A saga in an index, with the time it stands at.
-pub(super) type Row = (Millis, SagaId);
 
 /// Takes a type and how many of its sagas there are more.
 pub(super) type AddType<'a> = dyn FnMut(&str, CountRecord) + 'a;
@@ -166,17 +106,15 @@ impl Trees<'_> {
             },
         );
         let (first, end) = (keys::sortable_i64(from.0), keys::sortable_i64(to.0 + 1));
-        read::try_scan(
-            |row| {
-                let range = (Bound::Included(&first[..]), Bound::Excluded(&end[..]));
-                self.read
-                    .scan(table, key.partition(), range, direction, limit, row)
-            },
-            |sort, value| {
+        let range = (Bound::Included(&first[..]), Bound::Excluded(&end[..]));
+        Scan::of(table, key.partition())
+            .range(range)
+            .direction(direction)
+            .limit(limit)
+            .each(self.store, |sort, value| {
                 let (at, saga) = keys::parse_by_time_sort(sort)?;
                 visit(at, saga, value)
-            },
-        )
+            })
     }
 }
 
@@ -244,7 +182,7 @@ impl Counting<'_> {
             },
         )?;
         for some in sagas.chunks(STATES) {
-            for state in read::instances(self.trees.read, self.trees.generation, some)?
+            for state in reads::instances(self.trees.store, self.trees.generation, some)?
                 .into_iter()
                 .flatten()
             {

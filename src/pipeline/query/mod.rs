@@ -9,6 +9,7 @@ mod saga;
 mod search;
 mod statistics;
 mod totals;
+mod trees;
 mod walk;
 
 pub use crate::domain::COMPENSATION_BUCKETS;
@@ -18,7 +19,7 @@ use crate::domain::{
 };
 use crate::store::dead_letters::{self, DeadLetterCounts};
 use crate::store::stoppable::{self, Stop};
-use crate::store::{SharedStore, StoreError, read, totals as totals_names};
+use crate::store::{SharedStore, StoreError, reads, totals as totals_names};
 pub use saga::Steps;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -69,7 +70,7 @@ pub struct PurgedView {
     pub saga_id: SagaId,
     /// The record of it.
     pub purged: PurgedSaga,
-    /// The first deliveries that came after it was removed; none when it was brought back.
+    /// The first deliveries that came after it was removed; `None` when it was brought back.
     pub late: Vec<Event>,
     /// All of them, counted.
     pub late_count: u64,
@@ -145,7 +146,7 @@ pub struct SearchPage {
     pub sagas: Vec<SagaView>,
     /// How many match in all. Exact.
     pub total: u64,
-    /// Leads to the next part; none when this was the last.
+    /// Leads to the next part; `None` when this was the last.
     pub next_cursor: Option<String>,
 }
 
@@ -264,7 +265,7 @@ impl Query {
         }
     }
 
-    /// The state of a saga; none when nothing is known of it.
+    /// The state of a saga; `None` when nothing is known of it.
     ///
     /// # Errors
     /// [`QueryError::Store`].
@@ -291,7 +292,7 @@ impl Query {
         Steps::new(self.definitions.clone())
     }
 
-    /// What is known of a removed saga; none when it was never removed.
+    /// What is known of a removed saga; `None` when it was never removed.
     ///
     /// # Errors
     /// [`QueryError::Store`].
@@ -345,7 +346,7 @@ impl Query {
     /// # Errors
     /// [`QueryError::Store`].
     pub fn decision_counts(&self) -> Result<BTreeMap<String, u64>, QueryError> {
-        Ok(read::meta_counts(&*self.store, totals_names::DECISION_COUNTS)?)
+        Ok(reads::meta_counts(&*self.store, totals_names::DECISION_COUNTS)?)
     }
 
     /// Gaps in the offsets.
@@ -354,8 +355,8 @@ impl Query {
     /// [`QueryError::Store`].
     pub fn gap_counts(&self) -> Result<GapCounts, QueryError> {
         Ok(GapCounts {
-            gaps: read::meta_counts(&*self.store, totals_names::GAP_COUNTS)?,
-            offsets: read::meta_counts(&*self.store, totals_names::GAP_OFFSETS)?,
+            gaps: reads::meta_counts(&*self.store, totals_names::GAP_COUNTS)?,
+            offsets: reads::meta_counts(&*self.store, totals_names::GAP_OFFSETS)?,
         })
     }
 

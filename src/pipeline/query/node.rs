@@ -4,11 +4,11 @@
 //! is one scan, and what is enough ends it early. Rows that are not wanted are passed over; many of them are
 //! jumped over. What the counts are for is not known here.
 
-use super::counts::{Span, Stream, Trees};
+use super::trees::{Span, Stream, Trees};
 use crate::store::codec::Record;
 use crate::store::keys::{self, CountKey, Tree};
 use crate::store::records::CountRecord;
-use crate::store::{Direction, Key, ProjectionTable, StoreError, Table, cells, read};
+use crate::store::{Direction, Key, ProjectionTable, Scan, StoreError, Table, cells, until};
 use std::ops::{Bound, ControlFlow};
 
 /// So many unwanted rows are passed over one by one; then it is cheaper to look for the next wanted one.
@@ -78,15 +78,12 @@ impl Node<'_> {
         keys::count_partition(&mut key, self.tree, self.stream.status, self.level, self.parent);
         let table = Table::Projection(trees.generation, ProjectionTable::Counts);
         let (mut past, mut unwanted, mut jump) = (None, 0, None);
-        read::try_scan(
-            |row| {
-                let to = part.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-                let range = (Bound::Included(&part.from[..]), to);
-                trees
-                    .read
-                    .scan(table, key.partition(), range, self.direction, usize::MAX, row)
-            },
-            |sort, value| {
+        let to = part.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let range = (Bound::Included(&part.from[..]), to);
+        Scan::of(table, key.partition())
+            .range(range)
+            .direction(self.direction)
+            .each(trees.store, |sort, value| {
                 let key = keys::parse_count_sort(self.tree, sort)?;
                 if past == Some(key.cell) || !self.is_wanted(&key) {
                     unwanted += 1;
@@ -97,11 +94,7 @@ impl Node<'_> {
                             self.to_wanted(&key, sort)
                         };
                     }
-                    return Ok(if jump.is_some() {
-                        ControlFlow::Break(())
-                    } else {
-                        ControlFlow::Continue(())
-                    });
+                    return Ok(until(jump.is_some()));
                 }
                 unwanted = 0;
                 match visit(key, CountRecord::read(value)?) {
@@ -110,8 +103,7 @@ impl Node<'_> {
                     Next::Stop => return Ok(ControlFlow::Break(())),
                 }
                 Ok(ControlFlow::Continue(()))
-            },
-        )?;
+            })?;
         Ok(jump)
     }
 
@@ -128,7 +120,7 @@ impl Node<'_> {
         }
     }
 
-    /// Where the next rows of the wanted type can lie, seen from a row of another; none where that is close.
+    /// Where the next rows of the wanted type can lie, seen from a row of another; `None` where that is close.
     fn to_wanted(&self, key: &CountKey<'_>, sort: &[u8]) -> Option<Vec<u8>> {
         let wanted = self.stream.saga_type.as_ref()?.as_str();
         let first = |cell: i64| [&at(cell)[..], wanted.as_bytes()].concat();

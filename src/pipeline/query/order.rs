@@ -4,17 +4,34 @@
 //! Without filters and sorting that the index could answer, every state has to be looked at. What the order
 //! of the answer is, is decided by the search.
 
-use super::counts::{Row, Trees};
-use super::search::{Part, matches};
-use super::{QueryError, SearchRequest, Sort, SortKey};
+use super::trees::{Row, Trees};
+use super::{Filter, QueryError, SearchRequest, Sort, SortKey};
 use crate::domain::{Millis, OrderId, SagaId, SagaState};
-use crate::store::{Direction, ProjectionTable, StoreError, Table, keys, read};
+use crate::store::{ProjectionTable, Scan, StoreError, Table, keys, reads};
 use std::ops::{Bound, ControlFlow};
 
 /// Sagas that are read at once.
 const PIECE: usize = 1_000;
 /// Sagas that are kept; a page that lies deeper takes one more look at all for each time as many.
 const KEPT: usize = 20_000;
+
+/// The part of the matching sagas that is wanted.
+pub(super) struct Part {
+    pub(super) skip: u64,
+    pub(super) size: usize,
+    pub(super) behind: Option<Row>,
+}
+
+/// Whether a state is what the filter asks for, the order apart.
+pub(super) fn matches(filter: &Filter, state: &SagaState) -> bool {
+    filter
+        .saga_type
+        .as_ref()
+        .is_none_or(|wanted| *wanted == state.saga_type)
+        && filter.status.is_none_or(|wanted| wanted == state.status)
+        && filter.from.is_none_or(|from| from <= state.started_at)
+        && filter.to.is_none_or(|to| state.started_at <= to)
+}
 
 /// The part of an order's matching sagas, and how many match in all.
 pub(super) fn of_order(
@@ -79,7 +96,7 @@ pub(super) fn each_of_order(
     let mut last: Option<SagaId> = None;
     loop {
         let ids = piece(trees, order, last.as_ref())?;
-        let states = read::instances(trees.read, trees.generation, &ids)?;
+        let states = reads::instances(trees.store, trees.generation, &ids)?;
         let full = ids.len() == PIECE;
         last = ids.last().cloned();
         for (saga, state) in ids.into_iter().zip(states) {
@@ -98,18 +115,14 @@ fn piece(trees: Trees<'_>, order: &OrderId, behind: Option<&SagaId>) -> Result<V
     let mut ids = Vec::new();
     let table = Table::Projection(trees.generation, ProjectionTable::ByOrder);
     let from = behind.map_or(Bound::Unbounded, |saga| Bound::Excluded(saga.as_str().as_bytes()));
-    read::try_scan(
-        |visit| {
-            let (partition, range) = (order.as_str().as_bytes(), (from, Bound::Unbounded));
-            trees
-                .read
-                .scan(table, partition, range, Direction::Forward, PIECE, visit)
-        },
-        |saga, _| {
+    let (partition, range) = (order.as_str().as_bytes(), (from, Bound::Unbounded));
+    Scan::of(table, partition)
+        .range(range)
+        .limit(PIECE)
+        .each(trees.store, |saga, _| {
             ids.push(SagaId::new(keys::parse_text("by_order", saga)?));
             Ok(ControlFlow::Continue(()))
-        },
-    )?;
+        })?;
     Ok(ids)
 }
 
@@ -195,7 +208,7 @@ mod tests {
     fn every_page_is_the_same_however_few_sagas_are_kept() {
         let store = store(2_500);
         let trees = Trees {
-            read: &*store,
+            store: &*store,
             generation: Generation::A,
         };
         for descending in [false, true] {

@@ -2,7 +2,7 @@
 
 use super::{PurgedView, QueryError, SagaView, TimelineStep};
 use crate::domain::{Anomaly, AnomalyKind, EventRef, SagaDefinitions, SagaId, SagaState, TimelineKey};
-use crate::store::{Read, Store, purged, read, timelines};
+use crate::store::{Store, StoreRead, purged, reads, timelines};
 use std::ops::{ControlFlow, Deref};
 
 /// Deliveries that are shown of those that came after a saga was removed.
@@ -10,8 +10,8 @@ const SHOWN_LATE: usize = 100;
 
 pub(super) fn find(store: &dyn Store, id: &SagaId) -> Result<Option<SagaView>, QueryError> {
     let snapshot = store.snapshot();
-    let generation = read::active_generation(&*snapshot)?;
-    let state = read::instance(&*snapshot, generation, id)?;
+    let generation = reads::active_generation(&*snapshot)?;
+    let state = reads::instance(&*snapshot, generation, id)?;
     Ok(state.map(|state| SagaView {
         saga_id: id.clone(),
         state,
@@ -28,15 +28,15 @@ pub(super) fn steps(
     mut visit: impl FnMut(&TimelineStep<'_>) -> ControlFlow<()>,
 ) -> Result<bool, QueryError> {
     let snapshot = store.snapshot();
-    let generation = read::active_generation(&*snapshot)?;
+    let generation = reads::active_generation(&*snapshot)?;
     // Without a state the log holds nothing but what came after the saga was purged.
-    let Some(whole) = read::instance(&*snapshot, generation, id)? else {
+    let Some(whole) = reads::instance(&*snapshot, generation, id)? else {
         return Ok(false);
     };
-    let cursor = read::cursor(&*snapshot, generation)?;
+    let cursor = reads::cursor(&*snapshot, generation)?;
     // A change that was refused was refused under the rules that made the state beside it.
-    let definitions = read::definitions_of(&*snapshot, generation, definitions)?;
-    let moment = (&*snapshot as &dyn Read, generation, &cursor);
+    let definitions = reads::definitions_of(&*snapshot, generation, definitions)?;
+    let moment = (&*snapshot as &dyn StoreRead, generation, &cursor);
     let state = match after {
         Some(place) => timelines::fold_before(moment, &definitions, id, &whole, place.next())?,
         None => None,
@@ -94,8 +94,8 @@ pub(super) fn purged(store: &dyn Store, id: &SagaId) -> Result<Option<PurgedView
     };
     let (mut late, mut late_count) = (Vec::new(), 0);
     if purged.is_gone() {
-        let generation = read::active_generation(&*snapshot)?;
-        let cursor = read::cursor(&*snapshot, generation)?;
+        let generation = reads::active_generation(&*snapshot)?;
+        let cursor = reads::cursor(&*snapshot, generation)?;
         timelines::each_delivery(&*snapshot, id, &cursor, |event| {
             late_count += 1;
             if late.len() < SHOWN_LATE {

@@ -1,19 +1,20 @@
 //! Which sagas match, in order, page by page or behind a cursor, with the exact total.
 
-use super::counts::{Row, Span, Stream, Trees};
-use super::order::of_order;
+use super::order::{Part, of_order};
+use super::trees::{Row, Span, Stream, Trees};
 use super::walk::Walk;
 use super::{Filter, QueryError, SagaView, SearchPage, SearchRequest, SortKey, Window};
-use crate::domain::{Millis, OrderId, SagaId, SagaState, SagaStatus};
+use crate::domain::text;
+use crate::domain::{Millis, OrderId, SagaId, SagaStatus};
 use crate::store::keys::Tree;
-use crate::store::{Direction, Store, StoreError, read, totals};
+use crate::store::{Direction, Store, StoreError, reads, totals};
 use std::hash::{BuildHasher, Hash, Hasher};
 
 pub(super) fn search(store: &dyn Store, request: &SearchRequest) -> Result<SearchPage, QueryError> {
     let snapshot = store.snapshot();
-    let generation = read::active_generation(&*snapshot)?;
+    let generation = reads::active_generation(&*snapshot)?;
     let trees = Trees {
-        read: &*snapshot,
+        store: &*snapshot,
         generation,
     };
     let part = Part::of(request)?;
@@ -34,13 +35,6 @@ pub(super) fn search(store: &dyn Store, request: &SearchRequest) -> Result<Searc
     })
 }
 
-/// The part of the matching sagas that is wanted.
-pub(super) struct Part {
-    pub(super) skip: u64,
-    pub(super) size: usize,
-    pub(super) behind: Option<Row>,
-}
-
 impl Part {
     fn of(request: &SearchRequest) -> Result<Self, QueryError> {
         match &request.window {
@@ -56,17 +50,6 @@ impl Part {
             }),
         }
     }
-}
-
-/// Whether a state is what the filter asks for, the order apart.
-pub(super) fn matches(filter: &Filter, state: &SagaState) -> bool {
-    filter
-        .saga_type
-        .as_ref()
-        .is_none_or(|wanted| *wanted == state.saga_type)
-        && filter.status.is_none_or(|wanted| wanted == state.status)
-        && filter.from.is_none_or(|from| from <= state.started_at)
-        && filter.to.is_none_or(|to| state.started_at <= to)
 }
 
 /// The streams that hold all sagas of the filter's type and status.
@@ -85,7 +68,7 @@ pub(super) fn streams(filter: &Filter) -> Vec<Stream> {
 fn total(trees: Trees<'_>, filter: &Filter, streams: &[Stream]) -> Result<u64, QueryError> {
     let mut total: u64 = 0;
     if filter.saga_type.is_none() && filter.from.is_none() && filter.to.is_none() {
-        read::numbered_totals(trees.read, trees.generation, totals::ACTIVE, |tag, sagas| {
+        reads::numbered_totals(trees.store, trees.generation, totals::ACTIVE, |tag, sagas| {
             let status = u8::try_from(tag).ok().and_then(SagaStatus::from_tag);
             if streams.iter().any(|stream| Some(stream.status) == status) {
                 total += u64::try_from(sagas).unwrap_or(0);
@@ -152,7 +135,7 @@ fn of_time(trees: Trees<'_>, request: &SearchRequest, part: &Part) -> Result<(Ve
 
 fn views(trees: Trees<'_>, rows: &[Row]) -> Result<Vec<SagaView>, QueryError> {
     let ids: Vec<SagaId> = rows.iter().map(|(_, saga)| saga.clone()).collect();
-    let states = read::instances(trees.read, trees.generation, &ids)?;
+    let states = reads::instances(trees.store, trees.generation, &ids)?;
     ids.into_iter()
         .zip(states)
         .map(|(saga_id, state)| match state {
@@ -167,11 +150,8 @@ fn views(trees: Trees<'_>, rows: &[Row]) -> Result<Vec<SagaView>, QueryError> {
 
 /// A cursor names the last saga of a part, and the search that it belongs to.
 fn write_cursor(request: &SearchRequest, (at, saga): &Row) -> String {
-    let mut text = format!("{:016x}{:016x}", search_digest(request), at.0);
-    for byte in saga.as_str().bytes() {
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text
+    let saga = text::hex(saga.as_str().as_bytes());
+    format!("{:016x}{:016x}{saga}", search_digest(request), at.0)
 }
 
 fn read_cursor(request: &SearchRequest, text: &str) -> Result<Row, QueryError> {
@@ -179,14 +159,11 @@ fn read_cursor(request: &SearchRequest, text: &str) -> Result<Row, QueryError> {
         let digest = u64::from_str_radix(text.get(..16)?, 16).ok()?;
         let at = u64::from_str_radix(text.get(16..32)?, 16).ok()?;
         let saga = text.get(32..)?;
-        if digest != search_digest(request) || saga.is_empty() || saga.len() % 2 != 0 {
+        if digest != search_digest(request) || saga.is_empty() {
             return None;
         }
-        let bytes: Option<Vec<u8>> = (0..saga.len())
-            .step_by(2)
-            .map(|i| u8::from_str_radix(saga.get(i..i + 2)?, 16).ok())
-            .collect();
-        Some((Millis(at as i64), SagaId::new(String::from_utf8(bytes?).ok()?)))
+        let saga = String::from_utf8(text::unhex(saga)?).ok()?;
+        Some((Millis(at as i64), SagaId::new(saga)))
     };
     parse().ok_or(QueryError::BadCursor)
 }

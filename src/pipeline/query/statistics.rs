@@ -1,10 +1,10 @@
 //! Counts, rates and durations of the sagas that match.
 
-use super::counts::{Span, Trees};
-use super::order::each_of_order;
+use super::order::{each_of_order, matches};
+use super::trees::{Span, Trees};
 use super::{Filter, QueryError, Statistics, search};
 use crate::domain::SagaStatus;
-use crate::store::{Store, StoreError, keys, read, totals};
+use crate::store::{Store, StoreError, keys, reads, totals};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
@@ -17,9 +17,9 @@ pub(super) fn statistics(store: &dyn Store, filter: &Filter) -> Result<Statistic
 
 fn statistics_by(store: &dyn Store, filter: &Filter, types: usize) -> Result<Statistics, QueryError> {
     let snapshot = store.snapshot();
-    let generation = read::active_generation(&*snapshot)?;
+    let generation = reads::active_generation(&*snapshot)?;
     let trees = Trees {
-        read: &*snapshot,
+        store: &*snapshot,
         generation,
     };
     let told = match &filter.saga_type {
@@ -29,7 +29,7 @@ fn statistics_by(store: &dyn Store, filter: &Filter, types: usize) -> Result<Sta
     let mut sums = Sums::new(told);
     if let Some(order) = &filter.order_id {
         each_of_order(trees, order, |_, state| {
-            if search::matches(filter, state) {
+            if matches(filter, state) {
                 let millis = state.updated_at.since(state.started_at);
                 sums.add(state.status, state.saga_type.as_str(), 1, millis);
             }
@@ -71,7 +71,7 @@ impl Told {
     fn most_frequent(trees: Trees<'_>, limit: usize) -> Result<Self, StoreError> {
         let mut heap = BinaryHeap::new();
         let mut types: u64 = 0;
-        read::totals_of(trees.read, trees.generation, totals::TYPES, |name, sagas| {
+        reads::totals_of(trees.store, trees.generation, totals::TYPES, |name, sagas| {
             types += 1;
             // The least wanted is on top.
             heap.push(Reverse((

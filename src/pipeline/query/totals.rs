@@ -5,7 +5,7 @@
 
 use super::{COMPENSATION_BUCKETS, QueryError, Totals};
 use crate::domain::{AnomalyKind, Millis, SagaStatus};
-use crate::store::{Generation, Read, Store, carried, keys, read, totals as names};
+use crate::store::{Generation, Store, StoreRead, carried, keys, reads, totals as names};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -15,15 +15,15 @@ pub(super) fn totals(
     limit: usize,
 ) -> Result<Totals, QueryError> {
     let snapshot = store.snapshot();
-    let read = &*snapshot;
-    let generation = read::active_generation(read)?;
-    let sum = |name: &str| read::total(read, generation, name).map(unsigned);
-    let counter = |name: &str| carried::counter(read, generation, name).map(unsigned);
+    let store = &*snapshot;
+    let generation = reads::active_generation(store)?;
+    let sum = |name: &str| reads::total(store, generation, name).map(unsigned);
+    let counter = |name: &str| carried::counter(store, generation, name).map(unsigned);
     let mut totals = Totals {
         active: SagaStatus::ALL.into_iter().map(|status| (status, 0)).collect(),
         failed: counter(names::FAILED)?,
         compensated: counter(names::COMPENSATED)?,
-        last_failed_at: last_failed_at(read, generation)?,
+        last_failed_at: last_failed_at(store, generation)?,
         compensation_buckets: vec![0; COMPENSATION_BUCKETS.len() + 1],
         compensation_millis: counter(names::COMPENSATION_MILLIS)?,
         duplicates: counter(names::DUPLICATES)?,
@@ -31,22 +31,22 @@ pub(super) fn totals(
         purged_sagas: sum(names::PURGED_SAGAS)?,
         purged_events: sum(names::PURGED_EVENTS)?,
         late: counter(names::LATE)?,
-        cursor: read::cursor(read, generation)?,
+        cursor: reads::cursor(store, generation)?,
         ..Totals::default()
     };
-    read::numbered_totals(read, generation, names::ACTIVE, |tag, count| {
+    reads::numbered_totals(store, generation, names::ACTIVE, |tag, count| {
         if let Some(status) = u8::try_from(tag).ok().and_then(SagaStatus::from_tag) {
             totals.active.insert(status, unsigned(count));
         }
     })?;
-    carried::counters_of(read, generation, names::COMPENSATION_BUCKETS, |sort, count| {
+    carried::counters_of(store, generation, names::COMPENSATION_BUCKETS, |sort, count| {
         let bucket = keys::parse_partition_number(sort)?;
         if let Some(slot) = totals.compensation_buckets.get_mut(bucket as usize) {
             *slot = unsigned(count);
         }
         Ok(())
     })?;
-    carried::counters_of(read, generation, names::ANOMALIES, |sort, count| {
+    carried::counters_of(store, generation, names::ANOMALIES, |sort, count| {
         let tag = keys::parse_partition_number(sort)?;
         if let Some(kind) = u8::try_from(tag).ok().and_then(AnomalyKind::from_tag) {
             totals.anomalies.insert(kind.as_str(), unsigned(count));
@@ -54,7 +54,7 @@ pub(super) fn totals(
         Ok(())
     })?;
     let mut processed = Processed::new(limit, &mut totals);
-    carried::counters_of(read, generation, names::PROCESSED, |sort, count| {
+    carried::counters_of(store, generation, names::PROCESSED, |sort, count| {
         let (status, step) = keys::parse_total_processed(sort)?;
         processed.add(status, step, unsigned(count), is_known(step));
         Ok(())
@@ -104,9 +104,9 @@ impl<'t> Processed<'t> {
     }
 }
 
-fn last_failed_at(read: &dyn Read, generation: Generation) -> Result<Option<Millis>, QueryError> {
+fn last_failed_at(store: &dyn StoreRead, generation: Generation) -> Result<Option<Millis>, QueryError> {
     // Event times are never 0 (Millis::EARLIEST_EVENT), so 0 says that there was none.
-    let at = read::total(read, generation, names::LAST_FAILED_AT)?;
+    let at = reads::total(store, generation, names::LAST_FAILED_AT)?;
     Ok((at != 0).then_some(Millis(at)))
 }
 

@@ -5,8 +5,8 @@
 //! [`super::counts`].
 
 use super::QueryError;
-use super::counts::{Overlap, Row, Span, Stream, Trees};
 use super::node::{Next, Node};
+use super::trees::{Overlap, Row, Span, Stream, Trees};
 use crate::domain::{Millis, SagaId, SagaStatus, SagaType};
 use crate::store::codec::Record;
 use crate::store::keys::Tree;

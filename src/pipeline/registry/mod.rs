@@ -40,7 +40,7 @@ pub enum SchemaError {
 }
 
 impl SchemaError {
-    /// What is wrong with the record that named this id; none when nothing is wrong with the record.
+    /// What is wrong with the record that named this id; `None` when nothing is wrong with the record.
     pub fn defect(&self, id: u32) -> Option<Defect> {
         let reason = match self {
             Self::Unknown | Self::Incomplete(_) => DefectReason::UnknownSchema,

@@ -70,7 +70,6 @@ impl References {
         Ok(())
     }
 
-    /// The texts of all.
     pub(super) fn into_texts(self) -> Vec<String> {
         self.texts
     }

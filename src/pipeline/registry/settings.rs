@@ -80,7 +80,7 @@ pub(super) fn without_userinfo(url: &str) -> String {
 /// Why a registry cannot be used as configured.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistrySettingsError {
-    /// A URL that is none.
+    /// A text that is not a URL.
     #[error(
         "registry.url: {url:?} is no URL ({detail}); accepted: http://host:port or https://host:port, several separated by commas"
     )]

@@ -2,7 +2,7 @@
 
 use super::report::Differences;
 use crate::pipeline::projector::PROJECTIONS;
-use crate::store::{Generation, Key, Read, SharedStore, StoreError, Table, read};
+use crate::store::{Generation, Key, SharedStore, StoreError, StoreRead, Table, reads};
 
 /// Rows looked up at once.
 const ROWS: usize = 1_024;
@@ -53,12 +53,12 @@ pub(super) fn generations(
 
 /// Visits the rows of a table by the thousand.
 fn each_row(
-    snapshot: &dyn Read,
+    snapshot: &dyn StoreRead,
     table: Table,
     mut visit: impl FnMut(&[Key], &[Vec<u8>]) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let (mut keys, mut values) = (Vec::new(), Vec::new());
-    read::try_scan_table(snapshot, table, |partition, sort, value| {
+    reads::try_scan_table(snapshot, table, |partition, sort, value| {
         keys.push(Key::new(partition, sort));
         values.push(value.to_vec());
         if keys.len() == ROWS {

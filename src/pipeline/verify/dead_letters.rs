@@ -6,29 +6,29 @@ use crate::domain::Position;
 use crate::store::codec::Record;
 use crate::store::dead_letters::{self, DeadLetterCounts, DeadLetterMark, Happened, ValueHash};
 use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord};
-use crate::store::{Key, Read, SharedStore, StoreError, Table, keys, read};
+use crate::store::{Key, SharedStore, StoreError, StoreRead, Table, keys, reads};
 use std::collections::BTreeMap;
 
 pub(super) fn check(store: &SharedStore, differences: &mut Differences) -> Result<(), StoreError> {
     let snapshot = store.snapshot();
-    let read = &*snapshot;
-    check_bytes(read, differences)?;
+    let store = &*snapshot;
+    check_bytes(store, differences)?;
     let mut sums = Sums::new();
-    let findable = check_listed(read, &mut sums, differences)?;
-    check_found(read, findable, differences)?;
-    add_removed(read, &mut sums, differences)?;
-    check_sums(read, &sums, differences)
+    let findable = check_listed(store, &mut sums, differences)?;
+    check_found(store, findable, differences)?;
+    add_removed(store, &mut sums, differences)?;
+    check_sums(store, &sums, differences)
 }
 
 /// Letters by reason.
 type Sums = BTreeMap<String, DeadLetterCounts>;
 
 /// What is listed of each letter is what its bytes say.
-fn check_bytes(read: &dyn Read, differences: &mut Differences) -> Result<(), StoreError> {
-    each(read, Table::DeadLetters, |partition, sort, value| {
+fn check_bytes(store: &dyn StoreRead, differences: &mut Differences) -> Result<(), StoreError> {
+    each(store, Table::DeadLetters, |partition, sort, value| {
         let at = place(partition, sort)?;
         let letter = DeadLetterRecord::read(value)?;
-        let Some(listed) = read.get(Table::Letters, &Key::new(partition, sort))? else {
+        let Some(listed) = store.get(Table::Letters, &Key::new(partition, sort))? else {
             differences.add(|| format!("letters {at}: missing, although the dead letter is there"));
             return Ok(());
         };
@@ -47,12 +47,16 @@ fn is_listed_as(listed: &DeadLetterSummaryRecord<'_>, letter: &DeadLetterRecord<
 }
 
 /// Every listed letter has its bytes and is found by its event. How many have one; adds them up.
-fn check_listed(read: &dyn Read, sums: &mut Sums, differences: &mut Differences) -> Result<u64, StoreError> {
+fn check_listed(
+    store: &dyn StoreRead,
+    sums: &mut Sums,
+    differences: &mut Differences,
+) -> Result<u64, StoreError> {
     let mut findable = 0;
-    each(read, Table::Letters, |partition, sort, value| {
+    each(store, Table::Letters, |partition, sort, value| {
         let at = place(partition, sort)?;
         let listed = DeadLetterSummaryRecord::read(value)?;
-        let bytes = read.get(Table::DeadLetters, &Key::new(partition, sort))?;
+        let bytes = store.get(Table::DeadLetters, &Key::new(partition, sort))?;
         if bytes.is_none() {
             differences.add(|| format!("dead_letters {at}: missing, although it is listed"));
         }
@@ -60,11 +64,11 @@ fn check_listed(read: &dyn Read, sums: &mut Sums, differences: &mut Differences)
             findable += 1;
             let mut key = Key::default();
             keys::letter_by_event(&mut key, id, at);
-            if read.get(Table::LettersByEvent, &key)?.is_none() {
+            if store.get(Table::LettersByEvent, &key)?.is_none() {
                 differences.add(|| format!("letters_by_event {at}: missing, its event is {id:?}"));
             }
         }
-        let state = dead_letters::state(read, at, ValueHash(listed.value))?;
+        let state = dead_letters::state(store, at, ValueHash(listed.value))?;
         sums.entry(listed.reason.to_owned()).or_default().add(state);
         Ok(())
     })?;
@@ -72,9 +76,13 @@ fn check_listed(read: &dyn Read, sums: &mut Sums, differences: &mut Differences)
 }
 
 /// Nothing else is found by an event.
-fn check_found(read: &dyn Read, findable: u64, differences: &mut Differences) -> Result<(), StoreError> {
+fn check_found(
+    store: &dyn StoreRead,
+    findable: u64,
+    differences: &mut Differences,
+) -> Result<(), StoreError> {
     let mut found = 0u64;
-    each(read, Table::LettersByEvent, |_, _, _| {
+    each(store, Table::LettersByEvent, |_, _, _| {
         found += 1;
         Ok(())
     })?;
@@ -85,9 +93,13 @@ fn check_found(read: &dyn Read, findable: u64, differences: &mut Differences) ->
 }
 
 /// Adds up letters of which only the mark of their removal is left, and looks that no two marks say the same.
-fn add_removed(read: &dyn Read, sums: &mut Sums, differences: &mut Differences) -> Result<(), StoreError> {
+fn add_removed(
+    store: &dyn StoreRead,
+    sums: &mut Sums,
+    differences: &mut Differences,
+) -> Result<(), StoreError> {
     let mut before = None;
-    each(read, Table::DeadLetterMarks, |partition, sort, value| {
+    each(store, Table::DeadLetterMarks, |partition, sort, value| {
         let mark = keys::parse_letter_mark(sort)?;
         if let Happened::Removed(removal) = DeadLetterMark::read(mark.by, value)?.what {
             if let Some(reason) = &removal.reason {
@@ -104,8 +116,8 @@ fn add_removed(read: &dyn Read, sums: &mut Sums, differences: &mut Differences) 
     })
 }
 
-fn check_sums(read: &dyn Read, sums: &Sums, differences: &mut Differences) -> Result<(), StoreError> {
-    let mut stored = dead_letters::counts(read)?;
+fn check_sums(store: &dyn StoreRead, sums: &Sums, differences: &mut Differences) -> Result<(), StoreError> {
+    let mut stored = dead_letters::counts(store)?;
     // All of a reason may have become readable since.
     stored.retain(|_, counts| counts.total() + counts.removed() > 0);
     if stored != *sums {
@@ -122,9 +134,9 @@ fn place(partition: &[u8], sort: &[u8]) -> Result<Position, StoreError> {
 }
 
 fn each(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     table: Table,
     visit: impl FnMut(&[u8], &[u8], &[u8]) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    read::try_scan_table(read, table, visit)
+    reads::try_scan_table(store, table, visit)
 }

@@ -11,7 +11,7 @@ use crate::store::dead_letters::counts;
 use crate::store::records::{OffsetRecord, UNKNOWN_SCHEMA};
 use crate::store::stoppable::{self, Stop};
 use crate::store::{
-    Generation, InDigest, PartOfValue, Read, SharedStore, StoreError, Table, keys, read, totals,
+    Generation, InDigest, PartOfValue, SharedStore, StoreError, StoreRead, Table, keys, reads, totals,
 };
 use std::collections::BTreeMap;
 
@@ -98,15 +98,15 @@ impl Digests {
     /// [`AtRestError`].
     pub fn digest(&self, stop: Stop) -> Result<Digest, AtRestError> {
         let store = stoppable::until(self.store.clone(), stop);
-        let look = |read: &dyn Read| digest_of(read, &self.topic);
+        let look = |store: &dyn StoreRead| digest_of(store, &self.topic);
         Ok(self
             .projector
             .at_rest(&store, &self.topic, &self.settings, look)??)
     }
 }
 
-fn digest_of(snapshot: &dyn Read, topic: &str) -> Result<Digest, StoreError> {
-    let serving = read::active_generation(snapshot)?;
+fn digest_of(snapshot: &dyn StoreRead, topic: &str) -> Result<Digest, StoreError> {
+    let serving = reads::active_generation(snapshot)?;
     let mut tables = BTreeMap::new();
     let mut all = blake3::Hasher::new();
     for table in Table::all() {
@@ -120,24 +120,24 @@ fn digest_of(snapshot: &dyn Read, topic: &str) -> Result<Digest, StoreError> {
         all.update(name.as_bytes()).update(hex.as_bytes());
         tables.insert(name.to_owned(), hex);
     }
-    let applied = read::meta(snapshot, totals::RETENTION_CURSOR)?;
+    let applied = reads::meta(snapshot, totals::RETENTION_CURSOR)?;
     Ok(Digest {
-        at: read::log_cut(snapshot, topic)?,
+        at: reads::log_cut(snapshot, topic)?,
         topics: topics(snapshot)?,
         applied: applied.and_then(|next| next.parse().ok()).unwrap_or(0),
         waiting_letters: counts(snapshot)?
             .get(UNKNOWN_SCHEMA)
             .map_or(0, |counts| counts.open),
-        rules: read::fold_rules(snapshot, serving)?.unwrap_or_default(),
+        rules: reads::fold_rules(snapshot, serving)?.unwrap_or_default(),
         total: all.finalize().to_hex().to_string(),
         tables,
     })
 }
 
 /// How far each topic is read.
-fn topics(snapshot: &dyn Read) -> Result<BTreeMap<String, BTreeMap<u32, u64>>, StoreError> {
+fn topics(snapshot: &dyn StoreRead) -> Result<BTreeMap<String, BTreeMap<u32, u64>>, StoreError> {
     let mut topics: BTreeMap<String, BTreeMap<u32, u64>> = BTreeMap::new();
-    read::try_scan_table(snapshot, Table::Offsets, |topic, partition, value| {
+    reads::try_scan_table(snapshot, Table::Offsets, |topic, partition, value| {
         let topic = keys::parse_text("offsets", topic)?.to_owned();
         let partition = keys::parse_partition_number(partition)?;
         let next = OffsetRecord::read(value)?.next;
@@ -147,9 +147,13 @@ fn topics(snapshot: &dyn Read) -> Result<BTreeMap<String, BTreeMap<u32, u64>>, S
     Ok(topics)
 }
 
-fn table_sum(snapshot: &dyn Read, table: Table, of_value: Option<PartOfValue>) -> Result<Sum, StoreError> {
+fn table_sum(
+    snapshot: &dyn StoreRead,
+    table: Table,
+    of_value: Option<PartOfValue>,
+) -> Result<Sum, StoreError> {
     let mut sum = Sum::default();
-    read::try_scan_table(snapshot, table, |partition, sort, value| {
+    reads::try_scan_table(snapshot, table, |partition, sort, value| {
         let mut hasher = blake3::Hasher::new();
         for part in [partition, sort] {
             hasher.update(&(part.len() as u64).to_be_bytes()).update(part);

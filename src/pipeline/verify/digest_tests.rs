@@ -65,8 +65,8 @@ fn what_the_digest_is_of_is_named_beside_it() {
     let store = store();
     put(&store, Table::Offsets);
     let mut batch = Batch::new();
-    read::put_meta(&mut batch, totals::RETENTION_CURSOR, "12");
-    read::put_fold_rules(&mut batch, Generation::A, "{\"A\":[\"B\"]}");
+    reads::put_meta(&mut batch, totals::RETENTION_CURSOR, "12");
+    reads::put_fold_rules(&mut batch, Generation::A, "{\"A\":[\"B\"]}");
     store.write(&batch, Durability::Process).unwrap();
     let found = digest(&store, TOPIC).unwrap();
     let read = BTreeMap::from([("another topic".to_owned(), BTreeMap::from([(3, 7)]))]);

@@ -6,7 +6,7 @@ use crate::domain::{Millis, Position, SagaId, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::dead_letters::{EXTERNAL, removed};
 use crate::store::records::{FeedRecord, PurgedRecord};
-use crate::store::{Direction, Key, Read, SharedStore, StoreError, Table, WHOLE, keys, read};
+use crate::store::{Key, Scan, SharedStore, StoreError, StoreRead, Table, keys, reads};
 use std::ops::ControlFlow;
 
 /// Rows looked up at once.
@@ -19,7 +19,7 @@ pub(super) fn check(
 ) -> Result<(), StoreError> {
     let snapshot = store.snapshot();
     let mut named = Named::default();
-    for (partition, row) in read::offsets(&*snapshot, topic)? {
+    for (partition, row) in reads::offsets(&*snapshot, topic)? {
         let mut expected = row.start;
         let mut bucket = row.start >> keys::FEED_BUCKET_BITS;
         while expected < row.next {
@@ -67,7 +67,7 @@ pub(super) fn check(
 }
 
 fn check_bucket(
-    snapshot: &dyn Read,
+    snapshot: &dyn StoreRead,
     partition: u32,
     bucket: u64,
     expected: &mut u64,
@@ -79,51 +79,39 @@ fn check_bucket(
         &mut key,
         Position::new(partition, bucket << keys::FEED_BUCKET_BITS),
     );
-    read::try_scan(
-        |visit| {
-            snapshot.scan(
-                Table::Feed,
-                key.partition(),
-                WHOLE,
-                Direction::Forward,
-                usize::MAX,
-                visit,
-            )
-        },
-        |sort, value| {
-            let offset = keys::parse_offset(sort)?;
-            let at = Position::new(partition, offset);
-            if offset != *expected {
-                let expected = *expected;
-                differences.add(|| format!("feed {at}: the entry before it leads to offset {expected}"));
+    Scan::of(Table::Feed, key.partition()).each(snapshot, |sort, value| {
+        let offset = keys::parse_offset(sort)?;
+        let at = Position::new(partition, offset);
+        if offset != *expected {
+            let expected = *expected;
+            differences.add(|| format!("feed {at}: the entry before it leads to offset {expected}"));
+        }
+        *expected = offset + 1;
+        match FeedRecord::read(value)? {
+            FeedRecord::Logged { saga_id, recorded_at } => {
+                let mut key = Key::default();
+                let place = TimelineKey {
+                    recorded_at: Millis(recorded_at),
+                    position: at,
+                };
+                keys::log(&mut key, &SagaId::new(saga_id), place);
+                named.log.push((at, key));
+                named.logged += 1;
             }
-            *expected = offset + 1;
-            match FeedRecord::read(value)? {
-                FeedRecord::Logged { saga_id, recorded_at } => {
-                    let mut key = Key::default();
-                    let place = TimelineKey {
-                        recorded_at: Millis(recorded_at),
-                        position: at,
-                    };
-                    keys::log(&mut key, &SagaId::new(saga_id), place);
-                    named.log.push((at, key));
-                    named.logged += 1;
-                }
-                FeedRecord::DeadLetter => {
-                    let mut key = Key::default();
-                    keys::by_offset(&mut key, at);
-                    named.letters.push((at, key));
-                    named.dead += 1;
-                }
-                FeedRecord::Gap { next } => *expected = next,
-                FeedRecord::Purged { .. } => named.purged += 1,
+            FeedRecord::DeadLetter => {
+                let mut key = Key::default();
+                keys::by_offset(&mut key, at);
+                named.letters.push((at, key));
+                named.dead += 1;
             }
-            if named.log.len() + named.letters.len() >= ROWS {
-                named.look_up(snapshot, differences)?;
-            }
-            Ok(ControlFlow::Continue(()))
-        },
-    )
+            FeedRecord::Gap { next } => *expected = next,
+            FeedRecord::Purged { .. } => named.purged += 1,
+        }
+        if named.log.len() + named.letters.len() >= ROWS {
+            named.look_up(snapshot, differences)?;
+        }
+        Ok(ControlFlow::Continue(()))
+    })
 }
 
 /// Rows that the feed names.
@@ -139,12 +127,12 @@ struct Named {
 }
 
 /// Whether a dead letter was removed: the mark that is left says so.
-fn is_removed(snapshot: &dyn Read, letter: Position) -> Result<bool, StoreError> {
+fn is_removed(snapshot: &dyn StoreRead, letter: Position) -> Result<bool, StoreError> {
     Ok(removed(snapshot, letter)?.is_some())
 }
 
 impl Named {
-    fn look_up(&mut self, snapshot: &dyn Read, differences: &mut Differences) -> Result<(), StoreError> {
+    fn look_up(&mut self, snapshot: &dyn StoreRead, differences: &mut Differences) -> Result<(), StoreError> {
         for (table, rows) in [
             (Table::Log, &mut self.log),
             (Table::DeadLetters, &mut self.letters),
@@ -163,9 +151,9 @@ impl Named {
 }
 
 /// Events that the records of purges say are gone.
-fn purged_events(snapshot: &dyn Read) -> Result<u64, StoreError> {
+fn purged_events(snapshot: &dyn StoreRead) -> Result<u64, StoreError> {
     let mut events = 0;
-    read::try_scan_table(snapshot, Table::Purged, |_, _, value| {
+    reads::try_scan_table(snapshot, Table::Purged, |_, _, value| {
         let purged = PurgedRecord::read(value)?.purged()?;
         if purged.is_gone() {
             events += u64::from(purged.events);
@@ -176,14 +164,14 @@ fn purged_events(snapshot: &dyn Read) -> Result<u64, StoreError> {
 }
 
 fn count(
-    snapshot: &dyn Read,
+    snapshot: &dyn StoreRead,
     table: Table,
     expected: u64,
     what: &str,
     differences: &mut Differences,
 ) -> Result<(), StoreError> {
     let mut found = 0;
-    read::try_scan_table(snapshot, table, |partition, _, _| {
+    reads::try_scan_table(snapshot, table, |partition, _, _| {
         // Letters that others wrote onto the dead-letter topic stand in no feed of ours.
         let foreign = table == Table::DeadLetters && keys::parse_offset_partition(partition)? & EXTERNAL != 0;
         found += u64::from(!foreign);

@@ -17,7 +17,7 @@ pub use report::{Differences, VerifyReport};
 use crate::domain::SagaDefinitions;
 use crate::pipeline::projector::rebuild::{self, Progress, Rebuild, RebuildError};
 use crate::pipeline::projector::{ProjectorSettings, catch_up_offline};
-use crate::store::{SharedStore, read};
+use crate::store::{SharedStore, reads};
 use std::sync::Arc;
 
 /// What to verify.
@@ -43,7 +43,7 @@ impl Verify {
     /// # Errors
     /// [`RebuildError`] when the store cannot be read; differences are no errors.
     pub fn run(&self) -> Result<VerifyReport, RebuildError> {
-        let serving = read::active_generation(&*self.store)?;
+        let serving = reads::active_generation(&*self.store)?;
         catch_up_offline(&self.store, &self.topic, &self.definitions, &self.settings)?;
         let mut differences = Differences::default();
         ledger::check(&self.store, &self.topic, &mut differences)?;
@@ -52,12 +52,12 @@ impl Verify {
             store: self.store.clone(),
             topic: self.topic.clone(),
             definitions: Arc::new(
-                read::definitions_of(&*self.store, serving, &self.definitions)?.into_owned(),
+                reads::definitions_of(&*self.store, serving, &self.definitions)?.into_owned(),
             ),
             settings: self.settings.clone(),
             progress: self.progress.clone(),
         };
-        let cut = read::log_cut(&*self.store, &self.topic)?;
+        let cut = reads::log_cut(&*self.store, &self.topic)?;
         rebuild.fill(serving.other(), &cut)?;
         let compared = compare::generations(&self.store, serving, &mut differences);
         rebuild.drop_generation(serving.other())?;

@@ -32,7 +32,7 @@ fn filled() -> SharedStore {
 }
 
 fn purge(store: &SharedStore, events: &[Event]) {
-    let generation = read::active_generation(&**store).unwrap();
+    let generation = reads::active_generation(&**store).unwrap();
     let mut projector = Projector::open(store.clone(), generation, Arc::default(), &settings(1)).unwrap();
     let own: Vec<Event> = events
         .iter()
@@ -116,7 +116,7 @@ fn told(store: &SharedStore) -> Vec<String> {
 #[test]
 fn a_lost_row_of_any_table_that_has_a_proof_is_told() {
     assert_eq!(told(&filled()), Vec::<String>::new());
-    let serving = read::active_generation(&*filled()).unwrap();
+    let serving = reads::active_generation(&*filled()).unwrap();
     let idle = |table: &Table| matches!(table, Table::Projection(of, _) if *of != serving);
     for table in Table::all().filter(|table| !idle(table)) {
         if let Proof::Nothing(why) = table.entry().proof {

@@ -4,7 +4,7 @@ use super::args::ConfigArgs;
 use super::exit::Outcome;
 use super::output;
 use crate::program::config::reference;
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 use serde_json::{Value, json};
 
@@ -50,13 +50,9 @@ pub(super) fn config(args: &ShowConfigArgs) -> Outcome {
     output::print(&output::table(["OPTION", "VALUE", "FROM"], rows))
 }
 
-pub(super) fn completions(args: &CompletionsArgs) -> Outcome {
+/// Completions of these commands.
+pub(super) fn completions(args: &CompletionsArgs, mut commands: clap::Command) -> Outcome {
     let mut script = Vec::new();
-    clap_complete::generate(
-        args.shell,
-        &mut super::Cli::command(),
-        "saga-tracker",
-        &mut script,
-    );
+    clap_complete::generate(args.shell, &mut commands, "saga-tracker", &mut script);
     output::print(&String::from_utf8_lossy(&script))
 }

@@ -3,6 +3,11 @@
 //! A line costs whoever logs it a copy into a buffer, and no system call: the thread is woken by the
 //! first line, waits a moment for others and writes them together. When lines come faster than they
 //! can be written, those who log wait; none is lost, except by kill -9, which loses the last moment's.
+//!
+//! `tracing-appender` does not serve as well, lossless as it can be told to be. It counts waiting lines, not
+//! bytes; it writes each by a system call (100,001 where this took 251, at 20,000 lines a second), at
+//! four times the cost to whoever logs; and at the end it waits a second for the output and no longer: of 60 MB
+//! for a slow reader 25 MB were lost. Entries of the audit log are among these lines.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -1,7 +1,7 @@
 //! The command line: what it accepts, which room does the work, how it ends.
 //!
 //! Commands that ask a running server do so over HTTP like any other client; those that work on a
-//! store of their own call `app`. No command knows how either is done.
+//! store of their own call `wiring`. No command knows how either is done.
 
 mod args;
 mod client;
@@ -167,7 +167,7 @@ pub fn run() -> ExitCode {
         Command::Archive(command) => retention::archive(command),
         Command::Config(args) => inspect::config(args),
         Command::Doctor(args) => doctor::doctor(args),
-        Command::Completions(args) => inspect::completions(args),
+        Command::Completions(args) => inspect::completions(args, Cli::command()),
     };
     logging::finish();
     finish(outcome)

@@ -5,12 +5,14 @@
 //! `wiring`'s.
 
 mod poison;
+mod record;
 pub(crate) mod rng;
 mod run;
 mod schedule;
 mod stories;
 mod workload;
 
-pub use poison::PoisonKind;
+pub use poison::{Message, PoisonKind};
+pub use record::{Content, PlannedEvent, PlannedRecord, Service};
 pub use run::{DemoError, DemoSettings, Published, run_workload};
-pub use workload::{Content, Message, PlannedEvent, PlannedRecord, Sagas, Service, sagas};
+pub use workload::{Sagas, sagas};

@@ -5,7 +5,14 @@
 use jiff::Timestamp;
 use saga_tracker_sdk::encoding::frame;
 
-use super::workload::Message;
+/// Key and value of a Kafka record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The saga.
+    pub key: Vec<u8>,
+    /// Frame and body; `None` is a tombstone.
+    pub value: Option<Vec<u8>>,
+}
 
 /// What is wrong with the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

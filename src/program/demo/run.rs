@@ -13,8 +13,10 @@ use saga_tracker_sdk::publishing::{
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::poison;
+use super::record::{Content, PlannedRecord};
 use super::schedule::{Now, Schedule};
-use super::workload::{self, Content, PlannedRecord, Sagas, sagas};
+use super::workload::{Sagas, sagas};
 use crate::domain::clock::SharedClock;
 use crate::pipeline::kafka::{DeliveryError, KafkaSettings, Message, PipelinedProducer, StartError};
 
@@ -207,7 +209,7 @@ impl Shop {
         }
     }
 
-    fn send_bare(&self, message: workload::Message) -> Result<(), DeliveryError> {
+    fn send_bare(&self, message: poison::Message) -> Result<(), DeliveryError> {
         let message = Message {
             topic: self.topic.clone(),
             key: Some(message.key),

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::workload::{PlannedRecord, Sagas};
+use super::record::PlannedRecord;
+use super::workload::Sagas;
 
 /// The same instant twice: on the run's own scale and on the wall.
 #[derive(Debug, Clone, Copy)]

@@ -11,8 +11,8 @@ use saga_tracker_sdk::contract::steps::{
 use saga_tracker_sdk::contract::{Metadata, SagaStatus, SagaType, metadata};
 use uuid::Builder;
 
+use super::record::{Content, PlannedEvent, PlannedRecord, Service};
 use super::rng::Rng;
-use super::workload::{Content, PlannedEvent, PlannedRecord, Service};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OrderStory {

@@ -2,6 +2,7 @@
 //! serves. What each room does is its own business; only who knows whom is decided here.
 
 pub mod offline;
+mod open;
 pub mod operator;
 mod ops;
 pub mod snapshots;
@@ -14,9 +15,9 @@ use crate::pipeline::kafka::MockBroker;
 use crate::program::config::Config;
 use crate::program::demo::{DemoSettings, run_workload};
 use anyhow::Context as _;
+use open::runtime;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tracker::Tracker;
 
@@ -121,14 +122,6 @@ fn vanishing_directory() -> anyhow::Result<PathBuf> {
     let directory = std::env::temp_dir().join(format!("saga-tracker-demo-{}", uuid::Uuid::new_v4()));
     std::fs::create_dir_all(&directory).with_context(|| format!("creating {}", directory.display()))?;
     Ok(directory)
-}
-
-fn runtime() -> anyhow::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_name("async")
-        .build()
-        .context("starting the async runtime")
 }
 
 async fn stop_on_signal(stop: CancellationToken) {

@@ -1,7 +1,7 @@
 //! Work on a store that nobody serves: rebuild, verify, digest.
 
+use super::open::{definitions, open_store};
 use super::operator;
-use super::tracker::{definitions, open_store};
 use crate::domain::clock::SystemClock;
 use crate::failpoint;
 use crate::operations::audit::{self, Audit, Outcome};

@@ -61,7 +61,7 @@ pub(super) fn read(
     space: Arc<dyn FreeSpace>,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<JoinHandle<()>> {
-    let mut appliers = retention::decision::appliers(&kafka.topic);
+    let mut appliers = retention::appliers(&kafka.topic);
     appliers.extend(dead_letters::appliers(book, &letter_topics(kafka)));
     let consumer = Consumer {
         store: decisions.store.clone(),

@@ -1,8 +1,8 @@
 //! Snapshots without a running tracker: listed, checked, pruned, made of a store that nobody serves,
 //! and restored.
 
+use super::open::{open_store, runtime};
 use super::operator;
-use super::tracker::open_store;
 use crate::domain::clock::{Clock as _, SystemClock};
 use crate::failpoint;
 use crate::operations::audit::{Act, Audit, Outcome};
@@ -71,7 +71,7 @@ fn depot(config: &Config) -> Result<Depot, SnapshotError> {
 /// # Errors
 /// When the object store cannot be asked.
 pub fn list(config: &Config) -> anyhow::Result<Vec<Listed>> {
-    super::runtime()?.block_on(async { Ok(snapshot::list(&depot(config)?).await?) })
+    runtime()?.block_on(async { Ok(snapshot::list(&depot(config)?).await?) })
 }
 
 /// Makes a snapshot of the store in the data directory.
@@ -96,7 +96,7 @@ pub fn create(config: &Config, told: &mut Told<'_>) -> anyhow::Result<Created> {
     };
     let id = SnapshotId::new(SystemClock.now(), random());
     let progress = job.progress.clone();
-    let made = super::runtime()?.block_on(telling(&progress, told, async { Ok(job.run(id).await?) }));
+    let made = runtime()?.block_on(telling(&progress, told, async { Ok(job.run(id).await?) }));
     audit.note_result(&act, &made, |created| created.manifest.id.to_string());
     made
 }
@@ -110,7 +110,7 @@ pub fn verify(
     which: &Which,
     told: &mut Told<'_>,
 ) -> anyhow::Result<(Vec<SnapshotId>, Verified)> {
-    super::runtime()?.block_on(async {
+    runtime()?.block_on(async {
         let (depot, progress) = (depot(config)?, Progress::default());
         let checking = async { Ok(snapshot::verify_which(&depot, which, &progress).await?) };
         telling(&progress, told, checking).await
@@ -124,7 +124,7 @@ pub fn verify(
 pub fn prune(config: &Config, dry_run: bool) -> anyhow::Result<Pruned> {
     let _armed = failpoint::Armed::from_environment();
     let depot = depot(config)?;
-    let pruned = super::runtime()?.block_on(async {
+    let pruned = runtime()?.block_on(async {
         patiently("object store", async || Ok(depot.check().await?)).await?;
         snapshot::prune(&depot, &config.snapshot, dry_run).await
     });
@@ -170,7 +170,7 @@ pub fn restore(
     told: &mut Told<'_>,
 ) -> anyhow::Result<RestoreOutcome> {
     let _armed = failpoint::Armed::from_environment();
-    super::runtime()?.block_on(async {
+    runtime()?.block_on(async {
         let job = Restore {
             depot: depot(config)?,
             target: config.store.data_dir.clone(),

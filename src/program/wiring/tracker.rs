@@ -1,9 +1,9 @@
 //! A running tracker: every room started in order, and stopped in the other one.
 
+use super::open::open_store;
 use super::ops::{self, letter_topics};
 use super::supervise::{Supervisor, panicked};
 use super::{operator, snapshots};
-use crate::domain::SagaDefinitions;
 use crate::domain::clock::{SharedClock, SystemClock};
 use crate::failpoint;
 use crate::operations::audit::{Audit, Outcome};
@@ -27,8 +27,7 @@ use crate::program::config::Config;
 use crate::server::api::{Context, EndedParts, Parts, Server, ServerHandle};
 use crate::server::metrics::Metrics;
 use crate::store::SharedStore;
-use crate::store::dead_letters::{self, DeadLetterLock};
-use crate::store::rocks::RocksStore;
+use crate::store::dead_letters::DeadLetterLock;
 use anyhow::Context as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -388,28 +387,10 @@ fn start_publisher(
     Ok(Some(tokio::spawn(publisher.run(news.clone(), shutdown.clone()))))
 }
 
-/// Opens the store of the configuration.
-pub(super) fn open_store(config: &Config) -> anyhow::Result<SharedStore> {
-    let data_dir = &config.store.data_dir;
-    anyhow::ensure!(
-        !snapshot::is_unfinished(data_dir),
-        "a restore into {} was interrupted; give the same `saga-tracker restore` again, or empty the directory",
-        data_dir.display()
-    );
-    let store = RocksStore::open(data_dir, &config.store)?;
-    dead_letters::list_all_once(&store)?;
-    Ok(Arc::new(store))
-}
-
 /// The disk under the store of the configuration.
 pub(super) fn disk(config: &Config) -> Disk {
     Disk {
         directory: config.store.data_dir.clone(),
         min_free_bytes: config.store.min_free_bytes,
     }
-}
-
-/// The topic and the definitions that offline work needs too.
-pub(super) fn definitions(config: &Config) -> anyhow::Result<Arc<SagaDefinitions>> {
-    Ok(Arc::new(config.definitions()?))
 }

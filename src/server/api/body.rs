@@ -4,6 +4,7 @@ use super::body_room::NoRoom;
 use super::context::Context;
 use super::error::{ApiError, Detail, ErrorKind};
 use super::slow_body::{BodyTooSlow, cause};
+use crate::domain::text::first;
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
@@ -49,7 +50,7 @@ impl<T: DeserializeOwned> FromRequest<Context> for JsonBody<T> {
         serde_json::from_slice(&bytes)
             .map(Self)
             // It says the whole of a text that it did not expect.
-            .map_err(|error| wrong(error.to_string().chars().take(LONGEST_FAULT).collect()))
+            .map_err(|error| wrong(first(&error.to_string(), LONGEST_FAULT).to_owned()))
     }
 }
 

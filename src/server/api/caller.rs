@@ -1,5 +1,6 @@
 //! Who asks. Passed into every call that changes something.
 
+use crate::domain::text::first;
 use crate::operations::audit::Act;
 use axum::extract::FromRequestParts;
 use axum::http::HeaderName;
@@ -55,7 +56,7 @@ impl Caller {
             .headers
             .get(OPERATOR)
             .and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
-            .map(|name| name.trim().chars().take(LONGEST_NAME).collect::<String>())
+            .map(|name| first(name.trim(), LONGEST_NAME).to_owned())
             .filter(|name| !name.is_empty());
         Self {
             address: parts.extensions.get::<Peer>().map(|peer| peer.0),

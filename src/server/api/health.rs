@@ -15,8 +15,9 @@ use crate::operations::retention::{RetentionSnapshot, RetentionStatus};
 use crate::pipeline::ingest::status::{IngestSnapshot, IngestStatus};
 use crate::pipeline::projector::ProjectorWatch;
 use crate::settings::settings;
+use crate::store::disk::{self, Room};
 use crate::store::{Key, SharedStore, Table, keys, totals};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 settings! {
@@ -47,7 +48,7 @@ pub struct Component {
 pub struct Decisions {
     /// Whether they are read.
     pub up: bool,
-    /// They are read no more until somebody does something.
+    /// They are no longer read until an operator does something.
     pub stopped: bool,
     /// What is done or lacks, in words.
     pub message: String,
@@ -214,8 +215,8 @@ impl Health {
                 message,
             };
         };
-        match space(dir) {
-            Ok((total, free)) => DiskSpace {
+        match disk::room(dir) {
+            Ok(Room { total, free }) => DiskSpace {
                 up: free >= threshold,
                 total: Some(total),
                 free: Some(free),
@@ -369,14 +370,6 @@ fn retention(known: Option<RetentionSnapshot>) -> Component {
         up: known.failed.is_none(),
         message: told.join("; "),
     }
-}
-
-fn space(dir: &Path) -> std::io::Result<(u64, u64)> {
-    let stat = rustix::fs::statvfs(dir)?;
-    Ok((
-        stat.f_blocks.saturating_mul(stat.f_frsize),
-        stat.f_bavail.saturating_mul(stat.f_frsize),
-    ))
 }
 
 #[cfg(test)]

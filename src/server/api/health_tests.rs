@@ -158,11 +158,3 @@ fn without_a_broker_ready_means_all_that_is_stored_is_projected() {
         CatchUp::Done
     );
 }
-
-#[test]
-fn the_disk_under_a_directory_has_room_and_none_under_a_missing_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let (total, free) = space(dir.path()).unwrap();
-    assert!(0 < free && free <= total);
-    assert!(space(&dir.path().join("missing")).is_err());
-}

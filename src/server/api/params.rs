@@ -2,6 +2,7 @@
 //! unknown parameters are ignored because existing clients send some.
 
 use super::error::{ApiError, Detail};
+use crate::domain::text::{first, is_longer};
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
@@ -116,15 +117,14 @@ pub(super) fn well_encoded(text: &str) -> bool {
 
 /// A value as messages show it: quoted, not too long.
 pub(super) fn shown(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{:?}…", &text[..end]),
-        None => format!("{text:?}"),
-    }
+    let start = first(text, SHOWN);
+    let rest = if start.len() < text.len() { "…" } else { "" };
+    format!("{start:?}{rest}")
 }
 
 /// Text of 1 to `longest` characters.
 pub(super) fn parse_text(text: &str, longest: usize) -> Option<&str> {
-    (!text.is_empty() && text.chars().nth(longest).is_none()).then_some(text)
+    (!text.is_empty() && !is_longer(text, longest)).then_some(text)
 }
 
 /// A decimal number without sign.

@@ -112,7 +112,7 @@ catalogue! {
     RETENTION_SWEEPS = Counter "saga_tracker_retention_sweeps_total" ["result"];
     /// When a search for due sagas last did not come to its end, unix seconds; 0 when none since the start
     RETENTION_LAST_ERROR = Gauge "saga_tracker_retention_last_error_timestamp_seconds" [];
-    /// 1 when decisions are done no more until a restart
+    /// 1 when decisions are no longer carried out, until a restart
     RETENTION_STOPPED = Gauge "saga_tracker_retention_stopped" [];
     /// 1 while a search for due sagas waits until all that both topics hold is read, folded and done
     RETENTION_WAITING = Gauge "saga_tracker_retention_waiting" [];
@@ -140,7 +140,7 @@ catalogue! {
     OPS_LAG = Gauge "saga_tracker_ops_lag" [];
     /// 1 while messages of the ops topic wait because the disk under the store is nearly full
     OPS_PAUSED = Gauge "saga_tracker_ops_paused" [];
-    /// 1 when the ops topic is read no more until somebody does something; health says what
+    /// 1 when the ops topic is no longer read until an operator does something; health says what
     OPS_STOPPED = Gauge "saga_tracker_ops_stopped" [];
     /// Entries of the audit log
     AUDIT_ENTRIES = Counter "saga_tracker_audit_entries_total" [];

@@ -8,7 +8,7 @@ use crate::store::dead_letters::{
     self, DeadLetterChanges, DeadLetterLock, Happened, Removal, Returned, ValueHash,
 };
 use crate::store::records::{DeadLetterSummaryRecord, UNKNOWN_SCHEMA};
-use crate::store::{Batch, Durability, Generation, SharedStore, Table, read, totals};
+use crate::store::{Batch, Durability, Generation, SharedStore, Table, reads, totals};
 use crate::testkit::{DAY, TOPIC, append, behind, mark_letter, settings, store};
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ fn event((partition, offset): (u32, u64), id: &str, step: &str, status: SagaStat
 }
 
 fn fold(store: &SharedStore, events: &[Event]) {
-    let serving = read::active_generation(&**store).unwrap();
+    let serving = reads::active_generation(&**store).unwrap();
     let mut projector = Projector::open(store.clone(), serving, Arc::default(), &settings(1)).unwrap();
     append(store, events);
     let after = behind(events, projector.cursor().clone());
@@ -111,8 +111,8 @@ fn counters_go_on_where_they_were_when_other_rules_come_to_serve() {
     let metrics = start(&store, 10);
     assert_eq!(value(&metrics, FAILED), 2.0);
     rebuild(&store, &completing_by("PAYMENT_COMPLETED"));
-    let serving = read::active_generation(&*store).unwrap();
-    assert_eq!(read::total(&*store, serving, totals::FAILED).unwrap(), 1);
+    let serving = reads::active_generation(&*store).unwrap();
+    assert_eq!(reads::total(&*store, serving, totals::FAILED).unwrap(), 1);
     assert_eq!(value(&metrics, FAILED), 2.0);
 
     // What comes now shows at once, in this process and in the next.
@@ -146,7 +146,7 @@ fn going_to_rules_that_count_more_and_back_carries_nothing_for_good() {
         rebuild(&store, &completing_by(definitions));
     }
     let mut carried = Vec::new();
-    read::try_scan_table(&*store, Table::Meta, |name, _, _| {
+    reads::try_scan_table(&*store, Table::Meta, |name, _, _| {
         carried.extend(
             name.starts_with(b"carried ")
                 .then(|| name.escape_ascii().to_string()),
@@ -155,7 +155,7 @@ fn going_to_rules_that_count_more_and_back_carries_nothing_for_good() {
     })
     .unwrap();
     assert_eq!(carried, Vec::<String>::new());
-    assert_eq!(read::active_generation(&*store).unwrap(), Generation::A);
+    assert_eq!(reads::active_generation(&*store).unwrap(), Generation::A);
 }
 
 #[test]

@@ -10,7 +10,7 @@
 
 use super::catalogue::Family;
 use super::sample::{Labels, Reading, Samples};
-use crate::store::{Batch, Durability, Read, Store, StoreError, read, totals};
+use crate::store::{Batch, Durability, Store, StoreError, StoreRead, reads, totals};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Stands between family and labels in the name of a counter. No name of a family holds it, and a label of open
@@ -27,9 +27,9 @@ pub(super) struct Floor {
 
 impl Floor {
     /// As this process or those before it left it.
-    pub(super) fn load(store: &dyn Read) -> Result<Self, StoreError> {
+    pub(super) fn load(store: &dyn StoreRead) -> Result<Self, StoreError> {
         Ok(Self {
-            highest: read::meta_counts(store, totals::TOLD_COUNTERS)?,
+            highest: reads::meta_counts(store, totals::TOLD_COUNTERS)?,
             risen: BTreeSet::new(),
         })
     }
@@ -93,7 +93,7 @@ impl Floor {
         let mut batch = Batch::new();
         for name in &self.risen {
             let value = self.highest.get(name).copied().unwrap_or(0);
-            read::put_meta_count(&mut batch, totals::TOLD_COUNTERS, name, value);
+            reads::put_meta_count(&mut batch, totals::TOLD_COUNTERS, name, value);
         }
         store.write(&batch, Durability::Power)?;
         self.risen.clear();

@@ -27,7 +27,7 @@ pub(super) fn read(usage: &Usage, readings: &mut Vec<Reading>) {
     ));
 }
 
-/// Resident memory; none where the system has no `/proc`.
+/// Resident memory; `None` where the system has no `/proc`.
 fn resident_bytes() -> Option<u64> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// One record of the account.
 pub(crate) struct Seen {
     pub(crate) record: Arc<Record>,
-    /// The event, or why it is none.
+    /// The event, or why the record is no event.
     pub(crate) outcome: Result<Event, &'static str>,
     /// The first offset that the broker held when it was fetched.
     pub(crate) low: u64,

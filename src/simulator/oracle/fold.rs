@@ -27,7 +27,7 @@ pub(crate) struct Expected {
     pub(crate) timeline: Vec<Event>,
 }
 
-/// The fold of a saga's deliveries, in any order; none when there are none.
+/// The fold of a saga's deliveries, in any order; `None` when there are none.
 pub(crate) fn expected(deliveries: &[Event], definitions: &SagaDefinitions) -> Option<Expected> {
     let mut standing: BTreeMap<String, &Event> = BTreeMap::new();
     for event in deliveries {

@@ -5,7 +5,7 @@ use super::sagas::Sagas;
 use crate::domain::{Event, Millis, Position, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, GapKind, GapRecord};
-use crate::store::{Direction, Key, Read, Table, WHOLE, keys, read, totals};
+use crate::store::{Key, Scan, StoreRead, Table, keys, reads, totals};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -20,7 +20,7 @@ enum Entry {
 
 /// Every difference between the feed and what happened. `lows` are the first offsets kept now.
 pub(crate) fn differences(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     account: &Account,
     sagas: &Sagas,
     lows: &BTreeMap<u32, u64>,
@@ -69,7 +69,7 @@ pub(crate) fn differences(
 }
 
 /// The sums of gaps are what the rows add up to.
-fn sums(store: &dyn Read, gaps: &BTreeMap<Position, GapRecord>, found: &mut Vec<String>) {
+fn sums(store: &dyn StoreRead, gaps: &BTreeMap<Position, GapRecord>, found: &mut Vec<String>) {
     let mut wanted: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for (at, gap) in gaps {
         let kind = GapKind::from_tag(gap.kind).unwrap().as_str();
@@ -77,8 +77,8 @@ fn sums(store: &dyn Read, gaps: &BTreeMap<Position, GapRecord>, found: &mut Vec<
         *count += 1;
         *offsets += gap.next - at.offset;
     }
-    let counts = read::meta_counts(store, totals::GAP_COUNTS).unwrap();
-    let offsets = read::meta_counts(store, totals::GAP_OFFSETS).unwrap();
+    let counts = reads::meta_counts(store, totals::GAP_COUNTS).unwrap();
+    let offsets = reads::meta_counts(store, totals::GAP_OFFSETS).unwrap();
     let answered: BTreeMap<String, (u64, u64)> = counts
         .into_iter()
         .filter(|(_, count)| *count > 0)
@@ -133,38 +133,28 @@ fn check_gap(
 }
 
 /// When the log says that an event arrived.
-pub(crate) fn arrived(store: &dyn Read, event: &Event) -> Option<Millis> {
+pub(crate) fn arrived(store: &dyn StoreRead, event: &Event) -> Option<Millis> {
     let mut key = Key::default();
     keys::log(&mut key, &event.saga_id, event.timeline_key());
     let row = store.get(Table::Log, &key).unwrap()?;
-    let stored = read::event(&event.saga_id, event.timeline_key(), &row).unwrap();
+    let stored = reads::event(&event.saga_id, event.timeline_key(), &row).unwrap();
     Some(stored.arrived_at)
 }
 
 /// Whether the feed has an entry of its own for a record at that offset.
-pub(crate) fn is_accounted(store: &dyn Read, at: Position) -> bool {
+pub(crate) fn is_accounted(store: &dyn StoreRead, at: Position) -> bool {
     let mut key = Key::default();
     keys::by_offset(&mut key, at);
     let row = store.get(Table::Feed, &key).unwrap();
     row.is_some_and(|row| !matches!(FeedRecord::read(&row).unwrap(), FeedRecord::Gap { .. }))
 }
 
-fn feed(store: &dyn Read, partition: u32) -> BTreeMap<u64, Entry> {
+fn feed(store: &dyn StoreRead, partition: u32) -> BTreeMap<u64, Entry> {
     let mut entries = BTreeMap::new();
     let mut key = Key::default();
     keys::by_offset(&mut key, Position::new(partition, 0));
-    read::try_scan(
-        |visit| {
-            store.scan(
-                Table::Feed,
-                key.partition(),
-                WHOLE,
-                Direction::Forward,
-                usize::MAX,
-                visit,
-            )
-        },
-        |sort, value| {
+    Scan::of(Table::Feed, key.partition())
+        .each(store, |sort, value| {
             let entry = match FeedRecord::read(value)? {
                 FeedRecord::Logged { saga_id, recorded_at } => Entry::Logged(saga_id.to_owned(), recorded_at),
                 FeedRecord::DeadLetter => Entry::DeadLetter,
@@ -173,16 +163,15 @@ fn feed(store: &dyn Read, partition: u32) -> BTreeMap<u64, Entry> {
             };
             entries.insert(keys::parse_offset(sort)?, entry);
             Ok(ControlFlow::Continue(()))
-        },
-    )
-    .unwrap();
+        })
+        .unwrap();
     entries
 }
 
 /// The recorded gaps.
-pub(crate) fn gaps(store: &dyn Read) -> BTreeMap<Position, GapRecord> {
+pub(crate) fn gaps(store: &dyn StoreRead) -> BTreeMap<Position, GapRecord> {
     let mut gaps = BTreeMap::new();
-    read::try_scan_table(store, Table::Gaps, |partition, sort, value| {
+    reads::try_scan_table(store, Table::Gaps, |partition, sort, value| {
         let number = u32::from_be_bytes(*partition.first_chunk().unwrap());
         let at = Position::new(number, keys::parse_offset(sort)?);
         gaps.insert(at, GapRecord::read(value)?);
@@ -193,7 +182,7 @@ pub(crate) fn gaps(store: &dyn Read) -> BTreeMap<Position, GapRecord> {
 }
 
 /// The log holds exactly the deliveries that were not removed, as they came.
-fn log(store: &dyn Read, account: &Account, sagas: &Sagas, found: &mut Vec<String>) {
+fn log(store: &dyn StoreRead, account: &Account, sagas: &Sagas, found: &mut Vec<String>) {
     let mut wanted = BTreeMap::new();
     for (at, seen) in &account.seen {
         let Ok(event) = &seen.outcome else { continue };
@@ -202,10 +191,10 @@ fn log(store: &dyn Read, account: &Account, sagas: &Sagas, found: &mut Vec<Strin
             wanted.insert(*at, event);
         }
     }
-    read::try_scan_table(store, Table::Log, |partition, sort, value| {
+    reads::try_scan_table(store, Table::Log, |partition, sort, value| {
         let place: TimelineKey = keys::parse_log_sort(sort)?;
         let saga = keys::parse_text("log", partition)?.into();
-        let mut event = read::event(&saga, place, value)?;
+        let mut event = reads::event(&saga, place, value)?;
         match wanted.remove(&place.position) {
             Some(wanted) => {
                 if account.seen[&place.position].filled.is_some() {

@@ -11,7 +11,7 @@ use super::memory::MemoryStore;
 use super::plain::PlainStore;
 use super::rocks::{RocksSettings, RocksStore};
 use super::{
-    Batch, Direction, Durability, Generation, Key, ProjectionTable, Read, SortRange, Store, Table,
+    Batch, Direction, Durability, Generation, Key, ProjectionTable, SortRange, Store, StoreRead, Table,
     TableRange, scan_range, split,
 };
 use std::ops::ControlFlow;
@@ -148,14 +148,14 @@ fn delete(store: &dyn Store, table: Table, partition: &[u8], sort: &[u8]) {
     store.write(&batch, Durability::Process).unwrap();
 }
 
-fn get(store: &dyn Read, table: Table, partition: &[u8], sort: &[u8]) -> Option<Vec<u8>> {
+fn get(store: &dyn StoreRead, table: Table, partition: &[u8], sort: &[u8]) -> Option<Vec<u8>> {
     store.get(table, &Key::new(partition, sort)).unwrap()
 }
 
 type Row = (Vec<u8>, Vec<u8>);
 
 fn scan(
-    store: &dyn Read,
+    store: &dyn StoreRead,
     table: Table,
     partition: &[u8],
     range: SortRange<'_>,
@@ -174,7 +174,7 @@ fn scan(
 
 type TableRow = (Vec<u8>, Vec<u8>, Vec<u8>);
 
-fn share(store: &dyn Read, range: &TableRange) -> Vec<TableRow> {
+fn share(store: &dyn StoreRead, range: &TableRange) -> Vec<TableRow> {
     let mut rows = Vec::new();
     scan_range(store, range, &mut |partition, sort, value| {
         rows.push((partition.to_vec(), sort.to_vec(), value.to_vec()));
@@ -185,7 +185,7 @@ fn share(store: &dyn Read, range: &TableRange) -> Vec<TableRow> {
 }
 
 /// Every row of a table, by partition and sort key.
-fn all_rows(store: &dyn Read, table: Table) -> Vec<TableRow> {
+fn all_rows(store: &dyn StoreRead, table: Table) -> Vec<TableRow> {
     let mut rows = Vec::new();
     store
         .scan_table(table, &mut |partition, sort, value| {

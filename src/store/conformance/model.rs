@@ -51,7 +51,7 @@ impl Model {
         rows
     }
 
-    fn assert_is(&self, store: &dyn Read) {
+    fn assert_is(&self, store: &dyn StoreRead) {
         for table in TABLES {
             let expected = self.table(table);
             assert_eq!(all_rows(store, table), expected, "{table:?}");

@@ -9,7 +9,9 @@ use super::open::{self, not_a_store};
 use super::options::Shared;
 use super::read::View;
 use super::{Db, RocksSettings};
-use crate::store::{Checkpoint, Direction, Key, Read, SortRange, StoreError, Table, VisitRow, VisitTable};
+use crate::store::{
+    Checkpoint, Direction, Key, SortRange, StoreError, StoreRead, Table, VisitRow, VisitTable,
+};
 use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
@@ -32,7 +34,7 @@ pub(super) fn create(db: &Db, writers: &RwLock<()>, into: &Path) -> Result<Check
 }
 
 /// Opens a copy to read only, with little memory.
-pub(super) fn open_copy(path: &Path) -> Result<Box<dyn Read + Send>, StoreError> {
+pub(super) fn open_copy(path: &Path) -> Result<Box<dyn StoreRead + Send>, StoreError> {
     if !path.join(HEAD).exists() {
         return Err(not_a_store(path, format!("no {HEAD}")));
     }
@@ -60,7 +62,7 @@ impl Copy {
     }
 }
 
-impl Read for Copy {
+impl StoreRead for Copy {
     fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
         self.view().get(table, key)
     }

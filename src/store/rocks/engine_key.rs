@@ -51,7 +51,7 @@ pub(super) fn prefix_of(key: &[u8]) -> &[u8] {
     &key[..prefix_length(key).unwrap_or(key.len())]
 }
 
-/// Prefix and sort key of an engine key; none for bytes that are no engine key.
+/// Prefix and sort key of an engine key; `None` for bytes that are no engine key.
 pub(super) fn split(key: &[u8]) -> Option<(&[u8], &[u8])> {
     prefix_length(key).map(|length| key.split_at(length))
 }

@@ -35,8 +35,8 @@ pub use settings::RocksSettings;
 use super::codec::Record;
 use super::records::MetaRecord;
 use super::{
-    Batch, Checkpoint, Checkpoints, Direction, Durability, Key, Read, SortRange, Store, StoreError, Table,
-    TableRange, TableRanges, Usage, VisitPartitions, VisitRow, VisitTable, keys, totals,
+    Batch, Checkpoint, Checkpoints, Direction, Durability, Key, SortRange, Store, StoreError, StoreRead,
+    Table, TableRange, TableRanges, Usage, VisitPartitions, VisitRow, VisitTable, keys, totals,
 };
 use errors::store_error;
 use load::Loader;
@@ -111,7 +111,7 @@ impl RocksStore {
     ///
     /// # Errors
     /// As [`RocksStore::open`], and [`StoreError::NotAStore`] when there is none.
-    pub fn open_copy(path: impl AsRef<Path>) -> Result<Box<dyn Read + Send>, StoreError> {
+    pub fn open_copy(path: impl AsRef<Path>) -> Result<Box<dyn StoreRead + Send>, StoreError> {
         checkpoint::open_copy(path.as_ref())
     }
 
@@ -153,7 +153,7 @@ impl RocksStore {
     }
 }
 
-impl Read for RocksStore {
+impl StoreRead for RocksStore {
     fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
         self.latest().get(table, key)
     }
@@ -204,7 +204,7 @@ impl TableRanges for RocksStore {
 }
 
 impl Store for RocksStore {
-    fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_> {
+    fn snapshot(&self) -> Box<dyn StoreRead + Send + Sync + '_> {
         Box::new(View::of_now(&self.db, &self.readers))
     }
 

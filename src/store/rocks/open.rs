@@ -7,7 +7,7 @@ use super::settings::RocksSettings;
 use super::{Db, FORMAT_VERSION};
 use crate::store::codec::Record;
 use crate::store::records::MetaRecord;
-use crate::store::{Key, Read, StoreError, Table, keys, totals};
+use crate::store::{Key, StoreError, StoreRead, Table, keys, totals};
 use rocksdb::{ColumnFamilyDescriptor, InfoLogger, LogLevel, Options};
 use std::path::Path;
 use std::{fs, io};

@@ -4,8 +4,8 @@ use super::errors::{bad_key, no_table, store_error};
 use super::readers::{Reader, Readers};
 use super::{Db, Snapshot, engine_key, split};
 use crate::store::{
-    Direction, Key, Read, SortRange, StoreError, Table, TableRange, TableRanges, VisitPartitions, VisitRow,
-    VisitTable,
+    Direction, Key, SortRange, StoreError, StoreRead, Table, TableRange, TableRanges, VisitPartitions,
+    VisitRow, VisitTable,
 };
 use rocksdb::{ColumnFamily, DBRawIteratorWithThreadMode, ReadOptions};
 use std::ops::Bound;
@@ -87,7 +87,7 @@ impl View<'_> {
     }
 }
 
-impl Read for View<'_> {
+impl StoreRead for View<'_> {
     fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
         let mut joined = Vec::with_capacity(64);
         engine_key::join(key.partition(), key.sort(), &mut joined);

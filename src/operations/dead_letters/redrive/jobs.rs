@@ -5,7 +5,7 @@ use crate::domain::{Millis, Position};
 use crate::store::codec::Record;
 use crate::store::records::{RedriveLetterRecord, RedriveRecord};
 use crate::store::{
-    Batch, Direction, Durability, Key, Read, SharedStore, StoreError, Table, WHOLE, keys, read,
+    Batch, Direction, Durability, Key, Scan, SharedStore, StoreError, StoreRead, Table, keys,
 };
 use serde_json::Value;
 use std::ops::{Bound, ControlFlow};
@@ -88,97 +88,59 @@ pub(super) fn create(
         .ok_or_else(|| StoreError::Corrupt(format!("redrives: {number} is not there after it was written")))
 }
 
-fn jobs_partition() -> Key {
+/// Visits what was asked for, by number.
+fn each_job(
+    store: &dyn StoreRead,
+    direction: Direction,
+    limit: usize,
+    mut visit: impl FnMut(u64, &RedriveRecord<'_>),
+) -> Result<(), StoreError> {
     let mut key = Key::default();
     keys::redrive(&mut key, 0);
-    key
-}
-
-fn newest(read: &dyn Read) -> Result<Option<u64>, StoreError> {
-    let mut found = None;
-    read::try_scan(
-        |visit| {
-            let jobs = jobs_partition();
-            read.scan(
-                Table::Redrives,
-                jobs.partition(),
-                WHOLE,
-                Direction::Reverse,
-                1,
-                visit,
-            )
-        },
-        |sort, _| {
-            found = Some(keys::parse_number(sort)?);
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
-    Ok(found)
+    let jobs = Scan::of(Table::Redrives, key.partition());
+    jobs.direction(direction).limit(limit).each(store, |sort, value| {
+        visit(keys::parse_number(sort)?, &RedriveRecord::read(value)?);
+        Ok(ControlFlow::Continue(()))
+    })
 }
 
 /// The numbers of the last redrives, newest first.
-fn numbers(read: &dyn Read, limit: usize) -> Result<Vec<u64>, StoreError> {
+fn numbers(store: &dyn StoreRead, limit: usize) -> Result<Vec<u64>, StoreError> {
     let mut found = Vec::new();
-    read::try_scan(
-        |visit| {
-            let jobs = jobs_partition();
-            read.scan(
-                Table::Redrives,
-                jobs.partition(),
-                WHOLE,
-                Direction::Reverse,
-                limit,
-                visit,
-            )
-        },
-        |sort, _| {
-            found.push(keys::parse_number(sort)?);
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
+    each_job(store, Direction::Reverse, limit, |number, _| found.push(number))?;
     Ok(found)
 }
 
+fn newest(store: &dyn StoreRead) -> Result<Option<u64>, StoreError> {
+    Ok(numbers(store, 1)?.pop())
+}
+
 /// The redrives asked for last, newest first.
-pub(super) fn latest(read: &dyn Read, limit: usize) -> Result<Vec<RedriveStatus>, StoreError> {
+pub(super) fn latest(store: &dyn StoreRead, limit: usize) -> Result<Vec<RedriveStatus>, StoreError> {
     let mut found = Vec::new();
-    for number in numbers(read, limit)? {
-        found.extend(status(read, number)?);
+    for number in numbers(store, limit)? {
+        found.extend(status(store, number)?);
     }
     Ok(found)
 }
 
 /// The oldest redrive that has not ended, of those asked for lately.
-pub(super) fn next_due(read: &dyn Read) -> Result<Option<u64>, StoreError> {
+pub(super) fn next_due(store: &dyn StoreRead) -> Result<Option<u64>, StoreError> {
     const LOOKED_AT: usize = 1_000;
     let mut due = None;
-    read::try_scan(
-        |visit| {
-            let jobs = jobs_partition();
-            read.scan(
-                Table::Redrives,
-                jobs.partition(),
-                WHOLE,
-                Direction::Reverse,
-                LOOKED_AT,
-                visit,
-            )
-        },
-        |sort, value| {
-            if RedriveRecord::read(value)?.ended_at.is_none() {
-                due = Some(keys::parse_number(sort)?);
-            }
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
+    each_job(store, Direction::Reverse, LOOKED_AT, |number, record| {
+        if record.ended_at.is_none() {
+            due = Some(number);
+        }
+    })?;
     Ok(due)
 }
 
-/// How far a redrive is; none of that number.
-pub(super) fn status(read: &dyn Read, number: u64) -> Result<Option<RedriveStatus>, StoreError> {
+/// How far a redrive is; `None` when there is none of that number.
+pub(super) fn status(store: &dyn StoreRead, number: u64) -> Result<Option<RedriveStatus>, StoreError> {
     let mut key = Key::default();
     keys::redrive(&mut key, number);
-    let Some(row) = read.get(Table::Redrives, &key)? else {
+    let Some(row) = store.get(Table::Redrives, &key)? else {
         return Ok(None);
     };
     let record = RedriveRecord::read(&row)?;
@@ -203,7 +165,7 @@ pub(super) fn status(read: &dyn Read, number: u64) -> Result<Option<RedriveStatu
         ended_at: record.ended_at.map(Millis),
         failed: record.failed.map(str::to_owned),
     };
-    letters(read, number, None, usize::MAX, |_, record| {
+    letters(store, number, None, usize::MAX, |_, record| {
         *match record {
             RedriveLetterRecord::Chosen | RedriveLetterRecord::Sending => &mut status.waiting,
             RedriveLetterRecord::Sent { .. } => &mut status.sent,
@@ -220,10 +182,10 @@ pub(super) fn status(read: &dyn Read, number: u64) -> Result<Option<RedriveStatu
 }
 
 /// Whether a redrive was cancelled, and has ended.
-pub(super) fn is_left_off(read: &dyn Read, number: u64) -> Result<bool, StoreError> {
+pub(super) fn is_left_off(store: &dyn StoreRead, number: u64) -> Result<bool, StoreError> {
     let mut key = Key::default();
     keys::redrive(&mut key, number);
-    let Some(row) = read.get(Table::Redrives, &key)? else {
+    let Some(row) = store.get(Table::Redrives, &key)? else {
         return Ok(false);
     };
     let record = RedriveRecord::read(&row)?;
@@ -237,7 +199,7 @@ fn kept_of(number: u64, record: &RedriveRecord<'_>) -> Result<Kept, StoreError> 
 
 /// Visits the letters of a redrive in order of their positions, behind one of them.
 pub(super) fn letters(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     number: u64,
     after: Option<Position>,
     limit: usize,
@@ -249,22 +211,13 @@ pub(super) fn letters(
         Some(_) => Bound::Excluded(key.sort()),
         None => Bound::Unbounded,
     };
-    read::try_scan(
-        |row| {
-            read.scan(
-                Table::Redrives,
-                key.partition(),
-                (from, Bound::Unbounded),
-                Direction::Forward,
-                limit,
-                row,
-            )
-        },
-        |sort, value| {
+    Scan::of(Table::Redrives, key.partition())
+        .range((from, Bound::Unbounded))
+        .limit(limit)
+        .each(store, |sort, value| {
             visit(keys::parse_position(sort)?, RedriveLetterRecord::read(value)?)?;
             Ok(ControlFlow::Continue(()))
-        },
-    )
+        })
 }
 
 /// Adds what became of a letter to a batch.
@@ -342,28 +295,11 @@ pub(super) fn end(
 pub(super) fn forget_ended_before(store: &SharedStore, edge: Millis) -> Result<usize, StoreError> {
     let newest = newest(&**store)?;
     let mut ended = Vec::new();
-    read::try_scan(
-        |visit| {
-            let jobs = jobs_partition();
-            let whole = usize::MAX;
-            store.scan(
-                Table::Redrives,
-                jobs.partition(),
-                WHOLE,
-                Direction::Forward,
-                whole,
-                visit,
-            )
-        },
-        |sort, value| {
-            let number = keys::parse_number(sort)?;
-            let ended_at = RedriveRecord::read(value)?.ended_at;
-            if ended_at.is_some_and(|at| at <= edge.0) && Some(number) != newest {
-                ended.push(number);
-            }
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
+    each_job(&**store, Direction::Forward, usize::MAX, |number, record| {
+        if record.ended_at.is_some_and(|at| at <= edge.0) && Some(number) != newest {
+            ended.push(number);
+        }
+    })?;
     for number in &ended {
         forget(store, *number)?;
     }

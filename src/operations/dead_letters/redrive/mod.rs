@@ -192,7 +192,7 @@ impl Redrives {
         jobs::latest(&*self.inner.parts.sources.store.snapshot(), limit)
     }
 
-    /// One redrive; none of that number.
+    /// One redrive; `None` when there is none of that number.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -7,7 +7,7 @@ use crate::domain::{Cut, Millis, Position};
 use crate::store::codec::Record;
 use crate::store::dead_letters::{Happened, Returned, counted, removed};
 use crate::store::records::{DeadLetterSummaryRecord, FeedRecord, RedriveLetterRecord};
-use crate::store::{Key, Read, StoreError, Table, keys, read};
+use crate::store::{Key, StoreError, StoreRead, Table, keys, reads};
 
 /// What became of a letter.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,15 +39,15 @@ pub struct RedriveItem {
 
 /// What became of a redrive's letters, in order of their positions, behind one of them.
 pub(super) fn items(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     number: u64,
     after: Option<Position>,
     limit: usize,
 ) -> Result<Vec<RedriveItem>, StoreError> {
-    let cursor = read::cursor(read, read::active_generation(read)?)?;
-    let left_off = jobs::is_left_off(read, number)?;
+    let cursor = reads::cursor(store, reads::active_generation(store)?)?;
+    let left_off = jobs::is_left_off(store, number)?;
     let mut items = Vec::new();
-    jobs::letters(read, number, after, limit, |letter, record| {
+    jobs::letters(store, number, after, limit, |letter, record| {
         let result = match record {
             RedriveLetterRecord::Chosen | RedriveLetterRecord::Sending if left_off => {
                 RedriveResult::Cancelled
@@ -55,7 +55,7 @@ pub(super) fn items(
             RedriveLetterRecord::Chosen | RedriveLetterRecord::Sending => RedriveResult::Waiting,
             RedriveLetterRecord::Sent { partition, offset } => {
                 let at = Position::new(partition, offset);
-                sent(read, &cursor, letter, at)?
+                sent(store, &cursor, letter, at)?
             }
             RedriveLetterRecord::Skipped { why } => RedriveResult::Skipped(why.to_owned()),
             RedriveLetterRecord::Refused { why } => RedriveResult::Refused(why.to_owned()),
@@ -74,17 +74,22 @@ pub(super) fn items(
 
 /// A letter that was published at that position. Of several records that brought the same value back one mark is
 /// kept: of the others the feed says what became of them.
-fn sent(read: &dyn Read, cursor: &Cut, letter: Position, at: Position) -> Result<RedriveResult, StoreError> {
-    if removed(read, letter)?.is_some() {
+fn sent(
+    store: &dyn StoreRead,
+    cursor: &Cut,
+    letter: Position,
+    at: Position,
+) -> Result<RedriveResult, StoreError> {
+    if removed(store, letter)?.is_some() {
         let gone = format!("it was published at {at}; the letter is no longer kept");
         return Ok(RedriveResult::Skipped(gone));
     }
     let mut key = Key::default();
-    if let Some(became) = marked(read, letter, at)? {
-        return Ok(RedriveResult::Came(at, came_back(read, cursor, at, &became)?));
+    if let Some(became) = marked(store, letter, at)? {
+        return Ok(RedriveResult::Came(at, came_back(store, cursor, at, &became)?));
     }
     keys::by_offset(&mut key, at);
-    let Some(entry) = read.get(Table::Feed, &key)? else {
+    let Some(entry) = store.get(Table::Feed, &key)? else {
         return Ok(RedriveResult::Sent(at));
     };
     let became = match FeedRecord::read(&entry)? {
@@ -93,7 +98,7 @@ fn sent(read: &dyn Read, cursor: &Cut, letter: Position, at: Position) -> Result
             recorded_at: Millis(recorded_at),
         },
         FeedRecord::DeadLetter => Returned::DeadLetter {
-            reason: reason_of(read, at, &key)?,
+            reason: reason_of(store, at, &key)?,
         },
         FeedRecord::Gap { .. } => return Ok(RedriveResult::Sent(at)),
         FeedRecord::Purged { .. } => {
@@ -101,15 +106,15 @@ fn sent(read: &dyn Read, cursor: &Cut, letter: Position, at: Position) -> Result
             return Ok(RedriveResult::Skipped(gone));
         }
     };
-    Ok(RedriveResult::Came(at, came_back(read, cursor, at, &became)?))
+    Ok(RedriveResult::Came(at, came_back(store, cursor, at, &became)?))
 }
 
 /// What the letter's mark of the record at that position says, if there is one.
-fn marked(read: &dyn Read, letter: Position, at: Position) -> Result<Option<Returned>, StoreError> {
-    let Some(listed) = listed(read, letter)? else {
+fn marked(store: &dyn StoreRead, letter: Position, at: Position) -> Result<Option<Returned>, StoreError> {
+    let Some(listed) = listed(store, letter)? else {
         return Ok(None);
     };
-    let counted = counted(read, letter, listed.value)?.into_iter();
+    let counted = counted(store, letter, listed.value)?.into_iter();
     let mut of_it = counted.filter(|mark| mark.by == at);
     Ok(of_it.find_map(|mark| match mark.what {
         Happened::Returned { became, .. } => Some(became),
@@ -118,10 +123,10 @@ fn marked(read: &dyn Read, letter: Position, at: Position) -> Result<Option<Retu
 }
 
 /// Why the record at that position is a letter, or was one.
-fn reason_of(read: &dyn Read, at: Position, key: &Key) -> Result<String, StoreError> {
-    if let Some(row) = read.get(Table::Letters, key)? {
+fn reason_of(store: &dyn StoreRead, at: Position, key: &Key) -> Result<String, StoreError> {
+    if let Some(row) = store.get(Table::Letters, key)? {
         return Ok(DeadLetterSummaryRecord::read(&row)?.reason.to_owned());
     }
-    let removal = removed(read, at)?.and_then(|(_, removal)| removal.reason);
+    let removal = removed(store, at)?.and_then(|(_, removal)| removal.reason);
     Ok(removal.unwrap_or_default())
 }

@@ -11,7 +11,8 @@ use crate::operations::decisions::OpsError;
 use crate::pipeline::kafka::{Message, OutError};
 use crate::store::dead_letters::{DeadLetterState, Happened, ValueHash, counted, is_announced, state};
 use crate::store::records::RedriveLetterRecord;
-use crate::store::{Batch, Durability, Read, StoreError, read};
+use crate::store::{Batch, Durability, StoreError, StoreRead, reads};
+use crate::wait;
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -96,7 +97,7 @@ impl Redrives {
         Ok(self.note_end(number)?)
     }
 
-    /// Gives a redrive its turn; none that has ended meanwhile.
+    /// Gives a redrive its turn, unless it has ended meanwhile.
     fn take_turn(&self, number: u64) -> Result<Option<jobs::RedriveStatus>, StoreError> {
         let mut turn = self.turn();
         let status = self.status(number)?.filter(|status| status.ended_at.is_none());
@@ -349,16 +350,16 @@ impl Redrives {
 
     fn prepare(
         &self,
-        read: &dyn Read,
+        store: &dyn StoreRead,
         position: Position,
         change: &super::super::Change,
     ) -> Result<Prepared, StoreError> {
         let sources = &self.inner.parts.sources;
-        let letter = view::letter(read, position)?;
+        let letter = view::letter(store, position)?;
         let own = letter
             .as_ref()
             .map(|letter| ValueHash::of(letter.value.as_deref()));
-        let state = state(read, position, own.unwrap_or_default())?;
+        let state = state(store, position, own.unwrap_or_default())?;
         if state != DeadLetterState::Open {
             return Ok(Prepared::Settled(state));
         }
@@ -369,7 +370,7 @@ impl Redrives {
             match revise(&letter, change, &sources.topics, &*sources.schemas) {
                 Ok(revised) => {
                     let value = ValueHash::of(Some(&revised.value));
-                    let known = own == Some(value) || is_announced(read, position, value)?;
+                    let known = own == Some(value) || is_announced(store, position, value)?;
                     Prepared::Ready {
                         revised: Box::new(revised),
                         unannounced: (!known).then_some(value),
@@ -394,7 +395,7 @@ impl Redrives {
             let cursor = {
                 // Of one moment: a rebuild may make another generation serve in between.
                 let snapshot = store.snapshot();
-                read::cursor(&*snapshot, read::active_generation(&*snapshot)?)?
+                reads::cursor(&*snapshot, reads::active_generation(&*snapshot)?)?
             };
             if sent.iter().all(|at| cursor.contains(*at)) {
                 return Ok(());
@@ -439,21 +440,16 @@ impl Redrives {
     }
 
     fn pause(&self, timeout: Duration) {
-        let step = Duration::from_millis(50);
-        let mut left = timeout;
-        while !self.inner.parts.shutdown.is_cancelled() && !left.is_zero() {
-            crate::wait::park(step.min(left));
-            left = left.saturating_sub(step);
-        }
+        wait::unless(|| self.inner.parts.shutdown.is_cancelled(), timeout);
     }
 }
 
 /// Where a letter last came back to, as far as is consumed.
-fn came_back_at(read: &dyn Read, letter: Position) -> Result<Option<Position>, StoreError> {
-    let Some(listed) = view::listed(read, letter)? else {
+fn came_back_at(store: &dyn StoreRead, letter: Position) -> Result<Option<Position>, StoreError> {
+    let Some(listed) = view::listed(store, letter)? else {
         return Ok(None);
     };
-    let counted = counted(read, letter, listed.value)?.into_iter();
+    let counted = counted(store, letter, listed.value)?.into_iter();
     let mut returns = counted.filter(|mark| matches!(mark.what, Happened::Returned { .. }));
     Ok(returns.next_back().map(|mark| mark.by))
 }

@@ -18,7 +18,7 @@ use crate::pipeline::projector::catch_up_offline;
 use crate::pipeline::registry::{BundledSchema, SchemaError, SchemaSource};
 use crate::store::dead_letters::{self, ValueHash};
 use crate::store::memory::MemoryStore;
-use crate::store::read;
+use crate::store::reads;
 use crate::testkit::{TOPIC, settings};
 use jiff::Timestamp;
 use saga_tracker_sdk::contract::{SagaEvent, SagaStatus, SagaType};
@@ -388,10 +388,10 @@ fn letters_that_were_being_published_at_a_crash_are_settled_by_their_marks() {
     let redriven: u64 = counts.values().map(|counts| counts.redriven).sum();
     let open: u64 = counts.values().map(|counts| counts.open).sum();
     assert_eq!((redriven, open), (250, 0));
-    let cursor = read::cursor(&*topic.store, read::active_generation(&*topic.store).unwrap()).unwrap();
+    let cursor = reads::cursor(&*topic.store, reads::active_generation(&*topic.store).unwrap()).unwrap();
     for n in 0..250 {
         let saga = format!("s{n}").into();
-        assert_eq!(read::deliveries(&*topic.store, &saga, &cursor).unwrap().len(), 1);
+        assert_eq!(reads::deliveries(&*topic.store, &saga, &cursor).unwrap().len(), 1);
     }
     let filter = DeadLetterFilter {
         state: Some(dead_letters::DeadLetterState::Open),

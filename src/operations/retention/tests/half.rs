@@ -5,7 +5,7 @@ use super::unread::put_letter;
 use super::*;
 use crate::operations::decisions::decisions_from;
 use crate::operations::retention::finish_begun;
-use crate::store::read;
+use crate::store::reads;
 
 const SAGAS: u64 = 120;
 
@@ -118,7 +118,7 @@ fn what_is_done_and_not_noted_yet_is_noted() {
     topic.work(&store);
     let done = digest(&store, TOPIC).unwrap();
     let mut batch = Batch::new();
-    read::put_meta(&mut batch, crate::store::totals::RETENTION_CURSOR, "0");
+    reads::put_meta(&mut batch, crate::store::totals::RETENTION_CURSOR, "0");
     purged::put_begun(&mut batch, Some(0));
     store.write(&batch, Durability::Process).unwrap();
     assert_ne!(digest(&store, TOPIC).unwrap(), done, "it counts as not done");

@@ -457,7 +457,7 @@ fn a_decision_that_was_done_by_half_is_done_by_the_same_time() {
     assert!(is_gone(&half, &last.saga_id));
     topic.store_unchecked(&half);
     let mut batch = Batch::new();
-    crate::store::read::put_meta(&mut batch, crate::store::totals::RETENTION_CURSOR, "0");
+    crate::store::reads::put_meta(&mut batch, crate::store::totals::RETENTION_CURSOR, "0");
     half.write(&batch, Durability::Process).unwrap();
     let told = topic.work(&half);
     assert_eq!(told.not_due, 0);

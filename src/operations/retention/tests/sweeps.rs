@@ -41,8 +41,9 @@ impl Outlet for Loop {
             arrived_at: Millis(NOW + i64::try_from(offset).unwrap()),
             decision: &decision,
         };
-        let topic = TOPIC.to_owned();
-        let applied = PurgeApplier { topic }.apply(decided, None, &*self.store, &mut rows);
+        let appliers = appliers(TOPIC);
+        let purge = appliers.iter().find(|applier| applier.kind() == PURGE).unwrap();
+        let applied = purge.apply(decided, None, &*self.store, &mut rows);
         assert!(matches!(applied, Ok(Verdict::Applied(_))), "{applied:?}");
         let topic = Topic::new(vec![]);
         let decisions = vec![decision; usize::try_from(offset).unwrap() + 1];

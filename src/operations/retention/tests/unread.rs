@@ -3,7 +3,7 @@
 use super::sweeps::{DAYS, NOW, Tracker, event, purged_now};
 use super::*;
 use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, Happened};
-use crate::store::read;
+use crate::store::reads;
 use crate::store::records::{DeadLetterSummaryRecord, FeedRecord};
 use crate::testkit::mark_letter;
 
@@ -106,7 +106,7 @@ fn a_decision_waits_for_what_its_maker_could_read() {
     tracker.stop();
     assert!(is_gone(&store, &"old".into()));
     assert_eq!(
-        read::meta_counts(&*store, crate::store::totals::RETENTION_SKIPPED)
+        reads::meta_counts(&*store, crate::store::totals::RETENTION_SKIPPED)
             .unwrap()
             .len(),
         0

@@ -86,7 +86,7 @@ fn ingest(store: &SharedStore, records: &[OwnedRecord]) {
 /// Replays chunks of records, as they would come from the topic.
 fn replay(store: &SharedStore, chunks: &[Vec<OwnedRecord>]) -> ReplayDone {
     with_replay(store, |replay| {
-        let rows = read::offsets(&**store, TOPIC).unwrap().into_iter().collect();
+        let rows = reads::offsets(&**store, TOPIC).unwrap().into_iter().collect();
         let mut done = ReplayDone::default();
         for chunk in chunks {
             replay.take(&rows, chunk.clone(), &mut done).unwrap();
@@ -133,7 +133,7 @@ fn meta_sums(store: &SharedStore) -> Vec<(String, u64)> {
         totals::DEAD_LETTER_COUNTS,
         totals::REDRIVEN_COUNTS,
     ];
-    let counts = families.map(|family| read::meta_counts(&**store, family).unwrap());
+    let counts = families.map(|family| reads::meta_counts(&**store, family).unwrap());
     counts
         .into_iter()
         .flatten()
@@ -202,7 +202,7 @@ fn read_again(given: Vec<Given>) -> (Result<(), ReplayError>, ReplayDone) {
     let all: Vec<OwnedRecord> = (0..2).flat_map(|p| (0..6).map(move |o| record(p, o))).collect();
     ingest(&store, &all);
     with_replay(&store, |replay| {
-        let rows = read::offsets(&*store, TOPIC).unwrap().into_iter().collect();
+        let rows = reads::offsets(&*store, TOPIC).unwrap().into_iter().collect();
         let (mut left, mut done) = (Remaining::default(), ReplayDone::default());
         for partition in 0..2 {
             left.add(partition, Share { next: 0, end: 6 });
@@ -240,7 +240,7 @@ fn records_are_kept_together_up_to_some_megabytes() {
     let mut given = large.map(Given::Record);
     let mut told = Vec::new();
     with_replay(&store, |replay| {
-        let rows = read::offsets(&*store, TOPIC).unwrap().into_iter().collect();
+        let rows = reads::offsets(&*store, TOPIC).unwrap().into_iter().collect();
         let (mut left, mut done) = (Remaining::default(), ReplayDone::default());
         left.add(0, Share { next: 0, end: 6 });
         let mut look = || given.next().unwrap_or(Given::Nothing);

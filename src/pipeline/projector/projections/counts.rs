@@ -11,7 +11,7 @@ use crate::pipeline::projector::counters::Counters;
 use crate::store::codec::Record;
 use crate::store::keys::Tree;
 use crate::store::records::{CountRecord, UpdatedRecord};
-use crate::store::{Batch, Key, ProjectionTable, Read, StoreError, Table, cells, keys};
+use crate::store::{Batch, Key, ProjectionTable, StoreError, StoreRead, Table, cells, keys};
 
 pub(super) static PROJECTION: Projection = Projection {
     name: "counts",
@@ -98,7 +98,7 @@ impl Changes {
 
 fn move_cells(
     known: &mut Counters,
-    read: &dyn Read,
+    store: &dyn StoreRead,
     changes: &mut Changes,
     batch: &mut Batch,
 ) -> Result<(), StoreError> {
@@ -115,7 +115,7 @@ fn move_cells(
         write_key(&mut key, &cell, &known.types);
         let before = match known.cells.get(&cell) {
             Some(known) => *known,
-            None => read
+            None => store
                 .get(table, &key)?
                 .map(|v| CountRecord::read(&v))
                 .transpose()?

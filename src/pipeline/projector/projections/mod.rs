@@ -22,7 +22,7 @@ use super::counters::Counters;
 use crate::domain::{
     AnomalyKind, CompensationTimes, Millis, OrderId, SagaId, SagaState, SagaStatus, SagaType,
 };
-use crate::store::{Batch, ProjectionTable, Read, StoreError};
+use crate::store::{Batch, ProjectionTable, StoreError, StoreRead};
 
 /// Every projection there is.
 pub static PROJECTIONS: [&Projection; 6] = [
@@ -48,7 +48,7 @@ pub struct Projection {
     pub(super) rebuilt: Rebuilt,
 }
 
-type MoveSums = fn(&mut Counters, &dyn Read, &mut Changes, &mut Batch) -> Result<(), StoreError>;
+type MoveSums = fn(&mut Counters, &dyn StoreRead, &mut Changes, &mut Batch) -> Result<(), StoreError>;
 
 /// How a rebuild makes a projection.
 #[derive(Clone, Copy)]

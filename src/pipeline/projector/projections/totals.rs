@@ -6,7 +6,7 @@ use crate::pipeline::projector::changes::{Changes, TypeNames};
 use crate::pipeline::projector::counters::Counters;
 use crate::store::codec::Record;
 use crate::store::records::TotalRecord;
-use crate::store::{Batch, Key, ProjectionTable, Read, StoreError, Table, keys, totals};
+use crate::store::{Batch, Key, ProjectionTable, StoreError, StoreRead, Table, keys, totals};
 
 pub(super) static PROJECTION: Projection = Projection {
     name: "totals",
@@ -153,7 +153,7 @@ impl Changes {
 
 fn move_totals(
     known: &mut Counters,
-    read: &dyn Read,
+    store: &dyn StoreRead,
     changes: &mut Changes,
     batch: &mut Batch,
 ) -> Result<(), StoreError> {
@@ -170,7 +170,7 @@ fn move_totals(
         write_key(&mut key, &total, &known.types);
         let before = match known.totals.get(&total) {
             Some(known) => *known,
-            None => stored(read, table, &key)?.unwrap_or_default(),
+            None => stored(store, table, &key)?.unwrap_or_default(),
         };
         let value = before + by;
         if value == 0 {
@@ -180,12 +180,12 @@ fn move_totals(
         }
         known.totals.insert(total, value);
     }
-    move_last_failed(known, read, changes, batch)
+    move_last_failed(known, store, changes, batch)
 }
 
 fn move_last_failed(
     known: &mut Counters,
-    read: &dyn Read,
+    store: &dyn StoreRead,
     changes: &Changes,
     batch: &mut Batch,
 ) -> Result<(), StoreError> {
@@ -194,7 +194,7 @@ fn move_last_failed(
     keys::total(&mut key, totals::LAST_FAILED_AT);
     let before = match known.last_failed_at {
         Some(known) => known,
-        None => stored(read, table, &key)?.map(Millis),
+        None => stored(store, table, &key)?.map(Millis),
     };
     let latest = before.max(changes.last_failed_at);
     if let Some(at) = latest.filter(|_| latest != before) {
@@ -204,8 +204,8 @@ fn move_last_failed(
     Ok(())
 }
 
-fn stored(read: &dyn Read, table: Table, key: &Key) -> Result<Option<i64>, StoreError> {
-    let value = read.get(table, key)?;
+fn stored(store: &dyn StoreRead, table: Table, key: &Key) -> Result<Option<i64>, StoreError> {
+    let value = store.get(table, key)?;
     let record = value.map(|value| TotalRecord::read(&value)).transpose()?;
     Ok(record.map(|record| record.value))
 }

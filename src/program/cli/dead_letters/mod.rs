@@ -7,6 +7,7 @@ use super::exit::{Exit, Failure, Outcome};
 use super::output::{self, fields, table};
 use super::private;
 use super::query::Format;
+use crate::domain::text;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use std::io::Write;
@@ -363,16 +364,18 @@ fn bytes_text(bytes: &Value) -> String {
         return "-".to_owned();
     }
     if let Some(text) = bytes["text"].as_str() {
-        return match text.char_indices().nth(SHOWN) {
-            Some((end, _)) => format!("{}… ({} bytes; --raw writes all)", &text[..end], text.len()),
-            None => text.to_owned(),
+        let shown = text::first(text, SHOWN);
+        return if shown.len() < text.len() {
+            format!("{shown}… ({} bytes; --raw writes all)", text.len())
+        } else {
+            text.to_owned()
         };
     }
     let encoded = bytes["base64"].as_str().unwrap_or_default();
     let raw = base64::engine::general_purpose::STANDARD
         .decode(encoded)
         .unwrap_or_default();
-    let hex: String = raw.iter().take(SHOWN).map(|byte| format!("{byte:02x}")).collect();
+    let hex = text::hex(&raw[..raw.len().min(SHOWN)]);
     if raw.len() > SHOWN {
         format!("0x{hex}… ({} bytes; --raw writes all)", raw.len())
     } else {

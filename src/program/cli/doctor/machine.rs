@@ -3,8 +3,9 @@
 use super::{Check, Verdict};
 use crate::program::config::Config;
 use crate::store::StoreError;
+use crate::store::disk::{self, Room};
 use crate::store::rocks::RocksStore;
-use rustix::fs::{Access, access, statvfs};
+use rustix::fs::{Access, access};
 use std::path::{Path, PathBuf};
 
 /// Everything about the data directory.
@@ -85,9 +86,8 @@ fn free(existing: &Path, needed: u64) -> Check {
     const CHECK: &str = "disk space";
     let advice = "make room, or move store.data_dir to a larger disk";
     let shown = |bytes: u64| indicatif::BinaryBytes(bytes).to_string();
-    match statvfs(existing) {
-        Ok(disk) => {
-            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    match disk::room(existing) {
+        Ok(Room { free, .. }) => {
             if free < needed {
                 let found = format!(
                     "{} free, less than health.disk_free_min_bytes ({})",

@@ -1,7 +1,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use saga_tracker_sdk::contract::SagaStatus::{Compensated, Completed, Failed, InProgress};
+use jiff::Timestamp;
+use saga_tracker_sdk::contract::SagaStatus::{self, Compensated, Completed, Failed, InProgress};
 use saga_tracker_sdk::contract::{limits, steps};
+use saga_tracker_sdk::encoding::Encoder;
 
 use super::*;
 

@@ -7,13 +7,12 @@ use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody, ErrorKind};
 use super::redrives::{NumberPath, RedriveBody};
 use super::selection::fault;
+use crate::domain::text::optional_reason;
 use crate::operations::dead_letters::redrive::CancelError;
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
-
-const LONGEST_REASON: usize = 1_000;
 
 /// Why a redrive is cancelled.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -67,12 +66,8 @@ pub(in crate::server::api) async fn handle(
 ) -> Result<Json<RedriveBody>, ApiError> {
     let reason = body.reason.as_deref().unwrap_or_default();
     audit_entry.act("cancel-redrive", &format!("redrive {number}"), reason);
-    if reason.chars().nth(LONGEST_REASON).is_some() {
-        return Err(ApiError::faults(vec![fault(
-            "reason",
-            reason,
-            "up to 1000 characters",
-        )]));
+    if let Err(accepted) = optional_reason(reason) {
+        return Err(ApiError::faults(vec![fault("reason", reason, accepted)]));
     }
     let redrives = context.parts().redrives.clone();
     let by = caller.who().to_owned();

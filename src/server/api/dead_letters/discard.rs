@@ -7,6 +7,7 @@ use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody, ErrorKind};
 use super::selection::{self, FilterBody, fault};
 use crate::domain::Position;
+use crate::domain::text::required_reason;
 use crate::operations::dead_letters::{DeadLetterId, DiscardOrder, Discarded, discard};
 use axum::Json;
 use axum::extract::State;
@@ -117,8 +118,7 @@ pub(in crate::server::api) async fn handle(
 ) -> Result<Json<DiscardedBody>, ApiError> {
     audit_entry.act("discard", "dead letters", &body.reason);
     let mut faults = Vec::new();
-    if body.reason.trim().is_empty() || body.reason.chars().nth(1_000).is_some() {
-        let accepted = "1 to 1000 characters, not only blanks";
+    if let Err(accepted) = required_reason(&body.reason) {
         faults.push(fault("reason", &body.reason, accepted));
     }
     let chosen = match selection::read(body.ids.as_deref(), body.filter.as_ref()) {

@@ -7,8 +7,9 @@ use crate::domain::Millis;
 use crate::operations::dead_letters::{DeadLetterFilter, EXTERNAL_REASON};
 use crate::pipeline::decode::DefectReason;
 use crate::store::dead_letters::DeadLetterState;
+use saga_tracker_sdk::contract::limits;
 
-const LONGEST: usize = 255;
+const LONGEST: usize = limits::MAX_ID_CHARS;
 const TEXT: &str = "1 to 255 characters";
 
 /// Which letters; all that is given must hold.

@@ -7,6 +7,7 @@ use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::redrives::RedriveBody;
 use super::selection::{self, Chosen, FilterBody, fault};
+use crate::domain::text::optional_reason;
 use crate::operations::dead_letters::redrive::RedriveOrder;
 use crate::operations::dead_letters::{Change, EventEdit, is_reserved};
 use axum::Json;
@@ -16,8 +17,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-
-const LONGEST_REASON: usize = 1_000;
 
 /// Which letters to publish again, and what to change in them.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -66,9 +65,9 @@ impl OrderBody {
             }
         };
         if let Some(reason) = &self.reason
-            && reason.chars().nth(LONGEST_REASON).is_some()
+            && let Err(accepted) = optional_reason(reason)
         {
-            faults.push(fault("reason", reason, "up to 1000 characters"));
+            faults.push(fault("reason", reason, accepted));
         }
         let change = self.change.unwrap_or_default();
         let value = change.value_base64.as_deref().map(|text| {

@@ -9,12 +9,13 @@ use super::super::gone::ClientGone;
 use crate::operations::dead_letters::{ReplayError, ReplayOrder, ReplayResult, ReplayStatus};
 use axum::Json;
 use axum::extract::State;
+use saga_tracker_sdk::contract::limits;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
 
 const MOST_EVENTS: usize = 1_000;
-const LONGEST_ID: usize = 255;
+const LONGEST_ID: usize = limits::MAX_ID_CHARS;
 
 /// Which events.
 #[derive(Debug, Deserialize, ToSchema)]

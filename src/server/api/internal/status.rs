@@ -9,13 +9,13 @@ use super::super::params::shown;
 use super::super::saga_fields::{SagaIdPath, Status};
 use super::super::text::Instant;
 use crate::domain::SagaStatus;
+use crate::domain::text::required_reason;
 use crate::operations::decisions::{OpsError, StatusChange, StatusChanged};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-const LONGEST_REASON: usize = 1_000;
 const STATUSES: &str = "STARTED, IN_PROGRESS, COMPLETED, FAILED or COMPENSATED";
 
 /// What the saga's status should be, and why.
@@ -57,12 +57,8 @@ impl StatusChangeBody {
             .expected_status
             .as_deref()
             .map(|text| status("expectedStatus", text));
-        if self.reason.trim().is_empty() || self.reason.chars().nth(LONGEST_REASON).is_some() {
-            faults.push(fault(
-                "reason",
-                &self.reason,
-                "1 to 1000 characters, not only blanks",
-            ));
+        if let Err(accepted) = required_reason(&self.reason) {
+            faults.push(fault("reason", &self.reason, accepted));
         }
         match new {
             Some(new) if faults.is_empty() => Ok((new, expected.flatten())),

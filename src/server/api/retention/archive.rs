@@ -45,7 +45,7 @@ impl From<ArchiveObject> for ObjectBody {
             decision: object.decision,
             name: object.name,
             size: object.size,
-            hash: crate::operations::retention::body::hex(&object.hash),
+            hash: crate::domain::text::hex(&object.hash),
             saga_type: object.saga_type,
             day: object.day,
             sagas: object.sagas,

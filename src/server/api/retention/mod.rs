@@ -8,6 +8,7 @@ mod purged;
 use super::context::{Context, StepsWriter};
 use super::error::{ApiError, ErrorKind};
 use super::route::Route;
+use crate::domain::text::required_reason;
 use crate::domain::{SagaId, SagaState};
 use crate::operations::retention::{Retention, RetentionError};
 use serde::Deserialize;
@@ -35,14 +36,9 @@ pub(in crate::server::api) struct ReasonBody {
     reason: String,
 }
 
-const LONGEST_REASON: usize = 1_000;
-
 /// The reason, or what is wrong with it.
 fn checked(reason: &str) -> Result<&str, ApiError> {
-    if reason.trim().is_empty() || reason.chars().nth(LONGEST_REASON).is_some() {
-        return Err(invalid("reason: accepted: 1 to 1000 characters, not only blanks"));
-    }
-    Ok(reason)
+    required_reason(reason).map_err(|accepted| invalid(format!("reason: accepted: {accepted}")))
 }
 
 fn invalid(message: impl Into<String>) -> ApiError {

@@ -108,7 +108,7 @@ impl From<PurgedView> for PurgedBody {
             updated_at: Instant(purged.updated_at),
             step_count: purged.steps,
             events: purged.events,
-            hash: crate::operations::retention::body::hex(&purged.hash),
+            hash: crate::domain::text::hex(&purged.hash),
             first: purged.first.into(),
             last: purged.last.into(),
             purged_at: Instant(purged.purged_at),

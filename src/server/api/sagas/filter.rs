@@ -3,9 +3,10 @@
 use super::super::params::{Params, parse_text};
 use super::super::text::{ACCEPTED, Edge, parse_edge};
 use crate::domain::{Millis, SagaStatus};
+use saga_tracker_sdk::contract::limits;
 
 /// Ids and types are never longer: what is longer never got into the log.
-pub(super) const LONGEST_NAME: usize = 255;
+pub(super) const LONGEST_NAME: usize = limits::MAX_ID_CHARS;
 const NAME: &str = "1 to 255 characters";
 
 pub(super) fn saga_type(params: &mut Params<'_>) -> Option<String> {

@@ -3,7 +3,7 @@
 use super::codec::Record;
 use super::records::{InstanceRecord, LogRecord, MetaRecord, OffsetRecord, TotalRecord};
 use super::{
-    Batch, Direction, Generation, Key, ProjectionTable, Read, StoreError, Table, WHOLE, keys, totals,
+    Batch, Generation, Key, ProjectionTable, Scan, StoreError, StoreRead, Table, WHOLE, keys, totals,
 };
 use crate::domain::{Cut, Event, SagaDefinitions, SagaId, SagaState, TimelineKey};
 use std::borrow::Cow;
@@ -16,39 +16,18 @@ impl From<keys::KeyError> for StoreError {
     }
 }
 
-/// Runs a scan whose visitor may fail.
-///
-/// # Errors
-/// The engine's error, or the visitor's first.
-pub fn try_scan(
-    scan: impl FnOnce(&mut super::VisitRow<'_>) -> Result<(), StoreError>,
-    mut visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
-) -> Result<(), StoreError> {
-    let mut failed = None;
-    scan(&mut |sort, value| {
-        visit(sort, value).unwrap_or_else(|error| {
-            failed = Some(error);
-            ControlFlow::Break(())
-        })
-    })?;
-    failed.map_or(Ok(()), Err)
-}
-
 /// Scans a part of what the log holds of a saga, with a visitor that may fail.
 ///
 /// # Errors
 /// The engine's error, or the visitor's first.
 pub fn try_scan_saga(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     saga: &SagaId,
     range: super::SortRange<'_>,
     visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
     let partition = saga.as_str().as_bytes();
-    try_scan(
-        |row| read.scan(Table::Log, partition, range, Direction::Forward, usize::MAX, row),
-        visit,
-    )
+    Scan::of(Table::Log, partition).range(range).each(store, visit)
 }
 
 /// Runs a table scan whose visitor may fail.
@@ -56,7 +35,7 @@ pub fn try_scan_saga(
 /// # Errors
 /// The engine's error, or the visitor's first.
 pub fn try_scan_table(
-    snapshot: &dyn Read,
+    snapshot: &dyn StoreRead,
     table: Table,
     mut visit: impl FnMut(&[u8], &[u8], &[u8]) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
@@ -78,9 +57,9 @@ pub fn try_scan_table(
 ///
 /// # Errors
 /// [`StoreError`] when the log cannot be read.
-pub fn deliveries(read: &dyn Read, saga: &SagaId, within: &Cut) -> Result<Vec<Event>, StoreError> {
+pub fn deliveries(store: &dyn StoreRead, saga: &SagaId, within: &Cut) -> Result<Vec<Event>, StoreError> {
     let mut events = Vec::new();
-    try_scan_saga(read, saga, WHOLE, |sort, value| {
+    try_scan_saga(store, saga, WHOLE, |sort, value| {
         let at = keys::parse_log_sort(sort)?;
         if within.contains(at.position) {
             events.push(event(saga, at, value)?);
@@ -103,13 +82,14 @@ pub fn event(saga: &SagaId, at: TimelineKey, value: &[u8]) -> Result<Event, Stor
 /// # Errors
 /// [`StoreError`] when it cannot be read.
 pub fn instance(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     generation: Generation,
     saga: &SagaId,
 ) -> Result<Option<SagaState>, StoreError> {
     let mut key = Key::default();
     keys::instance(&mut key, saga);
-    read.get(Table::Projection(generation, ProjectionTable::Instances), &key)?
+    store
+        .get(Table::Projection(generation, ProjectionTable::Instances), &key)?
         .map(|value| InstanceRecord::read(&value)?.state())
         .transpose()
 }
@@ -119,7 +99,7 @@ pub fn instance(
 /// # Errors
 /// [`StoreError`] when one cannot be read.
 pub fn instances(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     generation: Generation,
     sagas: &[SagaId],
 ) -> Result<Vec<Option<SagaState>>, StoreError> {
@@ -131,7 +111,8 @@ pub fn instances(
             key
         })
         .collect();
-    read.multi_get(Table::Projection(generation, ProjectionTable::Instances), &keys)?
+    store
+        .multi_get(Table::Projection(generation, ProjectionTable::Instances), &keys)?
         .into_iter()
         .map(|value| {
             value
@@ -145,10 +126,11 @@ pub fn instances(
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn meta(read: &dyn Read, name: &str) -> Result<Option<String>, StoreError> {
+pub fn meta(store: &dyn StoreRead, name: &str) -> Result<Option<String>, StoreError> {
     let mut key = Key::default();
     keys::meta(&mut key, name);
-    read.get(Table::Meta, &key)?
+    store
+        .get(Table::Meta, &key)?
         .map(|value| Ok(MetaRecord::read(&value)?.value.to_owned()))
         .transpose()
 }
@@ -157,25 +139,13 @@ pub fn meta(read: &dyn Read, name: &str) -> Result<Option<String>, StoreError> {
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn meta_counts(read: &dyn Read, name: &str) -> Result<BTreeMap<String, u64>, StoreError> {
+pub fn meta_counts(store: &dyn StoreRead, name: &str) -> Result<BTreeMap<String, u64>, StoreError> {
     let mut counts = BTreeMap::new();
-    try_scan(
-        |visit| {
-            read.scan(
-                Table::Meta,
-                name.as_bytes(),
-                WHOLE,
-                Direction::Forward,
-                usize::MAX,
-                visit,
-            )
-        },
-        |member, value| {
-            let count = u64::try_from(TotalRecord::read(value)?.value).unwrap_or(0);
-            counts.insert(keys::parse_text("meta", member)?.to_owned(), count);
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
+    Scan::of(Table::Meta, name.as_bytes()).each(store, |member, value| {
+        let count = u64::try_from(TotalRecord::read(value)?.value).unwrap_or(0);
+        counts.insert(keys::parse_text("meta", member)?.to_owned(), count);
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(counts)
 }
 
@@ -183,10 +153,10 @@ pub fn meta_counts(read: &dyn Read, name: &str) -> Result<BTreeMap<String, u64>,
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn meta_count(read: &dyn Read, name: &str, member: &str) -> Result<u64, StoreError> {
+pub fn meta_count(store: &dyn StoreRead, name: &str, member: &str) -> Result<u64, StoreError> {
     let mut key = Key::default();
     keys::meta_named(&mut key, name, member);
-    let value = read.get(Table::Meta, &key)?;
+    let value = store.get(Table::Meta, &key)?;
     let count = value.map(|value| TotalRecord::read(&value)).transpose()?;
     Ok(count.map_or(0, |count| u64::try_from(count.value).unwrap_or(0)))
 }
@@ -210,8 +180,8 @@ pub fn put_meta(batch: &mut Batch, name: &str, value: &str) {
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn active_generation(read: &dyn Read) -> Result<Generation, StoreError> {
-    match meta(read, totals::ACTIVE_GENERATION)?.as_deref() {
+pub fn active_generation(store: &dyn StoreRead) -> Result<Generation, StoreError> {
+    match meta(store, totals::ACTIVE_GENERATION)?.as_deref() {
         None | Some("a") => Ok(Generation::A),
         Some("b") => Ok(Generation::B),
         Some(other) => Err(StoreError::Corrupt(format!("meta: active generation {other:?}"))),
@@ -223,14 +193,15 @@ pub fn put_active_generation(batch: &mut Batch, generation: Generation) {
     put_meta(batch, totals::ACTIVE_GENERATION, generation.name());
 }
 
-/// The rules of the fold that a generation of projections is made under; none while nothing is in it.
+/// The rules of the fold that a generation of projections is made under; `None` while nothing is in it.
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn fold_rules(read: &dyn Read, generation: Generation) -> Result<Option<String>, StoreError> {
+pub fn fold_rules(store: &dyn StoreRead, generation: Generation) -> Result<Option<String>, StoreError> {
     let mut key = Key::default();
     keys::meta_named(&mut key, totals::FOLD_RULES, generation.name());
-    read.get(Table::Meta, &key)?
+    store
+        .get(Table::Meta, &key)?
         .map(|value| Ok(MetaRecord::read(&value)?.value.to_owned()))
         .transpose()
 }
@@ -241,11 +212,11 @@ pub fn fold_rules(read: &dyn Read, generation: Generation) -> Result<Option<Stri
 /// # Errors
 /// [`StoreError`] when they cannot be read.
 pub fn definitions_of<'d>(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     generation: Generation,
     ours: &'d SagaDefinitions,
 ) -> Result<Cow<'d, SagaDefinitions>, StoreError> {
-    match fold_rules(read, generation)? {
+    match fold_rules(store, generation)? {
         Some(rules) if rules != ours.fold_rules() => SagaDefinitions::of_fold_rules(&rules)
             .map(Cow::Owned)
             .map_err(|error| StoreError::Corrupt(format!("meta: {error}"))),
@@ -274,9 +245,9 @@ pub fn delete_fold_rules(batch: &mut Batch, generation: Generation) {
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn cursor(read: &dyn Read, generation: Generation) -> Result<Cut, StoreError> {
+pub fn cursor(store: &dyn StoreRead, generation: Generation) -> Result<Cut, StoreError> {
     let mut cut = Cut::default();
-    numbered_totals(read, generation, totals::CURSOR, |partition, next| {
+    numbered_totals(store, generation, totals::CURSOR, |partition, next| {
         cut.set(partition, u64::try_from(next).unwrap_or(0));
     })?;
     Ok(cut)
@@ -303,12 +274,12 @@ pub fn put_cursor(batch: &mut Batch, generation: Generation, cut: &Cut) {
 /// # Errors
 /// [`StoreError`] when it cannot be read.
 pub fn numbered_totals(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     generation: Generation,
     name: &str,
     mut visit: impl FnMut(u32, i64),
 ) -> Result<(), StoreError> {
-    totals_of(read, generation, name, |sort, value| {
+    totals_of(store, generation, name, |sort, value| {
         visit(keys::parse_partition_number(sort)?, value);
         Ok(())
     })
@@ -319,19 +290,16 @@ pub fn numbered_totals(
 /// # Errors
 /// [`StoreError`] when it cannot be read, or the visitor's.
 pub fn totals_of(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     generation: Generation,
     name: &str,
     mut visit: impl FnMut(&[u8], i64) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let table = Table::Projection(generation, ProjectionTable::Totals);
-    try_scan(
-        |row| read.scan(table, name.as_bytes(), WHOLE, Direction::Forward, usize::MAX, row),
-        |sort, value| {
-            visit(sort, TotalRecord::read(value)?.value)?;
-            Ok(ControlFlow::Continue(()))
-        },
-    )
+    Scan::of(table, name.as_bytes()).each(store, |sort, value| {
+        visit(sort, TotalRecord::read(value)?.value)?;
+        Ok(ControlFlow::Continue(()))
+    })
 }
 
 /// Some sums of a family by their sort keys, in their order; 0 for what was never counted.
@@ -339,7 +307,7 @@ pub fn totals_of(
 /// # Errors
 /// [`StoreError`] when they cannot be read.
 pub fn totals_at(
-    read: &dyn Read,
+    store: &dyn StoreRead,
     generation: Generation,
     name: &str,
     members: &[Box<[u8]>],
@@ -349,15 +317,15 @@ pub fn totals_at(
         .map(|member| Key::new(name.as_bytes(), member))
         .collect();
     sums_at(
-        read,
+        store,
         Table::Projection(generation, ProjectionTable::Totals),
         &keys,
     )
 }
 
 /// The sums under some keys, in their order; 0 where there is none.
-pub(super) fn sums_at(read: &dyn Read, table: Table, keys: &[Key]) -> Result<Vec<i64>, StoreError> {
-    let values = read.multi_get(table, keys)?.into_iter();
+pub(super) fn sums_at(store: &dyn StoreRead, table: Table, keys: &[Key]) -> Result<Vec<i64>, StoreError> {
+    let values = store.multi_get(table, keys)?.into_iter();
     let sum = |value: Option<Vec<u8>>| match value {
         Some(value) => TotalRecord::read(&value).map(|record| record.value),
         None => Ok(0),
@@ -369,10 +337,10 @@ pub(super) fn sums_at(read: &dyn Read, table: Table, keys: &[Key]) -> Result<Vec
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn total(read: &dyn Read, generation: Generation, name: &str) -> Result<i64, StoreError> {
+pub fn total(store: &dyn StoreRead, generation: Generation, name: &str) -> Result<i64, StoreError> {
     let mut key = Key::default();
     keys::total(&mut key, name);
-    Ok(read
+    Ok(store
         .get(Table::Projection(generation, ProjectionTable::Totals), &key)?
         .map(|value| TotalRecord::read(&value))
         .transpose()?
@@ -383,24 +351,12 @@ pub fn total(read: &dyn Read, generation: Generation, name: &str) -> Result<i64,
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn offsets(read: &dyn Read, topic: &str) -> Result<Vec<(u32, OffsetRecord)>, StoreError> {
+pub fn offsets(store: &dyn StoreRead, topic: &str) -> Result<Vec<(u32, OffsetRecord)>, StoreError> {
     let mut rows = Vec::new();
-    try_scan(
-        |visit| {
-            read.scan(
-                Table::Offsets,
-                topic.as_bytes(),
-                WHOLE,
-                Direction::Forward,
-                usize::MAX,
-                visit,
-            )
-        },
-        |sort, value| {
-            rows.push((keys::parse_partition_number(sort)?, OffsetRecord::read(value)?));
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
+    Scan::of(Table::Offsets, topic.as_bytes()).each(store, |sort, value| {
+        rows.push((keys::parse_partition_number(sort)?, OffsetRecord::read(value)?));
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(rows)
 }
 
@@ -408,8 +364,8 @@ pub fn offsets(read: &dyn Read, topic: &str) -> Result<Vec<(u32, OffsetRecord)>,
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn log_cut(read: &dyn Read, topic: &str) -> Result<Cut, StoreError> {
-    Ok(offsets(read, topic)?
+pub fn log_cut(store: &dyn StoreRead, topic: &str) -> Result<Cut, StoreError> {
+    Ok(offsets(store, topic)?
         .into_iter()
         .map(|(partition, row)| (partition, row.next))
         .collect())

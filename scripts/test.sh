@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Every test: unit, property, command line, real Kafka, and a short fuzzing. `make test` installs what they
+# need and runs this. All suites run even if one fails; their whole output stays in target/reports.
+#
+# E2E_WORKERS    how many black-box tests run at a time, each with servers of its own (2: they wait more
+#                than they compute)
+# FUZZ_SECONDS   how long each fuzz target runs (15)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
+reports=$CARGO_TARGET_DIR/reports
+mkdir -p "$reports"
+failed=()
+
+# One build with fail points serves all tests.
+cargo test --locked --workspace --features saga-tracker/failpoints --no-fail-fast 2>&1 |
+  tee "$reports/cargo.log" || failed+=(cargo)
+SAGA_TRACKER_BIN=$CARGO_TARGET_DIR/debug/saga-tracker SAGA_TRACKER_REQUIRE_FAILPOINTS=1 \
+  scripts/e2e.sh -n "${E2E_WORKERS:-2}" --dist loadfile 2>&1 | tee "$reports/e2e.log" || failed+=(e2e)
+if cargo +nightly --version >/dev/null 2>&1; then
+  FUZZ_SECONDS=${FUZZ_SECONDS:-15} scripts/fuzz.sh 2>&1 | tee "$reports/fuzz.log" || failed+=(fuzz)
+else
+  echo "fuzz: no nightly toolchain here; cargo test ran the same bodies"
+fi
+
+echo
+awk '/^test result:/ {passed += $4; failed += $6; ignored += $8}
+  END {printf "cargo test   %d passed, %d failed, %d ignored\n", passed, failed, ignored}' "$reports/cargo.log"
+awk '/ in [0-9.]+s/ && /passed|failed|error/ {last = $0}
+  END {gsub(/=+ ?/, "", last); print "real Kafka   " (last ? last : "did not run")}' "$reports/e2e.log"
+if ((${#failed[@]})); then
+  grep -hE '^(test .* \.\.\. FAILED|(FAILED|ERROR) )' "$reports/cargo.log" "$reports/e2e.log" | cut -c -400 || true
+  echo "FAILED: ${failed[*]}; whole output in $reports"
+  exit 1
+fi
