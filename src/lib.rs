@@ -9,6 +9,7 @@ pub mod operations;
 pub mod pipeline;
 pub mod program;
 pub mod server;
+pub(crate) mod settings;
 #[cfg(test)]
 mod simulator;
 pub mod store;

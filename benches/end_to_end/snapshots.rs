@@ -26,7 +26,7 @@ pub(crate) fn ingest(settings: &Settings, topic: &str, dir: &Path) -> anyhow::Re
     std::fs::create_dir_all(&folder)?;
     let store: SharedStore = Arc::new(pipeline::open(&data)?);
     let place = ObjectsSettings {
-        url: format!("file://{}", folder.display()),
+        url: Some(format!("file://{}", folder.display())),
         ..ObjectsSettings::default()
     };
     let job = Create {

@@ -1,4 +1,4 @@
-//! Keys and records, without the engines.
+//! Keys, records and the table of tables, without the engines.
 
 #[path = "../../src/store/codec.rs"]
 pub mod codec;
@@ -16,5 +16,8 @@ mod purged_records;
 pub mod records;
 #[path = "../../src/store/state_records.rs"]
 mod state_records;
+#[path = "../../src/store/table.rs"]
+mod table;
 
 pub use error::StoreError;
+pub use table::Table;

@@ -232,7 +232,6 @@ fn ingest_settings(batch: usize) -> KafkaSettings {
         dlt_topic: DLT.to_owned(),
         ops_topic: OPS.to_owned(),
         max_poll_records: batch,
-        min_free_bytes: 0,
         ..KafkaSettings::default()
     }
 }

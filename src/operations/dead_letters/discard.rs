@@ -4,7 +4,7 @@
 use super::named::{self, Named, Said};
 use super::{DeadLetterId, DeadLetterQuery, DeadLetterQueryError};
 use crate::domain::Position;
-use crate::operations::decisions::{Decided, Decisions, NewDecision, OpsError};
+use crate::operations::decisions::{Decided, Decisions, NewDecision, OpsError, Unsettled};
 use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::store::dead_letters::{DeadLetterState, Happened};
 use serde::{Deserialize, Serialize};
@@ -112,9 +112,7 @@ pub fn discard(
 fn midway(results: &[(Position, Discarded)], error: OpsError) -> OpsError {
     let done = |(_, became): &&(Position, Discarded)| matches!(became, Discarded::Done { .. });
     match (results.iter().filter(done).count(), error) {
-        (1.., OpsError::Unreachable(why)) => OpsError::Unsettled(format!(
-            "some of the letters are discarded, the others are not: {why}; discard the open ones again"
-        )),
+        (1.., OpsError::Unreachable(why)) => Unsettled::Midway(why).into(),
         (_, error) => error,
     }
 }
@@ -139,10 +137,11 @@ pub(super) fn said(decided: &Decided<'_>, topics: &DeadLetterTopics) -> Result<S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operations::decisions::Unreachable;
 
     #[test]
     fn that_nothing_was_changed_is_said_only_while_it_is_true() {
-        let away = || OpsError::Unreachable("no broker".to_owned());
+        let away = || OpsError::from(Unreachable::Closed("no broker".to_owned()));
         let skipped = (
             Position::new(0, 1),
             Discarded::Skipped("it is open no more".to_owned()),
@@ -152,7 +151,7 @@ mod tests {
         assert!(matches!(first, OpsError::Unreachable(_)), "{first}");
         let later = midway(&[skipped, done], away());
         assert!(
-            matches!(&later, OpsError::Unsettled(why) if why.contains("no broker")),
+            matches!(&later, OpsError::Unsettled(why) if why.to_string().contains("no broker")),
             "{later}"
         );
     }

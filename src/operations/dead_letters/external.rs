@@ -139,7 +139,7 @@ impl ExternalDeadLetters {
         let mut room = Gate::new(
             "letters of others",
             self.space.clone(),
-            self.settings.min_free_bytes,
+            self.space.min_free_bytes(),
             self.shutdown.clone(),
         );
         // Everything taken so far is written then. That the disk is full, ingest tells in health and metrics:

@@ -1,25 +1,21 @@
 //! How long what is settled about dead letters is kept, and how much a replay by ids may read.
 
-use serde::{Deserialize, Serialize};
+use crate::settings::settings;
 
-/// How long letters and redrives are kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DeadLetterSettings {
-    /// Days after which a redriven or discarded letter is no longer kept; 0 keeps all. Open ones stay.
-    pub settled_days: u64,
-    /// Days after its end for which a redrive or a dry run is kept; 0 keeps all.
-    pub redrive_days: u64,
-    /// Events of the log that a replay by ids looks through, at most.
-    pub replay_events: u64,
-}
-
-impl Default for DeadLetterSettings {
-    fn default() -> Self {
-        Self {
-            settled_days: 90,
-            redrive_days: 90,
-            replay_events: 20_000_000,
-        }
+settings! {
+    /// How long dead letters and redrives are kept.
+    #[derive(Debug)]
+    pub struct DeadLetterSettings of [dead_letters] {
+        /// Days after which dead letters that were redriven or discarded are no longer kept, on every replica; 0
+        /// keeps all. Open ones always stay.
+        #[option(Integer(0, 36_500))]
+        pub settled_days: u64 = 90,
+        /// Days after its end for which what became of a redrive, or of a dry run, is kept; 0 keeps all.
+        #[option(Integer(0, 36_500))]
+        pub redrive_days: u64 = 90,
+        /// Events of the log that one replay by event ids looks through, at most; beyond that it wants to be told
+        /// the sagas.
+        #[option(Integer(0, 1_000_000_000_000))]
+        pub replay_events: u64 = 20_000_000,
     }
 }

@@ -74,15 +74,11 @@ impl Consumer {
             topic: topic.clone(),
             ..self.settings.clone()
         };
+        let minimum = self.space.min_free_bytes() / BELOW_THE_MARK;
         let reading = Reading {
             ledger,
             status: self.status,
-            room: Gate::new(
-                "decisions",
-                self.space,
-                self.settings.min_free_bytes / BELOW_THE_MARK,
-                self.shutdown,
-            ),
+            room: Gate::new("decisions", self.space, minimum, self.shutdown),
             clock: self.clock,
         };
         let mut source = KafkaSource::open(&settings, reading.resume_from().into_iter())?;

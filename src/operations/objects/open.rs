@@ -28,7 +28,8 @@ pub fn open(settings: &ObjectsSettings) -> Result<Objects, ObjectsError> {
         "file" => return folder(&url),
         other => return Err(unknown_scheme(other)),
     };
-    let place = settings.url.trim_end_matches('/').to_owned();
+    let place = settings.url.as_deref().unwrap_or_default();
+    let place = place.trim_end_matches('/').to_owned();
     let prefix = Path::from_url_path(url.path()).map_err(|error| at("objects.url", error.to_string()))?;
     if prefix.is_root() {
         return Ok(Objects::new(store, place));
@@ -50,10 +51,11 @@ pub fn check(settings: &ObjectsSettings) -> Result<(), ObjectsError> {
 }
 
 fn address(settings: &ObjectsSettings) -> Result<Url, ObjectsError> {
-    if settings.url.is_empty() {
+    let text = settings.url.as_deref().unwrap_or_default();
+    if text.is_empty() {
         return Err(ObjectsError::NotConfigured);
     }
-    Url::parse(&settings.url).map_err(|error| {
+    Url::parse(text).map_err(|error| {
         at(
             "objects.url",
             format!("found something that is no address ({error}); {ACCEPTED}"),
@@ -103,10 +105,10 @@ fn s3(settings: &ObjectsSettings, bucket: &str) -> Result<Arc<dyn ObjectStore>, 
         builder = builder.with_access_key_id(key);
     }
     if let Some(key) = &settings.secret_key {
-        builder = builder.with_secret_access_key(key);
+        builder = builder.with_secret_access_key(key.expose());
     }
     if let Some(token) = &settings.session_token {
-        builder = builder.with_token(token);
+        builder = builder.with_token(token.expose());
     }
     Ok(Arc::new(builder.build().map_err(|error| refused(&error))?))
 }
@@ -144,7 +146,7 @@ fn azure(settings: &ObjectsSettings, container: &str) -> Result<Arc<dyn ObjectSt
         builder = builder.with_account(account);
     }
     if let Some(key) = &settings.secret_key {
-        builder = builder.with_access_key(key);
+        builder = builder.with_access_key(key.expose());
     }
     let built = builder.build();
     Ok(Arc::new(built.map_err(|error| {
@@ -180,8 +182,8 @@ fn folder(url: &Url) -> Result<Objects, ObjectsError> {
 fn client(settings: &ObjectsSettings) -> Result<ClientOptions, ObjectsError> {
     let mut options = ClientOptions::new()
         .with_allow_http(settings.allow_http)
-        .with_connect_timeout(settings.connect_timeout)
-        .with_timeout(settings.timeout);
+        .with_connect_timeout(Duration::from_secs(settings.connect_timeout_seconds))
+        .with_timeout(Duration::from_secs(settings.timeout_seconds));
     if let Some(path) = &settings.ca_file {
         let fault = |why: String| {
             at(
@@ -202,7 +204,7 @@ fn retry(settings: &ObjectsSettings) -> RetryConfig {
     RetryConfig {
         backoff: BackoffConfig {
             init_backoff: Duration::from_millis(100),
-            max_backoff: settings.max_backoff,
+            max_backoff: Duration::from_secs(10),
             base: 2.0,
         },
         max_retries: settings.retries,

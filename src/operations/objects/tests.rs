@@ -1,7 +1,6 @@
 //! What the handle promises, on a store in memory, on a folder, and on addresses where nobody is.
 
 use super::*;
-use std::time::Duration;
 
 fn run<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
@@ -14,7 +13,7 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 fn folder() -> (tempfile::TempDir, Objects) {
     let directory = tempfile::tempdir().unwrap();
     let settings = ObjectsSettings {
-        url: format!("file://{}", directory.path().display()),
+        url: Some(format!("file://{}", directory.path().display())),
         ..ObjectsSettings::default()
     };
     let objects = open(&settings).unwrap();
@@ -87,7 +86,7 @@ fn a_folder_that_is_not_there_is_not_created() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("not-mounted");
     let settings = ObjectsSettings {
-        url: format!("file://{}", missing.display()),
+        url: Some(format!("file://{}", missing.display())),
         ..ObjectsSettings::default()
     };
     let told = open(&settings).unwrap_err().to_string();
@@ -102,7 +101,7 @@ fn a_folder_that_is_not_there_is_not_created() {
 fn a_wrong_address_names_the_option_and_what_is_accepted() {
     let told = |url: &str| {
         let settings = ObjectsSettings {
-            url: url.to_owned(),
+            url: Some(url.to_owned()),
             ..ObjectsSettings::default()
         };
         open(&settings).unwrap_err().to_string()
@@ -123,13 +122,13 @@ fn a_wrong_address_names_the_option_and_what_is_accepted() {
 #[test]
 fn nobody_at_the_endpoint_is_unreachable_and_named() {
     let settings = ObjectsSettings {
-        url: "s3://bucket/prefix".into(),
+        url: Some("s3://bucket/prefix".into()),
         endpoint: Some("http://127.0.0.1:9".into()),
         access_key: Some("key".into()),
         secret_key: Some("hunter2".into()),
         allow_http: true,
         retries: 1,
-        connect_timeout: Duration::from_secs(1),
+        connect_timeout_seconds: 1,
         ..ObjectsSettings::default()
     };
     let objects = open(&settings).unwrap();
@@ -154,12 +153,12 @@ fn what_a_provider_cannot_be_asked_with_names_the_option() {
     let torn = directory.path().join("torn.json");
     std::fs::write(&torn, "{\"client_email\": \"saga-tracker@example.com\"").unwrap();
     let google = |file: &std::path::Path| ObjectsSettings {
-        url: "gs://bucket".into(),
+        url: Some("gs://bucket".into()),
         google_credentials_file: Some(file.to_owned()),
         ..ObjectsSettings::default()
     };
     let azure = |account: Option<&str>, key: &str| ObjectsSettings {
-        url: "az://container".into(),
+        url: Some("az://container".into()),
         access_key: account.map(str::to_owned),
         secret_key: Some(key.into()),
         ..ObjectsSettings::default()
@@ -229,7 +228,7 @@ fn endless() -> std::net::SocketAddr {
 #[test]
 fn more_than_was_asked_for_is_not_read_to_its_end() {
     let settings = ObjectsSettings {
-        url: "s3://bucket".into(),
+        url: Some("s3://bucket".into()),
         endpoint: Some(format!("http://{}", endless())),
         access_key: Some("key".into()),
         secret_key: Some("hunter2".into()),

@@ -1,44 +1,40 @@
 //! How retention works.
 
-use serde::{Deserialize, Serialize};
+use crate::settings::settings;
 
-/// When sagas go, and how fast.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RetentionSettings {
-    /// Whether this replica decides what goes. Every replica applies what was decided.
-    pub enabled: bool,
-    /// Days after the last event of a saga that is over (COMPLETED, FAILED, COMPENSATED).
-    pub finished_days: u64,
-    /// Days after the last event of any other saga.
-    pub unfinished_days: u64,
-    /// Hours after the arrival of its last delivery within which a saga never goes, however old its
-    /// events say that they are.
-    pub quiet_hours: u64,
-    /// Sagas that go in a second, at most.
-    pub sagas_per_second: u64,
-    /// Sagas in one decision (and one archive object), at most.
-    pub batch_sagas: usize,
-    /// Seconds between the end of one search for sagas that are due and the next.
-    pub pause_seconds: u64,
-    /// Percent of the log that must have been removed before its room is reclaimed.
-    pub reclaim_percent: u64,
-    /// Whether what goes is archived first.
-    pub archive: bool,
-}
-
-impl Default for RetentionSettings {
-    fn default() -> Self {
-        Self {
-            enabled: false,
-            finished_days: 90,
-            unfinished_days: 365,
-            quiet_hours: 24,
-            sagas_per_second: 500,
-            batch_sagas: 1_000,
-            pause_seconds: 600,
-            reclaim_percent: 10,
-            archive: false,
-        }
+settings! {
+    /// When sagas are purged, and how fast.
+    #[derive(Debug)]
+    pub struct RetentionSettings of [retention] {
+        /// Whether this tracker decides what is purged. Of several replicas one should: every replica applies what
+        /// was decided.
+        #[option(Switch)]
+        pub enabled: bool = false,
+        /// Days after its last event that a saga in COMPLETED, FAILED or COMPENSATED is kept, unless its definition
+        /// says otherwise.
+        #[option(Integer(0, 36_500))]
+        pub finished_days: u64 = 90,
+        /// Days after its last event that any other saga is kept, unless its definition says otherwise.
+        #[option(Integer(0, 36_500))]
+        pub unfinished_days: u64 = 365,
+        /// Hours after the arrival of its last delivery within which no saga is purged, however old its events are.
+        #[option(Integer(0, 87_600))]
+        pub quiet_hours: u64 = 24,
+        /// Sagas that are purged in a second, at most.
+        #[option(Integer(1, 1_000_000))]
+        pub sagas_per_second: u64 = 500,
+        /// Sagas in one decision, and in one object of the archive, at most.
+        #[option(Integer(1, 5_000))]
+        pub batch_sagas: usize = 1_000,
+        /// Seconds between the end of one search for sagas that are due and the next.
+        #[option(Integer(1, 86_400))]
+        pub pause_seconds: u64 = 600,
+        /// Percent of the log that must have been purged before its files are merged, which gives the room back.
+        #[option(Integer(1, 100))]
+        pub reclaim_percent: u64 = 10,
+        /// Whether sagas are archived under objects.url before they are purged; then none is purged that is not
+        /// archived.
+        #[option(Switch)]
+        pub archive: bool = false,
     }
 }

@@ -1,33 +1,29 @@
 //! When snapshots are made, and for how long they are kept.
 
-use serde::{Deserialize, Serialize};
+use crate::settings::settings;
 use std::time::Duration;
 
-/// When snapshots are made, and for how long they are kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SnapshotSettings {
-    /// Minutes between snapshots; 0 for on demand only.
-    pub interval_minutes: u64,
-    /// The newest so many are kept.
-    pub keep_last: usize,
-    /// Those younger than so many days are kept too.
-    pub keep_days: u64,
-    /// For so many seconds nothing that was let go of is deleted.
-    pub grace_seconds: u64,
-    /// MiB read, hashed and sent per second while making one; 0 for as fast as can be.
-    pub mib_per_second: u64,
-}
-
-impl Default for SnapshotSettings {
-    fn default() -> Self {
-        Self {
-            interval_minutes: 0,
-            keep_last: 14,
-            keep_days: 0,
-            grace_seconds: 86_400,
-            mib_per_second: 32,
-        }
+settings! {
+    /// When snapshots are made, and for how long they are kept.
+    #[derive(Debug)]
+    pub struct SnapshotSettings of [snapshot] {
+        /// Minutes between snapshots of a running tracker; 0 for on demand only.
+        #[option(Integer(0, 525_600))]
+        pub interval_minutes: u64 = 0,
+        /// The newest so many snapshots are kept.
+        #[option(Integer(1, 100_000))]
+        pub keep_last: usize = 14,
+        /// Snapshots younger than so many days are kept too.
+        #[option(Integer(0, 36_500))]
+        pub keep_days: u64 = 0,
+        /// How long files that no kept snapshot needs stay in the object store. Protects snapshots that are being
+        /// made: one may take half as long.
+        #[option(Integer(2, 31_536_000))]
+        pub grace_seconds: u64 = 86_400,
+        /// How fast a snapshot reads, hashes and sends, so that consumption hardly notices; 0 for as fast as can
+        /// be.
+        #[option(Integer(0, 100_000))]
+        pub mib_per_second: u64 = 32,
     }
 }
 

@@ -129,7 +129,7 @@ struct Mark {
 impl<I: Deref<Target = Ingest>> Running<I> {
     pub(crate) fn new(ingest: I, writer: Writer, source: &dyn Source) -> Self {
         let Ingest { space, shutdown, .. } = &*ingest;
-        let minimum = ingest.settings.min_free_bytes;
+        let minimum = space.min_free_bytes();
         Self {
             room: Gate::new("events", space.clone(), minimum, shutdown.clone()),
             broker: source.broker(),

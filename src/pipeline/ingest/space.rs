@@ -17,18 +17,32 @@ const POLL_INTERVAL: Duration = Duration::from_millis(250);
 pub trait FreeSpace: Send + Sync {
     /// Bytes that are free to us; `None` when nobody can tell.
     fn free(&self) -> Option<u64>;
+
+    /// The low-water mark: bytes that consumption leaves free.
+    fn min_free_bytes(&self) -> u64 {
+        0
+    }
 }
 
-/// The disk that holds a directory.
+/// The disk that holds the store.
 #[derive(Clone, Debug)]
-pub struct Disk(pub PathBuf);
+pub struct Disk {
+    /// A directory on it.
+    pub directory: PathBuf,
+    /// Bytes that consumption leaves free.
+    pub min_free_bytes: u64,
+}
 
 impl FreeSpace for Disk {
     fn free(&self) -> Option<u64> {
         if let Some(pretended) = crate::failpoint::pretended_free_bytes() {
             return Some(pretended);
         }
-        disk::room(&self.0).ok().map(|room| room.free)
+        disk::room(&self.directory).ok().map(|room| room.free)
+    }
+
+    fn min_free_bytes(&self) -> u64 {
+        self.min_free_bytes
     }
 }
 
@@ -178,7 +192,14 @@ mod tests {
 
     #[test]
     fn a_disk_tells_its_room() {
-        assert!(Disk(std::env::temp_dir()).free().is_some());
-        assert_eq!(Disk("/nowhere/at/all".into()).free(), None);
+        let free = |directory| {
+            Disk {
+                directory,
+                min_free_bytes: 0,
+            }
+            .free()
+        };
+        assert!(free(std::env::temp_dir()).is_some());
+        assert_eq!(free("/nowhere/at/all".into()), None);
     }
 }

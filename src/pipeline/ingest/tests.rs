@@ -14,7 +14,7 @@ use crate::pipeline::registry::{BundledSchema, SchemaError, SchemaSource};
 use crate::pipeline::verify::{Verify, digest};
 use crate::store::dead_letters::{self, DeadLetterCounts, DeadLetterLock, Happened, Returned, ValueHash};
 use crate::store::records::{DeadLetterSummaryRecord, GapRecord};
-use crate::store::{Key, SharedStore, Table, TableRange, codec::Record, keys, read};
+use crate::store::{Key, SharedStore, Table, codec::Record, keys, read};
 use crate::testkit;
 use crate::testkit::{TOPIC, settings, store};
 use saga_tracker_sdk::contract::{SagaEvent, SagaStatus, SagaType};
@@ -227,12 +227,7 @@ pub(super) fn letter_counts(store: &SharedStore) -> BTreeMap<String, u64> {
 
 fn gaps(store: &SharedStore) -> Vec<(u64, GapRecord)> {
     let mut gaps = Vec::new();
-    let whole = TableRange {
-        table: Table::Gaps,
-        from: None,
-        to: None,
-    };
-    read::try_scan_table(&**store, &whole, |_, sort, value| {
+    read::try_scan_table(&**store, Table::Gaps, |_, sort, value| {
         gaps.push((keys::parse_offset(sort)?, GapRecord::read(value)?));
         Ok(())
     })
@@ -673,6 +668,10 @@ impl FreeSpace for Room {
     fn free(&self) -> Option<u64> {
         Some(self.0.load(Ordering::Relaxed))
     }
+
+    fn min_free_bytes(&self) -> u64 {
+        1_000
+    }
 }
 
 #[test]
@@ -696,7 +695,6 @@ fn a_nearly_full_disk_stops_consumption_until_there_is_room_and_nothing_is_lost(
         store: store.clone(),
         settings: KafkaSettings {
             topic: TOPIC.into(),
-            min_free_bytes: 1_000,
             ..KafkaSettings::default()
         },
         schemas: bundled(),

@@ -171,7 +171,7 @@ impl KafkaOut {
             ("reconnect.backoff.max.ms", "2000"),
             ("linger.ms", "5"),
         ] {
-            if !settings.properties.contains_key(name) {
+            if !settings.properties.0.contains_key(name) {
                 config.set(name, value);
             }
         }

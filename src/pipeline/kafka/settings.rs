@@ -1,57 +1,57 @@
 //! How Kafka is reached, which topics are the tracker's, and how records are taken.
 
+use super::properties::Properties;
+use crate::settings::settings;
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
-/// Where records come from, and how they are taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct KafkaSettings {
-    /// Brokers to ask first, `host:port`, separated by commas.
-    pub bootstrap_servers: String,
-    /// Group id that the stored offsets are reported under.
-    pub group_id: String,
-    /// The tracker topic.
-    pub topic: String,
-    /// The dead-letter topic.
-    pub dlt_topic: String,
-    /// The topic of decisions: holds, discards, purges.
-    pub ops_topic: String,
-    /// Whether to create the ops topic when it is missing.
-    pub create_ops_topic: bool,
-    /// Whether dead letters are published to the dead-letter topic. Of several replicas one should.
-    pub publish_dead_letters: bool,
-    /// Whether letters that others wrote onto the dead-letter topic are taken in.
-    pub consume_dead_letters: bool,
-    /// Most records in one write.
-    pub max_poll_records: usize,
-    /// Longest wait for a write to fill, milliseconds.
-    pub max_wait_ms: u64,
-    /// Consumption waits while less is free on the disk under the store, bytes.
-    pub min_free_bytes: u64,
-    /// librdkafka properties, passed through.
-    pub properties: BTreeMap<String, String>,
-}
-
-impl Default for KafkaSettings {
-    fn default() -> Self {
-        Self {
-            bootstrap_servers: "localhost:9092".to_owned(),
-            group_id: "saga-tracker-service".to_owned(),
-            topic: "c4ang.saga.tracker".to_owned(),
-            dlt_topic: "c4ang.saga.tracker.dlt".to_owned(),
-            ops_topic: "c4ang.saga.tracker.ops".to_owned(),
-            create_ops_topic: true,
-            publish_dead_letters: true,
-            consume_dead_letters: false,
-            max_poll_records: 5_000,
-            max_wait_ms: 10,
-            min_free_bytes: 512 << 20,
-            properties: BTreeMap::new(),
-        }
+settings! {
+    /// Where records come from, and how they are taken.
+    #[derive(Debug)]
+    pub struct KafkaSettings of [kafka] {
+        /// Brokers to start from: host:port, comma separated.
+        #[option(Text, env = ["KAFKA_BOOTSTRAP_SERVERS"], flag = "bootstrap-servers")]
+        pub bootstrap_servers: String = "localhost:9092".to_owned(),
+        /// Group under which offsets are committed, for lag tools. Consumption resumes from the store, not from
+        /// these.
+        #[option(Text, env = ["KAFKA_CONSUMER_GROUP_ID"], flag = "group-id")]
+        pub group_id: String = "saga-tracker-service".to_owned(),
+        /// Topic of the tracker events.
+        #[option(Topic, env = ["KAFKA_TOPIC_SAGA_TRACKER"], flag = "topic")]
+        pub topic: String = "c4ang.saga.tracker".to_owned(),
+        /// Topic to which records that cannot be applied are published.
+        #[option(Topic, env = ["KAFKA_TOPIC_SAGA_TRACKER_DLT"], flag = "dlt-topic")]
+        pub dlt_topic: String = "c4ang.saga.tracker.dlt".to_owned(),
+        /// Topic of operators' decisions: holds, discards, purges. One partition, kept without limit.
+        #[option(Topic, env = ["KAFKA_TOPIC_SAGA_TRACKER_OPS"], flag = "ops-topic")]
+        pub ops_topic: String = "c4ang.saga.tracker.ops".to_owned(),
+        /// Whether to create the ops topic when it is missing. Otherwise it is waited for.
+        #[option(Switch)]
+        pub create_ops_topic: bool = true,
+        /// Records in one batch, at most.
+        #[option(Integer(1, 1_000_000), env = ["KAFKA_MAX_POLL_RECORDS"])]
+        pub max_poll_records: usize = 5_000,
+        /// How long a batch waits to fill up, milliseconds.
+        #[option(Integer(0, 60_000))]
+        pub max_wait_ms: u64 = 10,
+        /// Whether to publish dead letters to the dead-letter topic. Of several replicas only one needs to.
+        #[option(Switch)]
+        pub publish_dead_letters: bool = true,
+        /// Whether to take in letters that other services wrote onto the dead-letter topic. Replicas that differ in
+        /// this have different digests.
+        #[option(Switch)]
+        pub consume_dead_letters: bool = false,
+        /// Any librdkafka property, such as "security.protocol" = "SASL_SSL". In the environment
+        /// SAGA_TRACKER_KAFKA__PROPERTIES__SECURITY_PROTOCOL, or several in SAGA_TRACKER_KAFKA_PROPERTIES as
+        /// a=b,c=d. Properties that would break the tracker's promises are refused by name.
+        #[option(Map, env = ["SAGA_TRACKER_KAFKA_PROPERTIES"], flag = "kafka-property")]
+        pub properties: Properties = Properties::default(),
+        /// Files that hold values of librdkafka properties, such as "sasl.password" = "/run/secrets/kafka".
+        #[option(Map)]
+        pub properties_files: BTreeMap<String, PathBuf> = BTreeMap::new(),
     }
 }
 
@@ -66,7 +66,7 @@ impl KafkaSettings {
             // ask again: librdkafka turns to the bootstrap servers after five minutes unless told otherwise. Not sooner
             // than a busy broker may take to answer: each time, questions under way are given up.
             .set("metadata.recovery.rebootstrap.trigger.ms", "15000");
-        for (name, value) in &self.properties {
+        for (name, value) in &self.properties.0 {
             config.set(name, value);
         }
         config
@@ -76,7 +76,7 @@ impl KafkaSettings {
     pub fn consumer_config(&self) -> ClientConfig {
         let mut config = self.client_config();
         for (name, value) in CONSUMER_DEFAULTS {
-            if !self.properties.contains_key(name) {
+            if !self.properties.0.contains_key(name) {
                 config.set(name, value);
             }
         }

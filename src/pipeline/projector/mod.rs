@@ -16,6 +16,7 @@ mod large;
 mod live;
 mod parallel;
 mod preview;
+mod projections;
 mod purge;
 pub mod rebuild;
 mod refold;
@@ -31,42 +32,37 @@ pub use at_rest::AtRestError;
 pub(crate) use live::Stepped;
 pub use live::{Delivery, ProjectorGone, ProjectorHandle, ProjectorStatus, ProjectorWatch, spawn};
 pub use preview::{Preview, Would};
+pub use projections::{PROJECTIONS, Projection};
 pub use purge::{Purge, PurgeOutcome, PurgeSaga};
 pub use restore::{Restore, RestoreOutcome};
 
 use crate::domain::{Cut, Event, SagaDefinitions};
 use crate::failpoint;
+use crate::settings::settings;
 use crate::store::{Batch, Durability, Generation, SharedStore, Store, StoreError, read};
-use changes::Changes;
+use changes::{Changes, Scope};
 use counters::Counters;
-use serde::{Deserialize, Serialize};
 use shard::{Shard, Span, shard_of};
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-/// How the projector works.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ProjectorSettings {
-    /// Threads that fold; sagas are spread over them by id. 0: half of the processors.
-    pub shards: usize,
-    /// Most events in one window.
-    pub window_events: usize,
-    /// Longest wait for a window to fill, milliseconds.
-    pub window_ms: u64,
-    /// States of sagas kept in memory, over all shards.
-    pub remembered_sagas: usize,
-}
-
-impl Default for ProjectorSettings {
-    fn default() -> Self {
-        Self {
-            shards: 0,
-            window_events: 8_192,
-            window_ms: 20,
-            remembered_sagas: 16_384,
-        }
+settings! {
+    /// How the projector works.
+    #[derive(Debug)]
+    pub struct ProjectorSettings of [projector] {
+        /// Projector threads; each saga belongs to one of them. 0 for half of the processors.
+        #[option(Integer(0, 256))]
+        pub shards: usize = 0,
+        /// Events that are folded into one write of the projections, at most.
+        #[option(Integer(1, 1_000_000))]
+        pub window_events: usize = 8_192,
+        /// How long a write of the projections waits for more events, milliseconds. Bounds how stale answers are.
+        #[option(Integer(1, 60_000))]
+        pub window_ms: u64 = 20,
+        /// Sagas whose state is kept in memory so that the next event need not read it, at most.
+        #[option(Integer(1, 100_000_000))]
+        pub remembered_sagas: usize = 16_384,
     }
 }
 
@@ -254,7 +250,7 @@ impl Projector {
                 })
                 .collect()
         });
-        let mut all = Changes::new(generation, true);
+        let mut all = Changes::new(generation, Scope::All);
         for changes in results {
             all.absorb(changes?);
         }

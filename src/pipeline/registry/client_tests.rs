@@ -104,7 +104,7 @@ fn not_found(code: u32) -> String {
 
 fn client_of(url: impl Into<String>) -> RegistryClient {
     RegistryClient::new(&RegistrySettings {
-        url: url.into(),
+        url: Some(url.into()),
         timeout_seconds: 5,
         ..Default::default()
     })
@@ -151,7 +151,7 @@ fn only_the_registrys_own_404_makes_an_id_unknown() {
 fn an_unknown_id_is_asked_for_again_later() {
     let registry = FakeRegistry::start(vec![("/schemas/ids/8", 404, not_found(40_403))]);
     let settings = RegistrySettings {
-        url: registry.url(),
+        url: Some(registry.url()),
         unknown_id_seconds: 0,
         ..Default::default()
     };
@@ -201,7 +201,7 @@ fn a_registry_that_never_answers_is_given_up_in_time() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let client = RegistryClient::new(&RegistrySettings {
-        url,
+        url: Some(url),
         timeout_seconds: 1,
         ..Default::default()
     })
@@ -242,7 +242,7 @@ fn a_path_in_the_url_is_kept() {
 fn credentials_are_sent_and_never_told() {
     let registry = FakeRegistry::start(vec![]);
     let settings = |url: String| RegistrySettings {
-        url,
+        url: Some(url),
         ..Default::default()
     };
     let basic = RegistrySettings {
@@ -404,7 +404,7 @@ fn doctor_hears_from_each_registry() {
 fn settings_that_cannot_work_are_refused_by_name() {
     let refused = |settings: RegistrySettings| RegistryClient::new(&settings).err().unwrap().to_string();
     let with_url = |url: &str| RegistrySettings {
-        url: url.into(),
+        url: Some(url.into()),
         ..Default::default()
     };
     assert!(refused(with_url("registry:8081")).contains("registry.url"));

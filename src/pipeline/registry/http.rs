@@ -2,6 +2,7 @@
 
 use super::settings::{RegistrySettings, RegistrySettingsError, without_userinfo};
 use crate::pipeline::decode::cut;
+use crate::settings::Secret;
 use reqwest::StatusCode;
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::redirect::Policy;
@@ -61,8 +62,8 @@ struct RegistryError {
 #[derive(Clone)]
 enum Credentials {
     None,
-    Bearer(String),
-    Basic(String, Option<String>),
+    Bearer(Secret),
+    Basic(String, Option<Secret>),
 }
 
 struct Endpoint {
@@ -197,8 +198,10 @@ impl RegistryHttp {
         );
         let request = match &endpoint.credentials {
             Credentials::None => request,
-            Credentials::Bearer(token) => request.bearer_auth(token),
-            Credentials::Basic(user, password) => request.basic_auth(user, password.as_ref()),
+            Credentials::Bearer(token) => request.bearer_auth(token.expose()),
+            Credentials::Basic(user, password) => {
+                request.basic_auth(user, password.as_ref().map(Secret::expose))
+            }
         };
         let said = |mut detail: String| {
             cut(&mut detail);
@@ -272,7 +275,10 @@ impl Endpoint {
             ("", Some(token), _) => Credentials::Bearer(token.clone()),
             ("", None, Some(user)) => Credentials::Basic(user.clone(), settings.password.clone()),
             ("", None, None) => Credentials::None,
-            (user, _, _) => Credentials::Basic(decoded(user), base.password().map(decoded)),
+            (user, _, _) => {
+                let password = base.password().map(|password| Secret::from(decoded(password)));
+                Credentials::Basic(decoded(user), password)
+            }
         };
         // Neither fails for a URL with a host, which http and https always have.
         let cleared = base.set_username("").and_then(|()| base.set_password(None));

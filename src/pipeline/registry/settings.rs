@@ -1,77 +1,65 @@
 //! How to reach the schema registry.
 
-use serde::{Deserialize, Serialize};
+use crate::settings::{Secret, settings};
 use std::fmt;
 use std::path::PathBuf;
 
-/// How to reach the schema registry. Without a `url` the bundled schema reads every record.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RegistrySettings {
-    /// Base URL, e.g. `http://registry:8081`; several, separated by commas, are tried in turn.
-    /// `user:password@` in a URL is used for that URL. Empty: the bundled schema.
-    pub url: String,
-    /// User (or API key) for basic authentication.
-    pub username: Option<String>,
-    /// Password (or API secret) for basic authentication.
-    pub password: Option<String>,
-    /// Token for bearer authentication; wins over user and password.
-    pub token: Option<String>,
-    /// PEM file of further certificate authorities to trust.
-    pub ca_file: Option<PathBuf>,
-    /// Seconds to wait for a connection.
-    pub connect_timeout_seconds: u64,
-    /// Seconds to wait for a whole answer.
-    pub timeout_seconds: u64,
-    /// Seconds for which an id that the registry does not know is not asked for again.
-    pub unknown_id_seconds: u64,
-    /// Seconds that consumption waits for a schema that the registry does not know yet.
-    pub unknown_id_wait_seconds: u64,
-}
-
-impl Default for RegistrySettings {
-    fn default() -> Self {
-        Self {
-            url: String::new(),
-            username: None,
-            password: None,
-            token: None,
-            ca_file: None,
-            connect_timeout_seconds: 5,
-            timeout_seconds: 10,
-            unknown_id_seconds: 30,
-            unknown_id_wait_seconds: 5,
-        }
+settings! {
+    /// How to reach the schema registry. Without an address the bundled schema reads every record.
+    pub struct RegistrySettings of [registry] {
+        /// Schema registry; several addresses are tried in turn. Without one, every record is read by the bundled
+        /// schema.
+        #[option(Urls, env = ["SCHEMA_REGISTRY_URL"], flag = "registry-url")]
+        pub url: Option<String> = None,
+        /// User for the registry (basic authentication).
+        #[option(Text)]
+        pub username: Option<String> = None,
+        /// Password for the registry.
+        #[option(Secret)]
+        pub password: Option<Secret> = None,
+        /// File that holds the password for the registry.
+        #[option(Path)]
+        pub password_file: Option<PathBuf> = None,
+        /// Bearer token for the registry, instead of a user.
+        #[option(Secret)]
+        pub token: Option<Secret> = None,
+        /// File that holds the bearer token.
+        #[option(Path)]
+        pub token_file: Option<PathBuf> = None,
+        /// PEM file with certificate authorities to trust beside the system's.
+        #[option(Path)]
+        pub ca_file: Option<PathBuf> = None,
+        /// How long to wait for a connection to the registry, seconds.
+        #[option(SECONDS)]
+        pub connect_timeout_seconds: u64 = 5,
+        /// How long one request to the registry may take, seconds.
+        #[option(SECONDS)]
+        pub timeout_seconds: u64 = 10,
+        /// For how long a schema id that the registry does not know is not asked for again, seconds.
+        #[option(SECONDS)]
+        pub unknown_id_seconds: u64 = 30,
+        /// How long consumption waits for a schema that the registry does not know yet, seconds; then its records
+        /// are dead letters until it does.
+        #[option(Integer(0, 3_600))]
+        pub unknown_id_wait_seconds: u64 = 5,
     }
 }
 
 impl RegistrySettings {
     /// The base URLs, as written.
     pub fn urls(&self) -> Vec<&str> {
-        self.url
-            .split(',')
-            .map(str::trim)
-            .filter(|url| !url.is_empty())
-            .collect()
+        let urls = self.url.as_deref().unwrap_or_default().split(',');
+        urls.map(str::trim).filter(|url| !url.is_empty()).collect()
     }
 }
 
 impl fmt::Debug for RegistrySettings {
-    /// Without secrets.
+    /// Without the users and passwords that addresses may hold.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let masked = |secret: &Option<String>| secret.as_ref().map(|_| "***");
         let urls: Vec<String> = self.urls().into_iter().map(without_userinfo).collect();
         f.debug_struct("RegistrySettings")
             .field("url", &urls.join(","))
-            .field("username", &self.username)
-            .field("password", &masked(&self.password))
-            .field("token", &masked(&self.token))
-            .field("ca_file", &self.ca_file)
-            .field("connect_timeout_seconds", &self.connect_timeout_seconds)
-            .field("timeout_seconds", &self.timeout_seconds)
-            .field("unknown_id_seconds", &self.unknown_id_seconds)
-            .field("unknown_id_wait_seconds", &self.unknown_id_wait_seconds)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -131,7 +119,7 @@ mod tests {
     #[test]
     fn urls_are_separated_by_commas() {
         let settings = RegistrySettings {
-            url: " http://a:1 ,http://b:2,, ".into(),
+            url: Some(" http://a:1 ,http://b:2,, ".into()),
             ..Default::default()
         };
         assert_eq!(settings.urls(), ["http://a:1", "http://b:2"]);
@@ -141,7 +129,7 @@ mod tests {
     #[test]
     fn secrets_are_not_shown() {
         let settings = RegistrySettings {
-            url: "https://me:s3cret@registry/a@b,http://plain:1".into(),
+            url: Some("https://me:s3cret@registry/a@b,http://plain:1".into()),
             username: Some("me".into()),
             password: Some("s3cret".into()),
             token: Some("s3cret".into()),

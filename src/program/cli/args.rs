@@ -2,7 +2,8 @@
 //! and default are written once.
 
 use super::exit::Failure;
-use crate::program::config::{Flag, Kind, Loaded, OPTIONS, Sources};
+use crate::program::config::{Flag, Loaded, Sources, options};
+use crate::settings::Kind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueHint, value_parser};
 use std::path::PathBuf;
@@ -49,7 +50,7 @@ impl FromArgMatches for ConfigArgs {
                 value: value.into(),
             });
         }
-        for option in OPTIONS {
+        for option in options() {
             let Some(flag) = option.flag else { continue };
             if matches.value_source(option.key) != Some(ValueSource::CommandLine) {
                 continue;
@@ -82,7 +83,7 @@ impl Args for ConfigArgs {
             .action(ArgAction::Append)
             .help_heading(HEADING)
             .help("Set any option, e.g. --set store.block_cache_mib=256");
-        let flags = OPTIONS.iter().filter_map(|option| {
+        let flags = options().filter_map(|option| {
             let repeats = option.kind == Kind::Map;
             let (value_name, hint) = match option.kind {
                 Kind::Map => ("NAME=VALUE", ValueHint::Other),

@@ -1,10 +1,13 @@
 //! The environment as a source: which variables are ours, what they set, and which look like ours
 //! but are unknown.
 
-use super::load::{Origin, Problem, Setting};
+use super::PREFIX;
 use super::nearest::nearest;
-use super::options::{ConfigOption, Kind, OPTIONS};
-use super::{PREFIX, properties};
+use super::problem::{Origin, Problem};
+use super::setting::Setting;
+use super::settings::options;
+use crate::pipeline::kafka::properties;
+use crate::settings::{ConfigOption, Kind};
 
 /// Names under our prefix that mean something to scripts and tests around the program.
 const NOT_OPTIONS: &[&str] = &[
@@ -43,7 +46,7 @@ pub(super) fn settings(environment: &[(String, String)]) -> Result<Vec<Setting>,
                 found.push((usize::MAX, Setting::entry(option, entry, value.clone(), origin)));
             }
             Meaning::Unknown => {
-                let nearest = nearest(name, OPTIONS.iter().map(ConfigOption::env).chain(aliases()));
+                let nearest = nearest(name, options().map(ConfigOption::env).chain(aliases()));
                 problems.push(Problem::unknown(name, origin, nearest));
             }
             Meaning::NotOurs => {}
@@ -66,7 +69,7 @@ enum Meaning {
 }
 
 fn meaning(name: &str) -> Meaning {
-    for option in OPTIONS {
+    for option in options() {
         if option.env() == name {
             return Meaning::Option(option, option.aliases.len());
         }
@@ -87,8 +90,7 @@ fn meaning(name: &str) -> Meaning {
 }
 
 fn aliases() -> impl Iterator<Item = String> {
-    OPTIONS
-        .iter()
+    options()
         .flat_map(|option| option.aliases)
         .map(|alias| (*alias).to_owned())
 }

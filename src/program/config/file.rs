@@ -1,8 +1,9 @@
 //! The TOML file as a source.
 
-use super::load::{Origin, Problem};
 use super::nearest::nearest;
-use super::options::{ConfigOption, Kind, OPTIONS};
+use super::problem::{Origin, Problem};
+use super::settings::options;
+use crate::settings::{ConfigOption, Kind};
 use std::collections::BTreeMap;
 use std::path::Path;
 use toml::{Table, Value};
@@ -58,7 +59,7 @@ fn section(prefix: &str, table: Table, origin: &Origin, problems: &mut Vec<Probl
                 continue;
             }
             (None, _) => {
-                let nearest = nearest(&key, OPTIONS.iter().map(|option| option.key.to_owned()));
+                let nearest = nearest(&key, options().map(|option| option.key.to_owned()));
                 problems.push(Problem::unknown(&key, origin.clone(), nearest));
                 continue;
             }
@@ -69,7 +70,7 @@ fn section(prefix: &str, table: Table, origin: &Origin, problems: &mut Vec<Probl
 }
 
 fn is_section(key: &str) -> bool {
-    OPTIONS.iter().any(|option| {
+    options().any(|option| {
         option
             .key
             .strip_prefix(key)

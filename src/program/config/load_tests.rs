@@ -1,4 +1,5 @@
-use super::{Config, Effective, Flag, LogFormat, Origin, Secret, Sources};
+use super::{Config, Effective, Flag, LogFormat, Origin, Sources};
+use crate::settings::Secret;
 use std::path::{Path, PathBuf};
 
 fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -11,21 +11,18 @@ mod load;
 mod load_tests;
 mod nearest;
 mod options;
-mod properties;
+mod problem;
 mod reference;
-mod secret;
 mod secret_files;
+mod setting;
 mod settings;
 mod validate;
 
-pub use load::{ConfigError, Effective, Flag, Loaded, Origin, Problem, Sources};
-pub use options::{ConfigOption, Kind, OPTIONS};
+pub use load::{Flag, Loaded, Sources};
+pub use problem::{ConfigError, Origin, Problem};
 pub use reference::reference;
-pub use secret::Secret;
-pub use settings::{
-    Config, HealthSettings, KafkaSettings, LogFormat, LogSettings, ObjectsSettings, Properties,
-    RegistrySettings, ServerSettings, StoreSettings,
-};
+pub use setting::Effective;
+pub use settings::{Config, LogFormat, LogSettings, options};
 
 /// The prefix of our own environment variables.
 pub const PREFIX: &str = "SAGA_TRACKER_";

@@ -1,6 +1,7 @@
-//! The configuration reference: a complete, commented TOML file made from the table of options.
+//! The configuration reference: a complete, commented TOML file made from the declarations of the options.
 
-use super::options::{ConfigOption, Kind, OPTIONS};
+use super::settings::options;
+use crate::settings::{ConfigOption, Kind};
 use figment::value::Value;
 
 const HEAD: &str = "\
@@ -18,7 +19,7 @@ const HEAD: &str = "\
 pub fn reference() -> String {
     let mut text = HEAD.to_owned();
     let mut section = "";
-    for option in OPTIONS {
+    for option in options() {
         let (in_section, name) = option.key.split_once('.').unwrap_or(("", option.key));
         // Maps are sections of their own, so the section goes on behind them.
         if in_section != section {

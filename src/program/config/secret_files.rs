@@ -1,7 +1,6 @@
 //! Secrets that are kept in files of their own, as orchestrators mount them.
 
-use super::Secret;
-use super::load::{Origin, Problem};
+use super::problem::{Origin, Problem};
 use super::settings::Config;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,27 +11,30 @@ pub(super) fn read(config: &mut Config, origins: &mut BTreeMap<String, Origin>) 
         origins,
         problems: Vec::new(),
     };
-    let registry = &mut config.registry;
-    if let Some(path) = &registry.password_file {
-        let given = registry.password.is_some();
-        let text = reader.read("registry.password_file", "registry.password", path, given);
-        registry.password = text.map(Secret::new).or(registry.password.take());
-    }
-    if let Some(path) = &registry.token_file {
-        let given = registry.token.is_some();
-        let text = reader.read("registry.token_file", "registry.token", path, given);
-        registry.token = text.map(Secret::new).or(registry.token.take());
-    }
-    let objects = &mut config.objects;
-    if let Some(path) = &objects.secret_key_file {
-        let given = objects.secret_key.is_some();
-        let text = reader.read("objects.secret_key_file", "objects.secret_key", path, given);
-        objects.secret_key = text.map(Secret::new).or(objects.secret_key.take());
-    }
-    if let Some(path) = &objects.session_token_file {
-        let given = objects.session_token.is_some();
-        let text = reader.read("objects.session_token_file", "objects.session_token", path, given);
-        objects.session_token = text.map(Secret::new).or(objects.session_token.take());
+    let (registry, objects) = (&mut config.registry, &mut config.objects);
+    for (option, file, secret) in [
+        (
+            "registry.password",
+            &registry.password_file,
+            &mut registry.password,
+        ),
+        ("registry.token", &registry.token_file, &mut registry.token),
+        (
+            "objects.secret_key",
+            &objects.secret_key_file,
+            &mut objects.secret_key,
+        ),
+        (
+            "objects.session_token",
+            &objects.session_token_file,
+            &mut objects.session_token,
+        ),
+    ] {
+        if let Some(path) = file
+            && let Some(text) = reader.read(&format!("{option}_file"), option, path, secret.is_some())
+        {
+            *secret = Some(text.into());
+        }
     }
     for (name, path) in &config.kafka.properties_files {
         let option = format!("kafka.properties_files.{name}");

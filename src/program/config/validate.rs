@@ -1,11 +1,11 @@
 //! What a configuration must fulfil beyond having known names, and how it is shown.
 
-use super::load::{Effective, Origin, Problem};
-use super::options::{ConfigOption, Kind, OPTIONS};
-use super::secret::mask_address;
-use super::settings::Config;
-use super::{Secret, properties};
+use super::problem::{Origin, Problem};
+use super::setting::Effective;
+use super::settings::{Config, options};
 use crate::operations::objects::{self, ObjectsError};
+use crate::pipeline::kafka::properties;
+use crate::settings::{ConfigOption, Kind, Secret, mask_address};
 use figment::value::Value;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -122,7 +122,7 @@ pub(super) fn whole(config: &Config, origins: &Origins) -> Vec<Problem> {
     }
     let objects = &config.objects;
     if objects.url.is_some()
-        && let Err(why) = objects::check(&objects.room())
+        && let Err(why) = objects::check(objects)
     {
         match why {
             ObjectsError::Setting { option, message } => report(option, message),
@@ -163,7 +163,7 @@ pub(super) fn whole(config: &Config, origins: &Origins) -> Vec<Problem> {
         }
     }
     if problems.is_empty()
-        && let Some((name, why)) = config.ingest().refused_property()
+        && let Some((name, why)) = config.kafka.refused_property()
     {
         let why = if properties::is_secret(&name) {
             "librdkafka refuses the value".to_owned()
@@ -183,7 +183,7 @@ pub(super) fn effective(config: &Config, origins: &Origins) -> Vec<Effective> {
         return Vec::new();
     };
     let mut list = Vec::new();
-    for option in OPTIONS {
+    for option in options() {
         let value = option
             .key
             .split('.')

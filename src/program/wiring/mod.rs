@@ -1,16 +1,12 @@
 //! Puts the rooms together: a running tracker, the demo around it, and work on a store that nobody
 //! serves. What each room does is its own business; only who knows whom is decided here.
 
-mod admin;
 pub mod offline;
+mod open;
 pub mod operator;
 mod ops;
-mod restoring;
-mod retention;
-mod settings;
 pub mod snapshots;
 mod supervise;
-mod topic_replay;
 mod tracker;
 
 use crate::domain::clock::SystemClock;
@@ -19,9 +15,9 @@ use crate::pipeline::kafka::MockBroker;
 use crate::program::config::Config;
 use crate::program::demo::{DemoSettings, run_workload};
 use anyhow::Context as _;
+use open::runtime;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tracker::Tracker;
 
@@ -126,14 +122,6 @@ fn vanishing_directory() -> anyhow::Result<PathBuf> {
     let directory = std::env::temp_dir().join(format!("saga-tracker-demo-{}", uuid::Uuid::new_v4()));
     std::fs::create_dir_all(&directory).with_context(|| format!("creating {}", directory.display()))?;
     Ok(directory)
-}
-
-fn runtime() -> anyhow::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_name("async")
-        .build()
-        .context("starting the async runtime")
 }
 
 async fn stop_on_signal(stop: CancellationToken) {

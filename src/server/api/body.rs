@@ -30,7 +30,7 @@ impl<T: DeserializeOwned> FromRequest<Context> for JsonBody<T> {
             let message = format!("Content-Type: found {kind}, accepted: application/json");
             return Err(ApiError::new(ErrorKind::UnsupportedMediaType, message));
         }
-        let limit = usize::try_from(context.settings().max_body_bytes).unwrap_or(usize::MAX);
+        let limit = usize::try_from(context.settings().body_limit_bytes).unwrap_or(usize::MAX);
         let bytes = to_bytes(request.into_body(), limit)
             .await
             .map_err(|error| broken(&error, limit))?;

@@ -183,8 +183,8 @@ fn check_size(request: &Request, settings: &ServerSettings) -> Result<(), ApiErr
         .uri()
         .path_and_query()
         .map_or("", |target| target.as_str());
-    if uri.len() > settings.max_uri_bytes {
-        let limit = settings.max_uri_bytes;
+    if uri.len() > settings.uri_limit_bytes {
+        let limit = settings.uri_limit_bytes;
         let message = format!(
             "path and query have {} bytes; accepted are up to {limit}",
             uri.len()
@@ -192,14 +192,14 @@ fn check_size(request: &Request, settings: &ServerSettings) -> Result<(), ApiErr
         return Err(ApiError::new(ErrorKind::UriTooLong, message));
     }
     let headers = uri.len() + header_bytes(request.headers());
-    if headers > settings.max_header_bytes {
-        let limit = settings.max_header_bytes;
+    if headers > settings.header_limit_bytes {
+        let limit = settings.header_limit_bytes;
         let message = format!("the headers have {headers} bytes; accepted are up to {limit}");
         return Err(ApiError::new(ErrorKind::HeadersTooLarge, message));
     }
     let body = request.body().size_hint().lower();
-    if body > settings.max_body_bytes {
-        let limit = settings.max_body_bytes;
+    if body > settings.body_limit_bytes {
+        let limit = settings.body_limit_bytes;
         let message = format!("the body has {body} bytes; accepted are up to {limit}");
         return Err(ApiError::new(ErrorKind::PayloadTooLarge, message));
     }

@@ -54,11 +54,11 @@ fn check_host(host: Option<&str>, settings: &ServerSettings) -> Result<(), ApiEr
     // Browsers always send one.
     let Some(host) = host else { return Ok(()) };
     let name = name_of(host);
-    let allowed = &settings.allowed_hosts;
+    let allowed: Vec<&str> = settings.allowed_hosts().collect();
     let named = allowed
         .iter()
-        .any(|allowed| allowed == ANY || name_of(allowed).eq_ignore_ascii_case(name));
-    let open = allowed.is_empty() && !settings.address.is_loopback();
+        .any(|allowed| *allowed == ANY || name_of(allowed).eq_ignore_ascii_case(name));
+    let open = allowed.is_empty() && !settings.bind.is_loopback();
     // Somebody else can point a name at us, but not an address.
     if named || open || is_address(name) || is_localhost(name) {
         return Ok(());
@@ -115,8 +115,8 @@ fn is_ours(origin: &str, host: Option<&str>) -> bool {
 }
 
 fn is_allowed(origin: &str, settings: &ServerSettings) -> bool {
-    let allowed = &settings.allowed_origins;
-    allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+    let mut allowed = settings.allowed_origins();
+    allowed.any(|allowed| allowed.eq_ignore_ascii_case(origin))
 }
 
 /// A host without its port; IPv6 addresses without brackets.
@@ -183,8 +183,8 @@ mod tests {
 
     fn on(address: &str) -> ServerSettings {
         ServerSettings {
-            address: address.parse().unwrap(),
-            allowed_origins: vec!["https://ops.example".to_owned()],
+            bind: address.parse().unwrap(),
+            allowed_origins: Some("https://ops.example".to_owned()),
             ..ServerSettings::default()
         }
     }
@@ -304,10 +304,10 @@ mod tests {
             served("evil.example", &on("0.0.0.0")),
             "only a loopback address is private"
         );
-        settings.allowed_hosts = vec!["tracker.internal:443".to_owned()];
+        settings.allowed_hosts = Some("tracker.internal:443".to_owned());
         assert!(served("Tracker.Internal:8086", &settings) && served("localhost", &settings));
         assert!(!served("evil.example", &settings));
-        settings.address = "0.0.0.0".parse().unwrap();
+        settings.bind = "0.0.0.0".parse().unwrap();
         assert!(
             !served("evil.example", &settings),
             "names that are configured are all there are"
@@ -317,7 +317,7 @@ mod tests {
             asked.is_probe = true;
         });
         assert_eq!(probe, None);
-        settings.allowed_hosts = vec!["*".to_owned()];
+        settings.allowed_hosts = Some("*".to_owned());
         assert!(served("evil.example", &settings));
     }
 }

@@ -137,7 +137,7 @@ impl Server {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(self.settings.header_timeout())
-            .max_buf_size(self.settings.max_header_bytes.saturating_add(HEADER_MARGIN));
+            .max_buf_size(self.settings.header_limit_bytes.saturating_add(HEADER_MARGIN));
         http
     }
 

@@ -1,86 +1,79 @@
 //! What an operator can set about the HTTP surface.
 
-use super::health::HealthSettings;
-use serde::{Deserialize, Serialize};
+use crate::settings::settings;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-/// Settings of the HTTP surface.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ServerSettings {
-    /// Address to listen on. Default 0.0.0.0.
-    pub address: IpAddr,
-    /// Port to listen on; 0 takes a free one. Default 8086.
-    pub port: u16,
-    /// A client has so long to send a request's line and headers, and may be idle between requests
-    /// for as long; then its connection is closed. Milliseconds, default 10000.
-    pub header_timeout_ms: u64,
-    /// A client has so long to send the whole body of a request; then the answer is 408.
-    /// Milliseconds, default 10000.
-    pub body_timeout_ms: u64,
-    /// An answer takes at most so long; then it is 503. Milliseconds, default 30000.
-    pub request_timeout_ms: u64,
-    /// A client that takes nothing of its answer for so long is cut off. Milliseconds, default 30000.
-    pub write_timeout_ms: u64,
-    /// Longest request body, bytes; beyond it the answer is 413. Default 1048576.
-    pub max_body_bytes: u64,
-    /// Longest request line and headers together, bytes; beyond it the answer is 431. Default 32768.
-    pub max_header_bytes: usize,
-    /// Longest path and query, bytes; beyond it the answer is 414. Default 8192.
-    pub max_uri_bytes: usize,
-    /// Connections served at once. For a further one the connection that is idle longest is closed; when
-    /// none is idle, only probes are answered on it, and anything else is 503. Default 1024.
-    pub max_connections: usize,
-    /// The same for one peer: an IPv4 address, or an IPv6 network of 64 bits. Default 512.
-    pub max_connections_per_peer: usize,
-    /// Names that a request's `Host` may have, `*` for any. Without any, all are accepted, but on a
-    /// loopback address only localhost: so no page of another name reaches this tracker. Addresses and
-    /// probes always may.
-    pub allowed_hosts: Vec<String>,
-    /// Origins, as browsers send them (`https://ops.example`), whose pages may change something here
-    /// beside our own.
-    pub allowed_origins: Vec<String>,
-    /// Questions that scan (searches, lists, statistics) answered at once; eight times as many wait within
-    /// their request's time. Default 16.
-    pub max_concurrent_scans: usize,
-    /// Questions that read all of something (digests, audit verification, retention plans) answered at
-    /// once; eight times as many wait within a request's time. Default 2.
-    pub max_concurrent_full_reads: usize,
-    /// On shutdown, running requests may take so long to end. Milliseconds, default 10000.
-    pub shutdown_grace_ms: u64,
-    /// When health says DOWN.
-    pub health: HealthSettings,
-}
-
-impl Default for ServerSettings {
-    fn default() -> Self {
-        Self {
-            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            port: 8086,
-            header_timeout_ms: 10_000,
-            body_timeout_ms: 10_000,
-            request_timeout_ms: 30_000,
-            write_timeout_ms: 30_000,
-            max_body_bytes: 1 << 20,
-            max_header_bytes: 32 << 10,
-            max_uri_bytes: 8 << 10,
-            max_connections: 1024,
-            max_connections_per_peer: 512,
-            allowed_hosts: Vec::new(),
-            allowed_origins: Vec::new(),
-            max_concurrent_scans: 16,
-            max_concurrent_full_reads: 2,
-            shutdown_grace_ms: 10_000,
-            health: HealthSettings::default(),
-        }
+settings! {
+    /// Who may ask, and how patiently we answer.
+    #[derive(Debug)]
+    pub struct ServerSettings of [server] {
+        /// Address to listen on.
+        #[option(Address, env = ["SAGA_TRACKER_BIND"], flag = "bind")]
+        pub bind: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        /// Port to listen on; 0 for any free one.
+        #[option(Integer(0, 65_535), env = ["SERVER_PORT"], flag = "port")]
+        pub port: u16 = 8086,
+        /// How long a client may take to send the head of a request, milliseconds.
+        #[option(MILLIS)]
+        pub header_timeout_ms: u64 = 10_000,
+        /// How long a client may take to send the body of a request, milliseconds.
+        #[option(MILLIS)]
+        pub body_timeout_ms: u64 = 10_000,
+        /// How long a request may take in all, milliseconds.
+        #[option(MILLIS)]
+        pub request_timeout_ms: u64 = 30_000,
+        /// How long a client may take nothing of its answer before it is cut off, milliseconds.
+        #[option(MILLIS)]
+        pub write_timeout_ms: u64 = 30_000,
+        /// Size of the head of a request, at most.
+        #[option(Integer(8_192, 1_048_576))]
+        pub header_limit_bytes: usize = 32 << 10,
+        /// Length of path and query, at most.
+        #[option(Integer(1_024, 65_536))]
+        pub uri_limit_bytes: usize = 8 << 10,
+        /// Size of the body of a request, at most.
+        #[option(Integer(1_024, 67_108_864))]
+        pub body_limit_bytes: u64 = 1 << 20,
+        /// Connections at the same time. A further one takes the place of an idle one, or gets probes answered
+        /// only.
+        #[option(Integer(1, 1_000_000))]
+        pub max_connections: usize = 1024,
+        /// The same for one IPv4 address, or one IPv6 network of 64 bits. Raise it behind a proxy.
+        #[option(Integer(1, 1_000_000))]
+        pub max_connections_per_peer: usize = 512,
+        /// Names by which clients may ask (the Host header), comma separated, * for any. Without it, any on an
+        /// outer address and localhost on a loopback address. IP addresses and probes always may.
+        #[option(Text)]
+        pub allowed_hosts: Option<String> = None,
+        /// Origins whose pages may change something here beside our own, as in https://ops.example, comma
+        /// separated.
+        #[option(Text)]
+        pub allowed_origins: Option<String> = None,
+        /// Searches, lists and statistics that are answered at the same time; further ones wait.
+        #[option(Integer(1, 10_000))]
+        pub max_concurrent_scans: usize = 16,
+        /// Digests, audit verifications and retention plans, which read all of something, at the same time.
+        #[option(Integer(1, 1_000))]
+        pub max_concurrent_full_reads: usize = 2,
+        /// How long requests in flight may take after SIGTERM, milliseconds.
+        #[option(MILLIS)]
+        pub shutdown_grace_ms: u64 = 10_000,
     }
 }
 
 impl ServerSettings {
     /// Where to listen.
     pub fn socket_address(&self) -> SocketAddr {
-        SocketAddr::new(self.address, self.port)
+        SocketAddr::new(self.bind, self.port)
+    }
+
+    pub(super) fn allowed_hosts(&self) -> impl Iterator<Item = &str> {
+        listed(self.allowed_hosts.as_deref())
+    }
+
+    pub(super) fn allowed_origins(&self) -> impl Iterator<Item = &str> {
+        listed(self.allowed_origins.as_deref())
     }
 
     pub(super) fn header_timeout(&self) -> Duration {
@@ -102,4 +95,10 @@ impl ServerSettings {
     pub(super) fn shutdown_grace(&self) -> Duration {
         Duration::from_millis(self.shutdown_grace_ms)
     }
+}
+
+/// The parts of a text that commas separate.
+fn listed(text: Option<&str>) -> impl Iterator<Item = &str> {
+    let parts = text.unwrap_or_default().split(',').map(str::trim);
+    parts.filter(|part| !part.is_empty())
 }

@@ -22,11 +22,11 @@ use crate::operations::retention::RetentionStatus;
 use crate::operations::snapshot::SnapshotStatus;
 use crate::pipeline::ingest::status::IngestStatus;
 use crate::pipeline::query::Query;
+use crate::settings::settings;
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 use requests::Requests;
 use sample::Readings;
-use serde::{Deserialize, Serialize};
 use state::Remembered;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -35,18 +35,13 @@ use std::time::Duration;
 /// What a scrape answers with; [`Metrics::render`] writes exactly this format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// How metrics are bounded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MetricsSettings {
-    /// So many different steps get a label of their own in `saga_events_processed_total`; further
-    /// ones are counted together as `other`. Default 200.
-    pub max_steps: usize,
-}
-
-impl Default for MetricsSettings {
-    fn default() -> Self {
-        Self { max_steps: 200 }
+settings! {
+    /// How metrics are bounded.
+    #[derive(Debug)]
+    pub struct MetricsSettings of [metrics] {
+        /// Distinct steps that saga_events_processed_total tells apart; further ones are counted as "other".
+        #[option(Integer(1, 10_000))]
+        pub max_steps: usize = 200,
     }
 }
 

@@ -59,7 +59,7 @@ fn writable(directory: &Path, existing: &Path) -> Check {
 
 fn store(config: &Config) -> Check {
     const CHECK: &str = "store";
-    match RocksStore::inspect(&config.store.data_dir, &config.store.rocks()) {
+    match RocksStore::inspect(&config.store.data_dir, &config.store) {
         Ok(true) => Check::ok(CHECK, "of the format that this version reads"),
         Ok(false) => Check::ok(CHECK, "none yet; `saga-tracker serve` creates it"),
         // The messages of these end with what to do.

@@ -83,7 +83,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> Outcome {
     let timeout = Duration::from_secs(args.timeout);
     let mut checks = machine::check(&config);
     checks.extend(registry::check(&config, timeout));
-    checks.extend(broker::check(&config.ingest(), timeout));
+    checks.extend(broker::check(&config.kafka, timeout));
     checks.extend(objects::check(&config, timeout));
     if args.json {
         output::json(&serde_json::json!(checks))?;

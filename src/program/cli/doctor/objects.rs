@@ -17,10 +17,10 @@ pub(super) fn check(config: &Config, timeout: Duration) -> Vec<Check> {
         )];
     }
     let patience = ObjectsSettings {
-        connect_timeout: timeout,
-        timeout,
+        connect_timeout_seconds: timeout.as_secs(),
+        timeout_seconds: timeout.as_secs(),
         retries: 0,
-        ..config.objects.room()
+        ..config.objects.clone()
     };
     vec![match ask(&patience) {
         Ok(place) => Check::ok(CHECK, format!("{place} answers")),

@@ -1,7 +1,8 @@
 //! The schema registry: reachable, lets us in, knows the topic's schema.
 
 use super::Check;
-use crate::program::config::{Config, RegistrySettings};
+use crate::pipeline::registry::RegistrySettings;
+use crate::program::config::Config;
 use reqwest::blocking::{Client, Response};
 use std::error::Error;
 use std::time::Duration;

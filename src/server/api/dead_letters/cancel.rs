@@ -69,7 +69,7 @@ pub(in crate::server::api) async fn handle(
     if let Err(accepted) = optional_reason(reason) {
         return Err(ApiError::faults(vec![fault("reason", reason, accepted)]));
     }
-    let redrives = context.admin().redrives()?;
+    let redrives = context.parts().redrives.clone();
     let by = caller.who().to_owned();
     let status = context
         .blocking(move || redrives.cancel(number, &by, body.reason))

@@ -1,9 +1,28 @@
 //! librdkafka properties that the user passes through: how they are written in one line, which of
 //! them hold secrets, and which are refused because the tracker's promises depend on them.
 
-use super::Secret;
-use super::secret::mask_address;
+use crate::settings::{Secret, mask_address};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
+
+/// librdkafka properties. Those that hold secrets are not shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(transparent)]
+pub struct Properties(pub BTreeMap<String, String>);
+
+impl<const N: usize> From<[(String, String); N]> for Properties {
+    fn from(properties: [(String, String); N]) -> Self {
+        Self(properties.into())
+    }
+}
+
+impl fmt::Debug for Properties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.iter().map(|(name, value)| (name, shown(name, value)));
+        f.debug_map().entries(shown).finish()
+    }
+}
 
 /// Properties that the user may not set, and why.
 const REFUSED: &[(&str, &str)] = &[
@@ -75,7 +94,7 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 /// Why a property is refused, if it is.
-pub(super) fn refused(name: &str) -> Option<&'static str> {
+pub(crate) fn refused(name: &str) -> Option<&'static str> {
     REFUSED
         .iter()
         .find(|(refused, _)| *refused == name)
@@ -83,7 +102,7 @@ pub(super) fn refused(name: &str) -> Option<&'static str> {
 }
 
 /// Whether the value must not be shown.
-pub(super) fn is_secret(name: &str) -> bool {
+pub(crate) fn is_secret(name: &str) -> bool {
     const SECRET_PARTS: [&str; 7] = [
         "password",
         "secret",
@@ -101,7 +120,7 @@ pub(super) fn is_secret(name: &str) -> bool {
 }
 
 /// The value as it may be shown.
-pub(super) fn shown(name: &str, value: &str) -> String {
+pub(crate) fn shown(name: &str, value: &str) -> String {
     if is_secret(name) {
         Secret::MASK.to_owned()
     } else {
@@ -110,7 +129,7 @@ pub(super) fn shown(name: &str, value: &str) -> String {
 }
 
 /// `a=b,c=d`, or one per line. A comma that no `name=` follows belongs to the value.
-pub(super) fn parse(text: &str) -> Result<BTreeMap<String, String>, String> {
+pub(crate) fn parse(text: &str) -> Result<BTreeMap<String, String>, String> {
     let mut properties = BTreeMap::new();
     let mut last: Option<String> = None;
     for line in text.split('\n').map(str::trim).filter(|line| !line.is_empty()) {

@@ -11,14 +11,15 @@ impl Secret {
     /// What is shown instead.
     pub const MASK: &str = "********";
 
-    /// Keeps a text from being shown.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
     /// The text itself, to hand to whoever asks for it on the wire.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl<T: Into<String>> From<T> for Secret {
+    fn from(text: T) -> Self {
+        Self(text.into())
     }
 }
 
@@ -47,7 +48,7 @@ impl<'de> Deserialize<'de> for Secret {
 }
 
 /// Addresses, separated by commas, with the passwords in them masked: `http://user:********@host`.
-pub(super) fn mask_address(addresses: &str) -> String {
+pub(crate) fn mask_address(addresses: &str) -> String {
     let masked: Vec<_> = addresses.split(',').map(mask_one).collect();
     masked.join(",")
 }
@@ -72,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_not_shown_by_any_means() {
-        let secret = Secret::new("hunter2");
+        let secret = Secret::from("hunter2");
         let json = serde_json::to_string(&secret).unwrap();
         for shown in [format!("{secret:?}"), secret.to_string(), json] {
             assert!(!shown.contains("hunter2"), "{shown}");

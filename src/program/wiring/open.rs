@@ -1,0 +1,46 @@
+//! What a running tracker and work on a store that nobody serves both open.
+
+use crate::domain::SagaDefinitions;
+use crate::operations::snapshot;
+use crate::pipeline::ingest::space::Disk;
+use crate::program::config::Config;
+use crate::store::rocks::RocksStore;
+use crate::store::{SharedStore, dead_letters};
+use anyhow::Context as _;
+use std::sync::Arc;
+use tokio::runtime::Runtime;
+
+/// Opens the store of the configuration.
+pub(super) fn open_store(config: &Config) -> anyhow::Result<SharedStore> {
+    let data_dir = &config.store.data_dir;
+    anyhow::ensure!(
+        !snapshot::is_unfinished(data_dir),
+        "a restore into {} was interrupted; give the same `saga-tracker restore` again, or empty the directory",
+        data_dir.display()
+    );
+    let store = RocksStore::open(data_dir, &config.store)?;
+    dead_letters::list_all_once(&store)?;
+    Ok(Arc::new(store))
+}
+
+/// The disk under the store of the configuration.
+pub(super) fn disk(config: &Config) -> Disk {
+    Disk {
+        directory: config.store.data_dir.clone(),
+        min_free_bytes: config.store.min_free_bytes,
+    }
+}
+
+/// The topic and the definitions that offline work needs too.
+pub(super) fn definitions(config: &Config) -> anyhow::Result<Arc<SagaDefinitions>> {
+    Ok(Arc::new(config.definitions()?))
+}
+
+/// Where what waits runs.
+pub(super) fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("async")
+        .build()
+        .context("starting the async runtime")
+}
