@@ -165,5 +165,4 @@ fn table_sum(snapshot: &dyn Read, table: Table, of_value: Option<PartOfValue>) -
 }
 
 #[cfg(test)]
-#[path = "digest_tests.rs"]
 mod tests;

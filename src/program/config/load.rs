@@ -223,3 +223,6 @@ fn figment_problems(error: &figment::Error, layers: &[Layer]) -> ConfigError {
     };
     ConfigError::Problems(error.clone().into_iter().map(problem).collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,8 +7,6 @@
 mod environment;
 mod file;
 mod load;
-#[cfg(test)]
-mod load_tests;
 mod nearest;
 mod options;
 mod problem;

@@ -359,5 +359,4 @@ fn retention(known: Option<RetentionSnapshot>) -> Component {
 }
 
 #[cfg(test)]
-#[path = "health_tests.rs"]
 mod tests;
