@@ -1,6 +1,6 @@
 //! One letter: its bytes, what can be read of them now, and what happened to it.
 
-use super::list::Listed;
+use super::listed::Listed;
 use super::read::DeadLetter;
 use crate::domain::{Cut, Event, Millis, Position, SagaId, TimelineKey};
 use crate::pipeline::decode::{Defect, Fragment, Rejected, wire};
