@@ -31,9 +31,10 @@ pub use rules::{Rule, Rules, is_over};
 #[cfg(test)]
 pub(crate) use run::readable_within;
 pub use run::{Plan, PlanLine, Sweeper, Swept, plan};
-pub use service::{Archived, Restored, Retention, RetentionParts};
+pub use service::{Restored, Retention, RetentionParts};
 pub use settings::RetentionSettings;
 pub use status::{RetentionSnapshot, RetentionStatus, Skipped};
+pub(crate) use worker::finish_begun;
 pub use worker::{Worker, cursor};
 
 use crate::domain::SagaId;
@@ -75,6 +76,19 @@ pub enum RetentionError {
     /// The saga was removed without an archive.
     #[error("saga {0} was purged without being archived")]
     NotArchived(SagaId),
+    /// The saga is in the archive, and too large for what was asked.
+    #[error(
+        "saga {saga} has {deliveries} deliveries in the archive, more than the {most_bytes} bytes that one answer holds \
+         in memory; its steps are answered from the archive at any size, and a restore brings it back"
+    )]
+    TooLarge {
+        /// The saga.
+        saga: SagaId,
+        /// Its deliveries.
+        deliveries: u32,
+        /// What is held in memory.
+        most_bytes: usize,
+    },
     /// Nobody said where objects are.
     #[error("objects.url is not set, so the archive cannot be read")]
     NoObjects,

@@ -16,9 +16,10 @@ use crate::operations::objects::Objects;
 use crate::pipeline::ingest::space::FreeSpace;
 use crate::pipeline::kafka::{KafkaSettings, KafkaTopics};
 use crate::pipeline::projector::ProjectorHandle;
-use crate::pipeline::query::{Query, Timeline};
+use crate::pipeline::query::{Query, TimelineStep};
 use crate::store::stoppable::Stop;
 use crate::store::{SharedStore, purged};
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -34,6 +35,8 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a decision waits for letters whose schemas are unknown here, before it is left.
 const LETTERS: Duration = Duration::from_secs(600);
+/// Most bytes of deliveries that are held for the state of a removed saga.
+const HELD_BYTES: usize = 64 << 20;
 
 /// What retention needs.
 pub struct RetentionParts {
@@ -66,15 +69,6 @@ struct Inner {
     restoring: Restoring,
     status: Arc<RetentionStatus>,
     runtime: Handle,
-}
-
-/// A removed saga as the archive has it.
-#[derive(Clone, Debug)]
-pub struct Archived {
-    /// Its final state.
-    pub state: SagaState,
-    /// Its timeline.
-    pub timeline: Timeline,
 }
 
 /// A saga that came back.
@@ -231,18 +225,27 @@ impl Retention {
     ///
     /// # Errors
     /// [`RetentionError`].
-    pub fn archived(&self, saga: &SagaId) -> Result<Archived, RetentionError> {
+    pub fn archived(&self, saga: &SagaId) -> Result<SagaState, RetentionError> {
         let Inner { query, runtime, .. } = &*self.inner;
-        let mut events = Vec::new();
-        self.find(saga)?.each(runtime, &mut |event| {
-            events.push(event);
-            Ok::<_, RetentionError>(())
-        })?;
+        let events = self.find(saga)?.all(runtime, HELD_BYTES)?;
         let state = fold(&events, query.definitions());
-        Ok(Archived {
-            state: state.ok_or_else(|| RetentionError::EmptyArchive(saga.clone()))?,
-            timeline: query.timeline_of(saga, &events),
-        })
+        state.ok_or_else(|| RetentionError::EmptyArchive(saga.clone()))
+    }
+
+    /// Visits the steps of a removed saga, from the archive, one after the other, until told to stop. None is
+    /// shown before it is certain that they are what was removed. Waits for the object store.
+    ///
+    /// # Errors
+    /// [`RetentionError`].
+    pub fn archived_steps(
+        &self,
+        saga: &SagaId,
+        visit: &mut dyn FnMut(&TimelineStep<'_>) -> ControlFlow<()>,
+    ) -> Result<(), RetentionError> {
+        let Inner { query, runtime, .. } = &*self.inner;
+        let mut steps = query.steps_of_timeline();
+        let found = self.find(saga)?;
+        found.each_standing(runtime, &mut |event| visit(&steps.next(event.view())))
     }
 
     /// Brings a removed saga back, everywhere. Blocks; one restore of a saga at a time, because each publishes

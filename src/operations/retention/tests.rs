@@ -454,6 +454,7 @@ fn the_room_of_what_went_comes_back() {
     assert_eq!(differences(&store), Vec::<String>::new());
 }
 
+mod half;
 mod large;
 mod left;
 mod sweeps;

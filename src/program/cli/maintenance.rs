@@ -124,7 +124,7 @@ pub(super) fn verify(args: &OfflineArgs) -> Outcome {
     let bar = bar("verifying");
     let report = offline::verify(&config, &mut |done, of| advance(&bar, done, of));
     bar.finish_and_clear();
-    let report = report.map_err(|error| Failure::local(&error))?;
+    let (report, finished) = report.map_err(|error| Failure::local(&error))?;
     let found = &report.differences;
     if args.format.json {
         output::json(&json!({
@@ -133,6 +133,7 @@ pub(super) fn verify(args: &OfflineArgs) -> Outcome {
             "rebuildDue": report.rebuild_due,
             "differing": found.count,
             "differences": found.told,
+            "finished": finished,
         }))?;
     } else {
         for difference in &found.told {
@@ -151,6 +152,9 @@ pub(super) fn verify(args: &OfflineArgs) -> Outcome {
         if report.rebuild_due {
             output::line(REBUILD_DUE)?;
         }
+        if let Some(decision) = finished {
+            output::line(&half_done(decision))?;
+        }
     }
     if found.count == 0 {
         Ok(())
@@ -165,8 +169,8 @@ pub(super) fn digest(args: &WhereArgs) -> Outcome {
         None => {
             let config = args.config.load()?.config;
             super::logging::init(&config.log)?;
-            let told = offline::digest(&config).map_err(|error| Failure::local(&error));
-            let (digest, rebuild_due) = told?;
+            let report = offline::digest(&config).map_err(|error| Failure::local(&error))?;
+            let digest = &report.digest;
             json!({
                 "total": digest.total,
                 "at": digest.at.iter().collect::<BTreeMap<_, _>>(),
@@ -175,7 +179,8 @@ pub(super) fn digest(args: &WhereArgs) -> Outcome {
                 "waitingLetters": digest.waiting_letters,
                 "rules": serde_json::from_str(&digest.rules).unwrap_or_else(|_| json!({})),
                 "tables": digest.tables,
-                "rebuildDue": rebuild_due,
+                "rebuildDue": report.rebuild_due,
+                "finished": report.finished,
             })
         }
     };
@@ -224,7 +229,14 @@ fn decided_by(answer: &Value) -> Vec<[String; 2]> {
     if answer["rebuildDue"] == true {
         rows.push(["note".to_owned(), REBUILD_DUE.to_owned()]);
     }
+    if let Some(decision) = answer["finished"].as_u64() {
+        rows.push(["note".to_owned(), half_done(decision)]);
+    }
     rows
+}
+
+fn half_done(decision: u64) -> String {
+    format!("decision {decision} was half done when the tracker ended; it is done now")
 }
 
 /// A bar on a terminal; nothing elsewhere.

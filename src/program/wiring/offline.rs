@@ -5,13 +5,25 @@ use super::operator;
 use crate::domain::clock::SystemClock;
 use crate::failpoint;
 use crate::operations::audit::{self, Audit, Outcome};
+use crate::operations::retention;
 use crate::pipeline::projector::rebuild::{self, Done, Progress, Rebuild};
 use crate::pipeline::verify::{self, Digest, Verify, VerifyReport};
 use crate::program::config::Config;
 use crate::store::SharedStore;
+use anyhow::Context as _;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
+
+/// A digest over all state, and what was found on the way to it.
+pub struct DigestReport {
+    /// The digest.
+    pub digest: Digest,
+    /// Whether other definitions are configured than those that the projections are made under.
+    pub rebuild_due: bool,
+    /// The decision to purge or restore that was half done, and is done now.
+    pub finished: Option<u64>,
+}
 
 /// Makes the projections anew, under the definitions that are configured. `told` hears how many events of how many are folded.
 ///
@@ -58,12 +70,17 @@ pub fn verify_audit(config: &Config) -> anyhow::Result<audit::Verified> {
     Ok(audit::verify(&open_store(config)?)?)
 }
 
-/// Compares every projection with the fold of the log, under the rules that it is made under.
+/// Compares every projection with the fold of the log, under the rules that it is made under. A decision
+/// that was half done is done before, as a start of the tracker would: which, stands beside what was found.
 ///
 /// # Errors
 /// When the store cannot be opened or read; differences are no error.
-pub fn verify(config: &Config, told: &mut dyn FnMut(u64, u64)) -> anyhow::Result<VerifyReport> {
+pub fn verify(
+    config: &Config,
+    told: &mut dyn FnMut(u64, u64),
+) -> anyhow::Result<(VerifyReport, Option<u64>)> {
     let store = open_store(config)?;
+    let finished = finish_begun(config, &store)?;
     let job = Verify {
         store: store.clone(),
         topic: config.kafka.topic.clone(),
@@ -72,23 +89,33 @@ pub fn verify(config: &Config, told: &mut dyn FnMut(u64, u64)) -> anyhow::Result
         progress: Arc::default(),
     };
     let progress = job.progress.clone();
-    Ok(with_progress(&store, &progress, told, || job.run())?)
+    let report = with_progress(&store, &progress, told, || job.run())?;
+    Ok((report, finished))
 }
 
 /// A digest over all state, after folding what a crash left unfolded, under the rules that the rest is
-/// made under; and whether other definitions are configured.
+/// made under, and after doing the rest of a decision that was half done: a digest is never of the middle of one.
 ///
 /// # Errors
 /// When the store cannot be opened, read or written.
-pub fn digest(config: &Config) -> anyhow::Result<(Digest, bool)> {
+pub fn digest(config: &Config) -> anyhow::Result<DigestReport> {
     let store = open_store(config)?;
     let topic = &config.kafka.topic;
     let definitions = definitions(config)?;
+    let finished = finish_begun(config, &store)?;
     crate::pipeline::projector::catch_up_offline(&store, topic, &definitions, &config.projector)?;
-    Ok((
-        verify::digest(&store, topic)?,
-        rebuild::is_due(&store, &definitions)?,
-    ))
+    Ok(DigestReport {
+        digest: verify::digest(&store, topic)?,
+        rebuild_due: rebuild::is_due(&store, &definitions)?,
+        finished,
+    })
+}
+
+/// Does the rest of a decision that a process left half done, if there is one. Which it was.
+fn finish_begun(config: &Config, store: &SharedStore) -> anyhow::Result<Option<u64>> {
+    let (topic, definitions) = (&config.kafka.topic, definitions(config)?);
+    retention::finish_begun(store, topic, &definitions, &config.projector)
+        .context("doing the rest of a purge or restore that was half done")
 }
 
 /// Runs a job on a thread and tells how far it is, five times a second.

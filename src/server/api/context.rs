@@ -1,5 +1,6 @@
 //! What handlers work with: the rooms they ask, and how they ask them.
 
+use super::body_room::BodyRoom;
 use super::error::{ApiError, Detail, ErrorKind};
 use super::health::Health;
 use super::parts::Parts;
@@ -40,6 +41,7 @@ struct Inner {
     parts: Parts,
     health: Health,
     shares: Shares,
+    body_room: Arc<BodyRoom>,
     request_ids: RequestIds,
 }
 
@@ -49,6 +51,7 @@ impl Context {
         let inner = Inner {
             health: Health::new(parts.health.clone(), &parts),
             shares: Shares::of(&settings),
+            body_room: Arc::new(BodyRoom::of(settings.body_limit_bytes)),
             settings,
             parts,
             request_ids: RequestIds::new(),
@@ -155,6 +158,10 @@ impl Context {
 
     pub(super) fn health(&self) -> &Health {
         &self.inner.health
+    }
+
+    pub(super) fn body_room(&self) -> &Arc<BodyRoom> {
+        &self.inner.body_room
     }
 
     pub(super) fn request_ids(&self) -> &RequestIds {

@@ -2,6 +2,7 @@
 //! standard body for every error, latency, one line in the access log.
 
 use super::audit_entry::Call;
+use super::body_room;
 use super::context::Context;
 use super::error::{ApiError, ErrorKind};
 use super::gone::{self, ClientGone};
@@ -132,6 +133,8 @@ async fn answer(route: &RouteContext, mut request: Request, next: Next) -> Respo
     let _present = ClientGone::watch(&mut request);
     let patience = route.context.settings().body_timeout();
     let request = request.map(|body| slow_body::bounded(body, patience));
+    // Kept until the answer is there.
+    let (request, held) = body_room::counted_in(route.context.body_room(), request);
     let limit = (route.terms.time == Time::Bounded).then(|| route.context.settings().request_timeout());
     let (call, request) = Call::of(request, route.template);
     let Some(call) = call.filter(|_| route.template != UNMATCHED) else {
@@ -141,6 +144,7 @@ async fn answer(route: &RouteContext, mut request: Request, next: Next) -> Respo
     // What waits for a thread still is told when the client goes.
     let (context, client) = (route.context.clone(), ClientGone::of(&request));
     let work = tokio::spawn(async move {
+        let _held = held;
         let response = gone::told(client, within(limit, next.run(request))).await;
         let error = response.extensions().get::<ApiError>();
         call.record(response.status(), error, &context).await;

@@ -10,6 +10,7 @@ mod actuator;
 mod audit;
 mod audit_entry;
 mod body;
+mod body_room;
 mod caller;
 mod chunked;
 mod context;

@@ -8,7 +8,7 @@ use crate::store::records::{DeadLetterSummaryRecord, FeedRecord};
 use crate::testkit::mark_letter;
 
 /// Puts a letter of an unknown schema there, as ingest does, and its offset behind the cursor.
-fn put_letter(store: &SharedStore, at: Position) {
+pub(super) fn put_letter(store: &SharedStore, at: Position) {
     let listed = DeadLetterSummaryRecord {
         topic: TOPIC,
         reason: "unknown_schema",

@@ -5,12 +5,12 @@ mod holds;
 mod plan;
 mod purged;
 
-use super::context::Context;
+use super::context::{Context, StepsWriter};
 use super::error::{ApiError, ErrorKind};
 use super::route::Route;
-use crate::domain::SagaId;
 use crate::domain::text::required_reason;
-use crate::operations::retention::{Archived, Retention, RetentionError};
+use crate::domain::{SagaId, SagaState};
+use crate::operations::retention::{Retention, RetentionError};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -54,9 +54,10 @@ impl From<RetentionError> for ApiError {
             RetentionError::NeverPurged(_) | RetentionError::NotArchived(_) | RetentionError::NoHold(_) => {
                 ErrorKind::NotFound
             }
-            RetentionError::AlreadyLifted(_) | RetentionError::NotGone(_) | RetentionError::Restoring(_) => {
-                ErrorKind::Conflict
-            }
+            RetentionError::AlreadyLifted(_)
+            | RetentionError::NotGone(_)
+            | RetentionError::Restoring(_)
+            | RetentionError::TooLarge { .. } => ErrorKind::Conflict,
             RetentionError::NoObjects
             | RetentionError::Unread
             | RetentionError::Behind(_)
@@ -91,13 +92,28 @@ fn retention(context: &Context) -> Result<&Retention, ApiError> {
     context.parts().retention.as_ref().ok_or_else(none)
 }
 
-/// A removed saga, from the archive.
+/// The final state of a removed saga, from the archive.
 pub(in crate::server::api) async fn from_archive(
     context: &Context,
     saga: &SagaId,
-) -> Result<Archived, ApiError> {
+) -> Result<SagaState, ApiError> {
     let (asked, saga) = (context.clone(), saga.clone());
     context
         .elsewhere(move |_| Ok(retention(&asked)?.archived(&saga)?))
         .await?
+}
+
+/// Hands the steps of a removed saga, from the archive, to `writer`, one after the other.
+pub(in crate::server::api) async fn write_archived_steps(
+    context: &Context,
+    saga: SagaId,
+    mut writer: impl StepsWriter,
+) -> Result<(), ApiError> {
+    let asked = context.clone();
+    let written = context.elsewhere(move |_| {
+        retention(&asked)?.archived_steps(&saga, &mut |step| writer.step(step))?;
+        writer.end();
+        Ok::<_, ApiError>(())
+    });
+    written.await?
 }
