@@ -182,6 +182,7 @@ const ORDERED: &[&str] = &[
     "program/demo",
     "program/cli",
     "program/wiring",
+    "program/config",
 ];
 
 /// What stands in no wing: whoever is above the store may use it. The store itself declares its settings.

@@ -123,5 +123,4 @@ pub fn note_deliveries(state: &mut SagaState, parts: &Deduplicated<'_>) {
 }
 
 #[cfg(test)]
-#[path = "fold_tests.rs"]
 mod tests;

@@ -520,5 +520,4 @@ pub fn list_all_once(store: &dyn Store) -> Result<(), StoreError> {
 }
 
 #[cfg(test)]
-#[path = "dead_letters_tests.rs"]
 mod tests;

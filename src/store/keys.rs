@@ -507,3 +507,6 @@ pub fn parse_total_processed(sort: &[u8]) -> Result<(SagaStatus, &str), KeyError
     let status = SagaStatus::from_tag(tag).ok_or_else(|| fields.fail())?;
     Ok((status, fields.text()?))
 }
+
+#[cfg(test)]
+mod tests;

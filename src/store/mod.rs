@@ -19,13 +19,9 @@ mod dead_letter_records;
 pub mod dead_letters;
 pub mod disk;
 mod error;
-#[cfg(test)]
-mod format_tests;
 mod hand_on;
 mod key;
 pub mod keys;
-#[cfg(test)]
-mod keys_tests;
 mod letter_states;
 pub mod memory;
 pub mod offsets;
@@ -36,13 +32,13 @@ mod purged_records;
 mod ranges;
 pub mod reads;
 pub mod records;
-#[cfg(test)]
-mod records_tests;
 pub mod rocks;
 mod scan;
 mod state_records;
 pub mod stoppable;
 mod table;
+#[cfg(test)]
+mod tests;
 pub mod timelines;
 pub mod totals;
 

@@ -399,3 +399,6 @@ impl Record<'_> for UpdatedRecord {
     const TABLE: &'static str = "by_updated";
     const FORMAT: u8 = 1;
 }
+
+#[cfg(test)]
+mod tests;

@@ -253,5 +253,4 @@ impl Generation {
 }
 
 #[cfg(test)]
-#[path = "table_tests.rs"]
 mod tests;

@@ -345,5 +345,4 @@ impl ExternalDeadLetters {
 }
 
 #[cfg(test)]
-#[path = "external_tests.rs"]
 mod tests;

@@ -294,3 +294,6 @@ fn only(counts: DeadLetterCounts, state: Option<DeadLetterState>) -> DeadLetterC
         removed_discarded: when(DeadLetterState::Discarded, counts.removed_discarded),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,6 +46,4 @@ pub use settings::DeadLetterSettings;
 pub use view::{DeadLetterHistory, DeadLetterView, Examined, HistoryEntry, RedriveOutcome};
 
 #[cfg(test)]
-mod list_tests;
-#[cfg(test)]
 pub(crate) mod testing;

@@ -229,5 +229,4 @@ fn settled_before(
 }
 
 #[cfg(test)]
-#[path = "retention_tests.rs"]
 mod tests;

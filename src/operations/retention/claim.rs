@@ -323,5 +323,4 @@ pub(super) fn with(all: Option<Deliveries>, at: TimelineKey, arrived_at: Millis)
 }
 
 #[cfg(test)]
-#[path = "claim_tests.rs"]
 mod tests;

@@ -454,13 +454,8 @@ fn the_room_of_what_went_comes_back() {
     assert_eq!(differences(&store), Vec::<String>::new());
 }
 
-#[path = "tests/half.rs"]
 mod half;
-#[path = "tests/large.rs"]
 mod large;
-#[path = "tests/left.rs"]
 mod left;
-#[path = "tests/sweeps.rs"]
 mod sweeps;
-#[path = "tests/unread.rs"]
 mod unread;

@@ -290,5 +290,4 @@ impl DecodePlan {
 }
 
 #[cfg(test)]
-#[path = "plan_tests.rs"]
 mod tests;

@@ -377,5 +377,4 @@ impl Replaced {
 }
 
 #[cfg(test)]
-#[path = "late_schemas_tests.rs"]
 mod tests;

@@ -259,10 +259,4 @@ impl Projector {
 }
 
 #[cfg(test)]
-mod rules_tests;
-#[cfg(test)]
-mod switch_tests;
-#[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod timeline_tests;

@@ -339,5 +339,4 @@ pub(super) fn put_record(rows: &mut Batch, saga: &SagaId, record: &PurgedSaga) {
 }
 
 #[cfg(test)]
-#[path = "purge_tests.rs"]
 mod tests;

@@ -282,5 +282,4 @@ fn marker(saga: &SagaId) -> Key {
 }
 
 #[cfg(test)]
-#[path = "restoring_tests.rs"]
 mod tests;

@@ -164,3 +164,9 @@ fn who_asked_a_projector_that_stopped_before_answering_is_told() {
         assert!(asked.join().unwrap(), "nobody answers any more");
     }
 }
+
+mod rules;
+
+mod switch;
+
+pub(super) mod timeline;

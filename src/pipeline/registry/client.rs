@@ -229,5 +229,4 @@ impl SchemaSource for RegistryClient {
 }
 
 #[cfg(test)]
-#[path = "client_tests.rs"]
 mod tests;

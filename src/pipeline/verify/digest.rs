@@ -169,5 +169,4 @@ fn table_sum(
 }
 
 #[cfg(test)]
-#[path = "digest_tests.rs"]
 mod tests;

@@ -51,8 +51,8 @@ pub(super) fn config(args: &ShowConfigArgs) -> Outcome {
 }
 
 /// Completions of these commands.
-pub(super) fn completions(args: &CompletionsArgs, mut commands: clap::Command) -> Outcome {
+pub(super) fn completions(args: &CompletionsArgs, commands: &mut clap::Command) -> Outcome {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut commands, "saga-tracker", &mut script);
+    clap_complete::generate(args.shell, commands, "saga-tracker", &mut script);
     output::print(&String::from_utf8_lossy(&script))
 }

@@ -167,7 +167,7 @@ pub fn run() -> ExitCode {
         Command::Archive(command) => retention::archive(command),
         Command::Config(args) => inspect::config(args),
         Command::Doctor(args) => doctor::doctor(args),
-        Command::Completions(args) => inspect::completions(args, Cli::command()),
+        Command::Completions(args) => inspect::completions(args, &mut Cli::command()),
     };
     logging::finish();
     finish(outcome)

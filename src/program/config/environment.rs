@@ -1,9 +1,11 @@
 //! The environment as a source: which variables are ours, what they set, and which look like ours
 //! but are unknown.
 
-use super::load::{Origin, Problem, Setting};
+use super::PREFIX;
 use super::nearest::nearest;
-use super::{PREFIX, options};
+use super::problem::{Origin, Problem};
+use super::setting::Setting;
+use super::settings::options;
 use crate::pipeline::kafka::properties;
 use crate::settings::{ConfigOption, Kind};
 

@@ -1,8 +1,8 @@
 //! The TOML file as a source.
 
-use super::load::{Origin, Problem};
 use super::nearest::nearest;
-use super::options;
+use super::problem::{Origin, Problem};
+use super::settings::options;
 use crate::settings::{ConfigOption, Kind};
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,98 +1,16 @@
 //! Puts the sources together: defaults, then the file, then the environment, then flags.
 
 use super::environment;
+use super::problem::{ConfigError, Origin, Problem};
+use super::setting::{Effective, Layer, Setting};
 use super::settings::{Config, options};
 use super::{file, nearest::nearest, secret_files, validate};
 use crate::pipeline::kafka::properties;
 use crate::settings::{ConfigOption, Kind};
-use figment::value::{Dict, Empty, Map, Value};
+use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
-
-/// Where a value came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Nobody said anything.
-    Default,
-    /// A configuration file.
-    File(PathBuf),
-    /// An environment variable.
-    Env(String),
-    /// A flag.
-    Flag(String),
-    /// A file that holds nothing but a secret.
-    SecretFile(PathBuf),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File(path) => write!(f, "{}", path.display()),
-            Self::Env(name) => write!(f, "env {name}"),
-            Self::Flag(name) => write!(f, "flag {name}"),
-            Self::SecretFile(path) => write!(f, "secret in {}", path.display()),
-        }
-    }
-}
-
-/// One thing that is wrong with the configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The option, or the name that was taken for one.
-    pub option: String,
-    /// Where it was found.
-    pub origin: Origin,
-    /// What was found and what is accepted.
-    pub message: String,
-}
-
-impl Problem {
-    pub(super) fn new(option: &str, origin: Origin, message: impl Into<String>) -> Self {
-        Self {
-            option: option.to_owned(),
-            origin,
-            message: message.into(),
-        }
-    }
-
-    pub(super) fn unknown(name: &str, origin: Origin, nearest: Option<String>) -> Self {
-        Self::new(
-            name,
-            origin,
-            match nearest {
-                Some(known) => format!("unknown; did you mean {known}?"),
-                None => "unknown; `saga-tracker config --reference` lists all options".to_owned(),
-            },
-        )
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} ({})", self.option, self.message, self.origin)
-    }
-}
-
-/// Why there is no configuration to run with.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file that was named cannot be read.
-    #[error("configuration file {}: {why} ({origin})", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        why: std::io::Error,
-        /// Who named it.
-        origin: Origin,
-    },
-    /// Everything that is wrong, one line each.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Problems(Vec<Problem>),
-}
 
 /// A flag of the command line that sets an option.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,17 +34,6 @@ pub struct Sources {
     pub flags: Vec<Flag>,
 }
 
-/// One value in force.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Effective {
-    /// The option; an entry of a map is listed as its own, e.g. `kafka.properties.sasl.username`.
-    pub option: String,
-    /// Its value; secrets masked.
-    pub value: serde_json::Value,
-    /// Where it came from.
-    pub origin: Origin,
-}
-
 /// A configuration and where each value came from.
 #[derive(Clone, Debug)]
 pub struct Loaded {
@@ -134,61 +41,6 @@ pub struct Loaded {
     pub config: Config,
     /// All values in force, in the order of [`options`].
     pub effective: Vec<Effective>,
-}
-
-/// One value from the environment or a flag.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Setting {
-    option: &'static ConfigOption,
-    entry: Option<String>,
-    value: Value,
-    origin: Origin,
-}
-
-impl Setting {
-    pub(super) fn text(option: &'static ConfigOption, text: String, origin: Origin) -> Self {
-        let value = match option.kind {
-            // An empty variable is how deployments leave an option out.
-            _ if text.is_empty() && option.optional() => Value::from(Empty::None),
-            Kind::Integer(..) => match text.trim().parse::<u64>() {
-                Ok(number) => Value::from(number),
-                Err(_) => Value::from(text),
-            },
-            Kind::Switch => match text.trim() {
-                "true" => Value::from(true),
-                "false" => Value::from(false),
-                _ => Value::from(text),
-            },
-            _ => Value::from(text),
-        };
-        Self {
-            option,
-            entry: None,
-            value,
-            origin,
-        }
-    }
-
-    pub(super) fn entry(option: &'static ConfigOption, entry: String, value: String, origin: Origin) -> Self {
-        Self {
-            option,
-            entry: Some(entry),
-            value: Value::from(value),
-            origin,
-        }
-    }
-
-    fn into_layer(self) -> Layer {
-        let value = match self.entry {
-            Some(entry) => Value::from(Dict::from([(entry, self.value)])),
-            None => self.value,
-        };
-        let nested = figment::util::nest(self.option.key, value);
-        Layer {
-            origin: self.origin,
-            values: nested.into_dict().unwrap_or_default(),
-        }
-    }
 }
 
 impl Sources {
@@ -284,12 +136,6 @@ fn flag_settings(flag: &Flag) -> Result<Vec<Setting>, Problem> {
     }
 }
 
-/// What one source says.
-struct Layer {
-    origin: Origin,
-    values: Dict,
-}
-
 /// A layer with its number, by which its origin is found again.
 struct Numbered<'a>(usize, &'a Layer);
 
@@ -377,3 +223,6 @@ fn figment_problems(error: &figment::Error, layers: &[Layer]) -> ConfigError {
     };
     ConfigError::Problems(error.clone().into_iter().map(problem).collect())
 }
+
+#[cfg(test)]
+mod tests;

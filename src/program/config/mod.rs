@@ -7,17 +7,19 @@
 mod environment;
 mod file;
 mod load;
-#[cfg(test)]
-mod load_tests;
 mod nearest;
 mod options;
+mod problem;
 mod reference;
 mod secret_files;
+mod setting;
 mod settings;
 mod validate;
 
-pub use load::{ConfigError, Effective, Flag, Loaded, Origin, Problem, Sources};
+pub use load::{Flag, Loaded, Sources};
+pub use problem::{ConfigError, Origin, Problem};
 pub use reference::reference;
+pub use setting::Effective;
 pub use settings::{Config, LogFormat, LogSettings, options};
 
 /// The prefix of our own environment variables.

@@ -1,6 +1,7 @@
 //! What is derived from an option: its environment name, its default, the keys that mean it.
 
-use super::{Config, PREFIX, options};
+use super::PREFIX;
+use super::settings::{Config, options};
 use crate::settings::{ConfigOption, Kind};
 use figment::value::Value;
 

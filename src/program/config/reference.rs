@@ -1,6 +1,6 @@
 //! The configuration reference: a complete, commented TOML file made from the declarations of the options.
 
-use super::options;
+use super::settings::options;
 use crate::settings::{ConfigOption, Kind};
 use figment::value::Value;
 

@@ -1,6 +1,6 @@
 //! Secrets that are kept in files of their own, as orchestrators mount them.
 
-use super::load::{Origin, Problem};
+use super::problem::{Origin, Problem};
 use super::settings::Config;
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! Everything the program is told: the settings of each component, by section.
 
-use super::{ConfigError, Origin, Problem};
+use super::problem::{ConfigError, Origin, Problem};
 use crate::domain::SagaDefinitions;
 use crate::operations::dead_letters::DeadLetterSettings;
 use crate::operations::objects::ObjectsSettings;

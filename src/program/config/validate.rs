@@ -1,6 +1,7 @@
 //! What a configuration must fulfil beyond having known names, and how it is shown.
 
-use super::load::{Effective, Origin, Problem};
+use super::problem::{Origin, Problem};
+use super::setting::Effective;
 use super::settings::{Config, options};
 use crate::operations::objects::{self, ObjectsError};
 use crate::pipeline::kafka::properties;

@@ -2,6 +2,7 @@
 
 use crate::domain::SagaDefinitions;
 use crate::operations::snapshot;
+use crate::pipeline::ingest::space::Disk;
 use crate::program::config::Config;
 use crate::store::rocks::RocksStore;
 use crate::store::{SharedStore, dead_letters};
@@ -20,6 +21,14 @@ pub(super) fn open_store(config: &Config) -> anyhow::Result<SharedStore> {
     let store = RocksStore::open(data_dir, &config.store)?;
     dead_letters::list_all_once(&store)?;
     Ok(Arc::new(store))
+}
+
+/// The disk under the store of the configuration.
+pub(super) fn disk(config: &Config) -> Disk {
+    Disk {
+        directory: config.store.data_dir.clone(),
+        min_free_bytes: config.store.min_free_bytes,
+    }
 }
 
 /// The topic and the definitions that offline work needs too.

@@ -1,6 +1,6 @@
 //! A running tracker: every room started in order, and stopped in the other one.
 
-use super::open::open_store;
+use super::open::{disk, open_store};
 use super::ops::{self, letter_topics};
 use super::supervise::{Supervisor, panicked};
 use super::{operator, snapshots};
@@ -16,7 +16,7 @@ use crate::operations::retention::{Retention, RetentionParts};
 use crate::operations::snapshot;
 use crate::operations::topic_replay::{TopicReplayParts, TopicReplays};
 use crate::pipeline::ingest::late_schemas::Reread;
-use crate::pipeline::ingest::space::{Disk, FreeSpace};
+use crate::pipeline::ingest::space::FreeSpace;
 use crate::pipeline::ingest::{Ingest, IngestStatus};
 use crate::pipeline::kafka::KafkaSettings;
 use crate::pipeline::projector::{self, ProjectorHandle, rebuild};
@@ -385,12 +385,4 @@ fn start_publisher(
     }
     let publisher = Publisher::new(store.clone(), kafka).context("dead-letter producer")?;
     Ok(Some(tokio::spawn(publisher.run(news.clone(), shutdown.clone()))))
-}
-
-/// The disk under the store of the configuration.
-pub(super) fn disk(config: &Config) -> Disk {
-    Disk {
-        directory: config.store.data_dir.clone(),
-        min_free_bytes: config.store.min_free_bytes,
-    }
 }

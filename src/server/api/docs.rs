@@ -111,5 +111,4 @@ fn file(path: &str) -> Result<Response, ApiError> {
 }
 
 #[cfg(test)]
-#[path = "docs_tests.rs"]
 mod tests;

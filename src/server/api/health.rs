@@ -8,31 +8,17 @@
 //! goes away later takes nothing from them; so the store counts, and having caught up once.
 
 use super::parts::{EndedPart, EndedParts, Parts};
+pub use super::settings::HealthSettings;
 use crate::domain::clock::SharedClock;
 use crate::domain::{Cut, Millis};
 use crate::operations::decisions::{OpsSnapshot, OpsStatus};
 use crate::operations::retention::{RetentionSnapshot, RetentionStatus};
 use crate::pipeline::ingest::status::{IngestSnapshot, IngestStatus};
 use crate::pipeline::projector::ProjectorWatch;
-use crate::settings::settings;
 use crate::store::disk::{self, Room};
 use crate::store::{Key, SharedStore, Table, keys, totals};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-
-settings! {
-    /// When health says DOWN.
-    #[derive(Debug)]
-    pub struct HealthSettings of [health] {
-        /// How long no broker may answer before the kafka component is DOWN, and the ops topic be missing before
-        /// the ops component is, milliseconds.
-        #[option(MILLIS)]
-        pub kafka_down_after_ms: u64 = 30_000,
-        /// Free bytes on the store's disk below which the diskSpace component is DOWN.
-        #[option(BYTES)]
-        pub disk_free_min_bytes: u64 = 256 << 20,
-    }
-}
 
 /// A component that has something to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -373,5 +359,4 @@ fn retention(known: Option<RetentionSnapshot>) -> Component {
 }
 
 #[cfg(test)]
-#[path = "health_tests.rs"]
 mod tests;

@@ -1,6 +1,6 @@
 //! What the surface is put on top of: the services of a tracker.
 
-use super::health::HealthSettings;
+use super::settings::HealthSettings;
 use crate::domain::clock::SharedClock;
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::redrive::Redrives;

@@ -5,6 +5,20 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 settings! {
+    /// When health says DOWN.
+    #[derive(Debug)]
+    pub struct HealthSettings of [health] {
+        /// How long no broker may answer before the kafka component is DOWN, and the ops topic be missing before
+        /// the ops component is, milliseconds.
+        #[option(MILLIS)]
+        pub kafka_down_after_ms: u64 = 30_000,
+        /// Free bytes on the store's disk below which the diskSpace component is DOWN.
+        #[option(BYTES)]
+        pub disk_free_min_bytes: u64 = 256 << 20,
+    }
+}
+
+settings! {
     /// Who may ask, and how patiently we answer.
     #[derive(Debug)]
     pub struct ServerSettings of [server] {

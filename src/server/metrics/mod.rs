@@ -150,4 +150,4 @@ impl fmt::Debug for Metrics {
 }
 
 #[cfg(test)]
-mod falling_tests;
+mod tests;

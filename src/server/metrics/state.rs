@@ -349,5 +349,4 @@ pub(super) fn read_snapshots(known: &Known, readings: &mut Vec<Reading>) {
 }
 
 #[cfg(test)]
-#[path = "state_tests.rs"]
 mod tests;

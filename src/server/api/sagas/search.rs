@@ -206,5 +206,4 @@ const _: () = assert!(
 );
 
 #[cfg(test)]
-#[path = "search_tests.rs"]
 mod tests;

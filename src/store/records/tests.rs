@@ -1,8 +1,8 @@
 //! Promises of the records: what is written is read, and nothing else is taken for it.
 
-use super::StoreError;
-use super::codec::Record;
-use super::records::{
+use super::super::StoreError;
+use super::super::codec::Record;
+use super::super::records::{
     AheadRecord, ArchivedRecord, AuditRecord, CountRecord, DeadLetterMarkRecord, DeadLetterRecord,
     DeadLetterSummaryRecord, DecisionRecord, FeedRecord, GapKind, GapRecord, HoldRecord, InstanceRecord,
     LastRecord, LogRecord, MetaRecord, OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord,

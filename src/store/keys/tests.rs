@@ -1,6 +1,6 @@
 //! Promises of the key encodings: bytes sort as what they stand for, and come apart into it again.
 
-use super::keys::{self, Key, Tree};
+use super::super::keys::{self, Key, Tree};
 use crate::domain::{Millis, OrderId, Position, SagaId, SagaStatus, SagaType, TimelineKey};
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -1,8 +1,8 @@
 //! Who reads while other projections come to serve, and who wants one moment of both log and projections.
 
-use super::rebuild::{Progress, Rebuild};
-use super::tests::sample;
-use super::*;
+use super::super::rebuild::{Progress, Rebuild};
+use super::super::tests::sample;
+use super::super::*;
 use crate::domain::{Position, SagaState};
 use crate::pipeline::verify::{Digest, Digests, digest};
 use crate::store::rocks::{RocksSettings, RocksStore};

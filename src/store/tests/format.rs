@@ -4,23 +4,23 @@
 //! A difference means that stores in use can no longer be read. A new layout gets a new format byte
 //! and a line of its own; a line that is there is never changed.
 
-use super::codec::Record;
-use super::keys::{self, Key, TimelineRow, Tree};
-use super::records::{
+use super::super::codec::Record;
+use super::super::keys::{self, Key, TimelineRow, Tree};
+use super::super::records::{
     AheadRecord, ArchivedRecord, AuditRecord, CountRecord, DeadLetterMarkRecord, DeadLetterRecord,
     DeadLetterSummaryRecord, DecisionOutcome, DecisionRecord, FeedRecord, GapKind, GapRecord, HoldRecord,
     HoldScopeRecord, InstanceRecord, LastRecord, LiftedRecord, LogRecord, MetaRecord, OffsetRecord,
     PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord, StandingRecord,
     TotalRecord, UpdatedRecord,
 };
-use super::totals;
+use super::super::totals;
 use crate::domain::{
     Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, Event, EventDigest, Listed,
     MetadataForm, Millis, Position, PurgedSaga, Remains, RowGroups, SagaState, SagaStatus, TimelineKey,
 };
 
-const KEYS: &str = include_str!("../../tests/fixtures/formats/keys.txt");
-const RECORDS: &str = include_str!("../../tests/fixtures/formats/records.txt");
+const KEYS: &str = include_str!("../../../tests/fixtures/formats/keys.txt");
+const RECORDS: &str = include_str!("../../../tests/fixtures/formats/records.txt");
 
 const RECORDED_AT: Millis = Millis(1_763_668_123_456);
 

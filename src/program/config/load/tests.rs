@@ -1,4 +1,4 @@
-use super::{Config, Effective, Flag, LogFormat, Origin, Sources};
+use super::super::{Config, Effective, Flag, LogFormat, Origin, Sources};
 use crate::settings::Secret;
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,9 @@
 //! All of a generation is the fold under one set of rules, whichever definitions the tracker is started
 //! with in between.
 
-use super::rebuild::{self, Progress, Rebuild, RebuildError};
-use super::tests::sample;
-use super::*;
+use super::super::rebuild::{self, Progress, Rebuild, RebuildError};
+use super::super::tests::sample;
+use super::super::*;
 use crate::domain::{Position, fold};
 use crate::pipeline::query::Query;
 use crate::pipeline::verify::{Verify, VerifyReport, digest};

@@ -190,7 +190,7 @@ proptest! {
 
     #[test]
     fn the_same_of_sagas_with_many_deliveries(
-        events in crate::pipeline::projector::timeline_tests::hot(90), split in any::<prop::sample::Index>(),
+        events in crate::pipeline::projector::tests::timeline::hot(90), split in any::<prop::sample::Index>(),
     ) {
         let split = split.index(events.len()) + 1;
         stopped_anywhere_it_comes_to_the_same(&Case::of(&events, split));

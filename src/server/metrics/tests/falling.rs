@@ -1,6 +1,6 @@
 //! Counters as a scraper sees them, over revisions of state, restarts and rebuilds.
 
-use super::*;
+use super::super::*;
 use crate::domain::{Event, MetadataForm, Millis, Position, SagaDefinitions, SagaStatus};
 use crate::pipeline::projector::Projector;
 use crate::pipeline::projector::rebuild::{Progress, Rebuild};

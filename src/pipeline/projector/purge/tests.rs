@@ -175,7 +175,7 @@ proptest! {
 
     #[test]
     fn the_same_of_sagas_with_many_deliveries(
-        events in crate::pipeline::projector::timeline_tests::hot(120), split in any::<prop::sample::Index>(),
+        events in crate::pipeline::projector::tests::timeline::hot(120), split in any::<prop::sample::Index>(),
     ) {
         let split = split.index(events.len()) + 1;
         purge_and_late_events_commute(&events, split, &store());

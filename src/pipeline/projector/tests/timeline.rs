@@ -1,8 +1,8 @@
 //! Promises about sagas of many deliveries: that what is kept of them beside their states is a function of
 //! the deliveries alone, and that states are the fold of them.
 
-use super::rebuild::{Progress, Rebuild};
-use super::*;
+use super::super::rebuild::{Progress, Rebuild};
+use super::super::*;
 use crate::domain::{EventRef, MAX_LISTED, Millis, Position, SagaId, SagaStatus, deduplicate, fold};
 use crate::pipeline::verify::{Verify, digest};
 use crate::store::{Table, timelines};
@@ -19,7 +19,7 @@ fn definitions() -> Arc<SagaDefinitions> {
 
 /// Deliveries of two sagas on three partitions: mostly in order, some late, some again, some with
 /// another body under an id that is known.
-pub(super) fn hot(max: usize) -> impl Strategy<Value = Vec<Event>> {
+pub(in super::super) fn hot(max: usize) -> impl Strategy<Value = Vec<Event>> {
     let one = (
         0u32..3,
         select(vec!["hot", "hot", "hot", "hot", "warm", "a"]),

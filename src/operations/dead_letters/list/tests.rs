@@ -1,6 +1,6 @@
 //! Lists, counts and groups against the slow and obvious way.
 
-use super::{DeadLetterFilter, DeadLetterQuery, GroupBy, Listed, Sources};
+use super::super::{DeadLetterFilter, DeadLetterQuery, GroupBy, Listed, Sources};
 use crate::domain::{Millis, Position};
 use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::pipeline::registry::BundledSchema;
