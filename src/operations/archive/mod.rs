@@ -12,13 +12,15 @@
 
 mod read;
 mod schema;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod upload;
 mod write;
 
 pub use read::SagaReader;
-pub use upload::{Stored, Upload};
+pub use stored::Stored;
+pub use upload::Upload;
 pub use write::Writer;
 
 use crate::operations::objects::ObjectsError;

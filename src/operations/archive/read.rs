@@ -10,9 +10,9 @@
 //! What a decision, the file or its index say about sizes is believed only within what the object store
 //! says, and memory is taken for what was fetched, not for what is named.
 
+use super::ArchiveError;
 use super::schema::{event_of, saga_of, stands};
-use super::upload::each_piece;
-use super::{ArchiveError, Stored};
+use super::stored::{Stored, damaged, each_piece, part};
 use crate::domain::{Event, RowGroups, SagaId};
 use crate::operations::objects::Objects;
 use bytes::buf::Reader;
@@ -255,25 +255,6 @@ impl<'o> Source<'o> {
     }
 }
 
-/// A part of an object that was written with that size.
-pub(super) async fn part(
-    objects: &Objects,
-    object: &str,
-    range: Range<u64>,
-    size: u64,
-) -> Result<Vec<u8>, ArchiveError> {
-    let of_another_size = |found| damaged(object, format!("it has {found} bytes; {size} were written"));
-    match objects.get_part(object, range).await {
-        Ok((part, found)) if found == size => Ok(part),
-        Ok((_, found)) => Err(of_another_size(found)),
-        // A size that the object does not have makes every read of it fail in another way.
-        Err(error) => match objects.head(object).await {
-            Ok(Some(found)) if found.size != size => Err(of_another_size(found.size)),
-            _ => Err(error.into()),
-        },
-    }
-}
-
 /// Parts of a file, sorted by where they begin; those that touch are one.
 #[derive(Clone)]
 struct Pieces {
@@ -363,11 +344,4 @@ fn range_of(group: &RowGroupMetaData, size: u64) -> Option<Range<u64>> {
         });
     }
     range.filter(|range| range.end <= size)
-}
-
-pub(super) fn damaged(object: &str, detail: impl Into<String>) -> ArchiveError {
-    ArchiveError::Damaged {
-        object: object.to_owned(),
-        detail: detail.into(),
-    }
 }

@@ -407,7 +407,7 @@ fn what_is_uploaded_piece_by_piece_is_there_as_it_was_made_or_it_is_told() {
         let mut bytes = all.clone();
         change(&mut bytes);
         runtime.block_on(objects.put("a", bytes)).unwrap();
-        runtime.block_on(upload::verify(&objects, "a", &stored))
+        runtime.block_on(stored::verify(&objects, "a", &stored))
     };
     assert!(other(&|_| {}).is_ok());
     let changed = other(&|bytes| bytes[9] ^= 1);
@@ -418,6 +418,6 @@ fn what_is_uploaded_piece_by_piece_is_there_as_it_was_made_or_it_is_told() {
     let longer = other(&|bytes| bytes.push(0));
     assert!(matches!(&longer, Err(ArchiveError::Damaged { .. })), "{longer:?}");
     runtime.block_on(objects.delete("a")).unwrap();
-    let none = runtime.block_on(upload::verify(&objects, "a", &stored));
+    let none = runtime.block_on(stored::verify(&objects, "a", &stored));
     assert!(matches!(&none, Err(ArchiveError::Missing(_))), "{none:?}");
 }

@@ -2,8 +2,8 @@
 //! made. What is in memory is one piece.
 
 use super::ArchiveError;
-use super::read::{damaged, part};
-use crate::operations::objects::{ObjectWriter, Objects, ObjectsError, PIECE_BYTES};
+use super::stored::{Stored, verify};
+use crate::operations::objects::{ObjectWriter, Objects, PIECE_BYTES};
 use std::io::{self, Write};
 use tokio::runtime::Handle;
 
@@ -16,15 +16,6 @@ pub struct Upload<'o> {
     piece: Vec<u8>,
     size: u64,
     hash: blake3::Hasher,
-}
-
-/// An object that is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
-    /// Its size in bytes.
-    pub size: u64,
-    /// The hash of its bytes.
-    pub hash: [u8; 32],
 }
 
 impl<'o> Upload<'o> {
@@ -77,41 +68,4 @@ impl Write for Upload<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// Reads an object back.
-pub(super) async fn verify(objects: &Objects, name: &str, stored: &Stored) -> Result<(), ArchiveError> {
-    match each_piece(objects, name, stored, drop).await {
-        Err(ArchiveError::Objects(ObjectsError::Missing { .. })) => {
-            Err(ArchiveError::Missing(name.to_owned()))
-        }
-        read => read.map(|_| ()),
-    }
-}
-
-/// Reads an object piece by piece, and makes sure that they are what was written: until this has returned
-/// without an error nobody must rely on what `take` was given. How many pieces it were.
-pub(super) async fn each_piece(
-    objects: &Objects,
-    name: &str,
-    stored: &Stored,
-    mut take: impl FnMut(Vec<u8>),
-) -> Result<u32, ArchiveError> {
-    let (mut hash, mut at, mut reads) = (blake3::Hasher::new(), 0, 0);
-    while at < stored.size {
-        let end = stored.size.min(at + PIECE_BYTES as u64);
-        let piece = part(objects, name, at..end, stored.size).await?;
-        hash.update(&piece);
-        take(piece);
-        (at, reads) = (end, reads + 1);
-    }
-    let (found, written) = (hash.finalize(), blake3::Hash::from(stored.hash));
-    if found == written {
-        return Ok(reads);
-    }
-    let (found, written) = (found.to_hex(), written.to_hex());
-    Err(damaged(
-        name,
-        format!("its bytes are others than were written: their BLAKE3 is {found}, not {written}"),
-    ))
 }
