@@ -6,8 +6,8 @@ use crate::pipeline::{self, Syncer};
 use crate::settings::Settings;
 use saga_tracker::store::rocks::RocksStore;
 use saga_tracker::store::{
-    Batch, Checkpoint, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table,
-    TableRange, Usage, VisitPartitions, VisitRow, VisitTable,
+    Batch, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table, Usage,
+    VisitPartitions, VisitRow, VisitTable,
 };
 use serde_json::{Value, json};
 use std::path::Path;
@@ -111,8 +111,8 @@ impl Read for Recording {
         self.inner.scan_partitions(table, partitions, visit)
     }
 
-    fn scan_table(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
-        self.inner.scan_table(range, visit)
+    fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+        self.inner.scan_table(table, visit)
     }
 }
 
@@ -149,14 +149,6 @@ impl Store for Recording {
 
     fn table_bytes(&self, table: Table) -> Result<u64, StoreError> {
         self.inner.table_bytes(table)
-    }
-
-    fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
-        self.inner.split(table, parts)
-    }
-
-    fn checkpoint(&self, into: &Path) -> Result<Checkpoint, StoreError> {
-        self.inner.checkpoint(into)
     }
 
     fn usage(&self) -> Usage {

@@ -1,4 +1,4 @@
-//! Keys and records, without the engines.
+//! Keys, records and the table of tables, without the engines.
 
 #[path = "../../src/store/codec.rs"]
 pub mod codec;
@@ -8,7 +8,7 @@ mod error;
 mod key;
 #[path = "../../src/store/keys.rs"]
 pub mod keys;
-#[path = "../../src/store/letter_records.rs"]
+#[path = "../../src/store/dead_letter_records.rs"]
 mod dead_letter_records;
 #[path = "../../src/store/purged_records.rs"]
 mod purged_records;
@@ -16,5 +16,8 @@ mod purged_records;
 pub mod records;
 #[path = "../../src/store/state_records.rs"]
 mod state_records;
+#[path = "../../src/store/table.rs"]
+mod table;
 
 pub use error::StoreError;
+pub use table::Table;

@@ -5,8 +5,11 @@
 
 pub mod archive;
 pub mod audit;
+pub mod background;
 pub mod dead_letters;
 pub mod decisions;
 pub mod objects;
+pub mod rebuild;
 pub mod retention;
 pub mod snapshot;
+pub mod topic_replay;

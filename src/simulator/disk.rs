@@ -7,11 +7,10 @@
 use crate::program::demo::rng::Rng;
 use crate::store::memory::MemoryStore;
 use crate::store::{
-    Batch, Checkpoint, Direction, Durability, Key, Read, SortRange, Store, StoreError, Table, TableRange,
+    Batch, Checkpoints, Direction, Durability, Key, Read, SortRange, Store, StoreError, Table, TableRanges,
     Usage, VisitRow, VisitTable,
 };
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a write that fails says.
@@ -193,8 +192,12 @@ impl Read for Disk {
         self.rows.scan(table, partition, range, direction, limit, visit)
     }
 
-    fn scan_table(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
-        self.rows.scan_table(range, visit)
+    fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+        self.rows.scan_table(table, visit)
+    }
+
+    fn ranges(&self) -> Option<&dyn TableRanges> {
+        self.rows.ranges()
     }
 }
 
@@ -254,12 +257,8 @@ impl Store for Disk {
         self.rows.table_bytes(table)
     }
 
-    fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
-        self.rows.split(table, parts)
-    }
-
-    fn checkpoint(&self, into: &Path) -> Result<Checkpoint, StoreError> {
-        self.rows.checkpoint(into)
+    fn checkpoints(&self) -> Option<&dyn Checkpoints> {
+        self.rows.checkpoints()
     }
 
     fn usage(&self) -> Usage {

@@ -11,11 +11,9 @@ use crate::domain::clock::SharedClock;
 use crate::domain::{Cut, Position, SagaDefinitions};
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::redrive::{RedriveParts, Redrives};
-use crate::operations::dead_letters::{AnnounceApplier, DiscardApplier, RemoveApplier, Sources};
-use crate::operations::decisions::{Applier, Consumer, Decisions, OpsStatus, Reading, StatusChanger};
-use crate::operations::retention::decision::{
-    HoldApplier, PurgeApplier, ReleaseApplier, RestoreApplier, RestorePartApplier,
-};
+use crate::operations::dead_letters::{self as letters, Sources};
+use crate::operations::decisions::{Consumer, Decisions, OpsStatus, Reading, StatusChanger};
+use crate::operations::retention::decision;
 use crate::operations::retention::{Asked, Edge, RetentionSettings, RetentionStatus, Rules, Sweeper, Worker};
 use crate::pipeline::ingest::late_schemas::Reread;
 use crate::pipeline::ingest::origin::DeadLetterTopics;
@@ -281,29 +279,8 @@ impl Process {
     /// Opens the reader of decisions where the store ends.
     pub(super) fn open_ops(&self, world: &Arc<World>) -> Result<Flow<Reading>, StoreError> {
         let token = CancellationToken::new();
-        let appliers: Vec<Box<dyn Applier>> = vec![
-            Box::new(HoldApplier),
-            Box::new(ReleaseApplier),
-            Box::new(PurgeApplier {
-                topic: TRACKER.to_owned(),
-            }),
-            Box::new(RestoreApplier {
-                topic: TRACKER.to_owned(),
-            }),
-            Box::new(RestorePartApplier),
-            Box::new(DiscardApplier {
-                book: self.book.clone(),
-                topics: topics(),
-            }),
-            Box::new(AnnounceApplier {
-                book: self.book.clone(),
-                topics: topics(),
-            }),
-            Box::new(RemoveApplier {
-                book: self.book.clone(),
-                topics: topics(),
-            }),
-        ];
+        let mut appliers = decision::appliers(TRACKER);
+        appliers.extend(letters::appliers(&self.book, &topics()));
         let consumer = Consumer {
             store: self.store.clone(),
             settings: ingest_settings(1),

@@ -3,7 +3,7 @@
 
 use super::hand_on::hand_on_upkeep_calls;
 use super::{
-    Batch, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table, TableRange,
+    Batch, Direction, Durability, Key, Read, SharedStore, SortRange, Store, StoreError, Table,
     VisitPartitions, VisitRow, VisitTable,
 };
 use std::collections::BTreeMap;
@@ -97,9 +97,9 @@ impl Read for CountingStore {
             })
     }
 
-    fn scan_table(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
-        self.inner.scan_table(range, &mut |partition, sort, value| {
-            self.count(range.table, 1);
+    fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+        self.inner.scan_table(table, &mut |partition, sort, value| {
+            self.count(table, 1);
             visit(partition, sort, value)
         })
     }

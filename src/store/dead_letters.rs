@@ -16,7 +16,7 @@ pub use super::dead_letter_marks::{DeadLetterMark, DeadLetterState, Happened, Re
 pub use super::letter_states::{counted, is_announced, marks, marks_between, removed, state};
 use super::letter_states::{each_of_kind, first_about, is_returned};
 use super::records::{DeadLetterRecord, DeadLetterSummaryRecord};
-use super::{Batch, Durability, Key, Read, Store, StoreError, Table, TableRange, keys, read, totals};
+use super::{Batch, Durability, Key, Read, Store, StoreError, Table, keys, read, totals};
 use crate::domain::{Millis, Position};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -488,29 +488,32 @@ pub fn list_all_once(store: &dyn Store) -> Result<(), StoreError> {
     if read::meta(store, totals::LETTERS_LISTED)?.is_some() {
         return Ok(());
     }
-    let whole = TableRange::whole(Table::DeadLetters);
     let mut batch = Batch::new();
-    read::try_scan_table(&*store.snapshot(), &whole, |partition, sort, value| {
-        let letter = DeadLetterRecord::read(value)?;
-        let key = Key::new(partition, sort);
-        if store.get(Table::Letters, &key)?.is_none() {
-            let listed = DeadLetterSummaryRecord {
-                topic: letter.topic,
-                reason: letter.reason,
-                detail: letter.detail,
-                arrived_at: letter.arrived_at,
-                bytes: letter.value.map_or(0, |value| value.len() as u64),
-                value: ValueHash::of(letter.value).0,
-                ..DeadLetterSummaryRecord::default()
-            };
-            batch.put_with(Table::Letters, &key, |bytes| listed.write(bytes));
-        }
-        if batch.len() >= ROWS {
-            store.write(&batch, Durability::Process)?;
-            batch.clear();
-        }
-        Ok(())
-    })?;
+    read::try_scan_table(
+        &*store.snapshot(),
+        Table::DeadLetters,
+        |partition, sort, value| {
+            let letter = DeadLetterRecord::read(value)?;
+            let key = Key::new(partition, sort);
+            if store.get(Table::Letters, &key)?.is_none() {
+                let listed = DeadLetterSummaryRecord {
+                    topic: letter.topic,
+                    reason: letter.reason,
+                    detail: letter.detail,
+                    arrived_at: letter.arrived_at,
+                    bytes: letter.value.map_or(0, |value| value.len() as u64),
+                    value: ValueHash::of(letter.value).0,
+                    ..DeadLetterSummaryRecord::default()
+                };
+                batch.put_with(Table::Letters, &key, |bytes| listed.write(bytes));
+            }
+            if batch.len() >= ROWS {
+                store.write(&batch, Durability::Process)?;
+                batch.clear();
+            }
+            Ok(())
+        },
+    )?;
     read::put_meta(&mut batch, totals::LETTERS_LISTED, "1");
     store.write(&batch, Durability::Process)
 }

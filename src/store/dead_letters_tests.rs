@@ -97,8 +97,7 @@ fn rows(store: &MemoryStore) -> Vec<(Table, [Vec<u8>; 3])> {
         Table::LettersByEvent,
         Table::DeadLetters,
     ] {
-        let whole = TableRange::whole(table);
-        read::try_scan_table(store, &whole, |partition, sort, value| {
+        read::try_scan_table(store, table, |partition, sort, value| {
             found.push((table, [partition, sort, value].map(<[u8]>::to_vec)));
             Ok(())
         })
@@ -296,12 +295,8 @@ impl Read for Counting<'_> {
             .scan(table, partition, range, direction, limit, &mut counted)
     }
 
-    fn scan_table(
-        &self,
-        range: &TableRange,
-        visit: &mut crate::store::VisitTable<'_>,
-    ) -> Result<(), StoreError> {
-        self.store.scan_table(range, visit)
+    fn scan_table(&self, table: Table, visit: &mut crate::store::VisitTable<'_>) -> Result<(), StoreError> {
+        self.store.scan_table(table, visit)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The calls that a store around another one hands on as they are.
 
-/// All of [`Store`](super::Store) but `snapshot`, handed on to a field.
+/// All of [`Store`](super::Store) but `snapshot` and what an engine may lack, handed on to a field.
 macro_rules! hand_on_store_calls {
     ($inner:ident) => {
         fn write(
@@ -40,21 +40,6 @@ macro_rules! hand_on_upkeep_calls {
 
         fn table_bytes(&self, table: $crate::store::Table) -> Result<u64, $crate::store::StoreError> {
             self.$inner.table_bytes(table)
-        }
-
-        fn split(
-            &self,
-            table: $crate::store::Table,
-            parts: usize,
-        ) -> Result<Vec<$crate::store::TableRange>, $crate::store::StoreError> {
-            self.$inner.split(table, parts)
-        }
-
-        fn checkpoint(
-            &self,
-            into: &std::path::Path,
-        ) -> Result<$crate::store::Checkpoint, $crate::store::StoreError> {
-            self.$inner.checkpoint(into)
         }
 
         fn usage(&self) -> $crate::store::Usage {

@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | log | saga id | recorded_at i64 · partition u32 · offset u64 |
 //! | feed, dead_letters, letters | partition u32 · offset >> 16 u64 | offset u64 |
-//! | dead_letter_marks | partition u32 · offset >> 16 u64 | offset u64 · kind u8 · value's hash, 16 bytes · partition u32 · offset u64 |
+//! | letter_marks | partition u32 · offset >> 16 u64 | offset u64 · kind u8 · value's hash, 16 bytes · partition u32 · offset u64 |
 //! | letters_by_event | event id | partition u32 · offset u64 |
 //! | redrives, jobs | `J` | number u64 |
 //! | redrives, letters | `L` · number u64 | partition u32 · offset u64 |

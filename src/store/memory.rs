@@ -5,8 +5,8 @@
 //! survives the process, whatever the durability asked for.
 
 use super::{
-    Batch, Checkpoint, Direction, Durability, Key, Op, Read, SortRange, Store, StoreError, Table, TableRange,
-    Usage, VisitRow, VisitTable,
+    Batch, Checkpoint, Checkpoints, Direction, Durability, Key, Op, Read, SortRange, Store, StoreError,
+    Table, TableRange, TableRanges, Usage, VisitRow, VisitTable,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -50,7 +50,7 @@ impl MemoryStore {
         self.unsynced.load(Ordering::SeqCst)
     }
 
-    /// Reads a copy that [`Store::checkpoint`] made.
+    /// Reads a copy that [`Checkpoints::checkpoint`] made.
     ///
     /// # Errors
     /// [`StoreError`] when there is none, or it is damaged.
@@ -188,7 +188,40 @@ impl Read for Tables {
         Ok(())
     }
 
-    fn scan_table(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+    fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+        self.scan_range(&TableRange::whole(table), visit)
+    }
+
+    fn ranges(&self) -> Option<&dyn TableRanges> {
+        Some(self)
+    }
+}
+
+impl TableRanges for Tables {
+    fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
+        let partitions = self.0.get(&table).map(Arc::as_ref);
+        let rows: usize = partitions.into_iter().flatten().map(|(_, rows)| rows.len()).sum();
+        let share = rows.div_ceil(parts.max(1)).max(1);
+        let mut ranges = vec![TableRange::whole(table)];
+        let mut in_share = 0;
+        for (partition, rows) in partitions.into_iter().flatten() {
+            if in_share >= share {
+                if let Some(last) = ranges.last_mut() {
+                    last.to = Some(partition.to_vec());
+                }
+                ranges.push(TableRange {
+                    table,
+                    from: Some(partition.to_vec()),
+                    to: None,
+                });
+                in_share = 0;
+            }
+            in_share += rows.len();
+        }
+        Ok(ranges)
+    }
+
+    fn scan_range(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
         let Some(partitions) = self.0.get(&range.table) else {
             return Ok(());
         };
@@ -247,8 +280,22 @@ impl Read for MemoryStore {
         self.now().scan(table, partition, range, direction, limit, visit)
     }
 
-    fn scan_table(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
-        self.now().scan_table(range, visit)
+    fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+        self.now().scan_table(table, visit)
+    }
+
+    fn ranges(&self) -> Option<&dyn TableRanges> {
+        Some(self)
+    }
+}
+
+impl TableRanges for MemoryStore {
+    fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
+        self.now().split(table, parts)
+    }
+
+    fn scan_range(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+        self.now().scan_range(range, visit)
     }
 }
 
@@ -295,40 +342,8 @@ impl Store for MemoryStore {
         Ok(0)
     }
 
-    fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
-        let tables = self.now();
-        let partitions = tables.0.get(&table).map(Arc::as_ref);
-        let rows: usize = partitions.into_iter().flatten().map(|(_, rows)| rows.len()).sum();
-        let share = rows.div_ceil(parts.max(1)).max(1);
-        let mut ranges = vec![TableRange::whole(table)];
-        let mut in_share = 0;
-        for (partition, rows) in partitions.into_iter().flatten() {
-            if in_share >= share {
-                if let Some(last) = ranges.last_mut() {
-                    last.to = Some(partition.to_vec());
-                }
-                ranges.push(TableRange {
-                    table,
-                    from: Some(partition.to_vec()),
-                    to: None,
-                });
-                in_share = 0;
-            }
-            in_share += rows.len();
-        }
-        Ok(ranges)
-    }
-
-    fn checkpoint(&self, into: &Path) -> Result<Checkpoint, StoreError> {
-        let disk = |e| StoreError::Disk(format!("{}: {e}", into.display()));
-        let tables = self.now();
-        fs::create_dir(into).map_err(disk)?;
-        fs::write(into.join(COPY), tables.to_copy()).map_err(disk)?;
-        Ok(Checkpoint {
-            engine: ENGINE.to_owned(),
-            head: COPY.to_owned(),
-            copy: Box::new(tables),
-        })
+    fn checkpoints(&self) -> Option<&dyn Checkpoints> {
+        Some(self)
     }
 
     fn usage(&self) -> Usage {
@@ -345,5 +360,19 @@ impl Store for MemoryStore {
             memory_bytes: bytes as u64,
             log_rows: log_rows as u64,
         }
+    }
+}
+
+impl Checkpoints for MemoryStore {
+    fn checkpoint(&self, into: &Path) -> Result<Checkpoint, StoreError> {
+        let disk = |e| StoreError::Disk(format!("{}: {e}", into.display()));
+        let tables = self.now();
+        fs::create_dir(into).map_err(disk)?;
+        fs::write(into.join(COPY), tables.to_copy()).map_err(disk)?;
+        Ok(Checkpoint {
+            engine: ENGINE.to_owned(),
+            head: COPY.to_owned(),
+            copy: Box::new(tables),
+        })
     }
 }

@@ -3,7 +3,8 @@
 //! (table, partition key, sort key) → value. A partition is ordered by sort key; partitions have no
 //! order among themselves. This is what RocksDB with concatenated keys, Cassandra, ScyllaDB and
 //! DynamoDB share, so nothing above this module may know which of them it talks to, and every read
-//! on a request's path is a scan inside one partition. What the tables mean is not decided here.
+//! on a request's path is a scan inside one partition. What only some can do they offer beside it
+//! ([`Checkpoints`], [`TableRanges`]). What the tables mean is not decided here.
 
 mod batch;
 pub mod carried;
@@ -26,8 +27,11 @@ pub mod keys;
 mod keys_tests;
 mod letter_states;
 pub mod memory;
+#[cfg(test)]
+pub(crate) mod plain;
 pub mod purged;
 mod purged_records;
+mod ranges;
 pub mod read;
 pub mod records;
 #[cfg(test)]
@@ -42,7 +46,10 @@ pub mod totals;
 pub use batch::{Batch, Op};
 pub use error::StoreError;
 pub use keys::Key;
-pub use table::{Generation, ProjectionTable, Table};
+pub use ranges::{TableRange, TableRanges, scan_range, split};
+pub use table::{
+    Access, Generation, InDigest, PartOfValue, ProjectionTable, Proof, Reread, Table, TableEntry,
+};
 
 use std::ops::{Bound, ControlFlow};
 use std::path::Path;
@@ -75,28 +82,6 @@ pub type SortRange<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 
 /// All of a partition.
 pub const WHOLE: SortRange<'static> = (Bound::Unbounded, Bound::Unbounded);
-
-/// A share of a table for one of several parallel scans. Opaque: only the engine that cut it reads it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableRange {
-    /// The table.
-    pub table: Table,
-    /// Engine's key of the first partition, inclusive; `None` from the start.
-    pub from: Option<Vec<u8>>,
-    /// Engine's key of the end, exclusive; `None` to the end.
-    pub to: Option<Vec<u8>>,
-}
-
-impl TableRange {
-    /// All of a table.
-    pub fn whole(table: Table) -> Self {
-        Self {
-            table,
-            from: None,
-            to: None,
-        }
-    }
-}
 
 /// Called with sort key and value; may stop the scan.
 pub type VisitRow<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
@@ -167,12 +152,18 @@ pub trait Read {
         Ok(())
     }
 
-    /// Visits every row of a share of a table. All rows of a partition come together, in the order
-    /// of their sort keys, in exactly one of the shares; partitions come in any order.
+    /// Visits every row of a table. All rows of a partition come together, in the order of their sort
+    /// keys; partitions come in any order.
     ///
     /// # Errors
     /// [`StoreError`] when the engine cannot go on.
-    fn scan_table(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError>;
+    fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError>;
+
+    /// Shares of a table, for scans side by side, where the engine can cut one. Whoever does not care uses
+    /// [`split`] and [`scan_range`].
+    fn ranges(&self) -> Option<&dyn TableRanges> {
+        None
+    }
 }
 
 /// A store of partitioned ordered tables.
@@ -229,12 +220,17 @@ pub trait Store: Read + Send + Sync + 'static {
     /// [`StoreError`] when the engine cannot tell.
     fn table_bytes(&self, table: Table) -> Result<u64, StoreError>;
 
-    /// Cuts a table into at most `parts` shares of similar size for parallel scans.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the engine cannot tell.
-    fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError>;
+    /// Copies of the store as files, where the engine makes them.
+    fn checkpoints(&self) -> Option<&dyn Checkpoints> {
+        None
+    }
 
+    /// What the store takes up, for metrics and `doctor`.
+    fn usage(&self) -> Usage;
+}
+
+/// What an engine that keeps files of its own on this machine can do beyond a [`Store`].
+pub trait Checkpoints {
     /// Makes a consistent copy of the store, of one moment, as files in the directory `into`, which
     /// must not exist and should lie on the store's own disk: what never changes is linked, not
     /// copied. Writes go on meanwhile. The files are never changed by anyone, and a file that two
@@ -243,9 +239,6 @@ pub trait Store: Read + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`]; then there may be a part of a copy, which the caller removes.
     fn checkpoint(&self, into: &Path) -> Result<Checkpoint, StoreError>;
-
-    /// What the store takes up, for metrics and `doctor`.
-    fn usage(&self) -> Usage;
 }
 
 /// A consistent copy of a store, as files.

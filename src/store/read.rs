@@ -57,12 +57,12 @@ pub fn try_scan_saga(
 /// The engine's error, or the visitor's first.
 pub fn try_scan_table(
     snapshot: &dyn Read,
-    range: &super::TableRange,
+    table: Table,
     mut visit: impl FnMut(&[u8], &[u8], &[u8]) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let mut failed = None;
     snapshot.scan_table(
-        range,
+        table,
         &mut |partition, sort, value| match visit(partition, sort, value) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {

@@ -5,8 +5,8 @@
 
 use super::hand_on::hand_on_store_calls;
 use super::{
-    Direction, Key, Read, SharedStore, SortRange, Store, StoreError, Table, TableRange, VisitPartitions,
-    VisitRow, VisitTable,
+    Direction, Key, Read, SharedStore, SortRange, Store, StoreError, Table, VisitPartitions, VisitRow,
+    VisitTable,
 };
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -104,12 +104,12 @@ macro_rules! read_until_stopped {
                 self.stop.check()
             }
 
-            fn scan_table(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+            fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
                 self.stop.check()?;
                 let visit = &mut |partition: &[u8], sort: &[u8], value: &[u8]| {
                     self.stop.unless(|| visit(partition, sort, value))
                 };
-                self.$inner.scan_table(range, visit)?;
+                self.$inner.scan_table(table, visit)?;
                 self.stop.check()
             }
         }
@@ -170,8 +170,7 @@ mod tests {
         );
         assert!(matches!(ended, Err(StoreError::Stopped)), "{ended:?}");
         assert_eq!(seen, 3);
-        let whole = TableRange::whole(Table::Offsets);
-        let again = watched.scan_table(&whole, &mut |_, _, _| ControlFlow::Continue(()));
+        let again = watched.scan_table(Table::Offsets, &mut |_, _, _| ControlFlow::Continue(()));
         assert!(matches!(again, Err(StoreError::Stopped)));
         assert!(matches!(
             view.get(Table::Offsets, &Key::default()),

@@ -1,4 +1,229 @@
-//! The tables, by name. ARCHITECTURE.md says what each is for; `keys` and `records` what is in it.
+//! The tables: each is one entry, and whatever depends on which table it is derives from that entry or is
+//! held against it. What keys consist of is in `keys`, what values do in `records`.
+
+use super::StoreError;
+use super::codec::Record;
+use super::records::{
+    ArchivedRecord, AuditRecord, CountRecord, DeadLetterMarkRecord, DeadLetterRecord,
+    DeadLetterSummaryRecord, DecisionRecord, FeedRecord, GapRecord, HoldRecord, InstanceRecord, LogRecord,
+    MetaRecord, OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord,
+    StandingRecord, TotalRecord, UpdatedRecord,
+};
+use InDigest::{No, Part, Whole};
+use Proof::{Fold, Nothing};
+
+/// What a table is, whichever generation of it.
+pub struct TableEntry {
+    /// Its name on disk, that of a projection without its generation. Never changed.
+    pub name: &'static str,
+    /// How it is used: engines choose how to keep it by that.
+    pub access: Access,
+    /// Whether two stores that were fed the same must agree in it.
+    pub digest: InDigest,
+    /// What `verify` holds its rows against.
+    pub proof: Proof,
+    /// The records that its values are, by name.
+    pub values: &'static [(&'static str, Reread)],
+}
+
+/// How a table is written and read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Appended to in random partitions, read by partition.
+    AppendedAnywhere,
+    /// Appended to in order, read in order.
+    AppendedInOrder,
+    /// Overwritten, read by whole key.
+    ByKey,
+    /// Overwritten, read by partition.
+    ByPartition,
+    /// A handful of rows.
+    Small,
+}
+
+/// What the digest of a store takes of the values of a table; of keys it takes all, or nothing.
+#[derive(Clone, Copy, Debug)]
+pub enum InDigest {
+    /// All.
+    Whole,
+    /// What this leaves of a value.
+    Part(PartOfValue),
+    /// Nothing, for this reason.
+    No(&'static str),
+}
+
+/// What the rows of a table are held against, so that one that is lost or wrong is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// A new fold of the log.
+    Fold,
+    /// The account of offsets: each has one entry of the feed, and what that names is there.
+    Offsets,
+    /// The account of dead letters.
+    DeadLetters,
+    /// Nothing that is in the store, for this reason.
+    Nothing(&'static str),
+}
+
+/// The part of a value in which two stores that were fed the same must agree.
+pub type PartOfValue = fn(&[u8]) -> Result<Vec<u8>, StoreError>;
+
+/// Reads bytes as a record and writes it again: whether that is read as the same.
+pub type Reread = fn(&[u8]) -> Result<bool, StoreError>;
+
+/// Of a gap what the broker still held when it was found differs between replicas.
+fn where_it_ends(gap: &[u8]) -> Result<Vec<u8>, StoreError> {
+    Ok(GapRecord::read(gap)?.next.to_be_bytes().to_vec())
+}
+
+macro_rules! tables {
+    (
+        evidence { $(
+            $(#[$about:meta])* $table:ident = $name:literal, $access:ident, $digest:expr, $proof:expr,
+            [$($value:ident),+];
+        )+ }
+        projections { $(
+            $(#[$shows:meta])* $projection:ident = $short:literal, $kind:ident, $in:expr, $how:expr,
+            [$($record:ident),+];
+        )+ }
+    ) => {
+        /// A table of the store.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Table {
+            $($(#[$about])* $table,)+
+            /// A projection.
+            Projection(Generation, ProjectionTable),
+        }
+
+        /// The tables that can be thrown away and made again from the log.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum ProjectionTable {
+            $($(#[$shows])* $projection,)+
+        }
+
+        impl ProjectionTable {
+            /// All of them.
+            pub const ALL: [Self; [$($short),+].len()] = [$(Self::$projection),+];
+        }
+
+        impl Table {
+            /// Every table there is.
+            pub fn all() -> impl Iterator<Item = Self> {
+                let of = |generation| ProjectionTable::ALL.map(|table| Self::Projection(generation, table));
+                let projections = [Generation::A, Generation::B].into_iter().flat_map(of);
+                [$(Self::$table),+].into_iter().chain(projections)
+            }
+
+            /// The table's name on disk. Never changed.
+            pub const fn name(self) -> &'static str {
+                use Generation::{A, B};
+                match self {
+                    $(Self::$table => $name,)+
+                    $(
+                        Self::Projection(A, ProjectionTable::$projection) => concat!("a.", $short),
+                        Self::Projection(B, ProjectionTable::$projection) => concat!("b.", $short),
+                    )+
+                }
+            }
+
+            /// What the table is.
+            pub fn entry(self) -> &'static TableEntry {
+                match self {
+                    $(Self::$table => entry!($name, $access, $digest, $proof, [$($value),+]),)+
+                    $(
+                        Self::Projection(_, ProjectionTable::$projection) => {
+                            entry!($short, $kind, $in, $how, [$($record),+])
+                        }
+                    )+
+                }
+            }
+        }
+    };
+}
+
+macro_rules! entry {
+    ($name:literal, $access:ident, $digest:expr, $proof:expr, [$($record:ident),+]) => {{
+        static ENTRY: TableEntry = TableEntry {
+            name: $name,
+            access: Access::$access,
+            digest: $digest,
+            proof: $proof,
+            values: &[$((stringify!($record), |bytes| {
+                let record = $record::read(bytes)?;
+                let written = record.to_bytes();
+                Ok($record::read(&written)? == record)
+            })),+],
+        };
+        &ENTRY
+    }};
+}
+
+tables! {
+    evidence {
+        /// Every decoded event, by saga, in timeline order. Append-only.
+        Log = "log", AppendedAnywhere, Whole, Proof::Offsets, [LogRecord];
+        /// For every offset what became of it, in order of arrival.
+        Feed = "feed", AppendedInOrder, Whole, Proof::Offsets, [FeedRecord];
+        /// Per partition, where consumption resumes.
+        Offsets = "offsets", Small, Whole, Proof::Offsets, [OffsetRecord];
+        /// Records that could not be applied, with their bytes.
+        DeadLetters = "dead_letters", AppendedInOrder, Whole, Proof::DeadLetters, [DeadLetterRecord];
+        /// What is known of each dead letter without its bytes.
+        Letters = "letters", Small, Whole, Proof::DeadLetters, [DeadLetterSummaryRecord];
+        /// What happened to dead letters after they were stored. Append-only.
+        DeadLetterMarks = "letter_marks", Small, Whole, Proof::DeadLetters, [DeadLetterMarkRecord];
+        /// Dead letters by the id of the event in them.
+        LettersByEvent = "letters_by_event", Small, Whole, Proof::DeadLetters, [PresenceRecord];
+        /// Redrives that were asked for, and what became of each of their letters. Of this replica only.
+        Redrives = "redrives", Small,
+            No("who asked this replica for what; what came of it is in letter_marks"),
+            Nothing("who asked this replica for what"), [RedriveRecord, RedriveLetterRecord];
+        /// Offsets that the broker did not deliver.
+        Gaps = "gaps", Small, Part(where_it_ends),
+            Nothing("why they were not delivered only the broker knew"), [GapRecord];
+        /// Sagas that retention removed.
+        Purged = "purged", ByKey, Whole, Proof::Offsets, [PurgedRecord];
+        /// Archive objects that hold what was removed.
+        Archived = "archived", Small, Whole, Nothing("the objects are elsewhere"), [ArchivedRecord];
+        /// What may not be removed.
+        Holds = "holds", Small, Whole, Nothing("what was decided is in the operations topic"), [HoldRecord];
+        /// Format version, active generation, cursors of side jobs.
+        Meta = "meta", Small,
+            No("which generation serves here, how far letters are published"),
+            Nothing("where this replica's side jobs are"), [MetaRecord, TotalRecord];
+        /// What came over the ops topic, and what became of it.
+        Decisions = "decisions", AppendedInOrder, Whole,
+            Nothing("what was decided is in the operations topic"), [DecisionRecord];
+        /// Who did what, each entry chained to the one before it. Append-only.
+        Audit = "audit", AppendedInOrder, No("who asked this replica for anything"),
+            Nothing("its own chain, which is verified by itself"), [AuditRecord];
+    }
+    projections {
+        /// State per saga.
+        Instances = "instances", ByKey, Whole, Fold, [InstanceRecord];
+        /// Which deliveries stand, of long timelines; which do not, of all; folds of parts of timelines.
+        Timelines = "timelines", ByKey, Whole, Fold, [StandingRecord, PresenceRecord, InstanceRecord];
+        /// Sagas of an order.
+        ByOrder = "by_order", ByPartition, Whole, Fold, [PresenceRecord];
+        /// Sagas by type, status and start.
+        ByStarted = "by_started", ByPartition, Whole, Fold, [PresenceRecord];
+        /// Sagas by type, status and last event.
+        ByUpdated = "by_updated", ByPartition, Whole, Fold, [UpdatedRecord];
+        /// How many sagas each stretch of time holds, in both sort orders.
+        Counts = "counts", ByPartition, Whole, Fold, [CountRecord];
+        /// Sums over all sagas, and the cursor.
+        Totals = "totals", Small, Whole, Fold, [TotalRecord];
+    }
+}
+
+impl Table {
+    /// What every table is, one entry for both generations of a projection.
+    pub fn entries() -> impl Iterator<Item = &'static TableEntry> {
+        Self::all()
+            .filter(|table| !matches!(table, Self::Projection(Generation::B, _)))
+            .map(Self::entry)
+    }
+}
 
 /// Two sets of projection tables exist, so that one can be rebuilt while the other serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,136 +252,6 @@ impl Generation {
     }
 }
 
-/// The tables that can be thrown away and made again from the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ProjectionTable {
-    /// State per saga.
-    Instances,
-    /// Which deliveries stand, of long timelines; which do not, of all; folds of parts of timelines.
-    Timelines,
-    /// Sagas of an order.
-    ByOrder,
-    /// Sagas by type, status and start.
-    ByStarted,
-    /// Sagas by type, status and last event.
-    ByUpdated,
-    /// How many sagas each stretch of time holds, in both sort orders.
-    Counts,
-    /// Sums over all sagas, and the cursor.
-    Totals,
-}
-
-/// A table of the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Table {
-    /// Every decoded event, by saga, in timeline order. Append-only.
-    Log,
-    /// For every offset what became of it, in order of arrival.
-    Feed,
-    /// Per partition, where consumption resumes.
-    Offsets,
-    /// Records that could not be applied, with their bytes.
-    DeadLetters,
-    /// What is known of each dead letter without its bytes.
-    Letters,
-    /// What happened to dead letters after they were stored. Append-only.
-    DeadLetterMarks,
-    /// Dead letters by the id of the event in them.
-    LettersByEvent,
-    /// Redrives that were asked for, and what became of each of their letters. Of this replica only.
-    Redrives,
-    /// Offsets that the broker did not deliver.
-    Gaps,
-    /// Sagas that retention removed.
-    Purged,
-    /// Archive objects that hold what was removed.
-    Archived,
-    /// What may not be removed.
-    Holds,
-    /// Format version, active generation, cursors of side jobs.
-    Meta,
-    /// What came over the ops topic, and what became of it.
-    Decisions,
-    /// Who did what, each entry chained to the one before it. Append-only.
-    Audit,
-    /// A projection.
-    Projection(Generation, ProjectionTable),
-}
-
-impl ProjectionTable {
-    /// All of them.
-    pub const ALL: [ProjectionTable; 7] = [
-        Self::Instances,
-        Self::Timelines,
-        Self::ByOrder,
-        Self::ByStarted,
-        Self::ByUpdated,
-        Self::Counts,
-        Self::Totals,
-    ];
-}
-
-impl Table {
-    /// Every table there is.
-    pub fn all() -> impl Iterator<Item = Table> {
-        let evidence = [
-            Self::Log,
-            Self::Feed,
-            Self::Offsets,
-            Self::DeadLetters,
-            Self::Letters,
-            Self::DeadLetterMarks,
-            Self::LettersByEvent,
-            Self::Redrives,
-            Self::Gaps,
-            Self::Purged,
-            Self::Archived,
-            Self::Holds,
-            Self::Meta,
-            Self::Decisions,
-            Self::Audit,
-        ]
-        .into_iter();
-        let projections = [Generation::A, Generation::B]
-            .into_iter()
-            .flat_map(|generation| ProjectionTable::ALL.map(|table| Self::Projection(generation, table)));
-        evidence.chain(projections)
-    }
-
-    /// The table's name on disk. Never changed.
-    pub const fn name(self) -> &'static str {
-        use Generation::{A, B};
-        use ProjectionTable as P;
-        match self {
-            Self::Log => "log",
-            Self::Feed => "feed",
-            Self::Offsets => "offsets",
-            Self::DeadLetters => "dead_letters",
-            Self::Letters => "letters",
-            Self::DeadLetterMarks => "letter_marks",
-            Self::LettersByEvent => "letters_by_event",
-            Self::Redrives => "redrives",
-            Self::Gaps => "gaps",
-            Self::Purged => "purged",
-            Self::Archived => "archived",
-            Self::Holds => "holds",
-            Self::Meta => "meta",
-            Self::Decisions => "decisions",
-            Self::Audit => "audit",
-            Self::Projection(A, P::Instances) => "a.instances",
-            Self::Projection(A, P::Timelines) => "a.timelines",
-            Self::Projection(A, P::ByOrder) => "a.by_order",
-            Self::Projection(A, P::ByStarted) => "a.by_started",
-            Self::Projection(A, P::ByUpdated) => "a.by_updated",
-            Self::Projection(A, P::Counts) => "a.counts",
-            Self::Projection(A, P::Totals) => "a.totals",
-            Self::Projection(B, P::Instances) => "b.instances",
-            Self::Projection(B, P::Timelines) => "b.timelines",
-            Self::Projection(B, P::ByOrder) => "b.by_order",
-            Self::Projection(B, P::ByStarted) => "b.by_started",
-            Self::Projection(B, P::ByUpdated) => "b.by_updated",
-            Self::Projection(B, P::Counts) => "b.counts",
-            Self::Projection(B, P::Totals) => "b.totals",
-        }
-    }
-}
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

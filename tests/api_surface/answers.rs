@@ -1,8 +1,14 @@
 //! What each call answers.
 
-use super::support::{Surface, event};
-use axum::http::StatusCode;
+use super::support::{Surface, TOPIC, event};
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
 use saga_tracker::domain::{Event, MetadataForm, SagaStatus};
+use saga_tracker::operations::objects::ObjectsSettings;
+use saga_tracker::server::api::ServerSettings;
+use saga_tracker::store::codec::Record;
+use saga_tracker::store::records::OffsetRecord;
+use saga_tracker::store::{Batch, Durability, Key, Table, keys, read, totals};
 use std::collections::BTreeSet;
 
 fn compensated() -> Vec<Event> {
@@ -310,8 +316,23 @@ async fn head_answers_like_get_without_a_body() {
     }
 }
 
+/// How far topics are read and decisions done.
+fn put_offsets(surface: &Surface) {
+    let (mut batch, mut key) = (Batch::new(), Key::default());
+    for (topic, next) in [(TOPIC, 7), ("ops", 3)] {
+        keys::offsets(&mut key, topic, 0);
+        let row = OffsetRecord {
+            next,
+            ..OffsetRecord::default()
+        };
+        batch.put_with(Table::Offsets, &key, |bytes| row.write(bytes));
+    }
+    read::put_meta(&mut batch, totals::RETENTION_CURSOR, "2");
+    surface.store.write(&batch, Durability::Process).unwrap();
+}
+
 #[tokio::test]
-async fn internal_calls_ask_the_running_tracker() {
+async fn progress_and_digest_are_of_the_running_tracker() {
     let surface = Surface::over(&[]);
     surface.set_progress(&[7]);
     let progress = surface.get("/internal/v1/progress").await.json();
@@ -319,72 +340,134 @@ async fn internal_calls_ask_the_running_tracker() {
         progress["partitions"][0],
         serde_json::json!({"partition": 0, "next": 7, "projected": 7, "end": null})
     );
+    put_offsets(&surface);
     let digest = surface.get("/internal/v1/digest").await.json();
+    let expected = saga_tracker::pipeline::verify::digest(&surface.store, TOPIC).unwrap();
+    let rules: serde_json::Value = serde_json::from_str(&expected.rules).unwrap();
+    assert!(rules["ORDER_CREATION"].is_array(), "{rules}");
     assert_eq!(
         digest,
         serde_json::json!({
             "at": {"0": 7},
-            "topics": {"ops": {"0": 3}},
+            "topics": {"ops": {"0": 3}, "topic": {"0": 7}},
             "applied": 2,
-            "waitingLetters": 4,
-            "rules": {"ORDER_CREATION": ["ORDER_CONFIRMED"]},
-            "total": "ab",
-            "tables": {"log": "cd"},
+            "waitingLetters": 0,
+            "rules": rules,
+            "total": expected.total,
+            "tables": expected.tables,
         })
     );
+}
 
+/// What the path answers once it is as wanted.
+async fn once(
+    surface: &Surface,
+    path: &str,
+    wanted: impl Fn(&serde_json::Value) -> bool,
+) -> serde_json::Value {
+    let asking = async {
+        loop {
+            let answer = surface.get(path).await.json();
+            if wanted(&answer) {
+                return answer;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let bound = std::time::Duration::from_secs(60);
+    tokio::time::timeout(bound, asking).await.unwrap()
+}
+
+#[tokio::test]
+async fn snapshots_are_made_listed_and_pruned_on_demand() {
+    const STATUS: &str = "/internal/v1/snapshots/status";
+    let directory = tempfile::tempdir().unwrap();
+    let (bucket, data) = (directory.path().join("bucket"), directory.path().join("data"));
+    std::fs::create_dir(&bucket).unwrap();
+    let objects = ObjectsSettings {
+        url: format!("file://{}", bucket.display()),
+        ..ObjectsSettings::default()
+    };
+    std::fs::write(&data, b"in the way").unwrap();
+    let scratch = data.join("checkpoint");
+    let surface = Surface::snapping(ServerSettings::default(), &compensated(), objects, scratch);
     let begun = surface.send("POST", "/internal/v1/snapshots").await;
     assert_eq!(begun.status, StatusCode::ACCEPTED);
     assert!(begun.json()["id"].as_str().unwrap().starts_with("20260201T"));
-    let status = surface.get("/internal/v1/snapshots/status").await.json();
-    assert_eq!(status["running"]["phase"], "copying");
-    assert_eq!(status["failure"]["message"], "the bucket is gone");
-    assert_eq!(status["last"], serde_json::Value::Null);
+    let failed = once(&surface, STATUS, |status| status["running"].is_null()).await;
+    assert_eq!(
+        failed["failure"]["trigger"], "request",
+        "it has nowhere to copy to"
+    );
+    assert_eq!(failed["last"], serde_json::Value::Null);
+    std::fs::remove_file(&data).unwrap();
+    let begun = surface.send("POST", "/internal/v1/snapshots").await.json();
+    let made = once(&surface, STATUS, |status| status["running"].is_null()).await;
+    assert_eq!(
+        (&made["last"]["id"], &made["failure"]),
+        (&begun["id"], &serde_json::Value::Null)
+    );
     let listed = surface.get("/internal/v1/snapshots?limit=1").await.json();
     assert_eq!(listed["snapshots"].as_array().unwrap().len(), 1);
-    assert_eq!(listed["snapshots"][0]["sentBytes"], 5);
+    assert_eq!(listed["snapshots"][0]["sentBytes"], made["last"]["sentBytes"]);
     for limit in ["0", "1001", "x", ""] {
         let refused = surface
             .get(&format!("/internal/v1/snapshots?limit={limit}"))
             .await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{limit}");
     }
-    let pruned = surface
-        .send("POST", "/internal/v1/snapshots/prune?dryRun=true")
-        .await
-        .json();
-    assert_eq!(
-        (&pruned["deletedFiles"], &pruned["waitingFiles"]),
-        (&0.into(), &1.into())
-    );
-    let pruned = surface.send("POST", "/internal/v1/snapshots/prune").await.json();
-    assert_eq!(
-        (&pruned["deletedFiles"], &pruned["dryRun"]),
-        (&1.into(), &false.into())
-    );
+    for (query, dry_run) in [("?dryRun=true", true), ("", false)] {
+        let pruned = surface
+            .send("POST", &format!("/internal/v1/snapshots/prune{query}"))
+            .await
+            .json();
+        assert_eq!(
+            (&pruned["dryRun"], &pruned["kept"][0], &pruned["deletedFiles"]),
+            (&dry_run.into(), &begun["id"], &0.into())
+        );
+    }
     let refused = surface
         .send("POST", "/internal/v1/snapshots/prune?dryRun=maybe")
         .await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
-    *surface.admin.nowhere.lock().unwrap() = true;
-    let nowhere = surface.send("POST", "/internal/v1/snapshots").await;
-    assert_eq!(nowhere.status, StatusCode::SERVICE_UNAVAILABLE);
+    let nowhere = Surface::over(&[]).send("POST", "/internal/v1/snapshots").await;
+    assert_eq!(nowhere.status, StatusCode::CONFLICT);
     assert!(
         nowhere.json()["message"]
             .as_str()
             .unwrap()
             .contains("objects.url")
     );
+}
 
-    let started = surface.send("POST", "/internal/v1/rebuild").await;
+#[tokio::test]
+async fn one_rebuild_runs_at_a_time_and_is_followed_to_its_end() {
+    const PATH: &str = "/internal/v1/rebuild";
+    let surface = Surface::over(&compensated());
+    let idle = surface.get(PATH).await.json();
+    assert_eq!(
+        (&idle["phase"], &idle["generation"]),
+        (&"idle".into(), &"a".into())
+    );
+    let gate = surface.gate.close();
+    let started = surface.send("POST", PATH).await;
     assert_eq!(started.status, StatusCode::ACCEPTED);
     assert_eq!(started.json()["phase"], "folding");
-    assert_eq!(surface.admin.started_by.lock().unwrap().len(), 2);
-    assert_eq!(surface.get("/internal/v1/rebuild").await.json()["running"], true);
-    let again = surface.send("POST", "/internal/v1/rebuild").await;
+    assert_eq!(surface.get(PATH).await.json()["running"], true);
+    for path in [PATH, "/internal/v1/replay"] {
+        let request = Request::post(path).header("content-type", "application/json");
+        let again = surface.request(request.body(Body::from("{}")).unwrap()).await;
+        assert_eq!(
+            (again.status, again.json()["error"].as_str()),
+            (StatusCode::CONFLICT, Some("CONFLICT")),
+            "{path}"
+        );
+    }
+    drop(gate);
+    let ended = once(&surface, PATH, |status| status["running"] == false).await;
     assert_eq!(
-        (again.status, again.json()["error"].as_str()),
-        (StatusCode::CONFLICT, Some("CONFLICT"))
+        (&ended["phase"], &ended["generation"], &ended["error"]),
+        (&"done".into(), &"b".into(), &serde_json::Value::Null)
     );
 }
 

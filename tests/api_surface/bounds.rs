@@ -1,20 +1,22 @@
 //! What keeps a request from taking more than its share, and failures from showing more than they
 //! should.
 
-use super::gated::Gated;
-use super::support::{Reply, Surface, event, stored};
+use super::support::{Reply, Surface, event};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use saga_tracker::domain::SagaStatus;
+use saga_tracker::operations::objects::ObjectsSettings;
 use saga_tracker::server::api::ServerSettings;
 use saga_tracker::store::{
-    Batch, Checkpoint, Direction, Durability, Key, Read, SortRange, Store, StoreError, Table, TableRange,
-    Usage, VisitRow, VisitTable,
+    Batch, Direction, Durability, Key, Read, SortRange, Store, StoreError, Table, Usage, VisitRow, VisitTable,
 };
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 fn small() -> ServerSettings {
     ServerSettings {
@@ -67,22 +69,21 @@ async fn a_request_within_the_limits_passes_and_one_beyond_is_refused() {
 #[tokio::test]
 async fn an_answer_that_takes_too_long_is_503() {
     let surface = Surface::with(hurried(), &[]);
-    let gate = surface.admin.close_gate();
-    let reply = surface.send("POST", "/internal/v1/rebuild").await;
+    let gate = surface.gate.close();
+    let reply = surface.get("/api/v1/purged/none").await;
     assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(reply.json()["error"], "SERVICE_UNAVAILABLE");
     assert_eq!(reply.header("retry-after"), "1");
     let unbounded =
         tokio::time::timeout(Duration::from_millis(150), surface.get("/internal/v1/digest")).await;
     assert!(unbounded.is_err(), "a digest may take longer than other answers");
-    gate.open();
+    drop(gate);
 }
 
-/// A surface over one saga, `s`, whose store can keep questions waiting.
-fn gated(settings: ServerSettings) -> (Arc<Surface>, Gated) {
-    let store = Gated::over(stored(&[event("s", 0, 0, "ORDER_CREATED", SagaStatus::Started)]));
-    let surface = Surface::on(settings, Arc::new(store.clone()));
-    (Arc::new(surface), store)
+/// A surface over one saga, `s`.
+fn over_one(settings: ServerSettings) -> Arc<Surface> {
+    let events = [event("s", 0, 0, "ORDER_CREATED", SagaStatus::Started)];
+    Arc::new(Surface::with(settings, &events))
 }
 
 /// Asks for what waits at the gate of the store.
@@ -104,13 +105,13 @@ async fn until(what: impl Fn() -> bool) {
 
 #[tokio::test]
 async fn probes_do_not_queue_behind_scans() {
-    let (surface, store) = gated(ServerSettings {
+    let surface = over_one(ServerSettings {
         max_concurrent_scans: 1,
         ..ServerSettings::default()
     });
-    let gate = store.close();
+    let gate = surface.gate.close();
     let held = ask(&surface);
-    until(|| store.came() == 1).await;
+    until(|| surface.gate.came() == 1).await;
     let waiting = ask(&surface);
     for path in [
         "/actuator/health/liveness",
@@ -123,7 +124,7 @@ async fn probes_do_not_queue_behind_scans() {
         assert_ne!(reply.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
     }
     assert!(
-        !waiting.is_finished() && store.came() == 1,
+        !waiting.is_finished() && surface.gate.came() == 1,
         "the one place is taken"
     );
     drop(gate);
@@ -132,16 +133,47 @@ async fn probes_do_not_queue_behind_scans() {
     }
 }
 
+/// An empty bucket that answers when it is told to.
+async fn slow_bucket() -> (ObjectsSettings, CancellationToken) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = ObjectsSettings {
+        url: "s3://bucket".to_owned(),
+        endpoint: Some(format!("http://{}", listener.local_addr().unwrap())),
+        region: Some("here".to_owned()),
+        access_key: Some("key".to_owned()),
+        secret_key: Some("secret".to_owned()),
+        allow_http: true,
+        ..ObjectsSettings::default()
+    };
+    let answer = CancellationToken::new();
+    let told = answer.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let told = told.clone();
+            tokio::spawn(async move {
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    request.push(stream.read_u8().await.unwrap());
+                }
+                told.cancelled().await;
+                let list = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: application/xml\r\nconnection: close\r\n";
+                let answer = format!("{head}content-length: {}\r\n\r\n{list}", list.len());
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            });
+        }
+    });
+    (settings, answer)
+}
+
 #[tokio::test]
 async fn searches_do_not_queue_behind_what_waits_for_an_object_store() {
-    let surface = Surface::with(
-        ServerSettings {
-            max_concurrent_scans: 1,
-            ..ServerSettings::default()
-        },
-        &[],
-    );
-    let gate = surface.admin.close_gate();
+    let settings = ServerSettings {
+        max_concurrent_scans: 1,
+        ..ServerSettings::default()
+    };
+    let (objects, answer) = slow_bucket().await;
+    let surface = Surface::snapping(settings, &[], objects, PathBuf::new());
     let lists = async {
         tokio::join!(
             surface.get("/internal/v1/snapshots"),
@@ -152,7 +184,7 @@ async fn searches_do_not_queue_behind_what_waits_for_an_object_store() {
         for _ in 0..20 {
             assert_eq!(surface.get("/sagas").await.status, StatusCode::OK);
         }
-        gate.open();
+        answer.cancel();
     };
     let ((first, second), ()) = tokio::join!(lists, searches);
     assert_eq!((first.status, second.status), (StatusCode::OK, StatusCode::OK));
@@ -167,14 +199,14 @@ async fn so_many_wait_for_what_reads_all_and_further_ones_are_429() {
         },
         &[],
     ));
-    let gate = surface.admin.close_gate();
+    let gate = surface.gate.close();
     let digest = || {
         let surface = surface.clone();
         tokio::spawn(async move { surface.get("/internal/v1/digest").await })
     };
     // One has the place, and eight wait for it.
     let mut asked = vec![digest()];
-    until(|| !surface.admin.digests.lock().unwrap().is_empty()).await;
+    until(|| surface.gate.came() == 1).await;
     asked.extend((0..9).map(|_| digest()));
     until(|| asked.iter().any(JoinHandle::is_finished)).await;
     let (refused, waiting): (Vec<_>, Vec<_>) = asked.into_iter().partition(JoinHandle::is_finished);
@@ -184,7 +216,7 @@ async fn so_many_wait_for_what_reads_all_and_further_ones_are_429() {
         assert_eq!(reply.header("retry-after"), "1");
     }
     assert_eq!(waiting.len(), 9);
-    gate.open();
+    drop(gate);
     for reply in waiting {
         assert_eq!(reply.await.unwrap().status, StatusCode::OK);
     }
@@ -199,29 +231,34 @@ async fn the_wait_for_a_place_is_bounded_where_the_work_is_not() {
         },
         &[],
     ));
-    let gate = surface.admin.close_gate();
+    let gate = surface.gate.close();
     let other = surface.clone();
     let held = tokio::spawn(async move { other.get("/internal/v1/digest").await });
-    until(|| !surface.admin.digests.lock().unwrap().is_empty()).await;
+    until(|| surface.gate.came() == 1).await;
     let late = surface.get("/internal/v1/digest").await;
     assert_eq!(late.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(!held.is_finished());
-    gate.open();
+    drop(gate);
     assert_eq!(held.await.unwrap().status, StatusCode::OK);
 }
 
 #[tokio::test]
 async fn a_change_that_waits_for_a_place_is_not_made_when_its_client_goes() {
-    let surface = Arc::new(Surface::over(&[]));
-    let gate = surface.admin.close_gate();
-    let post = |path: &'static str| {
+    let surface = over_one(ServerSettings::default());
+    let gate = surface.broker.gate.close();
+    let send = |request: axum::http::request::Builder, body: &'static str| {
         let surface = surface.clone();
-        tokio::spawn(async move { surface.send("POST", path).await })
+        tokio::spawn(async move { surface.request(request.body(Body::from(body)).unwrap()).await })
     };
-    // All 64 places are taken by what waits at the gate.
-    let holders: Vec<_> = (0..64).map(|_| post("/internal/v1/rebuild")).collect();
-    until(|| surface.admin.rebuilds_asked.load(Ordering::SeqCst) == 64).await;
-    let left = post("/internal/v1/snapshots");
+    let change = || {
+        let request =
+            Request::patch("/internal/v1/sagas/s/status").header("content-type", "application/json");
+        send(request, r#"{"status": "FAILED", "reason": "test"}"#)
+    };
+    // All 64 places are taken by what waits for the broker.
+    let holders: Vec<_> = (0..64).map(|_| change()).collect();
+    until(|| surface.broker.gate.came() == 64).await;
+    let left = send(Request::post("/internal/v1/rebuild"), "");
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
@@ -230,12 +267,10 @@ async fn a_change_that_waits_for_a_place_is_not_made_when_its_client_goes() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    gate.open();
+    drop(gate);
     for holder in holders {
-        holder.await.unwrap();
+        assert_eq!(holder.await.unwrap().status, StatusCode::SERVICE_UNAVAILABLE);
     }
-    let by = surface.admin.started_by.lock().unwrap().len();
-    assert_eq!(by, 1, "one rebuild, and no snapshot");
     let gave_up = async {
         loop {
             let told = surface.get("/api/v1/audit?result=REFUSED").await;
@@ -247,6 +282,7 @@ async fn a_change_that_waits_for_a_place_is_not_made_when_its_client_goes() {
     tokio::time::timeout(Duration::from_secs(60), gave_up)
         .await
         .unwrap();
+    assert_eq!(surface.get("/internal/v1/rebuild").await.json()["phase"], "idle");
 }
 
 #[tokio::test]
@@ -259,7 +295,7 @@ async fn what_reads_all_of_something_does_not_keep_searches_waiting() {
         },
         &[],
     );
-    let gate = surface.admin.close_gate();
+    let gate = surface.gate.close();
     let digests = async {
         tokio::join!(
             surface.get("/internal/v1/digest"),
@@ -271,7 +307,7 @@ async fn what_reads_all_of_something_does_not_keep_searches_waiting() {
         for _ in 0..20 {
             assert_eq!(surface.get("/sagas").await.status, StatusCode::OK);
         }
-        gate.open();
+        drop(gate);
     };
     let ((first, second, third), ()) = tokio::join!(digests, searches);
     for reply in [first, second, third] {
@@ -281,9 +317,9 @@ async fn what_reads_all_of_something_does_not_keep_searches_waiting() {
 
 #[tokio::test]
 async fn a_panic_is_a_500_and_says_nothing_of_its_cause() {
-    let surface = Surface::over(&[]);
-    *surface.admin.panics.lock().unwrap() = true;
-    for path in ["/internal/v1/progress", "/actuator/health"] {
+    let store = Arc::new(Broken(|| panic!("the test wants a panic")));
+    let surface = Surface::asking(ServerSettings::default(), store);
+    for path in ["/sagas/s", "/sagas", "/actuator/health"] {
         let reply = surface.get(path).await;
         assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(reply.json()["error"], "INTERNAL_ERROR");
@@ -315,7 +351,7 @@ impl Read for Broken {
         Err((self.0)())
     }
 
-    fn scan_table(&self, _: &TableRange, _: &mut VisitTable<'_>) -> Result<(), StoreError> {
+    fn scan_table(&self, _: Table, _: &mut VisitTable<'_>) -> Result<(), StoreError> {
         Err((self.0)())
     }
 }
@@ -349,14 +385,6 @@ impl Store for Broken {
         Ok(0)
     }
 
-    fn split(&self, _: Table, _: usize) -> Result<Vec<TableRange>, StoreError> {
-        Err((self.0)())
-    }
-
-    fn checkpoint(&self, _: &std::path::Path) -> Result<Checkpoint, StoreError> {
-        Err((self.0)())
-    }
-
     fn usage(&self) -> Usage {
         Usage::default()
     }
@@ -369,7 +397,7 @@ async fn damage_is_reported_and_never_served() {
     let store = Arc::new(Broken(|| {
         StoreError::Corrupt("a.instances: 3 bytes too many".to_owned())
     }));
-    let surface = Surface::on(ServerSettings::default(), store);
+    let surface = Surface::asking(ServerSettings::default(), store);
     for path in QUESTIONS {
         let reply = surface.get(path).await;
         assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR, "{path}");
@@ -395,7 +423,7 @@ async fn damage_is_reported_and_never_served() {
 #[tokio::test]
 async fn a_disk_that_refuses_is_503() {
     let store = Arc::new(Broken(|| StoreError::Disk("no space left on device".to_owned())));
-    let surface = Surface::on(ServerSettings::default(), store);
+    let surface = Surface::asking(ServerSettings::default(), store);
     for path in QUESTIONS {
         let reply = surface.get(path).await;
         assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");

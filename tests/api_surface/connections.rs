@@ -1,6 +1,7 @@
 //! The server on real sockets: who is cut off, and how it stops.
 
-use super::support::{ClosedGate, Surface, event};
+use super::gated::Closed;
+use super::support::{Surface, event};
 use saga_tracker::domain::{Event, MetadataForm, SagaStatus};
 use saga_tracker::server::api::{Server, ServerHandle, ServerSettings};
 use std::net::{IpAddr, Ipv4Addr};
@@ -342,26 +343,21 @@ async fn a_body_that_does_not_come_is_408_on_every_route() {
 #[tokio::test]
 async fn a_digest_ends_when_its_client_goes_away() {
     let server = Running::start(|_| ()).await;
-    let gate = server.surface.admin.close_gate();
+    let gate = server.surface.gate.close();
     let mut client = server.connect().await;
     let request = get("/internal/v1/digest", "");
     client.write_all(request.as_bytes()).await.unwrap();
-    let told = || server.surface.admin.digests.lock().unwrap().clone();
-    within(async {
-        while told().is_empty() {
+    let surface = server.surface.clone();
+    let until = async |what: fn(&Surface) -> bool| {
+        while !what(&surface) {
             tokio::task::yield_now().await;
         }
-    })
-    .await;
-    assert!(!told()[0].is_stopped());
+    };
+    within(until(|surface| surface.gate.came() == 1)).await;
+    assert!(!server.surface.gate.gave_up());
     drop(client);
-    within(async {
-        while !told()[0].is_stopped() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    gate.open();
+    within(until(|surface| surface.gate.gave_up())).await;
+    drop(gate);
     server.stopped().await;
 }
 
@@ -396,7 +392,7 @@ async fn a_running_request_ends_before_the_server_does() {
         b"",
         "an idle connection is closed at once"
     );
-    gate.open();
+    drop(gate);
     assert!(text(&within(waiting).await.unwrap()).starts_with("HTTP/1.1 200 OK"));
     within(server.task).await.unwrap();
     assert!(TcpStream::connect(server.handle.address()).await.is_err());
@@ -414,13 +410,13 @@ async fn the_grace_of_a_shutdown_is_bounded() {
         (Duration::from_millis(100)..Duration::from_secs(5)).contains(&took),
         "{took:?}"
     );
-    gate.open();
+    drop(gate);
     waiting.abort();
 }
 
 /// A request that is answered when told to.
-async fn digest_under_way(server: &Running) -> (JoinHandle<Vec<u8>>, ClosedGate) {
-    let gate = server.surface.admin.close_gate();
+async fn digest_under_way(server: &Running) -> (JoinHandle<Vec<u8>>, Closed) {
+    let gate = server.surface.gate.close();
     let mut stream = server.connect().await;
     stream
         .write_all(get("/internal/v1/digest", "").as_bytes())

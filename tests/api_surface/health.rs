@@ -3,7 +3,7 @@
 use super::support::{NOW, Surface};
 use axum::http::StatusCode;
 use saga_tracker::domain::{Cut, Millis};
-use saga_tracker::server::api::admin::OpsProgress;
+use saga_tracker::operations::decisions::OpsSnapshot;
 
 async fn statuses(surface: &Surface) -> [(u16, String); 3] {
     let mut statuses = [const { (0, String::new()) }; 3];
@@ -75,11 +75,12 @@ async fn decisions_that_are_read_no_more_are_told_and_a_topic_nobody_made_is_onl
         ingest.end = Cut::from_iter([(0, 0)]);
     });
     surface.set_progress(&[0]);
-    surface.admin.progress.lock().unwrap().ops = OpsProgress {
+    let missing = OpsSnapshot {
         waiting: Some("the ops topic does not exist".to_owned()),
         missing_since: Some(Millis(NOW.0 - 30_000)),
-        ..OpsProgress::default()
+        ..OpsSnapshot::default()
     };
+    surface.ops.update(|ops| *ops = missing);
     assert_eq!(statuses(&surface).await, [up(), up(), up()]);
     let reply = surface.get("/actuator/health").await;
     assert_eq!(
@@ -89,13 +90,13 @@ async fn decisions_that_are_read_no_more_are_told_and_a_topic_nobody_made_is_onl
             "details": {"message": "the ops topic does not exist", "next": 0, "end": null, "lag": null},
         })
     );
-    surface.admin.progress.lock().unwrap().ops = OpsProgress {
-        waiting: Some("the ops topic went back".to_owned()),
-        stopped: true,
+    let stopped = OpsSnapshot {
+        fatal: Some("the ops topic went back".to_owned()),
         next: 4,
         end: Some(6),
-        ..OpsProgress::default()
+        ..OpsSnapshot::default()
     };
+    surface.ops.update(|ops| *ops = stopped);
     assert_eq!(statuses(&surface).await, [down(), up(), up()]);
     let reply = surface.get("/actuator/health").await;
     assert_eq!(

@@ -1,32 +1,38 @@
 //! A surface over deliveries that are stored and projected as the tracker does it.
 
+use super::gated::{Gate, Gated};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
-use saga_tracker::domain::clock::Clock;
+use saga_tracker::domain::clock::{Clock, SharedClock};
 use saga_tracker::domain::{Cut, Event, MetadataForm, Millis, Position, SagaDefinitions, SagaStatus};
 use saga_tracker::operations::audit::Audit;
-use saga_tracker::operations::dead_letters::{DeadLetterQuery, Sources};
-use saga_tracker::operations::decisions::OpsError;
-use saga_tracker::operations::snapshot::{Known, LastFailure, Pruned, Running, SnapshotId, Summary, Trigger};
+use saga_tracker::operations::background::Background;
+use saga_tracker::operations::dead_letters::Sources;
+use saga_tracker::operations::dead_letters::redrive::{RedriveParts, Redrives};
+use saga_tracker::operations::decisions::{Decisions, OpsStatus, StatusChanger};
+use saga_tracker::operations::objects::ObjectsSettings;
+use saga_tracker::operations::rebuild::{RebuildParts, Rebuilds};
+use saga_tracker::operations::snapshot::{SnapshotParts, SnapshotSettings, Snapshots};
+use saga_tracker::operations::topic_replay::{TopicReplayParts, TopicReplays};
 use saga_tracker::pipeline::ingest::origin::DeadLetterTopics;
 use saga_tracker::pipeline::ingest::status::IngestStatus;
-use saga_tracker::pipeline::projector::{Projector, ProjectorSettings};
+use saga_tracker::pipeline::kafka::{KafkaSettings, Message, OutError, Outlet};
+use saga_tracker::pipeline::projector::{Projector, ProjectorHandle, ProjectorSettings, spawn};
 use saga_tracker::pipeline::query::Query;
-use saga_tracker::pipeline::registry::BundledSchema;
-use saga_tracker::server::api::admin::{
-    Admin, AdminError, Digest, NewStatus, PartitionProgress, Progress, RebuildStatus, StatusSet,
-};
-use saga_tracker::server::api::{Caller, Context, Parts, ServerSettings, router};
+use saga_tracker::pipeline::registry::{BundledSchema, SchemaSource};
+use saga_tracker::pipeline::verify::Digests;
+use saga_tracker::server::api::{Context, HealthSettings, Parts, ServerSettings, router};
 use saga_tracker::server::metrics::{Metrics, MetricsSettings};
 use saga_tracker::store::codec::Record;
+use saga_tracker::store::dead_letters::DeadLetterLock;
 use saga_tracker::store::memory::MemoryStore;
 use saga_tracker::store::records::LogRecord;
-use saga_tracker::store::stoppable::Stop;
 use saga_tracker::store::{Batch, Durability, Generation, Key, SharedStore, Table, keys};
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use saga_tracker_sdk::publishing::RandomEventIds;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 /// 2026-01-31T09:30:00Z.
@@ -44,153 +50,16 @@ impl Clock for StoppedClock {
     }
 }
 
-/// A tracker of which a test decides what it does.
-#[derive(Default)]
-pub(crate) struct FakeAdmin {
-    pub(crate) progress: Mutex<Progress>,
-    pub(crate) rebuild: Mutex<RebuildStatus>,
-    pub(crate) started_by: Mutex<Vec<Caller>>,
-    /// Digests, rebuilds and lists of snapshots wait until this is free.
-    gate: Mutex<()>,
-    /// How many rebuilds were asked for.
-    pub(crate) rebuilds_asked: AtomicUsize,
-    pub(crate) panics: Mutex<bool>,
-    /// What tells each digest that nobody waits for it.
-    pub(crate) digests: Mutex<Vec<Stop>>,
-    /// What setting a status comes to, when a test decides that.
-    pub(crate) set_status: Mutex<Option<fn() -> OpsError>>,
-    /// Snapshots have nowhere to go.
-    pub(crate) nowhere: Mutex<bool>,
+/// A broker of which a test decides what it says, and when.
+pub(crate) struct Broker {
+    pub(crate) says: Mutex<OutError>,
+    pub(crate) gate: Gate,
 }
 
-impl FakeAdmin {
-    /// Closes the gate; returns when it is closed.
-    pub(crate) fn close_gate(self: &Arc<Self>) -> ClosedGate {
-        let admin = self.clone();
-        let (closed, is_closed) = mpsc::channel();
-        let (open, opened) = mpsc::channel();
-        let holder = std::thread::spawn(move || {
-            let _gate = admin.gate.lock().unwrap();
-            closed.send(()).unwrap();
-            // A test that fails drops the other end, which opens the gate too.
-            let _opened: Result<(), mpsc::RecvError> = opened.recv();
-        });
-        is_closed.recv().unwrap();
-        ClosedGate { open, holder }
-    }
-}
-
-/// Digests, rebuilds and lists of snapshots wait while this is there.
-pub(crate) struct ClosedGate {
-    open: mpsc::Sender<()>,
-    holder: std::thread::JoinHandle<()>,
-}
-
-impl ClosedGate {
-    pub(crate) fn open(self) {
-        self.open.send(()).unwrap();
-        self.holder.join().unwrap();
-    }
-}
-
-impl Admin for FakeAdmin {
-    fn progress(&self) -> Progress {
-        assert!(!*self.panics.lock().unwrap(), "the test wants a panic");
-        self.progress.lock().unwrap().clone()
-    }
-
-    fn start_rebuild(&self, by: &Caller) -> Result<RebuildStatus, AdminError> {
-        self.rebuilds_asked.fetch_add(1, Ordering::SeqCst);
-        let _free = self.gate.lock().unwrap();
-        let mut rebuild = self.rebuild.lock().unwrap();
-        if rebuild.running {
-            return Err(AdminError::Busy(
-                "a rebuild runs; GET this path tells how far it is".to_owned(),
-            ));
-        }
-        self.started_by.lock().unwrap().push(by.clone());
-        *rebuild = RebuildStatus {
-            running: true,
-            phase: "folding".to_owned(),
-            total: 5,
-            ..rebuild.clone()
-        };
-        Ok(rebuild.clone())
-    }
-
-    fn rebuild_status(&self) -> RebuildStatus {
-        self.rebuild.lock().unwrap().clone()
-    }
-
-    fn start_snapshot(&self, by: &Caller) -> Result<SnapshotId, AdminError> {
-        if *self.nowhere.lock().unwrap() {
-            return Err(AdminError::Unavailable("objects.url is not set".to_owned()));
-        }
-        self.started_by.lock().unwrap().push(by.clone());
-        Ok(SnapshotId::new(NOW, 1))
-    }
-
-    fn snapshot_status(&self) -> Known {
-        let mut known = Known::default();
-        known.running = Some(Running {
-            id: SnapshotId::new(NOW, 1),
-            trigger: Trigger::Schedule,
-            progress: Arc::default(),
-        });
-        known.failure = Some(LastFailure {
-            at: NOW,
-            why: "the bucket is gone".to_owned(),
-            trigger: Trigger::Request,
-        });
-        known
-    }
-
-    fn snapshots(&self, limit: usize) -> Result<Vec<Summary>, AdminError> {
-        let _free = self.gate.lock().unwrap();
-        let one = Summary {
-            id: SnapshotId::new(NOW, 2),
-            created_at: NOW.to_string(),
-            files: 3,
-            bytes: 4,
-            sent_bytes: 5,
-            took_ms: 6,
-            sagas: 7,
-            offsets: 8,
-            next: vec![(0, 9)],
-        };
-        Ok(vec![one; limit.min(2)])
-    }
-
-    fn prune_snapshots(&self, dry_run: bool) -> Result<Pruned, AdminError> {
-        Ok(Pruned {
-            kept: vec![SnapshotId::new(NOW, 1)],
-            deleted_files: usize::from(!dry_run),
-            waiting_files: usize::from(dry_run),
-            ..Pruned::default()
-        })
-    }
-
-    fn set_status(&self, _: &NewStatus, _: &Caller) -> Result<StatusSet, AdminError> {
-        match *self.set_status.lock().unwrap() {
-            Some(error) => Err(error().into()),
-            None => Err(AdminError::Unavailable(
-                "this tracker publishes nothing".to_owned(),
-            )),
-        }
-    }
-
-    fn digest(&self, stop: Stop) -> Result<Digest, AdminError> {
-        self.digests.lock().unwrap().push(stop);
-        let _free = self.gate.lock().unwrap();
-        Ok(Digest {
-            at: BTreeMap::from([(0, 7)]),
-            topics: BTreeMap::from([("ops".to_owned(), BTreeMap::from([(0, 3)]))]),
-            applied: 2,
-            waiting_letters: 4,
-            rules: r#"{"ORDER_CREATION":["ORDER_CONFIRMED"]}"#.to_owned(),
-            total: "ab".to_owned(),
-            tables: BTreeMap::from([("log".to_owned(), "cd".to_owned())]),
-        })
+impl Outlet for Broker {
+    fn publish(&self, _: &Message) -> Result<Position, OutError> {
+        self.gate.pass();
+        Err(self.says.lock().unwrap().clone())
     }
 }
 
@@ -198,8 +67,13 @@ impl Admin for FakeAdmin {
 pub(crate) struct Surface {
     pub(crate) context: Context,
     pub(crate) router: Router,
-    pub(crate) admin: Arc<FakeAdmin>,
+    pub(crate) store: SharedStore,
+    /// Where digests, rebuilds and questions about purged sagas pass.
+    pub(crate) gate: Gate,
+    pub(crate) broker: Arc<Broker>,
     pub(crate) ingest: Arc<IngestStatus>,
+    pub(crate) ops: Arc<OpsStatus>,
+    projector: ProjectorHandle,
 }
 
 impl Surface {
@@ -208,42 +82,150 @@ impl Surface {
     }
 
     pub(crate) fn with(settings: ServerSettings, events: &[Event]) -> Self {
-        Self::on(settings, stored(events))
+        Self::snapping(settings, events, ObjectsSettings::default(), PathBuf::new())
     }
 
-    pub(crate) fn on(settings: ServerSettings, store: SharedStore) -> Self {
-        let audit = Audit::new(store.clone(), Arc::new(StoppedClock));
-        let query = Query::new(store, Arc::new(SagaDefinitions::default()));
-        let (admin, ingest) = (Arc::new(FakeAdmin::default()), Arc::new(IngestStatus::default()));
-        let metrics = Metrics::new(&MetricsSettings::default(), query.clone(), ingest.clone());
-        let letters = DeadLetterQuery::new(Sources {
-            store: query.store().clone(),
-            schemas: Arc::new(BundledSchema::new().unwrap()),
-            topics: DeadLetterTopics {
-                topic: TOPIC.to_owned(),
-                dlt_topic: String::new(),
-            },
+    /// One whose snapshots go to these objects.
+    pub(crate) fn snapping(
+        settings: ServerSettings,
+        events: &[Event],
+        objects: ObjectsSettings,
+        scratch: PathBuf,
+    ) -> Self {
+        let gate = Gate::default();
+        let store: SharedStore = Arc::new(Gated::over(stored(events), gate.clone()));
+        Self::made_of(settings, (store.clone(), store), gate, (objects, scratch))
+    }
+
+    /// One whose questions about sagas go to this store, which need not work.
+    pub(crate) fn asking(settings: ServerSettings, asked: SharedStore) -> Self {
+        let objects = (ObjectsSettings::default(), PathBuf::new());
+        Self::made_of(settings, (asked, stored(&[])), Gate::default(), objects)
+    }
+
+    fn made_of(
+        settings: ServerSettings,
+        (asked, store): (SharedStore, SharedStore),
+        gate: Gate,
+        (objects, scratch): (ObjectsSettings, PathBuf),
+    ) -> Self {
+        let clock: SharedClock = Arc::new(StoppedClock);
+        let (topic, shutdown) = (TOPIC.to_owned(), CancellationToken::new());
+        let definitions = Arc::new(SagaDefinitions::default());
+        let schemas: Arc<dyn SchemaSource> = Arc::new(BundledSchema::new().unwrap());
+        let projecting = one_shard();
+        let spawned = spawn(store.clone(), TOPIC, definitions.clone(), projecting.clone());
+        let (projector, _thread) = spawned.unwrap();
+        let ingest = Arc::new(IngestStatus::default());
+        let audit = Audit::new(store.clone(), clock.clone());
+        let background = Background::new(audit.clone());
+        let broker = Arc::new(Broker {
+            says: Mutex::new(OutError::Unreachable("no broker".to_owned())),
+            gate: Gate::default(),
         });
-        metrics.follow_snapshots(Arc::default());
-        metrics.follow_decisions(Arc::default());
+        let decisions = Decisions {
+            out: broker.clone(),
+            topic: "ops".to_owned(),
+            status: Arc::default(),
+            store: store.clone(),
+            clock: clock.clone(),
+            ids: Arc::new(RandomEventIds),
+        };
+        let ops = decisions.status.clone();
+        let query = Query::new(asked, definitions.clone());
+        let metrics = Metrics::new(&MetricsSettings::default(), query.clone(), ingest.clone());
+        let snapshots = Snapshots::new(SnapshotParts {
+            store: store.clone(),
+            objects,
+            settings: SnapshotSettings::default(),
+            scratch,
+            topic: topic.clone(),
+            audit: audit.clone(),
+            clock: clock.clone(),
+            random: || 1,
+            shutdown: shutdown.clone(),
+        });
+        metrics.follow_snapshots(snapshots.status().clone());
+        metrics.follow_decisions(ops.clone());
         metrics.follow_retention(Arc::default());
         let parts = Parts {
             query,
-            letters,
             ingest: ingest.clone(),
-            admin: admin.clone(),
+            projected: projector.watch(),
+            digests: Digests {
+                store: store.clone(),
+                projector: projector.clone(),
+                topic: topic.clone(),
+                settings: projecting.clone(),
+            },
+            redrives: Redrives::new(RedriveParts {
+                sources: Sources {
+                    store: store.clone(),
+                    schemas: schemas.clone(),
+                    topics: DeadLetterTopics {
+                        topic: topic.clone(),
+                        dlt_topic: String::new(),
+                    },
+                },
+                definitions: definitions.clone(),
+                out: broker.clone(),
+                deciding: Arc::new(decisions.clone()),
+                ingest: ingest.clone(),
+                audit: audit.clone(),
+                replay_events: 1_000,
+                clock: clock.clone(),
+                shutdown,
+            }),
+            statuses: StatusChanger {
+                store: store.clone(),
+                definitions: definitions.clone(),
+                topic: topic.clone(),
+                out: broker.clone(),
+                schemas: schemas.clone(),
+                projected: projector.watch(),
+                clock: clock.clone(),
+                ids: Arc::new(RandomEventIds),
+            },
+            decisions,
+            retention: None,
+            rebuilds: Rebuilds::new(
+                RebuildParts {
+                    store: store.clone(),
+                    topic,
+                    definitions,
+                    settings: projecting,
+                    projector: projector.clone(),
+                },
+                background.clone(),
+            ),
+            topic_replays: TopicReplays::new(
+                TopicReplayParts {
+                    store: store.clone(),
+                    kafka: KafkaSettings::default(),
+                    schemas,
+                    projector: projector.clone(),
+                    book: DeadLetterLock::default(),
+                },
+                background,
+            ),
+            snapshots,
+            ended: Arc::default(),
             audit,
             metrics,
-            clock: Arc::new(StoppedClock),
-            health: Default::default(),
+            clock,
+            health: HealthSettings::default(),
             data_dir: None,
         };
         let context = Context::new(settings, parts);
         Self {
             router: router(&context),
             context,
-            admin,
+            store,
+            gate,
+            broker,
             ingest,
+            ops,
+            projector,
         }
     }
 
@@ -275,16 +257,16 @@ impl Surface {
 
     /// All partitions are stored and projected up to there.
     pub(crate) fn set_progress(&self, projected: &[u64]) {
-        let partitions = (0u32..).zip(projected).map(|(partition, at)| PartitionProgress {
-            partition,
-            next: *at,
-            projected: *at,
-            end: None,
-        });
-        *self.admin.progress.lock().unwrap() = Progress {
-            partitions: partitions.collect(),
-            ..Progress::default()
-        };
+        let cut: Cut = (0u32..).zip(projected.iter().copied()).collect();
+        self.ingest.update(|ingest| ingest.next.clone_from(&cut));
+        let after = cut.clone();
+        let moved = self
+            .projector
+            .between_windows(move |projector| projector.advance(&[], &after));
+        moved.unwrap().unwrap();
+        while self.projector.status().cursor != cut {
+            std::thread::yield_now();
+        }
     }
 }
 
@@ -348,11 +330,14 @@ fn project(store: &SharedStore, events: &[Event]) {
         cut.set(event.position.partition, next);
     }
     store.write(&batch, Durability::Process).unwrap();
-    let settings = ProjectorSettings {
+    let definitions = Arc::new(SagaDefinitions::default());
+    let mut projector = Projector::open(store.clone(), Generation::A, definitions, &one_shard()).unwrap();
+    projector.advance(events, &cut).unwrap();
+}
+
+fn one_shard() -> ProjectorSettings {
+    ProjectorSettings {
         shards: 1,
         ..ProjectorSettings::default()
-    };
-    let definitions = Arc::new(SagaDefinitions::default());
-    let mut projector = Projector::open(store.clone(), Generation::A, definitions, &settings).unwrap();
-    projector.advance(events, &cut).unwrap();
+    }
 }

@@ -50,6 +50,13 @@ pub enum ArchiveError {
     Format(String),
 }
 
+impl ArchiveError {
+    /// Whether it is the object store's.
+    pub fn is_of_objects(&self) -> bool {
+        matches!(self, Self::Objects(_))
+    }
+}
+
 impl From<ParquetError> for ArchiveError {
     fn from(error: ParquetError) -> Self {
         let ParquetError::External(cause) = error else {

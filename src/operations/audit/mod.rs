@@ -26,6 +26,7 @@ use crate::store::records::AuditRecord;
 use crate::store::{Read, SharedStore, StoreError, read, totals};
 use chain::Hash;
 use serde::{Serialize, Serializer};
+use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use writer::{Job, Writer};
@@ -171,6 +172,19 @@ impl Audit {
     pub fn note(&self, act: &Act, outcome: Outcome, detail: &str) {
         if let Err(error) = self.record(act, outcome, detail) {
             log_unwritten(act, outcome, detail, &error);
+        }
+    }
+
+    /// The same of what somebody did: done, with these words about it, or failed.
+    pub fn note_result<T, E: Display>(
+        &self,
+        act: &Act,
+        result: &Result<T, E>,
+        detail: impl FnOnce(&T) -> String,
+    ) {
+        match result {
+            Ok(done) => self.note(act, Outcome::Done, &detail(done)),
+            Err(error) => self.note(act, Outcome::Failed, &error.to_string()),
         }
     }
 

@@ -4,7 +4,7 @@
 use super::named::{self, Named};
 use super::{DeadLetterId, DeadLetterQuery, DeadLetterQueryError};
 use crate::domain::Position;
-use crate::operations::decisions::{Applier, Decided, Decisions, NewDecision, OpsError, Verdict};
+use crate::operations::decisions::{Applier, Decided, Decisions, NewDecision, OpsError, Unsettled, Verdict};
 use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::store::dead_letters::{DeadLetterGuard, DeadLetterLock, DeadLetterState, Happened};
 use crate::store::{Batch, Read, StoreError};
@@ -113,9 +113,7 @@ pub fn discard(
 fn midway(results: &[(Position, Discarded)], error: OpsError) -> OpsError {
     let done = |(_, became): &&(Position, Discarded)| matches!(became, Discarded::Done { .. });
     match (results.iter().filter(done).count(), error) {
-        (1.., OpsError::Unreachable(why)) => OpsError::Unsettled(format!(
-            "some of the letters are discarded, the others are not: {why}; discard the open ones again"
-        )),
+        (1.., OpsError::Unreachable(why)) => Unsettled::Midway(why).into(),
         (_, error) => error,
     }
 }
@@ -168,10 +166,11 @@ impl Applier for DiscardApplier {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operations::decisions::Unreachable;
 
     #[test]
     fn that_nothing_was_changed_is_said_only_while_it_is_true() {
-        let away = || OpsError::Unreachable("no broker".to_owned());
+        let away = || OpsError::from(Unreachable::Closed("no broker".to_owned()));
         let skipped = (
             Position::new(0, 1),
             Discarded::Skipped("it is open no more".to_owned()),
@@ -181,7 +180,7 @@ mod tests {
         assert!(matches!(first, OpsError::Unreachable(_)), "{first}");
         let later = midway(&[skipped, done], away());
         assert!(
-            matches!(&later, OpsError::Unsettled(why) if why.contains("no broker")),
+            matches!(&later, OpsError::Unsettled(why) if why.to_string().contains("no broker")),
             "{later}"
         );
     }

@@ -43,6 +43,29 @@ pub use search_log::ReplayError;
 pub use settings::DeadLetterSettings;
 pub use view::{DeadLetterHistory, DeadLetterView, Examined, HistoryEntry, RedriveOutcome};
 
+use crate::operations::decisions::Applier;
+use crate::pipeline::ingest::origin::DeadLetterTopics;
+use crate::store::dead_letters::DeadLetterLock;
+
+/// Who applies decisions about dead letters.
+pub fn appliers(book: &DeadLetterLock, topics: &DeadLetterTopics) -> Vec<Box<dyn Applier>> {
+    let (book, topics) = (|| book.clone(), || topics.clone());
+    vec![
+        Box::new(DiscardApplier {
+            book: book(),
+            topics: topics(),
+        }),
+        Box::new(AnnounceApplier {
+            book: book(),
+            topics: topics(),
+        }),
+        Box::new(RemoveApplier {
+            book: book(),
+            topics: topics(),
+        }),
+    ]
+}
+
 #[cfg(test)]
 mod list_tests;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! A decision is input like any other: what it names is bounded, and need not exist here yet.
 
 use crate::domain::Position;
-use crate::operations::decisions::{Decided, Decisions, NewDecision, OpsError};
+use crate::operations::decisions::{Decided, Decisions, Failure, NewDecision, OpsError};
 use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::store::dead_letters::{
     DeadLetterChanges, DeadLetterGuard, DeadLetterLock, DeadLetterMark, EXTERNAL, Happened,
@@ -129,6 +129,5 @@ impl Deciding for Decisions {
 
 /// The body of a decision as JSON.
 pub(super) fn body(body: &impl Serialize) -> Result<serde_json::Value, OpsError> {
-    serde_json::to_value(body)
-        .map_err(|error| OpsError::Failed(format!("the decision cannot be written as JSON: {error}")))
+    Ok(serde_json::to_value(body).map_err(Failure::Json)?)
 }

@@ -20,7 +20,7 @@ use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterState, EXTERNAL, ValueHash, counted, state};
 use crate::store::records::DeadLetterSummaryRecord;
-use crate::store::{Key, Read, SharedStore, StoreError, Table, TableRange, keys, read, totals};
+use crate::store::{Key, Read, SharedStore, StoreError, Table, keys, read, totals};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -179,8 +179,7 @@ impl DeadLetterRetention {
             None
         };
         let mut due = Vec::new();
-        let whole = TableRange::whole(Table::Letters);
-        read::try_scan_table(&*snapshot, &whole, |partition, sort, value| {
+        read::try_scan_table(&*snapshot, Table::Letters, |partition, sort, value| {
             let letter = Position::new(
                 keys::parse_offset_partition(partition)?,
                 keys::parse_offset(sort)?,

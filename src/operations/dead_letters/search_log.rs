@@ -5,7 +5,7 @@
 use crate::domain::{Position, SagaId};
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;
-use crate::store::{Direction, Read, SharedStore, StoreError, Table, TableRange, WHOLE, keys};
+use crate::store::{Direction, Read, SharedStore, StoreError, Table, WHOLE, keys};
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard};
@@ -124,8 +124,7 @@ impl Looking<'_, '_> {
     }
 
     fn everywhere(&mut self, read: &dyn Read) -> Result<(), ReplayError> {
-        let whole = TableRange::whole(Table::Log);
-        read.scan_table(&whole, &mut |partition, sort, value| {
+        read.scan_table(Table::Log, &mut |partition, sort, value| {
             self.look(partition, sort, value)
         })?;
         self.failed.take().map_or(Ok(()), Err)

@@ -1,6 +1,5 @@
 //! Shared by tests of this room: letters that are there, and decisions that take effect.
 
-use super::{AnnounceApplier, DiscardApplier, RemoveApplier};
 use crate::domain::{Millis, Position};
 use crate::operations::decisions::{Applier, Decided, Decision, NewDecision, Verdict};
 use crate::pipeline::ingest::origin::DeadLetterTopics;
@@ -17,19 +16,8 @@ pub(crate) fn topics(topic: &str, dlt_topic: &str) -> DeadLetterTopics {
 }
 
 /// What decisions about letters do.
-pub(crate) fn appliers(topic: &str, dlt_topic: &str) -> [Box<dyn Applier>; 3] {
-    let (book, topics) = (DeadLetterLock::default(), topics(topic, dlt_topic));
-    [
-        Box::new(DiscardApplier {
-            book: book.clone(),
-            topics: topics.clone(),
-        }),
-        Box::new(AnnounceApplier {
-            book: book.clone(),
-            topics: topics.clone(),
-        }),
-        Box::new(RemoveApplier { book, topics }),
-    ]
+pub(crate) fn appliers(topic: &str, dlt_topic: &str) -> Vec<Box<dyn Applier>> {
+    super::appliers(&DeadLetterLock::default(), &topics(topic, dlt_topic))
 }
 
 /// Applies a decision that stands at that offset of the ops topic.

@@ -3,7 +3,7 @@
 use super::decision::{Decision, VERSION};
 use super::ledger::PARTITION;
 use super::read::{Recorded, decision_at};
-use super::{OpsError, OpsStatus};
+use super::{Conflict, Failure, OpsError, OpsStatus, Trace, Unreachable, Unsettled};
 use crate::domain::clock::SharedClock;
 use crate::pipeline::kafka::{Message, Outlet};
 use crate::store::SharedStore;
@@ -66,9 +66,7 @@ impl Decisions {
     /// [`OpsError`]; `Conflict` when it was read and does not hold.
     pub fn make(&self, new: NewDecision) -> Result<Made, OpsError> {
         if let Some(why) = self.status.snapshot().closed() {
-            return Err(OpsError::Unreachable(format!(
-                "no decision can be made here now: {why}"
-            )));
+            return Err(Unreachable::Closed(why.to_owned()).into());
         }
         let id = self.ids.next();
         let decision = Decision {
@@ -81,8 +79,7 @@ impl Decisions {
             reason: new.reason,
             body: new.body,
         };
-        let value = serde_json::to_vec(&decision)
-            .map_err(|error| OpsError::Failed(format!("the decision cannot be written as JSON: {error}")))?;
+        let value = serde_json::to_vec(&decision).map_err(Failure::Json)?;
         let message = Message {
             topic: self.topic.clone(),
             partition: Some(PARTITION),
@@ -90,24 +87,18 @@ impl Decisions {
             value: Some(value),
             headers: Vec::new(),
         };
-        let trace = format!("look for decision {id}");
         let position = self
             .out
             .publish(&message)
-            .map_err(|error| OpsError::of_out(&error, &trace))?;
+            .map_err(|error| OpsError::of_out(error, Trace::Decision(id.clone())))?;
         let offset = position.offset;
         if !self.status.wait_for(offset, READ_BACK) {
-            return Err(OpsError::Unsettled(format!(
-                "decision {id} is published at offset {offset} of the ops topic and takes effect when it is read; \
-                 do not repeat it"
-            )));
+            return Err(Unsettled::NotRead { id, offset }.into());
         }
-        let recorded = decision_at(&*self.store, offset)?.ok_or_else(|| {
-            OpsError::Failed(format!(
-                "decision {id} was read, but there is no record of it at {offset}"
-            ))
-        })?;
-        settle(recorded, id)
+        match decision_at(&*self.store, offset)? {
+            Some(recorded) => settle(recorded, id),
+            None => Err(Failure::NoRecord { id, offset }.into()),
+        }
     }
 }
 
@@ -118,10 +109,10 @@ fn settle(recorded: Recorded, id: String) -> Result<Made, OpsError> {
             id,
             detail: recorded.detail,
         }),
-        DecisionOutcome::Refused => Err(OpsError::Conflict(recorded.detail)),
+        DecisionOutcome::Refused => Err(Conflict::Refused(recorded.detail).into()),
         DecisionOutcome::Unknown
         | DecisionOutcome::Malformed
         | DecisionOutcome::Gap
-        | DecisionOutcome::Duplicate => Err(OpsError::Failed(recorded.detail)),
+        | DecisionOutcome::Duplicate => Err(Failure::NotDone(recorded.detail).into()),
     }
 }

@@ -23,7 +23,7 @@ pub use consumer::Consumer;
 pub(crate) use consumer::Reading;
 pub use decide::{Decisions, Made, NewDecision};
 pub use decision::{Applier, Decided, Decision, MAX_MESSAGE_BYTES, Verdict};
-pub use error::OpsError;
+pub use error::{Conflict, Failure, OpsError, Trace, Unreachable, Unsettled};
 pub use read::{Recorded, decisions_from};
 pub use status::{OpsSnapshot, OpsStatus};
 pub use status_change::{StatusChange, StatusChanged, StatusChanger};

@@ -1,7 +1,7 @@
 //! An operator's status change: an ordinary event on the tracker topic, and an answer once it is
 //! applied here.
 
-use super::OpsError;
+use super::{Conflict, Failure, OpsError, Trace, Unreachable, Unsettled};
 use crate::domain::clock::SharedClock;
 use crate::domain::{
     Anomaly, AnomalyKind, Millis, OPERATOR_STATUS_CHANGE, Position, SagaDefinitions, SagaId, SagaState,
@@ -109,11 +109,10 @@ impl StatusChanger {
                 Some(event.event_id.clone().into_bytes()),
             )],
         };
-        let trace = format!("look for event {} in the saga's steps", event.event_id);
         let position = self
             .out
             .publish(&message)
-            .map_err(|error| OpsError::of_out(&error, &trace))?;
+            .map_err(|error| OpsError::of_out(error, Trace::Event(event.event_id.clone())))?;
         let applied = self
             .projected
             .wait_for(position, APPLIED)
@@ -135,8 +134,7 @@ impl StatusChanger {
     fn state(&self, saga: &SagaId) -> Result<SagaState, OpsError> {
         let snapshot = self.store.snapshot();
         let generation = read::active_generation(&*snapshot)?;
-        read::instance(&*snapshot, generation, saga)?
-            .ok_or_else(|| OpsError::NotFound(format!("no event of saga {:?} has been seen", saga.as_str())))
+        read::instance(&*snapshot, generation, saga)?.ok_or_else(|| OpsError::NotFound(saga.clone()))
     }
 
     /// Where the event has to stand: behind the saga's last one, even when that one's clock was ahead of
@@ -181,10 +179,8 @@ impl StatusChanger {
         recorded_at: Millis,
     ) -> Result<SagaEvent, OpsError> {
         let now = self.clock.now();
-        let instant = |at: Millis| {
-            Timestamp::from_millisecond(at.0)
-                .map_err(|error| OpsError::Failed(format!("{at} cannot be written: {error}")))
-        };
+        let instant =
+            |at: Millis| Timestamp::from_millisecond(at.0).map_err(|why| Failure::Instant { at, why });
         let mut metadata = Map::new();
         let mut put = |name: &str, value: &str| metadata.insert(name.to_owned(), Value::from(value));
         put("operator", &wish.operator);
@@ -201,11 +197,7 @@ impl StatusChanger {
             saga_id: wish.saga_id.as_str().to_owned(),
             saga_type: state.saga_type.as_str().into(),
             step: OPERATOR_STATUS_CHANGE.to_owned(),
-            status: wish
-                .status
-                .as_str()
-                .parse()
-                .map_err(|error: contract::UnknownStatus| OpsError::Failed(error.to_string()))?,
+            status: wish.status.as_str().parse().map_err(Failure::Status)?,
             order_id: state.order_id.as_str().to_owned(),
             metadata: Some(Value::Object(metadata).to_string()),
             recorded_at: instant(recorded_at)?,
@@ -214,25 +206,17 @@ impl StatusChanger {
 
     fn encode(&self, event: &SagaEvent) -> Result<Vec<u8>, OpsError> {
         let schema = self.schemas.writer(&self.topic).map_err(|error| match error {
-            SchemaError::Unavailable(why) => {
-                OpsError::Unreachable(format!("the schema to write the event with is not known: {why}"))
-            }
-            other => OpsError::Failed(format!(
-                "the schema to write the event with: {other}; nothing was changed"
-            )),
+            SchemaError::Unavailable(why) => OpsError::from(Unreachable::Registry(why)),
+            other => Failure::NoSchema(other).into(),
         })?;
-        let encoder = Encoder::new(&schema.text).map_err(|error| {
-            OpsError::Failed(format!(
-                "schema {} of topic {} cannot carry saga events: {error}; nothing was changed",
-                schema.id, self.topic
-            ))
+        let encoder = Encoder::new(&schema.text).map_err(|why| Failure::OtherSchema {
+            schema: schema.id,
+            topic: self.topic.clone(),
+            why,
         })?;
-        encoder.encode(event, schema.id).map_err(|error| {
-            OpsError::Conflict(format!(
-                "the event cannot be written with schema {}: {error}; nothing was changed",
-                schema.id
-            ))
-        })
+        let written = encoder.encode(event, schema.id);
+        let schema = schema.id;
+        Ok(written.map_err(|why| Conflict::Unwritable { schema, why })?)
     }
 
     /// What the applied event did: read from the timeline, where it stands for good.
@@ -243,25 +227,25 @@ impl StatusChanger {
         place: TimelineKey,
     ) -> Result<StatusChanged, OpsError> {
         let (before, after) = self.judged(&wish.saga_id, event_id, place)?;
+        let event_id = event_id.to_owned();
         let refused = |anomaly: &Anomaly| anomaly.kind == AnomalyKind::OperatorChangeRefused;
         if after.anomalies.kept.iter().any(refused) {
-            return Err(OpsError::Conflict(format!(
-                "the change was decided on {}, but the saga was {before} when it was applied; its status was not \
-                 changed. The attempt stands in the timeline as event {event_id}",
-                wish.expected.map_or("another status", SagaStatus::as_str),
-            )));
+            return Err(Conflict::Overtaken {
+                found: before,
+                expected: wish.expected,
+                event_id,
+            }
+            .into());
         }
         if before == after.status {
-            return Err(OpsError::Conflict(format!(
-                "the saga was {before} already when the change was applied; the attempt stands in the timeline as \
-                 event {event_id}"
-            )));
+            let found = before;
+            return Err(Conflict::InVain { found, event_id }.into());
         }
         Ok(StatusChanged {
             previous: before,
             current: after.status,
             updated_at: after.updated_at,
-            event_id: event_id.to_owned(),
+            event_id,
             position: place.position,
         })
     }
@@ -306,27 +290,25 @@ impl StatusChanger {
 }
 
 /// What need not be published, because the saga is not as it would have to be.
-fn refuse_in_vain(wish: &StatusChange, state: &SagaState) -> Result<(), OpsError> {
+fn refuse_in_vain(wish: &StatusChange, state: &SagaState) -> Result<(), Conflict> {
     if let Some(expected) = wish.expected
         && expected != state.status
     {
-        return Err(OpsError::Conflict(format!(
-            "the saga is {}, not {expected} as expected; nothing was changed",
-            state.status
-        )));
+        let found = state.status;
+        return Err(Conflict::NotAsExpected { found, expected });
     }
     if wish.status == state.status {
-        return Err(OpsError::Conflict(format!(
-            "the saga is {} already; nothing was changed",
-            state.status
-        )));
+        return Err(Conflict::AlreadySo(state.status));
     }
     Ok(())
 }
 
 fn unsettled(event_id: &str, position: Position, why: &str) -> OpsError {
-    OpsError::Unsettled(format!(
-        "event {event_id} is published at {position} of the tracker topic, but not applied here yet: {why}. It is \
-         applied when it is consumed; do not repeat the change"
-    ))
+    let (event_id, why) = (event_id.to_owned(), why.to_owned());
+    Unsettled::NotApplied {
+        event_id,
+        position,
+        why,
+    }
+    .into()
 }

@@ -7,7 +7,7 @@ use crate::operations::objects::Objects;
 use crate::store::codec::Record;
 use crate::store::purged;
 use crate::store::records::ArchivedRecord;
-use crate::store::{Key, Read, StoreError, Table, TableRange, keys, read};
+use crate::store::{Key, Read, StoreError, Table, keys, read};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use tokio::runtime::Handle;
@@ -114,8 +114,7 @@ pub(super) fn of_object(store: &dyn Read, name: &str) -> Result<Option<ArchiveOb
 }
 
 fn each(store: &dyn Read, mut visit: impl FnMut(ArchiveObject)) -> Result<(), StoreError> {
-    let whole = TableRange::whole(Table::Archived);
-    read::try_scan_table(store, &whole, |_, sort, value| {
+    read::try_scan_table(store, Table::Archived, |_, sort, value| {
         visit(ArchiveObject::of(
             keys::parse_offset(sort)?,
             &ArchivedRecord::read(value)?,

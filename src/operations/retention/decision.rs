@@ -18,6 +18,18 @@ use serde::Deserialize;
 /// Characters that are told of what is wrong with a body.
 const LONGEST_FAULT: usize = 500;
 
+/// Who applies decisions of this room, for a store that is filled from this tracker topic.
+pub fn appliers(topic: &str) -> Vec<Box<dyn Applier>> {
+    let topic = || topic.to_owned();
+    vec![
+        Box::new(HoldApplier),
+        Box::new(ReleaseApplier),
+        Box::new(PurgeApplier { topic: topic() }),
+        Box::new(RestoreApplier { topic: topic() }),
+        Box::new(RestorePartApplier),
+    ]
+}
+
 fn body<'d, T: Deserialize<'d>>(decided: &Decided<'d>) -> Result<T, String> {
     T::deserialize(&decided.decision.body).map_err(|error| {
         // It says the whole of a text that it did not expect.

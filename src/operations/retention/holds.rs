@@ -7,7 +7,7 @@
 use crate::domain::{Millis, OrderId, SagaId, SagaState, SagaStatus};
 use crate::store::codec::Record;
 use crate::store::records::{HoldRecord, HoldScopeRecord, LiftedRecord};
-use crate::store::{Batch, Key, Read, StoreError, Table, TableRange, keys, read};
+use crate::store::{Batch, Key, Read, StoreError, Table, keys, read};
 use serde::{Deserialize, Serialize};
 
 /// What a hold keeps.
@@ -193,8 +193,7 @@ impl Holds {
     /// [`StoreError`].
     pub fn read(store: &dyn Read) -> Result<Self, StoreError> {
         let mut holds = Vec::new();
-        let whole = TableRange::whole(Table::Holds);
-        read::try_scan_table(store, &whole, |_, sort, value| {
+        read::try_scan_table(store, Table::Holds, |_, sort, value| {
             holds.push(Hold::of(keys::parse_offset(sort)?, HoldRecord::read(value)?)?);
             Ok(())
         })?;

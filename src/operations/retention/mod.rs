@@ -12,8 +12,10 @@ pub mod decision;
 mod edge;
 mod holds;
 pub mod parts;
+mod restoring;
 mod rules;
 mod run;
+mod service;
 mod settings;
 mod status;
 mod sweep;
@@ -28,6 +30,7 @@ pub use rules::{Rule, Rules, is_over};
 #[cfg(test)]
 pub(crate) use run::readable_within;
 pub use run::{Plan, PlanLine, Sweeper, Swept, plan};
+pub use service::{Archived, Restored, Retention, RetentionParts};
 pub use settings::RetentionSettings;
 pub use status::{RetentionSnapshot, RetentionStatus, Skipped};
 pub use worker::{Worker, cursor};
@@ -55,7 +58,7 @@ pub enum RetentionError {
     Ops(#[from] OpsError),
     /// The decision could not be written down.
     #[error("the decision could not be written as JSON: {0}")]
-    Format(String),
+    Format(#[from] serde_json::Error),
     /// Not all that there is has been read and folded; a search for due sagas waits for that.
     #[error("{0}")]
     NotAtTheEnd(String),
@@ -74,4 +77,38 @@ pub enum RetentionError {
     /// Nobody said where objects are.
     #[error("objects.url is not set, so the archive cannot be read")]
     NoObjects,
+    /// The archive has nothing of a saga that it should have.
+    #[error("the archive holds nothing of saga {0}")]
+    EmptyArchive(SagaId),
+    /// What to hold is not named as it has to be; in words.
+    #[error("{0}")]
+    BadHold(String),
+    /// There is no hold of that name.
+    #[error("there is no hold {0}")]
+    NoHold(u64),
+    /// The hold has ended.
+    #[error("hold {0} was lifted already")]
+    AlreadyLifted(u64),
+    /// The saga is there.
+    #[error("saga {0} is not gone")]
+    NotGone(SagaId),
+    /// Somebody else restores it just now.
+    #[error("saga {0} is being restored already; ask for it when that has ended")]
+    Restoring(SagaId),
+    /// A restore is decided, and takes long to be applied.
+    #[error("decision {decision} is made and will bring saga {saga} back; do not repeat it")]
+    NotAppliedYet {
+        /// The decision.
+        decision: u64,
+        /// The saga.
+        saga: SagaId,
+    },
+    /// A restore was applied, and did nothing.
+    #[error("decision {decision} did not bring saga {saga} back; the log of the tracker says why")]
+    NotRestored {
+        /// The decision.
+        decision: u64,
+        /// The saga.
+        saga: SagaId,
+    },
 }

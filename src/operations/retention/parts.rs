@@ -9,6 +9,7 @@ use super::body::EventBody;
 use crate::domain::{Event, SagaId};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::ser::Error as _;
 
 /// Bytes of one piece as we cut them: in base64 and with what is around it, less than the megabyte that
 /// brokers take.
@@ -50,13 +51,13 @@ impl Cutting {
     ///
     /// # Errors
     /// The visitor's; or, never, that a delivery cannot be written as JSON.
-    pub fn add<E: From<String>>(
+    pub fn add<E: From<serde_json::Error>>(
         &mut self,
         event: &Event,
         mut piece: impl FnMut(String) -> Result<(), E>,
     ) -> Result<(), E> {
-        let json = serde_json::to_vec(&EventBody::of(event)).map_err(|error| error.to_string())?;
-        let length = u32::try_from(json.len()).map_err(|error| error.to_string())?;
+        let json = serde_json::to_vec(&EventBody::of(event))?;
+        let length = u32::try_from(json.len()).map_err(serde_json::Error::custom)?;
         self.bytes.extend_from_slice(&length.to_be_bytes());
         self.bytes.extend_from_slice(&json);
         while self.bytes.len() > self.piece_bytes {
@@ -75,12 +76,12 @@ impl Cutting {
 
 /// All pieces of these deliveries. There is at least one.
 #[cfg(test)]
-pub fn cut(events: &[Event], piece_bytes: usize) -> Result<Vec<String>, String> {
+pub fn cut(events: &[Event], piece_bytes: usize) -> serde_json::Result<Vec<String>> {
     let (mut pieces, mut cutting) = (Vec::new(), Cutting::new(piece_bytes));
     for event in events {
         cutting.add(event, |piece| {
             pieces.push(piece);
-            Ok::<_, String>(())
+            Ok::<_, serde_json::Error>(())
         })?;
     }
     pieces.push(cutting.finish());

@@ -429,7 +429,7 @@ impl Sweeper {
             by: "retention".to_owned(),
             from: "this process".to_owned(),
             reason: body.rule.clone(),
-            body: serde_json::to_value(body).map_err(|error| RetentionError::Format(error.to_string()))?,
+            body: serde_json::to_value(body)?,
         })?;
         failpoint::pass("retention.after_publish");
         if let Some(object) = &body.object {

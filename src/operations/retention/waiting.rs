@@ -10,7 +10,7 @@ use crate::pipeline::decode::DefectReason;
 use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterState, ValueHash, counts, marks};
 use crate::store::records::DeadLetterSummaryRecord;
-use crate::store::{Read, StoreError, Table, TableRange, keys, read};
+use crate::store::{Read, StoreError, Table, keys, read};
 use std::collections::BTreeSet;
 
 /// The partitions with open letters of unknown schemas inside the cut. `store` is one moment.
@@ -23,12 +23,7 @@ pub(super) fn waiting_letters(store: &dyn Read, cut: &Cut) -> Result<BTreeSet<u3
     if counts(store)?.get(reason).is_none_or(|counts| counts.open == 0) {
         return Ok(waiting);
     }
-    let whole = TableRange {
-        table: Table::Letters,
-        from: None,
-        to: None,
-    };
-    read::try_scan_table(store, &whole, |partition, sort, value| {
+    read::try_scan_table(store, Table::Letters, |partition, sort, value| {
         let partition = keys::parse_offset_partition(partition)?;
         let letter = Position::new(partition, keys::parse_offset(sort)?);
         if !waiting.contains(&partition) && cut.contains(letter) && is_waiting(store, letter, value)? {

@@ -138,7 +138,8 @@ impl Create {
         on_disk(move || {
             fs::create_dir_all(&scratch).map_err(SnapshotError::disk(&scratch))?;
             let directory = Scratch(path.clone());
-            let checkpoint = store.checkpoint(&path)?;
+            let copies = store.checkpoints().ok_or(SnapshotError::NoCopies)?;
+            let checkpoint = copies.checkpoint(&path)?;
             Ok(Copy {
                 at: clock.now(),
                 numbers: Numbers::of(&*checkpoint.copy, &topic)?,

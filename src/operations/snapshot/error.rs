@@ -79,6 +79,9 @@ pub enum SnapshotError {
         /// Ours.
         expected: &'static str,
     },
+    /// The engine keeps its rows elsewhere.
+    #[error("this store makes no copies of itself as files; back it up by the means of its engine")]
+    NoCopies,
     /// It took so long that files it counts on might be deleted.
     #[error(
         "snapshot {id} took {took:.0?}, longer than half of snapshot.grace_seconds; what was sent stays, so try again, or raise snapshot.grace_seconds or snapshot.mib_per_second"
@@ -114,6 +117,11 @@ impl SnapshotError {
             path: path.to_owned(),
             why,
         }
+    }
+
+    /// Whether nobody said where snapshots go.
+    pub fn is_not_configured(&self) -> bool {
+        matches!(self, Self::Objects(ObjectsError::NotConfigured))
     }
 
     /// Whether trying again, with nothing changed, may help.

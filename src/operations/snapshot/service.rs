@@ -7,6 +7,7 @@ use super::{
 };
 use crate::domain::clock::SharedClock;
 use crate::failpoint;
+use crate::operations::audit::{Act, Audit};
 use crate::operations::objects::{self, ObjectsSettings};
 use crate::store::{SharedStore, StoreError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 const RETRY: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(1_800));
 
 /// What snapshots of a running tracker need.
-pub struct Parts {
+pub struct SnapshotParts {
     /// The store.
     pub store: SharedStore,
     /// Where snapshots are kept.
@@ -32,6 +33,8 @@ pub struct Parts {
     pub scratch: PathBuf,
     /// The tracker topic.
     pub topic: String,
+    /// Where it is recorded how one ended that was asked for.
+    pub audit: Audit,
     /// The clock.
     pub clock: SharedClock,
     /// A random number for each snapshot's name.
@@ -47,7 +50,7 @@ pub struct Snapshots {
 }
 
 struct Inner {
-    parts: Parts,
+    parts: SnapshotParts,
     /// Made at the first use: an object store that is away must not keep the tracker from starting.
     depot: OnceLock<Depot>,
     status: Arc<SnapshotStatus>,
@@ -55,19 +58,9 @@ struct Inner {
     runtime: Handle,
 }
 
-/// Hears how a snapshot ended.
-pub type Ended = Box<dyn FnOnce(&Result<Created, SnapshotError>) + Send>;
-
-/// A snapshot that was begun.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Started {
-    /// Its name.
-    pub id: SnapshotId,
-}
-
 impl Snapshots {
     /// For the runtime that this is called on.
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: SnapshotParts) -> Self {
         Self {
             inner: Arc::new(Inner {
                 parts,
@@ -92,11 +85,11 @@ impl Snapshots {
         Ok(self.inner.depot.get_or_init(|| depot))
     }
 
-    /// Begins a snapshot beside everything else; the status follows it, and `ended` hears how it ended.
+    /// Begins a snapshot beside everything else; the status follows it, and the audit log is told how it ended.
     ///
     /// # Errors
     /// [`SnapshotError::Busy`] while one is made, or when the settings name no object store.
-    pub fn start(&self, ended: Ended) -> Result<Started, SnapshotError> {
+    pub fn start(&self, act: Act) -> Result<SnapshotId, SnapshotError> {
         let turn = self.inner.one_at_a_time.clone().try_lock_owned();
         let turn = turn.map_err(|_| SnapshotError::Busy)?;
         self.depot()?;
@@ -104,10 +97,12 @@ impl Snapshots {
         let (this, begun) = (self.clone(), id.clone());
         // Before the answer: whoever asks for the status after it finds it under way.
         self.inner.status.began(&id, Trigger::Request);
-        self.inner
-            .runtime
-            .spawn_blocking(move || ended(&this.make_here(id, Trigger::Request, &turn)));
-        Ok(Started { id: begun })
+        self.inner.runtime.spawn_blocking(move || {
+            let made = this.make_here(id, Trigger::Request, &turn);
+            let audit = &this.inner.parts.audit;
+            audit.note_result(&act, &made, |created| created.manifest.id.to_string());
+        });
+        Ok(begun)
     }
 
     /// Makes one on this thread, which is not the runtime's.

@@ -7,7 +7,7 @@ use crate::operations::objects::{Objects, ObjectsSettings};
 use crate::store::codec::Record;
 use crate::store::records::OffsetRecord;
 use crate::store::rocks::{ENGINE, RocksSettings, RocksStore};
-use crate::store::{Batch, Durability, Key, Read, SharedStore, Table, TableRange, keys};
+use crate::store::{Batch, Durability, Key, Read, SharedStore, Table, keys};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -125,9 +125,8 @@ impl World {
 fn rows(store: &dyn Read) -> Vec<(Vec<u8>, Vec<u8>, Vec<u8>)> {
     let mut rows = Vec::new();
     for table in Table::all() {
-        let whole = TableRange::whole(table);
         store
-            .scan_table(&whole, &mut |partition, sort, value| {
+            .scan_table(table, &mut |partition, sort, value| {
                 rows.push((partition.to_vec(), sort.to_vec(), value.to_vec()));
                 ControlFlow::Continue(())
             })
@@ -174,6 +173,19 @@ fn a_snapshot_restores_to_the_store_of_its_moment() {
         assert_eq!(rows(&restored), before);
         assert!(!target.join("restore.partial").exists());
         assert_eq!(names(&world.directory.path().join("data/checkpoint")), [""; 0]);
+    });
+}
+
+#[test]
+fn a_store_that_makes_no_copies_of_itself_is_refused_in_words() {
+    run(async {
+        let mut world = World::new();
+        world.store = Arc::new(crate::store::plain::PlainStore::default());
+        let refused = world.create().run(SnapshotId::new(world.clock.now(), 7)).await;
+        let error = refused.map(|_| ()).unwrap_err();
+        assert!(matches!(error, SnapshotError::NoCopies), "{error}");
+        assert!(error.to_string().contains("its engine") && !error.is_transient());
+        assert!(world.depot().ids().await.unwrap().is_empty());
     });
 }
 

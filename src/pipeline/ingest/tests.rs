@@ -14,7 +14,7 @@ use crate::pipeline::registry::{BundledSchema, SchemaError, SchemaSource};
 use crate::pipeline::verify::{Verify, digest};
 use crate::store::dead_letters::{self, DeadLetterCounts, DeadLetterLock, Happened, Returned, ValueHash};
 use crate::store::records::{DeadLetterSummaryRecord, GapRecord};
-use crate::store::{Key, SharedStore, Table, TableRange, codec::Record, keys, read};
+use crate::store::{Key, SharedStore, Table, codec::Record, keys, read};
 use crate::testkit;
 use crate::testkit::{TOPIC, settings, store};
 use saga_tracker_sdk::contract::{SagaEvent, SagaStatus, SagaType};
@@ -227,12 +227,7 @@ pub(super) fn letter_counts(store: &SharedStore) -> BTreeMap<String, u64> {
 
 fn gaps(store: &SharedStore) -> Vec<(u64, GapRecord)> {
     let mut gaps = Vec::new();
-    let whole = TableRange {
-        table: Table::Gaps,
-        from: None,
-        to: None,
-    };
-    read::try_scan_table(&**store, &whole, |_, sort, value| {
+    read::try_scan_table(&**store, Table::Gaps, |_, sort, value| {
         gaps.push((keys::parse_offset(sort)?, GapRecord::read(value)?));
         Ok(())
     })

@@ -490,5 +490,4 @@ fn put_dead_letter(
 }
 
 #[cfg(test)]
-#[path = "topic_replay_tests.rs"]
 mod tests;

@@ -255,5 +255,4 @@ fn report_error(error: KafkaError) -> Result<(), SourceError> {
 }
 
 #[cfg(test)]
-#[path = "consumer_tests.rs"]
 mod tests;

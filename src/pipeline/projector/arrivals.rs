@@ -8,7 +8,8 @@
 //! once a body came that differs from the one that stood then. How the timeline is folded anew where that
 //! is needed is not decided here (`refold`).
 
-use super::changes::{Changes, Footprint};
+use super::changes::Changes;
+use super::projections::Footprint;
 use super::refold::{Refold, Visible};
 use crate::domain::{
     Event, EventDigest, EventKey, EventRef, Listed, MAX_LISTED, SagaId, SagaState, SagaStatus, Step,

@@ -133,19 +133,18 @@ mod tests {
         let store = store();
         let events = crate::pipeline::projector::tests::sample();
         crate::testkit::project(&store, &events, &[7], 1);
-        let whole = crate::store::TableRange {
-            table: Table::Projection(Generation::A, ProjectionTable::Totals),
-            from: None,
-            to: None,
-        };
         let mut seen = 0;
-        read::try_scan_table(&*store, &whole, |name, _, _| {
-            let name = keys::parse_text("totals", name)?;
-            let told = totals::COUNTERS.contains(&name) || totals::GAUGES.contains(&name);
-            assert!(told, "{name}");
-            seen += 1;
-            Ok(())
-        })
+        read::try_scan_table(
+            &*store,
+            Table::Projection(Generation::A, ProjectionTable::Totals),
+            |name, _, _| {
+                let name = keys::parse_text("totals", name)?;
+                let told = totals::COUNTERS.contains(&name) || totals::GAUGES.contains(&name);
+                assert!(told, "{name}");
+                seen += 1;
+                Ok(())
+            },
+        )
         .unwrap();
         assert!(seen > 10);
     }

@@ -3,7 +3,8 @@
 
 use super::Projector;
 use super::arrivals::{self, Arrivals};
-use super::changes::{Changes, Footprint};
+use super::changes::{Changes, Scope};
+use super::projections::Footprint;
 use super::purge::append_rows;
 use super::refold::Visible;
 use crate::domain::{Event, SagaId};
@@ -31,7 +32,7 @@ impl Projector {
             events.iter().all(|event| self.cursor.contains(event.position)),
             "what lies behind the cursor is folded when it is consumed"
         );
-        let mut changes = Changes::new(self.generation, true);
+        let mut changes = Changes::new(self.generation, Scope::All);
         let arrivals = self.filling(events, &mut changes)?;
         for arriving in &arrivals {
             self.forget_saga(&arriving.saga);

@@ -2,7 +2,7 @@
 //! states and index rows as table files. Which part that is, and what comes after, is not decided here
 //! (`rebuild`).
 
-use super::changes::Changes;
+use super::changes::{Changes, Scope};
 use super::large::{self, Loaded};
 use super::parallel::{each_row, threads};
 use super::rebuild::{Rebuild, RebuildError};
@@ -23,8 +23,8 @@ pub(super) struct FirstPass<'r> {
     changes: Changes,
     states: Waiting,
     indexes: Waiting,
-    /// Where the last share ended.
-    end: Option<Vec<u8>>,
+    /// The last share.
+    last: Option<TableRange>,
     saga: Option<SagaId>,
     loaded: Loaded,
     /// Sagas that are too large to be loaded; they are folded afterwards.
@@ -44,10 +44,10 @@ impl<'r> FirstPass<'r> {
             snapshot,
             any_purged,
             cut,
-            changes: Changes::new(generation, false),
+            changes: Changes::new(generation, Scope::WithSagas),
             states: Waiting::new(STATES_AT_ONCE / threads(), 256),
             indexes: Waiting::new(INDEXES_AT_ONCE / threads(), 64),
-            end: None,
+            last: None,
             saga: None,
             loaded: Loaded::default(),
             large: Vec::new(),
@@ -65,10 +65,10 @@ impl<'r> FirstPass<'r> {
     pub(super) fn scan(&mut self, range: &TableRange) -> Result<(), RebuildError> {
         // States are loaded in the log's order; those of two threads must not interleave, for files that
         // do have to be merged.
-        if self.end != range.from {
+        if !self.last.as_ref().is_some_and(|last| range.follows(last)) {
             self.states.load(self.rebuild)?;
         }
-        self.end.clone_from(&range.to);
+        self.last = Some(range.clone());
         each_row(self.snapshot, range, |partition, sort, value| {
             let saga = self.saga.as_ref();
             if saga.is_none_or(|saga| saga.as_str().as_bytes() != partition) {

@@ -16,6 +16,7 @@ mod large;
 mod live;
 mod parallel;
 mod preview;
+mod projections;
 mod purge;
 pub mod rebuild;
 mod refold;
@@ -31,6 +32,7 @@ pub use at_rest::AtRestError;
 pub(crate) use live::Stepped;
 pub use live::{Delivery, ProjectorGone, ProjectorHandle, ProjectorStatus, ProjectorWatch, spawn};
 pub use preview::{Preview, Would};
+pub use projections::{PROJECTIONS, Projection};
 pub use purge::{Purge, PurgeOutcome, PurgeSaga};
 pub use restore::{Restore, RestoreOutcome};
 
@@ -38,7 +40,7 @@ use crate::domain::{Cut, Event, SagaDefinitions};
 use crate::failpoint;
 use crate::settings::settings;
 use crate::store::{Batch, Durability, Generation, SharedStore, Store, StoreError, read};
-use changes::Changes;
+use changes::{Changes, Scope};
 use counters::Counters;
 use shard::{Shard, Span, shard_of};
 use std::borrow::Cow;
@@ -248,7 +250,7 @@ impl Projector {
                 })
                 .collect()
         });
-        let mut all = Changes::new(generation, true);
+        let mut all = Changes::new(generation, Scope::All);
         for changes in results {
             all.absorb(changes?);
         }

@@ -1,7 +1,7 @@
 //! Goes over all of a table at once, on every processor. What is done with its rows is not known here.
 
 use super::rebuild::RebuildError;
-use crate::store::{Read, SharedStore, Table, TableRange};
+use crate::store::{Read, SharedStore, Table, TableRange, scan_range, split};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
@@ -19,7 +19,7 @@ pub(super) fn in_parallel<T: Send>(
     work: impl Fn(&dyn Read, &mut dyn Iterator<Item = &TableRange>) -> Result<T, RebuildError> + Sync,
 ) -> Result<Vec<T>, RebuildError> {
     let threads = threads();
-    let ranges = store.split(table, threads * 4)?;
+    let ranges = split(&**store, table, threads * 4)?;
     let queues = Mutex::new(
         ranges
             .chunks(ranges.len().div_ceil(threads).max(1))
@@ -57,7 +57,7 @@ pub(super) fn each_row(
     mut visit: impl FnMut(&[u8], &[u8], &[u8]) -> Result<(), RebuildError>,
 ) -> Result<(), RebuildError> {
     let mut failed = None;
-    snapshot.scan_table(range, &mut |partition, sort, value| {
+    scan_range(snapshot, range, &mut |partition, sort, value| {
         failed = visit(partition, sort, value).err();
         if failed.is_some() {
             ControlFlow::Break(())

@@ -8,7 +8,8 @@
 //! not decided here (`removal`).
 
 use super::Projector;
-use super::changes::{Changes, Footprint};
+use super::changes::{Changes, Scope};
+use super::projections::Footprint;
 use super::removal::Removal;
 use super::shard::shard_of;
 use super::subset::{self, Kinds, count};
@@ -18,7 +19,7 @@ use crate::domain::{
 use crate::failpoint;
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, LogRecord, PurgedRecord};
-use crate::store::{Batch, Durability, Key, Read, StoreError, Table, TableRange, keys, read};
+use crate::store::{Batch, Durability, Key, Read, StoreError, Table, keys, read};
 use crate::store::{purged, timelines};
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -65,8 +66,7 @@ pub enum PurgeOutcome {
 /// Whether a purge was ever recorded.
 pub(super) fn any_recorded(read: &dyn Read) -> Result<bool, StoreError> {
     let mut found = false;
-    let whole = TableRange::whole(Table::Purged);
-    read.scan_table(&whole, &mut |_, _, _| {
+    read.scan_table(Table::Purged, &mut |_, _, _| {
         found = true;
         ControlFlow::Break(())
     })?;
@@ -102,7 +102,7 @@ impl Projector {
         held: &dyn Fn(&SagaId, &SagaState) -> bool,
     ) -> Result<Vec<PurgeOutcome>, StoreError> {
         debug_assert!(self.cursor.covers(&purge.cut), "purged before it was folded");
-        let mut changes = Changes::new(self.generation, true);
+        let mut changes = Changes::new(self.generation, Scope::All);
         let mut seen = HashSet::new();
         let mut outcomes = Vec::with_capacity(sagas.len());
         for entry in sagas {

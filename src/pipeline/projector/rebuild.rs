@@ -1,24 +1,25 @@
 //! Makes projections anew: the same fold over the whole log, into the generation that does not
 //! serve. The old one serves until the switch.
 //!
-//! Two passes. The first reads the log saga by saga, in parallel, and writes states and indexes. The
-//! second reads the index by last event, where neighbours in time are neighbours on disk, and makes
-//! the count trees, whose cells would otherwise be touched at random.
+//! Two passes. The first reads the log saga by saga, in parallel, and makes all projections that can be made
+//! so. The second makes those that are made of rows of others.
 
-use super::changes::Changes;
+use super::changes::{Changes, Scope};
 use super::counters::Counters;
 use super::first_pass::FirstPass;
 use super::large;
 use super::parallel::{each_row, in_parallel};
+use super::projections::{AddRow, PROJECTIONS, Rebuilt};
 use super::refold::Visible;
 use super::{ProjectorHandle, ProjectorSettings, live, purge, removal};
-use crate::domain::{Cut, SagaDefinitions, SagaId, SagaType};
+use crate::domain::{Cut, SagaDefinitions, SagaId};
 use crate::store::codec::Record;
-use crate::store::records::{PurgedRecord, UpdatedRecord};
+use crate::store::records::PurgedRecord;
 use crate::store::{
-    Batch, Durability, Generation, ProjectionTable, SharedStore, StoreError, Table, TableRange, keys, read,
+    Batch, Durability, Generation, ProjectionTable, SharedStore, StoreError, Table, keys, read,
 };
 use serde::Serialize;
+use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,6 +45,12 @@ pub struct Done {
     pub sagas: u64,
     /// Sagas counted in the second pass.
     pub counted: u64,
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} sagas from {} events", self.sagas, self.events)
+    }
 }
 
 /// Why a rebuild did not come to its end. What serves goes on serving.
@@ -200,7 +207,7 @@ impl Rebuild {
             }
             part.finish()
         })?;
-        let mut all = Changes::new(generation, false);
+        let mut all = Changes::new(generation, Scope::WithSagas);
         for (changes, sagas) in parts {
             all.absorb(changes);
             for saga in sagas {
@@ -230,9 +237,8 @@ impl Rebuild {
 
     /// What purged sagas added to the sums that never shrink.
     fn add_remains(&self, generation: Generation) -> Result<(), RebuildError> {
-        let mut changes = Changes::new(generation, false);
-        let whole = TableRange::whole(Table::Purged);
-        each_row(&*self.store.snapshot(), &whole, |_, _, value| {
+        let mut changes = Changes::new(generation, Scope::WithSagas);
+        read::try_scan_table(&*self.store.snapshot(), Table::Purged, |_, _, value| {
             let saga = PurgedRecord::read(value)?.purged()?;
             if saga.is_gone() {
                 changes.purged(&saga.remains, saga.events, 1);
@@ -243,21 +249,27 @@ impl Rebuild {
     }
 
     fn second_pass(&self, generation: Generation) -> Result<(), RebuildError> {
+        PROJECTIONS
+            .iter()
+            .try_for_each(|projection| match projection.rebuilt {
+                Rebuilt::WithSagas => Ok(()),
+                Rebuilt::FromRows(table, add_row) => {
+                    self.add_rows(Table::Projection(generation, table), generation, add_row)
+                }
+            })
+    }
+
+    fn add_rows(&self, table: Table, generation: Generation, add_row: AddRow) -> Result<(), RebuildError> {
         let counters = Mutex::new(Counters::new(generation));
-        let table = Table::Projection(generation, ProjectionTable::ByUpdated);
         let add = |changes: &mut Changes| {
             let mut counters = counters.lock().unwrap_or_else(PoisonError::into_inner);
             self.add_sums(&mut counters, changes)
         };
         in_parallel(&self.store, table, |snapshot, shares| {
-            let mut changes = Changes::new(generation, true);
+            let mut changes = Changes::new(generation, Scope::All);
             for share in shares {
                 each_row(snapshot, share, |partition, sort, value| {
-                    let (saga_type, status) = keys::parse_index_partition(partition)?;
-                    let (updated_at, _) = keys::parse_by_time_sort(sort)?;
-                    let started_at = UpdatedRecord::read(value)?.started();
-                    let number = changes.types.number(&SagaType::new(saga_type));
-                    changes.count(number, status, (started_at, updated_at), 1);
+                    add_row(&mut changes, partition, sort, value)?;
                     self.progress.counted.fetch_add(1, Ordering::Relaxed);
                     if changes.counts.len() >= CELLS_PER_WRITE {
                         add(&mut changes)?;
@@ -291,7 +303,7 @@ pub fn clear_leftovers(store: &SharedStore) -> Result<(), StoreError> {
     let idle = read::active_generation(&**store)?.other();
     for table in ProjectionTable::ALL.map(|table| Table::Projection(idle, table)) {
         let mut found = store.table_bytes(table)? > LEFTOVER;
-        store.scan_table(&TableRange::whole(table), &mut |_, _, _| {
+        store.scan_table(table, &mut |_, _, _| {
             found = true;
             ControlFlow::Break(())
         })?;

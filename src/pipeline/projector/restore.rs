@@ -3,7 +3,8 @@
 
 use super::Projector;
 use super::arrivals::{self, Arrivals};
-use super::changes::{Changes, Total};
+use super::changes::{Changes, Scope};
+use super::projections::Total;
 use super::purge::{append_rows, put_record};
 use super::refold::Visible;
 use super::removal::SMALL;
@@ -72,7 +73,7 @@ impl Projector {
         mut record: PurgedSaga,
     ) -> Result<RestoreOutcome, StoreError> {
         let saga = &restore.saga;
-        let mut changes = Changes::new(self.generation, true);
+        let mut changes = Changes::new(self.generation, Scope::All);
         let late = read::deliveries(&*self.store, saga, &self.cursor)?;
         let count = i64::try_from(late.len()).unwrap_or(i64::MAX);
         changes.add(Total::Late, -count);

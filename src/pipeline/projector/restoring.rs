@@ -10,8 +10,9 @@
 //! is of a saga that is gone, or finishes what is of one that is back. Doing either twice does no harm.
 
 use super::Projector;
-use super::changes::{Changes, Total};
+use super::changes::{Changes, Scope};
 use super::large;
+use super::projections::Total;
 use super::purge::{put_log_row, put_record};
 use super::refold::Visible;
 use super::removal::ROWS;
@@ -105,7 +106,7 @@ impl Projector {
     }
 
     fn let_show(&mut self, restore: &Restore, mut record: PurgedSaga) -> Result<RestoreOutcome, StoreError> {
-        let mut changes = Changes::new(self.generation, true);
+        let mut changes = Changes::new(self.generation, Scope::All);
         let (state, deliveries) = self.fold_brought(&restore.saga, &mut changes)?;
         let late = i64::try_from(deliveries).unwrap_or(i64::MAX) - i64::from(record.events);
         changes.add(Total::Late, -late);

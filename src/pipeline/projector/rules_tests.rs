@@ -184,7 +184,7 @@ fn a_copy_taken_before_the_rebuild_ended_goes_on_as_the_store_would() {
     run(&store, &new(), during);
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy");
-    store.checkpoint(&copy).unwrap();
+    store.checkpoints().unwrap().checkpoint(&copy).unwrap();
 
     let restored: SharedStore = Arc::new(MemoryStore::open_copy(&copy).unwrap());
     assert!(rebuild::is_due(&restored, &new()).unwrap());

@@ -3,7 +3,8 @@
 //! decided here (`arrivals`).
 
 use super::arrivals::{self, Arrivals};
-use super::changes::{Changes, Footprint};
+use super::changes::{Changes, Scope};
+use super::projections::Footprint;
 use super::refold::Visible;
 use super::remembered::Remembered;
 use crate::domain::{Cut, Event, MAX_LISTED, SagaDefinitions, SagaId, SagaState};
@@ -60,7 +61,7 @@ impl Shard {
         span: Span<'_>,
         events: &[&Event],
     ) -> Result<Changes, StoreError> {
-        let mut changes = Changes::with_rows(generation, true, std::mem::take(&mut self.spare));
+        let mut changes = Changes::with_rows(generation, Scope::All, std::mem::take(&mut self.spare));
         let groups = group(events);
         let states = self.take_states(read, generation, &groups)?;
         let gone = gone(read, span, &states)?;

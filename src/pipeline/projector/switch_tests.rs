@@ -4,9 +4,10 @@ use super::rebuild::{Progress, Rebuild};
 use super::tests::sample;
 use super::*;
 use crate::domain::{Position, SagaState};
-use crate::pipeline::verify::{digest, digest_at_rest};
+use crate::pipeline::verify::{Digest, Digests, digest};
 use crate::store::rocks::{RocksSettings, RocksStore};
-use crate::store::{ProjectionTable, Read, Table, TableRange};
+use crate::store::stoppable::Stop;
+use crate::store::{ProjectionTable, Read, Table};
 use crate::testkit::{TOPIC, append, behind, project, settings, store};
 use std::time::Duration;
 
@@ -39,11 +40,14 @@ fn answers(read: &dyn Read, events: &[Event]) -> Answers {
         .map(|event| read::instance(read, generation, &event.saga_id).unwrap());
     let mut rows = Vec::new();
     for table in ProjectionTable::ALL {
-        let whole = TableRange::whole(Table::Projection(generation, table));
-        read::try_scan_table(read, &whole, |partition, sort, value| {
-            rows.push((table, (partition.to_vec(), sort.to_vec(), value.to_vec())));
-            Ok(())
-        })
+        read::try_scan_table(
+            read,
+            Table::Projection(generation, table),
+            |partition, sort, value| {
+                rows.push((table, (partition.to_vec(), sort.to_vec(), value.to_vec())));
+                Ok(())
+            },
+        )
         .unwrap();
     }
     Answers {
@@ -107,8 +111,22 @@ fn delivery(events: &[Event]) -> Delivery {
     }
 }
 
+fn at_rest(
+    handle: &ProjectorHandle,
+    store: &SharedStore,
+    settings: ProjectorSettings,
+) -> Result<Digest, AtRestError> {
+    let digests = Digests {
+        store: store.clone(),
+        projector: handle.clone(),
+        topic: TOPIC.to_owned(),
+        settings,
+    };
+    digests.digest(Stop::default())
+}
+
 /// The digest of a store that holds the events inside a cut, and nothing else.
-fn digest_of(events: &[Event], cut: &Cut) -> crate::pipeline::verify::Digest {
+fn digest_of(events: &[Event], cut: &Cut) -> Digest {
     let store = store();
     let inside: Vec<Event> = events
         .iter()
@@ -128,7 +146,7 @@ fn a_digest_of_a_log_that_is_ahead_is_of_projections_that_are_as_far() {
     let (handle, thread) = spawn(store.clone(), TOPIC, Arc::default(), settings(1)).unwrap();
     // In the log, and on its way to the projector.
     append(&store, rest);
-    let found = digest_at_rest(&handle, &store, TOPIC, &settings(1)).unwrap();
+    let found = at_rest(&handle, &store, settings(1)).unwrap();
     assert_eq!(found, digest_of(&events, &behind(&events, Cut::default())));
     handle.deliver(delivery(rest)).unwrap();
     drop(handle);
@@ -154,7 +172,7 @@ fn digests_taken_while_events_come_are_each_of_one_moment() {
         });
         loop {
             let last = consuming.is_finished();
-            let found = digest_at_rest(&handle, &store, TOPIC, &one_by_one).unwrap();
+            let found = at_rest(&handle, &store, one_by_one.clone()).unwrap();
             assert_eq!(found, digest_of(&events, &found.at));
             if last {
                 assert!(
@@ -176,10 +194,10 @@ fn a_digest_is_not_of_the_middle_of_a_decision() {
     project(&store, &sample(), &[10], 1);
     let (handle, thread) = spawn(store.clone(), TOPIC, Arc::default(), settings(1)).unwrap();
     let deciding = handle.deciding();
-    let told = digest_at_rest(&handle, &store, TOPIC, &settings(1));
+    let told = at_rest(&handle, &store, settings(1));
     assert!(matches!(told, Err(AtRestError::Busy)), "{told:?}");
     drop(deciding);
-    digest_at_rest(&handle, &store, TOPIC, &settings(1)).unwrap();
+    at_rest(&handle, &store, settings(1)).unwrap();
     drop(handle);
     thread.join().unwrap();
 }

@@ -1,9 +1,8 @@
 //! Compares two generations of projections row by row.
 
 use super::report::Differences;
-use crate::store::{
-    Generation, Key, ProjectionTable, Read, SharedStore, StoreError, Table, TableRange, read,
-};
+use crate::pipeline::projector::PROJECTIONS;
+use crate::store::{Generation, Key, Read, SharedStore, StoreError, Table, read};
 
 /// Rows looked up at once.
 const ROWS: usize = 1_024;
@@ -14,7 +13,11 @@ pub(super) fn generations(
     differences: &mut Differences,
 ) -> Result<(), StoreError> {
     let snapshot = store.snapshot();
-    for table in ProjectionTable::ALL {
+    for table in PROJECTIONS
+        .iter()
+        .flat_map(|projection| projection.tables)
+        .copied()
+    {
         let stored = Table::Projection(serving, table);
         let folded = Table::Projection(serving.other(), table);
         each_row(&*snapshot, folded, |key, value| {
@@ -55,8 +58,7 @@ fn each_row(
     mut visit: impl FnMut(&[Key], &[Vec<u8>]) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let (mut keys, mut values) = (Vec::new(), Vec::new());
-    let whole = TableRange::whole(table);
-    read::try_scan_table(snapshot, &whole, |partition, sort, value| {
+    read::try_scan_table(snapshot, table, |partition, sort, value| {
         keys.push(Key::new(partition, sort));
         values.push(value.to_vec());
         if keys.len() == ROWS {

@@ -6,7 +6,7 @@ use crate::domain::Position;
 use crate::store::codec::Record;
 use crate::store::dead_letters::{self, DeadLetterCounts, DeadLetterMark, Happened, ValueHash};
 use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord};
-use crate::store::{Key, Read, SharedStore, StoreError, Table, TableRange, keys, read};
+use crate::store::{Key, Read, SharedStore, StoreError, Table, keys, read};
 use std::collections::BTreeMap;
 
 pub(super) fn check(store: &SharedStore, differences: &mut Differences) -> Result<(), StoreError> {
@@ -126,6 +126,5 @@ fn each(
     table: Table,
     visit: impl FnMut(&[u8], &[u8], &[u8]) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let whole = TableRange::whole(table);
-    read::try_scan_table(read, &whole, visit)
+    read::try_scan_table(read, table, visit)
 }

@@ -2,16 +2,17 @@
 //! same digest, whatever their batch sizes, crashes and rebuilds were.
 //!
 //! Per table: each row is hashed, and the hashes are added up, so that the order of the scan does
-//! not matter and the scan can be split. [`part`] says of every table there is whether it goes in, or why
-//! not. Of a gap what the broker still held when it was found is left out.
+//! not matter and the scan can be split. The entry of each table says what goes in, or why nothing does.
 
 use crate::domain::Cut;
 use crate::pipeline::projector::{AtRestError, ProjectorHandle, ProjectorSettings};
 use crate::store::codec::Record;
 use crate::store::dead_letters::counts;
-use crate::store::records::UNKNOWN_SCHEMA;
-use crate::store::records::{GapRecord, OffsetRecord};
-use crate::store::{Generation, Read, SharedStore, StoreError, Table, TableRange, keys, read, totals};
+use crate::store::records::{OffsetRecord, UNKNOWN_SCHEMA};
+use crate::store::stoppable::{self, Stop};
+use crate::store::{
+    Generation, InDigest, PartOfValue, Read, SharedStore, StoreError, Table, keys, read, totals,
+};
 use std::collections::BTreeMap;
 
 /// The digest of a store, and all that decides it: where two stores agree in `topics`, `applied` and
@@ -58,40 +59,13 @@ impl Sum {
     }
 }
 
-/// What a table is to the digest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    /// It goes in, under this name.
-    In(&'static str),
-    /// It does not, for this reason.
-    Out(&'static str),
-}
-
-/// Each table is named, so that a new one does not compile before somebody decides.
-fn part(table: Table, serving: Generation) -> Part {
+/// What the digest takes of a table.
+fn part(table: Table, serving: Generation) -> InDigest {
     match table {
-        Table::Log
-        | Table::Feed
-        | Table::Offsets
-        | Table::DeadLetters
-        | Table::Letters
-        | Table::DeadLetterMarks
-        | Table::LettersByEvent
-        | Table::Gaps
-        | Table::Purged
-        | Table::Archived
-        | Table::Holds
-        | Table::Decisions => Part::In(table.name()),
-        Table::Meta => Part::Out("which generation serves here, how far letters are published"),
-        Table::Redrives => Part::Out("who asked this replica for what; what came of it is in letter_marks"),
-        Table::Audit => Part::Out("who asked this replica for anything"),
         Table::Projection(generation, _) if generation != serving => {
-            Part::Out("nobody is answered from it: it is empty, or being rebuilt")
+            InDigest::No("nobody is answered from it: it is empty, or being rebuilt")
         }
-        Table::Projection(..) => {
-            let name = table.name();
-            Part::In(name.split_once('.').map_or(name, |(_, name)| name))
-        }
+        table => table.entry().digest,
     }
 }
 
@@ -103,19 +77,32 @@ pub fn digest(store: &SharedStore, topic: &str) -> Result<Digest, StoreError> {
     digest_of(&*store.snapshot(), topic)
 }
 
-/// The digest of a running tracker's store, of a moment at which its projections are the fold of all that its
-/// log holds.
-///
-/// # Errors
-/// [`AtRestError`].
-pub fn digest_at_rest(
-    projector: &ProjectorHandle,
-    store: &SharedStore,
-    topic: &str,
-    settings: &ProjectorSettings,
-) -> Result<Digest, AtRestError> {
-    let digest = projector.at_rest(store, topic, settings, |read| digest_of(read, topic))?;
-    Ok(digest?)
+/// Makes digests of a running tracker's store.
+#[derive(Clone)]
+pub struct Digests {
+    /// The store.
+    pub store: SharedStore,
+    /// Who folds it.
+    pub projector: ProjectorHandle,
+    /// The tracker topic.
+    pub topic: String,
+    /// How the projector works.
+    pub settings: ProjectorSettings,
+}
+
+impl Digests {
+    /// The digest of a moment at which the projections are the fold of all that the log holds. Reads all state;
+    /// ends early when told to.
+    ///
+    /// # Errors
+    /// [`AtRestError`].
+    pub fn digest(&self, stop: Stop) -> Result<Digest, AtRestError> {
+        let store = stoppable::until(self.store.clone(), stop);
+        let look = |read: &dyn Read| digest_of(read, &self.topic);
+        Ok(self
+            .projector
+            .at_rest(&store, &self.topic, &self.settings, look)??)
+    }
 }
 
 fn digest_of(snapshot: &dyn Read, topic: &str) -> Result<Digest, StoreError> {
@@ -123,10 +110,13 @@ fn digest_of(snapshot: &dyn Read, topic: &str) -> Result<Digest, StoreError> {
     let mut tables = BTreeMap::new();
     let mut all = blake3::Hasher::new();
     for table in Table::all() {
-        let Part::In(name) = part(table, serving) else {
-            continue;
+        let of_value = match part(table, serving) {
+            InDigest::Whole => None,
+            InDigest::Part(of_value) => Some(of_value),
+            InDigest::No(_) => continue,
         };
-        let hex = table_sum(snapshot, table)?.to_hex();
+        let name = table.entry().name;
+        let hex = table_sum(snapshot, table, of_value)?.to_hex();
         all.update(name.as_bytes()).update(hex.as_bytes());
         tables.insert(name.to_owned(), hex);
     }
@@ -147,40 +137,31 @@ fn digest_of(snapshot: &dyn Read, topic: &str) -> Result<Digest, StoreError> {
 /// How far each topic is read.
 fn topics(snapshot: &dyn Read) -> Result<BTreeMap<String, BTreeMap<u32, u64>>, StoreError> {
     let mut topics: BTreeMap<String, BTreeMap<u32, u64>> = BTreeMap::new();
-    read::try_scan_table(
-        snapshot,
-        &TableRange::whole(Table::Offsets),
-        |topic, partition, value| {
-            let topic = keys::parse_text("offsets", topic)?.to_owned();
-            let partition = keys::parse_partition_number(partition)?;
-            let next = OffsetRecord::read(value)?.next;
-            topics.entry(topic).or_default().insert(partition, next);
-            Ok(())
-        },
-    )?;
+    read::try_scan_table(snapshot, Table::Offsets, |topic, partition, value| {
+        let topic = keys::parse_text("offsets", topic)?.to_owned();
+        let partition = keys::parse_partition_number(partition)?;
+        let next = OffsetRecord::read(value)?.next;
+        topics.entry(topic).or_default().insert(partition, next);
+        Ok(())
+    })?;
     Ok(topics)
 }
 
-fn table_sum(snapshot: &dyn Read, table: Table) -> Result<Sum, StoreError> {
+fn table_sum(snapshot: &dyn Read, table: Table, of_value: Option<PartOfValue>) -> Result<Sum, StoreError> {
     let mut sum = Sum::default();
-    read::try_scan_table(snapshot, &TableRange::whole(table), |partition, sort, value| {
-        sum.add(Sum::of(&row_hash(table, partition, sort, value)?));
+    read::try_scan_table(snapshot, table, |partition, sort, value| {
+        let mut hasher = blake3::Hasher::new();
+        for part in [partition, sort] {
+            hasher.update(&(part.len() as u64).to_be_bytes()).update(part);
+        }
+        match of_value {
+            Some(of_value) => hasher.update(&of_value(value)?),
+            None => hasher.update(value),
+        };
+        sum.add(Sum::of(&hasher.finalize()));
         Ok(())
     })?;
     Ok(sum)
-}
-
-fn row_hash(table: Table, partition: &[u8], sort: &[u8], value: &[u8]) -> Result<blake3::Hash, StoreError> {
-    let mut hasher = blake3::Hasher::new();
-    for part in [partition, sort] {
-        hasher.update(&(part.len() as u64).to_be_bytes()).update(part);
-    }
-    if table == Table::Gaps {
-        hasher.update(&GapRecord::read(value)?.next.to_be_bytes());
-    } else {
-        hasher.update(value);
-    }
-    Ok(hasher.finalize())
 }
 
 #[cfg(test)]

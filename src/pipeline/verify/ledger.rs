@@ -6,7 +6,7 @@ use crate::domain::{Millis, Position, SagaId, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::dead_letters::{EXTERNAL, removed};
 use crate::store::records::{FeedRecord, PurgedRecord};
-use crate::store::{Direction, Key, Read, SharedStore, StoreError, Table, TableRange, WHOLE, keys, read};
+use crate::store::{Direction, Key, Read, SharedStore, StoreError, Table, WHOLE, keys, read};
 use std::ops::ControlFlow;
 
 /// Rows looked up at once.
@@ -165,8 +165,7 @@ impl Named {
 /// Events that the records of purges say are gone.
 fn purged_events(snapshot: &dyn Read) -> Result<u64, StoreError> {
     let mut events = 0;
-    let whole = TableRange::whole(Table::Purged);
-    read::try_scan_table(snapshot, &whole, |_, _, value| {
+    read::try_scan_table(snapshot, Table::Purged, |_, _, value| {
         let purged = PurgedRecord::read(value)?.purged()?;
         if purged.is_gone() {
             events += u64::from(purged.events);
@@ -184,8 +183,7 @@ fn count(
     differences: &mut Differences,
 ) -> Result<(), StoreError> {
     let mut found = 0;
-    let whole = TableRange::whole(table);
-    read::try_scan_table(snapshot, &whole, |partition, _, _| {
+    read::try_scan_table(snapshot, table, |partition, _, _| {
         // Letters that others wrote onto the dead-letter topic stand in no feed of ours.
         let foreign = table == Table::DeadLetters && keys::parse_offset_partition(partition)? & EXTERNAL != 0;
         found += u64::from(!foreign);

@@ -1,15 +1,17 @@
 //! Proofs about a store: that its projections are the fold of its log, that every offset is
 //! accounted for once, and that two stores hold the same.
 //!
-//! Nothing here repairs anything.
+//! Nothing here repairs anything. What each table is held against its entry says (`store::Proof`).
 
 mod compare;
 mod dead_letters;
 mod digest;
 mod ledger;
 mod report;
+#[cfg(test)]
+mod tests;
 
-pub use digest::{Digest, digest, digest_at_rest};
+pub use digest::{Digest, Digests, digest};
 pub use report::{Differences, VerifyReport};
 
 use crate::domain::SagaDefinitions;

@@ -10,6 +10,7 @@ use crate::program::wiring::offline;
 use clap::Args;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(300);
@@ -124,33 +125,34 @@ pub(super) fn verify(args: &OfflineArgs) -> Outcome {
     let report = offline::verify(&config, &mut |done, of| advance(&bar, done, of));
     bar.finish_and_clear();
     let report = report.map_err(|error| Failure::local(&error))?;
+    let found = &report.differences;
     if args.format.json {
         output::json(&json!({
             "sagas": report.sagas,
             "events": report.events,
             "rebuildDue": report.rebuild_due,
-            "differing": report.differing,
-            "differences": report.differences,
+            "differing": found.count,
+            "differences": found.told,
         }))?;
     } else {
-        for difference in &report.differences {
+        for difference in &found.told {
             output::line(&output::printable(difference))?;
         }
         let (sagas, events) = (HumanCount(report.sagas), HumanCount(report.events));
-        output::line(&match report.differing {
+        output::line(&match found.count {
             0 => {
                 format!("verified {sagas} sagas of {events} events: every projection is the fold of the log")
             }
             1.. => format!(
                 "{} differences in {sagas} sagas of {events} events; `saga-tracker rebuild` makes the projections anew",
-                HumanCount(report.differing)
+                HumanCount(found.count)
             ),
         })?;
         if report.rebuild_due {
             output::line(REBUILD_DUE)?;
         }
     }
-    if report.differing == 0 {
+    if found.count == 0 {
         Ok(())
     } else {
         Err(Failure::negative())
@@ -163,16 +165,17 @@ pub(super) fn digest(args: &WhereArgs) -> Outcome {
         None => {
             let config = args.config.load()?.config;
             super::logging::init(&config.log)?;
-            let report = offline::digest(&config).map_err(|error| Failure::local(&error))?;
+            let told = offline::digest(&config).map_err(|error| Failure::local(&error));
+            let (digest, rebuild_due) = told?;
             json!({
-                "total": report.total,
-                "at": report.partitions,
-                "topics": report.topics,
-                "applied": report.applied,
-                "waitingLetters": report.waiting_letters,
-                "rules": serde_json::from_str(&report.rules).unwrap_or_else(|_| json!({})),
-                "tables": report.tables,
-                "rebuildDue": report.rebuild_due,
+                "total": digest.total,
+                "at": digest.at.iter().collect::<BTreeMap<_, _>>(),
+                "topics": digest.topics,
+                "applied": digest.applied,
+                "waitingLetters": digest.waiting_letters,
+                "rules": serde_json::from_str(&digest.rules).unwrap_or_else(|_| json!({})),
+                "tables": digest.tables,
+                "rebuildDue": rebuild_due,
             })
         }
     };

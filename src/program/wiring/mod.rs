@@ -1,15 +1,11 @@
 //! Puts the rooms together: a running tracker, the demo around it, and work on a store that nobody
 //! serves. What each room does is its own business; only who knows whom is decided here.
 
-mod admin;
 pub mod offline;
 pub mod operator;
 mod ops;
-mod restoring;
-mod retention;
 pub mod snapshots;
 mod supervise;
-mod topic_replay;
 mod tracker;
 
 use crate::domain::clock::SystemClock;

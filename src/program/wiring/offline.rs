@@ -5,65 +5,19 @@ use super::tracker::{definitions, open_store};
 use crate::domain::clock::SystemClock;
 use crate::failpoint;
 use crate::operations::audit::{self, Audit, Outcome};
-use crate::pipeline::projector::rebuild::{self, Progress, Rebuild};
-use crate::pipeline::verify::{self, Verify};
+use crate::pipeline::projector::rebuild::{self, Done, Progress, Rebuild};
+use crate::pipeline::verify::{self, Digest, Verify, VerifyReport};
 use crate::program::config::Config;
 use crate::store::SharedStore;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
-
-/// What a rebuild did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RebuildReport {
-    /// Sagas folded.
-    pub sagas: u64,
-    /// Events folded.
-    pub events: u64,
-}
-
-/// What a verification found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifyReport {
-    /// Sagas folded anew.
-    pub sagas: u64,
-    /// Events folded anew.
-    pub events: u64,
-    /// Whether the projections are made under other definitions than those configured.
-    pub rebuild_due: bool,
-    /// The first differences, in words.
-    pub differences: Vec<String>,
-    /// All differences.
-    pub differing: u64,
-}
-
-/// A digest over all state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DigestReport {
-    /// By partition, the next offset.
-    pub partitions: BTreeMap<u32, u64>,
-    /// By topic and partition, the next offset to read.
-    pub topics: BTreeMap<String, BTreeMap<u32, u64>>,
-    /// The next decision whose purge or restore is not done.
-    pub applied: u64,
-    /// Open dead letters of unknown schemas: they become events where the registry knows their schemas.
-    pub waiting_letters: u64,
-    /// The rules of the fold that the projections are made under.
-    pub rules: String,
-    /// Whether other definitions are configured.
-    pub rebuild_due: bool,
-    /// Over all tables, hexadecimal.
-    pub total: String,
-    /// By table, hexadecimal.
-    pub tables: BTreeMap<String, String>,
-}
 
 /// Makes the projections anew, under the definitions that are configured. `told` hears how many events of how many are folded.
 ///
 /// # Errors
 /// When the store cannot be opened, read or written.
-pub fn rebuild(config: &Config, told: &mut dyn FnMut(u64, u64)) -> anyhow::Result<RebuildReport> {
+pub fn rebuild(config: &Config, told: &mut dyn FnMut(u64, u64)) -> anyhow::Result<Done> {
     let _armed = failpoint::Armed::from_environment();
     let store = open_store(config)?;
     let job = Rebuild {
@@ -78,18 +32,8 @@ pub fn rebuild(config: &Config, told: &mut dyn FnMut(u64, u64)) -> anyhow::Resul
     let act = operator::act("rebuild", "projections", "");
     audit.record(&act, Outcome::Begun, "")?;
     let result = with_progress(&store, &progress, told, || job.offline());
-    match &result {
-        Ok(done) => {
-            let detail = format!("{} sagas from {} events", done.sagas, done.events);
-            audit.note(&act, Outcome::Done, &detail);
-        }
-        Err(error) => audit.note(&act, Outcome::Failed, &error.to_string()),
-    }
-    let done = result?;
-    Ok(RebuildReport {
-        sagas: done.sagas,
-        events: done.events,
-    })
+    audit.note_result(&act, &result, ToString::to_string);
+    Ok(result?)
 }
 
 /// A part of the store's audit log, newest first.
@@ -128,37 +72,23 @@ pub fn verify(config: &Config, told: &mut dyn FnMut(u64, u64)) -> anyhow::Result
         progress: Arc::default(),
     };
     let progress = job.progress.clone();
-    let report = with_progress(&store, &progress, told, || job.run())?;
-    Ok(VerifyReport {
-        sagas: report.sagas,
-        events: report.events,
-        rebuild_due: report.rebuild_due,
-        differences: report.differences.told,
-        differing: report.differences.count,
-    })
+    Ok(with_progress(&store, &progress, told, || job.run())?)
 }
 
 /// A digest over all state, after folding what a crash left unfolded, under the rules that the rest is
-/// made under.
+/// made under; and whether other definitions are configured.
 ///
 /// # Errors
 /// When the store cannot be opened, read or written.
-pub fn digest(config: &Config) -> anyhow::Result<DigestReport> {
+pub fn digest(config: &Config) -> anyhow::Result<(Digest, bool)> {
     let store = open_store(config)?;
     let topic = &config.kafka.topic;
     let definitions = definitions(config)?;
     crate::pipeline::projector::catch_up_offline(&store, topic, &definitions, &config.projector)?;
-    let digest = verify::digest(&store, topic)?;
-    Ok(DigestReport {
-        partitions: digest.at.iter().collect(),
-        topics: digest.topics,
-        applied: digest.applied,
-        waiting_letters: digest.waiting_letters,
-        rules: digest.rules,
-        rebuild_due: rebuild::is_due(&store, &definitions)?,
-        total: digest.total,
-        tables: digest.tables,
-    })
+    Ok((
+        verify::digest(&store, topic)?,
+        rebuild::is_due(&store, &definitions)?,
+    ))
 }
 
 /// Runs a job on a thread and tells how far it is, five times a second.

@@ -2,12 +2,11 @@
 
 use crate::domain::SagaDefinitions;
 use crate::domain::clock::SharedClock;
-use crate::operations::dead_letters::{AnnounceApplier, DiscardApplier, RemoveApplier};
-use crate::operations::decisions::{Applier, Consumer, Decisions, OpsStatus, StatusChanger};
+use crate::operations::decisions::{Consumer, Decisions, OpsStatus, StatusChanger};
+use crate::operations::{dead_letters, retention};
 use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::pipeline::ingest::space::FreeSpace;
-use crate::pipeline::kafka::KafkaSettings;
-use crate::pipeline::kafka::{KafkaOut, Outlet};
+use crate::pipeline::kafka::{KafkaOut, KafkaSettings};
 use crate::pipeline::projector::ProjectorWatch;
 use crate::pipeline::registry::SchemaSource;
 use crate::store::SharedStore;
@@ -18,97 +17,64 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// What operators' wishes go through.
-#[derive(Clone)]
-pub(super) struct Ops {
-    /// Makes decisions, on the ops topic. Its outlet is everyone's.
-    pub(super) decisions: Decisions,
-    /// Changes statuses, on the tracker topic. Its watch says when what is published there is applied.
-    pub(super) statuses: Arc<StatusChanger>,
-    /// How far the ops topic is read.
-    pub(super) status: Arc<OpsStatus>,
+/// Who makes decisions, on the ops topic.
+pub(super) fn decisions(
+    store: &SharedStore,
+    kafka: &KafkaSettings,
+    clock: &SharedClock,
+) -> anyhow::Result<Decisions> {
+    Ok(Decisions {
+        out: Arc::new(KafkaOut::new(kafka).context("producer of operators' events")?),
+        topic: kafka.ops_topic.clone(),
+        status: Arc::new(OpsStatus::default()),
+        store: store.clone(),
+        clock: clock.clone(),
+        ids: Arc::new(RandomEventIds),
+    })
 }
 
-/// What it is made of.
-pub(super) struct OpsParts<'a> {
-    pub(super) store: &'a SharedStore,
-    pub(super) kafka: &'a KafkaSettings,
-    pub(super) definitions: &'a Arc<SagaDefinitions>,
-    pub(super) schemas: &'a Arc<dyn SchemaSource>,
-    pub(super) projected: ProjectorWatch,
-    pub(super) clock: &'a SharedClock,
-}
-
-impl Ops {
-    pub(super) fn new(parts: OpsParts<'_>) -> anyhow::Result<Self> {
-        let out: Arc<dyn Outlet> =
-            Arc::new(KafkaOut::new(parts.kafka).context("producer of operators' events")?);
-        let status = Arc::new(OpsStatus::default());
-        let decisions = Decisions {
-            out: out.clone(),
-            topic: parts.kafka.ops_topic.clone(),
-            status: status.clone(),
-            store: parts.store.clone(),
-            clock: parts.clock.clone(),
-            ids: Arc::new(RandomEventIds),
-        };
-        let statuses = Arc::new(StatusChanger {
-            store: parts.store.clone(),
-            definitions: parts.definitions.clone(),
-            topic: parts.kafka.topic.clone(),
-            out,
-            schemas: parts.schemas.clone(),
-            projected: parts.projected,
-            clock: parts.clock.clone(),
-            ids: Arc::new(RandomEventIds),
-        });
-        Ok(Self {
-            decisions,
-            statuses,
-            status,
-        })
-    }
-
-    /// Starts to read decisions.
-    pub(super) fn read(
-        &self,
-        kafka: &KafkaSettings,
-        book: &DeadLetterLock,
-        space: Arc<dyn FreeSpace>,
-        shutdown: &CancellationToken,
-    ) -> anyhow::Result<JoinHandle<()>> {
-        let consumer = Consumer {
-            store: self.decisions.store.clone(),
-            settings: kafka.clone(),
-            appliers: appliers(kafka, book),
-            status: self.status.clone(),
-            space,
-            clock: self.decisions.clock.clone(),
-            shutdown: shutdown.clone(),
-        };
-        consumer
-            .spawn()
-            .context("starting the thread that reads decisions")
+/// Who changes statuses, on the tracker topic. Publishes where decisions do.
+pub(super) fn statuses(
+    decisions: &Decisions,
+    kafka: &KafkaSettings,
+    definitions: &Arc<SagaDefinitions>,
+    schemas: &Arc<dyn SchemaSource>,
+    projected: ProjectorWatch,
+) -> StatusChanger {
+    StatusChanger {
+        store: decisions.store.clone(),
+        definitions: definitions.clone(),
+        topic: kafka.topic.clone(),
+        out: decisions.out.clone(),
+        schemas: schemas.clone(),
+        projected,
+        clock: decisions.clock.clone(),
+        ids: decisions.ids.clone(),
     }
 }
 
-/// What decisions do, by kind.
-fn appliers(kafka: &KafkaSettings, book: &DeadLetterLock) -> Vec<Box<dyn Applier>> {
-    let mut all = super::retention::appliers(&kafka.topic);
-    let (book, topics) = (|| book.clone(), || letter_topics(kafka));
-    all.push(Box::new(DiscardApplier {
-        book: book(),
-        topics: topics(),
-    }));
-    all.push(Box::new(AnnounceApplier {
-        book: book(),
-        topics: topics(),
-    }));
-    all.push(Box::new(RemoveApplier {
-        book: book(),
-        topics: topics(),
-    }));
-    all
+/// Starts to read decisions.
+pub(super) fn read(
+    decisions: &Decisions,
+    kafka: &KafkaSettings,
+    book: &DeadLetterLock,
+    space: Arc<dyn FreeSpace>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<JoinHandle<()>> {
+    let mut appliers = retention::decision::appliers(&kafka.topic);
+    appliers.extend(dead_letters::appliers(book, &letter_topics(kafka)));
+    let consumer = Consumer {
+        store: decisions.store.clone(),
+        settings: kafka.clone(),
+        appliers,
+        status: decisions.status.clone(),
+        space,
+        clock: decisions.clock.clone(),
+        shutdown: shutdown.clone(),
+    };
+    consumer
+        .spawn()
+        .context("starting the thread that reads decisions")
 }
 
 /// The topics that dead letters lie in.

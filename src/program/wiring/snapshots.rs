@@ -3,15 +3,14 @@
 
 use super::operator;
 use super::tracker::open_store;
-use crate::domain::Millis;
 use crate::domain::clock::{Clock as _, SystemClock};
 use crate::failpoint;
 use crate::operations::audit::{Act, Audit, Outcome};
 use crate::operations::objects;
 use crate::operations::snapshot::coverage::{self, Finding};
 use crate::operations::snapshot::{
-    Create, Created, Depot, Manifest, Parts, Progress, Pruned, Restore, Restored, SnapshotError, SnapshotId,
-    Snapshots, Verified, patiently,
+    self, Create, Created, Depot, Listed, Manifest, Progress, Pruned, Restore, RestoreOptions, Restored,
+    SnapshotError, SnapshotId, SnapshotParts, Snapshots, Verified, Which, patiently,
 };
 use crate::pipeline::kafka::topic_bounds;
 use crate::program::config::Config;
@@ -24,33 +23,6 @@ use tokio_util::sync::CancellationToken;
 
 /// Called with how far the work is, a few times a second.
 pub type Told<'t> = dyn FnMut(&Progress) + 't;
-
-/// A snapshot in a list: what it is, or why that cannot be told.
-pub type Listed = (SnapshotId, Result<Manifest, SnapshotError>);
-
-/// Which snapshots to check.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Which {
-    /// The latest.
-    Latest,
-    /// These.
-    These(Vec<SnapshotId>),
-    /// All of them.
-    All,
-}
-
-/// What to restore.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RestoreOptions {
-    /// This snapshot.
-    pub snapshot: Option<SnapshotId>,
-    /// The newest one at this time.
-    pub at: Option<Millis>,
-    /// Go on although the topic no longer holds what comes after it.
-    pub accept_gap: bool,
-    /// Do not ask the broker.
-    pub skip_broker: bool,
-}
 
 /// What became of a restore.
 #[derive(Debug)]
@@ -71,13 +43,19 @@ fn random() -> u32 {
 }
 
 /// Snapshots of a running tracker, on the runtime that this is called on.
-pub(super) fn of_tracker(config: &Config, store: SharedStore, shutdown: CancellationToken) -> Snapshots {
-    Snapshots::new(Parts {
+pub(super) fn of_tracker(
+    config: &Config,
+    store: SharedStore,
+    audit: Audit,
+    shutdown: CancellationToken,
+) -> Snapshots {
+    Snapshots::new(SnapshotParts {
         store,
         objects: config.objects.clone(),
         settings: config.snapshot.clone(),
         scratch: scratch(&config.store.data_dir),
         topic: config.kafka.topic.clone(),
+        audit,
         clock: Arc::new(SystemClock),
         random,
         shutdown,
@@ -93,20 +71,7 @@ fn depot(config: &Config) -> Result<Depot, SnapshotError> {
 /// # Errors
 /// When the object store cannot be asked.
 pub fn list(config: &Config) -> anyhow::Result<Vec<Listed>> {
-    super::runtime()?.block_on(async {
-        let depot = depot(config)?;
-        patiently("object store", async || Ok(depot.check().await?)).await?;
-        let mut listed = Vec::new();
-        for id in patiently("manifests", async || Ok(depot.ids().await?)).await? {
-            match patiently("manifest", async || depot.manifest(&id).await).await {
-                // Pruned meanwhile.
-                Err(SnapshotError::NoSuch { .. }) => {}
-                Err(error @ SnapshotError::Objects(_)) => return Err(error.into()),
-                manifest => listed.push((id, manifest)),
-            }
-        }
-        Ok(listed)
-    })
+    super::runtime()?.block_on(async { Ok(snapshot::list(&depot(config)?).await?) })
 }
 
 /// Makes a snapshot of the store in the data directory.
@@ -132,10 +97,7 @@ pub fn create(config: &Config, told: &mut Told<'_>) -> anyhow::Result<Created> {
     let id = SnapshotId::new(SystemClock.now(), random());
     let progress = job.progress.clone();
     let made = super::runtime()?.block_on(telling(&progress, told, async { Ok(job.run(id).await?) }));
-    match &made {
-        Ok(created) => audit.note(&act, Outcome::Done, created.manifest.id.as_str()),
-        Err(error) => audit.note(&act, Outcome::Failed, &error.to_string()),
-    }
+    audit.note_result(&act, &made, |created| created.manifest.id.to_string());
     made
 }
 
@@ -149,31 +111,9 @@ pub fn verify(
     told: &mut Told<'_>,
 ) -> anyhow::Result<(Vec<SnapshotId>, Verified)> {
     super::runtime()?.block_on(async {
-        let depot = depot(config)?;
-        patiently("object store", async || Ok(depot.check().await?)).await?;
-        let ids = match which {
-            Which::Latest => vec![
-                patiently("manifest", async || depot.resolve(None, None).await)
-                    .await?
-                    .id,
-            ],
-            Which::These(ids) => ids.clone(),
-            Which::All => patiently("manifests", async || Ok(depot.ids().await?)).await?,
-        };
-        let (mut manifests, mut damage) = (Vec::new(), Vec::new());
-        for id in &ids {
-            match patiently("manifest", async || depot.manifest(id).await).await {
-                Ok(manifest) => manifests.push(manifest),
-                Err(error @ SnapshotError::Damaged { .. }) => damage.push(error.to_string()),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let progress = Progress::default();
-        let checking =
-            async { Ok(crate::operations::snapshot::verify(&depot, &manifests, &progress).await?) };
-        let mut found = telling(&progress, told, checking).await?;
-        found.damage.splice(0..0, damage);
-        Ok((ids, found))
+        let (depot, progress) = (depot(config)?, Progress::default());
+        let checking = async { Ok(snapshot::verify_which(&depot, which, &progress).await?) };
+        telling(&progress, told, checking).await
     })
 }
 
@@ -186,7 +126,7 @@ pub fn prune(config: &Config, dry_run: bool) -> anyhow::Result<Pruned> {
     let depot = depot(config)?;
     let pruned = super::runtime()?.block_on(async {
         patiently("object store", async || Ok(depot.check().await?)).await?;
-        crate::operations::snapshot::prune(&depot, &config.snapshot, dry_run).await
+        snapshot::prune(&depot, &config.snapshot, dry_run).await
     });
     if !dry_run {
         let (outcome, detail) = match &pruned {
@@ -238,19 +178,13 @@ pub fn restore(
             open: Arc::new(|path| RocksStore::open_copy(path)),
             progress: Arc::default(),
         };
-        job.check_target()?;
-        patiently("object store", async || Ok(job.depot.check().await?)).await?;
-        let manifest = patiently("manifest", async || {
-            job.depot.resolve(options.snapshot.as_ref(), options.at).await
-        })
-        .await?;
+        let manifest = job.choose(options).await?;
         let findings = if options.skip_broker {
             Vec::new()
         } else {
             ask_broker(config, &manifest).await?
         };
-        let acceptable = |finding: &Finding| options.accept_gap && !finding.is_other_topic();
-        if !findings.iter().all(acceptable) {
+        if !options.accept(&findings) {
             return Ok(RestoreOutcome::Refused(Box::new(manifest), findings));
         }
         let progress = job.progress.clone();

@@ -5,9 +5,9 @@
 //!
 //! What the parts do is not known here.
 
-use crate::server::api::admin::EndedPart;
-use std::any::Any;
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::operations::background::panic_words;
+use crate::server::api::{EndedPart, EndedParts};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::task::JoinHandle as Task;
@@ -18,33 +18,10 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// How long health says what happened before the process stops.
 const TELL_FOR: Duration = Duration::from_secs(5);
 
-/// Parts that have ended unasked. Written here, read by health.
-#[derive(Default)]
-pub(super) struct Ended {
-    parts: Mutex<Vec<EndedPart>>,
-}
-
-impl Ended {
-    /// Which, in the order in which it was found.
-    pub(super) fn parts(&self) -> Vec<EndedPart> {
-        self.parts.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The first one for which a restart helps, in words.
-    pub(super) fn panicked(&self) -> Option<String> {
-        let found = self.parts().into_iter().find(|part| part.panicked);
-        found.map(|part| format!("{}: {}", part.name, part.reason))
-    }
-
-    fn add(&self, part: EndedPart) {
-        tracing::error!(
-            part = part.name,
-            reason = part.reason,
-            "a part of the tracker ended unasked"
-        );
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        parts.push(part);
-    }
+/// The first part for which a restart helps, in words.
+pub(super) fn panicked(ended: &EndedParts) -> Option<String> {
+    let found = ended.all().into_iter().find(|part| part.panicked);
+    found.map(|part| format!("{}: {}", part.name, part.reason))
 }
 
 enum Running {
@@ -55,14 +32,14 @@ enum Running {
 /// The parts of a tracker, in the order in which they are waited for at the end.
 pub(super) struct Supervisor {
     parts: Vec<(&'static str, Running)>,
-    ended: Arc<Ended>,
+    ended: Arc<EndedParts>,
     shutdown: CancellationToken,
     tell_for: Duration,
 }
 
 impl Supervisor {
     /// Of a tracker that ends with `shutdown`.
-    pub(super) fn new(ended: Arc<Ended>, shutdown: CancellationToken) -> Self {
+    pub(super) fn new(ended: Arc<EndedParts>, shutdown: CancellationToken) -> Self {
         Self {
             parts: Vec::new(),
             ended,
@@ -89,7 +66,7 @@ impl Supervisor {
                 () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
             self.look().await;
-            if let Some(why) = self.ended.panicked() {
+            if let Some(why) = panicked(&self.ended) {
                 tokio::select! {
                     () = self.shutdown.cancelled() => {}
                     () = tokio::time::sleep(self.tell_for) => tracing::error!(why, "the process stops: a restart goes on from the store"),
@@ -109,25 +86,29 @@ impl Supervisor {
             return;
         }
         for (name, part) in over {
-            let reason = part.reason().await;
-            self.ended.add(EndedPart {
-                name: name.to_owned(),
-                panicked: reason.is_some(),
-                reason: reason.unwrap_or_else(|| "it cannot go on; the log says why".to_owned()),
-            });
+            self.tell(name, part.reason().await);
         }
     }
 
+    fn tell(&self, name: &str, panic: Option<String>) {
+        let part = EndedPart {
+            name: name.to_owned(),
+            panicked: panic.is_some(),
+            reason: panic.unwrap_or_else(|| "it cannot go on; the log says why".to_owned()),
+        };
+        tracing::error!(
+            part = part.name,
+            reason = part.reason,
+            "a part of the tracker ended unasked"
+        );
+        self.ended.add(part);
+    }
+
     /// Waits until all have ended. Blocks on threads.
-    pub(super) async fn join(self) {
-        for (name, part) in self.parts {
+    pub(super) async fn join(mut self) {
+        for (name, part) in std::mem::take(&mut self.parts) {
             if let Some(reason) = part.reason().await {
-                let (name, panicked) = (name.to_owned(), true);
-                self.ended.add(EndedPart {
-                    name,
-                    reason,
-                    panicked,
-                });
+                self.tell(name, Some(reason));
             }
         }
     }
@@ -148,7 +129,7 @@ impl Running {
                 let ended = tokio::task::spawn_blocking(move || thread.join()).await;
                 match ended {
                     Ok(Ok(())) => None,
-                    Ok(Err(panic)) => Some(words(&*panic)),
+                    Ok(Err(panic)) => Some(panic_words(&*panic)),
                     Err(error) => Some(error.to_string()),
                 }
             }
@@ -157,23 +138,11 @@ impl Running {
                 Err(error) => Some(
                     error
                         .try_into_panic()
-                        .map_or_else(|error| error.to_string(), |panic| words(&*panic)),
+                        .map_or_else(|error| error.to_string(), |panic| panic_words(&*panic)),
                 ),
             },
         }
     }
-}
-
-/// What a panic said.
-pub(super) fn words(panic: &(dyn Any + Send)) -> String {
-    let said = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned());
-    said.map_or_else(
-        || "it panicked without a word".to_owned(),
-        |said| format!("it panicked: {said}"),
-    )
 }
 
 #[cfg(test)]
@@ -189,7 +158,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_told_and_stops_the_process() {
-        let (ended, shutdown) = (Arc::new(Ended::default()), CancellationToken::new());
+        let (ended, shutdown) = (Arc::new(EndedParts::default()), CancellationToken::new());
         let mut supervisor = Supervisor::new(ended.clone(), shutdown.clone());
         supervisor.tell_for = Duration::from_millis(1);
         let stop = shutdown.clone();
@@ -209,7 +178,7 @@ mod tests {
         let supervisor = supervisor.watch().await;
         assert!(shutdown.is_cancelled());
         supervisor.join().await;
-        let told = ended.parts();
+        let told = ended.all();
         assert_eq!(told.len(), 1, "{told:?}");
         assert_eq!((told[0].name.as_str(), told[0].panicked), ("broken", true));
         assert_eq!(told[0].reason, "it panicked: offset 7 of nothing");
@@ -217,32 +186,32 @@ mod tests {
 
     #[tokio::test]
     async fn a_part_that_cannot_go_on_is_told_and_the_others_serve() {
-        let (ended, shutdown) = (Arc::new(Ended::default()), CancellationToken::new());
+        let (ended, shutdown) = (Arc::new(EndedParts::default()), CancellationToken::new());
         let mut supervisor = Supervisor::new(ended.clone(), shutdown.clone());
         supervisor.tell_for = Duration::ZERO;
         supervisor.task("gave-up", tokio::spawn(async {}));
         tokio::task::yield_now().await;
         let watching = tokio::spawn(supervisor.watch());
-        while ended.parts().is_empty() {
+        while ended.all().is_empty() {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
         // Two looks later the process would be stopping.
         tokio::time::sleep(POLL_INTERVAL * 2).await;
         assert!(!shutdown.is_cancelled(), "a restart would end the same way");
-        assert_eq!(ended.panicked(), None);
+        assert_eq!(panicked(&ended), None);
         shutdown.cancel();
         watching.await.unwrap().join().await;
-        assert_eq!(ended.parts().len(), 1);
+        assert_eq!(ended.all().len(), 1);
     }
 
     #[tokio::test]
     async fn what_ends_with_the_tracker_was_asked_to() {
-        let (ended, shutdown) = (Arc::new(Ended::default()), CancellationToken::new());
+        let (ended, shutdown) = (Arc::new(EndedParts::default()), CancellationToken::new());
         let mut supervisor = Supervisor::new(ended.clone(), shutdown.clone());
         supervisor.task("ends", tokio::spawn(shutdown.clone().cancelled_owned()));
         let watching = tokio::spawn(supervisor.watch());
         shutdown.cancel();
         watching.await.unwrap().join().await;
-        assert_eq!(ended.parts(), []);
+        assert_eq!(ended.all(), []);
     }
 }

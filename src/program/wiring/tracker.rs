@@ -1,17 +1,20 @@
 //! A running tracker: every room started in order, and stopped in the other one.
 
-use super::admin::{AdminParts, RunningAdmin};
-use super::ops::{Ops, OpsParts, letter_topics};
-use super::retention::Retention;
-use super::supervise::{Ended, Supervisor};
+use super::ops::{self, letter_topics};
+use super::supervise::{Supervisor, panicked};
 use super::{operator, snapshots};
 use crate::domain::SagaDefinitions;
 use crate::domain::clock::{SharedClock, SystemClock};
 use crate::failpoint;
 use crate::operations::audit::{Audit, Outcome};
+use crate::operations::background::Background;
 use crate::operations::dead_letters::redrive::{RedriveParts, Redrives};
 use crate::operations::dead_letters::{DeadLetterRetention, ExternalDeadLetters, Publisher, Sources};
+use crate::operations::objects::{self, Objects};
+use crate::operations::rebuild::{RebuildParts, Rebuilds};
+use crate::operations::retention::{Retention, RetentionParts};
 use crate::operations::snapshot;
+use crate::operations::topic_replay::{TopicReplayParts, TopicReplays};
 use crate::pipeline::ingest::late_schemas::Reread;
 use crate::pipeline::ingest::space::{Disk, FreeSpace};
 use crate::pipeline::ingest::{Ingest, IngestStatus};
@@ -19,8 +22,9 @@ use crate::pipeline::kafka::KafkaSettings;
 use crate::pipeline::projector::{self, ProjectorHandle, rebuild};
 use crate::pipeline::query::Query;
 use crate::pipeline::registry;
+use crate::pipeline::verify::Digests;
 use crate::program::config::Config;
-use crate::server::api::{Context, Parts, Server, ServerHandle};
+use crate::server::api::{Context, EndedParts, Parts, Server, ServerHandle};
 use crate::server::metrics::Metrics;
 use crate::store::SharedStore;
 use crate::store::dead_letters::{self, DeadLetterLock};
@@ -45,9 +49,9 @@ pub(super) struct Tracker {
     store: SharedStore,
     server: Server,
     supervisor: Supervisor,
-    ended: Arc<Ended>,
+    ended: Arc<EndedParts>,
     projector: ProjectorHandle,
-    admin: Arc<RunningAdmin>,
+    background: Background,
     schemas: Arc<dyn registry::SchemaSource>,
     shutdown: CancellationToken,
 }
@@ -67,7 +71,7 @@ impl Tracker {
         let status = Arc::new(IngestStatus::default());
         let shutdown = CancellationToken::new();
         let clock: SharedClock = Arc::new(SystemClock);
-        let ended = Arc::new(Ended::default());
+        let ended = Arc::new(EndedParts::default());
         let (projector, folding) = projector::spawn(
             store.clone(),
             &kafka.topic,
@@ -76,14 +80,7 @@ impl Tracker {
         )?;
         let schemas = open_schemas(config).await?;
         let audit = Audit::new(store.clone(), clock.clone());
-        let ops = Ops::new(OpsParts {
-            store: &store,
-            kafka: &kafka,
-            definitions: &definitions,
-            schemas: &schemas,
-            projected: projector.watch(),
-            clock: &clock,
-        })?;
+        let decisions = ops::decisions(&store, &kafka, &clock)?;
         let book = DeadLetterLock::default();
         let redrives = Redrives::new(RedriveParts {
             sources: Sources {
@@ -92,43 +89,68 @@ impl Tracker {
                 topics: letter_topics(&kafka),
             },
             definitions: definitions.clone(),
-            out: ops.decisions.out.clone(),
-            deciding: Arc::new(ops.decisions.clone()),
+            out: decisions.out.clone(),
+            deciding: Arc::new(decisions.clone()),
             ingest: status.clone(),
             audit: audit.clone(),
             replay_events: config.dead_letters.replay_events,
             clock: clock.clone(),
             shutdown: shutdown.clone(),
         });
-        let snapshots = snapshots::of_tracker(config, store.clone(), shutdown.clone());
-        let retention = Retention::new(config, &store, &definitions, &ops, &clock)?;
-        let admin = Arc::new(RunningAdmin::new(AdminParts {
-            retention: retention.clone(),
+        let snapshots = snapshots::of_tracker(config, store.clone(), audit.clone(), shutdown.clone());
+        let retention = Retention::new(RetentionParts {
             store: store.clone(),
-            topic: kafka.topic.clone(),
             definitions: definitions.clone(),
-            settings: config.projector.clone(),
-            ingest: status.clone(),
-            projector: projector.clone(),
-            ops: ops.clone(),
-            audit: audit.clone(),
-            redrives: redrives.clone(),
-            snapshots: snapshots.clone(),
+            settings: config.retention.clone(),
+            objects: open_objects(config)?,
+            decisions: decisions.clone(),
             kafka: kafka.clone(),
-            schemas: schemas.clone(),
-            book: book.clone(),
-            ended: ended.clone(),
-        }));
-        let query = Query::new(store.clone(), definitions);
+            clock: clock.clone(),
+        });
+        let background = Background::new(audit.clone());
+        let rebuilds = Rebuilds::new(
+            RebuildParts {
+                store: store.clone(),
+                topic: kafka.topic.clone(),
+                definitions: definitions.clone(),
+                settings: config.projector.clone(),
+                projector: projector.clone(),
+            },
+            background.clone(),
+        );
+        let topic_replays = TopicReplays::new(
+            TopicReplayParts {
+                store: store.clone(),
+                kafka: kafka.clone(),
+                schemas: schemas.clone(),
+                projector: projector.clone(),
+                book: book.clone(),
+            },
+            background.clone(),
+        );
+        let query = Query::new(store.clone(), definitions.clone());
         let metrics = Metrics::new(&config.metrics, query.clone(), status.clone());
         metrics.follow_snapshots(snapshots.status().clone());
-        metrics.follow_decisions(ops.status.clone());
+        metrics.follow_decisions(decisions.status.clone());
         metrics.follow_retention(retention.status().clone());
         let parts = Parts {
             query,
-            letters: redrives.dead_letter_query().clone(),
             ingest: status.clone(),
-            admin: admin.clone(),
+            projected: projector.watch(),
+            digests: Digests {
+                store: store.clone(),
+                projector: projector.clone(),
+                topic: kafka.topic.clone(),
+                settings: config.projector.clone(),
+            },
+            redrives: redrives.clone(),
+            decisions: decisions.clone(),
+            statuses: ops::statuses(&decisions, &kafka, &definitions, &schemas, projector.watch()),
+            retention: Some(retention.clone()),
+            rebuilds: rebuilds.clone(),
+            topic_replays,
+            snapshots: snapshots.clone(),
+            ended: ended.clone(),
             audit: audit.clone(),
             metrics,
             clock: clock.clone(),
@@ -139,14 +161,20 @@ impl Tracker {
         let server = Server::bind(config.server.clone(), &context).await?;
         let news = Arc::new(Notify::new());
         let publisher = start_publisher(&kafka, &store, &news, &shutdown)?;
-        let space: Arc<dyn FreeSpace> = Arc::new(disk(config));
+        let space: Arc<dyn FreeSpace> = Arc::new(Disk {
+            directory: config.store.data_dir.clone(),
+            min_free_bytes: config.store.min_free_bytes,
+        });
         let mut supervisor = Supervisor::new(ended.clone(), shutdown.clone());
         if let Some(publisher) = publisher {
             supervisor.task("dead-letters", publisher);
         }
         supervisor.task("snapshots", tokio::spawn(snapshots.run()));
         supervisor.task("sync", tokio::spawn(sync_often(store.clone(), shutdown.clone())));
-        supervisor.thread("ops", ops.read(&kafka, &book, space.clone(), &shutdown)?);
+        supervisor.thread(
+            "ops",
+            ops::read(&decisions, &kafka, &book, space.clone(), &shutdown)?,
+        );
         let redriver = redrives.spawn();
         supervisor.thread(
             "redrive",
@@ -155,7 +183,8 @@ impl Tracker {
         if let Some(foreign) = start_foreign(&kafka, &store, &schemas, (&book, &space, &status), &shutdown)? {
             supervisor.thread("foreign-letters", foreign);
         }
-        for (name, thread) in retention.start(config, &projector, &shutdown)? {
+        let threads = retention.spawn(&projector, space.clone(), &shutdown);
+        for (name, thread) in threads.context("starting retention's threads")? {
             supervisor.thread(name, thread);
         }
         let reread = Reread {
@@ -176,9 +205,9 @@ impl Tracker {
             store: store.clone(),
             settings: config.dead_letters.clone(),
             topics: letter_topics(&kafka),
-            deciding: Arc::new(ops.decisions.clone()),
+            ops: decisions.status.clone(),
+            deciding: Arc::new(decisions),
             ops_topic: kafka.ops_topic.clone(),
-            ops: ops.status.clone(),
             ingest: status.clone(),
             publishes: kafka.publish_dead_letters,
             redrives: redrives.clone(),
@@ -210,9 +239,7 @@ impl Tracker {
             let why = "the saga definitions changed";
             let act = operator::act("rebuild", "projections", why);
             audit.note(&act, Outcome::Begun, "");
-            admin
-                .start_rebuild_now(act)
-                .map_err(|error| anyhow::anyhow!("{error}"))?;
+            rebuilds.start(act)?;
         }
         Ok(Self {
             store,
@@ -220,7 +247,7 @@ impl Tracker {
             supervisor,
             ended,
             projector,
-            admin,
+            background,
             schemas,
             shutdown,
         })
@@ -248,7 +275,7 @@ impl Tracker {
             supervisor,
             ended,
             projector,
-            admin,
+            background,
             schemas,
             shutdown,
         } = self;
@@ -260,8 +287,8 @@ impl Tracker {
         let stopping = async {
             // A rebuild or a replay under way holds on to the projector.
             tokio::task::spawn_blocking(move || {
-                admin.stop_work();
-                drop((projector, admin));
+                background.stop();
+                drop((projector, background));
             })
             .await?;
             supervisor.join().await;
@@ -272,7 +299,7 @@ impl Tracker {
         // consumed is in the store by then, so the process may go.
         let stopped = tokio::time::timeout(LONGEST_STOP, stopping).await;
         tokio::task::spawn_blocking(move || store.sync()).await??;
-        if let Some(why) = ended.panicked() {
+        if let Some(why) = panicked(&ended) {
             anyhow::bail!("a part of the tracker panicked, start it again: {why}");
         }
         match stopped {
@@ -306,6 +333,16 @@ async fn sync_often(store: SharedStore, shutdown: CancellationToken) {
             tracing::error!(%error, "the store was not synced");
         }
     }
+}
+
+/// Where the archive is, if anybody said.
+fn open_objects(config: &Config) -> anyhow::Result<Option<Objects>> {
+    if config.objects.url.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(
+        objects::open(&config.objects).context("the place of the archive")?,
+    ))
 }
 
 /// The client blocks, so it is made (and later used) on a thread that may.
@@ -365,14 +402,6 @@ pub(super) fn open_store(config: &Config) -> anyhow::Result<SharedStore> {
     let store = RocksStore::open(data_dir, &config.store)?;
     dead_letters::list_all_once(&store)?;
     Ok(Arc::new(store))
-}
-
-/// The disk under the store of the configuration.
-pub(super) fn disk(config: &Config) -> Disk {
-    Disk {
-        directory: config.store.data_dir.clone(),
-        min_free_bytes: config.store.min_free_bytes,
-    }
 }
 
 /// The topic and the definitions that offline work needs too.

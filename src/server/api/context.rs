@@ -1,8 +1,8 @@
 //! What handlers work with: the rooms they ask, and how they ask them.
 
-use super::admin::Admin;
 use super::error::{ApiError, Detail, ErrorKind};
-use super::health::{Health, HealthSettings};
+use super::health::Health;
+use super::parts::Parts;
 use super::request_id::RequestIds;
 use super::settings::ServerSettings;
 use super::shares::{Share, Shares};
@@ -10,7 +10,6 @@ use crate::domain::clock::SharedClock;
 use crate::domain::{SagaId, TimelineKey};
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::DeadLetterQuery;
-use crate::pipeline::ingest::status::IngestStatus;
 use crate::pipeline::query::{
     Filter, PurgedView, Query, QueryError, SagaView, SearchPage, SearchRequest, Statistics, TimelineStep,
 };
@@ -18,31 +17,8 @@ use crate::server::metrics::{Asked, Metrics};
 use crate::store::StoreError;
 use crate::store::stoppable::Stop;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// What the surface is put on top of.
-pub struct Parts {
-    /// Answers questions about sagas.
-    pub query: Query,
-    /// Answers questions about dead letters.
-    pub letters: DeadLetterQuery,
-    /// What ingest is doing.
-    pub ingest: Arc<IngestStatus>,
-    /// The running tracker.
-    pub admin: Arc<dyn Admin>,
-    /// Where calls that change something are recorded.
-    pub audit: Audit,
-    /// Counts requests, and is scraped.
-    pub metrics: Metrics,
-    /// Tells the time of errors and of health.
-    pub clock: SharedClock,
-    /// When health says DOWN.
-    pub health: HealthSettings,
-    /// Where the store lives; none for a store in memory.
-    pub data_dir: Option<PathBuf>,
-}
 
 /// Takes the steps of a saga.
 pub trait StepsWriter: Send + 'static {
@@ -61,12 +37,7 @@ pub struct Context {
 
 struct Inner {
     settings: ServerSettings,
-    query: Query,
-    letters: DeadLetterQuery,
-    admin: Arc<dyn Admin>,
-    audit: Audit,
-    metrics: Metrics,
-    clock: SharedClock,
+    parts: Parts,
     health: Health,
     shares: Shares,
     request_ids: RequestIds,
@@ -75,25 +46,11 @@ struct Inner {
 impl Context {
     /// Ties the parts together under these settings.
     pub fn new(settings: ServerSettings, parts: Parts) -> Self {
-        let health = Health::new(
-            parts.health,
-            parts.query.store().clone(),
-            parts.ingest,
-            parts.admin.clone(),
-            parts.clock.clone(),
-            parts.data_dir,
-        );
-        let shares = Shares::of(&settings);
         let inner = Inner {
+            health: Health::new(&parts),
+            shares: Shares::of(&settings),
             settings,
-            query: parts.query,
-            letters: parts.letters,
-            admin: parts.admin,
-            audit: parts.audit,
-            metrics: parts.metrics,
-            clock: parts.clock,
-            health,
-            shares,
+            parts,
             request_ids: RequestIds::new(),
         };
         Self {
@@ -103,10 +60,10 @@ impl Context {
 
     /// The state of a saga. One point read, mostly from memory: not worth another thread.
     pub fn saga(&self, id: &SagaId) -> Result<SagaView, ApiError> {
-        let found = timed(&self.inner.metrics, Asked::Saga, || self.inner.query.saga(id))?;
+        let found = timed(self.metrics(), Asked::Saga, || self.parts().query.saga(id))?;
         match found {
             Some(saga) => Ok(saga),
-            None => Err(missing(id, self.inner.query.purged(id)?)),
+            None => Err(missing(id, self.parts().query.purged(id)?)),
         }
     }
 
@@ -156,9 +113,8 @@ impl Context {
         asked: Asked,
         ask: impl FnOnce(&DeadLetterQuery) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        let inner = self.inner.clone();
-        self.in_turn(move |stop| timed(&inner.metrics, asked, || ask(&inner.letters.until(stop))))
-            .await
+        let this = self.clone();
+        self.in_turn(move |stop| this.ask_letters(asked, stop, ask)).await
     }
 
     /// Asks about one dead letter, which may wait for the schema registry.
@@ -166,33 +122,35 @@ impl Context {
         &self,
         ask: impl FnOnce(&DeadLetterQuery) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        let inner = self.inner.clone();
-        self.elsewhere(move |stop| {
-            timed(&inner.metrics, Asked::DeadLetters, || {
-                ask(&inner.letters.until(stop))
-            })
-        })
-        .await
+        let this = self.clone();
+        self.elsewhere(move |stop| this.ask_letters(Asked::DeadLetters, stop, ask))
+            .await
+    }
+
+    fn ask_letters<T>(&self, asked: Asked, stop: Stop, ask: impl FnOnce(&DeadLetterQuery) -> T) -> T {
+        let letters = self.parts().redrives.dead_letter_query();
+        timed(self.metrics(), asked, || ask(&letters.until(stop)))
     }
 
     pub(super) fn settings(&self) -> &ServerSettings {
         &self.inner.settings
     }
 
-    pub(super) fn admin(&self) -> &Arc<dyn Admin> {
-        &self.inner.admin
+    /// Whom handlers ask.
+    pub(super) fn parts(&self) -> &Parts {
+        &self.inner.parts
     }
 
     pub(super) fn audit(&self) -> &Audit {
-        &self.inner.audit
+        &self.inner.parts.audit
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
-        &self.inner.metrics
+        &self.inner.parts.metrics
     }
 
     pub(super) fn clock(&self) -> &SharedClock {
-        &self.inner.clock
+        &self.inner.parts.clock
     }
 
     pub(super) fn health(&self) -> &Health {
@@ -267,9 +225,9 @@ impl Context {
         asked: Asked,
         ask: impl FnOnce(&Query) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, ApiError> {
-        let inner = self.inner.clone();
+        let this = self.clone();
         let answer = share
-            .run(move |stop| timed(&inner.metrics, asked, || ask(&inner.query.until(stop))))
+            .run(move |stop| timed(this.metrics(), asked, || ask(&this.parts().query.until(stop))))
             .await?;
         Ok(answer?)
     }

@@ -1,82 +1,141 @@
 use super::super::routes::ROUTES;
-use super::super::{Context, Parts, ServerSettings, admin, openapi_json, router};
-use super::*;
-use crate::domain::clock::SystemClock;
-use crate::domain::{Millis, SagaDefinitions};
-use crate::operations::dead_letters::{DeadLetterQuery, Sources};
-use crate::operations::snapshot::{Known, Pruned, SnapshotId, Summary};
+use super::super::{Context, HealthSettings, Parts, ServerSettings, openapi_json, router};
+use crate::domain::clock::{SharedClock, SystemClock};
+use crate::domain::{Position, SagaDefinitions};
+use crate::operations::audit::Audit;
+use crate::operations::background::Background;
+use crate::operations::dead_letters::Sources;
+use crate::operations::dead_letters::redrive::{RedriveParts, Redrives};
+use crate::operations::decisions::{Decisions, StatusChanger};
+use crate::operations::objects::ObjectsSettings;
+use crate::operations::rebuild::{RebuildParts, Rebuilds};
+use crate::operations::snapshot::{SnapshotParts, SnapshotSettings, Snapshots};
+use crate::operations::topic_replay::{TopicReplayParts, TopicReplays};
+use crate::pipeline::ingest::IngestStatus;
 use crate::pipeline::ingest::origin::DeadLetterTopics;
+use crate::pipeline::kafka::{KafkaSettings, Message, OutError, Outlet};
+use crate::pipeline::projector::spawn;
 use crate::pipeline::query::Query;
-use crate::pipeline::registry::BundledSchema;
-use crate::server::metrics::Metrics;
+use crate::pipeline::registry::{BundledSchema, SchemaSource};
+use crate::pipeline::verify::Digests;
+use crate::server::metrics::{Metrics, MetricsSettings};
+use crate::store::dead_letters::DeadLetterLock;
 use crate::testkit;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
+use saga_tracker_sdk::publishing::RandomEventIds;
 use serde_json::Value;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proto/openapi.json");
 
-/// A tracker that has nothing to say.
-struct Idle;
+/// A Kafka that nobody reaches.
+struct Nowhere;
 
-impl admin::Admin for Idle {
-    fn progress(&self) -> admin::Progress {
-        admin::Progress::default()
-    }
-
-    fn start_rebuild(&self, _: &super::super::Caller) -> Result<admin::RebuildStatus, admin::AdminError> {
-        Ok(admin::RebuildStatus::default())
-    }
-
-    fn rebuild_status(&self) -> admin::RebuildStatus {
-        admin::RebuildStatus::default()
-    }
-
-    fn start_snapshot(&self, _: &super::super::Caller) -> Result<SnapshotId, admin::AdminError> {
-        Ok(SnapshotId::new(Millis(0), 0))
-    }
-
-    fn snapshot_status(&self) -> Known {
-        Known::default()
-    }
-
-    fn snapshots(&self, _: usize) -> Result<Vec<Summary>, admin::AdminError> {
-        Ok(Vec::new())
-    }
-
-    fn prune_snapshots(&self, _: bool) -> Result<Pruned, admin::AdminError> {
-        Ok(Pruned::default())
-    }
-
-    fn digest(&self, _: crate::store::stoppable::Stop) -> Result<admin::Digest, admin::AdminError> {
-        Ok(admin::Digest::default())
+impl Outlet for Nowhere {
+    fn publish(&self, _: &Message) -> Result<Position, OutError> {
+        Err(OutError::Unreachable("no broker".to_owned()))
     }
 }
 
 fn surface() -> axum::Router {
-    let query = Query::new(testkit::store(), Arc::new(SagaDefinitions::default()));
-    let ingest = Arc::default();
-    let metrics = Metrics::new(
-        &crate::server::metrics::MetricsSettings::default(),
-        query.clone(),
-        Arc::clone(&ingest),
+    let (store, topic, shutdown) = (
+        testkit::store(),
+        testkit::TOPIC.to_owned(),
+        CancellationToken::new(),
     );
-    let letters = DeadLetterQuery::new(Sources {
-        store: query.store().clone(),
-        schemas: Arc::new(BundledSchema::new().unwrap()),
-        topics: DeadLetterTopics::default(),
-    });
-    let audit = crate::operations::audit::Audit::new(query.store().clone(), Arc::new(SystemClock));
+    let (clock, out): (SharedClock, Arc<dyn Outlet>) = (Arc::new(SystemClock), Arc::new(Nowhere));
+    let (definitions, settings) = (Arc::new(SagaDefinitions::default()), testkit::settings(1));
+    let schemas: Arc<dyn SchemaSource> = Arc::new(BundledSchema::new().unwrap());
+    let (ingest, book) = (Arc::<IngestStatus>::default(), DeadLetterLock::default());
+    let (projector, _) = spawn(store.clone(), &topic, definitions.clone(), settings.clone()).unwrap();
+    let audit = Audit::new(store.clone(), clock.clone());
+    let background = Background::new(audit.clone());
+    let decisions = Decisions {
+        out: out.clone(),
+        topic: "ops".to_owned(),
+        status: Arc::default(),
+        store: store.clone(),
+        clock: clock.clone(),
+        ids: Arc::new(RandomEventIds),
+    };
+    let query = Query::new(store.clone(), definitions.clone());
     let parts = Parts {
+        metrics: Metrics::new(&MetricsSettings::default(), query.clone(), ingest.clone()),
         query,
-        letters,
-        audit,
+        projected: projector.watch(),
+        digests: Digests {
+            store: store.clone(),
+            projector: projector.clone(),
+            topic: topic.clone(),
+            settings: settings.clone(),
+        },
+        redrives: Redrives::new(RedriveParts {
+            sources: Sources {
+                store: store.clone(),
+                schemas: schemas.clone(),
+                topics: DeadLetterTopics::default(),
+            },
+            definitions: definitions.clone(),
+            out: out.clone(),
+            deciding: Arc::new(decisions.clone()),
+            ingest: ingest.clone(),
+            audit: audit.clone(),
+            replay_events: 0,
+            clock: clock.clone(),
+            shutdown: shutdown.clone(),
+        }),
+        statuses: StatusChanger {
+            store: store.clone(),
+            definitions: definitions.clone(),
+            topic: topic.clone(),
+            out,
+            schemas: schemas.clone(),
+            projected: projector.watch(),
+            clock: clock.clone(),
+            ids: Arc::new(RandomEventIds),
+        },
+        decisions,
         ingest,
-        admin: Arc::new(Idle),
-        metrics,
-        clock: Arc::new(SystemClock),
-        health: Default::default(),
+        retention: None,
+        rebuilds: Rebuilds::new(
+            RebuildParts {
+                store: store.clone(),
+                topic: topic.clone(),
+                definitions,
+                settings,
+                projector: projector.clone(),
+            },
+            background.clone(),
+        ),
+        topic_replays: TopicReplays::new(
+            TopicReplayParts {
+                store: store.clone(),
+                kafka: KafkaSettings::default(),
+                schemas,
+                projector,
+                book,
+            },
+            background,
+        ),
+        snapshots: Snapshots::new(SnapshotParts {
+            store,
+            objects: ObjectsSettings::default(),
+            settings: SnapshotSettings::default(),
+            scratch: PathBuf::new(),
+            topic,
+            audit: audit.clone(),
+            clock: clock.clone(),
+            random: || 0,
+            shutdown,
+        }),
+        ended: Arc::default(),
+        audit,
+        clock,
+        health: HealthSettings::default(),
         data_dir: None,
     };
     router(&Context::new(ServerSettings::default(), parts))

@@ -7,29 +7,17 @@
 //! up with what the broker held at the start, answers are as good as they can be, and a broker that
 //! goes away later takes nothing from them; so the store counts, and having caught up once.
 
-use super::admin::{Admin, EndedPart, OpsProgress, Progress};
-use super::retention::{RetentionService, Standing};
+use super::parts::{EndedPart, EndedParts, Parts};
+use super::settings::HealthSettings;
 use crate::domain::clock::SharedClock;
 use crate::domain::{Cut, Millis};
+use crate::operations::decisions::{OpsSnapshot, OpsStatus};
+use crate::operations::retention::{RetentionSnapshot, RetentionStatus};
 use crate::pipeline::ingest::status::{IngestSnapshot, IngestStatus};
-use crate::settings::settings;
+use crate::pipeline::projector::ProjectorWatch;
 use crate::store::{Key, SharedStore, Table, keys, totals};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-
-settings! {
-    /// When health says DOWN.
-    #[derive(Debug)]
-    pub struct HealthSettings of [health] {
-        /// How long no broker may answer before the kafka component is DOWN, and the ops topic be missing before
-        /// the ops component is, milliseconds.
-        #[option(MILLIS)]
-        pub kafka_down_after_ms: u64 = 30_000,
-        /// Free bytes on the store's disk below which the diskSpace component is DOWN.
-        #[option(BYTES)]
-        pub disk_free_min_bytes: u64 = 256 << 20,
-    }
-}
 
 /// A component that has something to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,7 +107,10 @@ pub struct Health {
     settings: HealthSettings,
     store: SharedStore,
     ingest: Arc<IngestStatus>,
-    admin: Arc<dyn Admin>,
+    projected: ProjectorWatch,
+    ops: Arc<OpsStatus>,
+    retention: Option<Arc<RetentionStatus>>,
+    ended: Arc<EndedParts>,
     clock: SharedClock,
     data_dir: Option<PathBuf>,
     catching_up: Mutex<CatchUp>,
@@ -137,22 +128,18 @@ enum CatchUp {
 }
 
 impl Health {
-    /// Looks at these rooms.
-    pub fn new(
-        settings: HealthSettings,
-        store: SharedStore,
-        ingest: Arc<IngestStatus>,
-        admin: Arc<dyn Admin>,
-        clock: SharedClock,
-        data_dir: Option<PathBuf>,
-    ) -> Self {
+    /// Looks at these parts.
+    pub(super) fn new(parts: &Parts) -> Self {
         Self {
-            settings,
-            store,
-            ingest,
-            admin,
-            clock,
-            data_dir,
+            settings: parts.health.clone(),
+            store: parts.query.store().clone(),
+            ingest: parts.ingest.clone(),
+            projected: parts.projected.clone(),
+            ops: parts.decisions.status.clone(),
+            retention: parts.retention.as_ref().map(|it| it.status().clone()),
+            ended: parts.ended.clone(),
+            clock: parts.clock.clone(),
+            data_dir: parts.data_dir.clone(),
             catching_up: Mutex::new(CatchUp::Unknown),
         }
     }
@@ -161,19 +148,18 @@ impl Health {
     pub fn report(&self) -> Report {
         let ingest = self.ingest.snapshot();
         let (now, longest) = (self.clock.now(), self.settings.kafka_down_after_ms);
-        let progress = self.admin.progress();
         let kafka = kafka(&ingest, now, longest);
-        let projections = self.projections(&ingest, &progress, kafka.up);
-        let ended = self.admin.ended_parts();
+        let projections = self.projections(&ingest, kafka.up);
+        let ended = self.ended.all();
         Report {
             db: self.db(),
             kafka,
             disk_space: self.disk_space(&ingest),
             projections,
-            ops: ops(&progress.ops, now, longest),
+            ops: ops(self.ops.snapshot(), now, longest),
             threads: threads(&ended),
             panicked: ended.iter().any(|part| part.panicked),
-            retention: retention(self.admin.retention().map(RetentionService::standing)),
+            retention: retention(self.retention.as_ref().map(|status| status.snapshot())),
         }
     }
 
@@ -235,13 +221,14 @@ impl Health {
         }
     }
 
-    fn projections(&self, ingest: &IngestSnapshot, progress: &Progress, kafka_up: bool) -> Component {
+    fn projections(&self, ingest: &IngestSnapshot, kafka_up: bool) -> Component {
+        let projected = self.projected.status().cursor;
         // A panic elsewhere leaves the last step of a one-way walk behind.
         let mut state = self.catching_up.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = state.next(ingest, progress, kafka_up);
+        *state = state.next(ingest, &projected, kafka_up);
         let message = match &*state {
             CatchUp::Unknown => "waiting for a broker to say where the topic ends".to_owned(),
-            CatchUp::To(ends) => format!("{} offsets to go since the start", behind(ends, progress)),
+            CatchUp::To(ends) => format!("{} offsets to go since the start", behind(ends, &projected)),
             CatchUp::Done => "caught up".to_owned(),
         };
         Component {
@@ -252,7 +239,7 @@ impl Health {
 }
 
 impl CatchUp {
-    fn next(&self, ingest: &IngestSnapshot, progress: &Progress, kafka_up: bool) -> Self {
+    fn next(&self, ingest: &IngestSnapshot, projected: &Cut, kafka_up: bool) -> Self {
         let ends = match self {
             Self::Done => return Self::Done,
             // What cannot be consumed for want of room will not come soon: the same.
@@ -270,7 +257,7 @@ impl CatchUp {
             Self::Unknown if !kafka_up => ingest.next.clone(),
             Self::Unknown => return Self::Unknown,
         };
-        if behind(&ends, progress) == 0 {
+        if behind(&ends, projected) == 0 {
             Self::Done
         } else {
             Self::To(ends)
@@ -278,12 +265,7 @@ impl CatchUp {
     }
 }
 
-fn behind(ends: &Cut, progress: &Progress) -> u64 {
-    let projected: Cut = progress
-        .partitions
-        .iter()
-        .map(|p| (p.partition, p.projected))
-        .collect();
+fn behind(ends: &Cut, projected: &Cut) -> u64 {
     ends.iter()
         .map(|(partition, end)| end.saturating_sub(projected.next(partition)))
         .sum()
@@ -316,21 +298,22 @@ fn kafka(ingest: &IngestSnapshot, now: Millis, down_after_ms: u64) -> Component 
     Component { up: true, message }
 }
 
-fn ops(progress: &OpsProgress, now: Millis, missing_after_ms: u64) -> Decisions {
-    let missing = progress
+fn ops(known: OpsSnapshot, now: Millis, missing_after_ms: u64) -> Decisions {
+    let missing = known
         .missing_since
         .is_some_and(|since| now.since(since) >= missing_after_ms);
-    let message = match (&progress.waiting, progress.end) {
-        (Some(why), _) => why.clone(),
+    let stopped = known.fatal.is_some();
+    let message = match (known.fatal.or(known.waiting), known.end) {
+        (Some(why), _) => why,
         (None, Some(_)) => "decisions are read".to_owned(),
         (None, None) => "waiting for a broker to say where the ops topic ends".to_owned(),
     };
     Decisions {
-        up: !progress.stopped && !missing,
-        stopped: progress.stopped,
+        up: !stopped && !missing,
+        stopped,
         message,
-        next: progress.next,
-        end: progress.end,
+        next: known.next,
+        end: known.end,
     }
 }
 
@@ -350,26 +333,26 @@ fn threads(ended: &[EndedPart]) -> Component {
 }
 
 /// A decision that was left is done by nobody's waiting: it is told, and no reason to be DOWN.
-fn retention(standing: Option<Standing>) -> Component {
-    let Some(standing) = standing else {
+fn retention(known: Option<RetentionSnapshot>) -> Component {
+    let Some(known) = known else {
         let message = "nothing is removed here".to_owned();
         return Component { up: true, message };
     };
-    let mut told = vec![match &standing.stopped {
+    let mut told = vec![match &known.failed {
         Some(why) => format!("decisions are done no more: {why}"),
         None => "decisions are done".to_owned(),
     }];
-    if let Some(why) = &standing.waiting {
+    if let Some(why) = known.held_up.or(known.waiting).or(known.unreadable) {
         told.push(format!("a search for due sagas waits: {why}"));
     }
-    if let Some(last) = &standing.last_skipped {
+    if let Some(last) = &known.last_skipped {
         told.push(format!(
             "{} could not be done and were left, the last one: {last}",
-            standing.skipped
+            known.skipped.values().sum::<u64>()
         ));
     }
     Component {
-        up: standing.stopped.is_none(),
+        up: known.failed.is_none(),
         message: told.join("; "),
     }
 }

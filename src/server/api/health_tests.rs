@@ -1,5 +1,6 @@
-use super::super::admin::PartitionProgress;
 use super::*;
+use crate::operations::retention::Skipped;
+use std::collections::BTreeMap;
 
 const NOW: Millis = Millis(1_763_668_000_000);
 
@@ -7,18 +8,8 @@ fn ago(millis: i64) -> Option<Millis> {
     Some(Millis(NOW.0 - millis))
 }
 
-fn progress(projected: &[u64]) -> Progress {
-    let partitions = (0u32..).zip(projected);
-    let partitions = partitions.map(|(partition, projected)| PartitionProgress {
-        partition,
-        next: *projected,
-        projected: *projected,
-        end: None,
-    });
-    Progress {
-        partitions: partitions.collect(),
-        ..Progress::default()
-    }
+fn progress(projected: &[u64]) -> Cut {
+    (0u32..).zip(projected.iter().copied()).collect()
 }
 
 fn ends(offsets: &[u64]) -> IngestSnapshot {
@@ -68,29 +59,28 @@ fn kafka_is_down_when_ingest_gave_up_and_says_why() {
 
 #[test]
 fn decisions_that_are_read_no_more_and_a_topic_missing_for_long_are_down_with_the_reason() {
-    let read = OpsProgress {
+    let read = OpsSnapshot {
         next: 3,
         end: Some(5),
-        ..OpsProgress::default()
+        ..OpsSnapshot::default()
     };
-    let told = ops(&read, NOW, 30_000);
+    let told = ops(read.clone(), NOW, 30_000);
     assert!(told.up && !told.stopped);
     assert_eq!((told.next, told.end), (3, Some(5)));
-    let missing = |millis| OpsProgress {
+    let missing = |millis| OpsSnapshot {
         waiting: Some("the ops topic does not exist".to_owned()),
         missing_since: ago(millis),
-        ..OpsProgress::default()
+        ..OpsSnapshot::default()
     };
-    assert!(ops(&missing(29_999), NOW, 30_000).up);
-    let told = ops(&missing(30_000), NOW, 30_000);
+    assert!(ops(missing(29_999), NOW, 30_000).up);
+    let told = ops(missing(30_000), NOW, 30_000);
     assert!(!told.up && !told.stopped);
     assert_eq!(told.message, "the ops topic does not exist");
-    let stopped = OpsProgress {
-        waiting: Some("the ops topic went back".to_owned()),
-        stopped: true,
+    let stopped = OpsSnapshot {
+        fatal: Some("the ops topic went back".to_owned()),
         ..read
     };
-    let told = ops(&stopped, NOW, 30_000);
+    let told = ops(stopped, NOW, 30_000);
     assert!(!told.up && told.stopped);
     assert_eq!(told.message, "the ops topic went back");
 }
@@ -98,21 +88,21 @@ fn decisions_that_are_read_no_more_and_a_topic_missing_for_long_are_down_with_th
 #[test]
 fn decisions_that_were_left_are_told_and_only_those_that_are_done_no_more_are_down() {
     assert!(retention(None).up);
-    let mut standing = Standing {
-        skipped: 2,
+    let mut known = RetentionSnapshot {
+        skipped: BTreeMap::from([(Skipped::Malformed, 2)]),
         last_skipped: Some("decision 7 to purge is left: no partition 9".to_owned()),
         waiting: Some("3 records are not read".to_owned()),
-        ..Standing::default()
+        ..RetentionSnapshot::default()
     };
-    let told = retention(Some(standing.clone()));
+    let told = retention(Some(known.clone()));
     assert!(told.up);
     assert_eq!(
         told.message,
         "decisions are done; a search for due sagas waits: 3 records are not read; 2 could not be done and were left, \
          the last one: decision 7 to purge is left: no partition 9"
     );
-    standing.stopped = Some("the store refuses".to_owned());
-    let told = retention(Some(standing));
+    known.failed = Some("the store refuses".to_owned());
+    let told = retention(Some(known));
     assert!(
         !told.up
             && told

@@ -7,7 +7,6 @@
 //! through.
 
 mod actuator;
-pub mod admin;
 mod audit;
 mod audit_entry;
 mod body;
@@ -23,9 +22,10 @@ mod internal;
 mod middleware;
 mod origin;
 mod params;
+mod parts;
 mod places;
 mod request_id;
-pub mod retention;
+mod retention;
 mod route;
 mod routes;
 mod saga_fields;
@@ -37,8 +37,9 @@ mod slow_body;
 mod text;
 
 pub use caller::{Caller, OPERATOR};
-pub use context::{Context, Parts};
+pub use context::Context;
 pub use error::{ApiError, Detail, ErrorBody, ErrorKind};
+pub use parts::{EndedPart, EndedParts, Parts};
 pub use routes::{openapi_json, router};
 pub use server::{Server, ServerError, ServerHandle};
-pub use settings::ServerSettings;
+pub use settings::{HealthSettings, ServerSettings};

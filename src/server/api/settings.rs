@@ -62,6 +62,20 @@ settings! {
     }
 }
 
+settings! {
+    /// When health says DOWN.
+    #[derive(Debug)]
+    pub struct HealthSettings of [health] {
+        /// How long no broker may answer before the kafka component is DOWN, and the ops topic be missing before
+        /// the ops component is, milliseconds.
+        #[option(MILLIS)]
+        pub kafka_down_after_ms: u64 = 30_000,
+        /// Free bytes on the store's disk below which the diskSpace component is DOWN.
+        #[option(BYTES)]
+        pub disk_free_min_bytes: u64 = 256 << 20,
+    }
+}
+
 impl ServerSettings {
     /// Where to listen.
     pub fn socket_address(&self) -> SocketAddr {

@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::{Event, MetadataForm, Millis, Position, SagaDefinitions, SagaStatus};
 use crate::pipeline::projector::Projector;
 use crate::pipeline::projector::rebuild::{Progress, Rebuild};
-use crate::store::{Generation, SharedStore, Table, TableRange, read, totals};
+use crate::store::{Generation, SharedStore, Table, read, totals};
 use crate::testkit::{DAY, TOPIC, append, behind, settings, store};
 use std::collections::BTreeSet;
 
@@ -142,8 +142,7 @@ fn going_to_rules_that_count_more_and_back_carries_nothing_for_good() {
         rebuild(&store, &completing_by(definitions));
     }
     let mut carried = Vec::new();
-    let whole = TableRange::whole(Table::Meta);
-    read::try_scan_table(&*store, &whole, |name, _, _| {
+    read::try_scan_table(&*store, Table::Meta, |name, _, _| {
         carried.extend(
             name.starts_with(b"carried ")
                 .then(|| name.escape_ascii().to_string()),

@@ -5,7 +5,7 @@ use super::sagas::Sagas;
 use crate::domain::{Event, Millis, Position, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, GapKind, GapRecord};
-use crate::store::{Direction, Key, Read, Table, TableRange, WHOLE, keys, read, totals};
+use crate::store::{Direction, Key, Read, Table, WHOLE, keys, read, totals};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -182,12 +182,7 @@ fn feed(store: &dyn Read, partition: u32) -> BTreeMap<u64, Entry> {
 /// The recorded gaps.
 pub(crate) fn gaps(store: &dyn Read) -> BTreeMap<Position, GapRecord> {
     let mut gaps = BTreeMap::new();
-    let whole = TableRange {
-        table: Table::Gaps,
-        from: None,
-        to: None,
-    };
-    read::try_scan_table(store, &whole, |partition, sort, value| {
+    read::try_scan_table(store, Table::Gaps, |partition, sort, value| {
         let number = u32::from_be_bytes(*partition.first_chunk().unwrap());
         let at = Position::new(number, keys::parse_offset(sort)?);
         gaps.insert(at, GapRecord::read(value)?);
@@ -207,12 +202,7 @@ fn log(store: &dyn Read, account: &Account, sagas: &Sagas, found: &mut Vec<Strin
             wanted.insert(*at, event);
         }
     }
-    let whole = TableRange {
-        table: Table::Log,
-        from: None,
-        to: None,
-    };
-    read::try_scan_table(store, &whole, |partition, sort, value| {
+    read::try_scan_table(store, Table::Log, |partition, sort, value| {
         let place: TimelineKey = keys::parse_log_sort(sort)?;
         let saga = keys::parse_text("log", partition)?.into();
         let mut event = read::event(&saga, place, value)?;

@@ -1,8 +1,17 @@
 //! Consistent copies as files.
 
 use super::{BY_STARTED, INSTANCES, Table, all_rows, get, put};
-use crate::store::{Batch, Durability, Key, Store};
+use crate::store::{Batch, Checkpoint, Durability, Key, Store, StoreError};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+fn copy(store: &dyn Store, into: &Path) -> Result<Checkpoint, StoreError> {
+    store.checkpoints().unwrap().checkpoint(into)
+}
+
+pub(super) fn a_store_that_makes_no_copies_offers_none(store: &dyn Store) {
+    assert!(store.checkpoints().is_none());
+}
 
 pub(super) fn a_copy_is_of_one_moment_and_takes_no_later_write(store: &dyn Store) {
     let directory = tempfile::tempdir().unwrap();
@@ -11,7 +20,7 @@ pub(super) fn a_copy_is_of_one_moment_and_takes_no_later_write(store: &dyn Store
         put(store, INSTANCES, &number.to_be_bytes(), b"", b"state");
     }
     let before = all_rows(store, Table::Log);
-    let checkpoint = store.checkpoint(&directory.path().join("copy")).unwrap();
+    let checkpoint = copy(store, &directory.path().join("copy")).unwrap();
     put(store, Table::Log, b"saga", b"later", b"event");
     put(store, INSTANCES, &7_u32.to_be_bytes(), b"", b"changed");
 
@@ -27,8 +36,8 @@ pub(super) fn a_copy_is_of_one_moment_and_takes_no_later_write(store: &dyn Store
 pub(super) fn a_copy_needs_a_directory_that_is_not_there(store: &dyn Store) {
     let directory = tempfile::tempdir().unwrap();
     put(store, Table::Log, b"saga", b"1", b"event");
-    assert!(store.checkpoint(directory.path()).is_err());
-    assert!(store.checkpoint(&directory.path().join("copy")).is_ok());
+    assert!(copy(store, directory.path()).is_err());
+    assert!(copy(store, &directory.path().join("copy")).is_ok());
 }
 
 pub(super) fn copies_made_while_rows_are_written_hold_whole_batches(store: &dyn Store) {
@@ -52,13 +61,11 @@ pub(super) fn copies_made_while_rows_are_written_hold_whole_batches(store: &dyn 
             }
         });
         let mut last = 0;
-        for copy in 0..5 {
+        for number in 0..5 {
             while get(store, Table::Offsets, b"topic", b"").is_none_or(|at| at < last_bytes(last + 50)) {
                 std::thread::yield_now();
             }
-            let checkpoint = store
-                .checkpoint(&directory.path().join(copy.to_string()))
-                .unwrap();
+            let checkpoint = copy(store, &directory.path().join(number.to_string())).unwrap();
             let copy = &*checkpoint.copy;
             let at = get(copy, Table::Offsets, b"topic", b"").unwrap();
             last = u32::from_be_bytes(at.try_into().unwrap());

@@ -1,4 +1,5 @@
-//! What every engine must do: one list, instantiated for each of them.
+//! What every engine must do, and what those must that offer more: one list each, instantiated for each
+//! engine.
 
 mod copies;
 mod model;
@@ -7,36 +8,35 @@ mod scans;
 mod tables;
 
 use super::memory::MemoryStore;
+use super::plain::PlainStore;
 use super::rocks::{RocksSettings, RocksStore};
 use super::{
-    Batch, Direction, Durability, Generation, Key, ProjectionTable, Read, SortRange, Store, Table, TableRange,
+    Batch, Direction, Durability, Generation, Key, ProjectionTable, Read, SortRange, Store, Table,
+    TableRange, scan_range, split,
 };
 use std::ops::ControlFlow;
 
+/// What engines of this list must do: a module of tests for each.
 macro_rules! behaviours {
-    ($($room:ident: $($name:ident),+;)+) => {
-        mod memory {
-            $($(
-                #[test]
-                fn $name() {
-                    super::$room::$name(&super::MemoryStore::new());
-                }
-            )+)+
+    ($list:ident: $($engine:ident),+ => $behaviours:tt) => {
+        mod $list {
+            $(behaviours!(@$engine $behaviours);)+
         }
-
-        mod rocks {
+    };
+    (@$engine:ident { $($room:ident: $($name:ident),+;)+ }) => {
+        mod $engine {
+            use crate::store::conformance as all;
             $($(
                 #[test]
                 fn $name() {
-                    let dir = tempfile::tempdir().unwrap();
-                    super::$room::$name(&super::RocksStore::open(dir.path(), &super::small()).unwrap());
+                    all::$engine(all::$room::$name);
                 }
             )+)+
         }
     };
 }
 
-behaviours! {
+behaviours! { every_engine: memory, rocks, plain => {
     rows:
         a_row_is_read_as_it_was_written,
         a_row_that_was_never_written_is_missing,
@@ -67,15 +67,42 @@ behaviours! {
         an_empty_table_is_cleared_and_split,
         a_split_covers_every_row_once_and_cuts_no_partition,
         a_split_of_one_partition_is_one_share,
-        shares_are_of_similar_size,
         a_reclaimed_table_holds_what_it_held,
         usage_counts_the_log;
+    model:
+        any_sequence_of_operations_agrees_with_a_naive_model;
+} }
+
+behaviours! { engines_that_cut_tables: memory, rocks => {
+    tables:
+        shares_are_of_similar_size;
+} }
+
+behaviours! { engines_of_files: memory, rocks => {
     copies:
         a_copy_is_of_one_moment_and_takes_no_later_write,
         a_copy_needs_a_directory_that_is_not_there,
         copies_made_while_rows_are_written_hold_whole_batches;
-    model:
-        any_sequence_of_operations_agrees_with_a_naive_model;
+} }
+
+behaviours! { engines_without: plain => {
+    tables:
+        a_table_that_cannot_be_cut_is_one_share;
+    copies:
+        a_store_that_makes_no_copies_offers_none;
+} }
+
+fn memory(behaviour: fn(&dyn Store)) {
+    behaviour(&MemoryStore::new());
+}
+
+fn rocks(behaviour: fn(&dyn Store)) {
+    let directory = tempfile::tempdir().unwrap();
+    behaviour(&RocksStore::open(directory.path(), &small()).unwrap());
+}
+
+fn plain(behaviour: fn(&dyn Store)) {
+    behaviour(&PlainStore::default());
 }
 
 /// Settings that keep a test's store small.
@@ -149,18 +176,23 @@ type TableRow = (Vec<u8>, Vec<u8>, Vec<u8>);
 
 fn share(store: &dyn Read, range: &TableRange) -> Vec<TableRow> {
     let mut rows = Vec::new();
-    store
-        .scan_table(range, &mut |partition, sort, value| {
-            rows.push((partition.to_vec(), sort.to_vec(), value.to_vec()));
-            ControlFlow::Continue(())
-        })
-        .unwrap();
+    scan_range(store, range, &mut |partition, sort, value| {
+        rows.push((partition.to_vec(), sort.to_vec(), value.to_vec()));
+        ControlFlow::Continue(())
+    })
+    .unwrap();
     rows
 }
 
 /// Every row of a table, by partition and sort key.
 fn all_rows(store: &dyn Read, table: Table) -> Vec<TableRow> {
-    let mut rows = share(store, &TableRange::whole(table));
+    let mut rows = Vec::new();
+    store
+        .scan_table(table, &mut |partition, sort, value| {
+            rows.push((partition.to_vec(), sort.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
     rows.sort();
     rows
 }

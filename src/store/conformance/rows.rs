@@ -207,7 +207,7 @@ pub(super) fn a_snapshot_is_read_by_several_threads(store: &dyn Store) {
         put(store, Table::Log, &[number], b"", &[number]);
     }
     let snapshot = store.snapshot();
-    let shares = store.split(Table::Log, 4).unwrap();
+    let shares = split(store, Table::Log, 4).unwrap();
     let rows: usize = thread::scope(|threads| {
         let reads: Vec<_> = shares
             .iter()

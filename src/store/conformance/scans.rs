@@ -190,8 +190,9 @@ pub(super) fn a_visitor_stops_the_scan(store: &dyn Store) {
             &mut |_, _| stop_at_two(),
         )
         .unwrap();
-    let whole = TableRange::whole(Table::Log);
-    store.scan_table(&whole, &mut |_, _, _| stop_at_two()).unwrap();
+    store
+        .scan_table(Table::Log, &mut |_, _, _| stop_at_two())
+        .unwrap();
     assert_eq!(visited, 4);
 }
 

@@ -71,7 +71,7 @@ pub(super) fn a_snapshot_sees_what_was_cleared_after_it(store: &dyn Store) {
 pub(super) fn an_empty_table_is_cleared_and_split(store: &dyn Store) {
     store.clear(Table::Log).unwrap();
     for parts in [0, 1, 8] {
-        let shares = store.split(Table::Log, parts).unwrap();
+        let shares = split(store, Table::Log, parts).unwrap();
         assert_eq!(shares, [TableRange::whole(Table::Log)]);
     }
 }
@@ -87,7 +87,7 @@ pub(super) fn a_split_covers_every_row_once_and_cuts_no_partition(store: &dyn St
         }
         let expected = all_rows(store, Table::Log);
         for parts in [1, 2, 3, 7, 64] {
-            let shares = store.split(Table::Log, parts).unwrap();
+            let shares = split(store, Table::Log, parts).unwrap();
             assert!(
                 (1..=parts).contains(&shares.len()),
                 "{} shares for {parts}",
@@ -118,9 +118,18 @@ pub(super) fn a_split_of_one_partition_is_one_share(store: &dyn Store) {
     for number in 0..1000u32 {
         put(store, Table::Log, b"saga", &number.to_be_bytes(), b"1");
     }
-    assert_eq!(store.split(Table::Log, 4).unwrap().len(), 1);
+    assert_eq!(split(store, Table::Log, 4).unwrap().len(), 1);
     store.flush().unwrap();
-    assert_eq!(store.split(Table::Log, 4).unwrap().len(), 1);
+    assert_eq!(split(store, Table::Log, 4).unwrap().len(), 1);
+}
+
+pub(super) fn a_table_that_cannot_be_cut_is_one_share(store: &dyn Store) {
+    fill(store, Table::Log);
+    let snapshot = store.snapshot();
+    assert!(store.ranges().is_none() && snapshot.ranges().is_none());
+    let shares = split(store, Table::Log, 8).unwrap();
+    assert_eq!(shares, [TableRange::whole(Table::Log)]);
+    assert_eq!(share(&*snapshot, &shares[0]).len(), TRICKY.len() * TRICKY.len());
 }
 
 pub(super) fn shares_are_of_similar_size(store: &dyn Store) {
@@ -136,7 +145,7 @@ pub(super) fn shares_are_of_similar_size(store: &dyn Store) {
         if flushed {
             store.flush().unwrap();
         }
-        let shares = store.split(Table::Log, 4).unwrap();
+        let shares = split(store, Table::Log, 4).unwrap();
         let sizes: Vec<usize> = shares.iter().map(|range| share(store, range).len()).collect();
         assert_eq!(sizes.len(), 4, "{sizes:?}");
         assert!(sizes.iter().all(|size| (500..=1700).contains(size)), "{sizes:?}");

@@ -9,9 +9,7 @@ use super::open::{self, not_a_store};
 use super::options::Shared;
 use super::read::View;
 use super::{Db, RocksSettings};
-use crate::store::{
-    Checkpoint, Direction, Key, Read, SortRange, StoreError, Table, TableRange, VisitRow, VisitTable,
-};
+use crate::store::{Checkpoint, Direction, Key, Read, SortRange, StoreError, Table, VisitRow, VisitTable};
 use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
@@ -83,7 +81,7 @@ impl Read for Copy {
         self.view().scan(table, partition, range, direction, limit, visit)
     }
 
-    fn scan_table(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
-        self.view().scan_table(range, visit)
+    fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+        self.view().scan_table(table, visit)
     }
 }

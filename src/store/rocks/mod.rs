@@ -35,8 +35,8 @@ pub use settings::RocksSettings;
 use super::codec::Record;
 use super::records::MetaRecord;
 use super::{
-    Batch, Checkpoint, Direction, Durability, Key, Read, SortRange, Store, StoreError, Table, TableRange,
-    Usage, VisitPartitions, VisitRow, VisitTable, keys, totals,
+    Batch, Checkpoint, Checkpoints, Direction, Durability, Key, Read, SortRange, Store, StoreError, Table,
+    TableRange, TableRanges, Usage, VisitPartitions, VisitRow, VisitTable, keys, totals,
 };
 use errors::store_error;
 use load::Loader;
@@ -107,7 +107,7 @@ impl RocksStore {
         Ok(found == open::Found::Store)
     }
 
-    /// Opens a copy that [`Store::checkpoint`] made, to read only. Changes nothing in its directory.
+    /// Opens a copy that [`Checkpoints::checkpoint`] made, to read only. Changes nothing in its directory.
     ///
     /// # Errors
     /// As [`RocksStore::open`], and [`StoreError::NotAStore`] when there is none.
@@ -184,8 +184,22 @@ impl Read for RocksStore {
         self.latest().scan_partitions(table, partitions, visit)
     }
 
-    fn scan_table(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
-        self.latest().scan_table(range, visit)
+    fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+        self.latest().scan_table(table, visit)
+    }
+
+    fn ranges(&self) -> Option<&dyn TableRanges> {
+        Some(self)
+    }
+}
+
+impl TableRanges for RocksStore {
+    fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
+        self.latest().split(table, parts)
+    }
+
+    fn scan_range(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+        self.latest().scan_range(range, visit)
     }
 }
 
@@ -264,15 +278,8 @@ impl Store for RocksStore {
         Ok(bytes.unwrap_or(0))
     }
 
-    fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
-        split::split(&self.db, table, parts)
-    }
-
-    fn checkpoint(&self, into: &Path) -> Result<Checkpoint, StoreError> {
-        // Once while writers go on, which takes its time. RocksDB does it once more, which is quick then:
-        // so long writers wait, and nothing is in the log that would have to be copied.
-        self.flush_tables()?;
-        checkpoint::create(&self.db, &self.writers, into)
+    fn checkpoints(&self) -> Option<&dyn Checkpoints> {
+        Some(self)
     }
 
     fn usage(&self) -> Usage {
@@ -288,6 +295,15 @@ impl Store for RocksStore {
             memory_bytes: memory as u64 + self.sum(properties::ESTIMATE_TABLE_READERS_MEM),
             log_rows: rows.flatten().unwrap_or(0),
         }
+    }
+}
+
+impl Checkpoints for RocksStore {
+    fn checkpoint(&self, into: &Path) -> Result<Checkpoint, StoreError> {
+        // Once while writers go on, which takes its time. RocksDB does it once more, which is quick then:
+        // so long writers wait, and nothing is in the log that would have to be copied.
+        self.flush_tables()?;
+        checkpoint::create(&self.db, &self.writers, into)
     }
 }
 

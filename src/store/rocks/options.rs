@@ -16,7 +16,7 @@
 
 use super::engine_key;
 use super::settings::RocksSettings;
-use crate::store::{ProjectionTable, Table};
+use crate::store::{Access, Table};
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, DBCompactionStyle, DBCompressionType, DBRecoveryMode,
     LogLevel, Options, SliceTransform, WriteBufferManager,
@@ -40,40 +40,6 @@ impl Shared {
             cache: Cache::new_lru_cache(settings.block_cache_mib * MIB),
             buffers: WriteBufferManager::new_write_buffer_manager(settings.write_buffer_mib * MIB, false),
         }
-    }
-}
-
-/// How a table is used.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Use {
-    /// Appended to in random partitions, read by partition: the log.
-    Evidence,
-    /// Appended to in order, read in order.
-    Sequence,
-    /// Overwritten, read by whole key: the instances.
-    Point,
-    /// Overwritten, read by partition.
-    Index,
-    /// A handful of rows.
-    Small,
-}
-
-fn usage_of(table: Table) -> Use {
-    match table {
-        Table::Log => Use::Evidence,
-        Table::Gaps | Table::Offsets | Table::Archived | Table::Holds | Table::Meta => Use::Small,
-        Table::Purged => Use::Point,
-        Table::Letters | Table::DeadLetterMarks | Table::LettersByEvent | Table::Redrives => Use::Small,
-        Table::Feed | Table::DeadLetters | Table::Decisions | Table::Audit => Use::Sequence,
-        Table::Projection(_, ProjectionTable::Instances | ProjectionTable::Timelines) => Use::Point,
-        Table::Projection(_, ProjectionTable::Totals) => Use::Small,
-        Table::Projection(
-            _,
-            ProjectionTable::ByOrder
-            | ProjectionTable::ByStarted
-            | ProjectionTable::ByUpdated
-            | ProjectionTable::Counts,
-        ) => Use::Index,
     }
 }
 
@@ -109,21 +75,21 @@ pub(super) fn database(settings: &RocksSettings, shared: &Shared) -> Options {
 
 /// Options of one table.
 pub(super) fn table(table: Table, settings: &RocksSettings, shared: &Shared) -> Options {
-    let kind = usage_of(table);
+    let access = table.entry().access;
     let mut options = Options::default();
     // Shares of the budget such that no table can hold all of it.
-    let share = match kind {
-        Use::Evidence => 3,
-        Use::Point => 6,
-        Use::Sequence | Use::Index => 12,
-        Use::Small => 96,
+    let share = match access {
+        Access::AppendedAnywhere => 3,
+        Access::ByKey => 6,
+        Access::AppendedInOrder | Access::ByPartition => 12,
+        Access::Small => 96,
     };
     options.set_write_buffer_size((settings.write_buffer_mib * MIB / share).max(64 * KIB));
     options.set_max_write_buffer_number(3);
     options.set_compression_type(DBCompressionType::Lz4);
 
-    match kind {
-        Use::Evidence | Use::Sequence => {
+    match access {
+        Access::AppendedAnywhere | Access::AppendedInOrder => {
             options.set_compaction_style(DBCompactionStyle::Universal);
             options.set_level_zero_file_num_compaction_trigger(10);
             options.set_level_zero_slowdown_writes_trigger(30);
@@ -131,39 +97,39 @@ pub(super) fn table(table: Table, settings: &RocksSettings, shared: &Shared) -> 
             options.set_bottommost_compression_type(DBCompressionType::Zstd);
             options.set_bottommost_compression_options(-14, 1, 0, 0, true);
         }
-        Use::Point | Use::Index | Use::Small => {
+        Access::ByKey | Access::ByPartition | Access::Small => {
             options.set_level_compaction_dynamic_level_bytes(true);
             options.set_max_bytes_for_level_base(128 * MIB as u64);
         }
     }
     options.set_target_file_size_base(32 * MIB as u64);
 
-    if kind == Use::Point {
+    if access == Access::ByKey {
         // Most sagas asked for are new ones; they are not even sought.
         options.set_memtable_whole_key_filtering(true);
         options.set_memtable_prefix_bloom_ratio(0.02);
     }
-    if matches!(kind, Use::Evidence | Use::Index) {
+    if matches!(access, Access::AppendedAnywhere | Access::ByPartition) {
         let extractor = SliceTransform::create(PREFIX_EXTRACTOR, engine_key::prefix_of, None);
         options.set_prefix_extractor(extractor);
         options.set_memtable_prefix_bloom_ratio(0.02);
     }
-    options.set_block_based_table_factory(&blocks(kind, shared));
+    options.set_block_based_table_factory(&blocks(access, shared));
     options
 }
 
-fn blocks(kind: Use, shared: &Shared) -> BlockBasedOptions {
+fn blocks(access: Access, shared: &Shared) -> BlockBasedOptions {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(&shared.cache);
     blocks.set_cache_index_and_filter_blocks(true);
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
     blocks.set_optimize_filters_for_memory(true);
-    blocks.set_block_size(match kind {
+    blocks.set_block_size(match access {
         // One row of a block is wanted at a time.
-        Use::Point => 8 * KIB,
+        Access::ByKey => 8 * KIB,
         _ => 16 * KIB,
     });
-    if kind != Use::Small {
+    if access != Access::Small {
         // Index and filter in pieces, of which only the uppermost stays in memory: whole ones are as
         // large as a hundred blocks, and in a large store every read would load one and evict another.
         blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
@@ -171,14 +137,14 @@ fn blocks(kind: Use, shared: &Shared) -> BlockBasedOptions {
         blocks.set_metadata_block_size(4 * KIB);
         blocks.set_pin_top_level_index_and_filter(true);
     }
-    match kind {
-        Use::Evidence | Use::Index => {
+    match access {
+        Access::AppendedAnywhere | Access::ByPartition => {
             blocks.set_bloom_filter(10.0, false);
             blocks.set_whole_key_filtering(false);
         }
-        Use::Point => blocks.set_bloom_filter(10.0, false),
+        Access::ByKey => blocks.set_bloom_filter(10.0, false),
         // Asked for what is there, or for so little that a filter would cost more.
-        Use::Sequence | Use::Small => {}
+        Access::AppendedInOrder | Access::Small => {}
     }
     blocks
 }

@@ -2,9 +2,10 @@
 
 use super::errors::{bad_key, no_table, store_error};
 use super::readers::{Reader, Readers};
-use super::{Db, Snapshot, engine_key};
+use super::{Db, Snapshot, engine_key, split};
 use crate::store::{
-    Direction, Key, Read, SortRange, StoreError, Table, TableRange, VisitPartitions, VisitRow, VisitTable,
+    Direction, Key, Read, SortRange, StoreError, Table, TableRange, TableRanges, VisitPartitions, VisitRow,
+    VisitTable,
 };
 use rocksdb::{ColumnFamily, DBRawIteratorWithThreadMode, ReadOptions};
 use std::ops::Bound;
@@ -185,7 +186,21 @@ impl Read for View<'_> {
         Ok(())
     }
 
-    fn scan_table(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+    fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+        self.scan_range(&TableRange::whole(table), visit)
+    }
+
+    fn ranges(&self) -> Option<&dyn TableRanges> {
+        Some(self)
+    }
+}
+
+impl TableRanges for View<'_> {
+    fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
+        split::split(self.db, table, parts)
+    }
+
+    fn scan_range(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
         let mut rows = self.share(range)?;
         let (mut prefix, mut partition) = (Vec::new(), Vec::new());
         while let Some((key, value)) = rows.item() {

@@ -280,9 +280,8 @@ fn a_damaged_file_is_reported_and_not_served() {
     fs::write(&file, bytes).unwrap();
 
     let store = open(&dir).unwrap();
-    let whole = TableRange::whole(Table::Log);
     let mut served = 0;
-    let scanned = store.scan_table(&whole, &mut |partition, _, found| {
+    let scanned = store.scan_table(Table::Log, &mut |partition, _, found| {
         let number = u32::from_be_bytes(partition.try_into().unwrap());
         assert_eq!(found, value(number).as_bytes());
         served += 1;

@@ -74,7 +74,7 @@ pub(in crate::server::api) async fn handle(
             "up to 1000 characters",
         )]));
     }
-    let redrives = context.admin().redrives()?;
+    let redrives = context.parts().redrives.clone();
     let by = caller.who().to_owned();
     let status = context
         .blocking(move || redrives.cancel(number, &by, body.reason))

@@ -4,11 +4,10 @@ use super::super::audit_entry::AuditEntry;
 use super::super::body::{JsonBody, object_or_null};
 use super::super::caller::Caller;
 use super::super::context::Context;
-use super::super::error::{ApiError, ErrorBody};
+use super::super::error::{ApiError, ErrorBody, ErrorKind};
 use super::selection::{self, FilterBody, fault};
 use crate::domain::Position;
 use crate::operations::dead_letters::{DeadLetterId, DiscardOrder, Discarded, discard};
-use crate::server::api::admin::AdminError;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -130,15 +129,15 @@ pub(in crate::server::api) async fn handle(
             return Err(ApiError::faults(faults));
         }
     };
-    let (redrives, decisions) = (context.admin().redrives()?, context.admin().decisions()?);
+    let asked = context.clone();
     let (why, dry_run) = (body.reason, body.dry_run);
     let (by, origin) = (caller.who().to_owned(), caller.origin());
     let results = context
         .blocking(move || {
-            let dead_letter_query = redrives.dead_letter_query();
+            let dead_letter_query = asked.parts().redrives.dead_letter_query();
             let letters = chosen
                 .find(dead_letter_query)
-                .map_err(|error| AdminError::Failed(error.to_string()))?;
+                .map_err(|error| ApiError::new(ErrorKind::InternalError, error.to_string()))?;
             let order = DiscardOrder {
                 letters,
                 why,
@@ -146,7 +145,7 @@ pub(in crate::server::api) async fn handle(
                 origin,
                 dry_run,
             };
-            discard(&order, dead_letter_query, &decisions).map_err(AdminError::from)
+            discard(&order, dead_letter_query, &asked.parts().decisions).map_err(ApiError::from)
         })
         .await??;
     let skipped = results

@@ -139,7 +139,7 @@ pub(in crate::server::api) async fn handle(
         body.reason.as_deref().unwrap_or_default(),
     );
     let (chosen, mut order) = body.read(&caller)?;
-    let redrives = context.admin().redrives()?;
+    let redrives = context.parts().redrives.clone();
     let asked = context
         .in_turn(move |_| {
             order.letters = chosen.find(redrives.dead_letter_query())?;

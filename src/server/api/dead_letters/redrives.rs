@@ -281,7 +281,7 @@ impl From<RedriveItem> for ItemBody {
 pub(in crate::server::api) async fn list(
     State(context): State<Context>,
 ) -> Result<Json<RedrivesBody>, ApiError> {
-    let redrives = context.admin().redrives()?;
+    let redrives = context.parts().redrives.clone();
     let latest = context.in_turn(move |_| redrives.latest(LATEST)).await??;
     let redrives = latest.into_iter().map(RedriveBody::from).collect();
     Ok(Json(RedrivesBody { redrives }))
@@ -304,7 +304,7 @@ pub(in crate::server::api) async fn status(
     State(context): State<Context>,
     NumberPath(number): NumberPath,
 ) -> Result<Json<RedriveBody>, ApiError> {
-    let redrives = context.admin().redrives()?;
+    let redrives = context.parts().redrives.clone();
     let found = context.in_turn(move |_| redrives.status(number)).await??;
     found
         .map(|status| Json(status.into()))
@@ -357,7 +357,7 @@ pub(in crate::server::api) async fn items(
     });
     params.finish()?;
     let size = usize::try_from(size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX);
-    let redrives = context.admin().redrives()?;
+    let redrives = context.parts().redrives.clone();
     let found = context
         .in_turn(move |_| {
             let known = redrives.status(number)?.is_some();

@@ -1,8 +1,9 @@
 //! A digest over all state, to compare two trackers by.
 
-use super::super::admin::Digest;
 use super::super::context::Context;
-use super::super::error::ApiError;
+use super::super::error::{ApiError, ErrorKind};
+use crate::pipeline::projector::AtRestError;
+use crate::pipeline::verify::Digest;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -36,15 +37,9 @@ pub(in crate::server::api) struct DigestBody {
 
 impl From<Digest> for DigestBody {
     fn from(digest: Digest) -> Self {
-        let named = |offsets: BTreeMap<u32, u64>| {
-            let offsets = offsets.into_iter();
-            offsets
-                .map(|(partition, next)| (partition.to_string(), next))
-                .collect()
-        };
         let topics = digest.topics.into_iter();
         Self {
-            at: named(digest.at),
+            at: named(digest.at.iter()),
             topics: topics.map(|(topic, offsets)| (topic, named(offsets))).collect(),
             applied: digest.applied,
             waiting_letters: digest.waiting_letters,
@@ -53,6 +48,23 @@ impl From<Digest> for DigestBody {
             total: digest.total,
             tables: digest.tables,
         }
+    }
+}
+
+fn named(offsets: impl IntoIterator<Item = (u32, u64)>) -> BTreeMap<String, u64> {
+    let offsets = offsets.into_iter();
+    offsets
+        .map(|(partition, next)| (partition.to_string(), next))
+        .collect()
+}
+
+impl From<AtRestError> for ApiError {
+    fn from(error: AtRestError) -> Self {
+        let kind = match error {
+            AtRestError::Busy => ErrorKind::Conflict,
+            AtRestError::Store(_) | AtRestError::Gone(_) => ErrorKind::InternalError,
+        };
+        Self::new(kind, error.to_string())
     }
 }
 
@@ -70,7 +82,7 @@ pub(in crate::server::api) async fn handle(
 ) -> Result<Json<DigestBody>, ApiError> {
     let asked = context.clone();
     let digest = context
-        .full_read(move |stop| asked.admin().digest(stop))
+        .full_read(move |stop| asked.parts().digests.digest(stop))
         .await??;
     Ok(Json(digest.into()))
 }

@@ -8,9 +8,9 @@ mod snapshots;
 mod status;
 mod topic_replay;
 
-use super::admin::AdminError;
 use super::error::{ApiError, ErrorKind};
 use super::route::Route;
+use crate::operations::background::StartError;
 use utoipa_axum::routes;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -28,19 +28,12 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-impl From<AdminError> for ApiError {
-    fn from(error: AdminError) -> Self {
+impl From<StartError> for ApiError {
+    fn from(error: StartError) -> Self {
         let kind = match error {
-            AdminError::Busy(_) | AdminError::Conflict(_) => ErrorKind::Conflict,
-            AdminError::NotFound(_) => ErrorKind::NotFound,
-            AdminError::Invalid(_) => ErrorKind::BadRequest,
-            AdminError::Unavailable(_) | AdminError::NotBegun(_) => ErrorKind::ServiceUnavailable,
-            AdminError::Failed(_) => ErrorKind::InternalError,
+            StartError::Busy { .. } => ErrorKind::Conflict,
+            StartError::Thread { .. } => ErrorKind::InternalError,
         };
-        let told = Self::new(kind, error.to_string());
-        if matches!(error, AdminError::NotBegun(_)) {
-            return told.nothing_changed();
-        }
-        told
+        Self::new(kind, error.to_string())
     }
 }

@@ -1,10 +1,11 @@
 //! How far consumption and projection are.
 
-use super::super::admin::Progress;
 use super::super::context::Context;
+use crate::domain::Cut;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use utoipa::ToSchema;
 
 /// How far consumption and projection are.
@@ -52,19 +53,29 @@ struct PartitionBody {
     responses((status = 200, body = ProgressBody, description = "Each known partition."))
 )]
 pub(in crate::server::api) async fn handle(State(context): State<Context>) -> Json<ProgressBody> {
-    let Progress { partitions, ops } = context.admin().progress();
-    let partitions = partitions.into_iter().map(|p| PartitionBody {
-        partition: p.partition,
-        next: p.next,
-        projected: p.projected,
-        end: p.end,
+    let parts = context.parts();
+    let ingest = parts.ingest.snapshot();
+    let projected = parts.projected.status().cursor;
+    let numbers = |cut: &Cut| {
+        cut.iter()
+            .map(|(partition, _)| partition)
+            .collect::<BTreeSet<_>>()
+    };
+    let ends = numbers(&ingest.end);
+    let known = &(&numbers(&ingest.next) | &ends) | &numbers(&projected);
+    let partitions = known.into_iter().map(|partition| PartitionBody {
+        partition,
+        next: ingest.next.next(partition),
+        projected: projected.next(partition),
+        end: ends.contains(&partition).then(|| ingest.end.next(partition)),
     });
+    let ops = parts.decisions.status.snapshot();
     Json(ProgressBody {
         partitions: partitions.collect(),
         ops: OpsBody {
             next: ops.next,
             end: ops.end,
-            waiting: ops.waiting,
+            waiting: ops.fatal.or(ops.waiting),
         },
     })
 }

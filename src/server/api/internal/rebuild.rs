@@ -1,10 +1,11 @@
 //! Building the projections anew while the present ones serve.
 
-use super::super::admin::RebuildStatus;
 use super::super::audit_entry::AuditEntry;
 use super::super::caller::Caller;
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
+use crate::operations::rebuild::{RebuildPhase, RebuildStatus};
+use crate::store::Generation;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -17,13 +18,13 @@ use utoipa::ToSchema;
 pub(in crate::server::api) struct RebuildBody {
     running: bool,
     /// What it does now, or how it ended.
-    phase: String,
+    phase: &'static str,
     /// Events folded so far.
     done: u64,
     /// Events to fold, estimated.
     total: u64,
     /// The generation of projections that serves.
-    generation: String,
+    generation: &'static str,
     /// Why the last one failed.
     #[schema(required)]
     error: Option<String>,
@@ -31,21 +32,27 @@ pub(in crate::server::api) struct RebuildBody {
 
 impl From<RebuildStatus> for RebuildBody {
     fn from(status: RebuildStatus) -> Self {
-        let RebuildStatus {
-            running,
-            phase,
-            done,
-            total,
-            generation,
-            error,
-        } = status;
+        let phase = match status.phase {
+            RebuildPhase::Idle => "idle",
+            RebuildPhase::Folding => "folding",
+            RebuildPhase::Counting => "counting",
+            RebuildPhase::Done => "done",
+            RebuildPhase::Failed(_) => "failed",
+        };
         Self {
-            running,
+            running: matches!(status.phase, RebuildPhase::Folding | RebuildPhase::Counting),
             phase,
-            done,
-            total,
-            generation,
-            error,
+            done: status.done,
+            total: status.total,
+            generation: match status.generation {
+                Some(Generation::A) => "a",
+                Some(Generation::B) => "b",
+                None => "unknown",
+            },
+            error: match status.phase {
+                RebuildPhase::Failed(why) => Some(why),
+                _ => None,
+            },
         }
     }
 }
@@ -67,10 +74,12 @@ pub(in crate::server::api) async fn start(
     audit_entry: AuditEntry,
 ) -> Result<(StatusCode, Json<RebuildBody>), ApiError> {
     audit_entry.act("rebuild", "projections", "");
-    let asked = context.clone();
-    let status = context
-        .blocking(move || asked.admin().start_rebuild(&caller))
-        .await??;
+    tracing::info!(by = %caller, "rebuild asked for");
+    let (rebuilds, act) = (
+        context.parts().rebuilds.clone(),
+        caller.act("rebuild", "projections", ""),
+    );
+    let status = context.blocking(move || rebuilds.start(act)).await??;
     Ok((StatusCode::ACCEPTED, Json(status.into())))
 }
 
@@ -83,5 +92,5 @@ pub(in crate::server::api) async fn start(
     responses((status = 200, body = RebuildBody, description = "The running or the last one."))
 )]
 pub(in crate::server::api) async fn status(State(context): State<Context>) -> Json<RebuildBody> {
-    Json(context.admin().rebuild_status().into())
+    Json(context.parts().rebuilds.status().into())
 }

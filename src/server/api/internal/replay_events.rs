@@ -156,7 +156,7 @@ pub(in crate::server::api) async fn handle(
         by: caller.who().to_owned(),
         origin: caller.origin(),
     };
-    let redrives = context.admin().redrives()?;
+    let redrives = context.parts().redrives.clone();
     // Not in the turn of searches: it may read long, and wait for what it published.
     let results = context
         .blocking(move || redrives.replay_events(&order, &gone))

@@ -3,9 +3,9 @@
 use super::super::audit_entry::AuditEntry;
 use super::super::caller::Caller;
 use super::super::context::Context;
-use super::super::error::{ApiError, ErrorBody};
+use super::super::error::{ApiError, ErrorBody, ErrorKind};
 use super::super::params::{Params, parse_number};
-use crate::operations::snapshot::{Known, Last, Running, SnapshotId, Summary, Trigger};
+use crate::operations::snapshot::{Known, Last, Running, SnapshotError, SnapshotId, Summary, Trigger};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
@@ -172,6 +172,22 @@ impl From<Summary> for SummaryBody {
     }
 }
 
+impl From<SnapshotError> for ApiError {
+    fn from(error: SnapshotError) -> Self {
+        let words = error.to_string();
+        let (kind, message) = match error {
+            SnapshotError::Busy => (
+                ErrorKind::Conflict,
+                format!("{words}; GET /internal/v1/snapshots/status follows it"),
+            ),
+            error if error.is_not_configured() => (ErrorKind::Conflict, words),
+            SnapshotError::Objects(_) => (ErrorKind::ServiceUnavailable, words),
+            _ => (ErrorKind::InternalError, words),
+        };
+        Self::new(kind, message)
+    }
+}
+
 /// Starts a snapshot
 #[utoipa::path(
     post,
@@ -190,10 +206,12 @@ pub(in crate::server::api) async fn start(
     audit_entry: AuditEntry,
 ) -> Result<(StatusCode, Json<StartedBody>), ApiError> {
     audit_entry.act("create-snapshot", "snapshots", "");
-    let asked = context.clone();
-    let id = context
-        .blocking(move || asked.admin().start_snapshot(&caller))
-        .await??;
+    tracing::info!(by = %caller, "snapshot asked for");
+    let (snapshots, act) = (
+        context.parts().snapshots.clone(),
+        caller.act("create-snapshot", "snapshots", ""),
+    );
+    let id = context.blocking(move || snapshots.start(act)).await??;
     Ok((StatusCode::ACCEPTED, Json(StartedBody { id: id.to_string() })))
 }
 
@@ -239,10 +257,8 @@ pub(in crate::server::api) async fn list(
 ) -> Result<Json<ListBody>, ApiError> {
     let limit = ListQuery::parse(query.as_deref())?.limit;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let asked = context.clone();
-    let found = context
-        .elsewhere(move |_| asked.admin().snapshots(limit))
-        .await??;
+    let snapshots = context.parts().snapshots.clone();
+    let found = context.elsewhere(move |_| snapshots.list(limit)).await??;
     Ok(Json(ListBody {
         snapshots: found.into_iter().map(SummaryBody::from).collect(),
     }))
@@ -306,10 +322,8 @@ pub(in crate::server::api) async fn prune(
 ) -> Result<Json<PrunedBody>, ApiError> {
     audit_entry.act("prune-snapshots", "snapshots", "");
     let dry_run = PruneQuery::parse(query.as_deref())?.dry_run;
-    let asked = context.clone();
-    let pruned = context
-        .blocking(move || asked.admin().prune_snapshots(dry_run))
-        .await??;
+    let snapshots = context.parts().snapshots.clone();
+    let pruned = context.blocking(move || snapshots.prune(dry_run)).await??;
     audit_entry.set_result(if dry_run {
         "dry run".to_owned()
     } else {
@@ -336,5 +350,5 @@ pub(in crate::server::api) async fn prune(
     responses((status = 200, body = StatusBody, description = "The one under way, the last, and why the last try failed."))
 )]
 pub(in crate::server::api) async fn status(State(context): State<Context>) -> Json<StatusBody> {
-    Json(context.admin().snapshot_status().into())
+    Json(context.parts().snapshots.status().known().into())
 }

@@ -1,15 +1,15 @@
 //! An operator sets a saga's status.
 
-use super::super::admin::{NewStatus, StatusSet};
 use super::super::audit_entry::AuditEntry;
 use super::super::body::JsonBody;
 use super::super::caller::Caller;
 use super::super::context::Context;
-use super::super::error::{ApiError, Detail, ErrorBody};
+use super::super::error::{ApiError, Detail, ErrorBody, ErrorKind};
 use super::super::params::shown;
 use super::super::saga_fields::{SagaIdPath, Status};
 use super::super::text::Instant;
 use crate::domain::SagaStatus;
+use crate::operations::decisions::{OpsError, StatusChange, StatusChanged};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -96,13 +96,26 @@ pub(in crate::server::api) struct StatusChangedBody {
 }
 
 impl StatusChangedBody {
-    fn of(saga_id: String, set: StatusSet) -> Self {
+    fn of(saga_id: String, changed: StatusChanged) -> Self {
         Self {
             saga_id,
-            previous_status: set.previous.into(),
-            current_status: set.current.into(),
-            updated_at: Instant(set.updated_at),
-            event_id: set.event_id,
+            previous_status: changed.previous.into(),
+            current_status: changed.current.into(),
+            updated_at: Instant(changed.updated_at),
+            event_id: changed.event_id,
+        }
+    }
+}
+
+impl From<OpsError> for ApiError {
+    fn from(error: OpsError) -> Self {
+        let words = error.to_string();
+        match error {
+            OpsError::NotFound(_) => Self::new(ErrorKind::NotFound, words),
+            OpsError::Conflict(_) => Self::new(ErrorKind::Conflict, words),
+            OpsError::Unreachable(_) => Self::new(ErrorKind::ServiceUnavailable, words).nothing_changed(),
+            OpsError::Unsettled(_) => Self::new(ErrorKind::ServiceUnavailable, words),
+            OpsError::Failed(_) | OpsError::Store(_) => Self::new(ErrorKind::InternalError, words),
         }
     }
 }
@@ -140,19 +153,21 @@ pub(in crate::server::api) async fn handle(
     audit_entry.act("set-status", saga_id.as_str(), &body.reason);
     let (status, expected) = body.read()?;
     let id = saga_id.as_str().to_owned();
-    let wish = NewStatus {
+    let change = StatusChange {
         saga_id,
         status,
-        expected,
         reason: body.reason,
+        expected,
+        operator: caller.who().to_owned(),
+        origin: caller.origin(),
     };
     let asked = context.clone();
-    let set = context
-        .blocking(move || asked.admin().set_status(&wish, &caller))
+    let changed = context
+        .blocking(move || asked.parts().statuses.change(&change))
         .await??;
     audit_entry.set_result(format!(
         "{} to {}, event {}",
-        set.previous, set.current, set.event_id
+        changed.previous, changed.current, changed.event_id
     ));
-    Ok(Json(StatusChangedBody::of(id, set)))
+    Ok(Json(StatusChangedBody::of(id, changed)))
 }

@@ -1,6 +1,5 @@
 //! Reading the topic again, beside consuming it.
 
-use super::super::admin::ReplayStatus;
 use super::super::audit_entry::AuditEntry;
 use super::super::body::JsonBody;
 use super::super::caller::Caller;
@@ -8,6 +7,8 @@ use super::super::context::Context;
 use super::super::error::{ApiError, Detail, ErrorBody};
 use super::super::params::shown;
 use super::super::text::{ACCEPTED, Edge, parse_edge};
+use crate::operations::background::WorkState;
+use crate::operations::topic_replay::TopicReplayStatus;
 use crate::pipeline::ingest::topic_replay::{ReplayFrom, ReplayRange};
 use axum::Json;
 use axum::extract::State;
@@ -92,16 +93,19 @@ pub(in crate::server::api) struct RereadStatusBody {
     error: Option<String>,
 }
 
-impl From<ReplayStatus> for RereadStatusBody {
-    fn from(status: ReplayStatus) -> Self {
+impl From<TopicReplayStatus> for RereadStatusBody {
+    fn from(TopicReplayStatus { state, done }: TopicReplayStatus) -> Self {
         Self {
-            running: status.running,
-            total: status.total,
-            read: status.read,
-            known: status.known,
-            filled: status.filled,
-            before_start: status.before_start,
-            error: status.error,
+            running: state == WorkState::Running,
+            total: done.total,
+            read: done.read,
+            known: done.known,
+            filled: done.filled,
+            before_start: done.before_start,
+            error: match state {
+                WorkState::Failed(why) => Some(why),
+                _ => None,
+            },
         }
     }
 }
@@ -131,10 +135,11 @@ pub(in crate::server::api) async fn start(
 ) -> Result<(StatusCode, Json<RereadStatusBody>), ApiError> {
     audit_entry.act("replay-topic", "topic", "");
     let range = body.read()?;
-    let asked = context.clone();
-    let status = context
-        .blocking(move || asked.admin().start_replay(range, &caller))
-        .await??;
+    let (replays, act) = (
+        context.parts().topic_replays.clone(),
+        caller.act("replay-topic", "topic", ""),
+    );
+    let status = context.blocking(move || replays.start(range, act)).await??;
     Ok((StatusCode::ACCEPTED, Json(status.into())))
 }
 
@@ -147,7 +152,7 @@ pub(in crate::server::api) async fn start(
     responses((status = 200, body = RereadStatusBody, description = "The running or the last one."))
 )]
 pub(in crate::server::api) async fn status(State(context): State<Context>) -> Json<RereadStatusBody> {
-    Json(context.admin().replay_status().into())
+    Json(context.parts().topic_replays.status().into())
 }
 
 #[cfg(test)]

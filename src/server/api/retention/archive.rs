@@ -105,7 +105,7 @@ pub(in crate::server::api) async fn list(
     params.finish()?;
     let size = usize::try_from(size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX);
     let objects = ask(&context, move |retention| {
-        retention.objects(from.unwrap_or(0), size.saturating_add(1))
+        Ok(retention.objects(from.unwrap_or(0), size.saturating_add(1))?)
     })
     .await?;
     let next_cursor = objects.get(size).map(|object| object.decision);
@@ -157,8 +157,8 @@ pub(in crate::server::api) async fn restore(
     audit_entry.act("restore-saga", id.as_str(), &body.reason);
     let saga_id = id.as_str().to_owned();
     let restored = ask(&context, move |retention| {
-        let reason = checked(&body.reason)?;
-        retention.restore(&id, reason, &caller)
+        let by = caller.act("restore-saga", id.as_str(), checked(&body.reason)?);
+        Ok(retention.restore(&id, &by)?)
     })
     .await?;
     audit_entry.set_result(format!("decision {}", restored.decision));

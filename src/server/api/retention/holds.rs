@@ -7,11 +7,10 @@ use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::saga_fields::Status;
 use super::super::text::{ACCEPTED, Edge, Instant, parse_edge};
-use super::{ReasonBody, ask, checked};
+use super::{ReasonBody, ask, checked, invalid};
 use crate::domain::{Millis, SagaStatus};
 use crate::operations::retention::body::HoldBody;
 use crate::operations::retention::{Hold, HoldQuery, Lifted, Scope};
-use crate::server::api::admin::AdminError;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -64,12 +63,12 @@ struct NewQueryBody {
 }
 
 impl NewQueryBody {
-    fn read(self) -> Result<HoldQuery, AdminError> {
+    fn read(self) -> Result<HoldQuery, ApiError> {
         let edge = |name: &str, text: Option<String>, edge: Edge| match text {
             None => Ok(None),
             Some(text) => match parse_edge(&text, edge) {
                 Some(at) => Ok(Some(at.0)),
-                None => Err(AdminError::Invalid(format!("{name}: accepted: {ACCEPTED}"))),
+                None => Err(invalid(format!("{name}: accepted: {ACCEPTED}"))),
             },
         };
         Ok(HoldQuery {
@@ -195,7 +194,7 @@ pub(in crate::server::api) struct HoldsBody {
 pub(in crate::server::api) async fn list(
     State(context): State<Context>,
 ) -> Result<Json<HoldsBody>, ApiError> {
-    let holds = ask(&context, |retention| retention.holds()).await?;
+    let holds = ask(&context, |retention| Ok(retention.holds()?)).await?;
     Ok(Json(HoldsBody {
         content: holds.into_iter().map(OneHoldBody::from).collect(),
     }))
@@ -229,13 +228,13 @@ pub(in crate::server::api) async fn add(
     };
     audit_entry.act("hold", &target, &body.reason);
     let hold = ask(&context, move |retention| {
-        let reason = checked(&body.reason)?;
+        let by = caller.act("hold", &target, checked(&body.reason)?);
         let what = HoldBody {
             saga: body.saga_id,
             order: body.order_id,
             query: body.query.map(NewQueryBody::read).transpose()?,
         };
-        retention.keep(what, reason, &caller)
+        Ok(retention.hold(&what, &by)?)
     })
     .await?;
     audit_entry.set_result(format!("hold {}", hold.id));
@@ -266,13 +265,14 @@ pub(in crate::server::api) async fn lift(
     Path(id): Path<String>,
     JsonBody(body): JsonBody<ReasonBody>,
 ) -> Result<Json<OneHoldBody>, ApiError> {
-    audit_entry.act("lift", &format!("hold {id}"), &body.reason);
+    let target = format!("hold {id}");
+    audit_entry.act("lift", &target, &body.reason);
     let hold = ask(&context, move |retention| {
-        let reason = checked(&body.reason)?;
+        let by = caller.act("lift", &target, checked(&body.reason)?);
         let id = id
             .parse()
-            .map_err(|_| AdminError::Invalid("holdId: accepted: a whole number".to_owned()))?;
-        retention.lift(id, reason, &caller)
+            .map_err(|_| invalid("holdId: accepted: a whole number"))?;
+        Ok(retention.lift(id, &by)?)
     })
     .await?;
     Ok(Json(hold.into()))

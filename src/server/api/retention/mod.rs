@@ -5,17 +5,11 @@ mod holds;
 mod plan;
 mod purged;
 
-use super::admin::AdminError;
-use super::caller::Caller;
 use super::context::Context;
-use super::error::ApiError;
+use super::error::{ApiError, ErrorKind};
 use super::route::Route;
-use crate::domain::{Millis, PurgedSaga, SagaId, SagaState};
-use crate::operations::retention::archived::ArchiveObject;
-use crate::operations::retention::body::HoldBody;
-use crate::operations::retention::{Hold, Plan};
-use crate::pipeline::query::Timeline;
-use crate::store::stoppable::Stop;
+use crate::domain::SagaId;
+use crate::operations::retention::{Archived, Retention, RetentionError};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -31,98 +25,6 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// What the API asks of retention. The app supplies it.
-pub trait RetentionService: Send + Sync {
-    /// What would go if retention ran now. Ends early when told to.
-    ///
-    /// # Errors
-    /// [`AdminError`].
-    fn plan(&self, stop: Stop) -> Result<Plan, AdminError>;
-
-    /// All holds there ever were.
-    ///
-    /// # Errors
-    /// [`AdminError`].
-    fn holds(&self) -> Result<Vec<Hold>, AdminError>;
-
-    /// Sets a hold, everywhere.
-    ///
-    /// # Errors
-    /// [`AdminError`].
-    fn keep(&self, what: HoldBody, reason: &str, by: &Caller) -> Result<Hold, AdminError>;
-
-    /// Ends a hold, everywhere.
-    ///
-    /// # Errors
-    /// [`AdminError`].
-    fn lift(&self, id: u64, reason: &str, by: &Caller) -> Result<Hold, AdminError>;
-
-    /// Archive objects from a decision on.
-    ///
-    /// # Errors
-    /// [`AdminError`].
-    fn objects(&self, from: u64, limit: usize) -> Result<Vec<ArchiveObject>, AdminError>;
-
-    /// A removed saga, from the archive. Waits for the object store.
-    ///
-    /// # Errors
-    /// [`AdminError`].
-    fn archived(&self, saga: &SagaId) -> Result<Archived, AdminError>;
-
-    /// Brings a removed saga back, everywhere.
-    ///
-    /// # Errors
-    /// [`AdminError`].
-    fn restore(&self, saga: &SagaId, reason: &str, by: &Caller) -> Result<Restored, AdminError>;
-
-    /// Decisions that are read and not done.
-    fn pending(&self) -> u64;
-
-    /// When the last search for due sagas ended well on this replica.
-    fn last_sweep(&self) -> Option<Millis>;
-
-    /// Why due sagas are not found or removed now; none while they are.
-    fn trouble(&self) -> Option<String>;
-
-    /// How decisions fare on this replica.
-    fn standing(&self) -> Standing;
-}
-
-/// How decisions to purge and restore fare on a replica.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// Why they are done no more until a restart.
-    pub stopped: Option<String>,
-    /// Those that could not be done and were left, ever.
-    pub skipped: u64,
-    /// The last of them, and why.
-    pub last_skipped: Option<String>,
-    /// What a search for due sagas waits for.
-    pub waiting: Option<String>,
-}
-
-/// A removed saga as the archive has it.
-#[derive(Clone, Debug)]
-pub struct Archived {
-    /// Its final state.
-    pub state: SagaState,
-    /// The record of its removal.
-    pub purged: PurgedSaga,
-    /// Its timeline.
-    pub timeline: Timeline,
-}
-
-/// A saga that came back.
-#[derive(Clone, Debug)]
-pub struct Restored {
-    /// The decision.
-    pub decision: u64,
-    /// When it was made.
-    pub at: Millis,
-    /// Deliveries that came back.
-    pub events: u32,
-}
-
 /// Why something is done.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -136,40 +38,61 @@ pub(in crate::server::api) struct ReasonBody {
 const LONGEST_REASON: usize = 1_000;
 
 /// The reason, or what is wrong with it.
-fn checked(reason: &str) -> Result<&str, AdminError> {
+fn checked(reason: &str) -> Result<&str, ApiError> {
     if reason.trim().is_empty() || reason.chars().nth(LONGEST_REASON).is_some() {
-        return Err(AdminError::Invalid(
-            "reason: accepted: 1 to 1000 characters, not only blanks".to_owned(),
-        ));
+        return Err(invalid("reason: accepted: 1 to 1000 characters, not only blanks"));
     }
     Ok(reason)
+}
+
+fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::new(ErrorKind::BadRequest, message)
+}
+
+impl From<RetentionError> for ApiError {
+    fn from(error: RetentionError) -> Self {
+        let words = error.to_string();
+        let kind = match error {
+            RetentionError::Ops(error) => return error.into(),
+            RetentionError::BadHold(_) => ErrorKind::BadRequest,
+            RetentionError::NeverPurged(_) | RetentionError::NotArchived(_) | RetentionError::NoHold(_) => {
+                ErrorKind::NotFound
+            }
+            RetentionError::AlreadyLifted(_) | RetentionError::NotGone(_) | RetentionError::Restoring(_) => {
+                ErrorKind::Conflict
+            }
+            RetentionError::NoObjects
+            | RetentionError::Unread
+            | RetentionError::Behind(_)
+            | RetentionError::NotAtTheEnd(_)
+            | RetentionError::NotAppliedYet { .. } => ErrorKind::ServiceUnavailable,
+            RetentionError::Archive(error) if error.is_of_objects() => ErrorKind::ServiceUnavailable,
+            RetentionError::Store(_)
+            | RetentionError::Query(_)
+            | RetentionError::Archive(_)
+            | RetentionError::Format(_)
+            | RetentionError::EmptyArchive(_)
+            | RetentionError::NotRestored { .. } => ErrorKind::InternalError,
+        };
+        Self::new(kind, words)
+    }
 }
 
 /// Asks retention, on a thread that may wait for Kafka or the object store.
 async fn ask<T: Send + 'static>(
     context: &Context,
-    question: impl FnOnce(&dyn RetentionService) -> Result<T, AdminError> + Send + 'static,
+    question: impl FnOnce(&Retention) -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
     let asked = context.clone();
-    let answer = context.blocking(move || question(retention(&asked)?)).await?;
-    Ok(answer?)
+    context.blocking(move || question(retention(&asked)?)).await?
 }
 
-/// Asks retention what takes reading much.
-async fn ask_much<T: Send + 'static>(
-    context: &Context,
-    question: impl FnOnce(&dyn RetentionService, Stop) -> Result<T, AdminError> + Send + 'static,
-) -> Result<T, ApiError> {
-    let asked = context.clone();
-    let answer = context
-        .full_read(move |stop| question(retention(&asked)?, stop))
-        .await?;
-    Ok(answer?)
-}
-
-fn retention(context: &Context) -> Result<&dyn RetentionService, AdminError> {
-    let none = || AdminError::Unavailable("this tracker removes nothing and has no archive".to_owned());
-    context.admin().retention().ok_or_else(none)
+fn retention(context: &Context) -> Result<&Retention, ApiError> {
+    let none = || {
+        let message = "this tracker removes nothing and has no archive";
+        ApiError::new(ErrorKind::ServiceUnavailable, message)
+    };
+    context.parts().retention.as_ref().ok_or_else(none)
 }
 
 /// A removed saga, from the archive.
@@ -178,8 +101,7 @@ pub(in crate::server::api) async fn from_archive(
     saga: &SagaId,
 ) -> Result<Archived, ApiError> {
     let (asked, saga) = (context.clone(), saga.clone());
-    let found = context
-        .elsewhere(move |_| retention(&asked)?.archived(&saga))
-        .await?;
-    Ok(found?)
+    context
+        .elsewhere(move |_| Ok(retention(&asked)?.archived(&saga)?))
+        .await?
 }

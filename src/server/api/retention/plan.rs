@@ -4,8 +4,8 @@ use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::saga_fields::Status;
 use super::super::text::Instant;
-use super::ask_much;
-use crate::operations::retention::{Plan, PlanLine};
+use super::retention;
+use crate::operations::retention::PlanLine;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -89,21 +89,19 @@ impl From<PlanLine> for LineBody {
 pub(in crate::server::api) async fn handle(
     State(context): State<Context>,
 ) -> Result<Json<PlanBody>, ApiError> {
-    let (plan, pending, last_sweep, problem): (Plan, u64, _, _) = ask_much(&context, |retention, stop| {
-        let plan = retention.plan(stop)?;
-        Ok((
-            plan,
-            retention.pending(),
-            retention.last_sweep(),
-            retention.trouble(),
-        ))
-    })
-    .await?;
+    let asked = context.clone();
+    let (plan, pending_decisions, status) = context
+        .full_read(move |stop| {
+            let retention = retention(&asked)?;
+            let plan = retention.plan(stop)?;
+            Ok::<_, ApiError>((plan, retention.pending(), retention.status().snapshot()))
+        })
+        .await??;
     Ok(Json(PlanBody {
         rules: plan.lines.into_iter().map(LineBody::from).collect(),
         truncated: plan.truncated,
-        pending_decisions: pending,
-        last_sweep: last_sweep.map(Instant),
-        problem,
+        pending_decisions,
+        last_sweep: status.last_sweep.map(Instant),
+        problem: status.trouble().map(str::to_owned),
     }))
 }

@@ -1,0 +1,132 @@
+//! Making the projections anew while the present ones serve. How that is done is not known here
+//! (`pipeline::projector::rebuild`).
+
+use crate::domain::SagaDefinitions;
+use crate::operations::audit::Act;
+use crate::operations::background::{Background, StartError, Work, WorkState};
+use crate::pipeline::projector::rebuild::{Progress, Rebuild};
+use crate::pipeline::projector::{ProjectorHandle, ProjectorSettings};
+use crate::store::{Generation, SharedStore, read};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What rebuilds need.
+pub struct RebuildParts {
+    /// The store.
+    pub store: SharedStore,
+    /// The tracker topic.
+    pub topic: String,
+    /// The definitions to fold under.
+    pub definitions: Arc<SagaDefinitions>,
+    /// How the projector works.
+    pub settings: ProjectorSettings,
+    /// Who switches to what was rebuilt.
+    pub projector: ProjectorHandle,
+}
+
+/// Starts rebuilds and tells how far they are. Cheap to clone.
+#[derive(Clone)]
+pub struct Rebuilds {
+    parts: Arc<RebuildParts>,
+    background: Background,
+    last: Arc<Mutex<Last>>,
+}
+
+/// The rebuild that runs or ran last.
+#[derive(Default)]
+struct Last {
+    progress: Arc<Progress>,
+    total: u64,
+}
+
+/// What a rebuild does, or how the last one ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RebuildStatus {
+    /// What it is at.
+    pub phase: RebuildPhase,
+    /// Events folded so far.
+    pub done: u64,
+    /// Events to fold, estimated.
+    pub total: u64,
+    /// The generation of projections that serves; none when the store does not say.
+    pub generation: Option<Generation>,
+}
+
+/// What a rebuild is at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RebuildPhase {
+    /// None ran yet.
+    Idle,
+    /// The log is folded.
+    Folding,
+    /// Sagas are counted.
+    Counting,
+    /// The rebuilt projections serve.
+    Done,
+    /// The old projections serve on, and why.
+    Failed(String),
+}
+
+impl Rebuilds {
+    /// Rebuilds in this background.
+    pub fn new(parts: RebuildParts, background: Background) -> Self {
+        Self {
+            parts: Arc::new(parts),
+            background,
+            last: Arc::default(),
+        }
+    }
+
+    /// Starts one; the audit log is told how it ended.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start(&self, act: Act) -> Result<RebuildStatus, StartError> {
+        let parts = &*self.parts;
+        let total = parts.store.usage().log_rows;
+        let progress = Arc::new(Progress::default());
+        let job = Rebuild {
+            store: parts.store.clone(),
+            topic: parts.topic.clone(),
+            definitions: parts.definitions.clone(),
+            settings: parts.settings.clone(),
+            progress: progress.clone(),
+        };
+        let (projector, cancelled) = (parts.projector.clone(), progress.clone());
+        let run = move || {
+            let done = job.online(&projector).map_err(|error| error.to_string())?;
+            tracing::info!(
+                events = done.events,
+                sagas = done.sagas,
+                "rebuilt projections serve"
+            );
+            Ok(done.to_string())
+        };
+        // Held until it runs: whoever asks meanwhile is told of this one.
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let stop = move || cancelled.cancel();
+        self.background.start(Work::Rebuild, act, stop, run)?;
+        *last = Last { progress, total };
+        Ok(self.describe(&last))
+    }
+
+    /// What it does, or how the last one ended.
+    pub fn status(&self) -> RebuildStatus {
+        self.describe(&self.last.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn describe(&self, last: &Last) -> RebuildStatus {
+        let done = last.progress.done();
+        RebuildStatus {
+            phase: match self.background.state(Work::Rebuild) {
+                WorkState::Idle => RebuildPhase::Idle,
+                WorkState::Running if done.counted > 0 => RebuildPhase::Counting,
+                WorkState::Running => RebuildPhase::Folding,
+                WorkState::Done => RebuildPhase::Done,
+                WorkState::Failed(why) => RebuildPhase::Failed(why),
+            },
+            done: done.events,
+            total: last.total.max(done.events),
+            generation: read::active_generation(&*self.parts.store).ok(),
+        }
+    }
+}

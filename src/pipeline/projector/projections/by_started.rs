@@ -1,0 +1,27 @@
+//! The sagas of a type and status, by their start.
+
+use super::{Change, Projection, Rebuilt};
+use crate::pipeline::projector::changes::Changes;
+use crate::store::codec::Record;
+use crate::store::records::PresenceRecord;
+use crate::store::{ProjectionTable, keys};
+
+pub(super) static PROJECTION: Projection = Projection {
+    name: "by_started",
+    tables: &[ProjectionTable::ByStarted],
+    change,
+    sums: None,
+    rebuilt: Rebuilt::WithSagas,
+};
+
+fn change(changes: &mut Changes, change: &Change<'_>) {
+    changes.move_row(
+        (ProjectionTable::ByStarted, change),
+        |before, after| {
+            (before.status, before.started_at) == (after.status, after.started_at)
+                && before.saga_type == after.saga_type
+        },
+        |key, place| keys::by_time(key, &place.saga_type, place.status, place.started_at, change.saga),
+        |bytes, _| PresenceRecord.write(bytes),
+    );
+}

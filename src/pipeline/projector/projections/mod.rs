@@ -1,0 +1,135 @@
+//! The projections: each is one entry here, and one file that says which rows it has and which sums.
+//!
+//! A new one is a file with its entry, a line in [`PROJECTIONS`] and its tables in `store::table`. Windows,
+//! purges, restores, rebuilds and `verify` go over the entries. All of a generation share one cursor: a
+//! window's changes to all projections are one write. How a saga's state is folded is not decided here
+//! (`arrivals`, `refold`).
+
+mod by_order;
+mod by_started;
+mod by_updated;
+mod counts;
+mod states;
+mod totals;
+
+pub(super) use counts::Cell;
+#[cfg(test)]
+pub(super) use totals::REMEMBERED_TOTALS;
+pub(super) use totals::Total;
+
+use super::changes::Changes;
+use super::counters::Counters;
+use crate::domain::{
+    AnomalyKind, CompensationTimes, Millis, OrderId, SagaId, SagaState, SagaStatus, SagaType,
+};
+use crate::store::{Batch, ProjectionTable, Read, StoreError};
+
+/// Every projection there is.
+pub static PROJECTIONS: [&Projection; 6] = [
+    &states::PROJECTION,
+    &by_order::PROJECTION,
+    &by_started::PROJECTION,
+    &by_updated::PROJECTION,
+    &counts::PROJECTION,
+    &totals::PROJECTION,
+];
+
+/// What a projection is, beside the code in its file.
+pub struct Projection {
+    /// What it is called.
+    pub name: &'static str,
+    /// The tables that it alone writes to. Where nothing is wrong, their rows are those of a rebuild.
+    pub tables: &'static [ProjectionTable],
+    /// Adds what the change of one saga means for it.
+    pub(super) change: fn(&mut Changes, &Change<'_>),
+    /// Moves what changed of its sums over all sagas into a write, as new values.
+    pub(super) sums: Option<MoveSums>,
+    /// How a rebuild makes it.
+    pub(super) rebuilt: Rebuilt,
+}
+
+type MoveSums = fn(&mut Counters, &dyn Read, &mut Changes, &mut Batch) -> Result<(), StoreError>;
+
+/// How a rebuild makes a projection.
+#[derive(Clone, Copy)]
+pub(super) enum Rebuilt {
+    /// As each saga is folded.
+    WithSagas,
+    /// Afterwards, of the rows of a table, in their order: partition key, sort key and value.
+    FromRows(ProjectionTable, AddRow),
+}
+
+pub(super) type AddRow = fn(&mut Changes, &[u8], &[u8], &[u8]) -> Result<(), StoreError>;
+
+/// What became of one saga.
+pub(super) struct Change<'c> {
+    pub(super) saga: &'c SagaId,
+    /// What stood of it before, if anything did.
+    pub(super) before: Option<&'c Footprint>,
+    /// What stands of it now, if anything does.
+    pub(super) after: Option<(&'c Footprint, &'c SagaState)>,
+}
+
+impl<'c> Change<'c> {
+    /// What goes and what comes, with its sign.
+    fn signed(&self) -> impl Iterator<Item = (&'c Footprint, i64)> + use<'c> {
+        let before = self.before.map(|footprint| (footprint, -1));
+        let after = self.after.map(|(footprint, _)| (footprint, 1));
+        before.into_iter().chain(after)
+    }
+}
+
+/// The part of a state that indexes and sums are made of.
+#[derive(Clone, Debug)]
+pub(super) struct Footprint {
+    saga_type: SagaType,
+    order_id: OrderId,
+    status: SagaStatus,
+    started_at: Millis,
+    updated_at: Millis,
+    failures: u32,
+    compensations: u32,
+    compensation_times: CompensationTimes,
+    duplicates: u32,
+    conflicts: u32,
+    anomalies: Vec<AnomalyKind>,
+}
+
+impl Footprint {
+    pub(super) fn of(state: &SagaState) -> Self {
+        Self {
+            saga_type: state.saga_type.clone(),
+            order_id: state.order_id.clone(),
+            status: state.status,
+            started_at: state.started_at,
+            updated_at: state.updated_at,
+            failures: state.failures,
+            compensations: state.compensations,
+            compensation_times: state.compensation_times.clone(),
+            duplicates: state.duplicates,
+            conflicts: state.conflicts.total,
+            anomalies: state.anomalies.kept.iter().map(|anomaly| anomaly.kind).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_projection_table_is_of_one_projection() {
+        let tables = PROJECTIONS.iter().flat_map(|projection| projection.tables);
+        let tables: Vec<ProjectionTable> = tables.copied().collect();
+        let distinct: BTreeSet<ProjectionTable> = tables.iter().copied().collect();
+        assert_eq!(tables.len(), distinct.len());
+        assert_eq!(distinct, ProjectionTable::ALL.into_iter().collect());
+    }
+
+    #[test]
+    fn no_two_projections_have_one_name() {
+        let names: BTreeSet<&str> = PROJECTIONS.iter().map(|projection| projection.name).collect();
+        assert_eq!(names.len(), PROJECTIONS.len());
+    }
+}

@@ -1,0 +1,231 @@
+//! Sums over all sagas, and over those that were: what statistics and metrics tell.
+
+use super::{Change, Projection, Rebuilt};
+use crate::domain::{AnomalyKind, CompensationTimes, EventRef, Millis, Remains, SagaStatus, Step};
+use crate::pipeline::projector::changes::{Changes, TypeNames};
+use crate::pipeline::projector::counters::Counters;
+use crate::store::codec::Record;
+use crate::store::records::TotalRecord;
+use crate::store::{Batch, Key, ProjectionTable, Read, StoreError, Table, keys, totals};
+
+pub(super) static PROJECTION: Projection = Projection {
+    name: "totals",
+    tables: &[ProjectionTable::Totals],
+    change,
+    sums: Some(move_totals),
+    rebuilt: Rebuilt::WithSagas,
+};
+
+/// Beyond so many remembered totals all are forgotten. They are few unless a producer invents steps.
+pub(in crate::pipeline::projector) const REMEMBERED_TOTALS: usize = if cfg!(test) { 4 } else { 20_000 };
+
+/// A sum of the totals table.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::pipeline::projector) enum Total {
+    /// Sagas of a type, by index into [`TypeNames`].
+    Type(u32),
+    Active(SagaStatus),
+    Failed,
+    Compensated,
+    CompensationBucket(u32),
+    CompensationMillis,
+    Processed(SagaStatus, Step),
+    Duplicates,
+    Conflicts,
+    Anomaly(AnomalyKind),
+    PurgedSagas,
+    PurgedEvents,
+    Late,
+}
+
+fn change(changes: &mut Changes, change: &Change<'_>) {
+    for (footprint, sign) in change.signed() {
+        let saga_type = changes.types.number(&footprint.saga_type);
+        changes.add(Total::Type(saga_type), sign);
+        changes.add(Total::Active(footprint.status), sign);
+        changes.add(Total::Failed, sign * i64::from(footprint.failures));
+        changes.add(Total::Compensated, sign * i64::from(footprint.compensations));
+        changes.add(Total::Duplicates, sign * i64::from(footprint.duplicates));
+        changes.add(Total::Conflicts, sign * i64::from(footprint.conflicts));
+        for kind in &footprint.anomalies {
+            changes.add(Total::Anomaly(*kind), sign);
+        }
+        changes.add_times(&footprint.compensation_times, sign);
+    }
+    if let Some((_, state)) = change.after {
+        changes.last_failed_at = changes.last_failed_at.max(state.last_failed_at);
+    }
+}
+
+impl Changes {
+    /// Records that a purged saga of so many deliveries left this behind (or, with -1, came back).
+    pub(in crate::pipeline::projector) fn purged(&mut self, remains: &Remains, events: u32, sign: i64) {
+        self.add(Total::PurgedSagas, sign);
+        self.add(Total::PurgedEvents, sign * i64::from(events));
+        self.add(Total::Failed, sign * i64::from(remains.failures));
+        self.add(Total::Compensated, sign * i64::from(remains.compensations));
+        self.add(Total::Duplicates, sign * i64::from(remains.duplicates));
+        self.add(Total::Conflicts, sign * i64::from(remains.conflicts));
+        for kind in &remains.anomalies {
+            self.add(Total::Anomaly(*kind), sign);
+        }
+        self.add_times(&remains.compensation_times, sign);
+        for ((status, step), count) in &remains.processed {
+            self.processed(*status, step, sign * i64::from(*count));
+        }
+        self.last_failed_at = self.last_failed_at.max(remains.last_failed_at);
+    }
+
+    /// Records deliveries of a saga that is gone.
+    pub(in crate::pipeline::projector) fn late<'e>(&mut self, events: impl Iterator<Item = EventRef<'e>>) {
+        for event in events {
+            self.add(Total::Late, 1);
+            if event.status == SagaStatus::Failed {
+                self.last_failed_at = self.last_failed_at.max(Some(event.place.recorded_at));
+            }
+        }
+    }
+
+    /// Adds to one sum.
+    pub(in crate::pipeline::projector) fn add(&mut self, total: Total, by: i64) {
+        if by != 0 {
+            *self.totals.entry(total).or_default() += by;
+        }
+    }
+
+    /// Records that `by` events of this step and status came into timelines (or left them).
+    pub(in crate::pipeline::projector) fn processed(&mut self, status: SagaStatus, step: &Step, by: i64) {
+        let status = usize::from(status.tag());
+        if let Some(sums) = self.processed.get_mut(step) {
+            sums[status] += by;
+        } else {
+            let mut sums = [0; 5];
+            sums[status] = by;
+            self.processed.insert(step.clone(), sums);
+        }
+    }
+
+    fn add_times(&mut self, times: &CompensationTimes, sign: i64) {
+        for (bucket, count) in &times.counts {
+            self.add(
+                Total::CompensationBucket(u32::from(*bucket)),
+                sign * i64::from(*count),
+            );
+        }
+        let millis = i64::try_from(times.millis).unwrap_or(i64::MAX);
+        self.add(Total::CompensationMillis, sign * millis);
+    }
+
+    /// Takes over the sums of another share of the same window.
+    pub(in crate::pipeline::projector) fn absorb_totals(&mut self, other: &mut Changes) {
+        for (total, by) in other.totals.drain() {
+            let total = match total {
+                Total::Type(number) => Total::Type(self.types.number(other.types.name(number))),
+                total => total,
+            };
+            *self.totals.entry(total).or_default() += by;
+        }
+        for (step, by) in other.processed.drain() {
+            let sums = self.processed.entry(step).or_default();
+            for (sum, by) in sums.iter_mut().zip(by) {
+                *sum += by;
+            }
+        }
+        self.last_failed_at = self.last_failed_at.max(other.last_failed_at);
+    }
+
+    /// The changed totals, taken out; names of types by number as in `types`.
+    fn take_totals(&mut self) -> impl Iterator<Item = (Total, i64)> + use<> {
+        let processed = std::mem::take(&mut self.processed)
+            .into_iter()
+            .flat_map(|(step, sums)| {
+                let by_status = SagaStatus::ALL.into_iter().zip(sums);
+                by_status
+                    .map(move |(status, by)| (Total::Processed(status, step.clone()), by))
+                    .collect::<Vec<_>>()
+            });
+        std::mem::take(&mut self.totals)
+            .into_iter()
+            .chain(processed)
+            .filter(|(_, by)| *by != 0)
+    }
+}
+
+fn move_totals(
+    known: &mut Counters,
+    read: &dyn Read,
+    changes: &mut Changes,
+    batch: &mut Batch,
+) -> Result<(), StoreError> {
+    if known.totals.len() > REMEMBERED_TOTALS {
+        known.totals.clear();
+    }
+    let table = Table::Projection(known.generation, ProjectionTable::Totals);
+    let mut key = Key::default();
+    for (total, by) in changes.take_totals() {
+        let total = match total {
+            Total::Type(number) => Total::Type(known.types.number(changes.types.name(number))),
+            total => total,
+        };
+        write_key(&mut key, &total, &known.types);
+        let before = match known.totals.get(&total) {
+            Some(known) => *known,
+            None => stored(read, table, &key)?.unwrap_or_default(),
+        };
+        let value = before + by;
+        if value == 0 {
+            batch.delete(table, &key);
+        } else {
+            batch.put_with(table, &key, |bytes| TotalRecord { value }.write(bytes));
+        }
+        known.totals.insert(total, value);
+    }
+    move_last_failed(known, read, changes, batch)
+}
+
+fn move_last_failed(
+    known: &mut Counters,
+    read: &dyn Read,
+    changes: &Changes,
+    batch: &mut Batch,
+) -> Result<(), StoreError> {
+    let table = Table::Projection(known.generation, ProjectionTable::Totals);
+    let mut key = Key::default();
+    keys::total(&mut key, totals::LAST_FAILED_AT);
+    let before = match known.last_failed_at {
+        Some(known) => known,
+        None => stored(read, table, &key)?.map(Millis),
+    };
+    let latest = before.max(changes.last_failed_at);
+    if let Some(at) = latest.filter(|_| latest != before) {
+        batch.put_with(table, &key, |bytes| TotalRecord { value: at.0 }.write(bytes));
+    }
+    known.last_failed_at = Some(latest);
+    Ok(())
+}
+
+fn stored(read: &dyn Read, table: Table, key: &Key) -> Result<Option<i64>, StoreError> {
+    let value = read.get(table, key)?;
+    let record = value.map(|value| TotalRecord::read(&value)).transpose()?;
+    Ok(record.map(|record| record.value))
+}
+
+fn write_key(key: &mut Key, total: &Total, types: &TypeNames) {
+    match total {
+        Total::Type(number) => keys::total_named(key, totals::TYPES, types.name(*number).as_str()),
+        Total::Active(status) => keys::total_numbered(key, totals::ACTIVE, status.tag().into()),
+        Total::Failed => keys::total(key, totals::FAILED),
+        Total::Compensated => keys::total(key, totals::COMPENSATED),
+        Total::CompensationBucket(bucket) => keys::total_numbered(key, totals::COMPENSATION_BUCKETS, *bucket),
+        Total::CompensationMillis => keys::total(key, totals::COMPENSATION_MILLIS),
+        Total::Processed(status, step) => {
+            keys::total_processed(key, totals::PROCESSED, *status, step.as_str());
+        }
+        Total::Duplicates => keys::total(key, totals::DUPLICATES),
+        Total::Conflicts => keys::total(key, totals::CONFLICTS),
+        Total::PurgedSagas => keys::total(key, totals::PURGED_SAGAS),
+        Total::PurgedEvents => keys::total(key, totals::PURGED_EVENTS),
+        Total::Late => keys::total(key, totals::LATE),
+        Total::Anomaly(kind) => keys::total_numbered(key, totals::ANOMALIES, kind.tag().into()),
+    }
+}
