@@ -165,6 +165,7 @@ const ORDERED: &[&str] = &[
     "server/api",
     "pipeline/kafka",
     "pipeline/registry",
+    "pipeline/ingest",
     "pipeline/verify",
     "operations/objects",
     "operations/archive",
