@@ -214,7 +214,7 @@ pub struct Totals {
     pub failed: u64,
     /// Times that a saga entered COMPENSATED.
     pub compensated: u64,
-    /// Latest event time at which a saga entered FAILED.
+    /// Latest event time of an event that reports FAILED.
     pub last_failed_at: Option<Millis>,
     /// Time from FAILED to COMPENSATED: observations per bucket of [`COMPENSATION_BUCKETS`], the
     /// last one for all beyond. Not cumulative.

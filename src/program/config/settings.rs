@@ -68,7 +68,7 @@ impl Config {
             ConfigError::Problems(vec![Problem {
                 option: "definitions_file".into(),
                 origin: Origin::File(path.clone()),
-                message: format!("{why}; a definitions file is accepted, see README.md"),
+                message: format!("{why}; a definitions file is accepted, see docs/configure.md"),
             }])
         };
         let text = std::fs::read_to_string(path).map_err(|e| problem(format!("cannot be read ({e})")))?;

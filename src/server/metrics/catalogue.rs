@@ -72,7 +72,7 @@ catalogue! {
     SAGA_COMPENSATED = Counter "saga_compensated_total" [];
     /// Time from FAILED to COMPENSATED, by event time
     SAGA_COMPENSATION_DURATION = Histogram "saga_compensation_duration_seconds" [];
-    /// Latest event time at which a saga entered FAILED, unix seconds; 0 when none ever did
+    /// Latest event time of an event that reports FAILED, unix seconds; 0 before the first
     SAGA_LAST_FAILED = Gauge "saga_last_failed_timestamp" [];
     /// Events in timelines, duplicates left out; steps beyond the configured number count as other
     SAGA_EVENTS_PROCESSED = Counter "saga_events_processed_total" ["step", "status"];

@@ -220,7 +220,7 @@ pub(in crate::server::api) async fn start(
 #[into_params(parameter_in = Query)]
 pub(in crate::server::api) struct ListQuery {
     /// At most so many.
-    #[param(minimum = 1, maximum = 1000, default = 20)]
+    #[param(required = false, minimum = 1, maximum = 1000, default = 20)]
     limit: u64,
 }
 
@@ -246,7 +246,7 @@ impl ListQuery {
     params(ListQuery),
     responses(
         (status = 200, body = ListBody, description = "The newest ones."),
-        (status = 400, body = ErrorBody, description = "The limit is none."),
+        (status = 400, body = ErrorBody, description = "The limit is no whole number from 1 to 1000."),
         (status = 409, body = ErrorBody, description = "objects.url is not set."),
         (status = 503, body = ErrorBody, description = "The object store cannot be asked."),
     )
@@ -269,7 +269,7 @@ pub(in crate::server::api) async fn list(
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
 pub(in crate::server::api) struct PruneQuery {
     /// Only say what would go.
-    #[param(default = false)]
+    #[param(required = false, default = false)]
     dry_run: bool,
 }
 
