@@ -62,7 +62,7 @@ impl<S: Sync + Send> FromRequestParts<S> for DeadLetterPath {
 /// What happened to a letter since it was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-#[schema(as = DeadLetterState)]
+#[schema(as = LetterState)]
 pub(super) enum StateName {
     /// Nothing yet.
     Open,
@@ -139,7 +139,7 @@ impl From<Listed> for LetterBody {
 
 /// Letters by state.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-#[schema(as = DeadLetterCounts)]
+#[schema(as = LetterCounts)]
 pub(super) struct CountsBody {
     /// All of them.
     total: u64,

@@ -179,7 +179,7 @@ enum Happening {
 /// What became of a letter that was published again.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = RedriveOutcome)]
+#[schema(as = CameBack)]
 pub(super) struct BecameBody {
     outcome: BecameOutcome,
     /// The saga.
