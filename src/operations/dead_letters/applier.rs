@@ -29,10 +29,10 @@ pub fn appliers(book: &DeadLetterLock, topics: &DeadLetterTopics) -> [Box<dyn Ap
         (announce::KIND, announce::said),
         (remove::KIND, remove::said),
     ];
-    KINDS.map(|(kind, store)| -> Box<dyn Applier> {
+    KINDS.map(|(kind, read)| -> Box<dyn Applier> {
         Box::new(DeadLetterApplier {
             kind,
-            store,
+            read,
             book: book.clone(),
             topics: topics.clone(),
         })
@@ -55,7 +55,7 @@ impl Applier for DeadLetterApplier {
         store: &dyn StoreRead,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
-        let said = match (self.store)(&decided, &self.topics) {
+        let said = match (self.read)(&decided, &self.topics) {
             Ok(said) => said,
             Err(why) => return Ok(Verdict::Refused(why)),
         };

@@ -26,7 +26,7 @@ use crate::program::config::Origin;
 use crate::program::demo::DemoSettings;
 use crate::program::wiring::{self, DemoOptions};
 use args::ConfigArgs;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use exit::{Exit, Failure, Outcome};
 use std::io::Write;
 use std::net::Ipv4Addr;
