@@ -49,7 +49,7 @@ impl Context {
     /// Ties the parts together under these settings.
     pub fn new(settings: ServerSettings, parts: Parts) -> Self {
         let inner = Inner {
-            health: Health::new(parts.health.clone(), &parts),
+            health: Health::new(&parts),
             shares: Shares::of(&settings),
             body_room: Arc::new(BodyRoom::of(settings.body_limit_bytes)),
             settings,

@@ -8,7 +8,7 @@
 //! goes away later takes nothing from them; so the store counts, and having caught up once.
 
 use super::parts::{EndedPart, EndedParts, Parts};
-pub use super::settings::HealthSettings;
+use super::settings::HealthSettings;
 use crate::domain::clock::SharedClock;
 use crate::domain::{Cut, Millis};
 use crate::operations::decisions::{OpsSnapshot, OpsStatus};
@@ -130,9 +130,9 @@ enum CatchUp {
 
 impl Health {
     /// Looks at these parts.
-    pub(super) fn new(settings: HealthSettings, parts: &Parts) -> Self {
+    pub(super) fn new(parts: &Parts) -> Self {
         Self {
-            settings,
+            settings: parts.health.clone(),
             store: parts.query.store().clone(),
             ingest: parts.ingest.clone(),
             projected: parts.projected.clone(),

@@ -43,4 +43,4 @@ pub use error::{ApiError, Detail, ErrorBody, ErrorKind};
 pub use parts::{EndedPart, EndedParts, Parts};
 pub use routes::{openapi_json, router};
 pub use server::{Server, ServerError, ServerHandle};
-pub use settings::ServerSettings;
+pub use settings::{HealthSettings, ServerSettings};

@@ -135,7 +135,7 @@ fn surface() -> axum::Router {
         ended: Arc::default(),
         audit,
         clock,
-        health: super::super::health::HealthSettings::default(),
+        health: Default::default(),
         data_dir: None,
     };
     router(&Context::new(ServerSettings::default(), parts))
