@@ -76,12 +76,15 @@ pub struct Background {
     inner: Arc<Mutex<Inner>>,
 }
 
+/// How to stop work, and its thread.
+type Started = (Box<dyn FnOnce() + Send>, JoinHandle<()>);
+
 #[derive(Default)]
 struct Inner {
     running: Option<Work>,
     ended: BTreeMap<Work, Result<(), String>>,
-    /// How to stop what was started last, and its thread.
-    last: Option<(Box<dyn FnOnce() + Send>, JoinHandle<()>)>,
+    /// What was started last.
+    last: Option<Started>,
 }
 
 impl Background {

@@ -12,7 +12,7 @@ fn every_route_is_described_once_or_is_a_page() {
         } else {
             assert_eq!(
                 described,
-                [route.path.clone()],
+                std::slice::from_ref(&route.path),
                 "its handlers stand under one path"
             );
         }
