@@ -1,8 +1,8 @@
 //! A gate that a test closes, and a store in which some work waits at one.
 
 use saga_tracker::store::{
-    Batch, Direction, Durability, Key, SharedStore, SortRange, Store, StoreError, StoreRead, Table, Usage,
-    VisitRow, VisitTable,
+    Batch, Checkpoints, Direction, Durability, Key, SharedStore, SortRange, Store, StoreError, StoreRead,
+    Table, Usage, VisitRow, VisitTable,
 };
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -167,6 +167,10 @@ impl Store for Gated {
 
     fn table_bytes(&self, table: Table) -> Result<u64, StoreError> {
         self.store.table_bytes(table)
+    }
+
+    fn checkpoints(&self) -> Option<&dyn Checkpoints> {
+        self.store.checkpoints()
     }
 
     fn usage(&self) -> Usage {
