@@ -1,5 +1,10 @@
 //! What an operator can set about the HTTP surface.
 
+#![expect(
+    rustdoc::bare_urls,
+    reason = "what documents an option is its help on a terminal too"
+)]
+
 use crate::settings::settings;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
