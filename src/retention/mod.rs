@@ -30,6 +30,7 @@ pub(crate) use run::readable_within;
 pub use run::{Plan, PlanLine, Sweeper, Swept, plan};
 pub use settings::RetentionSettings;
 pub use status::{RetentionSnapshot, RetentionStatus, Skipped};
+pub(crate) use worker::finish_begun;
 pub use worker::{Worker, cursor};
 
 use crate::archive::ArchiveError;
