@@ -396,6 +396,8 @@ impl Worker {
                 ?saga,
                 "not restored: it is not gone, or not these deliveries of it"
             );
+            // It may be this decision that brought it back, and whoever did that was told to stop then.
+            self.finish_rows()?;
             return Ok(Done::default());
         };
         // First what they are, one by one; they are put together only when they are what was removed.

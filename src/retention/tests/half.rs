@@ -138,3 +138,34 @@ fn what_has_begun_is_not_left_whatever_it_would_wait_for_by_now() {
     assert_eq!(gone(&store, &events) as u64, SAGAS, "{told:?}");
     assert_eq!(told.skipped[&Skipped::Unread], 0);
 }
+
+#[test]
+fn a_worker_finishes_the_rows_of_what_one_before_it_brought_back() {
+    let at = NOW - 91 * DAYS;
+    let one = |offset, saga: &str, at| event(offset, saga, "ORDER_CONFIRMED", SagaStatus::Completed, at);
+    let mut events: Vec<Event> = (0..3).map(|offset| one(offset, "back", at)).collect();
+    events.push(event(3, "today", "ORDER_CREATED", SagaStatus::Started, NOW));
+    let (inside, saga) = (events.clone(), SagaId::from("back"));
+    // Behind the cut of the decision, so that it is large when it comes back.
+    events.extend((4..8).map(|offset| one(offset, "back", at)));
+    let purge = (PURGE, purge_of(&inside, std::slice::from_ref(&saga)));
+    let restore = serde_json::to_value(restore_of(&inside, &saga, 0)).unwrap();
+    let topic = Topic::new(vec![purge.clone(), (RESTORE, restore)]).beside(&events);
+    let steady = filled(&topic, &events);
+    topic.work(&steady);
+
+    let store = filled(&topic, &events);
+    Topic::new(vec![purge]).beside(&events).work(&store);
+    assert!(is_gone(&store, &saga));
+    let (projector, projecting) =
+        projector::spawn(store.clone(), TOPIC, Arc::default(), settings(1)).unwrap();
+    do_some_of(&topic, &store, &projector, 1);
+    assert!(!is_gone(&store, &saga));
+    // The process goes on.
+    let next = worker(&topic, &store, &projector);
+    assert!(next.apply(&recorded(&store, 1)).is_ok());
+    drop((next, projector));
+    projecting.join().unwrap();
+    let tables = |store: &SharedStore| digest(store, TOPIC).unwrap().tables;
+    assert_eq!(tables(&store), tables(&steady));
+}
