@@ -226,17 +226,20 @@ impl Worker {
         let mut batch = Batch::new();
         read::put_meta(&mut batch, totals::RETENTION_CURSOR, &next.to_string());
         purged::put_begun(&mut batch, None);
-        if let Some(Left { why, words }) = left {
-            tracing::error!(reason = why.as_str(), "{words}");
-            let count = read::meta_count(&*self.store, totals::RETENTION_SKIPPED, why.as_str())? + 1;
-            read::put_meta_count(&mut batch, totals::RETENTION_SKIPPED, why.as_str(), count);
-            read::put_meta(&mut batch, totals::RETENTION_LAST_SKIPPED, &words);
-            self.status.update(|status| {
-                status.skipped.insert(why, count);
-                status.last_skipped = Some(words);
-            });
-        }
-        self.store.write(&batch, Durability::Process)
+        let Some(Left { why, words }) = left else {
+            return self.store.write(&batch, Durability::Process);
+        };
+        tracing::error!(reason = why.as_str(), "{words}");
+        let count = read::meta_count(&*self.store, totals::RETENTION_SKIPPED, why.as_str())? + 1;
+        read::put_meta_count(&mut batch, totals::RETENTION_SKIPPED, why.as_str(), count);
+        read::put_meta(&mut batch, totals::RETENTION_LAST_SKIPPED, &words);
+        // Told as a counter: nothing may take back what was told, and the next process begins with what is here.
+        self.store.write(&batch, Durability::Power)?;
+        self.status.update(|status| {
+            status.skipped.insert(why, count);
+            status.last_skipped = Some(words);
+        });
+        Ok(())
     }
 
     /// Does a decision, and says what it came to.
