@@ -1,5 +1,6 @@
 //! The JSON body of a request: read within the limit, and what is wrong with it said by field.
 
+use super::body_room::NoRoom;
 use super::context::Context;
 use super::error::{ApiError, Detail, ErrorKind};
 use super::slow_body::{BodyTooSlow, cause};
@@ -9,6 +10,7 @@ use axum::http::header;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
+use std::time::Duration;
 
 /// Characters that are told of what is wrong with a body.
 const LONGEST_FAULT: usize = 500;
@@ -69,6 +71,11 @@ fn broken(error: &axum::Error, limit: usize) -> ApiError {
     if let Some(slow) = cause::<BodyTooSlow>(error) {
         let message = format!("{slow}; send all of it at once");
         return ApiError::new(ErrorKind::RequestTimeout, message);
+    }
+    if let Some(none) = cause::<NoRoom>(error) {
+        return ApiError::new(ErrorKind::TooManyRequests, none.to_string())
+            .nothing_changed()
+            .retry_after(Duration::from_secs(1));
     }
     let message = format!("the body broke off, or has more than the {limit} bytes that are accepted");
     ApiError::new(ErrorKind::PayloadTooLarge, message)

@@ -1,6 +1,7 @@
 //! What handlers work with: the rooms they ask, and how they ask them.
 
 use super::admin::Admin;
+use super::body_room::BodyRoom;
 use super::error::{ApiError, Detail, ErrorKind};
 use super::health::Health;
 use super::request_id::RequestIds;
@@ -67,6 +68,7 @@ struct Inner {
     clock: SharedClock,
     health: Health,
     shares: Shares,
+    body_room: Arc<BodyRoom>,
     request_ids: RequestIds,
 }
 
@@ -82,6 +84,7 @@ impl Context {
             parts.data_dir,
         );
         let shares = Shares::of(&settings);
+        let body_room = Arc::new(BodyRoom::of(settings.max_body_bytes));
         let inner = Inner {
             settings,
             query: parts.query,
@@ -92,6 +95,7 @@ impl Context {
             clock: parts.clock,
             health,
             shares,
+            body_room,
             request_ids: RequestIds::new(),
         };
         Self {
@@ -195,6 +199,10 @@ impl Context {
 
     pub(super) fn health(&self) -> &Health {
         &self.inner.health
+    }
+
+    pub(super) fn body_room(&self) -> &Arc<BodyRoom> {
+        &self.inner.body_room
     }
 
     pub(super) fn request_ids(&self) -> &RequestIds {

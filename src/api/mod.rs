@@ -10,6 +10,7 @@ mod actuator;
 pub mod admin;
 mod audit;
 mod body;
+mod body_room;
 mod caller;
 mod chunked;
 mod context;

@@ -1,6 +1,7 @@
 //! What every request passes through, whatever its route: a request id, limits, a time limit, the
 //! standard body for every error, latency, one line in the access log.
 
+use super::body_room;
 use super::context::Context;
 use super::error::{ApiError, ErrorKind};
 use super::gone::{self, ClientGone};
@@ -139,6 +140,8 @@ async fn answer(passage: &Passage, mut request: Request, next: Next) -> Response
     let _present = ClientGone::watch(&mut request);
     let patience = passage.context.settings().body_timeout();
     let request = request.map(|body| slow_body::bounded(body, patience));
+    // Kept until the answer is there.
+    let (request, held) = body_room::counted_in(passage.context.body_room(), request);
     let limit = (passage.time == Time::Bounded).then(|| passage.context.settings().request_timeout());
     let (call, request) = Call::of(request, passage.template);
     let Some(call) = call.filter(|_| passage.template != UNMATCHED) else {
@@ -148,6 +151,7 @@ async fn answer(passage: &Passage, mut request: Request, next: Next) -> Response
     // What waits for a thread still is told when the client goes.
     let (context, client) = (passage.context.clone(), ClientGone::of(&request));
     let work = tokio::spawn(async move {
+        let _held = held;
         let response = gone::told(client, within(limit, next.run(request))).await;
         let error = response.extensions().get::<ApiError>();
         call.record(response.status(), error, &context).await;

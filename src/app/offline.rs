@@ -7,8 +7,10 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::failpoint;
 use crate::projector::rebuild::{self, Progress, Rebuild};
+use crate::retention;
 use crate::store::SharedStore;
 use crate::verify::{self, Verify};
+use anyhow::Context as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -36,6 +38,8 @@ pub struct VerifyReport {
     pub differences: Vec<String>,
     /// All differences.
     pub differing: u64,
+    /// The decision to purge or restore that was half done, and is done now.
+    pub finished: Option<u64>,
 }
 
 /// A digest over all state.
@@ -53,6 +57,8 @@ pub struct DigestReport {
     pub rules: String,
     /// Whether other definitions are configured.
     pub rebuild_due: bool,
+    /// The decision to purge or restore that was half done, and is done now.
+    pub finished: Option<u64>,
     /// Over all tables, hexadecimal.
     pub total: String,
     /// By table, hexadecimal.
@@ -114,12 +120,14 @@ pub fn verify_audit(config: &Config) -> anyhow::Result<audit::Verified> {
     Ok(audit::verify(&open_store(config)?)?)
 }
 
-/// Compares every projection with the fold of the log, under the rules that it is made under.
+/// Compares every projection with the fold of the log, under the rules that it is made under. A decision
+/// that was half done is done before, as a start of the tracker would.
 ///
 /// # Errors
 /// When the store cannot be opened or read; differences are no error.
 pub fn verify(config: &Config, told: &mut dyn FnMut(u64, u64)) -> anyhow::Result<VerifyReport> {
     let store = open_store(config)?;
+    let finished = finish_begun(config, &store)?;
     let job = Verify {
         store: store.clone(),
         topic: config.kafka.topic.clone(),
@@ -135,11 +143,12 @@ pub fn verify(config: &Config, told: &mut dyn FnMut(u64, u64)) -> anyhow::Result
         rebuild_due: report.rebuild_due,
         differences: report.differences.told,
         differing: report.differences.count,
+        finished,
     })
 }
 
 /// A digest over all state, after folding what a crash left unfolded, under the rules that the rest is
-/// made under.
+/// made under, and after doing the rest of a decision that was half done: a digest is never of the middle of one.
 ///
 /// # Errors
 /// When the store cannot be opened, read or written.
@@ -147,6 +156,7 @@ pub fn digest(config: &Config) -> anyhow::Result<DigestReport> {
     let store = open_store(config)?;
     let topic = &config.kafka.topic;
     let definitions = definitions(config)?;
+    let finished = finish_begun(config, &store)?;
     crate::projector::catch_up_offline(&store, topic, &definitions, &config.projector)?;
     let digest = verify::digest(&store, topic)?;
     Ok(DigestReport {
@@ -156,9 +166,17 @@ pub fn digest(config: &Config) -> anyhow::Result<DigestReport> {
         waiting_letters: digest.waiting_letters,
         rules: digest.rules,
         rebuild_due: rebuild::is_due(&store, &definitions)?,
+        finished,
         total: digest.total,
         tables: digest.tables,
     })
+}
+
+/// Does the rest of a decision that a process left half done, if there is one. Which it was.
+fn finish_begun(config: &Config, store: &SharedStore) -> anyhow::Result<Option<u64>> {
+    let (topic, definitions) = (&config.kafka.topic, definitions(config)?);
+    retention::finish_begun(store, topic, &definitions, &config.projector)
+        .context("doing the rest of a purge or restore that was half done")
 }
 
 /// Runs a job on a thread and tells how far it is, five times a second.

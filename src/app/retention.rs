@@ -13,7 +13,7 @@ use crate::ingest::space::Disk;
 use crate::objects::{self, Objects};
 use crate::ops::{Applier, KafkaTopics, NewDecision};
 use crate::projector::ProjectorHandle;
-use crate::query::Query;
+use crate::query::{Query, TimelineStep};
 use crate::retention::archived::{self, ArchiveObject, FromArchive};
 use crate::retention::body::{
     HOLD, HoldBody, LIFT, LiftBody, RESTORE, RESTORE_PART, RestoreBody, RestorePartBody,
@@ -27,6 +27,7 @@ use crate::retention::{
 use crate::store::stoppable::Stop;
 use crate::store::{SharedStore, purged};
 use anyhow::Context as _;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -44,6 +45,9 @@ const SETTLE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a decision waits for letters whose schemas are unknown here, before it is left.
 const LETTERS: Duration = Duration::from_secs(600);
+
+/// Most bytes of deliveries that are held for the state of a removed saga.
+const HELD_BYTES: usize = 64 << 20;
 
 /// What retention does with decisions of its kinds.
 pub(super) fn appliers(topic: &str) -> Vec<Box<dyn Applier>> {
@@ -248,18 +252,24 @@ impl Removals for Retention {
     }
 
     fn archived(&self, saga: &SagaId) -> Result<Archived, AdminError> {
-        let (found, mut events) = (self.find(saga)?, Vec::new());
-        found.each(&self.runtime, &mut |event| {
-            events.push(event);
-            Ok::<_, Refused>(())
-        })?;
+        let found = self.find(saga)?;
+        let events = found.all(&self.runtime, HELD_BYTES).map_err(failed)?;
         let state = fold(&events, self.query.definitions())
             .ok_or_else(|| AdminError::Failed(format!("the archive holds nothing of saga {saga}")))?;
         Ok(Archived {
             state,
             purged: found.purged,
-            timeline: self.query.timeline_of(saga, &events),
         })
+    }
+
+    fn archived_steps(
+        &self,
+        saga: &SagaId,
+        visit: &mut dyn FnMut(&TimelineStep<'_>) -> ControlFlow<()>,
+    ) -> Result<(), AdminError> {
+        let (found, mut steps) = (self.find(saga)?, self.query.steps_of_timeline());
+        let visited = found.each_standing(&self.runtime, &mut |event| visit(&steps.next(event.view())));
+        visited.map_err(failed)
     }
 
     fn restore(&self, saga: &SagaId, reason: &str, by: &Caller) -> Result<Restored, AdminError> {
@@ -347,6 +357,7 @@ fn failed(error: RetentionError) -> AdminError {
     let words = error.to_string();
     match error {
         RetentionError::NeverPurged(_) | RetentionError::NotArchived(_) => AdminError::NotFound(words),
+        RetentionError::TooLarge { .. } => AdminError::Conflict(words),
         RetentionError::NoObjects
         | RetentionError::Unread
         | RetentionError::Behind(_)

@@ -1,24 +1,36 @@
-//! Reads one saga from an object: its end, where the index of the file is, and the saga's row groups, of
-//! which one at a time is in memory.
+//! Reads one saga from an object.
+//!
+//! An object of up to [`WHOLE`] bytes is fetched whole, and nothing of it is given to the parser of the
+//! format before its hash is the one that was recorded when it was written and read back. Of a larger one
+//! only the end is fetched, where the index of the file is, and the saga's row groups, of which one at a
+//! time is in memory. Such an object is parsed as the object store hands it out: who can change what is
+//! in the bucket chooses what the parser sees. What is trusted then is the parser, to fail and do nothing else,
+//! and the evidence of the deliveries, which whoever reads compares with the record of the removal.
 //!
 //! What a decision, the file or its index say about sizes is believed only within what the object store
 //! says, and memory is taken for what was fetched, not for what is named.
 
-use super::ArchiveError;
-use super::schema::{event_of, saga_of};
+use super::schema::{event_of, saga_of, stands};
+use super::upload::each_piece;
+use super::{ArchiveError, Stored};
 use crate::domain::{Event, RowGroups, SagaId};
-use crate::objects::{Objects, ObjectsError};
+use crate::objects::Objects;
 use bytes::buf::Reader;
 use bytes::{Buf as _, Bytes};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
 use std::ops::{ControlFlow, Range};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
+/// Objects up to this size are fetched whole. Those that retention makes are of some mebibytes: a decision
+/// names no more sagas than fit into a message.
+pub(super) const WHOLE: u64 = 64 << 20;
+/// Room for what is held whole by all who read at once, in units of [`UNIT`]; who finds too little of it waits.
+static ROOM: Semaphore = Semaphore::const_new((WHOLE / UNIT) as usize);
+const UNIT: u64 = 1 << 10;
 /// So much of a file's end is read first; its index is in there unless it has very many row groups.
 const END: u64 = 64 << 10;
-/// Files up to this size are read whole: one request instead of two.
-const SMALL: u64 = 256 << 10;
 /// An index is longer only in a file that is none of ours.
 const LONGEST_INDEX: u64 = 64 << 20;
 /// A file ends with the length of its index and four letters.
@@ -28,6 +40,10 @@ const TRAILER: usize = 8;
 pub struct SagaReader<'o> {
     source: Source<'o>,
     saga: &'o SagaId,
+    /// Its row groups.
+    all: Range<u32>,
+    /// Its deliveries.
+    deliveries: u32,
     /// The row groups that are still to be read.
     groups: Range<u32>,
     /// The one that is loaded.
@@ -37,37 +53,53 @@ pub struct SagaReader<'o> {
 }
 
 impl<'o> SagaReader<'o> {
-    /// Opens an object of that size, to read a saga of so many deliveries from those row groups.
+    /// Opens an object that was written so, to read a saga of so many deliveries from those row groups.
     ///
     /// # Errors
     /// [`ArchiveError`].
     pub async fn open(
         objects: &'o Objects,
-        (object, size): (&'o str, u64),
+        object: (&'o str, &Stored),
+        groups: RowGroups,
+        wanted: (&'o SagaId, u32),
+    ) -> Result<Self, ArchiveError> {
+        Self::open_up_to(WHOLE, objects, object, groups, wanted).await
+    }
+
+    /// The same, where objects of up to so many bytes are fetched whole.
+    pub(super) async fn open_up_to(
+        whole: u64,
+        objects: &'o Objects,
+        (object, stored): (&'o str, &Stored),
         groups: RowGroups,
         (saga, deliveries): (&'o SagaId, u32),
     ) -> Result<Self, ArchiveError> {
-        let mut source = Source::new(objects, object, size);
-        if size <= SMALL {
-            source.fetch(0..size).await?;
+        let mut source = Source::new(objects, object, stored.size);
+        if stored.size <= whole {
+            source.fetch_whole(stored).await?;
         } else {
-            source.fetch(size - END..size).await?;
-            let index = source.index_length()?;
-            if index > END {
-                source.fetch(size.saturating_sub(index)..size - END).await?;
-            }
+            source.fetch_index().await?;
         }
         let there = source.reader()?.metadata().num_row_groups();
         let end = groups.first.checked_add(groups.count);
         let end = end.filter(|end| *end as usize <= there);
         let end = end.ok_or_else(|| damaged(object, format!("it has no row groups {groups:?}")))?;
+        let all = groups.first..end;
         Ok(Self {
             source,
             saga,
-            groups: groups.first..end,
-            loaded: groups.first,
+            deliveries,
+            groups: all.clone(),
+            loaded: all.start,
             left: deliveries,
+            all,
         })
+    }
+
+    /// Goes back to before the first row group.
+    pub fn begin_again(&mut self) {
+        self.groups = self.all.clone();
+        self.left = self.deliveries;
     }
 
     /// Loads the next row group; whether there is one.
@@ -80,7 +112,7 @@ impl<'o> SagaReader<'o> {
         };
         self.loaded = number;
         let size = self.source.pieces.size;
-        if size > SMALL {
+        if self.source.room.is_none() {
             let reader = self.source.reader()?;
             let range = range_of(group(&reader, number, self.source.object)?, size);
             let range =
@@ -92,11 +124,15 @@ impl<'o> SagaReader<'o> {
         Ok(true)
     }
 
-    /// Visits the saga's deliveries in the row group that is loaded.
+    /// Visits the saga's deliveries in the row group that is loaded, each with whether it is the one that
+    /// stands for its event.
     ///
     /// # Errors
     /// [`ArchiveError`].
-    pub fn each(&mut self, visit: &mut dyn FnMut(Event) -> ControlFlow<()>) -> Result<(), ArchiveError> {
+    pub fn each(
+        &mut self,
+        visit: &mut dyn FnMut(Event, bool) -> ControlFlow<()>,
+    ) -> Result<(), ArchiveError> {
         let object = self.source.object;
         let reader = self.source.reader()?;
         let rows = reader.get_row_group(self.loaded as usize)?;
@@ -112,8 +148,9 @@ impl<'o> SagaReader<'o> {
                 )
             };
             self.left = self.left.checked_sub(1).ok_or_else(more)?;
-            let event = event_of(&row).ok_or_else(|| damaged(object, "a row is no delivery"))?;
-            if visit(event).is_break() {
+            let delivery = event_of(&row).zip(stands(&row));
+            let (event, stands) = delivery.ok_or_else(|| damaged(object, "a row is no delivery"))?;
+            if visit(event, stands).is_break() {
                 break;
             }
         }
@@ -136,12 +173,14 @@ impl<'o> SagaReader<'o> {
     }
 }
 
-/// A file of which only some parts were fetched.
+/// A file that was fetched, or some parts of it.
 struct Source<'o> {
     objects: &'o Objects,
     object: &'o str,
     pieces: Pieces,
     reads: u32,
+    /// What it takes up when all of it is held.
+    room: Option<SemaphorePermit<'static>>,
 }
 
 impl<'o> Source<'o> {
@@ -152,37 +191,46 @@ impl<'o> Source<'o> {
             object,
             pieces: Pieces { size, parts },
             reads: 0,
+            room: None,
         }
+    }
+
+    /// Fetches all of it, and makes sure that it is what was written.
+    async fn fetch_whole(&mut self, stored: &Stored) -> Result<(), ArchiveError> {
+        let units = u32::try_from(stored.size.div_ceil(UNIT)).unwrap_or(u32::MAX);
+        // The semaphore is never closed.
+        self.room = ROOM.acquire_many(units).await.ok();
+        let mut all = Vec::new();
+        self.reads += each_piece(self.objects, self.object, stored, |piece| {
+            if all.is_empty() {
+                // By now the object store has said that there is so much of it.
+                all.reserve_exact(usize::try_from(stored.size).unwrap_or(0));
+            }
+            all.extend_from_slice(&piece);
+        })
+        .await?;
+        self.pieces.parts.push((0, all.into()));
+        Ok(())
+    }
+
+    /// Fetches the end, as far as the index of the file reaches.
+    async fn fetch_index(&mut self) -> Result<(), ArchiveError> {
+        let size = self.pieces.size;
+        let end = size.saturating_sub(END);
+        self.fetch(end..size).await?;
+        let index = size.saturating_sub(self.index_length()?);
+        if index < end {
+            self.fetch(index..end).await?;
+        }
+        Ok(())
     }
 
     async fn fetch(&mut self, range: Range<u64>) -> Result<(), ArchiveError> {
         let start = range.start;
         self.reads += 1;
-        let (part, size) = match self.objects.get_part(self.object, range).await {
-            Ok(got) => got,
-            Err(error) => return Err(self.reason_of(error).await),
-        };
-        if size != self.pieces.size {
-            return Err(self.of_another_size(size));
-        }
+        let part = part(self.objects, self.object, range, self.pieces.size).await?;
         self.pieces.add(start, &part);
         Ok(())
-    }
-
-    /// A size that the object does not have makes every read of it fail in another way.
-    async fn reason_of(&self, error: ObjectsError) -> ArchiveError {
-        match self.objects.head(self.object).await {
-            Ok(Some(found)) if found.size != self.pieces.size => self.of_another_size(found.size),
-            _ => error.into(),
-        }
-    }
-
-    fn of_another_size(&self, found: u64) -> ArchiveError {
-        let written = self.pieces.size;
-        damaged(
-            self.object,
-            format!("it has {found} bytes; {written} were written"),
-        )
     }
 
     /// Bytes from the start of the file's index to its end.
@@ -204,6 +252,25 @@ impl<'o> Source<'o> {
     fn reader(&self) -> Result<SerializedFileReader<Pieces>, ArchiveError> {
         SerializedFileReader::new(self.pieces.clone())
             .map_err(|error| damaged(self.object, error.to_string()))
+    }
+}
+
+/// A part of an object that was written with that size.
+pub(super) async fn part(
+    objects: &Objects,
+    object: &str,
+    range: Range<u64>,
+    size: u64,
+) -> Result<Vec<u8>, ArchiveError> {
+    let of_another_size = |found| damaged(object, format!("it has {found} bytes; {size} were written"));
+    match objects.get_part(object, range).await {
+        Ok((part, found)) if found == size => Ok(part),
+        Ok((_, found)) => Err(of_another_size(found)),
+        // A size that the object does not have makes every read of it fail in another way.
+        Err(error) => match objects.head(object).await {
+            Ok(Some(found)) if found.size != size => Err(of_another_size(found.size)),
+            _ => Err(error.into()),
+        },
     }
 }
 
@@ -298,7 +365,7 @@ fn range_of(group: &RowGroupMetaData, size: u64) -> Option<Range<u64>> {
     range.filter(|range| range.end <= size)
 }
 
-fn damaged(object: &str, detail: impl Into<String>) -> ArchiveError {
+pub(super) fn damaged(object: &str, detail: impl Into<String>) -> ArchiveError {
     ArchiveError::Damaged {
         object: object.to_owned(),
         detail: detail.into(),

@@ -137,6 +137,15 @@ pub(super) fn event_of(row: &Row) -> Option<Event> {
     })
 }
 
+/// Whether the delivery of a row stands for its event; none when the row is of another form.
+pub(super) fn stands(row: &Row) -> Option<bool> {
+    match field(row, "number")? {
+        Field::Int(_) => Some(true),
+        Field::Null => Some(false),
+        _ => None,
+    }
+}
+
 fn field<'r>(row: &'r Row, name: &str) -> Option<&'r Field> {
     row.get_column_iter()
         .find(|(column, _)| column.as_str() == name)

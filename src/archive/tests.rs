@@ -27,9 +27,22 @@ struct File {
 #[derive(Debug)]
 struct Found {
     events: Vec<Event>,
+    /// Those that stand.
+    timeline: Vec<Event>,
     reads: u32,
     most_bytes: usize,
 }
+
+/// What is recorded of a file.
+fn stored(bytes: &[u8]) -> Stored {
+    Stored {
+        size: bytes.len() as u64,
+        hash: *blake3::hash(bytes).as_bytes(),
+    }
+}
+
+/// Objects of any size are read in parts.
+const IN_PARTS: u64 = 0;
 
 /// Adds a saga as whoever decides that it goes does.
 fn add<W: io::Write + Send>(file: &mut Writer<W>, saga: &ArchivedSaga) -> RowGroups {
@@ -53,17 +66,18 @@ fn write(sagas: &[ArchivedSaga]) -> File {
 }
 
 async fn read_saga(
+    whole: u64,
     objects: &Objects,
-    object: &str,
-    size: u64,
+    object: (&str, &Stored),
     groups: RowGroups,
     wanted: (&SagaId, u32),
 ) -> Result<Found, ArchiveError> {
-    let mut reader = SagaReader::open(objects, (object, size), groups, wanted).await?;
-    let (mut events, mut most_bytes) = (Vec::new(), 0);
+    let mut reader = SagaReader::open_up_to(whole, objects, object, groups, wanted).await?;
+    let (mut events, mut timeline, mut most_bytes) = (Vec::new(), Vec::new(), 0);
     while reader.load_next().await? {
         most_bytes = most_bytes.max(reader.held_bytes());
-        reader.each(&mut |event| {
+        reader.each(&mut |event, stands| {
+            timeline.extend(stands.then(|| event.clone()));
             events.push(event);
             ControlFlow::Continue(())
         })?;
@@ -71,6 +85,7 @@ async fn read_saga(
     let reads = reader.reads();
     Ok(Found {
         events,
+        timeline,
         reads,
         most_bytes,
     })
@@ -106,10 +121,15 @@ proptest! {
         let objects = Objects::in_memory();
         runtime().block_on(async {
             objects.put("a", file.bytes.clone()).await.unwrap();
+            let object = ("a", &stored(&file.bytes));
             for (saga, group) in sagas.iter().zip(&file.row_groups) {
-                let found = read_saga(&objects, "a", file.bytes.len() as u64, *group, (&saga.saga, u32::MAX)).await.unwrap();
-                assert_eq!(evidence(&found.events), evidence(&saga.events));
-                assert_eq!(found.reads, 1);
+                let standing: Vec<_> = deduplicate(&saga.events).timeline.into_iter().cloned().collect();
+                for (whole, reads) in [(read::WHOLE, 1), (IN_PARTS, 2)] {
+                    let found = read_saga(whole, &objects, object, *group, (&saga.saga, u32::MAX)).await.unwrap();
+                    assert_eq!(evidence(&found.events), evidence(&saga.events));
+                    assert_eq!(found.timeline, standing);
+                    assert_eq!(found.reads, reads);
+                }
             }
         });
     }
@@ -150,15 +170,10 @@ fn a_saga_of_a_large_file_takes_two_small_reads() {
         objects.put("a", file.bytes.clone()).await.unwrap();
         for index in [0, 777, sagas.len() - 1] {
             let (saga, group) = (&sagas[index], file.row_groups[index]);
-            let found = read_saga(
-                &objects,
-                "a",
-                file.bytes.len() as u64,
-                group,
-                (&saga.saga, u32::MAX),
-            )
-            .await
-            .unwrap();
+            let (object, wanted) = (("a", &stored(&file.bytes)), (&saga.saga, u32::MAX));
+            let found = read_saga(IN_PARTS, &objects, object, group, wanted)
+                .await
+                .unwrap();
             assert_eq!(evidence(&found.events), evidence(&saga.events));
             assert_eq!(found.reads, 2);
         }
@@ -170,27 +185,71 @@ fn damage_is_reported_never_read() {
     let mut sagas = large();
     sagas.truncate(50);
     let file = write(&sagas);
+    for whole in [read::WHOLE, IN_PARTS] {
+        let objects = Objects::in_memory();
+        let written = stored(&file.bytes);
+        let shorter = stored(&file.bytes[..file.bytes.len() - 9]);
+        runtime().block_on(async {
+            let wanted = (&sagas[0].saga, u32::MAX);
+            let of = async |written: &Stored, groups| {
+                read_saga(whole, &objects, ("a", written), groups, wanted).await
+            };
+            let own = file.row_groups[0];
+            assert!(of(&written, own).await.is_err());
+            let cut = file.bytes[..file.bytes.len() - 9].to_vec();
+            objects.put("a", cut).await.unwrap();
+            assert!(of(&written, own).await.is_err());
+            assert!(of(&shorter, own).await.is_err());
+            objects.put("a", vec![0; file.bytes.len()]).await.unwrap();
+            assert!(of(&written, own).await.is_err());
+            objects.put("a", file.bytes.clone()).await.unwrap();
+            for (first, count) in [(9, 1), (0, 2), (0, u32::MAX), (u32::MAX, 1)] {
+                let none = of(&written, RowGroups { first, count }).await;
+                assert!(matches!(none, Err(ArchiveError::Damaged { .. })), "{none:?}");
+            }
+            assert!(of(&written, own).await.is_ok());
+        });
+    }
+}
+
+#[test]
+fn an_object_whose_bytes_were_changed_is_refused_by_name_before_it_is_parsed() {
+    let sagas = large();
+    let file = write(&sagas);
     let objects = Objects::in_memory();
-    let size = file.bytes.len() as u64;
-    runtime().block_on(async {
-        let wanted = (&sagas[0].saga, u32::MAX);
-        let read = |size| read_saga(&objects, "a", size, file.row_groups[0], wanted);
-        assert!(read(size).await.is_err());
-        objects
-            .put("a", file.bytes[..file.bytes.len() - 9].to_vec())
-            .await
-            .unwrap();
-        assert!(read(size).await.is_err());
-        assert!(read(size - 9).await.is_err());
-        objects.put("a", vec![0; file.bytes.len()]).await.unwrap();
-        assert!(read(size).await.is_err());
-        objects.put("a", file.bytes.clone()).await.unwrap();
-        for (first, count) in [(9, 1), (0, 2), (0, u32::MAX), (u32::MAX, 1)] {
-            let none = read_saga(&objects, "a", size, RowGroups { first, count }, wanted).await;
-            assert!(matches!(none, Err(ArchiveError::Damaged { .. })), "{none:?}");
-        }
-        assert!(read(size).await.is_ok());
-    });
+    let (first, last) = (&sagas[0], sagas.last().unwrap());
+    let written = stored(&file.bytes);
+    let ask = |bytes: Vec<u8>, saga: &ArchivedSaga, groups| {
+        runtime().block_on(async {
+            objects.put("archive/a.parquet", bytes).await.unwrap();
+            let wanted = (&saga.saga, u32::MAX);
+            SagaReader::open(&objects, ("archive/a.parquet", &written), groups, wanted)
+                .await
+                .map(|reader| reader.reads())
+        })
+    };
+    let (near, far) = (file.row_groups[0], *file.row_groups.last().unwrap());
+    assert!(matches!(ask(file.bytes.clone(), first, near), Ok(1)));
+    // In what is never parsed for this saga, in what is, in the index, and all of it.
+    let at = |place: usize| {
+        let mut bytes = file.bytes.clone();
+        bytes[place] ^= 1;
+        bytes
+    };
+    let size = file.bytes.len();
+    for (bytes, saga, groups) in [
+        (at(9), last, far),
+        (at(9), first, near),
+        (at(size - 20), first, near),
+        (at(size - 6), first, near),
+        (vec![b'x'; size], first, near),
+    ] {
+        let told = ask(bytes, saga, groups).unwrap_err().to_string();
+        assert!(
+            told.contains("archive/a.parquet is damaged") && told.contains("BLAKE3"),
+            "{told}"
+        );
+    }
 }
 
 #[test]
@@ -200,28 +259,37 @@ fn sizes_that_are_named_take_no_memory_and_no_more_deliveries_come_than_were_rem
     let objects = Objects::in_memory();
     let (first, group) = (&sagas[0], file.row_groups[0]);
     let deliveries = u32::try_from(first.events.len()).unwrap();
-    let whole = file.bytes.len() as u64;
+    let written = stored(&file.bytes);
+    let length = written.size;
     runtime().block_on(async {
         objects.put("a", file.bytes.clone()).await.unwrap();
-        // A decision once named 2^45 bytes, and whoever read the object was gone.
-        for size in [1 << 45, u64::MAX, whole + 1, whole - 1, 0] {
-            let told = read_saga(&objects, "a", size, group, (&first.saga, deliveries)).await;
-            assert!(
-                matches!(&told, Err(ArchiveError::Damaged { .. })),
-                "{size}: {told:?}"
-            );
+        for whole in [read::WHOLE, IN_PARTS] {
+            let of = async |object: &str, written: &Stored, deliveries| {
+                let wanted = (&first.saga, deliveries);
+                read_saga(whole, &objects, (object, written), group, wanted).await
+            };
+            // A decision once named 2^45 bytes, and whoever read the object was gone.
+            for size in [1 << 45, u64::MAX, length + 1, length - 1, 0] {
+                let hash = written.hash;
+                let told = of("a", &Stored { size, hash }, deliveries).await;
+                assert!(
+                    matches!(&told, Err(ArchiveError::Damaged { .. })),
+                    "{size}: {told:?}"
+                );
+            }
+            let fewer = of("a", &written, deliveries - 1).await;
+            assert!(matches!(&fewer, Err(ArchiveError::Damaged { .. })), "{fewer:?}");
+            let found = of("a", &written, deliveries).await;
+            assert_eq!(found.unwrap().events.len(), first.events.len());
+            // An index that says it is as long as a u32 can.
+            let mut bytes = file.bytes.clone();
+            let at = bytes.len() - 8;
+            bytes[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+            let recorded = stored(&bytes);
+            objects.put("b", bytes).await.unwrap();
+            let told = of("b", &recorded, deliveries).await;
+            assert!(matches!(&told, Err(ArchiveError::Damaged { .. })), "{told:?}");
         }
-        let fewer = read_saga(&objects, "a", whole, group, (&first.saga, deliveries - 1)).await;
-        assert!(matches!(&fewer, Err(ArchiveError::Damaged { .. })), "{fewer:?}");
-        let found = read_saga(&objects, "a", whole, group, (&first.saga, deliveries)).await;
-        assert_eq!(found.unwrap().events.len(), first.events.len());
-        // An index that says it is as long as a u32 can.
-        let mut bytes = file.bytes.clone();
-        let at = bytes.len() - 8;
-        bytes[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
-        objects.put("b", bytes).await.unwrap();
-        let told = read_saga(&objects, "b", whole, group, (&first.saga, deliveries)).await;
-        assert!(matches!(&told, Err(ArchiveError::Damaged { .. })), "{told:?}");
     });
 }
 
@@ -279,13 +347,15 @@ fn a_large_saga_is_written_and_read_one_row_group_at_a_time() {
     assert_eq!(file.row_groups[0], RowGroups { first: 0, count: 1 });
     assert_eq!(file.row_groups[1], RowGroups { first: 0, count: 4 });
     let objects = Objects::in_memory();
-    let size = file.bytes.len() as u64;
+    let object = ("a", &stored(&file.bytes));
     runtime().block_on(async {
         objects.put("a", file.bytes.clone()).await.unwrap();
         for (saga, groups) in sagas.iter().zip(&file.row_groups) {
             let deliveries = u32::try_from(saga.events.len()).unwrap();
             let wanted = (&saga.saga, deliveries);
-            let found = read_saga(&objects, "a", size, *groups, wanted).await.unwrap();
+            let found = read_saga(IN_PARTS, &objects, object, *groups, wanted)
+                .await
+                .unwrap();
             let mut own = saga.events.clone();
             own.sort_by_key(Event::timeline_key);
             assert_eq!(found.events, own, "in the order of the timeline");
@@ -296,7 +366,7 @@ fn a_large_saga_is_written_and_read_one_row_group_at_a_time() {
                 found.most_bytes
             );
             let fewer = (&saga.saga, deliveries - 1);
-            let told = read_saga(&objects, "a", size, *groups, fewer).await;
+            let told = read_saga(IN_PARTS, &objects, object, *groups, fewer).await;
             assert!(matches!(&told, Err(ArchiveError::Damaged { .. })), "{told:?}");
         }
     });

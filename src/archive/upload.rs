@@ -2,6 +2,7 @@
 //! made. What is in memory is one piece.
 
 use super::ArchiveError;
+use super::read::{damaged, part};
 use crate::objects::{ObjectWriter, Objects, ObjectsError, PIECE_BYTES};
 use std::io::{self, Write};
 use tokio::runtime::Handle;
@@ -80,28 +81,37 @@ impl Write for Upload<'_> {
 
 /// Reads an object back.
 pub(super) async fn verify(objects: &Objects, name: &str, stored: &Stored) -> Result<(), ArchiveError> {
-    let (mut hash, mut at) = (blake3::Hasher::new(), 0);
-    while at < stored.size {
-        let end = stored.size.min(at + PIECE_BYTES as u64);
-        let (piece, size) = match objects.get_part(name, at..end).await {
-            Err(ObjectsError::Missing { .. }) => return Err(ArchiveError::Missing(name.to_owned())),
-            got => got?,
-        };
-        if size != stored.size {
-            return Err(others(name, stored, size));
+    match each_piece(objects, name, stored, drop).await {
+        Err(ArchiveError::Objects(ObjectsError::Missing { .. })) => {
+            Err(ArchiveError::Missing(name.to_owned()))
         }
-        hash.update(&piece);
-        at = end;
+        read => read.map(|_| ()),
     }
-    if *hash.finalize().as_bytes() == stored.hash {
-        return Ok(());
-    }
-    Err(others(name, stored, stored.size))
 }
 
-fn others(name: &str, stored: &Stored, found: u64) -> ArchiveError {
-    ArchiveError::Damaged {
-        object: name.to_owned(),
-        detail: format!("{found} bytes came back of {}, and they are others", stored.size),
+/// Reads an object piece by piece, and makes sure that they are what was written: until this has returned
+/// without an error nobody must rely on what `take` was given. How many pieces it were.
+pub(super) async fn each_piece(
+    objects: &Objects,
+    name: &str,
+    stored: &Stored,
+    mut take: impl FnMut(Vec<u8>),
+) -> Result<u32, ArchiveError> {
+    let (mut hash, mut at, mut reads) = (blake3::Hasher::new(), 0, 0);
+    while at < stored.size {
+        let end = stored.size.min(at + PIECE_BYTES as u64);
+        let piece = part(objects, name, at..end, stored.size).await?;
+        hash.update(&piece);
+        take(piece);
+        (at, reads) = (end, reads + 1);
     }
+    let (found, written) = (hash.finalize(), blake3::Hash::from(stored.hash));
+    if found == written {
+        return Ok(reads);
+    }
+    let (found, written) = (found.to_hex(), written.to_hex());
+    Err(damaged(
+        name,
+        format!("its bytes are others than were written: their BLAKE3 is {found}, not {written}"),
+    ))
 }

@@ -131,6 +131,7 @@ pub(super) fn verify(args: &OfflineArgs) -> Outcome {
             "rebuildDue": report.rebuild_due,
             "differing": report.differing,
             "differences": report.differences,
+            "finished": report.finished,
         }))?;
     } else {
         for difference in &report.differences {
@@ -148,6 +149,9 @@ pub(super) fn verify(args: &OfflineArgs) -> Outcome {
         })?;
         if report.rebuild_due {
             output::line(REBUILD_DUE)?;
+        }
+        if let Some(decision) = report.finished {
+            output::line(&finished(decision))?;
         }
     }
     if report.differing == 0 {
@@ -173,6 +177,7 @@ pub(super) fn digest(args: &WhereArgs) -> Outcome {
                 "rules": serde_json::from_str(&report.rules).unwrap_or_else(|_| json!({})),
                 "tables": report.tables,
                 "rebuildDue": report.rebuild_due,
+                "finished": report.finished,
             })
         }
     };
@@ -221,7 +226,14 @@ fn decided_by(answer: &Value) -> Vec<[String; 2]> {
     if answer["rebuildDue"] == true {
         rows.push(["note".to_owned(), REBUILD_DUE.to_owned()]);
     }
+    if let Some(decision) = answer["finished"].as_u64() {
+        rows.push(["note".to_owned(), finished(decision)]);
+    }
     rows
+}
+
+fn finished(decision: u64) -> String {
+    format!("decision {decision} was half done when the tracker ended; it is done now")
 }
 
 /// A bar on a terminal; nothing elsewhere.

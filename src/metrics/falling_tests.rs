@@ -4,8 +4,10 @@ use super::*;
 use crate::domain::{Event, MetadataForm, Millis, Position, SagaDefinitions, SagaStatus};
 use crate::projector::Projector;
 use crate::projector::rebuild::{Progress, Rebuild};
-use crate::store::{Generation, SharedStore, Table, TableRange, read, totals};
-use crate::testkit::{DAY, TOPIC, append, behind, settings, store};
+use crate::store::letters::{self, Happened, LetterBook, LetterChanges, Removal, Returned, ValueHash};
+use crate::store::records::{LetterRecord, UNKNOWN_SCHEMA};
+use crate::store::{Batch, Durability, Generation, SharedStore, Table, TableRange, read, totals};
+use crate::testkit::{DAY, TOPIC, append, behind, mark_letter, settings, store};
 use std::collections::BTreeSet;
 
 /// A report of saga `s`, whose time is its place in the order of the story.
@@ -169,4 +171,53 @@ fn steps_keep_their_labels_over_a_restart() {
     let metrics = start(&store, 1);
     assert_eq!(value(&metrics, &of("FIRST")), 1.0);
     assert_eq!(value(&metrics, &of("other")), 5.0);
+}
+
+fn enter(store: &SharedStore, change: impl FnOnce(&mut LetterChanges)) {
+    let (mut changes, mut rows) = (LetterChanges::default(), Batch::new());
+    change(&mut changes);
+    let book = LetterBook::default();
+    LetterBook::enter(&book.hold(), &**store, &mut rows, &changes).unwrap();
+    store.write(&rows, Durability::Process).unwrap();
+}
+
+/// A letter that came back.
+fn put_redriven(store: &SharedStore, letter: Position) {
+    let listed = LetterRecord {
+        topic: TOPIC,
+        reason: UNKNOWN_SCHEMA,
+        ..LetterRecord::default()
+    };
+    let (mut key, mut rows) = (crate::store::Key::default(), Batch::new());
+    crate::store::keys::by_offset(&mut key, letter);
+    rows.put_with(Table::Letters, &key, |bytes| {
+        crate::store::codec::Record::write(&listed, bytes);
+    });
+    store.write(&rows, Durability::Process).unwrap();
+    enter(store, |changes| changes.add_letter(letter, &listed));
+    let became = Returned::DeadLetter {
+        reason: UNKNOWN_SCHEMA.to_owned(),
+    };
+    let value = ValueHash::default();
+    mark_letter(store, letter, Happened::Returned { became, value });
+}
+
+#[test]
+fn letters_that_were_redriven_and_are_no_more_do_not_take_their_counter_back() {
+    let store = store();
+    let (removed, readable) = (Position::new(0, 1), Position::new(0, 2));
+    put_redriven(&store, removed);
+    put_redriven(&store, readable);
+    let redriven = format!("saga_tracker_dead_letters_redriven_total{{reason=\"{UNKNOWN_SCHEMA}\"}}");
+    let metrics = start(&store, 10);
+    assert_eq!(value(&metrics, &redriven), 2.0);
+    // Whoever decided that one goes had seen that it was discarded, and not yet that it came back; of the
+    // other one the schema is known now, and it is an event.
+    mark_letter(&store, removed, Happened::Removed(Removal::decided(false)));
+    enter(&store, |changes| changes.take_back(readable));
+    let counts = letters::counts(&*store).unwrap()[UNKNOWN_SCHEMA];
+    assert_eq!(counts.redriven + counts.removed_redriven, 0, "the sums fell");
+    assert_eq!(value(&metrics, &redriven), 2.0);
+    drop(metrics);
+    assert_eq!(value(&start(&store, 10), &redriven), 2.0);
 }

@@ -2,12 +2,17 @@
 //! consuming. What is read at that moment is not decided here.
 
 use super::{Projector, ProjectorGone, ProjectorHandle, ProjectorSettings, live};
-use crate::store::{Read, SharedStore, StoreError, read};
+use crate::store::{Read, SharedStore, StoreError, purged, read};
+use crate::wait;
 use crossbeam_channel::bounded;
+use std::sync::MutexGuard;
 use std::time::Duration;
 
 /// How long to wait for the end of a decision.
 const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
+
+/// How long to wait before looking again whether a decision that a crash left half done is done.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Why there was no such moment.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +46,7 @@ impl ProjectorHandle {
         settings: &ProjectorSettings,
         look: impl FnOnce(&dyn Read) -> T,
     ) -> Result<T, AtRestError> {
-        let between_decisions = self.try_deciding(PATIENCE).ok_or(AtRestError::Busy)?;
+        let between_decisions = self.between_decisions(store)?;
         let (tell, folded) = bounded(1);
         let (again, asked) = bounded(1);
         let work = {
@@ -60,6 +65,23 @@ impl ProjectorHandle {
             }
             drop(snapshot);
             again.send(()).map_err(|_| self.gone())?;
+        }
+    }
+
+    /// While the guard lives, no decision is being done, nor is one half done that a crash interrupted.
+    fn between_decisions(&self, store: &SharedStore) -> Result<MutexGuard<'_, ()>, AtRestError> {
+        let until = wait::now() + PATIENCE;
+        loop {
+            let left = until.saturating_duration_since(wait::now());
+            let guard = self.try_deciding(left).ok_or(AtRestError::Busy)?;
+            if purged::begun(&**store)?.is_none() {
+                return Ok(guard);
+            }
+            drop(guard);
+            if wait::now() >= until {
+                return Err(AtRestError::Busy);
+            }
+            wait::park(LOOK);
         }
     }
 }

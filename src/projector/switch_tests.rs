@@ -5,7 +5,7 @@ use super::tests::sample;
 use super::*;
 use crate::domain::{Position, SagaState};
 use crate::store::rocks::{RocksSettings, RocksStore};
-use crate::store::{ProjectionTable, Read, Table, TableRange};
+use crate::store::{ProjectionTable, Read, Table, TableRange, purged};
 use crate::testkit::{TOPIC, append, behind, project, settings, store};
 use crate::verify::{digest, digest_at_rest};
 use std::time::Duration;
@@ -170,6 +170,12 @@ fn digests_taken_while_events_come_are_each_of_one_moment() {
     thread.join().unwrap();
 }
 
+fn note_begun(store: &SharedStore, decision: Option<u64>) {
+    let mut batch = Batch::new();
+    purged::put_begun(&mut batch, decision);
+    store.write(&batch, Durability::Process).unwrap();
+}
+
 #[test]
 fn a_digest_is_not_of_the_middle_of_a_decision() {
     let store = store();
@@ -179,6 +185,11 @@ fn a_digest_is_not_of_the_middle_of_a_decision() {
     let told = digest_at_rest(&handle, &store, TOPIC, &settings(1));
     assert!(matches!(told, Err(AtRestError::Busy)), "{told:?}");
     drop(deciding);
+    // Nor of one that a process before left there, and that nobody does yet.
+    note_begun(&store, Some(7));
+    let told = digest_at_rest(&handle, &store, TOPIC, &settings(1));
+    assert!(matches!(told, Err(AtRestError::Busy)), "{told:?}");
+    note_begun(&store, None);
     digest_at_rest(&handle, &store, TOPIC, &settings(1)).unwrap();
     drop(handle);
     thread.join().unwrap();

@@ -19,6 +19,7 @@ use crate::domain::{
 use crate::store::letters::{self, LetterCounts};
 use crate::store::stoppable::{self, Stop};
 use crate::store::{SharedStore, StoreError, read, totals as totals_names};
+pub use saga::Steps;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -48,17 +49,6 @@ pub struct SagaView {
     pub saga_id: SagaId,
     /// Its state.
     pub state: SagaState,
-}
-
-/// A saga's timeline, duplicates left out, in fold order.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Timeline {
-    /// The saga.
-    pub saga_id: SagaId,
-    /// Its events.
-    pub events: Vec<Event>,
-    /// Places in `events` of operators' changes that were refused when they were applied.
-    pub refused: Vec<usize>,
 }
 
 /// One step of a saga.
@@ -296,9 +286,9 @@ impl Query {
         saga::steps(&*self.store, &self.definitions, id, after, visit)
     }
 
-    /// The timeline that these deliveries of a saga make.
-    pub fn timeline_of(&self, id: &SagaId, deliveries: &[Event]) -> Timeline {
-        saga::timeline_of(id, deliveries, &self.definitions)
+    /// Makes steps of the events of a timeline that somebody else reads, from the first one on.
+    pub fn steps_of_timeline(&self) -> Steps<Arc<SagaDefinitions>> {
+        Steps::new(self.definitions.clone())
     }
 
     /// What is known of a removed saga; none when it was never removed.

@@ -1,12 +1,9 @@
 //! One saga: its state, its timeline.
 
-use super::{PurgedView, QueryError, SagaView, Timeline, TimelineStep};
-use crate::domain::{
-    Anomaly, AnomalyKind, AnomalyLog, Event, EventRef, OPERATOR_STATUS_CHANGE, SagaDefinitions, SagaId,
-    SagaState, TimelineKey, deduplicate,
-};
+use super::{PurgedView, QueryError, SagaView, TimelineStep};
+use crate::domain::{Anomaly, AnomalyKind, EventRef, SagaDefinitions, SagaId, SagaState, TimelineKey};
 use crate::store::{Read, Store, purged, read, timelines};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Deref};
 
 /// Deliveries that are shown of those that came after a saga was removed.
 const SHOWN_LATE: usize = 100;
@@ -40,71 +37,53 @@ pub(super) fn steps(
     // A change that was refused was refused under the rules that made the state beside it.
     let definitions = read::definitions_of(&*snapshot, generation, definitions)?;
     let moment = (&*snapshot as &dyn Read, generation, &cursor);
-    let mut state = match after {
+    let state = match after {
         Some(place) => timelines::fold_before(moment, &definitions, id, &whole, place.next())?,
         None => None,
     };
-    timelines::each_step(moment, id, &whole, after, |event| {
-        let state = fold_on(&mut state, event, &definitions);
-        Ok(visit(&TimelineStep {
-            number: state.step_count,
-            refused: was_refused(&state.anomalies),
-            event: *event,
-        }))
-    })?;
+    let mut steps = Steps {
+        definitions: &*definitions,
+        state,
+    };
+    timelines::each_step(moment, id, &whole, after, |event| Ok(visit(&steps.next(*event))))?;
     Ok(true)
 }
 
-fn fold_on<'s>(
-    state: &'s mut Option<SagaState>,
-    event: &EventRef<'_>,
-    definitions: &SagaDefinitions,
-) -> &'s mut SagaState {
-    match state {
-        Some(state) => {
-            // The list is bounded; emptied, it never misses what comes now.
-            state.anomalies.kept.clear();
-            state.apply_unlisted(event, definitions);
-            state
+/// Makes steps of the events of a timeline, which come one after the other.
+pub struct Steps<D> {
+    definitions: D,
+    /// The state before the next one.
+    state: Option<SagaState>,
+}
+
+impl<D: Deref<Target = SagaDefinitions>> Steps<D> {
+    /// Of a timeline from its first event on.
+    pub(super) fn new(definitions: D) -> Self {
+        let state = None;
+        Self { definitions, state }
+    }
+
+    /// The next one.
+    pub fn next<'e>(&mut self, event: EventRef<'e>) -> TimelineStep<'e> {
+        let state = match &mut self.state {
+            Some(state) => {
+                // The list is bounded; emptied, it never misses what comes now.
+                state.anomalies.kept.clear();
+                state.apply_unlisted(&event, &*self.definitions);
+                state
+            }
+            None => {
+                let first = SagaState::begin_unlisted(&event, &*self.definitions);
+                self.state.insert(first)
+            }
+        };
+        let is_refusal = |anomaly: &Anomaly| anomaly.kind == AnomalyKind::OperatorChangeRefused;
+        TimelineStep {
+            number: state.step_count,
+            refused: state.anomalies.kept.iter().any(is_refusal),
+            event,
         }
-        None => state.insert(SagaState::begin_unlisted(event, definitions)),
     }
-}
-
-fn was_refused(anomalies: &AnomalyLog) -> bool {
-    let is_refusal = |anomaly: &Anomaly| anomaly.kind == AnomalyKind::OperatorChangeRefused;
-    anomalies.kept.iter().any(is_refusal)
-}
-
-/// The timeline that these deliveries make.
-pub(super) fn timeline_of(id: &SagaId, deliveries: &[Event], definitions: &SagaDefinitions) -> Timeline {
-    let events: Vec<Event> = deduplicate(deliveries).timeline.into_iter().cloned().collect();
-    Timeline {
-        saga_id: id.clone(),
-        refused: refused(&events, definitions),
-        events,
-    }
-}
-
-/// The places, from 0, of operators' changes that found another status than they expected. Folded
-/// only where there is an operator's change at all.
-fn refused(events: &[Event], definitions: &SagaDefinitions) -> Vec<usize> {
-    if !events
-        .iter()
-        .any(|event| event.step.as_str() == OPERATOR_STATUS_CHANGE)
-    {
-        return Vec::new();
-    }
-    let mut state = None;
-    let folded = events.iter().map(|event| {
-        let state = fold_on(&mut state, &event.view(), definitions);
-        was_refused(&state.anomalies)
-    });
-    folded
-        .enumerate()
-        .filter(|(_, refused)| *refused)
-        .map(|(place, _)| place)
-        .collect()
 }
 
 /// The record of a removal, and what came after it inside the serving projections' cursor.

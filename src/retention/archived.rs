@@ -1,7 +1,7 @@
 //! The index of the archive: which decision's sagas lie in which object. It stays in the store.
 
 use super::RetentionError;
-use crate::archive::{ArchiveError, SagaReader};
+use crate::archive::{ArchiveError, SagaReader, Stored};
 use crate::domain::{Event, Evidence, PurgedSaga, RowGroups, SagaId};
 use crate::objects::Objects;
 use crate::store::codec::Record;
@@ -169,28 +169,94 @@ impl FromArchive<'_> {
         runtime: &Handle,
         visit: &mut dyn FnMut(Event) -> Result<(), E>,
     ) -> Result<(), E> {
-        let object = (self.object.name.as_str(), self.object.size);
+        let mut reader = self.open(runtime)?;
+        self.pass(&mut reader, runtime, &mut |event, _| {
+            visit(event).map(ControlFlow::Continue)
+        })
+    }
+
+    /// Visits the events of its timeline, when it is certain that the archive holds what was removed, until
+    /// told to stop. What is in memory is as much as for [`FromArchive::each`].
+    ///
+    /// # Errors
+    /// [`RetentionError`].
+    pub fn each_standing(
+        &self,
+        runtime: &Handle,
+        visit: &mut dyn FnMut(Event) -> ControlFlow<()>,
+    ) -> Result<(), RetentionError> {
+        let mut reader = self.open(runtime)?;
+        self.pass(&mut reader, runtime, &mut |_, _| {
+            Ok::<_, RetentionError>(ControlFlow::Continue(()))
+        })?;
+        reader.begin_again();
+        self.pass(&mut reader, runtime, &mut |event, stands| {
+            Ok(if stands {
+                visit(event)
+            } else {
+                ControlFlow::Continue(())
+            })
+        })
+    }
+
+    /// All of its deliveries, when they take no more than about so many bytes.
+    ///
+    /// # Errors
+    /// [`RetentionError`].
+    pub fn all(&self, runtime: &Handle, most_bytes: usize) -> Result<Vec<Event>, RetentionError> {
+        let (mut events, mut bytes) = (Vec::new(), 0);
+        self.each(runtime, &mut |event| {
+            bytes += event.weight();
+            if bytes > most_bytes {
+                return Err(RetentionError::TooLarge {
+                    saga: self.saga.clone(),
+                    deliveries: self.purged.events,
+                    most_bytes,
+                });
+            }
+            events.push(event);
+            Ok(())
+        })?;
+        Ok(events)
+    }
+
+    fn open(&self, runtime: &Handle) -> Result<SagaReader<'_>, RetentionError> {
+        let ArchiveObject { name, size, hash, .. } = &self.object;
+        let stored = Stored {
+            size: *size,
+            hash: *hash,
+        };
         let wanted = (self.saga, self.purged.events);
-        let opened = SagaReader::open(self.objects, object, self.row_groups, wanted);
-        let mut reader = runtime.block_on(opened).map_err(RetentionError::from)?;
+        let opened = SagaReader::open(self.objects, (name.as_str(), &stored), self.row_groups, wanted);
+        Ok(runtime.block_on(opened)?)
+    }
+
+    /// Visits the deliveries that a reader finds, each with whether it stands for its event, until told to stop;
+    /// at the end, whether they are what was removed.
+    fn pass<E: From<RetentionError>>(
+        &self,
+        reader: &mut SagaReader<'_>,
+        runtime: &Handle,
+        visit: &mut dyn FnMut(Event, bool) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
         let (mut evidence, mut count) = (Evidence::default(), 0);
-        let mut failed = None;
+        let mut ended = None;
         while runtime
             .block_on(reader.load_next())
             .map_err(RetentionError::from)?
         {
-            let read = reader.each(&mut |event| {
+            let read = reader.each(&mut |event, stands| {
                 evidence.add(self.saga, &event.view());
                 count += 1;
-                failed = visit(event).err();
-                if failed.is_some() {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
+                match visit(event, stands) {
+                    Ok(ControlFlow::Continue(())) => return ControlFlow::Continue(()),
+                    Ok(ControlFlow::Break(())) => ended = Some(Ok(())),
+                    Err(error) => ended = Some(Err(error)),
                 }
+                ControlFlow::Break(())
             });
-            if let Some(error) = failed.take() {
-                return Err(error);
+            if let Some(ended) = ended.take() {
+                return ended;
             }
             read.map_err(RetentionError::from)?;
         }

@@ -69,7 +69,36 @@ pub struct Asked {
     still: BTreeMap<u32, (u64, Instant)>,
 }
 
+/// Nobody to ask.
+struct Nobody;
+
+impl Topics for Nobody {
+    fn bounds(&self, _: &str) -> Result<TopicBounds, String> {
+        Err("no broker is asked".to_owned())
+    }
+
+    fn nothing_from(&self, _: &str, _: Position) -> Result<bool, String> {
+        Err("no broker is asked".to_owned())
+    }
+}
+
 impl Edge {
+    /// Of a store that nobody fills.
+    pub(super) fn of_nobody(topic: &str, projector: &ProjectorHandle) -> Self {
+        Self {
+            topics: Arc::new(Nobody),
+            topic: topic.to_owned(),
+            ops_topic: String::new(),
+            projector: projector.clone(),
+            ops: Arc::default(),
+            status: Arc::default(),
+            settle: Duration::ZERO,
+            patience: Duration::ZERO,
+            letters: Duration::ZERO,
+            asked: Arc::default(),
+        }
+    }
+
     /// Makes sure that all which both topics hold now is read, folded and done. Waits a little for
     /// what is under way.
     ///

@@ -30,6 +30,7 @@ pub(crate) use run::readable_within;
 pub use run::{Plan, PlanLine, Sweeper, Swept, plan};
 pub use settings::RetentionSettings;
 pub use status::{RetentionSnapshot, RetentionStatus, Skipped};
+pub(crate) use worker::finish_begun;
 pub use worker::{Worker, cursor};
 
 use crate::archive::ArchiveError;
@@ -71,6 +72,19 @@ pub enum RetentionError {
     /// The saga was removed without an archive.
     #[error("saga {0} was purged without being archived")]
     NotArchived(SagaId),
+    /// The saga is in the archive, and too large for what was asked.
+    #[error(
+        "saga {saga} has {deliveries} deliveries in the archive, more than the {most_bytes} bytes that one answer holds \
+         in memory; its steps are answered from the archive at any size, and a restore brings it back"
+    )]
+    TooLarge {
+        /// The saga.
+        saga: SagaId,
+        /// Its deliveries.
+        deliveries: u32,
+        /// What is held in memory.
+        most_bytes: usize,
+    },
     /// Nobody said where objects are.
     #[error("objects.url is not set, so the archive cannot be read")]
     NoObjects,

@@ -457,6 +457,8 @@ fn the_room_of_what_went_comes_back() {
     assert_eq!(differences(&store), Vec::<String>::new());
 }
 
+#[path = "tests/half.rs"]
+mod half;
 #[path = "tests/large.rs"]
 mod large;
 #[path = "tests/left.rs"]

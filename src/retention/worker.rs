@@ -2,8 +2,9 @@
 //! come far enough; and gives the room of what was removed back.
 //!
 //! Runs on every replica. Its cursor is written after a decision is done, so a crash in the middle
-//! meets it again; what was done of it is recognised by its records. A decision that cannot be done here
-//! is left, counted and told: what comes after it must not wait for it.
+//! meets it again; what was done of it is recognised by its records. From before its first write on the store
+//! says that the decision is begun; then it goes on to its end, whoever has the store. A decision that cannot be
+//! done here is left, counted and told: what comes after it must not wait for it.
 
 use super::body::{CheckedPurge, PURGE, PurgeBody, RESTORE, RESTORE_PART, RestoreBody, RestorePartBody};
 use super::claim::{self, Claim};
@@ -12,12 +13,13 @@ use super::holds::Holds;
 use super::parts::Joined;
 use super::status::{RetentionStatus, Skipped};
 use super::waiting::waiting_letters;
-use crate::domain::{Cut, Event, Evidence, Position, SagaId};
+use crate::domain::{Cut, Event, Evidence, Position, SagaDefinitions, SagaId};
 use crate::failpoint;
-use crate::ingest::space::FreeSpace;
+use crate::ingest::space::{Boundless, FreeSpace};
 use crate::ops::{OpsStatus, Recorded, decisions_from};
 use crate::projector::{
-    Projector, ProjectorGone, ProjectorHandle, Purge, PurgeOutcome, PurgeSaga, Restore, RestoreOutcome,
+    self, Projector, ProjectorGone, ProjectorHandle, ProjectorSettings, Purge, PurgeOutcome, PurgeSaga,
+    Restore, RestoreOutcome,
 };
 use crate::store::records::DecisionOutcome;
 use crate::store::{Batch, Durability, SharedStore, StoreError, Table, purged, read, totals};
@@ -101,7 +103,7 @@ fn bytes_of(event: &Event) -> usize {
 
 /// What a decision came to.
 #[derive(Default)]
-struct Done<'w> {
+pub(super) struct Done<'w> {
     left: Option<Left>,
     /// Deliveries that a purge removed.
     removed: Option<u64>,
@@ -117,6 +119,36 @@ pub fn cursor(store: &SharedStore) -> Result<u64, StoreError> {
     Ok(read::meta(&**store, totals::RETENTION_CURSOR)?
         .and_then(|text| text.parse().ok())
         .unwrap_or(0))
+}
+
+/// Does the rest of the decision that is half done because a process ended, if there is one, in a store that
+/// nobody else has open. Which it was.
+pub(crate) fn finish_begun(
+    store: &SharedStore,
+    topic: &str,
+    definitions: &Arc<SagaDefinitions>,
+    settings: &ProjectorSettings,
+) -> Result<Option<u64>, WorkError> {
+    let Some(begun) = purged::begun(&**store)? else {
+        return Ok(None);
+    };
+    let (projector, projecting) =
+        projector::spawn(store.clone(), topic, definitions.clone(), settings.clone())?;
+    let worker = Worker {
+        store: store.clone(),
+        edge: Edge::of_nobody(topic, &projector),
+        projector,
+        ops: Arc::default(),
+        status: Arc::default(),
+        space: Arc::new(Boundless),
+        reclaim_percent: 100,
+        shutdown: CancellationToken::new(),
+    };
+    let done = worker.finish(begun);
+    drop(worker);
+    // It ends when nobody has its handle any more; what it failed at, the worker was told.
+    let _ended = projecting.join();
+    done.map(|()| Some(begun))
 }
 
 impl Worker {
@@ -162,6 +194,18 @@ impl Worker {
         }
     }
 
+    /// Does the rest of the decision that is begun.
+    fn finish(&self, begun: u64) -> Result<(), WorkError> {
+        let (found, next) = decisions_from(&*self.store, begun, begun.saturating_add(1), 1)?;
+        let recorded = found.first().ok_or_else(|| {
+            StoreError::Corrupt(format!(
+                "decisions: {begun} is begun, and there is no record of it"
+            ))
+        })?;
+        let done = self.apply(recorded)?;
+        Ok(self.note(next, done.left)?)
+    }
+
     /// Tells what was left before this start, too.
     fn recall(&self) -> Result<(), StoreError> {
         let counts = read::meta_counts(&*self.store, totals::RETENTION_SKIPPED)?;
@@ -181,21 +225,25 @@ impl Worker {
         failpoint::pass("retention.before_cursor");
         let mut batch = Batch::new();
         read::put_meta(&mut batch, totals::RETENTION_CURSOR, &next.to_string());
-        if let Some(Left { why, words }) = left {
-            tracing::error!(reason = why.as_str(), "{words}");
-            let count = read::meta_count(&*self.store, totals::RETENTION_SKIPPED, why.as_str())? + 1;
-            read::put_meta_count(&mut batch, totals::RETENTION_SKIPPED, why.as_str(), count);
-            read::put_meta(&mut batch, totals::RETENTION_LAST_SKIPPED, &words);
-            self.status.update(|status| {
-                status.skipped.insert(why, count);
-                status.last_skipped = Some(words);
-            });
-        }
-        self.store.write(&batch, Durability::Process)
+        purged::put_begun(&mut batch, None);
+        let Some(Left { why, words }) = left else {
+            return self.store.write(&batch, Durability::Process);
+        };
+        tracing::error!(reason = why.as_str(), "{words}");
+        let count = read::meta_count(&*self.store, totals::RETENTION_SKIPPED, why.as_str())? + 1;
+        read::put_meta_count(&mut batch, totals::RETENTION_SKIPPED, why.as_str(), count);
+        read::put_meta(&mut batch, totals::RETENTION_LAST_SKIPPED, &words);
+        // Told as a counter: nothing may take back what was told, and the next process begins with what is here.
+        self.store.write(&batch, Durability::Power)?;
+        self.status.update(|status| {
+            status.skipped.insert(why, count);
+            status.last_skipped = Some(words);
+        });
+        Ok(())
     }
 
     /// Does a decision, and says what it came to.
-    fn apply(&self, recorded: &Recorded) -> Result<Done<'_>, WorkError> {
+    pub(super) fn apply(&self, recorded: &Recorded) -> Result<Done<'_>, WorkError> {
         let Some(decision) = &recorded.decision else {
             return Ok(Done::default());
         };
@@ -227,8 +275,10 @@ impl Worker {
         let malformed = |why| Undone::Left(Skipped::Malformed, why);
         let body = PurgeBody::deserialize(body).map_err(|error| malformed(error.to_string()))?;
         let checked = body.checked().map_err(malformed)?;
-        self.wait_for(recorded.offset, &checked.cut)?;
-        self.wait_for_letters(&checked)?;
+        if !self.is_begun(recorded.offset)? {
+            self.wait_for(recorded.offset, &checked.cut)?;
+            self.wait_for_letters(&checked)?;
+        }
         let claim = self.claim(recorded, &body, &checked)?;
         let purge = Purge {
             decision: recorded.offset,
@@ -239,6 +289,7 @@ impl Worker {
         let holds = Arc::new(Holds::read(&*self.store)?);
         let _alone = self.no_rebuild()?;
         let deciding = self.projector.deciding();
+        self.begin(recorded.offset)?;
         let mut removed = 0;
         for chunk in checked.sagas.chunks(CHUNK) {
             removed += self.purge_chunk(&purge, &claim, chunk, &holds)?;
@@ -296,10 +347,7 @@ impl Worker {
             };
             projector.purge(&purge, &sagas, &held)
         })??;
-        // Large sagas leave rows; windows go on in between.
-        while self.projector.between_windows(Projector::remove_more)?? {
-            self.pause(BREATH)?;
-        }
+        self.finish_rows()?;
         let mut removed = 0;
         for (entry, outcome) in chunk.iter().zip(&outcomes) {
             match outcome {
@@ -351,6 +399,8 @@ impl Worker {
                 ?saga,
                 "not restored: it is not gone, or not these deliveries of it"
             );
+            // It may be this decision that brought it back, and whoever did that was told to stop then.
+            self.finish_rows()?;
             return Ok(Done::default());
         };
         // First what they are, one by one; they are put together only when they are what was removed.
@@ -370,7 +420,9 @@ impl Worker {
                 format!("these are not the deliveries of saga {saga:?} that were removed"),
             ));
         }
-        self.wait_for(recorded.offset, &cut)?;
+        if !self.is_begun(recorded.offset)? {
+            self.wait_for(recorded.offset, &cut)?;
+        }
         let restore = Restore {
             decision: recorded.offset,
             at: recorded.arrived_at,
@@ -378,20 +430,40 @@ impl Worker {
         };
         let _alone = self.no_rebuild()?;
         let deciding = self.projector.deciding();
+        self.begin(recorded.offset)?;
         let outcome = if count as usize <= BROUGHT && bytes <= BROUGHT_BYTES {
             self.restore_at_once(&body, restore)?
         } else {
             self.restore_in_batches(&body, restore)?
         };
-        // What came back is named again; windows go on in between.
-        while self.projector.between_windows(Projector::remove_more)?? {
-            self.pause(BREATH)?;
-        }
+        self.finish_rows()?;
         tracing::info!(?saga, ?outcome, "restore");
         Ok(Done {
             deciding: Some(deciding),
             ..Done::default()
         })
+    }
+
+    /// Removes what is left in the log of large sagas that went, and names again what came back; windows go
+    /// on in between.
+    fn finish_rows(&self) -> Result<(), WorkError> {
+        while self.projector.between_windows(Projector::remove_more)?? {
+            self.pause(BREATH)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a decision is half done. All that it had to wait for was there then; it is not waited for again,
+    /// because nobody may leave it now.
+    fn is_begun(&self, decision: u64) -> Result<bool, StoreError> {
+        Ok(purged::begun(&*self.store)? == Some(decision))
+    }
+
+    /// Writes that a decision is being done, until [`Worker::note`].
+    fn begin(&self, decision: u64) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        purged::put_begun(&mut batch, Some(decision));
+        self.store.write(&batch, Durability::Process)
     }
 
     fn restore_at_once(&self, body: &RestoreBody, restore: Restore) -> Result<RestoreOutcome, Undone> {

@@ -90,8 +90,6 @@ pub(super) struct Process {
     asked: Arc<Mutex<Asked>>,
     /// Where letters are read again next.
     pub(super) reread_from: Cell<Position>,
-    /// The worker was told to stop in the middle of something.
-    pub(super) worker_stopped: Cell<bool>,
     edges: Arc<SimTopics>,
     pub(super) metrics: Metrics,
     /// The definitions are not those that the projections were made under.
@@ -196,7 +194,6 @@ impl Replica {
             retention: Arc::default(),
             asked: Arc::default(),
             reread_from: Cell::new(Position::new(0, 0)),
-            worker_stopped: Cell::default(),
             edges: Arc::new(SimTopics {
                 world: world.clone(),
                 given: self.given.clone(),

@@ -11,7 +11,6 @@ use super::replica::{Flow, Part, Process, Replica};
 use super::stories::Producers;
 use super::world::World;
 use crate::domain::SagaDefinitions;
-use crate::projector::Projector;
 use crate::store::memory::MemoryStore;
 use crate::wait::turns;
 use std::any::Any;
@@ -203,7 +202,7 @@ impl Sim {
                 *process.projector.borrow_mut() = Some(stepped);
                 Ok(())
             }
-            Part::Worker => self.run_worker(process, &token),
+            Part::Worker => Self::run_worker(process, &token),
             Part::Sweeper => {
                 let sweeper = process.sweeper(self.runtime.handle(), &token);
                 let swept = sweeper.sweep();
@@ -226,23 +225,12 @@ impl Sim {
         }
     }
 
-    /// A worker that is told to stop leaves rows to whoever starts the process again. Here the process goes on,
-    /// so the next one begins with them.
-    fn run_worker(&self, process: &Process, token: &CancellationToken) -> Result<(), String> {
-        while process.worker_stopped.get() {
-            let more = process.handle.between_windows(Projector::remove_more);
-            let more = more
-                .map_err(|gone| gone.to_string())?
-                .map_err(|error| error.to_string())?;
-            process.worker_stopped.set(more);
-        }
+    /// A worker that is told to stop leaves a decision half done. Here the process goes on, and the next worker
+    /// takes it up.
+    fn run_worker(process: &Process, token: &CancellationToken) -> Result<(), String> {
         match process.worker(token).run() {
-            Ok(()) => Ok(()),
-            Err(error) if error.to_string() == "told to stop" => {
-                process.worker_stopped.set(true);
-                Ok(())
-            }
-            Err(error) => Err(error.to_string()),
+            Err(error) if error.to_string() != "told to stop" => Err(error.to_string()),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 

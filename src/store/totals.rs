@@ -53,6 +53,8 @@ pub const GAUGES: [&str; 6] = [CURSOR, TYPES, ACTIVE, LAST_FAILED_AT, PURGED_SAG
 pub const TOLD_COUNTERS: &str = "told_counters";
 /// Meta: the next decision whose purge or restore is not done.
 pub const RETENTION_CURSOR: &str = "retention_cursor";
+/// Meta: the decision that is being done in several writes: it counts as not done, and some of it shows.
+pub const RETENTION_BEGUN: &str = "retention_begun";
 /// Meta, named by saga: it is purged, and not all rows of it are removed yet; by which decision, and
 /// inside which cut.
 pub const UNFINISHED_PURGES: &str = "unfinished_purges";

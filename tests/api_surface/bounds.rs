@@ -402,3 +402,40 @@ async fn a_disk_that_refuses_is_503() {
         assert_eq!(reply.header("retry-after"), "10");
     }
 }
+
+#[tokio::test]
+async fn calls_that_wait_hold_a_bounded_number_of_bytes_and_small_ones_go_on() {
+    let surface = Arc::new(Surface::over(&[]));
+    let gate = surface.admin.close_gate();
+    let change = |bytes: usize| {
+        let mut body = br#"{"status": "COMPLETED", "reason": "ticket 7"}"#.to_vec();
+        body.resize(bytes.max(body.len()), b' ');
+        let request = Request::patch("/internal/v1/sagas/s/status")
+            .header("content-type", "application/json")
+            .body(Body::from(body))
+            .unwrap();
+        let surface = surface.clone();
+        tokio::spawn(async move { surface.request(request).await })
+    };
+    let large: Vec<_> = (0..40).map(|_| change(1 << 20)).collect();
+    let ended = || large.iter().filter(|call| call.is_finished()).count();
+    until(|| ended() == 8).await;
+    let small = change(0);
+    gate.open();
+    // It was asked: this tracker publishes nothing.
+    assert_eq!(small.await.unwrap().status, StatusCode::SERVICE_UNAVAILABLE);
+    let mut refused = Vec::new();
+    for call in large {
+        let reply = call.await.unwrap();
+        if reply.status == StatusCode::TOO_MANY_REQUESTS {
+            refused.push(reply);
+        }
+    }
+    assert_eq!(refused.len(), 8);
+    let message = refused[0].json()["message"].to_string();
+    assert!(message.contains("send it again later"), "{message}");
+    assert_eq!(refused[0].header("retry-after"), "1");
+    // There is room again.
+    let again = change(1 << 20).await.unwrap();
+    assert_eq!(again.status, StatusCode::SERVICE_UNAVAILABLE);
+}

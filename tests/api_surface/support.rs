@@ -50,7 +50,7 @@ pub(crate) struct FakeAdmin {
     pub(crate) progress: Mutex<Progress>,
     pub(crate) rebuild: Mutex<RebuildStatus>,
     pub(crate) started_by: Mutex<Vec<Caller>>,
-    /// Digests, rebuilds and lists of snapshots wait until this is free.
+    /// Digests, rebuilds, lists of snapshots and changes of a status wait until this is free.
     gate: Mutex<()>,
     /// How many rebuilds were asked for.
     pub(crate) rebuilds_asked: AtomicUsize,
@@ -80,7 +80,7 @@ impl FakeAdmin {
     }
 }
 
-/// Digests, rebuilds and lists of snapshots wait while this is there.
+/// Digests, rebuilds, lists of snapshots and changes of a status wait while this is there.
 pub(crate) struct ClosedGate {
     open: mpsc::Sender<()>,
     holder: std::thread::JoinHandle<()>,
@@ -171,6 +171,7 @@ impl Admin for FakeAdmin {
     }
 
     fn set_status(&self, _: &NewStatus, _: &Caller) -> Result<StatusSet, AdminError> {
+        let _free = self.gate.lock().unwrap();
         match *self.set_status.lock().unwrap() {
             Some(error) => Err(error().into()),
             None => Err(AdminError::Unavailable(

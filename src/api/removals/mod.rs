@@ -7,15 +7,16 @@ pub(super) mod purged;
 
 use super::admin::AdminError;
 use super::caller::Caller;
-use super::context::Context;
+use super::context::{Context, StepsWriter};
 use super::error::ApiError;
 use crate::domain::{Millis, PurgedSaga, SagaId, SagaState};
-use crate::query::Timeline;
+use crate::query::TimelineStep;
 use crate::retention::archived::ArchiveObject;
 use crate::retention::body::HoldBody;
 use crate::retention::{Hold, Plan};
 use crate::store::stoppable::Stop;
 use serde::Deserialize;
+use std::ops::ControlFlow;
 use utoipa::ToSchema;
 
 /// What the API asks of retention. The app supplies it.
@@ -53,8 +54,19 @@ pub trait Removals: Send + Sync {
     /// A removed saga, from the archive. Waits for the object store.
     ///
     /// # Errors
-    /// [`AdminError`].
+    /// [`AdminError`]; [`AdminError::Conflict`] when it is too large to be held in memory.
     fn archived(&self, saga: &SagaId) -> Result<Archived, AdminError>;
+
+    /// Visits the steps of a removed saga, from the archive, one after the other, until told to stop. None is
+    /// shown before it is certain that they are what was removed. Waits for the object store.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    fn archived_steps(
+        &self,
+        saga: &SagaId,
+        visit: &mut dyn FnMut(&TimelineStep<'_>) -> ControlFlow<()>,
+    ) -> Result<(), AdminError>;
 
     /// Brings a removed saga back, everywhere.
     ///
@@ -95,8 +107,6 @@ pub struct Archived {
     pub state: SagaState,
     /// The record of its removal.
     pub purged: PurgedSaga,
-    /// Its timeline.
-    pub timeline: Timeline,
 }
 
 /// A saga that came back.
@@ -166,4 +176,19 @@ pub(in crate::api) async fn from_archive(context: &Context, saga: &SagaId) -> Re
         .elsewhere(move |_| removals(&asked)?.archived(&saga))
         .await?;
     Ok(found?)
+}
+
+/// Hands the steps of a removed saga, from the archive, to `writer`, one after the other.
+pub(in crate::api) async fn write_archived_steps(
+    context: &Context,
+    saga: SagaId,
+    mut writer: impl StepsWriter,
+) -> Result<(), ApiError> {
+    let asked = context.clone();
+    let written = context.elsewhere(move |_| {
+        removals(&asked)?.archived_steps(&saga, &mut |step| writer.step(step))?;
+        writer.end();
+        Ok::<_, AdminError>(())
+    });
+    Ok(written.await??)
 }

@@ -23,6 +23,7 @@ use axum::extract::{RawQuery, State};
         (status = 200, body = SagaBody, description = "What is known of the saga."),
         (status = 400, body = ErrorBody, description = "A parameter is not as it must be."),
         (status = 404, body = ErrorBody, description = "No event of the saga has been seen, or it was purged; the message says which."),
+        (status = 409, body = ErrorBody, description = "The archive holds more of it than an answer holds in memory; its steps can be asked for."),
         (status = 503, body = ErrorBody, description = "The archive cannot be reached."),
     )
 )]

@@ -4,14 +4,13 @@ use super::super::chunked::{self, Parts, Work};
 use super::super::context::{Context, StepsWriter};
 use super::super::error::{ApiError, ErrorBody, ErrorKind};
 use super::super::params::{Params, parse_number};
-use super::super::removals::from_archive;
+use super::super::removals::write_archived_steps;
 use super::super::text::Instant;
 use super::{SagaIdPath, Status, archive_wanted};
 use crate::domain::{EventRef, MetadataForm, Millis, OPERATOR_STATUS_CHANGE, Position, SagaId, TimelineKey};
-use crate::query::{Timeline, TimelineStep};
-use axum::Json;
+use crate::query::TimelineStep;
 use axum::extract::{RawQuery, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -170,33 +169,12 @@ impl<'a> StepBody<'a> {
     }
 }
 
-impl<'a> TimelineBody<'a> {
-    /// The steps that are asked for of a timeline that is in memory.
-    fn of(timeline: &'a Timeline, query: StepsQuery) -> Self {
-        let steps = (0..).zip(&timeline.events).map(|(place, event)| TimelineStep {
-            number: u32::try_from(place + 1).unwrap_or(u32::MAX),
-            refused: timeline.refused.contains(&place),
-            event: event.view(),
-        });
-        let mut behind = steps.filter(|step| Some(step.event.place) > query.after);
-        let most = query
-            .page()
-            .map_or(usize::MAX, |size| usize::try_from(size).unwrap_or(usize::MAX));
-        let shown: Vec<TimelineStep<'a>> = behind.by_ref().take(most).collect();
-        let more = behind.next().is_some();
-        let last = shown.last().filter(|_| more);
-        Self {
-            saga_id: timeline.saga_id.as_str(),
-            next: last.map(|step| place_text(step.event.place)),
-            steps: shown.iter().map(StepBody::of).collect(),
-        }
-    }
-}
-
 /// Writes a [`TimelineBody`] step by step.
 struct Writing {
     parts: Parts,
     saga: SagaId,
+    /// What is at or before this place is not asked for.
+    after: Option<TimelineKey>,
     left: Option<u64>,
     /// The last step that was written.
     last: Option<TimelineKey>,
@@ -210,6 +188,7 @@ impl Writing {
         Self {
             parts,
             saga,
+            after: query.after,
             left: query.page(),
             last: None,
             more: false,
@@ -218,6 +197,9 @@ impl Writing {
     }
 
     fn write(&mut self, step: &TimelineStep<'_>) -> ControlFlow<()> {
+        if Some(step.event.place) <= self.after {
+            return ControlFlow::Continue(());
+        }
         if self.left == Some(0) {
             self.more = true;
             return ControlFlow::Break(());
@@ -312,16 +294,29 @@ pub(in crate::api) async fn handle(
     {
         return Err(missing);
     }
-    let archived = from_archive(&context, &id).await?;
-    Ok(Json(TimelineBody::of(&archived.timeline, query)).into_response())
+    let (asked, saga) = (context.clone(), id.clone());
+    let write = |writing: Writing| async move { write_archived_steps(&asked, saga, writing).await };
+    sent_as_read(&id, query, write).await
 }
 
-/// The steps that the log holds, sent while they are read.
+/// The steps that the log holds.
 async fn from_log(context: &Context, id: &SagaId, query: StepsQuery) -> Result<Response, ApiError> {
-    let (parts, answer) = chunked::answer(format!("the timeline of saga {id}"));
     let (asked, saga) = (context.clone(), id.clone());
-    let writing = Writing::new(parts, saga.clone(), query);
-    let reading = Work::begin(async move { asked.write_steps(saga, query.after, writing).await });
+    let write = |writing: Writing| async move { asked.write_steps(saga, query.after, writing).await };
+    sent_as_read(id, query, write).await
+}
+
+/// The steps that are written, sent while they are.
+async fn sent_as_read<W>(
+    id: &SagaId,
+    query: StepsQuery,
+    write: impl FnOnce(Writing) -> W,
+) -> Result<Response, ApiError>
+where
+    W: Future<Output = Result<(), ApiError>> + Send + 'static,
+{
+    let (parts, answer) = chunked::answer(format!("the timeline of saga {id}"));
+    let reading = Work::begin(write(Writing::new(parts, id.clone(), query)));
     let without_an_answer = match answer.json(reading).await {
         Ok(response) => return Ok(response),
         Err(reading) => reading.ended().await,

@@ -3,8 +3,10 @@
 use super::left::in_parts;
 use super::sweeps::{DAYS, NOW, Tracker, event};
 use super::*;
+use crate::domain::deduplicate;
 use crate::objects::Objects;
 use crate::store::counting::CountingStore;
+use std::ops::ControlFlow;
 
 /// So many deliveries of one saga that was over 91 days ago, every ninth of them one that was there
 /// before; two other sagas around it, and something of today.
@@ -60,7 +62,82 @@ fn what_a_search_archives_is_what_went_however_large_the_saga_is() {
         read.unwrap();
         assert_eq!(back, own(&events, &saga));
     }
+    changed_in_the_bucket(&store, &objects, runtime.handle());
     assert_eq!(differences(&store), Vec::<String>::new());
+    tracker.stop();
+}
+
+/// Nothing of an object that was changed is shown, nor brought back.
+fn changed_in_the_bucket(store: &SharedStore, objects: &Objects, runtime: &tokio::runtime::Handle) {
+    let saga = SagaId::from("hot");
+    let found = archived::find(&**store, Some(objects), &saga).unwrap();
+    for object in archived::list(&**store, 0, 10).unwrap() {
+        let mut bytes = runtime.block_on(objects.get(&object.name)).unwrap().unwrap();
+        bytes[9] ^= 1;
+        runtime.block_on(objects.put(&object.name, bytes)).unwrap();
+    }
+    let mut visited = 0;
+    let shown = found.each_standing(runtime, &mut |_| {
+        visited += 1;
+        ControlFlow::Continue(())
+    });
+    let brought = found.each(runtime, &mut |_| {
+        visited += 1;
+        Ok::<_, RetentionError>(())
+    });
+    for told in [shown, brought] {
+        let told = told.unwrap_err().to_string();
+        assert!(told.contains("is damaged") && told.contains("BLAKE3"), "{told}");
+    }
+    assert_eq!(visited, 0);
+}
+
+#[test]
+fn steps_from_the_archive_are_of_one_row_group_at_a_time_and_more_than_fits_is_told() {
+    let events = hot(9_000);
+    let store = store();
+    project(&store, &events, &[512], 1);
+    let said = Arc::new(Said::of(TOPIC, &behind(&events, Cut::default())));
+    let (objects, runtime) = (
+        Objects::in_memory(),
+        tokio::runtime::Builder::new_current_thread().build().unwrap(),
+    );
+    let mut tracker = Tracker::over(&store, &said);
+    tracker.objects = Some(objects.clone());
+    assert_eq!(tracker.sweep(NOW).unwrap().decided, 3);
+    let saga = SagaId::from("hot");
+    let found = archived::find(&*store, Some(&objects), &saga).unwrap();
+    let steps = |most: usize| {
+        let mut steps = Vec::new();
+        let visited = found.each_standing(runtime.handle(), &mut |event| {
+            steps.push(event);
+            if steps.len() < most {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        });
+        visited.unwrap();
+        steps
+    };
+    let own = own(&events, &saga);
+    let timeline: Vec<Event> = deduplicate(&own).timeline.into_iter().cloned().collect();
+    assert!(timeline.len() < own.len());
+    assert_eq!(steps(usize::MAX), timeline);
+    assert_eq!(steps(5_000), timeline[..5_000]);
+    let bytes: usize = own.iter().map(Event::weight).sum();
+    assert_eq!(found.all(runtime.handle(), bytes).unwrap(), own);
+    let told = found.all(runtime.handle(), bytes - 1);
+    assert!(
+        matches!(
+            &told,
+            Err(RetentionError::TooLarge {
+                deliveries: 9_000,
+                ..
+            })
+        ),
+        "{told:?}"
+    );
     tracker.stop();
 }
 

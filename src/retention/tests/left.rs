@@ -1,6 +1,7 @@
 //! Decisions that cannot be done: they are left, counted and told, and what comes after them is done.
 
 use super::*;
+use crate::store::counting::CountingStore;
 use proptest::prelude::*;
 
 /// A purge of one saga that is gone when it was done.
@@ -464,4 +465,21 @@ fn a_decision_that_was_done_by_half_is_done_by_the_same_time() {
         digest(&half, TOPIC).unwrap().tables,
         digest(&whole, TOPIC).unwrap().tables
     );
+}
+
+#[test]
+fn a_decision_that_is_left_is_counted_on_disk_before_anybody_is_told() {
+    let events = later(&events(), 1);
+    let counting = Arc::new(CountingStore::new(store()));
+    let store: SharedStore = counting.clone();
+    project(&store, &events, &[9], 1);
+    let (_, purge) = good(&events);
+    let mut topic = Topic::new(vec![(PURGE, json!({"sagas": "all"})), (PURGE, purge)]).beside(&events);
+    topic.letters = Duration::ZERO;
+    topic.store_unchecked(&store);
+    let (_, before) = counting.writes();
+    let told = topic.work(&store);
+    assert_eq!(left(&told, Skipped::Malformed), 1);
+    // Of the one that was done nothing has to survive a power failure: it is done again.
+    assert_eq!(counting.writes().1 - before, 1);
 }

@@ -8,7 +8,7 @@ use crate::store::records::{FeedRecord, LetterRecord};
 use crate::testkit::mark_letter;
 
 /// Puts a letter of an unknown schema there, as ingest does, and its offset behind the cursor.
-fn put_letter(store: &SharedStore, at: Position) {
+pub(super) fn put_letter(store: &SharedStore, at: Position) {
     let listed = LetterRecord {
         topic: TOPIC,
         reason: "unknown_schema",
