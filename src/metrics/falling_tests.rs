@@ -173,8 +173,8 @@ fn steps_keep_their_labels_over_a_restart() {
     assert_eq!(value(&metrics, &of("other")), 5.0);
 }
 
-fn enter(store: &SharedStore, change: impl FnOnce(&mut LetterChanges)) {
-    let (mut changes, mut rows) = (LetterChanges::default(), Batch::new());
+fn enter(store: &SharedStore, mut rows: Batch, change: impl FnOnce(&mut LetterChanges)) {
+    let mut changes = LetterChanges::default();
     change(&mut changes);
     let book = LetterBook::default();
     LetterBook::enter(&book.hold(), &**store, &mut rows, &changes).unwrap();
@@ -193,8 +193,7 @@ fn put_redriven(store: &SharedStore, letter: Position) {
     rows.put_with(Table::Letters, &key, |bytes| {
         crate::store::codec::Record::write(&listed, bytes);
     });
-    store.write(&rows, Durability::Process).unwrap();
-    enter(store, |changes| changes.add_letter(letter, &listed));
+    enter(store, rows, |changes| changes.add_letter(letter, &listed));
     let became = Returned::DeadLetter {
         reason: UNKNOWN_SCHEMA.to_owned(),
     };
@@ -214,7 +213,7 @@ fn letters_that_were_redriven_and_are_no_more_do_not_take_their_counter_back() {
     // Whoever decided that one goes had seen that it was discarded, and not yet that it came back; of the
     // other one the schema is known now, and it is an event.
     mark_letter(&store, removed, Happened::Removed(Removal::decided(false)));
-    enter(&store, |changes| changes.take_back(readable));
+    enter(&store, Batch::new(), |changes| changes.take_back(readable));
     let counts = letters::counts(&*store).unwrap()[UNKNOWN_SCHEMA];
     assert_eq!(counts.redriven + counts.removed_redriven, 0, "the sums fell");
     assert_eq!(value(&metrics, &redriven), 2.0);

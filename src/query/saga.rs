@@ -69,11 +69,11 @@ impl<D: Deref<Target = SagaDefinitions>> Steps<D> {
             Some(state) => {
                 // The list is bounded; emptied, it never misses what comes now.
                 state.anomalies.kept.clear();
-                state.apply_unlisted(&event, &*self.definitions);
+                state.apply_unlisted(&event, &self.definitions);
                 state
             }
             None => {
-                let first = SagaState::begin_unlisted(&event, &*self.definitions);
+                let first = SagaState::begin_unlisted(&event, &self.definitions);
                 self.state.insert(first)
             }
         };
