@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 const STALLED: Duration = Duration::from_secs(15);
 /// The longest time that one is given.
 const STALLED_AT_MOST: Duration = Duration::from_secs(480);
+/// How long the client may take to learn who leads the topic, before it is assigned to.
+const LEADERS_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often the stored offsets are reported to the broker.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
@@ -96,6 +98,9 @@ impl KafkaSource {
         if seen == 0 || known <= self.assigned {
             return Ok(());
         }
+        if self.assigned == 0 {
+            self.learn_leaders();
+        }
         let new = (self.assigned..known).map(|partition| {
             let resume = self.resume_from.get(&partition);
             (
@@ -117,6 +122,13 @@ impl KafkaSource {
         );
         self.assigned = known;
         Ok(())
+    }
+
+    /// A client that is assigned partitions whose leaders it does not know looks for them half a second later.
+    fn learn_leaders(&self) {
+        if let Err(error) = self.consumer.fetch_metadata(Some(&self.topic), LEADERS_TIMEOUT) {
+            tracing::debug!(%error, "kafka client");
+        }
     }
 
     /// Hands over what is there; true when there was nothing.
