@@ -1,6 +1,7 @@
 //! What is odd about a saga, said in a form that rules can be written on.
 
-use super::{EventId, EventRef, Millis, Position};
+use super::bounded::BoundedLog;
+use super::{EventId, Millis, Position};
 
 /// At most so many anomalies of each saga are kept in full; all of them are counted.
 pub const MAX_KEPT_ANOMALIES: usize = 64;
@@ -91,43 +92,8 @@ pub struct Anomaly {
     pub at: Millis,
 }
 
-/// The first [`MAX_KEPT_ANOMALIES`] of a kind of list, and how many there were in all.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct AnomalyLog {
-    /// The first of them, in order.
-    pub kept: Vec<Anomaly>,
-    /// All of them, counted.
-    pub total: u32,
-}
-
-impl AnomalyLog {
-    pub(super) fn push(&mut self, kind: AnomalyKind, event: &EventRef<'_>) {
-        if self.kept.len() < MAX_KEPT_ANOMALIES {
-            self.kept.push(Anomaly {
-                kind,
-                event_id: EventId::new(event.event_id),
-                at: event.place.recorded_at,
-            });
-        }
-        self.total = self.total.saturating_add(1);
-    }
-
-    /// None of them, but all counted.
-    pub(super) fn counted(&self) -> Self {
-        Self {
-            kept: Vec::new(),
-            total: self.total,
-        }
-    }
-
-    /// The log as it was after so many.
-    pub(super) fn first(&self, total: u32) -> Self {
-        Self {
-            kept: self.kept.iter().take(total as usize).cloned().collect(),
-            total,
-        }
-    }
-}
+/// The first [`MAX_KEPT_ANOMALIES`] of a timeline, in its order, and how many there are in all.
+pub type AnomalyLog = BoundedLog<Anomaly, MAX_KEPT_ANOMALIES>;
 
 /// An event of which different bodies were delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]

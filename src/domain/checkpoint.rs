@@ -5,7 +5,8 @@
 //! others does not move where theirs are. Of the place only what the broker gives decides: whatever times a
 //! producer writes, no more than one record in 512 of a partition is such an event.
 
-use super::{AnomalyLog, CompensationTimes, MAX_KEPT_ANOMALIES, Position, SagaState, TimelineKey};
+use super::said::{Said, TraceIds};
+use super::{CompensationTimes, Position, SagaState, SagaStatus, TimelineKey};
 
 /// One in so many events, as a power of two.
 const ONE_IN_BITS: u32 = if cfg!(test) { 2 } else { 9 };
@@ -39,13 +40,14 @@ impl Junction {
     pub fn of(old: SagaState, new: &SagaState, last: &SagaState) -> Option<Self> {
         let alike = old.tail == new.tail
             && old.status == new.status
-            && old.failing_since == new.failing_since
+            && (old.status != SagaStatus::Failed || old.since == new.since)
             && old.saga_type == new.saga_type
             && old.order_id == new.order_id
             && old.last_trace_id == new.last_trace_id;
-        // Of the anomalies behind the event those have to be known that come to be kept.
-        let known =
-            new.anomalies.total >= old.anomalies.total || last.anomalies.total as usize <= MAX_KEPT_ANOMALIES;
+        // Of what is behind the event that has to be known which comes to be kept.
+        let known = last.anomalies.can_exchange(&old.anomalies, &new.anomalies)
+            && last.changes.can_exchange(&old.changes, &new.changes)
+            && TraceIds::can_exchange(&old.trace_ids, &new.trace_ids);
         (alike && known).then(|| Self {
             old,
             new: new.of_timeline(),
@@ -54,20 +56,32 @@ impl Junction {
 
     /// What the last state, which was folded behind the event before the change, is after it.
     pub fn carry(&self, last: &mut SagaState) {
+        self.carry_rest(last);
         last.anomalies.exchange(&self.old.anomalies, &self.new.anomalies);
-        self.carry_counts(last);
+        last.changes.exchange(&self.old.changes, &self.new.changes);
     }
 
     /// The same of what is [written down](SagaState::at_checkpoint) behind the event.
     pub fn carry_checkpoint(&self, behind: &mut SagaState) {
-        let anomalies = &mut behind.anomalies.total;
-        *anomalies = moved(*anomalies, self.old.anomalies.total, self.new.anomalies.total);
-        self.carry_counts(behind);
+        self.carry_rest(behind);
+        behind
+            .anomalies
+            .exchange_count(&self.old.anomalies, &self.new.anomalies);
+        behind.changes.exchange_count(&self.old.changes, &self.new.changes);
     }
 
-    fn carry_counts(&self, behind: &mut SagaState) {
+    /// All but the logs. What only has to be exchanged where nothing was said behind the event is told by
+    /// what stands there still being the old.
+    fn carry_rest(&self, behind: &mut SagaState) {
         let (old, new) = (&self.old, &self.new);
         behind.started_at = new.started_at;
+        if behind.changes.total == old.changes.total {
+            behind.since = new.since;
+        }
+        behind.trace_ids.exchange(&old.trace_ids, &new.trace_ids);
+        Said::exchange(&mut behind.failed_step, &old.failed_step, &new.failed_step);
+        let (reason, new_reason) = (&old.failure_reason, &new.failure_reason);
+        Said::exchange(&mut behind.failure_reason, reason, new_reason);
         behind.step_count = moved(behind.step_count, old.step_count, new.step_count);
         behind.failures = moved(behind.failures, old.failures, new.failures);
         behind.compensations = moved(behind.compensations, old.compensations, new.compensations);
@@ -95,16 +109,6 @@ impl CompensationTimes {
         }
         self.counts = counts.into_iter().filter(|(_, count)| *count != 0).collect();
         self.millis = self.millis.wrapping_sub(old.millis).wrapping_add(new.millis);
-    }
-}
-
-impl AnomalyLog {
-    /// Takes out `old`, which this begins with and of which the number is enough, and puts in `new` there.
-    fn exchange(&mut self, old: &Self, new: &Self) {
-        let behind = self.kept.drain(..).skip(old.total as usize);
-        let kept = new.kept.iter().cloned().chain(behind);
-        self.kept = kept.take(MAX_KEPT_ANOMALIES).collect();
-        self.total = moved(self.total, old.total, new.total);
     }
 }
 

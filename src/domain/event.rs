@@ -1,7 +1,20 @@
 //! One step report, as it stands in the log.
 
 use super::event_key::EventDigest;
+use super::text;
 use super::{EventId, EventKey, Millis, OrderId, Position, SagaId, SagaStatus, SagaType, Step, TimelineKey};
+
+/// The key of the metadata that says why a step failed.
+const FAILURE_REASON: &str = "failureReason";
+
+/// Of the reason of a failure so many characters are kept.
+pub const MAX_FAILURE_REASON_CHARS: usize = 200;
+
+#[derive(serde::Deserialize)]
+struct FailureReason {
+    #[serde(rename = "failureReason")]
+    reason: Option<serde_json::Value>,
+}
 
 /// One event of a saga, decoded and validated, together with where and when it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +110,18 @@ impl<'a> EventRef<'a> {
         } else {
             EventKey::Id(self.event_id)
         }
+    }
+
+    /// `failureReason` of the metadata, its first [`MAX_FAILURE_REASON_CHARS`] characters; `None` when it is
+    /// blank or no text.
+    pub fn failure_reason(&self) -> Option<Box<str>> {
+        let object = self.metadata.filter(|_| self.metadata_form == MetadataForm::Object)?;
+        // Hardly any event has one, and parsing takes longer than looking.
+        memchr::memmem::find(object.as_bytes(), FAILURE_REASON.as_bytes())?;
+        let object: FailureReason = serde_json::from_str(object).ok()?;
+        let reason = object.reason?;
+        let reason = reason.as_str()?.trim();
+        (!reason.is_empty()).then(|| text::first(reason, MAX_FAILURE_REASON_CHARS).into())
     }
 
     /// Two deliveries of one event have equal digests when the producer sent the same thing.

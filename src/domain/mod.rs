@@ -4,6 +4,7 @@
 //! they get here (`ingest`) and laid out after they leave (`store`).
 
 mod anomaly;
+mod bounded;
 mod checkpoint;
 pub mod clock;
 mod compensation;
@@ -15,23 +16,28 @@ mod ids;
 mod operator;
 mod position;
 mod purged;
+mod said;
 mod state;
+mod status_log;
 pub mod text;
 mod time;
 mod transition;
 
 pub use anomaly::{Anomaly, AnomalyKind, AnomalyLog, Conflict, ConflictLog, MAX_KEPT_ANOMALIES};
+pub use bounded::BoundedLog;
 pub use checkpoint::Junction;
 pub use compensation::{COMPENSATION_BUCKETS, CompensationTimes};
 pub use definition::{DefinitionError, SagaDefinition, SagaDefinitions};
-pub use event::{Event, EventRef, MetadataForm};
+pub use event::{Event, EventRef, MAX_FAILURE_REASON_CHARS, MetadataForm};
 pub use event_key::{EventDigest, EventKey};
 pub use fold::{Deduplicated, deduplicate, fold, fold_deduplicated, note_deliveries};
 pub use ids::{EventId, OrderId, SagaId, SagaType, Step};
 pub use operator::{OPERATOR_STATUS_CHANGE, OperatorChange};
 pub use position::{Cut, Position, TimelineKey};
 pub use purged::{Evidence, PurgedSaga, Remains, RowGroups, evidence};
+pub use said::{MAX_TRACE_IDS, Said, TraceIds};
 pub use saga_tracker_sdk::contract::SagaStatus;
 pub use state::{Listed, MAX_LISTED, SagaState};
+pub use status_log::{MAX_KEPT_CHANGES, StatusChange, StatusLog, Stay};
 pub use time::Millis;
 pub use transition::{Transition, transition};

@@ -1,8 +1,10 @@
 //! The state of one saga: everything the fold has to remember to go on.
 
+use super::said::{Said, TraceIds};
 use super::{
-    AnomalyKind, AnomalyLog, CompensationTimes, ConflictLog, Event, EventRef, Millis, OperatorChange,
-    OrderId, SagaDefinitions, SagaStatus, SagaType, Step, TimelineKey, transition,
+    Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, ConflictLog, Event, EventId, EventRef, Millis,
+    OperatorChange, OrderId, SagaDefinitions, SagaStatus, SagaType, StatusChange, StatusLog, Step,
+    TimelineKey, transition,
 };
 
 /// A saga of more events carries no list of them; the projector keeps an index of them beside it.
@@ -29,10 +31,20 @@ pub struct SagaState {
     pub order_id: OrderId,
     /// Where the saga stands.
     pub status: SagaStatus,
+    /// The time of the event that brought it there.
+    pub since: Millis,
+    /// How it came there: its changes of status, the first one among them.
+    pub changes: StatusLog,
     /// The last event's step.
     pub last_step: Step,
     /// The last trace id that any event named.
     pub last_trace_id: Option<Box<str>>,
+    /// The first trace ids that its events named.
+    pub trace_ids: TraceIds,
+    /// The step of the last event that reported it failed.
+    pub failed_step: Option<Said>,
+    /// The last reason for a failure that any event gave.
+    pub failure_reason: Option<Said>,
     /// The first event's time.
     pub started_at: Millis,
     /// The last event's time.
@@ -48,8 +60,6 @@ pub struct SagaState {
     /// Latest time of any delivery that reported the saga failed, duplicates too: so it only grows,
     /// whichever of two deliveries arrives first.
     pub last_failed_at: Option<Millis>,
-    /// While the saga is FAILED: since when.
-    pub failing_since: Option<Millis>,
     /// How long it took from FAILED to COMPENSATED, each time.
     pub compensation_times: CompensationTimes,
     /// What is odd about the timeline, in its order.
@@ -133,11 +143,12 @@ impl SagaState {
         }
     }
 
-    /// What is written down at a checkpoint: what the timeline says, the anomalies only counted. So many
-    /// of them are the first ones that the whole timeline's state keeps.
+    /// What is written down at a checkpoint: what the timeline says, anomalies and changes of status only
+    /// counted. So many of them are the first ones that the whole timeline's state keeps.
     pub fn at_checkpoint(&self) -> Self {
         Self {
             anomalies: self.anomalies.counted(),
+            changes: self.changes.counted(),
             ..self.of_timeline()
         }
     }
@@ -147,6 +158,7 @@ impl SagaState {
     pub fn out_of_checkpoint(self, whole: &Self) -> Self {
         Self {
             anomalies: whole.anomalies.first(self.anomalies.total),
+            changes: whole.changes.first(self.changes.total),
             ..self
         }
     }
@@ -176,8 +188,13 @@ impl SagaState {
             saga_type,
             order_id,
             status: SagaStatus::Started,
+            since: first.recorded_at,
+            changes: StatusLog::default(),
             last_step: Step::default(),
             last_trace_id: None,
+            trace_ids: TraceIds::default(),
+            failed_step: None,
+            failure_reason: None,
             started_at: first.recorded_at,
             updated_at: first.recorded_at,
             step_count: 0,
@@ -185,7 +202,6 @@ impl SagaState {
             failures: 0,
             compensations: 0,
             last_failed_at: None,
-            failing_since: None,
             compensation_times: CompensationTimes::default(),
             anomalies: AnomalyLog::default(),
             conflicts: ConflictLog::default(),
@@ -212,15 +228,13 @@ impl SagaState {
     fn advance(&mut self, current: Option<SagaStatus>, event: &EventRef<'_>, definitions: &SagaDefinitions) {
         self.note_disagreements(event);
         let next = self.next_status(current, event, definitions);
+        self.note_said(event);
         if current != Some(next) {
             self.enter(current, next, event.place.recorded_at);
         }
         self.note_reported(event.status, event.place.recorded_at);
         self.status = next;
         self.last_step = Step::new(event.step);
-        if event.trace_id.is_some() && event.trace_id != self.last_trace_id.as_deref() {
-            self.last_trace_id = event.trace_id.map(Into::into);
-        }
         self.updated_at = event.place.recorded_at;
         self.step_count = self.step_count.saturating_add(1);
         self.tail = event.place;
@@ -254,13 +268,40 @@ impl SagaState {
             }
             SagaStatus::Compensated => {
                 self.compensations = self.compensations.saturating_add(1);
-                if let (Some(SagaStatus::Failed), Some(since)) = (current, self.failing_since) {
-                    self.compensation_times.add(at.since(since));
+                if current == Some(SagaStatus::Failed) {
+                    self.compensation_times.add(at.since(self.since));
                 }
             }
             _ => {}
         }
-        self.failing_since = (next == SagaStatus::Failed).then_some(at);
+        self.since = at;
+        self.changes.push(StatusChange { at, status: next });
+    }
+
+    fn note_said(&mut self, event: &EventRef<'_>) {
+        if let Some(trace_id) = event.trace_id {
+            if event.trace_id != self.last_trace_id.as_deref() {
+                self.trace_ids.add(trace_id);
+                self.last_trace_id = Some(trace_id.into());
+            }
+        }
+        let said = |text: &str| {
+            Some(Said {
+                place: event.place,
+                text: text.into(),
+            })
+        };
+        if event.status == SagaStatus::Failed {
+            self.failed_step = said(event.step);
+        }
+        if let Some(reason) = event.failure_reason() {
+            self.failure_reason = said(&reason);
+        }
+    }
+
+    /// While it is FAILED: since when.
+    pub fn failing_since(&self) -> Option<Millis> {
+        (self.status == SagaStatus::Failed).then_some(self.since)
     }
 
     fn note_disagreements(&mut self, event: &EventRef<'_>) {
@@ -273,6 +314,10 @@ impl SagaState {
     }
 
     fn odd(&mut self, kind: AnomalyKind, event: &EventRef<'_>) {
-        self.anomalies.push(kind, event);
+        self.anomalies.push(Anomaly {
+            kind,
+            event_id: EventId::new(event.event_id),
+            at: event.place.recorded_at,
+        });
     }
 }

@@ -4,7 +4,7 @@ use super::StoreError;
 use super::codec::{Record, status};
 use crate::domain::{
     Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, EventDigest, EventId, Listed,
-    Millis, OrderId, Position, SagaState, SagaType, Step, TimelineKey,
+    Millis, OrderId, Position, Said, SagaState, SagaType, StatusChange, StatusLog, Step, TimelineKey, TraceIds,
 };
 use bincode::{BorrowDecode, Encode};
 
@@ -14,8 +14,16 @@ pub struct InstanceRecord<'a> {
     saga_type: &'a str,
     order_id: &'a str,
     status: u8,
+    /// Of a log that is not complete; the last change of one that is says it.
+    since: Option<i64>,
+    changes: ChangesRecord,
     last_step: &'a str,
+    /// One more than where it stands in `trace_ids`; 0 when it does not.
+    last_trace: u8,
     last_trace_id: Option<&'a str>,
+    trace_ids: Vec<&'a str>,
+    failed_step: Option<SaidRecord<'a>>,
+    failure_reason: Option<SaidRecord<'a>>,
     started_at: i64,
     updated_at: i64,
     step_count: u32,
@@ -23,7 +31,6 @@ pub struct InstanceRecord<'a> {
     failures: u32,
     compensations: u32,
     last_failed_at: Option<i64>,
-    failing_since: Option<i64>,
     compensation_counts: Vec<(u8, u32)>,
     compensation_millis: u64,
     anomalies: AnomaliesRecord<'a>,
@@ -44,6 +51,21 @@ struct ListedRecord {
     offset_by: i64,
 }
 
+/// Times are told by how far they are from the one before (the first from the saga's start).
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq)]
+struct ChangesRecord {
+    total: u32,
+    kept: Vec<(i64, u8)>,
+}
+
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq)]
+struct SaidRecord<'a> {
+    recorded_at: i64,
+    partition: u32,
+    offset: u64,
+    text: &'a str,
+}
+
 #[derive(Encode, BorrowDecode, Debug, PartialEq, Eq)]
 struct ConflictsRecord<'a> {
     total: u32,
@@ -58,18 +80,28 @@ struct AnomaliesRecord<'a> {
 
 impl<'a> Record<'a> for InstanceRecord<'a> {
     const TABLE: &'static str = "instances";
-    const FORMAT: u8 = 2;
+    const FORMAT: u8 = 3;
 }
 
 impl<'a> InstanceRecord<'a> {
     /// The record of a state.
     pub fn of(state: &'a SagaState) -> Self {
+        let last_trace = state.last_trace_id.as_deref().map_or(0, |last| {
+            let place = state.trace_ids.0.iter().position(|known| **known == *last);
+            place.map_or(0, |place| u8::try_from(place + 1).unwrap_or(0))
+        });
         Self {
             saga_type: state.saga_type.as_str(),
             order_id: state.order_id.as_str(),
             status: state.status.tag(),
+            since: (!state.changes.is_complete()).then_some(state.since.0),
+            changes: ChangesRecord::of(&state.changes, state.started_at),
             last_step: state.last_step.as_str(),
-            last_trace_id: state.last_trace_id.as_deref(),
+            last_trace,
+            last_trace_id: state.last_trace_id.as_deref().filter(|_| last_trace == 0),
+            trace_ids: state.trace_ids.0.iter().map(|trace_id| &**trace_id).collect(),
+            failed_step: state.failed_step.as_ref().map(SaidRecord::of),
+            failure_reason: state.failure_reason.as_ref().map(SaidRecord::of),
             started_at: state.started_at.0,
             updated_at: state.updated_at.0,
             step_count: state.step_count,
@@ -77,7 +109,6 @@ impl<'a> InstanceRecord<'a> {
             failures: state.failures,
             compensations: state.compensations,
             last_failed_at: state.last_failed_at.map(|at| at.0),
-            failing_since: state.failing_since.map(|at| at.0),
             compensation_counts: state.compensation_times.counts.clone(),
             compensation_millis: state.compensation_times.millis,
             anomalies: AnomaliesRecord::of(&state.anomalies),
@@ -96,12 +127,24 @@ impl<'a> InstanceRecord<'a> {
     /// # Errors
     /// [`StoreError::Corrupt`] for a status or anomaly that does not exist.
     pub fn state(self) -> Result<SagaState, StoreError> {
+        let changes = self.changes.log(Millis(self.started_at))?;
+        let last_change = changes.kept.last().map(|change| change.at);
+        let since = self.since.map(Millis).or(last_change);
+        let last_trace = match self.last_trace {
+            0 => self.last_trace_id,
+            place => self.trace_ids.get(usize::from(place) - 1).copied(),
+        };
         Ok(SagaState {
             saga_type: SagaType::new(self.saga_type),
             order_id: OrderId::new(self.order_id),
             status: status(self.status, Self::TABLE)?,
+            since: since.ok_or_else(|| StoreError::Corrupt("instances: no change of status".into()))?,
+            changes,
             last_step: Step::new(self.last_step),
-            last_trace_id: self.last_trace_id.map(Into::into),
+            last_trace_id: last_trace.map(Into::into),
+            trace_ids: TraceIds(self.trace_ids.into_iter().map(Into::into).collect()),
+            failed_step: self.failed_step.map(SaidRecord::said),
+            failure_reason: self.failure_reason.map(SaidRecord::said),
             started_at: Millis(self.started_at),
             updated_at: Millis(self.updated_at),
             step_count: self.step_count,
@@ -109,7 +152,6 @@ impl<'a> InstanceRecord<'a> {
             failures: self.failures,
             compensations: self.compensations,
             last_failed_at: self.last_failed_at.map(Millis),
-            failing_since: self.failing_since.map(Millis),
             compensation_times: CompensationTimes {
                 counts: self.compensation_counts,
                 millis: self.compensation_millis,
@@ -124,6 +166,57 @@ impl<'a> InstanceRecord<'a> {
                 .listed
                 .map(|listed| listed_of(&listed, Millis(self.started_at))),
         })
+    }
+}
+
+impl ChangesRecord {
+    fn of(log: &StatusLog, started_at: Millis) -> Self {
+        let mut before = started_at.0;
+        let later_by = |change: &StatusChange| {
+            let later_by = change.at.0.wrapping_sub(before);
+            before = change.at.0;
+            (later_by, change.status.tag())
+        };
+        Self {
+            total: log.total,
+            kept: log.kept.iter().map(later_by).collect(),
+        }
+    }
+
+    fn log(self, started_at: Millis) -> Result<StatusLog, StoreError> {
+        let mut at = started_at.0;
+        let change = |(later_by, tag): (i64, u8)| {
+            at = at.wrapping_add(later_by);
+            Ok(StatusChange {
+                at: Millis(at),
+                status: status(tag, "instances")?,
+            })
+        };
+        Ok(StatusLog {
+            kept: self.kept.into_iter().map(change).collect::<Result<_, StoreError>>()?,
+            total: self.total,
+        })
+    }
+}
+
+impl<'a> SaidRecord<'a> {
+    fn of(said: &'a Said) -> Self {
+        Self {
+            recorded_at: said.place.recorded_at.0,
+            partition: said.place.position.partition,
+            offset: said.place.position.offset,
+            text: &said.text,
+        }
+    }
+
+    fn said(self) -> Said {
+        Said {
+            place: TimelineKey {
+                recorded_at: Millis(self.recorded_at),
+                position: Position::new(self.partition, self.offset),
+            },
+            text: self.text.into(),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::super::records::{
 };
 use crate::domain::{
     Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, Event, Listed, MetadataForm,
-    Millis, Position, SagaState, SagaStatus, TimelineKey,
+    Millis, Position, Said, SagaState, SagaStatus, StatusChange, StatusLog, TimelineKey, TraceIds,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -96,13 +96,34 @@ fn listed() -> impl Strategy<Value = Listed> {
     })
 }
 
+/// A log and since when the last status is: what the last change says, where all are kept.
+fn changes() -> impl Strategy<Value = (StatusLog, Millis)> {
+    let one = (millis(), status()).prop_map(|(at, status)| StatusChange { at, status });
+    let kept = prop::collection::vec(one, 1..5);
+    (kept, prop::option::of((6u32.., millis()))).prop_map(|(kept, more)| {
+        let last = kept[kept.len() - 1].at;
+        let (total, since) = more.unwrap_or((kept.len() as u32, last));
+        (StatusLog { kept, total }, since)
+    })
+}
+
+fn said() -> impl Strategy<Value = Said> {
+    (timeline_key(), text()).prop_map(|(place, text)| Said {
+        place,
+        text: text.into(),
+    })
+}
+
 prop_compose! {
     fn state()(
         (saga_type, order_id, last_step, trace) in (text(), text(), text(), prop::option::of(text())),
         status in status(),
         (started_at, tail) in (millis(), timeline_key()),
         (step_count, duplicates, failures, compensations) in any::<(u32, u32, u32, u32)>(),
-        (last_failed_at, failing_since) in (prop::option::of(millis()), prop::option::of(millis())),
+        last_failed_at in prop::option::of(millis()),
+        (changes, since) in changes(),
+        trace_ids in prop::collection::vec(text(), 0..4),
+        (failed_step, failure_reason) in (prop::option::of(said()), prop::option::of(said())),
         (counts, millis) in (prop::collection::vec(any::<(u8, u32)>(), 0..4), any::<u64>()),
         (anomalies, conflicts) in (anomalies(), conflicts()),
         listed in prop::option::of(prop::collection::vec(listed(), 0..40)),
@@ -111,8 +132,13 @@ prop_compose! {
             saga_type: saga_type.into(),
             order_id: order_id.into(),
             status,
+            since,
+            changes,
             last_step: last_step.into(),
             last_trace_id: boxed(trace),
+            trace_ids: TraceIds(trace_ids.into_iter().map(Into::into).collect()),
+            failed_step,
+            failure_reason,
             started_at,
             updated_at: tail.recorded_at,
             step_count,
@@ -120,7 +146,6 @@ prop_compose! {
             failures,
             compensations,
             last_failed_at,
-            failing_since,
             compensation_times: CompensationTimes { counts, millis },
             anomalies,
             conflicts,

@@ -16,7 +16,8 @@ use super::super::records::{
 use super::super::totals;
 use crate::domain::{
     Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, Event, EventDigest, Listed,
-    MetadataForm, Millis, Position, PurgedSaga, Remains, RowGroups, SagaState, SagaStatus, TimelineKey,
+    MetadataForm, Millis, Position, PurgedSaga, Remains, RowGroups, Said, SagaState, SagaStatus, StatusChange,
+    StatusLog, TimelineKey, TraceIds,
 };
 
 const KEYS: &str = include_str!("../../../tests/fixtures/formats/keys.txt");
@@ -67,12 +68,34 @@ fn state() -> SagaState {
         event_id: "e7".into(),
         at: Millis(at),
     };
+    let change = |at, status| StatusChange {
+        at: Millis(at),
+        status,
+    };
     SagaState {
         saga_type: "ORDER_CREATION".into(),
         order_id: "17".into(),
         status: SagaStatus::Compensated,
+        since: RECORDED_AT,
+        changes: StatusLog {
+            kept: vec![
+                change(1_763_668_000_000, SagaStatus::Started),
+                change(1_763_668_100_000, SagaStatus::Failed),
+                change(RECORDED_AT.0, SagaStatus::Compensated),
+            ],
+            total: 3,
+        },
         last_step: "COMPENSATION_ORDER".into(),
         last_trace_id: Some("t1".into()),
+        trace_ids: TraceIds(vec!["t0".into(), "t1".into()]),
+        failed_step: Some(Said {
+            place: TimelineKey {
+                recorded_at: Millis(1_763_668_100_000),
+                position: Position::new(1, 300),
+            },
+            text: "STOCK_RESERVATION_FAILED".into(),
+        }),
+        failure_reason: None,
         started_at: Millis(1_763_668_000_000),
         updated_at: RECORDED_AT,
         step_count: 6,
@@ -80,7 +103,6 @@ fn state() -> SagaState {
         failures: 1,
         compensations: 1,
         last_failed_at: Some(Millis(1_763_668_100_000)),
-        failing_since: None,
         compensation_times: CompensationTimes {
             counts: vec![(7, 1)],
             millis: 23_456,
@@ -252,7 +274,7 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
         let read = LogRecord::read(bytes).unwrap();
         assert_eq!(read.event(&event.saga_id, event.timeline_key()).unwrap(), event);
     });
-    assert_record("instances 2", &InstanceRecord::of(&state), |bytes| {
+    assert_record("instances 3", &InstanceRecord::of(&state), |bytes| {
         assert_eq!(InstanceRecord::read(bytes).unwrap().state().unwrap(), state);
     });
     assert_plain!(
