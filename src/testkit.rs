@@ -163,6 +163,8 @@ pub(crate) fn traffic(max: usize) -> impl Strategy<Value = Vec<Event>> {
             .map(|(partition, saga, id, saga_type, step, status, order, at)| {
                 let offset = next[partition as usize];
                 next[partition as usize] += 1;
+                let reason = format!(r#"{{"failureReason":"reason {}"}}"#, at % 7);
+                let metadata = (at % 3 == 0).then(|| reason.into_boxed_str());
                 Event {
                     position: Position::new(partition, offset),
                     arrived_at: Millis(DAY + at),
@@ -174,10 +176,13 @@ pub(crate) fn traffic(max: usize) -> impl Strategy<Value = Vec<Event>> {
                     step: step.into(),
                     status,
                     order_id: order.into(),
-                    metadata: None,
-                    metadata_form: MetadataForm::Absent,
+                    metadata_form: match metadata {
+                        Some(_) => MetadataForm::Object,
+                        None => MetadataForm::Absent,
+                    },
+                    metadata,
                     producer_service: None,
-                    trace_id: None,
+                    trace_id: (at % 4 > 0).then(|| format!("trace {}", at % 5).into()),
                 }
             })
             .collect()

@@ -24,6 +24,36 @@ enum Page {
     Last,
 }
 
+/// What the sagas are asked as of.
+#[derive(Clone, Copy, PartialEq)]
+enum When {
+    Now,
+    /// Another instant each time.
+    Then,
+}
+
+impl When {
+    fn instant(self, round: u64) -> Option<Millis> {
+        // Steps by the golden ratio meet every part of the days, none of them at midnight.
+        let place = i64::try_from(round * 618 % 1000).unwrap_or(0) + 50;
+        let at = FIRST.0 + DAYS * 86_400_000 * place / 1_050 + 12_345;
+        (self == Self::Then).then_some(Millis(at))
+    }
+}
+
+/// The filters now, and some of them as of an instant.
+fn questions() -> Vec<(String, Filter, When)> {
+    let of = |when, prefix: &str| {
+        let named = filters().into_iter();
+        let named = named.map(|(name, filter)| (format!("{prefix}{name}"), filter, when));
+        named.collect::<Vec<_>>()
+    };
+    // In 30 days or one day of many instants nothing had begun.
+    let then = of(When::Then, "as of an instant: ");
+    let then = then.into_iter().filter(|(_, filter, _)| filter.from.is_none());
+    of(When::Now, "").into_iter().chain(then).collect()
+}
+
 /// Every search, and the one that suffers most from size.
 pub(crate) fn compare(small: &Path, large: &Path) -> anyhow::Result<Value> {
     let definitions = Arc::new(SagaDefinitions::default());
@@ -33,11 +63,19 @@ pub(crate) fn compare(small: &Path, large: &Path) -> anyhow::Result<Value> {
     // What filling left to merge would be measured with the large one only.
     served::settled(large_dir)?;
     let mut all = Vec::new();
-    for (filter_name, filter) in filters() {
+    for (filter_name, filter, when) in questions() {
         for (sort_name, sort) in sorts() {
+            // Of the past there is no index by last event.
+            if when == When::Then && sort.key == SortKey::UpdatedAt {
+                continue;
+            }
             for (page_name, page) in [("first", Page::First), ("any", Page::Any), ("last", Page::Last)] {
                 let mut millis = [Vec::new(), Vec::new()];
                 for round in 0..ROUNDS {
+                    let filter = Filter {
+                        as_of: when.instant(round),
+                        ..filter.clone()
+                    };
                     for (query, millis) in [&small, &large].into_iter().zip(&mut millis) {
                         millis.push(ask(query, &filter, sort, page, round)?);
                     }

@@ -183,6 +183,10 @@ pub fn keys(data: &[u8]) -> usize {
             kinds += same(key.sort());
         }
     }
+    if let Ok((cell, saga_type)) = keys::parse_census_sort(1, data) {
+        keys::census(&mut key, cell, &SagaType::from(saga_type));
+        kinds += same(key.sort());
+    }
     if let Ok((status, step)) = keys::parse_total_processed(data) {
         keys::total_processed(&mut key, "name", status, step);
         kinds += same(key.sort());

@@ -1,6 +1,6 @@
 //! Saga definitions: what the fold knows about each saga type. Data that the user edits.
 
-use super::{SagaStatus, SagaType};
+use super::{SagaStatus, SagaType, text};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,6 +93,11 @@ impl SagaDefinitions {
             (name.clone(), steps.map(Value::String).collect())
         });
         Value::Object(rules.collect()).to_string()
+    }
+
+    /// The BLAKE3 hash of what the fold depends on, in hexadecimal digits.
+    pub fn hash(&self) -> String {
+        text::hex(blake3::hash(self.fold_rules().as_bytes()).as_bytes())
     }
 
     /// Definitions that the fold does the same under as under those whose [`SagaDefinitions::fold_rules`]

@@ -38,6 +38,6 @@ pub use purged::{Evidence, PurgedSaga, Remains, RowGroups, evidence};
 pub use said::{MAX_TRACE_IDS, Said, TraceIds};
 pub use saga_tracker_sdk::contract::SagaStatus;
 pub use state::{Listed, MAX_LISTED, SagaState};
-pub use status_log::{MAX_KEPT_CHANGES, StatusChange, StatusLog, Stay};
+pub use status_log::{MAX_KEPT_CHANGES, StatusAt, StatusChange, StatusLog, StatusMove, StatusPath};
 pub use time::Millis;
 pub use transition::{Transition, transition};

@@ -6,7 +6,7 @@
 
 use super::{
     AnomalyKind, CompensationTimes, Event, EventRef, Millis, OrderId, Position, SagaId, SagaState,
-    SagaStatus, SagaType, Step,
+    SagaStatus, SagaType, StatusPath, Step,
 };
 use std::collections::BTreeMap;
 
@@ -78,6 +78,8 @@ pub struct PurgedSaga {
     pub last: Position,
     /// In which row groups of the decision's archive object they are, if it has one.
     pub row_groups: Option<RowGroups>,
+    /// What is known of its status at every instant.
+    pub path: StatusPath,
     /// What it added to sums that never shrink.
     pub remains: Remains,
     /// The decision that brought it back, and when that was made.

@@ -3,7 +3,7 @@
 use super::said::{Said, TraceIds};
 use super::{
     Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, ConflictLog, Event, EventId, EventRef, Millis,
-    OperatorChange, OrderId, SagaDefinitions, SagaStatus, SagaType, StatusChange, StatusLog, Step,
+    OperatorChange, OrderId, SagaDefinitions, SagaStatus, SagaType, StatusChange, StatusLog, StatusPath, Step,
     TimelineKey, transition,
 };
 
@@ -296,6 +296,17 @@ impl SagaState {
         }
         if let Some(reason) = event.failure_reason() {
             self.failure_reason = said(&reason);
+        }
+    }
+
+    /// What is known of its status at every instant.
+    pub fn path(&self) -> StatusPath {
+        StatusPath {
+            changes: self.changes.clone(),
+            last: StatusChange {
+                at: self.since,
+                status: self.status,
+            },
         }
     }
 

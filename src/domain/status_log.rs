@@ -1,7 +1,12 @@
 //! Which status a saga had since when, by event time.
+//!
+//! What a saga had *after* all events of an instant is what it had at that instant. All changes are counted
+//! and the first of them kept, so of a saga with very many there is a stretch in its middle of which only
+//! the log can tell.
 
 use super::bounded::BoundedLog;
 use super::{Millis, SagaStatus};
+use std::ops::Range;
 
 /// At most so many changes of status of each saga are kept; all of them are counted.
 pub const MAX_KEPT_CHANGES: usize = if cfg!(test) { 6 } else { 32 };
@@ -18,49 +23,78 @@ pub struct StatusChange {
 /// The changes of a saga's status in the order of its timeline, its first status among them.
 pub type StatusLog = BoundedLog<StatusChange, MAX_KEPT_CHANGES>;
 
-/// A stretch of event time that a saga was in one status; of no length are left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stay {
-    /// The status.
-    pub status: SagaStatus,
-    /// Its first instant.
-    pub from: Millis,
-    /// The first instant that it was in another one; `None` while it is in this one.
-    pub until: Option<Millis>,
+/// What is known of a saga's status at every instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusPath {
+    /// The first changes.
+    pub changes: StatusLog,
+    /// The last one.
+    pub last: StatusChange,
 }
 
-impl StatusLog {
-    /// The stretches that a saga was in one status, one behind the other: what it had *after* all events of
-    /// an instant is what it had at that instant. Of a log that is not complete, as far as it reaches.
-    pub fn stays(&self) -> impl Iterator<Item = Stay> + '_ {
-        let mut changes = self.kept.iter().copied().peekable();
-        let mut next = move || {
-            let mut last = changes.next()?;
-            while let Some(same) = changes.next_if(|change| change.at == last.at) {
-                last = same;
-            }
-            Some(last)
-        };
-        let mut upcoming = next();
+/// A saga's status at an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusAt {
+    /// It had not begun.
+    NotBegun,
+    /// It was this one.
+    Is(SagaStatus),
+    /// Only the log can tell.
+    InLog,
+}
+
+/// A saga left a status and came into another one; several changes at one instant are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusMove {
+    /// When.
+    pub at: Millis,
+    /// What it left; `None` when it began.
+    pub from: Option<SagaStatus>,
+    /// What it came into.
+    pub to: SagaStatus,
+}
+
+impl StatusPath {
+    /// The moves, one behind the other. Where only the log can tell, the saga counts as what it was at the
+    /// beginning of that stretch.
+    pub fn moves(&self) -> impl Iterator<Item = StatusMove> + '_ {
+        let last = Some(self.last).filter(|_| !self.changes.is_complete());
+        let mut changes = self.changes.kept.iter().copied().chain(last).peekable();
+        let mut before = None;
         std::iter::from_fn(move || {
-            let begun = upcoming?;
-            upcoming = next();
-            while upcoming.is_some_and(|change| change.status == begun.status) {
-                upcoming = next();
+            loop {
+                let mut change = changes.next()?;
+                while let Some(same) = changes.next_if(|next| next.at == change.at) {
+                    change = same;
+                }
+                if before != Some(change.status) {
+                    let from = before.replace(change.status);
+                    let StatusChange { at, status: to } = change;
+                    return Some(StatusMove { at, from, to });
+                }
             }
-            Some(Stay {
-                status: begun.status,
-                from: begun.at,
-                until: upcoming.map(|change| change.at),
-            })
         })
     }
 
-    /// The status at an instant: what it had after all events up to and at it; `None` before the first. Only
-    /// of a log that is complete.
-    pub fn at(&self, at: Millis) -> Option<SagaStatus> {
-        let behind = self.kept.partition_point(|change| change.at <= at);
-        Some(self.kept[..behind].last()?.status)
+    /// The stretch of which only the log can tell, if there is one.
+    pub fn in_log(&self) -> Option<Range<Millis>> {
+        let from = self.changes.kept.last()?.at;
+        (!self.changes.is_complete() && from < self.last.at).then_some(from..self.last.at)
+    }
+
+    /// The status at an instant.
+    pub fn at(&self, at: Millis) -> StatusAt {
+        if self.last.at <= at {
+            return StatusAt::Is(self.last.status);
+        }
+        if self.in_log().is_some_and(|stretch| stretch.contains(&at)) {
+            return StatusAt::InLog;
+        }
+        let behind = self.changes.kept.partition_point(|change| change.at <= at);
+        match self.changes.kept[..behind].last() {
+            Some(change) => StatusAt::Is(change.status),
+            None => StatusAt::NotBegun,
+        }
     }
 }
 
@@ -69,39 +103,69 @@ mod tests {
     use super::*;
     use SagaStatus::{Compensated, Failed, InProgress, Started};
 
-    fn log(changes: &[(i64, SagaStatus)]) -> StatusLog {
+    fn path(changes: &[(i64, SagaStatus)]) -> StatusPath {
         let mut log = StatusLog::default();
-        for (at, status) in changes {
-            let (at, status) = (Millis(*at), *status);
-            log.push(StatusChange { at, status });
-        }
-        log
+        let changes: Vec<StatusChange> = changes
+            .iter()
+            .map(|(at, status)| StatusChange {
+                at: Millis(*at),
+                status: *status,
+            })
+            .collect();
+        changes.iter().for_each(|change| log.push(*change));
+        let last = changes[changes.len() - 1];
+        StatusPath { changes: log, last }
+    }
+
+    fn moves(path: &StatusPath) -> Vec<(i64, Option<SagaStatus>, SagaStatus)> {
+        path.moves().map(|step| (step.at.0, step.from, step.to)).collect()
     }
 
     #[test]
     fn of_changes_at_one_instant_the_last_counts() {
-        let log = log(&[(1, Started), (5, InProgress), (5, Failed), (9, Compensated)]);
-        let stays: Vec<_> = log
-            .stays()
-            .map(|stay| (stay.status, stay.from.0, stay.until.map(|at| at.0)))
-            .collect();
+        let path = path(&[(1, Started), (5, InProgress), (5, Failed), (9, Compensated)]);
         assert_eq!(
-            stays,
+            moves(&path),
             [
-                (Started, 1, Some(5)),
-                (Failed, 5, Some(9)),
-                (Compensated, 9, None)
+                (1, None, Started),
+                (5, Some(Started), Failed),
+                (9, Some(Failed), Compensated)
             ]
         );
-        for (at, status) in [(0, None), (4, Some(Started)), (5, Some(Failed)), (99, Some(Compensated))] {
-            assert_eq!(log.at(Millis(at)), status, "{at}");
+        for (at, status) in [(4, Started), (5, Failed), (9, Compensated), (99, Compensated)] {
+            assert_eq!(path.at(Millis(at)), StatusAt::Is(status), "{at}");
         }
+        assert_eq!(path.at(Millis(0)), StatusAt::NotBegun);
+        assert_eq!(path.in_log(), None);
     }
 
     #[test]
-    fn what_came_and_went_within_an_instant_is_no_stay() {
-        let log = log(&[(1, Started), (5, Failed), (5, Started), (7, InProgress)]);
-        let stays: Vec<_> = log.stays().map(|stay| (stay.status, stay.from.0)).collect();
-        assert_eq!(stays, [(Started, 1), (InProgress, 7)]);
+    fn what_came_and_went_within_an_instant_is_no_move() {
+        let path = path(&[(1, Started), (5, Failed), (5, Started), (7, InProgress)]);
+        assert_eq!(
+            moves(&path),
+            [(1, None, Started), (7, Some(Started), InProgress)]
+        );
+    }
+
+    #[test]
+    fn between_the_changes_that_are_kept_and_the_last_one_only_the_log_can_tell() {
+        let statuses = [Failed, Compensated].into_iter().cycle();
+        let changes: Vec<(i64, SagaStatus)> = (0..).step_by(10).zip(statuses).take(20).collect();
+        let path = path(&changes);
+        let kept = MAX_KEPT_CHANGES as i64;
+        let from = (kept - 1) * 10;
+        assert_eq!(path.in_log(), Some(Millis(from)..Millis(190)));
+        for at in -1..300 {
+            let now = changes.iter().filter(|(then, _)| *then <= at).next_back();
+            let expected = match now {
+                None => StatusAt::NotBegun,
+                Some(_) if (from..190).contains(&at) => StatusAt::InLog,
+                Some((_, status)) => StatusAt::Is(*status),
+            };
+            assert_eq!(path.at(Millis(at)), expected, "{at}");
+        }
+        let at_last = moves(&path).last().copied();
+        assert_eq!(at_last.map(|(_, _, to)| to), Some(changes[19].1));
     }
 }

@@ -33,6 +33,11 @@ pub const fn parent(level: u8, cell: i64) -> i64 {
     }
 }
 
+/// The cell of a level that a finest cell lies in.
+pub const fn up(leaf: i64, level: u8) -> i64 {
+    leaf >> (SHIFTS[level as usize] - SHIFTS[LEAF as usize])
+}
+
 /// The first instant of a cell.
 pub const fn first(level: u8, cell: i64) -> Millis {
     Millis(cell << SHIFTS[level as usize])

@@ -30,8 +30,12 @@
 //! | by_started, by_updated | status u8 · time >> 22 i64 · type | time i64 · saga id |
 //! | counts, started tree | `S` · status u8 · level u8 · parent cell i64 · type | cell i64 |
 //! | counts, updated tree | `U` · status u8 · level u8 · parent cell i64 · type | cell i64 · started cell i64 |
+//! | census | start level u8 · parent start cell i64 | time level u8 · time cell i64 · start cell i64 · type |
+//! | moves | time >> 22 i64 | time i64 · saga id |
+//! | many_changes | `M` | saga id |
 //! | totals | name | depends on the name, see `totals_*` |
 
+use super::cells;
 use super::key::{Fields, i64_from_sortable};
 use crate::domain::{EventDigest, Millis, OrderId, Position, SagaId, SagaStatus, SagaType, TimelineKey};
 use std::ops::Range;
@@ -470,6 +474,89 @@ pub fn parse_count_sort(tree: Tree, sort: &[u8]) -> Result<CountKey<'_>, KeyErro
         saga_type: fields.text()?,
         started_cell,
     })
+}
+
+/// In place of a level of starts: the sagas that are purged, whenever they started.
+pub const PURGED_STARTS: u8 = u8::MAX;
+/// Behind the levels of times: single instants. Only of sagas that are purged; of others `moves` has them.
+pub const INSTANTS: u8 = cells::LEVELS;
+
+/// A cell of `census`: of starts, and of the times at which statuses were entered and left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CensusCell {
+    /// Level of the cell of starts, or [`PURGED_STARTS`].
+    pub start_level: u8,
+    /// The cell of starts.
+    pub start: i64,
+    /// Level of the cell of times, or [`INSTANTS`].
+    pub time_level: u8,
+    /// The cell of times.
+    pub time: i64,
+}
+
+/// `census`: one type in a cell.
+pub fn census(key: &mut Key, cell: CensusCell, saga_type: &SagaType) {
+    let parent = match cell.start_level {
+        PURGED_STARTS => 0,
+        level => cells::parent(level, cell.start),
+    };
+    census_partition(key, cell.start_level, parent);
+    key.u8(cell.time_level)
+        .i64(cell.time)
+        .i64(cell.start)
+        .text(saga_type.as_str().as_bytes())
+        .end();
+}
+
+/// The partition of `census` with the starts in one parent cell; the sort key is left empty.
+pub fn census_partition(key: &mut Key, start_level: u8, parent: i64) {
+    key.begin().u8(start_level).i64(parent).sort_from_here();
+}
+
+/// What the sort keys of a cell of times in `census` begin with.
+pub fn census_times(time_level: u8, time: i64) -> [u8; 9] {
+    let mut bytes = [time_level; 9];
+    bytes[1..].copy_from_slice(&sortable_i64(time));
+    bytes
+}
+
+/// The cell of times and the type that a sort key of `census` stands for.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_census_sort(start_level: u8, sort: &[u8]) -> Result<(CensusCell, &str), KeyError> {
+    let mut fields = Fields::of("census", sort);
+    let [time_level] = fields.take()?;
+    let (time, start) = (fields.i64()?, fields.i64()?);
+    let cell = CensusCell {
+        start_level,
+        start,
+        time_level,
+        time,
+    };
+    Ok((cell, fields.text()?))
+}
+
+/// `moves`: a saga came into another status.
+pub fn status_move(key: &mut Key, at: Millis, saga: &SagaId) {
+    moves_partition(key, at);
+    key.i64(at.0).text(saga.as_str().as_bytes()).end();
+}
+
+/// The partition of `moves` that an instant lies in; the sort key is left empty.
+pub fn moves_partition(key: &mut Key, at: Millis) {
+    key.begin().i64(at.0 >> INDEX_BUCKET_BITS).sort_from_here();
+}
+
+/// `many_changes`: a saga whose status changed too often to keep all of its changes.
+pub fn many_changes(key: &mut Key, saga: &SagaId) {
+    many_changes_partition(key);
+    key.text(saga.as_str().as_bytes()).end();
+}
+
+/// The partition of `many_changes`; the sort key is left empty.
+pub fn many_changes_partition(key: &mut Key) {
+    key.begin().u8(b'M').sort_from_here();
 }
 
 /// `totals`: one sum, e.g. of the entries into FAILED.

@@ -8,6 +8,7 @@
 
 mod batch;
 pub mod carried;
+mod census_records;
 pub mod cells;
 pub mod codec;
 #[cfg(test)]

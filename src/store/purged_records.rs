@@ -1,6 +1,7 @@
 //! Values of the tables that retention keeps: what was removed, where it lies now, what must stay.
 
 use super::StoreError;
+use super::census_records::StartedRecord;
 use super::codec::{Record, status};
 use crate::domain::{
     AnomalyKind, CompensationTimes, Millis, OrderId, Position, PurgedSaga, Remains, RowGroups, SagaType, Step,
@@ -24,6 +25,7 @@ pub struct PurgedRecord<'a> {
     first: (u32, u64),
     last: (u32, u64),
     row_groups: Option<(u32, u32)>,
+    path: StartedRecord,
     remains: RemainsRecord<'a>,
     restored: Option<(u64, i64)>,
 }
@@ -43,7 +45,7 @@ struct RemainsRecord<'a> {
 
 impl<'a> Record<'a> for PurgedRecord<'a> {
     const TABLE: &'static str = "purged";
-    const FORMAT: u8 = 3;
+    const FORMAT: u8 = 4;
 }
 
 impl<'a> PurgedRecord<'a> {
@@ -65,6 +67,7 @@ impl<'a> PurgedRecord<'a> {
             first: (purged.first.partition, purged.first.offset),
             last: (purged.last.partition, purged.last.offset),
             row_groups: purged.row_groups.map(|groups| (groups.first, groups.count)),
+            path: StartedRecord::of(&purged.path, purged.started_at),
             remains: RemainsRecord {
                 failures: remains.failures,
                 compensations: remains.compensations,
@@ -110,6 +113,7 @@ impl<'a> PurgedRecord<'a> {
             first: position(self.first),
             last: position(self.last),
             row_groups: self.row_groups.map(|(first, count)| RowGroups { first, count }),
+            path: self.path.path(Millis(self.started_at))?,
             remains: self.remains.remains()?,
             restored: self.restored.map(|(decision, at)| (decision, Millis(at))),
         })

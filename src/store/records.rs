@@ -11,6 +11,7 @@ use super::codec::{Record, status};
 use crate::domain::{Event, EventRef, MetadataForm, Millis, SagaId, TimelineKey};
 use bincode::{BorrowDecode, Encode};
 
+pub use super::census_records::{CensusRecord, ManyChangesRecord, MoveRecord, StartedRecord};
 pub use super::dead_letter_records::{
     DeadLetterMarkRecord, DeadLetterSummaryRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord,
     UNKNOWN_SCHEMA,
@@ -372,7 +373,7 @@ impl<'a> Record<'a> for MetaRecord<'a> {
     const FORMAT: u8 = 1;
 }
 
-/// `by_order`, `by_started`, duplicates in `timelines`: rows whose key says all.
+/// `by_order`, duplicates in `timelines`: rows whose key says all.
 #[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone, Copy)]
 pub struct PresenceRecord;
 

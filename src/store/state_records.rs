@@ -1,10 +1,11 @@
 //! Values about single sagas: their states, and what is kept beside states of long timelines.
 
 use super::StoreError;
+use super::census_records::ChangesRecord;
 use super::codec::{Record, status};
 use crate::domain::{
     Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, EventDigest, EventId, Listed,
-    Millis, OrderId, Position, Said, SagaState, SagaType, StatusChange, StatusLog, Step, TimelineKey, TraceIds,
+    Millis, OrderId, Position, Said, SagaState, SagaType, Step, TimelineKey, TraceIds,
 };
 use bincode::{BorrowDecode, Encode};
 
@@ -49,13 +50,6 @@ struct ListedRecord {
     /// The partition, doubled; one more when different bodies were delivered.
     partition_conflicting: u64,
     offset_by: i64,
-}
-
-/// Times are told by how far they are from the one before (the first from the saga's start).
-#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq)]
-struct ChangesRecord {
-    total: u32,
-    kept: Vec<(i64, u8)>,
 }
 
 #[derive(Encode, BorrowDecode, Debug, PartialEq, Eq)]
@@ -127,7 +121,7 @@ impl<'a> InstanceRecord<'a> {
     /// # Errors
     /// [`StoreError::Corrupt`] for a status or anomaly that does not exist.
     pub fn state(self) -> Result<SagaState, StoreError> {
-        let changes = self.changes.log(Millis(self.started_at))?;
+        let changes = self.changes.log(Millis(self.started_at), Self::TABLE)?;
         let last_change = changes.kept.last().map(|change| change.at);
         let since = self.since.map(Millis).or(last_change);
         let last_trace = match self.last_trace {
@@ -165,36 +159,6 @@ impl<'a> InstanceRecord<'a> {
             listed: self
                 .listed
                 .map(|listed| listed_of(&listed, Millis(self.started_at))),
-        })
-    }
-}
-
-impl ChangesRecord {
-    fn of(log: &StatusLog, started_at: Millis) -> Self {
-        let mut before = started_at.0;
-        let later_by = |change: &StatusChange| {
-            let later_by = change.at.0.wrapping_sub(before);
-            before = change.at.0;
-            (later_by, change.status.tag())
-        };
-        Self {
-            total: log.total,
-            kept: log.kept.iter().map(later_by).collect(),
-        }
-    }
-
-    fn log(self, started_at: Millis) -> Result<StatusLog, StoreError> {
-        let mut at = started_at.0;
-        let change = |(later_by, tag): (i64, u8)| {
-            at = at.wrapping_add(later_by);
-            Ok(StatusChange {
-                at: Millis(at),
-                status: status(tag, "instances")?,
-            })
-        };
-        Ok(StatusLog {
-            kept: self.kept.into_iter().map(change).collect::<Result<_, StoreError>>()?,
-            total: self.total,
         })
     }
 }

@@ -4,10 +4,10 @@
 use super::StoreError;
 use super::codec::Record;
 use super::records::{
-    ArchivedRecord, AuditRecord, CountRecord, DeadLetterMarkRecord, DeadLetterRecord,
+    ArchivedRecord, AuditRecord, CensusRecord, CountRecord, DeadLetterMarkRecord, DeadLetterRecord,
     DeadLetterSummaryRecord, DecisionRecord, FeedRecord, GapRecord, HoldRecord, InstanceRecord, LogRecord,
-    MetaRecord, OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord,
-    StandingRecord, TotalRecord, UpdatedRecord,
+    ManyChangesRecord, MetaRecord, MoveRecord, OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord,
+    StandingRecord, StartedRecord, TotalRecord, UpdatedRecord,
 };
 use InDigest::{No, Part, Whole};
 use Proof::{Fold, Nothing};
@@ -206,11 +206,17 @@ tables! {
         /// Sagas of an order.
         ByOrder = "by_order", ByPartition, Whole, Fold, [PresenceRecord];
         /// Sagas by type, status and start.
-        ByStarted = "by_started", ByPartition, Whole, Fold, [PresenceRecord];
+        ByStarted = "by_started", ByPartition, Whole, Fold, [StartedRecord];
         /// Sagas by type, status and last event.
         ByUpdated = "by_updated", ByPartition, Whole, Fold, [UpdatedRecord];
         /// How many sagas each stretch of time holds, in both sort orders.
         Counts = "counts", ByPartition, Whole, Fold, [CountRecord];
+        /// How often sagas entered and left each status, by their start and by when they did.
+        Census = "census", ByPartition, Whole, Fold, [CensusRecord];
+        /// Each time that a saga came into another status.
+        Moves = "moves", ByPartition, Whole, Fold, [MoveRecord];
+        /// Sagas whose status changed too often to keep all of its changes.
+        ManyChanges = "many_changes", Small, Whole, Fold, [ManyChangesRecord];
         /// Sums over all sagas, and the cursor.
         Totals = "totals", Small, Whole, Fold, [TotalRecord];
     }

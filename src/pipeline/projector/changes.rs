@@ -1,7 +1,7 @@
 //! What a window changes: rows to write, sums to change. What the change of one saga's state means for a
 //! projection is not decided here (`projections`).
 
-use super::projections::{Cell, Change, Footprint, PROJECTIONS, Rebuilt, Total};
+use super::projections::{Cell, Change, Footprint, Leaves, PROJECTIONS, PurgedMoves, Rebuilt, Total};
 use crate::domain::{Millis, SagaId, SagaState, SagaType, Step};
 use crate::store::records::CountRecord;
 use crate::store::{Batch, Generation, Key, ProjectionTable, Table};
@@ -53,6 +53,9 @@ pub(super) struct Changes {
     pub(super) rows: Batch,
     pub(super) types: TypeNames,
     pub(super) counts: HashMap<Cell, CountRecord, FixedState>,
+    pub(super) census: Leaves,
+    /// The same of sagas that are purged.
+    pub(super) purged: PurgedMoves,
     pub(super) totals: HashMap<Total, i64, FixedState>,
     /// Events that came into timelines, by step and by number of status.
     pub(super) processed: HashMap<Step, [i64; 5], FixedState>,
@@ -73,10 +76,17 @@ impl Changes {
             rows,
             types: TypeNames::default(),
             counts: HashMap::default(),
+            census: Leaves::default(),
+            purged: PurgedMoves::default(),
             totals: HashMap::default(),
             processed: HashMap::default(),
             last_failed_at: None,
         }
+    }
+
+    /// Cells whose sums change, about.
+    pub(super) fn cells(&self) -> usize {
+        self.counts.len() + self.census.len() * 8
     }
 
     /// The generation that these are changes of.
@@ -155,6 +165,7 @@ impl Changes {
     pub(super) fn absorb(&mut self, mut other: Changes) {
         self.rows.append(&other.rows);
         self.absorb_cells(&mut other);
+        self.absorb_moves(&mut other);
         self.absorb_totals(&mut other);
     }
 }

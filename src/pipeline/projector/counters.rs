@@ -2,7 +2,7 @@
 //! there are is not decided here (`projections`).
 
 use super::changes::{Changes, TypeNames};
-use super::projections::{Cell, PROJECTIONS, Total};
+use super::projections::{Cell, Cells, PROJECTIONS, Total};
 use crate::domain::Millis;
 use crate::store::records::CountRecord;
 use crate::store::{Batch, Generation, StoreError, StoreRead};
@@ -18,6 +18,7 @@ pub(super) struct Counters {
     pub(super) generation: Generation,
     pub(super) types: TypeNames,
     pub(super) cells: HashMap<Cell, CountRecord, FixedState>,
+    pub(super) census: Cells,
     pub(super) totals: HashMap<Total, i64, FixedState>,
     pub(super) last_failed_at: Option<Option<Millis>>,
 }
@@ -28,6 +29,7 @@ impl Counters {
             generation,
             types: TypeNames::default(),
             cells: HashMap::default(),
+            census: Cells::default(),
             totals: HashMap::default(),
             last_failed_at: None,
         }
@@ -36,6 +38,7 @@ impl Counters {
     /// Forgets everything; for when a batch that these sums went into was not written.
     pub(super) fn forget(&mut self) {
         self.cells.clear();
+        self.census.clear();
         self.totals.clear();
         self.last_failed_at = None;
     }
@@ -50,6 +53,7 @@ impl Counters {
         if self.types.len() > REMEMBERED_TYPES {
             self.types = TypeNames::default();
             self.cells.clear();
+            self.census.clear();
             self.totals.clear();
         }
         let sums = PROJECTIONS.iter().filter_map(|projection| projection.sums);

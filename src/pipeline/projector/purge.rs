@@ -158,6 +158,7 @@ impl Projector {
             first: inside.first,
             last: inside.last,
             row_groups: entry.row_groups,
+            path: state.path(),
             remains: Remains::of(state, parts.inside),
             restored: None,
         };
@@ -166,7 +167,7 @@ impl Projector {
         for ((status, step), count) in parts.all.as_ref().unwrap_or(&record.remains.processed) {
             changes.processed(*status, step, -i64::from(*count));
         }
-        changes.purged(&record.remains, record.events, 1);
+        changes.purged(&record, 1);
         self.count_outside(saga, purge, &inside, changes)?;
         let removal = Removal::new(saga.clone(), purge.decision, purge.cut.clone());
         // Rows of the index go for those behind the cut as well.

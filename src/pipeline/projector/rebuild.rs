@@ -241,7 +241,7 @@ impl Rebuild {
         reads::try_scan_table(&*self.store.snapshot(), Table::Purged, |_, _, value| {
             let saga = PurgedRecord::read(value)?.purged()?;
             if saga.is_gone() {
-                changes.purged(&saga.remains, saga.events, 1);
+                changes.purged(&saga, 1);
             }
             Ok(())
         })?;
@@ -271,7 +271,7 @@ impl Rebuild {
                 each_row(snapshot, share, |partition, sort, value| {
                     add_row(&mut changes, partition, sort, value)?;
                     self.progress.counted.fetch_add(1, Ordering::Relaxed);
-                    if changes.counts.len() >= CELLS_PER_WRITE {
+                    if changes.cells() >= CELLS_PER_WRITE {
                         add(&mut changes)?;
                     }
                     Ok(())

@@ -77,7 +77,7 @@ impl Projector {
         let late = reads::deliveries(&*self.store, saga, &self.cursor)?;
         let count = i64::try_from(late.len()).unwrap_or(i64::MAX);
         changes.add(Total::Late, -count);
-        changes.purged(&record.remains, record.events, -1);
+        changes.purged(&record, -1);
         let visible = Visible {
             store: &*self.store,
             generation: self.generation,

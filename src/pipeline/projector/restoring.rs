@@ -110,7 +110,7 @@ impl Projector {
         let (state, deliveries) = self.fold_brought(&restore.saga, &mut changes)?;
         let late = i64::try_from(deliveries).unwrap_or(i64::MAX) - i64::from(record.events);
         changes.add(Total::Late, -late);
-        changes.purged(&record.remains, record.events, -1);
+        changes.purged(&record, -1);
         if let Some(state) = state {
             changes.replace(&restore.saga, None, &state);
         }

@@ -2,15 +2,20 @@
 //!
 //! Every answer is read from one snapshot of the store, so its parts agree with each other.
 
+mod census;
 mod counts;
+mod grid;
 mod node;
 mod order;
+mod past;
 mod saga;
 mod search;
 mod statistics;
 mod totals;
 mod trees;
+mod unkept;
 mod walk;
+mod walk_at;
 
 pub use crate::domain::COMPENSATION_BUCKETS;
 use crate::domain::{
@@ -20,6 +25,8 @@ use crate::domain::{
 use crate::store::dead_letters::{self, DeadLetterCounts};
 use crate::store::stoppable::{self, Stop};
 use crate::store::{SharedStore, StoreError, reads, totals as totals_names};
+pub use crate::store::records::CensusRecord;
+pub use census::Census;
 pub use saga::Steps;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -34,6 +41,26 @@ pub enum QueryError {
     /// The cursor is not one that this tracker gave out for this search.
     #[error("cursor is not one that this search gave out; leave it out to start from the first page")]
     BadCursor,
+    /// Sorting by the last event before an instant is done in memory, and these are too many.
+    #[error(
+        "{found} sagas matched then, and at most {limit} of an instant are sorted by updatedAt or looked through by \
+         orderId; sort by startedAt, or narrow the search by type, status or dates"
+    )]
+    TooManyToSort {
+        /// Sagas that matched.
+        found: u64,
+        /// How many are sorted.
+        limit: usize,
+    },
+    /// Too many sagas have so many changes of status that only the log can tell what they were.
+    #[error(
+        "more than {limit} sagas had changed their status so often by then that each would have to be folded from \
+         the log; ask for another instant, or for single sagas"
+    )]
+    TooManyChanges {
+        /// How many are folded.
+        limit: usize,
+    },
 }
 
 /// Answers questions about the projections that serve now.
@@ -89,6 +116,17 @@ pub struct Filter {
     pub from: Option<Millis>,
     /// Started at or before.
     pub to: Option<Millis>,
+    /// As they stood at this instant, by what is known now; then the others are held against that.
+    pub as_of: Option<Millis>,
+}
+
+/// What an answer is computed from: with it and the question anybody comes to the same answer.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Basis {
+    /// What was folded, by partition of the tracker topic.
+    pub cursor: Cut,
+    /// The rules that it was folded under: their BLAKE3 hash, in hexadecimal digits.
+    pub definitions: String,
 }
 
 /// What to sort by; ties by saga id.
@@ -148,6 +186,8 @@ pub struct SearchPage {
     pub total: u64,
     /// Leads to the next part; `None` when this was the last.
     pub next_cursor: Option<String>,
+    /// What they were found in.
+    pub basis: Basis,
 }
 
 /// Numbers about the sagas that match.
@@ -161,8 +201,11 @@ pub struct Statistics {
     pub other_types: u64,
     /// Sagas of those.
     pub sagas_of_other_types: u64,
-    /// Sum of the durations (last event minus first) of the completed ones, milliseconds.
+    /// Sum of the durations (last event minus first; of the past, until they were completed) of the completed
+    /// ones, milliseconds.
     pub completed_millis: u64,
+    /// What they were counted in.
+    pub basis: Basis,
 }
 
 impl Statistics {
@@ -305,7 +348,7 @@ impl Query {
     /// # Errors
     /// [`QueryError`].
     pub fn search(&self, request: &SearchRequest) -> Result<SearchPage, QueryError> {
-        search::search(&*self.store, request)
+        search::search(&*self.store, &self.definitions, request)
     }
 
     /// Numbers about the sagas that match. The order and the status of the filter count too.
@@ -313,7 +356,16 @@ impl Query {
     /// # Errors
     /// [`QueryError::Store`].
     pub fn statistics(&self, filter: &Filter) -> Result<Statistics, QueryError> {
-        statistics::statistics(&*self.store, filter)
+        statistics::statistics(&*self.store, &self.definitions, filter)
+    }
+
+    /// How many of the sagas that match stood where at some instants, all of one moment of the store. The
+    /// status and the instant of the filter do not count.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn censuses(&self, filter: &Filter, instants: &[Millis]) -> Result<Vec<Census>, QueryError> {
+        census::censuses(&*self.store, &self.definitions, filter, instants)
     }
 
     /// The sums over all sagas, with every step there is.

@@ -162,7 +162,7 @@ impl First<'_> {
     }
 }
 
-fn time_of(sort: Sort, state: &SagaState) -> Millis {
+pub(super) fn time_of(sort: Sort, state: &SagaState) -> Millis {
     match sort.key {
         SortKey::StartedAt => state.started_at,
         SortKey::UpdatedAt => state.updated_at,

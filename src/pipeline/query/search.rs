@@ -1,16 +1,23 @@
 //! Which sagas match, in order, page by page or behind a cursor, with the exact total.
 
 use super::order::{Part, of_order};
+use super::past;
 use super::trees::{Row, Span, Stream, Trees};
+use super::unkept::Past;
 use super::walk::Walk;
-use super::{Filter, QueryError, SagaView, SearchPage, SearchRequest, SortKey, Window};
+use super::{Basis, Filter, QueryError, SagaView, SearchPage, SearchRequest, SortKey, Window};
 use crate::domain::text;
-use crate::domain::{Millis, OrderId, SagaId, SagaStatus};
+use crate::domain::{Cut, Millis, OrderId, SagaDefinitions, SagaId, SagaStatus};
 use crate::store::keys::Tree;
 use crate::store::{Direction, Store, StoreError, reads, totals};
+use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash, Hasher};
 
-pub(super) fn search(store: &dyn Store, request: &SearchRequest) -> Result<SearchPage, QueryError> {
+pub(super) fn search(
+    store: &dyn Store,
+    definitions: &SagaDefinitions,
+    request: &SearchRequest,
+) -> Result<SearchPage, QueryError> {
     let snapshot = store.snapshot();
     let generation = reads::active_generation(&*snapshot)?;
     let trees = Trees {
@@ -18,9 +25,17 @@ pub(super) fn search(store: &dyn Store, request: &SearchRequest) -> Result<Searc
         generation,
     };
     let part = Part::of(request)?;
-    let (rows, total) = match &request.filter.order_id {
-        Some(order) => of_order(trees, order, request, &part)?,
-        None => of_time(trees, request, &part)?,
+    let (cursor, rules) = basis(trees, definitions)?;
+    let past = request.filter.as_of.map(|at| Past {
+        trees,
+        definitions: &rules,
+        cursor: &cursor,
+        at,
+    });
+    let (rows, total) = match (&past, &request.filter.order_id) {
+        (Some(past), _) => past::search(past, request, &part)?,
+        (None, Some(order)) => of_order(trees, order, request, &part)?,
+        (None, None) => of_time(trees, request, &part)?,
     };
     let more = match &request.window {
         Window::Page { .. } => part.skip + (rows.len() as u64) < total,
@@ -28,11 +43,36 @@ pub(super) fn search(store: &dyn Store, request: &SearchRequest) -> Result<Searc
         Window::After { .. } => rows.len() == part.size,
     };
     let next_cursor = rows.last().filter(|_| more).map(|row| write_cursor(request, row));
+    let sagas = match &past {
+        Some(past) => past::views(past, &rows)?,
+        None => views(trees, &rows)?,
+    };
     Ok(SearchPage {
-        sagas: views(trees, &rows)?,
+        sagas,
         total,
         next_cursor,
+        basis: Basis::of(&cursor, &rules),
     })
+}
+
+/// What a generation has folded, and under which rules.
+pub(super) fn basis<'d>(
+    trees: Trees<'_>,
+    definitions: &'d SagaDefinitions,
+) -> Result<(Cut, Cow<'d, SagaDefinitions>), StoreError> {
+    let cursor = reads::cursor(trees.store, trees.generation)?;
+    let rules = reads::definitions_of(trees.store, trees.generation, definitions)?;
+    Ok((cursor, rules))
+}
+
+impl Basis {
+    /// What was folded, and under which rules.
+    pub(super) fn of(cursor: &Cut, definitions: &SagaDefinitions) -> Self {
+        Self {
+            cursor: cursor.clone(),
+            definitions: definitions.hash(),
+        }
+    }
 }
 
 impl Part {
@@ -179,7 +219,7 @@ fn search_digest(request: &SearchRequest) -> u64 {
         .map(|saga_type| saga_type.as_str())
         .hash(&mut hasher);
     filter.status.hash(&mut hasher);
-    (filter.from, filter.to).hash(&mut hasher);
+    (filter.from, filter.to, filter.as_of).hash(&mut hasher);
     (request.sort.key == SortKey::StartedAt, request.sort.descending).hash(&mut hasher);
     hasher.finish()
 }

@@ -2,8 +2,10 @@
 
 use super::order::{each_of_order, matches};
 use super::trees::{Span, Trees};
-use super::{Filter, QueryError, Statistics, search};
-use crate::domain::SagaStatus;
+use super::unkept::Past;
+use super::{Basis, Filter, QueryError, Statistics, past, search};
+use crate::domain::{SagaDefinitions, SagaStatus};
+use crate::store::records::CensusRecord;
 use crate::store::{Store, StoreError, keys, reads, totals};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -11,11 +13,20 @@ use std::collections::{BTreeSet, BinaryHeap};
 /// Types that are told apart: those that have the most sagas of all times. All others are summed up.
 const TYPES: usize = 1_000;
 
-pub(super) fn statistics(store: &dyn Store, filter: &Filter) -> Result<Statistics, QueryError> {
-    statistics_by(store, filter, TYPES)
+pub(super) fn statistics(
+    store: &dyn Store,
+    definitions: &SagaDefinitions,
+    filter: &Filter,
+) -> Result<Statistics, QueryError> {
+    statistics_by(store, definitions, filter, TYPES)
 }
 
-fn statistics_by(store: &dyn Store, filter: &Filter, types: usize) -> Result<Statistics, QueryError> {
+fn statistics_by(
+    store: &dyn Store,
+    definitions: &SagaDefinitions,
+    filter: &Filter,
+    types: usize,
+) -> Result<Statistics, QueryError> {
     let snapshot = store.snapshot();
     let generation = reads::active_generation(&*snapshot)?;
     let trees = Trees {
@@ -26,8 +37,18 @@ fn statistics_by(store: &dyn Store, filter: &Filter, types: usize) -> Result<Sta
         Some(one) => Told::one(one.as_str()),
         None => Told::most_frequent(trees, types)?,
     };
-    let mut sums = Sums::new(told);
-    if let Some(order) = &filter.order_id {
+    let (cursor, rules) = search::basis(trees, definitions)?;
+    let mut sums = Sums::new(told, Basis::of(&cursor, &rules));
+    if let Some(at) = filter.as_of {
+        let (definitions, cursor) = (&*rules, &cursor);
+        let past = Past {
+            trees,
+            definitions,
+            cursor,
+            at,
+        };
+        past::sums(&past, filter, |saga_type, of| sums.add_past(filter, saga_type, of))?;
+    } else if let Some(order) = &filter.order_id {
         each_of_order(trees, order, |_, state| {
             if matches(filter, state) {
                 let millis = state.updated_at.since(state.started_at);
@@ -53,14 +74,14 @@ fn statistics_by(store: &dyn Store, filter: &Filter, types: usize) -> Result<Sta
 }
 
 /// The types that are told apart.
-struct Told {
-    names: BTreeSet<String>,
+pub(super) struct Told {
+    pub(super) names: BTreeSet<String>,
     /// How many others there are.
-    others: u64,
+    pub(super) others: u64,
 }
 
 impl Told {
-    fn one(name: &str) -> Self {
+    pub(super) fn one(name: &str) -> Self {
         Self {
             names: BTreeSet::from([name.to_owned()]),
             others: 0,
@@ -68,7 +89,7 @@ impl Told {
     }
 
     /// So many of those that have the most sagas; of equals, the first by name.
-    fn most_frequent(trees: Trees<'_>, limit: usize) -> Result<Self, StoreError> {
+    pub(super) fn most_frequent(trees: Trees<'_>, limit: usize) -> Result<Self, StoreError> {
         let mut heap = BinaryHeap::new();
         let mut types: u64 = 0;
         reads::totals_of(trees.store, trees.generation, totals::TYPES, |name, sagas| {
@@ -97,10 +118,11 @@ struct Sums {
 }
 
 impl Sums {
-    fn new(told: Told) -> Self {
+    fn new(told: Told, basis: Basis) -> Self {
         let sums = Statistics {
             by_status: SagaStatus::ALL.into_iter().map(|status| (status, 0)).collect(),
             other_types: told.others,
+            basis,
             ..Statistics::default()
         };
         Self { told, sums }
@@ -111,23 +133,43 @@ impl Sums {
         if status == SagaStatus::Completed {
             self.sums.completed_millis += millis;
         }
-        if sagas == 0 {
-            return;
-        }
-        if let Some(sum) = self.sums.by_type.get_mut(saga_type) {
-            *sum += sagas;
-        } else if self.told.names.contains(saga_type) {
-            self.sums.by_type.insert(saga_type.to_owned(), sagas);
-        } else {
-            self.sums.sagas_of_other_types += sagas;
+        if sagas > 0 {
+            self.add_to_type(saga_type, sagas as i64);
         }
     }
 
-    fn done(self) -> Statistics {
+    /// Sums of the past come in parts, some of which only take away.
+    fn add_past(&mut self, filter: &Filter, saga_type: &str, sums: &CensusRecord) {
+        let mut all = 0;
+        for status in SagaStatus::ALL {
+            if filter.status.is_none_or(|wanted| wanted == status) {
+                let standing = sums.standing(status);
+                let sum = self.sums.by_status.entry(status).or_default();
+                *sum = sum.wrapping_add_signed(standing);
+                all += standing;
+            }
+        }
+        let completed = &mut self.sums.completed_millis;
+        *completed = completed.wrapping_add_signed(sums.completed_millis);
+        if all != 0 {
+            self.add_to_type(saga_type, all);
+        }
+    }
+
+    fn add_to_type(&mut self, saga_type: &str, sagas: i64) {
+        let sum = if self.told.names.contains(saga_type) {
+            self.sums.by_type.entry(saga_type.to_owned()).or_default()
+        } else {
+            &mut self.sums.sagas_of_other_types
+        };
+        *sum = sum.wrapping_add_signed(sagas);
+    }
+
+    fn done(mut self) -> Statistics {
+        self.sums.by_type.retain(|_, sagas| *sagas > 0);
         self.sums
     }
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,7 +190,7 @@ mod tests {
         let store = testkit::store();
         testkit::project(&store, &events, &[3], 1);
         let told = |limit| {
-            let found = statistics_by(&*store, &Filter::default(), limit).unwrap();
+            let found = statistics_by(&*store, &SagaDefinitions::default(), &Filter::default(), limit).unwrap();
             assert_eq!(found.total(), 7);
             let by_type: Vec<(String, u64)> = found.by_type.into_iter().collect();
             (by_type, found.other_types, found.sagas_of_other_types)

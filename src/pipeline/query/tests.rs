@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use std::collections::{BTreeMap, BTreeSet};
 
+mod as_of;
+
 /// The answer by brute force: fold every saga, filter, sort.
 fn expected(events: &[Event], filter: &Filter, sort: Sort) -> Vec<SagaView> {
     let definitions = SagaDefinitions::default();
@@ -74,6 +76,7 @@ fn filters() -> impl Strategy<Value = Filter> {
             status,
             from,
             to,
+            as_of: None,
         })
 }
 

@@ -8,11 +8,11 @@ use super::request_id::RequestIds;
 use super::settings::ServerSettings;
 use super::shares::{Share, Shares};
 use crate::domain::clock::SharedClock;
-use crate::domain::{SagaId, TimelineKey};
+use crate::domain::{Millis, SagaId, TimelineKey};
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::DeadLetterQuery;
 use crate::pipeline::query::{
-    Filter, PurgedView, Query, QueryError, SagaView, SearchPage, SearchRequest, Statistics, TimelineStep,
+    Census, Filter, PurgedView, Query, QueryError, SagaView, SearchPage, SearchRequest, Statistics, TimelineStep,
 };
 use crate::server::metrics::{Asked, Metrics};
 use crate::store::StoreError;
@@ -107,6 +107,12 @@ impl Context {
     /// Numbers about the sagas that match.
     pub async fn statistics(&self, filter: Filter) -> Result<Statistics, ApiError> {
         self.scan(Asked::Statistics, move |query| query.statistics(&filter))
+            .await
+    }
+
+    /// How many sagas stood where at some instants.
+    pub async fn censuses(&self, filter: Filter, instants: Vec<Millis>) -> Result<Vec<Census>, ApiError> {
+        self.scan(Asked::Statistics, move |query| query.censuses(&filter, &instants))
             .await
     }
 
@@ -291,6 +297,9 @@ impl From<QueryError> for ApiError {
                 accepted: "nextCursor of an answer to the same filters and sort; without it, the first page"
                     .to_owned(),
             }]),
+            error @ (QueryError::TooManyToSort { .. } | QueryError::TooManyChanges { .. }) => {
+                Self::new(ErrorKind::BadRequest, error.to_string())
+            }
             QueryError::Store(error) => error.into(),
         }
     }

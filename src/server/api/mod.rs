@@ -12,6 +12,7 @@ mod audit_entry;
 mod body;
 mod body_room;
 mod caller;
+mod census;
 mod chunked;
 mod context;
 mod dead_letters;

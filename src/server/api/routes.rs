@@ -5,7 +5,7 @@ use super::context::Context;
 use super::error::{ApiError, ErrorKind};
 use super::middleware::{self, RouteContext};
 use super::route::{Route, Terms};
-use super::{actuator, audit, dead_letters, docs, internal, retention, sagas};
+use super::{actuator, audit, census, dead_letters, docs, internal, retention, sagas};
 use axum::Router;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 pub(super) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     let nouns = [
         sagas::routes(),
+        census::routes(),
         dead_letters::routes(),
         retention::routes(),
         audit::routes(),

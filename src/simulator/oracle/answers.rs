@@ -267,6 +267,7 @@ fn search(query: &Query, sagas: &Sagas, rng: &mut Rng, found: &mut Vec<String>) 
         status: some(400).then(|| like.status.parse().unwrap()),
         from: some(300).then_some(Millis(like.started_at)),
         to: some(300).then_some(Millis(like.started_at + 100_000)),
+        as_of: None,
     };
     let sort = Sort {
         key: if some(500) {

@@ -5,19 +5,19 @@
 //! and a line of its own; a line that is there is never changed.
 
 use super::super::codec::Record;
-use super::super::keys::{self, Key, TimelineRow, Tree};
+use super::super::keys::{self, CensusCell, Key, TimelineRow, Tree};
 use super::super::records::{
-    AheadRecord, ArchivedRecord, AuditRecord, CountRecord, DeadLetterMarkRecord, DeadLetterRecord,
+    AheadRecord, ArchivedRecord, AuditRecord, CensusRecord, CountRecord, DeadLetterMarkRecord, DeadLetterRecord,
     DeadLetterSummaryRecord, DecisionOutcome, DecisionRecord, FeedRecord, GapKind, GapRecord, HoldRecord,
-    HoldScopeRecord, InstanceRecord, LastRecord, LiftedRecord, LogRecord, MetaRecord, OffsetRecord,
+    HoldScopeRecord, InstanceRecord, LastRecord, LiftedRecord, LogRecord, ManyChangesRecord, MetaRecord, MoveRecord, OffsetRecord,
     PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord, StandingRecord,
-    TotalRecord, UpdatedRecord,
+    StartedRecord, TotalRecord, UpdatedRecord,
 };
 use super::super::totals;
 use crate::domain::{
     Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, Event, EventDigest, Listed,
     MetadataForm, Millis, Position, PurgedSaga, Remains, RowGroups, Said, SagaState, SagaStatus, StatusChange,
-    StatusLog, TimelineKey, TraceIds,
+    StatusLog, StatusMove, TimelineKey, TraceIds,
 };
 
 const KEYS: &str = include_str!("../../../tests/fixtures/formats/keys.txt");
@@ -159,6 +159,7 @@ fn purged() -> PurgedSaga {
         first: Position::new(0, 5),
         last: Position::new(2, 70_001),
         row_groups: Some(RowGroups { first: 1, count: 2 }),
+        path: state().path(),
         remains: Remains {
             failures: 1,
             compensations: 1,
@@ -237,6 +238,17 @@ fn every_key_is_laid_out_as_ever() {
     assert_key("counts updated", |key| {
         keys::count(key, (Tree::Updated, kind, failed), 0, 0, 410, Some(-410));
     });
+    assert_key("census", |key| {
+        let cell = CensusCell {
+            start_level: 4,
+            start: 430_583_038,
+            time_level: 2,
+            time: 420_491,
+        };
+        keys::census(key, cell, kind);
+    });
+    assert_key("moves", |key| keys::status_move(key, RECORDED_AT, saga));
+    assert_key("many_changes", |key| keys::many_changes(key, saga));
     assert_key("totals", |key| keys::total(key, totals::FAILED));
     assert_key("totals numbered", |key| {
         keys::total_numbered(key, totals::CURSOR, 2);
@@ -288,7 +300,7 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
     assert_plain!("feed 1 dead letter", FeedRecord, FeedRecord::DeadLetter);
     assert_plain!("feed 1 gap", FeedRecord, FeedRecord::Gap { next: 70_002 });
     assert_plain!("feed 1 purged", FeedRecord, FeedRecord::Purged { decision: 300 });
-    assert_record("purged 3", &PurgedRecord::of(&purged()), |bytes| {
+    assert_record("purged 4", &PurgedRecord::of(&purged()), |bytes| {
         assert_eq!(PurgedRecord::read(bytes).unwrap().purged().unwrap(), purged());
     });
     assert_plain!(
@@ -474,6 +486,33 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
             duration_millis: 345_678
         }
     );
+    let (path, started_at) = (state.path(), state.started_at);
+    assert_record("by_started 2", &StartedRecord::of(&path, started_at), |bytes| {
+        let read = StartedRecord::read(bytes).unwrap();
+        assert_eq!(read.path(started_at).unwrap(), path);
+    });
+    let step = StatusMove {
+        at: RECORDED_AT,
+        from: Some(SagaStatus::Failed),
+        to: SagaStatus::Compensated,
+    };
+    assert_record("moves 1", &MoveRecord::of("REFUND", started_at, &step), |bytes| {
+        let read = MoveRecord::read(bytes).unwrap();
+        assert_eq!(read.at(RECORDED_AT).unwrap(), (step, started_at));
+    });
+    assert_plain!(
+        "census 1",
+        CensusRecord,
+        CensusRecord {
+            entered: [300, 200, 100, 7, 3],
+            left: [290, 150, 0, 3, 0],
+            completed_millis: 345_678,
+        }
+    );
+    assert_plain!("many_changes 1", ManyChangesRecord, ManyChangesRecord {
+        from: RECORDED_AT.0,
+        until: RECORDED_AT.0 + 1,
+    });
     assert_plain!(
         "decisions 1",
         DecisionRecord,

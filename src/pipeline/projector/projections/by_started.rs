@@ -1,9 +1,9 @@
-//! The sagas of a type and status, by their start.
+//! The sagas of a type and status, by their start, each with its status at every instant.
 
 use super::{Change, Projection, Rebuilt};
 use crate::pipeline::projector::changes::Changes;
 use crate::store::codec::Record;
-use crate::store::records::PresenceRecord;
+use crate::store::records::StartedRecord;
 use crate::store::{ProjectionTable, keys};
 
 pub(super) static PROJECTION: Projection = Projection {
@@ -20,8 +20,9 @@ fn change(changes: &mut Changes, change: &Change<'_>) {
         |before, after| {
             (before.status, before.started_at) == (after.status, after.started_at)
                 && before.saga_type == after.saga_type
+                && before.path == after.path
         },
         |key, place| keys::by_time(key, &place.saga_type, place.status, place.started_at, change.saga),
-        |bytes, _| PresenceRecord.write(bytes),
+        |bytes, place| StartedRecord::of(&place.path, place.started_at).write(bytes),
     );
 }

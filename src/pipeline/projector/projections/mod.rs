@@ -8,10 +8,13 @@
 mod by_order;
 mod by_started;
 mod by_updated;
+mod census;
 mod counts;
+mod moves;
 mod states;
 mod totals;
 
+pub(super) use census::{Cells, Leaves, PurgedMoves};
 pub(super) use counts::Cell;
 #[cfg(test)]
 pub(super) use totals::REMEMBERED_TOTALS;
@@ -21,16 +24,19 @@ use super::changes::Changes;
 use super::counters::Counters;
 use crate::domain::{
     AnomalyKind, CompensationTimes, Millis, OrderId, SagaId, SagaState, SagaStatus, SagaType,
+    StatusPath,
 };
 use crate::store::{Batch, ProjectionTable, StoreError, StoreRead};
 
 /// Every projection there is.
-pub static PROJECTIONS: [&Projection; 6] = [
+pub static PROJECTIONS: [&Projection; 8] = [
     &states::PROJECTION,
     &by_order::PROJECTION,
     &by_started::PROJECTION,
     &by_updated::PROJECTION,
     &counts::PROJECTION,
+    &moves::PROJECTION,
+    &census::PROJECTION,
     &totals::PROJECTION,
 ];
 
@@ -85,6 +91,7 @@ pub(super) struct Footprint {
     saga_type: SagaType,
     order_id: OrderId,
     status: SagaStatus,
+    path: StatusPath,
     started_at: Millis,
     updated_at: Millis,
     failures: u32,
@@ -101,6 +108,7 @@ impl Footprint {
             saga_type: state.saga_type.clone(),
             order_id: state.order_id.clone(),
             status: state.status,
+            path: state.path(),
             started_at: state.started_at,
             updated_at: state.updated_at,
             failures: state.failures,
@@ -110,6 +118,15 @@ impl Footprint {
             conflicts: state.conflicts.total,
             anomalies: state.anomalies.kept.iter().map(|anomaly| anomaly.kind).collect(),
         }
+    }
+
+    /// How many of a saga's first moves are the same in `after`, and so are all that rows say of them.
+    fn common_moves(&self, after: &Self) -> usize {
+        if (self.started_at, &self.saga_type) != (after.started_at, &after.saga_type) {
+            return 0;
+        }
+        let both = self.path.moves().zip(after.path.moves());
+        both.take_while(|(old, new)| old == new).count()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Sums over all sagas, and over those that were: what statistics and metrics tell.
 
 use super::{Change, Projection, Rebuilt};
-use crate::domain::{AnomalyKind, CompensationTimes, EventRef, Millis, Remains, SagaStatus, Step};
+use crate::domain::{AnomalyKind, CompensationTimes, EventRef, Millis, PurgedSaga, SagaStatus, Step};
 use crate::pipeline::projector::changes::{Changes, TypeNames};
 use crate::pipeline::projector::counters::Counters;
 use crate::store::codec::Record;
@@ -58,10 +58,12 @@ fn change(changes: &mut Changes, change: &Change<'_>) {
 }
 
 impl Changes {
-    /// Records that a purged saga of so many deliveries left this behind (or, with -1, came back).
-    pub(in crate::pipeline::projector) fn purged(&mut self, remains: &Remains, events: u32, sign: i64) {
+    /// Records that a saga was purged (or, with -1, restored).
+    pub(in crate::pipeline::projector) fn purged(&mut self, saga: &PurgedSaga, sign: i64) {
+        let remains = &saga.remains;
+        self.purged_moves(saga, sign);
         self.add(Total::PurgedSagas, sign);
-        self.add(Total::PurgedEvents, sign * i64::from(events));
+        self.add(Total::PurgedEvents, sign * i64::from(saga.events));
         self.add(Total::Failed, sign * i64::from(remains.failures));
         self.add(Total::Compensated, sign * i64::from(remains.compensations));
         self.add(Total::Duplicates, sign * i64::from(remains.duplicates));

@@ -9,7 +9,7 @@ use saga_tracker_sdk::contract::limits;
 pub(super) const LONGEST_NAME: usize = limits::MAX_ID_CHARS;
 const NAME: &str = "1 to 255 characters";
 
-pub(super) fn saga_type(params: &mut Params<'_>) -> Option<String> {
+pub(in crate::server::api) fn saga_type(params: &mut Params<'_>) -> Option<String> {
     params.take(&["sagaType", "type"], NAME, |text| {
         parse_text(text, LONGEST_NAME).map(str::to_owned)
     })
@@ -30,7 +30,7 @@ pub(super) fn status(params: &mut Params<'_>) -> Option<SagaStatus> {
 }
 
 /// First and last instant of the period, both inside.
-pub(super) fn period(params: &mut Params<'_>) -> (Option<Millis>, Option<Millis>) {
+pub(in crate::server::api) fn period(params: &mut Params<'_>) -> (Option<Millis>, Option<Millis>) {
     let from = params.take(&["fromDate"], ACCEPTED, |text| parse_edge(text, Edge::First));
     let to = params.take(&["toDate"], ACCEPTED, |text| parse_edge(text, Edge::Last));
     if let (Some(first), Some(last)) = (from, to)

@@ -1,9 +1,10 @@
 //! Questions about sagas, one file each, and what their answers share.
 
-mod filter;
+pub(super) mod filter;
+pub(super) mod moment;
 mod saga;
 mod search;
-mod statistics;
+pub(super) mod statistics;
 mod steps;
 
 use super::error::ApiError;

@@ -7,6 +7,7 @@ use super::super::saga_fields::Status;
 use super::super::text;
 use super::SagaBody;
 use super::filter::{self, LONGEST_NAME};
+use super::moment::{self, MomentBody};
 use crate::domain::{Millis, OrderId, SagaStatus, SagaType};
 use crate::pipeline::query::{Filter, SearchPage, SearchRequest, Sort, SortKey, Window};
 use axum::Json;
@@ -37,6 +38,8 @@ pub(in crate::server::api) struct SearchQuery {
     from_date: Option<Millis>,
     #[param(schema_with = text::last_edge_schema)]
     to_date: Option<Millis>,
+    #[param(schema_with = moment::as_of_schema)]
+    as_of: Option<Millis>,
     /// Which page, from 0. Not together with a cursor.
     #[param(value_type = Option<u64>, minimum = 0, maximum = 1_000_000_000_000u64, default = 0)]
     page: Option<u64>,
@@ -59,6 +62,7 @@ impl SearchQuery {
         let saga_type = filter::saga_type(&mut params);
         let status = filter::status(&mut params);
         let (from_date, to_date) = filter::period(&mut params);
+        let as_of = moment::as_of(&mut params);
         let number = format!("a whole number from 0 to {LAST_PAGE}");
         let page = params.take(&["page"], &number, |text| parse_number(text, 0, LAST_PAGE));
         let size = params.take(&["size"], "a whole number from 1 to 100", |text| {
@@ -86,6 +90,7 @@ impl SearchQuery {
             status,
             from_date,
             to_date,
+            as_of,
             page,
             size,
             sort,
@@ -101,6 +106,7 @@ impl SearchQuery {
             status: self.status,
             from: self.from_date,
             to: self.to_date,
+            as_of: self.as_of,
         };
         let sort = self.sort.unwrap_or(Sort {
             key: SortKey::StartedAt,
@@ -139,6 +145,9 @@ pub(in crate::server::api) struct SearchBody {
     /// Leads to what follows; null on the last part.
     #[schema(required)]
     next_cursor: Option<String>,
+    /// Only where an instant was asked for.
+    #[serde(flatten)]
+    moment: Option<MomentBody>,
 }
 
 /// Which part it is, and of how many.
@@ -158,7 +167,7 @@ struct PageBody {
 }
 
 impl SearchBody {
-    fn of(found: SearchPage, window: &Window) -> Self {
+    fn of(found: SearchPage, window: &Window, as_of: Option<Millis>) -> Self {
         let (number, size) = match window {
             Window::Page { number, size } => (Some(*number), *size),
             Window::After { size, .. } => (None, *size),
@@ -170,6 +179,7 @@ impl SearchBody {
             total_pages: found.total.div_ceil(size.max(1) as u64),
         };
         Self {
+            moment: as_of.map(|_| MomentBody::of(as_of, &found.basis)),
             content: found.sagas.into_iter().map(SagaBody::from).collect(),
             page,
             next_cursor: found.next_cursor,
@@ -183,7 +193,9 @@ impl SearchBody {
     path = "/api/v1/sagas",
     operation_id = "searchSagas",
     tag = "sagas",
-    description = "All that is given must hold. Totals are exact. Unknown parameters are ignored.",
+    description = "All that is given must hold. Totals are exact. Unknown parameters are ignored. With asOf, \
+                   status, dates and every saga in the answer are those of that instant; sorted by updatedAt, or \
+                   of one order, are at most 10,000 sagas then.",
     params(SearchQuery),
     responses(
         (status = 200, body = SearchBody, description = "A part of the sagas that match."),
@@ -195,9 +207,9 @@ pub(in crate::server::api) async fn handle(
     RawQuery(query): RawQuery,
 ) -> Result<Json<SearchBody>, ApiError> {
     let request = SearchQuery::parse(query.as_deref())?.into_request();
-    let window = request.window.clone();
+    let (window, as_of) = (request.window.clone(), request.filter.as_of);
     let found = context.search(request).await?;
-    Ok(Json(SearchBody::of(found, &window)))
+    Ok(Json(SearchBody::of(found, &window, as_of)))
 }
 
 const _: () = assert!(

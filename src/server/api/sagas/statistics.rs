@@ -5,6 +5,7 @@ use super::super::error::{ApiError, ErrorBody};
 use super::super::params::Params;
 use super::super::text::{self, Instant};
 use super::filter;
+use super::moment::{self, MomentBody};
 use crate::domain::{Millis, SagaStatus, SagaType};
 use crate::pipeline::query::{Filter, Statistics};
 use axum::Json;
@@ -24,6 +25,8 @@ pub(in crate::server::api) struct StatisticsQuery {
     from_date: Option<Millis>,
     #[param(schema_with = text::last_edge_schema)]
     to_date: Option<Millis>,
+    #[param(schema_with = moment::as_of_schema)]
+    as_of: Option<Millis>,
 }
 
 impl StatisticsQuery {
@@ -31,11 +34,13 @@ impl StatisticsQuery {
         let mut params = Params::of(query);
         let saga_type = filter::saga_type(&mut params);
         let (from_date, to_date) = filter::period(&mut params);
+        let as_of = moment::as_of(&mut params);
         params.finish()?;
         Ok(Self {
             saga_type,
             from_date,
             to_date,
+            as_of,
         })
     }
 
@@ -44,6 +49,7 @@ impl StatisticsQuery {
             saga_type: self.saga_type.map(SagaType::from),
             from: self.from_date,
             to: self.to_date,
+            as_of: self.as_of,
             ..Filter::default()
         }
     }
@@ -68,8 +74,12 @@ pub(in crate::server::api) struct StatisticsBody {
     failure_rate: f64,
     /// COMPENSATED to FAILED; 0 when none failed.
     compensation_rate: f64,
-    /// Mean time from first to last event of the completed ones; 0 when there are none.
+    /// Mean time from first to last event of the completed ones; with asOf, until they were completed. 0 when
+    /// there are none.
     avg_duration_seconds: f64,
+    /// Only where an instant was asked for.
+    #[serde(flatten)]
+    moment: Option<MomentBody>,
 }
 
 /// Types that are not listed one by one.
@@ -96,7 +106,7 @@ struct PeriodBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[schema(as = ByStatus)]
-struct ByStatusBody {
+pub(in crate::server::api) struct ByStatusBody {
     started: u64,
     in_progress: u64,
     completed: u64,
@@ -104,22 +114,28 @@ struct ByStatusBody {
     compensated: u64,
 }
 
+impl ByStatusBody {
+    pub(in crate::server::api) fn of(number: impl Fn(SagaStatus) -> u64) -> Self {
+        Self {
+            started: number(SagaStatus::Started),
+            in_progress: number(SagaStatus::InProgress),
+            completed: number(SagaStatus::Completed),
+            failed: number(SagaStatus::Failed),
+            compensated: number(SagaStatus::Compensated),
+        }
+    }
+}
+
 impl StatisticsBody {
-    fn of(numbers: Statistics, from: Option<Millis>, to: Option<Millis>) -> Self {
-        let by_status = ByStatusBody {
-            started: numbers.in_status(SagaStatus::Started),
-            in_progress: numbers.in_status(SagaStatus::InProgress),
-            completed: numbers.in_status(SagaStatus::Completed),
-            failed: numbers.in_status(SagaStatus::Failed),
-            compensated: numbers.in_status(SagaStatus::Compensated),
-        };
+    fn of(numbers: Statistics, filter: &Filter) -> Self {
         Self {
             period: PeriodBody {
-                from: from.map(Instant),
-                to: to.map(Instant),
+                from: filter.from.map(Instant),
+                to: filter.to.map(Instant),
             },
+            moment: filter.as_of.map(|_| MomentBody::of(filter.as_of, &numbers.basis)),
             total: numbers.total(),
-            by_status,
+            by_status: ByStatusBody::of(|status| numbers.in_status(status)),
             failure_rate: numbers.failure_rate(),
             compensation_rate: numbers.compensation_rate(),
             avg_duration_seconds: numbers.average_duration_seconds(),
@@ -149,12 +165,8 @@ pub(in crate::server::api) async fn handle(
     RawQuery(query): RawQuery,
 ) -> Result<Json<StatisticsBody>, ApiError> {
     let filter = StatisticsQuery::parse(query.as_deref())?.into_filter();
-    let (from, to) = (filter.from, filter.to);
-    Ok(Json(StatisticsBody::of(
-        context.statistics(filter).await?,
-        from,
-        to,
-    )))
+    let numbers = context.statistics(filter.clone()).await?;
+    Ok(Json(StatisticsBody::of(numbers, &filter)))
 }
 
 #[cfg(test)]
@@ -163,7 +175,7 @@ mod tests {
 
     #[test]
     fn all_five_statuses_are_there_and_rates_of_nothing_are_zero() {
-        let body = StatisticsBody::of(Statistics::default(), None, None);
+        let body = StatisticsBody::of(Statistics::default(), &Filter::default());
         insta::assert_json_snapshot!(body);
     }
 
@@ -179,6 +191,6 @@ mod tests {
             .unwrap()
             .into_filter();
         assert_eq!(filter.saga_type, Some("T".into()));
-        insta::assert_json_snapshot!(StatisticsBody::of(numbers, filter.from, filter.to));
+        insta::assert_json_snapshot!(StatisticsBody::of(numbers, &filter));
     }
 }

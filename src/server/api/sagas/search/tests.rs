@@ -1,4 +1,5 @@
 use super::*;
+use crate::pipeline::query::Basis;
 
 fn request(query: &str) -> SearchRequest {
     SearchQuery::parse(Some(query)).unwrap().into_request()
@@ -25,6 +26,7 @@ fn nothing_given_is_the_first_page_of_all_newest_first() {
 #[test]
 fn every_parameter_arrives() {
     let query = "orderId=o%2F1&type=REFUND&status=IN_PROGRESS&fromDate=2026-01-01&toDate=2026-01-31\
+                 &asOf=2026-01-01T00:00:00Z\
                  &page=7&size=100&sort=updatedAt,ASC";
     let expected = SearchRequest {
         filter: Filter {
@@ -33,6 +35,7 @@ fn every_parameter_arrives() {
             status: Some(SagaStatus::InProgress),
             from: Some(Millis(1_767_225_600_000)),
             to: Some(Millis(1_769_903_999_999)),
+            as_of: Some(Millis(1_767_225_600_000)),
         },
         sort: Sort {
             key: SortKey::UpdatedAt,
@@ -121,8 +124,9 @@ fn the_last_page_may_be_short() {
             sagas: Vec::new(),
             total,
             next_cursor: None,
+            basis: Basis::default(),
         };
-        SearchBody::of(found, &Window::Page { number: 0, size })
+        SearchBody::of(found, &Window::Page { number: 0, size }, None)
             .page
             .total_pages
     };

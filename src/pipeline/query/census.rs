@@ -1,0 +1,83 @@
+//! The census: how many sagas of each type stood in each status at an instant, and how often each status was
+//! entered and left until then.
+
+use super::statistics::Told;
+use super::trees::Trees;
+use super::unkept::Past;
+use super::{Basis, Filter, QueryError, past, search};
+use crate::domain::{Millis, SagaDefinitions};
+use crate::store::records::CensusRecord;
+use crate::store::{Store, reads};
+use std::collections::BTreeMap;
+
+/// Types that are told apart.
+const TYPES: usize = 1_000;
+
+/// How many sagas stood where.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Census {
+    /// By type: of the types that have the most sagas of all times, a thousand.
+    pub by_type: BTreeMap<String, CensusRecord>,
+    /// How many types there are beside those, at all times.
+    pub other_types: u64,
+    /// Those together.
+    pub others: CensusRecord,
+    /// Sagas that are purged now, whenever they started: of the wanted type, or of all.
+    pub purged: CensusRecord,
+    /// What it was counted in.
+    pub basis: Basis,
+}
+
+impl Census {
+    /// All types together.
+    pub fn all(&self) -> CensusRecord {
+        let mut all = self.others;
+        self.by_type.values().for_each(|sums| all.add(sums));
+        all
+    }
+}
+
+/// The censuses at some instants, all of one moment of the store.
+pub(super) fn censuses(
+    store: &dyn Store,
+    definitions: &SagaDefinitions,
+    filter: &Filter,
+    instants: &[Millis],
+) -> Result<Vec<Census>, QueryError> {
+    let snapshot = store.snapshot();
+    let generation = reads::active_generation(&*snapshot)?;
+    let trees = Trees {
+        store: &*snapshot,
+        generation,
+    };
+    let told = match &filter.saga_type {
+        Some(one) => Told::one(one.as_str()),
+        None => Told::most_frequent(trees, TYPES)?,
+    };
+    let (cursor, rules) = search::basis(trees, definitions)?;
+    let at = |at: &Millis| {
+        let past = Past {
+            trees,
+            definitions: &rules,
+            cursor: &cursor,
+            at: *at,
+        };
+        let mut census = Census {
+            other_types: told.others,
+            basis: Basis::of(&cursor, &rules),
+            ..Census::default()
+        };
+        past::sums(&past, filter, |saga_type, sums| {
+            if let Some(known) = census.by_type.get_mut(saga_type) {
+                known.add(sums);
+            } else if told.names.contains(saga_type) {
+                census.by_type.insert(saga_type.to_owned(), *sums);
+            } else {
+                census.others.add(sums);
+            }
+        })?;
+        past::purged_sums(&past, filter, |sums| census.purged.add(sums))?;
+        Ok(census)
+    };
+    instants.iter().map(at).collect()
+}

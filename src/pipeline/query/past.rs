@@ -1,0 +1,235 @@
+//! Search and statistics as of an instant: which sagas stood where then, by what is known today.
+
+use super::grid::Grid;
+use super::order::{self, Part, each_of_order};
+use super::trees::{Row, Span};
+use super::unkept::{Corrections, Past};
+use super::walk_at::{WalkAt, standing};
+use super::{Filter, QueryError, SagaView, SearchRequest, Sort, SortKey};
+use crate::domain::{OrderId, SagaId, SagaState};
+use crate::store::records::CensusRecord;
+use crate::store::{Direction, StoreError, reads};
+
+/// Sagas that are sorted by their last event before an instant, at most: there is no index for that.
+pub(super) const MAX_SORTED: usize = 10_000;
+/// States that are read at once.
+const STATES: usize = 500;
+
+/// The part of the sagas that matched at an instant, and how many did.
+pub(super) fn search(
+    past: &Past<'_>,
+    request: &SearchRequest,
+    part: &Part,
+) -> Result<(Vec<Row>, u64), QueryError> {
+    match (&request.filter.order_id, request.sort.key) {
+        (Some(order), _) => of_order(past, order, request, part),
+        (None, SortKey::StartedAt) => by_start(past, request, part),
+        (None, SortKey::UpdatedAt) => by_last_event(past, request, part),
+    }
+}
+
+/// The states that sagas had, in their order.
+pub(super) fn views(past: &Past<'_>, rows: &[Row]) -> Result<Vec<SagaView>, QueryError> {
+    let ids: Vec<SagaId> = rows.iter().map(|(_, saga)| saga.clone()).collect();
+    let states = reads::instances(past.trees.store, past.trees.generation, &ids)?;
+    let mut views = Vec::with_capacity(ids.len());
+    for (saga_id, whole) in ids.into_iter().zip(states) {
+        let state = match &whole {
+            Some(whole) => past.state(&saga_id, whole)?,
+            None => None,
+        };
+        let state = state.ok_or_else(|| {
+            StoreError::Corrupt(format!("by_started: saga {saga_id} is indexed but has no state"))
+        })?;
+        views.push(SagaView { saga_id, state });
+    }
+    Ok(views)
+}
+
+/// Sums up the sagas that match and had begun, by type, each several times.
+pub(super) fn sums(
+    past: &Past<'_>,
+    filter: &Filter,
+    mut add: impl FnMut(&str, &CensusRecord),
+) -> Result<(), QueryError> {
+    if let Some(order) = &filter.order_id {
+        return each_then(past, order, filter, |_, whole, state| {
+            let mut sums = CensusRecord::default();
+            for step in whole.path().moves().take_while(|step| step.at <= past.at) {
+                sums.add_move(&step, whole.started_at, 1);
+            }
+            correct(&mut sums, state);
+            add(whole.saga_type.as_str(), &sums);
+        });
+    }
+    let grid = grid(past)?;
+    grid.sums(filter.saga_type.as_ref(), span(filter), &mut add)
+}
+
+/// Sums up the sagas that are purged now and had begun, by type, each several times.
+pub(super) fn purged_sums(
+    past: &Past<'_>,
+    filter: &Filter,
+    mut add: impl FnMut(&CensusRecord),
+) -> Result<(), QueryError> {
+    let wanted = filter.saga_type.as_ref();
+    let grid = Grid::new(past.trees, past.at, Corrections::default())?;
+    grid.purged(&mut |saga_type, sums| {
+        if wanted.is_none_or(|wanted| wanted.as_str() == saga_type) {
+            add(sums);
+        }
+    })?;
+    Ok(())
+}
+
+/// Makes the sums of one saga say the status that it had.
+fn correct(sums: &mut CensusRecord, state: &SagaState) {
+    for (status, number) in sums.entered.iter_mut().enumerate() {
+        let stood = i64::from(status == usize::from(state.status.tag()));
+        *number += stood - (*number - sums.left[status]);
+    }
+}
+
+fn grid<'r>(past: &Past<'r>) -> Result<Grid<'r>, QueryError> {
+    let corrections = Corrections::at(past.trees, past)?;
+    Ok(Grid::new(past.trees, past.at, corrections)?)
+}
+
+fn span(filter: &Filter) -> Span {
+    Span::of(filter.from, filter.to)
+}
+
+fn by_start(past: &Past<'_>, request: &SearchRequest, part: &Part) -> Result<(Vec<Row>, u64), QueryError> {
+    let grid = grid(past)?;
+    let total = total(&grid, &request.filter)?;
+    if part.skip >= total {
+        return Ok((Vec::new(), total));
+    }
+    // As in a search of the present, a page of the second half is walked to from the end.
+    let from_end = part.behind.is_none() && part.skip > total / 2;
+    let want = usize::try_from(total - part.skip).map_or(part.size, |left| left.min(part.size));
+    let skip = if from_end {
+        total - part.skip - want as u64
+    } else {
+        part.skip
+    };
+    let forward = request.sort.descending == from_end;
+    let mut walk = walk(&grid, &request.filter, forward);
+    (walk.skip, walk.want) = (skip, want);
+    walk.behind.clone_from(&part.behind);
+    walk.run()?;
+    if from_end {
+        walk.found.reverse();
+    }
+    Ok((walk.found, total))
+}
+
+fn walk<'g, 'r>(grid: &'g Grid<'r>, filter: &Filter, forward: bool) -> WalkAt<'g, 'r> {
+    WalkAt {
+        grid,
+        status: filter.status,
+        saga_type: filter.saga_type.clone(),
+        direction: if forward {
+            Direction::Forward
+        } else {
+            Direction::Reverse
+        },
+        span: span(filter),
+        behind: None,
+        skip: 0,
+        want: 0,
+        found: Vec::new(),
+    }
+}
+
+fn total(grid: &Grid<'_>, filter: &Filter) -> Result<u64, QueryError> {
+    let mut total = 0;
+    grid.sums(filter.saga_type.as_ref(), span(filter), &mut |_, sums| {
+        total += standing(sums, filter.status);
+    })?;
+    Ok(u64::try_from(total).unwrap_or(0))
+}
+
+fn by_last_event(
+    past: &Past<'_>,
+    request: &SearchRequest,
+    part: &Part,
+) -> Result<(Vec<Row>, u64), QueryError> {
+    let grid = grid(past)?;
+    let total = total(&grid, &request.filter)?;
+    if total > MAX_SORTED as u64 {
+        return Err(QueryError::TooManyToSort {
+            found: total,
+            limit: MAX_SORTED,
+        });
+    }
+    let mut walk = walk(&grid, &request.filter, true);
+    walk.want = MAX_SORTED;
+    walk.run()?;
+    let mut rows = Vec::with_capacity(walk.found.len());
+    for some in walk.found.chunks(STATES) {
+        let of_some = views(past, some)?;
+        rows.extend(of_some.into_iter().map(|view| (view.state.updated_at, view.saga_id)));
+    }
+    Ok((part_of(rows, request.sort, part), total))
+}
+
+fn of_order(
+    past: &Past<'_>,
+    order: &OrderId,
+    request: &SearchRequest,
+    part: &Part,
+) -> Result<(Vec<Row>, u64), QueryError> {
+    let mut rows = Vec::new();
+    each_then(past, order, &request.filter, |saga, _, state| {
+        rows.push((order::time_of(request.sort, state), saga));
+    })?;
+    let total = rows.len() as u64;
+    Ok((part_of(rows, request.sort, part), total))
+}
+
+/// Visits the sagas of an order that matched: id, what they are now, and what they were.
+fn each_then(
+    past: &Past<'_>,
+    order: &OrderId,
+    filter: &Filter,
+    mut visit: impl FnMut(SagaId, &SagaState, &SagaState),
+) -> Result<(), QueryError> {
+    let mut found = 0;
+    let mut failed = None;
+    each_of_order(past.trees, order, |saga, whole| {
+        if failed.is_some() || found > MAX_SORTED {
+            return;
+        }
+        match past.state(&saga, whole) {
+            Ok(Some(state)) if order::matches(filter, &state) => {
+                found += 1;
+                visit(saga, whole, &state);
+            }
+            Ok(_) => {}
+            Err(error) => failed = Some(error),
+        }
+    })?;
+    if found > MAX_SORTED {
+        return Err(QueryError::TooManyToSort {
+            found: found as u64,
+            limit: MAX_SORTED,
+        });
+    }
+    Ok(failed.map_or(Ok(()), Err)?)
+}
+
+/// The part that is wanted of rows in any order.
+fn part_of(mut rows: Vec<Row>, sort: Sort, part: &Part) -> Vec<Row> {
+    rows.sort_unstable();
+    if sort.descending {
+        rows.reverse();
+    }
+    let is_behind = |row: &Row| {
+        let edge = part.behind.as_ref();
+        edge.is_none_or(|edge| if sort.descending { row < edge } else { row > edge })
+    };
+    let skip = usize::try_from(part.skip).unwrap_or(usize::MAX);
+    let wanted = rows.into_iter().filter(is_behind);
+    wanted.skip(skip).take(part.size).collect()
+}

@@ -1,0 +1,173 @@
+//! Search and statistics as of an instant are those of a fold of what had happened by then.
+
+use super::*;
+use crate::domain::{SagaState, StatusMove, deduplicate};
+
+/// The sagas as they stood, by brute force. What the deliveries say beyond the timeline is left out.
+fn stood(events: &[Event], at: Millis) -> Vec<SagaView> {
+    let definitions = SagaDefinitions::default();
+    let ids: BTreeSet<&str> = events.iter().map(|event| event.saga_id.as_str()).collect();
+    let of = |id: &str| {
+        let own = events.iter().filter(|event| event.saga_id.as_str() == id);
+        let deduplicated = deduplicate(own);
+        let mut timeline = deduplicated
+            .timeline
+            .into_iter()
+            .filter(|event| event.recorded_at <= at);
+        let mut state = SagaState::begin(timeline.next()?, &definitions);
+        timeline.for_each(|event| state.apply_unlisted(&event.view(), &definitions));
+        Some(SagaView {
+            saga_id: id.into(),
+            state: state.of_timeline(),
+        })
+    };
+    ids.into_iter().filter_map(of).collect()
+}
+
+fn expected_at(events: &[Event], filter: &Filter, sort: Sort, at: Millis) -> Vec<SagaView> {
+    let mut views = stood(events, at);
+    views.retain(|view| {
+        order::matches(filter, &view.state)
+            && filter
+                .order_id
+                .as_ref()
+                .is_none_or(|order| *order == view.state.order_id)
+    });
+    views.sort_by_key(|view| (order::time_of(sort, &view.state), view.saga_id.clone()));
+    if sort.descending {
+        views.reverse();
+    }
+    views
+}
+
+fn bare(sagas: Vec<SagaView>) -> Vec<SagaView> {
+    let of_timeline = |view: SagaView| SagaView {
+        state: view.state.of_timeline(),
+        ..view
+    };
+    sagas.into_iter().map(of_timeline).collect()
+}
+
+/// The edge of an event, or one millisecond before or behind it.
+fn edge(events: &[Event], place: usize, by: i64) -> Millis {
+    Millis(events[place % events.len()].recorded_at.0 + by)
+}
+
+/// A few sagas whose status changes too often to keep all of its changes.
+fn flapping() -> impl Strategy<Value = Vec<Event>> {
+    (traffic(160), 1i64..2_000).prop_map(|(mut events, pace)| {
+        for (n, event) in (0i64..).zip(&mut events) {
+            event.event_id = format!("e{n}").into();
+            event.recorded_at = Millis(DAY + n * pace);
+            event.saga_type = "REFUND".into();
+        }
+        events
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn pages_as_of_an_instant_are_those_of_a_sorted_list(
+        events in prop_oneof![crowd(), many_types(), flapping()], filter in filters(), sort in sorts(),
+        size in select(vec![1usize, 3, 30]), place in 0usize..400, by in -1i64..=1, number in 0usize..40,
+    ) {
+        let query = query(&events);
+        let at = edge(&events, place, by);
+        let all = expected_at(&events, &filter, sort, at);
+        let filter = Filter { as_of: Some(at), ..filter };
+        for number in [0, number, all.len() / size] {
+            let window = Window::Page { number: number as u64, size };
+            let page = query.search(&SearchRequest { filter: filter.clone(), sort, window }).unwrap();
+            prop_assert_eq!(page.total, all.len() as u64);
+            let wanted: Vec<SagaView> = all.iter().skip(number * size).take(size).cloned().collect();
+            prop_assert_eq!(bare(page.sagas), wanted);
+        }
+    }
+
+    #[test]
+    fn cursors_as_of_an_instant_lead_through_the_same_list(
+        events in prop_oneof![crowd(), flapping()], filter in filters(), sort in sorts(), size in 1usize..12,
+        place in 0usize..400,
+    ) {
+        let query = query(&events);
+        let at = edge(&events, place, 0);
+        let of_then = Filter { as_of: Some(at), ..filter.clone() };
+        let request = |window| SearchRequest { filter: of_then.clone(), sort, window };
+        let mut page = query.search(&request(Window::Page { number: 0, size })).unwrap();
+        let mut seen = page.sagas;
+        while let Some(cursor) = page.next_cursor {
+            page = query.search(&request(Window::After { cursor, size })).unwrap();
+            seen.extend(page.sagas);
+        }
+        prop_assert_eq!(bare(seen), expected_at(&events, &filter, sort, at));
+    }
+
+    #[test]
+    fn statistics_as_of_an_instant_count_who_stood_where(
+        events in prop_oneof![crowd(), many_types(), flapping()], filter in filters(), place in 0usize..400, by in -1i64..=1,
+    ) {
+        let query = query(&events);
+        let at = edge(&events, place, by);
+        let sort = Sort { key: SortKey::StartedAt, descending: false };
+        let all = expected_at(&events, &filter, sort, at);
+        let statistics = query.statistics(&Filter { as_of: Some(at), ..filter }).unwrap();
+        for status in SagaStatus::ALL {
+            let count = all.iter().filter(|view| view.state.status == status).count();
+            prop_assert_eq!(statistics.in_status(status), count as u64);
+        }
+        let mut by_type = BTreeMap::new();
+        for view in &all {
+            *by_type.entry(view.state.saga_type.as_str().to_owned()).or_insert(0) += 1;
+        }
+        prop_assert_eq!(statistics.by_type, by_type);
+    }
+
+    #[test]
+    fn a_path_of_statuses_moves_as_the_folds_of_all_instants_do(events in crowd()) {
+        let ids: BTreeSet<&str> = events.iter().map(|event| event.saga_id.as_str()).collect();
+        let definitions = SagaDefinitions::default();
+        for id in ids {
+            let own: Vec<Event> = events.iter().filter(|event| event.saga_id.as_str() == id).cloned().collect();
+            let state = fold(&own, &definitions).unwrap();
+            if !state.changes.is_complete() {
+                continue;
+            }
+            let instants: BTreeSet<Millis> = own.iter().map(|event| event.recorded_at).collect();
+            let mut moves: Vec<StatusMove> = Vec::new();
+            for at in instants {
+                let then = stood(&own, at).pop().map(|view| view.state.status);
+                let before = moves.last().map(|step| step.to);
+                if let Some(to) = then.filter(|_| then != before) {
+                    moves.push(StatusMove { at, from: before, to });
+                }
+            }
+            prop_assert_eq!(state.path().moves().collect::<Vec<_>>(), moves);
+        }
+    }
+}
+
+#[test]
+fn more_sagas_than_are_folded_for_one_question_are_refused_and_other_instants_are_answered() {
+    let mut events = Vec::new();
+    for saga in 0..30u64 {
+        for n in 0..20u64 {
+            let status = [SagaStatus::Failed, SagaStatus::Compensated][(n % 2) as usize];
+            let mut event = crate::testkit::event_at(&format!("s{saga}"), saga * 20 + n, "STEP", status);
+            event.recorded_at = Millis(DAY + n as i64 * 1_000);
+            events.push(event);
+        }
+    }
+    let query = query(&events);
+    let ask = |at: i64| {
+        let as_of = Some(Millis(DAY + at));
+        query.statistics(&Filter {
+            as_of,
+            ..Filter::default()
+        })
+    };
+    assert!(matches!(ask(10_000), Err(QueryError::TooManyChanges { .. })));
+    assert_eq!(ask(500).unwrap().in_status(SagaStatus::Failed), 30);
+    assert_eq!(ask(19_000).unwrap().in_status(SagaStatus::Compensated), 30);
+}

@@ -1,0 +1,173 @@
+"""All sagas as of any instant: every answer is the one of an oracle that folds what had happened by then."""
+
+import random
+
+import pytest
+
+import checks
+import oracle as meaning
+import workload
+from checks import iso
+from conftest import SEED
+
+pytestmark = pytest.mark.tracker
+
+HOUR = 3_600_000
+
+
+class Past:
+    """The oracle's sagas as they stood at an instant."""
+
+    def __init__(self, truth, at):
+        then = {
+            saga_id: [event for event in saga.timeline if event.recorded_at <= at]
+            for saga_id, saga in truth.sagas.items()
+        }
+        self.at = at
+        self.truth = meaning.Oracle([], lambda _: None)
+        self.truth.sagas = {saga_id: meaning.fold(events) for saga_id, events in then.items() if events}
+
+    def __getattr__(self, name):
+        return getattr(self.truth, name)
+
+    def by_status(self, **filters):
+        counts = dict.fromkeys(meaning.STATUSES, 0)
+        for saga in self.truth.select(**filters):
+            counts[saga.status] += 1
+        return counts
+
+
+class Replayed:
+    def __init__(self, world):
+        messages = workload.messages(SEED + 7, 900, awkward=True)
+        world.publisher.send(messages).flush()
+        self.world = world
+        self.tracker = world.tracker().start().wait_caught_up()
+        self.truth = world.truth()
+        self.api = self.tracker.api
+
+    def instants(self, rng, count):
+        """Edges of events, and one millisecond before and behind them."""
+        events = [event for saga in self.truth.sagas.values() for event in saga.timeline]
+        for event in rng.sample(events, count):
+            yield Past(self.truth, event.recorded_at + rng.choice([-1, 0, 0, 1]))
+
+
+@pytest.fixture(scope="module")
+def replayed(module_world):
+    return Replayed(module_world)
+
+
+def test_any_search_as_of_any_instant(replayed, seed):
+    rng = random.Random(seed)
+    for past in replayed.instants(rng, 60):
+        for filters in checks.all_filters(rng, replayed.truth, 2):
+            sort, size = rng.choice(checks.SORTS), rng.choice([1, 7, 20, 100])
+            expected = past.search(sort=sort, **filters)
+            last = max(0, (len(expected) - 1) // size)
+            for page in {0, rng.randint(0, last), last + 1}:
+                answer = replayed.api.search(sort=sort, page=page, size=size, asOf=iso(past.at), **filters)
+                checks.same_page(answer, expected, page, size)
+                assert checks.millis(answer["asOf"]) == past.at
+                assert len(answer["definitions"]) == 64 and sum(answer["cursor"].values()) > 0
+
+
+def test_cursors_walk_the_listing_of_an_instant(replayed, seed):
+    rng = random.Random(seed)
+    for past in replayed.instants(rng, 4):
+        at = iso(past.at)
+        for sort in checks.SORTS:
+            expected = past.search(sort=sort)
+            seen, cursor = [], {}
+            while True:
+                answer = replayed.api.search(sort=sort, size=50, asOf=at, **cursor)
+                seen += [saga["sagaId"] for saga in answer["content"]]
+                if not answer["nextCursor"]:
+                    break
+                cursor = {"cursor": answer["nextCursor"]}
+            assert seen == [saga.saga_id for saga in expected]
+
+
+def test_statistics_as_of_any_instant(replayed, seed):
+    rng = random.Random(seed)
+    for past in replayed.instants(rng, 40):
+        for filters in [{}, *checks.all_filters(rng, replayed.truth, 1)]:
+            filters = {k: v for k, v in filters.items() if k in ("sagaType", "fromDate", "toDate")}
+            answer = replayed.api.statistics(asOf=iso(past.at), **filters)
+            expected = past.statistics(**filters)
+            for name in ("total", "byStatus"):
+                assert answer[name] == expected[name], (filters, past.at)
+            assert {k: n for k, n in answer["byType"].items() if n} == expected["byType"]
+
+
+def test_the_census_of_now_and_of_a_day_is_the_statistics(replayed):
+    census = replayed.api.json("/api/v1/census")
+    assert census["byStatus"] == replayed.api.statistics()["byStatus"]
+    assert census["purged"]["total"] == 0
+    day = iso(max(saga.started_at for saga in replayed.truth.sagas.values()))[:10]
+    past = Past(replayed.truth, meaning.instant(day, end_of_day=True))
+    assert replayed.api.json("/api/v1/census", asOf=day)["byStatus"] == past.by_status()
+
+
+def test_a_comparison_tells_what_changed_between_two_instants(replayed, seed):
+    rng = random.Random(seed)
+    for past in replayed.instants(rng, 10):
+        later = Past(replayed.truth, past.at + rng.choice([1, HOUR, 30 * HOUR]))
+        answer = replayed.api.json("/api/v1/census/diff", to=iso(later.at), **{"from": iso(past.at)})
+        told = {change["sagaType"]: change for change in answer["changes"]}
+        for kind in {saga.saga_type for saga in replayed.truth.sagas.values()}:
+            before, after = past.by_status(sagaType=kind), later.by_status(sagaType=kind)
+            if kind not in told:
+                assert before == after
+                continue
+            assert (told[kind]["before"], told[kind]["after"]) == (before, after)
+            net = {s: told[kind]["entered"][s] - told[kind]["left"][s] for s in meaning.STATUSES}
+            assert net == {s: after[s] - before[s] for s in meaning.STATUSES}
+
+
+def test_a_series_adds_up_to_the_census(replayed, seed):
+    rng = random.Random(seed)
+    started = [saga.started_at for saga in replayed.truth.sagas.values()]
+    for every, length in (("hour", HOUR), ("day", 24 * HOUR)):
+        at = rng.choice(started)
+        answer = replayed.api.json(
+            "/api/v1/census/series", every=every, to=iso(at + 5 * length), **{"from": iso(at)}
+        )
+        assert len(answer["points"]) == 6
+        before = Past(replayed.truth, at // length * length - 1).by_status()
+        for point in answer["points"]:
+            end = checks.millis(point["until"])
+            assert end - checks.millis(point["from"]) == length
+            stood = Past(replayed.truth, end - 1).by_status()
+            assert point["byStatus"] == stood
+            assert {s: before[s] + point["entered"][s] - point["left"][s] for s in meaning.STATUSES} == stood
+            before = stood
+
+
+@pytest.mark.parametrize(
+    ("path", "parameter"),
+    [
+        ("/api/v1/sagas?asOf=soon", "asOf"),
+        ("/api/v1/census?asOf=2025-13-01", "asOf"),
+        ("/api/v1/census/diff", "from"),
+        ("/api/v1/census/diff?from=2025-01-02&to=2025-01-01", "from"),
+        ("/api/v1/census/series?every=minute", "every"),
+        ("/api/v1/census/series?from=2000-01-01&to=2025-01-01", "from"),
+    ],
+)
+def test_what_is_no_instant_is_refused_by_name(replayed, path, parameter):
+    answer = replayed.api.get(path)
+    assert answer.status_code == 400
+    assert [detail["parameter"] for detail in answer.json()["details"]] == [parameter]
+
+
+def test_all_of_it_is_the_same_after_a_rebuild_and_a_kill(replayed, seed):
+    """Instants that were asked before answer alike: nothing of the past depends on how it was folded."""
+    instants = [iso(past.at) for past in replayed.instants(random.Random(seed), 8)]
+    asked = [("/api/v1/census", {"asOf": at}) for at in instants]
+    asked += [("/api/v1/sagas", {"asOf": at, "status": "FAILED", "size": 100}) for at in instants]
+    before = [replayed.api.json(path, **params) for path, params in asked]
+    replayed.tracker.kill9()
+    replayed.tracker.cli("rebuild")
+    replayed.tracker.start().wait_caught_up()
+    assert [replayed.api.json(path, **params) for path, params in asked] == before
