@@ -9,12 +9,12 @@ use crate::pipeline::kafka::TopicBounds;
 use crate::pipeline::kafka::Topics;
 use crate::pipeline::projector::{self, ProjectorHandle, ProjectorSettings};
 use crate::pipeline::query::Query;
-use crate::pipeline::verify::{Verify, digest};
+use crate::pipeline::verify::digest;
 use crate::store::codec::Record;
 use crate::store::records::{DecisionOutcome, DecisionRecord};
 use crate::store::rocks::{RocksSettings, RocksStore};
 use crate::store::{Batch, Durability, Key, SharedStore, Table, keys, purged};
-use crate::testkit::{DAY, TOPIC, append, behind, project, settings, store, traffic};
+use crate::testkit::{DAY, TOPIC, append, behind, differences, project, settings, store, traffic};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
@@ -290,17 +290,6 @@ fn edge(
         letters: Duration::from_secs(60),
         asked: Arc::default(),
     }
-}
-
-fn differences(store: &SharedStore) -> Vec<String> {
-    let verify = Verify {
-        store: store.clone(),
-        topic: TOPIC.to_owned(),
-        definitions: Arc::new(SagaDefinitions::default()),
-        settings: settings(2),
-        progress: Arc::default(),
-    };
-    verify.run().unwrap().differences.told
 }
 
 fn is_gone(store: &SharedStore, saga: &SagaId) -> bool {

@@ -11,12 +11,12 @@ use crate::pipeline::kafka::source::{Broker, Observed, RawHeaders, RawRecord, So
 use crate::pipeline::projector;
 use crate::pipeline::query::Query;
 use crate::pipeline::registry::{BundledSchema, SchemaError, SchemaSource};
-use crate::pipeline::verify::{Verify, digest};
+use crate::pipeline::verify::digest;
 use crate::store::dead_letters::{self, DeadLetterCounts, DeadLetterLock, Happened, Returned, ValueHash};
 use crate::store::records::{DeadLetterSummaryRecord, GapRecord};
 use crate::store::{Key, SharedStore, Table, codec::Record, keys, reads};
 use crate::testkit;
-use crate::testkit::{TOPIC, settings, store};
+use crate::testkit::{TOPIC, differences, settings, store};
 use saga_tracker_sdk::contract::{SagaEvent, SagaStatus, SagaType};
 use saga_tracker_sdk::encoding::Encoder;
 use std::collections::{BTreeMap, VecDeque};
@@ -207,17 +207,6 @@ fn run(store: &SharedStore, records: Vec<Scripted>) -> Run {
 
 pub(super) fn bundled() -> Arc<dyn SchemaSource> {
     Arc::new(BundledSchema::new().unwrap())
-}
-
-pub(super) fn differences(store: &SharedStore) -> Vec<String> {
-    let verify = Verify {
-        store: store.clone(),
-        topic: TOPIC.to_owned(),
-        definitions: Arc::new(SagaDefinitions::default()),
-        settings: settings(1),
-        progress: Arc::default(),
-    };
-    verify.run().unwrap().differences.told
 }
 
 pub(super) fn letter_counts(store: &SharedStore) -> BTreeMap<String, u64> {

@@ -1,13 +1,12 @@
 use super::*;
 use crate::pipeline::ingest::tests::{
-    KnowsNothing, Scripted, bundled, differences, events, letter_counts, record, redriven, run_with,
-    with_a_letter,
+    KnowsNothing, Scripted, bundled, events, letter_counts, record, redriven, run_with, with_a_letter,
 };
 use crate::pipeline::kafka::source::Observed;
 use crate::pipeline::projector;
 use crate::pipeline::registry::BundledSchema;
 use crate::pipeline::verify::digest;
-use crate::testkit::{TOPIC, settings, store};
+use crate::testkit::{TOPIC, differences, settings, store};
 use saga_tracker_sdk::contract::SagaStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -7,8 +7,8 @@ use super::*;
 use crate::domain::SagaDefinitions;
 use crate::pipeline::projector;
 use crate::pipeline::registry::BundledSchema;
-use crate::pipeline::verify::{Verify, digest};
-use crate::testkit::{TOPIC, settings, store};
+use crate::pipeline::verify::digest;
+use crate::testkit::{TOPIC, differences, settings, store};
 use proptest::prelude::*;
 use saga_tracker_sdk::contract::{SagaEvent, SagaStatus, SagaType};
 use saga_tracker_sdk::encoding::Encoder;
@@ -113,17 +113,6 @@ fn with_replay<T>(store: &SharedStore, work: impl FnOnce(&Replay) -> T) -> T {
     drop(replay);
     thread.join().unwrap();
     done
-}
-
-fn differences(store: &SharedStore) -> Vec<String> {
-    let verify = Verify {
-        store: store.clone(),
-        topic: TOPIC.to_owned(),
-        definitions: Arc::new(SagaDefinitions::default()),
-        settings: settings(1),
-        progress: Arc::default(),
-    };
-    verify.run().unwrap().differences.told
 }
 
 fn meta_sums(store: &SharedStore) -> Vec<(String, u64)> {

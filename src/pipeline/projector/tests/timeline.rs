@@ -1,12 +1,11 @@
 //! Promises about sagas of many deliveries: that what is kept of them beside their states is a function of
 //! the deliveries alone, and that states are the fold of them.
 
-use super::super::rebuild::{Progress, Rebuild};
 use super::super::*;
 use crate::domain::{EventRef, MAX_LISTED, Millis, Position, SagaId, SagaStatus, deduplicate, fold};
-use crate::pipeline::verify::{Verify, digest};
+use crate::pipeline::verify::digest;
 use crate::store::{Table, timelines};
-use crate::testkit::{TOPIC, append, behind, project, settings, store};
+use crate::testkit::{TOPIC, append, behind, differences, project, rebuild, settings, store};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use std::ops::ControlFlow;
@@ -74,28 +73,6 @@ pub(in super::super) fn hot(max: usize) -> impl Strategy<Value = Vec<Event>> {
         }
         events
     })
-}
-
-fn differences(store: &SharedStore) -> Vec<String> {
-    let verify = Verify {
-        store: store.clone(),
-        topic: TOPIC.to_owned(),
-        definitions: definitions(),
-        settings: settings(1),
-        progress: Arc::new(Progress::default()),
-    };
-    verify.run().unwrap().differences.told
-}
-
-fn rebuild(store: &SharedStore) {
-    let rebuild = Rebuild {
-        store: store.clone(),
-        topic: TOPIC.to_owned(),
-        definitions: definitions(),
-        settings: settings(1),
-        progress: Arc::new(Progress::default()),
-    };
-    rebuild.offline().unwrap();
 }
 
 fn own(events: &[Event], saga: &str) -> Vec<Event> {
