@@ -10,7 +10,6 @@ use crate::operations::dead_letters::{
 };
 use crate::operations::decisions::{NewDecision, OpsError};
 use crate::pipeline::decode::{DecodePlan, wire};
-use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::pipeline::ingest::writer::{Admission, Writer};
 use crate::pipeline::kafka::source::{RawHeaders, RawRecord};
 use crate::pipeline::kafka::{Message, OutError};
@@ -317,26 +316,49 @@ fn what_kafka_did_not_answer_for_is_found_out_before_it_is_published_again() {
     assert_eq!(topic.records.lock().unwrap().len(), 3, "published once");
 }
 
-#[test]
-fn letters_that_were_being_published_at_a_crash_are_settled_by_their_marks() {
+/// A topic with that many letters, each of which only needs a schema id.
+fn with_letters(count: usize) -> (Arc<Topic>, Vec<Position>, Change) {
     let topic = Topic::new();
-    let mut letters = Vec::new();
-    for n in 0..250 {
-        let value = encoded(
-            &format!("e-{n}"),
-            &format!("s{n}"),
-            "STEP",
-            SagaStatus::Started,
-            AT,
-        );
-        // Nothing but the magic byte is wrong, so the whole value can be put right by schema id.
-        letters.push(topic.put("k", Some(value[5..].to_vec()), Vec::new()));
-    }
+    let letters = (0..count).map(|n| {
+        // Its first byte is that of no wire format, and the rest is the body.
+        topic.put("k", Some(mended(n)[5..].to_vec()), Vec::new())
+    });
+    let letters = letters.collect();
     topic.consume();
     let change = Change {
         schema_id: Some(1),
         ..Change::default()
     };
+    (topic, letters, change)
+}
+
+/// The event that letter `n` of [`with_letters`] should have been.
+fn mended(n: usize) -> Vec<u8> {
+    encoded(
+        &format!("e-{n}"),
+        &format!("s{n}"),
+        "STEP",
+        SagaStatus::Started,
+        AT,
+    )
+}
+
+/// The first letters of [`with_letters`] are in the topic again, as a redrive publishes them.
+fn come_back(topic: &Topic, letters: &[Position]) {
+    let topics = testing::topics(TOPIC, "dlt");
+    for (n, letter) in letters.iter().enumerate() {
+        let headers = topics.headers_of(*letter);
+        let headers = headers.map(|(name, value)| (name.to_owned(), Some(value.into_bytes())));
+        let value = mended(n);
+        topic.announce(*letter, &value);
+        topic.put("k", Some(value), headers.to_vec());
+    }
+    topic.consume();
+}
+
+#[test]
+fn letters_that_were_being_published_at_a_crash_are_settled_by_their_marks() {
+    let (topic, letters, change) = with_letters(250);
     let asked = {
         let redrives = redrives(&topic, &CancellationToken::new());
         redrives.ask(&order(letters.clone(), change, false)).unwrap()
@@ -351,24 +373,7 @@ fn letters_that_were_being_published_at_a_crash_are_settled_by_their_marks() {
         .store
         .write(&batch, crate::store::Durability::Process)
         .unwrap();
-    let topics = DeadLetterTopics {
-        topic: TOPIC.to_owned(),
-        dlt_topic: "dlt".to_owned(),
-    };
-    for (n, letter) in letters[..10].iter().enumerate() {
-        let headers = topics.headers_of(*letter);
-        let headers = headers.map(|(name, value)| (name.to_owned(), Some(value.into_bytes())));
-        let value = encoded(
-            &format!("e-{n}"),
-            &format!("s{n}"),
-            "STEP",
-            SagaStatus::Started,
-            AT,
-        );
-        topic.announce(*letter, &value);
-        topic.put("k", Some(value), headers.to_vec());
-    }
-    topic.consume();
+    come_back(&topic, &letters[..10]);
     let shutdown = CancellationToken::new();
     let redrives = redrives(&topic, &shutdown);
     let thread = redrives.spawn().unwrap();
@@ -398,29 +403,6 @@ fn letters_that_were_being_published_at_a_crash_are_settled_by_their_marks() {
         ..DeadLetterFilter::default()
     };
     assert_eq!(redrives.dead_letter_query().choose(&filter, 9).unwrap(), []);
-}
-
-/// A topic with that many letters, each of which only needs a schema id.
-fn with_letters(count: usize) -> (Arc<Topic>, Vec<Position>, Change) {
-    let topic = Topic::new();
-    let letters = (0..count).map(|n| {
-        let value = encoded(
-            &format!("e-{n}"),
-            &format!("s{n}"),
-            "STEP",
-            SagaStatus::Started,
-            AT,
-        );
-        // Its first byte is that of no wire format, and the rest is the body.
-        topic.put("k", Some(value[5..].to_vec()), Vec::new())
-    });
-    let letters = letters.collect();
-    topic.consume();
-    let change = Change {
-        schema_id: Some(1),
-        ..Change::default()
-    };
-    (topic, letters, change)
 }
 
 fn open_letters(topic: &Topic) -> u64 {
@@ -543,24 +525,7 @@ fn a_redrive_stays_cancelled_over_a_crash_and_what_was_under_way_is_told() {
         jobs::cancel(&topic.store, number, cancelled).unwrap(),
         jobs::Met::Cancelled
     ));
-    let topics = DeadLetterTopics {
-        topic: TOPIC.to_owned(),
-        dlt_topic: "dlt".to_owned(),
-    };
-    for (n, letter) in letters[..10].iter().enumerate() {
-        let headers = topics.headers_of(*letter);
-        let headers = headers.map(|(name, value)| (name.to_owned(), Some(value.into_bytes())));
-        let value = encoded(
-            &format!("e-{n}"),
-            &format!("s{n}"),
-            "STEP",
-            SagaStatus::Started,
-            AT,
-        );
-        topic.announce(*letter, &value);
-        topic.put("k", Some(value), headers.to_vec());
-    }
-    topic.consume();
+    come_back(&topic, &letters[..10]);
     let shutdown = CancellationToken::new();
     let redrives = redrives(&topic, &shutdown);
     let thread = redrives.spawn().unwrap();
