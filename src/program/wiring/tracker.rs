@@ -176,8 +176,9 @@ impl Tracker {
             "redrive",
             redriver.context("starting the thread that redrives letters")?,
         );
-        if let Some(foreign) = start_foreign(&kafka, &store, &schemas, (&book, &space, &status), &shutdown)? {
-            supervisor.thread("foreign-letters", foreign);
+        if let Some(external) = start_external(&kafka, &store, &schemas, (&book, &space, &status), &shutdown)?
+        {
+            supervisor.thread("foreign-letters", external);
         }
         let threads = retention.spawn(&projector, space.clone(), &shutdown);
         for (name, thread) in threads.context("starting retention's threads")? {
@@ -349,7 +350,7 @@ async fn open_schemas(config: &Config) -> anyhow::Result<Arc<dyn registry::Schem
         .context("schema registry")
 }
 
-fn start_foreign(
+fn start_external(
     kafka: &KafkaSettings,
     store: &SharedStore,
     schemas: &Arc<dyn registry::SchemaSource>,
@@ -359,7 +360,7 @@ fn start_foreign(
     if !kafka.consume_dead_letters {
         return Ok(None);
     }
-    let foreign = ExternalDeadLetters {
+    let external = ExternalDeadLetters {
         store: store.clone(),
         settings: kafka.clone(),
         schemas: schemas.clone(),
@@ -368,7 +369,7 @@ fn start_foreign(
         status: status.clone(),
         shutdown: shutdown.clone(),
     };
-    let thread = foreign.spawn();
+    let thread = external.spawn();
     Ok(Some(thread.context(
         "starting the thread that reads the dead-letter topic",
     )?))
