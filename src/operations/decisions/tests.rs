@@ -361,7 +361,7 @@ impl Source for Scripted {
     fn poll(
         &mut self,
         _idle: Duration,
-        _longest: Duration,
+        _timeout: Duration,
         take: &mut dyn FnMut(&RawRecord<'_>) -> Taken,
     ) -> Result<(), SourceError> {
         let mut script = self.0.lock().unwrap();

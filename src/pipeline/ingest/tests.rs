@@ -45,7 +45,7 @@ impl Source for ListSource {
     fn poll(
         &mut self,
         _idle: Duration,
-        _longest: Duration,
+        _timeout: Duration,
         take: &mut dyn FnMut(&RawRecord<'_>) -> Taken,
     ) -> Result<(), SourceError> {
         while let Some(record) = self.records.front() {
