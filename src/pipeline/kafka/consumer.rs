@@ -126,7 +126,7 @@ impl KafkaSource {
 
     /// A client that is assigned partitions whose leaders it does not know looks for them half a second later.
     fn learn_leaders(&self) {
-        if let Err(error) = self.consumer.fetch_metadata(Some(&self.topic), LEADERS_TIMEOUT) {
+        if let Err(error) = client::partitions(&self.consumer, &self.topic, LEADERS_TIMEOUT) {
             tracing::debug!(%error, "kafka client");
         }
     }
