@@ -48,7 +48,7 @@ const BATCH_JSON_BYTES: usize = 700_000;
 /// What travels of a saga beside its id: the count and the evidence of its deliveries, and their names.
 const ENTRY_JSON_BYTES: usize = 130;
 /// How long to wait for a decision to be applied here before the next one.
-const APPLIED: Duration = Duration::from_secs(60);
+const APPLIED_TIMEOUT: Duration = Duration::from_secs(60);
 /// How soon to look again whether the end is reached.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Sagas that are remembered because a decision of ours did not remove them, at most.
@@ -436,7 +436,7 @@ impl Sweeper {
         if let Some(object) = &body.object {
             self.note_pending(|pending| pending.retain(|name| *name != object.name))?;
         }
-        if !self.status.wait_for(made.offset, APPLIED) && !self.shutdown.is_cancelled() {
+        if !self.status.wait_for(made.offset, APPLIED_TIMEOUT) && !self.shutdown.is_cancelled() {
             return Err(RetentionError::Behind(made.offset));
         }
         Ok(())

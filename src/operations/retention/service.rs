@@ -27,14 +27,14 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 /// How long a caller waits for a restore to be applied.
-const APPLIED: Duration = Duration::from_secs(20);
+const APPLIED_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long the tracker topic must be the same before a cut beyond its end counts as one that is never
 /// reached.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a search for due sagas waits for what is under way to be read and folded.
-const TIMEOUT: Duration = Duration::from_secs(5);
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a decision waits for letters whose schemas are unknown here, before it is left.
-const LETTERS: Duration = Duration::from_secs(600);
+const DEAD_LETTERS_TIMEOUT: Duration = Duration::from_secs(600);
 /// Most bytes of deliveries that are held for the state of a removed saga.
 const HELD_BYTES: usize = 64 << 20;
 
@@ -128,8 +128,8 @@ impl Retention {
             ops: parts.decisions.status.clone(),
             status: status.clone(),
             settle: SETTLE_TIMEOUT,
-            patience: TIMEOUT,
-            letters: LETTERS,
+            patience: READ_TIMEOUT,
+            letters: DEAD_LETTERS_TIMEOUT,
             asked: Arc::default(),
         };
         let worker = Worker {
@@ -270,7 +270,7 @@ impl Retention {
         found.each(runtime, &mut |_| Ok::<_, RetentionError>(()))?;
         let decision = self.publish_restore(&found, saga, by)?;
         let saga = saga.clone();
-        if !status.wait_for(decision, APPLIED) {
+        if !status.wait_for(decision, APPLIED_TIMEOUT) {
             return Err(RetentionError::NotAppliedYet { decision, saga });
         }
         let record = purged::purged(&*parts.store, &saga)?;
