@@ -7,6 +7,7 @@
 
 mod answers;
 mod audit;
+mod background;
 mod bounds;
 mod connections;
 mod gated;
