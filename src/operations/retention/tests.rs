@@ -372,7 +372,7 @@ fn decisions_of_another_form_are_refused() {
 }
 
 #[test]
-fn a_plan_names_what_is_due_what_is_held_and_what_is_restless() {
+fn a_plan_names_what_is_due_what_is_held_and_what_is_recently_active() {
     let sagas_only = events();
     let all = sagas(&sagas_only).len() as u64;
     let events = later(&sagas_only, 3);

@@ -49,6 +49,8 @@ struct LineBody {
     /// Due, and kept by a hold.
     held: u64,
     /// Due, and kept because something arrived lately.
+    recently_active: u64,
+    /// The same as `recentlyActive`, under its older name.
     restless: u64,
     /// The oldest last event of those that would go.
     #[schema(required)]
@@ -67,6 +69,7 @@ impl From<PlanLine> for LineBody {
             sagas: line.sagas,
             events: line.events,
             held: line.held,
+            recently_active: line.recently_active,
             restless: line.recently_active,
             oldest: line.oldest.map(Instant),
             examples: line.examples,
