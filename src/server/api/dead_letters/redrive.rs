@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schema(as = RedriveOrder)]
-pub(in crate::server::api) struct OrderBody {
+pub(super) struct OrderBody {
     /// These letters. Not together with a filter.
     #[schema(min_items = 1, max_items = 100_000)]
     ids: Option<Vec<String>>,
@@ -43,7 +43,7 @@ pub(in crate::server::api) struct OrderBody {
 #[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schema(as = LetterChange)]
-pub(in crate::server::api) struct ChangeBody {
+pub(super) struct ChangeBody {
     /// Read the body with the schema of this id instead of the one in front of it.
     schema_id: Option<u32>,
     /// Publish these bytes instead of the value. For one letter only.
@@ -126,7 +126,7 @@ impl OrderBody {
         (status = 503, body = ErrorBody, description = "This tracker publishes nothing."),
     )
 )]
-pub(in crate::server::api) async fn handle(
+pub(super) async fn handle(
     State(context): State<Context>,
     caller: Caller,
     audit_entry: AuditEntry,

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = DeadLetterDetails)]
-pub(in crate::server::api) struct ShowBody {
+pub(super) struct ShowBody {
     #[serde(flatten)]
     letter: LetterBody,
     /// Kafka's timestamp as it came.
@@ -304,7 +304,7 @@ impl From<DeadLetterView> for ShowBody {
         (status = 404, body = ErrorBody, description = "There is no such letter."),
     )
 )]
-pub(in crate::server::api) async fn handle(
+pub(super) async fn handle(
     State(context): State<Context>,
     DeadLetterPath(position): DeadLetterPath,
 ) -> Result<Json<ShowBody>, ApiError> {

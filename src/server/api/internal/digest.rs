@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 /// the same rules.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Digest)]
-pub(in crate::server::api) struct DigestBody {
+pub(super) struct DigestBody {
     /// By partition of the tracker topic, the next offset: all before it is inside.
     at: BTreeMap<String, u64>,
     /// By topic that is read, the next offset of each of its partitions. The ops topic is among them.
@@ -77,9 +77,7 @@ impl From<AtRestError> for ApiError {
     description = "Reads all state, and takes as long as that: no time limit applies.",
     responses((status = 200, body = DigestBody, description = "The digest, and the cut that it is of."))
 )]
-pub(in crate::server::api) async fn handle(
-    State(context): State<Context>,
-) -> Result<Json<DigestBody>, ApiError> {
+pub(super) async fn handle(State(context): State<Context>) -> Result<Json<DigestBody>, ApiError> {
     let asked = context.clone();
     let digest = context
         .full_read(move |stop| asked.parts().digests.digest(stop))

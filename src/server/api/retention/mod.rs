@@ -30,7 +30,7 @@ pub(super) fn routes() -> Vec<Route> {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = Reason)]
-pub(in crate::server::api) struct ReasonBody {
+pub(super) struct ReasonBody {
     /// Why, for the record.
     #[schema(min_length = 1, max_length = 1000, pattern = r"\S", example = "case 2026-17")]
     reason: String,
@@ -93,10 +93,7 @@ fn retention(context: &Context) -> Result<&Retention, ApiError> {
 }
 
 /// The final state of a removed saga, from the archive.
-pub(in crate::server::api) async fn from_archive(
-    context: &Context,
-    saga: &SagaId,
-) -> Result<SagaState, ApiError> {
+pub(super) async fn from_archive(context: &Context, saga: &SagaId) -> Result<SagaState, ApiError> {
     let (asked, saga) = (context.clone(), saga.clone());
     context
         .elsewhere(move |_| Ok(retention(&asked)?.archived(&saga)?))
@@ -104,7 +101,7 @@ pub(in crate::server::api) async fn from_archive(
 }
 
 /// Hands the steps of a removed saga, from the archive, to `writer`, one after the other.
-pub(in crate::server::api) async fn write_archived_steps(
+pub(super) async fn write_archived_steps(
     context: &Context,
     saga: SagaId,
     mut writer: impl StepsWriter,

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = RetentionPlan)]
-pub(in crate::server::api) struct PlanBody {
+pub(super) struct PlanBody {
     /// By type and status.
     rules: Vec<LineBody>,
     /// Whether there was more than a plan looks at.
@@ -89,9 +89,7 @@ impl From<PlanLine> for LineBody {
         (status = 503, body = ErrorBody, description = "This tracker removes nothing."),
     )
 )]
-pub(in crate::server::api) async fn handle(
-    State(context): State<Context>,
-) -> Result<Json<PlanBody>, ApiError> {
+pub(super) async fn handle(State(context): State<Context>) -> Result<Json<PlanBody>, ApiError> {
     let asked = context.clone();
     let (plan, pending_decisions, status) = context
         .full_read(move |stop| {

@@ -28,7 +28,7 @@ use axum::extract::{RawQuery, State};
         (status = 503, body = ErrorBody, description = "The archive cannot be reached."),
     )
 )]
-pub(in crate::server::api) async fn handle(
+pub(super) async fn handle(
     State(context): State<Context>,
     SagaIdPath(id): SagaIdPath,
     RawQuery(query): RawQuery,

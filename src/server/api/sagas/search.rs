@@ -23,7 +23,7 @@ const LONGEST_CURSOR: usize = 4096;
 /// The parameters of a search.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
-pub(in crate::server::api) struct SearchQuery {
+pub(super) struct SearchQuery {
     /// Sagas of this order.
     #[param(value_type = Option<String>, min_length = 1, max_length = 255)]
     order_id: Option<String>,
@@ -133,7 +133,7 @@ fn parse_sort(text: &str) -> Option<Sort> {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = SearchPage)]
-pub(in crate::server::api) struct SearchBody {
+pub(super) struct SearchBody {
     content: Vec<SagaBody>,
     page: PageBody,
     /// Leads to what follows; null on the last part.
@@ -190,7 +190,7 @@ impl SearchBody {
         (status = 400, body = ErrorBody, description = "A parameter was not understood; details says which."),
     )
 )]
-pub(in crate::server::api) async fn handle(
+pub(super) async fn handle(
     State(context): State<Context>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<SearchBody>, ApiError> {

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 /// The parameters of statistics.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
-pub(in crate::server::api) struct StatisticsQuery {
+pub(super) struct StatisticsQuery {
     /// Sagas of this type. Also understood as `type`.
     #[param(value_type = Option<String>, min_length = 1, max_length = 255, example = "ORDER_CREATION")]
     saga_type: Option<String>,
@@ -53,7 +53,7 @@ impl StatisticsQuery {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Statistics)]
-pub(in crate::server::api) struct StatisticsBody {
+pub(super) struct StatisticsBody {
     period: PeriodBody,
     /// Sagas that match.
     total: u64,
@@ -144,7 +144,7 @@ impl StatisticsBody {
         (status = 400, body = ErrorBody, description = "A parameter was not understood; details says which."),
     )
 )]
-pub(in crate::server::api) async fn handle(
+pub(super) async fn handle(
     State(context): State<Context>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<StatisticsBody>, ApiError> {

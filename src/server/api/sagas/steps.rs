@@ -24,7 +24,7 @@ const LARGEST_SIZE: u64 = 1_000;
 /// Which steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
-pub(in crate::server::api) struct StepsQuery {
+pub(super) struct StepsQuery {
     /// Whether to look into the archive when it was purged.
     #[param(value_type = Option<bool>)]
     archive: bool,
@@ -74,7 +74,7 @@ fn parse_place(text: &str) -> Option<TimelineKey> {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Timeline)]
-pub(in crate::server::api) struct TimelineBody<'a> {
+pub(super) struct TimelineBody<'a> {
     saga_id: &'a str,
     steps: Vec<StepBody<'a>>,
     /// Leads to the steps behind these, as `after`. Absent when there are none, and when all were asked for.
@@ -278,7 +278,7 @@ fn metadata(text: Option<&str>, form: MetadataForm) -> (Option<&RawValue>, Optio
         (status = 503, body = ErrorBody, description = "The archive cannot be reached."),
     )
 )]
-pub(in crate::server::api) async fn handle(
+pub(super) async fn handle(
     State(context): State<Context>,
     SagaIdPath(id): SagaIdPath,
     RawQuery(query): RawQuery,
