@@ -91,7 +91,6 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         &[
             "domain",
             "store",
-            "pipeline/decode",
             "pipeline/kafka",
             "pipeline/ingest",
             "pipeline/projector",

@@ -13,6 +13,7 @@ use crate::domain::{Millis, SagaDefinitions, SagaId, SagaState, fold};
 use crate::operations::audit::Act;
 use crate::operations::decisions::{Decisions, NewDecision};
 use crate::operations::objects::Objects;
+use crate::pipeline::ingest::late_schemas::AskedFor;
 use crate::pipeline::ingest::space::FreeSpace;
 use crate::pipeline::kafka::{KafkaSettings, KafkaTopics};
 use crate::pipeline::projector::ProjectorHandle;
@@ -52,6 +53,8 @@ pub struct RetentionParts {
     pub decisions: Decisions,
     /// How to reach Kafka, and the topics.
     pub kafka: KafkaSettings,
+    /// Which letters of unknown schemas the registry was asked for.
+    pub asked_for: Arc<AskedFor>,
     /// Tells the time.
     pub clock: SharedClock,
 }
@@ -130,6 +133,7 @@ impl Retention {
             settle: SETTLE_TIMEOUT,
             patience: TIMEOUT,
             letters: LETTERS,
+            asked_for: parts.asked_for.clone(),
             asked: Arc::default(),
         };
         let worker = Worker {
@@ -170,7 +174,7 @@ impl Retention {
         let Inner {
             parts, rules, query, ..
         } = &*self.inner;
-        plan(&query.until(stop), rules, parts.clock.now())
+        plan(&query.until(stop), rules, parts.clock.now(), &parts.asked_for)
     }
 
     /// Decisions that are read and not done.

@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::text::hex;
 use crate::domain::{Cut, Event, Millis, Position, SagaDefinitions, SagaId, SagaStatus, evidence};
 use crate::operations::decisions::{Decided, Decision, OpsStatus, Verdict};
+use crate::pipeline::ingest::late_schemas::AskedFor;
 use crate::pipeline::ingest::space::Boundless;
 use crate::pipeline::kafka::TopicBounds;
 use crate::pipeline::kafka::Topics;
@@ -288,6 +289,7 @@ fn edge(
         settle: Duration::ZERO,
         patience: Duration::ZERO,
         letters: Duration::from_secs(60),
+        asked_for: Arc::default(),
         asked: Arc::default(),
     }
 }
@@ -398,7 +400,7 @@ fn a_plan_names_what_is_due_what_is_held_and_what_is_restless() {
     };
     let rules = Rules::new(&settings, definitions);
     let sum = |now: i64, of: fn(&PlanLine) -> u64| {
-        let plan = plan(&query, &rules, Millis(now)).unwrap();
+        let plan = plan(&query, &rules, Millis(now), &AskedFor::default()).unwrap();
         plan.lines.iter().map(of).sum::<u64>()
     };
     let first = events.iter().map(|event| event.recorded_at.0).min().unwrap();

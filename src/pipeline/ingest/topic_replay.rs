@@ -7,11 +7,12 @@
 //! starts at, and those that are not consumed yet, are not replay's to fill.
 
 use super::arrival::Arrival;
+use super::late_schemas::AskedFor;
 use super::origin::DeadLetterTopics;
 use super::remaining::{POLL, Remaining, Share};
 use super::writer::{put_letter, returned_mark};
 use crate::domain::{Event, Millis, Position};
-use crate::pipeline::decode::{Rejected, wire};
+use crate::pipeline::decode::{DefectReason, Rejected, wire};
 use crate::pipeline::kafka::reader::{Given, TopicReader};
 use crate::pipeline::kafka::source::OwnedRecord;
 use crate::pipeline::kafka::{KafkaSettings, TopicError};
@@ -124,6 +125,8 @@ pub struct Replay {
     pub projector: ProjectorHandle,
     /// The account of letters and gaps.
     pub book: DeadLetterLock,
+    /// Told when letters of unknown schemas are put between others.
+    pub asked_for: Arc<AskedFor>,
     /// Ends it.
     pub stop: CancellationToken,
 }
@@ -239,6 +242,10 @@ impl Replay {
             let outcome = self.decode(&record, arrived_at)?;
             decoded.push((record, arrived_at, outcome));
         }
+        let forgets = decoded.iter().any(|(_, _, outcome)| is_unknown(outcome));
+        if forgets {
+            self.asked_for.forget();
+        }
         let (store, book) = (self.store.clone(), self.book.clone());
         let topics = DeadLetterTopics {
             topic: self.settings.topic.clone(),
@@ -269,6 +276,10 @@ impl Replay {
             projector.fill(&events, &rows)?;
             Ok::<_, StoreError>(positions.len() as u64)
         })?;
+        if forgets {
+            // A pass may have begun before they were there.
+            self.asked_for.forget();
+        }
         Ok(filled?)
     }
 
@@ -334,6 +345,11 @@ impl Replay {
             ReplayFrom::Time(at) => reader.offset_at(partition, *at)?.unwrap_or(end),
         })
     }
+}
+
+fn is_unknown(outcome: &Result<Event, Rejected>) -> bool {
+    let rejected = outcome.as_ref().err();
+    rejected.is_some_and(|rejected| rejected.defect.reason == DefectReason::UnknownSchema)
 }
 
 fn feed_key(position: Position) -> Key {

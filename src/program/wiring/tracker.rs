@@ -15,7 +15,7 @@ use crate::operations::rebuild::{RebuildParts, Rebuilds};
 use crate::operations::retention::{Retention, RetentionParts};
 use crate::operations::snapshot;
 use crate::operations::topic_replay::{TopicReplayParts, TopicReplays};
-use crate::pipeline::ingest::late_schemas::Reread;
+use crate::pipeline::ingest::late_schemas::{AskedFor, Reread};
 use crate::pipeline::ingest::space::FreeSpace;
 use crate::pipeline::ingest::{Ingest, IngestStatus};
 use crate::pipeline::kafka::KafkaSettings;
@@ -97,6 +97,7 @@ impl Tracker {
             shutdown: shutdown.clone(),
         });
         let snapshots = snapshots::of_tracker(config, store.clone(), audit.clone(), shutdown.clone());
+        let asked_for = Arc::<AskedFor>::default();
         let retention = Retention::new(RetentionParts {
             store: store.clone(),
             definitions: definitions.clone(),
@@ -104,6 +105,7 @@ impl Tracker {
             objects: open_objects(config)?,
             decisions: decisions.clone(),
             kafka: kafka.clone(),
+            asked_for: asked_for.clone(),
             clock: clock.clone(),
         });
         let background = Background::new(audit.clone());
@@ -124,6 +126,7 @@ impl Tracker {
                 schemas: schemas.clone(),
                 projector: projector.clone(),
                 book: book.clone(),
+                asked_for: asked_for.clone(),
             },
             background.clone(),
         );
@@ -189,6 +192,7 @@ impl Tracker {
             projector: projector.clone(),
             book: book.clone(),
             topics: letter_topics(&kafka),
+            asked_for,
             shutdown: shutdown.clone(),
         };
         supervisor.thread(

@@ -107,6 +107,7 @@ fn with_replay<T>(store: &SharedStore, work: impl FnOnce(&Replay) -> T) -> T {
         schemas: Arc::new(BundledSchema::new().unwrap()),
         projector,
         book: DeadLetterLock::default(),
+        asked_for: Arc::default(),
         stop: CancellationToken::new(),
     };
     let done = work(&replay);

@@ -23,7 +23,7 @@ pub(in crate::server::api) struct DigestBody {
     topics: BTreeMap<String, BTreeMap<String, u64>>,
     /// The next offset of the ops topic whose decision to purge or restore is not done.
     applied: u64,
-    /// Open dead letters of unknown schemas: they become events where the registry knows their schemas.
+    /// Dead letters of unknown schemas, settled or not: they become events where the registry knows their schemas.
     #[serde(rename = "waitingLetters")]
     waiting_letters: u64,
     /// The rules of the fold that the projections are made under: by saga type, the steps that complete it.
