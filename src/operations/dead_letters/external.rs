@@ -219,7 +219,7 @@ impl ExternalDeadLetters {
         // Of this topic no last record is kept: that something was read says the next offset.
         let last = (before.next > before.start).then_some(Arrival {
             at: Millis(before.arrived_at),
-            ahead: before.ahead,
+            told: before.told,
         });
         let arrival = Arrival::next(last, record);
         let arrived_at = arrival.at;
@@ -233,7 +233,7 @@ impl ExternalDeadLetters {
         let row = OffsetRecord {
             next: offset + 1,
             arrived_at: arrived_at.0,
-            ahead: arrival.ahead,
+            told: arrival.told,
             last: Some(LastRecord {
                 offset,
                 fingerprint: fingerprint_of(record),

@@ -126,7 +126,7 @@ impl Ledger {
                 offset,
                 fingerprint: fingerprint_of(record),
             }),
-            ahead: arrival.ahead,
+            told: arrival.told,
         };
         let mut key = Key::default();
         keys::offsets(&mut key, &self.topic, PARTITION);

@@ -292,7 +292,7 @@ impl Replay {
     ) -> Result<Millis, StoreError> {
         let Position { partition, .. } = record.position;
         let stored = neighbour(&*self.store, record.position, Direction::Reverse)?;
-        let stored = stored.map(|(place, at)| (place, Arrival { at, ahead: None }));
+        let stored = stored.map(|(place, at)| (place, Arrival::in_between(at)));
         let filled = last.get(&partition).copied();
         let before = stored.into_iter().chain(filled).max_by_key(|(place, _)| *place);
         let before = before.map(|(_, arrival)| arrival);

@@ -72,7 +72,7 @@ impl Account {
         let any = self.last.is_some() || self.row.last.is_some();
         any.then_some(Arrival {
             at: Millis(self.row.arrived_at),
-            ahead: self.row.ahead,
+            told: self.row.told,
         })
     }
 }
@@ -215,7 +215,7 @@ impl Writer {
             moved: false,
         });
         let next = account.row.next;
-        account.row.ahead = Arrival::next(account.arrival(), record).ahead;
+        account.row.told = Arrival::next(account.arrival(), record).told;
         account.row.next = offset + 1;
         account.row.arrived_at = arrived_at.0;
         account.moved = true;

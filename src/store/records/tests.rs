@@ -4,9 +4,9 @@ use super::super::StoreError;
 use super::super::codec::Record;
 use super::super::records::{
     AheadRecord, ArchivedRecord, AuditRecord, CountRecord, DeadLetterMarkRecord, DeadLetterRecord,
-    DeadLetterSummaryRecord, DecisionRecord, FeedRecord, GapKind, GapRecord, HoldRecord, InstanceRecord,
-    LastRecord, LogRecord, MetaRecord, OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord,
-    RedriveRecord, ReturnRecord, StandingRecord, TotalRecord, UpdatedRecord,
+    DeadLetterSummaryRecord, DecisionRecord, DoubtRecord, FeedRecord, GapKind, GapRecord, HoldRecord,
+    InstanceRecord, LastRecord, LogRecord, MetaRecord, OffsetRecord, PresenceRecord, PurgedRecord,
+    RedriveLetterRecord, RedriveRecord, ReturnRecord, StandingRecord, ToldRecord, TotalRecord, UpdatedRecord,
 };
 use crate::domain::{
     Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, Event, Listed, MetadataForm,
@@ -202,11 +202,15 @@ proptest! {
         (start, next) in any::<(u64, u64)>(),
         arrived_at in any::<i64>(),
         last in prop::option::of(any::<(u64, u64)>()),
-        ahead in prop::option::of(any::<(i64, u8)>()),
+        believed in any::<i64>(),
+        ahead in prop::option::of(any::<(i64, u32)>()),
+        doubt in prop::option::of(any::<(u8, u8, i64)>()),
     ) {
         let ahead = ahead.map(|(oldest, records)| AheadRecord { oldest, records });
+        let doubt = doubt.map(|(agreeing, behind, youngest)| DoubtRecord { agreeing, behind, youngest });
+        let told = ToldRecord { believed, ahead, doubt };
         let last = last.map(|(offset, fingerprint)| LastRecord { offset, fingerprint });
-        reads_back(&OffsetRecord { start, next, arrived_at, last, ahead }, &mut Vec::new());
+        reads_back(&OffsetRecord { start, next, arrived_at, last, told }, &mut Vec::new());
     }
 
     #[test]

@@ -8,10 +8,10 @@ use super::super::codec::Record;
 use super::super::keys::{self, Key, TimelineRow, Tree};
 use super::super::records::{
     AheadRecord, ArchivedRecord, AuditRecord, CountRecord, DeadLetterMarkRecord, DeadLetterRecord,
-    DeadLetterSummaryRecord, DecisionOutcome, DecisionRecord, FeedRecord, GapKind, GapRecord, HoldRecord,
-    HoldScopeRecord, InstanceRecord, LastRecord, LiftedRecord, LogRecord, MetaRecord, OffsetRecord,
-    PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord, StandingRecord,
-    TotalRecord, UpdatedRecord,
+    DeadLetterSummaryRecord, DecisionOutcome, DecisionRecord, DoubtRecord, FeedRecord, GapKind, GapRecord,
+    HoldRecord, HoldScopeRecord, InstanceRecord, LastRecord, LiftedRecord, LogRecord, MetaRecord,
+    OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord,
+    StandingRecord, ToldRecord, TotalRecord, UpdatedRecord,
 };
 use super::super::totals;
 use crate::domain::{
@@ -305,7 +305,7 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
         }
     );
     assert_plain!(
-        "offsets 1",
+        "offsets 2",
         OffsetRecord,
         OffsetRecord {
             start: 5,
@@ -315,10 +315,18 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
                 offset: 70_001,
                 fingerprint: 0x0123_4567_89ab_cdef
             }),
-            ahead: Some(AheadRecord {
-                oldest: RECORDED_AT.0,
-                records: 2,
-            }),
+            told: ToldRecord {
+                believed: RECORDED_AT.0 - 900_000_000,
+                ahead: Some(AheadRecord {
+                    oldest: RECORDED_AT.0,
+                    records: 2,
+                }),
+                doubt: Some(DoubtRecord {
+                    agreeing: 3,
+                    behind: 1,
+                    youngest: RECORDED_AT.0 - 1_900_000_000,
+                }),
+            },
         }
     );
     assert_plain!(
