@@ -735,3 +735,48 @@ fn a_nearly_full_disk_stops_consumption_until_there_is_room_and_nothing_is_lost(
     assert_eq!(status.snapshot().next, [(0, 20)].into_iter().collect::<Cut>());
     assert_eq!(differences(&store), Vec::<String>::new());
 }
+
+#[test]
+fn what_expires_before_the_first_record_of_a_partition_was_read_is_a_recorded_loss() {
+    let store = store();
+    let seen = |low| Observed {
+        partitions: 3,
+        begins: [(0, 0), (1, 0), (2, low)].into(),
+        lows: [(0, 0), (1, 0), (2, low)].into(),
+        ends: [(0, 5), (2, low)].into_iter().collect(),
+        asked: 1,
+        answered: 1,
+        ..Observed::default()
+    };
+    run_with(&store, events(0, 0..5), 100, seen(0), bundled());
+    let rows: Vec<_> = reads::offsets(&*store, TOPIC).unwrap();
+    let next: Vec<_> = rows.iter().map(|(number, row)| (*number, row.next)).collect();
+    assert_eq!(next, [(0, 5), (1, 0), (2, 0)]);
+    // It is away while five hundred records come and expire.
+    let ran = run_with(&store, events(2, 501..502), 100, seen(501), bundled());
+    assert_eq!(ran.fatal(), "");
+    let found = gaps(&store);
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].0, found[0].1.next, found[0].1.kind), (0, 501, 0));
+    assert_eq!(differences(&store), Vec::<String>::new());
+}
+
+#[test]
+fn a_partition_begins_where_it_was_seen_first_even_when_its_records_come_before_that_is_written() {
+    let (store, early) = (store(), store());
+    let begins = Observed {
+        begins: [(1, 3)].into(),
+        ..Observed::default()
+    };
+    run_with(&store, events(1, 4..6), 100, begins.clone(), bundled());
+    let answered = Observed {
+        asked: 1,
+        answered: 1,
+        ..begins.clone()
+    };
+    run_with(&early, Vec::new(), 100, answered, bundled());
+    run_with(&early, events(1, 4..6), 100, begins, bundled());
+    assert_eq!(reads::offsets(&*store, TOPIC).unwrap()[0].1.start, 3);
+    assert_eq!(digest(&store, TOPIC).unwrap(), digest(&early, TOPIC).unwrap());
+    assert_eq!(gap_kinds(&store), [(3, 1)]);
+}

@@ -146,7 +146,9 @@ impl Replay {
             .collect();
         let chosen: BTreeMap<u32, OffsetRecord> = rows
             .into_iter()
-            .filter(|(partition, _)| range.partition.is_none_or(|only| only == *partition))
+            .filter(|(partition, row)| {
+                row.next > row.start && range.partition.is_none_or(|only| only == *partition)
+            })
             .collect();
         if chosen.is_empty() {
             return Err(ReplayError::NotConsumed);

@@ -67,6 +67,19 @@ struct Account {
 }
 
 impl Account {
+    /// One that begins there.
+    fn from(start: u64) -> Self {
+        Self {
+            row: OffsetRecord {
+                start,
+                next: start,
+                ..OffsetRecord::default()
+            },
+            last: None,
+            moved: true,
+        }
+    }
+
     /// That of its last record, written or not.
     fn arrival(&self) -> Option<Arrival> {
         let any = self.last.is_some() || self.row.last.is_some();
@@ -180,6 +193,21 @@ impl Writer {
         }
     }
 
+    /// Whether a partition's offsets are accounted for.
+    pub fn knows(&self, partition: u32) -> bool {
+        self.accounts.contains_key(&partition)
+    }
+
+    /// Begins the account of partitions that have none, each at the first offset that the broker held when it was
+    /// seen first: what expires before its first record is read is a gap, too. Written with what comes next.
+    pub fn begin(&mut self, begins: &BTreeMap<u32, u64>) {
+        for (partition, start) in begins {
+            self.accounts
+                .entry(*partition)
+                .or_insert_with(|| Account::from(*start));
+        }
+    }
+
     /// Looks at a record's place before it is decoded. Changes nothing.
     ///
     /// # Errors
@@ -205,15 +233,10 @@ impl Writer {
         outcome: Result<Event, Rejected>,
     ) {
         let Position { partition, offset } = record.position;
-        let account = self.accounts.entry(partition).or_insert_with(|| Account {
-            row: OffsetRecord {
-                start: offset,
-                next: offset,
-                ..OffsetRecord::default()
-            },
-            last: None,
-            moved: false,
-        });
+        let account = self
+            .accounts
+            .entry(partition)
+            .or_insert_with(|| Account::from(offset));
         let next = account.row.next;
         account.row.told = Arrival::next(account.arrival(), record).told;
         account.row.next = offset + 1;

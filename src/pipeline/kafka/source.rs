@@ -220,6 +220,8 @@ pub struct Observed {
     pub looked: Cut,
     /// The first offset that the broker still holds, by partition, of those that answered the last time.
     pub lows: BTreeMap<u32, u64>,
+    /// The same as it was when a partition was seen first: no record before it is ever handed over.
+    pub begins: BTreeMap<u32, u64>,
     /// How often the broker has been asked, a question on its way included.
     pub asked: u64,
     /// Which of these questions was last answered: what is seen is at least as new as that question.
