@@ -96,6 +96,11 @@ fn replay(store: &SharedStore, chunks: &[Vec<OwnedRecord>]) -> ReplayDone {
 }
 
 fn with_replay<T>(store: &SharedStore, work: impl FnOnce(&Replay) -> T) -> T {
+    with_replay_beside(store, &DeadLetterLock::default(), work)
+}
+
+/// A replay that shares the account of letters and gaps with others.
+fn with_replay_beside<T>(store: &SharedStore, book: &DeadLetterLock, work: impl FnOnce(&Replay) -> T) -> T {
     let definitions = Arc::new(SagaDefinitions::default());
     let (projector, thread) = projector::spawn(store.clone(), TOPIC, definitions, settings(1)).unwrap();
     let replay = Replay {
@@ -106,7 +111,7 @@ fn with_replay<T>(store: &SharedStore, work: impl FnOnce(&Replay) -> T) -> T {
         },
         schemas: Arc::new(BundledSchema::new().unwrap()),
         projector,
-        book: DeadLetterLock::default(),
+        book: book.clone(),
         asked_for: Arc::default(),
         stop: CancellationToken::new(),
     };
@@ -294,4 +299,36 @@ fn what_is_not_folded_yet_is_not_filled_in() {
     let done = replay(&store, std::slice::from_ref(&all));
     assert_eq!((done.known, done.filled), (10, 0));
     assert_eq!(digest(&store, TOPIC).unwrap(), before);
+}
+
+#[test]
+fn what_is_filled_in_at_the_edge_of_a_bucket_arrived_when_it_would_have() {
+    let edge = 1 << keys::FEED_BUCKET_BITS;
+    for lost in [edge - 3..edge, edge..edge + 3, edge - 5..edge + 5] {
+        // Clocks that go back: these records arrived with the one before them.
+        let told = |record: &OwnedRecord| match record.timestamp {
+            Some(at) if lost.contains(&record.position.offset) => Some(Millis(at.0 - 50_000)),
+            at => at,
+        };
+        let all: Vec<OwnedRecord> = (edge - 12..edge + 12)
+            .map(|offset| record(0, offset))
+            .map(|record| OwnedRecord {
+                timestamp: told(&record),
+                ..record
+            })
+            .collect();
+        let (whole, holed) = (store(), store());
+        ingest(&whole, &all);
+        let delivered = all
+            .iter()
+            .filter(|record| !lost.contains(&record.position.offset));
+        ingest(&holed, &delivered.cloned().collect::<Vec<_>>());
+        let filled = replay(&holed, std::slice::from_ref(&all)).filled;
+        assert_eq!(filled, lost.end - lost.start);
+        assert_eq!(
+            digest(&holed, TOPIC).unwrap(),
+            digest(&whole, TOPIC).unwrap(),
+            "{lost:?}"
+        );
+    }
 }
