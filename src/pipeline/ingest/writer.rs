@@ -326,12 +326,13 @@ impl Writer {
     /// # Errors
     /// [`StoreError`]; then nothing of it is in the store, and ingest must be opened anew.
     pub fn settle_gaps(&mut self, lows: &BTreeMap<u32, u64>, cut: &Cut) -> Result<(), StoreError> {
+        let book = self.book.clone();
+        // A replay of the topic fills gaps under it: what is read here is still so when it is written.
+        let held = book.hold();
         let mut batch = Batch::new();
         if !self.gaps.settle(&*self.store, &mut batch, lows, cut)? {
             return Ok(());
         }
-        let book = self.book.clone();
-        let held = book.hold();
         self.gaps.write_sums(&*self.store, &mut batch)?;
         self.gaps.write_marks(&mut batch);
         self.store.write(&batch, Durability::Process)?;
