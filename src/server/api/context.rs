@@ -4,9 +4,10 @@ use super::body_room::BodyRoom;
 use super::error::{ApiError, Detail, ErrorKind};
 use super::health::Health;
 use super::parts::Parts;
+use super::places::Peer;
 use super::request_id::RequestIds;
 use super::settings::ServerSettings;
-use super::shares::{Share, Shares};
+use super::shares::Shares;
 use crate::domain::clock::SharedClock;
 use crate::domain::{SagaId, TimelineKey};
 use crate::operations::audit::Audit;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Takes the steps of a saga.
-pub trait StepsWriter: Send + 'static {
+pub(super) trait StepsWriter: Send + 'static {
     /// Takes the next one. Breaks when no more are wanted.
     fn step(&mut self, step: &TimelineStep<'_>) -> ControlFlow<()>;
 
@@ -70,24 +71,26 @@ impl Context {
         }
     }
 
-    /// Hands the steps of a saga behind a place to `writer`, one after the other.
-    pub async fn write_steps(
+    /// Hands the steps of a saga behind a place to `writer`, one after the other, for that peer.
+    pub(super) async fn write_steps(
         &self,
         id: SagaId,
         after: Option<TimelineKey>,
+        peer: Option<Peer>,
         mut writer: impl StepsWriter,
     ) -> Result<(), ApiError> {
-        let asked = id.clone();
-        let found = self
-            .scan_in(&self.inner.shares.timelines, Asked::Timeline, move |query| {
+        let (this, asked) = (self.clone(), id.clone());
+        let write = move |stop| {
+            timed(this.metrics(), Asked::Timeline, || {
+                let query = this.parts().query.until(stop);
                 let found = query.steps(&asked, after, |step| writer.step(step))?;
                 if found {
                     writer.end();
                 }
-                Ok(found)
+                Ok::<_, QueryError>(found)
             })
-            .await?;
-        if found {
+        };
+        if self.inner.shares.timelines.run_for(peer, write).await?? {
             return Ok(());
         }
         Err(missing(&id, self.purged(id.clone()).await?))
@@ -120,14 +123,15 @@ impl Context {
         self.in_turn(move |stop| this.ask_letters(asked, stop, ask)).await
     }
 
-    /// Asks about one dead letter, which may wait for the schema registry.
+    /// Asks about one dead letter, which may wait for the schema registry and for the peer that reads it.
     pub(super) async fn letter<T: Send + 'static>(
         &self,
+        peer: Option<Peer>,
         ask: impl FnOnce(&DeadLetterQuery) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
         let this = self.clone();
-        self.elsewhere(move |stop| this.ask_letters(Asked::DeadLetters, stop, ask))
-            .await
+        let ask = move |stop| this.ask_letters(Asked::DeadLetters, stop, ask);
+        self.inner.shares.letters.run_for(peer, ask).await
     }
 
     fn ask_letters<T>(&self, asked: Asked, stop: Stop, ask: impl FnOnce(&DeadLetterQuery) -> T) -> T {
@@ -223,18 +227,9 @@ impl Context {
         asked: Asked,
         ask: impl FnOnce(&Query) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, ApiError> {
-        self.scan_in(&self.inner.shares.scans, asked, ask).await
-    }
-
-    async fn scan_in<T: Send + 'static>(
-        &self,
-        share: &Share,
-        asked: Asked,
-        ask: impl FnOnce(&Query) -> Result<T, QueryError> + Send + 'static,
-    ) -> Result<T, ApiError> {
         let this = self.clone();
-        let answer = share
-            .run(move |stop| timed(this.metrics(), asked, || ask(&this.parts().query.until(stop))))
+        let answer = self
+            .in_turn(move |stop| timed(this.metrics(), asked, || ask(&this.parts().query.until(stop))))
             .await?;
         Ok(answer?)
     }

@@ -1,8 +1,9 @@
 //! The timeline of a saga: whole, sent as it is read, or page by page.
 
-use super::super::chunked::{self, Parts, Work};
+use super::super::caller::Caller;
+use super::super::chunked::{self, Parts};
 use super::super::context::{Context, StepsWriter};
-use super::super::error::{ApiError, ErrorBody, ErrorKind};
+use super::super::error::{ApiError, ErrorBody};
 use super::super::params::{Params, parse_number};
 use super::super::retention::write_archived_steps;
 use super::super::saga_fields::{SagaIdPath, Status};
@@ -280,11 +281,12 @@ fn metadata(text: Option<&str>, form: MetadataForm) -> (Option<&RawValue>, Optio
 )]
 pub(in crate::server::api) async fn handle(
     State(context): State<Context>,
+    caller: Caller,
     SagaIdPath(id): SagaIdPath,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let query = StepsQuery::parse(query.as_deref())?;
-    let missing = match (from_log(&context, &id, query).await, query.archive) {
+    let missing = match (from_log(&context, &id, query, &caller).await, query.archive) {
         (Err(missing), true) => missing,
         (found, _) => return found,
     };
@@ -301,9 +303,14 @@ pub(in crate::server::api) async fn handle(
 }
 
 /// The steps that the log holds.
-async fn from_log(context: &Context, id: &SagaId, query: StepsQuery) -> Result<Response, ApiError> {
-    let (asked, saga) = (context.clone(), id.clone());
-    let write = |writing: Writing| async move { asked.write_steps(saga, query.after, writing).await };
+async fn from_log(
+    context: &Context,
+    id: &SagaId,
+    query: StepsQuery,
+    caller: &Caller,
+) -> Result<Response, ApiError> {
+    let (asked, saga, peer) = (context.clone(), id.clone(), caller.peer());
+    let write = |writing: Writing| async move { asked.write_steps(saga, query.after, peer, writing).await };
     sent_as_read(id, query, write).await
 }
 
@@ -316,19 +323,8 @@ async fn sent_as_read<W>(
 where
     W: Future<Output = Result<(), ApiError>> + Send + 'static,
 {
-    let (parts, answer) = chunked::answer(format!("the timeline of saga {id}"));
-    let reading = Work::begin(write(Writing::new(parts, id.clone(), query)));
-    let without_an_answer = match answer.json(reading).await {
-        Ok(response) => return Ok(response),
-        Err(reading) => reading.ended().await,
-    };
-    match without_an_answer {
-        Some(Err(error)) => Err(error),
-        Some(Ok(())) | None => Err(ApiError::new(
-            ErrorKind::InternalError,
-            "the tracker failed to answer; its log says why",
-        )),
-    }
+    let (saga, what) = (id.clone(), format!("the timeline of saga {id}"));
+    chunked::sent(what, |parts| write(Writing::new(parts, saga, query))).await
 }
 
 impl StepsWriter for Writing {
