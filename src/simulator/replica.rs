@@ -30,6 +30,7 @@ use crate::pipeline::query::Query;
 use crate::server::metrics::{Metrics, MetricsSettings};
 use crate::store::dead_letters::DeadLetterLock;
 use crate::store::memory::MemoryStore;
+use crate::store::stoppable::Stop;
 use crate::store::{SharedStore, StoreError, dead_letters, reads};
 use saga_tracker_sdk::publishing::EventIds;
 use std::cell::{Cell, RefCell};
@@ -403,7 +404,10 @@ impl Process {
 
     /// Whether a redrive has not ended.
     pub(super) fn has_redrives(&self) -> bool {
-        let latest = self.redrives(&CancellationToken::new()).latest(20).unwrap();
+        let latest = self
+            .redrives(&CancellationToken::new())
+            .latest(20, Stop::default())
+            .unwrap();
         latest.iter().any(|redrive| redrive.ended_at.is_none())
     }
 

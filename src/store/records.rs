@@ -12,8 +12,8 @@ use crate::domain::{Event, EventRef, MetadataForm, Millis, SagaId, TimelineKey};
 use bincode::{BorrowDecode, Encode};
 
 pub use super::dead_letter_records::{
-    DeadLetterMarkRecord, DeadLetterSummaryRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord,
-    UNKNOWN_SCHEMA,
+    DeadLetterMarkRecord, DeadLetterSummaryRecord, KEPT_BYTES, RedriveLetterRecord, RedriveRecord,
+    RedriveTallyRecord, ReturnRecord, UNKNOWN_SCHEMA,
 };
 pub use super::purged_records::{ArchivedRecord, HoldRecord, HoldScopeRecord, LiftedRecord, PurgedRecord};
 pub use super::state_records::{InstanceRecord, StandingRecord};
@@ -215,7 +215,7 @@ pub enum GapKind {
     /// The topic's retention removed them before they were consumed: events are lost to this store.
     Expired = 0,
     /// The broker holds older and newer records but delivered none of these: markers of
-    /// transactions, compaction, or damage.
+    /// transactions, compaction, damage, or a batch that cannot be unpacked.
     Undelivered = 1,
 }
 

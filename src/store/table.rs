@@ -7,7 +7,7 @@ use super::records::{
     ArchivedRecord, AuditRecord, CountRecord, DeadLetterMarkRecord, DeadLetterRecord,
     DeadLetterSummaryRecord, DecisionRecord, FeedRecord, GapRecord, HoldRecord, InstanceRecord, LogRecord,
     MetaRecord, OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord,
-    StandingRecord, TotalRecord, UpdatedRecord,
+    RedriveTallyRecord, StandingRecord, TotalRecord, UpdatedRecord,
 };
 use InDigest::{No, Part, Whole};
 use Proof::{Fold, Nothing};
@@ -177,7 +177,8 @@ tables! {
         /// Redrives that were asked for, and what became of each of their letters. Of this replica only.
         Redrives = "redrives", Small,
             No("who asked this replica for what; what came of it is in letter_marks"),
-            Nothing("who asked this replica for what"), [RedriveRecord, RedriveLetterRecord];
+            Nothing("who asked this replica for what"),
+            [RedriveRecord, RedriveTallyRecord, PresenceRecord, RedriveLetterRecord];
         /// Offsets that the broker did not deliver.
         Gaps = "gaps", Small, Part(where_it_ends),
             Nothing("why they were not delivered only the broker knew"), [GapRecord];

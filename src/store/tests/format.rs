@@ -10,8 +10,8 @@ use super::super::records::{
     AheadRecord, ArchivedRecord, AuditRecord, CountRecord, DeadLetterMarkRecord, DeadLetterRecord,
     DeadLetterSummaryRecord, DecisionOutcome, DecisionRecord, FeedRecord, GapKind, GapRecord, HoldRecord,
     HoldScopeRecord, InstanceRecord, LastRecord, LiftedRecord, LogRecord, MetaRecord, OffsetRecord,
-    PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord, StandingRecord,
-    TotalRecord, UpdatedRecord,
+    PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord, RedriveTallyRecord, ReturnRecord,
+    StandingRecord, TotalRecord, UpdatedRecord,
 };
 use super::super::totals;
 use crate::domain::{
@@ -412,6 +412,17 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
             chosen: 3,
             ended_at: Some(RECORDED_AT.0 + 5),
             failed: None,
+        }
+    );
+    assert_plain!(
+        "redrives 1 tally",
+        RedriveTallyRecord,
+        RedriveTallyRecord {
+            waiting: 1,
+            sent: 2,
+            skipped: 3,
+            refused: 300,
+            forecast: 0,
         }
     );
     for (name, record) in [

@@ -4,11 +4,11 @@ use super::super::audit_entry::AuditEntry;
 use super::super::body::{JsonBody, object_or_null};
 use super::super::caller::Caller;
 use super::super::context::Context;
-use super::super::error::{ApiError, ErrorBody};
+use super::super::error::{ApiError, ErrorBody, ErrorKind};
 use super::redrives::RedriveBody;
 use super::selection::{self, Chosen, FilterBody, fault};
 use crate::domain::text::optional_reason;
-use crate::operations::dead_letters::redrive::RedriveOrder;
+use crate::operations::dead_letters::redrive::{AskError, RedriveOrder};
 use crate::operations::dead_letters::{Change, EventEdit, is_reserved};
 use axum::Json;
 use axum::extract::State;
@@ -16,6 +16,7 @@ use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use utoipa::ToSchema;
 
 /// Which letters to publish again, and what to change in them.
@@ -108,6 +109,18 @@ impl OrderBody {
     }
 }
 
+impl From<AskError> for ApiError {
+    fn from(error: AskError) -> Self {
+        let words = error.to_string();
+        match error {
+            AskError::TooMany => {
+                Self::new(ErrorKind::TooManyRequests, words).retry_after(Duration::from_secs(5))
+            }
+            AskError::Store(error) => error.into(),
+        }
+    }
+}
+
 /// Asks for a redrive
 #[utoipa::path(
     post,
@@ -123,6 +136,7 @@ impl OrderBody {
         (status = 202, body = RedriveBody, description = "It is stored and runs."),
         (status = 400, body = ErrorBody, description = "Something is wrong with the body."),
         (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 429, body = ErrorBody, description = "100 redrives and dry runs have not ended yet; nothing was stored."),
         (status = 503, body = ErrorBody, description = "This tracker publishes nothing."),
     )
 )]
@@ -140,8 +154,8 @@ pub(in crate::server::api) async fn handle(
     let (chosen, mut order) = body.read(&caller)?;
     let redrives = context.parts().redrives.clone();
     let asked = context
-        .in_turn(move |_| {
-            order.letters = chosen.find(redrives.dead_letter_query())?;
+        .in_turn(move |stop| {
+            order.letters = chosen.find(&redrives.dead_letter_query().until(stop))?;
             redrives.ask(&order)
         })
         .await??;

@@ -282,7 +282,9 @@ pub(in crate::server::api) async fn list(
     State(context): State<Context>,
 ) -> Result<Json<RedrivesBody>, ApiError> {
     let redrives = context.parts().redrives.clone();
-    let latest = context.in_turn(move |_| redrives.latest(LATEST)).await??;
+    let latest = context
+        .in_turn(move |stop| redrives.latest(LATEST, stop))
+        .await??;
     let redrives = latest.into_iter().map(RedriveBody::from).collect();
     Ok(Json(RedrivesBody { redrives }))
 }
@@ -359,9 +361,9 @@ pub(in crate::server::api) async fn items(
     let size = usize::try_from(size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX);
     let redrives = context.parts().redrives.clone();
     let found = context
-        .in_turn(move |_| {
+        .in_turn(move |stop| {
             let known = redrives.status(number)?.is_some();
-            let items = redrives.items(number, after.map(|DeadLetterId(at)| at), size)?;
+            let items = redrives.items(number, after.map(|DeadLetterId(at)| at), size, stop)?;
             Ok::<_, crate::store::StoreError>(known.then_some(items))
         })
         .await??;
