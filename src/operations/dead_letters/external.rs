@@ -12,7 +12,7 @@ use crate::failpoint;
 use crate::pipeline::decode::{Fragment, cut};
 use crate::pipeline::ingest::arrival::Arrival;
 use crate::pipeline::ingest::space::{FreeSpace, Gate};
-use crate::pipeline::ingest::{IngestStatus, fingerprint_of};
+use crate::pipeline::ingest::{IngestStatus, Kept, fingerprint_of};
 use crate::pipeline::kafka::KafkaSettings;
 use crate::pipeline::kafka::KafkaSource;
 use crate::pipeline::kafka::source::{Broker, RawRecord, Source, SourceError, Taken};
@@ -283,16 +283,17 @@ impl ExternalDeadLetters {
             .map_or("another service put it there", |[message]| message)
             .to_owned();
         cut(&mut detail);
-        let detail = detail.as_str();
+        let kept = Kept::of(record);
+        let detail = &*kept.detail(&detail);
         let letter = DeadLetterRecord {
             topic: &self.settings.dlt_topic,
             reason: EXTERNAL_REASON,
             detail,
             arrived_at: arrived_at.0,
             timestamp: record.timestamp.map(|at| at.0),
-            key: record.key,
-            value: record.value,
-            headers: record.headers.to_vec(),
+            key: kept.key,
+            value: kept.value,
+            headers: kept.headers.clone(),
         };
         let listed = DeadLetterSummaryRecord {
             topic: letter.topic,

@@ -7,6 +7,7 @@
 //! starts at, and those that are not consumed yet, are not replay's to fill.
 
 use super::arrival::Arrival;
+use super::kept::Kept;
 use super::origin::DeadLetterTopics;
 use super::remaining::{POLL, Remaining, Share};
 use super::writer::{put_letter, returned_mark};
@@ -464,15 +465,16 @@ fn put_dead_letter(
 ) {
     let mut key = Key::default();
     let raw = record.raw();
+    let kept = Kept::of(&raw);
     let letter = DeadLetterRecord {
         topic,
         reason: rejected.defect.reason.as_str(),
-        detail: &rejected.defect.detail,
+        detail: &kept.detail(&rejected.defect.detail),
         arrived_at: arrived_at.0,
         timestamp: record.timestamp.map(|at| at.0),
-        key: raw.key,
+        key: kept.key,
         value: raw.value,
-        headers: raw.headers.to_vec(),
+        headers: kept.headers.clone(),
     };
     put_letter(rows, changes, &mut key, &letter, (record.position, rejected));
     keys::by_offset(&mut key, record.position);

@@ -2,8 +2,9 @@
 //! dead letter, the feed entry and the new offsets in one atomic batch.
 
 use super::arrival::Arrival;
-use super::fingerprint::{fingerprint, record_bytes, write_record_bytes};
+use super::fingerprint::{Impression, fingerprint_of};
 use super::gaps::Gaps;
+use super::kept::Kept;
 use super::origin::DeadLetterTopics;
 use crate::domain::{Cut, Event, Millis, Position};
 use crate::failpoint;
@@ -15,7 +16,7 @@ use crate::store::dead_letters::{
     DeadLetterChanges, DeadLetterLock, DeadLetterMark, Happened, Returned, ValueHash,
 };
 use crate::store::records::{
-    DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord, LastRecord, LogRecord, OffsetRecord,
+    DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord, KEPT_BYTES, LastRecord, LogRecord, OffsetRecord,
     PresenceRecord,
 };
 use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, reads};
@@ -61,8 +62,8 @@ pub enum Admission {
 /// One partition's account.
 struct Account {
     row: OffsetRecord,
-    /// Timestamp, key and value of the last record, from which its fingerprint is made.
-    last: Option<(u64, Vec<u8>)>,
+    /// The last record, from which its fingerprint is made.
+    last: Option<(u64, Impression)>,
     moved: bool,
 }
 
@@ -219,9 +220,9 @@ impl Writer {
         account.row.next = offset + 1;
         account.row.arrived_at = arrived_at.0;
         account.moved = true;
-        let (at, bytes) = account.last.get_or_insert_default();
+        let (at, impression) = account.last.get_or_insert_default();
         *at = offset;
-        write_record_bytes(record, bytes);
+        impression.take(record);
         self.offsets += 1;
         if offset > next {
             let first = Position::new(partition, next);
@@ -243,7 +244,7 @@ impl Writer {
         let known = self.accounts.get(&partition).and_then(|account| account.row.last);
         let found = match known {
             Some(last) if last.offset == offset => {
-                if last.fingerprint == fingerprint(&record_bytes(record)) {
+                if last.fingerprint == fingerprint_of(record) {
                     return Ok(Admission::Known);
                 }
                 format!("the record at offset {offset} is another one")
@@ -277,16 +278,21 @@ impl Writer {
     }
 
     fn add_dead_letter(&mut self, record: &RawRecord<'_>, arrived_at: Millis, rejected: &Rejected) {
-        let (reason, detail) = (rejected.defect.reason.as_str(), &rejected.defect.detail);
+        let kept = Kept::of(record);
+        let (reason, detail) = (
+            rejected.defect.reason.as_str(),
+            kept.detail(&rejected.defect.detail),
+        );
+        let detail = &*detail;
         let letter = DeadLetterRecord {
             topic: &self.topic,
             reason,
             detail,
             arrived_at: arrived_at.0,
             timestamp: record.timestamp.map(|at| at.0),
-            key: record.key,
+            key: kept.key,
             value: record.value,
-            headers: record.headers.to_vec(),
+            headers: kept.headers,
         };
         let place = (record.position, rejected);
         put_letter(&mut self.batch, &mut self.letters, &mut self.key, &letter, place);
@@ -328,10 +334,10 @@ impl Writer {
                 continue;
             }
             account.moved = false;
-            if let Some((offset, bytes)) = &account.last {
+            if let Some((offset, impression)) = &account.last {
                 account.row.last = Some(LastRecord {
                     offset: *offset,
-                    fingerprint: fingerprint(bytes),
+                    fingerprint: impression.fingerprint(),
                 });
             }
             keys::offsets(&mut self.key, &self.topic, *partition);
@@ -394,8 +400,8 @@ pub(super) fn returned_mark(
     }
 }
 
-/// Adds a dead letter to a batch and to the account: its bytes, what is known of it, and where to find it
-/// by its event.
+/// Adds a dead letter to a batch and to the account: its bytes, of the value as many as are kept, what is known of
+/// it, and where to find it by its event.
 pub(super) fn put_letter(
     batch: &mut Batch,
     changes: &mut DeadLetterChanges,
@@ -404,7 +410,16 @@ pub(super) fn put_letter(
     (position, rejected): (Position, &Rejected),
 ) {
     keys::by_offset(key, position);
-    batch.put_with(Table::DeadLetters, key, |bytes| letter.write(bytes));
+    let kept = letter.value.map(|value| &value[..value.len().min(KEPT_BYTES)]);
+    if kept == letter.value {
+        batch.put_with(Table::DeadLetters, key, |bytes| letter.write(bytes));
+    } else {
+        let letter = DeadLetterRecord {
+            value: kept,
+            ..letter.clone()
+        };
+        batch.put_with(Table::DeadLetters, key, |bytes| letter.write(bytes));
+    }
     let fragment = &rejected.fragment;
     let listed = DeadLetterSummaryRecord {
         topic: letter.topic,
