@@ -338,6 +338,7 @@ impl Ingest {
             }
             if polled {
                 status.waiting.clone_from(&observed.waiting);
+                status.held_up.clone_from(&observed.held_up);
             }
             // Some ends are no end: readiness and lag wait until all partitions have answered once.
             if observed.partitions > 0 {
