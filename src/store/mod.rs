@@ -32,6 +32,7 @@ mod purged_records;
 mod ranges;
 pub mod reads;
 pub mod records;
+pub mod repeats;
 pub mod rocks;
 mod scan;
 mod state_records;

@@ -16,10 +16,9 @@ use crate::operations::objects::Objects;
 use crate::pipeline::ingest::space::FreeSpace;
 use crate::pipeline::kafka::{KafkaSettings, KafkaTopics};
 use crate::pipeline::projector::ProjectorHandle;
-use crate::pipeline::query::{Query, TimelineStep};
+use crate::pipeline::query::{Query, QueryError, Timeline};
 use crate::store::stoppable::Stop;
 use crate::store::{SharedStore, purged};
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -232,20 +231,23 @@ impl Retention {
         state.ok_or_else(|| RetentionError::EmptyArchive(saga.clone()))
     }
 
-    /// Visits the steps of a removed saga, from the archive, one after the other, until told to stop. None is
-    /// shown before it is certain that they are what was removed. Waits for the object store.
+    /// Asks about the timeline of a removed saga, from the archive. Nothing is told before it is certain that its
+    /// deliveries are what was removed. Waits for the object store.
     ///
     /// # Errors
     /// [`RetentionError`].
-    pub fn archived_steps(
+    pub fn archived_timeline<T>(
         &self,
         saga: &SagaId,
-        visit: &mut dyn FnMut(&TimelineStep<'_>) -> ControlFlow<()>,
-    ) -> Result<(), RetentionError> {
+        ask: impl FnOnce(&mut Timeline<'_>) -> Result<T, QueryError>,
+    ) -> Result<T, RetentionError> {
         let Inner { query, runtime, .. } = &*self.inner;
-        let mut steps = query.steps_of_timeline();
         let found = self.find(saga)?;
-        found.each_standing(runtime, &mut |event| visit(&steps.next(event.view())))
+        let mut deliveries = found.deliveries(runtime)?;
+        let purged = &found.purged;
+        let known = (saga, purged.started_at, purged.remains.duplicates > 0);
+        let answer = query.timeline_of(known, &mut deliveries, ask);
+        answer.map_err(|error| deliveries.failure().unwrap_or_else(|| error.into()))
     }
 
     /// Brings a removed saga back, everywhere. Blocks; one restore of a saga at a time, because each publishes

@@ -3,27 +3,38 @@
 //! Every answer is read from one snapshot of the store, so its parts agree with each other.
 
 mod counts;
+mod diff;
+mod history;
+mod moment;
 mod node;
 mod order;
+mod past_event;
 mod saga;
 mod search;
 mod statistics;
+mod steps;
+mod timeline;
 mod totals;
 mod trees;
 mod walk;
 
 pub use crate::domain::COMPENSATION_BUCKETS;
 use crate::domain::{
-    Cut, Event, EventRef, Millis, OrderId, PurgedSaga, SagaDefinitions, SagaId, SagaState, SagaStatus,
-    SagaType, TimelineKey,
+    Cut, Event, Millis, OrderId, PurgedSaga, SagaDefinitions, SagaId, SagaState, SagaStatus, SagaType,
+    TimelineKey,
 };
 use crate::store::dead_letters::{self, DeadLetterCounts};
 use crate::store::stoppable::{self, Stop};
 use crate::store::{SharedStore, StoreError, reads, totals as totals_names};
-pub use saga::Steps;
+pub use diff::{Difference, MAX_ONE_SIDED};
+pub use history::{MAX_HISTORY_EVENTS, MAX_REMARKABLE, PastState};
+pub use moment::{Deliveries, MAX_REPEATED, Moment};
+pub use past_event::{OperatorNote, PastEvent};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+pub use steps::TimelineStep;
+pub use timeline::{Basis, Timeline};
 
 /// Why a question was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +45,28 @@ pub enum QueryError {
     /// The cursor is not one that this tracker gave out for this search.
     #[error("cursor is not one that this search gave out; leave it out to start from the first page")]
     BadCursor,
+    /// The saga had not begun at that moment.
+    #[error("saga {saga:?} had not begun {moment}; by what is known now it began at {started_at}")]
+    NotBegun {
+        /// The saga.
+        saga: SagaId,
+        /// The moment.
+        moment: Moment,
+        /// Its first event's time.
+        started_at: Millis,
+    },
+    /// Too many events of the saga came again to tell which delivery of each was known.
+    #[error(
+        "more than {0} events of the saga came more than once by then, too many to tell which delivery of each \
+         stood; ask without knownAt, or for an earlier one"
+    )]
+    TooManyRepeated(usize),
+    /// The saga has too many events for a history.
+    #[error("the saga has more than {0} events, too many for a history; its steps are answered at any size")]
+    TooLong(usize),
+    /// Deliveries that somebody else reads could not be read; that one knows why.
+    #[error("the deliveries of the saga could not be read")]
+    Unreadable,
 }
 
 /// Answers questions about the projections that serve now.
@@ -50,17 +83,6 @@ pub struct SagaView {
     pub saga_id: SagaId,
     /// Its state.
     pub state: SagaState,
-}
-
-/// One step of a saga.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TimelineStep<'a> {
-    /// Its number in the timeline, from 1.
-    pub number: u32,
-    /// The event.
-    pub event: EventRef<'a>,
-    /// Whether it is an operator's change that was refused when it was applied.
-    pub refused: bool,
 }
 
 /// A saga that was removed.
@@ -273,6 +295,32 @@ impl Query {
         saga::find(&*self.store, id)
     }
 
+    /// Asks about a saga's timeline, at any moment. `None` when nothing is known of it.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn timeline<T>(
+        &self,
+        id: &SagaId,
+        ask: impl FnOnce(&mut Timeline<'_>) -> Result<T, QueryError>,
+    ) -> Result<Option<T>, QueryError> {
+        saga::timeline(&*self.store, &self.definitions, id, ask)
+    }
+
+    /// The same of deliveries that somebody else reads, of a saga that began then, and whether any of them does
+    /// not stand.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn timeline_of<T>(
+        &self,
+        saga: (&SagaId, Millis, bool),
+        deliveries: &mut dyn Deliveries,
+        ask: impl FnOnce(&mut Timeline<'_>) -> Result<T, QueryError>,
+    ) -> Result<T, QueryError> {
+        saga::timeline_of(&*self.store, &self.definitions, saga, deliveries, ask)
+    }
+
     /// Visits the steps of a saga behind `after` (none: from the first), in the order of the timeline,
     /// one after the other. Whether anything is known of the saga.
     ///
@@ -282,14 +330,12 @@ impl Query {
         &self,
         id: &SagaId,
         after: Option<TimelineKey>,
-        visit: impl FnMut(&TimelineStep<'_>) -> ControlFlow<()>,
+        mut visit: impl FnMut(&TimelineStep<'_>) -> ControlFlow<()>,
     ) -> Result<bool, QueryError> {
-        saga::steps(&*self.store, &self.definitions, id, after, visit)
-    }
-
-    /// Makes steps of the events of a timeline that somebody else reads, from the first one on.
-    pub fn steps_of_timeline(&self) -> Steps<Arc<SagaDefinitions>> {
-        Steps::new(self.definitions.clone())
+        self.timeline(id, |timeline| {
+            timeline.steps(Moment::default(), after, &mut visit)
+        })
+        .map(|found| found.is_some())
     }
 
     /// What is known of a removed saga; `None` when it was never removed.

@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use std::collections::{BTreeMap, BTreeSet};
 
+mod past;
+
 /// The answer by brute force: fold every saga, filter, sort.
 fn expected(events: &[Event], filter: &Filter, sort: Sort) -> Vec<SagaView> {
     let definitions = SagaDefinitions::default();

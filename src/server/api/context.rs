@@ -7,28 +7,18 @@ use super::parts::Parts;
 use super::request_id::RequestIds;
 use super::settings::ServerSettings;
 use super::shares::{Share, Shares};
+use crate::domain::SagaId;
 use crate::domain::clock::SharedClock;
-use crate::domain::{SagaId, TimelineKey};
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::DeadLetterQuery;
 use crate::pipeline::query::{
-    Filter, PurgedView, Query, QueryError, SagaView, SearchPage, SearchRequest, Statistics, TimelineStep,
+    Filter, PurgedView, Query, QueryError, SagaView, SearchPage, SearchRequest, Statistics, Timeline,
 };
 use crate::server::metrics::{Asked, Metrics};
 use crate::store::StoreError;
 use crate::store::stoppable::Stop;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Takes the steps of a saga.
-pub trait StepsWriter: Send + 'static {
-    /// Takes the next one. Breaks when no more are wanted.
-    fn step(&mut self, step: &TimelineStep<'_>) -> ControlFlow<()>;
-
-    /// There are no more, or no more are wanted.
-    fn end(self);
-}
 
 /// Handed to every handler. Cheap to clone.
 #[derive(Clone)]
@@ -70,27 +60,22 @@ impl Context {
         }
     }
 
-    /// Hands the steps of a saga behind a place to `writer`, one after the other.
-    pub async fn write_steps(
+    /// Asks about the timeline of a saga, on a thread that may wait for whoever reads the answer.
+    pub(super) async fn timeline<T: Send + 'static>(
         &self,
-        id: SagaId,
-        after: Option<TimelineKey>,
-        mut writer: impl StepsWriter,
-    ) -> Result<(), ApiError> {
+        id: &SagaId,
+        ask: impl FnOnce(&mut Timeline<'_>) -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, ApiError> {
         let asked = id.clone();
         let found = self
             .scan_in(&self.inner.shares.timelines, Asked::Timeline, move |query| {
-                let found = query.steps(&asked, after, |step| writer.step(step))?;
-                if found {
-                    writer.end();
-                }
-                Ok(found)
+                query.timeline(&asked, ask)
             })
             .await?;
-        if found {
-            return Ok(());
+        match found {
+            Some(found) => Ok(found),
+            None => Err(missing(id, self.purged(id.clone()).await?)),
         }
-        Err(missing(&id, self.purged(id.clone()).await?))
     }
 
     /// What is known of a removed saga.
@@ -292,6 +277,11 @@ impl From<QueryError> for ApiError {
                     .to_owned(),
             }]),
             QueryError::Store(error) => error.into(),
+            QueryError::NotBegun { .. } => Self::new(ErrorKind::NotFound, error.to_string()),
+            QueryError::TooManyRepeated(_) | QueryError::TooLong(_) => {
+                Self::new(ErrorKind::Conflict, error.to_string())
+            }
+            QueryError::Unreadable => Self::new(ErrorKind::InternalError, error.to_string()),
         }
     }
 }

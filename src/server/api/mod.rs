@@ -20,6 +20,7 @@ mod error;
 mod gone;
 pub mod health;
 mod internal;
+mod json_list;
 mod middleware;
 mod origin;
 mod params;

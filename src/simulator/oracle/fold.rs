@@ -67,19 +67,19 @@ pub(crate) fn expected(deliveries: &[Event], definitions: &SagaDefinitions) -> O
     Some(known)
 }
 
-fn place(event: &Event) -> (u32, u64) {
+pub(super) fn place(event: &Event) -> (u32, u64) {
     (event.position.partition, event.position.offset)
 }
 
 /// What makes two deliveries of a saga one event.
-fn identity(event: &Event) -> String {
+pub(super) fn identity(event: &Event) -> String {
     match event.event_id.as_str() {
         "" => format!("- {} {} {}", event.recorded_at.0, event.status, event.step),
         id => format!("# {id}"),
     }
 }
 
-fn differs(one: &Event, other: &Event) -> bool {
+pub(super) fn differs(one: &Event, other: &Event) -> bool {
     let body = |event: &Event| {
         (
             event.recorded_at,

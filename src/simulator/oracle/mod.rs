@@ -7,5 +7,6 @@ pub(super) mod account;
 pub(super) mod answers;
 pub(super) mod fold;
 pub(super) mod ledger;
+pub(crate) mod past;
 pub(super) mod retention;
 pub(super) mod sagas;
