@@ -19,7 +19,9 @@ mod private;
 mod query;
 mod retention;
 mod show;
+mod show_past;
 mod snapshots;
+mod times;
 mod topic_replay;
 
 use crate::program::config::Origin;
@@ -54,10 +56,14 @@ enum Command {
     Serve(ServeArgs),
     /// Serve on an embedded broker with a live workload; nothing to install, nothing kept
     Demo(DemoArgs),
-    /// Show one saga
+    /// Show one saga, now or at any moment
     Get(query::SagaArgs),
-    /// Show a saga's steps, in order
+    /// Show a saga's steps, in order, now or at any moment
     Steps(query::SagaArgs),
+    /// Show every state that a saga went through, why and for how long, and what was late or odd
+    History(query::SagaArgs),
+    /// Show how a saga at one moment differs from the same saga at another
+    Diff(query::DiffArgs),
     /// Find sagas
     Search(query::SearchArgs),
     /// Count sagas by status and type, with rates and durations
@@ -151,6 +157,8 @@ pub fn run() -> ExitCode {
         Command::Demo(args) => demo(args),
         Command::Get(args) => query::get(args),
         Command::Steps(args) => query::steps(args),
+        Command::History(args) => query::history(args),
+        Command::Diff(args) => query::diff(args),
         Command::Search(args) => query::search(args),
         Command::Stats(args) => query::stats(args),
         Command::DeadLetters(args) => dead_letters::letters(args),

@@ -11,13 +11,19 @@ pub(super) fn saga(answer: &Value) -> String {
         "sagaType",
         "orderId",
         "currentStatus",
+        "statusSince",
         "lastStep",
+        "failedStep",
+        "failureReason",
         "lastTraceId",
         "startedAt",
         "updatedAt",
         "stepCount",
     ];
-    fields(names.map(|name| (name, text(&answer[name]))))
+    let shown = names.into_iter().map(|name| (name, text(&answer[name])));
+    let where_given = ["asOf", "knownAt", "cursor", "definitions"].into_iter();
+    let moment = where_given.filter_map(|name| Some((name, text(answer.get(name)?))));
+    fields(shown.chain(moment))
 }
 
 /// A saga's steps, in fold order.
@@ -128,11 +134,11 @@ pub(super) fn statistics(answer: &Value) -> String {
     format!("{whole}\n{by_status}\n{by_type}")
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
