@@ -12,6 +12,7 @@ mod connections;
 mod gated;
 mod health;
 mod metrics;
+mod moments;
 mod protection;
 mod refusals;
 mod support;
