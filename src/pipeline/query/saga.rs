@@ -48,7 +48,7 @@ pub(super) fn timeline<T>(
             generation,
             cursor,
             saga: id,
-            whole,
+            whole: &whole,
         }),
     };
     ask(&mut timeline).map(Some)

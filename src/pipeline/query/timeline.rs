@@ -55,7 +55,7 @@ pub(super) struct Log<'a> {
     pub(super) generation: Generation,
     pub(super) cursor: Cut,
     pub(super) saga: &'a SagaId,
-    pub(super) whole: SagaState,
+    pub(super) whole: &'a SagaState,
 }
 
 impl Timeline<'_> {
@@ -220,12 +220,12 @@ impl Log<'_> {
             return Ok(Some(self.whole.clone()));
         };
         let at = (self.store, self.generation, &self.cursor);
-        let state = timelines::fold_before(at, definitions, self.saga, &self.whole, end)?;
+        let state = timelines::fold_before(at, definitions, self.saga, self.whole, end)?;
         let Some(state) = state else { return Ok(None) };
         let repeated = (self.store, self.generation, self.saga);
         Ok(Some(SagaState {
-            duplicates: repeats::duplicates_before(repeated, &self.whole, end)?,
-            conflicts: repeats::conflicts_before(repeated, &self.whole, end)?,
+            duplicates: repeats::duplicates_before(repeated, self.whole, end)?,
+            conflicts: repeats::conflicts_before(repeated, self.whole, end)?,
             ..state
         }))
     }
@@ -238,11 +238,11 @@ impl Log<'_> {
     ) -> Result<bool, QueryError> {
         let at = (self.store, self.generation, &self.cursor);
         let before = match after {
-            Some(place) => timelines::fold_before(at, definitions, self.saga, &self.whole, place.next())?,
+            Some(place) => timelines::fold_before(at, definitions, self.saga, self.whole, place.next())?,
             None => None,
         };
         let mut steps = Steps::behind(before, definitions);
-        timelines::each_step(at, self.saga, &self.whole, after, |event| {
+        timelines::each_step(at, self.saga, self.whole, after, |event| {
             if !moment.has_happened(event.place.recorded_at) {
                 return Ok(ControlFlow::Break(()));
             }
