@@ -26,7 +26,7 @@ pub struct Difference {
 pub(super) fn difference(
     deliveries: &mut dyn Deliveries,
     [from, to]: [Option<SagaState>; 2],
-    sides: [(Standing, Option<Millis>); 2],
+    sides: &[(Standing, Option<Millis>); 2],
 ) -> Result<Difference, QueryError> {
     let mut difference = Difference {
         from,
@@ -34,7 +34,7 @@ pub(super) fn difference(
         only_from: BoundedLog::default(),
         only_to: BoundedLog::default(),
     };
-    let end = latest(&sides);
+    let end = latest(sides);
     deliveries.each(&mut |event, stands_today| {
         if end.is_some_and(|end| event.place.recorded_at > end) {
             return ControlFlow::Break(());

@@ -154,7 +154,7 @@ impl Timeline<'_> {
         let states = [self.state(from)?, self.state(to)?];
         let from = (self.standing(from.known_at, false)?, from.as_of);
         let to = (self.standing(to.known_at, false)?, to.as_of);
-        diff::difference(self.deliveries(), states, [from, to])
+        diff::difference(self.deliveries(), states, &[from, to])
     }
 
     fn fold(&mut self, moment: Moment) -> Result<Option<SagaState>, QueryError> {

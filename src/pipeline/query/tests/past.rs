@@ -99,11 +99,11 @@ fn deliveries(most: usize) -> impl Strategy<Value = Vec<Event>> {
             let first = Event {
                 recorded_at: at,
                 event_timestamp: at,
-                event_id: made
-                    .named
-                    .then(|| format!("e{number}"))
-                    .unwrap_or_default()
-                    .into(),
+                event_id: if made.named {
+                    format!("e{number}").into()
+                } else {
+                    "".into()
+                },
                 saga_id: made.saga.into(),
                 step: STEPS[made.kind].into(),
                 status: made.status,
