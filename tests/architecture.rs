@@ -223,7 +223,7 @@ fn code(path: &Path) -> String {
 
 fn is_test(path: &Path) -> bool {
     let name = path.to_string_lossy();
-    name.contains("tests") || name.contains("testkit") || name.contains("conformance")
+    name.contains("tests") || name.contains("testkit") || name.contains("store/conformance")
 }
 
 fn all_sources() -> Vec<PathBuf> {

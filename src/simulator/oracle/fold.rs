@@ -1,6 +1,6 @@
 //! The semantics of docs/contract.md once more: which delivery stands, what comes after what, what it does.
 
-use crate::domain::{Event, SagaDefinitions};
+use crate::domain::{Event, SagaDefinition, SagaDefinitions};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of a saga.
@@ -157,6 +157,16 @@ fn expected_status(event: &Event) -> Option<String> {
         .then(|| named.to_owned())
 }
 
+/// Whether one of the definition's completing steps is this one, by its own name or by another.
+fn completes(definition: &SagaDefinition, step: &str) -> bool {
+    let step = definition.aliases.get(step).map_or(step, String::as_str);
+    let mut names = definition.completing_steps.iter();
+    names.any(|name| match name.split_once('*') {
+        Some((beginning, _)) => step.starts_with(beginning),
+        None => name == step,
+    })
+}
+
 /// The next status, and the anomaly where the table of the design has a star.
 fn next(
     before: &str,
@@ -168,7 +178,7 @@ fn next(
     let mut incoming = event.status.as_str();
     if let Some(definition) = definition
         && incoming == "COMPLETED"
-        && !definition.completing_steps.contains(event.step.as_str())
+        && !completes(definition, event.step.as_str())
     {
         incoming = "IN_PROGRESS";
     }

@@ -16,8 +16,8 @@ use super::super::records::{
 use super::super::totals;
 use crate::domain::{
     Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, Event, EventDigest, Listed,
-    MetadataForm, Millis, Position, PurgedSaga, Remains, RowGroups, Said, SagaState, SagaStatus, StatusChange,
-    StatusLog, TimelineKey, TraceIds,
+    Mark, MetadataForm, Millis, Position, PurgedSaga, Remains, Reports, RowGroups, SagaState, SagaStatus,
+    Said, StatusChange, StatusLog, StepTally, TimelineKey, TraceIds,
 };
 
 const KEYS: &str = include_str!("../../../tests/fixtures/formats/keys.txt");
@@ -72,6 +72,10 @@ fn state() -> SagaState {
         at: Millis(at),
         status,
     };
+    let mark = |number, at| Mark {
+        number,
+        at: Millis(at),
+    };
     SagaState {
         saga_type: "ORDER_CREATION".into(),
         order_id: "17".into(),
@@ -96,6 +100,33 @@ fn state() -> SagaState {
             text: "STOCK_RESERVATION_FAILED".into(),
         }),
         failure_reason: None,
+        tally: StepTally {
+            reports: vec![
+                Reports {
+                    step: 3,
+                    status: SagaStatus::InProgress,
+                    count: 1,
+                    first: mark(1, 1_763_668_000_000),
+                    last: mark(1, 1_763_668_000_000),
+                },
+                Reports {
+                    step: 60,
+                    status: SagaStatus::Compensated,
+                    count: 300,
+                    first: mark(2, 1_763_668_100_000),
+                    last: mark(6, RECORDED_AT.0),
+                },
+            ],
+            failed_by: 2,
+            strange: 1,
+            last_strange: Some(Said {
+                place: TimelineKey {
+                    recorded_at: Millis(1_763_668_100_000),
+                    position: Position::new(2, 70_000),
+                },
+                text: "GIFT_WRAPPED".into(),
+            }),
+        },
         started_at: Millis(1_763_668_000_000),
         updated_at: RECORDED_AT,
         step_count: 6,
