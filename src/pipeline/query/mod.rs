@@ -3,6 +3,7 @@
 //! Every answer is read from one snapshot of the store, so its parts agree with each other.
 
 mod counts;
+mod definitions;
 mod node;
 mod order;
 mod saga;
@@ -14,12 +15,13 @@ mod walk;
 
 pub use crate::domain::COMPENSATION_BUCKETS;
 use crate::domain::{
-    Cut, Event, EventRef, Millis, OrderId, PurgedSaga, SagaDefinitions, SagaId, SagaState, SagaStatus,
-    SagaType, TimelineKey,
+    Cut, Event, EventRef, Judgement, Millis, OrderId, PurgedSaga, SagaDefinitions, SagaId, SagaState,
+    SagaStatus, SagaType, TimelineKey,
 };
 use crate::store::dead_letters::{self, DeadLetterCounts};
 use crate::store::stoppable::{self, Stop};
 use crate::store::{SharedStore, StoreError, reads, totals as totals_names};
+pub use definitions::{DefinitionsInForce, UnnamedSteps, unnamed_steps};
 pub use saga::Steps;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -40,7 +42,7 @@ pub enum QueryError {
 #[derive(Clone)]
 pub struct Query {
     store: SharedStore,
-    definitions: Arc<SagaDefinitions>,
+    configured: definitions::Configured,
 }
 
 /// One saga.
@@ -253,7 +255,10 @@ pub struct GapCounts {
 impl Query {
     /// Answers from this store, under these definitions.
     pub fn new(store: SharedStore, definitions: Arc<SagaDefinitions>) -> Self {
-        Self { store, definitions }
+        Self {
+            store,
+            configured: definitions::Configured::new(definitions),
+        }
     }
 
     /// The same, whose answers end early when told to.
@@ -261,7 +266,7 @@ impl Query {
     pub fn until(&self, stop: Stop) -> Self {
         Self {
             store: stoppable::until(self.store.clone(), stop),
-            definitions: self.definitions.clone(),
+            configured: self.configured.clone(),
         }
     }
 
@@ -271,6 +276,14 @@ impl Query {
     /// [`QueryError::Store`].
     pub fn saga(&self, id: &SagaId) -> Result<Option<SagaView>, QueryError> {
         saga::find(&*self.store, id)
+    }
+
+    /// The same, and what the definition of its type says of it at an instant.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn judged_saga(&self, id: &SagaId, now: Millis) -> Result<Option<(SagaView, Judgement)>, QueryError> {
+        definitions::judged(&*self.store, &self.configured, id, now)
     }
 
     /// Visits the steps of a saga behind `after` (none: from the first), in the order of the timeline,
@@ -284,12 +297,12 @@ impl Query {
         after: Option<TimelineKey>,
         visit: impl FnMut(&TimelineStep<'_>) -> ControlFlow<()>,
     ) -> Result<bool, QueryError> {
-        saga::steps(&*self.store, &self.definitions, id, after, visit)
+        saga::steps(&*self.store, &self.configured.definitions, id, after, visit)
     }
 
     /// Makes steps of the events of a timeline that somebody else reads, from the first one on.
     pub fn steps_of_timeline(&self) -> Steps<Arc<SagaDefinitions>> {
-        Steps::new(self.definitions.clone())
+        Steps::new(self.configured.definitions.clone())
     }
 
     /// What is known of a removed saga; `None` when it was never removed.
@@ -360,9 +373,17 @@ impl Query {
         })
     }
 
-    /// The definitions in force.
+    /// The definitions that answers are given under, and the steps in use that they do not name.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn definitions_in_force(&self) -> Result<DefinitionsInForce, QueryError> {
+        definitions::in_force(&*self.store, &self.configured)
+    }
+
+    /// The definitions that are configured.
     pub fn definitions(&self) -> &SagaDefinitions {
-        &self.definitions
+        &self.configured.definitions
     }
 
     /// The store that is asked.

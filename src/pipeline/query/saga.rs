@@ -2,7 +2,7 @@
 
 use super::{PurgedView, QueryError, SagaView, TimelineStep};
 use crate::domain::{Anomaly, AnomalyKind, EventRef, SagaDefinitions, SagaId, SagaState, TimelineKey};
-use crate::store::{Store, StoreRead, purged, reads, timelines};
+use crate::store::{Generation, Store, StoreRead, purged, reads, timelines};
 use std::ops::{ControlFlow, Deref};
 
 /// Deliveries that are shown of those that came after a saga was removed.
@@ -11,7 +11,15 @@ const SHOWN_LATE: usize = 100;
 pub(super) fn find(store: &dyn Store, id: &SagaId) -> Result<Option<SagaView>, QueryError> {
     let snapshot = store.snapshot();
     let generation = reads::active_generation(&*snapshot)?;
-    let state = reads::instance(&*snapshot, generation, id)?;
+    read(&*snapshot, generation, id)
+}
+
+pub(super) fn read(
+    snapshot: &dyn StoreRead,
+    generation: Generation,
+    id: &SagaId,
+) -> Result<Option<SagaView>, QueryError> {
+    let state = reads::instance(snapshot, generation, id)?;
     Ok(state.map(|state| SagaView {
         saga_id: id.clone(),
         state,

@@ -6,6 +6,7 @@
 mod args;
 mod client;
 mod dead_letters;
+mod definitions;
 mod doctor;
 mod exit;
 mod inspect;
@@ -64,6 +65,9 @@ enum Command {
     Stats(query::StatsArgs),
     /// Find, look at, redrive, discard and export dead letters
     DeadLetters(dead_letters::DeadLettersArgs),
+    /// Saga definitions: show those in force, check a file
+    #[command(subcommand)]
+    Definitions(definitions::DefinitionsCommand),
     /// Set a saga's status by an event that every replica consumes; answers when it is applied
     SetStatus(operate::SetStatusArgs),
     /// Show who changed what, newest first; --verify proves that no entry was touched
@@ -154,6 +158,7 @@ pub fn run() -> ExitCode {
         Command::Search(args) => query::search(args),
         Command::Stats(args) => query::stats(args),
         Command::DeadLetters(args) => dead_letters::letters(args),
+        Command::Definitions(command) => definitions::definitions(command),
         Command::SetStatus(args) => operate::set_status(args),
         Command::Audit(args) => operate::audit(args),
         Command::Replay(args) => topic_replay::replay(args),

@@ -8,11 +8,12 @@ use super::request_id::RequestIds;
 use super::settings::ServerSettings;
 use super::shares::{Share, Shares};
 use crate::domain::clock::SharedClock;
-use crate::domain::{SagaId, TimelineKey};
+use crate::domain::{Judgement, SagaId, TimelineKey};
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::DeadLetterQuery;
 use crate::pipeline::query::{
-    Filter, PurgedView, Query, QueryError, SagaView, SearchPage, SearchRequest, Statistics, TimelineStep,
+    DefinitionsInForce, Filter, PurgedView, Query, QueryError, SagaView, SearchPage, SearchRequest,
+    Statistics, TimelineStep,
 };
 use crate::server::metrics::{Asked, Metrics};
 use crate::store::StoreError;
@@ -68,6 +69,21 @@ impl Context {
             Some(saga) => Ok(saga),
             None => Err(missing(id, self.parts().query.purged(id)?)),
         }
+    }
+
+    /// The same, and what the definition of its type says of it now.
+    pub fn judged_saga(&self, id: &SagaId) -> Result<(SagaView, Judgement), ApiError> {
+        let (parts, now) = (self.parts(), self.parts().clock.now());
+        let found = timed(self.metrics(), Asked::Saga, || parts.query.judged_saga(id, now))?;
+        match found {
+            Some(found) => Ok(found),
+            None => Err(missing(id, parts.query.purged(id)?)),
+        }
+    }
+
+    /// The definitions in force.
+    pub async fn definitions(&self) -> Result<DefinitionsInForce, ApiError> {
+        self.scan(Asked::Totals, Query::definitions_in_force).await
     }
 
     /// Hands the steps of a saga behind a place to `writer`, one after the other.

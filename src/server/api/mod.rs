@@ -15,6 +15,7 @@ mod caller;
 mod chunked;
 mod context;
 mod dead_letters;
+mod definitions;
 mod docs;
 mod error;
 mod gone;

@@ -5,7 +5,7 @@ use super::context::Context;
 use super::error::{ApiError, ErrorKind};
 use super::middleware::{self, RouteContext};
 use super::route::{Route, Terms};
-use super::{actuator, audit, dead_letters, docs, internal, retention, sagas};
+use super::{actuator, audit, dead_letters, definitions, docs, internal, retention, sagas};
 use axum::Router;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -20,6 +20,7 @@ pub(super) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         sagas::routes(),
         dead_letters::routes(),
         retention::routes(),
+        definitions::routes(),
         audit::routes(),
         internal::routes(),
         actuator::routes(),

@@ -1,6 +1,7 @@
 //! Questions about sagas, one file each, and what their answers share.
 
 mod filter;
+mod judgement;
 mod saga;
 mod search;
 mod statistics;
