@@ -40,6 +40,85 @@ fn get_prints_a_saga_and_its_json_unchanged() {
 }
 
 #[test]
+fn get_says_what_is_owed_and_since_when_a_saga_is_stuck() {
+    let judged = SAGA.replace(
+        "\"stepCount\":4",
+        r#""stepCount":4,
+ "conformance":[{"rule":"NEVER_COMPENSATED","message":"it failed, and nothing has undone PAID","at":"2025-01-02T03:05:00Z","stepId":3}],
+ "compensation":{"state":"OWED","owed":[{"step":"PAID","by":["REFUNDED"]}]},
+ "stuck":{"since":"2025-01-02T03:10:00Z","rule":"COMPENSATION_OVERDUE","awaited":["REFUNDED"]}"#,
+    );
+    let server = Server::start(&[("GET /api/v1/sagas/order-1", 200, &judged)]);
+    let ran = run(&["get", "order-1", "--url", &server.url], &[]);
+    for line in [
+        "compensation   OWED PAID",
+        "stuck          COMPENSATION_OVERDUE since 2025-01-02T03:10:00Z, awaited: REFUNDED",
+        "violation      NEVER_COMPENSATED at 2025-01-02T03:05:00Z: it failed, and nothing has undone PAID",
+    ] {
+        assert!(
+            ran.stdout.lines().any(|told| told.trim_end() == line),
+            "{line}\n{}",
+            ran.stdout
+        );
+    }
+}
+
+#[test]
+fn definitions_are_shown_with_their_hash_and_what_they_do_not_name() {
+    let answer = r#"{"hash":"abc","types":{"REFUND":{"completing_steps":["DONE"],"compensates":{"UNDO":["PAID"],"C_*":[]},"deadline_seconds":60,"compensation_seconds":5,"owner":"shop"}},"services":{},"rebuildDue":true,"unknownSteps":[{"step":"GIFT","events":3}],"otherUnknownEvents":0}"#;
+    let server = Server::start(&[("GET /api/v1/definitions", 200, answer)]);
+    let ran = run(&["definitions", "show", "--url", &server.url], &[]);
+    for words in [
+        "REFUND",
+        "DONE",
+        "UNDO (PAID)",
+        "60 s",
+        "shop",
+        "hash abc",
+        "others are configured",
+        "GIFT, which 3 events have",
+    ] {
+        assert!(ran.stdout.contains(words), "{words}\n{}", ran.stdout);
+    }
+    let json = run(&["definitions", "show", "--json", "--url", &server.url], &[]);
+    assert_eq!(json.json()["hash"], "abc");
+}
+
+#[test]
+fn a_definitions_file_is_checked_without_a_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sagas.toml");
+    let path = file.to_str().unwrap();
+    std::fs::write(
+        &file,
+        "[types.REFUND]\ncompleting_steps = []\norder = [\"A\", \"A\"]\n",
+    )
+    .unwrap();
+    let ran = run(&["definitions", "check", path], &[]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.stdout.contains("types.REFUND.completing_steps is empty"),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        ran.stdout.contains("types.REFUND.order: \"A\" must come before"),
+        "{}",
+        ran.stdout
+    );
+    std::fs::write(&file, "[types.REFUND]\ncompleting_steps = [\"DONE\"]\n").unwrap();
+    let ran = run(&["definitions", "check", path], &[]);
+    assert_eq!(
+        (ran.code, ran.stdout.contains("no fault; saga types: 1, hash ")),
+        (0, true),
+        "{}",
+        ran.stdout
+    );
+    let ran = run(&["definitions", "check", "/nowhere/sagas.toml"], &[]);
+    assert_eq!(ran.code, 5);
+}
+
+#[test]
 fn an_id_of_any_characters_reaches_the_server_as_one_segment() {
     let server = Server::start(&[("GET /api/v1/sagas/a%2Fb%3F%20%EC%A3%BC/steps", 200, STEPS)]);
     let ran = run(&["steps", "a/b? 주", "--url", &server.url], &[]);

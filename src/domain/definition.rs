@@ -210,7 +210,7 @@ impl SagaDefinitions {
     }
 
     /// Whether any definition names the step.
-    pub fn name_step(&self, step: &str) -> bool {
+    pub fn names_step(&self, step: &str) -> bool {
         self.types.values().any(|of| of.roles().role(step).known)
     }
 

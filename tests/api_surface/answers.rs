@@ -73,6 +73,79 @@ async fn a_saga_has_the_fields_of_the_contract() {
 }
 
 #[tokio::test]
+async fn a_failed_saga_says_what_it_owes_and_since_when_it_is_stuck() {
+    use SagaStatus::{Failed, InProgress, Started};
+    const HOUR: i64 = 3_600_000;
+    let surface = Surface::over(&[
+        event("owing", 0, -HOUR, "ORDER_CREATED", Started),
+        event("owing", 1, -HOUR + 1_000, "STOCK_RESERVED", InProgress),
+        event("owing", 2, -HOUR + 2_000, "PAYMENT_FAILED", Failed),
+        event("waiting", 3, -HOUR, "ORDER_CREATED", Started),
+    ]);
+    let owing = surface.get("/api/v1/sagas/owing").await.json();
+    assert_eq!(
+        owing["compensation"],
+        serde_json::json!({"state": "OWED", "owed": [
+            {"step": "STOCK_RESERVED", "by": ["COMPENSATION_STOCK", "STOCK_RELEASED"]}
+        ]})
+    );
+    assert_eq!(
+        owing["stuck"],
+        serde_json::json!({"since": "2026-01-31T08:35:02Z", "rule": "COMPENSATION_OVERDUE",
+            "awaited": ["COMPENSATION_STOCK", "STOCK_RELEASED"]})
+    );
+    let violation = &owing["conformance"][0];
+    assert_eq!(violation["rule"], "NEVER_COMPENSATED");
+    assert_eq!(
+        (&violation["at"], &violation["stepId"]),
+        (&"2026-01-31T08:30:02Z".into(), &3.into())
+    );
+    let waiting = surface.get("/api/v1/sagas/waiting").await.json();
+    assert_eq!(
+        waiting["stuck"],
+        serde_json::json!({"since": "2026-01-31T09:00:00Z", "rule": "PAST_DEADLINE", "awaited": ["ORDER_CONFIRMED"]})
+    );
+    // Where sagas are listed nothing of it is said.
+    let listed = surface.get("/api/v1/sagas").await.json();
+    assert_eq!(listed["content"][0].get("compensation"), None);
+}
+
+#[tokio::test]
+async fn of_a_type_without_a_definition_nothing_is_said() {
+    let mut refund = event("refund", 0, 0, "REFUND_FAILED", SagaStatus::Failed);
+    refund.saga_type = "REFUND".into();
+    let answer = Surface::over(&[refund]).get("/api/v1/sagas/refund").await.json();
+    assert_eq!(answer["compensation"], serde_json::Value::Null);
+    assert!(answer.as_object().unwrap().contains_key("compensation"));
+    assert_eq!(
+        (&answer["conformance"], &answer["stuck"]),
+        (&serde_json::json!([]), &serde_json::Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn the_definitions_in_force_are_told_with_the_steps_that_they_do_not_name() {
+    let mut events = compensated();
+    events.push(event("saga-2", 5, 0, "LATE_FAILURE", SagaStatus::InProgress));
+    let answer = Surface::over(&events).get("/api/v1/definitions").await.json();
+    let order = &answer["types"]["ORDER_CREATION"];
+    assert_eq!(order["completing_steps"], serde_json::json!(["ORDER_CONFIRMED"]));
+    assert_eq!(
+        order["compensates"]["STOCK_RELEASED"],
+        serde_json::json!(["STOCK_RESERVED"])
+    );
+    assert_eq!(
+        answer["unknownSteps"],
+        serde_json::json!([{"step": "LATE_FAILURE", "events": 2}])
+    );
+    let hash = saga_tracker::domain::SagaDefinitions::default().hash();
+    assert_eq!(
+        (&answer["hash"], &answer["rebuildDue"]),
+        (&hash.into(), &false.into())
+    );
+}
+
+#[tokio::test]
 async fn a_timeline_is_in_fold_order_with_metadata_as_it_came() {
     let surface = Surface::over(&compensated());
     let reply = surface.get("/api/v1/sagas/saga-1/steps").await;

@@ -522,7 +522,7 @@ proptest! {
         let definition = &definitions.types["ORDER_CREATION"];
         let state = fold(&events, &definitions).unwrap();
         let timeline: Vec<Event> = deduplicate(&events).timeline.into_iter().cloned().collect();
-        let model = naive::Model { definition, timeline: &timeline, state: &state };
+        let model = naive::Model::new(&definitions, &timeline, &state);
         let Compensation { state: compensated, owed } = compensation(&state, definition);
         let owed: Vec<String> = owed.into_iter().map(|owed| owed.step).collect();
         prop_assert_eq!((compensated.as_str(), owed), model.compensation());

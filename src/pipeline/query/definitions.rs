@@ -101,7 +101,7 @@ pub fn unnamed_steps(
     carried::counters_of(store, generation, names::PROCESSED, |sort, count| {
         let (_, step) = keys::parse_total_processed(sort)?;
         let events = u64::try_from(count).unwrap_or(0);
-        if events == 0 || step == OPERATOR_STATUS_CHANGE || definitions.name_step(step) {
+        if events == 0 || step == OPERATOR_STATUS_CHANGE || definitions.names_step(step) {
             return Ok(());
         }
         if let Some(known) = found.get_mut(step) {

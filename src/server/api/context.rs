@@ -62,17 +62,9 @@ impl Context {
         }
     }
 
-    /// The state of a saga. One point read, mostly from memory: not worth another thread.
-    pub fn saga(&self, id: &SagaId) -> Result<SagaView, ApiError> {
-        let found = timed(self.metrics(), Asked::Saga, || self.parts().query.saga(id))?;
-        match found {
-            Some(saga) => Ok(saga),
-            None => Err(missing(id, self.parts().query.purged(id)?)),
-        }
-    }
-
-    /// The same, and what the definition of its type says of it now.
-    pub fn judged_saga(&self, id: &SagaId) -> Result<(SagaView, Judgement), ApiError> {
+    /// The state of a saga, and what the definition of its type says of it now. Two point reads, mostly from
+    /// memory: not worth another thread.
+    pub fn saga(&self, id: &SagaId) -> Result<(SagaView, Judgement), ApiError> {
         let (parts, now) = (self.parts(), self.parts().clock.now());
         let found = timed(self.metrics(), Asked::Saga, || parts.query.judged_saga(id, now))?;
         match found {

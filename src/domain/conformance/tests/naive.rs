@@ -5,9 +5,11 @@ use super::super::super::*;
 use std::collections::BTreeSet;
 
 pub(super) struct Model<'m> {
-    pub(super) definition: &'m SagaDefinition,
-    pub(super) timeline: &'m [Event],
-    pub(super) state: &'m SagaState,
+    definition: &'m SagaDefinition,
+    timeline: &'m [Event],
+    state: &'m SagaState,
+    /// How many events came before the one that made the saga FAILED last.
+    before_failure: usize,
 }
 
 fn fits(name: &str, step: &str) -> bool {
@@ -17,7 +19,20 @@ fn fits(name: &str, step: &str) -> bool {
     }
 }
 
-impl Model<'_> {
+impl<'m> Model<'m> {
+    pub(super) fn new(definitions: &'m SagaDefinitions, timeline: &'m [Event], state: &'m SagaState) -> Self {
+        let status = |events: usize| fold(&timeline[..events], definitions).map(|state| state.status);
+        let statuses: Vec<Option<SagaStatus>> = (0..=timeline.len()).map(status).collect();
+        let failed = Some(SagaStatus::Failed);
+        let entered = |events: &usize| statuses[*events] != failed && statuses[events + 1] == failed;
+        Self {
+            definition: &definitions.types["ORDER_CREATION"],
+            timeline,
+            state,
+            before_failure: (0..timeline.len()).filter(entered).last().unwrap_or(0),
+        }
+    }
+
     /// The steps that count, in order, under the names that the definition has for them; blank for operators.
     fn steps(&self) -> Vec<(String, &str)> {
         let name = |event: &Event| {
@@ -66,22 +81,9 @@ impl Model<'_> {
             .collect()
     }
 
-    /// How many events came before the one that made the saga FAILED last.
-    fn before_failure(&self) -> usize {
-        let definitions = SagaDefinitions {
-            types: [("ORDER_CREATION".to_owned(), self.definition.clone())].into(),
-            services: Default::default(),
-        };
-        let status = |events: usize| fold(&self.timeline[..events], &definitions).map(|state| state.status);
-        let entered = |events: &usize| {
-            status(*events) != Some(SagaStatus::Failed) && status(events + 1) == Some(SagaStatus::Failed)
-        };
-        (0..self.timeline.len()).filter(entered).last().unwrap_or(0)
-    }
-
     fn done_before_failure(&self, target: &str) -> bool {
         let steps = self.steps();
-        steps[..self.before_failure()]
+        steps[..self.before_failure]
             .iter()
             .any(|(step, status)| self.does(step, target) && ["IN_PROGRESS", "COMPLETED"].contains(status))
     }
@@ -120,7 +122,7 @@ impl Model<'_> {
                 "PAST_DEADLINE",
             ),
             "FAILED" if self.compensation().0 == "OWED" => {
-                let failed = &self.timeline[self.before_failure()];
+                let failed = &self.timeline[self.before_failure];
                 (
                     failed.recorded_at.0,
                     self.definition.compensation_seconds,

@@ -6,34 +6,15 @@ use crate::domain::{Compensation, Judgement, Owed, Stuck, Violation};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The state of a saga, and what the definition of its type says of it.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = JudgedSaga)]
-pub(in crate::server::api) struct JudgedSagaBody {
-    #[serde(flatten)]
-    saga: SagaBody,
-    /// The rules of its definition that it does not keep.
-    conformance: Vec<ViolationBody>,
-    /// How far what it did before it failed is undone; null when its type has no definition.
-    #[schema(required)]
-    compensation: Option<CompensationBody>,
-    /// Whether it goes on too slowly now; null when it does not.
-    #[schema(required)]
-    stuck: Option<StuckBody>,
-}
-
-impl JudgedSagaBody {
-    pub(super) fn of(saga: SagaBody, judgement: Judgement) -> Self {
+impl SagaBody {
+    /// The same, and what its definition says of it.
+    pub(super) fn judged(self, judgement: Judgement) -> Self {
+        let violations = judgement.conformance.into_iter().map(ViolationBody::from);
         Self {
-            saga,
-            conformance: judgement
-                .conformance
-                .into_iter()
-                .map(ViolationBody::from)
-                .collect(),
-            compensation: judgement.compensation.map(CompensationBody::from),
-            stuck: judgement.stuck.map(StuckBody::from),
+            conformance: Some(violations.collect()),
+            compensation: Some(judgement.compensation.map(CompensationBody::from)),
+            stuck: Some(judgement.stuck.map(StuckBody::from)),
+            ..self
         }
     }
 }
@@ -42,7 +23,7 @@ impl JudgedSagaBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Violation)]
-struct ViolationBody {
+pub(super) struct ViolationBody {
     /// The rule: NEVER_COMPENSATED, COMPENSATION_FAILED, COMPENSATED_TWICE, OUT_OF_ORDER,
     /// SUCCESS_AFTER_COMPENSATION, ACTIVITY_AFTER_END, UNKNOWN_STEP or MISSING_STEP.
     #[schema(example = "NEVER_COMPENSATED")]
@@ -77,7 +58,7 @@ impl From<Violation> for ViolationBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Compensation)]
-struct CompensationBody {
+pub(super) struct CompensationBody {
     /// NOT_NEEDED: it has not failed. NOTHING_TO_COMPENSATE: it failed before anything was done that can be
     /// undone. OWED: it failed, and something is not undone. COMPENSATED: all is undone.
     /// PARTLY_COMPENSATED: its status says so, and something is not undone.
@@ -113,7 +94,7 @@ impl From<Compensation> for CompensationBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Stuck)]
-struct StuckBody {
+pub(super) struct StuckBody {
     /// The instant at which its time was over.
     since: Instant,
     /// PAST_DEADLINE: it has not ended in time. COMPENSATION_OVERDUE: it failed and is not compensated in time.

@@ -14,6 +14,7 @@ use super::saga_fields::Status;
 use super::text::Instant;
 use crate::domain::Anomaly;
 use crate::pipeline::query::SagaView;
+use judgement::{CompensationBody, StuckBody, ViolationBody};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -64,6 +65,19 @@ pub(super) struct SagaBody {
     anomaly_count: u32,
     /// The first of them, conflicts included.
     anomalies: Vec<AnomalyBody>,
+    /// The rules of its definition that it does not keep. Absent where sagas are listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    conformance: Option<Vec<ViolationBody>>,
+    /// How far what it did before it failed is undone; null when its type has no definition. Absent where sagas
+    /// are listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<CompensationBody>)]
+    compensation: Option<Option<CompensationBody>>,
+    /// Whether it goes on too slowly now; null when it does not. Absent where sagas are listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<StuckBody>)]
+    stuck: Option<Option<StuckBody>>,
 }
 
 /// One thing that is odd about a timeline.
@@ -110,6 +124,9 @@ impl From<SagaView> for SagaBody {
             duplicates: state.duplicates,
             conflicts: state.conflicts.total,
             archived: None,
+            conformance: None,
+            compensation: None,
+            stuck: None,
         }
     }
 }

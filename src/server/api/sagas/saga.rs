@@ -4,7 +4,6 @@ use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::retention::from_archive;
 use super::super::saga_fields::SagaIdPath;
-use super::judgement::JudgedSagaBody;
 use super::{SagaBody, wants_archive};
 use crate::pipeline::query::SagaView;
 use axum::Json;
@@ -22,7 +21,7 @@ use axum::extract::{RawQuery, State};
         ("archive" = Option<bool>, Query, description = "Whether to look into the archive when it was purged."),
     ),
     responses(
-        (status = 200, body = JudgedSagaBody, description = "What is known of the saga."),
+        (status = 200, body = SagaBody, description = "What is known of the saga."),
         (status = 400, body = ErrorBody, description = "A parameter is not as it must be."),
         (status = 404, body = ErrorBody, description = "No event of the saga has been seen, or it was purged; the message says which."),
         (status = 409, body = ErrorBody, description = "The archive holds more of it than an answer holds in memory; its steps can be asked for."),
@@ -33,12 +32,12 @@ pub(in crate::server::api) async fn handle(
     State(context): State<Context>,
     SagaIdPath(id): SagaIdPath,
     RawQuery(query): RawQuery,
-) -> Result<Json<JudgedSagaBody>, ApiError> {
-    let missing = match (context.judged_saga(&id), wants_archive(query.as_deref())?) {
+) -> Result<Json<SagaBody>, ApiError> {
+    let missing = match (context.saga(&id), wants_archive(query.as_deref())?) {
         (Err(missing), true) => missing,
         (found, _) => {
             let (saga, judgement) = found?;
-            return Ok(Json(JudgedSagaBody::of(saga.into(), judgement)));
+            return Ok(Json(SagaBody::from(saga).judged(judgement)));
         }
     };
     if !context
@@ -52,5 +51,5 @@ pub(in crate::server::api) async fn handle(
     let parts = context.parts();
     let judgement = parts.query.definitions().judge(&state, parts.clock.now());
     let saga = SagaBody::of_archive(SagaView { saga_id: id, state });
-    Ok(Json(JudgedSagaBody::of(saga, judgement)))
+    Ok(Json(saga.judged(judgement)))
 }
