@@ -303,11 +303,11 @@ impl SagaState {
     }
 
     fn note_said(&mut self, event: &EventRef<'_>) {
-        if let Some(trace_id) = event.trace_id {
-            if event.trace_id != self.last_trace_id.as_deref() {
-                self.trace_ids.add(trace_id);
-                self.last_trace_id = Some(trace_id.into());
-            }
+        if let Some(trace_id) = event.trace_id
+            && event.trace_id != self.last_trace_id.as_deref()
+        {
+            self.trace_ids.add(trace_id);
+            self.last_trace_id = Some(trace_id.into());
         }
         let said = |text: &str| {
             Some(Said {

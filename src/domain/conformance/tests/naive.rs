@@ -29,7 +29,7 @@ impl<'m> Model<'m> {
             definition: &definitions.types["ORDER_CREATION"],
             timeline,
             state,
-            before_failure: (0..timeline.len()).filter(entered).last().unwrap_or(0),
+            before_failure: (0..timeline.len()).rfind(entered).unwrap_or(0),
         }
     }
 

@@ -26,7 +26,8 @@ pub(in crate::server::api) struct DigestBody {
     /// Open dead letters of unknown schemas: they become events where the registry knows their schemas.
     #[serde(rename = "waitingLetters")]
     waiting_letters: u64,
-    /// The rules of the fold that the projections are made under: by saga type, the steps that complete it.
+    /// The rules of the fold that the projections are made under: by saga type, all of its
+    /// definition that names steps.
     #[schema(value_type = Object)]
     rules: Value,
     /// Over all tables, hexadecimal.
