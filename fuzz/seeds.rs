@@ -11,7 +11,7 @@ use saga_tracker_rooms::store::codec::Record;
 use saga_tracker_rooms::store::keys::{self, Key};
 use saga_tracker_rooms::store::records::{
     CountRecord, DeadLetterRecord, FeedRecord, InstanceRecord, LastRecord, LogRecord, MetaRecord,
-    OffsetRecord,
+    OffsetRecord, ToldRecord,
 };
 use std::path::Path;
 
@@ -261,7 +261,10 @@ fn records() -> Seeds {
         start: 0,
         next: 9,
         arrived_at: 1_760_000_000_500,
-        ahead: None,
+        told: ToldRecord {
+            believed: 1_760_000_000_500,
+            ..ToldRecord::default()
+        },
         last: Some(LastRecord {
             offset: 8,
             fingerprint: 0x0123_4567_89ab_cdef,

@@ -1,7 +1,9 @@
 //! Shared by unit tests: sagas' deliveries in an in-memory store, projected as the tracker does.
 
 use crate::domain::{Cut, Event, MetadataForm, Millis, Position, SagaDefinitions, SagaStatus};
+use crate::pipeline::projector::rebuild::Rebuild;
 use crate::pipeline::projector::{Projector, ProjectorSettings};
+use crate::pipeline::verify::Verify;
 use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, DeadLetterMark, Happened};
 use crate::store::memory::MemoryStore;
@@ -132,6 +134,30 @@ pub(crate) fn project(store: &SharedStore, events: &[Event], windows: &[usize], 
             .unwrap();
         rest = others;
     }
+}
+
+/// What `verify` finds wrong with the store, in words.
+pub(crate) fn differences(store: &SharedStore) -> Vec<String> {
+    let verify = Verify {
+        store: store.clone(),
+        topic: TOPIC.to_owned(),
+        definitions: Arc::default(),
+        settings: settings(2),
+        progress: Arc::default(),
+    };
+    verify.run().unwrap().differences.told
+}
+
+/// Makes the store's projections anew, with nobody reading them.
+pub(crate) fn rebuild(store: &SharedStore) {
+    let rebuild = Rebuild {
+        store: store.clone(),
+        topic: TOPIC.to_owned(),
+        definitions: Arc::default(),
+        settings: settings(2),
+        progress: Arc::default(),
+    };
+    rebuild.offline().unwrap();
 }
 
 /// Deliveries of a few sagas on three partitions, in some order of consumption: offsets rise within

@@ -5,13 +5,26 @@ mod cli_support;
 
 use cli_server::{Server, closed_port};
 use cli_support::{command, run};
+use saga_tracker::domain::clock::{Clock as _, SystemClock};
 use std::io::Read;
 use std::process::Stdio;
 
-const SAGA: &str = r#"{"sagaId":"order-1","sagaType":"ORDER_CREATION","orderId":"ORD-1","currentStatus":"FAILED","status":"FAILED","lastStep":"PAYMENT_FAILED","lastTraceId":null,"startedAt":"2025-01-02T03:04:05.006Z","updatedAt":"2025-01-02T03:05:00Z","stepCount":4}"#;
+const SAGA: &str = r#"{"sagaId":"order-1","sagaType":"ORDER_CREATION","orderId":"ORD-1","currentStatus":"FAILED","status":"FAILED","statusSince":"2025-01-02T03:05:00Z","lastStep":"PAYMENT_FAILED","lastTraceId":null,"traceIds":[],"failedStep":"PAYMENT_FAILED","failureReason":"CARD_DECLINED","startedAt":"2025-01-02T03:04:05.006Z","updatedAt":"2025-01-02T03:05:00Z","stepCount":4}"#;
 const STEPS: &str = r#"{"sagaId":"order-1","steps":[
  {"id":1,"eventId":"e1","step":"ORDER_CREATED","status":"STARTED","producerService":"order-service","traceId":"t1","metadata":{"orderAmount":10},"recordedAt":"2025-01-02T03:04:05.006Z"},
  {"id":2,"eventId":"e2","step":"PAYMENT\u001b[31m","status":"FAILED","producerService":null,"traceId":null,"metadata":null,"recordedAt":"2025-01-02T03:05:00Z"}]}"#;
+const HISTORY: &str = r#"{"sagaId":"order-1","cursor":{"0":7},"definitions":"d1","states":[
+ {"number":1,"status":"STARTED","from":"2025-01-02T03:04:05.006Z","until":"2025-01-02T03:05:00Z","durationMillis":54994,"events":2,"remarkableCount":3,
+  "cause":{"eventId":"e1","step":"ORDER_CREATED","status":"STARTED","producerService":"order-service","traceId":null,"recordedAt":"2025-01-02T03:04:05.006Z","arrivedAt":"2025-01-02T03:04:13.206Z","partition":0,"offset":4,"lateMillis":8200},
+  "remarkable":[
+   {"eventId":"e3","step":"OPERATOR_STATUS_CHANGE","status":"COMPLETED","producerService":null,"traceId":null,"recordedAt":"2025-01-02T03:04:30Z","arrivedAt":"2025-01-02T03:04:30Z","partition":0,"offset":5,"anomalies":["OPERATOR_CHANGE_REFUSED"],"operatorChange":{"operator":"kim","reason":"by hand\u001b[31m","expectedStatus":"FAILED","refused":true}},
+   {"eventId":"e1","step":"ORDER_CREATED","status":"STARTED","producerService":null,"traceId":null,"recordedAt":"2025-01-02T03:04:05.006Z","arrivedAt":"2025-01-02T03:04:40Z","partition":0,"offset":6,"duplicate":true}]},
+ {"number":2,"status":"FAILED","from":"2025-01-02T03:05:00Z","until":null,"durationMillis":null,"events":1,"remarkableCount":0,"remarkable":[],
+  "cause":{"eventId":"e2","step":"PAYMENT_FAILED","status":"FAILED","producerService":"payment-service","traceId":null,"recordedAt":"2025-01-02T03:05:00Z","arrivedAt":"2025-01-02T03:05:00Z","partition":0,"offset":3}}]}"#;
+const DIFF: &str = r#"{"sagaId":"order-1","from":{"asOf":null,"knownAt":"2025-01-02T03:04:06Z","saga":null,"onlyHereCount":0,"onlyHere":[]},
+ "to":{"asOf":null,"knownAt":null,"saga":null,"onlyHereCount":102,"onlyHere":[
+  {"eventId":"e2","step":"PAYMENT_FAILED","status":"FAILED","producerService":"payment-service","traceId":null,"recordedAt":"2025-01-02T03:05:00Z","arrivedAt":"2025-01-02T03:05:00Z","partition":0,"offset":3}]},
+ "fields":[{"field":"currentStatus","from":"STARTED","to":"FAILED"},{"field":"traceIds","from":[],"to":["t1"]}],"cursor":{"0":7},"definitions":"d1"}"#;
 const STATISTICS: &str = r#"{"period":{"from":"2025-01-01T00:00:00Z","to":null},"total":4,"byStatus":{"STARTED":0,"IN_PROGRESS":1,"COMPLETED":2,"FAILED":1,"COMPENSATED":0},"byType":{"ORDER_CREATION":4},"failureRate":0.25,"compensationRate":0.0,"avgDurationSeconds":1.5}"#;
 const NOT_FOUND: &str = r#"{"error":"NOT_FOUND","message":"no saga \"order-2\"","timestamp":"2025-01-02T03:04:05Z","path":"/api/v1/sagas/order-2","details":{}}"#;
 
@@ -40,6 +53,85 @@ fn get_prints_a_saga_and_its_json_unchanged() {
 }
 
 #[test]
+fn get_says_what_is_owed_and_since_when_a_saga_is_stuck() {
+    let judged = SAGA.replace(
+        "\"stepCount\":4",
+        r#""stepCount":4,
+ "conformance":[{"rule":"NEVER_COMPENSATED","message":"it failed, and nothing has undone PAID","at":"2025-01-02T03:05:00Z","stepId":3}],
+ "compensation":{"state":"OWED","owed":[{"step":"PAID","by":["REFUNDED"]}]},
+ "stuck":{"since":"2025-01-02T03:10:00Z","rule":"COMPENSATION_OVERDUE","awaited":["REFUNDED"]}"#,
+    );
+    let server = Server::start(&[("GET /api/v1/sagas/order-1", 200, &judged)]);
+    let ran = run(&["get", "order-1", "--url", &server.url], &[]);
+    for line in [
+        "compensation   OWED PAID",
+        "stuck          COMPENSATION_OVERDUE since 2025-01-02T03:10:00Z, awaited: REFUNDED",
+        "violation      NEVER_COMPENSATED at 2025-01-02T03:05:00Z: it failed, and nothing has undone PAID",
+    ] {
+        assert!(
+            ran.stdout.lines().any(|told| told.trim_end() == line),
+            "{line}\n{}",
+            ran.stdout
+        );
+    }
+}
+
+#[test]
+fn definitions_are_shown_with_their_hash_and_what_they_do_not_name() {
+    let answer = r#"{"hash":"abc","types":{"REFUND":{"completing_steps":["DONE"],"compensates":{"UNDO":["PAID"],"C_*":[]},"deadline_seconds":60,"compensation_seconds":5,"owner":"shop"}},"services":{},"rebuildDue":true,"unknownSteps":[{"step":"GIFT","events":3}],"otherUnknownEvents":0}"#;
+    let server = Server::start(&[("GET /api/v1/definitions", 200, answer)]);
+    let ran = run(&["definitions", "show", "--url", &server.url], &[]);
+    for words in [
+        "REFUND",
+        "DONE",
+        "UNDO (PAID)",
+        "60 s",
+        "shop",
+        "hash abc",
+        "others are configured",
+        "GIFT, which 3 events have",
+    ] {
+        assert!(ran.stdout.contains(words), "{words}\n{}", ran.stdout);
+    }
+    let json = run(&["definitions", "show", "--json", "--url", &server.url], &[]);
+    assert_eq!(json.json()["hash"], "abc");
+}
+
+#[test]
+fn a_definitions_file_is_checked_without_a_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sagas.toml");
+    let path = file.to_str().unwrap();
+    std::fs::write(
+        &file,
+        "[types.REFUND]\ncompleting_steps = []\norder = [\"A\", \"A\"]\n",
+    )
+    .unwrap();
+    let ran = run(&["definitions", "check", path], &[]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.stdout.contains("types.REFUND.completing_steps is empty"),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        ran.stdout.contains("types.REFUND.order: \"A\" must come before"),
+        "{}",
+        ran.stdout
+    );
+    std::fs::write(&file, "[types.REFUND]\ncompleting_steps = [\"DONE\"]\n").unwrap();
+    let ran = run(&["definitions", "check", path], &[]);
+    assert_eq!(
+        (ran.code, ran.stdout.contains("no fault; saga types: 1, hash ")),
+        (0, true),
+        "{}",
+        ran.stdout
+    );
+    let ran = run(&["definitions", "check", "/nowhere/sagas.toml"], &[]);
+    assert_eq!(ran.code, 5);
+}
+
+#[test]
 fn an_id_of_any_characters_reaches_the_server_as_one_segment() {
     let server = Server::start(&[("GET /api/v1/sagas/a%2Fb%3F%20%EC%A3%BC/steps", 200, STEPS)]);
     let ran = run(&["steps", "a/b? 주", "--url", &server.url], &[]);
@@ -53,6 +145,94 @@ fn steps_are_printed_in_order_and_cannot_drive_the_terminal() {
         "steps",
         run(&["steps", "order-1", "--url", &server.url], &[]).stdout
     );
+}
+
+#[test]
+fn a_moment_is_asked_for_by_exact_instants() {
+    let at = "2025-01-02T03:04:05.006Z";
+    let asked = "GET /api/v1/sagas/order-1?asOf=2025-01-31T23%3A59%3A59.999Z\
+                 &knownAt=2025-01-02T03%3A04%3A05.006Z&archive=true";
+    let told = SAGA.trim_end_matches('}').to_owned()
+        + r#","asOf":"2025-01-31T23:59:59.999Z","knownAt":"2025-01-02T03:04:05.006Z","cursor":{"0":7},"definitions":"d1"}"#;
+    let server = Server::start(&[(asked, 200, &told)]);
+    let flags = [
+        "get",
+        "order-1",
+        "--as-of",
+        "2025-01-31",
+        "--known-at",
+        at,
+        "--archive",
+        "--url",
+        &server.url,
+    ];
+    let ran = run(&flags, &[]);
+    assert_eq!(server.requests(), [asked]);
+    insta::assert_snapshot!("get_at_a_moment", ran.stdout);
+}
+
+#[test]
+fn so_long_ago_is_an_instant_before_now_and_nonsense_is_refused() {
+    let server = Server::start(&[("GET /api/v1/sagas/order-1", 404, NOT_FOUND)]);
+    let _ran = run(
+        &[
+            "get",
+            "order-1",
+            "--known-at",
+            "2 hours ago",
+            "--url",
+            &server.url,
+        ],
+        &[],
+    );
+    let asked = server.requests().concat();
+    let (path, at) = asked.split_once("?knownAt=").unwrap();
+    assert_eq!(path, "GET /api/v1/sagas/order-1");
+    let at: jiff::Timestamp = at.replace("%3A", ":").parse().unwrap();
+    let ago = (SystemClock.now().0 - at.as_millisecond()) / 1_000;
+    assert!((7_200..7_260).contains(&ago), "{ago}");
+    for command in ["get", "steps", "history"] {
+        let ran = run(
+            &[command, "order-1", "--as-of", "soon", "--url", &server.url],
+            &[],
+        );
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(
+            ran.stderr.contains("--as-of") && ran.stderr.contains("2 hours ago"),
+            "{ran:?}"
+        );
+    }
+}
+
+#[test]
+fn a_history_is_printed_with_what_is_worth_a_look() {
+    let server = Server::start(&[("GET /api/v1/sagas/order-1/history", 200, HISTORY)]);
+    let ran = run(&["history", "order-1", "--url", &server.url], &[]);
+    insta::assert_snapshot!("history", ran.stdout);
+}
+
+#[test]
+fn a_difference_is_printed_by_field_and_by_event() {
+    let asked = "GET /api/v1/sagas/order-1/diff?from=2025-01-02T03%3A04%3A05Z\
+                 &fromKnownAt=2025-01-02T03%3A04%3A06Z&to=2025-01-03T00%3A00%3A00Z&toKnownAt=2025-01-04T00%3A00%3A00Z";
+    let server = Server::start(&[(asked, 200, DIFF)]);
+    let flags = [
+        "diff",
+        "order-1",
+        "--from",
+        "2025-01-02T03:04:05Z",
+        "--from-known-at",
+        "2025-01-02T03:04:06Z",
+        "--to",
+        "2025-01-03T00:00:00Z",
+        "--to-known-at",
+        "2025-01-04T00:00:00Z",
+        "--url",
+        &server.url,
+    ];
+    let ran = run(&flags, &[]);
+    assert_eq!(server.requests(), [asked]);
+    insta::assert_snapshot!("diff", ran.stdout);
 }
 
 #[test]
@@ -100,6 +280,64 @@ fn search_asks_for_what_the_flags_say_and_tells_the_page() {
     let ran = run(&flags, &[]);
     assert_eq!(server.requests(), [asked]);
     insta::assert_snapshot!("search", ran.stdout);
+}
+
+#[test]
+fn census_asks_for_the_moment_and_shows_each_type() {
+    let sums =
+        r#""total":3,"byStatus":{"STARTED":0,"IN_PROGRESS":1,"COMPLETED":1,"FAILED":1,"COMPENSATED":0}"#;
+    let census = format!(
+        r#"{{"asOf":"2025-01-02T03:04:05Z","knownAt":null,"cursor":{{"0":9}},"definitions":"d1",{sums},"purged":{{{sums}}},"byType":[{{"sagaType":"REFUND",{sums}}}]}}"#
+    );
+    let asked = "GET /api/v1/census?asOf=2025-01-02T03%3A04%3A05Z&sagaType=REFUND";
+    let server = Server::start(&[(asked, 200, &census)]);
+    let ran = run(
+        &[
+            "census",
+            "--as-of",
+            "2025-01-02T03:04:05Z",
+            "--type",
+            "REFUND",
+            "--url",
+            &server.url,
+        ],
+        &[],
+    );
+    assert_eq!(server.requests(), [asked]);
+    insta::assert_snapshot!("census", ran.stdout);
+}
+
+#[test]
+fn census_diff_and_series_show_what_changed() {
+    let none = r#"{"STARTED":0,"IN_PROGRESS":0,"COMPLETED":0,"FAILED":0,"COMPENSATED":0}"#;
+    let one = none.replace("\"FAILED\":0", "\"FAILED\":1");
+    let moment = r#"{"asOf":null,"knownAt":null,"cursor":{},"definitions":"d1"}"#;
+    let diff = format!(
+        r#"{{"from":{moment},"to":{moment},"changes":[{{"sagaType":"REFUND","before":{none},"after":{one},"entered":{one},"left":{none}}}]}}"#
+    );
+    let series = format!(
+        r#"{{"asOf":null,"knownAt":null,"cursor":{{}},"definitions":"d1","points":[{{"from":"2025-01-02T03:00:00Z","until":"2025-01-02T04:00:00Z","entered":{one},"left":{none},"byStatus":{one}}}]}}"#
+    );
+    let asked = [
+        "GET /api/v1/census/diff?fromKnownAt=2025-01-02T23%3A59%3A59.999Z",
+        "GET /api/v1/census/series?every=day",
+    ];
+    let server = Server::start(&[(asked[0], 200, &diff), (asked[1], 200, &series)]);
+    let changes = run(
+        &[
+            "census",
+            "diff",
+            "--from-known-at",
+            "2025-01-02",
+            "--url",
+            &server.url,
+        ],
+        &[],
+    );
+    insta::assert_snapshot!("census_diff", changes.stdout);
+    let points = run(&["census", "series", "--every", "day", "--url", &server.url], &[]);
+    insta::assert_snapshot!("census_series", points.stdout);
+    assert_eq!(server.requests(), asked);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::large::{DAYS, FIRST};
 use crate::report::median;
 use crate::{pipeline, served};
 use saga_tracker::domain::{Millis, SagaDefinitions, SagaStatus, SagaType};
-use saga_tracker::pipeline::query::{Filter, Query, SearchRequest, Sort, SortKey, Window};
+use saga_tracker::pipeline::query::{Filter, Moment, Query, SearchRequest, Sort, SortKey, Window};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -33,11 +33,14 @@ enum When {
 }
 
 impl When {
-    fn instant(self, round: u64) -> Option<Millis> {
+    fn moment(self, round: u64) -> Moment {
         // Steps by the golden ratio meet every part of the days, none of them at midnight.
         let place = i64::try_from(round * 618 % 1000).unwrap_or(0) + 50;
         let at = FIRST.0 + DAYS * 86_400_000 * place / 1_050 + 12_345;
-        (self == Self::Then).then_some(Millis(at))
+        Moment {
+            as_of: (self == Self::Then).then_some(Millis(at)),
+            known_at: None,
+        }
     }
 }
 
@@ -73,7 +76,7 @@ pub(crate) fn compare(small: &Path, large: &Path) -> anyhow::Result<Value> {
                 let mut millis = [Vec::new(), Vec::new()];
                 for round in 0..ROUNDS {
                     let filter = Filter {
-                        as_of: when.instant(round),
+                        moment: when.moment(round),
                         ..filter.clone()
                     };
                     for (query, millis) in [&small, &large].into_iter().zip(&mut millis) {

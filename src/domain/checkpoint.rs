@@ -47,6 +47,7 @@ impl Junction {
         // Of what is behind the event that has to be known which comes to be kept.
         let known = last.anomalies.can_exchange(&old.anomalies, &new.anomalies)
             && last.changes.can_exchange(&old.changes, &new.changes)
+            && last.tally.can_exchange(&old.tally, &new.tally)
             && TraceIds::can_exchange(&old.trace_ids, &new.trace_ids);
         (alike && known).then(|| Self {
             old,
@@ -67,7 +68,9 @@ impl Junction {
         behind
             .anomalies
             .exchange_count(&self.old.anomalies, &self.new.anomalies);
-        behind.changes.exchange_count(&self.old.changes, &self.new.changes);
+        behind
+            .changes
+            .exchange_count(&self.old.changes, &self.new.changes);
     }
 
     /// All but the logs. What only has to be exchanged where nothing was said behind the event is told by
@@ -82,6 +85,9 @@ impl Junction {
         Said::exchange(&mut behind.failed_step, &old.failed_step, &new.failed_step);
         let (reason, new_reason) = (&old.failure_reason, &new.failure_reason);
         Said::exchange(&mut behind.failure_reason, reason, new_reason);
+        behind
+            .tally
+            .exchange((&old.tally, old.step_count), (&new.tally, new.step_count));
         behind.step_count = moved(behind.step_count, old.step_count, new.step_count);
         behind.failures = moved(behind.failures, old.failures, new.failures);
         behind.compensations = moved(behind.compensations, old.compensations, new.compensations);

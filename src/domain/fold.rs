@@ -123,4 +123,4 @@ pub fn note_deliveries(state: &mut SagaState, parts: &Deduplicated<'_>) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -81,7 +81,11 @@ mod tests {
                 for behind in texts {
                     let mut last = ids(&format!("{old} {behind}"));
                     last.exchange(&ids(old), &ids(new));
-                    assert_eq!(last, ids(&format!("{new} {behind}")), "{old:?} {new:?} {behind:?}");
+                    assert_eq!(
+                        last,
+                        ids(&format!("{new} {behind}")),
+                        "{old:?} {new:?} {behind:?}"
+                    );
                     exchanged += 1;
                 }
             }

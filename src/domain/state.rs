@@ -1,10 +1,11 @@
 //! The state of one saga: everything the fold has to remember to go on.
 
+use super::definition::{self, Role};
 use super::said::{Said, TraceIds};
 use super::{
-    Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, ConflictLog, Event, EventId, EventRef, Millis,
-    OperatorChange, OrderId, SagaDefinitions, SagaStatus, SagaType, StatusChange, StatusLog, StatusPath, Step,
-    TimelineKey, transition,
+    Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, ConflictLog, Event, EventId, EventRef, Mark, Millis,
+    OPERATOR_STATUS_CHANGE, OperatorChange, OrderId, SagaDefinition, SagaDefinitions, SagaStatus, SagaType,
+    StatusChange, StatusLog, StatusPath, Step, StepTally, TimelineKey, transition,
 };
 
 /// A saga of more events carries no list of them; the projector keeps an index of them beside it.
@@ -45,6 +46,8 @@ pub struct SagaState {
     pub failed_step: Option<Said>,
     /// The last reason for a failure that any event gave.
     pub failure_reason: Option<Said>,
+    /// What was reported of the steps that the type's definition names.
+    pub tally: StepTally,
     /// The first event's time.
     pub started_at: Millis,
     /// The last event's time.
@@ -195,6 +198,7 @@ impl SagaState {
             trace_ids: TraceIds::default(),
             failed_step: None,
             failure_reason: None,
+            tally: StepTally::default(),
             started_at: first.recorded_at,
             updated_at: first.recorded_at,
             step_count: 0,
@@ -227,8 +231,11 @@ impl SagaState {
 
     fn advance(&mut self, current: Option<SagaStatus>, event: &EventRef<'_>, definitions: &SagaDefinitions) {
         self.note_disagreements(event);
-        let next = self.next_status(current, event, definitions);
+        let definition = definitions.of(&self.saga_type);
+        let role = definition.map(|definition| definition.roles().role(event.step));
+        let next = self.next_status(current, event, role);
         self.note_said(event);
+        self.note_step(event, definition.zip(role));
         if current != Some(next) {
             self.enter(current, next, event.place.recorded_at);
         }
@@ -236,7 +243,7 @@ impl SagaState {
         self.status = next;
         self.last_step = Step::new(event.step);
         self.updated_at = event.place.recorded_at;
-        self.step_count = self.step_count.saturating_add(1);
+        self.step_count = self.next_number();
         self.tail = event.place;
     }
 
@@ -244,7 +251,7 @@ impl SagaState {
         &mut self,
         current: Option<SagaStatus>,
         event: &EventRef<'_>,
-        definitions: &SagaDefinitions,
+        role: Option<Role>,
     ) -> SagaStatus {
         if let Some(change) = OperatorChange::of(event) {
             if change.holds(current) {
@@ -253,8 +260,8 @@ impl SagaState {
             self.odd(AnomalyKind::OperatorChangeRefused, event);
             return current.unwrap_or(event.status);
         }
-        let incoming = definitions.effective(&self.saga_type, event.step, event.status);
-        let made = transition(current, incoming, !definitions.knows(&self.saga_type));
+        let incoming = definition::effective(role, event.status);
+        let made = transition(current, incoming, role.is_none());
         if let Some(kind) = made.anomaly {
             self.odd(kind, event);
         }
@@ -265,6 +272,7 @@ impl SagaState {
         match next {
             SagaStatus::Failed => {
                 self.failures = self.failures.saturating_add(1);
+                self.tally.failed_by = self.next_number();
             }
             SagaStatus::Compensated => {
                 self.compensations = self.compensations.saturating_add(1);
@@ -278,12 +286,28 @@ impl SagaState {
         self.changes.push(StatusChange { at, status: next });
     }
 
+    /// The number of the event that is applied.
+    fn next_number(&self) -> u32 {
+        self.step_count.saturating_add(1)
+    }
+
+    fn note_step(&mut self, event: &EventRef<'_>, defined: Option<(&SagaDefinition, Role)>) {
+        let Some((definition, role)) = defined.filter(|_| event.step != OPERATOR_STATUS_CHANGE) else {
+            return;
+        };
+        let (number, at) = (self.next_number(), event.place.recorded_at);
+        self.tally.note(role, event.status, Mark { number, at });
+        if definition.roles().is_strange(role) {
+            self.tally.note_strange(event.place, event.step);
+        }
+    }
+
     fn note_said(&mut self, event: &EventRef<'_>) {
-        if let Some(trace_id) = event.trace_id {
-            if event.trace_id != self.last_trace_id.as_deref() {
-                self.trace_ids.add(trace_id);
-                self.last_trace_id = Some(trace_id.into());
-            }
+        if let Some(trace_id) = event.trace_id
+            && event.trace_id != self.last_trace_id.as_deref()
+        {
+            self.trace_ids.add(trace_id);
+            self.last_trace_id = Some(trace_id.into());
         }
         let said = |text: &str| {
             Some(Said {

@@ -142,10 +142,7 @@ mod tests {
     #[test]
     fn what_came_and_went_within_an_instant_is_no_move() {
         let path = path(&[(1, Started), (5, Failed), (5, Started), (7, InProgress)]);
-        assert_eq!(
-            moves(&path),
-            [(1, None, Started), (7, Some(Started), InProgress)]
-        );
+        assert_eq!(moves(&path), [(1, None, Started), (7, Some(Started), InProgress)]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use crate::operations::audit::Act;
 use crate::operations::background::{Background, StartError, Work, WorkState};
+use crate::pipeline::ingest::late_schemas::AskedFor;
 use crate::pipeline::ingest::topic_replay::{Replay, ReplayDone, ReplayRange};
 use crate::pipeline::kafka::KafkaSettings;
 use crate::pipeline::projector::ProjectorHandle;
@@ -24,6 +25,8 @@ pub struct TopicReplayParts {
     pub projector: ProjectorHandle,
     /// The account of letters and gaps.
     pub book: DeadLetterLock,
+    /// Told when letters of unknown schemas are put between others.
+    pub asked_for: Arc<AskedFor>,
 }
 
 /// Starts replays of the topic and tells how far they are. Cheap to clone.
@@ -65,6 +68,7 @@ impl TopicReplays {
             schemas: parts.schemas.clone(),
             projector: parts.projector.clone(),
             book: parts.book.clone(),
+            asked_for: parts.asked_for.clone(),
             stop: token.clone(),
         };
         let replays = self.clone();

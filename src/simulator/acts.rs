@@ -314,6 +314,7 @@ impl Sim {
             schemas: self.registry(),
             projector: process.handle.clone(),
             book: process.book(),
+            asked_for: Arc::default(),
             stop: CancellationToken::new(),
         };
         let decision = crate::operations::retention::cursor(&process.store).unwrap();

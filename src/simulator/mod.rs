@@ -15,7 +15,7 @@ mod acts;
 mod disk;
 mod end;
 mod operators;
-mod oracle;
+pub(crate) mod oracle;
 mod outlet;
 mod plan;
 mod registry;

@@ -147,7 +147,7 @@ impl Sim {
         if events.is_empty() {
             return;
         }
-        let seen = readable_within(&*process.store, &cut).unwrap();
+        let seen = readable_within(&*process.store, &cut, &process.asked_for.within()).unwrap();
         let body = PurgeBody {
             topic: TRACKER.to_owned(),
             cut: cut.iter().collect(),

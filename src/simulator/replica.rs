@@ -8,7 +8,7 @@ use super::source::{Given, SharedGiven, SimSource, SimTopics};
 use super::topic::{DLT, OPS, TRACKER};
 use super::world::{SkewedClock, World};
 use crate::domain::clock::SharedClock;
-use crate::domain::{Cut, Position, SagaDefinitions};
+use crate::domain::{Cut, SagaDefinitions};
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::redrive::{RedriveParts, Redrives};
 use crate::operations::dead_letters::{Sources, appliers};
@@ -16,7 +16,7 @@ use crate::operations::decisions::{Consumer, Decisions, OpsStatus, Reading, Stat
 use crate::operations::retention::{
     self, Asked, Edge, RetentionSettings, RetentionStatus, Rules, Sweeper, Worker,
 };
-use crate::pipeline::ingest::late_schemas::Reread;
+use crate::pipeline::ingest::late_schemas::{AskedFor, Reread, Walk};
 use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::pipeline::ingest::run::Running;
 use crate::pipeline::ingest::space::Boundless;
@@ -30,6 +30,7 @@ use crate::pipeline::query::Query;
 use crate::server::metrics::{Metrics, MetricsSettings};
 use crate::store::dead_letters::DeadLetterLock;
 use crate::store::memory::MemoryStore;
+use crate::store::stoppable::Stop;
 use crate::store::{SharedStore, StoreError, dead_letters, reads};
 use saga_tracker_sdk::publishing::EventIds;
 use std::cell::{Cell, RefCell};
@@ -90,8 +91,9 @@ pub(super) struct Process {
     pub(super) retention: Arc<RetentionStatus>,
     pub(super) query: Query,
     asked: Arc<Mutex<Asked>>,
-    /// Where letters are read again next.
-    pub(super) reread_from: Cell<Position>,
+    /// How far letters are read again.
+    pub(super) walk: RefCell<Walk>,
+    pub(super) asked_for: Arc<AskedFor>,
     edges: Arc<SimTopics>,
     pub(super) metrics: Metrics,
     /// The definitions are not those that the projections were made under.
@@ -181,6 +183,9 @@ impl Replica {
         });
         let query = Query::new(store.clone(), definitions.clone());
         let status: Arc<IngestStatus> = Arc::default();
+        let asked_for = Arc::<AskedFor>::default();
+        // Where a schema is late nothing is purged, and elsewhere nobody need ask: what is unknown stays so.
+        asked_for.pretend((0..64).map(|number| (number, u64::MAX)).collect());
         Ok(Rc::new(Process {
             metrics: Metrics::new(&MetricsSettings::default(), query.clone(), status.clone()),
             query,
@@ -195,7 +200,8 @@ impl Replica {
             ops_status: Arc::default(),
             retention: Arc::default(),
             asked: Arc::default(),
-            reread_from: Cell::new(Position::new(0, 0)),
+            walk: RefCell::default(),
+            asked_for,
             edges: Arc::new(SimTopics {
                 world: world.clone(),
                 given: self.given.clone(),
@@ -318,6 +324,7 @@ impl Process {
             patience: Duration::from_millis(200),
             // What is not readable when all inside a cut is read stays so: no schema is late where there are purges.
             letters: Duration::ZERO,
+            asked_for: self.asked_for.clone(),
             asked: self.asked.clone(),
         }
     }
@@ -397,13 +404,17 @@ impl Process {
             projector: self.handle.clone(),
             book: self.book.clone(),
             topics: topics(),
+            asked_for: Arc::default(),
             shutdown: token.clone(),
         }
     }
 
     /// Whether a redrive has not ended.
     pub(super) fn has_redrives(&self) -> bool {
-        let latest = self.redrives(&CancellationToken::new()).latest(20).unwrap();
+        let latest = self
+            .redrives(&CancellationToken::new())
+            .latest(20, Stop::default())
+            .unwrap();
         latest.iter().any(|redrive| redrive.ended_at.is_none())
     }
 

@@ -215,9 +215,9 @@ impl Sim {
             }
             Part::Rebuild => self.run_rebuild(replica, process),
             Part::Reread => {
-                let mut next = process.reread_from.get();
-                let read = process.reread(&token).round(&mut next);
-                process.reread_from.set(next);
+                let mut walk = process.walk.take();
+                let read = process.reread(&token).round(&mut walk, crate::wait::now());
+                process.walk.replace(walk);
                 let letters = read.as_ref().map_or(0, |(letters, _)| *letters);
                 self.count("letters read again", letters as u64);
                 read.map(|_| ()).map_err(|error| error.to_string())

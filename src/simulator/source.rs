@@ -134,10 +134,13 @@ impl SimSource {
             };
             let taken = take(&raw(&record));
             let Position { partition, offset } = record.position;
+            let before = self.watch.lock().handed.next(partition);
             self.watch.lock().handed.set(partition, offset + 1);
-            let mut given = self.given.lock();
-            given.records.entry(record.position).or_insert((record, low));
-            drop(given);
+            // What comes from further back is of another topic, and refused.
+            if offset >= before {
+                let mut given = self.given.lock();
+                given.records.entry(record.position).or_insert((record, low));
+            }
             if taken == Taken::Enough {
                 break;
             }
@@ -290,6 +293,7 @@ impl SimWatch {
         observed.reachable = true;
         observed.lows = said.iter().map(|said| (said.number, said.low)).collect();
         for said in said {
+            observed.begins.entry(said.number).or_insert(said.low);
             observed.ends.set(said.number, said.end);
             observed.looked.set(said.number, said.looked);
             self.given.lock().tell(said.number, said.end);

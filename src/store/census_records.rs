@@ -45,7 +45,11 @@ impl ChangesRecord {
             })
         };
         Ok(StatusLog {
-            kept: self.kept.into_iter().map(change).collect::<Result<_, StoreError>>()?,
+            kept: self
+                .kept
+                .into_iter()
+                .map(change)
+                .collect::<Result<_, StoreError>>()?,
             total: self.total,
         })
     }
@@ -116,12 +120,19 @@ impl CensusRecord {
 
     /// Adds another one.
     pub fn add(&mut self, other: &Self) {
+        self.add_times(other, 1);
+    }
+
+    /// Adds another one so many times.
+    pub fn add_times(&mut self, other: &Self, times: i64) {
         let pairs = |mine: &mut [i64; 5], others: &[i64; 5]| {
-            mine.iter_mut().zip(others).for_each(|(sum, by)| *sum += by);
+            mine.iter_mut()
+                .zip(others)
+                .for_each(|(sum, by)| *sum += times * by);
         };
         pairs(&mut self.entered, &other.entered);
         pairs(&mut self.left, &other.left);
-        self.completed_millis += other.completed_millis;
+        self.completed_millis += times * other.completed_millis;
     }
 
     /// How many are in a status: those that entered and did not leave.

@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Counts what is read of another store, except through snapshots, and the writes to it.
 pub(crate) struct CountingStore {
     inner: SharedStore,
-    rows: Mutex<BTreeMap<Table, usize>>,
+    /// Rows, and bytes of their values.
+    read: Mutex<BTreeMap<Table, (usize, usize)>>,
     largest_write: AtomicUsize,
     /// All, and those that survive power loss.
     writes: Mutex<(usize, usize)>,
@@ -23,7 +24,7 @@ impl CountingStore {
     pub(crate) fn new(inner: SharedStore) -> Self {
         Self {
             inner,
-            rows: Mutex::default(),
+            read: Mutex::default(),
             largest_write: AtomicUsize::new(0),
             writes: Mutex::default(),
         }
@@ -31,13 +32,22 @@ impl CountingStore {
 
     /// Begins to count anew.
     pub(crate) fn forget(&self) {
-        self.rows.lock().unwrap().clear();
+        self.read.lock().unwrap().clear();
         self.largest_write.store(0, Ordering::Relaxed);
     }
 
     /// Rows of a table that were read.
     pub(crate) fn rows_of(&self, table: Table) -> usize {
-        self.rows.lock().unwrap().get(&table).copied().unwrap_or(0)
+        self.read_of(table).0
+    }
+
+    /// Bytes of the values of a table that were read.
+    pub(crate) fn bytes_of(&self, table: Table) -> usize {
+        self.read_of(table).1
+    }
+
+    fn read_of(&self, table: Table) -> (usize, usize) {
+        self.read.lock().unwrap().get(&table).copied().unwrap_or_default()
     }
 
     /// Rows of the largest write.
@@ -50,21 +60,24 @@ impl CountingStore {
         *self.writes.lock().unwrap()
     }
 
-    fn count(&self, table: Table, rows: usize) {
-        *self.rows.lock().unwrap().entry(table).or_default() += rows;
+    fn count(&self, table: Table, value: &[u8]) {
+        let mut read = self.read.lock().unwrap();
+        let (rows, bytes) = read.entry(table).or_default();
+        *rows += 1;
+        *bytes += value.len();
     }
 }
 
 impl StoreRead for CountingStore {
     fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
         let found = self.inner.get(table, key)?;
-        self.count(table, usize::from(found.is_some()));
+        found.iter().for_each(|value| self.count(table, value));
         Ok(found)
     }
 
     fn multi_get(&self, table: Table, keys: &[Key]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         let found = self.inner.multi_get(table, keys)?;
-        self.count(table, found.iter().flatten().count());
+        found.iter().flatten().for_each(|value| self.count(table, value));
         Ok(found)
     }
 
@@ -79,7 +92,7 @@ impl StoreRead for CountingStore {
     ) -> Result<(), StoreError> {
         self.inner
             .scan(table, partition, range, direction, limit, &mut |sort, value| {
-                self.count(table, 1);
+                self.count(table, value);
                 visit(sort, value)
             })
     }
@@ -92,14 +105,14 @@ impl StoreRead for CountingStore {
     ) -> Result<(), StoreError> {
         self.inner
             .scan_partitions(table, partitions, &mut |place, sort, value| {
-                self.count(table, 1);
+                self.count(table, value);
                 visit(place, sort, value)
             })
     }
 
     fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
         self.inner.scan_table(table, &mut |partition, sort, value| {
-            self.count(table, 1);
+            self.count(table, value);
             visit(partition, sort, value)
         })
     }

@@ -103,6 +103,9 @@ impl<'a> Record<'a> for DeadLetterMarkRecord<'a> {
     const FORMAT: u8 = 1;
 }
 
+/// Bytes that a dead letter's row has of its value, and of its key, at most; the rest stands nowhere.
+pub const KEPT_BYTES: usize = (2 << 20) + 1;
+
 /// `redrives`: one that was asked for.
 #[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone)]
 pub struct RedriveRecord<'a> {
@@ -125,6 +128,26 @@ pub struct RedriveRecord<'a> {
 }
 
 impl<'a> Record<'a> for RedriveRecord<'a> {
+    const TABLE: &'static str = "redrives";
+    const FORMAT: u8 = 1;
+}
+
+/// `redrives`: how many letters of one became what.
+#[derive(Encode, BorrowDecode, Debug, Default, PartialEq, Eq, Clone, Copy)]
+pub struct RedriveTallyRecord {
+    /// Letters whose turn has not come, or that are being published.
+    pub waiting: u64,
+    /// Letters that were published.
+    pub sent: u64,
+    /// Letters for which nothing was to be done.
+    pub skipped: u64,
+    /// Letters that cannot be redriven.
+    pub refused: u64,
+    /// Letters of which it was told what would become.
+    pub forecast: u64,
+}
+
+impl Record<'_> for RedriveTallyRecord {
     const TABLE: &'static str = "redrives";
     const FORMAT: u8 = 1;
 }

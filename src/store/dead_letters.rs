@@ -6,8 +6,9 @@
 //! any order, before or after the letter itself: of two partitions one may be read further than the
 //! other. Of a letter that was **removed** the mark that says so is left, and those that never counted;
 //! its rows and what did count go or are not kept, whenever they come. A decision to remove a letter that
-//! arrived later than the decision is void, so one that is read before its letter waits for it. What is
-//! stored is a function of the topics.
+//! arrived later than the decision is void, so one that is read before its letter waits for it; and as
+//! long as a letter is one of an unknown schema only here, its record may be an event to others, and is
+//! removed by nothing. What is stored is a function of the topics.
 //! Ingest and the consumer of decisions both add to the account, so whoever does holds the
 //! [`DeadLetterLock`] from reading the sums until the batch is written.
 
@@ -15,7 +16,7 @@ use super::codec::Record;
 pub use super::dead_letter_marks::{DeadLetterMark, DeadLetterState, Happened, Removal, Returned, ValueHash};
 pub use super::letter_states::{counted, is_announced, marks, marks_between, removed, state};
 use super::letter_states::{each_of_kind, first_about, is_returned};
-use super::records::{DeadLetterRecord, DeadLetterSummaryRecord};
+use super::records::{DeadLetterRecord, DeadLetterSummaryRecord, UNKNOWN_SCHEMA};
 use super::{Batch, Durability, Key, Store, StoreError, StoreRead, Table, keys, reads, totals};
 use crate::domain::{Millis, Position};
 use std::collections::BTreeMap;
@@ -226,6 +227,10 @@ impl Touched {
         let Some(known) = known else {
             return self.put(letter, store, batch, |_| true);
         };
+        if known.reason == UNKNOWN_SCHEMA {
+            // It may still become an event: decisions to remove it wait, as for a letter that has not come.
+            return self.stay((letter, &known, from), store, batch, sums, |_| true);
+        }
         let (valid, void): (Vec<_>, Vec<_>) = self
             .removals(letter, store)?
             .into_iter()
@@ -237,14 +242,24 @@ impl Touched {
         }
         match first {
             Some(mark) => self.remove(mark, (letter, &known, from), store, batch, sums),
-            None => {
-                let to = self.state_after(letter, &known, store, from)?;
-                sums.moved(&known.reason, from, to);
-                self.put(letter, store, batch, |mark| {
-                    !matches!(mark.what, Happened::Removed(_))
-                })
-            }
+            None => self.stay((letter, &known, from), store, batch, sums, |mark| {
+                !matches!(mark.what, Happened::Removed(_))
+            }),
         }
+    }
+
+    /// The letter is not removed, and keeps these marks.
+    fn stay(
+        &self,
+        (letter, known, from): (Position, &Known, Option<DeadLetterState>),
+        store: &dyn StoreRead,
+        batch: &mut Batch,
+        sums: &mut Sums,
+        is_kept: impl Fn(&DeadLetterMark) -> bool,
+    ) -> Result<(), StoreError> {
+        let to = self.state_after(letter, known, store, from)?;
+        sums.moved(&known.reason, from, to);
+        self.put(letter, store, batch, is_kept)
     }
 
     /// Puts those marks that are kept into the batch, in place of such that came from further behind.

@@ -13,6 +13,8 @@
 //! | letter_marks | partition u32 · offset >> 16 u64 | offset u64 · kind u8 · value's hash, 16 bytes · partition u32 · offset u64 |
 //! | letters_by_event | event id | partition u32 · offset u64 |
 //! | redrives, jobs | `J` | number u64 |
+//! | redrives, tallies | `T` | number u64 |
+//! | redrives, those that have not ended | `U` | number u64; 0 says that all are there |
 //! | redrives, letters | `L` · number u64 | partition u32 · offset u64 |
 //! | gaps | partition u32 | offset u64 |
 //! | purged | saga id | – |
@@ -205,6 +207,16 @@ pub fn letter_by_event(key: &mut Key, event_id: &str, letter: Position) {
 /// `redrives`: one that was asked for, by its number.
 pub fn redrive(key: &mut Key, number: u64) {
     key.begin().u8(b'J').sort_from_here().u64(number).end();
+}
+
+/// `redrives`: how far one is.
+pub fn redrive_tally(key: &mut Key, number: u64) {
+    key.begin().u8(b'T').sort_from_here().u64(number).end();
+}
+
+/// `redrives`: that one has not ended.
+pub fn redrive_unended(key: &mut Key, number: u64) {
+    key.begin().u8(b'U').sort_from_here().u64(number).end();
 }
 
 /// `redrives`: what became of one letter of a redrive.

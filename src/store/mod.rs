@@ -8,8 +8,8 @@
 
 mod batch;
 pub mod carried;
-mod census_records;
 pub mod cells;
+mod census_records;
 pub mod codec;
 #[cfg(test)]
 mod conformance;
@@ -33,6 +33,7 @@ mod purged_records;
 mod ranges;
 pub mod reads;
 pub mod records;
+pub mod repeats;
 pub mod rocks;
 mod scan;
 mod state_records;

@@ -253,10 +253,11 @@ pub fn cursor(store: &dyn StoreRead, generation: Generation) -> Result<Cut, Stor
     Ok(cut)
 }
 
-/// Adds a generation's cursor to a batch.
+/// Adds a generation's cursor to a batch. Of a partition of which nothing is inside it there is no row, whether
+/// or not it was ever seen.
 pub fn put_cursor(batch: &mut Batch, generation: Generation, cut: &Cut) {
     let mut key = Key::default();
-    for (partition, next) in cut.iter() {
+    for (partition, next) in cut.iter().filter(|(_, next)| *next > 0) {
         keys::total_numbered(&mut key, totals::CURSOR, partition);
         let value = i64::try_from(next).unwrap_or(i64::MAX);
         batch.put_with(

@@ -13,8 +13,8 @@ use bincode::{BorrowDecode, Encode};
 
 pub use super::census_records::{CensusRecord, ManyChangesRecord, MoveRecord, StartedRecord};
 pub use super::dead_letter_records::{
-    DeadLetterMarkRecord, DeadLetterSummaryRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord,
-    UNKNOWN_SCHEMA,
+    DeadLetterMarkRecord, DeadLetterSummaryRecord, KEPT_BYTES, RedriveLetterRecord, RedriveRecord,
+    RedriveTallyRecord, ReturnRecord, UNKNOWN_SCHEMA,
 };
 pub use super::purged_records::{ArchivedRecord, HoldRecord, HoldScopeRecord, LiftedRecord, PurgedRecord};
 pub use super::state_records::{InstanceRecord, StandingRecord};
@@ -139,17 +139,39 @@ pub struct OffsetRecord {
     pub arrived_at: i64,
     /// Offset and fingerprint of the last record consumed, if any was.
     pub last: Option<LastRecord>,
-    /// The last records in a row whose timestamps are too far ahead to be believed, if they are.
-    pub ahead: Option<AheadRecord>,
+    /// What its records' timestamps said so far.
+    pub told: ToldRecord,
 }
 
-/// Records in a row whose timestamps are far ahead of the arrival time before them.
+/// How far the timestamps of a partition's records are believed, by the rule of `ingest::arrival`.
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone, Copy, Default)]
+pub struct ToldRecord {
+    /// The newest timestamp that was believed at once; 0 before the first.
+    pub believed: i64,
+    /// The last records in a row that are far ahead of it, if they are.
+    pub ahead: Option<AheadRecord>,
+    /// What speaks for and against the first timestamp, until enough agree with it.
+    pub doubt: Option<DoubtRecord>,
+}
+
+/// Records in a row whose timestamps are far ahead of what is believed.
 #[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone, Copy)]
 pub struct AheadRecord {
     /// The oldest of their timestamps.
     pub oldest: i64,
     /// How many.
-    pub records: u8,
+    pub records: u32,
+}
+
+/// How many records agree with the first one, and how many say that it was far ahead.
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone, Copy, Default)]
+pub struct DoubtRecord {
+    /// Those that lie near it.
+    pub agreeing: u8,
+    /// Those that lie far behind it.
+    pub behind: u8,
+    /// The youngest timestamp of the latter.
+    pub youngest: i64,
 }
 
 /// Identifies the record that a partition was last consumed up to: when the topic holds another one
@@ -164,7 +186,7 @@ pub struct LastRecord {
 
 impl Record<'_> for OffsetRecord {
     const TABLE: &'static str = "offsets";
-    const FORMAT: u8 = 1;
+    const FORMAT: u8 = 2;
 }
 
 /// `dead_letters`: a record that could not be applied.
@@ -216,7 +238,7 @@ pub enum GapKind {
     /// The topic's retention removed them before they were consumed: events are lost to this store.
     Expired = 0,
     /// The broker holds older and newer records but delivered none of these: markers of
-    /// transactions, compaction, or damage.
+    /// transactions, compaction, damage, or a batch that cannot be unpacked.
     Undelivered = 1,
 }
 

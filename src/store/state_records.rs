@@ -5,9 +5,12 @@ use super::census_records::ChangesRecord;
 use super::codec::{Record, status};
 use crate::domain::{
     Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, EventDigest, EventId, Listed,
-    Millis, OrderId, Position, Said, SagaState, SagaType, Step, TimelineKey, TraceIds,
+    Mark, Millis, OrderId, Position, Reports, SagaState, SagaStatus, SagaType, Said, Step, StepTally,
+    TimelineKey, TraceIds,
 };
 use bincode::{BorrowDecode, Encode};
+
+const STATUSES: u32 = SagaStatus::ALL.len() as u32;
 
 /// `instances`: the state of a saga.
 #[derive(Encode, BorrowDecode, Debug, PartialEq, Eq)]
@@ -25,6 +28,7 @@ pub struct InstanceRecord<'a> {
     trace_ids: Vec<&'a str>,
     failed_step: Option<SaidRecord<'a>>,
     failure_reason: Option<SaidRecord<'a>>,
+    tally: TallyRecord<'a>,
     started_at: i64,
     updated_at: i64,
     step_count: u32,
@@ -58,6 +62,26 @@ struct SaidRecord<'a> {
     partition: u32,
     offset: u64,
     text: &'a str,
+}
+
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq)]
+struct TallyRecord<'a> {
+    reports: Vec<ReportsRecord>,
+    failed_by: u32,
+    strange: u32,
+    last_strange: Option<SaidRecord<'a>>,
+}
+
+#[derive(Encode, BorrowDecode, Debug, PartialEq, Eq)]
+struct ReportsRecord {
+    /// Five for each step, and the status.
+    step_status: u32,
+    count: u32,
+    first: u32,
+    /// Than the saga's start.
+    first_later_by: u64,
+    /// The last one, told by how far it is from the first; `None` when it is that.
+    last: Option<(u32, u64)>,
 }
 
 #[derive(Encode, BorrowDecode, Debug, PartialEq, Eq)]
@@ -96,6 +120,7 @@ impl<'a> InstanceRecord<'a> {
             trace_ids: state.trace_ids.0.iter().map(|trace_id| &**trace_id).collect(),
             failed_step: state.failed_step.as_ref().map(SaidRecord::of),
             failure_reason: state.failure_reason.as_ref().map(SaidRecord::of),
+            tally: TallyRecord::of(&state.tally, state.started_at),
             started_at: state.started_at.0,
             updated_at: state.updated_at.0,
             step_count: state.step_count,
@@ -139,6 +164,7 @@ impl<'a> InstanceRecord<'a> {
             trace_ids: TraceIds(self.trace_ids.into_iter().map(Into::into).collect()),
             failed_step: self.failed_step.map(SaidRecord::said),
             failure_reason: self.failure_reason.map(SaidRecord::said),
+            tally: self.tally.tally(Millis(self.started_at))?,
             started_at: Millis(self.started_at),
             updated_at: Millis(self.updated_at),
             step_count: self.step_count,
@@ -181,6 +207,65 @@ impl<'a> SaidRecord<'a> {
             },
             text: self.text.into(),
         }
+    }
+}
+
+impl<'a> TallyRecord<'a> {
+    fn of(tally: &'a StepTally, started_at: Millis) -> Self {
+        let reports = tally.reports.iter();
+        Self {
+            reports: reports
+                .map(|reports| ReportsRecord::of(reports, started_at))
+                .collect(),
+            failed_by: tally.failed_by,
+            strange: tally.strange,
+            last_strange: tally.last_strange.as_ref().map(SaidRecord::of),
+        }
+    }
+
+    fn tally(self, started_at: Millis) -> Result<StepTally, StoreError> {
+        let reports = self.reports.iter().map(|reports| reports.reports(started_at));
+        Ok(StepTally {
+            reports: reports.collect::<Result<_, _>>()?,
+            failed_by: self.failed_by,
+            strange: self.strange,
+            last_strange: self.last_strange.map(SaidRecord::said),
+        })
+    }
+}
+
+impl ReportsRecord {
+    fn of(reports: &Reports, started_at: Millis) -> Self {
+        let (first, last) = (reports.first, reports.last);
+        let later_by = |mark: Mark, than: Millis| mark.at.0.wrapping_sub(than.0) as u64;
+        let behind = || (last.number.wrapping_sub(first.number), later_by(last, first.at));
+        Self {
+            step_status: u32::from(reports.step) * STATUSES + u32::from(reports.status.tag()),
+            count: reports.count,
+            first: first.number,
+            first_later_by: later_by(first, started_at),
+            last: (last != first).then(behind),
+        }
+    }
+
+    fn reports(&self, started_at: Millis) -> Result<Reports, StoreError> {
+        let at = |than: Millis, later_by: u64| Millis(than.0.wrapping_add(later_by as i64));
+        let first = Mark {
+            number: self.first,
+            at: at(started_at, self.first_later_by),
+        };
+        let behind = |(number, later_by): (u32, u64)| Mark {
+            number: first.number.wrapping_add(number),
+            at: at(first.at, later_by),
+        };
+        let step = u16::try_from(self.step_status / STATUSES);
+        Ok(Reports {
+            step: step.map_err(|_| StoreError::Corrupt("instances: number of a step".into()))?,
+            status: status((self.step_status % STATUSES) as u8, "instances")?,
+            count: self.count,
+            first,
+            last: self.last.map_or(first, behind),
+        })
     }
 }
 

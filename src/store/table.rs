@@ -6,8 +6,9 @@ use super::codec::Record;
 use super::records::{
     ArchivedRecord, AuditRecord, CensusRecord, CountRecord, DeadLetterMarkRecord, DeadLetterRecord,
     DeadLetterSummaryRecord, DecisionRecord, FeedRecord, GapRecord, HoldRecord, InstanceRecord, LogRecord,
-    ManyChangesRecord, MetaRecord, MoveRecord, OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord,
-    StandingRecord, StartedRecord, TotalRecord, UpdatedRecord,
+    ManyChangesRecord, MetaRecord, MoveRecord, OffsetRecord, PresenceRecord, PurgedRecord,
+    RedriveLetterRecord, RedriveRecord, RedriveTallyRecord, StandingRecord, StartedRecord, TotalRecord,
+    UpdatedRecord,
 };
 use InDigest::{No, Part, Whole};
 use Proof::{Fold, Nothing};
@@ -177,7 +178,8 @@ tables! {
         /// Redrives that were asked for, and what became of each of their letters. Of this replica only.
         Redrives = "redrives", Small,
             No("who asked this replica for what; what came of it is in letter_marks"),
-            Nothing("who asked this replica for what"), [RedriveRecord, RedriveLetterRecord];
+            Nothing("who asked this replica for what"),
+            [RedriveRecord, RedriveTallyRecord, PresenceRecord, RedriveLetterRecord];
         /// Offsets that the broker did not deliver.
         Gaps = "gaps", Small, Part(where_it_ends),
             Nothing("why they were not delivered only the broker knew"), [GapRecord];

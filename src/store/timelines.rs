@@ -24,7 +24,7 @@ const DUPLICATES: usize = if cfg!(test) { 3 } else { 1_024 };
 /// Behind this place, or from the start.
 pub type From = Option<TimelineKey>;
 
-fn table(generation: Generation) -> Table {
+pub(super) fn table(generation: Generation) -> Table {
     Table::Projection(generation, ProjectionTable::Timelines)
 }
 
@@ -154,7 +154,11 @@ pub fn find(
     Ok(None)
 }
 
-fn log_row(store: &dyn StoreRead, saga: &SagaId, place: TimelineKey) -> Result<Vec<u8>, StoreError> {
+pub(super) fn log_row(
+    store: &dyn StoreRead,
+    saga: &SagaId,
+    place: TimelineKey,
+) -> Result<Vec<u8>, StoreError> {
     let mut key = Key::default();
     keys::log(&mut key, saga, place);
     store.get(Table::Log, &key)?.ok_or_else(|| {

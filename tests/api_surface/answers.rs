@@ -1,17 +1,14 @@
 //! What each call answers.
 
 use super::support::{Surface, TOPIC, event};
-use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::http::StatusCode;
 use saga_tracker::domain::{Event, MetadataForm, SagaStatus};
-use saga_tracker::operations::objects::ObjectsSettings;
-use saga_tracker::server::api::ServerSettings;
 use saga_tracker::store::codec::Record;
 use saga_tracker::store::records::OffsetRecord;
 use saga_tracker::store::{Batch, Durability, Key, Table, keys, reads, totals};
 use std::collections::BTreeSet;
 
-fn compensated() -> Vec<Event> {
+pub(crate) fn compensated() -> Vec<Event> {
     use SagaStatus::{Compensated, Failed, InProgress, Started};
     let mut events = vec![
         event("saga-1", 0, 0, "ORDER_CREATED", Started),
@@ -70,6 +67,79 @@ async fn a_saga_has_the_fields_of_the_contract() {
     assert_eq!(reply.status, StatusCode::OK);
     assert_eq!(reply.header("content-type"), "application/json");
     insta::assert_json_snapshot!(reply.json());
+}
+
+#[tokio::test]
+async fn a_failed_saga_says_what_it_owes_and_since_when_it_is_stuck() {
+    use SagaStatus::{Failed, InProgress, Started};
+    const HOUR: i64 = 3_600_000;
+    let surface = Surface::over(&[
+        event("owing", 0, -HOUR, "ORDER_CREATED", Started),
+        event("owing", 1, -HOUR + 1_000, "STOCK_RESERVED", InProgress),
+        event("owing", 2, -HOUR + 2_000, "PAYMENT_FAILED", Failed),
+        event("waiting", 3, -HOUR, "ORDER_CREATED", Started),
+    ]);
+    let owing = surface.get("/api/v1/sagas/owing").await.json();
+    assert_eq!(
+        owing["compensation"],
+        serde_json::json!({"state": "OWED", "owed": [
+            {"step": "STOCK_RESERVED", "by": ["COMPENSATION_STOCK", "STOCK_RELEASED"]}
+        ]})
+    );
+    assert_eq!(
+        owing["stuck"],
+        serde_json::json!({"since": "2026-01-31T08:35:02Z", "rule": "COMPENSATION_OVERDUE",
+            "awaited": ["COMPENSATION_STOCK", "STOCK_RELEASED"]})
+    );
+    let violation = &owing["conformance"][0];
+    assert_eq!(violation["rule"], "NEVER_COMPENSATED");
+    assert_eq!(
+        (&violation["at"], &violation["stepId"]),
+        (&"2026-01-31T08:30:02Z".into(), &3.into())
+    );
+    let waiting = surface.get("/api/v1/sagas/waiting").await.json();
+    assert_eq!(
+        waiting["stuck"],
+        serde_json::json!({"since": "2026-01-31T09:00:00Z", "rule": "PAST_DEADLINE", "awaited": ["ORDER_CONFIRMED"]})
+    );
+    // Where sagas are listed nothing of it is said.
+    let listed = surface.get("/api/v1/sagas").await.json();
+    assert_eq!(listed["content"][0].get("compensation"), None);
+}
+
+#[tokio::test]
+async fn of_a_type_without_a_definition_nothing_is_said() {
+    let mut refund = event("refund", 0, 0, "REFUND_FAILED", SagaStatus::Failed);
+    refund.saga_type = "REFUND".into();
+    let answer = Surface::over(&[refund]).get("/api/v1/sagas/refund").await.json();
+    assert_eq!(answer["compensation"], serde_json::Value::Null);
+    assert!(answer.as_object().unwrap().contains_key("compensation"));
+    assert_eq!(
+        (&answer["conformance"], &answer["stuck"]),
+        (&serde_json::json!([]), &serde_json::Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn the_definitions_in_force_are_told_with_the_steps_that_they_do_not_name() {
+    let mut events = compensated();
+    events.push(event("saga-2", 5, 0, "LATE_FAILURE", SagaStatus::InProgress));
+    let answer = Surface::over(&events).get("/api/v1/definitions").await.json();
+    let order = &answer["types"]["ORDER_CREATION"];
+    assert_eq!(order["completing_steps"], serde_json::json!(["ORDER_CONFIRMED"]));
+    assert_eq!(
+        order["compensates"]["STOCK_RELEASED"],
+        serde_json::json!(["STOCK_RESERVED"])
+    );
+    assert_eq!(
+        answer["unknownSteps"],
+        serde_json::json!([{"step": "LATE_FAILURE", "events": 2}])
+    );
+    let hash = saga_tracker::domain::SagaDefinitions::default().hash();
+    assert_eq!(
+        (&answer["hash"], &answer["rebuildDue"]),
+        (&hash.into(), &false.into())
+    );
 }
 
 #[tokio::test]
@@ -344,7 +414,7 @@ async fn progress_and_digest_are_of_the_running_tracker() {
     let digest = surface.get("/internal/v1/digest").await.json();
     let expected = saga_tracker::pipeline::verify::digest(&surface.store, TOPIC).unwrap();
     let rules: serde_json::Value = serde_json::from_str(&expected.rules).unwrap();
-    assert!(rules["ORDER_CREATION"].is_array(), "{rules}");
+    assert!(rules["ORDER_CREATION"]["completing_steps"].is_array(), "{rules}");
     assert_eq!(
         digest,
         serde_json::json!({
@@ -356,118 +426,6 @@ async fn progress_and_digest_are_of_the_running_tracker() {
             "total": expected.total,
             "tables": expected.tables,
         })
-    );
-}
-
-/// What the path answers once it is as wanted.
-async fn once(
-    surface: &Surface,
-    path: &str,
-    wanted: impl Fn(&serde_json::Value) -> bool,
-) -> serde_json::Value {
-    let asking = async {
-        loop {
-            let answer = surface.get(path).await.json();
-            if wanted(&answer) {
-                return answer;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    let bound = std::time::Duration::from_secs(60);
-    tokio::time::timeout(bound, asking).await.unwrap()
-}
-
-#[tokio::test]
-async fn snapshots_are_made_listed_and_pruned_on_demand() {
-    const STATUS: &str = "/internal/v1/snapshots/status";
-    let directory = tempfile::tempdir().unwrap();
-    let (bucket, data) = (directory.path().join("bucket"), directory.path().join("data"));
-    std::fs::create_dir(&bucket).unwrap();
-    let objects = ObjectsSettings {
-        url: Some(format!("file://{}", bucket.display())),
-        ..ObjectsSettings::default()
-    };
-    std::fs::write(&data, b"in the way").unwrap();
-    let scratch = data.join("checkpoint");
-    let surface = Surface::snapping(ServerSettings::default(), &compensated(), objects, scratch);
-    let begun = surface.send("POST", "/internal/v1/snapshots").await;
-    assert_eq!(begun.status, StatusCode::ACCEPTED);
-    assert!(begun.json()["id"].as_str().unwrap().starts_with("20260201T"));
-    let failed = once(&surface, STATUS, |status| status["running"].is_null()).await;
-    assert_eq!(
-        failed["failure"]["trigger"], "request",
-        "it has nowhere to copy to"
-    );
-    assert_eq!(failed["last"], serde_json::Value::Null);
-    std::fs::remove_file(&data).unwrap();
-    let begun = surface.send("POST", "/internal/v1/snapshots").await.json();
-    let made = once(&surface, STATUS, |status| status["running"].is_null()).await;
-    assert_eq!(
-        (&made["last"]["id"], &made["failure"]),
-        (&begun["id"], &serde_json::Value::Null)
-    );
-    let listed = surface.get("/internal/v1/snapshots?limit=1").await.json();
-    assert_eq!(listed["snapshots"].as_array().unwrap().len(), 1);
-    assert_eq!(listed["snapshots"][0]["sentBytes"], made["last"]["sentBytes"]);
-    for limit in ["0", "1001", "x", ""] {
-        let refused = surface
-            .get(&format!("/internal/v1/snapshots?limit={limit}"))
-            .await;
-        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{limit}");
-    }
-    for (query, dry_run) in [("?dryRun=true", true), ("", false)] {
-        let pruned = surface
-            .send("POST", &format!("/internal/v1/snapshots/prune{query}"))
-            .await
-            .json();
-        assert_eq!(
-            (&pruned["dryRun"], &pruned["kept"][0], &pruned["deletedFiles"]),
-            (&dry_run.into(), &begun["id"], &0.into())
-        );
-    }
-    let refused = surface
-        .send("POST", "/internal/v1/snapshots/prune?dryRun=maybe")
-        .await;
-    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
-    let nowhere = Surface::over(&[]).send("POST", "/internal/v1/snapshots").await;
-    assert_eq!(nowhere.status, StatusCode::CONFLICT);
-    assert!(
-        nowhere.json()["message"]
-            .as_str()
-            .unwrap()
-            .contains("objects.url")
-    );
-}
-
-#[tokio::test]
-async fn one_rebuild_runs_at_a_time_and_is_followed_to_its_end() {
-    const PATH: &str = "/internal/v1/rebuild";
-    let surface = Surface::over(&compensated());
-    let idle = surface.get(PATH).await.json();
-    assert_eq!(
-        (&idle["phase"], &idle["generation"]),
-        (&"idle".into(), &"a".into())
-    );
-    let gate = surface.gate.close();
-    let started = surface.send("POST", PATH).await;
-    assert_eq!(started.status, StatusCode::ACCEPTED);
-    assert_eq!(started.json()["phase"], "folding");
-    assert_eq!(surface.get(PATH).await.json()["running"], true);
-    for path in [PATH, "/internal/v1/replay"] {
-        let request = Request::post(path).header("content-type", "application/json");
-        let again = surface.request(request.body(Body::from("{}")).unwrap()).await;
-        assert_eq!(
-            (again.status, again.json()["error"].as_str()),
-            (StatusCode::CONFLICT, Some("CONFLICT")),
-            "{path}"
-        );
-    }
-    drop(gate);
-    let ended = once(&surface, PATH, |status| status["running"] == false).await;
-    assert_eq!(
-        (&ended["phase"], &ended["generation"], &ended["error"]),
-        (&"done".into(), &"b".into(), &serde_json::Value::Null)
     );
 }
 

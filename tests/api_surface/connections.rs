@@ -2,8 +2,11 @@
 
 use super::gated::Closed;
 use super::support::{Surface, event};
-use saga_tracker::domain::{Event, MetadataForm, SagaStatus};
+use saga_tracker::domain::{Event, MetadataForm, Position, SagaStatus};
 use saga_tracker::server::api::{Server, ServerHandle, ServerSettings};
+use saga_tracker::store::codec::Record;
+use saga_tracker::store::records::{DeadLetterRecord, DeadLetterSummaryRecord};
+use saga_tracker::store::{Batch, Durability, Key, Table, keys};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -280,41 +283,135 @@ async fn a_connection_that_is_sent_an_answer_is_not_idle() {
     server.stopped().await;
 }
 
-#[tokio::test]
-async fn readers_that_do_not_read_keep_no_searches_waiting() {
-    let server = Running::over(&long_timeline(), |settings| settings.max_concurrent_scans = 1).await;
+/// Clients that ask, take the first bytes of the answer and then no more.
+async fn readers_that_stop(server: &Running, path: &str, count: usize) -> Vec<TcpStream> {
     let mut readers = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..count {
         let mut reader = server.connect().await;
-        let request = get("/sagas/long/steps", "");
-        reader.write_all(request.as_bytes()).await.unwrap();
+        reader.write_all(get(path, "").as_bytes()).await.unwrap();
         within(reader.read_exact(&mut [0; 1 << 10])).await.unwrap();
         readers.push(reader);
     }
+    readers
+}
+
+/// A connection from another peer.
+async fn connect_from(server: &Running, address: &str) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
+    socket.connect(server.handle.address()).await.unwrap()
+}
+
+/// Half of the threads on which timelines, or dead letters, wait for whom they are sent to.
+const HALF: usize = 4;
+
+#[tokio::test]
+async fn readers_that_do_not_read_keep_no_searches_waiting() {
+    let server = Running::over(&long_timeline(), |settings| settings.max_concurrent_scans = 1).await;
+    let readers = readers_that_stop(&server, "/sagas/long/steps", HALF).await;
     let answer = text(&exchange(&mut server.connect().await, &get("/sagas", "")).await);
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     // A further timeline waits for one of those, and comes when one of them has left.
-    let mut ninth = server.connect().await;
-    ninth
+    let mut another = server.connect().await;
+    another
         .write_all(get("/sagas/long/steps?size=1", "").as_bytes())
         .await
         .unwrap();
     drop(readers);
-    assert!(text(&read_all(&mut ninth).await).starts_with("HTTP/1.1 200 "));
+    assert!(text(&read_all(&mut another).await).starts_with("HTTP/1.1 200 "));
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn slow_readers_of_one_peer_take_timelines_away_from_no_other() {
+    let server = Running::over(&long_timeline(), |_| ()).await;
+    let request = get("/sagas/long/steps", "");
+    let mut slow = Vec::new();
+    for _ in 0..4 * HALF {
+        let mut reader = connect_from(&server, "127.0.0.2").await;
+        reader.write_all(request.as_bytes()).await.unwrap();
+        slow.push(reader);
+    }
+    for reader in &mut slow[..HALF] {
+        within(reader.read_exact(&mut [0; 1 << 10])).await.unwrap();
+    }
+    let short = get("/sagas/long/steps?size=1", "");
+    let answer = text(&exchange(&mut server.connect().await, &short).await);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    drop(slow);
+    server.stopped().await;
+}
+
+/// A dead letter whose details have more bytes than all buffers between the tracker and a client.
+fn add_large_letter(surface: &Surface) {
+    // Each takes six bytes in JSON.
+    let value = vec![1; 2 << 20];
+    let letter = DeadLetterRecord {
+        topic: "topic",
+        reason: "bad_magic",
+        detail: "",
+        arrived_at: 0,
+        timestamp: None,
+        key: None,
+        value: Some(&value),
+        headers: Vec::new(),
+    };
+    let listed = DeadLetterSummaryRecord {
+        topic: "topic",
+        reason: "bad_magic",
+        detail: "",
+        arrived_at: 0,
+        bytes: value.len() as u64,
+        value: [0; 16],
+        event_id: None,
+        saga_id: None,
+        saga_type: None,
+        step: None,
+        status: None,
+    };
+    let (mut key, mut batch) = (Key::default(), Batch::new());
+    keys::by_offset(&mut key, Position::new(0, 7));
+    batch.put_with(Table::DeadLetters, &key, |bytes| letter.write(bytes));
+    batch.put_with(Table::Letters, &key, |bytes| listed.write(bytes));
+    surface.store.write(&batch, Durability::Process).unwrap();
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_sent_while_it_is_read_to_so_many_at_once() {
+    let server = Running::start(|_| ()).await;
+    add_large_letter(&server.surface);
+    let path = "/api/v1/dead-letters/0-7";
+    let whole = text(&exchange(&mut server.connect().await, &get(path, "")).await);
+    let (head, body) = whole.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("transfer-encoding: chunked"), "{head}");
+    assert!(
+        body.len() > 14 << 20 && body.ends_with("}\r\n0\r\n\r\n"),
+        "{}",
+        body.len()
+    );
+
+    let readers = readers_that_stop(&server, path, HALF).await;
+    let mut another = server.connect().await;
+    another.write_all(get(path, "").as_bytes()).await.unwrap();
+    let early = tokio::time::timeout(Duration::from_millis(300), another.read_u8()).await;
+    assert!(
+        early.is_err(),
+        "what it would be sent is not held in memory before there is a place"
+    );
+    drop(readers);
+    within(another.read_u8()).await.unwrap();
     server.stopped().await;
 }
 
 #[tokio::test]
 async fn one_peer_cannot_take_the_places_of_others() {
     let server = Running::start(|settings| settings.max_connections_per_peer = 2).await;
-    let other = tokio::net::TcpSocket::new_v4().unwrap();
-    other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
     let mut posts = Vec::new();
     for _ in 0..2 {
         posts.push(begun_post(&server, "/internal/v1/replay").await);
     }
     until_answered(&server, "/sagas", "HTTP/1.1 503 ").await;
-    let mut theirs = other.connect(server.handle.address()).await.unwrap();
+    let mut theirs = connect_from(&server, "127.0.0.2").await;
     let answer = text(&exchange(&mut theirs, &get("/sagas", "")).await);
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     drop(posts);

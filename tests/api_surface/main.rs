@@ -7,11 +7,13 @@
 
 mod answers;
 mod audit;
+mod background;
 mod bounds;
 mod connections;
 mod gated;
 mod health;
 mod metrics;
+mod moments;
 mod protection;
 mod refusals;
 mod support;

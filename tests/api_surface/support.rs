@@ -205,6 +205,7 @@ impl Surface {
                     schemas,
                     projector: projector.clone(),
                     book: DeadLetterLock::default(),
+                    asked_for: Arc::default(),
                 },
                 background,
             ),

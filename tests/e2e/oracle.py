@@ -14,8 +14,8 @@ import fastavro
 
 STATUSES = ("STARTED", "IN_PROGRESS", "COMPLETED", "FAILED", "COMPENSATED")
 COMPLETING_STEPS = {
-    "ORDER_CREATION": {"ORDER_CONFIRMED"},
-    "PAYMENT_COMPLETION": {"PAYMENT_COMPLETED"},
+    "ORDER_CREATION": {"ORDER_CONFIRMED", "ORDER_CONFIRMATION"},
+    "PAYMENT_COMPLETION": {"PAYMENT_COMPLETED", "PAYMENT_COMPLETION"},
 }
 OPERATOR_STEP = "OPERATOR_STATUS_CHANGE"
 # Characters; the metadata and the whole value in bytes.
@@ -184,6 +184,8 @@ class Saga:
     started_at: int
     updated_at: int
     timeline: list[Event]
+    duplicates: int = 0
+    conflicts: int = 0
     anomalies: list[tuple[str, str, int]] = field(default_factory=list)
     failed_at: list[int] = field(default_factory=list)
     compensated_at: list[int] = field(default_factory=list)
@@ -257,6 +259,16 @@ class DeadLetter:
     reason: str
 
 
+def arrivals(records):
+    """position → when it arrived: Kafka's timestamp, never before that of the record in front of it."""
+    arrived, latest = {}, {}
+    for record in sorted(records, key=lambda r: r.position):
+        partition = record.position[0]
+        latest[partition] = max(latest.get(partition, 0), record.timestamp)
+        arrived[record.position] = latest[partition]
+    return arrived
+
+
 def instant(text, end_of_day=False):
     """A bound of a search: an instant, or a plain date that means the whole day."""
     if "T" in text:
@@ -273,6 +285,8 @@ class Oracle:
 
     def __init__(self, records, schema_of):
         deliveries, self.dead_letters = {}, []
+        records = list(records)
+        self.arrived = arrivals(records)
         for record in records:
             try:
                 event = decode(record.value, schema_of, record.position)
@@ -280,11 +294,24 @@ class Oracle:
                 self.dead_letters.append(DeadLetter(record.position, record.key, record.value, str(why)))
             else:
                 deliveries.setdefault(event.saga_id, []).append(event)
+        self.deliveries = deliveries
         self.sagas = {saga_id: fold(events) for saga_id, events in deliveries.items()}
         self.delivered = sum(map(len, deliveries.values()))
         # Whatever was delivered counts here, retries and all: the latest time never goes back.
         said_failed = [e.recorded_at for events in deliveries.values() for e in events if e.status == "FAILED"]
         self.last_failed_at = max(said_failed, default=0)
+
+    def at(self, saga_id, as_of=None, known_at=None):
+        """The saga as it was; None if it had not begun."""
+        known = [e for e in self.deliveries[saga_id] if known_at is None or self.arrived[e.position] <= known_at]
+        events, duplicates, conflicts = unique(known)
+        timeline = [e for e in events if as_of is None or e.recorded_at <= as_of]
+        if not timeline:
+            return None
+        saga = fold(timeline)
+        saga.duplicates = sum(as_of is None or e.recorded_at <= as_of for e in duplicates)
+        saga.conflicts = sum(e in timeline for e in conflicts)
+        return saga
 
     @property
     def applied(self):

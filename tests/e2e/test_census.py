@@ -16,16 +16,13 @@ HOUR = 3_600_000
 
 
 class Past:
-    """The oracle's sagas as they stood at an instant."""
+    """The oracle's sagas as they stood at an instant, by what was known at another one."""
 
-    def __init__(self, truth, at):
-        then = {
-            saga_id: [event for event in saga.timeline if event.recorded_at <= at]
-            for saga_id, saga in truth.sagas.items()
-        }
+    def __init__(self, truth, at, known_at=None):
+        then = {saga_id: truth.at(saga_id, at, known_at) for saga_id in truth.sagas}
         self.at = at
         self.truth = meaning.Oracle([], lambda _: None)
-        self.truth.sagas = {saga_id: meaning.fold(events) for saga_id, events in then.items() if events}
+        self.truth.sagas = {saga_id: saga for saga_id, saga in then.items() if saga}
 
     def __getattr__(self, name):
         return getattr(self.truth, name)
@@ -100,6 +97,29 @@ def test_statistics_as_of_any_instant(replayed, seed):
             assert {k: n for k, n in answer["byType"].items() if n} == expected["byType"]
 
 
+def test_what_was_known_at_any_instant(replayed, seed):
+    """The records arrived within seconds, whatever their times say: half of them are not known halfway."""
+    rng = random.Random(seed)
+    arrived = sorted(set(replayed.truth.arrived.values()))
+    for known_at in rng.sample(arrived, min(12, len(arrived))):
+        for past in replayed.instants(rng, 2):
+            past = Past(replayed.truth, past.at, known_at)
+            for filters in checks.all_filters(rng, replayed.truth, 2):
+                expected = past.search(sort="startedAt,asc", **filters)
+                moment = {"asOf": iso(past.at), "knownAt": iso(known_at)}
+                answer = replayed.api.search(sort="startedAt,asc", size=50, **moment, **filters)
+                checks.same_page(answer, expected, 0, 50)
+        everything = Past(replayed.truth, None, known_at)
+        answer = replayed.api.json("/api/v1/census", knownAt=iso(known_at))
+        assert answer["byStatus"] == everything.by_status()
+        change = replayed.api.json("/api/v1/census/diff", fromKnownAt=iso(known_at))
+        before = {c["sagaType"]: c["before"] for c in change["changes"]}
+        after = {c["sagaType"]: c["after"] for c in change["changes"]}
+        for kind in before:
+            assert before[kind] == everything.by_status(sagaType=kind)
+            assert after[kind] == Past(replayed.truth, None).by_status(sagaType=kind)
+
+
 def test_the_census_of_now_and_of_a_day_is_the_statistics(replayed):
     census = replayed.api.json("/api/v1/census")
     assert census["byStatus"] == replayed.api.statistics()["byStatus"]
@@ -149,8 +169,8 @@ def test_a_series_adds_up_to_the_census(replayed, seed):
     [
         ("/api/v1/sagas?asOf=soon", "asOf"),
         ("/api/v1/census?asOf=2025-13-01", "asOf"),
-        ("/api/v1/census/diff", "from"),
-        ("/api/v1/census/diff?from=2025-01-02&to=2025-01-01", "from"),
+        ("/api/v1/census/diff?fromKnownAt=never", "fromKnownAt"),
+        ("/api/v1/sagas/statistics?knownAt=x", "knownAt"),
         ("/api/v1/census/series?every=minute", "every"),
         ("/api/v1/census/series?from=2000-01-01&to=2025-01-01", "from"),
     ],

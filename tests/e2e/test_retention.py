@@ -194,7 +194,8 @@ def test_what_arrived_lately_stays(world, seed):
     )
     assert sum(rule["sagas"] for rule in plan["rules"]) == 0
     due = len(removals.due(world.truth()))
-    assert sum(rule["restless"] for rule in plan["rules"]) == due
+    for name in ("recentlyActive", "restless"):
+        assert sum(rule[name] for rule in plan["rules"]) == due, name
     assert removals.gone(tracker) == 0
     assert plan["problem"] is None
 

@@ -2,12 +2,13 @@
 //! redriven; an event that is in the log already has nothing to be replayed, because state is the
 //! fold of the log.
 
-use super::redrive::{MOST_LETTERS, RedriveOrder, RedriveResult, Redrives};
+use super::redrive::{AskError, MOST_LETTERS, RedriveOrder, RedriveResult, Redrives};
 use super::search_log::ReplayError;
 use super::view::{self, RedriveOutcome};
 use super::{Change, DeadLetterHistory, DeadLetterId, Forecast, PredictedOutcome};
 use crate::domain::Position;
 use crate::store::dead_letters::DeadLetterState;
+use crate::store::stoppable::Stop;
 use crate::store::{Scan, StoreError, StoreRead, Table, keys};
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -138,7 +139,7 @@ impl Redrives {
         &self,
         order: &ReplayOrder,
         mut open: Vec<Position>,
-    ) -> Result<HashMap<Position, RedriveResult>, StoreError> {
+    ) -> Result<HashMap<Position, RedriveResult>, AskError> {
         if open.is_empty() {
             return Ok(HashMap::new());
         }
@@ -153,7 +154,7 @@ impl Redrives {
             why: Some("replay of events".to_owned()),
         })?;
         self.wait_for(asked.number, LONGEST)?;
-        let items = self.items(asked.number, None, usize::MAX)?;
+        let items = self.items(asked.number, None, usize::MAX, Stop::default())?;
         Ok(items.into_iter().map(|item| (item.letter, item.result)).collect())
     }
 

@@ -12,7 +12,7 @@ use crate::failpoint;
 use crate::pipeline::decode::{Fragment, cut};
 use crate::pipeline::ingest::arrival::Arrival;
 use crate::pipeline::ingest::space::{FreeSpace, Gate};
-use crate::pipeline::ingest::{IngestStatus, fingerprint_of};
+use crate::pipeline::ingest::{IngestStatus, Kept, fingerprint_of};
 use crate::pipeline::kafka::KafkaSettings;
 use crate::pipeline::kafka::KafkaSource;
 use crate::pipeline::kafka::source::{Broker, RawRecord, Source, SourceError, Taken};
@@ -58,7 +58,7 @@ pub struct ExternalDeadLetters {
 
 /// Why reading ended before it was told to.
 #[derive(Debug, thiserror::Error)]
-enum ForeignError {
+enum ExternalError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -108,7 +108,7 @@ impl ExternalDeadLetters {
             })
     }
 
-    fn run(&self) -> Result<(), ForeignError> {
+    fn run(&self) -> Result<(), ExternalError> {
         let settings = KafkaSettings {
             topic: self.settings.dlt_topic.clone(),
             ..self.settings.clone()
@@ -128,7 +128,7 @@ impl ExternalDeadLetters {
         &self,
         source: &mut dyn Source,
         rows: BTreeMap<u32, OffsetRecord>,
-    ) -> Result<(), ForeignError> {
+    ) -> Result<(), ExternalError> {
         let mut gathered = Gathered {
             rows,
             batch: Batch::new(),
@@ -170,7 +170,7 @@ impl ExternalDeadLetters {
         ends: &Cut,
         broker: &dyn Broker,
         rows: &BTreeMap<u32, OffsetRecord>,
-    ) -> Result<(), ForeignError> {
+    ) -> Result<(), ExternalError> {
         for (partition, end) in ends.iter() {
             let next = rows.get(&partition).map_or(0, |row| row.next);
             if end < next
@@ -183,8 +183,8 @@ impl ExternalDeadLetters {
         Ok(())
     }
 
-    fn replaced(&self, partition: u32, found: String, next: u64) -> ForeignError {
-        ForeignError::Replaced {
+    fn replaced(&self, partition: u32, found: String, next: u64) -> ExternalError {
+        ExternalError::Replaced {
             topic: self.settings.dlt_topic.clone(),
             partition,
             found,
@@ -193,7 +193,7 @@ impl ExternalDeadLetters {
     }
 
     /// A record that was read before: only the very last one is ever asked for again.
-    fn recognise(&self, record: &RawRecord<'_>, row: &OffsetRecord) -> Result<(), ForeignError> {
+    fn recognise(&self, record: &RawRecord<'_>, row: &OffsetRecord) -> Result<(), ExternalError> {
         let Position { partition, offset } = record.position;
         let found = match row.last {
             Some(last) if last.offset == offset && last.fingerprint == fingerprint_of(record) => {
@@ -206,7 +206,7 @@ impl ExternalDeadLetters {
     }
 
     /// Looks at one record; after this it is accounted for, unless the tracker stops.
-    fn take(&self, record: &RawRecord<'_>, gathered: &mut Gathered) -> Result<(), ForeignError> {
+    fn take(&self, record: &RawRecord<'_>, gathered: &mut Gathered) -> Result<(), ExternalError> {
         let Position { partition, offset } = record.position;
         let before = gathered.rows.get(&partition).copied().unwrap_or(OffsetRecord {
             start: offset,
@@ -219,7 +219,7 @@ impl ExternalDeadLetters {
         // Of this topic no last record is kept: that something was read says the next offset.
         let last = (before.next > before.start).then_some(Arrival {
             at: Millis(before.arrived_at),
-            ahead: before.ahead,
+            told: before.told,
         });
         let arrival = Arrival::next(last, record);
         let arrived_at = arrival.at;
@@ -233,7 +233,7 @@ impl ExternalDeadLetters {
         let row = OffsetRecord {
             next: offset + 1,
             arrived_at: arrived_at.0,
-            ahead: arrival.ahead,
+            told: arrival.told,
             last: Some(LastRecord {
                 offset,
                 fingerprint: fingerprint_of(record),
@@ -283,16 +283,17 @@ impl ExternalDeadLetters {
             .map_or("another service put it there", |[message]| message)
             .to_owned();
         cut(&mut detail);
-        let detail = detail.as_str();
+        let kept = Kept::of(record);
+        let detail = &*kept.detail(&detail);
         let letter = DeadLetterRecord {
             topic: &self.settings.dlt_topic,
             reason: EXTERNAL_REASON,
             detail,
             arrived_at: arrived_at.0,
             timestamp: record.timestamp.map(|at| at.0),
-            key: record.key,
-            value: record.value,
-            headers: record.headers.to_vec(),
+            key: kept.key,
+            value: kept.value,
+            headers: kept.headers.clone(),
         };
         let listed = DeadLetterSummaryRecord {
             topic: letter.topic,

@@ -32,7 +32,7 @@ impl FromStr for DeadLetterId {
     type Err = NoDeadLetterId;
 
     fn from_str(text: &str) -> Result<Self, NoDeadLetterId> {
-        let (rest, foreign) = match text.strip_prefix("dlt-") {
+        let (rest, external) = match text.strip_prefix("dlt-") {
             Some(rest) => (rest, EXTERNAL),
             None => (text, 0),
         };
@@ -46,7 +46,7 @@ impl FromStr for DeadLetterId {
         if partition & EXTERNAL != 0 || offset == u64::MAX {
             return Err(NoDeadLetterId);
         }
-        Ok(Self(Position::new(partition | foreign, offset)))
+        Ok(Self(Position::new(partition | external, offset)))
     }
 }
 

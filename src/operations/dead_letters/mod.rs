@@ -6,6 +6,7 @@
 
 mod announce;
 mod applier;
+mod asking;
 mod discard;
 mod events;
 mod external;
@@ -24,6 +25,7 @@ mod retention;
 mod revise;
 mod search_log;
 mod settings;
+mod stored_bytes;
 mod view;
 
 pub use applier::appliers;

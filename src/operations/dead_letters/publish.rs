@@ -26,6 +26,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(5);
 const LAST_WAIT: Duration = Duration::from_secs(3);
 /// Length of a value that was left out.
 const OMITTED_BYTES: &str = "saga-tracker-omitted-bytes";
+/// Length of a value of which only the first bytes are kept.
+const WHOLE_BYTES: &str = "saga-tracker-whole-bytes";
 /// Length of headers that were left out.
 const OMITTED_HEADER_BYTES: &str = "saga-tracker-omitted-header-bytes";
 /// Length of a key that was left out.
@@ -150,7 +152,7 @@ impl Publisher {
         let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
         tracing::error!(
             position = %letter.position,
-            value_bytes = length(&letter.value),
+            value_bytes = letter.value_bytes,
             header_bytes = header_bytes(letter),
             key_bytes = length(&letter.key),
             topic = self.settings.dlt_topic,
@@ -226,13 +228,19 @@ impl Form {
         let own = letter.headers.iter().filter(|_| self < Self::WithoutHeaders);
         let mut headers: Headers = own.cloned().collect();
         headers.extend(origin_headers(letter, settings));
-        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-        for (form, name, bytes) in [
-            (Self::WithoutValue, OMITTED_BYTES, length(&letter.value)),
-            (Self::WithoutHeaders, OMITTED_HEADER_BYTES, header_bytes(letter)),
-            (Self::WithoutKey, OMITTED_KEY_BYTES, length(&letter.key)),
+        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        let is_cut = letter.value_bytes > length(&letter.value);
+        for (told, name, bytes) in [
+            (is_cut && self == Self::Whole, WHOLE_BYTES, letter.value_bytes),
+            (self >= Self::WithoutValue, OMITTED_BYTES, letter.value_bytes),
+            (
+                self >= Self::WithoutHeaders,
+                OMITTED_HEADER_BYTES,
+                header_bytes(letter) as u64,
+            ),
+            (self >= Self::WithoutKey, OMITTED_KEY_BYTES, length(&letter.key)),
         ] {
-            if form <= self {
+            if told {
                 headers.push((name.to_owned(), Some(bytes.to_string().into_bytes())));
             }
         }
@@ -293,6 +301,7 @@ mod tests {
             timestamp: None,
             key: Some(vec![b'k'; 300]),
             value: Some(vec![b'v'; 200]),
+            value_bytes: 200,
             headers: vec![
                 ("big".to_owned(), Some(vec![b'h'; 400])),
                 ("none".to_owned(), None),
@@ -343,5 +352,32 @@ mod tests {
                 ),
             ]
         );
+    }
+    #[test]
+    fn of_a_value_that_is_not_kept_whole_the_length_is_told() {
+        let letter = DeadLetter {
+            position: Position::new(1, 7),
+            topic: "t".to_owned(),
+            reason: "too_large".to_owned(),
+            detail: String::new(),
+            arrived_at: Millis(5),
+            timestamp: None,
+            key: None,
+            value: Some(vec![b'v'; 200]),
+            value_bytes: 9_000,
+            headers: Vec::new(),
+        };
+        let told = |form: Form| {
+            let headers = form.headers(&letter, &KafkaSettings::default());
+            let ours = [WHOLE_BYTES, OMITTED_BYTES];
+            let ours = headers
+                .into_iter()
+                .filter(|(name, _)| ours.contains(&name.as_str()));
+            ours.map(|(name, value)| (name, String::from_utf8(value.unwrap()).unwrap()))
+                .collect::<Vec<_>>()
+        };
+        let length = |name: &str| vec![(name.to_owned(), "9000".to_owned())];
+        assert_eq!(told(Form::Whole), length(WHOLE_BYTES));
+        assert_eq!(told(Form::WithoutValue), length(OMITTED_BYTES));
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::domain::{Cut, Millis, Position};
 use crate::store::codec::Record;
-use crate::store::records::{DeadLetterRecord, TotalRecord};
-use crate::store::{Scan, StoreError, StoreRead, Table, keys, offsets, until};
+use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, KEPT_BYTES, TotalRecord};
+use crate::store::{Key, Scan, StoreError, StoreRead, Table, keys, offsets, until};
 use std::ops::ControlFlow::Continue;
 
 /// Letters are read together until they are of so many bytes; one letter more than that.
@@ -26,15 +26,38 @@ pub struct DeadLetter {
     pub timestamp: Option<Millis>,
     /// The record's key.
     pub key: Option<Vec<u8>>,
-    /// The record's value.
+    /// The record's value; of a longer one [`KEPT_BYTES`].
     pub value: Option<Vec<u8>>,
+    /// Bytes that its value had.
+    pub value_bytes: u64,
     /// The record's headers.
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
 impl DeadLetter {
-    pub(super) fn of(position: Position, record: DeadLetterRecord<'_>) -> Self {
+    /// The letter that stands in a row.
+    pub(super) fn read(store: &dyn StoreRead, position: Position, row: &[u8]) -> Result<Self, StoreError> {
+        let mut letter = Self::of(position, DeadLetterRecord::read(row)?);
+        letter.find_length(store)?;
+        Ok(letter)
+    }
+
+    /// How long a value was that is not kept whole.
+    fn find_length(&mut self, store: &dyn StoreRead) -> Result<(), StoreError> {
+        if self.value_bytes < KEPT_BYTES as u64 {
+            return Ok(());
+        }
+        let mut key = Key::default();
+        keys::by_offset(&mut key, self.position);
+        if let Some(row) = store.get(Table::Letters, &key)? {
+            self.value_bytes = DeadLetterSummaryRecord::read(&row)?.bytes;
+        }
+        Ok(())
+    }
+
+    fn of(position: Position, record: DeadLetterRecord<'_>) -> Self {
         Self {
+            value_bytes: record.value.map_or(0, |value| value.len() as u64),
             position,
             topic: record.topic.to_owned(),
             reason: record.reason.to_owned(),
@@ -73,6 +96,9 @@ pub fn dead_letters_from(
         let is_full = letters.len() >= limit || bytes >= MOST_BYTES;
         Ok(until(is_full))
     })?;
+    for letter in &mut letters {
+        letter.find_length(store)?;
+    }
     Ok((letters, next))
 }
 

@@ -25,7 +25,7 @@ pub struct Change {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema_id: Option<u32>,
     /// Bytes to publish in place of the value.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "super::stored_bytes")]
     pub value: Option<Vec<u8>>,
     /// Fields of the event, in place of those that could be read. The event is encoded anew.
     #[serde(skip_serializing_if = "Option::is_none")]

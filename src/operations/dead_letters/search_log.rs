@@ -2,6 +2,7 @@
 //! ingest rate), so this reads the log: of the sagas that the caller names, or all of it where it is not
 //! too long. One search at a time, on the caller's thread, until everything is found or the caller is gone.
 
+use super::asking::AskError;
 use crate::domain::{Position, SagaId};
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;
@@ -39,6 +40,9 @@ pub enum ReplayError {
     /// The caller does not wait any more.
     #[error("the client went away before its events were found; nothing was published")]
     Gone,
+    /// No redrive was asked for.
+    #[error(transparent)]
+    NotAsked(#[from] AskError),
 }
 
 /// Where each event was found.

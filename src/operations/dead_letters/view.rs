@@ -7,7 +7,7 @@ use crate::pipeline::decode::{Defect, Fragment, Rejected, wire};
 use crate::pipeline::registry::SchemaSource;
 use crate::store::codec::Record;
 use crate::store::dead_letters::{Happened, Returned, ValueHash, counted, state};
-use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, LogRecord};
+use crate::store::records::{DeadLetterSummaryRecord, LogRecord};
 use crate::store::{Key, StoreError, StoreRead, Table, keys, reads, timelines};
 
 /// What the bytes of a record come to under the schemas that are known now.
@@ -195,7 +195,7 @@ pub(super) fn letter(store: &dyn StoreRead, position: Position) -> Result<Option
     keys::by_offset(&mut key, position);
     store
         .get(Table::DeadLetters, &key)?
-        .map(|row| Ok(DeadLetter::of(position, DeadLetterRecord::read(&row)?)))
+        .map(|row| DeadLetter::read(store, position, &row))
         .transpose()
 }
 

@@ -169,7 +169,7 @@ impl Reading {
                      kafka.create_ops_topic"
                         .to_owned(),
                 ),
-                (why, _) => why.clone(),
+                (why, _) => why.clone().or_else(|| observed.held_up.clone()),
             };
         });
         if absent {

@@ -65,7 +65,7 @@ pub(super) fn parse(value: Option<&[u8]>) -> Parsed {
     };
     if bytes.len() > MAX_MESSAGE_BYTES {
         return Parsed::Malformed(format!(
-            "it has {} bytes; accepted: up to {MAX_MESSAGE_BYTES}",
+            "it has {} bytes; accepted: up to {MAX_MESSAGE_BYTES}, of which the first are kept",
             bytes.len()
         ));
     }

@@ -4,7 +4,7 @@
 //! Decisions are rare, so each is a write of its own, and sees the effects of all before it. A decision
 //! counts once: of two messages with one id the first is the decision, the other a duplicate.
 
-use super::decision::{Applier, Decided, Parsed, Verdict, parse};
+use super::decision::{Applier, Decided, MAX_MESSAGE_BYTES, Parsed, Verdict, parse};
 use crate::domain::{Millis, Position};
 use crate::failpoint;
 use crate::pipeline::ingest::arrival::Arrival;
@@ -126,7 +126,7 @@ impl Ledger {
                 offset,
                 fingerprint: fingerprint_of(record),
             }),
-            ahead: arrival.ahead,
+            told: arrival.told,
         };
         let mut key = Key::default();
         keys::offsets(&mut key, &self.topic, PARTITION);
@@ -156,7 +156,9 @@ impl Ledger {
         arrived_at: Millis,
         rows: &mut Batch,
     ) -> Result<Judged<'r, 'a>, StoreError> {
+        // Of a longer one its length is in the words.
         let message = record.value.unwrap_or_default();
+        let message = &message[..message.len().min(MAX_MESSAGE_BYTES)];
         let entry = |outcome, detail| Entry {
             outcome,
             kind: "",

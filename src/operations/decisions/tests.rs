@@ -16,7 +16,7 @@ use crate::pipeline::projector::{self, Delivery, ProjectorHandle};
 use crate::pipeline::registry::{BundledSchema, SchemaSource};
 use crate::store::codec::Record as _;
 use crate::store::dead_letters::DeadLetterGuard;
-use crate::store::records::{DecisionOutcome, MetaRecord};
+use crate::store::records::{DecisionOutcome, DecisionRecord, MetaRecord};
 use crate::store::{Batch, Key, SharedStore, StoreError, StoreRead, Table, keys, reads, totals};
 use crate::testkit;
 use saga_tracker_sdk::publishing::EventIds;
@@ -191,6 +191,13 @@ fn what_a_decision_says_of_itself_is_bounded() {
     }
     let seen = outcomes(&store);
     assert_eq!(seen.len(), messages.len());
+    let mut key = Key::default();
+    keys::decision(&mut key, 5);
+    let row = store.get(Table::Decisions, &key).unwrap().unwrap();
+    assert_eq!(
+        DecisionRecord::read(&row).unwrap().message.len(),
+        MAX_MESSAGE_BYTES
+    );
     for (offset, outcome, detail) in seen {
         assert_eq!(outcome, DecisionOutcome::Malformed, "{offset}: {detail}");
     }
@@ -361,7 +368,7 @@ impl Source for Scripted {
     fn poll(
         &mut self,
         _idle: Duration,
-        _longest: Duration,
+        _timeout: Duration,
         take: &mut dyn FnMut(&RawRecord<'_>) -> Taken,
     ) -> Result<(), SourceError> {
         let mut script = self.0.lock().unwrap();

@@ -1,9 +1,10 @@
 //! The index of the archive: which decision's sagas lie in which object. It stays in the store.
 
 use super::RetentionError;
-use crate::domain::{Event, Evidence, PurgedSaga, RowGroups, SagaId};
+use crate::domain::{Event, EventRef, Evidence, PurgedSaga, RowGroups, SagaId};
 use crate::operations::archive::{ArchiveError, SagaReader, Stored};
 use crate::operations::objects::Objects;
+use crate::pipeline::query::{Deliveries, QueryError};
 use crate::store::codec::Record;
 use crate::store::purged;
 use crate::store::records::ArchivedRecord;
@@ -174,27 +175,21 @@ impl FromArchive<'_> {
         })
     }
 
-    /// Visits the events of its timeline, when it is certain that the archive holds what was removed, until
-    /// told to stop. What is in memory is as much as for [`FromArchive::each`].
+    /// Its deliveries, to be read as often as needed, when it is certain that the archive holds what was removed.
+    /// What is in memory is as much as for [`FromArchive::each`].
     ///
     /// # Errors
     /// [`RetentionError`].
-    pub fn each_standing(
-        &self,
-        runtime: &Handle,
-        visit: &mut dyn FnMut(Event) -> ControlFlow<()>,
-    ) -> Result<(), RetentionError> {
+    pub fn deliveries<'f>(&'f self, runtime: &'f Handle) -> Result<ArchivedDeliveries<'f>, RetentionError> {
         let mut reader = self.open(runtime)?;
         self.pass(&mut reader, runtime, &mut |_, _| {
             Ok::<_, RetentionError>(ControlFlow::Continue(()))
         })?;
-        reader.begin_again();
-        self.pass(&mut reader, runtime, &mut |event, stands| {
-            Ok(if stands {
-                visit(event)
-            } else {
-                ControlFlow::Continue(())
-            })
+        Ok(ArchivedDeliveries {
+            found: self,
+            reader,
+            runtime,
+            failure: None,
         })
     }
 
@@ -273,6 +268,39 @@ impl FromArchive<'_> {
                 self.saga, self.purged.events
             ),
         }
+    }
+}
+
+/// The deliveries of a removed saga, which are what was removed.
+pub struct ArchivedDeliveries<'f> {
+    found: &'f FromArchive<'f>,
+    reader: SagaReader<'f>,
+    runtime: &'f Handle,
+    failure: Option<RetentionError>,
+}
+
+impl ArchivedDeliveries<'_> {
+    /// Why they could not be read, if they could not.
+    pub fn failure(self) -> Option<RetentionError> {
+        self.failure
+    }
+}
+
+impl Deliveries for ArchivedDeliveries<'_> {
+    fn each(
+        &mut self,
+        visit: &mut dyn FnMut(&EventRef<'_>, bool) -> ControlFlow<()>,
+    ) -> Result<(), QueryError> {
+        self.reader.begin_again();
+        let read = self
+            .found
+            .pass(&mut self.reader, self.runtime, &mut |event, stands| {
+                Ok(visit(&event.view(), stands))
+            });
+        read.map_err(|error| {
+            self.failure = Some(error);
+            QueryError::Unreadable
+        })
     }
 }
 

@@ -7,6 +7,7 @@
 use super::status::RetentionStatus;
 use crate::domain::{Cut, Position};
 use crate::operations::decisions::OpsStatus;
+use crate::pipeline::ingest::late_schemas::AskedFor;
 use crate::pipeline::kafka::TopicBounds;
 use crate::pipeline::kafka::Topics;
 use crate::pipeline::projector::ProjectorHandle;
@@ -53,6 +54,8 @@ pub struct Edge {
     pub patience: Duration,
     /// How long a decision waits for letters whose schemas are unknown here.
     pub letters: Duration,
+    /// Which letters of unknown schemas the registry was asked for.
+    pub asked_for: Arc<AskedFor>,
     /// What was answered last.
     pub asked: Arc<Mutex<Asked>>,
 }
@@ -96,6 +99,7 @@ impl Edge {
             settle: Duration::ZERO,
             patience: Duration::ZERO,
             letters: Duration::ZERO,
+            asked_for: Arc::default(),
             asked: Arc::default(),
         }
     }

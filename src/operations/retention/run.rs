@@ -28,6 +28,7 @@ use crate::failpoint;
 use crate::operations::archive::{self, Upload};
 use crate::operations::decisions::{Decisions, NewDecision, OpsError};
 use crate::operations::objects::Objects;
+use crate::pipeline::ingest::late_schemas::AskedFor;
 use crate::pipeline::query::Query;
 use crate::store::{Batch, Durability, StoreError, StoreRead, purged, reads, timelines, totals};
 use crate::wait;
@@ -48,7 +49,7 @@ const BATCH_JSON_BYTES: usize = 700_000;
 /// What travels of a saga beside its id: the count and the evidence of its deliveries, and their names.
 const ENTRY_JSON_BYTES: usize = 130;
 /// How long to wait for a decision to be applied here before the next one.
-const APPLIED: Duration = Duration::from_secs(60);
+const APPLIED_TIMEOUT: Duration = Duration::from_secs(60);
 /// How soon to look again whether the end is reached.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Sagas that are remembered because a decision of ours did not remove them, at most.
@@ -175,7 +176,8 @@ impl Sweeper {
     pub fn sweep(&self) -> Result<Swept, RetentionError> {
         self.prove()?;
         self.tell_unreadable()?;
-        let Some(now) = latest(&*self.query.store().snapshot(), self.clock.now())? else {
+        let asked = self.edge.asked_for.within();
+        let Some(now) = latest(&*self.query.store().snapshot(), self.clock.now(), &asked)? else {
             return Ok(Swept::default());
         };
         let mut swept = Swept::default();
@@ -210,9 +212,10 @@ impl Sweeper {
 
     /// Tells where nothing is due because letters wait for their schemas.
     fn tell_unreadable(&self) -> Result<(), RetentionError> {
+        let asked = self.edge.asked_for.within();
         let snapshot = self.query.store().snapshot();
         let cut = reads::cursor(&*snapshot, reads::active_generation(&*snapshot)?)?;
-        let waiting = waiting_letters(&*snapshot, &cut)?;
+        let waiting = waiting_letters(&*snapshot, &cut, &asked)?;
         let words = (!waiting.is_empty()).then(|| {
             format!(
                 "nothing is due in partitions {waiting:?} of {}: dead letters of unknown schemas lie there, which may be \
@@ -260,8 +263,9 @@ impl Sweeper {
     fn decide(&self, group: &Group) -> Result<u64, RetentionError> {
         let started = wait::now();
         self.prove()?;
+        let asked = self.edge.asked_for.within();
         let snapshot = self.query.store().snapshot();
-        let (cut, seen, mut entries) = self.gather(&*snapshot, group)?;
+        let (cut, seen, mut entries) = self.gather(&*snapshot, &asked, group)?;
         if entries.is_empty() {
             return Ok(0);
         }
@@ -317,10 +321,11 @@ impl Sweeper {
     fn gather(
         &self,
         snapshot: &dyn StoreRead,
+        asked: &Cut,
         group: &Group,
     ) -> Result<(Cut, SeenAll, Vec<Entry>), RetentionError> {
         let cut = reads::cursor(snapshot, reads::active_generation(snapshot)?)?;
-        let seen = readable_within(snapshot, &cut)?;
+        let seen = readable_within(snapshot, &cut, asked)?;
         let quiet_hours = self.settings.quiet_hours;
         let claim = Claim::new(group.rule.days, quiet_hours, &seen, self.clock.now());
         let holds = Holds::read(snapshot)?;
@@ -436,7 +441,7 @@ impl Sweeper {
         if let Some(object) = &body.object {
             self.note_pending(|pending| pending.retain(|name| *name != object.name))?;
         }
-        if !self.status.wait_for(made.offset, APPLIED) && !self.shutdown.is_cancelled() {
+        if !self.status.wait_for(made.offset, APPLIED_TIMEOUT) && !self.shutdown.is_cancelled() {
             return Err(RetentionError::Behind(made.offset));
         }
         Ok(())
@@ -531,18 +536,22 @@ fn write_all<W: Write + Send>(
 }
 
 /// What is seen of the partitions in which all can be read: where a letter waits for its schema, nobody
-/// here knows what has arrived, so nothing is due there.
-pub(crate) fn readable_within(snapshot: &dyn StoreRead, cut: &Cut) -> Result<SeenAll, StoreError> {
-    let waiting = waiting_letters(snapshot, cut)?;
+/// here knows what has arrived, so nothing is due there. What was asked for is older than the snapshot.
+pub(crate) fn readable_within(
+    snapshot: &dyn StoreRead,
+    cut: &Cut,
+    asked: &Cut,
+) -> Result<SeenAll, StoreError> {
+    let waiting = waiting_letters(snapshot, cut, asked)?;
     let mut seen = seen_within(snapshot, cut)?;
     seen.retain(|partition, _| !waiting.contains(partition));
     Ok(seen)
 }
 
 /// The latest time that anything can be due by.
-fn latest(snapshot: &dyn StoreRead, now: Millis) -> Result<Option<Millis>, StoreError> {
+fn latest(snapshot: &dyn StoreRead, now: Millis, asked: &Cut) -> Result<Option<Millis>, StoreError> {
     let generation = reads::active_generation(snapshot)?;
-    let seen = readable_within(snapshot, &reads::cursor(snapshot, generation)?)?;
+    let seen = readable_within(snapshot, &reads::cursor(snapshot, generation)?, asked)?;
     Ok(Claim::new(0, 0, &seen, now).latest())
 }
 
@@ -600,12 +609,13 @@ const EXAMPLES: usize = 10;
 ///
 /// # Errors
 /// [`RetentionError`].
-pub fn plan(query: &Query, rules: &Rules, now: Millis) -> Result<Plan, RetentionError> {
+pub fn plan(query: &Query, rules: &Rules, now: Millis, asked_for: &AskedFor) -> Result<Plan, RetentionError> {
+    let asked = asked_for.within();
     let snapshot = query.store().snapshot();
     let generation = reads::active_generation(&*snapshot)?;
     let cut = reads::cursor(&*snapshot, generation)?;
     let holds = Holds::read(&*snapshot)?;
-    let seen = readable_within(&*snapshot, &cut)?;
+    let seen = readable_within(&*snapshot, &cut, &asked)?;
     let mut plan = Plan::default();
     let Some(now) = Claim::new(0, 0, &seen, now).latest() else {
         return Ok(plan);

@@ -13,13 +13,13 @@ use crate::domain::{Millis, SagaDefinitions, SagaId, SagaState, fold};
 use crate::operations::audit::Act;
 use crate::operations::decisions::{Decisions, NewDecision};
 use crate::operations::objects::Objects;
+use crate::pipeline::ingest::late_schemas::AskedFor;
 use crate::pipeline::ingest::space::FreeSpace;
 use crate::pipeline::kafka::{KafkaSettings, KafkaTopics};
 use crate::pipeline::projector::ProjectorHandle;
-use crate::pipeline::query::{Query, TimelineStep};
+use crate::pipeline::query::{Query, QueryError, Timeline};
 use crate::store::stoppable::Stop;
 use crate::store::{SharedStore, purged};
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -27,14 +27,14 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 /// How long a caller waits for a restore to be applied.
-const APPLIED: Duration = Duration::from_secs(20);
+const APPLIED_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long the tracker topic must be the same before a cut beyond its end counts as one that is never
 /// reached.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a search for due sagas waits for what is under way to be read and folded.
-const TIMEOUT: Duration = Duration::from_secs(5);
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a decision waits for letters whose schemas are unknown here, before it is left.
-const LETTERS: Duration = Duration::from_secs(600);
+const DEAD_LETTERS_TIMEOUT: Duration = Duration::from_secs(600);
 /// Most bytes of deliveries that are held for the state of a removed saga.
 const HELD_BYTES: usize = 64 << 20;
 
@@ -52,6 +52,8 @@ pub struct RetentionParts {
     pub decisions: Decisions,
     /// How to reach Kafka, and the topics.
     pub kafka: KafkaSettings,
+    /// Which letters of unknown schemas the registry was asked for.
+    pub asked_for: Arc<AskedFor>,
     /// Tells the time.
     pub clock: SharedClock,
 }
@@ -128,8 +130,9 @@ impl Retention {
             ops: parts.decisions.status.clone(),
             status: status.clone(),
             settle: SETTLE_TIMEOUT,
-            patience: TIMEOUT,
-            letters: LETTERS,
+            patience: READ_TIMEOUT,
+            letters: DEAD_LETTERS_TIMEOUT,
+            asked_for: parts.asked_for.clone(),
             asked: Arc::default(),
         };
         let worker = Worker {
@@ -170,7 +173,7 @@ impl Retention {
         let Inner {
             parts, rules, query, ..
         } = &*self.inner;
-        plan(&query.until(stop), rules, parts.clock.now())
+        plan(&query.until(stop), rules, parts.clock.now(), &parts.asked_for)
     }
 
     /// Decisions that are read and not done.
@@ -232,20 +235,23 @@ impl Retention {
         state.ok_or_else(|| RetentionError::EmptyArchive(saga.clone()))
     }
 
-    /// Visits the steps of a removed saga, from the archive, one after the other, until told to stop. None is
-    /// shown before it is certain that they are what was removed. Waits for the object store.
+    /// Asks about the timeline of a removed saga, from the archive. Nothing is told before it is certain that its
+    /// deliveries are what was removed. Waits for the object store.
     ///
     /// # Errors
     /// [`RetentionError`].
-    pub fn archived_steps(
+    pub fn archived_timeline<T>(
         &self,
         saga: &SagaId,
-        visit: &mut dyn FnMut(&TimelineStep<'_>) -> ControlFlow<()>,
-    ) -> Result<(), RetentionError> {
+        ask: impl FnOnce(&mut Timeline<'_>) -> Result<T, QueryError>,
+    ) -> Result<T, RetentionError> {
         let Inner { query, runtime, .. } = &*self.inner;
-        let mut steps = query.steps_of_timeline();
         let found = self.find(saga)?;
-        found.each_standing(runtime, &mut |event| visit(&steps.next(event.view())))
+        let mut deliveries = found.deliveries(runtime)?;
+        let purged = &found.purged;
+        let known = (saga, purged.started_at, purged.remains.duplicates > 0);
+        let answer = query.timeline_of(known, &mut deliveries, ask);
+        answer.map_err(|error| deliveries.failure().unwrap_or_else(|| error.into()))
     }
 
     /// Brings a removed saga back, everywhere. Blocks; one restore of a saga at a time, because each publishes
@@ -270,7 +276,7 @@ impl Retention {
         found.each(runtime, &mut |_| Ok::<_, RetentionError>(()))?;
         let decision = self.publish_restore(&found, saga, by)?;
         let saga = saga.clone();
-        if !status.wait_for(decision, APPLIED) {
+        if !status.wait_for(decision, APPLIED_TIMEOUT) {
             return Err(RetentionError::NotAppliedYet { decision, saga });
         }
         let record = purged::purged(&*parts.store, &saga)?;

@@ -77,7 +77,7 @@ pub struct RetentionSnapshot {
     pub last_sweep: Option<Millis>,
     /// How long that one took.
     pub last_sweep_took: Duration,
-    /// Sagas that it found due and that stay for now: held, restless, or left for the next one.
+    /// Sagas that it found due and that stay for now: held, recently active, or left for the next one.
     pub due: u64,
     /// Searches that ended well.
     pub sweeps: u64,

@@ -4,17 +4,18 @@ use super::*;
 use crate::domain::text::hex;
 use crate::domain::{Cut, Event, Millis, Position, SagaDefinitions, SagaId, SagaStatus, evidence};
 use crate::operations::decisions::{Decided, Decision, OpsStatus, Verdict};
+use crate::pipeline::ingest::late_schemas::AskedFor;
 use crate::pipeline::ingest::space::Boundless;
 use crate::pipeline::kafka::TopicBounds;
 use crate::pipeline::kafka::Topics;
 use crate::pipeline::projector::{self, ProjectorHandle, ProjectorSettings};
 use crate::pipeline::query::Query;
-use crate::pipeline::verify::{Verify, digest};
+use crate::pipeline::verify::digest;
 use crate::store::codec::Record;
 use crate::store::records::{DecisionOutcome, DecisionRecord};
 use crate::store::rocks::{RocksSettings, RocksStore};
 use crate::store::{Batch, Durability, Key, SharedStore, Table, keys, purged};
-use crate::testkit::{DAY, TOPIC, append, behind, project, settings, store, traffic};
+use crate::testkit::{DAY, TOPIC, append, behind, differences, project, settings, store, traffic};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
@@ -288,19 +289,9 @@ fn edge(
         settle: Duration::ZERO,
         patience: Duration::ZERO,
         letters: Duration::from_secs(60),
+        asked_for: Arc::default(),
         asked: Arc::default(),
     }
-}
-
-fn differences(store: &SharedStore) -> Vec<String> {
-    let verify = Verify {
-        store: store.clone(),
-        topic: TOPIC.to_owned(),
-        definitions: Arc::new(SagaDefinitions::default()),
-        settings: settings(2),
-        progress: Arc::default(),
-    };
-    verify.run().unwrap().differences.told
 }
 
 fn is_gone(store: &SharedStore, saga: &SagaId) -> bool {
@@ -383,7 +374,7 @@ fn decisions_of_another_form_are_refused() {
 }
 
 #[test]
-fn a_plan_names_what_is_due_what_is_held_and_what_is_restless() {
+fn a_plan_names_what_is_due_what_is_held_and_what_is_recently_active() {
     let sagas_only = events();
     let all = sagas(&sagas_only).len() as u64;
     let events = later(&sagas_only, 3);
@@ -398,7 +389,7 @@ fn a_plan_names_what_is_due_what_is_held_and_what_is_restless() {
     };
     let rules = Rules::new(&settings, definitions);
     let sum = |now: i64, of: fn(&PlanLine) -> u64| {
-        let plan = plan(&query, &rules, Millis(now)).unwrap();
+        let plan = plan(&query, &rules, Millis(now), &AskedFor::default()).unwrap();
         plan.lines.iter().map(of).sum::<u64>()
     };
     let first = events.iter().map(|event| event.recorded_at.0).min().unwrap();

@@ -2,31 +2,38 @@
 //!
 //! A letter of an unknown schema becomes an event at its own place once the registry says its schema.
 //! Until then nobody here knows which saga it is of, while another replica may have decoded it at once.
-//! So its partition tells no time to whoever decides, and whoever applies waits for it. Only open letters
-//! count: one that was discarded, or came back, is settled, so a made-up id holds nothing up for good.
+//! So its partition tells no time to whoever decides, and whoever applies waits for it. One that was discarded, or
+//! came back, is waited for until the registry was asked for its schema since it is there: what is settled may be
+//! an event elsewhere all the same, and a made-up id must hold nothing up for good.
 
 use crate::domain::{Cut, Position};
-use crate::pipeline::decode::DefectReason;
 use crate::store::codec::Record;
-use crate::store::dead_letters::{DeadLetterState, ValueHash, counts, marks};
-use crate::store::records::DeadLetterSummaryRecord;
+use crate::store::dead_letters::{DeadLetterState, ValueHash, counts, state};
+use crate::store::records::{DeadLetterSummaryRecord, UNKNOWN_SCHEMA};
 use crate::store::{StoreError, StoreRead, Table, keys, reads};
 use std::collections::BTreeSet;
 
-/// The partitions with open letters of unknown schemas inside the cut. `store` is one moment.
+/// The partitions with letters of unknown schemas inside the cut that are waited for. `store` is one moment, and
+/// `asked` what had been asked for before it.
 ///
 /// # Errors
 /// [`StoreError`] when letters cannot be read.
-pub(super) fn waiting_letters(store: &dyn StoreRead, cut: &Cut) -> Result<BTreeSet<u32>, StoreError> {
+pub(super) fn waiting_letters(
+    store: &dyn StoreRead,
+    cut: &Cut,
+    asked: &Cut,
+) -> Result<BTreeSet<u32>, StoreError> {
     let mut waiting = BTreeSet::new();
-    let reason = DefectReason::UnknownSchema.as_str();
-    if counts(store)?.get(reason).is_none_or(|counts| counts.open == 0) {
+    if counts(store)?
+        .get(UNKNOWN_SCHEMA)
+        .is_none_or(|counts| counts.total() == 0)
+    {
         return Ok(waiting);
     }
     reads::try_scan_table(store, Table::Letters, |partition, sort, value| {
         let partition = keys::parse_offset_partition(partition)?;
         let letter = Position::new(partition, keys::parse_offset(sort)?);
-        if !waiting.contains(&partition) && cut.contains(letter) && is_waiting(store, letter, value)? {
+        if !waiting.contains(&partition) && cut.contains(letter) && is_waiting(store, letter, value, asked)? {
             waiting.insert(partition);
         }
         Ok(())
@@ -34,11 +41,11 @@ pub(super) fn waiting_letters(store: &dyn StoreRead, cut: &Cut) -> Result<BTreeS
     Ok(waiting)
 }
 
-fn is_waiting(store: &dyn StoreRead, letter: Position, row: &[u8]) -> Result<bool, StoreError> {
+fn is_waiting(store: &dyn StoreRead, letter: Position, row: &[u8], asked: &Cut) -> Result<bool, StoreError> {
     let record = DeadLetterSummaryRecord::read(row)?;
-    if record.reason != DefectReason::UnknownSchema.as_str() {
+    if record.reason != UNKNOWN_SCHEMA {
         return Ok(false);
     }
-    let marks = marks(store, letter)?;
-    Ok(DeadLetterState::after(ValueHash(record.value), &marks) == DeadLetterState::Open)
+    let is_asked_for = asked.contains(letter);
+    Ok(!is_asked_for || state(store, letter, ValueHash(record.value))? == DeadLetterState::Open)
 }

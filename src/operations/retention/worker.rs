@@ -558,30 +558,40 @@ impl Worker {
     }
 
     /// Waits until all that its maker could read is readable here, for some time. Whoever decides names
-    /// only partitions in which no letter waits for its schema, so one that does here is read elsewhere.
+    /// only partitions in which no letter waits for its schema, so one that does here may be read elsewhere.
     fn wait_for_letters(&self, checked: &CheckedPurge) -> Result<(), Undone> {
         let until = wait::now() + self.edge.letters;
-        let mut partitions = self.waiting_of(checked)?;
+        let mut partitions = self.waiting_of(checked, &self.edge.asked_for.within())?;
         while !partitions.is_empty() {
             let words = format!(
-                "dead letters of unknown schemas in partitions {partitions:?} of {} are readable elsewhere and not \
-                 here; the registry that this replica asks does not know their schemas",
+                "dead letters of unknown schemas in partitions {partitions:?} of {} may be readable elsewhere and are \
+                 not here; the registry that this replica asks does not know their schemas, or was not asked yet",
                 self.edge.topic
             );
             if wait::now() >= until {
                 self.status.update(|status| status.held_up = None);
-                return Err(Undone::Left(Skipped::Unread, words));
+                return self.goes_on_unread(checked, words);
             }
             self.status.update(|status| status.held_up = Some(words));
             self.pause(DEAD_LETTERS_POLL_INTERVAL)?;
-            partitions = self.waiting_of(checked)?;
+            partitions = self.waiting_of(checked, &self.edge.asked_for.within())?;
         }
         self.status.update(|status| status.held_up = None);
         Ok(())
     }
 
-    fn waiting_of(&self, checked: &CheckedPurge) -> Result<BTreeSet<u32>, StoreError> {
-        let mut waiting = waiting_letters(&*self.store.snapshot(), &checked.cut)?;
+    /// Enough was waited. Where only settled letters are left, a decision goes on: each saga is held against what it
+    /// names, so no more than those stay that such a letter is of.
+    fn goes_on_unread(&self, checked: &CheckedPurge, words: String) -> Result<(), Undone> {
+        if !self.waiting_of(checked, &checked.cut)?.is_empty() {
+            return Err(Undone::Left(Skipped::Unread, words));
+        }
+        tracing::warn!("{words}; all of them are settled, and a purge goes on");
+        Ok(())
+    }
+
+    fn waiting_of(&self, checked: &CheckedPurge, asked: &Cut) -> Result<BTreeSet<u32>, StoreError> {
+        let mut waiting = waiting_letters(&*self.store.snapshot(), &checked.cut, asked)?;
         waiting.retain(|partition| checked.seen.contains_key(partition));
         Ok(waiting)
     }

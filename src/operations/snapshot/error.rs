@@ -53,6 +53,18 @@ pub enum SnapshotError {
         /// Which.
         wanted: String,
     },
+    /// More than pruning can remember.
+    #[error(
+        "{place} has {found}, accepted are up to {most}; nothing was deleted. Move snapshots away by hand that are not needed"
+    )]
+    TooMany {
+        /// Where.
+        place: String,
+        /// What is there.
+        found: String,
+        /// How many there may be.
+        most: usize,
+    },
     /// The place to restore to is taken.
     #[error("{} is not empty: it holds {found}; restore into an empty directory", path.display())]
     NotEmpty {

@@ -5,9 +5,15 @@ use super::depot::Depot;
 use super::transfer::{on_disk, patiently};
 use super::{Manifest, SnapshotError, SnapshotId, SnapshotSettings};
 use crate::domain::Millis;
+use crate::domain::text::unhex_array;
 use crate::failpoint;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
+
+/// So many snapshots are looked at, retired ones included; few in tests.
+const MOST_MANIFESTS: usize = if cfg!(test) { 40 } else { 10_000 };
+/// So many different files of theirs are remembered; few in tests.
+const MOST_FILES: usize = if cfg!(test) { 1_000 } else { 1_000_000 };
 
 /// What pruning did, or would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,8 +49,8 @@ impl fmt::Display for Pruned {
 /// for as long as the grace. With `dry_run` it only says what it would do.
 ///
 /// # Errors
-/// [`SnapshotError`]. A manifest that cannot be read stops it before anything is deleted: what that
-/// snapshot needs is not known.
+/// [`SnapshotError`]. A manifest that cannot be read, or more than can be remembered, stops it before anything is
+/// deleted: what those snapshots need is not known.
 pub async fn prune(
     depot: &Depot,
     settings: &SnapshotSettings,
@@ -53,6 +59,8 @@ pub async fn prune(
     let now = patiently("clock", async || Ok(depot.now().await?)).await?;
     let ids = patiently("manifests", async || Ok(depot.ids().await?)).await?;
     let pointed = patiently("latest.json", async || Ok(depot.pointed().await?)).await?;
+    let mut needed = Needed::none(depot);
+    needed.count(ids.len())?;
     let (kept, retired) = choose(ids, pointed.as_ref(), settings, now);
     let mut pruned = Pruned {
         kept,
@@ -64,20 +72,23 @@ pub async fn prune(
 
     // All manifests are read before the first is touched. One that is gone was retired by someone
     // else just now, and is found among the retired ones.
-    let mut kept = BTreeSet::new();
-    let mut waiting = BTreeSet::new();
     for id in &pruned.kept {
-        kept.extend(files_of(id, async || depot.manifest(id).await).await?);
+        needed.add(For::Kept, read(id, async || depot.manifest(id).await).await?)?;
     }
     for id in &pruned.retired {
-        waiting.extend(files_of(id, async || depot.manifest(id).await).await?);
+        needed.add(For::Retired, read(id, async || depot.manifest(id).await).await?)?;
     }
     let mut expired = Vec::new();
-    for (id, at) in patiently("retired", async || Ok(depot.retired().await?)).await? {
+    let retired_before = patiently("retired", async || Ok(depot.retired().await?)).await?;
+    needed.count(retired_before.len())?;
+    for (id, at) in retired_before {
         if old(at) {
             expired.push(id);
         } else {
-            waiting.extend(files_of(&id, async || depot.retired_manifest(&id).await).await?);
+            needed.add(
+                For::Retired,
+                read(&id, async || depot.retired_manifest(&id).await).await?,
+            )?;
         }
     }
     if !dry_run {
@@ -87,10 +98,11 @@ pub async fn prune(
         }
     }
     for (hash, stored) in patiently("files", async || Ok(depot.files().await?)).await? {
-        if kept.contains(&hash) {
+        let by = needed.by_whom(&hash);
+        if by == Some(For::Kept) {
             continue;
         }
-        if waiting.contains(&hash) || !old(stored.modified) {
+        if by == Some(For::Retired) || !old(stored.modified) {
             pruned.waiting_files += 1;
             pruned.waiting_bytes += stored.size;
             continue;
@@ -131,14 +143,74 @@ fn choose(
     (kept, retired)
 }
 
-async fn files_of(
+/// A manifest; none when it is gone.
+async fn read(
     id: &SnapshotId,
     read: impl AsyncFnMut() -> Result<Manifest, SnapshotError>,
-) -> Result<Vec<String>, SnapshotError> {
+) -> Result<Option<Manifest>, SnapshotError> {
     match patiently(id.as_str(), read).await {
-        Ok(manifest) => Ok(manifest.files.into_iter().map(|file| file.hash).collect()),
-        Err(SnapshotError::NoSuch { .. }) => Ok(Vec::new()),
+        Ok(manifest) => Ok(Some(manifest)),
+        Err(SnapshotError::NoSuch { .. }) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// What kind of snapshot needs a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum For {
+    Kept,
+    Retired,
+}
+
+/// Files that snapshots need, as many as one may keep in memory.
+struct Needed {
+    place: String,
+    manifests: usize,
+    files: BTreeMap<[u8; 32], For>,
+}
+
+impl Needed {
+    fn none(depot: &Depot) -> Self {
+        Self {
+            place: depot.place().to_owned(),
+            manifests: 0,
+            files: BTreeMap::new(),
+        }
+    }
+
+    /// So many more snapshots are to be read.
+    fn count(&mut self, manifests: usize) -> Result<(), SnapshotError> {
+        self.manifests += manifests;
+        if self.manifests <= MOST_MANIFESTS {
+            return Ok(());
+        }
+        Err(SnapshotError::TooMany {
+            place: self.place.clone(),
+            found: format!("{} manifests in manifests/ and retired/", self.manifests),
+            most: MOST_MANIFESTS,
+        })
+    }
+
+    fn add(&mut self, needed: For, by: Option<Manifest>) -> Result<(), SnapshotError> {
+        let files = by.map(|manifest| manifest.files).unwrap_or_default();
+        for file in files {
+            // The hashes of a manifest that was read are hashes.
+            if let Some(hash) = unhex_array(&file.hash) {
+                self.files.entry(hash).or_insert(needed);
+            }
+            if self.files.len() > MOST_FILES {
+                return Err(SnapshotError::TooMany {
+                    place: self.place.clone(),
+                    found: "manifests that name more files".to_owned(),
+                    most: MOST_FILES,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn by_whom(&self, hash: &str) -> Option<For> {
+        self.files.get(&unhex_array(hash)?).copied()
     }
 }
 

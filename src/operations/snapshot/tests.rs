@@ -669,6 +669,56 @@ fn a_manifest_that_cannot_be_read_stops_pruning_before_anything_is_deleted() {
 }
 
 #[test]
+fn pruning_stops_before_it_deletes_when_there_is_more_than_it_can_remember() {
+    run(async {
+        let mut world = World::new();
+        let mut made = Vec::new();
+        for _ in 0..3 {
+            world.write(1_000);
+            made.push(world.snapshot().await.manifest);
+        }
+        let (place, inside) = (world.depot(), world.objects.under("snapshots"));
+        let policy = SnapshotSettings {
+            keep_last: 1,
+            grace_seconds: 0,
+            ..world.settings.clone()
+        };
+        let files = place.files().await.unwrap().len();
+        let refused = async |why: &str| {
+            let error = prune(&place, &policy, false).await.unwrap_err();
+            assert!(matches!(error, SnapshotError::TooMany { .. }), "{error}");
+            let words = error.to_string();
+            assert!(words.contains(place.place()) && words.contains(why), "{words}");
+            assert_eq!(place.files().await.unwrap().len(), files);
+        };
+        // Many manifests.
+        let many: Vec<_> = (0..40).map(|n| SnapshotId::new(Millis(2), n)).collect();
+        for id in &many {
+            let name = format!("retired/{id}.json");
+            inside.put(&name, b"{}".to_vec()).await.unwrap();
+        }
+        refused("43 manifests").await;
+        for id in &many {
+            place.forget_retired(id).await.unwrap();
+        }
+        // One manifest that names as many files as there may be, beside those that are there.
+        let mut wide = made[0].clone();
+        wide.id = SnapshotId::new(Millis(1), 0);
+        let more = (0..1_000u32).map(|n| FileEntry {
+            name: format!("{n}.more"),
+            size: 0,
+            hash: blake3::hash(&n.to_be_bytes()).to_hex().to_string(),
+            inode: 0,
+            modified_ns: 0,
+        });
+        wide.files.extend(more);
+        place.put_manifest(&wide).await.unwrap();
+        refused("more files").await;
+        assert_eq!(place.ids().await.unwrap().len(), 4);
+    });
+}
+
+#[test]
 fn the_snapshot_of_a_time_is_the_newest_before_it() {
     run(async {
         let mut world = World::new();

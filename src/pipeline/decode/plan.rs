@@ -130,10 +130,15 @@ impl DecodePlan {
             .chain(TimeField::ALL.map(TimeField::name));
         match needed.find(|name| !steps.iter().any(|step| *step.field == **name)) {
             Some(missing) => Err(PlanError::Missing(missing)),
-            None => Ok(Self {
-                steps: steps.into(),
-                skips: skips.finish(),
-            }),
+            None => Ok(Self::of(steps, skips.finish())),
+        }
+    }
+
+    fn of(mut steps: Vec<Step>, skips: SkipTable) -> Self {
+        steps.retain(|step| !matches!(step.action, Action::Skip(id) if skips.is_weightless(id)));
+        Self {
+            steps: steps.into(),
+            skips,
         }
     }
 

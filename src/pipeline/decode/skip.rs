@@ -1,8 +1,8 @@
 //! Steps over values of any Avro type: fields of the writer that the contract does not know.
 //!
-//! A table of types, each known by its number, so that recursive types are loops in the table and
-//! no walk is longer than the bytes it walks over. What a skipped value *says* is nobody's business
-//! here (its text may be broken UTF-8, its UUID none); only where it ends is.
+//! A table of types, each known by its number, so that recursive types are loops in the table. What takes no
+//! bytes is not in it, so no walk is longer than the bytes it walks over. What a skipped value *says* is nobody's
+//! business here (its text may be broken UTF-8, its UUID none); only where it ends is.
 
 use super::cursor::{Cursor, Fault};
 use super::names::{Names, fullname, namespace_of};
@@ -36,7 +36,14 @@ enum Skip {
     Array(TypeId),
     Map(TypeId),
     Union(Box<[TypeId]>),
+    /// The fields that take bytes. Without any it is still being made.
     Record(Box<[TypeId]>),
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Values that were walked over on this thread.
+    pub(super) static WALKED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// The types that are stepped over.
@@ -51,10 +58,17 @@ impl SkipTable {
         self.walk(id, cursor, 0)
     }
 
+    /// Whether values of the type take no bytes.
+    pub(super) fn is_weightless(&self, id: TypeId) -> bool {
+        matches!(self.types[id.0], Skip::Nothing)
+    }
+
     fn walk(&self, id: TypeId, cursor: &mut Cursor<'_>, depth: usize) -> Result<(), Fault> {
         if depth > DEEPEST_VALUE {
             return Err(Fault::Depth(DEEPEST_VALUE));
         }
+        #[cfg(test)]
+        WALKED.with(|walked| walked.set(walked.get() + 1));
         match &self.types[id.0] {
             Skip::Nothing => Ok(()),
             Skip::Boolean => match cursor.byte()? {
@@ -66,9 +80,10 @@ impl SkipTable {
             Skip::Bytes => cursor.bytes().map(drop),
             Skip::Fixed(size) => cursor.take(*size).map(drop),
             Skip::Enum(symbols) => cursor.symbol(*symbols).map(drop),
-            Skip::Array(items) => self.blocks(cursor, |cursor| self.walk(*items, cursor, depth + 1), {
-                matches!(self.types[items.0], Skip::Nothing)
-            }),
+            Skip::Array(items) => {
+                let item = |cursor: &mut Cursor<'_>| self.walk(*items, cursor, depth + 1);
+                self.blocks(cursor, item, self.is_weightless(*items))
+            }
             Skip::Map(values) => {
                 let entry = |cursor: &mut Cursor<'_>| {
                     cursor.bytes()?;
@@ -182,8 +197,28 @@ impl<'s> SkipCompiler<'s> {
         }
         let inner = full.as_deref().and_then(namespace_of).or(namespace);
         let skip = self.of(schema, inner, depth)?;
+        let alone = self.stands_for(&skip);
         self.table.types[id.0] = skip;
-        Ok(id)
+        // Whoever looks it up from now on steps over its one field.
+        if let (Some(field), Some(full)) = (alone, full) {
+            self.by_name.insert(full, field);
+        }
+        Ok(alone.unwrap_or(id))
+    }
+
+    /// The one field of a record that has no other: records in records are one step, however many.
+    fn stands_for(&self, skip: &Skip) -> Option<TypeId> {
+        match skip {
+            Skip::Record(fields) => match **fields {
+                [field] if !self.is_being_made(field) => Some(field),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn is_being_made(&self, id: TypeId) -> bool {
+        matches!(&self.table.types[id.0], Skip::Record(fields) if fields.is_empty())
     }
 
     fn of(&mut self, schema: &'s Schema, namespace: Option<&str>, depth: usize) -> Result<Skip, PlanError> {
@@ -224,19 +259,18 @@ impl<'s> SkipCompiler<'s> {
                 )
             }
             Schema::Record(record) => {
-                let fields = record.fields.iter();
-                let fields: Box<[TypeId]> = fields
+                let mut fields = record
+                    .fields
+                    .iter()
                     .map(|field| self.add(&field.schema, namespace, depth + 1))
-                    .collect::<Result<_, _>>()?;
+                    .collect::<Result<Vec<_>, _>>()?;
                 // A record that is still being made is among its own fields: it has no end at all,
                 // and is not weightless.
-                if fields
-                    .iter()
-                    .all(|field| matches!(self.table.types[field.0], Skip::Nothing))
-                {
+                fields.retain(|field| !self.table.is_weightless(*field));
+                if fields.is_empty() {
                     Skip::Nothing
                 } else {
-                    Skip::Record(fields)
+                    Skip::Record(fields.into())
                 }
             }
             Schema::Ref { name } => return Err(PlanError::UnknownName(fullname(name, namespace))),

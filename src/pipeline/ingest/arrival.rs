@@ -2,34 +2,44 @@
 //! function of the topic alone, so that every replica says the same.
 //!
 //! A timestamp that the broker set when it appended the record is its word. One that a producer set
-//! (CreateTime) is what a clock said that is not ours, in a unit that someone may have mistaken:
+//! (CreateTime) is what a clock said that is not ours, in a unit that someone may have mistaken. It is held
+//! against the newest one that was believed:
 //!
 //! | the timestamp | the arrival time |
 //! |---|---|
-//! | is missing, or at or beyond the latest event time that is accepted | that of the record before |
-//! | is older than the arrival time before | that of the record before |
-//! | is up to a week ahead | it |
-//! | is further ahead | that of the record before, until five records in a row are: then the oldest of the five |
+//! | is missing, or no time that an event may have | that of the record before |
+//! | is older, or up to a week newer | it, or that of the record before if that is later |
+//! | is more than a week newer | that of the record before; for each five such records in a row a week more than what is believed, up to the oldest of them |
 //!
-//! So one wild clock cannot pin a partition's arrival time, and a partition that was silent for long is
-//! late by a few records at most. The first record of a partition has nothing to be held against.
+//! So one wild clock moves nothing and a handful of its records a week at most, once; to carry a partition to
+//! 2099 takes some 19,000 of them without a believable one in between. A partition that was silent for a month is
+//! late by 25 records.
+//!
+//! The first record has nothing to be held against, and may be the wild one. So its time is in doubt until five
+//! others lie within a week of it. When five lie more than a week behind it before that, it is taken back: the
+//! youngest of these five stands in its place, in doubt as well. Only here the arrival times of a partition go
+//! back. Two rely on their order. `retention::claim`, that what comes behind a decision was later: whoever decides
+//! takes no partition's time that is ahead of the decision's own arrival, and what is said to have arrived in the
+//! future is not quiet before then, so what was taken back makes nothing due. And lists of dead letters, which go
+//! back by offset and end at the first that is too old: by time they miss what is said to have arrived in the future.
 
 use crate::domain::Millis;
 use crate::pipeline::kafka::source::RawRecord;
-use crate::store::records::{AheadRecord, OffsetRecord};
+use crate::store::records::{AheadRecord, DoubtRecord, OffsetRecord, ToldRecord};
 
 /// So far ahead a producer's clock is believed at once.
 pub const BELIEVED_MS: i64 = 7 * 86_400_000;
-/// So many records in a row that are further ahead are believed.
+/// So many records are believed that say the same, for as long again.
 pub const CONFIRMED_BY: u8 = 5;
 
-/// The arrival time of a partition's last record, and the run of records that are too far ahead of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The arrival time of a partition's last record, and what was told up to there. The default is that of a
+/// partition of which no time is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Arrival {
     /// The arrival time.
     pub at: Millis,
-    /// Records in a row that are too far ahead.
-    pub ahead: Option<AheadRecord>,
+    /// What it follows from.
+    pub told: ToldRecord,
 }
 
 impl Arrival {
@@ -37,8 +47,17 @@ impl Arrival {
     pub fn of(row: Option<&OffsetRecord>) -> Option<Self> {
         row.filter(|row| row.last.is_some()).map(|row| Self {
             at: Millis(row.arrived_at),
-            ahead: row.ahead,
+            told: row.told,
         })
+    }
+
+    /// At this place of the log, where no more than its arrival time is known.
+    pub(super) fn in_between(at: Millis) -> Self {
+        let told = ToldRecord {
+            believed: at.0,
+            ..ToldRecord::default()
+        };
+        Self { at, told }
     }
 
     /// That of the record after it.
@@ -51,19 +70,57 @@ impl Arrival {
     /// The same of a timestamp, and whether the broker set it.
     #[must_use]
     pub(super) fn after(before: Option<Self>, timestamp: Option<Millis>, by_broker: bool) -> Self {
-        let at = before.map_or(Millis(0), |before| before.at);
-        let ahead = before.and_then(|before| before.ahead);
-        let Some(told) = timestamp.filter(|told| *told < Millis::LATEST_EVENT) else {
-            return Self { at, ahead };
+        let before = before.unwrap_or_default();
+        let accepted = Millis::EARLIEST_EVENT..Millis::LATEST_EVENT;
+        let Some(told) = timestamp.filter(|told| accepted.contains(told)) else {
+            return before;
         };
-        let believed = told.0 <= at.0.saturating_add(BELIEVED_MS);
-        if by_broker || believed || before.is_none() {
-            return Self {
-                at: told.max(at),
-                ahead: None,
-            };
+        if by_broker {
+            return before.by_broker(told);
         }
-        let run = ahead.map_or(
+        let ahead = told.0.saturating_sub(before.told.believed);
+        if before.told.believed == 0 {
+            Self::first(told)
+        } else if ahead > BELIEVED_MS {
+            before.far_ahead(told)
+        } else if ahead >= -BELIEVED_MS {
+            before.near(told)
+        } else {
+            before.far_behind(told)
+        }
+    }
+
+    fn first(told: Millis) -> Self {
+        Self {
+            at: told,
+            told: ToldRecord {
+                believed: told.0,
+                ahead: None,
+                doubt: Some(DoubtRecord::default()),
+            },
+        }
+    }
+
+    fn by_broker(self, told: Millis) -> Self {
+        if self.told.doubt.is_some() {
+            return Self::in_between(told);
+        }
+        Self::in_between(told.max(self.at))
+    }
+
+    fn near(mut self, told: Millis) -> Self {
+        self.told.believed = self.told.believed.max(told.0);
+        self.told.ahead = None;
+        self.at = self.at.max(told);
+        self.told.doubt = self.told.doubt.and_then(|mut doubt| {
+            doubt.agreeing += 1;
+            (doubt.agreeing < CONFIRMED_BY).then_some(doubt)
+        });
+        self
+    }
+
+    fn far_ahead(mut self, told: Millis) -> Self {
+        let run = self.told.ahead.map_or(
             AheadRecord {
                 oldest: told.0,
                 records: 1,
@@ -73,13 +130,34 @@ impl Arrival {
                 records: run.records.saturating_add(1),
             },
         );
-        if run.records < CONFIRMED_BY {
-            return Self { at, ahead: Some(run) };
+        let weeks = i64::from(run.records / u32::from(CONFIRMED_BY));
+        let reached = self
+            .told
+            .believed
+            .saturating_add(BELIEVED_MS.saturating_mul(weeks));
+        self.at = self.at.max(Millis(run.oldest.min(reached)));
+        if run.oldest > reached {
+            self.told.ahead = Some(run);
+            return self;
         }
-        Self {
-            at: Millis(run.oldest),
-            ahead: None,
+        self.told = ToldRecord {
+            believed: run.oldest,
+            ..ToldRecord::default()
+        };
+        self
+    }
+
+    fn far_behind(mut self, told: Millis) -> Self {
+        let Some(mut doubt) = self.told.doubt else {
+            return self;
+        };
+        doubt.youngest = doubt.youngest.max(told.0);
+        doubt.behind += 1;
+        if doubt.behind >= CONFIRMED_BY {
+            return Self::first(Millis(doubt.youngest));
         }
+        self.told.doubt = Some(doubt);
+        self
     }
 }
 
@@ -89,7 +167,9 @@ mod tests {
     use proptest::prelude::*;
 
     const DAY: i64 = 86_400_000;
+    const WEEK: i64 = 7 * DAY;
     const NOW: i64 = 1_763_600_000_000;
+    const YEARS: i64 = 60 * 365 * DAY;
 
     fn arrivals(timestamps: &[i64]) -> Vec<i64> {
         let mut last = None;
@@ -102,32 +182,90 @@ mod tests {
         all
     }
 
-    #[test]
-    fn one_wild_clock_pins_nothing() {
-        let micros = NOW * 1_000;
-        assert_eq!(arrivals(&[NOW, micros, NOW + 5]), [0, 0, 5]);
-        let years = NOW + 3_650 * DAY;
-        assert_eq!(
-            arrivals(&[NOW, years, years, NOW + 5, years, NOW + 9]),
-            [0, 0, 0, 5, 5, 9]
-        );
+    /// Some records that agree, and then these.
+    fn later_arrivals(timestamps: &[i64]) -> Vec<i64> {
+        let told = [&[NOW; 6], timestamps].concat();
+        arrivals(&told).split_off(6)
     }
 
     #[test]
-    fn a_partition_that_was_silent_for_long_goes_on_after_a_few_records() {
+    fn one_wild_clock_moves_nothing() {
+        let micros = NOW * 1_000;
+        assert_eq!(later_arrivals(&[micros, NOW + 5]), [0, 5]);
+        let years = NOW + YEARS;
+        assert_eq!(
+            later_arrivals(&[years, years, NOW + 5, years, NOW + 9]),
+            [0, 0, 5, 5, 9]
+        );
+        // Nor does one of the past.
+        assert_eq!(later_arrivals(&[NOW - YEARS / 3, NOW + 5, 0, -7]), [0, 5, 5, 5]);
+    }
+
+    #[test]
+    fn a_handful_from_a_wild_clock_moves_a_week_at_most_however_often() {
+        let years = NOW + YEARS;
+        for before in 0..8 {
+            let mut told = vec![NOW; 1 + before];
+            for round in 0..20 {
+                told.extend([years + round; 9]);
+                told.push(NOW + round);
+            }
+            let last = *arrivals(&told).last().unwrap();
+            assert!(last <= WEEK + 20, "{last}");
+        }
+        // Three times as many in a row three weeks, until time has come that far by itself.
+        let later = NOW + 40 * DAY;
+        let mut told = vec![years; 15];
+        told.extend([NOW + 5, NOW + 6 * DAY, NOW + 12 * DAY, NOW + 18 * DAY]);
+        told.extend([NOW + 24 * DAY, NOW + 30 * DAY, NOW + 36 * DAY, later]);
+        let reached = later_arrivals(&told);
+        assert_eq!(reached[14..19], [3 * WEEK; 5]);
+        assert_eq!(reached[19..], [24 * DAY, 30 * DAY, 36 * DAY, 40 * DAY]);
+    }
+
+    #[test]
+    fn a_partition_that_was_silent_for_long_goes_on_after_some_records() {
         let later = NOW + 30 * DAY;
-        let told = [
-            NOW,
-            later + 3,
-            later + 1,
-            later + 2,
-            later + 4,
-            later + 5,
-            later + 6,
-        ];
-        let expected = [0, 0, 0, 0, 0, 1, 6].map(|ms| if ms == 0 { 0 } else { 30 * DAY + ms });
-        assert_eq!(arrivals(&told), expected);
-        assert_eq!(arrivals(&[NOW, NOW + 6 * DAY, NOW + DAY]), [0, 6 * DAY, 6 * DAY]);
+        let told: Vec<i64> = (0..30).map(|number| later + (number + 3) % 30).collect();
+        let found = later_arrivals(&told);
+        let weeks = [0, WEEK, 2 * WEEK, 3 * WEEK, 4 * WEEK];
+        let late: Vec<i64> = (1..25).map(|records| weeks[records / 5]).collect();
+        assert_eq!(found[..24], late);
+        // The oldest of all that said so, and from then on what is told.
+        assert_eq!(found[24], 30 * DAY + 3);
+        assert_eq!(found[26], 30 * DAY + 29);
+        // What is far behind, from a clock that stands still, breaks no row.
+        let mixed: Vec<i64> = (0..50)
+            .map(|n| if n % 2 == 0 { later } else { NOW - YEARS / 3 })
+            .collect();
+        assert_eq!(*later_arrivals(&mixed).last().unwrap(), 30 * DAY);
+        let told = [NOW + 6 * DAY, NOW + DAY];
+        assert_eq!(later_arrivals(&told), [6 * DAY, 6 * DAY]);
+    }
+
+    #[test]
+    fn a_wild_first_record_is_taken_back() {
+        let wild = NOW + YEARS;
+        let mut told = vec![wild];
+        told.extend(NOW..NOW + 10);
+        let found = arrivals(&told);
+        assert_eq!(found[..5], [YEARS; 5]);
+        assert_eq!(found[5..], [4, 5, 6, 7, 8, 9]);
+        // Others of its kind do not help it, nor ones that are wild otherwise.
+        for others in [[wild, wild + 1], [NOW + YEARS / 2, NOW + YEARS / 3]] {
+            let mut told = vec![wild, NOW, others[0], NOW, others[1], NOW + 1];
+            told.extend(NOW + 2..NOW + 20);
+            assert_eq!(*arrivals(&told).last().unwrap(), 19, "{others:?}");
+        }
+        // When five agree with a first one it stands, whoever lags behind.
+        let mut told = vec![NOW; 6];
+        told.extend([NOW - YEARS / 3; 20]);
+        assert_eq!(*arrivals(&told).last().unwrap(), 0);
+    }
+
+    #[test]
+    fn a_partition_whose_first_records_tell_no_time_begins_with_the_first_that_does() {
+        assert_eq!(arrivals(&[0, 5, i64::MAX, NOW, NOW + 3])[3..], [0, 3]);
     }
 
     #[test]
@@ -136,15 +274,27 @@ mod tests {
         let later = Millis(NOW + 60 * DAY);
         assert_eq!(Arrival::after(before, Some(later), true).at, later);
         assert_eq!(Arrival::after(before, None, true).at, Millis(NOW));
+        assert_eq!(
+            Arrival::after(before, Some(Millis(NOW - 5)), true).at,
+            Millis(NOW)
+        );
+        // It settles what a producer said first.
+        let wild = Some(Arrival::after(None, Some(Millis(NOW + YEARS)), false));
+        assert_eq!(Arrival::after(wild, Some(Millis(NOW)), true).at, Millis(NOW));
     }
 
     proptest! {
         #[test]
-        fn arrival_times_never_go_back_and_stay_in_bounds(told in prop::collection::vec(any::<i64>(), 1..40)) {
+        fn arrival_times_stay_in_bounds_and_go_back_only_while_the_first_is_in_doubt(
+            told in prop::collection::vec((any::<i64>(), -9i64..9, any::<bool>()), 1..60),
+        ) {
             let mut last: Option<Arrival> = None;
-            for told in told {
-                let next = Arrival::after(last, Some(Millis(told)), told % 2 == 0);
-                prop_assert!(next.at >= last.map_or(Millis(0), |last| last.at) && next.at < Millis::LATEST_EVENT);
+            for (wild, days, is_wild) in told {
+                let told = if is_wild { wild } else { NOW + days * DAY };
+                let next = Arrival::after(last, Some(Millis(told)), wild % 5 == 0);
+                prop_assert!(next.at < Millis::LATEST_EVENT);
+                let before = last.unwrap_or_default();
+                prop_assert!(next.at >= before.at || before.told.doubt.is_some());
                 last = Some(next);
             }
         }

@@ -7,32 +7,34 @@
 //! published of it, or redriven by hand meanwhile, is a later delivery of the same event, and the fold
 //! knows those. Whatever is done twice, here or after a crash, finds no letter any more.
 
+mod asked;
+mod ids;
+
+pub use asked::AskedFor;
+
 use super::origin::DeadLetterTopics;
 use super::writer::{put_letter, returned_mark};
-use crate::domain::{Event, Millis, Position};
+use crate::domain::{Cut, Event, Millis, Position};
 use crate::failpoint;
-use crate::pipeline::decode::{DecodePlan, DefectReason, Rejected, wire};
+use crate::pipeline::decode::{DefectReason, Rejected, wire};
 use crate::pipeline::kafka::source::{RawHeaders, RawRecord};
 use crate::pipeline::projector::{Projector, ProjectorGone, ProjectorHandle};
-use crate::pipeline::registry::{SchemaError, SchemaSource};
+use crate::pipeline::registry::SchemaSource;
 use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, counts};
 use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord};
 use crate::store::{Batch, Key, SharedStore, StoreError, StoreRead, Table, keys, offsets, reads, until};
 use crate::wait;
-use std::collections::HashMap;
-
+use ids::{Answer, Ids, Met, may_pass};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Letters that are read again in one write.
 const CHUNK: usize = 256;
 /// Offsets whose letters are looked through in one round.
 const OFFSETS: u64 = 1 << 26;
-/// Ids that the registry is asked for in one round.
-const QUESTIONS: usize = 16;
 /// Bytes of values that one round holds: it ends behind the letter that goes beyond.
 const VALUE_BYTES: usize = 4 << 20;
 
@@ -48,6 +50,8 @@ pub struct Reread {
     pub book: DeadLetterLock,
     /// The topics that letters can come from.
     pub topics: DeadLetterTopics,
+    /// Where to tell which letters' schemas were asked for.
+    pub asked_for: Arc<AskedFor>,
     /// Ends it.
     pub shutdown: CancellationToken,
 }
@@ -61,29 +65,72 @@ pub(crate) enum RereadError {
     Projector(#[from] ProjectorGone),
 }
 
-/// What the registry says of an id, in one round.
-type Asked = HashMap<u32, Result<Arc<DecodePlan>, SchemaError>>;
-
 /// Why a round ended where it did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// All letters were looked at, or none can be put in another's place now.
+    /// All letters were looked at and all their ids asked for, or none can be put in another's place now.
     Pass,
     /// There is more than one write takes.
     Room,
-    /// The next letter's id is one question too many.
+    /// There are more ids to ask for.
     Questions,
 }
 
 impl Ended {
-    /// How long to wait for the next round. So an id is asked for soon however many made-up ones lie in
-    /// front of it, and the registry hears a few questions a second.
+    /// How long to wait for the next round, so that the registry hears a few questions a second.
     const fn wait(self) -> Duration {
         match self {
             Self::Pass => Duration::from_secs(5),
             Self::Room => Duration::from_millis(100),
             Self::Questions => Duration::from_secs(1),
         }
+    }
+}
+
+const FIRST: Position = Position {
+    partition: 0,
+    offset: 0,
+};
+
+/// How far the letters are looked through. One pass goes through all that lie in a cut, and ends when their ids
+/// were asked for; what is beyond is looked at by the way.
+pub(crate) struct Walk {
+    next: Position,
+    ids: Ids,
+    pass: u64,
+    /// What the pass goes through, and what had been forgotten when it began; `None` between two passes.
+    within: Option<(Cut, u64)>,
+    /// The pass has come to the end, and waits for answers.
+    is_through: bool,
+}
+
+impl Default for Walk {
+    fn default() -> Self {
+        Self {
+            next: FIRST,
+            ids: Ids::default(),
+            pass: 0,
+            within: None,
+            is_through: false,
+        }
+    }
+}
+
+impl Walk {
+    fn ends(&mut self, asked_for: &AskedFor) {
+        if let Some((cut, forgotten)) = self.within.take() {
+            asked_for.reach(cut, forgotten);
+        }
+        self.ids.forget_known();
+        (self.next, self.is_through) = (FIRST, false);
+    }
+
+    /// Looks at the letters from there on again: the schema of those of one id is known now.
+    fn goes_back(&mut self, to: Position) {
+        if self.is_through || to < self.next {
+            self.next = to;
+        }
+        self.is_through = false;
     }
 }
 
@@ -101,8 +148,8 @@ enum Looked {
     Stays,
     /// Something else.
     Became(Box<Found>),
-    /// Nobody asked yet.
-    NotAsked,
+    /// Its id is to be asked for, and there is no room to remember it.
+    NoRoom,
 }
 
 /// A letter, and what its record comes to now.
@@ -124,10 +171,10 @@ impl Reread {
     }
 
     fn run(self) {
-        let mut next = Position::new(0, 0);
+        let mut walk = Walk::default();
         while !self.shutdown.is_cancelled() {
             failpoint::pass("thread.reread");
-            let pause = match self.round(&mut next) {
+            let pause = match self.round(&mut walk, wait::now()) {
                 Ok((letters, ended)) => {
                     if letters > 0 {
                         tracing::info!(
@@ -147,48 +194,86 @@ impl Reread {
         }
     }
 
-    /// Looks through some of the letters, from `next` on, and leaves it where the next round begins. How
-    /// many became something else, and why it ended.
-    pub(crate) fn round(&self, next: &mut Position) -> Result<(usize, Ended), RereadError> {
-        let reason = DefectReason::UnknownSchema.as_str();
-        let waiting = counts(&*self.store)?
-            .get(reason)
-            .map_or(0, |counts| counts.total());
-        if waiting == 0 {
-            *next = Position::new(0, 0);
+    /// Looks through some of the letters, from where the walk is, and asks for some of their ids. How many
+    /// letters became something else, and why it ended.
+    pub(crate) fn round(&self, walk: &mut Walk, now: Instant) -> Result<(usize, Ended), RereadError> {
+        if walk.within.is_none() {
+            // What lies behind the cursor cannot be put in a letter's place yet.
+            walk.within = Some((self.projector.status().cursor, self.asked_for.forgotten()));
+            walk.pass += 1;
+        }
+        if self.has_no_letters()? {
+            walk.ends(&self.asked_for);
+            walk.ids = Ids::default();
             return Ok((0, Ended::Pass));
         }
-        let (candidates, reached) = self.candidates(*next)?;
-        let LookedAt { found, stopped } = self.look_at(candidates)?;
+        let (candidates, reached) = self.candidates(walk.next)?;
+        let LookedAt { found, stopped } = self.look_at(candidates, walk, now)?;
         let count = found.len();
         // A rebuild reads the log meanwhile: then later, from here.
         if !self.replace(found)? {
             return Ok((0, Ended::Pass));
         }
-        let first = Position::new(0, 0);
-        let whole = if reached == first {
-            Ended::Pass
-        } else {
-            Ended::Room
-        };
-        let (ended, at) = stopped.unwrap_or((whole, reached));
-        *next = at;
-        Ok((count, ended))
+        let (ended, next) = stopped.unwrap_or((Ended::Room, reached));
+        walk.is_through |= stopped.is_none() && reached == FIRST;
+        walk.next = next;
+        Ok((count, self.ask(walk, ended, now)))
+    }
+
+    fn has_no_letters(&self) -> Result<bool, StoreError> {
+        let counts = counts(&*self.store)?;
+        let unknown = counts.get(DefectReason::UnknownSchema.as_str());
+        Ok(unknown.is_none_or(|counts| counts.total() == 0))
+    }
+
+    /// Asks for ids whose turn it is. Why the round ends.
+    fn ask(&self, walk: &mut Walk, ended: Ended, now: Instant) -> Ended {
+        let mut known = None;
+        let mut in_vain = false;
+        for id in walk.ids.next(now) {
+            let answer = self.schemas.plan_now(id);
+            let is_away = matches!(&answer, Err(why) if why.defect(id).is_none());
+            match walk.ids.answered(id, answer, walk.pass, now) {
+                Some(first) => known = known.into_iter().chain([first]).min(),
+                None => in_vain = true,
+            }
+            if is_away {
+                break;
+            }
+        }
+        if let Some(first) = known {
+            walk.goes_back(first);
+            return Ended::Room;
+        }
+        let is_over = walk.is_through && !walk.ids.is_any_wanted();
+        if is_over {
+            walk.ends(&self.asked_for);
+        }
+        match ended {
+            _ if in_vain && (!is_over || walk.ids.is_any_due(now)) => Ended::Questions,
+            _ if is_over => Ended::Pass,
+            _ if walk.is_through => Ended::Questions,
+            ended => ended,
+        }
     }
 
     /// What these letters come to, and where to go on if not all of them were looked at.
-    fn look_at(&self, candidates: Vec<Position>) -> Result<LookedAt, StoreError> {
-        let mut asked = Asked::new();
+    fn look_at(
+        &self,
+        candidates: Vec<Position>,
+        walk: &mut Walk,
+        now: Instant,
+    ) -> Result<LookedAt, StoreError> {
         let (mut all, mut bytes) = (LookedAt::default(), 0);
         for position in candidates {
-            match self.look(position, &mut asked)? {
+            match self.look(position, walk, now)? {
                 Looked::Stays => {}
                 Looked::Became(letter) => {
                     bytes += letter.value.len();
                     all.found.push(*letter);
                 }
                 // What is known without asking is read all the same.
-                Looked::NotAsked => _ = all.stopped.get_or_insert((Ended::Questions, position)),
+                Looked::NoRoom => _ = all.stopped.get_or_insert((Ended::Questions, position)),
             }
             if bytes >= VALUE_BYTES {
                 let behind = Position::new(position.partition, position.offset + 1);
@@ -225,11 +310,11 @@ impl Reread {
             }
             left -= next - first;
         }
-        Ok((found, Position::new(0, 0)))
+        Ok((found, FIRST))
     }
 
     /// What a letter comes to now.
-    fn look(&self, position: Position, asked: &mut Asked) -> Result<Looked, StoreError> {
+    fn look(&self, position: Position, walk: &mut Walk, now: Instant) -> Result<Looked, StoreError> {
         let mut key = Key::default();
         keys::by_offset(&mut key, position);
         let Some(row) = self.store.get(Table::DeadLetters, &key)? else {
@@ -239,30 +324,45 @@ impl Reread {
         let Ok((id, body)) = wire::payload(letter.value) else {
             return Ok(Looked::Stays);
         };
-        let outcome = match self.plan(id, asked) {
+        let answer = self.answer(id, walk);
+        if answer.as_ref().is_none_or(may_pass) {
+            let met = self.met(position, Millis(letter.arrived_at), walk);
+            if !walk.ids.meet(id, met, now) {
+                return Ok(Looked::NoRoom);
+            }
+        }
+        let outcome = match answer {
             Some(Ok(plan)) => plan.event(body, position, Millis(letter.arrived_at)),
             Some(Err(why)) => match why.defect(id) {
                 Some(defect) if defect.detail != letter.detail => Err(defect.into()),
                 _ => return Ok(Looked::Stays),
             },
-            None => return Ok(Looked::NotAsked),
+            None => return Ok(Looked::Stays),
         };
         Ok(Looked::Became(Box::new(Found {
             position,
-            value: row.to_vec(),
+            value: row,
             outcome,
         })))
     }
 
-    /// What the registry says of an id; `None` when that is one question too many.
-    fn plan(&self, id: u32, asked: &mut Asked) -> Option<Result<Arc<DecodePlan>, SchemaError>> {
-        if let Some(plan) = self.schemas.known(id) {
-            return Some(Ok(plan));
+    fn answer(&self, id: u32, walk: &Walk) -> Option<Answer> {
+        let told = walk.ids.answer(id).cloned();
+        match self.schemas.known(id) {
+            Some(plan) => Some(Ok(plan)),
+            None => told,
         }
-        if !asked.contains_key(&id) && asked.len() < QUESTIONS {
-            asked.insert(id, self.schemas.plan_now(id));
+    }
+
+    fn met(&self, position: Position, arrived_at: Millis, walk: &Walk) -> Met {
+        let within = walk.within.as_ref();
+        let is_in_pass = within.is_some_and(|(cut, _)| cut.contains(position));
+        let waits = is_in_pass && !self.asked_for.contains(position);
+        Met {
+            position,
+            arrived_at,
+            asked_since: if waits { walk.pass } else { 0 },
         }
-        asked.get(&id).cloned()
     }
 
     /// Puts what was found in the place of the letters. Whether that was possible now.

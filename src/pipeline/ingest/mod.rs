@@ -5,6 +5,7 @@
 pub mod arrival;
 mod fingerprint;
 mod gaps;
+mod kept;
 pub mod late_schemas;
 pub mod origin;
 mod patience;
@@ -16,6 +17,7 @@ pub mod topic_replay;
 pub mod writer;
 
 pub use fingerprint::fingerprint_of;
+pub(crate) use kept::Kept;
 pub use run::Ingest;
 pub use status::{IngestSnapshot, IngestStatus};
 

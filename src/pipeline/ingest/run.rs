@@ -198,6 +198,11 @@ impl<I: Deref<Target = Ingest>> Running<I> {
     }
 
     fn try_take(&mut self, record: &RawRecord<'_>, observed: &Observed) -> Result<Taken, RunError> {
+        if !self.writer.knows(record.position.partition) {
+            // Its first record may overtake what was seen before the poll.
+            let begins = self.broker.observed().map(|observed| observed.begins);
+            self.writer.begin(&begins.unwrap_or_default());
+        }
         let Admission::New { arrived_at } = self.writer.admit(record)? else {
             return Ok(Taken::Next);
         };
@@ -290,6 +295,8 @@ impl<I: Deref<Target = Ingest>> Running<I> {
         if observed.answered > self.mark.asked {
             self.check_ends(&observed)?;
             self.writer.settle_gaps(&observed.lows, &self.mark.next)?;
+            self.writer.begin(&observed.begins);
+            self.flush()?;
             self.mark = Mark {
                 asked: observed.asked,
                 next: self.writer.next(),
@@ -338,6 +345,7 @@ impl Ingest {
             }
             if polled {
                 status.waiting.clone_from(&observed.waiting);
+                status.held_up.clone_from(&observed.held_up);
             }
             // Some ends are no end: readiness and lag wait until all partitions have answered once.
             if observed.partitions > 0 {

@@ -27,6 +27,8 @@ pub struct IngestSnapshot {
     pub letters_stopped: Option<String>,
     /// Why ingest waits (registry down, disk full), with what to do.
     pub waiting: Option<String>,
+    /// What keeps records from being consumed although the broker gives them.
+    pub held_up: Option<String>,
     /// The disk is nearly full, and ingest waits for room.
     pub shortage: Option<Shortage>,
     /// Bytes free on the disk under the store, where known.

@@ -2,21 +2,22 @@
 
 use super::origin::DeadLetterTopics;
 use super::space::{Boundless, FreeSpace};
+use super::writer::{Admission, Writer};
 use super::{Ingest, IngestStatus};
 use crate::domain::clock::SystemClock;
 use crate::domain::{Cut, Millis, Position, SagaDefinitions, SagaId};
-use crate::pipeline::decode::DecodePlan;
+use crate::pipeline::decode::{DecodePlan, wire};
 use crate::pipeline::kafka::KafkaSettings;
 use crate::pipeline::kafka::source::{Broker, Observed, RawHeaders, RawRecord, Source, SourceError, Taken};
 use crate::pipeline::projector;
 use crate::pipeline::query::Query;
 use crate::pipeline::registry::{BundledSchema, SchemaError, SchemaSource};
-use crate::pipeline::verify::{Verify, digest};
+use crate::pipeline::verify::digest;
 use crate::store::dead_letters::{self, DeadLetterCounts, DeadLetterLock, Happened, Returned, ValueHash};
-use crate::store::records::{DeadLetterSummaryRecord, GapRecord};
+use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, GapRecord};
 use crate::store::{Key, SharedStore, Table, codec::Record, keys, reads};
 use crate::testkit;
-use crate::testkit::{TOPIC, settings, store};
+use crate::testkit::{TOPIC, differences, settings, store};
 use saga_tracker_sdk::contract::{SagaEvent, SagaStatus, SagaType};
 use saga_tracker_sdk::encoding::Encoder;
 use std::collections::{BTreeMap, VecDeque};
@@ -45,7 +46,7 @@ impl Source for ListSource {
     fn poll(
         &mut self,
         _idle: Duration,
-        _longest: Duration,
+        _timeout: Duration,
         take: &mut dyn FnMut(&RawRecord<'_>) -> Taken,
     ) -> Result<(), SourceError> {
         while let Some(record) = self.records.front() {
@@ -177,7 +178,7 @@ pub(super) fn run_with(
         clock: Arc::new(SystemClock),
         shutdown,
     };
-    let writer = super::writer::Writer::open(store.clone(), TOPIC).unwrap();
+    let writer = Writer::open(store.clone(), TOPIC).unwrap();
     if let Err(error) = ingest.consume(writer, &mut source) {
         status.update(|status| status.fatal = Some(error.to_string()));
     }
@@ -207,17 +208,6 @@ fn run(store: &SharedStore, records: Vec<Scripted>) -> Run {
 
 pub(super) fn bundled() -> Arc<dyn SchemaSource> {
     Arc::new(BundledSchema::new().unwrap())
-}
-
-pub(super) fn differences(store: &SharedStore) -> Vec<String> {
-    let verify = Verify {
-        store: store.clone(),
-        topic: TOPIC.to_owned(),
-        definitions: Arc::new(SagaDefinitions::default()),
-        settings: settings(1),
-        progress: Arc::default(),
-    };
-    verify.run().unwrap().differences.told
 }
 
 pub(super) fn letter_counts(store: &SharedStore) -> BTreeMap<String, u64> {
@@ -388,7 +378,7 @@ fn gap_kinds(store: &SharedStore) -> Vec<(u64, u8)> {
 }
 
 /// Accounts for these records and writes them, with what is known of the broker's first offset.
-fn account(writer: &mut super::writer::Writer, records: &[Scripted], low: Option<u64>) {
+fn account(writer: &mut Writer, records: &[Scripted], low: Option<u64>) {
     let plan = bundled().plan(1).unwrap();
     for record in records {
         let raw = RawRecord {
@@ -398,10 +388,10 @@ fn account(writer: &mut super::writer::Writer, records: &[Scripted], low: Option
             value: record.value.as_deref(),
             headers: RawHeaders::List(&record.headers),
         };
-        let super::writer::Admission::New { arrived_at } = writer.admit(&raw).unwrap() else {
+        let Admission::New { arrived_at } = writer.admit(&raw).unwrap() else {
             panic!("{} is known", record.position);
         };
-        let (_, body) = crate::pipeline::decode::wire::payload(raw.value).unwrap();
+        let (_, body) = wire::payload(raw.value).unwrap();
         let outcome = plan.event(body, record.position, arrived_at);
         writer.account(&raw, arrived_at, low, outcome);
     }
@@ -411,7 +401,7 @@ fn account(writer: &mut super::writer::Writer, records: &[Scripted], low: Option
 #[test]
 fn a_loss_while_running_is_a_loss_once_the_broker_says_so() {
     let store = store();
-    let mut writer = super::writer::Writer::open(store.clone(), TOPIC).unwrap();
+    let mut writer = Writer::open(store.clone(), TOPIC).unwrap();
     account(&mut writer, &events(0, 0..5), None);
     // The low that is known is from before the outage, and proves nothing of this gap.
     account(&mut writer, &events(0, 8..10), Some(0));
@@ -438,7 +428,7 @@ fn a_loss_while_running_is_a_loss_once_the_broker_says_so() {
 #[test]
 fn a_gap_that_nobody_judged_before_a_crash_is_judged_after_it() {
     let store = store();
-    let mut writer = super::writer::Writer::open(store.clone(), TOPIC).unwrap();
+    let mut writer = Writer::open(store.clone(), TOPIC).unwrap();
     account(&mut writer, &events(0, 0..5), None);
     account(&mut writer, &events(0, 8..10), None);
     drop(writer);
@@ -456,7 +446,7 @@ fn a_gap_that_nobody_judged_before_a_crash_is_judged_after_it() {
     );
     assert_eq!(gap_kinds(&store), [(5, 0)]);
     // And never again.
-    let mut writer = super::writer::Writer::open(store.clone(), TOPIC).unwrap();
+    let mut writer = Writer::open(store.clone(), TOPIC).unwrap();
     account(&mut writer, &events(0, 14..15), Some(8));
     writer.settle_gaps(&[(0, 12)].into(), &writer.next()).unwrap();
     writer.settle_gaps(&[(0, 15)].into(), &writer.next()).unwrap();
@@ -706,7 +696,7 @@ fn a_nearly_full_disk_stops_consumption_until_there_is_room_and_nothing_is_lost(
         clock: Arc::new(SystemClock),
         shutdown,
     };
-    let writer = super::writer::Writer::open(store.clone(), TOPIC).unwrap();
+    let writer = Writer::open(store.clone(), TOPIC).unwrap();
     let consuming = std::thread::spawn(move || ingest.consume(writer, &mut source).is_ok());
     let wait_for = |what: &dyn Fn() -> bool| {
         let deadline = std::time::Instant::now() + Duration::from_secs(20);
@@ -734,4 +724,86 @@ fn a_nearly_full_disk_stops_consumption_until_there_is_room_and_nothing_is_lost(
     assert_eq!(status.snapshot().shortage, None);
     assert_eq!(status.snapshot().next, [(0, 20)].into_iter().collect::<Cut>());
     assert_eq!(differences(&store), Vec::<String>::new());
+}
+
+#[test]
+fn what_expires_before_the_first_record_of_a_partition_was_read_is_a_recorded_loss() {
+    let store = store();
+    let seen = |low| Observed {
+        partitions: 3,
+        begins: [(0, 0), (1, 0), (2, low)].into(),
+        lows: [(0, 0), (1, 0), (2, low)].into(),
+        ends: [(0, 5), (2, low)].into_iter().collect(),
+        asked: 1,
+        answered: 1,
+        ..Observed::default()
+    };
+    run_with(&store, events(0, 0..5), 100, seen(0), bundled());
+    let rows: Vec<_> = reads::offsets(&*store, TOPIC).unwrap();
+    let next: Vec<_> = rows.iter().map(|(number, row)| (*number, row.next)).collect();
+    assert_eq!(next, [(0, 5), (1, 0), (2, 0)]);
+    // It is away while five hundred records come and expire.
+    let ran = run_with(&store, events(2, 501..502), 100, seen(501), bundled());
+    assert_eq!(ran.fatal(), "");
+    let found = gaps(&store);
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].0, found[0].1.next, found[0].1.kind), (0, 501, 0));
+    assert_eq!(differences(&store), Vec::<String>::new());
+}
+
+#[test]
+fn a_partition_begins_where_it_was_seen_first_even_when_its_records_come_before_that_is_written() {
+    let (store, early) = (store(), store());
+    let begins = Observed {
+        begins: [(1, 3)].into(),
+        ..Observed::default()
+    };
+    run_with(&store, events(1, 4..6), 100, begins.clone(), bundled());
+    let answered = Observed {
+        asked: 1,
+        answered: 1,
+        ..begins.clone()
+    };
+    run_with(&early, Vec::new(), 100, answered, bundled());
+    run_with(&early, events(1, 4..6), 100, begins, bundled());
+    assert_eq!(reads::offsets(&*store, TOPIC).unwrap()[0].1.start, 3);
+    assert_eq!(digest(&store, TOPIC).unwrap(), digest(&early, TOPIC).unwrap());
+    assert_eq!(gap_kinds(&store), [(3, 1)]);
+}
+
+#[test]
+fn of_a_record_that_is_too_large_a_part_is_stored_and_its_length_and_hash() {
+    let store = store();
+    let value = vec![0; 64 << 20];
+    let raw = RawRecord {
+        position: Position::new(0, 7),
+        timestamp: Some(Millis(1_763_600_000_000)),
+        key: Some(b"key"),
+        value: Some(&value),
+        headers: RawHeaders::List(&[]),
+    };
+    let mut writer = Writer::open(store.clone(), TOPIC).unwrap();
+    let Admission::New { arrived_at } = writer.admit(&raw).unwrap() else {
+        panic!("it is new");
+    };
+    let defect = wire::payload(raw.value).unwrap_err();
+    writer.account(&raw, arrived_at, None, Err(defect.into()));
+    let gathered = writer.gathered_bytes();
+    assert!(gathered < 4 << 20, "{gathered}");
+    writer.write().unwrap();
+
+    let mut key = Key::default();
+    keys::by_offset(&mut key, raw.position);
+    let row = store.get(Table::Letters, &key).unwrap().unwrap();
+    let listed = DeadLetterSummaryRecord::read(&row).unwrap();
+    assert_eq!(listed.bytes, value.len() as u64);
+    assert_eq!(listed.value, ValueHash::of(raw.value).0);
+    assert!(listed.detail.contains("67108864 bytes"), "{}", listed.detail);
+    let row = store.get(Table::DeadLetters, &key).unwrap().unwrap();
+    let kept = DeadLetterRecord::read(&row).unwrap().value.unwrap();
+    assert_eq!(wire::split(kept).unwrap_err().reason.as_str(), "too_large");
+    assert_eq!(differences(&store), [""; 0]);
+    // It is recognised when it is read again.
+    let again = Writer::open(store, TOPIC).unwrap();
+    assert_eq!(again.admit(&raw).unwrap(), Admission::Known);
 }

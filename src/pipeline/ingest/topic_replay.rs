@@ -7,11 +7,13 @@
 //! starts at, and those that are not consumed yet, are not replay's to fill.
 
 use super::arrival::Arrival;
+use super::kept::Kept;
+use super::late_schemas::AskedFor;
 use super::origin::DeadLetterTopics;
 use super::remaining::{POLL, Remaining, Share};
 use super::writer::{put_letter, returned_mark};
-use crate::domain::{Event, Millis, Position};
-use crate::pipeline::decode::{Rejected, wire};
+use crate::domain::{Event, Millis, Position, TimelineKey};
+use crate::pipeline::decode::{DefectReason, Rejected, wire};
 use crate::pipeline::kafka::reader::{Given, TopicReader};
 use crate::pipeline::kafka::source::OwnedRecord;
 use crate::pipeline::kafka::{KafkaSettings, TopicError};
@@ -19,12 +21,15 @@ use crate::pipeline::projector::ProjectorHandle;
 use crate::pipeline::registry::{SchemaError, SchemaSource};
 use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock};
-use crate::store::records::{DeadLetterRecord, FeedRecord, GapKind, GapRecord, OffsetRecord};
+use crate::store::records::{
+    DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord, GapKind, GapRecord, LogRecord, OffsetRecord,
+};
 use crate::store::{
-    Batch, Direction, Key, Scan, SharedStore, StoreError, StoreRead, Table, keys, reads, totals, until,
+    Batch, Direction, Key, Scan, SharedStore, StoreError, StoreRead, Table, keys, offsets, reads, totals,
+    until,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +37,9 @@ use tokio_util::sync::CancellationToken;
 const CHUNK: usize = 1_000;
 /// So many bytes of records are kept together; one look at the broker more than that.
 const CHUNK_BYTES: usize = 8 << 20;
+/// So far the records beside one that is filled in are looked for, in offsets and in rows.
+const NEAR: u64 = 1 << 22;
+const NEAR_ROWS: usize = 4_096;
 
 /// From where to read again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +132,8 @@ pub struct Replay {
     pub projector: ProjectorHandle,
     /// The account of letters and gaps.
     pub book: DeadLetterLock,
+    /// Told when letters of unknown schemas are put between others.
+    pub asked_for: Arc<AskedFor>,
     /// Ends it.
     pub stop: CancellationToken,
 }
@@ -143,7 +153,9 @@ impl Replay {
             .collect();
         let chosen: BTreeMap<u32, OffsetRecord> = rows
             .into_iter()
-            .filter(|(partition, _)| range.partition.is_none_or(|only| only == *partition))
+            .filter(|(partition, row)| {
+                row.next > row.start && range.partition.is_none_or(|only| only == *partition)
+            })
             .collect();
         if chosen.is_empty() {
             return Err(ReplayError::NotConsumed);
@@ -225,19 +237,27 @@ impl Replay {
         if missing.is_empty() {
             return Ok(());
         }
-        done.filled += self.fill(missing)?;
+        done.filled += self.fill(rows, missing)?;
         Ok(())
     }
 
     /// Accounts for records that lie in gaps, in one write; how many. What is not folded yet is left out: it
     /// would be folded again when its turn comes.
-    fn fill(&self, records: Vec<OwnedRecord>) -> Result<u64, ReplayError> {
+    fn fill(
+        &self,
+        rows: &BTreeMap<u32, OffsetRecord>,
+        records: Vec<OwnedRecord>,
+    ) -> Result<u64, ReplayError> {
         let mut decoded = Vec::with_capacity(records.len());
         let mut last = BTreeMap::new();
         for record in records {
-            let arrived_at = self.arrival(&record, &mut last)?;
+            let arrived_at = self.arrival(rows, &record, &mut last)?;
             let outcome = self.decode(&record, arrived_at)?;
             decoded.push((record, arrived_at, outcome));
+        }
+        let forgets = decoded.iter().any(|(_, _, outcome)| is_unknown(outcome));
+        if forgets {
+            self.asked_for.forget();
         }
         let (store, book) = (self.store.clone(), self.book.clone());
         let topics = DeadLetterTopics {
@@ -269,24 +289,31 @@ impl Replay {
             projector.fill(&events, &rows)?;
             Ok::<_, StoreError>(positions.len() as u64)
         })?;
+        if forgets {
+            // A pass may have begun before they were there.
+            self.asked_for.forget();
+        }
         Ok(filled?)
     }
 
     /// The arrival time by the rule of consumption, from that of the record before: one of the store, or one
-    /// that is filled in with it; and not behind that of the record after.
+    /// that is filled in with it; and not behind that of the record after, or of the last one of the partition.
     fn arrival(
         &self,
+        rows: &BTreeMap<u32, OffsetRecord>,
         record: &OwnedRecord,
         last: &mut BTreeMap<u32, (Position, Arrival)>,
     ) -> Result<Millis, StoreError> {
         let Position { partition, .. } = record.position;
         let stored = neighbour(&*self.store, record.position, Direction::Reverse)?;
-        let stored = stored.map(|(place, at)| (place, Arrival { at, ahead: None }));
+        let stored = stored.map(|(place, at)| (place, Arrival::in_between(at)));
         let filled = last.get(&partition).copied();
         let before = stored.into_iter().chain(filled).max_by_key(|(place, _)| *place);
         let before = before.map(|(_, arrival)| arrival);
         let mut next = Arrival::after(before, record.timestamp, record.by_broker);
-        if let Some((_, after)) = neighbour(&*self.store, record.position, Direction::Forward)? {
+        let after = neighbour(&*self.store, record.position, Direction::Forward)?.map(|(_, at)| at);
+        let latest = rows.get(&partition).map(|row| Millis(row.arrived_at));
+        if let Some(after) = after.or(latest) {
             next.at = next.at.min(after);
         }
         last.insert(partition, (record.position, next));
@@ -334,6 +361,11 @@ impl Replay {
             ReplayFrom::Time(at) => reader.offset_at(partition, *at)?.unwrap_or(end),
         })
     }
+}
+
+fn is_unknown(outcome: &Result<Event, Rejected>) -> bool {
+    let rejected = outcome.as_ref().err();
+    rejected.is_some_and(|rejected| rejected.defect.reason == DefectReason::UnknownSchema)
 }
 
 fn feed_key(position: Position) -> Key {
@@ -410,49 +442,55 @@ fn gaps_of(store: &dyn StoreRead, partition: u32) -> Result<Vec<(u64, GapRecord)
     Ok(gaps)
 }
 
-/// The place and the arrival time of the nearest record in that direction, looked for in the same bucket.
+/// The place and the arrival time of the nearest record before or after that one, so far as it is not far.
 fn neighbour(
     store: &dyn StoreRead,
     at: Position,
     direction: Direction,
 ) -> Result<Option<(Position, Millis)>, StoreError> {
-    let key = feed_key(at);
-    let offset = at.offset.to_be_bytes();
-    let range = match direction {
-        Direction::Reverse => (Bound::Unbounded, Bound::Excluded(&offset[..])),
-        Direction::Forward => (Bound::Excluded(&offset[..]), Bound::Unbounded),
+    let feed = offsets::of_partition(store, Table::Feed, at.partition);
+    let (mut found, mut rows) = (None, 0);
+    let mut visit = |offset: u64, value: &[u8]| {
+        let position = Position::new(at.partition, offset);
+        found = arrived(store, position, &FeedRecord::read(value)?)?.map(|at| (position, at));
+        rows += 1;
+        Ok(until(found.is_some() || rows >= NEAR_ROWS))
     };
-    let mut found = None;
-    Scan::of(Table::Feed, key.partition())
-        .range(range)
-        .direction(direction)
-        .each(store, |sort, value| {
-            let position = Position::new(at.partition, keys::parse_offset(sort)?);
-            let arrived = match FeedRecord::read(value)? {
-                FeedRecord::Logged { saga_id, recorded_at } => {
-                    let saga = saga_id.into();
-                    let place = crate::domain::TimelineKey {
-                        recorded_at: Millis(recorded_at),
-                        position,
-                    };
-                    let mut key = Key::default();
-                    keys::log(&mut key, &saga, place);
-                    let row = store.get(Table::Log, &key)?;
-                    row.map(|row| reads::event(&saga, place, &row))
-                        .transpose()?
-                        .map(|event| event.arrived_at)
-                }
-                FeedRecord::DeadLetter => {
-                    let row = store.get(Table::DeadLetters, &feed_key(position))?;
-                    row.map(|row| Ok::<_, StoreError>(Millis(DeadLetterRecord::read(&row)?.arrived_at)))
-                        .transpose()?
-                }
-                FeedRecord::Gap { .. } | FeedRecord::Purged { .. } => None,
-            };
-            found = arrived.map(|at| (position, at));
-            Ok(until(found.is_some()))
-        })?;
+    match direction {
+        Direction::Reverse => feed.backward(at.offset.saturating_sub(NEAR)..at.offset, &mut visit)?,
+        Direction::Forward => {
+            let first = at.offset.saturating_add(1);
+            feed.forward(first..first.saturating_add(NEAR), &mut visit)?
+        }
+    };
     Ok(found)
+}
+
+/// When a record arrived that is still there.
+fn arrived(
+    store: &dyn StoreRead,
+    position: Position,
+    entry: &FeedRecord<'_>,
+) -> Result<Option<Millis>, StoreError> {
+    match entry {
+        FeedRecord::Logged { saga_id, recorded_at } => {
+            let saga = (*saga_id).into();
+            let place = TimelineKey {
+                recorded_at: Millis(*recorded_at),
+                position,
+            };
+            let mut key = Key::default();
+            keys::log(&mut key, &saga, place);
+            let row = store.get(Table::Log, &key)?;
+            row.map(|row| Ok(LogRecord::read(&row)?.arrived_at())).transpose()
+        }
+        FeedRecord::DeadLetter => {
+            let row = store.get(Table::Letters, &feed_key(position))?;
+            row.map(|row| Ok(Millis(DeadLetterSummaryRecord::read(&row)?.arrived_at)))
+                .transpose()
+        }
+        FeedRecord::Gap { .. } | FeedRecord::Purged { .. } => Ok(None),
+    }
 }
 
 fn put_dead_letter(
@@ -464,15 +502,16 @@ fn put_dead_letter(
 ) {
     let mut key = Key::default();
     let raw = record.raw();
+    let kept = Kept::of(&raw);
     let letter = DeadLetterRecord {
         topic,
         reason: rejected.defect.reason.as_str(),
-        detail: &rejected.defect.detail,
+        detail: &kept.detail(&rejected.defect.detail),
         arrived_at: arrived_at.0,
         timestamp: record.timestamp.map(|at| at.0),
-        key: raw.key,
+        key: kept.key,
         value: raw.value,
-        headers: raw.headers.to_vec(),
+        headers: kept.headers.clone(),
     };
     put_letter(rows, changes, &mut key, &letter, (record.position, rejected));
     keys::by_offset(&mut key, record.position);

@@ -2,8 +2,9 @@
 //! dead letter, the feed entry and the new offsets in one atomic batch.
 
 use super::arrival::Arrival;
-use super::fingerprint::{fingerprint, record_bytes, write_record_bytes};
+use super::fingerprint::{Impression, fingerprint_of};
 use super::gaps::Gaps;
+use super::kept::Kept;
 use super::origin::DeadLetterTopics;
 use crate::domain::{Cut, Event, Millis, Position};
 use crate::failpoint;
@@ -15,7 +16,7 @@ use crate::store::dead_letters::{
     DeadLetterChanges, DeadLetterLock, DeadLetterMark, Happened, Returned, ValueHash,
 };
 use crate::store::records::{
-    DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord, LastRecord, LogRecord, OffsetRecord,
+    DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord, KEPT_BYTES, LastRecord, LogRecord, OffsetRecord,
     PresenceRecord,
 };
 use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, reads};
@@ -61,18 +62,31 @@ pub enum Admission {
 /// One partition's account.
 struct Account {
     row: OffsetRecord,
-    /// Timestamp, key and value of the last record, from which its fingerprint is made.
-    last: Option<(u64, Vec<u8>)>,
+    /// The last record, from which its fingerprint is made.
+    last: Option<(u64, Impression)>,
     moved: bool,
 }
 
 impl Account {
+    /// One that begins there.
+    fn from(start: u64) -> Self {
+        Self {
+            row: OffsetRecord {
+                start,
+                next: start,
+                ..OffsetRecord::default()
+            },
+            last: None,
+            moved: true,
+        }
+    }
+
     /// That of its last record, written or not.
     fn arrival(&self) -> Option<Arrival> {
         let any = self.last.is_some() || self.row.last.is_some();
         any.then_some(Arrival {
             at: Millis(self.row.arrived_at),
-            ahead: self.row.ahead,
+            told: self.row.told,
         })
     }
 }
@@ -180,6 +194,21 @@ impl Writer {
         }
     }
 
+    /// Whether a partition's offsets are accounted for.
+    pub fn knows(&self, partition: u32) -> bool {
+        self.accounts.contains_key(&partition)
+    }
+
+    /// Begins the account of partitions that have none, each at the first offset that the broker held when it was
+    /// seen first: what expires before its first record is read is a gap, too. Written with what comes next.
+    pub fn begin(&mut self, begins: &BTreeMap<u32, u64>) {
+        for (partition, start) in begins {
+            self.accounts
+                .entry(*partition)
+                .or_insert_with(|| Account::from(*start));
+        }
+    }
+
     /// Looks at a record's place before it is decoded. Changes nothing.
     ///
     /// # Errors
@@ -205,23 +234,18 @@ impl Writer {
         outcome: Result<Event, Rejected>,
     ) {
         let Position { partition, offset } = record.position;
-        let account = self.accounts.entry(partition).or_insert_with(|| Account {
-            row: OffsetRecord {
-                start: offset,
-                next: offset,
-                ..OffsetRecord::default()
-            },
-            last: None,
-            moved: false,
-        });
+        let account = self
+            .accounts
+            .entry(partition)
+            .or_insert_with(|| Account::from(offset));
         let next = account.row.next;
-        account.row.ahead = Arrival::next(account.arrival(), record).ahead;
+        account.row.told = Arrival::next(account.arrival(), record).told;
         account.row.next = offset + 1;
         account.row.arrived_at = arrived_at.0;
         account.moved = true;
-        let (at, bytes) = account.last.get_or_insert_default();
+        let (at, impression) = account.last.get_or_insert_default();
         *at = offset;
-        write_record_bytes(record, bytes);
+        impression.take(record);
         self.offsets += 1;
         if offset > next {
             let first = Position::new(partition, next);
@@ -243,7 +267,7 @@ impl Writer {
         let known = self.accounts.get(&partition).and_then(|account| account.row.last);
         let found = match known {
             Some(last) if last.offset == offset => {
-                if last.fingerprint == fingerprint(&record_bytes(record)) {
+                if last.fingerprint == fingerprint_of(record) {
                     return Ok(Admission::Known);
                 }
                 format!("the record at offset {offset} is another one")
@@ -277,16 +301,21 @@ impl Writer {
     }
 
     fn add_dead_letter(&mut self, record: &RawRecord<'_>, arrived_at: Millis, rejected: &Rejected) {
-        let (reason, detail) = (rejected.defect.reason.as_str(), &rejected.defect.detail);
+        let kept = Kept::of(record);
+        let (reason, detail) = (
+            rejected.defect.reason.as_str(),
+            kept.detail(&rejected.defect.detail),
+        );
+        let detail = &*detail;
         let letter = DeadLetterRecord {
             topic: &self.topic,
             reason,
             detail,
             arrived_at: arrived_at.0,
             timestamp: record.timestamp.map(|at| at.0),
-            key: record.key,
+            key: kept.key,
             value: record.value,
-            headers: record.headers.to_vec(),
+            headers: kept.headers,
         };
         let place = (record.position, rejected);
         put_letter(&mut self.batch, &mut self.letters, &mut self.key, &letter, place);
@@ -303,12 +332,13 @@ impl Writer {
     /// # Errors
     /// [`StoreError`]; then nothing of it is in the store, and ingest must be opened anew.
     pub fn settle_gaps(&mut self, lows: &BTreeMap<u32, u64>, cut: &Cut) -> Result<(), StoreError> {
+        let book = self.book.clone();
+        // A replay of the topic fills gaps under it: what is read here is still so when it is written.
+        let held = book.hold();
         let mut batch = Batch::new();
         if !self.gaps.settle(&*self.store, &mut batch, lows, cut)? {
             return Ok(());
         }
-        let book = self.book.clone();
-        let held = book.hold();
         self.gaps.write_sums(&*self.store, &mut batch)?;
         self.gaps.write_marks(&mut batch);
         self.store.write(&batch, Durability::Process)?;
@@ -328,10 +358,10 @@ impl Writer {
                 continue;
             }
             account.moved = false;
-            if let Some((offset, bytes)) = &account.last {
+            if let Some((offset, impression)) = &account.last {
                 account.row.last = Some(LastRecord {
                     offset: *offset,
-                    fingerprint: fingerprint(bytes),
+                    fingerprint: impression.fingerprint(),
                 });
             }
             keys::offsets(&mut self.key, &self.topic, *partition);
@@ -394,8 +424,8 @@ pub(super) fn returned_mark(
     }
 }
 
-/// Adds a dead letter to a batch and to the account: its bytes, what is known of it, and where to find it
-/// by its event.
+/// Adds a dead letter to a batch and to the account: its bytes, of the value as many as are kept, what is known of
+/// it, and where to find it by its event.
 pub(super) fn put_letter(
     batch: &mut Batch,
     changes: &mut DeadLetterChanges,
@@ -404,7 +434,16 @@ pub(super) fn put_letter(
     (position, rejected): (Position, &Rejected),
 ) {
     keys::by_offset(key, position);
-    batch.put_with(Table::DeadLetters, key, |bytes| letter.write(bytes));
+    let kept = letter.value.map(|value| &value[..value.len().min(KEPT_BYTES)]);
+    if kept == letter.value {
+        batch.put_with(Table::DeadLetters, key, |bytes| letter.write(bytes));
+    } else {
+        let letter = DeadLetterRecord {
+            value: kept,
+            ..letter.clone()
+        };
+        batch.put_with(Table::DeadLetters, key, |bytes| letter.write(bytes));
+    }
     let fragment = &rejected.fragment;
     let listed = DeadLetterSummaryRecord {
         topic: letter.topic,

@@ -9,6 +9,7 @@
 use super::client;
 use super::settings::KafkaSettings;
 use super::source::{Broker, Observed, RawRecord, Source, SourceError, Taken};
+use super::unreadable::{Unreadable, is_unreadable};
 use super::watch::Watch;
 use crate::domain::Cut;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -56,6 +57,7 @@ pub struct KafkaSource {
     stalled: Option<Instant>,
     /// How long it may be so before the consumer is replaced.
     stall_limit: Duration,
+    unreadable: Unreadable,
     reported: (Instant, Cut),
 }
 
@@ -86,6 +88,7 @@ impl KafkaSource {
             last: None,
             stalled: None,
             stall_limit: STALLED,
+            unreadable: Unreadable::new(settings),
             reported: (Instant::now(), Cut::default()),
         })
     }
@@ -126,7 +129,7 @@ impl KafkaSource {
 
     /// A client that is assigned partitions whose leaders it does not know looks for them half a second later.
     fn learn_leaders(&self) {
-        if let Err(error) = self.consumer.fetch_metadata(Some(&self.topic), LEADERS_TIMEOUT) {
+        if let Err(error) = client::partitions(&self.consumer, &self.topic, LEADERS_TIMEOUT) {
             tracing::debug!(%error, "kafka client");
         }
     }
@@ -155,6 +158,10 @@ impl KafkaSource {
                         return Ok(false);
                     }
                 }
+                Some(Err(error)) if is_unreadable(&error) => {
+                    self.unreadable.meet();
+                    return Ok(false);
+                }
                 Some(Err(error)) => {
                     report_error(error)?;
                     return Ok(false);
@@ -175,6 +182,19 @@ impl KafkaSource {
         observed.reachable && observed.ends.iter().any(behind)
     }
 
+    /// Goes on behind batches that cannot be unpacked, once that is certain; true when there were some.
+    fn pass_over(&mut self, now: Instant) -> Result<bool, SourceError> {
+        let observed = self.watch.observed();
+        let passed = self.unreadable.look(now, &self.handed, &observed);
+        for next in &passed {
+            self.handed.set(next.partition, next.offset);
+        }
+        if !passed.is_empty() {
+            self.replace()?;
+        }
+        Ok(!passed.is_empty())
+    }
+
     /// Replaces a consumer that has stalled. What it had fetched and not handed over is fetched again.
     fn replace_stalled(&mut self, now: Instant) -> Result<(), SourceError> {
         if !self.is_behind(&self.watch.observed()) {
@@ -189,8 +209,13 @@ impl KafkaSource {
             topic = self.topic,
             "the broker has records and the client hands none over; it is replaced by a new one"
         );
-        self.stalled = None;
         self.stall_limit = (self.stall_limit * 2).min(STALLED_AT_MOST);
+        self.replace()
+    }
+
+    /// A new client, which goes on behind what was handed over.
+    fn replace(&mut self) -> Result<(), SourceError> {
+        self.stalled = None;
         self.resume_from = self.handed.iter().collect();
         self.assigned = 0;
         let old = std::mem::replace(
@@ -219,6 +244,9 @@ impl Source for KafkaSource {
             self.last = Some(now);
         }
         self.watch.handed(&self.handed, nothing);
+        if self.pass_over(now)? {
+            return Ok(());
+        }
         if self.handed == before {
             return self.replace_stalled(now);
         }
@@ -237,7 +265,10 @@ impl Source for KafkaSource {
     }
 
     fn observed(&self) -> Observed {
-        self.watch.observed()
+        Observed {
+            held_up: self.unreadable.words(),
+            ..self.watch.observed()
+        }
     }
 
     fn broker(&self) -> Arc<dyn Broker> {

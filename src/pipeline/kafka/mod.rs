@@ -15,6 +15,7 @@ pub(crate) mod reader;
 mod settings;
 pub mod source;
 mod topics;
+mod unreadable;
 mod watch;
 
 pub use admin::create_ops_topic;

@@ -124,17 +124,25 @@ impl<'a> RawHeaders<'a> {
         }
     }
 
-    /// The headers in order.
-    pub fn to_vec(self) -> Vec<(&'a str, Option<&'a [u8]>)> {
+    /// Visits the headers in order.
+    pub fn each(self, mut visit: impl FnMut(&'a str, Option<&'a [u8]>)) {
         match self {
-            Self::Kafka(message) => message.headers().map_or_else(Vec::new, |headers| {
-                headers.iter().map(|header| (header.key, header.value)).collect()
-            }),
+            Self::Kafka(message) => {
+                if let Some(headers) = message.headers() {
+                    headers.iter().for_each(|header| visit(header.key, header.value));
+                }
+            }
             Self::List(list) => list
                 .iter()
-                .map(|(key, value)| (key.as_str(), value.as_deref()))
-                .collect(),
+                .for_each(|(name, value)| visit(name, value.as_deref())),
         }
+    }
+
+    /// The headers in order.
+    pub fn to_vec(self) -> Vec<(&'a str, Option<&'a [u8]>)> {
+        let mut all = Vec::new();
+        self.each(|name, value| all.push((name, value)));
+        all
     }
 }
 
@@ -212,6 +220,8 @@ pub struct Observed {
     pub reachable: bool,
     /// Why the topic cannot be consumed yet, and what to do.
     pub waiting: Option<String>,
+    /// What keeps records from being read although the broker gives them.
+    pub held_up: Option<String>,
     /// How many partitions the topic has; 0 before that is known.
     pub partitions: u32,
     /// End offsets, as far as known: where the first record will stand, or the first open transaction.
@@ -220,6 +230,8 @@ pub struct Observed {
     pub looked: Cut,
     /// The first offset that the broker still holds, by partition, of those that answered the last time.
     pub lows: BTreeMap<u32, u64>,
+    /// The same as it was when a partition was seen first: no record before it is ever handed over.
+    pub begins: BTreeMap<u32, u64>,
     /// How often the broker has been asked, a question on its way included.
     pub asked: u64,
     /// Which of these questions was last answered: what is seen is at least as new as that question.

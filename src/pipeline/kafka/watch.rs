@@ -236,7 +236,8 @@ impl Shared {
                 let whole = bounds.len() == partitions as usize;
                 observed.waiting = None;
                 observed.lows = bounds.iter().map(|(number, (low, _))| (*number, *low)).collect();
-                for (partition, (_, end)) in bounds {
+                for (partition, (low, end)) in bounds {
+                    observed.begins.entry(partition).or_insert(low);
                     observed.ends.set(partition, end);
                     observed.looked.set(partition, looked.next(partition));
                 }

@@ -1,7 +1,7 @@
 //! The states of sagas that were touched lately, so that the next event need not read them: bounded by their
 //! number and by their weight, for what is odd about a saga can weigh a hundred times what the rest does.
 
-use crate::domain::{Anomaly, Listed, SagaId, SagaState};
+use crate::domain::{Anomaly, Listed, Reports, SagaId, SagaState};
 use foldhash::fast::FixedState;
 use lru::LruCache;
 use std::num::NonZeroUsize;
@@ -70,6 +70,7 @@ fn weight(state: &SagaState) -> usize {
         + state.last_step.as_str().len()
         + state.last_trace_id.as_ref().map_or(0, |id| id.len())
         + listed * size_of::<Listed>()
+        + state.tally.reports.capacity() * size_of::<Reports>()
         + anomalies.map(of).sum::<usize>()
 }
 

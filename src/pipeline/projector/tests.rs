@@ -1,21 +1,10 @@
 use super::rebuild::{Progress, Rebuild};
 use super::*;
 use crate::domain::{SagaId, fold};
-use crate::pipeline::verify::{Verify, digest};
+use crate::pipeline::verify::digest;
 use crate::store::{ProjectionTable, Table};
-use crate::testkit::{TOPIC, append, behind, project, settings, store, traffic};
+use crate::testkit::{TOPIC, append, behind, differences, project, settings, store, traffic};
 use proptest::prelude::*;
-
-fn verify(store: &SharedStore) -> Vec<String> {
-    let verify = Verify {
-        store: store.clone(),
-        topic: TOPIC.to_owned(),
-        definitions: Arc::new(SagaDefinitions::default()),
-        settings: settings(2),
-        progress: Arc::new(Progress::default()),
-    };
-    verify.run().unwrap().differences.told
-}
 
 fn rebuild(store: &SharedStore) -> Rebuild {
     Rebuild {
@@ -36,7 +25,7 @@ proptest! {
     ) {
         let store = store();
         project(&store, &events, &windows, shards);
-        prop_assert_eq!(verify(&store), Vec::<String>::new());
+        prop_assert_eq!(differences(&store), Vec::<String>::new());
         let generation = reads::active_generation(&*store).unwrap();
         for saga in ["s", "s1", "s2", "s3", "s\u{0}4", "속5"] {
             let own: Vec<Event> = events.iter().filter(|e| e.saga_id.as_str() == saga).cloned().collect();
@@ -87,7 +76,7 @@ fn verification_names_a_row_that_was_tampered_with() {
     let generation = reads::active_generation(&*store).unwrap();
     batch.delete(Table::Projection(generation, ProjectionTable::Totals), &key);
     store.write(&batch, Durability::Process).unwrap();
-    let told = verify(&store);
+    let told = differences(&store);
     assert!(
         told.iter().any(|line| line.contains("Totals [failed |")),
         "{told:?}"
@@ -105,7 +94,7 @@ fn verification_names_an_offset_that_is_not_accounted_for() {
     crate::store::keys::by_offset(&mut key, lost);
     batch.delete(Table::Feed, &key);
     store.write(&batch, Durability::Process).unwrap();
-    let told = verify(&store);
+    let told = differences(&store);
     assert!(
         told.iter()
             .any(|line| line.contains("the entry before it leads to offset")),
@@ -142,7 +131,7 @@ fn a_live_projector_switches_to_rebuilt_projections_and_goes_on() {
         .unwrap();
     drop(handle);
     thread.join().unwrap();
-    assert_eq!(verify(&store), Vec::<String>::new());
+    assert_eq!(differences(&store), Vec::<String>::new());
 }
 
 #[test]

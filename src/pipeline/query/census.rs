@@ -4,8 +4,8 @@
 use super::statistics::Told;
 use super::trees::Trees;
 use super::unkept::Past;
-use super::{Basis, Filter, QueryError, past, search};
-use crate::domain::{Millis, SagaDefinitions};
+use super::{Basis, Filter, Moment, QueryError, past, search};
+use crate::domain::SagaDefinitions;
 use crate::store::records::CensusRecord;
 use crate::store::{Store, reads};
 use std::collections::BTreeMap;
@@ -37,12 +37,12 @@ impl Census {
     }
 }
 
-/// The censuses at some instants, all of one moment of the store.
+/// The censuses at some moments, all of one moment of the store.
 pub(super) fn censuses(
     store: &dyn Store,
     definitions: &SagaDefinitions,
     filter: &Filter,
-    instants: &[Millis],
+    moments: &[Moment],
 ) -> Result<Vec<Census>, QueryError> {
     let snapshot = store.snapshot();
     let generation = reads::active_generation(&*snapshot)?;
@@ -55,16 +55,16 @@ pub(super) fn censuses(
         None => Told::most_frequent(trees, TYPES)?,
     };
     let (cursor, rules) = search::basis(trees, definitions)?;
-    let at = |at: &Millis| {
+    let at = |moment: &Moment| {
         let past = Past {
             trees,
             definitions: &rules,
             cursor: &cursor,
-            at: *at,
+            moment: *moment,
         };
         let mut census = Census {
             other_types: told.others,
-            basis: Basis::of(&cursor, &rules),
+            basis: Basis::of(cursor.clone(), &rules),
             ..Census::default()
         };
         past::sums(&past, filter, |saga_type, sums| {
@@ -79,5 +79,5 @@ pub(super) fn censuses(
         past::purged_sums(&past, filter, |sums| census.purged.add(sums))?;
         Ok(census)
     };
-    instants.iter().map(at).collect()
+    moments.iter().map(at).collect()
 }

@@ -34,8 +34,13 @@ impl<'r> Grid<'r> {
         let mut key = Key::default();
         keys::moves_partition(&mut key, at);
         let first = cells::first(cells::LEAF, cells::cell(cells::LEAF, at));
-        let (from, to) = (keys::sortable_i64(first.0), at.0.checked_add(1).map(keys::sortable_i64));
-        let end = to.as_ref().map_or(Bound::Unbounded, |to| Bound::Excluded(&to[..]));
+        let (from, to) = (
+            keys::sortable_i64(first.0),
+            at.0.checked_add(1).map(keys::sortable_i64),
+        );
+        let end = to
+            .as_ref()
+            .map_or(Bound::Unbounded, |to| Bound::Excluded(&to[..]));
         let table = Table::Projection(trees.generation, ProjectionTable::Moves);
         Scan::of(table, key.partition())
             .range((Bound::Included(&from[..]), end))
@@ -93,10 +98,7 @@ impl<'r> Grid<'r> {
         let (first, end) = match time_level {
             0 => (i64::MIN, cells::cell(0, self.at)),
             keys::INSTANTS => (above(cells::LEAF).0, self.at.0.saturating_add(1)),
-            level => (
-                cells::cell(level, above(level - 1)),
-                cells::cell(level, self.at),
-            ),
+            level => (cells::cell(level, above(level - 1)), cells::cell(level, self.at)),
         };
         (
             keys::census_times(time_level, first),
@@ -257,6 +259,6 @@ impl<'r> Grid<'r> {
 
     /// Whether what the index says of a saga does not hold, so that the corrections have to be asked.
     pub(super) fn is_corrected(&self, saga: &str) -> bool {
-        self.corrections.has(&SagaId::new(saga))
+        !self.corrections.is_empty() && self.corrections.has(&SagaId::new(saga))
     }
 }

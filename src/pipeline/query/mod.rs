@@ -4,13 +4,21 @@
 
 mod census;
 mod counts;
+mod definitions;
+mod diff;
 mod grid;
+mod history;
+mod moment;
 mod node;
 mod order;
 mod past;
+mod past_event;
 mod saga;
 mod search;
+mod since;
 mod statistics;
+mod steps;
+mod timeline;
 mod totals;
 mod trees;
 mod unkept;
@@ -19,18 +27,24 @@ mod walk_at;
 
 pub use crate::domain::COMPENSATION_BUCKETS;
 use crate::domain::{
-    Cut, Event, EventRef, Millis, OrderId, PurgedSaga, SagaDefinitions, SagaId, SagaState, SagaStatus,
+    Cut, Event, Judgement, Millis, OrderId, PurgedSaga, SagaDefinitions, SagaId, SagaState, SagaStatus,
     SagaType, TimelineKey,
 };
 use crate::store::dead_letters::{self, DeadLetterCounts};
+pub use crate::store::records::CensusRecord;
 use crate::store::stoppable::{self, Stop};
 use crate::store::{SharedStore, StoreError, reads, totals as totals_names};
-pub use crate::store::records::CensusRecord;
 pub use census::Census;
-pub use saga::Steps;
+pub use definitions::{DefinitionsInForce, UnnamedSteps, unnamed_steps};
+pub use diff::{Difference, MAX_ONE_SIDED};
+pub use history::{MAX_HISTORY_EVENTS, MAX_REMARKABLE, PastState};
+pub use moment::{Deliveries, MAX_REPEATED, Moment};
+pub use past_event::{OperatorNote, PastEvent};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+pub use steps::TimelineStep;
+pub use timeline::{Basis, Timeline};
 
 /// Why a question was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -61,13 +75,46 @@ pub enum QueryError {
         /// How many are folded.
         limit: usize,
     },
+    /// Too much arrived since an instant to tell what was known of all sagas then.
+    #[error(
+        "more than {deliveries} deliveries, or ones of more than {sagas} sagas, arrived after knownAt; ask for a \
+         later knownAt, or for single sagas, which are answered at any"
+    )]
+    TooManySince {
+        /// How many are looked through.
+        deliveries: usize,
+        /// How many sagas are folded.
+        sagas: usize,
+    },
+    /// The saga had not begun at that moment.
+    #[error("saga {saga:?} had not begun {moment}; by what is known now it began at {started_at}")]
+    NotBegun {
+        /// The saga.
+        saga: SagaId,
+        /// The moment.
+        moment: Moment,
+        /// Its first event's time.
+        started_at: Millis,
+    },
+    /// Too many events of the saga came again to tell which delivery of each was known.
+    #[error(
+        "more than {0} events of the saga came more than once by then, too many to tell which delivery of each \
+         stood; ask without knownAt, or for an earlier one"
+    )]
+    TooManyRepeated(usize),
+    /// The saga has too many events for a history.
+    #[error("the saga has more than {0} events, too many for a history; its steps are answered at any size")]
+    TooLong(usize),
+    /// Deliveries that somebody else reads could not be read; that one knows why.
+    #[error("the deliveries of the saga could not be read")]
+    Unreadable,
 }
 
 /// Answers questions about the projections that serve now.
 #[derive(Clone)]
 pub struct Query {
     store: SharedStore,
-    definitions: Arc<SagaDefinitions>,
+    configured: definitions::Configured,
 }
 
 /// One saga.
@@ -77,17 +124,6 @@ pub struct SagaView {
     pub saga_id: SagaId,
     /// Its state.
     pub state: SagaState,
-}
-
-/// One step of a saga.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TimelineStep<'a> {
-    /// Its number in the timeline, from 1.
-    pub number: u32,
-    /// The event.
-    pub event: EventRef<'a>,
-    /// Whether it is an operator's change that was refused when it was applied.
-    pub refused: bool,
 }
 
 /// A saga that was removed.
@@ -116,17 +152,8 @@ pub struct Filter {
     pub from: Option<Millis>,
     /// Started at or before.
     pub to: Option<Millis>,
-    /// As they stood at this instant, by what is known now; then the others are held against that.
-    pub as_of: Option<Millis>,
-}
-
-/// What an answer is computed from: with it and the question anybody comes to the same answer.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Basis {
-    /// What was folded, by partition of the tracker topic.
-    pub cursor: Cut,
-    /// The rules that it was folded under: their BLAKE3 hash, in hexadecimal digits.
-    pub definitions: String,
+    /// As they stood at this moment; then the others are held against that.
+    pub moment: Moment,
 }
 
 /// What to sort by; ties by saga id.
@@ -296,7 +323,10 @@ pub struct GapCounts {
 impl Query {
     /// Answers from this store, under these definitions.
     pub fn new(store: SharedStore, definitions: Arc<SagaDefinitions>) -> Self {
-        Self { store, definitions }
+        Self {
+            store,
+            configured: definitions::Configured::new(definitions),
+        }
     }
 
     /// The same, whose answers end early when told to.
@@ -304,7 +334,7 @@ impl Query {
     pub fn until(&self, stop: Stop) -> Self {
         Self {
             store: stoppable::until(self.store.clone(), stop),
-            definitions: self.definitions.clone(),
+            configured: self.configured.clone(),
         }
     }
 
@@ -316,6 +346,40 @@ impl Query {
         saga::find(&*self.store, id)
     }
 
+    /// The same, and what the definition of its type says of it at an instant.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn judged_saga(&self, id: &SagaId, now: Millis) -> Result<Option<(SagaView, Judgement)>, QueryError> {
+        definitions::judged(&*self.store, &self.configured, id, now)
+    }
+
+    /// Asks about a saga's timeline, at any moment. `None` when nothing is known of it.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn timeline<T>(
+        &self,
+        id: &SagaId,
+        ask: impl FnOnce(&mut Timeline<'_>) -> Result<T, QueryError>,
+    ) -> Result<Option<T>, QueryError> {
+        saga::timeline(&*self.store, &self.configured.definitions, id, ask)
+    }
+
+    /// The same of deliveries that somebody else reads, of a saga that began then, and whether any of them does
+    /// not stand.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn timeline_of<T>(
+        &self,
+        saga: (&SagaId, Millis, bool),
+        deliveries: &mut dyn Deliveries,
+        ask: impl FnOnce(&mut Timeline<'_>) -> Result<T, QueryError>,
+    ) -> Result<T, QueryError> {
+        saga::timeline_of(&*self.store, &self.configured.definitions, saga, deliveries, ask)
+    }
+
     /// Visits the steps of a saga behind `after` (none: from the first), in the order of the timeline,
     /// one after the other. Whether anything is known of the saga.
     ///
@@ -325,14 +389,12 @@ impl Query {
         &self,
         id: &SagaId,
         after: Option<TimelineKey>,
-        visit: impl FnMut(&TimelineStep<'_>) -> ControlFlow<()>,
+        mut visit: impl FnMut(&TimelineStep<'_>) -> ControlFlow<()>,
     ) -> Result<bool, QueryError> {
-        saga::steps(&*self.store, &self.definitions, id, after, visit)
-    }
-
-    /// Makes steps of the events of a timeline that somebody else reads, from the first one on.
-    pub fn steps_of_timeline(&self) -> Steps<Arc<SagaDefinitions>> {
-        Steps::new(self.definitions.clone())
+        self.timeline(id, |timeline| {
+            timeline.steps(Moment::default(), after, &mut visit)
+        })
+        .map(|found| found.is_some())
     }
 
     /// What is known of a removed saga; `None` when it was never removed.
@@ -348,7 +410,7 @@ impl Query {
     /// # Errors
     /// [`QueryError`].
     pub fn search(&self, request: &SearchRequest) -> Result<SearchPage, QueryError> {
-        search::search(&*self.store, &self.definitions, request)
+        search::search(&*self.store, &self.configured.definitions, request)
     }
 
     /// Numbers about the sagas that match. The order and the status of the filter count too.
@@ -356,16 +418,16 @@ impl Query {
     /// # Errors
     /// [`QueryError::Store`].
     pub fn statistics(&self, filter: &Filter) -> Result<Statistics, QueryError> {
-        statistics::statistics(&*self.store, &self.definitions, filter)
+        statistics::statistics(&*self.store, &self.configured.definitions, filter)
     }
 
-    /// How many of the sagas that match stood where at some instants, all of one moment of the store. The
-    /// status and the instant of the filter do not count.
+    /// How many of the sagas that match stood where at some moments, all read from one snapshot. The status and
+    /// the moment of the filter do not count.
     ///
     /// # Errors
     /// [`QueryError`].
-    pub fn censuses(&self, filter: &Filter, instants: &[Millis]) -> Result<Vec<Census>, QueryError> {
-        census::censuses(&*self.store, &self.definitions, filter, instants)
+    pub fn censuses(&self, filter: &Filter, moments: &[Moment]) -> Result<Vec<Census>, QueryError> {
+        census::censuses(&*self.store, &self.configured.definitions, filter, moments)
     }
 
     /// The sums over all sagas, with every step there is.
@@ -412,9 +474,17 @@ impl Query {
         })
     }
 
-    /// The definitions in force.
+    /// The definitions that answers are given under, and the steps in use that they do not name.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn definitions_in_force(&self) -> Result<DefinitionsInForce, QueryError> {
+        definitions::in_force(&*self.store, &self.configured)
+    }
+
+    /// The definitions that are configured.
     pub fn definitions(&self) -> &SagaDefinitions {
-        &self.definitions
+        &self.configured.definitions
     }
 
     /// The store that is asked.

@@ -1,14 +1,15 @@
-//! Search and statistics as of an instant: which sagas stood where then, by what is known today.
+//! Search and statistics of a moment: which sagas stood where then, by what is known today or was known at an
+//! instant.
 
 use super::grid::Grid;
 use super::order::{self, Part, each_of_order};
 use super::trees::{Row, Span};
-use super::unkept::{Corrections, Past};
+use super::unkept::{Corrections, Past, states};
 use super::walk_at::{WalkAt, standing};
 use super::{Filter, QueryError, SagaView, SearchRequest, Sort, SortKey};
 use crate::domain::{OrderId, SagaId, SagaState};
 use crate::store::records::CensusRecord;
-use crate::store::{Direction, StoreError, reads};
+use crate::store::{Direction, StoreError};
 
 /// Sagas that are sorted by their last event before an instant, at most: there is no index for that.
 pub(super) const MAX_SORTED: usize = 10_000;
@@ -31,7 +32,7 @@ pub(super) fn search(
 /// The states that sagas had, in their order.
 pub(super) fn views(past: &Past<'_>, rows: &[Row]) -> Result<Vec<SagaView>, QueryError> {
     let ids: Vec<SagaId> = rows.iter().map(|(_, saga)| saga.clone()).collect();
-    let states = reads::instances(past.trees.store, past.trees.generation, &ids)?;
+    let states = states(past, &ids)?;
     let mut views = Vec::with_capacity(ids.len());
     for (saga_id, whole) in ids.into_iter().zip(states) {
         let state = match &whole {
@@ -53,13 +54,12 @@ pub(super) fn sums(
     mut add: impl FnMut(&str, &CensusRecord),
 ) -> Result<(), QueryError> {
     if let Some(order) = &filter.order_id {
-        return each_then(past, order, filter, |_, whole, state| {
+        return each_then(past, order, filter, |_, state| {
             let mut sums = CensusRecord::default();
-            for step in whole.path().moves().take_while(|step| step.at <= past.at) {
-                sums.add_move(&step, whole.started_at, 1);
+            for step in state.path().moves() {
+                sums.add_move(&step, state.started_at, 1);
             }
-            correct(&mut sums, state);
-            add(whole.saga_type.as_str(), &sums);
+            add(state.saga_type.as_str(), &sums);
         });
     }
     let grid = grid(past)?;
@@ -73,7 +73,7 @@ pub(super) fn purged_sums(
     mut add: impl FnMut(&CensusRecord),
 ) -> Result<(), QueryError> {
     let wanted = filter.saga_type.as_ref();
-    let grid = Grid::new(past.trees, past.at, Corrections::default())?;
+    let grid = Grid::new(past.trees, past.until(), Corrections::default())?;
     grid.purged(&mut |saga_type, sums| {
         if wanted.is_none_or(|wanted| wanted.as_str() == saga_type) {
             add(sums);
@@ -82,17 +82,9 @@ pub(super) fn purged_sums(
     Ok(())
 }
 
-/// Makes the sums of one saga say the status that it had.
-fn correct(sums: &mut CensusRecord, state: &SagaState) {
-    for (status, number) in sums.entered.iter_mut().enumerate() {
-        let stood = i64::from(status == usize::from(state.status.tag()));
-        *number += stood - (*number - sums.left[status]);
-    }
-}
-
 fn grid<'r>(past: &Past<'r>) -> Result<Grid<'r>, QueryError> {
-    let corrections = Corrections::at(past.trees, past)?;
-    Ok(Grid::new(past.trees, past.at, corrections)?)
+    let corrections = Corrections::at(past)?;
+    Ok(Grid::new(past.trees, past.until(), corrections)?)
 }
 
 fn span(filter: &Filter) -> Span {
@@ -169,7 +161,11 @@ fn by_last_event(
     let mut rows = Vec::with_capacity(walk.found.len());
     for some in walk.found.chunks(STATES) {
         let of_some = views(past, some)?;
-        rows.extend(of_some.into_iter().map(|view| (view.state.updated_at, view.saga_id)));
+        rows.extend(
+            of_some
+                .into_iter()
+                .map(|view| (view.state.updated_at, view.saga_id)),
+        );
     }
     Ok((part_of(rows, request.sort, part), total))
 }
@@ -181,42 +177,54 @@ fn of_order(
     part: &Part,
 ) -> Result<(Vec<Row>, u64), QueryError> {
     let mut rows = Vec::new();
-    each_then(past, order, &request.filter, |saga, _, state| {
+    each_then(past, order, &request.filter, |saga, state| {
         rows.push((order::time_of(request.sort, state), saga));
     })?;
     let total = rows.len() as u64;
     Ok((part_of(rows, request.sort, part), total))
 }
 
-/// Visits the sagas of an order that matched: id, what they are now, and what they were.
+/// Visits the sagas of an order that matched, and what they were. A saga is of the order that its first event
+/// named, of those that were known.
 fn each_then(
     past: &Past<'_>,
     order: &OrderId,
     filter: &Filter,
-    mut visit: impl FnMut(SagaId, &SagaState, &SagaState),
+    mut visit: impl FnMut(SagaId, &SagaState),
 ) -> Result<(), QueryError> {
+    let corrections = Corrections::at(past)?;
     let mut found = 0;
+    let mut judge = |saga: SagaId, whole: &SagaState| -> Result<(), QueryError> {
+        let state = past.state(&saga, whole)?;
+        let matched = |state: &SagaState| state.order_id == *order && order::matches(filter, state);
+        if let Some(state) = state.filter(matched) {
+            found += 1;
+            visit(saga, &state);
+        }
+        if found > MAX_SORTED {
+            return Err(QueryError::TooManyToSort {
+                found: found as u64,
+                limit: MAX_SORTED,
+            });
+        }
+        Ok(())
+    };
     let mut failed = None;
     each_of_order(past.trees, order, |saga, whole| {
-        if failed.is_some() || found > MAX_SORTED {
-            return;
-        }
-        match past.state(&saga, whole) {
-            Ok(Some(state)) if order::matches(filter, &state) => {
-                found += 1;
-                visit(saga, whole, &state);
-            }
-            Ok(_) => {}
-            Err(error) => failed = Some(error),
+        if failed.is_none() && !corrections.has(&saga) {
+            failed = judge(saga, whole).err();
         }
     })?;
-    if found > MAX_SORTED {
-        return Err(QueryError::TooManyToSort {
-            found: found as u64,
-            limit: MAX_SORTED,
-        });
+    failed.map_or(Ok(()), Err)?;
+    let corrected: Vec<SagaId> = corrections.sagas().cloned().collect();
+    for some in corrected.chunks(STATES) {
+        for (saga, whole) in some.iter().zip(states(past, some)?) {
+            if let Some(whole) = whole {
+                judge(saga.clone(), &whole)?;
+            }
+        }
     }
-    Ok(failed.map_or(Ok(()), Err)?)
+    Ok(())
 }
 
 /// The part that is wanted of rows in any order.

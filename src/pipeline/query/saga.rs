@@ -1,9 +1,11 @@
-//! One saga: its state, its timeline.
+//! One saga: its state, its timeline, what remains of it.
 
-use super::{PurgedView, QueryError, SagaView, TimelineStep};
-use crate::domain::{Anomaly, AnomalyKind, EventRef, SagaDefinitions, SagaId, SagaState, TimelineKey};
-use crate::store::{Store, StoreRead, purged, reads, timelines};
-use std::ops::{ControlFlow, Deref};
+use super::moment::Deliveries;
+use super::timeline::{Basis, Log, Source, Timeline};
+use super::{PurgedView, QueryError, SagaView};
+use crate::domain::{Millis, SagaDefinitions, SagaId};
+use crate::store::{Generation, Store, StoreRead, purged, reads, timelines};
+use std::ops::ControlFlow;
 
 /// Deliveries that are shown of those that came after a saga was removed.
 const SHOWN_LATE: usize = 100;
@@ -11,79 +13,75 @@ const SHOWN_LATE: usize = 100;
 pub(super) fn find(store: &dyn Store, id: &SagaId) -> Result<Option<SagaView>, QueryError> {
     let snapshot = store.snapshot();
     let generation = reads::active_generation(&*snapshot)?;
-    let state = reads::instance(&*snapshot, generation, id)?;
+    read(&*snapshot, generation, id)
+}
+
+pub(super) fn read(
+    snapshot: &dyn StoreRead,
+    generation: Generation,
+    id: &SagaId,
+) -> Result<Option<SagaView>, QueryError> {
+    let state = reads::instance(snapshot, generation, id)?;
     Ok(state.map(|state| SagaView {
         saga_id: id.clone(),
         state,
     }))
 }
 
-/// Visits the timeline behind `after`, as far as the serving projections' cursor, so that state and
-/// timeline always agree; whether there is anything of the saga.
-pub(super) fn steps(
+/// Asks about the timeline of a saga, as far as the serving projections' cursor, so that state and timeline
+/// always agree; `None` when there is nothing of the saga.
+pub(super) fn timeline<T>(
     store: &dyn Store,
     definitions: &SagaDefinitions,
     id: &SagaId,
-    after: Option<TimelineKey>,
-    mut visit: impl FnMut(&TimelineStep<'_>) -> ControlFlow<()>,
-) -> Result<bool, QueryError> {
+    ask: impl FnOnce(&mut Timeline<'_>) -> Result<T, QueryError>,
+) -> Result<Option<T>, QueryError> {
     let snapshot = store.snapshot();
     let generation = reads::active_generation(&*snapshot)?;
     // Without a state the log holds nothing but what came after the saga was purged.
     let Some(whole) = reads::instance(&*snapshot, generation, id)? else {
-        return Ok(false);
+        return Ok(None);
     };
     let cursor = reads::cursor(&*snapshot, generation)?;
     // A change that was refused was refused under the rules that made the state beside it.
     let definitions = reads::definitions_of(&*snapshot, generation, definitions)?;
-    let moment = (&*snapshot as &dyn StoreRead, generation, &cursor);
-    let state = match after {
-        Some(place) => timelines::fold_before(moment, &definitions, id, &whole, place.next())?,
-        None => None,
+    let mut timeline = Timeline {
+        saga: id,
+        definitions: &definitions,
+        basis: Basis::of(cursor.clone(), &definitions),
+        started_at: whole.started_at,
+        has_duplicates: whole.duplicates > 0,
+        source: Source::Log(Log {
+            store: &*snapshot,
+            generation,
+            cursor,
+            saga: id,
+            whole: &whole,
+        }),
     };
-    let mut steps = Steps {
-        definitions: &*definitions,
-        state,
-    };
-    timelines::each_step(moment, id, &whole, after, |event| Ok(visit(&steps.next(*event))))?;
-    Ok(true)
+    ask(&mut timeline).map(Some)
 }
 
-/// Makes steps of the events of a timeline, which come one after the other.
-pub struct Steps<D> {
-    definitions: D,
-    /// The state before the next one.
-    state: Option<SagaState>,
-}
-
-impl<D: Deref<Target = SagaDefinitions>> Steps<D> {
-    /// Of a timeline from its first event on.
-    pub(super) fn new(definitions: D) -> Self {
-        let state = None;
-        Self { definitions, state }
-    }
-
-    /// The next one.
-    pub fn next<'e>(&mut self, event: EventRef<'e>) -> TimelineStep<'e> {
-        let state = match &mut self.state {
-            Some(state) => {
-                // The list is bounded; emptied, it never misses what comes now.
-                state.anomalies.kept.clear();
-                state.apply_unlisted(&event, &self.definitions);
-                state
-            }
-            None => {
-                let first = SagaState::begin_unlisted(&event, &self.definitions);
-                self.state.insert(first)
-            }
-        };
-        let is_refusal = |anomaly: &Anomaly| anomaly.kind == AnomalyKind::OperatorChangeRefused;
-        TimelineStep {
-            number: state.step_count,
-            refused: state.anomalies.kept.iter().any(is_refusal),
-            event,
-        }
-    }
+/// Asks about the timeline of a saga whose deliveries somebody else reads: folded under the given definitions, and
+/// with the serving projections' cursor.
+pub(super) fn timeline_of<T>(
+    store: &dyn Store,
+    definitions: &SagaDefinitions,
+    (id, started_at, has_duplicates): (&SagaId, Millis, bool),
+    deliveries: &mut dyn Deliveries,
+    ask: impl FnOnce(&mut Timeline<'_>) -> Result<T, QueryError>,
+) -> Result<T, QueryError> {
+    let snapshot = store.snapshot();
+    let cursor = reads::cursor(&*snapshot, reads::active_generation(&*snapshot)?)?;
+    let mut timeline = Timeline {
+        saga: id,
+        definitions,
+        basis: Basis::of(cursor, definitions),
+        started_at,
+        has_duplicates,
+        source: Source::Elsewhere(deliveries),
+    };
+    ask(&mut timeline)
 }
 
 /// The record of a removal, and what came after it inside the serving projections' cursor.

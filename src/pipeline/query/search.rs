@@ -26,11 +26,12 @@ pub(super) fn search(
     };
     let part = Part::of(request)?;
     let (cursor, rules) = basis(trees, definitions)?;
-    let past = request.filter.as_of.map(|at| Past {
+    let moment = request.filter.moment;
+    let past = (!moment.is_now()).then_some(Past {
         trees,
         definitions: &rules,
         cursor: &cursor,
-        at,
+        moment,
     });
     let (rows, total) = match (&past, &request.filter.order_id) {
         (Some(past), _) => past::search(past, request, &part)?,
@@ -51,7 +52,7 @@ pub(super) fn search(
         sagas,
         total,
         next_cursor,
-        basis: Basis::of(&cursor, &rules),
+        basis: Basis::of(cursor.clone(), &rules),
     })
 }
 
@@ -63,16 +64,6 @@ pub(super) fn basis<'d>(
     let cursor = reads::cursor(trees.store, trees.generation)?;
     let rules = reads::definitions_of(trees.store, trees.generation, definitions)?;
     Ok((cursor, rules))
-}
-
-impl Basis {
-    /// What was folded, and under which rules.
-    pub(super) fn of(cursor: &Cut, definitions: &SagaDefinitions) -> Self {
-        Self {
-            cursor: cursor.clone(),
-            definitions: definitions.hash(),
-        }
-    }
 }
 
 impl Part {
@@ -219,7 +210,8 @@ fn search_digest(request: &SearchRequest) -> u64 {
         .map(|saga_type| saga_type.as_str())
         .hash(&mut hasher);
     filter.status.hash(&mut hasher);
-    (filter.from, filter.to, filter.as_of).hash(&mut hasher);
+    (filter.from, filter.to).hash(&mut hasher);
+    (filter.moment.as_of, filter.moment.known_at).hash(&mut hasher);
     (request.sort.key == SortKey::StartedAt, request.sort.descending).hash(&mut hasher);
     hasher.finish()
 }

@@ -38,16 +38,17 @@ fn statistics_by(
         None => Told::most_frequent(trees, types)?,
     };
     let (cursor, rules) = search::basis(trees, definitions)?;
-    let mut sums = Sums::new(told, Basis::of(&cursor, &rules));
-    if let Some(at) = filter.as_of {
-        let (definitions, cursor) = (&*rules, &cursor);
+    let mut sums = Sums::new(told, Basis::of(cursor.clone(), &rules));
+    if !filter.moment.is_now() {
         let past = Past {
             trees,
-            definitions,
-            cursor,
-            at,
+            definitions: &rules,
+            cursor: &cursor,
+            moment: filter.moment,
         };
-        past::sums(&past, filter, |saga_type, of| sums.add_past(filter, saga_type, of))?;
+        past::sums(&past, filter, |saga_type, of| {
+            sums.add_past(filter, saga_type, of)
+        })?;
     } else if let Some(order) = &filter.order_id {
         each_of_order(trees, order, |_, state| {
             if matches(filter, state) {
@@ -190,7 +191,8 @@ mod tests {
         let store = testkit::store();
         testkit::project(&store, &events, &[3], 1);
         let told = |limit| {
-            let found = statistics_by(&*store, &SagaDefinitions::default(), &Filter::default(), limit).unwrap();
+            let found =
+                statistics_by(&*store, &SagaDefinitions::default(), &Filter::default(), limit).unwrap();
             assert_eq!(found.total(), 7);
             let by_type: Vec<(String, u64)> = found.by_type.into_iter().collect();
             (by_type, found.other_types, found.sagas_of_other_types)

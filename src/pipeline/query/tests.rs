@@ -6,6 +6,7 @@ use proptest::sample::select;
 use std::collections::{BTreeMap, BTreeSet};
 
 mod as_of;
+mod past;
 
 /// The answer by brute force: fold every saga, filter, sort.
 fn expected(events: &[Event], filter: &Filter, sort: Sort) -> Vec<SagaView> {
@@ -76,7 +77,7 @@ fn filters() -> impl Strategy<Value = Filter> {
             status,
             from,
             to,
-            as_of: None,
+            moment: Moment::default(),
         })
 }
 

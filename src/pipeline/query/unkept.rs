@@ -1,76 +1,113 @@
-//! Sagas of which the index cannot tell what their status was at an instant, because it changed too often to keep
-//! all of its changes. The log can: each is folded up to there, from the checkpoint before.
+//! Sagas of which the index cannot tell what they were at a moment: what it says of them is taken back, and what the
+//! log says is put in its place. Each is folded up to there.
 //!
-//! There are hardly ever any. A producer can make up many, so beyond a bound the question is refused.
+//! There are two kinds. Of a saga whose status changed too often to keep all of its changes, the index knows
+//! the first ones and the last. And of what was known at an instant the index knows nothing: but only sagas
+//! of which something arrived later can have been known otherwise, and those are found in the feed.
+//!
+//! Both are bounded; beyond the bound a question is refused.
 
 use super::QueryError;
+use super::moment::Moment;
+use super::since::arrived_since;
+use super::timeline::{Basis, Log, Source, Timeline};
 use super::trees::Trees;
-use crate::domain::{
-    Cut, Millis, Position, SagaDefinitions, SagaId, SagaState, SagaStatus, TimelineKey,
-};
+use crate::domain::{Cut, Millis, SagaDefinitions, SagaId, SagaState, SagaStatus, SagaType, StatusPath};
 use crate::store::codec::Record;
 use crate::store::records::{CensusRecord, ManyChangesRecord};
-use crate::store::{Key, ProjectionTable, Scan, StoreError, StoreRead, Table, keys, reads, timelines};
-use std::collections::BTreeMap;
+use crate::store::{Key, ProjectionTable, Scan, StoreError, Table, keys, reads};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-/// At most so many sagas are folded for one question.
+/// At most so many sagas with too many changes are folded for one question.
 const MAX_FOLDED: usize = if cfg!(test) { 20 } else { 500 };
 
-/// A saga of which the index does not tell the status at an instant.
+/// What a saga adds to a census.
+#[derive(Clone, Debug)]
+pub(super) struct Share {
+    pub(super) saga_type: SagaType,
+    pub(super) started_at: Millis,
+    sums: CensusRecord,
+}
+
+/// A saga of which the index does not tell what it was.
 #[derive(Clone, Debug)]
 pub(super) struct Corrected {
-    pub(super) saga_type: String,
-    pub(super) started_at: Millis,
-    /// What the grid counts it as.
-    counted: SagaStatus,
-    /// What it was.
-    pub(super) status: SagaStatus,
+    /// What the grid counts of it, to be taken back.
+    counted: Option<Share>,
+    /// What it was, if it had begun.
+    was: Option<(Share, SagaStatus)>,
 }
 
 /// All of them.
 #[derive(Debug, Default)]
 pub(super) struct Corrections(BTreeMap<SagaId, Corrected>);
 
+/// Where the past is read, and which moment of it is asked for.
+pub(super) struct Past<'r> {
+    pub(super) trees: Trees<'r>,
+    pub(super) definitions: &'r SagaDefinitions,
+    pub(super) cursor: &'r Cut,
+    pub(super) moment: Moment,
+}
+
+impl Share {
+    fn of(saga_type: &SagaType, started_at: Millis, path: &StatusPath, until: Millis) -> Option<Self> {
+        let mut sums = CensusRecord::default();
+        for step in path.moves().take_while(|step| step.at <= until) {
+            sums.add_move(&step, started_at, 1);
+        }
+        (sums != CensusRecord::default()).then(|| Self {
+            saga_type: saga_type.clone(),
+            started_at,
+            sums,
+        })
+    }
+}
+
 impl Corrections {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether the saga is one of them.
     pub(super) fn has(&self, saga: &SagaId) -> bool {
-        !self.0.is_empty() && self.0.contains_key(saga)
+        self.0.contains_key(saga)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&SagaId, &Corrected)> {
-        self.0.iter()
+    /// Their ids.
+    pub(super) fn sagas(&self) -> impl Iterator<Item = &SagaId> {
+        self.0.keys()
     }
 
-    /// What has to be added to the grid: start, type, sums. The numbers of entries stay as they are.
-    pub(super) fn sums(&self) -> impl Iterator<Item = (Millis, &str, CensusRecord)> {
-        self.0.values().map(|saga| {
-            let mut sums = CensusRecord::default();
-            sums.entered[usize::from(saga.status.tag())] += 1;
-            sums.entered[usize::from(saga.counted.tag())] -= 1;
-            (saga.started_at, saga.saga_type.as_str(), sums)
+    /// Those that had begun: id, type, start and status.
+    pub(super) fn begun(&self) -> impl Iterator<Item = (&SagaId, &Share, SagaStatus)> {
+        self.0.iter().filter_map(|(saga, corrected)| {
+            let (share, status) = corrected.was.as_ref()?;
+            Some((saga, share, *status))
         })
     }
 
-    /// Those at an instant.
-    pub(super) fn at(trees: Trees<'_>, past: &Past<'_>) -> Result<Self, QueryError> {
-        let mut sagas = Vec::new();
-        let mut key = Key::default();
-        keys::many_changes_partition(&mut key);
-        let table = Table::Projection(trees.generation, ProjectionTable::ManyChanges);
-        Scan::of(table, key.partition()).each(trees.store, |saga, value| {
-            let stretch = ManyChangesRecord::read(value)?;
-            if (stretch.from..stretch.until).contains(&past.at.0) {
-                sagas.push(SagaId::new(keys::parse_text("many_changes", saga)?));
-            }
-            Ok(if sagas.len() > MAX_FOLDED {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            })
-        })?;
-        if sagas.len() > MAX_FOLDED {
-            return Err(QueryError::TooManyChanges { limit: MAX_FOLDED });
+    /// What has to be added to the grid: start, type, sums.
+    pub(super) fn sums(&self) -> impl Iterator<Item = (Millis, &str, CensusRecord)> {
+        let of = |share: &Share, sign: i64| {
+            let mut sums = CensusRecord::default();
+            sums.add_times(&share.sums, sign);
+            sums
+        };
+        self.0.values().flat_map(move |saga| {
+            let counted = saga.counted.as_ref().map(|share| (share, of(share, -1)));
+            let was = saga.was.as_ref().map(|(share, _)| (share, of(share, 1)));
+            let both = counted.into_iter().chain(was);
+            both.map(|(share, sums)| (share.started_at, share.saga_type.as_str(), sums))
+        })
+    }
+
+    /// Those at a moment.
+    pub(super) fn at(past: &Past<'_>) -> Result<Self, QueryError> {
+        let mut sagas = past.with_many_changes()?;
+        if let Some(known_at) = past.moment.known_at {
+            sagas.extend(arrived_since(past, known_at)?);
         }
         let mut all = BTreeMap::new();
         for saga in sagas {
@@ -82,46 +119,76 @@ impl Corrections {
     }
 }
 
-/// Where the past is read, and which instant of it is asked for.
-pub(super) struct Past<'r> {
-    pub(super) trees: Trees<'r>,
-    pub(super) definitions: &'r SagaDefinitions,
-    pub(super) cursor: &'r Cut,
-    pub(super) at: Millis,
-}
-
 impl Past<'_> {
+    /// The last instant of event time that counts.
+    pub(super) fn until(&self) -> Millis {
+        self.moment.as_of.unwrap_or(Millis::LATEST_EVENT)
+    }
+
     /// The state that a saga had, whose state now is `whole`; `None` when it had not begun.
-    pub(super) fn state(&self, saga: &SagaId, whole: &SagaState) -> Result<Option<SagaState>, StoreError> {
-        if whole.updated_at <= self.at {
+    pub(super) fn state(&self, saga: &SagaId, whole: &SagaState) -> Result<Option<SagaState>, QueryError> {
+        let is_now = whole.updated_at <= self.until() && whole.duplicates == 0;
+        if is_now && self.moment.known_at.is_none() {
             return Ok(Some(whole.clone()));
         }
-        if self.at < whole.started_at {
-            return Ok(None);
-        }
-        let behind = TimelineKey {
-            recorded_at: Millis(self.at.0.saturating_add(1)),
-            position: Position::new(0, 0),
+        let source = Source::Log(Log {
+            store: self.trees.store,
+            generation: self.trees.generation,
+            cursor: self.cursor.clone(),
+            saga,
+            whole,
+        });
+        let mut timeline = Timeline {
+            saga,
+            source,
+            definitions: self.definitions,
+            basis: Basis::default(),
+            started_at: whole.started_at,
+            has_duplicates: whole.duplicates > 0,
         };
-        let store: &dyn StoreRead = self.trees.store;
-        let moment = (store, self.trees.generation, self.cursor);
-        timelines::fold_before(moment, self.definitions, saga, whole, behind)
+        timeline.state(self.moment)
     }
 
-    fn corrected(&self, saga: &SagaId) -> Result<Option<Corrected>, StoreError> {
-        let Some(whole) = reads::instance(self.trees.store, self.trees.generation, saga)? else {
-            return Ok(None);
-        };
-        let path = whole.path();
-        let counted = path.moves().take_while(|step| step.at <= self.at).last();
-        let (Some(counted), Some(state)) = (counted, self.state(saga, &whole)?) else {
-            return Ok(None);
-        };
-        Ok(Some(Corrected {
-            saga_type: whole.saga_type.as_str().to_owned(),
-            started_at: whole.started_at,
-            counted: counted.to,
-            status: state.status,
-        }))
+    /// The sagas whose status the index does not know at the instant.
+    fn with_many_changes(&self) -> Result<BTreeSet<SagaId>, QueryError> {
+        let until = self.until().0;
+        let mut sagas = BTreeSet::new();
+        let mut key = Key::default();
+        keys::many_changes_partition(&mut key);
+        let table = Table::Projection(self.trees.generation, ProjectionTable::ManyChanges);
+        Scan::of(table, key.partition()).each(self.trees.store, |saga, value| {
+            let stretch = ManyChangesRecord::read(value)?;
+            if (stretch.from..stretch.until).contains(&until) {
+                sagas.insert(SagaId::new(keys::parse_text("many_changes", saga)?));
+            }
+            Ok(if sagas.len() > MAX_FOLDED {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
+        })?;
+        if sagas.len() > MAX_FOLDED {
+            return Err(QueryError::TooManyChanges { limit: MAX_FOLDED });
+        }
+        Ok(sagas)
     }
+
+    fn corrected(&self, saga: &SagaId) -> Result<Option<Corrected>, QueryError> {
+        let store = self.trees.store;
+        let Some(whole) = reads::instance(store, self.trees.generation, saga)? else {
+            return Ok(None);
+        };
+        let until = self.until();
+        let counted = Share::of(&whole.saga_type, whole.started_at, &whole.path(), until);
+        let was = self.state(saga, &whole)?.and_then(|state| {
+            let share = Share::of(&state.saga_type, state.started_at, &state.path(), until)?;
+            Some((share, state.status))
+        });
+        Ok(Some(Corrected { counted, was }))
+    }
+}
+
+/// The states of sagas as far as they are known now, in their order.
+pub(super) fn states(past: &Past<'_>, ids: &[SagaId]) -> Result<Vec<Option<SagaState>>, StoreError> {
+    reads::instances(past.trees.store, past.trees.generation, ids)
 }

@@ -127,7 +127,8 @@ impl WalkAt<'_, '_> {
                 let StatusAt::Is(status) = path.at(self.grid.at) else {
                     return ControlFlow::Continue(());
                 };
-                if self.is_wanted(status) && self.is_behind(started_at, saga) && !self.grid.is_corrected(saga) {
+                if self.is_wanted(status) && self.is_behind(started_at, saga) && !self.grid.is_corrected(saga)
+                {
                     rows.push((started_at, SagaId::new(saga)));
                     taken += 1;
                 }
@@ -141,13 +142,15 @@ impl WalkAt<'_, '_> {
     }
 
     fn corrected_rows(&self, cell: i64, rows: &mut Vec<Row>) {
-        for (saga, corrected) in self.grid.corrections.iter() {
-            let started_at = corrected.started_at;
-            let is_type = |wanted: &SagaType| wanted.as_str() == corrected.saga_type;
+        for (saga, share, status) in self.grid.corrections.begun() {
+            let started_at = share.started_at;
             if cells::cell(cells::LEAF, started_at) == cell
                 && self.span.contains(started_at)
-                && self.saga_type.as_ref().is_none_or(is_type)
-                && self.is_wanted(corrected.status)
+                && self
+                    .saga_type
+                    .as_ref()
+                    .is_none_or(|wanted| *wanted == share.saga_type)
+                && self.is_wanted(status)
                 && self.is_behind(started_at, saga.as_str())
             {
                 rows.push((started_at, saga.clone()));

@@ -7,7 +7,7 @@
 use crate::domain::Cut;
 use crate::pipeline::projector::{AtRestError, ProjectorHandle, ProjectorSettings};
 use crate::store::codec::Record;
-use crate::store::dead_letters::counts;
+use crate::store::dead_letters::{DeadLetterCounts, counts};
 use crate::store::records::{OffsetRecord, UNKNOWN_SCHEMA};
 use crate::store::stoppable::{self, Stop};
 use crate::store::{
@@ -25,7 +25,7 @@ pub struct Digest {
     pub topics: BTreeMap<String, BTreeMap<u32, u64>>,
     /// The next decision whose purge or restore is not done.
     pub applied: u64,
-    /// Open dead letters of unknown schemas: they become events where the registry knows their schemas.
+    /// Dead letters of unknown schemas, settled or not: they become events where the registry knows their schemas.
     pub waiting_letters: u64,
     /// The rules of the fold that the projections are made under.
     pub rules: String,
@@ -127,7 +127,7 @@ fn digest_of(snapshot: &dyn StoreRead, topic: &str) -> Result<Digest, StoreError
         applied: applied.and_then(|next| next.parse().ok()).unwrap_or(0),
         waiting_letters: counts(snapshot)?
             .get(UNKNOWN_SCHEMA)
-            .map_or(0, |counts| counts.open),
+            .map_or(0, DeadLetterCounts::total),
         rules: reads::fold_rules(snapshot, serving)?.unwrap_or_default(),
         total: all.finalize().to_hex().to_string(),
         tables,

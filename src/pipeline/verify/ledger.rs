@@ -173,8 +173,9 @@ fn count(
     let mut found = 0;
     reads::try_scan_table(snapshot, table, |partition, _, _| {
         // Letters that others wrote onto the dead-letter topic stand in no feed of ours.
-        let foreign = table == Table::DeadLetters && keys::parse_offset_partition(partition)? & EXTERNAL != 0;
-        found += u64::from(!foreign);
+        let external =
+            table == Table::DeadLetters && keys::parse_offset_partition(partition)? & EXTERNAL != 0;
+        found += u64::from(!external);
         Ok(())
     })?;
     if found != expected {

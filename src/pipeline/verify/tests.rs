@@ -25,6 +25,14 @@ fn filled() -> SharedStore {
         position: Position::new(0, 4),
         ..events[0].clone()
     });
+    // One whose status changes too often to keep all of its changes.
+    for n in 0..8 {
+        let status = [SagaStatus::Failed, SagaStatus::Compensated][(n % 2) as usize];
+        events.push(Event {
+            position: Position::new(1, n),
+            ..event_at("flaps", 10 + n, "STEP", status)
+        });
+    }
     project(&store, &events, &[2], 1);
     purge(&store, &events);
     discard(&store, Position::new(0, 5));

@@ -223,7 +223,7 @@ fn decided_by(answer: &Value) -> Vec<[String; 2]> {
         ("rules", "rules of the fold"),
     ] {
         if let Some(value) = answer.get(name) {
-            rows.push([label.to_owned(), value.to_string()]);
+            rows.push([label.to_owned(), short(&value.to_string())]);
         }
     }
     if answer["rebuildDue"] == true {
@@ -233,6 +233,18 @@ fn decided_by(answer: &Value) -> Vec<[String; 2]> {
         rows.push(["note".to_owned(), half_done(decision)]);
     }
     rows
+}
+
+/// A text that fits into a table, or what tells it apart from others.
+fn short(text: &str) -> String {
+    const LONGEST: usize = 200;
+    if text.len() <= LONGEST {
+        return text.to_owned();
+    }
+    format!(
+        "BLAKE3 {}; --json shows them",
+        blake3::hash(text.as_bytes()).to_hex()
+    )
 }
 
 fn half_done(decision: u64) -> String {

@@ -4,8 +4,10 @@
 //! store of their own call `wiring`. No command knows how either is done.
 
 mod args;
+mod census;
 mod client;
 mod dead_letters;
+mod definitions;
 mod doctor;
 mod exit;
 mod inspect;
@@ -19,7 +21,9 @@ mod private;
 mod query;
 mod retention;
 mod show;
+mod show_past;
 mod snapshots;
+mod times;
 mod topic_replay;
 
 use crate::program::config::Origin;
@@ -54,16 +58,25 @@ enum Command {
     Serve(ServeArgs),
     /// Serve on an embedded broker with a live workload; nothing to install, nothing kept
     Demo(DemoArgs),
-    /// Show one saga
+    /// Show one saga, now or at any moment
     Get(query::SagaArgs),
-    /// Show a saga's steps, in order
+    /// Show a saga's steps, in order, now or at any moment
     Steps(query::SagaArgs),
+    /// Show every state that a saga went through, why and for how long, and what was late or odd
+    History(query::SagaArgs),
+    /// Show how a saga at one moment differs from the same saga at another
+    Diff(query::DiffArgs),
     /// Find sagas
     Search(query::SearchArgs),
     /// Count sagas by status and type, with rates and durations
     Stats(query::StatsArgs),
+    /// Count sagas by type and status as of any moment; what changed between two; hour by hour
+    Census(census::CensusArgs),
     /// Find, look at, redrive, discard and export dead letters
     DeadLetters(dead_letters::DeadLettersArgs),
+    /// Saga definitions: show those in force, check a file
+    #[command(subcommand)]
+    Definitions(definitions::DefinitionsCommand),
     /// Set a saga's status by an event that every replica consumes; answers when it is applied
     SetStatus(operate::SetStatusArgs),
     /// Show who changed what, newest first; --verify proves that no entry was touched
@@ -151,9 +164,13 @@ pub fn run() -> ExitCode {
         Command::Demo(args) => demo(args),
         Command::Get(args) => query::get(args),
         Command::Steps(args) => query::steps(args),
+        Command::History(args) => query::history(args),
+        Command::Diff(args) => query::diff(args),
         Command::Search(args) => query::search(args),
         Command::Stats(args) => query::stats(args),
+        Command::Census(args) => census::census(args),
         Command::DeadLetters(args) => dead_letters::letters(args),
+        Command::Definitions(command) => definitions::definitions(command),
         Command::SetStatus(args) => operate::set_status(args),
         Command::Audit(args) => operate::audit(args),
         Command::Replay(args) => topic_replay::replay(args),

@@ -1,8 +1,9 @@
-//! `get`, `steps`, `search` and `stats`: questions to a running server.
+//! `get`, `steps`, `history`, `diff`, `search` and `stats`: questions to a running server.
 
 use super::client::{Server, ServerArgs, parse, segment};
 use super::exit::Outcome;
-use super::{output, show};
+use super::{output, show, show_past, times};
+use crate::domain::Millis;
 use clap::{Args, ValueHint};
 use serde_json::Value;
 
@@ -20,6 +21,42 @@ pub(super) struct SagaArgs {
     /// The saga's id
     #[arg(value_hint = ValueHint::Other, allow_hyphen_values = true)]
     id: String,
+    /// As of this event time: an instant, a date, or e.g. "2 hours ago"; what happened later does not count
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    as_of: Option<Millis>,
+    /// As it was known at this arrival time: what arrived later does not count, whenever it happened
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    known_at: Option<Millis>,
+    /// Look into the archive when it was purged
+    #[arg(long)]
+    archive: bool,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// One saga at two moments; one of which nothing is given is now.
+#[derive(Clone, Debug, Args)]
+pub(super) struct DiffArgs {
+    /// The saga's id
+    #[arg(value_hint = ValueHint::Other, allow_hyphen_values = true)]
+    id: String,
+    /// The first moment, by event time: an instant, a date, or e.g. "2 hours ago"
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    from: Option<Millis>,
+    /// The first moment, by arrival time
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    from_known_at: Option<Millis>,
+    /// The second moment, by event time
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    to: Option<Millis>,
+    /// The second moment, by arrival time
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    to_known_at: Option<Millis>,
+    /// Look into the archive when it was purged
+    #[arg(long)]
+    archive: bool,
     #[command(flatten)]
     format: Format,
     #[command(flatten)]
@@ -44,6 +81,12 @@ pub(super) struct SearchArgs {
     /// Started at or before this date or instant
     #[arg(long, value_name = "DATE")]
     to: Option<String>,
+    /// As of this event time: an instant, a date, or e.g. "2 hours ago"; what happened later does not count
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    as_of: Option<Millis>,
+    /// As it was known at this arrival time: what arrived later does not count, whenever it happened
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    known_at: Option<Millis>,
     /// startedAt or updatedAt, then asc or desc
     #[arg(long, value_name = "KEY,ORDER", default_value = "startedAt,desc")]
     sort: String,
@@ -74,6 +117,12 @@ pub(super) struct StatsArgs {
     /// Only those started at or before this date or instant
     #[arg(long, value_name = "DATE")]
     to: Option<String>,
+    /// As of this event time: an instant, a date, or e.g. "2 hours ago"; what happened later does not count
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    as_of: Option<Millis>,
+    /// As it was known at this arrival time: what arrived later does not count, whenever it happened
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    known_at: Option<Millis>,
     #[command(flatten)]
     format: Format,
     #[command(flatten)]
@@ -81,7 +130,7 @@ pub(super) struct StatsArgs {
 }
 
 impl Format {
-    fn print(self, answer: &str, table: impl Fn(&Value) -> String) -> Outcome {
+    pub(super) fn print(self, answer: &str, table: impl Fn(&Value) -> String) -> Outcome {
         if self.json {
             output::line(answer.trim_end())
         } else {
@@ -91,23 +140,59 @@ impl Format {
 }
 
 pub(super) fn get(args: &SagaArgs) -> Outcome {
-    let path = format!("/api/v1/sagas/{}", segment(&args.id)?);
-    let answer = Server::new(&args.server)?.get(&path, &[])?;
-    args.format.print(&answer, show::saga)
+    one(args, "", show::saga)
 }
 
 pub(super) fn steps(args: &SagaArgs) -> Outcome {
-    let path = format!("/api/v1/sagas/{}/steps", segment(&args.id)?);
-    let answer = Server::new(&args.server)?.get(&path, &[])?;
-    args.format.print(&answer, show::steps)
+    one(args, "/steps", show::steps)
+}
+
+pub(super) fn history(args: &SagaArgs) -> Outcome {
+    one(args, "/history", show_past::history)
+}
+
+/// Asks for something of one saga.
+fn one(args: &SagaArgs, what: &str, table: impl Fn(&Value) -> String) -> Outcome {
+    let path = format!("/api/v1/sagas/{}{what}", segment(&args.id)?);
+    let clocks = [("asOf", args.as_of), ("knownAt", args.known_at)];
+    let query = moments(clocks, args.archive);
+    let answer = Server::new(&args.server)?.get(&path, &query)?;
+    args.format.print(&answer, table)
+}
+
+pub(super) fn diff(args: &DiffArgs) -> Outcome {
+    let path = format!("/api/v1/sagas/{}/diff", segment(&args.id)?);
+    let clocks = [
+        ("from", args.from),
+        ("fromKnownAt", args.from_known_at),
+        ("to", args.to),
+        ("toKnownAt", args.to_known_at),
+    ];
+    let query = moments(clocks, args.archive);
+    let answer = Server::new(&args.server)?.get(&path, &query)?;
+    args.format.print(&answer, show_past::diff)
+}
+
+/// The clocks that were given, as exact instants, and whether to look into the archive.
+pub(super) fn moments<const N: usize>(
+    clocks: [(&'static str, Option<Millis>); N],
+    archive: bool,
+) -> Vec<(&'static str, String)> {
+    let given = clocks
+        .into_iter()
+        .filter_map(|(name, at)| Some((name, at?.to_string())));
+    given
+        .chain(archive.then(|| ("archive", "true".to_owned())))
+        .collect()
 }
 
 pub(super) fn stats(args: &StatsArgs) -> Outcome {
-    let query = given([
+    let mut query = given([
         ("sagaType", &args.saga_type),
         ("fromDate", &args.from),
         ("toDate", &args.to),
     ]);
+    query.extend(moments([("asOf", args.as_of), ("knownAt", args.known_at)], false));
     let answer = Server::new(&args.server)?.get("/api/v1/sagas/statistics", &query)?;
     args.format.print(&answer, show::statistics)
 }
@@ -124,6 +209,7 @@ pub(super) fn search(args: &SearchArgs) -> Outcome {
         ("fromDate", &args.from),
         ("toDate", &args.to),
     ]);
+    query.extend(moments([("asOf", args.as_of), ("knownAt", args.known_at)], false));
     query.push(("sort", args.sort.clone()));
     if args.all {
         return all_pages(&server, &query, args.format);
@@ -166,7 +252,7 @@ fn all_pages(server: &Server, query: &[(&'static str, String)], format: Format) 
     }
 }
 
-fn given<const N: usize>(of: [(&'static str, &Option<String>); N]) -> Vec<(&'static str, String)> {
+pub(super) fn given<const N: usize>(of: [(&'static str, &Option<String>); N]) -> Vec<(&'static str, String)> {
     of.into_iter()
         .filter_map(|(name, value)| Some((name, value.clone()?)))
         .collect()

@@ -162,12 +162,19 @@ pub(super) fn plan(args: &PlanArgs) -> Outcome {
         "SAGAS",
         "EVENTS",
         "HELD",
-        "RESTLESS",
+        "RECENTLY ACTIVE",
         "RULE",
     ];
     let rows = list(&answer["rules"]).iter().map(|rule| {
         [
-            "sagaType", "status", "cutoff", "sagas", "events", "held", "restless", "rule",
+            "sagaType",
+            "status",
+            "cutoff",
+            "sagas",
+            "events",
+            "held",
+            "recentlyActive",
+            "rule",
         ]
         .map(|name| text(&rule[name]))
     });

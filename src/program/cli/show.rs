@@ -11,13 +11,50 @@ pub(super) fn saga(answer: &Value) -> String {
         "sagaType",
         "orderId",
         "currentStatus",
+        "statusSince",
         "lastStep",
+        "failedStep",
+        "failureReason",
         "lastTraceId",
         "startedAt",
         "updatedAt",
         "stepCount",
     ];
-    fields(names.map(|name| (name, text(&answer[name]))))
+    let shown = names.into_iter().map(|name| (name, text(&answer[name])));
+    let where_given = ["asOf", "knownAt", "cursor", "definitions"].into_iter();
+    let moment = where_given.filter_map(|name| Some((name, text(answer.get(name)?))));
+    fields(shown.chain(moment).chain(judgement(answer)))
+}
+
+/// What its definition says of a saga, where that is worth a line.
+fn judgement(answer: &Value) -> Vec<(&'static str, String)> {
+    let words = |value: &Value| list(value).iter().map(text).collect::<Vec<_>>().join(", ");
+    let mut rows = Vec::new();
+    if let Some(state) = answer["compensation"]["state"]
+        .as_str()
+        .filter(|state| *state != "NOT_NEEDED")
+    {
+        let owed = list(&answer["compensation"]["owed"]).iter();
+        let owed: Vec<String> = owed.map(|owed| text(&owed["step"])).collect();
+        rows.push((
+            "compensation",
+            format!("{state} {}", owed.join(", ")).trim_end().to_owned(),
+        ));
+    }
+    let stuck = &answer["stuck"];
+    if stuck.is_object() {
+        let (rule, since) = (text(&stuck["rule"]), text(&stuck["since"]));
+        let awaited = words(&stuck["awaited"]);
+        rows.push(("stuck", format!("{rule} since {since}, awaited: {awaited}")));
+    }
+    for violation in list(&answer["conformance"]) {
+        let (rule, at) = (text(&violation["rule"]), text(&violation["at"]));
+        rows.push((
+            "violation",
+            format!("{rule} at {at}: {}", text(&violation["message"])),
+        ));
+    }
+    rows
 }
 
 /// A saga's steps, in fold order.
@@ -128,11 +165,11 @@ pub(super) fn statistics(answer: &Value) -> String {
     format!("{whole}\n{by_status}\n{by_type}")
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),

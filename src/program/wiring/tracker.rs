@@ -15,7 +15,7 @@ use crate::operations::rebuild::{RebuildParts, Rebuilds};
 use crate::operations::retention::{Retention, RetentionParts};
 use crate::operations::snapshot;
 use crate::operations::topic_replay::{TopicReplayParts, TopicReplays};
-use crate::pipeline::ingest::late_schemas::Reread;
+use crate::pipeline::ingest::late_schemas::{AskedFor, Reread};
 use crate::pipeline::ingest::space::FreeSpace;
 use crate::pipeline::ingest::{Ingest, IngestStatus};
 use crate::pipeline::kafka::KafkaSettings;
@@ -97,6 +97,7 @@ impl Tracker {
             shutdown: shutdown.clone(),
         });
         let snapshots = snapshots::of_tracker(config, store.clone(), audit.clone(), shutdown.clone());
+        let asked_for = Arc::<AskedFor>::default();
         let retention = Retention::new(RetentionParts {
             store: store.clone(),
             definitions: definitions.clone(),
@@ -104,6 +105,7 @@ impl Tracker {
             objects: open_objects(config)?,
             decisions: decisions.clone(),
             kafka: kafka.clone(),
+            asked_for: asked_for.clone(),
             clock: clock.clone(),
         });
         let background = Background::new(audit.clone());
@@ -124,6 +126,7 @@ impl Tracker {
                 schemas: schemas.clone(),
                 projector: projector.clone(),
                 book: book.clone(),
+                asked_for: asked_for.clone(),
             },
             background.clone(),
         );
@@ -176,8 +179,9 @@ impl Tracker {
             "redrive",
             redriver.context("starting the thread that redrives letters")?,
         );
-        if let Some(foreign) = start_foreign(&kafka, &store, &schemas, (&book, &space, &status), &shutdown)? {
-            supervisor.thread("foreign-letters", foreign);
+        if let Some(external) = start_external(&kafka, &store, &schemas, (&book, &space, &status), &shutdown)?
+        {
+            supervisor.thread("foreign-letters", external);
         }
         let threads = retention.spawn(&projector, space.clone(), &shutdown);
         for (name, thread) in threads.context("starting retention's threads")? {
@@ -189,6 +193,7 @@ impl Tracker {
             projector: projector.clone(),
             book: book.clone(),
             topics: letter_topics(&kafka),
+            asked_for,
             shutdown: shutdown.clone(),
         };
         supervisor.thread(
@@ -349,7 +354,7 @@ async fn open_schemas(config: &Config) -> anyhow::Result<Arc<dyn registry::Schem
         .context("schema registry")
 }
 
-fn start_foreign(
+fn start_external(
     kafka: &KafkaSettings,
     store: &SharedStore,
     schemas: &Arc<dyn registry::SchemaSource>,
@@ -359,7 +364,7 @@ fn start_foreign(
     if !kafka.consume_dead_letters {
         return Ok(None);
     }
-    let foreign = ExternalDeadLetters {
+    let external = ExternalDeadLetters {
         store: store.clone(),
         settings: kafka.clone(),
         schemas: schemas.clone(),
@@ -368,7 +373,7 @@ fn start_foreign(
         status: status.clone(),
         shutdown: shutdown.clone(),
     };
-    let thread = foreign.spawn();
+    let thread = external.spawn();
     Ok(Some(thread.context(
         "starting the thread that reads the dead-letter topic",
     )?))

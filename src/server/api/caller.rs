@@ -1,5 +1,6 @@
 //! Who asks. Passed into every call that changes something.
 
+use super::places;
 use crate::domain::text::first;
 use crate::operations::audit::Act;
 use axum::extract::FromRequestParts;
@@ -49,6 +50,11 @@ impl Caller {
             target: target.to_owned(),
             why: why.to_owned(),
         }
+    }
+
+    /// Who counts as one with it.
+    pub(super) fn peer(&self) -> Option<places::Peer> {
+        self.address.map(places::Peer::of)
     }
 
     pub(super) fn of(parts: &Parts) -> Self {

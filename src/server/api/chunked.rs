@@ -3,11 +3,13 @@
 //! Whoever makes one may wait for a client that reads slowly, and stops when the client has gone. What is
 //! in the answer is not decided here.
 
+use super::error::{ApiError, ErrorKind};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use hyper::body::Frame;
 use std::collections::VecDeque;
+use std::io;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -25,6 +27,11 @@ const WAITING: usize = 2;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes a second.
 const SLOWEST: u64 = 64 << 10;
+
+/// How long a client may have been waited for that took so many bytes of its answer.
+pub(super) fn allowed(patience: Duration, taken: u64) -> Duration {
+    patience.saturating_add(Duration::from_millis(taken.saturating_mul(1_000) / SLOWEST))
+}
 
 /// The answer did not come to its end; the connection ends with it, so that nobody takes the part for
 /// the whole.
@@ -63,9 +70,8 @@ impl Parts {
 
     /// Waits for the client, within what all its waiting may take.
     fn hand_over(&mut self, part: Option<Bytes>) -> ControlFlow<()> {
-        let allowed = self.patience + Duration::from_millis(self.sent.saturating_mul(1_000) / SLOWEST);
         let began = Instant::now();
-        let left = allowed.saturating_sub(self.waited);
+        let left = allowed(self.patience, self.sent).saturating_sub(self.waited);
         let sending = async { tokio::time::timeout(left, self.out.send(part)).await };
         let sent = Handle::current().block_on(sending);
         self.waited += began.elapsed();
@@ -83,14 +89,50 @@ impl Parts {
     }
 }
 
+/// For what writes itself. Fails when nobody reads any more, or too slowly.
+impl io::Write for Parts {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = bytes.len().min(PART);
+        self.part.extend_from_slice(&bytes[..taken]);
+        match self.send_when_full() {
+            ControlFlow::Continue(()) => Ok(taken),
+            ControlFlow::Break(()) => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// The other end: the answer, when its first part is there.
-pub(super) struct Answer {
+struct Answer {
     parts: mpsc::Receiver<Option<Bytes>>,
     what: String,
 }
 
+/// The answer of JSON that `write` writes, sent while it is written; `what` it is, for the log. When nothing was
+/// written, the error that came instead.
+pub(super) async fn sent<W>(what: String, write: impl FnOnce(Parts) -> W) -> Result<Response, ApiError>
+where
+    W: Future<Output = Result<(), ApiError>> + Send + 'static,
+{
+    let (parts, answer) = answer(what);
+    let without_an_answer = match answer.json(Work::begin(write(parts))).await {
+        Ok(response) => return Ok(response),
+        Err(work) => work.ended().await,
+    };
+    match without_an_answer {
+        Some(Err(error)) => Err(error),
+        Some(Ok(())) | None => Err(ApiError::new(
+            ErrorKind::InternalError,
+            "the tracker failed to answer; its log says why",
+        )),
+    }
+}
+
 /// Both ends of an answer; `what` it is, for the log.
-pub(super) fn answer(what: String) -> (Parts, Answer) {
+fn answer(what: String) -> (Parts, Answer) {
     let (out, parts) = mpsc::channel(WAITING);
     let writer = Parts {
         part: Vec::new(),
@@ -103,15 +145,15 @@ pub(super) fn answer(what: String) -> (Parts, Answer) {
 }
 
 /// Work that ends when nobody waits for it any more.
-pub(super) struct Work<T>(JoinHandle<T>);
+struct Work<T>(JoinHandle<T>);
 
 impl<T: Send + 'static> Work<T> {
-    pub(super) fn begin(work: impl Future<Output = T> + Send + 'static) -> Self {
+    fn begin(work: impl Future<Output = T> + Send + 'static) -> Self {
         Self(tokio::spawn(work))
     }
 
     /// What came of it; none when it panicked.
-    pub(super) async fn ended(mut self) -> Option<T> {
+    async fn ended(mut self) -> Option<T> {
         (&mut self.0).await.ok()
     }
 }
@@ -125,7 +167,7 @@ impl<T> Drop for Work<T> {
 impl Answer {
     /// The answer of JSON that `work` writes, once its first part is there; when there will be no part, the
     /// work.
-    pub(super) async fn json<T: Send + 'static>(mut self, work: Work<T>) -> Result<Response, Work<T>> {
+    async fn json<T: Send + 'static>(mut self, work: Work<T>) -> Result<Response, Work<T>> {
         let Some(Some(first)) = self.parts.recv().await else {
             return Err(work);
         };

@@ -4,31 +4,23 @@ use super::body_room::BodyRoom;
 use super::error::{ApiError, Detail, ErrorKind};
 use super::health::Health;
 use super::parts::Parts;
+use super::places::Peer;
 use super::request_id::RequestIds;
 use super::settings::ServerSettings;
-use super::shares::{Share, Shares};
+use super::shares::Shares;
 use crate::domain::clock::SharedClock;
-use crate::domain::{Millis, SagaId, TimelineKey};
+use crate::domain::{Judgement, SagaId};
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::DeadLetterQuery;
 use crate::pipeline::query::{
-    Census, Filter, PurgedView, Query, QueryError, SagaView, SearchPage, SearchRequest, Statistics, TimelineStep,
+    Census, DefinitionsInForce, Filter, Moment, PurgedView, Query, QueryError, SagaView, SearchPage,
+    SearchRequest, Statistics, Timeline,
 };
 use crate::server::metrics::{Asked, Metrics};
 use crate::store::StoreError;
 use crate::store::stoppable::Stop;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Takes the steps of a saga.
-pub trait StepsWriter: Send + 'static {
-    /// Takes the next one. Breaks when no more are wanted.
-    fn step(&mut self, step: &TimelineStep<'_>) -> ControlFlow<()>;
-
-    /// There are no more, or no more are wanted.
-    fn end(self);
-}
 
 /// Handed to every handler. Cheap to clone.
 #[derive(Clone)]
@@ -61,36 +53,39 @@ impl Context {
         }
     }
 
-    /// The state of a saga. One point read, mostly from memory: not worth another thread.
-    pub fn saga(&self, id: &SagaId) -> Result<SagaView, ApiError> {
-        let found = timed(self.metrics(), Asked::Saga, || self.parts().query.saga(id))?;
+    /// The state of a saga, and what the definition of its type says of it now. Two point reads, mostly from
+    /// memory: not worth another thread.
+    pub fn saga(&self, id: &SagaId) -> Result<(SagaView, Judgement), ApiError> {
+        let (parts, now) = (self.parts(), self.parts().clock.now());
+        let found = timed(self.metrics(), Asked::Saga, || parts.query.judged_saga(id, now))?;
         match found {
-            Some(saga) => Ok(saga),
-            None => Err(missing(id, self.parts().query.purged(id)?)),
+            Some(found) => Ok(found),
+            None => Err(missing(id, parts.query.purged(id)?)),
         }
     }
 
-    /// Hands the steps of a saga behind a place to `writer`, one after the other.
-    pub async fn write_steps(
+    /// The definitions in force.
+    pub async fn definitions(&self) -> Result<DefinitionsInForce, ApiError> {
+        self.scan(Asked::Totals, Query::definitions_in_force).await
+    }
+
+    /// Asks about the timeline of a saga, on a thread that may wait for whoever reads the answer, for that peer.
+    pub(super) async fn timeline<T: Send + 'static>(
         &self,
-        id: SagaId,
-        after: Option<TimelineKey>,
-        mut writer: impl StepsWriter,
-    ) -> Result<(), ApiError> {
-        let asked = id.clone();
-        let found = self
-            .scan_in(&self.inner.shares.timelines, Asked::Timeline, move |query| {
-                let found = query.steps(&asked, after, |step| writer.step(step))?;
-                if found {
-                    writer.end();
-                }
-                Ok(found)
+        id: &SagaId,
+        peer: Option<Peer>,
+        ask: impl FnOnce(&mut Timeline<'_>) -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let (this, asked) = (self.clone(), id.clone());
+        let read = move |stop| {
+            timed(this.metrics(), Asked::Timeline, || {
+                this.parts().query.until(stop).timeline(&asked, ask)
             })
-            .await?;
-        if found {
-            return Ok(());
+        };
+        match self.inner.shares.timelines.run_for(peer, read).await?? {
+            Some(found) => Ok(found),
+            None => Err(missing(id, self.purged(id.clone()).await?)),
         }
-        Err(missing(&id, self.purged(id.clone()).await?))
     }
 
     /// What is known of a removed saga.
@@ -110,9 +105,9 @@ impl Context {
             .await
     }
 
-    /// How many sagas stood where at some instants.
-    pub async fn censuses(&self, filter: Filter, instants: Vec<Millis>) -> Result<Vec<Census>, ApiError> {
-        self.scan(Asked::Statistics, move |query| query.censuses(&filter, &instants))
+    /// How many sagas stood where at some moments.
+    pub async fn censuses(&self, filter: Filter, moments: Vec<Moment>) -> Result<Vec<Census>, ApiError> {
+        self.scan(Asked::Statistics, move |query| query.censuses(&filter, &moments))
             .await
     }
 
@@ -126,14 +121,15 @@ impl Context {
         self.in_turn(move |stop| this.ask_letters(asked, stop, ask)).await
     }
 
-    /// Asks about one dead letter, which may wait for the schema registry.
+    /// Asks about one dead letter, which may wait for the schema registry and for the peer that reads it.
     pub(super) async fn letter<T: Send + 'static>(
         &self,
+        peer: Option<Peer>,
         ask: impl FnOnce(&DeadLetterQuery) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
         let this = self.clone();
-        self.elsewhere(move |stop| this.ask_letters(Asked::DeadLetters, stop, ask))
-            .await
+        let ask = move |stop| this.ask_letters(Asked::DeadLetters, stop, ask);
+        self.inner.shares.letters.run_for(peer, ask).await
     }
 
     fn ask_letters<T>(&self, asked: Asked, stop: Stop, ask: impl FnOnce(&DeadLetterQuery) -> T) -> T {
@@ -229,18 +225,9 @@ impl Context {
         asked: Asked,
         ask: impl FnOnce(&Query) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, ApiError> {
-        self.scan_in(&self.inner.shares.scans, asked, ask).await
-    }
-
-    async fn scan_in<T: Send + 'static>(
-        &self,
-        share: &Share,
-        asked: Asked,
-        ask: impl FnOnce(&Query) -> Result<T, QueryError> + Send + 'static,
-    ) -> Result<T, ApiError> {
         let this = self.clone();
-        let answer = share
-            .run(move |stop| timed(this.metrics(), asked, || ask(&this.parts().query.until(stop))))
+        let answer = self
+            .in_turn(move |stop| timed(this.metrics(), asked, || ask(&this.parts().query.until(stop))))
             .await?;
         Ok(answer?)
     }
@@ -297,10 +284,15 @@ impl From<QueryError> for ApiError {
                 accepted: "nextCursor of an answer to the same filters and sort; without it, the first page"
                     .to_owned(),
             }]),
-            error @ (QueryError::TooManyToSort { .. } | QueryError::TooManyChanges { .. }) => {
-                Self::new(ErrorKind::BadRequest, error.to_string())
-            }
+            error @ (QueryError::TooManyToSort { .. }
+            | QueryError::TooManyChanges { .. }
+            | QueryError::TooManySince { .. }) => Self::new(ErrorKind::BadRequest, error.to_string()),
             QueryError::Store(error) => error.into(),
+            QueryError::NotBegun { .. } => Self::new(ErrorKind::NotFound, error.to_string()),
+            QueryError::TooManyRepeated(_) | QueryError::TooLong(_) => {
+                Self::new(ErrorKind::Conflict, error.to_string())
+            }
+            QueryError::Unreadable => Self::new(ErrorKind::InternalError, error.to_string()),
         }
     }
 }

@@ -25,6 +25,7 @@ use utoipa_swagger_ui::Config;
         (name = "sagas", description = "Questions about sagas"),
         (name = "dead letters", description = "Records that could not be applied"),
         (name = "retention", description = "What is removed, kept from it, archived and brought back"),
+        (name = "definitions", description = "What is known of saga types"),
         (name = "audit", description = "Who did what to this tracker"),
         (name = "actuator", description = "Probes and metrics"),
         (name = "internal", description = "The tracker itself; may change"),

@@ -291,6 +291,12 @@ fn kafka(ingest: &IngestSnapshot, now: Millis, down_after_ms: u64) -> Component 
             message: format!("no broker has answered since {since}"),
         };
     }
+    if let Some(why) = &ingest.held_up {
+        return Component {
+            up: false,
+            message: why.clone(),
+        };
+    }
     let message = match (&ingest.waiting, ingest.last_contact) {
         (Some(reason), _) => reason.clone(),
         (None, Some(at)) => format!("last heard from at {at}"),

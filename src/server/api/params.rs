@@ -62,11 +62,6 @@ impl<'a> Params<'a> {
         }
     }
 
-    /// Whether the parameter was sent at all.
-    pub(super) fn was_sent(&self, name: &str) -> bool {
-        self.sent(&[name]).next().is_some()
-    }
-
     /// Notes a fault that shows only in several parameters together.
     pub(super) fn fault(&mut self, parameter: &str, found: String, accepted: String) {
         self.faults.push(Detail {

@@ -32,10 +32,10 @@ pub(super) struct Limits {
 
 /// Who counts as one: an address, or the network that one IPv6 host has for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Peer(IpAddr);
+pub(super) struct Peer(IpAddr);
 
 impl Peer {
-    fn of(address: SocketAddr) -> Self {
+    pub(super) fn of(address: SocketAddr) -> Self {
         match address.ip().to_canonical() {
             IpAddr::V6(v6) => {
                 let [a, b, c, d, ..] = v6.segments();

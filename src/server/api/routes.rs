@@ -5,7 +5,7 @@ use super::context::Context;
 use super::error::{ApiError, ErrorKind};
 use super::middleware::{self, RouteContext};
 use super::route::{Route, Terms};
-use super::{actuator, audit, census, dead_letters, docs, internal, retention, sagas};
+use super::{actuator, audit, census, dead_letters, definitions, docs, internal, retention, sagas};
 use axum::Router;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -21,6 +21,7 @@ pub(super) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         census::routes(),
         dead_letters::routes(),
         retention::routes(),
+        definitions::routes(),
         audit::routes(),
         internal::routes(),
         actuator::routes(),

@@ -21,11 +21,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use slow::PatientWriter;
+use slow::{Pace, PatientWriter};
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -174,6 +175,8 @@ impl Server {
         place: Place,
     ) {
         let (router, requests, reserve) = (self.router.clone(), place.requests(), place.is_reserve());
+        let pace = Arc::new(Pace::default());
+        let stream = PatientWriter::new(stream, self.settings.write_timeout(), pace.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
             if reserve {
@@ -181,17 +184,18 @@ impl Server {
             }
             let under_way = requests.begin();
             let answer = router.clone().call(request);
+            let pace = Some(pace.clone());
             async move {
                 answer.await.map(|answer| {
                     answer.map(|body| Taken {
                         body,
+                        pace,
                         _under_way: under_way,
                     })
                 })
             }
         });
-        let stream = Box::pin(PatientWriter::new(stream, self.settings.write_timeout()));
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(Box::pin(stream)), service));
         tokio::spawn(async move {
             let lost = place.lost();
             tokio::select! {
@@ -210,6 +214,8 @@ impl Server {
 /// An answer's body: its request is under way until all of it was handed over.
 struct Taken {
     body: Body,
+    /// Until the answer begins; what was sent before has left the buffers by then.
+    pace: Option<Arc<Pace>>,
     _under_way: UnderWay,
 }
 
@@ -221,6 +227,9 @@ impl HttpBody for Taken {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Some(pace) = self.pace.take() {
+            pace.begin();
+        }
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

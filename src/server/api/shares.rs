@@ -5,10 +5,12 @@
 
 use super::error::{ApiError, ErrorKind};
 use super::gone;
+use super::places::Peer;
 use super::settings::ServerSettings;
 use crate::store::stoppable::Stop;
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -16,7 +18,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const CHANGES: usize = 64;
 /// Timelines, which wait for the client that reads them.
 const TIMELINES: usize = 8;
-/// Questions that wait for others than the disk: an object store, a schema registry.
+/// Dead letters with their bytes, which wait for a schema registry and for the client that reads them.
+const LETTERS: usize = 8;
+/// Questions that wait for others than the disk: an object store.
 const OTHERS: usize = 8;
 /// Probes and scrapes.
 const PROBES: usize = 4;
@@ -29,7 +33,9 @@ pub(super) struct Shares {
     pub(super) scans: Share,
     /// Timelines.
     pub(super) timelines: Share,
-    /// What asks an object store or a schema registry.
+    /// Dead letters with their bytes.
+    pub(super) letters: Share,
+    /// What asks an object store.
     pub(super) others: Share,
     /// What reads all of something.
     pub(super) full_reads: Share,
@@ -47,7 +53,8 @@ impl Shares {
         let share = |places| Share::of(places, patience);
         Self {
             scans: share(settings.max_concurrent_scans),
-            timelines: share(TIMELINES),
+            timelines: share(TIMELINES).by_peer(),
+            letters: share(LETTERS).by_peer(),
             others: share(OTHERS),
             full_reads: share(settings.max_concurrent_full_reads),
             changes: share(CHANGES),
@@ -60,27 +67,38 @@ impl Shares {
 
 /// So many threads at once.
 pub(super) struct Share {
-    places: Arc<Semaphore>,
-    waiting: AtomicUsize,
-    most_waiting: usize,
+    places: Arc<Queue>,
+    by_peer: Option<Peers>,
     patience: Duration,
 }
 
 impl Share {
     fn of(threads: usize, patience: Duration) -> Self {
-        let threads = threads.max(1);
         Self {
-            places: Arc::new(Semaphore::new(threads)),
-            waiting: AtomicUsize::new(0),
-            most_waiting: threads.saturating_mul(WAITING_FOR_EACH),
+            places: Arc::new(Queue::of(threads)),
+            by_peer: None,
             patience,
         }
     }
 
     /// Any number may wait.
     fn of_any_number(self) -> Self {
-        Self {
+        let places = Queue {
             most_waiting: usize::MAX,
+            places: self.places.places.clone(),
+            waiting: AtomicUsize::new(0),
+        };
+        Self {
+            places: Arc::new(places),
+            ..self
+        }
+    }
+
+    /// At most half of the places, and of those who wait for one, are one peer's.
+    fn by_peer(self) -> Self {
+        let half = self.places.places.available_permits().div_ceil(2);
+        Self {
+            by_peer: Some(Peers::of(half)),
             ..self
         }
     }
@@ -91,7 +109,16 @@ impl Share {
         &self,
         work: impl FnOnce(Stop) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        let place = self.place().await?;
+        self.run_for(None, work).await
+    }
+
+    /// Runs work of a peer, as [`run`](Self::run) does.
+    pub(super) async fn run_for<T: Send + 'static>(
+        &self,
+        peer: Option<Peer>,
+        work: impl FnOnce(Stop) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let place = self.place(peer).await?;
         let stop = Stop::default();
         let _gone = StopWhenDropped(stop.clone());
         // The place goes with the work, which may go on when nobody waits.
@@ -109,19 +136,74 @@ impl Share {
     }
 
     /// A place, unless too many wait for one, it takes too long, or the client goes away meanwhile.
-    async fn place(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        if let Ok(free) = self.places.clone().try_acquire_owned() {
-            return Ok(free);
+    async fn place(&self, peer: Option<Peer>) -> Result<Place, ApiError> {
+        tokio::select! {
+            biased;
+            place = tokio::time::timeout(self.patience, self.next_place(peer)) => place.unwrap_or_else(|_| {
+                let ms = self.patience.as_millis();
+                Err(not_begun(format!("no room for the call within {ms} ms; ask later")))
+            }),
+            () = gone::gone() => Err(not_begun("nobody waits for the answer any more".to_owned())),
         }
-        let _waiting = self.wait()?;
-        let place = tokio::select! {
-            place = tokio::time::timeout(self.patience, self.places.clone().acquire_owned()) => place,
-            () = gone::gone() => return Err(not_begun("nobody waits for the answer any more".to_owned())),
+    }
+
+    /// Who waits for a place of its own peer's keeps nobody else waiting.
+    async fn next_place(&self, peer: Option<Peer>) -> Result<Place, ApiError> {
+        let own = match self.by_peer.as_ref().zip(peer) {
+            Some((peers, peer)) => Some(peers.of_peer(peer).place().await?),
+            None => None,
+        };
+        let of_all = self.places.clone().place().await?;
+        Ok(Place {
+            _of_all: of_all,
+            _own: own,
+        })
+    }
+}
+
+/// A right to a thread.
+struct Place {
+    _of_all: Taken,
+    _own: Option<Taken>,
+}
+
+/// A place of a queue, which lives at least as long.
+struct Taken {
+    _permit: OwnedSemaphorePermit,
+    _queue: Arc<Queue>,
+}
+
+/// Places, and those who wait for one.
+struct Queue {
+    places: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    most_waiting: usize,
+}
+
+impl Queue {
+    fn of(places: usize) -> Self {
+        let places = places.max(1);
+        Self {
+            places: Arc::new(Semaphore::new(places)),
+            waiting: AtomicUsize::new(0),
+            most_waiting: places.saturating_mul(WAITING_FOR_EACH),
+        }
+    }
+
+    /// The next place that is free, unless too many wait for one.
+    async fn place(self: Arc<Self>) -> Result<Taken, ApiError> {
+        let permit = match self.places.clone().try_acquire_owned() {
+            Ok(free) => Ok(free),
+            Err(_) => {
+                let _waiting = self.wait()?;
+                self.places.clone().acquire_owned().await
+            }
         };
         // The semaphore is never closed.
-        place.ok().and_then(Result::ok).ok_or_else(|| {
-            let ms = self.patience.as_millis();
-            not_begun(format!("no room for the call within {ms} ms; ask later"))
+        let permit = permit.map_err(|_| not_begun("no room for the call; ask later".to_owned()))?;
+        Ok(Taken {
+            _permit: permit,
+            _queue: self,
         })
     }
 
@@ -133,6 +215,29 @@ impl Share {
         }
         let message = format!("{} calls of this kind wait already; ask later", self.most_waiting);
         Err(ApiError::new(ErrorKind::TooManyRequests, message).retry_after(Duration::from_secs(1)))
+    }
+}
+
+/// What each peer may have of a share.
+struct Peers {
+    each: usize,
+    queues: Mutex<HashMap<Peer, Arc<Queue>>>,
+}
+
+impl Peers {
+    fn of(each: usize) -> Self {
+        Self {
+            each,
+            queues: Mutex::default(),
+        }
+    }
+
+    /// The peer's own queue. Those of peers that have left are forgotten.
+    fn of_peer(&self, peer: Peer) -> Arc<Queue> {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.retain(|_, queue| Arc::strong_count(queue) > 1);
+        let new = || Arc::new(Queue::of(self.each));
+        queues.entry(peer).or_insert_with(new).clone()
     }
 }
 
@@ -162,8 +267,8 @@ impl Drop for StopWhenDropped {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
     use std::sync::mpsc;
-    use std::time::Duration;
 
     const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -226,7 +331,7 @@ mod tests {
                 tokio::spawn(async move { share.run(|_| ()).await })
             })
             .collect();
-        while share.waiting.load(Ordering::Relaxed) < WAITING_FOR_EACH {
+        while share.places.waiting.load(Ordering::Relaxed) < WAITING_FOR_EACH {
             tokio::task::yield_now().await;
         }
         let refused = share.run(|_| ()).await.unwrap_err();
@@ -236,7 +341,7 @@ mod tests {
         for waited in waiting {
             waited.await.unwrap().unwrap();
         }
-        assert_eq!(share.waiting.load(Ordering::Relaxed), 0);
+        assert_eq!(share.places.waiting.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test]
@@ -257,5 +362,43 @@ mod tests {
         assert!(left.changed_nothing());
         drop(end);
         work.await.unwrap();
+    }
+
+    fn peer(last: u8) -> Peer {
+        Peer::of((Ipv4Addr::new(127, 0, 0, last), 1).into())
+    }
+
+    #[tokio::test]
+    async fn one_peer_has_at_most_half_of_the_places_and_keeps_nobody_else_waiting() {
+        let share = Arc::new(Share::of(4, TIMEOUT).by_peer());
+        let mut held = Vec::new();
+        for _ in 0..2 {
+            held.push(share.place(Some(peer(2))).await.unwrap());
+        }
+        let more: Vec<_> = (0..2 * WAITING_FOR_EACH)
+            .map(|_| {
+                let share = share.clone();
+                tokio::spawn(async move { share.place(Some(peer(2))).await.map(drop) })
+            })
+            .collect();
+        let waiting = || {
+            let peers = share.by_peer.as_ref().unwrap();
+            peers.of_peer(peer(2)).waiting.load(Ordering::Relaxed)
+        };
+        while waiting() < more.len() {
+            tokio::task::yield_now().await;
+        }
+        let refused = share.place(Some(peer(2))).await.err().unwrap();
+        assert_eq!(refused.kind(), ErrorKind::TooManyRequests);
+        for other in [Some(peer(1)), Some(peer(1)), None] {
+            assert!(share.place(other).await.is_ok());
+        }
+        drop(held);
+        for waited in more {
+            waited.await.unwrap().unwrap();
+        }
+        drop(share.place(Some(peer(1))).await);
+        let peers = share.by_peer.as_ref().unwrap().queues.lock().unwrap();
+        assert_eq!(peers.len(), 1, "who has left is forgotten");
     }
 }

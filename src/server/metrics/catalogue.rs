@@ -104,7 +104,7 @@ catalogue! {
     RETENTION_LAST_SWEEP = Gauge "saga_tracker_retention_last_sweep_timestamp_seconds" [];
     /// How long the last search for due sagas took, with deciding and archiving
     RETENTION_SWEEP_DURATION = Gauge "saga_tracker_retention_last_sweep_duration_seconds" [];
-    /// Sagas that the last search found due and that stay for now: held, restless (within quiet hours), or left for the next one
+    /// Sagas that the last search found due and that stay for now: held, recently active (within quiet hours), or left for the next one
     RETENTION_DUE = Gauge "saga_tracker_retention_due_sagas" [];
     /// Decisions that are read and not done yet: what they name is still there
     RETENTION_PENDING = Gauge "saga_tracker_retention_pending_decisions" [];

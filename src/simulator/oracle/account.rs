@@ -117,28 +117,60 @@ const WEEK: i64 = 7 * 24 * 3_600_000;
 /// When the records of a partition arrived, by the table in `ingest::arrival`.
 #[derive(Default)]
 struct Arrivals {
-    any: bool,
     at: i64,
+    /// The newest that was believed; 0 before any was.
+    believed: i64,
     /// Timestamps in a row that are too far ahead.
     ahead: Vec<i64>,
+    /// Of the first: how many agree, and those far behind it; until five agree.
+    doubt: Option<(usize, Vec<i64>)>,
 }
 
 impl Arrivals {
     fn next(&mut self, told: Millis) -> Millis {
-        let first = !std::mem::replace(&mut self.any, true);
-        if told >= Millis::LATEST_EVENT {
-            return Millis(self.at);
-        }
-        if first || told.0 <= self.at + WEEK {
-            self.at = self.at.max(told.0);
-            self.ahead.clear();
-            return Millis(self.at);
-        }
-        self.ahead.push(told.0);
-        if self.ahead.len() == 5 {
-            self.at = self.ahead.drain(..).min().unwrap();
+        if (Millis::EARLIEST_EVENT..Millis::LATEST_EVENT).contains(&told) {
+            self.take(told.0);
         }
         Millis(self.at)
+    }
+
+    fn take(&mut self, told: i64) {
+        if self.believed == 0 {
+            self.begin(told);
+        } else if told > self.believed + WEEK {
+            self.ahead.push(told);
+            let oldest = *self.ahead.iter().min().unwrap();
+            let reached = self.believed + WEEK * i64::try_from(self.ahead.len() / 5).unwrap();
+            self.at = self.at.max(oldest.min(reached));
+            if oldest <= reached {
+                self.believed = oldest;
+                self.ahead.clear();
+                self.doubt = None;
+            }
+        } else if told >= self.believed - WEEK {
+            self.believed = self.believed.max(told);
+            self.at = self.at.max(told);
+            self.ahead.clear();
+            if let Some((agree, _)) = &mut self.doubt {
+                *agree += 1;
+            }
+            self.doubt.take_if(|(agree, _)| *agree == 5);
+        } else if let Some((_, behind)) = &mut self.doubt {
+            behind.push(told);
+            if behind.len() == 5 {
+                let youngest = *behind.iter().max().unwrap();
+                self.begin(youngest);
+            }
+        }
+    }
+
+    fn begin(&mut self, told: i64) {
+        *self = Self {
+            at: told,
+            believed: told,
+            ahead: Vec::new(),
+            doubt: Some((0, Vec::new())),
+        };
     }
 }
 

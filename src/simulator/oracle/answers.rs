@@ -2,9 +2,13 @@
 
 use super::account::Account;
 use super::fold::Expected;
+use super::past;
+use super::population;
 use super::sagas::{Sagas, came_back};
 use crate::domain::{COMPENSATION_BUCKETS, Event, Millis, SagaId, SagaState, SagaStatus};
-use crate::pipeline::query::{Filter, Query, SearchRequest, Sort, SortKey, TimelineStep, Totals, Window};
+use crate::pipeline::query::{
+    Filter, Moment, Query, SearchRequest, Sort, SortKey, TimelineStep, Totals, Window,
+};
 use crate::program::demo::rng::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -21,8 +25,11 @@ pub(crate) fn differences(
     (rng, leads): (&mut Rng, bool),
     found: &mut Vec<String>,
 ) {
+    let deliveries = account.events();
     for (saga, known) in &sagas.live {
         one(query, saga, known, found);
+        let events = deliveries[saga].iter().map(|(event, _)| event.clone());
+        any_moment(query, (saga, &events.collect::<Vec<_>>()), rng, found);
     }
     for saga in sagas.gone.keys() {
         if query.saga(saga).unwrap().is_some()
@@ -37,6 +44,11 @@ pub(crate) fn differences(
         {
             found.push(format!("saga {saga:?} is gone, and there is no record of it"));
         }
+    }
+    let of = |saga: &SagaId| deliveries[saga].iter().map(|(event, _)| event.clone()).collect();
+    let live: Vec<(&SagaId, Vec<Event>)> = sagas.live.keys().map(|saga| (saga, of(saga))).collect();
+    for _ in 0..4 {
+        found.extend(population::differences(query, &live, rng));
     }
     totals(&query.totals().unwrap(), (account, sagas, leads), found);
     for _ in 0..6 {
@@ -70,6 +82,19 @@ fn one(query: &Query, saga: &SagaId, known: &Expected, found: &mut Vec<String>) 
             "saga {saga:?}: the timeline is {answered:?}, it should be {wanted:?}"
         ));
     }
+}
+
+/// The saga at a moment, and how that differs from another.
+fn any_moment(query: &Query, of: (&SagaId, &[Event]), rng: &mut Rng, found: &mut Vec<String>) {
+    let [happened, arrived] = past::edges(of.1);
+    let mut clock = |edges: &[Millis]| (!rng.per_mille(250)).then(|| edges[rng.index(edges.len())]);
+    let [one, other] = [0; 2].map(|_| Moment {
+        as_of: clock(&happened),
+        known_at: clock(&arrived),
+    });
+    let definitions = query.definitions();
+    found.extend(past::differences(query, of, definitions, one));
+    found.extend(past::differences_between(query, of, definitions, [one, other]));
 }
 
 fn place(event: &Event) -> String {
@@ -267,7 +292,7 @@ fn search(query: &Query, sagas: &Sagas, rng: &mut Rng, found: &mut Vec<String>) 
         status: some(400).then(|| like.status.parse().unwrap()),
         from: some(300).then_some(Millis(like.started_at)),
         to: some(300).then_some(Millis(like.started_at + 100_000)),
-        as_of: None,
+        moment: Moment::default(),
     };
     let sort = Sort {
         key: if some(500) {

@@ -1,6 +1,6 @@
 //! The semantics of docs/contract.md once more: which delivery stands, what comes after what, what it does.
 
-use crate::domain::{Event, SagaDefinitions};
+use crate::domain::{Event, SagaDefinition, SagaDefinitions};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of a saga.
@@ -67,19 +67,19 @@ pub(crate) fn expected(deliveries: &[Event], definitions: &SagaDefinitions) -> O
     Some(known)
 }
 
-fn place(event: &Event) -> (u32, u64) {
+pub(super) fn place(event: &Event) -> (u32, u64) {
     (event.position.partition, event.position.offset)
 }
 
 /// What makes two deliveries of a saga one event.
-fn identity(event: &Event) -> String {
+pub(super) fn identity(event: &Event) -> String {
     match event.event_id.as_str() {
         "" => format!("- {} {} {}", event.recorded_at.0, event.status, event.step),
         id => format!("# {id}"),
     }
 }
 
-fn differs(one: &Event, other: &Event) -> bool {
+pub(super) fn differs(one: &Event, other: &Event) -> bool {
     let body = |event: &Event| {
         (
             event.recorded_at,
@@ -157,6 +157,16 @@ fn expected_status(event: &Event) -> Option<String> {
         .then(|| named.to_owned())
 }
 
+/// Whether one of the definition's completing steps is this one, by its own name or by another.
+fn completes(definition: &SagaDefinition, step: &str) -> bool {
+    let step = definition.aliases.get(step).map_or(step, String::as_str);
+    let mut names = definition.completing_steps.iter();
+    names.any(|name| match name.split_once('*') {
+        Some((beginning, _)) => step.starts_with(beginning),
+        None => name == step,
+    })
+}
+
 /// The next status, and the anomaly where the table of the design has a star.
 fn next(
     before: &str,
@@ -168,7 +178,7 @@ fn next(
     let mut incoming = event.status.as_str();
     if let Some(definition) = definition
         && incoming == "COMPLETED"
-        && !definition.completing_steps.contains(event.step.as_str())
+        && !completes(definition, event.step.as_str())
     {
         incoming = "IN_PROGRESS";
     }

@@ -125,23 +125,7 @@ fn enter(store: &MemoryStore, book: &DeadLetterLock, entries: &[Entry]) {
     let mut changes = DeadLetterChanges::default();
     for entry in entries {
         match entry {
-            Entry::Letter(at, reason) => {
-                let mut key = Key::default();
-                keys::by_offset(&mut key, *at);
-                let id = format!("e-{at}");
-                let record = DeadLetterSummaryRecord {
-                    reason,
-                    event_id: Some(&id),
-                    value: ValueHash::of(Some(&value(*at))).0,
-                    arrived_at: arrived_at(*at),
-                    ..DeadLetterSummaryRecord::default()
-                };
-                batch.put_with(Table::Letters, &key, |bytes| record.write(bytes));
-                batch.put_with(Table::DeadLetters, &key, |bytes| bytes.push(1));
-                keys::letter_by_event(&mut key, &id, *at);
-                batch.put_with(Table::LettersByEvent, &key, |bytes| bytes.push(1));
-                changes.add_letter(*at, &record);
-            }
+            Entry::Letter(at, reason) => put_letter(&mut batch, &mut changes, *at, reason),
             Entry::Mark(letter, mark) => changes.add_mark(*letter, mark.clone()),
         }
     }
@@ -149,6 +133,24 @@ fn enter(store: &MemoryStore, book: &DeadLetterLock, entries: &[Entry]) {
     DeadLetterLock::enter(&held, store, &mut batch, &changes).unwrap();
     store.write(&batch, Durability::Process).unwrap();
     drop(held);
+}
+
+fn put_letter(batch: &mut Batch, changes: &mut DeadLetterChanges, at: Position, reason: &str) {
+    let mut key = Key::default();
+    keys::by_offset(&mut key, at);
+    let id = format!("e-{at}");
+    let record = DeadLetterSummaryRecord {
+        reason,
+        event_id: Some(&id),
+        value: ValueHash::of(Some(&value(at))).0,
+        arrived_at: arrived_at(at),
+        ..DeadLetterSummaryRecord::default()
+    };
+    batch.put_with(Table::Letters, &key, |bytes| record.write(bytes));
+    batch.put_with(Table::DeadLetters, &key, |bytes| bytes.push(1));
+    keys::letter_by_event(&mut key, &id, at);
+    batch.put_with(Table::LettersByEvent, &key, |bytes| bytes.push(1));
+    changes.add_letter(at, &record);
 }
 
 /// The account, the slow and obvious way.
@@ -409,4 +411,72 @@ fn letters_of_an_older_store_are_listed_once() {
         store.get(Table::Letters, &key).unwrap().is_none(),
         "it is done once"
     );
+}
+
+/// A store that reads a letter of this reason and then knows better: it is one of that reason, or none.
+fn learns(entries: &[Entry], letter: Position, then: Option<&'static str>) -> MemoryStore {
+    let (store, book) = (MemoryStore::new(), DeadLetterLock::default());
+    enter(&store, &book, entries);
+    let (mut key, mut batch) = (Key::default(), Batch::new());
+    let mut changes = DeadLetterChanges::default();
+    keys::by_offset(&mut key, letter);
+    batch.delete(Table::DeadLetters, &key);
+    batch.delete(Table::Letters, &key);
+    keys::letter_by_event(&mut key, &format!("e-{letter}"), letter);
+    batch.delete(Table::LettersByEvent, &key);
+    changes.take_back(letter);
+    if let Some(reason) = then {
+        put_letter(&mut batch, &mut changes, letter, reason);
+    }
+    DeadLetterLock::enter(&book.hold(), &store, &mut batch, &changes).unwrap();
+    store.write(&batch, Durability::Process).unwrap();
+    store
+}
+
+#[test]
+fn a_letter_whose_schema_is_unknown_only_here_is_removed_when_it_is_known() {
+    // It arrived behind the first of these decisions, and before the second.
+    let letter = Position::new(0, 65_536);
+    let mark = |by: u64, kind| {
+        let by = Position::new(0, by);
+        let (at, what) = (Millis(by.offset as i64), what(letter, by, kind));
+        Entry::Mark(letter, DeadLetterMark { by, at, what })
+    };
+    let happened = || vec![mark(3, 1), mark(97, 3), mark(98, 3), mark(99, 3)];
+    let unknown = Entry::Letter(letter, UNKNOWN_SCHEMA);
+    let orders = [
+        [happened(), vec![unknown.clone()]].concat(),
+        [vec![unknown], happened()].concat(),
+    ];
+    for order in orders {
+        let here = enter_in_parts(&order, &[1]);
+        assert!(known_of(&here, letter).unwrap().is_some(), "its rows are gone");
+        let counts_here = counts(&here).unwrap()[UNKNOWN_SCHEMA];
+        assert_eq!((counts_here.discarded, counts_here.removed()), (1, 0));
+
+        let there = enter_in_parts(
+            &[happened(), vec![Entry::Letter(letter, REASONS[0])]].concat(),
+            &[9],
+        );
+        let late = learns(&order, letter, Some(REASONS[0]));
+        assert_eq!(rows(&late), rows(&there));
+        assert_eq!(
+            counts(&late).unwrap()[REASONS[0]],
+            counts(&there).unwrap()[REASONS[0]]
+        );
+        assert_eq!(counts(&late).unwrap()[REASONS[0]].removed_discarded, 1);
+        assert_eq!(
+            counts(&late).unwrap()[UNKNOWN_SCHEMA],
+            DeadLetterCounts::default()
+        );
+
+        // An event from the start: what happened to a letter that never came.
+        let there = enter_in_parts(&happened(), &[9]);
+        let late = learns(&order, letter, None);
+        assert_eq!(rows(&late), rows(&there));
+        assert_eq!(
+            counts(&late).unwrap()[UNKNOWN_SCHEMA],
+            DeadLetterCounts::default()
+        );
+    }
 }

@@ -135,6 +135,12 @@ proptest! {
         let job = built(|key| keys::redrive(key, n));
         assert_eq!(keys::parse_number(job.sort()).unwrap(), n);
         assert_ne!(job.partition(), of_redrive(a).partition());
+        for beside in [keys::redrive_tally as fn(&mut Key, u64), keys::redrive_unended] {
+            let row = built(|key| beside(key, n));
+            assert_eq!(keys::parse_number(row.sort()).unwrap(), n);
+            assert_ne!(row.partition(), job.partition());
+            assert_ne!(row.partition(), of_redrive(a).partition());
+        }
     }
 
     #[test]

@@ -4,13 +4,14 @@ use super::super::StoreError;
 use super::super::codec::Record;
 use super::super::records::{
     AheadRecord, ArchivedRecord, AuditRecord, CountRecord, DeadLetterMarkRecord, DeadLetterRecord,
-    DeadLetterSummaryRecord, DecisionRecord, FeedRecord, GapKind, GapRecord, HoldRecord, InstanceRecord,
-    LastRecord, LogRecord, MetaRecord, OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord,
-    RedriveRecord, ReturnRecord, StandingRecord, TotalRecord, UpdatedRecord,
+    DeadLetterSummaryRecord, DecisionRecord, DoubtRecord, FeedRecord, GapKind, GapRecord, HoldRecord,
+    InstanceRecord, LastRecord, LogRecord, MetaRecord, OffsetRecord, PresenceRecord, PurgedRecord,
+    RedriveLetterRecord, RedriveRecord, ReturnRecord, StandingRecord, ToldRecord, TotalRecord, UpdatedRecord,
 };
 use crate::domain::{
-    Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, Event, Listed, MetadataForm,
-    Millis, Position, Said, SagaState, SagaStatus, StatusChange, StatusLog, TimelineKey, TraceIds,
+    Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, Event, Listed, Mark,
+    MetadataForm, Millis, Position, Reports, SagaState, SagaStatus, Said, StatusChange, StatusLog, StepTally,
+    TimelineKey, TraceIds,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -114,6 +115,29 @@ fn said() -> impl Strategy<Value = Said> {
     })
 }
 
+fn mark() -> impl Strategy<Value = Mark> {
+    (any::<u32>(), millis()).prop_map(|(number, at)| Mark { number, at })
+}
+
+prop_compose! {
+    fn reports()(
+        (step, count) in any::<(u16, u32)>(), status in status(), (first, last) in (mark(), mark()), same in any::<bool>(),
+    ) -> Reports {
+        let last = if same { first } else { last };
+        Reports { step, status, count, first, last }
+    }
+}
+
+prop_compose! {
+    fn tally()(
+        reports in prop::collection::vec(reports(), 0..8),
+        (failed_by, strange) in any::<(u32, u32)>(),
+        last_strange in prop::option::of(said()),
+    ) -> StepTally {
+        StepTally { reports, failed_by, strange, last_strange }
+    }
+}
+
 prop_compose! {
     fn state()(
         (saga_type, order_id, last_step, trace) in (text(), text(), text(), prop::option::of(text())),
@@ -124,6 +148,7 @@ prop_compose! {
         (changes, since) in changes(),
         trace_ids in prop::collection::vec(text(), 0..4),
         (failed_step, failure_reason) in (prop::option::of(said()), prop::option::of(said())),
+        tally in tally(),
         (counts, millis) in (prop::collection::vec(any::<(u8, u32)>(), 0..4), any::<u64>()),
         (anomalies, conflicts) in (anomalies(), conflicts()),
         listed in prop::option::of(prop::collection::vec(listed(), 0..40)),
@@ -139,6 +164,7 @@ prop_compose! {
             trace_ids: TraceIds(trace_ids.into_iter().map(Into::into).collect()),
             failed_step,
             failure_reason,
+            tally,
             started_at,
             updated_at: tail.recorded_at,
             step_count,
@@ -227,11 +253,15 @@ proptest! {
         (start, next) in any::<(u64, u64)>(),
         arrived_at in any::<i64>(),
         last in prop::option::of(any::<(u64, u64)>()),
-        ahead in prop::option::of(any::<(i64, u8)>()),
+        believed in any::<i64>(),
+        ahead in prop::option::of(any::<(i64, u32)>()),
+        doubt in prop::option::of(any::<(u8, u8, i64)>()),
     ) {
         let ahead = ahead.map(|(oldest, records)| AheadRecord { oldest, records });
+        let doubt = doubt.map(|(agreeing, behind, youngest)| DoubtRecord { agreeing, behind, youngest });
+        let told = ToldRecord { believed, ahead, doubt };
         let last = last.map(|(offset, fingerprint)| LastRecord { offset, fingerprint });
-        reads_back(&OffsetRecord { start, next, arrived_at, last, ahead }, &mut Vec::new());
+        reads_back(&OffsetRecord { start, next, arrived_at, last, told }, &mut Vec::new());
     }
 
     #[test]

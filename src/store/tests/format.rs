@@ -7,17 +7,18 @@
 use super::super::codec::Record;
 use super::super::keys::{self, CensusCell, Key, TimelineRow, Tree};
 use super::super::records::{
-    AheadRecord, ArchivedRecord, AuditRecord, CensusRecord, CountRecord, DeadLetterMarkRecord, DeadLetterRecord,
-    DeadLetterSummaryRecord, DecisionOutcome, DecisionRecord, FeedRecord, GapKind, GapRecord, HoldRecord,
-    HoldScopeRecord, InstanceRecord, LastRecord, LiftedRecord, LogRecord, ManyChangesRecord, MetaRecord, MoveRecord, OffsetRecord,
-    PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord, ReturnRecord, StandingRecord,
-    StartedRecord, TotalRecord, UpdatedRecord,
+    AheadRecord, ArchivedRecord, AuditRecord, CensusRecord, CountRecord, DeadLetterMarkRecord,
+    DeadLetterRecord, DeadLetterSummaryRecord, DecisionOutcome, DecisionRecord, DoubtRecord, FeedRecord,
+    GapKind, GapRecord, HoldRecord, HoldScopeRecord, InstanceRecord, LastRecord, LiftedRecord, LogRecord,
+    ManyChangesRecord, MetaRecord, MoveRecord, OffsetRecord, PresenceRecord, PurgedRecord,
+    RedriveLetterRecord, RedriveRecord, RedriveTallyRecord, ReturnRecord, StandingRecord, StartedRecord,
+    ToldRecord, TotalRecord, UpdatedRecord,
 };
 use super::super::totals;
 use crate::domain::{
     Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, Event, EventDigest, Listed,
-    MetadataForm, Millis, Position, PurgedSaga, Remains, RowGroups, Said, SagaState, SagaStatus, StatusChange,
-    StatusLog, StatusMove, TimelineKey, TraceIds,
+    Mark, MetadataForm, Millis, Position, PurgedSaga, Remains, Reports, RowGroups, SagaState, SagaStatus,
+    Said, StatusChange, StatusLog, StatusMove, StepTally, TimelineKey, TraceIds,
 };
 
 const KEYS: &str = include_str!("../../../tests/fixtures/formats/keys.txt");
@@ -72,6 +73,10 @@ fn state() -> SagaState {
         at: Millis(at),
         status,
     };
+    let mark = |number, at| Mark {
+        number,
+        at: Millis(at),
+    };
     SagaState {
         saga_type: "ORDER_CREATION".into(),
         order_id: "17".into(),
@@ -96,6 +101,33 @@ fn state() -> SagaState {
             text: "STOCK_RESERVATION_FAILED".into(),
         }),
         failure_reason: None,
+        tally: StepTally {
+            reports: vec![
+                Reports {
+                    step: 3,
+                    status: SagaStatus::InProgress,
+                    count: 1,
+                    first: mark(1, 1_763_668_000_000),
+                    last: mark(1, 1_763_668_000_000),
+                },
+                Reports {
+                    step: 60,
+                    status: SagaStatus::Compensated,
+                    count: 300,
+                    first: mark(2, 1_763_668_100_000),
+                    last: mark(6, RECORDED_AT.0),
+                },
+            ],
+            failed_by: 2,
+            strange: 1,
+            last_strange: Some(Said {
+                place: TimelineKey {
+                    recorded_at: Millis(1_763_668_100_000),
+                    position: Position::new(2, 70_000),
+                },
+                text: "GIFT_WRAPPED".into(),
+            }),
+        },
         started_at: Millis(1_763_668_000_000),
         updated_at: RECORDED_AT,
         step_count: 6,
@@ -339,7 +371,7 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
         }
     );
     assert_plain!(
-        "offsets 1",
+        "offsets 2",
         OffsetRecord,
         OffsetRecord {
             start: 5,
@@ -349,10 +381,18 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
                 offset: 70_001,
                 fingerprint: 0x0123_4567_89ab_cdef
             }),
-            ahead: Some(AheadRecord {
-                oldest: RECORDED_AT.0,
-                records: 2,
-            }),
+            told: ToldRecord {
+                believed: RECORDED_AT.0 - 900_000_000,
+                ahead: Some(AheadRecord {
+                    oldest: RECORDED_AT.0,
+                    records: 2,
+                }),
+                doubt: Some(DoubtRecord {
+                    agreeing: 3,
+                    behind: 1,
+                    youngest: RECORDED_AT.0 - 1_900_000_000,
+                }),
+            },
         }
     );
     assert_plain!(
@@ -448,6 +488,17 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
             failed: None,
         }
     );
+    assert_plain!(
+        "redrives 1 tally",
+        RedriveTallyRecord,
+        RedriveTallyRecord {
+            waiting: 1,
+            sent: 2,
+            skipped: 3,
+            refused: 300,
+            forecast: 0,
+        }
+    );
     for (name, record) in [
         ("redrives 1 chosen", RedriveLetterRecord::Chosen),
         ("redrives 1 sending", RedriveLetterRecord::Sending),
@@ -509,10 +560,14 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
             completed_millis: 345_678,
         }
     );
-    assert_plain!("many_changes 1", ManyChangesRecord, ManyChangesRecord {
-        from: RECORDED_AT.0,
-        until: RECORDED_AT.0 + 1,
-    });
+    assert_plain!(
+        "many_changes 1",
+        ManyChangesRecord,
+        ManyChangesRecord {
+            from: RECORDED_AT.0,
+            until: RECORDED_AT.0 + 1,
+        }
+    );
     assert_plain!(
         "decisions 1",
         DecisionRecord,

@@ -31,7 +31,7 @@ impl Source for Listed {
     fn poll(
         &mut self,
         _idle: Duration,
-        _longest: Duration,
+        _timeout: Duration,
         take: &mut dyn FnMut(&RawRecord<'_>) -> Taken,
     ) -> Result<(), SourceError> {
         while let Some(value) = self.values.pop_front() {

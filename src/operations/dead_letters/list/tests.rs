@@ -85,8 +85,8 @@ fn dead_letter_query(letters: &[Letter]) -> DeadLetterQuery {
     let mut key = Key::default();
     for letter in letters {
         let Position { partition, offset } = letter.position;
-        let foreign = partition & EXTERNAL != 0;
-        let topic = if foreign { "t.dlt" } else { "t" };
+        let external = partition & EXTERNAL != 0;
+        let topic = if external { "t.dlt" } else { "t" };
         let record = DeadLetterSummaryRecord {
             topic,
             reason: letter.reason,

@@ -1,9 +1,12 @@
-//! Redrives as they are stored: one row per redrive, one per letter of it.
+//! Redrives as they are stored: one row per redrive, one per letter of it, and beside them how far each is
+//! ([`super::tally`]) and which have not ended ([`super::unended`]).
 
+use super::super::Change;
 use super::order::{Cancelled, Kept, RedriveOrder};
+use super::{tally, unended};
 use crate::domain::{Millis, Position};
 use crate::store::codec::Record;
-use crate::store::records::{RedriveLetterRecord, RedriveRecord};
+use crate::store::records::{RedriveLetterRecord, RedriveRecord, RedriveTallyRecord};
 use crate::store::{
     Batch, Direction, Durability, Key, Scan, SharedStore, StoreError, StoreRead, Table, keys,
 };
@@ -27,8 +30,6 @@ pub struct RedriveStatus {
     pub dry_run: bool,
     /// How its letters were chosen.
     pub chosen_by: Value,
-    /// What is changed in each before it is published.
-    pub change: super::super::Change,
     /// Letters that it is about.
     pub chosen: u64,
     /// Letters whose turn has not come.
@@ -83,13 +84,19 @@ pub(super) fn create(
     };
     keys::redrive(&mut key, number);
     batch.put_with(Table::Redrives, &key, |bytes| record.write(bytes));
+    let all_wait = RedriveTallyRecord {
+        waiting: record.chosen,
+        ..RedriveTallyRecord::default()
+    };
+    tally::put(&mut batch, number, &all_wait);
+    unended::add(&mut batch, number);
     store.write(&batch, Durability::Power)?;
     status(&**store, number)?
         .ok_or_else(|| StoreError::Corrupt(format!("redrives: {number} is not there after it was written")))
 }
 
 /// Visits what was asked for, by number.
-fn each_job(
+pub(super) fn each_job(
     store: &dyn StoreRead,
     direction: Direction,
     limit: usize,
@@ -124,18 +131,6 @@ pub(super) fn latest(store: &dyn StoreRead, limit: usize) -> Result<Vec<RedriveS
     Ok(found)
 }
 
-/// The oldest redrive that has not ended, of those asked for lately.
-pub(super) fn next_due(store: &dyn StoreRead) -> Result<Option<u64>, StoreError> {
-    const LOOKED_AT: usize = 1_000;
-    let mut due = None;
-    each_job(store, Direction::Reverse, LOOKED_AT, |number, record| {
-        if record.ended_at.is_none() {
-            due = Some(number);
-        }
-    })?;
-    Ok(due)
-}
-
 /// How far a redrive is; `None` when there is none of that number.
 pub(super) fn status(store: &dyn StoreRead, number: u64) -> Result<Option<RedriveStatus>, StoreError> {
     let mut key = Key::default();
@@ -145,7 +140,14 @@ pub(super) fn status(store: &dyn StoreRead, number: u64) -> Result<Option<Redriv
     };
     let record = RedriveRecord::read(&row)?;
     let kept = kept_of(number, &record)?;
-    let mut status = RedriveStatus {
+    let tally = tally::of(store, number)?;
+    let left_off = record.ended_at.is_some() && kept.cancelled.is_some();
+    let (left, waiting) = if left_off {
+        (tally.waiting, 0)
+    } else {
+        (0, tally.waiting)
+    };
+    Ok(Some(RedriveStatus {
         number,
         asked_at: Millis(record.asked_at),
         by: record.by.to_owned(),
@@ -153,32 +155,27 @@ pub(super) fn status(store: &dyn StoreRead, number: u64) -> Result<Option<Redriv
         why: record.why.map(str::to_owned),
         dry_run: record.dry_run,
         chosen_by: kept.chosen_by,
-        change: kept.change,
         chosen: record.chosen,
-        waiting: 0,
-        sent: 0,
-        skipped: 0,
-        refused: 0,
-        forecast: 0,
-        left: 0,
+        waiting,
+        sent: tally.sent,
+        skipped: tally.skipped,
+        refused: tally.refused,
+        forecast: tally.forecast,
+        left,
         cancelled: kept.cancelled,
         ended_at: record.ended_at.map(Millis),
         failed: record.failed.map(str::to_owned),
-    };
-    letters(store, number, None, usize::MAX, |_, record| {
-        *match record {
-            RedriveLetterRecord::Chosen | RedriveLetterRecord::Sending => &mut status.waiting,
-            RedriveLetterRecord::Sent { .. } => &mut status.sent,
-            RedriveLetterRecord::Skipped { .. } => &mut status.skipped,
-            RedriveLetterRecord::Refused { .. } => &mut status.refused,
-            RedriveLetterRecord::Forecast { .. } => &mut status.forecast,
-        } += 1;
-        Ok(())
-    })?;
-    if status.ended_at.is_some() && status.cancelled.is_some() {
-        status.left = std::mem::take(&mut status.waiting);
+    }))
+}
+
+/// What a redrive changes in each letter before it is published.
+pub(super) fn change_of(store: &dyn StoreRead, number: u64) -> Result<Change, StoreError> {
+    let mut key = Key::default();
+    keys::redrive(&mut key, number);
+    match store.get(Table::Redrives, &key)? {
+        Some(row) => Ok(kept_of(number, &RedriveRecord::read(&row)?)?.change),
+        None => Ok(Change::default()),
     }
-    Ok(Some(status))
 }
 
 /// Whether a redrive was cancelled, and has ended.
@@ -218,13 +215,6 @@ pub(super) fn letters(
             visit(keys::parse_position(sort)?, RedriveLetterRecord::read(value)?)?;
             Ok(ControlFlow::Continue(()))
         })
-}
-
-/// Adds what became of a letter to a batch.
-pub(super) fn put_letter(batch: &mut Batch, number: u64, letter: Position, record: &RedriveLetterRecord<'_>) {
-    let mut key = Key::default();
-    keys::redrive_letter(&mut key, number, letter);
-    batch.put_with(Table::Redrives, &key, |bytes| record.write(bytes));
 }
 
 /// What cancelling a redrive met.
@@ -287,6 +277,7 @@ pub(super) fn end(
     };
     let mut batch = Batch::new();
     batch.put_with(Table::Redrives, &key, |bytes| record.write(bytes));
+    unended::remove(&mut batch, number);
     store.write(&batch, Durability::Power)
 }
 
@@ -321,6 +312,7 @@ fn forget(store: &SharedStore, number: u64) -> Result<(), StoreError> {
         if is_last {
             keys::redrive(&mut key, number);
             batch.delete(Table::Redrives, &key);
+            tally::remove(&mut batch, number);
         }
         store.write(&batch, Durability::Process)?;
         if is_last {

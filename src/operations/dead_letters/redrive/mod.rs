@@ -15,9 +15,12 @@ mod jobs;
 mod order;
 mod result;
 mod runner;
+mod tally;
 #[cfg(test)]
 mod tests;
+mod unended;
 
+pub use super::asking::{AskError, MOST_UNENDED};
 pub use jobs::RedriveStatus;
 pub use order::{Cancelled, RedriveOrder};
 pub use result::{RedriveItem, RedriveResult};
@@ -29,6 +32,7 @@ use crate::domain::{Millis, Position, SagaDefinitions};
 use crate::operations::audit::{Act, Audit, Outcome};
 use crate::pipeline::ingest::IngestStatus;
 use crate::pipeline::kafka::Outlet;
+use crate::store::stoppable::{Stop, until};
 use crate::store::{SharedStore, StoreError};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -133,12 +137,16 @@ impl Redrives {
     /// Asks for a redrive; it is worked off later. Its number leads to what becomes of it.
     ///
     /// # Errors
-    /// [`StoreError`] when it cannot be stored.
-    pub fn ask(&self, order: &RedriveOrder) -> Result<RedriveStatus, StoreError> {
-        let inner = &*self.inner;
+    /// [`AskError`]; then nothing was stored.
+    pub fn ask(&self, order: &RedriveOrder) -> Result<RedriveStatus, AskError> {
+        let (store, now) = (self.store(), self.inner.parts.clock.now());
         let status = {
             let _turn = self.turn();
-            jobs::create(&inner.parts.sources.store, order, inner.parts.clock.now())?
+            unended::list_all_once(store)?;
+            if unended::are_too_many(&**store)? {
+                return Err(AskError::TooMany);
+            }
+            jobs::create(store, order, now)?
         };
         self.tell();
         Ok(status)
@@ -184,12 +192,12 @@ impl Redrives {
             .ok_or(CancelError::Unknown(number))
     }
 
-    /// The redrives asked for last, newest first.
+    /// The redrives asked for last, newest first. Reading ends early when told to.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn latest(&self, limit: usize) -> Result<Vec<RedriveStatus>, StoreError> {
-        jobs::latest(&*self.inner.parts.sources.store.snapshot(), limit)
+    pub fn latest(&self, limit: usize, stop: Stop) -> Result<Vec<RedriveStatus>, StoreError> {
+        jobs::latest(&*until(self.store().clone(), stop).snapshot(), limit)
     }
 
     /// One redrive; `None` when there is none of that number.
@@ -197,7 +205,7 @@ impl Redrives {
     /// # Errors
     /// [`StoreError`].
     pub fn status(&self, number: u64) -> Result<Option<RedriveStatus>, StoreError> {
-        jobs::status(&*self.inner.parts.sources.store.snapshot(), number)
+        jobs::status(&*self.store().snapshot(), number)
     }
 
     /// Forgets the redrives that had ended by then, but for the newest; how many those are.
@@ -208,7 +216,8 @@ impl Redrives {
         jobs::forget_ended_before(&self.inner.parts.sources.store, edge)
     }
 
-    /// What became of a redrive's letters, in order of their positions, behind one of them.
+    /// What became of a redrive's letters, in order of their positions, behind one of them. Reading ends early when
+    /// told to.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -217,8 +226,10 @@ impl Redrives {
         number: u64,
         after: Option<Position>,
         limit: usize,
+        stop: Stop,
     ) -> Result<Vec<RedriveItem>, StoreError> {
-        result::items(&*self.inner.parts.sources.store.snapshot(), number, after, limit)
+        let store = until(self.store().clone(), stop);
+        result::items(&*store.snapshot(), number, after, limit)
     }
 
     /// Waits until a redrive has ended, at most so long. Blocks.

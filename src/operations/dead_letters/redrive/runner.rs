@@ -1,10 +1,11 @@
 //! The thread that works redrives off.
 
+use super::super::Change;
 use super::super::announce::{Announcement, announce};
 use super::super::forecast::{Forecast, Forecaster};
 use super::super::revise::{CannotRedrive, Revised, revise};
 use super::super::view;
-use super::{Redrives, jobs};
+use super::{Redrives, jobs, tally, unended};
 use crate::domain::Position;
 use crate::failpoint;
 use crate::operations::decisions::OpsError;
@@ -42,7 +43,7 @@ impl Redrives {
         while !parts.shutdown.is_cancelled() {
             failpoint::pass("thread.redrive");
             let seen = self.seen();
-            let due = jobs::next_due(&*parts.sources.store);
+            let due = self.next_due();
             let done = match due {
                 Ok(None) => {
                     self.await_news(seen, Duration::from_millis(200));
@@ -66,6 +67,13 @@ impl Redrives {
         }
     }
 
+    /// The oldest redrive that has not ended.
+    fn next_due(&self) -> Result<Option<u64>, StoreError> {
+        let _turn = self.turn();
+        unended::list_all_once(self.store())?;
+        unended::first(&**self.store())
+    }
+
     fn work(&self, number: u64) -> Result<(), Interrupted> {
         let Some(status) = self.take_turn(number)? else {
             return Ok(());
@@ -84,11 +92,12 @@ impl Redrives {
                 .unwrap_or_else(PoisonError::into_inner);
             known.insert(number);
         }
+        let change = jobs::change_of(&**self.store(), number)?;
         if status.dry_run {
-            self.foretell(&status)?;
+            self.foretell(&status, &change)?;
         } else {
             self.settle_uncertain(number)?;
-            self.publish_all(&status)?;
+            self.publish_all(&status, &change)?;
             self.await_consumed(number)?;
         }
         let turn = self.turn();
@@ -101,6 +110,11 @@ impl Redrives {
     fn take_turn(&self, number: u64) -> Result<Option<jobs::RedriveStatus>, StoreError> {
         let mut turn = self.turn();
         let status = self.status(number)?.filter(|status| status.ended_at.is_none());
+        if status.is_none() {
+            let mut batch = Batch::new();
+            unended::remove(&mut batch, number);
+            self.store().write(&batch, Durability::Process)?;
+        }
         *turn = status.as_ref().map(|status| status.number);
         Ok(status)
     }
@@ -117,7 +131,7 @@ impl Redrives {
     }
 
     /// Tells what each letter would do, after those before it.
-    fn foretell(&self, status: &jobs::RedriveStatus) -> Result<(), Interrupted> {
+    fn foretell(&self, status: &jobs::RedriveStatus, change: &Change) -> Result<(), Interrupted> {
         let parts = &self.inner.parts;
         let sources = &parts.sources;
         let snapshot = sources.store.snapshot();
@@ -130,9 +144,9 @@ impl Redrives {
             if self.is_cancelled(status.number) {
                 break;
             }
-            let mut batch = Batch::new();
+            let mut told = Vec::with_capacity(chunk.len());
             for position in chunk {
-                let forecast = match self.prepare(&*snapshot, *position, &status.change)? {
+                let forecast = match self.prepare(&*snapshot, *position, change)? {
                     Prepared::Ready { revised, .. } => forecaster.next(&revised)?,
                     Prepared::Settled(state) => Forecast::settled(state).unwrap_or_else(|| {
                         Forecast::not_published(super::super::PredictedOutcome::Unknown, "")
@@ -143,12 +157,14 @@ impl Redrives {
                         "there is no such letter",
                     ),
                 };
-                let told = serde_json::to_string(&forecast)
+                let json = serde_json::to_string(&forecast)
                     .map_err(|error| StoreError::Corrupt(format!("a forecast is no JSON: {error}")))?;
-                let record = RedriveLetterRecord::Forecast { told: &told };
-                jobs::put_letter(&mut batch, status.number, *position, &record);
+                told.push((*position, json));
             }
-            sources.store.write(&batch, Durability::Process)?;
+            let records = told
+                .iter()
+                .map(|(letter, told)| (*letter, RedriveLetterRecord::Forecast { told }));
+            tally::settle(&sources.store, status.number, records, Durability::Process)?;
             self.tell();
         }
         Ok(())
@@ -169,19 +185,18 @@ impl Redrives {
             "finding out which letters were published"
         );
         self.await_end_of_topic()?;
-        let mut batch = Batch::new();
+        let mut found = Vec::with_capacity(uncertain.len());
         for letter in uncertain {
             let record = match came_back_at(&**store, letter)? {
                 Some(Position { partition, offset }) => RedriveLetterRecord::Sent { partition, offset },
                 None => RedriveLetterRecord::Chosen,
             };
-            jobs::put_letter(&mut batch, number, letter, &record);
+            found.push((letter, record));
         }
-        store.write(&batch, Durability::Process)?;
-        Ok(())
+        Ok(tally::settle(store, number, found, Durability::Process)?)
     }
 
-    fn publish_all(&self, status: &jobs::RedriveStatus) -> Result<(), Interrupted> {
+    fn publish_all(&self, status: &jobs::RedriveStatus, change: &Change) -> Result<(), Interrupted> {
         let is_chosen = |record: &RedriveLetterRecord<'_>| matches!(record, RedriveLetterRecord::Chosen);
         loop {
             let due = self.letters_of(status.number, is_chosen)?;
@@ -194,7 +209,7 @@ impl Redrives {
                 if self.is_cancelled(status.number) {
                     return Ok(());
                 }
-                let done = self.publish_chunk(status, chunk)?;
+                let done = self.publish_chunk(status, change, chunk)?;
                 waits_for = waits_for.or(done.waits_for);
                 if !done.kafka {
                     break;
@@ -209,24 +224,21 @@ impl Redrives {
     }
 
     /// Publishes a chunk of letters, but for those that have to wait and keep their turn.
-    fn publish_chunk(&self, status: &jobs::RedriveStatus, chunk: &[Position]) -> Result<Done, Interrupted> {
+    fn publish_chunk(
+        &self,
+        status: &jobs::RedriveStatus,
+        change: &Change,
+        chunk: &[Position],
+    ) -> Result<Done, Interrupted> {
         let store = &self.inner.parts.sources.store;
-        let mut chosen = self.choose(status, chunk)?;
+        let mut chosen = self.choose(change, chunk)?;
         self.announce(status, &mut chosen);
-        let mut before = Batch::new();
-        for (position, record) in &chosen.settled {
-            jobs::put_letter(&mut before, status.number, *position, &record.as_record());
-        }
-        for (position, _) in &chosen.ready {
-            jobs::put_letter(
-                &mut before,
-                status.number,
-                *position,
-                &RedriveLetterRecord::Sending,
-            );
-        }
+        let settled = chosen.settled.iter();
+        let settled = settled.map(|(letter, record)| (*letter, record.as_record()));
+        let ready = chosen.ready.iter();
+        let sending = ready.map(|(letter, _)| (*letter, RedriveLetterRecord::Sending));
         // What is published is not taken back by a power failure, so that it was about to be is not, either.
-        store.write(&before, Durability::Power)?;
+        tally::settle(store, status.number, settled.chain(sending), Durability::Power)?;
         let away = self.send(status, chosen.ready)?;
         Ok(Done {
             kafka: away.is_none(),
@@ -235,7 +247,7 @@ impl Redrives {
     }
 
     /// Makes letters ready, and tells those apart that are not published.
-    fn choose(&self, status: &jobs::RedriveStatus, chunk: &[Position]) -> Result<Choice, StoreError> {
+    fn choose(&self, change: &Change, chunk: &[Position]) -> Result<Choice, StoreError> {
         let store = &self.inner.parts.sources.store;
         let mut chosen = Choice::default();
         let mut bytes = 0;
@@ -244,7 +256,7 @@ impl Redrives {
             if bytes >= CHUNK_BYTES {
                 break;
             }
-            let settled = match self.prepare(&**store, *position, &status.change)? {
+            let settled = match self.prepare(&**store, *position, change)? {
                 Prepared::Ready { revised, unannounced } => {
                     chosen
                         .unannounced
@@ -315,8 +327,8 @@ impl Redrives {
         failpoint::pass("redrive.before_publish");
         let results = self.inner.parts.out.publish_all(&messages);
         failpoint::pass("redrive.after_publish");
-        let mut after = Batch::new();
         let mut away = None;
+        let mut became = Vec::with_capacity(sending.len());
         for (position, result) in sending.into_iter().zip(results) {
             let record = match result {
                 Ok(Position { partition, offset }) => RecordOwned::Sent(partition, offset),
@@ -330,9 +342,12 @@ impl Redrives {
                     RecordOwned::Sending
                 }
             };
-            jobs::put_letter(&mut after, status.number, position, &record.as_record());
+            became.push((position, record));
         }
-        store.write(&after, Durability::Process)?;
+        let records = became
+            .iter()
+            .map(|(letter, record)| (*letter, record.as_record()));
+        tally::settle(store, status.number, records, Durability::Process)?;
         failpoint::pass("redrive.after_write");
         self.tell();
         Ok(away)
@@ -352,13 +367,12 @@ impl Redrives {
         &self,
         store: &dyn StoreRead,
         position: Position,
-        change: &super::super::Change,
+        change: &Change,
     ) -> Result<Prepared, StoreError> {
         let sources = &self.inner.parts.sources;
         let letter = view::letter(store, position)?;
-        let own = letter
-            .as_ref()
-            .map(|letter| ValueHash::of(letter.value.as_deref()));
+        // Not made of its bytes: those of a value that is too large are not all kept.
+        let own = view::listed(store, position)?.map(|listed| listed.value);
         let state = state(store, position, own.unwrap_or_default())?;
         if state != DeadLetterState::Open {
             return Ok(Prepared::Settled(state));

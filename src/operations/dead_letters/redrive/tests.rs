@@ -10,15 +10,16 @@ use crate::operations::dead_letters::{
 };
 use crate::operations::decisions::{NewDecision, OpsError};
 use crate::pipeline::decode::{DecodePlan, wire};
-use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::pipeline::ingest::writer::{Admission, Writer};
 use crate::pipeline::kafka::source::{RawHeaders, RawRecord};
 use crate::pipeline::kafka::{Message, OutError};
 use crate::pipeline::projector::catch_up_offline;
 use crate::pipeline::registry::{BundledSchema, SchemaError, SchemaSource};
+use crate::store::counting::CountingStore;
 use crate::store::dead_letters::{self, ValueHash};
 use crate::store::memory::MemoryStore;
-use crate::store::reads;
+use crate::store::records::RedriveLetterRecord;
+use crate::store::{Batch, Durability, Key, Table, keys, reads};
 use crate::testkit::{TOPIC, settings};
 use jiff::Timestamp;
 use saga_tracker_sdk::contract::{SagaEvent, SagaStatus, SagaType};
@@ -233,7 +234,9 @@ fn worked(topic: &Arc<Topic>, order: &RedriveOrder) -> Vec<RedriveItem> {
     shutdown.cancel();
     thread.join().unwrap();
     assert!(ended.ended_at.is_some(), "{ended:?}");
-    redrives.items(asked.number, None, usize::MAX).unwrap()
+    redrives
+        .items(asked.number, None, usize::MAX, Stop::default())
+        .unwrap()
 }
 
 /// Puts the wire format's first byte, and the id, before what is left of it.
@@ -317,58 +320,59 @@ fn what_kafka_did_not_answer_for_is_found_out_before_it_is_published_again() {
     assert_eq!(topic.records.lock().unwrap().len(), 3, "published once");
 }
 
-#[test]
-fn letters_that_were_being_published_at_a_crash_are_settled_by_their_marks() {
+/// A topic with that many letters, each of which only needs a schema id.
+fn with_letters(count: usize) -> (Arc<Topic>, Vec<Position>, Change) {
     let topic = Topic::new();
-    let mut letters = Vec::new();
-    for n in 0..250 {
-        let value = encoded(
-            &format!("e-{n}"),
-            &format!("s{n}"),
-            "STEP",
-            SagaStatus::Started,
-            AT,
-        );
-        // Nothing but the magic byte is wrong, so the whole value can be put right by schema id.
-        letters.push(topic.put("k", Some(value[5..].to_vec()), Vec::new()));
-    }
+    let letters = (0..count).map(|n| {
+        // Its first byte is that of no wire format, and the rest is the body.
+        topic.put("k", Some(mended(n)[5..].to_vec()), Vec::new())
+    });
+    let letters = letters.collect();
     topic.consume();
     let change = Change {
         schema_id: Some(1),
         ..Change::default()
     };
+    (topic, letters, change)
+}
+
+/// The event that letter `n` of [`with_letters`] should have been.
+fn mended(n: usize) -> Vec<u8> {
+    encoded(
+        &format!("e-{n}"),
+        &format!("s{n}"),
+        "STEP",
+        SagaStatus::Started,
+        AT,
+    )
+}
+
+/// The first letters of [`with_letters`] are in the topic again, as a redrive publishes them.
+fn come_back(topic: &Topic, letters: &[Position]) {
+    let topics = testing::topics(TOPIC, "dlt");
+    for (n, letter) in letters.iter().enumerate() {
+        let headers = topics.headers_of(*letter);
+        let headers = headers.map(|(name, value)| (name.to_owned(), Some(value.into_bytes())));
+        let value = mended(n);
+        topic.announce(*letter, &value);
+        topic.put("k", Some(value), headers.to_vec());
+    }
+    topic.consume();
+}
+
+#[test]
+fn letters_that_were_being_published_at_a_crash_are_settled_by_their_marks() {
+    let (topic, letters, change) = with_letters(250);
     let asked = {
         let redrives = redrives(&topic, &CancellationToken::new());
         redrives.ask(&order(letters.clone(), change, false)).unwrap()
     };
     // As a crash leaves it: some sending and published, some sending and not.
-    let mut batch = crate::store::Batch::new();
-    for letter in &letters[..20] {
-        let record = crate::store::records::RedriveLetterRecord::Sending;
-        jobs::put_letter(&mut batch, asked.number, *letter, &record);
-    }
-    topic
-        .store
-        .write(&batch, crate::store::Durability::Process)
-        .unwrap();
-    let topics = DeadLetterTopics {
-        topic: TOPIC.to_owned(),
-        dlt_topic: "dlt".to_owned(),
-    };
-    for (n, letter) in letters[..10].iter().enumerate() {
-        let headers = topics.headers_of(*letter);
-        let headers = headers.map(|(name, value)| (name.to_owned(), Some(value.into_bytes())));
-        let value = encoded(
-            &format!("e-{n}"),
-            &format!("s{n}"),
-            "STEP",
-            SagaStatus::Started,
-            AT,
-        );
-        topic.announce(*letter, &value);
-        topic.put("k", Some(value), headers.to_vec());
-    }
-    topic.consume();
+    let sending = letters[..20]
+        .iter()
+        .map(|letter| (*letter, RedriveLetterRecord::Sending));
+    tally::settle(&topic.store, asked.number, sending, Durability::Process).unwrap();
+    come_back(&topic, &letters[..10]);
     let shutdown = CancellationToken::new();
     let redrives = redrives(&topic, &shutdown);
     let thread = redrives.spawn().unwrap();
@@ -398,29 +402,6 @@ fn letters_that_were_being_published_at_a_crash_are_settled_by_their_marks() {
         ..DeadLetterFilter::default()
     };
     assert_eq!(redrives.dead_letter_query().choose(&filter, 9).unwrap(), []);
-}
-
-/// A topic with that many letters, each of which only needs a schema id.
-fn with_letters(count: usize) -> (Arc<Topic>, Vec<Position>, Change) {
-    let topic = Topic::new();
-    let letters = (0..count).map(|n| {
-        let value = encoded(
-            &format!("e-{n}"),
-            &format!("s{n}"),
-            "STEP",
-            SagaStatus::Started,
-            AT,
-        );
-        // Its first byte is that of no wire format, and the rest is the body.
-        topic.put("k", Some(value[5..].to_vec()), Vec::new())
-    });
-    let letters = letters.collect();
-    topic.consume();
-    let change = Change {
-        schema_id: Some(1),
-        ..Change::default()
-    };
-    (topic, letters, change)
 }
 
 fn open_letters(topic: &Topic) -> u64 {
@@ -457,7 +438,7 @@ fn a_cancelled_redrive_publishes_no_more_and_what_was_not_published_stays_open()
     assert_eq!((by.by.as_str(), by.why.as_deref()), ("lee", Some("wrong schema")));
     // Once is enough, whoever asks.
     assert_eq!(redrives.cancel(number, "park", None).unwrap(), cancelled);
-    let items = redrives.items(number, None, usize::MAX).unwrap();
+    let items = redrives.items(number, None, usize::MAX, Stop::default()).unwrap();
     assert!(items.iter().all(|item| item.result == RedriveResult::Cancelled));
     assert_eq!((items.len(), open_letters(&topic)), (250, 250));
     // They can be redriven later; and what has ended cannot be cancelled.
@@ -525,42 +506,20 @@ fn a_redrive_stays_cancelled_over_a_crash_and_what_was_under_way_is_told() {
             .number
     };
     // Twenty were being published when it was cancelled; ten of them are in the topic.
-    let mut batch = crate::store::Batch::new();
-    for letter in &letters[..20] {
-        let record = crate::store::records::RedriveLetterRecord::Sending;
-        jobs::put_letter(&mut batch, number, *letter, &record);
-    }
+    let sending = letters[..20]
+        .iter()
+        .map(|letter| (*letter, RedriveLetterRecord::Sending));
+    tally::settle(&topic.store, number, sending, Durability::Process).unwrap();
     let cancelled = Cancelled {
         at: AT,
         by: "kim".to_owned(),
         why: None,
     };
-    topic
-        .store
-        .write(&batch, crate::store::Durability::Process)
-        .unwrap();
     assert!(matches!(
         jobs::cancel(&topic.store, number, cancelled).unwrap(),
         jobs::Met::Cancelled
     ));
-    let topics = DeadLetterTopics {
-        topic: TOPIC.to_owned(),
-        dlt_topic: "dlt".to_owned(),
-    };
-    for (n, letter) in letters[..10].iter().enumerate() {
-        let headers = topics.headers_of(*letter);
-        let headers = headers.map(|(name, value)| (name.to_owned(), Some(value.into_bytes())));
-        let value = encoded(
-            &format!("e-{n}"),
-            &format!("s{n}"),
-            "STEP",
-            SagaStatus::Started,
-            AT,
-        );
-        topic.announce(*letter, &value);
-        topic.put("k", Some(value), headers.to_vec());
-    }
-    topic.consume();
+    come_back(&topic, &letters[..10]);
     let shutdown = CancellationToken::new();
     let redrives = redrives(&topic, &shutdown);
     let thread = redrives.spawn().unwrap();
@@ -574,7 +533,7 @@ fn a_redrive_stays_cancelled_over_a_crash_and_what_was_under_way_is_told() {
     assert_eq!(ended.cancelled.unwrap().by, "kim");
     assert_eq!(topic.records.lock().unwrap().len(), 260);
     assert_eq!(open_letters(&topic), 240);
-    let items = redrives.items(number, None, usize::MAX).unwrap();
+    let items = redrives.items(number, None, usize::MAX, Stop::default()).unwrap();
     let came = |item: &&RedriveItem| matches!(item.result, RedriveResult::Came(..));
     assert_eq!(items.iter().filter(came).count(), 10);
     assert_eq!(
@@ -670,7 +629,7 @@ fn letters_behind_one_that_waits_for_the_registry_wait_too() {
     redrives.wait_for(asked.number, Duration::from_secs(30)).unwrap();
     shutdown.cancel();
     thread.join().unwrap();
-    let items = redrives.items(asked.number, None, 2).unwrap();
+    let items = redrives.items(asked.number, None, 2, Stop::default()).unwrap();
     let came = items.iter().map(|item| match &item.result {
         RedriveResult::Came(at, _) => at.offset,
         other => panic!("{other:?}"),
@@ -771,10 +730,21 @@ fn redrives_are_forgotten_some_time_after_they_ended_and_numbers_are_not_given_o
     let ended = redrives.status(2).unwrap().unwrap().ended_at.unwrap();
     assert_eq!(redrives.forget_ended_before(Millis(0)).unwrap(), 0);
     assert_eq!(redrives.forget_ended_before(ended).unwrap(), 2);
-    let left: Vec<u64> = redrives.latest(9).unwrap().iter().map(|one| one.number).collect();
+    let left: Vec<u64> = redrives
+        .latest(9, Stop::default())
+        .unwrap()
+        .iter()
+        .map(|one| one.number)
+        .collect();
     assert_eq!(left, [newest.number, waiting.number]);
-    assert_eq!(redrives.items(1, None, 9).unwrap(), []);
-    assert_eq!(redrives.items(waiting.number, None, 9).unwrap().len(), 3);
+    assert_eq!(redrives.items(1, None, 9, Stop::default()).unwrap(), []);
+    assert_eq!(
+        redrives
+            .items(waiting.number, None, 9, Stop::default())
+            .unwrap()
+            .len(),
+        3
+    );
     // The newest stays even when it has ended.
     jobs::end(&topic.store, newest.number, ended, None).unwrap();
     assert_eq!(redrives.forget_ended_before(ended).unwrap(), 0);
@@ -791,14 +761,11 @@ fn an_id_that_cannot_be_looked_for_now_leaves_the_dead_letters_to_be_replayed() 
         parts.replay_events = 0;
         Redrives::new(parts)
     };
-    let mut rows = crate::store::Batch::new();
-    let mut key = crate::store::Key::default();
-    crate::store::keys::letter_by_event(&mut key, "e-1", letter);
-    rows.put_with(crate::store::Table::LettersByEvent, &key, |bytes| bytes.push(1));
-    topic
-        .store
-        .write(&rows, crate::store::Durability::Process)
-        .unwrap();
+    let mut rows = Batch::new();
+    let mut key = Key::default();
+    keys::letter_by_event(&mut key, "e-1", letter);
+    rows.put_with(Table::LettersByEvent, &key, |bytes| bytes.push(1));
+    topic.store.write(&rows, Durability::Process).unwrap();
     let order = crate::operations::dead_letters::ReplayOrder {
         event_ids: vec!["e-1".to_owned(), "e-0".to_owned()],
         saga_ids: Vec::new(),
@@ -821,4 +788,109 @@ fn an_id_that_cannot_be_looked_for_now_leaves_the_dead_letters_to_be_replayed() 
         redrives.replay_events(&order, &gone).is_err(),
         "nobody waits for it"
     );
+}
+
+/// Stores a redrive that changes the value of one letter to so many bytes.
+fn stored(store: &SharedStore, letters: u64, bytes: usize) -> u64 {
+    let letters = (0..letters).map(|offset| Position::new(0, offset));
+    let change = Change {
+        value: Some(vec![7; bytes]),
+        ..Change::default()
+    };
+    let order = order(letters.collect(), change, true);
+    jobs::create(store, &order, Millis(0)).unwrap().number
+}
+
+fn counted() -> (Arc<CountingStore>, SharedStore) {
+    let counting = Arc::new(CountingStore::new(Arc::new(MemoryStore::new())));
+    (counting.clone(), counting)
+}
+
+#[test]
+fn what_is_due_is_found_without_reading_what_has_ended() {
+    let (counting, store) = counted();
+    for _ in 0..1_001 {
+        let number = stored(&store, 1, 10 << 10);
+        jobs::end(&store, number, Millis(1), None).unwrap();
+    }
+    unended::list_all_once(&store).unwrap();
+    counting.forget();
+    assert_eq!(unended::first(&*store).unwrap(), None);
+    let due = stored(&store, 1, 10);
+    assert_eq!(unended::first(&*store).unwrap(), Some(due));
+    let read = counting.bytes_of(Table::Redrives);
+    assert!(read < 64 << 10, "{read}");
+}
+
+#[test]
+fn what_an_older_version_stored_and_did_not_end_is_due() {
+    let (_, store) = counted();
+    let ended = stored(&store, 1, 1);
+    jobs::end(&store, ended, Millis(1), None).unwrap();
+    let due = stored(&store, 3, 1);
+    let (mut key, mut batch) = (Key::default(), Batch::new());
+    keys::redrive_unended(&mut key, due);
+    batch.delete(Table::Redrives, &key);
+    keys::redrive_tally(&mut key, due);
+    batch.delete(Table::Redrives, &key);
+    store.write(&batch, Durability::Process).unwrap();
+    assert_eq!(unended::first(&*store).unwrap(), None);
+    unended::list_all_once(&store).unwrap();
+    assert_eq!(unended::first(&*store).unwrap(), Some(due));
+    assert_eq!(jobs::status(&*store, due).unwrap().unwrap().waiting, 3);
+}
+
+#[test]
+fn so_many_redrives_wait_and_further_ones_are_refused() {
+    let topic = Topic::new();
+    let letter = topic.put("s", Some(vec![9]), Vec::new());
+    topic.consume();
+    let redrives = redrives(&topic, &CancellationToken::new());
+    let ask = |dry_run| redrives.ask(&order(vec![letter], Change::default(), dry_run));
+    let numbers: Vec<u64> = (0..MOST_UNENDED)
+        .map(|n| ask(n % 2 == 0).unwrap().number)
+        .collect();
+    for dry_run in [true, false] {
+        assert!(matches!(ask(dry_run), Err(AskError::TooMany)));
+    }
+    redrives.cancel(numbers[50], "kim", None).unwrap();
+    assert!(ask(true).is_ok());
+    assert!(matches!(ask(true), Err(AskError::TooMany)));
+}
+
+#[test]
+fn how_far_redrives_are_is_told_without_reading_their_letters() {
+    let (counting, store) = counted();
+    let numbers: Vec<u64> = (0..50).map(|_| stored(&store, 1_000, 1)).collect();
+    let sent = |offset| {
+        let record = RedriveLetterRecord::Sent { partition: 0, offset };
+        (Position::new(0, offset), record)
+    };
+    // Twice, as after a crash.
+    for _ in 0..2 {
+        tally::settle(&store, numbers[0], (0..100).map(sent), Durability::Process).unwrap();
+    }
+    counting.forget();
+    let latest = jobs::latest(&*store, 50).unwrap();
+    let read = counting.rows_of(Table::Redrives);
+    assert!(read <= 200, "{read}");
+    let (first, newest) = (latest.last().unwrap(), &latest[0]);
+    assert_eq!((first.number, first.sent, first.waiting), (numbers[0], 100, 900));
+    assert_eq!((newest.sent, newest.waiting), (0, 1_000));
+}
+
+#[test]
+fn reading_about_redrives_ends_when_nobody_waits() {
+    let redrives = redrives(&Topic::new(), &CancellationToken::new());
+    let stop = Stop::default();
+    assert!(redrives.latest(50, stop.clone()).is_ok());
+    stop.stop();
+    assert!(matches!(
+        redrives.latest(50, stop.clone()),
+        Err(StoreError::Stopped)
+    ));
+    assert!(matches!(
+        redrives.items(1, None, 100, stop),
+        Err(StoreError::Stopped)
+    ));
 }

@@ -196,18 +196,7 @@ fn settled_letters_go_after_their_time_and_open_ones_stay() {
     // What is gone is not decided again.
     assert_eq!(scene.retention.sweep().unwrap().letters, 0);
     assert_eq!(scene.ops.made.lock().unwrap().len(), 2);
-    assert_eq!(ledger(&scene.store), Vec::<String>::new());
-}
-
-fn ledger(store: &SharedStore) -> Vec<String> {
-    let verify = verify::Verify {
-        store: store.clone(),
-        topic: TOPIC.to_owned(),
-        definitions: Arc::default(),
-        settings: testkit::settings(1),
-        progress: Arc::default(),
-    };
-    verify.run().unwrap().differences.told
+    assert_eq!(testkit::differences(&scene.store), Vec::<String>::new());
 }
 
 #[test]
@@ -278,7 +267,7 @@ fn replicas_agree_whichever_topic_they_read_first() {
         arrived(&other, 100);
         assert_eq!(verify::digest(&other, TOPIC).unwrap(), digest);
         assert_eq!(counted(&other), scene.counts());
-        assert_eq!(ledger(&other), Vec::<String>::new());
+        assert_eq!(testkit::differences(&other), Vec::<String>::new());
     }
 }
 

@@ -5,8 +5,9 @@ use super::sweeps::{DAYS, NOW, Tracker, event};
 use super::*;
 use crate::domain::deduplicate;
 use crate::operations::objects::Objects;
+use crate::pipeline::query::Deliveries;
 use crate::store::counting::CountingStore;
-use std::ops::ControlFlow;
+use crate::store::until;
 
 /// So many deliveries of one saga that was over 91 days ago, every ninth of them one that was there
 /// before; two other sagas around it, and something of today.
@@ -77,10 +78,7 @@ fn changed_in_the_bucket(store: &SharedStore, objects: &Objects, runtime: &tokio
         runtime.block_on(objects.put(&object.name, bytes)).unwrap();
     }
     let mut visited = 0;
-    let shown = found.each_standing(runtime, &mut |_| {
-        visited += 1;
-        ControlFlow::Continue(())
-    });
+    let shown = found.deliveries(runtime).map(|_| ());
     let brought = found.each(runtime, &mut |_| {
         visited += 1;
         Ok::<_, RetentionError>(())
@@ -109,13 +107,12 @@ fn steps_from_the_archive_are_of_one_row_group_at_a_time_and_more_than_fits_is_t
     let found = archived::find(&*store, Some(&objects), &saga).unwrap();
     let steps = |limit: usize| {
         let mut steps = Vec::new();
-        let visited = found.each_standing(runtime.handle(), &mut |event| {
-            steps.push(event);
-            if steps.len() < limit {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
+        let mut deliveries = found.deliveries(runtime.handle()).unwrap();
+        let visited = deliveries.each(&mut |event, stands| {
+            if stands {
+                steps.push(event.to_event(&saga));
             }
+            until(steps.len() >= limit)
         });
         visited.unwrap();
         steps

@@ -65,6 +65,7 @@ pub(super) struct Tracker {
     threads: Vec<std::thread::JoinHandle<()>>,
     shutdown: CancellationToken,
     pub(super) objects: Option<Objects>,
+    pub(super) asked_for: Arc<AskedFor>,
     left: Mutex<std::collections::HashMap<SagaId, std::time::Instant>>,
 }
 
@@ -76,9 +77,13 @@ impl Tracker {
         let (ops, status): (Arc<OpsStatus>, Arc<RetentionStatus>) = (Arc::default(), Arc::default());
         said.set(OPS, 0, 0, 0);
         let shutdown = CancellationToken::new();
+        let asked_for = Arc::<AskedFor>::default();
         let worker = Worker {
             store: store.clone(),
-            edge: edge(said, &handle, &ops, &status),
+            edge: Edge {
+                asked_for: asked_for.clone(),
+                ..edge(said, &handle, &ops, &status)
+            },
             projector: handle.clone(),
             ops: ops.clone(),
             status: status.clone(),
@@ -95,6 +100,7 @@ impl Tracker {
             handle,
             shutdown,
             objects: None,
+            asked_for,
             left: Mutex::default(),
         }
     }
@@ -123,7 +129,10 @@ impl Tracker {
                 clock: Arc::new(At(now)),
                 ids: Arc::new(RandomEventIds),
             },
-            edge: edge(&self.said, &self.handle, &self.ops, &self.status),
+            edge: Edge {
+                asked_for: self.asked_for.clone(),
+                ..edge(&self.said, &self.handle, &self.ops, &self.status)
+            },
             left: Mutex::new(self.left.lock().unwrap().clone()),
             objects: self.objects.clone(),
             runtime: runtime.handle().clone(),

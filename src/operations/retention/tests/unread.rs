@@ -37,6 +37,13 @@ fn today(offset: u64) -> Event {
     event(offset, "today", "ORDER_CREATED", SagaStatus::Started, NOW)
 }
 
+fn discarded() -> Happened {
+    Happened::Discarded {
+        by: "kim".to_owned(),
+        why: "no schema has this id".to_owned(),
+    }
+}
+
 #[test]
 fn nothing_is_due_where_a_letter_waits_for_its_schema() {
     let (store, letter) = (store(), Position::new(0, 1));
@@ -48,43 +55,69 @@ fn nothing_is_due_where_a_letter_waits_for_its_schema() {
     assert_eq!(tracker.sweep(NOW).unwrap().decided, 0, "its refund may lie there");
     let told = tracker.status.snapshot().unreadable.unwrap();
     assert!(told.starts_with("nothing is due in partitions {0}"), "{told}");
-    let discarded = Happened::Discarded {
-        by: "kim".to_owned(),
-        why: "no schema has this id".to_owned(),
-    };
-    mark_letter(&store, letter, discarded);
+    mark_letter(&store, letter, discarded());
+    assert_eq!(
+        tracker.sweep(NOW).unwrap().decided,
+        0,
+        "the registry was not asked"
+    );
+    assert!(tracker.status.snapshot().unreadable.is_some());
+    tracker.asked_for.pretend(behind(&events, Cut::default()));
     assert_eq!(tracker.sweep(NOW).unwrap().decided, 1);
     assert_eq!(tracker.status.snapshot().unreadable, None);
     tracker.stop();
     assert_eq!(purged_now(&store, &events), [SagaId::from("old")]);
 }
 
-/// What the one that decided had read, and a store in which the last record is a letter.
+/// What the one that decided had read, and a store in which one of its records is a letter.
 fn decided_by_one_that_read_it() -> (Topic, SharedStore, Event) {
-    let events = [
-        old(),
-        event(1, "other", "ORDER_CREATED", SagaStatus::Started, NOW),
-        today(2),
-    ];
+    let other = event(2, "other", "ORDER_CREATED", SagaStatus::Started, NOW);
+    let events = [old(), today(1), other];
     let store = store();
-    project(&store, &events[..2], &[9], 1);
-    // The cursor lies behind the letter.
-    let mut projected = events[1].clone();
-    projected.position.offset = 3;
-    projected.saga_id = "behind".into();
-    project(&store, &[projected], &[1], 1);
-    put_letter(&store, events[2].position);
-    let purge = purge_of(&events, &["old".into()]);
+    project(&store, &[events[0].clone(), events[2].clone()], &[9], 1);
+    put_letter(&store, events[1].position);
+    let purge = purge_of(&events, &["old".into(), "today".into()]);
     let topic = Topic::new(vec![(PURGE, purge)]).beside(&events);
     topic.store_unchecked(&store);
-    let [.., last] = events;
-    (topic, store, last)
+    let [_, letter, _] = events;
+    (topic, store, letter)
 }
 
 #[test]
 fn a_decision_waits_for_what_its_maker_could_read() {
-    let (topic, store, last) = decided_by_one_that_read_it();
-    let tracker = Tracker::over(&store, &topic.said);
+    let (topic, store, letter) = decided_by_one_that_read_it();
+    let tracker = waiting(&topic, &store);
+    becomes_readable(&tracker, &store, letter);
+    assert!(tracker.status.wait_for(0, Duration::from_secs(60)));
+    tracker.stop();
+    is_done(&store);
+}
+
+#[test]
+fn a_decision_waits_until_the_registry_was_asked_for_what_is_discarded() {
+    let (topic, store, letter) = decided_by_one_that_read_it();
+    mark_letter(&store, letter.position, discarded());
+    let tracker = waiting(&topic, &store);
+    becomes_readable(&tracker, &store, letter);
+    assert!(tracker.status.wait_for(0, Duration::from_secs(60)));
+    tracker.stop();
+    is_done(&store);
+}
+
+#[test]
+fn what_is_discarded_and_was_asked_for_in_vain_holds_nothing_up() {
+    let (topic, store, letter) = decided_by_one_that_read_it();
+    mark_letter(&store, letter.position, discarded());
+    let tracker = waiting(&topic, &store);
+    tracker.asked_for.pretend(behind(&[letter], Cut::default()));
+    assert!(tracker.status.wait_for(0, Duration::from_secs(60)));
+    assert!(is_gone(&store, &"old".into()));
+    tracker.stop();
+}
+
+/// A tracker that has read the decision, and waits.
+fn waiting(topic: &Topic, store: &SharedStore) -> Tracker {
+    let tracker = Tracker::over(store, &topic.said);
     tracker.ops.update(|status| status.next = 1);
     for _ in 0..600 {
         if tracker.status.snapshot().held_up.is_some() || tracker.status.snapshot().next > 0 {
@@ -93,20 +126,28 @@ fn a_decision_waits_for_what_its_maker_could_read() {
         crate::wait::park(Duration::from_millis(100));
     }
     assert_eq!(tracker.status.snapshot().next, 0, "it is done too early");
-    // Its schema is known now.
+    tracker
+}
+
+/// The schema of a letter is known now.
+fn becomes_readable(tracker: &Tracker, store: &SharedStore, letter: Event) {
     let (mut key, mut rows, mut changes) = (Key::default(), Batch::new(), DeadLetterChanges::default());
-    keys::by_offset(&mut key, last.position);
+    keys::by_offset(&mut key, letter.position);
     rows.delete(Table::Letters, &key);
-    changes.take_back(last.position);
+    changes.take_back(letter.position);
     let book = DeadLetterLock::default();
-    DeadLetterLock::enter(&book.hold(), &*store, &mut rows, &changes).unwrap();
-    let filled = move |projector: &mut projector::Projector| projector.fill(&[last], &rows);
+    DeadLetterLock::enter(&book.hold(), &**store, &mut rows, &changes).unwrap();
+    let filled = move |projector: &mut projector::Projector| projector.fill(&[letter], &rows);
     tracker.handle.between_windows(filled).unwrap().unwrap();
-    assert!(tracker.status.wait_for(0, Duration::from_secs(60)));
-    tracker.stop();
-    assert!(is_gone(&store, &"old".into()));
+}
+
+/// All that the decision names is gone, as where it could be read at once.
+fn is_done(store: &SharedStore) {
+    for saga in ["old", "today"] {
+        assert!(is_gone(store, &saga.into()), "{saga}");
+    }
     assert_eq!(
-        reads::meta_counts(&*store, crate::store::totals::RETENTION_SKIPPED)
+        reads::meta_counts(&**store, crate::store::totals::RETENTION_SKIPPED)
             .unwrap()
             .len(),
         0
@@ -121,4 +162,14 @@ fn a_decision_does_not_wait_for_ever() {
     assert_eq!(told.skipped[&Skipped::Unread], 1, "{told:?}");
     assert_eq!(told.held_up, None);
     assert!(!is_gone(&store, &"old".into()));
+}
+
+#[test]
+fn a_decision_goes_on_at_last_where_what_it_waits_for_is_settled() {
+    let (mut topic, store, letter) = decided_by_one_that_read_it();
+    mark_letter(&store, letter.position, discarded());
+    topic.letters = Duration::ZERO;
+    let told = topic.work(&store);
+    assert_eq!(told.skipped[&Skipped::Unread], 0, "{told:?}");
+    assert!(is_gone(&store, &"old".into()));
 }

@@ -297,3 +297,39 @@ fn a_doubling_schema_of_no_size_is_not_walked() {
     }
     assert!(compile(&schema).unwrap().decode(&parts().concat()).is_ok());
 }
+
+/// Values that are stepped over to decode a body of the contract and then one more field.
+fn walked(schema: &Json, body: &[u8]) -> usize {
+    let mut contract = contract();
+    let fields = contract["fields"].as_array_mut().unwrap();
+    fields.push(json!({ "name": "more", "type": schema }));
+    let plan = compile(&contract).unwrap();
+    super::super::skip::WALKED.set(0);
+    plan.decode(&[&parts().concat(), body].concat()).unwrap();
+    super::super::skip::WALKED.get()
+}
+
+#[test]
+fn parts_of_no_size_are_not_walked_item_by_item() {
+    let nulls = (0..1_000).map(|n| json!({ "name": format!("n{n}"), "type": "null" }));
+    let fields = nulls.chain([json!({ "name": "last", "type": "boolean" })]);
+    let wide = json!({ "type": "record", "name": "Wide", "fields": fields.collect::<Vec<_>>() });
+    // 100 items of a byte each, in one block.
+    let block = [vec![0xc8, 1], vec![1; 100], vec![0]].concat();
+    let array = |items: &Json| json!({ "type": "array", "items": items });
+    assert!(walked(&array(&wide), &block) <= 101);
+    // As values of a map, each behind an empty key, and behind a branch of a union.
+    let entries = [vec![0xc8, 1], [0, 1].repeat(100), vec![0]].concat();
+    assert!(walked(&json!({ "type": "map", "values": wide }), &entries) <= 101);
+    let branches = [vec![0xc8, 1], [2, 1].repeat(100), vec![0]].concat();
+    assert!(walked(&array(&json!(["null", wide])), &branches) <= 201);
+    // Within records within records.
+    let mut deep = wide;
+    for n in 0..60 {
+        deep = json!({ "type": "record", "name": format!("D{n}"), "fields": [
+            { "name": "nothing", "type": "null" }, { "name": "inner", "type": deep },
+        ]});
+    }
+    assert!(walked(&array(&deep), &block) <= 101);
+    assert_eq!(walked(&json!("null"), &[]), 0);
+}

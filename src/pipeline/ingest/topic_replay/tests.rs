@@ -7,11 +7,14 @@ use super::*;
 use crate::domain::SagaDefinitions;
 use crate::pipeline::projector;
 use crate::pipeline::registry::BundledSchema;
-use crate::pipeline::verify::{Verify, digest};
-use crate::testkit::{TOPIC, settings, store};
+use crate::pipeline::verify::digest;
+use crate::store::{Durability, SortRange, Store, Usage, VisitRow, VisitTable};
+use crate::testkit::{TOPIC, differences, settings, store};
 use proptest::prelude::*;
 use saga_tracker_sdk::contract::{SagaEvent, SagaStatus, SagaType};
 use saga_tracker_sdk::encoding::Encoder;
+use std::sync::{Mutex, mpsc};
+use std::time::Duration;
 
 const AT: i64 = 1_763_600_000_000;
 
@@ -96,6 +99,11 @@ fn replay(store: &SharedStore, chunks: &[Vec<OwnedRecord>]) -> ReplayDone {
 }
 
 fn with_replay<T>(store: &SharedStore, work: impl FnOnce(&Replay) -> T) -> T {
+    with_replay_beside(store, &DeadLetterLock::default(), work)
+}
+
+/// A replay that shares the account of letters and gaps with others.
+fn with_replay_beside<T>(store: &SharedStore, book: &DeadLetterLock, work: impl FnOnce(&Replay) -> T) -> T {
     let definitions = Arc::new(SagaDefinitions::default());
     let (projector, thread) = projector::spawn(store.clone(), TOPIC, definitions, settings(1)).unwrap();
     let replay = Replay {
@@ -106,24 +114,14 @@ fn with_replay<T>(store: &SharedStore, work: impl FnOnce(&Replay) -> T) -> T {
         },
         schemas: Arc::new(BundledSchema::new().unwrap()),
         projector,
-        book: DeadLetterLock::default(),
+        book: book.clone(),
+        asked_for: Arc::default(),
         stop: CancellationToken::new(),
     };
     let done = work(&replay);
     drop(replay);
     thread.join().unwrap();
     done
-}
-
-fn differences(store: &SharedStore) -> Vec<String> {
-    let verify = Verify {
-        store: store.clone(),
-        topic: TOPIC.to_owned(),
-        definitions: Arc::new(SagaDefinitions::default()),
-        settings: settings(1),
-        progress: Arc::default(),
-    };
-    verify.run().unwrap().differences.told
 }
 
 fn meta_sums(store: &SharedStore) -> Vec<(String, u64)> {
@@ -267,7 +265,7 @@ fn what_is_filled_in_arrived_when_it_would_have() {
     const DAY: i64 = 86_400_000;
     // In one gap a clock that goes back, a wild one, and some that are a month ahead.
     let gap = [50, 20, 60_000 * DAY, 30, 30 * DAY, 31 * DAY, 29 * DAY, 40];
-    let told = [0, 10].into_iter().chain(gap).chain([60, 70]);
+    let told = (4..11).chain(gap).chain([60, 70]);
     let all: Vec<OwnedRecord> = (0..)
         .zip(told)
         .map(|(offset, at)| OwnedRecord {
@@ -277,7 +275,7 @@ fn what_is_filled_in_arrived_when_it_would_have() {
         .collect();
     let (whole, holed) = (store(), store());
     ingest(&whole, &all);
-    let delivered = [&all[..2], &all[10..]].concat();
+    let delivered = [&all[..7], &all[15..]].concat();
     ingest(&holed, &delivered);
     assert_eq!(replay(&holed, &[all]).filled, 8);
     let tables = |store: &SharedStore| digest(store, TOPIC).unwrap().tables;
@@ -293,4 +291,143 @@ fn what_is_not_folded_yet_is_not_filled_in() {
     let done = replay(&store, std::slice::from_ref(&all));
     assert_eq!((done.known, done.filled), (10, 0));
     assert_eq!(digest(&store, TOPIC).unwrap(), before);
+}
+
+#[test]
+fn what_is_filled_in_at_the_edge_of_a_bucket_arrived_when_it_would_have() {
+    let edge = 1 << keys::FEED_BUCKET_BITS;
+    for lost in [edge - 3..edge, edge..edge + 3, edge - 5..edge + 5] {
+        // Clocks that go back: these records arrived with the one before them.
+        let told = |record: &OwnedRecord| match record.timestamp {
+            Some(at) if lost.contains(&record.position.offset) => Some(Millis(at.0 - 50_000)),
+            at => at,
+        };
+        let all: Vec<OwnedRecord> = (edge - 12..edge + 12)
+            .map(|offset| record(0, offset))
+            .map(|record| OwnedRecord {
+                timestamp: told(&record),
+                ..record
+            })
+            .collect();
+        let (whole, holed) = (store(), store());
+        ingest(&whole, &all);
+        let delivered = all
+            .iter()
+            .filter(|record| !lost.contains(&record.position.offset));
+        ingest(&holed, &delivered.cloned().collect::<Vec<_>>());
+        let filled = replay(&holed, std::slice::from_ref(&all)).filled;
+        assert_eq!(filled, lost.end - lost.start);
+        assert_eq!(
+            digest(&holed, TOPIC).unwrap(),
+            digest(&whole, TOPIC).unwrap(),
+            "{lost:?}"
+        );
+    }
+}
+
+/// A store that tells when gaps were read, and then waits a moment for whoever was told.
+struct Interrupted {
+    store: SharedStore,
+    read: mpsc::SyncSender<()>,
+    done: Mutex<mpsc::Receiver<()>>,
+}
+
+impl StoreRead for Interrupted {
+    fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.get(table, key)
+    }
+
+    fn multi_get(&self, table: Table, keys: &[Key]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.store.multi_get(table, keys)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        partition: &[u8],
+        range: SortRange<'_>,
+        direction: Direction,
+        limit: usize,
+        visit: &mut VisitRow<'_>,
+    ) -> Result<(), StoreError> {
+        self.store
+            .scan(table, partition, range, direction, limit, visit)?;
+        if table == Table::Gaps {
+            self.read.send(()).unwrap();
+            // Nobody comes while what was read is held.
+            let _done = self.done.lock().unwrap().recv_timeout(Duration::from_millis(500));
+        }
+        Ok(())
+    }
+
+    fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+        self.store.scan_table(table, visit)
+    }
+}
+
+impl Store for Interrupted {
+    fn snapshot(&self) -> Box<dyn StoreRead + Send + Sync + '_> {
+        self.store.snapshot()
+    }
+
+    fn write(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
+        self.store.write(batch, durability)
+    }
+
+    fn clear(&self, table: Table) -> Result<(), StoreError> {
+        self.store.clear(table)
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        self.store.flush()
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.store.sync()
+    }
+
+    fn reclaim(&self, table: Table) -> Result<(), StoreError> {
+        self.store.reclaim(table)
+    }
+
+    fn table_bytes(&self, table: Table) -> Result<u64, StoreError> {
+        self.store.table_bytes(table)
+    }
+
+    fn usage(&self) -> Usage {
+        self.store.usage()
+    }
+}
+
+#[test]
+fn a_gap_that_is_filled_while_gaps_are_settled_is_filled() {
+    let all: Vec<OwnedRecord> = (0..20).map(|offset| record(0, offset)).collect();
+    let (whole, holed) = (store(), store());
+    ingest(&whole, &all);
+    ingest(&holed, &[&all[..5], &all[10..]].concat());
+    let book = DeadLetterLock::default();
+    let ((read, was_read), (done, is_done)) = (mpsc::sync_channel(1), mpsc::sync_channel(1));
+    let interrupted: SharedStore = Arc::new(Interrupted {
+        store: holed.clone(),
+        read,
+        done: Mutex::new(is_done),
+    });
+    let mut writer = Writer::open(interrupted, TOPIC)
+        .unwrap()
+        .sharing(book.clone(), "");
+    let (beside, account, records) = (holed.clone(), book, all);
+    let filling = std::thread::spawn(move || {
+        was_read.recv().unwrap();
+        with_replay_beside(&beside, &account, |replay| {
+            let rows = reads::offsets(&*beside, TOPIC).unwrap().into_iter().collect();
+            replay.take(&rows, records, &mut ReplayDone::default()).unwrap();
+        });
+        done.send(()).unwrap();
+    });
+    let cut = writer.next();
+    writer.settle_gaps(&[(0, 12)].into(), &cut).unwrap();
+    filling.join().unwrap();
+    assert_eq!(gaps_of(&*holed, 0).unwrap(), []);
+    assert_eq!(meta_sums(&holed), meta_sums(&whole));
+    assert_eq!(differences(&holed), Vec::<String>::new());
 }

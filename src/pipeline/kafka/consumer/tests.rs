@@ -3,16 +3,18 @@
 use super::super::MockBroker;
 use super::*;
 use rdkafka::TopicPartitionList;
+use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::statistics::Statistics;
+use rdkafka::types::RDKafkaRespErr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const TOPIC: &str = "t";
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-fn settings(broker: &MockBroker) -> KafkaSettings {
+fn settings(bootstrap_servers: &str) -> KafkaSettings {
     KafkaSettings {
-        bootstrap_servers: broker.bootstrap_servers().to_owned(),
+        bootstrap_servers: bootstrap_servers.to_owned(),
         topic: TOPIC.to_owned(),
         properties: [("statistics.interval.ms".to_owned(), "50".to_owned())].into(),
         ..KafkaSettings::default()
@@ -43,9 +45,9 @@ fn counting(config: &rdkafka::ClientConfig) -> (BaseConsumer<Counting>, Arc<Atom
 #[test]
 fn nothing_piles_up_while_nobody_polls() {
     let broker = MockBroker::start(&[TOPIC]).unwrap();
-    let (ours, piled_up) = counting(&settings(&broker).consumer_config());
+    let (ours, piled_up) = counting(&settings(broker.bootstrap_servers()).consumer_config());
     let (other, clock) = counting(
-        settings(&broker)
+        settings(broker.bootstrap_servers())
             .consumer_config()
             .set("statistics.interval.ms", "50"),
     );
@@ -62,7 +64,7 @@ fn nothing_piles_up_while_nobody_polls() {
 #[test]
 fn the_ends_are_known_before_the_first_record_and_stay_true_while_nobody_polls() {
     let broker = MockBroker::start(&[TOPIC]).unwrap();
-    let mut source = KafkaSource::open(&settings(&broker), std::iter::empty()).unwrap();
+    let mut source = KafkaSource::open(&settings(broker.bootstrap_servers()), std::iter::empty()).unwrap();
     let begun = Instant::now();
     while source.assigned == 0 {
         assert!(begun.elapsed() < TIMEOUT);
@@ -86,10 +88,10 @@ fn the_ends_are_known_before_the_first_record_and_stay_true_while_nobody_polls()
     }
 }
 
-fn publish(broker: &MockBroker, records: u32) {
+fn publish(bootstrap_servers: &str, records: u32) {
     let mut config = rdkafka::ClientConfig::new();
     let producer: BaseProducer = config
-        .set("bootstrap.servers", broker.bootstrap_servers())
+        .set("bootstrap.servers", bootstrap_servers)
         .create()
         .unwrap();
     for _ in 0..records {
@@ -114,11 +116,35 @@ fn take(source: &mut KafkaSource, taken: &mut Vec<u64>, wanted: usize) {
     }
 }
 
+/// Who does not know it by then asks, and here nobody answers.
+#[test]
+fn who_leads_the_partitions_is_known_before_they_are_assigned() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic(TOPIC, 3, 1).unwrap();
+    let bootstrap_servers = cluster.bootstrap_servers();
+    publish(&bootstrap_servers, 1);
+    let mut source = KafkaSource::open(&settings(&bootstrap_servers), std::iter::empty()).unwrap();
+    let begun = Instant::now();
+    while source.watch.partitions() == 0 {
+        assert!(begun.elapsed() < TIMEOUT);
+        crate::wait::park(Duration::from_millis(20));
+    }
+    // It is connected, and has asked for no topic.
+    assert!(source.consumer.client().fetch_cluster_id(TIMEOUT).is_some());
+    source.assign_new().unwrap();
+    cluster
+        .topic_error(TOPIC, RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
+        .unwrap();
+    let mut taken = Vec::new();
+    take(&mut source, &mut taken, 1);
+    assert_eq!(taken, [0]);
+}
+
 #[test]
 fn a_consumer_that_stalls_is_replaced_and_every_record_comes_once() {
     let broker = MockBroker::start(&[TOPIC]).unwrap();
-    publish(&broker, 20);
-    let mut source = KafkaSource::open(&settings(&broker), std::iter::empty()).unwrap();
+    publish(broker.bootstrap_servers(), 20);
+    let mut source = KafkaSource::open(&settings(broker.bootstrap_servers()), std::iter::empty()).unwrap();
     let mut taken = Vec::new();
     take(&mut source, &mut taken, 7);
     let begun = Instant::now();

@@ -23,8 +23,7 @@ pub(super) use totals::Total;
 use super::changes::Changes;
 use super::counters::Counters;
 use crate::domain::{
-    AnomalyKind, CompensationTimes, Millis, OrderId, SagaId, SagaState, SagaStatus, SagaType,
-    StatusPath,
+    AnomalyKind, CompensationTimes, Millis, OrderId, SagaId, SagaState, SagaStatus, SagaType, StatusPath,
 };
 use crate::store::{Batch, ProjectionTable, StoreError, StoreRead};
 

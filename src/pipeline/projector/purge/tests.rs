@@ -1,12 +1,11 @@
 use super::*;
 use crate::domain::{RowGroups, SagaDefinitions, evidence};
-use crate::pipeline::projector::rebuild::{Progress, Rebuild};
 use crate::pipeline::projector::{ProjectorSettings, Restore, RestoreOutcome, catch_up_offline};
 use crate::pipeline::query::Query;
-use crate::pipeline::verify::{Verify, digest};
+use crate::pipeline::verify::digest;
 use crate::store::rocks::{RocksSettings, RocksStore};
 use crate::store::{SharedStore, totals};
-use crate::testkit::{TOPIC, append, behind, project, settings, store, traffic};
+use crate::testkit::{TOPIC, append, behind, differences, project, rebuild, settings, store, traffic};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,28 +17,6 @@ fn definitions() -> Arc<SagaDefinitions> {
 fn open(store: &SharedStore) -> Projector {
     let generation = reads::active_generation(&**store).unwrap();
     Projector::open(store.clone(), generation, definitions(), &settings(2)).unwrap()
-}
-
-fn differences(store: &SharedStore) -> Vec<String> {
-    let verify = Verify {
-        store: store.clone(),
-        topic: TOPIC.to_owned(),
-        definitions: definitions(),
-        settings: settings(2),
-        progress: Arc::new(Progress::default()),
-    };
-    verify.run().unwrap().differences.told
-}
-
-fn rebuild(store: &SharedStore) {
-    let rebuild = Rebuild {
-        store: store.clone(),
-        topic: TOPIC.to_owned(),
-        definitions: definitions(),
-        settings: settings(2),
-        progress: Arc::new(Progress::default()),
-    };
-    rebuild.offline().unwrap();
 }
 
 fn tables(store: &SharedStore) -> BTreeMap<String, String> {

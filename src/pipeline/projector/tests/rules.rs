@@ -194,6 +194,38 @@ fn a_copy_taken_before_the_rebuild_ended_goes_on_as_the_store_would() {
 }
 
 #[test]
+fn until_the_rebuild_a_saga_is_judged_by_the_rules_of_its_state_and_the_new_deadlines() {
+    let (store, (events, _)) = (store(), halves());
+    run(&store, &old(), &events);
+    let changed = |change: fn(&mut crate::domain::SagaDefinition)| {
+        let mut definitions = SagaDefinitions::default();
+        change(definitions.types.get_mut("ORDER_CREATION").unwrap());
+        definitions
+    };
+    // One more step that comes first in the order of names: all others get other numbers.
+    let configured = changed(|order| {
+        order.expected_steps = vec!["A_FIRST_STEP".to_owned()];
+        order.deadline_seconds = 7;
+    });
+    let in_force = changed(|order| order.deadline_seconds = 7);
+    let query = Query::new(store.clone(), Arc::new(configured.clone()));
+    let told = query.definitions_in_force().unwrap();
+    assert!(told.rebuild_due);
+    assert_eq!(told.definitions, in_force);
+    let mut would_differ = 0;
+    let sagas: BTreeSet<_> = events.iter().map(|event| event.saga_id.clone()).collect();
+    for saga in sagas {
+        let own = events.iter().filter(|event| event.saga_id == saga).cloned();
+        let state = fold(&own.collect::<Vec<_>>(), &old()).unwrap();
+        let now = crate::domain::Millis(state.started_at.0 + 7_000);
+        let (_, judged) = query.judged_saga(&saga, now).unwrap().unwrap();
+        assert_eq!(judged, in_force.judge(&state, now), "{saga}");
+        would_differ += usize::from(judged != configured.judge(&state, now));
+    }
+    assert!(would_differ > 0);
+}
+
+#[test]
 fn what_nobody_knows_the_rules_of_is_due() {
     let (store, (events, _)) = (store(), halves());
     assert!(!rebuild::is_due(&store, &old()).unwrap(), "nothing is in it");

@@ -1,12 +1,11 @@
 //! Promises about sagas of many deliveries: that what is kept of them beside their states is a function of
 //! the deliveries alone, and that states are the fold of them.
 
-use super::super::rebuild::{Progress, Rebuild};
 use super::super::*;
 use crate::domain::{EventRef, MAX_LISTED, Millis, Position, SagaId, SagaStatus, deduplicate, fold};
-use crate::pipeline::verify::{Verify, digest};
+use crate::pipeline::verify::digest;
 use crate::store::{Table, timelines};
-use crate::testkit::{TOPIC, append, behind, project, settings, store};
+use crate::testkit::{TOPIC, append, behind, differences, project, rebuild, settings, store};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use std::ops::ControlFlow;
@@ -25,7 +24,14 @@ pub(in super::super) fn hot(max: usize) -> impl Strategy<Value = Vec<Event>> {
         select(vec!["hot", "hot", "hot", "hot", "warm", "a"]),
         prop_oneof![4 => Just(None), 1 => (0usize..400).prop_map(Some)],
         prop_oneof![4 => Just(0i64), 1 => -40_000i64..0],
-        select(vec!["ORDER_CREATED", "ORDER_CONFIRMED", "PAYMENT_FAILED"]),
+        select(vec![
+            "ORDER_CREATED",
+            "ORDER_CONFIRMED",
+            "PAYMENT_FAILED",
+            "STOCK_RESERVED",
+            "STOCK_RELEASED",
+            "GIFT_WRAPPED",
+        ]),
         select(SagaStatus::ALL.to_vec()),
         select(vec![None, None, Some("t1"), Some("t2")]),
         select(vec!["o1", "o1", "o1", "o1", "o2"]),
@@ -74,28 +80,6 @@ pub(in super::super) fn hot(max: usize) -> impl Strategy<Value = Vec<Event>> {
         }
         events
     })
-}
-
-fn differences(store: &SharedStore) -> Vec<String> {
-    let verify = Verify {
-        store: store.clone(),
-        topic: TOPIC.to_owned(),
-        definitions: definitions(),
-        settings: settings(1),
-        progress: Arc::new(Progress::default()),
-    };
-    verify.run().unwrap().differences.told
-}
-
-fn rebuild(store: &SharedStore) {
-    let rebuild = Rebuild {
-        store: store.clone(),
-        topic: TOPIC.to_owned(),
-        definitions: definitions(),
-        settings: settings(1),
-        progress: Arc::new(Progress::default()),
-    };
-    rebuild.offline().unwrap();
 }
 
 fn own(events: &[Event], saga: &str) -> Vec<Event> {
@@ -313,6 +297,54 @@ fn neither_a_duplicate_nor_a_late_event_reads_a_long_timeline() {
     projector.advance(&waiting, &after).unwrap();
     assert!(many.len() > MAX_LISTED);
     assert_eq!(differences(&store), Vec::<String>::new());
+}
+
+/// Whatever the late event says of steps, from the checkpoint before it to the first one behind it is enough.
+#[test]
+fn a_late_event_into_a_hundred_thousand_reads_little_whatever_step_it_reports() {
+    use crate::store::counting::CountingStore;
+    const EVENTS: u64 = 100_000;
+    let counting = Arc::new(CountingStore::new(store()));
+    let store: SharedStore = counting.clone();
+    let steps = [
+        "STOCK_RESERVED",
+        "PAYMENT_COMPLETED",
+        "STOCK_RELEASED",
+        "GIFT_WRAPPED",
+    ];
+    let mut events: Vec<Event> = (0..EVENTS)
+        .map(|offset| Event {
+            position: Position::new(0, offset),
+            step: steps[offset as usize % steps.len()].into(),
+            ..sample_event(DAY + 10_000 + offset as i64)
+        })
+        .collect();
+    project(&store, &events, &[5_000], 1);
+    let generation = reads::active_generation(&*store).unwrap();
+    let mut projector = Projector::open(store.clone(), generation, definitions(), &settings(1)).unwrap();
+    let late = [
+        "STOCK_RESERVED",
+        "PAYMENT_REFUNDED",
+        "COMPENSATION_STOCK",
+        "RIBBONED",
+    ];
+    for (offset, step) in (EVENTS..).zip(late) {
+        let event = Event {
+            position: Position::new(0, offset),
+            step: step.into(),
+            event_id: format!("late-{offset}").into(),
+            ..sample_event(DAY + 10_500)
+        };
+        append(&store, std::slice::from_ref(&event));
+        counting.forget();
+        let after = behind(std::slice::from_ref(&event), projector.cursor().clone());
+        projector.advance(std::slice::from_ref(&event), &after).unwrap();
+        let read = counting.rows_of(Table::Log);
+        assert!(read < 100, "{step}: {read} rows");
+        events.push(event);
+    }
+    let state = reads::instance(&*store, generation, &"hot".into()).unwrap();
+    assert_eq!(state, fold(&events, &SagaDefinitions::default()));
 }
 
 /// What is written down about the fold of saga `hot` on the way.

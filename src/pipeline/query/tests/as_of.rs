@@ -1,19 +1,20 @@
-//! Search and statistics as of an instant are those of a fold of what had happened by then.
+//! Search and statistics of a moment are those of a fold of what had happened, and was known, by then.
 
 use super::*;
 use crate::domain::{SagaState, StatusMove, deduplicate};
 
 /// The sagas as they stood, by brute force. What the deliveries say beyond the timeline is left out.
-fn stood(events: &[Event], at: Millis) -> Vec<SagaView> {
+fn stood(events: &[Event], moment: Moment) -> Vec<SagaView> {
     let definitions = SagaDefinitions::default();
     let ids: BTreeSet<&str> = events.iter().map(|event| event.saga_id.as_str()).collect();
     let of = |id: &str| {
         let own = events.iter().filter(|event| event.saga_id.as_str() == id);
-        let deduplicated = deduplicate(own);
+        let is_known = |event: &&Event| moment.known_at.is_none_or(|at| event.arrived_at <= at);
+        let deduplicated = deduplicate(own.filter(is_known));
         let mut timeline = deduplicated
             .timeline
             .into_iter()
-            .filter(|event| event.recorded_at <= at);
+            .filter(|event| moment.has_happened(event.recorded_at));
         let mut state = SagaState::begin(timeline.next()?, &definitions);
         timeline.for_each(|event| state.apply_unlisted(&event.view(), &definitions));
         Some(SagaView {
@@ -24,8 +25,8 @@ fn stood(events: &[Event], at: Millis) -> Vec<SagaView> {
     ids.into_iter().filter_map(of).collect()
 }
 
-fn expected_at(events: &[Event], filter: &Filter, sort: Sort, at: Millis) -> Vec<SagaView> {
-    let mut views = stood(events, at);
+fn expected_at(events: &[Event], filter: &Filter, sort: Sort, moment: Moment) -> Vec<SagaView> {
+    let mut views = stood(events, moment);
     views.retain(|view| {
         order::matches(filter, &view.state)
             && filter
@@ -49,8 +50,42 @@ fn bare(sagas: Vec<SagaView>) -> Vec<SagaView> {
 }
 
 /// The edge of an event, or one millisecond before or behind it.
-fn edge(events: &[Event], place: usize, by: i64) -> Millis {
-    Millis(events[place % events.len()].recorded_at.0 + by)
+fn edge(events: &[Event], place: usize, by: i64) -> Moment {
+    as_of(events[place % events.len()].recorded_at.0 + by)
+}
+
+fn as_of(at: i64) -> Moment {
+    Moment {
+        as_of: Some(Millis(at)),
+        known_at: None,
+    }
+}
+
+/// The same events, each arriving a while after it happened, and behind those before it in its partition.
+fn arriving(mut events: Vec<Event>) -> Vec<Event> {
+    let mut latest = [Millis(0); 3];
+    for (n, event) in (0i64..).zip(&mut events) {
+        let latest = &mut latest[event.position.partition as usize];
+        *latest = Millis(event.recorded_at.0 + n * 7_919 % 700).max(*latest);
+        event.arrived_at = *latest;
+    }
+    events
+}
+
+/// What was known when an event arrived, one millisecond before or behind, as of then or of another event's time.
+fn known_at() -> impl Strategy<Value = (usize, i64, Option<(usize, i64)>)> {
+    (
+        0usize..400,
+        -1i64..=1,
+        proptest::option::of((0usize..400, -1i64..=1)),
+    )
+}
+
+fn moment_of(events: &[Event], (place, by, then): (usize, i64, Option<(usize, i64)>)) -> Moment {
+    Moment {
+        known_at: Some(Millis(events[place % events.len()].arrived_at.0 + by)),
+        as_of: then.and_then(|(place, by)| edge(events, place, by).as_of),
+    }
 }
 
 /// A few sagas whose status changes too often to keep all of its changes.
@@ -74,9 +109,9 @@ proptest! {
         size in select(vec![1usize, 3, 30]), place in 0usize..400, by in -1i64..=1, number in 0usize..40,
     ) {
         let query = query(&events);
-        let at = edge(&events, place, by);
-        let all = expected_at(&events, &filter, sort, at);
-        let filter = Filter { as_of: Some(at), ..filter };
+        let moment = edge(&events, place, by);
+        let all = expected_at(&events, &filter, sort, moment);
+        let filter = Filter { moment, ..filter };
         for number in [0, number, all.len() / size] {
             let window = Window::Page { number: number as u64, size };
             let page = query.search(&SearchRequest { filter: filter.clone(), sort, window }).unwrap();
@@ -92,8 +127,8 @@ proptest! {
         place in 0usize..400,
     ) {
         let query = query(&events);
-        let at = edge(&events, place, 0);
-        let of_then = Filter { as_of: Some(at), ..filter.clone() };
+        let moment = edge(&events, place, 0);
+        let of_then = Filter { moment, ..filter.clone() };
         let request = |window| SearchRequest { filter: of_then.clone(), sort, window };
         let mut page = query.search(&request(Window::Page { number: 0, size })).unwrap();
         let mut seen = page.sagas;
@@ -101,7 +136,7 @@ proptest! {
             page = query.search(&request(Window::After { cursor, size })).unwrap();
             seen.extend(page.sagas);
         }
-        prop_assert_eq!(bare(seen), expected_at(&events, &filter, sort, at));
+        prop_assert_eq!(bare(seen), expected_at(&events, &filter, sort, moment));
     }
 
     #[test]
@@ -109,10 +144,10 @@ proptest! {
         events in prop_oneof![crowd(), many_types(), flapping()], filter in filters(), place in 0usize..400, by in -1i64..=1,
     ) {
         let query = query(&events);
-        let at = edge(&events, place, by);
+        let moment = edge(&events, place, by);
         let sort = Sort { key: SortKey::StartedAt, descending: false };
-        let all = expected_at(&events, &filter, sort, at);
-        let statistics = query.statistics(&Filter { as_of: Some(at), ..filter }).unwrap();
+        let all = expected_at(&events, &filter, sort, moment);
+        let statistics = query.statistics(&Filter { moment, ..filter }).unwrap();
         for status in SagaStatus::ALL {
             let count = all.iter().filter(|view| view.state.status == status).count();
             prop_assert_eq!(statistics.in_status(status), count as u64);
@@ -122,6 +157,36 @@ proptest! {
             *by_type.entry(view.state.saga_type.as_str().to_owned()).or_insert(0) += 1;
         }
         prop_assert_eq!(statistics.by_type, by_type);
+    }
+
+    #[test]
+    fn what_was_known_at_an_instant_is_what_had_arrived_by_then(
+        events in prop_oneof![crowd(), flapping()], filter in filters(), sort in sorts(),
+        size in select(vec![1usize, 3, 30]), when in known_at(),
+    ) {
+        let events = arriving(events);
+        let query = query(&events);
+        let moment = moment_of(&events, when);
+        let all = expected_at(&events, &filter, sort, moment);
+        let filter = Filter { moment, ..filter };
+        for number in [0, 1, all.len() / size] {
+            let window = Window::Page { number: number as u64, size };
+            let page = query.search(&SearchRequest { filter: filter.clone(), sort, window }).unwrap();
+            prop_assert_eq!(page.total, all.len() as u64);
+            let wanted: Vec<SagaView> = all.iter().skip(number * size).take(size).cloned().collect();
+            prop_assert_eq!(bare(page.sagas), wanted);
+        }
+        let statistics = query.statistics(&filter).unwrap();
+        for status in SagaStatus::ALL {
+            let count = all.iter().filter(|view| view.state.status == status).count();
+            prop_assert_eq!(statistics.in_status(status), count as u64);
+        }
+        if filter.order_id.is_none() && filter.status.is_none() {
+            let census = query.censuses(&filter, &[moment]).unwrap();
+            let standing = |status| census[0].all().standing(status);
+            let all: i64 = SagaStatus::ALL.into_iter().map(standing).sum();
+            prop_assert_eq!(all, page_total(&query, &filter));
+        }
     }
 
     #[test]
@@ -137,7 +202,7 @@ proptest! {
             let instants: BTreeSet<Millis> = own.iter().map(|event| event.recorded_at).collect();
             let mut moves: Vec<StatusMove> = Vec::new();
             for at in instants {
-                let then = stood(&own, at).pop().map(|view| view.state.status);
+                let then = stood(&own, as_of(at.0)).pop().map(|view| view.state.status);
                 let before = moves.last().map(|step| step.to);
                 if let Some(to) = then.filter(|_| then != before) {
                     moves.push(StatusMove { at, from: before, to });
@@ -146,6 +211,37 @@ proptest! {
             prop_assert_eq!(state.path().moves().collect::<Vec<_>>(), moves);
         }
     }
+}
+
+fn page_total(query: &Query, filter: &Filter) -> i64 {
+    let window = Window::Page { number: 0, size: 1 };
+    let sort = Sort {
+        key: SortKey::StartedAt,
+        descending: true,
+    };
+    let filter = filter.clone();
+    let page = query.search(&SearchRequest { filter, sort, window });
+    page.unwrap().total as i64
+}
+
+#[test]
+fn what_was_known_before_more_arrived_than_is_looked_through_is_refused() {
+    let events: Vec<Event> = (0..1_000u64)
+        .map(|n| crate::testkit::event_at(&format!("s{}", n % 10), n, "STEP", SagaStatus::Started))
+        .collect();
+    let query = query(&events);
+    let ask = |known_at: i64| {
+        let moment = Moment {
+            as_of: None,
+            known_at: Some(Millis(DAY + known_at)),
+        };
+        query.statistics(&Filter {
+            moment,
+            ..Filter::default()
+        })
+    };
+    assert!(matches!(ask(5), Err(QueryError::TooManySince { .. })));
+    assert_eq!(ask(800).unwrap().total(), 10);
 }
 
 #[test]
@@ -161,9 +257,9 @@ fn more_sagas_than_are_folded_for_one_question_are_refused_and_other_instants_ar
     }
     let query = query(&events);
     let ask = |at: i64| {
-        let as_of = Some(Millis(DAY + at));
+        let moment = as_of(DAY + at);
         query.statistics(&Filter {
-            as_of,
+            moment,
             ..Filter::default()
         })
     };

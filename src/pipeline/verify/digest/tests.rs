@@ -1,8 +1,9 @@
 use super::*;
 use crate::domain::Position;
-use crate::store::records::GapRecord;
+use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, Happened};
+use crate::store::records::{DeadLetterSummaryRecord, GapRecord};
 use crate::store::{Batch, Durability, Key};
-use crate::testkit::{TOPIC, store};
+use crate::testkit::{TOPIC, mark_letter, store};
 
 /// A row that its table may hold, as far as the digest looks into it.
 fn row(table: Table) -> (Key, Vec<u8>) {
@@ -72,4 +73,27 @@ fn what_the_digest_is_of_is_named_beside_it() {
     let read = BTreeMap::from([("another topic".to_owned(), BTreeMap::from([(3, 7)]))]);
     assert_eq!(found.topics, read);
     assert_eq!((found.applied, found.rules.as_str()), (12, "{\"A\":[\"B\"]}"));
+}
+
+#[test]
+fn a_letter_of_an_unknown_schema_may_become_an_event_even_when_it_is_settled() {
+    let (store, letter) = (store(), Position::new(0, 5));
+    let listed = DeadLetterSummaryRecord {
+        reason: UNKNOWN_SCHEMA,
+        ..DeadLetterSummaryRecord::default()
+    };
+    let (mut key, mut batch) = (Key::default(), Batch::new());
+    keys::by_offset(&mut key, letter);
+    batch.put_with(Table::Letters, &key, |bytes| listed.write(bytes));
+    let mut changes = DeadLetterChanges::default();
+    changes.add_letter(letter, &listed);
+    let book = DeadLetterLock::default();
+    DeadLetterLock::enter(&book.hold(), &*store, &mut batch, &changes).unwrap();
+    store.write(&batch, Durability::Process).unwrap();
+    let discarded = Happened::Discarded {
+        by: "kim".to_owned(),
+        why: "no schema has this id".to_owned(),
+    };
+    mark_letter(&store, letter, discarded);
+    assert_eq!(digest(&store, TOPIC).unwrap().waiting_letters, 1);
 }

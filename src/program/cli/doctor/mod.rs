@@ -1,6 +1,7 @@
 //! `doctor`: looks at everything the tracker depends on, changes nothing, and says what to do.
 
 mod broker;
+mod definitions;
 mod group;
 mod machine;
 mod objects;
@@ -82,6 +83,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> Outcome {
     let config = args.config.load()?.config;
     let timeout = Duration::from_secs(args.timeout);
     let mut checks = machine::check(&config);
+    checks.extend(definitions::check(&config));
     checks.extend(registry::check(&config, timeout));
     checks.extend(broker::check(&config.kafka, timeout));
     checks.extend(objects::check(&config, timeout));

@@ -170,6 +170,7 @@ fn rules(settings: &Settings) -> Vec<Check> {
                 retention(value("retention.ms"), value("retention.bytes")),
                 cleanup(value("cleanup.policy")),
                 timestamps(value("message.timestamp.type")),
+                compression(value("compression.type")),
             ]
         }
         Err(why) => vec![Check::warn(
@@ -226,6 +227,25 @@ fn timestamps(kind: &str) -> Check {
     }
 }
 
+/// Batches are compressed by whoever sends them, and unpacked whole by whoever reads them.
+fn compression(kind: &str) -> Check {
+    const CHECK: &str = "topic compression";
+    match kind {
+        "" => Check::ok(CHECK, "the broker does not tell"),
+        "uncompressed" => Check::ok(
+            CHECK,
+            format!("{kind}: max.message.bytes bounds what a batch unpacks to"),
+        ),
+        _ => Check::ok(
+            CHECK,
+            format!(
+                "{kind}: max.message.bytes bounds batches as they are compressed, not what they unpack to; where producers \
+                 are not trusted, set compression.type=uncompressed"
+            ),
+        ),
+    }
+}
+
 fn create(kafka: &KafkaSettings, cluster: &Cluster, topic: &str, more: &str) -> String {
     let server = kafka.bootstrap_servers.split(',').next().unwrap_or_default();
     let replicas = cluster.brokers.len().clamp(1, REPLICAS);
@@ -269,6 +289,24 @@ mod tests {
         assert_eq!(verdict("-1", "delete"), Verdict::Ok);
         assert_eq!(verdict("604800000", "delete"), Verdict::Warn);
         assert_eq!(verdict("-1", "compact"), Verdict::Fail);
+    }
+
+    #[test]
+    fn what_bounds_a_batch_is_told() {
+        assert!(
+            compression("uncompressed")
+                .found
+                .contains("what a batch unpacks to")
+        );
+        for kind in ["producer", "zstd", "gzip"] {
+            let told = compression(kind);
+            assert_eq!(told.verdict, Verdict::Ok);
+            assert!(
+                told.found.contains("compression.type=uncompressed"),
+                "{}",
+                told.found
+            );
+        }
     }
 
     #[test]

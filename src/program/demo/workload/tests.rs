@@ -219,3 +219,25 @@ fn every_kind_of_poison_comes_but_not_often() {
         poison.len()
     );
 }
+
+#[test]
+fn the_order_of_the_readme_has_a_last_report_that_comes_seconds_late() {
+    let shop = super::super::DemoSettings::default();
+    let is_it = |saga: &[PlannedRecord]| {
+        let events = events(saga);
+        events
+            .first()
+            .is_some_and(|event| event.saga_id == "ORD-910a2d-000131")
+    };
+    let told = sagas(shop.seed).take(MANY).enumerate();
+    let (number, saga) = told.into_iter().find(|(_, saga)| is_it(saga)).unwrap();
+    // Sagas of the past arrive all at once.
+    assert!(number >= shop.history);
+    let (late, others): (Vec<_>, Vec<_>) = saga.iter().partition(|record| {
+        let event = record.planned_event();
+        event.is_some_and(|event| event.step == steps::COMPENSATION_STOCK)
+    });
+    let last = others.iter().map(|record| record.delay).max().unwrap();
+    assert_eq!(late.len(), 1);
+    assert!(late[0].delay > last + Duration::from_secs(5));
+}

@@ -29,7 +29,7 @@ impl From<bool> for UpDown {
 /// The whole and its components.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Health)]
-pub(in crate::server::api) struct HealthBody {
+pub(super) struct HealthBody {
     status: UpDown,
     components: ComponentsBody,
 }
@@ -188,7 +188,7 @@ async fn look(context: &Context) -> Result<Report, ApiError> {
                    not count, nor does a decision that could not be done.",
     responses((status = 200, body = HealthBody, description = "UP"), (status = 503, body = HealthBody, description = "DOWN"))
 )]
-pub(in crate::server::api) async fn health(State(context): State<Context>) -> Result<Response, ApiError> {
+pub(super) async fn health(State(context): State<Context>) -> Result<Response, ApiError> {
     let report = look(&context).await?;
     let up = report.healthy();
     Ok(answer(report, up))
@@ -203,7 +203,7 @@ pub(in crate::server::api) async fn health(State(context): State<Context>) -> Re
     description = "DOWN when the store cannot be read, or a thread panicked: the process then stops by itself. The other components are shown and do not count.",
     responses((status = 200, body = HealthBody, description = "UP"), (status = 503, body = HealthBody, description = "DOWN"))
 )]
-pub(in crate::server::api) async fn liveness(State(context): State<Context>) -> Result<Response, ApiError> {
+pub(super) async fn liveness(State(context): State<Context>) -> Result<Response, ApiError> {
     let report = look(&context).await?;
     let up = report.alive();
     Ok(answer(report, up))
@@ -219,7 +219,7 @@ pub(in crate::server::api) async fn liveness(State(context): State<Context>) -> 
                    store cannot be read. A broker that goes away later is shown and does not count.",
     responses((status = 200, body = HealthBody, description = "UP"), (status = 503, body = HealthBody, description = "DOWN"))
 )]
-pub(in crate::server::api) async fn readiness(State(context): State<Context>) -> Result<Response, ApiError> {
+pub(super) async fn readiness(State(context): State<Context>) -> Result<Response, ApiError> {
     let report = look(&context).await?;
     let up = report.ready();
     Ok(answer(report, up))

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 /// The program.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Info)]
-pub(in crate::server::api) struct InfoBody {
+pub(super) struct InfoBody {
     app: AppBody,
 }
 
@@ -28,7 +28,7 @@ struct AppBody {
     tag = "actuator",
     responses((status = 200, body = InfoBody, description = "The program."))
 )]
-pub(in crate::server::api) async fn handle() -> Json<InfoBody> {
+pub(super) async fn handle() -> Json<InfoBody> {
     let app = AppBody {
         name: env!("CARGO_PKG_NAME"),
         version: env!("CARGO_PKG_VERSION"),

@@ -21,9 +21,7 @@ use std::time::Instant;
         description = "Every metric."
     ))
 )]
-pub(in crate::server::api) async fn handle(
-    State(context): State<Context>,
-) -> Result<impl IntoResponse, ApiError> {
+pub(super) async fn handle(State(context): State<Context>) -> Result<impl IntoResponse, ApiError> {
     let metrics = context.metrics().clone();
     let text = context
         .scrape(move || {

@@ -19,7 +19,7 @@ const LONGEST: usize = 2_000;
 /// The parameters of the list.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
-pub(in crate::server::api) struct AuditQuery {
+pub(super) struct AuditQuery {
     /// Entries of this name.
     #[param(value_type = Option<String>, min_length = 1, max_length = 2000)]
     who: Option<String>,
@@ -156,7 +156,7 @@ impl From<Entry> for EntryBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AuditPage)]
-pub(in crate::server::api) struct AuditBody {
+pub(super) struct AuditBody {
     content: Vec<EntryBody>,
     /// Leads to older entries; null at the beginning of the log.
     #[schema(required)]
@@ -186,7 +186,7 @@ impl From<Page> for AuditBody {
         (status = 400, body = ErrorBody, description = "A parameter is not as it must be."),
     )
 )]
-pub(in crate::server::api) async fn handle(
+pub(super) async fn handle(
     State(context): State<Context>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<AuditBody>, ApiError> {

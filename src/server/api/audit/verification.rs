@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AuditVerification)]
-pub(in crate::server::api) struct VerificationBody {
+pub(super) struct VerificationBody {
     /// Entries that are there.
     entries: u64,
     /// Hash of the last one, hexadecimal: note it elsewhere, and a later look shows whether the log
@@ -46,9 +46,7 @@ impl From<Verified> for VerificationBody {
                    or inserted one shows.",
     responses((status = 200, body = VerificationBody, description = "What was found."))
 )]
-pub(in crate::server::api) async fn handle(
-    State(context): State<Context>,
-) -> Result<Json<VerificationBody>, ApiError> {
+pub(super) async fn handle(State(context): State<Context>) -> Result<Json<VerificationBody>, ApiError> {
     let store = context.audit().store().clone();
     let found = context
         .full_read(move |stop| crate::operations::audit::verify(&stoppable::until(store, stop)))

@@ -1,4 +1,4 @@
-//! The census at one instant.
+//! The census at one moment.
 
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
@@ -8,7 +8,7 @@ use super::super::sagas::moment::{self, MomentBody};
 use super::super::text;
 use super::SumsBody;
 use crate::domain::{Millis, SagaType};
-use crate::pipeline::query::{Census, Filter};
+use crate::pipeline::query::{Census, Filter, Moment};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
@@ -17,10 +17,15 @@ use utoipa::ToSchema;
 /// The parameters of a census.
 #[derive(Debug, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
-#[expect(dead_code, reason = "only what is documented; the parameters are read one by one")]
+#[expect(
+    dead_code,
+    reason = "only what is documented; the parameters are read one by one"
+)]
 pub(super) struct CensusQuery {
     #[param(schema_with = moment::as_of_schema)]
     as_of: Option<Millis>,
+    #[param(schema_with = moment::known_at_schema)]
+    known_at: Option<Millis>,
     /// Sagas of this type. Also understood as `type`.
     #[param(value_type = Option<String>, min_length = 1, max_length = 255, example = "ORDER_CREATION")]
     saga_type: Option<String>,
@@ -71,13 +76,13 @@ struct OthersBody {
 }
 
 impl CensusBody {
-    fn of(census: &Census, as_of: Option<Millis>) -> Self {
+    fn of(census: &Census, moment: Moment) -> Self {
         let of_type = |(saga_type, sums): (&String, _)| TypeBody {
             saga_type: saga_type.clone(),
             sums: SumsBody::from(sums),
         };
         Self {
-            moment: MomentBody::of(as_of, &census.basis),
+            moment: MomentBody::of(moment, &census.basis),
             sums: SumsBody::from(&census.all()),
             purged: SumsBody::from(&census.purged),
             by_type: census.by_type.iter().map(of_type).collect(),
@@ -120,12 +125,10 @@ pub(super) async fn handle(
     RawQuery(query): RawQuery,
 ) -> Result<Json<CensusBody>, ApiError> {
     let mut params = Params::of(query.as_deref());
-    let as_of = moment::as_of(&mut params);
+    let moment = moment::take(&mut params, ["asOf", "knownAt"]);
     let filter = counted(&mut params);
     params.finish()?;
-    let found = context
-        .censuses(filter, vec![as_of.unwrap_or(Millis::LATEST_EVENT)])
-        .await?;
+    let found = context.censuses(filter, vec![moment]).await?;
     let census = found.into_iter().next().unwrap_or_default();
-    Ok(Json(CensusBody::of(&census, as_of)))
+    Ok(Json(CensusBody::of(&census, moment)))
 }

@@ -1,14 +1,15 @@
-//! What changed between two instants, by type and status.
+//! What changed between two moments, by type and status: between two instants, or between what was known of one
+//! instant at two times.
 
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::params::Params;
-use super::super::sagas::moment::MomentBody;
+use super::super::sagas::moment::{self, MomentBody, known_at_schema};
 use super::super::sagas::statistics::ByStatusBody;
-use super::super::text::{self, ACCEPTED, Edge, edge_schema, parse_edge};
+use super::super::text::{self, edge_schema};
 use super::{at, number};
-use crate::domain::{Millis, SagaStatus};
-use crate::pipeline::query::{Census, CensusRecord};
+use crate::domain::Millis;
+use crate::pipeline::query::{Census, CensusRecord, Moment};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
@@ -19,12 +20,19 @@ use utoipa::openapi::schema::Schema;
 /// The parameters of a comparison.
 #[derive(Debug, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
-#[expect(dead_code, reason = "only what is documented; the parameters are read one by one")]
+#[expect(
+    dead_code,
+    reason = "only what is documented; the parameters are read one by one"
+)]
 pub(super) struct DiffQuery {
-    #[param(required, schema_with = from_schema)]
-    from: Millis,
+    #[param(schema_with = from_schema)]
+    from: Option<Millis>,
+    #[param(schema_with = known_at_schema)]
+    from_known_at: Option<Millis>,
     #[param(schema_with = to_schema)]
     to: Option<Millis>,
+    #[param(schema_with = known_at_schema)]
+    to_known_at: Option<Millis>,
     /// Sagas of this type. Also understood as `type`.
     #[param(value_type = Option<String>, min_length = 1, max_length = 255, example = "ORDER_CREATION")]
     saga_type: Option<String>,
@@ -35,11 +43,15 @@ pub(super) struct DiffQuery {
 }
 
 fn from_schema() -> Schema {
-    edge_schema("The earlier instant; of a date the end counts.")
+    edge_schema(
+        "The first moment by event time; of a date the end counts. Left out: everything that is known.",
+    )
 }
 
 fn to_schema() -> Schema {
-    edge_schema("The later instant; of a date the end counts. Left out: now.")
+    edge_schema(
+        "The second moment by event time; of a date the end counts. Left out: everything that is known.",
+    )
 }
 
 /// What changed.
@@ -49,7 +61,7 @@ fn to_schema() -> Schema {
 pub(super) struct DiffBody {
     from: MomentBody,
     to: MomentBody,
-    /// Each type and status in which more or fewer sagas stood, or that was entered or left meanwhile.
+    /// Each type and status in which more or fewer sagas stood, or that was entered or left more often.
     changes: Vec<ChangeBody>,
 }
 
@@ -61,13 +73,13 @@ struct ChangeBody {
     /// Null for all types that are not told apart.
     #[schema(required)]
     saga_type: Option<String>,
-    /// Sagas that stood in each status at the earlier instant.
+    /// Sagas that stood in each status at the first moment.
     before: ByStatusBody,
-    /// Sagas that stood in each status at the later instant.
+    /// Sagas that stood in each status at the second moment.
     after: ByStatusBody,
-    /// How often each status was entered meanwhile.
+    /// How often each status was entered by the second moment and not by the first.
     entered: ByStatusBody,
-    /// How often each status was left meanwhile.
+    /// How often each status was left by the second moment and not by the first.
     left: ByStatusBody,
 }
 
@@ -91,25 +103,27 @@ impl ChangeBody {
 }
 
 impl DiffBody {
-    fn of((from, before): (Millis, &Census), (to, after): (Option<Millis>, &Census)) -> Self {
+    fn of((from, before): (Moment, &Census), (to, after): (Moment, &Census)) -> Self {
         let types: BTreeSet<&String> = before.by_type.keys().chain(after.by_type.keys()).collect();
         let sums = |census: &Census, name: &String| census.by_type.get(name).copied().unwrap_or_default();
         let of_type = |name: &String| ChangeBody::of(Some(name), &sums(before, name), &sums(after, name));
         let others = ChangeBody::of(None, &before.others, &after.others);
         Self {
             changes: types.into_iter().filter_map(of_type).chain(others).collect(),
-            from: MomentBody::of(Some(from), &before.basis),
+            from: MomentBody::of(from, &before.basis),
             to: MomentBody::of(to, &after.basis),
         }
     }
 }
 
-/// What changed between two instants
+/// What changed between two moments
 #[utoipa::path(
     get,
     path = "/api/v1/census/diff",
     operation_id = "diffCensus",
     tag = "census",
+    description = "Between two instants, or between what was known of one instant at two times: then it is what late \
+                   events changed of the past.",
     params(DiffQuery),
     responses(
         (status = 200, body = DiffBody, description = "The types of which anything changed."),
@@ -121,25 +135,12 @@ pub(super) async fn handle(
     RawQuery(query): RawQuery,
 ) -> Result<Json<DiffBody>, ApiError> {
     let mut params = Params::of(query.as_deref());
-    let mut edge = |name| params.take(&[name], ACCEPTED, |text| parse_edge(text, Edge::Last));
-    let (from, to) = (edge("from"), edge("to"));
+    let from = moment::take(&mut params, ["from", "fromKnownAt"]);
+    let to = moment::take(&mut params, ["to", "toKnownAt"]);
     let filter = at::counted(&mut params);
-    if from.is_none() && !params.was_sent("from") {
-        params.fault("from", "nothing".to_owned(), ACCEPTED.to_owned());
-    }
-    if let (Some(from), Some(to)) = (from, to)
-        && from > to
-    {
-        let accepted = format!("at or before to, which is {to}");
-        params.fault("from", from.to_string(), accepted);
-    }
     params.finish()?;
-    let from = from.unwrap_or_default();
-    let instants = vec![from, to.unwrap_or(Millis::LATEST_EVENT)];
-    let found = context.censuses(filter, instants).await?;
+    let found = context.censuses(filter, vec![from, to]).await?;
     let none = Census::default();
     let (before, after) = (found.first().unwrap_or(&none), found.get(1).unwrap_or(&none));
     Ok(Json(DiffBody::of((from, before), (to, after))))
 }
-
-const _: () = assert!(SagaStatus::ALL.len() == 5, "as sums are laid out");

@@ -9,7 +9,7 @@ use super::super::sagas::statistics::ByStatusBody;
 use super::super::text::{ACCEPTED, Edge, Instant, edge_schema, parse_edge};
 use super::number;
 use crate::domain::{Millis, SagaType};
-use crate::pipeline::query::{Census, Filter};
+use crate::pipeline::query::{Census, Filter, Moment};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
@@ -24,7 +24,10 @@ const DAY_MILLIS: i64 = 24 * HOUR_MILLIS;
 /// The parameters of a series.
 #[derive(Debug, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
-#[expect(dead_code, reason = "only what is documented; the parameters are read one by one")]
+#[expect(
+    dead_code,
+    reason = "only what is documented; the parameters are read one by one"
+)]
 pub(super) struct SeriesQuery {
     /// Length of a stretch: an hour, or a day, of UTC.
     #[param(value_type = Option<String>, pattern = "^(hour|day)$", default = "hour")]
@@ -142,7 +145,9 @@ fn parse(params: &mut Params<'_>, now: Millis) -> Stretches {
     });
     let from = params.take(&["from"], ACCEPTED, |text| parse_edge(text, Edge::First));
     let to = params.take(&["to"], ACCEPTED, |text| parse_edge(text, Edge::Last));
-    let to = to.unwrap_or(now).clamp(Millis::EARLIEST_EVENT, Millis::LATEST_EVENT);
+    let to = to
+        .unwrap_or(now)
+        .clamp(Millis::EARLIEST_EVENT, Millis::LATEST_EVENT);
     let from = from.map(|from| from.max(Millis::EARLIEST_EVENT));
     let stretches = Stretches::of(every.unwrap_or(HOUR_MILLIS), from, to);
     if from.is_some_and(|from| from > to) {
@@ -183,11 +188,18 @@ pub(super) async fn handle(
     };
     params.finish()?;
     let edges = stretches.edges();
-    let found = context.censuses(filter, edges.clone()).await?;
-    let basis = found.first().map(|census| census.basis.clone()).unwrap_or_default();
+    let moments = edges.iter().map(|at| Moment {
+        as_of: Some(*at),
+        known_at: None,
+    });
+    let found = context.censuses(filter, moments.collect()).await?;
+    let basis = found
+        .first()
+        .map(|census| census.basis.clone())
+        .unwrap_or_default();
     let edges: Vec<(Millis, Census)> = edges.into_iter().zip(found).collect();
     Ok(Json(SeriesBody {
-        moment: MomentBody::of(None, &basis),
+        moment: MomentBody::of(Moment::default(), &basis),
         points: edges.windows(2).filter_map(PointBody::of).collect(),
     }))
 }
@@ -207,9 +219,14 @@ mod tests {
         let count = |query: &str| stretches(query).map(Stretches::count).ok();
         assert_eq!(count(""), Some(25));
         assert_eq!(count("every=day"), Some(31));
-        assert_eq!(count("from=2026-01-01T00:59:59.999Z&to=2026-01-01T01:00:00Z"), Some(2));
+        assert_eq!(
+            count("from=2026-01-01T00:59:59.999Z&to=2026-01-01T01:00:00Z"),
+            Some(2)
+        );
         assert_eq!(count("every=day&from=2026-01-01&to=2026-01-31"), Some(31));
-        let edges = stretches("every=day&from=2026-01-01&to=2026-01-01").unwrap().edges();
+        let edges = stretches("every=day&from=2026-01-01&to=2026-01-01")
+            .unwrap()
+            .edges();
         let edges: Vec<String> = edges.iter().map(Millis::to_string).collect();
         assert_eq!(edges, ["2025-12-31T23:59:59.999Z", "2026-01-01T23:59:59.999Z"]);
     }
@@ -223,7 +240,10 @@ mod tests {
             ("to=tomorrow", "to"),
         ] {
             let refused = stretches(query).unwrap_err();
-            assert!(format!("{refused:?}").contains(&format!("{parameter:?}")), "{query}: {refused:?}");
+            assert!(
+                format!("{refused:?}").contains(&format!("{parameter:?}")),
+                "{query}: {refused:?}"
+            );
         }
     }
 }

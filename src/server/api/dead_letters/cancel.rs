@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schema(as = RedriveCancel)]
-pub(in crate::server::api) struct CancelBody {
+pub(super) struct CancelBody {
     /// Why, for the audit log.
     #[schema(max_length = 1000)]
     reason: Option<String>,
@@ -57,7 +57,7 @@ impl From<CancelError> for ApiError {
         (status = 503, body = ErrorBody, description = "This tracker publishes nothing."),
     )
 )]
-pub(in crate::server::api) async fn handle(
+pub(super) async fn handle(
     State(context): State<Context>,
     caller: Caller,
     audit_entry: AuditEntry,

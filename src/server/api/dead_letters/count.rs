@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = DeadLetterCount)]
-pub(in crate::server::api) struct CountBody {
+pub(super) struct CountBody {
     #[serde(flatten)]
     all: CountsBody,
     /// The same by reason; reasons without a letter are left out.
@@ -37,7 +37,7 @@ pub(in crate::server::api) struct CountBody {
         (status = 400, body = ErrorBody, description = "A parameter was not understood; details says which."),
     )
 )]
-pub(in crate::server::api) async fn handle(
+pub(super) async fn handle(
     State(context): State<Context>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<CountBody>, ApiError> {

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schema(as = DiscardOrder)]
-pub(in crate::server::api) struct DiscardBody {
+pub(super) struct DiscardBody {
     /// These letters. Not together with a filter.
     #[schema(min_items = 1, max_items = 100_000)]
     ids: Option<Vec<String>>,
@@ -36,7 +36,7 @@ pub(in crate::server::api) struct DiscardBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = DiscardResult)]
-pub(in crate::server::api) struct DiscardedBody {
+pub(super) struct DiscardedBody {
     /// Letters that were chosen.
     chosen: usize,
     /// Letters that are discarded, or would be.
@@ -110,7 +110,7 @@ impl OneBody {
                                                          decided."),
     )
 )]
-pub(in crate::server::api) async fn handle(
+pub(super) async fn handle(
     State(context): State<Context>,
     caller: Caller,
     audit_entry: AuditEntry,

@@ -15,7 +15,7 @@ const TEXT: &str = "1 to 255 characters";
 /// Which letters; all that is given must hold.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
-pub(in crate::server::api) struct FilterQuery {
+pub(super) struct FilterQuery {
     /// Letters of this reason.
     #[param(value_type = Option<String>, min_length = 1, max_length = 255, example = "unknown_status")]
     reason: Option<String>,

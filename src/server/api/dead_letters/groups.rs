@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 /// What to group by.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
-pub(in crate::server::api) struct GroupQuery {
+pub(super) struct GroupQuery {
     /// What letters of one group have in common.
     #[param(value_type = Option<String>, pattern = "^(reason|topic|step)$", default = "reason")]
     by: Option<GroupBy>,
@@ -25,7 +25,7 @@ pub(in crate::server::api) struct GroupQuery {
 /// The groups.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DeadLetterGroups)]
-pub(in crate::server::api) struct GroupsBody {
+pub(super) struct GroupsBody {
     /// The largest first; at most 1,000.
     groups: Vec<GroupBody>,
     /// Letters of none of these groups, because there are more groups.
@@ -76,7 +76,7 @@ impl From<DeadLetterGroup> for GroupBody {
         (status = 400, body = ErrorBody, description = "A parameter was not understood; details says which."),
     )
 )]
-pub(in crate::server::api) async fn handle(
+pub(super) async fn handle(
     State(context): State<Context>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<GroupsBody>, ApiError> {

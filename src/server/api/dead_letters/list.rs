@@ -18,7 +18,7 @@ const LONGEST_CURSOR: usize = 4_096;
 /// Which part of the list.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
-pub(in crate::server::api) struct PartQuery {
+pub(super) struct PartQuery {
     /// Letters in one answer.
     #[param(value_type = Option<u64>, minimum = 1, maximum = 500, default = 20)]
     size: Option<u64>,
@@ -31,7 +31,7 @@ pub(in crate::server::api) struct PartQuery {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = DeadLetterPage)]
-pub(in crate::server::api) struct ListBody {
+pub(super) struct ListBody {
     content: Vec<LetterBody>,
     /// Leads to what follows; null on the last part.
     #[schema(required)]
@@ -51,7 +51,7 @@ pub(in crate::server::api) struct ListBody {
         (status = 400, body = ErrorBody, description = "A parameter was not understood; details says which."),
     )
 )]
-pub(in crate::server::api) async fn handle(
+pub(super) async fn handle(
     State(context): State<Context>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<ListBody>, ApiError> {

@@ -4,11 +4,11 @@ use super::super::audit_entry::AuditEntry;
 use super::super::body::{JsonBody, object_or_null};
 use super::super::caller::Caller;
 use super::super::context::Context;
-use super::super::error::{ApiError, ErrorBody};
+use super::super::error::{ApiError, ErrorBody, ErrorKind};
 use super::redrives::RedriveBody;
 use super::selection::{self, Chosen, FilterBody, fault};
 use crate::domain::text::optional_reason;
-use crate::operations::dead_letters::redrive::RedriveOrder;
+use crate::operations::dead_letters::redrive::{AskError, RedriveOrder};
 use crate::operations::dead_letters::{Change, EventEdit, is_reserved};
 use axum::Json;
 use axum::extract::State;
@@ -16,13 +16,14 @@ use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use utoipa::ToSchema;
 
 /// Which letters to publish again, and what to change in them.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schema(as = RedriveOrder)]
-pub(in crate::server::api) struct OrderBody {
+pub(super) struct OrderBody {
     /// These letters. Not together with a filter.
     #[schema(min_items = 1, max_items = 100_000)]
     ids: Option<Vec<String>>,
@@ -43,7 +44,7 @@ pub(in crate::server::api) struct OrderBody {
 #[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schema(as = LetterChange)]
-pub(in crate::server::api) struct ChangeBody {
+pub(super) struct ChangeBody {
     /// Read the body with the schema of this id instead of the one in front of it.
     schema_id: Option<u32>,
     /// Publish these bytes instead of the value. For one letter only.
@@ -108,6 +109,18 @@ impl OrderBody {
     }
 }
 
+impl From<AskError> for ApiError {
+    fn from(error: AskError) -> Self {
+        let words = error.to_string();
+        match error {
+            AskError::TooMany => {
+                Self::new(ErrorKind::TooManyRequests, words).retry_after(Duration::from_secs(5))
+            }
+            AskError::Store(error) => error.into(),
+        }
+    }
+}
+
 /// Asks for a redrive
 #[utoipa::path(
     post,
@@ -123,10 +136,11 @@ impl OrderBody {
         (status = 202, body = RedriveBody, description = "It is stored and runs."),
         (status = 400, body = ErrorBody, description = "Something is wrong with the body."),
         (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 429, body = ErrorBody, description = "100 redrives and dry runs have not ended yet; nothing was stored."),
         (status = 503, body = ErrorBody, description = "This tracker publishes nothing."),
     )
 )]
-pub(in crate::server::api) async fn handle(
+pub(super) async fn handle(
     State(context): State<Context>,
     caller: Caller,
     audit_entry: AuditEntry,
@@ -140,8 +154,8 @@ pub(in crate::server::api) async fn handle(
     let (chosen, mut order) = body.read(&caller)?;
     let redrives = context.parts().redrives.clone();
     let asked = context
-        .in_turn(move |_| {
-            order.letters = chosen.find(redrives.dead_letter_query())?;
+        .in_turn(move |stop| {
+            order.letters = chosen.find(&redrives.dead_letter_query().until(stop))?;
             redrives.ask(&order)
         })
         .await??;

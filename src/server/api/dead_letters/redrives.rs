@@ -20,7 +20,7 @@ const DEFAULT_SIZE: u64 = 100;
 const LARGEST_SIZE: u64 = 1_000;
 
 /// The number of a redrive in a path.
-pub(in crate::server::api) struct NumberPath(pub(super) u64);
+pub(super) struct NumberPath(pub(super) u64);
 
 impl<S: Sync + Send> FromRequestParts<S> for NumberPath {
     type Rejection = ApiError;
@@ -42,7 +42,7 @@ impl<S: Sync + Send> FromRequestParts<S> for NumberPath {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Redrive)]
-pub(in crate::server::api) struct RedriveBody {
+pub(super) struct RedriveBody {
     number: u64,
     asked_at: Instant,
     /// Who asked.
@@ -112,7 +112,7 @@ impl From<RedriveStatus> for RedriveBody {
 /// The redrives asked for last.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Redrives)]
-pub(in crate::server::api) struct RedrivesBody {
+pub(super) struct RedrivesBody {
     /// Newest first.
     redrives: Vec<RedriveBody>,
 }
@@ -121,7 +121,7 @@ pub(in crate::server::api) struct RedrivesBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = RedriveLetters)]
-pub(in crate::server::api) struct ItemsBody {
+pub(super) struct ItemsBody {
     content: Vec<ItemBody>,
     /// Leads to what follows; null on the last part.
     #[schema(required)]
@@ -132,7 +132,7 @@ pub(in crate::server::api) struct ItemsBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = RedriveLetter)]
-pub(in crate::server::api) struct ItemBody {
+pub(super) struct ItemBody {
     id: String,
     result: ItemResult,
     /// Where it was published.
@@ -278,11 +278,11 @@ impl From<RedriveItem> for ItemBody {
     description = "Those asked of this replica.",
     responses((status = 200, body = RedrivesBody, description = "The last 50, newest first."))
 )]
-pub(in crate::server::api) async fn list(
-    State(context): State<Context>,
-) -> Result<Json<RedrivesBody>, ApiError> {
+pub(super) async fn list(State(context): State<Context>) -> Result<Json<RedrivesBody>, ApiError> {
     let redrives = context.parts().redrives.clone();
-    let latest = context.in_turn(move |_| redrives.latest(LATEST)).await??;
+    let latest = context
+        .in_turn(move |stop| redrives.latest(LATEST, stop))
+        .await??;
     let redrives = latest.into_iter().map(RedriveBody::from).collect();
     Ok(Json(RedrivesBody { redrives }))
 }
@@ -300,7 +300,7 @@ pub(in crate::server::api) async fn list(
         (status = 404, body = ErrorBody, description = "This replica has no redrive of that number."),
     )
 )]
-pub(in crate::server::api) async fn status(
+pub(super) async fn status(
     State(context): State<Context>,
     NumberPath(number): NumberPath,
 ) -> Result<Json<RedriveBody>, ApiError> {
@@ -321,7 +321,7 @@ fn unknown(number: u64) -> ApiError {
 /// Which part of the letters.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
-pub(in crate::server::api) struct ItemsQuery {
+pub(super) struct ItemsQuery {
     /// Letters in one answer.
     #[param(value_type = Option<u64>, minimum = 1, maximum = 1000, default = 100)]
     size: Option<u64>,
@@ -343,7 +343,7 @@ pub(in crate::server::api) struct ItemsQuery {
         (status = 404, body = ErrorBody, description = "This replica has no redrive of that number."),
     )
 )]
-pub(in crate::server::api) async fn items(
+pub(super) async fn items(
     State(context): State<Context>,
     NumberPath(number): NumberPath,
     RawQuery(query): RawQuery,
@@ -359,9 +359,9 @@ pub(in crate::server::api) async fn items(
     let size = usize::try_from(size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX);
     let redrives = context.parts().redrives.clone();
     let found = context
-        .in_turn(move |_| {
+        .in_turn(move |stop| {
             let known = redrives.status(number)?.is_some();
-            let items = redrives.items(number, after.map(|DeadLetterId(at)| at), size)?;
+            let items = redrives.items(number, after.map(|DeadLetterId(at)| at), size, stop)?;
             Ok::<_, crate::store::StoreError>(known.then_some(items))
         })
         .await??;

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schema(as = DeadLetterFilter)]
-pub(in crate::server::api) struct FilterBody {
+pub(super) struct FilterBody {
     #[schema(example = "unknown_schema")]
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,

@@ -1,25 +1,28 @@
 //! One letter: its bytes, what they come to now, and what happened to it.
 
+use super::super::caller::Caller;
+use super::super::chunked::{self, Parts};
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::text::Instant;
 use super::{DeadLetterPath, LetterBody};
 use crate::domain::Millis;
 use crate::operations::dead_letters::{
-    DeadLetterHistory, DeadLetterId, DeadLetterView, Examined, HistoryEntry, RedriveOutcome,
+    DeadLetterHistory, DeadLetterId, DeadLetterQuery, DeadLetterView, Examined, HistoryEntry, RedriveOutcome,
 };
-use axum::Json;
 use axum::extract::State;
-use base64::Engine as _;
+use axum::response::Response;
+use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use std::io::BufWriter;
 use utoipa::ToSchema;
 
 /// A dead letter with all that is known of it.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = DeadLetterDetails)]
-pub(in crate::server::api) struct ShowBody {
+pub(super) struct ShowBody<'a> {
     #[serde(flatten)]
     letter: LetterBody,
     /// Kafka's timestamp as it came.
@@ -27,12 +30,12 @@ pub(in crate::server::api) struct ShowBody {
     timestamp: Option<Instant>,
     /// Its key; null when it has none.
     #[schema(required)]
-    key: Option<BytesBody>,
-    /// Its value; null for a tombstone.
+    key: Option<BytesBody<'a>>,
+    /// Its value; null for a tombstone. Of one longer than 2 MiB the first bytes: `bytes` says how many it had.
     #[schema(required)]
-    value: Option<BytesBody>,
+    value: Option<BytesBody<'a>>,
     /// Its headers in order.
-    headers: Vec<HeaderBody>,
+    headers: Vec<HeaderBody<'a>>,
     /// What the bytes come to under the schemas that are known now.
     decoded: DecodedBody,
     /// What happened to it, in order.
@@ -42,18 +45,25 @@ pub(in crate::server::api) struct ShowBody {
 /// Bytes of a record.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RawBytes)]
-pub(super) struct BytesBody {
-    base64: String,
+struct BytesBody<'a> {
+    #[serde(serialize_with = "base64")]
+    #[schema(value_type = String)]
+    base64: &'a [u8],
     /// The same as text, where they are UTF-8.
     #[schema(required)]
-    text: Option<String>,
+    text: Option<&'a str>,
 }
 
-impl BytesBody {
-    fn of(bytes: &[u8]) -> Self {
+/// Written as it is made, a little at a time.
+fn base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&Base64Display::new(bytes, &STANDARD))
+}
+
+impl<'a> BytesBody<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
         Self {
-            base64: STANDARD.encode(bytes),
-            text: std::str::from_utf8(bytes).ok().map(str::to_owned),
+            base64: bytes,
+            text: std::str::from_utf8(bytes).ok(),
         }
     }
 }
@@ -61,10 +71,10 @@ impl BytesBody {
 /// A header of a record.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RecordHeader)]
-struct HeaderBody {
-    name: String,
+struct HeaderBody<'a> {
+    name: &'a str,
     #[schema(required)]
-    value: Option<BytesBody>,
+    value: Option<BytesBody<'a>>,
 }
 
 /// What bytes come to under the schemas that are known now: the fields up to where decoding fails.
@@ -267,27 +277,33 @@ impl From<HistoryEntry> for EpisodeBody {
     }
 }
 
-impl From<DeadLetterView> for ShowBody {
-    fn from(view: DeadLetterView) -> Self {
-        let DeadLetterView {
-            listed,
-            letter,
-            examined,
-            history,
-        } = view;
-        let headers = letter.headers.iter().map(|(name, value)| HeaderBody {
-            name: name.clone(),
-            value: value.as_deref().map(BytesBody::of),
-        });
-        Self {
-            timestamp: letter.timestamp.map(Instant),
-            key: letter.key.as_deref().map(BytesBody::of),
-            value: letter.value.as_deref().map(BytesBody::of),
-            headers: headers.collect(),
-            decoded: DecodedBody::of(&examined),
-            history: history.into_iter().map(EpisodeBody::from).collect(),
-            letter: listed.into(),
-        }
+/// Writes the answer while it is read.
+fn write(parts: Parts, view: DeadLetterView) {
+    let DeadLetterView {
+        listed,
+        letter,
+        examined,
+        history,
+    } = view;
+    let headers = letter.headers.iter().map(|(name, value)| HeaderBody {
+        name,
+        value: value.as_deref().map(BytesBody::of),
+    });
+    let body = ShowBody {
+        timestamp: letter.timestamp.map(Instant),
+        key: letter.key.as_deref().map(BytesBody::of),
+        value: letter.value.as_deref().map(BytesBody::of),
+        headers: headers.collect(),
+        decoded: DecodedBody::of(&examined),
+        history: history.into_iter().map(EpisodeBody::from).collect(),
+        letter: listed.into(),
+    };
+    let mut out = BufWriter::new(parts);
+    // Fails only when nobody reads any more.
+    if serde_json::to_writer(&mut out, &body).is_ok()
+        && let Ok(parts) = out.into_inner()
+    {
+        parts.finish();
     }
 }
 
@@ -299,17 +315,20 @@ impl From<DeadLetterView> for ShowBody {
     tag = "dead letters",
     params(("letterId" = String, Path, pattern = "^(dlt-)?[0-9]+-[0-9]+$", description = "`id` of a listed letter.")),
     responses(
-        (status = 200, body = ShowBody, description = "Its bytes, what they come to now, and what happened to it."),
+        (status = 200, body = ShowBody<'static>, description = "Its bytes, what they come to now, and what happened to it."),
         (status = 400, body = ErrorBody, description = "No id of a letter."),
         (status = 404, body = ErrorBody, description = "There is no such letter."),
     )
 )]
-pub(in crate::server::api) async fn handle(
+pub(super) async fn handle(
     State(context): State<Context>,
+    caller: Caller,
     DeadLetterPath(position): DeadLetterPath,
-) -> Result<Json<ShowBody>, ApiError> {
-    let view = context
-        .letter(move |dead_letter_query| dead_letter_query.show(position))
-        .await??;
-    Ok(Json(view.into()))
+) -> Result<Response, ApiError> {
+    let what = format!("dead letter {}", DeadLetterId(position));
+    let show = |parts: Parts| async move {
+        let ask = move |letters: &DeadLetterQuery| letters.show(position).map(|view| write(parts, view));
+        Ok(context.letter(caller.peer(), ask).await??)
+    };
+    chunked::sent(what, show).await
 }

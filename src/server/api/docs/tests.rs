@@ -118,6 +118,7 @@ fn surface() -> axum::Router {
                 schemas,
                 projector,
                 book,
+                asked_for: Arc::default(),
             },
             background,
         ),

@@ -16,17 +16,18 @@ use utoipa::ToSchema;
 /// the same rules.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Digest)]
-pub(in crate::server::api) struct DigestBody {
+pub(super) struct DigestBody {
     /// By partition of the tracker topic, the next offset: all before it is inside.
     at: BTreeMap<String, u64>,
     /// By topic that is read, the next offset of each of its partitions. The ops topic is among them.
     topics: BTreeMap<String, BTreeMap<String, u64>>,
     /// The next offset of the ops topic whose decision to purge or restore is not done.
     applied: u64,
-    /// Open dead letters of unknown schemas: they become events where the registry knows their schemas.
+    /// Dead letters of unknown schemas, settled or not: they become events where the registry knows their schemas.
     #[serde(rename = "waitingLetters")]
     waiting_letters: u64,
-    /// The rules of the fold that the projections are made under: by saga type, the steps that complete it.
+    /// The rules of the fold that the projections are made under: by saga type, all of its
+    /// definition that names steps.
     #[schema(value_type = Object)]
     rules: Value,
     /// Over all tables, hexadecimal.
@@ -77,9 +78,7 @@ impl From<AtRestError> for ApiError {
     description = "Reads all state, and takes as long as that: no time limit applies.",
     responses((status = 200, body = DigestBody, description = "The digest, and the cut that it is of."))
 )]
-pub(in crate::server::api) async fn handle(
-    State(context): State<Context>,
-) -> Result<Json<DigestBody>, ApiError> {
+pub(super) async fn handle(State(context): State<Context>) -> Result<Json<DigestBody>, ApiError> {
     let asked = context.clone();
     let digest = context
         .full_read(move |stop| asked.parts().digests.digest(stop))

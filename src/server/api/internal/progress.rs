@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 /// How far consumption and projection are.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Progress)]
-pub(in crate::server::api) struct ProgressBody {
+pub(super) struct ProgressBody {
     partitions: Vec<PartitionBody>,
     ops: OpsBody,
 }
@@ -52,7 +52,7 @@ struct PartitionBody {
     tag = "internal",
     responses((status = 200, body = ProgressBody, description = "Each known partition."))
 )]
-pub(in crate::server::api) async fn handle(State(context): State<Context>) -> Json<ProgressBody> {
+pub(super) async fn handle(State(context): State<Context>) -> Json<ProgressBody> {
     let parts = context.parts();
     let ingest = parts.ingest.snapshot();
     let projected = parts.projected.status().cursor;

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 /// What the rebuild does, or how the last one ended.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RebuildStatus)]
-pub(in crate::server::api) struct RebuildBody {
+pub(super) struct RebuildBody {
     running: bool,
     /// What it does now, or how it ended.
     phase: &'static str,
@@ -68,7 +68,7 @@ impl From<RebuildStatus> for RebuildBody {
         (status = 409, body = ErrorBody, description = "One runs already."),
     )
 )]
-pub(in crate::server::api) async fn start(
+pub(super) async fn start(
     State(context): State<Context>,
     caller: Caller,
     audit_entry: AuditEntry,
@@ -91,6 +91,6 @@ pub(in crate::server::api) async fn start(
     tag = "internal",
     responses((status = 200, body = RebuildBody, description = "The running or the last one."))
 )]
-pub(in crate::server::api) async fn status(State(context): State<Context>) -> Json<RebuildBody> {
+pub(super) async fn status(State(context): State<Context>) -> Json<RebuildBody> {
     Json(context.parts().rebuilds.status().into())
 }

@@ -21,7 +21,7 @@ const LONGEST_ID: usize = limits::MAX_ID_CHARS;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = ReplayRequest)]
-pub(in crate::server::api) struct ReplayBody {
+pub(super) struct ReplayBody {
     #[schema(min_items = 1, max_items = 1000)]
     event_ids: Vec<String>,
     /// The sagas that they belong to. With them events that are no dead letters are found at once; without,
@@ -37,7 +37,7 @@ pub(in crate::server::api) struct ReplayBody {
 /// What became of the events.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ReplayAnswer)]
-pub(in crate::server::api) struct ReplayedBody {
+pub(super) struct ReplayedBody {
     requested: usize,
     successful: usize,
     /// All that were not successful, those not found included.
@@ -77,6 +77,7 @@ impl From<ReplayError> for ApiError {
             }
             ReplayError::TooMuch { .. } => Self::new(ErrorKind::Conflict, words),
             ReplayError::Gone => Self::new(ErrorKind::ServiceUnavailable, words),
+            ReplayError::NotAsked(error) => error.into(),
         }
     }
 }
@@ -112,11 +113,11 @@ impl From<ReplayResult> for ReplayedEvent {
         (status = 400, body = ErrorBody, description = "Something is wrong with the body."),
         (status = 409, body = ErrorBody, description = "The log is too long to look through; sagaIds have to be named."),
         (status = 415, body = ErrorBody, description = "The body is no JSON."),
-        (status = 429, body = ErrorBody, description = "Another call looks through the log now."),
+        (status = 429, body = ErrorBody, description = "Another call looks through the log now, or 100 redrives and dry runs have not ended yet."),
         (status = 503, body = ErrorBody, description = "This tracker publishes nothing."),
     )
 )]
-pub(in crate::server::api) async fn handle(
+pub(super) async fn handle(
     State(context): State<Context>,
     caller: Caller,
     audit_entry: AuditEntry,

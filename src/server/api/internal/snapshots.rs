@@ -18,7 +18,7 @@ const MOST: u64 = 1_000;
 /// A snapshot that was begun.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SnapshotStarted)]
-pub(in crate::server::api) struct StartedBody {
+pub(super) struct StartedBody {
     /// Its name.
     id: String,
 }
@@ -27,7 +27,7 @@ pub(in crate::server::api) struct StartedBody {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = SnapshotStatus)]
-pub(in crate::server::api) struct StatusBody {
+pub(super) struct StatusBody {
     /// The one under way.
     #[schema(required)]
     running: Option<RunningBody>,
@@ -92,7 +92,7 @@ struct FailureBody {
 /// The snapshots in the object store, newest first.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Snapshots)]
-pub(in crate::server::api) struct ListBody {
+pub(super) struct ListBody {
     snapshots: Vec<SummaryBody>,
 }
 
@@ -200,7 +200,7 @@ impl From<SnapshotError> for ApiError {
         (status = 503, body = ErrorBody, description = "There is nowhere to put it."),
     )
 )]
-pub(in crate::server::api) async fn start(
+pub(super) async fn start(
     State(context): State<Context>,
     caller: Caller,
     audit_entry: AuditEntry,
@@ -218,7 +218,7 @@ pub(in crate::server::api) async fn start(
 /// How many to list.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(in crate::server::api) struct ListQuery {
+pub(super) struct ListQuery {
     /// At most so many.
     #[param(required = false, minimum = 1, maximum = 1000, default = 20)]
     limit: u64,
@@ -251,7 +251,7 @@ impl ListQuery {
         (status = 503, body = ErrorBody, description = "The object store cannot be asked."),
     )
 )]
-pub(in crate::server::api) async fn list(
+pub(super) async fn list(
     State(context): State<Context>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<ListBody>, ApiError> {
@@ -267,7 +267,7 @@ pub(in crate::server::api) async fn list(
 /// Whether to do it.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
-pub(in crate::server::api) struct PruneQuery {
+pub(super) struct PruneQuery {
     /// Only say what would go.
     #[param(required = false, default = false)]
     dry_run: bool,
@@ -288,7 +288,7 @@ impl PruneQuery {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = SnapshotsPruned)]
-pub(in crate::server::api) struct PrunedBody {
+pub(super) struct PrunedBody {
     dry_run: bool,
     /// Snapshots that stay.
     kept: Vec<String>,
@@ -315,7 +315,7 @@ pub(in crate::server::api) struct PrunedBody {
         (status = 503, body = ErrorBody, description = "The object store cannot be asked."),
     )
 )]
-pub(in crate::server::api) async fn prune(
+pub(super) async fn prune(
     State(context): State<Context>,
     audit_entry: AuditEntry,
     RawQuery(query): RawQuery,
@@ -349,6 +349,6 @@ pub(in crate::server::api) async fn prune(
     tag = "internal",
     responses((status = 200, body = StatusBody, description = "The one under way, the last, and why the last try failed."))
 )]
-pub(in crate::server::api) async fn status(State(context): State<Context>) -> Json<StatusBody> {
+pub(super) async fn status(State(context): State<Context>) -> Json<StatusBody> {
     Json(context.parts().snapshots.status().known().into())
 }

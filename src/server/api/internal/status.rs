@@ -22,7 +22,7 @@ const STATUSES: &str = "STARTED, IN_PROGRESS, COMPLETED, FAILED or COMPENSATED";
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = StatusChange)]
-pub(in crate::server::api) struct StatusChangeBody {
+pub(super) struct StatusChangeBody {
     /// The new status.
     #[schema(value_type = Status)]
     status: String,
@@ -79,7 +79,7 @@ fn fault(parameter: &str, found: &str, accepted: &str) -> Detail {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = StatusChanged)]
-pub(in crate::server::api) struct StatusChangedBody {
+pub(super) struct StatusChangedBody {
     saga_id: String,
     /// The status that the change met.
     previous_status: Status,
@@ -139,7 +139,7 @@ impl From<OpsError> for ApiError {
                                                          whether anything was published."),
     )
 )]
-pub(in crate::server::api) async fn handle(
+pub(super) async fn handle(
     State(context): State<Context>,
     caller: Caller,
     audit_entry: AuditEntry,

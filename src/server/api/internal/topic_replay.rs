@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schema(as = TopicReplayRequest)]
-pub(in crate::server::api) struct RereadBody {
+pub(super) struct RereadBody {
     /// From this offset of each partition. Not together with fromTime.
     from_offset: Option<u64>,
     /// From the first record that arrived then or later: an instant, or a date.
@@ -76,7 +76,7 @@ impl RereadBody {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = TopicReplay)]
-pub(in crate::server::api) struct RereadStatusBody {
+pub(super) struct RereadStatusBody {
     running: bool,
     /// Offsets to go through, from the first that the broker has to what is consumed.
     total: u64,
@@ -127,7 +127,7 @@ impl From<TopicReplayStatus> for RereadStatusBody {
         (status = 415, body = ErrorBody, description = "The body is no JSON."),
     )
 )]
-pub(in crate::server::api) async fn start(
+pub(super) async fn start(
     State(context): State<Context>,
     caller: Caller,
     audit_entry: AuditEntry,
@@ -151,7 +151,7 @@ pub(in crate::server::api) async fn start(
     tag = "internal",
     responses((status = 200, body = RereadStatusBody, description = "The running or the last one."))
 )]
-pub(in crate::server::api) async fn status(State(context): State<Context>) -> Json<RereadStatusBody> {
+pub(super) async fn status(State(context): State<Context>) -> Json<RereadStatusBody> {
     Json(context.parts().topic_replays.status().into())
 }
 

@@ -59,7 +59,7 @@ impl From<ArchiveObject> for ObjectBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = ArchiveObjects)]
-pub(in crate::server::api) struct ObjectsBody {
+pub(super) struct ObjectsBody {
     content: Vec<ObjectBody>,
     /// Leads to later ones; null when there are none.
     #[schema(required)]
@@ -70,7 +70,7 @@ pub(in crate::server::api) struct ObjectsBody {
 #[derive(Debug, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
 #[expect(dead_code, reason = "only described; the values are read by Params")]
-pub(in crate::server::api) struct ArchiveQuery {
+pub(super) struct ArchiveQuery {
     /// Objects in the answer, at most.
     #[param(value_type = Option<u64>, minimum = 1, maximum = 100, default = 20)]
     size: Option<u64>,
@@ -91,7 +91,7 @@ pub(in crate::server::api) struct ArchiveQuery {
         (status = 400, body = ErrorBody, description = "A parameter is not as it must be."),
     )
 )]
-pub(in crate::server::api) async fn list(
+pub(super) async fn list(
     State(context): State<Context>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<ObjectsBody>, ApiError> {
@@ -119,7 +119,7 @@ pub(in crate::server::api) async fn list(
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = RestoredSaga)]
-pub(in crate::server::api) struct RestoredBody {
+pub(super) struct RestoredBody {
     saga_id: String,
     /// The decision: an offset of the operations topic.
     decision: u64,
@@ -147,7 +147,7 @@ pub(in crate::server::api) struct RestoredBody {
         (status = 503, body = ErrorBody, description = "Kafka or the object store cannot be reached."),
     )
 )]
-pub(in crate::server::api) async fn restore(
+pub(super) async fn restore(
     State(context): State<Context>,
     caller: Caller,
     audit_entry: AuditEntry,

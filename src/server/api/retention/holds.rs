@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = NewHold)]
-pub(in crate::server::api) struct NewHoldBody {
+pub(super) struct NewHoldBody {
     /// One saga.
     #[serde(default)]
     #[schema(nullable = false)]
@@ -84,7 +84,7 @@ impl NewQueryBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Hold)]
-pub(in crate::server::api) struct OneHoldBody {
+pub(super) struct OneHoldBody {
     /// Its name.
     id: u64,
     #[schema(required)]
@@ -179,7 +179,7 @@ impl From<Hold> for OneHoldBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Holds)]
-pub(in crate::server::api) struct HoldsBody {
+pub(super) struct HoldsBody {
     content: Vec<OneHoldBody>,
 }
 
@@ -191,9 +191,7 @@ pub(in crate::server::api) struct HoldsBody {
     tag = "retention",
     responses((status = 200, body = HoldsBody, description = "Oldest first."))
 )]
-pub(in crate::server::api) async fn list(
-    State(context): State<Context>,
-) -> Result<Json<HoldsBody>, ApiError> {
+pub(super) async fn list(State(context): State<Context>) -> Result<Json<HoldsBody>, ApiError> {
     let holds = ask(&context, |retention| Ok(retention.holds()?)).await?;
     Ok(Json(HoldsBody {
         content: holds.into_iter().map(OneHoldBody::from).collect(),
@@ -215,7 +213,7 @@ pub(in crate::server::api) async fn list(
         (status = 503, body = ErrorBody, description = "Kafka cannot be reached."),
     )
 )]
-pub(in crate::server::api) async fn add(
+pub(super) async fn add(
     State(context): State<Context>,
     caller: Caller,
     audit_entry: AuditEntry,
@@ -258,7 +256,7 @@ pub(in crate::server::api) async fn add(
         (status = 503, body = ErrorBody, description = "Kafka cannot be reached."),
     )
 )]
-pub(in crate::server::api) async fn lift(
+pub(super) async fn lift(
     State(context): State<Context>,
     caller: Caller,
     audit_entry: AuditEntry,

@@ -5,12 +5,13 @@ mod holds;
 mod plan;
 mod purged;
 
-use super::context::{Context, StepsWriter};
+use super::context::Context;
 use super::error::{ApiError, ErrorKind};
 use super::route::Route;
 use crate::domain::text::required_reason;
 use crate::domain::{SagaId, SagaState};
 use crate::operations::retention::{Retention, RetentionError};
+use crate::pipeline::query::{QueryError, Timeline};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -30,7 +31,7 @@ pub(super) fn routes() -> Vec<Route> {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = Reason)]
-pub(in crate::server::api) struct ReasonBody {
+pub(super) struct ReasonBody {
     /// Why, for the record.
     #[schema(min_length = 1, max_length = 1000, pattern = r"\S", example = "case 2026-17")]
     reason: String,
@@ -50,6 +51,7 @@ impl From<RetentionError> for ApiError {
         let words = error.to_string();
         let kind = match error {
             RetentionError::Ops(error) => return error.into(),
+            RetentionError::Query(error) => return error.into(),
             RetentionError::BadHold(_) => ErrorKind::BadRequest,
             RetentionError::NeverPurged(_) | RetentionError::NotArchived(_) | RetentionError::NoHold(_) => {
                 ErrorKind::NotFound
@@ -65,7 +67,6 @@ impl From<RetentionError> for ApiError {
             | RetentionError::NotAppliedYet { .. } => ErrorKind::ServiceUnavailable,
             RetentionError::Archive(error) if error.is_of_objects() => ErrorKind::ServiceUnavailable,
             RetentionError::Store(_)
-            | RetentionError::Query(_)
             | RetentionError::Archive(_)
             | RetentionError::Format(_)
             | RetentionError::EmptyArchive(_)
@@ -93,27 +94,21 @@ fn retention(context: &Context) -> Result<&Retention, ApiError> {
 }
 
 /// The final state of a removed saga, from the archive.
-pub(in crate::server::api) async fn from_archive(
-    context: &Context,
-    saga: &SagaId,
-) -> Result<SagaState, ApiError> {
+pub(super) async fn from_archive(context: &Context, saga: &SagaId) -> Result<SagaState, ApiError> {
     let (asked, saga) = (context.clone(), saga.clone());
     context
         .elsewhere(move |_| Ok(retention(&asked)?.archived(&saga)?))
         .await?
 }
 
-/// Hands the steps of a removed saga, from the archive, to `writer`, one after the other.
-pub(in crate::server::api) async fn write_archived_steps(
+/// Asks about the timeline of a removed saga, from the archive.
+pub(super) async fn archived_timeline<T: Send + 'static>(
     context: &Context,
-    saga: SagaId,
-    mut writer: impl StepsWriter,
-) -> Result<(), ApiError> {
-    let asked = context.clone();
-    let written = context.elsewhere(move |_| {
-        retention(&asked)?.archived_steps(&saga, &mut |step| writer.step(step))?;
-        writer.end();
-        Ok::<_, ApiError>(())
-    });
-    written.await?
+    saga: &SagaId,
+    ask: impl FnOnce(&mut Timeline<'_>) -> Result<T, QueryError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let (asked, saga) = (context.clone(), saga.clone());
+    context
+        .elsewhere(move |_| Ok(retention(&asked)?.archived_timeline(&saga, ask)?))
+        .await?
 }

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = RetentionPlan)]
-pub(in crate::server::api) struct PlanBody {
+pub(super) struct PlanBody {
     /// By type and status.
     rules: Vec<LineBody>,
     /// Whether there was more than a plan looks at.
@@ -49,6 +49,8 @@ struct LineBody {
     /// Due, and kept by a hold.
     held: u64,
     /// Due, and kept because something arrived lately.
+    recently_active: u64,
+    /// The same as `recentlyActive`, under its older name.
     restless: u64,
     /// The oldest last event of those that would go.
     #[schema(required)]
@@ -67,6 +69,7 @@ impl From<PlanLine> for LineBody {
             sagas: line.sagas,
             events: line.events,
             held: line.held,
+            recently_active: line.recently_active,
             restless: line.recently_active,
             oldest: line.oldest.map(Instant),
             examples: line.examples,
@@ -86,9 +89,7 @@ impl From<PlanLine> for LineBody {
         (status = 503, body = ErrorBody, description = "This tracker removes nothing."),
     )
 )]
-pub(in crate::server::api) async fn handle(
-    State(context): State<Context>,
-) -> Result<Json<PlanBody>, ApiError> {
+pub(super) async fn handle(State(context): State<Context>) -> Result<Json<PlanBody>, ApiError> {
     let asked = context.clone();
     let (plan, pending_decisions, status) = context
         .full_read(move |stop| {

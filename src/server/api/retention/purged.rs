@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = PurgedSaga)]
-pub(in crate::server::api) struct PurgedBody {
+pub(super) struct PurgedBody {
     saga_id: String,
     saga_type: String,
     order_id: String,
@@ -134,7 +134,7 @@ impl From<PurgedView> for PurgedBody {
         (status = 404, body = ErrorBody, description = "It was never removed."),
     )
 )]
-pub(in crate::server::api) async fn handle(
+pub(super) async fn handle(
     State(context): State<Context>,
     SagaIdPath(id): SagaIdPath,
 ) -> Result<Json<PurgedBody>, ApiError> {

@@ -1,20 +1,27 @@
 //! Questions about sagas, one file each, and what their answers share.
 
+mod diff;
 pub(super) mod filter;
+mod history;
+mod judgement;
 pub(super) mod moment;
+mod past;
 mod saga;
 mod search;
 pub(super) mod statistics;
 mod steps;
 
-use super::error::ApiError;
 use super::params::Params;
 use super::route::Route;
 use super::saga_fields::Status;
 use super::text::Instant;
 use crate::domain::Anomaly;
 use crate::pipeline::query::SagaView;
+use judgement::{CompensationBody, StuckBody, ViolationBody};
 use serde::Serialize;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use steps::StepBody;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -24,6 +31,8 @@ pub(super) fn routes() -> Vec<Route> {
         Route::of(routes!(statistics::handle)).alias("/sagas/statistics"),
         Route::of(routes!(saga::handle)).alias("/sagas/{sagaId}"),
         Route::of(routes!(steps::handle)).alias("/sagas/{sagaId}/steps"),
+        Route::of(routes!(history::handle)).alias("/sagas/{sagaId}/history"),
+        Route::of(routes!(diff::handle)).alias("/sagas/{sagaId}/diff"),
     ]
 }
 
@@ -40,12 +49,22 @@ pub(super) struct SagaBody {
     current_status: Status,
     /// The same as currentStatus, for existing clients.
     status: Status,
+    /// Since when it has that status: the time of the event that brought it there.
+    status_since: Instant,
     /// The last event's step.
     #[schema(example = "ORDER_CONFIRMED")]
     last_step: String,
     /// The last trace id that an event named.
     #[schema(required)]
     last_trace_id: Option<String>,
+    /// The first eight different trace ids that events named.
+    trace_ids: Vec<String>,
+    /// The step of the last event that reported it failed; null when none did.
+    #[schema(required)]
+    failed_step: Option<String>,
+    /// The last failureReason that an event's metadata gave, its first 200 characters; null when none did.
+    #[schema(required)]
+    failure_reason: Option<String>,
     /// The first event's time.
     started_at: Instant,
     /// The last event's time.
@@ -64,6 +83,44 @@ pub(super) struct SagaBody {
     anomaly_count: u32,
     /// The first of them, conflicts included.
     anomalies: Vec<AnomalyBody>,
+    /// The rules of its definition that it does not keep. Absent where sagas are listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    conformance: Option<Vec<ViolationBody>>,
+    /// How far what it did before it failed is undone; null when its type has no definition. Absent where sagas
+    /// are listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<CompensationBody>)]
+    compensation: Option<Option<CompensationBody>>,
+    /// Whether it goes on too slowly now; null when it does not. Absent where sagas are listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<StuckBody>)]
+    stuck: Option<Option<StuckBody>>,
+    /// The event time that was asked for. Absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    as_of: Option<Instant>,
+    /// The arrival time that was asked for. Absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    known_at: Option<Instant>,
+    /// By partition of the tracker topic, the next offset that the answer does not count. Absent unless asOf or
+    /// knownAt was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    cursor: Option<BTreeMap<String, u64>>,
+    /// The hash (BLAKE3, hexadecimal) of the rules that it was folded under. Absent unless asOf or knownAt was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    definitions: Option<String>,
+    /// Its first thousand steps, or as many of them as fit into four mebibytes. Absent unless include=steps was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<Vec<StepBody<'static>>>)]
+    steps: Option<Box<RawValue>>,
+    /// Whether there are more steps than these. Absent unless include=steps was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    steps_truncated: Option<bool>,
 }
 
 /// One thing that is odd about a timeline.
@@ -103,13 +160,26 @@ impl From<SagaView> for SagaBody {
             current_status: state.status.into(),
             status: state.status.into(),
             last_step: state.last_step.as_str().to_owned(),
+            status_since: Instant(state.since),
             last_trace_id: state.last_trace_id.map(String::from),
+            trace_ids: state.trace_ids.0.into_iter().map(String::from).collect(),
+            failed_step: state.failed_step.map(|said| said.text.into()),
+            failure_reason: state.failure_reason.map(|said| said.text.into()),
             started_at: Instant(state.started_at),
             updated_at: Instant(state.updated_at),
             step_count: state.step_count,
             duplicates: state.duplicates,
             conflicts: state.conflicts.total,
             archived: None,
+            conformance: None,
+            compensation: None,
+            stuck: None,
+            as_of: None,
+            known_at: None,
+            cursor: None,
+            definitions: None,
+            steps: None,
+            steps_truncated: None,
         }
     }
 }
@@ -125,13 +195,6 @@ impl SagaBody {
 }
 
 /// Whether the archive is to be asked too.
-fn wants_archive(query: Option<&str>) -> Result<bool, ApiError> {
-    let mut params = Params::of(query);
-    let wanted = archive_wanted(&mut params);
-    params.finish()?;
-    Ok(wanted)
-}
-
 fn archive_wanted(params: &mut Params<'_>) -> bool {
     let wanted = params.take(&["archive"], "true or false", |text| text.parse().ok());
     wanted.unwrap_or(false)

@@ -9,7 +9,7 @@ use super::SagaBody;
 use super::filter::{self, LONGEST_NAME};
 use super::moment::{self, MomentBody};
 use crate::domain::{Millis, OrderId, SagaStatus, SagaType};
-use crate::pipeline::query::{Filter, SearchPage, SearchRequest, Sort, SortKey, Window};
+use crate::pipeline::query::{Filter, Moment, SearchPage, SearchRequest, Sort, SortKey, Window};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
@@ -24,7 +24,7 @@ const LONGEST_CURSOR: usize = 4096;
 /// The parameters of a search.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
-pub(in crate::server::api) struct SearchQuery {
+pub(super) struct SearchQuery {
     /// Sagas of this order.
     #[param(value_type = Option<String>, min_length = 1, max_length = 255)]
     order_id: Option<String>,
@@ -40,6 +40,8 @@ pub(in crate::server::api) struct SearchQuery {
     to_date: Option<Millis>,
     #[param(schema_with = moment::as_of_schema)]
     as_of: Option<Millis>,
+    #[param(schema_with = moment::known_at_schema)]
+    known_at: Option<Millis>,
     /// Which page, from 0. Not together with a cursor.
     #[param(value_type = Option<u64>, minimum = 0, maximum = 1_000_000_000_000u64, default = 0)]
     page: Option<u64>,
@@ -62,7 +64,7 @@ impl SearchQuery {
         let saga_type = filter::saga_type(&mut params);
         let status = filter::status(&mut params);
         let (from_date, to_date) = filter::period(&mut params);
-        let as_of = moment::as_of(&mut params);
+        let Moment { as_of, known_at } = moment::take(&mut params, ["asOf", "knownAt"]);
         let number = format!("a whole number from 0 to {LAST_PAGE}");
         let page = params.take(&["page"], &number, |text| parse_number(text, 0, LAST_PAGE));
         let size = params.take(&["size"], "a whole number from 1 to 100", |text| {
@@ -91,6 +93,7 @@ impl SearchQuery {
             from_date,
             to_date,
             as_of,
+            known_at,
             page,
             size,
             sort,
@@ -106,7 +109,10 @@ impl SearchQuery {
             status: self.status,
             from: self.from_date,
             to: self.to_date,
-            as_of: self.as_of,
+            moment: Moment {
+                as_of: self.as_of,
+                known_at: self.known_at,
+            },
         };
         let sort = self.sort.unwrap_or(Sort {
             key: SortKey::StartedAt,
@@ -139,13 +145,13 @@ fn parse_sort(text: &str) -> Option<Sort> {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = SearchPage)]
-pub(in crate::server::api) struct SearchBody {
+pub(super) struct SearchBody {
     content: Vec<SagaBody>,
     page: PageBody,
     /// Leads to what follows; null on the last part.
     #[schema(required)]
     next_cursor: Option<String>,
-    /// Only where an instant was asked for.
+    /// Only where a moment was asked for.
     #[serde(flatten)]
     moment: Option<MomentBody>,
 }
@@ -167,7 +173,7 @@ struct PageBody {
 }
 
 impl SearchBody {
-    fn of(found: SearchPage, window: &Window, as_of: Option<Millis>) -> Self {
+    fn of(found: SearchPage, window: &Window, moment: Moment) -> Self {
         let (number, size) = match window {
             Window::Page { number, size } => (Some(*number), *size),
             Window::After { size, .. } => (None, *size),
@@ -179,7 +185,7 @@ impl SearchBody {
             total_pages: found.total.div_ceil(size.max(1) as u64),
         };
         Self {
-            moment: as_of.map(|_| MomentBody::of(as_of, &found.basis)),
+            moment: (!moment.is_now()).then(|| MomentBody::of(moment, &found.basis)),
             content: found.sagas.into_iter().map(SagaBody::from).collect(),
             page,
             next_cursor: found.next_cursor,
@@ -193,23 +199,24 @@ impl SearchBody {
     path = "/api/v1/sagas",
     operation_id = "searchSagas",
     tag = "sagas",
-    description = "All that is given must hold. Totals are exact. Unknown parameters are ignored. With asOf, \
-                   status, dates and every saga in the answer are those of that instant; sorted by updatedAt, or \
-                   of one order, are at most 10,000 sagas then.",
+    description = "All that is given must hold. Totals are exact. Unknown parameters are ignored. With asOf or \
+                   knownAt, status, dates and every saga in the answer are those of that moment; then at most \
+                   10,000 sagas are sorted by updatedAt or looked through by orderId, and at most 200,000 \
+                   deliveries may have arrived after knownAt.",
     params(SearchQuery),
     responses(
         (status = 200, body = SearchBody, description = "A part of the sagas that match."),
         (status = 400, body = ErrorBody, description = "A parameter was not understood; details says which."),
     )
 )]
-pub(in crate::server::api) async fn handle(
+pub(super) async fn handle(
     State(context): State<Context>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<SearchBody>, ApiError> {
     let request = SearchQuery::parse(query.as_deref())?.into_request();
-    let (window, as_of) = (request.window.clone(), request.filter.as_of);
+    let (window, moment) = (request.window.clone(), request.filter.moment);
     let found = context.search(request).await?;
-    Ok(Json(SearchBody::of(found, &window, as_of)))
+    Ok(Json(SearchBody::of(found, &window, moment)))
 }
 
 const _: () = assert!(

@@ -7,7 +7,7 @@ use super::super::text::{self, Instant};
 use super::filter;
 use super::moment::{self, MomentBody};
 use crate::domain::{Millis, SagaStatus, SagaType};
-use crate::pipeline::query::{Filter, Statistics};
+use crate::pipeline::query::{Filter, Moment, Statistics};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 /// The parameters of statistics.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
-pub(in crate::server::api) struct StatisticsQuery {
+pub(super) struct StatisticsQuery {
     /// Sagas of this type. Also understood as `type`.
     #[param(value_type = Option<String>, min_length = 1, max_length = 255, example = "ORDER_CREATION")]
     saga_type: Option<String>,
@@ -27,6 +27,8 @@ pub(in crate::server::api) struct StatisticsQuery {
     to_date: Option<Millis>,
     #[param(schema_with = moment::as_of_schema)]
     as_of: Option<Millis>,
+    #[param(schema_with = moment::known_at_schema)]
+    known_at: Option<Millis>,
 }
 
 impl StatisticsQuery {
@@ -34,13 +36,14 @@ impl StatisticsQuery {
         let mut params = Params::of(query);
         let saga_type = filter::saga_type(&mut params);
         let (from_date, to_date) = filter::period(&mut params);
-        let as_of = moment::as_of(&mut params);
+        let Moment { as_of, known_at } = moment::take(&mut params, ["asOf", "knownAt"]);
         params.finish()?;
         Ok(Self {
             saga_type,
             from_date,
             to_date,
             as_of,
+            known_at,
         })
     }
 
@@ -49,7 +52,10 @@ impl StatisticsQuery {
             saga_type: self.saga_type.map(SagaType::from),
             from: self.from_date,
             to: self.to_date,
-            as_of: self.as_of,
+            moment: Moment {
+                as_of: self.as_of,
+                known_at: self.known_at,
+            },
             ..Filter::default()
         }
     }
@@ -59,7 +65,7 @@ impl StatisticsQuery {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Statistics)]
-pub(in crate::server::api) struct StatisticsBody {
+pub(super) struct StatisticsBody {
     period: PeriodBody,
     /// Sagas that match.
     total: u64,
@@ -77,7 +83,7 @@ pub(in crate::server::api) struct StatisticsBody {
     /// Mean time from first to last event of the completed ones; with asOf, until they were completed. 0 when
     /// there are none.
     avg_duration_seconds: f64,
-    /// Only where an instant was asked for.
+    /// Only where a moment was asked for.
     #[serde(flatten)]
     moment: Option<MomentBody>,
 }
@@ -133,7 +139,7 @@ impl StatisticsBody {
                 from: filter.from.map(Instant),
                 to: filter.to.map(Instant),
             },
-            moment: filter.as_of.map(|_| MomentBody::of(filter.as_of, &numbers.basis)),
+            moment: (!filter.moment.is_now()).then(|| MomentBody::of(filter.moment, &numbers.basis)),
             total: numbers.total(),
             by_status: ByStatusBody::of(|status| numbers.in_status(status)),
             failure_rate: numbers.failure_rate(),
@@ -160,7 +166,7 @@ impl StatisticsBody {
         (status = 400, body = ErrorBody, description = "A parameter was not understood; details says which."),
     )
 )]
-pub(in crate::server::api) async fn handle(
+pub(super) async fn handle(
     State(context): State<Context>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<StatisticsBody>, ApiError> {

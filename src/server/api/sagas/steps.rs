@@ -1,30 +1,31 @@
 //! The timeline of a saga: whole, sent as it is read, or page by page.
 
-use super::super::chunked::{self, Parts, Work};
-use super::super::context::{Context, StepsWriter};
-use super::super::error::{ApiError, ErrorBody, ErrorKind};
+use super::super::caller::Caller;
+use super::super::chunked;
+use super::super::context::Context;
+use super::super::error::{ApiError, ErrorBody};
+use super::super::json_list::JsonList;
 use super::super::params::{Params, parse_number};
-use super::super::retention::write_archived_steps;
 use super::super::saga_fields::{SagaIdPath, Status};
 use super::super::text::Instant;
 use super::archive_wanted;
-use crate::domain::{EventRef, MetadataForm, Millis, OPERATOR_STATUS_CHANGE, Position, SagaId, TimelineKey};
-use crate::pipeline::query::TimelineStep;
+use super::moment::{self, BasisFields};
+use crate::domain::{MetadataForm, Millis, Position, SagaId, TimelineKey};
+use crate::pipeline::query::{Basis, Moment, OperatorNote, Timeline, TimelineStep};
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
-use std::ops::ControlFlow;
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-const DEFAULT_SIZE: u64 = 100;
+pub(super) const DEFAULT_SIZE: u64 = 100;
 const LARGEST_SIZE: u64 = 1_000;
 
 /// Which steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
-pub(in crate::server::api) struct StepsQuery {
+pub(super) struct StepsQuery {
     /// Whether to look into the archive when it was purged.
     #[param(value_type = Option<bool>)]
     archive: bool,
@@ -34,18 +35,31 @@ pub(in crate::server::api) struct StepsQuery {
     /// `next` of an earlier answer: answers with the steps behind it, 100 unless size says otherwise.
     #[param(value_type = Option<String>, min_length = 1)]
     after: Option<TimelineKey>,
+    #[param(schema_with = moment::as_of_schema)]
+    as_of: Option<Millis>,
+    #[param(schema_with = moment::known_at_schema)]
+    known_at: Option<Millis>,
 }
 
 impl StepsQuery {
     fn parse(query: Option<&str>) -> Result<Self, ApiError> {
         let mut params = Params::of(query);
         let archive = archive_wanted(&mut params);
-        let size = params.take(&["size"], "a whole number from 1 to 1000", |text| {
-            parse_number(text, 1, LARGEST_SIZE)
-        });
-        let after = params.take(&["after"], "next of an earlier answer", parse_place);
+        let (size, after) = page(&mut params);
+        let Moment { as_of, known_at } = moment::take(&mut params, ["asOf", "knownAt"]);
         params.finish()?;
-        Ok(Self { archive, size, after })
+        Ok(Self {
+            archive,
+            size,
+            after,
+            as_of,
+            known_at,
+        })
+    }
+
+    fn moment(&self) -> Moment {
+        let (as_of, known_at) = (self.as_of, self.known_at);
+        Moment { as_of, known_at }
     }
 
     /// Steps on a page; none when all are asked for.
@@ -54,8 +68,17 @@ impl StepsQuery {
     }
 }
 
+/// Which part of a list that follows a timeline.
+pub(super) fn page(params: &mut Params<'_>) -> (Option<u64>, Option<TimelineKey>) {
+    let size = params.take(&["size"], "a whole number from 1 to 1000", |text| {
+        parse_number(text, 1, LARGEST_SIZE)
+    });
+    let after = params.take(&["after"], "next of an earlier answer", parse_place);
+    (size, after)
+}
+
 /// A place in a timeline as `next` tells it.
-fn place_text(place: TimelineKey) -> String {
+pub(super) fn place_text(place: TimelineKey) -> String {
     let Position { partition, offset } = place.position;
     format!("{}.{partition}.{offset}", place.recorded_at.0)
 }
@@ -74,8 +97,28 @@ fn parse_place(text: &str) -> Option<TimelineKey> {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Timeline)]
-pub(in crate::server::api) struct TimelineBody<'a> {
+pub(super) struct TimelineBody<'a> {
     saga_id: &'a str,
+    /// The event time that was asked for. Absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    as_of: Option<Instant>,
+    /// The arrival time that was asked for. Absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    known_at: Option<Instant>,
+    /// By partition of the tracker topic, the next offset that the answer does not count. Absent unless asOf or
+    /// knownAt was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    cursor: Option<BTreeMap<String, u64>>,
+    /// The hash (BLAKE3, hexadecimal) of the rules that it was folded under. Absent unless asOf or knownAt was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    definitions: Option<String>,
+    /// The steps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required)]
     steps: Vec<StepBody<'a>>,
     /// Leads to the steps behind these, as `after`. Absent when there are none, and when all were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,7 +130,7 @@ pub(in crate::server::api) struct TimelineBody<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Step)]
-struct StepBody<'a> {
+pub(super) struct StepBody<'a> {
     /// Its place in the timeline, from 1.
     #[schema(minimum = 1, value_type = usize)]
     id: u32,
@@ -118,7 +161,7 @@ struct StepBody<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = OperatorChange)]
-struct OperatorChangeBody {
+pub(super) struct OperatorChangeBody {
     /// Who, as they call themselves.
     #[schema(required)]
     operator: Option<String>,
@@ -132,27 +175,19 @@ struct OperatorChangeBody {
     refused: bool,
 }
 
-impl OperatorChangeBody {
-    fn of(event: &EventRef<'_>, refused: bool) -> Option<Self> {
-        if event.step != OPERATOR_STATUS_CHANGE {
-            return None;
+impl From<OperatorNote> for OperatorChangeBody {
+    fn from(note: OperatorNote) -> Self {
+        Self {
+            operator: note.operator,
+            reason: note.reason,
+            expected_status: note.expected_status,
+            refused: note.refused,
         }
-        let metadata: Value = event
-            .metadata
-            .and_then(|text| serde_json::from_str(text).ok())
-            .unwrap_or_default();
-        let text = |name: &str| metadata.get(name).and_then(Value::as_str).map(str::to_owned);
-        Some(Self {
-            operator: text("operator"),
-            reason: text("reason"),
-            expected_status: text("expectedStatus"),
-            refused,
-        })
     }
 }
 
 impl<'a> StepBody<'a> {
-    fn of(step: &TimelineStep<'a>) -> Self {
+    pub(super) fn of(step: &TimelineStep<'a>) -> Self {
         let event = step.event;
         let (metadata, metadata_raw) = metadata(event.metadata, event.metadata_form);
         Self {
@@ -165,85 +200,7 @@ impl<'a> StepBody<'a> {
             metadata,
             metadata_raw,
             recorded_at: Instant(event.place.recorded_at),
-            operator_change: OperatorChangeBody::of(&event, step.refused),
-        }
-    }
-}
-
-/// Writes a [`TimelineBody`] step by step.
-struct Writing {
-    parts: Parts,
-    saga: SagaId,
-    /// What is at or before this place is not asked for.
-    after: Option<TimelineKey>,
-    left: Option<u64>,
-    /// The last step that was written.
-    last: Option<TimelineKey>,
-    /// Whether there was a step too many for the page.
-    more: bool,
-    failed: bool,
-}
-
-impl Writing {
-    fn new(parts: Parts, saga: SagaId, query: StepsQuery) -> Self {
-        Self {
-            parts,
-            saga,
-            after: query.after,
-            left: query.page(),
-            last: None,
-            more: false,
-            failed: false,
-        }
-    }
-
-    fn write(&mut self, step: &TimelineStep<'_>) -> ControlFlow<()> {
-        if Some(step.event.place) <= self.after {
-            return ControlFlow::Continue(());
-        }
-        if self.left == Some(0) {
-            self.more = true;
-            return ControlFlow::Break(());
-        }
-        self.left = self.left.map(|left| left - 1);
-        if self.last.is_none() {
-            self.begin();
-        } else {
-            self.parts.part().push(b',');
-        }
-        self.last = Some(step.event.place);
-        self.json(&StepBody::of(step));
-        let sent = self.parts.send_when_full();
-        // What was not sent must not look like the end.
-        self.failed |= sent.is_break();
-        sent
-    }
-
-    fn begin(&mut self) {
-        self.parts.part().extend_from_slice(b"{\"sagaId\":");
-        let saga = self.saga.clone();
-        self.json(&saga.as_str());
-        self.parts.part().extend_from_slice(b",\"steps\":[");
-    }
-
-    /// Text and numbers can always be written.
-    fn json(&mut self, value: &impl Serialize) {
-        self.failed |= serde_json::to_writer(self.parts.part(), value).is_err();
-    }
-
-    /// Closes the answer, when all that is asked for was written.
-    fn close(mut self) {
-        if self.last.is_none() {
-            self.begin();
-        }
-        self.parts.part().push(b']');
-        if let Some(last) = self.last.filter(|_| self.more) {
-            self.parts.part().extend_from_slice(b",\"next\":");
-            self.json(&place_text(last));
-        }
-        self.parts.part().push(b'}');
-        if !self.failed {
-            self.parts.finish();
+            operator_change: OperatorNote::of(&event, step.refused).map(Into::into),
         }
     }
 }
@@ -274,70 +231,58 @@ fn metadata(text: Option<&str>, form: MetadataForm) -> (Option<&RawValue>, Optio
     responses(
         (status = 200, body = TimelineBody<'static>, description = "Its events, in fold order: all of them, or a page when size or after is given."),
         (status = 400, body = ErrorBody, description = "A parameter is not as it must be."),
-        (status = 404, body = ErrorBody, description = "No event of the saga has been seen, or it was purged; the message says which."),
+        (status = 404, body = ErrorBody, description = "No event of the saga has been seen, it had not begun at that moment, or it was purged; the message says which."),
+        (status = 409, body = ErrorBody, description = "Too many of its events came again to tell what was known at knownAt."),
         (status = 503, body = ErrorBody, description = "The archive cannot be reached."),
     )
 )]
-pub(in crate::server::api) async fn handle(
+pub(super) async fn handle(
     State(context): State<Context>,
+    caller: Caller,
     SagaIdPath(id): SagaIdPath,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let query = StepsQuery::parse(query.as_deref())?;
-    let missing = match (from_log(&context, &id, query).await, query.archive) {
-        (Err(missing), true) => missing,
-        (found, _) => return found,
+    let (what, moment) = (format!("the timeline of saga {id}"), query.moment());
+    let write = move |parts| async move {
+        let saga = id.clone();
+        let question = move |timeline: &mut Timeline<'_>| {
+            let head = TimelineBody::head(&saga, moment, timeline.basis());
+            let mut list = JsonList::begin(parts, &head, "steps", query.page());
+            let mut last = None;
+            let begun = timeline.steps(moment, query.after, &mut |step| {
+                let flow = list.add(&StepBody::of(step));
+                if flow.is_continue() {
+                    last = Some(step.event.place);
+                }
+                flow
+            })?;
+            if !begun {
+                return Err(timeline.not_begun(moment));
+            }
+            list.end(last.map(place_text));
+            Ok(())
+        };
+        moment::ask(&context, (&id, query.archive), caller.peer(), question).await
     };
-    if !context
-        .purged(id.clone())
-        .await?
-        .is_some_and(|view| view.purged.is_gone())
-    {
-        return Err(missing);
-    }
-    let (asked, saga) = (context.clone(), id.clone());
-    let write = |writing: Writing| async move { write_archived_steps(&asked, saga, writing).await };
-    sent_as_read(&id, query, write).await
+    chunked::sent(what, write).await
 }
 
-/// The steps that the log holds.
-async fn from_log(context: &Context, id: &SagaId, query: StepsQuery) -> Result<Response, ApiError> {
-    let (asked, saga) = (context.clone(), id.clone());
-    let write = |writing: Writing| async move { asked.write_steps(saga, query.after, writing).await };
-    sent_as_read(id, query, write).await
-}
-
-/// The steps that are written, sent while they are.
-async fn sent_as_read<W>(
-    id: &SagaId,
-    query: StepsQuery,
-    write: impl FnOnce(Writing) -> W,
-) -> Result<Response, ApiError>
-where
-    W: Future<Output = Result<(), ApiError>> + Send + 'static,
-{
-    let (parts, answer) = chunked::answer(format!("the timeline of saga {id}"));
-    let reading = Work::begin(write(Writing::new(parts, id.clone(), query)));
-    let without_an_answer = match answer.json(reading).await {
-        Ok(response) => return Ok(response),
-        Err(reading) => reading.ended().await,
-    };
-    match without_an_answer {
-        Some(Err(error)) => Err(error),
-        Some(Ok(())) | None => Err(ApiError::new(
-            ErrorKind::InternalError,
-            "the tracker failed to answer; its log says why",
-        )),
-    }
-}
-
-impl StepsWriter for Writing {
-    fn step(&mut self, step: &TimelineStep<'_>) -> ControlFlow<()> {
-        self.write(step)
-    }
-
-    fn end(self) {
-        self.close();
+impl<'a> TimelineBody<'a> {
+    /// What stands before the steps.
+    fn head(saga: &'a SagaId, moment: Moment, basis: &Basis) -> Self {
+        let [as_of, known_at] = moment::instants(moment);
+        let basis = (!moment.is_now()).then(|| BasisFields::from(basis));
+        let (cursor, definitions) = basis.map(|basis| (basis.cursor, basis.definitions)).unzip();
+        Self {
+            saga_id: saga.as_str(),
+            as_of,
+            known_at,
+            cursor,
+            definitions,
+            steps: Vec::new(),
+            next: None,
+        }
     }
 }
 

@@ -183,10 +183,10 @@ fn enter(store: &SharedStore, mut rows: Batch, change: impl FnOnce(&mut DeadLett
 }
 
 /// A letter that came back.
-fn put_redriven(store: &SharedStore, letter: Position) {
+fn put_redriven(store: &SharedStore, letter: Position, reason: &str) {
     let listed = DeadLetterSummaryRecord {
         topic: TOPIC,
-        reason: UNKNOWN_SCHEMA,
+        reason,
         ..DeadLetterSummaryRecord::default()
     };
     let (mut key, mut rows) = (crate::store::Key::default(), Batch::new());
@@ -196,7 +196,7 @@ fn put_redriven(store: &SharedStore, letter: Position) {
     });
     enter(store, rows, |changes| changes.add_letter(letter, &listed));
     let became = Returned::DeadLetter {
-        reason: UNKNOWN_SCHEMA.to_owned(),
+        reason: reason.to_owned(),
     };
     let value = ValueHash::default();
     mark_letter(store, letter, Happened::Returned { became, value });
@@ -206,18 +206,25 @@ fn put_redriven(store: &SharedStore, letter: Position) {
 fn letters_that_were_redriven_and_are_no_more_do_not_take_their_counter_back() {
     let store = store();
     let (removed, readable) = (Position::new(0, 1), Position::new(0, 2));
-    put_redriven(&store, removed);
-    put_redriven(&store, readable);
-    let redriven = format!("saga_tracker_dead_letters_redriven_total{{reason=\"{UNKNOWN_SCHEMA}\"}}");
+    let reasons = ["tombstone", UNKNOWN_SCHEMA];
+    put_redriven(&store, removed, reasons[0]);
+    put_redriven(&store, readable, reasons[1]);
+    let told = |metrics: &Metrics| {
+        reasons.map(|reason| {
+            let name = format!("saga_tracker_dead_letters_redriven_total{{reason=\"{reason}\"}}");
+            value(metrics, &name)
+        })
+    };
     let metrics = start(&store, 10);
-    assert_eq!(value(&metrics, &redriven), 2.0);
+    assert_eq!(told(&metrics), [1.0, 1.0]);
     // Whoever decided that one goes had seen that it was discarded, and not yet that it came back; of the
     // other one the schema is known now, and it is an event.
     mark_letter(&store, removed, Happened::Removed(Removal::decided(false)));
     enter(&store, Batch::new(), |changes| changes.take_back(readable));
-    let counts = dead_letters::counts(&*store).unwrap()[UNKNOWN_SCHEMA];
-    assert_eq!(counts.redriven + counts.removed_redriven, 0, "the sums fell");
-    assert_eq!(value(&metrics, &redriven), 2.0);
+    let counts = dead_letters::counts(&*store).unwrap();
+    let left = reasons.map(|reason| counts[reason].redriven + counts[reason].removed_redriven);
+    assert_eq!(left, [0, 0], "the sums fell");
+    assert_eq!(told(&metrics), [1.0, 1.0]);
     drop(metrics);
-    assert_eq!(value(&start(&store, 10), &redriven), 2.0);
+    assert_eq!(told(&start(&store, 10)), [1.0, 1.0]);
 }

@@ -26,7 +26,7 @@ fn nothing_given_is_the_first_page_of_all_newest_first() {
 #[test]
 fn every_parameter_arrives() {
     let query = "orderId=o%2F1&type=REFUND&status=IN_PROGRESS&fromDate=2026-01-01&toDate=2026-01-31\
-                 &asOf=2026-01-01T00:00:00Z\
+                 &asOf=2026-01-01T00:00:00Z&knownAt=2026-01-31\
                  &page=7&size=100&sort=updatedAt,ASC";
     let expected = SearchRequest {
         filter: Filter {
@@ -35,7 +35,10 @@ fn every_parameter_arrives() {
             status: Some(SagaStatus::InProgress),
             from: Some(Millis(1_767_225_600_000)),
             to: Some(Millis(1_769_903_999_999)),
-            as_of: Some(Millis(1_767_225_600_000)),
+            moment: Moment {
+                as_of: Some(Millis(1_767_225_600_000)),
+                known_at: Some(Millis(1_769_903_999_999)),
+            },
         },
         sort: Sort {
             key: SortKey::UpdatedAt,
@@ -126,7 +129,7 @@ fn the_last_page_may_be_short() {
             next_cursor: None,
             basis: Basis::default(),
         };
-        SearchBody::of(found, &Window::Page { number: 0, size }, None)
+        SearchBody::of(found, &Window::Page { number: 0, size }, Moment::default())
             .page
             .total_pages
     };

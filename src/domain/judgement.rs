@@ -1,0 +1,28 @@
+//! All that a definition says of a saga at an instant.
+
+use super::{
+    Compensation, Millis, SagaDefinitions, SagaState, Stuck, Violation, compensation, conformance, stuck,
+};
+
+/// What the definition of its type says of a saga; nothing where its type has none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// The rules that it does not keep.
+    pub conformance: Vec<Violation>,
+    /// How far what it did before it failed is undone.
+    pub compensation: Option<Compensation>,
+    /// Whether it goes on too slowly.
+    pub stuck: Option<Stuck>,
+}
+
+impl SagaDefinitions {
+    /// What they say of a saga at an instant. They must be those that its state was folded under.
+    pub fn judge(&self, state: &SagaState, now: Millis) -> Judgement {
+        self.of(&state.saga_type)
+            .map_or_else(Judgement::default, |definition| Judgement {
+                conformance: conformance(state, definition),
+                compensation: Some(compensation(state, definition)),
+                stuck: stuck(state, definition, now),
+            })
+    }
+}

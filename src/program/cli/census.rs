@@ -1,0 +1,203 @@
+//! `census`: how many sagas stood in each status, asked of a running server.
+
+use super::client::{Server, ServerArgs};
+use super::exit::Outcome;
+use super::output::{fields, table};
+use super::query::{Format, given, moments};
+use super::show::{list, text};
+use super::times;
+use crate::domain::{Millis, SagaStatus};
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+/// How many sagas stood in each status at a moment.
+#[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct CensusArgs {
+    #[command(subcommand)]
+    command: Option<CensusCommand>,
+    #[command(flatten)]
+    at: AtArgs,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum CensusCommand {
+    /// What changed between two moments, by type and status
+    Diff(DiffArgs),
+    /// How often each status was entered and left, hour by hour or day by day
+    Series(SeriesArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+struct AtArgs {
+    /// As of this event time: an instant, a date, or e.g. "2 hours ago"; what happened later does not count
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    as_of: Option<Millis>,
+    /// As it was known at this arrival time: what arrived later does not count, whenever it happened
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    known_at: Option<Millis>,
+    #[command(flatten)]
+    of: OfArgs,
+}
+
+/// Which sagas are counted.
+#[derive(Clone, Debug, Args)]
+struct OfArgs {
+    /// Only of this type
+    #[arg(long = "type", value_name = "SAGA_TYPE")]
+    saga_type: Option<String>,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+struct DiffArgs {
+    /// The first moment, by event time: an instant, a date, or e.g. "2 hours ago"
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    from: Option<Millis>,
+    /// The first moment, by arrival time
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    from_known_at: Option<Millis>,
+    /// The second moment, by event time
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    to: Option<Millis>,
+    /// The second moment, by arrival time
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    to_known_at: Option<Millis>,
+    #[command(flatten)]
+    of: OfArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+struct SeriesArgs {
+    /// Length of a stretch
+    #[arg(long, value_parser = ["hour", "day"], default_value = "hour")]
+    every: String,
+    /// The first stretch is the one that this lies in: an instant, a date, or e.g. "2 hours ago"
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    from: Option<Millis>,
+    /// The last stretch is the one that this lies in
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    to: Option<Millis>,
+    #[command(flatten)]
+    of: OfArgs,
+}
+
+pub(super) fn census(args: &CensusArgs) -> Outcome {
+    match &args.command {
+        None => {
+            let clocks = [("asOf", args.at.as_of), ("knownAt", args.at.known_at)];
+            ask("/api/v1/census", moments(clocks, false), &args.at.of, show_census)
+        }
+        Some(CensusCommand::Diff(args)) => {
+            let clocks = [
+                ("from", args.from),
+                ("fromKnownAt", args.from_known_at),
+                ("to", args.to),
+                ("toKnownAt", args.to_known_at),
+            ];
+            ask(
+                "/api/v1/census/diff",
+                moments(clocks, false),
+                &args.of,
+                show_changes,
+            )
+        }
+        Some(CensusCommand::Series(args)) => {
+            let mut query = moments([("from", args.from), ("to", args.to)], false);
+            query.push(("every", args.every.clone()));
+            ask("/api/v1/census/series", query, &args.of, show_series)
+        }
+    }
+}
+
+fn ask(
+    path: &str,
+    mut query: Vec<(&'static str, String)>,
+    of: &OfArgs,
+    show: impl Fn(&Value) -> String,
+) -> Outcome {
+    query.extend(given([("sagaType", &of.saga_type)]));
+    let answer = Server::new(&of.server)?.get(path, &query)?;
+    of.format.print(&answer, show)
+}
+
+fn of_statuses(value: &Value) -> [String; 5] {
+    SagaStatus::ALL.map(|status| text(&value[status.as_str()]))
+}
+
+fn show_census(answer: &Value) -> String {
+    let whole = fields([
+        ("as of", text(&answer["asOf"])),
+        ("known at", text(&answer["knownAt"])),
+        ("purged since", text(&answer["purged"]["total"])),
+        ("definitions", text(&answer["definitions"])),
+    ]);
+    let row = |name: String, sums: &Value| {
+        let [started, in_progress, completed, failed, compensated] = of_statuses(&sums["byStatus"]);
+        let total = text(&sums["total"]);
+        [name, total, started, in_progress, completed, failed, compensated]
+    };
+    let types = list(&answer["byType"]).iter();
+    let types = types.map(|of_type| row(text(&of_type["sagaType"]), of_type));
+    let others = answer.get("otherTypes");
+    let others = others.map(|others| row(format!("{} other types", text(&others["types"])), others));
+    let all = std::iter::once(row("all".to_owned(), answer));
+    let rows = table(
+        [
+            "TYPE",
+            "SAGAS",
+            "STARTED",
+            "IN_PROGRESS",
+            "COMPLETED",
+            "FAILED",
+            "COMPENSATED",
+        ],
+        types.chain(others).chain(all),
+    );
+    format!("{whole}\n{rows}")
+}
+
+fn show_changes(answer: &Value) -> String {
+    let changes = list(&answer["changes"]).iter().flat_map(|change| {
+        SagaStatus::ALL.into_iter().filter_map(move |status| {
+            let cell = |part: &str| text(&change[part][status.as_str()]);
+            let [before, after, entered, left] = ["before", "after", "entered", "left"].map(cell);
+            let is_same = before == after && entered == "0" && left == "0";
+            let saga_type = text(&change["sagaType"]);
+            (!is_same).then(|| [saga_type, status.to_string(), before, after, entered, left])
+        })
+    });
+    table(["TYPE", "STATUS", "BEFORE", "AFTER", "ENTERED", "LEFT"], changes)
+}
+
+fn show_series(answer: &Value) -> String {
+    let points = list(&answer["points"]).iter().map(|point| {
+        let [started, in_progress, completed, failed, compensated] = of_statuses(&point["entered"]);
+        let from = text(&point["from"]);
+        let standing = text(&point["byStatus"]["FAILED"]);
+        [
+            from,
+            started,
+            in_progress,
+            completed,
+            failed,
+            compensated,
+            standing,
+        ]
+    });
+    table(
+        [
+            "FROM",
+            "STARTED",
+            "IN_PROGRESS",
+            "COMPLETED",
+            "FAILED",
+            "COMPENSATED",
+            "FAILED AT ITS END",
+        ],
+        points,
+    )
+}

@@ -1,0 +1,81 @@
+//! The definitions in force.
+
+use super::super::context::Context;
+use super::super::error::{ApiError, ErrorBody};
+use crate::domain::{SagaDefinition, ServiceDefinition};
+use crate::pipeline::query::DefinitionsInForce;
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// Steps that are listed at most.
+const SHOWN_STEPS: usize = 100;
+
+/// The definitions that answers are given under, and the steps in use that they do not name.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Definitions)]
+pub(in crate::server::api) struct DefinitionsBody {
+    /// BLAKE3 of the definitions: equal where they say the same.
+    hash: String,
+    /// By saga type, under the keys of a definitions file.
+    #[schema(value_type = BTreeMap<String, Object>)]
+    types: BTreeMap<String, SagaDefinition>,
+    /// By service, under the keys of a definitions file.
+    #[schema(value_type = BTreeMap<String, Object>)]
+    services: BTreeMap<String, ServiceDefinition>,
+    /// Whether others are configured and come into force once the projections are made anew.
+    rebuild_due: bool,
+    /// Steps in use that no definition names, those with most events first; at most 100.
+    unknown_steps: Vec<UnknownStepBody>,
+    /// Events of such steps that are not listed.
+    other_unknown_events: u64,
+}
+
+/// A step in use that no definition names.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = UnknownStep)]
+struct UnknownStepBody {
+    step: String,
+    /// Its events.
+    events: u64,
+}
+
+impl From<DefinitionsInForce> for DefinitionsBody {
+    fn from(found: DefinitionsInForce) -> Self {
+        let mut steps = found.unnamed_steps.steps;
+        let beyond = steps.split_off(steps.len().min(SHOWN_STEPS));
+        let beyond: u64 = beyond.iter().map(|(_, events)| events).sum();
+        Self {
+            hash: found.definitions.hash(),
+            types: found.definitions.types,
+            services: found.definitions.services,
+            rebuild_due: found.rebuild_due,
+            unknown_steps: steps
+                .into_iter()
+                .map(|(step, events)| UnknownStepBody { step, events })
+                .collect(),
+            other_unknown_events: found.unnamed_steps.other_events + beyond,
+        }
+    }
+}
+
+/// The definitions in force
+#[utoipa::path(
+    get,
+    path = "/api/v1/definitions",
+    operation_id = "getDefinitions",
+    tag = "definitions",
+    responses(
+        (status = 200, body = DefinitionsBody, description = "The definitions that answers are given under."),
+        (status = 503, body = ErrorBody, description = "Too many questions are asked at once."),
+    )
+)]
+pub(in crate::server::api) async fn handle(
+    State(context): State<Context>,
+) -> Result<Json<DefinitionsBody>, ApiError> {
+    Ok(Json(context.definitions().await?.into()))
+}

@@ -1,0 +1,193 @@
+//! The rule itself: wings and rooms, and whom each may know. A line here is a decision; `main.rs` only reads it.
+
+/// The wings, lowest first. A wing may know those before it, and none behind it.
+pub(crate) const WINGS: [&str; 6] = ["domain", "store", "pipeline", "operations", "server", "program"];
+
+/// Each room, and the rooms of its own and of lower wings that it may know. It always may know itself, and the
+/// tools. `domain` and `store` have no rooms.
+pub(crate) const MAY_KNOW: &[(&str, &[&str])] = &[
+    ("domain", &[]),
+    ("store", &["domain"]),
+    ("pipeline/decode", &["domain", "store"]),
+    ("pipeline/registry", &["pipeline/decode"]),
+    ("pipeline/kafka", &["domain"]),
+    ("pipeline/projector", &["domain", "store"]),
+    ("pipeline/query", &["domain", "store"]),
+    ("pipeline/verify", &["domain", "store", "pipeline/projector"]),
+    (
+        "pipeline/ingest",
+        &[
+            "domain",
+            "store",
+            "pipeline/kafka",
+            "pipeline/decode",
+            "pipeline/registry",
+            "pipeline/projector",
+        ],
+    ),
+    ("operations/objects", &[]),
+    ("operations/archive", &["domain", "operations/objects"]),
+    ("operations/audit", &["domain", "store"]),
+    (
+        "operations/snapshot",
+        &["domain", "store", "operations/objects", "operations/audit"],
+    ),
+    ("operations/background", &["operations/audit"]),
+    (
+        "operations/rebuild",
+        &[
+            "domain",
+            "store",
+            "pipeline/projector",
+            "operations/audit",
+            "operations/background",
+        ],
+    ),
+    (
+        "operations/topic_replay",
+        &[
+            "store",
+            "pipeline/kafka",
+            "pipeline/registry",
+            "pipeline/ingest",
+            "pipeline/projector",
+            "operations/audit",
+            "operations/background",
+        ],
+    ),
+    (
+        "operations/decisions",
+        &[
+            "domain",
+            "store",
+            "pipeline/kafka",
+            "pipeline/registry",
+            "pipeline/ingest",
+            "pipeline/projector",
+        ],
+    ),
+    (
+        "operations/dead_letters",
+        &[
+            "domain",
+            "store",
+            "pipeline/kafka",
+            "pipeline/decode",
+            "pipeline/registry",
+            "pipeline/ingest",
+            "pipeline/projector",
+            "operations/decisions",
+            "operations/audit",
+        ],
+    ),
+    (
+        "operations/retention",
+        &[
+            "domain",
+            "store",
+            "pipeline/kafka",
+            "pipeline/ingest",
+            "pipeline/projector",
+            "pipeline/query",
+            "operations/audit",
+            "operations/decisions",
+            "operations/archive",
+            "operations/objects",
+        ],
+    ),
+    (
+        "server/metrics",
+        &[
+            "domain",
+            "store",
+            "pipeline/query",
+            "pipeline/ingest",
+            "operations/decisions",
+            "operations/audit",
+            "operations/snapshot",
+            "operations/retention",
+        ],
+    ),
+    (
+        "server/api",
+        &[
+            "domain",
+            "store",
+            "pipeline/decode",
+            "pipeline/query",
+            "pipeline/ingest",
+            "pipeline/projector",
+            "pipeline/verify",
+            "operations/audit",
+            "operations/background",
+            "operations/dead_letters",
+            "operations/decisions",
+            "operations/rebuild",
+            "operations/retention",
+            "operations/snapshot",
+            "operations/topic_replay",
+            "server/metrics",
+        ],
+    ),
+    ("program/demo", &["domain", "pipeline/kafka"]),
+    (
+        "program/config",
+        &[
+            "domain",
+            "store",
+            "pipeline/kafka",
+            "pipeline/registry",
+            "pipeline/projector",
+            "operations/dead_letters",
+            "operations/objects",
+            "operations/snapshot",
+            "operations/retention",
+            "server/metrics",
+            "server/api",
+        ],
+    ),
+    ("program/wiring", &["*"]),
+    ("program/cli", &["*"]),
+    // Drives whole replicas, in tests only.
+    ("simulator", &["*"]),
+];
+
+/// Rooms whose modules (the files and folders that lie in the room itself) stand in an order: none knows, even by
+/// way of others, who knows it.
+pub(crate) const ORDERED: &[&str] = &[
+    "domain",
+    "store",
+    "pipeline/decode",
+    "pipeline/registry",
+    "pipeline/kafka",
+    "pipeline/query",
+    "pipeline/verify",
+    "pipeline/ingest",
+    "operations/objects",
+    "operations/archive",
+    "operations/audit",
+    "operations/snapshot",
+    "operations/decisions",
+    "operations/dead_letters",
+    "operations/retention",
+    "server/metrics",
+    "server/api",
+    "program/demo",
+    "program/cli",
+    "program/wiring",
+    "program/config",
+];
+
+/// What stands in no wing: whoever is above the store may use it. The store itself declares its settings.
+pub(crate) const TOOLS: [&str; 3] = ["failpoint", "settings", "wait"];
+
+/// What only one room may name: an engine, Kafka's client, a codec, the clock of the machine.
+pub(crate) const ONLY_IN: [(&str, &str); 7] = [
+    ("rocksdb::", "src/store/rocks"),
+    ("rdkafka::", "src/pipeline/kafka"),
+    ("object_store::", "src/operations/objects"),
+    ("parquet::", "src/operations/archive"),
+    ("bincode::", "src/store/"),
+    ("SystemTime::now", "src/domain/clock.rs"),
+    ("park_timeout", "src/wait.rs"),
+];

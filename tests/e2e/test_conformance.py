@@ -1,0 +1,100 @@
+"""What the built-in definitions say of sagas as the shop's services report them."""
+
+import uuid
+from datetime import timedelta
+
+import pytest
+
+import checks
+
+pytestmark = pytest.mark.tracker
+
+START = 1_735_689_600_000
+DEADLINE = timedelta(minutes=30) // timedelta(milliseconds=1)
+COMPENSATION = timedelta(minutes=5) // timedelta(milliseconds=1)
+
+
+def report(world, saga, *steps):
+    """One second apart."""
+    for number, (step, status) in enumerate(steps):
+        at = START + 1000 * number
+        event = {
+            "eventId": str(uuid.uuid4()),
+            "eventTimestamp": at,
+            "sagaId": saga,
+            "sagaType": "ORDER_CREATION",
+            "step": step,
+            "status": status,
+            "orderId": f"order of {saga}",
+            "metadata": None,
+            "recordedAt": at,
+        }
+        world.publisher.send_raw(saga.encode(), world.publisher.encode(event))
+
+
+CREATED = ("ORDER_CREATED", "STARTED")
+RESERVED = ("STOCK_RESERVED", "COMPLETED")
+TIMEOUT = ("ORDER_TIMEOUT", "FAILED")
+SAGAS = {
+    "confirmed": [CREATED, RESERVED, ("PAYMENT_COMPLETED", "IN_PROGRESS"), ("ORDER_CONFIRMED", "COMPLETED")],
+    "old-name": [CREATED, RESERVED, ("ORDER_CONFIRMATION", "COMPLETED")],
+    "out-of-stock": [CREATED, ("STOCK_RESERVATION_FAILED", "FAILED"), ("ORDER_CANCELLED", "FAILED")],
+    "owing": [CREATED, RESERVED, TIMEOUT],
+    "released": [CREATED, RESERVED, TIMEOUT, ("STOCK_RELEASED", "IN_PROGRESS"), ("ORDER_CANCELLED", "FAILED")],
+    "release-failed": [CREATED, RESERVED, TIMEOUT, ("STOCK_RELEASED", "FAILED")],
+    "stuck": [CREATED, RESERVED],
+    "strange": [CREATED, ("GIFT_WRAPPED", "IN_PROGRESS"), ("ORDER_CONFIRMED", "COMPLETED")],
+}
+
+
+@pytest.fixture(scope="module")
+def shop(module_world):
+    for saga, steps in SAGAS.items():
+        report(module_world, saga, *steps)
+    module_world.publisher.flush()
+    return module_world.tracker().start().wait_caught_up()
+
+
+def ask(shop, saga):
+    answer = shop.api.request("GET", f"/api/v1/sagas/{saga}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize(
+    ("saga", "status", "compensation", "owed", "rules"),
+    [
+        ("confirmed", "COMPLETED", "NOT_NEEDED", [], []),
+        ("old-name", "COMPLETED", "NOT_NEEDED", [], []),
+        ("out-of-stock", "FAILED", "NOTHING_TO_COMPENSATE", [], []),
+        ("owing", "FAILED", "OWED", ["STOCK_RESERVED"], ["NEVER_COMPENSATED"]),
+        ("released", "FAILED", "COMPENSATED", [], []),
+        ("release-failed", "FAILED", "COMPENSATED", [], ["COMPENSATION_FAILED"]),
+        ("stuck", "IN_PROGRESS", "NOT_NEEDED", [], []),
+        ("strange", "COMPLETED", "NOT_NEEDED", [], ["UNKNOWN_STEP"]),
+    ],
+)
+def test_what_is_owed_and_which_rules_are_not_kept(shop, saga, status, compensation, owed, rules):
+    body = ask(shop, saga)
+    assert body["currentStatus"] == status
+    assert body["compensation"]["state"] == compensation
+    assert [step["step"] for step in body["compensation"]["owed"]] == owed
+    assert [violation["rule"] for violation in body["conformance"]] == rules
+
+
+def test_a_saga_is_stuck_since_its_time_was_over(shop):
+    stuck = {saga: ask(shop, saga)["stuck"] for saga in SAGAS}
+    assert {saga for saga, why in stuck.items() if why} == {"owing", "stuck"}
+    assert stuck["stuck"]["rule"] == "PAST_DEADLINE"
+    assert checks.millis(stuck["stuck"]["since"]) == START + DEADLINE
+    assert stuck["stuck"]["awaited"] == ["ORDER_CONFIRMED"]
+    assert stuck["owing"]["rule"] == "COMPENSATION_OVERDUE"
+    assert checks.millis(stuck["owing"]["since"]) == START + 2000 + COMPENSATION
+    assert stuck["owing"]["awaited"] == ["COMPENSATION_STOCK", "STOCK_RELEASED"]
+
+
+def test_a_step_that_no_definition_names_is_named(shop):
+    body = shop.api.request("GET", "/api/v1/definitions").json()
+    assert [(step["step"], step["events"]) for step in body["unknownSteps"]] == [("GIFT_WRAPPED", 1)]
+    assert set(body["types"]) == {"ORDER_CREATION", "PAYMENT_COMPLETION"}
+    assert len(body["hash"]) == 64 and body["rebuildDue"] is False
