@@ -2,11 +2,11 @@
 //!
 //! `seed-good-*` are inputs that a target must take as what it is about; the others it must refuse.
 
+use saga_tracker_rooms::bodies::SCHEMAS;
 use saga_tracker_rooms::domain::{
     Event, EventId, MetadataForm, Millis, OrderId, Position, SagaDefinitions, SagaId, SagaStatus, SagaType,
     Step, TimelineKey, fold,
 };
-use saga_tracker_rooms::bodies::SCHEMAS;
 use saga_tracker_rooms::store::codec::Record;
 use saga_tracker_rooms::store::keys::{self, Key};
 use saga_tracker_rooms::store::records::{

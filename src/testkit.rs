@@ -6,8 +6,9 @@ use crate::pipeline::projector::{Projector, ProjectorSettings};
 use crate::pipeline::verify::Verify;
 use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, DeadLetterMark, Happened};
+use crate::store::ledger::OffsetSums;
 use crate::store::memory::MemoryStore;
-use crate::store::records::{FeedRecord, LogRecord, OffsetRecord};
+use crate::store::records::{FeedRecord, LogRecord, OffsetClass, OffsetRecord};
 use crate::store::{Batch, Durability, Key, SharedStore, Table, keys, reads};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -55,6 +56,7 @@ pub(crate) fn append(store: &SharedStore, events: &[Event]) {
     let mut batch = Batch::new();
     let mut key = Key::default();
     let mut cut = reads::log_cut(&**store, TOPIC).unwrap();
+    let mut accounted = OffsetSums::default();
     for event in events {
         keys::log(&mut key, &event.saga_id, event.timeline_key());
         batch.put_with(Table::Log, &key, |bytes| LogRecord::of(event).write(bytes));
@@ -64,6 +66,8 @@ pub(crate) fn append(store: &SharedStore, events: &[Event]) {
         };
         keys::by_offset(&mut key, event.position);
         batch.put_with(Table::Feed, &key, |bytes| entry.write(bytes));
+        let partition = event.position.partition;
+        accounted.add(partition, event.arrived_at, OffsetClass::Logged, 1);
         let next = cut.next(event.position.partition).max(event.position.offset + 1);
         cut.set(event.position.partition, next);
     }
@@ -75,6 +79,7 @@ pub(crate) fn append(store: &SharedStore, events: &[Event]) {
         };
         batch.put_with(Table::Offsets, &key, |bytes| row.write(bytes));
     }
+    accounted.put(&**store, Table::Accounted, &mut batch).unwrap();
     store.write(&batch, Durability::Process).unwrap();
 }
 

@@ -25,7 +25,7 @@ const DIFF: &str = r#"{"sagaId":"order-1","from":{"asOf":null,"knownAt":"2025-01
  "to":{"asOf":null,"knownAt":null,"saga":null,"onlyHereCount":102,"onlyHere":[
   {"eventId":"e2","step":"PAYMENT_FAILED","status":"FAILED","producerService":"payment-service","traceId":null,"recordedAt":"2025-01-02T03:05:00Z","arrivedAt":"2025-01-02T03:05:00Z","partition":0,"offset":3}]},
  "fields":[{"field":"currentStatus","from":"STARTED","to":"FAILED"},{"field":"traceIds","from":[],"to":["t1"]}],"cursor":{"0":7},"definitions":"d1"}"#;
-const STATISTICS: &str = r#"{"period":{"from":"2025-01-01T00:00:00Z","to":null},"total":4,"byStatus":{"STARTED":0,"IN_PROGRESS":1,"COMPLETED":2,"FAILED":1,"COMPENSATED":0},"byType":{"ORDER_CREATION":4},"failureRate":0.25,"compensationRate":0.0,"avgDurationSeconds":1.5}"#;
+const STATISTICS: &str = r#"{"period":{"from":"2025-01-01T00:00:00Z","to":null},"total":4,"byStatus":{"STARTED":0,"IN_PROGRESS":1,"COMPLETED":2,"FAILED":1,"COMPENSATED":0},"byType":{"ORDER_CREATION":4},"failureRate":0.25,"compensationRate":0.0,"everFailed":2,"everFailedRate":0.5,"compensatedOfFailed":0.5,"successRate":0.6666666666666666,"avgDurationSeconds":1.5}"#;
 const NOT_FOUND: &str = r#"{"error":"NOT_FOUND","message":"no saga \"order-2\"","timestamp":"2025-01-02T03:04:05Z","path":"/api/v1/sagas/order-2","details":{}}"#;
 
 fn page(sagas: &[&str], next: Option<&str>) -> String {
@@ -308,6 +308,53 @@ fn census_asks_for_the_moment_and_shows_each_type() {
 }
 
 #[test]
+fn ledger_shows_each_class_and_fails_when_anything_is_unexplained() {
+    let classes = |unexplained: u64| {
+        format!(
+            r#""offsets":9,"applied":6,"duplicate":1,"operator":0,"purged":0,"pending":0,"deadLetter":1,"gap":{{"transactionMarker":1,"compaction":0,"expired":0,"unexplained":{unexplained}}}"#
+        )
+    };
+    let ledger = |unexplained: u64| {
+        let classes = classes(unexplained);
+        let complete = unexplained == 0;
+        format!(
+            r#"{{"complete":{complete},"unexplained":{unexplained},"total":{{{classes}}},"partitions":[{{"partition":0,"start":0,"next":9,"complete":{complete},{classes},"days":[{{"day":"2025-01-02",{classes}}}]}}],"cursor":{{"0":9}}}}"#
+        )
+    };
+    let asked = [
+        "GET /api/v1/ledger?partition=0&fromDay=2025-01-02",
+        "GET /api/v1/ledger",
+    ];
+    let server = Server::start(&[(asked[0], 200, &ledger(0)), (asked[1], 200, &ledger(2))]);
+    let days = ["--partition", "0", "--from-day", "2025-01-02"];
+    let ran = run(&[&["ledger"], &days[..], &["--url", &server.url]].concat(), &[]);
+    assert_eq!(ran.code, 0);
+    let day = ran.stdout.lines().find(|line| line.contains("2025-01-02"));
+    let cells: Vec<&str> = day.unwrap().split_whitespace().collect();
+    assert_eq!(
+        cells,
+        [
+            "0",
+            "2025-01-02",
+            "6",
+            "1",
+            "0",
+            "0",
+            "0",
+            "1",
+            "1",
+            "0",
+            "0",
+            "0"
+        ]
+    );
+    let ran = run(&["ledger", "--json", "--url", &server.url], &[]);
+    assert_eq!(ran.code, 1);
+    assert_eq!(ran.stdout.trim_end(), ledger(2));
+    assert_eq!(server.requests(), asked);
+}
+
+#[test]
 fn census_diff_and_series_show_what_changed() {
     let none = r#"{"STARTED":0,"IN_PROGRESS":0,"COMPLETED":0,"FAILED":0,"COMPENSATED":0}"#;
     let one = none.replace("\"FAILED\":0", "\"FAILED\":1");
@@ -454,4 +501,54 @@ fn the_digest_of_a_running_server_is_printed_with_its_offsets() {
     let body = r#"{"at":{"0":12,"1":7},"topics":{"ops":{"0":3}},"applied":2,"rules":{"ORDER":["DONE"]},"total":"00112233445566778899aabbccddeeff","tables":{"log":"0123456789abcdef"}}"#;
     let server = Server::start(&[("GET /internal/v1/digest", 200, body)]);
     insta::assert_snapshot!("digest", run(&["digest", "--url", &server.url], &[]).stdout);
+}
+
+#[test]
+fn export_passes_on_what_the_server_sends() {
+    let events = "GET /api/v1/export/events?format=xes&sagaType=ORDER_CREATION&fromDate=2025-01-01\
+                  &toDate=2025-01-31&asOf=2025-02-01T00%3A00%3A00Z";
+    let steps = "GET /api/v1/export/sagas/a%2Fb/steps?format=csv&cursor=1.0.2&archive=true";
+    let letters = "GET /api/v1/export/dead-letters?format=ndjson&limit=5&reason=unknown_status&step=a%3Db";
+    let server = Server::start(&[
+        (events, 200, "<log>\u{1b}</log>\n"),
+        (steps, 200, "id\r\n1\r\n"),
+        (letters, 200, ""),
+    ]);
+    for (arguments, printed) in [
+        (
+            "xes --type ORDER_CREATION --from 2025-01-01 --to 2025-01-31 --as-of 2025-02-01T00:00:00Z",
+            "<log>\u{1b}</log>\n",
+        ),
+        (
+            "csv --of steps --saga a/b --cursor 1.0.2 --archive",
+            "id\r\n1\r\n",
+        ),
+        (
+            "ndjson --of dead-letters --limit 5 --where reason=unknown_status --where step=a=b",
+            "",
+        ),
+    ] {
+        let arguments = ["export"]
+            .into_iter()
+            .chain(arguments.split(' '))
+            .chain(["--url", &server.url]);
+        let ran = run(&arguments.collect::<Vec<_>>(), &[]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (0, printed), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn an_export_that_is_refused_or_makes_no_sense_says_so() {
+    let refusal = NOT_FOUND.replace("NOT_FOUND", "BAD_REQUEST");
+    let server = Server::start(&[("GET /api/v1/export/sagas?format=ocel", 400, &refusal)]);
+    let ran = run(&["export", "ocel", "--of", "sagas", "--url", &server.url], &[]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
+    assert!(ran.stderr.contains("BAD_REQUEST"), "{}", ran.stderr);
+    for arguments in [
+        ["export", "pdf"].as_slice(),
+        &["export", "csv", "--of", "steps"],
+        &["export", "csv", "--where", "reason"],
+    ] {
+        assert_eq!(run(arguments, &[]).code, 2, "{arguments:?}");
+    }
 }

@@ -187,6 +187,18 @@ pub fn keys(data: &[u8]) -> usize {
         keys::census(&mut key, cell, &SagaType::from(saga_type));
         kinds += same(key.sort());
     }
+    if let Ok((saga_type, status)) = keys::parse_total_of_type(data) {
+        keys::total_of_type(&mut key, "name", saga_type, status);
+        assert_eq!(key.sort(), data);
+    }
+    if let Ok((saga_type, status, bucket)) = keys::parse_total_of_bucket(data) {
+        keys::total_of_bucket(&mut key, "name", saga_type, (status, bucket));
+        assert_eq!(key.sort(), data);
+    }
+    if let Ok(day) = keys::parse_ledger_day(data) {
+        keys::ledger(&mut key, 0, day);
+        kinds += same(key.sort());
+    }
     if let Ok((status, step)) = keys::parse_total_processed(data) {
         keys::total_processed(&mut key, "name", status, step);
         kinds += same(key.sort());

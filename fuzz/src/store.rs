@@ -1,15 +1,21 @@
 //! Keys, records and the table of tables, without the engines.
 
+#[path = "../../src/store/cells.rs"]
+pub mod cells;
+#[path = "../../src/store/census_records.rs"]
+mod census_records;
 #[path = "../../src/store/codec.rs"]
 pub mod codec;
+#[path = "../../src/store/dead_letter_records.rs"]
+mod dead_letter_records;
 #[path = "../../src/store/error.rs"]
 mod error;
 #[path = "../../src/store/key.rs"]
 mod key;
 #[path = "../../src/store/keys.rs"]
 pub mod keys;
-#[path = "../../src/store/dead_letter_records.rs"]
-mod dead_letter_records;
+#[path = "../../src/store/ledger_records.rs"]
+mod ledger_records;
 #[path = "../../src/store/purged_records.rs"]
 mod purged_records;
 #[path = "../../src/store/records.rs"]

@@ -1,4 +1,6 @@
-//! How long sagas took from FAILED to COMPENSATED, in buckets.
+//! How long sagas took, in buckets: from FAILED to COMPENSATED, and from their start to an outcome.
+
+use super::SagaStatus;
 
 /// Upper bounds of the buckets that times from FAILED to COMPENSATED are counted in, seconds.
 pub const COMPENSATION_BUCKETS: [f64; 14] = [
@@ -19,7 +21,7 @@ pub struct CompensationTimes {
 impl CompensationTimes {
     /// Adds one.
     pub fn add(&mut self, millis: u64) {
-        let bucket = bucket_of(millis);
+        let bucket = bucket_in(&COMPENSATION_BUCKETS, millis);
         match self.counts.binary_search_by_key(&bucket, |(bucket, _)| *bucket) {
             Ok(place) => self.counts[place].1 = self.counts[place].1.saturating_add(1),
             Err(place) => self.counts.insert(place, (bucket, 1)),
@@ -28,10 +30,19 @@ impl CompensationTimes {
     }
 }
 
-fn bucket_of(millis: u64) -> u8 {
+/// Upper bounds of the buckets that times from a saga's start to its outcome are counted in, seconds.
+pub const DURATION_BUCKETS: [f64; 14] = [
+    0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 21_600.0, 86_400.0,
+];
+
+/// The statuses that such times are counted for.
+pub const OUTCOMES: [SagaStatus; 3] = [SagaStatus::Completed, SagaStatus::Failed, SagaStatus::Compensated];
+
+/// The number of the bucket that a time lies in; that of all bounds behind the last one.
+pub fn bucket_in(bounds: &[f64], millis: u64) -> u8 {
     let seconds = millis as f64 / 1000.0;
-    let bucket = COMPENSATION_BUCKETS.iter().position(|bound| seconds <= *bound);
-    u8::try_from(bucket.unwrap_or(COMPENSATION_BUCKETS.len())).unwrap_or(u8::MAX)
+    let bucket = bounds.iter().position(|bound| seconds <= *bound);
+    u8::try_from(bucket.unwrap_or(bounds.len())).unwrap_or(u8::MAX)
 }
 
 #[cfg(test)]

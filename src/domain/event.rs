@@ -115,11 +115,10 @@ impl<'a> EventRef<'a> {
     /// `failureReason` of the metadata, its first [`MAX_FAILURE_REASON_CHARS`] characters; `None` when it is
     /// blank or no text.
     pub fn failure_reason(&self) -> Option<Box<str>> {
+        // Hardly any event has one, and parsing takes longer than looking.
         let object = self
             .metadata
-            .filter(|_| self.metadata_form == MetadataForm::Object)?;
-        // Hardly any event has one, and parsing takes longer than looking.
-        memchr::memmem::find(object.as_bytes(), FAILURE_REASON.as_bytes())?;
+            .filter(|text| self.metadata_form == MetadataForm::Object && text.contains(FAILURE_REASON))?;
         let object: FailureReason = serde_json::from_str(object).ok()?;
         let reason = object.reason?;
         let reason = reason.as_str()?.trim();

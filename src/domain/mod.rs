@@ -30,7 +30,7 @@ mod transition;
 pub use anomaly::{Anomaly, AnomalyKind, AnomalyLog, Conflict, ConflictLog, MAX_KEPT_ANOMALIES};
 pub use bounded::BoundedLog;
 pub use checkpoint::Junction;
-pub use compensation::{COMPENSATION_BUCKETS, CompensationTimes};
+pub use compensation::{COMPENSATION_BUCKETS, CompensationTimes, DURATION_BUCKETS, OUTCOMES, bucket_in};
 pub use conformance::{
     Compensation, CompensationState, ConformanceRule, Owed, Violation, compensation, conformance,
 };
@@ -46,7 +46,9 @@ pub use purged::{Evidence, PurgedSaga, Remains, RowGroups, evidence};
 pub use saga_tracker_sdk::contract::SagaStatus;
 pub use said::{MAX_TRACE_IDS, Said, TraceIds};
 pub use state::{Listed, MAX_LISTED, SagaState};
-pub use status_log::{MAX_KEPT_CHANGES, StatusAt, StatusChange, StatusLog, StatusMove, StatusPath};
+pub use status_log::{
+    MAX_KEPT_CHANGES, Milestone, StatusAt, StatusChange, StatusLog, StatusMove, StatusPath,
+};
 pub use stuck::{Stuck, StuckRule, stuck};
 pub use tally::{Mark, Reports, StepTally};
 pub use time::Millis;

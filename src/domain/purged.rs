@@ -78,6 +78,8 @@ pub struct PurgedSaga {
     pub last: Position,
     /// In which row groups of the decision's archive object they are, if it has one.
     pub row_groups: Option<RowGroups>,
+    /// How many of those deliveries arrived in which partition on which day.
+    pub arrivals: BTreeMap<(u32, i64), u32>,
     /// What is known of its status at every instant.
     pub path: StatusPath,
     /// What it added to sums that never shrink.

@@ -52,15 +52,36 @@ pub struct StatusMove {
     pub from: Option<SagaStatus>,
     /// What it came into.
     pub to: SagaStatus,
+    /// Whether it is the first that counts of its kind.
+    pub first: Option<Milestone>,
+}
+
+/// What a saga may do several times, and counts once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Milestone {
+    /// It came into FAILED.
+    Failure,
+    /// After that it came into COMPENSATED.
+    Compensation,
+}
+
+impl Milestone {
+    /// What comes next behind the one before, when a saga comes into a status.
+    const fn after(before: Option<Self>, to: SagaStatus) -> Option<Self> {
+        match (before, to) {
+            (None, SagaStatus::Failed) => Some(Self::Failure),
+            (Some(Self::Failure), SagaStatus::Compensated) => Some(Self::Compensation),
+            _ => None,
+        }
+    }
 }
 
 impl StatusPath {
     /// The moves, one behind the other. Where only the log can tell, the saga counts as what it was at the
     /// beginning of that stretch.
     pub fn moves(&self) -> impl Iterator<Item = StatusMove> + '_ {
-        let last = Some(self.last).filter(|_| !self.changes.is_complete());
-        let mut changes = self.changes.kept.iter().copied().chain(last).peekable();
-        let mut before = None;
+        let mut changes = self.known().peekable();
+        let (mut before, mut done) = (None, None);
         std::iter::from_fn(move || {
             loop {
                 let mut change = changes.next()?;
@@ -70,10 +91,36 @@ impl StatusPath {
                 if before != Some(change.status) {
                     let from = before.replace(change.status);
                     let StatusChange { at, status: to } = change;
-                    return Some(StatusMove { at, from, to });
+                    let first = Milestone::after(done, to);
+                    done = first.or(done);
+                    return Some(StatusMove { at, from, to, first });
                 }
             }
         })
+    }
+
+    /// How often each status was entered, by number of status. Of a saga with very many changes the first ones and
+    /// the last count.
+    pub fn entries(&self) -> [u32; 5] {
+        let mut entries = [0; 5];
+        for change in self.known() {
+            entries[usize::from(change.status.tag())] += 1;
+        }
+        entries
+    }
+
+    /// When it first came into a status.
+    pub fn first(&self, status: SagaStatus) -> Option<Millis> {
+        let mut known = self.known();
+        known
+            .find(|change| change.status == status)
+            .map(|change| change.at)
+    }
+
+    /// The changes that are kept, and the last one.
+    fn known(&self) -> impl Iterator<Item = StatusChange> + '_ {
+        let last = Some(self.last).filter(|_| !self.changes.is_complete());
+        self.changes.kept.iter().copied().chain(last)
     }
 
     /// The stretch of which only the log can tell, if there is one.
@@ -140,6 +187,44 @@ mod tests {
     }
 
     #[test]
+    fn the_first_failure_counts_and_the_first_compensation_behind_it() {
+        let firsts = |changes: &[(i64, SagaStatus)]| -> Vec<(i64, Milestone)> {
+            let path = path(changes);
+            path.moves()
+                .filter_map(|step| Some((step.at.0, step.first?)))
+                .collect()
+        };
+        let twice = [(1, Failed), (2, Compensated), (3, Failed), (4, Compensated)];
+        assert_eq!(
+            firsts(&twice),
+            [(1, Milestone::Failure), (2, Milestone::Compensation)]
+        );
+        assert_eq!(
+            firsts(&[(1, Compensated), (2, Failed)]),
+            [(2, Milestone::Failure)]
+        );
+        assert_eq!(
+            firsts(&[(1, Failed), (2, InProgress), (3, Failed)]),
+            [(1, Milestone::Failure)]
+        );
+        assert_eq!(firsts(&[(1, Started), (2, Compensated)]), []);
+    }
+
+    #[test]
+    fn every_entry_counts_and_the_first_is_found() {
+        let of = path(&[(1, Started), (5, Failed), (5, Started), (7, Failed)]);
+        assert_eq!(of.entries(), [2, 0, 0, 2, 0]);
+        assert_eq!(of.first(Failed), Some(Millis(5)));
+        assert_eq!(of.first(Compensated), None);
+        let statuses = [Failed, InProgress].into_iter().cycle();
+        let mut many: Vec<(i64, SagaStatus)> = (0..).zip(statuses).take(20).collect();
+        many.push((20, Compensated));
+        let of = path(&many);
+        assert_eq!(of.entries().iter().sum::<u32>() as usize, MAX_KEPT_CHANGES + 1);
+        assert_eq!(of.first(Compensated), Some(Millis(20)));
+    }
+
+    #[test]
     fn what_came_and_went_within_an_instant_is_no_move() {
         let path = path(&[(1, Started), (5, Failed), (5, Started), (7, InProgress)]);
         assert_eq!(moves(&path), [(1, None, Started), (7, Some(Started), InProgress)]);
@@ -154,7 +239,7 @@ mod tests {
         let from = (kept - 1) * 10;
         assert_eq!(path.in_log(), Some(Millis(from)..Millis(190)));
         for at in -1..300 {
-            let now = changes.iter().filter(|(then, _)| *then <= at).next_back();
+            let now = changes.iter().rfind(|(then, _)| *then <= at);
             let expected = match now {
                 None => StatusAt::NotBegun,
                 Some(_) if (from..190).contains(&at) => StatusAt::InLog,

@@ -19,6 +19,11 @@ impl Millis {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
     }
 
+    /// The day of UTC that it lies in, counted from 1970-01-01.
+    pub const fn day(self) -> i64 {
+        self.0.div_euclid(24 * 60 * 60 * 1000)
+    }
+
     /// Whole and fractional seconds since 1970.
     pub fn as_seconds(self) -> f64 {
         self.0 as f64 / 1000.0

@@ -2,7 +2,7 @@
 
 use super::oracle::account::Account;
 use super::oracle::sagas::Sagas;
-use super::oracle::{answers, ledger};
+use super::oracle::{answers, ledger, offsets};
 use super::plan::Trouble;
 use super::replica::{Part, Process, Replica};
 use super::sim::Sim;
@@ -160,6 +160,8 @@ impl Sim {
             lows.values_mut().for_each(|low| *low = u64::MAX);
         }
         ledger::differences(&rows, &account, &sagas, &lows, &mut found);
+        let classes = (&account, &sagas);
+        offsets::differences(&process.query, &rows, classes, &mut found);
         let mut rng = self.world.dice();
         let leads = self.plan.has(Trouble::OtherDefinitions);
         answers::differences(&process.query, &account, &sagas, (&mut rng, leads), &mut found);

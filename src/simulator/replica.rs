@@ -181,7 +181,7 @@ impl Replica {
             replica: self.number,
             noted: self.noted.clone(),
         });
-        let query = Query::new(store.clone(), definitions.clone());
+        let query = Query::new(store.clone(), definitions.clone()).of_topic(TRACKER);
         let status: Arc<IngestStatus> = Arc::default();
         let asked_for = Arc::<AskedFor>::default();
         // Where a schema is late nothing is purged, and elsewhere nobody need ask: what is unknown stays so.

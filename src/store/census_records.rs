@@ -2,7 +2,7 @@
 
 use super::StoreError;
 use super::codec::{Record, status};
-use crate::domain::{Millis, SagaStatus, StatusChange, StatusLog, StatusMove, StatusPath};
+use crate::domain::{Milestone, Millis, SagaStatus, StatusChange, StatusLog, StatusMove, StatusPath};
 use bincode::{BorrowDecode, Encode};
 
 /// `by_started`: what is known of a saga's status at every instant.
@@ -95,13 +95,17 @@ pub struct CensusRecord {
     pub entered: [i64; 5],
     /// What left it.
     pub left: [i64; 5],
+    /// Sagas that entered FAILED, each once.
+    pub ever_failed: i64,
+    /// Of those, the ones that entered COMPENSATED afterwards, each once.
+    pub ever_compensated: i64,
     /// Of those that entered COMPLETED, less those that left it: the time since their start, milliseconds.
     pub completed_millis: i64,
 }
 
 impl Record<'_> for CensusRecord {
     const TABLE: &'static str = "census";
-    const FORMAT: u8 = 1;
+    const FORMAT: u8 = 2;
 }
 
 impl CensusRecord {
@@ -112,6 +116,11 @@ impl CensusRecord {
         self.entered[usize::from(step.to.tag())] += sign;
         if step.to == COMPLETED {
             self.completed_millis += sign * since_start;
+        }
+        match step.first {
+            Some(Milestone::Failure) => self.ever_failed += sign,
+            Some(Milestone::Compensation) => self.ever_compensated += sign,
+            None => {}
         }
         if let Some(from) = step.from {
             self.left[usize::from(from.tag())] += sign;
@@ -132,6 +141,8 @@ impl CensusRecord {
         };
         pairs(&mut self.entered, &other.entered);
         pairs(&mut self.left, &other.left);
+        self.ever_failed += times * other.ever_failed;
+        self.ever_compensated += times * other.ever_compensated;
         self.completed_millis += times * other.completed_millis;
     }
 
@@ -152,11 +163,13 @@ pub struct MoveRecord<'a> {
     /// What it left; one more than the number of the status, 0 for nothing.
     from: u8,
     to: u8,
+    /// 1 for the first failure, 2 for the first compensation behind it, 0 for all others.
+    first: u8,
 }
 
 impl<'a> Record<'a> for MoveRecord<'a> {
     const TABLE: &'static str = "moves";
-    const FORMAT: u8 = 1;
+    const FORMAT: u8 = 2;
 }
 
 impl<'a> MoveRecord<'a> {
@@ -167,21 +180,32 @@ impl<'a> MoveRecord<'a> {
             started_before: step.at.0.wrapping_sub(started_at.0),
             from: step.from.map_or(0, |status| status.tag() + 1),
             to: step.to.tag(),
+            first: match step.first {
+                None => 0,
+                Some(Milestone::Failure) => 1,
+                Some(Milestone::Compensation) => 2,
+            },
         }
     }
 
     /// The move at an instant, and when the saga started.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] for a status that does not exist.
+    /// [`StoreError::Corrupt`] for a status, or a mark, that does not exist.
     pub fn at(&self, at: Millis) -> Result<(StatusMove, Millis), StoreError> {
         let from = match self.from {
             0 => None,
             tag => Some(status(tag - 1, Self::TABLE)?),
         };
         let to = status(self.to, Self::TABLE)?;
+        let first = match self.first {
+            0 => None,
+            1 => Some(Milestone::Failure),
+            2 => Some(Milestone::Compensation),
+            mark => return Err(StoreError::Corrupt(format!("moves: mark {mark}"))),
+        };
         let started_at = Millis(at.0.wrapping_sub(self.started_before));
-        Ok((StatusMove { at, from, to }, started_at))
+        Ok((StatusMove { at, from, to, first }, started_at))
     }
 }
 

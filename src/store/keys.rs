@@ -17,6 +17,7 @@
 //! | redrives, those that have not ended | `U` | number u64; 0 says that all are there |
 //! | redrives, letters | `L` · number u64 | partition u32 · offset u64 |
 //! | gaps | partition u32 | offset u64 |
+//! | accounted, ledger | partition u32 | day i64, the lowest number for all days |
 //! | purged | saga id | – |
 //! | archived, holds | decision >> 16 u64 | decision u64 |
 //! | decisions | 0 u32 · offset >> 16 u64 | offset u64 |
@@ -256,6 +257,29 @@ pub fn gap(key: &mut Key, first: Position) {
         .sort_from_here()
         .u64(first.offset)
         .end();
+}
+
+/// The number in the place of a day in `accounted` and `ledger` that stands for all days.
+const ALL_DAYS: i64 = i64::MIN;
+
+/// `accounted` and `ledger`: a day of a partition, or all of its days.
+pub fn ledger(key: &mut Key, partition: u32, day: Option<i64>) {
+    key.begin()
+        .u32(partition)
+        .sort_from_here()
+        .i64(day.unwrap_or(ALL_DAYS))
+        .end();
+}
+
+/// The day that a sort key of `accounted` or `ledger` stands for; `None` for all days.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_ledger_day(sort: &[u8]) -> Result<Option<i64>, KeyError> {
+    let mut fields = Fields::of("ledger", sort);
+    let day = fields.i64()?;
+    fields.end()?;
+    Ok((day != ALL_DAYS).then_some(day))
 }
 
 /// `decisions`: one offset of the ops topic's only partition.
@@ -605,6 +629,44 @@ pub fn parse_total_processed(sort: &[u8]) -> Result<(SagaStatus, &str), KeyError
     let [tag] = fields.take::<1>()?;
     let status = SagaStatus::from_tag(tag).ok_or_else(|| fields.fail())?;
     Ok((status, fields.text()?))
+}
+
+/// `totals`: a sum of a saga type and a status.
+pub fn total_of_type(key: &mut Key, name: &str, saga_type: &str, status: SagaStatus) {
+    key.begin()
+        .text(name.as_bytes())
+        .sort_from_here()
+        .text(saga_type.as_bytes())
+        .u8(status.tag())
+        .end();
+}
+
+/// The saga type and status that a sort key of the totals stands for.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_total_of_type(sort: &[u8]) -> Result<(&str, SagaStatus), KeyError> {
+    let fail = || Fields::of("totals", sort).fail();
+    let (tag, saga_type) = sort.split_last().ok_or_else(fail)?;
+    let status = SagaStatus::from_tag(*tag).ok_or_else(fail)?;
+    Ok((Fields::of("totals", saga_type).text()?, status))
+}
+
+/// `totals`: a sum of a saga type, a status and a histogram bucket.
+pub fn total_of_bucket(key: &mut Key, name: &str, saga_type: &str, (status, bucket): (SagaStatus, u8)) {
+    total_of_type(key, name, saga_type, status);
+    key.u8(bucket).end();
+}
+
+/// The saga type, status and bucket that a sort key of the totals stands for.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_total_of_bucket(sort: &[u8]) -> Result<(&str, SagaStatus, u8), KeyError> {
+    let fail = || Fields::of("totals", sort).fail();
+    let (bucket, rest) = sort.split_last().ok_or_else(fail)?;
+    let (saga_type, status) = parse_total_of_type(rest)?;
+    Ok((saga_type, status, *bucket))
 }
 
 #[cfg(test)]

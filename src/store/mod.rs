@@ -23,6 +23,8 @@ mod error;
 mod hand_on;
 mod key;
 pub mod keys;
+pub mod ledger;
+mod ledger_records;
 mod letter_states;
 pub mod memory;
 pub mod offsets;

@@ -25,6 +25,7 @@ pub struct PurgedRecord<'a> {
     first: (u32, u64),
     last: (u32, u64),
     row_groups: Option<(u32, u32)>,
+    arrivals: Vec<(u32, i64, u32)>,
     path: StartedRecord,
     remains: RemainsRecord<'a>,
     restored: Option<(u64, i64)>,
@@ -45,7 +46,7 @@ struct RemainsRecord<'a> {
 
 impl<'a> Record<'a> for PurgedRecord<'a> {
     const TABLE: &'static str = "purged";
-    const FORMAT: u8 = 4;
+    const FORMAT: u8 = 5;
 }
 
 impl<'a> PurgedRecord<'a> {
@@ -67,6 +68,11 @@ impl<'a> PurgedRecord<'a> {
             first: (purged.first.partition, purged.first.offset),
             last: (purged.last.partition, purged.last.offset),
             row_groups: purged.row_groups.map(|groups| (groups.first, groups.count)),
+            arrivals: purged
+                .arrivals
+                .iter()
+                .map(|((partition, day), count)| (*partition, *day, *count))
+                .collect(),
             path: StartedRecord::of(&purged.path, purged.started_at),
             remains: RemainsRecord {
                 failures: remains.failures,
@@ -113,6 +119,11 @@ impl<'a> PurgedRecord<'a> {
             first: position(self.first),
             last: position(self.last),
             row_groups: self.row_groups.map(|(first, count)| RowGroups { first, count }),
+            arrivals: self
+                .arrivals
+                .into_iter()
+                .map(|(partition, day, count)| ((partition, day), count))
+                .collect(),
             path: self.path.path(Millis(self.started_at))?,
             remains: self.remains.remains()?,
             restored: self.restored.map(|(decision, at)| (decision, Millis(at))),

@@ -16,6 +16,7 @@ pub use super::dead_letter_records::{
     DeadLetterMarkRecord, DeadLetterSummaryRecord, KEPT_BYTES, RedriveLetterRecord, RedriveRecord,
     RedriveTallyRecord, ReturnRecord, UNKNOWN_SCHEMA,
 };
+pub use super::ledger_records::{OffsetClass, OffsetCountsRecord};
 pub use super::purged_records::{ArchivedRecord, HoldRecord, HoldScopeRecord, LiftedRecord, PurgedRecord};
 pub use super::state_records::{InstanceRecord, StandingRecord};
 
@@ -224,11 +225,31 @@ pub struct GapRecord {
     pub kind: u8,
     /// The first offset that the broker still held when the gap was found.
     pub broker_low: u64,
+    /// When the record behind it arrived.
+    pub arrived_at: i64,
 }
 
 impl Record<'_> for GapRecord {
     const TABLE: &'static str = "gaps";
-    const FORMAT: u8 = 1;
+    const FORMAT: u8 = 2;
+}
+
+impl GapRecord {
+    /// What its offsets came to.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] for a kind that does not exist.
+    pub fn class(&self) -> Result<OffsetClass, StoreError> {
+        Ok(self.known_kind()?.class())
+    }
+
+    /// Its kind.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] for one that does not exist.
+    pub fn known_kind(&self) -> Result<GapKind, StoreError> {
+        GapKind::from_tag(self.kind).ok_or_else(|| StoreError::Corrupt(format!("gaps: kind {}", self.kind)))
+    }
 }
 
 /// Why offsets were not delivered.
@@ -237,9 +258,13 @@ impl Record<'_> for GapRecord {
 pub enum GapKind {
     /// The topic's retention removed them before they were consumed: events are lost to this store.
     Expired = 0,
-    /// The broker holds older and newer records but delivered none of these: markers of
-    /// transactions, compaction, damage, or a batch that cannot be unpacked.
+    /// The broker holds older and newer records but delivered none of these, and nobody says why: damage, or a
+    /// batch that cannot be unpacked.
     Undelivered = 1,
+    /// The same, as few as the markers at the end of transactions are.
+    TransactionMarker = 2,
+    /// The same, of a topic that is compacted.
+    Compaction = 3,
 }
 
 impl GapKind {
@@ -248,15 +273,27 @@ impl GapKind {
         match tag {
             0 => Some(Self::Expired),
             1 => Some(Self::Undelivered),
+            2 => Some(Self::TransactionMarker),
+            3 => Some(Self::Compaction),
             _ => None,
         }
     }
 
-    /// The label in metrics and answers.
+    /// The label in metrics, which only tell apart what is lost.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Expired => "expired",
-            Self::Undelivered => "undelivered",
+            Self::Undelivered | Self::TransactionMarker | Self::Compaction => "undelivered",
+        }
+    }
+
+    /// What its offsets came to.
+    pub const fn class(self) -> OffsetClass {
+        match self {
+            Self::Expired => OffsetClass::Expired,
+            Self::Undelivered => OffsetClass::Unexplained,
+            Self::TransactionMarker => OffsetClass::TransactionMarker,
+            Self::Compaction => OffsetClass::Compaction,
         }
     }
 }

@@ -6,9 +6,9 @@ use super::codec::Record;
 use super::records::{
     ArchivedRecord, AuditRecord, CensusRecord, CountRecord, DeadLetterMarkRecord, DeadLetterRecord,
     DeadLetterSummaryRecord, DecisionRecord, FeedRecord, GapRecord, HoldRecord, InstanceRecord, LogRecord,
-    ManyChangesRecord, MetaRecord, MoveRecord, OffsetRecord, PresenceRecord, PurgedRecord,
-    RedriveLetterRecord, RedriveRecord, RedriveTallyRecord, StandingRecord, StartedRecord, TotalRecord,
-    UpdatedRecord,
+    ManyChangesRecord, MetaRecord, MoveRecord, OffsetCountsRecord, OffsetRecord, PresenceRecord,
+    PurgedRecord, RedriveLetterRecord, RedriveRecord, RedriveTallyRecord, StandingRecord, StartedRecord,
+    TotalRecord, UpdatedRecord,
 };
 use InDigest::{No, Part, Whole};
 use Proof::{Fold, Nothing};
@@ -75,6 +75,11 @@ pub type Reread = fn(&[u8]) -> Result<bool, StoreError>;
 /// Of a gap what the broker still held when it was found differs between replicas.
 fn where_it_ends(gap: &[u8]) -> Result<Vec<u8>, StoreError> {
     Ok(GapRecord::read(gap)?.next.to_be_bytes().to_vec())
+}
+
+/// Why something was not delivered only the broker knew, and what it said then.
+fn without_reasons(counts: &[u8]) -> Result<Vec<u8>, StoreError> {
+    Ok(OffsetCountsRecord::read(counts)?.without_reasons().to_bytes())
 }
 
 macro_rules! tables {
@@ -167,6 +172,8 @@ tables! {
         Feed = "feed", AppendedInOrder, Whole, Proof::Offsets, [FeedRecord];
         /// Per partition, where consumption resumes.
         Offsets = "offsets", Small, Whole, Proof::Offsets, [OffsetRecord];
+        /// How many offsets were logged, are dead letters or were not delivered, by day of arrival.
+        Accounted = "accounted", ByPartition, Part(without_reasons), Proof::Offsets, [OffsetCountsRecord];
         /// Records that could not be applied, with their bytes.
         DeadLetters = "dead_letters", AppendedInOrder, Whole, Proof::DeadLetters, [DeadLetterRecord];
         /// What is known of each dead letter without its bytes.
@@ -219,6 +226,8 @@ tables! {
         Moves = "moves", ByPartition, Whole, Fold, [MoveRecord];
         /// Sagas whose status changed too often to keep all of its changes.
         ManyChanges = "many_changes", Small, Whole, Fold, [ManyChangesRecord];
+        /// What became of the offsets that were logged, by day of arrival.
+        Ledger = "ledger", ByPartition, Whole, Fold, [OffsetCountsRecord];
         /// Sums over all sagas, and the cursor.
         Totals = "totals", Small, Whole, Fold, [TotalRecord];
     }

@@ -262,11 +262,24 @@ pub fn each_row_marked(
     within: &Cut,
     visit: impl FnMut(TimelineKey, &[u8], bool) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
+    each_row_marked_behind((store, generation, within), saga, None, visit)
+}
+
+/// The same of the rows behind a place.
+///
+/// # Errors
+/// [`StoreError`] when they cannot be read, or the visitor's.
+pub fn each_row_marked_behind(
+    (store, generation, within): (&dyn StoreRead, Generation, &Cut),
+    saga: &SagaId,
+    from: Option<TimelineKey>,
+    visit: impl FnMut(TimelineKey, &[u8], bool) -> Result<ControlFlow<()>, StoreError>,
+) -> Result<(), StoreError> {
     let last = TimelineKey {
         recorded_at: Millis(i64::MAX),
         position: Position::new(u32::MAX, u64::MAX),
     };
-    each_marked(store, generation, saga, (None, last), within, visit)
+    each_marked(store, generation, saga, (from, last), within, visit)
 }
 
 fn each_marked(

@@ -25,6 +25,13 @@ pub const CONFLICTS: &str = "conflicts";
 /// Totals, numbered by anomaly kind: anomalies.
 pub const ANOMALIES: &str = "anomalies";
 
+/// Totals, by saga type and status: times that a saga entered it.
+pub const ENTERED: &str = "entered";
+/// Totals, by saga type, status and bucket: times from a saga's start to its first entry into it.
+pub const OUTCOME_BUCKETS: &str = "outcome_buckets";
+/// Totals, by saga type and status: sum of those times, milliseconds.
+pub const OUTCOME_MILLIS: &str = "outcome_millis";
+
 /// Totals: sagas whose events were removed and not brought back.
 pub const PURGED_SAGAS: &str = "purged_sagas";
 /// Totals: those events, deliveries that were duplicates included.
@@ -33,7 +40,7 @@ pub const PURGED_EVENTS: &str = "purged_events";
 pub const LATE: &str = "late";
 
 /// The totals that are counters: whoever reads them must not see them fall.
-pub const COUNTERS: [&str; 9] = [
+pub const COUNTERS: [&str; 12] = [
     FAILED,
     COMPENSATED,
     COMPENSATION_BUCKETS,
@@ -43,6 +50,9 @@ pub const COUNTERS: [&str; 9] = [
     CONFLICTS,
     ANOMALIES,
     LATE,
+    ENTERED,
+    OUTCOME_BUCKETS,
+    OUTCOME_MILLIS,
 ];
 
 /// All others: they go both ways, or are none of sagas and events.

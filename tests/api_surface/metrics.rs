@@ -50,6 +50,22 @@ async fn what_is_scraped_is_what_is_stored() {
         ("saga_compensation_duration_seconds_bucket{le=\"1.0\"}", 1.0),
         ("saga_last_failed_timestamp", 1_769_851_860.0),
         (
+            "saga_tracker_sagas_entered_total{saga_type=\"ORDER_CREATION\",status=\"FAILED\"}",
+            2.0,
+        ),
+        (
+            "saga_tracker_sagas_entered_total{saga_type=\"ORDER_CREATION\",status=\"IN_PROGRESS\"}",
+            0.0,
+        ),
+        (
+            "saga_tracker_saga_duration_seconds_sum{saga_type=\"ORDER_CREATION\",outcome=\"FAILED\"}",
+            1.0,
+        ),
+        (
+            "saga_tracker_saga_duration_seconds_count{saga_type=\"ORDER_CREATION\",outcome=\"FAILED\"}",
+            2.0,
+        ),
+        (
             "saga_events_processed_total{step=\"ORDER_CREATED\",status=\"STARTED\"}",
             2.0,
         ),

@@ -132,7 +132,7 @@ impl Surface {
             ids: Arc::new(RandomEventIds),
         };
         let ops = decisions.status.clone();
-        let query = Query::new(asked, definitions.clone());
+        let query = Query::new(asked, definitions.clone()).of_topic(TOPIC);
         let metrics = Metrics::new(&MetricsSettings::default(), query.clone(), ingest.clone());
         let snapshots = Snapshots::new(SnapshotParts {
             store: store.clone(),
@@ -148,6 +148,7 @@ impl Surface {
         metrics.follow_snapshots(snapshots.status().clone());
         metrics.follow_decisions(ops.clone());
         metrics.follow_retention(Arc::default());
+        metrics.follow_projector(projector.watch());
         let parts = Parts {
             query,
             ingest: ingest.clone(),

@@ -102,6 +102,7 @@ pub(crate) const MAY_KNOW: &[(&str, &[&str])] = &[
             "store",
             "pipeline/query",
             "pipeline/ingest",
+            "pipeline/projector",
             "operations/decisions",
             "operations/audit",
             "operations/snapshot",

@@ -73,6 +73,13 @@ def test_a_batch_that_cannot_be_unpacked_is_told_and_then_passed_over(make_world
     assert metrics.value("saga_tracker_consumer_lag") == 0
     assert "are passed over" in tracker.tail(200)
 
+    ledger = tracker.api.json("/api/v1/ledger")
+    assert (ledger["complete"], ledger["unexplained"]) == (False, 2)
+    assert metrics.value("saga_tracker_ledger_unexplained_offsets") == 2
+    component = tracker.api.health()[1]["components"]["ledger"]
+    assert component["status"] == "UP" and "2 offsets are unexplained, of partitions 0" in component["details"]["message"]
+    assert tracker.cli("ledger", "--url", tracker.url).returncode == 1
+
     # From where the store ends nothing of it is met again.
     assert tracker.terminate() == 0
     tracker.start()

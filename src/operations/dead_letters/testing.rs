@@ -4,8 +4,11 @@ use crate::domain::{Millis, Position};
 use crate::operations::decisions::{Applier, Decided, Decision, NewDecision, Verdict};
 use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::store::codec::Record;
-use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, ValueHash};
-use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord, PresenceRecord};
+use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, EXTERNAL, ValueHash};
+use crate::store::ledger::OffsetSums;
+use crate::store::records::{
+    DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord, OffsetClass, PresenceRecord,
+};
 use crate::store::{Batch, Durability, Key, SharedStore, Table, keys};
 
 pub(crate) fn topics(topic: &str, dlt_topic: &str) -> DeadLetterTopics {
@@ -100,6 +103,12 @@ pub(crate) fn put_letter_of(
     keys::letter_by_event(&mut key, &event_id, at);
     rows.put_with(Table::LettersByEvent, &key, |bytes| PresenceRecord.write(bytes));
     changes.add_letter(at, &listed);
+    let mut accounted = OffsetSums::default();
+    // Of external ones nobody keeps an account.
+    if at.partition & EXTERNAL == 0 {
+        accounted.add(at.partition, arrival(0), OffsetClass::DeadLetter, 1);
+    }
+    accounted.put(&**store, Table::Accounted, &mut rows).unwrap();
     let book = DeadLetterLock::default();
     DeadLetterLock::enter(&book.hold(), &**store, &mut rows, &changes).unwrap();
     store.write(&rows, Durability::Process).unwrap();

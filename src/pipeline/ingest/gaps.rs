@@ -2,18 +2,61 @@
 //! as the broker says: what its retention removed before it was read is lost to this store, the rest
 //! (markers of transactions, compaction) is nobody's loss.
 //!
+//! Of the rest, what a client is never given is told apart by what is known of the topic: on one that is compacted
+//! it is compaction; a few offsets in a row are what brokers write at the end of transactions; what lies in a batch
+//! that cannot be unpacked, and any longer hole, nobody explains.
+//!
 //! The first offset that the broker holds only moves up. Known to lie behind the gap's beginning, it
 //! settles the matter at once. Known to lie before it, it does not, unless the broker was asked after the
 //! record behind the gap had come. Nobody waits for that question: until it is answered, and across
 //! a restart, the store keeps from where on gaps are unsettled. So a gap of each transaction costs no
 //! question of its own, and a broker that does not answer makes no loss harmless.
 
-use crate::domain::{Cut, Position};
+use crate::domain::{Cut, Millis, Position};
+use crate::pipeline::kafka::source::Observed;
 use crate::store::codec::Record;
+use crate::store::ledger::OffsetSums;
 use crate::store::records::{FeedRecord, GapKind, GapRecord, TotalRecord};
 use crate::store::{Batch, Key, Scan, StoreError, StoreRead, Table, keys, reads, totals};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
+
+/// So many offsets in a row are taken for markers of transactions: each producer whose transaction ends writes
+/// one, and several may end together.
+const MARKERS_IN_A_ROW: u64 = 16;
+
+/// What is known of a topic that tells why something was not delivered.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    /// Whether it is compacted, as far as the broker said.
+    compacted: Option<bool>,
+    /// By partition, behind the last batch that could not be unpacked.
+    unreadable: BTreeMap<u32, u64>,
+}
+
+impl Known {
+    /// What was seen of the topic.
+    pub(super) fn of(observed: &Observed) -> Self {
+        Self {
+            compacted: observed.compacted,
+            unreadable: observed.unreadable.clone(),
+        }
+    }
+
+    /// Why the offsets from `first` to `next` were not delivered, which the broker holds.
+    fn kind(&self, first: Position, next: u64) -> GapKind {
+        let unreadable = self.unreadable.get(&first.partition);
+        if unreadable.is_some_and(|end| *end > first.offset) {
+            GapKind::Undelivered
+        } else if self.compacted == Some(true) {
+            GapKind::Compaction
+        } else if next - first.offset <= MARKERS_IN_A_ROW {
+            GapKind::TransactionMarker
+        } else {
+            GapKind::Undelivered
+        }
+    }
+}
 
 /// The gaps of one store.
 #[derive(Default)]
@@ -24,6 +67,10 @@ pub(super) struct Gaps {
     unsettled: BTreeMap<u32, (u64, u64)>,
     /// Partitions of which the stored mark is another one.
     changed: BTreeSet<u32>,
+    /// By how much the sums of offsets change with the next write.
+    pub(super) offsets: OffsetSums,
+    /// What tells gaps apart.
+    known: Known,
     /// Where producers use transactions, each leaves a gap: a line for the first one is enough.
     told_undelivered: bool,
 }
@@ -44,27 +91,37 @@ impl Gaps {
         })
     }
 
-    /// Records that the offsets from `first` to `next` were passed over; `low` is the first offset that
-    /// the broker is known to hold.
+    /// Learns what tells gaps apart from now on.
+    pub(super) fn learn(&mut self, known: Known) {
+        self.known = known;
+    }
+
+    /// Records that the offsets from `first` on were passed over; the record behind them arrived then. `low` is
+    /// the first offset that the broker is known to hold.
     pub(super) fn add(
         &mut self,
         batch: &mut Batch,
         key: &mut Key,
         first: Position,
-        next: u64,
+        (next, arrived_at): (u64, Millis),
         low: Option<u64>,
     ) {
         let expired = low.is_some_and(|low| low > first.offset);
         let kind = if expired {
             GapKind::Expired
         } else {
-            GapKind::Undelivered
+            self.known.kind(first, next)
         };
-        put_row(batch, key, first, next, kind, low.unwrap_or(0));
+        let record = GapRecord {
+            next,
+            kind: kind as u8,
+            broker_low: low.unwrap_or(0),
+            arrived_at: arrived_at.0,
+        };
+        put_row(batch, key, first, &record);
         keys::by_offset(key, first);
         batch.put_with(Table::Feed, key, |bytes| FeedRecord::Gap { next }.write(bytes));
-        let offsets = i64::try_from(next - first.offset).unwrap_or(i64::MAX);
-        self.count(kind, 1, offsets);
+        self.count(kind, (first, &record), 1);
         if expired {
             tell_loss(first, next, low.unwrap_or(0));
             return;
@@ -135,25 +192,30 @@ impl Gaps {
             .range(range)
             .each(store, |sort, value| {
                 let gap = GapRecord::read(value)?;
-                if GapKind::from_tag(gap.kind) == Some(GapKind::Undelivered) {
-                    harmless.push((keys::parse_offset(sort)?, gap.next));
+                let kind = gap.known_kind()?;
+                if kind != GapKind::Expired {
+                    harmless.push((keys::parse_offset(sort)?, gap, kind));
                 }
                 Ok(ControlFlow::Continue(()))
             })?;
-        for (offset, next) in &harmless {
+        for (offset, gap, kind) in &harmless {
             let first = Position::new(from.partition, *offset);
-            put_row(batch, &mut key, first, *next, GapKind::Expired, low);
-            let offsets = i64::try_from(next - offset).unwrap_or(i64::MAX);
-            self.count(GapKind::Undelivered, -1, -offsets);
-            self.count(GapKind::Expired, 1, offsets);
-            tell_loss(first, *next, low);
+            let lost = GapRecord {
+                kind: GapKind::Expired as u8,
+                broker_low: low,
+                ..*gap
+            };
+            put_row(batch, &mut key, first, &lost);
+            self.count(*kind, (first, gap), -1);
+            self.count(GapKind::Expired, (first, gap), 1);
+            tell_loss(first, gap.next, low);
         }
         Ok(!harmless.is_empty())
     }
 
     /// Whether sums change with the next write, for which the account of letters and gaps is held.
     pub(super) fn is_counting(&self) -> bool {
-        !self.found.is_empty()
+        !self.found.is_empty() || !self.offsets.is_empty()
     }
 
     /// Adds the sums and the marks to the batch. The account is held until it is written.
@@ -164,7 +226,7 @@ impl Gaps {
                 reads::put_meta_count(batch, family, kind, now);
             }
         }
-        Ok(())
+        self.offsets.put(store, Table::Accounted, batch)
     }
 
     /// Adds the marks of what is unsettled to the batch.
@@ -182,21 +244,18 @@ impl Gaps {
         }
     }
 
-    fn count(&mut self, kind: GapKind, gaps: i64, offsets: i64) {
+    fn count(&mut self, kind: GapKind, (first, gap): (Position, &GapRecord), sign: i64) {
+        let offsets = sign * i64::try_from(gap.next.saturating_sub(first.offset)).unwrap_or(i64::MAX);
         let sums = self.found.entry(kind.as_str()).or_default();
-        sums.0 += gaps;
+        sums.0 += sign;
         sums.1 += offsets;
+        self.offsets
+            .add(first.partition, Millis(gap.arrived_at), kind.class(), offsets);
     }
 }
 
-fn put_row(batch: &mut Batch, key: &mut Key, first: Position, next: u64, kind: GapKind, broker_low: u64) {
+fn put_row(batch: &mut Batch, key: &mut Key, first: Position, record: &GapRecord) {
     keys::gap(key, first);
-    let kind = kind as u8;
-    let record = GapRecord {
-        next,
-        kind,
-        broker_low,
-    };
     batch.put_with(Table::Gaps, key, |bytes| record.write(bytes));
 }
 

@@ -22,7 +22,8 @@ use crate::pipeline::projector::{Projector, ProjectorGone, ProjectorHandle};
 use crate::pipeline::registry::SchemaSource;
 use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, counts};
-use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord};
+use crate::store::ledger::OffsetSums;
+use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord, OffsetClass};
 use crate::store::{Batch, Key, SharedStore, StoreError, StoreRead, Table, keys, offsets, reads, until};
 use crate::wait;
 use ids::{Answer, Ids, Met, may_pass};
@@ -391,6 +392,7 @@ struct Replaced {
     events: Vec<Event>,
     rows: Batch,
     changes: DeadLetterChanges,
+    accounted: OffsetSums,
 }
 
 impl Replaced {
@@ -447,7 +449,13 @@ impl Replaced {
             self.changes.add_mark(origin, mark);
         }
         match found.outcome {
-            Ok(event) => self.events.push(event),
+            Ok(event) => {
+                let (partition, arrived_at) = (found.position.partition, Millis(letter.arrived_at));
+                self.accounted
+                    .add(partition, arrived_at, OffsetClass::DeadLetter, -1);
+                self.accounted.add(partition, arrived_at, OffsetClass::Logged, 1);
+                self.events.push(event);
+            }
             Err(rejected) => {
                 let reason = rejected.defect.reason.as_str();
                 let letter = DeadLetterRecord {
@@ -472,6 +480,7 @@ impl Replaced {
         store: &dyn StoreRead,
     ) -> Result<(Vec<Event>, Batch), StoreError> {
         DeadLetterLock::enter(held, store, &mut self.rows, &self.changes)?;
+        self.accounted.put(store, Table::Accounted, &mut self.rows)?;
         Ok((self.events, self.rows))
     }
 }

@@ -159,6 +159,7 @@ impl<I: Deref<Target = Ingest>> Running<I> {
         if self.waits_for_room() {
             return Ok(false);
         }
+        self.writer.learn(&observed);
         source.poll(IDLE, timeout, &mut |record| self.take(record, &observed))?;
         if let Some(error) = self.failed.take() {
             return Err(error);

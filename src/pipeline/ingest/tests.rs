@@ -10,12 +10,12 @@ use crate::pipeline::decode::{DecodePlan, wire};
 use crate::pipeline::kafka::KafkaSettings;
 use crate::pipeline::kafka::source::{Broker, Observed, RawHeaders, RawRecord, Source, SourceError, Taken};
 use crate::pipeline::projector;
-use crate::pipeline::query::Query;
+use crate::pipeline::query::{LedgerRequest, OffsetsByClass, PartitionLedger, Query};
 use crate::pipeline::registry::{BundledSchema, SchemaError, SchemaSource};
 use crate::pipeline::verify::digest;
 use crate::store::dead_letters::{self, DeadLetterCounts, DeadLetterLock, Happened, Returned, ValueHash};
 use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, GapRecord};
-use crate::store::{Key, SharedStore, Table, codec::Record, keys, reads};
+use crate::store::{Batch, Durability, Key, ProjectionTable, SharedStore, Table, codec::Record, keys, reads};
 use crate::testkit;
 use crate::testkit::{TOPIC, differences, settings, store};
 use saga_tracker_sdk::contract::{SagaEvent, SagaStatus, SagaType};
@@ -367,7 +367,7 @@ fn offsets_that_were_passed_over_are_a_recorded_gap() {
     run(&store, events(0, 12..13));
     assert_eq!(
         gaps(&store)[1].1.kind,
-        1,
+        2,
         "what the broker still holds was not expired"
     );
 }
@@ -410,19 +410,92 @@ fn a_loss_while_running_is_a_loss_once_the_broker_says_so() {
     account(&mut writer, &events(0, 15..16), Some(0));
     // No answer makes nothing harmless for good.
     writer.settle_gaps(&[].into(), &cut).unwrap();
-    assert_eq!(gap_kinds(&store), [(5, 1), (10, 1), (13, 1)]);
+    assert_eq!(gap_kinds(&store), [(5, 2), (10, 2), (13, 2)]);
     writer.settle_gaps(&[(0, 11)].into(), &cut).unwrap();
-    assert_eq!(gap_kinds(&store), [(5, 0), (10, 0), (13, 1)]);
+    assert_eq!(gap_kinds(&store), [(5, 0), (10, 0), (13, 2)]);
     // What is settled is settled: later the broker holds none of it.
     writer.settle_gaps(&[(0, 11)].into(), &writer.next()).unwrap();
     writer.settle_gaps(&[(0, 16)].into(), &writer.next()).unwrap();
-    assert_eq!(gap_kinds(&store), [(5, 0), (10, 0), (13, 1)]);
+    assert_eq!(gap_kinds(&store), [(5, 0), (10, 0), (13, 2)]);
     let query = Query::new(store.clone(), Arc::default());
     assert_eq!(
         query.gap_counts().unwrap().offsets,
         [("expired".to_owned(), 5), ("undelivered".to_owned(), 2)].into()
     );
     assert_eq!(differences(&store), Vec::<String>::new());
+}
+
+fn ledger(store: &SharedStore) -> PartitionLedger {
+    let query = Query::new(store.clone(), Arc::default()).of_topic(TOPIC);
+    let request = LedgerRequest {
+        partition: Some(0),
+        days: Some(0..=40_000),
+    };
+    let ledger = query.ledger(&request).unwrap();
+    assert_eq!(ledger.partitions.len(), 1);
+    ledger.partitions.into_iter().next().unwrap()
+}
+
+#[test]
+fn gaps_are_told_apart_by_what_is_known_of_the_topic() {
+    let store = store();
+    let mut writer = Writer::open(store.clone(), TOPIC).unwrap();
+    account(&mut writer, &events(0, 0..1), None);
+    // One offset: the marker of a transaction. Twenty: nobody knows.
+    account(&mut writer, &events(0, 2..3), Some(0));
+    account(&mut writer, &events(0, 23..24), Some(0));
+    writer.learn(&Observed {
+        unreadable: [(0, 25)].into(),
+        ..Observed::default()
+    });
+    account(&mut writer, &events(0, 25..26), Some(0));
+    account(&mut writer, &events(0, 27..28), Some(0));
+    writer.learn(&Observed {
+        compacted: Some(true),
+        ..Observed::default()
+    });
+    account(&mut writer, &events(0, 60..61), Some(0));
+    // Known to be gone before it was read.
+    account(&mut writer, &events(0, 64..65), Some(63));
+    assert_eq!(
+        gap_kinds(&store),
+        [(1, 2), (3, 1), (24, 1), (26, 2), (28, 3), (61, 0)]
+    );
+    let found = ledger(&store);
+    let wanted = OffsetsByClass {
+        pending: 7,
+        transaction_marker: 2,
+        compaction: 32,
+        expired: 3,
+        unexplained: 21,
+        ..OffsetsByClass::default()
+    };
+    assert_eq!((found.start, found.next, found.offsets), (0, 65, wanted));
+    assert!(!found.is_complete());
+    assert_eq!(found.days.into_values().collect::<Vec<_>>(), [wanted]);
+    // What turns out to be lost moves over.
+    writer.settle_gaps(&[(0, 65)].into(), &writer.next()).unwrap();
+    let lost = ledger(&store).offsets;
+    assert_eq!((lost.expired, lost.sum()), (58, 65));
+    assert_eq!(differences(&store), Vec::<String>::new());
+    assert_eq!(ledger(&store).offsets.applied, 7);
+    assert!(ledger(&store).is_complete());
+}
+
+#[test]
+fn what_no_sum_accounts_for_is_unexplained() {
+    let store = store();
+    run(&store, events(0, 0..5));
+    assert!(ledger(&store).is_complete());
+    let generation = reads::active_generation(&*store).unwrap();
+    let folded = Table::Projection(generation, ProjectionTable::Ledger);
+    let (mut rows, mut key) = (Batch::new(), Key::default());
+    keys::ledger(&mut key, 0, None);
+    rows.delete(Table::Accounted, &key);
+    rows.delete(folded, &key);
+    store.write(&rows, Durability::Process).unwrap();
+    let found = ledger(&store);
+    assert_eq!((found.offsets.unexplained, found.is_complete()), (5, false));
 }
 
 #[test]
@@ -450,7 +523,7 @@ fn a_gap_that_nobody_judged_before_a_crash_is_judged_after_it() {
     account(&mut writer, &events(0, 14..15), Some(8));
     writer.settle_gaps(&[(0, 12)].into(), &writer.next()).unwrap();
     writer.settle_gaps(&[(0, 15)].into(), &writer.next()).unwrap();
-    assert_eq!(gap_kinds(&store), [(5, 0), (12, 1)]);
+    assert_eq!(gap_kinds(&store), [(5, 0), (12, 2)]);
 }
 
 #[test]
@@ -768,7 +841,7 @@ fn a_partition_begins_where_it_was_seen_first_even_when_its_records_come_before_
     run_with(&early, events(1, 4..6), 100, begins, bundled());
     assert_eq!(reads::offsets(&*store, TOPIC).unwrap()[0].1.start, 3);
     assert_eq!(digest(&store, TOPIC).unwrap(), digest(&early, TOPIC).unwrap());
-    assert_eq!(gap_kinds(&store), [(3, 1)]);
+    assert_eq!(gap_kinds(&store), [(3, 2)]);
 }
 
 #[test]

@@ -21,8 +21,9 @@ use crate::pipeline::projector::ProjectorHandle;
 use crate::pipeline::registry::{SchemaError, SchemaSource};
 use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock};
+use crate::store::ledger::OffsetSums;
 use crate::store::records::{
-    DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord, GapKind, GapRecord, LogRecord, OffsetRecord,
+    DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord, GapRecord, LogRecord, OffsetClass, OffsetRecord,
 };
 use crate::store::{
     Batch, Direction, Key, Scan, SharedStore, StoreError, StoreRead, Table, keys, offsets, reads, totals,
@@ -270,8 +271,11 @@ impl Replay {
             let mut changes = DeadLetterChanges::default();
             let mut events: Vec<Event> = Vec::new();
             decoded.retain(|(record, ..)| projector.cursor().contains(record.position));
-            let positions: BTreeSet<Position> = decoded.iter().map(|(record, ..)| record.position).collect();
-            close_gaps(&*store, &positions, &mut rows)?;
+            let filled = decoded.iter();
+            let filled = filled
+                .map(|(record, arrived_at, outcome)| (record.position, (*arrived_at, class_of(outcome))))
+                .collect();
+            close_gaps(&*store, &filled, &mut rows)?;
             for (record, arrived_at, outcome) in decoded {
                 if let Some(letter) = topics.letter_named(record.raw().headers) {
                     let mark = returned_mark(&record.raw(), arrived_at, &outcome);
@@ -287,7 +291,7 @@ impl Replay {
             }
             DeadLetterLock::enter(&held, &*store, &mut rows, &changes)?;
             projector.fill(&events, &rows)?;
-            Ok::<_, StoreError>(positions.len() as u64)
+            Ok::<_, StoreError>(filled.len() as u64)
         })?;
         if forgets {
             // A pass may have begun before they were there.
@@ -374,23 +378,39 @@ fn feed_key(position: Position) -> Key {
     key
 }
 
+fn class_of(outcome: &Result<Event, Rejected>) -> OffsetClass {
+    if outcome.is_ok() {
+        OffsetClass::Logged
+    } else {
+        OffsetClass::DeadLetter
+    }
+}
+
+/// What is filled in: when it arrived, and what it is.
+type Filled = BTreeMap<Position, (Millis, OffsetClass)>;
+
 /// Puts what is left of the gaps, when these offsets are filled, into the batch, with the sums.
-fn close_gaps(
-    store: &dyn StoreRead,
-    filled: &BTreeSet<Position>,
-    rows: &mut Batch,
-) -> Result<(), StoreError> {
-    let partitions: BTreeSet<u32> = filled.iter().map(|at| at.partition).collect();
+fn close_gaps(store: &dyn StoreRead, filled: &Filled, rows: &mut Batch) -> Result<(), StoreError> {
+    let partitions: BTreeSet<u32> = filled.keys().map(|at| at.partition).collect();
+    let mut accounted = OffsetSums::default();
+    for (at, (arrived_at, class)) in filled {
+        accounted.add(at.partition, *arrived_at, *class, 1);
+    }
     let mut sums: BTreeMap<(&'static str, &'static str), i64> = BTreeMap::new();
     for partition in partitions {
         for (first, gap) in gaps_of(store, partition)? {
             let inside = Position::new(partition, first)..Position::new(partition, gap.next);
-            let offsets: Vec<u64> = filled.range(inside).map(|at| at.offset).collect();
+            let offsets: Vec<u64> = filled.range(inside).map(|(at, _)| at.offset).collect();
             if offsets.is_empty() {
                 continue;
             }
-            let kind = GapKind::from_tag(gap.kind)
-                .ok_or_else(|| StoreError::Corrupt(format!("gaps: kind {}", gap.kind)))?;
+            let kind = gap.known_kind()?;
+            let mut count = |gap: &GapRecord, from: u64, sign: i64| {
+                let offsets = i64::try_from(gap.next.saturating_sub(from)).unwrap_or(i64::MAX);
+                let arrived_at = Millis(gap.arrived_at);
+                accounted.add(partition, arrived_at, kind.class(), sign * offsets);
+            };
+            count(&gap, first, -1);
             let rest = remaining(first, gap.next, &offsets);
             let mut key = Key::default();
             keys::gap(&mut key, Position::new(partition, first));
@@ -398,7 +418,14 @@ fn close_gaps(
             for (from, next) in &rest {
                 let at = Position::new(partition, *from);
                 keys::gap(&mut key, at);
-                let record = GapRecord { next: *next, ..gap };
+                // What is behind it may be filled in now.
+                let behind = filled.get(&Position::new(partition, *next));
+                let record = GapRecord {
+                    next: *next,
+                    arrived_at: behind.map_or(gap.arrived_at, |(arrived_at, _)| arrived_at.0),
+                    ..gap
+                };
+                count(&record, *from, 1);
                 rows.put_with(Table::Gaps, &key, |bytes| record.write(bytes));
                 keys::by_offset(&mut key, at);
                 rows.put_with(Table::Feed, &key, |bytes| {
@@ -415,7 +442,7 @@ fn close_gaps(
         let now = reads::meta_count(store, family, kind)?.saturating_add_signed(by);
         reads::put_meta_count(rows, family, kind, now);
     }
-    Ok(())
+    accounted.put(store, Table::Accounted, rows)
 }
 
 /// What is left of `first..next` without these offsets, which are in order.

@@ -3,21 +3,21 @@
 
 use super::arrival::Arrival;
 use super::fingerprint::{Impression, fingerprint_of};
-use super::gaps::Gaps;
+use super::gaps::{Gaps, Known};
 use super::kept::Kept;
 use super::origin::DeadLetterTopics;
 use crate::domain::{Cut, Event, Millis, Position};
 use crate::failpoint;
 use crate::pipeline::decode::Rejected;
-use crate::pipeline::kafka::source::RawRecord;
+use crate::pipeline::kafka::source::{Observed, RawRecord};
 use crate::pipeline::projector::Delivery;
 use crate::store::codec::Record;
 use crate::store::dead_letters::{
     DeadLetterChanges, DeadLetterLock, DeadLetterMark, Happened, Returned, ValueHash,
 };
 use crate::store::records::{
-    DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord, KEPT_BYTES, LastRecord, LogRecord, OffsetRecord,
-    PresenceRecord,
+    DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord, KEPT_BYTES, LastRecord, LogRecord, OffsetClass,
+    OffsetRecord, PresenceRecord,
 };
 use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, reads};
 use std::collections::BTreeMap;
@@ -249,16 +249,28 @@ impl Writer {
         self.offsets += 1;
         if offset > next {
             let first = Position::new(partition, next);
-            self.gaps.add(&mut self.batch, &mut self.key, first, offset, low);
+            let behind = (offset, arrived_at);
+            self.gaps.add(&mut self.batch, &mut self.key, first, behind, low);
         }
         if let Some(letter) = self.letter_topics.letter_named(record.headers) {
             let mark = returned_mark(record, arrived_at, &outcome);
             self.letters.add_mark(letter, mark);
         }
+        let class = if outcome.is_ok() {
+            OffsetClass::Logged
+        } else {
+            OffsetClass::DeadLetter
+        };
+        self.gaps.offsets.add(partition, arrived_at, class, 1);
         match outcome {
             Ok(event) => self.add_event(event),
             Err(rejected) => self.add_dead_letter(record, arrived_at, &rejected),
         }
+    }
+
+    /// Learns what was seen of the topic: by that gaps that are found from now on are told apart.
+    pub fn learn(&mut self, observed: &Observed) {
+        self.gaps.learn(Known::of(observed));
     }
 
     /// A record that the store should have: only the very last one is ever asked for again.

@@ -58,6 +58,8 @@ pub struct KafkaSource {
     /// How long it may be so before the consumer is replaced.
     stall_limit: Duration,
     unreadable: Unreadable,
+    /// By partition, behind the last batch that was passed over.
+    passed: BTreeMap<u32, u64>,
     reported: (Instant, Cut),
 }
 
@@ -89,6 +91,7 @@ impl KafkaSource {
             stalled: None,
             stall_limit: STALLED,
             unreadable: Unreadable::new(settings),
+            passed: BTreeMap::new(),
             reported: (Instant::now(), Cut::default()),
         })
     }
@@ -188,6 +191,7 @@ impl KafkaSource {
         let passed = self.unreadable.look(now, &self.handed, &observed);
         for next in &passed {
             self.handed.set(next.partition, next.offset);
+            self.passed.insert(next.partition, next.offset);
         }
         if !passed.is_empty() {
             self.replace()?;
@@ -267,6 +271,7 @@ impl Source for KafkaSource {
     fn observed(&self) -> Observed {
         Observed {
             held_up: self.unreadable.words(),
+            unreadable: self.passed.clone(),
             ..self.watch.observed()
         }
     }

@@ -232,6 +232,10 @@ pub struct Observed {
     pub lows: BTreeMap<u32, u64>,
     /// The same as it was when a partition was seen first: no record before it is ever handed over.
     pub begins: BTreeMap<u32, u64>,
+    /// Whether the topic is compacted, as far as the broker said.
+    pub compacted: Option<bool>,
+    /// By partition, behind the last batch that was passed over because it cannot be unpacked.
+    pub unreadable: BTreeMap<u32, u64>,
     /// How often the broker has been asked, a question on its way included.
     pub asked: u64,
     /// Which of these questions was last answered: what is seen is at least as new as that question.

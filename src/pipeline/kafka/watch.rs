@@ -7,6 +7,7 @@
 //! the next record, behind the question. And not from the client's statistics: they overtake records
 //! that were fetched before them, and pile up while nobody polls. What is consumed is not decided here.
 
+use super::admin;
 use super::client::{self, TopicBounds, TopicError, unsigned};
 use super::settings::KafkaSettings;
 use super::source::{Broker, Observed, SourceError};
@@ -23,6 +24,8 @@ use std::time::{Duration, Instant};
 
 /// Time between two looks.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// Time between two questions how the topic is cleaned up.
+const CLEANUP_EVERY: Duration = Duration::from_secs(300);
 /// Longest wait for one answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest time to find out whether anything lies before the ends.
@@ -66,6 +69,7 @@ pub(super) struct Watch {
 }
 
 struct Shared {
+    settings: KafkaSettings,
     topic: String,
     consumer: BaseConsumer<Context>,
     state: Mutex<State>,
@@ -90,6 +94,7 @@ impl Watch {
     pub(super) fn start(settings: &KafkaSettings, handed: Cut) -> Result<Self, SourceError> {
         let consumer = client::consumer(&settings.watch_config(), Context::default())?;
         let shared = Arc::new(Shared {
+            settings: settings.clone(),
             topic: settings.topic.clone(),
             consumer,
             state: Mutex::new(State {
@@ -183,15 +188,34 @@ impl Broker for Shared {
 
 impl Shared {
     fn run(&self) {
+        let mut asked_cleanup = None;
         while !self.lock().stopped {
             failpoint::pass("thread.topic-watch");
             self.look();
             self.serve();
+            self.ask_cleanup(&mut asked_cleanup);
             let state = self.lock();
             // The loop's condition says whether it was told to stop.
             let _woken = self
                 .stop
                 .wait_timeout_while(state, INTERVAL, |state| !state.stopped);
+        }
+    }
+
+    /// Asks now and then whether the topic is compacted, once a broker has told of it. One that does not say
+    /// leaves it at what is known.
+    fn ask_cleanup(&self, asked: &mut Option<Instant>) {
+        let is_early = asked.is_some_and(|at: Instant| at.elapsed() < CLEANUP_EVERY);
+        if is_early || self.lock().observed.partitions == 0 {
+            return;
+        }
+        *asked = Some(Instant::now());
+        match admin::topic_settings(&self.settings, &self.topic, ANSWER_TIMEOUT) {
+            Ok(told) => {
+                let policy = told.get("cleanup.policy");
+                self.lock().observed.compacted = policy.map(|policy| policy.contains("compact"));
+            }
+            Err(error) => tracing::debug!(error, "nobody says how the topic is cleaned up"),
         }
     }
 

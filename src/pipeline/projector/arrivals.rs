@@ -76,6 +76,8 @@ pub(super) struct Arriving<'e> {
     pub(super) displaced: Vec<TimelineKey>,
     /// All that do not stand, of now and of before.
     pub(super) lost: Vec<TimelineKey>,
+    /// Those that arrived now and do not stand.
+    repeated: Vec<&'e Event>,
     duplicates: u32,
 }
 
@@ -98,6 +100,7 @@ impl<'e> Arriving<'e> {
             added: Vec::new(),
             displaced: Vec::new(),
             lost: Vec::new(),
+            repeated: Vec::new(),
             duplicates: 0,
         }
     }
@@ -175,6 +178,7 @@ impl<'e> Arriving<'e> {
         slot.conflicting |= slot.body() != Some(body);
         if event.position > slot.place.position {
             self.lost.push(place);
+            self.repeated.push(event);
             return;
         }
         // Those that arrived now are met by position, so what is displaced stood before.
@@ -352,13 +356,20 @@ fn count_processed(
     for arriving in all {
         for event in &arriving.added {
             changes.processed(event.status, &event.step, 1);
+            changes.stands(*event, 1);
+        }
+        for event in &arriving.repeated {
+            changes.repeats(*event, 1);
         }
         left.extend(arriving.displaced.iter().map(|place| (&arriving.saga, *place)));
     }
     for some in left.chunks(ROWS_AT_ONCE) {
         for ((_, place), row) in some.iter().zip(log_rows(visible, some)?) {
-            let (status, step) = kind_of(&LogRecord::read(&row)?.view(*place)?);
+            let event = LogRecord::read(&row)?.view(*place)?;
+            let (status, step) = kind_of(&event);
             changes.processed(status, &step, -1);
+            changes.stands(&event, -1);
+            changes.repeats(&event, 1);
         }
     }
     Ok(())

@@ -3,6 +3,7 @@
 
 use super::projections::{Cell, Change, Footprint, Leaves, PROJECTIONS, PurgedMoves, Rebuilt, Total};
 use crate::domain::{Millis, SagaId, SagaState, SagaType, Step};
+use crate::store::ledger::OffsetSums;
 use crate::store::records::CountRecord;
 use crate::store::{Batch, Generation, Key, ProjectionTable, Table};
 use foldhash::fast::FixedState;
@@ -57,6 +58,8 @@ pub(super) struct Changes {
     /// The same of sagas that are purged.
     pub(super) purged: PurgedMoves,
     pub(super) totals: HashMap<Total, i64, FixedState>,
+    /// What logged offsets came to.
+    pub(super) offsets: OffsetSums,
     /// Events that came into timelines, by step and by number of status.
     pub(super) processed: HashMap<Step, [i64; 5], FixedState>,
     pub(super) last_failed_at: Option<Millis>,
@@ -79,6 +82,7 @@ impl Changes {
             census: Leaves::default(),
             purged: PurgedMoves::default(),
             totals: HashMap::default(),
+            offsets: OffsetSums::default(),
             processed: HashMap::default(),
             last_failed_at: None,
         }
@@ -167,5 +171,6 @@ impl Changes {
         self.absorb_cells(&mut other);
         self.absorb_moves(&mut other);
         self.absorb_totals(&mut other);
+        self.offsets.absorb(&mut other.offsets);
     }
 }

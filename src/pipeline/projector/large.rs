@@ -60,6 +60,7 @@ impl Loaded {
             let state = append(None, &events, &self.fingerprints, visible.definitions);
             for event in &events {
                 changes.processed(event.status, &event.step, 1);
+                changes.stands(*event, 1);
             }
             if let Some(state) = state {
                 changes.replace(saga, None, &state);

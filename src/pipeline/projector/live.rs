@@ -1,7 +1,9 @@
 //! The projector's thread: takes deliveries from ingest, catches up from the feed where it missed
 //! some, and switches to a rebuilt generation when one is ready.
 
+use super::delays::{DelayCounter, Delays};
 use super::{Projector, ProjectorSettings, carry, feed, removal};
+use crate::domain::clock::SharedClock;
 use crate::domain::{Cut, Event, Position, SagaDefinitions};
 use crate::store::{Batch, Durability, Generation, SharedStore, StoreError, reads};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -51,6 +53,7 @@ pub struct ProjectorHandle {
 struct Shared {
     status: Mutex<ProjectorStatus>,
     changed: Condvar,
+    delays: DelayCounter,
 }
 
 impl Shared {
@@ -74,6 +77,16 @@ impl ProjectorWatch {
     /// What the projector is doing.
     pub fn status(&self) -> ProjectorStatus {
         self.status.read()
+    }
+
+    /// Begins to count how long deliveries take until they are folded.
+    pub fn time_deliveries(&self, clock: SharedClock) {
+        self.status.delays.begin(clock);
+    }
+
+    /// How long they took.
+    pub fn delays(&self) -> Delays {
+        self.status.delays.read()
     }
 
     /// Waits until the position is folded and shows in answers, at most so long. Whether it is.
@@ -334,6 +347,7 @@ impl Live {
             after.set(partition, next.max(after.next(partition)));
         }
         self.projector.advance(&window.events, &after)?;
+        self.status.delays.folded(&window.events);
         window.events.clear();
         window.bytes = 0;
         window.open = false;

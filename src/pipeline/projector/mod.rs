@@ -9,6 +9,7 @@ mod at_rest;
 mod carry;
 mod changes;
 mod counters;
+mod delays;
 mod feed;
 mod fill;
 mod first_pass;
@@ -28,6 +29,7 @@ mod shard;
 mod subset;
 
 pub use at_rest::AtRestError;
+pub use delays::{DELAY_BUCKETS, Delay, Delays};
 #[cfg(test)]
 pub(crate) use live::Stepped;
 pub use live::{Delivery, ProjectorGone, ProjectorHandle, ProjectorStatus, ProjectorWatch, spawn};

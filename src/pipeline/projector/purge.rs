@@ -21,7 +21,7 @@ use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, LogRecord, PurgedRecord};
 use crate::store::{Batch, Durability, Key, StoreError, StoreRead, Table, keys, reads};
 use crate::store::{purged, timelines};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 
 /// One saga that a decision removes.
@@ -157,6 +157,7 @@ impl Projector {
             hash: entry.hash,
             first: inside.first,
             last: inside.last,
+            arrivals: inside.arrivals.clone(),
             row_groups: entry.row_groups,
             path: state.path(),
             remains: Remains::of(state, parts.inside),
@@ -168,6 +169,8 @@ impl Projector {
             changes.processed(*status, step, -i64::from(*count));
         }
         changes.purged(&record, 1);
+        self.uncount_offsets(saga, changes)?;
+        changes.removed_offsets(&record);
         self.count_outside(saga, purge, &inside, changes)?;
         let removal = Removal::new(saga.clone(), purge.decision, purge.cut.clone());
         // Rows of the index go for those behind the cut as well.
@@ -176,6 +179,20 @@ impl Projector {
         put_record(&mut changes.rows, saga, &record);
         self.forget_saga(saga);
         Ok(PurgeOutcome::Purged)
+    }
+
+    /// Nothing that is folded of the saga stands any more, or repeats what does.
+    fn uncount_offsets(&self, saga: &SagaId, changes: &mut Changes) -> Result<(), StoreError> {
+        let (store, folded): (&dyn StoreRead, _) = (&*self.store, &self.cursor);
+        timelines::each_row_marked(store, self.generation, saga, folded, |place, value, stands| {
+            let event = LogRecord::read(value)?.view(place)?;
+            if stands {
+                changes.stands(&event, -1);
+            } else {
+                changes.repeats(&event, -1);
+            }
+            Ok(ControlFlow::Continue(()))
+        })
     }
 
     /// The deliveries behind the cut are late from now on.
@@ -224,6 +241,8 @@ struct Inside {
     last: Position,
     /// Deliveries by status and step, duplicates too.
     kinds: Kinds,
+    /// Deliveries by partition and day of arrival.
+    arrivals: BTreeMap<(u32, i64), u32>,
     /// Deliveries outside of the cut that are folded.
     outside: u64,
 }
@@ -237,6 +256,7 @@ impl Inside {
             first: Position::new(u32::MAX, u64::MAX),
             last: Position::new(0, 0),
             kinds: Kinds::new(),
+            arrivals: BTreeMap::new(),
             outside: 0,
         };
         timelines::each_delivery(store, saga, folded, |event| {
@@ -247,6 +267,8 @@ impl Inside {
                 inside.first = inside.first.min(position);
                 inside.last = inside.last.max(position);
                 count(&mut inside.kinds, event);
+                let place = (position.partition, event.arrived_at.day());
+                *inside.arrivals.entry(place).or_default() += 1;
             } else {
                 inside.outside += 1;
             }

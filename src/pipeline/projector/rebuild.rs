@@ -242,6 +242,7 @@ impl Rebuild {
             let saga = PurgedRecord::read(value)?.purged()?;
             if saga.is_gone() {
                 changes.purged(&saga, 1);
+                changes.removed_offsets(&saga);
             }
             Ok(())
         })?;

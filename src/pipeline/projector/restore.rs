@@ -98,6 +98,7 @@ impl Projector {
                 changes.replace(&saga, before.as_ref(), &state);
             },
         )?;
+        changes.returned_offsets();
         append_rows(&mut changes.rows, events);
         record.restored = Some((restore.decision, restore.at));
         put_record(&mut changes.rows, saga, &record);

@@ -108,6 +108,7 @@ impl Projector {
     fn let_show(&mut self, restore: &Restore, mut record: PurgedSaga) -> Result<RestoreOutcome, StoreError> {
         let mut changes = Changes::new(self.generation, Scope::All);
         let (state, deliveries) = self.fold_brought(&restore.saga, &mut changes)?;
+        changes.returned_offsets();
         let late = i64::try_from(deliveries).unwrap_or(i64::MAX) - i64::from(record.events);
         changes.add(Total::Late, -late);
         changes.purged(&record, -1);

@@ -85,6 +85,7 @@ impl Shard {
             if let Some(state) = append(state, &events, &fingerprints, definitions) {
                 for event in events {
                     changes.processed(event.status, &event.step, 1);
+                    changes.stands(event, 1);
                 }
                 changes.replace(&saga, before.as_ref(), &state);
                 self.states.put(saga, state);

@@ -1,9 +1,9 @@
 //! The census: how many sagas of each type stood in each status at an instant, and how often each status was
 //! entered and left until then.
 
+use super::past_state::Past;
 use super::statistics::Told;
 use super::trees::Trees;
-use super::unkept::Past;
 use super::{Basis, Filter, Moment, QueryError, past, search};
 use crate::domain::SagaDefinitions;
 use crate::store::records::CensusRecord;

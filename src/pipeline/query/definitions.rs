@@ -44,7 +44,7 @@ impl Configured {
     }
 
     /// Those that a generation is the fold under.
-    fn serving(
+    pub(super) fn serving(
         &self,
         store: &dyn StoreRead,
         generation: Generation,

@@ -6,18 +6,24 @@ mod census;
 mod counts;
 mod definitions;
 mod diff;
+mod flow;
 mod grid;
 mod history;
+mod ledger;
 mod moment;
 mod node;
 mod order;
+mod outcomes;
 mod past;
 mod past_event;
+mod past_state;
 mod saga;
+mod saga_offsets;
 mod search;
 mod since;
 mod statistics;
 mod steps;
+mod stuck_sagas;
 mod timeline;
 mod totals;
 mod trees;
@@ -37,13 +43,19 @@ use crate::store::{SharedStore, StoreError, reads, totals as totals_names};
 pub use census::Census;
 pub use definitions::{DefinitionsInForce, UnnamedSteps, unnamed_steps};
 pub use diff::{Difference, MAX_ONE_SIDED};
+pub use flow::{Flow, FlowEdge, FlowRequest, FlowStep, MAX_FLOW_SAGAS};
 pub use history::{MAX_HISTORY_EVENTS, MAX_REMARKABLE, PastState};
+pub use ledger::{Ledger, LedgerRequest, OffsetsByClass, PartitionLedger};
 pub use moment::{Deliveries, MAX_REPEATED, Moment};
+pub use outcomes::{Durations, Outcomes, TypeOutcomes};
 pub use past_event::{OperatorNote, PastEvent};
+pub use saga_offsets::SagaOffset;
+pub use statistics::Statistics;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 pub use steps::TimelineStep;
+pub use stuck_sagas::{StuckPage, StuckRequest};
 pub use timeline::{Basis, Timeline};
 
 /// Why a question was not answered.
@@ -66,6 +78,20 @@ pub enum QueryError {
         /// How many are sorted.
         limit: usize,
     },
+    /// Too many sagas had failed to look through all of them for what is owed.
+    #[error(
+        "{found} sagas had failed long enough ago, and at most {limit} are looked through for compensations that are \
+         overdue; narrow the question by sagaType, fromDate or toDate, or ask for rule=PAST_DEADLINE alone"
+    )]
+    TooManyFailed {
+        /// Sagas that had failed.
+        found: u64,
+        /// How many are looked through.
+        limit: u64,
+    },
+    /// The flow of a period is too much for one answer.
+    #[error("the flow would be of {0}; narrow it by fromDate or toDate")]
+    TooMuchFlow(String),
     /// Too many sagas have so many changes of status that only the log can tell what they were.
     #[error(
         "more than {limit} sagas had changed their status so often by then that each would have to be folded from \
@@ -114,6 +140,8 @@ pub enum QueryError {
 #[derive(Clone)]
 pub struct Query {
     store: SharedStore,
+    /// The tracker topic, for who asks about its offsets.
+    topic: Arc<str>,
     configured: definitions::Configured,
 }
 
@@ -217,62 +245,6 @@ pub struct SearchPage {
     pub basis: Basis,
 }
 
-/// Numbers about the sagas that match.
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct Statistics {
-    /// Sagas by status; all five are there.
-    pub by_status: BTreeMap<SagaStatus, u64>,
-    /// Sagas by type: of the types that have the most sagas of all times, a thousand.
-    pub by_type: BTreeMap<String, u64>,
-    /// How many types there are beside those, at all times.
-    pub other_types: u64,
-    /// Sagas of those.
-    pub sagas_of_other_types: u64,
-    /// Sum of the durations (last event minus first; of the past, until they were completed) of the completed
-    /// ones, milliseconds.
-    pub completed_millis: u64,
-    /// What they were counted in.
-    pub basis: Basis,
-}
-
-impl Statistics {
-    /// All that match.
-    pub fn total(&self) -> u64 {
-        self.by_status.values().sum()
-    }
-
-    /// How many are in that status.
-    pub fn in_status(&self, status: SagaStatus) -> u64 {
-        self.by_status.get(&status).copied().unwrap_or(0)
-    }
-
-    /// FAILED ÷ all; 0 when there are none.
-    pub fn failure_rate(&self) -> f64 {
-        ratio(self.in_status(SagaStatus::Failed), self.total())
-    }
-
-    /// COMPENSATED ÷ FAILED; 0 when none failed.
-    pub fn compensation_rate(&self) -> f64 {
-        ratio(
-            self.in_status(SagaStatus::Compensated),
-            self.in_status(SagaStatus::Failed),
-        )
-    }
-
-    /// Mean duration of the completed ones; 0 when there are none.
-    pub fn average_duration_seconds(&self) -> f64 {
-        ratio(self.completed_millis, self.in_status(SagaStatus::Completed)) / 1000.0
-    }
-}
-
-fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
-    }
-}
-
 /// The sums that metrics are made of. All derive from stored state, so they survive restarts and
 /// count nothing twice. What only counts goes on where it was when projections made under other rules come to
 /// serve, even where these have less of it.
@@ -325,7 +297,17 @@ impl Query {
     pub fn new(store: SharedStore, definitions: Arc<SagaDefinitions>) -> Self {
         Self {
             store,
+            topic: "".into(),
             configured: definitions::Configured::new(definitions),
+        }
+    }
+
+    /// The same, of a store that is filled from that topic. Without it the ledger knows no partitions.
+    #[must_use]
+    pub fn of_topic(self, topic: &str) -> Self {
+        Self {
+            topic: topic.into(),
+            ..self
         }
     }
 
@@ -334,6 +316,7 @@ impl Query {
     pub fn until(&self, stop: Stop) -> Self {
         Self {
             store: stoppable::until(self.store.clone(), stop),
+            topic: self.topic.clone(),
             configured: self.configured.clone(),
         }
     }
@@ -421,6 +404,22 @@ impl Query {
         statistics::statistics(&*self.store, &self.configured.definitions, filter)
     }
 
+    /// Which step follows which in the sagas of a type.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn flow(&self, request: &FlowRequest) -> Result<Flow, QueryError> {
+        flow::flow(&*self.store, &self.configured.definitions, request)
+    }
+
+    /// The sagas that were stuck at an instant.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn stuck(&self, request: &StuckRequest) -> Result<StuckPage, QueryError> {
+        stuck_sagas::stuck_sagas(&*self.store, &self.configured, request)
+    }
+
     /// How many of the sagas that match stood where at some moments, all read from one snapshot. The status and
     /// the moment of the filter do not count.
     ///
@@ -428,6 +427,28 @@ impl Query {
     /// [`QueryError`].
     pub fn censuses(&self, filter: &Filter, moments: &[Moment]) -> Result<Vec<Census>, QueryError> {
         census::censuses(&*self.store, &self.configured.definitions, filter, moments)
+    }
+
+    /// What every offset of the topic came to.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn ledger(&self, request: &LedgerRequest) -> Result<Ledger, QueryError> {
+        ledger::ledger(&*self.store, &self.topic, request)
+    }
+
+    /// Visits the deliveries of a saga behind `after` (none: from the first), in the order of the timeline. Whether
+    /// anything stands of the saga.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn saga_offsets(
+        &self,
+        id: &SagaId,
+        after: Option<TimelineKey>,
+        visit: impl FnMut(SagaOffset) -> ControlFlow<()>,
+    ) -> Result<bool, QueryError> {
+        saga_offsets::offsets(&*self.store, id, after, visit)
     }
 
     /// The sums over all sagas, with every step there is.
@@ -445,6 +466,15 @@ impl Query {
     /// [`QueryError::Store`].
     pub fn totals_of(&self, is_known: &dyn Fn(&str) -> bool, limit: usize) -> Result<Totals, QueryError> {
         totals::totals(&*self.store, is_known, limit)
+    }
+
+    /// What became of the sagas of each type that is known, and of so many others. However many types there are,
+    /// few more are kept in memory.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn outcomes(&self, is_known: &dyn Fn(&str) -> bool, limit: usize) -> Result<Outcomes, QueryError> {
+        outcomes::outcomes(&*self.store, is_known, limit)
     }
 
     /// Dead letters by reason and by what happened to them.

@@ -3,9 +3,10 @@
 
 use super::grid::Grid;
 use super::order::{self, Part, each_of_order};
+use super::past_state::{Past, states};
 use super::trees::{Row, Span};
-use super::unkept::{Corrections, Past, states};
-use super::walk_at::{WalkAt, standing};
+use super::unkept::Corrections;
+use super::walk_at::{WalkAt, standing, statuses};
 use super::{Filter, QueryError, SagaView, SearchRequest, Sort, SortKey};
 use crate::domain::{OrderId, SagaId, SagaState};
 use crate::store::records::CensusRecord;
@@ -82,7 +83,7 @@ pub(super) fn purged_sums(
     Ok(())
 }
 
-fn grid<'r>(past: &Past<'r>) -> Result<Grid<'r>, QueryError> {
+pub(super) fn grid<'r>(past: &Past<'r>) -> Result<Grid<'r>, QueryError> {
     let corrections = Corrections::at(past)?;
     Ok(Grid::new(past.trees, past.until(), corrections)?)
 }
@@ -119,7 +120,7 @@ fn by_start(past: &Past<'_>, request: &SearchRequest, part: &Part) -> Result<(Ve
 fn walk<'g, 'r>(grid: &'g Grid<'r>, filter: &Filter, forward: bool) -> WalkAt<'g, 'r> {
     WalkAt {
         grid,
-        status: filter.status,
+        statuses: statuses(filter.status),
         saga_type: filter.saga_type.clone(),
         direction: if forward {
             Direction::Forward
@@ -135,9 +136,9 @@ fn walk<'g, 'r>(grid: &'g Grid<'r>, filter: &Filter, forward: bool) -> WalkAt<'g
 }
 
 fn total(grid: &Grid<'_>, filter: &Filter) -> Result<u64, QueryError> {
-    let mut total = 0;
+    let (mut total, statuses) = (0, statuses(filter.status));
     grid.sums(filter.saga_type.as_ref(), span(filter), &mut |_, sums| {
-        total += standing(sums, filter.status);
+        total += standing(sums, &statuses);
     })?;
     Ok(u64::try_from(total).unwrap_or(0))
 }

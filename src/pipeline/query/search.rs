@@ -2,8 +2,8 @@
 
 use super::order::{Part, of_order};
 use super::past;
+use super::past_state::Past;
 use super::trees::{Row, Span, Stream, Trees};
-use super::unkept::Past;
 use super::walk::Walk;
 use super::{Basis, Filter, QueryError, SagaView, SearchPage, SearchRequest, SortKey, Window};
 use crate::domain::text;

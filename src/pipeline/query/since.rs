@@ -5,7 +5,7 @@
 //! bound the question is refused.
 
 use super::QueryError;
-use super::unkept::{Past, states};
+use super::past_state::{Past, states};
 use crate::domain::{Millis, Position, SagaId, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, LogRecord};

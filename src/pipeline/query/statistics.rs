@@ -1,14 +1,91 @@
 //! Counts, rates and durations of the sagas that match.
 
 use super::order::{each_of_order, matches};
+use super::past_state::Past;
 use super::trees::{Span, Trees};
-use super::unkept::Past;
-use super::{Basis, Filter, QueryError, Statistics, past, search};
+use super::{Basis, Filter, QueryError, past, search};
 use crate::domain::{SagaDefinitions, SagaStatus};
 use crate::store::records::CensusRecord;
 use crate::store::{Store, StoreError, keys, reads, totals};
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+
+/// Numbers about the sagas that match.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Statistics {
+    /// Sagas by status; all five are there.
+    pub by_status: BTreeMap<SagaStatus, u64>,
+    /// Sagas by type: of the types that have the most sagas of all times, a thousand.
+    pub by_type: BTreeMap<String, u64>,
+    /// How many types there are beside those, at all times.
+    pub other_types: u64,
+    /// Sagas of those.
+    pub sagas_of_other_types: u64,
+    /// Sum of the durations (last event minus first; of the past, until they were completed) of the completed
+    /// ones, milliseconds.
+    pub completed_millis: u64,
+    /// Sagas that were ever in FAILED, whatever they are in now; the status of the filter does not count.
+    pub ever_failed: u64,
+    /// Those of them that were in COMPENSATED afterwards.
+    pub ever_compensated: u64,
+    /// What they were counted in.
+    pub basis: Basis,
+}
+
+impl Statistics {
+    /// All that match.
+    pub fn total(&self) -> u64 {
+        self.by_status.values().sum()
+    }
+
+    /// How many are in that status.
+    pub fn in_status(&self, status: SagaStatus) -> u64 {
+        self.by_status.get(&status).copied().unwrap_or(0)
+    }
+
+    /// FAILED ÷ all; 0 when there are none.
+    pub fn failure_rate(&self) -> f64 {
+        ratio(self.in_status(SagaStatus::Failed), self.total())
+    }
+
+    /// COMPENSATED ÷ FAILED; 0 when none failed.
+    pub fn compensation_rate(&self) -> f64 {
+        ratio(
+            self.in_status(SagaStatus::Compensated),
+            self.in_status(SagaStatus::Failed),
+        )
+    }
+
+    /// Ever FAILED ÷ all; 0 when there are none.
+    pub fn ever_failed_rate(&self) -> f64 {
+        ratio(self.ever_failed, self.total())
+    }
+
+    /// Of those that were ever FAILED, the part that was COMPENSATED afterwards; 0 when none failed.
+    pub fn compensated_of_failed(&self) -> f64 {
+        ratio(self.ever_compensated, self.ever_failed)
+    }
+
+    /// COMPLETED ÷ COMPLETED, FAILED and COMPENSATED; 0 when none of them ended.
+    pub fn success_rate(&self) -> f64 {
+        let ended = [SagaStatus::Completed, SagaStatus::Failed, SagaStatus::Compensated];
+        let ended = ended.map(|status| self.in_status(status));
+        ratio(ended[0], ended.into_iter().sum())
+    }
+
+    /// Mean duration of the completed ones; 0 when there are none.
+    pub fn average_duration_seconds(&self) -> f64 {
+        ratio(self.completed_millis, self.in_status(SagaStatus::Completed)) / 1000.0
+    }
+}
+
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
+}
 
 /// Types that are told apart: those that have the most sagas of all times. All others are summed up.
 const TYPES: usize = 1_000;
@@ -39,17 +116,22 @@ fn statistics_by(
     };
     let (cursor, rules) = search::basis(trees, definitions)?;
     let mut sums = Sums::new(told, Basis::of(cursor.clone(), &rules));
+    let past = Past {
+        trees,
+        definitions: &rules,
+        cursor: &cursor,
+        moment: filter.moment,
+    };
+    past::sums(&past, filter, |saga_type, of| {
+        if !filter.moment.is_now() {
+            sums.add_past(filter, saga_type, of);
+        }
+        sums.add_ever(of);
+    })?;
     if !filter.moment.is_now() {
-        let past = Past {
-            trees,
-            definitions: &rules,
-            cursor: &cursor,
-            moment: filter.moment,
-        };
-        past::sums(&past, filter, |saga_type, of| {
-            sums.add_past(filter, saga_type, of)
-        })?;
-    } else if let Some(order) = &filter.order_id {
+        return Ok(sums.done());
+    }
+    if let Some(order) = &filter.order_id {
         each_of_order(trees, order, |_, state| {
             if matches(filter, state) {
                 let millis = state.updated_at.since(state.started_at);
@@ -155,6 +237,15 @@ impl Sums {
         if all != 0 {
             self.add_to_type(saga_type, all);
         }
+    }
+
+    /// What sagas ever were is not in the trees of what they are now.
+    fn add_ever(&mut self, sums: &CensusRecord) {
+        let statistics = &mut self.sums;
+        statistics.ever_failed = statistics.ever_failed.wrapping_add_signed(sums.ever_failed);
+        statistics.ever_compensated = statistics
+            .ever_compensated
+            .wrapping_add_signed(sums.ever_compensated);
     }
 
     fn add_to_type(&mut self, saga_type: &str, sagas: i64) {

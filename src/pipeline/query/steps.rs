@@ -1,6 +1,8 @@
 //! Events of a timeline as steps: each with its number, and whether it is an operator's change that was refused.
 
-use crate::domain::{Anomaly, AnomalyKind, EventRef, SagaDefinitions, SagaState};
+use crate::domain::{
+    Anomaly, AnomalyKind, EventRef, OPERATOR_STATUS_CHANGE, SagaDefinitions, SagaState, SagaStatus,
+};
 
 /// One step of a saga.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -11,6 +13,10 @@ pub struct TimelineStep<'a> {
     pub event: EventRef<'a>,
     /// Whether it is an operator's change that was refused when it was applied.
     pub refused: bool,
+    /// What its status means for the saga.
+    pub effective: SagaStatus,
+    /// The saga after it; of anomalies it has those that came with it.
+    pub saga: &'a SagaState,
 }
 
 /// Makes steps of the events of a timeline, which come one after the other.
@@ -32,13 +38,20 @@ impl<'d> Steps<'d> {
     }
 
     /// The next one.
-    pub(super) fn next<'e>(&mut self, event: EventRef<'e>) -> TimelineStep<'e> {
-        let state = self.apply(&event);
+    pub(super) fn next<'e>(&'e mut self, event: EventRef<'e>) -> TimelineStep<'e> {
+        let definitions = self.definitions;
+        let saga = self.apply(&event);
         let is_refusal = |anomaly: &Anomaly| anomaly.kind == AnomalyKind::OperatorChangeRefused;
+        let effective = match event.step {
+            OPERATOR_STATUS_CHANGE => event.status,
+            step => definitions.effective(&saga.saga_type, step, event.status),
+        };
         TimelineStep {
-            number: state.step_count,
-            refused: state.anomalies.kept.iter().any(is_refusal),
+            number: saga.step_count,
+            refused: saga.anomalies.kept.iter().any(is_refusal),
             event,
+            effective,
+            saga,
         }
     }
 

@@ -6,7 +6,9 @@ use proptest::sample::select;
 use std::collections::{BTreeMap, BTreeSet};
 
 mod as_of;
+mod ledger;
 mod past;
+mod stuck;
 
 /// The answer by brute force: fold every saga, filter, sort.
 fn expected(events: &[Event], filter: &Filter, sort: Sort) -> Vec<SagaView> {

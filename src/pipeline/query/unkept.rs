@@ -8,14 +8,12 @@
 //! Both are bounded; beyond the bound a question is refused.
 
 use super::QueryError;
-use super::moment::Moment;
+use super::past_state::Past;
 use super::since::arrived_since;
-use super::timeline::{Basis, Log, Source, Timeline};
-use super::trees::Trees;
-use crate::domain::{Cut, Millis, SagaDefinitions, SagaId, SagaState, SagaStatus, SagaType, StatusPath};
+use crate::domain::{Millis, SagaId, SagaStatus, SagaType, StatusPath};
 use crate::store::codec::Record;
 use crate::store::records::{CensusRecord, ManyChangesRecord};
-use crate::store::{Key, ProjectionTable, Scan, StoreError, Table, keys, reads};
+use crate::store::{Key, ProjectionTable, Scan, Table, keys, reads};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -42,14 +40,6 @@ pub(super) struct Corrected {
 /// All of them.
 #[derive(Debug, Default)]
 pub(super) struct Corrections(BTreeMap<SagaId, Corrected>);
-
-/// Where the past is read, and which moment of it is asked for.
-pub(super) struct Past<'r> {
-    pub(super) trees: Trees<'r>,
-    pub(super) definitions: &'r SagaDefinitions,
-    pub(super) cursor: &'r Cut,
-    pub(super) moment: Moment,
-}
 
 impl Share {
     fn of(saga_type: &SagaType, started_at: Millis, path: &StatusPath, until: Millis) -> Option<Self> {
@@ -120,35 +110,6 @@ impl Corrections {
 }
 
 impl Past<'_> {
-    /// The last instant of event time that counts.
-    pub(super) fn until(&self) -> Millis {
-        self.moment.as_of.unwrap_or(Millis::LATEST_EVENT)
-    }
-
-    /// The state that a saga had, whose state now is `whole`; `None` when it had not begun.
-    pub(super) fn state(&self, saga: &SagaId, whole: &SagaState) -> Result<Option<SagaState>, QueryError> {
-        let is_now = whole.updated_at <= self.until() && whole.duplicates == 0;
-        if is_now && self.moment.known_at.is_none() {
-            return Ok(Some(whole.clone()));
-        }
-        let source = Source::Log(Log {
-            store: self.trees.store,
-            generation: self.trees.generation,
-            cursor: self.cursor.clone(),
-            saga,
-            whole,
-        });
-        let mut timeline = Timeline {
-            saga,
-            source,
-            definitions: self.definitions,
-            basis: Basis::default(),
-            started_at: whole.started_at,
-            has_duplicates: whole.duplicates > 0,
-        };
-        timeline.state(self.moment)
-    }
-
     /// The sagas whose status the index does not know at the instant.
     fn with_many_changes(&self) -> Result<BTreeSet<SagaId>, QueryError> {
         let until = self.until().0;
@@ -186,9 +147,4 @@ impl Past<'_> {
         });
         Ok(Some(Corrected { counted, was }))
     }
-}
-
-/// The states of sagas as far as they are known now, in their order.
-pub(super) fn states(past: &Past<'_>, ids: &[SagaId]) -> Result<Vec<Option<SagaState>>, StoreError> {
-    reads::instances(past.trees.store, past.trees.generation, ids)
 }

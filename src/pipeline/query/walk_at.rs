@@ -15,8 +15,8 @@ use std::ops::ControlFlow;
 /// Finds sagas from the `skip`-th on.
 pub(super) struct WalkAt<'g, 'r> {
     pub(super) grid: &'g Grid<'r>,
-    /// In this status at the instant; in any when there is none.
-    pub(super) status: Option<SagaStatus>,
+    /// In one of these at the instant.
+    pub(super) statuses: Vec<SagaStatus>,
     pub(super) saga_type: Option<SagaType>,
     pub(super) direction: Direction,
     /// Of their starts.
@@ -30,11 +30,14 @@ pub(super) struct WalkAt<'g, 'r> {
     pub(super) found: Vec<Row>,
 }
 
-/// How many of the sagas that add up to these sums stood in a status, or in any.
-pub(super) fn standing(sums: &CensusRecord, status: Option<SagaStatus>) -> i64 {
-    let statuses = SagaStatus::ALL.into_iter();
-    let wanted = statuses.filter(|one| status.is_none_or(|wanted| wanted == *one));
-    wanted.map(|status| sums.standing(status)).sum()
+/// The status that is wanted, or all.
+pub(super) fn statuses(wanted: Option<SagaStatus>) -> Vec<SagaStatus> {
+    wanted.map_or_else(|| SagaStatus::ALL.to_vec(), |status| vec![status])
+}
+
+/// How many of the sagas that add up to these sums stood in one of these.
+pub(super) fn standing(sums: &CensusRecord, statuses: &[SagaStatus]) -> i64 {
+    statuses.iter().map(|status| sums.standing(*status)).sum()
 }
 
 impl WalkAt<'_, '_> {
@@ -48,7 +51,7 @@ impl WalkAt<'_, '_> {
         self.grid.children(level, parent, |cell, saga_type, sums| {
             let is_wanted = |wanted: &SagaType| wanted.as_str() == saga_type;
             if self.saga_type.as_ref().is_none_or(is_wanted) {
-                *children.entry(cell).or_default() += standing(sums, self.status);
+                *children.entry(cell).or_default() += standing(sums, &self.statuses);
             }
         })?;
         let mut in_order: Vec<(i64, i64)> = children.into_iter().collect();
@@ -159,7 +162,7 @@ impl WalkAt<'_, '_> {
     }
 
     fn is_wanted(&self, status: SagaStatus) -> bool {
-        self.status.is_none_or(|wanted| wanted == status)
+        self.statuses.contains(&status)
     }
 
     fn is_behind(&self, at: Millis, saga: &str) -> bool {

@@ -2,10 +2,12 @@
 //! is there.
 
 use super::report::Differences;
+use super::sums::{self, Met};
 use crate::domain::{Millis, Position, SagaId, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::dead_letters::{EXTERNAL, removed};
-use crate::store::records::{FeedRecord, PurgedRecord};
+use crate::store::ledger::OffsetSums;
+use crate::store::records::{DeadLetterRecord, FeedRecord, GapRecord, LogRecord, OffsetClass, PurgedRecord};
 use crate::store::{Key, Scan, SharedStore, StoreError, StoreRead, Table, keys, reads};
 use std::ops::ControlFlow;
 
@@ -43,13 +45,14 @@ pub(super) fn check(
         }
         named.look_up(&*snapshot, differences)?;
     }
-    let accounted = purged_events(&*snapshot)?;
+    let accounted = purged_events(&*snapshot, &mut named.met.sums)?;
     if accounted != named.purged {
         let purged = named.purged;
         differences.add(|| {
             format!("the feed names {purged} purged events, the purge records account for {accounted}")
         });
     }
+    sums::check(&*snapshot, &named.met, differences)?;
     count(
         &*snapshot,
         Table::Log,
@@ -104,7 +107,10 @@ fn check_bucket(
                 named.letters.push((at, key));
                 named.dead += 1;
             }
-            FeedRecord::Gap { next } => *expected = next,
+            FeedRecord::Gap { next } => {
+                *expected = next;
+                named.gap(snapshot, at, next, differences)?;
+            }
             FeedRecord::Purged { .. } => named.purged += 1,
         }
         if named.log.len() + named.letters.len() >= ROWS {
@@ -124,6 +130,8 @@ struct Named {
     /// Of those the ones that were removed.
     removed: u64,
     purged: u64,
+    /// What all of that is, by day.
+    met: Met,
 }
 
 /// Whether a dead letter was removed: the mark that is left says so.
@@ -139,8 +147,12 @@ impl Named {
         ] {
             let (places, keys): (Vec<Position>, Vec<Key>) = rows.drain(..).unzip();
             for (at, found) in places.into_iter().zip(snapshot.multi_get(table, &keys)?) {
+                if let Some(row) = &found {
+                    self.met.row(table, at, row)?;
+                }
                 let gone = table == Table::DeadLetters && found.is_none() && is_removed(snapshot, at)?;
                 self.removed += u64::from(gone);
+                *self.met.undated.entry(at.partition).or_default() += i64::from(gone);
                 if found.is_none() && !gone {
                     differences.add(|| format!("{} {at}: missing, although the feed names it", table.name()));
                 }
@@ -150,13 +162,57 @@ impl Named {
     }
 }
 
-/// Events that the records of purges say are gone.
-fn purged_events(snapshot: &dyn StoreRead) -> Result<u64, StoreError> {
+impl Met {
+    /// A row that the feed names.
+    fn row(&mut self, table: Table, at: Position, row: &[u8]) -> Result<(), StoreError> {
+        let (arrived_at, class) = match table {
+            Table::Log => (LogRecord::read(row)?.arrived_at(), OffsetClass::Logged),
+            _ => {
+                let arrived_at = Millis(DeadLetterRecord::read(row)?.arrived_at);
+                (arrived_at, OffsetClass::DeadLetter)
+            }
+        };
+        self.sums.add(at.partition, arrived_at, class, 1);
+        Ok(())
+    }
+}
+
+impl Named {
+    /// A gap that the feed names.
+    fn gap(
+        &mut self,
+        snapshot: &dyn StoreRead,
+        at: Position,
+        next: u64,
+        differences: &mut Differences,
+    ) -> Result<(), StoreError> {
+        let mut key = Key::default();
+        keys::gap(&mut key, at);
+        let Some(row) = snapshot.get(Table::Gaps, &key)? else {
+            differences.add(|| format!("gaps {at}: missing, although the feed names it"));
+            return Ok(());
+        };
+        let gap = GapRecord::read(&row)?;
+        if gap.next != next {
+            differences.add(|| format!("gaps {at}: up to {}, the feed says {next}", gap.next));
+        }
+        let offsets = i64::try_from(next.saturating_sub(at.offset)).unwrap_or(i64::MAX);
+        let arrived_at = Millis(gap.arrived_at);
+        self.met.sums.add(at.partition, arrived_at, gap.class()?, offsets);
+        Ok(())
+    }
+}
+
+/// Events that the records of purges say are gone, added to the sums of what was logged.
+fn purged_events(snapshot: &dyn StoreRead, sums: &mut OffsetSums) -> Result<u64, StoreError> {
     let mut events = 0;
     reads::try_scan_table(snapshot, Table::Purged, |_, _, value| {
         let purged = PurgedRecord::read(value)?.purged()?;
         if purged.is_gone() {
             events += u64::from(purged.events);
+            for ((partition, day), count) in &purged.arrivals {
+                sums.add_on(*partition, *day, OffsetClass::Logged, i64::from(*count));
+            }
         }
         Ok(())
     })?;

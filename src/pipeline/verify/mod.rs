@@ -8,6 +8,7 @@ mod dead_letters;
 mod digest;
 mod ledger;
 mod report;
+mod sums;
 #[cfg(test)]
 mod tests;
 

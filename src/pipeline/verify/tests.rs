@@ -5,8 +5,10 @@ use crate::domain::{Cut, Event, Millis, Position, SagaStatus, evidence};
 use crate::pipeline::projector::{Projector, Purge, PurgeSaga};
 use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, Happened, ValueHash};
+use crate::store::ledger::OffsetSums;
 use crate::store::records::{
-    DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord, OffsetRecord, PresenceRecord,
+    DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord, OffsetClass, OffsetCountsRecord, OffsetRecord,
+    PresenceRecord,
 };
 use crate::store::{Batch, Durability, Key, Proof, Table, keys};
 use crate::testkit::{DAY, TOPIC, behind, event_at, mark_letter, project, settings, store};
@@ -97,6 +99,9 @@ fn discard(store: &SharedStore, at: Position) {
     };
     rows.put(Table::Offsets, &key, &next.to_bytes());
     changes.add_letter(at, &listed);
+    let mut accounted = OffsetSums::default();
+    accounted.add(at.partition, Millis(DAY), OffsetClass::DeadLetter, 1);
+    accounted.put(&**store, Table::Accounted, &mut rows).unwrap();
     let lock = DeadLetterLock::default();
     let held = lock.hold();
     DeadLetterLock::enter(&held, &**store, &mut rows, &changes).unwrap();
@@ -150,5 +155,43 @@ fn the_projections_are_what_a_fold_proves() {
     for table in Table::all() {
         let is_projection = matches!(table, Table::Projection(..));
         assert_eq!(table.entry().proof == Proof::Fold, is_projection, "{table:?}");
+    }
+}
+
+#[test]
+fn a_wrong_sum_of_the_ledger_is_told() {
+    let serving = reads::active_generation(&*filled()).unwrap();
+    let folded = Table::Projection(serving, crate::store::ProjectionTable::Ledger);
+    let cases = [
+        (Table::Accounted, OffsetClass::Logged, "accounted, partition 0"),
+        (
+            Table::Accounted,
+            OffsetClass::DeadLetter,
+            "accounted, partition 0",
+        ),
+        (
+            Table::Accounted,
+            OffsetClass::Unexplained,
+            "accounted, partition 0",
+        ),
+        (folded, OffsetClass::Purged, "Ledger"),
+        (folded, OffsetClass::Duplicate, "Ledger"),
+    ];
+    for (table, class, told_of) in cases {
+        for day in [None, Some(Millis(DAY).day())] {
+            let (store, mut key) = (filled(), Key::default());
+            keys::ledger(&mut key, 0, day);
+            let row = store.get(table, &key).unwrap().unwrap();
+            let mut counts = OffsetCountsRecord::read(&row).unwrap();
+            counts.add(class, 1);
+            let mut rows = Batch::new();
+            rows.put(table, &key, &counts.to_bytes());
+            store.write(&rows, Durability::Process).unwrap();
+            let told = told(&store);
+            assert!(
+                told.iter().any(|told| told.contains(told_of)),
+                "{class:?} {day:?}: {told:?}"
+            );
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Asks a running server, over HTTP, as any client would.
 
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, Failure, Outcome};
 use crate::program::wiring::operator;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::blocking::{Client, RequestBuilder};
@@ -8,6 +8,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
+use std::io::{ErrorKind, Read as _};
 use std::time::Duration;
 
 /// Everything but what RFC 3986 lets stand in a path segment as it is.
@@ -19,6 +20,9 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 
 /// The header that says who is at work.
 const OPERATOR: &str = "x-operator";
+
+/// Of an answer that is passed on as it comes, so many bytes at once.
+const PART: usize = 64 << 10;
 
 /// Where the server is and how long to wait for it.
 #[derive(Clone, Debug, clap::Args)]
@@ -85,12 +89,50 @@ impl Server {
 
     /// The answer to a GET, as the server wrote it. `path` has no foreign text in it; see [`segment`].
     pub(super) fn get(&self, path: &str, query: &[(&str, String)]) -> Result<String, Failure> {
+        self.send(self.client.get(self.address(path, query)?))
+    }
+
+    /// Passes on the answer to a GET as it comes; so long as it comes, it may take any time.
+    pub(super) fn each_part(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        mut pass_on: impl FnMut(&[u8]) -> Outcome,
+    ) -> Outcome {
+        let request = self.client.get(self.address(path, query)?);
+        let mut answer = request.send().map_err(|error| self.unreachable(&error))?;
+        let status = answer.status();
+        if !status.is_success() {
+            let text = answer.text().map_err(|error| self.unreachable(&error))?;
+            return Err(self.refusal(status, &text));
+        }
+        let mut part = vec![0; PART];
+        loop {
+            match answer.read(&mut part) {
+                Ok(0) => return Ok(()),
+                Ok(length) => pass_on(&part[..length])?,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.broke_off(&error)),
+            }
+        }
+    }
+
+    fn address(&self, path: &str, query: &[(&str, String)]) -> Result<Url, Failure> {
         let mut url = Url::parse(&format!("{}{path}", self.base))
             .map_err(|error| Failure::new(Exit::Usage, format!("--url {:?}: {error}", self.base)))?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        self.send(self.client.get(url))
+        Ok(url)
+    }
+
+    fn broke_off(&self, error: &std::io::Error) -> Failure {
+        let told = format!(
+            "the answer of {} broke off ({}); what was written is not all",
+            self.base,
+            root_cause(error)
+        );
+        Failure::new(Exit::Server, told)
     }
 
     /// The answer to a POST without a body.

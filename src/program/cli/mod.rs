@@ -10,7 +10,10 @@ mod dead_letters;
 mod definitions;
 mod doctor;
 mod exit;
+mod export;
+mod flow;
 mod inspect;
+mod ledger;
 mod log_text;
 mod log_writer;
 mod logging;
@@ -23,6 +26,7 @@ mod retention;
 mod show;
 mod show_past;
 mod snapshots;
+mod stuck;
 mod times;
 mod topic_replay;
 
@@ -70,8 +74,16 @@ enum Command {
     Search(query::SearchArgs),
     /// Count sagas by status and type, with rates and durations
     Stats(query::StatsArgs),
+    /// Find sagas that go on too slowly, now or at any moment
+    Stuck(stuck::StuckArgs),
+    /// Show which step follows which, how often and how fast; also as a graph (--dot, --mermaid)
+    Flow(flow::FlowArgs),
     /// Count sagas by type and status as of any moment; what changed between two; hour by hour
     Census(census::CensusArgs),
+    /// What every offset of the topic came to; exit code 1 if any is unexplained
+    Ledger(ledger::LedgerArgs),
+    /// Take results or event logs away, as CSV, NDJSON, OCEL or XES on standard output
+    Export(export::ExportArgs),
     /// Find, look at, redrive, discard and export dead letters
     DeadLetters(dead_letters::DeadLettersArgs),
     /// Saga definitions: show those in force, check a file
@@ -168,7 +180,11 @@ pub fn run() -> ExitCode {
         Command::Diff(args) => query::diff(args),
         Command::Search(args) => query::search(args),
         Command::Stats(args) => query::stats(args),
+        Command::Stuck(args) => stuck::stuck(args),
+        Command::Flow(args) => flow::flow(args),
         Command::Census(args) => census::census(args),
+        Command::Ledger(args) => ledger::ledger(args),
+        Command::Export(args) => export::export(args),
         Command::DeadLetters(args) => dead_letters::letters(args),
         Command::Definitions(command) => definitions::definitions(command),
         Command::SetStatus(args) => operate::set_status(args),

@@ -8,8 +8,13 @@ use std::io::{ErrorKind, IsTerminal, Write, stdout};
 
 /// Writes to standard output. Nobody reading any more is a reason to stop, not to complain.
 pub(super) fn print(text: &str) -> Outcome {
+    bytes(text.as_bytes())
+}
+
+/// Writes bytes to standard output, as [`print`] does.
+pub(super) fn bytes(bytes: &[u8]) -> Outcome {
     let mut out = stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::new(Exit::Ok, "")),
         Err(error) => Err(Failure::new(

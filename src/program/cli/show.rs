@@ -151,6 +151,12 @@ pub(super) fn statistics(answer: &Value) -> String {
             "compensated per failed",
             format!("{:.2}", number("compensationRate")),
         ),
+        ("ever failed", text(&answer["everFailed"])),
+        (
+            "compensated of those",
+            format!("{:.2} %", 100.0 * number("compensatedOfFailed")),
+        ),
+        ("success rate", format!("{:.2} %", 100.0 * number("successRate"))),
         (
             "average duration",
             format!("{:.3} s", number("avgDurationSeconds")),

@@ -130,11 +130,13 @@ impl Tracker {
             },
             background.clone(),
         );
-        let query = Query::new(store.clone(), definitions.clone());
+        let query = Query::new(store.clone(), definitions.clone()).of_topic(&kafka.topic);
         let metrics = Metrics::new(&config.metrics, query.clone(), status.clone());
         metrics.follow_snapshots(snapshots.status().clone());
         metrics.follow_decisions(decisions.status.clone());
         metrics.follow_retention(retention.status().clone());
+        projector.watch().time_deliveries(clock.clone());
+        metrics.follow_projector(projector.watch());
         let parts = Parts {
             query,
             ingest: status.clone(),

@@ -9,12 +9,13 @@ use super::request_id::RequestIds;
 use super::settings::ServerSettings;
 use super::shares::Shares;
 use crate::domain::clock::SharedClock;
-use crate::domain::{Judgement, SagaId};
+use crate::domain::{Judgement, SagaId, TimelineKey};
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::DeadLetterQuery;
 use crate::pipeline::query::{
-    Census, DefinitionsInForce, Filter, Moment, PurgedView, Query, QueryError, SagaView, SearchPage,
-    SearchRequest, Statistics, Timeline,
+    Census, DefinitionsInForce, Filter, Flow, FlowRequest, Ledger, LedgerRequest, Moment, PurgedView, Query,
+    QueryError, SagaOffset, SagaView, SearchPage, SearchRequest, Statistics, StuckPage, StuckRequest,
+    Timeline,
 };
 use crate::server::metrics::{Asked, Metrics};
 use crate::store::StoreError;
@@ -105,10 +106,49 @@ impl Context {
             .await
     }
 
+    /// Which step follows which in the sagas of a type.
+    pub async fn flow(&self, request: FlowRequest) -> Result<Flow, ApiError> {
+        self.scan(Asked::Timeline, move |query| query.flow(&request))
+            .await
+    }
+
+    /// The sagas that were stuck at an instant.
+    pub async fn stuck(&self, request: StuckRequest) -> Result<StuckPage, ApiError> {
+        self.scan(Asked::Search, move |query| query.stuck(&request)).await
+    }
+
     /// How many sagas stood where at some moments.
     pub async fn censuses(&self, filter: Filter, moments: Vec<Moment>) -> Result<Vec<Census>, ApiError> {
         self.scan(Asked::Statistics, move |query| query.censuses(&filter, &moments))
             .await
+    }
+
+    /// What every offset of the topic came to.
+    pub async fn ledger(&self, request: LedgerRequest) -> Result<Ledger, ApiError> {
+        self.scan(Asked::Totals, move |query| query.ledger(&request))
+            .await
+    }
+
+    /// The deliveries of a saga behind a place, at most so many.
+    pub(super) async fn saga_offsets(
+        &self,
+        id: &SagaId,
+        after: Option<TimelineKey>,
+        most: usize,
+    ) -> Result<Vec<SagaOffset>, ApiError> {
+        let asked = id.clone();
+        let read = move |query: &Query| {
+            let mut found = Vec::new();
+            let known = query.saga_offsets(&asked, after, |offset| {
+                found.push(offset);
+                crate::store::until(found.len() >= most)
+            })?;
+            Ok(known.then_some(found))
+        };
+        match self.scan(Asked::Timeline, read).await? {
+            Some(found) => Ok(found),
+            None => Err(missing(id, self.purged(id.clone()).await?)),
+        }
     }
 
     /// Asks about dead letters.
@@ -220,6 +260,16 @@ impl Context {
         self.inner.shares.full_reads.run(work).await
     }
 
+    /// Runs an export for that peer, on a thread that may wait for whoever takes it away. It is told when nobody
+    /// waits for it any more.
+    pub(super) async fn export<T: Send + 'static>(
+        &self,
+        peer: Option<Peer>,
+        work: impl FnOnce(Stop) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.inner.shares.exports.run_for(peer, work).await
+    }
+
     async fn scan<T: Send + 'static>(
         &self,
         asked: Asked,
@@ -233,7 +283,8 @@ impl Context {
     }
 }
 
-fn timed<T>(metrics: &Metrics, asked: Asked, ask: impl FnOnce() -> T) -> T {
+/// Asks, and counts how long that took.
+pub(super) fn timed<T>(metrics: &Metrics, asked: Asked, ask: impl FnOnce() -> T) -> T {
     let started = Instant::now();
     let answer = ask();
     metrics.asked(asked, started.elapsed());
@@ -285,6 +336,8 @@ impl From<QueryError> for ApiError {
                     .to_owned(),
             }]),
             error @ (QueryError::TooManyToSort { .. }
+            | QueryError::TooManyFailed { .. }
+            | QueryError::TooMuchFlow(_)
             | QueryError::TooManyChanges { .. }
             | QueryError::TooManySince { .. }) => Self::new(ErrorKind::BadRequest, error.to_string()),
             QueryError::Store(error) => error.into(),

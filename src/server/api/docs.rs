@@ -23,9 +23,11 @@ use utoipa_swagger_ui::Config;
     components(schemas(ErrorBody)),
     tags(
         (name = "sagas", description = "Questions about sagas"),
+        (name = "ledger", description = "What every offset of the topic came to"),
         (name = "dead letters", description = "Records that could not be applied"),
         (name = "retention", description = "What is removed, kept from it, archived and brought back"),
         (name = "definitions", description = "What is known of saga types"),
+        (name = "export", description = "Taking results and event logs away"),
         (name = "audit", description = "Who did what to this tracker"),
         (name = "actuator", description = "Probes and metrics"),
         (name = "internal", description = "The tracker itself; may change"),

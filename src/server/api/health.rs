@@ -15,6 +15,7 @@ use crate::operations::decisions::{OpsSnapshot, OpsStatus};
 use crate::operations::retention::{RetentionSnapshot, RetentionStatus};
 use crate::pipeline::ingest::status::{IngestSnapshot, IngestStatus};
 use crate::pipeline::projector::ProjectorWatch;
+use crate::pipeline::query::{LedgerRequest, Query};
 use crate::store::disk::{self, Room};
 use crate::store::{Key, SharedStore, Table, keys, totals};
 use std::path::PathBuf;
@@ -78,6 +79,8 @@ pub struct Report {
     pub panicked: bool,
     /// Whether decisions to purge and restore are done.
     pub retention: Component,
+    /// Whether it is known of every offset what became of it.
+    pub ledger: Component,
 }
 
 impl Report {
@@ -107,6 +110,7 @@ impl Report {
 pub struct Health {
     settings: HealthSettings,
     store: SharedStore,
+    query: Query,
     ingest: Arc<IngestStatus>,
     projected: ProjectorWatch,
     ops: Arc<OpsStatus>,
@@ -134,6 +138,7 @@ impl Health {
         Self {
             settings: parts.health.clone(),
             store: parts.query.store().clone(),
+            query: parts.query.clone(),
             ingest: parts.ingest.clone(),
             projected: parts.projected.clone(),
             ops: parts.decisions.status.clone(),
@@ -161,6 +166,7 @@ impl Health {
             threads: threads(&ended),
             panicked: ended.iter().any(|part| part.panicked),
             retention: retention(self.retention.as_ref().map(|status| status.snapshot())),
+            ledger: ledger(&self.query),
         }
     }
 
@@ -362,6 +368,27 @@ fn retention(known: Option<RetentionSnapshot>) -> Component {
         up: known.failed.is_none(),
         message: told.join("; "),
     }
+}
+
+/// What is unexplained stays so whatever anybody does: it is told, and no reason to be DOWN.
+fn ledger(query: &Query) -> Component {
+    let message = match query.ledger(&LedgerRequest::default()) {
+        Err(error) => error.to_string(),
+        Ok(ledger) if ledger.is_complete() => "every offset is accounted for".to_owned(),
+        Ok(ledger) => {
+            let lacking = ledger
+                .partitions
+                .iter()
+                .filter(|partition| !partition.is_complete());
+            let numbers: Vec<String> = lacking.map(|partition| partition.partition.to_string()).collect();
+            format!(
+                "{} offsets are unexplained, of partitions {}; see GET /api/v1/ledger",
+                ledger.all().unexplained,
+                numbers.join(", ")
+            )
+        }
+    };
+    Component { up: true, message }
 }
 
 #[cfg(test)]

@@ -5,7 +5,10 @@ use super::context::Context;
 use super::error::{ApiError, ErrorKind};
 use super::middleware::{self, RouteContext};
 use super::route::{Route, Terms};
-use super::{actuator, audit, census, dead_letters, definitions, docs, internal, retention, sagas};
+use super::{
+    actuator, audit, census, dead_letters, definitions, docs, export, flow, internal, ledger, retention,
+    sagas,
+};
 use axum::Router;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -19,10 +22,13 @@ pub(super) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     let nouns = [
         sagas::routes(),
         census::routes(),
+        flow::routes(),
+        ledger::routes(),
         dead_letters::routes(),
         retention::routes(),
         definitions::routes(),
         audit::routes(),
+        export::routes(),
         internal::routes(),
         actuator::routes(),
         vec![Route::of(routes!(api_docs)).alias("/v3/api-docs").quiet()],

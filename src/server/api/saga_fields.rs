@@ -8,7 +8,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// The saga id of a path. Any text: the routes are matched before percent-decoding, so an encoded
-/// slash does not end it, and the saga named `statistics` is reached as `%73tatistics`.
+/// slash does not end it, and the sagas named `statistics` and `stuck` are reached as
+/// `%73tatistics` and `%73tuck`.
 pub(super) struct SagaIdPath(pub(super) SagaId);
 
 impl<S: Sync + Send> FromRequestParts<S> for SagaIdPath {

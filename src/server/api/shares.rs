@@ -20,6 +20,8 @@ const CHANGES: usize = 64;
 const TIMELINES: usize = 8;
 /// Dead letters with their bytes, which wait for a schema registry and for the client that reads them.
 const LETTERS: usize = 8;
+/// Exports, which read much and wait for the client that takes them away.
+const EXPORTS: usize = 4;
 /// Questions that wait for others than the disk: an object store.
 const OTHERS: usize = 8;
 /// Probes and scrapes.
@@ -35,6 +37,8 @@ pub(super) struct Shares {
     pub(super) timelines: Share,
     /// Dead letters with their bytes.
     pub(super) letters: Share,
+    /// Exports.
+    pub(super) exports: Share,
     /// What asks an object store.
     pub(super) others: Share,
     /// What reads all of something.
@@ -55,6 +59,7 @@ impl Shares {
             scans: share(settings.max_concurrent_scans),
             timelines: share(TIMELINES).by_peer(),
             letters: share(LETTERS).by_peer(),
+            exports: share(EXPORTS).by_peer(),
             others: share(OTHERS),
             full_reads: share(settings.max_concurrent_full_reads),
             changes: share(CHANGES),

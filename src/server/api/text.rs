@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
+use std::fmt;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
 
 /// An instant in an answer.
@@ -77,6 +78,49 @@ fn with_plus(text: &str) -> Cow<'_, str> {
         }
         _ => Cow::Borrowed(text),
     }
+}
+
+/// A day of UTC in an answer, counted from 1970-01-01.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Day(pub(super) i64);
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = Millis(self.0.saturating_mul(DAY_MILLIS));
+        match Timestamp::from_millisecond(first.0) {
+            Ok(instant) => write!(f, "{}", instant.to_zoned(TimeZone::UTC).date()),
+            // Beyond the years that the library knows.
+            Err(_) => write!(f, "day {}", self.0),
+        }
+    }
+}
+
+impl Serialize for Day {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl utoipa::PartialSchema for Day {
+    fn schema() -> utoipa::openapi::RefOr<Schema> {
+        text(KnownFormat::Date).into()
+    }
+}
+
+impl utoipa::ToSchema for Day {}
+
+/// Reads a day.
+pub(super) fn parse_day(text: &str) -> Option<i64> {
+    parse_date(text)?;
+    parse_edge(text, Edge::First).map(Millis::day)
+}
+
+pub(super) fn day_schema(description: &str) -> Schema {
+    text(KnownFormat::Date)
+        .description(Some(description))
+        .examples(["2026-01-31"])
+        .build()
+        .into()
 }
 
 fn text(format: KnownFormat) -> ObjectBuilder {

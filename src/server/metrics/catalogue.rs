@@ -76,6 +76,12 @@ catalogue! {
     SAGA_LAST_FAILED = Gauge "saga_last_failed_timestamp" [];
     /// Events in timelines, duplicates left out; steps beyond the configured number count as other
     SAGA_EVENTS_PROCESSED = Counter "saga_events_processed_total" ["step", "status"];
+    /// Times that a saga entered a status; types beyond the 50 most frequent count as other
+    SAGAS_ENTERED = Counter "saga_tracker_sagas_entered_total" ["saga_type", "status"];
+    /// Time from a saga's start to its first entry into COMPLETED, FAILED or COMPENSATED, by event time
+    SAGA_DURATION = Histogram "saga_tracker_saga_duration_seconds" ["saga_type", "outcome"];
+    /// Time that deliveries took since the process began: producer is from the event to the broker, tracker from there until answers show it
+    EVENT_DELAY = Histogram "saga_tracker_event_delay_seconds" ["stage"];
     /// Records at the broker that answers do not show yet: not read, or not folded; all partitions
     CONSUMER_LAG = Gauge "saga_tracker_consumer_lag" [];
     /// Records at the broker that answers do not show yet, by partition
@@ -134,6 +140,10 @@ catalogue! {
     OFFSET_GAPS = Counter "saga_tracker_offset_gaps_total" ["kind"];
     /// Offsets that the broker's retention removed before they were consumed
     OFFSETS_LOST = Counter "saga_tracker_offsets_lost_total" [];
+    /// Offsets of the topic from the first that is accounted for on, each in exactly one class
+    LEDGER_OFFSETS = Gauge "saga_tracker_ledger_offsets" ["class"];
+    /// Offsets of which nobody knows what became of them; alert when above 0
+    LEDGER_UNEXPLAINED = Gauge "saga_tracker_ledger_unexplained_offsets" [];
     /// Messages of the ops topic, by kind and what became of them
     DECISIONS = Counter "saga_tracker_decisions_total" ["kind", "outcome"];
     /// Messages of the ops topic that are not read yet

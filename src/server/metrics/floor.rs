@@ -9,7 +9,7 @@
 //! Only what a process counts from 0 may pass by here: see [`Reading::since_start`].
 
 use super::catalogue::Family;
-use super::sample::{Labels, Reading, Samples};
+use super::sample::{Buckets, Labels, Reading, Samples};
 use crate::store::{Batch, Durability, Store, StoreError, StoreRead, reads, totals};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,22 +51,25 @@ impl Floor {
         }
     }
 
-    /// A histogram of a sum and of counts by upper bound, not cumulative. Each is kept from falling by
-    /// itself, so that the sums over them do not fall either.
-    pub(super) fn histogram(&mut self, family: Family, millis: u64, buckets: Vec<(f64, u64)>) -> Reading {
-        let millis = self.raise(name_of(family, ["sum"]), millis);
-        let buckets = buckets.into_iter().enumerate().map(|(index, (bound, count))| {
-            let name = name_of(family, [index.to_string().as_str()]);
-            (bound, self.raise(name, count))
-        });
-        let buckets = buckets.collect();
-        Reading {
-            family,
-            samples: Samples::Histogram {
-                sum: millis as f64 / 1000.0,
-                buckets,
-            },
+    /// A family of one histogram.
+    pub(super) fn histogram(&mut self, family: Family, millis: u64, buckets: Buckets) -> Reading {
+        self.histograms(family, vec![(Labels::new(), millis, buckets)])
+    }
+
+    /// Histograms of a sum of milliseconds and of counts by upper bound, not cumulative. Each is kept from
+    /// falling by itself, so that the sums over them do not fall either.
+    pub(super) fn histograms(&mut self, family: Family, mut values: Vec<(Labels, u64, Buckets)>) -> Reading {
+        for (labels, millis, buckets) in &mut values {
+            let mut raise = |part: &str, value: &mut u64| {
+                let labels = labels.iter().map(|(_, value)| value.as_str());
+                *value = self.raise(name_of(family, labels.chain([part])), *value);
+            };
+            raise("sum", millis);
+            for (index, (_, count)) in buckets.iter_mut().enumerate() {
+                raise(&index.to_string(), count);
+            }
         }
+        Reading::histograms(family, values)
     }
 
     /// The first labels of a family that were told before, each with the sum of its values.
@@ -123,6 +126,7 @@ fn name_of<'l>(family: Family, labels: impl IntoIterator<Item = &'l str>) -> Str
 #[cfg(test)]
 mod tests {
     use super::super::catalogue;
+    use super::super::sample::Distribution;
     use super::*;
     use crate::store::counting::CountingStore;
     use crate::store::memory::MemoryStore;
@@ -189,10 +193,8 @@ mod tests {
             7
         );
         let histogram = floor.histogram(catalogue::SAGA_COMPENSATION_DURATION, 0, vec![(1.0, 0), (2.0, 4)]);
-        let expected = Samples::Histogram {
-            sum: 1.5,
-            buckets: vec![(1.0, 2), (2.0, 4)],
-        };
+        let expected = Distribution::of(1_500, vec![(1.0, 2), (2.0, 4)]);
+        let expected = Samples::Histograms(vec![(Labels::new(), expected)]);
         assert_eq!(histogram.samples, expected);
     }
 }

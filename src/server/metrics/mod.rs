@@ -9,6 +9,7 @@
 pub mod catalogue;
 mod classic;
 mod floor;
+mod outcomes;
 mod process;
 mod requests;
 mod sample;
@@ -21,6 +22,7 @@ use crate::operations::decisions::OpsStatus;
 use crate::operations::retention::RetentionStatus;
 use crate::operations::snapshot::SnapshotStatus;
 use crate::pipeline::ingest::status::IngestStatus;
+use crate::pipeline::projector::ProjectorWatch;
 use crate::pipeline::query::Query;
 use crate::settings::settings;
 use prometheus_client::encoding::text;
@@ -57,6 +59,7 @@ struct Inner {
     snapshots: OnceLock<Arc<SnapshotStatus>>,
     decisions: OnceLock<Arc<OpsStatus>>,
     retention: OnceLock<Arc<RetentionStatus>>,
+    projector: OnceLock<ProjectorWatch>,
     requests: Requests,
     registry: Registry,
     scraped: Mutex<Remembered>,
@@ -76,6 +79,7 @@ impl Metrics {
                 snapshots: OnceLock::new(),
                 decisions: OnceLock::new(),
                 retention: OnceLock::new(),
+                projector: OnceLock::new(),
                 requests,
                 registry,
                 scraped,
@@ -96,6 +100,11 @@ impl Metrics {
     /// Tells what retention does too. Without, its families are left out.
     pub fn follow_retention(&self, status: Arc<RetentionStatus>) {
         self.inner.retention.get_or_init(|| status);
+    }
+
+    /// Tells how long deliveries take until this projector has folded them too. Without, their family is left out.
+    pub fn follow_projector(&self, watch: ProjectorWatch) {
+        self.inner.projector.get_or_init(|| watch);
     }
 
     /// Counts one answered request.
@@ -121,6 +130,9 @@ impl Metrics {
             let mut readings = Vec::new();
             state::read(&inner.query, &mut scraped, &mut readings);
             state::read_ingest(&inner.ingest.snapshot(), &mut readings);
+            if let Some(projector) = inner.projector.get() {
+                outcomes::read_delays(&projector.delays(), &mut readings);
+            }
             if let Some(snapshots) = inner.snapshots.get() {
                 state::read_snapshots(&snapshots.known(), &mut readings);
             }

@@ -5,6 +5,8 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use std::fmt;
 
+/// Counts by upper bound, not cumulative.
+pub(super) type Buckets = Vec<(f64, u64)>;
 /// Names and values of labels.
 pub(super) type Labels = Vec<(&'static str, String)>;
 
@@ -13,7 +15,23 @@ pub(super) type Labels = Vec<(&'static str, String)>;
 pub(super) enum Samples {
     Counters(Vec<(Labels, u64)>),
     Gauges(Vec<(Labels, Value)>),
-    Histogram { sum: f64, buckets: Vec<(f64, u64)> },
+    Histograms(Vec<(Labels, Distribution)>),
+}
+
+/// A sum of seconds, and counts by upper bound, not cumulative.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Distribution {
+    pub(super) sum: f64,
+    pub(super) buckets: Buckets,
+}
+
+impl Distribution {
+    pub(super) fn of(millis: u64, buckets: Buckets) -> Self {
+        Self {
+            sum: millis as f64 / 1000.0,
+            buckets,
+        }
+    }
 }
 
 /// The value of a gauge, kept exact.
@@ -37,6 +55,16 @@ impl Reading {
         Self {
             family,
             samples: Samples::Counters(values),
+        }
+    }
+
+    /// The same of histograms: labels, sum in milliseconds, counts by upper bound.
+    pub(super) fn histograms(family: Family, values: Vec<(Labels, u64, Buckets)>) -> Self {
+        let values = values.into_iter();
+        let values = values.map(|(labels, millis, buckets)| (labels, Distribution::of(millis, buckets)));
+        Self {
+            family,
+            samples: Samples::Histograms(values.collect()),
         }
     }
 
@@ -68,9 +96,13 @@ impl Reading {
                     })?;
                 }
             }
-            Samples::Histogram { sum, buckets } => {
-                let count = buckets.iter().map(|(_, count)| count).sum();
-                metric.encode_histogram::<NoLabelSet>(*sum, count, buckets, None)?;
+            Samples::Histograms(values) => {
+                for (labels, Distribution { sum, buckets }) in values {
+                    let count = buckets.iter().map(|(_, count)| count).sum();
+                    each(&mut metric, labels, |m| {
+                        m.encode_histogram::<NoLabelSet>(*sum, count, buckets, None)
+                    })?;
+                }
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use super::catalogue::{self, Family};
 use super::floor::Floor;
+use super::outcomes;
 use super::sample::{Labels, Reading, Value};
 use super::steps::{OTHER, StepLabels};
 use crate::domain::Millis;
@@ -10,7 +11,9 @@ use crate::operations::decisions::OpsSnapshot;
 use crate::operations::retention::{RetentionSnapshot, Skipped};
 use crate::operations::snapshot::{Known, Trigger};
 use crate::pipeline::ingest::status::IngestSnapshot;
-use crate::pipeline::query::{COMPENSATION_BUCKETS, GapCounts, Query, QueryError, Totals};
+use crate::pipeline::query::{
+    COMPENSATION_BUCKETS, GapCounts, LedgerRequest, OffsetsByClass, Query, QueryError, Totals,
+};
 use crate::store::dead_letters::DeadLetterCounts;
 use crate::store::records::GapKind;
 use crate::store::{Store, StoreError};
@@ -21,6 +24,7 @@ pub(super) struct Remembered {
     /// None before the store was read for the first time.
     floor: Option<Floor>,
     steps: StepLabels,
+    types: StepLabels,
 }
 
 impl Remembered {
@@ -29,22 +33,31 @@ impl Remembered {
         Self {
             floor: None,
             steps: StepLabels::new(max_steps),
+            types: StepLabels::new(outcomes::MAX_TYPES),
         }
     }
 
-    /// Both, as the last scrape left them, be it of an earlier process: steps that had a label keep it.
-    fn recall(&mut self, store: &dyn Store) -> Result<(&mut Floor, &mut StepLabels), StoreError> {
+    /// All, as the last scrape left them, be it of an earlier process: what had a label keeps it.
+    fn recall(
+        &mut self,
+        store: &dyn Store,
+    ) -> Result<(&mut Floor, &mut StepLabels, &mut StepLabels), StoreError> {
         let floor = match self.floor.take() {
             Some(floor) => floor,
             None => {
                 let floor = Floor::load(store)?;
-                let mut told = floor.told(catalogue::SAGA_EVENTS_PROCESSED);
-                told.remove(OTHER);
-                self.steps.admit(told);
+                for (family, labels) in [
+                    (catalogue::SAGA_EVENTS_PROCESSED, &mut self.steps),
+                    (catalogue::SAGAS_ENTERED, &mut self.types),
+                ] {
+                    let mut told = floor.told(family);
+                    told.remove(OTHER);
+                    labels.admit(told);
+                }
                 floor
             }
         };
-        Ok((self.floor.insert(floor), &mut self.steps))
+        Ok((self.floor.insert(floor), &mut self.steps, &mut self.types))
     }
 }
 
@@ -66,15 +79,18 @@ fn from_store(
     remembered: &mut Remembered,
     readings: &mut Vec<Reading>,
 ) -> Result<(), QueryError> {
-    let (floor, steps) = remembered.recall(&**query.store())?;
+    let (floor, steps, types) = remembered.recall(&**query.store())?;
     let stored = Stored::read(query, steps)?;
+    let by_type = query.outcomes(&|name| types.has(name), types.room())?;
     from_totals(&stored.totals, floor, steps, readings);
+    outcomes::read(&by_type, floor, types, readings);
     from_letters(&stored.letters, floor, readings);
     readings.push(decisions(&stored.decisions, floor));
     readings.push(floor.counter(catalogue::AUDIT_ENTRIES, stored.audit_entries));
     readings.push(counted(catalogue::OFFSET_GAPS, &stored.gaps, floor));
     let lost = stored.gap_offsets.get(GapKind::Expired.as_str());
     readings.push(floor.counter(catalogue::OFFSETS_LOST, lost.copied().unwrap_or(0)));
+    from_ledger(&stored.ledger, readings);
     if let Err(error) = floor.keep(&**query.store()) {
         tracing::error!(%error, "what counters were told is not stored: they may fall at the next restart");
     }
@@ -87,6 +103,7 @@ struct Stored {
     letters: BTreeMap<String, DeadLetterCounts>,
     gaps: BTreeMap<String, u64>,
     gap_offsets: BTreeMap<String, u64>,
+    ledger: OffsetsByClass,
     decisions: BTreeMap<String, u64>,
     audit_entries: u64,
 }
@@ -106,6 +123,7 @@ impl Stored {
             letters: query.letter_counts()?,
             gaps,
             gap_offsets,
+            ledger: query.ledger(&LedgerRequest::default())?.all(),
             decisions: query.decision_counts()?,
             audit_entries: audit::count(&**query.store())?,
         })
@@ -161,6 +179,14 @@ fn from_letters(
             .map(|(reason, count)| (vec![("reason", reason)], Value::Whole(count)));
         readings.push(Reading::gauges(family, samples.collect()));
     }
+}
+
+fn from_ledger(offsets: &OffsetsByClass, readings: &mut Vec<Reading>) {
+    let by_class = offsets.by_label().into_iter();
+    let samples = by_class.map(|(class, count)| (vec![("class", class.to_owned())], Value::Whole(count)));
+    readings.push(Reading::gauges(catalogue::LEDGER_OFFSETS, samples.collect()));
+    let unexplained = Value::Whole(offsets.unexplained);
+    readings.push(Reading::gauge(catalogue::LEDGER_UNEXPLAINED, unexplained));
 }
 
 fn from_totals(totals: &Totals, floor: &mut Floor, steps: &mut StepLabels, readings: &mut Vec<Reading>) {

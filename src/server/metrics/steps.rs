@@ -1,4 +1,4 @@
-//! Which steps have a label of their own. Steps are open text; labels must be bounded.
+//! Which steps, or saga types, have a label of their own. Both are open text; labels must be bounded.
 
 use crate::domain::SagaStatus;
 use std::collections::BTreeSet;
@@ -24,7 +24,7 @@ impl StepLabels {
     /// Gives labels to these steps as long as there are any, the most frequent steps first, so that
     /// after a restart the same steps have them.
     pub(super) fn admit<'s>(&mut self, steps: impl IntoIterator<Item = (&'s str, u64)>) {
-        let room = self.limit.saturating_sub(self.known.len());
+        let room = self.room();
         let mut new: Vec<_> = steps
             .into_iter()
             .filter(|(step, _)| !self.known.contains(*step))
@@ -39,10 +39,14 @@ impl StepLabels {
         self.known.contains(step)
     }
 
+    /// How many more may get a label.
+    pub(super) fn room(&self) -> usize {
+        self.limit.saturating_sub(self.known.len())
+    }
+
     /// How many pairs of step and status there can be besides, of steps that may get a label.
     pub(super) fn pairs(&self) -> usize {
-        let room = self.limit.saturating_sub(self.known.len());
-        room.saturating_mul(SagaStatus::ALL.len())
+        self.room().saturating_mul(SagaStatus::ALL.len())
     }
 
     /// The label of a step.

@@ -7,6 +7,7 @@ pub(super) mod account;
 pub(super) mod answers;
 pub(super) mod fold;
 pub(super) mod ledger;
+pub(super) mod offsets;
 pub(crate) mod past;
 mod population;
 pub(super) mod retention;

@@ -291,6 +291,13 @@ proptest! {
         if let Ok((status, step)) = keys::parse_total_processed(&bytes) {
             assert_eq!(built(|key| keys::total_processed(key, "", status, step)).sort(), &bytes[..]);
         }
+        if let Ok((saga_type, status)) = keys::parse_total_of_type(&bytes) {
+            assert_eq!(built(|key| keys::total_of_type(key, "", saga_type, status)).sort(), &bytes[..]);
+        }
+        if let Ok((saga_type, status, bucket)) = keys::parse_total_of_bucket(&bytes) {
+            let again = built(|key| keys::total_of_bucket(key, "", saga_type, (status, bucket)));
+            assert_eq!(again.sort(), &bytes[..]);
+        }
         if let Ok(mark) = keys::parse_letter_mark(&bytes) {
             let letter = Position::new(0, mark.offset);
             let again = built(|key| keys::letter_mark(key, letter, mark.kind, &mark.value, mark.by));

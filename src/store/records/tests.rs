@@ -353,7 +353,7 @@ proptest! {
         reads_back(&CountRecord { sagas: a, duration_millis: b }, &mut Vec::new());
         reads_back(&TotalRecord { value: a }, &mut Vec::new());
         reads_back(&UpdatedRecord { started_at: b }, &mut Vec::new());
-        reads_back(&GapRecord { next: c, kind: GapKind::Expired as u8, broker_low: c }, &mut Vec::new());
+        reads_back(&GapRecord { next: c, kind: GapKind::Expired as u8, broker_low: c, arrived_at: a }, &mut Vec::new());
         reads_back(&MetaRecord { value: &text }, &mut Vec::new());
         reads_back(&PresenceRecord, &mut Vec::new());
     }

@@ -10,15 +10,15 @@ use super::super::records::{
     AheadRecord, ArchivedRecord, AuditRecord, CensusRecord, CountRecord, DeadLetterMarkRecord,
     DeadLetterRecord, DeadLetterSummaryRecord, DecisionOutcome, DecisionRecord, DoubtRecord, FeedRecord,
     GapKind, GapRecord, HoldRecord, HoldScopeRecord, InstanceRecord, LastRecord, LiftedRecord, LogRecord,
-    ManyChangesRecord, MetaRecord, MoveRecord, OffsetRecord, PresenceRecord, PurgedRecord,
-    RedriveLetterRecord, RedriveRecord, RedriveTallyRecord, ReturnRecord, StandingRecord, StartedRecord,
-    ToldRecord, TotalRecord, UpdatedRecord,
+    ManyChangesRecord, MetaRecord, MoveRecord, OffsetClass, OffsetCountsRecord, OffsetRecord, PresenceRecord,
+    PurgedRecord, RedriveLetterRecord, RedriveRecord, RedriveTallyRecord, ReturnRecord, StandingRecord,
+    StartedRecord, ToldRecord, TotalRecord, UpdatedRecord,
 };
 use super::super::totals;
 use crate::domain::{
     Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, Event, EventDigest, Listed,
-    Mark, MetadataForm, Millis, Position, PurgedSaga, Remains, Reports, RowGroups, SagaState, SagaStatus,
-    Said, StatusChange, StatusLog, StatusMove, StepTally, TimelineKey, TraceIds,
+    Mark, MetadataForm, Milestone, Millis, Position, PurgedSaga, Remains, Reports, RowGroups, SagaState,
+    SagaStatus, Said, StatusChange, StatusLog, StatusMove, StepTally, TimelineKey, TraceIds,
 };
 
 const KEYS: &str = include_str!("../../../tests/fixtures/formats/keys.txt");
@@ -191,6 +191,7 @@ fn purged() -> PurgedSaga {
         first: Position::new(0, 5),
         last: Position::new(2, 70_001),
         row_groups: Some(RowGroups { first: 1, count: 2 }),
+        arrivals: [((0, 20_412), 6), ((2, 20_413), 2)].into(),
         path: state().path(),
         remains: Remains {
             failures: 1,
@@ -281,6 +282,8 @@ fn every_key_is_laid_out_as_ever() {
     });
     assert_key("moves", |key| keys::status_move(key, RECORDED_AT, saga));
     assert_key("many_changes", |key| keys::many_changes(key, saga));
+    assert_key("ledger", |key| keys::ledger(key, 2, Some(20_412)));
+    assert_key("ledger all days", |key| keys::ledger(key, 2, None));
     assert_key("totals", |key| keys::total(key, totals::FAILED));
     assert_key("totals numbered", |key| {
         keys::total_numbered(key, totals::CURSOR, 2);
@@ -290,6 +293,12 @@ fn every_key_is_laid_out_as_ever() {
     });
     assert_key("totals processed", |key| {
         keys::total_processed(key, totals::PROCESSED, failed, "PAYMENT_FAILED");
+    });
+    assert_key("totals of type", |key| {
+        keys::total_of_type(key, totals::ENTERED, "REFUND", failed);
+    });
+    assert_key("totals of bucket", |key| {
+        keys::total_of_bucket(key, totals::OUTCOME_BUCKETS, "REFUND", (failed, 7));
     });
 }
 
@@ -332,7 +341,7 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
     assert_plain!("feed 1 dead letter", FeedRecord, FeedRecord::DeadLetter);
     assert_plain!("feed 1 gap", FeedRecord, FeedRecord::Gap { next: 70_002 });
     assert_plain!("feed 1 purged", FeedRecord, FeedRecord::Purged { decision: 300 });
-    assert_record("purged 4", &PurgedRecord::of(&purged()), |bytes| {
+    assert_record("purged 5", &PurgedRecord::of(&purged()), |bytes| {
         assert_eq!(PurgedRecord::read(bytes).unwrap().purged().unwrap(), purged());
     });
     assert_plain!(
@@ -521,12 +530,13 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
         });
     }
     assert_plain!(
-        "gaps 1",
+        "gaps 2",
         GapRecord,
         GapRecord {
             next: 9,
             kind: GapKind::Undelivered as u8,
-            broker_low: 3
+            broker_low: 3,
+            arrived_at: RECORDED_AT.0,
         }
     );
     assert_plain!(
@@ -546,20 +556,28 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
         at: RECORDED_AT,
         from: Some(SagaStatus::Failed),
         to: SagaStatus::Compensated,
+        first: Some(Milestone::Compensation),
     };
-    assert_record("moves 1", &MoveRecord::of("REFUND", started_at, &step), |bytes| {
+    assert_record("moves 2", &MoveRecord::of("REFUND", started_at, &step), |bytes| {
         let read = MoveRecord::read(bytes).unwrap();
         assert_eq!(read.at(RECORDED_AT).unwrap(), (step, started_at));
     });
     assert_plain!(
-        "census 1",
+        "census 2",
         CensusRecord,
         CensusRecord {
             entered: [300, 200, 100, 7, 3],
             left: [290, 150, 0, 3, 0],
+            ever_failed: 6,
+            ever_compensated: 2,
             completed_millis: 345_678,
         }
     );
+    let mut counts = OffsetCountsRecord::default();
+    for (number, class) in (1..).zip(OffsetClass::ALL) {
+        counts.add(class, number * 100);
+    }
+    assert_plain!("ledger 1", OffsetCountsRecord, counts);
     assert_plain!(
         "many_changes 1",
         ManyChangesRecord,

@@ -10,6 +10,7 @@ mod by_started;
 mod by_updated;
 mod census;
 mod counts;
+mod ledger;
 mod moves;
 mod states;
 mod totals;
@@ -28,7 +29,7 @@ use crate::domain::{
 use crate::store::{Batch, ProjectionTable, StoreError, StoreRead};
 
 /// Every projection there is.
-pub static PROJECTIONS: [&Projection; 8] = [
+pub static PROJECTIONS: [&Projection; 9] = [
     &states::PROJECTION,
     &by_order::PROJECTION,
     &by_started::PROJECTION,
@@ -36,6 +37,7 @@ pub static PROJECTIONS: [&Projection; 8] = [
     &counts::PROJECTION,
     &moves::PROJECTION,
     &census::PROJECTION,
+    &ledger::PROJECTION,
     &totals::PROJECTION,
 ];
 

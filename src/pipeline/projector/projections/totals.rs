@@ -1,7 +1,10 @@
 //! Sums over all sagas, and over those that were: what statistics and metrics tell.
 
-use super::{Change, Projection, Rebuilt};
-use crate::domain::{AnomalyKind, CompensationTimes, EventRef, Millis, PurgedSaga, SagaStatus, Step};
+use super::{Change, Footprint, Projection, Rebuilt};
+use crate::domain::{
+    AnomalyKind, CompensationTimes, DURATION_BUCKETS, EventRef, Millis, OUTCOMES, PurgedSaga, SagaStatus,
+    StatusPath, Step, bucket_in,
+};
 use crate::pipeline::projector::changes::{Changes, TypeNames};
 use crate::pipeline::projector::counters::Counters;
 use crate::store::codec::Record;
@@ -36,6 +39,34 @@ pub(in crate::pipeline::projector) enum Total {
     PurgedSagas,
     PurgedEvents,
     Late,
+    /// Entries into a status of sagas of a type, by index into [`TypeNames`].
+    Entered(u32, SagaStatus),
+    /// First entries of such sagas into a status, by how long after their start.
+    OutcomeBucket(u32, SagaStatus, u8),
+    OutcomeMillis(u32, SagaStatus),
+}
+
+impl Total {
+    /// The same, with what another list of types calls the type.
+    fn renumbered(self, number: impl FnOnce(u32) -> u32) -> Self {
+        match self {
+            Self::Type(of) => Self::Type(number(of)),
+            Self::Entered(of, status) => Self::Entered(number(of), status),
+            Self::OutcomeBucket(of, status, bucket) => Self::OutcomeBucket(number(of), status, bucket),
+            Self::OutcomeMillis(of, status) => Self::OutcomeMillis(number(of), status),
+            total => total,
+        }
+    }
+}
+
+/// What a saga adds to the sums by type and status.
+struct Outcomes<'p> {
+    saga_type: u32,
+    path: &'p StatusPath,
+    started_at: Millis,
+    /// Entries into FAILED and COMPENSATED, however many there were.
+    failures: u32,
+    compensations: u32,
 }
 
 fn change(changes: &mut Changes, change: &Change<'_>) {
@@ -52,12 +83,50 @@ fn change(changes: &mut Changes, change: &Change<'_>) {
         }
         changes.add_times(&footprint.compensation_times, sign);
     }
+    let after = change.after.map(|(footprint, _)| footprint);
+    let kept = change
+        .before
+        .zip(after)
+        .is_some_and(|(before, after)| has_same_outcomes(before, after));
+    for (footprint, sign) in change.signed().filter(|_| !kept) {
+        let outcomes = Outcomes {
+            saga_type: changes.types.number(&footprint.saga_type),
+            path: &footprint.path,
+            started_at: footprint.started_at,
+            failures: footprint.failures,
+            compensations: footprint.compensations,
+        };
+        changes.add_outcomes(&outcomes, sign);
+    }
     if let Some((_, state)) = change.after {
         changes.last_failed_at = changes.last_failed_at.max(state.last_failed_at);
     }
 }
 
+fn has_same_outcomes(before: &Footprint, after: &Footprint) -> bool {
+    before.path == after.path && before.started_at == after.started_at && before.saga_type == after.saga_type
+}
+
 impl Changes {
+    fn add_outcomes(&mut self, of: &Outcomes<'_>, sign: i64) {
+        let mut entries = of.path.entries();
+        entries[usize::from(SagaStatus::Failed.tag())] = of.failures;
+        entries[usize::from(SagaStatus::Compensated.tag())] = of.compensations;
+        for (status, entered) in SagaStatus::ALL.into_iter().zip(entries) {
+            self.add(Total::Entered(of.saga_type, status), sign * i64::from(entered));
+        }
+        for status in OUTCOMES {
+            let Some(at) = of.path.first(status) else {
+                continue;
+            };
+            let millis = at.since(of.started_at);
+            let bucket = bucket_in(&DURATION_BUCKETS, millis);
+            self.add(Total::OutcomeBucket(of.saga_type, status, bucket), sign);
+            let millis = i64::try_from(millis).unwrap_or(i64::MAX);
+            self.add(Total::OutcomeMillis(of.saga_type, status), sign * millis);
+        }
+    }
+
     /// Records that a saga was purged (or, with -1, restored).
     pub(in crate::pipeline::projector) fn purged(&mut self, saga: &PurgedSaga, sign: i64) {
         let remains = &saga.remains;
@@ -72,6 +141,14 @@ impl Changes {
             self.add(Total::Anomaly(*kind), sign);
         }
         self.add_times(&remains.compensation_times, sign);
+        let outcomes = Outcomes {
+            saga_type: self.types.number(&saga.saga_type),
+            path: &saga.path,
+            started_at: saga.started_at,
+            failures: remains.failures,
+            compensations: remains.compensations,
+        };
+        self.add_outcomes(&outcomes, sign);
         for ((status, step), count) in &remains.processed {
             self.processed(*status, step, sign * i64::from(*count));
         }
@@ -82,6 +159,7 @@ impl Changes {
     pub(in crate::pipeline::projector) fn late<'e>(&mut self, events: impl Iterator<Item = EventRef<'e>>) {
         for event in events {
             self.add(Total::Late, 1);
+            self.comes_late((&event).into());
             if event.status == SagaStatus::Failed {
                 self.last_failed_at = self.last_failed_at.max(Some(event.place.recorded_at));
             }
@@ -121,10 +199,7 @@ impl Changes {
     /// Takes over the sums of another share of the same window.
     pub(in crate::pipeline::projector) fn absorb_totals(&mut self, other: &mut Changes) {
         for (total, by) in other.totals.drain() {
-            let total = match total {
-                Total::Type(number) => Total::Type(self.types.number(other.types.name(number))),
-                total => total,
-            };
+            let total = total.renumbered(|number| self.types.number(other.types.name(number)));
             *self.totals.entry(total).or_default() += by;
         }
         for (step, by) in other.processed.drain() {
@@ -165,10 +240,7 @@ fn move_totals(
     let table = Table::Projection(known.generation, ProjectionTable::Totals);
     let mut key = Key::default();
     for (total, by) in changes.take_totals() {
-        let total = match total {
-            Total::Type(number) => Total::Type(known.types.number(changes.types.name(number))),
-            total => total,
-        };
+        let total = total.renumbered(|number| known.types.number(changes.types.name(number)));
         write_key(&mut key, &total, &known.types);
         let before = match known.totals.get(&total) {
             Some(known) => *known,
@@ -228,6 +300,16 @@ fn write_key(key: &mut Key, total: &Total, types: &TypeNames) {
         Total::PurgedSagas => keys::total(key, totals::PURGED_SAGAS),
         Total::PurgedEvents => keys::total(key, totals::PURGED_EVENTS),
         Total::Late => keys::total(key, totals::LATE),
+        Total::Entered(number, status) => {
+            keys::total_of_type(key, totals::ENTERED, types.name(*number).as_str(), *status);
+        }
+        Total::OutcomeBucket(number, status, bucket) => {
+            let saga_type = types.name(*number).as_str();
+            keys::total_of_bucket(key, totals::OUTCOME_BUCKETS, saga_type, (*status, *bucket));
+        }
+        Total::OutcomeMillis(number, status) => {
+            keys::total_of_type(key, totals::OUTCOME_MILLIS, types.name(*number).as_str(), *status);
+        }
         Total::Anomaly(kind) => keys::total_numbered(key, totals::ANOMALIES, kind.tag().into()),
     }
 }

@@ -183,9 +183,12 @@ fn what_only_grows_stays_and_what_is_there_now_shrinks() {
     let store = store();
     project(&store, &events, &[7], 1);
     let query = Query::new(store.clone(), definitions());
-    let before = query.totals().unwrap();
+    let outcomes = || query.outcomes(&|_| true, 0).unwrap();
+    let (before, outcomes_before) = (query.totals().unwrap(), outcomes());
+    assert!(outcomes_before.by_type.values().any(|of| of.entries() > 0));
     purge(&store, &events);
     let after = query.totals().unwrap();
+    assert_eq!(outcomes(), outcomes_before);
     assert_eq!(after.active.values().sum::<u64>(), 1);
     assert!(before.active.values().sum::<u64>() > 1);
     assert_eq!(

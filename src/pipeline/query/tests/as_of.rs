@@ -1,10 +1,10 @@
 //! Search and statistics of a moment are those of a fold of what had happened, and was known, by then.
 
 use super::*;
-use crate::domain::{SagaState, StatusMove, deduplicate};
+use crate::domain::{Milestone, SagaState, StatusMove, deduplicate};
 
 /// The sagas as they stood, by brute force. What the deliveries say beyond the timeline is left out.
-fn stood(events: &[Event], moment: Moment) -> Vec<SagaView> {
+pub(super) fn stood(events: &[Event], moment: Moment) -> Vec<SagaView> {
     let definitions = SagaDefinitions::default();
     let ids: BTreeSet<&str> = events.iter().map(|event| event.saga_id.as_str()).collect();
     let of = |id: &str| {
@@ -54,7 +54,7 @@ fn edge(events: &[Event], place: usize, by: i64) -> Moment {
     as_of(events[place % events.len()].recorded_at.0 + by)
 }
 
-fn as_of(at: i64) -> Moment {
+pub(super) fn as_of(at: i64) -> Moment {
     Moment {
         as_of: Some(Millis(at)),
         known_at: None,
@@ -160,6 +160,29 @@ proptest! {
     }
 
     #[test]
+    fn sagas_that_ever_failed_count_once_and_no_more_were_compensated(
+        events in prop_oneof![crowd(), many_types(), flapping()], filter in filters(), place in 0usize..400, by in -1i64..=1,
+    ) {
+        let query = query(&events);
+        let sort = Sort { key: SortKey::StartedAt, descending: false };
+        for moment in [Moment::default(), edge(&events, place, by)] {
+            let filter = Filter { moment, status: None, ..filter.clone() };
+            let all = expected_at(&events, &filter, sort, moment);
+            let (mut failed, mut compensated) = (0, 0);
+            for view in &all {
+                let moves: Vec<SagaStatus> = view.state.path().moves().map(|step| step.to).collect();
+                let first = moves.iter().position(|to| *to == SagaStatus::Failed);
+                failed += u64::from(first.is_some());
+                let behind = &moves[first.unwrap_or(moves.len())..];
+                compensated += u64::from(behind.contains(&SagaStatus::Compensated));
+            }
+            let statistics = query.statistics(&filter).unwrap();
+            prop_assert_eq!((statistics.ever_failed, statistics.ever_compensated), (failed, compensated));
+            prop_assert!(statistics.compensated_of_failed() <= 1.0);
+        }
+    }
+
+    #[test]
     fn what_was_known_at_an_instant_is_what_had_arrived_by_then(
         events in prop_oneof![crowd(), flapping()], filter in filters(), sort in sorts(),
         size in select(vec![1usize, 3, 30]), when in known_at(),
@@ -205,7 +228,14 @@ proptest! {
                 let then = stood(&own, as_of(at.0)).pop().map(|view| view.state.status);
                 let before = moves.last().map(|step| step.to);
                 if let Some(to) = then.filter(|_| then != before) {
-                    moves.push(StatusMove { at, from: before, to });
+                    let failed = moves.iter().any(|step| step.to == SagaStatus::Failed);
+                    let undone = moves.iter().any(|step| step.first == Some(Milestone::Compensation));
+                    let first = match to {
+                        SagaStatus::Failed if !failed => Some(Milestone::Failure),
+                        SagaStatus::Compensated if failed && !undone => Some(Milestone::Compensation),
+                        _ => None,
+                    };
+                    moves.push(StatusMove { at, from: before, to, first });
                 }
             }
             prop_assert_eq!(state.path().moves().collect::<Vec<_>>(), moves);

@@ -1,7 +1,7 @@
 use super::*;
 use crate::domain::Position;
 use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, Happened};
-use crate::store::records::{DeadLetterSummaryRecord, GapRecord};
+use crate::store::records::{DeadLetterSummaryRecord, GapRecord, OffsetClass, OffsetCountsRecord};
 use crate::store::{Batch, Durability, Key};
 use crate::testkit::{TOPIC, mark_letter, store};
 
@@ -23,8 +23,15 @@ fn row(table: Table) -> (Key, Vec<u8>) {
                 next: 5,
                 kind: 0,
                 broker_low: 5,
+                arrived_at: 0,
             };
             (key, gap.to_bytes())
+        }
+        Table::Accounted => {
+            let mut counts = OffsetCountsRecord::default();
+            counts.add(OffsetClass::Logged, 1);
+            keys::ledger(&mut key, 1, None);
+            (key, counts.to_bytes())
         }
         _ => (Key::new(b"a row", b"of its own"), vec![1]),
     }

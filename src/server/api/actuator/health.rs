@@ -46,6 +46,7 @@ struct ComponentsBody {
     ops: OpsBody,
     threads: ComponentBody,
     retention: ComponentBody,
+    ledger: ComponentBody,
 }
 
 /// One component.
@@ -157,6 +158,7 @@ fn answer(report: Report, up: bool) -> Response {
         disk_space: report.disk_space.into(),
         projections: report.projections.into(),
         retention: report.retention.into(),
+        ledger: report.ledger.into(),
         ops: report.ops.into(),
         threads: report.threads.into(),
     };
@@ -185,7 +187,7 @@ async fn look(context: &Context) -> Result<Report, ApiError> {
     tag = "actuator",
     description = "DOWN when any of db, kafka, diskSpace or threads is, the projections have not caught up since the start, or the \
                    reading or the doing of operators' decisions has stopped. An ops topic that is missing is shown and does \
-                   not count, nor does a decision that could not be done.",
+                   not count, nor does a decision that could not be done, nor an offset of which nobody knows what became of it.",
     responses((status = 200, body = HealthBody, description = "UP"), (status = 503, body = HealthBody, description = "DOWN"))
 )]
 pub(super) async fn health(State(context): State<Context>) -> Result<Response, ApiError> {

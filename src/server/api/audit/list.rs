@@ -19,7 +19,7 @@ const LONGEST: usize = 2_000;
 /// The parameters of the list.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
-pub(super) struct AuditQuery {
+pub(in crate::server::api) struct AuditQuery {
     /// Entries of this name.
     #[param(value_type = Option<String>, min_length = 1, max_length = 2000)]
     who: Option<String>,
@@ -46,7 +46,9 @@ pub(super) struct AuditQuery {
 }
 
 impl AuditQuery {
-    fn parse(query: Option<&str>) -> Result<(Filter, Option<u64>, usize), ApiError> {
+    pub(in crate::server::api) fn parse(
+        query: Option<&str>,
+    ) -> Result<(Filter, Option<u64>, usize), ApiError> {
         let mut params = Params::of(query);
         let mut text = |name| {
             params.take(&[name], "1 to 2000 characters", |text| {
@@ -83,7 +85,7 @@ impl AuditQuery {
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 #[schema(as = AuditResult)]
-enum ResultBody {
+pub(in crate::server::api) enum ResultBody {
     /// Started; another entry tells how it ended.
     Begun,
     /// Done.
@@ -109,7 +111,7 @@ impl From<Outcome> for ResultBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AuditEntry)]
-struct EntryBody {
+pub(in crate::server::api) struct EntryBody {
     /// Its number, from 0, without gaps.
     number: u64,
     /// When it was recorded.

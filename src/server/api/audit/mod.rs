@@ -1,6 +1,6 @@
 //! The audit log, to read: nothing here changes it.
 
-mod list;
+pub(super) mod list;
 mod verification;
 
 use super::route::Route;

@@ -21,7 +21,7 @@ use utoipa::ToSchema;
     dead_code,
     reason = "only what is documented; the parameters are read one by one"
 )]
-pub(super) struct CensusQuery {
+pub(in crate::server::api) struct CensusQuery {
     #[param(schema_with = moment::as_of_schema)]
     as_of: Option<Millis>,
     #[param(schema_with = moment::known_at_schema)]
@@ -95,7 +95,7 @@ impl CensusBody {
 }
 
 /// Which sagas are counted, apart from the instant.
-pub(super) fn counted(params: &mut Params<'_>) -> Filter {
+pub(in crate::server::api) fn counted(params: &mut Params<'_>) -> Filter {
     let saga_type = filter::saga_type(params).map(SagaType::from);
     let (from, to) = filter::period(params);
     Filter {

@@ -1,6 +1,6 @@
 //! How many sagas stood in each status at any instant, one file for each question.
 
-mod at;
+pub(super) mod at;
 mod diff;
 mod series;
 

@@ -15,7 +15,7 @@ const TEXT: &str = "1 to 255 characters";
 /// Which letters; all that is given must hold.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
-pub(super) struct FilterQuery {
+pub(in crate::server::api) struct FilterQuery {
     /// Letters of this reason.
     #[param(value_type = Option<String>, min_length = 1, max_length = 255, example = "unknown_status")]
     reason: Option<String>,
@@ -58,7 +58,7 @@ pub(super) fn parse_state(text: &str) -> Option<DeadLetterState> {
 }
 
 /// Reads the filter.
-pub(super) fn parse(params: &mut Params<'_>) -> DeadLetterFilter {
+pub(in crate::server::api) fn parse(params: &mut Params<'_>) -> DeadLetterFilter {
     let mut text =
         |name: &str| params.take(&[name], TEXT, |text| parse_text(text, LONGEST).map(str::to_owned));
     let (topic, step) = (text("topic"), text("step"));

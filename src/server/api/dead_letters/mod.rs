@@ -3,7 +3,7 @@
 mod cancel;
 mod count;
 mod discard;
-mod filter;
+pub(super) mod filter;
 mod groups;
 mod list;
 mod redrive;

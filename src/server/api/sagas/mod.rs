@@ -5,11 +5,13 @@ pub(super) mod filter;
 mod history;
 mod judgement;
 pub(super) mod moment;
+mod offsets;
 mod past;
 mod saga;
-mod search;
+pub(super) mod search;
 pub(super) mod statistics;
-mod steps;
+pub(super) mod steps;
+mod stuck;
 
 use super::params::Params;
 use super::route::Route;
@@ -29,8 +31,10 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::of(routes!(search::handle)).alias("/sagas"),
         Route::of(routes!(statistics::handle)).alias("/sagas/statistics"),
+        Route::of(routes!(stuck::handle)),
         Route::of(routes!(saga::handle)).alias("/sagas/{sagaId}"),
         Route::of(routes!(steps::handle)).alias("/sagas/{sagaId}/steps"),
+        Route::of(routes!(offsets::handle)).alias("/sagas/{sagaId}/offsets"),
         Route::of(routes!(history::handle)).alias("/sagas/{sagaId}/history"),
         Route::of(routes!(diff::handle)).alias("/sagas/{sagaId}/diff"),
     ]
@@ -92,7 +96,7 @@ pub(super) struct SagaBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<CompensationBody>)]
     compensation: Option<Option<CompensationBody>>,
-    /// Whether it goes on too slowly now; null when it does not. Absent where sagas are listed.
+    /// Whether it goes on too slowly, then it is told; null when it does not. Absent where sagas are searched.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<StuckBody>)]
     stuck: Option<Option<StuckBody>>,
@@ -195,7 +199,7 @@ impl SagaBody {
 }
 
 /// Whether the archive is to be asked too.
-fn archive_wanted(params: &mut Params<'_>) -> bool {
+pub(in crate::server::api) fn archive_wanted(params: &mut Params<'_>) -> bool {
     let wanted = params.take(&["archive"], "true or false", |text| text.parse().ok());
     wanted.unwrap_or(false)
 }

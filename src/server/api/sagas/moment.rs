@@ -94,7 +94,7 @@ pub(super) fn instants(moment: Moment) -> [Option<Instant>; 2] {
 }
 
 /// Asks about a saga's timeline: in the log, or, when it was purged and that is wanted, in the archive.
-pub(super) async fn ask<T: Send + 'static>(
+pub(in crate::server::api) async fn ask<T: Send + 'static>(
     context: &Context,
     (id, archive): (&SagaId, bool),
     peer: Option<Peer>,

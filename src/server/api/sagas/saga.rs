@@ -65,7 +65,8 @@ impl SagaQuery {
     operation_id = "getSaga",
     tag = "sagas",
     description = "Now, or as of an event time, or as it was known at an arrival time, or both. The saga with the id \
-                   `statistics` is reached as `/api/v1/sagas/%73tatistics`.",
+                   `statistics` is reached as `/api/v1/sagas/%73tatistics`, the one named `stuck` as \
+                   `/api/v1/sagas/%73tuck`.",
     params(
         ("sagaId" = String, Path, min_length = 1, description = "Any text, percent-encoded."),
         SagaQuery,

@@ -16,15 +16,15 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 const DEFAULT_SIZE: u64 = 20;
-const LARGEST_SIZE: u64 = 100;
+pub(super) const LARGEST_SIZE: u64 = 100;
 /// Far beyond any store, and far from overflowing when multiplied with the size.
-const LAST_PAGE: u64 = 1_000_000_000_000;
+pub(super) const LAST_PAGE: u64 = 1_000_000_000_000;
 const LONGEST_CURSOR: usize = 4096;
 
 /// The parameters of a search.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
-pub(super) struct SearchQuery {
+pub(in crate::server::api) struct SearchQuery {
     /// Sagas of this order.
     #[param(value_type = Option<String>, min_length = 1, max_length = 255)]
     order_id: Option<String>,
@@ -58,7 +58,7 @@ pub(super) struct SearchQuery {
 }
 
 impl SearchQuery {
-    fn parse(query: Option<&str>) -> Result<Self, ApiError> {
+    pub(in crate::server::api) fn parse(query: Option<&str>) -> Result<Self, ApiError> {
         let mut params = Params::of(query);
         let order_id = filter::order_id(&mut params);
         let saga_type = filter::saga_type(&mut params);
@@ -101,7 +101,7 @@ impl SearchQuery {
         })
     }
 
-    fn into_request(self) -> SearchRequest {
+    pub(in crate::server::api) fn into_request(self) -> SearchRequest {
         let size = usize::try_from(self.size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX);
         let filter = Filter {
             order_id: self.order_id.map(OrderId::from),
@@ -160,7 +160,7 @@ pub(super) struct SearchBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Page)]
-struct PageBody {
+pub(super) struct PageBody {
     /// The page, from 0; null in an answer to a cursor, which knows no number.
     #[schema(required)]
     number: Option<u64>,
@@ -172,22 +172,27 @@ struct PageBody {
     total_pages: u64,
 }
 
+impl PageBody {
+    pub(super) fn of(number: Option<u64>, size: usize, total: u64) -> Self {
+        Self {
+            number,
+            size,
+            total_elements: total,
+            total_pages: total.div_ceil(size.max(1) as u64),
+        }
+    }
+}
+
 impl SearchBody {
     fn of(found: SearchPage, window: &Window, moment: Moment) -> Self {
         let (number, size) = match window {
             Window::Page { number, size } => (Some(*number), *size),
             Window::After { size, .. } => (None, *size),
         };
-        let page = PageBody {
-            number,
-            size,
-            total_elements: found.total,
-            total_pages: found.total.div_ceil(size.max(1) as u64),
-        };
         Self {
             moment: (!moment.is_now()).then(|| MomentBody::of(moment, &found.basis)),
             content: found.sagas.into_iter().map(SagaBody::from).collect(),
-            page,
+            page: PageBody::of(number, size, found.total),
             next_cursor: found.next_cursor,
         }
     }

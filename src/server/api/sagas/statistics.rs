@@ -76,10 +76,18 @@ pub(super) struct StatisticsBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     other_types: Option<OtherTypesBody>,
-    /// FAILED among all; 0 when there are none.
+    /// Those that are FAILED among all; 0 when there are none.
     failure_rate: f64,
-    /// COMPENSATED to FAILED; 0 when none failed.
+    /// How many are COMPENSATED for each that is FAILED, above 1 where most are made good; 0 when none is FAILED.
     compensation_rate: f64,
+    /// Sagas that ever were FAILED, whatever they are now.
+    ever_failed: u64,
+    /// Those among all; 0 when there are none.
+    ever_failed_rate: f64,
+    /// Of those, the part that was COMPENSATED afterwards, at most 1; 0 when none ever failed.
+    compensated_of_failed: f64,
+    /// Of those that are COMPLETED, FAILED or COMPENSATED, the part that is COMPLETED; 0 when there are none.
+    success_rate: f64,
     /// Mean time from first to last event of the completed ones; with asOf, until they were completed. 0 when
     /// there are none.
     avg_duration_seconds: f64,
@@ -101,11 +109,20 @@ struct OtherTypesBody {
 /// The period that the sagas started in, as it was understood: both ends are inside.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Period)]
-struct PeriodBody {
+pub(in crate::server::api) struct PeriodBody {
     #[schema(required)]
     from: Option<Instant>,
     #[schema(required)]
     to: Option<Instant>,
+}
+
+impl PeriodBody {
+    pub(in crate::server::api) fn of(from: Option<Millis>, to: Option<Millis>) -> Self {
+        Self {
+            from: from.map(Instant),
+            to: to.map(Instant),
+        }
+    }
 }
 
 /// Sagas by status.
@@ -135,15 +152,16 @@ impl ByStatusBody {
 impl StatisticsBody {
     fn of(numbers: Statistics, filter: &Filter) -> Self {
         Self {
-            period: PeriodBody {
-                from: filter.from.map(Instant),
-                to: filter.to.map(Instant),
-            },
+            period: PeriodBody::of(filter.from, filter.to),
             moment: (!filter.moment.is_now()).then(|| MomentBody::of(filter.moment, &numbers.basis)),
             total: numbers.total(),
             by_status: ByStatusBody::of(|status| numbers.in_status(status)),
             failure_rate: numbers.failure_rate(),
             compensation_rate: numbers.compensation_rate(),
+            ever_failed: numbers.ever_failed,
+            ever_failed_rate: numbers.ever_failed_rate(),
+            compensated_of_failed: numbers.compensated_of_failed(),
+            success_rate: numbers.success_rate(),
             avg_duration_seconds: numbers.average_duration_seconds(),
             other_types: (numbers.other_types > 0).then_some(OtherTypesBody {
                 types: numbers.other_types,
@@ -191,6 +209,8 @@ mod tests {
             by_status: SagaStatus::ALL.into_iter().zip([1, 2, 4, 2, 1]).collect(),
             by_type: BTreeMap::from([("ORDER_CREATION".to_owned(), 10)]),
             completed_millis: 6_000,
+            ever_failed: 4,
+            ever_compensated: 1,
             ..Statistics::default()
         };
         let filter = StatisticsQuery::parse(Some("type=T&fromDate=2026-01-01&toDate=2026-01-31"))

@@ -78,12 +78,12 @@ pub(super) fn page(params: &mut Params<'_>) -> (Option<u64>, Option<TimelineKey>
 }
 
 /// A place in a timeline as `next` tells it.
-pub(super) fn place_text(place: TimelineKey) -> String {
+pub(in crate::server::api) fn place_text(place: TimelineKey) -> String {
     let Position { partition, offset } = place.position;
     format!("{}.{partition}.{offset}", place.recorded_at.0)
 }
 
-fn parse_place(text: &str) -> Option<TimelineKey> {
+pub(in crate::server::api) fn parse_place(text: &str) -> Option<TimelineKey> {
     let (at, position) = text.split_once('.')?;
     let (partition, offset) = position.split_once('.')?;
     let place = TimelineKey {
@@ -130,7 +130,7 @@ pub(super) struct TimelineBody<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Step)]
-pub(super) struct StepBody<'a> {
+pub(in crate::server::api) struct StepBody<'a> {
     /// Its place in the timeline, from 1.
     #[schema(minimum = 1, value_type = usize)]
     id: u32,
@@ -187,7 +187,7 @@ impl From<OperatorNote> for OperatorChangeBody {
 }
 
 impl<'a> StepBody<'a> {
-    pub(super) fn of(step: &TimelineStep<'a>) -> Self {
+    pub(in crate::server::api) fn of(step: &TimelineStep<'a>) -> Self {
         let event = step.event;
         let (metadata, metadata_raw) = metadata(event.metadata, event.metadata_form);
         Self {

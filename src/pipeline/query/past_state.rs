@@ -1,0 +1,52 @@
+//! What one saga was at a moment, among all of them.
+
+use super::QueryError;
+use super::moment::Moment;
+use super::timeline::{Basis, Log, Source, Timeline};
+use super::trees::Trees;
+use crate::domain::{Cut, Millis, SagaDefinitions, SagaId, SagaState};
+use crate::store::{StoreError, reads};
+
+/// Where the past is read, and which moment of it is asked for.
+pub(super) struct Past<'r> {
+    pub(super) trees: Trees<'r>,
+    pub(super) definitions: &'r SagaDefinitions,
+    pub(super) cursor: &'r Cut,
+    pub(super) moment: Moment,
+}
+
+impl Past<'_> {
+    /// The last instant of event time that counts.
+    pub(super) fn until(&self) -> Millis {
+        self.moment.as_of.unwrap_or(Millis::LATEST_EVENT)
+    }
+
+    /// The state that a saga had, whose state now is `whole`; `None` when it had not begun.
+    pub(super) fn state(&self, saga: &SagaId, whole: &SagaState) -> Result<Option<SagaState>, QueryError> {
+        let is_now = whole.updated_at <= self.until() && whole.duplicates == 0;
+        if is_now && self.moment.known_at.is_none() {
+            return Ok(Some(whole.clone()));
+        }
+        let source = Source::Log(Log {
+            store: self.trees.store,
+            generation: self.trees.generation,
+            cursor: self.cursor.clone(),
+            saga,
+            whole,
+        });
+        let mut timeline = Timeline {
+            saga,
+            source,
+            definitions: self.definitions,
+            basis: Basis::default(),
+            started_at: whole.started_at,
+            has_duplicates: whole.duplicates > 0,
+        };
+        timeline.state(self.moment)
+    }
+}
+
+/// The states of sagas as far as they are known now, in their order.
+pub(super) fn states(past: &Past<'_>, ids: &[SagaId]) -> Result<Vec<Option<SagaState>>, StoreError> {
+    reads::instances(past.trees.store, past.trees.generation, ids)
+}

@@ -1,0 +1,220 @@
+//! The ledger over random traffic: every offset in the class that a naive look gives it, through purges, restores and
+//! rebuilds.
+
+use super::*;
+use crate::domain::{Cut, EventKey, Position, evidence};
+use crate::pipeline::projector::{Projector, Purge, PurgeOutcome, PurgeSaga, Restore, RestoreOutcome};
+use crate::store::reads;
+use crate::testkit::{TOPIC, append, behind, differences, rebuild, settings};
+
+const ALL_DAYS: std::ops::RangeInclusive<i64> = 0..=100_000;
+
+fn ledger(store: &SharedStore) -> Ledger {
+    let query = Query::new(store.clone(), Arc::default()).of_topic(TOPIC);
+    let request = LedgerRequest {
+        partition: None,
+        days: Some(ALL_DAYS),
+    };
+    query.ledger(&request).unwrap()
+}
+
+/// By partition and day: applied, duplicate, operator, purged.
+type Classes = BTreeMap<(u32, i64), [u64; 4]>;
+
+fn answered(ledger: &Ledger) -> Classes {
+    let mut classes = Classes::new();
+    for partition in &ledger.partitions {
+        let mut whole = [0; 4];
+        for (day, offsets) in &partition.days {
+            let of = [
+                offsets.applied,
+                offsets.duplicate,
+                offsets.operator,
+                offsets.purged,
+            ];
+            assert_eq!(offsets.sum(), of.iter().sum::<u64>(), "{offsets:?}");
+            whole.iter_mut().zip(of).for_each(|(sum, by)| *sum += by);
+            classes.insert((partition.partition, *day), of);
+        }
+        let all = &partition.offsets;
+        assert_eq!([all.applied, all.duplicate, all.operator, all.purged], whole);
+        assert_eq!(all.sum(), partition.next - partition.start);
+        assert!(partition.is_complete());
+    }
+    classes
+}
+
+/// The same by looking at every delivery: of those of an event the lowest position stands.
+fn wanted(events: &[Event], gone: &dyn Fn(&SagaId) -> bool) -> Classes {
+    let mut standing: BTreeMap<(&SagaId, String), Position> = BTreeMap::new();
+    let name = |event: &Event| match event.key() {
+        EventKey::Id(id) => id.to_owned(),
+        EventKey::Content(..) => {
+            format!("{} {} {}", event.step.as_str(), event.status, event.recorded_at.0)
+        }
+    };
+    for event in events {
+        let lowest = standing
+            .entry((&event.saga_id, name(event)))
+            .or_insert(event.position);
+        *lowest = event.position.min(*lowest);
+    }
+    let mut classes = Classes::new();
+    for event in events {
+        let stands = standing[&(&event.saga_id, name(event))] == event.position;
+        let class = match (gone(&event.saga_id), stands) {
+            (true, _) => 3,
+            (false, false) => 1,
+            (false, true) => usize::from(event.step.as_str() == "OPERATOR_STATUS_CHANGE") * 2,
+        };
+        let day = event.arrived_at.0.div_euclid(86_400_000);
+        classes.entry((event.position.partition, day)).or_default()[class] += 1;
+    }
+    classes
+}
+
+/// Some events are operators'.
+fn with_operators(mut events: Vec<Event>) -> Vec<Event> {
+    for event in events.iter_mut().filter(|event| event.recorded_at.0 % 5 == 0) {
+        event.step = "OPERATOR_STATUS_CHANGE".into();
+    }
+    events
+}
+
+fn open(store: &SharedStore) -> Projector {
+    let generation = reads::active_generation(&**store).unwrap();
+    Projector::open(store.clone(), generation, Arc::default(), &settings(1)).unwrap()
+}
+
+/// Removes what came of a saga so far.
+fn purge(projector: &mut Projector, saga: &SagaId, events: &[Event]) {
+    let mut own: Vec<Event> = events
+        .iter()
+        .filter(|event| event.saga_id == *saga)
+        .cloned()
+        .collect();
+    own.sort_by_key(Event::timeline_key);
+    let purge = Purge {
+        decision: 3,
+        at: Millis(DAY),
+        rule: "test".into(),
+        cut: behind(events, Cut::default()),
+    };
+    let entry = PurgeSaga {
+        saga: saga.clone(),
+        events: u32::try_from(own.len()).unwrap(),
+        hash: evidence(&own),
+        row_groups: None,
+    };
+    let outcome = projector.purge(&purge, &[entry], &|_, _| false).unwrap();
+    assert_eq!(outcome, [PurgeOutcome::Purged]);
+    while projector.remove_more().unwrap() {}
+}
+
+fn bring_back(projector: &mut Projector, saga: &SagaId, events: &[Event]) {
+    let mut own: Vec<Event> = events
+        .iter()
+        .filter(|event| event.saga_id == *saga)
+        .cloned()
+        .collect();
+    own.sort_by_key(Event::timeline_key);
+    let restore = Restore {
+        decision: 4,
+        at: Millis(DAY),
+        saga: saga.clone(),
+    };
+    let outcome = projector.restore(&restore, &own).unwrap();
+    assert_eq!(outcome, RestoreOutcome::Restored);
+    while projector.remove_more().unwrap() {}
+}
+
+fn advance(store: &SharedStore, projector: &mut Projector, events: &[Event]) {
+    append(store, events);
+    let after = behind(events, projector.cursor().clone());
+    projector.advance(events, &after).unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn every_offset_is_in_the_class_that_a_naive_look_gives_it(
+        events in traffic(60),
+        windows in proptest::collection::vec(1usize..9, 1..6),
+    ) {
+        let (events, store) = (with_operators(events), store());
+        project(&store, &events, &windows, 2);
+        prop_assert_eq!(answered(&ledger(&store)), wanted(&events, &|_| false));
+        rebuild(&store);
+        prop_assert_eq!(answered(&ledger(&store)), wanted(&events, &|_| false));
+    }
+
+    #[test]
+    fn a_purge_moves_all_of_a_saga_and_what_comes_late_and_a_restore_brings_it_back(
+        events in traffic(60),
+        at in 0usize..60,
+        number in 0usize..60,
+    ) {
+        let (events, store) = (with_operators(events), store());
+        let (before, after) = events.split_at(at.clamp(1, events.len()));
+        let saga = &before[number % before.len()].saga_id;
+        let mut projector = open(&store);
+        advance(&store, &mut projector, before);
+        purge(&mut projector, saga, before);
+        prop_assert_eq!(answered(&ledger(&store)), wanted(before, &|id| id == saga));
+        advance(&store, &mut projector, after);
+        prop_assert_eq!(answered(&ledger(&store)), wanted(&events, &|id| id == saga));
+        let copy = differences(&store);
+        prop_assert_eq!(copy, Vec::<String>::new());
+        rebuild(&store);
+        prop_assert_eq!(answered(&ledger(&store)), wanted(&events, &|id| id == saga));
+        let mut projector = open(&store);
+        bring_back(&mut projector, saga, before);
+        prop_assert_eq!(answered(&ledger(&store)), wanted(&events, &|_| false));
+        prop_assert_eq!(differences(&store), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn what_is_not_folded_yet_is_pending() {
+    let (store, events) = (store(), [crate::testkit::event()]);
+    append(&store, &events);
+    let offsets = ledger(&store).partitions[0].offsets;
+    assert_eq!((offsets.pending, offsets.applied, offsets.sum()), (1, 0, 1));
+    assert_eq!(ledger(&store).cursor, Cut::default());
+}
+
+#[test]
+fn a_saga_names_its_offsets_page_by_page() {
+    let first = crate::testkit::event();
+    let again = Event {
+        position: Position::new(1, 4),
+        ..first.clone()
+    };
+    let by_operator = Event {
+        position: Position::new(0, 1),
+        recorded_at: Millis(DAY + 1),
+        event_id: "other".into(),
+        step: "OPERATOR_STATUS_CHANGE".into(),
+        ..first.clone()
+    };
+    let store = store();
+    project(&store, &[first, again, by_operator], &[3], 1);
+    let query = Query::new(store, Arc::default());
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let mut page = Vec::new();
+        let visit = |offset: SagaOffset| {
+            page.push(offset);
+            ControlFlow::Break(())
+        };
+        assert!(query.saga_offsets(&"s".into(), after, visit).unwrap());
+        let Some(offset) = page.first() else { break };
+        after = Some(offset.place);
+        found.push((offset.place.position.to_string(), offset.class.as_str()));
+    }
+    let wanted = [("0@0", "applied"), ("1@4", "duplicate"), ("0@1", "operator")];
+    assert_eq!(found, wanted.map(|(at, class)| (at.to_owned(), class)));
+    let known = query.saga_offsets(&"nobody".into(), None, |_| ControlFlow::Continue(()));
+    assert!(!known.unwrap());
+}

@@ -1,0 +1,160 @@
+//! The stuck sagas of an instant are those of a fold of what had happened by then.
+
+use super::as_of::{as_of, stood};
+use super::*;
+use crate::domain::{Stuck, StuckRule, stuck};
+
+/// Stuck sagas by brute force, in order.
+fn expected(events: &[Event], request: &StuckRequest) -> Vec<(SagaId, Stuck)> {
+    let definitions = SagaDefinitions::default();
+    let mut found: Vec<_> = stood(events, as_of(request.at.0))
+        .into_iter()
+        .filter_map(|view| {
+            let definition = definitions.of(&view.state.saga_type)?;
+            let stuck = stuck(&view.state, definition, request.at)?;
+            Some((view, stuck))
+        })
+        .filter(|(view, stuck)| {
+            request.rule.is_none_or(|rule| rule == stuck.rule)
+                && request
+                    .saga_type
+                    .as_ref()
+                    .is_none_or(|of| *of == view.state.saga_type)
+                && request.to.is_none_or(|to| view.state.started_at <= to)
+        })
+        .collect();
+    found.sort_by_key(|(view, stuck)| {
+        let state = &view.state;
+        (
+            stuck.rule,
+            state.saga_type.clone(),
+            state.started_at,
+            view.saga_id.clone(),
+        )
+    });
+    found
+        .into_iter()
+        .map(|(view, stuck)| (view.saga_id, stuck))
+        .collect()
+}
+
+fn request(at: Millis) -> StuckRequest {
+    StuckRequest {
+        at,
+        known_at: None,
+        saga_type: None,
+        rule: None,
+        from: None,
+        to: None,
+        page: 0,
+        size: 20,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn stuck_sagas_are_those_of_a_fold_of_what_had_happened(
+        events in crowd(), place in 0usize..400, by in select(vec![-1i64, 0, 1, 60_000]),
+        waited in select(vec![0i64, 300_000, 1_800_000]), size in select(vec![1usize, 3, 30]),
+        rule in proptest::option::of(select(vec![StuckRule::PastDeadline, StuckRule::CompensationOverdue])),
+        saga_type in proptest::option::of(select(vec!["ORDER_CREATION", "REFUND"])), cut in any::<bool>(),
+    ) {
+        let query = query(&events);
+        let at = events[place % events.len()].recorded_at;
+        let request = StuckRequest {
+            saga_type: saga_type.map(SagaType::from),
+            rule,
+            to: cut.then_some(at),
+            ..request(Millis(at.0 + waited + by))
+        };
+        let all = expected(&events, &request);
+        for page in 0..=(all.len() / size) {
+            let found = match query.stuck(&StuckRequest { page: page as u64, size, ..request.clone() }) {
+                Err(QueryError::TooManyFailed { found, limit }) => {
+                    prop_assert!(found > limit);
+                    break;
+                }
+                found => found.unwrap(),
+            };
+            prop_assert_eq!(found.total, all.len() as u64);
+            let sagas: Vec<(SagaId, Stuck)> =
+                found.sagas.into_iter().map(|(view, stuck)| (view.saga_id, stuck)).collect();
+            let wanted: Vec<_> = all.iter().skip(page * size).take(size).cloned().collect();
+            prop_assert_eq!(sagas, wanted);
+        }
+    }
+}
+
+/// So many sagas that reserved stock before they failed, and one that had nothing to undo.
+fn failures(sagas: u64) -> Vec<Event> {
+    let mut events = Vec::new();
+    let mut add = |saga: &str, step: &str, status| {
+        let offset = events.len() as u64;
+        events.push(crate::testkit::event_at(saga, offset, step, status));
+    };
+    for n in 0..sagas {
+        let saga = format!("s{n:03}");
+        add(&saga, "ORDER_CREATED", SagaStatus::Started);
+        add(&saga, "STOCK_RESERVED", SagaStatus::InProgress);
+        add(&saga, "PAYMENT_FAILED", SagaStatus::Failed);
+    }
+    add("nothing", "ORDER_CREATED", SagaStatus::Started);
+    add("nothing", "STOCK_RESERVATION_FAILED", SagaStatus::Failed);
+    events
+}
+
+#[test]
+fn what_failed_is_overdue_only_where_something_is_owed_and_only_after_its_time() {
+    let events = failures(3);
+    let query = query(&events);
+    let failed_at = events[2].recorded_at;
+    let definition = SagaDefinitions::default();
+    let definition = definition.of(&events[2].saga_type).unwrap();
+    let due = failed_at.0 + definition.compensation_seconds as i64 * 1_000;
+    let total = |at: i64| {
+        let rule = Some(StuckRule::CompensationOverdue);
+        query
+            .stuck(&StuckRequest {
+                rule,
+                ..request(Millis(at))
+            })
+            .unwrap()
+    };
+    assert_eq!(total(due - 1).total, 0);
+    let found = total(due);
+    assert_eq!(found.sagas[0].0.saga_id.as_str(), "s000");
+    assert_eq!(found.sagas[0].1.since, Millis(due));
+    assert!(!found.sagas[0].1.awaited.is_empty());
+    let all = total(due + 60_000_000);
+    assert_eq!((all.total, all.sagas.len()), (3, 3));
+}
+
+#[test]
+fn more_failed_sagas_than_are_looked_through_are_refused_and_deadlines_are_still_told() {
+    let events = failures(80);
+    let query = query(&events);
+    let later = request(Millis(events[0].recorded_at.0 + 1_000_000_000));
+    let refused = query.stuck(&later).unwrap_err();
+    assert!(
+        matches!(refused, QueryError::TooManyFailed { found: 81, .. }),
+        "{refused}"
+    );
+    let rule = Some(StuckRule::PastDeadline);
+    assert_eq!(
+        query
+            .stuck(&StuckRequest {
+                rule,
+                ..later.clone()
+            })
+            .unwrap()
+            .total,
+        0
+    );
+    let narrow = StuckRequest {
+        to: Some(events[30].recorded_at),
+        ..later
+    };
+    assert_eq!(query.stuck(&narrow).unwrap().total, 11);
+}

@@ -1,0 +1,217 @@
+//! The observed flow: which step follows which.
+
+use super::context::Context;
+use super::error::{ApiError, Detail, ErrorBody};
+use super::params::{Params, parse_number};
+use super::route::Route;
+use super::sagas::filter;
+use super::sagas::statistics::PeriodBody;
+use super::text;
+use crate::domain::{Millis, SagaType};
+use crate::pipeline::query::{Flow, FlowEdge, FlowRequest, FlowStep, MAX_FLOW_SAGAS};
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![Route::of(routes!(handle))]
+}
+
+/// The parameters.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(rename_all = "camelCase", parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "only what is documented; the parameters are read one by one"
+)]
+pub(super) struct FlowQuery {
+    /// Sagas of this type. Also understood as `type`.
+    #[param(value_type = String, min_length = 1, max_length = 255, example = "ORDER_CREATION")]
+    saga_type: String,
+    #[param(schema_with = text::first_edge_schema)]
+    from_date: Option<Millis>,
+    #[param(schema_with = text::last_edge_schema)]
+    to_date: Option<Millis>,
+    /// Sagas that are looked at, at most; more are refused.
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 20_000, default = 20_000)]
+    limit: Option<u64>,
+}
+
+/// Which step follows which in the sagas of a type.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Flow)]
+pub(super) struct FlowBody {
+    saga_type: String,
+    period: PeriodBody,
+    /// Sagas that started in the period; all of them were looked at.
+    sagas: u64,
+    /// Their events, duplicates left out.
+    events: u64,
+    /// Each step, by name.
+    steps: Vec<StepBody>,
+    /// Each pair of steps of which the second came next behind the first.
+    edges: Vec<EdgeBody>,
+    /// By partition of the tracker topic the first offset that was not folded yet.
+    cursor: BTreeMap<String, u64>,
+    /// The hash of the rules that was folded under.
+    definitions: String,
+}
+
+/// A step of the flow.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = FlowStep)]
+struct StepBody {
+    #[schema(example = "STOCK_RESERVED")]
+    step: String,
+    /// Its events.
+    events: u64,
+    /// Sagas that began with it.
+    first: u64,
+    /// Sagas whose last event it is.
+    last: u64,
+    /// Its events by the service that reported them, of at most 50 services.
+    services: BTreeMap<String, u64>,
+    /// Its events that named no service.
+    without_service: u64,
+    /// Its events of further services.
+    of_other_services: u64,
+}
+
+/// One step next behind another.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = FlowEdge)]
+struct EdgeBody {
+    #[schema(example = "ORDER_CREATED")]
+    from: String,
+    #[schema(example = "STOCK_RESERVED")]
+    to: String,
+    /// How often.
+    count: u64,
+    /// The time, by event time, within which half of them came.
+    p50_seconds: f64,
+    /// The time within which 95 of 100 came.
+    p95_seconds: f64,
+    /// The time within which 99 of 100 came.
+    p99_seconds: f64,
+}
+
+impl StepBody {
+    fn of((step, of): (String, FlowStep)) -> Self {
+        Self {
+            step,
+            events: of.events,
+            first: of.first,
+            last: of.last,
+            services: of.services,
+            without_service: of.without_service,
+            of_other_services: of.of_other_services,
+        }
+    }
+}
+
+impl EdgeBody {
+    fn of(((from, to), edge): ((String, String), FlowEdge)) -> Self {
+        let seconds = |percent| edge.percentile(percent) as f64 / 1000.0;
+        Self {
+            count: edge.count(),
+            p50_seconds: seconds(50),
+            p95_seconds: seconds(95),
+            p99_seconds: seconds(99),
+            from,
+            to,
+        }
+    }
+}
+
+impl FlowBody {
+    fn of(flow: Flow, request: &FlowRequest) -> Self {
+        let cursor = flow.basis.cursor.iter();
+        Self {
+            saga_type: request.saga_type.as_str().to_owned(),
+            period: PeriodBody::of(request.from, request.to),
+            sagas: flow.sagas,
+            events: flow.events,
+            cursor: cursor
+                .map(|(partition, next)| (partition.to_string(), next))
+                .collect(),
+            definitions: flow.basis.definitions,
+            steps: flow.steps.into_iter().map(StepBody::of).collect(),
+            edges: flow.edges.into_iter().map(EdgeBody::of).collect(),
+        }
+    }
+}
+
+fn parse(query: Option<&str>) -> Result<FlowRequest, ApiError> {
+    let mut params = Params::of(query);
+    let saga_type = filter::saga_type(&mut params).map(SagaType::from);
+    let (from, to) = filter::period(&mut params);
+    let accepted = format!("a whole number from 1 to {MAX_FLOW_SAGAS}");
+    let limit = params.take(&["limit"], &accepted, |text| {
+        parse_number(text, 1, MAX_FLOW_SAGAS)
+    });
+    params.finish()?;
+    let saga_type = saga_type.ok_or_else(|| {
+        ApiError::faults(vec![Detail {
+            parameter: "sagaType".to_owned(),
+            found: "nothing".to_owned(),
+            accepted: "1 to 255 characters".to_owned(),
+        }])
+    })?;
+    Ok(FlowRequest {
+        saga_type,
+        from,
+        to,
+        limit: limit.unwrap_or(MAX_FLOW_SAGAS),
+    })
+}
+
+const _: () = assert!(MAX_FLOW_SAGAS == 20_000, "as documented");
+
+/// Which step follows which
+#[utoipa::path(
+    get,
+    path = "/api/v1/flow",
+    operation_id = "getFlow",
+    tag = "census",
+    description = "Read from the log of the sagas that started in the period, all of them: more than the limit, more \
+                   than a million events or more than 2,000 different pairs of steps are refused, never sampled. \
+                   Purged sagas are not in it.",
+    params(FlowQuery),
+    responses(
+        (status = 200, body = FlowBody, description = "Steps, and how often and how fast each followed another."),
+        (status = 400, body = ErrorBody, description = "A parameter was not understood, or it is too much for one answer."),
+    )
+)]
+pub(super) async fn handle(
+    State(context): State<Context>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<FlowBody>, ApiError> {
+    let request = parse(query.as_deref())?;
+    let flow = context.flow(request.clone()).await?;
+    Ok(Json(FlowBody::of(flow, &request)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_needed_and_the_limit_is_bounded() {
+        let asked = parse(Some("type=T&fromDate=2026-01-01&limit=5")).unwrap();
+        assert_eq!((asked.saga_type, asked.limit), ("T".into(), 5));
+        assert_eq!(parse(Some("sagaType=T")).unwrap().limit, MAX_FLOW_SAGAS);
+        for (query, parameter) in [("", "sagaType"), ("type=T&limit=20001", "limit")] {
+            let refused = parse(Some(query)).unwrap_err();
+            assert!(
+                format!("{refused:?}").contains(&format!("{parameter:?}")),
+                "{query}"
+            );
+        }
+    }
+}
