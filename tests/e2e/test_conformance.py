@@ -42,7 +42,7 @@ SAGAS = {
     "owing": [CREATED, RESERVED, TIMEOUT],
     "released": [CREATED, RESERVED, TIMEOUT, ("STOCK_RELEASED", "IN_PROGRESS"), ("ORDER_CANCELLED", "FAILED")],
     "release-failed": [CREATED, RESERVED, TIMEOUT, ("STOCK_RELEASED", "FAILED")],
-    "stuck": [CREATED, RESERVED],
+    "waiting": [CREATED, RESERVED],
     "strange": [CREATED, ("GIFT_WRAPPED", "IN_PROGRESS"), ("ORDER_CONFIRMED", "COMPLETED")],
 }
 
@@ -70,7 +70,7 @@ def ask(shop, saga):
         ("owing", "FAILED", "OWED", ["STOCK_RESERVED"], ["NEVER_COMPENSATED"]),
         ("released", "FAILED", "COMPENSATED", [], []),
         ("release-failed", "FAILED", "COMPENSATED", [], ["COMPENSATION_FAILED"]),
-        ("stuck", "IN_PROGRESS", "NOT_NEEDED", [], []),
+        ("waiting", "IN_PROGRESS", "NOT_NEEDED", [], []),
         ("strange", "COMPLETED", "NOT_NEEDED", [], ["UNKNOWN_STEP"]),
     ],
 )
@@ -84,10 +84,10 @@ def test_what_is_owed_and_which_rules_are_not_kept(shop, saga, status, compensat
 
 def test_a_saga_is_stuck_since_its_time_was_over(shop):
     stuck = {saga: ask(shop, saga)["stuck"] for saga in SAGAS}
-    assert {saga for saga, why in stuck.items() if why} == {"owing", "stuck"}
-    assert stuck["stuck"]["rule"] == "PAST_DEADLINE"
-    assert checks.millis(stuck["stuck"]["since"]) == START + DEADLINE
-    assert stuck["stuck"]["awaited"] == ["ORDER_CONFIRMED"]
+    assert {saga for saga, why in stuck.items() if why} == {"owing", "waiting"}
+    assert stuck["waiting"]["rule"] == "PAST_DEADLINE"
+    assert checks.millis(stuck["waiting"]["since"]) == START + DEADLINE
+    assert stuck["waiting"]["awaited"] == ["ORDER_CONFIRMED"]
     assert stuck["owing"]["rule"] == "COMPENSATION_OVERDUE"
     assert checks.millis(stuck["owing"]["since"]) == START + 2000 + COMPENSATION
     assert stuck["owing"]["awaited"] == ["COMPENSATION_STOCK", "STOCK_RELEASED"]

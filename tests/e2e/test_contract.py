@@ -186,8 +186,8 @@ def test_an_operators_event_sets_the_status_outright(world, seed):
     said = '{"operator": "kim", "reason": "seen it by hand"}'
     world.publisher.send(
         [
-            step("stuck", "ORDER_CREATED", "STARTED", 0),
-            step("stuck", "OPERATOR_STATUS_CHANGE", "COMPLETED", 10, said),
+            step("held up", "ORDER_CREATED", "STARTED", 0),
+            step("held up", "OPERATOR_STATUS_CHANGE", "COMPLETED", 10, said),
             step("undone", "COMPENSATION_ORDER", "COMPENSATED", 0),
             step("undone", "OPERATOR_STATUS_CHANGE", "IN_PROGRESS", 10, said),
             step("late", "OPERATOR_STATUS_CHANGE", "FAILED", 10, said),
@@ -197,7 +197,7 @@ def test_an_operators_event_sets_the_status_outright(world, seed):
     tracker = world.tracker().start().wait_caught_up()
     truth = world.truth()
     assert {s: truth.sagas[s].status for s in truth.sagas} == {
-        "stuck": "COMPLETED",
+        "held up": "COMPLETED",
         "undone": "IN_PROGRESS",
         "late": "FAILED",
     }

@@ -46,6 +46,8 @@ def test_every_offset_is_in_exactly_one_class(make_world, broker):
     shop = Shop(world)
     shop.commit(event("s-2", "ORDER_CREATED", "STARTED"), event("s-2", "STOCK_RESERVED", "IN_PROGRESS", 5))
     shop.abort(event("s-3", "ORDER_CREATED", "STARTED"), event("s-4", "ORDER_CREATED", "STARTED"))
+    # The marker is written when the broker gets round to it.
+    wait_until(lambda: broker.ends(world.topic)[0] == 10, 30, "the marker of what was aborted")
     send(world, event("s-5", "ORDER_CREATED", "STARTED"))
 
     tracker = world.tracker().start()
@@ -85,16 +87,18 @@ def test_every_offset_is_in_exactly_one_class(make_world, broker):
     send(world, event("s-7", "ORDER_CREATED", "STARTED"))
     tracker.start()
     ledger = folded(tracker, end + 1)
-    wanted = {
+    (partition,) = ledger["partitions"]
+    wanted = classes(ledger["total"])
+    assert wanted == classes(partition)
+    assert {name: wanted[name] for name in ("applied", "duplicate", "operator", "deadLetter")} == {
         "applied": 6,
         "duplicate": 1,
         "operator": 1,
         "deadLetter": 1,
-        "transactionMarker": 4,
-        "expired": 20,
     }
-    (partition,) = ledger["partitions"]
-    assert classes(ledger["total"]) == classes(partition) == wanted
+    # Whether the hole of the markers was settled before the broker deleted what is around it depends on
+    # when it was asked.
+    assert wanted["expired"] in (20, 24) and wanted["expired"] + wanted.get("transactionMarker", 0) == 24
     assert (partition["start"], partition["next"]) == (0, end + 1) and partition["offsets"] == end + 1
     assert ledger["complete"] and partition["complete"] and ledger["unexplained"] == 0
 
@@ -110,7 +114,7 @@ def test_every_offset_is_in_exactly_one_class(make_world, broker):
 
     metrics = tracker.api.metrics()
     assert metrics.value("saga_tracker_ledger_unexplained_offsets") == 0
-    assert metrics.value("saga_tracker_ledger_offsets", **{"class": "expired"}) == 20
+    assert metrics.value("saga_tracker_ledger_offsets", **{"class": "expired"}) == wanted["expired"]
     component = tracker.api.health()[1]["components"]["ledger"]
     assert component["status"] == "UP" and "accounted for" in component["details"]["message"]
     shown = tracker.cli("ledger", "--url", tracker.url, "--json")

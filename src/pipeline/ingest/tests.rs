@@ -862,7 +862,7 @@ fn of_a_record_that_is_too_large_a_part_is_stored_and_its_length_and_hash() {
     let defect = wire::payload(raw.value).unwrap_err();
     writer.account(&raw, arrived_at, None, Err(defect.into()));
     let gathered = writer.gathered_bytes();
-    assert!(gathered < 4 << 20, "{gathered}");
+    assert!(gathered < 18 << 20, "{gathered}");
     writer.write().unwrap();
 
     let mut key = Key::default();

@@ -31,7 +31,7 @@ pub(super) struct ShowBody<'a> {
     /// Its key; null when it has none.
     #[schema(required)]
     key: Option<BytesBody<'a>>,
-    /// Its value; null for a tombstone. Of one longer than 2 MiB the first bytes: `bytes` says how many it had.
+    /// Its value; null for a tombstone. Of one longer than 16 MiB the first bytes: `bytes` says how many it had.
     #[schema(required)]
     value: Option<BytesBody<'a>>,
     /// Its headers in order.

@@ -88,6 +88,46 @@ impl MomentBody {
     }
 }
 
+/// The same where only a moment that was asked for is told of.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AskedMoment)]
+pub(in crate::server::api) struct AskedMomentBody {
+    /// The event time that was asked for. Absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    as_of: Option<Instant>,
+    /// The arrival time that was asked for. Absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    known_at: Option<Instant>,
+    /// By partition of the tracker topic the first offset that was not folded yet. Absent unless asOf or knownAt was
+    /// given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    cursor: Option<BTreeMap<String, u64>>,
+    /// The hash of the rules that it was folded under. Absent unless asOf or knownAt was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    definitions: Option<String>,
+}
+
+impl AskedMomentBody {
+    pub(in crate::server::api) fn of(moment: Moment, basis: &Basis) -> Self {
+        if moment.is_now() {
+            return Self::default();
+        }
+        let [as_of, known_at] = instants(moment);
+        let BasisFields { cursor, definitions } = BasisFields::from(basis);
+        Self {
+            as_of,
+            known_at,
+            cursor: Some(cursor),
+            definitions: Some(definitions),
+        }
+    }
+}
+
 /// The instants of a moment as answers have them.
 pub(super) fn instants(moment: Moment) -> [Option<Instant>; 2] {
     [moment.as_of, moment.known_at].map(|at| at.map(Instant))

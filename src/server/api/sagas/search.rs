@@ -7,7 +7,7 @@ use super::super::saga_fields::Status;
 use super::super::text;
 use super::SagaBody;
 use super::filter::{self, LONGEST_NAME};
-use super::moment::{self, MomentBody};
+use super::moment::{self, AskedMomentBody};
 use crate::domain::{Millis, OrderId, SagaStatus, SagaType};
 use crate::pipeline::query::{Filter, Moment, SearchPage, SearchRequest, Sort, SortKey, Window};
 use axum::Json;
@@ -151,9 +151,8 @@ pub(super) struct SearchBody {
     /// Leads to what follows; null on the last part.
     #[schema(required)]
     next_cursor: Option<String>,
-    /// Only where a moment was asked for.
     #[serde(flatten)]
-    moment: Option<MomentBody>,
+    moment: AskedMomentBody,
 }
 
 /// Which part it is, and of how many.
@@ -190,7 +189,7 @@ impl SearchBody {
             Window::After { size, .. } => (None, *size),
         };
         Self {
-            moment: (!moment.is_now()).then(|| MomentBody::of(moment, &found.basis)),
+            moment: AskedMomentBody::of(moment, &found.basis),
             content: found.sagas.into_iter().map(SagaBody::from).collect(),
             page: PageBody::of(number, size, found.total),
             next_cursor: found.next_cursor,

@@ -5,7 +5,7 @@ use super::super::error::{ApiError, ErrorBody};
 use super::super::params::Params;
 use super::super::text::{self, Instant};
 use super::filter;
-use super::moment::{self, MomentBody};
+use super::moment::{self, AskedMomentBody};
 use crate::domain::{Millis, SagaStatus, SagaType};
 use crate::pipeline::query::{Filter, Moment, Statistics};
 use axum::Json;
@@ -91,9 +91,8 @@ pub(super) struct StatisticsBody {
     /// Mean time from first to last event of the completed ones; with asOf, until they were completed. 0 when
     /// there are none.
     avg_duration_seconds: f64,
-    /// Only where a moment was asked for.
     #[serde(flatten)]
-    moment: Option<MomentBody>,
+    moment: AskedMomentBody,
 }
 
 /// Types that are not listed one by one.
@@ -153,7 +152,7 @@ impl StatisticsBody {
     fn of(numbers: Statistics, filter: &Filter) -> Self {
         Self {
             period: PeriodBody::of(filter.from, filter.to),
-            moment: (!filter.moment.is_now()).then(|| MomentBody::of(filter.moment, &numbers.basis)),
+            moment: AskedMomentBody::of(filter.moment, &numbers.basis),
             total: numbers.total(),
             by_status: ByStatusBody::of(|status| numbers.in_status(status)),
             failure_rate: numbers.failure_rate(),
