@@ -104,7 +104,11 @@ fn change(changes: &mut Changes, change: &Change<'_>) {
 }
 
 fn has_same_outcomes(before: &Footprint, after: &Footprint) -> bool {
-    before.path == after.path && before.started_at == after.started_at && before.saga_type == after.saga_type
+    before.path == after.path
+        && before.started_at == after.started_at
+        && before.saga_type == after.saga_type
+        // Of a path that is not complete these may differ where it does not.
+        && (before.failures, before.compensations) == (after.failures, after.compensations)
 }
 
 impl Changes {
