@@ -3,7 +3,7 @@
 
 use super::past_state::Past;
 use super::statistics::Told;
-use super::trees::Trees;
+use super::trees::{Span, Trees};
 use super::{Basis, Filter, Moment, QueryError, past, search};
 use crate::domain::SagaDefinitions;
 use crate::store::records::CensusRecord;
@@ -55,6 +55,8 @@ pub(super) fn censuses(
         None => Told::most_frequent(trees, TYPES)?,
     };
     let (cursor, rules) = search::basis(trees, definitions)?;
+    let (wanted, span) = (filter.saga_type.as_ref(), Span::of(filter.from, filter.to));
+    let is_wanted = |saga_type: &str| wanted.is_none_or(|wanted| wanted.as_str() == saga_type);
     let at = |moment: &Moment| {
         let past = Past {
             trees,
@@ -67,7 +69,8 @@ pub(super) fn censuses(
             basis: Basis::of(cursor.clone(), &rules),
             ..Census::default()
         };
-        past::sums(&past, filter, |saga_type, sums| {
+        let grid = past::grid(&past)?;
+        grid.sums(wanted, span, &mut |saga_type, sums| {
             if let Some(known) = census.by_type.get_mut(saga_type) {
                 known.add(sums);
             } else if told.names.contains(saga_type) {
@@ -76,7 +79,11 @@ pub(super) fn censuses(
                 census.others.add(sums);
             }
         })?;
-        past::purged_sums(&past, filter, |sums| census.purged.add(sums))?;
+        grid.purged(&mut |saga_type, sums| {
+            if is_wanted(saga_type) {
+                census.purged.add(sums);
+            }
+        })?;
         Ok(census)
     };
     moments.iter().map(at).collect()

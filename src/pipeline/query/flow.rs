@@ -2,12 +2,13 @@
 //! and how long after. Read from the log, saga by saga; nothing is sampled, what is too much is refused.
 
 use super::search::{basis, streams};
+use super::seek::Seek;
 use super::trees::{Row, Span, Trees};
 use super::walk::Walk;
 use super::{Basis, Filter, QueryError};
 use crate::domain::{Cut, EventRef, Millis, SagaDefinitions, SagaId, SagaState, SagaType};
 use crate::store::keys::Tree;
-use crate::store::{Direction, Store, StoreError, reads, timelines};
+use crate::store::{Store, StoreError, reads, timelines};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -142,16 +143,12 @@ fn sagas(trees: Trees<'_>, request: &FlowRequest) -> Result<Vec<Row>, QueryError
         trees,
         tree: Tree::Started,
         streams,
-        direction: Direction::Forward,
         span,
         started: span,
-        behind: None,
-        skip: 0,
-        want: usize::try_from(total).unwrap_or(usize::MAX),
-        found: Vec::new(),
+        seek: Seek::ascending(0, usize::try_from(total).unwrap_or(usize::MAX)),
     };
     walk.run()?;
-    Ok(walk.found)
+    Ok(walk.seek.found())
 }
 
 fn too_much(found: String) -> QueryError {

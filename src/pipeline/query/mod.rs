@@ -20,6 +20,7 @@ mod past_state;
 mod saga;
 mod saga_offsets;
 mod search;
+mod seek;
 mod since;
 mod statistics;
 mod steps;
@@ -420,8 +421,8 @@ impl Query {
         stuck_sagas::stuck_sagas(&*self.store, &self.configured, request)
     }
 
-    /// How many of the sagas that match stood where at some moments, all read from one snapshot. The status and
-    /// the moment of the filter do not count.
+    /// How many of the sagas that match stood where at some moments, all read from one snapshot. The order,
+    /// the status and the moment of the filter do not count.
     ///
     /// # Errors
     /// [`QueryError`].

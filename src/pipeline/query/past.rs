@@ -4,13 +4,14 @@
 use super::grid::Grid;
 use super::order::{self, Part, each_of_order};
 use super::past_state::{Past, states};
+use super::seek::Seek;
 use super::trees::{Row, Span};
 use super::unkept::Corrections;
 use super::walk_at::{WalkAt, standing, statuses};
 use super::{Filter, QueryError, SagaView, SearchRequest, Sort, SortKey};
 use crate::domain::{OrderId, SagaId, SagaState};
+use crate::store::StoreError;
 use crate::store::records::CensusRecord;
-use crate::store::{Direction, StoreError};
 
 /// Sagas that are sorted by their last event before an instant, at most: there is no index for that.
 pub(super) const MAX_SORTED: usize = 10_000;
@@ -63,26 +64,10 @@ pub(super) fn sums(
             add(state.saga_type.as_str(), &sums);
         });
     }
-    let grid = grid(past)?;
-    grid.sums(filter.saga_type.as_ref(), span(filter), &mut add)
+    grid(past)?.sums(filter.saga_type.as_ref(), span(filter), &mut add)
 }
 
-/// Sums up the sagas that are purged now and had begun, by type, each several times.
-pub(super) fn purged_sums(
-    past: &Past<'_>,
-    filter: &Filter,
-    mut add: impl FnMut(&CensusRecord),
-) -> Result<(), QueryError> {
-    let wanted = filter.saga_type.as_ref();
-    let grid = Grid::new(past.trees, past.until(), Corrections::default())?;
-    grid.purged(&mut |saga_type, sums| {
-        if wanted.is_none_or(|wanted| wanted.as_str() == saga_type) {
-            add(sums);
-        }
-    })?;
-    Ok(())
-}
-
+/// The sagas as they stood at the moment.
 pub(super) fn grid<'r>(past: &Past<'r>) -> Result<Grid<'r>, QueryError> {
     let corrections = Corrections::at(past)?;
     Ok(Grid::new(past.trees, past.until(), corrections)?)
@@ -98,40 +83,18 @@ fn by_start(past: &Past<'_>, request: &SearchRequest, part: &Part) -> Result<(Ve
     if part.skip >= total {
         return Ok((Vec::new(), total));
     }
-    // As in a search of the present, a page of the second half is walked to from the end.
-    let from_end = part.behind.is_none() && part.skip > total / 2;
-    let want = usize::try_from(total - part.skip).map_or(part.size, |left| left.min(part.size));
-    let skip = if from_end {
-        total - part.skip - want as u64
-    } else {
-        part.skip
-    };
-    let forward = request.sort.descending == from_end;
-    let mut walk = walk(&grid, &request.filter, forward);
-    (walk.skip, walk.want) = (skip, want);
-    walk.behind.clone_from(&part.behind);
+    let mut walk = walk(&grid, &request.filter, Seek::part(part, total, request.sort));
     walk.run()?;
-    if from_end {
-        walk.found.reverse();
-    }
-    Ok((walk.found, total))
+    Ok((walk.seek.found(), total))
 }
 
-fn walk<'g, 'r>(grid: &'g Grid<'r>, filter: &Filter, forward: bool) -> WalkAt<'g, 'r> {
+fn walk<'g, 'r>(grid: &'g Grid<'r>, filter: &Filter, seek: Seek) -> WalkAt<'g, 'r> {
     WalkAt {
         grid,
         statuses: statuses(filter.status),
         saga_type: filter.saga_type.clone(),
-        direction: if forward {
-            Direction::Forward
-        } else {
-            Direction::Reverse
-        },
-        span: span(filter),
-        behind: None,
-        skip: 0,
-        want: 0,
-        found: Vec::new(),
+        span: seek.narrow(span(filter)),
+        seek,
     }
 }
 
@@ -156,11 +119,11 @@ fn by_last_event(
             limit: MAX_SORTED,
         });
     }
-    let mut walk = walk(&grid, &request.filter, true);
-    walk.want = MAX_SORTED;
+    let mut walk = walk(&grid, &request.filter, Seek::ascending(0, MAX_SORTED));
     walk.run()?;
-    let mut rows = Vec::with_capacity(walk.found.len());
-    for some in walk.found.chunks(STATES) {
+    let found = walk.seek.found();
+    let mut rows = Vec::with_capacity(found.len());
+    for some in found.chunks(STATES) {
         let of_some = views(past, some)?;
         rows.extend(
             of_some

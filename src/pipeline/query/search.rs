@@ -3,13 +3,14 @@
 use super::order::{Part, of_order};
 use super::past;
 use super::past_state::Past;
+use super::seek::Seek;
 use super::trees::{Row, Span, Stream, Trees};
 use super::walk::Walk;
 use super::{Basis, Filter, QueryError, SagaView, SearchPage, SearchRequest, SortKey, Window};
 use crate::domain::text;
 use crate::domain::{Cut, Millis, OrderId, SagaDefinitions, SagaId, SagaStatus};
 use crate::store::keys::Tree;
-use crate::store::{Direction, Store, StoreError, reads, totals};
+use crate::store::{Store, StoreError, reads, totals};
 use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash, Hasher};
 
@@ -121,47 +122,21 @@ fn of_time(trees: Trees<'_>, request: &SearchRequest, part: &Part) -> Result<(Ve
     if part.skip >= total {
         return Ok((Vec::new(), total));
     }
-    let (tree, mut span) = match request.sort.key {
+    let seek = Seek::part(part, total, request.sort);
+    let (tree, span) = match request.sort.key {
         SortKey::StartedAt => (Tree::Started, dates),
         SortKey::UpdatedAt => (Tree::Updated, Span::ALL),
-    };
-    if let Some((edge, _)) = &part.behind {
-        if request.sort.descending {
-            span.to = span.to.min(*edge);
-        } else {
-            span.from = span.from.max(*edge);
-        }
-    }
-    // A page of the second half is walked to from the end: what is passed over at an edge of the dates has
-    // to be counted row by row, and so is passed over only at one edge.
-    let from_end = part.behind.is_none() && part.skip > total / 2;
-    let want = usize::try_from(total - part.skip).map_or(part.size, |left| left.min(part.size));
-    let skip = if from_end {
-        total - part.skip - want as u64
-    } else {
-        part.skip
     };
     let mut walk = Walk {
         trees,
         tree,
         streams,
-        direction: if request.sort.descending == from_end {
-            Direction::Forward
-        } else {
-            Direction::Reverse
-        },
-        span,
+        span: seek.narrow(span),
         started: dates,
-        behind: part.behind.clone(),
-        skip,
-        want,
-        found: Vec::with_capacity(part.size),
+        seek,
     };
     walk.run()?;
-    if from_end {
-        walk.found.reverse();
-    }
-    Ok((walk.found, total))
+    Ok((walk.seek.found(), total))
 }
 
 fn views(trees: Trees<'_>, rows: &[Row]) -> Result<Vec<SagaView>, QueryError> {

@@ -7,11 +7,12 @@
 use super::definitions::Configured;
 use super::grid::Grid;
 use super::past_state::Past;
+use super::seek::Seek;
 use super::trees::{Row, Span, Trees};
 use super::walk_at::{WalkAt, standing};
 use super::{Basis, Moment, QueryError, SagaView, past};
 use crate::domain::{Millis, SagaDefinition, SagaDefinitions, SagaStatus, SagaType, Stuck, StuckRule, stuck};
-use crate::store::{Direction, Store, StoreError, reads};
+use crate::store::{Store, StoreError, reads};
 
 /// Sagas that had failed and are looked through for one question, at most.
 pub(super) const MAX_FAILED: u64 = if cfg!(test) { 60 } else { 10_000 };
@@ -144,12 +145,13 @@ impl<'r> Asked<'_, 'r> {
         let unended = vec![SagaStatus::Started, SagaStatus::InProgress];
         let mut walk = self.walk(saga_type, definition.deadline_seconds, unended);
         let sagas = self.count(&walk)?;
-        (walk.skip, walk.want) = page.take(sagas);
-        if walk.want == 0 {
+        let (skip, want) = page.take(sagas);
+        walk.seek = Seek::ascending(skip, want);
+        if walk.seek.is_done() {
             return Ok(());
         }
         walk.run()?;
-        for (view, stuck) in self.judged(definition, &walk.found)? {
+        for (view, stuck) in self.judged(definition, &walk.seek.found())? {
             let found = stuck.ok_or_else(|| {
                 let saga = &view.saga_id;
                 StoreError::Corrupt(format!("by_started: saga {saga} is indexed as what it was not"))
@@ -171,7 +173,7 @@ impl<'r> Asked<'_, 'r> {
             );
             let sagas = self.count(&walk)?;
             failed += sagas;
-            walk.want = usize::try_from(sagas).unwrap_or(usize::MAX);
+            walk.seek = Seek::ascending(0, usize::try_from(sagas).unwrap_or(usize::MAX));
             walks.push((definition, walk));
         }
         if failed > MAX_FAILED {
@@ -182,7 +184,7 @@ impl<'r> Asked<'_, 'r> {
         }
         for (definition, mut walk) in walks {
             walk.run()?;
-            for some in walk.found.chunks(STATES) {
+            for some in walk.seek.found().chunks(STATES) {
                 for (view, stuck) in self.judged(definition, some)? {
                     if let Some(stuck) = stuck
                         && page.take(1) == (0, 1)
@@ -203,12 +205,8 @@ impl<'r> Asked<'_, 'r> {
             grid: self.grid,
             statuses,
             saga_type: Some(saga_type.clone()),
-            direction: Direction::Forward,
             span: Span::of(request.from, Some(request.to.map_or(latest, |to| to.min(latest)))),
-            behind: None,
-            skip: 0,
-            want: 0,
-            found: Vec::new(),
+            seek: Seek::ascending(0, 0),
         }
     }
 

@@ -6,8 +6,9 @@
 
 use super::QueryError;
 use super::node::{Next, Node};
+use super::seek::Seek;
 use super::trees::{Overlap, Row, Span, Stream, Trees};
-use crate::domain::{Millis, SagaId, SagaStatus, SagaType};
+use crate::domain::{SagaId, SagaStatus, SagaType};
 use crate::store::codec::Record;
 use crate::store::keys::Tree;
 use crate::store::records::UpdatedRecord;
@@ -20,18 +21,12 @@ pub(super) struct Walk<'r> {
     pub(super) trees: Trees<'r>,
     pub(super) tree: Tree,
     pub(super) streams: Vec<Stream>,
-    pub(super) direction: Direction,
     /// Of the time that the tree sorts by.
     pub(super) span: Span,
     /// Of the start, in the updated tree; the started tree has it in `span`.
     pub(super) started: Span,
-    /// Only sagas behind this one in the walk's direction.
-    pub(super) behind: Option<Row>,
-    /// Sagas still to be passed over.
-    pub(super) skip: u64,
-    /// Sagas still to be found.
-    pub(super) want: usize,
-    pub(super) found: Vec<Row>,
+    /// In order of the tree.
+    pub(super) seek: Seek,
 }
 
 /// What the streams have in one cell.
@@ -62,16 +57,17 @@ impl Walk<'_> {
     fn below(&mut self, streams: &[usize], level: u8, parent: i64) -> Result<(), QueryError> {
         let children = self.children(streams, level, parent)?;
         let mut in_order: Vec<(i64, Child)> = children.into_iter().collect();
-        if self.direction == Direction::Reverse {
+        if self.seek.direction == Direction::Reverse {
             in_order.reverse();
         }
         for (cell, child) in in_order {
-            if self.want == 0 {
+            if self.seek.is_done() {
                 break;
             }
-            if child.exact && child.sagas <= self.skip {
-                self.skip -= child.sagas;
-            } else if level < cells::LEAF {
+            if child.exact && self.seek.pass_over(child.sagas) {
+                continue;
+            }
+            if level < cells::LEAF {
                 self.below(&child.streams, level + 1, cell)?;
             } else {
                 self.leaf(&child.streams, cell)?;
@@ -89,7 +85,7 @@ impl Walk<'_> {
         let mut children: BTreeMap<i64, Child> = BTreeMap::new();
         for index in streams {
             // Once so many are certain, the cells behind are not needed.
-            let enough = self.skip.saturating_add(self.want as u64);
+            let enough = self.seek.enough() as u64;
             let mut certain: u64 = 0;
             self.node(*index, level, parent).visit(self.trees, |key, count| {
                 let by_start = key
@@ -125,24 +121,18 @@ impl Walk<'_> {
             level,
             parent,
             span: self.span,
-            direction: self.direction,
+            direction: self.seek.direction,
         }
     }
 
     /// Whether all that a cell holds is wanted, as far as the time tells that the tree sorts by.
     fn has_whole(&self, level: u8, cell: i64) -> bool {
         // Of the sagas at the cursor's instant some are behind it and some are not.
-        let cut = self
-            .behind
-            .as_ref()
-            .is_some_and(|(edge, _)| cells::first(level, cell) <= *edge && *edge <= cells::last(level, cell));
-        !cut && self.span.overlap(level, cell) == Overlap::Whole
+        !self.seek.cuts(level, cell) && self.span.overlap(level, cell) == Overlap::Whole
     }
 
     fn leaf(&mut self, streams: &[usize], cell: i64) -> Result<(), QueryError> {
-        let enough = usize::try_from(self.skip)
-            .unwrap_or(usize::MAX)
-            .saturating_add(self.want);
+        let enough = self.seek.enough();
         let mut rows: Vec<Row> = Vec::new();
         for index in streams {
             let status = self.streams[*index].status;
@@ -150,15 +140,7 @@ impl Walk<'_> {
                 self.rows((status, &saga_type), cell, enough, &mut rows)?;
             }
         }
-        rows.sort_unstable();
-        if self.direction == Direction::Reverse {
-            rows.reverse();
-        }
-        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(rows.len());
-        self.skip -= skipped as u64;
-        let before = self.found.len();
-        self.found.extend(rows.into_iter().skip(skipped).take(self.want));
-        self.want -= self.found.len() - before;
+        self.seek.take(rows);
         Ok(())
     }
 
@@ -176,14 +158,14 @@ impl Walk<'_> {
             of,
             cell,
             self.span,
-            self.direction,
+            self.seek.direction,
             usize::MAX,
             |at, saga, value| {
                 if self.tree == Tree::Updated && !self.started.contains(UpdatedRecord::read(value)?.started())
                 {
                     return Ok(ControlFlow::Continue(()));
                 }
-                if self.is_behind(at, saga) {
+                if self.seek.is_behind(at, saga) {
                     rows.push((at, SagaId::new(saga)));
                     taken += 1;
                 }
@@ -194,16 +176,5 @@ impl Walk<'_> {
                 })
             },
         )
-    }
-
-    fn is_behind(&self, at: Millis, saga: &str) -> bool {
-        let Some((edge, last)) = &self.behind else {
-            return true;
-        };
-        let order = (at, saga).cmp(&(*edge, last.as_str()));
-        match self.direction {
-            Direction::Forward => order.is_gt(),
-            Direction::Reverse => order.is_lt(),
-        }
     }
 }

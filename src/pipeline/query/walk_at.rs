@@ -5,8 +5,9 @@
 
 use super::QueryError;
 use super::grid::Grid;
+use super::seek::Seek;
 use super::trees::{Overlap, Row, Span};
-use crate::domain::{Millis, SagaId, SagaStatus, SagaType, StatusAt};
+use crate::domain::{SagaId, SagaStatus, SagaType, StatusAt};
 use crate::store::records::CensusRecord;
 use crate::store::{Direction, cells};
 use std::collections::BTreeMap;
@@ -18,16 +19,10 @@ pub(super) struct WalkAt<'g, 'r> {
     /// In one of these at the instant.
     pub(super) statuses: Vec<SagaStatus>,
     pub(super) saga_type: Option<SagaType>,
-    pub(super) direction: Direction,
     /// Of their starts.
     pub(super) span: Span,
-    /// Only sagas behind this one in the walk's direction.
-    pub(super) behind: Option<Row>,
-    /// Sagas still to be passed over.
-    pub(super) skip: u64,
-    /// Sagas still to be found.
-    pub(super) want: usize,
-    pub(super) found: Vec<Row>,
+    /// In order of their start.
+    pub(super) seek: Seek,
 }
 
 /// The status that is wanted, or all.
@@ -55,11 +50,11 @@ impl WalkAt<'_, '_> {
             }
         })?;
         let mut in_order: Vec<(i64, i64)> = children.into_iter().collect();
-        if self.direction == Direction::Reverse {
+        if self.seek.direction == Direction::Reverse {
             in_order.reverse();
         }
         for (cell, sagas) in in_order {
-            if self.want == 0 {
+            if self.seek.is_done() {
                 break;
             }
             let overlap = self.overlap(level, cell);
@@ -67,9 +62,10 @@ impl WalkAt<'_, '_> {
             if sagas == 0 || overlap == Overlap::None {
                 continue;
             }
-            if overlap == Overlap::Whole && sagas <= self.skip {
-                self.skip -= sagas;
-            } else if level < cells::LEAF {
+            if overlap == Overlap::Whole && self.seek.pass_over(sagas) {
+                continue;
+            }
+            if level < cells::LEAF {
                 self.below(level + 1, cell)?;
             } else {
                 self.leaf(cell)?;
@@ -82,20 +78,14 @@ impl WalkAt<'_, '_> {
     /// it and some are not.
     fn overlap(&self, level: u8, cell: i64) -> Overlap {
         let overlap = self.span.overlap(level, cell);
-        let cut = self
-            .behind
-            .as_ref()
-            .is_some_and(|(edge, _)| cells::first(level, cell) <= *edge && *edge <= cells::last(level, cell));
-        if cut && overlap == Overlap::Whole {
+        if overlap == Overlap::Whole && self.seek.cuts(level, cell) {
             return Overlap::Part;
         }
         overlap
     }
 
     fn leaf(&mut self, cell: i64) -> Result<(), QueryError> {
-        let enough = usize::try_from(self.skip)
-            .unwrap_or(usize::MAX)
-            .saturating_add(self.want);
+        let enough = self.seek.enough();
         let mut rows: Vec<Row> = Vec::new();
         for saga_type in self.grid.types_in(self.saga_type.as_ref(), cell)? {
             for now in SagaStatus::ALL {
@@ -103,15 +93,7 @@ impl WalkAt<'_, '_> {
             }
         }
         self.corrected_rows(cell, &mut rows);
-        rows.sort_unstable();
-        if self.direction == Direction::Reverse {
-            rows.reverse();
-        }
-        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(rows.len());
-        self.skip -= skipped as u64;
-        let before = self.found.len();
-        self.found.extend(rows.into_iter().skip(skipped).take(self.want));
-        self.want -= self.found.len() - before;
+        self.seek.take(rows);
         Ok(())
     }
 
@@ -124,13 +106,15 @@ impl WalkAt<'_, '_> {
         rows: &mut Vec<Row>,
     ) -> Result<(), QueryError> {
         let mut taken = 0;
-        let direction = self.direction;
+        let direction = self.seek.direction;
         self.grid
             .rows(of, cell, self.span, direction, |started_at, saga, path| {
                 let StatusAt::Is(status) = path.at(self.grid.at) else {
                     return ControlFlow::Continue(());
                 };
-                if self.is_wanted(status) && self.is_behind(started_at, saga) && !self.grid.is_corrected(saga)
+                if self.is_wanted(status)
+                    && self.seek.is_behind(started_at, saga)
+                    && !self.grid.is_corrected(saga)
                 {
                     rows.push((started_at, SagaId::new(saga)));
                     taken += 1;
@@ -154,7 +138,7 @@ impl WalkAt<'_, '_> {
                     .as_ref()
                     .is_none_or(|wanted| *wanted == share.saga_type)
                 && self.is_wanted(status)
-                && self.is_behind(started_at, saga.as_str())
+                && self.seek.is_behind(started_at, saga.as_str())
             {
                 rows.push((started_at, saga.clone()));
             }
@@ -163,16 +147,5 @@ impl WalkAt<'_, '_> {
 
     fn is_wanted(&self, status: SagaStatus) -> bool {
         self.statuses.contains(&status)
-    }
-
-    fn is_behind(&self, at: Millis, saga: &str) -> bool {
-        let Some((edge, last)) = &self.behind else {
-            return true;
-        };
-        let order = (at, saga).cmp(&(*edge, last.as_str()));
-        match self.direction {
-            Direction::Forward => order.is_gt(),
-            Direction::Reverse => order.is_lt(),
-        }
     }
 }

@@ -297,3 +297,67 @@ fn more_sagas_than_are_folded_for_one_question_are_refused_and_other_instants_ar
     assert_eq!(ask(500).unwrap().in_status(SagaStatus::Failed), 30);
     assert_eq!(ask(19_000).unwrap().in_status(SagaStatus::Compensated), 30);
 }
+
+#[test]
+fn a_page_behind_a_cursor_reads_no_more_sagas_than_the_first() {
+    use crate::domain::Cut;
+    use crate::store::counting::CountingStore;
+    use crate::store::{ProjectionTable, SharedStore, Table, reads};
+    let counting = Arc::new(CountingStore::new(store()));
+    let shared: SharedStore = counting.clone();
+    let events: Vec<Event> = (0..2_000u64)
+        .map(|n| Event {
+            recorded_at: Millis(DAY + n as i64 * 5_000),
+            ..crate::testkit::event_at(&format!("s{n:04}"), n, "STEP", SagaStatus::Started)
+        })
+        .collect();
+    project(&shared, &events, &[500], 1);
+    let generation = reads::active_generation(&*shared).unwrap();
+    let past = past_state::Past {
+        trees: trees::Trees {
+            store: &*shared,
+            generation,
+        },
+        definitions: &SagaDefinitions::default(),
+        cursor: &Cut::default(),
+        moment: as_of(DAY + 20_000_000),
+    };
+    let by_started = Table::Projection(generation, ProjectionTable::ByStarted);
+    for descending in [false, true] {
+        let request = SearchRequest {
+            filter: Filter {
+                moment: past.moment,
+                ..Filter::default()
+            },
+            sort: Sort {
+                key: SortKey::StartedAt,
+                descending,
+            },
+            window: Window::Page { number: 0, size: 10 },
+        };
+        let row = |n: usize| (events[n].recorded_at, events[n].saga_id.clone());
+        let mut read = |behind: Option<usize>| {
+            let part = order::Part {
+                skip: 0,
+                size: 10,
+                behind: behind.map(row),
+            };
+            counting.forget();
+            let (found, total) = super::super::past::search(&past, &request, &part).unwrap();
+            assert_eq!((found.len(), total), (10, 2_000));
+            if let Some(n) = behind {
+                assert_eq!(found[0], row(if descending { n - 1 } else { n + 1 }));
+            }
+            counting.rows_of(by_started)
+        };
+        let first = read(None);
+        assert!(first >= 10, "{first}");
+        for behind in [100, 1_000, 1_900] {
+            let rows = read(Some(behind));
+            assert!(
+                rows <= first + 1,
+                "{rows} rows behind {behind}, {first} rows of the first page"
+            );
+        }
+    }
+}

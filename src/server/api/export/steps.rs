@@ -6,7 +6,7 @@ use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::params::Params;
 use super::super::saga_fields::SagaIdPath;
-use super::super::sagas::{archive_wanted, moment, steps};
+use super::super::sagas::{archive_wanted, moment, part};
 use super::answer::as_file;
 use super::events::{self, EventRow};
 use super::format::{Format, TableQuery, Wanted};
@@ -38,7 +38,7 @@ impl StepsExportQuery {
     fn parse(query: Option<&str>) -> Result<Self, ApiError> {
         let mut params = Params::of(query);
         let archive = archive_wanted(&mut params);
-        let cursor = params.take(&["cursor"], "nextCursor of a row", steps::parse_place);
+        let cursor = params.take(&["cursor"], "nextCursor of a row", part::parse_place);
         let Moment { as_of, known_at } = moment::take(&mut params, ["asOf", "knownAt"]);
         params.finish()?;
         Ok(Self {
@@ -101,7 +101,7 @@ pub(super) async fn handle(
                 left -= 1;
                 flow = rows.add(&EventRow::of(&saga, step));
                 if flow.is_continue() {
-                    flow = rows.part_ends(Some(&steps::place_text(step.event.place)));
+                    flow = rows.part_ends(Some(&part::place_text(step.event.place)));
                 }
                 flow
             })?;

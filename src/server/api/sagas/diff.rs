@@ -6,7 +6,7 @@ use super::super::error::{ApiError, ErrorBody, ErrorKind};
 use super::super::params::Params;
 use super::super::saga_fields::SagaIdPath;
 use super::super::text::{Instant, edge_schema};
-use super::moment::{self, BasisFields};
+use super::moment::{self, BasisBody};
 use super::past::PastEventBody;
 use super::{SagaBody, archive_wanted};
 use crate::domain::{BoundedLog, Millis, SagaId, SagaState};
@@ -15,7 +15,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::Schema;
 
@@ -93,10 +93,8 @@ pub(super) struct DiffBody {
     to: SideBody,
     /// The fields of the saga that differ.
     fields: Vec<FieldBody>,
-    /// By partition of the tracker topic, the next offset that the answer does not count.
-    cursor: BTreeMap<String, u64>,
-    /// The hash (BLAKE3, hexadecimal) of the rules that it was folded under.
-    definitions: String,
+    #[serde(flatten)]
+    basis: BasisBody,
 }
 
 /// A saga at one of two moments.
@@ -163,14 +161,12 @@ impl DiffBody {
         let sagas = [saga(difference.from), saga(difference.to)];
         let fields = different_fields(&fields_of(&sagas[0])?, &fields_of(&sagas[1])?);
         let [saga_from, saga_to] = sagas;
-        let BasisFields { cursor, definitions } = basis.into();
         Ok(Self {
             saga_id: id.as_str().to_owned(),
             from: SideBody::of(from, saga_from, difference.only_from),
             to: SideBody::of(to, saga_to, difference.only_to),
             fields,
-            cursor,
-            definitions,
+            basis: basis.into(),
         })
     }
 }

@@ -5,66 +5,17 @@ use super::super::chunked;
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::json_list::JsonList;
-use super::super::params::Params;
 use super::super::saga_fields::{SagaIdPath, Status};
 use super::super::text::Instant;
-use super::archive_wanted;
-use super::moment::{self, BasisFields};
+use super::moment::{self, BasisBody};
+use super::part::{PartQuery, place_text};
 use super::past::PastEventBody;
-use super::steps::{DEFAULT_SIZE, page, place_text};
-use crate::domain::{Millis, SagaId, TimelineKey};
+use crate::domain::SagaId;
 use crate::pipeline::query::{Basis, Moment, PastState, Timeline};
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use utoipa::ToSchema;
-
-/// Which states.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, utoipa::IntoParams)]
-#[into_params(rename_all = "camelCase", parameter_in = Query)]
-pub(super) struct HistoryQuery {
-    /// Whether to look into the archive when it was purged.
-    #[param(value_type = Option<bool>)]
-    archive: bool,
-    /// States on a page. Without it and without `after` all are answered.
-    #[param(value_type = Option<u64>, minimum = 1, maximum = 1000)]
-    size: Option<u64>,
-    /// `next` of an earlier answer: answers with the states behind it, 100 unless size says otherwise.
-    #[param(value_type = Option<String>, min_length = 1)]
-    after: Option<TimelineKey>,
-    #[param(schema_with = moment::as_of_schema)]
-    as_of: Option<Millis>,
-    #[param(schema_with = moment::known_at_schema)]
-    known_at: Option<Millis>,
-}
-
-impl HistoryQuery {
-    fn parse(query: Option<&str>) -> Result<Self, ApiError> {
-        let mut params = Params::of(query);
-        let archive = archive_wanted(&mut params);
-        let (size, after) = page(&mut params);
-        let Moment { as_of, known_at } = moment::take(&mut params, ["asOf", "knownAt"]);
-        params.finish()?;
-        Ok(Self {
-            archive,
-            size,
-            after,
-            as_of,
-            known_at,
-        })
-    }
-
-    fn moment(&self) -> Moment {
-        let (as_of, known_at) = (self.as_of, self.known_at);
-        Moment { as_of, known_at }
-    }
-
-    /// States on a page; none when all are asked for.
-    fn page(&self) -> Option<u64> {
-        self.size.or(self.after.map(|_| DEFAULT_SIZE))
-    }
-}
 
 /// Every state that a saga went through.
 #[derive(Debug, Serialize, ToSchema)]
@@ -80,10 +31,8 @@ pub(super) struct HistoryBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     known_at: Option<Instant>,
-    /// By partition of the tracker topic, the next offset that the answer does not count.
-    cursor: BTreeMap<String, u64>,
-    /// The hash (BLAKE3, hexadecimal) of the rules that it was folded under.
-    definitions: String,
+    #[serde(flatten)]
+    basis: BasisBody,
     /// The states, in the order of the timeline.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required)]
@@ -141,13 +90,11 @@ impl<'a> HistoryBody<'a> {
     /// What stands before the states.
     fn head(saga: &'a SagaId, moment: Moment, basis: &Basis) -> Self {
         let [as_of, known_at] = moment::instants(moment);
-        let BasisFields { cursor, definitions } = basis.into();
         Self {
             saga_id: saga.as_str(),
             as_of,
             known_at,
-            cursor,
-            definitions,
+            basis: basis.into(),
             states: Vec::new(),
             next: None,
         }
@@ -164,7 +111,7 @@ impl<'a> HistoryBody<'a> {
                    arrivals, duplicates, operators' changes, anomalies.",
     params(
         ("sagaId" = String, Path, min_length = 1, description = "Any text, percent-encoded."),
-        HistoryQuery,
+        PartQuery,
     ),
     responses(
         (status = 200, body = HistoryBody<'static>, description = "Its states: all of them, or a page when size or after is given."),
@@ -180,7 +127,7 @@ pub(super) async fn handle(
     SagaIdPath(id): SagaIdPath,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    let query = HistoryQuery::parse(query.as_deref())?;
+    let query = PartQuery::parse(query.as_deref())?;
     let (what, moment) = (format!("the history of saga {id}"), query.moment());
     let write = move |parts| async move {
         let saga = id.clone();

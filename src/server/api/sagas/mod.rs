@@ -6,6 +6,7 @@ mod history;
 mod judgement;
 pub(super) mod moment;
 mod offsets;
+pub(super) mod part;
 mod past;
 mod saga;
 pub(super) mod search;
@@ -20,9 +21,9 @@ use super::text::Instant;
 use crate::domain::Anomaly;
 use crate::pipeline::query::SagaView;
 use judgement::{CompensationBody, StuckBody, ViolationBody};
+use moment::AskedMomentBody;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 use steps::StepBody;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -100,23 +101,8 @@ pub(super) struct SagaBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<StuckBody>)]
     stuck: Option<Option<StuckBody>>,
-    /// The event time that was asked for. Absent otherwise.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    as_of: Option<Instant>,
-    /// The arrival time that was asked for. Absent otherwise.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    known_at: Option<Instant>,
-    /// By partition of the tracker topic, the next offset that the answer does not count. Absent unless asOf or
-    /// knownAt was given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    cursor: Option<BTreeMap<String, u64>>,
-    /// The hash (BLAKE3, hexadecimal) of the rules that it was folded under. Absent unless asOf or knownAt was given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    definitions: Option<String>,
+    #[serde(flatten)]
+    moment: AskedMomentBody,
     /// Its first thousand steps, or as many of them as fit into four mebibytes. Absent unless include=steps was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Option<Vec<StepBody<'static>>>)]
@@ -178,10 +164,7 @@ impl From<SagaView> for SagaBody {
             conformance: None,
             compensation: None,
             stuck: None,
-            as_of: None,
-            known_at: None,
-            cursor: None,
-            definitions: None,
+            moment: AskedMomentBody::default(),
             steps: None,
             steps_truncated: None,
         }

@@ -38,14 +38,18 @@ pub(in crate::server::api) fn known_at_schema() -> Schema {
     )
 }
 
-/// What an answer says of what it was computed from: by partition of the tracker topic the next offset, and the
-/// hash of the rules of the fold.
-pub(super) struct BasisFields {
-    pub(super) cursor: BTreeMap<String, u64>,
-    pub(super) definitions: String,
+/// What an answer was computed from.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Basis)]
+pub(super) struct BasisBody {
+    /// By partition of the tracker topic, the next offset that the answer does not count.
+    cursor: BTreeMap<String, u64>,
+    /// The hash (BLAKE3, hexadecimal) of the rules that it was folded under.
+    definitions: String,
 }
 
-impl From<&Basis> for BasisFields {
+impl From<&Basis> for BasisBody {
     fn from(basis: &Basis) -> Self {
         let offsets = basis.cursor.iter();
         Self {
@@ -69,21 +73,17 @@ pub(in crate::server::api) struct MomentBody {
     /// What was asked for by arrival time; null where nothing was.
     #[schema(required)]
     known_at: Option<Instant>,
-    /// By partition of the tracker topic the first offset that was not folded yet.
-    cursor: BTreeMap<String, u64>,
-    /// The hash of the rules that it was folded under.
-    definitions: String,
+    #[serde(flatten)]
+    basis: BasisBody,
 }
 
 impl MomentBody {
     pub(in crate::server::api) fn of(moment: Moment, basis: &Basis) -> Self {
         let [as_of, known_at] = instants(moment);
-        let BasisFields { cursor, definitions } = BasisFields::from(basis);
         Self {
             as_of,
             known_at,
-            cursor,
-            definitions,
+            basis: basis.into(),
         }
     }
 }
@@ -101,12 +101,12 @@ pub(in crate::server::api) struct AskedMomentBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     known_at: Option<Instant>,
-    /// By partition of the tracker topic the first offset that was not folded yet. Absent unless asOf or knownAt was
-    /// given.
+    /// By partition of the tracker topic, the next offset that the answer does not count. Absent unless asOf or
+    /// knownAt was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     cursor: Option<BTreeMap<String, u64>>,
-    /// The hash of the rules that it was folded under. Absent unless asOf or knownAt was given.
+    /// The hash (BLAKE3, hexadecimal) of the rules that it was folded under. Absent unless asOf or knownAt was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     definitions: Option<String>,
@@ -118,7 +118,7 @@ impl AskedMomentBody {
             return Self::default();
         }
         let [as_of, known_at] = instants(moment);
-        let BasisFields { cursor, definitions } = BasisFields::from(basis);
+        let BasisBody { cursor, definitions } = BasisBody::from(basis);
         Self {
             as_of,
             known_at,

@@ -5,7 +5,7 @@ use super::super::error::{ApiError, ErrorBody};
 use super::super::params::Params;
 use super::super::saga_fields::SagaIdPath;
 use super::super::text::Instant;
-use super::steps::{DEFAULT_SIZE, page, place_text};
+use super::part::{DEFAULT_SIZE, page, place_text};
 use crate::domain::{SagaId, TimelineKey};
 use crate::pipeline::query::SagaOffset;
 use axum::Json;

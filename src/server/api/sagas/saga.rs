@@ -7,7 +7,7 @@ use super::super::params::Params;
 use super::super::places::Peer;
 use super::super::retention::from_archive;
 use super::super::saga_fields::SagaIdPath;
-use super::moment::{self, BasisFields};
+use super::moment::{self, AskedMomentBody};
 use super::steps::StepBody;
 use super::{SagaBody, archive_wanted};
 use crate::domain::{Millis, SagaId, SagaState};
@@ -138,21 +138,10 @@ async fn at_a_moment(
 impl SagaBody {
     /// A saga as it was at a moment.
     pub(super) fn at(id: &SagaId, state: SagaState, moment: Moment, basis: &Basis) -> Self {
-        let [as_of, known_at] = moment::instants(moment);
         let saga_id = id.clone();
-        let body = Self {
-            as_of,
-            known_at,
-            ..SagaView { saga_id, state }.into()
-        };
-        if moment.is_now() {
-            return body;
-        }
-        let BasisFields { cursor, definitions } = basis.into();
         Self {
-            cursor: Some(cursor),
-            definitions: Some(definitions),
-            ..body
+            moment: AskedMomentBody::of(moment, basis),
+            ..SagaView { saga_id, state }.into()
         }
     }
 }

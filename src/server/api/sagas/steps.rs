@@ -5,93 +5,17 @@ use super::super::chunked;
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::json_list::JsonList;
-use super::super::params::{Params, parse_number};
 use super::super::saga_fields::{SagaIdPath, Status};
 use super::super::text::Instant;
-use super::archive_wanted;
-use super::moment::{self, BasisFields};
-use crate::domain::{MetadataForm, Millis, Position, SagaId, TimelineKey};
+use super::moment::{self, AskedMomentBody};
+use super::part::{PartQuery, place_text};
+use crate::domain::{MetadataForm, SagaId};
 use crate::pipeline::query::{Basis, Moment, OperatorNote, Timeline, TimelineStep};
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 use utoipa::ToSchema;
-
-pub(super) const DEFAULT_SIZE: u64 = 100;
-const LARGEST_SIZE: u64 = 1_000;
-
-/// Which steps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, utoipa::IntoParams)]
-#[into_params(rename_all = "camelCase", parameter_in = Query)]
-pub(super) struct StepsQuery {
-    /// Whether to look into the archive when it was purged.
-    #[param(value_type = Option<bool>)]
-    archive: bool,
-    /// Steps on a page. Without it and without `after` all are answered.
-    #[param(value_type = Option<u64>, minimum = 1, maximum = 1000)]
-    size: Option<u64>,
-    /// `next` of an earlier answer: answers with the steps behind it, 100 unless size says otherwise.
-    #[param(value_type = Option<String>, min_length = 1)]
-    after: Option<TimelineKey>,
-    #[param(schema_with = moment::as_of_schema)]
-    as_of: Option<Millis>,
-    #[param(schema_with = moment::known_at_schema)]
-    known_at: Option<Millis>,
-}
-
-impl StepsQuery {
-    fn parse(query: Option<&str>) -> Result<Self, ApiError> {
-        let mut params = Params::of(query);
-        let archive = archive_wanted(&mut params);
-        let (size, after) = page(&mut params);
-        let Moment { as_of, known_at } = moment::take(&mut params, ["asOf", "knownAt"]);
-        params.finish()?;
-        Ok(Self {
-            archive,
-            size,
-            after,
-            as_of,
-            known_at,
-        })
-    }
-
-    fn moment(&self) -> Moment {
-        let (as_of, known_at) = (self.as_of, self.known_at);
-        Moment { as_of, known_at }
-    }
-
-    /// Steps on a page; none when all are asked for.
-    fn page(&self) -> Option<u64> {
-        self.size.or(self.after.map(|_| DEFAULT_SIZE))
-    }
-}
-
-/// Which part of a list that follows a timeline.
-pub(super) fn page(params: &mut Params<'_>) -> (Option<u64>, Option<TimelineKey>) {
-    let size = params.take(&["size"], "a whole number from 1 to 1000", |text| {
-        parse_number(text, 1, LARGEST_SIZE)
-    });
-    let after = params.take(&["after"], "next of an earlier answer", parse_place);
-    (size, after)
-}
-
-/// A place in a timeline as `next` tells it.
-pub(in crate::server::api) fn place_text(place: TimelineKey) -> String {
-    let Position { partition, offset } = place.position;
-    format!("{}.{partition}.{offset}", place.recorded_at.0)
-}
-
-pub(in crate::server::api) fn parse_place(text: &str) -> Option<TimelineKey> {
-    let (at, position) = text.split_once('.')?;
-    let (partition, offset) = position.split_once('.')?;
-    let place = TimelineKey {
-        recorded_at: Millis(at.parse().ok()?),
-        position: Position::new(partition.parse().ok()?, offset.parse().ok()?),
-    };
-    (place_text(place) == text).then_some(place)
-}
 
 /// The events of a saga, in the order in which they are folded.
 #[derive(Debug, Serialize, ToSchema)]
@@ -99,23 +23,8 @@ pub(in crate::server::api) fn parse_place(text: &str) -> Option<TimelineKey> {
 #[schema(as = Timeline)]
 pub(super) struct TimelineBody<'a> {
     saga_id: &'a str,
-    /// The event time that was asked for. Absent otherwise.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    as_of: Option<Instant>,
-    /// The arrival time that was asked for. Absent otherwise.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    known_at: Option<Instant>,
-    /// By partition of the tracker topic, the next offset that the answer does not count. Absent unless asOf or
-    /// knownAt was given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    cursor: Option<BTreeMap<String, u64>>,
-    /// The hash (BLAKE3, hexadecimal) of the rules that it was folded under. Absent unless asOf or knownAt was given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    definitions: Option<String>,
+    #[serde(flatten)]
+    moment: AskedMomentBody,
     /// The steps.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required)]
@@ -226,7 +135,7 @@ fn metadata(text: Option<&str>, form: MetadataForm) -> (Option<&RawValue>, Optio
     tag = "sagas",
     params(
         ("sagaId" = String, Path, min_length = 1, description = "Any text, percent-encoded."),
-        StepsQuery,
+        PartQuery,
     ),
     responses(
         (status = 200, body = TimelineBody<'static>, description = "Its events, in fold order: all of them, or a page when size or after is given."),
@@ -242,7 +151,7 @@ pub(super) async fn handle(
     SagaIdPath(id): SagaIdPath,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    let query = StepsQuery::parse(query.as_deref())?;
+    let query = PartQuery::parse(query.as_deref())?;
     let (what, moment) = (format!("the timeline of saga {id}"), query.moment());
     let write = move |parts| async move {
         let saga = id.clone();
@@ -271,15 +180,9 @@ pub(super) async fn handle(
 impl<'a> TimelineBody<'a> {
     /// What stands before the steps.
     fn head(saga: &'a SagaId, moment: Moment, basis: &Basis) -> Self {
-        let [as_of, known_at] = moment::instants(moment);
-        let basis = (!moment.is_now()).then(|| BasisFields::from(basis));
-        let (cursor, definitions) = basis.map(|basis| (basis.cursor, basis.definitions)).unzip();
         Self {
             saga_id: saga.as_str(),
-            as_of,
-            known_at,
-            cursor,
-            definitions,
+            moment: AskedMomentBody::of(moment, basis),
             steps: Vec::new(),
             next: None,
         }
@@ -317,18 +220,5 @@ mod tests {
             shown(None, MetadataForm::Absent),
             r#"{"metadata":null,"raw":null}"#
         );
-    }
-
-    #[test]
-    fn a_place_reads_back_and_nothing_else_is_one() {
-        let place = TimelineKey {
-            recorded_at: Millis(-5),
-            position: Position::new(2, u64::MAX),
-        };
-        assert_eq!(place_text(place), "-5.2.18446744073709551615");
-        assert_eq!(parse_place(&place_text(place)), Some(place));
-        for text in ["", "1.2", "1.2.3.4", "+1.2.3", "1.02.3", "1.-2.3", "a.b.c"] {
-            assert_eq!(parse_place(text), None, "{text}");
-        }
     }
 }
