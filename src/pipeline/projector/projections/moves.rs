@@ -1,8 +1,8 @@
 //! Each time that a saga came into another status; and the sagas that did so too often to keep it all.
 
+use super::changes::Changes;
 use super::{Change, Footprint, Projection, Rebuilt};
 use crate::domain::{SagaId, StatusMove};
-use crate::pipeline::projector::changes::Changes;
 use crate::store::codec::Record;
 use crate::store::records::{ManyChangesRecord, MoveRecord};
 use crate::store::{ProjectionTable, keys};

@@ -1,7 +1,7 @@
 //! What a window changes: rows to write, sums to change. What the change of one saga's state means for a
-//! projection is not decided here (`projections`).
+//! projection is not decided here, but in its own file.
 
-use super::projections::{Cell, Change, Footprint, Leaves, PROJECTIONS, PurgedMoves, Rebuilt, Total};
+use super::{Cell, Change, Footprint, Leaves, PROJECTIONS, PurgedMoves, Rebuilt, Total};
 use crate::domain::{Millis, SagaId, SagaState, SagaType, Step};
 use crate::store::ledger::OffsetSums;
 use crate::store::records::CountRecord;
@@ -38,7 +38,7 @@ impl TypeNames {
 
 /// Which projections changes are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
+pub(in crate::pipeline::projector) enum Scope {
     /// All.
     All,
     /// Those that a rebuild makes as it folds sagas.
@@ -47,11 +47,11 @@ pub(super) enum Scope {
 
 /// The changes of one window (or of a share of it), for one generation of projections.
 #[derive(Debug)]
-pub(super) struct Changes {
+pub(in crate::pipeline::projector) struct Changes {
     generation: Generation,
     scope: Scope,
     key: Key,
-    pub(super) rows: Batch,
+    pub(in crate::pipeline::projector) rows: Batch,
     pub(super) types: TypeNames,
     pub(super) counts: HashMap<Cell, CountRecord, FixedState>,
     pub(super) census: Leaves,
@@ -66,12 +66,16 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    pub(super) fn new(generation: Generation, scope: Scope) -> Self {
+    pub(in crate::pipeline::projector) fn new(generation: Generation, scope: Scope) -> Self {
         Self::with_rows(generation, scope, Batch::new())
     }
 
     /// The same, in the memory of an empty batch.
-    pub(super) fn with_rows(generation: Generation, scope: Scope, rows: Batch) -> Self {
+    pub(in crate::pipeline::projector) fn with_rows(
+        generation: Generation,
+        scope: Scope,
+        rows: Batch,
+    ) -> Self {
         Self {
             generation,
             scope,
@@ -89,17 +93,22 @@ impl Changes {
     }
 
     /// Cells whose sums change, about.
-    pub(super) fn cells(&self) -> usize {
+    pub(in crate::pipeline::projector) fn cells(&self) -> usize {
         self.counts.len() + self.census.len() * 8
     }
 
     /// The generation that these are changes of.
-    pub(super) fn generation(&self) -> Generation {
+    pub(in crate::pipeline::projector) fn generation(&self) -> Generation {
         self.generation
     }
 
     /// Records that a saga's state is `new`, where it was `old`.
-    pub(super) fn replace(&mut self, saga: &SagaId, old: Option<&Footprint>, new: &SagaState) {
+    pub(in crate::pipeline::projector) fn replace(
+        &mut self,
+        saga: &SagaId,
+        old: Option<&Footprint>,
+        new: &SagaState,
+    ) {
         self.change(&Change {
             saga,
             before: old,
@@ -108,7 +117,7 @@ impl Changes {
     }
 
     /// Records that nothing of a saga stands any more, where its state was `old`.
-    pub(super) fn remove(&mut self, saga: &SagaId, old: &Footprint) {
+    pub(in crate::pipeline::projector) fn remove(&mut self, saga: &SagaId, old: &Footprint) {
         self.change(&Change {
             saga,
             before: Some(old),
@@ -166,7 +175,7 @@ impl Changes {
     }
 
     /// Takes over the changes of another share of the same window.
-    pub(super) fn absorb(&mut self, mut other: Changes) {
+    pub(in crate::pipeline::projector) fn absorb(&mut self, mut other: Changes) {
         self.rows.append(&other.rows);
         self.absorb_cells(&mut other);
         self.absorb_moves(&mut other);
