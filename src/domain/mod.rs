@@ -15,6 +15,7 @@ mod event_key;
 mod fold;
 mod ids;
 mod judgement;
+pub mod mix;
 mod operator;
 mod position;
 mod purged;
