@@ -30,6 +30,7 @@ pub mod memory;
 pub mod offsets;
 #[cfg(test)]
 pub(crate) mod plain;
+mod projection_keys;
 pub mod purged;
 mod purged_records;
 mod ranges;
