@@ -119,7 +119,7 @@ pub enum FeedRecord<'a> {
     },
     /// It was in the log, and retention removed it.
     Purged {
-        /// The decision that did: its offset in the operations topic.
+        /// The decision that did: its offset in the ops topic.
         decision: u64,
     },
 }

@@ -72,7 +72,10 @@ pub fn discard(
                 results.push((*letter, Discarded::Skipped(why)));
             }
             Err(DeadLetterQueryError::Unknown(DeadLetterId(_))) => {
-                results.push((*letter, Discarded::Skipped("there is no such letter".to_owned())));
+                results.push((
+                    *letter,
+                    Discarded::Skipped("there is no such dead letter".to_owned()),
+                ));
             }
             Err(error @ DeadLetterQueryError::Removed(..)) => {
                 results.push((*letter, Discarded::Skipped(error.to_string())));

@@ -178,7 +178,7 @@ impl Redrives {
                 best = Some(told);
             }
         }
-        Ok(best.unwrap_or_else(|| result(id, ReplayStatus::NotFound, "no such letter")))
+        Ok(best.unwrap_or_else(|| result(id, ReplayStatus::NotFound, "no such dead letter")))
     }
 
     /// A letter to which something happened before.

@@ -65,7 +65,7 @@ enum ExternalError {
     Source(#[from] SourceError),
     #[error(
         "partition {partition} of the dead-letter topic {topic} went back: {found}, but every offset before {next} was read. \
-         It was deleted and created again, or lost data; letters of others are no longer read. To read the new topic, \
+         It was deleted and created again, or lost data; external dead letters are no longer read. To read the new topic, \
          start with an empty data directory or another kafka.dlt_topic; or switch kafka.consume_dead_letters off"
     )]
     Replaced {
@@ -137,7 +137,7 @@ impl ExternalDeadLetters {
             count: 0,
         };
         let mut room = Gate::new(
-            "letters of others",
+            "external dead letters",
             self.space.clone(),
             self.space.min_free_bytes(),
             self.shutdown.clone(),
@@ -260,7 +260,7 @@ impl ExternalDeadLetters {
         loop {
             match examine(&*self.schemas, record.value, position, arrived_at) {
                 Examined::Unavailable { why, .. } => {
-                    tracing::warn!(why, "letters of others wait for the schema registry");
+                    tracing::warn!(why, "external dead letters wait for the schema registry");
                     if wait::unless(|| self.shutdown.is_cancelled(), RETRY) {
                         return None;
                     }

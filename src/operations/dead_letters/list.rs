@@ -35,7 +35,7 @@ pub enum ListError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The cursor is not one of ours.
-    #[error("cursor is not one that this list gave out; leave it out to start from the newest letter")]
+    #[error("cursor is not one that this list gave out; leave it out to start from the newest dead letter")]
     BadCursor,
 }
 

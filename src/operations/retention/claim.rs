@@ -248,7 +248,7 @@ impl Claim {
     }
 }
 
-/// When a saga was last brought back.
+/// When a saga was last restored.
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.

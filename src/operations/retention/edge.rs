@@ -37,7 +37,7 @@ pub struct Edge {
     pub topics: Arc<dyn Topics>,
     /// The tracker topic.
     pub topic: String,
-    /// The operations topic.
+    /// The ops topic.
     pub ops_topic: String,
     /// How far the projections are.
     pub projector: ProjectorHandle,

@@ -162,7 +162,7 @@ pub struct PurgedView {
     pub saga_id: SagaId,
     /// The record of it.
     pub purged: PurgedSaga,
-    /// The first deliveries that came after it was removed; `None` when it was brought back.
+    /// The first deliveries that came after it was removed; `None` when it was restored.
     pub late: Vec<Event>,
     /// All of them, counted.
     pub late_count: u64,
@@ -272,7 +272,7 @@ pub struct Totals {
     pub duplicates: u64,
     /// Events of which different bodies were delivered.
     pub conflicts: u64,
-    /// Sagas that were removed and not brought back.
+    /// Sagas that were purged and not restored.
     pub purged_sagas: u64,
     /// Their deliveries.
     pub purged_events: u64,

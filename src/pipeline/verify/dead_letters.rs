@@ -95,7 +95,8 @@ fn check_found(
         Ok(())
     })?;
     if found != findable {
-        differences.add(|| format!("letters_by_event: {found} rows, the letters have {findable} events"));
+        differences
+            .add(|| format!("letters_by_event: {found} rows, the dead letters have {findable} events"));
     }
     Ok(())
 }

@@ -218,7 +218,7 @@ fn decided_by(answer: &Value) -> Vec<[String; 2]> {
         .collect();
     for (name, label) in [
         ("applied", "next decision to do"),
-        ("waitingLetters", "letters of unknown schemas"),
+        ("waitingLetters", "dead letters of unknown schemas"),
         ("rules", "rules of the fold"),
     ] {
         if let Some(value) = answer.get(name) {

@@ -92,7 +92,7 @@ pub(super) enum ArchiveCommand {
     List(ObjectsArgs),
     /// Show the steps of a purged saga, from the archive
     Get(ArchivedArgs),
-    /// Bring a purged saga back
+    /// Restore a purged saga
     Restore(RestoreArgs),
 }
 

@@ -179,7 +179,7 @@ impl Tracker {
         let redriver = redrives.spawn();
         supervisor.thread(
             "redrive",
-            redriver.context("starting the thread that redrives letters")?,
+            redriver.context("starting the thread that redrives dead letters")?,
         );
         if let Some(external) = start_external(&kafka, &store, &schemas, (&book, &space, &status), &shutdown)?
         {
@@ -202,7 +202,7 @@ impl Tracker {
             "reread",
             reread
                 .spawn()
-                .context("starting the thread that reads letters again")?,
+                .context("starting the thread that reads dead letters again")?,
         );
         let letters = DeadLetterRetention {
             store: store.clone(),
@@ -220,7 +220,7 @@ impl Tracker {
         let letters = letters.spawn();
         supervisor.thread(
             "letter-retention",
-            letters.context("starting the thread that lets go of settled letters")?,
+            letters.context("starting the thread that lets go of settled dead letters")?,
         );
         let ingest = Ingest {
             store: store.clone(),

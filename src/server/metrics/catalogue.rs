@@ -102,7 +102,7 @@ catalogue! {
     CONFLICTS = Counter "saga_tracker_conflicts_total" [];
     /// Anomalies in timelines, by the rule that was broken
     ANOMALIES = Counter "saga_tracker_anomalies_total" ["kind"];
-    /// Sagas that retention removed and nobody brought back
+    /// Sagas that retention purged and nobody restored
     PURGED_SAGAS = Gauge "saga_tracker_purged_sagas" [];
     /// Their deliveries
     PURGED_EVENTS = Gauge "saga_tracker_purged_events" [];

@@ -293,7 +293,7 @@ impl Redrives {
             why: ended.why.clone().unwrap_or_default(),
         };
         let mut detail = format!(
-            "{} letters: {} published, {} skipped, {} refused, {} forecast",
+            "{} dead letters: {} published, {} skipped, {} refused, {} forecast",
             ended.chosen, ended.sent, ended.skipped, ended.refused, ended.forecast
         );
         if let Some(cancelled) = &ended.cancelled {

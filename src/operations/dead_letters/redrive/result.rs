@@ -81,7 +81,7 @@ fn sent(
     at: Position,
 ) -> Result<RedriveResult, StoreError> {
     if removed(store, letter)?.is_some() {
-        let gone = format!("it was published at {at}; the letter is no longer kept");
+        let gone = format!("it was published at {at}; the dead letter is no longer kept");
         return Ok(RedriveResult::Skipped(gone));
     }
     let mut key = Key::default();

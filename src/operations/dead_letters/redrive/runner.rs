@@ -153,7 +153,7 @@ impl Redrives {
                     Prepared::CannotRedrive(why) => Forecast::hopeless(&why),
                     Prepared::Unknown => Forecast::not_published(
                         super::super::PredictedOutcome::Unknown,
-                        "there is no such letter",
+                        "there is no such dead letter",
                     ),
                 };
                 let json = serde_json::to_string(&forecast)
@@ -181,7 +181,7 @@ impl Redrives {
         tracing::info!(
             number,
             letters = uncertain.len(),
-            "finding out which letters were published"
+            "finding out which dead letters were published"
         );
         self.await_end_of_topic()?;
         let mut found = Vec::with_capacity(uncertain.len());
@@ -273,7 +273,7 @@ impl Redrives {
                 Prepared::Redriven => RecordOwned::Skipped("its event came back already".to_owned()),
                 Prepared::Discarded => RecordOwned::Skipped("it was discarded".to_owned()),
                 Prepared::CannotRedrive(why) => RecordOwned::Refused(why.to_string()),
-                Prepared::Unknown => RecordOwned::Refused("there is no such letter".to_owned()),
+                Prepared::Unknown => RecordOwned::Refused("there is no such dead letter".to_owned()),
             };
             chosen.settled.push((*position, settled));
         }

@@ -1,4 +1,4 @@
-//! Does a decision to restore: puts together what its messages carry, and brings it back when it is what was removed.
+//! Does a decision to restore: puts together what its messages carry, and restores it when it is what was removed.
 
 use super::super::body::{RESTORE_PART, RestoreBody, RestorePartBody};
 use super::super::parts::Joined;
@@ -35,7 +35,7 @@ impl Worker {
                 ?saga,
                 "not restored: it is not gone, or not these deliveries of it"
             );
-            // It may be this decision that brought it back, and whoever did that was told to stop then.
+            // It may be this decision that restored it, and whoever did that was told to stop then.
             self.finish_rows()?;
             return Ok(Done::default());
         };
@@ -96,26 +96,26 @@ impl Worker {
         let begin = move |projector: &mut Projector| projector.begin_restore(&restore);
         self.projector.between_windows(begin)??;
         let (mut batch, mut bytes, mut failed) = (Vec::new(), 0, None);
-        let brought = self.each_delivery(body, &saga, &mut |event| {
+        let read = self.each_delivery(body, &saga, &mut |event| {
             bytes += bytes_of(&event);
             batch.push(event);
             if batch.len() < BATCH && bytes < BATCH_BYTES {
                 return Ok(());
             }
             bytes = 0;
-            failed = self.bring(std::mem::take(&mut batch)).err();
+            failed = self.restore_part(std::mem::take(&mut batch)).err();
             failed.as_ref().map_or(Ok(()), |error| Err(error.to_string()))
         });
         if let Some(error) = failed {
             return Err(error.into());
         }
-        brought?;
-        self.bring(batch)?;
+        read?;
+        self.restore_part(batch)?;
         Ok(self.projector.between_windows(Projector::end_restore)??)
     }
 
-    fn bring(&self, events: Vec<Event>) -> Result<(), WorkError> {
-        let work = move |projector: &mut Projector| projector.bring(&events);
+    fn restore_part(&self, events: Vec<Event>) -> Result<(), WorkError> {
+        let work = move |projector: &mut Projector| projector.restore_part(&events);
         self.projector.between_windows(work)??;
         self.pause(PAUSE)
     }

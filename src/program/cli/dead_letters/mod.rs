@@ -33,19 +33,19 @@ enum Command {
     Count(CountArgs),
     /// Show one dead letter: what could be decoded, its bytes, headers and history
     Show(ShowArgs),
-    /// Publish letters to the tracker topic again, or tell what that would do
+    /// Publish dead letters to the tracker topic again, or tell what that would do
     Redrive(act::RedriveArgs),
-    /// List redrives, or what became of the letters of one
+    /// List redrives, or what became of the dead letters of one
     Redrives(act::RedrivesArgs),
-    /// Cancel a redrive: letters whose turn has not come stay as they are
+    /// Cancel a redrive: dead letters whose turn has not come stay as they are
     Cancel(act::CancelArgs),
-    /// Discard letters, with a reason that stays
+    /// Discard dead letters, with a reason that stays
     Discard(act::DiscardArgs),
     /// Write dead letters with all that is known of them, one JSON object per line
     Export(ExportArgs),
 }
 
-/// Which letters; all that is given must hold.
+/// Which dead letters; all that is given must hold.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct FilterArgs {
     /// Of this reason, e.g. unknown_status
@@ -94,10 +94,10 @@ impl FilterArgs {
 struct ListArgs {
     #[command(flatten)]
     filter: FilterArgs,
-    /// Letters to list, at most
+    /// Dead letters to list, at most
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     limit: usize,
-    /// All of them; with --json one letter per line
+    /// All of them; with --json one dead letter per line
     #[arg(long, conflicts_with = "limit")]
     all: bool,
     #[command(flatten)]
@@ -121,7 +121,7 @@ struct CountArgs {
 
 #[derive(Debug, Args)]
 struct ShowArgs {
-    /// The letter's id, e.g. 0-17
+    /// The dead letter's id, e.g. 0-17
     id: String,
     /// Write the value's bytes to this file, or to standard output for -
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
@@ -278,7 +278,7 @@ fn write_raw(path: &std::path::Path, letter: &Value) -> Outcome {
     use base64::Engine as _;
     let local = |why: String| Failure::new(Exit::Local, why);
     let Some(encoded) = letter["value"]["base64"].as_str() else {
-        let told = "the letter has no value; it is a tombstone";
+        let told = "the dead letter has no value; it is a tombstone";
         return Err(Failure::new(Exit::Negative, told));
     };
     let bytes = base64::engine::general_purpose::STANDARD

@@ -40,9 +40,9 @@ impl From<CancelError> for ApiError {
     path = "/api/v1/dead-letters/redrives/{number}/cancel",
     operation_id = "cancelRedrive",
     tag = "dead letters",
-    description = "No letter of it is published from now on, and those whose turn has not come stay as they are. What was \
+    description = "No dead letter of it is published from now on, and those whose turn has not come stay as they are. What was \
                    published before stands. Cancelling it again changes nothing. While Kafka is away it may go on running \
-                   after the answer, until it is known of every letter whether it was published.",
+                   after the answer, until it is known of every dead letter whether it was published.",
     params(
         ("number" = u64, Path, minimum = 1, description = "Its number."),
         ("X-Operator" = Option<String>, Header, description = "Who is at work, for the audit log."),

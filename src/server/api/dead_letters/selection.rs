@@ -1,4 +1,4 @@
-//! The part of a body that says which letters are meant: some by id, or all that match a filter.
+//! The part of a body that says which dead letters are meant: some by id, or all that match a filter.
 
 use super::super::error::Detail;
 use super::super::params::shown;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-/// Which letters; all that is given must hold. Without a state, open ones.
+/// Which dead letters; all that is given must hold. Without a state, open ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schema(as = DeadLetterFilter)]
@@ -40,7 +40,7 @@ pub(super) struct FilterBody {
     to_date: Option<String>,
 }
 
-/// Which letters: these, or all that match.
+/// Which dead letters: these, or all that match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Chosen {
     Letters(Vec<Position>),
@@ -95,7 +95,7 @@ pub(super) fn read(
             } else {
                 "neither ids nor a filter"
             },
-            "ids, or a filter; {} as the filter for all open letters",
+            "ids, or a filter; {} as the filter for all open dead letters",
         )]),
     }
 }
@@ -140,7 +140,7 @@ impl FilterBody {
 }
 
 impl Chosen {
-    /// The letters, oldest first.
+    /// The dead letters, oldest first.
     pub(super) fn find(self, dead_letter_query: &DeadLetterQuery) -> Result<Vec<Position>, StoreError> {
         match self {
             Self::Letters(letters) => Ok(letters),

@@ -204,7 +204,7 @@ pub(super) async fn list(State(context): State<Context>) -> Result<Json<HoldsBod
     path = "/api/v1/holds",
     operation_id = "addHold",
     tag = "retention",
-    description = "A decision on the operations topic: in force on every replica, against every removal decided after it.",
+    description = "A decision on the ops topic: in force on every replica, against every removal decided after it.",
     request_body = NewHoldBody,
     responses(
         (status = 201, body = OneHoldBody, description = "It is in force."),

@@ -1,4 +1,4 @@
-//! What is removed, kept from it, archived and brought back; one file per noun.
+//! What is purged, held, archived and restored; one file per noun.
 
 mod archive;
 mod holds;
