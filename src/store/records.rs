@@ -13,7 +13,7 @@ use bincode::{BorrowDecode, Encode};
 
 pub use super::census_records::{CensusRecord, ManyChangesRecord, MoveRecord, StartedRecord};
 pub use super::dead_letter_records::{
-    DeadLetterMarkRecord, DeadLetterSummaryRecord, KEPT_BYTES, RedriveLetterRecord, RedriveRecord,
+    DeadLetterMarkRecord, DeadLetterSummaryRecord, MAX_KEPT_BYTES, RedriveLetterRecord, RedriveRecord,
     RedriveTallyRecord, ReturnRecord, UNKNOWN_SCHEMA,
 };
 pub use super::ledger_records::{OffsetClass, OffsetCountsRecord};

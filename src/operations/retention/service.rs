@@ -130,7 +130,7 @@ impl Retention {
             ops: parts.decisions.status.clone(),
             status: status.clone(),
             settle: SETTLE_TIMEOUT,
-            patience: READ_TIMEOUT,
+            timeout: READ_TIMEOUT,
             letters: DEAD_LETTERS_TIMEOUT,
             asked_for: parts.asked_for.clone(),
             asked: Arc::default(),

@@ -287,7 +287,7 @@ fn edge(
         ops: ops.clone(),
         status: status.clone(),
         settle: Duration::ZERO,
-        patience: Duration::ZERO,
+        timeout: Duration::ZERO,
         letters: Duration::from_secs(60),
         asked_for: Arc::default(),
         asked: Arc::default(),

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// A batch is found unreadable so often before it is passed over.
 const TRIES: u32 = 5;
 /// Time between two looks.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// So many offsets behind the first one are tried one by one.
 const ONE_BY_ONE: u64 = 64;
 
@@ -68,7 +68,7 @@ impl Unreadable {
             .retain(|partition, (offset, _)| handed.next(*partition) <= *offset);
         let is_early = self
             .looked
-            .is_some_and(|at| now.saturating_duration_since(at) < LOOK_EVERY);
+            .is_some_and(|at| now.saturating_duration_since(at) < CHECK_INTERVAL);
         if !self.met || is_early {
             return Vec::new();
         }

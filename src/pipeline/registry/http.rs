@@ -13,7 +13,7 @@ use std::io::Read;
 use std::time::Duration;
 
 /// No answer is longer.
-const LONGEST_ANSWER: u64 = 8 << 20;
+const MAX_ANSWER_BYTES: u64 = 8 << 20;
 
 /// What a registry answered, when it answered.
 #[derive(Debug, PartialEq, Eq)]
@@ -293,7 +293,7 @@ impl Endpoint {
 
 fn read(response: Response) -> std::io::Result<Vec<u8>> {
     let mut body = Vec::new();
-    response.take(LONGEST_ANSWER).read_to_end(&mut body)?;
+    response.take(MAX_ANSWER_BYTES).read_to_end(&mut body)?;
     Ok(body)
 }
 

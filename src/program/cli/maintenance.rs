@@ -236,8 +236,8 @@ fn decided_by(answer: &Value) -> Vec<[String; 2]> {
 
 /// A text that fits into a table, or what tells it apart from others.
 fn short(text: &str) -> String {
-    const LONGEST: usize = 200;
-    if text.len() <= LONGEST {
+    const MAX_CHARS: usize = 200;
+    if text.len() <= MAX_CHARS {
         return text.to_owned();
     }
     format!(

@@ -129,19 +129,19 @@ impl Context {
             .await
     }
 
-    /// The deliveries of a saga behind a place, at most so many.
+    /// The deliveries of a saga behind a place, at limit so many.
     pub(super) async fn saga_offsets(
         &self,
         id: &SagaId,
         after: Option<TimelineKey>,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<SagaOffset>, ApiError> {
         let asked = id.clone();
         let read = move |query: &Query| {
             let mut found = Vec::new();
             let known = query.saga_offsets(&asked, after, |offset| {
                 found.push(offset);
-                crate::store::until(found.len() >= most)
+                crate::store::until(found.len() >= limit)
             })?;
             Ok(known.then_some(found))
         };

@@ -23,7 +23,7 @@ const CHUNK: usize = 100;
 /// Letters are made ready together until they are of so many bytes; one letter more than that.
 const CHUNK_BYTES: usize = 8 << 20;
 /// Wait before trying again while Kafka or the schema registry is away.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How often it is looked whether what was published has been consumed.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -61,7 +61,7 @@ impl Redrives {
                 Ok(()) | Err(Interrupted::Shutdown) => {}
                 Err(Interrupted::Store(error)) => {
                     tracing::error!(%error, "redrives wait for the store");
-                    self.pause(RETRY);
+                    self.pause(RETRY_INTERVAL);
                 }
             }
         }
@@ -216,7 +216,7 @@ impl Redrives {
             }
             if let Some(why) = waits_for {
                 tracing::warn!(number = status.number, why, "the redrive waits");
-                self.pause(RETRY);
+                self.pause(RETRY_INTERVAL);
                 self.settle_uncertain(status.number)?;
             }
         }

@@ -1,6 +1,6 @@
 //! Which redrives have not ended: found without reading those that have.
 
-use super::super::asking::MOST_UNENDED;
+use super::super::asking::MAX_UNENDED;
 use super::jobs;
 use crate::store::codec::Record;
 use crate::store::records::PresenceRecord;
@@ -33,7 +33,7 @@ pub(super) fn first(store: &dyn StoreRead) -> Result<Option<u64>, StoreError> {
 
 /// Whether no further one may wait.
 pub(super) fn are_too_many(store: &dyn StoreRead) -> Result<bool, StoreError> {
-    Ok(oldest(store, MOST_UNENDED)?.len() >= MOST_UNENDED)
+    Ok(oldest(store, MAX_UNENDED)?.len() >= MAX_UNENDED)
 }
 
 fn oldest(store: &dyn StoreRead, limit: usize) -> Result<Vec<u64>, StoreError> {

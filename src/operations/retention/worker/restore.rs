@@ -3,7 +3,7 @@
 use super::super::body::{RESTORE_PART, RestoreBody, RestorePartBody};
 use super::super::parts::Joined;
 use super::super::status::Skipped;
-use super::{Done, PAUSE, Undone, WorkError, Worker};
+use super::{CHUNK_PAUSE, Done, Undone, WorkError, Worker};
 use crate::domain::{Cut, Event, Evidence, Position, SagaId};
 use crate::operations::decisions::{Recorded, decisions_from};
 use crate::pipeline::projector::{Projector, Restore, RestoreOutcome};
@@ -117,7 +117,7 @@ impl Worker {
     fn restore_part(&self, events: Vec<Event>) -> Result<(), WorkError> {
         let work = move |projector: &mut Projector| projector.restore_part(&events);
         self.projector.between_windows(work)??;
-        self.pause(PAUSE)
+        self.pause(CHUNK_PAUSE)
     }
 
     /// Visits the deliveries that a restore carries, in their order, whatever messages they lie in.

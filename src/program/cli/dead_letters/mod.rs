@@ -332,12 +332,12 @@ fn letter_text(letter: &Value) -> String {
 /// Text where the bytes are text, hexadecimal otherwise; the first of them.
 fn bytes_text(bytes: &Value) -> String {
     use base64::Engine as _;
-    const SHOWN: usize = 512;
+    const MAX_SHOWN_BYTES: usize = 512;
     if bytes.is_null() {
         return "-".to_owned();
     }
     if let Some(text) = bytes["text"].as_str() {
-        let shown = text::first(text, SHOWN);
+        let shown = text::first(text, MAX_SHOWN_BYTES);
         return if shown.len() < text.len() {
             format!("{shown}… ({} bytes; --raw writes all)", text.len())
         } else {
@@ -348,8 +348,8 @@ fn bytes_text(bytes: &Value) -> String {
     let raw = base64::engine::general_purpose::STANDARD
         .decode(encoded)
         .unwrap_or_default();
-    let hex = text::hex(&raw[..raw.len().min(SHOWN)]);
-    if raw.len() > SHOWN {
+    let hex = text::hex(&raw[..raw.len().min(MAX_SHOWN_BYTES)]);
+    if raw.len() > MAX_SHOWN_BYTES {
         format!("0x{hex}… ({} bytes; --raw writes all)", raw.len())
     } else {
         format!("0x{hex}")

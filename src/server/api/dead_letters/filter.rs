@@ -9,7 +9,7 @@ use crate::pipeline::decode::DefectReason;
 use crate::store::dead_letters::DeadLetterState;
 use saga_tracker_sdk::contract::limits;
 
-const LONGEST: usize = limits::MAX_ID_CHARS;
+const MAX_CHARS: usize = limits::MAX_ID_CHARS;
 const TEXT: &str = "1 to 255 characters";
 
 /// Which dead letters; all that is given must hold.
@@ -61,8 +61,11 @@ pub(super) fn parse_state(text: &str) -> Option<DeadLetterState> {
 
 /// Reads the filter.
 pub(in crate::server::api) fn parse(params: &mut Params<'_>) -> DeadLetterFilter {
-    let mut text =
-        |name: &str| params.take(&[name], TEXT, |text| parse_text(text, LONGEST).map(str::to_owned));
+    let mut text = |name: &str| {
+        params.take(&[name], TEXT, |text| {
+            parse_text(text, MAX_CHARS).map(str::to_owned)
+        })
+    };
     let (topic, step) = (text("topic"), text("step"));
     let (saga_id, event_id) = (text("sagaId"), text("eventId"));
     let accepted = DefectReason::ALL.map(DefectReason::as_str).join(", ");

@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 const DEFAULT_SIZE: u64 = 20;
-const LARGEST_SIZE: u64 = 500;
+const MAX_SIZE: u64 = 500;
 
 /// Which part of the list.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
@@ -56,7 +56,7 @@ pub(super) async fn handle(
 ) -> Result<Json<ListBody>, ApiError> {
     let mut params = Params::of(query.as_deref());
     let filter = filter::parse(&mut params);
-    let size = params.size(LARGEST_SIZE);
+    let size = params.size(MAX_SIZE);
     let cursor = params.cursor(parse_cursor);
     params.finish()?;
     let size = entries(size, DEFAULT_SIZE);

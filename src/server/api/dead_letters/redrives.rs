@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 const LATEST: usize = 50;
 const DEFAULT_SIZE: u64 = 100;
-const LARGEST_SIZE: u64 = 1_000;
+const MAX_SIZE: u64 = 1_000;
 
 /// The number of a redrive in a path.
 pub(super) struct NumberPath(pub(super) u64);
@@ -349,7 +349,7 @@ pub(super) async fn items(
     RawQuery(query): RawQuery,
 ) -> Result<Json<ItemsBody>, ApiError> {
     let mut params = Params::of(query.as_deref());
-    let size = params.size(LARGEST_SIZE);
+    let size = params.size(MAX_SIZE);
     let after = params.cursor(|text| text.parse::<DeadLetterId>().ok());
     params.finish()?;
     let size = entries(size, DEFAULT_SIZE);

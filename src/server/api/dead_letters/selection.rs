@@ -5,7 +5,7 @@ use super::super::params::shown;
 use super::super::text::{ACCEPTED, Edge, parse_edge};
 use super::filter::parse_state;
 use crate::domain::{Millis, Position};
-use crate::operations::dead_letters::redrive::MOST_LETTERS;
+use crate::operations::dead_letters::redrive::MAX_LETTERS;
 use crate::operations::dead_letters::{ACCEPTED_ID, DeadLetterFilter, DeadLetterId, DeadLetterQuery};
 use crate::store::StoreError;
 use crate::store::dead_letters::DeadLetterState;
@@ -62,9 +62,9 @@ pub(super) fn read(
 ) -> Result<(Chosen, Value), Vec<Detail>> {
     match (ids, filter) {
         (Some(ids), None) => {
-            if ids.is_empty() || ids.len() > MOST_LETTERS {
+            if ids.is_empty() || ids.len() > MAX_LETTERS {
                 let found = format!("{} ids", ids.len());
-                let accepted = format!("1 to {MOST_LETTERS} ids");
+                let accepted = format!("1 to {MAX_LETTERS} ids");
                 return Err(vec![fault("ids", &found, &accepted)]);
             }
             let mut faults = Vec::new();
@@ -144,7 +144,7 @@ impl Chosen {
     pub(super) fn find(self, dead_letter_query: &DeadLetterQuery) -> Result<Vec<Position>, StoreError> {
         match self {
             Self::Letters(letters) => Ok(letters),
-            Self::Matching(filter) => dead_letter_query.choose(&filter, MOST_LETTERS),
+            Self::Matching(filter) => dead_letter_query.choose(&filter, MAX_LETTERS),
         }
     }
 }

@@ -14,8 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
 
-const MOST_EVENTS: usize = 1_000;
-const LONGEST_ID: usize = limits::MAX_ID_CHARS;
+const MAX_EVENTS: usize = 1_000;
 
 /// Which events.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -126,26 +125,26 @@ pub(super) async fn handle(
 ) -> Result<Json<ReplayedBody>, ApiError> {
     audit_entry.act("replay-events", &body.event_ids.join(" "), "");
     let mut faults = Vec::new();
-    if body.event_ids.is_empty() || body.event_ids.len() > MOST_EVENTS {
+    if body.event_ids.is_empty() || body.event_ids.len() > MAX_EVENTS {
         faults.push(Detail {
             parameter: "eventIds".to_owned(),
             found: format!("{} ids", body.event_ids.len()),
-            accepted: format!("1 to {MOST_EVENTS} ids"),
+            accepted: format!("1 to {MAX_EVENTS} ids"),
         });
     }
-    let wrong = |id: &&String| id.is_empty() || id.chars().nth(LONGEST_ID).is_some();
+    let wrong = |id: &&String| id.is_empty() || id.chars().nth(MAX_ID_CHARS).is_some();
     if let Some(id) = body.event_ids.iter().find(wrong) {
         faults.push(Detail {
             parameter: "eventIds".to_owned(),
             found: super::super::params::shown(id),
-            accepted: format!("ids of 1 to {LONGEST_ID} characters"),
+            accepted: format!("ids of 1 to {MAX_ID_CHARS} characters"),
         });
     }
-    if body.saga_ids.len() > MOST_EVENTS {
+    if body.saga_ids.len() > MAX_EVENTS {
         faults.push(Detail {
             parameter: "sagaIds".to_owned(),
             found: format!("{} ids", body.saga_ids.len()),
-            accepted: format!("up to {MOST_EVENTS} ids"),
+            accepted: format!("up to {MAX_EVENTS} ids"),
         });
     }
     if !faults.is_empty() {

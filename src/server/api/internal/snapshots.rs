@@ -13,7 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 const DEFAULT_LIMIT: u64 = 20;
-const MOST: u64 = 1_000;
+const MAX_LIMIT: u64 = 1_000;
 
 /// A snapshot that was begun.
 #[derive(Serialize, ToSchema)]
@@ -228,7 +228,7 @@ impl ListQuery {
     fn parse(query: Option<&str>) -> Result<Self, ApiError> {
         let mut params = Params::of(query);
         let limit = params.take(&["limit"], "a whole number from 1 to 1000", |text| {
-            parse_number(text, 1, MOST)
+            parse_number(text, 1, MAX_LIMIT)
         });
         params.finish()?;
         Ok(Self {

@@ -6,18 +6,18 @@ use crate::domain::{Millis, SagaStatus};
 use saga_tracker_sdk::contract::limits;
 
 /// Ids and types are never longer: what is longer never got into the log.
-pub(super) const LONGEST_NAME: usize = limits::MAX_ID_CHARS;
+pub(super) const MAX_NAME_CHARS: usize = limits::MAX_ID_CHARS;
 const NAME: &str = "1 to 255 characters";
 
 pub(in crate::server::api) fn saga_type(params: &mut Params<'_>) -> Option<String> {
     params.take(&["sagaType", "type"], NAME, |text| {
-        parse_text(text, LONGEST_NAME).map(str::to_owned)
+        parse_text(text, MAX_NAME_CHARS).map(str::to_owned)
     })
 }
 
 pub(super) fn order_id(params: &mut Params<'_>) -> Option<String> {
     params.take(&["orderId"], NAME, |text| {
-        parse_text(text, LONGEST_NAME).map(str::to_owned)
+        parse_text(text, MAX_NAME_CHARS).map(str::to_owned)
     })
 }
 

@@ -6,7 +6,7 @@ use super::super::params::{Params, entries, parse_cursor, parse_number, shown};
 use super::super::saga_fields::Status;
 use super::super::text;
 use super::SagaBody;
-use super::filter::{self, LONGEST_NAME};
+use super::filter::{self, MAX_NAME_CHARS};
 use super::moment::{self, AskedMomentBody};
 use crate::domain::{Millis, OrderId, SagaStatus, SagaType};
 use crate::pipeline::query::{Filter, Moment, SearchPage, SearchRequest, Sort, SortKey, Window};
@@ -16,7 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 const DEFAULT_SIZE: u64 = 20;
-pub(super) const LARGEST_SIZE: u64 = 100;
+pub(super) const MAX_SIZE: u64 = 100;
 /// Far beyond any store, and far from overflowing when multiplied with the size.
 pub(super) const LAST_PAGE: u64 = 1_000_000_000_000;
 
@@ -66,7 +66,7 @@ impl SearchQuery {
         let Moment { as_of, known_at } = moment::take(&mut params, ["asOf", "knownAt"]);
         let number = format!("a whole number from 0 to {LAST_PAGE}");
         let page = params.take(&["page"], &number, |text| parse_number(text, 0, LAST_PAGE));
-        let size = params.size(LARGEST_SIZE);
+        let size = params.size(MAX_SIZE);
         let sort = params.take(
             &["sort"],
             "startedAt or updatedAt, then ,asc or ,desc",
@@ -219,7 +219,7 @@ pub(super) async fn handle(
 }
 
 const _: () = assert!(
-    LONGEST_NAME == 255 && LAST_PAGE == 1_000_000_000_000 && LARGEST_SIZE == 100,
+    MAX_NAME_CHARS == 255 && LAST_PAGE == 1_000_000_000_000 && MAX_SIZE == 100,
     "as documented"
 );
 
