@@ -90,7 +90,7 @@ pub struct Revised {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CannotRedrive {
     /// It would become a dead letter again.
-    #[error("still no event: {0}")]
+    #[error("still not an event: {0}")]
     Undecodable(String),
     /// It would be an event that only the tracker itself publishes.
     #[error(
@@ -181,7 +181,7 @@ fn encode(event: &SagaEvent, topic: &str, schemas: &dyn SchemaSource) -> Result<
         .writer(topic)
         .map_err(|error| CannotRedrive::Unavailable(error.to_string()))?;
     let encoder = Encoder::new(&writer.text).map_err(|error| {
-        CannotRedrive::Undecodable(format!("schema {} writes no events: {error}", writer.id))
+        CannotRedrive::Undecodable(format!("schema {} cannot write events: {error}", writer.id))
     })?;
     encoder
         .encode(event, writer.id)

@@ -160,7 +160,7 @@ impl Edge {
             }
         }
         let undone = ops.next.saturating_sub(self.status.snapshot().next);
-        Ok((undone > 0).then(|| format!("{undone} decisions are not done yet")))
+        Ok((undone > 0).then(|| format!("{undone} decisions are not applied yet")))
     }
 
     fn deliveries_missing(&self, ends: &Cut, asks: bool) -> Result<Option<String>, String> {
@@ -172,7 +172,7 @@ impl Edge {
             let end = ends.next(partition);
             if end < next {
                 return Err(format!(
-                    "partition {partition} of {} ends at {end}, and {next} was read of it: it is another topic",
+                    "partition {partition} of {} ends at {end}, but was read up to {next}: it is another topic",
                     self.topic
                 ));
             }

@@ -109,7 +109,7 @@ pub enum RetentionError {
     #[error("hold {0} was lifted already")]
     AlreadyLifted(u64),
     /// The saga is there.
-    #[error("saga {0} is not gone")]
+    #[error("saga {0} is not purged")]
     NotGone(SagaId),
     /// Somebody else restores it just now.
     #[error("saga {0} is being restored already; ask for it when that has ended")]

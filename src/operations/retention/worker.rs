@@ -251,7 +251,7 @@ impl Worker {
             Ok(done) => Ok(done),
             Err(Undone::Left(why, detail)) => {
                 let words = format!(
-                    "decision {} to {} is left: {detail}",
+                    "decision {} to {} is skipped: {detail}",
                     recorded.offset, decision.kind
                 );
                 Ok(Done {

@@ -36,7 +36,7 @@ impl fmt::Display for Pruned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} snapshots let go of, {} kept; {} files deleted, {} wait until the grace is over",
+            "{} snapshots retired, {} kept; {} files deleted, {} wait until the grace is over",
             self.retired.len(),
             self.kept.len(),
             self.deleted_files,

@@ -189,9 +189,9 @@ impl Snapshots {
                 retired = pruned.retired.len(),
                 files = pruned.deleted_files,
                 bytes = pruned.deleted_bytes,
-                "old snapshots let go of"
+                "old snapshots are retired"
             ),
-            Err(error) => tracing::error!(%error, "old snapshots were not let go of"),
+            Err(error) => tracing::error!(%error, "old snapshots could not be retired"),
         }
     }
 

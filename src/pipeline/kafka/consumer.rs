@@ -211,7 +211,7 @@ impl KafkaSource {
         }
         tracing::warn!(
             topic = self.topic,
-            "the broker has records and the client hands none over; it is replaced by a new one"
+            "the broker has records and the client delivers none; it is replaced by a new one"
         );
         self.stall_limit = (self.stall_limit * 2).min(MAX_STALL_TIMEOUT);
         self.replace()

@@ -77,7 +77,7 @@ impl Unreadable {
         match self.prober() {
             Ok(prober) => self.look_with(handed, observed, |at| prober.probe(at)),
             Err(error) => {
-                tracing::warn!(%error, "nobody can look which batch cannot be unpacked");
+                tracing::warn!(%error, "it cannot be told which batch cannot be unpacked");
                 Vec::new()
             }
         }
@@ -139,7 +139,12 @@ impl Unreadable {
                 Some(at(next))
             }
             Err(why) => {
-                tracing::warn!(topic, partition, why, "nobody says where the batch ends");
+                tracing::warn!(
+                    topic,
+                    partition,
+                    why,
+                    "the broker does not say where the batch ends"
+                );
                 None
             }
         }

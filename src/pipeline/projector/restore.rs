@@ -29,7 +29,7 @@ pub struct Restore {
 pub enum RestoreOutcome {
     /// It is back.
     Restored,
-    /// It is not gone.
+    /// The saga is not purged.
     NotGone,
     /// These are not the deliveries that were removed.
     Differs,

@@ -145,7 +145,7 @@ impl RegistryClient {
         }
         let references = self.references(found)?;
         let (writer, parts) = Schema::parse_str_with_list(&found.schema, &references)
-            .map_err(|e| unreadable(format!("it is no Avro schema: {e}")))?;
+            .map_err(|e| unreadable(format!("it is not an Avro schema: {e}")))?;
         DecodePlan::compile_with(&writer, &parts).map_err(|e| unreadable(e.to_string()))
     }
 

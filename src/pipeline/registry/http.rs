@@ -215,7 +215,7 @@ impl RegistryHttp {
         if status.is_success() {
             return serde_json::from_slice(&body).map(Answer::Found).map_err(|e| {
                 said(format!(
-                    "answered {status} with something else than a schema ({e}); is this its URL?"
+                    "answered {status} with something other than a schema ({e}); is this its URL?"
                 ))
             });
         }

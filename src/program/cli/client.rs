@@ -63,7 +63,7 @@ impl Server {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Failure::new(
                 Exit::Usage,
-                format!("--url {:?}: no http address; {accepted}", args.url),
+                format!("--url {:?}: not an http address; {accepted}", args.url),
             ));
         }
         let mut client = Client::builder()

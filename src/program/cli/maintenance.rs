@@ -217,7 +217,7 @@ fn decided_by(answer: &Value) -> Vec<[String; 2]> {
         .map(|(topic, offsets)| [format!("next offsets of {topic}"), offsets.to_string()])
         .collect();
     for (name, label) in [
-        ("applied", "next decision to do"),
+        ("applied", "next decision to apply"),
         ("waitingLetters", "dead letters of unknown schemas"),
         ("rules", "rules of the fold"),
     ] {

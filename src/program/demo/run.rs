@@ -55,7 +55,7 @@ impl Default for DemoSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// It is not a number of records per second that can be kept up.
-    #[error("{0} is no rate: expected records per second, above 0 and up to 1000000")]
+    #[error("{0} is not a rate: expected records per second, above 0 and up to 1000000")]
     Rate(f64),
     /// The sdk's client did not start.
     #[error(transparent)]

@@ -99,7 +99,7 @@ impl Supervisor {
         tracing::error!(
             part = part.name,
             reason = part.reason,
-            "a part of the tracker ended unasked"
+            "a part of the tracker ended unexpectedly"
         );
         self.ended.add(part);
     }

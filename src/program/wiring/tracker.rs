@@ -220,7 +220,7 @@ impl Tracker {
         let letters = letters.spawn();
         supervisor.thread(
             "letter-retention",
-            letters.context("starting the thread that lets go of settled dead letters")?,
+            letters.context("starting the thread that removes settled dead letters")?,
         );
         let ingest = Ingest {
             store: store.clone(),

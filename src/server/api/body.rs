@@ -45,7 +45,7 @@ impl<T: DeserializeOwned> FromRequest<Context> for JsonBody<T> {
         };
         // serde would take a list for a struct, field by field.
         if !bytes.trim_ascii_start().starts_with(b"{") {
-            return Err(wrong("something else than a JSON object".to_owned()));
+            return Err(wrong("something other than a JSON object".to_owned()));
         }
         serde_json::from_slice(&bytes)
             .map(Self)

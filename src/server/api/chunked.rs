@@ -30,7 +30,9 @@ const MIN_BYTES_PER_SECOND: u64 = 64 << 10;
 
 /// How long a client may have been waited for that took so many bytes of its answer.
 pub(super) fn allowed(timeout: Duration, taken: u64) -> Duration {
-    timeout.saturating_add(Duration::from_millis(taken.saturating_mul(1_000) / MIN_BYTES_PER_SECOND))
+    timeout.saturating_add(Duration::from_millis(
+        taken.saturating_mul(1_000) / MIN_BYTES_PER_SECOND,
+    ))
 }
 
 /// The answer did not come to its end; the connection ends with it, so that nobody takes the part for

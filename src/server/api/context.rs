@@ -331,7 +331,7 @@ impl From<QueryError> for ApiError {
         match error {
             QueryError::BadCursor => Self::faults(vec![Detail {
                 parameter: "cursor".to_owned(),
-                found: "no cursor of this search".to_owned(),
+                found: "text that is not a cursor of this search".to_owned(),
                 accepted: "nextCursor of an answer to the same filters and sort; without it, the first page"
                     .to_owned(),
             }]),

@@ -92,7 +92,7 @@ fn from_store(
     readings.push(floor.counter(catalogue::OFFSETS_LOST, lost.copied().unwrap_or(0)));
     from_ledger(&stored.ledger, readings);
     if let Err(error) = floor.keep(&**query.store()) {
-        tracing::error!(%error, "what counters were told is not stored: they may fall at the next restart");
+        tracing::error!(%error, "the highest values of counters are not stored: counters may fall at the next restart");
     }
     Ok(())
 }

@@ -60,7 +60,7 @@ pub(super) fn create(
 ) -> Result<RedriveStatus, StoreError> {
     let number = newest(&**store)?.map_or(1, |newest| newest + 1);
     let kept = serde_json::to_string(&Kept::of(order))
-        .map_err(|error| StoreError::Corrupt(format!("redrives: an order is no JSON: {error}")))?;
+        .map_err(|error| StoreError::Corrupt(format!("redrives: an order is not JSON: {error}")))?;
     let mut batch = Batch::new();
     let mut key = Key::default();
     for letter in &order.letters {
@@ -247,7 +247,7 @@ pub(super) fn cancel(store: &SharedStore, number: u64, cancelled: Cancelled) -> 
         ..kept
     };
     let order = serde_json::to_string(&kept)
-        .map_err(|error| StoreError::Corrupt(format!("redrives: an order is no JSON: {error}")))?;
+        .map_err(|error| StoreError::Corrupt(format!("redrives: an order is not JSON: {error}")))?;
     let record = RedriveRecord {
         order: &order,
         ..record

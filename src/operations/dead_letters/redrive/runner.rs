@@ -157,7 +157,7 @@ impl Redrives {
                     ),
                 };
                 let json = serde_json::to_string(&forecast)
-                    .map_err(|error| StoreError::Corrupt(format!("a forecast is no JSON: {error}")))?;
+                    .map_err(|error| StoreError::Corrupt(format!("a forecast is not JSON: {error}")))?;
                 told.push((*position, json));
             }
             let records = told

@@ -33,7 +33,7 @@ impl Worker {
         else {
             tracing::info!(
                 ?saga,
-                "not restored: it is not gone, or not these deliveries of it"
+                "not restored: the saga is not purged, or these are not its deliveries"
             );
             // It may be this decision that restored it, and whoever did that was told to stop then.
             self.finish_rows()?;

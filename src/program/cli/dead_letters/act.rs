@@ -106,7 +106,7 @@ impl RedriveArgs {
                 let text = std::fs::read_to_string(path)
                     .map_err(|error| usage(format!("{}: {error}", path.display())))?;
                 serde_json::from_str(&text)
-                    .map_err(|error| usage(format!("{}: no JSON object: {error}", path.display())))?
+                    .map_err(|error| usage(format!("{}: not a JSON object: {error}", path.display())))?
             }
         };
         for setting in &self.set {

@@ -283,7 +283,7 @@ fn write_raw(path: &std::path::Path, letter: &Value) -> Outcome {
     };
     let bytes = base64::engine::general_purpose::STANDARD
         .decode(encoded)
-        .map_err(|error| local(format!("the server's answer is no base64: {error}")))?;
+        .map_err(|error| local(format!("the server's answer is not base64: {error}")))?;
     let written = if path.as_os_str() == "-" {
         std::io::stdout().lock().write_all(&bytes)
     } else {

@@ -50,10 +50,10 @@ impl From<CancelError> for ApiError {
     request_body = CancelBody,
     responses(
         (status = 200, body = RedriveBody, description = "It is cancelled; how far it had come."),
-        (status = 400, body = ErrorBody, description = "No number, or something is wrong with the body."),
+        (status = 400, body = ErrorBody, description = "The number is not one, or something is wrong with the body."),
         (status = 404, body = ErrorBody, description = "This replica has no redrive of that number."),
         (status = 409, body = ErrorBody, description = "It had ended already."),
-        (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 415, body = ErrorBody, description = "The body is not JSON."),
         (status = 503, body = ErrorBody, description = "This tracker publishes nothing."),
     )
 )]

@@ -105,7 +105,7 @@ impl OneBody {
     responses(
         (status = 200, body = DiscardedBody, description = "One by one."),
         (status = 400, body = ErrorBody, description = "Something is wrong with the body."),
-        (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 415, body = ErrorBody, description = "The body is not JSON."),
         (status = 503, body = ErrorBody, description = "Kafka cannot be reached; the message says whether anything was \
                                                          decided."),
     )

@@ -180,7 +180,7 @@ impl From<ListError> for ApiError {
             ListError::Store(error) => error.into(),
             ListError::BadCursor => Self::faults(vec![Detail {
                 parameter: "cursor".to_owned(),
-                found: "no cursor of this list".to_owned(),
+                found: "text that is not a cursor of this list".to_owned(),
                 accepted: "nextCursor of an answer to the same filters; without it, the newest dead letters"
                     .to_owned(),
             }]),

@@ -135,7 +135,7 @@ impl From<AskError> for ApiError {
     responses(
         (status = 202, body = RedriveBody, description = "It is stored and runs."),
         (status = 400, body = ErrorBody, description = "Something is wrong with the body."),
-        (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 415, body = ErrorBody, description = "The body is not JSON."),
         (status = 429, body = ErrorBody, description = "100 redrives and dry runs have not ended yet; nothing was stored."),
         (status = 503, body = ErrorBody, description = "This tracker publishes nothing."),
     )

@@ -316,7 +316,7 @@ fn write(parts: Parts, view: DeadLetterView) {
     params(("letterId" = String, Path, pattern = "^(dlt-)?[0-9]+-[0-9]+$", description = "`id` of a listed dead letter.")),
     responses(
         (status = 200, body = ShowBody<'static>, description = "Its bytes, what they come to now, and what happened to it."),
-        (status = 400, body = ErrorBody, description = "No id of a dead letter."),
+        (status = 400, body = ErrorBody, description = "Not the id of a dead letter."),
         (status = 404, body = ErrorBody, description = "There is no such dead letter."),
     )
 )]

@@ -111,7 +111,7 @@ impl From<ReplayResult> for ReplayedEvent {
         (status = 200, body = ReplayedBody, description = "One by one."),
         (status = 400, body = ErrorBody, description = "Something is wrong with the body."),
         (status = 409, body = ErrorBody, description = "The log is too long to look through; sagaIds have to be named."),
-        (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 415, body = ErrorBody, description = "The body is not JSON."),
         (status = 429, body = ErrorBody, description = "Another call looks through the log now, or 100 redrives and dry runs have not ended yet."),
         (status = 503, body = ErrorBody, description = "This tracker publishes nothing."),
     )

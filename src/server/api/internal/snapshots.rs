@@ -246,7 +246,7 @@ impl ListQuery {
     params(ListQuery),
     responses(
         (status = 200, body = ListBody, description = "The newest ones."),
-        (status = 400, body = ErrorBody, description = "The limit is no whole number from 1 to 1000."),
+        (status = 400, body = ErrorBody, description = "The limit is not a whole number from 1 to 1000."),
         (status = 409, body = ErrorBody, description = "objects.url is not set."),
         (status = 503, body = ErrorBody, description = "The object store cannot be asked."),
     )

@@ -124,7 +124,7 @@ impl From<TopicReplayStatus> for RereadStatusBody {
         (status = 202, body = RereadStatusBody, description = "It runs; the same path tells how far it is."),
         (status = 400, body = ErrorBody, description = "Something is wrong with the body."),
         (status = 409, body = ErrorBody, description = "One runs already, or a rebuild does."),
-        (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 415, body = ErrorBody, description = "The body is not JSON."),
     )
 )]
 pub(super) async fn start(

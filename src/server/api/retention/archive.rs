@@ -138,8 +138,8 @@ pub(super) struct RestoredBody {
         (status = 200, body = RestoredBody, description = "It is back."),
         (status = 400, body = ErrorBody, description = "Something is wrong with the body."),
         (status = 404, body = ErrorBody, description = "It was never purged, or not archived."),
-        (status = 409, body = ErrorBody, description = "It is not gone."),
-        (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 409, body = ErrorBody, description = "The saga is not purged."),
+        (status = 415, body = ErrorBody, description = "The body is not JSON."),
         (status = 503, body = ErrorBody, description = "Kafka or the object store cannot be reached."),
     )
 )]

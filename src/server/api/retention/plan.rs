@@ -86,7 +86,7 @@ impl From<PlanLine> for LineBody {
     description = "A dry run: nothing is changed.",
     responses(
         (status = 200, body = PlanBody, description = "What is due, by rule."),
-        (status = 503, body = ErrorBody, description = "This tracker removes nothing."),
+        (status = 503, body = ErrorBody, description = "This tracker purges nothing."),
     )
 )]
 pub(super) async fn handle(State(context): State<Context>) -> Result<Json<PlanBody>, ApiError> {

@@ -130,8 +130,8 @@ impl From<PurgedView> for PurgedBody {
     tag = "retention",
     params(("sagaId" = String, Path, min_length = 1, description = "Any text, percent-encoded.")),
     responses(
-        (status = 200, body = PurgedBody, description = "The record of its removal, and what came late."),
-        (status = 404, body = ErrorBody, description = "It was never removed."),
+        (status = 200, body = PurgedBody, description = "The record of its purge, and what came late."),
+        (status = 404, body = ErrorBody, description = "It was never purged."),
     )
 )]
 pub(super) async fn handle(
