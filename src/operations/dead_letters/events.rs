@@ -190,7 +190,7 @@ impl Redrives {
             return Ok(result(id, ReplayStatus::Failed, gone));
         };
         let history = view::history(&*snapshot, &listed)?;
-        let last = history.into_iter().rev().find_map(|episode| match episode.what {
+        let last = history.into_iter().rev().find_map(|entry| match entry.what {
             DeadLetterHistory::Arrived => None,
             DeadLetterHistory::Discarded { by, why } => Some(result(
                 id,

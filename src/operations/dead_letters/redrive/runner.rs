@@ -150,7 +150,7 @@ impl Redrives {
                     Prepared::Ready { revised, .. } => forecaster.next(&revised)?,
                     Prepared::Redriven => Forecast::redriven(),
                     Prepared::Discarded => Forecast::discarded(),
-                    Prepared::CannotRedrive(why) => Forecast::hopeless(&why),
+                    Prepared::CannotRedrive(why) => Forecast::cannot_redrive(&why),
                     Prepared::Unknown => Forecast::not_published(
                         super::super::PredictedOutcome::Unknown,
                         "there is no such dead letter",

@@ -324,7 +324,7 @@ fn letter_text(letter: &Value) -> String {
     let headers = headers.map(|header| [text(&header["name"]), bytes_text(&header["value"])]);
     let headers = table(["HEADER", "VALUE"], headers);
     let history = letter["history"].as_array().into_iter().flatten();
-    let history = history.map(|episode| [text(&episode["at"]), story(episode)]);
+    let history = history.map(|entry| [text(&entry["at"]), entry_words(entry)]);
     let history = table(["WHEN", "WHAT"], history);
     format!("{head}\n{decoded}\n{bytes}\n{headers}\n{history}")
 }
@@ -356,10 +356,10 @@ fn bytes_text(bytes: &Value) -> String {
     }
 }
 
-fn story(episode: &Value) -> String {
-    match episode["what"].as_str() {
+fn entry_words(entry: &Value) -> String {
+    match entry["what"].as_str() {
         Some("returned") => {
-            let became = &episode["became"];
+            let became = &entry["became"];
             let more = [&became["sagaId"], &became["letterId"], &became["reason"]];
             let more: Vec<String> = more
                 .iter()
@@ -368,16 +368,12 @@ fn story(episode: &Value) -> String {
                 .collect();
             format!(
                 "came back at {}: {} {}",
-                text(&episode["position"]),
+                text(&entry["position"]),
                 text(&became["outcome"]),
                 more.join(", ")
             )
         }
-        Some("discarded") => format!(
-            "discarded by {}: {}",
-            text(&episode["by"]),
-            text(&episode["reason"])
-        ),
+        Some("discarded") => format!("discarded by {}: {}", text(&entry["by"]), text(&entry["reason"])),
         _ => "arrived".to_owned(),
     }
 }

@@ -39,7 +39,7 @@ pub(super) struct ShowBody<'a> {
     /// What the bytes come to under the schemas that are known now.
     decoded: DecodedBody,
     /// What happened to it, in order.
-    history: Vec<EpisodeBody>,
+    history: Vec<HistoryEntryBody>,
 }
 
 /// Bytes of a record.
@@ -157,7 +157,7 @@ impl DecodedBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = LetterEpisode)]
-struct EpisodeBody {
+struct HistoryEntryBody {
     at: Instant,
     what: Happening,
     /// Where its event was published again, `partition@offset` of the tracker topic.
@@ -250,17 +250,17 @@ impl From<&RedriveOutcome> for BecameBody {
     }
 }
 
-impl From<HistoryEntry> for EpisodeBody {
-    fn from(episode: HistoryEntry) -> Self {
+impl From<HistoryEntry> for HistoryEntryBody {
+    fn from(entry: HistoryEntry) -> Self {
         let mut body = Self {
-            at: Instant(episode.at),
+            at: Instant(entry.at),
             what: Happening::Arrived,
             position: None,
             became: None,
             by: None,
             reason: None,
         };
-        match episode.what {
+        match entry.what {
             DeadLetterHistory::Arrived => {}
             DeadLetterHistory::Returned { at, became } => {
                 body.what = Happening::Returned;
@@ -295,7 +295,7 @@ fn write(parts: Parts, view: DeadLetterView) {
         value: letter.value.as_deref().map(BytesBody::of),
         headers: headers.collect(),
         decoded: DecodedBody::of(&examined),
-        history: history.into_iter().map(EpisodeBody::from).collect(),
+        history: history.into_iter().map(HistoryEntryBody::from).collect(),
         letter: listed.into(),
     };
     let mut out = BufWriter::new(parts);
