@@ -5,7 +5,7 @@ use super::projections::{Cell, Change, Footprint, Leaves, PROJECTIONS, PurgedMov
 use crate::domain::{Millis, SagaId, SagaState, SagaType, Step};
 use crate::store::ledger::OffsetSums;
 use crate::store::records::CountRecord;
-use crate::store::{Batch, Generation, Key, ProjectionTable, Table};
+use crate::store::{Batch, Generation, KeptTables, Key, ProjectionTable, StoreError, StoreRead, Table};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
@@ -36,6 +36,27 @@ impl TypeNames {
     }
 }
 
+/// A generation of projections, and which of their tables it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) generation: Generation,
+    pub(super) kept: KeptTables,
+}
+
+impl Target {
+    /// A generation as it is in the store.
+    pub(super) fn stored(store: &dyn StoreRead, generation: Generation) -> Result<Self, StoreError> {
+        let kept = KeptTables::of(store, generation)?;
+        Ok(Self { generation, kept })
+    }
+
+    /// A generation with all tables.
+    pub(super) fn whole(generation: Generation) -> Self {
+        let kept = KeptTables::ALL;
+        Self { generation, kept }
+    }
+}
+
 /// Which projections changes are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
@@ -48,7 +69,7 @@ pub(super) enum Scope {
 /// The changes of one window (or of a share of it), for one generation of projections.
 #[derive(Debug)]
 pub(super) struct Changes {
-    generation: Generation,
+    target: Target,
     scope: Scope,
     key: Key,
     pub(super) rows: Batch,
@@ -66,14 +87,14 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    pub(super) fn new(generation: Generation, scope: Scope) -> Self {
-        Self::with_rows(generation, scope, Batch::new())
+    pub(super) fn new(target: Target, scope: Scope) -> Self {
+        Self::with_rows(target, scope, Batch::new())
     }
 
     /// The same, in the memory of an empty batch.
-    pub(super) fn with_rows(generation: Generation, scope: Scope, rows: Batch) -> Self {
+    pub(super) fn with_rows(target: Target, scope: Scope, rows: Batch) -> Self {
         Self {
-            generation,
+            target,
             scope,
             key: Key::default(),
             rows,
@@ -95,7 +116,7 @@ impl Changes {
 
     /// The generation that these are changes of.
     pub(super) fn generation(&self) -> Generation {
-        self.generation
+        self.target.generation
     }
 
     /// Records that a saga's state is `new`, where it was `old`.
@@ -118,7 +139,8 @@ impl Changes {
 
     fn change(&mut self, change: &Change<'_>) {
         for projection in PROJECTIONS {
-            if self.scope == Scope::All || matches!(projection.rebuilt, Rebuilt::WithSagas) {
+            let in_scope = self.scope == Scope::All || matches!(projection.rebuilt, Rebuilt::WithSagas);
+            if in_scope && projection.is_kept(self.target.kept) {
                 (projection.change)(self, change);
             }
         }
@@ -132,7 +154,7 @@ impl Changes {
         value: impl FnOnce(&mut Vec<u8>),
     ) {
         key(&mut self.key);
-        let table = Table::Projection(self.generation, table);
+        let table = Table::Projection(self.target.generation, table);
         self.rows.put_with(table, &self.key, value);
     }
 
@@ -140,7 +162,7 @@ impl Changes {
     pub(super) fn delete(&mut self, table: ProjectionTable, key: impl FnOnce(&mut Key)) {
         key(&mut self.key);
         self.rows
-            .delete(Table::Projection(self.generation, table), &self.key);
+            .delete(Table::Projection(self.target.generation, table), &self.key);
     }
 
     /// Moves a saga's only row in a table, unless it is the same before and after.

@@ -2,13 +2,13 @@
 //! states and index rows as table files. Which part that is, and what comes after, is not decided here
 //! (`rebuild`).
 
-use super::changes::{Changes, Scope};
+use super::changes::{Changes, Scope, Target};
 use super::large::{self, Loaded};
 use super::parallel::{each_row, threads};
 use super::rebuild::{Rebuild, RebuildError};
 use super::refold::Visible;
 use crate::domain::{Cut, SagaId};
-use crate::store::{Batch, Generation, ProjectionTable, StoreRead, Table, TableRange, keys, purged};
+use crate::store::{Batch, ProjectionTable, StoreRead, Table, TableRange, keys, purged};
 
 /// Bytes of states that all threads together gather before they load them.
 const STATES_AT_ONCE: usize = 16 << 20;
@@ -35,7 +35,7 @@ impl<'r> FirstPass<'r> {
     pub(super) fn begin(
         rebuild: &'r Rebuild,
         snapshot: &'r dyn StoreRead,
-        generation: Generation,
+        target: Target,
         cut: &'r Cut,
         any_purged: bool,
     ) -> Self {
@@ -44,7 +44,7 @@ impl<'r> FirstPass<'r> {
             snapshot,
             any_purged,
             cut,
-            changes: Changes::new(generation, Scope::WithSagas),
+            changes: Changes::new(target, Scope::WithSagas),
             states: Waiting::new(STATES_AT_ONCE / threads(), 256),
             indexes: Waiting::new(INDEXES_AT_ONCE / threads(), 64),
             last: None,

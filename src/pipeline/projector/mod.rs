@@ -41,8 +41,8 @@ pub use restore::{Restore, RestoreOutcome};
 use crate::domain::{Cut, Event, SagaDefinitions};
 use crate::failpoint;
 use crate::settings::settings;
-use crate::store::{Batch, Durability, Generation, SharedStore, Store, StoreError, reads};
-use changes::{Changes, Scope};
+use crate::store::{Batch, Durability, Generation, KeptTables, SharedStore, Store, StoreError, reads};
+use changes::{Changes, Scope, Target};
 use counters::Counters;
 use shard::{Shard, Span, shard_of};
 use std::borrow::Cow;
@@ -65,6 +65,14 @@ settings! {
         /// Sagas whose state is kept in memory so that the next event need not read it, at most.
         #[option(Integer(1, 100_000_000))]
         pub remembered_sagas: usize = 16_384,
+        /// Whether it is kept how all sagas stood at any instant: search, statistics and census with asOf and
+        /// knownAt, stuck sagas. Another choice takes effect with the rebuild that the next start begins.
+        #[option(Switch)]
+        pub past: bool = true,
+        /// Whether it is kept what became of every offset: the ledger, its health and its metrics. Another choice
+        /// takes effect with the rebuild that the next start begins.
+        #[option(Switch)]
+        pub ledger: bool = true,
     }
 }
 
@@ -106,6 +114,8 @@ pub fn catch_up_offline(
 pub struct Projector {
     store: SharedStore,
     generation: Generation,
+    /// The tables that the generation has, whatever is configured now.
+    kept: KeptTables,
     /// What the generation is folded under, whatever is configured now.
     definitions: Arc<SagaDefinitions>,
     /// Whether the first write has to record that.
@@ -141,17 +151,24 @@ impl Projector {
             Cow::Borrowed(_) => None,
         };
         let any_purged = purge::any_recorded(&*store)?;
+        // What was folded before rules were recorded stays without, until it is rebuilt.
+        let unrecorded = recorded.is_none() && cursor == Cut::default();
+        let kept = if unrecorded {
+            projections::kept(settings)
+        } else {
+            KeptTables::of(&*store, generation)?
+        };
         let count = settings.shard_count();
         let remembered = NonZeroUsize::new(settings.remembered_sagas / count).unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
             store,
             generation,
+            kept,
             definitions: others.unwrap_or(definitions),
-            // What was folded before rules were recorded stays without, until it is rebuilt.
-            unrecorded: recorded.is_none() && cursor == Cut::default(),
+            unrecorded,
             cursor,
             shards: (0..count).map(|_| Shard::new(remembered)).collect(),
-            counters: Counters::new(generation),
+            counters: Counters::new(Target { generation, kept }),
             any_purged,
             removal: None,
             restoring: None,
@@ -162,6 +179,13 @@ impl Projector {
     /// The cut that the projections are the fold of.
     pub fn cursor(&self) -> &Cut {
         &self.cursor
+    }
+
+    fn target(&self) -> Target {
+        Target {
+            generation: self.generation,
+            kept: self.kept,
+        }
     }
 
     /// The generation that this moves along.
@@ -208,10 +232,11 @@ impl Projector {
         Ok(())
     }
 
-    /// Adds the rules to the first write.
+    /// Adds the rules, and which tables there are, to the first write.
     fn record_rules(&self, rows: &mut Batch) {
         if self.unrecorded {
             reads::put_fold_rules(rows, self.generation, &self.definitions.fold_rules());
+            self.kept.put(rows, self.generation);
         }
     }
 
@@ -229,10 +254,10 @@ impl Projector {
         {
             shares[shard_of(&event.saga_id, count)].push(event);
         }
-        let (generation, definitions) = (self.generation, &*self.definitions);
+        let (target, definitions) = (self.target(), &*self.definitions);
         let store: &dyn Store = &*self.store;
         if let [shard] = self.shards.as_mut_slice() {
-            return shard.fold(store, generation, definitions, span, &shares[0]);
+            return shard.fold(store, target, definitions, span, &shares[0]);
         }
         let results: Vec<Result<Changes, StoreError>> = std::thread::scope(|scope| {
             let running: Vec<_> = self
@@ -240,7 +265,7 @@ impl Projector {
                 .iter_mut()
                 .zip(&shares)
                 .map(|(shard, share)| {
-                    scope.spawn(move || shard.fold(store, generation, definitions, span, share))
+                    scope.spawn(move || shard.fold(store, target, definitions, span, share))
                 })
                 .collect();
             running
@@ -252,7 +277,7 @@ impl Projector {
                 })
                 .collect()
         });
-        let mut all = Changes::new(generation, Scope::All);
+        let mut all = Changes::new(target, Scope::All);
         for changes in results {
             all.absorb(changes?);
         }

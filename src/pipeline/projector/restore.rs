@@ -73,7 +73,7 @@ impl Projector {
         mut record: PurgedSaga,
     ) -> Result<RestoreOutcome, StoreError> {
         let saga = &restore.saga;
-        let mut changes = Changes::new(self.generation, Scope::All);
+        let mut changes = Changes::new(self.target(), Scope::All);
         let late = reads::deliveries(&*self.store, saga, &self.cursor)?;
         let count = i64::try_from(late.len()).unwrap_or(i64::MAX);
         changes.add(Total::Late, -count);

@@ -109,7 +109,7 @@ impl Case {
         late.some(&mut projector);
         if !go_on() {
             // In the middle of the fold.
-            let mut changes = Changes::new(projector.generation, Scope::All);
+            let mut changes = Changes::new(projector.target(), Scope::All);
             projector.fold_brought(&self.saga, &mut changes).unwrap();
             return false;
         }
