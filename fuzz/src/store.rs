@@ -18,6 +18,8 @@ pub mod keys;
 mod late_records;
 #[path = "../../src/store/ledger_records.rs"]
 mod ledger_records;
+#[path = "../../src/store/projection_keys.rs"]
+mod projection_keys;
 #[path = "../../src/store/purged_records.rs"]
 mod purged_records;
 #[path = "../../src/store/records.rs"]

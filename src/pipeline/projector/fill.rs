@@ -3,10 +3,9 @@
 
 use super::Projector;
 use super::arrivals::{self, Arrivals};
-use super::changes::{Changes, Scope};
-use super::projections::Footprint;
+use super::projections::{Changes, Footprint, Scope};
 use super::purge::append_rows;
-use super::refold::Visible;
+use super::visible::Visible;
 use crate::domain::{Event, SagaId};
 use crate::failpoint;
 use crate::store::purged;

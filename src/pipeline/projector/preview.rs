@@ -1,8 +1,8 @@
 //! What deliveries would do to a saga if they arrived now. Nothing is written.
 
 use super::arrivals::{self, Arrivals};
-use super::changes::{Changes, Scope, Target};
-use super::refold::Visible;
+use super::projections::{Changes, Scope, Target};
+use super::visible::Visible;
 use crate::domain::{Cut, Event, SagaDefinitions, SagaId, SagaState};
 use crate::store::{Generation, StoreError, StoreRead, reads, timelines};
 use std::borrow::Cow;

@@ -8,8 +8,7 @@
 //! not decided here (`removal`).
 
 use super::Projector;
-use super::changes::{Changes, Scope};
-use super::projections::Footprint;
+use super::projections::{Changes, Footprint, Scope};
 use super::removal::Removal;
 use super::shard::shard_of;
 use super::subset::{self, Kinds, count};
@@ -61,16 +60,6 @@ pub enum PurgeOutcome {
     Held,
     /// What the log holds of it is not what the decision names; it stays.
     Differs,
-}
-
-/// Whether a purge was ever recorded.
-pub(super) fn any_recorded(store: &dyn StoreRead) -> Result<bool, StoreError> {
-    let mut found = false;
-    store.scan_table(Table::Purged, &mut |_, _, _| {
-        found = true;
-        ControlFlow::Break(())
-    })?;
-    Ok(found)
 }
 
 impl Projector {

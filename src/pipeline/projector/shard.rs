@@ -3,10 +3,9 @@
 //! decided here (`arrivals`).
 
 use super::arrivals::{self, Arrivals};
-use super::changes::{Changes, Scope, Target};
-use super::projections::Footprint;
-use super::refold::Visible;
+use super::projections::{Changes, Footprint, Scope, Target};
 use super::remembered::Remembered;
+use super::visible::Visible;
 use crate::domain::{Cut, Event, MAX_LISTED, SagaDefinitions, SagaId, SagaState};
 use crate::store::{Batch, Generation, StoreError, StoreRead, purged, reads};
 use hashbrown::HashMap;

@@ -1,7 +1,7 @@
 //! The sagas of an order.
 
+use super::changes::Changes;
 use super::{Change, Projection, Rebuilt};
-use crate::pipeline::projector::changes::Changes;
 use crate::store::codec::Record;
 use crate::store::records::PresenceRecord;
 use crate::store::{ProjectionTable, keys};

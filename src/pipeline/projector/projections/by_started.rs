@@ -1,7 +1,7 @@
 //! The sagas of a type and status, by their start, each with its status at every instant.
 
+use super::changes::Changes;
 use super::{Change, Projection, Rebuilt};
-use crate::pipeline::projector::changes::Changes;
 use crate::store::codec::Record;
 use crate::store::records::StartedRecord;
 use crate::store::{ProjectionTable, keys};

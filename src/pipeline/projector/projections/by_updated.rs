@@ -1,7 +1,7 @@
 //! The sagas of a type and status, by their last event. Their starts stand beside it: a rebuild counts by both.
 
+use super::changes::Changes;
 use super::{Change, Projection, Rebuilt};
-use crate::pipeline::projector::changes::Changes;
 use crate::store::codec::Record;
 use crate::store::records::UpdatedRecord;
 use crate::store::{ProjectionTable, keys};

@@ -6,10 +6,10 @@
 //!
 //! A rebuild counts once all sagas are folded, in the order of their starts: neighbours share cells.
 
+use super::changes::Changes;
+use super::counters::Counters;
 use super::{Change, Footprint, Projection, Rebuilt};
 use crate::domain::{Millis, PurgedSaga, SagaType};
-use crate::pipeline::projector::changes::Changes;
-use crate::pipeline::projector::counters::Counters;
 use crate::store::codec::Record;
 use crate::store::keys::CensusCell;
 use crate::store::records::{CensusRecord, StartedRecord};

@@ -4,10 +4,10 @@
 //! A rebuild counts once all sagas are folded: in the index by last event neighbours in time are neighbours on
 //! disk, saga by saga the cells would be touched at random.
 
+use super::changes::{Changes, TypeNames};
+use super::counters::Counters;
 use super::{Change, Projection, Rebuilt};
 use crate::domain::{Millis, SagaStatus, SagaType};
-use crate::pipeline::projector::changes::{Changes, TypeNames};
-use crate::pipeline::projector::counters::Counters;
 use crate::store::codec::Record;
 use crate::store::keys::Tree;
 use crate::store::records::{CountRecord, UpdatedRecord};

@@ -1,10 +1,10 @@
 //! What became of the offsets that were logged, by partition and by day of arrival: which deliveries stand, which
 //! are duplicates, which are of sagas that are gone. Each is in one class at any moment, whatever came after it.
 
+use super::changes::Changes;
+use super::counters::Counters;
 use super::{Projection, Rebuilt};
 use crate::domain::{EventRef, Millis, OPERATOR_STATUS_CHANGE, Position, PurgedSaga};
-use crate::pipeline::projector::changes::Changes;
-use crate::pipeline::projector::counters::Counters;
 use crate::store::ledger::OffsetSums;
 use crate::store::records::OffsetClass;
 use crate::store::{Batch, ProjectionTable, StoreError, StoreRead, Table};

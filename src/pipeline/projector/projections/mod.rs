@@ -9,21 +9,23 @@ mod by_order;
 mod by_started;
 mod by_updated;
 mod census;
+mod changes;
+mod counters;
 mod counts;
 mod ledger;
 mod moves;
 mod states;
 mod totals;
 
-pub(super) use census::{Cells, Leaves, PurgedMoves};
-pub(super) use counts::Cell;
+use census::{Cells, Leaves, PurgedMoves};
+pub(super) use changes::{Changes, Scope, Target};
+pub(super) use counters::Counters;
+use counts::Cell;
 #[cfg(test)]
 pub(super) use totals::REMEMBERED_TOTALS;
 pub(super) use totals::Total;
 
-use super::ProjectorSettings;
-use super::changes::Changes;
-use super::counters::Counters;
+use super::settings::ProjectorSettings;
 use crate::domain::{
     AnomalyKind, CompensationTimes, Millis, OrderId, SagaId, SagaState, SagaStatus, SagaType, StatusPath,
 };

@@ -1,9 +1,9 @@
 //! Each time that a saga came into another status; the sagas that did so too often to keep it all; and those of
 //! which what is known of an event depends on what had arrived.
 
+use super::changes::Changes;
 use super::{Change, Footprint, Projection, Rebuilt};
 use crate::domain::{SagaId, StatusMove};
-use crate::pipeline::projector::changes::Changes;
 use crate::store::codec::Record;
 use crate::store::records::{ManyChangesRecord, MoveRecord, PresenceRecord};
 use crate::store::{ProjectionTable, keys};

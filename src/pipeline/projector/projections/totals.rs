@@ -1,12 +1,12 @@
 //! Sums over all sagas, and over those that were: what statistics and metrics tell.
 
+use super::changes::{Changes, TypeNames};
+use super::counters::Counters;
 use super::{Change, Footprint, Projection, Rebuilt};
 use crate::domain::{
     AnomalyKind, CompensationTimes, DURATION_BUCKETS, EventRef, Millis, OUTCOMES, PurgedSaga, SagaStatus,
     StatusPath, Step, bucket_in,
 };
-use crate::pipeline::projector::changes::{Changes, TypeNames};
-use crate::pipeline::projector::counters::Counters;
 use crate::store::codec::Record;
 use crate::store::records::TotalRecord;
 use crate::store::{Batch, Key, ProjectionTable, StoreError, StoreRead, Table, keys, totals};

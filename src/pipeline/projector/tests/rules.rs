@@ -4,12 +4,14 @@
 use super::super::rebuild::{self, Progress, Rebuild, RebuildError};
 use super::super::tests::sample;
 use super::super::*;
-use crate::domain::{Position, fold};
+use crate::domain::{Cut, Event, Position, SagaDefinitions, fold};
 use crate::pipeline::query::Query;
 use crate::pipeline::verify::{Verify, VerifyReport, digest};
 use crate::store::memory::MemoryStore;
+use crate::store::{Batch, Durability, SharedStore, reads};
 use crate::testkit::{TOPIC, append, behind, settings, store};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// The rules that a store is begun under.
 fn old() -> Arc<SagaDefinitions> {

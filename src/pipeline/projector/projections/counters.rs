@@ -1,8 +1,8 @@
 //! Adds the changed sums of a window to the stored ones, with the latest values kept in memory. Which sums
-//! there are is not decided here (`projections`).
+//! there are is not decided here, but in the file of each projection.
 
 use super::changes::{Changes, Target, TypeNames};
-use super::projections::{Cell, Cells, PROJECTIONS, Total};
+use super::{Cell, Cells, PROJECTIONS, Total};
 use crate::domain::Millis;
 use crate::store::records::CountRecord;
 use crate::store::{Batch, StoreError, StoreRead};
@@ -14,7 +14,7 @@ const REMEMBERED_TYPES: usize = if cfg!(test) { 4 } else { 20_000 };
 
 /// The stored sums of one generation, as far as they were touched lately.
 #[derive(Debug)]
-pub(super) struct Counters {
+pub(in crate::pipeline::projector) struct Counters {
     pub(super) target: Target,
     pub(super) types: TypeNames,
     pub(super) cells: HashMap<Cell, CountRecord, FixedState>,
@@ -24,7 +24,7 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub(super) fn new(target: Target) -> Self {
+    pub(in crate::pipeline::projector) fn new(target: Target) -> Self {
         Self {
             target,
             types: TypeNames::default(),
@@ -36,7 +36,7 @@ impl Counters {
     }
 
     /// Forgets everything; for when a batch that these sums went into was not written.
-    pub(super) fn forget(&mut self) {
+    pub(in crate::pipeline::projector) fn forget(&mut self) {
         self.cells.clear();
         self.census.clear();
         self.totals.clear();
@@ -44,7 +44,7 @@ impl Counters {
     }
 
     /// Moves the changed sums of `changes` into `batch` as new values.
-    pub(super) fn apply(
+    pub(in crate::pipeline::projector) fn apply(
         &mut self,
         store: &dyn StoreRead,
         changes: &mut Changes,
@@ -68,8 +68,7 @@ impl Counters {
 mod tests {
     use super::*;
     use crate::domain::{SagaStatus, Step};
-    use crate::pipeline::projector::changes::{Scope, Target};
-    use crate::pipeline::projector::projections::REMEMBERED_TOTALS;
+    use crate::pipeline::projector::projections::{REMEMBERED_TOTALS, Scope};
     use crate::store::{Durability, Generation, reads, totals};
     use crate::testkit::store;
 

@@ -1,11 +1,11 @@
 //! What a window changes: rows to write, sums to change. What the change of one saga's state means for a
-//! projection is not decided here (`projections`).
+//! projection is not decided here, but in its own file.
 
-use super::projections::{Cell, Change, Footprint, Leaves, PROJECTIONS, PurgedMoves, Rebuilt, Total};
+use super::{Cell, Change, Footprint, Leaves, PROJECTIONS, PurgedMoves, Rebuilt, Total};
 use crate::domain::{Millis, SagaId, SagaState, SagaType, Step};
 use crate::store::ledger::OffsetSums;
 use crate::store::records::CountRecord;
-use crate::store::{Batch, Generation, KeptTables, Key, ProjectionTable, StoreError, StoreRead, Table};
+use crate::store::{Batch, Generation, KeptTables, Key, ProjectionTable, Table};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
@@ -38,20 +38,14 @@ impl TypeNames {
 
 /// A generation of projections, and which of their tables it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Target {
-    pub(super) generation: Generation,
-    pub(super) kept: KeptTables,
+pub(in crate::pipeline::projector) struct Target {
+    pub(in crate::pipeline::projector) generation: Generation,
+    pub(in crate::pipeline::projector) kept: KeptTables,
 }
 
 impl Target {
-    /// A generation as it is in the store.
-    pub(super) fn stored(store: &dyn StoreRead, generation: Generation) -> Result<Self, StoreError> {
-        let kept = KeptTables::of(store, generation)?;
-        Ok(Self { generation, kept })
-    }
-
     /// A generation with all tables.
-    pub(super) fn whole(generation: Generation) -> Self {
+    pub(in crate::pipeline::projector) fn whole(generation: Generation) -> Self {
         let kept = KeptTables::ALL;
         Self { generation, kept }
     }
@@ -59,7 +53,7 @@ impl Target {
 
 /// Which projections changes are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
+pub(in crate::pipeline::projector) enum Scope {
     /// All.
     All,
     /// Those that a rebuild makes as it folds sagas.
@@ -68,11 +62,11 @@ pub(super) enum Scope {
 
 /// The changes of one window (or of a share of it), for one generation of projections.
 #[derive(Debug)]
-pub(super) struct Changes {
+pub(in crate::pipeline::projector) struct Changes {
     target: Target,
     scope: Scope,
     key: Key,
-    pub(super) rows: Batch,
+    pub(in crate::pipeline::projector) rows: Batch,
     pub(super) types: TypeNames,
     pub(super) counts: HashMap<Cell, CountRecord, FixedState>,
     pub(super) census: Leaves,
@@ -87,12 +81,12 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    pub(super) fn new(target: Target, scope: Scope) -> Self {
+    pub(in crate::pipeline::projector) fn new(target: Target, scope: Scope) -> Self {
         Self::with_rows(target, scope, Batch::new())
     }
 
     /// The same, in the memory of an empty batch.
-    pub(super) fn with_rows(target: Target, scope: Scope, rows: Batch) -> Self {
+    pub(in crate::pipeline::projector) fn with_rows(target: Target, scope: Scope, rows: Batch) -> Self {
         Self {
             target,
             scope,
@@ -110,17 +104,22 @@ impl Changes {
     }
 
     /// Cells whose sums change, about.
-    pub(super) fn cells(&self) -> usize {
+    pub(in crate::pipeline::projector) fn cells(&self) -> usize {
         self.counts.len() + self.census.len() * 8
     }
 
     /// The generation that these are changes of.
-    pub(super) fn generation(&self) -> Generation {
+    pub(in crate::pipeline::projector) fn generation(&self) -> Generation {
         self.target.generation
     }
 
     /// Records that a saga's state is `new`, where it was `old`.
-    pub(super) fn replace(&mut self, saga: &SagaId, old: Option<&Footprint>, new: &SagaState) {
+    pub(in crate::pipeline::projector) fn replace(
+        &mut self,
+        saga: &SagaId,
+        old: Option<&Footprint>,
+        new: &SagaState,
+    ) {
         self.change(&Change {
             saga,
             before: old,
@@ -129,7 +128,7 @@ impl Changes {
     }
 
     /// Records that nothing of a saga stands any more, where its state was `old`.
-    pub(super) fn remove(&mut self, saga: &SagaId, old: &Footprint) {
+    pub(in crate::pipeline::projector) fn remove(&mut self, saga: &SagaId, old: &Footprint) {
         self.change(&Change {
             saga,
             before: Some(old),
@@ -188,7 +187,7 @@ impl Changes {
     }
 
     /// Takes over the changes of another share of the same window.
-    pub(super) fn absorb(&mut self, mut other: Changes) {
+    pub(in crate::pipeline::projector) fn absorb(&mut self, mut other: Changes) {
         self.rows.append(&other.rows);
         self.absorb_cells(&mut other);
         self.absorb_moves(&mut other);
