@@ -160,13 +160,14 @@ impl Replica {
         let disk = Arc::new(Disk::new(self.rows.borrow().copy()));
         let store: SharedStore = disk.clone();
         rebuild::clear_leftovers(&store)?;
-        let due = rebuild::is_due(&store, definitions)?;
         let settings = ProjectorSettings {
             shards: self.habits.shards,
             window_events: self.habits.window,
             window_ms: 20,
             remembered_sagas: self.habits.remembered,
+            ..ProjectorSettings::default()
         };
+        let due = rebuild::is_due(&store, definitions, &settings)?;
         let (handle, stepped) = Stepped::open(
             store.clone(),
             TRACKER,

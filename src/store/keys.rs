@@ -22,6 +22,8 @@
 //! | archived, holds | decision >> 16 u64 | decision u64 |
 //! | decisions | 0 u32 · offset >> 16 u64 | offset u64 |
 //! | audit | number >> 16 u64 | number u64 |
+//! | late | level u8 · cell i64 | later time i64 · partition u32 · offset u64 |
+//! | clock | partition u32 | arrived i64 · offset u64 |
 //! | offsets | topic | partition u32 |
 //! | meta | name | partition u32, a text, or empty |
 //! | meta, carried | `carried ` · name in totals | as in totals |
@@ -36,6 +38,7 @@
 //! | census | start level u8 · parent start cell i64 | time level u8 · time cell i64 · start cell i64 · type |
 //! | moves | time >> 22 i64 | time i64 · saga id |
 //! | many_changes | `M` | saga id |
+//! | contradicted | `C` | saga id |
 //! | totals | name | depends on the name, see `totals_*` |
 
 use super::key::Fields;
@@ -177,6 +180,53 @@ pub fn parse_letter_mark(sort: &[u8]) -> Result<DeadLetterMarkKey, KeyError> {
         value,
         by,
     })
+}
+
+/// The partition of `late` of a level and its cell; the sort key is left empty.
+pub fn late_partition(key: &mut Key, (level, cell): (u8, i64)) {
+    key.begin().u8(level).i64(cell).sort_from_here();
+}
+
+/// `late`: a delivery, behind its partition, by the later of its times.
+pub fn late_sort(key: &mut Key, later: Millis, position: Position) {
+    key.i64(later.0)
+        .u32(position.partition)
+        .u64(position.offset)
+        .end();
+}
+
+/// The later time and the position that a sort key of `late` stands for.
+///
+/// # Errors
+/// [`KeyError`] when it is no such key.
+pub fn parse_late_sort(bytes: &[u8]) -> Result<(Millis, Position), KeyError> {
+    let mut fields = Fields::of("late", bytes);
+    let later = Millis(fields.i64()?);
+    let position = Position::new(fields.u32()?, fields.u64()?);
+    fields.end()?;
+    Ok((later, position))
+}
+
+/// `clock`: a record that arrived then.
+pub fn clock(key: &mut Key, arrived_at: Millis, position: Position) {
+    clock_partition(key, position.partition);
+    key.i64(arrived_at.0).u64(position.offset).end();
+}
+
+/// The partition of `clock`; the sort key is left empty.
+pub fn clock_partition(key: &mut Key, partition: u32) {
+    key.begin().u32(partition).sort_from_here();
+}
+
+/// The arrival and the offset that a sort key of `clock` stands for.
+///
+/// # Errors
+/// [`KeyError`] when it is no such key.
+pub fn parse_clock_sort(bytes: &[u8]) -> Result<(Millis, u64), KeyError> {
+    let mut fields = Fields::of("clock", bytes);
+    let found = (Millis(fields.i64()?), fields.u64()?);
+    fields.end()?;
+    Ok(found)
 }
 
 /// `letters_by_event`: a dead letter whose event has that id.

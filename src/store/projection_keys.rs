@@ -248,6 +248,17 @@ pub fn many_changes_partition(key: &mut Key) {
     key.begin().u8(b'M').sort_from_here();
 }
 
+/// `contradicted`: a saga of which different bodies of an event were delivered.
+pub fn contradicted(key: &mut Key, saga: &SagaId) {
+    contradicted_partition(key);
+    key.text(saga.as_str().as_bytes()).end();
+}
+
+/// The partition of `contradicted`; the sort key is left empty.
+pub fn contradicted_partition(key: &mut Key) {
+    key.begin().u8(b'C').sort_from_here();
+}
+
 /// `totals`: one sum, e.g. of the entries into FAILED.
 pub fn total(key: &mut Key, name: &str) {
     key.named(name).end();

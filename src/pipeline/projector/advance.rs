@@ -1,14 +1,16 @@
 //! One generation of projections, moved along window by window. What else changes it (purges, restores, dead
 //! letters that became readable) stands in files of its own, as do the parts of the fold.
 
-use super::projections::{Changes, Counters, Scope};
+use super::projections::{self, Changes, Counters, Scope, Target};
 use super::removal::Removal;
 use super::restore::{Rest, Restoring};
 use super::settings::ProjectorSettings;
 use super::shard::{Shard, Span, shard_of};
 use crate::domain::{Cut, Event, SagaDefinitions};
 use crate::failpoint;
-use crate::store::{Batch, Durability, Generation, SharedStore, Store, StoreError, purged, reads};
+use crate::store::{
+    Batch, Durability, Generation, KeptTables, SharedStore, Store, StoreError, purged, reads,
+};
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -17,6 +19,8 @@ use std::sync::Arc;
 pub struct Projector {
     pub(super) store: SharedStore,
     pub(super) generation: Generation,
+    /// The tables that the generation has, whatever is configured now.
+    pub(super) kept: KeptTables,
     /// What the generation is folded under, whatever is configured now.
     pub(super) definitions: Arc<SagaDefinitions>,
     /// Whether the first write has to record that.
@@ -52,17 +56,24 @@ impl Projector {
             Cow::Borrowed(_) => None,
         };
         let any_purged = purged::any(&*store)?;
+        // What was folded before rules were recorded stays without, until it is rebuilt.
+        let unrecorded = recorded.is_none() && cursor == Cut::default();
+        let kept = if unrecorded {
+            projections::kept(settings)
+        } else {
+            KeptTables::of(&*store, generation)?
+        };
         let count = settings.shard_count();
         let remembered = NonZeroUsize::new(settings.remembered_sagas / count).unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
             store,
             generation,
+            kept,
             definitions: others.unwrap_or(definitions),
-            // What was folded before rules were recorded stays without, until it is rebuilt.
-            unrecorded: recorded.is_none() && cursor == Cut::default(),
+            unrecorded,
             cursor,
             shards: (0..count).map(|_| Shard::new(remembered)).collect(),
-            counters: Counters::new(generation),
+            counters: Counters::new(Target { generation, kept }),
             any_purged,
             removal: None,
             restoring: None,
@@ -73,6 +84,13 @@ impl Projector {
     /// The cut that the projections are the fold of.
     pub fn cursor(&self) -> &Cut {
         &self.cursor
+    }
+
+    pub(super) fn target(&self) -> Target {
+        Target {
+            generation: self.generation,
+            kept: self.kept,
+        }
     }
 
     /// The generation that this moves along.
@@ -119,10 +137,11 @@ impl Projector {
         Ok(())
     }
 
-    /// Adds the rules to the first write.
+    /// Adds the rules, and which tables there are, to the first write.
     fn record_rules(&self, rows: &mut Batch) {
         if self.unrecorded {
             reads::put_fold_rules(rows, self.generation, &self.definitions.fold_rules());
+            self.kept.put(rows, self.generation);
         }
     }
 
@@ -140,10 +159,10 @@ impl Projector {
         {
             shares[shard_of(&event.saga_id, count)].push(event);
         }
-        let (generation, definitions) = (self.generation, &*self.definitions);
+        let (target, definitions) = (self.target(), &*self.definitions);
         let store: &dyn Store = &*self.store;
         if let [shard] = self.shards.as_mut_slice() {
-            return shard.fold(store, generation, definitions, span, &shares[0]);
+            return shard.fold(store, target, definitions, span, &shares[0]);
         }
         let results: Vec<Result<Changes, StoreError>> = std::thread::scope(|scope| {
             let running: Vec<_> = self
@@ -151,7 +170,7 @@ impl Projector {
                 .iter_mut()
                 .zip(&shares)
                 .map(|(shard, share)| {
-                    scope.spawn(move || shard.fold(store, generation, definitions, span, share))
+                    scope.spawn(move || shard.fold(store, target, definitions, span, share))
                 })
                 .collect();
             running
@@ -163,7 +182,7 @@ impl Projector {
                 })
                 .collect()
         });
-        let mut all = Changes::new(generation, Scope::All);
+        let mut all = Changes::new(target, Scope::All);
         for changes in results {
             all.absorb(changes?);
         }

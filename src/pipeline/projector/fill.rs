@@ -31,7 +31,7 @@ impl Projector {
             events.iter().all(|event| self.cursor.contains(event.position)),
             "what lies behind the cursor is folded when it is consumed"
         );
-        let mut changes = Changes::new(self.generation, Scope::All);
+        let mut changes = Changes::new(self.target(), Scope::All);
         let arrivals = self.filling(events, &mut changes)?;
         for arriving in &arrivals {
             self.forget_saga(&arriving.saga);

@@ -5,7 +5,7 @@
 use super::large::{self, Loaded};
 use super::parallel::{each_row, threads};
 use super::progress::{Progress, RebuildError};
-use super::projections::{Changes, Scope};
+use super::projections::{Changes, Scope, Target};
 use super::visible::Visible;
 use crate::domain::SagaId;
 use crate::store::{Batch, ProjectionTable, Store, Table, TableRange, keys, purged};
@@ -36,6 +36,7 @@ impl<'r> FirstPass<'r> {
         store: &'r dyn Store,
         progress: &'r Progress,
         visible: Visible<'r>,
+        target: Target,
         any_purged: bool,
     ) -> Self {
         Self {
@@ -43,7 +44,7 @@ impl<'r> FirstPass<'r> {
             progress,
             visible,
             any_purged,
-            changes: Changes::new(visible.generation, Scope::WithSagas),
+            changes: Changes::new(target, Scope::WithSagas),
             states: Waiting::new(STATES_AT_ONCE / threads(), 256),
             indexes: Waiting::new(INDEXES_AT_ONCE / threads(), 64),
             last: None,

@@ -19,7 +19,7 @@ use crate::failpoint;
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, LogRecord, PurgedRecord};
 use crate::store::{Batch, Durability, Key, StoreError, StoreRead, Table, keys, reads};
-use crate::store::{purged, timelines};
+use crate::store::{late, purged, timelines};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 
@@ -91,7 +91,7 @@ impl Projector {
         held: &dyn Fn(&SagaId, &SagaState) -> bool,
     ) -> Result<Vec<PurgeOutcome>, StoreError> {
         debug_assert!(self.cursor.covers(&purge.cut), "purged before it was folded");
-        let mut changes = Changes::new(self.generation, Scope::All);
+        let mut changes = Changes::new(self.target(), Scope::All);
         let mut seen = HashSet::new();
         let mut outcomes = Vec::with_capacity(sagas.len());
         for entry in sagas {
@@ -340,6 +340,7 @@ pub(super) fn put_log_row(rows: &mut Batch, event: &Event) {
     let mut key = Key::default();
     keys::log(&mut key, &event.saga_id, event.timeline_key());
     rows.put_with(Table::Log, &key, |bytes| LogRecord::of(event).write(bytes));
+    late::put(rows, event);
 }
 
 pub(super) fn put_record(rows: &mut Batch, saga: &SagaId, record: &PurgedSaga) {

@@ -8,14 +8,14 @@ use super::first_pass::FirstPass;
 use super::large;
 use super::parallel::{each_row, in_parallel};
 pub use super::progress::{Done, Progress, RebuildError};
-use super::projections::{AddRow, Changes, Counters, PROJECTIONS, Rebuilt, Scope};
+use super::projections::{self, AddRow, Changes, Counters, PROJECTIONS, Rebuilt, Scope, Target};
 use super::visible::Visible;
 use super::{Projector, ProjectorHandle, ProjectorSettings, carry, catch_up, unfinished};
 use crate::domain::{Cut, SagaDefinitions, SagaId};
 use crate::store::codec::Record;
 use crate::store::records::PurgedRecord;
 use crate::store::{
-    Batch, Durability, Generation, ProjectionTable, SharedStore, StoreError, Table, purged, reads,
+    Batch, Durability, Generation, KeptTables, ProjectionTable, SharedStore, StoreError, Table, purged, reads,
 };
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,7 +31,7 @@ pub struct Rebuild {
     pub topic: String,
     /// The definitions to fold under.
     pub definitions: Arc<SagaDefinitions>,
-    /// How the projector works.
+    /// How the projector works, and which projections are switched on.
     pub settings: ProjectorSettings,
     /// Where to tell how far it has come.
     pub progress: Arc<Progress>,
@@ -79,17 +79,32 @@ impl Rebuild {
     /// # Errors
     /// [`RebuildError`]; the generation is then incomplete and has no cursor.
     pub fn fill(&self, generation: Generation, cut: &Cut) -> Result<(), RebuildError> {
+        self.fill_tables(generation, projections::kept(&self.settings), cut)
+    }
+
+    /// The same, of these tables whatever is switched on.
+    ///
+    /// # Errors
+    /// [`RebuildError`]; the generation is then incomplete and has no cursor.
+    pub fn fill_tables(
+        &self,
+        generation: Generation,
+        kept: KeptTables,
+        cut: &Cut,
+    ) -> Result<(), RebuildError> {
+        let target = Target { generation, kept };
         unfinished::finish(&self.store)?;
         self.drop_generation(generation)?;
         // What clearing left is merged away: what is loaded then goes to the last level at once.
         self.each_table(generation, |table| self.store.reclaim(table))?;
-        self.first_pass(generation, cut)?;
-        self.second_pass(generation)?;
-        self.add_remains(generation)?;
+        self.first_pass(target, cut)?;
+        self.second_pass(target)?;
+        self.add_remains(target)?;
         self.store.flush()?;
         let mut batch = Batch::new();
         reads::put_cursor(&mut batch, generation, cut);
         reads::put_fold_rules(&mut batch, generation, &self.definitions.fold_rules());
+        kept.put(&mut batch, generation);
         Ok(self.store.write(&batch, Durability::Power)?)
     }
 
@@ -122,29 +137,29 @@ impl Rebuild {
         })
     }
 
-    fn first_pass(&self, generation: Generation, cut: &Cut) -> Result<(), RebuildError> {
+    fn first_pass(&self, target: Target, cut: &Cut) -> Result<(), RebuildError> {
         let any_purged = purged::any(&*self.store)?;
         let parts = in_parallel(&self.store, Table::Log, |snapshot, shares| {
             let visible = Visible {
                 store: snapshot,
-                generation,
+                generation: target.generation,
                 definitions: &self.definitions,
                 within: cut,
             };
-            let mut part = FirstPass::begin(&*self.store, &self.progress, visible, any_purged);
+            let mut part = FirstPass::begin(&*self.store, &self.progress, visible, target, any_purged);
             for share in shares {
                 part.scan(share)?;
             }
             part.finish()
         })?;
-        let mut all = Changes::new(generation, Scope::WithSagas);
+        let mut all = Changes::new(target, Scope::WithSagas);
         for (changes, sagas) in parts {
             all.absorb(changes);
             for saga in sagas {
                 self.fold_large(&saga, cut, &mut all)?;
             }
         }
-        self.add_sums(&mut Counters::new(generation), &mut all)
+        self.add_sums(&mut Counters::new(target), &mut all)
     }
 
     /// Folds a saga that is too large to be loaded, part by part.
@@ -166,8 +181,8 @@ impl Rebuild {
     }
 
     /// What purged sagas added to the sums that never shrink.
-    fn add_remains(&self, generation: Generation) -> Result<(), RebuildError> {
-        let mut changes = Changes::new(generation, Scope::WithSagas);
+    fn add_remains(&self, target: Target) -> Result<(), RebuildError> {
+        let mut changes = Changes::new(target, Scope::WithSagas);
         reads::try_scan_table(&*self.store.snapshot(), Table::Purged, |_, _, value| {
             let saga = PurgedRecord::read(value)?.purged()?;
             if saga.is_gone() {
@@ -176,28 +191,29 @@ impl Rebuild {
             }
             Ok(())
         })?;
-        self.add_sums(&mut Counters::new(generation), &mut changes)
+        self.add_sums(&mut Counters::new(target), &mut changes)
     }
 
-    fn second_pass(&self, generation: Generation) -> Result<(), RebuildError> {
+    fn second_pass(&self, target: Target) -> Result<(), RebuildError> {
         PROJECTIONS
             .iter()
+            .filter(|projection| projection.is_kept(target.kept))
             .try_for_each(|projection| match projection.rebuilt {
                 Rebuilt::WithSagas => Ok(()),
                 Rebuilt::FromRows(table, add_row) => {
-                    self.add_rows(Table::Projection(generation, table), generation, add_row)
+                    self.add_rows(Table::Projection(target.generation, table), target, add_row)
                 }
             })
     }
 
-    fn add_rows(&self, table: Table, generation: Generation, add_row: AddRow) -> Result<(), RebuildError> {
-        let counters = Mutex::new(Counters::new(generation));
+    fn add_rows(&self, table: Table, target: Target, add_row: AddRow) -> Result<(), RebuildError> {
+        let counters = Mutex::new(Counters::new(target));
         let add = |changes: &mut Changes| {
             let mut counters = counters.lock().unwrap_or_else(PoisonError::into_inner);
             self.add_sums(&mut counters, changes)
         };
         in_parallel(&self.store, table, |snapshot, shares| {
-            let mut changes = Changes::new(generation, Scope::All);
+            let mut changes = Changes::new(target, Scope::All);
             for share in shares {
                 each_row(snapshot, share, |partition, sort, value| {
                     add_row(&mut changes, partition, sort, value)?;
@@ -245,16 +261,24 @@ pub fn clear_leftovers(store: &SharedStore) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether the serving projections are made under other fold rules than these.
+/// Whether the serving projections are made under other fold rules than these, or others are switched on.
 ///
 /// # Errors
 /// [`StoreError`] when the store cannot be read.
-pub fn is_due(store: &SharedStore, definitions: &SagaDefinitions) -> Result<bool, StoreError> {
+pub fn is_due(
+    store: &SharedStore,
+    definitions: &SagaDefinitions,
+    settings: &ProjectorSettings,
+) -> Result<bool, StoreError> {
     let snapshot = store.snapshot();
     let serving = reads::active_generation(&*snapshot)?;
+    let made = reads::cursor(&*snapshot, serving)? != Cut::default();
+    if made && KeptTables::of(&*snapshot, serving)? != projections::kept(settings) {
+        return Ok(true);
+    }
     match reads::fold_rules(&*snapshot, serving)? {
         Some(rules) => Ok(rules != definitions.fold_rules()),
         // With something in it, it was made under rules that nobody knows.
-        None => Ok(reads::cursor(&*snapshot, serving)? != Cut::default()),
+        None => Ok(made),
     }
 }

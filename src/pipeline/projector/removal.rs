@@ -8,10 +8,10 @@
 use crate::domain::{Cut, SagaId, TimelineKey};
 use crate::failpoint;
 use crate::store::codec::Record;
-use crate::store::records::{FeedRecord, MetaRecord};
+use crate::store::records::{FeedRecord, LogRecord, MetaRecord};
 use crate::store::timelines::{self, RowsRemoved};
 use crate::store::{
-    Batch, Durability, Generation, Key, Scan, Store, StoreError, StoreRead, Table, keys, totals,
+    Batch, Durability, Generation, Key, Scan, Store, StoreError, StoreRead, Table, keys, late, totals,
 };
 use std::ops::{Bound, ControlFlow};
 
@@ -120,13 +120,15 @@ impl Removal {
         Scan::of(Table::Log, partition)
             .range(range)
             .limit(limit)
-            .each(store, |sort, _| {
+            .each(store, |sort, value| {
                 seen += 1;
                 let place = keys::parse_log_sort(sort)?;
                 self.log_behind = Some(place);
                 if self.cut.contains(place.position) {
                     keys::log(&mut key, &self.saga, place);
                     rows.delete(Table::Log, &key);
+                    let arrived_at = LogRecord::read(value)?.arrived_at();
+                    late::delete(rows, (place.recorded_at, arrived_at), place.position);
                     keys::by_offset(&mut key, place.position);
                     let decision = self.decision;
                     rows.put_with(Table::Feed, &key, |bytes| {

@@ -5,11 +5,11 @@
 use super::removal::ROWS;
 use crate::domain::{Evidence, Millis, SagaId, TimelineKey};
 use crate::store::codec::Record;
-use crate::store::records::FeedRecord;
+use crate::store::records::{FeedRecord, LogRecord};
 use crate::store::timelines::{self, RowsRemoved};
 use crate::store::{
-    Batch, Durability, Generation, Key, Scan, SharedStore, Store, StoreError, StoreRead, Table, keys, purged,
-    reads, totals,
+    Batch, Durability, Generation, Key, Scan, SharedStore, Store, StoreError, StoreRead, Table, keys, late,
+    purged, reads, totals,
 };
 use std::ops::{Bound, ControlFlow};
 
@@ -108,17 +108,17 @@ impl Rest {
     fn deliveries(&mut self, store: &dyn StoreRead, rows: &mut Batch) -> Result<(), StoreError> {
         let places = self.next_places(store)?;
         self.log_done = places.len() < ROWS;
-        self.behind = places.last().copied().or(self.behind);
+        self.behind = places.last().map(|(place, _)| *place).or(self.behind);
         let mut key = Key::default();
         let feed: Vec<Key> = places
             .iter()
-            .map(|place| {
+            .map(|(place, _)| {
                 keys::by_offset(&mut key, place.position);
                 key.clone()
             })
             .collect();
         let found = store.multi_get(Table::Feed, &feed)?;
-        for ((place, feed), value) in places.iter().zip(&feed).zip(found) {
+        for (((place, arrived_at), feed), value) in places.iter().zip(&feed).zip(found) {
             let value = value.as_deref().map(FeedRecord::read).transpose()?;
             if !matches!(value, Some(FeedRecord::Purged { .. })) {
                 continue;
@@ -126,6 +126,7 @@ impl Rest {
             if self.gone {
                 keys::log(&mut key, &self.saga, *place);
                 rows.delete(Table::Log, &key);
+                late::delete(rows, (place.recorded_at, *arrived_at), place.position);
             } else {
                 let saga_id = self.saga.as_str();
                 let recorded_at = place.recorded_at.0;
@@ -137,7 +138,8 @@ impl Rest {
         Ok(())
     }
 
-    fn next_places(&self, store: &dyn StoreRead) -> Result<Vec<TimelineKey>, StoreError> {
+    /// Where the next ones stand, and when they arrived.
+    fn next_places(&self, store: &dyn StoreRead) -> Result<Vec<(TimelineKey, Millis)>, StoreError> {
         let start = self.behind.map(keys::place_sort);
         let from = start
             .as_ref()
@@ -147,8 +149,8 @@ impl Rest {
         Scan::of(Table::Log, partition)
             .range(range)
             .limit(ROWS)
-            .each(store, |sort, _| {
-                places.push(keys::parse_log_sort(sort)?);
+            .each(store, |sort, value| {
+                places.push((keys::parse_log_sort(sort)?, LogRecord::read(value)?.arrived_at()));
                 Ok(ControlFlow::Continue(()))
             })?;
         Ok(places)

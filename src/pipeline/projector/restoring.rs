@@ -63,7 +63,7 @@ impl Projector {
         mut record: PurgedSaga,
     ) -> Result<RestoreOutcome, StoreError> {
         let saga = &restore.saga;
-        let mut changes = Changes::new(self.generation, Scope::All);
+        let mut changes = Changes::new(self.target(), Scope::All);
         let late = reads::deliveries(&*self.store, saga, &self.cursor)?;
         let count = i64::try_from(late.len()).unwrap_or(i64::MAX);
         changes.add(Total::Late, -count);
@@ -169,7 +169,7 @@ impl Projector {
     }
 
     fn let_show(&mut self, restore: &Restore, mut record: PurgedSaga) -> Result<RestoreOutcome, StoreError> {
-        let mut changes = Changes::new(self.generation, Scope::All);
+        let mut changes = Changes::new(self.target(), Scope::All);
         let (state, deliveries) = self.fold_restored(&restore.saga, &mut changes)?;
         changes.returned_offsets();
         let late = i64::try_from(deliveries).unwrap_or(i64::MAX) - i64::from(record.events);

@@ -18,6 +18,14 @@ settings! {
         /// Sagas whose state is kept in memory so that the next event need not read it, at most.
         #[option(Integer(1, 100_000_000))]
         pub remembered_sagas: usize = 16_384,
+        /// Whether it is kept how all sagas stood at any instant: search, statistics and census with asOf and
+        /// knownAt, stuck sagas. Another choice takes effect with the rebuild that the next start begins.
+        #[option(Switch)]
+        pub past: bool = true,
+        /// Whether it is kept what became of every offset: the ledger, its health and its metrics. Another choice
+        /// takes effect with the rebuild that the next start begins.
+        #[option(Switch)]
+        pub ledger: bool = true,
     }
 }
 

@@ -21,6 +21,12 @@ impl Past<'_> {
         self.moment.as_of.unwrap_or(Millis::LATEST_EVENT)
     }
 
+    /// The instant of which what is known now says nearly all that was known at the moment.
+    pub(super) fn base(&self) -> Millis {
+        let until = self.until();
+        self.moment.known_at.map_or(until, |known_at| until.min(known_at))
+    }
+
     /// The state that a saga had, whose state now is `whole`; `None` when it had not begun.
     pub(super) fn state(&self, saga: &SagaId, whole: &SagaState) -> Result<Option<SagaState>, QueryError> {
         let is_now = whole.updated_at <= self.until() && whole.duplicates == 0;

@@ -146,7 +146,41 @@ fn show_changes(answer: &Value) -> String {
             (!is_same).then(|| [saga_type, status.to_string(), before, after, entered, left])
         })
     });
-    table(["TYPE", "STATUS", "BEFORE", "AFTER", "ENTERED", "LEFT"], changes)
+    let changes = table(["TYPE", "STATUS", "BEFORE", "AFTER", "ENTERED", "LEFT"], changes);
+    let late = answer.get("lateEvents").map(show_late_events);
+    std::iter::once(changes)
+        .chain(late)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn show_late_events(late: &Value) -> String {
+    let events = list(&late["events"]).iter().map(|event| {
+        [
+            "sagaId",
+            "step",
+            "status",
+            "recordedAt",
+            "arrivedAt",
+            "partition",
+            "offset",
+        ]
+        .map(|name| text(&event[name]))
+    });
+    let heads = [
+        "SAGA",
+        "STEP",
+        "STATUS",
+        "HAPPENED",
+        "ARRIVED",
+        "PARTITION",
+        "OFFSET",
+    ];
+    format!(
+        "{} events arrived in between:\n{}",
+        text(&late["total"]),
+        table(heads, events)
+    )
 }
 
 fn show_series(answer: &Value) -> String {

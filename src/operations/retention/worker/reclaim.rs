@@ -23,7 +23,7 @@ impl Worker {
 
     fn reclaim(&self) -> Result<bool, StoreError> {
         let before = self.store.usage().disk_bytes;
-        for table in [Table::Log, Table::Feed] {
+        for table in [Table::Log, Table::Feed, Table::Late] {
             let needed = self.store.table_bytes(table)?;
             if self.space.free().is_some_and(|free| free < needed) {
                 tracing::warn!(

@@ -9,6 +9,7 @@ use crate::store::{ProjectionTable, keys};
 pub(super) static PROJECTION: Projection = Projection {
     name: "by_updated",
     tables: &[ProjectionTable::ByUpdated],
+    is_on: |_| true,
     change,
     sums: None,
     rebuilt: Rebuilt::WithSagas,

@@ -20,6 +20,7 @@ use hashbrown::HashMap;
 pub(super) static PROJECTION: Projection = Projection {
     name: "census",
     tables: &[ProjectionTable::Census],
+    is_on: |settings| settings.past,
     change,
     sums: Some(move_cells),
     rebuilt: Rebuilt::FromRows(ProjectionTable::ByStarted, count_row),
@@ -150,7 +151,7 @@ fn move_cells(
     if known.census.len() > REMEMBERED_CELLS {
         known.census.clear();
     }
-    let table = Table::Projection(known.generation, ProjectionTable::Census);
+    let table = Table::Projection(known.target.generation, ProjectionTable::Census);
     let mut key = Key::default();
     for ((cell, number), by) in all_levels(&mut changes.census, &mut changes.purged) {
         if by == CensusRecord::default() {

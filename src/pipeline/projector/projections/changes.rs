@@ -5,7 +5,7 @@ use super::{Cell, Change, Footprint, Leaves, PROJECTIONS, PurgedMoves, Rebuilt, 
 use crate::domain::{Millis, SagaId, SagaState, SagaType, Step};
 use crate::store::ledger::OffsetSums;
 use crate::store::records::CountRecord;
-use crate::store::{Batch, Generation, Key, ProjectionTable, Table};
+use crate::store::{Batch, Generation, KeptTables, Key, ProjectionTable, Table};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
@@ -36,6 +36,21 @@ impl TypeNames {
     }
 }
 
+/// A generation of projections, and which of their tables it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pipeline::projector) struct Target {
+    pub(in crate::pipeline::projector) generation: Generation,
+    pub(in crate::pipeline::projector) kept: KeptTables,
+}
+
+impl Target {
+    /// A generation with all tables.
+    pub(in crate::pipeline::projector) fn whole(generation: Generation) -> Self {
+        let kept = KeptTables::ALL;
+        Self { generation, kept }
+    }
+}
+
 /// Which projections changes are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pipeline::projector) enum Scope {
@@ -48,7 +63,7 @@ pub(in crate::pipeline::projector) enum Scope {
 /// The changes of one window (or of a share of it), for one generation of projections.
 #[derive(Debug)]
 pub(in crate::pipeline::projector) struct Changes {
-    generation: Generation,
+    target: Target,
     scope: Scope,
     key: Key,
     pub(in crate::pipeline::projector) rows: Batch,
@@ -66,18 +81,14 @@ pub(in crate::pipeline::projector) struct Changes {
 }
 
 impl Changes {
-    pub(in crate::pipeline::projector) fn new(generation: Generation, scope: Scope) -> Self {
-        Self::with_rows(generation, scope, Batch::new())
+    pub(in crate::pipeline::projector) fn new(target: Target, scope: Scope) -> Self {
+        Self::with_rows(target, scope, Batch::new())
     }
 
     /// The same, in the memory of an empty batch.
-    pub(in crate::pipeline::projector) fn with_rows(
-        generation: Generation,
-        scope: Scope,
-        rows: Batch,
-    ) -> Self {
+    pub(in crate::pipeline::projector) fn with_rows(target: Target, scope: Scope, rows: Batch) -> Self {
         Self {
-            generation,
+            target,
             scope,
             key: Key::default(),
             rows,
@@ -99,7 +110,7 @@ impl Changes {
 
     /// The generation that these are changes of.
     pub(in crate::pipeline::projector) fn generation(&self) -> Generation {
-        self.generation
+        self.target.generation
     }
 
     /// Records that a saga's state is `new`, where it was `old`.
@@ -127,7 +138,8 @@ impl Changes {
 
     fn change(&mut self, change: &Change<'_>) {
         for projection in PROJECTIONS {
-            if self.scope == Scope::All || matches!(projection.rebuilt, Rebuilt::WithSagas) {
+            let in_scope = self.scope == Scope::All || matches!(projection.rebuilt, Rebuilt::WithSagas);
+            if in_scope && projection.is_kept(self.target.kept) {
                 (projection.change)(self, change);
             }
         }
@@ -141,7 +153,7 @@ impl Changes {
         value: impl FnOnce(&mut Vec<u8>),
     ) {
         key(&mut self.key);
-        let table = Table::Projection(self.generation, table);
+        let table = Table::Projection(self.target.generation, table);
         self.rows.put_with(table, &self.key, value);
     }
 
@@ -149,7 +161,7 @@ impl Changes {
     pub(super) fn delete(&mut self, table: ProjectionTable, key: impl FnOnce(&mut Key)) {
         key(&mut self.key);
         self.rows
-            .delete(Table::Projection(self.generation, table), &self.key);
+            .delete(Table::Projection(self.target.generation, table), &self.key);
     }
 
     /// Moves a saga's only row in a table, unless it is the same before and after.

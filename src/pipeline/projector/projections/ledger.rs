@@ -12,6 +12,7 @@ use crate::store::{Batch, ProjectionTable, StoreError, StoreRead, Table};
 pub(super) static PROJECTION: Projection = Projection {
     name: "ledger",
     tables: &[ProjectionTable::Ledger],
+    is_on: |settings| settings.ledger,
     // A state does not tell which of its deliveries arrived when: they are counted as they are met.
     change: |_, _| {},
     sums: Some(move_offsets),
@@ -115,7 +116,7 @@ fn move_offsets(
     changes: &mut Changes,
     batch: &mut Batch,
 ) -> Result<(), StoreError> {
-    let table = Table::Projection(known.generation, ProjectionTable::Ledger);
+    let table = Table::Projection(known.target.generation, ProjectionTable::Ledger);
     let mut sums = OffsetSums::default();
     sums.absorb(&mut changes.offsets);
     sums.put(store, table, batch)

@@ -10,6 +10,7 @@ use crate::store::{Key, ProjectionTable, keys};
 pub(super) static PROJECTION: Projection = Projection {
     name: "states",
     tables: &[ProjectionTable::Instances, ProjectionTable::Timelines],
+    is_on: |_| true,
     change,
     sums: None,
     rebuilt: Rebuilt::WithSagas,

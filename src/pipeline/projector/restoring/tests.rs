@@ -111,7 +111,7 @@ impl Case {
         late.some(&mut projector);
         if !go_on() {
             // In the middle of the fold.
-            let mut changes = Changes::new(projector.generation, Scope::All);
+            let mut changes = Changes::new(projector.target(), Scope::All);
             projector.fold_restored(&self.saga, &mut changes).unwrap();
             return false;
         }
