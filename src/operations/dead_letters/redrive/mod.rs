@@ -14,6 +14,7 @@
 mod jobs;
 mod order;
 mod result;
+mod rows;
 mod runner;
 mod tally;
 #[cfg(test)]

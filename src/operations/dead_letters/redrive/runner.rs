@@ -5,7 +5,7 @@ use super::super::announce::{Announcement, announce};
 use super::super::forecast::{Forecast, Forecaster};
 use super::super::revise::{CannotRedrive, Revised, revise};
 use super::super::view;
-use super::{Redrives, jobs, tally, unended};
+use super::{Redrives, jobs, rows, tally, unended};
 use crate::domain::Position;
 use crate::failpoint;
 use crate::operations::decisions::OpsError;
@@ -400,7 +400,7 @@ impl Redrives {
     fn await_consumed(&self, number: u64) -> Result<(), Interrupted> {
         let store = &self.inner.parts.sources.store;
         let mut sent = Vec::new();
-        jobs::letters(&**store, number, None, usize::MAX, |_, record| {
+        rows::letters(&**store, number, None, usize::MAX, |_, record| {
             if let RedriveLetterRecord::Sent { partition, offset } = record {
                 sent.push(Position::new(partition, offset));
             }
@@ -437,7 +437,7 @@ impl Redrives {
     ) -> Result<Vec<Position>, StoreError> {
         let mut found = Vec::new();
         let store = &self.inner.parts.sources.store;
-        jobs::letters(&**store, number, None, usize::MAX, |letter, record| {
+        rows::letters(&**store, number, None, usize::MAX, |letter, record| {
             if wanted(&record) {
                 found.push(letter);
             }

@@ -1,7 +1,7 @@
 //! Which redrives have not ended: found without reading those that have.
 
 use super::super::asking::MAX_UNENDED;
-use super::jobs;
+use super::rows;
 use crate::store::codec::Record;
 use crate::store::records::PresenceRecord;
 use crate::store::{
@@ -59,7 +59,7 @@ pub(super) fn list_all_once(store: &SharedStore) -> Result<(), StoreError> {
         return Ok(());
     }
     let mut batch = Batch::new();
-    jobs::each_job(&**store, Direction::Forward, usize::MAX, |number, record| {
+    rows::each_job(&**store, Direction::Forward, usize::MAX, |number, record| {
         if record.ended_at.is_none() {
             add(&mut batch, number);
         }
