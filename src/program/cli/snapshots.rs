@@ -9,7 +9,7 @@ use super::query::Format;
 use crate::domain::Millis;
 use crate::operations::objects::ObjectsError;
 use crate::operations::snapshot::coverage::Finding;
-use crate::operations::snapshot::{Manifest, Progress, RestoreOptions, SnapshotError, SnapshotId, Which};
+use crate::operations::snapshot::{Manifest, RestoreOptions, SnapshotError, SnapshotId, Which};
 use crate::program::wiring::snapshots::{self, RestoreOutcome};
 use clap::{Args, Subcommand};
 use indicatif::{HumanBytes, HumanCount};

@@ -9,7 +9,7 @@ use super::request_id::RequestIds;
 use super::settings::ServerSettings;
 use super::shares::Shares;
 use crate::domain::clock::SharedClock;
-use crate::domain::{Judgement, SagaId, TimelineKey};
+use crate::domain::{Judgement, Millis, SagaId, TimelineKey};
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::DeadLetterQuery;
 use crate::pipeline::query::{

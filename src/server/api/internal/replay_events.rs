@@ -9,7 +9,7 @@ use super::super::gone::ClientGone;
 use crate::operations::dead_letters::{ReplayError, ReplayOrder, ReplayResult, ReplayStatus};
 use axum::Json;
 use axum::extract::State;
-use saga_tracker_sdk::contract::limits;
+use saga_tracker_sdk::contract::limits::MAX_ID_CHARS;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
