@@ -1,6 +1,6 @@
 use super::*;
 use crate::domain::{Event, SagaDefinitions, fold};
-use crate::store::{SharedStore, reads};
+use crate::store::SharedStore;
 use crate::testkit::{DAY, project, store, traffic};
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -3,12 +3,13 @@
 use super::super::rebuild::{self, Progress, Rebuild};
 use super::super::tests::sample;
 use super::super::*;
-use crate::domain::Millis;
+use crate::domain::{Cut, Millis, SagaDefinitions};
 use crate::pipeline::query::{Filter, LedgerRequest, Moment, Query, QueryError};
 use crate::pipeline::verify::{Verify, digest};
-use crate::store::{ProjectionTable, Table};
+use crate::store::{ProjectionTable, SharedStore, Table, reads};
 use crate::testkit::{TOPIC, append, behind, settings, store};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 const PAST: [ProjectionTable; 4] = [
     ProjectionTable::Moves,
