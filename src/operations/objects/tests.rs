@@ -91,7 +91,7 @@ fn a_folder_that_is_not_there_is_not_created() {
     };
     let told = open(&settings).unwrap_err().to_string();
     assert!(
-        told.contains("objects.url") && told.contains("no directory"),
+        told.contains("objects.url") && told.contains("not a directory"),
         "{told}"
     );
     assert!(!missing.exists());

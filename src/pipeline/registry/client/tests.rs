@@ -190,7 +190,7 @@ fn trouble_of_the_registry_is_no_answer_and_is_not_remembered() {
         );
     }
     registry.says(vec![("/schemas/ids/7", 200, "<html>please log in</html>".into())]);
-    assert!(unavailable(client.plan(7)).contains("something else than a schema"));
+    assert!(unavailable(client.plan(7)).contains("something other than a schema"));
     registry.says(vec![("/schemas/ids/7", 200, contract())]);
     assert!(client.plan(7).is_ok());
     unavailable(client_of(nobody()).plan(7));
@@ -293,7 +293,7 @@ fn a_schema_that_is_not_the_contract_is_unreadable_for_good() {
     for (id, said) in [
         (1, "of type string"),
         (2, "PROTOBUF; accepted: AVRO"),
-        (3, "no Avro schema"),
+        (3, "not an Avro schema"),
         (
             4,
             "field step is missing from the writer schema and has no default",
