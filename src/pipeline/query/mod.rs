@@ -2,16 +2,20 @@
 //!
 //! Every answer is read from one snapshot of the store, so its parts agree with each other.
 
+mod catalogue;
 mod census;
 mod counts;
+mod cycles;
 mod definitions;
 mod diff;
 mod flow;
 mod grid;
 mod history;
 mod ledger;
+mod ledger_offsets;
 mod moment;
 mod node;
+mod observed;
 mod order;
 mod outcomes;
 mod past;
@@ -41,13 +45,16 @@ use crate::store::dead_letters::{self, DeadLetterCounts};
 pub use crate::store::records::CensusRecord;
 use crate::store::stoppable::{self, Stop};
 use crate::store::{SharedStore, StoreError, reads, totals as totals_names};
+pub use catalogue::{Catalogue, CatalogueEntry, EventKind, MAX_EVENT_KINDS};
 pub use census::Census;
 pub use definitions::{DefinitionsInForce, UnnamedSteps, unnamed_steps};
 pub use diff::{Difference, MAX_ONE_SIDED};
-pub use flow::{Flow, FlowEdge, FlowRequest, FlowStep, MAX_FLOW_SAGAS};
+pub use flow::{Flow, FlowEdge, FlowStep, ServiceCycle};
 pub use history::{MAX_HISTORY_EVENTS, MAX_REMARKABLE, PastState};
 pub use ledger::{Ledger, LedgerRequest, OffsetsByClass, PartitionLedger};
+pub use ledger_offsets::{LedgerEvent, LedgerOffset, OffsetsPage, OffsetsRequest};
 pub use moment::{Deliveries, MAX_REPEATED, Moment};
+pub use observed::{FlowRequest, MAX_FLOW_SAGAS};
 pub use outcomes::{Durations, Outcomes, TypeOutcomes};
 pub use past_event::{OperatorNote, PastEvent};
 pub use saga_offsets::SagaOffset;
@@ -90,8 +97,8 @@ pub enum QueryError {
         /// How many are looked through.
         limit: u64,
     },
-    /// The flow of a period is too much for one answer.
-    #[error("the flow would be of {0}; narrow it by fromDate or toDate")]
+    /// The flow of a period, or its catalogue, is too much for one answer.
+    #[error("it would be of {0}; narrow it by sagaType, fromDate or toDate")]
     TooMuchFlow(String),
     /// Too many sagas have so many changes of status that only the log can tell what they were.
     #[error(
@@ -413,6 +420,14 @@ impl Query {
         flow::flow(&*self.store, &self.configured.definitions, request)
     }
 
+    /// Which kinds of events there are.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn catalogue(&self, request: &FlowRequest) -> Result<Catalogue, QueryError> {
+        catalogue::catalogue(&*self.store, &self.configured, request)
+    }
+
     /// The sagas that were stuck at an instant.
     ///
     /// # Errors
@@ -436,6 +451,19 @@ impl Query {
     /// [`QueryError::Store`].
     pub fn ledger(&self, request: &LedgerRequest) -> Result<Ledger, QueryError> {
         ledger::ledger(&*self.store, &self.topic, request)
+    }
+
+    /// What single offsets of the topic came to.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn ledger_offsets(&self, request: &OffsetsRequest) -> Result<OffsetsPage, QueryError> {
+        ledger_offsets::offsets(&*self.store, &self.topic, request)
+    }
+
+    /// The topic that the ledger is of.
+    pub fn topic(&self) -> &str {
+        &self.topic
     }
 
     /// Visits the deliveries of a saga behind `after` (none: from the first), in the order of the timeline. Whether

@@ -1,11 +1,12 @@
 //! `export`: takes results and event logs away from a running server, onto standard output.
 
 use super::client::{Server, ServerArgs, segment};
-use super::exit::{Failure, Outcome};
+use super::exit::{Exit, Failure, Outcome};
 use super::query::{given, moments};
 use super::{output, times};
 use crate::domain::Millis;
 use clap::{Args, ValueEnum, ValueHint};
+use std::io::{IsTerminal, stdout};
 
 /// What is taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -22,13 +23,17 @@ enum What {
     Audit,
     /// The dead letters that match, without their bytes
     DeadLetters,
+    /// What the offsets of each partition and day came to
+    Ledger,
+    /// What every offset came to
+    LedgerOffsets,
 }
 
 /// What to take away, and how.
 #[derive(Clone, Debug, Args)]
 pub(super) struct ExportArgs {
-    /// ndjson and csv for anything; ocel (OCEL 2.0, JSON) and xes for events
-    #[arg(value_parser = ["ndjson", "csv", "ocel", "xes"])]
+    /// ndjson, csv and parquet for anything; ocel (OCEL 2.0, JSON) and xes for events
+    #[arg(value_parser = ["ndjson", "csv", "parquet", "ocel", "xes"])]
     format: String,
     /// What to take away
     #[arg(long, value_enum, default_value = "events")]
@@ -45,10 +50,11 @@ pub(super) struct ExportArgs {
     /// In this status: STARTED, IN_PROGRESS, COMPLETED, FAILED or COMPENSATED
     #[arg(long, ignore_case = true, value_parser = ["STARTED", "IN_PROGRESS", "COMPLETED", "FAILED", "COMPENSATED"], hide_possible_values = true)]
     status: Option<String>,
-    /// Sagas that started (entries and letters that arrived) at or after this date or instant
+    /// Sagas that started (entries and letters that arrived) at or after this date or instant; of the ledger, the
+    /// first day
     #[arg(long, value_name = "DATE")]
     from: Option<String>,
-    /// The same, at or before
+    /// The same, at or before; of the ledger, the last day
     #[arg(long, value_name = "DATE")]
     to: Option<String>,
     /// As of this event time: an instant, a date, or e.g. "2 hours ago"; what happened later does not count
@@ -81,16 +87,28 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) fn export(args: &ExportArgs) -> Outcome {
+    if args.format == "parquet" && stdout().is_terminal() {
+        let told = "Parquet is nothing to read on a terminal; send it into a file: … > FILE";
+        return Err(Failure::new(Exit::Usage, told));
+    }
+    let is_ledger = matches!(args.of, What::Ledger | What::LedgerOffsets);
+    let (from, to) = if is_ledger {
+        ("fromDay", "toDay")
+    } else {
+        ("fromDate", "toDate")
+    };
+    let every_offset = (args.of == What::LedgerOffsets).then(|| "true".to_owned());
     let mut query: Vec<(&str, String)> = given([
         ("format", &Some(args.format.clone())),
+        ("offsets", &every_offset),
         ("orderId", &args.order),
         ("sagaType", &args.saga_type),
         (
             "status",
             &args.status.as_ref().map(|status| status.to_uppercase()),
         ),
-        ("fromDate", &args.from),
-        ("toDate", &args.to),
+        (from, &args.from),
+        (to, &args.to),
         ("limit", &args.limit.map(|limit| limit.to_string())),
         ("cursor", &args.cursor),
     ]);
@@ -112,6 +130,7 @@ fn path(args: &ExportArgs) -> Result<String, Failure> {
         What::Census => "census".to_owned(),
         What::Audit => "audit".to_owned(),
         What::DeadLetters => "dead-letters".to_owned(),
+        What::Ledger | What::LedgerOffsets => "ledger".to_owned(),
     };
     Ok(format!("/api/v1/export/{what}"))
 }
