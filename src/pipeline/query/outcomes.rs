@@ -286,7 +286,7 @@ mod tests {
     fn pairs_of_steps_without_end_are_summed_up() {
         use crate::store::codec::Record;
         use crate::store::records::TotalRecord;
-        use crate::store::{Batch, Durability, Key, ProjectionTable, Store as _, Table};
+        use crate::store::{Batch, Durability, Key, ProjectionTable, Table};
         let store = testkit::store();
         let table = Table::Projection(Generation::A, ProjectionTable::Totals);
         let (mut batch, mut key) = (Batch::new(), Key::default());
