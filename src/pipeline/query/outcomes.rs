@@ -11,7 +11,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// Pairs of steps that are told apart. Definitions have few; those that were measured once may be more.
-pub const MAX_EDGES: usize = if cfg!(test) { 2 } else { 200 };
+const MAX_EDGES: usize = if cfg!(test) { 2 } else { 200 };
 
 /// What became of the sagas of one type.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub struct Outcomes {
     pub by_type: BTreeMap<String, TypeOutcomes>,
     /// All other types together.
     pub others: TypeOutcomes,
-    /// How long it took between the pairs of steps that are measured, or were; of at most [`MAX_EDGES`].
+    /// How long it took between the pairs of steps that are measured, or were; of at most 200.
     pub edges: BTreeMap<String, Durations>,
     /// Between all other pairs together.
     pub other_edges: Durations,
