@@ -6,6 +6,7 @@
 pub mod domain;
 pub(crate) mod failpoint;
 pub mod operations;
+pub(crate) mod parquet_table;
 pub mod pipeline;
 pub mod program;
 pub mod server;

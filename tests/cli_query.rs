@@ -509,10 +509,16 @@ fn export_passes_on_what_the_server_sends() {
                   &toDate=2025-01-31&asOf=2025-02-01T00%3A00%3A00Z";
     let steps = "GET /api/v1/export/sagas/a%2Fb/steps?format=csv&cursor=1.0.2&archive=true";
     let letters = "GET /api/v1/export/dead-letters?format=ndjson&limit=5&reason=unknown_status&step=a%3Db";
+    let sagas = "GET /api/v1/export/sagas?format=parquet&status=FAILED";
+    let days = "GET /api/v1/export/ledger?format=csv&fromDay=2025-01-01&toDay=2025-01-31";
+    let offsets = "GET /api/v1/export/ledger?format=ndjson&offsets=true&cursor=1-5&partition=1";
     let server = Server::start(&[
         (events, 200, "<log>\u{1b}</log>\n"),
         (steps, 200, "id\r\n1\r\n"),
         (letters, 200, ""),
+        (sagas, 200, "PAR1\u{0}PAR1"),
+        (days, 200, "topic\r\n"),
+        (offsets, 200, "{}\n"),
     ]);
     for (arguments, printed) in [
         (
@@ -526,6 +532,12 @@ fn export_passes_on_what_the_server_sends() {
         (
             "ndjson --of dead-letters --limit 5 --where reason=unknown_status --where step=a=b",
             "",
+        ),
+        ("parquet --of sagas --status failed", "PAR1\u{0}PAR1"),
+        ("csv --of ledger --from 2025-01-01 --to 2025-01-31", "topic\r\n"),
+        (
+            "ndjson --of ledger-offsets --where partition=1 --cursor 1-5",
+            "{}\n",
         ),
     ] {
         let arguments = ["export"]
@@ -551,4 +563,78 @@ fn an_export_that_is_refused_or_makes_no_sense_says_so() {
     ] {
         assert_eq!(run(arguments, &[]).code, 2, "{arguments:?}");
     }
+}
+
+const FLOW: &str = r#"{"sagaType":"T","period":{"from":null,"to":null},"sagas":2,"events":5,"steps":[],"edges":[],"cycles":[{"services":["order","stock\u001b"],"edges":[{"from":"order","to":"stock\u001b","count":2},{"from":"stock\u001b","to":"order","count":1}]}]}"#;
+
+#[test]
+fn flow_names_the_services_that_lead_to_each_other() {
+    let without = FLOW.replace("cycles", "other");
+    let server = Server::start(&[
+        ("GET /api/v1/flow?sagaType=T", 200, FLOW),
+        ("GET /api/v1/flow?sagaType=U", 200, &without),
+    ]);
+    let ran = run(&["flow", "--type", "T", "--url", &server.url], &[]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let lines: Vec<Vec<&str>> = ran
+        .stdout
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert!(
+        lines.contains(&vec!["1", "order", "stock\\u{1b}", "2"]),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        lines.contains(&vec!["1", "stock\\u{1b}", "order", "1"]),
+        "{}",
+        ran.stdout
+    );
+    let ran = run(&["flow", "--type", "U", "--url", &server.url], &[]);
+    assert!(!ran.stdout.contains("CYCLE"), "{}", ran.stdout);
+    assert_eq!(
+        run(&["flow", "--url", &server.url], &[]).code,
+        2,
+        "a flow is of one type"
+    );
+}
+
+#[test]
+fn flow_catalogue_is_a_table_json_or_markdown() {
+    let json = r#"{"sagas":2,"events":3,"firstSeen":"2025-01-01T00:00:00Z","lastSeen":"2025-01-01T02:00:00Z","entries":[{"sagaType":"T","step":"A","service":null,"status":"FAILED","events":3,"eventsPerHour":1.5,"firstSeen":"2025-01-01T00:00:00Z","lastSeen":"2025-01-01T02:00:00Z","typeOwner":"team-a","serviceOwner":"team-a","documented":false}]}"#;
+    let asked = "GET /api/v1/flow/catalogue?sagaType=T&fromDate=2025-01-01";
+    let server = Server::start(&[
+        (asked, 200, json),
+        ("GET /api/v1/flow/catalogue?format=markdown", 200, "# Events\n"),
+    ]);
+    let of = [
+        "flow",
+        "catalogue",
+        "--type",
+        "T",
+        "--from",
+        "2025-01-01",
+        "--url",
+        &server.url,
+    ];
+    let ran = run(&of, &[]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let last: Vec<&str> = ran.stdout.lines().last().unwrap().split_whitespace().collect();
+    let expected = [
+        "T",
+        "A",
+        "-",
+        "FAILED",
+        "3",
+        "1.50",
+        "2025-01-01T02:00:00Z",
+        "team-a",
+        "no",
+    ];
+    assert_eq!(last, expected, "{}", ran.stdout);
+    let ran = run(&[&of[..], &["--json"]].concat(), &[]);
+    assert_eq!(ran.stdout, format!("{json}\n"));
+    let ran = run(&["flow", "catalogue", "--markdown", "--url", &server.url], &[]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "# Events\n"));
 }

@@ -191,6 +191,10 @@ pub fn keys(data: &[u8]) -> usize {
         keys::total_of_type(&mut key, "name", saga_type, status);
         assert_eq!(key.sort(), data);
     }
+    if let Ok((edge, bucket)) = keys::parse_total_named_bucket(data) {
+        keys::total_named_bucket(&mut key, "name", edge, bucket);
+        assert_eq!(key.sort(), data);
+    }
     if let Ok((saga_type, status, bucket)) = keys::parse_total_of_bucket(data) {
         keys::total_of_bucket(&mut key, "name", saga_type, (status, bucket));
         assert_eq!(key.sort(), data);

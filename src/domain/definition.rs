@@ -38,6 +38,10 @@ pub struct SagaDefinition {
     /// Which step must have come before which.
     #[serde(default, skip_serializing_if = "Order::is_empty")]
     pub order: Order,
+    /// Between which steps the time is measured: from a saga's first event of the one to its first event of the other,
+    /// where that one comes behind it.
+    #[serde(default, skip_serializing_if = "Order::is_empty")]
+    pub edges: Order,
     /// Further steps that are known. Only where this is given is a step that nothing here names a violation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_steps: Option<BTreeSet<String>>,
@@ -71,7 +75,7 @@ const fn default_compensation() -> u64 {
 #[serde(transparent)]
 pub struct Undone(#[serde(deserialize_with = "grammar::one_or_more")] pub BTreeSet<String>);
 
-/// Pairs of steps, the first of which must have come before the second. Pairs, or a list in order, in the file.
+/// Pairs of steps. Pairs, or a list in order, in the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Order(#[serde(deserialize_with = "grammar::pairs_or_list")] pub Vec<(String, String)>);
@@ -115,6 +119,8 @@ struct FoldRules<'d> {
     expected_steps: &'d [String],
     #[serde(skip_serializing_if = "Order::is_empty")]
     order: &'d Order,
+    #[serde(skip_serializing_if = "Order::is_empty")]
+    edges: &'d Order,
     #[serde(skip_serializing_if = "Option::is_none")]
     known_steps: Option<&'d BTreeSet<String>>,
 }
@@ -129,6 +135,7 @@ impl SagaDefinition {
             compensates: BTreeMap::new(),
             expected_steps: Vec::new(),
             order: Order::default(),
+            edges: Order::default(),
             known_steps: None,
             owner: None,
             deadline_seconds: default_deadline(),
@@ -151,6 +158,7 @@ impl SagaDefinition {
             compensates: &self.compensates,
             expected_steps: &self.expected_steps,
             order: &self.order,
+            edges: &self.edges,
             known_steps: self.known_steps.as_ref(),
         }
     }

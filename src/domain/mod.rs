@@ -10,6 +10,7 @@ pub mod clock;
 mod compensation;
 mod conformance;
 mod definition;
+mod edges;
 mod event;
 mod event_key;
 mod fold;

@@ -5,8 +5,8 @@
 //! nobody can fold those events again.
 
 use super::{
-    AnomalyKind, CompensationTimes, Event, EventRef, Millis, OrderId, Position, SagaId, SagaState,
-    SagaStatus, SagaType, StatusPath, Step,
+    AnomalyKind, CompensationTimes, Event, EventRef, Millis, OrderId, Position, SagaDefinitions, SagaId,
+    SagaState, SagaStatus, SagaType, StatusPath, Step,
 };
 use std::collections::BTreeMap;
 
@@ -29,11 +29,17 @@ pub struct Remains {
     pub last_failed_at: Option<Millis>,
     /// Events of the timeline, by status and step.
     pub processed: BTreeMap<(SagaStatus, Step), u32>,
+    /// How long it took between the pairs of steps that were measured, milliseconds.
+    pub edges: Vec<(Box<str>, u64)>,
 }
 
 impl Remains {
     /// What the saga with this state and these events in its timeline, by status and step, added.
-    pub fn of(state: &SagaState, processed: BTreeMap<(SagaStatus, Step), u32>) -> Self {
+    pub fn of(
+        state: &SagaState,
+        definitions: &SagaDefinitions,
+        processed: BTreeMap<(SagaStatus, Step), u32>,
+    ) -> Self {
         Self {
             failures: state.failures,
             compensations: state.compensations,
@@ -43,6 +49,7 @@ impl Remains {
             anomalies: state.anomalies.kept.iter().map(|anomaly| anomaly.kind).collect(),
             last_failed_at: state.last_failed_at,
             processed,
+            edges: definitions.edge_times(state),
         }
     }
 }

@@ -322,3 +322,19 @@ pub fn parse_total_of_bucket(sort: &[u8]) -> Result<(&str, SagaStatus, u8), KeyE
     let (saga_type, status) = parse_total_of_type(rest)?;
     Ok((saga_type, status, *bucket))
 }
+
+/// `totals`: a histogram bucket of a named sum.
+pub fn total_named_bucket(key: &mut Key, name: &str, member: &str, bucket: u8) {
+    total_named(key, name, member);
+    key.u8(bucket).end();
+}
+
+/// The name and bucket that a sort key of the totals stands for.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_total_named_bucket(sort: &[u8]) -> Result<(&str, u8), KeyError> {
+    let fail = || Fields::of("totals", sort).fail();
+    let (bucket, member) = sort.split_last().ok_or_else(fail)?;
+    Ok((Fields::of("totals", member).text()?, *bucket))
+}

@@ -42,11 +42,12 @@ struct RemainsRecord<'a> {
     anomalies: Vec<u8>,
     last_failed_at: Option<i64>,
     processed: Vec<(u8, &'a str, u32)>,
+    edges: Vec<(&'a str, u64)>,
 }
 
 impl<'a> Record<'a> for PurgedRecord<'a> {
     const TABLE: &'static str = "purged";
-    const FORMAT: u8 = 5;
+    const FORMAT: u8 = 6;
 }
 
 impl<'a> PurgedRecord<'a> {
@@ -87,6 +88,11 @@ impl<'a> PurgedRecord<'a> {
                     .processed
                     .iter()
                     .map(|((status, step), count)| (status.tag(), step.as_str(), *count))
+                    .collect(),
+                edges: remains
+                    .edges
+                    .iter()
+                    .map(|(edge, millis)| (&**edge, *millis))
                     .collect(),
             },
             restored: purged.restored.map(|(decision, at)| (decision, at.0)),
@@ -156,6 +162,11 @@ impl RemainsRecord<'_> {
             processed: processed
                 .map(|(tag, step, count)| Ok(((status(tag, "purged")?, Step::new(step)), count)))
                 .collect::<Result<_, StoreError>>()?,
+            edges: self
+                .edges
+                .into_iter()
+                .map(|(edge, millis)| (edge.into(), millis))
+                .collect(),
         })
     }
 }

@@ -31,6 +31,10 @@ pub const ENTERED: &str = "entered";
 pub const OUTCOME_BUCKETS: &str = "outcome_buckets";
 /// Totals, by saga type and status: sum of those times, milliseconds.
 pub const OUTCOME_MILLIS: &str = "outcome_millis";
+/// Totals, by pair of steps and bucket: times from the one to the other.
+pub const EDGE_BUCKETS: &str = "edge_buckets";
+/// Totals, named by pair of steps: sum of those times, milliseconds.
+pub const EDGE_MILLIS: &str = "edge_millis";
 
 /// Totals: sagas whose events were purged and not restored.
 pub const PURGED_SAGAS: &str = "purged_sagas";
@@ -40,7 +44,7 @@ pub const PURGED_EVENTS: &str = "purged_events";
 pub const LATE: &str = "late";
 
 /// The totals that are counters: whoever reads them must not see them fall.
-pub const COUNTERS: [&str; 12] = [
+pub const COUNTERS: [&str; 14] = [
     FAILED,
     COMPENSATED,
     COMPENSATION_BUCKETS,
@@ -53,6 +57,8 @@ pub const COUNTERS: [&str; 12] = [
     ENTERED,
     OUTCOME_BUCKETS,
     OUTCOME_MILLIS,
+    EDGE_BUCKETS,
+    EDGE_MILLIS,
 ];
 
 /// All others: they go both ways, or are none of sagas and events.

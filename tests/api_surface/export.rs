@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Two sagas of one order, one of which has hostile texts, and many ordinary ones behind them.
-fn shop(others: u64) -> Vec<Event> {
+pub(crate) fn shop(others: u64) -> Vec<Event> {
     use SagaStatus::{Completed, Failed, InProgress, Started};
     let mut events = vec![
         event("=1+1", 0, 0, "ORDER_CREATED", Started),

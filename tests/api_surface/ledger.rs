@@ -5,9 +5,12 @@ use axum::http::StatusCode;
 use saga_tracker::domain::{Event, Millis, Position, SagaStatus};
 use saga_tracker::store::codec::Record;
 use saga_tracker::store::ledger::OffsetSums;
-use saga_tracker::store::records::{OffsetClass, OffsetRecord};
+use saga_tracker::store::records::{FeedRecord, GapKind, GapRecord, LogRecord, OffsetClass, OffsetRecord};
 use saga_tracker::store::{Batch, Durability, Key, Table, keys};
 use serde_json::json;
+use std::ops::ControlFlow;
+
+const DAY: i64 = 24 * 3_600_000;
 
 /// Two events, one of which came twice, and a change by an operator.
 fn deliveries() -> Vec<Event> {
@@ -31,7 +34,7 @@ fn accounted(surface: &Surface, events: &[Event]) {
         sums.add(0, event.arrived_at, OffsetClass::Logged, 1);
     }
     sums.add(0, Millis(START), OffsetClass::DeadLetter, 1);
-    sums.add(0, Millis(START + 24 * 3_600_000), OffsetClass::Unexplained, 3);
+    sums.add(0, Millis(START + DAY), OffsetClass::Unexplained, 3);
     sums.put(&*surface.store, Table::Accounted, &mut rows).unwrap();
     keys::offsets(&mut key, TOPIC, 0);
     let offsets = OffsetRecord {
@@ -40,6 +43,57 @@ fn accounted(surface: &Surface, events: &[Event]) {
     };
     rows.put(Table::Offsets, &key, &offsets.to_bytes());
     surface.store.write(&rows, Durability::Process).unwrap();
+}
+
+/// What ingest keeps beside the log: that the first so many offsets were logged, then a dead letter, and then a gap of
+/// a thousand.
+pub(crate) fn account_for(surface: &Surface, logged: u64) {
+    let (mut rows, mut key, mut sums) = (Batch::new(), Key::default(), OffsetSums::default());
+    surface
+        .store
+        .scan_table(Table::Log, &mut |saga, sort, value| {
+            let (saga_id, place) = (
+                keys::parse_text("log", saga).unwrap(),
+                keys::parse_log_sort(sort).unwrap(),
+            );
+            let (recorded_at, position) = (place.recorded_at.0, place.position);
+            put_feed(
+                &mut rows,
+                position.offset,
+                &FeedRecord::Logged { saga_id, recorded_at },
+            );
+            let arrived_at = LogRecord::read(value).unwrap().arrived_at();
+            sums.add(0, arrived_at, OffsetClass::Logged, 1);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    put_feed(&mut rows, logged, &FeedRecord::DeadLetter);
+    sums.add(0, Millis(START), OffsetClass::DeadLetter, 1);
+    let next = logged + 1_001;
+    put_feed(&mut rows, logged + 1, &FeedRecord::Gap { next });
+    let gap = GapRecord {
+        next,
+        kind: GapKind::Expired as u8,
+        broker_low: next,
+        arrived_at: START,
+    };
+    keys::gap(&mut key, Position::new(0, logged + 1));
+    rows.put(Table::Gaps, &key, &gap.to_bytes());
+    sums.add(0, Millis(START + DAY), OffsetClass::Expired, 1_000);
+    sums.put(&*surface.store, Table::Accounted, &mut rows).unwrap();
+    keys::offsets(&mut key, TOPIC, 0);
+    let offsets = OffsetRecord {
+        next,
+        ..OffsetRecord::default()
+    };
+    rows.put(Table::Offsets, &key, &offsets.to_bytes());
+    surface.store.write(&rows, Durability::Process).unwrap();
+}
+
+fn put_feed(rows: &mut Batch, offset: u64, entry: &FeedRecord<'_>) {
+    let mut key = Key::default();
+    keys::by_offset(&mut key, Position::new(0, offset));
+    rows.put(Table::Feed, &key, &entry.to_bytes());
 }
 
 #[tokio::test]

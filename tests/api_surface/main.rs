@@ -11,6 +11,7 @@ mod background;
 mod bounds;
 mod connections;
 mod export;
+mod export_tables;
 mod gated;
 mod health;
 mod ledger;

@@ -72,7 +72,83 @@ async fn the_flow_has_counts_and_times_of_each_pair_of_steps() {
         "p50Seconds": 1.0, "p95Seconds": 2.0, "p99Seconds": 2.0,
     });
     assert_eq!(reserved, &expected);
+    assert_eq!(flow["cycles"], json!([]));
     let refused = surface.get("/api/v1/flow?sagaType=ORDER_CREATION&limit=3").await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
     assert!(refused.text().contains("4 sagas"), "{}", refused.text());
+}
+
+/// Two services that answer each other, and one behind them.
+fn choreography() -> Surface {
+    let mut events = vec![
+        event("one", 0, 0, "ORDER_CREATED", Started),
+        event("one", 1, 1_000, "STOCK_RESERVED", InProgress),
+        event("one", 2, 3_600_000, "ORDER_CONFIRMED", Completed),
+        event("one", 3, 3_600_000, "MAIL|SENT", Completed),
+        event("two", 4, 7_200_000, "ORDER_CREATED", Started),
+    ];
+    let services = ["order", "stock", "order", "mail", "order"];
+    for (event, service) in events.iter_mut().zip(services) {
+        event.producer_service = Some(service.into());
+    }
+    Surface::over(&events)
+}
+
+#[tokio::test]
+async fn services_that_lead_to_each_other_are_named_with_the_edges_that_make_the_cycle() {
+    let flow = ask(&choreography(), "/api/v1/flow?sagaType=ORDER_CREATION").await;
+    let expected = json!([{
+        "services": ["order", "stock"],
+        "edges": [
+            {"from": "order", "to": "stock", "count": 1},
+            {"from": "stock", "to": "order", "count": 1},
+        ],
+    }]);
+    assert_eq!(flow["cycles"], expected);
+}
+
+#[tokio::test]
+async fn the_catalogue_tells_each_kind_of_event_as_json_and_as_markdown() {
+    let surface = choreography();
+    let catalogue = ask(&surface, "/api/v1/flow/catalogue").await;
+    assert_eq!(
+        (&catalogue["sagas"], &catalogue["events"]),
+        (&json!(2), &json!(5))
+    );
+    let entries = catalogue["entries"].as_array().unwrap();
+    assert_eq!(entries.len(), 4);
+    let created = entries
+        .iter()
+        .find(|entry| entry["step"] == "ORDER_CREATED")
+        .unwrap();
+    let expected = json!({
+        "sagaType": "ORDER_CREATION", "step": "ORDER_CREATED", "service": "order", "status": "STARTED", "events": 2,
+        "eventsPerHour": 1.0, "firstSeen": Millis(START).to_string(),
+        "lastSeen": Millis(START + 7_200_000).to_string(), "typeOwner": null, "serviceOwner": null,
+        "documented": created["documented"],
+    });
+    assert_eq!(created, &expected);
+    let confirmed = entries
+        .iter()
+        .find(|entry| entry["step"] == "ORDER_CONFIRMED")
+        .unwrap();
+    assert_eq!(confirmed["documented"], true);
+    let mail = entries.iter().find(|entry| entry["service"] == "mail").unwrap();
+    assert_eq!(mail["documented"], false);
+
+    let page = surface.get("/api/v1/flow/catalogue?format=markdown").await;
+    assert_eq!(page.header("content-type"), "text/markdown; charset=utf-8");
+    let lines: Vec<&str> = page.text().lines().collect();
+    assert_eq!(lines.len(), 4 + 2 + entries.len(), "{lines:#?}");
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("| MAIL\\|SENT | mail | COMPLETED | 1 |")),
+        "{lines:#?}"
+    );
+    let none = ask(&surface, "/api/v1/flow/catalogue?sagaType=NONE").await;
+    assert_eq!((&none["entries"], &none["firstSeen"]), (&json!([]), &Value::Null));
+    let refused = surface.get("/api/v1/flow/catalogue?limit=1").await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert!(refused.text().contains("2 sagas"), "{}", refused.text());
 }

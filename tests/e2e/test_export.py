@@ -1,9 +1,10 @@
-"""Results and event logs taken away: tables agree with the oracle, and process-mining tools read the logs.
+"""Results and event logs taken away: tables agree with the oracle, DuckDB reads them, process-mining tools the logs.
 
 pm4py (AGPL) is a tool of these tests alone: nothing of it is part of the product.
 """
 
 import csv
+import datetime
 import importlib
 import io
 import json
@@ -12,6 +13,7 @@ from collections import Counter
 from itertools import pairwise
 from urllib.parse import quote
 
+import duckdb
 import pytest
 import requests
 
@@ -162,6 +164,139 @@ def test_dead_letters_and_the_audit_log_are_exported(shop):
     entries = shop.api.json("/api/v1/audit", size=100)["content"]
     assert entries and shop.rows("audit") == entries
     assert [line["hash"] for line in shop.lines("audit")] == [entry["hash"] for entry in entries]
+
+
+TABLES = {
+    "sagas": {"sort": "updatedAt,desc"},
+    "events": {},
+    "census": {},
+    "audit": {},
+    "dead-letters": {},
+    "ledger": {},
+    "ledger offsets": {"offsets": "true"},
+}
+
+
+def parquet(shop, tmp_path, what, **params):
+    """The types and rows of a table as another reader finds them; instants in milliseconds."""
+    file = tmp_path / "table.parquet"
+    file.write_bytes(shop.take(what, format="parquet", **params).content)
+    with duckdb.connect() as db:
+        table = db.sql(f"select * from read_parquet('{file}')")
+        types = dict(zip(table.columns, map(str, table.types), strict=True))
+        columns = [f'epoch_ms("{name}")' if is_time(kind) else f'"{name}"' for name, kind in types.items()]
+        found = table.select(*map(duckdb.SQLExpression, columns)).fetchall()
+        return types, [dict(zip(types, row, strict=True)) for row in found]
+
+
+def is_time(kind):
+    return kind.startswith("TIMESTAMP")
+
+
+def told(row, name, kind):
+    """A value of NDJSON as another reader has it: lists and objects are text."""
+    value = row.get(name)
+    if value is None:
+        return None
+    if is_time(kind):
+        return checks.millis(value)
+    if kind == "DATE":
+        return datetime.date.fromisoformat(value)
+    return plain(json.dumps(value) if isinstance(value, list | dict) else value)
+
+
+def plain(value):
+    """JSON inside of a text without its spaces."""
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        try:
+            return json.dumps(json.loads(value))
+        except ValueError:
+            return value
+    return value
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_duckdb_reads_the_rows_of_ndjson_from_parquet(shop, tmp_path, table):
+    what = table.split()[0]
+    if table == "audit":
+        shop.api.request("PATCH", "/internal/v1/sagas/nobody/status", json={"status": "FAILED", "reason": "=1+1"})
+    rows = shop.rows(what, **TABLES[table])
+    types, found = parquet(shop, tmp_path, what, **TABLES[table])
+    assert len(found) == len(rows) > 0
+    for row, other in zip(rows, found, strict=True):
+        assert {name: plain(value) for name, value in other.items()} == {
+            name: told(row, name, kind) for name, kind in types.items()
+        }
+    times = {name for name, kind in types.items() if is_time(kind)}
+    numbers = {name for name, kind in types.items() if kind == "BIGINT"}
+    expected = {
+        "sagas": ({"startedAt", "updatedAt", "statusSince"}, {"stepCount", "duplicates"}),
+        "events": ({"recordedAt", "arrivedAt"}, {"id", "partition", "offset"}),
+        "census": ({"asOf", "knownAt"}, {"standing", "entered", "left"}),
+        "audit": ({"at"}, {"number"}),
+        "dead-letters": ({"arrivedAt"}, {"partition", "offset", "bytes"}),
+        "ledger": (set(), {"partition", "offsets", "applied", "unexplained"}),
+        "ledger offsets": ({"arrivedAt", "recordedAt"}, {"partition", "offset", "offsets", "decision"}),
+    }[table]
+    assert expected[0] <= times and expected[1] <= numbers, types
+
+
+def test_parquet_is_taken_in_files_behind_each_others_cursor(shop, tmp_path):
+    whole = [row["sagaId"] for row in shop.rows("sagas")]
+    found, cursor = [], {}
+    while cursor is not None:
+        _, rows = parquet(shop, tmp_path, "sagas", limit=123, **cursor)
+        found += [row["sagaId"] for row in rows]
+        last = rows[-1]["nextCursor"] if rows else None
+        cursor = {"cursor": last} if last else None
+    assert found == whole
+
+
+def test_the_ledger_is_exported_by_day_and_by_offset(shop):
+    total = shop.api.json("/api/v1/ledger")["total"]
+    days = shop.rows("ledger")
+    assert sum(day["offsets"] for day in days) == total["offsets"] and all(day["day"] for day in days)
+    offsets = shop.rows("ledger", offsets="true")
+    counts = Counter()
+    for row in offsets:
+        counts[row["class"]] += row["offsets"]
+    names = {"dead_letter": "deadLetter"}
+    assert {names.get(c, c): n for c, n in counts.items()} == {
+        name: total[name] for name in ("applied", "duplicate", "operator", "deadLetter") if total[name]
+    }
+    timelines = {event.position for saga in shop.truth.sagas.values() for event in saga.timeline}
+    assert {(row["partition"], row["offset"]) for row in offsets if row["class"] == "applied"} == timelines
+    letters = {(row["partition"], row["offset"]) for row in offsets if row["class"] == "dead_letter"}
+    assert letters == {letter.position for letter in shop.truth.dead_letters}
+    lines = shop.lines("ledger", offsets="true", partition=0)
+    assert [int(line["offset"]) for line in lines] == [r["offset"] for r in offsets if r["partition"] == 0]
+
+
+def cut_off(shop, what, after, **params):
+    """What a client has whose connection broke after so many bytes."""
+    found = b""
+    address = f"{shop.tracker.url}/api/v1/export/{what}"
+    with requests.get(address, params={"format": "ndjson", **params}, stream=True, timeout=30) as answer:
+        for part in answer.iter_content(1_000):
+            found += part
+            if len(found) >= after:
+                break
+    complete = found[: found.rfind(b"\n") + 1].decode().split("\n")[:-1]
+    return [json.loads(line) for line in complete]
+
+
+@pytest.mark.parametrize("what", ["sagas", "events", "ledger"])
+def test_who_was_cut_off_goes_on_behind_the_last_cursor(shop, what):
+    params = {"offsets": "true"} if what == "ledger" else {}
+    without = [{k: v for k, v in row.items() if k != "nextCursor"} for row in shop.rows(what, **params)]
+    size = sum(len(json.dumps(row)) for row in without)
+    for share in (0.1, 0.5, 0.9):
+        rows = cut_off(shop, what, size * share, **params)
+        marked = [n for n, row in enumerate(rows) if row.get("nextCursor")]
+        kept = rows[: marked[-1] + 1] if marked else []
+        more = {"cursor": kept[-1]["nextCursor"]} if kept else {}
+        kept += shop.rows(what, **params, **more)
+        assert [{k: v for k, v in row.items() if k != "nextCursor"} for row in kept] == without
 
 
 def directly_follows(sagas):

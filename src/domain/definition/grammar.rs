@@ -1,7 +1,7 @@
 //! What a definitions file may say, and what is wrong with one.
 
 use super::roles::covers;
-use super::{SagaDefinition, SagaDefinitions};
+use super::{Order, SagaDefinition, SagaDefinitions};
 use crate::domain::SagaStatus;
 use saga_tracker_sdk::contract::limits::MAX_STEP_CHARS;
 use serde::{Deserialize, Deserializer};
@@ -9,6 +9,9 @@ use std::collections::BTreeSet;
 
 /// At most so many steps and patterns a definition may name: states count each of them.
 pub(super) const MAX_STEPS: usize = 200;
+
+/// At most so many pairs of steps may be measured: each is a label of a metric.
+pub(super) const MAX_EDGES: usize = 50;
 
 /// Why a definitions file was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -103,6 +106,7 @@ impl Checked<'_> {
         self.aliases();
         self.compensations();
         self.order();
+        self.edges();
         self.rest();
     }
 
@@ -178,6 +182,22 @@ impl Checked<'_> {
         }
     }
 
+    fn edges(&mut self) {
+        let pairs = &self.definition.edges.0;
+        for (from, to) in pairs {
+            if covers(from, to) || covers(to, from) {
+                self.fault(
+                    "edges",
+                    format!("from {from:?} to {to:?}; accepted: two different steps"),
+                );
+            }
+        }
+        if pairs.len() > MAX_EDGES {
+            let found = format!("{} pairs of steps; accepted: up to {MAX_EDGES}", pairs.len());
+            self.fault("edges", found);
+        }
+    }
+
     fn rest(&mut self) {
         let unknown = |status: &&String| status.parse::<SagaStatus>().is_err();
         for status in self.definition.retention_days.keys().filter(unknown) {
@@ -199,7 +219,6 @@ impl Checked<'_> {
 fn named(definition: &SagaDefinition) -> impl Iterator<Item = (&'static str, &str)> {
     let under = |key: &'static str| move |name| (key, name);
     let compensates = &definition.compensates;
-    let pairs = &definition.order.0;
     let listed = [
         ("completing_steps", &definition.completing_steps),
         ("failing_steps", &definition.failing_steps),
@@ -212,13 +231,13 @@ fn named(definition: &SagaDefinition) -> impl Iterator<Item = (&'static str, &st
         .chain(known)
         .chain(compensates.keys().chain(undone).map(under("compensates")))
         .chain(definition.expected_steps.iter().map(under("expected_steps")))
-        .chain(
-            pairs
-                .iter()
-                .flat_map(|(before, after)| [before, after])
-                .map(under("order")),
-        )
+        .chain(of_pairs(&definition.order).map(under("order")))
+        .chain(of_pairs(&definition.edges).map(under("edges")))
         .map(|(key, name): (_, &String)| (key, name.as_str()))
+}
+
+fn of_pairs(pairs: &Order) -> impl Iterator<Item = &String> {
+    pairs.0.iter().flat_map(|(before, after)| [before, after])
 }
 
 /// Why a text is no name of a step and no pattern.

@@ -1,6 +1,6 @@
 //! Which part each step plays in a definition, worked out once: the fold asks for every event.
 
-use super::SagaDefinition;
+use super::{Order, SagaDefinition};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::collections::BTreeSet;
@@ -60,6 +60,8 @@ pub struct Roles {
     pub expected: Vec<Named>,
     /// Pairs, the first of which must have come before the second.
     pub order: Vec<(Named, Named)>,
+    /// Pairs between which the time is measured.
+    pub edges: Vec<(Named, Named)>,
 }
 
 impl Roles {
@@ -111,10 +113,8 @@ impl Roles {
             .iter()
             .map(|step| roles.named(step))
             .collect();
-        let order = definition.order.0.iter();
-        roles.order = order
-            .map(|(before, after)| (roles.named(before), roles.named(after)))
-            .collect();
+        roles.order = roles.pairs(&definition.order);
+        roles.edges = roles.pairs(&definition.edges);
         roles
     }
 
@@ -163,6 +163,13 @@ impl Roles {
         }
     }
 
+    fn pairs(&self, of: &Order) -> Vec<(Named, Named)> {
+        let pairs = of.0.iter();
+        pairs
+            .map(|(before, after)| (self.named(before), self.named(after)))
+            .collect()
+    }
+
     fn numbers(&self, which: impl Fn(&str) -> bool) -> Vec<u16> {
         let all = (0..).zip(&self.counted);
         all.filter(|(_, step)| which(step))
@@ -208,7 +215,7 @@ impl Roles {
 /// The steps and patterns that are counted.
 fn counted(definition: &SagaDefinition) -> impl Iterator<Item = &str> {
     let undone = definition.compensates.values().flat_map(|done| &done.0);
-    let order = definition.order.0.iter();
+    let pairs = definition.order.0.iter().chain(&definition.edges.0);
     definition
         .completing_steps
         .iter()
@@ -216,7 +223,7 @@ fn counted(definition: &SagaDefinition) -> impl Iterator<Item = &str> {
         .chain(definition.compensates.keys())
         .chain(undone)
         .chain(&definition.expected_steps)
-        .chain(order.flat_map(|(before, after)| [before, after]))
+        .chain(pairs.flat_map(|(before, after)| [before, after]))
         .map(String::as_str)
 }
 

@@ -270,3 +270,39 @@ fn the_built_in_definitions_have_no_fault_and_read_back_from_their_rules() {
     let text = toml::to_string(&built_in).unwrap();
     assert_eq!(SagaDefinitions::from_toml(&text).unwrap(), built_in);
 }
+
+#[test]
+fn pairs_of_steps_to_measure_are_read_and_are_rules_of_the_fold() {
+    let of = |edges: &str| {
+        let text = format!("[types.T]\ncompleting_steps = [\"DONE\"]\nedges = {edges}\n");
+        SagaDefinitions::from_toml(&text)
+    };
+    let measured = of("[[\"A\", \"B\"], [\"B\", \"C*\"]]").unwrap();
+    assert_eq!(of("[\"A\", \"B\", \"C*\"]").unwrap(), measured);
+    let rules = measured.fold_rules();
+    assert_eq!(
+        SagaDefinitions::of_fold_rules(&rules).unwrap().fold_rules(),
+        rules
+    );
+    let without = SagaDefinitions::from_toml("[types.T]\ncompleting_steps = [\"DONE\"]\n").unwrap();
+    assert_ne!(rules, without.fold_rules());
+    assert!(
+        !without.fold_rules().contains("edges"),
+        "stores in use need no rebuild"
+    );
+    for (wrong, told) in [
+        ("[[\"A\", \"A\"]]", "types.T.edges: from \"A\" to \"A\""),
+        ("[[\"A*\", \"AB\"]]", "accepted: two different steps"),
+        ("[[\"\", \"A\"]]", "types.T.edges: \"\" names no step"),
+        ("\"A>B\"", "accepted: a list of steps"),
+    ] {
+        let refused = of(wrong).unwrap_err().to_string();
+        assert!(refused.contains(told), "{wrong}: {refused}");
+    }
+    let pairs: Vec<String> = (0..51).map(|n| format!("[\"A{n}\", \"B{n}\"]")).collect();
+    let refused = of(&format!("[{}]", pairs.join(", "))).unwrap_err().to_string();
+    assert!(
+        refused.contains("51 pairs of steps; accepted: up to 50"),
+        "{refused}"
+    );
+}

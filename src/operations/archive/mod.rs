@@ -24,7 +24,7 @@ pub use upload::Upload;
 pub use write::Writer;
 
 use crate::operations::objects::ObjectsError;
-use parquet::errors::ParquetError;
+use crate::parquet_table::ParquetError;
 use std::io;
 
 /// The folder that everything is in.

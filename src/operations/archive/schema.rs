@@ -1,13 +1,11 @@
 //! The columns. Added to, never changed: files of years ago are read beside those of today.
 
-use super::ArchiveError;
 use crate::domain::{Event, MetadataForm, Millis, Position, SagaId, SagaState};
+use crate::parquet_table::Cell;
 use parquet::record::{Field, Row};
-use parquet::schema::parser::parse_message_type;
-use parquet::schema::types::TypePtr;
-use std::sync::Arc;
 
-const MESSAGE: &str = "
+/// The schema of every file.
+pub(super) const MESSAGE: &str = "
 message saga_event {
   required binary saga_id (STRING);
   required binary order_id (STRING);
@@ -36,25 +34,11 @@ message saga_event {
 }
 ";
 
-/// The schema of every file.
-pub(super) fn schema() -> Result<TypePtr, ArchiveError> {
-    Ok(Arc::new(parse_message_type(MESSAGE)?))
-}
-
 /// One row: a delivery, its saga's final state, and its place in the timeline (none for a duplicate).
 pub(super) struct Line<'e> {
     pub(super) event: &'e Event,
     pub(super) state: &'e SagaState,
     pub(super) number: Option<i32>,
-}
-
-/// What a column holds.
-pub(super) enum Cell<'e> {
-    Text(&'e str),
-    MaybeText(Option<&'e str>),
-    Long(i64),
-    Int(i32),
-    MaybeInt(Option<i32>),
 }
 
 /// The cells of a row, in the order of the columns.

@@ -53,7 +53,7 @@ fn add<W: io::Write + Send>(file: &mut Writer<W>, saga: &ArchivedSaga) -> RowGro
     file.begin(&saga.state).unwrap();
     for event in own {
         let stands = standing.contains(&event.position);
-        file.add(event, stands).unwrap();
+        file.add(&event, stands).unwrap();
     }
     file.end()
 }
@@ -339,7 +339,7 @@ fn a_large_saga_is_written_and_read_one_row_group_at_a_time() {
         if most_rows == 0 {
             out.begin(&sagas[1].state).unwrap();
         }
-        out.add(event.clone(), true).unwrap();
+        out.add(event, true).unwrap();
         most_rows = most_rows.max(out.held_rows());
     }
     assert_eq!(most_rows, 4_096);
@@ -380,7 +380,7 @@ fn much_metadata_ends_a_row_group_too() {
     for _ in 0..9 {
         let mut event = saga.events[0].clone();
         event.metadata = Some("x".repeat(1 << 20).into());
-        file.add(event, true).unwrap();
+        file.add(&event, true).unwrap();
         assert!(file.held_rows() <= 4);
     }
     assert_eq!(file.end(), RowGroups { first: 0, count: 3 });

@@ -84,7 +84,7 @@ pub(super) fn write_all<W: Write + Send>(
         let mut failed = None;
         file.begin(state)?;
         timelines::each_row_marked(snapshot, generation, saga, cut, |place, row, stands| {
-            failed = file.add(reads::event(saga, place, row)?, stands).err();
+            failed = file.add(&reads::event(saga, place, row)?, stands).err();
             Ok(if failed.is_some() {
                 ControlFlow::Break(())
             } else {

@@ -85,7 +85,7 @@ impl Projector {
             vec![arrivals],
             &mut changes,
             |saga, before, state, changes| {
-                changes.replace(&saga, before.as_ref(), &state);
+                changes.replace(&saga, before.as_ref(), (&state, &self.definitions));
             },
         )?;
         changes.returned_offsets();
@@ -176,7 +176,7 @@ impl Projector {
         changes.add(Total::Late, -late);
         changes.purged(&record, -1);
         if let Some(state) = state {
-            changes.replace(&restore.saga, None, &state);
+            changes.replace(&restore.saga, None, (&state, &self.definitions));
         }
         record.restored = Some((restore.decision, restore.at));
         put_record(&mut changes.rows, &restore.saga, &record);

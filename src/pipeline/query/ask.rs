@@ -1,13 +1,13 @@
 //! Whom to ask: every question, and who answers it.
 
 use super::{
-    Census, DefinitionsInForce, Deliveries, Filter, Flow, FlowRequest, GapCounts, LateEvents, Ledger,
-    LedgerRequest, Moment, Outcomes, PurgedView, QueryError, SagaOffset, SagaView, SearchPage, SearchRequest,
-    Statistics, StuckPage, StuckRequest, Timeline, TimelineStep, Totals,
+    Catalogue, Census, DefinitionsInForce, Deliveries, Filter, Flow, FlowRequest, GapCounts, LateEvents,
+    Ledger, LedgerRequest, Moment, OffsetsPage, OffsetsRequest, Outcomes, PurgedView, QueryError, SagaOffset,
+    SagaView, SearchPage, SearchRequest, Statistics, StuckPage, StuckRequest, Timeline, TimelineStep, Totals,
 };
 use super::{
-    census, definitions, flow, late_events, ledger, outcomes, saga, saga_offsets, search, statistics,
-    stuck_sagas, totals,
+    catalogue, census, definitions, flow, late_events, ledger, ledger_offsets, outcomes, saga, saga_offsets,
+    search, statistics, stuck_sagas, totals,
 };
 use crate::domain::{Judgement, Millis, SagaDefinitions, SagaId, TimelineKey};
 use crate::store::dead_letters::{self, DeadLetterCounts};
@@ -146,6 +146,14 @@ impl Query {
         flow::flow(&*self.store, &self.configured.definitions, request)
     }
 
+    /// Which kinds of events there are.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn catalogue(&self, request: &FlowRequest) -> Result<Catalogue, QueryError> {
+        catalogue::catalogue(&*self.store, &self.configured, request)
+    }
+
     /// The sagas that were stuck at an instant.
     ///
     /// # Errors
@@ -183,6 +191,19 @@ impl Query {
     /// [`QueryError::Store`].
     pub fn ledger(&self, request: &LedgerRequest) -> Result<Ledger, QueryError> {
         ledger::ledger(&*self.store, &self.topic, request)
+    }
+
+    /// What single offsets of the topic came to.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn ledger_offsets(&self, request: &OffsetsRequest) -> Result<OffsetsPage, QueryError> {
+        ledger_offsets::offsets(&*self.store, &self.topic, request)
+    }
+
+    /// The topic that the ledger is of.
+    pub fn topic(&self) -> &str {
+        &self.topic
     }
 
     /// Visits the deliveries of a saga behind `after` (none: from the first), in the order of the timeline. Whether

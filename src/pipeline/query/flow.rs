@@ -1,40 +1,20 @@
 //! The flow that was observed: which step followed which in the sagas of a type that started in a period, how often,
-//! and how long after. Read from the log, saga by saga; nothing is sampled, what is too much is refused.
+//! and how long after; and which services went in circles.
 
-use super::search::{basis, streams};
-use super::seek::Seek;
-use super::trees::{Row, Span, Trees};
-use super::walk::Walk;
-use super::{Basis, Filter, QueryError};
-use crate::domain::{Cut, EventRef, Millis, SagaDefinitions, SagaId, SagaState, SagaType};
-use crate::store::keys::Tree;
-use crate::store::{Store, StoreError, reads, timelines};
+use super::observed::{self, FlowRequest, Visit};
+use super::search::basis;
+use super::trees::Trees;
+use super::{Basis, QueryError, cycles};
+use crate::domain::{EventRef, Millis, SagaDefinitions, SagaState};
+use crate::store::{Store, reads};
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 
-/// Sagas of one answer, at most.
-pub const MAX_FLOW_SAGAS: u64 = 20_000;
-/// Their deliveries.
-const MAX_EVENTS: u64 = if cfg!(test) { 500 } else { 1_000_000 };
 /// Different pairs of steps.
 const MAX_EDGES: usize = if cfg!(test) { 40 } else { 2_000 };
+/// Different pairs of services.
+const MAX_SERVICE_EDGES: usize = if cfg!(test) { 30 } else { 1_000 };
 /// Services that are told apart for each step.
 const MAX_SERVICES: usize = 50;
-/// States that are read at once.
-const STATES: usize = 500;
-
-/// Whose flow is asked for.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FlowRequest {
-    /// Of sagas of this type.
-    pub saga_type: SagaType,
-    /// Started at or after.
-    pub from: Option<Millis>,
-    /// Started at or before.
-    pub to: Option<Millis>,
-    /// At most so many of them.
-    pub limit: u64,
-}
 
 /// Which step followed which.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,6 +27,8 @@ pub struct Flow {
     pub steps: BTreeMap<String, FlowStep>,
     /// Each pair of steps of which the second came next behind the first.
     pub edges: BTreeMap<(String, String), FlowEdge>,
+    /// Services that lead to each other.
+    pub cycles: Vec<ServiceCycle>,
     /// What it was read from.
     pub basis: Basis,
 }
@@ -72,6 +54,15 @@ pub struct FlowStep {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FlowEdge(Vec<u64>);
 
+/// Services each of which leads to each other, over events that came next behind one of theirs: as many as there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceCycle {
+    /// Their names.
+    pub services: Vec<String>,
+    /// How often an event of the second came next behind one of the first, of the pairs among them.
+    pub edges: BTreeMap<(String, String), u64>,
+}
+
 impl FlowEdge {
     /// How often it did.
     pub fn count(&self) -> u64 {
@@ -96,98 +87,79 @@ pub(super) fn flow(
         generation: reads::active_generation(&*snapshot)?,
     };
     let (cursor, rules) = basis(trees, definitions)?;
-    let rows = sagas(trees, request)?;
-    let mut flow = Flow {
-        sagas: rows.len() as u64,
-        basis: Basis::of(cursor.clone(), &rules),
-        ..Flow::default()
-    };
-    let mut deliveries = 0;
-    for some in rows.chunks(STATES) {
-        let ids: Vec<SagaId> = some.iter().map(|(_, saga)| saga.clone()).collect();
-        let states = reads::instances(trees.store, trees.generation, &ids)?;
-        for (saga, state) in ids.iter().zip(states) {
-            let state = state.ok_or_else(|| {
-                StoreError::Corrupt(format!("instances: saga {saga} is indexed but has no state"))
-            })?;
-            deliveries += u64::from(state.step_count) + u64::from(state.duplicates);
-            if deliveries > MAX_EVENTS {
-                return Err(too_much(format!("more than {MAX_EVENTS} events")));
-            }
-            flow.add(trees, &cursor, (saga, &state))?;
-        }
-    }
+    let mut seen = Seen::default();
+    let sagas = observed::each(trees, &cursor, request, &mut seen)?;
+    let mut flow = seen.flow;
+    flow.sagas = sagas;
+    flow.basis = Basis::of(cursor, &rules);
     flow.edges.values_mut().for_each(|edge| edge.0.sort_unstable());
+    flow.cycles = service_cycles(&seen.services);
     Ok(flow)
 }
 
-/// The sagas that are looked at.
-fn sagas(trees: Trees<'_>, request: &FlowRequest) -> Result<Vec<Row>, QueryError> {
-    let filter = Filter {
-        saga_type: Some(request.saga_type.clone()),
-        ..Filter::default()
-    };
-    let span = Span::of(request.from, request.to);
-    let streams = streams(&filter);
-    let mut total = 0;
-    for stream in &streams {
-        total += trees.started_in(stream, span)?;
-    }
-    if total > request.limit {
-        let limit = request.limit;
-        return Err(too_much(format!(
-            "{total} sagas, where at most {limit} are looked at"
-        )));
-    }
-    let mut walk = Walk {
-        trees,
-        tree: Tree::Started,
-        streams,
-        span,
-        started: span,
-        seek: Seek::ascending(0, usize::try_from(total).unwrap_or(usize::MAX)),
-    };
-    walk.run()?;
-    Ok(walk.seek.found())
-}
+/// Pairs of services, and how often an event of the second came next behind one of the first.
+type ServiceEdges = BTreeMap<(String, String), u64>;
 
-fn too_much(found: String) -> QueryError {
-    QueryError::TooMuchFlow(found)
-}
-
-impl Flow {
-    fn add(
-        &mut self,
-        trees: Trees<'_>,
-        cursor: &Cut,
-        (saga, state): (&SagaId, &SagaState),
-    ) -> Result<(), QueryError> {
-        let mut before: Option<(String, Millis)> = None;
-        let at = (trees.store, trees.generation, cursor);
-        timelines::each_step(at, saga, state, None, |event| {
-            self.add_step(event, before.is_none());
-            let here = (event.step.to_owned(), event.place.recorded_at);
-            if let Some((step, at)) = before.replace(here) {
-                let edge = self.edges.entry((step, event.step.to_owned())).or_default();
-                edge.0.push(event.place.recorded_at.since(at));
-            }
-            Ok(if self.edges.len() > MAX_EDGES {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            })
-        })?;
-        if self.edges.len() > MAX_EDGES {
-            return Err(too_much(format!(
-                "more than {MAX_EDGES} different pairs of steps"
-            )));
+fn service_cycles(edges: &ServiceEdges) -> Vec<ServiceCycle> {
+    let pairs = edges.keys().map(|(from, to)| (from.as_str(), to.as_str()));
+    let cycles = cycles::components(pairs).into_iter();
+    let cycles = cycles.map(|services| {
+        let is_inside = |(from, to): &(String, String)| {
+            services.contains(from.as_str()) && services.contains(to.as_str())
+        };
+        let inside = edges.iter().filter(|(pair, _)| is_inside(pair));
+        ServiceCycle {
+            edges: inside.map(|(pair, count)| (pair.clone(), *count)).collect(),
+            services: services.iter().map(|name| (*name).to_owned()).collect(),
         }
-        if let Some(last) = before.and_then(|(step, _)| self.steps.get_mut(&step)) {
-            last.last += 1;
+    });
+    cycles.collect()
+}
+
+/// What was met so far.
+#[derive(Default)]
+struct Seen {
+    flow: Flow,
+    services: ServiceEdges,
+    /// The saga's last event: step, time, service.
+    before: Option<(String, Millis, Option<String>)>,
+}
+
+impl Visit for Seen {
+    fn event(&mut self, _: &SagaState, event: &EventRef<'_>) -> Result<(), String> {
+        self.flow.add_step(event, self.before.is_none());
+        let (at, service) = (event.place.recorded_at, event.producer_service);
+        let here = (event.step.to_owned(), at, service.map(str::to_owned));
+        let Some((step, since, from)) = self.before.replace(here) else {
+            return Ok(());
+        };
+        let pair = (step, event.step.to_owned());
+        self.flow.edges.entry(pair).or_default().0.push(at.since(since));
+        if self.flow.edges.len() > MAX_EDGES {
+            return Err(format!("more than {MAX_EDGES} different pairs of steps"));
+        }
+        if let (Some(from), Some(to)) = (from, service)
+            && from != to
+        {
+            *self.services.entry((from, to.to_owned())).or_default() += 1;
+        }
+        if self.services.len() > MAX_SERVICE_EDGES {
+            return Err(format!(
+                "more than {MAX_SERVICE_EDGES} different pairs of services"
+            ));
         }
         Ok(())
     }
 
+    fn saga_ends(&mut self) {
+        let last = self.before.take().map(|(step, ..)| step);
+        if let Some(last) = last.and_then(|step| self.flow.steps.get_mut(&step)) {
+            last.last += 1;
+        }
+    }
+}
+
+impl Flow {
     fn add_step(&mut self, event: &EventRef<'_>, first: bool) {
         self.events += 1;
         if !self.steps.contains_key(event.step) {
@@ -216,12 +188,13 @@ impl Flow {
 mod tests {
     use super::*;
     use crate::domain::{Event, SagaStatus, deduplicate};
+    use crate::pipeline::query::observed::{MAX_EVENTS, MAX_FLOW_SAGAS};
     use crate::testkit::{DAY, project, store, traffic};
     use proptest::prelude::*;
 
     fn request(saga_type: &str) -> FlowRequest {
         FlowRequest {
-            saga_type: saga_type.into(),
+            saga_type: Some(saga_type.into()),
             from: None,
             to: None,
             limit: MAX_FLOW_SAGAS,
@@ -245,7 +218,7 @@ mod tests {
             let timeline = deduplicate(own).timeline;
             let first = &timeline[0];
             let inside = of.from.is_none_or(|from| first.recorded_at >= from);
-            if first.saga_type != of.saga_type || !inside {
+            if Some(&first.saga_type) != of.saga_type.as_ref() || !inside {
                 continue;
             }
             for two in timeline.windows(2) {
@@ -313,5 +286,45 @@ mod tests {
         assert!(refused(&long, 9).contains("500 events"));
         let many: Vec<Event> = (0..60).map(|n| event(0, n, &format!("STEP_{n}"))).collect();
         assert!(refused(&many, 9).contains("40 different pairs"));
+    }
+
+    #[test]
+    fn services_that_lead_to_each_other_are_a_cycle_with_the_edges_that_make_it() {
+        let event = |n: u64, saga: &str, service: Option<&str>| {
+            let mut event = crate::testkit::event_at(saga, n, "A", SagaStatus::InProgress);
+            event.producer_service = service.map(Into::into);
+            event
+        };
+        let services = ["order", "stock", "order", "order", "mail", "audit"];
+        let mut events: Vec<Event> = (0..)
+            .zip(services)
+            .map(|(n, of)| event(n, "s", Some(of)))
+            .collect();
+        // An event without a service leads nowhere, and neither does the next saga's first.
+        events.extend([event(6, "s", None), event(7, "s", Some("order"))]);
+        events.extend([event(8, "t", Some("order")), event(9, "t", Some("stock"))]);
+        let found = asked(&events, &request(events[0].saga_type.as_str())).unwrap();
+        let edge = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+        let expected = ServiceCycle {
+            services: vec!["order".to_owned(), "stock".to_owned()],
+            edges: BTreeMap::from([(edge("order", "stock"), 2), (edge("stock", "order"), 1)]),
+        };
+        assert_eq!(found.cycles, [expected]);
+    }
+
+    #[test]
+    fn too_many_pairs_of_services_are_refused() {
+        let events: Vec<Event> = (0..40)
+            .map(|n| {
+                let mut event = crate::testkit::event_at("s", n, "A", SagaStatus::InProgress);
+                event.producer_service = Some(format!("service-{n}").into());
+                event
+            })
+            .collect();
+        let refused = asked(&events, &request(events[0].saga_type.as_str())).unwrap_err();
+        assert!(
+            refused.to_string().contains("30 different pairs of services"),
+            "{refused}"
+        );
     }
 }

@@ -116,6 +116,15 @@ impl OffsetsByClass {
 
     /// Adds those of another partition.
     fn add(&mut self, other: &Self) {
+        self.each_with(other, u64::saturating_add);
+    }
+
+    /// Takes away those that are among them.
+    pub fn subtract(&mut self, other: &Self) {
+        self.each_with(other, u64::saturating_sub);
+    }
+
+    fn each_with(&mut self, other: &Self, change: fn(u64, u64) -> u64) {
         let pairs = [
             (&mut self.applied, other.applied),
             (&mut self.duplicate, other.duplicate),
@@ -129,7 +138,7 @@ impl OffsetsByClass {
             (&mut self.unexplained, other.unexplained),
         ];
         for (sum, by) in pairs {
-            *sum = sum.saturating_add(by);
+            *sum = change(*sum, by);
         }
     }
 }

@@ -3,8 +3,10 @@
 //! Every answer is read from one snapshot of the store, so its parts agree with each other.
 
 mod ask;
+mod catalogue;
 mod census;
 mod counts;
+mod cycles;
 mod definitions;
 mod diff;
 mod flow;
@@ -12,8 +14,10 @@ mod grid;
 mod history;
 mod late_events;
 mod ledger;
+mod ledger_offsets;
 mod moment;
 mod node;
+mod observed;
 mod order;
 mod outcomes;
 mod past;
@@ -39,14 +43,17 @@ use crate::domain::{Cut, Event, Millis, OrderId, PurgedSaga, SagaId, SagaState, 
 use crate::store::StoreError;
 pub use crate::store::records::CensusRecord;
 pub use ask::Query;
+pub use catalogue::{Catalogue, CatalogueEntry, EventKind, MAX_EVENT_KINDS};
 pub use census::Census;
 pub use definitions::{DefinitionsInForce, UnnamedSteps, unnamed_steps};
 pub use diff::{Difference, MAX_ONE_SIDED};
-pub use flow::{Flow, FlowEdge, FlowRequest, FlowStep, MAX_FLOW_SAGAS};
+pub use flow::{Flow, FlowEdge, FlowStep, ServiceCycle};
 pub use history::{MAX_HISTORY_EVENTS, MAX_REMARKABLE, PastState};
 pub use late_events::LateEvents;
 pub use ledger::{Ledger, LedgerRequest, OffsetsByClass, PartitionLedger};
+pub use ledger_offsets::{LedgerEvent, LedgerOffset, OffsetsPage, OffsetsRequest};
 pub use moment::{Deliveries, MAX_REPEATED, Moment};
+pub use observed::{FlowRequest, MAX_FLOW_SAGAS};
 pub use outcomes::{Durations, Outcomes, TypeOutcomes};
 pub use past_event::{OperatorNote, PastEvent};
 pub use saga_offsets::SagaOffset;
@@ -95,8 +102,8 @@ pub enum QueryError {
         /// The option that switches it on.
         option: &'static str,
     },
-    /// The flow of a period is too much for one answer.
-    #[error("the flow would be of {0}; narrow it by fromDate or toDate")]
+    /// The flow of a period, or its catalogue, is too much for one answer.
+    #[error("it would be of {0}; narrow it by sagaType, fromDate or toDate")]
     TooMuchFlow(String),
     /// Too many sagas have so many changes of status that only the log can tell what they were.
     #[error(

@@ -10,6 +10,9 @@ use crate::store::{Generation, Store, StoreError, StoreRead, carried, keys, read
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+/// Pairs of steps that are told apart. Definitions have few; those that were measured once may be more.
+const MAX_EDGES: usize = if cfg!(test) { 2 } else { 200 };
+
 /// What became of the sagas of one type.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TypeOutcomes {
@@ -44,6 +47,10 @@ pub struct Outcomes {
     pub by_type: BTreeMap<String, TypeOutcomes>,
     /// All other types together.
     pub others: TypeOutcomes,
+    /// How long it took between the pairs of steps that are measured, or were; of at most 200.
+    pub edges: BTreeMap<String, Durations>,
+    /// Between all other pairs together.
+    pub other_edges: Durations,
 }
 
 impl TypeOutcomes {
@@ -93,7 +100,29 @@ pub(super) fn outcomes(
         *sum = sum.saturating_add(millis);
         Ok(())
     })?;
+    read_edges(store, generation, &mut outcomes)?;
     Ok(outcomes)
+}
+
+fn read_edges(
+    store: &dyn StoreRead,
+    generation: Generation,
+    outcomes: &mut Outcomes,
+) -> Result<(), QueryError> {
+    each(store, generation, names::EDGE_BUCKETS, |sort, count| {
+        let (edge, bucket) = keys::parse_total_named_bucket(sort)?;
+        let sums = outcomes.edge(edge);
+        if let Some(sum) = sums.buckets.get_mut(usize::from(bucket)) {
+            *sum += count;
+        }
+        Ok(())
+    })?;
+    each(store, generation, names::EDGE_MILLIS, |sort, millis| {
+        let sum = &mut outcomes.edge(keys::parse_text("totals", sort)?).millis;
+        *sum = sum.saturating_add(millis);
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// Visits the counters of a family.
@@ -111,6 +140,13 @@ fn each(
 impl Outcomes {
     fn of(&mut self, saga_type: &str) -> &mut TypeOutcomes {
         self.by_type.get_mut(saga_type).unwrap_or(&mut self.others)
+    }
+
+    fn edge(&mut self, edge: &str) -> &mut Durations {
+        if self.edges.len() >= MAX_EDGES && !self.edges.contains_key(edge) {
+            return &mut self.other_edges;
+        }
+        self.edges.entry(edge.to_owned()).or_default()
     }
 
     fn durations(&mut self, saga_type: &str, status: SagaStatus) -> &mut Durations {
@@ -244,5 +280,32 @@ mod tests {
         assert_eq!(by_type, [("known", 100), ("often", 100)]);
         assert_eq!(told.others.entered[&Failed], 200);
         assert_eq!(told.others.durations[&Failed].buckets.iter().sum::<u64>(), 200);
+    }
+
+    #[test]
+    fn pairs_of_steps_without_end_are_summed_up() {
+        use crate::store::codec::Record;
+        use crate::store::records::TotalRecord;
+        use crate::store::{Batch, Durability, Key, ProjectionTable, Table};
+        let store = testkit::store();
+        let table = Table::Projection(Generation::A, ProjectionTable::Totals);
+        let (mut batch, mut key) = (Batch::new(), Key::default());
+        for n in 0..5 {
+            let edge = format!("A>B{n}");
+            keys::total_named_bucket(&mut key, names::EDGE_BUCKETS, &edge, 3);
+            batch.put(table, &key, &TotalRecord { value: n + 1 }.to_bytes());
+            keys::total_named(&mut key, names::EDGE_MILLIS, &edge);
+            batch.put(table, &key, &TotalRecord { value: 10 * (n + 1) }.to_bytes());
+        }
+        store.write(&batch, Durability::None).unwrap();
+        let told = outcomes(&*store, &|_| true, 0).unwrap();
+        let sums = |of: &Durations| (of.buckets[3], of.millis);
+        let by_edge: Vec<_> = told
+            .edges
+            .iter()
+            .map(|(edge, of)| (edge.as_str(), sums(of)))
+            .collect();
+        assert_eq!(by_edge, [("A>B0", (1, 10)), ("A>B1", (2, 20))]);
+        assert_eq!(sums(&told.other_edges), (3 + 4 + 5, 120));
     }
 }

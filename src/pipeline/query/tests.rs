@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 mod as_of;
+mod edges;
 mod ledger;
 mod past;
 mod stuck;

@@ -2,9 +2,10 @@
 
 use super::asked::{KindArgs, MomentArgs, given};
 use super::client::{Server, ServerArgs, segment};
-use super::exit::{Failure, Outcome};
+use super::exit::{Exit, Failure, Outcome};
 use super::output;
 use clap::{Args, ValueEnum, ValueHint};
+use std::io::{IsTerminal, stdout};
 
 /// What is taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -21,13 +22,17 @@ enum What {
     Audit,
     /// The dead letters that match, without their bytes
     DeadLetters,
+    /// What the offsets of each partition and day came to
+    Ledger,
+    /// What every offset came to
+    LedgerOffsets,
 }
 
 /// What to take away, and how.
 #[derive(Clone, Debug, Args)]
 pub(super) struct ExportArgs {
-    /// ndjson and csv for anything; ocel (OCEL 2.0, JSON) and xes for events
-    #[arg(value_parser = ["ndjson", "csv", "ocel", "xes"])]
+    /// ndjson, csv and parquet for anything; ocel (OCEL 2.0, JSON) and xes for events
+    #[arg(value_parser = ["ndjson", "csv", "parquet", "ocel", "xes"])]
     format: String,
     /// What to take away
     #[arg(long, value_enum, default_value = "events")]
@@ -37,10 +42,11 @@ pub(super) struct ExportArgs {
     saga: Option<String>,
     #[command(flatten)]
     kind: KindArgs,
-    /// Sagas that started (entries and dead letters that arrived) at or after this date or instant
+    /// Sagas that started (entries and dead letters that arrived) at or after this date or instant; of the ledger,
+    /// the first day
     #[arg(long, value_name = "DATE")]
     from: Option<String>,
-    /// The same, at or before
+    /// The same, at or before; of the ledger, the last day
     #[arg(long, value_name = "DATE")]
     to: Option<String>,
     #[command(flatten)]
@@ -69,11 +75,23 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) fn export(args: &ExportArgs) -> Outcome {
+    if args.format == "parquet" && stdout().is_terminal() {
+        let told = "Parquet is nothing to read on a terminal; send it into a file: … > FILE";
+        return Err(Failure::new(Exit::Usage, told));
+    }
+    let is_ledger = matches!(args.of, What::Ledger | What::LedgerOffsets);
+    let (from, to) = if is_ledger {
+        ("fromDay", "toDay")
+    } else {
+        ("fromDate", "toDate")
+    };
+    let every_offset = (args.of == What::LedgerOffsets).then(|| "true".to_owned());
     let mut query: Vec<(&str, String)> = vec![("format", args.format.clone())];
+    query.extend(given([("offsets", &every_offset)]));
     query.extend(args.kind.parameters());
     query.extend(given([
-        ("fromDate", &args.from),
-        ("toDate", &args.to),
+        (from, &args.from),
+        (to, &args.to),
         ("limit", &args.limit.map(|limit| limit.to_string())),
         ("cursor", &args.cursor),
     ]));
@@ -95,6 +113,7 @@ fn path(args: &ExportArgs) -> Result<String, Failure> {
         What::Census => "census".to_owned(),
         What::Audit => "audit".to_owned(),
         What::DeadLetters => "dead-letters".to_owned(),
+        What::Ledger | What::LedgerOffsets => "ledger".to_owned(),
     };
     Ok(format!("/api/v1/export/{what}"))
 }

@@ -13,9 +13,9 @@ use crate::domain::{Judgement, Millis, SagaId, TimelineKey};
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::DeadLetterQuery;
 use crate::pipeline::query::{
-    Census, DefinitionsInForce, Filter, Flow, FlowRequest, LateEvents, Ledger, LedgerRequest, Moment,
-    PurgedView, Query, QueryError, SagaOffset, SagaView, SearchPage, SearchRequest, Statistics, StuckPage,
-    StuckRequest, Timeline,
+    Catalogue, Census, DefinitionsInForce, Filter, Flow, FlowRequest, LateEvents, Ledger, LedgerRequest,
+    Moment, PurgedView, Query, QueryError, SagaOffset, SagaView, SearchPage, SearchRequest, Statistics,
+    StuckPage, StuckRequest, Timeline,
 };
 use crate::server::metrics::{Asked, Metrics};
 use crate::store::StoreError;
@@ -109,6 +109,12 @@ impl Context {
     /// Which step follows which in the sagas of a type.
     pub async fn flow(&self, request: FlowRequest) -> Result<Flow, ApiError> {
         self.scan(Asked::Timeline, move |query| query.flow(&request))
+            .await
+    }
+
+    /// Which kinds of events there are.
+    pub async fn catalogue(&self, request: FlowRequest) -> Result<Catalogue, ApiError> {
+        self.scan(Asked::Timeline, move |query| query.catalogue(&request))
             .await
     }
 

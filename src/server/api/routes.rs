@@ -3,6 +3,7 @@
 
 use super::context::Context;
 use super::error::{ApiError, ErrorKind};
+use super::export::PARQUET_TYPE;
 use super::middleware::{self, RouteContext};
 use super::route::{Route, Terms};
 use super::{
@@ -14,7 +15,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::any;
 use std::sync::LazyLock;
-use tower_http::compression::predicate::{Predicate, SizeAbove};
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::compression::{CompressionLayer, DefaultPredicate};
 use utoipa_axum::routes;
 
@@ -76,7 +77,8 @@ async fn api_docs() -> impl IntoResponse {
 }
 
 fn compression() -> CompressionLayer<impl Predicate> {
-    CompressionLayer::new().compress_when(DefaultPredicate::new().and(SizeAbove::new(COMPRESSED_FROM_BYTES)))
+    let worth_it = DefaultPredicate::new().and(SizeAbove::new(COMPRESSED_FROM_BYTES));
+    CompressionLayer::new().compress_when(worth_it.and(NotForContentType::const_new(PARQUET_TYPE)))
 }
 
 async fn wrong_method() -> ApiError {

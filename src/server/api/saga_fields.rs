@@ -5,6 +5,7 @@ use crate::domain::{SagaId, SagaStatus};
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use serde::Serialize;
+use std::fmt;
 use utoipa::ToSchema;
 
 /// The saga id of a path. Any text: the routes are matched before percent-decoding, so an encoded
@@ -38,6 +39,12 @@ pub(super) enum Status {
     Compensated,
 }
 
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
 impl From<SagaStatus> for Status {
     fn from(status: SagaStatus) -> Self {
         match status {
@@ -61,6 +68,7 @@ mod tests {
                 serde_json::to_value(Status::from(status)).unwrap(),
                 status.as_str()
             );
+            assert_eq!(Status::from(status).to_string(), status.as_str());
         }
     }
 }

@@ -80,6 +80,8 @@ catalogue! {
     SAGAS_ENTERED = Counter "saga_tracker_sagas_entered_total" ["saga_type", "status"];
     /// Time from a saga's start to its first entry into COMPLETED, FAILED or COMPENSATED, by event time
     SAGA_DURATION = Histogram "saga_tracker_saga_duration_seconds" ["saga_type", "outcome"];
+    /// Time from a saga's first event of one step to its first event of another, by event time, of the pairs that definitions name in edges
+    EDGE_DURATION = Histogram "saga_tracker_edge_duration_seconds" ["edge"];
     /// Time that deliveries took since the process began: producer is from the event to the broker, tracker from there until answers show it
     EVENT_DELAY = Histogram "saga_tracker_event_delay_seconds" ["stage"];
     /// Records at the broker that answers do not show yet: not read, or not folded; all partitions

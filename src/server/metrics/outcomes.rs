@@ -49,6 +49,18 @@ pub(super) fn read(outcomes: &Outcomes, floor: &mut Floor, types: &mut StepLabel
         (labels("outcome", of), sums.millis, buckets)
     });
     to.push(floor.histograms(catalogue::SAGA_DURATION, durations.collect()));
+    to.push(floor.histograms(catalogue::EDGE_DURATION, edges(outcomes)));
+}
+
+/// The pairs of steps that are measured, as samples.
+fn edges(outcomes: &Outcomes) -> Vec<(Labels, u64, Buckets)> {
+    let named = outcomes.edges.iter().map(|(edge, of)| (edge.as_str(), of));
+    let others = Some((OTHER, &outcomes.other_edges)).filter(|(_, of)| **of != Durations::default());
+    let samples = named.chain(others).map(|(edge, of)| {
+        let buckets = with_bounds(&DURATION_BUCKETS, &of.buckets);
+        (vec![("edge", edge.to_owned())], of.millis, buckets)
+    });
+    samples.collect()
 }
 
 /// How long deliveries took, since this process began.
@@ -93,6 +105,7 @@ mod tests {
         let outcomes = Outcomes {
             by_type: (1..=most + 10).map(|n| (format!("type-{n:03}"), of(n))).collect(),
             others: of(7),
+            ..Outcomes::default()
         };
         let (mut floor, mut types) = (Floor::default(), StepLabels::new(MAX_TYPES));
         let mut readings = Vec::new();
@@ -109,6 +122,40 @@ mod tests {
         let sums: f64 = durations.iter().map(|(_, of)| of.sum).sum();
         let all: u64 = (1..=most + 10).sum::<u64>() + 7;
         assert_eq!(sums, 1.5 * all as f64);
+    }
+
+    #[test]
+    fn each_pair_of_steps_has_a_label_and_those_that_are_not_told_apart_share_one() {
+        let durations = |millis| {
+            let mut of = Durations {
+                millis,
+                ..Durations::default()
+            };
+            of.buckets[2] = 4;
+            of
+        };
+        let mut outcomes = Outcomes {
+            edges: BTreeMap::from([("A>B".to_owned(), durations(2_500))]),
+            ..Outcomes::default()
+        };
+        let told = |outcomes: &Outcomes| {
+            let (mut floor, mut types, mut readings) =
+                (Floor::default(), StepLabels::new(MAX_TYPES), Vec::new());
+            read(outcomes, &mut floor, &mut types, &mut readings);
+            let Some(Samples::Histograms(edges)) = readings.pop().map(|reading| reading.samples) else {
+                panic!("no histogram");
+            };
+            let edges = edges
+                .into_iter()
+                .map(|(labels, of)| (labels[0].1.clone(), of.sum));
+            edges.collect::<Vec<_>>()
+        };
+        assert_eq!(told(&outcomes), [("A>B".to_owned(), 2.5)]);
+        outcomes.other_edges = durations(1_000);
+        assert_eq!(
+            told(&outcomes),
+            [("A>B".to_owned(), 2.5), (OTHER.to_owned(), 1.0)]
+        );
     }
 
     #[test]

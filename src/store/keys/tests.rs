@@ -294,6 +294,10 @@ proptest! {
         if let Ok((saga_type, status)) = keys::parse_total_of_type(&bytes) {
             assert_eq!(built(|key| keys::total_of_type(key, "", saga_type, status)).sort(), &bytes[..]);
         }
+        if let Ok((edge, bucket)) = keys::parse_total_named_bucket(&bytes) {
+            let again = built(|key| keys::total_named_bucket(key, "", edge, bucket));
+            assert_eq!(again.sort(), &bytes[..]);
+        }
         if let Ok((saga_type, status, bucket)) = keys::parse_total_of_bucket(&bytes) {
             let again = built(|key| keys::total_of_bucket(key, "", saga_type, (status, bucket)));
             assert_eq!(again.sort(), &bytes[..]);

@@ -205,6 +205,7 @@ fn purged() -> PurgedSaga {
             anomalies: vec![AnomalyKind::StartedAfterFailed],
             last_failed_at: Some(Millis(1_763_668_100_000)),
             processed: [((SagaStatus::Failed, "PAYMENT_FAILED".into()), 1)].into(),
+            edges: vec![("ORDER_CREATED>PAYMENT_FAILED".into(), 70_000)],
         },
         restored: Some((301, Millis(1_795_000_000_001))),
     }
@@ -303,6 +304,9 @@ fn every_key_is_laid_out_as_ever() {
     assert_key("totals of type", |key| {
         keys::total_of_type(key, totals::ENTERED, "REFUND", failed);
     });
+    assert_key("totals named bucket", |key| {
+        keys::total_named_bucket(key, totals::EDGE_BUCKETS, "A>B", 7);
+    });
     assert_key("totals of bucket", |key| {
         keys::total_of_bucket(key, totals::OUTCOME_BUCKETS, "REFUND", (failed, 7));
     });
@@ -347,7 +351,7 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
     assert_plain!("feed 1 dead letter", FeedRecord, FeedRecord::DeadLetter);
     assert_plain!("feed 1 gap", FeedRecord, FeedRecord::Gap { next: 70_002 });
     assert_plain!("feed 1 purged", FeedRecord, FeedRecord::Purged { decision: 300 });
-    assert_record("purged 5", &PurgedRecord::of(&purged()), |bytes| {
+    assert_record("purged 6", &PurgedRecord::of(&purged()), |bytes| {
         assert_eq!(PurgedRecord::read(bytes).unwrap().purged().unwrap(), purged());
     });
     assert_plain!(

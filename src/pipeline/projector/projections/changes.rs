@@ -2,14 +2,14 @@
 //! projection is not decided here, but in its own file.
 
 use super::{Cell, Change, Footprint, Leaves, PROJECTIONS, PurgedMoves, Rebuilt, Total};
-use crate::domain::{Millis, SagaId, SagaState, SagaType, Step};
+use crate::domain::{Millis, SagaDefinitions, SagaId, SagaState, SagaType, Step};
 use crate::store::ledger::OffsetSums;
 use crate::store::records::CountRecord;
 use crate::store::{Batch, Generation, KeptTables, Key, ProjectionTable, Table};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-/// Saga types by number, so that cells are small. Grows only.
+/// Saga types, and the names of measured pairs of steps, by number, so that cells are small. Grows only.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TypeNames {
     names: Vec<SagaType>,
@@ -113,17 +113,17 @@ impl Changes {
         self.target.generation
     }
 
-    /// Records that a saga's state is `new`, where it was `old`.
+    /// Records that a saga's state is `new`, folded under these definitions, where it was `old`.
     pub(in crate::pipeline::projector) fn replace(
         &mut self,
         saga: &SagaId,
         old: Option<&Footprint>,
-        new: &SagaState,
+        (new, definitions): (&SagaState, &SagaDefinitions),
     ) {
         self.change(&Change {
             saga,
             before: old,
-            after: Some((&Footprint::of(new), new)),
+            after: Some((&Footprint::of(new, definitions), new)),
         });
     }
 

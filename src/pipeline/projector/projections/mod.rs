@@ -27,7 +27,8 @@ pub(super) use totals::Total;
 
 use super::settings::ProjectorSettings;
 use crate::domain::{
-    AnomalyKind, CompensationTimes, Millis, OrderId, SagaId, SagaState, SagaStatus, SagaType, StatusPath,
+    AnomalyKind, CompensationTimes, Millis, OrderId, SagaDefinitions, SagaId, SagaState, SagaStatus,
+    SagaType, StatusPath,
 };
 use crate::store::{Batch, KeptTables, ProjectionTable, StoreError, StoreRead};
 
@@ -123,10 +124,13 @@ pub(super) struct Footprint {
     duplicates: u32,
     conflicts: u32,
     anomalies: Vec<AnomalyKind>,
+    /// Milliseconds between the pairs of steps that are measured.
+    edges: Vec<(Box<str>, u64)>,
 }
 
 impl Footprint {
-    pub(super) fn of(state: &SagaState) -> Self {
+    /// Of a state that was folded under these.
+    pub(super) fn of(state: &SagaState, definitions: &SagaDefinitions) -> Self {
         Self {
             saga_type: state.saga_type.clone(),
             order_id: state.order_id.clone(),
@@ -140,6 +144,7 @@ impl Footprint {
             duplicates: state.duplicates,
             conflicts: state.conflicts.total,
             anomalies: state.anomalies.kept.iter().map(|anomaly| anomaly.kind).collect(),
+            edges: definitions.edge_times(state),
         }
     }
 

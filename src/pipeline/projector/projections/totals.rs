@@ -5,7 +5,7 @@ use super::counters::Counters;
 use super::{Change, Footprint, Projection, Rebuilt};
 use crate::domain::{
     AnomalyKind, CompensationTimes, DURATION_BUCKETS, EventRef, Millis, OUTCOMES, PurgedSaga, SagaStatus,
-    StatusPath, Step, bucket_in,
+    SagaType, StatusPath, Step, bucket_in,
 };
 use crate::store::codec::Record;
 use crate::store::records::TotalRecord;
@@ -45,6 +45,9 @@ pub(in crate::pipeline::projector) enum Total {
     /// First entries of such sagas into a status, by how long after their start.
     OutcomeBucket(u32, SagaStatus, u8),
     OutcomeMillis(u32, SagaStatus),
+    /// Times between the steps of a pair, by index of its name into [`TypeNames`], and by how long they were.
+    EdgeBucket(u32, u8),
+    EdgeMillis(u32),
 }
 
 impl Total {
@@ -55,6 +58,8 @@ impl Total {
             Self::Entered(of, status) => Self::Entered(number(of), status),
             Self::OutcomeBucket(of, status, bucket) => Self::OutcomeBucket(number(of), status, bucket),
             Self::OutcomeMillis(of, status) => Self::OutcomeMillis(number(of), status),
+            Self::EdgeBucket(of, bucket) => Self::EdgeBucket(number(of), bucket),
+            Self::EdgeMillis(of) => Self::EdgeMillis(number(of)),
             total => total,
         }
     }
@@ -85,6 +90,11 @@ fn change(changes: &mut Changes, change: &Change<'_>) {
         changes.add_times(&footprint.compensation_times, sign);
     }
     let after = change.after.map(|(footprint, _)| footprint);
+    if change.before.map_or(&[][..], |of| &of.edges) != after.map_or(&[][..], |of| &of.edges) {
+        for (footprint, sign) in change.signed() {
+            changes.add_edges(&footprint.edges, sign);
+        }
+    }
     let kept = change
         .before
         .zip(after)
@@ -132,6 +142,18 @@ impl Changes {
         }
     }
 
+    fn add_edges(&mut self, edges: &[(Box<str>, u64)], sign: i64) {
+        for (edge, millis) in edges {
+            let number = self.types.number(&SagaType::new(&**edge));
+            self.add(
+                Total::EdgeBucket(number, bucket_in(&DURATION_BUCKETS, *millis)),
+                sign,
+            );
+            let millis = i64::try_from(*millis).unwrap_or(i64::MAX);
+            self.add(Total::EdgeMillis(number), sign * millis);
+        }
+    }
+
     /// Records that a saga was purged (or, with -1, restored).
     pub(in crate::pipeline::projector) fn purged(&mut self, saga: &PurgedSaga, sign: i64) {
         let remains = &saga.remains;
@@ -154,6 +176,7 @@ impl Changes {
             compensations: remains.compensations,
         };
         self.add_outcomes(&outcomes, sign);
+        self.add_edges(&remains.edges, sign);
         for ((status, step), count) in &remains.processed {
             self.processed(*status, step, sign * i64::from(*count));
         }
@@ -314,6 +337,13 @@ fn write_key(key: &mut Key, total: &Total, types: &TypeNames) {
         }
         Total::OutcomeMillis(number, status) => {
             keys::total_of_type(key, totals::OUTCOME_MILLIS, types.name(*number).as_str(), *status);
+        }
+        Total::EdgeBucket(number, bucket) => {
+            let edge = types.name(*number).as_str();
+            keys::total_named_bucket(key, totals::EDGE_BUCKETS, edge, *bucket);
+        }
+        Total::EdgeMillis(number) => {
+            keys::total_named(key, totals::EDGE_MILLIS, types.name(*number).as_str());
         }
         Total::Anomaly(kind) => keys::total_numbered(key, totals::ANOMALIES, kind.tag().into()),
     }

@@ -4,7 +4,9 @@
 use super::*;
 use crate::domain::{Cut, EventKey, Position, evidence};
 use crate::pipeline::projector::{Projector, Purge, PurgeOutcome, PurgeSaga, Restore, RestoreOutcome};
-use crate::store::reads;
+use crate::store::codec::Record;
+use crate::store::records::{FeedRecord, GapKind, GapRecord, OffsetClass, OffsetRecord};
+use crate::store::{Batch, Durability, Key, Table, keys, reads};
 use crate::testkit::{TOPIC, append, behind, differences, rebuild, settings};
 use std::ops::ControlFlow;
 
@@ -43,6 +45,55 @@ fn answered(ledger: &Ledger) -> Classes {
         assert!(partition.is_complete());
     }
     classes
+}
+
+/// All offsets, a few at a time.
+fn offsets(store: &SharedStore, limit: usize) -> Vec<LedgerOffset> {
+    let query = Query::new(store.clone(), Arc::default()).of_topic(TOPIC);
+    let (mut found, mut from) = (Vec::new(), Some(Position::new(0, 0)));
+    while let Some(next) = from {
+        let partition = None;
+        let request = OffsetsRequest {
+            partition,
+            from: next,
+            limit,
+        };
+        let page = query.ledger_offsets(&request).unwrap();
+        assert!(page.offsets.len() <= limit);
+        from = page.next;
+        found.extend(page.offsets);
+    }
+    found
+}
+
+/// Each offset was looked at by itself: none is left out, and in each class there are as many as the sums say.
+fn assert_agrees(ledger: &Ledger, offsets: Vec<LedgerOffset>) {
+    let mut next: BTreeMap<u32, u64> = BTreeMap::new();
+    let mut counts: BTreeMap<(u32, &str), u64> = BTreeMap::new();
+    for entry in offsets {
+        let partition = entry.position.partition;
+        let expected = next.entry(partition).or_insert(0);
+        assert_eq!(entry.position.offset, *expected);
+        *expected = entry.next().offset;
+        *counts.entry((partition, entry.class_name())).or_default() += entry.count;
+    }
+    for partition in &ledger.partitions {
+        assert_eq!(
+            next.get(&partition.partition).copied().unwrap_or(0),
+            partition.next
+        );
+        for (label, sum) in partition.offsets.by_label() {
+            let found = counts.get(&(partition.partition, label)).copied().unwrap_or(0);
+            assert_eq!(found, sum, "{label} of {}", partition.partition);
+        }
+    }
+}
+
+/// What the ledger answers, which its offsets must agree with.
+fn checked(store: &SharedStore) -> Classes {
+    let ledger = ledger(store);
+    assert_agrees(&ledger, offsets(store, 7));
+    answered(&ledger)
 }
 
 /// The same by looking at every delivery: of those of an event the lowest position stands.
@@ -88,7 +139,7 @@ fn open(store: &SharedStore) -> Projector {
 }
 
 /// Removes what came of a saga so far.
-fn purge(projector: &mut Projector, saga: &SagaId, events: &[Event]) {
+pub(super) fn purge(projector: &mut Projector, saga: &SagaId, events: &[Event]) {
     let mut own: Vec<Event> = events
         .iter()
         .filter(|event| event.saga_id == *saga)
@@ -112,7 +163,7 @@ fn purge(projector: &mut Projector, saga: &SagaId, events: &[Event]) {
     while projector.remove_more().unwrap() {}
 }
 
-fn bring_back(projector: &mut Projector, saga: &SagaId, events: &[Event]) {
+pub(super) fn bring_back(projector: &mut Projector, saga: &SagaId, events: &[Event]) {
     let mut own: Vec<Event> = events
         .iter()
         .filter(|event| event.saga_id == *saga)
@@ -129,7 +180,7 @@ fn bring_back(projector: &mut Projector, saga: &SagaId, events: &[Event]) {
     while projector.remove_more().unwrap() {}
 }
 
-fn advance(store: &SharedStore, projector: &mut Projector, events: &[Event]) {
+pub(super) fn advance(store: &SharedStore, projector: &mut Projector, events: &[Event]) {
     append(store, events);
     let after = behind(events, projector.cursor().clone());
     projector.advance(events, &after).unwrap();
@@ -145,9 +196,9 @@ proptest! {
     ) {
         let (events, store) = (with_operators(events), store());
         project(&store, &events, &windows, 2);
-        prop_assert_eq!(answered(&ledger(&store)), wanted(&events, &|_| false));
+        prop_assert_eq!(checked(&store), wanted(&events, &|_| false));
         rebuild(&store);
-        prop_assert_eq!(answered(&ledger(&store)), wanted(&events, &|_| false));
+        prop_assert_eq!(checked(&store), wanted(&events, &|_| false));
     }
 
     #[test]
@@ -162,16 +213,16 @@ proptest! {
         let mut projector = open(&store);
         advance(&store, &mut projector, before);
         purge(&mut projector, saga, before);
-        prop_assert_eq!(answered(&ledger(&store)), wanted(before, &|id| id == saga));
+        prop_assert_eq!(checked(&store), wanted(before, &|id| id == saga));
         advance(&store, &mut projector, after);
-        prop_assert_eq!(answered(&ledger(&store)), wanted(&events, &|id| id == saga));
+        prop_assert_eq!(checked(&store), wanted(&events, &|id| id == saga));
         let copy = differences(&store);
         prop_assert_eq!(copy, Vec::<String>::new());
         rebuild(&store);
-        prop_assert_eq!(answered(&ledger(&store)), wanted(&events, &|id| id == saga));
+        prop_assert_eq!(checked(&store), wanted(&events, &|id| id == saga));
         let mut projector = open(&store);
         bring_back(&mut projector, saga, before);
-        prop_assert_eq!(answered(&ledger(&store)), wanted(&events, &|_| false));
+        prop_assert_eq!(checked(&store), wanted(&events, &|_| false));
         prop_assert_eq!(differences(&store), Vec::<String>::new());
     }
 }
@@ -180,6 +231,7 @@ proptest! {
 fn what_is_not_folded_yet_is_pending() {
     let (store, events) = (store(), [crate::testkit::event()]);
     append(&store, &events);
+    assert_agrees(&ledger(&store), offsets(&store, 7));
     let offsets = ledger(&store).partitions[0].offsets;
     assert_eq!((offsets.pending, offsets.applied, offsets.sum()), (1, 0, 1));
     assert_eq!(ledger(&store).cursor, Cut::default());
@@ -218,4 +270,92 @@ fn a_saga_names_its_offsets_page_by_page() {
     assert_eq!(found, wanted.map(|(at, class)| (at.to_owned(), class)));
     let known = query.saga_offsets(&"nobody".into(), None, |_| ControlFlow::Continue(()));
     assert!(!known.unwrap());
+}
+
+/// Feed entries of one partition, and how far it is accounted for.
+fn put_feed(store: &SharedStore, entries: &[(u64, FeedRecord<'_>)], next: u64) {
+    let (mut batch, mut key) = (Batch::new(), Key::default());
+    for (offset, entry) in entries {
+        keys::by_offset(&mut key, Position::new(2, *offset));
+        batch.put_with(Table::Feed, &key, |bytes| entry.write(bytes));
+    }
+    keys::offsets(&mut key, TOPIC, 2);
+    let row = OffsetRecord {
+        start: 10,
+        next,
+        ..OffsetRecord::default()
+    };
+    batch.put_with(Table::Offsets, &key, |bytes| row.write(bytes));
+    let expired = GapRecord {
+        next: 200_000,
+        kind: GapKind::Expired as u8,
+        broker_low: 200_000,
+        arrived_at: DAY,
+    };
+    keys::gap(&mut key, Position::new(2, 14));
+    batch.put_with(Table::Gaps, &key, |bytes| expired.write(bytes));
+    store.write(&batch, Durability::Process).unwrap();
+}
+
+#[test]
+fn a_gap_is_one_entry_over_all_parts_of_the_feed_and_what_the_feed_lacks_is_unexplained() {
+    let store = store();
+    let entries = [
+        (11, FeedRecord::DeadLetter),
+        (13, FeedRecord::Purged { decision: 5 }),
+        (14, FeedRecord::Gap { next: 200_000 }),
+        (200_000, FeedRecord::DeadLetter),
+    ];
+    put_feed(&store, &entries, 200_003);
+    let expected = [
+        (10, 1, OffsetClass::Unexplained),
+        (11, 1, OffsetClass::DeadLetter),
+        (12, 1, OffsetClass::Unexplained),
+        (13, 1, OffsetClass::Purged),
+        (14, 199_986, OffsetClass::Expired),
+        (200_000, 1, OffsetClass::DeadLetter),
+        (200_001, 2, OffsetClass::Unexplained),
+    ];
+    for limit in 1..9 {
+        let found = offsets(&store, limit);
+        let told = found
+            .iter()
+            .map(|entry| (entry.position.offset, entry.count, entry.class));
+        assert_eq!(told.collect::<Vec<_>>(), expected, "{limit}");
+        assert_eq!(
+            (found[3].decision, found[4].arrived_at),
+            (Some(5), Some(Millis(DAY)))
+        );
+    }
+}
+
+#[test]
+fn offsets_are_asked_for_by_partition_and_from_any_on() {
+    let store = store();
+    let event = crate::testkit::event();
+    project(&store, &[event.clone()], &[1], 1);
+    put_feed(&store, &[(10, FeedRecord::DeadLetter)], 11);
+    let query = Query::new(store.clone(), Arc::default()).of_topic(TOPIC);
+    let asked = |partition, from| {
+        let request = OffsetsRequest {
+            partition,
+            from,
+            limit: 9,
+        };
+        let page = query.ledger_offsets(&request).unwrap();
+        assert_eq!(page.next, None);
+        let positions = page.offsets.iter().map(|entry| entry.position.to_string());
+        positions.collect::<Vec<_>>()
+    };
+    let first = Position::new(0, 0);
+    let here = event.position.to_string();
+    assert_eq!(asked(None, first), [here.as_str(), "2@10"]);
+    assert_eq!(asked(Some(2), first), ["2@10"]);
+    assert_eq!(asked(Some(0), first), [here.as_str()]);
+    assert_eq!(asked(None, Position::new(1, 77)), ["2@10"]);
+    assert_eq!(asked(Some(0), Position::new(2, 10)), Vec::<String>::new());
+    assert_eq!(asked(None, Position::new(2, 11)), Vec::<String>::new());
+    let told = &offsets(&store, 1)[0];
+    assert_eq!(told.event.as_ref().unwrap().event_id, event.event_id.as_str());
+    assert_eq!(told.arrived_at, Some(event.arrived_at));
 }

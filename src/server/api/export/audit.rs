@@ -1,29 +1,26 @@
 //! The audit log.
 
 use super::super::audit::list::{AuditQuery, EntryBody};
-use super::super::caller::Caller;
-use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
-use super::answer;
-use super::format::{Format, TableQuery, Wanted};
+use super::answer::Call;
+use super::columns::{Column, number, text, time};
+use super::format::{Format, TableQuery};
 use super::reads::Reads;
 use super::rows::Rows;
-use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 
-const COLUMNS: &[&str] = &[
-    "number",
-    "at",
-    "who",
-    "from",
-    "action",
-    "target",
-    "why",
-    "result",
-    "detail",
-    "previousHash",
-    "hash",
+const COLUMNS: &[Column] = &[
+    number("number"),
+    time("at"),
+    text("who"),
+    text("from"),
+    text("action"),
+    text("target"),
+    text("why"),
+    text("result"),
+    text("detail"),
+    text("previousHash"),
+    text("hash"),
 ];
 
 /// The audit log, as a file
@@ -39,39 +36,21 @@ const COLUMNS: &[&str] = &[
         (status = 200, description = "One entry a row.", content(
             (String = "application/x-ndjson"),
             (String = "text/csv"),
+            (String = "application/vnd.apache.parquet"),
         )),
         (status = 400, body = ErrorBody, description = "A parameter is not as it must be."),
     )
 )]
-pub(super) async fn handle(
-    State(context): State<Context>,
-    caller: Caller,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-) -> Result<Response, ApiError> {
-    let wanted = Wanted::parse(query.as_deref(), &headers, Format::OF_TABLES)?;
-    let (filter, mut before, _) = AuditQuery::parse(query.as_deref())?;
+pub(super) async fn handle(call: Call) -> Result<Response, ApiError> {
+    let wanted = call.wanted(Format::OF_TABLES)?;
+    let (filter, before, _) = AuditQuery::parse(call.query())?;
     let write = move |reads: &Reads, parts| {
-        let mut rows = Rows::begin(parts, wanted.format, COLUMNS);
-        let mut left = wanted.limit.unwrap_or(u64::MAX);
-        loop {
+        let rows = Rows::begin(parts, wanted.format, COLUMNS)?;
+        rows.all(wanted.limit, before, |before, left| {
             let page = reads.audit(&filter, before, left)?;
-            left = left.saturating_sub(page.entries.len() as u64);
-            before = page.next;
-            let mut entries = page.entries.into_iter().map(EntryBody::from);
-            let mut flow = entries.try_for_each(|entry| rows.add(&entry));
-            if flow.is_continue() {
-                let next = before.map(|number| number.to_string());
-                flow = rows.part_ends(next.as_deref());
-            }
-            if flow.is_break() {
-                return Ok(());
-            }
-            if left == 0 || before.is_none() {
-                rows.end();
-                return Ok(());
-            }
-        }
+            let entries = page.entries.into_iter().map(EntryBody::from);
+            Ok((entries.collect(), page.next))
+        })
     };
-    answer::sent((context, caller), ("audit", wanted.format), write).await
+    call.answer(("audit", wanted.format), write).await
 }

@@ -1,35 +1,32 @@
 //! The census at one moment, a row for each type and status.
 
-use super::super::caller::Caller;
 use super::super::census::at::{CensusQuery, counted};
-use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::params::Params;
 use super::super::saga_fields::Status;
 use super::super::sagas::moment::{self, MomentBody};
-use super::answer;
-use super::format::{Format, TableQuery, Wanted};
+use super::answer::Call;
+use super::columns::{Column, number, text, time};
+use super::format::{Format, TableQuery};
 use super::reads::Reads;
 use super::rows::Rows;
 use crate::domain::SagaStatus;
 use crate::pipeline::query::{Census, CensusRecord, Moment};
-use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
 use std::ops::ControlFlow;
 
-const COLUMNS: &[&str] = &[
-    "of",
-    "sagaType",
-    "status",
-    "standing",
-    "entered",
-    "left",
-    "asOf",
-    "knownAt",
-    "cursor",
-    "definitions",
+const COLUMNS: &[Column] = &[
+    text("of"),
+    text("sagaType"),
+    text("status"),
+    number("standing"),
+    number("entered"),
+    number("left"),
+    time("asOf"),
+    time("knownAt"),
+    text("cursor"),
+    text("definitions"),
 ];
 
 /// Of which sagas a row tells.
@@ -68,32 +65,28 @@ struct Row<'a> {
         (status = 200, description = "One type and status a row.", content(
             (String = "application/x-ndjson"),
             (String = "text/csv"),
+            (String = "application/vnd.apache.parquet"),
         )),
         (status = 400, body = ErrorBody, description = "A parameter was not understood; details says which."),
     )
 )]
-pub(super) async fn handle(
-    State(context): State<Context>,
-    caller: Caller,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-) -> Result<Response, ApiError> {
-    let wanted = Wanted::parse(query.as_deref(), &headers, Format::OF_TABLES)?;
-    let mut params = Params::of(query.as_deref());
+pub(super) async fn handle(call: Call) -> Result<Response, ApiError> {
+    let wanted = call.wanted(Format::OF_TABLES)?;
+    let mut params = Params::of(call.query());
     let moment = moment::take(&mut params, ["asOf", "knownAt"]);
     let filter = counted(&mut params);
     params.finish()?;
-    let found = context.censuses(filter, vec![moment]).await?;
+    let found = call.context.censuses(filter, vec![moment]).await?;
     let census = found.into_iter().next().unwrap_or_default();
     let write = move |_: &Reads, parts| {
-        let mut rows = Rows::begin(parts, wanted.format, COLUMNS);
+        let mut rows = Rows::begin(parts, wanted.format, COLUMNS)?;
         let limit = usize::try_from(wanted.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
         if each(&census, moment, limit, &mut rows).is_continue() {
             rows.end();
         }
         Ok(())
     };
-    answer::sent((context, caller), ("census", wanted.format), write).await
+    call.answer(("census", wanted.format), write).await
 }
 
 fn each(census: &Census, moment: Moment, limit: usize, rows: &mut Rows) -> ControlFlow<()> {

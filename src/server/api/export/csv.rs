@@ -4,8 +4,7 @@
 //! an apostrophe in front, and so does one that begins with an apostrophe itself: whoever takes away one apostrophe
 //! where there is one has the text back.
 
-use serde_json::value::RawValue;
-use std::collections::HashMap;
+use super::columns::{self, Column};
 
 const LINE_END: &[u8] = b"\r\n";
 /// What a formula may begin with, in any width, after what spreadsheets pass over; and the apostrophe.
@@ -14,16 +13,14 @@ const GUARDED: [char; 13] = [
 ];
 
 /// The line that names the columns.
-pub(super) fn head(out: &mut Vec<u8>, columns: &[&str]) {
-    line(out, columns.iter().copied(), text);
+pub(super) fn head(out: &mut Vec<u8>, columns: &[Column]) {
+    line(out, columns.iter().map(|column| column.name), text);
 }
 
 /// The line of a row, which is a JSON object; `None` when it is not. What it lacks, and null, is empty; lists and
 /// objects stay JSON.
-pub(super) fn row(out: &mut Vec<u8>, columns: &[&str], row: &[u8]) -> Option<()> {
-    let fields: HashMap<&str, &RawValue> = serde_json::from_slice(row).ok()?;
-    let value = |column: &&str| fields.get(*column).map_or("null", |value| value.get());
-    line(out, columns.iter().map(value), cell);
+pub(super) fn row(out: &mut Vec<u8>, columns: &[Column], row: &[u8]) -> Option<()> {
+    line(out, columns::values(columns, row)?.into_iter(), cell);
     Some(())
 }
 
@@ -74,7 +71,7 @@ mod tests {
 
     fn line_of(row_of: &serde_json::Value) -> String {
         let mut out = Vec::new();
-        let columns = ["a", "b", "c"];
+        let columns = ["a", "b", "c"].map(columns::text);
         row(&mut out, &columns, row_of.to_string().as_bytes()).unwrap();
         String::from_utf8(out).unwrap()
     }
@@ -100,9 +97,10 @@ mod tests {
     #[test]
     fn a_number_keeps_its_digits() {
         let mut out = Vec::new();
-        row(&mut out, &["a"], br#"{"a":{"n":12345678901234567890.10}}"#).unwrap();
+        let columns = [columns::text("a")];
+        row(&mut out, &columns, br#"{"a":{"n":12345678901234567890.10}}"#).unwrap();
         assert_eq!(out, b"\"{\"\"n\"\":12345678901234567890.10}\"\r\n");
-        assert_eq!(row(&mut out, &["a"], b"[1]"), None);
+        assert_eq!(row(&mut out, &columns, b"[1]"), None);
     }
 
     #[test]
@@ -134,7 +132,7 @@ mod tests {
     #[test]
     fn the_head_names_the_columns() {
         let mut out = Vec::new();
-        head(&mut out, &["sagaId", "status"]);
+        head(&mut out, &["sagaId", "status"].map(columns::text));
         assert_eq!(out, b"sagaId,status\r\n");
     }
 }

@@ -1,34 +1,31 @@
 //! The dead letters that match, without their bytes.
 
-use super::super::caller::Caller;
-use super::super::context::Context;
 use super::super::dead_letters::LetterBody;
 use super::super::dead_letters::filter::{self, FilterQuery};
 use super::super::error::{ApiError, ErrorBody};
 use super::super::params::{Params, parse_cursor};
-use super::answer;
-use super::format::{Format, TableQuery, Wanted};
+use super::answer::Call;
+use super::columns::{Column, number, text, time};
+use super::format::{Format, TableQuery};
 use super::reads::Reads;
 use super::rows::Rows;
-use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 
-const COLUMNS: &[&str] = &[
-    "id",
-    "topic",
-    "partition",
-    "offset",
-    "reason",
-    "detail",
-    "arrivedAt",
-    "state",
-    "eventId",
-    "sagaId",
-    "sagaType",
-    "step",
-    "status",
-    "bytes",
+const COLUMNS: &[Column] = &[
+    text("id"),
+    text("topic"),
+    number("partition"),
+    number("offset"),
+    text("reason"),
+    text("detail"),
+    time("arrivedAt"),
+    text("state"),
+    text("eventId"),
+    text("sagaId"),
+    text("sagaType"),
+    text("step"),
+    text("status"),
+    number("bytes"),
 ];
 
 /// Behind which row.
@@ -54,41 +51,24 @@ pub(super) struct CursorQuery {
         (status = 200, description = "One dead letter a row.", content(
             (String = "application/x-ndjson"),
             (String = "text/csv"),
+            (String = "application/vnd.apache.parquet"),
         )),
         (status = 400, body = ErrorBody, description = "A parameter was not understood; details says which."),
     )
 )]
-pub(super) async fn handle(
-    State(context): State<Context>,
-    caller: Caller,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-) -> Result<Response, ApiError> {
-    let wanted = Wanted::parse(query.as_deref(), &headers, Format::OF_TABLES)?;
-    let mut params = Params::of(query.as_deref());
+pub(super) async fn handle(call: Call) -> Result<Response, ApiError> {
+    let wanted = call.wanted(Format::OF_TABLES)?;
+    let mut params = Params::of(call.query());
     let filter = filter::parse(&mut params);
-    let mut cursor = params.take(&["cursor"], "nextCursor of a row", parse_cursor);
+    let cursor = params.take(&["cursor"], "nextCursor of a row", parse_cursor);
     params.finish()?;
     let write = move |reads: &Reads, parts| {
-        let mut rows = Rows::begin(parts, wanted.format, COLUMNS);
-        let mut left = wanted.limit.unwrap_or(u64::MAX);
-        loop {
+        let rows = Rows::begin(parts, wanted.format, COLUMNS)?;
+        rows.all(wanted.limit, cursor, |cursor, left| {
             let page = reads.letters(&filter, cursor.as_deref(), left)?;
-            left = left.saturating_sub(page.letters.len() as u64);
-            cursor = page.next_cursor;
-            let mut letters = page.letters.into_iter().map(LetterBody::from);
-            let mut flow = letters.try_for_each(|letter| rows.add(&letter));
-            if flow.is_continue() {
-                flow = rows.part_ends(cursor.as_deref());
-            }
-            if flow.is_break() {
-                return Ok(());
-            }
-            if left == 0 || cursor.is_none() {
-                rows.end();
-                return Ok(());
-            }
-        }
+            let letters = page.letters.into_iter().map(LetterBody::from);
+            Ok((letters.collect(), page.next_cursor))
+        })
     };
-    answer::sent((context, caller), ("dead-letters", wanted.format), write).await
+    call.answer(("dead-letters", wanted.format), write).await
 }

@@ -1,45 +1,43 @@
 //! The event log of the sagas that match: as a table, or as a log that process-mining tools read.
 
-use super::super::caller::Caller;
 use super::super::chunked::Parts;
-use super::super::context::Context;
 use super::super::error::{ApiError, Detail, ErrorBody};
 use super::super::saga_fields::Status;
 use super::super::sagas::search::SearchQuery;
 use super::super::sagas::steps::StepBody;
 use super::super::text::Instant;
-use super::format::{Format, Wanted};
+use super::answer::Call;
+use super::columns::{Column, number, text, time};
+use super::format::Format;
 use super::log::{Visit, each_event};
 use super::reads::{Reads, Selection};
 use super::rows::Rows;
-use super::{answer, ocel, xes};
+use super::{ocel, xes};
 use crate::domain::SagaId;
 use crate::pipeline::query::{Sort, SortKey, TimelineStep, Window};
-use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
 use std::ops::ControlFlow;
 
-pub(super) const COLUMNS: &[&str] = &[
-    "sagaId",
-    "sagaType",
-    "orderId",
-    "id",
-    "eventId",
-    "step",
-    "status",
-    "effectiveStatus",
-    "sagaStatus",
-    "producerService",
-    "traceId",
-    "recordedAt",
-    "arrivedAt",
-    "partition",
-    "offset",
-    "metadata",
-    "metadataRaw",
-    "operatorChange",
+pub(super) const COLUMNS: &[Column] = &[
+    text("sagaId"),
+    text("sagaType"),
+    text("orderId"),
+    number("id"),
+    text("eventId"),
+    text("step"),
+    text("status"),
+    text("effectiveStatus"),
+    text("sagaStatus"),
+    text("producerService"),
+    text("traceId"),
+    time("recordedAt"),
+    time("arrivedAt"),
+    number("partition"),
+    number("offset"),
+    text("metadata"),
+    text("metadataRaw"),
+    text("operatorChange"),
 ];
 
 /// An event, what it meant, and where it stands in the topic.
@@ -83,8 +81,8 @@ impl<'a> EventRow<'a> {
 )]
 pub(super) struct EventsQuery {
     /// What it is written as. Without it, the first of these that Accept names (text/csv, application/x-ndjson,
-    /// application/json, application/xml), or ndjson.
-    #[param(value_type = Option<String>, pattern = "^(ndjson|csv|ocel|xes)$", default = "ndjson")]
+    /// application/vnd.apache.parquet, application/json, application/xml), or ndjson.
+    #[param(value_type = Option<String>, pattern = "^(ndjson|csv|parquet|ocel|xes)$", default = "ndjson")]
     format: Option<String>,
     /// The events of at most so many sagas; of all when it is left out.
     #[param(value_type = Option<u64>, minimum = 1, maximum = 1_000_000_000_000u64)]
@@ -99,38 +97,34 @@ pub(super) struct EventsQuery {
     tag = "export",
     description = "The whole timelines, duplicates left out, of the sagas that a search would find, by their first \
                    events; page, size and sort mean nothing here. As ocel: OCEL 2.0, JSON. As xes: IEEE 1849, a trace \
-                   for each saga. As ndjson or csv: an event a row; a row with nextCursor can be taken up again behind \
+                   for each saga. As ndjson, csv or parquet: an event a row; a row with nextCursor can be taken up again behind \
                    it, with cursor. OCEL and XES are one document each and have no cursor.",
     params(SearchQuery, EventsQuery),
     responses(
         (status = 200, description = "The events.", content(
             (String = "application/x-ndjson"),
             (String = "text/csv"),
+            (String = "application/vnd.apache.parquet"),
             (Object = "application/json"),
             (String = "application/xml"),
         )),
         (status = 400, body = ErrorBody, description = "A parameter was not understood; details says which."),
     )
 )]
-pub(super) async fn handle(
-    State(context): State<Context>,
-    caller: Caller,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-) -> Result<Response, ApiError> {
-    let wanted = Wanted::parse(query.as_deref(), &headers, Format::OF_EVENTS)?;
-    let mut selection = Selection::parse(query.as_deref(), wanted.limit)?;
+pub(super) async fn handle(call: Call) -> Result<Response, ApiError> {
+    let wanted = call.wanted(Format::OF_EVENTS)?;
+    let mut selection = Selection::parse(call.query(), wanted.limit)?;
     selection.request.sort = Sort {
         key: SortKey::StartedAt,
         descending: false,
     };
     refuse_cursor(&selection, wanted.format)?;
     let write = move |reads: &Reads, parts| match wanted.format {
-        Format::Ndjson | Format::Csv => table(reads, &selection, wanted.format, parts),
+        Format::Ndjson | Format::Csv | Format::Parquet => table(reads, &selection, wanted.format, parts),
         Format::Ocel => ocel::write(reads, &selection, parts),
         Format::Xes => xes::write(reads, &selection, parts),
     };
-    answer::sent((context, caller), ("events", wanted.format), write).await
+    call.answer(("events", wanted.format), write).await
 }
 
 /// One document cannot be taken up in the middle.
@@ -148,7 +142,7 @@ fn refuse_cursor(selection: &Selection, format: Format) -> Result<(), ApiError> 
 }
 
 fn table(reads: &Reads, selection: &Selection, format: Format, parts: Parts) -> Result<(), ApiError> {
-    let mut table = EventTable(Rows::begin(parts, format, COLUMNS));
+    let mut table = EventTable(Rows::begin(parts, format, COLUMNS)?);
     if !each_event(reads, selection, None, &mut table)?.broken {
         table.0.end();
     }

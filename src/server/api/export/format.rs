@@ -4,25 +4,30 @@ use super::super::error::ApiError;
 use super::super::params::{Params, parse_number};
 use axum::http::{HeaderMap, header};
 
+/// The media type of Parquet, which is compressed as it is.
+pub(in crate::server::api) const PARQUET_TYPE: &str = "application/vnd.apache.parquet";
+
 /// What an export is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Ndjson,
     Csv,
+    Parquet,
     Ocel,
     Xes,
 }
 
 impl Format {
     /// What tables are written as. The first is meant when nothing is said.
-    pub(super) const OF_TABLES: &[Self] = &[Self::Ndjson, Self::Csv];
+    pub(super) const OF_TABLES: &[Self] = &[Self::Ndjson, Self::Csv, Self::Parquet];
     /// What events are written as.
-    pub(super) const OF_EVENTS: &[Self] = &[Self::Ndjson, Self::Csv, Self::Ocel, Self::Xes];
+    pub(super) const OF_EVENTS: &[Self] = &[Self::Ndjson, Self::Csv, Self::Parquet, Self::Ocel, Self::Xes];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Ndjson => "ndjson",
             Self::Csv => "csv",
+            Self::Parquet => "parquet",
             Self::Ocel => "ocel",
             Self::Xes => "xes",
         }
@@ -40,6 +45,7 @@ impl Format {
         match self {
             Self::Ndjson => "application/x-ndjson",
             Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::Parquet => PARQUET_TYPE,
             Self::Ocel => "application/json",
             Self::Xes => "application/xml",
         }
@@ -58,9 +64,9 @@ impl Format {
     reason = "only what is documented; the parameters are read one by one"
 )]
 pub(super) struct TableQuery {
-    /// What it is written as. Without it, the first of these that Accept names (text/csv, application/x-ndjson), or
-    /// ndjson.
-    #[param(value_type = Option<String>, pattern = "^(ndjson|csv)$", default = "ndjson")]
+    /// What it is written as. Without it, the first of these that Accept names (text/csv, application/x-ndjson,
+    /// application/vnd.apache.parquet), or ndjson.
+    #[param(value_type = Option<String>, pattern = "^(ndjson|csv|parquet)$", default = "ndjson")]
     format: Option<String>,
     /// At most so many rows; all when it is left out.
     #[param(value_type = Option<u64>, minimum = 1, maximum = 1_000_000_000_000u64)]
@@ -132,11 +138,13 @@ mod tests {
         assert_eq!(wanted("", "text/html, Text/CSV;q=0.9, */*"), Ok(Format::Csv));
         assert_eq!(wanted("", "application/x-ndjson"), Ok(Format::Ndjson));
         assert_eq!(wanted("", "*/*"), Ok(Format::Ndjson));
+        assert_eq!(wanted("", PARQUET_TYPE), Ok(Format::Parquet));
+        assert_eq!(wanted("format=parquet", "text/csv"), Ok(Format::Parquet));
     }
 
     #[test]
     fn what_there_is_not_is_refused() {
-        let said = "format: found \"ocel\", accepted: ndjson or csv".to_owned();
+        let said = "format: found \"ocel\", accepted: ndjson or csv or parquet".to_owned();
         assert_eq!(wanted("format=ocel", "*/*"), Err(said));
         let refused = wanted("limit=0", "*/*").unwrap_err();
         assert!(refused.starts_with("limit: found \"0\""), "{refused}");

@@ -5,7 +5,9 @@ use super::super::error::ApiError;
 use super::super::sagas::search::SearchQuery;
 use crate::operations::audit;
 use crate::operations::dead_letters::{DeadLetterFilter, DeadLetterPage};
-use crate::pipeline::query::{Query, QueryError, SearchPage, SearchRequest, Window};
+use crate::pipeline::query::{
+    Ledger, LedgerRequest, OffsetsPage, OffsetsRequest, Query, QueryError, SearchPage, SearchRequest, Window,
+};
 use crate::server::metrics::Asked;
 use crate::store::SharedStore;
 use crate::store::stoppable::{self, Stop};
@@ -91,6 +93,20 @@ impl Reads {
         let store: SharedStore = self.context.audit().store().clone();
         let store = stoppable::until(store, self.stop.clone());
         Ok(audit::page(&*store, filter, before, at_once(left))?)
+    }
+
+    /// The sums of the ledger.
+    pub(super) fn ledger(&self, request: &LedgerRequest) -> Result<Ledger, QueryError> {
+        timed(self.context.metrics(), Asked::Totals, || {
+            self.query.ledger(request)
+        })
+    }
+
+    /// Offsets of the ledger.
+    pub(super) fn ledger_offsets(&self, request: &OffsetsRequest) -> Result<OffsetsPage, QueryError> {
+        timed(self.context.metrics(), Asked::Timeline, || {
+            self.query.ledger_offsets(request)
+        })
     }
 
     /// Dead letters behind a cursor, newest first.

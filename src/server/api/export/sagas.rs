@@ -1,38 +1,35 @@
 //! The sagas that match, all of them.
 
-use super::super::caller::Caller;
-use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::sagas::SagaBody;
 use super::super::sagas::search::SearchQuery;
-use super::answer;
-use super::format::{Format, TableQuery, Wanted};
+use super::answer::Call;
+use super::columns::{Column, number, text, time};
+use super::format::{Format, TableQuery};
 use super::reads::{Reads, Selection};
 use super::rows::Rows;
 use crate::pipeline::query::SearchPage;
-use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use std::ops::ControlFlow;
 
-const COLUMNS: &[&str] = &[
-    "sagaId",
-    "sagaType",
-    "orderId",
-    "currentStatus",
-    "statusSince",
-    "lastStep",
-    "lastTraceId",
-    "traceIds",
-    "failedStep",
-    "failureReason",
-    "startedAt",
-    "updatedAt",
-    "stepCount",
-    "duplicates",
-    "conflicts",
-    "anomalyCount",
-    "anomalies",
+const COLUMNS: &[Column] = &[
+    text("sagaId"),
+    text("sagaType"),
+    text("orderId"),
+    text("currentStatus"),
+    time("statusSince"),
+    text("lastStep"),
+    text("lastTraceId"),
+    text("traceIds"),
+    text("failedStep"),
+    text("failureReason"),
+    time("startedAt"),
+    time("updatedAt"),
+    number("stepCount"),
+    number("duplicates"),
+    number("conflicts"),
+    number("anomalyCount"),
+    text("anomalies"),
 ];
 
 /// Sagas that match, as a file
@@ -49,20 +46,16 @@ const COLUMNS: &[&str] = &[
         (status = 200, description = "One saga a row.", content(
             (String = "application/x-ndjson"),
             (String = "text/csv"),
+            (String = "application/vnd.apache.parquet"),
         )),
         (status = 400, body = ErrorBody, description = "A parameter was not understood; details says which."),
     )
 )]
-pub(super) async fn handle(
-    State(context): State<Context>,
-    caller: Caller,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-) -> Result<Response, ApiError> {
-    let wanted = Wanted::parse(query.as_deref(), &headers, Format::OF_TABLES)?;
-    let selection = Selection::parse(query.as_deref(), wanted.limit)?;
+pub(super) async fn handle(call: Call) -> Result<Response, ApiError> {
+    let wanted = call.wanted(Format::OF_TABLES)?;
+    let selection = Selection::parse(call.query(), wanted.limit)?;
     let write = move |reads: &Reads, parts| {
-        let mut rows = Rows::begin(parts, wanted.format, COLUMNS);
+        let mut rows = Rows::begin(parts, wanted.format, COLUMNS)?;
         if reads
             .each_part(&selection, &mut |page| Ok(add(&mut rows, page)))?
             .is_continue()
@@ -71,7 +64,7 @@ pub(super) async fn handle(
         }
         Ok(())
     };
-    answer::sent((context, caller), ("sagas", wanted.format), write).await
+    call.answer(("sagas", wanted.format), write).await
 }
 
 fn add(rows: &mut Rows, page: SearchPage) -> ControlFlow<()> {

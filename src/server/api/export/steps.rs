@@ -1,20 +1,16 @@
 //! The timeline of a saga.
 
-use super::super::caller::Caller;
 use super::super::chunked;
-use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::params::Params;
 use super::super::saga_fields::SagaIdPath;
 use super::super::sagas::{archive_wanted, moment, part};
-use super::answer::as_file;
+use super::answer::{Call, as_file};
 use super::events::{self, EventRow};
-use super::format::{Format, TableQuery, Wanted};
+use super::format::{Format, TableQuery};
 use super::rows::Rows;
 use crate::domain::{Millis, TimelineKey};
 use crate::pipeline::query::{Moment, Timeline};
-use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use std::ops::ControlFlow;
 
@@ -67,6 +63,7 @@ impl StepsExportQuery {
         (status = 200, description = "One step a row.", content(
             (String = "application/x-ndjson"),
             (String = "text/csv"),
+            (String = "application/vnd.apache.parquet"),
         )),
         (status = 400, body = ErrorBody, description = "A parameter is not as it must be."),
         (status = 404, body = ErrorBody, description = "No event of the saga has been seen, it had not begun at that moment, or it was purged; the message says which."),
@@ -74,15 +71,9 @@ impl StepsExportQuery {
         (status = 503, body = ErrorBody, description = "The archive cannot be reached."),
     )
 )]
-pub(super) async fn handle(
-    State(context): State<Context>,
-    caller: Caller,
-    SagaIdPath(id): SagaIdPath,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-) -> Result<Response, ApiError> {
-    let wanted = Wanted::parse(query.as_deref(), &headers, Format::OF_TABLES)?;
-    let query = StepsExportQuery::parse(query.as_deref())?;
+pub(super) async fn handle(SagaIdPath(id): SagaIdPath, call: Call) -> Result<Response, ApiError> {
+    let wanted = call.wanted(Format::OF_TABLES)?;
+    let query = StepsExportQuery::parse(call.query())?;
     let moment = Moment {
         as_of: query.as_of,
         known_at: query.known_at,
@@ -90,8 +81,8 @@ pub(super) async fn handle(
     let what = format!("the export of the steps of saga {id}");
     let write = move |parts| async move {
         let saga = id.clone();
+        let mut rows = Rows::begin(parts, wanted.format, events::COLUMNS)?;
         let question = move |timeline: &mut Timeline<'_>| {
-            let mut rows = Rows::begin(parts, wanted.format, events::COLUMNS);
             let mut left = wanted.limit.unwrap_or(u64::MAX);
             let mut flow = ControlFlow::Continue(());
             let begun = timeline.steps(moment, query.cursor, &mut |step| {
@@ -113,7 +104,7 @@ pub(super) async fn handle(
             }
             Ok(())
         };
-        moment::ask(&context, (&id, query.archive), caller.peer(), question).await
+        moment::ask(&call.context, (&id, query.archive), call.caller.peer(), question).await
     };
     as_file(chunked::sent(what, write).await?, "steps", wanted.format)
 }

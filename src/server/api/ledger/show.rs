@@ -2,8 +2,9 @@
 
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
-use super::super::params::{Params, parse_number};
+use super::super::params::Params;
 use super::super::text::{Day, day_schema, parse_day};
+use super::partition;
 use crate::pipeline::query::{Ledger, LedgerRequest, OffsetsByClass, PartitionLedger};
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -185,10 +186,7 @@ impl From<&Ledger> for LedgerBody {
 
 fn parse(params: &mut Params<'_>, today: i64) -> LedgerRequest {
     const ACCEPTED: &str = "a day such as 2026-01-31";
-    let highest = u64::from(u32::MAX >> 1);
-    let partition = params.take(&["partition"], "a whole number from 0", |text| {
-        u32::try_from(parse_number(text, 0, highest)?).ok()
-    });
+    let partition = partition(params);
     let from = params.take(&["fromDay"], ACCEPTED, parse_day);
     let to = params.take(&["toDay"], ACCEPTED, parse_day);
     let days = (from.is_some() || to.is_some()).then(|| {

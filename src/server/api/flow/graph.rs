@@ -1,24 +1,18 @@
-//! The observed flow: which step follows which.
+//! Which step follows which, and which services lead to each other.
 
-use super::context::Context;
-use super::error::{ApiError, Detail, ErrorBody};
-use super::params::{Params, parse_number};
-use super::route::Route;
-use super::sagas::filter;
-use super::sagas::statistics::PeriodBody;
-use super::text;
+use super::super::context::Context;
+use super::super::error::{ApiError, Detail, ErrorBody};
+use super::super::params::Params;
+use super::super::sagas::statistics::PeriodBody;
+use super::super::text;
+use super::asked;
 use crate::domain::{Millis, SagaType};
-use crate::pipeline::query::{Flow, FlowEdge, FlowRequest, FlowStep, MAX_FLOW_SAGAS};
+use crate::pipeline::query::{Flow, FlowEdge, FlowRequest, FlowStep, ServiceCycle};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
-use utoipa_axum::routes;
-
-pub(super) fn routes() -> Vec<Route> {
-    vec![Route::of(routes!(handle))]
-}
 
 /// The parameters.
 #[derive(Debug, utoipa::IntoParams)]
@@ -55,6 +49,9 @@ pub(super) struct FlowBody {
     steps: Vec<StepBody>,
     /// Each pair of steps of which the second came next behind the first.
     edges: Vec<EdgeBody>,
+    /// Services each of which leads to each other, as many as there are: an event of one came next behind an event of
+    /// another. Events that name no service lead nowhere.
+    cycles: Vec<CycleBody>,
     /// By partition of the tracker topic the first offset that was not folded yet.
     cursor: BTreeMap<String, u64>,
     /// The hash of the rules that was folded under.
@@ -101,6 +98,42 @@ struct EdgeBody {
     p99_seconds: f64,
 }
 
+/// Services that lead to each other.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ServiceCycle)]
+struct CycleBody {
+    /// Their names.
+    services: Vec<String>,
+    /// The edges that make it: those among them.
+    edges: Vec<ServiceEdgeBody>,
+}
+
+/// One service next behind another.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ServiceEdge)]
+struct ServiceEdgeBody {
+    #[schema(example = "order-service")]
+    from: String,
+    #[schema(example = "product-service")]
+    to: String,
+    /// How often an event of the second came next behind one of the first.
+    count: u64,
+}
+
+impl From<ServiceCycle> for CycleBody {
+    fn from(cycle: ServiceCycle) -> Self {
+        let edges = cycle.edges.into_iter();
+        Self {
+            services: cycle.services,
+            edges: edges
+                .map(|((from, to), count)| ServiceEdgeBody { from, to, count })
+                .collect(),
+        }
+    }
+}
+
 impl StepBody {
     fn of((step, of): (String, FlowStep)) -> Self {
         Self {
@@ -130,10 +163,10 @@ impl EdgeBody {
 }
 
 impl FlowBody {
-    fn of(flow: Flow, request: &FlowRequest) -> Self {
+    fn of(flow: Flow, saga_type: &SagaType, request: &FlowRequest) -> Self {
         let cursor = flow.basis.cursor.iter();
         Self {
-            saga_type: request.saga_type.as_str().to_owned(),
+            saga_type: saga_type.as_str().to_owned(),
             period: PeriodBody::of(request.from, request.to),
             sagas: flow.sagas,
             events: flow.events,
@@ -143,35 +176,25 @@ impl FlowBody {
             definitions: flow.basis.definitions,
             steps: flow.steps.into_iter().map(StepBody::of).collect(),
             edges: flow.edges.into_iter().map(EdgeBody::of).collect(),
+            cycles: flow.cycles.into_iter().map(CycleBody::from).collect(),
         }
     }
 }
 
-fn parse(query: Option<&str>) -> Result<FlowRequest, ApiError> {
+/// A flow is that of one type.
+fn parse(query: Option<&str>) -> Result<(SagaType, FlowRequest), ApiError> {
     let mut params = Params::of(query);
-    let saga_type = filter::saga_type(&mut params).map(SagaType::from);
-    let (from, to) = filter::period(&mut params);
-    let accepted = format!("a whole number from 1 to {MAX_FLOW_SAGAS}");
-    let limit = params.take(&["limit"], &accepted, |text| {
-        parse_number(text, 1, MAX_FLOW_SAGAS)
-    });
+    let request = asked(&mut params);
     params.finish()?;
-    let saga_type = saga_type.ok_or_else(|| {
+    let saga_type = request.saga_type.clone().ok_or_else(|| {
         ApiError::faults(vec![Detail {
             parameter: "sagaType".to_owned(),
             found: "nothing".to_owned(),
             accepted: "1 to 255 characters".to_owned(),
         }])
     })?;
-    Ok(FlowRequest {
-        saga_type,
-        from,
-        to,
-        limit: limit.unwrap_or(MAX_FLOW_SAGAS),
-    })
+    Ok((saga_type, request))
 }
-
-const _: () = assert!(MAX_FLOW_SAGAS == 20_000, "as documented");
 
 /// Which step follows which
 #[utoipa::path(
@@ -180,8 +203,8 @@ const _: () = assert!(MAX_FLOW_SAGAS == 20_000, "as documented");
     operation_id = "getFlow",
     tag = "census",
     description = "Read from the log of the sagas that started in the period, all of them: more than the limit, more \
-                   than a million events or more than 2,000 different pairs of steps are refused, never sampled. \
-                   Purged sagas are not in it.",
+                   than a million events, more than 2,000 different pairs of steps or 1,000 of services are refused, \
+                   never sampled. Purged sagas are not in it.",
     params(FlowQuery),
     responses(
         (status = 200, body = FlowBody, description = "Steps, and how often and how fast each followed another."),
@@ -192,20 +215,21 @@ pub(super) async fn handle(
     State(context): State<Context>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<FlowBody>, ApiError> {
-    let request = parse(query.as_deref())?;
+    let (saga_type, request) = parse(query.as_deref())?;
     let flow = context.flow(request.clone()).await?;
-    Ok(Json(FlowBody::of(flow, &request)))
+    Ok(Json(FlowBody::of(flow, &saga_type, &request)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::query::MAX_FLOW_SAGAS;
 
     #[test]
     fn a_type_is_needed_and_the_limit_is_bounded() {
-        let asked = parse(Some("type=T&fromDate=2026-01-01&limit=5")).unwrap();
-        assert_eq!((asked.saga_type, asked.limit), ("T".into(), 5));
-        assert_eq!(parse(Some("sagaType=T")).unwrap().limit, MAX_FLOW_SAGAS);
+        let (saga_type, asked) = parse(Some("type=T&fromDate=2026-01-01&limit=5")).unwrap();
+        assert_eq!((saga_type, asked.limit), ("T".into(), 5));
+        assert_eq!(parse(Some("sagaType=T")).unwrap().1.limit, MAX_FLOW_SAGAS);
         for (query, parameter) in [("", "sagaType"), ("type=T&limit=20001", "limit")] {
             let refused = parse(Some(query)).unwrap_err();
             assert!(
