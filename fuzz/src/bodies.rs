@@ -141,6 +141,8 @@ pub fn keys(data: &[u8]) -> usize {
     if let Ok(text) = keys::parse_text("by_order", data) {
         keys::by_order(&mut key, &OrderId::from(text), &SagaId::from(text));
         assert_eq!(key.partition(), data);
+        keys::by_trace(&mut key, text, &SagaId::from(text));
+        assert_eq!(key.partition(), data);
         kinds += same(key.sort());
     }
     if let Ok(number) = keys::parse_offset_partition(data) {

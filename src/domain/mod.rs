@@ -18,6 +18,7 @@ mod judgement;
 mod operator;
 mod position;
 mod purged;
+mod reported;
 mod said;
 mod state;
 mod status_log;

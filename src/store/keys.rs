@@ -30,6 +30,7 @@
 //! | timelines, duplicates | `D` · saga id | recorded_at i64 · partition u32 · offset u64 |
 //! | timelines, checkpoints | `C` · saga id | recorded_at i64 · partition u32 · offset u64 |
 //! | by_order | order id | saga id |
+//! | by_trace | trace id | saga id |
 //! | by_started, by_updated | status u8 · time >> 22 i64 · type | time i64 · saga id |
 //! | counts, started tree | `S` · status u8 · level u8 · parent cell i64 · type | cell i64 |
 //! | counts, updated tree | `U` · status u8 · level u8 · parent cell i64 · type | cell i64 · started cell i64 |
@@ -399,6 +400,11 @@ pub fn by_order(key: &mut Key, order: &OrderId, saga: &SagaId) {
         .sort_from_here()
         .text(saga.as_str().as_bytes())
         .end();
+}
+
+/// `by_trace`: a saga of a trace.
+pub fn by_trace(key: &mut Key, trace_id: &str, saga: &SagaId) {
+    meta_named(key, trace_id, saga.as_str());
 }
 
 /// `by_started` and `by_updated`: a saga at an instant.

@@ -214,6 +214,8 @@ tables! {
         Timelines = "timelines", ByKey, Whole, Fold, [StandingRecord, PresenceRecord, InstanceRecord];
         /// Sagas of an order.
         ByOrder = "by_order", ByPartition, Whole, Fold, [PresenceRecord];
+        /// Sagas of a trace.
+        ByTrace = "by_trace", ByPartition, Whole, Fold, [PresenceRecord];
         /// Sagas by type, status and start.
         ByStarted = "by_started", ByPartition, Whole, Fold, [StartedRecord];
         /// Sagas by type, status and last event.

@@ -2,13 +2,16 @@
 //!
 //! Every answer is read from one snapshot of the store, so its parts agree with each other.
 
+mod candidates;
 mod census;
 mod counts;
 mod definitions;
 mod diff;
+mod examine;
 mod flow;
 mod grid;
 mod history;
+mod inside;
 mod ledger;
 mod moment;
 mod node;
@@ -46,6 +49,7 @@ pub use definitions::{DefinitionsInForce, UnnamedSteps, unnamed_steps};
 pub use diff::{Difference, MAX_ONE_SIDED};
 pub use flow::{Flow, FlowEdge, FlowRequest, FlowStep, MAX_FLOW_SAGAS};
 pub use history::{MAX_HISTORY_EVENTS, MAX_REMARKABLE, PastState};
+pub use inside::Inside;
 pub use ledger::{Ledger, LedgerRequest, OffsetsByClass, PartitionLedger};
 pub use moment::{Deliveries, MAX_REPEATED, Moment};
 pub use outcomes::{Durations, Outcomes, TypeOutcomes};
@@ -78,6 +82,26 @@ pub enum QueryError {
         found: u64,
         /// How many are sorted.
         limit: usize,
+    },
+    /// Only looking at each saga tells what happened inside of it, and these are too many.
+    #[error(
+        "{found} sagas would have to be looked at one by one for step, withoutStep, producerService or traceId, and at \
+         most {limit} are; narrow the search by fromDate, toDate, sagaType, status, orderId or traceId"
+    )]
+    TooManyToExamine {
+        /// Sagas that would be looked at, at least.
+        found: u64,
+        /// How many are.
+        limit: u64,
+    },
+    /// The events of those that are looked at are too many.
+    #[error(
+        "the sagas that would have to be looked at for step, withoutStep or producerService have more than {limit} \
+         events; narrow the search by fromDate, toDate, sagaType, status, orderId or traceId"
+    )]
+    TooMuchToExamine {
+        /// How many are read.
+        limit: u64,
     },
     /// Too many sagas had failed to look through all of them for what is owed.
     #[error(
@@ -181,6 +205,8 @@ pub struct Filter {
     pub from: Option<Millis>,
     /// Started at or before.
     pub to: Option<Millis>,
+    /// In which this happened. Only searches ask for it.
+    pub inside: Inside,
     /// As they stood at this moment; then the others are held against that.
     pub moment: Moment,
 }

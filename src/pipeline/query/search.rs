@@ -1,12 +1,12 @@
 //! Which sagas match, in order, page by page or behind a cursor, with the exact total.
 
 use super::order::{Part, of_order};
-use super::past;
 use super::past_state::Past;
 use super::seek::Seek;
 use super::trees::{Row, Span, Stream, Trees};
 use super::walk::Walk;
 use super::{Basis, Filter, QueryError, SagaView, SearchPage, SearchRequest, SortKey, Window};
+use super::{examine, past};
 use crate::domain::text;
 use crate::domain::{Cut, Millis, OrderId, SagaDefinitions, SagaId, SagaStatus};
 use crate::store::keys::Tree;
@@ -28,16 +28,20 @@ pub(super) fn search(
     let part = Part::of(request)?;
     let (cursor, rules) = basis(trees, definitions)?;
     let moment = request.filter.moment;
-    let past = (!moment.is_now()).then_some(Past {
+    let past = Past {
         trees,
         definitions: &rules,
         cursor: &cursor,
         moment,
-    });
-    let (rows, total) = match (&past, &request.filter.order_id) {
-        (Some(past), _) => past::search(past, request, &part)?,
-        (None, Some(order)) => of_order(trees, order, request, &part)?,
-        (None, None) => of_time(trees, request, &part)?,
+    };
+    let (rows, total) = match &request.filter {
+        filter if !filter.inside.is_empty() => examine::search(&past, request, &part)?,
+        _ if !moment.is_now() => past::search(&past, request, &part)?,
+        Filter {
+            order_id: Some(order),
+            ..
+        } => of_order(trees, order, request, &part)?,
+        _ => of_time(trees, request, &part)?,
     };
     let more = match &request.window {
         Window::Page { .. } => part.skip + (rows.len() as u64) < total,
@@ -45,9 +49,10 @@ pub(super) fn search(
         Window::After { .. } => rows.len() == part.size,
     };
     let next_cursor = rows.last().filter(|_| more).map(|row| write_cursor(request, row));
-    let sagas = match &past {
-        Some(past) => past::views(past, &rows)?,
-        None => views(trees, &rows)?,
+    let sagas = if moment.is_now() {
+        views(trees, &rows)?
+    } else {
+        past::views(&past, &rows)?
     };
     Ok(SearchPage {
         sagas,
@@ -96,8 +101,9 @@ pub(super) fn streams(filter: &Filter) -> Vec<Stream> {
         .collect()
 }
 
-/// How many sagas match.
-fn total(trees: Trees<'_>, filter: &Filter, streams: &[Stream]) -> Result<u64, QueryError> {
+/// How many sagas match, whatever their order and what happened inside.
+pub(super) fn total(trees: Trees<'_>, filter: &Filter) -> Result<u64, QueryError> {
+    let streams = streams(filter);
     let mut total: u64 = 0;
     if filter.saga_type.is_none() && filter.from.is_none() && filter.to.is_none() {
         reads::numbered_totals(trees.store, trees.generation, totals::ACTIVE, |tag, sagas| {
@@ -108,7 +114,7 @@ fn total(trees: Trees<'_>, filter: &Filter, streams: &[Stream]) -> Result<u64, Q
         })?;
         return Ok(total);
     }
-    for stream in streams {
+    for stream in &streams {
         total += trees.started_in(stream, Span::of(filter.from, filter.to))?;
     }
     Ok(total)
@@ -116,27 +122,44 @@ fn total(trees: Trees<'_>, filter: &Filter, streams: &[Stream]) -> Result<u64, Q
 
 fn of_time(trees: Trees<'_>, request: &SearchRequest, part: &Part) -> Result<(Vec<Row>, u64), QueryError> {
     let filter = &request.filter;
-    let dates = Span::of(filter.from, filter.to);
-    let streams = streams(filter);
-    let total = total(trees, filter, &streams)?;
+    let total = total(trees, filter)?;
     if part.skip >= total {
         return Ok((Vec::new(), total));
     }
     let seek = Seek::part(part, total, request.sort);
-    let (tree, span) = match request.sort.key {
-        SortKey::StartedAt => (Tree::Started, dates),
-        SortKey::UpdatedAt => (Tree::Updated, Span::ALL),
+    let seek = match request.sort.key {
+        SortKey::StartedAt => by_start(trees, filter, seek)?,
+        SortKey::UpdatedAt => by_last_event(trees, filter, seek)?,
     };
+    Ok((seek.found(), total))
+}
+
+/// Finds the sagas that match, whatever their order and what happened inside, by their start.
+pub(super) fn by_start(trees: Trees<'_>, filter: &Filter, seek: Seek) -> Result<Seek, QueryError> {
+    let dates = Span::of(filter.from, filter.to);
+    walk((trees, Tree::Started), filter, dates, seek)
+}
+
+fn by_last_event(trees: Trees<'_>, filter: &Filter, seek: Seek) -> Result<Seek, QueryError> {
+    walk((trees, Tree::Updated), filter, Span::ALL, seek)
+}
+
+fn walk(
+    (trees, tree): (Trees<'_>, Tree),
+    filter: &Filter,
+    span: Span,
+    seek: Seek,
+) -> Result<Seek, QueryError> {
     let mut walk = Walk {
         trees,
         tree,
-        streams,
+        streams: streams(filter),
         span: seek.narrow(span),
-        started: dates,
+        started: Span::of(filter.from, filter.to),
         seek,
     };
     walk.run()?;
-    Ok((walk.seek.found(), total))
+    Ok(walk.seek)
 }
 
 fn views(trees: Trees<'_>, rows: &[Row]) -> Result<Vec<SagaView>, QueryError> {
@@ -187,6 +210,9 @@ fn search_digest(request: &SearchRequest) -> u64 {
     filter.status.hash(&mut hasher);
     (filter.from, filter.to).hash(&mut hasher);
     (filter.moment.as_of, filter.moment.known_at).hash(&mut hasher);
+    if !filter.inside.is_empty() {
+        filter.inside.hash(&mut hasher);
+    }
     (request.sort.key == SortKey::StartedAt, request.sort.descending).hash(&mut hasher);
     hasher.finish()
 }

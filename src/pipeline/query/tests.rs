@@ -79,7 +79,7 @@ fn filters() -> impl Strategy<Value = Filter> {
             status,
             from,
             to,
-            moment: Moment::default(),
+            ..Filter::default()
         })
 }
 

@@ -7,7 +7,7 @@ use super::parts::Parts;
 use super::places::Peer;
 use super::request_id::RequestIds;
 use super::settings::ServerSettings;
-use super::shares::Shares;
+use super::shares::{Share, Shares};
 use crate::domain::clock::SharedClock;
 use crate::domain::{Judgement, SagaId, TimelineKey};
 use crate::operations::audit::Audit;
@@ -94,9 +94,14 @@ impl Context {
         self.scan(Asked::Saga, move |query| query.purged(&id)).await
     }
 
-    /// The sagas that match.
+    /// The sagas that match. Those that are looked at one by one wait for a place beside searches, not before them.
     pub async fn search(&self, request: SearchRequest) -> Result<SearchPage, ApiError> {
-        self.scan(Asked::Search, move |query| query.search(&request))
+        let share = if request.filter.inside.is_searched_for() {
+            &self.inner.shares.full_reads
+        } else {
+            &self.inner.shares.scans
+        };
+        self.ask_in(share, Asked::Search, move |query| query.search(&request))
             .await
     }
 
@@ -275,11 +280,19 @@ impl Context {
         asked: Asked,
         ask: impl FnOnce(&Query) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, ApiError> {
+        self.ask_in(&self.inner.shares.scans, asked, ask).await
+    }
+
+    /// Asks when there is a place in that share. What reads is told when nobody waits for it any more.
+    async fn ask_in<T: Send + 'static>(
+        &self,
+        share: &Share,
+        asked: Asked,
+        ask: impl FnOnce(&Query) -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, ApiError> {
         let this = self.clone();
-        let answer = self
-            .in_turn(move |stop| timed(this.metrics(), asked, || ask(&this.parts().query.until(stop))))
-            .await?;
-        Ok(answer?)
+        let read = move |stop| timed(this.metrics(), asked, || ask(&this.parts().query.until(stop)));
+        Ok(share.run(read).await??)
     }
 }
 
@@ -336,6 +349,8 @@ impl From<QueryError> for ApiError {
                     .to_owned(),
             }]),
             error @ (QueryError::TooManyToSort { .. }
+            | QueryError::TooManyToExamine { .. }
+            | QueryError::TooMuchToExamine { .. }
             | QueryError::TooManyFailed { .. }
             | QueryError::TooMuchFlow(_)
             | QueryError::TooManyChanges { .. }

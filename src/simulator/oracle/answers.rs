@@ -292,7 +292,7 @@ fn search(query: &Query, sagas: &Sagas, rng: &mut Rng, found: &mut Vec<String>) 
         status: some(400).then(|| like.status.parse().unwrap()),
         from: some(300).then_some(Millis(like.started_at)),
         to: some(300).then_some(Millis(like.started_at + 100_000)),
-        moment: Moment::default(),
+        ..Filter::default()
     };
     let sort = Sort {
         key: if some(500) {

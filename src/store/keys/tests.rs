@@ -188,9 +188,10 @@ proptest! {
 
     #[test]
     fn families_of_names_sort_by_member(family in text(), a in text(), b in text()) {
-        let named: [fn(&mut Key, &str, &str); 3] = [
+        let named: [fn(&mut Key, &str, &str); 4] = [
             keys::total_named,
             keys::meta_named,
+            |key, trace, saga| keys::by_trace(key, trace, &SagaId::new(saga)),
             |key, order, saga| keys::by_order(key, &OrderId::new(order), &SagaId::new(saga)),
         ];
         for build in named {

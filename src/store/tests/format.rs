@@ -262,6 +262,7 @@ fn every_key_is_laid_out_as_ever() {
         keys::timeline_place(key, TimelineRow::Checkpoint, saga, event.timeline_key());
     });
     assert_key("by_order", |key| keys::by_order(key, order, saga));
+    assert_key("by_trace", |key| keys::by_trace(key, "trace-1", saga));
     assert_key("by_started", |key| {
         keys::by_time(key, kind, failed, RECORDED_AT, saga);
     });

@@ -7,6 +7,7 @@
 
 mod by_order;
 mod by_started;
+mod by_trace;
 mod by_updated;
 mod census;
 mod counts;
@@ -25,13 +26,15 @@ use super::changes::Changes;
 use super::counters::Counters;
 use crate::domain::{
     AnomalyKind, CompensationTimes, Millis, OrderId, SagaId, SagaState, SagaStatus, SagaType, StatusPath,
+    TraceIds,
 };
 use crate::store::{Batch, ProjectionTable, StoreError, StoreRead};
 
 /// Every projection there is.
-pub static PROJECTIONS: [&Projection; 9] = [
+pub static PROJECTIONS: [&Projection; 10] = [
     &states::PROJECTION,
     &by_order::PROJECTION,
+    &by_trace::PROJECTION,
     &by_started::PROJECTION,
     &by_updated::PROJECTION,
     &counts::PROJECTION,
@@ -91,6 +94,7 @@ impl<'c> Change<'c> {
 pub(super) struct Footprint {
     saga_type: SagaType,
     order_id: OrderId,
+    trace_ids: TraceIds,
     status: SagaStatus,
     path: StatusPath,
     started_at: Millis,
@@ -108,6 +112,7 @@ impl Footprint {
         Self {
             saga_type: state.saga_type.clone(),
             order_id: state.order_id.clone(),
+            trace_ids: state.trace_ids.clone(),
             status: state.status,
             path: state.path(),
             started_at: state.started_at,

@@ -1,13 +1,19 @@
 //! The parameters that say which sagas are meant, shared by search and statistics.
 
-use super::super::params::{Params, parse_text};
+use super::super::params::{Params, parse_text, shown};
 use super::super::text::{ACCEPTED, Edge, parse_edge};
-use crate::domain::{Millis, SagaStatus};
+use crate::domain::{Millis, SagaStatus, Step};
+use crate::pipeline::query::Inside;
 use saga_tracker_sdk::contract::limits;
 
 /// Ids and types are never longer: what is longer never got into the log.
 pub(super) const LONGEST_NAME: usize = limits::MAX_ID_CHARS;
 const NAME: &str = "1 to 255 characters";
+/// Nor are steps.
+pub(super) const LONGEST_STEP: usize = limits::MAX_STEP_CHARS;
+const STEP: &str = "1 to 100 characters";
+/// Values of step, and of withoutStep, at most.
+pub(super) const MOST_STEPS: usize = 10;
 
 pub(in crate::server::api) fn saga_type(params: &mut Params<'_>) -> Option<String> {
     params.take(&["sagaType", "type"], NAME, |text| {
@@ -27,6 +33,31 @@ pub(super) fn status(params: &mut Params<'_>) -> Option<SagaStatus> {
         "STARTED, IN_PROGRESS, COMPLETED, FAILED or COMPENSATED",
         |text| text.parse().ok(),
     )
+}
+
+/// What must have happened inside of the sagas.
+pub(super) fn inside(params: &mut Params<'_>) -> Inside {
+    let mut steps = |name| {
+        params.take_all(name, MOST_STEPS, STEP, |text| {
+            parse_text(text, LONGEST_STEP).map(Step::from)
+        })
+    };
+    let (steps, without_steps) = (steps("step"), steps("withoutStep"));
+    if let Some(both) = steps.iter().find(|step| without_steps.contains(step)) {
+        let (found, accepted) = (shown(both.as_str()), "no step that step names too".to_owned());
+        params.fault("withoutStep", found, accepted);
+    }
+    let mut name = |name| {
+        params.take(&[name], NAME, |text| {
+            parse_text(text, LONGEST_NAME).map(Into::into)
+        })
+    };
+    Inside {
+        steps,
+        without_steps,
+        producer_service: name("producerService"),
+        trace_id: name("traceId"),
+    }
 }
 
 /// First and last instant of the period, both inside.
