@@ -283,6 +283,34 @@ fn search_asks_for_what_the_flags_say_and_tells_the_page() {
 }
 
 #[test]
+fn search_and_export_ask_for_what_happened_inside() {
+    let inside = "step=PAYMENT_COMPLETED&step=A%26B&withoutStep=ORDER_CONFIRMED&producerService=payment-service\
+                  &traceId=t-1";
+    let search =
+        format!("GET /api/v1/sagas?fromDate=2025-01-01&{inside}&sort=startedAt%2Cdesc&page=0&size=20");
+    let export = format!("GET /api/v1/export/sagas?format=csv&{inside}");
+    let server = Server::start(&[(&search, 200, &page(&[SAGA], None)), (&export, 200, "sagaId\r\n")]);
+    let flags = "--step PAYMENT_COMPLETED --step A&B --without-step ORDER_CONFIRMED --producer-service payment-service \
+                 --trace-id t-1 --url";
+    for start in ["search --from 2025-01-01", "export csv --of sagas"] {
+        let arguments = start.split(' ').chain(flags.split(' ')).chain([&*server.url]);
+        let ran = run(&arguments.collect::<Vec<_>>(), &[]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
+    assert_eq!(server.requests(), [search, export]);
+}
+
+#[test]
+fn search_from_so_long_ago_asks_from_an_instant() {
+    let server = Server::start(&[]);
+    let _found_nothing = run(&["search", "--from", "1 hour ago", "--url", &server.url], &[]);
+    let asked = server.requests().remove(0);
+    let (_, from) = asked.split_once("fromDate=").unwrap();
+    let (instant, _) = from.split_once('&').unwrap();
+    assert!(instant.len() >= 24 && instant.ends_with('Z'), "{asked}");
+}
+
+#[test]
 fn census_asks_for_the_moment_and_shows_each_type() {
     let sums =
         r#""total":3,"byStatus":{"STARTED":0,"IN_PROGRESS":1,"COMPLETED":1,"FAILED":1,"COMPENSATED":0}"#;

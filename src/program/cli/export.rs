@@ -2,7 +2,7 @@
 
 use super::client::{Server, ServerArgs, segment};
 use super::exit::{Failure, Outcome};
-use super::query::{given, moments};
+use super::query::{InsideArgs, given, moments};
 use super::{output, times};
 use crate::domain::Millis;
 use clap::{Args, ValueEnum, ValueHint};
@@ -46,11 +46,13 @@ pub(super) struct ExportArgs {
     #[arg(long, ignore_case = true, value_parser = ["STARTED", "IN_PROGRESS", "COMPLETED", "FAILED", "COMPENSATED"], hide_possible_values = true)]
     status: Option<String>,
     /// Sagas that started (entries and letters that arrived) at or after this date or instant
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = times::edge)]
     from: Option<String>,
     /// The same, at or before
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = times::edge)]
     to: Option<String>,
+    #[command(flatten)]
+    inside: InsideArgs,
     /// As of this event time: an instant, a date, or e.g. "2 hours ago"; what happened later does not count
     #[arg(long, value_name = "TIME", value_parser = times::parse)]
     as_of: Option<Millis>,
@@ -95,6 +97,7 @@ pub(super) fn export(args: &ExportArgs) -> Outcome {
         ("cursor", &args.cursor),
     ]);
     let clocks = [("asOf", args.as_of), ("knownAt", args.known_at)];
+    query.extend(args.inside.asked());
     query.extend(moments(clocks, args.archive));
     let further = args.further.iter();
     query.extend(further.map(|(name, value)| (name.as_str(), value.clone())));

@@ -63,6 +63,36 @@ pub(super) struct DiffArgs {
     server: ServerArgs,
 }
 
+/// What must have happened inside of the sagas.
+#[derive(Clone, Debug, Args)]
+pub(super) struct InsideArgs {
+    /// In which this step was reported, e.g. PAYMENT_COMPLETED; repeated, each of them
+    #[arg(long, value_name = "STEP")]
+    step: Vec<String>,
+    /// In which this step was not reported; repeated, none of them
+    #[arg(long, value_name = "STEP")]
+    without_step: Vec<String>,
+    /// In which this service reported something
+    #[arg(long, value_name = "SERVICE")]
+    producer_service: Option<String>,
+    /// Of this trace: one of the first eight that the saga's events named
+    #[arg(long, value_name = "TRACE_ID")]
+    trace_id: Option<String>,
+}
+
+impl InsideArgs {
+    /// As parameters of a call.
+    pub(super) fn asked(&self) -> Vec<(&'static str, String)> {
+        let steps = self.step.iter().map(|step| ("step", step.clone()));
+        let without = self.without_step.iter().map(|step| ("withoutStep", step.clone()));
+        let names = given([
+            ("producerService", &self.producer_service),
+            ("traceId", &self.trace_id),
+        ]);
+        steps.chain(without).chain(names).collect()
+    }
+}
+
 /// Which sagas.
 #[derive(Clone, Debug, Args)]
 pub(super) struct SearchArgs {
@@ -75,12 +105,14 @@ pub(super) struct SearchArgs {
     /// In this status: STARTED, IN_PROGRESS, COMPLETED, FAILED or COMPENSATED
     #[arg(long, ignore_case = true, value_parser = ["STARTED", "IN_PROGRESS", "COMPLETED", "FAILED", "COMPENSATED"], hide_possible_values = true)]
     status: Option<String>,
-    /// Started at or after this date or instant, e.g. 2025-01-31 or 2025-01-31T08:00:00Z
-    #[arg(long, value_name = "DATE")]
+    /// Started at or after this: 2025-01-31, 2025-01-31T08:00:00Z, or e.g. "1 hour ago"
+    #[arg(long, value_name = "DATE", value_parser = times::edge)]
     from: Option<String>,
-    /// Started at or before this date or instant
-    #[arg(long, value_name = "DATE")]
+    /// Started at or before this
+    #[arg(long, value_name = "DATE", value_parser = times::edge)]
     to: Option<String>,
+    #[command(flatten)]
+    inside: InsideArgs,
     /// As of this event time: an instant, a date, or e.g. "2 hours ago"; what happened later does not count
     #[arg(long, value_name = "TIME", value_parser = times::parse)]
     as_of: Option<Millis>,
@@ -111,11 +143,11 @@ pub(super) struct StatsArgs {
     /// Only of this type
     #[arg(long = "type", value_name = "SAGA_TYPE")]
     saga_type: Option<String>,
-    /// Only those started at or after this date or instant
-    #[arg(long, value_name = "DATE")]
+    /// Only those started at or after this: a date, an instant, or e.g. "1 hour ago"
+    #[arg(long, value_name = "DATE", value_parser = times::edge)]
     from: Option<String>,
-    /// Only those started at or before this date or instant
-    #[arg(long, value_name = "DATE")]
+    /// Only those started at or before this
+    #[arg(long, value_name = "DATE", value_parser = times::edge)]
     to: Option<String>,
     /// As of this event time: an instant, a date, or e.g. "2 hours ago"; what happened later does not count
     #[arg(long, value_name = "TIME", value_parser = times::parse)]
@@ -209,6 +241,7 @@ pub(super) fn search(args: &SearchArgs) -> Outcome {
         ("fromDate", &args.from),
         ("toDate", &args.to),
     ]);
+    query.extend(args.inside.asked());
     query.extend(moments([("asOf", args.as_of), ("knownAt", args.known_at)], false));
     query.push(("sort", args.sort.clone()));
     if args.all {

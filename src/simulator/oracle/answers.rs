@@ -2,6 +2,7 @@
 
 use super::account::Account;
 use super::fold::Expected;
+use super::inside;
 use super::past;
 use super::population;
 use super::sagas::{Sagas, came_back};
@@ -49,6 +50,7 @@ pub(crate) fn differences(
     let live: Vec<(&SagaId, Vec<Event>)> = sagas.live.keys().map(|saga| (saga, of(saga))).collect();
     for _ in 0..4 {
         found.extend(population::differences(query, &live, rng));
+        found.extend(inside::differences(query, &live, rng));
     }
     totals(&query.totals().unwrap(), (account, sagas, leads), found);
     for _ in 0..6 {
@@ -355,7 +357,8 @@ fn search(query: &Query, sagas: &Sagas, rng: &mut Rng, found: &mut Vec<String>) 
     }
 }
 
-fn matches(filter: &Filter, known: &Expected) -> bool {
+/// Whether a saga is what a filter asks for, what happened inside apart.
+pub(super) fn matches(filter: &Filter, known: &Expected) -> bool {
     filter
         .order_id
         .as_ref()

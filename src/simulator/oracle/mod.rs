@@ -6,6 +6,7 @@
 pub(super) mod account;
 pub(super) mod answers;
 pub(super) mod fold;
+pub(crate) mod inside;
 pub(super) mod ledger;
 pub(super) mod offsets;
 pub(crate) mod past;

@@ -14,7 +14,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 
 const DEFAULT_SIZE: u64 = 20;
 pub(super) const LARGEST_SIZE: u64 = 100;
@@ -41,10 +41,10 @@ pub(in crate::server::api) struct SearchQuery {
     to_date: Option<Millis>,
     /// Sagas in which an event reported this step, by its exact name and with whatever status; duplicates do not count.
     /// Given several times, all of them.
-    #[param(schema_with = steps_schema, example = json!(["PAYMENT_COMPLETED"]))]
+    #[param(schema_with = steps_schema, required = false)]
     step: Vec<Step>,
     /// Sagas in which no event reported this step. Given several times, none of them.
-    #[param(schema_with = steps_schema, example = json!(["ORDER_CONFIRMED"]))]
+    #[param(schema_with = steps_schema, required = false)]
     without_step: Vec<Step>,
     /// Sagas in which an event names this service.
     #[param(value_type = Option<String>, min_length = 1, max_length = 255)]
@@ -155,13 +155,13 @@ impl SearchQuery {
 }
 
 /// Some names of steps.
-fn steps_schema() -> Array {
+fn steps_schema() -> Schema {
     let step = ObjectBuilder::new()
         .schema_type(Type::String)
         .min_length(Some(1))
         .max_length(Some(LONGEST_STEP));
     let steps = ArrayBuilder::new().items(step).max_items(Some(MOST_STEPS));
-    steps.build()
+    Schema::Array(steps.build())
 }
 
 /// A key, and a direction that is descending when left out.
