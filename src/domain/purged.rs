@@ -5,8 +5,8 @@
 //! nobody can fold those events again.
 
 use super::{
-    AnomalyKind, CompensationTimes, Event, EventRef, Millis, OrderId, Position, SagaId, SagaState,
-    SagaStatus, SagaType, StatusPath, Step,
+    AnomalyKind, CompensationTimes, Event, EventRef, Millis, OrderId, Position, SagaDefinitions, SagaId,
+    SagaState, SagaStatus, SagaType, StatusPath, Step,
 };
 use std::collections::BTreeMap;
 
@@ -25,6 +25,8 @@ pub struct Remains {
     pub conflicts: u32,
     /// The anomalies that were kept.
     pub anomalies: Vec<AnomalyKind>,
+    /// Times that a compensating step reported FAILED.
+    pub failed_compensations: u32,
     /// Latest event time of a delivery that reported a failure.
     pub last_failed_at: Option<Millis>,
     /// Events of the timeline, by status and step.
@@ -33,7 +35,11 @@ pub struct Remains {
 
 impl Remains {
     /// What the saga with this state and these events in its timeline, by status and step, added.
-    pub fn of(state: &SagaState, processed: BTreeMap<(SagaStatus, Step), u32>) -> Self {
+    pub fn of(
+        state: &SagaState,
+        definitions: &SagaDefinitions,
+        processed: BTreeMap<(SagaStatus, Step), u32>,
+    ) -> Self {
         Self {
             failures: state.failures,
             compensations: state.compensations,
@@ -41,6 +47,7 @@ impl Remains {
             duplicates: state.duplicates,
             conflicts: state.conflicts.total,
             anomalies: state.anomalies.kept.iter().map(|anomaly| anomaly.kind).collect(),
+            failed_compensations: definitions.failed_compensations(state),
             last_failed_at: state.last_failed_at,
             processed,
         }

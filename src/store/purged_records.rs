@@ -40,13 +40,14 @@ struct RemainsRecord<'a> {
     duplicates: u32,
     conflicts: u32,
     anomalies: Vec<u8>,
+    failed_compensations: u32,
     last_failed_at: Option<i64>,
     processed: Vec<(u8, &'a str, u32)>,
 }
 
 impl<'a> Record<'a> for PurgedRecord<'a> {
     const TABLE: &'static str = "purged";
-    const FORMAT: u8 = 5;
+    const FORMAT: u8 = 6;
 }
 
 impl<'a> PurgedRecord<'a> {
@@ -82,6 +83,7 @@ impl<'a> PurgedRecord<'a> {
                 duplicates: remains.duplicates,
                 conflicts: remains.conflicts,
                 anomalies: remains.anomalies.iter().map(|kind| kind.tag()).collect(),
+                failed_compensations: remains.failed_compensations,
                 last_failed_at: remains.last_failed_at.map(|at| at.0),
                 processed: remains
                     .processed
@@ -152,6 +154,7 @@ impl RemainsRecord<'_> {
                 .into_iter()
                 .map(anomaly)
                 .collect::<Result<_, _>>()?,
+            failed_compensations: self.failed_compensations,
             last_failed_at: self.last_failed_at.map(Millis),
             processed: processed
                 .map(|(tag, step, count)| Ok(((status(tag, "purged")?, Step::new(step)), count)))

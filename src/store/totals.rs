@@ -31,6 +31,8 @@ pub const ENTERED: &str = "entered";
 pub const OUTCOME_BUCKETS: &str = "outcome_buckets";
 /// Totals, by saga type and status: sum of those times, milliseconds.
 pub const OUTCOME_MILLIS: &str = "outcome_millis";
+/// Totals, named by saga type: times that a compensating step reported FAILED.
+pub const FAILED_COMPENSATIONS: &str = "failed_compensations";
 
 /// Totals: sagas whose events were removed and not brought back.
 pub const PURGED_SAGAS: &str = "purged_sagas";
@@ -40,7 +42,7 @@ pub const PURGED_EVENTS: &str = "purged_events";
 pub const LATE: &str = "late";
 
 /// The totals that are counters: whoever reads them must not see them fall.
-pub const COUNTERS: [&str; 12] = [
+pub const COUNTERS: [&str; 13] = [
     FAILED,
     COMPENSATED,
     COMPENSATION_BUCKETS,
@@ -53,6 +55,7 @@ pub const COUNTERS: [&str; 12] = [
     ENTERED,
     OUTCOME_BUCKETS,
     OUTCOME_MILLIS,
+    FAILED_COMPENSATIONS,
 ];
 
 /// All others: they go both ways, or are none of sagas and events.

@@ -2,7 +2,7 @@
 //! projection is not decided here (`projections`).
 
 use super::projections::{Cell, Change, Footprint, Leaves, PROJECTIONS, PurgedMoves, Rebuilt, Total};
-use crate::domain::{Millis, SagaId, SagaState, SagaType, Step};
+use crate::domain::{Millis, SagaDefinitions, SagaId, SagaState, SagaType, Step};
 use crate::store::ledger::OffsetSums;
 use crate::store::records::CountRecord;
 use crate::store::{Batch, Generation, Key, ProjectionTable, Table};
@@ -98,12 +98,17 @@ impl Changes {
         self.generation
     }
 
-    /// Records that a saga's state is `new`, where it was `old`.
-    pub(super) fn replace(&mut self, saga: &SagaId, old: Option<&Footprint>, new: &SagaState) {
+    /// Records that a saga's state is `new`, folded under these definitions, where it was `old`.
+    pub(super) fn replace(
+        &mut self,
+        saga: &SagaId,
+        old: Option<&Footprint>,
+        (new, definitions): (&SagaState, &SagaDefinitions),
+    ) {
         self.change(&Change {
             saga,
             before: old,
-            after: Some((&Footprint::of(new), new)),
+            after: Some((&Footprint::of(new, definitions), new)),
         });
     }
 

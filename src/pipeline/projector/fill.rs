@@ -44,7 +44,7 @@ impl Projector {
             within: &self.cursor,
         };
         arrivals::fold(visible, arrivals, &mut changes, |saga, before, state, changes| {
-            changes.replace(&saga, before.as_ref(), &state);
+            changes.replace(&saga, before.as_ref(), (&state, &self.definitions));
         })?;
         append_rows(&mut changes.rows, events);
         changes.rows.append(rows);
@@ -73,7 +73,9 @@ impl Projector {
             let state = reads::instance(&*self.store, self.generation, saga)?;
             arrivals.push(Arrivals {
                 saga: saga.clone(),
-                before: state.as_ref().map(Footprint::of),
+                before: state
+                    .as_ref()
+                    .map(|state| Footprint::of(state, &self.definitions)),
                 state,
                 events,
             });

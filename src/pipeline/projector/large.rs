@@ -63,12 +63,12 @@ impl Loaded {
                 changes.stands(*event, 1);
             }
             if let Some(state) = state {
-                changes.replace(saga, None, &state);
+                changes.replace(saga, None, (&state, visible.definitions));
             }
         } else {
             let arrivals = vec![of(saga, None, events)];
             arrivals::fold(visible, arrivals, changes, |saga, before, state, changes| {
-                changes.replace(&saga, before.as_ref(), &state);
+                changes.replace(&saga, before.as_ref(), (&state, visible.definitions));
             })?;
         }
         let count = self.events.len() as u64;
@@ -95,7 +95,7 @@ pub(super) fn fold<E: From<StoreError>>(
 ) -> Result<u64, E> {
     let (state, count) = fold_parts(visible, saga, changes, &mut write)?;
     if let Some(state) = state {
-        changes.replace(saga, None, &state);
+        changes.replace(saga, None, (&state, visible.definitions));
     }
     write(&mut changes.rows)?;
     Ok(count)

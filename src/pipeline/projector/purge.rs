@@ -160,11 +160,11 @@ impl Projector {
             arrivals: inside.arrivals.clone(),
             row_groups: entry.row_groups,
             path: state.path(),
-            remains: Remains::of(state, parts.inside),
+            remains: Remains::of(state, &self.definitions, parts.inside),
             restored: None,
         };
         // What stood was the fold of everything, the late deliveries included.
-        changes.remove(saga, &Footprint::of(&before));
+        changes.remove(saga, &Footprint::of(&before, &self.definitions));
         for ((status, step), count) in parts.all.as_ref().unwrap_or(&record.remains.processed) {
             changes.processed(*status, step, -i64::from(*count));
         }

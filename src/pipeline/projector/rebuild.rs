@@ -254,9 +254,9 @@ impl Rebuild {
             .iter()
             .try_for_each(|projection| match projection.rebuilt {
                 Rebuilt::WithSagas => Ok(()),
-                Rebuilt::FromRows(table, add_row) => {
-                    self.add_rows(Table::Projection(generation, table), generation, add_row)
-                }
+                Rebuilt::FromRows(tables) => tables.iter().try_for_each(|(table, add_row)| {
+                    self.add_rows(Table::Projection(generation, *table), generation, *add_row)
+                }),
             })
     }
 

@@ -95,7 +95,7 @@ impl Projector {
             vec![arrivals],
             &mut changes,
             |saga, before, state, changes| {
-                changes.replace(&saga, before.as_ref(), &state);
+                changes.replace(&saga, before.as_ref(), (&state, &self.definitions));
             },
         )?;
         changes.returned_offsets();

@@ -113,7 +113,7 @@ impl Projector {
         changes.add(Total::Late, -late);
         changes.purged(&record, -1);
         if let Some(state) = state {
-            changes.replace(&restore.saga, None, &state);
+            changes.replace(&restore.saga, None, (&state, &self.definitions));
         }
         record.restored = Some((restore.decision, restore.at));
         put_record(&mut changes.rows, &restore.saga, &record);

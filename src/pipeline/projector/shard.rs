@@ -71,7 +71,10 @@ impl Shard {
                 changes.late(events.iter().map(|event| event.view()));
                 continue;
             }
-            let (before, mut events) = (state.as_ref().map(Footprint::of), events);
+            let (before, mut events) = (
+                state.as_ref().map(|state| Footprint::of(state, definitions)),
+                events,
+            );
             events.sort_unstable_by_key(|event| event.timeline_key());
             if !accepts(state.as_ref(), &events, &mut fingerprints) {
                 others.push(Arrivals {
@@ -87,7 +90,7 @@ impl Shard {
                     changes.processed(event.status, &event.step, 1);
                     changes.stands(event, 1);
                 }
-                changes.replace(&saga, before.as_ref(), &state);
+                changes.replace(&saga, before.as_ref(), (&state, definitions));
                 self.states.put(saga, state);
             }
         }
@@ -98,7 +101,7 @@ impl Shard {
             within: span.after,
         };
         arrivals::fold(visible, others, &mut changes, |saga, before, state, changes| {
-            changes.replace(&saga, before.as_ref(), &state);
+            changes.replace(&saga, before.as_ref(), (&state, definitions));
             self.states.put(saga, state);
         })?;
         Ok(changes)

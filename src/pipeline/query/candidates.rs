@@ -3,9 +3,9 @@
 use super::past_state::Past;
 use super::seek::Seek;
 use super::since::arrived_since;
-use super::trees::Trees;
-use super::{Filter, QueryError, past, search};
-use crate::domain::{OrderId, SagaId};
+use super::trees::{Span, Trees};
+use super::{Filter, QueryError, broken_rules, past, search};
+use crate::domain::{ConformanceRule, OrderId, SagaId};
 use crate::store::{ProjectionTable, Scan, StoreError, Table, keys};
 use std::ops::ControlFlow;
 
@@ -19,6 +19,8 @@ enum Source<'f> {
     Order(&'f OrderId),
     /// The sagas of a trace.
     Trace(&'f str),
+    /// The sagas that break a rule now.
+    Rule(ConformanceRule),
     /// The sagas that started in a period, of a type and in a status.
     Start,
 }
@@ -49,13 +51,17 @@ impl<'f> Source<'f> {
     fn of(filter: &'f Filter) -> impl Iterator<Item = Self> {
         let order = filter.order_id.as_ref().map(Self::Order);
         let trace = filter.inside.trace_id.as_deref().map(Self::Trace);
-        order.into_iter().chain(trace).chain([Self::Start])
+        // Who broke a rule at another moment its index does not know.
+        let rule = filter.inside.rule.filter(|_| filter.moment.is_now());
+        let rule = rule.map(Self::Rule);
+        order.into_iter().chain(trace).chain(rule).chain([Self::Start])
     }
 
     fn find(self, past: &Past<'_>, filter: &Filter) -> Result<Found, QueryError> {
         match self {
             Self::Order(order) => listed(past, ProjectionTable::ByOrder, order.as_str()),
             Self::Trace(trace_id) => listed(past, ProjectionTable::ByTrace, trace_id),
+            Self::Rule(rule) => breaking(past.trees, filter, rule),
             Self::Start if past.moment.is_now() => started(past.trees, filter),
             Self::Start => started_by(past, filter),
         }
@@ -85,6 +91,15 @@ fn listed(past: &Past<'_>, index: ProjectionTable, under: &str) -> Result<Found,
         sagas.extend(known_otherwise);
     }
     Ok(Found::All(sagas))
+}
+
+/// The sagas of the filter's type that break a rule.
+fn breaking(trees: Trees<'_>, filter: &Filter, rule: ConformanceRule) -> Result<Found, QueryError> {
+    let stream = broken_rules::stream(filter.saga_type.as_ref(), rule);
+    let total = trees.sagas_in(&stream, Span::ALL)?;
+    all_of(total, |seek| {
+        broken_rules::walk(trees, vec![stream], Span::ALL, seek)
+    })
 }
 
 /// The sagas that match now, what happened inside apart.

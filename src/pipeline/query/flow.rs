@@ -131,7 +131,7 @@ fn sagas(trees: Trees<'_>, request: &FlowRequest) -> Result<Vec<Row>, QueryError
     let streams = streams(&filter);
     let mut total = 0;
     for stream in &streams {
-        total += trees.started_in(stream, span)?;
+        total += trees.sagas_in(stream, span)?;
     }
     if total > request.limit {
         let limit = request.limit;

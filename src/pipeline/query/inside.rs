@@ -2,7 +2,7 @@
 //!
 //! Which sagas are looked at is decided in [`super::candidates`], how in [`super::examine`].
 
-use crate::domain::{EventRef, SagaDefinition, SagaState, Step};
+use crate::domain::{ConformanceRule, EventRef, SagaDefinition, SagaState, Step, broken_rules};
 use std::ops::ControlFlow;
 
 /// What must have happened inside of a saga; all that is given must hold. Only events that stand count.
@@ -16,6 +16,8 @@ pub struct Inside {
     pub producer_service: Option<Box<str>>,
     /// This trace is among the first that its events named, of which its state keeps some.
     pub trace_id: Option<Box<str>>,
+    /// It breaks this rule of its definition.
+    pub rule: Option<ConformanceRule>,
 }
 
 /// What a saga's state tells of it.
@@ -60,7 +62,7 @@ impl Inside {
     /// What the state of a saga tells, under the definition of its type that it was folded under.
     pub(super) fn by_state(&self, state: &SagaState, definition: Option<&SagaDefinition>) -> Told<'_> {
         let is_of_trace = |trace_id: &str| state.trace_ids.contains(trace_id);
-        if !self.trace_id.as_deref().is_none_or(is_of_trace) {
+        if !self.trace_id.as_deref().is_none_or(is_of_trace) || !self.is_broken(state, definition) {
             return Told::Fails;
         }
         let mut open = Open {
@@ -84,6 +86,14 @@ impl Inside {
         } else {
             Told::Open(open)
         }
+    }
+
+    fn is_broken(&self, state: &SagaState, definition: Option<&SagaDefinition>) -> bool {
+        let breaks = |rule: ConformanceRule| {
+            let broken = definition.map_or_else(Vec::new, |definition| broken_rules(state, definition));
+            broken.iter().any(|(broken, _)| *broken == rule)
+        };
+        self.rule.is_none_or(breaks)
     }
 }
 

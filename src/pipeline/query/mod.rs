@@ -2,6 +2,7 @@
 //!
 //! Every answer is read from one snapshot of the store, so its parts agree with each other.
 
+mod broken_rules;
 mod candidates;
 mod census;
 mod counts;
@@ -20,6 +21,7 @@ mod outcomes;
 mod past;
 mod past_event;
 mod past_state;
+mod rule_counts;
 mod saga;
 mod saga_offsets;
 mod search;
@@ -32,6 +34,7 @@ mod timeline;
 mod totals;
 mod trees;
 mod unkept;
+mod views;
 mod walk;
 mod walk_at;
 
@@ -44,6 +47,7 @@ use crate::store::dead_letters::{self, DeadLetterCounts};
 pub use crate::store::records::CensusRecord;
 use crate::store::stoppable::{self, Stop};
 use crate::store::{SharedStore, StoreError, reads, totals as totals_names};
+pub use broken_rules::{BrokenCounts, BrokenRule, BrokenRulesPage, BrokenRulesRequest};
 pub use census::Census;
 pub use definitions::{DefinitionsInForce, UnnamedSteps, unnamed_steps};
 pub use diff::{Difference, MAX_ONE_SIDED};
@@ -54,13 +58,14 @@ pub use ledger::{Ledger, LedgerRequest, OffsetsByClass, PartitionLedger};
 pub use moment::{Deliveries, MAX_REPEATED, Moment};
 pub use outcomes::{Durations, Outcomes, TypeOutcomes};
 pub use past_event::{OperatorNote, PastEvent};
+pub use rule_counts::RuleCounts;
 pub use saga_offsets::SagaOffset;
 pub use statistics::Statistics;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 pub use steps::TimelineStep;
-pub use stuck_sagas::{StuckPage, StuckRequest};
+pub use stuck_sagas::{StuckCounts, StuckPage, StuckRequest};
 pub use timeline::{Basis, Timeline};
 
 /// Why a question was not answered.
@@ -85,8 +90,8 @@ pub enum QueryError {
     },
     /// Only looking at each saga tells what happened inside of it, and these are too many.
     #[error(
-        "{found} sagas would have to be looked at one by one for step, withoutStep, producerService or traceId, and at \
-         most {limit} are; narrow the search by fromDate, toDate, sagaType, status, orderId or traceId"
+        "{found} sagas would have to be looked at one by one for step, withoutStep, producerService, traceId or rule, \
+         and at most {limit} are; narrow the search by fromDate, toDate, sagaType, status, orderId or traceId"
     )]
     TooManyToExamine {
         /// Sagas that would be looked at, at least.
@@ -96,8 +101,8 @@ pub enum QueryError {
     },
     /// The events of those that are looked at are too many.
     #[error(
-        "the sagas that would have to be looked at for step, withoutStep or producerService have more than {limit} \
-         events; narrow the search by fromDate, toDate, sagaType, status, orderId or traceId"
+        "the sagas that would have to be looked at for step, withoutStep, producerService or rule have more than \
+         {limit} events; narrow the search by fromDate, toDate, sagaType, status, orderId or traceId"
     )]
     TooMuchToExamine {
         /// How many are read.
@@ -105,8 +110,9 @@ pub enum QueryError {
     },
     /// Too many sagas had failed to look through all of them for what is owed.
     #[error(
-        "{found} sagas had failed long enough ago, and at most {limit} are looked through for compensations that are \
-         overdue; narrow the question by sagaType, fromDate or toDate, or ask for rule=PAST_DEADLINE alone"
+        "{found} sagas had failed and started long enough ago, and at most {limit} are looked through for \
+         compensations that were overdue then, or are of sagas that started in a period; narrow the question by \
+         sagaType, fromDate or toDate, ask for rule=PAST_DEADLINE alone, or leave out asOf, knownAt and the dates"
     )]
     TooManyFailed {
         /// Sagas that had failed.
@@ -445,6 +451,22 @@ impl Query {
     /// [`QueryError`].
     pub fn stuck(&self, request: &StuckRequest) -> Result<StuckPage, QueryError> {
         stuck_sagas::stuck_sagas(&*self.store, &self.configured, request)
+    }
+
+    /// The sagas that break rules of their definitions, and how many there are.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn broken_rules(&self, request: &BrokenRulesRequest) -> Result<BrokenRulesPage, QueryError> {
+        broken_rules::broken_rules(&*self.store, &self.configured, request)
+    }
+
+    /// How many sagas break which rule, and are stuck, now.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn rule_counts(&self, now: Millis) -> Result<RuleCounts, QueryError> {
+        rule_counts::rule_counts(&*self.store, &self.configured, now)
     }
 
     /// How many of the sagas that match stood where at some moments, all read from one snapshot. The order,

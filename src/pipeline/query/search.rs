@@ -4,12 +4,13 @@ use super::order::{Part, of_order};
 use super::past_state::Past;
 use super::seek::Seek;
 use super::trees::{Row, Span, Stream, Trees};
+use super::views::views;
 use super::walk::Walk;
 use super::{Basis, Filter, QueryError, SagaView, SearchPage, SearchRequest, SortKey, Window};
 use super::{examine, past};
 use crate::domain::text;
 use crate::domain::{Cut, Millis, OrderId, SagaDefinitions, SagaId, SagaStatus};
-use crate::store::keys::Tree;
+use crate::store::keys::{Condition, Tree};
 use crate::store::{Store, StoreError, reads, totals};
 use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -95,7 +96,7 @@ pub(super) fn streams(filter: &Filter) -> Vec<Stream> {
         .into_iter()
         .filter(|status| filter.status.is_none_or(|wanted| wanted == *status))
         .map(|status| Stream {
-            status,
+            condition: status.into(),
             saga_type: filter.saga_type.clone(),
         })
         .collect()
@@ -108,14 +109,15 @@ pub(super) fn total(trees: Trees<'_>, filter: &Filter) -> Result<u64, QueryError
     if filter.saga_type.is_none() && filter.from.is_none() && filter.to.is_none() {
         reads::numbered_totals(trees.store, trees.generation, totals::ACTIVE, |tag, sagas| {
             let status = u8::try_from(tag).ok().and_then(SagaStatus::from_tag);
-            if streams.iter().any(|stream| Some(stream.status) == status) {
+            let condition = status.map(Condition::In);
+            if streams.iter().any(|stream| Some(stream.condition) == condition) {
                 total += u64::try_from(sagas).unwrap_or(0);
             }
         })?;
         return Ok(total);
     }
     for stream in &streams {
-        total += trees.started_in(stream, Span::of(filter.from, filter.to))?;
+        total += trees.sagas_in(stream, Span::of(filter.from, filter.to))?;
     }
     Ok(total)
 }
@@ -160,21 +162,6 @@ fn walk(
     };
     walk.run()?;
     Ok(walk.seek)
-}
-
-fn views(trees: Trees<'_>, rows: &[Row]) -> Result<Vec<SagaView>, QueryError> {
-    let ids: Vec<SagaId> = rows.iter().map(|(_, saga)| saga.clone()).collect();
-    let states = reads::instances(trees.store, trees.generation, &ids)?;
-    ids.into_iter()
-        .zip(states)
-        .map(|(saga_id, state)| match state {
-            Some(state) => Ok(SagaView { saga_id, state }),
-            None => Err(StoreError::Corrupt(format!(
-                "instances: saga {saga_id} is indexed but has no state"
-            ))
-            .into()),
-        })
-        .collect()
 }
 
 /// A cursor names the last saga of a part, and the search that it belongs to.

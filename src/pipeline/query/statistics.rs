@@ -5,6 +5,7 @@ use super::past_state::Past;
 use super::trees::{Span, Trees};
 use super::{Basis, Filter, QueryError, past, search};
 use crate::domain::{SagaDefinitions, SagaStatus};
+use crate::store::keys::Condition;
 use crate::store::records::CensusRecord;
 use crate::store::{Store, StoreError, keys, reads, totals};
 use std::cmp::Reverse;
@@ -141,11 +142,14 @@ fn statistics_by(
     } else {
         let span = Span::of(filter.from, filter.to);
         for stream in search::streams(filter) {
-            let durations = stream.status == SagaStatus::Completed;
+            let Condition::In(status) = stream.condition else {
+                continue;
+            };
+            let durations = status == SagaStatus::Completed;
             trees.count(&stream, span, durations, &mut |saga_type, count| {
                 let unsigned = |sum: i64| u64::try_from(sum).unwrap_or(0);
                 sums.add(
-                    stream.status,
+                    status,
                     saga_type,
                     unsigned(count.sagas),
                     unsigned(count.duration_millis),

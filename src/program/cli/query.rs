@@ -78,6 +78,9 @@ pub(super) struct InsideArgs {
     /// Of this trace: one of the first eight that the saga's events named
     #[arg(long, value_name = "TRACE_ID")]
     trace_id: Option<String>,
+    /// Which break this rule of their definition, e.g. NEVER_COMPENSATED (saga-tracker conformance names all)
+    #[arg(long, value_name = "RULE")]
+    rule: Option<String>,
 }
 
 impl InsideArgs {
@@ -88,6 +91,7 @@ impl InsideArgs {
         let names = given([
             ("producerService", &self.producer_service),
             ("traceId", &self.trace_id),
+            ("rule", &self.rule.as_ref().map(|rule| rule.to_uppercase())),
         ]);
         steps.chain(without).chain(names).collect()
     }

@@ -13,9 +13,9 @@ use crate::domain::{Judgement, SagaId, TimelineKey};
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::DeadLetterQuery;
 use crate::pipeline::query::{
-    Census, DefinitionsInForce, Filter, Flow, FlowRequest, Ledger, LedgerRequest, Moment, PurgedView, Query,
-    QueryError, SagaOffset, SagaView, SearchPage, SearchRequest, Statistics, StuckPage, StuckRequest,
-    Timeline,
+    BrokenRulesPage, BrokenRulesRequest, Census, DefinitionsInForce, Filter, Flow, FlowRequest, Ledger,
+    LedgerRequest, Moment, PurgedView, Query, QueryError, SagaOffset, SagaView, SearchPage, SearchRequest,
+    Statistics, StuckPage, StuckRequest, Timeline,
 };
 use crate::server::metrics::{Asked, Metrics};
 use crate::store::StoreError;
@@ -120,6 +120,12 @@ impl Context {
     /// The sagas that were stuck at an instant.
     pub async fn stuck(&self, request: StuckRequest) -> Result<StuckPage, ApiError> {
         self.scan(Asked::Search, move |query| query.stuck(&request)).await
+    }
+
+    /// The sagas that break rules of their definitions.
+    pub async fn broken_rules(&self, request: BrokenRulesRequest) -> Result<BrokenRulesPage, ApiError> {
+        self.scan(Asked::Search, move |query| query.broken_rules(&request))
+            .await
     }
 
     /// How many sagas stood where at some moments.

@@ -5,6 +5,7 @@ use super::fold::Expected;
 use super::inside;
 use super::past;
 use super::population;
+use super::rules;
 use super::sagas::{Sagas, came_back};
 use crate::domain::{COMPENSATION_BUCKETS, Event, Millis, SagaId, SagaState, SagaStatus};
 use crate::pipeline::query::{
@@ -56,6 +57,7 @@ pub(crate) fn differences(
     for _ in 0..6 {
         search(query, sagas, rng, found);
     }
+    rules::differences(query, sagas, (rng, leads), found);
 }
 
 fn one(query: &Query, saga: &SagaId, known: &Expected, found: &mut Vec<String>) {

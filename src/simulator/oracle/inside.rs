@@ -5,7 +5,8 @@ use super::answers::matches;
 use super::fold::Expected;
 use super::past;
 use super::population::any_moment;
-use crate::domain::{Event, MAX_TRACE_IDS, Millis, SagaId, Step};
+use super::rules;
+use crate::domain::{ConformanceRule, Event, MAX_TRACE_IDS, Millis, SagaDefinitions, SagaId, Step};
 use crate::pipeline::query::{Filter, Inside, Query, QueryError, SearchRequest, Sort, SortKey, Window};
 use crate::program::demo::rng::Rng;
 
@@ -27,7 +28,7 @@ pub(crate) fn differences(query: &Query, sagas: &[(&SagaId, Vec<Event>)], rng: &
         key: rng.pick([SortKey::StartedAt, SortKey::UpdatedAt]),
         descending: rng.per_mille(500),
     };
-    let wanted = wanted(&stood, &filter, sort);
+    let wanted = wanted(&stood, (&filter, query.definitions()), sort);
     match answered(query, (&filter, sort), 1 + rng.index(6)) {
         Ok((total, listed, page))
             if total != wanted.len() as u64 || listed != wanted || page != last(&wanted) =>
@@ -80,6 +81,9 @@ fn any_inside(sagas: &[(&SagaId, Vec<Event>)], rng: &mut Rng) -> Inside {
     if rng.per_mille(300) {
         inside.trace_id = event(rng).trace_id;
     }
+    if rng.per_mille(200) {
+        inside.rule = Some(rng.pick(ConformanceRule::ALL));
+    }
     inside
 }
 
@@ -107,10 +111,18 @@ fn happened(timeline: &[Event], inside: &Inside) -> bool {
             .is_none_or(|trace| traces.contains(&trace))
 }
 
-fn wanted(stood: &[(SagaId, Expected)], filter: &Filter, sort: Sort) -> Vec<SagaId> {
-    let matching = stood
-        .iter()
-        .filter(|(_, known)| matches(filter, known) && happened(&known.timeline, &filter.inside));
+fn wanted(
+    stood: &[(SagaId, Expected)],
+    (filter, definitions): (&Filter, &SagaDefinitions),
+    sort: Sort,
+) -> Vec<SagaId> {
+    let breaks = |known: &Expected| {
+        let rule = filter.inside.rule.as_ref();
+        rule.is_none_or(|rule| rules::broken(known, definitions).contains_key(rule))
+    };
+    let matching = stood.iter().filter(|(_, known)| {
+        matches(filter, known) && happened(&known.timeline, &filter.inside) && breaks(known)
+    });
     let mut rows: Vec<(i64, SagaId)> = matching
         .map(|(saga, known)| match sort.key {
             SortKey::StartedAt => (known.started_at, saga.clone()),

@@ -12,4 +12,5 @@ pub(super) mod offsets;
 pub(crate) mod past;
 mod population;
 pub(super) mod retention;
+pub(crate) mod rules;
 pub(super) mod sagas;

@@ -16,9 +16,10 @@ use super::super::records::{
 };
 use super::super::totals;
 use crate::domain::{
-    Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, Event, EventDigest, Listed,
-    Mark, MetadataForm, Milestone, Millis, Position, PurgedSaga, Remains, Reports, RowGroups, SagaState,
-    SagaStatus, Said, StatusChange, StatusLog, StatusMove, StepTally, TimelineKey, TraceIds,
+    Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, ConformanceRule, Event,
+    EventDigest, Listed, Mark, MetadataForm, Milestone, Millis, Position, PurgedSaga, Remains, Reports,
+    RowGroups, SagaState, SagaStatus, Said, StatusChange, StatusLog, StatusMove, StepTally, TimelineKey,
+    TraceIds,
 };
 
 const KEYS: &str = include_str!("../../../tests/fixtures/formats/keys.txt");
@@ -203,6 +204,7 @@ fn purged() -> PurgedSaga {
             duplicates: 2,
             conflicts: 300,
             anomalies: vec![AnomalyKind::StartedAfterFailed],
+            failed_compensations: 2,
             last_failed_at: Some(Millis(1_763_668_100_000)),
             processed: [((SagaStatus::Failed, "PAYMENT_FAILED".into()), 1)].into(),
         },
@@ -265,6 +267,13 @@ fn every_key_is_laid_out_as_ever() {
     assert_key("by_trace", |key| keys::by_trace(key, "trace-1", saga));
     assert_key("by_started", |key| {
         keys::by_time(key, kind, failed, RECORDED_AT, saga);
+    });
+    assert_key("by_rule", |key| {
+        keys::by_time(key, kind, ConformanceRule::CompensationFailed, RECORDED_AT, saga);
+    });
+    assert_key("counts broken", |key| {
+        let rule = ConformanceRule::CompensationFailed;
+        keys::count(key, (Tree::Broken, kind, rule), 4, 13_456, 430_583_038, None);
     });
     assert_key("counts started", |key| {
         keys::count(key, (Tree::Started, kind, failed), 4, 13_456, 430_583_038, None);
@@ -342,7 +351,7 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
     assert_plain!("feed 1 dead letter", FeedRecord, FeedRecord::DeadLetter);
     assert_plain!("feed 1 gap", FeedRecord, FeedRecord::Gap { next: 70_002 });
     assert_plain!("feed 1 purged", FeedRecord, FeedRecord::Purged { decision: 300 });
-    assert_record("purged 5", &PurgedRecord::of(&purged()), |bytes| {
+    assert_record("purged 6", &PurgedRecord::of(&purged()), |bytes| {
         assert_eq!(PurgedRecord::read(bytes).unwrap().purged().unwrap(), purged());
     });
     assert_plain!(

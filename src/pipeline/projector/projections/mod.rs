@@ -6,6 +6,7 @@
 //! (`arrivals`, `refold`).
 
 mod by_order;
+mod by_rule;
 mod by_started;
 mod by_trace;
 mod by_updated;
@@ -25,18 +26,19 @@ pub(super) use totals::Total;
 use super::changes::Changes;
 use super::counters::Counters;
 use crate::domain::{
-    AnomalyKind, CompensationTimes, Millis, OrderId, SagaId, SagaState, SagaStatus, SagaType, StatusPath,
-    TraceIds,
+    AnomalyKind, CompensationTimes, ConformanceRule, Millis, OrderId, SagaDefinitions, SagaId, SagaState,
+    SagaStatus, SagaType, StatusPath, TraceIds,
 };
 use crate::store::{Batch, ProjectionTable, StoreError, StoreRead};
 
 /// Every projection there is.
-pub static PROJECTIONS: [&Projection; 10] = [
+pub static PROJECTIONS: [&Projection; 11] = [
     &states::PROJECTION,
     &by_order::PROJECTION,
     &by_trace::PROJECTION,
     &by_started::PROJECTION,
     &by_updated::PROJECTION,
+    &by_rule::PROJECTION,
     &counts::PROJECTION,
     &moves::PROJECTION,
     &census::PROJECTION,
@@ -65,8 +67,8 @@ type MoveSums = fn(&mut Counters, &dyn StoreRead, &mut Changes, &mut Batch) -> R
 pub(super) enum Rebuilt {
     /// As each saga is folded.
     WithSagas,
-    /// Afterwards, of the rows of a table, in their order: partition key, sort key and value.
-    FromRows(ProjectionTable, AddRow),
+    /// Afterwards, of the rows of tables, in their order: partition key, sort key and value.
+    FromRows(&'static [(ProjectionTable, AddRow)]),
 }
 
 pub(super) type AddRow = fn(&mut Changes, &[u8], &[u8], &[u8]) -> Result<(), StoreError>;
@@ -81,6 +83,21 @@ pub(super) struct Change<'c> {
 }
 
 impl<'c> Change<'c> {
+    /// Whether the saga breaks the same rules, and did so at the same times, as before.
+    fn breaks_the_same(&self) -> bool {
+        let broken = |of: Option<&'c Footprint>| of.filter(|footprint| !footprint.broken.is_empty());
+        match (
+            broken(self.before),
+            broken(self.after.map(|(footprint, _)| footprint)),
+        ) {
+            (None, None) => true,
+            (Some(before), Some(after)) => {
+                (&before.saga_type, &before.broken) == (&after.saga_type, &after.broken)
+            }
+            _ => false,
+        }
+    }
+
     /// What goes and what comes, with its sign.
     fn signed(&self) -> impl Iterator<Item = (&'c Footprint, i64)> + use<'c> {
         let before = self.before.map(|footprint| (footprint, -1));
@@ -105,10 +122,14 @@ pub(super) struct Footprint {
     duplicates: u32,
     conflicts: u32,
     anomalies: Vec<AnomalyKind>,
+    /// Each with the last time that it was.
+    broken: Vec<(ConformanceRule, Millis)>,
+    failed_compensations: u32,
 }
 
 impl Footprint {
-    pub(super) fn of(state: &SagaState) -> Self {
+    /// Of a state that was folded under these.
+    pub(super) fn of(state: &SagaState, definitions: &SagaDefinitions) -> Self {
         Self {
             saga_type: state.saga_type.clone(),
             order_id: state.order_id.clone(),
@@ -123,6 +144,8 @@ impl Footprint {
             duplicates: state.duplicates,
             conflicts: state.conflicts.total,
             anomalies: state.anomalies.kept.iter().map(|anomaly| anomaly.kind).collect(),
+            broken: definitions.broken_rules(state),
+            failed_compensations: definitions.failed_compensations(state),
         }
     }
 

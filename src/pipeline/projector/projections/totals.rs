@@ -44,6 +44,8 @@ pub(in crate::pipeline::projector) enum Total {
     /// First entries of such sagas into a status, by how long after their start.
     OutcomeBucket(u32, SagaStatus, u8),
     OutcomeMillis(u32, SagaStatus),
+    /// FAILED compensating steps of sagas of a type, by index into [`TypeNames`].
+    FailedCompensations(u32),
 }
 
 impl Total {
@@ -54,6 +56,7 @@ impl Total {
             Self::Entered(of, status) => Self::Entered(number(of), status),
             Self::OutcomeBucket(of, status, bucket) => Self::OutcomeBucket(number(of), status, bucket),
             Self::OutcomeMillis(of, status) => Self::OutcomeMillis(number(of), status),
+            Self::FailedCompensations(of) => Self::FailedCompensations(number(of)),
             total => total,
         }
     }
@@ -82,6 +85,8 @@ fn change(changes: &mut Changes, change: &Change<'_>) {
             changes.add(Total::Anomaly(*kind), sign);
         }
         changes.add_times(&footprint.compensation_times, sign);
+        let failed = i64::from(footprint.failed_compensations);
+        changes.add(Total::FailedCompensations(saga_type), sign * failed);
     }
     let after = change.after.map(|(footprint, _)| footprint);
     let kept = change
@@ -145,8 +150,11 @@ impl Changes {
             self.add(Total::Anomaly(*kind), sign);
         }
         self.add_times(&remains.compensation_times, sign);
+        let saga_type = self.types.number(&saga.saga_type);
+        let failed = i64::from(remains.failed_compensations);
+        self.add(Total::FailedCompensations(saga_type), sign * failed);
         let outcomes = Outcomes {
-            saga_type: self.types.number(&saga.saga_type),
+            saga_type,
             path: &saga.path,
             started_at: saga.started_at,
             failures: remains.failures,
@@ -313,6 +321,9 @@ fn write_key(key: &mut Key, total: &Total, types: &TypeNames) {
         }
         Total::OutcomeMillis(number, status) => {
             keys::total_of_type(key, totals::OUTCOME_MILLIS, types.name(*number).as_str(), *status);
+        }
+        Total::FailedCompensations(number) => {
+            keys::total_named(key, totals::FAILED_COMPENSATIONS, types.name(*number).as_str());
         }
         Total::Anomaly(kind) => keys::total_numbered(key, totals::ANOMALIES, kind.tag().into()),
     }

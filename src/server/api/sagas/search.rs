@@ -8,7 +8,7 @@ use super::super::text;
 use super::SagaBody;
 use super::filter::{self, LONGEST_NAME, LONGEST_STEP, MOST_STEPS};
 use super::moment::{self, AskedMomentBody};
-use crate::domain::{Millis, OrderId, SagaStatus, SagaType, Step};
+use crate::domain::{ConformanceRule, Millis, OrderId, SagaStatus, SagaType, Step};
 use crate::pipeline::query::{Filter, Inside, Moment, SearchPage, SearchRequest, Sort, SortKey, Window};
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -52,6 +52,8 @@ pub(in crate::server::api) struct SearchQuery {
     /// Sagas that have this among their traceIds, the first eight that their events named.
     #[param(value_type = Option<String>, min_length = 1, max_length = 255)]
     trace_id: Option<Box<str>>,
+    #[param(schema_with = filter::rule_schema)]
+    rule: Option<ConformanceRule>,
     #[param(schema_with = moment::as_of_schema)]
     as_of: Option<Millis>,
     #[param(schema_with = moment::known_at_schema)]
@@ -111,6 +113,7 @@ impl SearchQuery {
             without_step: inside.without_steps,
             producer_service: inside.producer_service,
             trace_id: inside.trace_id,
+            rule: inside.rule,
             as_of,
             known_at,
             page,
@@ -133,6 +136,7 @@ impl SearchQuery {
                 without_steps: self.without_step,
                 producer_service: self.producer_service,
                 trace_id: self.trace_id,
+                rule: self.rule,
             },
             moment: Moment {
                 as_of: self.as_of,
