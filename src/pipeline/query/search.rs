@@ -6,7 +6,7 @@ use super::seek::Seek;
 use super::trees::{Row, Span, Stream, Trees};
 use super::views::views;
 use super::walk::Walk;
-use super::{Basis, Filter, QueryError, SagaView, SearchPage, SearchRequest, SortKey, Window};
+use super::{Basis, Filter, QueryError, SearchPage, SearchRequest, SortKey, Window};
 use super::{examine, past};
 use crate::domain::text;
 use crate::domain::{Cut, Millis, OrderId, SagaDefinitions, SagaId, SagaStatus};

@@ -27,7 +27,7 @@ fn nothing_given_is_the_first_page_of_all_newest_first() {
 fn every_parameter_arrives() {
     let query = "orderId=o%2F1&type=REFUND&status=IN_PROGRESS&fromDate=2026-01-01&toDate=2026-01-31\
                  &step=PAYMENT_COMPLETED&withoutStep=ORDER_CONFIRMED&step=A%20B&producerService=payment-service\
-                 &traceId=t-1\
+                 &traceId=t-1&rule=MISSING_STEP\
                  &asOf=2026-01-01T00:00:00Z&knownAt=2026-01-31\
                  &page=7&size=100&sort=updatedAt,ASC";
     let expected = SearchRequest {
@@ -42,6 +42,7 @@ fn every_parameter_arrives() {
                 without_steps: vec!["ORDER_CONFIRMED".into()],
                 producer_service: Some("payment-service".into()),
                 trace_id: Some("t-1".into()),
+                rule: Some(ConformanceRule::MissingStep),
             },
             moment: Moment {
                 as_of: Some(Millis(1_767_225_600_000)),
