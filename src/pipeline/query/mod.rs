@@ -6,6 +6,7 @@ mod candidates;
 mod census;
 mod counts;
 mod definitions;
+mod details;
 mod diff;
 mod examine;
 mod flow;
@@ -29,6 +30,7 @@ mod statistics;
 mod steps;
 mod stuck_sagas;
 mod timeline;
+mod times;
 mod totals;
 mod trees;
 mod unkept;
@@ -46,8 +48,9 @@ use crate::store::stoppable::{self, Stop};
 use crate::store::{SharedStore, StoreError, reads, totals as totals_names};
 pub use census::Census;
 pub use definitions::{DefinitionsInForce, UnnamedSteps, unnamed_steps};
+pub use details::{Details, Named, Occurrences, StepDetails};
 pub use diff::{Difference, MAX_ONE_SIDED};
-pub use flow::{Flow, FlowEdge, FlowRequest, FlowStep, MAX_FLOW_SAGAS};
+pub use flow::{Flow, FlowRequest, FlowStep, MAX_FLOW_SAGAS};
 pub use history::{MAX_HISTORY_EVENTS, MAX_REMARKABLE, PastState};
 pub use inside::Inside;
 pub use ledger::{Ledger, LedgerRequest, OffsetsByClass, PartitionLedger};
@@ -62,6 +65,7 @@ use std::sync::Arc;
 pub use steps::TimelineStep;
 pub use stuck_sagas::{StuckPage, StuckRequest};
 pub use timeline::{Basis, Timeline};
+pub use times::Times;
 
 /// Why a question was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -83,10 +87,10 @@ pub enum QueryError {
         /// How many are sorted.
         limit: usize,
     },
-    /// Only looking at each saga tells what happened inside of it, and these are too many.
+    /// Only a look at each saga tells what happened inside of it, and these are too many.
     #[error(
-        "{found} sagas would have to be looked at one by one for step, withoutStep, producerService or traceId, and at \
-         most {limit} are; narrow the search by fromDate, toDate, sagaType, status, orderId or traceId"
+        "{found} sagas would have to be looked at one by one, and at most {limit} are; narrow the question by fromDate, \
+         toDate, sagaType, status, orderId or traceId"
     )]
     TooManyToExamine {
         /// Sagas that would be looked at, at least.
@@ -96,8 +100,8 @@ pub enum QueryError {
     },
     /// The events of those that are looked at are too many.
     #[error(
-        "the sagas that would have to be looked at for step, withoutStep or producerService have more than {limit} \
-         events; narrow the search by fromDate, toDate, sagaType, status, orderId or traceId"
+        "the sagas that would have to be looked at one by one have more than {limit} events; narrow the question by \
+         fromDate, toDate, sagaType, status, orderId or traceId"
     )]
     TooMuchToExamine {
         /// How many are read.
@@ -429,6 +433,14 @@ impl Query {
     /// [`QueryError::Store`].
     pub fn statistics(&self, filter: &Filter) -> Result<Statistics, QueryError> {
         statistics::statistics(&*self.store, &self.configured.definitions, filter)
+    }
+
+    /// The same, and what happened inside of those sagas, from the same snapshot.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn detailed_statistics(&self, filter: &Filter) -> Result<(Statistics, Details), QueryError> {
+        statistics::detailed(&*self.store, &self.configured.definitions, filter)
     }
 
     /// Which step follows which in the sagas of a type.
