@@ -155,6 +155,9 @@ pub(super) struct StatsArgs {
     /// As it was known at this arrival time: what arrived later does not count, whenever it happened
     #[arg(long, value_name = "TIME", value_parser = times::parse)]
     known_at: Option<Millis>,
+    /// Also by step, by service and by reason of failure, and how long things took: each saga is looked at
+    #[arg(long)]
+    details: bool,
     #[command(flatten)]
     format: Format,
     #[command(flatten)]
@@ -225,6 +228,7 @@ pub(super) fn stats(args: &StatsArgs) -> Outcome {
         ("toDate", &args.to),
     ]);
     query.extend(moments([("asOf", args.as_of), ("knownAt", args.known_at)], false));
+    query.extend(args.details.then(|| ("include", "details".to_owned())));
     let answer = Server::new(&args.server)?.get("/api/v1/sagas/statistics", &query)?;
     args.format.print(&answer, show::statistics)
 }

@@ -13,9 +13,9 @@ use crate::domain::{Judgement, SagaId, TimelineKey};
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::DeadLetterQuery;
 use crate::pipeline::query::{
-    Census, DefinitionsInForce, Filter, Flow, FlowRequest, Ledger, LedgerRequest, Moment, PurgedView, Query,
-    QueryError, SagaOffset, SagaView, SearchPage, SearchRequest, Statistics, StuckPage, StuckRequest,
-    Timeline,
+    Census, DefinitionsInForce, Details, Filter, Flow, FlowRequest, Ledger, LedgerRequest, Moment,
+    PurgedView, Query, QueryError, SagaOffset, SagaView, SearchPage, SearchRequest, Statistics, StuckPage,
+    StuckRequest, Timeline,
 };
 use crate::server::metrics::{Asked, Metrics};
 use crate::store::StoreError;
@@ -108,6 +108,13 @@ impl Context {
     /// Numbers about the sagas that match.
     pub async fn statistics(&self, filter: Filter) -> Result<Statistics, ApiError> {
         self.scan(Asked::Statistics, move |query| query.statistics(&filter))
+            .await
+    }
+
+    /// The same, and what happened inside of those sagas, each of which is looked at.
+    pub async fn detailed_statistics(&self, filter: Filter) -> Result<(Statistics, Details), ApiError> {
+        let ask = move |query: &Query| query.detailed_statistics(&filter);
+        self.ask_in(&self.inner.shares.full_reads, Asked::Statistics, ask)
             .await
     }
 

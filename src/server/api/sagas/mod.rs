@@ -1,5 +1,6 @@
 //! Questions about sagas, one file each, and what their answers share.
 
+mod details;
 mod diff;
 pub(super) mod filter;
 mod history;
