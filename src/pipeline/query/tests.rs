@@ -6,6 +6,7 @@ use proptest::sample::select;
 use std::collections::{BTreeMap, BTreeSet};
 
 mod as_of;
+mod details;
 mod inside;
 mod ledger;
 mod past;
