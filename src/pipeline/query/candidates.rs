@@ -4,7 +4,7 @@ use super::past_state::Past;
 use super::seek::Seek;
 use super::since::arrived_since;
 use super::trees::Trees;
-use super::{Filter, QueryError, past, search};
+use super::{Filter, QueryError, by_time, past};
 use crate::domain::{OrderId, SagaId};
 use crate::store::{ProjectionTable, Scan, StoreError, Table, keys};
 use std::ops::ControlFlow;
@@ -89,8 +89,8 @@ fn listed(past: &Past<'_>, index: ProjectionTable, under: &str) -> Result<Found,
 
 /// The sagas that match now, what happened inside apart.
 fn started(trees: Trees<'_>, filter: &Filter) -> Result<Found, QueryError> {
-    let total = search::total(trees, filter)?;
-    all_of(total, |seek| search::by_start(trees, filter, seek))
+    let total = by_time::total(trees, filter)?;
+    all_of(total, |seek| by_time::by_start(trees, filter, seek))
 }
 
 /// The sagas that matched then, what happened inside apart.

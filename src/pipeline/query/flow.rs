@@ -1,7 +1,8 @@
 //! The flow that was observed: which step followed which in the sagas of a type that started in a period, how often,
 //! and how long after. Read from the log, saga by saga; nothing is sampled, what is too much is refused.
 
-use super::search::{basis, streams};
+use super::by_time::streams;
+use super::search::basis;
 use super::seek::Seek;
 use super::times::Times;
 use super::trees::{Row, Span, Trees};

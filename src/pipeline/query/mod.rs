@@ -2,6 +2,7 @@
 //!
 //! Every answer is read from one snapshot of the store, so its parts agree with each other.
 
+mod by_time;
 mod candidates;
 mod census;
 mod counts;

@@ -4,7 +4,7 @@ use super::details::{Details, details};
 use super::order::{each_of_order, matches};
 use super::past_state::Past;
 use super::trees::{Span, Trees};
-use super::{Basis, Filter, QueryError, past, search};
+use super::{Basis, Filter, QueryError, by_time, past, search};
 use crate::domain::{SagaDefinitions, SagaStatus};
 use crate::store::records::CensusRecord;
 use crate::store::{Store, StoreError, keys, reads, totals};
@@ -159,7 +159,7 @@ fn statistics_by(past: &Past<'_>, filter: &Filter, types: usize) -> Result<Stati
         })?;
     } else {
         let span = Span::of(filter.from, filter.to);
-        for stream in search::streams(filter) {
+        for stream in by_time::streams(filter) {
             let durations = stream.status == SagaStatus::Completed;
             trees.count(&stream, span, durations, &mut |saga_type, count| {
                 let unsigned = |sum: i64| u64::try_from(sum).unwrap_or(0);
