@@ -6,7 +6,7 @@ use super::since::arrived_since;
 use super::trees::Trees;
 use super::{Filter, QueryError, by_time, past};
 use crate::domain::{OrderId, SagaId};
-use crate::store::{ProjectionTable, Scan, StoreError, Table, keys};
+use crate::store::{ProjectionTable, Scan, Table, keys};
 use std::ops::ControlFlow;
 
 /// Sagas that are looked at for one question, at most.
