@@ -251,7 +251,7 @@ impl Sim {
 
     fn arm(&self, replica: usize, fate: Fate) {
         if let Some(process) = self.replicas[replica].up() {
-            process.disk.arm(self.world.below(8), fate);
+            process.disk().arm(self.world.below(8), fate);
         }
     }
 
@@ -273,7 +273,7 @@ impl Sim {
             return;
         }
         if let Some(process) = replica.up() {
-            process.disk.crash(Death::Process, &mut self.world.dice());
+            process.disk().crash(Death::Process, &mut self.world.dice());
             replica.process.borrow_mut().take();
         }
         let chosen = self.world.index(count);

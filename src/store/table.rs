@@ -5,8 +5,8 @@ use super::StoreError;
 use super::codec::Record;
 use super::records::{
     ArchivedRecord, AuditRecord, CensusRecord, CountRecord, DeadLetterMarkRecord, DeadLetterRecord,
-    DeadLetterSummaryRecord, DecisionRecord, FeedRecord, GapRecord, HoldRecord, InstanceRecord, LogRecord,
-    ManyChangesRecord, MetaRecord, MoveRecord, OffsetCountsRecord, OffsetRecord, PresenceRecord,
+    DeadLetterSummaryRecord, DecisionRecord, FeedRecord, GapRecord, HoldRecord, InstanceRecord, LateRecord,
+    LogRecord, ManyChangesRecord, MetaRecord, MoveRecord, OffsetCountsRecord, OffsetRecord, PresenceRecord,
     PurgedRecord, RedriveLetterRecord, RedriveRecord, RedriveTallyRecord, StandingRecord, StartedRecord,
     TotalRecord, UpdatedRecord,
 };
@@ -174,6 +174,12 @@ tables! {
         Offsets = "offsets", Small, Whole, Proof::Offsets, [OffsetRecord];
         /// How many offsets were logged, are dead letters or were not delivered, by day of arrival.
         Accounted = "accounted", ByPartition, Part(without_reasons), Proof::Offsets, [OffsetCountsRecord];
+        /// Deliveries that arrived long after they happened, or before.
+        Late = "late", ByPartition, Whole, Proof::Offsets, [LateRecord];
+        /// Which offsets arrived when, one in a few thousand.
+        Clock = "clock", Small,
+            No("where to look: which offsets are in it depends on where consumption began"),
+            Nothing("where to look, and nothing that is told"), [PresenceRecord];
         /// Records that could not be applied, with their bytes.
         DeadLetters = "dead_letters", AppendedInOrder, Whole, Proof::DeadLetters, [DeadLetterRecord];
         /// What is known of each dead letter without its bytes.
@@ -228,6 +234,8 @@ tables! {
         Moves = "moves", ByPartition, Whole, Fold, [MoveRecord];
         /// Sagas whose status changed too often to keep all of its changes.
         ManyChanges = "many_changes", Small, Whole, Fold, [ManyChangesRecord];
+        /// Sagas of which different bodies of an event were delivered.
+        Contradicted = "contradicted", Small, Whole, Fold, [PresenceRecord];
         /// What became of the offsets that were logged, by day of arrival.
         Ledger = "ledger", ByPartition, Whole, Fold, [OffsetCountsRecord];
         /// Sums over all sagas, and the cursor.

@@ -80,6 +80,8 @@ pub const ACTIVE_GENERATION: &str = "active_generation";
 pub const FORMAT: &str = "format";
 /// Meta, named by generation: the rules of the fold that its projections are made under.
 pub const FOLD_RULES: &str = "fold_rules";
+/// Meta, named by generation: the tables of projections that it lacks, by name, separated by commas.
+pub const OFF: &str = "off";
 /// Meta, numbered by partition: the next offset whose dead letter has not been published.
 pub const DEAD_LETTER_CURSOR: &str = "dead_letter_cursor";
 /// Meta, named by reason: dead letters.

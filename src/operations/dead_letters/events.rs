@@ -48,7 +48,7 @@ pub struct ReplayResult {
 pub struct ReplayOrder {
     /// The ids.
     pub event_ids: Vec<String>,
-    /// The sagas that they belong to; `None` to look everywhere.
+    /// The sagas that they are looked for in; when empty, in the whole log.
     pub saga_ids: Vec<String>,
     /// Only tell what it would do.
     pub dry_run: bool,

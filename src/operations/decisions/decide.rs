@@ -1,7 +1,7 @@
 //! Putting a decision on the ops topic, and telling what became of it.
 
 use super::decision::{Decision, VERSION};
-use super::ledger::PARTITION;
+use super::ledger::OPS_PARTITION;
 use super::read::{Recorded, decision_at};
 use super::{Conflict, Failure, OpsError, OpsStatus, Trace, Unreachable, Unsettled};
 use crate::domain::clock::SharedClock;
@@ -82,7 +82,7 @@ impl Decisions {
         let value = serde_json::to_vec(&decision).map_err(Failure::Json)?;
         let message = Message {
             topic: self.topic.clone(),
-            partition: Some(PARTITION),
+            partition: Some(OPS_PARTITION),
             key: Some(id.clone().into_bytes()),
             value: Some(value),
             headers: Vec::new(),

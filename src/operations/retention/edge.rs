@@ -6,7 +6,7 @@
 
 use super::status::RetentionStatus;
 use crate::domain::{Cut, Position};
-use crate::operations::decisions::OpsStatus;
+use crate::operations::decisions::{OPS_PARTITION, OpsStatus};
 use crate::pipeline::ingest::late_schemas::AskedFor;
 use crate::pipeline::kafka::TopicBounds;
 use crate::pipeline::kafka::Topics;
@@ -16,8 +16,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The partition of decisions.
-const OPS_PARTITION: u32 = 0;
 /// An answer older than this is not enough while somebody waits.
 const STALE: Duration = Duration::from_secs(1);
 

@@ -5,6 +5,7 @@
 //! from it. How rows are removed is not decided here (`projector::purge`), nor how decisions travel (`decisions`).
 
 pub mod archived;
+mod batch;
 pub mod body;
 mod claim;
 mod contents;
@@ -12,6 +13,8 @@ mod decision;
 mod edge;
 mod holds;
 pub mod parts;
+mod pending;
+mod plan;
 mod restoring;
 mod rules;
 mod run;
@@ -27,13 +30,14 @@ mod worker;
 pub use decision::appliers;
 pub use edge::{Asked, Edge, Reach};
 pub use holds::{Hold, HoldQuery, Holds, Lifted, Scope};
+pub use plan::{Plan, PlanLine, plan};
 pub use rules::{Rule, Rules, is_over};
-#[cfg(test)]
-pub(crate) use run::readable_within;
-pub use run::{Plan, PlanLine, Sweeper, Swept, plan};
+pub use run::{Sweeper, Swept};
 pub use service::{Restored, Retention, RetentionParts};
 pub use settings::RetentionSettings;
 pub use status::{RetentionSnapshot, RetentionStatus, Skipped};
+#[cfg(test)]
+pub(crate) use waiting::readable_within;
 pub(crate) use worker::finish_begun;
 pub use worker::{Worker, cursor};
 

@@ -19,7 +19,7 @@ use crate::store::records::{
     DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord, KEPT_BYTES, LastRecord, LogRecord, OffsetClass,
     OffsetRecord, PresenceRecord,
 };
-use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, reads};
+use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, late, reads};
 use std::collections::BTreeMap;
 
 /// Why ingest cannot go on.
@@ -247,6 +247,7 @@ impl Writer {
         *at = offset;
         impression.take(record);
         self.offsets += 1;
+        late::put_clock(&mut self.batch, record.position, next, arrived_at);
         if offset > next {
             let first = Position::new(partition, next);
             let behind = (offset, arrived_at);
@@ -302,6 +303,7 @@ impl Writer {
         keys::log(&mut self.key, &event.saga_id, event.timeline_key());
         self.batch
             .put_with(Table::Log, &self.key, |bytes| LogRecord::of(&event).write(bytes));
+        late::put(&mut self.batch, &event);
         let entry = FeedRecord::Logged {
             saga_id: event.saga_id.as_str(),
             recorded_at: event.recorded_at.0,

@@ -2,9 +2,9 @@
 //! same code that folds them as they arrive.
 
 use super::arrivals::{self, Arrivals};
-use super::changes::Changes;
-use super::refold::Visible;
+use super::projections::Changes;
 use super::shard::{accepts, append};
+use super::visible::Visible;
 use crate::domain::{Cut, Event, SagaId, SagaState, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;

@@ -8,8 +8,7 @@
 //! not decided here (`removal`).
 
 use super::Projector;
-use super::changes::{Changes, Scope};
-use super::projections::Footprint;
+use super::projections::{Changes, Footprint, Scope};
 use super::removal::Removal;
 use super::shard::shard_of;
 use super::subset::{self, Kinds, count};
@@ -20,7 +19,7 @@ use crate::failpoint;
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, LogRecord, PurgedRecord};
 use crate::store::{Batch, Durability, Key, StoreError, StoreRead, Table, keys, reads};
-use crate::store::{purged, timelines};
+use crate::store::{late, purged, timelines};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 
@@ -63,16 +62,6 @@ pub enum PurgeOutcome {
     Differs,
 }
 
-/// Whether a purge was ever recorded.
-pub(super) fn any_recorded(store: &dyn StoreRead) -> Result<bool, StoreError> {
-    let mut found = false;
-    store.scan_table(Table::Purged, &mut |_, _, _| {
-        found = true;
-        ControlFlow::Break(())
-    })?;
-    Ok(found)
-}
-
 impl Projector {
     /// Removes sagas, all in one write with the records of it; of large ones rows stay in the log,
     /// which [`Projector::remove_more`] removes. Every delivery inside the decision's cut must be
@@ -102,7 +91,7 @@ impl Projector {
         held: &dyn Fn(&SagaId, &SagaState) -> bool,
     ) -> Result<Vec<PurgeOutcome>, StoreError> {
         debug_assert!(self.cursor.covers(&purge.cut), "purged before it was folded");
-        let mut changes = Changes::new(self.generation, Scope::All);
+        let mut changes = Changes::new(self.target(), Scope::All);
         let mut seen = HashSet::new();
         let mut outcomes = Vec::with_capacity(sagas.len());
         for entry in sagas {
@@ -351,6 +340,7 @@ pub(super) fn put_log_row(rows: &mut Batch, event: &Event) {
     let mut key = Key::default();
     keys::log(&mut key, &event.saga_id, event.timeline_key());
     rows.put_with(Table::Log, &key, |bytes| LogRecord::of(event).write(bytes));
+    late::put(rows, event);
 }
 
 pub(super) fn put_record(rows: &mut Batch, saga: &SagaId, record: &PurgedSaga) {

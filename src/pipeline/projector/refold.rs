@@ -5,13 +5,14 @@
 //! meets the old one: what was folded from there on is carried over ([`Junction`]). Deliveries that
 //! arrive may not be in the log yet; they are put between its rows.
 
-use super::arrivals::{Arriving, ROWS_AT_ONCE, log_rows};
-use super::changes::Changes;
-use crate::domain::{Cut, Event, EventRef, Junction, SagaDefinitions, SagaId, SagaState, TimelineKey};
+use super::arriving::Arriving;
+use super::projections::Changes;
+use super::visible::{ROWS_AT_ONCE, Visible, log_rows};
+use crate::domain::{Event, EventRef, Junction, SagaDefinitions, SagaId, SagaState, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;
 use crate::store::timelines::{self, TimelineRows};
-use crate::store::{Generation, StoreError, StoreRead, Table, keys};
+use crate::store::{StoreError, Table, keys};
 use std::iter::Peekable;
 use std::ops::ControlFlow;
 
@@ -20,15 +21,6 @@ use std::ops::ControlFlow;
 const FEW: u32 = 128;
 /// Checkpoints that are looked at at once.
 const CHECKPOINTS: usize = if cfg!(test) { 2 } else { 64 };
-
-/// What is folded, and which part of the log is seen.
-#[derive(Clone, Copy)]
-pub(super) struct Visible<'a> {
-    pub(super) store: &'a dyn StoreRead,
-    pub(super) generation: Generation,
-    pub(super) definitions: &'a SagaDefinitions,
-    pub(super) within: &'a Cut,
-}
 
 /// Folds the timelines of a window's sagas.
 pub(super) struct Refold<'v, 'e> {

@@ -2,11 +2,11 @@
 
 use super::past_state::Past;
 use super::seek::Seek;
-use super::since::arrived_since;
+use super::since::known_otherwise;
 use super::trees::Trees;
 use super::{Filter, QueryError, by_time, past};
 use crate::domain::{OrderId, SagaId};
-use crate::store::{ProjectionTable, Scan, Table, keys};
+use crate::store::{KeptTables, ProjectionTable, Scan, Table, keys};
 use std::ops::ControlFlow;
 
 /// Sagas that are looked at for one question, at most.
@@ -32,7 +32,11 @@ enum Found {
 /// The candidates, in any order and each once.
 pub(super) fn candidates(past: &Past<'_>, filter: &Filter) -> Result<Vec<SagaId>, QueryError> {
     let mut fewest = u64::MAX;
-    for source in Source::of(filter) {
+    if !past.moment.is_now() {
+        past.must_be_kept()?;
+    }
+    let kept = KeptTables::of(past.trees.store, past.trees.generation)?;
+    for source in Source::of(filter, kept) {
         match source.find(past, filter)? {
             Found::All(sagas) => return Ok(sagas),
             Found::TooMany(sagas) => fewest = fewest.min(sagas),
@@ -46,9 +50,10 @@ pub(super) fn candidates(past: &Past<'_>, filter: &Filter) -> Result<Vec<SagaId>
 
 impl<'f> Source<'f> {
     /// Those that a filter can use, likely the narrowest first.
-    fn of(filter: &'f Filter) -> impl Iterator<Item = Self> {
+    fn of(filter: &'f Filter, kept: KeptTables) -> impl Iterator<Item = Self> {
         let order = filter.order_id.as_ref().map(Self::Order);
         let trace = filter.inside.trace_id.as_deref().map(Self::Trace);
+        let trace = trace.filter(|_| kept.has(ProjectionTable::ByTrace));
         order.into_iter().chain(trace).chain([Self::Start])
     }
 
@@ -78,11 +83,11 @@ fn listed(past: &Past<'_>, index: ProjectionTable, under: &str) -> Result<Found,
         return Ok(Found::TooMany(all));
     }
     if let Some(known_at) = past.moment.known_at {
-        let mut known_otherwise = arrived_since(past, known_at)?;
+        let mut others = known_otherwise(past, known_at)?;
         sagas.iter().for_each(|saga| {
-            known_otherwise.remove(saga);
+            others.remove(saga);
         });
-        sagas.extend(known_otherwise);
+        sagas.extend(others);
     }
     Ok(Found::All(sagas))
 }

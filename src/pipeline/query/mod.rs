@@ -59,6 +59,7 @@ pub use moment::{Deliveries, MAX_REPEATED, Moment};
 pub use outcomes::{Durations, Outcomes, TypeOutcomes};
 pub use past_event::{OperatorNote, PastEvent};
 pub use saga_offsets::SagaOffset;
+pub use since::LateEvents;
 pub use statistics::Statistics;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -119,6 +120,14 @@ pub enum QueryError {
         /// How many are looked through.
         limit: u64,
     },
+    /// What the answer is made of is not kept.
+    #[error(
+        "that is not kept: projector.{option} is false; set it to true, and the next start makes it from the log"
+    )]
+    SwitchedOff {
+        /// The option that switches it on.
+        option: &'static str,
+    },
     /// The flow of a period is too much for one answer.
     #[error("the flow would be of {0}; narrow it by fromDate or toDate")]
     TooMuchFlow(String),
@@ -131,10 +140,11 @@ pub enum QueryError {
         /// How many are folded.
         limit: usize,
     },
-    /// Too much arrived since an instant to tell what was known of all sagas then.
+    /// Too much was under way at an instant to tell what was known of all sagas then.
     #[error(
-        "more than {deliveries} deliveries, or ones of more than {sagas} sagas, arrived after knownAt; ask for a \
-         later knownAt, or for single sagas, which are answered at any"
+        "more than {deliveries} deliveries, or ones of more than {sagas} sagas, had happened and not arrived at \
+         knownAt (or the other way round), or are of sagas with contradicting deliveries; ask for another knownAt, \
+         or for single sagas, which are answered at any"
     )]
     TooManySince {
         /// How many are looked through.
@@ -469,6 +479,20 @@ impl Query {
         census::censuses(&*self.store, &self.configured.definitions, filter, moments)
     }
 
+    /// The events that happened by the first instant and arrived behind the second, and by the third: what they changed
+    /// of the past. The first is no later than the second. At most `limit` of them, and how many there are.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn late_events(
+        &self,
+        (happened, after, until): (Millis, Millis, Millis),
+        limit: usize,
+    ) -> Result<LateEvents, QueryError> {
+        let instants = (happened, after, until);
+        since::late_events(&*self.store, &self.configured.definitions, instants, limit)
+    }
+
     /// What every offset of the topic came to.
     ///
     /// # Errors
@@ -489,6 +513,18 @@ impl Query {
         visit: impl FnMut(SagaOffset) -> ControlFlow<()>,
     ) -> Result<bool, QueryError> {
         saga_offsets::offsets(&*self.store, id, after, visit)
+    }
+
+    /// By partition of the topic, when the last record arrived.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn last_arrivals(&self) -> Result<Vec<(u32, Millis)>, QueryError> {
+        let rows = reads::offsets(&*self.store, &self.topic)?;
+        let last = rows
+            .iter()
+            .map(|(partition, row)| (*partition, Millis(row.arrived_at)));
+        Ok(last.collect())
     }
 
     /// The sums over all sagas, with every step there is.

@@ -117,6 +117,31 @@ impl Server {
         }
     }
 
+    /// The first entries of a list that is answered page by page, `size` on each.
+    pub(super) fn each_entry(
+        &self,
+        path: &str,
+        mut query: Vec<(&str, String)>,
+        (size, limit): (usize, usize),
+        mut take: impl FnMut(&Value) -> Outcome,
+    ) -> Outcome {
+        query.push(("size", size.min(limit).to_string()));
+        let (first, mut left) = (query.len(), limit);
+        while left > 0 {
+            let page = parse(&self.get(path, &query)?)?;
+            for entry in page["content"].as_array().into_iter().flatten().take(left) {
+                take(entry)?;
+                left -= 1;
+            }
+            let Some(next) = page["nextCursor"].as_str() else {
+                break;
+            };
+            query.truncate(first);
+            query.push(("cursor", next.to_owned()));
+        }
+        Ok(())
+    }
+
     fn address(&self, path: &str, query: &[(&str, String)]) -> Result<Url, Failure> {
         let mut url = Url::parse(&format!("{}{path}", self.base))
             .map_err(|error| Failure::new(Exit::Usage, format!("--url {:?}: {error}", self.base)))?;

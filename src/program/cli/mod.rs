@@ -4,6 +4,7 @@
 //! store of their own call `wiring`. No command knows how either is done.
 
 mod args;
+mod asked;
 mod census;
 mod client;
 mod dead_letters;
@@ -12,6 +13,7 @@ mod doctor;
 mod exit;
 mod export;
 mod flow;
+mod follow;
 mod inspect;
 mod ledger;
 mod log_text;

@@ -1,6 +1,7 @@
 //! `retention`, `hold` and `archive`: what goes, what stays, and what comes back. All of it is asked of
 //! a running server.
 
+use super::asked::statuses;
 use super::client::{Server, ServerArgs, parse, segment};
 use super::exit::Outcome;
 use super::query::Format;
@@ -44,7 +45,7 @@ pub(super) struct AddArgs {
     #[arg(long = "type", value_name = "SAGA_TYPE")]
     saga_type: Option<String>,
     /// Sagas in this status
-    #[arg(long, ignore_case = true, value_parser = ["STARTED", "IN_PROGRESS", "COMPLETED", "FAILED", "COMPENSATED"], hide_possible_values = true)]
+    #[arg(long, ignore_case = true, value_parser = statuses(), hide_possible_values = true)]
     status: Option<String>,
     /// Sagas started at or after this date or instant
     #[arg(long, value_name = "DATE")]

@@ -65,7 +65,7 @@ impl Tracker {
             &snapshots::scratch(&config.store.data_dir),
         )?;
         rebuild::clear_leftovers(&store)?;
-        let due = rebuild::is_due(&store, &definitions)?;
+        let due = rebuild::is_due(&store, &definitions, &config.projector)?;
         let kafka = config.kafka.clone();
         let status = Arc::new(IngestStatus::default());
         let shutdown = CancellationToken::new();

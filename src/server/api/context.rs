@@ -13,9 +13,9 @@ use crate::domain::{Judgement, SagaId, TimelineKey};
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::DeadLetterQuery;
 use crate::pipeline::query::{
-    Census, DefinitionsInForce, Details, Filter, Flow, FlowRequest, Ledger, LedgerRequest, Moment,
-    PurgedView, Query, QueryError, SagaOffset, SagaView, SearchPage, SearchRequest, Statistics, StuckPage,
-    StuckRequest, Timeline,
+    Census, DefinitionsInForce, Details, Filter, Flow, FlowRequest, LateEvents, Ledger, LedgerRequest,
+    Moment, PurgedView, Query, QueryError, SagaOffset, SagaView, SearchPage, SearchRequest, Statistics,
+    StuckPage, StuckRequest, Timeline,
 };
 use crate::server::metrics::{Asked, Metrics};
 use crate::store::StoreError;
@@ -132,6 +132,16 @@ impl Context {
     /// How many sagas stood where at some moments.
     pub async fn censuses(&self, filter: Filter, moments: Vec<Moment>) -> Result<Vec<Census>, ApiError> {
         self.scan(Asked::Statistics, move |query| query.censuses(&filter, &moments))
+            .await
+    }
+
+    /// What arrived between two instants of what had happened by another one.
+    pub async fn late_events(
+        &self,
+        instants: (Millis, Millis, Millis),
+        limit: usize,
+    ) -> Result<LateEvents, ApiError> {
+        self.scan(Asked::Statistics, move |query| query.late_events(instants, limit))
             .await
     }
 
@@ -299,7 +309,7 @@ impl Context {
     ) -> Result<T, ApiError> {
         let this = self.clone();
         let read = move |stop| timed(this.metrics(), asked, || ask(&this.parts().query.until(stop)));
-        Ok(share.run(read).await??)
+        share.run(read).await?.map_err(Into::into)
     }
 }
 
@@ -364,7 +374,7 @@ impl From<QueryError> for ApiError {
             | QueryError::TooManySince { .. }) => Self::new(ErrorKind::BadRequest, error.to_string()),
             QueryError::Store(error) => error.into(),
             QueryError::NotBegun { .. } => Self::new(ErrorKind::NotFound, error.to_string()),
-            QueryError::TooManyRepeated(_) | QueryError::TooLong(_) => {
+            QueryError::TooManyRepeated(_) | QueryError::TooLong(_) | QueryError::SwitchedOff { .. } => {
                 Self::new(ErrorKind::Conflict, error.to_string())
             }
             QueryError::Unreadable => Self::new(ErrorKind::InternalError, error.to_string()),

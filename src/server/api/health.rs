@@ -21,6 +21,9 @@ use crate::store::{Key, SharedStore, Table, keys, totals};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Clocks of machines differ by less.
+const AHEAD_MS: u64 = 60_000;
+
 /// A component that has something to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Component {
@@ -154,7 +157,10 @@ impl Health {
     pub fn report(&self) -> Report {
         let ingest = self.ingest.snapshot();
         let (now, longest) = (self.clock.now(), self.settings.kafka_down_after_ms);
-        let kafka = kafka(&ingest, now, longest);
+        let mut kafka = kafka(&ingest, now, longest);
+        if let Some(told) = self.query.last_arrivals().ok().and_then(|last| ahead(&last, now)) {
+            kafka.message = format!("{}; {told}", kafka.message);
+        }
         let projections = self.projections(&ingest, kafka.up);
         let ended = self.ended.all();
         Report {
@@ -309,6 +315,19 @@ fn kafka(ingest: &IngestSnapshot, now: Millis, down_after_ms: u64) -> Component 
         (None, None) => "not started".to_owned(),
     };
     Component { up: true, message }
+}
+
+/// Partitions whose last record arrived in the future, if there are any: a producer's clock was wrong (CreateTime), or
+/// this machine's or the broker's is. It is told, and no reason to be DOWN: what is removed, and when, goes by arrival.
+fn ahead(last: &[(u32, Millis)], now: Millis) -> Option<String> {
+    let ahead = last.iter().filter(|(_, at)| at.since(now) > AHEAD_MS);
+    let (partition, at) = ahead.clone().max_by_key(|(_, at)| *at)?;
+    Some(format!(
+        "the last record of partition {partition} arrived at {at}, which is {} s ahead of this machine's clock ({} \
+         partitions are ahead): a clock is wrong; timestamps that the broker sets (LogAppendTime) would not be",
+        at.since(now) / 1_000,
+        ahead.count()
+    ))
 }
 
 fn ops(known: OpsSnapshot, now: Millis, missing_after_ms: u64) -> Decisions {

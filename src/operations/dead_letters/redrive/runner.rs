@@ -148,9 +148,8 @@ impl Redrives {
             for position in chunk {
                 let forecast = match self.prepare(&*snapshot, *position, change)? {
                     Prepared::Ready { revised, .. } => forecaster.next(&revised)?,
-                    Prepared::Settled(state) => Forecast::settled(state).unwrap_or_else(|| {
-                        Forecast::not_published(super::super::PredictedOutcome::Unknown, "")
-                    }),
+                    Prepared::Redriven => Forecast::redriven(),
+                    Prepared::Discarded => Forecast::discarded(),
                     Prepared::CannotRedrive(why) => Forecast::hopeless(&why),
                     Prepared::Unknown => Forecast::not_published(
                         super::super::PredictedOutcome::Unknown,
@@ -271,7 +270,8 @@ impl Redrives {
                     chosen.waits_for = Some(why);
                     break;
                 }
-                Prepared::Settled(state) => RecordOwned::Skipped(settled_words(state)),
+                Prepared::Redriven => RecordOwned::Skipped("its event came back already".to_owned()),
+                Prepared::Discarded => RecordOwned::Skipped("it was discarded".to_owned()),
                 Prepared::CannotRedrive(why) => RecordOwned::Refused(why.to_string()),
                 Prepared::Unknown => RecordOwned::Refused("there is no such letter".to_owned()),
             };
@@ -373,9 +373,10 @@ impl Redrives {
         let letter = view::letter(store, position)?;
         // Not made of its bytes: those of a value that is too large are not all kept.
         let own = view::listed(store, position)?.map(|listed| listed.value);
-        let state = state(store, position, own.unwrap_or_default())?;
-        if state != DeadLetterState::Open {
-            return Ok(Prepared::Settled(state));
+        match state(store, position, own.unwrap_or_default())? {
+            DeadLetterState::Open => {}
+            DeadLetterState::Redriven => return Ok(Prepared::Redriven),
+            DeadLetterState::Discarded => return Ok(Prepared::Discarded),
         }
         let Some(letter) = letter else {
             return Ok(Prepared::Unknown);
@@ -475,7 +476,8 @@ enum Prepared {
         /// Its value, when that is not the letter's own and nobody has said that it will come.
         unannounced: Option<ValueHash>,
     },
-    Settled(DeadLetterState),
+    Redriven,
+    Discarded,
     CannotRedrive(CannotRedrive),
     Unknown,
 }
@@ -519,12 +521,5 @@ impl RecordOwned {
             Self::Skipped(why) => RedriveLetterRecord::Skipped { why },
             Self::Refused(why) => RedriveLetterRecord::Refused { why },
         }
-    }
-}
-
-fn settled_words(state: DeadLetterState) -> String {
-    match state {
-        DeadLetterState::Redriven => "its event came back already".to_owned(),
-        DeadLetterState::Discarded | DeadLetterState::Open => "it was discarded".to_owned(),
     }
 }

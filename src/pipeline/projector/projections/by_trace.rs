@@ -9,6 +9,7 @@ use crate::store::{ProjectionTable, keys};
 pub(super) static PROJECTION: Projection = Projection {
     name: "by_trace",
     tables: &[ProjectionTable::ByTrace],
+    is_on: |settings| settings.traces,
     change,
     sums: None,
     rebuilt: Rebuilt::WithSagas,

@@ -3,17 +3,14 @@
 
 use super::super::client::{Server, ServerArgs, parse};
 use super::super::exit::{Exit, Failure, Outcome};
+use super::super::follow::{self, Work};
 use super::super::output::{self, table};
 use super::super::query::Format;
 use super::{FilterArgs, PATH, text};
 use base64::Engine as _;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
-use std::time::Duration;
-
-const BETWEEN_QUESTIONS: Duration = Duration::from_millis(200);
 
 /// Which letters.
 #[derive(Debug, Args)]
@@ -139,18 +136,17 @@ pub(super) fn redrive(args: &RedriveArgs) -> Outcome {
     let mut status = parse(&server.post_json(&format!("{PATH}/redrive"), &Value::Object(body))?)?;
     let number = text(&status["number"]);
     if !args.no_wait {
-        let bar = ProgressBar::new(status["letters"].as_u64().unwrap_or(0));
-        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} letters") {
-            bar.set_style(style);
-        }
-        bar.set_message(if args.dry_run { "forecasting" } else { "redriving" });
-        while status["running"] == true {
-            std::thread::sleep(BETWEEN_QUESTIONS);
-            status = parse(&server.get(&format!("{PATH}/redrives/{number}"), &[])?)?;
-            let waiting = status["waiting"].as_u64().unwrap_or(0);
-            bar.set_position(status["letters"].as_u64().unwrap_or(0).saturating_sub(waiting));
-        }
-        bar.finish_and_clear();
+        let doing = if args.dry_run { "forecasting" } else { "redriving" };
+        let redrive = Work {
+            path: &format!("{PATH}/redrives/{number}"),
+            runs: &follow::is_running,
+            progress: &|status| {
+                let letters = follow::number(status, "letters");
+                (letters.saturating_sub(follow::number(status, "waiting")), letters)
+            },
+        };
+        let bar = follow::bar(doing, "{human_pos}/{human_len} dead letters");
+        status = redrive.follow(&server, status, &bar)?;
     }
     let letters = letters_of(&server, &number)?;
     if args.format.json {
@@ -191,17 +187,12 @@ pub(super) fn redrive(args: &RedriveArgs) -> Outcome {
 
 fn letters_of(server: &Server, number: &str) -> Result<Vec<Value>, Failure> {
     let mut letters = Vec::new();
-    let mut cursor: Option<String> = None;
-    loop {
-        let mut query = vec![("size", "1000".to_owned())];
-        query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
-        let page = parse(&server.get(&format!("{PATH}/redrives/{number}/letters"), &query)?)?;
-        letters.extend(page["content"].as_array().into_iter().flatten().cloned());
-        match page["nextCursor"].as_str() {
-            Some(next) => cursor = Some(next.to_owned()),
-            None => return Ok(letters),
-        }
-    }
+    let path = format!("{PATH}/redrives/{number}/letters");
+    server.each_entry(&path, Vec::new(), (1_000, usize::MAX), |letter| {
+        letters.push(letter.clone());
+        Ok(())
+    })?;
+    Ok(letters)
 }
 
 fn result_words(letter: &Value) -> (String, String) {

@@ -2,6 +2,7 @@
 
 mod act;
 
+use super::asked::{Parameters, given};
 use super::client::{Server, ServerArgs, parse, segment};
 use super::exit::{Exit, Failure, Outcome};
 use super::output::{self, fields, table};
@@ -14,6 +15,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 const PATH: &str = "/api/v1/dead-letters";
+/// Dead letters that are asked for at once.
+const PAGE: usize = 500;
 
 /// Records that could not be applied.
 #[derive(Debug, Args)]
@@ -73,8 +76,8 @@ pub(super) struct FilterArgs {
 
 impl FilterArgs {
     /// The filter as parameters of the API.
-    pub(super) fn parameters(&self) -> Vec<(&'static str, String)> {
-        let given = [
+    pub(super) fn parameters(&self) -> Parameters {
+        given([
             ("reason", &self.reason),
             ("topic", &self.from_topic),
             ("step", &self.step),
@@ -83,11 +86,7 @@ impl FilterArgs {
             ("state", &self.state),
             ("fromDate", &self.from),
             ("toDate", &self.to),
-        ];
-        given
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value.clone()?)))
-            .collect()
+        ])
     }
 }
 
@@ -157,38 +156,12 @@ pub(super) fn letters(args: &DeadLettersArgs) -> Outcome {
     }
 }
 
-/// Asks for the letters that match, part by part.
-fn each(
-    server: &Server,
-    filter: &FilterArgs,
-    limit: usize,
-    mut take: impl FnMut(&Value) -> Outcome,
-) -> Outcome {
-    let mut left = limit;
-    let mut cursor: Option<String> = None;
-    while left > 0 {
-        let mut query = filter.parameters();
-        query.push(("size", left.min(500).to_string()));
-        query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
-        let page = parse(&server.get(PATH, &query)?)?;
-        for letter in page["content"].as_array().into_iter().flatten() {
-            take(letter)?;
-            left -= 1;
-        }
-        match page["nextCursor"].as_str() {
-            Some(next) => cursor = Some(next.to_owned()),
-            None => break,
-        }
-    }
-    Ok(())
-}
-
 fn list(args: &ListArgs) -> Outcome {
     let server = Server::new(&args.server)?;
     let limit = if args.all { usize::MAX } else { args.limit };
     let mut rows = Vec::new();
     let by_line = args.all && args.format.json;
-    each(&server, &args.filter, limit, |letter| {
+    server.each_entry(PATH, args.filter.parameters(), (PAGE, limit), |letter| {
         if by_line {
             return output::line(&letter.to_string());
         }
@@ -422,7 +395,7 @@ fn export(args: &ExportArgs) -> Outcome {
         }
     };
     let mut ids = Vec::new();
-    each(&server, &args.filter, usize::MAX, |letter| {
+    server.each_entry(PATH, args.filter.parameters(), (PAGE, usize::MAX), |letter| {
         ids.push(text(&letter["id"]));
         Ok(())
     })?;

@@ -2,7 +2,7 @@
 
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
-use super::super::params::{Params, parse_number, parse_text};
+use super::super::params::{Params, entries, parse_number, parse_text};
 use super::super::text::{self, ACCEPTED, Edge, Instant, parse_edge};
 use crate::domain::Millis;
 use crate::operations::audit::{Entry, Filter, Outcome, Page};
@@ -61,12 +61,8 @@ impl AuditQuery {
         });
         let from = params.take(&["fromDate"], ACCEPTED, |text| parse_edge(text, Edge::First));
         let to = params.take(&["toDate"], ACCEPTED, |text| parse_edge(text, Edge::Last));
-        let size = params.take(&["size"], "a whole number from 1 to 100", |text| {
-            parse_number(text, 1, LARGEST_SIZE)
-        });
-        let cursor = params.take(&["cursor"], "nextCursor of an earlier answer", |text| {
-            parse_number(text, 1, 1_000_000_000_000_000)
-        });
+        let size = params.size(LARGEST_SIZE);
+        let cursor = params.cursor(|text| parse_number(text, 1, 1_000_000_000_000_000));
         params.finish()?;
         let filter = Filter {
             who,
@@ -76,7 +72,7 @@ impl AuditQuery {
             from,
             to,
         };
-        let size = usize::try_from(size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX);
+        let size = entries(size, DEFAULT_SIZE);
         Ok((filter, cursor, size))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
-use super::super::params::{Params, parse_number};
+use super::super::params::{Params, entries, parse_cursor};
 use super::LetterBody;
 use super::filter::{self, FilterQuery};
 use crate::server::metrics::Asked;
@@ -13,7 +13,6 @@ use utoipa::ToSchema;
 
 const DEFAULT_SIZE: u64 = 20;
 const LARGEST_SIZE: u64 = 500;
-const LONGEST_CURSOR: usize = 4_096;
 
 /// Which part of the list.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
@@ -57,14 +56,10 @@ pub(super) async fn handle(
 ) -> Result<Json<ListBody>, ApiError> {
     let mut params = Params::of(query.as_deref());
     let filter = filter::parse(&mut params);
-    let size = params.take(&["size"], "a whole number from 1 to 500", |text| {
-        parse_number(text, 1, LARGEST_SIZE)
-    });
-    let cursor = params.take(&["cursor"], "nextCursor of an earlier answer", |text| {
-        (!text.is_empty() && text.len() <= LONGEST_CURSOR).then(|| text.to_owned())
-    });
+    let size = params.size(LARGEST_SIZE);
+    let cursor = params.cursor(parse_cursor);
     params.finish()?;
-    let size = usize::try_from(size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX);
+    let size = entries(size, DEFAULT_SIZE);
     let page = context
         .letters(Asked::DeadLetters, move |dead_letter_query| {
             dead_letter_query.list(&filter, cursor.as_deref(), size)

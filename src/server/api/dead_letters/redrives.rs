@@ -2,7 +2,7 @@
 
 use super::super::context::Context;
 use super::super::error::{ApiError, Detail, ErrorBody, ErrorKind};
-use super::super::params::{Params, parse_number, shown};
+use super::super::params::{Params, entries, parse_number, shown};
 use super::super::text::Instant;
 use super::show::BecameBody;
 use crate::domain::Millis;
@@ -349,14 +349,10 @@ pub(super) async fn items(
     RawQuery(query): RawQuery,
 ) -> Result<Json<ItemsBody>, ApiError> {
     let mut params = Params::of(query.as_deref());
-    let size = params.take(&["size"], "a whole number from 1 to 1000", |text| {
-        parse_number(text, 1, LARGEST_SIZE)
-    });
-    let after = params.take(&["cursor"], "nextCursor of an earlier answer", |text| {
-        text.parse::<DeadLetterId>().ok()
-    });
+    let size = params.size(LARGEST_SIZE);
+    let after = params.cursor(|text| text.parse::<DeadLetterId>().ok());
     params.finish()?;
-    let size = usize::try_from(size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX);
+    let size = entries(size, DEFAULT_SIZE);
     let redrives = context.parts().redrives.clone();
     let found = context
         .in_turn(move |stop| {

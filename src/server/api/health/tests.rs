@@ -58,6 +58,21 @@ fn kafka_is_down_when_ingest_gave_up_and_says_why() {
 }
 
 #[test]
+fn a_partition_whose_last_record_arrived_in_the_future_is_told() {
+    let at = |millis| Millis(NOW.0 + millis);
+    assert_eq!(ahead(&[], NOW), None);
+    assert_eq!(ahead(&[(0, at(60_000)), (1, at(-9_000_000))], NOW), None);
+    let told = ahead(&[(0, at(60_001)), (1, at(-1)), (2, at(90_000))], NOW).unwrap();
+    assert!(
+        told.starts_with(
+            "the last record of partition 2 arrived at 2025-11-20T19:48:10Z, which is 90 s ahead"
+        ),
+        "{told}"
+    );
+    assert!(told.contains("(2 partitions are ahead)"), "{told}");
+}
+
+#[test]
 fn decisions_that_are_read_no_more_and_a_topic_missing_for_long_are_down_with_the_reason() {
     let read = OpsSnapshot {
         next: 3,

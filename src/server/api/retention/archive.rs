@@ -5,7 +5,7 @@ use super::super::body::JsonBody;
 use super::super::caller::Caller;
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
-use super::super::params::{Params, parse_number};
+use super::super::params::{Params, entries, parse_number};
 use super::super::saga_fields::SagaIdPath;
 use super::super::text::Instant;
 use super::{ReasonBody, ask, checked};
@@ -96,14 +96,10 @@ pub(super) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Json<ObjectsBody>, ApiError> {
     let mut params = Params::of(query.as_deref());
-    let size = params.take(&["size"], "a whole number from 1 to 100", |text| {
-        parse_number(text, 1, 100)
-    });
-    let from = params.take(&["cursor"], "nextCursor of an earlier answer", |text| {
-        parse_number(text, 0, i64::MAX as u64)
-    });
+    let size = params.size(100);
+    let from = params.cursor(|text| parse_number(text, 0, i64::MAX as u64));
     params.finish()?;
-    let size = usize::try_from(size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX);
+    let size = entries(size, DEFAULT_SIZE);
     let objects = ask(&context, move |retention| {
         Ok(retention.objects(from.unwrap_or(0), size.saturating_add(1))?)
     })

@@ -2,7 +2,7 @@
 
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
-use super::super::params::{Params, parse_number, shown};
+use super::super::params::{Params, entries, parse_cursor, parse_number, shown};
 use super::super::saga_fields::Status;
 use super::super::text;
 use super::SagaBody;
@@ -20,7 +20,6 @@ const DEFAULT_SIZE: u64 = 20;
 pub(super) const LARGEST_SIZE: u64 = 100;
 /// Far beyond any store, and far from overflowing when multiplied with the size.
 pub(super) const LAST_PAGE: u64 = 1_000_000_000_000;
-const LONGEST_CURSOR: usize = 4096;
 
 /// The parameters of a search.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
@@ -82,17 +81,13 @@ impl SearchQuery {
         let Moment { as_of, known_at } = moment::take(&mut params, ["asOf", "knownAt"]);
         let number = format!("a whole number from 0 to {LAST_PAGE}");
         let page = params.take(&["page"], &number, |text| parse_number(text, 0, LAST_PAGE));
-        let size = params.take(&["size"], "a whole number from 1 to 100", |text| {
-            parse_number(text, 1, LARGEST_SIZE)
-        });
+        let size = params.size(LARGEST_SIZE);
         let sort = params.take(
             &["sort"],
             "startedAt or updatedAt, then ,asc or ,desc",
             parse_sort,
         );
-        let cursor = params.take(&["cursor"], "nextCursor of an earlier answer", |text| {
-            (!text.is_empty() && text.len() <= LONGEST_CURSOR).then(|| text.to_owned())
-        });
+        let cursor = params.cursor(parse_cursor);
         if let (Some(page), Some(_)) = (page, &cursor) {
             params.fault(
                 "page",
@@ -121,7 +116,7 @@ impl SearchQuery {
     }
 
     pub(in crate::server::api) fn into_request(self) -> SearchRequest {
-        let size = usize::try_from(self.size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX);
+        let size = entries(self.size, DEFAULT_SIZE);
         let filter = Filter {
             order_id: self.order_id.map(OrderId::from),
             saga_type: self.saga_type.map(SagaType::from),

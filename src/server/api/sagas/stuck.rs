@@ -2,7 +2,7 @@
 
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
-use super::super::params::{Params, parse_number};
+use super::super::params::{Params, entries, parse_number};
 use super::super::text;
 use super::SagaBody;
 use super::filter;
@@ -70,9 +70,7 @@ fn parse(query: Option<&str>, now: Millis) -> Result<StuckRequest, ApiError> {
     let Moment { as_of, known_at } = moment::take(&mut params, ["asOf", "knownAt"]);
     let number = format!("a whole number from 0 to {LAST_PAGE}");
     let page = params.take(&["page"], &number, |text| parse_number(text, 0, LAST_PAGE));
-    let size = params.take(&["size"], "a whole number from 1 to 100", |text| {
-        parse_number(text, 1, LARGEST_SIZE)
-    });
+    let size = params.size(LARGEST_SIZE);
     params.finish()?;
     Ok(StuckRequest {
         at: as_of.unwrap_or(now),
@@ -82,7 +80,7 @@ fn parse(query: Option<&str>, now: Millis) -> Result<StuckRequest, ApiError> {
         from,
         to,
         page: page.unwrap_or(0),
-        size: usize::try_from(size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX),
+        size: entries(size, DEFAULT_SIZE),
     })
 }
 
