@@ -327,7 +327,7 @@ impl Process {
             ops: self.ops_status.clone(),
             status: self.retention.clone(),
             settle: Duration::from_secs(5),
-            patience: Duration::from_millis(200),
+            timeout: Duration::from_millis(200),
             // What is not readable when all inside a cut is read stays so: no schema is late where there are purges.
             letters: Duration::ZERO,
             asked_for: self.asked_for.clone(),

@@ -118,7 +118,7 @@ pub fn parse_offset(sort: &[u8]) -> Result<u64, KeyError> {
     Fields::of("feed", sort).only_u64()
 }
 
-/// `archived` and `holds`: what a decision at that offset of the operations topic left.
+/// `archived` and `holds`: what a decision at that offset of the ops topic left.
 pub fn by_decision(key: &mut Key, decision: u64) {
     key.begin()
         .u64(decision >> FEED_BUCKET_BITS)

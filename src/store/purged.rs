@@ -1,4 +1,4 @@
-//! Questions about sagas that retention removed, and about the decision that removes some or brings one back.
+//! Questions about sagas that retention removed, and about the decision that purges some or restores one.
 
 use super::codec::Record;
 use super::records::PurgedRecord;

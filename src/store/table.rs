@@ -201,14 +201,14 @@ tables! {
         /// Archive objects that hold what was removed.
         Archived = "archived", Small, Whole, Nothing("the objects are elsewhere"), [ArchivedRecord];
         /// What may not be removed.
-        Holds = "holds", Small, Whole, Nothing("what was decided is in the operations topic"), [HoldRecord];
+        Holds = "holds", Small, Whole, Nothing("what was decided is in the ops topic"), [HoldRecord];
         /// Format version, active generation, cursors of side jobs.
         Meta = "meta", Small,
-            No("which generation serves here, how far letters are published"),
+            No("which generation serves here, how far dead letters are published"),
             Nothing("where this replica's side jobs are"), [MetaRecord, TotalRecord];
         /// What came over the ops topic, and what became of it.
         Decisions = "decisions", AppendedInOrder, Whole,
-            Nothing("what was decided is in the operations topic"), [DecisionRecord];
+            Nothing("what was decided is in the ops topic"), [DecisionRecord];
         /// Who did what, each entry chained to the one before it. Append-only.
         Audit = "audit", AppendedInOrder, No("who asked this replica for anything"),
             Nothing("its own chain, which is verified by itself"), [AuditRecord];

@@ -32,7 +32,7 @@ pub const OUTCOME_BUCKETS: &str = "outcome_buckets";
 /// Totals, by saga type and status: sum of those times, milliseconds.
 pub const OUTCOME_MILLIS: &str = "outcome_millis";
 
-/// Totals: sagas whose events were removed and not brought back.
+/// Totals: sagas whose events were purged and not restored.
 pub const PURGED_SAGAS: &str = "purged_sagas";
 /// Totals: those events, deliveries that were duplicates included.
 pub const PURGED_EVENTS: &str = "purged_events";
@@ -68,7 +68,7 @@ pub const RETENTION_BEGUN: &str = "retention_begun";
 /// Meta, named by saga: it is purged, and not all rows of it are removed yet; by which decision, and
 /// inside which cut.
 pub const UNFINISHED_PURGES: &str = "unfinished_purges";
-/// Meta, named by saga: it is being brought back, or is back and not all rows of it are what they will be.
+/// Meta, named by saga: it is being restored, or is back and not all rows of it are what they will be.
 pub const UNFINISHED_RESTORES: &str = "unfinished_restores";
 /// Meta: events removed since the room of removed rows was last given back.
 pub const RECLAIMABLE: &str = "reclaimable";

@@ -264,16 +264,31 @@ fn handed_on(own: &str) -> BTreeMap<&str, &str> {
 
 /// A text without the statements that only name modules or hand on what is theirs.
 fn without_declarations(own: &str) -> String {
-    let declares = |statement: &str| {
-        let line = statement
-            .trim_start()
-            .lines()
-            .rfind(|line| line.starts_with("pub") || line.starts_with("mod "));
-        line.is_some_and(|line| line.contains(" use ") || line.contains("mod "))
+    let before = |statement: &str| {
+        let starts = statement.match_indices('\n').map(|(at, _)| at + 1);
+        let declares = |text: &str| {
+            let line = text.lines().next().unwrap_or("");
+            (line.starts_with("pub") && line.contains("use ")) || names_module(line)
+        };
+        let at = std::iter::once(0)
+            .chain(starts)
+            .filter(|at| declares(&statement[*at..]))
+            .last();
+        at.unwrap_or(statement.len())
     };
     own.split_inclusive(';')
-        .filter(|statement| !declares(statement))
+        .map(|statement| &statement[..before(statement)])
         .collect()
+}
+
+/// Whether a line declares a module.
+fn names_module(line: &str) -> bool {
+    let line = line.trim_start_matches("pub");
+    let line = match line.split_once(')') {
+        Some((to, rest)) if to.starts_with('(') => rest,
+        _ => line,
+    };
+    line.trim_start().starts_with("mod ")
 }
 
 /// Which module of a room knows which other.

@@ -98,7 +98,7 @@ impl Forecast {
     }
 
     /// A letter that cannot be published.
-    pub fn hopeless(why: &CannotRedrive) -> Self {
+    pub fn cannot_redrive(why: &CannotRedrive) -> Self {
         let outlook = match why {
             CannotRedrive::Undecodable(_) => PredictedOutcome::Undecodable,
             CannotRedrive::Reserved(_) => PredictedOutcome::Reserved,

@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// How long a poll waits when there is nothing: the granularity of shutdown.
-const IDLE: Duration = Duration::from_millis(200);
+const POLL_TIMEOUT: Duration = Duration::from_millis(200);
 /// Creating the topic is tried again so often.
-const CREATE_AGAIN: Duration = Duration::from_secs(30);
+const CREATE_INTERVAL: Duration = Duration::from_secs(30);
 /// Decisions go on down to the low-water mark divided by this: purges are decisions, and make room.
 const BELOW_THE_MARK: u64 = 2;
 
@@ -86,7 +86,7 @@ impl Consumer {
         reading.consume(&mut source, &mut |reachable| {
             if reachable
                 && self.settings.create_ops_topic
-                && tried.is_none_or(|at| at.elapsed() > CREATE_AGAIN)
+                && tried.is_none_or(|at| at.elapsed() > CREATE_INTERVAL)
             {
                 tried = Some(Instant::now());
                 create_ops_topic(&self.settings, &topic);
@@ -133,13 +133,17 @@ impl Reading {
             return Ok(false);
         }
         let mut failed = None;
-        source.poll(IDLE, IDLE, &mut |record| match self.take(record) {
-            Ok(()) => Taken::Next,
-            Err(error) => {
-                failed = Some(error);
-                Taken::Enough
-            }
-        })?;
+        source.poll(
+            POLL_TIMEOUT,
+            POLL_TIMEOUT,
+            &mut |record| match self.take(record) {
+                Ok(()) => Taken::Next,
+                Err(error) => {
+                    failed = Some(error);
+                    Taken::Enough
+                }
+            },
+        )?;
         if let Some(error) = failed.take() {
             return Err(error.into());
         }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long to wait until a published decision has been read back.
-const READ_BACK: Duration = Duration::from_secs(10);
+const READ_BACK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What somebody decides.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +92,7 @@ impl Decisions {
             .publish(&message)
             .map_err(|error| OpsError::of_out(error, Trace::Decision(id.clone())))?;
         let offset = position.offset;
-        if !self.status.wait_for(offset, READ_BACK) {
+        if !self.status.wait_for(offset, READ_BACK_TIMEOUT) {
             return Err(Unsettled::NotRead { id, offset }.into());
         }
         match decision_at(&*self.store, offset)? {

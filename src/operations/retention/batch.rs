@@ -40,7 +40,7 @@ impl Group {
         Self {
             saga_type: due.saga.state.saga_type.as_str().to_owned(),
             day: day_of(due.saga.state.updated_at),
-            rule: due.rule,
+            rule: due.rule.clone(),
             due: Vec::new(),
             json_bytes: 0,
         }

@@ -40,7 +40,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The same where it costs a look through all letters.
 const DEAD_LETTERS_POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Between two chunks, so that ingest gets its turn.
-const PAUSE: Duration = Duration::from_millis(2);
+const CHUNK_PAUSE: Duration = Duration::from_millis(2);
 
 /// Everything that the worker needs.
 pub struct Worker {
@@ -251,7 +251,7 @@ impl Worker {
             Ok(done) => Ok(done),
             Err(Undone::Left(why, detail)) => {
                 let words = format!(
-                    "decision {} to {} is left: {detail}",
+                    "decision {} to {} is skipped: {detail}",
                     recorded.offset, decision.kind
                 );
                 Ok(Done {
@@ -285,7 +285,7 @@ impl Worker {
         let mut removed = 0;
         for chunk in checked.sagas.chunks(CHUNK) {
             removed += self.purge_chunk(&purge, &claim, chunk, &holds)?;
-            self.pause(PAUSE)?;
+            self.pause(CHUNK_PAUSE)?;
         }
         Ok(Done {
             left: None,
@@ -383,7 +383,7 @@ impl Worker {
     /// on in between.
     fn finish_rows(&self) -> Result<(), WorkError> {
         while self.projector.between_windows(Projector::remove_more)?? {
-            self.pause(PAUSE)?;
+            self.pause(CHUNK_PAUSE)?;
         }
         Ok(())
     }

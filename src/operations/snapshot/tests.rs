@@ -156,6 +156,29 @@ fn names(directory: &Path) -> Vec<String> {
     names
 }
 
+/// A manifest of a store that is one file.
+fn manifest_of(name: &str) -> Manifest {
+    Manifest {
+        id: SnapshotId::new(Millis(0), 0),
+        created_at: String::new(),
+        tracker: String::new(),
+        engine: ENGINE.to_owned(),
+        head: name.to_owned(),
+        numbers: Numbers::default(),
+        files: vec![FileEntry {
+            name: name.to_owned(),
+            size: 7,
+            hash: "0".repeat(64),
+            inode: 0,
+            modified_ns: 0,
+        }],
+        bytes: 7,
+        new_bytes: 0,
+        sent_bytes: 0,
+        took_ms: 0,
+    }
+}
+
 #[test]
 fn a_snapshot_restores_to_the_store_of_its_moment() {
     run(async {

@@ -16,8 +16,8 @@ use crate::store::dead_letters::{
     DeadLetterChanges, DeadLetterLock, DeadLetterMark, Happened, Returned, ValueHash,
 };
 use crate::store::records::{
-    DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord, KEPT_BYTES, LastRecord, LogRecord, OffsetClass,
-    OffsetRecord, PresenceRecord,
+    DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord, LastRecord, LogRecord, MAX_KEPT_BYTES,
+    OffsetClass, OffsetRecord, PresenceRecord,
 };
 use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, late, reads};
 use std::collections::BTreeMap;
@@ -448,7 +448,9 @@ pub(super) fn put_letter(
     (position, rejected): (Position, &Rejected),
 ) {
     keys::by_offset(key, position);
-    let kept = letter.value.map(|value| &value[..value.len().min(KEPT_BYTES)]);
+    let kept = letter
+        .value
+        .map(|value| &value[..value.len().min(MAX_KEPT_BYTES)]);
     if kept == letter.value {
         batch.put_with(Table::DeadLetters, key, |bytes| letter.write(bytes));
     } else {

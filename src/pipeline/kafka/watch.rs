@@ -216,7 +216,7 @@ impl Shared {
                 let policy = told.get("cleanup.policy");
                 self.lock().observed.compacted = policy.map(|policy| policy.contains("compact"));
             }
-            Err(error) => tracing::debug!(error, "nobody says how the topic is cleaned up"),
+            Err(error) => tracing::debug!(error, "the broker does not say how the topic is cleaned up"),
         }
     }
 

@@ -138,7 +138,7 @@ impl Projector {
     }
 
     /// Adds the rules, and which tables there are, to the first write.
-    fn record_rules(&self, rows: &mut Batch) {
+    pub(super) fn record_rules(&self, rows: &mut Batch) {
         if self.unrecorded {
             reads::put_fold_rules(rows, self.generation, &self.definitions.fold_rules());
             self.kept.put(rows, self.generation);

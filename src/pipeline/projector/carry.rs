@@ -10,7 +10,7 @@ use crate::store::{
 };
 
 /// Counters that are looked at at once.
-const AT_ONCE: usize = if cfg!(test) { 3 } else { 1_024 };
+const BATCH: usize = if cfg!(test) { 3 } else { 1_024 };
 
 /// Makes a generation the serving one, durably, and lets counters go on where they were.
 pub(super) fn activate(store: &SharedStore, generation: Generation) -> Result<(), StoreError> {
@@ -38,7 +38,7 @@ fn put(
             store,
             generations: (old, fresh),
             name,
-            some: Vec::with_capacity(AT_ONCE),
+            some: Vec::with_capacity(BATCH),
         };
         reads::totals_of(store, old, name, |member, _| family.member(member))?;
         // Some were carried over already and have no sum in the old ones.
@@ -62,7 +62,7 @@ struct Family<'a> {
 impl Family<'_> {
     fn member(&mut self, member: &[u8]) -> Result<(), StoreError> {
         self.some.push(member.into());
-        if self.some.len() == AT_ONCE {
+        if self.some.len() == BATCH {
             self.carry_some()?;
         }
         Ok(())

@@ -164,7 +164,7 @@ impl ProjectorHandle {
             .map_err(|_| self.gone())
     }
 
-    /// While the guard lives, nothing is removed from the log or brought back into it: a rebuild
+    /// While the guard lives, nothing is purged from the log or restored to it: a rebuild
     /// reads the log for a long time, and must see all of it or nothing of a saga. None when someone
     /// else holds it.
     pub fn try_no_removals(&self) -> Option<MutexGuard<'_, ()>> {

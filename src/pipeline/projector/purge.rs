@@ -1,4 +1,4 @@
-//! Removes whole sagas up to a cut of the topic, and brings removed ones back.
+//! Removes whole sagas up to a cut of the topic.
 //!
 //! Removal is a function of the log, the cut and the list: every replica that has folded all inside
 //! the cut comes to the same rows, whatever it has folded beyond. Deliveries behind the cut stay in the
@@ -39,7 +39,7 @@ pub struct PurgeSaga {
 /// What a decision to purge says of all its sagas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Purge {
-    /// Its offset in the operations topic.
+    /// Its offset in the ops topic.
     pub decision: u64,
     /// When it was made.
     pub at: Millis,

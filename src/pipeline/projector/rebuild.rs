@@ -239,7 +239,7 @@ impl Rebuild {
 }
 
 /// Bytes of a cleared table that are worth clearing again. What clearing itself leaves is far less.
-const LEFTOVER: u64 = 1 << 20;
+const LEFTOVER_BYTES: u64 = 1 << 20;
 
 /// Empties the generation that does not serve: a crash may have left a part of a rebuild there, or those
 /// who read it for long the room of what was rebuilt.
@@ -249,7 +249,7 @@ const LEFTOVER: u64 = 1 << 20;
 pub fn clear_leftovers(store: &SharedStore) -> Result<(), StoreError> {
     let idle = reads::active_generation(&**store)?.other();
     for table in ProjectionTable::ALL.map(|table| Table::Projection(idle, table)) {
-        let mut found = store.table_bytes(table)? > LEFTOVER;
+        let mut found = store.table_bytes(table)? > LEFTOVER_BYTES;
         store.scan_table(table, &mut |_, _, _| {
             found = true;
             ControlFlow::Break(())

@@ -18,7 +18,7 @@ use std::ops::ControlFlow;
 
 /// Sagas with up to so many deliveries are read as they lie in the log, many at once; of others only
 /// those that stand are.
-const FEW: u32 = 128;
+const MAX_DELIVERIES_READ: u32 = 128;
 /// Checkpoints that are looked at at once.
 const CHECKPOINTS: usize = if cfg!(test) { 2 } else { 64 };
 
@@ -144,7 +144,7 @@ impl<'v, 'e> Refold<'v, 'e> {
     pub(super) fn finish(mut self, all: &mut [Arriving<'_>]) -> Result<Vec<SagaState>, StoreError> {
         let (few, many): (Vec<_>, Vec<_>) = std::mem::take(&mut self.short)
             .into_iter()
-            .partition(|short| short.deliveries <= FEW);
+            .partition(|short| short.deliveries <= MAX_DELIVERIES_READ);
         let left = read_together(self.visible, few, &mut self.states)?;
         for short in left.into_iter().chain(many) {
             self.states.push((short.number, short.read(self.visible)?));
@@ -217,19 +217,19 @@ fn read_together<'e>(
     let names: Vec<SagaId> = few.iter().map(|short| short.saga.clone()).collect();
     let partitions: Vec<&[u8]> = names.iter().map(|saga| saga.as_str().as_bytes()).collect();
     // The log may hold many rows that are not folded yet.
-    let mut patience = few
+    let mut rows_left = few
         .iter()
         .map(|short| u64::from(short.deliveries) + 64)
         .sum::<u64>()
         * 4;
-    let (mut reached, mut failed, mut lost_patience) = (0, None, false);
+    let (mut reached, mut failed, mut too_many) = (0, None, false);
     visible
         .store
         .scan_partitions(Table::Log, &partitions, &mut |place, sort, value| {
             reached = place;
-            patience -= 1;
-            if patience == 0 {
-                lost_patience = true;
+            rows_left -= 1;
+            if rows_left == 0 {
+                too_many = true;
                 return ControlFlow::Break(());
             }
             failed = few[place].met(visible, sort, value).err();
@@ -240,7 +240,7 @@ fn read_together<'e>(
             }
         })?;
     failed.map_or(Ok(()), Err)?;
-    let mut left = few.split_off(if lost_patience { reached } else { few.len() });
+    let mut left = few.split_off(if too_many { reached } else { few.len() });
     for short in &mut left {
         short.fold = Fold::new(None, short.added.clone());
     }

@@ -1,4 +1,4 @@
-//! A restore: what is to be brought back, what of it has come, and what is left to be done, or to be taken back,
+//! A restore: which saga, what of it has come, and what is left to be done, or to be taken back,
 //! after the one write that lets a large saga show. How the deliveries come and are folded is not decided here
 //! (`restoring`).
 
@@ -13,10 +13,10 @@ use crate::store::{
 };
 use std::ops::{Bound, ControlFlow};
 
-/// A saga to bring back.
+/// A saga to restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restore {
-    /// The decision's offset in the operations topic.
+    /// The decision's offset in the ops topic.
     pub decision: u64,
     /// When it was made.
     pub at: Millis,
@@ -29,7 +29,7 @@ pub struct Restore {
 pub enum RestoreOutcome {
     /// It is back.
     Restored,
-    /// It is not gone.
+    /// The saga is not purged.
     NotGone,
     /// These are not the deliveries that were removed.
     Differs,

@@ -1,4 +1,4 @@
-//! Brings a purged saga back, as if it had never gone. A small one in one write; a large one, or one of which
+//! Restores a purged saga, as if it had never gone. A small one in one write; a large one, or one of which
 //! much came late, in writes of a bounded size:
 //!
 //! ```text
@@ -25,7 +25,7 @@ use crate::store::records::MetaRecord;
 use crate::store::{Batch, Durability, StoreError, Table, purged, reads};
 
 impl Projector {
-    /// Brings a purged saga back, given all of the deliveries that were removed, in the order of its
+    /// Restores a purged saga, given all of the deliveries that were removed, in the order of its
     /// timeline. Of a small saga in one write.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl Projector {
         }
         if late + events.len() as u64 > SMALL {
             self.begin_restore(restore)?;
-            self.bring(events)?;
+            self.restore_part(events)?;
             return self.end_restore();
         }
         let result = self.restore_small(restore, events, record);
@@ -99,7 +99,7 @@ impl Projector {
         Ok(RestoreOutcome::Restored)
     }
 
-    /// Begins to bring a saga back: its deliveries come by [`Projector::bring`], in the order of its
+    /// Begins to restore a saga: its deliveries come by [`Projector::restore_part`], in the order of its
     /// timeline, then [`Projector::end_restore`].
     ///
     /// # Errors
@@ -129,7 +129,7 @@ impl Projector {
     ///
     /// # Errors
     /// [`StoreError`]; the restore is begun again then.
-    pub fn bring(&mut self, events: &[Event]) -> Result<(), StoreError> {
+    pub fn restore_part(&mut self, events: &[Event]) -> Result<(), StoreError> {
         let Some(restoring) = &mut self.restoring else {
             return Ok(());
         };
@@ -170,7 +170,7 @@ impl Projector {
 
     fn let_show(&mut self, restore: &Restore, mut record: PurgedSaga) -> Result<RestoreOutcome, StoreError> {
         let mut changes = Changes::new(self.target(), Scope::All);
-        let (state, deliveries) = self.fold_brought(&restore.saga, &mut changes)?;
+        let (state, deliveries) = self.fold_restored(&restore.saga, &mut changes)?;
         changes.returned_offsets();
         let late = i64::try_from(deliveries).unwrap_or(i64::MAX) - i64::from(record.events);
         changes.add(Total::Late, -late);
@@ -192,7 +192,7 @@ impl Projector {
 
     /// Folds what the log holds of the saga now, what came late with it. The rows of its parts are written;
     /// nobody looks at them as long as it is gone.
-    pub(super) fn fold_brought(
+    pub(super) fn fold_restored(
         &self,
         saga: &SagaId,
         changes: &mut Changes,

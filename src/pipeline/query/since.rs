@@ -5,14 +5,13 @@
 //! way at K: those that had happened and not arrived, and those that had arrived before they happened. And by
 //! deliveries that arrived later and took the place of another one, which only events with different bodies allow.
 
+use super::QueryError;
 use super::past_state::Past;
-use super::trees::Trees;
-use super::{QueryError, search};
-use crate::domain::{Event, Millis, Position, SagaDefinitions, SagaId, TimelineKey};
+use crate::domain::{Millis, Position, SagaId, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::late::{self, NEAR, UnderWay};
 use crate::store::records::{FeedRecord, LogRecord};
-use crate::store::{Key, ProjectionTable, Scan, Store, StoreError, Table, keys, reads, until};
+use crate::store::{Key, ProjectionTable, Scan, StoreError, Table, keys, until};
 use std::collections::BTreeSet;
 use std::ops::{Bound, Range};
 
@@ -22,67 +21,6 @@ const MAX_DELIVERIES: usize = if cfg!(test) { 400 } else { 200_000 };
 const MAX_SAGAS: usize = if cfg!(test) { 300 } else { 20_000 };
 /// Deliveries whose rows are read at once.
 const BLOCK: usize = if cfg!(test) { 7 } else { 1_024 };
-
-/// What arrived between two instants of what had happened by a third one, which is no later than the first.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LateEvents {
-    /// The first ones that arrived, in order.
-    pub events: Vec<Event>,
-    /// How many there are.
-    pub total: u64,
-}
-
-/// The events that happened by an instant and arrived between two others: the first `limit` of them, and how many
-/// there are.
-pub(super) fn late_events(
-    store: &dyn Store,
-    definitions: &SagaDefinitions,
-    (happened, after, until): (Millis, Millis, Millis),
-    limit: usize,
-) -> Result<LateEvents, QueryError> {
-    let snapshot = store.snapshot();
-    let trees = Trees {
-        generation: reads::active_generation(&*snapshot)?,
-        store: &*snapshot,
-    };
-    let (cursor, rules) = search::basis(trees, definitions)?;
-    let past = Past {
-        trees,
-        definitions: &rules,
-        cursor: &cursor,
-        moment: super::Moment {
-            as_of: Some(happened),
-            known_at: Some(after),
-        },
-    };
-    let mut found = BTreeSet::new();
-    each_under_way(&past, after, |delivery| {
-        let is_late = delivery.arrived_at > after && delivery.arrived_at <= until;
-        if is_late && delivery.recorded_at <= happened {
-            found.insert((
-                delivery.arrived_at,
-                delivery.position,
-                delivery.recorded_at,
-                delivery.saga,
-            ));
-        }
-        Ok(())
-    })?;
-    let total = found.len() as u64;
-    let mut events = Vec::new();
-    for (_, position, recorded_at, saga) in found.into_iter().take(limit) {
-        let place = TimelineKey {
-            recorded_at,
-            position,
-        };
-        let row = log_rows(&past, &[(saga.clone(), place)])?.pop();
-        events.extend(
-            row.map(|row| LogRecord::read(&row)?.event(&saga, place))
-                .transpose()?,
-        );
-    }
-    Ok(LateEvents { events, total })
-}
 
 /// The sagas that may have been known otherwise.
 pub(super) fn known_otherwise(past: &Past<'_>, known_at: Millis) -> Result<BTreeSet<SagaId>, QueryError> {
@@ -125,7 +63,7 @@ fn refuse(too_many: bool) -> Result<(), QueryError> {
 }
 
 /// Visits the deliveries that were under way at an instant, and some that were not.
-fn each_under_way(
+pub(super) fn each_under_way(
     past: &Past<'_>,
     at: Millis,
     mut visit: impl FnMut(UnderWay) -> Result<(), QueryError>,
@@ -196,7 +134,7 @@ fn fed_near(
 }
 
 /// The rows of deliveries that the feed names.
-fn log_rows(past: &Past<'_>, fed: &[(SagaId, TimelineKey)]) -> Result<Vec<Vec<u8>>, StoreError> {
+pub(super) fn log_rows(past: &Past<'_>, fed: &[(SagaId, TimelineKey)]) -> Result<Vec<Vec<u8>>, StoreError> {
     let keys: Vec<Key> = fed
         .iter()
         .map(|(saga, place)| {

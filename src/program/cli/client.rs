@@ -22,7 +22,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 const OPERATOR: &str = "x-operator";
 
 /// Of an answer that is passed on as it comes, so many bytes at once.
-const PART: usize = 64 << 10;
+const PART_BYTES: usize = 64 << 10;
 
 /// Where the server is and how long to wait for it.
 #[derive(Clone, Debug, clap::Args)]
@@ -63,7 +63,7 @@ impl Server {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Failure::new(
                 Exit::Usage,
-                format!("--url {:?}: no http address; {accepted}", args.url),
+                format!("--url {:?}: not an http address; {accepted}", args.url),
             ));
         }
         let mut client = Client::builder()
@@ -106,7 +106,7 @@ impl Server {
             let text = answer.text().map_err(|error| self.unreachable(&error))?;
             return Err(self.refusal(status, &text));
         }
-        let mut part = vec![0; PART];
+        let mut part = vec![0; PART_BYTES];
         loop {
             match answer.read(&mut part) {
                 Ok(0) => return Ok(()),

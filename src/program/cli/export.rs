@@ -37,7 +37,7 @@ pub(super) struct ExportArgs {
     saga: Option<String>,
     #[command(flatten)]
     kind: KindArgs,
-    /// Sagas that started (entries and letters that arrived) at or after this date or instant
+    /// Sagas that started (entries and dead letters that arrived) at or after this date or instant
     #[arg(long, value_name = "DATE", value_parser = times::edge)]
     from: Option<String>,
     /// The same, at or before

@@ -217,8 +217,8 @@ fn decided_by(answer: &Value) -> Vec<[String; 2]> {
         .map(|(topic, offsets)| [format!("next offsets of {topic}"), offsets.to_string()])
         .collect();
     for (name, label) in [
-        ("applied", "next decision to do"),
-        ("waitingLetters", "letters of unknown schemas"),
+        ("applied", "next decision to apply"),
+        ("waitingLetters", "dead letters of unknown schemas"),
         ("rules", "rules of the fold"),
     ] {
         if let Some(value) = answer.get(name) {
@@ -236,8 +236,8 @@ fn decided_by(answer: &Value) -> Vec<[String; 2]> {
 
 /// A text that fits into a table, or what tells it apart from others.
 fn short(text: &str) -> String {
-    const LONGEST: usize = 200;
-    if text.len() <= LONGEST {
+    const MAX_CHARS: usize = 200;
+    if text.len() <= MAX_CHARS {
         return text.to_owned();
     }
     format!(

@@ -134,7 +134,7 @@ enum Command {
     /// Keep sagas from being purged
     #[command(subcommand)]
     Hold(retention::HoldCommand),
-    /// Find what was purged in the archive, and bring it back
+    /// Find what was purged in the archive, and restore it
     #[command(subcommand)]
     Archive(retention::ArchiveCommand),
     /// Show the configuration in force and where each value came from, secrets masked

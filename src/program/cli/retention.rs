@@ -92,7 +92,7 @@ pub(super) enum ArchiveCommand {
     List(ObjectsArgs),
     /// Show the steps of a purged saga, from the archive
     Get(ArchivedArgs),
-    /// Bring a purged saga back
+    /// Restore a purged saga
     Restore(RestoreArgs),
 }
 
@@ -151,7 +151,7 @@ pub(super) fn plan(args: &PlanArgs) -> Outcome {
             .sum();
         return output::print(&output::fields([
             ("due now", due.to_string()),
-            ("decisions not done yet", text(&answer["pendingDecisions"])),
+            ("decisions not applied yet", text(&answer["pendingDecisions"])),
             ("last search that came to its end", text(&answer["lastSweep"])),
             ("problem", text(&answer["problem"])),
         ]));
@@ -270,7 +270,7 @@ pub(super) fn archive(command: &ArchiveCommand) -> Outcome {
             told(
                 args.format,
                 &answer,
-                &format!("saga {} is back with {events} events", args.id),
+                &format!("saga {} is restored with {events} events", args.id),
             )
         }
     }

@@ -9,7 +9,7 @@ use super::query::Format;
 use crate::domain::Millis;
 use crate::operations::objects::ObjectsError;
 use crate::operations::snapshot::coverage::Finding;
-use crate::operations::snapshot::{Manifest, Progress, RestoreOptions, SnapshotError, SnapshotId, Which};
+use crate::operations::snapshot::{Manifest, RestoreOptions, SnapshotError, SnapshotId, Which};
 use crate::program::wiring::snapshots::{self, RestoreOutcome};
 use clap::{Args, Subcommand};
 use indicatif::{HumanBytes, HumanCount};
@@ -30,7 +30,7 @@ pub(super) enum SnapshotCommand {
     Create(CreateArgs),
     /// Read every file of a snapshot and compare it with the manifest; exit code 1 if anything differs
     Verify(VerifyArgs),
-    /// Let go of snapshots that the settings do not keep
+    /// Retire snapshots that the settings do not keep
     Prune(PruneArgs),
 }
 
@@ -306,7 +306,7 @@ fn prune(args: &PruneArgs) -> Outcome {
     }
     let would = if args.dry_run { "would be " } else { "" };
     output::line(&format!(
-        "{} snapshots {would}let go of, {} kept; {} files ({}) {would}deleted; {} files ({}) wait until the grace is over",
+        "{} snapshots {would}retired, {} kept; {} files ({}) {would}deleted; {} files ({}) wait until the grace is over",
         pruned.retired.len(),
         pruned.kept.len(),
         HumanCount(pruned.deleted_files as u64),

@@ -9,7 +9,7 @@ use super::request_id::RequestIds;
 use super::settings::ServerSettings;
 use super::shares::{Share, Shares};
 use crate::domain::clock::SharedClock;
-use crate::domain::{Judgement, SagaId, TimelineKey};
+use crate::domain::{Judgement, Millis, SagaId, TimelineKey};
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::DeadLetterQuery;
 use crate::pipeline::query::{
@@ -151,19 +151,19 @@ impl Context {
             .await
     }
 
-    /// The deliveries of a saga behind a place, at most so many.
+    /// The deliveries of a saga behind a place, at limit so many.
     pub(super) async fn saga_offsets(
         &self,
         id: &SagaId,
         after: Option<TimelineKey>,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<SagaOffset>, ApiError> {
         let asked = id.clone();
         let read = move |query: &Query| {
             let mut found = Vec::new();
             let known = query.saga_offsets(&asked, after, |offset| {
                 found.push(offset);
-                crate::store::until(found.len() >= most)
+                crate::store::until(found.len() >= limit)
             })?;
             Ok(known.then_some(found))
         };
@@ -361,7 +361,7 @@ impl From<QueryError> for ApiError {
         match error {
             QueryError::BadCursor => Self::faults(vec![Detail {
                 parameter: "cursor".to_owned(),
-                found: "no cursor of this search".to_owned(),
+                found: "text that is not a cursor of this search".to_owned(),
                 accepted: "nextCursor of an answer to the same filters and sort; without it, the first page"
                     .to_owned(),
             }]),

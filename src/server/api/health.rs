@@ -367,19 +367,19 @@ fn threads(ended: &[EndedPart]) -> Component {
 /// A decision that was left is done by nobody's waiting: it is told, and no reason to be DOWN.
 fn retention(known: Option<RetentionSnapshot>) -> Component {
     let Some(known) = known else {
-        let message = "nothing is removed here".to_owned();
+        let message = "this tracker purges nothing".to_owned();
         return Component { up: true, message };
     };
     let mut told = vec![match &known.failed {
-        Some(why) => format!("decisions are done no more: {why}"),
-        None => "decisions are done".to_owned(),
+        Some(why) => format!("decisions are not applied any more: {why}"),
+        None => "decisions are applied".to_owned(),
     }];
     if let Some(why) = known.held_up.or(known.waiting).or(known.unreadable) {
         told.push(format!("a search for due sagas waits: {why}"));
     }
     if let Some(last) = &known.last_skipped {
         told.push(format!(
-            "{} could not be done and were left, the last one: {last}",
+            "{} could not be applied and were skipped, the last one: {last}",
             known.skipped.values().sum::<u64>()
         ));
     }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 /// Bytes of the text of a cursor.
 const MAX_CURSOR_BYTES: usize = 4_096;
 /// What was found is shown up to so many characters.
-const SHOWN: usize = 100;
+const MAX_SHOWN_CHARS: usize = 100;
 
 /// The parameters of one request, and what was wrong with them so far.
 pub(super) struct Params<'a> {
@@ -163,14 +163,14 @@ pub(super) fn well_encoded(text: &str) -> bool {
 
 /// A value as messages show it: quoted, not too long.
 pub(super) fn shown(text: &str) -> String {
-    let start = first(text, SHOWN);
+    let start = first(text, MAX_SHOWN_CHARS);
     let rest = if start.len() < text.len() { "…" } else { "" };
     format!("{start:?}{rest}")
 }
 
-/// Text of 1 to `longest` characters.
-pub(super) fn parse_text(text: &str, longest: usize) -> Option<&str> {
-    (!text.is_empty() && !is_longer(text, longest)).then_some(text)
+/// Text of 1 to `limit` characters.
+pub(super) fn parse_text(text: &str, limit: usize) -> Option<&str> {
+    (!text.is_empty() && !is_longer(text, limit)).then_some(text)
 }
 
 /// How many entries are answered at once: what was asked for, or else so many.

@@ -95,7 +95,7 @@ fn from_store(
         .iter()
         .for_each(|offsets| from_ledger(offsets, readings));
     if let Err(error) = floor.keep(&**query.store()) {
-        tracing::error!(%error, "what counters were told is not stored: they may fall at the next restart");
+        tracing::error!(%error, "the highest values of counters are not stored: counters may fall at the next restart");
     }
     Ok(())
 }

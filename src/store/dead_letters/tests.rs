@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::Millis;
 use crate::store::counting::CountingStore;
-use crate::store::letter_states::MARKS_TOLD;
+use crate::store::letter_states::MAX_MARKS_TOLD;
 use crate::store::memory::MemoryStore;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -311,7 +311,7 @@ fn marks_that_do_not_count_are_not_read_again_with_every_batch() {
         "a removal deletes what counts: {} rows",
         batch.len()
     );
-    assert_eq!(marks(&store, letter).unwrap().len(), MARKS_TOLD);
+    assert_eq!(marks(&store, letter).unwrap().len(), MAX_MARKS_TOLD);
 }
 
 #[test]

@@ -29,14 +29,14 @@ impl Worker {
                 tracing::warn!(
                     table = table.name(),
                     needed,
-                    "too little room to merge the table's files; what was removed gives no room back yet"
+                    "too little free space to merge the table's files; the space of removed rows is not reclaimed yet"
                 );
                 return Ok(false);
             }
             self.store.reclaim(table)?;
         }
         let after = self.store.usage().disk_bytes;
-        tracing::info!(before, after, "the room of removed rows is given back");
+        tracing::info!(before, after, "the space of removed rows is reclaimed");
         self.status
             .update(|status| status.reclaimed_bytes += before.saturating_sub(after));
         Ok(true)

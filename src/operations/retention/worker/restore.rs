@@ -1,9 +1,9 @@
-//! Does a decision to restore: puts together what its messages carry, and brings it back when it is what was removed.
+//! Does a decision to restore: puts together what its messages carry, and restores it when it is what was removed.
 
 use super::super::body::{RESTORE_PART, RestoreBody, RestorePartBody};
 use super::super::parts::Joined;
 use super::super::status::Skipped;
-use super::{Done, PAUSE, Undone, WorkError, Worker};
+use super::{CHUNK_PAUSE, Done, Undone, WorkError, Worker};
 use crate::domain::{Cut, Event, Evidence, Position, SagaId};
 use crate::operations::decisions::{Recorded, decisions_from};
 use crate::pipeline::projector::{Projector, Restore, RestoreOutcome};
@@ -33,9 +33,9 @@ impl Worker {
         else {
             tracing::info!(
                 ?saga,
-                "not restored: it is not gone, or not these deliveries of it"
+                "not restored: the saga is not purged, or these are not its deliveries"
             );
-            // It may be this decision that brought it back, and whoever did that was told to stop then.
+            // It may be this decision that restored it, and whoever did that was told to stop then.
             self.finish_rows()?;
             return Ok(Done::default());
         };
@@ -96,28 +96,28 @@ impl Worker {
         let begin = move |projector: &mut Projector| projector.begin_restore(&restore);
         self.projector.between_windows(begin)??;
         let (mut batch, mut bytes, mut failed) = (Vec::new(), 0, None);
-        let brought = self.each_delivery(body, &saga, &mut |event| {
+        let read = self.each_delivery(body, &saga, &mut |event| {
             bytes += bytes_of(&event);
             batch.push(event);
             if batch.len() < BATCH && bytes < BATCH_BYTES {
                 return Ok(());
             }
             bytes = 0;
-            failed = self.bring(std::mem::take(&mut batch)).err();
+            failed = self.restore_part(std::mem::take(&mut batch)).err();
             failed.as_ref().map_or(Ok(()), |error| Err(error.to_string()))
         });
         if let Some(error) = failed {
             return Err(error.into());
         }
-        brought?;
-        self.bring(batch)?;
+        read?;
+        self.restore_part(batch)?;
         Ok(self.projector.between_windows(Projector::end_restore)??)
     }
 
-    fn bring(&self, events: Vec<Event>) -> Result<(), WorkError> {
-        let work = move |projector: &mut Projector| projector.bring(&events);
+    fn restore_part(&self, events: Vec<Event>) -> Result<(), WorkError> {
+        let work = move |projector: &mut Projector| projector.restore_part(&events);
         self.projector.between_windows(work)??;
-        self.pause(PAUSE)
+        self.pause(CHUNK_PAUSE)
     }
 
     /// Visits the deliveries that a restore carries, in their order, whatever messages they lie in.

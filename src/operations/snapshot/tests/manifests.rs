@@ -2,29 +2,6 @@
 
 use super::*;
 
-/// A manifest of a store that is one file.
-fn manifest_of(name: &str) -> Manifest {
-    Manifest {
-        id: SnapshotId::new(Millis(0), 0),
-        created_at: String::new(),
-        tracker: String::new(),
-        engine: ENGINE.to_owned(),
-        head: name.to_owned(),
-        numbers: Numbers::default(),
-        files: vec![FileEntry {
-            name: name.to_owned(),
-            size: 7,
-            hash: "0".repeat(64),
-            inode: 0,
-            modified_ns: 0,
-        }],
-        bytes: 7,
-        new_bytes: 0,
-        sent_bytes: 0,
-        took_ms: 0,
-    }
-}
-
 fn refused(manifest: &Manifest) -> Option<String> {
     Manifest::from_bytes("it", &manifest.to_bytes().unwrap())
         .err()

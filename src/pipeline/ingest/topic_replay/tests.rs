@@ -1,7 +1,7 @@
 //! Replays on a store in memory: what was not delivered at first is filled in, and then nobody can
 //! tell that it ever was missing.
 
-use super::super::remaining::SILENT;
+use super::super::remaining::MAX_EMPTY_POLLS;
 use super::super::writer::{Admission, Writer};
 use super::*;
 use crate::domain::SagaDefinitions;
@@ -253,7 +253,7 @@ fn records_are_kept_together_up_to_some_megabytes() {
 fn a_replay_ends_where_the_broker_says_that_there_is_no_more() {
     let mut given: Vec<Given> = (0..7).map(|offset| Given::Record(record(1, offset))).collect();
     // A pause is no end; markers of a transaction are.
-    given.extend((1..SILENT).map(|_| Given::Nothing));
+    given.extend((1..MAX_EMPTY_POLLS).map(|_| Given::Nothing));
     given.push(Given::Record(record(0, 3)));
     given.push(Given::End(0));
     let (read, done) = read_again(given);

@@ -1,7 +1,7 @@
 //! The sagas of a trace: of each saga the trace ids that its state keeps, the first ones.
 
-use super::{Change, Projection, Rebuilt};
 use super::changes::Changes;
+use super::{Change, Projection, Rebuilt};
 use crate::store::codec::Record;
 use crate::store::records::PresenceRecord;
 use crate::store::{ProjectionTable, keys};

@@ -103,7 +103,7 @@ impl Case {
                 return false;
             }
             late.some(&mut projector);
-            projector.bring(batch).unwrap();
+            projector.restore_part(batch).unwrap();
         }
         if !go_on() {
             return false;
@@ -112,7 +112,7 @@ impl Case {
         if !go_on() {
             // In the middle of the fold.
             let mut changes = Changes::new(projector.target(), Scope::All);
-            projector.fold_brought(&self.saga, &mut changes).unwrap();
+            projector.fold_restored(&self.saga, &mut changes).unwrap();
             return false;
         }
         assert_eq!(projector.end_restore().unwrap(), RestoreOutcome::Restored);

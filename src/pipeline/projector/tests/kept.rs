@@ -3,14 +3,15 @@
 use super::super::rebuild::{self, Progress, Rebuild};
 use super::super::tests::sample;
 use super::super::*;
-use crate::domain::Millis;
+use crate::domain::{Cut, Millis, SagaDefinitions, SagaId};
 use crate::pipeline::query::{
     Filter, Inside, LedgerRequest, Moment, Query, QueryError, SearchRequest, Sort, SortKey, Window,
 };
 use crate::pipeline::verify::{Verify, digest};
-use crate::store::{ProjectionTable, Table};
+use crate::store::{ProjectionTable, SharedStore, Table, reads};
 use crate::testkit::{TOPIC, append, behind, settings, store};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 const PAST: [ProjectionTable; 4] = [
     ProjectionTable::Moves,

@@ -1,7 +1,7 @@
 //! Search and statistics of a moment are those of a fold of what had happened, and was known, by then.
 
 use super::*;
-use crate::domain::{Milestone, SagaState, StatusMove, deduplicate};
+use crate::domain::{Milestone, Position, SagaState, StatusMove, deduplicate};
 
 /// The sagas as they stood, by brute force. What the deliveries say beyond the timeline is left out.
 pub(super) fn stood(events: &[Event], moment: Moment) -> Vec<SagaView> {
@@ -401,7 +401,7 @@ fn a_page_behind_a_cursor_reads_no_more_sagas_than_the_first() {
             window: Window::Page { number: 0, size: 10 },
         };
         let row = |n: usize| (events[n].recorded_at, events[n].saga_id.clone());
-        let mut read = |behind: Option<usize>| {
+        let read = |behind: Option<usize>| {
             let part = order::Part {
                 skip: 0,
                 size: 10,

@@ -12,12 +12,12 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
-/// Which letters.
+/// Which dead letters.
 #[derive(Debug, Args)]
 struct ChoiceArgs {
-    /// Ids of letters, e.g. 0-17
+    /// Ids of dead letters, e.g. 0-17
     ids: Vec<String>,
-    /// All open letters; narrowed by the filters
+    /// All open dead letters; narrowed by the filters
     #[arg(long, conflicts_with = "ids")]
     all: bool,
     #[command(flatten)]
@@ -25,7 +25,7 @@ struct ChoiceArgs {
 }
 
 impl ChoiceArgs {
-    /// The part of the body that says which letters.
+    /// The part of the body that says which dead letters.
     fn body(&self) -> Result<Map<String, Value>, Failure> {
         let filter = self.filter.parameters();
         let mut body = Map::new();
@@ -44,11 +44,11 @@ impl ChoiceArgs {
                 body.insert("filter".to_owned(), json!({}));
             }
             (true, true) => {
-                let told = "name letters by id, or choose them by a filter such as --reason, or --all";
+                let told = "name dead letters by id, or choose them by a filter such as --reason, or --all";
                 return Err(Failure::new(Exit::Usage, told));
             }
             (false, false) => {
-                let told = "either ids or a filter chooses letters, not both";
+                let told = "either ids or a filter chooses dead letters, not both";
                 return Err(Failure::new(Exit::Usage, told));
             }
         }
@@ -61,7 +61,7 @@ impl ChoiceArgs {
 pub(super) struct RedriveArgs {
     #[command(flatten)]
     choice: ChoiceArgs,
-    /// Only tell what it would do to each letter's saga
+    /// Only tell what it would do to each dead letter's saga
     #[arg(long)]
     dry_run: bool,
     /// Why, for the audit log
@@ -70,13 +70,13 @@ pub(super) struct RedriveArgs {
     /// Read the body with the schema of this id
     #[arg(long, value_name = "ID")]
     schema_id: Option<u32>,
-    /// Publish the bytes of this file instead of the value; one letter only
+    /// Publish the bytes of this file instead of the value; one dead letter only
     #[arg(long, value_name = "FILE", conflicts_with_all = ["set", "edit"])]
     value: Option<PathBuf>,
-    /// Set a field of the event, e.g. --set status=FAILED; one letter only
+    /// Set a field of the event, e.g. --set status=FAILED; one dead letter only
     #[arg(long, value_name = "FIELD=VALUE")]
     set: Vec<String>,
-    /// Set the fields that this JSON file holds; one letter only
+    /// Set the fields that this JSON file holds; one dead letter only
     #[arg(long, value_name = "FILE")]
     edit: Option<PathBuf>,
     /// Do not wait until it is done
@@ -106,7 +106,7 @@ impl RedriveArgs {
                 let text = std::fs::read_to_string(path)
                     .map_err(|error| usage(format!("{}: {error}", path.display())))?;
                 serde_json::from_str(&text)
-                    .map_err(|error| usage(format!("{}: no JSON object: {error}", path.display())))?
+                    .map_err(|error| usage(format!("{}: not a JSON object: {error}", path.display())))?
             }
         };
         for setting in &self.set {
@@ -164,7 +164,7 @@ pub(super) fn redrive(args: &RedriveArgs) -> Outcome {
         format!("redrive {number} runs; `saga-tracker dead-letters redrives {number}` follows it")
     } else if args.dry_run {
         format!(
-            "dry run {number}: {} letters, nothing was published",
+            "dry run {number}: {} dead letters, nothing was published",
             count("letters")
         )
     } else {
@@ -232,7 +232,7 @@ fn result_words(letter: &Value) -> (String, String) {
 /// Redrives that were asked for.
 #[derive(Debug, Args)]
 pub(super) struct RedrivesArgs {
-    /// The number of one of them, to see what became of its letters
+    /// The number of one of them, to see what became of its dead letters
     number: Option<u64>,
     #[command(flatten)]
     format: Format,
@@ -335,10 +335,10 @@ pub(super) fn cancel(args: &CancelArgs) -> Outcome {
 pub(super) struct DiscardArgs {
     #[command(flatten)]
     choice: ChoiceArgs,
-    /// Why; stays with the letters
+    /// Why; stays with the dead letters
     #[arg(long, value_name = "TEXT")]
     why: String,
-    /// Only tell which letters would be discarded
+    /// Only tell which dead letters would be discarded
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]

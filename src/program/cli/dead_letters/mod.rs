@@ -33,19 +33,19 @@ enum Command {
     Count(CountArgs),
     /// Show one dead letter: what could be decoded, its bytes, headers and history
     Show(ShowArgs),
-    /// Publish letters to the tracker topic again, or tell what that would do
+    /// Publish dead letters to the tracker topic again, or tell what that would do
     Redrive(act::RedriveArgs),
-    /// List redrives, or what became of the letters of one
+    /// List redrives, or what became of the dead letters of one
     Redrives(act::RedrivesArgs),
-    /// Cancel a redrive: letters whose turn has not come stay as they are
+    /// Cancel a redrive: dead letters whose turn has not come stay as they are
     Cancel(act::CancelArgs),
-    /// Discard letters, with a reason that stays
+    /// Discard dead letters, with a reason that stays
     Discard(act::DiscardArgs),
     /// Write dead letters with all that is known of them, one JSON object per line
     Export(ExportArgs),
 }
 
-/// Which letters; all that is given must hold.
+/// Which dead letters; all that is given must hold.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct FilterArgs {
     /// Of this reason, e.g. unknown_status
@@ -94,10 +94,10 @@ impl FilterArgs {
 struct ListArgs {
     #[command(flatten)]
     filter: FilterArgs,
-    /// Letters to list, at most
+    /// Dead letters to list, at most
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     limit: usize,
-    /// All of them; with --json one letter per line
+    /// All of them; with --json one dead letter per line
     #[arg(long, conflicts_with = "limit")]
     all: bool,
     #[command(flatten)]
@@ -121,7 +121,7 @@ struct CountArgs {
 
 #[derive(Debug, Args)]
 struct ShowArgs {
-    /// The letter's id, e.g. 0-17
+    /// The dead letter's id, e.g. 0-17
     id: String,
     /// Write the value's bytes to this file, or to standard output for -
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
@@ -278,12 +278,12 @@ fn write_raw(path: &std::path::Path, letter: &Value) -> Outcome {
     use base64::Engine as _;
     let local = |why: String| Failure::new(Exit::Local, why);
     let Some(encoded) = letter["value"]["base64"].as_str() else {
-        let told = "the letter has no value; it is a tombstone";
+        let told = "the dead letter has no value; it is a tombstone";
         return Err(Failure::new(Exit::Negative, told));
     };
     let bytes = base64::engine::general_purpose::STANDARD
         .decode(encoded)
-        .map_err(|error| local(format!("the server's answer is no base64: {error}")))?;
+        .map_err(|error| local(format!("the server's answer is not base64: {error}")))?;
     let written = if path.as_os_str() == "-" {
         std::io::stdout().lock().write_all(&bytes)
     } else {
@@ -324,7 +324,7 @@ fn letter_text(letter: &Value) -> String {
     let headers = headers.map(|header| [text(&header["name"]), bytes_text(&header["value"])]);
     let headers = table(["HEADER", "VALUE"], headers);
     let history = letter["history"].as_array().into_iter().flatten();
-    let history = history.map(|episode| [text(&episode["at"]), story(episode)]);
+    let history = history.map(|entry| [text(&entry["at"]), entry_words(entry)]);
     let history = table(["WHEN", "WHAT"], history);
     format!("{head}\n{decoded}\n{bytes}\n{headers}\n{history}")
 }
@@ -332,12 +332,12 @@ fn letter_text(letter: &Value) -> String {
 /// Text where the bytes are text, hexadecimal otherwise; the first of them.
 fn bytes_text(bytes: &Value) -> String {
     use base64::Engine as _;
-    const SHOWN: usize = 512;
+    const MAX_SHOWN_BYTES: usize = 512;
     if bytes.is_null() {
         return "-".to_owned();
     }
     if let Some(text) = bytes["text"].as_str() {
-        let shown = text::first(text, SHOWN);
+        let shown = text::first(text, MAX_SHOWN_BYTES);
         return if shown.len() < text.len() {
             format!("{shown}… ({} bytes; --raw writes all)", text.len())
         } else {
@@ -348,18 +348,18 @@ fn bytes_text(bytes: &Value) -> String {
     let raw = base64::engine::general_purpose::STANDARD
         .decode(encoded)
         .unwrap_or_default();
-    let hex = text::hex(&raw[..raw.len().min(SHOWN)]);
-    if raw.len() > SHOWN {
+    let hex = text::hex(&raw[..raw.len().min(MAX_SHOWN_BYTES)]);
+    if raw.len() > MAX_SHOWN_BYTES {
         format!("0x{hex}… ({} bytes; --raw writes all)", raw.len())
     } else {
         format!("0x{hex}")
     }
 }
 
-fn story(episode: &Value) -> String {
-    match episode["what"].as_str() {
+fn entry_words(entry: &Value) -> String {
+    match entry["what"].as_str() {
         Some("returned") => {
-            let became = &episode["became"];
+            let became = &entry["became"];
             let more = [&became["sagaId"], &became["letterId"], &became["reason"]];
             let more: Vec<String> = more
                 .iter()
@@ -368,16 +368,12 @@ fn story(episode: &Value) -> String {
                 .collect();
             format!(
                 "came back at {}: {} {}",
-                text(&episode["position"]),
+                text(&entry["position"]),
                 text(&became["outcome"]),
                 more.join(", ")
             )
         }
-        Some("discarded") => format!(
-            "discarded by {}: {}",
-            text(&episode["by"]),
-            text(&episode["reason"])
-        ),
+        Some("discarded") => format!("discarded by {}: {}", text(&entry["by"]), text(&entry["reason"])),
         _ => "arrived".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! The letters that match, newest first.
+//! The dead letters that match, newest first.
 
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
@@ -12,13 +12,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 const DEFAULT_SIZE: u64 = 20;
-const LARGEST_SIZE: u64 = 500;
+const MAX_SIZE: u64 = 500;
 
 /// Which part of the list.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
 pub(super) struct PartQuery {
-    /// Letters in one answer.
+    /// Dead letters in one answer.
     #[param(value_type = Option<u64>, minimum = 1, maximum = 500, default = 20)]
     size: Option<u64>,
     /// nextCursor of an answer to the same filters.
@@ -26,7 +26,7 @@ pub(super) struct PartQuery {
     cursor: Option<String>,
 }
 
-/// A part of the letters that match.
+/// A part of the dead letters that match.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = DeadLetterPage)]
@@ -46,7 +46,7 @@ pub(super) struct ListBody {
     description = "Newest first. All that is given must hold. How many there are in all, /count tells.",
     params(FilterQuery, PartQuery),
     responses(
-        (status = 200, body = ListBody, description = "A part of the letters that match."),
+        (status = 200, body = ListBody, description = "A part of the dead letters that match."),
         (status = 400, body = ErrorBody, description = "A parameter was not understood; details says which."),
     )
 )]
@@ -56,7 +56,7 @@ pub(super) async fn handle(
 ) -> Result<Json<ListBody>, ApiError> {
     let mut params = Params::of(query.as_deref());
     let filter = filter::parse(&mut params);
-    let size = params.size(LARGEST_SIZE);
+    let size = params.size(MAX_SIZE);
     let cursor = params.cursor(parse_cursor);
     params.finish()?;
     let size = entries(size, DEFAULT_SIZE);

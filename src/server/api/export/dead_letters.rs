@@ -47,11 +47,11 @@ pub(super) struct CursorQuery {
     path = "/api/v1/export/dead-letters",
     operation_id = "exportDeadLetters",
     tag = "export",
-    description = "All letters that match, newest first, without their bytes. A row with nextCursor can be taken up \
+    description = "All dead letters that match, newest first, without their bytes. A row with nextCursor can be taken up \
                    again behind it, with cursor.",
     params(FilterQuery, CursorQuery, TableQuery),
     responses(
-        (status = 200, description = "One letter a row.", content(
+        (status = 200, description = "One dead letter a row.", content(
             (String = "application/x-ndjson"),
             (String = "text/csv"),
         )),

@@ -8,7 +8,7 @@ use crate::domain::{Millis, Position, TimelineKey};
 use crate::pipeline::query::Moment;
 
 pub(super) const DEFAULT_SIZE: u64 = 100;
-const LARGEST_SIZE: u64 = 1_000;
+const MAX_SIZE: u64 = 1_000;
 
 /// The parameters of such a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, utoipa::IntoParams)]
@@ -58,7 +58,7 @@ impl PartQuery {
 
 /// Which part of a list that follows a timeline.
 pub(super) fn page(params: &mut Params<'_>) -> (Option<u64>, Option<TimelineKey>) {
-    let size = params.size(LARGEST_SIZE);
+    let size = params.size(MAX_SIZE);
     let after = params.take(&["after"], "next of an earlier answer", parse_place);
     (size, after)
 }

@@ -6,7 +6,7 @@ use super::super::params::{Params, entries, parse_cursor, parse_number, shown};
 use super::super::saga_fields::Status;
 use super::super::text;
 use super::SagaBody;
-use super::filter::{self, LONGEST_NAME, LONGEST_STEP, MOST_STEPS};
+use super::filter::{self, MAX_NAME_CHARS, MAX_STEP_CHARS, MAX_STEPS};
 use super::moment::{self, AskedMomentBody};
 use crate::domain::{Millis, OrderId, SagaStatus, SagaType, Step};
 use crate::pipeline::query::{Filter, Inside, Moment, SearchPage, SearchRequest, Sort, SortKey, Window};
@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 
 const DEFAULT_SIZE: u64 = 20;
-pub(super) const LARGEST_SIZE: u64 = 100;
+pub(super) const MAX_SIZE: u64 = 100;
 /// Far beyond any store, and far from overflowing when multiplied with the size.
 pub(super) const LAST_PAGE: u64 = 1_000_000_000_000;
 
@@ -81,7 +81,7 @@ impl SearchQuery {
         let Moment { as_of, known_at } = moment::take(&mut params, ["asOf", "knownAt"]);
         let number = format!("a whole number from 0 to {LAST_PAGE}");
         let page = params.take(&["page"], &number, |text| parse_number(text, 0, LAST_PAGE));
-        let size = params.size(LARGEST_SIZE);
+        let size = params.size(MAX_SIZE);
         let sort = params.take(
             &["sort"],
             "startedAt or updatedAt, then ,asc or ,desc",
@@ -154,8 +154,8 @@ fn steps_schema() -> Schema {
     let step = ObjectBuilder::new()
         .schema_type(Type::String)
         .min_length(Some(1))
-        .max_length(Some(LONGEST_STEP));
-    let steps = ArrayBuilder::new().items(step).max_items(Some(MOST_STEPS));
+        .max_length(Some(MAX_STEP_CHARS));
+    let steps = ArrayBuilder::new().items(step).max_items(Some(MAX_STEPS));
     Schema::Array(steps.build())
 }
 
@@ -256,7 +256,7 @@ pub(super) async fn handle(
 }
 
 const _: () = assert!(
-    LONGEST_NAME == 255 && LAST_PAGE == 1_000_000_000_000 && LARGEST_SIZE == 100,
+    MAX_NAME_CHARS == 255 && LAST_PAGE == 1_000_000_000_000 && MAX_SIZE == 100,
     "as documented"
 );
 

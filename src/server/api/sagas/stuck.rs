@@ -8,7 +8,7 @@ use super::SagaBody;
 use super::filter;
 use super::judgement::StuckBody;
 use super::moment::{self, MomentBody};
-use super::search::{LARGEST_SIZE, LAST_PAGE, PageBody};
+use super::search::{LAST_PAGE, MAX_SIZE, PageBody};
 use crate::domain::{Millis, SagaType, StuckRule};
 use crate::pipeline::query::{Moment, StuckPage, StuckRequest};
 use axum::Json;
@@ -70,7 +70,7 @@ fn parse(query: Option<&str>, now: Millis) -> Result<StuckRequest, ApiError> {
     let Moment { as_of, known_at } = moment::take(&mut params, ["asOf", "knownAt"]);
     let number = format!("a whole number from 0 to {LAST_PAGE}");
     let page = params.take(&["page"], &number, |text| parse_number(text, 0, LAST_PAGE));
-    let size = params.size(LARGEST_SIZE);
+    let size = params.size(MAX_SIZE);
     params.finish()?;
     Ok(StuckRequest {
         at: as_of.unwrap_or(now),

@@ -92,7 +92,7 @@ fn so_many_redrives_wait_and_further_ones_are_refused() {
     topic.consume();
     let redrives = redrives(&topic, &CancellationToken::new());
     let ask = |dry_run| redrives.ask(&order(vec![letter], Change::default(), dry_run));
-    let numbers: Vec<u64> = (0..MOST_UNENDED)
+    let numbers: Vec<u64> = (0..MAX_UNENDED)
         .map(|n| ask(n % 2 == 0).unwrap().number)
         .collect();
     for dry_run in [true, false] {
