@@ -38,12 +38,9 @@ pub(in crate::server::api) struct SearchQuery {
     from_date: Option<Millis>,
     #[param(schema_with = text::last_edge_schema)]
     to_date: Option<Millis>,
-    /// Sagas in which an event reported this step, by its exact name and with whatever status; duplicates do not count.
-    /// Given several times, all of them.
-    #[param(schema_with = steps_schema, required = false)]
+    #[param(schema_with = step_schema, required = false)]
     step: Vec<Step>,
-    /// Sagas in which no event reported this step. Given several times, none of them.
-    #[param(schema_with = steps_schema, required = false)]
+    #[param(schema_with = without_step_schema, required = false)]
     without_step: Vec<Step>,
     /// Sagas in which an event names this service.
     #[param(value_type = Option<String>, min_length = 1, max_length = 255)]
@@ -149,13 +146,26 @@ impl SearchQuery {
     }
 }
 
-/// Some names of steps.
-fn steps_schema() -> Schema {
+fn step_schema() -> Schema {
+    steps_schema(
+        "Sagas in which an event reported this step, by its exact name and with whatever status; duplicates do not \
+         count. Given several times, each of them.",
+    )
+}
+
+fn without_step_schema() -> Schema {
+    steps_schema("Sagas in which no event reported this step. Given several times, none of them.")
+}
+
+fn steps_schema(description: &str) -> Schema {
     let step = ObjectBuilder::new()
         .schema_type(Type::String)
         .min_length(Some(1))
         .max_length(Some(MAX_STEP_CHARS));
-    let steps = ArrayBuilder::new().items(step).max_items(Some(MAX_STEPS));
+    let steps = ArrayBuilder::new()
+        .items(step)
+        .max_items(Some(MAX_STEPS))
+        .description(Some(description));
     Schema::Array(steps.build())
 }
 
