@@ -4,7 +4,8 @@
 #
 #   scripts/bench.sh          what a million events show, about ten minutes
 #   scripts/bench.sh large    what only ten million show; takes disk and time
-#   scripts/bench.sh freshness   from Kafka's acknowledgement to the API, and an idle process; two minutes
+#   scripts/bench.sh projections   what each projection costs that can be switched off; minutes
+#   scripts/bench.sh freshness   from Kafka's acknowledgement to the API, and an idle process; seven minutes
 #
 # SAGA_BENCH_EVENTS             records in the topic (1000000; the smaller topic has a tenth)
 # SAGA_BENCH_ROUNDS             how often each measurement is made (3)

@@ -17,24 +17,13 @@ set -euo pipefail
 # shellcheck source=lib/server.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/server.sh"
 
+name=Kafka
 version=${KAFKA_VERSION:-4.1.2}
 home=$cache/kafka/$version
 heap=${KAFKA_HEAP_OPTS:--Xms128m -Xmx384m}
 
-fetch() {
-  if [[ -f $home/.complete ]]; then
-    say "Kafka $version is in $home"
-    return
-  fi
-  need mvn
-  mkdir -p "$cache/kafka"
-  exec 9>"$cache/kafka/.lock"
-  flock 9
-  [[ ! -f $home/.complete ]] || return 0
-  say "downloading Kafka $version with Maven into $home"
-  local work=$home.partial
-  rm -rf "$work" "$home"
-  mkdir -p "$work"
+download() {
+  local work=$1
   cat >"$work/pom.xml" <<POM
 <project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -66,11 +55,9 @@ fetch() {
   </dependencies>
 </project>
 POM
-  mvn --batch-mode --quiet -Dstyle.color=never --file "$work/pom.xml" \
+  maven --file "$work/pom.xml" \
     org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
-    -DincludeScope=runtime -DoutputDirectory="$work/libs" >&2
-  touch "$work/.complete"
-  mv "$work" "$home"
+    -DincludeScope=runtime -DoutputDirectory="$work/libs"
 }
 
 java_class() {
@@ -79,7 +66,7 @@ java_class() {
 }
 
 write_settings() {
-  local dir=$1 port=$2 controller=$3
+  local controller=$1
   cat >"$dir/log4j2.xml" <<'XML'
 <Configuration status="WARN">
   <Appenders>
@@ -122,37 +109,13 @@ broker.session.timeout.ms=1500
 PROPERTIES
 }
 
-serving() {
-  # Not running_pid: right after the fork the command line is still the shell's.
-  kill -0 "$(<"$1/pid")" 2>/dev/null || return 2
-  grep -q 'Kafka Server started' "$1/server.log" && port_is_open "$2"
-}
+answers() { grep -q 'Kafka Server started' "$dir/server.log" && port_is_open "$port"; }
 
-# Either it serves, or it is dead and waiting is pointless.
-settled() {
-  local status=0
-  serving "$1" "$2" || status=$?
-  ((status != 1))
-}
+address() { echo "127.0.0.1:$port"; }
 
-start() {
-  local dir port controller pid
-  dir=$(absolute_dir)
-  if pid=$(running_pid "$dir"); then
-    port=$(<"$dir/port")
-    say "already running in $dir (pid $pid)"
-    echo "127.0.0.1:$port"
-    return
-  fi
-  need java
-  fetch
-  port=${opt_port:-0}
-  ((port)) || port=$(cat "$dir/port" 2>/dev/null || free_port)
-  controller=${opt_controller_port:-0}
-  ((controller)) || controller=$(cat "$dir/controller-port" 2>/dev/null || free_port)
-  echo "$port" >"$dir/port"
-  echo "$controller" >"$dir/controller-port"
-  write_settings "$dir" "$port" "$controller"
+launch_server() {
+  choose_port controller-port "${opt_controller_port:-0}"
+  write_settings "$chosen"
   if [[ ! -f $dir/data/meta.properties ]]; then
     say "formatting $dir/data"
     java_class kafka.tools.StorageTool format --ignore-formatted \
@@ -160,30 +123,17 @@ start() {
       --config "$dir/server.properties" >"$dir/format.log" 2>&1 ||
       die "formatting failed, see $dir/format.log"
   fi
-  # Emptied here, not by the background shell: the last start's log must not be read.
-  : >"$dir/server.log"
   # shellcheck disable=SC2086
-  setsid java $heap -XX:+UseSerialGC "-Dsaga.tracker.dir=$dir" \
+  launch java $heap -XX:+UseSerialGC "-Dsaga.tracker.dir=$dir" \
     "-Dlog4j2.configurationFile=$dir/log4j2.xml" -Djava.awt.headless=true \
-    -cp "$home/libs/*" kafka.Kafka "$dir/server.properties" ${opt_override:+--override "$opt_override"} \
-    </dev/null >>"$dir/server.log" 2>&1 9>&- &
-  echo $! >"$dir/pid"
-  if ! wait_for 90 settled "$dir" "$port" || ! serving "$dir" "$port"; then
-    tail -n 20 "$dir/server.log" >&2
-    die "Kafka did not start, see $dir/server.log"
-  fi
-  say "Kafka $version serves on 127.0.0.1:$port (pid $(<"$dir/pid"), data in $dir)"
-  echo "127.0.0.1:$port"
+    -cp "$home/libs/*" kafka.Kafka "$dir/server.properties" ${opt_override:+--override "$opt_override"}
 }
 
 command=${1:-help}
 (($#)) && shift
 case $command in
   fetch) fetch ;;
-  start) parse_options "$@"; start ;;
-  stop) parse_options "$@"; end_server "$(absolute_dir)" TERM 30 ;;
-  kill) parse_options "$@"; end_server "$(absolute_dir)" KILL 10 ;;
-  pid) parse_options "$@"; running_pid "$(absolute_dir)" ;;
+  start | stop | kill | pid) run_server 90 "$command" "$@" ;;
   topics) fetch; java_class org.apache.kafka.tools.TopicCommand "$@" ;;
-  *) sed -n '2,/^set -/{/^#/s/^# \{0,1\}//p}' "$0"; [[ $command == help ]] ;;
+  *) usage "$command" ;;
 esac

@@ -29,7 +29,8 @@ awk '/^test result:/ {passed += $4; failed += $6; ignored += $8}
 awk '/ in [0-9.]+s/ && /passed|failed|error/ {last = $0}
   END {gsub(/=+ ?/, "", last); print "real Kafka   " (last ? last : "did not run")}' "$reports/e2e.log"
 if ((${#failed[@]})); then
-  grep -hE '^(test .* \.\.\. FAILED|(FAILED|ERROR) )' "$reports/cargo.log" "$reports/e2e.log" | cut -c -400 || true
+  # A test program that was killed has no line of its own for the test that it ran.
+  grep -hE '^(test .* \.\.\. FAILED|(FAILED|ERROR) |.*process didn.t exit successfully.*signal)' "$reports/cargo.log" "$reports/e2e.log" | cut -c -400 || true
   echo "FAILED: ${failed[*]}; whole output in $reports"
   exit 1
 fi

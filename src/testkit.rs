@@ -9,7 +9,7 @@ use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, DeadLetterMa
 use crate::store::ledger::OffsetSums;
 use crate::store::memory::MemoryStore;
 use crate::store::records::{FeedRecord, LogRecord, OffsetClass, OffsetRecord};
-use crate::store::{Batch, Durability, Key, SharedStore, Table, keys, reads};
+use crate::store::{Batch, Durability, Key, SharedStore, Table, keys, late, reads};
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::sync::Arc;
@@ -60,6 +60,13 @@ pub(crate) fn append(store: &SharedStore, events: &[Event]) {
     for event in events {
         keys::log(&mut key, &event.saga_id, event.timeline_key());
         batch.put_with(Table::Log, &key, |bytes| LogRecord::of(event).write(bytes));
+        late::put(&mut batch, event);
+        late::put_clock(
+            &mut batch,
+            event.position,
+            cut.next(event.position.partition),
+            event.arrived_at,
+        );
         let entry = FeedRecord::Logged {
             saga_id: event.saga_id.as_str(),
             recorded_at: event.recorded_at.0,

@@ -1,7 +1,8 @@
-//! Waiting: the one place where a thread of the tracker waits for time, or for another thread.
+//! How a part that the simulator can run waits for time, or for another thread.
 //!
-//! The simulator drives all parts on one thread. There nobody may wait: whoever would gives the
-//! others a turn and looks again. What is waited for, and for how long, is each part's own business.
+//! The simulator drives those parts on one thread. There nobody may wait: whoever would gives the
+//! others a turn and looks again. What is waited for, and for how long, is each part's own business;
+//! what the simulator leaves out (Kafka's clients, the HTTP server, commands, the engine) waits by itself.
 
 use crossbeam_channel::{Receiver, RecvError, TryRecvError};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 /// How often it is looked whether the other thread is still there.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The time by which patience is measured. In the simulator it passes as the simulated world's does.
+/// The time by which waits are measured. In the simulator it passes as the simulated world's does.
 pub(crate) fn now() -> Instant {
     #[cfg(test)]
     if let Some(now) = turns::now() {

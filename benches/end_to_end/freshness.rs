@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 const TOPIC: &str = "bench-freshness";
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Events a second beside the ones that are looked for, how many of those, and the time between them.
-const RATES: [(u64, usize, Duration); 4] = [
+const RATES: [(u64, usize, Duration); 5] = [
+    (0, 5, Duration::from_secs(60)),
     (0, 30, Duration::from_secs(1)),
     (0, 200, Duration::from_millis(50)),
     (2_000, 150, Duration::from_millis(97)),
@@ -37,6 +38,7 @@ pub(crate) fn run(settings: &Settings, report: &mut Report) -> anyhow::Result<()
     for (beside, count, pause) in RATES {
         let seen = under_load(settings, beside, || probe.several(count, pause))?;
         let name = match beside {
+            0 if pause > Duration::from_secs(1) => format!("one in {} s", pause.as_secs()),
             0 => format!("{:.0}/s", 1.0 / pause.as_secs_f64()),
             _ => format!("{beside}/s"),
         };

@@ -84,10 +84,10 @@ impl Server {
     }
 
     /// Waits until it calls itself ready. Since its start, that took so long.
-    pub(crate) fn ready(&mut self, patience: Duration) -> anyhow::Result<Duration> {
+    pub(crate) fn ready(&mut self, timeout: Duration) -> anyhow::Result<Duration> {
         let mut connection = self.connect()?;
         while connection.get("/actuator/health/readiness")?.0 != 200 {
-            anyhow::ensure!(self.started.elapsed() < patience, "not ready after {patience:?}");
+            anyhow::ensure!(self.started.elapsed() < timeout, "not ready after {timeout:?}");
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(self.started.elapsed())

@@ -19,6 +19,7 @@ mod large;
 mod machine;
 mod pipeline;
 mod postgres;
+mod projections;
 mod purging;
 mod recording;
 mod report;
@@ -45,9 +46,15 @@ fn main() -> anyhow::Result<()> {
             freshness::run(&settings, &mut report)?;
             report.keep("Freshness", "scripts/bench.sh freshness")
         }
+        ["projections"] => {
+            let settings = Settings::from_env()?;
+            let mut report = report::Report::default();
+            projections::run(&settings, &mut report)?;
+            report.keep("Projections", &projections::command(&settings))
+        }
         ["large"] => large::run(&Settings::from_env()?),
         ["child", name, rest @ ..] => child(name, rest),
-        _ => bail!("expected small, freshness or large; scripts/bench.sh starts what they need"),
+        _ => bail!("expected small, freshness, projections or large; scripts/bench.sh starts what they need"),
     }
 }
 
@@ -61,6 +68,7 @@ fn child(name: &str, arguments: &[&str]) -> anyhow::Result<()> {
         }
         ("consume", [topic]) => topic::consume(&settings, topic)?,
         ("ingest", [topic, dir]) => pipeline::ingest(&settings, topic, dir.as_ref())?,
+        ("ingest_without", [topic, dir, off]) => projections::ingest(&settings, topic, dir.as_ref(), off)?,
         ("snapshots", [topic, dir]) => snapshots::ingest(&settings, topic, dir.as_ref())?,
         ("ingest_and_purge", [topic, dir]) => pipeline::ingest_and_purge(&settings, topic, dir.as_ref())?,
         ("replay", [topic, dir]) => recording::replay(&settings, topic, dir.as_ref())?,

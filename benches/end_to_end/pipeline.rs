@@ -41,20 +41,30 @@ pub(crate) fn ingest(settings: &Settings, topic: &str, dir: &Path) -> anyhow::Re
 /// The same while sagas are removed.
 pub(crate) fn ingest_and_purge(settings: &Settings, topic: &str, dir: &Path) -> anyhow::Result<Value> {
     let store: SharedStore = Arc::new(open(dir)?);
-    consume_beside(settings, topic, &store, true)
+    consume_beside(settings, topic, &store, (ProjectorSettings::default(), true))
 }
 
 /// Consumes the whole topic into the store. The time ends when every record shows in answers and
 /// all is synced.
 pub(crate) fn consume(settings: &Settings, topic: &str, store: &SharedStore) -> anyhow::Result<Value> {
-    consume_beside(settings, topic, store, false)
+    consume_with(settings, topic, store, ProjectorSettings::default())
+}
+
+/// The same, by a projector with these settings.
+pub(crate) fn consume_with(
+    settings: &Settings,
+    topic: &str,
+    store: &SharedStore,
+    projector: ProjectorSettings,
+) -> anyhow::Result<Value> {
+    consume_beside(settings, topic, store, (projector, false))
 }
 
 fn consume_beside(
     settings: &Settings,
     topic: &str,
     store: &SharedStore,
-    purge: bool,
+    (projector, purge): (ProjectorSettings, bool),
 ) -> anyhow::Result<Value> {
     let end = topic::ends(settings, topic)?;
     let events: u64 = end.iter().map(|(_, next)| next).sum();
@@ -63,8 +73,7 @@ fn consume_beside(
 
     let started = Instant::now();
     let syncer = Syncer::start(store.clone());
-    let (projector, folding) =
-        projector::spawn(store.clone(), topic, definitions, ProjectorSettings::default())?;
+    let (projector, folding) = projector::spawn(store.clone(), topic, definitions, projector)?;
     let ingest = Ingest {
         store: store.clone(),
         settings: settings.ingest(topic),

@@ -4,11 +4,8 @@
 use crate::machine;
 use crate::pipeline::{self, Syncer};
 use crate::settings::Settings;
-use saga_tracker::store::rocks::RocksStore;
-use saga_tracker::store::{
-    Batch, Direction, Durability, Key, SharedStore, SortRange, Store, StoreError, StoreRead, Table, Usage,
-    VisitPartitions, VisitRow, VisitTable,
-};
+use saga_tracker::store::layer::{Layer, Layered};
+use saga_tracker::store::{Batch, Durability, SharedStore, Store, StoreError, Table};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,22 +13,18 @@ use std::time::Instant;
 
 type Writes = Vec<(Batch, Durability)>;
 
-/// A store that remembers what was written to it.
-struct Recording {
-    inner: RocksStore,
-    writes: Mutex<Writes>,
-}
+/// Remembers what was written.
+#[derive(Default)]
+struct Recording(Mutex<Writes>);
 
 /// Consumes the topic into a store that remembers, then writes the same again.
 pub(crate) fn replay(settings: &Settings, topic: &str, dir: &Path) -> anyhow::Result<Value> {
-    let recording = Arc::new(Recording {
-        inner: pipeline::open(&dir.join("recorded"))?,
-        writes: Mutex::default(),
-    });
+    let inner: SharedStore = Arc::new(pipeline::open(&dir.join("recorded"))?);
+    let recording = Arc::new(Layered::over(inner, Recording::default()));
     let store: SharedStore = recording.clone();
     let consumed = pipeline::consume(settings, topic, &store)?;
     drop(store);
-    let writes = std::mem::take(&mut *recording.writes.lock().unwrap_or_else(PoisonError::into_inner));
+    let writes = std::mem::take(&mut *recording.layer().0.lock().unwrap_or_else(PoisonError::into_inner));
     drop(recording);
 
     let before = machine::process_seconds()?;
@@ -81,77 +74,16 @@ fn rewrite(dir: &Path, lists: &[Vec<&(Batch, Durability)>]) -> anyhow::Result<f6
     Ok(seconds)
 }
 
-impl StoreRead for Recording {
-    fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.get(table, key)
-    }
+impl Layer for Recording {
+    const OVER_SNAPSHOTS: bool = false;
 
-    fn multi_get(&self, table: Table, keys: &[Key]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        self.inner.multi_get(table, keys)
-    }
-
-    fn scan(
-        &self,
-        table: Table,
-        partition: &[u8],
-        range: SortRange<'_>,
-        direction: Direction,
-        limit: usize,
-        visit: &mut VisitRow<'_>,
-    ) -> Result<(), StoreError> {
-        self.inner.scan(table, partition, range, direction, limit, visit)
-    }
-
-    fn scan_partitions(
-        &self,
-        table: Table,
-        partitions: &[&[u8]],
-        visit: &mut VisitPartitions<'_>,
-    ) -> Result<(), StoreError> {
-        self.inner.scan_partitions(table, partitions, visit)
-    }
-
-    fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
-        self.inner.scan_table(table, visit)
-    }
-}
-
-impl Store for Recording {
-    fn snapshot(&self) -> Box<dyn StoreRead + Send + Sync + '_> {
-        self.inner.snapshot()
-    }
-
-    fn write(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
+    fn write(&self, inner: &dyn Store, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
         let mut copy = Batch::new();
         copy.append(batch);
-        self.writes
+        self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push((copy, durability));
-        self.inner.write(batch, durability)
-    }
-
-    fn clear(&self, table: Table) -> Result<(), StoreError> {
-        self.inner.clear(table)
-    }
-
-    fn flush(&self) -> Result<(), StoreError> {
-        self.inner.flush()
-    }
-
-    fn sync(&self) -> Result<(), StoreError> {
-        self.inner.sync()
-    }
-
-    fn reclaim(&self, table: Table) -> Result<(), StoreError> {
-        self.inner.reclaim(table)
-    }
-
-    fn table_bytes(&self, table: Table) -> Result<u64, StoreError> {
-        self.inner.table_bytes(table)
-    }
-
-    fn usage(&self) -> Usage {
-        self.inner.usage()
+        inner.write(batch, durability)
     }
 }

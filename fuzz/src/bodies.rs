@@ -210,6 +210,15 @@ pub fn keys(data: &[u8]) -> usize {
         keys::total_processed(&mut key, "name", status, step);
         kinds += same(key.sort());
     }
+    if let Ok((later, position)) = keys::parse_late_sort(data) {
+        keys::late_partition(&mut key, (0, 0));
+        keys::late_sort(&mut key, later, position);
+        kinds += same(key.sort());
+    }
+    if let Ok((arrived_at, offset)) = keys::parse_clock_sort(data) {
+        keys::clock(&mut key, arrived_at, Position::new(0, offset));
+        kinds += same(key.sort());
+    }
     let (left, right) = data.split_at(data.len() / 2);
     if let (Ok(first), Ok(second)) = (keys::parse_log_sort(left), keys::parse_log_sort(right)) {
         assert_eq!(

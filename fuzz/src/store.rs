@@ -14,8 +14,12 @@ mod error;
 mod key;
 #[path = "../../src/store/keys.rs"]
 pub mod keys;
+#[path = "../../src/store/late_records.rs"]
+mod late_records;
 #[path = "../../src/store/ledger_records.rs"]
 mod ledger_records;
+#[path = "../../src/store/projection_keys.rs"]
+mod projection_keys;
 #[path = "../../src/store/purged_records.rs"]
 mod purged_records;
 #[path = "../../src/store/records.rs"]

@@ -5,6 +5,7 @@
 //! others does not move where theirs are. Of the place only what the broker gives decides: whatever times a
 //! producer writes, no more than one record in 512 of a partition is such an event.
 
+use super::mix::{GOLDEN, mix};
 use super::said::{Said, TraceIds};
 use super::{CompensationTimes, Position, SagaState, SagaStatus, TimelineKey};
 
@@ -15,14 +16,9 @@ impl TimelineKey {
     /// Whether the fold of a long timeline is written down after the event in this place: it is after one of
     /// each block of offsets, which one follows from partition and block.
     pub fn is_checkpoint(self) -> bool {
-        const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mix = |hash: u64, word: u64| {
-            let product = (hash ^ word).wrapping_mul(FACTOR);
-            product ^ (product >> 32)
-        };
         let Position { partition, offset } = self.position;
         let block = offset >> ONE_IN_BITS;
-        let mixed = mix(mix(FACTOR, u64::from(partition)), block).wrapping_mul(FACTOR);
+        let mixed = mix(mix(GOLDEN, u64::from(partition)), block).wrapping_mul(GOLDEN);
         mixed >> (64 - ONE_IN_BITS) == offset & ((1 << ONE_IN_BITS) - 1)
     }
 }

@@ -1,5 +1,6 @@
 //! What makes two deliveries the same event, and digests that tell so without the deliveries.
 
+use super::mix::mix;
 use super::{Millis, SagaStatus};
 
 /// What makes two deliveries the same event, within one saga.
@@ -53,11 +54,6 @@ impl EventDigest {
 
 /// Multiplies and mixes eight bytes at a time. Stored in states, so it never changes.
 fn mixed(seed: u64, bytes: &[u8]) -> u64 {
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mix = |hash: u64, word: u64| {
-        let product = (hash ^ word).wrapping_mul(FACTOR);
-        product ^ (product >> 32)
-    };
     let words = bytes.chunks(8).map(|chunk| {
         let mut word = [0; 8];
         word[..chunk.len()].copy_from_slice(chunk);

@@ -1,7 +1,7 @@
 //! The model of a saga and the pure function that folds its events into its state.
 //!
 //! Nothing here does I/O, draws a random number or fails, and nothing but [`clock`] reads a clock. Bytes are parsed before
-//! they get here (`ingest`) and laid out after they leave (`store`).
+//! they get here (`pipeline::decode`) and laid out after they leave (`store`).
 
 mod anomaly;
 mod bounded;
@@ -15,6 +15,7 @@ mod event_key;
 mod fold;
 mod ids;
 mod judgement;
+pub mod mix;
 mod operator;
 mod position;
 mod purged;

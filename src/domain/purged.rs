@@ -57,7 +57,7 @@ impl Remains {
 /// The record of a purge of one saga.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PurgedSaga {
-    /// The decision that removed it: its offset in the operations topic.
+    /// The decision that removed it: its offset in the ops topic.
     pub decision: u64,
     /// When that decision was made.
     pub purged_at: Millis,

@@ -167,7 +167,7 @@ pub fn panic_words(panic: &(dyn Any + Send)) -> String {
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned());
     said.map_or_else(
-        || "it panicked without a word".to_owned(),
+        || "it panicked without a message".to_owned(),
         |said| format!("it panicked: {said}"),
     )
 }

@@ -1,4 +1,4 @@
-//! Wing: what people and timers do to a tracker. Decisions on the operations topic, dead letters, retention and its
+//! Wing: what people and timers do to a tracker. Decisions on the ops topic, dead letters, retention and its
 //! archive, snapshots, and the audit log of all of it.
 //!
 //! By which door they come (HTTP, the command line) is not known here.

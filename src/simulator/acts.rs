@@ -46,7 +46,7 @@ enum Act {
     SchemaLate,
     Weather,
     Hold,
-    BringBack,
+    RestoreSaga,
     Discard,
     Redrive,
     Nonsense,
@@ -81,7 +81,7 @@ const ACTS: [(u64, Act, Option<Trouble>); 31] = [
     (3, Act::SchemaLate, Some(Trouble::LateSchema)),
     (3, Act::Weather, Some(Trouble::Deaf)),
     (4, Act::Hold, Some(Trouble::Holds)),
-    (4, Act::BringBack, Some(Trouble::Holds)),
+    (4, Act::RestoreSaga, Some(Trouble::Holds)),
     (4, Act::Discard, Some(Trouble::Discards)),
     (4, Act::Redrive, Some(Trouble::Redrives)),
     (3, Act::Nonsense, Some(Trouble::Nonsense)),
@@ -123,7 +123,7 @@ impl Act {
             Self::SchemaLate => "schema late",
             Self::Weather => "weather",
             Self::Hold => "hold",
-            Self::BringBack => "bring back",
+            Self::RestoreSaga => "restore a saga",
             Self::Discard => "discard",
             Self::Redrive => "redrive",
             Self::Nonsense => "nonsense",
@@ -162,7 +162,7 @@ impl Sim {
                 .pass(i64::try_from(self.world.below(2 * DAY.unsigned_abs())).unwrap()),
             Act::RegistryDown | Act::SchemaLate | Act::Weather => self.change_weather(act),
             Act::Hold => self.hold(),
-            Act::BringBack => self.bring_back(),
+            Act::RestoreSaga => self.restore_saga(),
             Act::Discard => self.discard(replica),
             Act::Redrive => self.redrive(replica),
             Act::Nonsense => self.nonsense(),
@@ -251,7 +251,7 @@ impl Sim {
 
     fn arm(&self, replica: usize, fate: Fate) {
         if let Some(process) = self.replicas[replica].up() {
-            process.disk.arm(self.world.below(8), fate);
+            process.disk().arm(self.world.below(8), fate);
         }
     }
 
@@ -273,7 +273,7 @@ impl Sim {
             return;
         }
         if let Some(process) = replica.up() {
-            process.disk.crash(Death::Process, &mut self.world.dice());
+            process.disk().crash(Death::Process, &mut self.world.dice());
             replica.process.borrow_mut().take();
         }
         let chosen = self.world.index(count);

@@ -5,13 +5,11 @@
 //! [`Durability::None`] and not flushed; power loss also a suffix of what was not synced.
 
 use crate::program::demo::rng::Rng;
+use crate::store::layer::{Layer, Layered};
 use crate::store::memory::MemoryStore;
-use crate::store::{
-    Batch, Checkpoints, Direction, Durability, Key, SortRange, Store, StoreError, StoreRead, Table,
-    TableRanges, Usage, VisitRow, VisitTable,
-};
+use crate::store::{Batch, Checkpoints, Durability, Store, StoreError, StoreRead, Table, TableRanges};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a write that fails says.
 pub(super) const INJECTED: &str = "the simulator lets this write fail";
@@ -41,9 +39,12 @@ pub(super) enum Death {
     Power,
 }
 
-/// The store of one process.
+/// The store of one process, and what becomes of its writes.
+pub(super) type DiskStore = Layered<Disk>;
+
+/// What becomes of the writes of one process.
 pub(super) struct Disk {
-    rows: MemoryStore,
+    rows: Arc<MemoryStore>,
     state: Mutex<State>,
 }
 
@@ -60,18 +61,21 @@ struct State {
 }
 
 impl Disk {
-    pub(super) fn new(rows: MemoryStore) -> Self {
-        Self {
-            state: Mutex::new(State {
-                synced: rows.copy(),
-                journal: Vec::new(),
-                unflushed: BTreeMap::new(),
-                fate: None,
-                dead: false,
-                faulted: false,
-            }),
-            rows,
-        }
+    pub(super) fn new(rows: MemoryStore) -> DiskStore {
+        let state = State {
+            synced: rows.copy(),
+            journal: Vec::new(),
+            unflushed: BTreeMap::new(),
+            fate: None,
+            dead: false,
+            faulted: false,
+        };
+        let rows = Arc::new(rows);
+        let disk = Self {
+            rows: rows.clone(),
+            state: Mutex::new(state),
+        };
+        DiskStore::over(rows, disk)
     }
 
     /// Lets the write after so many others meet that fate.
@@ -171,42 +175,14 @@ impl Disk {
     }
 }
 
-impl StoreRead for Disk {
-    fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-        self.rows.get(table, key)
+impl Layer for Disk {
+    const OVER_SNAPSHOTS: bool = false;
+
+    fn ranges<'s>(&self, inner: &'s (impl StoreRead + ?Sized)) -> Option<&'s dyn TableRanges> {
+        inner.ranges()
     }
 
-    fn multi_get(&self, table: Table, keys: &[Key]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        self.rows.multi_get(table, keys)
-    }
-
-    fn scan(
-        &self,
-        table: Table,
-        partition: &[u8],
-        range: SortRange<'_>,
-        direction: Direction,
-        limit: usize,
-        visit: &mut VisitRow<'_>,
-    ) -> Result<(), StoreError> {
-        self.rows.scan(table, partition, range, direction, limit, visit)
-    }
-
-    fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
-        self.rows.scan_table(table, visit)
-    }
-
-    fn ranges(&self) -> Option<&dyn TableRanges> {
-        self.rows.ranges()
-    }
-}
-
-impl Store for Disk {
-    fn snapshot(&self) -> Box<dyn StoreRead + Send + Sync + '_> {
-        self.rows.snapshot()
-    }
-
-    fn write(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
+    fn write(&self, inner: &dyn Store, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
         if self.state().dead {
             std::panic::resume_unwind(Box::new(Killed));
         }
@@ -215,7 +191,7 @@ impl Store for Disk {
             return self.write_aside(batch);
         }
         let dies = self.meet()?;
-        self.rows.write(batch, durability)?;
+        inner.write(batch, durability)?;
         if durability == Durability::Power || self.state().journal.len() >= LONGEST_JOURNAL {
             self.sync_now();
         } else {
@@ -229,12 +205,12 @@ impl Store for Disk {
         Ok(())
     }
 
-    fn clear(&self, table: Table) -> Result<(), StoreError> {
+    fn clear(&self, inner: &dyn Store, table: Table) -> Result<(), StoreError> {
         self.state().unflushed.remove(&table);
-        self.rows.clear(table)
+        inner.clear(table)
     }
 
-    fn flush(&self) -> Result<(), StoreError> {
+    fn flush(&self, _: &dyn Store) -> Result<(), StoreError> {
         let dies = self.meet()?;
         self.sync_now();
         self.state().unflushed.clear();
@@ -244,24 +220,12 @@ impl Store for Disk {
         Ok(())
     }
 
-    fn sync(&self) -> Result<(), StoreError> {
+    fn sync(&self, _: &dyn Store) -> Result<(), StoreError> {
         self.sync_now();
         Ok(())
     }
 
-    fn reclaim(&self, table: Table) -> Result<(), StoreError> {
-        self.rows.reclaim(table)
-    }
-
-    fn table_bytes(&self, table: Table) -> Result<u64, StoreError> {
-        self.rows.table_bytes(table)
-    }
-
-    fn checkpoints(&self) -> Option<&dyn Checkpoints> {
-        self.rows.checkpoints()
-    }
-
-    fn usage(&self) -> Usage {
-        self.rows.usage()
+    fn checkpoints<'s>(&self, inner: &'s dyn Store) -> Option<&'s dyn Checkpoints> {
+        inner.checkpoints()
     }
 }

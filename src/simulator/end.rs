@@ -79,7 +79,7 @@ impl Sim {
                 self.fault(format!("replica {} is down", replica.number));
                 return false;
             };
-            process.disk.disarm();
+            process.disk().disarm();
             if process.has_stopped(Part::Ingest) && self.recreated.get() {
                 self.settle(replica, &process);
                 return true;
@@ -146,7 +146,7 @@ impl Sim {
 
     fn compare(&self, replica: &Replica) -> Account {
         let process = replica.up().unwrap();
-        let rows = process.disk.copy();
+        let rows = process.disk().copy();
         let account = self.account(replica, &rows);
         let done = crate::operations::retention::cursor(&process.store).unwrap();
         let end = self.world.topic(OPS).partitions[0].end;
@@ -239,7 +239,7 @@ impl Sim {
         if told.iter().any(|trouble| self.plan.has(*trouble)) {
             return;
         }
-        let rows = process.disk.copy();
+        let rows = process.disk().copy();
         let generation = reads::active_generation(&rows).unwrap();
         let mut account = self.account(replica, &rows);
         account.cut(&reads::cursor(&rows, generation).unwrap());

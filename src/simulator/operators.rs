@@ -64,7 +64,7 @@ impl Sim {
         self.decide("hold", &body);
     }
 
-    pub(super) fn bring_back(&self) {
+    pub(super) fn restore_saga(&self) {
         let noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         let count = noted.archive.len();
         if count == 0 {

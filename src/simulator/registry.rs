@@ -70,7 +70,7 @@ impl SchemaSource for SimRegistry {
         settled(id).ok().filter(|_| knows)
     }
 
-    fn patience(&self) -> Duration {
+    fn unknown_id_timeout(&self) -> Duration {
         Duration::from_millis(100)
     }
 }

@@ -1,7 +1,7 @@
 //! A replica: its disk, and the process that runs on it while it is up, put together from the
 //! product's own parts.
 
-use super::disk::Disk;
+use super::disk::{Disk, DiskStore};
 use super::outlet::{Noted, SimOutlet};
 use super::registry::SimRegistry;
 use super::source::{Given, SharedGiven, SimSource, SimTopics};
@@ -79,7 +79,7 @@ impl EventIds for Counting {
 
 /// What runs while a replica is up.
 pub(super) struct Process {
-    pub(super) disk: Arc<Disk>,
+    disk: Arc<DiskStore>,
     pub(super) store: SharedStore,
     pub(super) definitions: Arc<SagaDefinitions>,
     pub(super) handle: ProjectorHandle,
@@ -151,7 +151,7 @@ impl Replica {
         self.process.borrow().clone()
     }
 
-    /// Starts a process as `app::tracker` does.
+    /// Starts a process as `program::wiring` does.
     pub(super) fn start(
         &self,
         world: &Arc<World>,
@@ -160,13 +160,14 @@ impl Replica {
         let disk = Arc::new(Disk::new(self.rows.borrow().copy()));
         let store: SharedStore = disk.clone();
         rebuild::clear_leftovers(&store)?;
-        let due = rebuild::is_due(&store, definitions)?;
         let settings = ProjectorSettings {
             shards: self.habits.shards,
             window_events: self.habits.window,
             window_ms: 20,
             remembered_sagas: self.habits.remembered,
+            ..ProjectorSettings::default()
         };
+        let due = rebuild::is_due(&store, definitions, &settings)?;
         let (handle, stepped) = Stepped::open(
             store.clone(),
             TRACKER,
@@ -229,7 +230,7 @@ impl Replica {
     /// The store as it is now, whoever has it.
     pub(super) fn stored(&self) -> MemoryStore {
         match self.up() {
-            Some(process) => process.disk.copy(),
+            Some(process) => process.disk().copy(),
             None => self.rows.borrow().copy(),
         }
     }
@@ -246,6 +247,11 @@ fn ingest_settings(batch: usize) -> KafkaSettings {
 }
 
 impl Process {
+    /// What becomes of its writes.
+    pub(super) fn disk(&self) -> &Disk {
+        self.disk.layer()
+    }
+
     /// Whether a part does nothing more until a restart.
     pub(super) fn has_stopped(&self, part: Part) -> bool {
         self.stopped.borrow().iter().any(|(stopped, _)| *stopped == part)
@@ -327,7 +333,7 @@ impl Process {
             ops: self.ops_status.clone(),
             status: self.retention.clone(),
             settle: Duration::from_secs(5),
-            patience: Duration::from_millis(200),
+            timeout: Duration::from_millis(200),
             // What is not readable when all inside a cut is read stays so: no schema is late where there are purges.
             letters: Duration::ZERO,
             asked_for: self.asked_for.clone(),

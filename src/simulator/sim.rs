@@ -282,7 +282,7 @@ impl Sim {
         self.note(format!("replica {replica} makes its projections anew"));
         match process.rebuild().online(&process.handle) {
             Ok(_) => process.due.set(false),
-            Err(error) if process.disk.is_faulted() => self.note(format!("the rebuild fails: {error}")),
+            Err(error) if process.disk().is_faulted() => self.note(format!("the rebuild fails: {error}")),
             Err(error) => self.fault(format!("the rebuild of replica {replica} fails: {error}")),
         }
         Ok(())
@@ -297,7 +297,7 @@ impl Sim {
     fn stopped(&self, replica: usize, process: &Process, part: Part, why: String) {
         self.note(format!("{part:?} of replica {replica} stops: {why}"));
         let expected = why.contains(INJECTED)
-            || process.disk.is_faulted()
+            || process.disk().is_faulted()
             || (self.recreated.get() && why.contains("went back"));
         if !expected {
             self.fault(format!("{part:?} of replica {replica} stops: {why}"));
@@ -315,7 +315,7 @@ impl Sim {
         let death = if power { Death::Power } else { Death::Process };
         self.note(format!("replica {} is killed: {death:?}", replica.number));
         self.count(if power { "power lost" } else { "processes killed" }, 1);
-        let rows = process.disk.crash(death, &mut self.world.dice());
+        let rows = process.disk().crash(death, &mut self.world.dice());
         if power {
             replica.scraped.borrow_mut().clear();
         }
@@ -327,7 +327,7 @@ impl Sim {
         let replica = &self.replicas[replica];
         if let Some(process) = replica.up() {
             self.note(format!("replica {} stops", replica.number));
-            self.take_down(replica, process.disk.close());
+            self.take_down(replica, process.disk().close());
         }
     }
 

@@ -54,7 +54,7 @@ impl Sim {
             return;
         };
         // Where that could not be stored it is not held against the next process.
-        if process.disk.is_faulted() {
+        if process.disk().is_faulted() {
             return;
         }
         let mut scraped = self.replicas[replica].scraped.borrow_mut();

@@ -1,4 +1,5 @@
-//! Bytes of a value: a format byte, then bincode. The only module that knows bincode.
+//! Bytes of a value: a format byte, then bincode. The only module that calls bincode; records beside it derive
+//! its traits and know no more of it.
 //!
 //! bincode is finished and no longer maintained (RUSTSEC-2025-0141). It is pinned, its output is
 //! pinned by fixtures, and every value carries a format byte, so it can be replaced record by record.

@@ -1,18 +1,22 @@
 //! A store that counts the rows it reads, and the writes and the largest of them, for tests of what a piece of
 //! work costs.
 
-use super::hand_on::hand_on_upkeep_calls;
+use super::layer::{Layer, Layered};
+use super::scan::Scan;
 use super::{
-    Batch, Direction, Durability, Key, SharedStore, SortRange, Store, StoreError, StoreRead, Table,
-    VisitPartitions, VisitRow, VisitTable,
+    Batch, Durability, Key, SharedStore, Store, StoreError, StoreRead, Table, VisitPartitions, VisitRow,
+    VisitTable,
 };
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Counts what is read of another store, except through snapshots, and the writes to it.
-pub(crate) struct CountingStore {
-    inner: SharedStore,
+pub(crate) type CountingStore = Layered<Counts>;
+
+/// What was counted.
+#[derive(Default)]
+pub(crate) struct Counts {
     /// Rows, and bytes of their values.
     read: Mutex<BTreeMap<Table, (usize, usize)>>,
     largest_write: AtomicUsize,
@@ -20,20 +24,24 @@ pub(crate) struct CountingStore {
     writes: Mutex<(usize, usize)>,
 }
 
+impl Counts {
+    fn count(&self, table: Table, value: &[u8]) {
+        let mut read = self.read.lock().unwrap();
+        let (rows, bytes) = read.entry(table).or_default();
+        *rows += 1;
+        *bytes += value.len();
+    }
+}
+
 impl CountingStore {
     pub(crate) fn new(inner: SharedStore) -> Self {
-        Self {
-            inner,
-            read: Mutex::default(),
-            largest_write: AtomicUsize::new(0),
-            writes: Mutex::default(),
-        }
+        Self::over(inner, Counts::default())
     }
 
     /// Begins to count anew.
     pub(crate) fn forget(&self) {
-        self.read.lock().unwrap().clear();
-        self.largest_write.store(0, Ordering::Relaxed);
+        self.layer().read.lock().unwrap().clear();
+        self.layer().largest_write.store(0, Ordering::Relaxed);
     }
 
     /// Rows of a table that were read.
@@ -47,89 +55,93 @@ impl CountingStore {
     }
 
     fn read_of(&self, table: Table) -> (usize, usize) {
-        self.read.lock().unwrap().get(&table).copied().unwrap_or_default()
+        self.layer()
+            .read
+            .lock()
+            .unwrap()
+            .get(&table)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Rows of the largest write.
     pub(crate) fn largest_write(&self) -> usize {
-        self.largest_write.load(Ordering::Relaxed)
+        self.layer().largest_write.load(Ordering::Relaxed)
     }
 
     /// Writes since the store was made, and how many of them survive power loss.
     pub(crate) fn writes(&self) -> (usize, usize) {
-        *self.writes.lock().unwrap()
-    }
-
-    fn count(&self, table: Table, value: &[u8]) {
-        let mut read = self.read.lock().unwrap();
-        let (rows, bytes) = read.entry(table).or_default();
-        *rows += 1;
-        *bytes += value.len();
+        *self.layer().writes.lock().unwrap()
     }
 }
 
-impl StoreRead for CountingStore {
-    fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-        let found = self.inner.get(table, key)?;
+impl Layer for Counts {
+    const OVER_SNAPSHOTS: bool = false;
+
+    fn get(
+        &self,
+        inner: &(impl StoreRead + ?Sized),
+        table: Table,
+        key: &Key,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let found = inner.get(table, key)?;
         found.iter().for_each(|value| self.count(table, value));
         Ok(found)
     }
 
-    fn multi_get(&self, table: Table, keys: &[Key]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        let found = self.inner.multi_get(table, keys)?;
+    fn multi_get(
+        &self,
+        inner: &(impl StoreRead + ?Sized),
+        table: Table,
+        keys: &[Key],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let found = inner.multi_get(table, keys)?;
         found.iter().flatten().for_each(|value| self.count(table, value));
         Ok(found)
     }
 
     fn scan(
         &self,
-        table: Table,
-        partition: &[u8],
-        range: SortRange<'_>,
-        direction: Direction,
-        limit: usize,
+        inner: &(impl StoreRead + ?Sized),
+        scan: Scan<'_>,
         visit: &mut VisitRow<'_>,
     ) -> Result<(), StoreError> {
-        self.inner
-            .scan(table, partition, range, direction, limit, &mut |sort, value| {
-                self.count(table, value);
-                visit(sort, value)
-            })
+        scan.visit(inner, &mut |sort, value| {
+            self.count(scan.table(), value);
+            visit(sort, value)
+        })
     }
 
     fn scan_partitions(
         &self,
+        inner: &(impl StoreRead + ?Sized),
         table: Table,
         partitions: &[&[u8]],
         visit: &mut VisitPartitions<'_>,
     ) -> Result<(), StoreError> {
-        self.inner
-            .scan_partitions(table, partitions, &mut |place, sort, value| {
-                self.count(table, value);
-                visit(place, sort, value)
-            })
+        inner.scan_partitions(table, partitions, &mut |place, sort, value| {
+            self.count(table, value);
+            visit(place, sort, value)
+        })
     }
 
-    fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
-        self.inner.scan_table(table, &mut |partition, sort, value| {
+    fn scan_table(
+        &self,
+        inner: &(impl StoreRead + ?Sized),
+        table: Table,
+        visit: &mut VisitTable<'_>,
+    ) -> Result<(), StoreError> {
+        inner.scan_table(table, &mut |partition, sort, value| {
             self.count(table, value);
             visit(partition, sort, value)
         })
     }
-}
 
-impl Store for CountingStore {
-    fn snapshot(&self) -> Box<dyn StoreRead + Send + Sync + '_> {
-        self.inner.snapshot()
-    }
-
-    fn write(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
+    fn write(&self, inner: &dyn Store, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
         self.largest_write.fetch_max(batch.len(), Ordering::Relaxed);
         let mut writes = self.writes.lock().unwrap();
         writes.0 += 1;
         writes.1 += usize::from(durability == Durability::Power);
-        self.inner.write(batch, durability)
+        inner.write(batch, durability)
     }
-
-    hand_on_upkeep_calls!(inner);
 }

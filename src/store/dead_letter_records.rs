@@ -105,7 +105,7 @@ impl<'a> Record<'a> for DeadLetterMarkRecord<'a> {
 
 /// Bytes that a dead letter's row has of its value, and of its key, at most; the rest stands nowhere. Far more than
 /// brokers take by default: only what unpacks to much more than it was sent as is longer.
-pub const KEPT_BYTES: usize = (16 << 20) + 1;
+pub const MAX_KEPT_BYTES: usize = (16 << 20) + 1;
 
 /// `redrives`: one that was asked for.
 #[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone)]

@@ -35,7 +35,7 @@ pub enum StoreError {
     },
     /// The directory holds something, but no store of ours. Nothing in it was changed.
     #[error(
-        "{path} is no store of this program: it holds {detail}; name another data directory, or an empty one"
+        "{path} is not a store of this program: it holds {detail}; name another data directory, or an empty one"
     )]
     NotAStore {
         /// The directory.

@@ -2,6 +2,8 @@
 //!
 //! Which fields the key of a table consists of is not decided here (`keys`).
 
+use crate::domain::TimelineKey;
+
 /// A row's key. Reused between rows to save its memory.
 #[derive(Clone, Debug, PartialEq, Eq, Default, PartialOrd, Ord, Hash)]
 pub struct Key {
@@ -31,6 +33,11 @@ impl Key {
         self.bytes.clear();
         self.split = 0;
         self
+    }
+
+    /// The partition of a text, all of it; the sort key comes next.
+    pub(super) fn named(&mut self, partition: &str) -> &mut Self {
+        self.begin().text(partition.as_bytes()).sort_from_here()
     }
 
     pub(super) fn sort_from_here(&mut self) -> &mut Self {
@@ -71,6 +78,15 @@ impl Key {
 /// Eight bytes that sort as the number does.
 pub fn sortable_i64(value: i64) -> [u8; 8] {
     ((value as u64) ^ (1 << 63)).to_be_bytes()
+}
+
+/// The sort key of a place in `log`, and in `timelines` where that is ordered by place.
+pub fn place_sort(at: TimelineKey) -> [u8; 20] {
+    let mut bytes = [0; 20];
+    bytes[..8].copy_from_slice(&sortable_i64(at.recorded_at.0));
+    bytes[8..12].copy_from_slice(&at.position.partition.to_be_bytes());
+    bytes[12..].copy_from_slice(&at.position.offset.to_be_bytes());
+    bytes
 }
 
 pub(super) fn i64_from_sortable(bytes: [u8; 8]) -> i64 {

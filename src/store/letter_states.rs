@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 
 /// So many marks of a letter are told, at most.
-pub(super) const MARKS_TOLD: usize = 100;
+pub(super) const MAX_MARKS_TOLD: usize = 100;
 
 /// Visits the marks that a key prefix stands for, in order, until told to stop.
 fn each(
@@ -151,7 +151,7 @@ pub fn counted(
         if mark.about() != value {
             found.extend(about(DeadLetterMark::RETURNED, mark.about())?);
         }
-        Ok(until(found.len() >= MARKS_TOLD))
+        Ok(until(found.len() >= MAX_MARKS_TOLD))
     })?;
     found.sort_by_key(|mark| (mark.kind(), mark.by));
     Ok(found)
@@ -194,6 +194,6 @@ pub fn marks_between(
 /// # Errors
 /// [`StoreError`] when it cannot be read.
 pub fn marks(store: &dyn StoreRead, letter: Position) -> Result<Vec<DeadLetterMark>, StoreError> {
-    let (mut found, _) = marks_between(store, letter, letter.offset.saturating_add(1), MARKS_TOLD)?;
+    let (mut found, _) = marks_between(store, letter, letter.offset.saturating_add(1), MAX_MARKS_TOLD)?;
     Ok(found.remove(&letter.offset).unwrap_or_default())
 }

@@ -57,7 +57,7 @@ impl MemoryStore {
     pub fn open_copy(directory: &Path) -> Result<Self, StoreError> {
         let path = directory.join(COPY);
         let bytes = fs::read(&path).map_err(|e| StoreError::Disk(format!("{}: {e}", path.display())))?;
-        let damaged = || StoreError::Corrupt(format!("{} is no copy of a store", path.display()));
+        let damaged = || StoreError::Corrupt(format!("{} is not a copy of a store", path.display()));
         let mut rest = bytes.strip_prefix(&[COPY_FORMAT]).ok_or_else(damaged)?;
         let mut tables = Tables::default();
         while !rest.is_empty() {

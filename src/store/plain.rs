@@ -1,56 +1,19 @@
 //! The least that an engine is: all of the port, and nothing that an engine may lack.
 
-use super::hand_on::hand_on_store_calls;
+use super::layer::{Layer, Layered};
 use super::memory::MemoryStore;
-use super::{Direction, Key, SortRange, Store, StoreError, StoreRead, Table, VisitRow, VisitTable};
+use std::sync::Arc;
+
+/// Hides what an engine may lack.
+pub(crate) struct Plain;
+
+impl Layer for Plain {}
 
 /// A store in memory that cannot be copied as files, and whose tables cannot be cut.
-#[derive(Default)]
-pub(crate) struct PlainStore {
-    inner: MemoryStore,
-}
+pub(crate) type PlainStore = Layered<Plain>;
 
-/// A snapshot of it.
-struct PlainView<'s>(Box<dyn StoreRead + Send + Sync + 's>);
-
-macro_rules! read_plainly {
-    ($type:ty, $inner:tt) => {
-        impl StoreRead for $type {
-            fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-                self.$inner.get(table, key)
-            }
-
-            fn multi_get(&self, table: Table, keys: &[Key]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-                self.$inner.multi_get(table, keys)
-            }
-
-            fn scan(
-                &self,
-                table: Table,
-                partition: &[u8],
-                range: SortRange<'_>,
-                direction: Direction,
-                limit: usize,
-                visit: &mut VisitRow<'_>,
-            ) -> Result<(), StoreError> {
-                self.$inner
-                    .scan(table, partition, range, direction, limit, visit)
-            }
-
-            fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
-                self.$inner.scan_table(table, visit)
-            }
-        }
-    };
-}
-
-read_plainly!(PlainStore, inner);
-read_plainly!(PlainView<'_>, 0);
-
-impl Store for PlainStore {
-    fn snapshot(&self) -> Box<dyn StoreRead + Send + Sync + '_> {
-        Box::new(PlainView(self.inner.snapshot()))
+impl Default for PlainStore {
+    fn default() -> Self {
+        Self::over(Arc::new(MemoryStore::new()), Plain)
     }
-
-    hand_on_store_calls!(inner);
 }

@@ -1,9 +1,10 @@
-//! Questions about sagas that retention removed, and about the decision that removes some or brings one back.
+//! Questions about sagas that retention removed, and about the decision that purges some or restores one.
 
 use super::codec::Record;
 use super::records::PurgedRecord;
 use super::{Batch, Key, StoreError, StoreRead, Table, WHOLE, keys, reads, totals};
 use crate::domain::{Cut, PurgedSaga, SagaId};
+use std::ops::ControlFlow;
 
 /// What was removed of a saga, if anything ever was.
 ///
@@ -16,6 +17,19 @@ pub fn purged(store: &dyn StoreRead, saga: &SagaId) -> Result<Option<PurgedSaga>
         .get(Table::Purged, &key)?
         .map(|value| PurgedRecord::read(&value)?.purged())
         .transpose()
+}
+
+/// Whether anything ever was removed.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn any(store: &dyn StoreRead) -> Result<bool, StoreError> {
+    let mut found = false;
+    store.scan_table(Table::Purged, &mut |_, _, _| {
+        found = true;
+        ControlFlow::Break(())
+    })?;
+    Ok(found)
 }
 
 /// The decision that is being done in several writes, or was when a process ended: some of it shows, and it
@@ -76,7 +90,7 @@ pub fn count_deliveries(store: &dyn StoreRead, saga: &SagaId, within: &Cut) -> R
     let mut found = 0;
     reads::try_scan_saga(store, saga, WHOLE, |sort, _| {
         found += u64::from(within.contains(keys::parse_log_sort(sort)?.position));
-        Ok(std::ops::ControlFlow::Continue(()))
+        Ok(ControlFlow::Continue(()))
     })?;
     Ok(found)
 }

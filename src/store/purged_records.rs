@@ -95,7 +95,7 @@ impl<'a> PurgedRecord<'a> {
         }
     }
 
-    /// Whether it has not been brought back since.
+    /// Whether it has not been restored since.
     pub fn is_gone(&self) -> bool {
         self.restored.is_none()
     }

@@ -13,9 +13,10 @@ use bincode::{BorrowDecode, Encode};
 
 pub use super::census_records::{CensusRecord, ManyChangesRecord, MoveRecord, StartedRecord};
 pub use super::dead_letter_records::{
-    DeadLetterMarkRecord, DeadLetterSummaryRecord, KEPT_BYTES, RedriveLetterRecord, RedriveRecord,
+    DeadLetterMarkRecord, DeadLetterSummaryRecord, MAX_KEPT_BYTES, RedriveLetterRecord, RedriveRecord,
     RedriveTallyRecord, ReturnRecord, UNKNOWN_SCHEMA,
 };
+pub use super::late_records::LateRecord;
 pub use super::ledger_records::{OffsetClass, OffsetCountsRecord};
 pub use super::purged_records::{ArchivedRecord, HoldRecord, HoldScopeRecord, LiftedRecord, PurgedRecord};
 pub use super::state_records::{InstanceRecord, StandingRecord};
@@ -119,7 +120,7 @@ pub enum FeedRecord<'a> {
     },
     /// It was in the log, and retention removed it.
     Purged {
-        /// The decision that did: its offset in the operations topic.
+        /// The decision that did: its offset in the ops topic.
         decision: u64,
     },
 }

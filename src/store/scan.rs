@@ -1,6 +1,6 @@
 //! Scans of one partition, with what most of them leave at its default said nowhere.
 
-use super::{Direction, SortRange, StoreError, StoreRead, Table, WHOLE};
+use super::{Direction, SortRange, StoreError, StoreRead, Table, VisitRow, WHOLE};
 use std::ops::ControlFlow;
 
 /// What a visitor returns that stops as soon as it has enough.
@@ -68,14 +68,31 @@ impl<'a> Scan<'a> {
                 ControlFlow::Break(())
             })
         };
+        self.visit(store, &mut row)?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Visits them as [`StoreRead::scan`] does.
+    ///
+    /// # Errors
+    /// The engine's error.
+    pub fn visit(
+        self,
+        store: &(impl StoreRead + ?Sized),
+        visit: &mut VisitRow<'_>,
+    ) -> Result<(), StoreError> {
         store.scan(
             self.table,
             self.partition,
             self.range,
             self.direction,
             self.limit,
-            &mut row,
-        )?;
-        failed.map_or(Ok(()), Err)
+            visit,
+        )
+    }
+
+    /// Of which table.
+    pub fn table(&self) -> Table {
+        self.table
     }
 }

@@ -3,10 +3,10 @@
 //! Whoever reads for a client gives it this instead of the store itself: none of the rooms that read has
 //! to ask whether the client is still there.
 
-use super::hand_on::hand_on_store_calls;
+use super::layer::{Layer, Layered};
+use super::scan::Scan;
 use super::{
-    Direction, Key, SharedStore, SortRange, Store, StoreError, StoreRead, Table, VisitPartitions, VisitRow,
-    VisitTable,
+    Batch, Key, SharedStore, Store, StoreError, StoreRead, Table, VisitPartitions, VisitRow, VisitTable,
 };
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -47,93 +47,78 @@ impl Stop {
 
 /// The store, until told otherwise. Writes are not affected.
 pub fn until(store: SharedStore, stop: Stop) -> SharedStore {
-    Arc::new(Stoppable { store, stop })
+    Arc::new(Layered::over(store, stop))
 }
 
-struct Stoppable {
-    store: SharedStore,
-    stop: Stop,
-}
-
-struct StoppableView<'s> {
-    view: Box<dyn StoreRead + Send + Sync + 's>,
-    stop: Stop,
-}
-
-/// The same for both: each call is passed on, each row is a chance to end.
-macro_rules! read_until_stopped {
-    ($type:ty, $inner:ident) => {
-        impl StoreRead for $type {
-            fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-                self.stop.check()?;
-                self.$inner.get(table, key)
-            }
-
-            fn multi_get(&self, table: Table, keys: &[Key]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-                self.stop.check()?;
-                self.$inner.multi_get(table, keys)
-            }
-
-            fn scan(
-                &self,
-                table: Table,
-                partition: &[u8],
-                range: SortRange<'_>,
-                direction: Direction,
-                limit: usize,
-                visit: &mut VisitRow<'_>,
-            ) -> Result<(), StoreError> {
-                self.stop.check()?;
-                let visit = &mut |sort: &[u8], value: &[u8]| self.stop.unless(|| visit(sort, value));
-                self.$inner
-                    .scan(table, partition, range, direction, limit, visit)?;
-                self.stop.check()
-            }
-
-            fn scan_partitions(
-                &self,
-                table: Table,
-                partitions: &[&[u8]],
-                visit: &mut VisitPartitions<'_>,
-            ) -> Result<(), StoreError> {
-                self.stop.check()?;
-                let visit = &mut |place: usize, sort: &[u8], value: &[u8]| {
-                    self.stop.unless(|| visit(place, sort, value))
-                };
-                self.$inner.scan_partitions(table, partitions, visit)?;
-                self.stop.check()
-            }
-
-            fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
-                self.stop.check()?;
-                let visit = &mut |partition: &[u8], sort: &[u8], value: &[u8]| {
-                    self.stop.unless(|| visit(partition, sort, value))
-                };
-                self.$inner.scan_table(table, visit)?;
-                self.stop.check()
-            }
-        }
-    };
-}
-
-read_until_stopped!(Stoppable, store);
-read_until_stopped!(StoppableView<'_>, view);
-
-impl Store for Stoppable {
-    fn snapshot(&self) -> Box<dyn StoreRead + Send + Sync + '_> {
-        Box::new(StoppableView {
-            view: self.store.snapshot(),
-            stop: self.stop.clone(),
-        })
+/// Each call is passed on, each row is a chance to end.
+impl Layer for Stop {
+    fn get(
+        &self,
+        inner: &(impl StoreRead + ?Sized),
+        table: Table,
+        key: &Key,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.check()?;
+        inner.get(table, key)
     }
 
-    hand_on_store_calls!(store);
+    fn multi_get(
+        &self,
+        inner: &(impl StoreRead + ?Sized),
+        table: Table,
+        keys: &[Key],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.check()?;
+        inner.multi_get(table, keys)
+    }
+
+    fn scan(
+        &self,
+        inner: &(impl StoreRead + ?Sized),
+        scan: Scan<'_>,
+        visit: &mut VisitRow<'_>,
+    ) -> Result<(), StoreError> {
+        self.check()?;
+        scan.visit(inner, &mut |sort, value| self.unless(|| visit(sort, value)))?;
+        self.check()
+    }
+
+    fn scan_partitions(
+        &self,
+        inner: &(impl StoreRead + ?Sized),
+        table: Table,
+        partitions: &[&[u8]],
+        visit: &mut VisitPartitions<'_>,
+    ) -> Result<(), StoreError> {
+        self.check()?;
+        inner.scan_partitions(table, partitions, &mut |place, sort, value| {
+            self.unless(|| visit(place, sort, value))
+        })?;
+        self.check()
+    }
+
+    fn scan_table(
+        &self,
+        inner: &(impl StoreRead + ?Sized),
+        table: Table,
+        visit: &mut VisitTable<'_>,
+    ) -> Result<(), StoreError> {
+        self.check()?;
+        inner.scan_table(table, &mut |partition, sort, value| {
+            self.unless(|| visit(partition, sort, value))
+        })?;
+        self.check()
+    }
+
+    fn load(&self, inner: &dyn Store, batch: &Batch) -> Result<(), StoreError> {
+        inner.load(batch)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::memory::MemoryStore;
-    use super::super::{Batch, Durability, WHOLE, keys};
+    use super::super::{Direction, Durability, WHOLE, keys};
     use super::*;
 
     fn store(rows: u32) -> SharedStore {

@@ -5,8 +5,8 @@ use super::StoreError;
 use super::codec::Record;
 use super::records::{
     ArchivedRecord, AuditRecord, CensusRecord, CountRecord, DeadLetterMarkRecord, DeadLetterRecord,
-    DeadLetterSummaryRecord, DecisionRecord, FeedRecord, GapRecord, HoldRecord, InstanceRecord, LogRecord,
-    ManyChangesRecord, MetaRecord, MoveRecord, OffsetCountsRecord, OffsetRecord, PresenceRecord,
+    DeadLetterSummaryRecord, DecisionRecord, FeedRecord, GapRecord, HoldRecord, InstanceRecord, LateRecord,
+    LogRecord, ManyChangesRecord, MetaRecord, MoveRecord, OffsetCountsRecord, OffsetRecord, PresenceRecord,
     PurgedRecord, RedriveLetterRecord, RedriveRecord, RedriveTallyRecord, StandingRecord, StartedRecord,
     TotalRecord, UpdatedRecord,
 };
@@ -174,6 +174,12 @@ tables! {
         Offsets = "offsets", Small, Whole, Proof::Offsets, [OffsetRecord];
         /// How many offsets were logged, are dead letters or were not delivered, by day of arrival.
         Accounted = "accounted", ByPartition, Part(without_reasons), Proof::Offsets, [OffsetCountsRecord];
+        /// Deliveries that arrived long after they happened, or before.
+        Late = "late", ByPartition, Whole, Proof::Offsets, [LateRecord];
+        /// Which offsets arrived when, one in a few thousand.
+        Clock = "clock", Small,
+            No("where to look: which offsets are in it depends on where consumption began"),
+            Nothing("where to look, and nothing that is told"), [PresenceRecord];
         /// Records that could not be applied, with their bytes.
         DeadLetters = "dead_letters", AppendedInOrder, Whole, Proof::DeadLetters, [DeadLetterRecord];
         /// What is known of each dead letter without its bytes.
@@ -195,14 +201,14 @@ tables! {
         /// Archive objects that hold what was removed.
         Archived = "archived", Small, Whole, Nothing("the objects are elsewhere"), [ArchivedRecord];
         /// What may not be removed.
-        Holds = "holds", Small, Whole, Nothing("what was decided is in the operations topic"), [HoldRecord];
+        Holds = "holds", Small, Whole, Nothing("what was decided is in the ops topic"), [HoldRecord];
         /// Format version, active generation, cursors of side jobs.
         Meta = "meta", Small,
-            No("which generation serves here, how far letters are published"),
+            No("which generation serves here, how far dead letters are published"),
             Nothing("where this replica's side jobs are"), [MetaRecord, TotalRecord];
         /// What came over the ops topic, and what became of it.
         Decisions = "decisions", AppendedInOrder, Whole,
-            Nothing("what was decided is in the operations topic"), [DecisionRecord];
+            Nothing("what was decided is in the ops topic"), [DecisionRecord];
         /// Who did what, each entry chained to the one before it. Append-only.
         Audit = "audit", AppendedInOrder, No("who asked this replica for anything"),
             Nothing("its own chain, which is verified by itself"), [AuditRecord];
@@ -230,6 +236,8 @@ tables! {
         Moves = "moves", ByPartition, Whole, Fold, [MoveRecord];
         /// Sagas whose status changed too often to keep all of its changes.
         ManyChanges = "many_changes", Small, Whole, Fold, [ManyChangesRecord];
+        /// Sagas of which different bodies of an event were delivered.
+        Contradicted = "contradicted", Small, Whole, Fold, [PresenceRecord];
         /// What became of the offsets that were logged, by day of arrival.
         Ledger = "ledger", ByPartition, Whole, Fold, [OffsetCountsRecord];
         /// Sums over all sagas, and the cursor.

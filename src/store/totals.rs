@@ -34,7 +34,7 @@ pub const OUTCOME_MILLIS: &str = "outcome_millis";
 /// Totals, named by saga type: times that a compensating step reported FAILED.
 pub const FAILED_COMPENSATIONS: &str = "failed_compensations";
 
-/// Totals: sagas whose events were removed and not brought back.
+/// Totals: sagas whose events were purged and not restored.
 pub const PURGED_SAGAS: &str = "purged_sagas";
 /// Totals: those events, deliveries that were duplicates included.
 pub const PURGED_EVENTS: &str = "purged_events";
@@ -71,7 +71,7 @@ pub const RETENTION_BEGUN: &str = "retention_begun";
 /// Meta, named by saga: it is purged, and not all rows of it are removed yet; by which decision, and
 /// inside which cut.
 pub const UNFINISHED_PURGES: &str = "unfinished_purges";
-/// Meta, named by saga: it is being brought back, or is back and not all rows of it are what they will be.
+/// Meta, named by saga: it is being restored, or is back and not all rows of it are what they will be.
 pub const UNFINISHED_RESTORES: &str = "unfinished_restores";
 /// Meta: events removed since the room of removed rows was last given back.
 pub const RECLAIMABLE: &str = "reclaimable";
@@ -83,6 +83,8 @@ pub const ACTIVE_GENERATION: &str = "active_generation";
 pub const FORMAT: &str = "format";
 /// Meta, named by generation: the rules of the fold that its projections are made under.
 pub const FOLD_RULES: &str = "fold_rules";
+/// Meta, named by generation: the tables of projections that it lacks, by name, separated by commas.
+pub const OFF: &str = "off";
 /// Meta, numbered by partition: the next offset whose dead letter has not been published.
 pub const DEAD_LETTER_CURSOR: &str = "dead_letter_cursor";
 /// Meta, named by reason: dead letters.

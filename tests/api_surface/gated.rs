@@ -1,9 +1,7 @@
-//! A gate that a test closes, and a store in which some work waits at one.
+//! A gate that a test closes; as a layer over a store, some work waits at it.
 
-use saga_tracker::store::{
-    Batch, Checkpoints, Direction, Durability, Key, SharedStore, SortRange, Store, StoreError, StoreRead,
-    Table, Usage, VisitRow, VisitTable,
-};
+use saga_tracker::store::layer::Layer;
+use saga_tracker::store::{Checkpoints, Key, Store, StoreError, StoreRead, Table, VisitTable};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -78,102 +76,38 @@ impl Drop for Closed {
 }
 
 /// What needs records of purged sagas, digests among it, waits while the gate is closed, and what clears
-/// tables, as rebuilds do; all else is the store's.
-#[derive(Clone)]
-pub(crate) struct Gated {
-    store: SharedStore,
-    gate: Gate,
-}
-
-struct View<'s> {
-    store: Box<dyn StoreRead + Send + Sync + 's>,
-    gate: Gate,
-}
-
-impl Gated {
-    pub(crate) fn over(store: SharedStore, gate: Gate) -> Self {
-        Self { store, gate }
-    }
-}
-
-macro_rules! read_through_the_gate {
-    ($type:ty) => {
-        impl StoreRead for $type {
-            fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-                if table == Table::Purged {
-                    self.gate.pass();
-                }
-                self.store.get(table, key)
-            }
-
-            fn multi_get(&self, table: Table, keys: &[Key]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-                self.store.multi_get(table, keys)
-            }
-
-            fn scan(
-                &self,
-                table: Table,
-                partition: &[u8],
-                range: SortRange<'_>,
-                direction: Direction,
-                limit: usize,
-                visit: &mut VisitRow<'_>,
-            ) -> Result<(), StoreError> {
-                self.store
-                    .scan(table, partition, range, direction, limit, visit)
-            }
-
-            fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
-                if table == Table::Purged && !self.gate.pass_rows(visit) {
-                    return Ok(());
-                }
-                self.store.scan_table(table, visit)
-            }
+/// tables, as rebuilds do.
+impl Layer for Gate {
+    fn get(
+        &self,
+        inner: &(impl StoreRead + ?Sized),
+        table: Table,
+        key: &Key,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        if table == Table::Purged {
+            self.pass();
         }
-    };
-}
-
-read_through_the_gate!(Gated);
-read_through_the_gate!(View<'_>);
-
-impl Store for Gated {
-    fn snapshot(&self) -> Box<dyn StoreRead + Send + Sync + '_> {
-        Box::new(View {
-            store: self.store.snapshot(),
-            gate: self.gate.clone(),
-        })
+        inner.get(table, key)
     }
 
-    fn write(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
-        self.store.write(batch, durability)
+    fn scan_table(
+        &self,
+        inner: &(impl StoreRead + ?Sized),
+        table: Table,
+        visit: &mut VisitTable<'_>,
+    ) -> Result<(), StoreError> {
+        if table == Table::Purged && !self.pass_rows(visit) {
+            return Ok(());
+        }
+        inner.scan_table(table, visit)
     }
 
-    fn clear(&self, table: Table) -> Result<(), StoreError> {
-        self.gate.pass();
-        self.store.clear(table)
+    fn clear(&self, inner: &dyn Store, table: Table) -> Result<(), StoreError> {
+        self.pass();
+        inner.clear(table)
     }
 
-    fn flush(&self) -> Result<(), StoreError> {
-        self.store.flush()
-    }
-
-    fn sync(&self) -> Result<(), StoreError> {
-        self.store.sync()
-    }
-
-    fn reclaim(&self, table: Table) -> Result<(), StoreError> {
-        self.store.reclaim(table)
-    }
-
-    fn table_bytes(&self, table: Table) -> Result<u64, StoreError> {
-        self.store.table_bytes(table)
-    }
-
-    fn checkpoints(&self) -> Option<&dyn Checkpoints> {
-        self.store.checkpoints()
-    }
-
-    fn usage(&self) -> Usage {
-        self.store.usage()
+    fn checkpoints<'s>(&self, inner: &'s dyn Store) -> Option<&'s dyn Checkpoints> {
+        inner.checkpoints()
     }
 }

@@ -13,6 +13,7 @@ mod connections;
 mod export;
 mod gated;
 mod health;
+mod inside;
 mod ledger;
 mod metrics;
 mod moments;

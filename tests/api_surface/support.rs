@@ -1,6 +1,6 @@
 //! A surface over deliveries that are stored and projected as the tracker does it.
 
-use super::gated::{Gate, Gated};
+use super::gated::Gate;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -26,6 +26,7 @@ use saga_tracker::server::api::{Context, Parts, ServerSettings, router};
 use saga_tracker::server::metrics::{Metrics, MetricsSettings};
 use saga_tracker::store::codec::Record;
 use saga_tracker::store::dead_letters::DeadLetterLock;
+use saga_tracker::store::layer::Layered;
 use saga_tracker::store::memory::MemoryStore;
 use saga_tracker::store::records::LogRecord;
 use saga_tracker::store::{Batch, Durability, Generation, Key, SharedStore, Table, keys};
@@ -93,7 +94,7 @@ impl Surface {
         scratch: PathBuf,
     ) -> Self {
         let gate = Gate::default();
-        let store: SharedStore = Arc::new(Gated::over(stored(events), gate.clone()));
+        let store: SharedStore = Arc::new(Layered::over(stored(events), gate.clone()));
         Self::made_of(settings, (store.clone(), store), gate, (objects, scratch))
     }
 

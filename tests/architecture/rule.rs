@@ -153,32 +153,6 @@ pub(crate) const MAY_KNOW: &[(&str, &[&str])] = &[
     ("simulator", &["*"]),
 ];
 
-/// Rooms whose modules (the files and folders that lie in the room itself) stand in an order: none knows, even by
-/// way of others, who knows it.
-pub(crate) const ORDERED: &[&str] = &[
-    "domain",
-    "store",
-    "pipeline/decode",
-    "pipeline/registry",
-    "pipeline/kafka",
-    "pipeline/query",
-    "pipeline/verify",
-    "pipeline/ingest",
-    "operations/objects",
-    "operations/archive",
-    "operations/audit",
-    "operations/snapshot",
-    "operations/decisions",
-    "operations/dead_letters",
-    "operations/retention",
-    "server/metrics",
-    "server/api",
-    "program/demo",
-    "program/cli",
-    "program/wiring",
-    "program/config",
-];
-
 /// What stands in no wing: whoever is above the store may use it. The store itself declares its settings.
 pub(crate) const TOOLS: [&str; 3] = ["failpoint", "settings", "wait"];
 

@@ -16,7 +16,16 @@ import requests
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
-LEADERLESS = ("NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE", "UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_PARTITION")
+# Errors that pass: a topic is new, a broker has just come back.
+PASSING = (
+    "NOT_LEADER_FOR_PARTITION",
+    "LEADER_NOT_AVAILABLE",
+    "UNKNOWN_TOPIC_OR_PART",
+    "_UNKNOWN_PARTITION",
+    "_TIMED_OUT",
+    "_TRANSPORT",
+    "_ALL_BROKERS_DOWN",
+)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -188,6 +197,8 @@ class Record:
 
 # How long a broker on a busy machine may take for one answer.
 ANSWER = 120
+# Seconds of it that one of several tries may take.
+ONE_TRY = 15
 
 
 class Broker(LocalServer):
@@ -237,8 +248,8 @@ class Broker(LocalServer):
         self.admin.create_partitions([NewPartitions(name, partitions)])[name].result(ANSWER)
         wait_until(lambda: len(self.partitions(name)) == partitions, ANSWER, f"{name} to grow")
 
-    def partitions(self, name):
-        metadata = self.admin.list_topics(timeout=ANSWER)
+    def partitions(self, name, timeout=ANSWER):
+        metadata = self.admin.list_topics(timeout=timeout)
         return sorted(metadata.topics[name].partitions) if name in metadata.topics else []
 
     def _reader(self):
@@ -255,24 +266,23 @@ class Broker(LocalServer):
 
     def ends(self, name):
         """partition → the offset the next record will get."""
-        reader = self._reader()
 
         def asked():
+            # A client of its own for each try: one that met a frozen broker may never hear from it again.
+            reader = self._reader()
             try:
                 return {
-                    p: reader.get_watermark_offsets(TopicPartition(name, p), timeout=ANSWER)[1]
-                    for p in self.partitions(name)
+                    p: reader.get_watermark_offsets(TopicPartition(name, p), timeout=ONE_TRY)[1]
+                    for p in self.partitions(name, ONE_TRY)
                 }
             except KafkaException as error:
-                # New topics and restarted brokers are without leaders for a moment.
-                if error.args[0].retriable() or error.args[0].name() in LEADERLESS:
+                if error.args[0].retriable() or error.args[0].name() in PASSING:
                     return None
                 raise
+            finally:
+                reader.close()
 
-        try:
-            return wait_until(asked, ANSWER, f"the ends of {name}")
-        finally:
-            reader.close()
+        return wait_until(asked, ANSWER, f"the ends of {name}")
 
     def read(self, name):
         """Every record of the topic up to now."""

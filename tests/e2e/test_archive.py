@@ -83,7 +83,7 @@ def test_purged_sagas_are_read_listed_and_brought_back_from_the_archive(world, s
         checks.same_steps(removals.asked(tracker, back, steps=True).json(), truth.sagas[back])
         assert removals.purged(tracker, back)["restoredAt"]
     twice = first.cli("archive", "restore", back, "--reason", "again", "--url", first.url)
-    assert twice.returncode == 2 and "is not gone" in twice.stderr
+    assert twice.returncode == 2 and "is not purged" in twice.stderr
     unknown = first.cli("archive", "restore", "never seen", "--reason", "x", "--url", first.url)
     assert unknown.returncode == 1
     acts = [each["action"] for each in first.api.json("/api/v1/audit")["content"]]

@@ -1,5 +1,6 @@
 """All sagas as of any instant: every answer is the one of an oracle that folds what had happened by then."""
 
+import itertools
 import random
 
 import pytest
@@ -118,6 +119,25 @@ def test_what_was_known_at_any_instant(replayed, seed):
         for kind in before:
             assert before[kind] == everything.by_status(sagaType=kind)
             assert after[kind] == Past(replayed.truth, None).by_status(sagaType=kind)
+        assert "lateEvents" not in change
+        for past in replayed.instants(rng, 1):
+            check_late_events(replayed, min(past.at, known_at), known_at, rng.choice(arrived))
+
+
+def check_late_events(replayed, happened, known_at, until):
+    at = {"from": iso(happened), "to": iso(happened), "fromKnownAt": iso(known_at), "toKnownAt": iso(until)}
+    told = replayed.api.json("/api/v1/census/diff", **at).get("lateEvents")
+    if until <= known_at:
+        assert told is None
+        return
+    truth = replayed.truth
+    late = sorted(
+        (truth.arrived[event.position], event.position)
+        for event in itertools.chain.from_iterable(truth.deliveries.values())
+        if known_at < truth.arrived[event.position] <= until and event.recorded_at <= happened
+    )
+    assert told["total"] == len(late)
+    assert [(e["partition"], e["offset"]) for e in told["events"]] == [position for _, position in late[:100]]
 
 
 def test_the_census_of_now_and_of_a_day_is_the_statistics(replayed):

@@ -120,7 +120,7 @@ def test_letters_of_others_wait_for_room_too(world, seed, room):
     send(0)
     wait_until(lambda: letters(short) == letters(other) == {"dlt-0-0"}, 30, "a letter while there is room")
     room.set(MINIMUM - 1)
-    waits = 'reads="letters of others"'
+    waits = 'reads="external dead letters"'
     wait_until(lambda: waits in short.tail(60), 20, "the reader to wait")
     send(1)
     wait_until(lambda: len(letters(other)) == 2, 30, "the letter where there is room")

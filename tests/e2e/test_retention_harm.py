@@ -1,4 +1,4 @@
-"""Retention does no harm: not behind a backlog, and not by anything that stands on the operations topic."""
+"""Retention does no harm: not behind a backlog, and not by anything that stands on the ops topic."""
 
 import json
 import random

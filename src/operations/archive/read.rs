@@ -32,7 +32,7 @@ const UNIT: u64 = 1 << 10;
 /// So much of a file's end is read first; its index is in there unless it has very many row groups.
 const END: u64 = 64 << 10;
 /// An index is longer only in a file that a tracker did not write.
-const LONGEST_INDEX: u64 = 64 << 20;
+const MAX_INDEX_BYTES: u64 = 64 << 20;
 /// A file ends with the length of its index and four letters.
 const TRAILER: usize = 8;
 
@@ -149,7 +149,7 @@ impl<'o> SagaReader<'o> {
             };
             self.left = self.left.checked_sub(1).ok_or_else(more)?;
             let delivery = event_of(&row).zip(stands(&row));
-            let (event, stands) = delivery.ok_or_else(|| damaged(object, "a row is no delivery"))?;
+            let (event, stands) = delivery.ok_or_else(|| damaged(object, "a row is not a delivery"))?;
             if visit(event, stands).is_break() {
                 break;
             }
@@ -235,15 +235,15 @@ impl<'o> Source<'o> {
 
     /// Bytes from the start of the file's index to its end.
     fn index_length(&self) -> Result<u64, ArchiveError> {
-        let none = || damaged(self.object, "it is no file of ours");
+        let none = || damaged(self.object, "it is not a file that a tracker wrote");
         let at = self.pieces.size.checked_sub(TRAILER as u64).ok_or_else(none)?;
         let trailer = self.pieces.get_bytes(at, TRAILER).map_err(|_| none())?;
         let length = trailer.first_chunk().copied().map(u32::from_le_bytes);
         let whole = u64::from(length.ok_or_else(none)?) + TRAILER as u64;
-        if whole > self.pieces.size.min(LONGEST_INDEX) {
+        if whole > self.pieces.size.min(MAX_INDEX_BYTES) {
             return Err(damaged(
                 self.object,
-                "its index is longer than the file, or than any of ours",
+                "its index is longer than the file, or than any that a tracker writes",
             ));
         }
         Ok(whole)

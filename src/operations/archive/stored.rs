@@ -46,7 +46,7 @@ pub(super) async fn each_piece(
     let (found, written) = (found.to_hex(), written.to_hex());
     Err(damaged(
         name,
-        format!("its bytes are others than were written: their BLAKE3 is {found}, not {written}"),
+        format!("its bytes are not those that were written: their BLAKE3 is {found}, not {written}"),
     ))
 }
 

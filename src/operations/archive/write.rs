@@ -14,9 +14,9 @@ use std::sync::Arc;
 /// Rows after which the next saga begins a row group: few, so that one saga is a small read.
 const GROUP_ROWS: usize = 2_048;
 /// Rows after which a row group ends even within a saga.
-const MOST_ROWS: usize = 2 * GROUP_ROWS;
+const MAX_GROUP_ROWS: usize = 2 * GROUP_ROWS;
 /// Bytes of metadata after which it does.
-const MOST_BYTES: usize = 4 << 20;
+const MAX_GROUP_BYTES: usize = 4 << 20;
 /// ZSTD level: a file is written once and kept for years.
 const LEVEL: i32 = 6;
 
@@ -87,7 +87,7 @@ impl<W: Write + Send> Writer<W> {
     /// # Errors
     /// [`ArchiveError`].
     pub fn add(&mut self, event: Event, stands: bool) -> Result<(), ArchiveError> {
-        if self.rows.len() >= MOST_ROWS || self.bytes >= MOST_BYTES {
+        if self.rows.len() >= MAX_GROUP_ROWS || self.bytes >= MAX_GROUP_BYTES {
             self.end_group()?;
         }
         let none = || ArchiveError::Format("a delivery of no saga".to_owned());

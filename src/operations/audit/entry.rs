@@ -8,9 +8,9 @@ use crate::store::{StoreError, StoreRead, reads, totals};
 use serde::{Serialize, Serializer};
 
 /// Texts of an entry are kept up to so many characters,
-pub(super) const LONGEST: usize = 2_000;
+pub(super) const MAX_CHARS: usize = 2_000;
 /// and those of a refusal, which anybody can cause, up to so many.
-pub(super) const LONGEST_OF_REFUSALS: usize = 200;
+pub(super) const MAX_REFUSAL_CHARS: usize = 200;
 
 /// What somebody does, or tried to do.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -157,8 +157,8 @@ pub(super) fn entry(number: u64, record: &AuditRecord<'_>) -> Result<Entry, Stor
 
 pub(super) fn shortened(text: &str, outcome: Outcome) -> &str {
     let longest = match outcome {
-        Outcome::Refused => LONGEST_OF_REFUSALS,
-        Outcome::Begun | Outcome::Done | Outcome::Failed => LONGEST,
+        Outcome::Refused => MAX_REFUSAL_CHARS,
+        Outcome::Begun | Outcome::Done | Outcome::Failed => MAX_CHARS,
     };
     first(text, longest)
 }

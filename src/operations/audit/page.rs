@@ -8,7 +8,7 @@ use crate::store::records::AuditRecord;
 use crate::store::{StoreError, StoreRead, Table, keys, until};
 
 /// One page looks at no more entries than this; a filter that matches little takes several.
-const MOST_LOOKED_AT: u64 = 20_000;
+const MAX_SCANNED: u64 = 20_000;
 
 /// Which entries; all that is given must hold.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -66,7 +66,7 @@ pub fn page(
         key: keys::audit,
     };
     let mut entries = Vec::new();
-    let end = rows.backward(end.saturating_sub(MOST_LOOKED_AT)..end, |number, value| {
+    let end = rows.backward(end.saturating_sub(MAX_SCANNED)..end, |number, value| {
         let entry = entry(number, &AuditRecord::read(value)?)?;
         if filter.lets_pass(&entry) {
             entries.push(entry);

@@ -10,14 +10,14 @@ use crate::domain::Millis;
 use std::collections::BTreeMap;
 
 /// So many of one kind are told one by one,
-const TOLD_OF_A_KIND: u32 = 5;
+const MAX_TOLD_PER_KIND: u32 = 5;
 /// and so many of all kinds together.
-const TOLD: u32 = 20;
+const MAX_TOLD: u32 = 20;
 /// So many kinds are counted apart.
 const KINDS: usize = 64;
 /// The first stretch of time, and the longest.
-const SHORTEST_MS: u64 = 60_000;
-const LONGEST_MS: u64 = 3_600_000;
+const MIN_PERIOD_MS: u64 = 60_000;
+const MAX_PERIOD_MS: u64 = 3_600_000;
 
 /// A kind of refused call: from where, and what. Not by whom: that is whatever the client says.
 type Kind = (String, String);
@@ -59,7 +59,7 @@ impl Refusals {
         } else {
             &mut stretch.others
         };
-        if seen.told < TOLD_OF_A_KIND && stretch.told < TOLD {
+        if seen.told < MAX_TOLD_PER_KIND && stretch.told < MAX_TOLD {
             seen.told += 1;
             stretch.told += 1;
             return true;
@@ -94,9 +94,9 @@ impl Refusals {
     }
 
     fn length(&self) -> u64 {
-        SHORTEST_MS
+        MIN_PERIOD_MS
             .checked_shl(self.crowded)
-            .map_or(LONGEST_MS, |length| length.clamp(SHORTEST_MS, LONGEST_MS))
+            .map_or(MAX_PERIOD_MS, |length| length.clamp(MIN_PERIOD_MS, MAX_PERIOD_MS))
     }
 }
 
@@ -180,7 +180,7 @@ mod tests {
         });
         let (entries, told_of) = entries(calls);
         assert_eq!(told_of, 864_000);
-        assert!(entries < 30 * (TOLD as u64 + KINDS as u64 + 1), "{entries}");
+        assert!(entries < 30 * (MAX_TOLD as u64 + KINDS as u64 + 1), "{entries}");
     }
 
     #[test]

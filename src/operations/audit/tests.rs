@@ -1,4 +1,4 @@
-use super::entry::LONGEST;
+use super::entry::MAX_CHARS;
 use super::*;
 use crate::domain::Millis;
 use crate::store::codec::Record;
@@ -180,7 +180,7 @@ fn endless_texts_are_cut_and_still_verify() {
         .record(&endless, Outcome::Failed, &"y".repeat(100_000))
         .unwrap();
     let page = page(&*store, &Filter::default(), None, 1).unwrap();
-    assert_eq!(page.entries[0].act.why.chars().count(), LONGEST);
+    assert_eq!(page.entries[0].act.why.chars().count(), MAX_CHARS);
     assert_eq!(faults(&store), [""; 0]);
 }
 

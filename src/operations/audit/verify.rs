@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::ops::ControlFlow;
 
 /// So many faults are told in words; all are counted.
-const TOLD: usize = 20;
+const MAX_TOLD: usize = 20;
 
 /// What a look at the whole chain found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Default)]
@@ -29,7 +29,7 @@ pub struct Verified {
 impl Verified {
     fn fault(&mut self, what: impl FnOnce() -> String) {
         self.faulty += 1;
-        if self.faults.len() < TOLD {
+        if self.faults.len() < MAX_TOLD {
             self.faults.push(what());
         }
     }

@@ -64,7 +64,7 @@ pub(super) fn announce(
 
 /// What an announcement says of letters.
 pub(super) fn said(decided: &Decided<'_>, topics: &DeadLetterTopics) -> Result<Said, String> {
-    let body = named::read(decided, named::MOST_NAMED, |body: &Body| body.letters.len())?;
+    let body = named::read(decided, named::MAX_NAMED, |body: &Body| body.letters.len())?;
     let happened = body.letters.iter().filter_map(|announced| {
         let value = ValueHash::from_hex(&announced.value)?;
         let letter = announced.letter.position(topics)?;

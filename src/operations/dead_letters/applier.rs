@@ -3,7 +3,7 @@
 use super::named::Said;
 use super::{announce, discard, remove};
 use crate::domain::Position;
-use crate::operations::decisions::{Applier, Decided, Verdict};
+use crate::operations::decisions::{Applier, Decided, OPS_PARTITION, Verdict};
 use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::store::dead_letters::{
     DeadLetterChanges, DeadLetterGuard, DeadLetterLock, DeadLetterMark, Happened,
@@ -87,7 +87,7 @@ fn changes(decided: &Decided<'_>, happened: Vec<(Position, Happened)>) -> DeadLe
             continue;
         }
         let mark = DeadLetterMark {
-            by: Position::new(0, decided.offset),
+            by: Position::new(OPS_PARTITION, decided.offset),
             at: decided.arrived_at,
             what,
         };

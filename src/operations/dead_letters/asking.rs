@@ -3,14 +3,14 @@
 use crate::store::StoreError;
 
 /// So many redrives and dry runs may wait for their ends.
-pub const MOST_UNENDED: usize = 100;
+pub const MAX_UNENDED: usize = 100;
 
 /// Why a redrive was not asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// So many have not ended.
     #[error(
-        "{MOST_UNENDED} redrives and dry runs have not ended, as many as may wait; ask again when one has, or cancel one"
+        "{MAX_UNENDED} redrives and dry runs have not ended, as many as may wait; ask again when one has, or cancel one"
     )]
     TooMany,
     /// The store failed.

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 /// The kind of decision.
 pub(super) const KIND: &str = "discard";
 /// So many letters go into one decision.
-const AT_ONCE: usize = 500;
+const BATCH: usize = 500;
 
 /// So many letters can be named by one decision; who and why is kept with each.
-const MOST_NAMED: usize = 1_000;
+const MAX_NAMED: usize = 1_000;
 
 /// What the decision holds.
 #[derive(Debug, Serialize, Deserialize)]
@@ -72,7 +72,10 @@ pub fn discard(
                 results.push((*letter, Discarded::Skipped(why)));
             }
             Err(DeadLetterQueryError::Unknown(DeadLetterId(_))) => {
-                results.push((*letter, Discarded::Skipped("there is no such letter".to_owned())));
+                results.push((
+                    *letter,
+                    Discarded::Skipped("there is no such dead letter".to_owned()),
+                ));
             }
             Err(error @ DeadLetterQueryError::Removed(..)) => {
                 results.push((*letter, Discarded::Skipped(error.to_string())));
@@ -86,7 +89,7 @@ pub fn discard(
         return Ok(results);
     }
     let topics = dead_letter_query.topics();
-    for chunk in open.chunks(AT_ONCE) {
+    for chunk in open.chunks(BATCH) {
         let body = Body {
             letters: chunk.iter().map(|letter| Named::of(*letter, topics)).collect(),
         };
@@ -119,7 +122,7 @@ fn midway(results: &[(Position, Discarded)], error: OpsError) -> OpsError {
 
 /// What a decision to discard says of letters.
 pub(super) fn said(decided: &Decided<'_>, topics: &DeadLetterTopics) -> Result<Said, String> {
-    let body = named::read(decided, MOST_NAMED, |body: &Body| body.letters.len())?;
+    let body = named::read(decided, MAX_NAMED, |body: &Body| body.letters.len())?;
     let happened = body.letters.iter().filter_map(|letter| {
         let what = Happened::Discarded {
             by: decided.decision.by.clone(),

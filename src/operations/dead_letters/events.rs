@@ -2,7 +2,7 @@
 //! redriven; an event that is in the log already has nothing to be replayed, because state is the
 //! fold of the log.
 
-use super::redrive::{AskError, MOST_LETTERS, RedriveOrder, RedriveResult, Redrives};
+use super::redrive::{AskError, MAX_LETTERS, RedriveOrder, RedriveResult, Redrives};
 use super::search_log::ReplayError;
 use super::view::{self, RedriveOutcome};
 use super::{Change, DeadLetterHistory, DeadLetterId, Forecast, PredictedOutcome};
@@ -16,10 +16,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// How long to wait until what was published is consumed.
-const LONGEST: Duration = Duration::from_secs(25);
+const REDRIVE_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Letters of one event that are looked at.
-const MOST_OF_EVENT: usize = 1_000;
+const MAX_PER_EVENT: usize = 1_000;
 
 /// What became of an event that was to be replayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub struct ReplayResult {
 pub struct ReplayOrder {
     /// The ids.
     pub event_ids: Vec<String>,
-    /// The sagas that they belong to; `None` to look everywhere.
+    /// The sagas that they are looked for in; when empty, in the whole log.
     pub saga_ids: Vec<String>,
     /// Only tell what it would do.
     pub dry_run: bool,
@@ -143,7 +143,7 @@ impl Redrives {
         if open.is_empty() {
             return Ok(HashMap::new());
         }
-        open.truncate(MOST_LETTERS);
+        open.truncate(MAX_LETTERS);
         let asked = self.ask(&RedriveOrder {
             letters: open,
             chosen_by: serde_json::json!({ "eventIds": order.event_ids }),
@@ -153,7 +153,7 @@ impl Redrives {
             origin: order.origin.clone(),
             why: Some("replay of events".to_owned()),
         })?;
-        self.wait_for(asked.number, LONGEST)?;
+        self.wait_for(asked.number, REDRIVE_TIMEOUT)?;
         let items = self.items(asked.number, None, usize::MAX, Stop::default())?;
         Ok(items.into_iter().map(|item| (item.letter, item.result)).collect())
     }
@@ -178,7 +178,7 @@ impl Redrives {
                 best = Some(told);
             }
         }
-        Ok(best.unwrap_or_else(|| result(id, ReplayStatus::NotFound, "no such letter")))
+        Ok(best.unwrap_or_else(|| result(id, ReplayStatus::NotFound, "no such dead letter")))
     }
 
     /// A letter to which something happened before.
@@ -190,7 +190,7 @@ impl Redrives {
             return Ok(result(id, ReplayStatus::Failed, gone));
         };
         let history = view::history(&*snapshot, &listed)?;
-        let last = history.into_iter().rev().find_map(|episode| match episode.what {
+        let last = history.into_iter().rev().find_map(|entry| match entry.what {
             DeadLetterHistory::Arrived => None,
             DeadLetterHistory::Discarded { by, why } => Some(result(
                 id,
@@ -298,7 +298,7 @@ fn letters_of(store: &dyn StoreRead, id: &str) -> Result<Vec<Position>, StoreErr
         return Ok(found);
     }
     Scan::of(Table::LettersByEvent, id.as_bytes())
-        .limit(MOST_OF_EVENT)
+        .limit(MAX_PER_EVENT)
         .each(store, |sort, _| {
             found.push(keys::parse_position(sort)?);
             Ok(ControlFlow::Continue(()))

@@ -32,11 +32,11 @@ use tokio_util::sync::CancellationToken;
 
 /// The reason of all of them.
 pub const EXTERNAL_REASON: &str = "foreign";
-const IDLE: Duration = Duration::from_millis(200);
-const RETRY: Duration = Duration::from_secs(2);
-const MOST_AT_ONCE: usize = 500;
+const POLL_TIMEOUT: Duration = Duration::from_millis(200);
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
+const BATCH: usize = 500;
 /// So many bytes are written at once; one letter more than that, whatever its length.
-const MOST_BYTES: usize = 8 << 20;
+const BATCH_BYTES: usize = 8 << 20;
 
 /// Everything that reading the dead-letter topic needs.
 pub struct ExternalDeadLetters {
@@ -65,7 +65,7 @@ enum ExternalError {
     Source(#[from] SourceError),
     #[error(
         "partition {partition} of the dead-letter topic {topic} went back: {found}, but every offset before {next} was read. \
-         It was deleted and created again, or lost data; letters of others are no longer read. To read the new topic, \
+         It was deleted and created again, or lost data; external dead letters are no longer read. To read the new topic, \
          start with an empty data directory or another kafka.dlt_topic; or switch kafka.consume_dead_letters off"
     )]
     Replaced {
@@ -87,7 +87,7 @@ struct Gathered {
 
 impl Gathered {
     fn is_full(&self) -> bool {
-        self.count >= MOST_AT_ONCE || self.batch.byte_len() >= MOST_BYTES
+        self.count >= BATCH || self.batch.byte_len() >= BATCH_BYTES
     }
 }
 
@@ -137,7 +137,7 @@ impl ExternalDeadLetters {
             count: 0,
         };
         let mut room = Gate::new(
-            "letters of others",
+            "external dead letters",
             self.space.clone(),
             self.space.min_free_bytes(),
             self.shutdown.clone(),
@@ -148,7 +148,7 @@ impl ExternalDeadLetters {
         while !room.wait(|_, _| ()) {
             failpoint::pass("thread.foreign-letters");
             let mut failed = None;
-            source.poll(IDLE, IDLE, &mut |record| {
+            source.poll(POLL_TIMEOUT, POLL_TIMEOUT, &mut |record| {
                 failed = self.take(record, &mut gathered).err();
                 if failed.is_some() || gathered.is_full() || self.shutdown.is_cancelled() {
                     Taken::Enough
@@ -260,8 +260,8 @@ impl ExternalDeadLetters {
         loop {
             match examine(&*self.schemas, record.value, position, arrived_at) {
                 Examined::Unavailable { why, .. } => {
-                    tracing::warn!(why, "letters of others wait for the schema registry");
-                    if wait::unless(|| self.shutdown.is_cancelled(), RETRY) {
+                    tracing::warn!(why, "external dead letters wait for the schema registry");
+                    if wait::unless(|| self.shutdown.is_cancelled(), RETRY_INTERVAL) {
                         return None;
                     }
                 }

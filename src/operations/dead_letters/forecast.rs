@@ -7,7 +7,6 @@
 use super::revise::{CannotRedrive, Revised};
 use crate::domain::{Anomaly, Event, Position, SagaDefinitions, SagaId, SagaState};
 use crate::pipeline::projector::{Preview, Would};
-use crate::store::dead_letters::DeadLetterState;
 use crate::store::{StoreError, StoreRead};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -99,7 +98,7 @@ impl Forecast {
     }
 
     /// A letter that cannot be published.
-    pub fn hopeless(why: &CannotRedrive) -> Self {
+    pub fn cannot_redrive(why: &CannotRedrive) -> Self {
         let outlook = match why {
             CannotRedrive::Undecodable(_) => PredictedOutcome::Undecodable,
             CannotRedrive::Reserved(_) => PredictedOutcome::Reserved,
@@ -108,19 +107,20 @@ impl Forecast {
         Self::not_published(outlook, why.to_string())
     }
 
-    /// A letter to which something happened already.
-    pub fn settled(state: DeadLetterState) -> Option<Self> {
-        match state {
-            DeadLetterState::Open => None,
-            DeadLetterState::Redriven => Some(Self::not_published(
-                PredictedOutcome::AlreadyRedriven,
-                "its event came back already; its history says when",
-            )),
-            DeadLetterState::Discarded => Some(Self::not_published(
-                PredictedOutcome::Discarded,
-                "it was discarded; its history says why",
-            )),
-        }
+    /// A dead letter whose event was redriven already.
+    pub fn redriven() -> Self {
+        Self::not_published(
+            PredictedOutcome::AlreadyRedriven,
+            "its event came back already; its history says when",
+        )
+    }
+
+    /// A dead letter that was discarded.
+    pub fn discarded() -> Self {
+        Self::not_published(
+            PredictedOutcome::Discarded,
+            "it was discarded; its history says why",
+        )
     }
 }
 

@@ -35,7 +35,7 @@ pub enum ListError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The cursor is not one of ours.
-    #[error("cursor is not one that this list gave out; leave it out to start from the newest letter")]
+    #[error("cursor is not one that this list gave out; leave it out to start from the newest dead letter")]
     BadCursor,
 }
 
@@ -216,7 +216,7 @@ pub struct DeadLetterGroup {
 }
 
 /// So many groups are told apart; few in tests.
-const MOST_GROUPS: usize = if cfg!(test) { 8 } else { 1_000 };
+const MAX_GROUPS: usize = if cfg!(test) { 8 } else { 1_000 };
 
 /// The letters that match, grouped, the largest group first; and those of no group, once there are as many
 /// groups as are told apart.
@@ -239,7 +239,7 @@ pub(super) fn groups(
             GroupBy::Topic => Some(letter.topic),
             GroupBy::Step => letter.step,
         };
-        if groups.len() >= MOST_GROUPS && !groups.contains_key(&name) {
+        if groups.len() >= MAX_GROUPS && !groups.contains_key(&name) {
             others.add(letter.state);
             continue;
         }

@@ -9,7 +9,7 @@ use crate::store::dead_letters::{EXTERNAL, Happened};
 use serde::{Deserialize, Serialize};
 
 /// So many letters can be named by one decision; ours name fewer.
-pub(super) const MOST_NAMED: usize = 20_000;
+pub(super) const MAX_NAMED: usize = 20_000;
 
 /// A letter, named so that every replica finds it.
 #[derive(Debug, Serialize, Deserialize)]

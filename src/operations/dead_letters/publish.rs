@@ -17,13 +17,13 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// Letters that are under way to the broker at once.
-const AT_ONCE: usize = 100;
+const MAX_IN_FLIGHT: usize = 100;
 /// Wait before trying again when the broker refuses or is away.
-const RETRY: Duration = Duration::from_secs(2);
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 /// Letters are looked for at least so often, told or not.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// What is under way at shutdown gets so long; without a broker it would take its full timeout.
-const LAST_WAIT: Duration = Duration::from_secs(3);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 /// Length of a value that was left out.
 const OMITTED_BYTES: &str = "saga-tracker-omitted-bytes";
 /// Length of a value of which only the first bytes are kept.
@@ -80,7 +80,7 @@ impl Publisher {
                     if !std::mem::replace(&mut failing, true) {
                         tracing::warn!(%error, "dead letters are stored but not published yet; trying again");
                     }
-                    RETRY
+                    RETRY_INTERVAL
                 }
             };
             tokio::select! {
@@ -98,7 +98,8 @@ impl Publisher {
         for (partition, end) in end.iter() {
             let mut next = done.next(partition);
             while next < end && !shutdown.is_cancelled() {
-                let (letters, reached) = dead_letters_from(&*self.store, partition, next, end, AT_ONCE)?;
+                let (letters, reached) =
+                    dead_letters_from(&*self.store, partition, next, end, MAX_IN_FLIGHT)?;
                 self.publish(&letters).await?;
                 self.move_cursor(partition, reached)?;
                 next = reached;
@@ -282,7 +283,7 @@ fn origin_headers(letter: &DeadLetter, settings: &KafkaSettings) -> Headers {
 /// Returns when shutdown was asked for long enough ago.
 async fn enough(shutdown: &CancellationToken) {
     shutdown.cancelled().await;
-    tokio::time::sleep(LAST_WAIT).await;
+    tokio::time::sleep(SHUTDOWN_TIMEOUT).await;
 }
 
 #[cfg(test)]

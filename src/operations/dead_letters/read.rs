@@ -2,12 +2,12 @@
 
 use crate::domain::{Cut, Millis, Position};
 use crate::store::codec::Record;
-use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, KEPT_BYTES, TotalRecord};
+use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, MAX_KEPT_BYTES, TotalRecord};
 use crate::store::{Key, Scan, StoreError, StoreRead, Table, keys, offsets, until};
 use std::ops::ControlFlow::Continue;
 
 /// Letters are read together until they are of so many bytes; one letter more than that.
-const MOST_BYTES: usize = 8 << 20;
+const MAX_BYTES: usize = 8 << 20;
 
 /// A record that could not be applied, as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct DeadLetter {
     pub timestamp: Option<Millis>,
     /// The record's key.
     pub key: Option<Vec<u8>>,
-    /// The record's value; of a longer one [`KEPT_BYTES`].
+    /// The record's value; of a longer one [`MAX_KEPT_BYTES`].
     pub value: Option<Vec<u8>>,
     /// Bytes that its value had.
     pub value_bytes: u64,
@@ -44,7 +44,7 @@ impl DeadLetter {
 
     /// How long a value was that is not kept whole.
     fn find_length(&mut self, store: &dyn StoreRead) -> Result<(), StoreError> {
-        if self.value_bytes < KEPT_BYTES as u64 {
+        if self.value_bytes < MAX_KEPT_BYTES as u64 {
             return Ok(());
         }
         let mut key = Key::default();
@@ -93,7 +93,7 @@ pub fn dead_letters_from(
         let record = DeadLetterRecord::read(value)?;
         letters.push(DeadLetter::of(Position::new(partition, offset), record));
         bytes += value.len();
-        let is_full = letters.len() >= limit || bytes >= MOST_BYTES;
+        let is_full = letters.len() >= limit || bytes >= MAX_BYTES;
         Ok(until(is_full))
     })?;
     for letter in &mut letters {

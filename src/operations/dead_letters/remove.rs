@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 /// The kind of decision.
 pub(super) const KIND: &str = "remove-letters";
 /// So many letters go into one decision.
-pub(super) const AT_ONCE: usize = 5_000;
+pub(super) const BATCH: usize = 5_000;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Body {
@@ -90,7 +90,7 @@ pub(super) fn remove(
 
 /// What a decision to remove says of letters.
 pub(super) fn said(decided: &Decided<'_>, topics: &DeadLetterTopics) -> Result<Said, String> {
-    let body = named::read(decided, named::MOST_NAMED, Body::named)?;
+    let body = named::read(decided, named::MAX_NAMED, Body::named)?;
     let happened = body.letters.iter().flat_map(|group| group.letters(topics));
     Ok(Said {
         happened: happened.collect(),

@@ -31,7 +31,7 @@ const INTERVAL: Duration = Duration::from_secs(3_600);
 /// How often it is looked whether it is time.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Letters that one search finds, at most; the next one follows at once then.
-const MOST_FOUND: usize = 100_000;
+const MAX_FOUND: usize = 100_000;
 
 /// Lets go of what was settled long ago.
 pub struct DeadLetterRetention {
@@ -86,7 +86,7 @@ impl DeadLetterRetention {
             if last.is_none_or(|at| at.elapsed() > INTERVAL) && self.has_read_all(&mut asked) {
                 asked = None;
                 match self.sweep() {
-                    Ok(swept) if swept.letters >= MOST_FOUND => {}
+                    Ok(swept) if swept.letters >= MAX_FOUND => {}
                     Ok(_) => last = Some(Instant::now()),
                     Err(error) => {
                         tracing::warn!(%error, "settled dead letters are not removed now; it is tried again in an hour");
@@ -135,7 +135,7 @@ impl DeadLetterRetention {
         let due = self.due(edge)?;
         let days = self.settings.settled_days;
         let why = format!("settled {days} days ago (dead_letters.settled_days)");
-        for chunk in due.chunks(remove::AT_ONCE) {
+        for chunk in due.chunks(remove::BATCH) {
             if self.shutdown.is_cancelled() {
                 break;
             }
@@ -184,7 +184,7 @@ impl DeadLetterRetention {
                 keys::parse_offset_partition(partition)?,
                 keys::parse_offset(sort)?,
             );
-            if due.len() < MOST_FOUND
+            if due.len() < MAX_FOUND
                 && !self.shutdown.is_cancelled()
                 && is_published(unpublished.as_ref(), letter)
                 && let Some(redriven) = settled_before(&*snapshot, letter, value, edge)?

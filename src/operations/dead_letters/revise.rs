@@ -90,7 +90,7 @@ pub struct Revised {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CannotRedrive {
     /// It would become a dead letter again.
-    #[error("still no event: {0}")]
+    #[error("still not an event: {0}")]
     Undecodable(String),
     /// It would be an event that only the tracker itself publishes.
     #[error(
@@ -181,7 +181,7 @@ fn encode(event: &SagaEvent, topic: &str, schemas: &dyn SchemaSource) -> Result<
         .writer(topic)
         .map_err(|error| CannotRedrive::Unavailable(error.to_string()))?;
     let encoder = Encoder::new(&writer.text).map_err(|error| {
-        CannotRedrive::Undecodable(format!("schema {} writes no events: {error}", writer.id))
+        CannotRedrive::Undecodable(format!("schema {} cannot write events: {error}", writer.id))
     })?;
     encoder
         .encode(event, writer.id)
@@ -192,16 +192,15 @@ impl EventEdit {
     /// The whole event; the words say which field is missing.
     fn apply(&self, read: &Fragment) -> Result<SagaEvent, String> {
         let text = |name: &str, given: &Option<String>, read: &Option<String>| {
-            given
-                .clone()
-                .or_else(|| read.clone())
-                .ok_or_else(|| format!("{name} could not be read from the letter, so it has to be given"))
+            given.clone().or_else(|| read.clone()).ok_or_else(|| {
+                format!("{name} could not be read from the dead letter, so it has to be given")
+            })
         };
         let instant = |name: &str, given: Option<Timestamp>, read: Option<i64>| {
             let read = read.and_then(|millis| Timestamp::from_millisecond(millis).ok());
-            given
-                .or(read)
-                .ok_or_else(|| format!("{name} could not be read from the letter, so it has to be given"))
+            given.or(read).ok_or_else(|| {
+                format!("{name} could not be read from the dead letter, so it has to be given")
+            })
         };
         let status = text("status", &self.status, &read.status)?;
         let recorded_at = instant("recordedAt", self.recorded_at, read.recorded_at)?;

@@ -28,7 +28,7 @@ pub enum ReplayError {
     Busy,
     /// The log is too long to be read for this.
     #[error(
-        "the events are no dead letters, and the log has {rows} events, more than the {limit} that one call may look \
+        "the events are not dead letters, and the log has {rows} events, more than the {limit} that one call may look \
          through (dead_letters.replay_events); say in sagaIds which sagas they belong to"
     )]
     TooMuch {

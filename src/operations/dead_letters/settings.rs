@@ -13,8 +13,8 @@ settings! {
         /// Days after its end for which what became of a redrive, or of a dry run, is kept; 0 keeps all.
         #[option(Integer(0, 36_500))]
         pub redrive_days: u64 = 90,
-        /// Events of the log that one replay by event ids looks through, at most; beyond that it wants to be told
-        /// the sagas.
+        /// Events of the log that one replay by event ids looks through, at most; beyond that the sagas have to be
+        /// named.
         #[option(Integer(0, 1_000_000_000_000))]
         pub replay_events: u64 = 20_000_000,
     }

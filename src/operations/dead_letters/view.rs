@@ -217,7 +217,7 @@ pub(super) fn history(store: &dyn StoreRead, letter: &Listed) -> Result<Vec<Hist
         };
         history.push(HistoryEntry { at: mark.at, what });
     }
-    history.sort_by_key(|episode| episode.at);
+    history.sort_by_key(|entry| entry.at);
     Ok(history)
 }
 

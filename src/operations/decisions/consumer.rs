@@ -1,13 +1,13 @@
 //! The thread that reads the ops topic, from the offset that the store holds.
 
 use super::decision::Applier;
-use super::ledger::{self, Ledger, LedgerError};
+use super::ledger::{Ledger, LedgerError, OPS_PARTITION, counts};
 use super::status::OpsStatus;
 use crate::domain::clock::SharedClock;
 use crate::failpoint;
 use crate::pipeline::ingest::space::{FreeSpace, Gate, Shortage};
 use crate::pipeline::kafka::source::{Broker, RawRecord, Source, SourceError, Taken};
-use crate::pipeline::kafka::{KafkaSettings, KafkaSource, create_ops_topic};
+use crate::pipeline::kafka::{KafkaSettings, KafkaSource, OPS_TOPIC, create_ops_topic};
 use crate::store::SharedStore;
 #[cfg(test)]
 use crate::store::StoreError;
@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// How long a poll waits when there is nothing: the granularity of shutdown.
-const IDLE: Duration = Duration::from_millis(200);
+const POLL_TIMEOUT: Duration = Duration::from_millis(200);
 /// Creating the topic is tried again so often.
-const CREATE_AGAIN: Duration = Duration::from_secs(30);
+const CREATE_INTERVAL: Duration = Duration::from_secs(30);
 /// Decisions go on down to the low-water mark divided by this: purges are decisions, and make room.
 const BELOW_THE_MARK: u64 = 2;
 
@@ -86,7 +86,7 @@ impl Consumer {
         reading.consume(&mut source, &mut |reachable| {
             if reachable
                 && self.settings.create_ops_topic
-                && tried.is_none_or(|at| at.elapsed() > CREATE_AGAIN)
+                && tried.is_none_or(|at| at.elapsed() > CREATE_INTERVAL)
             {
                 tried = Some(Instant::now());
                 create_ops_topic(&self.settings, &topic);
@@ -107,7 +107,7 @@ impl Reading {
     /// Where to resume reading the partition that counts.
     pub(crate) fn resume_from(&self) -> Option<(u32, u64)> {
         let resume = self.ledger.resume_from();
-        resume.map(|offset| (ledger::PARTITION, offset))
+        resume.map(|offset| (OPS_PARTITION, offset))
     }
 
     /// Reads until shutdown. `missing` is called while the topic does not exist.
@@ -133,23 +133,27 @@ impl Reading {
             return Ok(false);
         }
         let mut failed = None;
-        source.poll(IDLE, IDLE, &mut |record| match self.take(record) {
-            Ok(()) => Taken::Next,
-            Err(error) => {
-                failed = Some(error);
-                Taken::Enough
-            }
-        })?;
+        source.poll(
+            POLL_TIMEOUT,
+            POLL_TIMEOUT,
+            &mut |record| match self.take(record) {
+                Ok(()) => Taken::Next,
+                Err(error) => {
+                    failed = Some(error);
+                    Taken::Enough
+                }
+            },
+        )?;
         if let Some(error) = failed.take() {
             return Err(error.into());
         }
         let observed = source.observed();
         let known = observed.partitions > 0;
-        let end = observed.ends.next(ledger::PARTITION);
+        let end = observed.ends.next(OPS_PARTITION);
         // The client's view may be older than what it delivered: only the broker's word counts.
         if known
             && self.ledger.check_end(end).is_err()
-            && let Some(end) = broker.ask_end(ledger::PARTITION)
+            && let Some(end) = broker.ask_end(OPS_PARTITION)
         {
             self.ledger.check_end(end)?;
         }
@@ -164,11 +168,9 @@ impl Reading {
             }
             status.end = known.then_some(end.max(status.next));
             status.waiting = match (&observed.waiting, absent) {
-                (Some(_), true) => Some(
-                    "the ops topic does not exist; create it (1 partition, retention.ms=-1), or set \
-                     kafka.create_ops_topic"
-                        .to_owned(),
-                ),
+                (Some(_), true) => Some(format!(
+                    "the ops topic does not exist; create it ({OPS_TOPIC}), or set kafka.create_ops_topic"
+                )),
                 (why, _) => why.clone().or_else(|| observed.held_up.clone()),
             };
         });
@@ -192,7 +194,7 @@ impl Reading {
             });
             // Keeps the lag true: what the client sees by itself arrives with polls.
             if shortage.is_some()
-                && let Some(end) = broker.ask_end(ledger::PARTITION)
+                && let Some(end) = broker.ask_end(OPS_PARTITION)
             {
                 status.update(|status| status.end = Some(end.max(status.next)));
             }
@@ -200,7 +202,7 @@ impl Reading {
     }
 
     fn take(&mut self, record: &RawRecord<'_>) -> Result<(), LedgerError> {
-        if !ledger::counts(record.position) {
+        if !counts(record.position) {
             tracing::warn!(
                 position = %record.position,
                 "a message outside partition 0 of the ops topic has no place in the order of decisions; ignored"

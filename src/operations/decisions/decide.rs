@@ -1,7 +1,7 @@
 //! Putting a decision on the ops topic, and telling what became of it.
 
 use super::decision::{Decision, VERSION};
-use super::ledger::PARTITION;
+use super::ledger::OPS_PARTITION;
 use super::read::{Recorded, decision_at};
 use super::{Conflict, Failure, OpsError, OpsStatus, Trace, Unreachable, Unsettled};
 use crate::domain::clock::SharedClock;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long to wait until a published decision has been read back.
-const READ_BACK: Duration = Duration::from_secs(10);
+const READ_BACK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What somebody decides.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,7 +82,7 @@ impl Decisions {
         let value = serde_json::to_vec(&decision).map_err(Failure::Json)?;
         let message = Message {
             topic: self.topic.clone(),
-            partition: Some(PARTITION),
+            partition: Some(OPS_PARTITION),
             key: Some(id.clone().into_bytes()),
             value: Some(value),
             headers: Vec::new(),
@@ -92,7 +92,7 @@ impl Decisions {
             .publish(&message)
             .map_err(|error| OpsError::of_out(error, Trace::Decision(id.clone())))?;
         let offset = position.offset;
-        if !self.status.wait_for(offset, READ_BACK) {
+        if !self.status.wait_for(offset, READ_BACK_TIMEOUT) {
             return Err(Unsettled::NotRead { id, offset }.into());
         }
         match decision_at(&*self.store, offset)? {

@@ -132,7 +132,7 @@ pub enum Unsettled {
         why: String,
     },
     /// Of several decisions some are made.
-    #[error("some of the letters are discarded, the others are not: {0}; discard the open ones again")]
+    #[error("some of the dead letters are discarded, the others are not: {0}; discard the open ones again")]
     Midway(Unreachable),
 }
 

@@ -17,8 +17,8 @@ use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys,
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The partition that is written and read.
-pub(super) const PARTITION: u32 = 0;
+/// The partition of the ops topic that is written and read.
+pub const OPS_PARTITION: u32 = 0;
 /// What kinds that are not known are counted as.
 const UNKNOWN_KIND: &str = "other";
 
@@ -73,7 +73,7 @@ impl Ledger {
         let rows = reads::offsets(&*store, topic)?;
         let row = rows
             .into_iter()
-            .find(|(partition, _)| *partition == PARTITION)
+            .find(|(partition, _)| *partition == OPS_PARTITION)
             .map(|(_, row)| row);
         Ok(Self {
             row,
@@ -129,7 +129,7 @@ impl Ledger {
             told: arrival.told,
         };
         let mut key = Key::default();
-        keys::offsets(&mut key, &self.topic, PARTITION);
+        keys::offsets(&mut key, &self.topic, OPS_PARTITION);
         rows.put_with(Table::Offsets, &key, |bytes| row.write(bytes));
         failpoint::pass("ops.before_write");
         self.store.write(&rows, Durability::Process)?;
@@ -279,5 +279,5 @@ impl Ledger {
 
 /// Whether a record is of the partition that counts.
 pub(super) fn counts(position: Position) -> bool {
-    position.partition == PARTITION
+    position.partition == OPS_PARTITION
 }

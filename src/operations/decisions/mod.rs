@@ -24,6 +24,7 @@ pub(crate) use consumer::Reading;
 pub use decide::{Decisions, Made, NewDecision};
 pub use decision::{Applier, Decided, Decision, MAX_MESSAGE_BYTES, Verdict};
 pub use error::{Conflict, Failure, OpsError, Trace, Unreachable, Unsettled};
+pub use ledger::OPS_PARTITION;
 pub use read::{Recorded, decisions_from};
 pub use status::{OpsSnapshot, OpsStatus};
 pub use status_change::{StatusChange, StatusChanged, StatusChanger};

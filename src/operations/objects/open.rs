@@ -58,7 +58,7 @@ fn address(settings: &ObjectsSettings) -> Result<Url, ObjectsError> {
     Url::parse(text).map_err(|error| {
         at(
             "objects.url",
-            format!("found something that is no address ({error}); {ACCEPTED}"),
+            format!("found something that is not an address ({error}); {ACCEPTED}"),
         )
     })
 }
@@ -169,7 +169,7 @@ fn folder(url: &Url) -> Result<Objects, ObjectsError> {
     if !path.is_dir() {
         return Err(ObjectsError::NoBucket {
             place: url.to_string(),
-            detail: format!("{} is no directory", path.display()),
+            detail: format!("{} is not a directory", path.display()),
         });
     }
     let store = LocalFileSystem::new_with_prefix(&path)

@@ -1,6 +1,6 @@
 //! What decisions of this room say as they travel, and what of it is believed.
 //!
-//! A message of the operations topic is input like any other: partitions, offsets, sizes, counts and
+//! A message of the ops topic is input like any other: partitions, offsets, sizes, counts and
 //! texts are held to bounds here, before anything is allocated, asked or waited for. A decision that was
 //! stored before a bound existed meets it when it is applied. What decisions do is not said here.
 
@@ -19,9 +19,9 @@ pub const HOLD: &str = "hold";
 pub const LIFT: &str = "lift";
 /// Kind of a decision that removes sagas.
 pub const PURGE: &str = "purge";
-/// Kind of a decision that brings a saga back.
+/// Kind of a decision that restores a saga.
 pub const RESTORE: &str = "restore";
-/// Kind of a message that carries deliveries of a saga that a later decision brings back.
+/// Kind of a message that carries deliveries of a saga that a later decision restores.
 pub const RESTORE_PART: &str = "restore-part";
 
 /// Partitions of a topic, at most. Memory for each is taken when one is named.
@@ -295,7 +295,7 @@ const fn is_one(count: &u32) -> bool {
     *count == 1
 }
 
-/// What to bring back: the deliveries themselves, so that every replica can do it without asking an
+/// What to restore: the deliveries themselves, so that every replica can do it without asking an
 /// object store that may be gone by then. They are one stream of bytes (see
 /// [`parts`](super::parts)), cut into pieces that fit into messages: those of earlier messages, then
 /// the last one, which travels here.
@@ -336,7 +336,7 @@ impl RestoreBody {
     }
 }
 
-/// One piece of what a later decision brings back.
+/// One piece of what a later decision restores.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RestorePartBody {

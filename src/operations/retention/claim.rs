@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 /// Rows that are looked at for the last delivery that stands in a partition.
-const LOOKED_BACK: usize = 4_096;
+const MAX_ROWS_BACK: usize = 4_096;
 
 /// The first bytes of a delivery's evidence.
 pub(super) type Mark = [u8; 8];
@@ -67,7 +67,7 @@ fn seen(event: &Event) -> Seen {
 fn last_before(store: &dyn StoreRead, partition: u32, mut before: u64) -> Result<Option<Event>, StoreError> {
     let (mut found, mut looked) = (None, 0);
     let rows = offsets::of_partition(store, Table::Feed, partition);
-    while before > 0 && looked < LOOKED_BACK && found.is_none() {
+    while before > 0 && looked < MAX_ROWS_BACK && found.is_none() {
         let first = keys::offset_bucket(before - 1).start;
         // A bucket costs a look even when nothing is in it.
         let least = looked + 1;
@@ -77,7 +77,7 @@ fn last_before(store: &dyn StoreRead, partition: u32, mut before: u64) -> Result
                 let position = Position::new(partition, offset);
                 found = Some((SagaId::from(saga_id), Millis(recorded_at), position));
             }
-            let ends = found.is_some() || looked >= LOOKED_BACK;
+            let ends = found.is_some() || looked >= MAX_ROWS_BACK;
             Ok(until(ends))
         })?;
         looked = looked.max(least);
@@ -248,7 +248,7 @@ impl Claim {
     }
 }
 
-/// When a saga was last brought back.
+/// When a saga was last restored.
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.

@@ -1,4 +1,4 @@
-//! The decisions of this room as they stand on the operations topic, and what each does at once.
+//! The decisions of this room as they stand on the ops topic, and what each does at once.
 //!
 //! A hold and its end are rows, written with the decision. A purge and a restore wait for the
 //! projections: what is checked here is their form, the rest is the worker's.
@@ -179,7 +179,7 @@ fn note_purge(purge: &PurgeBody, decided: &Decided<'_>, rows: &mut Batch) -> Res
     Ok(format!("{} sagas go: {}", checked.sagas.len(), purge.rule))
 }
 
-/// Two trackers of different topics may share one operations topic: each does what is about its own.
+/// Two trackers of different topics may share one ops topic: each does what is about its own.
 fn of_topic(named: &str, ours: &str) -> Result<(), String> {
     if named == ours {
         return Ok(());

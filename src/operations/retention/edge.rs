@@ -6,7 +6,7 @@
 
 use super::status::RetentionStatus;
 use crate::domain::{Cut, Position};
-use crate::operations::decisions::OpsStatus;
+use crate::operations::decisions::{OPS_PARTITION, OpsStatus};
 use crate::pipeline::ingest::late_schemas::AskedFor;
 use crate::pipeline::kafka::TopicBounds;
 use crate::pipeline::kafka::Topics;
@@ -16,10 +16,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The partition of decisions.
-const OPS_PARTITION: u32 = 0;
 /// An answer older than this is not enough while somebody waits.
-const STALE: Duration = Duration::from_secs(1);
+const MAX_ANSWER_AGE: Duration = Duration::from_secs(1);
 
 /// Whether a cut can be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +37,7 @@ pub struct Edge {
     pub topics: Arc<dyn Topics>,
     /// The tracker topic.
     pub topic: String,
-    /// The operations topic.
+    /// The ops topic.
     pub ops_topic: String,
     /// How far the projections are.
     pub projector: ProjectorHandle,
@@ -51,7 +49,7 @@ pub struct Edge {
     /// from: by then consumption has met its own last record, or ended.
     pub settle: Duration,
     /// How long to wait for what is under way to be read, folded and done.
-    pub patience: Duration,
+    pub timeout: Duration,
     /// How long a decision waits for letters whose schemas are unknown here.
     pub letters: Duration,
     /// Which letters of unknown schemas the registry was asked for.
@@ -97,7 +95,7 @@ impl Edge {
             ops: Arc::default(),
             status: Arc::default(),
             settle: Duration::ZERO,
-            patience: Duration::ZERO,
+            timeout: Duration::ZERO,
             letters: Duration::ZERO,
             asked_for: Arc::default(),
             asked: Arc::default(),
@@ -110,7 +108,7 @@ impl Edge {
     /// # Errors
     /// In words, what is missing.
     pub fn prove(&self) -> Result<(), String> {
-        let until = wait::now() + self.patience;
+        let until = wait::now() + self.timeout;
         let ends = self.ends(&self.ops_topic)?;
         self.wait(until, |asks| {
             self.decisions_missing(ends.next(OPS_PARTITION), asks)
@@ -162,7 +160,7 @@ impl Edge {
             }
         }
         let undone = ops.next.saturating_sub(self.status.snapshot().next);
-        Ok((undone > 0).then(|| format!("{undone} decisions are not done yet")))
+        Ok((undone > 0).then(|| format!("{undone} decisions are not applied yet")))
     }
 
     fn deliveries_missing(&self, ends: &Cut, asks: bool) -> Result<Option<String>, String> {
@@ -174,7 +172,7 @@ impl Edge {
             let end = ends.next(partition);
             if end < next {
                 return Err(format!(
-                    "partition {partition} of {} ends at {end}, and {next} was read of it: it is another topic",
+                    "partition {partition} of {} ends at {end}, but was read up to {next}: it is another topic",
                     self.topic
                 ));
             }
@@ -231,7 +229,7 @@ impl Edge {
         if still.0 != at.offset {
             *still = (at.offset, wait::now());
         }
-        if wait::since(still.1) < self.patience {
+        if wait::since(still.1) < self.timeout {
             return false;
         }
         drop(asked);
@@ -246,7 +244,7 @@ impl Edge {
     /// while it may be another topic.
     fn bounds_after(&self, decision: u64, cursor: &Cut) -> Option<TopicBounds> {
         let mut asked = self.lock();
-        let fresh = asked.at.is_some_and(|at| wait::since(at) < STALE);
+        let fresh = asked.at.is_some_and(|at| wait::since(at) < MAX_ANSWER_AGE);
         if !fresh || asked.decisions <= decision {
             let decisions = self.ops.snapshot().next;
             let bounds = self.topics.bounds(&self.topic).ok()?;

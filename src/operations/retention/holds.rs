@@ -1,7 +1,7 @@
 //! Legal holds: what may not be removed, whatever the rules say.
 //!
 //! A hold is a decision, and so is lifting it. Whether one keeps a saga is asked as of an offset of
-//! the operations topic: a purge is stopped by the holds decided before it and not lifted before it,
+//! the ops topic: a purge is stopped by the holds decided before it and not lifted before it,
 //! on every replica, whenever it gets there.
 
 use crate::domain::{Millis, OrderId, SagaId, SagaState, SagaStatus};

@@ -5,6 +5,7 @@
 //! from it. How rows are removed is not decided here (`projector::purge`), nor how decisions travel (`decisions`).
 
 pub mod archived;
+mod batch;
 pub mod body;
 mod claim;
 mod contents;
@@ -12,6 +13,8 @@ mod decision;
 mod edge;
 mod holds;
 pub mod parts;
+mod pending;
+mod plan;
 mod restoring;
 mod rules;
 mod run;
@@ -27,13 +30,14 @@ mod worker;
 pub use decision::appliers;
 pub use edge::{Asked, Edge, Reach};
 pub use holds::{Hold, HoldQuery, Holds, Lifted, Scope};
+pub use plan::{Plan, PlanLine, plan};
 pub use rules::{Rule, Rules, is_over};
-#[cfg(test)]
-pub(crate) use run::readable_within;
-pub use run::{Plan, PlanLine, Sweeper, Swept, plan};
+pub use run::{Sweeper, Swept};
 pub use service::{Restored, Retention, RetentionParts};
 pub use settings::RetentionSettings;
 pub use status::{RetentionSnapshot, RetentionStatus, Skipped};
+#[cfg(test)]
+pub(crate) use waiting::readable_within;
 pub(crate) use worker::finish_begun;
 pub use worker::{Worker, cursor};
 
@@ -43,7 +47,7 @@ use crate::operations::decisions::OpsError;
 use crate::pipeline::query::QueryError;
 use crate::store::StoreError;
 
-/// Why something could not be removed, kept, found again or brought back.
+/// Why something could not be purged, held, found again or restored.
 #[derive(Debug, thiserror::Error)]
 pub enum RetentionError {
     /// The store failed.
@@ -68,7 +72,7 @@ pub enum RetentionError {
     #[error("decision {0} is not applied yet; a rebuild may hold it up")]
     Behind(u64),
     /// Not all decisions are read.
-    #[error("not every decision of the operations topic is read yet")]
+    #[error("not every decision of the ops topic is read yet")]
     Unread,
     /// The saga was never removed.
     #[error("saga {0} was never purged")]
@@ -79,7 +83,7 @@ pub enum RetentionError {
     /// The saga is in the archive, and too large for what was asked.
     #[error(
         "saga {saga} has {deliveries} deliveries in the archive, more than the {most_bytes} bytes that one answer holds \
-         in memory; its steps are answered from the archive at any size, and a restore brings it back"
+         in memory; its steps are answered from the archive at any size, and it can be restored"
     )]
     TooLarge {
         /// The saga.
@@ -105,13 +109,13 @@ pub enum RetentionError {
     #[error("hold {0} was lifted already")]
     AlreadyLifted(u64),
     /// The saga is there.
-    #[error("saga {0} is not gone")]
+    #[error("saga {0} is not purged")]
     NotGone(SagaId),
     /// Somebody else restores it just now.
     #[error("saga {0} is being restored already; ask for it when that has ended")]
     Restoring(SagaId),
     /// A restore is decided, and takes long to be applied.
-    #[error("decision {decision} is made and will bring saga {saga} back; do not repeat it")]
+    #[error("decision {decision} is made and will restore saga {saga}; do not repeat it")]
     NotAppliedYet {
         /// The decision.
         decision: u64,
@@ -119,7 +123,7 @@ pub enum RetentionError {
         saga: SagaId,
     },
     /// A restore was applied, and did nothing.
-    #[error("decision {decision} did not bring saga {saga} back; the log of the tracker says why")]
+    #[error("decision {decision} did not restore saga {saga}; the log of the tracker says why")]
     NotRestored {
         /// The decision.
         decision: u64,

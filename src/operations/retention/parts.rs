@@ -15,7 +15,7 @@ use serde::ser::Error as _;
 /// brokers take.
 pub const PIECE_BYTES: usize = 512 << 10;
 /// Bytes of one piece that we take.
-const MOST_BYTES: usize = 2 << 20;
+const MAX_PART_BYTES: usize = 2 << 20;
 /// Bytes of one delivery: metadata up to a megabyte, of which JSON makes at most six.
 const DELIVERY_BYTES: usize = 8 << 20;
 
@@ -25,8 +25,10 @@ const DELIVERY_BYTES: usize = 8 << 20;
 /// What is wrong, in words.
 pub fn check(piece: &str) -> Result<usize, String> {
     let bytes = piece.len() / 4 * 3;
-    if bytes > MOST_BYTES {
-        return Err(format!("a piece of {bytes} bytes; accepted: up to {MOST_BYTES}"));
+    if bytes > MAX_PART_BYTES {
+        return Err(format!(
+            "a piece of {bytes} bytes; accepted: up to {MAX_PART_BYTES}"
+        ));
     }
     Ok(bytes)
 }

@@ -1,4 +1,4 @@
-//! Which sagas are being brought back here: one restore of a saga at a time, because each publishes all of
+//! Which sagas are being restored here: one restore of a saga at a time, because each publishes all of
 //! its deliveries. What a restore does is not known here.
 
 use super::RetentionError;
@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Default)]
 pub(super) struct Restoring(Mutex<BTreeSet<SagaId>>);
 
-/// A saga is being brought back until this is dropped.
+/// A saga is being restored until this is dropped.
 pub(super) struct UnderWay<'r> {
     all: &'r Restoring,
     saga: SagaId,

@@ -11,29 +11,29 @@
 //! A crash between any two of these loses nothing: what is not decided is found again. An object that
 //! no decision names is removed at the next start, so that nobody counts its sagas twice.
 
+use super::batch::{Entry, Group, hash_of, write_all};
 use super::body::{ObjectBody, PURGE, PurgeBody, PurgeSagaBody, SeenBody};
-use super::claim::{Claim, Deliveries, SeenAll, came_back, seen_within};
+use super::claim::{Claim, SeenAll, came_back};
 use super::contents::Contents;
 use super::edge::Edge;
 use super::holds::Holds;
-use super::rules::{Rule, Rules};
+use super::pending::Pending;
+use super::rules::Rules;
 use super::status::RetentionStatus;
 use super::sweep::{Due, each_due};
-use super::waiting::waiting_letters;
-use super::{RetentionError, RetentionSettings, archived};
+use super::waiting::{readable_within, waiting_letters};
+use super::{RetentionError, RetentionSettings};
 use crate::domain::clock::SharedClock;
-use crate::domain::text::{first, hex};
-use crate::domain::{Cut, Millis, RowGroups, SagaId, SagaState, SagaStatus};
+use crate::domain::text::hex;
+use crate::domain::{Cut, Millis, RowGroups, SagaId};
 use crate::failpoint;
 use crate::operations::archive::{self, Upload};
 use crate::operations::decisions::{Decisions, NewDecision, OpsError};
 use crate::operations::objects::Objects;
-use crate::pipeline::ingest::late_schemas::AskedFor;
 use crate::pipeline::query::Query;
-use crate::store::{Batch, Durability, StoreError, StoreRead, purged, reads, timelines, totals};
+use crate::store::{StoreError, StoreRead, purged, reads};
 use crate::wait;
 use std::collections::HashMap;
-use std::io::Write;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -43,21 +43,16 @@ use tokio_util::sync::CancellationToken;
 
 /// Bytes of deliveries in one batch, about: so that archive files are not large.
 const BATCH_BYTES: u64 = 8 << 20;
-/// Bytes of a decision's sagas as they travel, at most: it has to fit into one message, of which Kafka takes
-/// a million bytes where nobody said otherwise.
-const BATCH_JSON_BYTES: usize = 700_000;
-/// What travels of a saga beside its id: the count and the evidence of its deliveries, and their names.
-const ENTRY_JSON_BYTES: usize = 130;
 /// How long to wait for a decision to be applied here before the next one.
 const APPLIED_TIMEOUT: Duration = Duration::from_secs(60);
 /// How soon to look again whether the end is reached.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Sagas that are remembered because a decision of ours did not remove them, at most.
-const LEFT: usize = 100_000;
+const MAX_LEFT: usize = 100_000;
 /// How long they are left alone.
 const LEFT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-/// After a sweep that did not end well the next one comes so soon.
-const AFTER_TROUBLE: Duration = Duration::from_secs(5);
+/// How soon after a sweep that failed the next one comes.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Everything that sweeping needs.
 pub struct Sweeper {
@@ -86,13 +81,6 @@ pub struct Sweeper {
     pub shutdown: CancellationToken,
 }
 
-/// One saga that goes.
-struct Entry {
-    saga: SagaId,
-    state: SagaState,
-    contents: Contents,
-}
-
 /// What a search came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -100,15 +88,6 @@ pub struct Swept {
     pub due: u64,
     /// Those that went into decisions.
     pub decided: u64,
-}
-
-/// What goes with one decision: sagas of one type and one day, by one rule.
-struct Group {
-    saga_type: String,
-    day: String,
-    rule: Rule,
-    due: Vec<SagaId>,
-    json_bytes: usize,
 }
 
 impl Sweeper {
@@ -162,7 +141,7 @@ impl Sweeper {
                         status.problem = Some(error.to_string());
                         status.problem_at = Some(now);
                     });
-                    AFTER_TROUBLE
+                    RETRY_INTERVAL
                 }
             };
             self.sleep(wait);
@@ -229,32 +208,15 @@ impl Sweeper {
 
     /// Puts a saga into the group; decides about the group before it when it does not belong there.
     fn add(&self, group: &mut Option<Group>, due: Due) -> Result<u64, RetentionError> {
-        let day = day_of(due.saga.state.updated_at);
-        let saga_type = due.saga.state.saga_type.as_str();
-        let id = due.saga.saga_id;
-        let bytes = json_bytes(&id);
-        let fits = group.as_ref().is_some_and(|group| {
-            group.saga_type == saga_type
-                && group.day == day
-                && group.rule == due.rule
-                && group.due.len() < self.settings.batch_sagas.max(1)
-                && group.json_bytes + bytes <= BATCH_JSON_BYTES
-        });
         let mut decided = 0;
-        if !fits
-            && let Some(full) = group.replace(Group {
-                saga_type: saga_type.to_owned(),
-                day,
-                rule: due.rule,
-                due: Vec::new(),
-                json_bytes: 0,
-            })
+        let fits = |group: &Group| group.has_room_for(&due, self.settings.batch_sagas);
+        if !group.as_ref().is_some_and(fits)
+            && let Some(full) = group.replace(Group::of(&due))
         {
             decided = self.decide(&full)?;
         }
         if let Some(group) = group {
-            group.json_bytes += bytes;
-            group.due.push(id);
+            group.add(due.saga.saga_id);
         }
         Ok(decided)
     }
@@ -389,7 +351,7 @@ impl Sweeper {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         left.retain(|_, since| wait::since(*since) < LEFT_FOR);
         for saga in sagas {
-            if left.len() < LEFT {
+            if left.len() < MAX_LEFT {
                 left.insert(saga.clone(), wait::now());
             }
         }
@@ -412,10 +374,7 @@ impl Sweeper {
             return Ok((None, Vec::new()));
         };
         let name = archive::object_name(&group.saga_type, &group.day, &hash_of(entries));
-        self.note_pending(|pending| {
-            pending.retain(|other| *other != name);
-            pending.push(name.clone());
-        })?;
+        self.pending().add(&name)?;
         failpoint::pass("retention.before_upload");
         let upload = Upload::new(objects, self.runtime.clone(), &name);
         let (upload, row_groups) = write_all(snapshot, cut, entries, upload)?;
@@ -439,7 +398,7 @@ impl Sweeper {
         })?;
         failpoint::pass("retention.after_publish");
         if let Some(object) = &body.object {
-            self.note_pending(|pending| pending.retain(|name| *name != object.name))?;
+            self.pending().forget(&object.name)?;
         }
         if !self.status.wait_for(made.offset, APPLIED_TIMEOUT) && !self.shutdown.is_cancelled() {
             return Err(RetentionError::Behind(made.offset));
@@ -447,44 +406,14 @@ impl Sweeper {
         Ok(())
     }
 
-    /// Changes the list of objects of which it is not certain that a decision names them.
-    fn note_pending(&self, change: impl FnOnce(&mut Vec<String>)) -> Result<(), RetentionError> {
-        let mut pending = self.pending()?;
-        change(&mut pending);
-        let mut batch = Batch::new();
-        reads::put_meta(&mut batch, totals::ARCHIVE_PENDING, &pending.join("\n"));
-        Ok(self.query.store().write(&batch, Durability::Power)?)
+    fn pending(&self) -> Pending<'_> {
+        Pending(&**self.query.store())
     }
 
-    fn pending(&self) -> Result<Vec<String>, RetentionError> {
-        let text = reads::meta(&**self.query.store(), totals::ARCHIVE_PENDING)?.unwrap_or_default();
-        Ok(text.lines().map(str::to_owned).collect())
-    }
-
-    /// Removes the objects of decisions that were never made. Only at the start, when no decision of
-    /// ours is on its way any more, and only when every decision is read: the last one may name it.
     fn remove_orphans(&self) -> Result<(), RetentionError> {
-        let store = self.query.store();
-        let pending = self.pending()?;
-        if pending.is_empty() {
-            return Ok(());
-        }
-        let ops = self.decisions.status.snapshot();
-        if ops.end.is_none_or(|end| ops.next < end) {
-            return Err(RetentionError::Unread);
-        }
-        for name in pending {
-            if archived::of_object(&**store, &name)?.is_none()
-                && let Some(objects) = &self.objects
-            {
-                self.runtime
-                    .block_on(objects.delete(&name))
-                    .map_err(archive::ArchiveError::from)?;
-                tracing::info!(name, "an archive object that no decision names is removed");
-            }
-            self.note_pending(|pending| pending.retain(|other| *other != name))?;
-        }
-        Ok(())
+        let objects = self.objects.as_ref();
+        self.pending()
+            .remove_orphans(&self.decisions.status, objects, &self.runtime)
     }
 
     fn sleep(&self, timeout: Duration) {
@@ -499,189 +428,9 @@ impl Sweeper {
     }
 }
 
-/// Of the deliveries of all of them.
-fn hash_of(entries: &[Entry]) -> [u8; 32] {
-    let mut hash = blake3::Hasher::new();
-    for entry in entries {
-        hash.update(&entry.contents.hash);
-    }
-    *hash.finalize().as_bytes()
-}
-
-/// Writes the sagas, one delivery after the other. Where each of them lies.
-fn write_all<W: Write + Send>(
-    snapshot: &dyn StoreRead,
-    cut: &Cut,
-    entries: &[Entry],
-    out: W,
-) -> Result<(W, Vec<RowGroups>), RetentionError> {
-    let generation = reads::active_generation(snapshot)?;
-    let mut file = archive::Writer::new(out)?;
-    let mut row_groups = Vec::with_capacity(entries.len());
-    for Entry { saga, state, .. } in entries {
-        let mut failed = None;
-        file.begin(state)?;
-        timelines::each_row_marked(snapshot, generation, saga, cut, |place, row, stands| {
-            failed = file.add(reads::event(saga, place, row)?, stands).err();
-            Ok(if failed.is_some() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            })
-        })?;
-        failed.map_or(Ok(()), Err)?;
-        row_groups.push(file.end());
-    }
-    Ok((file.finish()?, row_groups))
-}
-
-/// What is seen of the partitions in which all can be read: where a letter waits for its schema, nobody
-/// here knows what has arrived, so nothing is due there. What was asked for is older than the snapshot.
-pub(crate) fn readable_within(
-    snapshot: &dyn StoreRead,
-    cut: &Cut,
-    asked: &Cut,
-) -> Result<SeenAll, StoreError> {
-    let waiting = waiting_letters(snapshot, cut, asked)?;
-    let mut seen = seen_within(snapshot, cut)?;
-    seen.retain(|partition, _| !waiting.contains(partition));
-    Ok(seen)
-}
-
 /// The latest time that anything can be due by.
 fn latest(snapshot: &dyn StoreRead, now: Millis, asked: &Cut) -> Result<Option<Millis>, StoreError> {
     let generation = reads::active_generation(snapshot)?;
     let seen = readable_within(snapshot, &reads::cursor(snapshot, generation)?, asked)?;
     Ok(Claim::new(0, 0, &seen, now).latest())
-}
-
-/// How long a saga is in a decision: characters that JSON escapes are several there.
-fn json_bytes(saga: &SagaId) -> usize {
-    let escaped = serde_json::to_string(saga.as_str()).map_or(0, |text| text.len());
-    escaped + ENTRY_JSON_BYTES
-}
-
-/// The day of an instant, UTC.
-fn day_of(at: Millis) -> String {
-    first(&at.to_string(), 10).to_owned()
-}
-
-/// What would go if retention ran now.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
-    /// By type, status and rule.
-    pub lines: Vec<PlanLine>,
-    /// Whether there was more than could be looked at.
-    pub truncated: bool,
-}
-
-/// What one rule would remove.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlanLine {
-    /// The type of the sagas.
-    pub saga_type: String,
-    /// Their status.
-    pub status: SagaStatus,
-    /// The rule, in words.
-    pub rule: String,
-    /// Last event at or before.
-    pub cutoff: Millis,
-    /// Sagas that would go.
-    pub sagas: u64,
-    /// Their deliveries.
-    pub events: u64,
-    /// Sagas that are due and stay, because of a hold.
-    pub held: u64,
-    /// Sagas that are due and stay, because something arrived or came back lately.
-    pub recently_active: u64,
-    /// The oldest last event among those that would go.
-    pub oldest: Option<Millis>,
-    /// Some of those that would go, oldest first.
-    pub examples: Vec<String>,
-}
-
-/// Sagas that a plan looks at, at most.
-const PLANNED: u64 = 100_000;
-/// Examples of each line.
-const EXAMPLES: usize = 10;
-
-/// What would go if retention ran now.
-///
-/// # Errors
-/// [`RetentionError`].
-pub fn plan(query: &Query, rules: &Rules, now: Millis, asked_for: &AskedFor) -> Result<Plan, RetentionError> {
-    let asked = asked_for.within();
-    let snapshot = query.store().snapshot();
-    let generation = reads::active_generation(&*snapshot)?;
-    let cut = reads::cursor(&*snapshot, generation)?;
-    let holds = Holds::read(&*snapshot)?;
-    let seen = readable_within(&*snapshot, &cut, &asked)?;
-    let mut plan = Plan::default();
-    let Some(now) = Claim::new(0, 0, &seen, now).latest() else {
-        return Ok(plan);
-    };
-    let (mut looked, mut failed) = (0, None);
-    each_due(query, rules, now, |due| {
-        looked += 1;
-        if looked > PLANNED {
-            plan.truncated = true;
-            return ControlFlow::Break(());
-        }
-        match Deliveries::read(&*snapshot, &due.saga.saga_id, &cut) {
-            Ok(deliveries) => {
-                let claim = Claim::new(due.rule.days, rules.quiet_hours(), &seen, now);
-                line_of(&mut plan, &due, now).add(&due, deliveries.as_ref(), &holds, &claim);
-            }
-            Err(error) => {
-                failed = Some(error);
-                return ControlFlow::Break(());
-            }
-        }
-        ControlFlow::Continue(())
-    })?;
-    failed.map_or(Ok(plan), |error| Err(error.into()))
-}
-
-fn line_of<'p>(plan: &'p mut Plan, due: &Due, now: Millis) -> &'p mut PlanLine {
-    let (saga_type, status) = (due.saga.state.saga_type.as_str(), due.saga.state.status);
-    let known = plan
-        .lines
-        .iter()
-        .position(|line| line.saga_type == saga_type && line.status == status);
-    let index = known.unwrap_or_else(|| {
-        plan.lines.push(PlanLine {
-            saga_type: saga_type.to_owned(),
-            status,
-            rule: due.rule.to_string(),
-            cutoff: due.rule.cutoff(now),
-            sagas: 0,
-            events: 0,
-            held: 0,
-            recently_active: 0,
-            oldest: None,
-            examples: Vec::new(),
-        });
-        plan.lines.len() - 1
-    });
-    &mut plan.lines[index]
-}
-
-impl PlanLine {
-    fn add(&mut self, due: &Due, deliveries: Option<&Deliveries>, holds: &Holds, claim: &Claim) {
-        if holds
-            .keeping(u64::MAX, &due.saga.saga_id, &due.saga.state)
-            .is_some()
-        {
-            self.held += 1;
-        } else if !deliveries.is_some_and(|all| claim.is_due(all, None)) {
-            self.recently_active += 1;
-        } else {
-            self.sagas += 1;
-            self.events += deliveries.map_or(0, Deliveries::count);
-            self.oldest.get_or_insert(due.saga.state.updated_at);
-            if self.examples.len() < EXAMPLES {
-                self.examples.push(due.saga.saga_id.as_str().to_owned());
-            }
-        }
-    }
 }

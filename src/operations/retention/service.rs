@@ -130,7 +130,7 @@ impl Retention {
             ops: parts.decisions.status.clone(),
             status: status.clone(),
             settle: SETTLE_TIMEOUT,
-            patience: READ_TIMEOUT,
+            timeout: READ_TIMEOUT,
             letters: DEAD_LETTERS_TIMEOUT,
             asked_for: parts.asked_for.clone(),
             asked: Arc::default(),
@@ -254,7 +254,7 @@ impl Retention {
         answer.map_err(|error| deliveries.failure().unwrap_or_else(|| error.into()))
     }
 
-    /// Brings a removed saga back, everywhere. Blocks; one restore of a saga at a time, because each publishes
+    /// Restores a purged saga, everywhere. Blocks; one restore of a saga at a time, because each publishes
     /// all of its deliveries.
     ///
     /// # Errors

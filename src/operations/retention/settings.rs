@@ -29,7 +29,7 @@ settings! {
         /// Seconds between the end of one search for sagas that are due and the next.
         #[option(Integer(1, 86_400))]
         pub pause_seconds: u64 = 600,
-        /// Percent of the log that must have been purged before its files are merged, which gives the room back.
+        /// Percent of the log that must have been purged before its files are merged, which frees their space.
         #[option(Integer(1, 100))]
         pub reclaim_percent: u64 = 10,
         /// Whether sagas are archived under objects.url before they are purged; then none is purged that is not

@@ -156,7 +156,7 @@ impl Topics for Said {
     }
 }
 
-/// Decisions as the operations topic has them, read into a store one by one.
+/// Decisions as the ops topic has them, read into a store one by one.
 struct Topic {
     decisions: Vec<Decision>,
     said: Arc<Said>,
@@ -287,7 +287,7 @@ fn edge(
         ops: ops.clone(),
         status: status.clone(),
         settle: Duration::ZERO,
-        patience: Duration::ZERO,
+        timeout: Duration::ZERO,
         letters: Duration::from_secs(60),
         asked_for: Arc::default(),
         asked: Arc::default(),
@@ -338,7 +338,7 @@ fn holds_stop_what_is_decided_while_they_are_in_force_and_nothing_else() {
             "its hold was lifted before the second purge"
         );
         assert!(is_gone(store, &ids[1]), "its second hold came after the purge");
-        assert!(!is_gone(store, &ids[2]), "it was brought back");
+        assert!(!is_gone(store, &ids[2]), "it was restored");
         assert_eq!(differences(store), Vec::<String>::new());
         let objects = archived::list(&**store, 0, 10).unwrap();
         let decisions: Vec<u64> = objects.iter().map(|object| object.decision).collect();

@@ -6,6 +6,7 @@
 //! came back, is waited for until the registry was asked for its schema since it is there: what is settled may be
 //! an event elsewhere all the same, and a made-up id must hold nothing up for good.
 
+use super::claim::{SeenAll, seen_within};
 use crate::domain::{Cut, Position};
 use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterState, ValueHash, counts, state};
@@ -48,4 +49,17 @@ fn is_waiting(store: &dyn StoreRead, letter: Position, row: &[u8], asked: &Cut) 
     }
     let is_asked_for = asked.contains(letter);
     Ok(!is_asked_for || state(store, letter, ValueHash(record.value))? == DeadLetterState::Open)
+}
+
+/// What is seen of the partitions in which all can be read: where a letter waits for its schema, nobody
+/// here knows what has arrived, so nothing is due there. What was asked for is older than the snapshot.
+pub(crate) fn readable_within(
+    snapshot: &dyn StoreRead,
+    cut: &Cut,
+    asked: &Cut,
+) -> Result<SeenAll, StoreError> {
+    let waiting = waiting_letters(snapshot, cut, asked)?;
+    let mut seen = seen_within(snapshot, cut)?;
+    seen.retain(|partition, _| !waiting.contains(partition));
+    Ok(seen)
 }

@@ -6,23 +6,24 @@
 //! says that the decision is begun; then it goes on to its end, whoever has the store. A decision that cannot be
 //! done here is left, counted and told: what comes after it must not wait for it.
 
-use super::body::{CheckedPurge, PURGE, PurgeBody, RESTORE, RESTORE_PART, RestoreBody, RestorePartBody};
+mod reclaim;
+mod restore;
+
+use super::body::{CheckedPurge, PURGE, PurgeBody, RESTORE};
 use super::claim::{self, Claim};
 use super::edge::{Edge, Reach};
 use super::holds::Holds;
-use super::parts::Joined;
 use super::status::{RetentionStatus, Skipped};
 use super::waiting::waiting_letters;
-use crate::domain::{Cut, Event, Evidence, Position, SagaDefinitions, SagaId};
+use crate::domain::{Cut, SagaDefinitions, SagaId};
 use crate::failpoint;
 use crate::operations::decisions::{OpsStatus, Recorded, decisions_from};
 use crate::pipeline::ingest::space::{Boundless, FreeSpace};
 use crate::pipeline::projector::{
     self, Projector, ProjectorGone, ProjectorHandle, ProjectorSettings, Purge, PurgeOutcome, PurgeSaga,
-    Restore, RestoreOutcome,
 };
 use crate::store::records::DecisionOutcome;
-use crate::store::{Batch, Durability, SharedStore, StoreError, Table, purged, reads, totals};
+use crate::store::{Batch, Durability, SharedStore, StoreError, purged, reads, totals};
 use crate::wait;
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -34,16 +35,12 @@ use tokio_util::sync::CancellationToken;
 
 /// Sagas that go in one write.
 const CHUNK: usize = 50;
-/// Deliveries that are brought back in one write, at most.
-const BROUGHT: usize = if cfg!(test) { 3 } else { 1_024 };
-/// Bytes of them, about.
-const BROUGHT_BYTES: usize = 4 << 20;
 /// How long to wait before looking again.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The same where it costs a look through all letters.
 const DEAD_LETTERS_POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Between two chunks, so that ingest gets its turn.
-const PAUSE: Duration = Duration::from_millis(2);
+const CHUNK_PAUSE: Duration = Duration::from_millis(2);
 
 /// Everything that the worker needs.
 pub struct Worker {
@@ -94,11 +91,6 @@ impl<E: Into<WorkError>> From<E> for Undone {
 struct Left {
     why: Skipped,
     words: String,
-}
-
-/// Bytes that a delivery takes in memory, about.
-fn bytes_of(event: &Event) -> usize {
-    256 + event.metadata.as_ref().map_or(0, |text| text.len())
 }
 
 /// What a decision came to.
@@ -259,7 +251,7 @@ impl Worker {
             Ok(done) => Ok(done),
             Err(Undone::Left(why, detail)) => {
                 let words = format!(
-                    "decision {} to {} is left: {detail}",
+                    "decision {} to {} is skipped: {detail}",
                     recorded.offset, decision.kind
                 );
                 Ok(Done {
@@ -293,7 +285,7 @@ impl Worker {
         let mut removed = 0;
         for chunk in checked.sagas.chunks(CHUNK) {
             removed += self.purge_chunk(&purge, &claim, chunk, &holds)?;
-            self.pause(PAUSE)?;
+            self.pause(CHUNK_PAUSE)?;
         }
         Ok(Done {
             left: None,
@@ -387,68 +379,11 @@ impl Worker {
         Ok(due)
     }
 
-    fn restore(&self, recorded: &Recorded, body: &Value) -> Result<Done<'_>, Undone> {
-        let malformed = |why| Undone::Left(Skipped::Malformed, why);
-        let body = RestoreBody::deserialize(body).map_err(|error| malformed(error.to_string()))?;
-        let saga = body.checked().map_err(malformed)?;
-        let there = purged::purged(&*self.store, &saga)?.filter(|record| record.is_gone());
-        let Some(record) =
-            there.filter(|record| (record.decision, record.events) == (body.purge, body.events))
-        else {
-            tracing::info!(
-                ?saga,
-                "not restored: it is not gone, or not these deliveries of it"
-            );
-            // It may be this decision that brought it back, and whoever did that was told to stop then.
-            self.finish_rows()?;
-            return Ok(Done::default());
-        };
-        // First what they are, one by one; they are put together only when they are what was removed.
-        let (mut evidence, mut cut, mut count) = (Evidence::default(), Cut::default(), 0u32);
-        let mut bytes = 0;
-        self.each_delivery(&body, &saga, &mut |event| {
-            evidence.add(&event.saga_id, &event.view());
-            bytes += bytes_of(&event);
-            let Position { partition, offset } = event.position;
-            cut.set(partition, cut.next(partition).max(offset + 1));
-            count = count.saturating_add(1);
-            Ok(())
-        })?;
-        if evidence.hash() != record.hash || count != record.events {
-            return Err(Undone::Left(
-                Skipped::Differs,
-                format!("these are not the deliveries of saga {saga:?} that were removed"),
-            ));
-        }
-        if !self.is_begun(recorded.offset)? {
-            self.wait_for(recorded.offset, &cut)?;
-        }
-        let restore = Restore {
-            decision: recorded.offset,
-            at: recorded.arrived_at,
-            saga: saga.clone(),
-        };
-        let _alone = self.no_rebuild()?;
-        let deciding = self.projector.deciding();
-        self.begin(recorded.offset)?;
-        let outcome = if count as usize <= BROUGHT && bytes <= BROUGHT_BYTES {
-            self.restore_at_once(&body, restore)?
-        } else {
-            self.restore_in_batches(&body, restore)?
-        };
-        self.finish_rows()?;
-        tracing::info!(?saga, ?outcome, "restore");
-        Ok(Done {
-            deciding: Some(deciding),
-            ..Done::default()
-        })
-    }
-
     /// Removes what is left in the log of large sagas that went, and names again what came back; windows go
     /// on in between.
     fn finish_rows(&self) -> Result<(), WorkError> {
         while self.projector.between_windows(Projector::remove_more)?? {
-            self.pause(PAUSE)?;
+            self.pause(CHUNK_PAUSE)?;
         }
         Ok(())
     }
@@ -464,77 +399,6 @@ impl Worker {
         let mut batch = Batch::new();
         purged::put_begun(&mut batch, Some(decision));
         self.store.write(&batch, Durability::Process)
-    }
-
-    fn restore_at_once(&self, body: &RestoreBody, restore: Restore) -> Result<RestoreOutcome, Undone> {
-        let mut events = Vec::new();
-        self.each_delivery(body, &restore.saga, &mut |event| {
-            events.push(event);
-            Ok(())
-        })?;
-        let work = move |projector: &mut Projector| projector.restore(&restore, &events);
-        Ok(self.projector.between_windows(work)??)
-    }
-
-    /// Windows go on between batches; the saga shows when all of it is there.
-    fn restore_in_batches(&self, body: &RestoreBody, restore: Restore) -> Result<RestoreOutcome, Undone> {
-        let saga = restore.saga.clone();
-        let begin = move |projector: &mut Projector| projector.begin_restore(&restore);
-        self.projector.between_windows(begin)??;
-        let (mut batch, mut bytes, mut failed) = (Vec::new(), 0, None);
-        let brought = self.each_delivery(body, &saga, &mut |event| {
-            bytes += bytes_of(&event);
-            batch.push(event);
-            if batch.len() < BROUGHT && bytes < BROUGHT_BYTES {
-                return Ok(());
-            }
-            bytes = 0;
-            failed = self.bring(std::mem::take(&mut batch)).err();
-            failed.as_ref().map_or(Ok(()), |error| Err(error.to_string()))
-        });
-        if let Some(error) = failed {
-            return Err(error.into());
-        }
-        brought?;
-        self.bring(batch)?;
-        Ok(self.projector.between_windows(Projector::end_restore)??)
-    }
-
-    fn bring(&self, events: Vec<Event>) -> Result<(), WorkError> {
-        let work = move |projector: &mut Projector| projector.bring(&events);
-        self.projector.between_windows(work)??;
-        self.pause(PAUSE)
-    }
-
-    /// Visits the deliveries that a restore carries, in their order, whatever messages they lie in.
-    fn each_delivery(
-        &self,
-        body: &RestoreBody,
-        saga: &SagaId,
-        visit: &mut dyn FnMut(Event) -> Result<(), String>,
-    ) -> Result<(), Undone> {
-        let malformed = |why| Undone::Left(Skipped::Malformed, why);
-        let mut joined = Joined::default();
-        for offset in &body.parts {
-            let part = self.part(*offset)?;
-            let part = part.filter(|part| part.saga == body.saga && part.purge == body.purge);
-            let part = part.ok_or_else(|| malformed(format!("message {offset} is no part of it")))?;
-            joined.add(saga, &part.data, visit).map_err(malformed)?;
-        }
-        joined.add(saga, &body.data, visit).map_err(malformed)?;
-        if joined.is_whole() {
-            return Ok(());
-        }
-        Err(malformed("its last delivery is cut off".to_owned()))
-    }
-
-    fn part(&self, offset: u64) -> Result<Option<RestorePartBody>, StoreError> {
-        let (found, _) = decisions_from(&*self.store, offset, offset.saturating_add(1), 1)?;
-        let part = found.into_iter().next();
-        let part = part.filter(|part| part.outcome == DecisionOutcome::Applied);
-        let part = part.and_then(|part| part.decision);
-        let part = part.filter(|decision| decision.kind == RESTORE_PART);
-        Ok(part.and_then(|decision| RestorePartBody::deserialize(&decision.body).ok()))
     }
 
     /// Waits until the projections cover the cut of a decision, or it is certain that they never will.
@@ -612,43 +476,5 @@ impl Worker {
         }
         wait::park(time);
         Ok(())
-    }
-
-    /// Removed rows take up room until their files are merged. That costs as much as reading and
-    /// writing the table once, so it is put off until it is worth it.
-    fn reclaim_when_due(&self, removed: u64) -> Result<(), WorkError> {
-        let before = reads::meta(&*self.store, totals::RECLAIMABLE)?
-            .and_then(|text| text.parse::<u64>().ok())
-            .unwrap_or(0);
-        let mut pending = before.saturating_add(removed);
-        let rows = self.store.usage().log_rows.max(1);
-        let enough = pending.saturating_mul(100) >= rows.saturating_mul(self.reclaim_percent.max(1));
-        if enough && self.reclaim()? {
-            pending = 0;
-        }
-        let mut batch = Batch::new();
-        reads::put_meta(&mut batch, totals::RECLAIMABLE, &pending.to_string());
-        Ok(self.store.write(&batch, Durability::Process)?)
-    }
-
-    fn reclaim(&self) -> Result<bool, StoreError> {
-        let before = self.store.usage().disk_bytes;
-        for table in [Table::Log, Table::Feed] {
-            let needed = self.store.table_bytes(table)?;
-            if self.space.free().is_some_and(|free| free < needed) {
-                tracing::warn!(
-                    table = table.name(),
-                    needed,
-                    "too little room to merge the table's files; what was removed gives no room back yet"
-                );
-                return Ok(false);
-            }
-            self.store.reclaim(table)?;
-        }
-        let after = self.store.usage().disk_bytes;
-        tracing::info!(before, after, "the room of removed rows is given back");
-        self.status
-            .update(|status| status.reclaimed_bytes += before.saturating_sub(after));
-        Ok(true)
     }
 }

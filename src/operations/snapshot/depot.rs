@@ -13,8 +13,8 @@ const RETIRED: &str = "retired";
 const FILES: &str = "files";
 const CLOCK: &str = "clock";
 /// No manifest is longer: that of a hundred thousand files is not. Several are read at once.
-const LONGEST_MANIFEST: u64 = 32 << 20;
-const LONGEST_POINTER: u64 = 64 << 10;
+const MAX_MANIFEST_BYTES: u64 = 32 << 20;
+const MAX_POINTER_BYTES: u64 = 64 << 10;
 
 /// Where snapshots are kept. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -118,7 +118,7 @@ impl Depot {
 
     async fn read_manifest(&self, folder: &str, id: &SnapshotId) -> Result<Manifest, SnapshotError> {
         let name = format!("{folder}/{id}.json");
-        let Some(bytes) = self.objects.get_at_most(&name, LONGEST_MANIFEST).await? else {
+        let Some(bytes) = self.objects.get_at_most(&name, MAX_MANIFEST_BYTES).await? else {
             return Err(self.no_such(id.as_str()));
         };
         let what = format!("{}/{name}", self.place());
@@ -148,10 +148,10 @@ impl Depot {
         };
         let bytes = manifest.to_bytes().map_err(|error| damaged(error.to_string()))?;
         let size = bytes.len();
-        if size as u64 > LONGEST_MANIFEST {
+        if size as u64 > MAX_MANIFEST_BYTES {
             let files = manifest.files.len();
             return Err(damaged(format!(
-                "it would have {size} bytes, for {files} files; accepted are at most {LONGEST_MANIFEST}"
+                "it would have {size} bytes, for {files} files; accepted are at most {MAX_MANIFEST_BYTES}"
             )));
         }
         if self.objects.put_if_absent(&name, bytes.clone()).await? == Put::Existed
@@ -184,7 +184,7 @@ impl Depot {
     pub(super) async fn pointed(&self) -> Result<Option<SnapshotId>, ObjectsError> {
         let bytes = self
             .objects
-            .get_at_most(LATEST, LONGEST_POINTER)
+            .get_at_most(LATEST, MAX_POINTER_BYTES)
             .await?
             .unwrap_or_default();
         let pointer: Option<Pointer> = serde_json::from_slice(&bytes).ok();
@@ -247,7 +247,7 @@ impl Depot {
     /// Moves a manifest to the retired ones. After a crash in between it is both, and counts as live.
     pub(super) async fn retire(&self, id: &SnapshotId) -> Result<(), SnapshotError> {
         let live = format!("{MANIFESTS}/{id}.json");
-        if let Some(bytes) = self.objects.get_at_most(&live, LONGEST_MANIFEST).await? {
+        if let Some(bytes) = self.objects.get_at_most(&live, MAX_MANIFEST_BYTES).await? {
             self.objects.put(&format!("{RETIRED}/{id}.json"), bytes).await?;
             crate::failpoint::pass("snapshot.prune.retired");
             self.objects.delete(&live).await?;

@@ -92,7 +92,7 @@ pub enum SnapshotError {
         expected: &'static str,
     },
     /// The engine keeps its rows elsewhere.
-    #[error("this store makes no copies of itself as files; back it up by the means of its engine")]
+    #[error("this store cannot copy itself as files; back it up with the tools of its engine")]
     NoCopies,
     /// It took so long that files it counts on might be deleted.
     #[error(

@@ -53,7 +53,7 @@ impl FromStr for SnapshotId {
         match parse(text) {
             Some(_) => Ok(Self(text.to_owned())),
             None => Err(format!(
-                "{text:?} is no snapshot id; accepted: e.g. 20261120T224512345Z-1a2b3c4d"
+                "{text:?} is not a snapshot id; accepted: e.g. 20261120T224512345Z-1a2b3c4d"
             )),
         }
     }

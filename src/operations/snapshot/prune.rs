@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// So many snapshots are looked at, retired ones included; few in tests.
-const MOST_MANIFESTS: usize = if cfg!(test) { 40 } else { 10_000 };
+const MAX_MANIFESTS: usize = if cfg!(test) { 40 } else { 10_000 };
 /// So many different files of theirs are remembered; few in tests.
-const MOST_FILES: usize = if cfg!(test) { 1_000 } else { 1_000_000 };
+const MAX_FILES: usize = if cfg!(test) { 1_000 } else { 1_000_000 };
 
 /// What pruning did, or would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl fmt::Display for Pruned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} snapshots let go of, {} kept; {} files deleted, {} wait until the grace is over",
+            "{} snapshots retired, {} kept; {} files deleted, {} wait until the grace is over",
             self.retired.len(),
             self.kept.len(),
             self.deleted_files,
@@ -181,13 +181,13 @@ impl Needed {
     /// So many more snapshots are to be read.
     fn count(&mut self, manifests: usize) -> Result<(), SnapshotError> {
         self.manifests += manifests;
-        if self.manifests <= MOST_MANIFESTS {
+        if self.manifests <= MAX_MANIFESTS {
             return Ok(());
         }
         Err(SnapshotError::TooMany {
             place: self.place.clone(),
             found: format!("{} manifests in manifests/ and retired/", self.manifests),
-            most: MOST_MANIFESTS,
+            most: MAX_MANIFESTS,
         })
     }
 
@@ -198,11 +198,11 @@ impl Needed {
             if let Some(hash) = unhex_array(&file.hash) {
                 self.files.entry(hash).or_insert(needed);
             }
-            if self.files.len() > MOST_FILES {
+            if self.files.len() > MAX_FILES {
                 return Err(SnapshotError::TooMany {
                     place: self.place.clone(),
                     found: "manifests that name more files".to_owned(),
-                    most: MOST_FILES,
+                    most: MAX_FILES,
                 });
             }
         }

@@ -20,7 +20,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 
 /// After a scheduled snapshot failed, the next try comes after so long, then twice as long each time.
-const RETRY: Backoff = Backoff::new(Duration::from_secs(30), Duration::from_secs(1_800));
+const RETRY_BACKOFF: Backoff = Backoff::new(Duration::from_secs(30), Duration::from_secs(1_800));
 
 /// What snapshots of a running tracker need.
 pub struct SnapshotParts {
@@ -189,9 +189,9 @@ impl Snapshots {
                 retired = pruned.retired.len(),
                 files = pruned.deleted_files,
                 bytes = pruned.deleted_bytes,
-                "old snapshots let go of"
+                "old snapshots are retired"
             ),
-            Err(error) => tracing::error!(%error, "old snapshots were not let go of"),
+            Err(error) => tracing::error!(%error, "old snapshots could not be retired"),
         }
     }
 
@@ -268,7 +268,7 @@ impl Snapshots {
             }
             None => Duration::ZERO,
         };
-        let mut retry = RETRY;
+        let mut retry = RETRY_BACKOFF;
         loop {
             tokio::time::sleep(wait).await;
             let turn = self.inner.one_at_a_time.clone().lock_owned().await;
@@ -277,7 +277,7 @@ impl Snapshots {
             let made = move || this.make_here(id, Trigger::Schedule, &turn).is_ok();
             let job = tokio::task::spawn_blocking(made);
             wait = if let Ok(true) = job.await {
-                retry = RETRY;
+                retry = RETRY_BACKOFF;
                 interval
             } else {
                 retry.next().min(interval)

@@ -10,10 +10,10 @@ settings! {
         /// Minutes between snapshots of a running tracker; 0 for on demand only.
         #[option(Integer(0, 525_600))]
         pub interval_minutes: u64 = 0,
-        /// The newest so many snapshots are kept.
+        /// How many of the newest snapshots are kept.
         #[option(Integer(1, 100_000))]
         pub keep_last: usize = 14,
-        /// Snapshots younger than so many days are kept too.
+        /// Snapshots younger than this are kept too, days.
         #[option(Integer(0, 36_500))]
         pub keep_days: u64 = 0,
         /// How long files that no kept snapshot needs stay in the object store. Protects snapshots that are being

@@ -1,5 +1,8 @@
 //! Snapshots of real stores, in object stores in memory and in a folder.
 
+mod manifests;
+mod pruning;
+
 use super::*;
 use crate::domain::Millis;
 use crate::domain::clock::{Clock, SharedClock};
@@ -151,6 +154,29 @@ fn names(directory: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// A manifest of a store that is one file.
+fn manifest_of(name: &str) -> Manifest {
+    Manifest {
+        id: SnapshotId::new(Millis(0), 0),
+        created_at: String::new(),
+        tracker: String::new(),
+        engine: ENGINE.to_owned(),
+        head: name.to_owned(),
+        numbers: Numbers::default(),
+        files: vec![FileEntry {
+            name: name.to_owned(),
+            size: 7,
+            hash: "0".repeat(64),
+            inode: 0,
+            modified_ns: 0,
+        }],
+        bytes: 7,
+        new_bytes: 0,
+        sent_bytes: 0,
+        took_ms: 0,
+    }
 }
 
 #[test]
@@ -349,104 +375,6 @@ fn damage_of_any_kind_is_found_where_it_is() {
     });
 }
 
-/// A manifest of a store that is one file.
-fn manifest_of(name: &str) -> Manifest {
-    Manifest {
-        id: SnapshotId::new(Millis(0), 0),
-        created_at: String::new(),
-        tracker: String::new(),
-        engine: ENGINE.to_owned(),
-        head: name.to_owned(),
-        numbers: Numbers::default(),
-        files: vec![FileEntry {
-            name: name.to_owned(),
-            size: 7,
-            hash: "0".repeat(64),
-            inode: 0,
-            modified_ns: 0,
-        }],
-        bytes: 7,
-        new_bytes: 0,
-        sent_bytes: 0,
-        took_ms: 0,
-    }
-}
-
-fn refused(manifest: &Manifest) -> Option<String> {
-    Manifest::from_bytes("it", &manifest.to_bytes().unwrap())
-        .err()
-        .map(|error| error.to_string())
-}
-
-#[test]
-fn a_manifest_that_leads_out_of_the_directory_is_refused() {
-    assert_eq!(refused(&manifest_of("CURRENT")), None);
-    for name in [
-        "../CURRENT",
-        "/etc/passwd",
-        "a/b",
-        "",
-        ".",
-        "..",
-        "a/",
-        "./a",
-        "restore.partial",
-        "restore.json",
-    ] {
-        assert!(refused(&manifest_of(name)).is_some(), "{name}");
-        let mut head = manifest_of("CURRENT");
-        head.head = name.to_owned();
-        let words = refused(&head).unwrap();
-        assert!(words.contains("which it puts last"), "{words}");
-    }
-}
-
-#[test]
-fn a_manifest_whose_sums_are_not_those_of_its_files_is_refused() {
-    let good = manifest_of("CURRENT");
-    let mut twice = good.clone();
-    twice.files.push(good.files[0].clone());
-    twice.bytes = 14;
-    assert!(refused(&twice).unwrap().contains("twice"));
-    let mut other = good.clone();
-    other.bytes = 1;
-    assert!(
-        refused(&other)
-            .unwrap()
-            .contains("its files have 7 bytes, it says 1")
-    );
-    let mut endless = good.clone();
-    endless.files.push(FileEntry {
-        name: "other".to_owned(),
-        size: u64::MAX,
-        ..good.files[0].clone()
-    });
-    assert!(
-        refused(&endless)
-            .unwrap()
-            .contains("more bytes than there can be")
-    );
-}
-
-#[test]
-fn sums_of_a_manifest_that_says_anything_do_not_overflow() {
-    let endless = PartitionNumbers {
-        partition: 0,
-        start: 0,
-        next: u64::MAX,
-        projected: 0,
-        last: None,
-    };
-    let numbers = Numbers {
-        sagas: [("FAILED", u64::MAX), ("STARTED", 1)]
-            .map(|(status, n)| (status.to_owned(), n))
-            .into(),
-        partitions: vec![endless.clone(), endless],
-        ..Numbers::default()
-    };
-    assert_eq!((numbers.offsets(), numbers.all_sagas()), (u64::MAX, u64::MAX));
-}
-
 #[test]
 fn what_a_restore_writes_goes_through_no_link() {
     let mut world = World::new();
@@ -536,185 +464,6 @@ fn an_interrupted_restore_goes_on_with_what_is_there() {
         let restored = RocksStore::open_copy(&other).unwrap();
         assert_eq!(Numbers::of(&*restored, TOPIC).unwrap(), older.numbers);
         assert!(!other.join("restore.partial").exists() && !other.join("junk").exists());
-    });
-}
-
-#[test]
-fn pruning_keeps_every_file_that_a_kept_snapshot_needs() {
-    run(async {
-        let mut world = World::new();
-        let mut made = Vec::new();
-        for _ in 0..6 {
-            world.write(2_000);
-            made.push(world.snapshot().await.manifest);
-        }
-        let place = world.depot();
-        let policy = |grace_seconds| SnapshotSettings {
-            keep_last: 2,
-            grace_seconds,
-            ..world.settings.clone()
-        };
-        let would = prune(&place, &policy(0), true).await.unwrap();
-        assert_eq!((would.kept.len(), would.retired.len()), (2, 4));
-        assert_eq!(place.ids().await.unwrap().len(), 6, "a dry run changes nothing");
-
-        // Within the grace nothing is deleted, but the snapshots are gone from the list.
-        let first = prune(&place, &policy(3_600), false).await.unwrap();
-        assert_eq!((first.retired.len(), first.deleted_files), (4, 0));
-        assert!(first.waiting_files > 0);
-        assert_eq!(place.ids().await.unwrap().len(), 2);
-        assert!(matches!(
-            place.manifest(&made[0].id).await,
-            Err(SnapshotError::NoSuch { .. })
-        ));
-
-        std::thread::sleep(std::time::Duration::from_millis(5));
-        let second = prune(&place, &policy(0), false).await.unwrap();
-        assert_eq!(second.deleted_files, first.waiting_files);
-        assert_eq!(place.retired().await.unwrap().len(), 0);
-        let left = verify(&place, &made[4..], &Progress::default()).await.unwrap();
-        assert_eq!(left.damage, [""; 0]);
-        assert_eq!(
-            place.files().await.unwrap().len(),
-            left.files,
-            "nothing is left over"
-        );
-        world.restore(&world.target()).run(&made[5]).await.unwrap();
-    });
-}
-
-/// Two trackers make snapshots of their own into one place, and one prunes all the while, as hard as
-/// it may: nothing that a listed snapshot names is ever missing.
-#[test]
-fn pruning_beside_snapshots_being_made_takes_nothing_from_any_of_them() {
-    let objects = Objects::in_memory();
-    let policy = SnapshotSettings {
-        keep_last: 1,
-        grace_seconds: 3,
-        mib_per_second: 0,
-        ..SnapshotSettings::default()
-    };
-    let (made, stop) = (AtomicI64::new(0), AtomicBool::new(false));
-    let tracker = |random: u32| {
-        let mut world = World::new();
-        world.objects = objects.clone();
-        world.settings = policy.clone();
-        while !stop.load(Ordering::Relaxed) {
-            world.write(300);
-            let at = Millis(1_769_904_000_000 + made.load(Ordering::Relaxed) * 1_000);
-            match run(world.create().run(SnapshotId::new(at, random))) {
-                Ok(_) => drop(made.fetch_add(1, Ordering::Relaxed)),
-                // On a slow machine.
-                Err(error) => assert!(error.is_transient(), "{error}"),
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        let trackers = [scope.spawn(|| tracker(1)), scope.spawn(|| tracker(2))];
-        let place = Depot::new(&objects);
-        let began = std::time::Instant::now();
-        let mut deleted = 0;
-        while (deleted == 0 || made.load(Ordering::Relaxed) < 10) && began.elapsed().as_secs() < 120 {
-            deleted += run(prune(&place, &policy, false)).unwrap().deleted_files;
-            let manifests = run(async {
-                let mut manifests = Vec::new();
-                for id in place.ids().await.unwrap() {
-                    manifests.push(place.manifest(&id).await.unwrap());
-                }
-                manifests
-            });
-            let found = run(verify(&place, &manifests, &Progress::default())).unwrap();
-            assert_eq!(found.damage, [""; 0]);
-        }
-        stop.store(true, Ordering::Relaxed);
-        for tracker in trackers {
-            tracker.join().unwrap();
-        }
-        assert!(deleted > 0);
-    });
-}
-
-#[test]
-fn a_manifest_that_cannot_be_read_stops_pruning_before_anything_is_deleted() {
-    run(async {
-        let mut world = World::new();
-        for _ in 0..3 {
-            world.write(1_000);
-            world.snapshot().await;
-        }
-        let (place, inside) = (world.depot(), world.objects.under("snapshots"));
-        let newest = place.ids().await.unwrap().pop().unwrap();
-        inside
-            .put(&format!("manifests/{newest}.json"), b"{".to_vec())
-            .await
-            .unwrap();
-        let files = place.files().await.unwrap().len();
-        let policy = SnapshotSettings {
-            keep_last: 1,
-            grace_seconds: 0,
-            ..world.settings.clone()
-        };
-        assert!(matches!(
-            prune(&place, &policy, false).await,
-            Err(SnapshotError::Damaged { .. })
-        ));
-        assert_eq!(
-            (
-                place.files().await.unwrap().len(),
-                place.ids().await.unwrap().len()
-            ),
-            (files, 3)
-        );
-    });
-}
-
-#[test]
-fn pruning_stops_before_it_deletes_when_there_is_more_than_it_can_remember() {
-    run(async {
-        let mut world = World::new();
-        let mut made = Vec::new();
-        for _ in 0..3 {
-            world.write(1_000);
-            made.push(world.snapshot().await.manifest);
-        }
-        let (place, inside) = (world.depot(), world.objects.under("snapshots"));
-        let policy = SnapshotSettings {
-            keep_last: 1,
-            grace_seconds: 0,
-            ..world.settings.clone()
-        };
-        let files = place.files().await.unwrap().len();
-        let refused = async |why: &str| {
-            let error = prune(&place, &policy, false).await.unwrap_err();
-            assert!(matches!(error, SnapshotError::TooMany { .. }), "{error}");
-            let words = error.to_string();
-            assert!(words.contains(place.place()) && words.contains(why), "{words}");
-            assert_eq!(place.files().await.unwrap().len(), files);
-        };
-        // Many manifests.
-        let many: Vec<_> = (0..40).map(|n| SnapshotId::new(Millis(2), n)).collect();
-        for id in &many {
-            let name = format!("retired/{id}.json");
-            inside.put(&name, b"{}".to_vec()).await.unwrap();
-        }
-        refused("43 manifests").await;
-        for id in &many {
-            place.forget_retired(id).await.unwrap();
-        }
-        // One manifest that names as many files as there may be, beside those that are there.
-        let mut wide = made[0].clone();
-        wide.id = SnapshotId::new(Millis(1), 0);
-        let more = (0..1_000u32).map(|n| FileEntry {
-            name: format!("{n}.more"),
-            size: 0,
-            hash: blake3::hash(&n.to_be_bytes()).to_hex().to_string(),
-            inode: 0,
-            modified_ns: 0,
-        });
-        wide.files.extend(more);
-        place.put_manifest(&wide).await.unwrap();
-        refused("more files").await;
-        assert_eq!(place.ids().await.unwrap().len(), 4);
     });
 }
 

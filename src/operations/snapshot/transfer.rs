@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// So many tries for one file, waiting longer before each: the requests in it have their own.
 const TRIES: u32 = 6;
-const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(15));
+const RETRY_BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(15));
 
 /// Does it again while it fails in a way that may pass, a few times, waiting longer before each.
 ///
@@ -26,7 +26,7 @@ pub async fn patiently<T>(
     what: &str,
     mut work: impl AsyncFnMut() -> Result<T, SnapshotError>,
 ) -> Result<T, SnapshotError> {
-    let mut retry = RETRY;
+    let mut retry = RETRY_BACKOFF;
     for _ in 1..TRIES {
         match work().await {
             Err(error) if error.is_transient() => {

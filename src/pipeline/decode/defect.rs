@@ -107,11 +107,11 @@ impl Defect {
 }
 
 /// So many characters of what is wrong with a record are kept.
-const LONGEST_DETAIL: usize = 1_000;
+const MAX_DETAIL_CHARS: usize = 1_000;
 
 /// Cuts words that others may have said to 1,000 characters.
 pub fn cut(text: &mut String) {
-    let kept = first(text, LONGEST_DETAIL).len();
+    let kept = first(text, MAX_DETAIL_CHARS).len();
     if kept < text.len() {
         text.truncate(kept);
         text.push('…');
@@ -120,8 +120,8 @@ pub fn cut(text: &mut String) {
 
 /// Text of a record as a message may show it: quoted, escaped and cut.
 pub(super) fn shown(text: &str) -> String {
-    const LONGEST: usize = 60;
-    let start = first(text, LONGEST);
+    const MAX_CHARS: usize = 60;
+    let start = first(text, MAX_CHARS);
     if start.len() < text.len() {
         return format!("{start:?}… ({} bytes)", text.len());
     }
@@ -136,8 +136,8 @@ mod tests {
     #[test]
     fn words_are_cut_however_many_somebody_says() {
         let long = Defect::new(DefectReason::UnknownSchema, "ü".repeat(5_000)).detail;
-        assert_eq!(long.chars().count(), LONGEST_DETAIL + 1);
-        let whole = "ü".repeat(LONGEST_DETAIL);
+        assert_eq!(long.chars().count(), MAX_DETAIL_CHARS + 1);
+        let whole = "ü".repeat(MAX_DETAIL_CHARS);
         assert_eq!(
             Defect::new(DefectReason::UnknownSchema, whole.as_str()).detail,
             whole

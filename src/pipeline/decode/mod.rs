@@ -5,7 +5,7 @@
 //! the contract's limits. Nothing here allocates before the last of these, waits, or panics.
 //! Where schemas come from is not decided here (`registry`), nor what becomes of a dead letter.
 //!
-//! apache-avro parses the schemas and stays the reference: `tests/decode_reference.rs` compares the
+//! apache-avro parses the schemas and stays the reference: `tests/decode_reference` compares the
 //! two on random schemas and values. They differ, on purpose, in these points:
 //!
 //! | input | here | apache-avro |

@@ -4,11 +4,11 @@
 use super::origin::is_origin;
 use crate::pipeline::decode::wire::MAX_RECORD_BYTES;
 use crate::pipeline::kafka::source::{RawHeaders, RawRecord};
-use crate::store::records::KEPT_BYTES;
+use crate::store::records::MAX_KEPT_BYTES;
 use std::borrow::Cow;
 
 // More of a value than it may have, so that what is kept of a longer one is no event either.
-const _: () = assert!(KEPT_BYTES > MAX_RECORD_BYTES, "what is too large stays so");
+const _: () = assert!(MAX_KEPT_BYTES > MAX_RECORD_BYTES, "what is too large stays so");
 /// Bytes that are kept of the headers.
 const HEADER_BYTES: usize = MAX_RECORD_BYTES;
 /// Each header counts as so many bytes more than its name and value have.
@@ -33,8 +33,8 @@ impl<'a> Kept<'a> {
         let mut left_out = String::new();
         for (what, bytes) in [("value", record.value), ("key", record.key)] {
             let bytes = bytes.map_or(0, <[u8]>::len);
-            if bytes > KEPT_BYTES {
-                left_out += &format!("; of the {what}'s {bytes} bytes the first {KEPT_BYTES} are kept");
+            if bytes > MAX_KEPT_BYTES {
+                left_out += &format!("; of the {what}'s {bytes} bytes the first {MAX_KEPT_BYTES} are kept");
             }
         }
         if headers_left_out > 0 {
@@ -58,7 +58,7 @@ impl<'a> Kept<'a> {
 }
 
 fn first_bytes(bytes: &[u8]) -> &[u8] {
-    &bytes[..bytes.len().min(KEPT_BYTES)]
+    &bytes[..bytes.len().min(MAX_KEPT_BYTES)]
 }
 
 /// Those that there is room for, in their order, and how many there is none for.
@@ -114,12 +114,12 @@ mod tests {
 
     #[test]
     fn of_what_is_too_long_a_part_is_kept_and_the_words_say_so() {
-        let long = vec![0; KEPT_BYTES + 1];
+        let long = vec![0; MAX_KEPT_BYTES + 1];
         let mut headers = vec![("n".to_owned(), None); 100_000];
         headers.push(("saga-tracker-origin-topic".to_owned(), Some(b"t".to_vec())));
         let kept = Kept::of(&record(Some(&long), Some(&long), &headers));
-        assert_eq!(kept.key.map(<[u8]>::len), Some(KEPT_BYTES));
-        assert_eq!(kept.value.map(<[u8]>::len), Some(KEPT_BYTES));
+        assert_eq!(kept.key.map(<[u8]>::len), Some(MAX_KEPT_BYTES));
+        assert_eq!(kept.value.map(<[u8]>::len), Some(MAX_KEPT_BYTES));
         assert!(kept.headers.len() <= HEADER_BYTES / HEADER_COSTS + 1);
         assert_eq!(kept.headers.last().unwrap().0, "saga-tracker-origin-topic");
         let words = kept.detail("too long");

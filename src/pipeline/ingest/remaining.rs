@@ -10,7 +10,7 @@ use std::time::Duration;
 /// How long one look waits.
 pub(super) const POLL: Duration = Duration::from_millis(200);
 /// After so many looks in a row at which nothing came, the broker does not answer: 15 seconds.
-pub(super) const SILENT: u32 = 75;
+pub(super) const MAX_EMPTY_POLLS: u32 = 75;
 
 /// What is left of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl Remaining {
 
     /// What was not reached, when nothing came for too long.
     pub(super) fn gives_up(&self) -> Option<String> {
-        if self.silent < SILENT {
+        if self.silent < MAX_EMPTY_POLLS {
             return None;
         }
         let shares = self.shares.iter().map(|(partition, share)| {

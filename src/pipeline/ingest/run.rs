@@ -1,6 +1,6 @@
 //! The consumer's thread: poll, decode, account, write, hand over, report.
 
-use super::patience::Patience;
+use super::schema_wait::SchemaWait;
 use super::space::{FreeSpace, Gate};
 use super::status::IngestStatus;
 use super::writer::{Admission, IngestError, Writer};
@@ -24,11 +24,11 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// A write takes no more bytes than this, however many records are allowed.
-const MOST_BYTES: usize = 8 << 20;
+const MAX_WRITE_BYTES: usize = 8 << 20;
 /// How long a poll waits when there is nothing: the granularity of shutdown and status.
-const IDLE: Duration = Duration::from_millis(100);
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 /// First and longest wait for a schema registry that does not answer.
-const RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+const RETRY_BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
 
 /// Everything that ingest needs.
 pub struct Ingest {
@@ -116,7 +116,7 @@ pub(crate) struct Running<I> {
     room: Gate,
     failed: Option<RunError>,
     mark: Mark,
-    patience: Patience,
+    schema_wait: SchemaWait,
 }
 
 /// What had been accounted for when so many questions had been asked: an answer to a later one can be
@@ -138,7 +138,7 @@ impl<I: Deref<Target = Ingest>> Running<I> {
                 asked: 0,
                 next: writer.next(),
             },
-            patience: Patience::new(ingest.schemas.patience()),
+            schema_wait: SchemaWait::new(ingest.schemas.unknown_id_timeout()),
             writer,
             ingest,
         }
@@ -160,7 +160,7 @@ impl<I: Deref<Target = Ingest>> Running<I> {
             return Ok(false);
         }
         self.writer.learn(&observed);
-        source.poll(IDLE, timeout, &mut |record| self.take(record, &observed))?;
+        source.poll(POLL_TIMEOUT, timeout, &mut |record| self.take(record, &observed))?;
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
@@ -213,7 +213,7 @@ impl<I: Deref<Target = Ingest>> Running<I> {
         let low = observed.lows.get(&record.position.partition).copied();
         self.writer.account(record, arrived_at, low, outcome);
         let full = self.writer.gathered() >= self.ingest.settings.max_poll_records as u64
-            || self.writer.gathered_bytes() >= MOST_BYTES;
+            || self.writer.gathered_bytes() >= MAX_WRITE_BYTES;
         Ok(if full { Taken::Enough } else { Taken::Next })
     }
 
@@ -237,18 +237,18 @@ impl<I: Deref<Target = Ingest>> Running<I> {
     }
 
     fn plan(&mut self, id: u32) -> Result<Option<Result<Arc<DecodePlan>, Defect>>, RunError> {
-        let mut pause = RETRY;
+        let mut pause = RETRY_BACKOFF;
         let mut answer = self.ingest.schemas.plan(id);
         loop {
             let why = match answer {
                 Ok(plan) => {
-                    self.patience.rewarded(id);
+                    self.schema_wait.has_come(id);
                     return Ok(Some(Ok(plan)));
                 }
                 Err(why) => why,
             };
             if let Some(defect) = why.defect(id)
-                && !(why.may_pass() && self.patience.waits_for(id, wait::now()))
+                && !(why.may_pass() && self.schema_wait.waits_for(id, wait::now()))
             {
                 return Ok(Some(Err(defect)));
             }

@@ -23,7 +23,7 @@ pub struct IngestSnapshot {
     pub started_at: Option<Millis>,
     /// Why ingest stopped for good, with what to do.
     pub fatal: Option<String>,
-    /// Why letters of others are no longer read, and what to do.
+    /// Why external dead letters are no longer read, and what to do.
     pub letters_stopped: Option<String>,
     /// Why ingest waits (registry down, disk full), with what to do.
     pub waiting: Option<String>,

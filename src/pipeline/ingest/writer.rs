@@ -16,10 +16,10 @@ use crate::store::dead_letters::{
     DeadLetterChanges, DeadLetterLock, DeadLetterMark, Happened, Returned, ValueHash,
 };
 use crate::store::records::{
-    DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord, KEPT_BYTES, LastRecord, LogRecord, OffsetClass,
-    OffsetRecord, PresenceRecord,
+    DeadLetterRecord, DeadLetterSummaryRecord, FeedRecord, LastRecord, LogRecord, MAX_KEPT_BYTES,
+    OffsetClass, OffsetRecord, PresenceRecord,
 };
-use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, reads};
+use crate::store::{Batch, Durability, Key, SharedStore, StoreError, Table, keys, late, reads};
 use std::collections::BTreeMap;
 
 /// Why ingest cannot go on.
@@ -247,6 +247,7 @@ impl Writer {
         *at = offset;
         impression.take(record);
         self.offsets += 1;
+        late::put_clock(&mut self.batch, record.position, next, arrived_at);
         if offset > next {
             let first = Position::new(partition, next);
             let behind = (offset, arrived_at);
@@ -302,6 +303,7 @@ impl Writer {
         keys::log(&mut self.key, &event.saga_id, event.timeline_key());
         self.batch
             .put_with(Table::Log, &self.key, |bytes| LogRecord::of(&event).write(bytes));
+        late::put(&mut self.batch, &event);
         let entry = FeedRecord::Logged {
             saga_id: event.saga_id.as_str(),
             recorded_at: event.recorded_at.0,
@@ -446,7 +448,9 @@ pub(super) fn put_letter(
     (position, rejected): (Position, &Rejected),
 ) {
     keys::by_offset(key, position);
-    let kept = letter.value.map(|value| &value[..value.len().min(KEPT_BYTES)]);
+    let kept = letter
+        .value
+        .map(|value| &value[..value.len().min(MAX_KEPT_BYTES)]);
     if kept == letter.value {
         batch.put_with(Table::DeadLetters, key, |bytes| letter.write(bytes));
     } else {

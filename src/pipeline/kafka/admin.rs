@@ -2,6 +2,7 @@
 
 use super::client::ANSWER_TIMEOUT;
 use super::settings::KafkaSettings;
+use super::shape::{OPS_TOPIC, replicas};
 use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication,
 };
@@ -9,8 +10,6 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-const REPLICAS: usize = 3;
 
 type Client = AdminClient<DefaultClientContext>;
 
@@ -22,8 +21,9 @@ pub fn create_ops_topic(settings: &KafkaSettings, name: &str) {
         Err(why) => tracing::warn!(
             topic = name,
             why,
-            "the ops topic is missing and cannot be created; holds, discards and purges wait for it. Create it: 1 \
-             partition, retention.ms=-1, cleanup.policy=delete, message.timestamp.type=LogAppendTime"
+            shape = %OPS_TOPIC,
+            "the ops topic is missing and cannot be created; holds, discards and purges wait for it. Create it in \
+             that shape"
         ),
     }
 }
@@ -31,14 +31,11 @@ pub fn create_ops_topic(settings: &KafkaSettings, name: &str) {
 fn try_create(settings: &KafkaSettings, name: &str) -> Result<(), String> {
     let results = ask(settings, async |client| {
         let metadata = client.inner().fetch_metadata(None, ANSWER_TIMEOUT)?;
-        let replicas = metadata.brokers().len().clamp(1, REPLICAS);
-        let replicas = i32::try_from(replicas).unwrap_or(1);
-        let topic = NewTopic::new(name, 1, TopicReplication::Fixed(replicas))
-            .set("retention.ms", "-1")
-            .set("retention.bytes", "-1")
-            .set("cleanup.policy", "delete")
-            // When a decision was made is for the broker to say, not for the clock of whoever makes it.
-            .set("message.timestamp.type", "LogAppendTime");
+        let replicas = i32::try_from(replicas(metadata.brokers().len())).unwrap_or(1);
+        let partitions = i32::from(OPS_TOPIC.partitions);
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(replicas));
+        let settings = OPS_TOPIC.settings.iter();
+        let topic = settings.fold(topic, |topic, (name, value)| topic.set(name, value));
         let options = AdminOptions::new().operation_timeout(Some(ANSWER_TIMEOUT));
         client.create_topics([&topic], &options).await
     })?;

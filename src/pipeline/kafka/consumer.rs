@@ -22,9 +22,9 @@ use std::time::{Duration, Instant};
 /// A consumer that hands nothing over for so long, although a broker says that there is something, is replaced:
 /// after an outage librdkafka's fetches may not go on by themselves. Where the new one gets nothing either, perhaps
 /// because the line is slow, the next is given twice as long.
-const STALLED: Duration = Duration::from_secs(15);
+const STALL_TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest time that one is given.
-const STALLED_AT_MOST: Duration = Duration::from_secs(480);
+const MAX_STALL_TIMEOUT: Duration = Duration::from_secs(480);
 /// How long the client may take to learn who leads the topic, before it is assigned to.
 const LEADERS_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often the stored offsets are reported to the broker.
@@ -89,7 +89,7 @@ impl KafkaSource {
             handed,
             last: None,
             stalled: None,
-            stall_limit: STALLED,
+            stall_limit: STALL_TIMEOUT,
             unreadable: Unreadable::new(settings),
             passed: BTreeMap::new(),
             reported: (Instant::now(), Cut::default()),
@@ -211,9 +211,9 @@ impl KafkaSource {
         }
         tracing::warn!(
             topic = self.topic,
-            "the broker has records and the client hands none over; it is replaced by a new one"
+            "the broker has records and the client delivers none; it is replaced by a new one"
         );
-        self.stall_limit = (self.stall_limit * 2).min(STALLED_AT_MOST);
+        self.stall_limit = (self.stall_limit * 2).min(MAX_STALL_TIMEOUT);
         self.replace()
     }
 
@@ -255,7 +255,7 @@ impl Source for KafkaSource {
             return self.replace_stalled(now);
         }
         self.stalled = None;
-        self.stall_limit = STALLED;
+        self.stall_limit = STALL_TIMEOUT;
         Ok(())
     }
 

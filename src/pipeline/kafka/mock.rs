@@ -2,13 +2,11 @@
 //! loopback and needs nothing installed, but forgets what goes beyond 100,000 messages or 5 MiB per
 //! partition, and everything when it is dropped: for demos, not a stand-in for Kafka in tests.
 
+use super::shape::TRACKER_TOPIC;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, Producer};
-
-/// Partitions of each topic, as in production.
-const PARTITIONS: i32 = 3;
 
 /// Why there is no broker.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +53,7 @@ impl MockBroker {
                 .ok_or(MockBrokerError::Unavailable)?;
             for &topic in topics {
                 cluster
-                    .create_topic(topic, PARTITIONS, 1)
+                    .create_topic(topic, i32::from(TRACKER_TOPIC.partitions), 1)
                     .map_err(|source| MockBrokerError::Topic {
                         topic: topic.to_owned(),
                         source,

@@ -28,12 +28,12 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(8);
 /// librdkafka reports every message by then; it looks for late ones once a second.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(12);
 /// Messages under way at once when many are published.
-const AT_ONCE: usize = 500;
+const MAX_IN_FLIGHT: usize = 500;
 /// Longest wait for one report, before it is looked whether it is the one that is waited for.
-const POLL: Duration = Duration::from_millis(3);
+const POLL_TIMEOUT: Duration = Duration::from_millis(3);
 /// How often the queue is served while nobody publishes, and how much is taken off it then.
-const SERVE_EVERY: Duration = Duration::from_millis(250);
-const SERVED_AT_ONCE: usize = 16;
+const SERVE_INTERVAL: Duration = Duration::from_millis(250);
+const SERVE_BATCH: usize = 16;
 
 /// A record to publish.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -252,7 +252,7 @@ impl KafkaOut {
 
     fn publish_checked(&self, messages: &[Message]) -> Vec<Delivery> {
         let mut results = Vec::with_capacity(messages.len());
-        for chunk in messages.chunks(AT_ONCE) {
+        for chunk in messages.chunks(MAX_IN_FLIGHT) {
             let producer = self.producer();
             let under_way: Vec<_> = chunk
                 .iter()
@@ -291,7 +291,7 @@ fn await_report(producer: &BaseProducer<Reports>, delivery: &Receiver<Delivery>)
         if let Ok(report) = delivery.try_recv() {
             return report;
         }
-        producer.poll(POLL);
+        producer.poll(POLL_TIMEOUT);
     }
     Err(OutError::Uncertain(
         "the client gave no report in time".to_owned(),
@@ -308,11 +308,11 @@ fn serve(inner: &Weak<Inner>) {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         drop(inner);
-        for _ in 0..SERVED_AT_ONCE {
+        for _ in 0..SERVE_BATCH {
             producer.poll(Duration::ZERO);
         }
         drop(producer);
-        crate::wait::park(SERVE_EVERY);
+        crate::wait::park(SERVE_INTERVAL);
     }
 }
 

@@ -40,7 +40,7 @@ settings! {
         /// Whether to publish dead letters to the dead-letter topic. Of several replicas only one needs to.
         #[option(Switch)]
         pub publish_dead_letters: bool = true,
-        /// Whether to take in letters that other services wrote onto the dead-letter topic. Replicas that differ in
+        /// Whether to take in dead letters that other services wrote onto the dead-letter topic. Replicas that differ in
         /// this have different digests.
         #[option(Switch)]
         pub consume_dead_letters: bool = false,

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// A batch is found unreadable so often before it is passed over.
 const TRIES: u32 = 5;
 /// Time between two looks.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// So many offsets behind the first one are tried one by one.
 const ONE_BY_ONE: u64 = 64;
 
@@ -68,7 +68,7 @@ impl Unreadable {
             .retain(|partition, (offset, _)| handed.next(*partition) <= *offset);
         let is_early = self
             .looked
-            .is_some_and(|at| now.saturating_duration_since(at) < LOOK_EVERY);
+            .is_some_and(|at| now.saturating_duration_since(at) < CHECK_INTERVAL);
         if !self.met || is_early {
             return Vec::new();
         }
@@ -77,7 +77,7 @@ impl Unreadable {
         match self.prober() {
             Ok(prober) => self.look_with(handed, observed, |at| prober.probe(at)),
             Err(error) => {
-                tracing::warn!(%error, "nobody can look which batch cannot be unpacked");
+                tracing::warn!(%error, "it cannot be told which batch cannot be unpacked");
                 Vec::new()
             }
         }
@@ -139,7 +139,12 @@ impl Unreadable {
                 Some(at(next))
             }
             Err(why) => {
-                tracing::warn!(topic, partition, why, "nobody says where the batch ends");
+                tracing::warn!(
+                    topic,
+                    partition,
+                    why,
+                    "the broker does not say where the batch ends"
+                );
                 None
             }
         }

@@ -10,6 +10,7 @@
 use super::admin;
 use super::client::{self, TopicBounds, TopicError, unsigned};
 use super::settings::KafkaSettings;
+use super::shape::TRACKER_TOPIC;
 use super::source::{Broker, Observed, SourceError};
 use crate::domain::Cut;
 use crate::failpoint;
@@ -215,7 +216,7 @@ impl Shared {
                 let policy = told.get("cleanup.policy");
                 self.lock().observed.compacted = policy.map(|policy| policy.contains("compact"));
             }
-            Err(error) => tracing::debug!(error, "nobody says how the topic is cleaned up"),
+            Err(error) => tracing::debug!(error, "the broker does not say how the topic is cleaned up"),
         }
     }
 
@@ -275,7 +276,7 @@ impl Shared {
             _ if observed.partitions > 0 => {}
             Err(TopicError::NoTopic(_)) => {
                 observed.waiting = Some(format!(
-                    "topic {} does not exist; create it (3 partitions, retention.ms=2592000000), or set kafka.topic",
+                    "topic {} does not exist; create it ({TRACKER_TOPIC}), or set kafka.topic",
                     self.topic
                 ));
             }

@@ -1,7 +1,7 @@
 //! One moment at which the projections are the fold of all that the log holds, of a tracker that goes on
 //! consuming. What is read at that moment is not decided here.
 
-use super::{Projector, ProjectorGone, ProjectorHandle, ProjectorSettings, live};
+use super::{Projector, ProjectorGone, ProjectorHandle, ProjectorSettings, catch_up};
 use crate::store::{SharedStore, StoreError, StoreRead, purged, reads};
 use crate::wait;
 use crossbeam_channel::bounded;
@@ -90,7 +90,7 @@ impl Projector {
     fn fold_all(&mut self, topic: &str, settings: &ProjectorSettings) -> Result<(), StoreError> {
         let store = self.store.clone();
         let end = reads::log_cut(&*store, topic)?;
-        live::catch_up(self, &store, &end, settings, |_| {})
+        catch_up::to(self, &store, &end, settings, |_| {})
     }
 }
 

@@ -4,14 +4,29 @@
 //! A producer can make as many counters as it can invent steps. So they are gone through some at a time, and
 //! only what changes is written.
 
-use crate::store::{Batch, Generation, StoreError, StoreRead, carried, reads, totals};
+use crate::failpoint;
+use crate::store::{
+    Batch, Durability, Generation, SharedStore, StoreError, StoreRead, carried, reads, totals,
+};
 
 /// Counters that are looked at at once.
-const AT_ONCE: usize = if cfg!(test) { 3 } else { 1_024 };
+const BATCH: usize = if cfg!(test) { 3 } else { 1_024 };
+
+/// Makes a generation the serving one, durably, and lets counters go on where they were.
+pub(super) fn activate(store: &SharedStore, generation: Generation) -> Result<(), StoreError> {
+    let mut batch = Batch::new();
+    let old = reads::active_generation(&**store)?;
+    put(&mut batch, &**store, old, generation)?;
+    reads::put_active_generation(&mut batch, generation);
+    failpoint::pass("rebuild.before_switch");
+    store.write(&batch, Durability::Power)?;
+    failpoint::pass("rebuild.after_switch");
+    Ok(())
+}
 
 /// Adds to the batch that makes `fresh` serve what has to be carried over from `old`: so much that no counter
 /// falls, and not more, so that going there and back leaves nothing.
-pub(super) fn put(
+fn put(
     batch: &mut Batch,
     store: &dyn StoreRead,
     old: Generation,
@@ -23,7 +38,7 @@ pub(super) fn put(
             store,
             generations: (old, fresh),
             name,
-            some: Vec::with_capacity(AT_ONCE),
+            some: Vec::with_capacity(BATCH),
         };
         reads::totals_of(store, old, name, |member, _| family.member(member))?;
         // Some were carried over already and have no sum in the old ones.
@@ -47,7 +62,7 @@ struct Family<'a> {
 impl Family<'_> {
     fn member(&mut self, member: &[u8]) -> Result<(), StoreError> {
         self.some.push(member.into());
-        if self.some.len() == AT_ONCE {
+        if self.some.len() == BATCH {
             self.carry_some()?;
         }
         Ok(())

@@ -3,10 +3,9 @@
 
 use super::Projector;
 use super::arrivals::{self, Arrivals};
-use super::changes::{Changes, Scope};
-use super::projections::Footprint;
+use super::projections::{Changes, Footprint, Scope};
 use super::purge::append_rows;
-use super::refold::Visible;
+use super::visible::Visible;
 use crate::domain::{Event, SagaId};
 use crate::failpoint;
 use crate::store::purged;
@@ -32,7 +31,7 @@ impl Projector {
             events.iter().all(|event| self.cursor.contains(event.position)),
             "what lies behind the cursor is folded when it is consumed"
         );
-        let mut changes = Changes::new(self.generation, Scope::All);
+        let mut changes = Changes::new(self.target(), Scope::All);
         let arrivals = self.filling(events, &mut changes)?;
         for arriving in &arrivals {
             self.forget_saga(&arriving.saga);

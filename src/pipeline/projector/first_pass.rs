@@ -2,13 +2,13 @@
 //! states and index rows as table files. Which part that is, and what comes after, is not decided here
 //! (`rebuild`).
 
-use super::changes::{Changes, Scope};
 use super::large::{self, Loaded};
 use super::parallel::{each_row, threads};
-use super::rebuild::{Rebuild, RebuildError};
-use super::refold::Visible;
-use crate::domain::{Cut, SagaId};
-use crate::store::{Batch, Generation, ProjectionTable, StoreRead, Table, TableRange, keys, purged};
+use super::progress::{Progress, RebuildError};
+use super::projections::{Changes, Scope, Target};
+use super::visible::Visible;
+use crate::domain::SagaId;
+use crate::store::{Batch, ProjectionTable, Store, Table, TableRange, keys, purged};
 
 /// Bytes of states that all threads together gather before they load them.
 const STATES_AT_ONCE: usize = 16 << 20;
@@ -16,10 +16,10 @@ const STATES_AT_ONCE: usize = 16 << 20;
 const INDEXES_AT_ONCE: usize = 32 << 20;
 /// One thread's part of the first pass.
 pub(super) struct FirstPass<'r> {
-    rebuild: &'r Rebuild,
-    snapshot: &'r dyn StoreRead,
+    store: &'r dyn Store,
+    progress: &'r Progress,
+    visible: Visible<'r>,
     any_purged: bool,
-    cut: &'r Cut,
     changes: Changes,
     states: Waiting,
     indexes: Waiting,
@@ -33,18 +33,18 @@ pub(super) struct FirstPass<'r> {
 
 impl<'r> FirstPass<'r> {
     pub(super) fn begin(
-        rebuild: &'r Rebuild,
-        snapshot: &'r dyn StoreRead,
-        generation: Generation,
-        cut: &'r Cut,
+        store: &'r dyn Store,
+        progress: &'r Progress,
+        visible: Visible<'r>,
+        target: Target,
         any_purged: bool,
     ) -> Self {
         Self {
-            rebuild,
-            snapshot,
+            store,
+            progress,
+            visible,
             any_purged,
-            cut,
-            changes: Changes::new(generation, Scope::WithSagas),
+            changes: Changes::new(target, Scope::WithSagas),
             states: Waiting::new(STATES_AT_ONCE / threads(), 256),
             indexes: Waiting::new(INDEXES_AT_ONCE / threads(), 64),
             last: None,
@@ -56,8 +56,8 @@ impl<'r> FirstPass<'r> {
 
     /// Loads what still waits. The sums that are left to add, and the sagas that are too large to be loaded.
     pub(super) fn finish(mut self) -> Result<(Changes, Vec<SagaId>), RebuildError> {
-        self.states.load(self.rebuild)?;
-        self.indexes.load(self.rebuild)?;
+        self.states.load(self.store, self.progress)?;
+        self.indexes.load(self.store, self.progress)?;
         Ok((self.changes, self.large))
     }
 
@@ -66,17 +66,21 @@ impl<'r> FirstPass<'r> {
         // States are loaded in the log's order; those of two threads must not interleave, for files that
         // do have to be merged.
         if !self.last.as_ref().is_some_and(|last| range.follows(last)) {
-            self.states.load(self.rebuild)?;
+            self.states.load(self.store, self.progress)?;
         }
         self.last = Some(range.clone());
-        each_row(self.snapshot, range, |partition, sort, value| {
+        each_row(self.visible.store, range, |partition, sort, value| {
             let saga = self.saga.as_ref();
             if saga.is_none_or(|saga| saga.as_str().as_bytes() != partition) {
                 self.finish_saga()?;
                 self.saga = Some(SagaId::new(keys::parse_text("log", partition)?));
             }
             let at = keys::parse_log_sort(sort)?;
-            if let Some(saga) = self.saga.as_ref().filter(|_| self.cut.contains(at.position)) {
+            if let Some(saga) = self
+                .saga
+                .as_ref()
+                .filter(|_| self.visible.within.contains(at.position))
+            {
                 self.loaded.add(saga, at, value)?;
             }
             Ok(())
@@ -88,8 +92,8 @@ impl<'r> FirstPass<'r> {
         let Some(saga) = self.saga.take() else {
             return Ok(());
         };
-        if self.any_purged && purged::gone(self.snapshot, std::slice::from_ref(&saga))?[0] {
-            large::count_late(self.snapshot, &saga, self.cut, &mut self.changes)?;
+        if self.any_purged && purged::gone(self.visible.store, std::slice::from_ref(&saga))?[0] {
+            large::count_late(self.visible.store, &saga, self.visible.within, &mut self.changes)?;
             self.loaded.clear();
             return Ok(());
         }
@@ -103,15 +107,8 @@ impl<'r> FirstPass<'r> {
     }
 
     fn fold(&mut self, saga: &SagaId) -> Result<(), RebuildError> {
-        let visible = Visible {
-            store: self.snapshot,
-            generation: self.changes.generation(),
-            definitions: &self.rebuild.definitions,
-            within: self.cut,
-        };
-        let events = self.loaded.fold(visible, saga, &mut self.changes)?;
-        let progress = &self.rebuild.progress;
-        progress.add_folded(u64::from(events > 0), events);
+        let events = self.loaded.fold(self.visible, saga, &mut self.changes)?;
+        self.progress.add_folded(u64::from(events > 0), events);
         Ok(())
     }
 
@@ -122,8 +119,8 @@ impl<'r> FirstPass<'r> {
         self.states.rows.append_where(rows, is_state);
         self.indexes.rows.append_where(rows, |table| !is_state(table));
         rows.clear();
-        self.states.load_when_full(self.rebuild)?;
-        self.indexes.load_when_full(self.rebuild)
+        self.states.load_when_full(self.store, self.progress)?;
+        self.indexes.load_when_full(self.store, self.progress)
     }
 }
 
@@ -141,16 +138,16 @@ impl Waiting {
         Self { rows, full }
     }
 
-    fn load_when_full(&mut self, rebuild: &Rebuild) -> Result<(), RebuildError> {
+    fn load_when_full(&mut self, store: &dyn Store, progress: &Progress) -> Result<(), RebuildError> {
         if self.rows.byte_len() < self.full {
             return Ok(());
         }
-        self.load(rebuild)
+        self.load(store, progress)
     }
 
-    fn load(&mut self, rebuild: &Rebuild) -> Result<(), RebuildError> {
-        rebuild.progress.check()?;
-        rebuild.store.load(&self.rows)?;
+    fn load(&mut self, store: &dyn Store, progress: &Progress) -> Result<(), RebuildError> {
+        progress.check()?;
+        store.load(&self.rows)?;
         self.rows.clear();
         Ok(())
     }

@@ -2,9 +2,9 @@
 //! same code that folds them as they arrive.
 
 use super::arrivals::{self, Arrivals};
-use super::changes::Changes;
-use super::refold::Visible;
+use super::projections::Changes;
 use super::shard::{accepts, append};
+use super::visible::Visible;
 use crate::domain::{Cut, Event, SagaId, SagaState, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;
@@ -12,9 +12,9 @@ use crate::store::{Batch, StoreError, StoreRead, keys, reads, timelines};
 use std::ops::{Bound, ControlFlow};
 
 /// Most deliveries of a saga that are in memory at once.
-const MOST: usize = if cfg!(test) { 10 } else { 4_096 };
+const MAX_DELIVERIES: usize = if cfg!(test) { 10 } else { 4_096 };
 /// Most bytes of them.
-const MOST_BYTES: usize = 4 << 20;
+const MAX_BYTES: usize = 4 << 20;
 
 /// Deliveries of one saga, in the order of the timeline.
 #[derive(Default)]
@@ -29,7 +29,7 @@ impl Loaded {
     /// Adds a row of the log. Does nothing once there are too many.
     pub(super) fn add(&mut self, saga: &SagaId, place: TimelineKey, row: &[u8]) -> Result<(), StoreError> {
         self.bytes += row.len();
-        self.large |= self.events.len() >= MOST || self.bytes > MOST_BYTES;
+        self.large |= self.events.len() >= MAX_DELIVERIES || self.bytes > MAX_BYTES;
         if self.large {
             self.events.clear();
             return Ok(());
@@ -141,7 +141,7 @@ fn next_part(
             bytes += value.len();
             events.push(LogRecord::read(value)?.event(saga, place)?);
         }
-        Ok(if events.len() >= MOST || bytes >= MOST_BYTES {
+        Ok(if events.len() >= MAX_DELIVERIES || bytes >= MAX_BYTES {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())

@@ -1,11 +1,12 @@
 //! The projector's thread: takes deliveries from ingest, catches up from the feed where it missed
 //! some, and switches to a rebuilt generation when one is ready.
 
+use super::catch_up::{self, WINDOW_BYTES};
 use super::delays::{DelayCounter, Delays};
-use super::{Projector, ProjectorSettings, carry, feed, removal};
+use super::{Projector, ProjectorSettings, carry, unfinished};
 use crate::domain::clock::SharedClock;
 use crate::domain::{Cut, Event, Position, SagaDefinitions};
-use crate::store::{Batch, Durability, Generation, SharedStore, StoreError, reads};
+use crate::store::{Generation, SharedStore, StoreError, reads};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
@@ -163,7 +164,7 @@ impl ProjectorHandle {
             .map_err(|_| self.gone())
     }
 
-    /// While the guard lives, nothing is removed from the log or brought back into it: a rebuild
+    /// While the guard lives, nothing is purged from the log or restored to it: a rebuild
     /// reads the log for a long time, and must see all of it or nothing of a saga. None when someone
     /// else holds it.
     pub fn try_no_removals(&self) -> Option<MutexGuard<'_, ()>> {
@@ -249,7 +250,7 @@ fn assemble(
     settings: ProjectorSettings,
     room: usize,
 ) -> Result<(ProjectorHandle, Live, Receiver<Command>), StoreError> {
-    removal::finish(&store)?;
+    unfinished::finish(&store)?;
     let generation = reads::active_generation(&*store)?;
     let projector = Projector::open(store.clone(), generation, definitions.clone(), &settings)?;
     let status = Arc::new(Shared::default());
@@ -304,7 +305,7 @@ impl Live {
 
     fn catch_up(&mut self) -> Result<(), StoreError> {
         let end = reads::log_cut(&*self.store, &self.topic)?;
-        catch_up(&mut self.projector, &self.store, &end, &self.settings, |cursor| {
+        catch_up::to(&mut self.projector, &self.store, &end, &self.settings, |cursor| {
             set_cursor(&self.status, cursor);
         })
     }
@@ -364,53 +365,16 @@ impl Live {
             &self.settings,
         )?;
         let here = self.projector.cursor().clone();
-        catch_up(&mut fresh, &self.store, &here, &self.settings, |_| {})?;
-        activate(&self.store, generation)?;
+        catch_up::to(&mut fresh, &self.store, &here, &self.settings, |_| {})?;
+        carry::activate(&self.store, generation)?;
         self.projector = fresh;
         Ok(())
     }
 }
 
-/// Makes a generation the serving one, durably, and lets counters go on where they were.
-pub(super) fn activate(store: &SharedStore, generation: Generation) -> Result<(), StoreError> {
-    let mut batch = Batch::new();
-    let old = reads::active_generation(&**store)?;
-    carry::put(&mut batch, &**store, old, generation)?;
-    reads::put_active_generation(&mut batch, generation);
-    crate::failpoint::pass("rebuild.before_switch");
-    store.write(&batch, Durability::Power)?;
-    crate::failpoint::pass("rebuild.after_switch");
-    Ok(())
-}
-
 fn set_cursor(status: &Shared, cursor: &Cut) {
     status.change(|status| status.cursor.clone_from(cursor));
 }
-
-/// Folds what the feed holds between the projector's cursor and `end`.
-pub(super) fn catch_up(
-    projector: &mut Projector,
-    store: &SharedStore,
-    end: &Cut,
-    settings: &ProjectorSettings,
-    mut moved: impl FnMut(&Cut),
-) -> Result<(), StoreError> {
-    while !projector.cursor().covers(end) {
-        let limit = (settings.window_events, WINDOW_BYTES);
-        let (events, reached) = feed::next_events(&**store, projector.cursor(), end, limit)?;
-        if reached == *projector.cursor() {
-            return Err(StoreError::Corrupt(format!(
-                "feed: nothing between {reached:?} and {end:?}, which the offsets name"
-            )));
-        }
-        projector.advance(&events, &reached)?;
-        moved(projector.cursor());
-    }
-    Ok(())
-}
-
-/// Bytes of memory that the events of a window take, at most, about.
-const WINDOW_BYTES: usize = 8 << 20;
 
 /// Deliveries gathered until they are worth a write: until there are many, or so long after the window
 /// before. What comes after a pause is folded at once.
@@ -539,6 +503,7 @@ impl Stepped {
 
 #[cfg(test)]
 mod window_tests {
+    use super::super::feed;
     use super::*;
     use crate::testkit::{TOPIC, append, settings, store, traffic};
     use proptest::strategy::{Strategy, ValueTree};

@@ -1,6 +1,6 @@
 //! Goes over all of a table at once, on every processor. What is done with its rows is not known here.
 
-use super::rebuild::RebuildError;
+use super::progress::RebuildError;
 use crate::store::{SharedStore, StoreRead, Table, TableRange, scan_range, split};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;

@@ -1,8 +1,8 @@
 //! What deliveries would do to a saga if they arrived now. Nothing is written.
 
 use super::arrivals::{self, Arrivals};
-use super::changes::{Changes, Scope};
-use super::refold::Visible;
+use super::projections::{Changes, Scope, Target};
+use super::visible::Visible;
 use crate::domain::{Cut, Event, SagaDefinitions, SagaId, SagaState};
 use crate::store::{Generation, StoreError, StoreRead, reads, timelines};
 use std::borrow::Cow;
@@ -68,7 +68,10 @@ impl<'r> Preview<'r> {
             state,
             events: deliveries.iter().collect(),
         };
-        let (mut changes, mut after) = (Changes::new(self.generation, Scope::WithSagas), None);
+        let (mut changes, mut after) = (
+            Changes::new(Target::whole(self.generation), Scope::WithSagas),
+            None,
+        );
         arrivals::fold(visible, vec![arrivals], &mut changes, |_, _, state, _| {
             after = Some(state);
         })?;

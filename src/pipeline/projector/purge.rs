@@ -1,4 +1,4 @@
-//! Removes whole sagas up to a cut of the topic, and brings removed ones back.
+//! Removes whole sagas up to a cut of the topic.
 //!
 //! Removal is a function of the log, the cut and the list: every replica that has folded all inside
 //! the cut comes to the same rows, whatever it has folded beyond. Deliveries behind the cut stay in the
@@ -8,8 +8,7 @@
 //! not decided here (`removal`).
 
 use super::Projector;
-use super::changes::{Changes, Scope};
-use super::projections::Footprint;
+use super::projections::{Changes, Footprint, Scope};
 use super::removal::Removal;
 use super::shard::shard_of;
 use super::subset::{self, Kinds, count};
@@ -20,7 +19,7 @@ use crate::failpoint;
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, LogRecord, PurgedRecord};
 use crate::store::{Batch, Durability, Key, StoreError, StoreRead, Table, keys, reads};
-use crate::store::{purged, timelines};
+use crate::store::{late, purged, timelines};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 
@@ -40,7 +39,7 @@ pub struct PurgeSaga {
 /// What a decision to purge says of all its sagas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Purge {
-    /// Its offset in the operations topic.
+    /// Its offset in the ops topic.
     pub decision: u64,
     /// When it was made.
     pub at: Millis,
@@ -61,16 +60,6 @@ pub enum PurgeOutcome {
     Held,
     /// What the log holds of it is not what the decision names; it stays.
     Differs,
-}
-
-/// Whether a purge was ever recorded.
-pub(super) fn any_recorded(store: &dyn StoreRead) -> Result<bool, StoreError> {
-    let mut found = false;
-    store.scan_table(Table::Purged, &mut |_, _, _| {
-        found = true;
-        ControlFlow::Break(())
-    })?;
-    Ok(found)
 }
 
 impl Projector {
@@ -102,7 +91,7 @@ impl Projector {
         held: &dyn Fn(&SagaId, &SagaState) -> bool,
     ) -> Result<Vec<PurgeOutcome>, StoreError> {
         debug_assert!(self.cursor.covers(&purge.cut), "purged before it was folded");
-        let mut changes = Changes::new(self.generation, Scope::All);
+        let mut changes = Changes::new(self.target(), Scope::All);
         let mut seen = HashSet::new();
         let mut outcomes = Vec::with_capacity(sagas.len());
         for entry in sagas {
@@ -351,6 +340,7 @@ pub(super) fn put_log_row(rows: &mut Batch, event: &Event) {
     let mut key = Key::default();
     keys::log(&mut key, &event.saga_id, event.timeline_key());
     rows.put_with(Table::Log, &key, |bytes| LogRecord::of(event).write(bytes));
+    late::put(rows, event);
 }
 
 pub(super) fn put_record(rows: &mut Batch, saga: &SagaId, record: &PurgedSaga) {

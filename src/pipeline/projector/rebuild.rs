@@ -4,100 +4,24 @@
 //! Two passes. The first reads the log saga by saga, in parallel, and makes all projections that can be made
 //! so. The second makes those that are made of rows of others.
 
-use super::changes::{Changes, Scope};
-use super::counters::Counters;
 use super::first_pass::FirstPass;
 use super::large;
 use super::parallel::{each_row, in_parallel};
-use super::projections::{AddRow, PROJECTIONS, Rebuilt};
-use super::refold::Visible;
-use super::{ProjectorHandle, ProjectorSettings, live, purge, removal};
+pub use super::progress::{Done, Progress, RebuildError};
+use super::projections::{self, AddRow, Changes, Counters, PROJECTIONS, Rebuilt, Scope, Target};
+use super::visible::Visible;
+use super::{Projector, ProjectorHandle, ProjectorSettings, carry, catch_up, unfinished};
 use crate::domain::{Cut, SagaDefinitions, SagaId};
 use crate::store::codec::Record;
 use crate::store::records::PurgedRecord;
 use crate::store::{
-    Batch, Durability, Generation, ProjectionTable, SharedStore, StoreError, Table, keys, reads,
+    Batch, Durability, Generation, KeptTables, ProjectionTable, SharedStore, StoreError, Table, purged, reads,
 };
-use serde::Serialize;
-use std::fmt;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Count cells gathered before they are added to the stored ones.
 const CELLS_PER_WRITE: usize = 65_536;
-
-/// How far a rebuild has come. Read by anyone while it runs.
-#[derive(Debug, Default)]
-pub struct Progress {
-    events: AtomicU64,
-    sagas: AtomicU64,
-    counted: AtomicU64,
-    cancelled: AtomicBool,
-}
-
-/// A reading of [`Progress`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Done {
-    /// Events folded.
-    pub events: u64,
-    /// Sagas folded.
-    pub sagas: u64,
-    /// Sagas counted in the second pass.
-    pub counted: u64,
-}
-
-impl fmt::Display for Done {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} sagas from {} events", self.sagas, self.events)
-    }
-}
-
-/// Why a rebuild did not come to its end. What serves goes on serving.
-#[derive(Debug, thiserror::Error)]
-pub enum RebuildError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// It was told to stop.
-    #[error("stopped before its end; start it again when it suits")]
-    Cancelled,
-}
-
-impl From<keys::KeyError> for RebuildError {
-    fn from(error: keys::KeyError) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-impl Progress {
-    /// Tells the rebuild to stop.
-    pub fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn add_folded(&self, sagas: u64, events: u64) {
-        self.sagas.fetch_add(sagas, Ordering::Relaxed);
-        self.events.fetch_add(events, Ordering::Relaxed);
-    }
-
-    pub(super) fn check(&self) -> Result<(), RebuildError> {
-        if self.cancelled.load(Ordering::Relaxed) {
-            Err(RebuildError::Cancelled)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// How far it has come.
-    pub fn done(&self) -> Done {
-        Done {
-            events: self.events.load(Ordering::Relaxed),
-            sagas: self.sagas.load(Ordering::Relaxed),
-            counted: self.counted.load(Ordering::Relaxed),
-        }
-    }
-}
 
 /// A rebuild: where from, where to, under which definitions.
 pub struct Rebuild {
@@ -107,7 +31,7 @@ pub struct Rebuild {
     pub topic: String,
     /// The definitions to fold under.
     pub definitions: Arc<SagaDefinitions>,
-    /// How the projector works.
+    /// How the projector works, and which projections are switched on.
     pub settings: ProjectorSettings,
     /// Where to tell how far it has come.
     pub progress: Arc<Progress>,
@@ -124,14 +48,14 @@ impl Rebuild {
         let fresh = old.other();
         self.fill(fresh, &reads::log_cut(&*self.store, &self.topic)?)?;
         // What arrived meanwhile; the switch itself then has little left to fold.
-        let mut behind = super::Projector::open(
+        let mut behind = Projector::open(
             self.store.clone(),
             fresh,
             self.definitions.clone(),
             &self.settings,
         )?;
         let end = projector.status().cursor;
-        live::catch_up(&mut behind, &self.store, &end, &self.settings, |_| {})?;
+        catch_up::to(&mut behind, &self.store, &end, &self.settings, |_| {})?;
         drop(behind);
         projector.switch(fresh)?;
         self.drop_generation(old)?;
@@ -145,7 +69,7 @@ impl Rebuild {
     pub fn offline(&self) -> Result<Done, RebuildError> {
         let old = reads::active_generation(&*self.store)?;
         self.fill(old.other(), &reads::log_cut(&*self.store, &self.topic)?)?;
-        live::activate(&self.store, old.other())?;
+        carry::activate(&self.store, old.other())?;
         self.drop_generation(old)?;
         Ok(self.progress.done())
     }
@@ -155,17 +79,32 @@ impl Rebuild {
     /// # Errors
     /// [`RebuildError`]; the generation is then incomplete and has no cursor.
     pub fn fill(&self, generation: Generation, cut: &Cut) -> Result<(), RebuildError> {
-        removal::finish(&self.store)?;
+        self.fill_tables(generation, projections::kept(&self.settings), cut)
+    }
+
+    /// The same, of these tables whatever is switched on.
+    ///
+    /// # Errors
+    /// [`RebuildError`]; the generation is then incomplete and has no cursor.
+    pub fn fill_tables(
+        &self,
+        generation: Generation,
+        kept: KeptTables,
+        cut: &Cut,
+    ) -> Result<(), RebuildError> {
+        let target = Target { generation, kept };
+        unfinished::finish(&self.store)?;
         self.drop_generation(generation)?;
         // What clearing left is merged away: what is loaded then goes to the last level at once.
         self.each_table(generation, |table| self.store.reclaim(table))?;
-        self.first_pass(generation, cut)?;
-        self.second_pass(generation)?;
-        self.add_remains(generation)?;
+        self.first_pass(target, cut)?;
+        self.second_pass(target)?;
+        self.add_remains(target)?;
         self.store.flush()?;
         let mut batch = Batch::new();
         reads::put_cursor(&mut batch, generation, cut);
         reads::put_fold_rules(&mut batch, generation, &self.definitions.fold_rules());
+        kept.put(&mut batch, generation);
         Ok(self.store.write(&batch, Durability::Power)?)
     }
 
@@ -198,23 +137,29 @@ impl Rebuild {
         })
     }
 
-    fn first_pass(&self, generation: Generation, cut: &Cut) -> Result<(), RebuildError> {
-        let any_purged = purge::any_recorded(&*self.store)?;
+    fn first_pass(&self, target: Target, cut: &Cut) -> Result<(), RebuildError> {
+        let any_purged = purged::any(&*self.store)?;
         let parts = in_parallel(&self.store, Table::Log, |snapshot, shares| {
-            let mut part = FirstPass::begin(self, snapshot, generation, cut, any_purged);
+            let visible = Visible {
+                store: snapshot,
+                generation: target.generation,
+                definitions: &self.definitions,
+                within: cut,
+            };
+            let mut part = FirstPass::begin(&*self.store, &self.progress, visible, target, any_purged);
             for share in shares {
                 part.scan(share)?;
             }
             part.finish()
         })?;
-        let mut all = Changes::new(generation, Scope::WithSagas);
+        let mut all = Changes::new(target, Scope::WithSagas);
         for (changes, sagas) in parts {
             all.absorb(changes);
             for saga in sagas {
                 self.fold_large(&saga, cut, &mut all)?;
             }
         }
-        self.add_sums(&mut Counters::new(generation), &mut all)
+        self.add_sums(&mut Counters::new(target), &mut all)
     }
 
     /// Folds a saga that is too large to be loaded, part by part.
@@ -236,8 +181,8 @@ impl Rebuild {
     }
 
     /// What purged sagas added to the sums that never shrink.
-    fn add_remains(&self, generation: Generation) -> Result<(), RebuildError> {
-        let mut changes = Changes::new(generation, Scope::WithSagas);
+    fn add_remains(&self, target: Target) -> Result<(), RebuildError> {
+        let mut changes = Changes::new(target, Scope::WithSagas);
         reads::try_scan_table(&*self.store.snapshot(), Table::Purged, |_, _, value| {
             let saga = PurgedRecord::read(value)?.purged()?;
             if saga.is_gone() {
@@ -246,32 +191,33 @@ impl Rebuild {
             }
             Ok(())
         })?;
-        self.add_sums(&mut Counters::new(generation), &mut changes)
+        self.add_sums(&mut Counters::new(target), &mut changes)
     }
 
-    fn second_pass(&self, generation: Generation) -> Result<(), RebuildError> {
+    fn second_pass(&self, target: Target) -> Result<(), RebuildError> {
         PROJECTIONS
             .iter()
+            .filter(|projection| projection.is_kept(target.kept))
             .try_for_each(|projection| match projection.rebuilt {
                 Rebuilt::WithSagas => Ok(()),
                 Rebuilt::FromRows(tables) => tables.iter().try_for_each(|(table, add_row)| {
-                    self.add_rows(Table::Projection(generation, *table), generation, *add_row)
+                    self.add_rows(Table::Projection(target.generation, *table), target, *add_row)
                 }),
             })
     }
 
-    fn add_rows(&self, table: Table, generation: Generation, add_row: AddRow) -> Result<(), RebuildError> {
-        let counters = Mutex::new(Counters::new(generation));
+    fn add_rows(&self, table: Table, target: Target, add_row: AddRow) -> Result<(), RebuildError> {
+        let counters = Mutex::new(Counters::new(target));
         let add = |changes: &mut Changes| {
             let mut counters = counters.lock().unwrap_or_else(PoisonError::into_inner);
             self.add_sums(&mut counters, changes)
         };
         in_parallel(&self.store, table, |snapshot, shares| {
-            let mut changes = Changes::new(generation, Scope::All);
+            let mut changes = Changes::new(target, Scope::All);
             for share in shares {
                 each_row(snapshot, share, |partition, sort, value| {
                     add_row(&mut changes, partition, sort, value)?;
-                    self.progress.counted.fetch_add(1, Ordering::Relaxed);
+                    self.progress.add_counted();
                     if changes.cells() >= CELLS_PER_WRITE {
                         add(&mut changes)?;
                     }
@@ -293,7 +239,7 @@ impl Rebuild {
 }
 
 /// Bytes of a cleared table that are worth clearing again. What clearing itself leaves is far less.
-const LEFTOVER: u64 = 1 << 20;
+const LEFTOVER_BYTES: u64 = 1 << 20;
 
 /// Empties the generation that does not serve: a crash may have left a part of a rebuild there, or those
 /// who read it for long the room of what was rebuilt.
@@ -303,7 +249,7 @@ const LEFTOVER: u64 = 1 << 20;
 pub fn clear_leftovers(store: &SharedStore) -> Result<(), StoreError> {
     let idle = reads::active_generation(&**store)?.other();
     for table in ProjectionTable::ALL.map(|table| Table::Projection(idle, table)) {
-        let mut found = store.table_bytes(table)? > LEFTOVER;
+        let mut found = store.table_bytes(table)? > LEFTOVER_BYTES;
         store.scan_table(table, &mut |_, _, _| {
             found = true;
             ControlFlow::Break(())
@@ -315,16 +261,24 @@ pub fn clear_leftovers(store: &SharedStore) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether the serving projections are made under other fold rules than these.
+/// Whether the serving projections are made under other fold rules than these, or others are switched on.
 ///
 /// # Errors
 /// [`StoreError`] when the store cannot be read.
-pub fn is_due(store: &SharedStore, definitions: &SagaDefinitions) -> Result<bool, StoreError> {
+pub fn is_due(
+    store: &SharedStore,
+    definitions: &SagaDefinitions,
+    settings: &ProjectorSettings,
+) -> Result<bool, StoreError> {
     let snapshot = store.snapshot();
     let serving = reads::active_generation(&*snapshot)?;
+    let made = reads::cursor(&*snapshot, serving)? != Cut::default();
+    if made && KeptTables::of(&*snapshot, serving)? != projections::kept(settings) {
+        return Ok(true);
+    }
     match reads::fold_rules(&*snapshot, serving)? {
         Some(rules) => Ok(rules != definitions.fold_rules()),
         // With something in it, it was made under rules that nobody knows.
-        None => Ok(reads::cursor(&*snapshot, serving)? != Cut::default()),
+        None => Ok(made),
     }
 }

@@ -5,30 +5,22 @@
 //! meets the old one: what was folded from there on is carried over ([`Junction`]). Deliveries that
 //! arrive may not be in the log yet; they are put between its rows.
 
-use super::arrivals::{Arriving, ROWS_AT_ONCE, log_rows};
-use super::changes::Changes;
-use crate::domain::{Cut, Event, EventRef, Junction, SagaDefinitions, SagaId, SagaState, TimelineKey};
+use super::arriving::Arriving;
+use super::projections::Changes;
+use super::visible::{ROWS_AT_ONCE, Visible, log_rows};
+use crate::domain::{Event, EventRef, Junction, SagaDefinitions, SagaId, SagaState, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;
 use crate::store::timelines::{self, TimelineRows};
-use crate::store::{Generation, StoreError, StoreRead, Table, keys};
+use crate::store::{StoreError, Table, keys};
 use std::iter::Peekable;
 use std::ops::ControlFlow;
 
 /// Sagas with up to so many deliveries are read as they lie in the log, many at once; of others only
 /// those that stand are.
-const FEW: u32 = 128;
+const MAX_DELIVERIES_READ: u32 = 128;
 /// Checkpoints that are looked at at once.
 const CHECKPOINTS: usize = if cfg!(test) { 2 } else { 64 };
-
-/// What is folded, and which part of the log is seen.
-#[derive(Clone, Copy)]
-pub(super) struct Visible<'a> {
-    pub(super) store: &'a dyn StoreRead,
-    pub(super) generation: Generation,
-    pub(super) definitions: &'a SagaDefinitions,
-    pub(super) within: &'a Cut,
-}
 
 /// Folds the timelines of a window's sagas.
 pub(super) struct Refold<'v, 'e> {
@@ -152,7 +144,7 @@ impl<'v, 'e> Refold<'v, 'e> {
     pub(super) fn finish(mut self, all: &mut [Arriving<'_>]) -> Result<Vec<SagaState>, StoreError> {
         let (few, many): (Vec<_>, Vec<_>) = std::mem::take(&mut self.short)
             .into_iter()
-            .partition(|short| short.deliveries <= FEW);
+            .partition(|short| short.deliveries <= MAX_DELIVERIES_READ);
         let left = read_together(self.visible, few, &mut self.states)?;
         for short in left.into_iter().chain(many) {
             self.states.push((short.number, short.read(self.visible)?));
@@ -225,19 +217,19 @@ fn read_together<'e>(
     let names: Vec<SagaId> = few.iter().map(|short| short.saga.clone()).collect();
     let partitions: Vec<&[u8]> = names.iter().map(|saga| saga.as_str().as_bytes()).collect();
     // The log may hold many rows that are not folded yet.
-    let mut patience = few
+    let mut rows_left = few
         .iter()
         .map(|short| u64::from(short.deliveries) + 64)
         .sum::<u64>()
         * 4;
-    let (mut reached, mut failed, mut lost_patience) = (0, None, false);
+    let (mut reached, mut failed, mut too_many) = (0, None, false);
     visible
         .store
         .scan_partitions(Table::Log, &partitions, &mut |place, sort, value| {
             reached = place;
-            patience -= 1;
-            if patience == 0 {
-                lost_patience = true;
+            rows_left -= 1;
+            if rows_left == 0 {
+                too_many = true;
                 return ControlFlow::Break(());
             }
             failed = few[place].met(visible, sort, value).err();
@@ -248,7 +240,7 @@ fn read_together<'e>(
             }
         })?;
     failed.map_or(Ok(()), Err)?;
-    let mut left = few.split_off(if lost_patience { reached } else { few.len() });
+    let mut left = few.split_off(if too_many { reached } else { few.len() });
     for short in &mut left {
         short.fold = Fold::new(None, short.added.clone());
     }

@@ -5,15 +5,13 @@
 //! together with the record of the purge, says what is to be finished. Whoever opens the projections or
 //! reads the whole log finishes it first; doing it twice does no harm.
 
-use super::{Projector, restoring};
 use crate::domain::{Cut, SagaId, TimelineKey};
 use crate::failpoint;
 use crate::store::codec::Record;
-use crate::store::records::{FeedRecord, MetaRecord};
+use crate::store::records::{FeedRecord, LogRecord, MetaRecord};
 use crate::store::timelines::{self, RowsRemoved};
 use crate::store::{
-    Batch, Durability, Generation, Key, Scan, SharedStore, Store, StoreError, StoreRead, Table, keys, reads,
-    totals,
+    Batch, Durability, Generation, Key, Scan, Store, StoreError, StoreRead, Table, keys, late, totals,
 };
 use std::ops::{Bound, ControlFlow};
 
@@ -67,7 +65,7 @@ impl Removal {
     }
 
     /// One that is to be done, if there is any.
-    fn unfinished(store: &dyn StoreRead) -> Result<Option<Self>, StoreError> {
+    pub(super) fn unfinished(store: &dyn StoreRead) -> Result<Option<Self>, StoreError> {
         let mut found = None;
         let partition = totals::UNFINISHED_PURGES.as_bytes();
         Scan::of(Table::Meta, partition)
@@ -122,13 +120,15 @@ impl Removal {
         Scan::of(Table::Log, partition)
             .range(range)
             .limit(limit)
-            .each(store, |sort, _| {
+            .each(store, |sort, value| {
                 seen += 1;
                 let place = keys::parse_log_sort(sort)?;
                 self.log_behind = Some(place);
                 if self.cut.contains(place.position) {
                     keys::log(&mut key, &self.saga, place);
                     rows.delete(Table::Log, &key);
+                    let arrived_at = LogRecord::read(value)?.arrived_at();
+                    late::delete(rows, (place.recorded_at, arrived_at), place.position);
                     keys::by_offset(&mut key, place.position);
                     let decision = self.decision;
                     rows.put_with(Table::Feed, &key, |bytes| {
@@ -142,7 +142,11 @@ impl Removal {
     }
 
     /// Writes the next step; whether that was the end.
-    fn write_step(&mut self, store: &dyn Store, generation: Generation) -> Result<bool, StoreError> {
+    pub(super) fn write_step(
+        &mut self,
+        store: &dyn Store,
+        generation: Generation,
+    ) -> Result<bool, StoreError> {
         let mut rows = Batch::new();
         let done = self.step(store, generation, &mut rows, ROWS)?;
         if done {
@@ -158,39 +162,4 @@ fn marker(saga: &SagaId) -> Key {
     let mut key = Key::default();
     keys::meta_named(&mut key, totals::UNFINISHED_PURGES, saga.as_str());
     key
-}
-
-/// Finishes what a crash left of purges and of restores.
-pub(super) fn finish(store: &SharedStore) -> Result<(), StoreError> {
-    let generation = reads::active_generation(&**store)?;
-    while let Some(mut removal) = Removal::unfinished(&**store)? {
-        while !removal.write_step(&**store, generation)? {}
-    }
-    restoring::finish(store)
-}
-
-impl Projector {
-    /// Removes some more rows of what was purged, or names more of what is back; whether there may be more.
-    ///
-    /// # Errors
-    /// [`StoreError`]; the same call may be made again.
-    pub fn remove_more(&mut self) -> Result<bool, StoreError> {
-        let known = match self.removal.take() {
-            Some(removal) => Some(removal),
-            None => Removal::unfinished(&*self.store)?,
-        };
-        let Some(mut removal) = known else {
-            return self.restore_more();
-        };
-        if !removal.write_step(&*self.store, self.generation)? {
-            self.removal = Some(removal);
-        }
-        Ok(true)
-    }
-
-    /// Removes all that is left of what was purged.
-    pub(super) fn remove_rest(&mut self) -> Result<(), StoreError> {
-        while self.remove_more()? {}
-        Ok(())
-    }
 }

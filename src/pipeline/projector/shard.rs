@@ -3,10 +3,9 @@
 //! decided here (`arrivals`).
 
 use super::arrivals::{self, Arrivals};
-use super::changes::{Changes, Scope};
-use super::projections::Footprint;
-use super::refold::Visible;
+use super::projections::{Changes, Footprint, Scope, Target};
 use super::remembered::Remembered;
+use super::visible::Visible;
 use crate::domain::{Cut, Event, MAX_LISTED, SagaDefinitions, SagaId, SagaState};
 use crate::store::{Batch, Generation, StoreError, StoreRead, purged, reads};
 use hashbrown::HashMap;
@@ -56,14 +55,14 @@ impl Shard {
     pub(super) fn fold(
         &mut self,
         store: &dyn StoreRead,
-        generation: Generation,
+        target: Target,
         definitions: &SagaDefinitions,
         span: Span<'_>,
         events: &[&Event],
     ) -> Result<Changes, StoreError> {
-        let mut changes = Changes::with_rows(generation, Scope::All, std::mem::take(&mut self.spare));
+        let mut changes = Changes::with_rows(target, Scope::All, std::mem::take(&mut self.spare));
         let groups = group(events);
-        let states = self.take_states(store, generation, &groups)?;
+        let states = self.take_states(store, target.generation, &groups)?;
         let gone = gone(store, span, &states)?;
         let (mut others, mut fingerprints) = (Vec::new(), Vec::new());
         for (((_, events), (saga, state)), gone) in groups.into_iter().zip(states).zip(gone) {
@@ -96,7 +95,7 @@ impl Shard {
         }
         let visible = Visible {
             store,
-            generation,
+            generation: target.generation,
             definitions,
             within: span.after,
         };

@@ -1,10 +1,11 @@
 use super::rebuild::{Progress, Rebuild};
 use super::*;
-use crate::domain::{SagaId, fold};
+use crate::domain::{Cut, Event, SagaDefinitions, SagaId, fold};
 use crate::pipeline::verify::digest;
-use crate::store::{ProjectionTable, Table};
+use crate::store::{Batch, Durability, Generation, ProjectionTable, SharedStore, Table, reads};
 use crate::testkit::{TOPIC, append, behind, differences, project, settings, store, traffic};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 fn rebuild(store: &SharedStore) -> Rebuild {
     Rebuild {
@@ -154,6 +155,7 @@ fn who_asked_a_projector_that_stopped_before_answering_is_told() {
     }
 }
 
+mod kept;
 mod rules;
 
 mod switch;

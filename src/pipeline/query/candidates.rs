@@ -2,11 +2,11 @@
 
 use super::past_state::Past;
 use super::seek::Seek;
-use super::since::arrived_since;
+use super::since::known_otherwise;
 use super::trees::{Span, Trees};
-use super::{Filter, QueryError, broken_rules, past, search};
+use super::{Filter, QueryError, broken_rules, by_time, past};
 use crate::domain::{ConformanceRule, OrderId, SagaId};
-use crate::store::{ProjectionTable, Scan, StoreError, Table, keys};
+use crate::store::{KeptTables, ProjectionTable, Scan, Table, keys};
 use std::ops::ControlFlow;
 
 /// Sagas that are looked at for one question, at most.
@@ -34,7 +34,11 @@ enum Found {
 /// The candidates, in any order and each once.
 pub(super) fn candidates(past: &Past<'_>, filter: &Filter) -> Result<Vec<SagaId>, QueryError> {
     let mut fewest = u64::MAX;
-    for source in Source::of(filter) {
+    if !past.moment.is_now() {
+        past.must_be_kept()?;
+    }
+    let kept = KeptTables::of(past.trees.store, past.trees.generation)?;
+    for source in Source::of(filter, kept) {
         match source.find(past, filter)? {
             Found::All(sagas) => return Ok(sagas),
             Found::TooMany(sagas) => fewest = fewest.min(sagas),
@@ -48,9 +52,10 @@ pub(super) fn candidates(past: &Past<'_>, filter: &Filter) -> Result<Vec<SagaId>
 
 impl<'f> Source<'f> {
     /// Those that a filter can use, likely the narrowest first.
-    fn of(filter: &'f Filter) -> impl Iterator<Item = Self> {
+    fn of(filter: &'f Filter, kept: KeptTables) -> impl Iterator<Item = Self> {
         let order = filter.order_id.as_ref().map(Self::Order);
         let trace = filter.inside.trace_id.as_deref().map(Self::Trace);
+        let trace = trace.filter(|_| kept.has(ProjectionTable::ByTrace));
         // Who broke a rule at another moment its index does not know.
         let rule = filter.inside.rule.filter(|_| filter.moment.is_now());
         let rule = rule.map(Self::Rule);
@@ -84,11 +89,11 @@ fn listed(past: &Past<'_>, index: ProjectionTable, under: &str) -> Result<Found,
         return Ok(Found::TooMany(all));
     }
     if let Some(known_at) = past.moment.known_at {
-        let mut known_otherwise = arrived_since(past, known_at)?;
+        let mut others = known_otherwise(past, known_at)?;
         sagas.iter().for_each(|saga| {
-            known_otherwise.remove(saga);
+            others.remove(saga);
         });
-        sagas.extend(known_otherwise);
+        sagas.extend(others);
     }
     Ok(Found::All(sagas))
 }
@@ -104,8 +109,8 @@ fn breaking(trees: Trees<'_>, filter: &Filter, rule: ConformanceRule) -> Result<
 
 /// The sagas that match now, what happened inside apart.
 fn started(trees: Trees<'_>, filter: &Filter) -> Result<Found, QueryError> {
-    let total = search::total(trees, filter)?;
-    all_of(total, |seek| search::by_start(trees, filter, seek))
+    let total = by_time::total(trees, filter)?;
+    all_of(total, |seek| by_time::by_start(trees, filter, seek))
 }
 
 /// The sagas that matched then, what happened inside apart.

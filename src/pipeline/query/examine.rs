@@ -10,8 +10,9 @@ use super::past::part_of;
 use super::past_state::{Past, states};
 use super::trees::Row;
 use super::{Filter, QueryError, SearchRequest};
-use crate::domain::{SagaId, SagaState};
+use crate::domain::{EventRef, SagaId, SagaState};
 use crate::store::StoreError;
+use std::ops::ControlFlow;
 
 /// Events that are read for one question, at most.
 pub(super) const MAX_READ: u64 = if cfg!(test) { 3_000 } else { 1_000_000 };
@@ -25,19 +26,20 @@ pub(super) fn search(
     part: &Part,
 ) -> Result<(Vec<Row>, u64), QueryError> {
     let mut rows = Vec::new();
-    each(past, &request.filter, &mut |saga, state| {
+    each(past, &request.filter, &mut |_, (saga, _), state| {
         rows.push((order::time_of(request.sort, state), saga.clone()));
+        Ok(())
     })?;
     let total = rows.len() as u64;
     Ok((part_of(rows, request.sort, part), total))
 }
 
-/// Visits the sagas that match, in any order, and what they were.
-fn each(
-    past: &Past<'_>,
-    filter: &Filter,
-    visit: &mut dyn FnMut(&SagaId, &SagaState),
-) -> Result<(), QueryError> {
+/// Takes who reads, a saga and its state now, and its state then.
+type Visit<'v> =
+    dyn FnMut(&mut Examined<'_, '_>, (&SagaId, &SagaState), &SagaState) -> Result<(), QueryError> + 'v;
+
+/// Visits the sagas that match, in any order.
+pub(super) fn each(past: &Past<'_>, filter: &Filter, visit: &mut Visit<'_>) -> Result<(), QueryError> {
     let mut examined = Examined {
         past,
         filter,
@@ -54,7 +56,7 @@ fn each(
                 return Err(StoreError::Corrupt(text).into());
             };
             if let Some(state) = examined.matching(saga, &whole)? {
-                visit(saga, &state);
+                visit(&mut examined, (saga, &whole), &state)?;
             }
         }
     }
@@ -62,7 +64,7 @@ fn each(
 }
 
 /// Sagas that are looked at for one question.
-struct Examined<'q, 'r> {
+pub(super) struct Examined<'q, 'r> {
     past: &'q Past<'r>,
     filter: &'q Filter,
     /// Events that were read.
@@ -84,13 +86,21 @@ impl Examined<'_, '_> {
             Told::Holds => true,
             Told::Fails => false,
             Told::Open(mut open) => {
-                self.reads(whole)?;
-                past.timeline(saga, whole)
-                    .events(past.moment, &mut |event| open.see(event))?;
+                self.events((saga, whole), &mut |event| open.see(event))?;
                 open.holds()
             }
         };
         Ok(holds.then_some(state))
+    }
+
+    /// Visits the events of a saga that stood then, in the order of its timeline.
+    pub(super) fn events(
+        &mut self,
+        (saga, whole): (&SagaId, &SagaState),
+        visit: &mut dyn FnMut(&EventRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), QueryError> {
+        self.reads(whole)?;
+        self.past.timeline(saga, whole).events(self.past.moment, visit)
     }
 
     /// Whether a state is what the filter asks for, what happened inside apart.

@@ -1,8 +1,10 @@
 //! The flow that was observed: which step followed which in the sagas of a type that started in a period, how often,
 //! and how long after. Read from the log, saga by saga; nothing is sampled, what is too much is refused.
 
-use super::search::{basis, streams};
+use super::by_time::streams;
+use super::search::basis;
 use super::seek::Seek;
+use super::times::Times;
 use super::trees::{Row, Span, Trees};
 use super::walk::Walk;
 use super::{Basis, Filter, QueryError};
@@ -46,7 +48,7 @@ pub struct Flow {
     /// Each step, by name.
     pub steps: BTreeMap<String, FlowStep>,
     /// Each pair of steps of which the second came next behind the first.
-    pub edges: BTreeMap<(String, String), FlowEdge>,
+    pub edges: BTreeMap<(String, String), Times>,
     /// What it was read from.
     pub basis: Basis,
 }
@@ -66,23 +68,6 @@ pub struct FlowStep {
     pub without_service: u64,
     /// Its events of services that are not told apart.
     pub of_other_services: u64,
-}
-
-/// How long one step came behind another, each time, milliseconds and sorted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FlowEdge(Vec<u64>);
-
-impl FlowEdge {
-    /// How often it did.
-    pub fn count(&self) -> u64 {
-        self.0.len() as u64
-    }
-
-    /// The time within which so many in a hundred came: of the times that there were the first that is no shorter.
-    pub fn percentile(&self, percent: usize) -> u64 {
-        let rank = (self.0.len() * percent).div_ceil(100).max(1);
-        self.0.get(rank - 1).copied().unwrap_or(0)
-    }
 }
 
 pub(super) fn flow(
@@ -117,7 +102,7 @@ pub(super) fn flow(
             flow.add(trees, &cursor, (saga, &state))?;
         }
     }
-    flow.edges.values_mut().for_each(|edge| edge.0.sort_unstable());
+    flow.edges.values_mut().for_each(Times::sort);
     Ok(flow)
 }
 
@@ -169,7 +154,7 @@ impl Flow {
             let here = (event.step.to_owned(), event.place.recorded_at);
             if let Some((step, at)) = before.replace(here) {
                 let edge = self.edges.entry((step, event.step.to_owned())).or_default();
-                edge.0.push(event.place.recorded_at.since(at));
+                edge.add(event.place.recorded_at.since(at));
             }
             Ok(if self.edges.len() > MAX_EDGES {
                 ControlFlow::Break(())
@@ -274,7 +259,7 @@ mod tests {
                 Err(QueryError::TooMuchFlow(_)) => prop_assert!(expected.len() > MAX_EDGES),
                 found => {
                     let found = found.unwrap();
-                    let edges: BTreeMap<_, _> = found.edges.into_iter().map(|(of, edge)| (of, edge.0)).collect();
+                    let edges: BTreeMap<_, _> = found.edges.into_iter().map(|(of, edge)| (of, edge.all().to_vec())).collect();
                     prop_assert_eq!(edges, expected);
                     let sum = |of: fn(&FlowStep) -> u64| found.steps.values().map(of).sum::<u64>();
                     prop_assert_eq!((sum(|step| step.first), sum(|step| step.last)), (found.sagas, found.sagas));
@@ -282,17 +267,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn percentiles_are_times_that_there_were() {
-        let edge = FlowEdge((1..=200).collect());
-        assert_eq!(
-            [50, 95, 99].map(|percent| edge.percentile(percent)),
-            [100, 190, 198]
-        );
-        let edge = FlowEdge(vec![7]);
-        assert_eq!([50, 95, 99].map(|percent| edge.percentile(percent)), [7, 7, 7]);
     }
 
     #[test]

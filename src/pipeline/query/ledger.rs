@@ -7,7 +7,7 @@ use super::QueryError;
 use crate::domain::Cut;
 use crate::store::ledger;
 use crate::store::records::{OffsetClass, OffsetCountsRecord, OffsetRecord};
-use crate::store::{Generation, ProjectionTable, Store, StoreRead, Table, reads};
+use crate::store::{Generation, KeptTables, ProjectionTable, Store, StoreRead, Table, reads};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
@@ -170,6 +170,9 @@ impl Ledger {
 pub(super) fn ledger(store: &dyn Store, topic: &str, request: &LedgerRequest) -> Result<Ledger, QueryError> {
     let snapshot = store.snapshot();
     let generation = reads::active_generation(&*snapshot)?;
+    if !KeptTables::of(&*snapshot, generation)?.has(ProjectionTable::Ledger) {
+        return Err(QueryError::SwitchedOff { option: "ledger" });
+    }
     let wanted = |partition| request.partition.is_none_or(|only| only == partition);
     let mut partitions = Vec::new();
     for (partition, row) in reads::offsets(&*snapshot, topic)? {

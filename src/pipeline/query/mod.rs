@@ -2,17 +2,21 @@
 //!
 //! Every answer is read from one snapshot of the store, so its parts agree with each other.
 
+mod ask;
 mod broken_rules;
+mod by_time;
 mod candidates;
 mod census;
 mod counts;
 mod definitions;
+mod details;
 mod diff;
 mod examine;
 mod flow;
 mod grid;
 mod history;
 mod inside;
+mod late_events;
 mod ledger;
 mod moment;
 mod node;
@@ -31,6 +35,7 @@ mod statistics;
 mod steps;
 mod stuck_sagas;
 mod timeline;
+mod times;
 mod totals;
 mod trees;
 mod unkept;
@@ -39,21 +44,19 @@ mod walk;
 mod walk_at;
 
 pub use crate::domain::COMPENSATION_BUCKETS;
-use crate::domain::{
-    Cut, Event, Judgement, Millis, OrderId, PurgedSaga, SagaDefinitions, SagaId, SagaState, SagaStatus,
-    SagaType, TimelineKey,
-};
-use crate::store::dead_letters::{self, DeadLetterCounts};
+use crate::domain::{Cut, Event, Millis, OrderId, PurgedSaga, SagaId, SagaState, SagaStatus, SagaType};
+use crate::store::StoreError;
 pub use crate::store::records::CensusRecord;
-use crate::store::stoppable::{self, Stop};
-use crate::store::{SharedStore, StoreError, reads, totals as totals_names};
+pub use ask::Query;
 pub use broken_rules::{BrokenCounts, BrokenRule, BrokenRulesPage, BrokenRulesRequest};
 pub use census::Census;
 pub use definitions::{DefinitionsInForce, UnnamedSteps, unnamed_steps};
+pub use details::{Details, Named, Occurrences, StepDetails};
 pub use diff::{Difference, MAX_ONE_SIDED};
-pub use flow::{Flow, FlowEdge, FlowRequest, FlowStep, MAX_FLOW_SAGAS};
+pub use flow::{Flow, FlowRequest, FlowStep, MAX_FLOW_SAGAS};
 pub use history::{MAX_HISTORY_EVENTS, MAX_REMARKABLE, PastState};
 pub use inside::Inside;
+pub use late_events::LateEvents;
 pub use ledger::{Ledger, LedgerRequest, OffsetsByClass, PartitionLedger};
 pub use moment::{Deliveries, MAX_REPEATED, Moment};
 pub use outcomes::{Durations, Outcomes, TypeOutcomes};
@@ -62,11 +65,10 @@ pub use rule_counts::RuleCounts;
 pub use saga_offsets::SagaOffset;
 pub use statistics::Statistics;
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
-use std::sync::Arc;
 pub use steps::TimelineStep;
 pub use stuck_sagas::{StuckCounts, StuckPage, StuckRequest};
 pub use timeline::{Basis, Timeline};
+pub use times::Times;
 
 /// Why a question was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -88,10 +90,10 @@ pub enum QueryError {
         /// How many are sorted.
         limit: usize,
     },
-    /// Only looking at each saga tells what happened inside of it, and these are too many.
+    /// Only a look at each saga tells what happened inside of it, and these are too many.
     #[error(
-        "{found} sagas would have to be looked at one by one for step, withoutStep, producerService, traceId or rule, \
-         and at most {limit} are; narrow the search by fromDate, toDate, sagaType, status, orderId or traceId"
+        "{found} sagas would have to be looked at one by one, and at most {limit} are; narrow the question by fromDate, \
+         toDate, sagaType, status, orderId or traceId"
     )]
     TooManyToExamine {
         /// Sagas that would be looked at, at least.
@@ -101,8 +103,8 @@ pub enum QueryError {
     },
     /// The events of those that are looked at are too many.
     #[error(
-        "the sagas that would have to be looked at for step, withoutStep, producerService or rule have more than \
-         {limit} events; narrow the search by fromDate, toDate, sagaType, status, orderId or traceId"
+        "the sagas that would have to be looked at one by one have more than {limit} events; narrow the question by \
+         fromDate, toDate, sagaType, status, orderId or traceId"
     )]
     TooMuchToExamine {
         /// How many are read.
@@ -120,6 +122,14 @@ pub enum QueryError {
         /// How many are looked through.
         limit: u64,
     },
+    /// What the answer is made of is not kept.
+    #[error(
+        "that is not kept: projector.{option} is false; set it to true, and the next start makes it from the log"
+    )]
+    SwitchedOff {
+        /// The option that switches it on.
+        option: &'static str,
+    },
     /// The flow of a period is too much for one answer.
     #[error("the flow would be of {0}; narrow it by fromDate or toDate")]
     TooMuchFlow(String),
@@ -132,10 +142,11 @@ pub enum QueryError {
         /// How many are folded.
         limit: usize,
     },
-    /// Too much arrived since an instant to tell what was known of all sagas then.
+    /// Too much was under way at an instant to tell what was known of all sagas then.
     #[error(
-        "more than {deliveries} deliveries, or ones of more than {sagas} sagas, arrived after knownAt; ask for a \
-         later knownAt, or for single sagas, which are answered at any"
+        "more than {deliveries} deliveries, or ones of more than {sagas} sagas, had happened and not arrived at \
+         knownAt (or the other way round), or are of sagas with contradicting deliveries; ask for another knownAt, \
+         or for single sagas, which are answered at any"
     )]
     TooManySince {
         /// How many are looked through.
@@ -167,15 +178,6 @@ pub enum QueryError {
     Unreadable,
 }
 
-/// Answers questions about the projections that serve now.
-#[derive(Clone)]
-pub struct Query {
-    store: SharedStore,
-    /// The tracker topic, for who asks about its offsets.
-    topic: Arc<str>,
-    configured: definitions::Configured,
-}
-
 /// One saga.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SagaView {
@@ -192,7 +194,7 @@ pub struct PurgedView {
     pub saga_id: SagaId,
     /// The record of it.
     pub purged: PurgedSaga,
-    /// The first deliveries that came after it was removed; `None` when it was brought back.
+    /// The first deliveries that came after it was removed; `None` when it was restored.
     pub late: Vec<Event>,
     /// All of them, counted.
     pub late_count: u64,
@@ -304,7 +306,7 @@ pub struct Totals {
     pub duplicates: u64,
     /// Events of which different bodies were delivered.
     pub conflicts: u64,
-    /// Sagas that were removed and not brought back.
+    /// Sagas that were purged and not restored.
     pub purged_sagas: u64,
     /// Their deliveries.
     pub purged_events: u64,
@@ -325,251 +327,5 @@ pub struct GapCounts {
     pub offsets: BTreeMap<String, u64>,
 }
 
-impl Query {
-    /// Answers from this store, under these definitions.
-    pub fn new(store: SharedStore, definitions: Arc<SagaDefinitions>) -> Self {
-        Self {
-            store,
-            topic: "".into(),
-            configured: definitions::Configured::new(definitions),
-        }
-    }
-
-    /// The same, of a store that is filled from that topic. Without it the ledger knows no partitions.
-    #[must_use]
-    pub fn of_topic(self, topic: &str) -> Self {
-        Self {
-            topic: topic.into(),
-            ..self
-        }
-    }
-
-    /// The same, whose answers end early when told to.
-    #[must_use]
-    pub fn until(&self, stop: Stop) -> Self {
-        Self {
-            store: stoppable::until(self.store.clone(), stop),
-            topic: self.topic.clone(),
-            configured: self.configured.clone(),
-        }
-    }
-
-    /// The state of a saga; `None` when nothing is known of it.
-    ///
-    /// # Errors
-    /// [`QueryError::Store`].
-    pub fn saga(&self, id: &SagaId) -> Result<Option<SagaView>, QueryError> {
-        saga::find(&*self.store, id)
-    }
-
-    /// The same, and what the definition of its type says of it at an instant.
-    ///
-    /// # Errors
-    /// [`QueryError::Store`].
-    pub fn judged_saga(&self, id: &SagaId, now: Millis) -> Result<Option<(SagaView, Judgement)>, QueryError> {
-        definitions::judged(&*self.store, &self.configured, id, now)
-    }
-
-    /// Asks about a saga's timeline, at any moment. `None` when nothing is known of it.
-    ///
-    /// # Errors
-    /// [`QueryError`].
-    pub fn timeline<T>(
-        &self,
-        id: &SagaId,
-        ask: impl FnOnce(&mut Timeline<'_>) -> Result<T, QueryError>,
-    ) -> Result<Option<T>, QueryError> {
-        saga::timeline(&*self.store, &self.configured.definitions, id, ask)
-    }
-
-    /// The same of deliveries that somebody else reads, of a saga that began then, and whether any of them does
-    /// not stand.
-    ///
-    /// # Errors
-    /// [`QueryError`].
-    pub fn timeline_of<T>(
-        &self,
-        saga: (&SagaId, Millis, bool),
-        deliveries: &mut dyn Deliveries,
-        ask: impl FnOnce(&mut Timeline<'_>) -> Result<T, QueryError>,
-    ) -> Result<T, QueryError> {
-        saga::timeline_of(&*self.store, &self.configured.definitions, saga, deliveries, ask)
-    }
-
-    /// Visits the steps of a saga behind `after` (none: from the first), in the order of the timeline,
-    /// one after the other. Whether anything is known of the saga.
-    ///
-    /// # Errors
-    /// [`QueryError::Store`].
-    pub fn steps(
-        &self,
-        id: &SagaId,
-        after: Option<TimelineKey>,
-        mut visit: impl FnMut(&TimelineStep<'_>) -> ControlFlow<()>,
-    ) -> Result<bool, QueryError> {
-        self.timeline(id, |timeline| {
-            timeline.steps(Moment::default(), after, &mut visit)
-        })
-        .map(|found| found.is_some())
-    }
-
-    /// What is known of a removed saga; `None` when it was never removed.
-    ///
-    /// # Errors
-    /// [`QueryError::Store`].
-    pub fn purged(&self, id: &SagaId) -> Result<Option<PurgedView>, QueryError> {
-        saga::purged(&*self.store, id)
-    }
-
-    /// The sagas that match, in order, and how many there are.
-    ///
-    /// # Errors
-    /// [`QueryError`].
-    pub fn search(&self, request: &SearchRequest) -> Result<SearchPage, QueryError> {
-        search::search(&*self.store, &self.configured.definitions, request)
-    }
-
-    /// Numbers about the sagas that match. The order and the status of the filter count too.
-    ///
-    /// # Errors
-    /// [`QueryError::Store`].
-    pub fn statistics(&self, filter: &Filter) -> Result<Statistics, QueryError> {
-        statistics::statistics(&*self.store, &self.configured.definitions, filter)
-    }
-
-    /// Which step follows which in the sagas of a type.
-    ///
-    /// # Errors
-    /// [`QueryError`].
-    pub fn flow(&self, request: &FlowRequest) -> Result<Flow, QueryError> {
-        flow::flow(&*self.store, &self.configured.definitions, request)
-    }
-
-    /// The sagas that were stuck at an instant.
-    ///
-    /// # Errors
-    /// [`QueryError`].
-    pub fn stuck(&self, request: &StuckRequest) -> Result<StuckPage, QueryError> {
-        stuck_sagas::stuck_sagas(&*self.store, &self.configured, request)
-    }
-
-    /// The sagas that break rules of their definitions, and how many there are.
-    ///
-    /// # Errors
-    /// [`QueryError`].
-    pub fn broken_rules(&self, request: &BrokenRulesRequest) -> Result<BrokenRulesPage, QueryError> {
-        broken_rules::broken_rules(&*self.store, &self.configured, request)
-    }
-
-    /// How many sagas break which rule, and are stuck, now.
-    ///
-    /// # Errors
-    /// [`QueryError`].
-    pub fn rule_counts(&self, now: Millis) -> Result<RuleCounts, QueryError> {
-        rule_counts::rule_counts(&*self.store, &self.configured, now)
-    }
-
-    /// How many of the sagas that match stood where at some moments, all read from one snapshot. The order,
-    /// the status and the moment of the filter do not count.
-    ///
-    /// # Errors
-    /// [`QueryError`].
-    pub fn censuses(&self, filter: &Filter, moments: &[Moment]) -> Result<Vec<Census>, QueryError> {
-        census::censuses(&*self.store, &self.configured.definitions, filter, moments)
-    }
-
-    /// What every offset of the topic came to.
-    ///
-    /// # Errors
-    /// [`QueryError::Store`].
-    pub fn ledger(&self, request: &LedgerRequest) -> Result<Ledger, QueryError> {
-        ledger::ledger(&*self.store, &self.topic, request)
-    }
-
-    /// Visits the deliveries of a saga behind `after` (none: from the first), in the order of the timeline. Whether
-    /// anything stands of the saga.
-    ///
-    /// # Errors
-    /// [`QueryError::Store`].
-    pub fn saga_offsets(
-        &self,
-        id: &SagaId,
-        after: Option<TimelineKey>,
-        visit: impl FnMut(SagaOffset) -> ControlFlow<()>,
-    ) -> Result<bool, QueryError> {
-        saga_offsets::offsets(&*self.store, id, after, visit)
-    }
-
-    /// The sums over all sagas, with every step there is.
-    ///
-    /// # Errors
-    /// [`QueryError::Store`].
-    pub fn totals(&self) -> Result<Totals, QueryError> {
-        self.totals_of(&|_| false, usize::MAX)
-    }
-
-    /// The same, with the steps that are known, and beyond those the `most` pairs of status and step that
-    /// have the most events. However many steps there are, no more are kept in memory.
-    ///
-    /// # Errors
-    /// [`QueryError::Store`].
-    pub fn totals_of(&self, is_known: &dyn Fn(&str) -> bool, limit: usize) -> Result<Totals, QueryError> {
-        totals::totals(&*self.store, is_known, limit)
-    }
-
-    /// What became of the sagas of each type that is known, and of so many others. However many types there are,
-    /// few more are kept in memory.
-    ///
-    /// # Errors
-    /// [`QueryError::Store`].
-    pub fn outcomes(&self, is_known: &dyn Fn(&str) -> bool, limit: usize) -> Result<Outcomes, QueryError> {
-        outcomes::outcomes(&*self.store, is_known, limit)
-    }
-
-    /// Dead letters by reason and by what happened to them.
-    ///
-    /// # Errors
-    /// [`QueryError::Store`].
-    pub fn letter_counts(&self) -> Result<BTreeMap<String, DeadLetterCounts>, QueryError> {
-        Ok(dead_letters::counts(&*self.store.snapshot())?)
-    }
-
-    /// Messages of the ops topic, by `kind outcome`.
-    ///
-    /// # Errors
-    /// [`QueryError::Store`].
-    pub fn decision_counts(&self) -> Result<BTreeMap<String, u64>, QueryError> {
-        Ok(reads::meta_counts(&*self.store, totals_names::DECISION_COUNTS)?)
-    }
-
-    /// Gaps in the offsets.
-    ///
-    /// # Errors
-    /// [`QueryError::Store`].
-    pub fn gap_counts(&self) -> Result<GapCounts, QueryError> {
-        Ok(GapCounts {
-            gaps: reads::meta_counts(&*self.store, totals_names::GAP_COUNTS)?,
-            offsets: reads::meta_counts(&*self.store, totals_names::GAP_OFFSETS)?,
-        })
-    }
-
-    /// The definitions that answers are given under, and the steps in use that they do not name.
-    ///
-    /// # Errors
-    /// [`QueryError::Store`].
-    pub fn definitions_in_force(&self) -> Result<DefinitionsInForce, QueryError> {
-        definitions::in_force(&*self.store, &self.configured)
-    }
-
-    /// The definitions that are configured.
-    pub fn definitions(&self) -> &SagaDefinitions {
-        &self.configured.definitions
-    }
-
-    /// The store that is asked.
-    pub fn store(&self) -> &SharedStore {
-        &self.store
-    }
-}
 #[cfg(test)]
 mod tests;

@@ -70,7 +70,7 @@ pub(super) fn sums(
 /// The sagas as they stood at the moment.
 pub(super) fn grid<'r>(past: &Past<'r>) -> Result<Grid<'r>, QueryError> {
     let corrections = Corrections::at(past)?;
-    Ok(Grid::new(past.trees, past.until(), corrections)?)
+    Ok(Grid::new(past.trees, past.base(), corrections)?)
 }
 
 fn span(filter: &Filter) -> Span {

@@ -21,6 +21,12 @@ impl Past<'_> {
         self.moment.as_of.unwrap_or(Millis::LATEST_EVENT)
     }
 
+    /// The instant of which what is known now says nearly all that was known at the moment.
+    pub(super) fn base(&self) -> Millis {
+        let until = self.until();
+        self.moment.known_at.map_or(until, |known_at| until.min(known_at))
+    }
+
     /// Whether a saga, whose state now is `whole`, was then what it is now.
     pub(super) fn is_now(&self, whole: &SagaState) -> bool {
         let all_happened = whole.updated_at <= self.until() && whole.duplicates == 0;

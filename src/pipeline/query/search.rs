@@ -3,15 +3,13 @@
 use super::order::{Part, of_order};
 use super::past_state::Past;
 use super::seek::Seek;
-use super::trees::{Row, Span, Stream, Trees};
+use super::trees::{Row, Trees};
 use super::views::views;
-use super::walk::Walk;
 use super::{Basis, Filter, QueryError, SearchPage, SearchRequest, SortKey, Window};
-use super::{examine, past};
+use super::{by_time, examine, past};
 use crate::domain::text;
-use crate::domain::{Cut, Millis, OrderId, SagaDefinitions, SagaId, SagaStatus};
-use crate::store::keys::{Condition, Tree};
-use crate::store::{Store, StoreError, reads, totals};
+use crate::domain::{Cut, Millis, OrderId, SagaDefinitions, SagaId};
+use crate::store::{Store, StoreError, reads};
 use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash, Hasher};
 
@@ -90,78 +88,18 @@ impl Part {
     }
 }
 
-/// The streams that hold all sagas of the filter's type and status.
-pub(super) fn streams(filter: &Filter) -> Vec<Stream> {
-    SagaStatus::ALL
-        .into_iter()
-        .filter(|status| filter.status.is_none_or(|wanted| wanted == *status))
-        .map(|status| Stream {
-            condition: status.into(),
-            saga_type: filter.saga_type.clone(),
-        })
-        .collect()
-}
-
-/// How many sagas match, whatever their order and what happened inside.
-pub(super) fn total(trees: Trees<'_>, filter: &Filter) -> Result<u64, QueryError> {
-    let streams = streams(filter);
-    let mut total: u64 = 0;
-    if filter.saga_type.is_none() && filter.from.is_none() && filter.to.is_none() {
-        reads::numbered_totals(trees.store, trees.generation, totals::ACTIVE, |tag, sagas| {
-            let status = u8::try_from(tag).ok().and_then(SagaStatus::from_tag);
-            let condition = status.map(Condition::In);
-            if streams.iter().any(|stream| Some(stream.condition) == condition) {
-                total += u64::try_from(sagas).unwrap_or(0);
-            }
-        })?;
-        return Ok(total);
-    }
-    for stream in &streams {
-        total += trees.sagas_in(stream, Span::of(filter.from, filter.to))?;
-    }
-    Ok(total)
-}
-
 fn of_time(trees: Trees<'_>, request: &SearchRequest, part: &Part) -> Result<(Vec<Row>, u64), QueryError> {
     let filter = &request.filter;
-    let total = total(trees, filter)?;
+    let total = by_time::total(trees, filter)?;
     if part.skip >= total {
         return Ok((Vec::new(), total));
     }
     let seek = Seek::part(part, total, request.sort);
     let seek = match request.sort.key {
-        SortKey::StartedAt => by_start(trees, filter, seek)?,
-        SortKey::UpdatedAt => by_last_event(trees, filter, seek)?,
+        SortKey::StartedAt => by_time::by_start(trees, filter, seek)?,
+        SortKey::UpdatedAt => by_time::by_last_event(trees, filter, seek)?,
     };
     Ok((seek.found(), total))
-}
-
-/// Finds the sagas that match, whatever their order and what happened inside, by their start.
-pub(super) fn by_start(trees: Trees<'_>, filter: &Filter, seek: Seek) -> Result<Seek, QueryError> {
-    let dates = Span::of(filter.from, filter.to);
-    walk((trees, Tree::Started), filter, dates, seek)
-}
-
-fn by_last_event(trees: Trees<'_>, filter: &Filter, seek: Seek) -> Result<Seek, QueryError> {
-    walk((trees, Tree::Updated), filter, Span::ALL, seek)
-}
-
-fn walk(
-    (trees, tree): (Trees<'_>, Tree),
-    filter: &Filter,
-    span: Span,
-    seek: Seek,
-) -> Result<Seek, QueryError> {
-    let mut walk = Walk {
-        trees,
-        tree,
-        streams: streams(filter),
-        span: seek.narrow(span),
-        started: Span::of(filter.from, filter.to),
-        seek,
-    };
-    walk.run()?;
-    Ok(walk.seek)
 }
 
 /// A cursor names the last saga of a part, and the search that it belongs to.

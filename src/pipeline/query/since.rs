@@ -1,147 +1,156 @@
-//! Which sagas something arrived of after an instant: only those can have been known otherwise then.
+//! Which sagas may have been known otherwise at an instant K than what is known of them now says of then: few,
+//! whenever K was, because most deliveries arrive soon after they happened.
 //!
-//! Arrival times rise with the offsets of a partition. So the feed is read from its end backwards, block by
-//! block, until a block begins with what had arrived by then. It costs as much as arrived since; beyond a
-//! bound the question is refused.
+//! What was known at K of T and what is known now of the earlier of both differ only by deliveries that were under
+//! way at K: those that had happened and not arrived, and those that had arrived before they happened. And by
+//! deliveries that arrived later and took the place of another one, which only events with different bodies allow.
 
 use super::QueryError;
-use super::past_state::{Past, states};
+use super::past_state::Past;
 use crate::domain::{Millis, Position, SagaId, TimelineKey};
 use crate::store::codec::Record;
+use crate::store::late::{self, NEAR, UnderWay};
 use crate::store::records::{FeedRecord, LogRecord};
-use crate::store::{Direction, Key, Scan, StoreError, StoreRead, Table, keys, until};
+use crate::store::{Key, ProjectionTable, Scan, StoreError, Table, keys, until};
 use std::collections::BTreeSet;
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 
 /// At most so many deliveries are looked through.
 const MAX_DELIVERIES: usize = if cfg!(test) { 400 } else { 200_000 };
 /// At most so many sagas are folded.
 const MAX_SAGAS: usize = if cfg!(test) { 300 } else { 20_000 };
-/// Deliveries that are read at once.
+/// Deliveries whose rows are read at once.
 const BLOCK: usize = if cfg!(test) { 7 } else { 1_024 };
 
-/// A delivery, as the feed names it.
-struct Fed {
-    saga: SagaId,
-    place: TimelineKey,
-}
-
-/// The sagas that may have been known otherwise: those of which a delivery arrived later that had happened by the
-/// moment, or that may have taken the place of one that had.
-pub(super) fn arrived_since(past: &Past<'_>, known_at: Millis) -> Result<BTreeSet<SagaId>, QueryError> {
-    let (mut touched, mut suspects) = (BTreeSet::new(), BTreeSet::new());
-    let mut left = MAX_DELIVERIES;
-    for (partition, next) in past.cursor.iter() {
-        each_since(past.trees.store, (partition, next), known_at, &mut left, |fed| {
-            if fed.place.recorded_at <= past.until() {
-                touched.insert(fed.saga);
-            } else {
-                suspects.insert(fed.saga);
-            }
-        })?;
-    }
-    let suspects: Vec<SagaId> = suspects.difference(&touched).cloned().collect();
-    for some in suspects.chunks(BLOCK) {
-        for (saga, state) in some.iter().zip(states(past, some)?) {
-            if state.is_some_and(|state| state.duplicates > 0) {
-                touched.insert(saga.clone());
-            }
-        }
-    }
-    if touched.len() > MAX_SAGAS {
-        return Err(too_many());
-    }
-    Ok(touched)
-}
-
-fn too_many() -> QueryError {
-    QueryError::TooManySince {
-        deliveries: MAX_DELIVERIES,
-        sagas: MAX_SAGAS,
-    }
-}
-
-/// Visits the deliveries of a partition that arrived after an instant.
-fn each_since(
-    store: &dyn StoreRead,
-    (partition, next): (u32, u64),
-    known_at: Millis,
-    left: &mut usize,
-    mut visit: impl FnMut(Fed),
-) -> Result<(), QueryError> {
-    let mut before = next;
-    while before > 0 {
-        let (block, reached) = block_before(store, Position::new(partition, before), left)?;
-        if *left == 0 {
-            return Err(too_many());
-        }
-        let is_later = |fed: &Fed| Ok::<_, StoreError>(arrived_at(store, fed)? > known_at);
-        // Latest first: those that arrived later are in front.
-        let all_later = match block.last() {
-            Some(oldest) => is_later(oldest)?,
-            None => true,
+/// The sagas that may have been known otherwise.
+pub(super) fn known_otherwise(past: &Past<'_>, known_at: Millis) -> Result<BTreeSet<SagaId>, QueryError> {
+    let mut sagas = BTreeSet::new();
+    each_under_way(past, known_at, |delivery| {
+        let counts = if delivery.arrived_at <= known_at {
+            delivery.recorded_at > known_at && delivery.recorded_at <= past.until()
+        } else {
+            delivery.recorded_at <= past.base()
         };
-        if all_later {
-            block.into_iter().for_each(&mut visit);
-            before = reached;
-            continue;
+        if counts {
+            sagas.insert(delivery.saga);
         }
-        for fed in block {
-            if !is_later(&fed)? {
-                break;
-            }
-            visit(fed);
-        }
-        return Ok(());
+        refuse(sagas.len() > MAX_SAGAS)
+    })?;
+    add_contradicted(past, &mut sagas)?;
+    Ok(sagas)
+}
+
+/// Adds those of which different bodies of an event were delivered.
+fn add_contradicted(past: &Past<'_>, sagas: &mut BTreeSet<SagaId>) -> Result<(), QueryError> {
+    let mut key = Key::default();
+    keys::contradicted_partition(&mut key);
+    let table = Table::Projection(past.trees.generation, ProjectionTable::Contradicted);
+    Scan::of(table, key.partition()).each(past.trees.store, |saga, _| {
+        sagas.insert(SagaId::new(keys::parse_text("contradicted", saga)?));
+        Ok(until(sagas.len() > MAX_SAGAS))
+    })?;
+    refuse(sagas.len() > MAX_SAGAS)
+}
+
+fn refuse(too_many: bool) -> Result<(), QueryError> {
+    if too_many {
+        return Err(QueryError::TooManySince {
+            deliveries: MAX_DELIVERIES,
+            sagas: MAX_SAGAS,
+        });
     }
     Ok(())
 }
 
-/// The deliveries before an offset that are in the log, latest first, about so many; and down to which offset
-/// everything was looked at.
-fn block_before(
-    store: &dyn StoreRead,
-    before: Position,
-    left: &mut usize,
-) -> Result<(Vec<Fed>, u64), StoreError> {
-    let bucket = keys::offset_bucket(before.offset - 1);
-    let partition = before.partition;
-    let mut key = Key::default();
-    keys::by_offset(&mut key, Position::new(partition, bucket.start));
-    let end = before.offset.to_be_bytes();
-    let (mut block, mut reached) = (Vec::new(), bucket.start);
-    Scan::of(Table::Feed, key.partition())
-        .range((Bound::Unbounded, Bound::Excluded(&end[..])))
-        .direction(Direction::Reverse)
-        .each(store, |sort, value| {
-            let offset = keys::parse_offset(sort)?;
-            *left = left.saturating_sub(1);
-            if let FeedRecord::Logged { saga_id, recorded_at } = FeedRecord::read(value)? {
-                block.push(Fed {
-                    saga: SagaId::new(saga_id),
-                    place: TimelineKey {
-                        recorded_at: Millis(recorded_at),
-                        position: Position::new(partition, offset),
-                    },
-                });
+/// Visits the deliveries that were under way at an instant, and some that were not.
+pub(super) fn each_under_way(
+    past: &Past<'_>,
+    at: Millis,
+    mut visit: impl FnMut(UnderWay) -> Result<(), QueryError>,
+) -> Result<(), QueryError> {
+    let mut left = MAX_DELIVERIES;
+    let mut failed = None;
+    late::each_under_way(past.trees.store, at, |delivery| {
+        left = left.saturating_sub(1);
+        if past.cursor.contains(delivery.position) {
+            failed = visit(delivery).err();
+        }
+        until(left == 0 || failed.is_some())
+    })?;
+    failed.map_or(Ok(()), Err)?;
+    for (partition, next) in past.cursor.iter() {
+        let near = late::offsets_near(past.trees.store, partition, at)?;
+        let mut offset = near.start;
+        while offset < near.end.min(next) {
+            let bucket = keys::offset_bucket(offset);
+            let offsets = offset..near.end.min(next).min(bucket.end);
+            let fed = fed_near(past, (partition, offsets), at, &mut left)?;
+            refuse(left == 0)?;
+            for some in fed.chunks(BLOCK) {
+                for ((saga, place), row) in some.iter().zip(log_rows(past, some)?) {
+                    visit(UnderWay {
+                        saga: saga.clone(),
+                        position: place.position,
+                        recorded_at: place.recorded_at,
+                        arrived_at: LogRecord::read(&row)?.arrived_at(),
+                    })?;
+                }
             }
-            let full = block.len() == BLOCK || *left == 0;
-            if full {
-                reached = offset;
-            }
-            Ok(until(full))
-        })?;
-    Ok((block, reached))
+            offset = bucket.end;
+        }
+    }
+    refuse(left == 0)
 }
 
-fn arrived_at(store: &dyn StoreRead, fed: &Fed) -> Result<Millis, StoreError> {
+/// The deliveries of offsets of one bucket that happened near an instant.
+fn fed_near(
+    past: &Past<'_>,
+    (partition, offsets): (u32, Range<u64>),
+    at: Millis,
+    left: &mut usize,
+) -> Result<Vec<(SagaId, TimelineKey)>, StoreError> {
     let mut key = Key::default();
-    keys::log(&mut key, &fed.saga, fed.place);
-    let row = store.get(Table::Log, &key)?.ok_or_else(|| {
-        StoreError::Corrupt(format!(
-            "log: saga {} has no event at {}, which the feed names",
-            fed.saga, fed.place.position
-        ))
-    })?;
-    Ok(LogRecord::read(&row)?.arrived_at())
+    keys::by_offset(&mut key, Position::new(partition, offsets.start));
+    let (start, end) = (offsets.start.to_be_bytes(), offsets.end.to_be_bytes());
+    let range = (Bound::Included(&start[..]), Bound::Excluded(&end[..]));
+    let mut fed = Vec::new();
+    Scan::of(Table::Feed, key.partition())
+        .range(range)
+        .each(past.trees.store, |sort, value| {
+            *left = left.saturating_sub(1);
+            let position = Position::new(partition, keys::parse_offset(sort)?);
+            if let FeedRecord::Logged { saga_id, recorded_at } = FeedRecord::read(value)?
+                && recorded_at.abs_diff(at.0) <= NEAR.unsigned_abs()
+            {
+                let place = TimelineKey {
+                    recorded_at: Millis(recorded_at),
+                    position,
+                };
+                fed.push((SagaId::new(saga_id), place));
+            }
+            Ok(until(*left == 0))
+        })?;
+    Ok(fed)
+}
+
+/// The rows of deliveries that the feed names.
+pub(super) fn log_rows(past: &Past<'_>, fed: &[(SagaId, TimelineKey)]) -> Result<Vec<Vec<u8>>, StoreError> {
+    let keys: Vec<Key> = fed
+        .iter()
+        .map(|(saga, place)| {
+            let mut key = Key::default();
+            keys::log(&mut key, saga, *place);
+            key
+        })
+        .collect();
+    let rows = past.trees.store.multi_get(Table::Log, &keys)?;
+    let found = fed.iter().zip(rows).map(|((saga, place), row)| {
+        row.ok_or_else(|| {
+            let at = place.position;
+            StoreError::Corrupt(format!(
+                "log: saga {saga} has no event at {at}, which the feed names"
+            ))
+        })
+    });
+    found.collect()
 }

@@ -1,12 +1,15 @@
 use super::*;
-use crate::domain::{Event, fold};
+use crate::domain::{Event, SagaDefinitions, fold};
+use crate::store::SharedStore;
 use crate::testkit::{DAY, project, store, traffic};
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 mod as_of;
 mod broken_rules;
+mod details;
 mod inside;
 mod ledger;
 mod past;

@@ -9,11 +9,11 @@
 
 use super::QueryError;
 use super::past_state::Past;
-use super::since::arrived_since;
+use super::since::known_otherwise;
 use crate::domain::{Millis, SagaId, SagaStatus, SagaType, StatusPath};
 use crate::store::codec::Record;
 use crate::store::records::{CensusRecord, ManyChangesRecord};
-use crate::store::{Key, ProjectionTable, Scan, Table, keys, reads};
+use crate::store::{KeptTables, Key, ProjectionTable, Scan, Table, keys, reads};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -95,9 +95,10 @@ impl Corrections {
 
     /// Those at a moment.
     pub(super) fn at(past: &Past<'_>) -> Result<Self, QueryError> {
+        past.must_be_kept()?;
         let mut sagas = past.with_many_changes()?;
         if let Some(known_at) = past.moment.known_at {
-            sagas.extend(arrived_since(past, known_at)?);
+            sagas.extend(known_otherwise(past, known_at)?);
         }
         let mut all = BTreeMap::new();
         for saga in sagas {
@@ -110,9 +111,19 @@ impl Corrections {
 }
 
 impl Past<'_> {
+    /// Refuses a question about all sagas at a moment where nothing is kept for that.
+    pub(super) fn must_be_kept(&self) -> Result<(), QueryError> {
+        let kept = KeptTables::of(self.trees.store, self.trees.generation)?;
+        if kept.has(ProjectionTable::Moves) && kept.has(ProjectionTable::Census) {
+            Ok(())
+        } else {
+            Err(QueryError::SwitchedOff { option: "past" })
+        }
+    }
+
     /// The sagas whose status the index does not know at the instant.
     fn with_many_changes(&self) -> Result<BTreeSet<SagaId>, QueryError> {
-        let until = self.until().0;
+        let until = self.base().0;
         let mut sagas = BTreeSet::new();
         let mut key = Key::default();
         keys::many_changes_partition(&mut key);
@@ -140,7 +151,7 @@ impl Past<'_> {
             return Ok(None);
         };
         let until = self.until();
-        let counted = Share::of(&whole.saga_type, whole.started_at, &whole.path(), until);
+        let counted = Share::of(&whole.saga_type, whole.started_at, &whole.path(), self.base());
         let was = self.state(saga, &whole)?.and_then(|state| {
             let share = Share::of(&state.saga_type, state.started_at, &state.path(), until)?;
             Some((share, state.status))

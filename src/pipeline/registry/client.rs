@@ -23,9 +23,9 @@ use std::time::{Duration, Instant};
 const RECORD: &str = "com.groom.ecommerce.saga.event.avro.SagaTracker";
 
 /// So many unknown ids are remembered: garbage can name billions.
-const MOST_UNKNOWN: usize = 1_024;
+const MAX_UNKNOWN: usize = 1_024;
 /// And so many that it has: garbage can name all of a registry's. Beyond, they are asked for anew.
-const MOST_PLANS: usize = 4_096;
+const MAX_PLANS: usize = 4_096;
 
 /// What a registry says when it is greeted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ struct Known {
 pub struct RegistryClient {
     http: RegistryHttp,
     unknown_for: Duration,
-    patience: Duration,
+    unknown_id_timeout: Duration,
     known: RwLock<Known>,
     /// Tells the time.
     now: fn() -> Instant,
@@ -65,7 +65,7 @@ impl RegistryClient {
         Ok(Self {
             http: RegistryHttp::new(settings)?,
             unknown_for: Duration::from_secs(settings.unknown_id_seconds),
-            patience: Duration::from_secs(settings.unknown_id_wait_seconds),
+            unknown_id_timeout: Duration::from_secs(settings.unknown_id_wait_seconds),
             known: RwLock::default(),
             now: Instant::now,
         })
@@ -112,7 +112,7 @@ impl RegistryClient {
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.unknown.remove(&id);
-        if known.plans.len() >= MOST_PLANS {
+        if known.plans.len() >= MAX_PLANS {
             known.plans.clear();
         }
         known.plans.insert(id, plan.clone());
@@ -126,7 +126,7 @@ impl RegistryClient {
 
     fn note_missing(&self, id: u32, why: SchemaError) -> SchemaError {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.unknown.len() >= MOST_UNKNOWN {
+        if known.unknown.len() >= MAX_UNKNOWN {
             known.unknown.clear();
         }
         let now = (self.now)();
@@ -145,7 +145,7 @@ impl RegistryClient {
         }
         let references = self.references(found)?;
         let (writer, parts) = Schema::parse_str_with_list(&found.schema, &references)
-            .map_err(|e| unreadable(format!("it is no Avro schema: {e}")))?;
+            .map_err(|e| unreadable(format!("it is not an Avro schema: {e}")))?;
         DecodePlan::compile_with(&writer, &parts).map_err(|e| unreadable(e.to_string()))
     }
 
@@ -195,8 +195,8 @@ impl SchemaSource for RegistryClient {
         self.remembered(id)?.ok()
     }
 
-    fn patience(&self) -> Duration {
-        self.patience
+    fn unknown_id_timeout(&self) -> Duration {
+        self.unknown_id_timeout
     }
 
     /// The latest version that producers of the topic registered, whatever their naming strategy. Where

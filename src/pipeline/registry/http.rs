@@ -13,7 +13,7 @@ use std::io::Read;
 use std::time::Duration;
 
 /// No answer is longer.
-const LONGEST_ANSWER: u64 = 8 << 20;
+const MAX_ANSWER_BYTES: u64 = 8 << 20;
 
 /// What a registry answered, when it answered.
 #[derive(Debug, PartialEq, Eq)]
@@ -215,7 +215,7 @@ impl RegistryHttp {
         if status.is_success() {
             return serde_json::from_slice(&body).map(Answer::Found).map_err(|e| {
                 said(format!(
-                    "answered {status} with something else than a schema ({e}); is this its URL?"
+                    "answered {status} with something other than a schema ({e}); is this its URL?"
                 ))
             });
         }
@@ -293,7 +293,7 @@ impl Endpoint {
 
 fn read(response: Response) -> std::io::Result<Vec<u8>> {
     let mut body = Vec::new();
-    response.take(LONGEST_ANSWER).read_to_end(&mut body)?;
+    response.take(MAX_ANSWER_BYTES).read_to_end(&mut body)?;
     Ok(body)
 }
 

@@ -88,7 +88,7 @@ pub trait SchemaSource: Send + Sync {
     }
 
     /// How long consumption waits for a schema that is not there yet.
-    fn patience(&self) -> Duration {
+    fn unknown_id_timeout(&self) -> Duration {
         Duration::ZERO
     }
 

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 /// Questions in vain that may come at once.
-const AT_ONCE: u32 = 64;
+const BURST: u32 = 64;
 /// How soon one more may be asked.
 const ONE_MORE_AFTER: Duration = Duration::from_millis(50);
 
@@ -20,7 +20,7 @@ pub(super) struct Questions {
 impl Questions {
     /// Whether one more may be asked.
     pub(super) fn may_ask(&self, now: Instant) -> bool {
-        let full = ONE_MORE_AFTER * AT_ONCE;
+        let full = ONE_MORE_AFTER * BURST;
         self.spent_until
             .is_none_or(|until| until.saturating_duration_since(now) + ONE_MORE_AFTER <= full)
     }

@@ -4,11 +4,11 @@ use super::http::SchemaReference;
 use std::collections::HashSet;
 
 /// A schema may refer to so many others, directly and indirectly,
-const MOST: usize = 256;
+const MAX_REFERENCES: usize = 256;
 /// over so many steps,
 const DEEPEST: usize = 32;
 /// of so many bytes together.
-const MOST_BYTES: usize = 4 << 20;
+const MAX_BYTES: usize = 4 << 20;
 
 /// What is still to be asked for, and the texts so far.
 #[derive(Debug, Default)]
@@ -38,8 +38,8 @@ impl References {
             if self.seen.contains(&reference) {
                 continue;
             }
-            if self.seen.len() == MOST {
-                return Err(format!("it refers to more than {MOST} other schemas"));
+            if self.seen.len() == MAX_REFERENCES {
+                return Err(format!("it refers to more than {MAX_REFERENCES} other schemas"));
             }
             self.seen.insert(reference.clone());
             self.due.push((reference, depth));
@@ -61,9 +61,9 @@ impl References {
             return Ok(());
         }
         self.bytes += text.len();
-        if self.bytes > MOST_BYTES {
+        if self.bytes > MAX_BYTES {
             return Err(format!(
-                "the schemas that it refers to have more than {MOST_BYTES} bytes"
+                "the schemas that it refers to have more than {MAX_BYTES} bytes"
             ));
         }
         self.texts.push(text);
@@ -90,16 +90,16 @@ mod tests {
     fn so_many_at_most() {
         let mut references = References::default();
         for _ in 0..3 {
-            references.add((0..MOST).map(reference), 1).unwrap();
+            references.add((0..MAX_REFERENCES).map(reference), 1).unwrap();
         }
         assert!(
             references
-                .add([reference(MOST)], 1)
+                .add([reference(MAX_REFERENCES)], 1)
                 .unwrap_err()
                 .contains("more than 256")
         );
         let asked = std::iter::from_fn(|| references.next()).count();
-        assert_eq!(asked, MOST, "each is asked for once");
+        assert_eq!(asked, MAX_REFERENCES, "each is asked for once");
     }
 
     #[test]
@@ -112,7 +112,7 @@ mod tests {
                 .unwrap_err()
                 .contains("steps")
         );
-        let half = |letter: &str| letter.repeat(MOST_BYTES / 2);
+        let half = |letter: &str| letter.repeat(MAX_BYTES / 2);
         references.found(half("a")).unwrap();
         references.found(half("a")).unwrap();
         references.found(half("b")).unwrap();

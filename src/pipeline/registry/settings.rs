@@ -82,7 +82,7 @@ pub(super) fn without_userinfo(url: &str) -> String {
 pub enum RegistrySettingsError {
     /// A text that is not a URL.
     #[error(
-        "registry.url: {url:?} is no URL ({detail}); accepted: http://host:port or https://host:port, several separated by commas"
+        "registry.url: {url:?} is not a URL ({detail}); accepted: http://host:port or https://host:port, several separated by commas"
     )]
     Url {
         /// The URL, without user and password.

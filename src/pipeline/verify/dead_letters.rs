@@ -5,7 +5,7 @@ use super::report::Differences;
 use crate::domain::Position;
 use crate::store::codec::Record;
 use crate::store::dead_letters::{self, DeadLetterCounts, DeadLetterMark, Happened, ValueHash};
-use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, KEPT_BYTES};
+use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, MAX_KEPT_BYTES};
 use crate::store::{Key, SharedStore, StoreError, StoreRead, Table, keys, reads};
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ fn is_listed_as(listed: &DeadLetterSummaryRecord<'_>, letter: &DeadLetterRecord<
 /// Of a value that is not kept whole nobody can make the hash again.
 fn has_value(listed: &DeadLetterSummaryRecord<'_>, kept: Option<&[u8]>) -> bool {
     let bytes = kept.map_or(0, <[u8]>::len);
-    if bytes == KEPT_BYTES && listed.bytes > bytes as u64 {
+    if bytes == MAX_KEPT_BYTES && listed.bytes > bytes as u64 {
         return true;
     }
     listed.bytes == bytes as u64 && listed.value == ValueHash::of(kept).0
@@ -95,7 +95,8 @@ fn check_found(
         Ok(())
     })?;
     if found != findable {
-        differences.add(|| format!("letters_by_event: {found} rows, the letters have {findable} events"));
+        differences
+            .add(|| format!("letters_by_event: {found} rows, the dead letters have {findable} events"));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::store::codec::Record;
 use crate::store::dead_letters::{EXTERNAL, removed};
 use crate::store::ledger::OffsetSums;
 use crate::store::records::{DeadLetterRecord, FeedRecord, GapRecord, LogRecord, OffsetClass, PurgedRecord};
-use crate::store::{Key, Scan, SharedStore, StoreError, StoreRead, Table, keys, reads};
+use crate::store::{Key, Scan, SharedStore, StoreError, StoreRead, Table, keys, late, reads};
 use std::ops::ControlFlow;
 
 /// Rows looked up at once.
@@ -58,6 +58,13 @@ pub(super) fn check(
         Table::Log,
         named.logged,
         "events in the log",
+        differences,
+    )?;
+    count(
+        &*snapshot,
+        Table::Late,
+        named.late,
+        "late deliveries",
         differences,
     )?;
     count(
@@ -130,6 +137,8 @@ struct Named {
     /// Of those the ones that were removed.
     removed: u64,
     purged: u64,
+    /// Of what is logged, how much is in the table `late`.
+    late: u64,
     /// What all of that is, by day.
     met: Met,
 }
@@ -146,7 +155,11 @@ impl Named {
             (Table::DeadLetters, &mut self.letters),
         ] {
             let (places, keys): (Vec<Position>, Vec<Key>) = rows.drain(..).unzip();
-            for (at, found) in places.into_iter().zip(snapshot.multi_get(table, &keys)?) {
+            let found = snapshot.multi_get(table, &keys)?;
+            if table == Table::Log {
+                self.late += check_late(snapshot, &keys, &found, differences)?;
+            }
+            for (at, found) in places.into_iter().zip(found) {
                 if let Some(row) = &found {
                     self.met.row(table, at, row)?;
                 }
@@ -160,6 +173,37 @@ impl Named {
         }
         Ok(())
     }
+}
+
+/// Whether those of these deliveries that arrived long after they happened are in the table of such; how many
+/// ought to be.
+fn check_late(
+    snapshot: &dyn StoreRead,
+    log: &[Key],
+    rows: &[Option<Vec<u8>>],
+    differences: &mut Differences,
+) -> Result<u64, StoreError> {
+    let mut wanted = Vec::new();
+    for (key, row) in log.iter().zip(rows) {
+        let Some(row) = row else {
+            continue;
+        };
+        let place = keys::parse_log_sort(key.sort())?;
+        let arrived_at = LogRecord::read(row)?.arrived_at();
+        if late::has_row(place.recorded_at, arrived_at) {
+            wanted.push((
+                place.position,
+                late::key_of(place.recorded_at, arrived_at, place.position),
+            ));
+        }
+    }
+    let (places, keys): (Vec<Position>, Vec<Key>) = wanted.into_iter().unzip();
+    for (at, found) in places.iter().zip(snapshot.multi_get(Table::Late, &keys)?) {
+        if found.is_none() {
+            differences.add(|| format!("late {at}: missing, although it arrived long after it happened"));
+        }
+    }
+    Ok(places.len() as u64)
 }
 
 impl Met {

@@ -18,7 +18,7 @@ pub use report::{Differences, VerifyReport};
 use crate::domain::SagaDefinitions;
 use crate::pipeline::projector::rebuild::{self, Progress, Rebuild, RebuildError};
 use crate::pipeline::projector::{ProjectorSettings, catch_up_offline};
-use crate::store::{SharedStore, reads};
+use crate::store::{KeptTables, SharedStore, reads};
 use std::sync::Arc;
 
 /// What to verify.
@@ -59,13 +59,13 @@ impl Verify {
             progress: self.progress.clone(),
         };
         let cut = reads::log_cut(&*self.store, &self.topic)?;
-        rebuild.fill(serving.other(), &cut)?;
+        rebuild.fill_tables(serving.other(), KeptTables::of(&*self.store, serving)?, &cut)?;
         let compared = compare::generations(&self.store, serving, &mut differences);
         rebuild.drop_generation(serving.other())?;
         compared?;
         let done = self.progress.done();
         Ok(VerifyReport {
-            rebuild_due: rebuild::is_due(&self.store, &self.definitions)?,
+            rebuild_due: rebuild::is_due(&self.store, &self.definitions, &self.settings)?,
             sagas: done.sagas,
             events: done.events,
             differences,

@@ -1,7 +1,7 @@
 //! What verification found.
 
 /// At most so many differences are told in words; all are counted.
-const TOLD: usize = 100;
+const MAX_TOLD: usize = 100;
 
 /// Differences between what is stored and what should be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Differences {
 
 impl Differences {
     pub(super) fn add(&mut self, difference: impl FnOnce() -> String) {
-        if self.told.len() < TOLD {
+        if self.told.len() < MAX_TOLD {
             self.told.push(difference());
         }
         self.count += 1;

@@ -1,9 +1,10 @@
 //! `census`: how many sagas stood in each status, asked of a running server.
 
+use super::asked::{MomentArgs, Parameters, TwoMomentsArgs, given, instants};
 use super::client::{Server, ServerArgs};
 use super::exit::Outcome;
 use super::output::{fields, table};
-use super::query::{Format, given, moments};
+use super::query::Format;
 use super::show::{list, text};
 use super::times;
 use crate::domain::{Millis, SagaStatus};
@@ -30,12 +31,8 @@ enum CensusCommand {
 
 #[derive(Clone, Debug, Args)]
 struct AtArgs {
-    /// As of this event time: an instant, a date, or e.g. "2 hours ago"; what happened later does not count
-    #[arg(long, value_name = "TIME", value_parser = times::parse)]
-    as_of: Option<Millis>,
-    /// As it was known at this arrival time: what arrived later does not count, whenever it happened
-    #[arg(long, value_name = "TIME", value_parser = times::parse)]
-    known_at: Option<Millis>,
+    #[command(flatten)]
+    moment: MomentArgs,
     #[command(flatten)]
     of: OfArgs,
 }
@@ -54,18 +51,8 @@ struct OfArgs {
 
 #[derive(Clone, Debug, Args)]
 struct DiffArgs {
-    /// The first moment, by event time: an instant, a date, or e.g. "2 hours ago"
-    #[arg(long, value_name = "TIME", value_parser = times::parse)]
-    from: Option<Millis>,
-    /// The first moment, by arrival time
-    #[arg(long, value_name = "TIME", value_parser = times::parse)]
-    from_known_at: Option<Millis>,
-    /// The second moment, by event time
-    #[arg(long, value_name = "TIME", value_parser = times::parse)]
-    to: Option<Millis>,
-    /// The second moment, by arrival time
-    #[arg(long, value_name = "TIME", value_parser = times::parse)]
-    to_known_at: Option<Millis>,
+    #[command(flatten)]
+    moments: TwoMomentsArgs,
     #[command(flatten)]
     of: OfArgs,
 }
@@ -87,38 +74,27 @@ struct SeriesArgs {
 
 pub(super) fn census(args: &CensusArgs) -> Outcome {
     match &args.command {
-        None => {
-            let clocks = [("asOf", args.at.as_of), ("knownAt", args.at.known_at)];
-            ask("/api/v1/census", moments(clocks, false), &args.at.of, show_census)
-        }
-        Some(CensusCommand::Diff(args)) => {
-            let clocks = [
-                ("from", args.from),
-                ("fromKnownAt", args.from_known_at),
-                ("to", args.to),
-                ("toKnownAt", args.to_known_at),
-            ];
-            ask(
-                "/api/v1/census/diff",
-                moments(clocks, false),
-                &args.of,
-                show_changes,
-            )
-        }
+        None => ask(
+            "/api/v1/census",
+            args.at.moment.parameters(),
+            &args.at.of,
+            show_census,
+        ),
+        Some(CensusCommand::Diff(args)) => ask(
+            "/api/v1/census/diff",
+            args.moments.parameters(),
+            &args.of,
+            show_changes,
+        ),
         Some(CensusCommand::Series(args)) => {
-            let mut query = moments([("from", args.from), ("to", args.to)], false);
+            let mut query = instants([("from", args.from), ("to", args.to)]);
             query.push(("every", args.every.clone()));
             ask("/api/v1/census/series", query, &args.of, show_series)
         }
     }
 }
 
-fn ask(
-    path: &str,
-    mut query: Vec<(&'static str, String)>,
-    of: &OfArgs,
-    show: impl Fn(&Value) -> String,
-) -> Outcome {
+fn ask(path: &str, mut query: Parameters, of: &OfArgs, show: impl Fn(&Value) -> String) -> Outcome {
     query.extend(given([("sagaType", &of.saga_type)]));
     let answer = Server::new(&of.server)?.get(path, &query)?;
     of.format.print(&answer, show)
@@ -170,7 +146,41 @@ fn show_changes(answer: &Value) -> String {
             (!is_same).then(|| [saga_type, status.to_string(), before, after, entered, left])
         })
     });
-    table(["TYPE", "STATUS", "BEFORE", "AFTER", "ENTERED", "LEFT"], changes)
+    let changes = table(["TYPE", "STATUS", "BEFORE", "AFTER", "ENTERED", "LEFT"], changes);
+    let late = answer.get("lateEvents").map(show_late_events);
+    std::iter::once(changes)
+        .chain(late)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn show_late_events(late: &Value) -> String {
+    let events = list(&late["events"]).iter().map(|event| {
+        [
+            "sagaId",
+            "step",
+            "status",
+            "recordedAt",
+            "arrivedAt",
+            "partition",
+            "offset",
+        ]
+        .map(|name| text(&event[name]))
+    });
+    let heads = [
+        "SAGA",
+        "STEP",
+        "STATUS",
+        "HAPPENED",
+        "ARRIVED",
+        "PARTITION",
+        "OFFSET",
+    ];
+    format!(
+        "{} events arrived in between:\n{}",
+        text(&late["total"]),
+        table(heads, events)
+    )
 }
 
 fn show_series(answer: &Value) -> String {

@@ -22,7 +22,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 const OPERATOR: &str = "x-operator";
 
 /// Of an answer that is passed on as it comes, so many bytes at once.
-const PART: usize = 64 << 10;
+const PART_BYTES: usize = 64 << 10;
 
 /// Where the server is and how long to wait for it.
 #[derive(Clone, Debug, clap::Args)]
@@ -63,7 +63,7 @@ impl Server {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Failure::new(
                 Exit::Usage,
-                format!("--url {:?}: no http address; {accepted}", args.url),
+                format!("--url {:?}: not an http address; {accepted}", args.url),
             ));
         }
         let mut client = Client::builder()
@@ -106,7 +106,7 @@ impl Server {
             let text = answer.text().map_err(|error| self.unreachable(&error))?;
             return Err(self.refusal(status, &text));
         }
-        let mut part = vec![0; PART];
+        let mut part = vec![0; PART_BYTES];
         loop {
             match answer.read(&mut part) {
                 Ok(0) => return Ok(()),
@@ -115,6 +115,31 @@ impl Server {
                 Err(error) => return Err(self.broke_off(&error)),
             }
         }
+    }
+
+    /// The first entries of a list that is answered page by page, `size` on each.
+    pub(super) fn each_entry(
+        &self,
+        path: &str,
+        mut query: Vec<(&str, String)>,
+        (size, limit): (usize, usize),
+        mut take: impl FnMut(&Value) -> Outcome,
+    ) -> Outcome {
+        query.push(("size", size.min(limit).to_string()));
+        let (first, mut left) = (query.len(), limit);
+        while left > 0 {
+            let page = parse(&self.get(path, &query)?)?;
+            for entry in page["content"].as_array().into_iter().flatten().take(left) {
+                take(entry)?;
+                left -= 1;
+            }
+            let Some(next) = page["nextCursor"].as_str() else {
+                break;
+            };
+            query.truncate(first);
+            query.push(("cursor", next.to_owned()));
+        }
+        Ok(())
     }
 
     fn address(&self, path: &str, query: &[(&str, String)]) -> Result<Url, Failure> {

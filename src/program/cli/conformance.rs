@@ -1,9 +1,10 @@
 //! `conformance`: the sagas that break rules of their definitions, asked of a running server.
 
+use super::asked::{PageArgs, given};
 use super::client::{Server, ServerArgs};
 use super::exit::Outcome;
 use super::output::{fields, table};
-use super::query::{Format, given};
+use super::query::Format;
 use super::show::{list, text};
 use super::times;
 use clap::Args;
@@ -25,12 +26,8 @@ pub(super) struct ConformanceArgs {
     /// Having broken it last at or before this
     #[arg(long, value_name = "DATE", value_parser = times::edge)]
     to: Option<String>,
-    /// Which page, from 0
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
-    page: u64,
-    /// Rows on a page, 1 to 100
-    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
-    size: u64,
+    #[command(flatten)]
+    page: PageArgs,
     #[command(flatten)]
     format: Format,
     #[command(flatten)]
@@ -44,8 +41,7 @@ pub(super) fn conformance(args: &ConformanceArgs) -> Outcome {
         ("from", &args.from),
         ("to", &args.to),
     ]);
-    query.push(("page", args.page.to_string()));
-    query.push(("size", args.size.to_string()));
+    query.extend(args.page.parameters());
     let answer = Server::new(&args.server)?.get("/api/v1/conformance", &query)?;
     args.format.print(&answer, show)
 }

@@ -1,10 +1,9 @@
 //! `export`: takes results and event logs away from a running server, onto standard output.
 
+use super::asked::{InsideArgs, KindArgs, MomentArgs, given};
 use super::client::{Server, ServerArgs, segment};
 use super::exit::{Failure, Outcome};
-use super::query::{InsideArgs, given, moments};
 use super::{output, times};
-use crate::domain::Millis;
 use clap::{Args, ValueEnum, ValueHint};
 
 /// What is taken away.
@@ -36,16 +35,9 @@ pub(super) struct ExportArgs {
     /// The saga whose steps are meant
     #[arg(long, value_name = "SAGA_ID", required_if_eq("of", "steps"), value_hint = ValueHint::Other, allow_hyphen_values = true)]
     saga: Option<String>,
-    /// Of this order
-    #[arg(long, value_name = "ORDER_ID")]
-    order: Option<String>,
-    /// Of this type, e.g. ORDER_CREATION
-    #[arg(long = "type", value_name = "SAGA_TYPE")]
-    saga_type: Option<String>,
-    /// In this status: STARTED, IN_PROGRESS, COMPLETED, FAILED or COMPENSATED
-    #[arg(long, ignore_case = true, value_parser = ["STARTED", "IN_PROGRESS", "COMPLETED", "FAILED", "COMPENSATED"], hide_possible_values = true)]
-    status: Option<String>,
-    /// Sagas that started (entries and letters that arrived) at or after this date or instant
+    #[command(flatten)]
+    kind: KindArgs,
+    /// Sagas that started (entries and dead letters that arrived) at or after this date or instant
     #[arg(long, value_name = "DATE", value_parser = times::edge)]
     from: Option<String>,
     /// The same, at or before
@@ -53,12 +45,8 @@ pub(super) struct ExportArgs {
     to: Option<String>,
     #[command(flatten)]
     inside: InsideArgs,
-    /// As of this event time: an instant, a date, or e.g. "2 hours ago"; what happened later does not count
-    #[arg(long, value_name = "TIME", value_parser = times::parse)]
-    as_of: Option<Millis>,
-    /// As it was known at this arrival time: what arrived later does not count, whenever it happened
-    #[arg(long, value_name = "TIME", value_parser = times::parse)]
-    known_at: Option<Millis>,
+    #[command(flatten)]
+    moment: MomentArgs,
     /// Any further parameter of the call, e.g. reason=unknown_status of dead letters
     #[arg(long = "where", value_name = "NAME=VALUE", value_parser = parse_pair)]
     further: Vec<(String, String)>,
@@ -85,20 +73,15 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
 pub(super) fn export(args: &ExportArgs) -> Outcome {
     let mut query: Vec<(&str, String)> = given([
         ("format", &Some(args.format.clone())),
-        ("orderId", &args.order),
-        ("sagaType", &args.saga_type),
-        (
-            "status",
-            &args.status.as_ref().map(|status| status.to_uppercase()),
-        ),
         ("fromDate", &args.from),
         ("toDate", &args.to),
         ("limit", &args.limit.map(|limit| limit.to_string())),
         ("cursor", &args.cursor),
     ]);
-    let clocks = [("asOf", args.as_of), ("knownAt", args.known_at)];
-    query.extend(args.inside.asked());
-    query.extend(moments(clocks, args.archive));
+    query.extend(args.kind.parameters());
+    query.extend(args.inside.parameters());
+    query.extend(args.moment.parameters());
+    query.extend(args.archive.then(|| ("archive", "true".to_owned())));
     let further = args.further.iter();
     query.extend(further.map(|(name, value)| (name.as_str(), value.clone())));
     Server::new(&args.server)?.each_part(&path(args)?, &query, output::bytes)

@@ -1,10 +1,11 @@
 //! `flow`: which step follows which, asked of a running server; as a table, or as a graph for other tools.
 
+use super::asked::StartedArgs;
 use super::client::{Server, ServerArgs, parse};
 use super::exit::Outcome;
 use super::output;
 use super::output::{fields, table};
-use super::query::{Format, given};
+use super::query::Format;
 use super::show::{list, text};
 use clap::Args;
 use serde_json::Value;
@@ -17,12 +18,8 @@ pub(super) struct FlowArgs {
     /// Of sagas of this type, e.g. ORDER_CREATION
     #[arg(long = "type", value_name = "SAGA_TYPE")]
     saga_type: String,
-    /// Started at or after this date or instant, e.g. 2025-01-31 or 2025-01-31T08:00:00Z
-    #[arg(long, value_name = "DATE")]
-    from: Option<String>,
-    /// Started at or before this date or instant
-    #[arg(long, value_name = "DATE")]
-    to: Option<String>,
+    #[command(flatten)]
+    started: StartedArgs,
     /// Print a graph for Graphviz
     #[arg(long, conflicts_with_all = ["mermaid", "json"])]
     dot: bool,
@@ -36,12 +33,8 @@ pub(super) struct FlowArgs {
 }
 
 pub(super) fn flow(args: &FlowArgs) -> Outcome {
-    let saga_type = Some(args.saga_type.clone());
-    let query = given([
-        ("sagaType", &saga_type),
-        ("fromDate", &args.from),
-        ("toDate", &args.to),
-    ]);
+    let mut query = vec![("sagaType", args.saga_type.clone())];
+    query.extend(args.started.parameters());
     let answer = Server::new(&args.server)?.get("/api/v1/flow", &query)?;
     if args.dot {
         return output::print(&dot(&parse(&answer)?));

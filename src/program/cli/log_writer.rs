@@ -16,9 +16,9 @@ use std::time::Duration;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// How long the first line waits for others.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER_TIMEOUT: Duration = Duration::from_millis(20);
 /// Lines that wait take no more bytes than this.
-const MOST_BYTES: usize = 1 << 20;
+const MAX_WAITING_BYTES: usize = 1 << 20;
 
 /// What waits to be written.
 #[derive(Default)]
@@ -76,8 +76,8 @@ fn write_out(shared: &Shared, mut out: impl Write) {
         // Woken early only by the end.
         let (mut waiting, _) = shared
             .work
-            .wait_timeout_while(waiting, GATHER, |waiting| {
-                !waiting.ended && waiting.lines.len() < MOST_BYTES
+            .wait_timeout_while(waiting, GATHER_TIMEOUT, |waiting| {
+                !waiting.ended && waiting.lines.len() < MAX_WAITING_BYTES
             })
             .unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut waiting.lines, &mut lines);
@@ -104,12 +104,12 @@ impl Write for LogWriter {
             .shared
             .room
             .wait_while(waiting, |waiting| {
-                waiting.lines.len() >= MOST_BYTES && !waiting.ended
+                waiting.lines.len() >= MAX_WAITING_BYTES && !waiting.ended
             })
             .unwrap_or_else(PoisonError::into_inner);
         let first = waiting.lines.is_empty();
         waiting.lines.extend_from_slice(line);
-        let full = waiting.lines.len() >= MOST_BYTES;
+        let full = waiting.lines.len() >= MAX_WAITING_BYTES;
         drop(waiting);
         if first || full {
             self.shared.work.notify_one();

@@ -3,17 +3,19 @@
 use super::args::ConfigArgs;
 use super::client::{Server, ServerArgs, parse};
 use super::exit::{Exit, Failure, Outcome};
+use super::follow::{Work, advance, bar, is_running, number};
 use super::output;
 use super::query::Format;
 use crate::program::config::Config;
 use crate::program::wiring::offline;
 use clap::Args;
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::HumanCount;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-const BETWEEN_QUESTIONS: Duration = Duration::from_millis(300);
+/// How far work on events is, as a bar shows it.
+const EVENTS: &str = "{human_pos}/{human_len} events  {per_sec}  {eta} left";
 
 const REBUILD_DUE: &str = "the projections are made under other saga definitions than those configured now; the \
     next start of the tracker, or `saga-tracker rebuild`, makes them anew";
@@ -77,8 +79,8 @@ pub(super) fn rebuild(args: &WhereArgs) -> Outcome {
 }
 
 fn rebuild_offline(config: &Config, format: Format) -> Outcome {
-    let (bar, started) = (bar("rebuilding"), Instant::now());
-    let report = offline::rebuild(config, &mut |done, of| advance(&bar, done, of));
+    let (bar, started) = (bar("rebuilding", EVENTS), Instant::now());
+    let report = offline::rebuild(config, &mut |done, of| advance(&bar, (done, of)));
     bar.finish_and_clear();
     let report = report.map_err(|error| Failure::local(&error))?;
     if format.json {
@@ -94,15 +96,12 @@ fn rebuild_offline(config: &Config, format: Format) -> Outcome {
 /// Starts a rebuild in the server and follows it. The old projections serve until it is done.
 fn rebuild_online(server: &Server, format: Format) -> Outcome {
     const PATH: &str = "/internal/v1/rebuild";
-    let bar = bar("rebuilding");
-    let mut answer = parse(&server.post(PATH)?)?;
-    while answer["running"] == true {
-        let number = |name: &str| answer[name].as_u64().unwrap_or(0);
-        advance(&bar, number("done"), number("total"));
-        std::thread::sleep(BETWEEN_QUESTIONS);
-        answer = parse(&server.get(PATH, &[])?)?;
-    }
-    bar.finish_and_clear();
+    let rebuild = Work {
+        path: PATH,
+        runs: &is_running,
+        progress: &|status| (number(status, "done"), number(status, "total")),
+    };
+    let answer = rebuild.follow(server, parse(&server.post(PATH)?)?, &bar("rebuilding", EVENTS))?;
     if let Some(why) = answer["error"].as_str() {
         return Err(Failure::new(
             Exit::Server,
@@ -112,7 +111,7 @@ fn rebuild_online(server: &Server, format: Format) -> Outcome {
     if format.json {
         return output::json(&answer);
     }
-    let events = HumanCount(answer["done"].as_u64().unwrap_or(0));
+    let events = HumanCount(number(&answer, "done"));
     output::line(&format!(
         "rebuilt the projections from {events} events; the new ones serve"
     ))
@@ -121,8 +120,8 @@ fn rebuild_online(server: &Server, format: Format) -> Outcome {
 pub(super) fn verify(args: &OfflineArgs) -> Outcome {
     let config = args.config.load()?.config;
     super::logging::init(&config.log)?;
-    let bar = bar("verifying");
-    let report = offline::verify(&config, &mut |done, of| advance(&bar, done, of));
+    let bar = bar("verifying", EVENTS);
+    let report = offline::verify(&config, &mut |done, of| advance(&bar, (done, of)));
     bar.finish_and_clear();
     let (report, finished) = report.map_err(|error| Failure::local(&error))?;
     let found = &report.differences;
@@ -218,8 +217,8 @@ fn decided_by(answer: &Value) -> Vec<[String; 2]> {
         .map(|(topic, offsets)| [format!("next offsets of {topic}"), offsets.to_string()])
         .collect();
     for (name, label) in [
-        ("applied", "next decision to do"),
-        ("waitingLetters", "letters of unknown schemas"),
+        ("applied", "next decision to apply"),
+        ("waitingLetters", "dead letters of unknown schemas"),
         ("rules", "rules of the fold"),
     ] {
         if let Some(value) = answer.get(name) {
@@ -237,8 +236,8 @@ fn decided_by(answer: &Value) -> Vec<[String; 2]> {
 
 /// A text that fits into a table, or what tells it apart from others.
 fn short(text: &str) -> String {
-    const LONGEST: usize = 200;
-    if text.len() <= LONGEST {
+    const MAX_CHARS: usize = 200;
+    if text.len() <= MAX_CHARS {
         return text.to_owned();
     }
     format!(
@@ -249,19 +248,4 @@ fn short(text: &str) -> String {
 
 fn half_done(decision: u64) -> String {
     format!("decision {decision} was half done when the tracker ended; it is done now")
-}
-
-/// A bar on a terminal; nothing elsewhere.
-fn bar(what: &'static str) -> ProgressBar {
-    let bar = ProgressBar::new(0);
-    let look = "{msg} {wide_bar} {human_pos}/{human_len} events  {per_sec}  {eta} left";
-    if let Ok(style) = ProgressStyle::with_template(look) {
-        bar.set_style(style);
-    }
-    bar.with_message(what)
-}
-
-fn advance(bar: &ProgressBar, done: u64, of: u64) {
-    bar.set_length(of);
-    bar.set_position(done);
 }

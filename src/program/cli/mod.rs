@@ -4,6 +4,7 @@
 //! store of their own call `wiring`. No command knows how either is done.
 
 mod args;
+mod asked;
 mod census;
 mod client;
 mod conformance;
@@ -13,6 +14,7 @@ mod doctor;
 mod exit;
 mod export;
 mod flow;
+mod follow;
 mod inspect;
 mod ledger;
 mod log_text;
@@ -135,7 +137,7 @@ enum Command {
     /// Keep sagas from being purged
     #[command(subcommand)]
     Hold(retention::HoldCommand),
-    /// Find what was purged in the archive, and bring it back
+    /// Find what was purged in the archive, and restore it
     #[command(subcommand)]
     Archive(retention::ArchiveCommand),
     /// Show the configuration in force and where each value came from, secrets masked

@@ -1,5 +1,6 @@
 //! `set-status` and `audit`: what an operator changes, and who changed what.
 
+use super::asked::statuses;
 use super::client::{Server, ServerArgs, parse, segment};
 use super::exit::{Failure, Outcome};
 use super::maintenance::WhereArgs;
@@ -19,21 +20,19 @@ pub(super) struct SetStatusArgs {
     #[arg(value_hint = ValueHint::Other, allow_hyphen_values = true)]
     id: String,
     /// Its new status: STARTED, IN_PROGRESS, COMPLETED, FAILED or COMPENSATED
-    #[arg(ignore_case = true, value_parser = STATUSES, hide_possible_values = true)]
+    #[arg(ignore_case = true, value_parser = statuses(), hide_possible_values = true)]
     status: String,
     /// Why; it stands in the saga's timeline and in the audit log
     #[arg(long, value_name = "TEXT")]
     reason: String,
     /// The status that the decision is made on: refused when the saga has another when it is applied
-    #[arg(long, value_name = "STATUS", ignore_case = true, value_parser = STATUSES, hide_possible_values = true)]
+    #[arg(long, value_name = "STATUS", ignore_case = true, value_parser = statuses(), hide_possible_values = true)]
     expected: Option<String>,
     #[command(flatten)]
     format: Format,
     #[command(flatten)]
     server: ServerArgs,
 }
-
-const STATUSES: [&str; 5] = ["STARTED", "IN_PROGRESS", "COMPLETED", "FAILED", "COMPENSATED"];
 
 /// Which entries of the audit log.
 #[derive(Debug, Args)]

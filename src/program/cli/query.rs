@@ -1,9 +1,11 @@
 //! `get`, `steps`, `history`, `diff`, `search` and `stats`: questions to a running server.
 
+use super::asked::{
+    InsideArgs, KindArgs, MomentArgs, PageArgs, Parameters, StartedArgs, TwoMomentsArgs, given,
+};
 use super::client::{Server, ServerArgs, parse, segment};
 use super::exit::Outcome;
-use super::{output, show, show_past, times};
-use crate::domain::Millis;
+use super::{output, show, show_past};
 use clap::{Args, ValueHint};
 use serde_json::Value;
 
@@ -21,12 +23,8 @@ pub(super) struct SagaArgs {
     /// The saga's id
     #[arg(value_hint = ValueHint::Other, allow_hyphen_values = true)]
     id: String,
-    /// As of this event time: an instant, a date, or e.g. "2 hours ago"; what happened later does not count
-    #[arg(long, value_name = "TIME", value_parser = times::parse)]
-    as_of: Option<Millis>,
-    /// As it was known at this arrival time: what arrived later does not count, whenever it happened
-    #[arg(long, value_name = "TIME", value_parser = times::parse)]
-    known_at: Option<Millis>,
+    #[command(flatten)]
+    moment: MomentArgs,
     /// Look into the archive when it was purged
     #[arg(long)]
     archive: bool,
@@ -42,18 +40,8 @@ pub(super) struct DiffArgs {
     /// The saga's id
     #[arg(value_hint = ValueHint::Other, allow_hyphen_values = true)]
     id: String,
-    /// The first moment, by event time: an instant, a date, or e.g. "2 hours ago"
-    #[arg(long, value_name = "TIME", value_parser = times::parse)]
-    from: Option<Millis>,
-    /// The first moment, by arrival time
-    #[arg(long, value_name = "TIME", value_parser = times::parse)]
-    from_known_at: Option<Millis>,
-    /// The second moment, by event time
-    #[arg(long, value_name = "TIME", value_parser = times::parse)]
-    to: Option<Millis>,
-    /// The second moment, by arrival time
-    #[arg(long, value_name = "TIME", value_parser = times::parse)]
-    to_known_at: Option<Millis>,
+    #[command(flatten)]
+    moments: TwoMomentsArgs,
     /// Look into the archive when it was purged
     #[arg(long)]
     archive: bool,
@@ -63,75 +51,22 @@ pub(super) struct DiffArgs {
     server: ServerArgs,
 }
 
-/// What must have happened inside of the sagas.
-#[derive(Clone, Debug, Args)]
-pub(super) struct InsideArgs {
-    /// In which this step was reported, e.g. PAYMENT_COMPLETED; repeated, each of them
-    #[arg(long, value_name = "STEP")]
-    step: Vec<String>,
-    /// In which this step was not reported; repeated, none of them
-    #[arg(long, value_name = "STEP")]
-    without_step: Vec<String>,
-    /// In which this service reported something
-    #[arg(long, value_name = "SERVICE")]
-    producer_service: Option<String>,
-    /// Of this trace: one of the first eight that the saga's events named
-    #[arg(long, value_name = "TRACE_ID")]
-    trace_id: Option<String>,
-    /// Which break this rule of their definition, e.g. NEVER_COMPENSATED (saga-tracker conformance names all)
-    #[arg(long, value_name = "RULE")]
-    rule: Option<String>,
-}
-
-impl InsideArgs {
-    /// As parameters of a call.
-    pub(super) fn asked(&self) -> Vec<(&'static str, String)> {
-        let steps = self.step.iter().map(|step| ("step", step.clone()));
-        let without = self.without_step.iter().map(|step| ("withoutStep", step.clone()));
-        let names = given([
-            ("producerService", &self.producer_service),
-            ("traceId", &self.trace_id),
-            ("rule", &self.rule.as_ref().map(|rule| rule.to_uppercase())),
-        ]);
-        steps.chain(without).chain(names).collect()
-    }
-}
-
 /// Which sagas.
 #[derive(Clone, Debug, Args)]
 pub(super) struct SearchArgs {
-    /// Of this order
-    #[arg(long, value_name = "ORDER_ID")]
-    order: Option<String>,
-    /// Of this type, e.g. ORDER_CREATION
-    #[arg(long = "type", value_name = "SAGA_TYPE")]
-    saga_type: Option<String>,
-    /// In this status: STARTED, IN_PROGRESS, COMPLETED, FAILED or COMPENSATED
-    #[arg(long, ignore_case = true, value_parser = ["STARTED", "IN_PROGRESS", "COMPLETED", "FAILED", "COMPENSATED"], hide_possible_values = true)]
-    status: Option<String>,
-    /// Started at or after this: 2025-01-31, 2025-01-31T08:00:00Z, or e.g. "1 hour ago"
-    #[arg(long, value_name = "DATE", value_parser = times::edge)]
-    from: Option<String>,
-    /// Started at or before this
-    #[arg(long, value_name = "DATE", value_parser = times::edge)]
-    to: Option<String>,
+    #[command(flatten)]
+    kind: KindArgs,
+    #[command(flatten)]
+    started: StartedArgs,
     #[command(flatten)]
     inside: InsideArgs,
-    /// As of this event time: an instant, a date, or e.g. "2 hours ago"; what happened later does not count
-    #[arg(long, value_name = "TIME", value_parser = times::parse)]
-    as_of: Option<Millis>,
-    /// As it was known at this arrival time: what arrived later does not count, whenever it happened
-    #[arg(long, value_name = "TIME", value_parser = times::parse)]
-    known_at: Option<Millis>,
+    #[command(flatten)]
+    moment: MomentArgs,
     /// startedAt or updatedAt, then asc or desc
     #[arg(long, value_name = "KEY,ORDER", default_value = "startedAt,desc")]
     sort: String,
-    /// Which page, from 0
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
-    page: u64,
-    /// Sagas on a page, 1 to 100
-    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
-    size: u64,
+    #[command(flatten)]
+    page: PageArgs,
     /// All pages; with --json one saga per line
     #[arg(long, conflicts_with_all = ["page", "size"])]
     all: bool,
@@ -147,18 +82,13 @@ pub(super) struct StatsArgs {
     /// Only of this type
     #[arg(long = "type", value_name = "SAGA_TYPE")]
     saga_type: Option<String>,
-    /// Only those started at or after this: a date, an instant, or e.g. "1 hour ago"
-    #[arg(long, value_name = "DATE", value_parser = times::edge)]
-    from: Option<String>,
-    /// Only those started at or before this
-    #[arg(long, value_name = "DATE", value_parser = times::edge)]
-    to: Option<String>,
-    /// As of this event time: an instant, a date, or e.g. "2 hours ago"; what happened later does not count
-    #[arg(long, value_name = "TIME", value_parser = times::parse)]
-    as_of: Option<Millis>,
-    /// As it was known at this arrival time: what arrived later does not count, whenever it happened
-    #[arg(long, value_name = "TIME", value_parser = times::parse)]
-    known_at: Option<Millis>,
+    #[command(flatten)]
+    started: StartedArgs,
+    #[command(flatten)]
+    moment: MomentArgs,
+    /// Also by step, by service and by reason of failure, and how long things took: each saga is looked at
+    #[arg(long)]
+    details: bool,
     #[command(flatten)]
     format: Format,
     #[command(flatten)]
@@ -190,107 +120,61 @@ pub(super) fn history(args: &SagaArgs) -> Outcome {
 /// Asks for something of one saga.
 fn one(args: &SagaArgs, what: &str, table: impl Fn(&Value) -> String) -> Outcome {
     let path = format!("/api/v1/sagas/{}{what}", segment(&args.id)?);
-    let clocks = [("asOf", args.as_of), ("knownAt", args.known_at)];
-    let query = moments(clocks, args.archive);
+    let query = with_archive(args.moment.parameters(), args.archive);
     let answer = Server::new(&args.server)?.get(&path, &query)?;
     args.format.print(&answer, table)
 }
 
 pub(super) fn diff(args: &DiffArgs) -> Outcome {
     let path = format!("/api/v1/sagas/{}/diff", segment(&args.id)?);
-    let clocks = [
-        ("from", args.from),
-        ("fromKnownAt", args.from_known_at),
-        ("to", args.to),
-        ("toKnownAt", args.to_known_at),
-    ];
-    let query = moments(clocks, args.archive);
+    let query = with_archive(args.moments.parameters(), args.archive);
     let answer = Server::new(&args.server)?.get(&path, &query)?;
     args.format.print(&answer, show_past::diff)
 }
 
-/// The clocks that were given, as exact instants, and whether to look into the archive.
-pub(super) fn moments<const N: usize>(
-    clocks: [(&'static str, Option<Millis>); N],
-    archive: bool,
-) -> Vec<(&'static str, String)> {
-    let given = clocks
-        .into_iter()
-        .filter_map(|(name, at)| Some((name, at?.to_string())));
-    given
-        .chain(archive.then(|| ("archive", "true".to_owned())))
-        .collect()
+/// The moment that is meant, and whether to look into the archive.
+fn with_archive(mut moment: Parameters, archive: bool) -> Parameters {
+    moment.extend(archive.then(|| ("archive", "true".to_owned())));
+    moment
 }
 
 pub(super) fn stats(args: &StatsArgs) -> Outcome {
-    let mut query = given([
-        ("sagaType", &args.saga_type),
-        ("fromDate", &args.from),
-        ("toDate", &args.to),
-    ]);
-    query.extend(moments([("asOf", args.as_of), ("knownAt", args.known_at)], false));
+    let mut query = given([("sagaType", &args.saga_type)]);
+    query.extend(args.started.parameters());
+    query.extend(args.moment.parameters());
+    query.extend(args.details.then(|| ("include", "details".to_owned())));
     let answer = Server::new(&args.server)?.get("/api/v1/sagas/statistics", &query)?;
     args.format.print(&answer, show::statistics)
 }
 
 pub(super) fn search(args: &SearchArgs) -> Outcome {
     let server = Server::new(&args.server)?;
-    let mut query = given([
-        ("orderId", &args.order),
-        ("sagaType", &args.saga_type),
-        (
-            "status",
-            &args.status.as_ref().map(|status| status.to_uppercase()),
-        ),
-        ("fromDate", &args.from),
-        ("toDate", &args.to),
-    ]);
-    query.extend(args.inside.asked());
-    query.extend(moments([("asOf", args.as_of), ("knownAt", args.known_at)], false));
+    let mut query = args.kind.parameters();
+    query.extend(args.started.parameters());
+    query.extend(args.inside.parameters());
+    query.extend(args.moment.parameters());
     query.push(("sort", args.sort.clone()));
     if args.all {
-        return all_pages(&server, &query, args.format);
+        return all_pages(&server, query, args.format);
     }
-    query.push(("page", args.page.to_string()));
-    query.push(("size", args.size.to_string()));
+    query.extend(args.page.parameters());
     let answer = server.get("/api/v1/sagas", &query)?;
     args.format.print(&answer, show::page)
 }
 
 /// Follows the cursors, so that a saga that arrives meanwhile shifts no page.
-fn all_pages(server: &Server, query: &[(&'static str, String)], format: Format) -> Outcome {
-    let mut query = query.to_vec();
-    query.push(("size", "100".to_owned()));
-    let mut cursor: Option<String> = None;
+fn all_pages(server: &Server, query: Parameters, format: Format) -> Outcome {
     let mut rows = Vec::new();
-    loop {
-        let with_cursor: Vec<_> = query
-            .iter()
-            .cloned()
-            .chain(cursor.take().map(|cursor| ("cursor", cursor)))
-            .collect();
-        let page = parse(&server.get("/api/v1/sagas", &with_cursor)?)?;
-        for saga in page["content"].as_array().into_iter().flatten() {
-            if format.json {
-                output::line(&saga.to_string())?;
-            } else {
-                rows.push(saga.clone());
-            }
+    server.each_entry("/api/v1/sagas", query, (100, usize::MAX), |saga| {
+        if format.json {
+            return output::line(&saga.to_string());
         }
-        match page["nextCursor"].as_str() {
-            Some(next) => cursor = Some(next.to_owned()),
-            None => break,
-        }
-    }
+        rows.push(saga.clone());
+        Ok(())
+    })?;
     if format.json {
         Ok(())
     } else {
         output::print(&show::sagas(&rows))
     }
-}
-
-pub(super) fn given<const N: usize>(of: [(&'static str, &Option<String>); N]) -> Vec<(&'static str, String)> {
-    of.into_iter()
-        .filter_map(|(name, value)| Some((name, value.clone()?)))
-        .collect()
 }

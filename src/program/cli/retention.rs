@@ -1,6 +1,7 @@
 //! `retention`, `hold` and `archive`: what goes, what stays, and what comes back. All of it is asked of
 //! a running server.
 
+use super::asked::statuses;
 use super::client::{Server, ServerArgs, parse, segment};
 use super::exit::Outcome;
 use super::query::Format;
@@ -44,7 +45,7 @@ pub(super) struct AddArgs {
     #[arg(long = "type", value_name = "SAGA_TYPE")]
     saga_type: Option<String>,
     /// Sagas in this status
-    #[arg(long, ignore_case = true, value_parser = ["STARTED", "IN_PROGRESS", "COMPLETED", "FAILED", "COMPENSATED"], hide_possible_values = true)]
+    #[arg(long, ignore_case = true, value_parser = statuses(), hide_possible_values = true)]
     status: Option<String>,
     /// Sagas started at or after this date or instant
     #[arg(long, value_name = "DATE")]
@@ -91,7 +92,7 @@ pub(super) enum ArchiveCommand {
     List(ObjectsArgs),
     /// Show the steps of a purged saga, from the archive
     Get(ArchivedArgs),
-    /// Bring a purged saga back
+    /// Restore a purged saga
     Restore(RestoreArgs),
 }
 
@@ -150,7 +151,7 @@ pub(super) fn plan(args: &PlanArgs) -> Outcome {
             .sum();
         return output::print(&output::fields([
             ("due now", due.to_string()),
-            ("decisions not done yet", text(&answer["pendingDecisions"])),
+            ("decisions not applied yet", text(&answer["pendingDecisions"])),
             ("last search that came to its end", text(&answer["lastSweep"])),
             ("problem", text(&answer["problem"])),
         ]));
@@ -269,7 +270,7 @@ pub(super) fn archive(command: &ArchiveCommand) -> Outcome {
             told(
                 args.format,
                 &answer,
-                &format!("saga {} is back with {events} events", args.id),
+                &format!("saga {} is restored with {events} events", args.id),
             )
         }
     }

@@ -3,19 +3,20 @@
 use super::args::ConfigArgs;
 use super::client::{Server, ServerArgs, parse};
 use super::exit::{Exit, Failure, Outcome};
+use super::follow::{Work, advance, bar, number};
 use super::output;
 use super::query::Format;
 use crate::domain::Millis;
 use crate::operations::objects::ObjectsError;
 use crate::operations::snapshot::coverage::Finding;
-use crate::operations::snapshot::{Manifest, Progress, RestoreOptions, SnapshotError, SnapshotId, Which};
+use crate::operations::snapshot::{Manifest, RestoreOptions, SnapshotError, SnapshotId, Which};
 use crate::program::wiring::snapshots::{self, RestoreOutcome};
 use clap::{Args, Subcommand};
-use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
-use std::time::Duration;
 
-const BETWEEN_QUESTIONS: Duration = Duration::from_millis(300);
+/// How far work on files is, as a bar shows it.
+const FILES: &str = "{bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
 
 /// What to do with snapshots.
 #[derive(Debug, Subcommand)]
@@ -29,7 +30,7 @@ pub(super) enum SnapshotCommand {
     Create(CreateArgs),
     /// Read every file of a snapshot and compare it with the manifest; exit code 1 if anything differs
     Verify(VerifyArgs),
-    /// Let go of snapshots that the settings do not keep
+    /// Retire snapshots that the settings do not keep
     Prune(PruneArgs),
 }
 
@@ -184,8 +185,8 @@ fn create(args: &CreateArgs) -> Outcome {
     }
     let config = args.config.load()?.config;
     super::logging::init(&config.log)?;
-    let bar = bar("snapshot");
-    let made = snapshots::create(&config, &mut |progress| advance(&bar, progress));
+    let bar = bar("snapshot", FILES);
+    let made = snapshots::create(&config, &mut |progress| advance(&bar, progress.bytes()));
     bar.finish_and_clear();
     let made = made.map_err(|error| failure(&error))?;
     if args.format.json {
@@ -207,28 +208,22 @@ fn create(args: &CreateArgs) -> Outcome {
 
 /// Starts a snapshot in the server and follows it.
 fn create_online(server: &Server, format: Format) -> Outcome {
-    const PATH: &str = "/internal/v1/snapshots";
-    let id = parse(&server.post(PATH)?)?["id"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
-    let bar = bar("snapshot");
-    let status = loop {
-        let status = parse(&server.get("/internal/v1/snapshots/status", &[])?)?;
-        let running = &status["running"];
-        if running["id"].as_str() != Some(&id)
-            && (running.is_null() || status["last"]["id"].as_str() == Some(&id))
-        {
-            break status;
-        }
-        let number = |name: &str| running[name].as_u64().unwrap_or(0);
-        bar.set_length(number("bytes"));
-        bar.set_position(number("bytesDone"));
-        std::thread::sleep(BETWEEN_QUESTIONS);
+    const PATH: &str = "/internal/v1/snapshots/status";
+    let begun = parse(&server.post("/internal/v1/snapshots")?)?;
+    let id = begun["id"].as_str().unwrap_or_default().to_owned();
+    let is = |of: &Value| of["id"].as_str() == Some(&id);
+    let snapshot = Work {
+        path: PATH,
+        // Between this one and the next there may be a moment in which neither is told.
+        runs: &|status| is(&status["running"]) || !(status["running"].is_null() || is(&status["last"])),
+        progress: &|status| {
+            let running = &status["running"];
+            (number(running, "bytesDone"), number(running, "bytes"))
+        },
     };
-    bar.finish_and_clear();
+    let status = snapshot.follow(server, parse(&server.get(PATH, &[])?)?, &bar("snapshot", FILES))?;
     let last = &status["last"];
-    if last["id"].as_str() != Some(&id) {
+    if !is(last) {
         let why = status["failure"]["message"]
             .as_str()
             .unwrap_or("the server was stopped");
@@ -240,7 +235,7 @@ fn create_online(server: &Server, format: Format) -> Outcome {
     if format.json {
         return output::json(last);
     }
-    let bytes = |name: &str| HumanBytes(last[name].as_u64().unwrap_or(0));
+    let bytes = |name: &str| HumanBytes(number(last, name));
     output::line(&format!(
         "snapshot {id}: {}, {} sent",
         bytes("bytes"),
@@ -256,8 +251,8 @@ fn verify(args: &VerifyArgs) -> Outcome {
         (false, true) => Which::Latest,
         (false, false) => Which::These(args.ids.clone()),
     };
-    let bar = bar("verifying");
-    let verified = snapshots::verify(&config, &which, &mut |progress| advance(&bar, progress));
+    let bar = bar("verifying", FILES);
+    let verified = snapshots::verify(&config, &which, &mut |progress| advance(&bar, progress.bytes()));
     bar.finish_and_clear();
     let (ids, found) = verified.map_err(|error| failure(&error))?;
     if args.format.json {
@@ -311,7 +306,7 @@ fn prune(args: &PruneArgs) -> Outcome {
     }
     let would = if args.dry_run { "would be " } else { "" };
     output::line(&format!(
-        "{} snapshots {would}let go of, {} kept; {} files ({}) {would}deleted; {} files ({}) wait until the grace is over",
+        "{} snapshots {would}retired, {} kept; {} files ({}) {would}deleted; {} files ({}) wait until the grace is over",
         pruned.retired.len(),
         pruned.kept.len(),
         HumanCount(pruned.deleted_files as u64),
@@ -330,8 +325,8 @@ pub(super) fn restore(args: &RestoreArgs) -> Outcome {
         accept_gap: args.accept_gap,
         skip_broker: args.skip_broker,
     };
-    let bar = bar("restoring");
-    let outcome = snapshots::restore(&config, &options, &mut |progress| advance(&bar, progress));
+    let bar = bar("restoring", FILES);
+    let outcome = snapshots::restore(&config, &options, &mut |progress| advance(&bar, progress.bytes()));
     bar.finish_and_clear();
     match outcome.map_err(|error| failure(&error))? {
         RestoreOutcome::Refused(manifest, findings) => refused(&manifest, &findings, args.format),
@@ -400,20 +395,4 @@ fn resumes(manifest: &Manifest) -> String {
         .iter()
         .map(|p| format!("{}@{}", p.partition, p.next));
     each.collect::<Vec<_>>().join(" ")
-}
-
-/// A bar on a terminal; nothing elsewhere.
-fn bar(what: &'static str) -> ProgressBar {
-    let bar = ProgressBar::new(0);
-    let look = "{msg} {wide_bar} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
-    if let Ok(style) = ProgressStyle::with_template(look) {
-        bar.set_style(style);
-    }
-    bar.with_message(what)
-}
-
-fn advance(bar: &ProgressBar, progress: &Progress) {
-    let (done, total) = progress.bytes();
-    bar.set_length(total);
-    bar.set_position(done);
 }

@@ -1,9 +1,10 @@
 //! `stuck`: the sagas that go on too slowly, asked of a running server.
 
+use super::asked::{PageArgs, StartedArgs, given, instants};
 use super::client::{Server, ServerArgs};
 use super::exit::Outcome;
 use super::output::{fields, table};
-use super::query::{Format, given, moments};
+use super::query::Format;
 use super::show::{list, text};
 use super::times;
 use crate::domain::Millis;
@@ -19,24 +20,16 @@ pub(super) struct StuckArgs {
     /// By this rule: PAST_DEADLINE or COMPENSATION_OVERDUE
     #[arg(long, ignore_case = true, value_parser = ["PAST_DEADLINE", "COMPENSATION_OVERDUE"], hide_possible_values = true)]
     rule: Option<String>,
-    /// Started at or after this date or instant, e.g. 2025-01-31 or 2025-01-31T08:00:00Z
-    #[arg(long, value_name = "DATE")]
-    from: Option<String>,
-    /// Started at or before this date or instant
-    #[arg(long, value_name = "DATE")]
-    to: Option<String>,
+    #[command(flatten)]
+    started: StartedArgs,
     /// Stuck at this event time: an instant, a date, or e.g. "2 hours ago"; left out, now
     #[arg(long, value_name = "TIME", value_parser = times::parse)]
     as_of: Option<Millis>,
     /// As it was known at this arrival time: what arrived later does not count, whenever it happened
     #[arg(long, value_name = "TIME", value_parser = times::parse)]
     known_at: Option<Millis>,
-    /// Which page, from 0
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
-    page: u64,
-    /// Sagas on a page, 1 to 100
-    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
-    size: u64,
+    #[command(flatten)]
+    page: PageArgs,
     #[command(flatten)]
     format: Format,
     #[command(flatten)]
@@ -47,12 +40,10 @@ pub(super) fn stuck(args: &StuckArgs) -> Outcome {
     let mut query = given([
         ("sagaType", &args.saga_type),
         ("rule", &args.rule.as_ref().map(|rule| rule.to_uppercase())),
-        ("fromDate", &args.from),
-        ("toDate", &args.to),
     ]);
-    query.extend(moments([("asOf", args.as_of), ("knownAt", args.known_at)], false));
-    query.push(("page", args.page.to_string()));
-    query.push(("size", args.size.to_string()));
+    query.extend(args.started.parameters());
+    query.extend(instants([("asOf", args.as_of), ("knownAt", args.known_at)]));
+    query.extend(args.page.parameters());
     let answer = Server::new(&args.server)?.get("/api/v1/sagas/stuck", &query)?;
     args.format.print(&answer, show)
 }

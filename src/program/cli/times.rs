@@ -14,7 +14,7 @@ pub(super) fn parse(text: &str) -> Result<Millis, String> {
     read(text, SystemClock.now()).ok_or_else(|| format!("accepted: {ACCEPTED}"))
 }
 
-/// Reads an edge of a period: so long ago becomes an instant; instants and dates are the server's to read, which knows
+/// Reads an edge of a period. What is relative is made exact; instants and dates are the server's to read, which knows
 /// whether the first or the last millisecond of a day is meant.
 #[expect(clippy::unnecessary_wraps, reason = "what clap asks for")]
 pub(super) fn edge(text: &str) -> Result<String, String> {
@@ -22,9 +22,15 @@ pub(super) fn edge(text: &str) -> Result<String, String> {
 }
 
 fn edge_at(text: &str, now: Millis) -> String {
-    let at = ago(&text.trim().to_ascii_lowercase(), now);
-    at.filter(|_| text.trim_end().ends_with("ago"))
-        .map_or_else(|| text.to_owned(), |at| at.to_string())
+    let today = || Some(zoned(now)?.date());
+    let read = match text.trim().to_ascii_lowercase().as_str() {
+        "now" => Some(now.to_string()),
+        "today" => today().map(|date| date.to_string()),
+        "yesterday" => today().and_then(|date| Some(date.yesterday().ok()?.to_string())),
+        lower if lower.ends_with("ago") => ago(lower, now).map(|at| at.to_string()),
+        _ => None,
+    };
+    read.unwrap_or_else(|| text.to_owned())
 }
 
 fn read(text: &str, now: Millis) -> Option<Millis> {
@@ -96,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_edge_only_what_is_so_long_ago_is_read_here() {
+    fn of_an_edge_only_what_is_relative_is_read_here() {
         assert_eq!(edge_at("1 hour ago", NOW), "2026-03-01T11:00:00.250Z");
         for text in [
             "2026-01-31",

@@ -2,15 +2,14 @@
 
 use super::client::{Server, ServerArgs, parse};
 use super::exit::{Exit, Failure, Outcome};
+use super::follow::{Work, bar, is_running, number};
 use super::output;
 use super::query::Format;
 use clap::Args;
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::HumanCount;
 use serde_json::{Map, Value, json};
-use std::time::Duration;
 
 const PATH: &str = "/internal/v1/replay";
-const BETWEEN_QUESTIONS: Duration = Duration::from_millis(200);
 
 /// From where to read again.
 #[derive(Debug, Args)]
@@ -42,19 +41,14 @@ pub(super) fn replay(args: &ReplayArgs) -> Outcome {
     if let Some(partition) = args.partition {
         body.insert("partition".to_owned(), json!(partition));
     }
-    let mut status = parse(&server.post_json(PATH, &Value::Object(body))?)?;
-    let bar = ProgressBar::new(0).with_message("replaying");
-    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} records") {
-        bar.set_style(style);
-    }
-    let number = |status: &Value, name: &str| status[name].as_u64().unwrap_or(0);
-    while status["running"] == true {
-        std::thread::sleep(BETWEEN_QUESTIONS);
-        status = parse(&server.get(PATH, &[])?)?;
-        bar.set_length(number(&status, "total"));
-        bar.set_position(number(&status, "read"));
-    }
-    bar.finish_and_clear();
+    let replay = Work {
+        path: PATH,
+        runs: &is_running,
+        progress: &|status| (number(status, "read"), number(status, "total")),
+    };
+    let begun = parse(&server.post_json(PATH, &Value::Object(body))?)?;
+    let bar = bar("replaying", "{human_pos}/{human_len} records");
+    let status = replay.follow(&server, begun, &bar)?;
     if let Some(why) = status["error"].as_str() {
         return Err(Failure::new(
             Exit::Server,

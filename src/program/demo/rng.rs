@@ -1,5 +1,7 @@
 //! Reproducible choices: SplitMix64, seeded. Not for secrets.
 
+use crate::domain::mix::{GOLDEN, scatter};
+
 /// Draws the same numbers for the same seed, on every machine and in every version.
 #[derive(Debug, Clone)]
 pub(crate) struct Rng(u64);
@@ -11,11 +13,8 @@ impl Rng {
 
     /// Any number.
     pub(crate) fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0 = self.0.wrapping_add(GOLDEN);
+        scatter(self.0)
     }
 
     /// A number from 0 up to, not including, `bound`; 0 when there is none.

@@ -22,7 +22,7 @@ use crate::pipeline::kafka::{DeliveryError, KafkaSettings, Message, PipelinedPro
 
 /// A run that falls further behind than this (a broker away, a suspended machine) goes on from now
 /// instead of catching up in a burst.
-const MOST_BEHIND: Duration = Duration::from_secs(2);
+const MAX_BEHIND: Duration = Duration::from_secs(2);
 
 /// How long the end waits for what is queued.
 const FLUSH: Duration = Duration::from_secs(3);
@@ -55,7 +55,7 @@ impl Default for DemoSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// It is not a number of records per second that can be kept up.
-    #[error("{0} is no rate: expected records per second, above 0 and up to 1000000")]
+    #[error("{0} is not a rate: expected records per second, above 0 and up to 1000000")]
     Rate(f64),
     /// The sdk's client did not start.
     #[error(transparent)]
@@ -113,7 +113,7 @@ pub async fn run_workload(
             };
             let at = schedule.next_due(now);
             let behind = now.elapsed.saturating_sub(at);
-            if behind > MOST_BEHIND {
+            if behind > MAX_BEHIND {
                 origin += behind;
                 continue;
             }

@@ -106,7 +106,7 @@ pub fn digest(config: &Config) -> anyhow::Result<DigestReport> {
     crate::pipeline::projector::catch_up_offline(&store, topic, &definitions, &config.projector)?;
     Ok(DigestReport {
         digest: verify::digest(&store, topic)?,
-        rebuild_due: rebuild::is_due(&store, &definitions)?,
+        rebuild_due: rebuild::is_due(&store, &definitions, &config.projector)?,
         finished,
     })
 }

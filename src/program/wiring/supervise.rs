@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 /// How often it is looked whether all run.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// How long health says what happened before the process stops.
-const TELL_FOR: Duration = Duration::from_secs(5);
+const STOP_DELAY: Duration = Duration::from_secs(5);
 
 /// The first part for which a restart helps, in words.
 pub(super) fn panicked(ended: &EndedParts) -> Option<String> {
@@ -44,7 +44,7 @@ impl Supervisor {
             parts: Vec::new(),
             ended,
             shutdown,
-            tell_for: TELL_FOR,
+            tell_for: STOP_DELAY,
         }
     }
 
@@ -99,7 +99,7 @@ impl Supervisor {
         tracing::error!(
             part = part.name,
             reason = part.reason,
-            "a part of the tracker ended unasked"
+            "a part of the tracker ended unexpectedly"
         );
         self.ended.add(part);
     }

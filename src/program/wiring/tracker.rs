@@ -38,10 +38,10 @@ use tokio::task::JoinHandle as Task;
 use tokio_util::sync::CancellationToken;
 
 /// How often what was written is made to survive power loss too.
-const SYNC_EVERY: Duration = Duration::from_secs(1);
+const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long the parts have to end once the server has.
-const LONGEST_STOP: Duration = Duration::from_secs(20);
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A tracker whose parts all run.
 pub(super) struct Tracker {
@@ -65,7 +65,7 @@ impl Tracker {
             &snapshots::scratch(&config.store.data_dir),
         )?;
         rebuild::clear_leftovers(&store)?;
-        let due = rebuild::is_due(&store, &definitions)?;
+        let due = rebuild::is_due(&store, &definitions, &config.projector)?;
         let kafka = config.kafka.clone();
         let status = Arc::new(IngestStatus::default());
         let shutdown = CancellationToken::new();
@@ -179,7 +179,7 @@ impl Tracker {
         let redriver = redrives.spawn();
         supervisor.thread(
             "redrive",
-            redriver.context("starting the thread that redrives letters")?,
+            redriver.context("starting the thread that redrives dead letters")?,
         );
         if let Some(external) = start_external(&kafka, &store, &schemas, (&book, &space, &status), &shutdown)?
         {
@@ -202,7 +202,7 @@ impl Tracker {
             "reread",
             reread
                 .spawn()
-                .context("starting the thread that reads letters again")?,
+                .context("starting the thread that reads dead letters again")?,
         );
         let letters = DeadLetterRetention {
             store: store.clone(),
@@ -220,7 +220,7 @@ impl Tracker {
         let letters = letters.spawn();
         supervisor.thread(
             "letter-retention",
-            letters.context("starting the thread that lets go of settled letters")?,
+            letters.context("starting the thread that removes settled dead letters")?,
         );
         let ingest = Ingest {
             store: store.clone(),
@@ -300,7 +300,7 @@ impl Tracker {
         };
         // A Kafka client that lost its broker a moment ago may wait for it without a bound. Everything
         // consumed is in the store by then, so the process may go.
-        let stopped = tokio::time::timeout(LONGEST_STOP, stopping).await;
+        let stopped = tokio::time::timeout(STOP_TIMEOUT, stopping).await;
         tokio::task::spawn_blocking(move || store.sync()).await??;
         if let Some(why) = panicked(&ended) {
             anyhow::bail!("a part of the tracker panicked, start it again: {why}");
@@ -327,7 +327,7 @@ async fn sync_often(store: SharedStore, shutdown: CancellationToken) {
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(SYNC_EVERY) => {}
+            () = tokio::time::sleep(SYNC_INTERVAL) => {}
         }
         failpoint::pass("thread.sync");
         let store = store.clone();

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// Characters that are told of what is wrong with a body.
-const LONGEST_FAULT: usize = 500;
+const MAX_FAULT_CHARS: usize = 500;
 
 /// A body of that type.
 pub(super) struct JsonBody<T>(pub(super) T);
@@ -45,12 +45,12 @@ impl<T: DeserializeOwned> FromRequest<Context> for JsonBody<T> {
         };
         // serde would take a list for a struct, field by field.
         if !bytes.trim_ascii_start().starts_with(b"{") {
-            return Err(wrong("something else than a JSON object".to_owned()));
+            return Err(wrong("something other than a JSON object".to_owned()));
         }
         serde_json::from_slice(&bytes)
             .map(Self)
             // It says the whole of a text that it did not expect.
-            .map_err(|error| wrong(first(&error.to_string(), LONGEST_FAULT).to_owned()))
+            .map_err(|error| wrong(first(&error.to_string(), MAX_FAULT_CHARS).to_owned()))
     }
 }
 

@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 /// Bytes of each body that do not count.
 const FREE: u64 = 16 << 10;
 /// Bytes of all bodies that do, at most, unless a single one may be nearly as long.
-const ROOM: u64 = 32 << 20;
+const MAX_BODY_BYTES: u64 = 32 << 20;
 
 /// There is no room for more of a body.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ impl BodyRoom {
     pub(super) fn of(timeout: u64) -> Self {
         Self {
             taken: AtomicU64::new(0),
-            limit: ROOM.max(timeout.saturating_mul(2)),
+            limit: MAX_BODY_BYTES.max(timeout.saturating_mul(2)),
         }
     }
 
@@ -143,7 +143,7 @@ mod tests {
         let room = Arc::new(BodyRoom::of(0));
         let mut waiting = Vec::new();
         for _ in 0..4 {
-            waiting.push(read(&room, FREE + ROOM / 4).await.unwrap());
+            waiting.push(read(&room, FREE + MAX_BODY_BYTES / 4).await.unwrap());
         }
         let refused = read(&room, FREE + 1).await.unwrap_err();
         assert!(cause::<NoRoom>(&refused).is_some(), "{refused}");
@@ -157,7 +157,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_body_of_any_length_that_is_accepted_finds_room() {
-        let room = Arc::new(BodyRoom::of(ROOM + 1));
-        assert!(read(&room, ROOM + 1).await.is_ok());
+        let room = Arc::new(BodyRoom::of(MAX_BODY_BYTES + 1));
+        assert!(read(&room, MAX_BODY_BYTES + 1).await.is_ok());
     }
 }

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 /// The header in which a client says who is at work.
 pub const OPERATOR: HeaderName = HeaderName::from_static("x-operator");
 
-const LONGEST_NAME: usize = 200;
+const MAX_NAME_CHARS: usize = 200;
 
 /// The other end of a connection, as the server saw it.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +62,7 @@ impl Caller {
             .headers
             .get(OPERATOR)
             .and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
-            .map(|name| first(name.trim(), LONGEST_NAME).to_owned())
+            .map(|name| first(name.trim(), MAX_NAME_CHARS).to_owned())
             .filter(|name| !name.is_empty());
         Self {
             address: parts.extensions.get::<Peer>().map(|peer| peer.0),

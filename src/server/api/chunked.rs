@@ -19,18 +19,20 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// A part is sent when it has so many bytes.
-const PART: usize = 32 << 10;
+const PART_BYTES: usize = 32 << 10;
 /// Parts that wait for the client.
-const WAITING: usize = 2;
+const MAX_WAITING_PARTS: usize = 2;
 /// An answer waits for its client so long in all, and for what it took already as long as a client that
-/// takes [`SLOWEST`] needs: whoever trickles holds a thread and a snapshot of the store.
+/// takes [`MIN_BYTES_PER_SECOND`] needs: whoever trickles holds a thread and a snapshot of the store.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes a second.
-const SLOWEST: u64 = 64 << 10;
+/// What a client has to take, once it has begun.
+const MIN_BYTES_PER_SECOND: u64 = 64 << 10;
 
 /// How long a client may have been waited for that took so many bytes of its answer.
-pub(super) fn allowed(patience: Duration, taken: u64) -> Duration {
-    patience.saturating_add(Duration::from_millis(taken.saturating_mul(1_000) / SLOWEST))
+pub(super) fn allowed(timeout: Duration, taken: u64) -> Duration {
+    timeout.saturating_add(Duration::from_millis(
+        taken.saturating_mul(1_000) / MIN_BYTES_PER_SECOND,
+    ))
 }
 
 /// The answer did not come to its end; the connection ends with it, so that nobody takes the part for
@@ -43,7 +45,7 @@ struct BrokeOff;
 pub(super) struct Parts {
     part: Vec<u8>,
     out: mpsc::Sender<Option<Bytes>>,
-    patience: Duration,
+    timeout: Duration,
     sent: u64,
     waited: Duration,
 }
@@ -56,7 +58,7 @@ impl Parts {
 
     /// Sends what is there, if it is enough for a part. Breaks when nobody reads any more, or too slowly.
     pub(super) fn send_when_full(&mut self) -> ControlFlow<()> {
-        if self.part.len() < PART {
+        if self.part.len() < PART_BYTES {
             return ControlFlow::Continue(());
         }
         self.send()
@@ -71,7 +73,7 @@ impl Parts {
     /// Waits for the client, within what all its waiting may take.
     fn hand_over(&mut self, part: Option<Bytes>) -> ControlFlow<()> {
         let began = Instant::now();
-        let left = allowed(self.patience, self.sent).saturating_sub(self.waited);
+        let left = allowed(self.timeout, self.sent).saturating_sub(self.waited);
         let sending = async { tokio::time::timeout(left, self.out.send(part)).await };
         let sent = Handle::current().block_on(sending);
         self.waited += began.elapsed();
@@ -92,7 +94,7 @@ impl Parts {
 /// For what writes itself. Fails when nobody reads any more, or too slowly.
 impl io::Write for Parts {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = bytes.len().min(PART);
+        let taken = bytes.len().min(PART_BYTES);
         self.part.extend_from_slice(&bytes[..taken]);
         match self.send_when_full() {
             ControlFlow::Continue(()) => Ok(taken),
@@ -133,11 +135,11 @@ where
 
 /// Both ends of an answer; `what` it is, for the log.
 fn answer(what: String) -> (Parts, Answer) {
-    let (out, parts) = mpsc::channel(WAITING);
+    let (out, parts) = mpsc::channel(MAX_WAITING_PARTS);
     let writer = Parts {
         part: Vec::new(),
         out,
-        patience: TIMEOUT,
+        timeout: TIMEOUT,
         sent: 0,
         waited: Duration::ZERO,
     };
@@ -254,8 +256,8 @@ mod tests {
         assert_eq!(read(whole(1)).await, Some(Ok(10_000)));
         assert_eq!(read(whole(100)).await, Some(Ok(1_000_000)));
         let broken = |mut parts: Parts| {
-            let _ = write(&mut parts, PART);
-            let _ = write(&mut parts, PART);
+            let _ = write(&mut parts, PART_BYTES);
+            let _ = write(&mut parts, PART_BYTES);
         };
         assert_eq!(read(broken).await, Some(Err(())));
         assert_eq!(read(drop).await, None);
@@ -265,17 +267,17 @@ mod tests {
     async fn whoever_writes_stops_when_nobody_reads() {
         let (mut parts, answer) = answer("a test".to_owned());
         drop(answer);
-        let stopped = tokio::task::spawn_blocking(move || write(&mut parts, PART));
+        let stopped = tokio::task::spawn_blocking(move || write(&mut parts, PART_BYTES));
         assert!(stopped.await.unwrap().is_break());
     }
 
     #[tokio::test]
     async fn whoever_writes_waits_only_so_long_for_a_client_that_trickles() {
         let (mut parts, mut answer) = answer("a test".to_owned());
-        parts.patience = Duration::from_millis(1);
+        parts.timeout = Duration::from_millis(1);
         // The client takes one part and then no more.
         let broke = tokio::task::spawn_blocking(move || {
-            while write(&mut parts, PART).is_continue() {}
+            while write(&mut parts, PART_BYTES).is_continue() {}
             parts.waited
         });
         assert!(matches!(answer.parts.recv().await, Some(Some(_))));
@@ -295,7 +297,7 @@ mod tests {
             });
             if begun {
                 let fill = move || {
-                    let _ = (write(&mut parts, PART), write(&mut parts, PART));
+                    let _ = (write(&mut parts, PART_BYTES), write(&mut parts, PART_BYTES));
                     parts
                 };
                 let _parts = tokio::task::spawn_blocking(fill).await.unwrap();

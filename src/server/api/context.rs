@@ -9,13 +9,13 @@ use super::request_id::RequestIds;
 use super::settings::ServerSettings;
 use super::shares::{Share, Shares};
 use crate::domain::clock::SharedClock;
-use crate::domain::{Judgement, SagaId, TimelineKey};
+use crate::domain::{Judgement, Millis, SagaId, TimelineKey};
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::DeadLetterQuery;
 use crate::pipeline::query::{
-    BrokenRulesPage, BrokenRulesRequest, Census, DefinitionsInForce, Filter, Flow, FlowRequest, Ledger,
-    LedgerRequest, Moment, PurgedView, Query, QueryError, SagaOffset, SagaView, SearchPage, SearchRequest,
-    Statistics, StuckPage, StuckRequest, Timeline,
+    BrokenRulesPage, BrokenRulesRequest, Census, DefinitionsInForce, Details, Filter, Flow, FlowRequest,
+    LateEvents, Ledger, LedgerRequest, Moment, PurgedView, Query, QueryError, SagaOffset, SagaView,
+    SearchPage, SearchRequest, Statistics, StuckPage, StuckRequest, Timeline,
 };
 use crate::server::metrics::{Asked, Metrics};
 use crate::store::StoreError;
@@ -111,6 +111,13 @@ impl Context {
             .await
     }
 
+    /// The same, and what happened inside of those sagas, each of which is looked at.
+    pub async fn detailed_statistics(&self, filter: Filter) -> Result<(Statistics, Details), ApiError> {
+        let ask = move |query: &Query| query.detailed_statistics(&filter);
+        self.ask_in(&self.inner.shares.full_reads, Asked::Statistics, ask)
+            .await
+    }
+
     /// Which step follows which in the sagas of a type.
     pub async fn flow(&self, request: FlowRequest) -> Result<Flow, ApiError> {
         self.scan(Asked::Timeline, move |query| query.flow(&request))
@@ -134,25 +141,35 @@ impl Context {
             .await
     }
 
+    /// What arrived between two instants of what had happened by another one.
+    pub async fn late_events(
+        &self,
+        instants: (Millis, Millis, Millis),
+        limit: usize,
+    ) -> Result<LateEvents, ApiError> {
+        self.scan(Asked::Statistics, move |query| query.late_events(instants, limit))
+            .await
+    }
+
     /// What every offset of the topic came to.
     pub async fn ledger(&self, request: LedgerRequest) -> Result<Ledger, ApiError> {
         self.scan(Asked::Totals, move |query| query.ledger(&request))
             .await
     }
 
-    /// The deliveries of a saga behind a place, at most so many.
+    /// The deliveries of a saga behind a place, at limit so many.
     pub(super) async fn saga_offsets(
         &self,
         id: &SagaId,
         after: Option<TimelineKey>,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<SagaOffset>, ApiError> {
         let asked = id.clone();
         let read = move |query: &Query| {
             let mut found = Vec::new();
             let known = query.saga_offsets(&asked, after, |offset| {
                 found.push(offset);
-                crate::store::until(found.len() >= most)
+                crate::store::until(found.len() >= limit)
             })?;
             Ok(known.then_some(found))
         };
@@ -298,7 +315,7 @@ impl Context {
     ) -> Result<T, ApiError> {
         let this = self.clone();
         let read = move |stop| timed(this.metrics(), asked, || ask(&this.parts().query.until(stop)));
-        Ok(share.run(read).await??)
+        share.run(read).await?.map_err(Into::into)
     }
 }
 
@@ -350,7 +367,7 @@ impl From<QueryError> for ApiError {
         match error {
             QueryError::BadCursor => Self::faults(vec![Detail {
                 parameter: "cursor".to_owned(),
-                found: "no cursor of this search".to_owned(),
+                found: "text that is not a cursor of this search".to_owned(),
                 accepted: "nextCursor of an answer to the same filters and sort; without it, the first page"
                     .to_owned(),
             }]),
@@ -363,7 +380,7 @@ impl From<QueryError> for ApiError {
             | QueryError::TooManySince { .. }) => Self::new(ErrorKind::BadRequest, error.to_string()),
             QueryError::Store(error) => error.into(),
             QueryError::NotBegun { .. } => Self::new(ErrorKind::NotFound, error.to_string()),
-            QueryError::TooManyRepeated(_) | QueryError::TooLong(_) => {
+            QueryError::TooManyRepeated(_) | QueryError::TooLong(_) | QueryError::SwitchedOff { .. } => {
                 Self::new(ErrorKind::Conflict, error.to_string())
             }
             QueryError::Unreadable => Self::new(ErrorKind::InternalError, error.to_string()),

@@ -8,7 +8,7 @@ use super::sagas::filter;
 use super::sagas::statistics::PeriodBody;
 use super::text;
 use crate::domain::{Millis, SagaType};
-use crate::pipeline::query::{Flow, FlowEdge, FlowRequest, FlowStep, MAX_FLOW_SAGAS};
+use crate::pipeline::query::{Flow, FlowRequest, FlowStep, MAX_FLOW_SAGAS, Times};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
@@ -116,7 +116,7 @@ impl StepBody {
 }
 
 impl EdgeBody {
-    fn of(((from, to), edge): ((String, String), FlowEdge)) -> Self {
+    fn of(((from, to), edge): ((String, String), Times)) -> Self {
         let seconds = |percent| edge.percentile(percent) as f64 / 1000.0;
         Self {
             count: edge.count(),

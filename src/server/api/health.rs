@@ -21,6 +21,9 @@ use crate::store::{Key, SharedStore, Table, keys, totals};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Clocks of machines differ by less.
+const AHEAD_MS: u64 = 60_000;
+
 /// A component that has something to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Component {
@@ -154,7 +157,10 @@ impl Health {
     pub fn report(&self) -> Report {
         let ingest = self.ingest.snapshot();
         let (now, longest) = (self.clock.now(), self.settings.kafka_down_after_ms);
-        let kafka = kafka(&ingest, now, longest);
+        let mut kafka = kafka(&ingest, now, longest);
+        if let Some(told) = self.query.last_arrivals().ok().and_then(|last| ahead(&last, now)) {
+            kafka.message = format!("{}; {told}", kafka.message);
+        }
         let projections = self.projections(&ingest, kafka.up);
         let ended = self.ended.all();
         Report {
@@ -311,6 +317,19 @@ fn kafka(ingest: &IngestSnapshot, now: Millis, down_after_ms: u64) -> Component 
     Component { up: true, message }
 }
 
+/// Partitions whose last record arrived in the future, if there are any: a producer's clock was wrong (CreateTime), or
+/// this machine's or the broker's is. It is told, and no reason to be DOWN: what is removed, and when, goes by arrival.
+fn ahead(last: &[(u32, Millis)], now: Millis) -> Option<String> {
+    let ahead = last.iter().filter(|(_, at)| at.since(now) > AHEAD_MS);
+    let (partition, at) = ahead.clone().max_by_key(|(_, at)| *at)?;
+    Some(format!(
+        "the last record of partition {partition} arrived at {at}, which is {} s ahead of this machine's clock ({} \
+         partitions are ahead): a clock is wrong; timestamps that the broker sets (LogAppendTime) would not be",
+        at.since(now) / 1_000,
+        ahead.count()
+    ))
+}
+
 fn ops(known: OpsSnapshot, now: Millis, missing_after_ms: u64) -> Decisions {
     let missing = known
         .missing_since
@@ -348,19 +367,19 @@ fn threads(ended: &[EndedPart]) -> Component {
 /// A decision that was left is done by nobody's waiting: it is told, and no reason to be DOWN.
 fn retention(known: Option<RetentionSnapshot>) -> Component {
     let Some(known) = known else {
-        let message = "nothing is removed here".to_owned();
+        let message = "this tracker purges nothing".to_owned();
         return Component { up: true, message };
     };
     let mut told = vec![match &known.failed {
-        Some(why) => format!("decisions are done no more: {why}"),
-        None => "decisions are done".to_owned(),
+        Some(why) => format!("decisions are not applied any more: {why}"),
+        None => "decisions are applied".to_owned(),
     }];
     if let Some(why) = known.held_up.or(known.waiting).or(known.unreadable) {
         told.push(format!("a search for due sagas waits: {why}"));
     }
     if let Some(last) = &known.last_skipped {
         told.push(format!(
-            "{} could not be done and were left, the last one: {last}",
+            "{} could not be applied and were skipped, the last one: {last}",
             known.skipped.values().sum::<u64>()
         ));
     }

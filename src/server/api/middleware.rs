@@ -131,8 +131,8 @@ fn protect(headers: &mut HeaderMap, kind: Kind) {
 
 async fn answer(route: &RouteContext, mut request: Request, next: Next) -> Response {
     let _present = ClientGone::watch(&mut request);
-    let patience = route.context.settings().body_timeout();
-    let request = request.map(|body| slow_body::bounded(body, patience));
+    let timeout = route.context.settings().body_timeout();
+    let request = request.map(|body| slow_body::bounded(body, timeout));
     // Kept until the answer is there.
     let (request, held) = body_room::counted_in(route.context.body_room(), request);
     let limit = (route.terms.time == Time::Bounded).then(|| route.context.settings().request_timeout());

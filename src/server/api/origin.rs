@@ -89,7 +89,7 @@ fn check_site(headers: &HeaderMap, settings: &ServerSettings) -> Result<(), ApiE
         (None, Some(site)) => format!("Sec-Fetch-Site: found {}", super::params::shown(site)),
     };
     Err(forbidden(format!(
-        "{found}, accepted: this tracker's own pages, and clients that are no pages of another site; \
+        "{found}, accepted: this tracker's own pages, and clients that are not pages of another site; \
          server.allowed_origins takes further origins"
     )))
 }

@@ -6,8 +6,10 @@ use crate::domain::text::{first, is_longer};
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
+/// Bytes of the text of a cursor.
+const MAX_CURSOR_BYTES: usize = 4_096;
 /// What was found is shown up to so many characters.
-const SHOWN: usize = 100;
+const MAX_SHOWN_CHARS: usize = 100;
 
 /// The parameters of one request, and what was wrong with them so far.
 pub(super) struct Params<'a> {
@@ -95,6 +97,17 @@ impl<'a> Params<'a> {
         }
     }
 
+    /// `size`: how many entries are answered at once.
+    pub(super) fn size(&mut self, largest: u64) -> Option<u64> {
+        let accepted = format!("a whole number from 1 to {largest}");
+        self.take(&["size"], &accepted, |text| parse_number(text, 1, largest))
+    }
+
+    /// `cursor`: what led from an earlier answer to this one.
+    pub(super) fn cursor<T>(&mut self, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        self.take(&["cursor"], "nextCursor of an earlier answer", parse)
+    }
+
     /// Notes a fault that shows only in several parameters together.
     pub(super) fn fault(&mut self, parameter: &str, found: String, accepted: String) {
         self.faults.push(Detail {
@@ -150,14 +163,24 @@ pub(super) fn well_encoded(text: &str) -> bool {
 
 /// A value as messages show it: quoted, not too long.
 pub(super) fn shown(text: &str) -> String {
-    let start = first(text, SHOWN);
+    let start = first(text, MAX_SHOWN_CHARS);
     let rest = if start.len() < text.len() { "…" } else { "" };
     format!("{start:?}{rest}")
 }
 
-/// Text of 1 to `longest` characters.
-pub(super) fn parse_text(text: &str, longest: usize) -> Option<&str> {
-    (!text.is_empty() && !is_longer(text, longest)).then_some(text)
+/// Text of 1 to `limit` characters.
+pub(super) fn parse_text(text: &str, limit: usize) -> Option<&str> {
+    (!text.is_empty() && !is_longer(text, limit)).then_some(text)
+}
+
+/// How many entries are answered at once: what was asked for, or else so many.
+pub(super) fn entries(size: Option<u64>, default: u64) -> usize {
+    usize::try_from(size.unwrap_or(default)).unwrap_or(usize::MAX)
+}
+
+/// The text of a cursor, which only whoever made it reads.
+pub(super) fn parse_cursor(text: &str) -> Option<String> {
+    (!text.is_empty() && text.len() <= MAX_CURSOR_BYTES).then(|| text.to_owned())
 }
 
 /// A decimal number without sign.

@@ -1,5 +1,6 @@
 //! A name for every request, to find it again in logs: the client's own, or a new one.
 
+use crate::domain::mix::scatter;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::{Builder, Uuid};
@@ -7,7 +8,8 @@ use uuid::{Builder, Uuid};
 /// The header that carries it, both ways.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-const LONGEST: usize = 128;
+/// Characters that a client's own may have.
+const MAX_LENGTH: usize = 128;
 
 /// Gives out request ids: UUIDs that are unique by a random start and a counter, because asking the
 /// system for randomness on every request costs more than the rest of the answer.
@@ -39,8 +41,8 @@ impl RequestIds {
 
     fn fresh(&self) -> HeaderValue {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let high = mix(self.start.wrapping_add(number));
-        let low = mix(self.seed ^ high);
+        let high = scatter(self.start.wrapping_add(number));
+        let low = scatter(self.seed ^ high);
         let bytes = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
         let id = Builder::from_random_bytes(bytes).into_uuid();
         let mut text = Uuid::encode_buffer();
@@ -51,18 +53,10 @@ impl RequestIds {
 }
 
 fn is_sane(id: &[u8]) -> bool {
-    (1..=LONGEST).contains(&id.len())
+    (1..=MAX_LENGTH).contains(&id.len())
         && id
             .iter()
             .all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=@#~".contains(b))
-}
-
-/// The finalizer of splitmix64: different numbers stay different, and neighbours look unlike.
-fn mix(number: u64) -> u64 {
-    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ impl<S: Sync + Send> FromRequestParts<S> for SagaIdPath {
         match Path::<String>::from_request_parts(parts, state).await {
             Ok(Path(id)) => Ok(Self(SagaId::from(id))),
             Err(_) => {
-                let message = "sagaId: found bytes that are no UTF-8, accepted: percent-encoded UTF-8";
+                let message = "sagaId: found bytes that are not UTF-8, accepted: percent-encoded UTF-8";
                 Err(ApiError::new(ErrorKind::BadRequest, message))
             }
         }

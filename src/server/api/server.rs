@@ -21,7 +21,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use slow::{Pace, PatientWriter};
+use slow::{Pace, TimedWriter};
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::net::SocketAddr;
@@ -176,7 +176,7 @@ impl Server {
     ) {
         let (router, requests, reserve) = (self.router.clone(), place.requests(), place.is_reserve());
         let pace = Arc::new(Pace::default());
-        let stream = PatientWriter::new(stream, self.settings.write_timeout(), pace.clone());
+        let stream = TimedWriter::new(stream, self.settings.write_timeout(), pace.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
             if reserve {

@@ -42,8 +42,8 @@ settings! {
         /// How long a request may take in all, milliseconds.
         #[option(MILLIS)]
         pub request_timeout_ms: u64 = 30_000,
-        /// How long a client may take nothing of its answer before it is cut off, milliseconds. So long it may also take
-        /// it at less than 64 KiB a second in all.
+        /// How long a client may take nothing of its answer before it is cut off, milliseconds. For as long in all it
+        /// may also take it slower than 64 KiB a second.
         #[option(MILLIS)]
         pub write_timeout_ms: u64 = 30_000,
         /// Size of the head of a request, at most.

@@ -27,7 +27,7 @@ const OTHERS: usize = 8;
 /// Probes and scrapes.
 const PROBES: usize = 4;
 /// So many calls may wait for each place.
-const WAITING_FOR_EACH: usize = 8;
+const MAX_WAITING_PER_THREAD: usize = 8;
 
 /// The shares.
 pub(super) struct Shares {
@@ -53,8 +53,8 @@ pub(super) struct Shares {
 
 impl Shares {
     pub(super) fn of(settings: &ServerSettings) -> Self {
-        let patience = settings.request_timeout();
-        let share = |places| Share::of(places, patience);
+        let timeout = settings.request_timeout();
+        let share = |places| Share::of(places, timeout);
         Self {
             scans: share(settings.max_concurrent_scans),
             timelines: share(TIMELINES).by_peer(),
@@ -74,15 +74,15 @@ impl Shares {
 pub(super) struct Share {
     places: Arc<Queue>,
     by_peer: Option<Peers>,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Share {
-    fn of(threads: usize, patience: Duration) -> Self {
+    fn of(threads: usize, timeout: Duration) -> Self {
         Self {
             places: Arc::new(Queue::of(threads)),
             by_peer: None,
-            patience,
+            timeout,
         }
     }
 
@@ -144,8 +144,8 @@ impl Share {
     async fn place(&self, peer: Option<Peer>) -> Result<Place, ApiError> {
         tokio::select! {
             biased;
-            place = tokio::time::timeout(self.patience, self.next_place(peer)) => place.unwrap_or_else(|_| {
-                let ms = self.patience.as_millis();
+            place = tokio::time::timeout(self.timeout, self.next_place(peer)) => place.unwrap_or_else(|_| {
+                let ms = self.timeout.as_millis();
                 Err(not_begun(format!("no room for the call within {ms} ms; ask later")))
             }),
             () = gone::gone() => Err(not_begun("nobody waits for the answer any more".to_owned())),
@@ -191,7 +191,7 @@ impl Queue {
         Self {
             places: Arc::new(Semaphore::new(places)),
             waiting: AtomicUsize::new(0),
-            most_waiting: places.saturating_mul(WAITING_FOR_EACH),
+            most_waiting: places.saturating_mul(MAX_WAITING_PER_THREAD),
         }
     }
 
@@ -330,13 +330,13 @@ mod tests {
     async fn only_so_many_wait_and_further_ones_are_refused_at_once() {
         let share = Arc::new(Share::of(1, TIMEOUT));
         let (end, work) = occupied(&share).await;
-        let waiting: Vec<_> = (0..WAITING_FOR_EACH)
+        let waiting: Vec<_> = (0..MAX_WAITING_PER_THREAD)
             .map(|_| {
                 let share = share.clone();
                 tokio::spawn(async move { share.run(|_| ()).await })
             })
             .collect();
-        while share.places.waiting.load(Ordering::Relaxed) < WAITING_FOR_EACH {
+        while share.places.waiting.load(Ordering::Relaxed) < MAX_WAITING_PER_THREAD {
             tokio::task::yield_now().await;
         }
         let refused = share.run(|_| ()).await.unwrap_err();
@@ -380,7 +380,7 @@ mod tests {
         for _ in 0..2 {
             held.push(share.place(Some(peer(2))).await.unwrap());
         }
-        let more: Vec<_> = (0..2 * WAITING_FOR_EACH)
+        let more: Vec<_> = (0..2 * MAX_WAITING_PER_THREAD)
             .map(|_| {
                 let share = share.clone();
                 tokio::spawn(async move { share.place(Some(peer(2))).await.map(drop) })

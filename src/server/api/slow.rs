@@ -31,18 +31,18 @@ impl Pace {
     }
 
     /// How long to wait for the next progress.
-    fn left(&self, patience: Duration) -> Duration {
+    fn left(&self, timeout: Duration) -> Duration {
         let waited = Duration::from_millis(self.waited_ms.load(Ordering::Relaxed));
-        let allowed = allowed(patience, self.taken.load(Ordering::Relaxed));
-        allowed.saturating_sub(waited).min(patience)
+        let allowed = allowed(timeout, self.taken.load(Ordering::Relaxed));
+        allowed.saturating_sub(waited).min(timeout)
     }
 }
 
 /// Fails a write that makes no progress for the given time, and one of an answer that the client takes more
 /// slowly than [`allowed`] says. Reads pass through: their time limits are the header's and the request's.
-pub(super) struct PatientWriter<S> {
+pub(super) struct TimedWriter<S> {
     stream: S,
-    patience: Duration,
+    timeout: Duration,
     pace: Arc<Pace>,
     waiting: Option<Waiting>,
 }
@@ -52,11 +52,11 @@ struct Waiting {
     end: Pin<Box<Sleep>>,
 }
 
-impl<S> PatientWriter<S> {
-    pub(super) fn new(stream: S, patience: Duration, pace: Arc<Pace>) -> Self {
+impl<S> TimedWriter<S> {
+    pub(super) fn new(stream: S, timeout: Duration, pace: Arc<Pace>) -> Self {
         Self {
             stream,
-            patience,
+            timeout,
             pace,
             waiting: None,
         }
@@ -75,7 +75,7 @@ impl<S> PatientWriter<S> {
             self.pace.takes(bytes, waited.unwrap_or_default());
             return Poll::Ready(progress);
         }
-        let left = self.pace.left(self.patience);
+        let left = self.pace.left(self.timeout);
         let waiting = self.waiting.get_or_insert_with(|| {
             let since = Instant::now();
             let end = Box::pin(sleep_until(since + left));
@@ -89,7 +89,7 @@ impl<S> PatientWriter<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for PatientWriter<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TimedWriter<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -99,7 +99,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for PatientWriter<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for PatientWriter<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for TimedWriter<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.bounded(cx, written, |bytes| *bytes)
@@ -141,7 +141,7 @@ mod tests {
             let mut all = Vec::new();
             theirs.read_to_end(&mut all).await.map(|_| all)
         });
-        let mut writer = PatientWriter::new(ours, Duration::from_secs(10), Arc::default());
+        let mut writer = TimedWriter::new(ours, Duration::from_secs(10), Arc::default());
         writer.write_all(&[7; 1000]).await.unwrap();
         drop(writer);
         assert_eq!(reader.await.unwrap().unwrap(), [7; 1000]);
@@ -150,7 +150,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_does_not_read_is_cut_off() {
         let (ours, _theirs) = duplex(16);
-        let mut writer = PatientWriter::new(ours, Duration::from_millis(20), Arc::default());
+        let mut writer = TimedWriter::new(ours, Duration::from_millis(20), Arc::default());
         let error = writer.write_all(&[7; 1000]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
@@ -166,10 +166,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_trickles_is_cut_off_and_one_that_keeps_the_pace_is_not() {
-        let patience = Duration::from_secs(1);
+        let timeout = Duration::from_secs(1);
         let (ours, theirs) = duplex(16);
         let trickling = trickle(theirs);
-        let mut writer = PatientWriter::new(ours, patience, Arc::default());
+        let mut writer = TimedWriter::new(ours, timeout, Arc::default());
         let error = writer.write_all(&[7; 1_000]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         trickling.abort();
@@ -178,7 +178,7 @@ mod tests {
         let (ours, theirs) = duplex(16);
         let _trickling = trickle(theirs);
         let pace = Arc::new(Pace::default());
-        let mut writer = PatientWriter::new(ours, patience, pace.clone());
+        let mut writer = TimedWriter::new(ours, timeout, pace.clone());
         for _ in 0..20 {
             pace.begin();
             writer.write_all(&[7; 30]).await.unwrap();

@@ -110,7 +110,7 @@ catalogue! {
     CONFLICTS = Counter "saga_tracker_conflicts_total" [];
     /// Anomalies in timelines, by the rule that was broken
     ANOMALIES = Counter "saga_tracker_anomalies_total" ["kind"];
-    /// Sagas that retention removed and nobody brought back
+    /// Sagas that retention purged and nobody restored
     PURGED_SAGAS = Gauge "saga_tracker_purged_sagas" [];
     /// Their deliveries
     PURGED_EVENTS = Gauge "saga_tracker_purged_events" [];
@@ -120,7 +120,7 @@ catalogue! {
     RETENTION_SWEEP_DURATION = Gauge "saga_tracker_retention_last_sweep_duration_seconds" [];
     /// Sagas that the last search found due and that stay for now: held, recently active (within quiet hours), or left for the next one
     RETENTION_DUE = Gauge "saga_tracker_retention_due_sagas" [];
-    /// Decisions that are read and not done yet: what they name is still there
+    /// Decisions that are read and not applied yet: what they name is still there
     RETENTION_PENDING = Gauge "saga_tracker_retention_pending_decisions" [];
     /// Searches for due sagas since the process began, by whether they came to their end
     RETENTION_SWEEPS = Counter "saga_tracker_retention_sweeps_total" ["result"];
@@ -128,9 +128,9 @@ catalogue! {
     RETENTION_LAST_ERROR = Gauge "saga_tracker_retention_last_error_timestamp_seconds" [];
     /// 1 when decisions are no longer carried out, until a restart
     RETENTION_STOPPED = Gauge "saga_tracker_retention_stopped" [];
-    /// 1 while a search for due sagas waits until all that both topics hold is read, folded and done
+    /// 1 while a search for due sagas waits until all that both topics hold is read, folded and applied
     RETENTION_WAITING = Gauge "saga_tracker_retention_waiting" [];
-    /// Decisions to purge or restore that this replica could not do and left for good, by reason; health says which was the last
+    /// Decisions to purge or restore that this replica could not apply and skipped for good, by reason; health says which was the last
     RETENTION_SKIPPED = Counter "saga_tracker_retention_skipped_decisions_total" ["reason"];
     /// Deliveries of sagas that were removed before
     LATE_EVENTS = Counter "saga_tracker_late_events_total" [];

@@ -92,9 +92,12 @@ fn from_store(
     readings.push(counted(catalogue::OFFSET_GAPS, &stored.gaps, floor));
     let lost = stored.gap_offsets.get(GapKind::Expired.as_str());
     readings.push(floor.counter(catalogue::OFFSETS_LOST, lost.copied().unwrap_or(0)));
-    from_ledger(&stored.ledger, readings);
+    stored
+        .ledger
+        .iter()
+        .for_each(|offsets| from_ledger(offsets, readings));
     if let Err(error) = floor.keep(&**query.store()) {
-        tracing::error!(%error, "what counters were told is not stored: they may fall at the next restart");
+        tracing::error!(%error, "the highest values of counters are not stored: counters may fall at the next restart");
     }
     Ok(())
 }
@@ -105,7 +108,8 @@ struct Stored {
     letters: BTreeMap<String, DeadLetterCounts>,
     gaps: BTreeMap<String, u64>,
     gap_offsets: BTreeMap<String, u64>,
-    ledger: OffsetsByClass,
+    /// `None` when it is switched off.
+    ledger: Option<OffsetsByClass>,
     decisions: BTreeMap<String, u64>,
     audit_entries: u64,
 }
@@ -125,10 +129,18 @@ impl Stored {
             letters: query.letter_counts()?,
             gaps,
             gap_offsets,
-            ledger: query.ledger(&LedgerRequest::default())?.all(),
+            ledger: ledger(query)?,
             decisions: query.decision_counts()?,
             audit_entries: audit::count(&**query.store())?,
         })
+    }
+}
+
+fn ledger(query: &Query) -> Result<Option<OffsetsByClass>, QueryError> {
+    match query.ledger(&LedgerRequest::default()) {
+        Ok(ledger) => Ok(Some(ledger.all())),
+        Err(QueryError::SwitchedOff { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

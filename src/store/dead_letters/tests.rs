@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::domain::Millis;
-use crate::store::letter_states::MARKS_TOLD;
+use crate::store::counting::CountingStore;
+use crate::store::letter_states::MAX_MARKS_TOLD;
 use crate::store::memory::MemoryStore;
 use proptest::prelude::*;
+use std::sync::Arc;
 
 const REASONS: [&str; 2] = ["bad_magic", "tombstone"];
 
@@ -263,45 +265,6 @@ fn of_a_removed_letter_one_mark_and_the_sums_are_left() {
     assert_eq!((rows(&store), counts(&store).unwrap()[REASONS[0]]), (left, after));
 }
 
-/// Counts rows of marks that are read.
-struct Counting<'s> {
-    store: &'s MemoryStore,
-    marks: std::cell::Cell<usize>,
-}
-
-impl StoreRead for Counting<'_> {
-    fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.get(table, key)
-    }
-
-    fn multi_get(&self, table: Table, keys: &[Key]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        self.store.multi_get(table, keys)
-    }
-
-    fn scan(
-        &self,
-        table: Table,
-        partition: &[u8],
-        range: crate::store::SortRange<'_>,
-        direction: crate::store::Direction,
-        limit: usize,
-        visit: &mut crate::store::VisitRow<'_>,
-    ) -> Result<(), StoreError> {
-        let mut counted = |sort: &[u8], value: &[u8]| {
-            if table == Table::DeadLetterMarks {
-                self.marks.set(self.marks.get() + 1);
-            }
-            visit(sort, value)
-        };
-        self.store
-            .scan(table, partition, range, direction, limit, &mut counted)
-    }
-
-    fn scan_table(&self, table: Table, visit: &mut crate::store::VisitTable<'_>) -> Result<(), StoreError> {
-        self.store.scan_table(table, visit)
-    }
-}
-
 #[test]
 fn marks_that_do_not_count_are_not_read_again_with_every_batch() {
     let letter = Position::new(0, 65_535);
@@ -324,10 +287,7 @@ fn marks_that_do_not_count_are_not_read_again_with_every_batch() {
         let entries: Vec<_> = marks.map(|(at, mark)| Entry::Mark(at, mark)).collect();
         enter(&store, &book, &entries);
     }
-    let counting = Counting {
-        store: &store,
-        marks: std::cell::Cell::new(0),
-    };
+    let counting = CountingStore::new(Arc::new(store.copy()));
     let own = ValueHash::of(Some(&value(letter)));
     assert_eq!(state(&counting, letter, own).unwrap(), DeadLetterState::Open);
     assert_eq!(counted(&counting, letter, own).unwrap(), []);
@@ -345,13 +305,13 @@ fn marks_that_do_not_count_are_not_read_again_with_every_batch() {
     );
     let mut batch = Batch::new();
     DeadLetterLock::enter(&book.hold(), &counting, &mut batch, &changes).unwrap();
-    assert_eq!(counting.marks.get(), 0, "none of them counts");
+    assert_eq!(counting.rows_of(Table::DeadLetterMarks), 0, "none of them counts");
     assert!(
         batch.len() < 12,
         "a removal deletes what counts: {} rows",
         batch.len()
     );
-    assert_eq!(marks(&store, letter).unwrap().len(), MARKS_TOLD);
+    assert_eq!(marks(&store, letter).unwrap().len(), MAX_MARKS_TOLD);
 }
 
 #[test]

@@ -32,8 +32,7 @@ pub(super) fn clear(
     } else {
         tracing::info!(
             table = table.name(),
-            "rows of a cleared table are still being read; their room comes back when it is cleared again, at \
-             the latest at the next start"
+            "rows of a cleared table are still being read; their space is freed when it is cleared again, at the latest at the next start"
         );
     }
     db.flush_cf(family).map_err(store_error)

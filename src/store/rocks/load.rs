@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// Where files are written before RocksDB takes them over, in the store's directory.
 const FOLDER: &str = "loading";
 /// So many files of a table may wait to be merged; RocksDB slows all writers down at twenty.
-const WAITING_FILES: u64 = 12;
+const MAX_WAITING_FILES: u64 = 12;
 /// How long a load waits for them at most. More files only make writers slow, not wrong.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
@@ -191,7 +191,7 @@ fn wait_for_merges(db: &Db, table: Table) -> Result<(), StoreError> {
         let waiting = db
             .property_int_value_cf(family, properties::num_files_at_level(0))
             .map_err(store_error)?;
-        if waiting.is_none_or(|files| files < WAITING_FILES) {
+        if waiting.is_none_or(|files| files < MAX_WAITING_FILES) {
             break;
         }
         std::thread::sleep(POLL_INTERVAL);

@@ -2,7 +2,7 @@
 
 use super::errors::{bad_key, no_table, store_error};
 use super::readers::{Reader, Readers};
-use super::{Db, Snapshot, engine_key, split};
+use super::{Db, Snapshot, engine_key};
 use crate::store::{
     Direction, Key, SortRange, StoreError, StoreRead, Table, TableRange, TableRanges, VisitPartitions,
     VisitRow, VisitTable,
@@ -16,7 +16,7 @@ const SCAN_READAHEAD: usize = 512 << 10;
 
 /// The store at one moment, or at the moment of each read.
 pub(super) struct View<'a> {
-    db: &'a Db,
+    pub(super) db: &'a Db,
     snapshot: Option<Snapshot<'a>>,
     /// Let go of after the snapshot.
     _reader: Option<Reader<'a>>,
@@ -187,7 +187,7 @@ impl StoreRead for View<'_> {
     }
 
     fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
-        self.scan_range(&TableRange::whole(table), visit)
+        self.visit_share(&TableRange::whole(table), visit)
     }
 
     fn ranges(&self) -> Option<&dyn TableRanges> {
@@ -195,12 +195,13 @@ impl StoreRead for View<'_> {
     }
 }
 
-impl TableRanges for View<'_> {
-    fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
-        split::split(self.db, table, parts)
-    }
-
-    fn scan_range(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+impl View<'_> {
+    /// Visits the rows of a share of a table.
+    pub(super) fn visit_share(
+        &self,
+        range: &TableRange,
+        visit: &mut VisitTable<'_>,
+    ) -> Result<(), StoreError> {
         let mut rows = self.share(range)?;
         let (mut prefix, mut partition) = (Vec::new(), Vec::new());
         while let Some((key, value)) = rows.item() {

@@ -3,7 +3,7 @@
 use super::errors::store_error;
 use super::read::{View, family};
 use super::{Db, engine_key};
-use crate::store::{StoreError, Table, TableRange};
+use crate::store::{StoreError, Table, TableRange, TableRanges, VisitTable};
 use rocksdb::Range;
 use std::collections::BTreeSet;
 
@@ -12,12 +12,22 @@ type EngineKey = Vec<u8>;
 /// Probes per share. More make shares more even, and cutting dearer.
 const PROBES: u64 = 16;
 
+impl TableRanges for View<'_> {
+    fn split(&self, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
+        split(self.db, table, parts)
+    }
+
+    fn scan_range(&self, range: &TableRange, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
+        self.visit_share(range, visit)
+    }
+}
+
 /// Cuts a table into at most `parts` shares of whole partitions.
 ///
 /// Candidates are the partitions in which files begin and end, and those found by probing evenly
 /// between the first and the last key, which also finds rows that are in no file yet. Shares are then
 /// made of about the same size on disk.
-pub(super) fn split(db: &Db, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
+fn split(db: &Db, table: Table, parts: usize) -> Result<Vec<TableRange>, StoreError> {
     let whole = TableRange::whole(table);
     let Some((first, last)) = ends(db, &whole)? else {
         return Ok(vec![whole]);

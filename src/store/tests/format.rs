@@ -9,10 +9,10 @@ use super::super::keys::{self, CensusCell, Key, TimelineRow, Tree};
 use super::super::records::{
     AheadRecord, ArchivedRecord, AuditRecord, CensusRecord, CountRecord, DeadLetterMarkRecord,
     DeadLetterRecord, DeadLetterSummaryRecord, DecisionOutcome, DecisionRecord, DoubtRecord, FeedRecord,
-    GapKind, GapRecord, HoldRecord, HoldScopeRecord, InstanceRecord, LastRecord, LiftedRecord, LogRecord,
-    ManyChangesRecord, MetaRecord, MoveRecord, OffsetClass, OffsetCountsRecord, OffsetRecord, PresenceRecord,
-    PurgedRecord, RedriveLetterRecord, RedriveRecord, RedriveTallyRecord, ReturnRecord, StandingRecord,
-    StartedRecord, ToldRecord, TotalRecord, UpdatedRecord,
+    GapKind, GapRecord, HoldRecord, HoldScopeRecord, InstanceRecord, LastRecord, LateRecord, LiftedRecord,
+    LogRecord, ManyChangesRecord, MetaRecord, MoveRecord, OffsetClass, OffsetCountsRecord, OffsetRecord,
+    PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord, RedriveTallyRecord, ReturnRecord,
+    StandingRecord, StartedRecord, ToldRecord, TotalRecord, UpdatedRecord,
 };
 use super::super::totals;
 use crate::domain::{
@@ -242,6 +242,11 @@ fn every_key_is_laid_out_as_ever() {
     assert_key("redrives letter", |key| {
         keys::redrive_letter(key, 17, event.position);
     });
+    assert_key("late", |key| {
+        keys::late_partition(key, (3, 13_456));
+        keys::late_sort(key, RECORDED_AT, event.position);
+    });
+    assert_key("clock", |key| keys::clock(key, RECORDED_AT, event.position));
     assert_key("gaps", |key| keys::gap(key, event.position));
     assert_key("offsets", |key| keys::offsets(key, "c4ang.saga.tracker", 2));
     assert_key("decisions", |key| keys::decision(key, 70_001));
@@ -292,6 +297,7 @@ fn every_key_is_laid_out_as_ever() {
     });
     assert_key("moves", |key| keys::status_move(key, RECORDED_AT, saga));
     assert_key("many_changes", |key| keys::many_changes(key, saga));
+    assert_key("contradicted", |key| keys::contradicted(key, saga));
     assert_key("ledger", |key| keys::ledger(key, 2, Some(20_412)));
     assert_key("ledger all days", |key| keys::ledger(key, 2, None));
     assert_key("totals", |key| keys::total(key, totals::FAILED));
@@ -588,6 +594,15 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
         counts.add(class, number * 100);
     }
     assert_plain!("ledger 1", OffsetCountsRecord, counts);
+    assert_plain!(
+        "late 1",
+        LateRecord,
+        LateRecord {
+            saga_id: "order-17",
+            earlier: RECORDED_AT.0,
+            is_ahead: true,
+        }
+    );
     assert_plain!(
         "many_changes 1",
         ManyChangesRecord,

@@ -1,4 +1,4 @@
-//! Reading letters of others from a list.
+//! Reading external dead letters from a list.
 
 use super::*;
 use crate::pipeline::kafka::source::{Observed, RawHeaders};

@@ -3,15 +3,13 @@
 
 use super::super::Change;
 use super::order::{Cancelled, Kept, RedriveOrder};
+use super::rows::{each_job, letters};
 use super::{tally, unended};
-use crate::domain::{Millis, Position};
+use crate::domain::Millis;
 use crate::store::codec::Record;
 use crate::store::records::{RedriveLetterRecord, RedriveRecord, RedriveTallyRecord};
-use crate::store::{
-    Batch, Direction, Durability, Key, Scan, SharedStore, StoreError, StoreRead, Table, keys,
-};
+use crate::store::{Batch, Direction, Durability, Key, SharedStore, StoreError, StoreRead, Table, keys};
 use serde_json::Value;
-use std::ops::{Bound, ControlFlow};
 
 /// How far a redrive is.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,7 +58,7 @@ pub(super) fn create(
 ) -> Result<RedriveStatus, StoreError> {
     let number = newest(&**store)?.map_or(1, |newest| newest + 1);
     let kept = serde_json::to_string(&Kept::of(order))
-        .map_err(|error| StoreError::Corrupt(format!("redrives: an order is no JSON: {error}")))?;
+        .map_err(|error| StoreError::Corrupt(format!("redrives: an order is not JSON: {error}")))?;
     let mut batch = Batch::new();
     let mut key = Key::default();
     for letter in &order.letters {
@@ -93,22 +91,6 @@ pub(super) fn create(
     store.write(&batch, Durability::Power)?;
     status(&**store, number)?
         .ok_or_else(|| StoreError::Corrupt(format!("redrives: {number} is not there after it was written")))
-}
-
-/// Visits what was asked for, by number.
-pub(super) fn each_job(
-    store: &dyn StoreRead,
-    direction: Direction,
-    limit: usize,
-    mut visit: impl FnMut(u64, &RedriveRecord<'_>),
-) -> Result<(), StoreError> {
-    let mut key = Key::default();
-    keys::redrive(&mut key, 0);
-    let jobs = Scan::of(Table::Redrives, key.partition());
-    jobs.direction(direction).limit(limit).each(store, |sort, value| {
-        visit(keys::parse_number(sort)?, &RedriveRecord::read(value)?);
-        Ok(ControlFlow::Continue(()))
-    })
 }
 
 /// The numbers of the last redrives, newest first.
@@ -194,29 +176,6 @@ fn kept_of(number: u64, record: &RedriveRecord<'_>) -> Result<Kept, StoreError> 
         .map_err(|error| StoreError::Corrupt(format!("redrives: order of {number}: {error}")))
 }
 
-/// Visits the letters of a redrive in order of their positions, behind one of them.
-pub(super) fn letters(
-    store: &dyn StoreRead,
-    number: u64,
-    after: Option<Position>,
-    limit: usize,
-    mut visit: impl FnMut(Position, RedriveLetterRecord<'_>) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    let mut key = Key::default();
-    keys::redrive_letter(&mut key, number, after.unwrap_or(Position::new(0, 0)));
-    let from = match after {
-        Some(_) => Bound::Excluded(key.sort()),
-        None => Bound::Unbounded,
-    };
-    Scan::of(Table::Redrives, key.partition())
-        .range((from, Bound::Unbounded))
-        .limit(limit)
-        .each(store, |sort, value| {
-            visit(keys::parse_position(sort)?, RedriveLetterRecord::read(value)?)?;
-            Ok(ControlFlow::Continue(()))
-        })
-}
-
 /// What cancelling a redrive met.
 pub(super) enum Met {
     /// There is none of that number.
@@ -247,7 +206,7 @@ pub(super) fn cancel(store: &SharedStore, number: u64, cancelled: Cancelled) -> 
         ..kept
     };
     let order = serde_json::to_string(&kept)
-        .map_err(|error| StoreError::Corrupt(format!("redrives: an order is no JSON: {error}")))?;
+        .map_err(|error| StoreError::Corrupt(format!("redrives: an order is not JSON: {error}")))?;
     let record = RedriveRecord {
         order: &order,
         ..record

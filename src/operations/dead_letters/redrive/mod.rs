@@ -14,13 +14,14 @@
 mod jobs;
 mod order;
 mod result;
+mod rows;
 mod runner;
 mod tally;
 #[cfg(test)]
 mod tests;
 mod unended;
 
-pub use super::asking::{AskError, MOST_UNENDED};
+pub use super::asking::{AskError, MAX_UNENDED};
 pub use jobs::RedriveStatus;
 pub use order::{Cancelled, RedriveOrder};
 pub use result::{RedriveItem, RedriveResult};
@@ -41,10 +42,10 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// So many letters can be named by one redrive.
-pub const MOST_LETTERS: usize = 100_000;
+pub const MAX_LETTERS: usize = 100_000;
 
 /// How long to wait until a cancelled redrive has ended.
-const ENDS_SOON: Duration = Duration::from_secs(5);
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a redrive was not cancelled.
 #[derive(Debug, thiserror::Error)]
@@ -188,7 +189,7 @@ impl Redrives {
         known.insert(number);
         drop(known);
         self.tell();
-        self.wait_for(number, ENDS_SOON)?
+        self.wait_for(number, CANCEL_TIMEOUT)?
             .ok_or(CancelError::Unknown(number))
     }
 
@@ -293,7 +294,7 @@ impl Redrives {
             why: ended.why.clone().unwrap_or_default(),
         };
         let mut detail = format!(
-            "{} letters: {} published, {} skipped, {} refused, {} forecast",
+            "{} dead letters: {} published, {} skipped, {} refused, {} forecast",
             ended.chosen, ended.sent, ended.skipped, ended.refused, ended.forecast
         );
         if let Some(cancelled) = &ended.cancelled {

@@ -2,7 +2,7 @@
 
 use super::super::forecast::Forecast;
 use super::super::view::{RedriveOutcome, came_back, listed};
-use super::jobs;
+use super::{jobs, rows};
 use crate::domain::{Cut, Millis, Position};
 use crate::store::codec::Record;
 use crate::store::dead_letters::{Happened, Returned, counted, removed};
@@ -47,7 +47,7 @@ pub(super) fn items(
     let cursor = reads::cursor(store, reads::active_generation(store)?)?;
     let left_off = jobs::is_left_off(store, number)?;
     let mut items = Vec::new();
-    jobs::letters(store, number, after, limit, |letter, record| {
+    rows::letters(store, number, after, limit, |letter, record| {
         let result = match record {
             RedriveLetterRecord::Chosen | RedriveLetterRecord::Sending if left_off => {
                 RedriveResult::Cancelled
@@ -81,7 +81,7 @@ fn sent(
     at: Position,
 ) -> Result<RedriveResult, StoreError> {
     if removed(store, letter)?.is_some() {
-        let gone = format!("it was published at {at}; the letter is no longer kept");
+        let gone = format!("it was published at {at}; the dead letter is no longer kept");
         return Ok(RedriveResult::Skipped(gone));
     }
     let mut key = Key::default();

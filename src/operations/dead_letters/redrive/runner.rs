@@ -5,7 +5,7 @@ use super::super::announce::{Announcement, announce};
 use super::super::forecast::{Forecast, Forecaster};
 use super::super::revise::{CannotRedrive, Revised, revise};
 use super::super::view;
-use super::{Redrives, jobs, tally, unended};
+use super::{Redrives, jobs, rows, tally, unended};
 use crate::domain::Position;
 use crate::failpoint;
 use crate::operations::decisions::OpsError;
@@ -23,7 +23,7 @@ const CHUNK: usize = 100;
 /// Letters are made ready together until they are of so many bytes; one letter more than that.
 const CHUNK_BYTES: usize = 8 << 20;
 /// Wait before trying again while Kafka or the schema registry is away.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How often it is looked whether what was published has been consumed.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -61,7 +61,7 @@ impl Redrives {
                 Ok(()) | Err(Interrupted::Shutdown) => {}
                 Err(Interrupted::Store(error)) => {
                     tracing::error!(%error, "redrives wait for the store");
-                    self.pause(RETRY);
+                    self.pause(RETRY_INTERVAL);
                 }
             }
         }
@@ -148,17 +148,16 @@ impl Redrives {
             for position in chunk {
                 let forecast = match self.prepare(&*snapshot, *position, change)? {
                     Prepared::Ready { revised, .. } => forecaster.next(&revised)?,
-                    Prepared::Settled(state) => Forecast::settled(state).unwrap_or_else(|| {
-                        Forecast::not_published(super::super::PredictedOutcome::Unknown, "")
-                    }),
-                    Prepared::CannotRedrive(why) => Forecast::hopeless(&why),
+                    Prepared::Redriven => Forecast::redriven(),
+                    Prepared::Discarded => Forecast::discarded(),
+                    Prepared::CannotRedrive(why) => Forecast::cannot_redrive(&why),
                     Prepared::Unknown => Forecast::not_published(
                         super::super::PredictedOutcome::Unknown,
-                        "there is no such letter",
+                        "there is no such dead letter",
                     ),
                 };
                 let json = serde_json::to_string(&forecast)
-                    .map_err(|error| StoreError::Corrupt(format!("a forecast is no JSON: {error}")))?;
+                    .map_err(|error| StoreError::Corrupt(format!("a forecast is not JSON: {error}")))?;
                 told.push((*position, json));
             }
             let records = told
@@ -182,7 +181,7 @@ impl Redrives {
         tracing::info!(
             number,
             letters = uncertain.len(),
-            "finding out which letters were published"
+            "finding out which dead letters were published"
         );
         self.await_end_of_topic()?;
         let mut found = Vec::with_capacity(uncertain.len());
@@ -217,7 +216,7 @@ impl Redrives {
             }
             if let Some(why) = waits_for {
                 tracing::warn!(number = status.number, why, "the redrive waits");
-                self.pause(RETRY);
+                self.pause(RETRY_INTERVAL);
                 self.settle_uncertain(status.number)?;
             }
         }
@@ -271,9 +270,10 @@ impl Redrives {
                     chosen.waits_for = Some(why);
                     break;
                 }
-                Prepared::Settled(state) => RecordOwned::Skipped(settled_words(state)),
+                Prepared::Redriven => RecordOwned::Skipped("its event came back already".to_owned()),
+                Prepared::Discarded => RecordOwned::Skipped("it was discarded".to_owned()),
                 Prepared::CannotRedrive(why) => RecordOwned::Refused(why.to_string()),
-                Prepared::Unknown => RecordOwned::Refused("there is no such letter".to_owned()),
+                Prepared::Unknown => RecordOwned::Refused("there is no such dead letter".to_owned()),
             };
             chosen.settled.push((*position, settled));
         }
@@ -373,9 +373,10 @@ impl Redrives {
         let letter = view::letter(store, position)?;
         // Not made of its bytes: those of a value that is too large are not all kept.
         let own = view::listed(store, position)?.map(|listed| listed.value);
-        let state = state(store, position, own.unwrap_or_default())?;
-        if state != DeadLetterState::Open {
-            return Ok(Prepared::Settled(state));
+        match state(store, position, own.unwrap_or_default())? {
+            DeadLetterState::Open => {}
+            DeadLetterState::Redriven => return Ok(Prepared::Redriven),
+            DeadLetterState::Discarded => return Ok(Prepared::Discarded),
         }
         let Some(letter) = letter else {
             return Ok(Prepared::Unknown);
@@ -399,7 +400,7 @@ impl Redrives {
     fn await_consumed(&self, number: u64) -> Result<(), Interrupted> {
         let store = &self.inner.parts.sources.store;
         let mut sent = Vec::new();
-        jobs::letters(&**store, number, None, usize::MAX, |_, record| {
+        rows::letters(&**store, number, None, usize::MAX, |_, record| {
             if let RedriveLetterRecord::Sent { partition, offset } = record {
                 sent.push(Position::new(partition, offset));
             }
@@ -436,7 +437,7 @@ impl Redrives {
     ) -> Result<Vec<Position>, StoreError> {
         let mut found = Vec::new();
         let store = &self.inner.parts.sources.store;
-        jobs::letters(&**store, number, None, usize::MAX, |letter, record| {
+        rows::letters(&**store, number, None, usize::MAX, |letter, record| {
             if wanted(&record) {
                 found.push(letter);
             }
@@ -475,7 +476,8 @@ enum Prepared {
         /// Its value, when that is not the letter's own and nobody has said that it will come.
         unannounced: Option<ValueHash>,
     },
-    Settled(DeadLetterState),
+    Redriven,
+    Discarded,
     CannotRedrive(CannotRedrive),
     Unknown,
 }
@@ -519,12 +521,5 @@ impl RecordOwned {
             Self::Skipped(why) => RedriveLetterRecord::Skipped { why },
             Self::Refused(why) => RedriveLetterRecord::Refused { why },
         }
-    }
-}
-
-fn settled_words(state: DeadLetterState) -> String {
-    match state {
-        DeadLetterState::Redriven => "its event came back already".to_owned(),
-        DeadLetterState::Discarded | DeadLetterState::Open => "it was discarded".to_owned(),
     }
 }

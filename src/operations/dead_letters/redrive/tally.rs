@@ -1,6 +1,6 @@
 //! How far each redrive is: how many of its letters became what, in the same write as what they became.
 
-use super::jobs;
+use super::rows;
 use crate::domain::Position;
 use crate::store::codec::Record;
 use crate::store::records::{RedriveLetterRecord, RedriveTallyRecord};
@@ -14,7 +14,7 @@ pub(super) fn of(store: &dyn StoreRead, number: u64) -> Result<RedriveTallyRecor
         return RedriveTallyRecord::read(&row);
     }
     let mut tally = RedriveTallyRecord::default();
-    jobs::letters(store, number, None, usize::MAX, |_, record| {
+    rows::letters(store, number, None, usize::MAX, |_, record| {
         *count_of(&mut tally, &record) += 1;
         Ok(())
     })?;

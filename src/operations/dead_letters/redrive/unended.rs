@@ -1,7 +1,7 @@
 //! Which redrives have not ended: found without reading those that have.
 
-use super::super::asking::MOST_UNENDED;
-use super::jobs;
+use super::super::asking::MAX_UNENDED;
+use super::rows;
 use crate::store::codec::Record;
 use crate::store::records::PresenceRecord;
 use crate::store::{
@@ -33,7 +33,7 @@ pub(super) fn first(store: &dyn StoreRead) -> Result<Option<u64>, StoreError> {
 
 /// Whether no further one may wait.
 pub(super) fn are_too_many(store: &dyn StoreRead) -> Result<bool, StoreError> {
-    Ok(oldest(store, MOST_UNENDED)?.len() >= MOST_UNENDED)
+    Ok(oldest(store, MAX_UNENDED)?.len() >= MAX_UNENDED)
 }
 
 fn oldest(store: &dyn StoreRead, limit: usize) -> Result<Vec<u64>, StoreError> {
@@ -59,7 +59,7 @@ pub(super) fn list_all_once(store: &SharedStore) -> Result<(), StoreError> {
         return Ok(());
     }
     let mut batch = Batch::new();
-    jobs::each_job(&**store, Direction::Forward, usize::MAX, |number, record| {
+    rows::each_job(&**store, Direction::Forward, usize::MAX, |number, record| {
         if record.ended_at.is_none() {
             add(&mut batch, number);
         }

@@ -140,7 +140,7 @@ fn what_has_begun_is_not_left_whatever_it_would_wait_for_by_now() {
 }
 
 #[test]
-fn a_worker_finishes_the_rows_of_what_one_before_it_brought_back() {
+fn a_worker_finishes_the_rows_of_what_one_before_it_restored() {
     let at = NOW - 91 * DAYS;
     let one = |offset, saga: &str, at| event(offset, saga, "ORDER_CONFIRMED", SagaStatus::Completed, at);
     let mut events: Vec<Event> = (0..3).map(|offset| one(offset, "back", at)).collect();

@@ -68,7 +68,7 @@ fn what_a_search_archives_is_what_went_however_large_the_saga_is() {
     tracker.stop();
 }
 
-/// Nothing of an object that was changed is shown, nor brought back.
+/// Nothing of an object that was changed is shown, nor restored.
 fn changed_in_the_bucket(store: &SharedStore, objects: &Objects, runtime: &tokio::runtime::Handle) {
     let saga = SagaId::from("hot");
     let found = archived::find(&**store, Some(objects), &saga).unwrap();

@@ -20,7 +20,7 @@ impl Clock for At {
     }
 }
 
-/// An operations topic of which every message is read at once.
+/// An ops topic of which every message is read at once.
 struct Loop {
     store: SharedStore,
     ops: Arc<OpsStatus>,

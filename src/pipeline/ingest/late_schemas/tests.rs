@@ -134,7 +134,7 @@ impl SchemaSource for Slow {
         }
     }
 
-    fn patience(&self) -> Duration {
+    fn unknown_id_timeout(&self) -> Duration {
         Duration::from_secs(60)
     }
 }

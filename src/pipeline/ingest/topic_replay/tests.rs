@@ -1,14 +1,15 @@
 //! Replays on a store in memory: what was not delivered at first is filled in, and then nobody can
 //! tell that it ever was missing.
 
-use super::super::remaining::SILENT;
+use super::super::remaining::MAX_EMPTY_POLLS;
 use super::super::writer::{Admission, Writer};
 use super::*;
 use crate::domain::SagaDefinitions;
 use crate::pipeline::projector;
 use crate::pipeline::registry::BundledSchema;
 use crate::pipeline::verify::digest;
-use crate::store::{Durability, SortRange, Store, Usage, VisitRow, VisitTable};
+use crate::store::VisitRow;
+use crate::store::layer::{Layer, Layered};
 use crate::testkit::{TOPIC, differences, settings, store};
 use proptest::prelude::*;
 use saga_tracker_sdk::contract::{SagaEvent, SagaStatus, SagaType};
@@ -252,7 +253,7 @@ fn records_are_kept_together_up_to_some_megabytes() {
 fn a_replay_ends_where_the_broker_says_that_there_is_no_more() {
     let mut given: Vec<Given> = (0..7).map(|offset| Given::Record(record(1, offset))).collect();
     // A pause is no end; markers of a transaction are.
-    given.extend((1..SILENT).map(|_| Given::Nothing));
+    given.extend((1..MAX_EMPTY_POLLS).map(|_| Given::Nothing));
     given.push(Given::Record(record(0, 3)));
     given.push(Given::End(0));
     let (read, done) = read_again(given);
@@ -325,77 +326,28 @@ fn what_is_filled_in_at_the_edge_of_a_bucket_arrived_when_it_would_have() {
     }
 }
 
-/// A store that tells when gaps were read, and then waits a moment for whoever was told.
-struct Interrupted {
-    store: SharedStore,
+/// Tells when gaps were read, and then waits a moment for whoever was told.
+struct Interrupting {
     read: mpsc::SyncSender<()>,
     done: Mutex<mpsc::Receiver<()>>,
 }
 
-impl StoreRead for Interrupted {
-    fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.get(table, key)
-    }
-
-    fn multi_get(&self, table: Table, keys: &[Key]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        self.store.multi_get(table, keys)
-    }
+impl Layer for Interrupting {
+    const OVER_SNAPSHOTS: bool = false;
 
     fn scan(
         &self,
-        table: Table,
-        partition: &[u8],
-        range: SortRange<'_>,
-        direction: Direction,
-        limit: usize,
+        inner: &(impl StoreRead + ?Sized),
+        scan: Scan<'_>,
         visit: &mut VisitRow<'_>,
     ) -> Result<(), StoreError> {
-        self.store
-            .scan(table, partition, range, direction, limit, visit)?;
-        if table == Table::Gaps {
+        scan.visit(inner, visit)?;
+        if scan.table() == Table::Gaps {
             self.read.send(()).unwrap();
             // Nobody comes while what was read is held.
             let _done = self.done.lock().unwrap().recv_timeout(Duration::from_millis(500));
         }
         Ok(())
-    }
-
-    fn scan_table(&self, table: Table, visit: &mut VisitTable<'_>) -> Result<(), StoreError> {
-        self.store.scan_table(table, visit)
-    }
-}
-
-impl Store for Interrupted {
-    fn snapshot(&self) -> Box<dyn StoreRead + Send + Sync + '_> {
-        self.store.snapshot()
-    }
-
-    fn write(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
-        self.store.write(batch, durability)
-    }
-
-    fn clear(&self, table: Table) -> Result<(), StoreError> {
-        self.store.clear(table)
-    }
-
-    fn flush(&self) -> Result<(), StoreError> {
-        self.store.flush()
-    }
-
-    fn sync(&self) -> Result<(), StoreError> {
-        self.store.sync()
-    }
-
-    fn reclaim(&self, table: Table) -> Result<(), StoreError> {
-        self.store.reclaim(table)
-    }
-
-    fn table_bytes(&self, table: Table) -> Result<u64, StoreError> {
-        self.store.table_bytes(table)
-    }
-
-    fn usage(&self) -> Usage {
-        self.store.usage()
     }
 }
 
@@ -407,11 +359,12 @@ fn a_gap_that_is_filled_while_gaps_are_settled_is_filled() {
     ingest(&holed, &[&all[..5], &all[10..]].concat());
     let book = DeadLetterLock::default();
     let ((read, was_read), (done, is_done)) = (mpsc::sync_channel(1), mpsc::sync_channel(1));
-    let interrupted: SharedStore = Arc::new(Interrupted {
-        store: holed.clone(),
+    let done_there = Mutex::new(is_done);
+    let interrupting = Interrupting {
         read,
-        done: Mutex::new(is_done),
-    });
+        done: done_there,
+    };
+    let interrupted: SharedStore = Arc::new(Layered::over(holed.clone(), interrupting));
     let mut writer = Writer::open(interrupted, TOPIC)
         .unwrap()
         .sharing(book.clone(), "");

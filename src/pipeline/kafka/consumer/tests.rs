@@ -154,19 +154,19 @@ fn a_consumer_that_stalls_is_replaced_and_every_record_comes_once() {
     }
     let now = Instant::now();
     source.replace_stalled(now).unwrap();
-    source.replace_stalled(now + STALLED / 2).unwrap();
+    source.replace_stalled(now + STALL_TIMEOUT / 2).unwrap();
     assert_eq!(source.assigned, source.watch.partitions(), "patience first");
-    source.replace_stalled(now + STALLED).unwrap();
+    source.replace_stalled(now + STALL_TIMEOUT).unwrap();
     assert_eq!(source.assigned, 0, "a new one, which has no partitions yet");
-    source.replace_stalled(now + STALLED).unwrap();
-    source.replace_stalled(now + STALLED * 5 / 2).unwrap();
+    source.replace_stalled(now + STALL_TIMEOUT).unwrap();
+    source.replace_stalled(now + STALL_TIMEOUT * 5 / 2).unwrap();
     assert_eq!(
         source.stall_limit,
-        STALLED * 2,
+        STALL_TIMEOUT * 2,
         "it is given more time than the first"
     );
     take(&mut source, &mut taken, 20);
-    assert_eq!(source.stall_limit, STALLED);
+    assert_eq!(source.stall_limit, STALL_TIMEOUT);
     assert_eq!(taken, (0..20).collect::<Vec<u64>>());
     // Who has everything has not stalled, however long nothing comes.
     let begun = Instant::now();
@@ -179,7 +179,7 @@ fn a_consumer_that_stalls_is_replaced_and_every_record_comes_once() {
             .poll(Duration::from_millis(10), Duration::ZERO, &mut |_| Taken::Next)
             .unwrap();
     }
-    source.replace_stalled(now + STALLED * 9).unwrap();
-    source.replace_stalled(now + STALLED * 99).unwrap();
+    source.replace_stalled(now + STALL_TIMEOUT * 9).unwrap();
+    source.replace_stalled(now + STALL_TIMEOUT * 99).unwrap();
     assert_eq!(source.assigned, source.watch.partitions());
 }

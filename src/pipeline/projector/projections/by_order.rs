@@ -1,7 +1,7 @@
 //! The sagas of an order.
 
+use super::changes::Changes;
 use super::{Change, Projection, Rebuilt};
-use crate::pipeline::projector::changes::Changes;
 use crate::store::codec::Record;
 use crate::store::records::PresenceRecord;
 use crate::store::{ProjectionTable, keys};
@@ -9,6 +9,7 @@ use crate::store::{ProjectionTable, keys};
 pub(super) static PROJECTION: Projection = Projection {
     name: "by_order",
     tables: &[ProjectionTable::ByOrder],
+    is_on: |_| true,
     change,
     sums: None,
     rebuilt: Rebuilt::WithSagas,

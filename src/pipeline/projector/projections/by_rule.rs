@@ -1,8 +1,8 @@
 //! The sagas that break a rule of their definition, by rule, type, and when they last did. A saga that keeps all
 //! rules, as most do, has no row.
 
+use super::changes::Changes;
 use super::{Change, Projection, Rebuilt};
-use crate::pipeline::projector::changes::Changes;
 use crate::store::codec::Record;
 use crate::store::records::PresenceRecord;
 use crate::store::{Key, ProjectionTable, keys};
@@ -10,6 +10,7 @@ use crate::store::{Key, ProjectionTable, keys};
 pub(super) static PROJECTION: Projection = Projection {
     name: "by_rule",
     tables: &[ProjectionTable::ByRule],
+    is_on: |_| true,
     change,
     sums: None,
     rebuilt: Rebuilt::WithSagas,

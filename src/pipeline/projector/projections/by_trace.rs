@@ -1,7 +1,7 @@
 //! The sagas of a trace: of each saga the trace ids that its state keeps, the first ones.
 
+use super::changes::Changes;
 use super::{Change, Projection, Rebuilt};
-use crate::pipeline::projector::changes::Changes;
 use crate::store::codec::Record;
 use crate::store::records::PresenceRecord;
 use crate::store::{ProjectionTable, keys};
@@ -9,6 +9,7 @@ use crate::store::{ProjectionTable, keys};
 pub(super) static PROJECTION: Projection = Projection {
     name: "by_trace",
     tables: &[ProjectionTable::ByTrace],
+    is_on: |settings| settings.traces,
     change,
     sums: None,
     rebuilt: Rebuilt::WithSagas,

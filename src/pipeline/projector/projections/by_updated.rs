@@ -1,7 +1,7 @@
 //! The sagas of a type and status, by their last event. Their starts stand beside it: a rebuild counts by both.
 
+use super::changes::Changes;
 use super::{Change, Projection, Rebuilt};
-use crate::pipeline::projector::changes::Changes;
 use crate::store::codec::Record;
 use crate::store::records::UpdatedRecord;
 use crate::store::{ProjectionTable, keys};
@@ -9,6 +9,7 @@ use crate::store::{ProjectionTable, keys};
 pub(super) static PROJECTION: Projection = Projection {
     name: "by_updated",
     tables: &[ProjectionTable::ByUpdated],
+    is_on: |_| true,
     change,
     sums: None,
     rebuilt: Rebuilt::WithSagas,

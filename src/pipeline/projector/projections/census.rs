@@ -6,10 +6,10 @@
 //!
 //! A rebuild counts once all sagas are folded, in the order of their starts: neighbours share cells.
 
+use super::changes::Changes;
+use super::counters::Counters;
 use super::{Change, Footprint, Projection, Rebuilt};
 use crate::domain::{Millis, PurgedSaga, SagaType};
-use crate::pipeline::projector::changes::Changes;
-use crate::pipeline::projector::counters::Counters;
 use crate::store::codec::Record;
 use crate::store::keys::CensusCell;
 use crate::store::records::{CensusRecord, StartedRecord};
@@ -20,6 +20,7 @@ use hashbrown::HashMap;
 pub(super) static PROJECTION: Projection = Projection {
     name: "census",
     tables: &[ProjectionTable::Census],
+    is_on: |settings| settings.past,
     change,
     sums: Some(move_cells),
     rebuilt: Rebuilt::FromRows(&[(ProjectionTable::ByStarted, count_row)]),
@@ -150,7 +151,7 @@ fn move_cells(
     if known.census.len() > REMEMBERED_CELLS {
         known.census.clear();
     }
-    let table = Table::Projection(known.generation, ProjectionTable::Census);
+    let table = Table::Projection(known.target.generation, ProjectionTable::Census);
     let mut key = Key::default();
     for ((cell, number), by) in all_levels(&mut changes.census, &mut changes.purged) {
         if by == CensusRecord::default() {

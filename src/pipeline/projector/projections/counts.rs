@@ -4,10 +4,10 @@
 //! A rebuild counts once all sagas are folded: in the index by last event neighbours in time are neighbours on
 //! disk, saga by saga the cells would be touched at random.
 
+use super::changes::{Changes, TypeNames};
+use super::counters::Counters;
 use super::{Change, Projection, Rebuilt};
 use crate::domain::{ConformanceRule, Millis, SagaStatus, SagaType};
-use crate::pipeline::projector::changes::{Changes, TypeNames};
-use crate::pipeline::projector::counters::Counters;
 use crate::store::codec::Record;
 use crate::store::keys::{Condition, Tree};
 use crate::store::records::{CountRecord, UpdatedRecord};
@@ -16,6 +16,7 @@ use crate::store::{Batch, Key, ProjectionTable, StoreError, StoreRead, Table, ce
 pub(super) static PROJECTION: Projection = Projection {
     name: "counts",
     tables: &[ProjectionTable::Counts],
+    is_on: |_| true,
     change,
     sums: Some(move_cells),
     rebuilt: Rebuilt::FromRows(&[
@@ -145,7 +146,7 @@ fn move_cells(
     if known.cells.len() > REMEMBERED_CELLS {
         known.cells.clear();
     }
-    let table = Table::Projection(known.generation, ProjectionTable::Counts);
+    let table = Table::Projection(known.target.generation, ProjectionTable::Counts);
     let mut key = Key::default();
     for (mut cell, by) in changes.counts.drain() {
         if by == CountRecord::default() {

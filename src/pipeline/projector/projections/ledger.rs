@@ -1,10 +1,10 @@
 //! What became of the offsets that were logged, by partition and by day of arrival: which deliveries stand, which
 //! are duplicates, which are of sagas that are gone. Each is in one class at any moment, whatever came after it.
 
+use super::changes::Changes;
+use super::counters::Counters;
 use super::{Projection, Rebuilt};
 use crate::domain::{EventRef, Millis, OPERATOR_STATUS_CHANGE, Position, PurgedSaga};
-use crate::pipeline::projector::changes::Changes;
-use crate::pipeline::projector::counters::Counters;
 use crate::store::ledger::OffsetSums;
 use crate::store::records::OffsetClass;
 use crate::store::{Batch, ProjectionTable, StoreError, StoreRead, Table};
@@ -12,6 +12,7 @@ use crate::store::{Batch, ProjectionTable, StoreError, StoreRead, Table};
 pub(super) static PROJECTION: Projection = Projection {
     name: "ledger",
     tables: &[ProjectionTable::Ledger],
+    is_on: |settings| settings.ledger,
     // A state does not tell which of its deliveries arrived when: they are counted as they are met.
     change: |_, _| {},
     sums: Some(move_offsets),
@@ -115,7 +116,7 @@ fn move_offsets(
     changes: &mut Changes,
     batch: &mut Batch,
 ) -> Result<(), StoreError> {
-    let table = Table::Projection(known.generation, ProjectionTable::Ledger);
+    let table = Table::Projection(known.target.generation, ProjectionTable::Ledger);
     let mut sums = OffsetSums::default();
     sums.absorb(&mut changes.offsets);
     sums.put(store, table, batch)

@@ -11,25 +11,28 @@ mod by_started;
 mod by_trace;
 mod by_updated;
 mod census;
+mod changes;
+mod counters;
 mod counts;
 mod ledger;
 mod moves;
 mod states;
 mod totals;
 
-pub(super) use census::{Cells, Leaves, PurgedMoves};
-pub(super) use counts::Cell;
+use census::{Cells, Leaves, PurgedMoves};
+pub(super) use changes::{Changes, Scope, Target};
+pub(super) use counters::Counters;
+use counts::Cell;
 #[cfg(test)]
 pub(super) use totals::REMEMBERED_TOTALS;
 pub(super) use totals::Total;
 
-use super::changes::Changes;
-use super::counters::Counters;
+use super::settings::ProjectorSettings;
 use crate::domain::{
     AnomalyKind, CompensationTimes, ConformanceRule, Millis, OrderId, SagaDefinitions, SagaId, SagaState,
     SagaStatus, SagaType, StatusPath, TraceIds,
 };
-use crate::store::{Batch, ProjectionTable, StoreError, StoreRead};
+use crate::store::{Batch, KeptTables, ProjectionTable, StoreError, StoreRead};
 
 /// Every projection there is.
 pub static PROJECTIONS: [&Projection; 11] = [
@@ -52,6 +55,8 @@ pub struct Projection {
     pub name: &'static str,
     /// The tables that it alone writes to. Where nothing is wrong, their rows are those of a rebuild.
     pub tables: &'static [ProjectionTable],
+    /// Whether it is switched on; what others are made of always is.
+    pub(super) is_on: IsOn,
     /// Adds what the change of one saga means for it.
     pub(super) change: fn(&mut Changes, &Change<'_>),
     /// Moves what changed of its sums over all sagas into a write, as new values.
@@ -60,7 +65,24 @@ pub struct Projection {
     pub(super) rebuilt: Rebuilt,
 }
 
+type IsOn = fn(&ProjectorSettings) -> bool;
 type MoveSums = fn(&mut Counters, &dyn StoreRead, &mut Changes, &mut Batch) -> Result<(), StoreError>;
+
+impl Projection {
+    /// Whether a generation that has these tables has it.
+    pub fn is_kept(&self, kept: KeptTables) -> bool {
+        self.tables.iter().all(|table| kept.has(*table))
+    }
+}
+
+/// The tables of all projections that are switched on.
+pub(super) fn kept(settings: &ProjectorSettings) -> KeptTables {
+    let off = PROJECTIONS
+        .iter()
+        .filter(|projection| !(projection.is_on)(settings));
+    let tables = off.flat_map(|projection| projection.tables);
+    tables.fold(KeptTables::ALL, |kept, table| kept.without(*table))
+}
 
 /// How a rebuild makes a projection.
 #[derive(Clone, Copy)]

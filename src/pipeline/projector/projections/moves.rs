@@ -1,15 +1,21 @@
-//! Each time that a saga came into another status; and the sagas that did so too often to keep it all.
+//! Each time that a saga came into another status; the sagas that did so too often to keep it all; and those of
+//! which what is known of an event depends on what had arrived.
 
+use super::changes::Changes;
 use super::{Change, Footprint, Projection, Rebuilt};
 use crate::domain::{SagaId, StatusMove};
-use crate::pipeline::projector::changes::Changes;
 use crate::store::codec::Record;
-use crate::store::records::{ManyChangesRecord, MoveRecord};
+use crate::store::records::{ManyChangesRecord, MoveRecord, PresenceRecord};
 use crate::store::{ProjectionTable, keys};
 
 pub(super) static PROJECTION: Projection = Projection {
     name: "moves",
-    tables: &[ProjectionTable::Moves, ProjectionTable::ManyChanges],
+    tables: &[
+        ProjectionTable::Moves,
+        ProjectionTable::ManyChanges,
+        ProjectionTable::Contradicted,
+    ],
+    is_on: |settings| settings.past,
     change,
     sums: None,
     rebuilt: Rebuilt::WithSagas,
@@ -19,6 +25,18 @@ fn change(changes: &mut Changes, change: &Change<'_>) {
     let after = change.after.map(|(footprint, _)| footprint);
     move_moves(changes, change.saga, change.before, after);
     move_stretch(changes, change.saga, change.before, after);
+    let is_contradicted = |of: Option<&Footprint>| of.is_some_and(|footprint| footprint.conflicts > 0);
+    match (is_contradicted(change.before), is_contradicted(after)) {
+        (false, true) => changes.put(
+            ProjectionTable::Contradicted,
+            |key| keys::contradicted(key, change.saga),
+            |bytes| PresenceRecord.write(bytes),
+        ),
+        (true, false) => changes.delete(ProjectionTable::Contradicted, |key| {
+            keys::contradicted(key, change.saga);
+        }),
+        _ => {}
+    }
 }
 
 fn move_moves(changes: &mut Changes, saga: &SagaId, before: Option<&Footprint>, after: Option<&Footprint>) {

@@ -1,8 +1,8 @@
 //! The state of each saga. What is kept of long timelines beside it is written by the fold, which reads it
 //! too (`arrivals`, `refold`).
 
+use super::changes::Changes;
 use super::{Change, Projection, Rebuilt};
-use crate::pipeline::projector::changes::Changes;
 use crate::store::codec::Record;
 use crate::store::records::InstanceRecord;
 use crate::store::{Key, ProjectionTable, keys};
@@ -10,6 +10,7 @@ use crate::store::{Key, ProjectionTable, keys};
 pub(super) static PROJECTION: Projection = Projection {
     name: "states",
     tables: &[ProjectionTable::Instances, ProjectionTable::Timelines],
+    is_on: |_| true,
     change,
     sums: None,
     rebuilt: Rebuilt::WithSagas,

@@ -1,12 +1,12 @@
 //! Sums over all sagas, and over those that were: what statistics and metrics tell.
 
+use super::changes::{Changes, TypeNames};
+use super::counters::Counters;
 use super::{Change, Footprint, Projection, Rebuilt};
 use crate::domain::{
     AnomalyKind, CompensationTimes, DURATION_BUCKETS, EventRef, Millis, OUTCOMES, PurgedSaga, SagaStatus,
     StatusPath, Step, bucket_in,
 };
-use crate::pipeline::projector::changes::{Changes, TypeNames};
-use crate::pipeline::projector::counters::Counters;
 use crate::store::codec::Record;
 use crate::store::records::TotalRecord;
 use crate::store::{Batch, Key, ProjectionTable, StoreError, StoreRead, Table, keys, totals};
@@ -14,6 +14,7 @@ use crate::store::{Batch, Key, ProjectionTable, StoreError, StoreRead, Table, ke
 pub(super) static PROJECTION: Projection = Projection {
     name: "totals",
     tables: &[ProjectionTable::Totals],
+    is_on: |_| true,
     change,
     sums: Some(move_totals),
     rebuilt: Rebuilt::WithSagas,
@@ -249,7 +250,7 @@ fn move_totals(
     if known.totals.len() > REMEMBERED_TOTALS {
         known.totals.clear();
     }
-    let table = Table::Projection(known.generation, ProjectionTable::Totals);
+    let table = Table::Projection(known.target.generation, ProjectionTable::Totals);
     let mut key = Key::default();
     for (total, by) in changes.take_totals() {
         let total = total.renumbered(|number| known.types.number(changes.types.name(number)));
@@ -275,7 +276,7 @@ fn move_last_failed(
     changes: &Changes,
     batch: &mut Batch,
 ) -> Result<(), StoreError> {
-    let table = Table::Projection(known.generation, ProjectionTable::Totals);
+    let table = Table::Projection(known.target.generation, ProjectionTable::Totals);
     let mut key = Key::default();
     keys::total(&mut key, totals::LAST_FAILED_AT);
     let before = match known.last_failed_at {

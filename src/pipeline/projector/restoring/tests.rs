@@ -1,7 +1,9 @@
+use super::super::restore::Rest;
 use super::*;
 use crate::domain::{Cut, Millis, SagaDefinitions, evidence};
 use crate::pipeline::projector::{Purge, PurgeOutcome, PurgeSaga};
 use crate::pipeline::verify::digest;
+use crate::store::SharedStore;
 use crate::testkit::{TOPIC, behind, project, settings, store, traffic};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -101,7 +103,7 @@ impl Case {
                 return false;
             }
             late.some(&mut projector);
-            projector.bring(batch).unwrap();
+            projector.restore_part(batch).unwrap();
         }
         if !go_on() {
             return false;
@@ -109,8 +111,8 @@ impl Case {
         late.some(&mut projector);
         if !go_on() {
             // In the middle of the fold.
-            let mut changes = Changes::new(projector.generation, Scope::All);
-            projector.fold_brought(&self.saga, &mut changes).unwrap();
+            let mut changes = Changes::new(projector.target(), Scope::All);
+            projector.fold_restored(&self.saga, &mut changes).unwrap();
             return false;
         }
         assert_eq!(projector.end_restore().unwrap(), RestoreOutcome::Restored);
@@ -157,7 +159,7 @@ fn stopped_anywhere_it_comes_to_the_same(case: &Case) {
         };
         let ended = case.in_batches(&store, &mut late, steps);
         // The next start.
-        super::super::removal::finish(&store).unwrap();
+        super::super::unfinished::finish(&store).unwrap();
         assert!(!markers(&store));
         let record = purged::purged(&*store, &case.saga).unwrap().unwrap();
         if record.is_gone() {

@@ -4,12 +4,14 @@
 use super::super::rebuild::{self, Progress, Rebuild, RebuildError};
 use super::super::tests::sample;
 use super::super::*;
-use crate::domain::{Position, fold};
+use crate::domain::{Cut, Event, Position, SagaDefinitions, fold};
 use crate::pipeline::query::Query;
 use crate::pipeline::verify::{Verify, VerifyReport, digest};
 use crate::store::memory::MemoryStore;
+use crate::store::{Batch, Durability, SharedStore, reads};
 use crate::testkit::{TOPIC, append, behind, settings, store};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// The rules that a store is begun under.
 fn old() -> Arc<SagaDefinitions> {
@@ -93,11 +95,11 @@ fn definitions_that_are_rolled_back_before_the_rebuild_ended_leave_nothing_of_th
     let (store, (events, half)) = (store(), halves());
     let (first, rest) = events.split_at(half);
     run(&store, &old(), first);
-    assert!(!rebuild::is_due(&store, &old()).unwrap());
-    assert!(rebuild::is_due(&store, &new()).unwrap());
+    assert!(!rebuild::is_due(&store, &old(), &settings(2)).unwrap());
+    assert!(rebuild::is_due(&store, &new(), &settings(2)).unwrap());
 
     run(&store, &new(), rest);
-    assert!(rebuild::is_due(&store, &new()).unwrap());
+    assert!(rebuild::is_due(&store, &new(), &settings(2)).unwrap());
     assert_is_fold(&store, &events, &old());
     // What is told to be due is what a fold under the new ones would differ in.
     let other = crate::testkit::store();
@@ -107,7 +109,7 @@ fn definitions_that_are_rolled_back_before_the_rebuild_ended_leave_nothing_of_th
         digest(&other, TOPIC).unwrap().tables
     );
 
-    assert!(!rebuild::is_due(&store, &old()).unwrap());
+    assert!(!rebuild::is_due(&store, &old(), &settings(2)).unwrap());
     let report = verify(&store, &old());
     assert_eq!(report.differences.told, Vec::<String>::new());
     assert!(!report.rebuild_due);
@@ -122,7 +124,7 @@ fn a_rebuild_under_new_definitions_serves_their_fold_of_everything() {
     let (during, after) = rest.split_at(rest.len() / 2);
     deliver(&store, &handle, during);
     rebuild(&store, &new()).online(&handle).unwrap();
-    assert!(!rebuild::is_due(&store, &new()).unwrap());
+    assert!(!rebuild::is_due(&store, &new(), &settings(2)).unwrap());
     deliver(&store, &handle, after);
     drop(handle);
     thread.join().unwrap();
@@ -130,10 +132,10 @@ fn a_rebuild_under_new_definitions_serves_their_fold_of_everything() {
     assert_eq!(verify(&store, &new()).differences.told, Vec::<String>::new());
 
     // Rolled back now, everything has to be made anew.
-    assert!(rebuild::is_due(&store, &old()).unwrap());
+    assert!(rebuild::is_due(&store, &old(), &settings(2)).unwrap());
     rebuild(&store, &old()).offline().unwrap();
     assert_is_fold(&store, &events, &old());
-    assert!(!rebuild::is_due(&store, &old()).unwrap());
+    assert!(!rebuild::is_due(&store, &old(), &settings(2)).unwrap());
 }
 
 #[test]
@@ -187,9 +189,9 @@ fn a_copy_taken_before_the_rebuild_ended_goes_on_as_the_store_would() {
     store.checkpoints().unwrap().checkpoint(&copy).unwrap();
 
     let restored: SharedStore = Arc::new(MemoryStore::open_copy(&copy).unwrap());
-    assert!(rebuild::is_due(&restored, &new()).unwrap());
+    assert!(rebuild::is_due(&restored, &new(), &settings(2)).unwrap());
     run(&restored, &old(), after);
-    assert!(!rebuild::is_due(&restored, &old()).unwrap());
+    assert!(!rebuild::is_due(&restored, &old(), &settings(2)).unwrap());
     assert_is_fold(&restored, &events, &old());
 }
 
@@ -228,15 +230,18 @@ fn until_the_rebuild_a_saga_is_judged_by_the_rules_of_its_state_and_the_new_dead
 #[test]
 fn what_nobody_knows_the_rules_of_is_due() {
     let (store, (events, _)) = (store(), halves());
-    assert!(!rebuild::is_due(&store, &old()).unwrap(), "nothing is in it");
+    assert!(
+        !rebuild::is_due(&store, &old(), &settings(2)).unwrap(),
+        "nothing is in it"
+    );
     run(&store, &old(), &events);
     let mut batch = Batch::new();
     reads::delete_fold_rules(&mut batch, reads::active_generation(&*store).unwrap());
     store.write(&batch, Durability::Process).unwrap();
     run(&store, &old(), &[later(&events)]);
-    assert!(rebuild::is_due(&store, &old()).unwrap());
+    assert!(rebuild::is_due(&store, &old(), &settings(2)).unwrap());
     rebuild(&store, &old()).offline().unwrap();
-    assert!(!rebuild::is_due(&store, &old()).unwrap());
+    assert!(!rebuild::is_due(&store, &old(), &settings(2)).unwrap());
 }
 
 /// One more event, behind all others.

@@ -3,12 +3,13 @@
 use super::super::rebuild::{Progress, Rebuild};
 use super::super::tests::sample;
 use super::super::*;
-use crate::domain::{Position, SagaState};
+use crate::domain::{Cut, Event, Position, SagaState};
 use crate::pipeline::verify::{Digest, Digests, digest};
 use crate::store::rocks::{RocksSettings, RocksStore};
 use crate::store::stoppable::Stop;
-use crate::store::{ProjectionTable, StoreRead, Table, purged};
+use crate::store::{Batch, Durability, ProjectionTable, SharedStore, StoreRead, Table, purged, reads};
 use crate::testkit::{TOPIC, append, behind, project, settings, store};
+use std::sync::Arc;
 use std::time::Duration;
 
 fn rebuild(store: &SharedStore, handle: &ProjectorHandle) {

@@ -2,13 +2,17 @@
 //! the deliveries alone, and that states are the fold of them.
 
 use super::super::*;
-use crate::domain::{EventRef, MAX_LISTED, Millis, Position, SagaId, SagaStatus, deduplicate, fold};
+use crate::domain::{
+    Cut, Event, EventRef, MAX_LISTED, Millis, Position, SagaDefinitions, SagaId, SagaStatus, deduplicate,
+    fold,
+};
 use crate::pipeline::verify::digest;
-use crate::store::{Table, timelines};
+use crate::store::{Batch, SharedStore, Table, reads, timelines};
 use crate::testkit::{TOPIC, append, behind, differences, project, rebuild, settings, store};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 const DAY: i64 = crate::testkit::DAY;
 

@@ -1,7 +1,7 @@
 //! Search and statistics of a moment are those of a fold of what had happened, and was known, by then.
 
 use super::*;
-use crate::domain::{Milestone, SagaState, StatusMove, deduplicate};
+use crate::domain::{Milestone, Position, SagaState, StatusMove, deduplicate};
 
 /// The sagas as they stood, by brute force. What the deliveries say beyond the timeline is left out.
 pub(super) fn stood(events: &[Event], moment: Moment) -> Vec<SagaView> {
@@ -61,12 +61,13 @@ pub(super) fn as_of(at: i64) -> Moment {
     }
 }
 
-/// The same events, each arriving a while after it happened, and behind those before it in its partition.
+/// The same events, each arriving a while after it happened, some before (a producer's clock is ahead), and behind
+/// those before it in its partition.
 fn arriving(mut events: Vec<Event>) -> Vec<Event> {
     let mut latest = [Millis(0); 3];
     for (n, event) in (0i64..).zip(&mut events) {
         let latest = &mut latest[event.position.partition as usize];
-        *latest = Millis(event.recorded_at.0 + n * 7_919 % 700).max(*latest);
+        *latest = Millis(event.recorded_at.0 + n * 7_919 % 700 - 200).max(*latest);
         event.arrived_at = *latest;
     }
     events
@@ -254,24 +255,88 @@ fn page_total(query: &Query, filter: &Filter) -> i64 {
     page.unwrap().total as i64
 }
 
+/// What the sagas were as was known at an instant.
+fn known(query: &Query, known_at: i64) -> Result<Statistics, QueryError> {
+    let moment = Moment {
+        as_of: None,
+        known_at: Some(Millis(DAY + known_at)),
+    };
+    query.statistics(&Filter {
+        moment,
+        ..Filter::default()
+    })
+}
+
 #[test]
-fn what_was_known_before_more_arrived_than_is_looked_through_is_refused() {
+fn when_more_is_under_way_than_is_looked_through_is_refused_and_other_instants_are_answered() {
     let events: Vec<Event> = (0..1_000u64)
-        .map(|n| crate::testkit::event_at(&format!("s{}", n % 10), n, "STEP", SagaStatus::Started))
+        .map(|n| Event {
+            // A backlog: all happened, and arrived one by one a minute later.
+            arrived_at: Millis(DAY + 60_000 + n as i64),
+            ..crate::testkit::event_at(&format!("s{}", n % 10), n, "STEP", SagaStatus::Started)
+        })
         .collect();
     let query = query(&events);
-    let ask = |known_at: i64| {
-        let moment = Moment {
-            as_of: None,
-            known_at: Some(Millis(DAY + known_at)),
-        };
-        query.statistics(&Filter {
-            moment,
-            ..Filter::default()
+    assert_eq!(known(&query, -1).unwrap().total(), 0);
+    for refused in [1_000, 59_000, 60_100] {
+        let answer = known(&query, refused);
+        assert!(
+            matches!(answer, Err(QueryError::TooManySince { .. })),
+            "{refused}"
+        );
+    }
+    assert_eq!(known(&query, 60_900).unwrap().total(), 10);
+    assert_eq!(known(&query, 99_000).unwrap().total(), 10);
+}
+
+#[test]
+fn what_was_known_long_ago_costs_what_was_under_way_then_and_not_what_came_since() {
+    use crate::domain::Cut;
+    use crate::store::counting::CountingStore;
+    use crate::store::{SharedStore, Table, reads};
+    let counting = Arc::new(CountingStore::new(store()));
+    let shared: SharedStore = counting.clone();
+    let events: Vec<Event> = (0..3_000u64)
+        .map(|n| {
+            let at = DAY + n as i64 * 10;
+            let delay = [3, 35, 90, 4_000][(n % 4) as usize];
+            Event {
+                position: Position::new((n % 4) as u32, n / 4),
+                recorded_at: Millis(at),
+                arrived_at: Millis(at + delay),
+                ..crate::testkit::event_at(&format!("s{n:04}"), n, "STEP", SagaStatus::Started)
+            }
         })
-    };
-    assert!(matches!(ask(5), Err(QueryError::TooManySince { .. })));
-    assert_eq!(ask(800).unwrap().total(), 10);
+        .collect();
+    project(&shared, &events, &[500], 1);
+    let generation = reads::active_generation(&*shared).unwrap();
+    let cursor: Cut = reads::cursor(&*shared, generation).unwrap();
+    let mut most = 0;
+    for known_at in (0..30_000).step_by(777) {
+        let past = past_state::Past {
+            trees: trees::Trees {
+                store: &*shared,
+                generation,
+            },
+            definitions: &SagaDefinitions::default(),
+            cursor: &cursor,
+            moment: Moment {
+                as_of: None,
+                known_at: Some(Millis(DAY + known_at)),
+            },
+        };
+        counting.forget();
+        let found = super::super::since::known_otherwise(&past, Millis(DAY + known_at)).unwrap();
+        let wanted: BTreeSet<SagaId> = events
+            .iter()
+            .filter(|event| event.recorded_at.0 <= DAY + known_at && event.arrived_at.0 > DAY + known_at)
+            .map(|event| event.saga_id.clone())
+            .collect();
+        assert_eq!(found, wanted, "{known_at}");
+        let read = [Table::Feed, Table::Late, Table::Log].map(|table| counting.rows_of(table));
+        most = most.max(read.iter().sum());
+    }
+    assert!(most < 400, "{most} rows of 3,000 deliveries");
 }
 
 #[test]
@@ -336,7 +401,7 @@ fn a_page_behind_a_cursor_reads_no_more_sagas_than_the_first() {
             window: Window::Page { number: 0, size: 10 },
         };
         let row = |n: usize| (events[n].recorded_at, events[n].saga_id.clone());
-        let mut read = |behind: Option<usize>| {
+        let read = |behind: Option<usize>| {
             let part = order::Part {
                 skip: 0,
                 size: 10,

@@ -6,6 +6,7 @@ use crate::domain::{Cut, EventKey, Position, evidence};
 use crate::pipeline::projector::{Projector, Purge, PurgeOutcome, PurgeSaga, Restore, RestoreOutcome};
 use crate::store::reads;
 use crate::testkit::{TOPIC, append, behind, differences, rebuild, settings};
+use std::ops::ControlFlow;
 
 const ALL_DAYS: std::ops::RangeInclusive<i64> = 0..=100_000;
 

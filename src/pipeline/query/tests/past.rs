@@ -2,11 +2,13 @@
 //! every answer is what a naive model makes of the deliveries.
 
 use super::super::*;
-use crate::domain::{Event, MetadataForm, Position};
+use crate::domain::{Event, MetadataForm, Position, SagaDefinitions};
 use crate::simulator::oracle::past::{differences, differences_between, edges};
 use crate::testkit::{DAY, event, project, store};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// What a delivery is made of.
 #[derive(Clone, Debug)]

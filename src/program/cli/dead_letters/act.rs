@@ -3,24 +3,21 @@
 
 use super::super::client::{Server, ServerArgs, parse};
 use super::super::exit::{Exit, Failure, Outcome};
+use super::super::follow::{self, Work};
 use super::super::output::{self, table};
 use super::super::query::Format;
 use super::{FilterArgs, PATH, text};
 use base64::Engine as _;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
-use std::time::Duration;
 
-const BETWEEN_QUESTIONS: Duration = Duration::from_millis(200);
-
-/// Which letters.
+/// Which dead letters.
 #[derive(Debug, Args)]
 struct ChoiceArgs {
-    /// Ids of letters, e.g. 0-17
+    /// Ids of dead letters, e.g. 0-17
     ids: Vec<String>,
-    /// All open letters; narrowed by the filters
+    /// All open dead letters; narrowed by the filters
     #[arg(long, conflicts_with = "ids")]
     all: bool,
     #[command(flatten)]
@@ -28,7 +25,7 @@ struct ChoiceArgs {
 }
 
 impl ChoiceArgs {
-    /// The part of the body that says which letters.
+    /// The part of the body that says which dead letters.
     fn body(&self) -> Result<Map<String, Value>, Failure> {
         let filter = self.filter.parameters();
         let mut body = Map::new();
@@ -47,11 +44,11 @@ impl ChoiceArgs {
                 body.insert("filter".to_owned(), json!({}));
             }
             (true, true) => {
-                let told = "name letters by id, or choose them by a filter such as --reason, or --all";
+                let told = "name dead letters by id, or choose them by a filter such as --reason, or --all";
                 return Err(Failure::new(Exit::Usage, told));
             }
             (false, false) => {
-                let told = "either ids or a filter chooses letters, not both";
+                let told = "either ids or a filter chooses dead letters, not both";
                 return Err(Failure::new(Exit::Usage, told));
             }
         }
@@ -64,7 +61,7 @@ impl ChoiceArgs {
 pub(super) struct RedriveArgs {
     #[command(flatten)]
     choice: ChoiceArgs,
-    /// Only tell what it would do to each letter's saga
+    /// Only tell what it would do to each dead letter's saga
     #[arg(long)]
     dry_run: bool,
     /// Why, for the audit log
@@ -73,13 +70,13 @@ pub(super) struct RedriveArgs {
     /// Read the body with the schema of this id
     #[arg(long, value_name = "ID")]
     schema_id: Option<u32>,
-    /// Publish the bytes of this file instead of the value; one letter only
+    /// Publish the bytes of this file instead of the value; one dead letter only
     #[arg(long, value_name = "FILE", conflicts_with_all = ["set", "edit"])]
     value: Option<PathBuf>,
-    /// Set a field of the event, e.g. --set status=FAILED; one letter only
+    /// Set a field of the event, e.g. --set status=FAILED; one dead letter only
     #[arg(long, value_name = "FIELD=VALUE")]
     set: Vec<String>,
-    /// Set the fields that this JSON file holds; one letter only
+    /// Set the fields that this JSON file holds; one dead letter only
     #[arg(long, value_name = "FILE")]
     edit: Option<PathBuf>,
     /// Do not wait until it is done
@@ -109,7 +106,7 @@ impl RedriveArgs {
                 let text = std::fs::read_to_string(path)
                     .map_err(|error| usage(format!("{}: {error}", path.display())))?;
                 serde_json::from_str(&text)
-                    .map_err(|error| usage(format!("{}: no JSON object: {error}", path.display())))?
+                    .map_err(|error| usage(format!("{}: not a JSON object: {error}", path.display())))?
             }
         };
         for setting in &self.set {
@@ -139,18 +136,17 @@ pub(super) fn redrive(args: &RedriveArgs) -> Outcome {
     let mut status = parse(&server.post_json(&format!("{PATH}/redrive"), &Value::Object(body))?)?;
     let number = text(&status["number"]);
     if !args.no_wait {
-        let bar = ProgressBar::new(status["letters"].as_u64().unwrap_or(0));
-        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} letters") {
-            bar.set_style(style);
-        }
-        bar.set_message(if args.dry_run { "forecasting" } else { "redriving" });
-        while status["running"] == true {
-            std::thread::sleep(BETWEEN_QUESTIONS);
-            status = parse(&server.get(&format!("{PATH}/redrives/{number}"), &[])?)?;
-            let waiting = status["waiting"].as_u64().unwrap_or(0);
-            bar.set_position(status["letters"].as_u64().unwrap_or(0).saturating_sub(waiting));
-        }
-        bar.finish_and_clear();
+        let doing = if args.dry_run { "forecasting" } else { "redriving" };
+        let redrive = Work {
+            path: &format!("{PATH}/redrives/{number}"),
+            runs: &follow::is_running,
+            progress: &|status| {
+                let letters = follow::number(status, "letters");
+                (letters.saturating_sub(follow::number(status, "waiting")), letters)
+            },
+        };
+        let bar = follow::bar(doing, "{human_pos}/{human_len} dead letters");
+        status = redrive.follow(&server, status, &bar)?;
     }
     let letters = letters_of(&server, &number)?;
     if args.format.json {
@@ -168,7 +164,7 @@ pub(super) fn redrive(args: &RedriveArgs) -> Outcome {
         format!("redrive {number} runs; `saga-tracker dead-letters redrives {number}` follows it")
     } else if args.dry_run {
         format!(
-            "dry run {number}: {} letters, nothing was published",
+            "dry run {number}: {} dead letters, nothing was published",
             count("letters")
         )
     } else {
@@ -191,17 +187,12 @@ pub(super) fn redrive(args: &RedriveArgs) -> Outcome {
 
 fn letters_of(server: &Server, number: &str) -> Result<Vec<Value>, Failure> {
     let mut letters = Vec::new();
-    let mut cursor: Option<String> = None;
-    loop {
-        let mut query = vec![("size", "1000".to_owned())];
-        query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
-        let page = parse(&server.get(&format!("{PATH}/redrives/{number}/letters"), &query)?)?;
-        letters.extend(page["content"].as_array().into_iter().flatten().cloned());
-        match page["nextCursor"].as_str() {
-            Some(next) => cursor = Some(next.to_owned()),
-            None => return Ok(letters),
-        }
-    }
+    let path = format!("{PATH}/redrives/{number}/letters");
+    server.each_entry(&path, Vec::new(), (1_000, usize::MAX), |letter| {
+        letters.push(letter.clone());
+        Ok(())
+    })?;
+    Ok(letters)
 }
 
 fn result_words(letter: &Value) -> (String, String) {
@@ -241,7 +232,7 @@ fn result_words(letter: &Value) -> (String, String) {
 /// Redrives that were asked for.
 #[derive(Debug, Args)]
 pub(super) struct RedrivesArgs {
-    /// The number of one of them, to see what became of its letters
+    /// The number of one of them, to see what became of its dead letters
     number: Option<u64>,
     #[command(flatten)]
     format: Format,
@@ -344,10 +335,10 @@ pub(super) fn cancel(args: &CancelArgs) -> Outcome {
 pub(super) struct DiscardArgs {
     #[command(flatten)]
     choice: ChoiceArgs,
-    /// Why; stays with the letters
+    /// Why; stays with the dead letters
     #[arg(long, value_name = "TEXT")]
     why: String,
-    /// Only tell which letters would be discarded
+    /// Only tell which dead letters would be discarded
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]

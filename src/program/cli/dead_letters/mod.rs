@@ -2,6 +2,7 @@
 
 mod act;
 
+use super::asked::{Parameters, given};
 use super::client::{Server, ServerArgs, parse, segment};
 use super::exit::{Exit, Failure, Outcome};
 use super::output::{self, fields, table};
@@ -14,6 +15,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 const PATH: &str = "/api/v1/dead-letters";
+/// Dead letters that are asked for at once.
+const PAGE: usize = 500;
 
 /// Records that could not be applied.
 #[derive(Debug, Args)]
@@ -30,19 +33,19 @@ enum Command {
     Count(CountArgs),
     /// Show one dead letter: what could be decoded, its bytes, headers and history
     Show(ShowArgs),
-    /// Publish letters to the tracker topic again, or tell what that would do
+    /// Publish dead letters to the tracker topic again, or tell what that would do
     Redrive(act::RedriveArgs),
-    /// List redrives, or what became of the letters of one
+    /// List redrives, or what became of the dead letters of one
     Redrives(act::RedrivesArgs),
-    /// Cancel a redrive: letters whose turn has not come stay as they are
+    /// Cancel a redrive: dead letters whose turn has not come stay as they are
     Cancel(act::CancelArgs),
-    /// Discard letters, with a reason that stays
+    /// Discard dead letters, with a reason that stays
     Discard(act::DiscardArgs),
     /// Write dead letters with all that is known of them, one JSON object per line
     Export(ExportArgs),
 }
 
-/// Which letters; all that is given must hold.
+/// Which dead letters; all that is given must hold.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct FilterArgs {
     /// Of this reason, e.g. unknown_status
@@ -73,8 +76,8 @@ pub(super) struct FilterArgs {
 
 impl FilterArgs {
     /// The filter as parameters of the API.
-    pub(super) fn parameters(&self) -> Vec<(&'static str, String)> {
-        let given = [
+    pub(super) fn parameters(&self) -> Parameters {
+        given([
             ("reason", &self.reason),
             ("topic", &self.from_topic),
             ("step", &self.step),
@@ -83,11 +86,7 @@ impl FilterArgs {
             ("state", &self.state),
             ("fromDate", &self.from),
             ("toDate", &self.to),
-        ];
-        given
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value.clone()?)))
-            .collect()
+        ])
     }
 }
 
@@ -95,10 +94,10 @@ impl FilterArgs {
 struct ListArgs {
     #[command(flatten)]
     filter: FilterArgs,
-    /// Letters to list, at most
+    /// Dead letters to list, at most
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     limit: usize,
-    /// All of them; with --json one letter per line
+    /// All of them; with --json one dead letter per line
     #[arg(long, conflicts_with = "limit")]
     all: bool,
     #[command(flatten)]
@@ -122,7 +121,7 @@ struct CountArgs {
 
 #[derive(Debug, Args)]
 struct ShowArgs {
-    /// The letter's id, e.g. 0-17
+    /// The dead letter's id, e.g. 0-17
     id: String,
     /// Write the value's bytes to this file, or to standard output for -
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
@@ -157,38 +156,12 @@ pub(super) fn letters(args: &DeadLettersArgs) -> Outcome {
     }
 }
 
-/// Asks for the letters that match, part by part.
-fn each(
-    server: &Server,
-    filter: &FilterArgs,
-    limit: usize,
-    mut take: impl FnMut(&Value) -> Outcome,
-) -> Outcome {
-    let mut left = limit;
-    let mut cursor: Option<String> = None;
-    while left > 0 {
-        let mut query = filter.parameters();
-        query.push(("size", left.min(500).to_string()));
-        query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
-        let page = parse(&server.get(PATH, &query)?)?;
-        for letter in page["content"].as_array().into_iter().flatten() {
-            take(letter)?;
-            left -= 1;
-        }
-        match page["nextCursor"].as_str() {
-            Some(next) => cursor = Some(next.to_owned()),
-            None => break,
-        }
-    }
-    Ok(())
-}
-
 fn list(args: &ListArgs) -> Outcome {
     let server = Server::new(&args.server)?;
     let limit = if args.all { usize::MAX } else { args.limit };
     let mut rows = Vec::new();
     let by_line = args.all && args.format.json;
-    each(&server, &args.filter, limit, |letter| {
+    server.each_entry(PATH, args.filter.parameters(), (PAGE, limit), |letter| {
         if by_line {
             return output::line(&letter.to_string());
         }
@@ -305,12 +278,12 @@ fn write_raw(path: &std::path::Path, letter: &Value) -> Outcome {
     use base64::Engine as _;
     let local = |why: String| Failure::new(Exit::Local, why);
     let Some(encoded) = letter["value"]["base64"].as_str() else {
-        let told = "the letter has no value; it is a tombstone";
+        let told = "the dead letter has no value; it is a tombstone";
         return Err(Failure::new(Exit::Negative, told));
     };
     let bytes = base64::engine::general_purpose::STANDARD
         .decode(encoded)
-        .map_err(|error| local(format!("the server's answer is no base64: {error}")))?;
+        .map_err(|error| local(format!("the server's answer is not base64: {error}")))?;
     let written = if path.as_os_str() == "-" {
         std::io::stdout().lock().write_all(&bytes)
     } else {
@@ -351,7 +324,7 @@ fn letter_text(letter: &Value) -> String {
     let headers = headers.map(|header| [text(&header["name"]), bytes_text(&header["value"])]);
     let headers = table(["HEADER", "VALUE"], headers);
     let history = letter["history"].as_array().into_iter().flatten();
-    let history = history.map(|episode| [text(&episode["at"]), story(episode)]);
+    let history = history.map(|entry| [text(&entry["at"]), entry_words(entry)]);
     let history = table(["WHEN", "WHAT"], history);
     format!("{head}\n{decoded}\n{bytes}\n{headers}\n{history}")
 }
@@ -359,12 +332,12 @@ fn letter_text(letter: &Value) -> String {
 /// Text where the bytes are text, hexadecimal otherwise; the first of them.
 fn bytes_text(bytes: &Value) -> String {
     use base64::Engine as _;
-    const SHOWN: usize = 512;
+    const MAX_SHOWN_BYTES: usize = 512;
     if bytes.is_null() {
         return "-".to_owned();
     }
     if let Some(text) = bytes["text"].as_str() {
-        let shown = text::first(text, SHOWN);
+        let shown = text::first(text, MAX_SHOWN_BYTES);
         return if shown.len() < text.len() {
             format!("{shown}… ({} bytes; --raw writes all)", text.len())
         } else {
@@ -375,18 +348,18 @@ fn bytes_text(bytes: &Value) -> String {
     let raw = base64::engine::general_purpose::STANDARD
         .decode(encoded)
         .unwrap_or_default();
-    let hex = text::hex(&raw[..raw.len().min(SHOWN)]);
-    if raw.len() > SHOWN {
+    let hex = text::hex(&raw[..raw.len().min(MAX_SHOWN_BYTES)]);
+    if raw.len() > MAX_SHOWN_BYTES {
         format!("0x{hex}… ({} bytes; --raw writes all)", raw.len())
     } else {
         format!("0x{hex}")
     }
 }
 
-fn story(episode: &Value) -> String {
-    match episode["what"].as_str() {
+fn entry_words(entry: &Value) -> String {
+    match entry["what"].as_str() {
         Some("returned") => {
-            let became = &episode["became"];
+            let became = &entry["became"];
             let more = [&became["sagaId"], &became["letterId"], &became["reason"]];
             let more: Vec<String> = more
                 .iter()
@@ -395,16 +368,12 @@ fn story(episode: &Value) -> String {
                 .collect();
             format!(
                 "came back at {}: {} {}",
-                text(&episode["position"]),
+                text(&entry["position"]),
                 text(&became["outcome"]),
                 more.join(", ")
             )
         }
-        Some("discarded") => format!(
-            "discarded by {}: {}",
-            text(&episode["by"]),
-            text(&episode["reason"])
-        ),
+        Some("discarded") => format!("discarded by {}: {}", text(&entry["by"]), text(&entry["reason"])),
         _ => "arrived".to_owned(),
     }
 }
@@ -422,7 +391,7 @@ fn export(args: &ExportArgs) -> Outcome {
         }
     };
     let mut ids = Vec::new();
-    each(&server, &args.filter, usize::MAX, |letter| {
+    server.each_entry(PATH, args.filter.parameters(), (PAGE, usize::MAX), |letter| {
         ids.push(text(&letter["id"]));
         Ok(())
     })?;

@@ -16,13 +16,13 @@ pub(super) fn check(config: &Config, timeout: Duration) -> Vec<Check> {
             "set objects.url and snapshot.interval_minutes",
         )];
     }
-    let patience = ObjectsSettings {
+    let quick = ObjectsSettings {
         connect_timeout_seconds: timeout.as_secs(),
         timeout_seconds: timeout.as_secs(),
         retries: 0,
         ..config.objects.clone()
     };
-    vec![match ask(&patience) {
+    vec![match ask(&quick) {
         Ok(place) => Check::ok(CHECK, format!("{place} answers")),
         Err(error) => Check::fail(CHECK, error.to_string(), "snapshots are not made until then"),
     }]

@@ -3,12 +3,10 @@
 use super::{Check, Verdict};
 use crate::pipeline::kafka::KafkaSettings;
 use crate::pipeline::kafka::inspect::{Cluster, Inspector, TopicState};
+use crate::pipeline::kafka::shape::{
+    DEAD_LETTER_TOPIC, OPS_TOPIC, REPLICAS, RETENTION_MS, Shape, TRACKER_TOPIC,
+};
 use std::collections::BTreeMap;
-
-/// What the contract gives the topic.
-const RETENTION_MS: i64 = 2_592_000_000;
-const PARTITIONS: usize = 3;
-const REPLICAS: usize = 3;
 
 /// Name → value of a topic's settings, or why the broker does not tell.
 type Settings = Result<BTreeMap<String, String>, String>;
@@ -25,12 +23,7 @@ pub(super) fn check(kafka: &KafkaSettings, inspector: &Inspector<'_>, cluster: &
         None => checks.push(Check::fail(
             "topic",
             format!("{} does not exist", kafka.topic),
-            create(
-                kafka,
-                cluster,
-                &kafka.topic,
-                "--config message.timestamp.type=LogAppendTime",
-            ),
+            create(kafka, cluster, &kafka.topic, &TRACKER_TOPIC),
         )),
     }
     checks.push(
@@ -46,7 +39,7 @@ pub(super) fn check(kafka: &KafkaSettings, inspector: &Inspector<'_>, cluster: &
                     "{} does not exist; dead letters are kept in the store only",
                     kafka.dlt_topic
                 ),
-                create(kafka, cluster, &kafka.dlt_topic, ""),
+                create(kafka, cluster, &kafka.dlt_topic, &DEAD_LETTER_TOPIC),
             ),
         },
     );
@@ -65,7 +58,7 @@ pub(super) fn check_ops(kafka: &KafkaSettings, inspector: &Inspector<'_>, cluste
             Check::warn(
                 CHECK,
                 format!("{found}; holds, discards and purges wait for it"),
-                create_ops(kafka, cluster),
+                create(kafka, cluster, name, &OPS_TOPIC),
             )
         };
     };
@@ -107,17 +100,6 @@ fn judge_ops(settings: &BTreeMap<String, String>, found: &str) -> Check {
         );
     }
     Check::ok(CHECK, format!("{found}, kept without limit"))
-}
-
-fn create_ops(kafka: &KafkaSettings, cluster: &Cluster) -> String {
-    let server = kafka.bootstrap_servers.split(',').next().unwrap_or_default();
-    let replicas = cluster.brokers.len().clamp(1, REPLICAS);
-    format!(
-        "create it: kafka-topics.sh --bootstrap-server {server} --create --topic {} --partitions 1 \
-         --replication-factor {replicas} --config retention.ms=-1 --config cleanup.policy=delete \
-         --config message.timestamp.type=LogAppendTime",
-        kafka.ops_topic
-    )
 }
 
 fn partitions(check: &'static str, topic: &TopicState) -> Check {
@@ -246,14 +228,9 @@ fn compression(kind: &str) -> Check {
     }
 }
 
-fn create(kafka: &KafkaSettings, cluster: &Cluster, topic: &str, more: &str) -> String {
-    let server = kafka.bootstrap_servers.split(',').next().unwrap_or_default();
-    let replicas = cluster.brokers.len().clamp(1, REPLICAS);
-    let command = format!(
-        "kafka-topics.sh --bootstrap-server {server} --create --topic {topic} --partitions {PARTITIONS} \
-         --replication-factor {replicas} --config retention.ms={RETENTION_MS} {more}"
-    );
-    format!("create it: {}", command.trim_end())
+fn create(kafka: &KafkaSettings, cluster: &Cluster, topic: &str, shape: &Shape) -> String {
+    let command = shape.command(&kafka.bootstrap_servers, topic, cluster.brokers.len());
+    format!("create it: {command}")
 }
 
 #[cfg(test)]

@@ -186,8 +186,8 @@ async fn look(context: &Context) -> Result<Report, ApiError> {
     operation_id = "getHealth",
     tag = "actuator",
     description = "DOWN when any of db, kafka, diskSpace or threads is, the projections have not caught up since the start, or the \
-                   reading or the doing of operators' decisions has stopped. An ops topic that is missing is shown and does \
-                   not count, nor does a decision that could not be done, nor an offset of which nobody knows what became of it.",
+                   reading or the applying of operators' decisions has stopped. An ops topic that is missing is shown and does \
+                   not count, nor does a decision that could not be applied, nor an offset of which nobody knows what became of it.",
     responses((status = 200, body = HealthBody, description = "UP"), (status = 503, body = HealthBody, description = "DOWN"))
 )]
 pub(super) async fn health(State(context): State<Context>) -> Result<Response, ApiError> {

@@ -2,7 +2,7 @@
 
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
-use super::super::params::{Params, parse_number, parse_text};
+use super::super::params::{Params, entries, parse_number, parse_text};
 use super::super::text::{self, ACCEPTED, Edge, Instant, parse_edge};
 use crate::domain::Millis;
 use crate::operations::audit::{Entry, Filter, Outcome, Page};
@@ -13,8 +13,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 const DEFAULT_SIZE: u64 = 20;
-const LARGEST_SIZE: u64 = 100;
-const LONGEST: usize = 2_000;
+const MAX_SIZE: u64 = 100;
+const MAX_CHARS: usize = 2_000;
 
 /// The parameters of the list.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
@@ -52,7 +52,7 @@ impl AuditQuery {
         let mut params = Params::of(query);
         let mut text = |name| {
             params.take(&[name], "1 to 2000 characters", |text| {
-                parse_text(text, LONGEST).map(str::to_owned)
+                parse_text(text, MAX_CHARS).map(str::to_owned)
             })
         };
         let (who, action, target) = (text("who"), text("action"), text("target"));
@@ -61,12 +61,8 @@ impl AuditQuery {
         });
         let from = params.take(&["fromDate"], ACCEPTED, |text| parse_edge(text, Edge::First));
         let to = params.take(&["toDate"], ACCEPTED, |text| parse_edge(text, Edge::Last));
-        let size = params.take(&["size"], "a whole number from 1 to 100", |text| {
-            parse_number(text, 1, LARGEST_SIZE)
-        });
-        let cursor = params.take(&["cursor"], "nextCursor of an earlier answer", |text| {
-            parse_number(text, 1, 1_000_000_000_000_000)
-        });
+        let size = params.size(MAX_SIZE);
+        let cursor = params.cursor(|text| parse_number(text, 1, 1_000_000_000_000_000));
         params.finish()?;
         let filter = Filter {
             who,
@@ -76,7 +72,7 @@ impl AuditQuery {
             from,
             to,
         };
-        let size = usize::try_from(size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX);
+        let size = entries(size, DEFAULT_SIZE);
         Ok((filter, cursor, size))
     }
 }

@@ -4,12 +4,13 @@
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::params::Params;
+use super::super::saga_fields::Status;
 use super::super::sagas::moment::{self, MomentBody, known_at_schema};
 use super::super::sagas::statistics::ByStatusBody;
-use super::super::text::{self, edge_schema};
+use super::super::text::{self, Instant, edge_schema};
 use super::{at, number};
-use crate::domain::Millis;
-use crate::pipeline::query::{Census, CensusRecord, Moment};
+use crate::domain::{Event, Millis};
+use crate::pipeline::query::{Census, CensusRecord, LateEvents, Moment};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
@@ -63,6 +64,67 @@ pub(super) struct DiffBody {
     to: MomentBody,
     /// Each type and status in which more or fewer sagas stood, or that was entered or left more often.
     changes: Vec<ChangeBody>,
+    /// The events that arrived between both moments and so changed what was known: given where both are of one instant
+    /// of event time, and what was known at the first one is asked no earlier than that. Of all types and starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    late_events: Option<LateEventsBody>,
+}
+
+/// Events that arrived late.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = LateEvents)]
+struct LateEventsBody {
+    /// How many there are.
+    total: u64,
+    /// The first 100 of them, in the order in which they arrived.
+    events: Vec<LateEventBody>,
+}
+
+/// One of them.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = LateEvent)]
+struct LateEventBody {
+    saga_id: String,
+    event_id: String,
+    step: String,
+    /// What the producer said about the saga.
+    status: Status,
+    recorded_at: Instant,
+    arrived_at: Instant,
+    partition: u32,
+    offset: u64,
+}
+
+impl LateEventsBody {
+    fn of(found: LateEvents) -> Self {
+        let body = |event: Event| LateEventBody {
+            saga_id: event.saga_id.to_string(),
+            event_id: event.event_id.to_string(),
+            step: event.step.to_string(),
+            status: event.status.into(),
+            recorded_at: Instant(event.recorded_at),
+            arrived_at: Instant(event.arrived_at),
+            partition: event.position.partition,
+            offset: event.position.offset,
+        };
+        Self {
+            total: found.total,
+            events: found.events.into_iter().map(body).collect(),
+        }
+    }
+}
+
+/// Late events that are shown.
+const MAX_SHOWN: usize = 100;
+
+/// The instant of event time that both moments are of, and between which instants more became known of it.
+fn became_known(from: Moment, to: Moment) -> Option<(Millis, Millis, Millis)> {
+    let (happened, after) = (from.as_of?, from.known_at?);
+    let until = to.known_at.unwrap_or(Millis(i64::MAX));
+    (to.as_of == Some(happened) && happened <= after && after < until).then_some((happened, after, until))
 }
 
 /// One type and status.
@@ -109,6 +171,7 @@ impl DiffBody {
         let of_type = |name: &String| ChangeBody::of(Some(name), &sums(before, name), &sums(after, name));
         let others = ChangeBody::of(None, &before.others, &after.others);
         Self {
+            late_events: None,
             changes: types.into_iter().filter_map(of_type).chain(others).collect(),
             from: MomentBody::of(from, &before.basis),
             to: MomentBody::of(to, &after.basis),
@@ -142,5 +205,10 @@ pub(super) async fn handle(
     let found = context.censuses(filter, vec![from, to]).await?;
     let none = Census::default();
     let (before, after) = (found.first().unwrap_or(&none), found.get(1).unwrap_or(&none));
-    Ok(Json(DiffBody::of((from, before), (to, after))))
+    let mut body = DiffBody::of((from, before), (to, after));
+    if let Some(instants) = became_known(from, to) {
+        let late = context.late_events(instants, MAX_SHOWN).await?;
+        body.late_events = Some(LateEventsBody::of(late));
+    }
+    Ok(Json(body))
 }

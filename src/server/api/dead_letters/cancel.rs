@@ -40,9 +40,9 @@ impl From<CancelError> for ApiError {
     path = "/api/v1/dead-letters/redrives/{number}/cancel",
     operation_id = "cancelRedrive",
     tag = "dead letters",
-    description = "No letter of it is published from now on, and those whose turn has not come stay as they are. What was \
+    description = "No dead letter of it is published from now on, and those whose turn has not come stay as they are. What was \
                    published before stands. Cancelling it again changes nothing. While Kafka is away it may go on running \
-                   after the answer, until it is known of every letter whether it was published.",
+                   after the answer, until it is known of every dead letter whether it was published.",
     params(
         ("number" = u64, Path, minimum = 1, description = "Its number."),
         ("X-Operator" = Option<String>, Header, description = "Who is at work, for the audit log."),
@@ -50,10 +50,10 @@ impl From<CancelError> for ApiError {
     request_body = CancelBody,
     responses(
         (status = 200, body = RedriveBody, description = "It is cancelled; how far it had come."),
-        (status = 400, body = ErrorBody, description = "No number, or something is wrong with the body."),
+        (status = 400, body = ErrorBody, description = "The number is not one, or something is wrong with the body."),
         (status = 404, body = ErrorBody, description = "This replica has no redrive of that number."),
         (status = 409, body = ErrorBody, description = "It had ended already."),
-        (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 415, body = ErrorBody, description = "The body is not JSON."),
         (status = 503, body = ErrorBody, description = "This tracker publishes nothing."),
     )
 )]

@@ -1,4 +1,4 @@
-//! How many letters match.
+//! How many dead letters match.
 
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
@@ -13,14 +13,14 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// How many letters match.
+/// How many dead letters match.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = DeadLetterCount)]
 pub(super) struct CountBody {
     #[serde(flatten)]
     all: CountsBody,
-    /// The same by reason; reasons without a letter are left out.
+    /// The same by reason; reasons without a dead letter are left out.
     by_reason: BTreeMap<String, CountsBody>,
 }
 

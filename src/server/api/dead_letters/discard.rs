@@ -1,4 +1,4 @@
-//! Discarding letters.
+//! Discarding dead letters.
 
 use super::super::audit_entry::AuditEntry;
 use super::super::body::{JsonBody, object_or_null};
@@ -14,21 +14,21 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Which letters to discard, and why.
+/// Which dead letters to discard, and why.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schema(as = DiscardOrder)]
 pub(super) struct DiscardBody {
-    /// These letters. Not together with a filter.
+    /// These dead letters. Not together with a filter.
     #[schema(min_items = 1, max_items = 100_000)]
     ids: Option<Vec<String>>,
-    /// All letters that match, up to 100000; `{}` for all open ones.
+    /// All dead letters that match, up to 100000; `{}` for all open ones.
     #[serde(default, deserialize_with = "object_or_null")]
     filter: Option<FilterBody>,
-    /// Why. Stays with the letters.
+    /// Why. Stays with the dead letters.
     #[schema(required, min_length = 1, max_length = 1000, pattern = r"\S")]
     reason: String,
-    /// Only tell which letters would be discarded.
+    /// Only tell which dead letters would be discarded.
     dry_run: bool,
 }
 
@@ -37,18 +37,18 @@ pub(super) struct DiscardBody {
 #[serde(rename_all = "camelCase")]
 #[schema(as = DiscardResult)]
 pub(super) struct DiscardedBody {
-    /// Letters that were chosen.
+    /// Dead letters that were chosen.
     chosen: usize,
-    /// Letters that are discarded, or would be.
+    /// Dead letters that are discarded, or would be.
     discarded: usize,
-    /// Letters to which something else happened already.
+    /// Dead letters to which something else happened already.
     skipped: usize,
     dry_run: bool,
     /// One by one.
     results: Vec<OneBody>,
 }
 
-/// What discarding one letter came to.
+/// What discarding one dead letter came to.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = DiscardedLetter)]
@@ -63,7 +63,7 @@ struct OneBody {
     detail: Option<String>,
 }
 
-/// What discarding a letter can come to.
+/// What discarding a dead letter can come to.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum OneResult {
@@ -99,13 +99,13 @@ impl OneBody {
     operation_id = "discardDeadLetters",
     tag = "dead letters",
     description = "A decision on the ops topic, which every replica reads; the answer comes when it has taken effect \
-                   here. Letters and bytes stay, with who discarded them, when and why.",
-    params(("X-Operator" = Option<String>, Header, description = "Who is at work; stays with the letters.")),
+                   here. Dead letters and bytes stay, with who discarded them, when and why.",
+    params(("X-Operator" = Option<String>, Header, description = "Who is at work; stays with the dead letters.")),
     request_body = DiscardBody,
     responses(
         (status = 200, body = DiscardedBody, description = "One by one."),
         (status = 400, body = ErrorBody, description = "Something is wrong with the body."),
-        (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 415, body = ErrorBody, description = "The body is not JSON."),
         (status = 503, body = ErrorBody, description = "Kafka cannot be reached; the message says whether anything was \
                                                          decided."),
     )
@@ -158,7 +158,7 @@ pub(super) async fn handle(
     } else {
         "discarded"
     };
-    audit_entry.set_result(format!("{discarded} letters {what}, {skipped} skipped"));
+    audit_entry.set_result(format!("{discarded} dead letters {what}, {skipped} skipped"));
     Ok(Json(DiscardedBody {
         chosen: results.len(),
         discarded,

@@ -1,4 +1,4 @@
-//! The parameters that say which letters are meant.
+//! The parameters that say which dead letters are meant.
 
 use super::super::params::{Params, parse_text};
 use super::super::text::{self, ACCEPTED, Edge, parse_edge};
@@ -9,29 +9,29 @@ use crate::pipeline::decode::DefectReason;
 use crate::store::dead_letters::DeadLetterState;
 use saga_tracker_sdk::contract::limits;
 
-const LONGEST: usize = limits::MAX_ID_CHARS;
+const MAX_CHARS: usize = limits::MAX_ID_CHARS;
 const TEXT: &str = "1 to 255 characters";
 
-/// Which letters; all that is given must hold.
+/// Which dead letters; all that is given must hold.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
 pub(in crate::server::api) struct FilterQuery {
-    /// Letters of this reason.
+    /// Dead letters of this reason.
     #[param(value_type = Option<String>, min_length = 1, max_length = 255, example = "unknown_status")]
     reason: Option<String>,
-    /// Letters from this topic.
+    /// Dead letters from this topic.
     #[param(value_type = Option<String>, min_length = 1, max_length = 255)]
     topic: Option<String>,
-    /// Letters of this step, as far as it could be decoded.
+    /// Dead letters of this step, as far as it could be decoded.
     #[param(value_type = Option<String>, min_length = 1, max_length = 255)]
     step: Option<String>,
-    /// Letters of this saga, as far as it could be decoded.
+    /// Dead letters of this saga, as far as it could be decoded.
     #[param(value_type = Option<String>, min_length = 1, max_length = 255)]
     saga_id: Option<String>,
-    /// Letters with this event, as far as it could be decoded.
+    /// Dead letters with this event, as far as it could be decoded.
     #[param(value_type = Option<String>, min_length = 1, max_length = 255)]
     event_id: Option<String>,
-    /// Letters in this state.
+    /// Dead letters in this state.
     #[param(value_type = Option<StateName>)]
     state: Option<StateName>,
     #[param(schema_with = arrived_from)]
@@ -41,12 +41,14 @@ pub(in crate::server::api) struct FilterQuery {
 }
 
 fn arrived_from() -> utoipa::openapi::schema::Schema {
-    text::edge_schema("Letters that arrived then or later: an instant, or a date, which begins at 00:00:00Z.")
+    text::edge_schema(
+        "Dead letters that arrived then or later: an instant, or a date, which begins at 00:00:00Z.",
+    )
 }
 
 fn arrived_to() -> utoipa::openapi::schema::Schema {
     text::edge_schema(
-        "Letters that arrived then or earlier: an instant, or a date, which ends at 23:59:59.999Z.",
+        "Dead letters that arrived then or earlier: an instant, or a date, which ends at 23:59:59.999Z.",
     )
 }
 
@@ -59,8 +61,11 @@ pub(super) fn parse_state(text: &str) -> Option<DeadLetterState> {
 
 /// Reads the filter.
 pub(in crate::server::api) fn parse(params: &mut Params<'_>) -> DeadLetterFilter {
-    let mut text =
-        |name: &str| params.take(&[name], TEXT, |text| parse_text(text, LONGEST).map(str::to_owned));
+    let mut text = |name: &str| {
+        params.take(&[name], TEXT, |text| {
+            parse_text(text, MAX_CHARS).map(str::to_owned)
+        })
+    };
     let (topic, step) = (text("topic"), text("step"));
     let (saga_id, event_id) = (text("sagaId"), text("eventId"));
     let accepted = DefectReason::ALL.map(DefectReason::as_str).join(", ");

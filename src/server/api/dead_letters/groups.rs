@@ -1,4 +1,4 @@
-//! The letters that match, grouped by what they have in common.
+//! The dead letters that match, grouped by what they have in common.
 
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
 pub(super) struct GroupQuery {
-    /// What letters of one group have in common.
+    /// What dead letters of one group have in common.
     #[param(value_type = Option<String>, pattern = "^(reason|topic|step)$", default = "reason")]
     by: Option<GroupBy>,
 }
@@ -28,11 +28,11 @@ pub(super) struct GroupQuery {
 pub(super) struct GroupsBody {
     /// The largest first; at most 1,000.
     groups: Vec<GroupBody>,
-    /// Letters of none of these groups, because there are more groups.
+    /// Dead letters of none of these groups, because there are more groups.
     others: CountsBody,
 }
 
-/// Letters that have something in common.
+/// Dead letters that have something in common.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DeadLetterGroup)]
 struct GroupBody {

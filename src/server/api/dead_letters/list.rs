@@ -1,8 +1,8 @@
-//! The letters that match, newest first.
+//! The dead letters that match, newest first.
 
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
-use super::super::params::{Params, parse_number};
+use super::super::params::{Params, entries, parse_cursor};
 use super::LetterBody;
 use super::filter::{self, FilterQuery};
 use crate::server::metrics::Asked;
@@ -12,14 +12,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 const DEFAULT_SIZE: u64 = 20;
-const LARGEST_SIZE: u64 = 500;
-const LONGEST_CURSOR: usize = 4_096;
+const MAX_SIZE: u64 = 500;
 
 /// Which part of the list.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
 pub(super) struct PartQuery {
-    /// Letters in one answer.
+    /// Dead letters in one answer.
     #[param(value_type = Option<u64>, minimum = 1, maximum = 500, default = 20)]
     size: Option<u64>,
     /// nextCursor of an answer to the same filters.
@@ -27,7 +26,7 @@ pub(super) struct PartQuery {
     cursor: Option<String>,
 }
 
-/// A part of the letters that match.
+/// A part of the dead letters that match.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = DeadLetterPage)]
@@ -47,7 +46,7 @@ pub(super) struct ListBody {
     description = "Newest first. All that is given must hold. How many there are in all, /count tells.",
     params(FilterQuery, PartQuery),
     responses(
-        (status = 200, body = ListBody, description = "A part of the letters that match."),
+        (status = 200, body = ListBody, description = "A part of the dead letters that match."),
         (status = 400, body = ErrorBody, description = "A parameter was not understood; details says which."),
     )
 )]
@@ -57,14 +56,10 @@ pub(super) async fn handle(
 ) -> Result<Json<ListBody>, ApiError> {
     let mut params = Params::of(query.as_deref());
     let filter = filter::parse(&mut params);
-    let size = params.take(&["size"], "a whole number from 1 to 500", |text| {
-        parse_number(text, 1, LARGEST_SIZE)
-    });
-    let cursor = params.take(&["cursor"], "nextCursor of an earlier answer", |text| {
-        (!text.is_empty() && text.len() <= LONGEST_CURSOR).then(|| text.to_owned())
-    });
+    let size = params.size(MAX_SIZE);
+    let cursor = params.cursor(parse_cursor);
     params.finish()?;
-    let size = usize::try_from(size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX);
+    let size = entries(size, DEFAULT_SIZE);
     let page = context
         .letters(Asked::DeadLetters, move |dead_letter_query| {
             dead_letter_query.list(&filter, cursor.as_deref(), size)

@@ -39,7 +39,7 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// The letter that a path names.
+/// The dead letter that a path names.
 pub(super) struct DeadLetterPath(pub(super) Position);
 
 impl<S: Sync + Send> FromRequestParts<S> for DeadLetterPath {
@@ -59,7 +59,7 @@ impl<S: Sync + Send> FromRequestParts<S> for DeadLetterPath {
     }
 }
 
-/// What happened to a letter since it was stored.
+/// What happened to a dead letter since it was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = LetterState)]
@@ -137,7 +137,7 @@ impl From<Listed> for LetterBody {
     }
 }
 
-/// Letters by state.
+/// Dead letters by state.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[schema(as = LetterCounts)]
 pub(super) struct CountsBody {
@@ -146,7 +146,7 @@ pub(super) struct CountsBody {
     open: u64,
     redriven: u64,
     discarded: u64,
-    /// Redriven or discarded ones that are no longer kept; not among those above. Known where letters are
+    /// Redriven or discarded ones that are no longer kept; not among those above. Known where dead letters are
     /// told apart by reason and state alone, otherwise 0.
     removed: u64,
 }
@@ -180,8 +180,8 @@ impl From<ListError> for ApiError {
             ListError::Store(error) => error.into(),
             ListError::BadCursor => Self::faults(vec![Detail {
                 parameter: "cursor".to_owned(),
-                found: "no cursor of this list".to_owned(),
-                accepted: "nextCursor of an answer to the same filters; without it, the newest letters"
+                found: "text that is not a cursor of this list".to_owned(),
+                accepted: "nextCursor of an answer to the same filters; without it, the newest dead letters"
                     .to_owned(),
             }]),
         }

@@ -19,38 +19,38 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
 
-/// Which letters to publish again, and what to change in them.
+/// Which dead letters to publish again, and what to change in them.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schema(as = RedriveOrder)]
 pub(super) struct OrderBody {
-    /// These letters. Not together with a filter.
+    /// These dead letters. Not together with a filter.
     #[schema(min_items = 1, max_items = 100_000)]
     ids: Option<Vec<String>>,
-    /// All letters that match, up to 100000; `{}` for all open ones.
+    /// All dead letters that match, up to 100000; `{}` for all open ones.
     #[serde(default, deserialize_with = "object_or_null")]
     filter: Option<FilterBody>,
-    /// Only tell what it would do to each letter's saga. Nothing is published.
+    /// Only tell what it would do to each dead letter's saga. Nothing is published.
     dry_run: bool,
     /// Why, for the audit log.
     #[schema(max_length = 1000)]
     reason: Option<String>,
-    /// What to change before publishing. The letters themselves stay as they are.
+    /// What to change before publishing. The dead letters themselves stay as they are.
     #[serde(default, deserialize_with = "object_or_null")]
     change: Option<ChangeBody>,
 }
 
-/// What to change in a letter before it is published again.
+/// What to change in a dead letter before it is published again.
 #[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schema(as = LetterChange)]
 pub(super) struct ChangeBody {
     /// Read the body with the schema of this id instead of the one in front of it.
     schema_id: Option<u32>,
-    /// Publish these bytes instead of the value. For one letter only.
+    /// Publish these bytes instead of the value. For one dead letter only.
     value_base64: Option<String>,
     /// Fields of the event to set; the others stay as they could be read. The event is encoded anew
-    /// with the topic's schema. For one letter only.
+    /// with the topic's schema. For one dead letter only.
     #[schema(value_type = Option<Object>, example = json!({"status": "FAILED"}))]
     event: Option<EventEdit>,
 }
@@ -86,8 +86,8 @@ impl OrderBody {
         let for_one = value.is_some() || change.event.is_some();
         let one = matches!(&chosen, Some((Chosen::Letters(letters), _)) if letters.len() == 1);
         if for_one && chosen.is_some() && !one {
-            let accepted = "another value or other fields for one letter by its id; schemaId for many";
-            faults.push(fault("change", "several letters", accepted));
+            let accepted = "another value or other fields for one dead letter by its id; schemaId for many";
+            faults.push(fault("change", "several dead letters", accepted));
         }
         let Some((chosen, chosen_by)) = chosen.filter(|_| faults.is_empty()) else {
             return Err(ApiError::faults(faults));
@@ -127,15 +127,15 @@ impl From<AskError> for ApiError {
     path = "/api/v1/dead-letters/redrive",
     operation_id = "redriveDeadLetters",
     tag = "dead letters",
-    description = "Publishes letters to the tracker topic again, with headers that name where they came from. Only open \
-                   letters are published, and only if they are events by now. It runs on after the answer, over restarts \
-                   too; /api/v1/dead-letters/redrives/{number} follows it and tells what became of each letter.",
+    description = "Publishes dead letters to the tracker topic again, with headers that name where they came from. Only open \
+                   dead letters are published, and only if they are events by now. It runs on after the answer, over restarts \
+                   too; /api/v1/dead-letters/redrives/{number} follows it and tells what became of each dead letter.",
     params(("X-Operator" = Option<String>, Header, description = "Who is at work, for the audit log.")),
     request_body = OrderBody,
     responses(
         (status = 202, body = RedriveBody, description = "It is stored and runs."),
         (status = 400, body = ErrorBody, description = "Something is wrong with the body."),
-        (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 415, body = ErrorBody, description = "The body is not JSON."),
         (status = 429, body = ErrorBody, description = "100 redrives and dry runs have not ended yet; nothing was stored."),
         (status = 503, body = ErrorBody, description = "This tracker publishes nothing."),
     )
@@ -160,6 +160,9 @@ pub(super) async fn handle(
         })
         .await??;
     let what = if asked.dry_run { "dry run" } else { "redrive" };
-    audit_entry.set_result(format!("{what} {} of {} letters", asked.number, asked.chosen));
+    audit_entry.set_result(format!(
+        "{what} {} of {} dead letters",
+        asked.number, asked.chosen
+    ));
     Ok((StatusCode::ACCEPTED, Json(asked.into())))
 }

@@ -1,8 +1,8 @@
-//! How far redrives are, and what became of each letter.
+//! How far redrives are, and what became of each dead letter.
 
 use super::super::context::Context;
 use super::super::error::{ApiError, Detail, ErrorBody, ErrorKind};
-use super::super::params::{Params, parse_number, shown};
+use super::super::params::{Params, entries, parse_number, shown};
 use super::super::text::Instant;
 use super::show::BecameBody;
 use crate::domain::Millis;
@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 const LATEST: usize = 50;
 const DEFAULT_SIZE: u64 = 100;
-const LARGEST_SIZE: u64 = 1_000;
+const MAX_SIZE: u64 = 1_000;
 
 /// The number of a redrive in a path.
 pub(super) struct NumberPath(pub(super) u64);
@@ -51,26 +51,26 @@ pub(super) struct RedriveBody {
     #[schema(required)]
     reason: Option<String>,
     dry_run: bool,
-    /// How its letters were chosen.
+    /// How its dead letters were chosen.
     #[schema(value_type = Object)]
     chosen_by: Value,
     /// Whether it still runs.
     running: bool,
-    /// Letters that it is about.
+    /// Dead letters that it is about.
     letters: u64,
-    /// Letters whose turn has not come.
+    /// Dead letters whose turn has not come.
     waiting: u64,
-    /// Letters that were published.
+    /// Dead letters that were published.
     published: u64,
-    /// Letters for which nothing was to be done.
+    /// Dead letters for which nothing was to be done.
     skipped: u64,
-    /// Letters that cannot be redriven.
+    /// Dead letters that cannot be redriven.
     refused: u64,
-    /// Letters of which it was told what would become.
+    /// Dead letters of which it was told what would become.
     forecast: u64,
-    /// Letters that were left as they are, because the redrive was cancelled before their turn.
+    /// Dead letters that were left as they are, because the redrive was cancelled before their turn.
     left: u64,
-    /// When it was cancelled; null when it was not. It still runs until it is known of every letter
+    /// When it was cancelled; null when it was not. It still runs until it is known of every dead letter
     /// whether it was published.
     #[schema(required)]
     cancelled_at: Option<Instant>,
@@ -117,7 +117,7 @@ pub(super) struct RedrivesBody {
     redrives: Vec<RedriveBody>,
 }
 
-/// What became of a redrive's letters.
+/// What became of a redrive's dead letters.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = RedriveLetters)]
@@ -128,7 +128,7 @@ pub(super) struct ItemsBody {
     next_cursor: Option<String>,
 }
 
-/// What became of one letter of a redrive.
+/// What became of one dead letter of a redrive.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = RedriveLetter)]
@@ -149,7 +149,7 @@ pub(super) struct ItemBody {
     forecast: Option<ForecastBody>,
 }
 
-/// What can become of a letter of a redrive.
+/// What can become of a dead letter of a redrive.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum ItemResult {
@@ -169,7 +169,7 @@ enum ItemResult {
     Forecast,
 }
 
-/// What publishing a letter again would do.
+/// What publishing a dead letter again would do.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Forecast)]
@@ -318,11 +318,11 @@ fn unknown(number: u64) -> ApiError {
     )
 }
 
-/// Which part of the letters.
+/// Which part of the dead letters.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
 pub(super) struct ItemsQuery {
-    /// Letters in one answer.
+    /// Dead letters in one answer.
     #[param(value_type = Option<u64>, minimum = 1, maximum = 1000, default = 100)]
     size: Option<u64>,
     /// nextCursor of an earlier answer.
@@ -330,7 +330,7 @@ pub(super) struct ItemsQuery {
     cursor: Option<String>,
 }
 
-/// What became of a redrive's letters
+/// What became of a redrive's dead letters
 #[utoipa::path(
     get,
     path = "/api/v1/dead-letters/redrives/{number}/letters",
@@ -349,14 +349,10 @@ pub(super) async fn items(
     RawQuery(query): RawQuery,
 ) -> Result<Json<ItemsBody>, ApiError> {
     let mut params = Params::of(query.as_deref());
-    let size = params.take(&["size"], "a whole number from 1 to 1000", |text| {
-        parse_number(text, 1, LARGEST_SIZE)
-    });
-    let after = params.take(&["cursor"], "nextCursor of an earlier answer", |text| {
-        text.parse::<DeadLetterId>().ok()
-    });
+    let size = params.size(MAX_SIZE);
+    let after = params.cursor(|text| text.parse::<DeadLetterId>().ok());
     params.finish()?;
-    let size = usize::try_from(size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX);
+    let size = entries(size, DEFAULT_SIZE);
     let redrives = context.parts().redrives.clone();
     let found = context
         .in_turn(move |stop| {

@@ -1,11 +1,11 @@
-//! The part of a body that says which letters are meant: some by id, or all that match a filter.
+//! The part of a body that says which dead letters are meant: some by id, or all that match a filter.
 
 use super::super::error::Detail;
 use super::super::params::shown;
 use super::super::text::{ACCEPTED, Edge, parse_edge};
 use super::filter::parse_state;
 use crate::domain::{Millis, Position};
-use crate::operations::dead_letters::redrive::MOST_LETTERS;
+use crate::operations::dead_letters::redrive::MAX_LETTERS;
 use crate::operations::dead_letters::{ACCEPTED_ID, DeadLetterFilter, DeadLetterId, DeadLetterQuery};
 use crate::store::StoreError;
 use crate::store::dead_letters::DeadLetterState;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-/// Which letters; all that is given must hold. Without a state, open ones.
+/// Which dead letters; all that is given must hold. Without a state, open ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schema(as = DeadLetterFilter)]
@@ -40,7 +40,7 @@ pub(super) struct FilterBody {
     to_date: Option<String>,
 }
 
-/// Which letters: these, or all that match.
+/// Which dead letters: these, or all that match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Chosen {
     Letters(Vec<Position>),
@@ -62,9 +62,9 @@ pub(super) fn read(
 ) -> Result<(Chosen, Value), Vec<Detail>> {
     match (ids, filter) {
         (Some(ids), None) => {
-            if ids.is_empty() || ids.len() > MOST_LETTERS {
+            if ids.is_empty() || ids.len() > MAX_LETTERS {
                 let found = format!("{} ids", ids.len());
-                let accepted = format!("1 to {MOST_LETTERS} ids");
+                let accepted = format!("1 to {MAX_LETTERS} ids");
                 return Err(vec![fault("ids", &found, &accepted)]);
             }
             let mut faults = Vec::new();
@@ -95,7 +95,7 @@ pub(super) fn read(
             } else {
                 "neither ids nor a filter"
             },
-            "ids, or a filter; {} as the filter for all open letters",
+            "ids, or a filter; {} as the filter for all open dead letters",
         )]),
     }
 }
@@ -140,11 +140,11 @@ impl FilterBody {
 }
 
 impl Chosen {
-    /// The letters, oldest first.
+    /// The dead letters, oldest first.
     pub(super) fn find(self, dead_letter_query: &DeadLetterQuery) -> Result<Vec<Position>, StoreError> {
         match self {
             Self::Letters(letters) => Ok(letters),
-            Self::Matching(filter) => dead_letter_query.choose(&filter, MOST_LETTERS),
+            Self::Matching(filter) => dead_letter_query.choose(&filter, MAX_LETTERS),
         }
     }
 }

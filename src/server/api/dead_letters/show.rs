@@ -1,4 +1,4 @@
-//! One letter: its bytes, what they come to now, and what happened to it.
+//! One dead letter: its bytes, what they come to now, and what happened to it.
 
 use super::super::caller::Caller;
 use super::super::chunked::{self, Parts};
@@ -39,7 +39,7 @@ pub(super) struct ShowBody<'a> {
     /// What the bytes come to under the schemas that are known now.
     decoded: DecodedBody,
     /// What happened to it, in order.
-    history: Vec<EpisodeBody>,
+    history: Vec<HistoryEntryBody>,
 }
 
 /// Bytes of a record.
@@ -153,11 +153,11 @@ impl DecodedBody {
     }
 }
 
-/// Something that happened to a letter.
+/// Something that happened to a dead letter.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = LetterEpisode)]
-struct EpisodeBody {
+struct HistoryEntryBody {
     at: Instant,
     what: Happening,
     /// Where its event was published again, `partition@offset` of the tracker topic.
@@ -174,11 +174,11 @@ struct EpisodeBody {
     reason: Option<String>,
 }
 
-/// What can happen to a letter.
+/// What can happen to a dead letter.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Happening {
-    /// It was consumed, and stored as a letter.
+    /// It was consumed, and stored as a dead letter.
     Arrived,
     /// It was published again, and consumed there.
     Returned,
@@ -186,7 +186,7 @@ enum Happening {
     Discarded,
 }
 
-/// What became of a letter that was published again.
+/// What became of a dead letter that was published again.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = CameBack)]
@@ -195,7 +195,7 @@ pub(super) struct BecameBody {
     /// The saga.
     #[serde(skip_serializing_if = "Option::is_none")]
     saga_id: Option<String>,
-    /// The letter that it became.
+    /// The dead letter that it became.
     #[serde(skip_serializing_if = "Option::is_none")]
     letter_id: Option<String>,
     /// Why it became one.
@@ -203,7 +203,7 @@ pub(super) struct BecameBody {
     reason: Option<String>,
 }
 
-/// What can become of a letter that is published again.
+/// What can become of a dead letter that is published again.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum BecameOutcome {
@@ -250,17 +250,17 @@ impl From<&RedriveOutcome> for BecameBody {
     }
 }
 
-impl From<HistoryEntry> for EpisodeBody {
-    fn from(episode: HistoryEntry) -> Self {
+impl From<HistoryEntry> for HistoryEntryBody {
+    fn from(entry: HistoryEntry) -> Self {
         let mut body = Self {
-            at: Instant(episode.at),
+            at: Instant(entry.at),
             what: Happening::Arrived,
             position: None,
             became: None,
             by: None,
             reason: None,
         };
-        match episode.what {
+        match entry.what {
             DeadLetterHistory::Arrived => {}
             DeadLetterHistory::Returned { at, became } => {
                 body.what = Happening::Returned;
@@ -295,7 +295,7 @@ fn write(parts: Parts, view: DeadLetterView) {
         value: letter.value.as_deref().map(BytesBody::of),
         headers: headers.collect(),
         decoded: DecodedBody::of(&examined),
-        history: history.into_iter().map(EpisodeBody::from).collect(),
+        history: history.into_iter().map(HistoryEntryBody::from).collect(),
         letter: listed.into(),
     };
     let mut out = BufWriter::new(parts);
@@ -313,11 +313,11 @@ fn write(parts: Parts, view: DeadLetterView) {
     path = "/api/v1/dead-letters/{letterId}",
     operation_id = "getDeadLetter",
     tag = "dead letters",
-    params(("letterId" = String, Path, pattern = "^(dlt-)?[0-9]+-[0-9]+$", description = "`id` of a listed letter.")),
+    params(("letterId" = String, Path, pattern = "^(dlt-)?[0-9]+-[0-9]+$", description = "`id` of a listed dead letter.")),
     responses(
         (status = 200, body = ShowBody<'static>, description = "Its bytes, what they come to now, and what happened to it."),
-        (status = 400, body = ErrorBody, description = "No id of a letter."),
-        (status = 404, body = ErrorBody, description = "There is no such letter."),
+        (status = 400, body = ErrorBody, description = "Not the id of a dead letter."),
+        (status = 404, body = ErrorBody, description = "There is no such dead letter."),
     )
 )]
 pub(super) async fn handle(

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// Steps that are listed at most.
-const SHOWN_STEPS: usize = 100;
+const MAX_STEPS: usize = 100;
 
 /// The definitions that answers are given under, and the steps in use that they do not name.
 #[derive(Debug, Serialize, ToSchema)]
@@ -47,7 +47,7 @@ struct UnknownStepBody {
 impl From<DefinitionsInForce> for DefinitionsBody {
     fn from(found: DefinitionsInForce) -> Self {
         let mut steps = found.unnamed_steps.steps;
-        let beyond = steps.split_off(steps.len().min(SHOWN_STEPS));
+        let beyond = steps.split_off(steps.len().min(MAX_STEPS));
         let beyond: u64 = beyond.iter().map(|(_, events)| events).sum();
         Self {
             hash: found.definitions.hash(),

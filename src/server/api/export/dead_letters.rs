@@ -5,7 +5,7 @@ use super::super::context::Context;
 use super::super::dead_letters::LetterBody;
 use super::super::dead_letters::filter::{self, FilterQuery};
 use super::super::error::{ApiError, ErrorBody};
-use super::super::params::Params;
+use super::super::params::{Params, parse_cursor};
 use super::answer;
 use super::format::{Format, TableQuery, Wanted};
 use super::reads::Reads;
@@ -14,7 +14,6 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-const LONGEST_CURSOR: usize = 4_096;
 const COLUMNS: &[&str] = &[
     "id",
     "topic",
@@ -48,11 +47,11 @@ pub(super) struct CursorQuery {
     path = "/api/v1/export/dead-letters",
     operation_id = "exportDeadLetters",
     tag = "export",
-    description = "All letters that match, newest first, without their bytes. A row with nextCursor can be taken up \
+    description = "All dead letters that match, newest first, without their bytes. A row with nextCursor can be taken up \
                    again behind it, with cursor.",
     params(FilterQuery, CursorQuery, TableQuery),
     responses(
-        (status = 200, description = "One letter a row.", content(
+        (status = 200, description = "One dead letter a row.", content(
             (String = "application/x-ndjson"),
             (String = "text/csv"),
         )),
@@ -68,9 +67,7 @@ pub(super) async fn handle(
     let wanted = Wanted::parse(query.as_deref(), &headers, Format::OF_TABLES)?;
     let mut params = Params::of(query.as_deref());
     let filter = filter::parse(&mut params);
-    let mut cursor = params.take(&["cursor"], "nextCursor of a row", |text| {
-        (!text.is_empty() && text.len() <= LONGEST_CURSOR).then(|| text.to_owned())
-    });
+    let mut cursor = params.take(&["cursor"], "nextCursor of a row", parse_cursor);
     params.finish()?;
     let write = move |reads: &Reads, parts| {
         let mut rows = Rows::begin(parts, wanted.format, COLUMNS);

@@ -58,6 +58,21 @@ fn kafka_is_down_when_ingest_gave_up_and_says_why() {
 }
 
 #[test]
+fn a_partition_whose_last_record_arrived_in_the_future_is_told() {
+    let at = |millis| Millis(NOW.0 + millis);
+    assert_eq!(ahead(&[], NOW), None);
+    assert_eq!(ahead(&[(0, at(60_000)), (1, at(-9_000_000))], NOW), None);
+    let told = ahead(&[(0, at(60_001)), (1, at(-1)), (2, at(90_000))], NOW).unwrap();
+    assert!(
+        told.starts_with(
+            "the last record of partition 2 arrived at 2025-11-20T19:48:10Z, which is 90 s ahead"
+        ),
+        "{told}"
+    );
+    assert!(told.contains("(2 partitions are ahead)"), "{told}");
+}
+
+#[test]
 fn decisions_that_are_read_no_more_and_a_topic_missing_for_long_are_down_with_the_reason() {
     let read = OpsSnapshot {
         next: 3,
@@ -86,11 +101,11 @@ fn decisions_that_are_read_no_more_and_a_topic_missing_for_long_are_down_with_th
 }
 
 #[test]
-fn decisions_that_were_left_are_told_and_only_those_that_are_done_no_more_are_down() {
+fn skipped_decisions_are_told_and_only_that_none_are_applied_any_more_is_down() {
     assert!(retention(None).up);
     let mut known = RetentionSnapshot {
         skipped: BTreeMap::from([(Skipped::Malformed, 2)]),
-        last_skipped: Some("decision 7 to purge is left: no partition 9".to_owned()),
+        last_skipped: Some("decision 7 to purge is skipped: no partition 9".to_owned()),
         waiting: Some("3 records are not read".to_owned()),
         ..RetentionSnapshot::default()
     };
@@ -98,8 +113,8 @@ fn decisions_that_were_left_are_told_and_only_those_that_are_done_no_more_are_do
     assert!(told.up);
     assert_eq!(
         told.message,
-        "decisions are done; a search for due sagas waits: 3 records are not read; 2 could not be done and were left, \
-         the last one: decision 7 to purge is left: no partition 9"
+        "decisions are applied; a search for due sagas waits: 3 records are not read; 2 could not be applied and were skipped, \
+         the last one: decision 7 to purge is skipped: no partition 9"
     );
     known.failed = Some("the store refuses".to_owned());
     let told = retention(Some(known));
@@ -107,7 +122,7 @@ fn decisions_that_were_left_are_told_and_only_those_that_are_done_no_more_are_do
         !told.up
             && told
                 .message
-                .starts_with("decisions are done no more: the store refuses")
+                .starts_with("decisions are not applied any more: the store refuses")
     );
 }
 

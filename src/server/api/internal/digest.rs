@@ -21,7 +21,7 @@ pub(super) struct DigestBody {
     at: BTreeMap<String, u64>,
     /// By topic that is read, the next offset of each of its partitions. The ops topic is among them.
     topics: BTreeMap<String, BTreeMap<String, u64>>,
-    /// The next offset of the ops topic whose decision to purge or restore is not done.
+    /// The next offset of the ops topic whose decision to purge or restore is not applied.
     applied: u64,
     /// Dead letters of unknown schemas, settled or not: they become events where the registry knows their schemas.
     #[serde(rename = "waitingLetters")]

@@ -9,13 +9,12 @@ use super::super::gone::ClientGone;
 use crate::operations::dead_letters::{ReplayError, ReplayOrder, ReplayResult, ReplayStatus};
 use axum::Json;
 use axum::extract::State;
-use saga_tracker_sdk::contract::limits;
+use saga_tracker_sdk::contract::limits::MAX_ID_CHARS;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
 
-const MOST_EVENTS: usize = 1_000;
-const LONGEST_ID: usize = limits::MAX_ID_CHARS;
+const MAX_EVENTS: usize = 1_000;
 
 /// Which events.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -112,7 +111,7 @@ impl From<ReplayResult> for ReplayedEvent {
         (status = 200, body = ReplayedBody, description = "One by one."),
         (status = 400, body = ErrorBody, description = "Something is wrong with the body."),
         (status = 409, body = ErrorBody, description = "The log is too long to look through; sagaIds have to be named."),
-        (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 415, body = ErrorBody, description = "The body is not JSON."),
         (status = 429, body = ErrorBody, description = "Another call looks through the log now, or 100 redrives and dry runs have not ended yet."),
         (status = 503, body = ErrorBody, description = "This tracker publishes nothing."),
     )
@@ -126,26 +125,26 @@ pub(super) async fn handle(
 ) -> Result<Json<ReplayedBody>, ApiError> {
     audit_entry.act("replay-events", &body.event_ids.join(" "), "");
     let mut faults = Vec::new();
-    if body.event_ids.is_empty() || body.event_ids.len() > MOST_EVENTS {
+    if body.event_ids.is_empty() || body.event_ids.len() > MAX_EVENTS {
         faults.push(Detail {
             parameter: "eventIds".to_owned(),
             found: format!("{} ids", body.event_ids.len()),
-            accepted: format!("1 to {MOST_EVENTS} ids"),
+            accepted: format!("1 to {MAX_EVENTS} ids"),
         });
     }
-    let wrong = |id: &&String| id.is_empty() || id.chars().nth(LONGEST_ID).is_some();
+    let wrong = |id: &&String| id.is_empty() || id.chars().nth(MAX_ID_CHARS).is_some();
     if let Some(id) = body.event_ids.iter().find(wrong) {
         faults.push(Detail {
             parameter: "eventIds".to_owned(),
             found: super::super::params::shown(id),
-            accepted: format!("ids of 1 to {LONGEST_ID} characters"),
+            accepted: format!("ids of 1 to {MAX_ID_CHARS} characters"),
         });
     }
-    if body.saga_ids.len() > MOST_EVENTS {
+    if body.saga_ids.len() > MAX_EVENTS {
         faults.push(Detail {
             parameter: "sagaIds".to_owned(),
             found: format!("{} ids", body.saga_ids.len()),
-            accepted: format!("up to {MOST_EVENTS} ids"),
+            accepted: format!("up to {MAX_EVENTS} ids"),
         });
     }
     if !faults.is_empty() {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 const DEFAULT_LIMIT: u64 = 20;
-const MOST: u64 = 1_000;
+const MAX_LIMIT: u64 = 1_000;
 
 /// A snapshot that was begun.
 #[derive(Serialize, ToSchema)]
@@ -228,7 +228,7 @@ impl ListQuery {
     fn parse(query: Option<&str>) -> Result<Self, ApiError> {
         let mut params = Params::of(query);
         let limit = params.take(&["limit"], "a whole number from 1 to 1000", |text| {
-            parse_number(text, 1, MOST)
+            parse_number(text, 1, MAX_LIMIT)
         });
         params.finish()?;
         Ok(Self {
@@ -246,7 +246,7 @@ impl ListQuery {
     params(ListQuery),
     responses(
         (status = 200, body = ListBody, description = "The newest ones."),
-        (status = 400, body = ErrorBody, description = "The limit is no whole number from 1 to 1000."),
+        (status = 400, body = ErrorBody, description = "The limit is not a whole number from 1 to 1000."),
         (status = 409, body = ErrorBody, description = "objects.url is not set."),
         (status = 503, body = ErrorBody, description = "The object store cannot be asked."),
     )

@@ -134,7 +134,7 @@ impl From<OpsError> for ApiError {
         (status = 400, body = ErrorBody, description = "Something is wrong with the body."),
         (status = 404, body = ErrorBody, description = "No event of the saga has been seen."),
         (status = 409, body = ErrorBody, description = "The saga has that status already, or not the expected one."),
-        (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 415, body = ErrorBody, description = "The body is not JSON."),
         (status = 503, body = ErrorBody, description = "Kafka or the registry cannot be reached; the message says \
                                                          whether anything was published."),
     )

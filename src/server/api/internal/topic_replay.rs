@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schema(as = TopicReplayRequest)]
-pub(super) struct RereadBody {
+pub(super) struct OrderBody {
     /// From this offset of each partition. Not together with fromTime.
     from_offset: Option<u64>,
     /// From the first record that arrived then or later: an instant, or a date.
@@ -29,7 +29,7 @@ pub(super) struct RereadBody {
     partition: Option<u32>,
 }
 
-impl RereadBody {
+impl OrderBody {
     fn read(&self) -> Result<ReplayRange, ApiError> {
         let fault = |parameter: &str, found: &str, accepted: &str| {
             ApiError::faults(vec![Detail {
@@ -76,7 +76,7 @@ impl RereadBody {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = TopicReplay)]
-pub(super) struct RereadStatusBody {
+pub(super) struct StatusBody {
     running: bool,
     /// Offsets to go through, from the first that the broker has to what is consumed.
     total: u64,
@@ -93,7 +93,7 @@ pub(super) struct RereadStatusBody {
     error: Option<String>,
 }
 
-impl From<TopicReplayStatus> for RereadStatusBody {
+impl From<TopicReplayStatus> for StatusBody {
     fn from(TopicReplayStatus { state, done }: TopicReplayStatus) -> Self {
         Self {
             running: state == WorkState::Running,
@@ -119,20 +119,20 @@ impl From<TopicReplayStatus> for RereadStatusBody {
     description = "Reads the topic again, up to what is consumed. What the log has is recognised by its position; what it \
                    lacks, because the broker did not deliver it at first, is filled in.",
     params(("X-Operator" = Option<String>, Header, description = "Who is at work, for the audit log.")),
-    request_body = RereadBody,
+    request_body = OrderBody,
     responses(
-        (status = 202, body = RereadStatusBody, description = "It runs; the same path tells how far it is."),
+        (status = 202, body = StatusBody, description = "It runs; the same path tells how far it is."),
         (status = 400, body = ErrorBody, description = "Something is wrong with the body."),
         (status = 409, body = ErrorBody, description = "One runs already, or a rebuild does."),
-        (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 415, body = ErrorBody, description = "The body is not JSON."),
     )
 )]
 pub(super) async fn start(
     State(context): State<Context>,
     caller: Caller,
     audit_entry: AuditEntry,
-    JsonBody(body): JsonBody<RereadBody>,
-) -> Result<(StatusCode, Json<RereadStatusBody>), ApiError> {
+    JsonBody(body): JsonBody<OrderBody>,
+) -> Result<(StatusCode, Json<StatusBody>), ApiError> {
     audit_entry.act("replay-topic", "topic", "");
     let range = body.read()?;
     let (replays, act) = (
@@ -149,9 +149,9 @@ pub(super) async fn start(
     path = "/internal/v1/replay",
     operation_id = "getTopicReplay",
     tag = "internal",
-    responses((status = 200, body = RereadStatusBody, description = "The running or the last one."))
+    responses((status = 200, body = StatusBody, description = "The running or the last one."))
 )]
-pub(super) async fn status(State(context): State<Context>) -> Json<RereadStatusBody> {
+pub(super) async fn status(State(context): State<Context>) -> Json<StatusBody> {
     Json(context.parts().topic_replays.status().into())
 }
 
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     fn refusal(body: &str) -> String {
-        let body: RereadBody = serde_json::from_str(body).unwrap();
+        let body: OrderBody = serde_json::from_str(body).unwrap();
         body.read().unwrap_err().to_string()
     }
 
@@ -173,7 +173,7 @@ mod tests {
         );
         let told = refusal(r#"{"fromOffset": 9223372036854775808}"#);
         assert!(told.contains("fromOffset"), "{told}");
-        let greatest: RereadBody = serde_json::from_str(r#"{"partition": 2147483647}"#).unwrap();
+        let greatest: OrderBody = serde_json::from_str(r#"{"partition": 2147483647}"#).unwrap();
         assert_eq!(greatest.read().unwrap().partition, Some(2_147_483_647));
     }
 }

@@ -1,11 +1,11 @@
-//! The archive: its objects, and bringing a saga back.
+//! The archive: its objects, and restoring a saga.
 
 use super::super::audit_entry::AuditEntry;
 use super::super::body::JsonBody;
 use super::super::caller::Caller;
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
-use super::super::params::{Params, parse_number};
+use super::super::params::{Params, entries, parse_number};
 use super::super::saga_fields::SagaIdPath;
 use super::super::text::Instant;
 use super::{ReasonBody, ask, checked};
@@ -96,14 +96,10 @@ pub(super) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Json<ObjectsBody>, ApiError> {
     let mut params = Params::of(query.as_deref());
-    let size = params.take(&["size"], "a whole number from 1 to 100", |text| {
-        parse_number(text, 1, 100)
-    });
-    let from = params.take(&["cursor"], "nextCursor of an earlier answer", |text| {
-        parse_number(text, 0, i64::MAX as u64)
-    });
+    let size = params.size(100);
+    let from = params.cursor(|text| parse_number(text, 0, i64::MAX as u64));
     params.finish()?;
-    let size = usize::try_from(size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX);
+    let size = entries(size, DEFAULT_SIZE);
     let objects = ask(&context, move |retention| {
         Ok(retention.objects(from.unwrap_or(0), size.saturating_add(1))?)
     })
@@ -121,20 +117,20 @@ pub(super) async fn list(
 #[schema(as = RestoredSaga)]
 pub(super) struct RestoredBody {
     saga_id: String,
-    /// The decision: an offset of the operations topic.
+    /// The decision: an offset of the ops topic.
     decision: u64,
     restored_at: Instant,
     /// Deliveries that came back.
     events: u32,
 }
 
-/// Brings a removed saga back from the archive
+/// Restores a purged saga from the archive
 #[utoipa::path(
     post,
     path = "/api/v1/archive/{sagaId}/restore",
     operation_id = "restoreSaga",
     tag = "retention",
-    description = "A decision on the operations topic that carries the deliveries: on every replica they go back to \
+    description = "A decision on the ops topic that carries the deliveries: on every replica they go back to \
                    their places, after their hash is checked. Retention counts anew from the restore.",
     params(("sagaId" = String, Path, min_length = 1, description = "Any text, percent-encoded.")),
     request_body = ReasonBody,
@@ -142,8 +138,8 @@ pub(super) struct RestoredBody {
         (status = 200, body = RestoredBody, description = "It is back."),
         (status = 400, body = ErrorBody, description = "Something is wrong with the body."),
         (status = 404, body = ErrorBody, description = "It was never purged, or not archived."),
-        (status = 409, body = ErrorBody, description = "It is not gone."),
-        (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 409, body = ErrorBody, description = "The saga is not purged."),
+        (status = 415, body = ErrorBody, description = "The body is not JSON."),
         (status = 503, body = ErrorBody, description = "Kafka or the object store cannot be reached."),
     )
 )]

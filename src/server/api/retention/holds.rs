@@ -204,12 +204,12 @@ pub(super) async fn list(State(context): State<Context>) -> Result<Json<HoldsBod
     path = "/api/v1/holds",
     operation_id = "addHold",
     tag = "retention",
-    description = "A decision on the operations topic: in force on every replica, against every removal decided after it.",
+    description = "A decision on the ops topic: in force on every replica, against every purge decided after it.",
     request_body = NewHoldBody,
     responses(
         (status = 201, body = OneHoldBody, description = "It is in force."),
         (status = 400, body = ErrorBody, description = "Something is wrong with the body."),
-        (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 415, body = ErrorBody, description = "The body is not JSON."),
         (status = 503, body = ErrorBody, description = "Kafka cannot be reached."),
     )
 )]
@@ -252,7 +252,7 @@ pub(super) async fn add(
         (status = 400, body = ErrorBody, description = "Something is wrong with the name or the body."),
         (status = 404, body = ErrorBody, description = "There is no such hold."),
         (status = 409, body = ErrorBody, description = "It was lifted already."),
-        (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 415, body = ErrorBody, description = "The body is not JSON."),
         (status = 503, body = ErrorBody, description = "Kafka cannot be reached."),
     )
 )]

@@ -1,4 +1,4 @@
-//! What is removed, kept from it, archived and brought back; one file per noun.
+//! What is purged, held, archived and restored; one file per noun.
 
 mod archive;
 mod holds;
@@ -87,7 +87,7 @@ async fn ask<T: Send + 'static>(
 
 fn retention(context: &Context) -> Result<&Retention, ApiError> {
     let none = || {
-        let message = "this tracker removes nothing and has no archive";
+        let message = "this tracker purges nothing and has no archive";
         ApiError::new(ErrorKind::ServiceUnavailable, message)
     };
     context.parts().retention.as_ref().ok_or_else(none)

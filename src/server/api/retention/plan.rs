@@ -20,7 +20,7 @@ pub(super) struct PlanBody {
     rules: Vec<LineBody>,
     /// Whether there was more than a plan looks at.
     truncated: bool,
-    /// Decisions that are read and not done yet.
+    /// Decisions that are read and not applied yet.
     pending_decisions: u64,
     /// When the last search for due sagas ended well on this replica; null when it decides nothing, or
     /// has not come to the end of one.
@@ -86,7 +86,7 @@ impl From<PlanLine> for LineBody {
     description = "A dry run: nothing is changed.",
     responses(
         (status = 200, body = PlanBody, description = "What is due, by rule."),
-        (status = 503, body = ErrorBody, description = "This tracker removes nothing."),
+        (status = 503, body = ErrorBody, description = "This tracker purges nothing."),
     )
 )]
 pub(super) async fn handle(State(context): State<Context>) -> Result<Json<PlanBody>, ApiError> {

@@ -38,11 +38,11 @@ pub(super) struct PurgedBody {
     purged_at: Instant,
     /// By which rule.
     rule: String,
-    /// The decision: an offset of the operations topic.
+    /// The decision: an offset of the ops topic.
     decision: u64,
     /// Whether the archive holds it.
     archived: bool,
-    /// When it was brought back; null when it was not.
+    /// When it was restored; null when it was not.
     #[schema(required)]
     restored_at: Option<Instant>,
     /// Deliveries that came after it was removed, counted. They make no new saga.
@@ -130,8 +130,8 @@ impl From<PurgedView> for PurgedBody {
     tag = "retention",
     params(("sagaId" = String, Path, min_length = 1, description = "Any text, percent-encoded.")),
     responses(
-        (status = 200, body = PurgedBody, description = "The record of its removal, and what came late."),
-        (status = 404, body = ErrorBody, description = "It was never removed."),
+        (status = 200, body = PurgedBody, description = "The record of its purge, and what came late."),
+        (status = 404, body = ErrorBody, description = "It was never purged."),
     )
 )]
 pub(super) async fn handle(

@@ -2,11 +2,11 @@
 
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
-use super::super::params::{Params, parse_number};
+use super::super::params::{Params, entries, parse_number};
 use super::super::text::{Instant, edge_schema};
 use super::judgement::ViolationBody;
 use super::moment::BasisBody;
-use super::search::{LARGEST_SIZE, LAST_PAGE, PageBody};
+use super::search::{LAST_PAGE, MAX_SIZE, PageBody};
 use super::{SagaBody, filter};
 use crate::domain::{ConformanceRule, Millis, SagaType};
 use crate::pipeline::query::{BrokenRule, BrokenRulesPage, BrokenRulesRequest};
@@ -103,9 +103,7 @@ fn parse(query: Option<&str>) -> Result<BrokenRulesRequest, ApiError> {
     let (from, to) = filter::between(&mut params, ["from", "to"]);
     let number = format!("a whole number from 0 to {LAST_PAGE}");
     let page = params.take(&["page"], &number, |text| parse_number(text, 0, LAST_PAGE));
-    let size = params.take(&["size"], "a whole number from 1 to 100", |text| {
-        parse_number(text, 1, LARGEST_SIZE)
-    });
+    let size = params.size(MAX_SIZE);
     params.finish()?;
     Ok(BrokenRulesRequest {
         saga_type,
@@ -113,7 +111,7 @@ fn parse(query: Option<&str>) -> Result<BrokenRulesRequest, ApiError> {
         from,
         to,
         page: page.unwrap_or(0),
-        size: usize::try_from(size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX),
+        size: entries(size, DEFAULT_SIZE),
     })
 }
 

@@ -8,23 +8,23 @@ use saga_tracker_sdk::contract::limits;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
 /// Ids and types are never longer: what is longer never got into the log.
-pub(super) const LONGEST_NAME: usize = limits::MAX_ID_CHARS;
+pub(super) const MAX_NAME_CHARS: usize = limits::MAX_ID_CHARS;
 const NAME: &str = "1 to 255 characters";
 /// Nor are steps.
-pub(super) const LONGEST_STEP: usize = limits::MAX_STEP_CHARS;
+pub(super) const MAX_STEP_CHARS: usize = limits::MAX_STEP_CHARS;
 const STEP: &str = "1 to 100 characters";
 /// Values of step, and of withoutStep, at most.
-pub(super) const MOST_STEPS: usize = 10;
+pub(super) const MAX_STEPS: usize = 10;
 
 pub(in crate::server::api) fn saga_type(params: &mut Params<'_>) -> Option<String> {
     params.take(&["sagaType", "type"], NAME, |text| {
-        parse_text(text, LONGEST_NAME).map(str::to_owned)
+        parse_text(text, MAX_NAME_CHARS).map(str::to_owned)
     })
 }
 
 pub(super) fn order_id(params: &mut Params<'_>) -> Option<String> {
     params.take(&["orderId"], NAME, |text| {
-        parse_text(text, LONGEST_NAME).map(str::to_owned)
+        parse_text(text, MAX_NAME_CHARS).map(str::to_owned)
     })
 }
 
@@ -39,8 +39,8 @@ pub(super) fn status(params: &mut Params<'_>) -> Option<SagaStatus> {
 /// What must have happened inside of the sagas.
 pub(super) fn inside(params: &mut Params<'_>) -> Inside {
     let mut steps = |name| {
-        params.take_all(name, MOST_STEPS, STEP, |text| {
-            parse_text(text, LONGEST_STEP).map(Step::from)
+        params.take_all(name, MAX_STEPS, STEP, |text| {
+            parse_text(text, MAX_STEP_CHARS).map(Step::from)
         })
     };
     let (steps, without_steps) = (steps("step"), steps("withoutStep"));
@@ -50,7 +50,7 @@ pub(super) fn inside(params: &mut Params<'_>) -> Inside {
     }
     let mut name = |name| {
         params.take(&[name], NAME, |text| {
-            parse_text(text, LONGEST_NAME).map(Into::into)
+            parse_text(text, MAX_NAME_CHARS).map(Into::into)
         })
     };
     Inside {

@@ -1,6 +1,7 @@
 //! Questions about sagas, one file each, and what their answers share.
 
 mod conformance;
+mod details;
 mod diff;
 pub(super) mod filter;
 mod history;

@@ -146,7 +146,7 @@ pub(in crate::server::api) async fn ask<T: Send + 'static>(
     context.timeline(id, peer, question).await
 }
 
-/// Whether a saga was purged, and not brought back.
+/// Whether a saga was purged, and not restored.
 pub(super) async fn is_gone(context: &Context, id: &SagaId) -> Result<bool, ApiError> {
     let purged = context.purged(id.clone()).await?;
     Ok(purged.is_some_and(|view| view.purged.is_gone()))

@@ -1,14 +1,14 @@
 //! Which part of a list that follows a saga's timeline, and of which moment.
 
 use super::super::error::ApiError;
-use super::super::params::{Params, parse_number};
+use super::super::params::Params;
 use super::archive_wanted;
 use super::moment;
 use crate::domain::{Millis, Position, TimelineKey};
 use crate::pipeline::query::Moment;
 
 pub(super) const DEFAULT_SIZE: u64 = 100;
-const LARGEST_SIZE: u64 = 1_000;
+const MAX_SIZE: u64 = 1_000;
 
 /// The parameters of such a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, utoipa::IntoParams)]
@@ -58,9 +58,7 @@ impl PartQuery {
 
 /// Which part of a list that follows a timeline.
 pub(super) fn page(params: &mut Params<'_>) -> (Option<u64>, Option<TimelineKey>) {
-    let size = params.take(&["size"], "a whole number from 1 to 1000", |text| {
-        parse_number(text, 1, LARGEST_SIZE)
-    });
+    let size = params.size(MAX_SIZE);
     let after = params.take(&["after"], "next of an earlier answer", parse_place);
     (size, after)
 }

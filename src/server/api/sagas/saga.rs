@@ -18,8 +18,8 @@ use axum::extract::{RawQuery, State};
 use serde_json::value::RawValue;
 
 /// So many steps at most stand in the answer, and of about so many bytes.
-const MOST_STEPS: usize = 1_000;
-const MOST_BYTES: usize = 4 << 20;
+const MAX_STEPS: usize = 1_000;
+const MAX_STEPS_BYTES: usize = 4 << 20;
 
 /// What of a saga.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, utoipa::IntoParams)]
@@ -155,7 +155,7 @@ struct FirstSteps {
 fn first_steps(timeline: &mut Timeline<'_>, moment: Moment) -> Result<FirstSteps, QueryError> {
     let (mut text, mut count, mut truncated, mut failed) = (b"[".to_vec(), 0, false, None);
     timeline.steps(moment, None, &mut |step| {
-        truncated = count == MOST_STEPS || text.len() > MOST_BYTES;
+        truncated = count == MAX_STEPS || text.len() > MAX_STEPS_BYTES;
         if truncated {
             return until(true);
         }

@@ -2,11 +2,11 @@
 
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
-use super::super::params::{Params, parse_number, shown};
+use super::super::params::{Params, entries, parse_cursor, parse_number, shown};
 use super::super::saga_fields::Status;
 use super::super::text;
 use super::SagaBody;
-use super::filter::{self, LONGEST_NAME, LONGEST_STEP, MOST_STEPS};
+use super::filter::{self, MAX_NAME_CHARS, MAX_STEP_CHARS, MAX_STEPS};
 use super::moment::{self, AskedMomentBody};
 use crate::domain::{ConformanceRule, Millis, OrderId, SagaStatus, SagaType, Step};
 use crate::pipeline::query::{Filter, Inside, Moment, SearchPage, SearchRequest, Sort, SortKey, Window};
@@ -17,10 +17,9 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 
 const DEFAULT_SIZE: u64 = 20;
-pub(super) const LARGEST_SIZE: u64 = 100;
+pub(super) const MAX_SIZE: u64 = 100;
 /// Far beyond any store, and far from overflowing when multiplied with the size.
 pub(super) const LAST_PAGE: u64 = 1_000_000_000_000;
-const LONGEST_CURSOR: usize = 4096;
 
 /// The parameters of a search.
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
@@ -39,12 +38,9 @@ pub(in crate::server::api) struct SearchQuery {
     from_date: Option<Millis>,
     #[param(schema_with = text::last_edge_schema)]
     to_date: Option<Millis>,
-    /// Sagas in which an event reported this step, by its exact name and with whatever status; duplicates do not count.
-    /// Given several times, all of them.
-    #[param(schema_with = steps_schema, required = false)]
+    #[param(schema_with = step_schema, required = false)]
     step: Vec<Step>,
-    /// Sagas in which no event reported this step. Given several times, none of them.
-    #[param(schema_with = steps_schema, required = false)]
+    #[param(schema_with = without_step_schema, required = false)]
     without_step: Vec<Step>,
     /// Sagas in which an event names this service.
     #[param(value_type = Option<String>, min_length = 1, max_length = 255)]
@@ -84,17 +80,13 @@ impl SearchQuery {
         let Moment { as_of, known_at } = moment::take(&mut params, ["asOf", "knownAt"]);
         let number = format!("a whole number from 0 to {LAST_PAGE}");
         let page = params.take(&["page"], &number, |text| parse_number(text, 0, LAST_PAGE));
-        let size = params.take(&["size"], "a whole number from 1 to 100", |text| {
-            parse_number(text, 1, LARGEST_SIZE)
-        });
+        let size = params.size(MAX_SIZE);
         let sort = params.take(
             &["sort"],
             "startedAt or updatedAt, then ,asc or ,desc",
             parse_sort,
         );
-        let cursor = params.take(&["cursor"], "nextCursor of an earlier answer", |text| {
-            (!text.is_empty() && text.len() <= LONGEST_CURSOR).then(|| text.to_owned())
-        });
+        let cursor = params.cursor(parse_cursor);
         if let (Some(page), Some(_)) = (page, &cursor) {
             params.fault(
                 "page",
@@ -124,7 +116,7 @@ impl SearchQuery {
     }
 
     pub(in crate::server::api) fn into_request(self) -> SearchRequest {
-        let size = usize::try_from(self.size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX);
+        let size = entries(self.size, DEFAULT_SIZE);
         let filter = Filter {
             order_id: self.order_id.map(OrderId::from),
             saga_type: self.saga_type.map(SagaType::from),
@@ -158,13 +150,26 @@ impl SearchQuery {
     }
 }
 
-/// Some names of steps.
-fn steps_schema() -> Schema {
+fn step_schema() -> Schema {
+    steps_schema(
+        "Sagas in which an event reported this step, by its exact name and with whatever status; duplicates do not \
+         count. Given several times, each of them.",
+    )
+}
+
+fn without_step_schema() -> Schema {
+    steps_schema("Sagas in which no event reported this step. Given several times, none of them.")
+}
+
+fn steps_schema(description: &str) -> Schema {
     let step = ObjectBuilder::new()
         .schema_type(Type::String)
         .min_length(Some(1))
-        .max_length(Some(LONGEST_STEP));
-    let steps = ArrayBuilder::new().items(step).max_items(Some(MOST_STEPS));
+        .max_length(Some(MAX_STEP_CHARS));
+    let steps = ArrayBuilder::new()
+        .items(step)
+        .max_items(Some(MAX_STEPS))
+        .description(Some(description));
     Schema::Array(steps.build())
 }
 
@@ -265,7 +270,7 @@ pub(super) async fn handle(
 }
 
 const _: () = assert!(
-    LONGEST_NAME == 255 && LAST_PAGE == 1_000_000_000_000 && LARGEST_SIZE == 100,
+    MAX_NAME_CHARS == 255 && LAST_PAGE == 1_000_000_000_000 && MAX_SIZE == 100,
     "as documented"
 );
 

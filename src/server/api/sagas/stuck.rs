@@ -2,13 +2,13 @@
 
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
-use super::super::params::{Params, parse_number};
+use super::super::params::{Params, entries, parse_number};
 use super::super::text;
 use super::SagaBody;
 use super::filter;
 use super::judgement::StuckBody;
 use super::moment::{self, MomentBody};
-use super::search::{LARGEST_SIZE, LAST_PAGE, PageBody};
+use super::search::{LAST_PAGE, MAX_SIZE, PageBody};
 use crate::domain::{Millis, SagaType, StuckRule};
 use crate::pipeline::query::{Moment, StuckPage, StuckRequest};
 use axum::Json;
@@ -70,9 +70,7 @@ fn parse(query: Option<&str>, now: Millis) -> Result<StuckRequest, ApiError> {
     let moment = moment::take(&mut params, ["asOf", "knownAt"]);
     let number = format!("a whole number from 0 to {LAST_PAGE}");
     let page = params.take(&["page"], &number, |text| parse_number(text, 0, LAST_PAGE));
-    let size = params.take(&["size"], "a whole number from 1 to 100", |text| {
-        parse_number(text, 1, LARGEST_SIZE)
-    });
+    let size = params.size(MAX_SIZE);
     params.finish()?;
     Ok(StuckRequest {
         moment,
@@ -82,7 +80,7 @@ fn parse(query: Option<&str>, now: Millis) -> Result<StuckRequest, ApiError> {
         from,
         to,
         page: page.unwrap_or(0),
-        size: usize::try_from(size.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX),
+        size: entries(size, DEFAULT_SIZE),
     })
 }
 

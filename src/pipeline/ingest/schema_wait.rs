@@ -7,10 +7,10 @@ use crate::wait::Backoff;
 use std::time::{Duration, Instant};
 
 /// After a wait in vain nothing is waited for during so long, then twice as long each time.
-const PAUSE: Backoff = Backoff::new(Duration::from_secs(30), Duration::from_secs(3_600));
+const RETRY_BACKOFF: Backoff = Backoff::new(Duration::from_secs(30), Duration::from_secs(3_600));
 
 /// Whether to wait for an unknown schema, and until when.
-pub(super) struct Patience {
+pub(super) struct SchemaWait {
     timeout: Duration,
     /// The id that is waited for now, and until when.
     waiting: Option<(u32, Instant)>,
@@ -19,13 +19,13 @@ pub(super) struct Patience {
     pause: Backoff,
 }
 
-impl Patience {
+impl SchemaWait {
     pub(super) fn new(timeout: Duration) -> Self {
         Self {
             timeout,
             waiting: None,
             pausing: None,
-            pause: PAUSE,
+            pause: RETRY_BACKOFF,
         }
     }
 
@@ -51,9 +51,9 @@ impl Patience {
     }
 
     /// What was waited for has come.
-    pub(super) fn rewarded(&mut self, id: u32) {
+    pub(super) fn has_come(&mut self, id: u32) {
         if self.waiting.take_if(|(waiting, _)| *waiting == id).is_some() {
-            self.pause = PAUSE;
+            self.pause = RETRY_BACKOFF;
         }
     }
 }
@@ -66,25 +66,22 @@ mod tests {
 
     #[test]
     fn what_comes_in_time_is_waited_for_and_garbage_does_not_stop_the_stream() {
-        let (mut patience, begun) = (Patience::new(SECOND * 5), Instant::now());
-        assert!(patience.waits_for(7, begun));
-        assert!(patience.waits_for(7, begun + SECOND * 4));
-        patience.rewarded(7);
-        assert!(patience.waits_for(8, begun + SECOND * 5));
-        assert!(!patience.waits_for(8, begun + SECOND * 10), "long enough");
-        assert!(!patience.waits_for(8, begun + SECOND * 11));
-        assert!(
-            !patience.waits_for(9, begun + SECOND * 39),
-            "nor for other garbage"
-        );
-        assert!(patience.waits_for(9, begun + SECOND * 40));
-        assert!(!patience.waits_for(9, begun + SECOND * 45));
-        assert!(!patience.waits_for(9, begun + SECOND * 104), "ever less often");
-        assert!(patience.waits_for(9, begun + SECOND * 105));
+        let (mut wait, begun) = (SchemaWait::new(SECOND * 5), Instant::now());
+        assert!(wait.waits_for(7, begun));
+        assert!(wait.waits_for(7, begun + SECOND * 4));
+        wait.has_come(7);
+        assert!(wait.waits_for(8, begun + SECOND * 5));
+        assert!(!wait.waits_for(8, begun + SECOND * 10), "long enough");
+        assert!(!wait.waits_for(8, begun + SECOND * 11));
+        assert!(!wait.waits_for(9, begun + SECOND * 39), "nor for other garbage");
+        assert!(wait.waits_for(9, begun + SECOND * 40));
+        assert!(!wait.waits_for(9, begun + SECOND * 45));
+        assert!(!wait.waits_for(9, begun + SECOND * 104), "ever less often");
+        assert!(wait.waits_for(9, begun + SECOND * 105));
     }
 
     #[test]
-    fn who_has_no_patience_never_waits() {
-        assert!(!Patience::new(Duration::ZERO).waits_for(7, Instant::now()));
+    fn without_a_timeout_nobody_waits() {
+        assert!(!SchemaWait::new(Duration::ZERO).waits_for(7, Instant::now()));
     }
 }

@@ -1,11 +1,11 @@
 //! Adds the changed sums of a window to the stored ones, with the latest values kept in memory. Which sums
-//! there are is not decided here (`projections`).
+//! there are is not decided here, but in the file of each projection.
 
-use super::changes::{Changes, TypeNames};
-use super::projections::{Cell, Cells, PROJECTIONS, Total};
+use super::changes::{Changes, Target, TypeNames};
+use super::{Cell, Cells, PROJECTIONS, Total};
 use crate::domain::Millis;
 use crate::store::records::CountRecord;
-use crate::store::{Batch, Generation, StoreError, StoreRead};
+use crate::store::{Batch, StoreError, StoreRead};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
@@ -14,8 +14,8 @@ const REMEMBERED_TYPES: usize = if cfg!(test) { 4 } else { 20_000 };
 
 /// The stored sums of one generation, as far as they were touched lately.
 #[derive(Debug)]
-pub(super) struct Counters {
-    pub(super) generation: Generation,
+pub(in crate::pipeline::projector) struct Counters {
+    pub(super) target: Target,
     pub(super) types: TypeNames,
     pub(super) cells: HashMap<Cell, CountRecord, FixedState>,
     pub(super) census: Cells,
@@ -24,9 +24,9 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub(super) fn new(generation: Generation) -> Self {
+    pub(in crate::pipeline::projector) fn new(target: Target) -> Self {
         Self {
-            generation,
+            target,
             types: TypeNames::default(),
             cells: HashMap::default(),
             census: Cells::default(),
@@ -36,7 +36,7 @@ impl Counters {
     }
 
     /// Forgets everything; for when a batch that these sums went into was not written.
-    pub(super) fn forget(&mut self) {
+    pub(in crate::pipeline::projector) fn forget(&mut self) {
         self.cells.clear();
         self.census.clear();
         self.totals.clear();
@@ -44,7 +44,7 @@ impl Counters {
     }
 
     /// Moves the changed sums of `changes` into `batch` as new values.
-    pub(super) fn apply(
+    pub(in crate::pipeline::projector) fn apply(
         &mut self,
         store: &dyn StoreRead,
         changes: &mut Changes,
@@ -56,7 +56,9 @@ impl Counters {
             self.census.clear();
             self.totals.clear();
         }
-        let sums = PROJECTIONS.iter().filter_map(|projection| projection.sums);
+        let kept = self.target.kept;
+        let projections = PROJECTIONS.iter().filter(|projection| projection.is_kept(kept));
+        let sums = projections.filter_map(|projection| projection.sums);
         sums.into_iter()
             .try_for_each(|move_sums| move_sums(self, store, changes, batch))
     }
@@ -66,17 +68,16 @@ impl Counters {
 mod tests {
     use super::*;
     use crate::domain::{SagaStatus, Step};
-    use crate::pipeline::projector::changes::Scope;
-    use crate::pipeline::projector::projections::REMEMBERED_TOTALS;
-    use crate::store::{Durability, reads, totals};
+    use crate::pipeline::projector::projections::{REMEMBERED_TOTALS, Scope};
+    use crate::store::{Durability, Generation, reads, totals};
     use crate::testkit::store;
 
     #[test]
     fn what_producers_invent_does_not_stay_in_memory_and_sums_go_on() {
-        let (store, mut counters) = (store(), Counters::new(Generation::A));
+        let (store, mut counters) = (store(), Counters::new(Target::whole(Generation::A)));
         for round in 0..3i64 {
             for number in 0..40 {
-                let mut changes = Changes::new(Generation::A, Scope::All);
+                let mut changes = Changes::new(Target::whole(Generation::A), Scope::All);
                 let saga_type = changes.types.number(&format!("type-{number}").as_str().into());
                 changes.add(Total::Type(saga_type), 1);
                 let step = Step::new(format!("step-{number}"));

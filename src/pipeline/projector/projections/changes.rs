@@ -1,11 +1,11 @@
 //! What a window changes: rows to write, sums to change. What the change of one saga's state means for a
-//! projection is not decided here (`projections`).
+//! projection is not decided here, but in its own file.
 
-use super::projections::{Cell, Change, Footprint, Leaves, PROJECTIONS, PurgedMoves, Rebuilt, Total};
+use super::{Cell, Change, Footprint, Leaves, PROJECTIONS, PurgedMoves, Rebuilt, Total};
 use crate::domain::{Millis, SagaDefinitions, SagaId, SagaState, SagaType, Step};
 use crate::store::ledger::OffsetSums;
 use crate::store::records::CountRecord;
-use crate::store::{Batch, Generation, Key, ProjectionTable, Table};
+use crate::store::{Batch, Generation, KeptTables, Key, ProjectionTable, Table};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
@@ -36,9 +36,24 @@ impl TypeNames {
     }
 }
 
+/// A generation of projections, and which of their tables it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pipeline::projector) struct Target {
+    pub(in crate::pipeline::projector) generation: Generation,
+    pub(in crate::pipeline::projector) kept: KeptTables,
+}
+
+impl Target {
+    /// A generation with all tables.
+    pub(in crate::pipeline::projector) fn whole(generation: Generation) -> Self {
+        let kept = KeptTables::ALL;
+        Self { generation, kept }
+    }
+}
+
 /// Which projections changes are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
+pub(in crate::pipeline::projector) enum Scope {
     /// All.
     All,
     /// Those that a rebuild makes as it folds sagas.
@@ -47,11 +62,11 @@ pub(super) enum Scope {
 
 /// The changes of one window (or of a share of it), for one generation of projections.
 #[derive(Debug)]
-pub(super) struct Changes {
-    generation: Generation,
+pub(in crate::pipeline::projector) struct Changes {
+    target: Target,
     scope: Scope,
     key: Key,
-    pub(super) rows: Batch,
+    pub(in crate::pipeline::projector) rows: Batch,
     pub(super) types: TypeNames,
     pub(super) counts: HashMap<Cell, CountRecord, FixedState>,
     pub(super) census: Leaves,
@@ -66,14 +81,14 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    pub(super) fn new(generation: Generation, scope: Scope) -> Self {
-        Self::with_rows(generation, scope, Batch::new())
+    pub(in crate::pipeline::projector) fn new(target: Target, scope: Scope) -> Self {
+        Self::with_rows(target, scope, Batch::new())
     }
 
     /// The same, in the memory of an empty batch.
-    pub(super) fn with_rows(generation: Generation, scope: Scope, rows: Batch) -> Self {
+    pub(in crate::pipeline::projector) fn with_rows(target: Target, scope: Scope, rows: Batch) -> Self {
         Self {
-            generation,
+            target,
             scope,
             key: Key::default(),
             rows,
@@ -89,17 +104,17 @@ impl Changes {
     }
 
     /// Cells whose sums change, about.
-    pub(super) fn cells(&self) -> usize {
+    pub(in crate::pipeline::projector) fn cells(&self) -> usize {
         self.counts.len() + self.census.len() * 8
     }
 
     /// The generation that these are changes of.
-    pub(super) fn generation(&self) -> Generation {
-        self.generation
+    pub(in crate::pipeline::projector) fn generation(&self) -> Generation {
+        self.target.generation
     }
 
     /// Records that a saga's state is `new`, folded under these definitions, where it was `old`.
-    pub(super) fn replace(
+    pub(in crate::pipeline::projector) fn replace(
         &mut self,
         saga: &SagaId,
         old: Option<&Footprint>,
@@ -113,7 +128,7 @@ impl Changes {
     }
 
     /// Records that nothing of a saga stands any more, where its state was `old`.
-    pub(super) fn remove(&mut self, saga: &SagaId, old: &Footprint) {
+    pub(in crate::pipeline::projector) fn remove(&mut self, saga: &SagaId, old: &Footprint) {
         self.change(&Change {
             saga,
             before: Some(old),
@@ -123,7 +138,8 @@ impl Changes {
 
     fn change(&mut self, change: &Change<'_>) {
         for projection in PROJECTIONS {
-            if self.scope == Scope::All || matches!(projection.rebuilt, Rebuilt::WithSagas) {
+            let in_scope = self.scope == Scope::All || matches!(projection.rebuilt, Rebuilt::WithSagas);
+            if in_scope && projection.is_kept(self.target.kept) {
                 (projection.change)(self, change);
             }
         }
@@ -137,7 +153,7 @@ impl Changes {
         value: impl FnOnce(&mut Vec<u8>),
     ) {
         key(&mut self.key);
-        let table = Table::Projection(self.generation, table);
+        let table = Table::Projection(self.target.generation, table);
         self.rows.put_with(table, &self.key, value);
     }
 
@@ -145,7 +161,7 @@ impl Changes {
     pub(super) fn delete(&mut self, table: ProjectionTable, key: impl FnOnce(&mut Key)) {
         key(&mut self.key);
         self.rows
-            .delete(Table::Projection(self.generation, table), &self.key);
+            .delete(Table::Projection(self.target.generation, table), &self.key);
     }
 
     /// Moves a saga's only row in a table, unless it is the same before and after.
@@ -171,7 +187,7 @@ impl Changes {
     }
 
     /// Takes over the changes of another share of the same window.
-    pub(super) fn absorb(&mut self, mut other: Changes) {
+    pub(in crate::pipeline::projector) fn absorb(&mut self, mut other: Changes) {
         self.rows.append(&other.rows);
         self.absorb_cells(&mut other);
         self.absorb_moves(&mut other);

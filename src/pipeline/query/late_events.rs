@@ -1,0 +1,72 @@
+//! The events that changed what was known of the past: those that had happened by an instant and arrived after another.
+
+use super::past_state::Past;
+use super::since::{each_under_way, log_rows};
+use super::trees::Trees;
+use super::{Moment, QueryError, search};
+use crate::domain::{Event, Millis, SagaDefinitions, TimelineKey};
+use crate::store::codec::Record;
+use crate::store::records::LogRecord;
+use crate::store::{Store, reads};
+use std::collections::BTreeSet;
+
+/// What arrived between two instants of what had happened by a third one, which is no later than the first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LateEvents {
+    /// The first ones that arrived, in order.
+    pub events: Vec<Event>,
+    /// How many there are.
+    pub total: u64,
+}
+
+/// The events that happened by an instant and arrived between two others: the first `limit` of them, and how many
+/// there are.
+pub(super) fn late_events(
+    store: &dyn Store,
+    definitions: &SagaDefinitions,
+    (happened, after, until): (Millis, Millis, Millis),
+    limit: usize,
+) -> Result<LateEvents, QueryError> {
+    let snapshot = store.snapshot();
+    let trees = Trees {
+        generation: reads::active_generation(&*snapshot)?,
+        store: &*snapshot,
+    };
+    let (cursor, rules) = search::basis(trees, definitions)?;
+    let past = Past {
+        trees,
+        definitions: &rules,
+        cursor: &cursor,
+        moment: Moment {
+            as_of: Some(happened),
+            known_at: Some(after),
+        },
+    };
+    let mut found = BTreeSet::new();
+    each_under_way(&past, after, |delivery| {
+        let is_late = delivery.arrived_at > after && delivery.arrived_at <= until;
+        if is_late && delivery.recorded_at <= happened {
+            found.insert((
+                delivery.arrived_at,
+                delivery.position,
+                delivery.recorded_at,
+                delivery.saga,
+            ));
+        }
+        Ok(())
+    })?;
+    let total = found.len() as u64;
+    let mut events = Vec::new();
+    for (_, position, recorded_at, saga) in found.into_iter().take(limit) {
+        let place = TimelineKey {
+            recorded_at,
+            position,
+        };
+        let row = log_rows(&past, &[(saga.clone(), place)])?.pop();
+        events.extend(
+            row.map(|row| LogRecord::read(&row)?.event(&saga, place))
+                .transpose()?,
+        );
+    }
+    Ok(LateEvents { events, total })
+}
