@@ -5,11 +5,15 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use saga_tracker::domain::{
     Event, MetadataForm, Millis, Position, SagaDefinitions, SagaState, SagaStatus, deduplicate, fold,
 };
+use saga_tracker::pipeline::projector::{Projector, ProjectorSettings};
+use saga_tracker::pipeline::query::{Filter, Inside, Moment, Query, SearchRequest, Sort, SortKey, Window};
 use saga_tracker::store::codec::Record as _;
 use saga_tracker::store::records::{FeedRecord, InstanceRecord, LogRecord};
 use saga_tracker::store::rocks::{RocksSettings, RocksStore};
-use saga_tracker::store::{Batch, Durability, Key, Store as _, Table, keys, reads};
+use saga_tracker::store::{Batch, Durability, Generation, Key, SharedStore, Store as _, Table, keys, reads};
 use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
 
 const METADATA: &str = r#"{"customerId":"customer-1","orderAmount":12900,"producerService":"order-service","producerTimestamp":"2026-01-01T00:00:00.000Z","traceId":"4bf92f3577b34da6a3ce929d0e0e4736"}"#;
 const STEPS: [(&str, SagaStatus); 6] = [
@@ -20,6 +24,8 @@ const STEPS: [(&str, SagaStatus); 6] = [
     ("PAYMENT_COMPLETED", SagaStatus::InProgress),
     ("ORDER_CONFIRMED", SagaStatus::Completed),
 ];
+/// The time of the first event.
+const FIRST: i64 = 1_767_225_600_000;
 /// Events of one write.
 const WINDOW: u64 = 5_000;
 
@@ -29,7 +35,7 @@ fn events(from: u64, count: u64) -> Vec<Event> {
         .map(|number| {
             let (saga, turn) = (number / 6, number % 6);
             let (step, status) = STEPS[usize::try_from(turn).unwrap()];
-            let at = Millis(1_767_225_600_000 + i64::try_from(number).unwrap());
+            let at = Millis(FIRST + i64::try_from(number).unwrap());
             Event {
                 position: Position::new(0, number),
                 arrived_at: at,
@@ -157,5 +163,103 @@ fn engine(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, folding, records, engine);
+/// Sagas that a search looks at one by one, as many as it may.
+const EXAMINED: u64 = 100_000;
+
+/// A store with so many sagas of six events each, whose ids stand in another order than their starts.
+fn projected(dir: &Path, sagas: u64) -> Query {
+    let store: SharedStore = Arc::new(RocksStore::open(dir, &RocksSettings::default()).unwrap());
+    let definitions = Arc::new(SagaDefinitions::default());
+    let (generation, settings) = (Generation::A, ProjectorSettings::default());
+    let mut projector = Projector::open(store.clone(), generation, definitions.clone(), &settings).unwrap();
+    for from in (0..sagas * 6).step_by(6_000) {
+        let mut events = events(from, 6_000.min(sagas * 6 - from));
+        for event in &mut events {
+            let saga = event.position.offset / 6;
+            event.saga_id = format!("{:016x}", saga.wrapping_mul(0x9e37_79b9_7f4a_7c15)).into();
+            event.trace_id = Some(format!("{saga:032x}").into());
+        }
+        store.write(&batch(&events), Durability::Process).unwrap();
+        let cut = [(0, from + events.len() as u64)].into_iter().collect();
+        projector.advance(&events, &cut).unwrap();
+    }
+    store.flush().unwrap();
+    Query::new(store, definitions)
+}
+
+fn searching(criterion: &mut Criterion) {
+    let dir = tempfile::tempdir().unwrap();
+    let query = projected(dir.path(), EXAMINED);
+    let mut group = criterion.benchmark_group("search by what happened inside, 100,000 sagas");
+    group.sample_size(10);
+    let half = Moment {
+        as_of: Some(Millis(FIRST + i64::try_from(EXAMINED).unwrap() * 3)),
+        known_at: None,
+    };
+    let step = |step: &str| vec![step.into()];
+    for (name, inside, moment) in [
+        (
+            "a step that states tell",
+            Inside {
+                steps: step("STOCK_RELEASED"),
+                ..Inside::default()
+            },
+            Moment::default(),
+        ),
+        (
+            "a step that only events tell",
+            Inside {
+                steps: step("STOCK_RESERVATION"),
+                ..Inside::default()
+            },
+            Moment::default(),
+        ),
+        (
+            "a step that never came, as of the middle",
+            Inside {
+                without_steps: step("STOCK_RESERVATION_FAILED"),
+                ..Inside::default()
+            },
+            half,
+        ),
+        (
+            "a service that never was",
+            Inside {
+                producer_service: Some("nobody".into()),
+                ..Inside::default()
+            },
+            Moment::default(),
+        ),
+        (
+            "a trace",
+            Inside {
+                trace_id: Some(format!("{:032x}", EXAMINED / 2).into()),
+                ..Inside::default()
+            },
+            Moment::default(),
+        ),
+    ] {
+        let request = SearchRequest {
+            filter: Filter {
+                inside,
+                moment,
+                ..Filter::default()
+            },
+            sort: Sort {
+                key: SortKey::StartedAt,
+                descending: true,
+            },
+            window: Window::Page { number: 0, size: 20 },
+        };
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| query.search(black_box(&request)).unwrap());
+        });
+    }
+    group.bench_function("details", |bencher| {
+        bencher.iter(|| query.detailed_statistics(&Filter::default()).unwrap());
+    });
+    group.finish();
+}
+
+criterion_group!(benches, folding, records, engine, searching);
 criterion_main!(benches);

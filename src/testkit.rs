@@ -219,7 +219,7 @@ pub(crate) fn traffic(max: usize) -> impl Strategy<Value = Vec<Event>> {
                         None => MetadataForm::Absent,
                     },
                     metadata,
-                    producer_service: None,
+                    producer_service: (at % 3 == 1).then(|| format!("service {}", at % 2).into()),
                     trace_id: (at % 4 > 0).then(|| format!("trace {}", at % 5).into()),
                 }
             })

@@ -77,6 +77,66 @@ fn get_says_what_is_owed_and_since_when_a_saga_is_stuck() {
 }
 
 #[test]
+fn conformance_asks_for_a_rule_and_a_time_and_prints_counts_and_what_happened() {
+    let answer = format!(
+        r#"{{"counts":[{{"sagaType":"ORDER_CREATION","rule":"COMPENSATION_FAILED","sagas":3}}],
+ "content":[{{"rule":"COMPENSATION_FAILED","at":"2025-01-02T03:05:00Z",
+  "violations":[{{"rule":"COMPENSATION_FAILED","message":"the compensating step STOCK_RELEASED reported FAILED","at":"2025-01-02T03:05:00Z","stepId":4}}],"saga":{SAGA}}}],
+ "page":{{"number":0,"size":20,"totalElements":3,"totalPages":1}},"cursor":{{"0":7}},"definitions":"d1"}}"#
+    );
+    let path = "GET /api/v1/conformance?sagaType=ORDER_CREATION&rule=COMPENSATION_FAILED&from=2025-01-01&page=0&size=20";
+    let server = Server::start(&[(path, 200, &answer)]);
+    let args = [
+        "conformance",
+        "--type",
+        "ORDER_CREATION",
+        "--rule",
+        "compensation_failed",
+        "--from",
+        "2025-01-01",
+    ];
+    let ran = run(&[&args[..], &["--url", &server.url]].concat(), &[]);
+    assert_eq!(ran.code, 0, "{ran:?} {:?}", server.requests());
+    for words in [
+        "COMPENSATION_FAILED  3",
+        "order-1",
+        "STOCK_RELEASED reported FAILED",
+        "2025-01-02T03:05:00Z",
+    ] {
+        assert!(ran.stdout.contains(words), "{words}\n{}", ran.stdout);
+    }
+    let json = run(&[&args[..], &["--json", "--url", &server.url]].concat(), &[]);
+    assert_eq!(json.json()["counts"][0]["sagas"], 3);
+}
+
+#[test]
+fn a_rule_is_a_filter_of_search_and_export() {
+    let server = Server::start(&[]);
+    run(&["search", "--rule", "unknown_step", "--url", &server.url], &[]);
+    run(
+        &[
+            "export",
+            "csv",
+            "--of",
+            "sagas",
+            "--rule",
+            "UNKNOWN_STEP",
+            "--url",
+            &server.url,
+        ],
+        &[],
+    );
+    let requests = server.requests();
+    assert_eq!(requests.len(), 2, "{requests:?}");
+    for request in requests {
+        assert!(
+            format!("{request:?}").contains("rule=UNKNOWN_STEP"),
+            "{request:?}"
+        );
+    }
+}
+
+#[test]
 fn definitions_are_shown_with_their_hash_and_what_they_do_not_name() {
     let answer = r#"{"hash":"abc","types":{"REFUND":{"completing_steps":["DONE"],"compensates":{"UNDO":["PAID"],"C_*":[]},"deadline_seconds":60,"compensation_seconds":5,"owner":"shop"}},"services":{},"rebuildDue":true,"unknownSteps":[{"step":"GIFT","events":3}],"otherUnknownEvents":0}"#;
     let server = Server::start(&[("GET /api/v1/definitions", 200, answer)]);
@@ -280,6 +340,34 @@ fn search_asks_for_what_the_flags_say_and_tells_the_page() {
     let ran = run(&flags, &[]);
     assert_eq!(server.requests(), [asked]);
     insta::assert_snapshot!("search", ran.stdout);
+}
+
+#[test]
+fn search_and_export_ask_for_what_happened_inside() {
+    let inside = "step=PAYMENT_COMPLETED&step=A%26B&withoutStep=ORDER_CONFIRMED&producerService=payment-service\
+                  &traceId=t-1";
+    let search =
+        format!("GET /api/v1/sagas?fromDate=2025-01-01&{inside}&sort=startedAt%2Cdesc&page=0&size=20");
+    let export = format!("GET /api/v1/export/sagas?format=csv&{inside}");
+    let server = Server::start(&[(&search, 200, &page(&[SAGA], None)), (&export, 200, "sagaId\r\n")]);
+    let flags = "--step PAYMENT_COMPLETED --step A&B --without-step ORDER_CONFIRMED --producer-service payment-service \
+                 --trace-id t-1 --url";
+    for start in ["search --from 2025-01-01", "export csv --of sagas"] {
+        let arguments = start.split(' ').chain(flags.split(' ')).chain([&*server.url]);
+        let ran = run(&arguments.collect::<Vec<_>>(), &[]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
+    assert_eq!(server.requests(), [search, export]);
+}
+
+#[test]
+fn search_from_so_long_ago_asks_from_an_instant() {
+    let server = Server::start(&[]);
+    let _found_nothing = run(&["search", "--from", "1 hour ago", "--url", &server.url], &[]);
+    let asked = server.requests().remove(0);
+    let (_, from) = asked.split_once("fromDate=").unwrap();
+    let (instant, _) = from.split_once('&').unwrap();
+    assert!(instant.len() >= 24 && instant.ends_with('Z'), "{asked}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use std::time::Instant;
 
 const TOPIC: &str = "bench-projections";
 /// Options of `projector`, and `all` for all of them.
-const SWITCHES: [&str; 2] = ["past", "ledger"];
+const SWITCHES: [&str; 3] = ["past", "ledger", "traces"];
 
 /// How to measure the same again.
 pub(crate) fn command(settings: &Settings) -> String {

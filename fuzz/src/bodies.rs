@@ -141,6 +141,8 @@ pub fn keys(data: &[u8]) -> usize {
     if let Ok(text) = keys::parse_text("by_order", data) {
         keys::by_order(&mut key, &OrderId::from(text), &SagaId::from(text));
         assert_eq!(key.partition(), data);
+        keys::by_trace(&mut key, text, &SagaId::from(text));
+        assert_eq!(key.partition(), data);
         kinds += same(key.sort());
     }
     if let Ok(number) = keys::parse_offset_partition(data) {
@@ -176,7 +178,12 @@ pub fn keys(data: &[u8]) -> usize {
         assert_eq!(keys::parse_index_partition(key.partition()), Ok((name, status)));
         kinds += 1;
     }
-    for tree in [Tree::Started, Tree::Updated] {
+    if let Ok((name, rule)) = keys::parse_rule_partition(data) {
+        keys::index_partition(&mut key, &SagaType::from(name), rule, 0);
+        assert_eq!(keys::parse_rule_partition(key.partition()), Ok((name, rule)));
+        kinds += 1;
+    }
+    for tree in [Tree::Started, Tree::Updated, Tree::Broken] {
         if let Ok(count) = keys::parse_count_sort(tree, data) {
             let of = (tree, &SagaType::from(count.saga_type), SagaStatus::Failed);
             keys::count(&mut key, of, 1, 2, count.cell, count.started_cell);

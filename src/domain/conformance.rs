@@ -1,29 +1,33 @@
-//! How a saga's timeline agrees with its definition: a function of its state, computed when somebody asks.
+//! How a saga's timeline agrees with its definition: a function of its state. What is said of it is in `finding`.
+
+mod finding;
 
 use super::definition::{Named, Roles, Target};
 use super::tally::{Mark, Reports};
-use super::{AnomalyKind, EventId, Millis, SagaDefinition, SagaState, SagaStatus};
+use super::{Anomaly, AnomalyKind, EventId, Millis, SagaDefinition, SagaState, SagaStatus};
 use SagaStatus::{Compensated, Completed, Failed, InProgress, Started};
+use finding::{Finding, What};
 
 /// What a definition asks of a timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
 pub enum ConformanceRule {
     /// What was done before the saga failed is undone.
-    NeverCompensated,
+    NeverCompensated = 0,
     /// A compensating step does not fail.
-    CompensationFailed,
+    CompensationFailed = 1,
     /// A step is undone once.
-    CompensatedTwice,
+    CompensatedTwice = 2,
     /// Steps come in their order.
-    OutOfOrder,
+    OutOfOrder = 3,
     /// What was undone does not complete.
-    SuccessAfterCompensation,
+    SuccessAfterCompensation = 4,
     /// Nothing comes after the end.
-    ActivityAfterEnd,
+    ActivityAfterEnd = 5,
     /// Every step is known.
-    UnknownStep,
+    UnknownStep = 6,
     /// A completed saga has all of its steps.
-    MissingStep,
+    MissingStep = 7,
 }
 
 impl ConformanceRule {
@@ -51,6 +55,21 @@ impl ConformanceRule {
             Self::UnknownStep => "UNKNOWN_STEP",
             Self::MissingStep => "MISSING_STEP",
         }
+    }
+
+    /// The rule with that name in answers.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rule| rule.as_str() == name)
+    }
+
+    /// The number that keys carry. Never reused.
+    pub const fn tag(self) -> u8 {
+        self as u8
+    }
+
+    /// The rule with that [`tag`](Self::tag).
+    pub fn from_tag(tag: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(tag)).copied()
     }
 }
 
@@ -119,18 +138,11 @@ pub struct Compensation {
 /// COMPLETED (STARTED says that it was begun); it is undone when a step that compensates it was reported, whatever
 /// its status, or when it was reported COMPENSATED itself.
 pub fn compensation(state: &SagaState, definition: &SagaDefinition) -> Compensation {
-    let targets = || definition.roles().targets.iter();
-    let done = || targets().filter(|target| done_before_failure(state, target));
-    let owed: Vec<Owed> = done()
-        .filter(|target| !is_undone(state, target))
-        .map(|target| Owed {
-            step: target.name.clone(),
-            by: target.undoing.clone(),
-        })
-        .collect();
+    let roles = definition.roles();
+    let owed: Vec<Owed> = not_undone(state, roles).map(Owed::of).collect();
     let state = match state.status {
         Failed if !owed.is_empty() => CompensationState::Owed,
-        Failed if done().next().is_none() => CompensationState::NothingToCompensate,
+        Failed if done(state, roles).next().is_none() => CompensationState::NothingToCompensate,
         Compensated if !owed.is_empty() => CompensationState::PartlyCompensated,
         Failed | Compensated => CompensationState::Compensated,
         Started | InProgress | Completed => CompensationState::NotNeeded,
@@ -141,6 +153,17 @@ pub fn compensation(state: &SagaState, definition: &SagaDefinition) -> Compensat
         owed
     };
     Compensation { state, owed }
+}
+
+/// What can be undone and was done before the saga failed.
+fn done<'s>(state: &'s SagaState, roles: &'s Roles) -> impl Iterator<Item = &'s Target> {
+    let targets = roles.targets.iter();
+    targets.filter(move |target| done_before_failure(state, target))
+}
+
+/// And is not undone.
+fn not_undone<'s>(state: &'s SagaState, roles: &'s Roles) -> impl Iterator<Item = &'s Target> {
+    done(state, roles).filter(move |target| !is_undone(state, target))
 }
 
 fn done_before_failure(state: &SagaState, target: &Target) -> bool {
@@ -159,12 +182,40 @@ fn is_undone(state: &SagaState, target: &Target) -> bool {
 
 /// The rules of its definition that a saga's timeline does not keep, in the order of the rules.
 pub fn conformance(state: &SagaState, definition: &SagaDefinition) -> Vec<Violation> {
+    findings(state, definition).iter().map(Finding::told).collect()
+}
+
+/// The same without words: each rule once, with the last time that it was broken. Where all are kept, as they
+/// mostly are, nothing is allocated: it is asked for at every change of a saga.
+pub fn broken_rules(state: &SagaState, definition: &SagaDefinition) -> Vec<(ConformanceRule, Millis)> {
+    let mut broken: Vec<(ConformanceRule, Millis)> = Vec::new();
+    for finding in findings(state, definition) {
+        match broken.last_mut() {
+            Some((rule, at)) if *rule == finding.rule => *at = finding.at.max(*at),
+            _ => broken.push((finding.rule, finding.at)),
+        }
+    }
+    broken
+}
+
+/// How often compensating steps, whose FAILED is not meant to be, reported FAILED.
+pub fn failed_compensations(state: &SagaState, definition: &SagaDefinition) -> u32 {
+    let failed = of_failed_compensations(state, definition.roles());
+    failed.fold(0, |sum, reports| sum.saturating_add(reports.count))
+}
+
+fn of_failed_compensations<'s>(state: &'s SagaState, roles: &'s Roles) -> impl Iterator<Item = &'s Reports> {
+    let failed = state.tally.of(&roles.compensating);
+    failed.filter(|reports| reports.status == Failed)
+}
+
+fn findings<'s>(state: &'s SagaState, definition: &'s SagaDefinition) -> Vec<Finding<'s>> {
     let judged = Judged {
         state,
         roles: definition.roles(),
     };
     let mut found = Vec::new();
-    found.extend(judged.never_compensated(definition));
+    found.extend(judged.never_compensated());
     found.extend(judged.compensations_failed());
     found.extend(judged.compensated_twice());
     found.extend(judged.out_of_order());
@@ -181,87 +232,79 @@ struct Judged<'s> {
 }
 
 impl<'s> Judged<'s> {
-    fn never_compensated(&self, definition: &SagaDefinition) -> Option<Violation> {
-        let Compensation { state, owed } = compensation(self.state, definition);
-        if state != CompensationState::Owed {
+    fn never_compensated(&self) -> Option<Finding<'s>> {
+        if self.state.status != Failed {
             return None;
         }
-        let owed: Vec<String> = owed.iter().map(Owed::told).collect();
-        let message = format!("it failed, and nothing has undone {}", owed.join("; nor "));
-        let number = Some(self.state.tally.failed_by);
-        Some(violation(
-            ConformanceRule::NeverCompensated,
-            message,
-            (self.state.since, number),
-        ))
+        let owed: Vec<&Target> = not_undone(self.state, self.roles).collect();
+        let mark = Mark {
+            number: self.state.tally.failed_by,
+            at: self.state.since,
+        };
+        (!owed.is_empty()).then(|| Finding::marked(ConformanceRule::NeverCompensated, What::Owes(owed), mark))
     }
 
-    fn compensations_failed(&self) -> impl Iterator<Item = Violation> + 's {
+    fn compensations_failed(&self) -> impl Iterator<Item = Finding<'s>> + use<'s> {
         let roles = self.roles;
-        let failed = self.state.tally.of(&roles.compensating);
-        failed.filter(|reports| reports.status == Failed).map(|reports| {
-            let message = format!(
-                "the compensating step {} reported FAILED{}",
-                roles.name(reports.step),
-                times(reports.count)
-            );
-            marked(ConformanceRule::CompensationFailed, message, reports.last)
+        of_failed_compensations(self.state, roles).map(move |reports| {
+            let what = What::CompensationFailed {
+                step: roles.name(reports.step),
+                count: reports.count,
+            };
+            Finding::marked(ConformanceRule::CompensationFailed, what, reports.last)
         })
     }
 
     /// Once for each time that the saga failed is as it should be. One step that is reported by two services, or
     /// first under way and then done, has different statuses.
-    fn compensated_twice(&self) -> impl Iterator<Item = Violation> + 's {
+    fn compensated_twice(&self) -> impl Iterator<Item = Finding<'s>> + use<'s> {
         let (roles, meant) = (self.roles, self.state.failures.max(1));
         let reported = self.state.tally.reports.iter();
         let twice = reported.filter(move |reports| {
             let undone = matches!(reports.status, InProgress | Completed | Compensated);
             undone && reports.count > meant && roles.undoes(reports.step)
         });
-        twice.map(|reports| {
-            let (step, status) = (roles.name(reports.step), reports.status);
-            let message = format!(
-                "the compensating step {step} reported {status}{}",
-                times(reports.count)
-            );
-            marked(ConformanceRule::CompensatedTwice, message, reports.last)
+        twice.map(move |reports| {
+            let what = What::CompensatedTwice {
+                step: roles.name(reports.step),
+                status: reports.status,
+                count: reports.count,
+            };
+            Finding::marked(ConformanceRule::CompensatedTwice, what, reports.last)
         })
     }
 
-    fn out_of_order(&self) -> impl Iterator<Item = Violation> + 's {
+    fn out_of_order(&self) -> impl Iterator<Item = Finding<'s>> + use<'s> {
         let state = self.state;
         self.roles.order.iter().filter_map(move |(before, after)| {
             let later = first_come(state, after)?;
+            let (step, lacked) = (after.name.as_str(), before.name.as_str());
             let what = match first_come(state, before) {
-                Some(earlier) if earlier.number > later.number => "came before",
-                None => "came without",
+                Some(earlier) if earlier.number > later.number => What::CameBefore { step, lacked },
+                None => What::CameWithout { step, lacked },
                 Some(_) => return None,
             };
-            let message = format!("{} {what} {}", after.name, before.name);
-            Some(marked(ConformanceRule::OutOfOrder, message, later))
+            Some(Finding::marked(ConformanceRule::OutOfOrder, what, later))
         })
     }
 
-    fn success_after_compensation(&self) -> Vec<Violation> {
-        let of_events = self.anomalies(|kind| kind == AnomalyKind::CompletedAfterCompensated);
-        let mut found: Vec<Violation> = of_events
-            .map(|(at, event_id)| Violation {
-                event_id: Some(event_id),
-                ..violation(
-                    ConformanceRule::SuccessAfterCompensation,
-                    "it was reported complete after it was compensated".to_owned(),
-                    (at, None),
-                )
-            })
-            .collect();
-        if found.is_empty() {
-            found.extend(self.completed_undone());
-        }
-        found
+    fn success_after_compensation(&self) -> impl Iterator<Item = Finding<'s>> + use<'s> {
+        let of_events = self.anomalies(|kind| {
+            (kind == AnomalyKind::CompletedAfterCompensated)
+                .then_some("it was reported complete after it was compensated")
+        });
+        let mut of_events = of_events
+            .map(|odd| Finding::odd(ConformanceRule::SuccessAfterCompensation, odd))
+            .peekable();
+        let undone = match of_events.peek() {
+            Some(_) => None,
+            None => self.completed_undone(),
+        };
+        of_events.chain(undone)
     }
 
     /// The saga completed behind a step that undid one that was not done again.
-    fn completed_undone(&self) -> Option<Violation> {
+    fn completed_undone(&self) -> Option<Finding<'s>> {
         let tally = &self.state.tally;
         let completed = self
             .roles
@@ -280,10 +323,10 @@ impl<'s> Judged<'s> {
             done < undone && undone < completed.number
         };
         let target = self.roles.targets.iter().find(stays_undone)?;
-        let message = format!("it was reported complete after {} was undone", target.name);
-        Some(marked(
+        let what = What::CompletedUndone(&target.name);
+        Some(Finding::marked(
             ConformanceRule::SuccessAfterCompensation,
-            message,
+            what,
             completed,
         ))
     }
@@ -297,70 +340,52 @@ impl<'s> Judged<'s> {
         }
     }
 
-    fn activity_after_end(&self) -> impl Iterator<Item = Violation> + 's {
+    fn activity_after_end(&self) -> impl Iterator<Item = Finding<'s>> + use<'s> {
         use AnomalyKind as A;
-        let kept = self.state.anomalies.kept.iter();
-        kept.filter_map(|anomaly| {
-            let message = match anomaly.kind {
+        let of_events = self.anomalies(|kind| {
+            Some(match kind {
                 A::StartedAfterCompleted => "STARTED was reported after it completed",
                 A::ProgressAfterCompleted => "IN_PROGRESS was reported after it completed",
                 A::FailedAfterCompleted => "FAILED was reported after it completed",
                 A::StartedAfterCompensated => "STARTED was reported after it was compensated",
                 A::FailedAfterCompensated => "FAILED was reported after it was compensated",
                 _ => return None,
-            };
-            Some(Violation {
-                event_id: Some(anomaly.event_id.clone()),
-                ..violation(
-                    ConformanceRule::ActivityAfterEnd,
-                    message.to_owned(),
-                    (anomaly.at, None),
-                )
             })
-        })
+        });
+        of_events.map(|odd| Finding::odd(ConformanceRule::ActivityAfterEnd, odd))
     }
 
+    /// The anomalies that have something to say, with that.
     fn anomalies(
         &self,
-        which: impl Fn(AnomalyKind) -> bool + 's,
-    ) -> impl Iterator<Item = (Millis, EventId)> + 's {
+        says: fn(AnomalyKind) -> Option<&'static str>,
+    ) -> impl Iterator<Item = (&'s Anomaly, &'static str)> + use<'s> {
         let kept = self.state.anomalies.kept.iter();
-        kept.filter(move |anomaly| which(anomaly.kind))
-            .map(|anomaly| (anomaly.at, anomaly.event_id.clone()))
+        kept.filter_map(move |anomaly| Some((anomaly, says(anomaly.kind)?)))
     }
 
-    fn unknown_step(&self) -> Option<Violation> {
+    fn unknown_step(&self) -> Option<Finding<'s>> {
         let tally = &self.state.tally;
         let last = tally.last_strange.as_ref()?;
-        let message = match tally.strange {
-            1 => format!("the definition does not know the step {}", last.text),
-            more => format!(
-                "{more} events are of steps that the definition does not know, the last of {}",
-                last.text
-            ),
+        let what = What::Unknown {
+            events: tally.strange,
+            last: &last.text,
         };
-        let at = last.place.recorded_at;
-        Some(violation(ConformanceRule::UnknownStep, message, (at, None)))
+        Some(Finding::at(
+            ConformanceRule::UnknownStep,
+            what,
+            last.place.recorded_at,
+        ))
     }
 
-    fn missing_steps(&self) -> impl Iterator<Item = Violation> + 's {
-        let state = self.state;
-        let expected = self
-            .roles
-            .expected
-            .iter()
-            .filter(move |_| state.status == Completed);
+    fn missing_steps(&self) -> impl Iterator<Item = Finding<'s>> + use<'s> {
+        let (state, roles) = (self.state, self.roles);
+        let expected = roles.expected.iter().filter(move |_| state.status == Completed);
         let missing = expected.filter(move |step| first_come(state, step).is_none());
         missing.map(move |step| {
-            let message = format!("it completed without {}", step.name);
-            violation(ConformanceRule::MissingStep, message, (state.since, None))
+            let what = What::CompletedWithout(&step.name);
+            Finding::at(ConformanceRule::MissingStep, what, state.since)
         })
-    }
-}
-
-impl Owed {
-    fn told(&self) -> String {
-        format!("{} (awaited: {})", self.step, self.by.join(" or "))
     }
 }
 
@@ -375,26 +400,5 @@ pub(super) fn first_come(state: &SagaState, step: &Named) -> Option<Mark> {
         .min_by_key(|mark| mark.number)
 }
 
-fn times(count: u32) -> String {
-    match count {
-        1 => String::new(),
-        more => format!(" {more} times"),
-    }
-}
-
-fn marked(rule: ConformanceRule, message: String, mark: Mark) -> Violation {
-    violation(rule, message, (mark.at, Some(mark.number)))
-}
-
-fn violation(rule: ConformanceRule, message: String, (at, number): (Millis, Option<u32>)) -> Violation {
-    Violation {
-        rule,
-        message,
-        at,
-        number,
-        event_id: None,
-    }
-}
-
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

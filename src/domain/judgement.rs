@@ -1,7 +1,8 @@
 //! All that a definition says of a saga at an instant.
 
 use super::{
-    Compensation, Millis, SagaDefinitions, SagaState, Stuck, Violation, compensation, conformance, stuck,
+    Compensation, ConformanceRule, Millis, SagaDefinitions, SagaState, Stuck, Violation, broken_rules,
+    compensation, conformance, failed_compensations, stuck,
 };
 
 /// What the definition of its type says of a saga; nothing where its type has none.
@@ -24,5 +25,17 @@ impl SagaDefinitions {
                 compensation: Some(compensation(state, definition)),
                 stuck: stuck(state, definition, now),
             })
+    }
+
+    /// The rules that a saga does not keep, each with the last time that it was broken.
+    pub fn broken_rules(&self, state: &SagaState) -> Vec<(ConformanceRule, Millis)> {
+        let definition = self.of(&state.saga_type);
+        definition.map_or_else(Vec::new, |definition| broken_rules(state, definition))
+    }
+
+    /// How often its compensating steps reported FAILED.
+    pub fn failed_compensations(&self, state: &SagaState) -> u32 {
+        let definition = self.of(&state.saga_type);
+        definition.map_or(0, |definition| failed_compensations(state, definition))
     }
 }

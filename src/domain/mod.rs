@@ -20,6 +20,7 @@ pub mod mix;
 mod operator;
 mod position;
 mod purged;
+mod reported;
 mod said;
 mod state;
 mod status_log;
@@ -33,8 +34,11 @@ pub use anomaly::{Anomaly, AnomalyKind, AnomalyLog, Conflict, ConflictLog, MAX_K
 pub use bounded::BoundedLog;
 pub use checkpoint::Junction;
 pub use compensation::{COMPENSATION_BUCKETS, CompensationTimes, DURATION_BUCKETS, OUTCOMES, bucket_in};
+#[cfg(test)]
+pub(crate) use conformance::tests::naive::Model as NaiveConformance;
 pub use conformance::{
-    Compensation, CompensationState, ConformanceRule, Owed, Violation, compensation, conformance,
+    Compensation, CompensationState, ConformanceRule, Owed, Violation, broken_rules, compensation,
+    conformance, failed_compensations,
 };
 pub use definition::{DefinitionError, SagaDefinition, SagaDefinitions, ServiceDefinition};
 pub use event::{Event, EventRef, MAX_FAILURE_REASON_CHARS, MetadataForm};

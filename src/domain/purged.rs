@@ -25,6 +25,8 @@ pub struct Remains {
     pub conflicts: u32,
     /// The anomalies that were kept.
     pub anomalies: Vec<AnomalyKind>,
+    /// Times that a compensating step reported FAILED.
+    pub failed_compensations: u32,
     /// Latest event time of a delivery that reported a failure.
     pub last_failed_at: Option<Millis>,
     /// Events of the timeline, by status and step.
@@ -47,6 +49,7 @@ impl Remains {
             duplicates: state.duplicates,
             conflicts: state.conflicts.total,
             anomalies: state.anomalies.kept.iter().map(|anomaly| anomaly.kind).collect(),
+            failed_compensations: definitions.failed_compensations(state),
             last_failed_at: state.last_failed_at,
             processed,
             edges: definitions.edge_times(state),

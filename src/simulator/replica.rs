@@ -187,8 +187,17 @@ impl Replica {
         let asked_for = Arc::<AskedFor>::default();
         // Where a schema is late nothing is purged, and elsewhere nobody need ask: what is unknown stays so.
         asked_for.pretend((0..64).map(|number| (number, u64::MAX)).collect());
+        let clock: SharedClock = Arc::new(SkewedClock {
+            world: world.clone(),
+            skew: self.skew.clone(),
+        });
         Ok(Rc::new(Process {
-            metrics: Metrics::new(&MetricsSettings::default(), query.clone(), status.clone()),
+            metrics: Metrics::new(
+                &MetricsSettings::default(),
+                query.clone(),
+                status.clone(),
+                clock.clone(),
+            ),
             query,
             disk,
             store,
@@ -211,10 +220,7 @@ impl Replica {
             stopped: RefCell::default(),
             settings,
             book: DeadLetterLock::default(),
-            clock: Arc::new(SkewedClock {
-                world: world.clone(),
-                skew: self.skew.clone(),
-            }),
+            clock,
             schemas: Arc::new(SimRegistry(world.clone())),
             outlet,
             ids: self.ids.clone(),

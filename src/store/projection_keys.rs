@@ -2,7 +2,9 @@
 
 use super::cells;
 use super::key::{Fields, Key, KeyError, i64_from_sortable, place_sort, sortable_i64};
-use crate::domain::{EventDigest, Millis, OrderId, SagaId, SagaStatus, SagaType, TimelineKey};
+use crate::domain::{
+    ConformanceRule, EventDigest, Millis, OrderId, SagaId, SagaStatus, SagaType, TimelineKey,
+};
 
 /// Times of one index partition share their upper bits: 2^22 ms, about 70 minutes.
 pub const INDEX_BUCKET_BITS: u32 = 22;
@@ -54,17 +56,58 @@ pub fn by_order(key: &mut Key, order: &OrderId, saga: &SagaId) {
     key.named(order.as_str()).text(saga.as_str().as_bytes()).end();
 }
 
-/// `by_started` and `by_updated`: a saga at an instant.
-pub fn by_time(key: &mut Key, saga_type: &SagaType, status: SagaStatus, at: Millis, saga: &SagaId) {
-    index_partition(key, saga_type, status, at.0 >> INDEX_BUCKET_BITS);
+/// `by_trace`: a saga of a trace.
+pub fn by_trace(key: &mut Key, trace_id: &str, saga: &SagaId) {
+    key.named(trace_id).text(saga.as_str().as_bytes()).end();
+}
+
+/// What the sagas of one type in a time index have in common; each table and tree is of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Condition {
+    /// They are in this status.
+    In(SagaStatus),
+    /// They break this rule.
+    Breaks(ConformanceRule),
+}
+
+impl Condition {
+    const fn tag(self) -> u8 {
+        match self {
+            Self::In(status) => status.tag(),
+            Self::Breaks(rule) => rule.tag(),
+        }
+    }
+}
+
+impl From<SagaStatus> for Condition {
+    fn from(status: SagaStatus) -> Self {
+        Self::In(status)
+    }
+}
+
+impl From<ConformanceRule> for Condition {
+    fn from(rule: ConformanceRule) -> Self {
+        Self::Breaks(rule)
+    }
+}
+
+/// `by_started`, `by_updated` and `by_rule`: a saga at an instant.
+pub fn by_time(
+    key: &mut Key,
+    saga_type: &SagaType,
+    condition: impl Into<Condition>,
+    at: Millis,
+    saga: &SagaId,
+) {
+    index_partition(key, saga_type, condition, at.0 >> INDEX_BUCKET_BITS);
     key.i64(at.0).text(saga.as_str().as_bytes()).end();
 }
 
-/// The partition of `by_started` and `by_updated` that holds a stretch of [`INDEX_BUCKET_BITS`];
+/// The partition of `by_started`, `by_updated` and `by_rule` that holds a stretch of [`INDEX_BUCKET_BITS`];
 /// the sort key is left empty.
-pub fn index_partition(key: &mut Key, saga_type: &SagaType, status: SagaStatus, bucket: i64) {
+pub fn index_partition(key: &mut Key, saga_type: &SagaType, condition: impl Into<Condition>, bucket: i64) {
     key.begin()
-        .u8(status.tag())
+        .u8(condition.into().tag())
         .i64(bucket)
         .text(saga_type.as_str().as_bytes())
         .sort_from_here();
@@ -75,14 +118,26 @@ pub fn index_partition(key: &mut Key, saga_type: &SagaType, status: SagaStatus, 
 /// # Errors
 /// When the bytes are no such key.
 pub fn parse_index_partition(partition: &[u8]) -> Result<(&str, SagaStatus), KeyError> {
-    let mut fields = Fields::of("by_time", partition);
-    let [tag] = fields.take::<1>()?;
-    let status = SagaStatus::from_tag(tag).ok_or_else(|| fields.fail())?;
-    fields.i64()?;
-    Ok((fields.text()?, status))
+    parse_condition(partition, SagaStatus::from_tag)
 }
 
-/// The instant and the saga that a sort key of `by_started` or `by_updated` stands for.
+/// The type and the rule that a partition key of `by_rule` stands for.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_rule_partition(partition: &[u8]) -> Result<(&str, ConformanceRule), KeyError> {
+    parse_condition(partition, ConformanceRule::from_tag)
+}
+
+fn parse_condition<T>(partition: &[u8], read: fn(u8) -> Option<T>) -> Result<(&str, T), KeyError> {
+    let mut fields = Fields::of("by_time", partition);
+    let [tag] = fields.take::<1>()?;
+    let condition = read(tag).ok_or_else(|| fields.fail())?;
+    fields.i64()?;
+    Ok((fields.text()?, condition))
+}
+
+/// The instant and the saga that a sort key of `by_started`, `by_updated` or `by_rule` stands for.
 ///
 /// # Errors
 /// When the bytes are no such key.
@@ -92,39 +147,42 @@ pub fn parse_by_time_sort(sort: &[u8]) -> Result<(Millis, &str), KeyError> {
     Ok((at, fields.text()?))
 }
 
-/// Which of the two trees of `counts`.
+/// Which of the trees of `counts`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Tree {
     /// By start.
     Started,
     /// By last event, each cell told apart by start.
     Updated,
+    /// By when a rule was last broken.
+    Broken,
 }
 
 /// `counts`: the children of one cell, of all types; the sort key is left empty.
-pub fn count_partition(key: &mut Key, tree: Tree, status: SagaStatus, level: u8, parent: i64) {
+pub fn count_partition(key: &mut Key, tree: Tree, condition: impl Into<Condition>, level: u8, parent: i64) {
     let tag = match tree {
         Tree::Started => b'S',
         Tree::Updated => b'U',
+        Tree::Broken => b'R',
     };
     key.begin()
         .u8(tag)
-        .u8(status.tag())
+        .u8(condition.into().tag())
         .u8(level)
         .i64(parent)
         .sort_from_here();
 }
 
-/// `counts`: a cell of the started tree (`started_cell` absent) or of the updated tree.
+/// `counts`: a cell of the updated tree, or of another (`started_cell` absent).
 pub fn count(
     key: &mut Key,
-    (tree, saga_type, status): (Tree, &SagaType, SagaStatus),
+    (tree, saga_type, condition): (Tree, &SagaType, impl Into<Condition>),
     level: u8,
     parent: i64,
     cell: i64,
     started_cell: Option<i64>,
 ) {
-    count_partition(key, tree, status, level, parent);
+    count_partition(key, tree, condition, level, parent);
     key.i64(cell).text(saga_type.as_str().as_bytes());
     if let Some(started) = started_cell {
         key.i64(started);
@@ -151,7 +209,7 @@ pub fn parse_count_sort(tree: Tree, sort: &[u8]) -> Result<CountKey<'_>, KeyErro
     let mut fields = Fields::of("counts", sort);
     let cell = fields.i64()?;
     let started_cell = match tree {
-        Tree::Started => None,
+        Tree::Started | Tree::Broken => None,
         Tree::Updated => {
             let (rest, last) = fields.rest.split_last_chunk::<8>().ok_or_else(|| fields.fail())?;
             fields.rest = rest;

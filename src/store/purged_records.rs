@@ -40,6 +40,7 @@ struct RemainsRecord<'a> {
     duplicates: u32,
     conflicts: u32,
     anomalies: Vec<u8>,
+    failed_compensations: u32,
     last_failed_at: Option<i64>,
     processed: Vec<(u8, &'a str, u32)>,
     edges: Vec<(&'a str, u64)>,
@@ -83,6 +84,7 @@ impl<'a> PurgedRecord<'a> {
                 duplicates: remains.duplicates,
                 conflicts: remains.conflicts,
                 anomalies: remains.anomalies.iter().map(|kind| kind.tag()).collect(),
+                failed_compensations: remains.failed_compensations,
                 last_failed_at: remains.last_failed_at.map(|at| at.0),
                 processed: remains
                     .processed
@@ -158,6 +160,7 @@ impl RemainsRecord<'_> {
                 .into_iter()
                 .map(anomaly)
                 .collect::<Result<_, _>>()?,
+            failed_compensations: self.failed_compensations,
             last_failed_at: self.last_failed_at.map(Millis),
             processed: processed
                 .map(|(tag, step, count)| Ok(((status(tag, "purged")?, Step::new(step)), count)))

@@ -433,7 +433,7 @@ impl<'a> Record<'a> for MetaRecord<'a> {
     const FORMAT: u8 = 1;
 }
 
-/// `by_order`, duplicates in `timelines`: rows whose key says all.
+/// `by_order`, `by_trace`, duplicates in `timelines`: rows whose key says all.
 #[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone, Copy)]
 pub struct PresenceRecord;
 

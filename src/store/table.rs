@@ -220,11 +220,15 @@ tables! {
         Timelines = "timelines", ByKey, Whole, Fold, [StandingRecord, PresenceRecord, InstanceRecord];
         /// Sagas of an order.
         ByOrder = "by_order", ByPartition, Whole, Fold, [PresenceRecord];
+        /// Sagas of a trace.
+        ByTrace = "by_trace", ByPartition, Whole, Fold, [PresenceRecord];
         /// Sagas by type, status and start.
         ByStarted = "by_started", ByPartition, Whole, Fold, [StartedRecord];
         /// Sagas by type, status and last event.
         ByUpdated = "by_updated", ByPartition, Whole, Fold, [UpdatedRecord];
-        /// How many sagas each stretch of time holds, in both sort orders.
+        /// Sagas by the rules that they break, type, and when they last did.
+        ByRule = "by_rule", ByPartition, Whole, Fold, [PresenceRecord];
+        /// How many sagas each stretch of time holds, in each of these orders.
         Counts = "counts", ByPartition, Whole, Fold, [CountRecord];
         /// How often sagas entered and left each status, by their start and by when they did.
         Census = "census", ByPartition, Whole, Fold, [CensusRecord];

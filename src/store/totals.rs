@@ -35,6 +35,8 @@ pub const OUTCOME_MILLIS: &str = "outcome_millis";
 pub const EDGE_BUCKETS: &str = "edge_buckets";
 /// Totals, named by pair of steps: sum of those times, milliseconds.
 pub const EDGE_MILLIS: &str = "edge_millis";
+/// Totals, named by saga type: times that a compensating step reported FAILED.
+pub const FAILED_COMPENSATIONS: &str = "failed_compensations";
 
 /// Totals: sagas whose events were purged and not restored.
 pub const PURGED_SAGAS: &str = "purged_sagas";
@@ -44,7 +46,7 @@ pub const PURGED_EVENTS: &str = "purged_events";
 pub const LATE: &str = "late";
 
 /// The totals that are counters: whoever reads them must not see them fall.
-pub const COUNTERS: [&str; 14] = [
+pub const COUNTERS: [&str; 15] = [
     FAILED,
     COMPENSATED,
     COMPENSATION_BUCKETS,
@@ -59,6 +61,7 @@ pub const COUNTERS: [&str; 14] = [
     OUTCOME_MILLIS,
     EDGE_BUCKETS,
     EDGE_MILLIS,
+    FAILED_COMPENSATIONS,
 ];
 
 /// All others: they go both ways, or are none of sagas and events.

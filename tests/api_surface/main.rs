@@ -14,6 +14,7 @@ mod export;
 mod export_tables;
 mod gated;
 mod health;
+mod inside;
 mod ledger;
 mod metrics;
 mod moments;

@@ -88,6 +88,41 @@ async fn what_is_scraped_is_what_is_stored() {
 }
 
 #[tokio::test]
+async fn broken_rules_and_what_is_late_are_scraped_by_type() {
+    let surface = Surface::over(&[
+        event("owing", 0, 0, "PAYMENT_COMPLETED", Completed),
+        event("owing", 1, 1_000, "COMPENSATION_SHIPPING", Failed),
+        event("owing", 2, 2_000, "COMPENSATION_SHIPPING", Failed),
+        event("slow", 3, 0, "ORDER_CREATED", Started),
+        event("fine", 4, 0, "ORDER_CONFIRMED", Completed),
+    ]);
+    let reply = surface.get("/actuator/prometheus").await;
+    let samples = samples(reply.text());
+    let of = |rule: &str| {
+        let labels = format!("saga_type=\"ORDER_CREATION\",rule=\"{rule}\"");
+        samples
+            .get(&format!("saga_tracker_conformance_violations{{{labels}}}"))
+            .copied()
+    };
+    assert_eq!(of("NEVER_COMPENSATED"), Some(1.0), "{}", reply.text());
+    assert_eq!(of("COMPENSATION_FAILED"), Some(1.0));
+    assert_eq!(of("MISSING_STEP"), Some(0.0));
+    for (family, value) in [
+        ("compensations_failed_total", 2.0),
+        ("uncompensated_overdue", 1.0),
+        ("past_deadline", 1.0),
+    ] {
+        let sample = format!("saga_tracker_{family}{{saga_type=\"ORDER_CREATION\"}}");
+        assert_eq!(samples.get(&sample), Some(&value), "{sample}");
+    }
+    assert!(
+        !reply.text().contains("saga_type=\"PAYMENT_COMPLETION\""),
+        "{}",
+        reply.text()
+    );
+}
+
+#[tokio::test]
 async fn requests_count_by_the_routes_template_under_both_names() {
     let surface = Surface::over(&[event("a", 0, 0, "ORDER_CREATED", Started)]);
     surface.get("/api/v1/sagas/a").await;

@@ -1,4 +1,4 @@
-//! Stuck sagas and the observed flow.
+//! Broken rules, stuck sagas and the observed flow.
 
 use super::support::{START, Surface, event};
 use axum::http::StatusCode;
@@ -58,6 +58,103 @@ async fn stuck_sagas_come_by_rule_with_what_they_await_and_as_of_any_instant() {
     let before = Millis(START + 3_000 + 299_999);
     let then = ask(&surface, &format!("/api/v1/sagas/stuck?asOf={before}")).await;
     assert_eq!(stuck(&then), []);
+}
+
+#[tokio::test]
+async fn broken_rules_are_counted_and_listed_by_when_they_were_broken_with_what_happened() {
+    let surface = Surface::over(&[
+        event("first", 0, 0, "ORDER_CREATED", Started),
+        event("first", 1, 1_000, "STOCK_RESERVED", InProgress),
+        event("first", 2, 3_000, "PAYMENT_FAILED", Failed),
+        event("second", 3, 0, "ORDER_CREATED", Started),
+        event("second", 4, 1_000, "STOCK_RESERVED", InProgress),
+        event("second", 5, 4_000, "PAYMENT_FAILED", Failed),
+        event("second", 6, 5_000, "STOCK_RELEASED", Failed),
+        event("second", 7, 6_000, "GIFT_WRAPPED", InProgress),
+        event("fine", 8, 0, "ORDER_CREATED", Started),
+    ]);
+    let all = ask(&surface, "/api/v1/conformance").await;
+    let counts = json!([
+        {"sagaType": "ORDER_CREATION", "rule": "NEVER_COMPENSATED", "sagas": 1},
+        {"sagaType": "ORDER_CREATION", "rule": "COMPENSATION_FAILED", "sagas": 1},
+        {"sagaType": "ORDER_CREATION", "rule": "UNKNOWN_STEP", "sagas": 1},
+    ]);
+    assert_eq!(all["counts"], counts);
+    let rows = |answer: &Value| -> Vec<(String, String, i64)> {
+        let rows = answer["content"].as_array().unwrap().iter();
+        rows.map(|row| {
+            let at: i64 = text(&row["at"])
+                .parse::<jiff::Timestamp>()
+                .unwrap()
+                .as_millisecond()
+                - START;
+            (
+                text(&row["rule"]).to_owned(),
+                text(&row["saga"]["sagaId"]).to_owned(),
+                at,
+            )
+        })
+        .collect()
+    };
+    let row = |rule: &str, saga: &str, at| (rule.to_owned(), saga.to_owned(), at);
+    assert_eq!(
+        rows(&all),
+        [
+            row("UNKNOWN_STEP", "second", 6_000),
+            row("COMPENSATION_FAILED", "second", 5_000),
+            row("NEVER_COMPENSATED", "first", 3_000),
+        ]
+    );
+    let failed = &all["content"][1]["violations"][0];
+    assert_eq!(
+        (
+            failed["rule"].as_str(),
+            failed["message"].as_str(),
+            failed["stepId"].as_u64()
+        ),
+        (
+            Some("COMPENSATION_FAILED"),
+            Some("the compensating step STOCK_RELEASED reported FAILED"),
+            Some(4)
+        )
+    );
+    let own = ask(&surface, "/api/v1/sagas/second").await;
+    assert_eq!(&own["conformance"][0], failed);
+    let from = Millis(START + 5_000);
+    let late = ask(
+        &surface,
+        &format!("/api/v1/conformance?from={from}&size=1&page=1"),
+    )
+    .await;
+    assert_eq!(rows(&late), [row("COMPENSATION_FAILED", "second", 5_000)]);
+    assert_eq!(
+        (&late["page"]["totalElements"], &late["page"]["totalPages"]),
+        (&json!(2), &json!(2))
+    );
+    let owing = ask(
+        &surface,
+        "/api/v1/conformance?rule=NEVER_COMPENSATED&sagaType=ORDER_CREATION",
+    )
+    .await;
+    assert_eq!(rows(&owing), [row("NEVER_COMPENSATED", "first", 3_000)]);
+    let found = ask(&surface, "/api/v1/sagas?rule=COMPENSATION_FAILED&status=FAILED").await;
+    assert_eq!(found["page"]["totalElements"], 1);
+    assert_eq!(found["content"][0]["sagaId"], "second");
+    for refused in [
+        "rule=LATE",
+        "from=never",
+        "to=x",
+        "size=0",
+        "page=-1",
+        "sagaType=",
+    ] {
+        let reply = surface.get(&format!("/api/v1/conformance?{refused}")).await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{refused}: {reply:?}");
+        let name = refused.split('=').next().unwrap();
+        assert_eq!(reply.json()["details"][0]["parameter"], name, "{refused}");
+    }
+    let empty = ask(&surface, "/api/v1/conformance?type=REFUND").await;
+    assert_eq!((&empty["counts"], &empty["content"]), (&json!([]), &json!([])));
 }
 
 #[tokio::test]

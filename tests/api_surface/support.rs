@@ -134,7 +134,12 @@ impl Surface {
         };
         let ops = decisions.status.clone();
         let query = Query::new(asked, definitions.clone()).of_topic(TOPIC);
-        let metrics = Metrics::new(&MetricsSettings::default(), query.clone(), ingest.clone());
+        let metrics = Metrics::new(
+            &MetricsSettings::default(),
+            query.clone(),
+            ingest.clone(),
+            clock.clone(),
+        );
         let snapshots = Snapshots::new(SnapshotParts {
             store: store.clone(),
             objects,

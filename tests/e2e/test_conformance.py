@@ -93,6 +93,59 @@ def test_a_saga_is_stuck_since_its_time_was_over(shop):
     assert stuck["owing"]["awaited"] == ["COMPENSATION_STOCK", "STOCK_RELEASED"]
 
 
+def broken(shop, **params):
+    answer = shop.api.request("GET", "/api/v1/conformance", params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_the_sagas_that_break_rules_are_counted_and_listed_by_when_they_did(shop):
+    body = broken(shop)
+    counts = {(count["sagaType"], count["rule"]): count["sagas"] for count in body["counts"]}
+    rules = ["NEVER_COMPENSATED", "COMPENSATION_FAILED", "UNKNOWN_STEP"]
+    assert counts == {("ORDER_CREATION", rule): 1 for rule in rules}
+    rows = [(row["rule"], row["saga"]["sagaId"], checks.millis(row["at"])) for row in body["content"]]
+    assert rows == [
+        ("COMPENSATION_FAILED", "release-failed", START + 3000),
+        ("NEVER_COMPENSATED", "owing", START + 2000),
+        ("UNKNOWN_STEP", "strange", START + 1000),
+    ]
+    for row in body["content"]:
+        assert row["violations"] == ask(shop, row["saga"]["sagaId"])["conformance"]
+    failed = broken(shop, rule="COMPENSATION_FAILED", **{"from": "2025-01-01T00:00:03Z"})
+    assert [row["saga"]["sagaId"] for row in failed["content"]] == ["release-failed"]
+    assert broken(shop, **{"from": "2025-01-01T00:00:03.001Z"})["content"] == []
+    found = shop.api.request("GET", "/api/v1/sagas", params={"rule": "NEVER_COMPENSATED"}).json()
+    assert [saga["sagaId"] for saga in found["content"]] == ["owing"]
+
+
+def test_what_breaks_rules_and_is_late_is_a_metric_and_survives_a_rebuild_and_verify(shop):
+    def scraped():
+        lines = shop.api.request("GET", "/actuator/prometheus").text.splitlines()
+        names = ("conformance_violations", "compensations_failed", "uncompensated_overdue", "past_deadline")
+        families = tuple(f"saga_tracker_{name}" for name in names)
+        samples = [line.rsplit(" ", 1) for line in lines if line.startswith(families)]
+        return {sample: float(value) for sample, value in samples}
+
+    before = scraped()
+    of_type = 'saga_type="ORDER_CREATION"'
+    for sample, value in [
+        (f'conformance_violations{{{of_type},rule="NEVER_COMPENSATED"}}', 1),
+        (f'conformance_violations{{{of_type},rule="COMPENSATED_TWICE"}}', 0),
+        (f"compensations_failed_total{{{of_type}}}", 1),
+        (f"uncompensated_overdue{{{of_type}}}", 1),
+        (f"past_deadline{{{of_type}}}", 1),
+    ]:
+        assert before[f"saga_tracker_{sample}"] == value, before
+    shop.terminate()
+    shop.verify()
+    assert shop.cli("rebuild", "--data-dir", shop.data).returncode == 0
+    shop.start().wait_caught_up()
+    assert scraped() == before
+    stuck = shop.api.request("GET", "/api/v1/sagas/stuck").json()
+    assert [saga["sagaId"] for saga in stuck["content"]] == ["waiting", "owing"]
+
+
 def test_a_step_that_no_definition_names_is_named(shop):
     body = shop.api.request("GET", "/api/v1/definitions").json()
     assert [(step["step"], step["events"]) for step in body["unknownSteps"]] == [("GIFT_WRAPPED", 1)]

@@ -12,8 +12,12 @@ from servers import free_port, wait_until
 
 pytestmark = pytest.mark.tracker
 
-# The metrics of docs/contract.md.
+# The metrics of docs/contract.md, and those about rules of definitions.
 TYPES = {
+    "saga_tracker_conformance_violations": "gauge",
+    "saga_tracker_compensations_failed_total": "counter",
+    "saga_tracker_uncompensated_overdue": "gauge",
+    "saga_tracker_past_deadline": "gauge",
     "saga_active_total": "gauge",
     "saga_failed_total": "counter",
     "saga_compensated_total": "counter",
@@ -116,6 +120,10 @@ def test_prometheus_knows_the_metric_and_its_type(prometheus, name):
         ("saga_last_failed_timestamp", set()),
         ("saga_events_processed_total", {"step", "status"}),
         ("saga_tracker_consumer_lag", set()),
+        ("saga_tracker_conformance_violations", {"saga_type", "rule"}),
+        ("saga_tracker_compensations_failed_total", {"saga_type"}),
+        ("saga_tracker_uncompensated_overdue", {"saga_type"}),
+        ("saga_tracker_past_deadline", {"saga_type"}),
         ("saga_tracker_api_latency_seconds_count", {"endpoint", "method", "status"}),
         ("http_server_requests_seconds_count", {"endpoint", "method", "status"}),
         ("saga_tracker_db_query_seconds_count", {"query"}),

@@ -5,8 +5,9 @@ use super::super::*;
 use super::*;
 use proptest::prelude::*;
 use proptest::sample::select;
+use std::collections::BTreeMap;
 
-mod naive;
+pub(crate) mod naive;
 
 /// A saga whose events are one second apart.
 fn saga(definitions: &SagaDefinitions, saga_type: &str, steps: &[(&str, SagaStatus)]) -> SagaState {
@@ -514,6 +515,17 @@ fn deliveries() -> impl Strategy<Value = Vec<Event>> {
     })
 }
 
+#[test]
+fn a_rule_is_found_by_its_name_and_by_its_number_and_numbers_never_change() {
+    for (rule, tag) in ConformanceRule::ALL.into_iter().zip(0..) {
+        assert_eq!(rule.tag(), tag, "stored keys hold it");
+        assert_eq!(ConformanceRule::from_tag(tag), Some(rule));
+        assert_eq!(ConformanceRule::from_name(rule.as_str()), Some(rule));
+    }
+    assert_eq!(ConformanceRule::from_tag(8), None);
+    assert_eq!(ConformanceRule::from_name("never_compensated"), None);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
     #[test]
@@ -522,11 +534,32 @@ proptest! {
         let definition = &definitions.types["ORDER_CREATION"];
         let state = fold(&events, &definitions).unwrap();
         let timeline: Vec<Event> = deduplicate(&events).timeline.into_iter().cloned().collect();
-        let model = naive::Model::new(&definitions, &timeline, &state);
+        let status = |events: usize| fold(&timeline[..events], &definitions).unwrap().status;
+        let model = naive::Model {
+            definition,
+            timeline: &timeline,
+            statuses: (1..=timeline.len()).map(|events| status(events).to_string()).collect(),
+            anomalies: state.anomalies.kept.iter().map(|odd| (odd.kind.as_str().to_owned(), odd.at.0)).collect(),
+        };
         let Compensation { state: compensated, owed } = compensation(&state, definition);
         let owed: Vec<String> = owed.into_iter().map(|owed| owed.step).collect();
         prop_assert_eq!((compensated.as_str(), owed), model.compensation());
-        prop_assert_eq!(rules(&state, definition), model.rules());
+        let told: Vec<(&str, i64)> = conformance(&state, definition)
+            .iter()
+            .map(|violation| (violation.rule.as_str(), violation.at.0))
+            .collect();
+        prop_assert_eq!(&told, &model.rules());
+        let mut last: BTreeMap<&str, i64> = BTreeMap::new();
+        for (rule, at) in told {
+            let latest = last.entry(rule).or_insert(at);
+            *latest = at.max(*latest);
+        }
+        let broken = broken_rules(&state, definition);
+        prop_assert!(broken.is_sorted_by_key(|(rule, _)| *rule));
+        prop_assert_eq!(broken.len(), last.len());
+        let broken = broken.into_iter().map(|(rule, at)| (rule.as_str(), at.0));
+        prop_assert_eq!(broken.collect::<BTreeMap<_, _>>(), last);
+        prop_assert_eq!(failed_compensations(&state, definition) as usize, model.failed_compensations());
         let now = Millis(now * 1_000);
         let stuck = stuck(&state, definition, now).map(|stuck| (stuck.since.0, stuck.rule.as_str()));
         prop_assert_eq!(stuck, model.stuck(now.0));

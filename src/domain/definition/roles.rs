@@ -82,6 +82,13 @@ impl Roles {
         self.says_all && !role.known
     }
 
+    /// Whether no other step than this one is counted under a number.
+    pub fn counts_alone(&self, counted: u16, step: &str) -> bool {
+        let is_here = |role: &Role| role.counted == Some(counted);
+        let alone = |(name, role): (&String, &Role)| name.as_str() == step || !is_here(role);
+        self.exact.iter().all(alone) && !self.patterns.iter().any(|(_, role)| is_here(role))
+    }
+
     /// Whether a step that is counted compensates.
     pub fn undoes(&self, counted: u16) -> bool {
         self.undoing.contains(&counted)

@@ -200,9 +200,9 @@ impl Rebuild {
             .filter(|projection| projection.is_kept(target.kept))
             .try_for_each(|projection| match projection.rebuilt {
                 Rebuilt::WithSagas => Ok(()),
-                Rebuilt::FromRows(table, add_row) => {
-                    self.add_rows(Table::Projection(target.generation, table), target, add_row)
-                }
+                Rebuilt::FromRows(tables) => tables.iter().try_for_each(|(table, add_row)| {
+                    self.add_rows(Table::Projection(target.generation, *table), target, *add_row)
+                }),
             })
     }
 

@@ -22,6 +22,10 @@ settings! {
         /// knownAt, stuck sagas. Another choice takes effect with the rebuild that the next start begins.
         #[option(Switch)]
         pub past: bool = true,
+        /// Whether it is kept which sagas are of a trace. Without it a search by traceId looks at sagas one by one.
+        /// Another choice takes effect with the rebuild that the next start begins.
+        #[option(Switch)]
+        pub traces: bool = true,
         /// Whether it is kept what became of every offset: the ledger, its health and its metrics. Another choice
         /// takes effect with the rebuild that the next start begins.
         #[option(Switch)]

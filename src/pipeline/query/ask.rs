@@ -1,13 +1,14 @@
 //! Whom to ask: every question, and who answers it.
 
 use super::{
-    Catalogue, Census, DefinitionsInForce, Deliveries, Filter, Flow, FlowRequest, GapCounts, LateEvents,
-    Ledger, LedgerRequest, Moment, OffsetsPage, OffsetsRequest, Outcomes, PurgedView, QueryError, SagaOffset,
-    SagaView, SearchPage, SearchRequest, Statistics, StuckPage, StuckRequest, Timeline, TimelineStep, Totals,
+    BrokenRulesPage, BrokenRulesRequest, Catalogue, Census, DefinitionsInForce, Deliveries, Details, Filter,
+    Flow, FlowRequest, GapCounts, LateEvents, Ledger, LedgerRequest, Moment, OffsetsPage, OffsetsRequest,
+    Outcomes, PurgedView, QueryError, RuleCounts, SagaOffset, SagaView, SearchPage, SearchRequest,
+    Statistics, StuckPage, StuckRequest, Timeline, TimelineStep, Totals,
 };
 use super::{
-    catalogue, census, definitions, flow, late_events, ledger, ledger_offsets, outcomes, saga, saga_offsets,
-    search, statistics, stuck_sagas, totals,
+    broken_rules, catalogue, census, definitions, flow, late_events, ledger, ledger_offsets, outcomes,
+    rule_counts, saga, saga_offsets, search, statistics, stuck_sagas, totals,
 };
 use crate::domain::{Judgement, Millis, SagaDefinitions, SagaId, TimelineKey};
 use crate::store::dead_letters::{self, DeadLetterCounts};
@@ -138,6 +139,14 @@ impl Query {
         statistics::statistics(&*self.store, &self.configured.definitions, filter)
     }
 
+    /// The same, and what happened inside of those sagas, from the same snapshot.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn detailed_statistics(&self, filter: &Filter) -> Result<(Statistics, Details), QueryError> {
+        statistics::detailed(&*self.store, &self.configured.definitions, filter)
+    }
+
     /// Which step follows which in the sagas of a type.
     ///
     /// # Errors
@@ -160,6 +169,22 @@ impl Query {
     /// [`QueryError`].
     pub fn stuck(&self, request: &StuckRequest) -> Result<StuckPage, QueryError> {
         stuck_sagas::stuck_sagas(&*self.store, &self.configured, request)
+    }
+
+    /// The sagas that break rules of their definitions, and how many there are.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn broken_rules(&self, request: &BrokenRulesRequest) -> Result<BrokenRulesPage, QueryError> {
+        broken_rules::broken_rules(&*self.store, &self.configured, request)
+    }
+
+    /// How many sagas break which rule, and are stuck, now.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn rule_counts(&self, now: Millis) -> Result<RuleCounts, QueryError> {
+        rule_counts::rule_counts(&*self.store, &self.configured, now)
     }
 
     /// How many of the sagas that match stood where at some moments, all read from one snapshot. The order,

@@ -8,8 +8,8 @@
 use super::QueryError;
 use super::node::{Next, Node};
 use super::trees::{Overlap, Span, Stream, Trees};
-use crate::domain::{Millis, SagaId, SagaStatus, SagaType};
-use crate::store::keys::Tree;
+use crate::domain::{Millis, SagaId, SagaType};
+use crate::store::keys::{Condition, Tree};
 use crate::store::records::CountRecord;
 use crate::store::{Direction, Key, ProjectionTable, Scan, StoreError, Table, cells, keys, reads};
 use std::ops::{Bound, ControlFlow};
@@ -21,8 +21,9 @@ const STATES: usize = 1_000;
 pub(super) type AddType<'a> = dyn FnMut(&str, CountRecord) + 'a;
 
 impl Trees<'_> {
-    /// How many sagas of the stream started in the span.
-    pub(super) fn started_in(self, stream: &Stream, span: Span) -> Result<u64, QueryError> {
+    /// How many sagas of the stream lie in the span: those in a status by their start, those that break a rule by
+    /// when they last did.
+    pub(super) fn sagas_in(self, stream: &Stream, span: Span) -> Result<u64, QueryError> {
         let mut sagas = 0;
         self.count(stream, span, false, &mut |_, count| sagas += count.sagas)?;
         Ok(u64::try_from(sagas).unwrap_or(0))
@@ -38,6 +39,10 @@ impl Trees<'_> {
     ) -> Result<(), QueryError> {
         let counting = Counting {
             trees: self,
+            tree: match stream.condition {
+                Condition::In(_) => Tree::Started,
+                Condition::Breaks(_) => Tree::Broken,
+            },
             stream,
             span,
             durations,
@@ -86,7 +91,7 @@ impl Trees<'_> {
     pub(super) fn rows(
         self,
         tree: Tree,
-        (status, saga_type): (SagaStatus, &SagaType),
+        (condition, saga_type): (Condition, &SagaType),
         cell: i64,
         span: Span,
         direction: Direction,
@@ -97,12 +102,13 @@ impl Trees<'_> {
         let to = span.to.min(cells::last(cells::LEAF, cell));
         let mut key = Key::default();
         let bucket = from.0 >> keys::INDEX_BUCKET_BITS;
-        keys::index_partition(&mut key, saga_type, status, bucket);
+        keys::index_partition(&mut key, saga_type, condition, bucket);
         let table = Table::Projection(
             self.generation,
             match tree {
                 Tree::Started => ProjectionTable::ByStarted,
                 Tree::Updated => ProjectionTable::ByUpdated,
+                Tree::Broken => ProjectionTable::ByRule,
             },
         );
         let (first, end) = (keys::sortable_i64(from.0), keys::sortable_i64(to.0 + 1));
@@ -118,9 +124,10 @@ impl Trees<'_> {
     }
 }
 
-/// Counts the sagas of a stream that started in a span.
+/// Counts the sagas of a stream in a span of the time that a tree sorts by.
 struct Counting<'c> {
     trees: Trees<'c>,
+    tree: Tree,
     stream: &'c Stream,
     span: Span,
     durations: bool,
@@ -129,7 +136,7 @@ struct Counting<'c> {
 impl Counting<'_> {
     fn below(&self, level: u8, parent: i64, add: &mut AddType<'_>) -> Result<(), QueryError> {
         let node = Node {
-            tree: Tree::Started,
+            tree: self.tree,
             stream: self.stream,
             level,
             parent,
@@ -156,7 +163,7 @@ impl Counting<'_> {
     }
 
     fn leaf(&self, cell: i64, add: &mut AddType<'_>) -> Result<(), QueryError> {
-        for saga_type in self.trees.types_in(Tree::Started, self.stream, cell)? {
+        for saga_type in self.trees.types_in(self.tree, self.stream, cell)? {
             let count = self.rows_of(&saga_type, cell)?;
             add(saga_type.as_str(), count);
         }
@@ -167,8 +174,8 @@ impl Counting<'_> {
         let mut sum = CountRecord::default();
         let mut sagas = Vec::new();
         self.trees.rows(
-            Tree::Started,
-            (self.stream.status, saga_type),
+            self.tree,
+            (self.stream.condition, saga_type),
             cell,
             self.span,
             Direction::Forward,

@@ -3,6 +3,7 @@
 
 use super::observed::{self, FlowRequest, Visit};
 use super::search::basis;
+use super::times::Times;
 use super::trees::Trees;
 use super::{Basis, QueryError, cycles};
 use crate::domain::{EventRef, Millis, SagaDefinitions, SagaState};
@@ -26,7 +27,7 @@ pub struct Flow {
     /// Each step, by name.
     pub steps: BTreeMap<String, FlowStep>,
     /// Each pair of steps of which the second came next behind the first.
-    pub edges: BTreeMap<(String, String), FlowEdge>,
+    pub edges: BTreeMap<(String, String), Times>,
     /// Services that lead to each other.
     pub cycles: Vec<ServiceCycle>,
     /// What it was read from.
@@ -50,10 +51,6 @@ pub struct FlowStep {
     pub of_other_services: u64,
 }
 
-/// How long one step came behind another, each time, milliseconds and sorted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FlowEdge(Vec<u64>);
-
 /// Services each of which leads to each other, over events that came next behind one of theirs: as many as there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceCycle {
@@ -61,19 +58,6 @@ pub struct ServiceCycle {
     pub services: Vec<String>,
     /// How often an event of the second came next behind one of the first, of the pairs among them.
     pub edges: BTreeMap<(String, String), u64>,
-}
-
-impl FlowEdge {
-    /// How often it did.
-    pub fn count(&self) -> u64 {
-        self.0.len() as u64
-    }
-
-    /// The time within which so many in a hundred came: of the times that there were the first that is no shorter.
-    pub fn percentile(&self, percent: usize) -> u64 {
-        let rank = (self.0.len() * percent).div_ceil(100).max(1);
-        self.0.get(rank - 1).copied().unwrap_or(0)
-    }
 }
 
 pub(super) fn flow(
@@ -92,7 +76,7 @@ pub(super) fn flow(
     let mut flow = seen.flow;
     flow.sagas = sagas;
     flow.basis = Basis::of(cursor, &rules);
-    flow.edges.values_mut().for_each(|edge| edge.0.sort_unstable());
+    flow.edges.values_mut().for_each(Times::sort);
     flow.cycles = service_cycles(&seen.services);
     Ok(flow)
 }
@@ -134,7 +118,7 @@ impl Visit for Seen {
             return Ok(());
         };
         let pair = (step, event.step.to_owned());
-        self.flow.edges.entry(pair).or_default().0.push(at.since(since));
+        self.flow.edges.entry(pair).or_default().add(at.since(since));
         if self.flow.edges.len() > MAX_EDGES {
             return Err(format!("more than {MAX_EDGES} different pairs of steps"));
         }
@@ -247,7 +231,7 @@ mod tests {
                 Err(QueryError::TooMuchFlow(_)) => prop_assert!(expected.len() > MAX_EDGES),
                 found => {
                     let found = found.unwrap();
-                    let edges: BTreeMap<_, _> = found.edges.into_iter().map(|(of, edge)| (of, edge.0)).collect();
+                    let edges: BTreeMap<_, _> = found.edges.into_iter().map(|(of, edge)| (of, edge.all().to_vec())).collect();
                     prop_assert_eq!(edges, expected);
                     let sum = |of: fn(&FlowStep) -> u64| found.steps.values().map(of).sum::<u64>();
                     prop_assert_eq!((sum(|step| step.first), sum(|step| step.last)), (found.sagas, found.sagas));
@@ -255,17 +239,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn percentiles_are_times_that_there_were() {
-        let edge = FlowEdge((1..=200).collect());
-        assert_eq!(
-            [50, 95, 99].map(|percent| edge.percentile(percent)),
-            [100, 190, 198]
-        );
-        let edge = FlowEdge(vec![7]);
-        assert_eq!([50, 95, 99].map(|percent| edge.percentile(percent)), [7, 7, 7]);
     }
 
     #[test]

@@ -236,7 +236,7 @@ impl<'r> Grid<'r> {
     /// their status at every instant.
     pub(super) fn rows(
         &self,
-        of: (SagaStatus, &SagaType),
+        (status, saga_type): (SagaStatus, &SagaType),
         cell: i64,
         span: Span,
         direction: Direction,
@@ -245,7 +245,7 @@ impl<'r> Grid<'r> {
         let tree = keys::Tree::Started;
         self.trees.rows(
             tree,
-            of,
+            (status.into(), saga_type),
             cell,
             span,
             direction,

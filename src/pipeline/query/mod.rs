@@ -3,15 +3,21 @@
 //! Every answer is read from one snapshot of the store, so its parts agree with each other.
 
 mod ask;
+mod broken_rules;
+mod by_time;
+mod candidates;
 mod catalogue;
 mod census;
 mod counts;
 mod cycles;
 mod definitions;
+mod details;
 mod diff;
+mod examine;
 mod flow;
 mod grid;
 mod history;
+mod inside;
 mod late_events;
 mod ledger;
 mod ledger_offsets;
@@ -23,6 +29,7 @@ mod outcomes;
 mod past;
 mod past_event;
 mod past_state;
+mod rule_counts;
 mod saga;
 mod saga_offsets;
 mod search;
@@ -32,9 +39,11 @@ mod statistics;
 mod steps;
 mod stuck_sagas;
 mod timeline;
+mod times;
 mod totals;
 mod trees;
 mod unkept;
+mod views;
 mod walk;
 mod walk_at;
 
@@ -43,12 +52,15 @@ use crate::domain::{Cut, Event, Millis, OrderId, PurgedSaga, SagaId, SagaState, 
 use crate::store::StoreError;
 pub use crate::store::records::CensusRecord;
 pub use ask::Query;
+pub use broken_rules::{BrokenCounts, BrokenRule, BrokenRulesPage, BrokenRulesRequest};
 pub use catalogue::{Catalogue, CatalogueEntry, EventKind, MAX_EVENT_KINDS};
 pub use census::Census;
 pub use definitions::{DefinitionsInForce, UnnamedSteps, unnamed_steps};
+pub use details::{Details, Named, Occurrences, StepDetails};
 pub use diff::{Difference, MAX_ONE_SIDED};
-pub use flow::{Flow, FlowEdge, FlowStep, ServiceCycle};
+pub use flow::{Flow, FlowStep, ServiceCycle};
 pub use history::{MAX_HISTORY_EVENTS, MAX_REMARKABLE, PastState};
+pub use inside::Inside;
 pub use late_events::LateEvents;
 pub use ledger::{Ledger, LedgerRequest, OffsetsByClass, PartitionLedger};
 pub use ledger_offsets::{LedgerEvent, LedgerOffset, OffsetsPage, OffsetsRequest};
@@ -56,12 +68,14 @@ pub use moment::{Deliveries, MAX_REPEATED, Moment};
 pub use observed::{FlowRequest, MAX_FLOW_SAGAS};
 pub use outcomes::{Durations, Outcomes, TypeOutcomes};
 pub use past_event::{OperatorNote, PastEvent};
+pub use rule_counts::RuleCounts;
 pub use saga_offsets::SagaOffset;
 pub use statistics::Statistics;
 use std::collections::BTreeMap;
 pub use steps::TimelineStep;
-pub use stuck_sagas::{StuckPage, StuckRequest};
+pub use stuck_sagas::{StuckCounts, StuckPage, StuckRequest};
 pub use timeline::{Basis, Timeline};
+pub use times::Times;
 
 /// Why a question was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -83,10 +97,31 @@ pub enum QueryError {
         /// How many are sorted.
         limit: usize,
     },
+    /// Only a look at each saga tells what happened inside of it, and these are too many.
+    #[error(
+        "{found} sagas would have to be looked at one by one, and at most {limit} are; narrow the question by fromDate, \
+         toDate, sagaType, status, orderId or traceId"
+    )]
+    TooManyToExamine {
+        /// Sagas that would be looked at, at least.
+        found: u64,
+        /// How many are.
+        limit: u64,
+    },
+    /// The events of those that are looked at are too many.
+    #[error(
+        "the sagas that would have to be looked at one by one have more than {limit} events; narrow the question by \
+         fromDate, toDate, sagaType, status, orderId or traceId"
+    )]
+    TooMuchToExamine {
+        /// How many are read.
+        limit: u64,
+    },
     /// Too many sagas had failed to look through all of them for what is owed.
     #[error(
-        "{found} sagas had failed long enough ago, and at most {limit} are looked through for compensations that are \
-         overdue; narrow the question by sagaType, fromDate or toDate, or ask for rule=PAST_DEADLINE alone"
+        "{found} sagas had failed and started long enough ago, and at most {limit} are looked through for \
+         compensations that were overdue then, or are of sagas that started in a period; narrow the question by \
+         sagaType, fromDate or toDate, ask for rule=PAST_DEADLINE alone, or leave out asOf, knownAt and the dates"
     )]
     TooManyFailed {
         /// Sagas that had failed.
@@ -185,6 +220,8 @@ pub struct Filter {
     pub from: Option<Millis>,
     /// Started at or before.
     pub to: Option<Millis>,
+    /// In which this happened. Only searches ask for it.
+    pub inside: Inside,
     /// As they stood at this moment; then the others are held against that.
     pub moment: Moment,
 }

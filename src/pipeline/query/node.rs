@@ -75,7 +75,13 @@ impl Node<'_> {
         visit: &mut impl FnMut(CountKey<'_>, CountRecord) -> Next,
     ) -> Result<Option<Vec<u8>>, StoreError> {
         let mut key = Key::default();
-        keys::count_partition(&mut key, self.tree, self.stream.status, self.level, self.parent);
+        keys::count_partition(
+            &mut key,
+            self.tree,
+            self.stream.condition,
+            self.level,
+            self.parent,
+        );
         let table = Table::Projection(trees.generation, ProjectionTable::Counts);
         let (mut past, mut unwanted, mut jump) = (None, 0, None);
         let to = part.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);

@@ -3,7 +3,7 @@
 
 use super::Filter;
 use super::QueryError;
-use super::search::streams;
+use super::by_time::streams;
 use super::seek::Seek;
 use super::trees::{Row, Span, Trees};
 use super::walk::Walk;
@@ -92,7 +92,7 @@ fn sagas(trees: Trees<'_>, request: &FlowRequest) -> Result<Vec<Row>, QueryError
     let streams = streams(&filter);
     let mut total = 0;
     for stream in &streams {
-        total += trees.started_in(stream, span)?;
+        total += trees.sagas_in(stream, span)?;
     }
     if total > request.limit {
         let limit = request.limit;

@@ -88,7 +88,8 @@ fn by_start(past: &Past<'_>, request: &SearchRequest, part: &Part) -> Result<(Ve
     Ok((walk.seek.found(), total))
 }
 
-fn walk<'g, 'r>(grid: &'g Grid<'r>, filter: &Filter, seek: Seek) -> WalkAt<'g, 'r> {
+/// Looks for the sagas that match, by their start.
+pub(super) fn walk<'g, 'r>(grid: &'g Grid<'r>, filter: &Filter, seek: Seek) -> WalkAt<'g, 'r> {
     WalkAt {
         grid,
         statuses: statuses(filter.status),
@@ -98,7 +99,8 @@ fn walk<'g, 'r>(grid: &'g Grid<'r>, filter: &Filter, seek: Seek) -> WalkAt<'g, '
     }
 }
 
-fn total(grid: &Grid<'_>, filter: &Filter) -> Result<u64, QueryError> {
+/// How many sagas match.
+pub(super) fn total(grid: &Grid<'_>, filter: &Filter) -> Result<u64, QueryError> {
     let (mut total, statuses) = (0, statuses(filter.status));
     grid.sums(filter.saga_type.as_ref(), span(filter), &mut |_, sums| {
         total += standing(sums, &statuses);
@@ -192,7 +194,7 @@ fn each_then(
 }
 
 /// The part that is wanted of rows in any order.
-fn part_of(mut rows: Vec<Row>, sort: Sort, part: &Part) -> Vec<Row> {
+pub(super) fn part_of(mut rows: Vec<Row>, sort: Sort, part: &Part) -> Vec<Row> {
     rows.sort_unstable();
     if sort.descending {
         rows.reverse();

@@ -27,12 +27,22 @@ impl Past<'_> {
         self.moment.known_at.map_or(until, |known_at| until.min(known_at))
     }
 
+    /// Whether a saga, whose state now is `whole`, was then what it is now.
+    pub(super) fn is_now(&self, whole: &SagaState) -> bool {
+        let all_happened = whole.updated_at <= self.until() && whole.duplicates == 0;
+        self.moment.is_now() || (all_happened && self.moment.known_at.is_none())
+    }
+
     /// The state that a saga had, whose state now is `whole`; `None` when it had not begun.
     pub(super) fn state(&self, saga: &SagaId, whole: &SagaState) -> Result<Option<SagaState>, QueryError> {
-        let is_now = whole.updated_at <= self.until() && whole.duplicates == 0;
-        if is_now && self.moment.known_at.is_none() {
+        if self.is_now(whole) {
             return Ok(Some(whole.clone()));
         }
+        self.timeline(saga, whole).state(self.moment)
+    }
+
+    /// The timeline of a saga, whose state now is `whole`.
+    pub(super) fn timeline<'t>(&'t self, saga: &'t SagaId, whole: &'t SagaState) -> Timeline<'t> {
         let source = Source::Log(Log {
             store: self.trees.store,
             generation: self.trees.generation,
@@ -40,15 +50,14 @@ impl Past<'_> {
             saga,
             whole,
         });
-        let mut timeline = Timeline {
+        Timeline {
             saga,
             source,
             definitions: self.definitions,
             basis: Basis::default(),
             started_at: whole.started_at,
             has_duplicates: whole.duplicates > 0,
-        };
-        timeline.state(self.moment)
+        }
     }
 }
 

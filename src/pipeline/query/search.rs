@@ -1,16 +1,15 @@
 //! Which sagas match, in order, page by page or behind a cursor, with the exact total.
 
 use super::order::{Part, of_order};
-use super::past;
 use super::past_state::Past;
 use super::seek::Seek;
-use super::trees::{Row, Span, Stream, Trees};
-use super::walk::Walk;
-use super::{Basis, Filter, QueryError, SagaView, SearchPage, SearchRequest, SortKey, Window};
+use super::trees::{Row, Trees};
+use super::views::views;
+use super::{Basis, Filter, QueryError, SearchPage, SearchRequest, SortKey, Window};
+use super::{by_time, examine, past};
 use crate::domain::text;
-use crate::domain::{Cut, Millis, OrderId, SagaDefinitions, SagaId, SagaStatus};
-use crate::store::keys::Tree;
-use crate::store::{Store, StoreError, reads, totals};
+use crate::domain::{Cut, Millis, OrderId, SagaDefinitions, SagaId};
+use crate::store::{Store, StoreError, reads};
 use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash, Hasher};
 
@@ -28,16 +27,20 @@ pub(super) fn search(
     let part = Part::of(request)?;
     let (cursor, rules) = basis(trees, definitions)?;
     let moment = request.filter.moment;
-    let past = (!moment.is_now()).then_some(Past {
+    let past = Past {
         trees,
         definitions: &rules,
         cursor: &cursor,
         moment,
-    });
-    let (rows, total) = match (&past, &request.filter.order_id) {
-        (Some(past), _) => past::search(past, request, &part)?,
-        (None, Some(order)) => of_order(trees, order, request, &part)?,
-        (None, None) => of_time(trees, request, &part)?,
+    };
+    let (rows, total) = match &request.filter {
+        filter if !filter.inside.is_empty() => examine::search(&past, request, &part)?,
+        _ if !moment.is_now() => past::search(&past, request, &part)?,
+        Filter {
+            order_id: Some(order),
+            ..
+        } => of_order(trees, order, request, &part)?,
+        _ => of_time(trees, request, &part)?,
     };
     let more = match &request.window {
         Window::Page { .. } => part.skip + (rows.len() as u64) < total,
@@ -45,9 +48,10 @@ pub(super) fn search(
         Window::After { .. } => rows.len() == part.size,
     };
     let next_cursor = rows.last().filter(|_| more).map(|row| write_cursor(request, row));
-    let sagas = match &past {
-        Some(past) => past::views(past, &rows)?,
-        None => views(trees, &rows)?,
+    let sagas = if moment.is_now() {
+        views(trees, &rows)?
+    } else {
+        past::views(&past, &rows)?
     };
     Ok(SearchPage {
         sagas,
@@ -84,74 +88,18 @@ impl Part {
     }
 }
 
-/// The streams that hold all sagas of the filter's type and status.
-pub(super) fn streams(filter: &Filter) -> Vec<Stream> {
-    SagaStatus::ALL
-        .into_iter()
-        .filter(|status| filter.status.is_none_or(|wanted| wanted == *status))
-        .map(|status| Stream {
-            status,
-            saga_type: filter.saga_type.clone(),
-        })
-        .collect()
-}
-
-/// How many sagas match.
-fn total(trees: Trees<'_>, filter: &Filter, streams: &[Stream]) -> Result<u64, QueryError> {
-    let mut total: u64 = 0;
-    if filter.saga_type.is_none() && filter.from.is_none() && filter.to.is_none() {
-        reads::numbered_totals(trees.store, trees.generation, totals::ACTIVE, |tag, sagas| {
-            let status = u8::try_from(tag).ok().and_then(SagaStatus::from_tag);
-            if streams.iter().any(|stream| Some(stream.status) == status) {
-                total += u64::try_from(sagas).unwrap_or(0);
-            }
-        })?;
-        return Ok(total);
-    }
-    for stream in streams {
-        total += trees.started_in(stream, Span::of(filter.from, filter.to))?;
-    }
-    Ok(total)
-}
-
 fn of_time(trees: Trees<'_>, request: &SearchRequest, part: &Part) -> Result<(Vec<Row>, u64), QueryError> {
     let filter = &request.filter;
-    let dates = Span::of(filter.from, filter.to);
-    let streams = streams(filter);
-    let total = total(trees, filter, &streams)?;
+    let total = by_time::total(trees, filter)?;
     if part.skip >= total {
         return Ok((Vec::new(), total));
     }
     let seek = Seek::part(part, total, request.sort);
-    let (tree, span) = match request.sort.key {
-        SortKey::StartedAt => (Tree::Started, dates),
-        SortKey::UpdatedAt => (Tree::Updated, Span::ALL),
+    let seek = match request.sort.key {
+        SortKey::StartedAt => by_time::by_start(trees, filter, seek)?,
+        SortKey::UpdatedAt => by_time::by_last_event(trees, filter, seek)?,
     };
-    let mut walk = Walk {
-        trees,
-        tree,
-        streams,
-        span: seek.narrow(span),
-        started: dates,
-        seek,
-    };
-    walk.run()?;
-    Ok((walk.seek.found(), total))
-}
-
-fn views(trees: Trees<'_>, rows: &[Row]) -> Result<Vec<SagaView>, QueryError> {
-    let ids: Vec<SagaId> = rows.iter().map(|(_, saga)| saga.clone()).collect();
-    let states = reads::instances(trees.store, trees.generation, &ids)?;
-    ids.into_iter()
-        .zip(states)
-        .map(|(saga_id, state)| match state {
-            Some(state) => Ok(SagaView { saga_id, state }),
-            None => Err(StoreError::Corrupt(format!(
-                "instances: saga {saga_id} is indexed but has no state"
-            ))
-            .into()),
-        })
-        .collect()
+    Ok((seek.found(), total))
 }
 
 /// A cursor names the last saga of a part, and the search that it belongs to.
@@ -187,6 +135,9 @@ fn search_digest(request: &SearchRequest) -> u64 {
     filter.status.hash(&mut hasher);
     (filter.from, filter.to).hash(&mut hasher);
     (filter.moment.as_of, filter.moment.known_at).hash(&mut hasher);
+    if !filter.inside.is_empty() {
+        filter.inside.hash(&mut hasher);
+    }
     (request.sort.key == SortKey::StartedAt, request.sort.descending).hash(&mut hasher);
     hasher.finish()
 }

@@ -1,10 +1,12 @@
 //! Counts, rates and durations of the sagas that match.
 
+use super::details::{Details, details};
 use super::order::{each_of_order, matches};
 use super::past_state::Past;
 use super::trees::{Span, Trees};
-use super::{Basis, Filter, QueryError, past, search};
+use super::{Basis, Filter, QueryError, by_time, past, search};
 use crate::domain::{SagaDefinitions, SagaStatus};
+use crate::store::keys::Condition;
 use crate::store::records::CensusRecord;
 use crate::store::{Store, StoreError, keys, reads, totals};
 use std::cmp::Reverse;
@@ -95,34 +97,52 @@ pub(super) fn statistics(
     definitions: &SagaDefinitions,
     filter: &Filter,
 ) -> Result<Statistics, QueryError> {
-    statistics_by(store, definitions, filter, TYPES)
+    asked(store, definitions, filter, |past| {
+        statistics_by(past, filter, TYPES)
+    })
 }
 
-fn statistics_by(
+/// The same, and what happened inside of the sagas.
+pub(super) fn detailed(
     store: &dyn Store,
     definitions: &SagaDefinitions,
     filter: &Filter,
-    types: usize,
-) -> Result<Statistics, QueryError> {
+) -> Result<(Statistics, Details), QueryError> {
+    asked(store, definitions, filter, |past| {
+        Ok((statistics_by(past, filter, TYPES)?, details(past, filter)?))
+    })
+}
+
+/// Asks one snapshot about the moment of a filter.
+fn asked<T>(
+    store: &dyn Store,
+    definitions: &SagaDefinitions,
+    filter: &Filter,
+    ask: impl FnOnce(&Past<'_>) -> Result<T, QueryError>,
+) -> Result<T, QueryError> {
     let snapshot = store.snapshot();
     let generation = reads::active_generation(&*snapshot)?;
     let trees = Trees {
         store: &*snapshot,
         generation,
     };
-    let told = match &filter.saga_type {
-        Some(one) => Told::one(one.as_str()),
-        None => Told::most_frequent(trees, types)?,
-    };
     let (cursor, rules) = search::basis(trees, definitions)?;
-    let mut sums = Sums::new(told, Basis::of(cursor.clone(), &rules));
-    let past = Past {
+    ask(&Past {
         trees,
         definitions: &rules,
         cursor: &cursor,
         moment: filter.moment,
+    })
+}
+
+fn statistics_by(past: &Past<'_>, filter: &Filter, types: usize) -> Result<Statistics, QueryError> {
+    let trees = past.trees;
+    let told = match &filter.saga_type {
+        Some(one) => Told::one(one.as_str()),
+        None => Told::most_frequent(trees, types)?,
     };
-    past::sums(&past, filter, |saga_type, of| {
+    let mut sums = Sums::new(told, Basis::of(past.cursor.clone(), past.definitions));
+    past::sums(past, filter, |saga_type, of| {
         if !filter.moment.is_now() {
             sums.add_past(filter, saga_type, of);
         }
@@ -140,12 +160,15 @@ fn statistics_by(
         })?;
     } else {
         let span = Span::of(filter.from, filter.to);
-        for stream in search::streams(filter) {
-            let durations = stream.status == SagaStatus::Completed;
+        for stream in by_time::streams(filter) {
+            let Condition::In(status) = stream.condition else {
+                continue;
+            };
+            let durations = status == SagaStatus::Completed;
             trees.count(&stream, span, durations, &mut |saga_type, count| {
                 let unsigned = |sum: i64| u64::try_from(sum).unwrap_or(0);
                 sums.add(
-                    stream.status,
+                    status,
                     saga_type,
                     unsigned(count.sagas),
                     unsigned(count.duration_millis),
@@ -282,8 +305,10 @@ mod tests {
         let store = testkit::store();
         testkit::project(&store, &events, &[3], 1);
         let told = |limit| {
-            let found =
-                statistics_by(&*store, &SagaDefinitions::default(), &Filter::default(), limit).unwrap();
+            let found = asked(&*store, &SagaDefinitions::default(), &Filter::default(), |past| {
+                statistics_by(past, &Filter::default(), limit)
+            })
+            .unwrap();
             assert_eq!(found.total(), 7);
             let by_type: Vec<(String, u64)> = found.by_type.into_iter().collect();
             (by_type, found.other_types, found.sagas_of_other_types)

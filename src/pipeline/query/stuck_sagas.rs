@@ -1,31 +1,41 @@
-//! The sagas that were stuck at an instant, page by page, with the exact total.
+//! The sagas that are stuck, or were at an instant, page by page, with the exact total.
 //!
-//! Those past their deadline are found in the census, by their start, at a cost that does not depend on how many
-//! there are. Whether something is owed after a failure only the state of a saga tells: the sagas that had failed
-//! are looked through, up to a bound. Sagas of types without a definition are never stuck.
+//! Now, those past their deadline are found by their start, and those that owe a compensation by when they failed
+//! (the index of who breaks NEVER_COMPENSATED is that): at a cost that does not depend on how many there are. Then,
+//! those past their deadline are found in the census; whether something was owed only the state of that moment
+//! tells, so the sagas that had failed are looked through, up to a bound. So they are, too, where only sagas that
+//! started in some period are asked for. Sagas of types without a definition are never stuck.
 
 use super::definitions::Configured;
 use super::grid::Grid;
 use super::past_state::Past;
 use super::seek::Seek;
-use super::trees::{Row, Span, Trees};
+use super::trees::{Row, Span, Stream, Trees};
+use super::views::views;
+use super::walk::Walk;
 use super::walk_at::{WalkAt, standing};
-use super::{Basis, Moment, QueryError, SagaView, past};
-use crate::domain::{Millis, SagaDefinition, SagaDefinitions, SagaStatus, SagaType, Stuck, StuckRule, stuck};
+use super::{Basis, Moment, QueryError, SagaView, broken_rules, past};
+use crate::domain::{
+    ConformanceRule, Millis, SagaDefinition, SagaDefinitions, SagaStatus, SagaType, Stuck, StuckRule, stuck,
+};
+use crate::store::keys::Tree;
 use crate::store::{Store, StoreError, reads};
+use std::collections::BTreeMap;
 
-/// Sagas that had failed and are looked through for one question, at most.
+/// Sagas that are looked through for one question, at most.
 pub(super) const MAX_FAILED: u64 = if cfg!(test) { 60 } else { 10_000 };
+/// The statuses in which a saga has a deadline.
+const UNENDED: [SagaStatus; 2] = [SagaStatus::Started, SagaStatus::InProgress];
 /// States that are read at once.
 const STATES: usize = 500;
 
 /// Which stuck sagas, and which part of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StuckRequest {
-    /// Stuck then, by event time.
-    pub at: Millis,
-    /// By what was known then, by arrival time; everything when it is not given.
-    pub known_at: Option<Millis>,
+    /// Stuck at this moment; otherwise as they stand now.
+    pub moment: Moment,
+    /// When is now.
+    pub now: Millis,
     /// Of this type.
     pub saga_type: Option<SagaType>,
     /// By this rule.
@@ -43,12 +53,21 @@ pub struct StuckRequest {
 /// The part that was asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StuckPage {
-    /// The sagas as they were then: by rule, then type, then start.
+    /// The sagas as they were then: by rule, then type, then since when they were stuck.
     pub sagas: Vec<(SagaView, Stuck)>,
     /// How many there are in all. Exact.
     pub total: u64,
     /// What they were found in.
     pub basis: Basis,
+}
+
+/// How many sagas of a type are stuck now, by each rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StuckCounts {
+    /// Past their deadline.
+    pub past_deadline: u64,
+    /// Failed, and not compensated in time.
+    pub compensation_overdue: u64,
 }
 
 pub(super) fn stuck_sagas(
@@ -68,14 +87,18 @@ pub(super) fn stuck_sagas(
         definitions: &definitions,
         cursor: &cursor,
         moment: Moment {
-            as_of: Some(request.at),
-            known_at: request.known_at,
+            as_of: Some(request.at()),
+            known_at: request.moment.known_at,
         },
     };
     let asked = Asked {
         request,
         past: &past,
-        grid: &past::grid(&past)?,
+        grid: if request.moment.is_now() {
+            None
+        } else {
+            Some(past::grid(&past)?)
+        },
     };
     let mut page = Page {
         skip: request.page.saturating_mul(request.size as u64),
@@ -83,8 +106,8 @@ pub(super) fn stuck_sagas(
         total: 0,
         sagas: Vec::new(),
     };
-    for (saga_type, definition) in wanted(&definitions, request) {
-        if request.rule != Some(StuckRule::CompensationOverdue) {
+    if request.rule != Some(StuckRule::CompensationOverdue) {
+        for (saga_type, definition) in wanted(&definitions, request) {
             asked.past_deadline(&saga_type, definition, &mut page)?;
         }
     }
@@ -96,6 +119,47 @@ pub(super) fn stuck_sagas(
         total: page.total,
         basis: Basis::of(cursor.clone(), &definitions),
     })
+}
+
+/// The same, counted by type.
+pub(super) fn stuck_counts(
+    trees: Trees<'_>,
+    definitions: &SagaDefinitions,
+    now: Millis,
+) -> Result<BTreeMap<String, StuckCounts>, QueryError> {
+    let mut counts = BTreeMap::new();
+    for (name, definition) in &definitions.types {
+        let saga_type = SagaType::new(name);
+        let mut of = StuckCounts::default();
+        let unended = Group {
+            saga_type: &saga_type,
+            statuses: &UNENDED,
+            started: until(now, definition.deadline_seconds),
+        };
+        for stream in unended.streams() {
+            of.past_deadline += trees.sagas_in(&stream, unended.started)?;
+        }
+        let span = until(now, definition.compensation_seconds);
+        of.compensation_overdue = trees.sagas_in(&owing(&saga_type), span)?;
+        counts.insert(name.clone(), of);
+    }
+    Ok(counts)
+}
+
+/// The sagas of a type that failed and owe a compensation, by when they failed.
+fn owing(saga_type: &SagaType) -> Stream {
+    broken_rules::stream(Some(saga_type), ConformanceRule::NeverCompensated)
+}
+
+impl StuckRequest {
+    /// The instant at which they are, or were, stuck.
+    pub fn at(&self) -> Millis {
+        self.moment.as_of.unwrap_or(self.now)
+    }
+
+    fn is_dated(&self) -> bool {
+        self.from.is_some() || self.to.is_some()
+    }
 }
 
 /// The types that have a definition, by name.
@@ -129,94 +193,169 @@ impl Page {
     }
 }
 
+/// Sagas of a type that stood, or stand, in one of these statuses, by their start.
+struct Group<'g> {
+    saga_type: &'g SagaType,
+    statuses: &'g [SagaStatus],
+    started: Span,
+}
+
 struct Asked<'q, 'r> {
     request: &'q StuckRequest,
     past: &'q Past<'r>,
-    grid: &'q Grid<'r>,
+    /// How all stood at the moment, unless that is now.
+    grid: Option<Grid<'r>>,
 }
 
-impl<'r> Asked<'_, 'r> {
+impl Asked<'_, '_> {
     fn past_deadline(
         &self,
         saga_type: &SagaType,
         definition: &SagaDefinition,
         page: &mut Page,
     ) -> Result<(), QueryError> {
-        let unended = vec![SagaStatus::Started, SagaStatus::InProgress];
-        let mut walk = self.walk(saga_type, definition.deadline_seconds, unended);
-        let sagas = self.count(&walk)?;
-        let (skip, want) = page.take(sagas);
-        walk.seek = Seek::ascending(skip, want);
-        if walk.seek.is_done() {
+        let group = Group {
+            saga_type,
+            statuses: &UNENDED,
+            started: self.started_until(definition.deadline_seconds),
+        };
+        let (skip, want) = page.take(self.count(&group)?);
+        if want == 0 {
             return Ok(());
         }
-        walk.run()?;
-        for (view, stuck) in self.judged(definition, &walk.seek.found())? {
+        let rows = self.find(&group, Seek::ascending(skip, want))?;
+        self.put(definition, &rows, page)
+    }
+
+    fn overdue(&self, definitions: &SagaDefinitions, page: &mut Page) -> Result<(), QueryError> {
+        let can_owe = wanted(definitions, self.request).filter(|(_, of)| !of.compensates.is_empty());
+        let can_owe: Vec<(SagaType, &SagaDefinition)> = can_owe.collect();
+        if self.grid.is_none() && !self.request.is_dated() {
+            for (saga_type, definition) in can_owe {
+                self.owing(&saga_type, definition, page)?;
+            }
+            return Ok(());
+        }
+        let mut found = 0;
+        for (saga_type, definition) in &can_owe {
+            found += self.count(&self.failed(saga_type, definition))?;
+        }
+        if found > MAX_FAILED {
+            let limit = MAX_FAILED;
+            return Err(QueryError::TooManyFailed { found, limit });
+        }
+        for (saga_type, definition) in can_owe {
+            self.look_through(&self.failed(&saga_type, definition), definition, page)?;
+        }
+        Ok(())
+    }
+
+    /// Those that owe a compensation now and failed long enough ago.
+    fn owing(
+        &self,
+        saga_type: &SagaType,
+        definition: &SagaDefinition,
+        page: &mut Page,
+    ) -> Result<(), QueryError> {
+        let (trees, stream) = (self.past.trees, owing(saga_type));
+        let span = until(self.request.now, definition.compensation_seconds);
+        let (skip, want) = page.take(trees.sagas_in(&stream, span)?);
+        if want == 0 {
+            return Ok(());
+        }
+        let found = broken_rules::walk(trees, vec![stream], span, Seek::ascending(skip, want))?;
+        self.put(definition, &found.found(), page)
+    }
+
+    /// Those that had failed and started long enough before.
+    fn failed<'g>(&self, saga_type: &'g SagaType, definition: &SagaDefinition) -> Group<'g> {
+        Group {
+            saga_type,
+            statuses: &[SagaStatus::Failed],
+            started: self.started_until(definition.compensation_seconds),
+        }
+    }
+
+    /// Looks at every saga of a group for whether it is stuck.
+    fn look_through(
+        &self,
+        group: &Group<'_>,
+        definition: &SagaDefinition,
+        page: &mut Page,
+    ) -> Result<(), QueryError> {
+        let all = self.find(
+            group,
+            Seek::ascending(0, usize::try_from(MAX_FAILED).unwrap_or(usize::MAX)),
+        )?;
+        let mut late: Vec<Row> = Vec::new();
+        for some in all.chunks(STATES) {
+            let judged = self.judged(definition, some)?.into_iter();
+            late.extend(judged.filter_map(|(view, stuck)| Some((stuck?.since, view.saga_id))));
+        }
+        late.sort_unstable();
+        let (skip, want) = page.take(late.len() as u64);
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+        let rows: Vec<Row> = late.into_iter().skip(skip).take(want).collect();
+        self.put(definition, &rows, page)
+    }
+
+    /// Puts sagas that are stuck onto the page.
+    fn put(&self, definition: &SagaDefinition, rows: &[Row], page: &mut Page) -> Result<(), QueryError> {
+        for (view, stuck) in self.judged(definition, rows)? {
             let found = stuck.ok_or_else(|| {
                 let saga = &view.saga_id;
-                StoreError::Corrupt(format!("by_started: saga {saga} is indexed as what it was not"))
+                StoreError::Corrupt(format!("counts: saga {saga} is indexed as what it was not"))
             })?;
             page.sagas.push((view, found));
         }
         Ok(())
     }
 
-    fn overdue(&self, definitions: &SagaDefinitions, page: &mut Page) -> Result<(), QueryError> {
-        let owing = wanted(definitions, self.request).filter(|(_, of)| !of.compensates.is_empty());
-        let mut walks = Vec::new();
-        let mut failed = 0;
-        for (saga_type, definition) in owing {
-            let mut walk = self.walk(
-                &saga_type,
-                definition.compensation_seconds,
-                vec![SagaStatus::Failed],
-            );
-            let sagas = self.count(&walk)?;
-            failed += sagas;
-            walk.seek = Seek::ascending(0, usize::try_from(sagas).unwrap_or(usize::MAX));
-            walks.push((definition, walk));
-        }
-        if failed > MAX_FAILED {
-            return Err(QueryError::TooManyFailed {
-                found: failed,
-                limit: MAX_FAILED,
-            });
-        }
-        for (definition, mut walk) in walks {
-            walk.run()?;
-            for some in walk.seek.found().chunks(STATES) {
-                for (view, stuck) in self.judged(definition, some)? {
-                    if let Some(stuck) = stuck
-                        && page.take(1) == (0, 1)
-                    {
-                        page.sagas.push((view, stuck));
-                    }
-                }
+    fn started_until(&self, seconds: u64) -> Span {
+        let latest = until(self.request.at(), seconds).to;
+        Span::of(
+            self.request.from,
+            Some(self.request.to.map_or(latest, |to| to.min(latest))),
+        )
+    }
+
+    fn count(&self, group: &Group<'_>) -> Result<u64, QueryError> {
+        let Some(grid) = &self.grid else {
+            let mut sagas = 0;
+            for stream in group.streams() {
+                sagas += self.past.trees.sagas_in(&stream, group.started)?;
             }
-        }
-        Ok(())
-    }
-
-    /// The sagas of a type that stood in one of these statuses, and started so long before.
-    fn walk(&self, saga_type: &SagaType, seconds: u64, statuses: Vec<SagaStatus>) -> WalkAt<'_, 'r> {
-        let request = self.request;
-        let latest = before(request.at, seconds);
-        WalkAt {
-            grid: self.grid,
-            statuses,
-            saga_type: Some(saga_type.clone()),
-            span: Span::of(request.from, Some(request.to.map_or(latest, |to| to.min(latest)))),
-            seek: Seek::ascending(0, 0),
-        }
-    }
-
-    fn count(&self, walk: &WalkAt<'_, '_>) -> Result<u64, QueryError> {
+            return Ok(sagas);
+        };
         let mut sagas = 0;
-        self.grid
-            .sums(walk.saga_type.as_ref(), walk.span, &mut |_, sums| {
-                sagas += standing(sums, &walk.statuses);
-            })?;
+        grid.sums(Some(group.saga_type), group.started, &mut |_, sums| {
+            sagas += standing(sums, group.statuses);
+        })?;
         Ok(u64::try_from(sagas).unwrap_or(0))
+    }
+
+    fn find(&self, group: &Group<'_>, seek: Seek) -> Result<Vec<Row>, QueryError> {
+        let Some(grid) = &self.grid else {
+            let mut walk = Walk {
+                trees: self.past.trees,
+                tree: Tree::Started,
+                streams: group.streams(),
+                span: group.started,
+                started: group.started,
+                seek,
+            };
+            walk.run()?;
+            return Ok(walk.seek.found());
+        };
+        let mut walk = WalkAt {
+            grid,
+            statuses: group.statuses.to_vec(),
+            saga_type: Some(group.saga_type.clone()),
+            span: group.started,
+            seek,
+        };
+        walk.run()?;
+        Ok(walk.seek.found())
     }
 
     fn judged(
@@ -224,16 +363,30 @@ impl<'r> Asked<'_, 'r> {
         definition: &SagaDefinition,
         rows: &[Row],
     ) -> Result<Vec<(SagaView, Option<Stuck>)>, QueryError> {
-        let views = past::views(self.past, rows)?.into_iter();
+        let views = match &self.grid {
+            None => views(self.past.trees, rows)?,
+            Some(_) => past::views(self.past, rows)?,
+        };
         let judge = |view: SagaView| {
-            let found = stuck(&view.state, definition, self.request.at);
+            let found = stuck(&view.state, definition, self.request.at());
             (view, found)
         };
-        Ok(views.map(judge).collect())
+        Ok(views.into_iter().map(judge).collect())
     }
 }
 
-fn before(instant: Millis, seconds: u64) -> Millis {
+impl Group<'_> {
+    fn streams(&self) -> Vec<Stream> {
+        let streams = self.statuses.iter().map(|status| Stream {
+            condition: (*status).into(),
+            saga_type: Some(self.saga_type.clone()),
+        });
+        streams.collect()
+    }
+}
+
+/// All until so long before an instant.
+fn until(instant: Millis, seconds: u64) -> Span {
     let millis = i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
-    Millis(instant.0.saturating_sub(millis))
+    Span::of(None, Some(Millis(instant.0.saturating_sub(millis))))
 }

@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 mod as_of;
+mod broken_rules;
+mod details;
 mod edges;
+mod inside;
 mod ledger;
 mod past;
 mod stuck;
@@ -82,7 +85,7 @@ fn filters() -> impl Strategy<Value = Filter> {
             status,
             from,
             to,
-            moment: Moment::default(),
+            ..Filter::default()
         })
 }
 

@@ -129,6 +129,28 @@ impl Timeline<'_> {
         Ok(begun)
     }
 
+    /// Visits the events that stood at a moment, in the order of the timeline.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub(super) fn events(
+        &mut self,
+        moment: Moment,
+        visit: &mut dyn FnMut(&EventRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), QueryError> {
+        if let (Source::Log(log), None) = (&self.source, moment.known_at) {
+            return log.events_as_of(moment, visit);
+        }
+        let standing = self.standing(moment.known_at, false)?;
+        standing.each(self.deliveries(), moment.as_of, &mut |known| {
+            if known.stands {
+                visit(&known.event)
+            } else {
+                ControlFlow::Continue(())
+            }
+        })
+    }
+
     /// Visits the states that the saga went through up to a moment and that begin behind `after` (none: from
     /// the first); whether it had begun.
     ///
@@ -249,6 +271,21 @@ impl Log<'_> {
             Ok(visit(&steps.next(*event)))
         })?;
         Ok(moment.has_happened(self.whole.started_at))
+    }
+
+    fn events_as_of(
+        &self,
+        moment: Moment,
+        visit: &mut dyn FnMut(&EventRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), QueryError> {
+        let at = (self.store, self.generation, &self.cursor);
+        timelines::each_step(at, self.saga, self.whole, None, |event| {
+            if !moment.has_happened(event.place.recorded_at) {
+                return Ok(ControlFlow::Break(()));
+            }
+            Ok(visit(event))
+        })?;
+        Ok(())
     }
 }
 

@@ -1,13 +1,14 @@
-//! What a count tree is asked about: the sagas in one status, in a range of time. How it is read is decided in
+//! What a count tree is asked about: the sagas in one status, or that break one rule, in a range of time. How it is read is decided in
 //! [`super::node`] and [`super::counts`].
 
-use crate::domain::{Millis, SagaId, SagaStatus, SagaType};
+use crate::domain::{Millis, SagaId, SagaType};
+use crate::store::keys::Condition;
 use crate::store::{Generation, StoreRead, cells};
 
-/// The sagas in one status, of one type or of all.
+/// The sagas in one status or that break one rule, of one type or of all.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Stream {
-    pub(super) status: SagaStatus,
+    pub(super) condition: Condition,
     pub(super) saga_type: Option<SagaType>,
 }
 

@@ -95,10 +95,7 @@ impl Corrections {
 
     /// Those at a moment.
     pub(super) fn at(past: &Past<'_>) -> Result<Self, QueryError> {
-        let kept = KeptTables::of(past.trees.store, past.trees.generation)?;
-        if !(kept.has(ProjectionTable::Moves) && kept.has(ProjectionTable::Census)) {
-            return Err(QueryError::SwitchedOff { option: "past" });
-        }
+        past.must_be_kept()?;
         let mut sagas = past.with_many_changes()?;
         if let Some(known_at) = past.moment.known_at {
             sagas.extend(known_otherwise(past, known_at)?);
@@ -114,6 +111,16 @@ impl Corrections {
 }
 
 impl Past<'_> {
+    /// Refuses a question about all sagas at a moment where nothing is kept for that.
+    pub(super) fn must_be_kept(&self) -> Result<(), QueryError> {
+        let kept = KeptTables::of(self.trees.store, self.trees.generation)?;
+        if kept.has(ProjectionTable::Moves) && kept.has(ProjectionTable::Census) {
+            Ok(())
+        } else {
+            Err(QueryError::SwitchedOff { option: "past" })
+        }
+    }
+
     /// The sagas whose status the index does not know at the instant.
     fn with_many_changes(&self) -> Result<BTreeSet<SagaId>, QueryError> {
         let until = self.base().0;

@@ -8,9 +8,9 @@ use super::QueryError;
 use super::node::{Next, Node};
 use super::seek::Seek;
 use super::trees::{Overlap, Row, Span, Stream, Trees};
-use crate::domain::{SagaId, SagaStatus, SagaType};
+use crate::domain::{SagaId, SagaType};
 use crate::store::codec::Record;
-use crate::store::keys::Tree;
+use crate::store::keys::{Condition, Tree};
 use crate::store::records::UpdatedRecord;
 use crate::store::{Direction, StoreError, cells};
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ pub(super) struct Walk<'r> {
     pub(super) streams: Vec<Stream>,
     /// Of the time that the tree sorts by.
     pub(super) span: Span,
-    /// Of the start, in the updated tree; the started tree has it in `span`.
+    /// Of the start, in the updated tree; the others know no other time than that of `span`.
     pub(super) started: Span,
     /// In order of the tree.
     pub(super) seek: Seek,
@@ -135,9 +135,9 @@ impl Walk<'_> {
         let enough = self.seek.enough();
         let mut rows: Vec<Row> = Vec::new();
         for index in streams {
-            let status = self.streams[*index].status;
+            let condition = self.streams[*index].condition;
             for saga_type in self.trees.types_in(self.tree, &self.streams[*index], cell)? {
-                self.rows((status, &saga_type), cell, enough, &mut rows)?;
+                self.rows((condition, &saga_type), cell, enough, &mut rows)?;
             }
         }
         self.seek.take(rows);
@@ -147,7 +147,7 @@ impl Walk<'_> {
     /// Adds the first rows of one type in a leaf cell, as many as can be needed.
     fn rows(
         &self,
-        of: (SagaStatus, &SagaType),
+        of: (Condition, &SagaType),
         cell: i64,
         enough: usize,
         rows: &mut Vec<Row>,

@@ -38,14 +38,47 @@ impl KindArgs {
     }
 }
 
+/// Which sagas, by what happened inside of them.
+#[derive(Clone, Debug, Args)]
+pub(super) struct InsideArgs {
+    /// In which this step was reported, e.g. PAYMENT_COMPLETED; repeated, each of them
+    #[arg(long, value_name = "STEP")]
+    step: Vec<String>,
+    /// In which this step was not reported; repeated, none of them
+    #[arg(long, value_name = "STEP")]
+    without_step: Vec<String>,
+    /// In which this service reported something
+    #[arg(long, value_name = "SERVICE")]
+    producer_service: Option<String>,
+    /// Of this trace: one of the first eight that the saga's events named
+    #[arg(long, value_name = "TRACE_ID")]
+    trace_id: Option<String>,
+    /// Which break this rule of their definition, e.g. NEVER_COMPENSATED (saga-tracker conformance names all)
+    #[arg(long, value_name = "RULE")]
+    rule: Option<String>,
+}
+
+impl InsideArgs {
+    pub(super) fn parameters(&self) -> Parameters {
+        let steps = self.step.iter().map(|step| ("step", step.clone()));
+        let without = self.without_step.iter().map(|step| ("withoutStep", step.clone()));
+        let names = given([
+            ("producerService", &self.producer_service),
+            ("traceId", &self.trace_id),
+            ("rule", &self.rule.as_ref().map(|rule| rule.to_uppercase())),
+        ]);
+        steps.chain(without).chain(names).collect()
+    }
+}
+
 /// Which sagas, by their start.
 #[derive(Clone, Debug, Args)]
 pub(super) struct StartedArgs {
-    /// Started at or after this date or instant, e.g. 2025-01-31 or 2025-01-31T08:00:00Z
-    #[arg(long, value_name = "DATE")]
+    /// Started at or after this: 2025-01-31, 2025-01-31T08:00:00Z, or e.g. "1 hour ago"
+    #[arg(long, value_name = "DATE", value_parser = times::edge)]
     from: Option<String>,
-    /// Started at or before this date or instant
-    #[arg(long, value_name = "DATE")]
+    /// Started at or before this
+    #[arg(long, value_name = "DATE", value_parser = times::edge)]
     to: Option<String>,
 }
 

@@ -1,9 +1,9 @@
 //! `export`: takes results and event logs away from a running server, onto standard output.
 
-use super::asked::{KindArgs, MomentArgs, given};
+use super::asked::{InsideArgs, KindArgs, MomentArgs, given};
 use super::client::{Server, ServerArgs, segment};
 use super::exit::{Exit, Failure, Outcome};
-use super::output;
+use super::{output, times};
 use clap::{Args, ValueEnum, ValueHint};
 use std::io::{IsTerminal, stdout};
 
@@ -44,11 +44,13 @@ pub(super) struct ExportArgs {
     kind: KindArgs,
     /// Sagas that started (entries and dead letters that arrived) at or after this date or instant; of the ledger,
     /// the first day
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = times::edge)]
     from: Option<String>,
     /// The same, at or before; of the ledger, the last day
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = times::edge)]
     to: Option<String>,
+    #[command(flatten)]
+    inside: InsideArgs,
     #[command(flatten)]
     moment: MomentArgs,
     /// Any further parameter of the call, e.g. reason=unknown_status of dead letters
@@ -95,6 +97,7 @@ pub(super) fn export(args: &ExportArgs) -> Outcome {
         ("limit", &args.limit.map(|limit| limit.to_string())),
         ("cursor", &args.cursor),
     ]));
+    query.extend(args.inside.parameters());
     query.extend(args.moment.parameters());
     query.extend(args.archive.then(|| ("archive", "true".to_owned())));
     let further = args.further.iter();

@@ -7,6 +7,7 @@ mod args;
 mod asked;
 mod census;
 mod client;
+mod conformance;
 mod dead_letters;
 mod definitions;
 mod doctor;
@@ -78,6 +79,8 @@ enum Command {
     Stats(query::StatsArgs),
     /// Find sagas that go on too slowly, now or at any moment
     Stuck(stuck::StuckArgs),
+    /// Count and find sagas that break rules of their definitions, by when they last did
+    Conformance(conformance::ConformanceArgs),
     /// Show which step follows which, how often and how fast; also as a graph (--dot, --mermaid)
     Flow(flow::FlowArgs),
     /// Count sagas by type and status as of any moment; what changed between two; hour by hour
@@ -183,6 +186,7 @@ pub fn run() -> ExitCode {
         Command::Search(args) => query::search(args),
         Command::Stats(args) => query::stats(args),
         Command::Stuck(args) => stuck::stuck(args),
+        Command::Conformance(args) => conformance::conformance(args),
         Command::Flow(args) => flow::flow(args),
         Command::Census(args) => census::census(args),
         Command::Ledger(args) => ledger::ledger(args),

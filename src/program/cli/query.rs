@@ -1,6 +1,8 @@
 //! `get`, `steps`, `history`, `diff`, `search` and `stats`: questions to a running server.
 
-use super::asked::{KindArgs, MomentArgs, PageArgs, Parameters, StartedArgs, TwoMomentsArgs, given};
+use super::asked::{
+    InsideArgs, KindArgs, MomentArgs, PageArgs, Parameters, StartedArgs, TwoMomentsArgs, given,
+};
 use super::client::{Server, ServerArgs, parse, segment};
 use super::exit::Outcome;
 use super::{output, show, show_past};
@@ -57,6 +59,8 @@ pub(super) struct SearchArgs {
     #[command(flatten)]
     started: StartedArgs,
     #[command(flatten)]
+    inside: InsideArgs,
+    #[command(flatten)]
     moment: MomentArgs,
     /// startedAt or updatedAt, then asc or desc
     #[arg(long, value_name = "KEY,ORDER", default_value = "startedAt,desc")]
@@ -82,6 +86,9 @@ pub(super) struct StatsArgs {
     started: StartedArgs,
     #[command(flatten)]
     moment: MomentArgs,
+    /// Also by step, by service and by reason of failure, and how long things took: each saga is looked at
+    #[arg(long)]
+    details: bool,
     #[command(flatten)]
     format: Format,
     #[command(flatten)]
@@ -135,6 +142,7 @@ pub(super) fn stats(args: &StatsArgs) -> Outcome {
     let mut query = given([("sagaType", &args.saga_type)]);
     query.extend(args.started.parameters());
     query.extend(args.moment.parameters());
+    query.extend(args.details.then(|| ("include", "details".to_owned())));
     let answer = Server::new(&args.server)?.get("/api/v1/sagas/statistics", &query)?;
     args.format.print(&answer, show::statistics)
 }
@@ -143,6 +151,7 @@ pub(super) fn search(args: &SearchArgs) -> Outcome {
     let server = Server::new(&args.server)?;
     let mut query = args.kind.parameters();
     query.extend(args.started.parameters());
+    query.extend(args.inside.parameters());
     query.extend(args.moment.parameters());
     query.push(("sort", args.sort.clone()));
     if args.all {

@@ -168,7 +168,45 @@ pub(super) fn statistics(answer: &Value) -> String {
     let by_type = types.map(|(name, count)| [name.clone(), text(count)]);
     let by_status = table(["STATUS", "SAGAS"], by_status);
     let by_type = table(["TYPE", "SAGAS"], by_type);
-    format!("{whole}\n{by_status}\n{by_type}")
+    let details = &answer["details"];
+    let details = if details.is_object() {
+        show_details(details)
+    } else {
+        String::new()
+    };
+    format!("{whole}\n{by_status}\n{by_type}{details}")
+}
+
+fn show_details(details: &Value) -> String {
+    let times = |of: &Value| ["count", "p50Seconds", "p95Seconds", "p99Seconds"].map(|name| text(&of[name]));
+    let row = |name: &str, of: &Value| {
+        let [count, half, most, nearly_all] = times(of);
+        [name.to_owned(), count, half, most, nearly_all]
+    };
+    let durations = [
+        row("completed", &details["duration"]),
+        row("compensated", &details["compensation"]),
+    ];
+    let durations = table(["SAGAS", "TIMES", "P50 S", "P95 S", "P99 S"], durations);
+    let steps = list(&details["byStep"]).iter().map(|step| {
+        let [_, half, most, nearly_all] = times(&step["after"]);
+        let counts = ["step", "sagas", "events"].map(|name| text(&step[name]));
+        let [name, sagas, events] = counts;
+        [name, sagas, events, half, most, nearly_all]
+    });
+    let steps = table(
+        ["STEP", "SAGAS", "EVENTS", "AFTER P50 S", "P95 S", "P99 S"],
+        steps,
+    );
+    let services = list(&details["byProducerService"]).iter();
+    let services = services.map(|of| ["producerService", "sagas", "events"].map(|name| text(&of[name])));
+    let services = table(["SERVICE", "SAGAS", "EVENTS"], services);
+    let reasons = list(&details["failureReasons"]).iter();
+    let reasons = table(
+        ["FAILURE REASON", "SAGAS"],
+        reasons.map(|of| ["failureReason", "sagas"].map(|name| text(&of[name]))),
+    );
+    format!("\n{durations}\n{steps}\n{services}\n{reasons}")
 }
 
 pub(super) fn list(value: &Value) -> &[Value] {

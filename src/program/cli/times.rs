@@ -1,4 +1,4 @@
-//! Instants as people give them: exact, as a date, or as so long ago. The server is only ever told exact ones.
+//! Instants as people give them: exact, as a date, or as so long ago. What is relative the server is never told.
 
 use crate::domain::Millis;
 use crate::domain::clock::{Clock as _, SystemClock};
@@ -12,6 +12,25 @@ const ACCEPTED: &str = "an instant such as 2026-01-31T09:30:00Z, a date such as 
 /// Reads an instant, by the clock of this machine where that matters.
 pub(super) fn parse(text: &str) -> Result<Millis, String> {
     read(text, SystemClock.now()).ok_or_else(|| format!("accepted: {ACCEPTED}"))
+}
+
+/// Reads an edge of a period. What is relative is made exact; instants and dates are the server's to read, which knows
+/// whether the first or the last millisecond of a day is meant.
+#[expect(clippy::unnecessary_wraps, reason = "what clap asks for")]
+pub(super) fn edge(text: &str) -> Result<String, String> {
+    Ok(edge_at(text, SystemClock.now()))
+}
+
+fn edge_at(text: &str, now: Millis) -> String {
+    let today = || Some(zoned(now)?.date());
+    let read = match text.trim().to_ascii_lowercase().as_str() {
+        "now" => Some(now.to_string()),
+        "today" => today().map(|date| date.to_string()),
+        "yesterday" => today().and_then(|date| Some(date.yesterday().ok()?.to_string())),
+        lower if lower.ends_with("ago") => ago(lower, now).map(|at| at.to_string()),
+        _ => None,
+    };
+    read.unwrap_or_else(|| text.to_owned())
 }
 
 fn read(text: &str, now: Millis) -> Option<Millis> {
@@ -79,6 +98,21 @@ mod tests {
             ("1 month ago", "2026-02-01T12:00:00.250Z"),
         ] {
             assert_eq!(shown(text), at, "{text}");
+        }
+    }
+
+    #[test]
+    fn of_an_edge_only_what_is_relative_is_read_here() {
+        assert_eq!(edge_at("1 hour ago", NOW), "2026-03-01T11:00:00.250Z");
+        for text in [
+            "2026-01-31",
+            "2026-01-31T09:30:00Z",
+            "soon",
+            "ago",
+            "1 hour",
+            "yesterday",
+        ] {
+            assert_eq!(edge_at(text, NOW), text);
         }
     }
 

@@ -131,7 +131,7 @@ impl Tracker {
             background.clone(),
         );
         let query = Query::new(store.clone(), definitions.clone()).of_topic(&kafka.topic);
-        let metrics = Metrics::new(&config.metrics, query.clone(), status.clone());
+        let metrics = Metrics::new(&config.metrics, query.clone(), status.clone(), clock.clone());
         metrics.follow_snapshots(snapshots.status().clone());
         metrics.follow_decisions(decisions.status.clone());
         metrics.follow_retention(retention.status().clone());

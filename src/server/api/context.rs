@@ -7,15 +7,15 @@ use super::parts::Parts;
 use super::places::Peer;
 use super::request_id::RequestIds;
 use super::settings::ServerSettings;
-use super::shares::Shares;
+use super::shares::{Share, Shares};
 use crate::domain::clock::SharedClock;
 use crate::domain::{Judgement, Millis, SagaId, TimelineKey};
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::DeadLetterQuery;
 use crate::pipeline::query::{
-    Catalogue, Census, DefinitionsInForce, Filter, Flow, FlowRequest, LateEvents, Ledger, LedgerRequest,
-    Moment, PurgedView, Query, QueryError, SagaOffset, SagaView, SearchPage, SearchRequest, Statistics,
-    StuckPage, StuckRequest, Timeline,
+    BrokenRulesPage, BrokenRulesRequest, Catalogue, Census, DefinitionsInForce, Details, Filter, Flow,
+    FlowRequest, LateEvents, Ledger, LedgerRequest, Moment, PurgedView, Query, QueryError, SagaOffset,
+    SagaView, SearchPage, SearchRequest, Statistics, StuckPage, StuckRequest, Timeline,
 };
 use crate::server::metrics::{Asked, Metrics};
 use crate::store::StoreError;
@@ -94,15 +94,27 @@ impl Context {
         self.scan(Asked::Saga, move |query| query.purged(&id)).await
     }
 
-    /// The sagas that match.
+    /// The sagas that match. Those that are looked at one by one wait for a place beside searches, not before them.
     pub async fn search(&self, request: SearchRequest) -> Result<SearchPage, ApiError> {
-        self.scan(Asked::Search, move |query| query.search(&request))
+        let share = if request.filter.inside.is_searched_for() {
+            &self.inner.shares.full_reads
+        } else {
+            &self.inner.shares.scans
+        };
+        self.ask_in(share, Asked::Search, move |query| query.search(&request))
             .await
     }
 
     /// Numbers about the sagas that match.
     pub async fn statistics(&self, filter: Filter) -> Result<Statistics, ApiError> {
         self.scan(Asked::Statistics, move |query| query.statistics(&filter))
+            .await
+    }
+
+    /// The same, and what happened inside of those sagas, each of which is looked at.
+    pub async fn detailed_statistics(&self, filter: Filter) -> Result<(Statistics, Details), ApiError> {
+        let ask = move |query: &Query| query.detailed_statistics(&filter);
+        self.ask_in(&self.inner.shares.full_reads, Asked::Statistics, ask)
             .await
     }
 
@@ -121,6 +133,12 @@ impl Context {
     /// The sagas that were stuck at an instant.
     pub async fn stuck(&self, request: StuckRequest) -> Result<StuckPage, ApiError> {
         self.scan(Asked::Search, move |query| query.stuck(&request)).await
+    }
+
+    /// The sagas that break rules of their definitions.
+    pub async fn broken_rules(&self, request: BrokenRulesRequest) -> Result<BrokenRulesPage, ApiError> {
+        self.scan(Asked::Search, move |query| query.broken_rules(&request))
+            .await
     }
 
     /// How many sagas stood where at some moments.
@@ -291,11 +309,19 @@ impl Context {
         asked: Asked,
         ask: impl FnOnce(&Query) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, ApiError> {
+        self.ask_in(&self.inner.shares.scans, asked, ask).await
+    }
+
+    /// Asks when there is a place in that share. What reads is told when nobody waits for it any more.
+    async fn ask_in<T: Send + 'static>(
+        &self,
+        share: &Share,
+        asked: Asked,
+        ask: impl FnOnce(&Query) -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, ApiError> {
         let this = self.clone();
-        let answer = self
-            .in_turn(move |stop| timed(this.metrics(), asked, || ask(&this.parts().query.until(stop))))
-            .await?;
-        Ok(answer?)
+        let read = move |stop| timed(this.metrics(), asked, || ask(&this.parts().query.until(stop)));
+        share.run(read).await?.map_err(Into::into)
     }
 }
 
@@ -352,6 +378,8 @@ impl From<QueryError> for ApiError {
                     .to_owned(),
             }]),
             error @ (QueryError::TooManyToSort { .. }
+            | QueryError::TooManyToExamine { .. }
+            | QueryError::TooMuchToExamine { .. }
             | QueryError::TooManyFailed { .. }
             | QueryError::TooMuchFlow(_)
             | QueryError::TooManyChanges { .. }

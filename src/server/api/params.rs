@@ -49,6 +49,39 @@ impl<'a> Params<'a> {
             }
             return None;
         };
+        self.parsed((name, raw), accepted, parse)
+    }
+
+    /// All values of a parameter that may be sent several times, at most so many. One that cannot be taken is noted,
+    /// and counts as not sent.
+    pub(super) fn take_all<T>(
+        &mut self,
+        name: &str,
+        most: usize,
+        accepted: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Vec<T> {
+        let names = [name];
+        let sent: Vec<_> = self.sent(&names).collect();
+        if sent.len() > most {
+            self.fault(
+                name,
+                format!("{} values", sent.len()),
+                format!("up to {most} values"),
+            );
+            return Vec::new();
+        }
+        sent.into_iter()
+            .filter_map(|of| self.parsed(of, accepted, &parse))
+            .collect()
+    }
+
+    fn parsed<T>(
+        &mut self,
+        (name, raw): (&str, &str),
+        accepted: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
         match decode(raw) {
             Ok(text) => {
                 let value = parse(&text);
@@ -202,6 +235,33 @@ mod tests {
         );
         let twice = "sagaType: found 2 values, accepted: one value, under one of its names sagaType, type";
         assert_eq!(taken("sagaType=a&type=a"), Err(twice.to_owned()));
+    }
+
+    #[test]
+    fn a_parameter_that_may_come_often_is_taken_as_often_as_it_may() {
+        let taken = |query: &str| {
+            let mut params = Params::of(Some(query));
+            let values = params.take_all("step", 2, "any but x", |text| {
+                (text != "x").then(|| text.to_owned())
+            });
+            params
+                .finish()
+                .map(|()| values)
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(taken("a=1"), Ok(Vec::new()));
+        assert_eq!(
+            taken("step=a%20b&other=1&st%65p=c"),
+            Ok(vec!["a b".to_owned(), "c".to_owned()])
+        );
+        assert_eq!(
+            taken("step=x&step=%zz"),
+            Err("step: found \"x\", accepted: any but x; step: found \"%zz\", accepted: percent-encoded UTF-8".to_owned())
+        );
+        assert_eq!(
+            taken("step=1&step=2&step=3"),
+            Err("step: found 3 values, accepted: up to 2 values".to_owned())
+        );
     }
 
     #[test]

@@ -82,6 +82,14 @@ catalogue! {
     SAGA_DURATION = Histogram "saga_tracker_saga_duration_seconds" ["saga_type", "outcome"];
     /// Time from a saga's first event of one step to its first event of another, by event time, of the pairs that definitions name in edges
     EDGE_DURATION = Histogram "saga_tracker_edge_duration_seconds" ["edge"];
+    /// Sagas that break a rule of their type's definition now; types beyond the 50 most frequent count as other
+    CONFORMANCE_VIOLATIONS = Gauge "saga_tracker_conformance_violations" ["saga_type", "rule"];
+    /// Times that a compensating step reported FAILED
+    COMPENSATIONS_FAILED = Counter "saga_tracker_compensations_failed_total" ["saga_type"];
+    /// Sagas that failed, owe a compensation, and are past the time for it now
+    UNCOMPENSATED_OVERDUE = Gauge "saga_tracker_uncompensated_overdue" ["saga_type"];
+    /// Sagas that have not ended within their deadline and are under way still
+    PAST_DEADLINE = Gauge "saga_tracker_past_deadline" ["saga_type"];
     /// Time that deliveries took since the process began: producer is from the event to the broker, tracker from there until answers show it
     EVENT_DELAY = Histogram "saga_tracker_event_delay_seconds" ["stage"];
     /// Records at the broker that answers do not show yet: not read, or not folded; all partitions

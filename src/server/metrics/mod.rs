@@ -12,12 +12,14 @@ mod floor;
 mod outcomes;
 mod process;
 mod requests;
+mod rules;
 mod sample;
 mod state;
 mod steps;
 
 pub use requests::{Answered, Asked};
 
+use crate::domain::clock::SharedClock;
 use crate::operations::decisions::OpsStatus;
 use crate::operations::retention::RetentionStatus;
 use crate::operations::snapshot::SnapshotStatus;
@@ -55,6 +57,7 @@ pub struct Metrics {
 
 struct Inner {
     query: Query,
+    clock: SharedClock,
     ingest: Arc<IngestStatus>,
     snapshots: OnceLock<Arc<SnapshotStatus>>,
     decisions: OnceLock<Arc<OpsStatus>>,
@@ -66,8 +69,13 @@ struct Inner {
 }
 
 impl Metrics {
-    /// Reads state through `query` and consumption from `ingest`.
-    pub fn new(settings: &MetricsSettings, query: Query, ingest: Arc<IngestStatus>) -> Self {
+    /// Reads state through `query` and consumption from `ingest`; what is late is so by `clock`.
+    pub fn new(
+        settings: &MetricsSettings,
+        query: Query,
+        ingest: Arc<IngestStatus>,
+        clock: SharedClock,
+    ) -> Self {
         let mut registry = Registry::default();
         let requests = Requests::default();
         requests.register(&mut registry);
@@ -75,6 +83,7 @@ impl Metrics {
         Self {
             inner: Arc::new(Inner {
                 query,
+                clock,
                 ingest,
                 snapshots: OnceLock::new(),
                 decisions: OnceLock::new(),
@@ -128,7 +137,7 @@ impl Metrics {
             // A panic elsewhere leaves high-water marks behind, which stay true.
             let mut scraped = inner.scraped.lock().unwrap_or_else(PoisonError::into_inner);
             let mut readings = Vec::new();
-            state::read(&inner.query, &mut scraped, &mut readings);
+            state::read(&inner.query, inner.clock.now(), &mut scraped, &mut readings);
             state::read_ingest(&inner.ingest.snapshot(), &mut readings);
             if let Some(projector) = inner.projector.get() {
                 outcomes::read_delays(&projector.delays(), &mut readings);

@@ -2,9 +2,9 @@
 
 use super::catalogue::{self, Family};
 use super::floor::Floor;
-use super::outcomes;
 use super::sample::{Labels, Reading, Value};
 use super::steps::{OTHER, StepLabels};
+use super::{outcomes, rules};
 use crate::domain::Millis;
 use crate::operations::audit;
 use crate::operations::decisions::OpsSnapshot;
@@ -63,8 +63,8 @@ impl Remembered {
 
 /// Reads all that derives from the store. When the store refuses, its families are left out and
 /// [`catalogue::STORE_READABLE`] says so: no metric is better than a wrong one.
-pub(super) fn read(query: &Query, remembered: &mut Remembered, readings: &mut Vec<Reading>) {
-    let readable = match from_store(query, remembered, readings) {
+pub(super) fn read(query: &Query, now: Millis, remembered: &mut Remembered, readings: &mut Vec<Reading>) {
+    let readable = match from_store(query, now, remembered, readings) {
         Ok(()) => 1,
         Err(error) => {
             tracing::error!(%error, "the state behind the metrics cannot be read");
@@ -76,6 +76,7 @@ pub(super) fn read(query: &Query, remembered: &mut Remembered, readings: &mut Ve
 
 fn from_store(
     query: &Query,
+    now: Millis,
     remembered: &mut Remembered,
     readings: &mut Vec<Reading>,
 ) -> Result<(), QueryError> {
@@ -84,6 +85,7 @@ fn from_store(
     let by_type = query.outcomes(&|name| types.has(name), types.room())?;
     from_totals(&stored.totals, floor, steps, readings);
     outcomes::read(&by_type, floor, types, readings);
+    rules::read(&query.rule_counts(now)?, floor, types, readings);
     from_letters(&stored.letters, floor, readings);
     readings.push(decisions(&stored.decisions, floor));
     readings.push(floor.counter(catalogue::AUDIT_ENTRIES, stored.audit_entries));

@@ -2,8 +2,10 @@
 
 use super::account::Account;
 use super::fold::Expected;
+use super::inside;
 use super::past;
 use super::population;
+use super::rules;
 use super::sagas::{Sagas, came_back};
 use crate::domain::{COMPENSATION_BUCKETS, Event, Millis, SagaId, SagaState, SagaStatus};
 use crate::pipeline::query::{
@@ -49,11 +51,13 @@ pub(crate) fn differences(
     let live: Vec<(&SagaId, Vec<Event>)> = sagas.live.keys().map(|saga| (saga, of(saga))).collect();
     for _ in 0..4 {
         found.extend(population::differences(query, &live, rng));
+        found.extend(inside::differences(query, &live, rng));
     }
     totals(&query.totals().unwrap(), (account, sagas, leads), found);
     for _ in 0..6 {
         search(query, sagas, rng, found);
     }
+    rules::differences(query, sagas, (rng, leads), found);
 }
 
 fn one(query: &Query, saga: &SagaId, known: &Expected, found: &mut Vec<String>) {
@@ -292,7 +296,7 @@ fn search(query: &Query, sagas: &Sagas, rng: &mut Rng, found: &mut Vec<String>) 
         status: some(400).then(|| like.status.parse().unwrap()),
         from: some(300).then_some(Millis(like.started_at)),
         to: some(300).then_some(Millis(like.started_at + 100_000)),
-        moment: Moment::default(),
+        ..Filter::default()
     };
     let sort = Sort {
         key: if some(500) {
@@ -355,7 +359,8 @@ fn search(query: &Query, sagas: &Sagas, rng: &mut Rng, found: &mut Vec<String>) 
     }
 }
 
-fn matches(filter: &Filter, known: &Expected) -> bool {
+/// Whether a saga is what a filter asks for, what happened inside apart.
+pub(super) fn matches(filter: &Filter, known: &Expected) -> bool {
     filter
         .order_id
         .as_ref()

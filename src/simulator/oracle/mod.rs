@@ -6,9 +6,11 @@
 pub(super) mod account;
 pub(super) mod answers;
 pub(super) mod fold;
+pub(crate) mod inside;
 pub(super) mod ledger;
 pub(super) mod offsets;
 pub(crate) mod past;
 mod population;
 pub(super) mod retention;
+pub(crate) mod rules;
 pub(super) mod sagas;

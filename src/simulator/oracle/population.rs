@@ -6,17 +6,21 @@ use crate::pipeline::query::{Filter, Moment, Query, QueryError, SearchRequest, S
 use crate::program::demo::rng::Rng;
 use std::collections::BTreeMap;
 
-/// Every difference between the answers about one random moment and what they should be.
-pub(crate) fn differences(query: &Query, sagas: &[(&SagaId, Vec<Event>)], rng: &mut Rng) -> Vec<String> {
+/// A moment at the edge of some event's time and arrival, or now by either clock; `None` where there are no events.
+pub(super) fn any_moment(sagas: &[(&SagaId, Vec<Event>)], rng: &mut Rng) -> Option<Moment> {
     let all: Vec<Event> = sagas.iter().flat_map(|(_, events)| events.clone()).collect();
-    if all.is_empty() {
-        return Vec::new();
-    }
     let [happened, arrived] = past::edges(&all);
     let mut clock = |edges: &[Millis], now: u64| (!rng.per_mille(now)).then(|| edges[rng.index(edges.len())]);
-    let moment = Moment {
+    (!all.is_empty()).then(|| Moment {
         as_of: clock(&happened, 200),
         known_at: clock(&arrived, 500),
+    })
+}
+
+/// Every difference between the answers about one random moment and what they should be.
+pub(crate) fn differences(query: &Query, sagas: &[(&SagaId, Vec<Event>)], rng: &mut Rng) -> Vec<String> {
+    let Some(moment) = any_moment(sagas, rng) else {
+        return Vec::new();
     };
     let stood = |(saga, events): &(&SagaId, Vec<Event>)| {
         let known = past::stood(events, query.definitions(), moment)?;

@@ -1,7 +1,7 @@
 //! Promises of the key encodings: bytes sort as what they stand for, and come apart into it again.
 
 use super::super::keys::{self, Key, Tree};
-use crate::domain::{Millis, OrderId, Position, SagaId, SagaStatus, SagaType, TimelineKey};
+use crate::domain::{ConformanceRule, Millis, OrderId, Position, SagaId, SagaStatus, SagaType, TimelineKey};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -45,6 +45,10 @@ fn small_number() -> impl Strategy<Value = u32> {
 
 fn status() -> impl Strategy<Value = SagaStatus> {
     select(SagaStatus::ALL.to_vec())
+}
+
+fn rule() -> impl Strategy<Value = ConformanceRule> {
+    select(ConformanceRule::ALL.to_vec())
 }
 
 fn position() -> impl Strategy<Value = Position> {
@@ -188,9 +192,10 @@ proptest! {
 
     #[test]
     fn families_of_names_sort_by_member(family in text(), a in text(), b in text()) {
-        let named: [fn(&mut Key, &str, &str); 3] = [
+        let named: [fn(&mut Key, &str, &str); 4] = [
             keys::total_named,
             keys::meta_named,
+            |key, trace, saga| keys::by_trace(key, trace, &SagaId::new(saga)),
             |key, order, saga| keys::by_order(key, &OrderId::new(order), &SagaId::new(saga)),
         ];
         for build in named {
@@ -225,9 +230,23 @@ proptest! {
     }
 
     #[test]
+    fn who_breaks_rules_is_told_apart_by_rule_type_and_time(
+        a in (text(), rule(), number(), text()), b in (text(), rule(), number(), text()),
+    ) {
+        let key = |of: &(String, ConformanceRule, i64, String)| {
+            let (saga_type, saga) = (SagaType::new(of.0.as_str()), SagaId::new(of.3.as_str()));
+            built(|key| keys::by_time(key, &saga_type, of.1, Millis(of.2), &saga))
+        };
+        let bucket = |of: &(String, ConformanceRule, i64, String)| (of.0.clone(), of.1, of.2 >> keys::INDEX_BUCKET_BITS);
+        assert_eq!(key(&a).partition() == key(&b).partition(), bucket(&a) == bucket(&b));
+        assert_eq!(key(&a).sort().cmp(key(&b).sort()), (a.2, &a.3).cmp(&(b.2, &b.3)));
+        assert_eq!(keys::parse_rule_partition(key(&a).partition()).unwrap(), (a.0.as_str(), a.1));
+    }
+
+    #[test]
     fn count_cells_sort_by_cell_and_type_and_their_parents_are_told_apart(
-        a in (select(vec![Tree::Started, Tree::Updated]), text(), status(), 0u8..5, number()),
-        b in (select(vec![Tree::Started, Tree::Updated]), text(), status(), 0u8..5, number()),
+        a in (select(vec![Tree::Started, Tree::Updated, Tree::Broken]), text(), status(), 0u8..5, number()),
+        b in (select(vec![Tree::Started, Tree::Updated, Tree::Broken]), text(), status(), 0u8..5, number()),
         cells in (number(), number()), started in (number(), number()),
     ) {
         let key = |of: &(Tree, String, SagaStatus, u8, i64), cell, started| {
@@ -281,7 +300,7 @@ proptest! {
             let row = (String::new(), SagaStatus::Started, at.0, saga.to_owned());
             assert_eq!(by_time(&row).sort(), &bytes[..]);
         }
-        for tree in [Tree::Started, Tree::Updated] {
+        for tree in [Tree::Started, Tree::Updated, Tree::Broken] {
             if let Ok(count) = keys::parse_count_sort(tree, &bytes) {
                 let of = (tree, &SagaType::new(count.saga_type), SagaStatus::Started);
                 let again = built(|key| keys::count(key, of, 0, 0, count.cell, count.started_cell));
@@ -315,6 +334,9 @@ proptest! {
         }
         if let Ok((saga_type, status)) = keys::parse_index_partition(&bytes) {
             assert!(bytes[0] == status.tag() && bytes.ends_with(saga_type.as_bytes()));
+        }
+        if let Ok((saga_type, rule)) = keys::parse_rule_partition(&bytes) {
+            assert!(bytes[0] == rule.tag() && bytes.ends_with(saga_type.as_bytes()));
         }
         if let Ok(text) = keys::parse_text("log", &bytes) {
             assert_eq!(text.as_bytes(), &bytes[..]);

@@ -16,9 +16,10 @@ use super::super::records::{
 };
 use super::super::totals;
 use crate::domain::{
-    Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, Event, EventDigest, Listed,
-    Mark, MetadataForm, Milestone, Millis, Position, PurgedSaga, Remains, Reports, RowGroups, SagaState,
-    SagaStatus, Said, StatusChange, StatusLog, StatusMove, StepTally, TimelineKey, TraceIds,
+    Anomaly, AnomalyKind, AnomalyLog, CompensationTimes, Conflict, ConflictLog, ConformanceRule, Event,
+    EventDigest, Listed, Mark, MetadataForm, Milestone, Millis, Position, PurgedSaga, Remains, Reports,
+    RowGroups, SagaState, SagaStatus, Said, StatusChange, StatusLog, StatusMove, StepTally, TimelineKey,
+    TraceIds,
 };
 
 const KEYS: &str = include_str!("../../../tests/fixtures/formats/keys.txt");
@@ -203,6 +204,7 @@ fn purged() -> PurgedSaga {
             duplicates: 2,
             conflicts: 300,
             anomalies: vec![AnomalyKind::StartedAfterFailed],
+            failed_compensations: 2,
             last_failed_at: Some(Millis(1_763_668_100_000)),
             processed: [((SagaStatus::Failed, "PAYMENT_FAILED".into()), 1)].into(),
             edges: vec![("ORDER_CREATED>PAYMENT_FAILED".into(), 70_000)],
@@ -268,8 +270,16 @@ fn every_key_is_laid_out_as_ever() {
         keys::timeline_place(key, TimelineRow::Checkpoint, saga, event.timeline_key());
     });
     assert_key("by_order", |key| keys::by_order(key, order, saga));
+    assert_key("by_trace", |key| keys::by_trace(key, "trace-1", saga));
     assert_key("by_started", |key| {
         keys::by_time(key, kind, failed, RECORDED_AT, saga);
+    });
+    assert_key("by_rule", |key| {
+        keys::by_time(key, kind, ConformanceRule::CompensationFailed, RECORDED_AT, saga);
+    });
+    assert_key("counts broken", |key| {
+        let rule = ConformanceRule::CompensationFailed;
+        keys::count(key, (Tree::Broken, kind, rule), 4, 13_456, 430_583_038, None);
     });
     assert_key("counts started", |key| {
         keys::count(key, (Tree::Started, kind, failed), 4, 13_456, 430_583_038, None);

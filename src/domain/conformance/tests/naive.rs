@@ -1,15 +1,16 @@
 //! The rules once more, read off the events one by one: nothing is counted, and nothing of roles or tallies is
-//! used. Of the state only what does not depend on them.
+//! used. What depends on statuses, and on what is odd about them, whoever asks has to know.
 
-use super::super::super::*;
-use std::collections::BTreeSet;
+use crate::domain::{Event, SagaDefinition};
+use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) struct Model<'m> {
-    definition: &'m SagaDefinition,
-    timeline: &'m [Event],
-    state: &'m SagaState,
-    /// How many events came before the one that made the saga FAILED last.
-    before_failure: usize,
+pub(crate) struct Model<'m> {
+    pub(crate) definition: &'m SagaDefinition,
+    pub(crate) timeline: &'m [Event],
+    /// The saga's status after each event.
+    pub(crate) statuses: Vec<String>,
+    /// The anomalies that are kept: kind and time.
+    pub(crate) anomalies: Vec<(String, i64)>,
 }
 
 fn fits(name: &str, step: &str) -> bool {
@@ -19,18 +20,32 @@ fn fits(name: &str, step: &str) -> bool {
     }
 }
 
-impl<'m> Model<'m> {
-    pub(super) fn new(definitions: &'m SagaDefinitions, timeline: &'m [Event], state: &'m SagaState) -> Self {
-        let status = |events: usize| fold(&timeline[..events], definitions).map(|state| state.status);
-        let statuses: Vec<Option<SagaStatus>> = (0..=timeline.len()).map(status).collect();
-        let failed = Some(SagaStatus::Failed);
-        let entered = |events: &usize| statuses[*events] != failed && statuses[events + 1] == failed;
-        Self {
-            definition: &definitions.types["ORDER_CREATION"],
-            timeline,
-            state,
-            before_failure: (0..timeline.len()).rfind(entered).unwrap_or(0),
-        }
+impl Model<'_> {
+    fn status(&self) -> &str {
+        self.statuses.last().map_or("", String::as_str)
+    }
+
+    /// The events at which the status changed to another one.
+    fn changes(&self) -> impl DoubleEndedIterator<Item = usize> {
+        let changed = move |event: &usize| *event == 0 || self.statuses[event - 1] != self.statuses[*event];
+        (0..self.timeline.len()).filter(changed)
+    }
+
+    /// How many events came before each that made the saga FAILED.
+    fn failures(&self) -> Vec<usize> {
+        self.changes()
+            .filter(|event| self.statuses[*event] == "FAILED")
+            .collect()
+    }
+
+    /// How many events came before the one that made the saga FAILED last.
+    fn before_failure(&self) -> usize {
+        self.failures().pop().unwrap_or(0)
+    }
+
+    /// Since when it has its status.
+    fn since(&self) -> i64 {
+        self.changes().next_back().map_or(0, |event| self.at(event))
     }
 
     /// The steps that count, in order, under the names that the definition has for them; blank for operators.
@@ -83,7 +98,7 @@ impl<'m> Model<'m> {
 
     fn done_before_failure(&self, target: &str) -> bool {
         let steps = self.steps();
-        steps[..self.before_failure]
+        steps[..self.before_failure()]
             .iter()
             .any(|(step, status)| self.does(step, target) && ["IN_PROGRESS", "COMPLETED"].contains(status))
     }
@@ -94,7 +109,7 @@ impl<'m> Model<'m> {
         })
     }
 
-    pub(super) fn compensation(&self) -> (&'static str, Vec<String>) {
+    pub(crate) fn compensation(&self) -> (&'static str, Vec<String>) {
         let done: Vec<String> = self
             .targets()
             .into_iter()
@@ -105,7 +120,7 @@ impl<'m> Model<'m> {
             .filter(|target| !self.is_undone(target))
             .cloned()
             .collect();
-        match (self.state.status.as_str(), done.is_empty(), owed.is_empty()) {
+        match (self.status(), done.is_empty(), owed.is_empty()) {
             ("FAILED", true, _) => ("NOTHING_TO_COMPENSATE", owed),
             ("FAILED", _, false) => ("OWED", owed),
             ("COMPENSATED", _, false) => ("PARTLY_COMPENSATED", owed),
@@ -114,31 +129,33 @@ impl<'m> Model<'m> {
         }
     }
 
-    pub(super) fn stuck(&self, now: i64) -> Option<(i64, &'static str)> {
-        let (from, seconds, rule) = match self.state.status.as_str() {
+    pub(crate) fn stuck(&self, now: i64) -> Option<(i64, &'static str)> {
+        let (from, seconds, rule) = match self.status() {
             "STARTED" | "IN_PROGRESS" => (
                 self.timeline[0].recorded_at.0,
                 self.definition.deadline_seconds,
                 "PAST_DEADLINE",
             ),
-            "FAILED" if self.compensation().0 == "OWED" => {
-                let failed = &self.timeline[self.before_failure];
-                (
-                    failed.recorded_at.0,
-                    self.definition.compensation_seconds,
-                    "COMPENSATION_OVERDUE",
-                )
-            }
+            "FAILED" if self.compensation().0 == "OWED" => (
+                self.since(),
+                self.definition.compensation_seconds,
+                "COMPENSATION_OVERDUE",
+            ),
             _ => return None,
         };
         let since = from + i64::try_from(seconds).unwrap() * 1_000;
         (now >= since).then_some((since, rule))
     }
 
-    pub(super) fn rules(&self) -> Vec<&'static str> {
+    /// Each rule that is not kept, as often as it is not, with the time of it.
+    pub(crate) fn rules(&self) -> Vec<(&'static str, i64)> {
         let mut found = Vec::new();
-        let mut add = |rule: &'static str, times: usize| found.extend(std::iter::repeat_n(rule, times));
-        add("NEVER_COMPENSATED", usize::from(self.compensation().0 == "OWED"));
+        let mut add = |rule: &'static str, times: Vec<i64>| {
+            found.extend(times.into_iter().map(|at| (rule, at)));
+        };
+        let owed = self.compensation().0 == "OWED";
+        let failed = owed.then(|| self.at(self.before_failure()));
+        add("NEVER_COMPENSATED", failed.into_iter().collect());
         add("COMPENSATION_FAILED", self.compensations_failed());
         add("COMPENSATED_TWICE", self.compensated_twice());
         add("OUT_OF_ORDER", self.out_of_order());
@@ -151,41 +168,67 @@ impl<'m> Model<'m> {
             "FAILED_AFTER_COMPENSATED",
         ];
         add("ACTIVITY_AFTER_END", self.anomalies(&ended));
-        let strange = self.steps().iter().any(|(step, _)| self.is_strange(step));
-        add("UNKNOWN_STEP", usize::from(strange));
+        let strange = self.steps().iter().rposition(|(step, _)| self.is_strange(step));
+        add(
+            "UNKNOWN_STEP",
+            strange.map(|last| self.at(last)).into_iter().collect(),
+        );
         add("MISSING_STEP", self.missing());
         found
     }
 
-    fn anomalies(&self, kinds: &[&str]) -> usize {
-        let kept = self.state.anomalies.kept.iter();
-        kept.filter(|anomaly| kinds.contains(&anomaly.kind.as_str()))
-            .count()
+    /// How often a compensating step reported FAILED.
+    pub(crate) fn failed_compensations(&self) -> usize {
+        let steps = self.steps();
+        let failed = steps
+            .iter()
+            .filter(|(step, status)| self.fails_to_undo(step, status));
+        failed.count()
+    }
+
+    /// The time of an event of the timeline.
+    fn at(&self, event: usize) -> i64 {
+        self.timeline[event].recorded_at.0
+    }
+
+    fn fails_to_undo(&self, step: &str, status: &str) -> bool {
+        status == "FAILED" && !self.is_meant_to_fail(step) && self.undo(step).is_some()
+    }
+
+    fn anomalies(&self, kinds: &[&str]) -> Vec<i64> {
+        let odd = self.anomalies.iter();
+        odd.filter(|(kind, _)| kinds.contains(&kind.as_str()))
+            .map(|(_, at)| *at)
+            .collect()
     }
 
     fn is_meant_to_fail(&self, step: &str) -> bool {
         self.definition.failing_steps.iter().any(|name| fits(name, step))
     }
 
-    fn compensations_failed(&self) -> usize {
-        let steps = self.steps();
-        let failed = steps
-            .iter()
-            .filter(|(step, status)| *status == "FAILED" && !self.is_meant_to_fail(step));
-        let entries: BTreeSet<&str> = failed.filter_map(|(step, _)| self.undo(step)).collect();
-        entries.len()
+    fn compensations_failed(&self) -> Vec<i64> {
+        let mut last = BTreeMap::new();
+        for (number, (step, status)) in self.steps().iter().enumerate() {
+            if self.fails_to_undo(step, status) {
+                last.insert(self.undo(step), self.at(number));
+            }
+        }
+        last.into_values().collect()
     }
 
-    fn compensated_twice(&self) -> usize {
+    fn compensated_twice(&self) -> Vec<i64> {
         let steps = self.steps();
-        let mut twice = 0;
+        let mut twice = Vec::new();
         for entry in self.definition.compensates.keys() {
             for status in ["IN_PROGRESS", "COMPLETED", "COMPENSATED"] {
-                let times = steps
-                    .iter()
-                    .filter(|(step, said)| *said == status && self.undo(step) == Some(entry))
-                    .count();
-                twice += usize::from(times > 1 && times > self.state.failures as usize);
+                let fits = |place: &usize| {
+                    let (step, said) = &steps[*place];
+                    *said == status && self.undo(step) == Some(entry)
+                };
+                let places: Vec<usize> = (0..steps.len()).filter(fits).collect();
+                if places.len() > 1 && places.len() > self.failures().len() {
+                    twice.push(self.at(places[places.len() - 1]));
+                }
             }
         }
         twice
@@ -197,20 +240,19 @@ impl<'m> Model<'m> {
             .position(|(step, status)| fits(name, step) && *status != "FAILED" && !step.is_empty())
     }
 
-    fn out_of_order(&self) -> usize {
+    fn out_of_order(&self) -> Vec<i64> {
         let pairs = self.definition.order.0.iter();
-        pairs
-            .filter(|(before, after)| match (self.came(before), self.came(after)) {
-                (_, None) => false,
-                (None, Some(_)) => true,
-                (Some(before), Some(after)) => before > after,
-            })
-            .count()
+        let broken = pairs.filter_map(|(before, after)| {
+            let after = self.came(after)?;
+            let kept = self.came(before).is_some_and(|before| before <= after);
+            (!kept).then(|| self.at(after))
+        });
+        broken.collect()
     }
 
-    fn success_after_compensation(&self) -> usize {
+    fn success_after_compensation(&self) -> Vec<i64> {
         let told = self.anomalies(&["COMPLETED_AFTER_COMPENSATED"]);
-        if told > 0 {
+        if !told.is_empty() {
             return told;
         }
         let steps = self.steps();
@@ -234,7 +276,11 @@ impl<'m> Model<'m> {
             });
             undone.is_some() && done < undone && undone < completed
         };
-        usize::from(self.targets().iter().any(after))
+        let completed = completed.filter(|_| self.targets().iter().any(after));
+        completed
+            .map(|completed| self.at(completed))
+            .into_iter()
+            .collect()
     }
 
     fn is_strange(&self, step: &str) -> bool {
@@ -255,16 +301,16 @@ impl<'m> Model<'m> {
         !step.is_empty() && !names.any(|name| fits(name, step))
     }
 
-    fn missing(&self) -> usize {
+    fn missing(&self) -> Vec<i64> {
         let missing = self
             .definition
             .expected_steps
             .iter()
             .filter(|step| self.came(step).is_none());
-        if self.state.status == SagaStatus::Completed {
-            missing.count()
+        if self.status() == "COMPLETED" {
+            missing.map(|_| self.since()).collect()
         } else {
-            0
+            Vec::new()
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) static PROJECTION: Projection = Projection {
     is_on: |settings| settings.past,
     change,
     sums: Some(move_cells),
-    rebuilt: Rebuilt::FromRows(ProjectionTable::ByStarted, count_row),
+    rebuilt: Rebuilt::FromRows(&[(ProjectionTable::ByStarted, count_row)]),
 };
 
 /// Beyond so many remembered cells all are forgotten; they are read again when they change.

@@ -1,5 +1,5 @@
-//! How many sagas of each type and status each stretch of time holds, in two trees of cells: by start, and by
-//! last event (`store::cells`).
+//! How many sagas of each type each stretch of time holds, in trees of cells (`store::cells`): of each status by
+//! start and by last event, of each rule that they break by when they last did.
 //!
 //! A rebuild counts once all sagas are folded: in the index by last event neighbours in time are neighbours on
 //! disk, saga by saga the cells would be touched at random.
@@ -7,9 +7,9 @@
 use super::changes::{Changes, TypeNames};
 use super::counters::Counters;
 use super::{Change, Projection, Rebuilt};
-use crate::domain::{Millis, SagaStatus, SagaType};
+use crate::domain::{ConformanceRule, Millis, SagaStatus, SagaType};
 use crate::store::codec::Record;
-use crate::store::keys::Tree;
+use crate::store::keys::{Condition, Tree};
 use crate::store::records::{CountRecord, UpdatedRecord};
 use crate::store::{Batch, Key, ProjectionTable, StoreError, StoreRead, Table, cells, keys};
 
@@ -19,7 +19,10 @@ pub(super) static PROJECTION: Projection = Projection {
     is_on: |_| true,
     change,
     sums: Some(move_cells),
-    rebuilt: Rebuilt::FromRows(ProjectionTable::ByUpdated, count_row),
+    rebuilt: Rebuilt::FromRows(&[
+        (ProjectionTable::ByUpdated, count_row),
+        (ProjectionTable::ByRule, count_broken_row),
+    ]),
 };
 
 /// Beyond so many remembered cells all are forgotten; they are read again when they change.
@@ -31,7 +34,7 @@ pub(in crate::pipeline::projector) struct Cell {
     tree: Tree,
     /// Index into [`TypeNames`].
     saga_type: u32,
-    status: SagaStatus,
+    condition: Condition,
     level: u8,
     cell: i64,
     started_cell: Option<i64>,
@@ -42,6 +45,15 @@ fn change(changes: &mut Changes, change: &Change<'_>) {
         let saga_type = changes.types.number(&footprint.saga_type);
         let span = (footprint.started_at, footprint.updated_at);
         changes.count(saga_type, footprint.status, span, sign);
+    }
+    if change.breaks_the_same() {
+        return;
+    }
+    for (footprint, sign) in change.signed() {
+        let saga_type = changes.types.number(&footprint.saga_type);
+        for (rule, at) in &footprint.broken {
+            changes.count_broken(saga_type, *rule, *at, sign);
+        }
     }
 }
 
@@ -55,7 +67,35 @@ fn count_row(changes: &mut Changes, partition: &[u8], sort: &[u8], value: &[u8])
     Ok(())
 }
 
+/// Counts a saga that breaks a rule.
+fn count_broken_row(
+    changes: &mut Changes,
+    partition: &[u8],
+    sort: &[u8],
+    _: &[u8],
+) -> Result<(), StoreError> {
+    let (saga_type, rule) = keys::parse_rule_partition(partition)?;
+    let (at, _) = keys::parse_by_time_sort(sort)?;
+    let number = changes.types.number(&SagaType::new(saga_type));
+    changes.count_broken(number, rule, at, 1);
+    Ok(())
+}
+
 impl Changes {
+    fn count_broken(&mut self, saga_type: u32, rule: ConformanceRule, at: Millis, sign: i64) {
+        for level in 0..cells::LEVELS {
+            let cell = Cell {
+                tree: Tree::Broken,
+                saga_type,
+                condition: rule.into(),
+                level,
+                cell: cells::cell(level, at),
+                started_cell: None,
+            };
+            self.counts.entry(cell).or_default().sagas += sign;
+        }
+    }
+
     /// Adds `sign` sagas to the cells of both trees that a saga of this type, status, start and last
     /// event lies in.
     pub(in crate::pipeline::projector) fn count(
@@ -71,7 +111,7 @@ impl Changes {
             let mut cell = Cell {
                 tree: Tree::Started,
                 saga_type,
-                status,
+                condition: status.into(),
                 level,
                 cell: started_cell,
                 started_cell: None,
@@ -137,7 +177,7 @@ fn move_cells(
 }
 
 fn write_key(key: &mut Key, cell: &Cell, types: &TypeNames) {
-    let tree = (cell.tree, types.name(cell.saga_type), cell.status);
+    let tree = (cell.tree, types.name(cell.saga_type), cell.condition);
     keys::count(
         key,
         tree,

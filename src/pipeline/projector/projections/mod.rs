@@ -6,7 +6,9 @@
 //! (`arrivals`, `refold`).
 
 mod by_order;
+mod by_rule;
 mod by_started;
+mod by_trace;
 mod by_updated;
 mod census;
 mod changes;
@@ -27,17 +29,19 @@ pub(super) use totals::Total;
 
 use super::settings::ProjectorSettings;
 use crate::domain::{
-    AnomalyKind, CompensationTimes, Millis, OrderId, SagaDefinitions, SagaId, SagaState, SagaStatus,
-    SagaType, StatusPath,
+    AnomalyKind, CompensationTimes, ConformanceRule, Millis, OrderId, SagaDefinitions, SagaId, SagaState,
+    SagaStatus, SagaType, StatusPath, TraceIds,
 };
 use crate::store::{Batch, KeptTables, ProjectionTable, StoreError, StoreRead};
 
 /// Every projection there is.
-pub static PROJECTIONS: [&Projection; 9] = [
+pub static PROJECTIONS: [&Projection; 11] = [
     &states::PROJECTION,
     &by_order::PROJECTION,
+    &by_trace::PROJECTION,
     &by_started::PROJECTION,
     &by_updated::PROJECTION,
+    &by_rule::PROJECTION,
     &counts::PROJECTION,
     &moves::PROJECTION,
     &census::PROJECTION,
@@ -85,8 +89,8 @@ pub(super) fn kept(settings: &ProjectorSettings) -> KeptTables {
 pub(super) enum Rebuilt {
     /// As each saga is folded.
     WithSagas,
-    /// Afterwards, of the rows of a table, in their order: partition key, sort key and value.
-    FromRows(ProjectionTable, AddRow),
+    /// Afterwards, of the rows of tables, in their order: partition key, sort key and value.
+    FromRows(&'static [(ProjectionTable, AddRow)]),
 }
 
 pub(super) type AddRow = fn(&mut Changes, &[u8], &[u8], &[u8]) -> Result<(), StoreError>;
@@ -101,6 +105,21 @@ pub(super) struct Change<'c> {
 }
 
 impl<'c> Change<'c> {
+    /// Whether the saga breaks the same rules, and did so at the same times, as before.
+    fn breaks_the_same(&self) -> bool {
+        let broken = |of: Option<&'c Footprint>| of.filter(|footprint| !footprint.broken.is_empty());
+        match (
+            broken(self.before),
+            broken(self.after.map(|(footprint, _)| footprint)),
+        ) {
+            (None, None) => true,
+            (Some(before), Some(after)) => {
+                (&before.saga_type, &before.broken) == (&after.saga_type, &after.broken)
+            }
+            _ => false,
+        }
+    }
+
     /// What goes and what comes, with its sign.
     fn signed(&self) -> impl Iterator<Item = (&'c Footprint, i64)> + use<'c> {
         let before = self.before.map(|footprint| (footprint, -1));
@@ -114,6 +133,7 @@ impl<'c> Change<'c> {
 pub(super) struct Footprint {
     saga_type: SagaType,
     order_id: OrderId,
+    trace_ids: TraceIds,
     status: SagaStatus,
     path: StatusPath,
     started_at: Millis,
@@ -126,6 +146,9 @@ pub(super) struct Footprint {
     anomalies: Vec<AnomalyKind>,
     /// Milliseconds between the pairs of steps that are measured.
     edges: Vec<(Box<str>, u64)>,
+    /// Each with the last time that it was.
+    broken: Vec<(ConformanceRule, Millis)>,
+    failed_compensations: u32,
 }
 
 impl Footprint {
@@ -134,6 +157,7 @@ impl Footprint {
         Self {
             saga_type: state.saga_type.clone(),
             order_id: state.order_id.clone(),
+            trace_ids: state.trace_ids.clone(),
             status: state.status,
             path: state.path(),
             started_at: state.started_at,
@@ -145,6 +169,8 @@ impl Footprint {
             conflicts: state.conflicts.total,
             anomalies: state.anomalies.kept.iter().map(|anomaly| anomaly.kind).collect(),
             edges: definitions.edge_times(state),
+            broken: definitions.broken_rules(state),
+            failed_compensations: definitions.failed_compensations(state),
         }
     }
 

@@ -48,6 +48,8 @@ pub(in crate::pipeline::projector) enum Total {
     /// Times between the steps of a pair, by index of its name into [`TypeNames`], and by how long they were.
     EdgeBucket(u32, u8),
     EdgeMillis(u32),
+    /// FAILED compensating steps of sagas of a type, by index into [`TypeNames`].
+    FailedCompensations(u32),
 }
 
 impl Total {
@@ -60,6 +62,7 @@ impl Total {
             Self::OutcomeMillis(of, status) => Self::OutcomeMillis(number(of), status),
             Self::EdgeBucket(of, bucket) => Self::EdgeBucket(number(of), bucket),
             Self::EdgeMillis(of) => Self::EdgeMillis(number(of)),
+            Self::FailedCompensations(of) => Self::FailedCompensations(number(of)),
             total => total,
         }
     }
@@ -88,6 +91,8 @@ fn change(changes: &mut Changes, change: &Change<'_>) {
             changes.add(Total::Anomaly(*kind), sign);
         }
         changes.add_times(&footprint.compensation_times, sign);
+        let failed = i64::from(footprint.failed_compensations);
+        changes.add(Total::FailedCompensations(saga_type), sign * failed);
     }
     let after = change.after.map(|(footprint, _)| footprint);
     if change.before.map_or(&[][..], |of| &of.edges) != after.map_or(&[][..], |of| &of.edges) {
@@ -168,8 +173,11 @@ impl Changes {
             self.add(Total::Anomaly(*kind), sign);
         }
         self.add_times(&remains.compensation_times, sign);
+        let saga_type = self.types.number(&saga.saga_type);
+        let failed = i64::from(remains.failed_compensations);
+        self.add(Total::FailedCompensations(saga_type), sign * failed);
         let outcomes = Outcomes {
-            saga_type: self.types.number(&saga.saga_type),
+            saga_type,
             path: &saga.path,
             started_at: saga.started_at,
             failures: remains.failures,
@@ -344,6 +352,9 @@ fn write_key(key: &mut Key, total: &Total, types: &TypeNames) {
         }
         Total::EdgeMillis(number) => {
             keys::total_named(key, totals::EDGE_MILLIS, types.name(*number).as_str());
+        }
+        Total::FailedCompensations(number) => {
+            keys::total_named(key, totals::FAILED_COMPENSATIONS, types.name(*number).as_str());
         }
         Total::Anomaly(kind) => keys::total_numbered(key, totals::ANOMALIES, kind.tag().into()),
     }

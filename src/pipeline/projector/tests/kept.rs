@@ -3,8 +3,10 @@
 use super::super::rebuild::{self, Progress, Rebuild};
 use super::super::tests::sample;
 use super::super::*;
-use crate::domain::{Cut, Millis, SagaDefinitions};
-use crate::pipeline::query::{Filter, LedgerRequest, Moment, Query, QueryError};
+use crate::domain::{Cut, Millis, SagaDefinitions, SagaId};
+use crate::pipeline::query::{
+    Filter, Inside, LedgerRequest, Moment, Query, QueryError, SearchRequest, Sort, SortKey, Window,
+};
 use crate::pipeline::verify::{Verify, digest};
 use crate::store::{ProjectionTable, SharedStore, Table, reads};
 use crate::testkit::{TOPIC, append, behind, settings, store};
@@ -110,6 +112,45 @@ fn what_is_switched_off_has_no_rows_and_the_rest_is_as_ever() {
     assert_eq!(differences(&some, without()), (Vec::new(), false));
     // A proof is of what there is, whatever is configured now.
     assert_eq!(differences(&some, settings(2)), (Vec::new(), true));
+}
+
+/// The sagas of a trace.
+fn traced(store: &SharedStore, trace: &str) -> (u64, Vec<SagaId>) {
+    let page = Query::new(store.clone(), definitions()).search(&SearchRequest {
+        filter: Filter {
+            inside: Inside {
+                trace_id: Some(trace.into()),
+                ..Inside::default()
+            },
+            ..Filter::default()
+        },
+        sort: Sort {
+            key: SortKey::StartedAt,
+            descending: false,
+        },
+        window: Window::Page { number: 0, size: 100 },
+    });
+    let page = page.unwrap();
+    (
+        page.total,
+        page.sagas.into_iter().map(|view| view.saga_id).collect(),
+    )
+}
+
+#[test]
+fn without_the_index_of_traces_a_search_by_trace_looks_at_every_saga() {
+    let without = || ProjectorSettings {
+        traces: false,
+        ..settings(2)
+    };
+    let (all, some) = (filled(&settings(2)), filled(&without()));
+    assert_eq!(rows(&some, ProjectionTable::ByTrace), 0);
+    assert!(rows(&all, ProjectionTable::ByTrace) > 0);
+    for trace in ["trace 1", "trace 2", "trace 4", "none"] {
+        assert_eq!(traced(&some, trace), traced(&all, trace));
+    }
+    assert!(traced(&all, "trace 1").0 > 0);
+    assert_eq!(differences(&some, without()), (Vec::new(), false));
 }
 
 #[test]

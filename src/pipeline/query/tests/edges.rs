@@ -3,11 +3,11 @@
 
 use super::ledger::{advance, bring_back, purge};
 use super::*;
-use crate::store::reads;
 use crate::domain::deduplicate;
 use crate::pipeline::projector::Projector;
 use crate::pipeline::projector::rebuild::Rebuild;
 use crate::pipeline::verify::Verify;
+use crate::store::reads;
 use crate::testkit::{TOPIC, settings};
 
 const MEASURED: [(&str, &str); 2] = [

@@ -86,7 +86,7 @@ fn metadata(made: &Made, number: usize) -> Option<String> {
 }
 
 /// The deliveries of two sagas on three partitions, in the order of their offsets.
-fn deliveries(most: usize) -> impl Strategy<Value = Vec<Event>> {
+pub(super) fn deliveries(most: usize) -> impl Strategy<Value = Vec<Event>> {
     proptest::collection::vec(made(), 1..most).prop_map(|all| {
         let (mut next, mut arrived) = ([0u64; 3], [DAY; 3]);
         let mut now = DAY;

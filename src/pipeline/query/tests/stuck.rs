@@ -1,4 +1,4 @@
-//! The stuck sagas of an instant are those of a fold of what had happened by then.
+//! The stuck sagas of an instant are those of a fold of what had happened by then; those of now, of a fold of all.
 
 use super::as_of::{as_of, stood};
 use super::*;
@@ -7,11 +7,11 @@ use crate::domain::{Stuck, StuckRule, stuck};
 /// Stuck sagas by brute force, in order.
 fn expected(events: &[Event], request: &StuckRequest) -> Vec<(SagaId, Stuck)> {
     let definitions = SagaDefinitions::default();
-    let mut found: Vec<_> = stood(events, as_of(request.at.0))
+    let mut found: Vec<_> = stood(events, request.moment)
         .into_iter()
         .filter_map(|view| {
             let definition = definitions.of(&view.state.saga_type)?;
-            let stuck = stuck(&view.state, definition, request.at)?;
+            let stuck = stuck(&view.state, definition, request.at())?;
             Some((view, stuck))
         })
         .filter(|(view, stuck)| {
@@ -28,7 +28,7 @@ fn expected(events: &[Event], request: &StuckRequest) -> Vec<(SagaId, Stuck)> {
         (
             stuck.rule,
             state.saga_type.clone(),
-            state.started_at,
+            stuck.since,
             view.saga_id.clone(),
         )
     });
@@ -40,14 +40,23 @@ fn expected(events: &[Event], request: &StuckRequest) -> Vec<(SagaId, Stuck)> {
 
 fn request(at: Millis) -> StuckRequest {
     StuckRequest {
-        at,
-        known_at: None,
+        moment: as_of(at.0),
+        now: Millis(i64::MAX),
         saga_type: None,
         rule: None,
         from: None,
         to: None,
         page: 0,
         size: 20,
+    }
+}
+
+/// The same of sagas as they stand, where that instant is now.
+fn live(request: &StuckRequest) -> StuckRequest {
+    StuckRequest {
+        moment: Moment::default(),
+        now: request.at(),
+        ..request.clone()
     }
 }
 
@@ -60,6 +69,7 @@ proptest! {
         waited in select(vec![0i64, 300_000, 1_800_000]), size in select(vec![1usize, 3, 30]),
         rule in proptest::option::of(select(vec![StuckRule::PastDeadline, StuckRule::CompensationOverdue])),
         saga_type in proptest::option::of(select(vec!["ORDER_CREATION", "REFUND"])), cut in any::<bool>(),
+        now in any::<bool>(),
     ) {
         let query = query(&events);
         let at = events[place % events.len()].recorded_at;
@@ -69,6 +79,7 @@ proptest! {
             to: cut.then_some(at),
             ..request(Millis(at.0 + waited + by))
         };
+        let request = if now { live(&request) } else { request };
         let all = expected(&events, &request);
         for page in 0..=(all.len() / size) {
             let found = match query.stuck(&StuckRequest { page: page as u64, size, ..request.clone() }) {
@@ -129,6 +140,49 @@ fn what_failed_is_overdue_only_where_something_is_owed_and_only_after_its_time()
     assert!(!found.sagas[0].1.awaited.is_empty());
     let all = total(due + 60_000_000);
     assert_eq!((all.total, all.sagas.len()), (3, 3));
+}
+
+#[test]
+fn any_number_of_overdue_sagas_is_told_now_and_counted_by_type() {
+    let events = failures(80);
+    let query = query(&events);
+    let later = live(&request(Millis(events[0].recorded_at.0 + 1_000_000_000)));
+    for (page, sagas) in [(0, 20), (3, 20), (4, 0)] {
+        let found = query
+            .stuck(&StuckRequest {
+                page,
+                ..later.clone()
+            })
+            .unwrap();
+        assert_eq!((found.total, found.sagas.len()), (80, sagas), "{page}");
+        for (n, (view, stuck)) in found.sagas.iter().enumerate() {
+            assert_eq!(view.saga_id.as_str(), format!("s{:03}", 20 * page as usize + n));
+            assert_eq!(stuck.rule, StuckRule::CompensationOverdue);
+        }
+    }
+    let counts = query.rule_counts(later.now).unwrap().stuck;
+    let expected = StuckCounts {
+        past_deadline: 0,
+        compensation_overdue: 80,
+    };
+    assert_eq!(counts["ORDER_CREATION"], expected);
+    assert_eq!(counts["PAYMENT_COMPLETION"], StuckCounts::default());
+    // Which of them started in a period only their states tell.
+    let dated = StuckRequest {
+        to: Some(events[150].recorded_at),
+        ..later.clone()
+    };
+    assert_eq!(query.stuck(&dated).unwrap().total, 51);
+    let refused = query
+        .stuck(&StuckRequest {
+            from: Some(events[0].recorded_at),
+            ..later
+        })
+        .unwrap_err();
+    assert!(
+        matches!(refused, QueryError::TooManyFailed { found: 81, .. }),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -64,7 +64,12 @@ fn surface() -> axum::Router {
     };
     let query = Query::new(store.clone(), definitions.clone());
     let parts = Parts {
-        metrics: Metrics::new(&MetricsSettings::default(), query.clone(), ingest.clone()),
+        metrics: Metrics::new(
+            &MetricsSettings::default(),
+            query.clone(),
+            ingest.clone(),
+            clock.clone(),
+        ),
         query,
         projected: projector.watch(),
         digests: Digests {

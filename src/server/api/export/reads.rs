@@ -15,6 +15,8 @@ use std::ops::ControlFlow;
 
 /// Rows that are read at once.
 pub(super) const PART: usize = 200;
+/// Sagas that are read at once where each part means to look at all of them one by one.
+const LARGE_PART: usize = 5_000;
 
 /// Whom an export asks. What it asks ends when nobody waits for it any more.
 pub(super) struct Reads {
@@ -36,6 +38,14 @@ impl Selection {
             request: SearchQuery::parse(query)?.into_request(),
             limit: limit.unwrap_or(u64::MAX),
         })
+    }
+
+    fn part(&self) -> usize {
+        if self.request.filter.inside.is_searched_for() {
+            LARGE_PART
+        } else {
+            PART
+        }
     }
 
     fn cursor(&self) -> Option<String> {
@@ -65,8 +75,9 @@ impl Reads {
         visit: &mut dyn FnMut(SearchPage) -> Result<ControlFlow<()>, ApiError>,
     ) -> Result<ControlFlow<()>, ApiError> {
         let (mut cursor, mut left) = (selection.cursor(), selection.limit);
+        let part = selection.part();
         loop {
-            let window = window(cursor.take(), at_once(left));
+            let window = window(cursor.take(), at_most(left, part));
             let request = SearchRequest {
                 window,
                 ..selection.request.clone()
@@ -125,7 +136,11 @@ impl Reads {
 
 /// Rows of the next part, when so many are left.
 fn at_once(left: u64) -> usize {
-    usize::try_from(left).map_or(PART, |left| left.min(PART))
+    at_most(left, PART)
+}
+
+fn at_most(left: u64, part: usize) -> usize {
+    usize::try_from(left).map_or(part, |left| left.min(part))
 }
 
 fn window(cursor: Option<String>, size: usize) -> Window {

@@ -7,7 +7,7 @@ use super::super::sagas::statistics::PeriodBody;
 use super::super::text;
 use super::asked;
 use crate::domain::{Millis, SagaType};
-use crate::pipeline::query::{Flow, FlowEdge, FlowRequest, FlowStep, ServiceCycle};
+use crate::pipeline::query::{Flow, FlowRequest, FlowStep, ServiceCycle, Times};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
@@ -149,7 +149,7 @@ impl StepBody {
 }
 
 impl EdgeBody {
-    fn of(((from, to), edge): ((String, String), FlowEdge)) -> Self {
+    fn of(((from, to), edge): ((String, String), Times)) -> Self {
         let seconds = |percent| edge.percentile(percent) as f64 / 1000.0;
         Self {
             count: edge.count(),

@@ -1,5 +1,7 @@
 //! Questions about sagas, one file each, and what their answers share.
 
+mod conformance;
+mod details;
 mod diff;
 pub(super) mod filter;
 mod history;
@@ -33,6 +35,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::of(routes!(search::handle)).alias("/sagas"),
         Route::of(routes!(statistics::handle)).alias("/sagas/statistics"),
         Route::of(routes!(stuck::handle)),
+        Route::of(routes!(conformance::handle)),
         Route::of(routes!(saga::handle)).alias("/sagas/{sagaId}"),
         Route::of(routes!(steps::handle)).alias("/sagas/{sagaId}/steps"),
         Route::of(routes!(offsets::handle)).alias("/sagas/{sagaId}/offsets"),

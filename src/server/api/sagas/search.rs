@@ -6,14 +6,15 @@ use super::super::params::{Params, entries, parse_cursor, parse_number, shown};
 use super::super::saga_fields::Status;
 use super::super::text;
 use super::SagaBody;
-use super::filter::{self, MAX_NAME_CHARS};
+use super::filter::{self, MAX_NAME_CHARS, MAX_STEP_CHARS, MAX_STEPS};
 use super::moment::{self, AskedMomentBody};
-use crate::domain::{Millis, OrderId, SagaStatus, SagaType};
-use crate::pipeline::query::{Filter, Moment, SearchPage, SearchRequest, Sort, SortKey, Window};
+use crate::domain::{ConformanceRule, Millis, OrderId, SagaStatus, SagaType, Step};
+use crate::pipeline::query::{Filter, Inside, Moment, SearchPage, SearchRequest, Sort, SortKey, Window};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 
 const DEFAULT_SIZE: u64 = 20;
 pub(super) const MAX_SIZE: u64 = 100;
@@ -37,6 +38,18 @@ pub(in crate::server::api) struct SearchQuery {
     from_date: Option<Millis>,
     #[param(schema_with = text::last_edge_schema)]
     to_date: Option<Millis>,
+    #[param(schema_with = step_schema, required = false)]
+    step: Vec<Step>,
+    #[param(schema_with = without_step_schema, required = false)]
+    without_step: Vec<Step>,
+    /// Sagas in which an event names this service.
+    #[param(value_type = Option<String>, min_length = 1, max_length = 255)]
+    producer_service: Option<Box<str>>,
+    /// Sagas that have this among their traceIds, the first eight that their events named.
+    #[param(value_type = Option<String>, min_length = 1, max_length = 255)]
+    trace_id: Option<Box<str>>,
+    #[param(schema_with = filter::rule_schema)]
+    rule: Option<ConformanceRule>,
     #[param(schema_with = moment::as_of_schema)]
     as_of: Option<Millis>,
     #[param(schema_with = moment::known_at_schema)]
@@ -63,6 +76,7 @@ impl SearchQuery {
         let saga_type = filter::saga_type(&mut params);
         let status = filter::status(&mut params);
         let (from_date, to_date) = filter::period(&mut params);
+        let inside = filter::inside(&mut params);
         let Moment { as_of, known_at } = moment::take(&mut params, ["asOf", "knownAt"]);
         let number = format!("a whole number from 0 to {LAST_PAGE}");
         let page = params.take(&["page"], &number, |text| parse_number(text, 0, LAST_PAGE));
@@ -87,6 +101,11 @@ impl SearchQuery {
             status,
             from_date,
             to_date,
+            step: inside.steps,
+            without_step: inside.without_steps,
+            producer_service: inside.producer_service,
+            trace_id: inside.trace_id,
+            rule: inside.rule,
             as_of,
             known_at,
             page,
@@ -104,6 +123,13 @@ impl SearchQuery {
             status: self.status,
             from: self.from_date,
             to: self.to_date,
+            inside: Inside {
+                steps: self.step,
+                without_steps: self.without_step,
+                producer_service: self.producer_service,
+                trace_id: self.trace_id,
+                rule: self.rule,
+            },
             moment: Moment {
                 as_of: self.as_of,
                 known_at: self.known_at,
@@ -122,6 +148,29 @@ impl SearchQuery {
         };
         SearchRequest { filter, sort, window }
     }
+}
+
+fn step_schema() -> Schema {
+    steps_schema(
+        "Sagas in which an event reported this step, by its exact name and with whatever status; duplicates do not \
+         count. Given several times, each of them.",
+    )
+}
+
+fn without_step_schema() -> Schema {
+    steps_schema("Sagas in which no event reported this step. Given several times, none of them.")
+}
+
+fn steps_schema(description: &str) -> Schema {
+    let step = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(MAX_STEP_CHARS));
+    let steps = ArrayBuilder::new()
+        .items(step)
+        .max_items(Some(MAX_STEPS))
+        .description(Some(description));
+    Schema::Array(steps.build())
 }
 
 /// A key, and a direction that is descending when left out.
@@ -201,7 +250,9 @@ impl SearchBody {
     description = "All that is given must hold. Totals are exact. Unknown parameters are ignored. With asOf or \
                    knownAt, status, dates and every saga in the answer are those of that moment; then at most \
                    10,000 sagas are sorted by updatedAt or looked through by orderId, and at most 200,000 \
-                   deliveries may have arrived after knownAt.",
+                   deliveries may have arrived after knownAt. For step, withoutStep and producerService the sagas \
+                   that the other parameters leave are looked at one by one, at most 100,000 sagas and 1,000,000 of \
+                   their events; what is beyond is refused.",
     params(SearchQuery),
     responses(
         (status = 200, body = SearchBody, description = "A part of the sagas that match."),

@@ -4,6 +4,7 @@ use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::params::Params;
 use super::super::text::{self, Instant};
+use super::details::DetailsBody;
 use super::filter;
 use super::moment::{self, AskedMomentBody};
 use crate::domain::{Millis, SagaStatus, SagaType};
@@ -29,6 +30,10 @@ pub(super) struct StatisticsQuery {
     as_of: Option<Millis>,
     #[param(schema_with = moment::known_at_schema)]
     known_at: Option<Millis>,
+    /// details: adds what happened inside of the sagas, for which each of them is looked at, at most 100,000 sagas and
+    /// 1,000,000 of their events; what is beyond is refused.
+    #[param(value_type = Option<String>, pattern = "^details$")]
+    include: bool,
 }
 
 impl StatisticsQuery {
@@ -37,6 +42,9 @@ impl StatisticsQuery {
         let saga_type = filter::saga_type(&mut params);
         let (from_date, to_date) = filter::period(&mut params);
         let Moment { as_of, known_at } = moment::take(&mut params, ["asOf", "knownAt"]);
+        let include = params.take(&["include"], "details", |text| {
+            (text == "details").then_some(true)
+        });
         params.finish()?;
         Ok(Self {
             saga_type,
@@ -44,6 +52,7 @@ impl StatisticsQuery {
             to_date,
             as_of,
             known_at,
+            include: include.unwrap_or(false),
         })
     }
 
@@ -91,6 +100,10 @@ pub(super) struct StatisticsBody {
     /// Mean time from first to last event of the completed ones; with asOf, until they were completed. 0 when
     /// there are none.
     avg_duration_seconds: f64,
+    /// Absent unless include=details was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    details: Option<DetailsBody>,
     #[serde(flatten)]
     moment: AskedMomentBody,
 }
@@ -167,6 +180,7 @@ impl StatisticsBody {
                 sagas: numbers.sagas_of_other_types,
             }),
             by_type: numbers.by_type,
+            details: None,
         }
     }
 }
@@ -187,9 +201,17 @@ pub(super) async fn handle(
     State(context): State<Context>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<StatisticsBody>, ApiError> {
-    let filter = StatisticsQuery::parse(query.as_deref())?.into_filter();
-    let numbers = context.statistics(filter.clone()).await?;
-    Ok(Json(StatisticsBody::of(numbers, &filter)))
+    let query = StatisticsQuery::parse(query.as_deref())?;
+    let (detailed, filter) = (query.include, query.into_filter());
+    if !detailed {
+        let numbers = context.statistics(filter.clone()).await?;
+        return Ok(Json(StatisticsBody::of(numbers, &filter)));
+    }
+    let (numbers, details) = context.detailed_statistics(filter.clone()).await?;
+    Ok(Json(StatisticsBody {
+        details: Some(details.into()),
+        ..StatisticsBody::of(numbers, &filter)
+    }))
 }
 
 #[cfg(test)]

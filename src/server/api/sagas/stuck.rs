@@ -53,7 +53,7 @@ pub(super) struct StuckQuery {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = StuckSagas)]
 pub(super) struct StuckSagasBody {
-    /// As they were then, each with `stuck`: by rule (PAST_DEADLINE first), then by type, then by start.
+    /// As they were then, each with `stuck`: by rule (PAST_DEADLINE first), then by type, then by since when.
     content: Vec<SagaBody>,
     page: PageBody,
     #[serde(flatten)]
@@ -67,14 +67,14 @@ fn parse(query: Option<&str>, now: Millis) -> Result<StuckRequest, ApiError> {
         RULES.into_iter().find(|rule| rule.as_str() == text)
     });
     let (from, to) = filter::period(&mut params);
-    let Moment { as_of, known_at } = moment::take(&mut params, ["asOf", "knownAt"]);
+    let moment = moment::take(&mut params, ["asOf", "knownAt"]);
     let number = format!("a whole number from 0 to {LAST_PAGE}");
     let page = params.take(&["page"], &number, |text| parse_number(text, 0, LAST_PAGE));
     let size = params.size(MAX_SIZE);
     params.finish()?;
     Ok(StuckRequest {
-        at: as_of.unwrap_or(now),
-        known_at,
+        moment,
+        now,
         saga_type,
         rule,
         from,
@@ -87,8 +87,8 @@ fn parse(query: Option<&str>, now: Millis) -> Result<StuckRequest, ApiError> {
 impl StuckSagasBody {
     fn of(found: StuckPage, request: &StuckRequest) -> Self {
         let moment = Moment {
-            as_of: Some(request.at),
-            known_at: request.known_at,
+            as_of: Some(request.at()),
+            known_at: request.moment.known_at,
         };
         let sagas = found.sagas.into_iter();
         let content = sagas.map(|(saga, stuck)| SagaBody {
@@ -109,11 +109,13 @@ impl StuckSagasBody {
     path = "/api/v1/sagas/stuck",
     operation_id = "findStuckSagas",
     tag = "sagas",
-    description = "PAST_DEADLINE: STARTED or IN_PROGRESS longer than the deadline of its type, exact at any number of \
-                   sagas. COMPENSATION_OVERDUE: FAILED longer than the time of its type, and something that was \
-                   done before is not undone; at most 10,000 sagas that had failed are looked through, beyond that \
-                   the question is refused: narrow it by type or dates, or ask for rule=PAST_DEADLINE. Only types \
-                   with a definition count. Without asOf it is the tracker's clock that says what is late.",
+    description = "PAST_DEADLINE: STARTED or IN_PROGRESS longer than the deadline of its type. COMPENSATION_OVERDUE: \
+                   FAILED longer than the time of its type, and something that was done before is not undone. Both \
+                   are exact at any number of sagas, with one exception: for COMPENSATION_OVERDUE at a moment, or of \
+                   sagas that started in a period, at most 10,000 sagas that had failed are looked through; beyond \
+                   that the question is refused: narrow it by type or dates, or ask for rule=PAST_DEADLINE. Only \
+                   types with a definition count. Without asOf and knownAt it is about sagas as they stand, also by \
+                   events that are ahead of the clock, and the tracker's clock says what is late.",
     params(StuckQuery),
     responses(
         (status = 200, body = StuckSagasBody, description = "A part of the stuck sagas."),
@@ -137,10 +139,14 @@ mod tests {
     fn what_is_late_is_told_by_the_clock_unless_an_instant_is_given() {
         let now = Millis(1_767_225_600_000);
         let plain = parse(None, now).unwrap();
-        assert_eq!((plain.at, plain.page, plain.size, plain.rule), (now, 0, 20, None));
+        assert!(plain.moment.is_now());
+        assert_eq!(
+            (plain.at(), plain.page, plain.size, plain.rule),
+            (now, 0, 20, None)
+        );
         let query = "asOf=2025-01-01T00:00:00Z&rule=COMPENSATION_OVERDUE&type=T&page=2&size=5";
         let asked = parse(Some(query), now).unwrap();
-        assert_eq!(asked.at.to_string(), "2025-01-01T00:00:00Z");
+        assert_eq!(asked.at().to_string(), "2025-01-01T00:00:00Z");
         assert_eq!(asked.rule, Some(StuckRule::CompensationOverdue));
         assert_eq!(
             (asked.saga_type, asked.page, asked.size),

@@ -214,7 +214,7 @@ fn a_scrape_of_endless_steps_counts_every_event_once() {
     let mut remembered = Remembered::new(1);
     for _ in 0..2 {
         let mut readings = Vec::new();
-        read(&query, &mut remembered, &mut readings);
+        read(&query, Millis(0), &mut remembered, &mut readings);
         let text = text_of(readings);
         let family = "saga_events_processed_total";
         let sum: f64 = text

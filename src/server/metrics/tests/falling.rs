@@ -1,6 +1,7 @@
 //! Counters as a scraper sees them, over revisions of state, restarts and rebuilds.
 
 use super::super::*;
+use crate::domain::clock::SystemClock;
 use crate::domain::{Event, MetadataForm, Millis, Position, SagaDefinitions, SagaStatus};
 use crate::pipeline::projector::Projector;
 use crate::pipeline::projector::rebuild::{Progress, Rebuild};
@@ -61,7 +62,12 @@ fn rebuild(store: &SharedStore, definitions: &Arc<SagaDefinitions>) {
 /// A process that answers scrapes.
 fn start(store: &SharedStore, max_steps: usize) -> Metrics {
     let query = Query::new(store.clone(), Arc::default());
-    Metrics::new(&MetricsSettings { max_steps }, query, Arc::default())
+    Metrics::new(
+        &MetricsSettings { max_steps },
+        query,
+        Arc::default(),
+        Arc::new(SystemClock),
+    )
 }
 
 fn value(metrics: &Metrics, sample: &str) -> f64 {

@@ -26,6 +26,8 @@ fn nothing_given_is_the_first_page_of_all_newest_first() {
 #[test]
 fn every_parameter_arrives() {
     let query = "orderId=o%2F1&type=REFUND&status=IN_PROGRESS&fromDate=2026-01-01&toDate=2026-01-31\
+                 &step=PAYMENT_COMPLETED&withoutStep=ORDER_CONFIRMED&step=A%20B&producerService=payment-service\
+                 &traceId=t-1&rule=MISSING_STEP\
                  &asOf=2026-01-01T00:00:00Z&knownAt=2026-01-31\
                  &page=7&size=100&sort=updatedAt,ASC";
     let expected = SearchRequest {
@@ -35,6 +37,13 @@ fn every_parameter_arrives() {
             status: Some(SagaStatus::InProgress),
             from: Some(Millis(1_767_225_600_000)),
             to: Some(Millis(1_769_903_999_999)),
+            inside: Inside {
+                steps: vec!["PAYMENT_COMPLETED".into(), "A B".into()],
+                without_steps: vec!["ORDER_CONFIRMED".into()],
+                producer_service: Some("payment-service".into()),
+                trace_id: Some("t-1".into()),
+                rule: Some(ConformanceRule::MissingStep),
+            },
             moment: Moment {
                 as_of: Some(Millis(1_767_225_600_000)),
                 known_at: Some(Millis(1_769_903_999_999)),
@@ -115,6 +124,12 @@ fn wrong_input_is_named_with_what_is_accepted() {
         "cursor=abc&page=0",
         "orderId=%ff",
         "page=x&size=y",
+        "step=",
+        &format!("withoutStep={}", "x".repeat(101)),
+        &"step=A&".repeat(11),
+        "step=A&step=B&withoutStep=B",
+        "producerService=",
+        "traceId=a&traceId=b",
     ];
     let table: Vec<_> = wrong.iter().map(|query| refused(query)).collect();
     insta::assert_snapshot!(table.join("\n"));

@@ -1,0 +1,134 @@
+//! The sagas that have to be looked at one by one: all that can match, from the narrowest index that has few enough.
+
+use super::past_state::Past;
+use super::seek::Seek;
+use super::since::known_otherwise;
+use super::trees::{Span, Trees};
+use super::{Filter, QueryError, broken_rules, by_time, past};
+use crate::domain::{ConformanceRule, OrderId, SagaId};
+use crate::store::{KeptTables, ProjectionTable, Scan, Table, keys};
+use std::ops::ControlFlow;
+
+/// Sagas that are looked at for one question, at most.
+pub(super) const MAX_EXAMINED: u64 = if cfg!(test) { 400 } else { 100_000 };
+
+/// Where they are found. Each has all sagas that can match, and others.
+#[derive(Clone, Copy, Debug)]
+enum Source<'f> {
+    /// The sagas of an order.
+    Order(&'f OrderId),
+    /// The sagas of a trace.
+    Trace(&'f str),
+    /// The sagas that break a rule now.
+    Rule(ConformanceRule),
+    /// The sagas that started in a period, of a type and in a status.
+    Start,
+}
+
+/// What a source has.
+enum Found {
+    All(Vec<SagaId>),
+    TooMany(u64),
+}
+
+/// The candidates, in any order and each once.
+pub(super) fn candidates(past: &Past<'_>, filter: &Filter) -> Result<Vec<SagaId>, QueryError> {
+    let mut fewest = u64::MAX;
+    if !past.moment.is_now() {
+        past.must_be_kept()?;
+    }
+    let kept = KeptTables::of(past.trees.store, past.trees.generation)?;
+    for source in Source::of(filter, kept) {
+        match source.find(past, filter)? {
+            Found::All(sagas) => return Ok(sagas),
+            Found::TooMany(sagas) => fewest = fewest.min(sagas),
+        }
+    }
+    Err(QueryError::TooManyToExamine {
+        found: fewest,
+        limit: MAX_EXAMINED,
+    })
+}
+
+impl<'f> Source<'f> {
+    /// Those that a filter can use, likely the narrowest first.
+    fn of(filter: &'f Filter, kept: KeptTables) -> impl Iterator<Item = Self> {
+        let order = filter.order_id.as_ref().map(Self::Order);
+        let trace = filter.inside.trace_id.as_deref().map(Self::Trace);
+        let trace = trace.filter(|_| kept.has(ProjectionTable::ByTrace));
+        // Who broke a rule at another moment its index does not know.
+        let rule = filter.inside.rule.filter(|_| filter.moment.is_now());
+        let rule = rule.map(Self::Rule);
+        order.into_iter().chain(trace).chain(rule).chain([Self::Start])
+    }
+
+    fn find(self, past: &Past<'_>, filter: &Filter) -> Result<Found, QueryError> {
+        match self {
+            Self::Order(order) => listed(past, ProjectionTable::ByOrder, order.as_str()),
+            Self::Trace(trace_id) => listed(past, ProjectionTable::ByTrace, trace_id),
+            Self::Rule(rule) => breaking(past.trees, filter, rule),
+            Self::Start if past.moment.is_now() => started(past.trees, filter),
+            Self::Start => started_by(past, filter),
+        }
+    }
+}
+
+/// The sagas under one text of an index of today, and those that may have stood under it by what was known then.
+/// What an event names an instant knows too: of those that had happened the first ones are the same.
+fn listed(past: &Past<'_>, index: ProjectionTable, under: &str) -> Result<Found, QueryError> {
+    let (mut sagas, mut all) = (Vec::new(), 0);
+    let table = Table::Projection(past.trees.generation, index);
+    Scan::of(table, under.as_bytes()).each(past.trees.store, |saga, _| {
+        all += 1;
+        if all <= MAX_EXAMINED {
+            sagas.push(SagaId::new(keys::parse_text(table.name(), saga)?));
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    if all > MAX_EXAMINED {
+        return Ok(Found::TooMany(all));
+    }
+    if let Some(known_at) = past.moment.known_at {
+        let mut others = known_otherwise(past, known_at)?;
+        sagas.iter().for_each(|saga| {
+            others.remove(saga);
+        });
+        sagas.extend(others);
+    }
+    Ok(Found::All(sagas))
+}
+
+/// The sagas of the filter's type that break a rule.
+fn breaking(trees: Trees<'_>, filter: &Filter, rule: ConformanceRule) -> Result<Found, QueryError> {
+    let stream = broken_rules::stream(filter.saga_type.as_ref(), rule);
+    let total = trees.sagas_in(&stream, Span::ALL)?;
+    all_of(total, |seek| {
+        broken_rules::walk(trees, vec![stream], Span::ALL, seek)
+    })
+}
+
+/// The sagas that match now, what happened inside apart.
+fn started(trees: Trees<'_>, filter: &Filter) -> Result<Found, QueryError> {
+    let total = by_time::total(trees, filter)?;
+    all_of(total, |seek| by_time::by_start(trees, filter, seek))
+}
+
+/// The sagas that matched then, what happened inside apart.
+fn started_by(past: &Past<'_>, filter: &Filter) -> Result<Found, QueryError> {
+    let grid = past::grid(past)?;
+    let total = past::total(&grid, filter)?;
+    all_of(total, |seek| {
+        let mut walk = past::walk(&grid, filter, seek);
+        walk.run()?;
+        Ok(walk.seek)
+    })
+}
+
+fn all_of(total: u64, walk: impl FnOnce(Seek) -> Result<Seek, QueryError>) -> Result<Found, QueryError> {
+    if total > MAX_EXAMINED {
+        return Ok(Found::TooMany(total));
+    }
+    let want = usize::try_from(total).unwrap_or(usize::MAX);
+    let rows = walk(Seek::ascending(0, want))?.found();
+    Ok(Found::All(rows.into_iter().map(|(_, saga)| saga).collect()))
+}
