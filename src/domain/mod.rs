@@ -34,7 +34,9 @@ pub use compensation::{COMPENSATION_BUCKETS, CompensationTimes, DURATION_BUCKETS
 pub use conformance::{
     Compensation, CompensationState, ConformanceRule, Owed, Violation, compensation, conformance,
 };
-pub use definition::{DefinitionError, SagaDefinition, SagaDefinitions, ServiceDefinition};
+pub use definition::{
+    DefinitionError, InForce, SagaDefinition, SagaDefinitions, ServiceDefinition, SharedDefinitions,
+};
 pub use event::{Event, EventRef, MAX_FAILURE_REASON_CHARS, MetadataForm};
 pub use event_key::{EventDigest, EventKey};
 pub use fold::{Deduplicated, deduplicate, fold, fold_deduplicated, note_deliveries};

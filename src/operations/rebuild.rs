@@ -1,7 +1,7 @@
 //! Making the projections anew while the present ones serve. How that is done is not known here
 //! (`pipeline::projector::rebuild`).
 
-use crate::domain::SagaDefinitions;
+use crate::domain::SharedDefinitions;
 use crate::operations::audit::Act;
 use crate::operations::background::{Background, StartError, Work, WorkState};
 use crate::pipeline::projector::rebuild::{Progress, Rebuild};
@@ -15,8 +15,8 @@ pub struct RebuildParts {
     pub store: SharedStore,
     /// The tracker topic.
     pub topic: String,
-    /// The definitions to fold under.
-    pub definitions: Arc<SagaDefinitions>,
+    /// The definitions in force, to fold under.
+    pub definitions: SharedDefinitions,
     /// How the projector works.
     pub settings: ProjectorSettings,
     /// Who switches to what was rebuilt.
@@ -87,7 +87,7 @@ impl Rebuilds {
         let job = Rebuild {
             store: parts.store.clone(),
             topic: parts.topic.clone(),
-            definitions: parts.definitions.clone(),
+            definitions: parts.definitions.get(),
             settings: parts.settings.clone(),
             progress: progress.clone(),
         };

@@ -21,6 +21,7 @@ mod saga;
 mod saga_offsets;
 mod search;
 mod seek;
+mod serving;
 mod since;
 mod statistics;
 mod steps;
@@ -28,6 +29,7 @@ mod stuck_sagas;
 mod timeline;
 mod totals;
 mod trees;
+mod trial;
 mod unkept;
 mod walk;
 mod walk_at;
@@ -35,7 +37,7 @@ mod walk_at;
 pub use crate::domain::COMPENSATION_BUCKETS;
 use crate::domain::{
     Cut, Event, Judgement, Millis, OrderId, PurgedSaga, SagaDefinitions, SagaId, SagaState, SagaStatus,
-    SagaType, TimelineKey,
+    SagaType, SharedDefinitions, TimelineKey,
 };
 use crate::store::dead_letters::{self, DeadLetterCounts};
 pub use crate::store::records::CensusRecord;
@@ -58,6 +60,7 @@ use std::sync::Arc;
 pub use steps::TimelineStep;
 pub use stuck_sagas::{StuckPage, StuckRequest};
 pub use timeline::{Basis, Timeline};
+pub use trial::{Change, Counts, Divergence, MAX_TRIED_SAGAS, Told, Trial, TrialRequest};
 
 /// Why a question was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -143,7 +146,7 @@ pub struct Query {
     store: SharedStore,
     /// The tracker topic, for who asks about its offsets.
     topic: Arc<str>,
-    configured: definitions::Configured,
+    in_force: SharedDefinitions,
 }
 
 /// One saga.
@@ -295,11 +298,11 @@ pub struct GapCounts {
 
 impl Query {
     /// Answers from this store, under these definitions.
-    pub fn new(store: SharedStore, definitions: Arc<SagaDefinitions>) -> Self {
+    pub fn new(store: SharedStore, definitions: impl Into<SharedDefinitions>) -> Self {
         Self {
             store,
             topic: "".into(),
-            configured: definitions::Configured::new(definitions),
+            in_force: definitions.into(),
         }
     }
 
@@ -318,7 +321,7 @@ impl Query {
         Self {
             store: stoppable::until(self.store.clone(), stop),
             topic: self.topic.clone(),
-            configured: self.configured.clone(),
+            in_force: self.in_force.clone(),
         }
     }
 
@@ -335,7 +338,7 @@ impl Query {
     /// # Errors
     /// [`QueryError::Store`].
     pub fn judged_saga(&self, id: &SagaId, now: Millis) -> Result<Option<(SagaView, Judgement)>, QueryError> {
-        definitions::judged(&*self.store, &self.configured, id, now)
+        definitions::judged(&*self.store, &self.in_force.in_force(), id, now)
     }
 
     /// Asks about a saga's timeline, at any moment. `None` when nothing is known of it.
@@ -347,7 +350,7 @@ impl Query {
         id: &SagaId,
         ask: impl FnOnce(&mut Timeline<'_>) -> Result<T, QueryError>,
     ) -> Result<Option<T>, QueryError> {
-        saga::timeline(&*self.store, &self.configured.definitions, id, ask)
+        saga::timeline(&*self.store, &self.in_force.in_force(), id, ask)
     }
 
     /// The same of deliveries that somebody else reads, of a saga that began then, and whether any of them does
@@ -361,7 +364,7 @@ impl Query {
         deliveries: &mut dyn Deliveries,
         ask: impl FnOnce(&mut Timeline<'_>) -> Result<T, QueryError>,
     ) -> Result<T, QueryError> {
-        saga::timeline_of(&*self.store, &self.configured.definitions, saga, deliveries, ask)
+        saga::timeline_of(&*self.store, &self.definitions(), saga, deliveries, ask)
     }
 
     /// Visits the steps of a saga behind `after` (none: from the first), in the order of the timeline,
@@ -394,7 +397,7 @@ impl Query {
     /// # Errors
     /// [`QueryError`].
     pub fn search(&self, request: &SearchRequest) -> Result<SearchPage, QueryError> {
-        search::search(&*self.store, &self.configured.definitions, request)
+        search::search(&*self.store, &self.definitions(), request)
     }
 
     /// Numbers about the sagas that match. The order and the status of the filter count too.
@@ -402,7 +405,7 @@ impl Query {
     /// # Errors
     /// [`QueryError::Store`].
     pub fn statistics(&self, filter: &Filter) -> Result<Statistics, QueryError> {
-        statistics::statistics(&*self.store, &self.configured.definitions, filter)
+        statistics::statistics(&*self.store, &self.definitions(), filter)
     }
 
     /// Which step follows which in the sagas of a type.
@@ -410,7 +413,7 @@ impl Query {
     /// # Errors
     /// [`QueryError`].
     pub fn flow(&self, request: &FlowRequest) -> Result<Flow, QueryError> {
-        flow::flow(&*self.store, &self.configured.definitions, request)
+        flow::flow(&*self.store, &self.definitions(), request)
     }
 
     /// The sagas that were stuck at an instant.
@@ -418,7 +421,7 @@ impl Query {
     /// # Errors
     /// [`QueryError`].
     pub fn stuck(&self, request: &StuckRequest) -> Result<StuckPage, QueryError> {
-        stuck_sagas::stuck_sagas(&*self.store, &self.configured, request)
+        stuck_sagas::stuck_sagas(&*self.store, &self.in_force.in_force(), request)
     }
 
     /// How many of the sagas that match stood where at some moments, all read from one snapshot. The order,
@@ -427,7 +430,7 @@ impl Query {
     /// # Errors
     /// [`QueryError`].
     pub fn censuses(&self, filter: &Filter, moments: &[Moment]) -> Result<Vec<Census>, QueryError> {
-        census::censuses(&*self.store, &self.configured.definitions, filter, moments)
+        census::censuses(&*self.store, &self.definitions(), filter, moments)
     }
 
     /// What every offset of the topic came to.
@@ -510,12 +513,20 @@ impl Query {
     /// # Errors
     /// [`QueryError::Store`].
     pub fn definitions_in_force(&self) -> Result<DefinitionsInForce, QueryError> {
-        definitions::in_force(&*self.store, &self.configured)
+        definitions::in_force(&*self.store, &self.in_force.in_force())
     }
 
-    /// The definitions that are configured.
-    pub fn definitions(&self) -> &SagaDefinitions {
-        &self.configured.definitions
+    /// What other definitions would make of a part of the sagas.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn trial(&self, request: &TrialRequest) -> Result<Trial, QueryError> {
+        trial::trial(&*self.store, &self.in_force.in_force(), request)
+    }
+
+    /// The definitions in force, whether or not the projections are made under them yet.
+    pub fn definitions(&self) -> Arc<SagaDefinitions> {
+        self.in_force.get()
     }
 
     /// The store that is asked.

@@ -57,6 +57,17 @@ pub(super) fn search(
     })
 }
 
+/// The sagas of a part, by time alone, and the cursor behind them if there may be more.
+pub(super) fn in_order(
+    trees: Trees<'_>,
+    request: &SearchRequest,
+) -> Result<(Vec<SagaView>, Option<String>), QueryError> {
+    let part = Part::of(request)?;
+    let (rows, _) = of_time(trees, request, &part)?;
+    let last = rows.last().filter(|_| rows.len() == part.size);
+    Ok((views(trees, &rows)?, last.map(|row| write_cursor(request, row))))
+}
+
 /// What a generation has folded, and under which rules.
 pub(super) fn basis<'d>(
     trees: Trees<'_>,

@@ -4,14 +4,16 @@
 //! there are. Whether something is owed after a failure only the state of a saga tells: the sagas that had failed
 //! are looked through, up to a bound. Sagas of types without a definition are never stuck.
 
-use super::definitions::Configured;
 use super::grid::Grid;
 use super::past_state::Past;
 use super::seek::Seek;
+use super::serving::serving;
 use super::trees::{Row, Span, Trees};
 use super::walk_at::{WalkAt, standing};
 use super::{Basis, Moment, QueryError, SagaView, past};
-use crate::domain::{Millis, SagaDefinition, SagaDefinitions, SagaStatus, SagaType, Stuck, StuckRule, stuck};
+use crate::domain::{
+    InForce, Millis, SagaDefinition, SagaDefinitions, SagaStatus, SagaType, Stuck, StuckRule, stuck,
+};
 use crate::store::{Store, StoreError, reads};
 
 /// Sagas that had failed and are looked through for one question, at most.
@@ -53,12 +55,12 @@ pub struct StuckPage {
 
 pub(super) fn stuck_sagas(
     store: &dyn Store,
-    configured: &Configured,
+    ours: &InForce,
     request: &StuckRequest,
 ) -> Result<StuckPage, QueryError> {
     let snapshot = store.snapshot();
     let generation = reads::active_generation(&*snapshot)?;
-    let definitions = configured.serving(&*snapshot, generation)?;
+    let definitions = serving(ours, &*snapshot, generation)?;
     let cursor = reads::cursor(&*snapshot, generation)?;
     let past = Past {
         trees: Trees {
