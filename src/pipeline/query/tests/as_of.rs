@@ -336,7 +336,7 @@ fn a_page_behind_a_cursor_reads_no_more_sagas_than_the_first() {
             window: Window::Page { number: 0, size: 10 },
         };
         let row = |n: usize| (events[n].recorded_at, events[n].saga_id.clone());
-        let mut read = |behind: Option<usize>| {
+        let read = |behind: Option<usize>| {
             let part = order::Part {
                 skip: 0,
                 size: 10,
