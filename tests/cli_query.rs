@@ -138,7 +138,7 @@ fn a_rule_is_a_filter_of_search_and_export() {
 
 #[test]
 fn definitions_are_shown_with_their_hash_and_what_they_do_not_name() {
-    let answer = r#"{"hash":"abc","types":{"REFUND":{"completing_steps":["DONE"],"compensates":{"UNDO":["PAID"],"C_*":[]},"deadline_seconds":60,"compensation_seconds":5,"owner":"shop"}},"services":{},"rebuildDue":true,"unknownSteps":[{"step":"GIFT","events":3}],"otherUnknownEvents":0}"#;
+    let answer = r#"{"hash":"abc","types":{"REFUND":{"completing_steps":["DONE"],"compensates":{"UNDO":["PAID"],"C_*":[]},"deadline_seconds":60,"compensation_seconds":5,"owner":"shop"}},"services":{},"version":3,"decided":{"version":3,"hash":"abc","decision":9,"at":"2026-01-31T09:30:00Z","by":"kim","reason":"ticket 8"},"configured":{"hash":"def","differs":true},"rebuildDue":true,"unknownSteps":[{"step":"GIFT","events":3}],"otherUnknownEvents":0}"#;
     let server = Server::start(&[("GET /api/v1/definitions", 200, answer)]);
     let ran = run(&["definitions", "show", "--url", &server.url], &[]);
     for words in [
@@ -148,7 +148,9 @@ fn definitions_are_shown_with_their_hash_and_what_they_do_not_name() {
         "60 s",
         "shop",
         "hash abc",
-        "others are configured",
+        "version 3, applied by kim at 2026-01-31T09:30:00Z: ticket 8",
+        "the file that is configured says something else",
+        "others are in force",
         "GIFT, which 3 events have",
     ] {
         assert!(ran.stdout.contains(words), "{words}\n{}", ran.stdout);
@@ -189,6 +191,75 @@ fn a_definitions_file_is_checked_without_a_server() {
     );
     let ran = run(&["definitions", "check", "/nowhere/sagas.toml"], &[]);
     assert_eq!(ran.code, 5);
+}
+
+#[test]
+fn versions_of_the_definitions_are_listed_and_their_files_printed_as_they_were() {
+    let list = r#"{"content":[{"version":2,"hash":"h2","decision":9,"at":"2026-01-31T09:30:00Z","by":"kim","reason":"ticket 8"}],"nextCursor":2}"#;
+    let file = r##"{"version":2,"hash":"h2","decision":9,"at":"2026-01-31T09:30:00Z","by":"kim","reason":"ticket 8","definitions":"# mine\n[types.A]\ncompleting_steps = [\"B\"]\n"}"##;
+    let server = Server::start(&[
+        ("GET /api/v1/definitions/versions?size=20", 200, list),
+        ("GET /api/v1/definitions/versions?size=5&cursor=7", 200, list),
+        ("GET /api/v1/definitions/versions/2", 200, file),
+    ]);
+    let show = |args: &[&str]| {
+        let all = [&["definitions", "show", "--url", server.url.as_str()], args].concat();
+        run(&all, &[])
+    };
+    for args in [
+        &["--versions"][..],
+        &["--versions", "--size", "5", "--cursor", "7"],
+    ] {
+        let ran = show(args);
+        for words in ["VERSION", "ticket 8", "h2", "older versions: --cursor 2"] {
+            assert!(ran.stdout.contains(words), "{words}\n{}", ran.stdout);
+        }
+    }
+    let ran = show(&["--file", "2"]);
+    assert_eq!(ran.stdout, "# mine\n[types.A]\ncompleting_steps = [\"B\"]\n");
+    assert_eq!(show(&["--file", "0"]).code, 2);
+    assert_eq!(show(&["--size", "5"]).code, 2);
+    assert_eq!(show(&["--file", "3"]).code, 4, "a 404 without a body");
+}
+
+#[test]
+fn a_trial_adds_its_parts_up_and_applying_names_the_version() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sagas.toml");
+    let path = file.to_str().unwrap();
+    std::fs::write(&file, "[types.ORDER_CREATION]\ncompleting_steps = [\"B\"]\n").unwrap();
+    let change = r#"{"sagaId":"order-1","sagaType":"ORDER_CREATION","before":{"status":"IN_PROGRESS","conformance":[],"stuck":null},"after":{"status":"COMPLETED","conformance":[],"stuck":null},"reason":"COMPLETED of B makes it COMPLETED instead of IN_PROGRESS","from":null}"#;
+    let part = |sagas: u64, next: &str| {
+        format!(
+            r#"{{"hash":"abc","types":{{"ORDER_CREATION":["completing_steps"]}},"sagas":{sagas},"before":{{"ORDER_CREATION":{{"IN_PROGRESS":{sagas}}}}},"after":{{"ORDER_CREATION":{{"COMPLETED":{sagas}}}}},"changing":{sagas},"changes":[{change}],"nextCursor":{next},"cursor":{{"0":7}}}}"#
+        )
+    };
+    let (first, last) = (part(20_000, "\"more\""), part(345, "null"));
+    let applied = r#"{"version":4,"hash":"abc","decision":12,"at":"2026-01-31T09:30:00Z","by":"kim","reason":"ticket 8"}"#;
+    let server = Server::start(&[
+        ("POST /api/v1/definitions/try", 200, &first),
+        ("POST /api/v1/definitions/try", 200, &last),
+        ("POST /api/v1/definitions", 200, applied),
+    ]);
+    let url = ["--url", server.url.as_str()];
+    let ran = run(&[&["definitions", "try", path], &url[..]].concat(), &[]);
+    for words in [
+        "ORDER_CREATION: completing_steps",
+        "20345",
+        "order-1",
+        "COMPLETED of B makes it COMPLETED instead of IN_PROGRESS",
+        "20345 of 20345 sagas would change",
+        "nothing was changed",
+    ] {
+        assert!(ran.stdout.contains(words), "{words}\n{}", ran.stdout);
+    }
+    let ran = run(
+        &[&["definitions", "apply", path, "--reason", "ticket 8"], &url[..]].concat(),
+        &[],
+    );
+    assert!(ran.stdout.contains("version 4 is in force"), "{}", ran.stdout);
+    let ran = run(&[&["definitions", "apply", path], &url[..]].concat(), &[]);
+    assert_eq!(ran.code, 2, "a reason is needed");
 }
 
 #[test]

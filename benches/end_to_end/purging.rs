@@ -79,6 +79,7 @@ fn purge_oldest(query: &Query, store: &SharedStore, projector: &ProjectorHandle)
         at: Millis(0),
         rule: "bench".into(),
         cut,
+        definitions: Arc::default(),
     };
     let outcomes =
         projector.between_windows(move |projector| projector.purge(&purge, &sagas, &|_, _| false))??;

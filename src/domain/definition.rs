@@ -2,13 +2,16 @@
 //! which part each step plays in `roles`.
 
 mod built_in;
+mod difference;
 mod grammar;
 mod roles;
+mod shared;
 #[cfg(test)]
 mod tests;
 
 pub use grammar::DefinitionError;
 pub(super) use roles::{Named, Role, Roles, Target};
+pub use shared::{InForce, SharedDefinitions};
 
 use super::{SagaStatus, SagaType};
 use roles::Cached;

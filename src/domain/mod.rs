@@ -40,7 +40,9 @@ pub use conformance::{
     Compensation, CompensationState, ConformanceRule, Owed, Violation, broken_rules, compensation,
     conformance, failed_compensations,
 };
-pub use definition::{DefinitionError, SagaDefinition, SagaDefinitions, ServiceDefinition};
+pub use definition::{
+    DefinitionError, InForce, SagaDefinition, SagaDefinitions, ServiceDefinition, SharedDefinitions,
+};
 pub use event::{Event, EventRef, MAX_FAILURE_REASON_CHARS, MetadataForm};
 pub use event_key::{EventDigest, EventKey};
 pub use fold::{Deduplicated, deduplicate, fold, fold_deduplicated, note_deliveries};

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod background;
 pub mod dead_letters;
 pub mod decisions;
+pub mod definitions;
 pub mod objects;
 pub mod rebuild;
 pub mod retention;

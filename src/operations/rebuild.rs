@@ -1,12 +1,12 @@
 //! Making the projections anew while the present ones serve. How that is done is not known here
 //! (`pipeline::projector::rebuild`).
 
-use crate::domain::SagaDefinitions;
+use crate::domain::{SagaDefinitions, SharedDefinitions};
 use crate::operations::audit::Act;
 use crate::operations::background::{Background, StartError, Work, WorkState};
-use crate::pipeline::projector::rebuild::{Progress, Rebuild};
+use crate::pipeline::projector::rebuild::{self, Progress, Rebuild};
 use crate::pipeline::projector::{ProjectorHandle, ProjectorSettings};
-use crate::store::{Generation, SharedStore, reads};
+use crate::store::{Generation, SharedStore, StoreError, reads};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What rebuilds need.
@@ -15,8 +15,8 @@ pub struct RebuildParts {
     pub store: SharedStore,
     /// The tracker topic.
     pub topic: String,
-    /// The definitions to fold under.
-    pub definitions: Arc<SagaDefinitions>,
+    /// The definitions in force, to fold under.
+    pub definitions: SharedDefinitions,
     /// How the projector works.
     pub settings: ProjectorSettings,
     /// Who switches to what was rebuilt.
@@ -76,6 +76,14 @@ impl Rebuilds {
         }
     }
 
+    /// Whether what serves is made under other rules than these, or has other projections than are switched on.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    pub fn is_due(&self, definitions: &SagaDefinitions) -> Result<bool, StoreError> {
+        rebuild::is_due(&self.parts.store, definitions, &self.parts.settings)
+    }
+
     /// Starts one; the audit log is told how it ended.
     ///
     /// # Errors
@@ -87,7 +95,7 @@ impl Rebuilds {
         let job = Rebuild {
             store: parts.store.clone(),
             topic: parts.topic.clone(),
-            definitions: parts.definitions.clone(),
+            definitions: parts.definitions.get(),
             settings: parts.settings.clone(),
             progress: progress.clone(),
         };

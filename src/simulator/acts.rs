@@ -55,10 +55,11 @@ enum Act {
     Peek,
     ChangeStatus,
     PurgeByHand,
+    Define,
 }
 
 /// How likely each is, and the trouble that it takes.
-const ACTS: [(u64, Act, Option<Trouble>); 31] = [
+const ACTS: [(u64, Act, Option<Trouble>); 32] = [
     (30, Act::Produce, None),
     (110, Act::Run, None),
     (6, Act::Sweep, Some(Trouble::Purges)),
@@ -90,6 +91,7 @@ const ACTS: [(u64, Act, Option<Trouble>); 31] = [
     (3, Act::Peek, None),
     (3, Act::ChangeStatus, None),
     (6, Act::PurgeByHand, Some(Trouble::Purges)),
+    (3, Act::Define, Some(Trouble::Definitions)),
 ];
 
 /// What can happen, by the names that it is counted under.
@@ -132,6 +134,7 @@ impl Act {
             Self::Peek => "peek",
             Self::ChangeStatus => "change a status",
             Self::PurgeByHand => "purge by hand",
+            Self::Define => "decide on definitions",
         }
     }
 }
@@ -171,6 +174,7 @@ impl Sim {
             Act::Peek => self.peek(replica),
             Act::ChangeStatus => self.change_status(replica),
             Act::PurgeByHand => self.purge_by_hand(replica),
+            Act::Define => self.define(),
         }
     }
 
@@ -219,7 +223,7 @@ impl Sim {
             ]);
             let up = self.replicas[replica].up();
             let wanted = match part {
-                Part::Rebuild => up.is_some_and(|process| process.due.get()),
+                Part::Rebuild => up.is_some_and(|process| process.is_due()),
                 Part::Redrives => self.plan.has(Trouble::Redrives),
                 Part::Reread => up.is_some() && self.plan.has(Trouble::LateSchema),
                 _ => up.is_some(),

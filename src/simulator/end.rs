@@ -122,7 +122,7 @@ impl Sim {
         if process.has_redrives() {
             self.run(replica.number, Part::Redrives);
         }
-        if process.due.get() {
+        if process.is_due() {
             self.run(replica.number, Part::Rebuild);
         }
         self.look(replica.number);
@@ -151,7 +151,7 @@ impl Sim {
         let done = crate::operations::retention::cursor(&process.store).unwrap();
         let end = self.world.topic(OPS).partitions[0].end;
         let (decisions, _) = decisions_from(&rows, 0, end, usize::MAX).unwrap();
-        let sagas = Sagas::of(&account, (&decisions, done), &process.definitions);
+        let sagas = Sagas::of(&account, (&decisions, done), &process.configured.definitions);
         let mut found = Vec::new();
         self.check_decisions(&rows, &mut found);
         let mut lows = self.world.tracker().lows();
@@ -163,7 +163,7 @@ impl Sim {
         let classes = (&account, &sagas);
         offsets::differences(&process.query, &rows, classes, &mut found);
         let mut rng = self.world.dice();
-        let leads = self.plan.has(Trouble::OtherDefinitions);
+        let leads = self.plan.has(Trouble::OtherDefinitions) || self.plan.has(Trouble::Definitions);
         answers::differences(&process.query, &account, &sagas, (&mut rng, leads), &mut found);
         answers::letters(&process.query, &account, &sagas, &mut found);
         self.count_what_there_is(&account, &sagas, &rows);
@@ -234,6 +234,7 @@ impl Sim {
             Trouble::Unreachable,
             Trouble::Holds,
             Trouble::OtherDefinitions,
+            Trouble::Definitions,
             Trouble::LateSchema,
         ];
         if told.iter().any(|trouble| self.plan.has(*trouble)) {
@@ -243,7 +244,7 @@ impl Sim {
         let generation = reads::active_generation(&rows).unwrap();
         let mut account = self.account(replica, &rows);
         account.cut(&reads::cursor(&rows, generation).unwrap());
-        let sagas = Sagas::of(&account, (&[], 0), &process.definitions);
+        let sagas = Sagas::of(&account, (&[], 0), &process.configured.definitions);
         let mut found = Vec::new();
         let query = Query::new(Arc::new(rows), process.definitions.clone());
         let mut rng = self.world.dice();
@@ -326,7 +327,7 @@ fn verify(rows: MemoryStore, process: &Rc<Process>, found: &mut Vec<String>) {
     let verify = Verify {
         store: Arc::new(rows),
         topic: TRACKER.to_owned(),
-        definitions: process.definitions.clone(),
+        definitions: process.definitions.get(),
         settings: process.projector_settings(),
         progress: Arc::default(),
     };

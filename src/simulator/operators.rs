@@ -5,10 +5,11 @@ use super::sim::Sim;
 use super::topic::{OPS, TRACKER};
 use super::world::{DAY, HOUR};
 use crate::domain::text::hex;
-use crate::domain::{Event, Position, SagaId, SagaStatus, evidence};
+use crate::domain::{Event, Position, SagaDefinitions, SagaId, SagaStatus, evidence};
 use crate::operations::dead_letters::redrive::RedriveOrder;
 use crate::operations::dead_letters::{Change, DeadLetterFilter, EventEdit};
 use crate::operations::decisions::StatusChange;
+use crate::operations::definitions::KIND;
 use crate::operations::retention::body::{
     PURGE, PurgeBody, PurgeSagaBody, RESTORE, RESTORE_PART, RestoreBody, RestorePartBody, SeenBody,
 };
@@ -252,6 +253,25 @@ impl Sim {
         }
     }
 
+    /// Other definitions, or some that were in force before; now and then two operators are at it, or one writes
+    /// nonsense.
+    pub(super) fn define(&self) {
+        let mut number = self.versions.get() + 1;
+        let mut text = self.world.pick(DEFINITIONS);
+        match self.world.below(10) {
+            0 => number = self.world.below(number + 2),
+            1 => text = "[types.ORDER_CREATION]\ncompleting_steps = []\n",
+            _ => {}
+        }
+        let read = SagaDefinitions::from_toml(text).ok();
+        if number == self.versions.get() + 1 && read.is_some() {
+            self.versions.set(number);
+        }
+        let hash = read.map_or_else(String::new, |read| read.hash());
+        let body = json!({"version": number, "hash": hash, "definitions": text});
+        self.decide(KIND, &body);
+    }
+
     pub(super) fn nonsense(&self) {
         let value: &[u8] = match self.world.below(4) {
             0 => b"\xff no JSON",
@@ -285,6 +305,16 @@ impl Sim {
         self.decide(PURGE, &body);
     }
 }
+
+/// Definitions that operators decide on: an order is done when its stock is reserved and of payments nothing is
+/// known; everything is as it was at first; and the same with another deadline, which no fold depends on.
+const DEFINITIONS: [&str; 3] = [
+    "[types.ORDER_CREATION]\ncompleting_steps = [\"STOCK_RESERVED\"]\n",
+    "[types.ORDER_CREATION]\ncompleting_steps = [\"ORDER_CONFIRMED\"]\n\
+     [types.PAYMENT_COMPLETION]\ncompleting_steps = [\"PAYMENT_COMPLETED\"]\n",
+    "[types.ORDER_CREATION]\ncompleting_steps = [\"ORDER_CONFIRMED\"]\ndeadline_seconds = 60\n\
+     [types.PAYMENT_COMPLETION]\ncompleting_steps = [\"PAYMENT_COMPLETED\"]\n",
+];
 
 /// What purges that no retention decided have in common.
 fn by_hand() -> PurgeBody {

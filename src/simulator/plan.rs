@@ -32,6 +32,8 @@ pub(super) enum Trouble {
     FailedWrites,
     /// Replicas start with other saga definitions, and go back.
     OtherDefinitions,
+    /// Operators decide on other saga definitions.
+    Definitions,
     /// Projections are made anew while serving.
     Rebuilds,
     /// Retention decides what goes.
@@ -63,7 +65,7 @@ pub(super) enum Trouble {
 }
 
 /// How often in a hundred seeds.
-const OFTEN: [(Trouble, u64); 24] = [
+const OFTEN: [(Trouble, u64); 25] = [
     (Trouble::Expiry, 40),
     (Trouble::Markers, 40),
     (Trouble::Compaction, 20),
@@ -74,6 +76,7 @@ const OFTEN: [(Trouble, u64); 24] = [
     (Trouble::PowerLoss, 30),
     (Trouble::FailedWrites, 30),
     (Trouble::OtherDefinitions, 25),
+    (Trouble::Definitions, 30),
     (Trouble::Rebuilds, 40),
     (Trouble::Purges, 50),
     (Trouble::Unreachable, 20),
@@ -126,7 +129,7 @@ impl Plan {
             troubles.remove(&Trouble::Purges);
             troubles.remove(&Trouble::Unreachable);
         }
-        // What a purge leaves of counts is made under the definitions in force then.
+        // What a purge leaves of counts is told by the definitions in force then, and these differ between replicas.
         if troubles.contains(&Trouble::OtherDefinitions) {
             troubles.remove(&Trouble::Purges);
             troubles.remove(&Trouble::Unreachable);

@@ -8,11 +8,12 @@ use super::source::{Given, SharedGiven, SimSource, SimTopics};
 use super::topic::{DLT, OPS, TRACKER};
 use super::world::{SkewedClock, World};
 use crate::domain::clock::SharedClock;
-use crate::domain::{Cut, SagaDefinitions};
+use crate::domain::{Cut, SagaDefinitions, SharedDefinitions};
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::redrive::{RedriveParts, Redrives};
 use crate::operations::dead_letters::{Sources, appliers};
 use crate::operations::decisions::{Consumer, Decisions, OpsStatus, Reading, StatusChanger};
+use crate::operations::definitions::{self, Configured};
 use crate::operations::retention::{
     self, Asked, Edge, RetentionSettings, RetentionStatus, Rules, Sweeper, Worker,
 };
@@ -33,7 +34,7 @@ use crate::store::memory::MemoryStore;
 use crate::store::stoppable::Stop;
 use crate::store::{SharedStore, StoreError, dead_letters, reads};
 use saga_tracker_sdk::publishing::EventIds;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -81,7 +82,10 @@ impl EventIds for Counting {
 pub(super) struct Process {
     disk: Arc<DiskStore>,
     pub(super) store: SharedStore,
-    pub(super) definitions: Arc<SagaDefinitions>,
+    /// What was configured at its start.
+    pub(super) configured: Configured,
+    /// The definitions in force.
+    pub(super) definitions: SharedDefinitions,
     pub(super) handle: ProjectorHandle,
     pub(super) projector: RefCell<Option<Stepped>>,
     pub(super) ingest: RefCell<Option<Flow<Running<Arc<Ingest>>>>>,
@@ -96,8 +100,6 @@ pub(super) struct Process {
     pub(super) asked_for: Arc<AskedFor>,
     edges: Arc<SimTopics>,
     pub(super) metrics: Metrics,
-    /// The definitions are not those that the projections were made under.
-    pub(super) due: Cell<bool>,
     /// Parts that stopped for good.
     pub(super) stopped: RefCell<Vec<(Part, String)>>,
     settings: ProjectorSettings,
@@ -160,6 +162,11 @@ impl Replica {
         let disk = Arc::new(Disk::new(self.rows.borrow().copy()));
         let store: SharedStore = disk.clone();
         rebuild::clear_leftovers(&store)?;
+        let configured = Configured {
+            definitions: definitions.clone(),
+            by_file: false,
+        };
+        let in_force = SharedDefinitions::from(definitions::in_force(&*store, &configured)?);
         let settings = ProjectorSettings {
             shards: self.habits.shards,
             window_events: self.habits.window,
@@ -167,14 +174,8 @@ impl Replica {
             remembered_sagas: self.habits.remembered,
             ..ProjectorSettings::default()
         };
-        let due = rebuild::is_due(&store, definitions, &settings)?;
-        let (handle, stepped) = Stepped::open(
-            store.clone(),
-            TRACKER,
-            definitions.clone(),
-            settings.clone(),
-            ROOM,
-        )?;
+        let (handle, stepped) =
+            Stepped::open(store.clone(), TRACKER, in_force.get(), settings.clone(), ROOM)?;
         let outlet = Arc::new(SimOutlet {
             world: world.clone(),
             store: store.clone(),
@@ -182,7 +183,7 @@ impl Replica {
             replica: self.number,
             noted: self.noted.clone(),
         });
-        let query = Query::new(store.clone(), definitions.clone()).of_topic(TRACKER);
+        let query = Query::new(store.clone(), in_force.clone()).of_topic(TRACKER);
         let status: Arc<IngestStatus> = Arc::default();
         let asked_for = Arc::<AskedFor>::default();
         // Where a schema is late nothing is purged, and elsewhere nobody need ask: what is unknown stays so.
@@ -201,7 +202,8 @@ impl Replica {
             query,
             disk,
             store,
-            definitions: definitions.clone(),
+            configured,
+            definitions: in_force,
             handle,
             projector: RefCell::new(Some(stepped)),
             ingest: RefCell::default(),
@@ -216,7 +218,6 @@ impl Replica {
                 world: world.clone(),
                 given: self.given.clone(),
             }),
-            due: Cell::new(due),
             stopped: RefCell::default(),
             settings,
             book: DeadLetterLock::default(),
@@ -296,6 +297,11 @@ impl Process {
         let token = CancellationToken::new();
         let mut all = retention::appliers(TRACKER);
         all.extend(appliers(&self.book, &topics()));
+        all.push(definitions::applier(
+            &self.store,
+            &self.configured,
+            &self.definitions,
+        ));
         let consumer = Consumer {
             store: self.store.clone(),
             settings: ingest_settings(1),
@@ -356,6 +362,7 @@ impl Process {
         Worker {
             store: self.store.clone(),
             projector: self.handle.clone(),
+            configured: self.configured.definitions.clone(),
             ops: self.ops_status.clone(),
             edge: self.edge(),
             status: self.retention.clone(),
@@ -448,10 +455,15 @@ impl Process {
         Rebuild {
             store: self.store.clone(),
             topic: TRACKER.to_owned(),
-            definitions: self.definitions.clone(),
+            definitions: self.definitions.get(),
             settings: self.settings.clone(),
             progress: Arc::default(),
         }
+    }
+
+    /// Whether the projections are to be made anew.
+    pub(super) fn is_due(&self) -> bool {
+        rebuild::is_due(&self.store, &self.definitions.get(), &self.settings).unwrap()
     }
 
     /// Whether all of the topics is read, folded and done, as far as the broker hands it out.
@@ -481,7 +493,7 @@ impl Process {
         if done < end {
             return Err(format!("[2.2] decisions are done up to {done} of {end}"));
         }
-        if self.due.get() {
+        if self.is_due() {
             return Err("the projections are to be made anew".to_owned());
         }
         if self.has_redrives() {

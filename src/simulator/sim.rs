@@ -48,6 +48,8 @@ pub(super) struct Sim {
     pub(super) producers: RefCell<Producers>,
     pub(super) noted: Arc<Mutex<Noted>>,
     pub(super) definitions: [Arc<SagaDefinitions>; 2],
+    /// The version of the definitions that was decided last.
+    pub(super) versions: Cell<u64>,
     pub(super) recreated: Cell<bool>,
     pub(super) step: Cell<usize>,
     frames: RefCell<Vec<Frame>>,
@@ -69,6 +71,7 @@ impl Sim {
             producers: RefCell::new(Producers::new(plan.seed % 2 == 1)),
             noted,
             definitions: [Arc::default(), Arc::new(other_definitions())],
+            versions: Cell::new(0),
             recreated: Cell::new(false),
             step: Cell::new(0),
             frames: RefCell::default(),
@@ -281,7 +284,7 @@ impl Sim {
     fn run_rebuild(&self, replica: usize, process: &Rc<Process>) -> Result<(), String> {
         self.note(format!("replica {replica} makes its projections anew"));
         match process.rebuild().online(&process.handle) {
-            Ok(_) => process.due.set(false),
+            Ok(_) => {}
             Err(error) if process.disk().is_faulted() => self.note(format!("the rebuild fails: {error}")),
             Err(error) => self.fault(format!("the rebuild of replica {replica} fails: {error}")),
         }

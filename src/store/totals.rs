@@ -115,6 +115,8 @@ pub const DECISION_COUNTS: &str = "decision_counts";
 pub const GAPS_UNSETTLED: &str = "gaps_unsettled";
 /// Meta, named by id: one more than the offset of the decision of that id.
 pub const DECISION_IDS: &str = "decision_ids";
+/// Meta, named by number: the offset of the decision that applied that version of the saga definitions.
+pub const DEFINITION_VERSIONS: &str = "definition_versions";
 /// Meta, named by why: decisions to purge or restore that this replica could not do, and left.
 pub const RETENTION_SKIPPED: &str = "retention_skipped";
 /// Meta: the last of them, and why, in words.

@@ -10,6 +10,7 @@ mod audit;
 mod background;
 mod bounds;
 mod connections;
+mod definitions;
 mod export;
 mod export_tables;
 mod gated;

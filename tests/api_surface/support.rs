@@ -5,12 +5,15 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use saga_tracker::domain::clock::{Clock, SharedClock};
-use saga_tracker::domain::{Cut, Event, MetadataForm, Millis, Position, SagaDefinitions, SagaStatus};
+use saga_tracker::domain::{
+    Cut, Event, MetadataForm, Millis, Position, SagaDefinitions, SagaStatus, SharedDefinitions,
+};
 use saga_tracker::operations::audit::Audit;
 use saga_tracker::operations::background::Background;
 use saga_tracker::operations::dead_letters::Sources;
 use saga_tracker::operations::dead_letters::redrive::{RedriveParts, Redrives};
 use saga_tracker::operations::decisions::{Decisions, OpsStatus, StatusChanger};
+use saga_tracker::operations::definitions::{Configured, Definitions};
 use saga_tracker::operations::objects::ObjectsSettings;
 use saga_tracker::operations::rebuild::{RebuildParts, Rebuilds};
 use saga_tracker::operations::snapshot::{SnapshotParts, SnapshotSettings, Snapshots};
@@ -112,10 +115,10 @@ impl Surface {
     ) -> Self {
         let clock: SharedClock = Arc::new(StoppedClock);
         let (topic, shutdown) = (TOPIC.to_owned(), CancellationToken::new());
-        let definitions = Arc::new(SagaDefinitions::default());
+        let definitions = SharedDefinitions::default();
         let schemas: Arc<dyn SchemaSource> = Arc::new(BundledSchema::new().unwrap());
         let projecting = one_shard();
-        let spawned = spawn(store.clone(), TOPIC, definitions.clone(), projecting.clone());
+        let spawned = spawn(store.clone(), TOPIC, definitions.get(), projecting.clone());
         let (projector, _thread) = spawned.unwrap();
         let ingest = Arc::new(IngestStatus::default());
         let audit = Audit::new(store.clone(), clock.clone());
@@ -192,6 +195,10 @@ impl Surface {
                 projected: projector.watch(),
                 clock: clock.clone(),
                 ids: Arc::new(RandomEventIds),
+            },
+            definitions: Definitions {
+                configured: Configured::default(),
+                decisions: decisions.clone(),
             },
             decisions,
             retention: None,

@@ -67,6 +67,18 @@ pub(crate) const MAY_KNOW: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "operations/definitions",
+        &[
+            "domain",
+            "store",
+            "pipeline/projector",
+            "operations/decisions",
+            "operations/audit",
+            "operations/background",
+            "operations/rebuild",
+        ],
+    ),
+    (
         "operations/dead_letters",
         &[
             "domain",
@@ -91,6 +103,7 @@ pub(crate) const MAY_KNOW: &[(&str, &[&str])] = &[
             "pipeline/query",
             "operations/audit",
             "operations/decisions",
+            "operations/definitions",
             "operations/archive",
             "operations/objects",
         ],
@@ -123,6 +136,7 @@ pub(crate) const MAY_KNOW: &[(&str, &[&str])] = &[
             "operations/background",
             "operations/dead_letters",
             "operations/decisions",
+            "operations/definitions",
             "operations/rebuild",
             "operations/retention",
             "operations/snapshot",

@@ -4,8 +4,8 @@
 use super::{Conflict, Failure, OpsError, Trace, Unreachable, Unsettled};
 use crate::domain::clock::SharedClock;
 use crate::domain::{
-    Anomaly, AnomalyKind, Millis, OPERATOR_STATUS_CHANGE, Position, SagaDefinitions, SagaId, SagaState,
-    SagaStatus, TimelineKey,
+    Anomaly, AnomalyKind, Millis, OPERATOR_STATUS_CHANGE, Position, SagaId, SagaState, SagaStatus,
+    SharedDefinitions, TimelineKey,
 };
 use crate::pipeline::kafka::{Message, Outlet};
 use crate::pipeline::projector::ProjectorWatch;
@@ -72,8 +72,8 @@ struct Place {
 pub struct StatusChanger {
     /// What is known of the sagas.
     pub store: SharedStore,
-    /// How they are folded.
-    pub definitions: Arc<SagaDefinitions>,
+    /// The definitions in force.
+    pub definitions: SharedDefinitions,
     /// The tracker topic.
     pub topic: String,
     /// Where the event is published.
@@ -266,7 +266,8 @@ impl StatusChanger {
         if timelines::is_duplicate(&*snapshot, generation, saga, place)? {
             return Err(missing());
         }
-        let definitions = reads::definitions_of(&*snapshot, generation, &self.definitions)?;
+        let in_force = self.definitions.get();
+        let definitions = reads::definitions_of(&*snapshot, generation, &in_force)?;
         let moment = (&*snapshot as &dyn StoreRead, generation, &cursor);
         let before = timelines::fold_before(moment, &definitions, saga, &whole, place)?;
         let event = LogRecord::read(&row)?.view(place)?;

@@ -676,7 +676,7 @@ fn scene(now: i64, meanwhile: Vec<Event>) -> Scene {
     );
     let changer = StatusChanger {
         store,
-        definitions,
+        definitions: definitions.into(),
         topic: testkit::TOPIC.to_owned(),
         out: topic.clone(),
         schemas: Arc::new(BundledSchema::new().unwrap()),

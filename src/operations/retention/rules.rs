@@ -1,8 +1,7 @@
 //! How long a saga is kept after its last event: by type and outcome. Pure.
 
 use super::RetentionSettings;
-use crate::domain::{Millis, SagaDefinitions, SagaStatus, SagaType};
-use std::sync::Arc;
+use crate::domain::{Millis, SagaStatus, SagaType, SharedDefinitions};
 
 pub(super) const DAY: i64 = 24 * 60 * 60 * 1000;
 pub(super) const HOUR: i64 = 60 * 60 * 1000;
@@ -10,7 +9,7 @@ pub(super) const HOUR: i64 = 60 * 60 * 1000;
 /// The rules in force.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    definitions: Arc<SagaDefinitions>,
+    definitions: SharedDefinitions,
     finished_days: u64,
     unfinished_days: u64,
     quiet_hours: u64,
@@ -60,9 +59,9 @@ pub const fn is_over(status: SagaStatus) -> bool {
 
 impl Rules {
     /// The rules of the settings, and of the definitions where they name their own.
-    pub fn new(settings: &RetentionSettings, definitions: Arc<SagaDefinitions>) -> Self {
+    pub fn new(settings: &RetentionSettings, definitions: impl Into<SharedDefinitions>) -> Self {
         Self {
-            definitions,
+            definitions: definitions.into(),
             finished_days: settings.finished_days,
             unfinished_days: settings.unfinished_days,
             quiet_hours: settings.quiet_hours,
@@ -71,10 +70,9 @@ impl Rules {
 
     /// The rule for sagas of this type in this status.
     pub fn of(&self, saga_type: &SagaType, status: SagaStatus) -> Rule {
-        let own = self
-            .definitions
-            .types
-            .get(saga_type.as_str())
+        let definitions = self.definitions.get();
+        let own = definitions
+            .of(saga_type)
             .and_then(|definition| definition.retention_days.get(status.as_str()));
         let default = if is_over(status) {
             self.finished_days
@@ -97,7 +95,9 @@ impl Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::SagaDefinitions;
     use SagaStatus::{Compensated, Completed, Failed, InProgress, Started};
+    use std::sync::Arc;
 
     fn rules(settings: &RetentionSettings) -> Rules {
         let mut definitions = SagaDefinitions::default();

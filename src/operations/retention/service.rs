@@ -9,7 +9,7 @@ use super::{
     Edge, Hold, Holds, Plan, RetentionError, RetentionSettings, RetentionStatus, Rules, Sweeper, Worker, plan,
 };
 use crate::domain::clock::SharedClock;
-use crate::domain::{Millis, SagaDefinitions, SagaId, SagaState, fold};
+use crate::domain::{Millis, SagaDefinitions, SagaId, SagaState, SharedDefinitions, fold};
 use crate::operations::audit::Act;
 use crate::operations::decisions::{Decisions, NewDecision};
 use crate::operations::objects::Objects;
@@ -43,7 +43,9 @@ pub struct RetentionParts {
     /// The store.
     pub store: SharedStore,
     /// The definitions in force.
-    pub definitions: Arc<SagaDefinitions>,
+    pub definitions: SharedDefinitions,
+    /// Those in force before any were decided.
+    pub configured: Arc<SagaDefinitions>,
     /// What goes, and how fast.
     pub settings: RetentionSettings,
     /// Where the archive is; none when nobody said.
@@ -138,6 +140,7 @@ impl Retention {
         let worker = Worker {
             store: parts.store.clone(),
             projector: projector.clone(),
+            configured: parts.configured.clone(),
             ops: parts.decisions.status.clone(),
             edge: edge.clone(),
             status: status.clone(),
@@ -231,7 +234,7 @@ impl Retention {
     pub fn archived(&self, saga: &SagaId) -> Result<SagaState, RetentionError> {
         let Inner { query, runtime, .. } = &*self.inner;
         let events = self.find(saga)?.all(runtime, HELD_BYTES)?;
-        let state = fold(&events, query.definitions());
+        let state = fold(&events, &query.definitions());
         state.ok_or_else(|| RetentionError::EmptyArchive(saga.clone()))
     }
 

@@ -258,6 +258,7 @@ impl Topic {
             ops,
             status: status.clone(),
             space: Arc::new(Boundless),
+            configured: Arc::default(),
             reclaim_percent: 1,
             shutdown: shutdown.clone(),
         };

@@ -18,6 +18,7 @@ use super::waiting::waiting_letters;
 use crate::domain::{Cut, SagaDefinitions, SagaId};
 use crate::failpoint;
 use crate::operations::decisions::{OpsStatus, Recorded, decisions_from};
+use crate::operations::definitions::in_force_at;
 use crate::pipeline::ingest::space::{Boundless, FreeSpace};
 use crate::pipeline::projector::{
     self, Projector, ProjectorGone, ProjectorHandle, ProjectorSettings, Purge, PurgeOutcome, PurgeSaga,
@@ -48,6 +49,8 @@ pub struct Worker {
     pub store: SharedStore,
     /// Who removes.
     pub projector: ProjectorHandle,
+    /// The definitions in force before any were decided.
+    pub configured: Arc<SagaDefinitions>,
     /// How far decisions are read.
     pub ops: Arc<OpsStatus>,
     /// Where the topics end.
@@ -118,18 +121,19 @@ pub fn cursor(store: &SharedStore) -> Result<u64, StoreError> {
 pub(crate) fn finish_begun(
     store: &SharedStore,
     topic: &str,
-    definitions: &Arc<SagaDefinitions>,
+    configured: &Arc<SagaDefinitions>,
     settings: &ProjectorSettings,
 ) -> Result<Option<u64>, WorkError> {
     let Some(begun) = purged::begun(&**store)? else {
         return Ok(None);
     };
     let (projector, projecting) =
-        projector::spawn(store.clone(), topic, definitions.clone(), settings.clone())?;
+        projector::spawn(store.clone(), topic, configured.clone(), settings.clone())?;
     let worker = Worker {
         store: store.clone(),
         edge: Edge::of_nobody(topic, &projector),
         projector,
+        configured: configured.clone(),
         ops: Arc::default(),
         status: Arc::default(),
         space: Arc::new(Boundless),
@@ -277,6 +281,7 @@ impl Worker {
             at: recorded.arrived_at,
             rule: body.rule.as_str().into(),
             cut: self.within_reach(&checked.cut),
+            definitions: in_force_at(&*self.store, recorded.offset, &self.configured)?,
         };
         let holds = Arc::new(Holds::read(&*self.store)?);
         let _alone = self.no_rebuild()?;

@@ -13,7 +13,8 @@ use super::removal::Removal;
 use super::shard::shard_of;
 use super::subset::{self, Kinds, count};
 use crate::domain::{
-    Cut, Event, Evidence, Millis, Position, PurgedSaga, Remains, RowGroups, SagaId, SagaState,
+    Cut, Event, Evidence, Millis, Position, PurgedSaga, Remains, RowGroups, SagaDefinitions, SagaId,
+    SagaState,
 };
 use crate::failpoint;
 use crate::store::codec::Record;
@@ -22,6 +23,7 @@ use crate::store::{Batch, Durability, Key, StoreError, StoreRead, Table, keys, r
 use crate::store::{late, purged, timelines};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// One saga that a decision removes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +49,9 @@ pub struct Purge {
     pub rule: Box<str>,
     /// What it removes lies inside.
     pub cut: Cut,
+    /// The definitions in force where it was decided. What remains of a saga is told by them on every replica,
+    /// whatever its projections are made under when it gets there.
+    pub definitions: Arc<SagaDefinitions>,
 }
 
 /// What became of one saga of a decision.
@@ -91,12 +96,14 @@ impl Projector {
         held: &dyn Fn(&SagaId, &SagaState) -> bool,
     ) -> Result<Vec<PurgeOutcome>, StoreError> {
         debug_assert!(self.cursor.covers(&purge.cut), "purged before it was folded");
+        let same = purge.definitions.fold_rules() == self.definitions.fold_rules();
+        let others = (!same).then_some(&*purge.definitions);
         let mut changes = Changes::new(self.target(), Scope::All);
         let mut seen = HashSet::new();
         let mut outcomes = Vec::with_capacity(sagas.len());
         for entry in sagas {
             let outcome = if seen.insert(&entry.saga) {
-                self.purge_one(purge, entry, held, &mut changes)?
+                self.purge_one((purge, others), entry, held, &mut changes)?
             } else {
                 PurgeOutcome::Already
             };
@@ -113,7 +120,7 @@ impl Projector {
 
     fn purge_one(
         &mut self,
-        purge: &Purge,
+        (purge, others): (&Purge, Option<&SagaDefinitions>),
         entry: &PurgeSaga,
         held: &dyn Fn(&SagaId, &SagaState) -> bool,
         changes: &mut Changes,
@@ -127,7 +134,7 @@ impl Projector {
         let Some(before) = before.filter(|_| inside.is(entry)) else {
             return Ok(PurgeOutcome::Differs);
         };
-        let parts = Parts::of(self, saga, &purge.cut, &before, &inside)?;
+        let parts = Parts::of(self, saga, (&purge.cut, others), &before, &inside)?;
         let state = parts.state.as_ref().unwrap_or(&before);
         if held(saga, state) {
             return Ok(PurgeOutcome::Held);
@@ -274,7 +281,7 @@ impl Inside {
 
 /// How a saga is taken apart by a cut.
 struct Parts {
-    /// The fold of what is inside; `None` when all is.
+    /// The fold of what is inside, under the decision's rules; `None` when that is the saga as it stands.
     state: Option<SagaState>,
     /// Events of the timeline inside, by status and step.
     inside: Kinds,
@@ -286,7 +293,7 @@ impl Parts {
     fn of(
         projector: &Projector,
         saga: &SagaId,
-        cut: &Cut,
+        (cut, others): (&Cut, Option<&SagaDefinitions>),
         whole: &SagaState,
         inside: &Inside,
     ) -> Result<Self, StoreError> {
@@ -307,18 +314,19 @@ impl Parts {
                 },
             )?;
         }
-        if inside.outside == 0 {
+        if inside.outside == 0 && others.is_none() {
             return Ok(Self {
                 state: None,
                 inside: all,
                 all: None,
             });
         }
-        let (state, inside) = subset::fold(store, saga, cut, &projector.definitions)?;
+        let rules = others.unwrap_or(&projector.definitions);
+        let (state, kinds) = subset::fold(store, saga, cut, rules)?;
         Ok(Self {
             state,
-            inside,
-            all: Some(all),
+            inside: kinds,
+            all: (inside.outside > 0).then_some(all),
         })
     }
 }

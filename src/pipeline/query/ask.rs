@@ -4,13 +4,13 @@ use super::{
     BrokenRulesPage, BrokenRulesRequest, Catalogue, Census, DefinitionsInForce, Deliveries, Details, Filter,
     Flow, FlowRequest, GapCounts, LateEvents, Ledger, LedgerRequest, Moment, OffsetsPage, OffsetsRequest,
     Outcomes, PurgedView, QueryError, RuleCounts, SagaOffset, SagaView, SearchPage, SearchRequest,
-    Statistics, StuckPage, StuckRequest, Timeline, TimelineStep, Totals,
+    Statistics, StuckPage, StuckRequest, Timeline, TimelineStep, Totals, Trial, TrialRequest,
 };
 use super::{
     broken_rules, catalogue, census, definitions, flow, late_events, ledger, ledger_offsets, outcomes,
-    rule_counts, saga, saga_offsets, search, statistics, stuck_sagas, totals,
+    rule_counts, saga, saga_offsets, search, statistics, stuck_sagas, totals, trial,
 };
-use crate::domain::{Judgement, Millis, SagaDefinitions, SagaId, TimelineKey};
+use crate::domain::{Judgement, Millis, SagaDefinitions, SagaId, SharedDefinitions, TimelineKey};
 use crate::store::dead_letters::{self, DeadLetterCounts};
 use crate::store::stoppable::{self, Stop};
 use crate::store::{SharedStore, reads, totals as totals_names};
@@ -24,16 +24,16 @@ pub struct Query {
     store: SharedStore,
     /// The tracker topic, for who asks about its offsets.
     topic: Arc<str>,
-    configured: definitions::Configured,
+    in_force: SharedDefinitions,
 }
 
 impl Query {
     /// Answers from this store, under these definitions.
-    pub fn new(store: SharedStore, definitions: Arc<SagaDefinitions>) -> Self {
+    pub fn new(store: SharedStore, definitions: impl Into<SharedDefinitions>) -> Self {
         Self {
             store,
             topic: "".into(),
-            configured: definitions::Configured::new(definitions),
+            in_force: definitions.into(),
         }
     }
 
@@ -52,7 +52,7 @@ impl Query {
         Self {
             store: stoppable::until(self.store.clone(), stop),
             topic: self.topic.clone(),
-            configured: self.configured.clone(),
+            in_force: self.in_force.clone(),
         }
     }
 
@@ -69,7 +69,7 @@ impl Query {
     /// # Errors
     /// [`QueryError::Store`].
     pub fn judged_saga(&self, id: &SagaId, now: Millis) -> Result<Option<(SagaView, Judgement)>, QueryError> {
-        definitions::judged(&*self.store, &self.configured, id, now)
+        definitions::judged(&*self.store, &self.in_force.in_force(), id, now)
     }
 
     /// Asks about a saga's timeline, at any moment. `None` when nothing is known of it.
@@ -81,7 +81,7 @@ impl Query {
         id: &SagaId,
         ask: impl FnOnce(&mut Timeline<'_>) -> Result<T, QueryError>,
     ) -> Result<Option<T>, QueryError> {
-        saga::timeline(&*self.store, &self.configured.definitions, id, ask)
+        saga::timeline(&*self.store, &self.in_force.in_force(), id, ask)
     }
 
     /// The same of deliveries that somebody else reads, of a saga that began then, and whether any of them does
@@ -95,7 +95,7 @@ impl Query {
         deliveries: &mut dyn Deliveries,
         ask: impl FnOnce(&mut Timeline<'_>) -> Result<T, QueryError>,
     ) -> Result<T, QueryError> {
-        saga::timeline_of(&*self.store, &self.configured.definitions, saga, deliveries, ask)
+        saga::timeline_of(&*self.store, &self.definitions(), saga, deliveries, ask)
     }
 
     /// Visits the steps of a saga behind `after` (none: from the first), in the order of the timeline,
@@ -128,7 +128,7 @@ impl Query {
     /// # Errors
     /// [`QueryError`].
     pub fn search(&self, request: &SearchRequest) -> Result<SearchPage, QueryError> {
-        search::search(&*self.store, &self.configured.definitions, request)
+        search::search(&*self.store, &self.definitions(), request)
     }
 
     /// Numbers about the sagas that match. The order and the status of the filter count too.
@@ -136,7 +136,7 @@ impl Query {
     /// # Errors
     /// [`QueryError::Store`].
     pub fn statistics(&self, filter: &Filter) -> Result<Statistics, QueryError> {
-        statistics::statistics(&*self.store, &self.configured.definitions, filter)
+        statistics::statistics(&*self.store, &self.definitions(), filter)
     }
 
     /// The same, and what happened inside of those sagas, from the same snapshot.
@@ -144,7 +144,7 @@ impl Query {
     /// # Errors
     /// [`QueryError`].
     pub fn detailed_statistics(&self, filter: &Filter) -> Result<(Statistics, Details), QueryError> {
-        statistics::detailed(&*self.store, &self.configured.definitions, filter)
+        statistics::detailed(&*self.store, &self.definitions(), filter)
     }
 
     /// Which step follows which in the sagas of a type.
@@ -152,7 +152,7 @@ impl Query {
     /// # Errors
     /// [`QueryError`].
     pub fn flow(&self, request: &FlowRequest) -> Result<Flow, QueryError> {
-        flow::flow(&*self.store, &self.configured.definitions, request)
+        flow::flow(&*self.store, &self.definitions(), request)
     }
 
     /// Which kinds of events there are.
@@ -160,7 +160,7 @@ impl Query {
     /// # Errors
     /// [`QueryError`].
     pub fn catalogue(&self, request: &FlowRequest) -> Result<Catalogue, QueryError> {
-        catalogue::catalogue(&*self.store, &self.configured, request)
+        catalogue::catalogue(&*self.store, &self.in_force.in_force(), request)
     }
 
     /// The sagas that were stuck at an instant.
@@ -168,7 +168,7 @@ impl Query {
     /// # Errors
     /// [`QueryError`].
     pub fn stuck(&self, request: &StuckRequest) -> Result<StuckPage, QueryError> {
-        stuck_sagas::stuck_sagas(&*self.store, &self.configured, request)
+        stuck_sagas::stuck_sagas(&*self.store, &self.in_force.in_force(), request)
     }
 
     /// The sagas that break rules of their definitions, and how many there are.
@@ -176,7 +176,7 @@ impl Query {
     /// # Errors
     /// [`QueryError`].
     pub fn broken_rules(&self, request: &BrokenRulesRequest) -> Result<BrokenRulesPage, QueryError> {
-        broken_rules::broken_rules(&*self.store, &self.configured, request)
+        broken_rules::broken_rules(&*self.store, &self.in_force.in_force(), request)
     }
 
     /// How many sagas break which rule, and are stuck, now.
@@ -184,7 +184,7 @@ impl Query {
     /// # Errors
     /// [`QueryError`].
     pub fn rule_counts(&self, now: Millis) -> Result<RuleCounts, QueryError> {
-        rule_counts::rule_counts(&*self.store, &self.configured, now)
+        rule_counts::rule_counts(&*self.store, &self.in_force.in_force(), now)
     }
 
     /// How many of the sagas that match stood where at some moments, all read from one snapshot. The order,
@@ -193,7 +193,7 @@ impl Query {
     /// # Errors
     /// [`QueryError`].
     pub fn censuses(&self, filter: &Filter, moments: &[Moment]) -> Result<Vec<Census>, QueryError> {
-        census::censuses(&*self.store, &self.configured.definitions, filter, moments)
+        census::censuses(&*self.store, &self.definitions(), filter, moments)
     }
 
     /// The events that happened by the first instant and arrived behind the second, and by the third: what they changed
@@ -207,7 +207,7 @@ impl Query {
         limit: usize,
     ) -> Result<LateEvents, QueryError> {
         let instants = (happened, after, until);
-        late_events::late_events(&*self.store, &self.configured.definitions, instants, limit)
+        late_events::late_events(&*self.store, &self.definitions(), instants, limit)
     }
 
     /// What every offset of the topic came to.
@@ -315,12 +315,20 @@ impl Query {
     /// # Errors
     /// [`QueryError::Store`].
     pub fn definitions_in_force(&self) -> Result<DefinitionsInForce, QueryError> {
-        definitions::in_force(&*self.store, &self.configured)
+        definitions::in_force(&*self.store, &self.in_force.in_force())
     }
 
-    /// The definitions that are configured.
-    pub fn definitions(&self) -> &SagaDefinitions {
-        &self.configured.definitions
+    /// What other definitions would make of a part of the sagas.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn trial(&self, request: &TrialRequest) -> Result<Trial, QueryError> {
+        trial::trial(&*self.store, &self.in_force.in_force(), request)
+    }
+
+    /// The definitions in force, whether or not the projections are made under them yet.
+    pub fn definitions(&self) -> Arc<SagaDefinitions> {
+        self.in_force.get()
     }
 
     /// The store that is asked.

@@ -1,14 +1,14 @@
 //! The sagas that break rules of their definitions: how many, by type and rule, and which, by when they last did, page
 //! by page at a cost that does not depend on the depth.
 
-use super::definitions::Configured;
 use super::order::Part;
 use super::seek::Seek;
+use super::serving::serving;
 use super::trees::{Row, Span, Stream, Trees};
 use super::views::views;
 use super::walk::Walk;
 use super::{Basis, QueryError, SagaView, Sort, SortKey};
-use crate::domain::{ConformanceRule, Millis, SagaDefinitions, SagaType, Violation, conformance};
+use crate::domain::{ConformanceRule, InForce, Millis, SagaDefinitions, SagaType, Violation, conformance};
 use crate::store::keys::{Condition, Tree};
 use crate::store::{Store, StoreError, reads};
 use std::collections::BTreeMap;
@@ -66,7 +66,7 @@ impl BrokenRulesPage {
 
 pub(super) fn broken_rules(
     store: &dyn Store,
-    configured: &Configured,
+    in_force: &InForce,
     request: &BrokenRulesRequest,
 ) -> Result<BrokenRulesPage, QueryError> {
     let snapshot = store.snapshot();
@@ -75,7 +75,7 @@ pub(super) fn broken_rules(
         store: &*snapshot,
         generation,
     };
-    let definitions = configured.serving(&*snapshot, generation)?;
+    let definitions = serving(in_force, &*snapshot, generation)?;
     let streams = streams(request.saga_type.as_ref(), request.rule);
     let span = Span::of(request.from, request.to);
     let counts = counts(trees, &streams, span)?;

@@ -1,11 +1,13 @@
 //! The catalogue of events: which steps were reported, by which service, in sagas of which type, with which status; how
 //! often and when; whom to ask about them, and whether a definition names them.
 
-use super::definitions::Configured;
 use super::observed::{self, FlowRequest, Visit};
+use super::serving::serving;
 use super::trees::Trees;
 use super::{Basis, QueryError};
-use crate::domain::{EventRef, Millis, OPERATOR_STATUS_CHANGE, SagaDefinitions, SagaState, SagaStatus};
+use crate::domain::{
+    EventRef, InForce, Millis, OPERATOR_STATUS_CHANGE, SagaDefinitions, SagaState, SagaStatus,
+};
 use crate::store::{Store, reads};
 use std::collections::BTreeMap;
 
@@ -69,7 +71,7 @@ impl Catalogue {
 
 pub(super) fn catalogue(
     store: &dyn Store,
-    configured: &Configured,
+    in_force: &InForce,
     request: &FlowRequest,
 ) -> Result<Catalogue, QueryError> {
     let snapshot = store.snapshot();
@@ -77,7 +79,7 @@ pub(super) fn catalogue(
         store: &*snapshot,
         generation: reads::active_generation(&*snapshot)?,
     };
-    let definitions = configured.serving(trees.store, trees.generation)?;
+    let definitions = serving(in_force, trees.store, trees.generation)?;
     let cursor = reads::cursor(trees.store, trees.generation)?;
     let mut seen = Seen {
         definitions: &definitions,
@@ -145,7 +147,7 @@ impl Seen<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Event, ServiceDefinition, deduplicate};
+    use crate::domain::{Event, ServiceDefinition, SharedDefinitions, deduplicate};
     use crate::pipeline::query::observed::MAX_FLOW_SAGAS;
     use crate::testkit::{event_at, project, store, traffic};
     use proptest::prelude::*;
@@ -158,7 +160,11 @@ mod tests {
             limit: MAX_FLOW_SAGAS,
             ..FlowRequest::default()
         };
-        catalogue(&*store, &Configured::new(Arc::new(definitions)), &request)
+        catalogue(
+            &*store,
+            &SharedDefinitions::from(Arc::new(definitions)).in_force(),
+            &request,
+        )
     }
 
     proptest! {

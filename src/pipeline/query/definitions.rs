@@ -1,11 +1,11 @@
 //! The definitions that answers are given under, what they say of a saga, and which steps in use they do not name.
 
+use super::serving::serving;
 use super::{QueryError, SagaView, saga};
-use crate::domain::{Judgement, Millis, OPERATOR_STATUS_CHANGE, SagaDefinitions, SagaId};
-use crate::store::{Generation, Store, StoreError, StoreRead, carried, keys, reads, totals as names};
+use crate::domain::{InForce, Judgement, Millis, OPERATOR_STATUS_CHANGE, SagaDefinitions, SagaId};
+use crate::store::{Store, StoreError, StoreRead, carried, keys, reads, totals as names};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Steps that are told apart at most.
 const MOST_STEPS: usize = 1_000;
@@ -13,9 +13,9 @@ const MOST_STEPS: usize = 1_000;
 /// The definitions that answers are given under.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DefinitionsInForce {
-    /// Those that the serving projections are the fold under; what is no rule of the fold is as configured.
+    /// Those that the serving projections are the fold under; what is no rule of the fold is as it is in force.
     pub definitions: SagaDefinitions,
-    /// Whether others are configured, which the projections are to be made anew under.
+    /// Whether others are in force, which the projections are to be made anew under.
     pub rebuild_due: bool,
     /// Steps in use that no definition names.
     pub unnamed_steps: UnnamedSteps,
@@ -30,39 +30,9 @@ pub struct UnnamedSteps {
     pub other_events: u64,
 }
 
-/// The definitions that are configured, with their rules of the fold, which are asked for at every saga.
-#[derive(Clone)]
-pub(super) struct Configured {
-    pub(super) definitions: Arc<SagaDefinitions>,
-    rules: Arc<str>,
-}
-
-impl Configured {
-    pub(super) fn new(definitions: Arc<SagaDefinitions>) -> Self {
-        let rules = definitions.fold_rules().into();
-        Self { definitions, rules }
-    }
-
-    /// Those that a generation is the fold under.
-    pub(super) fn serving(
-        &self,
-        store: &dyn StoreRead,
-        generation: Generation,
-    ) -> Result<Cow<'_, SagaDefinitions>, StoreError> {
-        match reads::fold_rules(store, generation)? {
-            Some(rules) if *rules != *self.rules => {
-                let other = SagaDefinitions::of_fold_rules(&rules)
-                    .map_err(|error| StoreError::Corrupt(format!("meta: {error}")))?;
-                Ok(Cow::Owned(other.with_rest_of(&self.definitions)))
-            }
-            _ => Ok(Cow::Borrowed(&self.definitions)),
-        }
-    }
-}
-
 pub(super) fn judged(
     store: &dyn Store,
-    configured: &Configured,
+    ours: &InForce,
     id: &SagaId,
     now: Millis,
 ) -> Result<Option<(SagaView, Judgement)>, QueryError> {
@@ -71,15 +41,15 @@ pub(super) fn judged(
     let Some(view) = saga::read(&*snapshot, generation, id)? else {
         return Ok(None);
     };
-    let definitions = configured.serving(&*snapshot, generation)?;
+    let definitions = serving(ours, &*snapshot, generation)?;
     let judgement = definitions.judge(&view.state, now);
     Ok(Some((view, judgement)))
 }
 
-pub(super) fn in_force(store: &dyn Store, configured: &Configured) -> Result<DefinitionsInForce, QueryError> {
+pub(super) fn in_force(store: &dyn Store, ours: &InForce) -> Result<DefinitionsInForce, QueryError> {
     let snapshot = store.snapshot();
     let generation = reads::active_generation(&*snapshot)?;
-    let definitions = configured.serving(&*snapshot, generation)?;
+    let definitions = serving(ours, &*snapshot, generation)?;
     Ok(DefinitionsInForce {
         rebuild_due: matches!(definitions, Cow::Owned(_)),
         unnamed_steps: unnamed_steps(&*snapshot, &definitions)?,

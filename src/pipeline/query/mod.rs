@@ -34,6 +34,7 @@ mod saga;
 mod saga_offsets;
 mod search;
 mod seek;
+mod serving;
 mod since;
 mod statistics;
 mod steps;
@@ -42,6 +43,7 @@ mod timeline;
 mod times;
 mod totals;
 mod trees;
+mod trial;
 mod unkept;
 mod views;
 mod walk;
@@ -76,6 +78,7 @@ pub use steps::TimelineStep;
 pub use stuck_sagas::{StuckCounts, StuckPage, StuckRequest};
 pub use timeline::{Basis, Timeline};
 pub use times::Times;
+pub use trial::{Change, Counts, Divergence, MAX_TRIED_SAGAS, Told, Trial, TrialRequest};
 
 /// Why a question was not answered.
 #[derive(Debug, thiserror::Error)]

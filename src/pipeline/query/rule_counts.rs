@@ -2,9 +2,10 @@
 
 use super::QueryError;
 use super::broken_rules::{BrokenCounts, counts, streams};
-use super::definitions::Configured;
+use super::serving::serving;
 use super::stuck_sagas::{StuckCounts, stuck_counts};
 use super::trees::{Span, Trees};
+use crate::domain::InForce;
 use crate::domain::Millis;
 use crate::store::{Store, carried, keys, reads, totals as names};
 use std::collections::BTreeMap;
@@ -22,7 +23,7 @@ pub struct RuleCounts {
 
 pub(super) fn rule_counts(
     store: &dyn Store,
-    configured: &Configured,
+    in_force: &InForce,
     now: Millis,
 ) -> Result<RuleCounts, QueryError> {
     let snapshot = store.snapshot();
@@ -31,7 +32,7 @@ pub(super) fn rule_counts(
         store: &*snapshot,
         generation,
     };
-    let definitions = configured.serving(&*snapshot, generation)?;
+    let definitions = serving(in_force, &*snapshot, generation)?;
     let mut failed_compensations = BTreeMap::new();
     carried::counters_of(
         &*snapshot,

@@ -1,9 +1,10 @@
 //! One saga: its state, its timeline, what remains of it.
 
 use super::moment::Deliveries;
+use super::serving::serving;
 use super::timeline::{Basis, Log, Source, Timeline};
 use super::{PurgedView, QueryError, SagaView};
-use crate::domain::{Millis, SagaDefinitions, SagaId};
+use crate::domain::{InForce, Millis, SagaDefinitions, SagaId};
 use crate::store::{Generation, Store, StoreRead, purged, reads, timelines};
 use std::ops::ControlFlow;
 
@@ -32,7 +33,7 @@ pub(super) fn read(
 /// always agree; `None` when there is nothing of the saga.
 pub(super) fn timeline<T>(
     store: &dyn Store,
-    definitions: &SagaDefinitions,
+    ours: &InForce,
     id: &SagaId,
     ask: impl FnOnce(&mut Timeline<'_>) -> Result<T, QueryError>,
 ) -> Result<Option<T>, QueryError> {
@@ -44,7 +45,7 @@ pub(super) fn timeline<T>(
     };
     let cursor = reads::cursor(&*snapshot, generation)?;
     // A change that was refused was refused under the rules that made the state beside it.
-    let definitions = reads::definitions_of(&*snapshot, generation, definitions)?;
+    let definitions = serving(ours, &*snapshot, generation)?;
     let mut timeline = Timeline {
         saga: id,
         definitions: &definitions,

@@ -5,7 +5,7 @@ use super::past_state::Past;
 use super::seek::Seek;
 use super::trees::{Row, Trees};
 use super::views::views;
-use super::{Basis, Filter, QueryError, SearchPage, SearchRequest, SortKey, Window};
+use super::{Basis, Filter, QueryError, SagaView, SearchPage, SearchRequest, SortKey, Window};
 use super::{by_time, examine, past};
 use crate::domain::text;
 use crate::domain::{Cut, Millis, OrderId, SagaDefinitions, SagaId};
@@ -59,6 +59,17 @@ pub(super) fn search(
         next_cursor,
         basis: Basis::of(cursor.clone(), &rules),
     })
+}
+
+/// The sagas of a part, by time alone, and the cursor behind them if there may be more.
+pub(super) fn in_order(
+    trees: Trees<'_>,
+    request: &SearchRequest,
+) -> Result<(Vec<SagaView>, Option<String>), QueryError> {
+    let part = Part::of(request)?;
+    let (rows, _) = of_time(trees, request, &part)?;
+    let last = rows.last().filter(|_| rows.len() == part.size);
+    Ok((views(trees, &rows)?, last.map(|row| write_cursor(request, row))))
 }
 
 /// What a generation has folded, and under which rules.

@@ -6,17 +6,18 @@
 //! tells, so the sagas that had failed are looked through, up to a bound. So they are, too, where only sagas that
 //! started in some period are asked for. Sagas of types without a definition are never stuck.
 
-use super::definitions::Configured;
 use super::grid::Grid;
 use super::past_state::Past;
 use super::seek::Seek;
+use super::serving::serving;
 use super::trees::{Row, Span, Stream, Trees};
 use super::views::views;
 use super::walk::Walk;
 use super::walk_at::{WalkAt, standing};
 use super::{Basis, Moment, QueryError, SagaView, broken_rules, past};
 use crate::domain::{
-    ConformanceRule, Millis, SagaDefinition, SagaDefinitions, SagaStatus, SagaType, Stuck, StuckRule, stuck,
+    ConformanceRule, InForce, Millis, SagaDefinition, SagaDefinitions, SagaStatus, SagaType, Stuck,
+    StuckRule, stuck,
 };
 use crate::store::keys::Tree;
 use crate::store::{Store, StoreError, reads};
@@ -72,12 +73,12 @@ pub struct StuckCounts {
 
 pub(super) fn stuck_sagas(
     store: &dyn Store,
-    configured: &Configured,
+    ours: &InForce,
     request: &StuckRequest,
 ) -> Result<StuckPage, QueryError> {
     let snapshot = store.snapshot();
     let generation = reads::active_generation(&*snapshot)?;
-    let definitions = configured.serving(&*snapshot, generation)?;
+    let definitions = serving(ours, &*snapshot, generation)?;
     let cursor = reads::cursor(&*snapshot, generation)?;
     let past = Past {
         trees: Trees {

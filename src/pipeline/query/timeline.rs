@@ -8,7 +8,9 @@ use super::diff::{self, Difference};
 use super::history::{self, PastState};
 use super::moment::{Deliveries, Moment, Standing};
 use super::steps::{Steps, TimelineStep};
-use crate::domain::{Cut, EventRef, Millis, Position, SagaDefinitions, SagaId, SagaState, TimelineKey};
+use crate::domain::{
+    Cut, EventRef, Judgement, Millis, Position, SagaDefinitions, SagaId, SagaState, TimelineKey,
+};
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;
 use crate::store::{Generation, StoreRead, repeats, timelines};
@@ -62,6 +64,11 @@ impl Timeline<'_> {
     /// What answers are computed from.
     pub fn basis(&self) -> &Basis {
         &self.basis
+    }
+
+    /// What the definitions that states are folded under here say of such a state at an instant.
+    pub fn judge(&self, state: &SagaState, at: Millis) -> Judgement {
+        self.definitions.judge(state, at)
     }
 
     /// Whether its deliveries are read from elsewhere than the log.

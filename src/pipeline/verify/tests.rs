@@ -58,6 +58,7 @@ fn purge(store: &SharedStore, events: &[Event]) {
         at: Millis(DAY),
         rule: "COMPLETED after 90 days".into(),
         cut: behind(events, Cut::default()),
+        definitions: Arc::default(),
     };
     let saga = PurgeSaga {
         saga: "goes".into(),

@@ -91,7 +91,7 @@ enum Command {
     Export(export::ExportArgs),
     /// Find, look at, redrive, discard and export dead letters
     DeadLetters(dead_letters::DeadLettersArgs),
-    /// Saga definitions: show those in force, check a file
+    /// Saga definitions: show those in force, check, try and apply a file
     #[command(subcommand)]
     Definitions(definitions::DefinitionsCommand),
     /// Set a saga's status by an event that every replica consumes; answers when it is applied

@@ -55,7 +55,7 @@ config! {
 }
 
 impl Config {
-    /// The saga definitions in force: those of the file, else the built-in ones.
+    /// The saga definitions that are configured: those of the file, else the built-in ones.
     ///
     /// # Errors
     /// When the file cannot be read or is not a definitions file.

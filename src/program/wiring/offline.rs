@@ -1,6 +1,6 @@
 //! Work on a store that nobody serves: rebuild, verify, digest.
 
-use super::open::{definitions, open_store};
+use super::open::{configured, definitions, open_store};
 use super::operator;
 use crate::domain::clock::SystemClock;
 use crate::failpoint;
@@ -19,13 +19,13 @@ use std::time::Duration;
 pub struct DigestReport {
     /// The digest.
     pub digest: Digest,
-    /// Whether other definitions are configured than those that the projections are made under.
+    /// Whether other definitions are in force than those that the projections are made under.
     pub rebuild_due: bool,
     /// The decision to purge or restore that was half done, and is done now.
     pub finished: Option<u64>,
 }
 
-/// Makes the projections anew, under the definitions that are configured. `told` hears how many events of how many are folded.
+/// Makes the projections anew, under the definitions in force. `told` hears how many events of how many are folded.
 ///
 /// # Errors
 /// When the store cannot be opened, read or written.
@@ -35,7 +35,7 @@ pub fn rebuild(config: &Config, told: &mut dyn FnMut(u64, u64)) -> anyhow::Resul
     let job = Rebuild {
         store: store.clone(),
         topic: config.kafka.topic.clone(),
-        definitions: definitions(config)?,
+        definitions: definitions(config, &store)?,
         settings: config.projector.clone(),
         progress: Arc::default(),
     };
@@ -84,7 +84,7 @@ pub fn verify(
     let job = Verify {
         store: store.clone(),
         topic: config.kafka.topic.clone(),
-        definitions: definitions(config)?,
+        definitions: definitions(config, &store)?,
         settings: config.projector.clone(),
         progress: Arc::default(),
     };
@@ -101,7 +101,7 @@ pub fn verify(
 pub fn digest(config: &Config) -> anyhow::Result<DigestReport> {
     let store = open_store(config)?;
     let topic = &config.kafka.topic;
-    let definitions = definitions(config)?;
+    let definitions = definitions(config, &store)?;
     let finished = finish_begun(config, &store)?;
     crate::pipeline::projector::catch_up_offline(&store, topic, &definitions, &config.projector)?;
     Ok(DigestReport {
@@ -113,8 +113,8 @@ pub fn digest(config: &Config) -> anyhow::Result<DigestReport> {
 
 /// Does the rest of a decision that a process left half done, if there is one. Which it was.
 fn finish_begun(config: &Config, store: &SharedStore) -> anyhow::Result<Option<u64>> {
-    let (topic, definitions) = (&config.kafka.topic, definitions(config)?);
-    retention::finish_begun(store, topic, &definitions, &config.projector)
+    let (topic, configured) = (&config.kafka.topic, configured(config)?);
+    retention::finish_begun(store, topic, &configured.definitions, &config.projector)
         .context("doing the rest of a purge or restore that was half done")
 }
 

@@ -1,6 +1,7 @@
 //! What a running tracker and work on a store that nobody serves both open.
 
 use crate::domain::SagaDefinitions;
+use crate::operations::definitions::{self, Configured};
 use crate::operations::snapshot;
 use crate::pipeline::ingest::space::Disk;
 use crate::program::config::Config;
@@ -31,9 +32,17 @@ pub(super) fn disk(config: &Config) -> Disk {
     }
 }
 
-/// The topic and the definitions that offline work needs too.
-pub(super) fn definitions(config: &Config) -> anyhow::Result<Arc<SagaDefinitions>> {
-    Ok(Arc::new(config.definitions()?))
+/// The definitions that are configured.
+pub(super) fn configured(config: &Config) -> anyhow::Result<Configured> {
+    Ok(Configured {
+        definitions: Arc::new(config.definitions()?),
+        by_file: config.definitions_file.is_some(),
+    })
+}
+
+/// The definitions in force in a store.
+pub(super) fn definitions(config: &Config, store: &SharedStore) -> anyhow::Result<Arc<SagaDefinitions>> {
+    Ok(definitions::in_force(&**store, &configured(config)?)?)
 }
 
 /// Where what waits runs.

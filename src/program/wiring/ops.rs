@@ -1,8 +1,9 @@
 //! The way into Kafka and back, put together: what is published, who reads it, what it does.
 
-use crate::domain::SagaDefinitions;
+use crate::domain::SharedDefinitions;
 use crate::domain::clock::SharedClock;
 use crate::operations::decisions::{Consumer, Decisions, OpsStatus, StatusChanger};
+use crate::operations::definitions::{self, Configured};
 use crate::operations::{dead_letters, retention};
 use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::pipeline::ingest::space::FreeSpace;
@@ -37,7 +38,7 @@ pub(super) fn decisions(
 pub(super) fn statuses(
     decisions: &Decisions,
     kafka: &KafkaSettings,
-    definitions: &Arc<SagaDefinitions>,
+    definitions: &SharedDefinitions,
     schemas: &Arc<dyn SchemaSource>,
     projected: ProjectorWatch,
 ) -> StatusChanger {
@@ -57,12 +58,13 @@ pub(super) fn statuses(
 pub(super) fn read(
     decisions: &Decisions,
     kafka: &KafkaSettings,
-    book: &DeadLetterLock,
+    (book, configured, shared): (&DeadLetterLock, &Configured, &SharedDefinitions),
     space: Arc<dyn FreeSpace>,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<JoinHandle<()>> {
     let mut appliers = retention::appliers(&kafka.topic);
     appliers.extend(dead_letters::appliers(book, &letter_topics(kafka)));
+    appliers.push(definitions::applier(&decisions.store, configured, shared));
     let consumer = Consumer {
         store: decisions.store.clone(),
         settings: kafka.clone(),

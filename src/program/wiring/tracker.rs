@@ -1,15 +1,17 @@
 //! A running tracker: every room started in order, and stopped in the other one.
 
-use super::open::{disk, open_store};
+use super::open::{configured, disk, open_store};
 use super::ops::{self, letter_topics};
 use super::supervise::{Supervisor, panicked};
 use super::{operator, snapshots};
+use crate::domain::SharedDefinitions;
 use crate::domain::clock::{SharedClock, SystemClock};
 use crate::failpoint;
-use crate::operations::audit::{Audit, Outcome};
+use crate::operations::audit::Audit;
 use crate::operations::background::Background;
 use crate::operations::dead_letters::redrive::{RedriveParts, Redrives};
 use crate::operations::dead_letters::{DeadLetterRetention, ExternalDeadLetters, Publisher, Sources};
+use crate::operations::definitions::{self, Configured, Definitions, Renewer};
 use crate::operations::objects::{self, Objects};
 use crate::operations::rebuild::{RebuildParts, Rebuilds};
 use crate::operations::retention::{Retention, RetentionParts};
@@ -58,14 +60,15 @@ pub(super) struct Tracker {
 impl Tracker {
     /// Starts everything. Needs neither a broker nor a registry to be there.
     pub(super) async fn start(config: &Config) -> anyhow::Result<Self> {
-        let definitions = Arc::new(config.definitions()?);
+        let configured = configured(config)?;
         let store = open_store(config)?;
         snapshot::clear_leftovers(
             &config.store.data_dir,
             &snapshots::scratch(&config.store.data_dir),
         )?;
         rebuild::clear_leftovers(&store)?;
-        let due = rebuild::is_due(&store, &definitions, &config.projector)?;
+        let definitions = SharedDefinitions::from(definitions::in_force(&*store, &configured)?);
+        tell_of_unused_file(&store, &configured)?;
         let kafka = config.kafka.clone();
         let status = Arc::new(IngestStatus::default());
         let shutdown = CancellationToken::new();
@@ -74,7 +77,7 @@ impl Tracker {
         let (projector, folding) = projector::spawn(
             store.clone(),
             &kafka.topic,
-            definitions.clone(),
+            definitions.get(),
             config.projector.clone(),
         )?;
         let schemas = open_schemas(config).await?;
@@ -101,6 +104,7 @@ impl Tracker {
         let retention = Retention::new(RetentionParts {
             store: store.clone(),
             definitions: definitions.clone(),
+            configured: configured.definitions.clone(),
             settings: config.retention.clone(),
             objects: open_objects(config)?,
             decisions: decisions.clone(),
@@ -149,6 +153,10 @@ impl Tracker {
             },
             redrives: redrives.clone(),
             decisions: decisions.clone(),
+            definitions: Definitions {
+                configured: configured.clone(),
+                decisions: decisions.clone(),
+            },
             statuses: ops::statuses(&decisions, &kafka, &definitions, &schemas, projector.watch()),
             retention: Some(retention.clone()),
             rebuilds: rebuilds.clone(),
@@ -174,7 +182,13 @@ impl Tracker {
         supervisor.task("sync", tokio::spawn(sync_often(store.clone(), shutdown.clone())));
         supervisor.thread(
             "ops",
-            ops::read(&decisions, &kafka, &book, space.clone(), &shutdown)?,
+            ops::read(
+                &decisions,
+                &kafka,
+                (&book, &configured, &definitions),
+                space.clone(),
+                &shutdown,
+            )?,
         );
         let redriver = redrives.spawn();
         supervisor.thread(
@@ -235,15 +249,22 @@ impl Tracker {
             shutdown: shutdown.clone(),
         };
         supervisor.thread("ingest", ingest.spawn().context("starting the ingest thread")?);
+        let renewer = Renewer {
+            store: store.clone(),
+            definitions,
+            rebuilds,
+            audit,
+            act: operator::act("rebuild", "projections", "the saga definitions changed"),
+            shutdown: shutdown.clone(),
+        };
+        supervisor.thread(
+            "definitions",
+            renewer
+                .spawn()
+                .context("starting the thread that follows the saga definitions")?,
+        );
         // It ends when nobody can reach it any more: last.
         supervisor.thread("projector", folding);
-        if due {
-            tracing::info!("the saga definitions changed: rebuilding the projections beside serving");
-            let why = "the saga definitions changed";
-            let act = operator::act("rebuild", "projections", why);
-            audit.note(&act, Outcome::Begun, "");
-            rebuilds.start(act)?;
-        }
         Ok(Self {
             store,
             server,
@@ -336,6 +357,22 @@ async fn sync_often(store: SharedStore, shutdown: CancellationToken) {
             tracing::error!(%error, "the store was not synced");
         }
     }
+}
+
+/// A file that says something else than what was decided is not used, which is told once.
+fn tell_of_unused_file(store: &SharedStore, configured: &Configured) -> anyhow::Result<()> {
+    let last = definitions::versions_before(&**store, None, 1)?.pop();
+    if let Some(last) = last
+        && configured.is_other_file_than(&last)
+    {
+        tracing::warn!(
+            version = last.number,
+            by = last.by,
+            "the file of definitions_file says something else than the version of the saga definitions that was \
+             applied last, and is not used; `saga-tracker definitions apply` brings it into force"
+        );
+    }
+    Ok(())
 }
 
 /// Where the archive is, if anybody said.

@@ -5,6 +5,7 @@ use crate::domain::clock::SharedClock;
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::redrive::Redrives;
 use crate::operations::decisions::{Decisions, StatusChanger};
+use crate::operations::definitions::Definitions;
 use crate::operations::rebuild::Rebuilds;
 use crate::operations::retention::Retention;
 use crate::operations::snapshot::Snapshots;
@@ -31,6 +32,8 @@ pub struct Parts {
     pub redrives: Redrives,
     /// Makes operators' decisions.
     pub decisions: Decisions,
+    /// Tells which saga definitions are in force, and changes that.
+    pub definitions: Definitions,
     /// Changes statuses of sagas.
     pub statuses: StatusChanger,
     /// Removes, holds, archives and restores; none where nothing does.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// One record of the account.
 pub(crate) struct Seen {
-    pub(crate) record: Arc<Record>,
+    pub(in crate::simulator) record: Arc<Record>,
     /// The event, or why the record is no event.
     pub(crate) outcome: Result<Event, &'static str>,
     /// The first offset that the broker held when it was fetched.
@@ -32,7 +32,7 @@ pub(crate) struct Account {
 
 impl Account {
     /// What was given inside the offsets that the store names.
-    pub(crate) fn of(given: &Given, offsets: &[(u32, OffsetRecord)]) -> Self {
+    pub(in crate::simulator) fn of(given: &Given, offsets: &[(u32, OffsetRecord)]) -> Self {
         let mut account = Self::default();
         for (partition, row) in offsets {
             account.start.insert(*partition, row.start);

@@ -97,8 +97,8 @@ fn any_moment(query: &Query, of: (&SagaId, &[Event]), rng: &mut Rng, found: &mut
         known_at: clock(&arrived),
     });
     let definitions = query.definitions();
-    found.extend(past::differences(query, of, definitions, one));
-    found.extend(past::differences_between(query, of, definitions, [one, other]));
+    found.extend(past::differences(query, of, &definitions, one));
+    found.extend(past::differences_between(query, of, &definitions, [one, other]));
 }
 
 fn place(event: &Event) -> String {

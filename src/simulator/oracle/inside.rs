@@ -16,7 +16,7 @@ pub(crate) fn differences(query: &Query, sagas: &[(&SagaId, Vec<Event>)], rng: &
         return Vec::new();
     };
     let stood = |(saga, events): &(&SagaId, Vec<Event>)| {
-        let known = past::stood(events, query.definitions(), moment)?;
+        let known = past::stood(events, &query.definitions(), moment)?;
         Some(((*saga).clone(), known))
     };
     let stood: Vec<(SagaId, Expected)> = sagas.iter().filter_map(stood).collect();
@@ -28,7 +28,7 @@ pub(crate) fn differences(query: &Query, sagas: &[(&SagaId, Vec<Event>)], rng: &
         key: rng.pick([SortKey::StartedAt, SortKey::UpdatedAt]),
         descending: rng.per_mille(500),
     };
-    let wanted = wanted(&stood, (&filter, query.definitions()), sort);
+    let wanted = wanted(&stood, (&filter, &query.definitions()), sort);
     match answered(query, (&filter, sort), 1 + rng.index(6)) {
         Ok((total, listed, page))
             if total != wanted.len() as u64 || listed != wanted || page != last(&wanted) =>

@@ -23,7 +23,7 @@ pub(crate) fn differences(query: &Query, sagas: &[(&SagaId, Vec<Event>)], rng: &
         return Vec::new();
     };
     let stood = |(saga, events): &(&SagaId, Vec<Event>)| {
-        let known = past::stood(events, query.definitions(), moment)?;
+        let known = past::stood(events, &query.definitions(), moment)?;
         Some((known.started_at, (*saga).clone(), known.status))
     };
     let mut wanted: Vec<(i64, SagaId, String)> = sagas.iter().filter_map(stood).collect();

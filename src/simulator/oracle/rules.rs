@@ -53,7 +53,7 @@ pub(crate) fn differences(
     let definitions = query.definitions();
     let mut all: Vec<(Broken, &str)> = Vec::new();
     for (saga, known) in &sagas.live {
-        for (rule, at) in broken(known, definitions) {
+        for (rule, at) in broken(known, &definitions) {
             all.push(((Reverse((at, saga.clone())), rule), &known.saga_type));
         }
     }
@@ -135,7 +135,7 @@ fn late(query: &Query, sagas: &Sagas, now: Millis) -> Option<String> {
     let definitions = query.definitions();
     let mut wanted: Vec<(&str, &str, i64, SagaId)> = Vec::new();
     for (saga, known) in &sagas.live {
-        let stuck = model(&known.timeline, known, definitions).and_then(|model| model.stuck(now.0));
+        let stuck = model(&known.timeline, known, &definitions).and_then(|model| model.stuck(now.0));
         if let Some((since, rule)) = stuck {
             wanted.push((rule, &known.saga_type, since, saga.clone()));
         }
@@ -181,7 +181,7 @@ fn failed_compensations(query: &Query, sagas: &Sagas, leads: bool) -> Option<Str
     let left = sagas.gone.values().map(|gone| &gone.left);
     let mut wanted: BTreeMap<&str, u64> = BTreeMap::new();
     for known in sagas.live.values().chain(left) {
-        let model = model(&known.timeline, known, definitions);
+        let model = model(&known.timeline, known, &definitions);
         let failed = model.map_or(0, |model| model.failed_compensations() as u64);
         *wanted.entry(&known.saga_type).or_default() += failed;
     }

@@ -50,9 +50,10 @@ struct Held {
     lifted: bool,
 }
 
-struct Working<'a> {
+struct Working {
     account: BTreeMap<SagaId, Vec<(Event, Option<u64>)>>,
-    definitions: &'a SagaDefinitions,
+    /// Those in force, at first and after each decision on them.
+    definitions: SagaDefinitions,
     gone: BTreeMap<SagaId, Gone>,
     holds: Vec<Held>,
     discarded: BTreeSet<Position>,
@@ -73,7 +74,7 @@ impl Sagas {
     ) -> Self {
         let mut working = Working {
             account: account.events(),
-            definitions,
+            definitions: definitions.clone(),
             gone: BTreeMap::new(),
             holds: Vec::new(),
             discarded: BTreeSet::new(),
@@ -95,7 +96,7 @@ impl Sagas {
     }
 }
 
-impl Working<'_> {
+impl Working {
     fn apply(
         &mut self,
         recorded: &Recorded,
@@ -131,6 +132,10 @@ impl Working<'_> {
                 self.announced
                     .extend(letters.map(|(at, letter)| (at, value(letter))));
             }
+            "definitions" => {
+                let text = decision.body["definitions"].as_str().unwrap();
+                self.definitions = SagaDefinitions::from_toml(text).unwrap();
+            }
             RESTORE => self.restore(recorded, &serde_json::from_value(body).unwrap(), decisions),
             _ => {}
         }
@@ -158,7 +163,7 @@ impl Working<'_> {
                 continue;
             }
             let inside = self.inside(offset, &entry.saga, &purge.cut);
-            let Some(left) = expected(&inside, self.definitions) else {
+            let Some(left) = expected(&inside, &self.definitions) else {
                 continue;
             };
             let same = inside.len() == entry.events as usize && evidence(&inside) == entry.hash;
@@ -293,7 +298,7 @@ impl Working<'_> {
                     sagas.late.insert(saga, late.collect());
                 }
                 None => {
-                    let known = expected(&events, self.definitions).unwrap();
+                    let known = expected(&events, &self.definitions).unwrap();
                     sagas.live.insert(saga, known);
                 }
             }

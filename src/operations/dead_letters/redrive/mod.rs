@@ -29,7 +29,7 @@ pub use result::{RedriveItem, RedriveResult};
 use super::search_log::LogSearch;
 use super::{DeadLetterQuery, Deciding, Sources};
 use crate::domain::clock::SharedClock;
-use crate::domain::{Millis, Position, SagaDefinitions};
+use crate::domain::{Millis, Position, SharedDefinitions};
 use crate::operations::audit::{Act, Audit, Outcome};
 use crate::pipeline::ingest::IngestStatus;
 use crate::pipeline::kafka::Outlet;
@@ -66,7 +66,7 @@ pub struct RedriveParts {
     /// Where letters are looked up and decoded.
     pub sources: Sources,
     /// The definitions in force, for forecasts.
-    pub definitions: Arc<SagaDefinitions>,
+    pub definitions: SharedDefinitions,
     /// Where events are published.
     pub out: Arc<dyn Outlet>,
     /// Where it is announced what changed letters will come back as.

@@ -137,7 +137,8 @@ impl Redrives {
         let snapshot = sources.store.snapshot();
         let partitions = parts.ingest.snapshot().end.iter().count();
         let partitions = u32::try_from(partitions).unwrap_or(0);
-        let mut forecaster = Forecaster::new(&*snapshot, &parts.definitions, partitions)?;
+        let definitions = parts.definitions.get();
+        let mut forecaster = Forecaster::new(&*snapshot, &definitions, partitions)?;
         let letters = self.letters_of(status.number, |_| true)?;
         for chunk in letters.chunks(CHUNK) {
             self.check_shutdown()?;

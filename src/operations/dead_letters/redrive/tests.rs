@@ -5,7 +5,7 @@ mod kept;
 
 use super::*;
 use crate::domain::clock::SystemClock;
-use crate::domain::{Cut, Millis, OPERATOR_STATUS_CHANGE};
+use crate::domain::{Cut, Millis, OPERATOR_STATUS_CHANGE, SharedDefinitions};
 use crate::operations::dead_letters::announce::{Announcement, announce};
 use crate::operations::dead_letters::testing;
 use crate::operations::dead_letters::{
@@ -201,7 +201,7 @@ fn redrives_with(
             schemas,
             topics: testing::topics(TOPIC, "dlt"),
         },
-        definitions: Arc::default(),
+        definitions: SharedDefinitions::default(),
         out: topic.clone(),
         deciding: topic.clone(),
         ingest: topic.ingest.clone(),

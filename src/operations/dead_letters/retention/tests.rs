@@ -3,6 +3,7 @@
 use super::super::redrive::RedriveParts;
 use super::super::{Sources, testing};
 use super::*;
+use crate::domain::SharedDefinitions;
 use crate::domain::clock::Clock;
 use crate::operations::audit::Audit;
 use crate::operations::decisions::{NewDecision, Verdict};
@@ -81,7 +82,7 @@ fn scene() -> Scene {
             schemas: Arc::new(BundledSchema::new().unwrap()),
             topics: testing::topics(TOPIC, "dlt"),
         },
-        definitions: Arc::default(),
+        definitions: SharedDefinitions::default(),
         out: Arc::new(Nowhere),
         deciding: ops.clone(),
         ingest: Arc::default(),

@@ -44,6 +44,7 @@ fn worker(topic: &Topic, store: &SharedStore, projector: &ProjectorHandle) -> Wo
         ops,
         status,
         space: Arc::new(Boundless),
+        configured: Arc::default(),
         reclaim_percent: 1,
         shutdown: CancellationToken::new(),
     }

@@ -88,6 +88,7 @@ impl Tracker {
             ops: ops.clone(),
             status: status.clone(),
             space: Arc::new(Boundless),
+            configured: Arc::default(),
             reclaim_percent: 100,
             shutdown: shutdown.clone(),
         };

@@ -7,6 +7,7 @@ use crate::store::rocks::{RocksSettings, RocksStore};
 use crate::store::{SharedStore, totals};
 use crate::testkit::{TOPIC, append, behind, differences, project, rebuild, settings, store, traffic};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -47,6 +48,7 @@ fn decision(inside: &[Event]) -> Purge {
         at: Millis(1_795_000_000_000),
         rule: "COMPLETED after 90 days".into(),
         cut: behind(inside, Cut::default()),
+        definitions: Arc::default(),
     }
 }
 
@@ -309,4 +311,39 @@ fn a_purge_of_few_deliveries_with_many_behind_its_cut_is_no_large_write() {
     // As the index of all 59 goes, a few rows at a time.
     assert!(writes > 10, "{writes} writes after that of the purge");
     assert_eq!(differences(&store), Vec::<String>::new());
+}
+
+/// Two replicas meet a decision before and after their projections were made under other definitions. What
+/// remains is told by those that were in force where it was decided, so it is the same.
+#[test]
+fn what_remains_does_not_depend_on_when_the_projections_are_made_anew() {
+    let text = "[types.ORDER_CREATION]\ncompleting_steps = [\"STOCK_RESERVED\"]\n";
+    let other = Arc::new(SagaDefinitions::from_toml(text).unwrap());
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    for _ in 0..20 {
+        let events = traffic(120).new_tree(&mut runner).unwrap().current();
+        let (inside, rest) = events.split_at(events.len() * 3 / 4);
+        let [early, late] = [(), ()].map(|()| {
+            let store = store();
+            project(&store, inside, &[5], 2);
+            project(&store, rest, &[5], 2);
+            store
+        });
+        let renew = |store: &SharedStore| {
+            let rebuild = crate::pipeline::projector::rebuild::Rebuild {
+                store: store.clone(),
+                topic: TOPIC.to_owned(),
+                definitions: other.clone(),
+                settings: settings(2),
+                progress: Arc::default(),
+            };
+            rebuild.offline().unwrap();
+        };
+        purge(&early, inside);
+        renew(&early);
+        renew(&late);
+        purge(&late, inside);
+        assert_eq!(tables(&early), tables(&late));
+        assert_eq!(differences(&late), Vec::<String>::new());
+    }
 }

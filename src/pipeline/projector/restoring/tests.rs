@@ -64,6 +64,7 @@ impl Case {
             at: Millis(1_795_000_000_000),
             rule: "COMPLETED after 90 days".into(),
             cut: behind(&self.inside, Cut::default()),
+            definitions: Arc::default(),
         };
         let saga = PurgeSaga {
             saga: self.saga.clone(),

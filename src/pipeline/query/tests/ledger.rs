@@ -151,6 +151,7 @@ pub(super) fn purge(projector: &mut Projector, saga: &SagaId, events: &[Event]) 
         at: Millis(DAY),
         rule: "test".into(),
         cut: behind(events, Cut::default()),
+        definitions: Arc::default(),
     };
     let entry = PurgeSaga {
         saga: saga.clone(),

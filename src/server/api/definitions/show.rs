@@ -2,7 +2,10 @@
 
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
+use super::ask;
+use super::versions::VersionBody;
 use crate::domain::{SagaDefinition, ServiceDefinition};
+use crate::operations::definitions::{Definitions, Overview};
 use crate::pipeline::query::DefinitionsInForce;
 use axum::Json;
 use axum::extract::State;
@@ -20,18 +23,35 @@ const MAX_STEPS: usize = 100;
 pub(in crate::server::api) struct DefinitionsBody {
     /// BLAKE3 of the definitions: equal where they say the same.
     hash: String,
+    /// The version in force; 0 while none was applied, and what is configured is in force.
+    version: u64,
+    /// How that version came into force; null while none was applied.
+    #[schema(required)]
+    decided: Option<VersionBody>,
+    configured: ConfiguredBody,
     /// By saga type, under the keys of a definitions file.
     #[schema(value_type = BTreeMap<String, Object>)]
     types: BTreeMap<String, SagaDefinition>,
     /// By service, under the keys of a definitions file.
     #[schema(value_type = BTreeMap<String, Object>)]
     services: BTreeMap<String, ServiceDefinition>,
-    /// Whether others are configured and come into force once the projections are made anew.
+    /// Whether answers are still given under the rules of the fold from before, until the projections are made anew.
     rebuild_due: bool,
     /// Steps in use that no definition names, those with most events first; at most 100.
     unknown_steps: Vec<UnknownStepBody>,
     /// Events of such steps that are not listed.
     other_unknown_events: u64,
+}
+
+/// What is configured on this replica.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ConfiguredDefinitions)]
+struct ConfiguredBody {
+    /// BLAKE3 of it.
+    hash: String,
+    /// Whether a file is configured that says something else than the version in force; then it is not used.
+    differs: bool,
 }
 
 /// A step in use that no definition names.
@@ -44,13 +64,19 @@ struct UnknownStepBody {
     events: u64,
 }
 
-impl From<DefinitionsInForce> for DefinitionsBody {
-    fn from(found: DefinitionsInForce) -> Self {
+impl DefinitionsBody {
+    fn of(found: DefinitionsInForce, overview: &Overview) -> Self {
         let mut steps = found.unnamed_steps.steps;
         let beyond = steps.split_off(steps.len().min(MAX_STEPS));
         let beyond: u64 = beyond.iter().map(|(_, events)| events).sum();
         Self {
             hash: found.definitions.hash(),
+            version: overview.last.as_ref().map_or(0, |last| last.number),
+            decided: overview.last.as_ref().map(VersionBody::from),
+            configured: ConfiguredBody {
+                hash: overview.configured_hash.clone(),
+                differs: overview.file_differs,
+            },
             types: found.definitions.types,
             services: found.definitions.services,
             rebuild_due: found.rebuild_due,
@@ -77,5 +103,6 @@ impl From<DefinitionsInForce> for DefinitionsBody {
 pub(in crate::server::api) async fn handle(
     State(context): State<Context>,
 ) -> Result<Json<DefinitionsBody>, ApiError> {
-    Ok(Json(context.definitions().await?.into()))
+    let overview = ask(&context, Definitions::overview).await?;
+    Ok(Json(DefinitionsBody::of(context.definitions().await?, &overview)))
 }

@@ -7,6 +7,7 @@ use crate::operations::background::Background;
 use crate::operations::dead_letters::Sources;
 use crate::operations::dead_letters::redrive::{RedriveParts, Redrives};
 use crate::operations::decisions::{Decisions, StatusChanger};
+use crate::operations::definitions::{Configured, Definitions};
 use crate::operations::objects::ObjectsSettings;
 use crate::operations::rebuild::{RebuildParts, Rebuilds};
 use crate::operations::snapshot::{SnapshotParts, SnapshotSettings, Snapshots};
@@ -84,7 +85,7 @@ fn surface() -> axum::Router {
                 schemas: schemas.clone(),
                 topics: DeadLetterTopics::default(),
             },
-            definitions: definitions.clone(),
+            definitions: definitions.clone().into(),
             out: out.clone(),
             deciding: Arc::new(decisions.clone()),
             ingest: ingest.clone(),
@@ -95,13 +96,17 @@ fn surface() -> axum::Router {
         }),
         statuses: StatusChanger {
             store: store.clone(),
-            definitions: definitions.clone(),
+            definitions: definitions.clone().into(),
             topic: topic.clone(),
             out,
             schemas: schemas.clone(),
             projected: projector.watch(),
             clock: clock.clone(),
             ids: Arc::new(RandomEventIds),
+        },
+        definitions: Definitions {
+            configured: Configured::default(),
+            decisions: decisions.clone(),
         },
         decisions,
         ingest,
@@ -110,7 +115,7 @@ fn surface() -> axum::Router {
             RebuildParts {
                 store: store.clone(),
                 topic: topic.clone(),
-                definitions,
+                definitions: definitions.into(),
                 settings,
                 projector: projector.clone(),
             },

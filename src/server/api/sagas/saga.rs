@@ -113,19 +113,20 @@ async fn at_a_moment(
     peer: Option<Peer>,
 ) -> Result<SagaBody, ApiError> {
     let moment = query.moment();
+    let at = moment.as_of.unwrap_or_else(|| context.clock().now());
     let question = move |timeline: &mut Timeline<'_>| {
         let state = timeline.begun(moment)?;
+        let judgement = timeline.judge(&state, at);
         let steps = if query.include {
             Some(first_steps(timeline, moment)?)
         } else {
             None
         };
-        Ok((state, steps, timeline.is_archived(), timeline.basis().clone()))
+        let told = (timeline.is_archived(), timeline.basis().clone());
+        Ok((state, judgement, steps, told))
     };
-    let (state, steps, archived, basis) = moment::ask(context, (id, query.archive), peer, question).await?;
-    let parts = context.parts();
-    let at = moment.as_of.unwrap_or_else(|| parts.clock.now());
-    let judgement = parts.query.definitions().judge(&state, at);
+    let (state, judgement, steps, (archived, basis)) =
+        moment::ask(context, (id, query.archive), peer, question).await?;
     let mut body = SagaBody::at(id, state, moment, &basis).judged(judgement);
     body.archived = archived.then_some(true);
     if let Some(FirstSteps { steps, truncated }) = steps {

@@ -1,0 +1,575 @@
+//! Versions over an in-memory store, with an operations topic that is read at once.
+
+use super::body::DefinitionsBody;
+use super::*;
+use crate::domain::clock::SystemClock;
+use crate::domain::{Cut, Event, Position, SagaDefinitions, SagaStatus, SharedDefinitions};
+use crate::operations::audit::{Act, Audit};
+use crate::operations::background::Background;
+use crate::operations::decisions::{Applier, Decided, Decision, Decisions, OpsStatus, Verdict};
+use crate::operations::rebuild::{RebuildParts, Rebuilds};
+use crate::pipeline::kafka::{Message, OutError, Outlet};
+use crate::pipeline::projector::{self, Delivery, ProjectorHandle, rebuild};
+use crate::pipeline::query::Query;
+use crate::pipeline::verify::{Verify, digest};
+use crate::store::codec::Record as _;
+use crate::store::records::{DecisionOutcome, DecisionRecord};
+use crate::store::{Batch, Durability, Key, SharedStore, Table, keys, reads};
+use crate::testkit::{self, TOPIC, append, behind, event_at, settings};
+use crate::wait;
+use saga_tracker_sdk::publishing::RandomEventIds;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// An order is done when its stock is reserved.
+const EARLY: &str =
+    "# as we had it in spring\n[types.ORDER_CREATION]\ncompleting_steps = [\"STOCK_RESERVED\"]\n";
+/// An order is done when it is confirmed.
+const LATE: &str = "[types.ORDER_CREATION]\ncompleting_steps = [\"ORDER_CONFIRMED\"]\n";
+/// The same, of which it is known earlier that one is stuck.
+const IMPATIENT: &str =
+    "[types.ORDER_CREATION]\ncompleting_steps = [\"ORDER_CONFIRMED\"]\ndeadline_seconds = 60\n";
+
+/// The operations topic, and the replica that reads it.
+struct Topic {
+    store: SharedStore,
+    applier: Box<dyn Applier>,
+    shared: SharedDefinitions,
+    status: Arc<OpsStatus>,
+    next: Mutex<u64>,
+    /// What somebody else publishes before the next message.
+    before: Mutex<Option<Message>>,
+}
+
+impl Topic {
+    fn over(store: &SharedStore, configured: &Configured) -> Arc<Self> {
+        let shared = SharedDefinitions::from(in_force(&**store, configured).unwrap());
+        Arc::new(Self {
+            store: store.clone(),
+            applier: applier(store, configured, &shared),
+            shared,
+            status: Arc::default(),
+            next: Mutex::new(0),
+            before: Mutex::default(),
+        })
+    }
+
+    /// Reads a message as the ledger does: verdict, rows and message are one write.
+    fn take(&self, message: &Message) -> (u64, Verdict) {
+        let mut next = self.next.lock().unwrap();
+        let (offset, value) = (*next, message.value.as_deref().unwrap());
+        let decision: Decision = serde_json::from_slice(value).unwrap();
+        let decided = Decided {
+            offset,
+            arrived_at: crate::domain::Millis(testkit::DAY + offset as i64),
+            decision: &decision,
+        };
+        let mut rows = Batch::new();
+        let verdict = self
+            .applier
+            .apply(decided, None, &*self.store, &mut rows)
+            .unwrap();
+        let (outcome, detail) = match &verdict {
+            Verdict::Applied(words) => (DecisionOutcome::Applied, words),
+            Verdict::Refused(words) => {
+                rows = Batch::new();
+                (DecisionOutcome::Refused, words)
+            }
+        };
+        let record = DecisionRecord {
+            arrived_at: decided.arrived_at.0,
+            outcome: outcome as u8,
+            kind: KIND,
+            detail,
+            message: value,
+        };
+        let mut key = Key::default();
+        keys::decision(&mut key, offset);
+        rows.put(Table::Decisions, &key, &record.to_bytes());
+        self.store.write(&rows, Durability::Process).unwrap();
+        *next += 1;
+        self.status.update(|status| status.next = offset + 1);
+        self.applier.written();
+        (offset, verdict)
+    }
+
+    fn decide(&self, version: u64, hash: &str, text: &str) -> Verdict {
+        let body = json!({"version": version, "hash": hash, "definitions": text});
+        self.take(&message(&body)).1
+    }
+
+    /// A version as its author would have it.
+    fn apply(&self, version: u64, text: &str) -> Verdict {
+        self.decide(version, &hash(text), text)
+    }
+}
+
+impl Outlet for Topic {
+    fn publish(&self, message: &Message) -> Result<Position, OutError> {
+        if let Some(other) = self.before.lock().unwrap().take() {
+            self.take(&other);
+        }
+        Ok(Position::new(0, self.take(message).0))
+    }
+}
+
+fn message(body: &serde_json::Value) -> Message {
+    let decision = json!({
+        "version": 1, "kind": KIND, "id": body.to_string().len().to_string(), "by": "lee", "from": "here",
+        "at": "2026-01-31T09:30:00Z", "reason": "case 7", "body": body,
+    });
+    Message {
+        topic: "ops".to_owned(),
+        partition: Some(0),
+        key: None,
+        value: Some(decision.to_string().into_bytes()),
+        headers: Vec::new(),
+    }
+}
+
+fn hash(text: &str) -> String {
+    SagaDefinitions::from_toml(text).unwrap().hash()
+}
+
+fn read(text: &str) -> SagaDefinitions {
+    SagaDefinitions::from_toml(text).unwrap()
+}
+
+fn refusal(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Refused(why) => why,
+        Verdict::Applied(words) => panic!("applied: {words}"),
+    }
+}
+
+fn configured(text: &str) -> Configured {
+    Configured {
+        definitions: Arc::new(read(text)),
+        by_file: true,
+    }
+}
+
+fn service(topic: &Arc<Topic>, configured: &Configured) -> Definitions {
+    Definitions {
+        configured: configured.clone(),
+        decisions: Decisions {
+            out: topic.clone(),
+            topic: "ops".to_owned(),
+            status: topic.status.clone(),
+            store: topic.store.clone(),
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(RandomEventIds),
+        },
+    }
+}
+
+fn kim() -> Act {
+    Act {
+        who: "kim".to_owned(),
+        origin: "10.0.0.7".to_owned(),
+        why: "ticket 8".to_owned(),
+        ..Act::default()
+    }
+}
+
+#[test]
+fn versions_follow_each_other_and_each_is_in_force_from_its_decision_on() {
+    let (store, first) = (testkit::store(), configured(LATE));
+    let topic = Topic::over(&store, &first);
+    assert_eq!(*topic.shared.get(), read(LATE));
+    assert_eq!(
+        topic.apply(1, EARLY),
+        Verdict::Applied(format!(
+            "version 1 of the definitions is in force: 1 saga types, hash {}",
+            hash(EARLY)
+        ))
+    );
+    assert_eq!(*topic.shared.get(), read(EARLY));
+    // Somebody who did not see that, and somebody who saw more than there is.
+    for stale in [0, 1, 3] {
+        let why = refusal(topic.apply(stale, LATE));
+        assert!(
+            why.contains("the next is 2") && why.contains("applied by lee"),
+            "{why}"
+        );
+    }
+    topic.apply(2, IMPATIENT);
+    let at = |decision| in_force_at(&*store, decision, &first.definitions).unwrap();
+    let texts = [at(0), at(1), at(4), at(5), at(u64::MAX)].map(|found| (*found).clone());
+    assert_eq!(texts, [LATE, EARLY, EARLY, IMPATIENT, IMPATIENT].map(read));
+    // A restart, and whoever has another file, find the same.
+    for configured in [&first, &configured(EARLY)] {
+        assert_eq!(*in_force(&*store, configured).unwrap(), read(IMPATIENT));
+    }
+    let known = versions_before(&*store, None, 10).unwrap();
+    let known: Vec<_> = known
+        .iter()
+        .map(|one| (one.number, one.decision, one.text.as_str()))
+        .collect();
+    assert_eq!(known, [(2, 4, IMPATIENT), (1, 0, EARLY)]);
+    assert_eq!(versions_before(&*store, Some(2), 10).unwrap().len(), 1);
+    assert_eq!(version(&*store, 3).unwrap(), None);
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_and_the_next_number_stays_free() {
+    let store = testkit::store();
+    let topic = Topic::over(&store, &Configured::default());
+    let long = format!("{LATE}{}", "#".repeat(MAX_TEXT_BYTES));
+    let cases = [
+        (topic.apply(2, LATE), "the next is 1"),
+        (
+            topic.decide(1, &hash(LATE), EARLY),
+            "it says that it holds those of",
+        ),
+        (topic.decide(1, &hash(LATE), &long), "accepted: up to 262144"),
+        (
+            topic.decide(1, "", "[types.ORDER_CREATION]\ncompleting_steps = []\n"),
+            "completing_steps is empty",
+        ),
+        (topic.decide(1, "", "types = 7"), "types"),
+        (
+            topic.take(&message(&json!({"version": 1}))).1,
+            "its body is not of its kind",
+        ),
+        (
+            topic.take(&message(&json!([1, 2]))).1,
+            "its body is not of its kind",
+        ),
+    ];
+    for (verdict, words) in cases {
+        let why = refusal(verdict);
+        assert!(why.contains(words) && why.len() < 2_000, "{why}");
+    }
+    assert_eq!(*topic.shared.get(), SagaDefinitions::default());
+    assert!(matches!(topic.apply(1, LATE), Verdict::Applied(_)));
+}
+
+#[test]
+fn whoever_is_second_is_told_who_was_first() {
+    let (store, file) = (testkit::store(), configured(LATE));
+    let topic = Topic::over(&store, &file);
+    let definitions = service(&topic, &file);
+    assert_eq!(
+        definitions.overview().unwrap(),
+        Overview {
+            last: None,
+            configured_hash: hash(LATE),
+            file_differs: false
+        }
+    );
+    let body = DefinitionsBody {
+        version: 1,
+        hash: hash(EARLY),
+        definitions: EARLY.to_owned(),
+    };
+    *topic.before.lock().unwrap() = Some(message(&json!(body)));
+    let new = |text: &str, expected| NewVersion {
+        text: text.to_owned(),
+        expected,
+    };
+    let second = definitions
+        .apply(new(IMPATIENT, Some(0)), &kim())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        second.contains("version 1 was applied by lee") && second.contains("case 7"),
+        "{second}"
+    );
+    let stale = definitions
+        .apply(new(IMPATIENT, Some(0)), &kim())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        stale.contains("version 1 of the definitions is in force, not 0"),
+        "{stale}"
+    );
+    let applied = definitions.apply(new(IMPATIENT, Some(1)), &kim()).unwrap();
+    assert_eq!(
+        (applied.number, applied.by.as_str(), applied.reason.as_str()),
+        (2, "kim", "ticket 8")
+    );
+    let overview = definitions.overview().unwrap();
+    assert_eq!(overview.last, Some(applied));
+    assert!(overview.file_differs);
+    // Back to what was: an old text is a new version.
+    let back = definitions.version(1).unwrap().unwrap().text;
+    let back = definitions.apply(new(&back, None), &kim()).unwrap();
+    assert_eq!((back.number, back.hash), (3, hash(EARLY)));
+    assert_eq!(*topic.shared.get(), read(EARLY));
+}
+
+#[test]
+fn a_file_with_faults_is_not_decided_on() {
+    let store = testkit::store();
+    let topic = Topic::over(&store, &Configured::default());
+    let definitions = service(&topic, &Configured::default());
+    let apply = |text: String| {
+        definitions
+            .apply(NewVersion { text, expected: None }, &kim())
+            .unwrap_err()
+    };
+    let faults = "[types.A]\ncompleting_steps = []\n[types.B]\ncompleting_steps = []\n";
+    let ApplyError::Faults(found) = apply(faults.to_owned()) else {
+        panic!("other error");
+    };
+    assert_eq!(found.len(), 2);
+    let long = format!("{LATE}{}", "#".repeat(MAX_TEXT_BYTES));
+    assert!(matches!(apply(long), ApplyError::TooLarge { .. }));
+    assert_eq!(*topic.next.lock().unwrap(), 0, "nothing was published");
+    // What is built in says nothing against what was decided.
+    topic.apply(1, EARLY);
+    assert!(!definitions.overview().unwrap().file_differs);
+}
+
+/// Decisions are held against it, today's and those of years ago: definitions that say the same have the same
+/// hash whatever version of the tracker reads them, so a key that is added later is left out where it is not given.
+#[test]
+fn the_hash_of_a_text_never_changes() {
+    let text = r#"
+        [types.REFUND]
+        completing_steps = ["REFUNDED"]
+        failing_steps = ["REFUND_REFUSED"]
+        aliases = { REFUND_DONE = "REFUNDED" }
+        compensates = { REFUND_TAKEN_BACK = "REFUNDED", "UNDO_*" = [] }
+        expected_steps = ["REFUND_ASKED", "REFUNDED"]
+        order = ["REFUND_ASKED", "REFUNDED"]
+        known_steps = ["NOTED"]
+        owner = "payments"
+        deadline_seconds = 60
+        compensation_seconds = 30
+        retention_days = { COMPLETED = 10 }
+        [services.payment-service]
+        owner = "payments"
+    "#;
+    assert_eq!(
+        hash(text),
+        "806fb94cfbe1e5369e71e2980f440a5c0a842ea4606ab282c4a747b50dbe8166"
+    );
+    assert_eq!(hash("[types.A]\ncompleting_steps = [\"B\"]"), "HASH-OF-FEW-KEYS");
+}
+
+/// A tracker over a topic of orders whose stock is reserved and that are not confirmed.
+struct Scene {
+    topic: Arc<Topic>,
+    renewer: Renewer,
+    background: Background,
+    projector: ProjectorHandle,
+    folding: JoinHandle<()>,
+}
+
+const ORDERS: u64 = 20;
+
+fn events() -> Vec<Event> {
+    let order = |number: u64| {
+        let saga = format!("order-{number}");
+        [
+            event_at(&saga, 2 * number, "ORDER_CREATED", SagaStatus::Started),
+            event_at(&saga, 2 * number + 1, "STOCK_RESERVED", SagaStatus::Completed),
+        ]
+    };
+    (0..ORDERS).flat_map(order).collect()
+}
+
+impl Scene {
+    /// Starts over a store that may hold something.
+    fn start(store: &SharedStore, file: &Configured) -> Self {
+        rebuild::clear_leftovers(store).unwrap();
+        let topic = Topic::over(store, file);
+        let known = versions_before(&**store, None, 1).unwrap();
+        *topic.next.lock().unwrap() = known.first().map_or(0, |last| last.decision + 1);
+        let (projector, folding) =
+            projector::spawn(store.clone(), TOPIC, topic.shared.get(), settings(1)).unwrap();
+        let audit = Audit::new(store.clone(), Arc::new(SystemClock));
+        let background = Background::new(audit.clone());
+        let parts = RebuildParts {
+            store: store.clone(),
+            topic: TOPIC.to_owned(),
+            definitions: topic.shared.clone(),
+            settings: settings(1),
+            projector: projector.clone(),
+        };
+        let renewer = Renewer {
+            store: store.clone(),
+            definitions: topic.shared.clone(),
+            rebuilds: Rebuilds::new(parts, background.clone()),
+            audit,
+            act: kim(),
+            shutdown: CancellationToken::new(),
+        };
+        Self {
+            topic,
+            renewer,
+            background,
+            projector,
+            folding,
+        }
+    }
+
+    fn deliver(&self, events: &[Event]) {
+        append(&self.topic.store, events);
+        let after = behind(events, Cut::default());
+        let after: Vec<_> = after.iter().filter(|(_, next)| *next > 0).collect();
+        let (partition, next) = after[0];
+        let events = events.to_vec();
+        self.projector.deliver(Delivery { events, after }).unwrap();
+        let last = Position::new(partition, next - 1);
+        assert!(
+            self.projector
+                .watch()
+                .wait_for(last, Duration::from_secs(20))
+                .unwrap()
+        );
+    }
+
+    /// Lets the renewer look until nothing is due. How many rebuilds that took.
+    fn settle(&self) -> usize {
+        let (mut tried, mut rebuilds) = (None, 0);
+        for _ in 0..2_000 {
+            rebuilds += usize::from(self.renewer.look(&mut tried).unwrap());
+            let due = self.renewer.rebuilds.is_due(&self.topic.shared.get()).unwrap();
+            if !due && !self.renewer.is_under_way() {
+                return rebuilds;
+            }
+            wait::park(Duration::from_millis(5));
+        }
+        panic!("a rebuild is due for ever: {:?}", self.renewer.rebuilds.status());
+    }
+
+    fn statuses(&self) -> BTreeMap<SagaStatus, u64> {
+        let query = Query::new(self.topic.store.clone(), self.topic.shared.clone());
+        let mut active = query.totals().unwrap().active;
+        active.retain(|_, sagas| *sagas > 0);
+        active
+    }
+
+    fn stop(self) {
+        self.background.stop();
+        drop((self.renewer, self.background, self.projector));
+        self.folding.join().unwrap();
+    }
+}
+
+fn all(status: SagaStatus) -> BTreeMap<SagaStatus, u64> {
+    [(status, ORDERS)].into()
+}
+
+fn assert_is_fold(store: &SharedStore, definitions: &str) {
+    let verify = Verify {
+        store: store.clone(),
+        topic: TOPIC.to_owned(),
+        definitions: Arc::new(read(definitions)),
+        settings: settings(1),
+        progress: Arc::default(),
+    };
+    let report = verify.run().unwrap();
+    assert_eq!(report.differences.told, Vec::<String>::new());
+    assert!(!report.rebuild_due);
+}
+
+#[test]
+fn a_decision_is_followed_by_a_rebuild_and_taken_back_by_another() {
+    let (store, file) = (testkit::store(), configured(LATE));
+    let scene = Scene::start(&store, &file);
+    scene.deliver(&events());
+    assert_eq!(scene.settle(), 0);
+    assert_eq!(scene.statuses(), all(SagaStatus::InProgress));
+    scene.topic.apply(1, EARLY);
+    assert_eq!(
+        scene.statuses(),
+        all(SagaStatus::InProgress),
+        "the old ones serve"
+    );
+    assert_eq!(scene.settle(), 1);
+    assert_eq!(scene.statuses(), all(SagaStatus::Completed));
+    assert_is_fold(&store, EARLY);
+    scene.topic.apply(2, LATE);
+    assert_eq!(scene.settle(), 1);
+    assert_eq!(scene.statuses(), all(SagaStatus::InProgress));
+    assert_is_fold(&store, LATE);
+    scene.stop();
+}
+
+#[test]
+fn what_no_fold_depends_on_is_in_force_without_a_rebuild() {
+    let (store, file) = (testkit::store(), configured(LATE));
+    let scene = Scene::start(&store, &file);
+    scene.deliver(&events());
+    scene.topic.apply(1, IMPATIENT);
+    assert_eq!(scene.settle(), 0);
+    let query = Query::new(store, scene.topic.shared.clone());
+    let now = crate::domain::Millis(testkit::DAY + 120_000);
+    let (_, judgement) = query.judged_saga(&"order-3".into(), now).unwrap().unwrap();
+    assert!(
+        judgement.stuck.is_some(),
+        "after a minute, not after half an hour"
+    );
+    scene.stop();
+}
+
+#[test]
+fn of_decisions_in_quick_succession_the_last_one_holds() {
+    let (store, file) = (testkit::store(), configured(LATE));
+    let scene = Scene::start(&store, &file);
+    scene.deliver(&events());
+    scene.topic.apply(1, EARLY);
+    let mut tried = None;
+    assert!(scene.renewer.look(&mut tried).unwrap());
+    // Whatever the first rebuild is at.
+    scene.topic.apply(2, LATE);
+    scene.topic.apply(3, EARLY);
+    scene.topic.apply(4, IMPATIENT);
+    scene.settle();
+    assert_eq!(scene.statuses(), all(SagaStatus::InProgress));
+    assert_is_fold(&store, IMPATIENT);
+    scene.stop();
+}
+
+#[test]
+fn a_replica_that_was_away_and_one_with_another_file_end_alike() {
+    let (here, there) = (testkit::store(), testkit::store());
+    let scene = Scene::start(&here, &configured(LATE));
+    scene.deliver(&events());
+    scene.topic.apply(1, EARLY);
+    scene.settle();
+    scene.stop();
+    // The other one reads the decision before any event, is started with another file, and ends in between.
+    let scene = Scene::start(&there, &configured(IMPATIENT));
+    scene.topic.apply(1, EARLY);
+    scene.deliver(&events()[..11]);
+    scene.stop();
+    let scene = Scene::start(&there, &configured(LATE));
+    scene.deliver(&events()[11..]);
+    scene.settle();
+    assert_eq!(scene.statuses(), all(SagaStatus::Completed));
+    scene.stop();
+    let [one, other] = [&here, &there].map(|store| digest(store, TOPIC).unwrap());
+    assert_eq!(one.rules, other.rules);
+    assert_eq!(one.tables, other.tables);
+    assert_eq!(
+        reads::fold_rules(&*here, reads::active_generation(&*here).unwrap()).unwrap(),
+        Some(read(EARLY).fold_rules())
+    );
+}
+
+#[test]
+fn after_a_failed_rebuild_the_next_is_not_at_once() {
+    let (store, file) = (testkit::store(), configured(LATE));
+    let scene = Scene::start(&store, &file);
+    scene.deliver(&events());
+    scene.topic.apply(1, EARLY);
+    // It was tried a moment ago, and is still due.
+    let mut tried = Some((scene.topic.shared.in_force().rules, wait::now()));
+    assert!(!scene.renewer.look(&mut tried).unwrap());
+    // Other rules are tried at once.
+    scene
+        .topic
+        .apply(2, "[types.ORDER_CREATION]\ncompleting_steps = [\"SHIPPED\"]\n");
+    assert!(scene.renewer.look(&mut tried).unwrap());
+    scene.settle();
+    scene.stop();
+}

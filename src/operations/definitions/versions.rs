@@ -1,0 +1,144 @@
+//! The versions that were applied, as the store knows them: which decision each is, and what follows from that.
+
+use super::body::DefinitionsBody;
+use crate::domain::{Millis, SagaDefinitions};
+use crate::operations::decisions::decisions_from;
+use crate::store::{Batch, StoreError, StoreRead, reads, totals};
+use serde::Deserialize as _;
+use std::sync::Arc;
+
+/// What is configured: in force while no version was applied.
+#[derive(Clone, Debug, Default)]
+pub struct Configured {
+    /// The definitions.
+    pub definitions: Arc<SagaDefinitions>,
+    /// Whether a file says so; they are the built-in ones otherwise.
+    pub by_file: bool,
+}
+
+impl Configured {
+    /// Whether a file is configured that says something else than a version: it is not used while that is in force.
+    pub fn is_other_file_than(&self, version: &Version) -> bool {
+        self.by_file && self.definitions.hash() != version.hash
+    }
+}
+
+/// A version that was applied.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Version {
+    /// Its number, from 1.
+    pub number: u64,
+    /// The decision: its offset in the operations topic.
+    pub decision: u64,
+    /// When that arrived.
+    pub at: Millis,
+    /// Who decided.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// [Tells them apart](SagaDefinitions::hash).
+    pub hash: String,
+    /// The definitions file, as it was written.
+    pub text: String,
+    /// What it says.
+    pub definitions: Arc<SagaDefinitions>,
+}
+
+/// Adds a version to a batch.
+pub(super) fn put(rows: &mut Batch, version: u64, decision: u64) {
+    reads::put_meta_count(rows, totals::DEFINITION_VERSIONS, &version.to_string(), decision);
+}
+
+/// By number, the decisions that applied versions.
+fn decisions(store: &dyn StoreRead) -> Result<Vec<(u64, u64)>, StoreError> {
+    let found = reads::meta_counts(store, totals::DEFINITION_VERSIONS)?;
+    let mut versions = Vec::with_capacity(found.len());
+    for (number, decision) in found {
+        let number = number
+            .parse()
+            .map_err(|_| StoreError::Corrupt(format!("meta: version {number:?} of the definitions")))?;
+        versions.push((number, decision));
+    }
+    versions.sort_unstable();
+    Ok(versions)
+}
+
+/// The number of the version that was applied last; 0 when none was.
+pub(super) fn last(store: &dyn StoreRead) -> Result<u64, StoreError> {
+    Ok(decisions(store)?.last().map_or(0, |(number, _)| *number))
+}
+
+/// A version that was applied; `None` when there is none of that number.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn version(store: &dyn StoreRead, number: u64) -> Result<Option<Version>, StoreError> {
+    let found = decisions(store)?.into_iter().find(|(found, _)| *found == number);
+    found.map(|found| read(store, found)).transpose()
+}
+
+/// The versions before a number (none: all), newest first, at most so many.
+///
+/// # Errors
+/// [`StoreError`] when they cannot be read.
+pub fn versions_before(
+    store: &dyn StoreRead,
+    before: Option<u64>,
+    limit: usize,
+) -> Result<Vec<Version>, StoreError> {
+    let newest_first = decisions(store)?.into_iter().rev();
+    let wanted = newest_first.filter(|(number, _)| before.is_none_or(|before| *number < before));
+    wanted.take(limit).map(|found| read(store, found)).collect()
+}
+
+/// The definitions in force.
+///
+/// # Errors
+/// [`StoreError`] when they cannot be read.
+pub fn in_force(store: &dyn StoreRead, configured: &Configured) -> Result<Arc<SagaDefinitions>, StoreError> {
+    in_force_at(store, u64::MAX, &configured.definitions)
+}
+
+/// The definitions in force for a decision at that offset of the operations topic.
+///
+/// # Errors
+/// [`StoreError`] when they cannot be read.
+pub fn in_force_at(
+    store: &dyn StoreRead,
+    decision: u64,
+    configured: &Arc<SagaDefinitions>,
+) -> Result<Arc<SagaDefinitions>, StoreError> {
+    let mut newest_first = decisions(store)?.into_iter().rev();
+    match newest_first.find(|(_, applied)| *applied < decision) {
+        Some(found) => Ok(read(store, found)?.definitions),
+        None => Ok(configured.clone()),
+    }
+}
+
+fn read(store: &dyn StoreRead, (number, decision): (u64, u64)) -> Result<Version, StoreError> {
+    let lost = |why: String| {
+        StoreError::Corrupt(format!(
+            "decisions: version {number} of the definitions at offset {decision}: {why}"
+        ))
+    };
+    let (found, _) = decisions_from(store, decision, decision.saturating_add(1), 1)?;
+    let recorded = found
+        .into_iter()
+        .next()
+        .ok_or_else(|| lost("is not there".to_owned()))?;
+    let decided = recorded
+        .decision
+        .ok_or_else(|| lost("is no decision".to_owned()))?;
+    let body = DefinitionsBody::deserialize(&decided.body).map_err(|error| lost(error.to_string()))?;
+    let definitions = Arc::new(body.read().map_err(lost)?);
+    Ok(Version {
+        number,
+        decision,
+        at: recorded.arrived_at,
+        by: decided.by,
+        reason: decided.reason,
+        hash: body.hash,
+        text: body.definitions,
+        definitions,
+    })
+}

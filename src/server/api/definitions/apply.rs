@@ -1,0 +1,70 @@
+//! Brings a definitions file into force, everywhere.
+
+use super::super::audit_entry::AuditEntry;
+use super::super::body::JsonBody;
+use super::super::caller::Caller;
+use super::super::context::Context;
+use super::super::error::{ApiError, ErrorBody, ErrorKind};
+use super::versions::VersionBody;
+use crate::domain::text::required_reason;
+use crate::operations::definitions::NewVersion;
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+/// A definitions file that is to come into force.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = NewDefinitions)]
+pub(in crate::server::api) struct NewDefinitionsBody {
+    /// The text of the file, TOML, up to 256 KiB.
+    #[schema(max_length = 262144)]
+    definitions: String,
+    /// Why, for the record.
+    #[schema(min_length = 1, max_length = 1000, pattern = r"\S", example = "ticket 4711")]
+    reason: String,
+    /// The version that must be in force for it: refused when another was applied meanwhile. 0 while none was.
+    #[serde(default)]
+    #[schema(nullable = false)]
+    expected_version: Option<u64>,
+}
+
+/// Brings definitions into force
+#[utoipa::path(
+    post,
+    path = "/api/v1/definitions",
+    operation_id = "applyDefinitions",
+    tag = "definitions",
+    description = "A decision on the operations topic: every replica that reads it has the next version in force. Where \
+                   rules of the fold differ, each makes its projections anew and answers under the rules from before \
+                   until they are ready; `rebuildDue` of the definitions in force tells when.",
+    request_body = NewDefinitionsBody,
+    responses(
+        (status = 200, body = VersionBody, description = "The version that is in force now."),
+        (status = 400, body = ErrorBody, description = "Something is wrong with the body or the file; `details` name each fault."),
+        (status = 409, body = ErrorBody, description = "Another version was applied meanwhile."),
+        (status = 415, body = ErrorBody, description = "The body is no JSON."),
+        (status = 503, body = ErrorBody, description = "Kafka cannot be reached, or the decision is not read back yet."),
+    )
+)]
+pub(in crate::server::api) async fn handle(
+    State(context): State<Context>,
+    caller: Caller,
+    audit_entry: AuditEntry,
+    JsonBody(body): JsonBody<NewDefinitionsBody>,
+) -> Result<Json<VersionBody>, ApiError> {
+    const ACTION: &str = "apply-definitions";
+    audit_entry.act(ACTION, "definitions", &body.reason);
+    let reason = required_reason(&body.reason)
+        .map_err(|accepted| ApiError::new(ErrorKind::BadRequest, format!("reason: accepted: {accepted}")))?;
+    let by = caller.act(ACTION, "definitions", reason);
+    let new = NewVersion {
+        text: body.definitions,
+        expected: body.expected_version,
+    };
+    let definitions = context.parts().definitions.clone();
+    let applied = context.blocking(move || definitions.apply(new, &by)).await??;
+    audit_entry.set_result(format!("version {}, hash {}", applied.number, applied.hash));
+    Ok(Json(VersionBody::from(&applied)))
+}
