@@ -22,7 +22,7 @@
 //! | archived, holds | decision >> 16 u64 | decision u64 |
 //! | decisions | 0 u32 · offset >> 16 u64 | offset u64 |
 //! | audit | number >> 16 u64 | number u64 |
-//! | late | level u8 · cell i64 | later time i64 · partition u32 · offset u64 |
+//! | late | level u8 · cell below it i64 | later time i64 · partition u32 · offset u64 |
 //! | clock | partition u32 | arrived i64 · offset u64 |
 //! | offsets | topic | partition u32 |
 //! | meta | name | partition u32, a text, or empty |
@@ -185,7 +185,7 @@ pub fn parse_letter_mark(sort: &[u8]) -> Result<DeadLetterMarkKey, KeyError> {
     })
 }
 
-/// The partition of `late` of a level and its cell; the sort key is left empty.
+/// The partition of `late` of a level and a cell of the one below it; the sort key is left empty.
 pub fn late_partition(key: &mut Key, (level, cell): (u8, i64)) {
     key.begin().u8(level).i64(cell).sort_from_here();
 }

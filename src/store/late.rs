@@ -2,8 +2,9 @@
 //! producer's clock is ahead).
 //!
 //! `late` has a row for each delivery in the log whose two times are more than [`NEAR`] apart, as an interval.
-//! It stands at the finest level of `cells` of which one cell holds both ends, so the intervals that an instant
-//! lies in are in one cell of each level. Those whose times are nearer are found in the feed, by what `clock` says of
+//! It stands at the finest level of `cells` of which one cell holds both ends, under the cell one level below that
+//! it begins in, by its end. So the intervals that an instant lies in are, at each level, in the cells below its
+//! own that are not behind it, and of all but the last of those every row from the instant on is one. Those whose times are nearer are found in the feed, by what `clock` says of
 //! which offsets arrived when.
 
 use super::codec::Record;
@@ -68,15 +69,29 @@ pub fn key_of(recorded_at: Millis, arrived_at: Millis, position: Position) -> Ke
     let level = (0..cells::LEVELS)
         .rev()
         .find(|level| cells::cell(*level, earlier) == cells::cell(*level, later));
+    // What no cell of any level holds stands above all.
+    let cell = level.map_or((cells::LEVELS, 0), |level| {
+        (level, cells::cell(below(level), earlier))
+    });
     let mut key = Key::default();
-    keys::late_partition(&mut key, cell_at(level, earlier));
+    keys::late_partition(&mut key, cell);
     keys::late_sort(&mut key, later, position);
     key
 }
 
-/// A level and its cell; what no cell of any level holds stands above all.
-fn cell_at(level: Option<u8>, at: Millis) -> (u8, i64) {
-    level.map_or((cells::LEVELS, 0), |level| (level, cells::cell(level, at)))
+/// The level below one; the last has none.
+fn below(level: u8) -> u8 {
+    (level + 1).min(cells::LEAF)
+}
+
+/// Where the intervals stand that an instant may lie in.
+fn cells_of(at: Millis) -> impl Iterator<Item = (u8, i64)> {
+    let of_levels = (0..cells::LEVELS).flat_map(move |level| {
+        let first = cells::first(level, cells::cell(level, at));
+        let below = below(level);
+        (cells::cell(below, first)..=cells::cell(below, at)).map(move |cell| (level, cell))
+    });
+    of_levels.chain([(cells::LEVELS, 0)])
 }
 
 /// Visits the deliveries with rows that were under way at an instant.
@@ -89,11 +104,10 @@ pub fn each_under_way(
     mut visit: impl FnMut(UnderWay) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
     let behind = keys::sortable_i64(at.0.saturating_add(1));
-    let levels = (0..cells::LEVELS).map(Some).chain([None]);
     let mut goes_on = true;
-    for level in levels {
+    for cell in cells_of(at) {
         let mut key = Key::default();
-        keys::late_partition(&mut key, cell_at(level, at));
+        keys::late_partition(&mut key, cell);
         Scan::of(Table::Late, key.partition())
             .range((Bound::Included(&behind[..]), Bound::Unbounded))
             .each(store, |sort, value| {

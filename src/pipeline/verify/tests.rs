@@ -14,7 +14,8 @@ use crate::store::{Batch, Durability, Key, Proof, Table, keys};
 use crate::testkit::{DAY, TOPIC, behind, event_at, mark_letter, project, settings, store};
 use std::ops::ControlFlow;
 
-/// Two sagas, one of them with a duplicate and one purged, and a dead letter that was discarded.
+/// Two sagas, one of them with an event that came again with another body and one that was late, the other one
+/// purged; and a dead letter that was discarded.
 fn filled() -> SharedStore {
     let store = store();
     let mut events = vec![
@@ -23,8 +24,11 @@ fn filled() -> SharedStore {
         event_at("goes", 2, "ORDER_CONFIRMED", SagaStatus::Completed),
         event_at("stays", 3, "STOCK_RESERVATION", SagaStatus::Failed),
     ];
+    events[3].arrived_at = Millis(DAY + 60_000);
     events.push(Event {
         position: Position::new(0, 4),
+        arrived_at: Millis(DAY + 60_000),
+        order_id: "another".into(),
         ..events[0].clone()
     });
     // One whose status changes too often to keep all of its changes.

@@ -71,14 +71,14 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) fn export(args: &ExportArgs) -> Outcome {
-    let mut query: Vec<(&str, String)> = given([
-        ("format", &Some(args.format.clone())),
+    let mut query: Vec<(&str, String)> = vec![("format", args.format.clone())];
+    query.extend(args.kind.parameters());
+    query.extend(given([
         ("fromDate", &args.from),
         ("toDate", &args.to),
         ("limit", &args.limit.map(|limit| limit.to_string())),
         ("cursor", &args.cursor),
-    ]);
-    query.extend(args.kind.parameters());
+    ]));
     query.extend(args.inside.parameters());
     query.extend(args.moment.parameters());
     query.extend(args.archive.then(|| ("archive", "true".to_owned())));

@@ -326,7 +326,7 @@ fn what_was_known_long_ago_costs_what_was_under_way_then_and_not_what_came_since
             },
         };
         counting.forget();
-        let found = super::super::since::known_otherwise(&past, Millis(DAY + known_at)).unwrap();
+        let found = since::known_otherwise(&past, Millis(DAY + known_at)).unwrap();
         let wanted: BTreeSet<SagaId> = events
             .iter()
             .filter(|event| event.recorded_at.0 <= DAY + known_at && event.arrived_at.0 > DAY + known_at)
