@@ -25,6 +25,7 @@ fn filled() -> SharedStore {
         event_at("stays", 3, "STOCK_RESERVATION", SagaStatus::Failed),
     ];
     events[3].arrived_at = Millis(DAY + 60_000);
+    events[3].trace_id = Some("trace".into());
     events.push(Event {
         position: Position::new(0, 4),
         arrived_at: Millis(DAY + 60_000),
