@@ -103,14 +103,20 @@ mod tests {
 
     #[test]
     fn of_an_edge_only_what_is_relative_is_read_here() {
-        assert_eq!(edge_at("1 hour ago", NOW), "2026-03-01T11:00:00.250Z");
+        for (text, edge) in [
+            ("1 hour ago", "2026-03-01T11:00:00.250Z"),
+            ("now", "2026-03-01T12:00:00.250Z"),
+            ("Today", "2026-03-01"),
+            ("yesterday", "2026-02-28"),
+        ] {
+            assert_eq!(edge_at(text, NOW), edge);
+        }
         for text in [
             "2026-01-31",
             "2026-01-31T09:30:00Z",
             "soon",
             "ago",
             "1 hour",
-            "yesterday",
         ] {
             assert_eq!(edge_at(text, NOW), text);
         }
