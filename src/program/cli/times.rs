@@ -111,13 +111,7 @@ mod tests {
         ] {
             assert_eq!(edge_at(text, NOW), edge);
         }
-        for text in [
-            "2026-01-31",
-            "2026-01-31T09:30:00Z",
-            "soon",
-            "ago",
-            "1 hour",
-        ] {
+        for text in ["2026-01-31", "2026-01-31T09:30:00Z", "soon", "ago", "1 hour"] {
             assert_eq!(edge_at(text, NOW), text);
         }
     }
