@@ -6,7 +6,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::column::writer::ColumnWriter;
 use parquet::data_type::ByteArray;
 pub(crate) use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::parser::parse_message_type;
 use std::io::Write;
@@ -37,6 +37,9 @@ impl<W: Write + Send> ParquetTable<W> {
     pub(crate) fn begin(out: W, schema: &str, level: i32) -> Result<Self, ParquetError> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(level)?))
+            // What is kept of each row group until the end is little, however many there are.
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_offset_index_disabled(true)
             .set_created_by(concat!("saga-tracker ", env!("CARGO_PKG_VERSION")).to_owned())
             .build();
         let schema = parse_message_type(schema)?;

@@ -94,7 +94,7 @@ fn cells_of(at: Millis) -> impl Iterator<Item = (u8, i64)> {
     of_levels.chain([(cells::LEVELS, 0)])
 }
 
-/// Visits the deliveries with rows that were under way at an instant.
+/// Visits the deliveries with rows that were under way at an instant, and others that are read on the way.
 ///
 /// # Errors
 /// [`StoreError`] when they cannot be read.
@@ -113,9 +113,7 @@ pub fn each_under_way(
             .each(store, |sort, value| {
                 let (later, position) = keys::parse_late_sort(sort)?;
                 let record = LateRecord::read(value)?;
-                if record.earlier <= at.0 {
-                    goes_on = visit(record.under_way(later, position)).is_continue();
-                }
+                goes_on = visit(record.under_way(later, position)).is_continue();
                 Ok(until(!goes_on))
             })?;
         if !goes_on {
@@ -197,7 +195,9 @@ mod tests {
         let mut found = Vec::new();
         each_under_way(store, Millis(at), |one| {
             assert!(has_row(one.recorded_at, one.arrived_at));
-            found.push(one.position.offset);
+            if one.recorded_at.min(one.arrived_at).0 <= at {
+                found.push(one.position.offset);
+            }
             ControlFlow::Continue(())
         })
         .unwrap();

@@ -3,15 +3,34 @@
 use super::roles::covers;
 use super::{Order, SagaDefinition, SagaDefinitions};
 use crate::domain::SagaStatus;
-use saga_tracker_sdk::contract::limits::MAX_STEP_CHARS;
+use saga_tracker_sdk::contract::limits::{MAX_ID_CHARS, MAX_STEP_CHARS};
+use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// At most so many steps and patterns a definition may name: states count each of them.
 pub(super) const MAX_STEPS: usize = 200;
 
 /// At most so many pairs of steps may be measured: each is a label of a metric.
 pub(super) const MAX_EDGES: usize = 50;
+
+/// At most so many pairs may stand in `order`, and so many other names in `aliases`: all are looked through at every
+/// event of a saga.
+pub(super) const MAX_PAIRS: usize = 400;
+
+/// At most so many types may be defined, and so many services: whoever counts what is stuck asks of each type.
+pub(super) const MAX_TYPES: usize = 200;
+
+/// Faults that are told of one file: whoever mends these is told the next.
+pub(super) const MAX_FAULTS: usize = 50;
+
+/// Characters of a name that are told of it.
+const SHOWN_CHARS: usize = 100;
+
+/// The stack of the thread that reads a file. Tables may stand in tables some thousand levels deep before the reader
+/// of TOML refuses them, and a stack that ends takes the process with it.
+const STACK_BYTES: usize = 64 << 20;
 
 /// Why a definitions file was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +73,8 @@ impl SagaDefinitions {
         }
     }
 
-    /// All that is wrong with a definitions file; of one that is no TOML of this form, the first place.
+    /// What is wrong with a definitions file, at most [`MAX_FAULTS`] of it; of one that is no TOML of this form, the
+    /// first place.
     pub fn faults(text: &str) -> Vec<DefinitionError> {
         match parse(text) {
             Ok(parsed) => parsed.all_faults(),
@@ -63,8 +83,23 @@ impl SagaDefinitions {
     }
 
     fn all_faults(&self) -> Vec<DefinitionError> {
-        let mut faults = Vec::new();
+        let mut faults = Faults::default();
+        for (key, count) in [("types", self.types.len()), ("services", self.services.len())] {
+            if count > MAX_TYPES {
+                faults.add(fault(
+                    key.to_owned(),
+                    format!("{count} of them; accepted: up to {MAX_TYPES}"),
+                ));
+            }
+        }
         for (name, definition) in &self.types {
+            if faults.are_enough() || self.types.len() > MAX_TYPES {
+                break;
+            }
+            if let Some(why) = unfit_of_all(name) {
+                faults.add(fault("types".to_owned(), format!("{} {why}", shown(name))));
+                continue;
+            }
             Checked {
                 name,
                 definition,
@@ -72,19 +107,70 @@ impl SagaDefinitions {
             }
             .all();
         }
-        for (name, service) in &self.services {
-            if service.owner.trim().is_empty() {
-                faults.push(fault(format!("services.{name}.owner"), BLANK_OWNER));
+        for (name, service) in self.services.iter().take(MAX_TYPES) {
+            if let Some(why) = unfit_of_all(name) {
+                faults.add(fault("services".to_owned(), format!("{} {why}", shown(name))));
+            } else if service.owner.trim().is_empty() {
+                faults.add(fault(format!("services.{name}.owner"), BLANK_OWNER));
             }
         }
-        faults
+        faults.0
     }
 }
 
 const BLANK_OWNER: &str = "is blank; accepted: whom to ask, or no owner at all";
 
+/// The faults of a file, the first ones.
+#[derive(Default)]
+struct Faults(Vec<DefinitionError>);
+
+impl Faults {
+    fn add(&mut self, fault: DefinitionError) {
+        if !self.are_enough() {
+            self.0.push(fault);
+        }
+    }
+
+    fn are_enough(&self) -> bool {
+        self.0.len() >= MAX_FAULTS
+    }
+}
+
 fn parse(text: &str) -> Result<SagaDefinitions, DefinitionError> {
-    toml::from_str(text).map_err(|e| DefinitionError::Form(e.to_string()))
+    let read = || toml::from_str(text).map_err(|e| DefinitionError::Form(e.to_string()));
+    std::thread::scope(|scope| {
+        let reader = std::thread::Builder::new()
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, read);
+        let reader = reader.map_err(|e| DefinitionError::Form(format!("no thread to read it on: {e}")))?;
+        reader
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// A name as it is told.
+fn shown(name: &str) -> String {
+    let mut chars = name.chars();
+    let first: String = chars.by_ref().take(SHOWN_CHARS).collect();
+    if chars.next().is_some() {
+        format!("{first:?}…")
+    } else {
+        format!("{first:?}")
+    }
+}
+
+/// Why a text is no name of a type or of a service.
+fn unfit_of_all(name: &str) -> Option<String> {
+    if name.trim().is_empty() {
+        return Some("is blank".to_owned());
+    }
+    if name.chars().count() > MAX_ID_CHARS || name.chars().any(char::is_control) {
+        return Some(format!(
+            "is no name; accepted: up to {MAX_ID_CHARS} characters, none of them a control character"
+        ));
+    }
+    None
 }
 
 fn fault(key: String, fault: impl Into<String>) -> DefinitionError {
@@ -96,11 +182,14 @@ fn fault(key: String, fault: impl Into<String>) -> DefinitionError {
 struct Checked<'d> {
     name: &'d str,
     definition: &'d SagaDefinition,
-    faults: &'d mut Vec<DefinitionError>,
+    faults: &'d mut Faults,
 }
 
 impl Checked<'_> {
     fn all(&mut self) {
+        if !self.is_bounded() {
+            return;
+        }
         self.completing();
         self.names();
         self.aliases();
@@ -110,37 +199,66 @@ impl Checked<'_> {
         self.rest();
     }
 
+    /// Whether there is no more of anything than may be; nothing else is looked at before.
+    fn is_bounded(&mut self) -> bool {
+        let definition = self.definition;
+        let different = named(definition)
+            .map(|(_, name)| name)
+            .collect::<BTreeSet<_>>()
+            .len();
+        let edges = definition.edges.0.len();
+        let counts = [
+            ("", different, MAX_STEPS, "different steps are named"),
+            (
+                ".expected_steps",
+                definition.expected_steps.len(),
+                MAX_STEPS,
+                "steps",
+            ),
+            (".aliases", definition.aliases.len(), MAX_PAIRS, "other names"),
+            (".order", definition.order.0.len(), MAX_PAIRS, "pairs of steps"),
+            (".edges", edges, MAX_EDGES, "pairs of steps"),
+        ];
+        let mut bounded = true;
+        for (key, found, limit, what) in counts {
+            if found > limit {
+                bounded = false;
+                let told = format!("{found} {what}; accepted: up to {limit}");
+                self.faults.add(fault(format!("types.{}{key}", self.name), told));
+            }
+        }
+        bounded
+    }
+
     fn fault(&mut self, key: &str, found: impl Into<String>) {
         self.faults
-            .push(fault(format!("types.{}.{key}", self.name), found));
+            .add(fault(format!("types.{}.{key}", self.name), found));
     }
 
     fn completing(&mut self) {
         if self.definition.completing_steps.is_empty() {
             let name = self.name.to_owned();
-            self.faults.push(DefinitionError::NoCompletingStep(name));
+            self.faults.add(DefinitionError::NoCompletingStep(name));
         }
     }
 
     /// Every name of a step must be one.
     fn names(&mut self) {
         let definition = self.definition;
-        let mut all = BTreeSet::new();
         for (key, name) in named(definition) {
             if let Some(why) = unfit(name) {
-                self.fault(key, format!("{name:?} {why}"));
+                self.fault(key, format!("{} {why}", shown(name)));
             }
             if let Some(of) = definition.aliases.get(name) {
-                self.fault(key, format!("{name:?} is another name of {of:?}; name that one"));
+                let (name, of) = (shown(name), shown(of));
+                self.fault(key, format!("{name} is another name of {of}; name that one"));
             }
-            all.insert(name);
         }
-        if all.len() > MAX_STEPS {
-            let found = format!(
-                "{} different steps are named; accepted: up to {MAX_STEPS}",
-                all.len()
-            );
-            self.faults.push(fault(format!("types.{}", self.name), found));
+        let mut seen = BTreeSet::new();
+        for name in &definition.expected_steps {
+            if !seen.insert(name) {
+                self.fault("expected_steps", format!("{} stands there twice", shown(name)));
+            }
         }
     }
 
@@ -149,7 +267,7 @@ impl Checked<'_> {
         for (name, of) in aliases {
             for text in [name, of] {
                 if let Some(why) = unfit(text) {
-                    self.fault("aliases", format!("{text:?} {why}"));
+                    self.fault("aliases", format!("{} {why}", shown(text)));
                 } else if text.ends_with('*') {
                     self.fault(
                         "aliases",
@@ -176,7 +294,11 @@ impl Checked<'_> {
 
     fn order(&mut self) {
         let pairs = &self.definition.order.0;
-        if let Some((before, after)) = pairs.iter().find(|(before, after)| leads(pairs, after, before)) {
+        let mut next: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (before, after) in pairs {
+            next.entry(before).or_default().push(after);
+        }
+        if let Some((before, after)) = pairs.iter().find(|(before, after)| leads(&next, after, before)) {
             let found = format!("{before:?} must come before {after:?} and, by the other pairs, behind it");
             self.fault("order", found);
         }
@@ -192,17 +314,13 @@ impl Checked<'_> {
                 );
             }
         }
-        if pairs.len() > MAX_EDGES {
-            let found = format!("{} pairs of steps; accepted: up to {MAX_EDGES}", pairs.len());
-            self.fault("edges", found);
-        }
     }
 
     fn rest(&mut self) {
         let unknown = |status: &&String| status.parse::<SagaStatus>().is_err();
         for status in self.definition.retention_days.keys().filter(unknown) {
-            let unknown = DefinitionError::UnknownStatus(self.name.to_owned(), status.clone());
-            self.faults.push(unknown);
+            let unknown = DefinitionError::UnknownStatus(self.name.to_owned(), cut(status));
+            self.faults.add(unknown);
         }
         if self
             .definition
@@ -256,57 +374,118 @@ fn unfit(name: &str) -> Option<String> {
     })
 }
 
-/// Whether the pairs lead from one step to another.
-fn leads(pairs: &[(String, String)], from: &str, to: &str) -> bool {
-    let mut reached: BTreeSet<&str> = BTreeSet::from([from]);
-    loop {
-        if reached.iter().any(|step| covers(step, to) || covers(to, step)) {
+/// Whether pairs, by their first steps, lead from one step to another.
+fn leads<'p>(next: &BTreeMap<&'p str, Vec<&'p str>>, from: &'p str, to: &str) -> bool {
+    let (mut reached, mut waiting) = (BTreeSet::from([from]), vec![from]);
+    while let Some(step) = waiting.pop() {
+        if covers(step, to) || covers(to, step) {
             return true;
         }
-        let next = pairs
-            .iter()
-            .filter(|(before, _)| reached.contains(before.as_str()));
-        let next: Vec<&str> = next.map(|(_, after)| after.as_str()).collect();
-        let known = reached.len();
-        reached.extend(next);
-        if reached.len() == known {
-            return false;
+        let behind = next.get(step).into_iter().flatten();
+        waiting.extend(behind.filter(|after| reached.insert(after)));
+    }
+    false
+}
+
+/// The first characters of a text, as they stand.
+fn cut(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS).collect()
+}
+
+/// Reads one text as a list of it alone. A table is refused at once, however deep it is.
+pub(super) fn one_or_more<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<String>, D::Error> {
+    struct OneOrMore;
+
+    impl<'de> Visitor<'de> for OneOrMore {
+        type Value = BTreeSet<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("accepted: a step, or a list of steps")
         }
+
+        fn visit_str<E: de::Error>(self, step: &str) -> Result<Self::Value, E> {
+            Ok(BTreeSet::from([step.to_owned()]))
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut steps = BTreeSet::new();
+            while let Some(step) = list.next_element()? {
+                steps.insert(step);
+            }
+            Ok(steps)
+        }
+    }
+
+    from.deserialize_any(OneOrMore)
+}
+
+/// An entry of a list in order, or of a list of pairs.
+enum Entry {
+    Step(String),
+    Pair(String, String),
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct EntryVisitor;
+
+        impl<'de> Visitor<'de> for EntryVisitor {
+            type Value = Entry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(PAIRS_OR_LIST)
+            }
+
+            fn visit_str<E: de::Error>(self, step: &str) -> Result<Entry, E> {
+                Ok(Entry::Step(step.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut pair: A) -> Result<Entry, A::Error> {
+                let found = (
+                    pair.next_element()?,
+                    pair.next_element()?,
+                    pair.next_element::<String>()?,
+                );
+                match found {
+                    (Some(before), Some(after), None) => Ok(Entry::Pair(before, after)),
+                    _ => Err(de::Error::custom(PAIRS_OR_LIST)),
+                }
+            }
+        }
+
+        from.deserialize_any(EntryVisitor)
     }
 }
 
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "accepted: a step, or a list of steps")]
-enum OneOrMore {
-    One(String),
-    More(BTreeSet<String>),
-}
+const PAIRS_OR_LIST: &str = "accepted: a list of steps in their order, or a list of pairs [before, after]";
 
-/// Reads one text as a list of it alone.
-pub(super) fn one_or_more<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<String>, D::Error> {
-    Ok(match OneOrMore::deserialize(from)? {
-        OneOrMore::One(step) => BTreeSet::from([step]),
-        OneOrMore::More(steps) => steps,
-    })
-}
-
-#[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "accepted: a list of steps in their order, or a list of pairs [before, after]"
-)]
-enum PairsOrList {
-    List(Vec<String>),
-    Pairs(Vec<(String, String)>),
-}
-
-/// Reads a list in order as the pairs of its neighbours.
+/// Reads a list in order as the pairs of its neighbours. A table is refused at once, however deep it is.
 pub(super) fn pairs_or_list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(String, String)>, D::Error> {
-    Ok(match PairsOrList::deserialize(from)? {
-        PairsOrList::Pairs(pairs) => pairs,
-        PairsOrList::List(list) => {
-            let behind = list.iter().skip(1).cloned();
-            list.iter().cloned().zip(behind).collect()
+    struct PairsOrList;
+
+    impl<'de> Visitor<'de> for PairsOrList {
+        type Value = Vec<(String, String)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(PAIRS_OR_LIST)
         }
-    })
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let (mut pairs, mut steps) = (Vec::new(), Vec::new());
+            while let Some(entry) = list.next_element()? {
+                match entry {
+                    Entry::Step(step) => steps.push(step),
+                    Entry::Pair(before, after) => pairs.push((before, after)),
+                }
+            }
+            if !(pairs.is_empty() || steps.is_empty()) {
+                return Err(de::Error::custom(PAIRS_OR_LIST));
+            }
+            let behind = steps.iter().skip(1).cloned();
+            pairs.extend(steps.iter().cloned().zip(behind));
+            Ok(pairs)
+        }
+    }
+
+    from.deserialize_any(PairsOrList)
 }

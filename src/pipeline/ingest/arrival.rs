@@ -18,10 +18,11 @@
 //! The first record has nothing to be held against, and may be the wild one. So its time is in doubt until five
 //! others lie within a week of it. When five lie more than a week behind it before that, it is taken back: the
 //! youngest of these five stands in its place, in doubt as well. Only here the arrival times of a partition go
-//! back. Two rely on their order. `retention::claim`, that what comes behind a decision was later: whoever decides
+//! back. Three rely on their order. `retention::claim`, that what comes behind a decision was later: whoever decides
 //! takes no partition's time that is ahead of the decision's own arrival, and what is said to have arrived in the
 //! future is not quiet before then, so what was taken back makes nothing due. And lists of dead letters, which go
 //! back by offset and end at the first that is too old: by time they miss what is said to have arrived in the future.
+//! And `store::late`, which finds offsets by arrival: it is told of no record that is in doubt.
 
 use crate::domain::Millis;
 use crate::pipeline::kafka::source::RawRecord;

@@ -247,7 +247,10 @@ impl Writer {
         *at = offset;
         impression.take(record);
         self.offsets += 1;
-        late::put_clock(&mut self.batch, record.position, next, arrived_at);
+        // What may be taken back would stand behind what comes after it.
+        if account.row.told.doubt.is_none() {
+            late::put_clock(&mut self.batch, record.position, next, arrived_at);
+        }
         if offset > next {
             let first = Position::new(partition, next);
             let behind = (offset, arrived_at);

@@ -156,7 +156,7 @@ impl Projector {
             arrivals: inside.arrivals.clone(),
             row_groups: entry.row_groups,
             path: state.path(),
-            remains: Remains::of(state, &self.definitions, parts.inside),
+            remains: Remains::of(state, &purge.definitions, parts.inside),
             restored: None,
         };
         // What stood was the fold of everything, the late deliveries included.

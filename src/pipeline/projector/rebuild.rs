@@ -46,7 +46,14 @@ impl Rebuild {
         let _complete = projector.no_removals();
         let old = reads::active_generation(&*self.store)?;
         let fresh = old.other();
-        self.fill(fresh, &reads::log_cut(&*self.store, &self.topic)?)?;
+        let cut = reads::log_cut(&*self.store, &self.topic)?;
+        if let Err(error) = self.fill(fresh, &cut) {
+            // Its room is given back: a full disk may be why.
+            let cleared = self.drop_generation(fresh);
+            cleared
+                .unwrap_or_else(|error| tracing::warn!(%error, "what a failed rebuild left is still there"));
+            return Err(error);
+        }
         // What arrived meanwhile; the switch itself then has little left to fold.
         let mut behind = Projector::open(
             self.store.clone(),

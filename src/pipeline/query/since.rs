@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::ops::{Bound, Range};
 
 /// At most so many deliveries are looked through.
-const MAX_DELIVERIES: usize = if cfg!(test) { 400 } else { 200_000 };
+const MAX_DELIVERIES: usize = if cfg!(test) { 600 } else { 200_000 };
 /// At most so many sagas are folded.
 const MAX_SAGAS: usize = if cfg!(test) { 300 } else { 20_000 };
 /// Deliveries whose rows are read at once.

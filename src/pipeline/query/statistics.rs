@@ -26,6 +26,8 @@ pub struct Statistics {
     /// Sum of the durations (last event minus first; of the past, until they were completed) of the completed
     /// ones, milliseconds.
     pub completed_millis: u64,
+    /// Whether it is not kept how sagas stood before: then nobody knows what they ever were.
+    pub without_past: bool,
     /// Sagas that were ever in FAILED, whatever they are in now; the status of the filter does not count.
     pub ever_failed: u64,
     /// Those of them that were in COMPENSATED afterwards.
@@ -142,13 +144,17 @@ fn statistics_by(past: &Past<'_>, filter: &Filter, types: usize) -> Result<Stati
         None => Told::most_frequent(trees, types)?,
     };
     let mut sums = Sums::new(told, Basis::of(past.cursor.clone(), past.definitions));
-    past::sums(past, filter, |saga_type, of| {
-        if !filter.moment.is_now() {
-            sums.add_past(filter, saga_type, of);
-        }
-        sums.add_ever(of);
-    })?;
-    if !filter.moment.is_now() {
+    let is_now = filter.moment.is_now();
+    sums.sums.without_past = is_now && !past.is_kept()?;
+    if !sums.sums.without_past {
+        past::sums(past, filter, |saga_type, of| {
+            if !is_now {
+                sums.add_past(filter, saga_type, of);
+            }
+            sums.add_ever(of);
+        })?;
+    }
+    if !is_now {
         return Ok(sums.done());
     }
     if let Some(order) = &filter.order_id {

@@ -113,12 +113,17 @@ impl Corrections {
 impl Past<'_> {
     /// Refuses a question about all sagas at a moment where nothing is kept for that.
     pub(super) fn must_be_kept(&self) -> Result<(), QueryError> {
-        let kept = KeptTables::of(self.trees.store, self.trees.generation)?;
-        if kept.has(ProjectionTable::Moves) && kept.has(ProjectionTable::Census) {
+        if self.is_kept()? {
             Ok(())
         } else {
             Err(QueryError::SwitchedOff { option: "past" })
         }
+    }
+
+    /// Whether it is kept how all sagas stood at any moment.
+    pub(super) fn is_kept(&self) -> Result<bool, QueryError> {
+        let kept = KeptTables::of(self.trees.store, self.trees.generation)?;
+        Ok(kept.has(ProjectionTable::Moves) && kept.has(ProjectionTable::Census))
     }
 
     /// The sagas whose status the index does not know at the instant.

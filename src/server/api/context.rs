@@ -96,7 +96,9 @@ impl Context {
 
     /// The sagas that match. Those that are looked at one by one wait for a place beside searches, not before them.
     pub async fn search(&self, request: SearchRequest) -> Result<SearchPage, ApiError> {
-        let share = if request.filter.inside.is_searched_for() {
+        let filter = &request.filter;
+        let of_past_trace = filter.inside.trace_id.is_some() && !filter.moment.is_now();
+        let share = if filter.inside.is_searched_for() || of_past_trace {
             &self.inner.shares.full_reads
         } else {
             &self.inner.shares.scans

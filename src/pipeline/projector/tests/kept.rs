@@ -109,6 +109,16 @@ fn what_is_switched_off_has_no_rows_and_the_rest_is_as_ever() {
     }
     assert_eq!(refused(&all), [None, None]);
     assert_eq!(refused(&some), [Some("past"), Some("ledger")]);
+    let statistics = |store: &SharedStore| {
+        let query = Query::new(store.clone(), definitions());
+        query.statistics(&Filter::default()).unwrap()
+    };
+    let (whole, part) = (statistics(&all), statistics(&some));
+    assert_eq!(
+        (&part.by_status, &part.by_type),
+        (&whole.by_status, &whole.by_type)
+    );
+    assert!(part.without_past && !whole.without_past && part.ever_failed == 0);
     assert_eq!(differences(&some, without()), (Vec::new(), false));
     // A proof is of what there is, whatever is configured now.
     assert_eq!(differences(&some, settings(2)), (Vec::new(), true));

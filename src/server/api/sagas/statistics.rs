@@ -89,12 +89,16 @@ pub(super) struct StatisticsBody {
     failure_rate: f64,
     /// How many are COMPENSATED for each that is FAILED, above 1 where most are made good; 0 when none is FAILED.
     compensation_rate: f64,
-    /// Sagas that ever were FAILED, whatever they are now.
-    ever_failed: u64,
-    /// Those among all; 0 when there are none.
-    ever_failed_rate: f64,
-    /// Of those, the part that was COMPENSATED afterwards, at most 1; 0 when none ever failed.
-    compensated_of_failed: f64,
+    /// Sagas that ever were FAILED, whatever they are now. Null while projector.past is off.
+    #[schema(required)]
+    ever_failed: Option<u64>,
+    /// Those among all; 0 when there are none. Null while projector.past is off.
+    #[schema(required)]
+    ever_failed_rate: Option<f64>,
+    /// Of those, the part that was COMPENSATED afterwards, at most 1; 0 when none ever failed. Null while
+    /// projector.past is off.
+    #[schema(required)]
+    compensated_of_failed: Option<f64>,
     /// Of those that are COMPLETED, FAILED or COMPENSATED, the part that is COMPLETED; 0 when there are none.
     success_rate: f64,
     /// Mean time from first to last event of the completed ones; with asOf, until they were completed. 0 when
@@ -163,6 +167,7 @@ impl ByStatusBody {
 
 impl StatisticsBody {
     fn of(numbers: Statistics, filter: &Filter) -> Self {
+        let known = !numbers.without_past;
         Self {
             period: PeriodBody::of(filter.from, filter.to),
             moment: AskedMomentBody::of(filter.moment, &numbers.basis),
@@ -170,9 +175,9 @@ impl StatisticsBody {
             by_status: ByStatusBody::of(|status| numbers.in_status(status)),
             failure_rate: numbers.failure_rate(),
             compensation_rate: numbers.compensation_rate(),
-            ever_failed: numbers.ever_failed,
-            ever_failed_rate: numbers.ever_failed_rate(),
-            compensated_of_failed: numbers.compensated_of_failed(),
+            ever_failed: known.then_some(numbers.ever_failed),
+            ever_failed_rate: known.then(|| numbers.ever_failed_rate()),
+            compensated_of_failed: known.then(|| numbers.compensated_of_failed()),
             success_rate: numbers.success_rate(),
             avg_duration_seconds: numbers.average_duration_seconds(),
             other_types: (numbers.other_types > 0).then_some(OtherTypesBody {
