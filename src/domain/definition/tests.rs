@@ -306,3 +306,89 @@ fn pairs_of_steps_to_measure_are_read_and_are_rules_of_the_fold() {
         "{refused}"
     );
 }
+
+#[test]
+fn tables_however_deep_are_refused_and_take_no_process_with_them() {
+    let deep: String = (0..78).map(|_| format!("{{{}=", ["a"; 70].join("."))).collect();
+    for key in ["order", "edges", "compensates", "completing_steps", "owner"] {
+        let text = format!(
+            "[types.T]\ncompleting_steps=[\"A\"]\n{key}={deep}1{}\n",
+            "}".repeat(78)
+        );
+        let refused = SagaDefinitions::from_toml(&text);
+        assert!(matches!(refused, Err(DefinitionError::Form(_))), "{key}");
+    }
+}
+
+#[test]
+fn of_a_file_that_is_all_faults_a_bounded_part_is_told() {
+    let long = "T".repeat(100_000);
+    for text in [
+        format!(
+            "[types.{long}]\ncompleting_steps=[\"A\"]\nexpected_steps=[{}]\n",
+            "\"\",".repeat(40_000)
+        ),
+        format!(
+            "[types.T]\ncompleting_steps=[\"A\"]\nexpected_steps=[{}]\n",
+            "\"\",".repeat(40_000)
+        ),
+        format!(
+            "[types.T]\ncompleting_steps=[\"{long}\"]\nexpected_steps=[{}]\n",
+            "\"\",".repeat(190)
+        ),
+        (0..5_000)
+            .map(|n| format!("[types.T{n}]\ncompleting_steps=[]\n"))
+            .collect(),
+        (0..150)
+            .map(|n| format!("[types.T{n}]\ncompleting_steps=[]\n"))
+            .collect(),
+        format!("[types.T]\ncompleting_steps=[\"A\"]\nretention_days={{{long}=1}}\n"),
+        format!("[types.T]\ncompleting_steps=[\"A\"]\n[services.{long}]\nowner=\"me\"\n"),
+    ] {
+        let faults = SagaDefinitions::faults(&text);
+        let told: usize = faults.iter().map(|fault| fault.to_string().len()).sum();
+        assert!(
+            !faults.is_empty() && faults.len() <= grammar::MAX_FAULTS && told < 50_000,
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn there_is_no_more_of_anything_than_is_looked_through_at_every_event() {
+    let of = |key: &str, value: String| {
+        let text = format!("[types.T]\ncompleting_steps=[\"A\"]\n{key}={value}\n");
+        SagaDefinitions::from_toml(&text)
+            .map(drop)
+            .map_err(|fault| fault.to_string())
+    };
+    let list = |number: usize| {
+        format!(
+            "[{}]",
+            (0..number)
+                .map(|n| format!("\"S{n}\""))
+                .collect::<Vec<_>>()
+                .join(",")
+        )
+    };
+    assert_eq!(of("order", list(150)), Ok(()));
+    let refused = of("order", list(20_000)).unwrap_err();
+    assert!(
+        refused.contains("different steps are named; accepted: up to 200"),
+        "{refused}"
+    );
+    let pairs = |number: usize| format!("[{}]", vec!["[\"A\",\"B\"]"; number].join(","));
+    assert_eq!(of("order", pairs(grammar::MAX_PAIRS)), Ok(()));
+    let refused = of("order", pairs(grammar::MAX_PAIRS + 1)).unwrap_err();
+    assert!(
+        refused.contains("types.T.order: 401 pairs of steps; accepted: up to 400"),
+        "{refused}"
+    );
+    let refused = of("expected_steps", "[\"A\",\"A\"]".to_owned()).unwrap_err();
+    assert!(
+        refused.contains("types.T.expected_steps: \"A\" stands there twice"),
+        "{refused}"
+    );
+    let circle = of("order", "[[\"A\",\"B\"],[\"B\",\"C\"],[\"C\",\"A\"]]".to_owned()).unwrap_err();
+    assert!(circle.contains("must come before"), "{circle}");
+}

@@ -317,7 +317,9 @@ fn a_purge_of_few_deliveries_with_many_behind_its_cut_is_no_large_write() {
 /// remains is told by those that were in force where it was decided, so it is the same.
 #[test]
 fn what_remains_does_not_depend_on_when_the_projections_are_made_anew() {
-    let text = "[types.ORDER_CREATION]\ncompleting_steps = [\"STOCK_RESERVED\"]\n";
+    let text = "[types.ORDER_CREATION]\ncompleting_steps = [\"STOCK_RESERVED\"]\n\
+                edges = [[\"ORDER_CREATED\", \"PAYMENT_COMPLETED\"]]\n\
+                compensates = { \"ORDER_CONFIRMED\" = \"ORDER_CREATED\" }\n";
     let other = Arc::new(SagaDefinitions::from_toml(text).unwrap());
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     for _ in 0..20 {
