@@ -12,7 +12,7 @@ pub struct Judgement {
     pub conformance: Vec<Violation>,
     /// How far what it did before it failed is undone.
     pub compensation: Option<Compensation>,
-    /// Whether it goes on too slowly.
+    /// Whether it is stuck.
     pub stuck: Option<Stuck>,
 }
 

@@ -1,4 +1,4 @@
-//! Whether a saga goes on too slowly, at an instant that is given. No clock is in any state.
+//! Whether a saga is stuck, at an instant that is given. No clock is in any state.
 
 use super::conformance::{CompensationState, compensation, first_come};
 use super::definition::{Named, Roles};

@@ -1,6 +1,8 @@
 //! The arithmetic of the `counts` trees: how time is cut into cells, and cells into parents.
 //!
-//! A tree counts the sagas of one type and status by an instant (their start, or their last event).
+//! A tree counts the sagas of one type and status by an instant (their start, or their last event), or those
+//! that break one rule by when they last did. `census` and `late` cut time into the same cells.
+//!
 //! Level 0 cells are 2^32 ms wide (50 days), each further level is 32 times finer, down to 2^12 ms
 //! (4 s). A range of time, a total or the k-th saga are found by reading the children of a few cells
 //! per level, whatever the number of sagas; below a leaf the rows of the index are read.

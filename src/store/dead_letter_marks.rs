@@ -254,7 +254,7 @@ impl DeadLetterMark {
         key
     }
 
-    /// The mark in a row of `dead_letter_marks`.
+    /// The mark in a row of `letter_marks`.
     ///
     /// # Errors
     /// [`StoreError`] when the value is no mark.

@@ -57,7 +57,7 @@ pub enum ReturnRecord<'a> {
     },
 }
 
-/// `dead_letter_marks`: something that happened to a dead letter after it was stored.
+/// `letter_marks`: something that happened to a dead letter after it was stored.
 #[derive(Encode, BorrowDecode, Debug, PartialEq, Eq, Clone)]
 pub enum DeadLetterMarkRecord<'a> {
     /// A record that names it as its origin was consumed.

@@ -98,7 +98,7 @@ pub fn by_offset(key: &mut Key, position: Position) {
         .end();
 }
 
-/// The partition number that a partition key of `feed`, `dead_letters`, `letters` or `dead_letter_marks`
+/// The partition number that a partition key of `feed`, `dead_letters`, `letters` or `letter_marks`
 /// begins with.
 ///
 /// # Errors
@@ -134,7 +134,7 @@ pub fn purged(key: &mut Key, saga: &SagaId) {
     key.named(saga.as_str()).end();
 }
 
-/// What a sort key of `dead_letter_marks` stands for.
+/// What a sort key of `letter_marks` stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeadLetterMarkKey {
     /// The letter's offset.
@@ -147,7 +147,7 @@ pub struct DeadLetterMarkKey {
     pub by: Position,
 }
 
-/// `dead_letter_marks`: something of that kind that happened to a dead letter, the value that it is about, and
+/// `letter_marks`: something of that kind that happened to a dead letter, the value that it is about, and
 /// the position of the record that made it happen.
 pub fn letter_mark(key: &mut Key, letter: Position, kind: u8, value: &[u8; 16], by: Position) {
     letter_marks_about(key, letter, kind, value);
@@ -166,7 +166,7 @@ pub fn letter_marks_of_kind(key: &mut Key, letter: Position, kind: u8) {
     key.u8(kind).end();
 }
 
-/// Reads a sort key of `dead_letter_marks`.
+/// Reads a sort key of `letter_marks`.
 ///
 /// # Errors
 /// When the bytes are no such key.

@@ -2,10 +2,10 @@
 //! producer's clock is ahead).
 //!
 //! `late` has a row for each delivery in the log whose two times are more than [`NEAR`] apart, as an interval.
-//! It stands at the finest level of `cells` of which one cell holds both ends, under the cell one level below that
-//! it begins in, by its end. So the intervals that an instant lies in are, at each level, in the cells below its
-//! own that are not behind it, and of all but the last of those every row from the instant on is one. Those whose times are nearer are found in the feed, by what `clock` says of
-//! which offsets arrived when.
+//! It stands at the finest level of `cells` of which one cell holds both ends, under the cell one level below in
+//! which it begins, sorted by its end. So an instant reads, at each level, the cells below its own up to the one
+//! that it lies in, each from the instant on; in all but the last of these every such row is an interval that the
+//! instant lies in. Deliveries whose times are nearer are found in the feed; `clock` says where to begin.
 
 use super::codec::Record;
 use super::records::{LateRecord, PresenceRecord};

@@ -39,7 +39,7 @@ async fn post(surface: &Surface, path: &str, body: &Value) -> Reply {
     surface.request(request).await
 }
 
-/// As if the operations topic had brought it.
+/// As if the ops topic had brought it.
 fn put_version(surface: &Surface, number: u64, text: &str) {
     let hash = SagaDefinitions::from_toml(text).unwrap().hash();
     let message = json!({

@@ -1,4 +1,4 @@
-//! A version of the definitions as it stands on the operations topic, and what of it is believed.
+//! A version of the definitions as it stands on the ops topic, and what of it is believed.
 
 use crate::domain::SagaDefinitions;
 use crate::domain::text::first;

@@ -1,4 +1,4 @@
-//! Saga definitions as decisions: what a tracker knows of saga types comes over the operations topic, version by
+//! Saga definitions as decisions: what a tracker knows of saga types comes over the ops topic, version by
 //! version, so that every replica folds by the same.
 //!
 //! In force is the version that was applied last; while there is none, what is configured. The [`applier`] enters a

@@ -36,7 +36,7 @@ pub struct Overview {
     pub file_differs: bool,
 }
 
-/// Why a version did not come into force. Nothing was changed, unless the operations topic was left in doubt.
+/// Why a version did not come into force. Nothing was changed, unless the ops topic was left in doubt.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     /// The file cannot be meant.

@@ -1,4 +1,4 @@
-//! Versions over an in-memory store, with an operations topic that is read at once.
+//! Versions over an in-memory store, with an ops topic that is read at once.
 
 use super::body::DefinitionsBody;
 use super::*;
@@ -34,7 +34,7 @@ const LATE: &str = "[types.ORDER_CREATION]\ncompleting_steps = [\"ORDER_CONFIRME
 const IMPATIENT: &str =
     "[types.ORDER_CREATION]\ncompleting_steps = [\"ORDER_CONFIRMED\"]\ndeadline_seconds = 60\n";
 
-/// The operations topic, and the replica that reads it.
+/// The ops topic, and the replica that reads it.
 struct Topic {
     store: SharedStore,
     applier: Box<dyn Applier>,

@@ -28,7 +28,7 @@ impl Configured {
 pub struct Version {
     /// Its number, from 1.
     pub number: u64,
-    /// The decision: its offset in the operations topic.
+    /// The decision: its offset in the ops topic.
     pub decision: u64,
     /// When that arrived.
     pub at: Millis,
@@ -99,7 +99,7 @@ pub fn in_force(store: &dyn StoreRead, configured: &Configured) -> Result<Arc<Sa
     in_force_at(store, u64::MAX, &configured.definitions)
 }
 
-/// The definitions in force for a decision at that offset of the operations topic.
+/// The definitions in force for a decision at that offset of the ops topic.
 ///
 /// # Errors
 /// [`StoreError`] when they cannot be read.

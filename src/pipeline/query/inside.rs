@@ -50,7 +50,7 @@ impl Inside {
         *self == Self::default()
     }
 
-    /// Whether no index tells the sagas, so that many may have to be looked at one by one.
+    /// Whether more is asked for than a trace, so that many may have to be looked at one by one.
     pub fn is_searched_for(&self) -> bool {
         let of_trace = Self {
             trace_id: self.trace_id.clone(),

@@ -103,7 +103,7 @@ pub enum QueryError {
     /// Only a look at each saga tells what happened inside of it, and these are too many.
     #[error(
         "{found} sagas would have to be looked at one by one, and at most {limit} are; narrow the question by fromDate, \
-         toDate, sagaType, status, orderId or traceId"
+         toDate, sagaType, status, orderId, traceId or rule"
     )]
     TooManyToExamine {
         /// Sagas that would be looked at, at least.
@@ -114,7 +114,7 @@ pub enum QueryError {
     /// The events of those that are looked at are too many.
     #[error(
         "the sagas that would have to be looked at one by one have more than {limit} events; narrow the question by \
-         fromDate, toDate, sagaType, status, orderId or traceId"
+         fromDate, toDate, sagaType, status, orderId, traceId or rule"
     )]
     TooMuchToExamine {
         /// How many are read.
@@ -134,14 +134,15 @@ pub enum QueryError {
     },
     /// What the answer is made of is not kept.
     #[error(
-        "that is not kept: projector.{option} is false; set it to true, and the next start makes it from the log"
+        "what answers this is not kept, because projector.{option} is false; set it to true, and the next start makes \
+         it from the log"
     )]
     SwitchedOff {
         /// The option that switches it on.
         option: &'static str,
     },
     /// The flow of a period, or its catalogue, is too much for one answer.
-    #[error("it would be of {0}; narrow it by sagaType, fromDate or toDate")]
+    #[error("the answer would be made of {0}; narrow it by sagaType, fromDate or toDate")]
     TooMuchFlow(String),
     /// Too many sagas have so many changes of status that only the log can tell what they were.
     #[error(

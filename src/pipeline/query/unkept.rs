@@ -2,8 +2,9 @@
 //! log says is put in its place. Each is folded up to there.
 //!
 //! There are two kinds. Of a saga whose status changed too often to keep all of its changes, the index knows
-//! the first ones and the last. And of what was known at an instant the index knows nothing: but only sagas
-//! of which something arrived later can have been known otherwise, and those are found in the feed.
+//! the first ones and the last. And of what was known at an instant the index knows nothing: but only sagas of
+//! deliveries that were under way then, or of which different bodies of an event were delivered, can have been
+//! known otherwise ([`super::since`]).
 //!
 //! Both are bounded; beyond the bound a question is refused.
 

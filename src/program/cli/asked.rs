@@ -53,7 +53,7 @@ pub(super) struct InsideArgs {
     /// Of this trace: one of the first eight that the saga's events named
     #[arg(long, value_name = "TRACE_ID")]
     trace_id: Option<String>,
-    /// Which break this rule of their definition, e.g. NEVER_COMPENSATED (saga-tracker conformance names all)
+    /// Which break this rule of their definition, e.g. NEVER_COMPENSATED (`saga-tracker conformance --help` names all)
     #[arg(long, value_name = "RULE")]
     rule: Option<String>,
 }

@@ -77,7 +77,7 @@ enum Command {
     Search(query::SearchArgs),
     /// Count sagas by status and type, with rates and durations
     Stats(query::StatsArgs),
-    /// Find sagas that go on too slowly, now or at any moment
+    /// Find stuck sagas: past their deadline, or failed and not compensated in time; now or at any moment
     Stuck(stuck::StuckArgs),
     /// Count and find sagas that break rules of their definitions, by when they last did
     Conformance(conformance::ConformanceArgs),
@@ -87,7 +87,7 @@ enum Command {
     Census(census::CensusArgs),
     /// What every offset of the topic came to; exit code 1 if any is unexplained
     Ledger(ledger::LedgerArgs),
-    /// Take results or event logs away, as CSV, NDJSON, OCEL or XES on standard output
+    /// Take results or event logs away, as CSV, NDJSON, Parquet, OCEL or XES on standard output
     Export(export::ExportArgs),
     /// Find, look at, redrive, discard and export dead letters
     DeadLetters(dead_letters::DeadLettersArgs),

@@ -1,4 +1,4 @@
-//! `stuck`: the sagas that go on too slowly, asked of a running server.
+//! `stuck`: the stuck sagas, asked of a running server.
 
 use super::asked::{PageArgs, StartedArgs, given, instants};
 use super::client::{Server, ServerArgs};

@@ -1,4 +1,4 @@
-//! The families about rules of definitions, by saga type: who breaks them, and who goes on too slowly.
+//! The families about rules of definitions, by saga type: who breaks them, and who is stuck.
 
 use super::catalogue;
 use super::floor::Floor;

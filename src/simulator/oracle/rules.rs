@@ -1,4 +1,4 @@
-//! Which rules of their definitions sagas break, when they last did, and which sagas go on too slowly, the slow and
+//! Which rules of their definitions sagas break, when they last did, and which sagas are stuck, the slow and
 //! obvious way.
 
 use super::fold::{Expected, expected};

@@ -3,7 +3,7 @@
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::params::{Params, entries, parse_number, parse_text};
-use super::super::text::{self, ACCEPTED, Edge, Instant, parse_edge};
+use super::super::text::{ACCEPTED, Edge, Instant, edge_schema, parse_edge};
 use crate::domain::Millis;
 use crate::operations::audit::{Entry, Filter, Outcome, Page};
 use crate::store::stoppable;
@@ -11,6 +11,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::Schema;
 
 const DEFAULT_SIZE: u64 = 20;
 const MAX_SIZE: u64 = 100;
@@ -32,9 +33,9 @@ pub(in crate::server::api) struct AuditQuery {
     /// Entries with this result.
     #[param(value_type = Option<ResultBody>)]
     result: Option<Outcome>,
-    #[param(schema_with = text::first_edge_schema)]
+    #[param(schema_with = first_edge_schema)]
     from_date: Option<Millis>,
-    #[param(schema_with = text::last_edge_schema)]
+    #[param(schema_with = last_edge_schema)]
     to_date: Option<Millis>,
     /// Entries in the answer, at most. A filter that few entries pass may answer with fewer, and a
     /// cursor to go on from.
@@ -43,6 +44,16 @@ pub(in crate::server::api) struct AuditQuery {
     /// nextCursor of an answer to the same filter.
     #[param(value_type = Option<u64>, minimum = 1, maximum = 1_000_000_000_000_000u64)]
     cursor: Option<u64>,
+}
+
+fn first_edge_schema() -> Schema {
+    edge_schema("Entries that were recorded then or later: an instant, or a date, which begins at 00:00:00Z.")
+}
+
+fn last_edge_schema() -> Schema {
+    edge_schema(
+        "Entries that were recorded then or earlier: an instant, or a date, which ends at 23:59:59.999Z.",
+    )
 }
 
 impl AuditQuery {

@@ -36,7 +36,7 @@ pub(in crate::server::api) struct NewDefinitionsBody {
     path = "/api/v1/definitions",
     operation_id = "applyDefinitions",
     tag = "definitions",
-    description = "A decision on the operations topic: every replica that reads it has the next version in force. Where \
+    description = "A decision on the ops topic: every replica that reads it has the next version in force. Where \
                    rules of the fold differ, each makes its projections anew and answers under the rules from before \
                    until they are ready; `rebuildDue` of the definitions in force tells when.",
     request_body = NewDefinitionsBody,

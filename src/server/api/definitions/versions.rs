@@ -23,7 +23,7 @@ pub(super) struct VersionBody {
     version: u64,
     /// BLAKE3 of what it says: equal where two say the same.
     hash: String,
-    /// The decision: its offset in the operations topic.
+    /// The decision: its offset in the ops topic.
     decision: u64,
     /// When that arrived.
     at: Instant,

@@ -90,7 +90,7 @@ impl From<Compensation> for CompensationBody {
     }
 }
 
-/// A saga goes on too slowly.
+/// A saga is stuck.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Stuck)]

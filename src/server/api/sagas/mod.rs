@@ -100,7 +100,7 @@ pub(super) struct SagaBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<CompensationBody>)]
     compensation: Option<Option<CompensationBody>>,
-    /// Whether it goes on too slowly, then it is told; null when it does not. Absent where sagas are searched.
+    /// Whether it is stuck, then it is told; null when it is not. Absent where sagas are searched.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<StuckBody>)]
     stuck: Option<Option<StuckBody>>,

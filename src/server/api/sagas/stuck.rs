@@ -1,4 +1,4 @@
-//! The sagas that go on too slowly, page by page.
+//! The stuck sagas, page by page.
 
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
@@ -103,7 +103,7 @@ impl StuckSagasBody {
     }
 }
 
-/// Sagas that go on too slowly
+/// Stuck sagas
 #[utoipa::path(
     get,
     path = "/api/v1/sagas/stuck",
