@@ -110,7 +110,7 @@ proptest! {
         advance(&store, &mut projector, after);
         let behind = after.iter().filter(|event| event.saga_id != *saga);
         let expected = wanted(before.iter().chain(behind));
-        prop_assert_eq!(told(&store), expected.clone());
+        prop_assert_eq!(&told(&store), &expected);
         prop_assert_eq!(differences(&store), Vec::<String>::new());
         rebuild(&store);
         prop_assert_eq!(told(&store), expected);

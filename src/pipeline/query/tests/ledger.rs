@@ -334,7 +334,7 @@ fn a_gap_is_one_entry_over_all_parts_of_the_feed_and_what_the_feed_lacks_is_unex
 fn offsets_are_asked_for_by_partition_and_from_any_on() {
     let store = store();
     let event = crate::testkit::event();
-    project(&store, &[event.clone()], &[1], 1);
+    project(&store, std::slice::from_ref(&event), &[1], 1);
     put_feed(&store, &[(10, FeedRecord::DeadLetter)], 11);
     let query = Query::new(store.clone(), Arc::default()).of_topic(TOPIC);
     let asked = |partition, from| {
