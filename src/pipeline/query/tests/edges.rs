@@ -105,7 +105,7 @@ proptest! {
         let mut projector = open(&store);
         advance(&store, &mut projector, before);
         prop_assert_eq!(told(&store), wanted(before.iter()));
-        purge(&mut projector, saga, before);
+        purge(&mut projector, (saga, measuring()), before);
         prop_assert_eq!(told(&store), wanted(before.iter()));
         advance(&store, &mut projector, after);
         let behind = after.iter().filter(|event| event.saga_id != *saga);

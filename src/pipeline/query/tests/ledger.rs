@@ -139,7 +139,12 @@ fn open(store: &SharedStore) -> Projector {
 }
 
 /// Removes what came of a saga so far.
-pub(super) fn purge(projector: &mut Projector, saga: &SagaId, events: &[Event]) {
+/// Purges a saga by a decision that was made under these definitions.
+pub(super) fn purge(
+    projector: &mut Projector,
+    (saga, definitions): (&SagaId, Arc<SagaDefinitions>),
+    events: &[Event],
+) {
     let mut own: Vec<Event> = events
         .iter()
         .filter(|event| event.saga_id == *saga)
@@ -151,7 +156,7 @@ pub(super) fn purge(projector: &mut Projector, saga: &SagaId, events: &[Event]) 
         at: Millis(DAY),
         rule: "test".into(),
         cut: behind(events, Cut::default()),
-        definitions: Arc::default(),
+        definitions,
     };
     let entry = PurgeSaga {
         saga: saga.clone(),
@@ -213,7 +218,7 @@ proptest! {
         let saga = &before[number % before.len()].saga_id;
         let mut projector = open(&store);
         advance(&store, &mut projector, before);
-        purge(&mut projector, saga, before);
+        purge(&mut projector, (saga, Arc::default()), before);
         prop_assert_eq!(checked(&store), wanted(before, &|id| id == saga));
         advance(&store, &mut projector, after);
         prop_assert_eq!(checked(&store), wanted(&events, &|id| id == saga));
