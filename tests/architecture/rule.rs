@@ -71,7 +71,6 @@ pub(crate) const MAY_KNOW: &[(&str, &[&str])] = &[
         &[
             "domain",
             "store",
-            "pipeline/projector",
             "operations/decisions",
             "operations/audit",
             "operations/background",
