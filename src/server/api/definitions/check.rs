@@ -77,6 +77,9 @@ pub(super) async fn handle(
 ) -> Result<Json<CheckBody>, ApiError> {
     audit_entry.act("check-definitions", "definitions", "");
     let in_force = context.parts().query.definitions();
-    let checked = move |_| CheckBody::of(readable(&body.definitions), &in_force);
-    Ok(Json(context.in_turn(checked).await?))
+    let checked = move |_| match readable(&body.definitions) {
+        Err(error @ ApplyError::TooLarge { .. }) => Err(ApiError::from(error)),
+        read => Ok(CheckBody::of(read, &in_force)),
+    };
+    Ok(Json(context.in_turn(checked).await??))
 }

@@ -13,6 +13,8 @@ use utoipa::ToSchema;
 
 const DEFAULT_SIZE: usize = 20;
 const MAX_SIZE: usize = 100;
+/// No version has a greater number, and no client of the document may send one.
+const MAX_NUMBER: u64 = i64::MAX as u64;
 
 /// A version that was applied.
 #[derive(Debug, Serialize, ToSchema)]
@@ -87,7 +89,9 @@ impl VersionsQuery {
             text.parse().ok().filter(|size| (1..=MAX_SIZE).contains(size))
         });
         let cursor = params.take(&["cursor"], "nextCursor of an earlier answer", |text| {
-            text.parse().ok().filter(|number| *number > 0)
+            text.parse()
+                .ok()
+                .filter(|number| (1..=MAX_NUMBER).contains(number))
         });
         params.finish()?;
         Ok(Self {
