@@ -153,13 +153,17 @@ async fn a_file_is_checked_and_every_fault_named() {
     let bad = check("[types.A]\ncompleting_steps = []\n[types.B]\ncompleting_steps = []\n").await;
     assert_eq!(bad["faults"].as_array().unwrap().len(), 2);
     assert_eq!((&bad["hash"], &bad["rebuild"]), (&Value::Null, &json!(false)));
-    let long = check(&format!("{EARLY}{}", "#".repeat(256 << 10))).await;
+    let long = format!("{EARLY}{}", "#".repeat(256 << 10));
+    let path = "/api/v1/definitions/check";
+    let refused = post(&surface, path, &json!({ "definitions": long })).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{refused:?}");
+    let told = refused.json();
     assert!(
-        long["faults"][0]
+        told["message"]
             .as_str()
             .unwrap()
             .contains("accepted: up to 262144"),
-        "{long}"
+        "{told}"
     );
 }
 
