@@ -153,6 +153,12 @@ async fn a_file_is_checked_and_every_fault_named() {
     let bad = check("[types.A]\ncompleting_steps = []\n[types.B]\ncompleting_steps = []\n").await;
     assert_eq!(bad["faults"].as_array().unwrap().len(), 2);
     assert_eq!((&bad["hash"], &bad["rebuild"]), (&Value::Null, &json!(false)));
+    let trial = json!({ "definitions": EARLY });
+    let tried = post(&surface, "/api/v1/definitions/try", &trial).await;
+    assert_eq!(tried.status, StatusCode::OK, "{tried:?}");
+    let entries = surface.get("/api/v1/audit").await.json();
+    assert_eq!(entries["content"], json!([]), "nothing was changed");
+
     let long = format!("{EARLY}{}", "#".repeat(256 << 10));
     let path = "/api/v1/definitions/check";
     let refused = post(&surface, path, &json!({ "definitions": long })).await;

@@ -9,7 +9,7 @@ use crate::domain::SharedDefinitions;
 use crate::operations::audit::{Act, Audit, Outcome};
 use crate::operations::background::StartError;
 use crate::operations::rebuild::{RebuildPhase, Rebuilds};
-use crate::store::{SharedStore, StoreError};
+use crate::store::StoreError;
 use crate::{failpoint, wait};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -23,8 +23,6 @@ const AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// Looks after the projections.
 pub struct Renewer {
-    /// The store.
-    pub store: SharedStore,
     /// The definitions in force.
     pub definitions: SharedDefinitions,
     /// Who makes projections anew.

@@ -397,7 +397,6 @@ impl Scene {
             projector: projector.clone(),
         };
         let renewer = Renewer {
-            store: store.clone(),
             definitions: topic.shared.clone(),
             rebuilds: Rebuilds::new(parts, background.clone()),
             audit,

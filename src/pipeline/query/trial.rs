@@ -242,7 +242,7 @@ impl Trying<'_> {
         let [before_told, after_told] = [(self.old, state), (new, &after)]
             .map(|(definitions, state)| Told::of(state, &definitions.judge(state, self.request.at)));
         self.trial.sagas += 1;
-        self.events += u64::from(state.step_count);
+        self.events += u64::from(state.step_count) + u64::from(state.duplicates);
         count(&mut self.trial.before, state);
         count(&mut self.trial.after, &after);
         if before_told == after_told {

@@ -250,7 +250,6 @@ impl Tracker {
         };
         supervisor.thread("ingest", ingest.spawn().context("starting the ingest thread")?);
         let renewer = Renewer {
-            store: store.clone(),
             definitions,
             rebuilds,
             audit,

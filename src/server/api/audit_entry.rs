@@ -23,15 +23,25 @@ struct AuditEntryParts {
     target: Option<String>,
     why: String,
     detail: String,
+    reads: bool,
 }
 
 impl AuditEntry {
+    /// The call only reads, whatever its method: answered, it is no entry.
+    pub(super) fn reads(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).reads = true;
+    }
+
     /// What is done, e.g. `set-status`, to what, and why in the caller's words.
     pub(super) fn act(&self, action: &str, target: &str, why: &str) {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         noted.action = Some(action.to_owned());
         noted.target = Some(target.to_owned());
         why.clone_into(&mut noted.why);
+    }
+
+    fn only_reads(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).reads
     }
 
     /// What came of it, when it succeeded.
@@ -89,6 +99,9 @@ impl Call {
             _ if error.is_some_and(ApiError::changed_nothing) => Outcome::Refused,
             _ => Outcome::Failed,
         };
+        if outcome == Outcome::Done && self.audit_entry.only_reads() {
+            return;
+        }
         let (act, detail) = self.entry(error.map(ToString::to_string));
         let (written, is_written) = oneshot::channel();
         // Its own failure is logged where it happens; the answer stands all the same.

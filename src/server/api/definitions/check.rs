@@ -76,6 +76,7 @@ pub(super) async fn handle(
     JsonBody(body): JsonBody<FileBody>,
 ) -> Result<Json<CheckBody>, ApiError> {
     audit_entry.act("check-definitions", "definitions", "");
+    audit_entry.reads();
     let in_force = context.parts().query.definitions();
     let checked = move |_| match readable(&body.definitions) {
         Err(error @ ApplyError::TooLarge { .. }) => Err(ApiError::from(error)),

@@ -230,6 +230,7 @@ pub(super) async fn handle(
     JsonBody(body): JsonBody<TrialRequestBody>,
 ) -> Result<Json<TrialBody>, ApiError> {
     audit_entry.act("try-definitions", "definitions", "");
+    audit_entry.reads();
     if body.size > MAX_SIZE {
         return Err(ApiError::faults(vec![Detail {
             parameter: "size".to_owned(),
