@@ -46,6 +46,15 @@ fn pruning_keeps_every_file_that_a_kept_snapshot_needs() {
     });
 }
 
+/// Says so when it goes out of scope, in a panic too.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Two trackers make snapshots of their own into one place, and one prunes all the while, as hard as
 /// it may: nothing that a listed snapshot names is ever missing.
 #[test]
@@ -70,9 +79,12 @@ fn pruning_beside_snapshots_being_made_takes_nothing_from_any_of_them() {
                 // On a slow machine.
                 Err(error) => assert!(error.is_transient(), "{error}"),
             }
+            // Within a grace fewer are made than pruning remembers.
+            std::thread::sleep(std::time::Duration::from_millis(250));
         }
     };
     std::thread::scope(|scope| {
+        let stopped = Stop(&stop);
         let trackers = [scope.spawn(|| tracker(1)), scope.spawn(|| tracker(2))];
         let place = Depot::new(&objects);
         let began = std::time::Instant::now();
@@ -89,7 +101,7 @@ fn pruning_beside_snapshots_being_made_takes_nothing_from_any_of_them() {
             let found = run(verify(&place, &manifests, &Progress::default())).unwrap();
             assert_eq!(found.damage, [""; 0]);
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(stopped);
         for tracker in trackers {
             tracker.join().unwrap();
         }

@@ -277,7 +277,8 @@ fn when_more_is_under_way_than_is_looked_through_is_refused_and_other_instants_a
         })
         .collect();
     let query = query(&events);
-    assert_eq!(known(&query, -1).unwrap().total(), 0);
+    // Nearer to the backlog its rows are read on the way, and count as looked through.
+    assert_eq!(known(&query, -10_000).unwrap().total(), 0);
     for refused in [1_000, 59_000, 60_100] {
         let answer = known(&query, refused);
         assert!(
