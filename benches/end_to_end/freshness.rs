@@ -163,6 +163,7 @@ impl Probe {
         for number in 0..count {
             // In step with nothing that happens in the tracker: from 0.7 to 1.3 of the pause.
             std::thread::sleep(pause.mul_f64(0.7 + 0.6 * ((number * 37) % 101) as f64 / 101.0));
+            self.connection.reopen()?;
             seen.push(self.measure()?);
         }
         Ok(seen)

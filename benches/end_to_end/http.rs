@@ -148,6 +148,12 @@ impl Connection {
         })
     }
 
+    /// Opens it anew: one that nobody used for a while may have been closed.
+    pub(crate) fn reopen(&mut self) -> anyhow::Result<()> {
+        *self = Self::open(self.stream.peer_addr()?.port())?;
+        Ok(())
+    }
+
     /// Asks, and returns status and body.
     pub(crate) fn get(&mut self, path: &str) -> anyhow::Result<(u16, String)> {
         self.stream.write_all(&request(path))?;
