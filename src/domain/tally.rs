@@ -200,7 +200,7 @@ mod tests {
         let (mut exchanged, mut refused) = (0, 0);
         for old in parts {
             for new in parts {
-                for behind in ["", "a", "ab", "bca", "!", "d!d", "aaaa", "b%"] {
+                for behind in ["", "a", "ab", "bca", "!", "d!d", "aaaa"] {
                     let mut last = tally(&format!("{old}{behind}"));
                     let (old_part, new_part) = (tally(old), tally(new));
                     if !last.can_exchange(&old_part, &new_part) {

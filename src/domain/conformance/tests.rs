@@ -522,7 +522,7 @@ fn a_rule_is_found_by_its_name_and_by_its_number_and_numbers_never_change() {
         assert_eq!(ConformanceRule::from_tag(tag), Some(rule));
         assert_eq!(ConformanceRule::from_name(rule.as_str()), Some(rule));
     }
-    assert_eq!(ConformanceRule::from_tag(8), None);
+    assert_eq!(ConformanceRule::from_tag(9), None);
     assert_eq!(ConformanceRule::from_name("never_compensated"), None);
 }
 

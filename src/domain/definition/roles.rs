@@ -17,7 +17,7 @@ pub struct Role {
     /// Whether the definition names it.
     pub known: bool,
     /// The number of the schema of its metadata.
-    schema: Option<u16>,
+    pub schema: Option<u16>,
 }
 
 /// Steps that can be compensated together: their name or pattern, and who does it. Steps stand for their numbers.
