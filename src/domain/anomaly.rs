@@ -34,10 +34,12 @@ pub enum AnomalyKind {
     EventIdConflict = 10,
     /// An operator's change that was decided on another status than the saga had.
     OperatorChangeRefused = 11,
+    /// The metadata does not fit the schema that the definition has for the step.
+    MetadataUnfit = 12,
 }
 
 impl AnomalyKind {
-    const ALL: [AnomalyKind; 12] = [
+    const ALL: [AnomalyKind; 13] = [
         Self::StartedAfterCompleted,
         Self::ProgressAfterCompleted,
         Self::FailedAfterCompleted,
@@ -50,6 +52,7 @@ impl AnomalyKind {
         Self::SagaTypeChanged,
         Self::EventIdConflict,
         Self::OperatorChangeRefused,
+        Self::MetadataUnfit,
     ];
 
     /// The name in answers, e.g. `FAILED_AFTER_COMPLETED`.
@@ -67,6 +70,7 @@ impl AnomalyKind {
             Self::SagaTypeChanged => "SAGA_TYPE_CHANGED",
             Self::EventIdConflict => "EVENT_ID_CONFLICT",
             Self::OperatorChangeRefused => "OPERATOR_CHANGE_REFUSED",
+            Self::MetadataUnfit => "METADATA_UNFIT",
         }
     }
 
@@ -154,6 +158,6 @@ mod tests {
             assert_eq!(kind.tag(), tag);
             assert_eq!(AnomalyKind::from_tag(tag), Some(kind));
         }
-        assert_eq!(AnomalyKind::from_tag(12), None);
+        assert_eq!(AnomalyKind::from_tag(13), None);
     }
 }

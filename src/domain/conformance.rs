@@ -28,11 +28,13 @@ pub enum ConformanceRule {
     UnknownStep = 6,
     /// A completed saga has all of its steps.
     MissingStep = 7,
+    /// Metadata fits the schema of its step.
+    MetadataSchema = 8,
 }
 
 impl ConformanceRule {
     /// All rules.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NeverCompensated,
         Self::CompensationFailed,
         Self::CompensatedTwice,
@@ -41,6 +43,7 @@ impl ConformanceRule {
         Self::ActivityAfterEnd,
         Self::UnknownStep,
         Self::MissingStep,
+        Self::MetadataSchema,
     ];
 
     /// The name in answers.
@@ -54,6 +57,7 @@ impl ConformanceRule {
             Self::ActivityAfterEnd => "ACTIVITY_AFTER_END",
             Self::UnknownStep => "UNKNOWN_STEP",
             Self::MissingStep => "MISSING_STEP",
+            Self::MetadataSchema => "METADATA_SCHEMA",
         }
     }
 
@@ -223,6 +227,7 @@ fn findings<'s>(state: &'s SagaState, definition: &'s SagaDefinition) -> Vec<Fin
     found.extend(judged.activity_after_end());
     found.extend(judged.unknown_step());
     found.extend(judged.missing_steps());
+    found.extend(judged.unfit_metadata());
     found
 }
 
@@ -373,6 +378,20 @@ impl<'s> Judged<'s> {
         };
         Some(Finding::at(
             ConformanceRule::UnknownStep,
+            what,
+            last.place.recorded_at,
+        ))
+    }
+
+    fn unfit_metadata(&self) -> Option<Finding<'s>> {
+        let tally = &self.state.tally;
+        let last = tally.last_unfit.as_ref()?;
+        let what = What::Unfit {
+            events: tally.unfit,
+            last: &last.text,
+        };
+        Some(Finding::at(
+            ConformanceRule::MetadataSchema,
             what,
             last.place.recorded_at,
         ))

@@ -5,6 +5,7 @@ mod built_in;
 mod difference;
 mod grammar;
 mod roles;
+mod schema;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -48,6 +49,10 @@ pub struct SagaDefinition {
     /// Further steps that are known. Only where this is given is a step that nothing here names a violation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_steps: Option<BTreeSet<String>>,
+    /// What the metadata of steps must be: step or pattern to a JSON Schema, as text. Metadata that does not fit is an
+    /// anomaly and breaks a rule; its event counts as any other.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata_schemas: BTreeMap<String, String>,
     /// Whom to ask about sagas of this type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
@@ -126,6 +131,8 @@ struct FoldRules<'d> {
     edges: &'d Order,
     #[serde(skip_serializing_if = "Option::is_none")]
     known_steps: Option<&'d BTreeSet<String>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    metadata_schemas: &'d BTreeMap<String, String>,
 }
 
 impl SagaDefinition {
@@ -140,6 +147,7 @@ impl SagaDefinition {
             order: Order::default(),
             edges: Order::default(),
             known_steps: None,
+            metadata_schemas: BTreeMap::new(),
             owner: None,
             deadline_seconds: default_deadline(),
             compensation_seconds: default_compensation(),
@@ -163,6 +171,7 @@ impl SagaDefinition {
             order: &self.order,
             edges: &self.edges,
             known_steps: self.known_steps.as_ref(),
+            metadata_schemas: &self.metadata_schemas,
         }
     }
 }

@@ -300,6 +300,10 @@ impl SagaState {
         if definition.roles().is_strange(role) {
             self.tally.note_strange(event.place, event.step);
         }
+        if let Some(why) = definition.roles().unfit(role, event.metadata) {
+            self.odd(AnomalyKind::MetadataUnfit, event);
+            self.tally.note_unfit(event.place, &format!("{}: {why}", event.step));
+        }
     }
 
     fn note_said(&mut self, event: &EventRef<'_>) {

@@ -41,6 +41,10 @@ pub struct StepTally {
     pub strange: u32,
     /// The last of those steps.
     pub last_strange: Option<Said>,
+    /// Events whose metadata does not fit the schema that the definition has for their steps.
+    pub unfit: u32,
+    /// The last of those steps, and what does not fit.
+    pub last_unfit: Option<Said>,
 }
 
 impl Reports {
@@ -80,6 +84,13 @@ impl StepTally {
         self.strange = self.strange.saturating_add(1);
         let text = step.into();
         self.last_strange = Some(Said { place, text });
+    }
+
+    /// Notes an event whose metadata does not fit, and why.
+    pub(super) fn note_unfit(&mut self, place: TimelineKey, why: &str) {
+        self.unfit = self.unfit.saturating_add(1);
+        let text = why.into();
+        self.last_unfit = Some(Said { place, text });
     }
 
     /// What was reported of any of these steps.
@@ -145,6 +156,8 @@ impl StepTally {
         };
         self.strange = self.strange.wrapping_sub(old.strange).wrapping_add(new.strange);
         Said::exchange(&mut self.last_strange, &old.last_strange, &new.last_strange);
+        self.unfit = self.unfit.wrapping_sub(old.unfit).wrapping_add(new.unfit);
+        Said::exchange(&mut self.last_unfit, &old.last_unfit, &new.last_unfit);
     }
 }
 
@@ -153,19 +166,19 @@ mod tests {
     use super::*;
     use crate::domain::Position;
 
-    /// Each event is a letter for its step and status; `?` is of a step that nobody knows, `!` makes the saga FAILED.
+    /// Each event is a letter for its step and status; `?` is of a step that nobody knows, `%` has metadata that does
+    /// not fit, `!` makes the saga FAILED.
     fn tally(timeline: &str) -> StepTally {
         let mut tally = StepTally::default();
         for (number, letter) in (1..).zip(timeline.bytes()) {
             let at = Millis(i64::from(letter));
+            let place = TimelineKey {
+                recorded_at: at,
+                position: Position::new(0, u64::from(number)),
+            };
             match letter {
-                b'?' => tally.note_strange(
-                    TimelineKey {
-                        recorded_at: at,
-                        position: Position::new(0, u64::from(number)),
-                    },
-                    "?",
-                ),
+                b'?' => tally.note_strange(place, "?"),
+                b'%' => tally.note_unfit(place, "%"),
                 b'!' => tally.failed_by = number,
                 _ => {
                     let step = u16::from(letter - b'a');
@@ -183,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_part_that_changed_is_exchanged_as_if_all_had_been_read_again() {
-        let parts = ["", "a", "ab", "ba", "aab", "!a", "a!b!", "cc", "abcd", "dcba!"];
+        let parts = ["", "a", "ab", "ba", "aab", "!a", "a!b!", "cc", "abcd", "dcba!", "%", "a%%"];
         let (mut exchanged, mut refused) = (0, 0);
         for old in parts {
             for new in parts {

@@ -70,6 +70,8 @@ struct TallyRecord<'a> {
     failed_by: u32,
     strange: u32,
     last_strange: Option<SaidRecord<'a>>,
+    unfit: u32,
+    last_unfit: Option<SaidRecord<'a>>,
 }
 
 #[derive(Encode, BorrowDecode, Debug, PartialEq, Eq)]
@@ -220,6 +222,8 @@ impl<'a> TallyRecord<'a> {
             failed_by: tally.failed_by,
             strange: tally.strange,
             last_strange: tally.last_strange.as_ref().map(SaidRecord::of),
+            unfit: tally.unfit,
+            last_unfit: tally.last_unfit.as_ref().map(SaidRecord::of),
         }
     }
 
@@ -230,6 +234,8 @@ impl<'a> TallyRecord<'a> {
             failed_by: self.failed_by,
             strange: self.strange,
             last_strange: self.last_strange.map(SaidRecord::said),
+            unfit: self.unfit,
+            last_unfit: self.last_unfit.map(SaidRecord::said),
         })
     }
 }

@@ -135,3 +135,81 @@ def test_replicas_follow_a_decision_through_a_kill_and_back(world, seed, monkeyp
     assert late.digest() == digests[0]
     advice = late.cli("doctor", "--data-dir", late.data)
     assert "version 5 is in force" in advice.stdout, advice.stdout
+
+
+PAYMENT = json.dumps(
+    {
+        "type": "object",
+        "required": ["amount"],
+        "properties": {"amount": {"$ref": "#/$defs/money"}},
+        "$defs": {"money": {"type": "number", "minimum": 0}},
+    }
+)
+WITH_SCHEMA = f"""[types.ORDER_CREATION]
+completing_steps = ["ORDER_CONFIRMED"]
+[types.ORDER_CREATION.metadata_schemas]
+"PAYMENT_*" = '''{PAYMENT}'''
+"""
+
+
+def test_metadata_that_does_not_fit_its_schema_is_told_and_nothing_is_lost(world):
+    start = 1_735_689_600_000
+
+    def send(saga, number, step, metadata):
+        at = start + 1000 * number
+        event = {
+            "eventId": f"{saga}-{number}",
+            "eventTimestamp": at,
+            "sagaId": saga,
+            "sagaType": "ORDER_CREATION",
+            "step": step,
+            "status": "IN_PROGRESS",
+            "orderId": f"order of {saga}",
+            "metadata": metadata,
+            "recordedAt": at,
+        }
+        world.publisher.send_raw(saga.encode(), world.publisher.encode(event))
+        world.publisher.flush()
+
+    send("fits", 0, "PAYMENT_COMPLETED", '{"amount": 9.5}')
+    send("other", 0, "ORDER_CREATED", "free text")
+    send("unfit", 0, "PAYMENT_INITIALIZED", '{"amount": "4111 1111"}')
+    send("none", 0, "PAYMENT_COMPLETED", None)
+    tracker = world.tracker().start().wait_caught_up()
+    assert tracker.api.json("/api/v1/conformance", rule="METADATA_SCHEMA")["content"] == []
+
+    wrong = WITH_SCHEMA.replace("#/$defs/money", "http://127.0.0.1/money.json")
+    refused = apply(tracker, wrong, "with a schema from elsewhere")
+    assert refused.returncode != 0 and "types.ORDER_CREATION.metadata_schemas" in refused.stderr, refused
+    assert apply(tracker, WITH_SCHEMA, "amounts are numbers").returncode == 0
+    wait_in_force(tracker, 1)
+    # What there was is judged as what comes, late events too.
+    send("unfit", 2, "PAYMENT_COMPLETED", '{"sum": 1}')
+    send("unfit", 1, "PAYMENT_CANCELLED", '{"amount": -1}')
+    tracker.wait_caught_up()
+
+    listed = tracker.api.json("/api/v1/conformance", rule="METADATA_SCHEMA")["content"]
+    told = {row["saga"]["sagaId"]: row["violations"] for row in listed}
+    assert set(told) == {"unfit", "none"}
+    message = (
+        "the metadata of 3 events does not fit the schemas of their steps, the last: "
+        'PAYMENT_COMPLETED: "amount" is a required property'
+    )
+    assert [(violation["message"], checks.millis(violation["at"])) for violation in told["unfit"]] == [
+        (message, start + 2000)
+    ]
+    assert "4111" not in json.dumps(listed)
+    saga = tracker.api.json("/api/v1/sagas/unfit")
+    assert saga["stepCount"] == 3
+    assert [(odd["kind"], odd["eventId"]) for odd in saga["anomalies"]] == [
+        ("METADATA_UNFIT", f"unfit-{number}") for number in range(3)
+    ]
+    found = tracker.api.json("/api/v1/sagas", rule="METADATA_SCHEMA")["content"]
+    assert {row["sagaId"] for row in found} == {"unfit", "none"}
+    metrics = tracker.api.request("GET", "/actuator/prometheus").text
+    sample = 'saga_tracker_conformance_violations{saga_type="ORDER_CREATION",rule="METADATA_SCHEMA"}'
+    assert f"{sample} 2" in metrics, metrics
+    steps = tracker.api.json("/api/v1/sagas/unfit/steps")
+    assert [step["metadata"] for step in steps["steps"]][0] == {"amount": "4111 1111"}, steps
+    assert tracker.terminate() == 0
+    tracker.verify()

@@ -39,6 +39,8 @@ pub(super) enum What<'s> {
     Unknown { events: u32, last: &'s str },
     /// It completed without this step.
     CompletedWithout(&'s str),
+    /// The metadata of so many events does not fit; of the last its step, and why.
+    Unfit { events: u32, last: &'s str },
 }
 
 impl<'s> Finding<'s> {
@@ -103,6 +105,10 @@ impl What<'_> {
                 format!("{events} events are of steps that the definition does not know, the last of {last}")
             }
             Self::CompletedWithout(step) => format!("it completed without {step}"),
+            Self::Unfit { events: 1, last } => format!("metadata does not fit the schema of its step: {last}"),
+            Self::Unfit { events, last } => {
+                format!("the metadata of {events} events does not fit the schemas of their steps, the last: {last}")
+            }
         }
     }
 }

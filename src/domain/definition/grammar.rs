@@ -1,6 +1,7 @@
 //! What a definitions file may say, and what is wrong with one.
 
 use super::roles::covers;
+use super::schema::Schema;
 use super::{Order, SagaDefinition, SagaDefinitions};
 use crate::domain::SagaStatus;
 use saga_tracker_sdk::contract::limits::{MAX_ID_CHARS, MAX_STEP_CHARS};
@@ -196,6 +197,7 @@ impl Checked<'_> {
         self.compensations();
         self.order();
         self.edges();
+        self.schemas();
         self.rest();
     }
 
@@ -316,6 +318,14 @@ impl Checked<'_> {
         }
     }
 
+    fn schemas(&mut self) {
+        for (step, text) in &self.definition.metadata_schemas {
+            if let Err(why) = Schema::read(text) {
+                self.fault("metadata_schemas", format!("of {}: {why}", shown(step)));
+            }
+        }
+    }
+
     fn rest(&mut self) {
         let unknown = |status: &&String| status.parse::<SagaStatus>().is_err();
         for status in self.definition.retention_days.keys().filter(unknown) {
@@ -351,6 +361,7 @@ fn named(definition: &SagaDefinition) -> impl Iterator<Item = (&'static str, &st
         .chain(definition.expected_steps.iter().map(under("expected_steps")))
         .chain(of_pairs(&definition.order).map(under("order")))
         .chain(of_pairs(&definition.edges).map(under("edges")))
+        .chain(definition.metadata_schemas.keys().map(under("metadata_schemas")))
         .map(|(key, name): (_, &String)| (key, name.as_str()))
 }
 

@@ -1,5 +1,6 @@
 //! Which part each step plays in a definition, worked out once: the fold asks for every event.
 
+use super::schema::Schema;
 use super::{Order, SagaDefinition};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -15,6 +16,8 @@ pub struct Role {
     pub completes: bool,
     /// Whether the definition names it.
     pub known: bool,
+    /// The number of the schema of its metadata.
+    pub schema: Option<u16>,
 }
 
 /// Steps that can be compensated together: their name or pattern, and who does it. Steps stand for their numbers.
@@ -62,6 +65,7 @@ pub struct Roles {
     pub order: Vec<(Named, Named)>,
     /// Pairs between which the time is measured.
     pub edges: Vec<(Named, Named)>,
+    schemas: Vec<Schema>,
 }
 
 impl Roles {
@@ -80,6 +84,12 @@ impl Roles {
     /// Whether the definition says which steps there are, and this part is that of none.
     pub fn is_strange(&self, role: Role) -> bool {
         self.says_all && !role.known
+    }
+
+    /// Why the metadata of a step with this part does not fit the step's schema; `None` when it does, or there is none.
+    pub fn unfit(&self, role: Role, metadata: Option<&str>) -> Option<String> {
+        let schema = self.schemas.get(usize::from(role.schema?))?;
+        schema.unfit(metadata)
     }
 
     /// Whether no other step than this one is counted under a number.
@@ -106,6 +116,11 @@ impl Roles {
             says_all: definition.known_steps.is_some(),
             ..Self::default()
         };
+        // What was checked can be read.
+        let schemas = definition.metadata_schemas.values();
+        roles.schemas = schemas
+            .map(|text| Schema::read(text).unwrap_or_default())
+            .collect();
         roles.name_all(definition);
         roles.targets = roles.targets_of(definition);
         roles.undoing = roles.undoing_of(definition);
@@ -127,7 +142,7 @@ impl Roles {
 
     fn name_all(&mut self, definition: &SagaDefinition) {
         let known = definition.known_steps.iter().flatten();
-        let named = known.map(String::as_str);
+        let named = known.chain(definition.metadata_schemas.keys()).map(String::as_str);
         let named: BTreeSet<String> = named
             .chain(self.counted.iter().map(String::as_str))
             .map(str::to_owned)
@@ -160,6 +175,7 @@ impl Roles {
             counted: place.and_then(|place| u16::try_from(place).ok()),
             completes: definition.completing_steps.iter().any(|step| covers(step, name)),
             known: true,
+            schema: schema_of(definition, name),
         }
     }
 
@@ -217,6 +233,14 @@ impl Roles {
         let undoing = self.undoing.iter().copied();
         undoing.filter(|step| !meant(self.name(*step))).collect()
     }
+}
+
+fn schema_of(definition: &SagaDefinition, name: &str) -> Option<u16> {
+    let names = || definition.metadata_schemas.keys().map(String::as_str);
+    let closest = closest(names(), name)?;
+    names()
+        .position(|other| other == closest)
+        .and_then(|place| u16::try_from(place).ok())
 }
 
 /// The steps and patterns that are counted.

@@ -392,3 +392,29 @@ fn there_is_no_more_of_anything_than_is_looked_through_at_every_event() {
     let circle = of("order", "[[\"A\",\"B\"],[\"B\",\"C\"],[\"C\",\"A\"]]".to_owned()).unwrap_err();
     assert!(circle.contains("must come before"), "{circle}");
 }
+
+#[test]
+fn schemas_are_rules_of_the_fold_and_a_wrong_one_is_told_with_its_step() {
+    let of = |step: &str, schema: &str| {
+        let key = "completing_steps = [\"DONE\"]\n[types.T.metadata_schemas]";
+        SagaDefinitions::from_toml(&format!("[types.T]\n{key}\n{step} = '{schema}'\n"))
+    };
+    let one = of("PAID", r#"{"required": ["amount"]}"#).unwrap();
+    let other = of("PAID", r#"{"required": ["sum"]}"#).unwrap();
+    assert_ne!(one.fold_rules(), other.fold_rules());
+    let again = SagaDefinitions::of_fold_rules(&one.fold_rules()).unwrap();
+    let roles = again.types["T"].roles();
+    let told = roles.unfit(roles.role("PAID"), Some("{}"));
+    assert_eq!(told.as_deref(), Some("\"amount\" is a required property"));
+    assert_eq!(roles.unfit(roles.role("DONE"), Some("{}")), None);
+    assert!(roles.role("PAID").known);
+
+    for (step, schema, told) in [
+        ("PAID", "[", "types.T.metadata_schemas: of \"PAID\": is no JSON"),
+        ("PAID", r#"{"type": "money"}"#, "accepted: a JSON Schema"),
+        ("\"P*D\"", "{}", "types.T.metadata_schemas: \"P*D\" has a `*`"),
+    ] {
+        let refused = of(step, schema).unwrap_err().to_string();
+        assert!(refused.contains(told), "{refused}");
+    }
+}

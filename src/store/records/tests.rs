@@ -131,10 +131,10 @@ prop_compose! {
 prop_compose! {
     fn tally()(
         reports in prop::collection::vec(reports(), 0..8),
-        (failed_by, strange) in any::<(u32, u32)>(),
-        last_strange in prop::option::of(said()),
+        (failed_by, strange, unfit) in any::<(u32, u32, u32)>(),
+        (last_strange, last_unfit) in (prop::option::of(said()), prop::option::of(said())),
     ) -> StepTally {
-        StepTally { reports, failed_by, strange, last_strange }
+        StepTally { reports, failed_by, strange, last_strange, unfit, last_unfit }
     }
 }
 

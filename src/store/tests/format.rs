@@ -128,6 +128,14 @@ fn state() -> SagaState {
                 },
                 text: "GIFT_WRAPPED".into(),
             }),
+            unfit: 1,
+            last_unfit: Some(Said {
+                place: TimelineKey {
+                    recorded_at: Millis(1_763_668_200_000),
+                    position: Position::new(2, 70_001),
+                },
+                text: "PAYMENT_COMPLETED: \"amount\" is a required property".into(),
+            }),
         },
         started_at: Millis(1_763_668_000_000),
         updated_at: RECORDED_AT,
