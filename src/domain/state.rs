@@ -302,7 +302,8 @@ impl SagaState {
         }
         if let Some(why) = definition.roles().unfit(role, event.metadata) {
             self.odd(AnomalyKind::MetadataUnfit, event);
-            self.tally.note_unfit(event.place, &format!("{}: {why}", event.step));
+            self.tally
+                .note_unfit(event.place, &format!("{}: {why}", event.step));
         }
     }
 

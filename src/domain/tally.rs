@@ -196,7 +196,9 @@ mod tests {
 
     #[test]
     fn a_part_that_changed_is_exchanged_as_if_all_had_been_read_again() {
-        let parts = ["", "a", "ab", "ba", "aab", "!a", "a!b!", "cc", "abcd", "dcba!", "%", "a%%"];
+        let parts = [
+            "", "a", "ab", "ba", "aab", "!a", "a!b!", "cc", "abcd", "dcba!", "%", "a%%",
+        ];
         let (mut exchanged, mut refused) = (0, 0);
         for old in parts {
             for new in parts {

@@ -105,9 +105,13 @@ impl What<'_> {
                 format!("{events} events are of steps that the definition does not know, the last of {last}")
             }
             Self::CompletedWithout(step) => format!("it completed without {step}"),
-            Self::Unfit { events: 1, last } => format!("metadata does not fit the schema of its step: {last}"),
+            Self::Unfit { events: 1, last } => {
+                format!("metadata does not fit the schema of its step: {last}")
+            }
             Self::Unfit { events, last } => {
-                format!("the metadata of {events} events does not fit the schemas of their steps, the last: {last}")
+                format!(
+                    "the metadata of {events} events does not fit the schemas of their steps, the last: {last}"
+                )
             }
         }
     }

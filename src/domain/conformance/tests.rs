@@ -623,7 +623,10 @@ fn metadata_that_does_not_fit_its_steps_schema_breaks_a_rule_and_changes_nothing
         .collect();
     assert_eq!(
         odd,
-        [(AnomalyKind::MetadataUnfit, 2_000), (AnomalyKind::MetadataUnfit, 3_000)]
+        [
+            (AnomalyKind::MetadataUnfit, 2_000),
+            (AnomalyKind::MetadataUnfit, 3_000)
+        ]
     );
     assert_eq!((state.status, state.step_count), (Completed, 4));
 

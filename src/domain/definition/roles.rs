@@ -142,7 +142,9 @@ impl Roles {
 
     fn name_all(&mut self, definition: &SagaDefinition) {
         let known = definition.known_steps.iter().flatten();
-        let named = known.chain(definition.metadata_schemas.keys()).map(String::as_str);
+        let named = known
+            .chain(definition.metadata_schemas.keys())
+            .map(String::as_str);
         let named: BTreeSet<String> = named
             .chain(self.counted.iter().map(String::as_str))
             .map(str::to_owned)

@@ -43,7 +43,12 @@ impl Schema {
         }
         let schema: Value =
             serde_json::from_str(schema).map_err(|e| format!("is no JSON ({e}); accepted: a JSON Schema"))?;
-        WrittenOut { root: &schema, left: MAX_VALUES, within: Vec::new() }.add(&schema)?;
+        WrittenOut {
+            root: &schema,
+            left: MAX_VALUES,
+            within: Vec::new(),
+        }
+        .add(&schema)?;
         let read = jsonschema::options()
             .with_pattern_options(PatternOptions::regex())
             .should_validate_formats(true)
@@ -88,7 +93,10 @@ struct WrittenOut<'s> {
 impl<'s> WrittenOut<'s> {
     fn add(&mut self, part: &'s Value) -> Result<(), String> {
         self.left = self.left.checked_sub(1).ok_or_else(|| {
-            format!("written out it has too many values; accepted: up to {MAX_VALUES}, those in parts that it refers to counted each time")
+            format!(
+                "written out it has too many values; accepted: up to {MAX_VALUES}, those in parts that it refers to \
+                 counted each time"
+            )
         })?;
         match part {
             Value::Array(values) => values.iter().try_for_each(|value| self.add(value)),
@@ -109,7 +117,9 @@ impl<'s> WrittenOut<'s> {
 
     fn add_referred(&mut self, to: &'s str) -> Result<(), String> {
         let shown = text::first(to, TOLD_CHARS);
-        let part = to.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
+        let part = to
+            .strip_prefix('#')
+            .and_then(|pointer| self.root.pointer(pointer));
         let part = part.ok_or_else(|| {
             format!("\"$ref\" to {shown:?} leads nowhere in the schema; accepted: a part of it, like \"#/$defs/money\"")
         })?;
@@ -147,8 +157,14 @@ mod tests {
         assert_eq!(unfit(PAYMENT, r#"{"amount": 3.5, "other": 1}"#), None);
         for (metadata, told) in [
             ("{}", r#""amount" is a required property"#),
-            (r#"{"amount": "4111"}"#, r#"at /amount: value is not of type "number""#),
-            (r#"{"amount": -1}"#, "at /amount: value is less than the minimum of 0"),
+            (
+                r#"{"amount": "4111"}"#,
+                r#"at /amount: value is not of type "number""#,
+            ),
+            (
+                r#"{"amount": -1}"#,
+                "at /amount: value is less than the minimum of 0",
+            ),
             ("[1]", r#"value is not of type "object""#),
             ("{amount: 1}", "it is no JSON"),
         ] {
@@ -182,7 +198,10 @@ mod tests {
             (r#"{"type": "objekt"}"#, r#"at "/type""#),
             (r#"{"pattern": "(?=x)"}"#, r#"at "/pattern""#),
             (r#"{"$schema": "http://example.com/own"}"#, "meta-schema"),
-            (r#"{"$ref": "http://127.0.0.1/schema.json"}"#, "leads nowhere in the schema"),
+            (
+                r#"{"$ref": "http://127.0.0.1/schema.json"}"#,
+                "leads nowhere in the schema",
+            ),
             (r#"{"$ref": "file:///etc/passwd"}"#, "leads nowhere in the schema"),
             (r##"{"$ref": "#/$defs/none"}"##, "leads nowhere in the schema"),
             (r##"{"$ref": "#"}"##, "stands within what it refers to"),
