@@ -8,6 +8,7 @@ use crate::operations::audit::{Act, Audit};
 use crate::operations::background::Background;
 use crate::operations::decisions::{Applier, Decided, Decision, Decisions, OpsStatus, Verdict};
 use crate::operations::rebuild::{RebuildParts, Rebuilds};
+use crate::pipeline::ingest::space::FreeSpace;
 use crate::pipeline::kafka::{Message, OutError, Outlet};
 use crate::pipeline::projector::{self, Delivery, ProjectorHandle, rebuild};
 use crate::pipeline::query::Query;
@@ -20,6 +21,7 @@ use crate::wait;
 use saga_tracker_sdk::publishing::RandomEventIds;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -356,8 +358,22 @@ fn the_hash_of_a_text_never_changes() {
     );
 }
 
+/// Bytes that are free on the disk.
+struct Room(AtomicU64);
+
+impl FreeSpace for Room {
+    fn free(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::Relaxed))
+    }
+
+    fn min_free_bytes(&self) -> u64 {
+        1_000
+    }
+}
+
 /// A tracker over a topic of orders whose stock is reserved and that are not confirmed.
 struct Scene {
+    room: Arc<Room>,
     topic: Arc<Topic>,
     renewer: Renewer,
     background: Background,
@@ -389,12 +405,14 @@ impl Scene {
             projector::spawn(store.clone(), TOPIC, topic.shared.get(), settings(1)).unwrap();
         let audit = Audit::new(store.clone(), Arc::new(SystemClock));
         let background = Background::new(audit.clone());
+        let room = Arc::new(Room(AtomicU64::new(u64::MAX)));
         let parts = RebuildParts {
             store: store.clone(),
             topic: TOPIC.to_owned(),
             definitions: topic.shared.clone(),
             settings: settings(1),
             projector: projector.clone(),
+            space: room.clone(),
         };
         let renewer = Renewer {
             definitions: topic.shared.clone(),
@@ -404,6 +422,7 @@ impl Scene {
             shutdown: CancellationToken::new(),
         };
         Self {
+            room,
             topic,
             renewer,
             background,
@@ -573,5 +592,39 @@ fn after_a_failed_rebuild_the_next_is_not_at_once() {
         .apply(2, "[types.ORDER_CREATION]\ncompleting_steps = [\"SHIPPED\"]\n");
     assert!(scene.renewer.look(&mut tried).unwrap());
     scene.settle();
+    scene.stop();
+}
+
+#[test]
+fn a_rebuild_waits_for_room_while_the_old_projections_serve() {
+    let (store, file) = (testkit::store(), configured(LATE));
+    let scene = Scene::start(&store, &file);
+    scene.deliver(&events());
+    scene.room.0.store(999, Ordering::Relaxed);
+    scene.topic.apply(1, EARLY);
+    let mut tried = None;
+    for _ in 0..3 {
+        assert!(!scene.renewer.look(&mut tried).unwrap());
+    }
+    let lacking = scene.renewer.rebuilds.waiting().unwrap();
+    assert_eq!((lacking.free, lacking.needed), (999, 1_000));
+    assert_eq!(
+        scene.statuses(),
+        all(SagaStatus::InProgress),
+        "the old ones serve"
+    );
+    // It begins by itself, without waiting as after one that failed.
+    scene.room.0.store(1_000, Ordering::Relaxed);
+    assert!(scene.renewer.look(&mut tried).unwrap());
+    assert_eq!(scene.renewer.rebuilds.waiting(), None);
+    scene.settle();
+    assert_eq!(scene.statuses(), all(SagaStatus::Completed));
+    // What is taken back before there is room waits for none any more.
+    scene.room.0.store(0, Ordering::Relaxed);
+    scene.topic.apply(2, LATE);
+    assert!(!scene.renewer.look(&mut tried).unwrap());
+    scene.topic.apply(3, EARLY);
+    assert!(!scene.renewer.look(&mut tried).unwrap());
+    assert_eq!(scene.renewer.rebuilds.waiting(), None);
     scene.stop();
 }

@@ -113,6 +113,7 @@ impl Tracker {
             clock: clock.clone(),
         });
         let background = Background::new(audit.clone());
+        let space: Arc<dyn FreeSpace> = Arc::new(disk(config));
         let rebuilds = Rebuilds::new(
             RebuildParts {
                 store: store.clone(),
@@ -120,6 +121,7 @@ impl Tracker {
                 definitions: definitions.clone(),
                 settings: config.projector.clone(),
                 projector: projector.clone(),
+                space: space.clone(),
             },
             background.clone(),
         );
@@ -173,7 +175,6 @@ impl Tracker {
         let server = Server::bind(config.server.clone(), &context).await?;
         let news = Arc::new(Notify::new());
         let publisher = start_publisher(&kafka, &store, &news, &shutdown)?;
-        let space: Arc<dyn FreeSpace> = Arc::new(disk(config));
         let mut supervisor = Supervisor::new(ended.clone(), shutdown.clone());
         if let Some(publisher) = publisher {
             supervisor.task("dead-letters", publisher);

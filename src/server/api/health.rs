@@ -12,7 +12,9 @@ use super::settings::HealthSettings;
 use crate::domain::clock::SharedClock;
 use crate::domain::{Cut, Millis};
 use crate::operations::decisions::{OpsSnapshot, OpsStatus};
+use crate::operations::rebuild::{NoRoom, Rebuilds};
 use crate::operations::retention::{RetentionSnapshot, RetentionStatus};
+use crate::pipeline::ingest::space::Shortage;
 use crate::pipeline::ingest::status::{IngestSnapshot, IngestStatus};
 use crate::pipeline::projector::ProjectorWatch;
 use crate::pipeline::query::{LedgerRequest, Query};
@@ -118,6 +120,7 @@ pub struct Health {
     projected: ProjectorWatch,
     ops: Arc<OpsStatus>,
     retention: Option<Arc<RetentionStatus>>,
+    rebuilds: Rebuilds,
     ended: Arc<EndedParts>,
     clock: SharedClock,
     data_dir: Option<PathBuf>,
@@ -146,6 +149,7 @@ impl Health {
             projected: parts.projected.clone(),
             ops: parts.decisions.status.clone(),
             retention: parts.retention.as_ref().map(|it| it.status().clone()),
+            rebuilds: parts.rebuilds.clone(),
             ended: parts.ended.clone(),
             clock: parts.clock.clone(),
             data_dir: parts.data_dir.clone(),
@@ -191,14 +195,9 @@ impl Health {
         }
     }
 
-    /// Consumption that waits for room is DOWN, whatever the threshold: an operator has to make some.
     fn disk_space(&self, ingest: &IngestSnapshot) -> DiskSpace {
-        let mut disk = self.disk();
-        if let Some(shortage) = &ingest.shortage {
-            disk.up = false;
-            disk.message = Some(shortage.to_string());
-        }
-        disk
+        let waiting = self.rebuilds.waiting();
+        lacking_room(self.disk(), ingest.shortage.as_ref(), waiting.as_ref())
     }
 
     fn disk(&self) -> DiskSpace {
@@ -347,6 +346,21 @@ fn ops(known: OpsSnapshot, now: Millis, missing_after_ms: u64) -> Decisions {
         next: known.next,
         end: known.end,
     }
+}
+
+/// Consumption, or a rebuild, that waits for room is DOWN, whatever the threshold: an operator has to make some.
+fn lacking_room(mut disk: DiskSpace, shortage: Option<&Shortage>, rebuild: Option<&NoRoom>) -> DiskSpace {
+    let rebuild = rebuild.map(|no_room| format!("{no_room}; the present projections serve until then"));
+    let lacking: Vec<String> = shortage
+        .map(ToString::to_string)
+        .into_iter()
+        .chain(rebuild)
+        .collect();
+    if !lacking.is_empty() {
+        disk.up = false;
+        disk.message = Some(lacking.join("; "));
+    }
+    disk
 }
 
 fn threads(ended: &[EndedPart]) -> Component {

@@ -14,6 +14,7 @@ use crate::operations::snapshot::{SnapshotParts, SnapshotSettings, Snapshots};
 use crate::operations::topic_replay::{TopicReplayParts, TopicReplays};
 use crate::pipeline::ingest::IngestStatus;
 use crate::pipeline::ingest::origin::DeadLetterTopics;
+use crate::pipeline::ingest::space::Boundless;
 use crate::pipeline::kafka::{KafkaSettings, Message, OutError, Outlet};
 use crate::pipeline::projector::spawn;
 use crate::pipeline::query::Query;
@@ -118,6 +119,7 @@ fn surface() -> axum::Router {
                 definitions: definitions.into(),
                 settings,
                 projector: projector.clone(),
+                space: Arc::new(Boundless),
             },
             background.clone(),
         ),

@@ -173,3 +173,26 @@ fn without_a_broker_ready_means_all_that_is_stored_is_projected() {
         CatchUp::Done
     );
 }
+
+#[test]
+fn a_rebuild_that_has_no_room_is_told_with_the_disk_and_is_down() {
+    let disk = || DiskSpace {
+        up: true,
+        total: Some(9_000),
+        free: Some(400),
+        threshold: 100,
+        message: None,
+    };
+    assert_eq!(lacking_room(disk(), None, None), disk());
+    let no_room = NoRoom {
+        free: 400,
+        needed: 500,
+    };
+    let told = lacking_room(disk(), None, Some(&no_room));
+    assert!(!told.up);
+    let message = told.message.unwrap();
+    assert!(
+        message.contains("400 bytes are free, and 500 must be") && message.contains("serve until then"),
+        "{message}"
+    );
+}
