@@ -288,12 +288,12 @@ impl Context {
     }
 
     /// Runs what reads all of something: beside searches, not before them. It is told when nobody waits
-    /// for it any more.
+    /// for it any more, whatever the method of the call.
     pub(super) async fn full_read<T: Send + 'static>(
         &self,
         work: impl FnOnce(Stop) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        self.inner.shares.full_reads.run(work).await
+        self.inner.shares.full_reads.run_while_asked(work).await
     }
 
     /// Runs an export for that peer, on a thread that may wait for whoever takes it away. It is told when nobody
