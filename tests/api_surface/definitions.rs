@@ -297,5 +297,9 @@ async fn a_trial_ends_when_its_client_goes_away() {
         StatusCode::OK,
         "its place is free again"
     );
-    assert_eq!(timelines.reads.load(Ordering::SeqCst), 1, "the other sagas were not read");
+    assert_eq!(
+        timelines.reads.load(Ordering::SeqCst),
+        1,
+        "the other sagas were not read"
+    );
 }

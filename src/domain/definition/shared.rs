@@ -1,7 +1,7 @@
 //! The definitions in force, as the parts of a tracker share them. Which those are is not decided here.
 
-use super::SagaDefinitions;
-use std::sync::{Arc, PoisonError, RwLock};
+use super::{DefinitionError, SagaDefinitions};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// The definitions in force: one handle for all who fold, judge and ask, whose content is replaced as a whole.
 /// Cheap to clone.
@@ -15,6 +15,33 @@ pub struct InForce {
     pub definitions: Arc<SagaDefinitions>,
     /// Their rules of the fold.
     pub rules: Arc<str>,
+    before: Before,
+}
+
+/// The rules from before, with what they say: read once, however many ask while projections are made anew.
+#[derive(Clone, Debug, Default)]
+struct Before(Arc<Mutex<Option<(String, Arc<SagaDefinitions>)>>>);
+
+impl InForce {
+    /// These definitions, with other rules of the fold: those that what serves was made under. What is no rule of
+    /// the fold stays as it is in force.
+    ///
+    /// # Errors
+    /// When the text is no such rules.
+    pub fn under(&self, rules: &str) -> Result<Arc<SagaDefinitions>, DefinitionError> {
+        if rules == &*self.rules {
+            return Ok(self.definitions.clone());
+        }
+        // What is in it is whole, whoever panicked meanwhile. Who comes while it is read waits for it.
+        let mut known = self.before.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, definitions)) = known.as_ref().filter(|(text, _)| text == rules) {
+            return Ok(definitions.clone());
+        }
+        let read = SagaDefinitions::of_fold_rules(rules)?.with_rest_of(&self.definitions);
+        let read = Arc::new(read);
+        *known = Some((rules.to_owned(), read.clone()));
+        Ok(read)
+    }
 }
 
 impl SharedDefinitions {
@@ -39,7 +66,11 @@ impl SharedDefinitions {
 impl From<Arc<SagaDefinitions>> for InForce {
     fn from(definitions: Arc<SagaDefinitions>) -> Self {
         let rules = definitions.fold_rules().into();
-        Self { definitions, rules }
+        Self {
+            definitions,
+            rules,
+            before: Before::default(),
+        }
     }
 }
 
@@ -73,5 +104,29 @@ mod tests {
         assert_eq!(*other.get(), new);
         assert_eq!(*other.in_force().rules, *new.fold_rules());
         assert_eq!(*before, SagaDefinitions::default());
+    }
+
+    #[test]
+    fn rules_from_before_are_read_once_for_all_who_share_it() {
+        let mut old = SagaDefinitions::default();
+        old.types
+            .insert("REFUND".to_owned(), SagaDefinition::completed_by(&["REFUNDED"]));
+        let shared = SharedDefinitions::default();
+        let [one, other] = [shared.in_force(), shared.in_force()];
+        let first = one.under(&old.fold_rules()).unwrap();
+        assert_eq!(first.fold_rules(), old.fold_rules());
+        assert!(Arc::ptr_eq(&first, &other.under(&old.fold_rules()).unwrap()));
+        assert!(Arc::ptr_eq(&one.definitions, &one.under(&one.rules).unwrap()));
+        // What is no rule of the fold is as it is in force: others in force, others told.
+        let mut patient = SagaDefinitions::default();
+        patient.types.get_mut("ORDER_CREATION").unwrap().deadline_seconds += 1;
+        patient
+            .types
+            .insert("OTHER".to_owned(), SagaDefinition::completed_by(&["DONE"]));
+        shared.replace(Arc::new(patient));
+        let later = shared.in_force().under(&old.fold_rules()).unwrap();
+        let deadline = |of: &SagaDefinitions| of.types["ORDER_CREATION"].deadline_seconds;
+        assert_eq!(deadline(&later), deadline(&first) + 1);
+        assert!(one.under("no rules").is_err());
     }
 }

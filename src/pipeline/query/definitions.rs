@@ -4,8 +4,8 @@ use super::serving::serving;
 use super::{QueryError, SagaView, saga};
 use crate::domain::{InForce, Judgement, Millis, OPERATOR_STATUS_CHANGE, SagaDefinitions, SagaId};
 use crate::store::{Store, StoreError, StoreRead, carried, keys, reads, totals as names};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Steps that are told apart at most.
 const MOST_STEPS: usize = 1_000;
@@ -51,9 +51,9 @@ pub(super) fn in_force(store: &dyn Store, ours: &InForce) -> Result<DefinitionsI
     let generation = reads::active_generation(&*snapshot)?;
     let definitions = serving(ours, &*snapshot, generation)?;
     Ok(DefinitionsInForce {
-        rebuild_due: matches!(definitions, Cow::Owned(_)),
+        rebuild_due: !Arc::ptr_eq(&definitions, &ours.definitions),
         unnamed_steps: unnamed_steps(&*snapshot, &definitions)?,
-        definitions: definitions.into_owned(),
+        definitions: Arc::unwrap_or_clone(definitions),
     })
 }
 
