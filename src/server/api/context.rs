@@ -120,15 +120,17 @@ impl Context {
             .await
     }
 
-    /// Which step follows which in the sagas of a type.
+    /// Which step follows which in the sagas of a type, each of which is looked at.
     pub async fn flow(&self, request: FlowRequest) -> Result<Flow, ApiError> {
-        self.scan(Asked::Timeline, move |query| query.flow(&request))
+        let ask = move |query: &Query| query.flow(&request);
+        self.ask_in(&self.inner.shares.full_reads, Asked::Timeline, ask)
             .await
     }
 
-    /// Which kinds of events there are.
+    /// Which kinds of events there are in sagas, each of which is looked at.
     pub async fn catalogue(&self, request: FlowRequest) -> Result<Catalogue, ApiError> {
-        self.scan(Asked::Timeline, move |query| query.catalogue(&request))
+        let ask = move |query: &Query| query.catalogue(&request);
+        self.ask_in(&self.inner.shares.full_reads, Asked::Timeline, ask)
             .await
     }
 
