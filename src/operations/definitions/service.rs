@@ -1,7 +1,7 @@
 //! Definitions of a running tracker, for those who want to see, change or take back what is in force.
 
 use super::body::{DefinitionsBody, KIND, MAX_TEXT_BYTES};
-use super::versions::{self, Configured, Version};
+use super::versions::{self, Configured, Version, VersionFile};
 use crate::domain::{DefinitionError, SagaDefinitions};
 use crate::operations::audit::Act;
 use crate::operations::decisions::{Decisions, Failure, NewDecision, OpsError};
@@ -26,7 +26,7 @@ pub struct NewVersion {
 }
 
 /// Which versions there are.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overview {
     /// The version in force; none while what is configured is.
     pub last: Option<Version>,
@@ -91,11 +91,11 @@ impl Definitions {
         })
     }
 
-    /// A version that was applied; `None` when there is none of that number.
+    /// A version that was applied, with its file; `None` when there is none of that number.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn version(&self, number: u64) -> Result<Option<Version>, StoreError> {
+    pub fn version(&self, number: u64) -> Result<Option<VersionFile>, StoreError> {
         versions::version(&*self.store().snapshot(), number)
     }
 
@@ -137,7 +137,8 @@ impl Definitions {
             id: made.id,
             offset: made.offset,
         };
-        applied.ok_or_else(|| OpsError::from(missing).into())
+        let applied = applied.ok_or_else(|| OpsError::from(missing))?;
+        Ok(applied.version)
     }
 
     fn store(&self) -> &SharedStore {

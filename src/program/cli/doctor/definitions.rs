@@ -2,7 +2,7 @@
 //! names is either new or misspelt.
 
 use super::Check;
-use crate::operations::definitions::{Configured, Version, versions_before};
+use crate::operations::definitions::{Configured, Version, in_force, versions_before};
 use crate::pipeline::query::{UnnamedSteps, unnamed_steps};
 use crate::program::config::Config;
 use crate::store::StoreError;
@@ -29,10 +29,7 @@ pub(super) fn check(config: &Config) -> Vec<Check> {
     let look = || {
         let store = RocksStore::open_copy(&config.store.data_dir)?;
         let last = versions_before(&*store, None, 1)?.pop();
-        let in_force = last
-            .as_ref()
-            .map_or(&configured.definitions, |last| &last.definitions);
-        let unnamed = unnamed_steps(&*store, in_force)?;
+        let unnamed = unnamed_steps(&*store, &*in_force(&*store, &configured)?)?;
         Ok::<_, StoreError>((last, unnamed))
     };
     match look() {
@@ -103,8 +100,6 @@ mod tests {
             by: "kim".to_owned(),
             reason: "ticket 8".to_owned(),
             hash: definitions.hash(),
-            text: String::new(),
-            definitions: definitions.clone(),
         };
         let same = Configured {
             definitions,
