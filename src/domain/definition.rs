@@ -11,7 +11,7 @@ mod tests;
 
 pub use grammar::DefinitionError;
 pub(super) use roles::{Named, Role, Roles, Target};
-pub use shared::{InForce, SharedDefinitions};
+pub use shared::{InForce, SharedDefinitions, Unread};
 
 use super::{SagaStatus, SagaType};
 use roles::Cached;

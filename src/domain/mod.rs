@@ -41,7 +41,7 @@ pub use conformance::{
     conformance, failed_compensations,
 };
 pub use definition::{
-    DefinitionError, InForce, SagaDefinition, SagaDefinitions, ServiceDefinition, SharedDefinitions,
+    DefinitionError, InForce, SagaDefinition, SagaDefinitions, ServiceDefinition, SharedDefinitions, Unread,
 };
 pub use event::{Event, EventRef, MAX_FAILURE_REASON_CHARS, MetadataForm};
 pub use event_key::{EventDigest, EventKey};

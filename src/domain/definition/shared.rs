@@ -1,6 +1,7 @@
 //! The definitions in force, as the parts of a tracker share them. Which those are is not decided here.
 
 use super::{DefinitionError, SagaDefinitions};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// The definitions in force: one handle for all who fold, judge and ask, whose content is replaced as a whole.
@@ -15,7 +16,33 @@ pub struct InForce {
     pub definitions: Arc<SagaDefinitions>,
     /// Their rules of the fold.
     pub rules: Arc<str>,
+    /// The version that was applied behind them, where this process cannot read it.
+    pub unread: Option<Unread>,
     before: Before,
+}
+
+/// A version of the definitions that this process cannot read, as one of an older version cannot read what was added
+/// since. It goes on by the last that it can read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// Its number.
+    pub version: u64,
+    /// The decision from which on no version could be read.
+    pub since: u64,
+    /// Why, in words.
+    pub why: String,
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "version {} of the saga definitions was applied and cannot be read here: {}; this tracker goes on by the \
+             last version that it can read, and purges nothing meanwhile; upgrade it to the version that the others \
+             run, or apply definitions that it can read",
+            self.version, self.why
+        )
+    }
 }
 
 /// The rules from before, with what they say: read once, however many ask while projections are made anew.
@@ -23,6 +50,12 @@ pub struct InForce {
 struct Before(Arc<Mutex<Option<(String, Arc<SagaDefinitions>)>>>);
 
 impl InForce {
+    /// The same, behind which a version was applied that cannot be read here.
+    #[must_use]
+    pub fn but_unread(self, unread: Option<Unread>) -> Self {
+        Self { unread, ..self }
+    }
+
     /// These definitions, with other rules of the fold: those that what serves was made under. What is no rule of
     /// the fold stays as it is in force.
     ///
@@ -61,6 +94,12 @@ impl SharedDefinitions {
         let new = InForce::from(definitions);
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = new;
     }
+
+    /// What is in force stays so here, because what was applied behind it cannot be read.
+    pub fn cannot_read(&self, unread: Unread) {
+        let mut in_force = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        in_force.unread = Some(unread);
+    }
 }
 
 impl From<Arc<SagaDefinitions>> for InForce {
@@ -69,14 +108,21 @@ impl From<Arc<SagaDefinitions>> for InForce {
         Self {
             definitions,
             rules,
+            unread: None,
             before: Before::default(),
         }
     }
 }
 
+impl From<InForce> for SharedDefinitions {
+    fn from(in_force: InForce) -> Self {
+        Self(Arc::new(RwLock::new(in_force)))
+    }
+}
+
 impl From<Arc<SagaDefinitions>> for SharedDefinitions {
     fn from(definitions: Arc<SagaDefinitions>) -> Self {
-        Self(Arc::new(RwLock::new(definitions.into())))
+        InForce::from(definitions).into()
     }
 }
 

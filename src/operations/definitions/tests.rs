@@ -52,7 +52,7 @@ impl Topic {
         let shared = SharedDefinitions::from(in_force(&**store, configured).unwrap());
         Arc::new(Self {
             store: store.clone(),
-            applier: applier(store, configured, &shared),
+            applier: applier(&shared),
             shared,
             status: Arc::default(),
             next: Mutex::new(0),
@@ -186,7 +186,7 @@ fn versions_follow_each_other_and_each_is_in_force_from_its_decision_on() {
     assert_eq!(
         topic.apply(1, EARLY),
         Verdict::Applied(format!(
-            "version 1 of the definitions is in force: 1 saga types, hash {}",
+            "version 1 of the definitions is in force: hash {}",
             hash(EARLY)
         ))
     );
@@ -205,7 +205,8 @@ fn versions_follow_each_other_and_each_is_in_force_from_its_decision_on() {
     assert_eq!(texts, [LATE, EARLY, EARLY, IMPATIENT, IMPATIENT].map(read));
     // A restart, and whoever has another file, find the same.
     for configured in [&first, &configured(EARLY)] {
-        assert_eq!(*in_force(&*store, configured).unwrap(), read(IMPATIENT));
+        let found = in_force(&*store, configured).unwrap();
+        assert_eq!((&*found.definitions, found.unread), (&read(IMPATIENT), None));
     }
     let known = versions_before(&*store, None, 10).unwrap();
     let known: Vec<_> = known.iter().map(|one| (one.number, one.decision)).collect();
@@ -217,22 +218,18 @@ fn versions_follow_each_other_and_each_is_in_force_from_its_decision_on() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_refused_and_the_next_number_stays_free() {
+fn what_has_not_the_form_of_a_version_is_refused_and_the_next_number_stays_free() {
     let store = testkit::store();
     let topic = Topic::over(&store, &Configured::default());
     let long = format!("{LATE}{}", "#".repeat(MAX_TEXT_BYTES));
     let cases = [
         (topic.apply(2, LATE), "the next is 1"),
-        (
-            topic.decide(1, &hash(LATE), EARLY),
-            "it says that it holds those of",
-        ),
         (topic.decide(1, &hash(LATE), &long), "accepted: up to 262144"),
+        (topic.decide(1, "", LATE), "accepted: 64 hexadecimal digits"),
         (
-            topic.decide(1, "", "[types.ORDER_CREATION]\ncompleting_steps = []\n"),
-            "completing_steps is empty",
+            topic.decide(1, &hash(LATE).to_uppercase(), LATE),
+            "accepted: 64 hexadecimal digits",
         ),
-        (topic.decide(1, "", "types = 7"), "types"),
         (
             topic.take(&message(&json!({"version": 1}))).1,
             "its body is not of its kind",
@@ -247,7 +244,69 @@ fn what_cannot_be_meant_is_refused_and_the_next_number_stays_free() {
         assert!(why.contains(words) && why.len() < 2_000, "{why}");
     }
     assert_eq!(*topic.shared.get(), SagaDefinitions::default());
+    assert_eq!(topic.shared.in_force().unread, None);
     assert!(matches!(topic.apply(1, LATE), Verdict::Applied(_)));
+}
+
+/// What a tracker of a later version may write into a file.
+const OF_THE_FUTURE: &str =
+    "[types.ORDER_CREATION]\ncompleting_steps = [\"ORDER_CONFIRMED\"]\nweather = \"fair\"\n";
+
+#[test]
+fn a_version_that_cannot_be_read_takes_its_number_and_the_last_that_can_stays_in_force() {
+    let (store, file) = (testkit::store(), configured(LATE));
+    let topic = Topic::over(&store, &file);
+    topic.apply(1, EARLY);
+    // A key that is not known here, a file that others read otherwise, and what nobody can read.
+    let unread = [
+        (OF_THE_FUTURE.to_owned(), "weather"),
+        (LATE.to_owned(), "it says that it holds those of"),
+        ("types = 7".to_owned(), "types"),
+    ];
+    for (number, (text, words)) in (2u64..).zip(&unread) {
+        assert!(matches!(
+            topic.decide(number, &hash(IMPATIENT), text),
+            Verdict::Applied(_)
+        ));
+        let told = topic.shared.in_force();
+        assert_eq!(*told.definitions, read(EARLY));
+        let found = told.unread.unwrap();
+        assert_eq!((found.version, found.since), (number, 1));
+        assert!(found.why.contains(words), "{}", found.why);
+        // A restart finds the same.
+        let again = in_force(&*store, &file).unwrap();
+        assert_eq!((&*again.definitions, again.unread), (&read(EARLY), Some(found)));
+    }
+    let at = |decision| in_force_at(&*store, decision, &file.definitions).unwrap();
+    assert_eq!(
+        [at(0), at(1), at(3)].map(|found| (*found).clone()),
+        [LATE, EARLY, EARLY].map(read)
+    );
+    // What comes behind it is in force as ever.
+    topic.apply(5, IMPATIENT);
+    let told = topic.shared.in_force();
+    assert_eq!((&*told.definitions, told.unread), (&read(IMPATIENT), None));
+    let again = in_force(&*store, &file).unwrap();
+    assert_eq!((&*again.definitions, again.unread), (&read(IMPATIENT), None));
+}
+
+#[test]
+fn replicas_of_which_one_cannot_read_a_version_agree_on_what_was_decided() {
+    // Their topics differ in what one of them cannot read.
+    let [old, new] = [OF_THE_FUTURE, LATE].map(|text| {
+        let store = testkit::store();
+        let topic = Topic::over(&store, &Configured::default());
+        let verdicts = [
+            topic.apply(1, EARLY),
+            topic.decide(2, &hash(LATE), text),
+            topic.apply(2, EARLY),
+            topic.apply(3, IMPATIENT),
+        ];
+        (verdicts, versions_before(&*store, None, 9).unwrap(), topic)
+    });
+    assert_eq!(old.0, new.0);
+    assert_eq!(old.1, new.1);
+    assert_eq!(*old.2.shared.get(), *new.2.shared.get());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The versions that were applied, as the store knows them: which decision each is, and what follows from that.
 
 use super::body::DefinitionsBody;
-use crate::domain::{Millis, SagaDefinitions};
+use crate::domain::{InForce, Millis, SagaDefinitions, Unread};
 use crate::operations::decisions::decisions_from;
 use crate::store::{Batch, StoreError, StoreRead, reads, totals};
 use serde::Deserialize as _;
@@ -103,44 +103,66 @@ pub fn versions_before(
     wanted.map(|found| Ok(read(store, found)?.0)).collect()
 }
 
-/// The definitions in force.
+/// The definitions in force: those of the last version that this process can read.
 ///
 /// # Errors
-/// [`StoreError`] when they cannot be read.
-pub fn in_force(store: &dyn StoreRead, configured: &Configured) -> Result<Arc<SagaDefinitions>, StoreError> {
-    in_force_at(store, u64::MAX, &configured.definitions)
+/// [`StoreError`] when the store cannot be read.
+pub fn in_force(store: &dyn StoreRead, configured: &Configured) -> Result<InForce, StoreError> {
+    let (definitions, unread) = readable_before(store, u64::MAX, &configured.definitions)?;
+    Ok(InForce::from(definitions).but_unread(unread))
 }
 
-/// The definitions in force for a decision at that offset of the ops topic.
+/// The definitions in force for a decision at that offset of the ops topic: of those before it, the last that this
+/// process can read.
 ///
 /// # Errors
-/// [`StoreError`] when they cannot be read.
+/// [`StoreError`] when the store cannot be read.
 pub fn in_force_at(
     store: &dyn StoreRead,
     decision: u64,
     configured: &Arc<SagaDefinitions>,
 ) -> Result<Arc<SagaDefinitions>, StoreError> {
-    let mut newest_first = decisions(store)?.into_iter().rev();
-    match newest_first.find(|(_, applied)| *applied < decision) {
-        Some(found) => {
-            let (_, body) = read(store, found)?;
-            Ok(Arc::new(body.read().map_err(|why| lost(found, &why))?))
-        }
-        None => Ok(configured.clone()),
-    }
+    Ok(readable_before(store, decision, configured)?.0)
 }
 
-fn lost((number, decision): (u64, u64), why: &str) -> StoreError {
-    StoreError::Corrupt(format!(
-        "decisions: version {number} of the definitions at offset {decision}: {why}"
-    ))
+/// The last version before a decision that can be read, or what is configured; and the last one behind that, if there
+/// is any.
+fn readable_before(
+    store: &dyn StoreRead,
+    decision: u64,
+    configured: &Arc<SagaDefinitions>,
+) -> Result<(Arc<SagaDefinitions>, Option<Unread>), StoreError> {
+    let newest_first = decisions(store)?.into_iter().rev();
+    let mut unread: Option<Unread> = None;
+    for found in newest_first.filter(|(_, applied)| *applied < decision) {
+        let (version, body) = read(store, found)?;
+        match body.read() {
+            Ok(definitions) => return Ok((Arc::new(definitions), unread)),
+            Err(why) => {
+                let last = unread.unwrap_or_else(|| Unread {
+                    version: version.number,
+                    since: version.decision,
+                    why,
+                });
+                unread = Some(Unread {
+                    since: version.decision,
+                    ..last
+                });
+            }
+        }
+    }
+    Ok((configured.clone(), unread))
 }
 
 fn read(
     store: &dyn StoreRead,
     (number, decision): (u64, u64),
 ) -> Result<(Version, DefinitionsBody), StoreError> {
-    let lost = |why: &str| lost((number, decision), why);
+    let lost = |why: &str| {
+        StoreError::Corrupt(format!(
+            "decisions: version {number} of the definitions at offset {decision}: {why}"
+        ))
+    };
     let (found, _) = decisions_from(store, decision, decision.saturating_add(1), 1)?;
     let recorded = found.into_iter().next().ok_or_else(|| lost("is not there"))?;
     let decided = recorded.decision.ok_or_else(|| lost("is no decision"))?;

@@ -10,7 +10,7 @@ use super::{
     broken_rules, catalogue, census, definitions, flow, late_events, ledger, ledger_offsets, outcomes,
     rule_counts, saga, saga_offsets, search, statistics, stuck_sagas, totals, trial,
 };
-use crate::domain::{Judgement, Millis, SagaDefinitions, SagaId, SharedDefinitions, TimelineKey};
+use crate::domain::{Judgement, Millis, SagaDefinitions, SagaId, SharedDefinitions, TimelineKey, Unread};
 use crate::store::dead_letters::{self, DeadLetterCounts};
 use crate::store::stoppable::{self, Stop};
 use crate::store::{SharedStore, reads, totals as totals_names};
@@ -329,6 +329,11 @@ impl Query {
     /// The definitions in force, whether or not the projections are made under them yet.
     pub fn definitions(&self) -> Arc<SagaDefinitions> {
         self.in_force.get()
+    }
+
+    /// The version of the definitions that is in force and cannot be read here, if so.
+    pub fn unread_definitions(&self) -> Option<Unread> {
+        self.in_force.in_force().unread
     }
 
     /// The store that is asked.

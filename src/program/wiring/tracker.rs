@@ -1,6 +1,6 @@
 //! A running tracker: every room started in order, and stopped in the other one.
 
-use super::open::{configured, disk, open_store};
+use super::open::{configured, disk, in_force, open_store};
 use super::ops::{self, letter_topics};
 use super::supervise::{Supervisor, panicked};
 use super::{operator, snapshots};
@@ -67,7 +67,7 @@ impl Tracker {
             &snapshots::scratch(&config.store.data_dir),
         )?;
         rebuild::clear_leftovers(&store)?;
-        let definitions = SharedDefinitions::from(definitions::in_force(&*store, &configured)?);
+        let definitions = SharedDefinitions::from(in_force(&store, &configured)?);
         tell_of_unused_file(&store, &configured)?;
         let kafka = config.kafka.clone();
         let status = Arc::new(IngestStatus::default());
@@ -186,7 +186,7 @@ impl Tracker {
             ops::read(
                 &decisions,
                 &kafka,
-                (&book, &configured, &definitions),
+                (&book, &definitions),
                 space.clone(),
                 &shutdown,
             )?,

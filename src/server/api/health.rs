@@ -10,7 +10,7 @@
 use super::parts::{EndedPart, EndedParts, Parts};
 use super::settings::HealthSettings;
 use crate::domain::clock::SharedClock;
-use crate::domain::{Cut, Millis};
+use crate::domain::{Cut, Millis, Unread};
 use crate::operations::decisions::{OpsSnapshot, OpsStatus};
 use crate::operations::rebuild::{NoRoom, Rebuilds};
 use crate::operations::retention::{RetentionSnapshot, RetentionStatus};
@@ -42,6 +42,8 @@ pub struct Decisions {
     pub up: bool,
     /// They are no longer read until an operator does something.
     pub stopped: bool,
+    /// A version of the definitions is in force that cannot be read here.
+    pub unread: bool,
     /// What is done or lacks, in words.
     pub message: String,
     /// The next offset to read.
@@ -96,6 +98,7 @@ impl Report {
             && self.disk_space.up
             && self.projections.up
             && !self.ops.stopped
+            && !self.ops.unread
             && self.threads.up
             && self.retention.up
     }
@@ -172,7 +175,11 @@ impl Health {
             kafka,
             disk_space: self.disk_space(&ingest),
             projections,
-            ops: ops(self.ops.snapshot(), now, longest),
+            ops: ops(
+                self.ops.snapshot(),
+                self.query.unread_definitions().as_ref(),
+                (now, longest),
+            ),
             threads: threads(&ended),
             panicked: ended.iter().any(|part| part.panicked),
             retention: retention(self.retention.as_ref().map(|status| status.snapshot())),
@@ -329,7 +336,9 @@ fn ahead(last: &[(u32, Millis)], now: Millis) -> Option<String> {
     ))
 }
 
-fn ops(known: OpsSnapshot, now: Millis, missing_after_ms: u64) -> Decisions {
+/// Decisions that were read and not understood are as bad as those that are not read: what the others do by them, this
+/// tracker does not.
+fn ops(known: OpsSnapshot, unread: Option<&Unread>, (now, missing_after_ms): (Millis, u64)) -> Decisions {
     let missing = known
         .missing_since
         .is_some_and(|since| now.since(since) >= missing_after_ms);
@@ -339,9 +348,14 @@ fn ops(known: OpsSnapshot, now: Millis, missing_after_ms: u64) -> Decisions {
         (None, Some(_)) => "decisions are read".to_owned(),
         (None, None) => "waiting for a broker to say where the ops topic ends".to_owned(),
     };
+    let message = match unread {
+        Some(unread) => format!("{message}; {unread}"),
+        None => message,
+    };
     Decisions {
-        up: !stopped && !missing,
+        up: !stopped && !missing && unread.is_none(),
         stopped,
+        unread: unread.is_some(),
         message,
         next: known.next,
         end: known.end,
