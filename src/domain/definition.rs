@@ -4,12 +4,14 @@
 mod built_in;
 mod difference;
 mod grammar;
+mod retention;
 mod roles;
 mod shared;
 #[cfg(test)]
 mod tests;
 
 pub use grammar::DefinitionError;
+pub use retention::{DefaultDays, ShorterRetention};
 pub(super) use roles::{Named, Role, Roles, Target};
 pub use shared::{InForce, SharedDefinitions, Unread};
 

@@ -179,6 +179,37 @@ async fn a_file_is_checked_and_every_fault_named() {
 }
 
 #[tokio::test]
+async fn what_would_be_kept_for_less_long_is_named_and_refused_unless_that_is_said() {
+    let surface = Surface::over(&orders());
+    let short = format!("{EARLY}retention_days = {{ COMPLETED = 10, STARTED = 400 }}\n");
+    let named = json!([
+        {"sagaType": "ORDER_CREATION", "status": "COMPLETED", "days": 90, "becomes": 10},
+    ]);
+    for path in ["/api/v1/definitions/check", "/api/v1/definitions/try"] {
+        let told = |text: &str| json!({ "definitions": text });
+        let answer = post(&surface, path, &told(&short)).await.json();
+        assert_eq!(answer["shorterRetention"], named, "{path}");
+        let answer = post(&surface, path, &told(EARLY)).await.json();
+        assert_eq!(answer["shorterRetention"], json!([]), "{path}");
+    }
+    let apply = async |allowed: bool| {
+        let body = json!({"definitions": short, "reason": "r", "allowShorterRetention": allowed});
+        post(&surface, "/api/v1/definitions", &body).await
+    };
+    let refused = apply(false).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(
+        refused
+            .text()
+            .contains("ORDER_CREATION in COMPLETED for 10 days instead of 90"),
+        "{}",
+        refused.text()
+    );
+    // As far as the broker, which is away.
+    assert_eq!(apply(true).await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
 async fn a_trial_says_what_would_change_and_why_and_changes_nothing() {
     let surface = Surface::over(&orders());
     let ask = async |body: Value| post(&surface, "/api/v1/definitions/try", &body).await;

@@ -16,6 +16,7 @@ use saga_tracker::operations::decisions::{Decisions, OpsStatus, StatusChanger};
 use saga_tracker::operations::definitions::{Configured, Definitions};
 use saga_tracker::operations::objects::ObjectsSettings;
 use saga_tracker::operations::rebuild::{RebuildParts, Rebuilds};
+use saga_tracker::operations::retention::RetentionSettings;
 use saga_tracker::operations::snapshot::{SnapshotParts, SnapshotSettings, Snapshots};
 use saga_tracker::operations::topic_replay::{TopicReplayParts, TopicReplays};
 use saga_tracker::pipeline::ingest::origin::DeadLetterTopics;
@@ -203,6 +204,7 @@ impl Surface {
             },
             definitions: Definitions {
                 configured: Configured::default(),
+                default_days: RetentionSettings::default().default_days(),
                 decisions: decisions.clone(),
             },
             decisions,

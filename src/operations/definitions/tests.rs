@@ -3,7 +3,7 @@
 use super::body::DefinitionsBody;
 use super::*;
 use crate::domain::clock::SystemClock;
-use crate::domain::{Cut, Event, Position, SagaDefinitions, SagaStatus, SharedDefinitions};
+use crate::domain::{Cut, DefaultDays, Event, Position, SagaDefinitions, SagaStatus, SharedDefinitions};
 use crate::operations::audit::{Act, Audit};
 use crate::operations::background::Background;
 use crate::operations::decisions::{Applier, Decided, Decision, Decisions, OpsStatus, Verdict};
@@ -158,6 +158,10 @@ fn configured(text: &str) -> Configured {
 fn service(topic: &Arc<Topic>, configured: &Configured) -> Definitions {
     Definitions {
         configured: configured.clone(),
+        default_days: DefaultDays {
+            finished: 90,
+            unfinished: 365,
+        },
         decisions: Decisions {
             out: topic.clone(),
             topic: "ops".to_owned(),
@@ -331,6 +335,7 @@ fn whoever_is_second_is_told_who_was_first() {
     let new = |text: &str, expected| NewVersion {
         text: text.to_owned(),
         expected,
+        allow_shorter_retention: false,
     };
     let second = definitions
         .apply(new(IMPATIENT, Some(0)), &kim())
@@ -348,7 +353,10 @@ fn whoever_is_second_is_told_who_was_first() {
         stale.contains("version 1 of the definitions is in force, not 0"),
         "{stale}"
     );
-    let applied = definitions.apply(new(IMPATIENT, Some(1)), &kim()).unwrap();
+    let applied = definitions
+        .apply(new(IMPATIENT, Some(1)), &kim())
+        .unwrap()
+        .version;
     assert_eq!(
         (applied.number, applied.by.as_str(), applied.reason.as_str()),
         (2, "kim", "ticket 8")
@@ -358,9 +366,53 @@ fn whoever_is_second_is_told_who_was_first() {
     assert!(overview.file_differs);
     // Back to what was: an old text is a new version.
     let back = definitions.version(1).unwrap().unwrap().text;
-    let back = definitions.apply(new(&back, None), &kim()).unwrap();
+    let back = definitions.apply(new(&back, None), &kim()).unwrap().version;
     assert_eq!((back.number, back.hash), (3, hash(EARLY)));
     assert_eq!(*topic.shared.get(), read(EARLY));
+}
+
+#[test]
+fn what_keeps_sagas_for_less_long_comes_into_force_only_when_that_is_said() {
+    let store = testkit::store();
+    let topic = Topic::over(&store, &configured(LATE));
+    let definitions = service(&topic, &configured(LATE));
+    let apply = |days: u64, allow_shorter_retention| {
+        let new = NewVersion {
+            text: format!("{LATE}retention_days = {{ COMPLETED = {days} }}\n"),
+            expected: None,
+            allow_shorter_retention,
+        };
+        definitions.apply(new, &kim())
+    };
+    let refused = apply(89, false).unwrap_err();
+    assert!(matches!(refused, ApplyError::ShorterRetention(_)), "{refused}");
+    let refused = refused.to_string();
+    assert!(
+        refused.contains("ORDER_CREATION in COMPLETED for 89 days instead of 90")
+            && refused.contains("allowShorterRetention"),
+        "{refused}"
+    );
+    assert_eq!(*topic.next.lock().unwrap(), 0, "nothing was published");
+    // As long, and longer, needs no word.
+    assert_eq!(apply(90, false).unwrap().shorter_retention, []);
+    assert_eq!(apply(400, false).unwrap().version.number, 2);
+    let applied = apply(30, true).unwrap();
+    assert_eq!(applied.version.number, 3);
+    let [shorter] = applied.shorter_retention.as_slice() else {
+        panic!("{applied:?}");
+    };
+    assert_eq!((shorter.days, shorter.becomes), (400, 30));
+    // Others read the decision and follow.
+    let other = testkit::store();
+    let topic = Topic::over(&other, &configured(LATE));
+    topic.apply(1, &format!("{LATE}retention_days = {{ COMPLETED = 1 }}\n"));
+    assert_eq!(
+        topic
+            .shared
+            .get()
+            .retention_days("ORDER_CREATION", SagaStatus::Completed),
+        Some(1)
+    );
 }
 
 #[test]
@@ -370,7 +422,14 @@ fn a_file_with_faults_is_not_decided_on() {
     let definitions = service(&topic, &Configured::default());
     let apply = |text: String| {
         definitions
-            .apply(NewVersion { text, expected: None }, &kim())
+            .apply(
+                NewVersion {
+                    text,
+                    expected: None,
+                    allow_shorter_retention: false,
+                },
+                &kim(),
+            )
             .unwrap_err()
     };
     let faults = "[types.A]\ncompleting_steps = []\n[types.B]\ncompleting_steps = []\n";

@@ -157,6 +157,7 @@ impl Tracker {
             decisions: decisions.clone(),
             definitions: Definitions {
                 configured: configured.clone(),
+                default_days: config.retention.default_days(),
                 decisions: decisions.clone(),
             },
             statuses: ops::statuses(&decisions, &kafka, &definitions, &schemas, projector.watch()),

@@ -10,6 +10,7 @@ use crate::operations::decisions::{Decisions, StatusChanger};
 use crate::operations::definitions::{Configured, Definitions};
 use crate::operations::objects::ObjectsSettings;
 use crate::operations::rebuild::{RebuildParts, Rebuilds};
+use crate::operations::retention::RetentionSettings;
 use crate::operations::snapshot::{SnapshotParts, SnapshotSettings, Snapshots};
 use crate::operations::topic_replay::{TopicReplayParts, TopicReplays};
 use crate::pipeline::ingest::IngestStatus;
@@ -107,6 +108,7 @@ fn surface() -> axum::Router {
         },
         definitions: Definitions {
             configured: Configured::default(),
+            default_days: RetentionSettings::default().default_days(),
             decisions: decisions.clone(),
         },
         decisions,
