@@ -2,7 +2,7 @@
 
 use super::body::{DefinitionsBody, KIND, MAX_TEXT_BYTES};
 use super::versions::{self, Configured, Version, VersionFile};
-use crate::domain::{DefaultDays, DefinitionError, SagaDefinitions, ShorterRetention};
+use crate::domain::{DefaultDays, DefinitionError, SagaDefinitions, ShorterRetention, Unread};
 use crate::operations::audit::Act;
 use crate::operations::decisions::{Decisions, Failure, NewDecision, OpsError};
 use crate::store::{SharedStore, StoreError};
@@ -81,6 +81,13 @@ pub enum ApplyError {
         named(.0)
     )]
     ShorterRetention(Vec<ShorterRetention>),
+    /// What is in force cannot be read, so nobody here knows for how long it keeps sagas, and nobody said that this does
+    /// not matter.
+    #[error(
+        "whether these definitions keep sagas for less long is not known here: {0}. Apply them where that version can \
+         be read, or with allowShorterRetention (--allow-shorter-retention)"
+    )]
+    UnknownRetention(Unread),
     /// The decision was not made.
     #[error(transparent)]
     Ops(#[from] OpsError),
@@ -95,6 +102,16 @@ fn told(faults: &[DefinitionError]) -> String {
         .map(|fault| fault.to_string().trim_end().to_owned())
         .collect();
     told.join("; ")
+}
+
+fn refuse_shorter(unread: Option<Unread>, shorter: &[ShorterRetention]) -> Result<(), ApplyError> {
+    if let Some(unread) = unread {
+        return Err(ApplyError::UnknownRetention(unread));
+    }
+    if !shorter.is_empty() {
+        return Err(ApplyError::ShorterRetention(shorter.to_vec()));
+    }
+    Ok(())
 }
 
 /// The first of them, in words.
@@ -154,8 +171,8 @@ impl Definitions {
         // What comes into force behind this is refused for its number.
         let in_force = versions::in_force(&**self.store(), &self.configured)?;
         let shorter = self.shorter_retention(&in_force.definitions, &definitions);
-        if !shorter.is_empty() && !new.allow_shorter_retention {
-            return Err(ApplyError::ShorterRetention(shorter));
+        if !new.allow_shorter_retention {
+            refuse_shorter(in_force.unread, &shorter)?;
         }
         let body = DefinitionsBody {
             version: last + 1,

@@ -402,6 +402,11 @@ fn what_keeps_sagas_for_less_long_comes_into_force_only_when_that_is_said() {
         panic!("{applied:?}");
     };
     assert_eq!((shorter.days, shorter.becomes), (400, 30));
+    // Nobody here knows how long what cannot be read keeps them.
+    topic.decide(4, &hash(LATE), OF_THE_FUTURE);
+    let refused = apply(900, false).unwrap_err();
+    assert!(matches!(refused, ApplyError::UnknownRetention(_)), "{refused}");
+    assert_eq!(apply(900, true).unwrap().version.number, 5);
     // Others read the decision and follow.
     let other = testkit::store();
     let topic = Topic::over(&other, &configured(LATE));

@@ -74,9 +74,9 @@ impl From<ApplyError> for ApiError {
                 )
             }
             ApplyError::TooLarge { .. } => Self::faults(vec![fault(words)]),
-            ApplyError::NotExpected { .. } | ApplyError::ShorterRetention(_) => {
-                Self::new(ErrorKind::Conflict, words)
-            }
+            ApplyError::NotExpected { .. }
+            | ApplyError::ShorterRetention(_)
+            | ApplyError::UnknownRetention(_) => Self::new(ErrorKind::Conflict, words),
             ApplyError::Ops(error) => error.into(),
             ApplyError::Store(error) => error.into(),
         }
