@@ -40,7 +40,7 @@ pub enum StartRebuildError {
     #[error(transparent)]
     Start(#[from] StartError),
     /// The disk has no room for a second generation.
-    #[error(transparent)]
+    #[error("{0}")]
     NoRoom(NoRoom),
     /// What it needs cannot be told.
     #[error(transparent)]
