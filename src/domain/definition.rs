@@ -4,6 +4,7 @@
 mod built_in;
 mod difference;
 mod grammar;
+mod retention;
 mod roles;
 mod schema;
 mod shared;
@@ -11,8 +12,9 @@ mod shared;
 mod tests;
 
 pub use grammar::DefinitionError;
+pub use retention::{DefaultDays, ShorterRetention};
 pub(super) use roles::{Named, Role, Roles, Target};
-pub use shared::{InForce, SharedDefinitions};
+pub use shared::{InForce, SharedDefinitions, Unread};
 
 use super::{SagaStatus, SagaType};
 use roles::Cached;

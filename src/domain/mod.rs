@@ -41,7 +41,8 @@ pub use conformance::{
     conformance, failed_compensations,
 };
 pub use definition::{
-    DefinitionError, InForce, SagaDefinition, SagaDefinitions, ServiceDefinition, SharedDefinitions,
+    DefaultDays, DefinitionError, InForce, SagaDefinition, SagaDefinitions, ServiceDefinition,
+    SharedDefinitions, ShorterRetention, Unread,
 };
 pub use event::{Event, EventRef, MAX_FAILURE_REASON_CHARS, MetadataForm};
 pub use event_key::{EventDigest, EventKey};

@@ -297,11 +297,7 @@ impl Process {
         let token = CancellationToken::new();
         let mut all = retention::appliers(TRACKER);
         all.extend(appliers(&self.book, &topics()));
-        all.push(definitions::applier(
-            &self.store,
-            &self.configured,
-            &self.definitions,
-        ));
+        all.push(definitions::applier(&self.definitions));
         let consumer = Consumer {
             store: self.store.clone(),
             settings: ingest_settings(1),
@@ -363,6 +359,7 @@ impl Process {
             store: self.store.clone(),
             projector: self.handle.clone(),
             configured: self.configured.definitions.clone(),
+            definitions: self.definitions.clone(),
             ops: self.ops_status.clone(),
             edge: self.edge(),
             status: self.retention.clone(),

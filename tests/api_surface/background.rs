@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use saga_tracker::operations::objects::ObjectsSettings;
 use saga_tracker::server::api::ServerSettings;
+use std::sync::atomic::Ordering;
 
 /// What the path answers once it is as wanted.
 async fn once(
@@ -117,4 +118,21 @@ async fn one_rebuild_runs_at_a_time_and_is_followed_to_its_end() {
         (&ended["phase"], &ended["generation"], &ended["error"]),
         (&"done".into(), &"b".into(), &serde_json::Value::Null)
     );
+}
+
+#[tokio::test]
+async fn a_rebuild_without_room_for_other_projections_is_not_started() {
+    const PATH: &str = "/internal/v1/rebuild";
+    let surface = Surface::over(&compensated());
+    surface.room.0.store(999, Ordering::Relaxed);
+    let refused = surface.send("POST", PATH).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    let message = refused.json()["message"].as_str().unwrap().to_owned();
+    assert!(
+        message.contains("999 bytes are free, and 1000 must be"),
+        "{message}"
+    );
+    assert_eq!(surface.get(PATH).await.json()["phase"], "idle");
+    surface.room.0.store(1_000, Ordering::Relaxed);
+    assert_eq!(surface.send("POST", PATH).await.status, StatusCode::ACCEPTED);
 }

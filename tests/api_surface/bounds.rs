@@ -244,6 +244,28 @@ async fn the_wait_for_a_place_is_bounded_where_the_work_is_not() {
 }
 
 #[tokio::test]
+async fn flows_and_catalogues_wait_with_what_reads_much_and_not_before_searches() {
+    let surface = Arc::new(Surface::with(
+        ServerSettings {
+            max_concurrent_full_reads: 1,
+            ..hurried()
+        },
+        &[],
+    ));
+    let gate = surface.gate.close();
+    let other = surface.clone();
+    let held = tokio::spawn(async move { other.get("/internal/v1/digest").await });
+    until(|| surface.gate.came() == 1).await;
+    for path in ["/api/v1/flow?sagaType=ORDER_CREATION", "/api/v1/flow/catalogue"] {
+        let late = surface.get(path).await;
+        assert_eq!(late.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+    }
+    assert_eq!(surface.get("/sagas").await.status, StatusCode::OK);
+    drop(gate);
+    assert_eq!(held.await.unwrap().status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_change_that_waits_for_a_place_is_not_made_when_its_client_goes() {
     let surface = over_one(ServerSettings::default());
     let gate = surface.broker.gate.close();

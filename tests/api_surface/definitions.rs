@@ -1,13 +1,18 @@
 //! Definitions over HTTP: what is in force, checked, tried and applied.
 
-use super::support::{Reply, Surface, event};
+use super::gated::Timelines;
+use super::support::{Reply, Surface, event, stored};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use saga_tracker::domain::{Event, SagaDefinitions, SagaStatus};
+use saga_tracker::server::api::ServerSettings;
 use saga_tracker::store::codec::Record;
+use saga_tracker::store::layer::Layered;
 use saga_tracker::store::records::DecisionRecord;
 use saga_tracker::store::{Batch, Durability, Key, Table, keys, reads, totals};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 const EARLY: &str = "# mine\n[types.ORDER_CREATION]\ncompleting_steps = [\"STOCK_RESERVED\"]\n";
 
@@ -174,6 +179,37 @@ async fn a_file_is_checked_and_every_fault_named() {
 }
 
 #[tokio::test]
+async fn what_would_be_kept_for_less_long_is_named_and_refused_unless_that_is_said() {
+    let surface = Surface::over(&orders());
+    let short = format!("{EARLY}retention_days = {{ COMPLETED = 10, STARTED = 400 }}\n");
+    let named = json!([
+        {"sagaType": "ORDER_CREATION", "status": "COMPLETED", "days": 90, "becomes": 10},
+    ]);
+    for path in ["/api/v1/definitions/check", "/api/v1/definitions/try"] {
+        let told = |text: &str| json!({ "definitions": text });
+        let answer = post(&surface, path, &told(&short)).await.json();
+        assert_eq!(answer["shorterRetention"], named, "{path}");
+        let answer = post(&surface, path, &told(EARLY)).await.json();
+        assert_eq!(answer["shorterRetention"], json!([]), "{path}");
+    }
+    let apply = async |allowed: bool| {
+        let body = json!({"definitions": short, "reason": "r", "allowShorterRetention": allowed});
+        post(&surface, "/api/v1/definitions", &body).await
+    };
+    let refused = apply(false).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(
+        refused
+            .text()
+            .contains("ORDER_CREATION in COMPLETED for 10 days instead of 90"),
+        "{}",
+        refused.text()
+    );
+    // As far as the broker, which is away.
+    assert_eq!(apply(true).await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
 async fn a_trial_says_what_would_change_and_why_and_changes_nothing() {
     let surface = Surface::over(&orders());
     let ask = async |body: Value| post(&surface, "/api/v1/definitions/try", &body).await;
@@ -252,4 +288,49 @@ async fn what_cannot_come_into_force_is_refused_before_anything_is_published() {
         .collect();
     assert_eq!(results, ["REFUSED"; 5]);
     assert_eq!(audit["content"][0]["who"], "kim");
+}
+
+#[tokio::test]
+async fn a_trial_ends_when_its_client_goes_away() {
+    let timelines = Timelines::default();
+    let asked = Arc::new(Layered::over(stored(&orders()), timelines.clone()));
+    let settings = ServerSettings {
+        max_concurrent_full_reads: 1,
+        ..ServerSettings::default()
+    };
+    let surface = Arc::new(Surface::asking(settings, asked));
+    let closed = timelines.gate.close();
+    let other = surface.clone();
+    let client = tokio::spawn(async move {
+        let trial = json!({"definitions": EARLY});
+        post(&other, "/api/v1/definitions/try", &trial).await
+    });
+    while timelines.gate.came() == 0 {
+        tokio::task::yield_now().await;
+    }
+    client.abort();
+    assert!(client.await.unwrap_err().is_cancelled());
+    // Its task has seen that nobody waits.
+    let audit = async {
+        loop {
+            let told = surface.get("/api/v1/audit?result=REFUSED").await;
+            if told.text().contains("nobody waits for the answer any more") {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), audit)
+        .await
+        .unwrap();
+    drop(closed);
+    assert_eq!(
+        surface.get("/internal/v1/digest").await.status,
+        StatusCode::OK,
+        "its place is free again"
+    );
+    assert_eq!(
+        timelines.reads.load(Ordering::SeqCst),
+        1,
+        "the other sagas were not read"
+    );
 }

@@ -1,7 +1,9 @@
 //! A gate that a test closes; as a layer over a store, some work waits at it.
 
 use saga_tracker::store::layer::Layer;
-use saga_tracker::store::{Checkpoints, Key, Store, StoreError, StoreRead, Table, VisitTable};
+use saga_tracker::store::{
+    Checkpoints, Key, Scan, Store, StoreError, StoreRead, Table, VisitRow, VisitTable,
+};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -72,6 +74,28 @@ impl Drop for Closed {
     fn drop(&mut self) {
         *self.0.0.closed.lock().unwrap() = false;
         self.0.0.opened.notify_all();
+    }
+}
+
+/// Counts what reads the events of sagas, which waits at a gate each time.
+#[derive(Clone, Default)]
+pub(crate) struct Timelines {
+    pub(crate) gate: Gate,
+    pub(crate) reads: Arc<AtomicUsize>,
+}
+
+impl Layer for Timelines {
+    fn scan(
+        &self,
+        inner: &(impl StoreRead + ?Sized),
+        scan: Scan<'_>,
+        visit: &mut VisitRow<'_>,
+    ) -> Result<(), StoreError> {
+        if scan.table() == Table::Log {
+            self.reads.fetch_add(1, Ordering::SeqCst);
+            self.gate.pass();
+        }
+        scan.visit(inner, visit)
     }
 }
 

@@ -16,9 +16,11 @@ use saga_tracker::operations::decisions::{Decisions, OpsStatus, StatusChanger};
 use saga_tracker::operations::definitions::{Configured, Definitions};
 use saga_tracker::operations::objects::ObjectsSettings;
 use saga_tracker::operations::rebuild::{RebuildParts, Rebuilds};
+use saga_tracker::operations::retention::RetentionSettings;
 use saga_tracker::operations::snapshot::{SnapshotParts, SnapshotSettings, Snapshots};
 use saga_tracker::operations::topic_replay::{TopicReplayParts, TopicReplays};
 use saga_tracker::pipeline::ingest::origin::DeadLetterTopics;
+use saga_tracker::pipeline::ingest::space::FreeSpace;
 use saga_tracker::pipeline::ingest::status::IngestStatus;
 use saga_tracker::pipeline::kafka::{KafkaSettings, Message, OutError, Outlet};
 use saga_tracker::pipeline::projector::{Projector, ProjectorHandle, ProjectorSettings, spawn};
@@ -35,6 +37,7 @@ use saga_tracker::store::records::LogRecord;
 use saga_tracker::store::{Batch, Durability, Generation, Key, SharedStore, Table, keys};
 use saga_tracker_sdk::publishing::RandomEventIds;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -78,6 +81,8 @@ pub(crate) struct Surface {
     pub(crate) ingest: Arc<IngestStatus>,
     pub(crate) ops: Arc<OpsStatus>,
     projector: ProjectorHandle,
+    /// The room on the disk, as rebuilds see it.
+    pub(crate) room: Arc<Room>,
 }
 
 impl Surface {
@@ -136,6 +141,7 @@ impl Surface {
             ids: Arc::new(RandomEventIds),
         };
         let ops = decisions.status.clone();
+        let room = Arc::new(Room(AtomicU64::new(u64::MAX)));
         let query = Query::new(asked, definitions.clone()).of_topic(TOPIC);
         let metrics = Metrics::new(
             &MetricsSettings::default(),
@@ -198,6 +204,7 @@ impl Surface {
             },
             definitions: Definitions {
                 configured: Configured::default(),
+                default_days: RetentionSettings::default().default_days(),
                 decisions: decisions.clone(),
             },
             decisions,
@@ -209,6 +216,7 @@ impl Surface {
                     definitions,
                     settings: projecting,
                     projector: projector.clone(),
+                    space: room.clone(),
                 },
                 background.clone(),
             ),
@@ -241,6 +249,7 @@ impl Surface {
             ingest,
             ops,
             projector,
+            room,
         }
     }
 
@@ -282,6 +291,19 @@ impl Surface {
         while self.projector.status().cursor != cut {
             std::thread::yield_now();
         }
+    }
+}
+
+/// Bytes that are free on the disk.
+pub(crate) struct Room(pub(crate) AtomicU64);
+
+impl FreeSpace for Room {
+    fn free(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::Relaxed))
+    }
+
+    fn min_free_bytes(&self) -> u64 {
+        1_000
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) const MAY_KNOW: &[(&str, &[&str])] = &[
         &[
             "domain",
             "store",
+            "pipeline/ingest",
             "pipeline/projector",
             "operations/audit",
             "operations/background",

@@ -6,8 +6,12 @@ use serde::{Deserialize, Serialize};
 
 /// Kind of a decision that brings a version of the definitions into force.
 pub const KIND: &str = "definitions";
-/// Bytes of a definitions file. Every replica keeps every version.
+/// Bytes of a definitions file. Every replica keeps every version. It is part of the [form](DefinitionsBody::form):
+/// trackers that hold it otherwise number versions otherwise.
 pub const MAX_TEXT_BYTES: usize = 256 << 10;
+
+/// Characters of a hash.
+const HASH_CHARS: usize = 64;
 
 /// Characters that are told of what is wrong with a file.
 const FAULT_CHARS: usize = 1_000;
@@ -25,24 +29,35 @@ pub(super) struct DefinitionsBody {
 }
 
 impl DefinitionsBody {
-    /// The definitions in it.
+    /// Whether it has the form of a version. This alone decides whether it takes its number, never what its file
+    /// says: so the numbers are the same on replicas of which one can read the file and another cannot.
     ///
     /// # Errors
-    /// What is wrong with them, in words.
-    pub(super) fn read(&self) -> Result<SagaDefinitions, String> {
-        SagaDefinitions::from_toml(&self.definitions)
-            .map_err(|fault| first(fault.to_string().trim_end(), FAULT_CHARS).to_owned())
-    }
-
-    /// The same of one that is not applied yet.
-    pub(super) fn checked(&self) -> Result<SagaDefinitions, String> {
+    /// What is wrong with its form, in words.
+    pub(super) fn form(&self) -> Result<(), String> {
         let bytes = self.definitions.len();
         if bytes > MAX_TEXT_BYTES {
             return Err(format!(
                 "its definitions have {bytes} bytes; accepted: up to {MAX_TEXT_BYTES}"
             ));
         }
-        let read = self.read()?;
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if self.hash.len() != HASH_CHARS || !self.hash.bytes().all(is_digit) {
+            return Err(format!(
+                "its hash is {:?}; accepted: {HASH_CHARS} hexadecimal digits",
+                first(&self.hash, 100)
+            ));
+        }
+        Ok(())
+    }
+
+    /// The definitions in it, as whoever decided on them reads them.
+    ///
+    /// # Errors
+    /// Why they cannot be read here, in words.
+    pub(super) fn read(&self) -> Result<SagaDefinitions, String> {
+        let read = SagaDefinitions::from_toml(&self.definitions)
+            .map_err(|fault| first(fault.to_string().trim_end(), FAULT_CHARS).to_owned())?;
         let found = read.hash();
         if found != self.hash {
             return Err(format!(

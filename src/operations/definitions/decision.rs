@@ -1,26 +1,55 @@
 //! What deciding on a version of the definitions does.
+//!
+//! Whether a version takes its number is a function of the topic alone: of its form, and of the number before it. What
+//! its file says is not part of that, because trackers of different versions read files differently. One that cannot
+//! read it keeps it as the others do, says so, and goes on by the last version that it could read; after an upgrade it
+//! reads it at its start. A file that nobody can read takes a number, too, and changes nothing until the next one.
 
 use super::body::{DefinitionsBody, KIND};
-use super::versions::{self, Configured};
-use crate::domain::SharedDefinitions;
+use super::versions::{self, VersionFile};
+use crate::domain::{SagaDefinitions, SharedDefinitions, Unread};
 use crate::operations::decisions::{Applier, Decided, Verdict};
 use crate::store::dead_letters::DeadLetterGuard;
-use crate::store::{Batch, SharedStore, StoreError, StoreRead};
+use crate::store::{Batch, StoreError, StoreRead};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Enters a version, and has what shares the definitions use it.
 struct DefinitionsApplier {
-    store: SharedStore,
-    configured: Configured,
     shared: SharedDefinitions,
+    /// What the version says that is being written.
+    entered: Mutex<Option<Read>>,
 }
 
-/// What decisions on definitions do. `shared` follows what is in force in the store.
-pub fn applier(store: &SharedStore, configured: &Configured, shared: &SharedDefinitions) -> Box<dyn Applier> {
+/// What a version says, or why that is not known here.
+type Read = Result<Arc<SagaDefinitions>, Unread>;
+
+/// What decisions on definitions do. `shared`, which is what is in force in the store, follows it.
+pub fn applier(shared: &SharedDefinitions) -> Box<dyn Applier> {
     Box::new(DefinitionsApplier {
-        store: store.clone(),
-        configured: configured.clone(),
         shared: shared.clone(),
+        entered: Mutex::default(),
     })
+}
+
+impl DefinitionsApplier {
+    /// What is known of the version that was entered last. Whatever it was, it is so no more.
+    fn enter(&self, read: Option<Read>) -> Option<Read> {
+        let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *entered, read)
+    }
+
+    fn read(&self, body: &DefinitionsBody, decision: u64) -> Read {
+        let unread = |why| Unread {
+            version: body.version,
+            since: self
+                .shared
+                .in_force()
+                .unread
+                .map_or(decision, |unread| unread.since),
+            why,
+        };
+        body.read().map(Arc::new).map_err(unread)
+    }
 }
 
 impl Applier for DefinitionsApplier {
@@ -35,6 +64,7 @@ impl Applier for DefinitionsApplier {
         store: &dyn StoreRead,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
+        self.enter(None);
         let body: DefinitionsBody = match decided.body() {
             Ok(body) => body,
             Err(why) => return Ok(Verdict::Refused(format!("its body is not of its kind: {why}"))),
@@ -43,23 +73,26 @@ impl Applier for DefinitionsApplier {
         if body.version != before + 1 {
             return Ok(Verdict::Refused(not_the_next(store, body.version, before)?));
         }
-        let definitions = match body.checked() {
-            Ok(definitions) => definitions,
-            Err(why) => return Ok(Verdict::Refused(why)),
-        };
+        if let Err(why) = body.form() {
+            return Ok(Verdict::Refused(why));
+        }
         versions::put(rows, body.version, decided.offset);
+        self.enter(Some(self.read(&body, decided.offset)));
+        // The same words on every replica.
         Ok(Verdict::Applied(format!(
-            "version {} of the definitions is in force: {} saga types, hash {}",
-            body.version,
-            definitions.types.len(),
-            body.hash
+            "version {} of the definitions is in force: hash {}",
+            body.version, body.hash
         )))
     }
 
     fn written(&self) {
-        match versions::in_force(&*self.store, &self.configured) {
-            Ok(definitions) => self.shared.replace(definitions),
-            Err(error) => tracing::error!(%error, "the definitions that were decided cannot be read back"),
+        match self.enter(None) {
+            Some(Ok(definitions)) => self.shared.replace(definitions),
+            Some(Err(unread)) => {
+                tracing::error!("{unread}");
+                self.shared.cannot_read(unread);
+            }
+            None => {}
         }
     }
 }
@@ -68,7 +101,7 @@ impl Applier for DefinitionsApplier {
 fn not_the_next(store: &dyn StoreRead, found: u64, before: u64) -> Result<String, StoreError> {
     let next = before + 1;
     Ok(match versions::version(store, before)? {
-        Some(last) => format!(
+        Some(VersionFile { version: last, .. }) => format!(
             "it is version {found} of the definitions, and the next is {next}: version {before} was applied by {} at \
              {} ({}); look at it, then decide again",
             last.by, last.at, last.reason

@@ -17,5 +17,5 @@ mod versions;
 pub use body::{KIND, MAX_TEXT_BYTES};
 pub use decision::applier;
 pub use renewer::Renewer;
-pub use service::{ApplyError, Definitions, NewVersion, Overview, readable};
-pub use versions::{Configured, Version, in_force, in_force_at, version, versions_before};
+pub use service::{AppliedVersion, ApplyError, Definitions, NewVersion, Overview, readable};
+pub use versions::{Configured, Version, VersionFile, in_force, in_force_at, version, versions_before};

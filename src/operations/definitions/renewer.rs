@@ -3,12 +3,13 @@
 //!
 //! It looks at what is recorded with the projections, again and again, so it does not matter why it is due, how
 //! often definitions changed meanwhile, or whether a rebuild is running under rules that hold no longer: when that
-//! one has ended, the next begins.
+//! one has ended, the next begins. One that the disk has no room for waits, and what serves serves on: anybody who may
+//! decide on definitions causes rebuilds, and none of them may fill the disk that consumption needs.
 
 use crate::domain::SharedDefinitions;
 use crate::operations::audit::{Act, Audit, Outcome};
 use crate::operations::background::StartError;
-use crate::operations::rebuild::{RebuildPhase, Rebuilds};
+use crate::operations::rebuild::{NoRoom, RebuildPhase, Rebuilds, StartRebuildError};
 use crate::store::StoreError;
 use crate::{failpoint, wait};
 use std::sync::Arc;
@@ -61,6 +62,7 @@ impl Renewer {
     pub(super) fn look(&self, tried: &mut Tried) -> Result<bool, StoreError> {
         let in_force = self.definitions.in_force();
         if !self.rebuilds.is_due(&in_force.definitions)? || self.is_under_way() {
+            self.rebuilds.wait_for_room(None);
             return Ok(false);
         }
         let recently =
@@ -71,17 +73,36 @@ impl Renewer {
         match self.rebuilds.start(self.act.clone()) {
             Ok(_) => {}
             // It is looked at again when that has ended.
-            Err(StartError::Busy { .. }) => return Ok(false),
-            Err(error @ StartError::Thread { .. }) => {
+            Err(StartRebuildError::Start(StartError::Busy { .. })) => return Ok(false),
+            Err(StartRebuildError::NoRoom(no_room)) => {
+                self.wait_for_room(no_room);
+                return Ok(false);
+            }
+            Err(StartRebuildError::Store(error)) => return Err(error),
+            Err(StartRebuildError::Start(error @ StartError::Thread { .. })) => {
                 tracing::error!(%error, "the projections are not made anew");
                 *tried = Some((in_force.rules, wait::now()));
                 return Ok(false);
             }
         }
+        self.rebuilds.wait_for_room(None);
         *tried = Some((in_force.rules, wait::now()));
         tracing::info!("other saga definitions, or other projections, are wanted: rebuilding beside serving");
         self.audit.note(&self.act, Outcome::Begun, "");
         Ok(true)
+    }
+
+    /// What is lacking is told when it begins to lack, and in health for as long as it does.
+    fn wait_for_room(&self, no_room: NoRoom) {
+        let (free, needed) = (no_room.free, no_room.needed);
+        if self.rebuilds.wait_for_room(Some(no_room)).is_none() {
+            tracing::error!(
+                free,
+                needed,
+                "the disk has no room to make the projections anew; the present ones serve on, and it begins by \
+                 itself when there is room"
+            );
+        }
     }
 
     pub(super) fn is_under_way(&self) -> bool {

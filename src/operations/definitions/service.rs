@@ -1,17 +1,22 @@
 //! Definitions of a running tracker, for those who want to see, change or take back what is in force.
 
 use super::body::{DefinitionsBody, KIND, MAX_TEXT_BYTES};
-use super::versions::{self, Configured, Version};
-use crate::domain::{DefinitionError, SagaDefinitions};
+use super::versions::{self, Configured, Version, VersionFile};
+use crate::domain::{DefaultDays, DefinitionError, SagaDefinitions, ShorterRetention, Unread};
 use crate::operations::audit::Act;
 use crate::operations::decisions::{Decisions, Failure, NewDecision, OpsError};
 use crate::store::{SharedStore, StoreError};
+
+/// Types and statuses that a refusal names.
+const MAX_NAMED: usize = 20;
 
 /// Tells and decides what is in force. Cheap to clone.
 #[derive(Clone)]
 pub struct Definitions {
     /// What is configured.
     pub configured: Configured,
+    /// How long sagas are kept of which no definition says that, as far as this replica knows.
+    pub default_days: DefaultDays,
     /// Where decisions are made.
     pub decisions: Decisions,
 }
@@ -23,10 +28,21 @@ pub struct NewVersion {
     pub text: String,
     /// The version that must be in force for it, if that matters to them: 0 while none was applied.
     pub expected: Option<u64>,
+    /// Whether sagas may be kept for less long by it: they are then purged sooner, on every replica.
+    pub allow_shorter_retention: bool,
+}
+
+/// A version that somebody brought into force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppliedVersion {
+    /// The version.
+    pub version: Version,
+    /// The sagas that are kept for less long by it.
+    pub shorter_retention: Vec<ShorterRetention>,
 }
 
 /// Which versions there are.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overview {
     /// The version in force; none while what is configured is.
     pub last: Option<Version>,
@@ -58,6 +74,20 @@ pub enum ApplyError {
         /// The one that was seen.
         expected: u64,
     },
+    /// Sagas would be kept for less long, and nobody said that this is meant.
+    #[error(
+        "these definitions keep sagas for less long, which are then purged sooner, on every replica: {}; if that is \
+         meant, apply them with allowShorterRetention (--allow-shorter-retention)",
+        named(.0)
+    )]
+    ShorterRetention(Vec<ShorterRetention>),
+    /// What is in force cannot be read, so nobody here knows for how long it keeps sagas, and nobody said that this does
+    /// not matter.
+    #[error(
+        "whether these definitions keep sagas for less long is not known here: {0}. Apply them where that version can \
+         be read, or with allowShorterRetention (--allow-shorter-retention)"
+    )]
+    UnknownRetention(Unread),
     /// The decision was not made.
     #[error(transparent)]
     Ops(#[from] OpsError),
@@ -72,6 +102,24 @@ fn told(faults: &[DefinitionError]) -> String {
         .map(|fault| fault.to_string().trim_end().to_owned())
         .collect();
     told.join("; ")
+}
+
+fn refuse_shorter(unread: Option<Unread>, shorter: &[ShorterRetention]) -> Result<(), ApplyError> {
+    if let Some(unread) = unread {
+        return Err(ApplyError::UnknownRetention(unread));
+    }
+    if !shorter.is_empty() {
+        return Err(ApplyError::ShorterRetention(shorter.to_vec()));
+    }
+    Ok(())
+}
+
+/// The first of them, in words.
+fn named(shorter: &[ShorterRetention]) -> String {
+    let named = shorter.iter().take(MAX_NAMED).map(ToString::to_string);
+    let more = shorter.len().saturating_sub(MAX_NAMED);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    named.chain(more).collect::<Vec<_>>().join(", ")
 }
 
 impl Definitions {
@@ -91,11 +139,11 @@ impl Definitions {
         })
     }
 
-    /// A version that was applied; `None` when there is none of that number.
+    /// A version that was applied, with its file; `None` when there is none of that number.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn version(&self, number: u64) -> Result<Option<Version>, StoreError> {
+    pub fn version(&self, number: u64) -> Result<Option<VersionFile>, StoreError> {
         versions::version(&*self.store().snapshot(), number)
     }
 
@@ -111,7 +159,7 @@ impl Definitions {
     ///
     /// # Errors
     /// [`ApplyError`].
-    pub fn apply(&self, new: NewVersion, by: &Act) -> Result<Version, ApplyError> {
+    pub fn apply(&self, new: NewVersion, by: &Act) -> Result<AppliedVersion, ApplyError> {
         let definitions = readable(&new.text)?;
         let last = versions::last(&**self.store())?;
         if let Some(expected) = new.expected.filter(|expected| *expected != last) {
@@ -119,6 +167,12 @@ impl Definitions {
                 found: last,
                 expected,
             });
+        }
+        // What comes into force behind this is refused for its number.
+        let in_force = versions::in_force(&**self.store(), &self.configured)?;
+        let shorter = self.shorter_retention(&in_force.definitions, &definitions);
+        if !new.allow_shorter_retention {
+            refuse_shorter(in_force.unread, &shorter)?;
         }
         let body = DefinitionsBody {
             version: last + 1,
@@ -137,7 +191,21 @@ impl Definitions {
             id: made.id,
             offset: made.offset,
         };
-        applied.ok_or_else(|| OpsError::from(missing).into())
+        let applied = applied.ok_or_else(|| OpsError::from(missing))?;
+        Ok(AppliedVersion {
+            version: applied.version,
+            shorter_retention: shorter,
+        })
+    }
+
+    /// The sagas that would be kept for less long under other definitions than those in force. Of what no definition
+    /// names, the settings of this replica count.
+    pub fn shorter_retention(
+        &self,
+        in_force: &SagaDefinitions,
+        others: &SagaDefinitions,
+    ) -> Vec<ShorterRetention> {
+        in_force.shorter_retention(others, self.default_days)
     }
 
     fn store(&self) -> &SharedStore {

@@ -3,11 +3,12 @@
 use super::body::DefinitionsBody;
 use super::*;
 use crate::domain::clock::SystemClock;
-use crate::domain::{Cut, Event, Position, SagaDefinitions, SagaStatus, SharedDefinitions};
+use crate::domain::{Cut, DefaultDays, Event, Position, SagaDefinitions, SagaStatus, SharedDefinitions};
 use crate::operations::audit::{Act, Audit};
 use crate::operations::background::Background;
 use crate::operations::decisions::{Applier, Decided, Decision, Decisions, OpsStatus, Verdict};
 use crate::operations::rebuild::{RebuildParts, Rebuilds};
+use crate::pipeline::ingest::space::FreeSpace;
 use crate::pipeline::kafka::{Message, OutError, Outlet};
 use crate::pipeline::projector::{self, Delivery, ProjectorHandle, rebuild};
 use crate::pipeline::query::Query;
@@ -20,6 +21,7 @@ use crate::wait;
 use saga_tracker_sdk::publishing::RandomEventIds;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -50,7 +52,7 @@ impl Topic {
         let shared = SharedDefinitions::from(in_force(&**store, configured).unwrap());
         Arc::new(Self {
             store: store.clone(),
-            applier: applier(store, configured, &shared),
+            applier: applier(&shared),
             shared,
             status: Arc::default(),
             next: Mutex::new(0),
@@ -156,6 +158,10 @@ fn configured(text: &str) -> Configured {
 fn service(topic: &Arc<Topic>, configured: &Configured) -> Definitions {
     Definitions {
         configured: configured.clone(),
+        default_days: DefaultDays {
+            finished: 90,
+            unfinished: 365,
+        },
         decisions: Decisions {
             out: topic.clone(),
             topic: "ops".to_owned(),
@@ -184,7 +190,7 @@ fn versions_follow_each_other_and_each_is_in_force_from_its_decision_on() {
     assert_eq!(
         topic.apply(1, EARLY),
         Verdict::Applied(format!(
-            "version 1 of the definitions is in force: 1 saga types, hash {}",
+            "version 1 of the definitions is in force: hash {}",
             hash(EARLY)
         ))
     );
@@ -203,35 +209,31 @@ fn versions_follow_each_other_and_each_is_in_force_from_its_decision_on() {
     assert_eq!(texts, [LATE, EARLY, EARLY, IMPATIENT, IMPATIENT].map(read));
     // A restart, and whoever has another file, find the same.
     for configured in [&first, &configured(EARLY)] {
-        assert_eq!(*in_force(&*store, configured).unwrap(), read(IMPATIENT));
+        let found = in_force(&*store, configured).unwrap();
+        assert_eq!((&*found.definitions, found.unread), (&read(IMPATIENT), None));
     }
     let known = versions_before(&*store, None, 10).unwrap();
-    let known: Vec<_> = known
-        .iter()
-        .map(|one| (one.number, one.decision, one.text.as_str()))
-        .collect();
-    assert_eq!(known, [(2, 4, IMPATIENT), (1, 0, EARLY)]);
+    let known: Vec<_> = known.iter().map(|one| (one.number, one.decision)).collect();
+    assert_eq!(known, [(2, 4), (1, 0)]);
+    let texts = [1, 2].map(|number| version(&*store, number).unwrap().unwrap().text);
+    assert_eq!(texts, [EARLY, IMPATIENT]);
     assert_eq!(versions_before(&*store, Some(2), 10).unwrap().len(), 1);
     assert_eq!(version(&*store, 3).unwrap(), None);
 }
 
 #[test]
-fn what_cannot_be_meant_is_refused_and_the_next_number_stays_free() {
+fn what_has_not_the_form_of_a_version_is_refused_and_the_next_number_stays_free() {
     let store = testkit::store();
     let topic = Topic::over(&store, &Configured::default());
     let long = format!("{LATE}{}", "#".repeat(MAX_TEXT_BYTES));
     let cases = [
         (topic.apply(2, LATE), "the next is 1"),
-        (
-            topic.decide(1, &hash(LATE), EARLY),
-            "it says that it holds those of",
-        ),
         (topic.decide(1, &hash(LATE), &long), "accepted: up to 262144"),
+        (topic.decide(1, "", LATE), "accepted: 64 hexadecimal digits"),
         (
-            topic.decide(1, "", "[types.ORDER_CREATION]\ncompleting_steps = []\n"),
-            "completing_steps is empty",
+            topic.decide(1, &hash(LATE).to_uppercase(), LATE),
+            "accepted: 64 hexadecimal digits",
         ),
-        (topic.decide(1, "", "types = 7"), "types"),
         (
             topic.take(&message(&json!({"version": 1}))).1,
             "its body is not of its kind",
@@ -246,7 +248,69 @@ fn what_cannot_be_meant_is_refused_and_the_next_number_stays_free() {
         assert!(why.contains(words) && why.len() < 2_000, "{why}");
     }
     assert_eq!(*topic.shared.get(), SagaDefinitions::default());
+    assert_eq!(topic.shared.in_force().unread, None);
     assert!(matches!(topic.apply(1, LATE), Verdict::Applied(_)));
+}
+
+/// What a tracker of a later version may write into a file.
+const OF_THE_FUTURE: &str =
+    "[types.ORDER_CREATION]\ncompleting_steps = [\"ORDER_CONFIRMED\"]\nweather = \"fair\"\n";
+
+#[test]
+fn a_version_that_cannot_be_read_takes_its_number_and_the_last_that_can_stays_in_force() {
+    let (store, file) = (testkit::store(), configured(LATE));
+    let topic = Topic::over(&store, &file);
+    topic.apply(1, EARLY);
+    // A key that is not known here, a file that others read otherwise, and what nobody can read.
+    let unread = [
+        (OF_THE_FUTURE.to_owned(), "weather"),
+        (LATE.to_owned(), "it says that it holds those of"),
+        ("types = 7".to_owned(), "types"),
+    ];
+    for (number, (text, words)) in (2u64..).zip(&unread) {
+        assert!(matches!(
+            topic.decide(number, &hash(IMPATIENT), text),
+            Verdict::Applied(_)
+        ));
+        let told = topic.shared.in_force();
+        assert_eq!(*told.definitions, read(EARLY));
+        let found = told.unread.unwrap();
+        assert_eq!((found.version, found.since), (number, 1));
+        assert!(found.why.contains(words), "{}", found.why);
+        // A restart finds the same.
+        let again = in_force(&*store, &file).unwrap();
+        assert_eq!((&*again.definitions, again.unread), (&read(EARLY), Some(found)));
+    }
+    let at = |decision| in_force_at(&*store, decision, &file.definitions).unwrap();
+    assert_eq!(
+        [at(0), at(1), at(3)].map(|found| (*found).clone()),
+        [LATE, EARLY, EARLY].map(read)
+    );
+    // What comes behind it is in force as ever.
+    topic.apply(5, IMPATIENT);
+    let told = topic.shared.in_force();
+    assert_eq!((&*told.definitions, told.unread), (&read(IMPATIENT), None));
+    let again = in_force(&*store, &file).unwrap();
+    assert_eq!((&*again.definitions, again.unread), (&read(IMPATIENT), None));
+}
+
+#[test]
+fn replicas_of_which_one_cannot_read_a_version_agree_on_what_was_decided() {
+    // Their topics differ in what one of them cannot read.
+    let [old, new] = [OF_THE_FUTURE, LATE].map(|text| {
+        let store = testkit::store();
+        let topic = Topic::over(&store, &Configured::default());
+        let verdicts = [
+            topic.apply(1, EARLY),
+            topic.decide(2, &hash(LATE), text),
+            topic.apply(2, EARLY),
+            topic.apply(3, IMPATIENT),
+        ];
+        (verdicts, versions_before(&*store, None, 9).unwrap(), topic)
+    });
+    assert_eq!(old.0, new.0);
+    assert_eq!(old.1, new.1);
+    assert_eq!(*old.2.shared.get(), *new.2.shared.get());
 }
 
 #[test]
@@ -271,6 +335,7 @@ fn whoever_is_second_is_told_who_was_first() {
     let new = |text: &str, expected| NewVersion {
         text: text.to_owned(),
         expected,
+        allow_shorter_retention: false,
     };
     let second = definitions
         .apply(new(IMPATIENT, Some(0)), &kim())
@@ -288,7 +353,10 @@ fn whoever_is_second_is_told_who_was_first() {
         stale.contains("version 1 of the definitions is in force, not 0"),
         "{stale}"
     );
-    let applied = definitions.apply(new(IMPATIENT, Some(1)), &kim()).unwrap();
+    let applied = definitions
+        .apply(new(IMPATIENT, Some(1)), &kim())
+        .unwrap()
+        .version;
     assert_eq!(
         (applied.number, applied.by.as_str(), applied.reason.as_str()),
         (2, "kim", "ticket 8")
@@ -298,9 +366,58 @@ fn whoever_is_second_is_told_who_was_first() {
     assert!(overview.file_differs);
     // Back to what was: an old text is a new version.
     let back = definitions.version(1).unwrap().unwrap().text;
-    let back = definitions.apply(new(&back, None), &kim()).unwrap();
+    let back = definitions.apply(new(&back, None), &kim()).unwrap().version;
     assert_eq!((back.number, back.hash), (3, hash(EARLY)));
     assert_eq!(*topic.shared.get(), read(EARLY));
+}
+
+#[test]
+fn what_keeps_sagas_for_less_long_comes_into_force_only_when_that_is_said() {
+    let store = testkit::store();
+    let topic = Topic::over(&store, &configured(LATE));
+    let definitions = service(&topic, &configured(LATE));
+    let apply = |days: u64, allow_shorter_retention| {
+        let new = NewVersion {
+            text: format!("{LATE}retention_days = {{ COMPLETED = {days} }}\n"),
+            expected: None,
+            allow_shorter_retention,
+        };
+        definitions.apply(new, &kim())
+    };
+    let refused = apply(89, false).unwrap_err();
+    assert!(matches!(refused, ApplyError::ShorterRetention(_)), "{refused}");
+    let refused = refused.to_string();
+    assert!(
+        refused.contains("ORDER_CREATION in COMPLETED for 89 days instead of 90")
+            && refused.contains("allowShorterRetention"),
+        "{refused}"
+    );
+    assert_eq!(*topic.next.lock().unwrap(), 0, "nothing was published");
+    // As long, and longer, needs no word.
+    assert_eq!(apply(90, false).unwrap().shorter_retention, []);
+    assert_eq!(apply(400, false).unwrap().version.number, 2);
+    let applied = apply(30, true).unwrap();
+    assert_eq!(applied.version.number, 3);
+    let [shorter] = applied.shorter_retention.as_slice() else {
+        panic!("{applied:?}");
+    };
+    assert_eq!((shorter.days, shorter.becomes), (400, 30));
+    // Nobody here knows how long what cannot be read keeps them.
+    topic.decide(4, &hash(LATE), OF_THE_FUTURE);
+    let refused = apply(900, false).unwrap_err();
+    assert!(matches!(refused, ApplyError::UnknownRetention(_)), "{refused}");
+    assert_eq!(apply(900, true).unwrap().version.number, 5);
+    // Others read the decision and follow.
+    let other = testkit::store();
+    let topic = Topic::over(&other, &configured(LATE));
+    topic.apply(1, &format!("{LATE}retention_days = {{ COMPLETED = 1 }}\n"));
+    assert_eq!(
+        topic
+            .shared
+            .get()
+            .retention_days("ORDER_CREATION", SagaStatus::Completed),
+        Some(1)
+    );
 }
 
 #[test]
@@ -310,7 +427,14 @@ fn a_file_with_faults_is_not_decided_on() {
     let definitions = service(&topic, &Configured::default());
     let apply = |text: String| {
         definitions
-            .apply(NewVersion { text, expected: None }, &kim())
+            .apply(
+                NewVersion {
+                    text,
+                    expected: None,
+                    allow_shorter_retention: false,
+                },
+                &kim(),
+            )
             .unwrap_err()
     };
     let faults = "[types.A]\ncompleting_steps = []\n[types.B]\ncompleting_steps = []\n";
@@ -324,6 +448,43 @@ fn a_file_with_faults_is_not_decided_on() {
     // What is built in says nothing against what was decided.
     topic.apply(1, EARLY);
     assert!(!definitions.overview().unwrap().file_differs);
+}
+
+/// As if a version had been applied whose file nobody here can read.
+fn put_unread(store: &SharedStore, number: u64, offset: u64) {
+    let body = json!({"version": number, "hash": hash(LATE), "definitions": "from = the future"});
+    let message = message(&body).value.unwrap();
+    let record = DecisionRecord {
+        arrived_at: testkit::DAY,
+        outcome: DecisionOutcome::Applied as u8,
+        kind: KIND,
+        detail: "",
+        message: &message,
+    };
+    let (mut rows, mut key) = (Batch::new(), Key::default());
+    keys::decision(&mut key, offset);
+    rows.put(Table::Decisions, &key, &record.to_bytes());
+    versions::put(&mut rows, number, offset);
+    store.write(&rows, Durability::Process).unwrap();
+}
+
+#[test]
+fn versions_are_listed_page_by_page_without_a_look_into_their_files() {
+    let store = testkit::store();
+    for number in 1..=5 {
+        put_unread(&store, number, 10 + number);
+    }
+    let page = |before, limit| {
+        let found = versions_before(&*store, before, limit).unwrap();
+        found
+            .into_iter()
+            .map(|version| version.number)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(page(None, 2), [5, 4]);
+    assert_eq!(page(Some(4), 2), [3, 2]);
+    assert_eq!(page(Some(2), 2), [1]);
+    assert_eq!(version(&*store, 3).unwrap().unwrap().text, "from = the future");
 }
 
 /// Decisions are held against it, today's and those of years ago: definitions that say the same have the same
@@ -356,8 +517,22 @@ fn the_hash_of_a_text_never_changes() {
     );
 }
 
+/// Bytes that are free on the disk.
+struct Room(AtomicU64);
+
+impl FreeSpace for Room {
+    fn free(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::Relaxed))
+    }
+
+    fn min_free_bytes(&self) -> u64 {
+        1_000
+    }
+}
+
 /// A tracker over a topic of orders whose stock is reserved and that are not confirmed.
 struct Scene {
+    room: Arc<Room>,
     topic: Arc<Topic>,
     renewer: Renewer,
     background: Background,
@@ -389,12 +564,14 @@ impl Scene {
             projector::spawn(store.clone(), TOPIC, topic.shared.get(), settings(1)).unwrap();
         let audit = Audit::new(store.clone(), Arc::new(SystemClock));
         let background = Background::new(audit.clone());
+        let room = Arc::new(Room(AtomicU64::new(u64::MAX)));
         let parts = RebuildParts {
             store: store.clone(),
             topic: TOPIC.to_owned(),
             definitions: topic.shared.clone(),
             settings: settings(1),
             projector: projector.clone(),
+            space: room.clone(),
         };
         let renewer = Renewer {
             definitions: topic.shared.clone(),
@@ -404,6 +581,7 @@ impl Scene {
             shutdown: CancellationToken::new(),
         };
         Self {
+            room,
             topic,
             renewer,
             background,
@@ -573,5 +751,39 @@ fn after_a_failed_rebuild_the_next_is_not_at_once() {
         .apply(2, "[types.ORDER_CREATION]\ncompleting_steps = [\"SHIPPED\"]\n");
     assert!(scene.renewer.look(&mut tried).unwrap());
     scene.settle();
+    scene.stop();
+}
+
+#[test]
+fn a_rebuild_waits_for_room_while_the_old_projections_serve() {
+    let (store, file) = (testkit::store(), configured(LATE));
+    let scene = Scene::start(&store, &file);
+    scene.deliver(&events());
+    scene.room.0.store(999, Ordering::Relaxed);
+    scene.topic.apply(1, EARLY);
+    let mut tried = None;
+    for _ in 0..3 {
+        assert!(!scene.renewer.look(&mut tried).unwrap());
+    }
+    let lacking = scene.renewer.rebuilds.waiting().unwrap();
+    assert_eq!((lacking.free, lacking.needed), (999, 1_000));
+    assert_eq!(
+        scene.statuses(),
+        all(SagaStatus::InProgress),
+        "the old ones serve"
+    );
+    // It begins by itself, without waiting as after one that failed.
+    scene.room.0.store(1_000, Ordering::Relaxed);
+    assert!(scene.renewer.look(&mut tried).unwrap());
+    assert_eq!(scene.renewer.rebuilds.waiting(), None);
+    scene.settle();
+    assert_eq!(scene.statuses(), all(SagaStatus::Completed));
+    // What is taken back before there is room waits for none any more.
+    scene.room.0.store(0, Ordering::Relaxed);
+    scene.topic.apply(2, LATE);
+    assert!(!scene.renewer.look(&mut tried).unwrap());
+    scene.topic.apply(3, EARLY);
+    assert!(!scene.renewer.look(&mut tried).unwrap());
+    assert_eq!(scene.renewer.rebuilds.waiting(), None);
     scene.stop();
 }

@@ -1,7 +1,7 @@
 //! The versions that were applied, as the store knows them: which decision each is, and what follows from that.
 
 use super::body::DefinitionsBody;
-use crate::domain::{Millis, SagaDefinitions};
+use crate::domain::{InForce, Millis, SagaDefinitions, Unread};
 use crate::operations::decisions::decisions_from;
 use crate::store::{Batch, StoreError, StoreRead, reads, totals};
 use serde::Deserialize as _;
@@ -23,8 +23,8 @@ impl Configured {
     }
 }
 
-/// A version that was applied.
-#[derive(Clone, Debug, PartialEq)]
+/// A version that was applied. Its file, which may be long, is in [`VersionFile`].
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
     /// Its number, from 1.
     pub number: u64,
@@ -38,10 +38,15 @@ pub struct Version {
     pub reason: String,
     /// [Tells them apart](SagaDefinitions::hash).
     pub hash: String,
+}
+
+/// A version, and its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionFile {
+    /// The version.
+    pub version: Version,
     /// The definitions file, as it was written.
     pub text: String,
-    /// What it says.
-    pub definitions: Arc<SagaDefinitions>,
 }
 
 /// Adds a version to a batch.
@@ -68,16 +73,22 @@ pub(super) fn last(store: &dyn StoreRead) -> Result<u64, StoreError> {
     Ok(decisions(store)?.last().map_or(0, |(number, _)| *number))
 }
 
-/// A version that was applied; `None` when there is none of that number.
+/// A version that was applied, with its file; `None` when there is none of that number.
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub fn version(store: &dyn StoreRead, number: u64) -> Result<Option<Version>, StoreError> {
+pub fn version(store: &dyn StoreRead, number: u64) -> Result<Option<VersionFile>, StoreError> {
     let found = decisions(store)?.into_iter().find(|(found, _)| *found == number);
-    found.map(|found| read(store, found)).transpose()
+    let Some(found) = found else {
+        return Ok(None);
+    };
+    let (version, body) = read(store, found)?;
+    let text = body.definitions;
+    Ok(Some(VersionFile { version, text }))
 }
 
-/// The versions before a number (none: all), newest first, at most so many.
+/// The versions before a number (none: all), newest first, at most so many. No file is kept, and none is read for
+/// what it says.
 ///
 /// # Errors
 /// [`StoreError`] when they cannot be read.
@@ -88,57 +99,81 @@ pub fn versions_before(
 ) -> Result<Vec<Version>, StoreError> {
     let newest_first = decisions(store)?.into_iter().rev();
     let wanted = newest_first.filter(|(number, _)| before.is_none_or(|before| *number < before));
-    wanted.take(limit).map(|found| read(store, found)).collect()
+    let wanted = wanted.take(limit);
+    wanted.map(|found| Ok(read(store, found)?.0)).collect()
 }
 
-/// The definitions in force.
+/// The definitions in force: those of the last version that this process can read.
 ///
 /// # Errors
-/// [`StoreError`] when they cannot be read.
-pub fn in_force(store: &dyn StoreRead, configured: &Configured) -> Result<Arc<SagaDefinitions>, StoreError> {
-    in_force_at(store, u64::MAX, &configured.definitions)
+/// [`StoreError`] when the store cannot be read.
+pub fn in_force(store: &dyn StoreRead, configured: &Configured) -> Result<InForce, StoreError> {
+    let (definitions, unread) = readable_before(store, u64::MAX, &configured.definitions)?;
+    Ok(InForce::from(definitions).but_unread(unread))
 }
 
-/// The definitions in force for a decision at that offset of the ops topic.
+/// The definitions in force for a decision at that offset of the ops topic: of those before it, the last that this
+/// process can read.
 ///
 /// # Errors
-/// [`StoreError`] when they cannot be read.
+/// [`StoreError`] when the store cannot be read.
 pub fn in_force_at(
     store: &dyn StoreRead,
     decision: u64,
     configured: &Arc<SagaDefinitions>,
 ) -> Result<Arc<SagaDefinitions>, StoreError> {
-    let mut newest_first = decisions(store)?.into_iter().rev();
-    match newest_first.find(|(_, applied)| *applied < decision) {
-        Some(found) => Ok(read(store, found)?.definitions),
-        None => Ok(configured.clone()),
-    }
+    Ok(readable_before(store, decision, configured)?.0)
 }
 
-fn read(store: &dyn StoreRead, (number, decision): (u64, u64)) -> Result<Version, StoreError> {
-    let lost = |why: String| {
+/// The last version before a decision that can be read, or what is configured; and the last one behind that, if there
+/// is any.
+fn readable_before(
+    store: &dyn StoreRead,
+    decision: u64,
+    configured: &Arc<SagaDefinitions>,
+) -> Result<(Arc<SagaDefinitions>, Option<Unread>), StoreError> {
+    let newest_first = decisions(store)?.into_iter().rev();
+    let mut unread: Option<Unread> = None;
+    for found in newest_first.filter(|(_, applied)| *applied < decision) {
+        let (version, body) = read(store, found)?;
+        match body.read() {
+            Ok(definitions) => return Ok((Arc::new(definitions), unread)),
+            Err(why) => {
+                let last = unread.unwrap_or_else(|| Unread {
+                    version: version.number,
+                    since: version.decision,
+                    why,
+                });
+                unread = Some(Unread {
+                    since: version.decision,
+                    ..last
+                });
+            }
+        }
+    }
+    Ok((configured.clone(), unread))
+}
+
+fn read(
+    store: &dyn StoreRead,
+    (number, decision): (u64, u64),
+) -> Result<(Version, DefinitionsBody), StoreError> {
+    let lost = |why: &str| {
         StoreError::Corrupt(format!(
             "decisions: version {number} of the definitions at offset {decision}: {why}"
         ))
     };
     let (found, _) = decisions_from(store, decision, decision.saturating_add(1), 1)?;
-    let recorded = found
-        .into_iter()
-        .next()
-        .ok_or_else(|| lost("is not there".to_owned()))?;
-    let decided = recorded
-        .decision
-        .ok_or_else(|| lost("is no decision".to_owned()))?;
-    let body = DefinitionsBody::deserialize(&decided.body).map_err(|error| lost(error.to_string()))?;
-    let definitions = Arc::new(body.read().map_err(lost)?);
-    Ok(Version {
+    let recorded = found.into_iter().next().ok_or_else(|| lost("is not there"))?;
+    let decided = recorded.decision.ok_or_else(|| lost("is no decision"))?;
+    let body = DefinitionsBody::deserialize(&decided.body).map_err(|error| lost(&error.to_string()))?;
+    let version = Version {
         number,
         decision,
         at: recorded.arrived_at,
         by: decided.by,
         reason: decided.reason,
-        hash: body.hash,
-        text: body.definitions,
-        definitions,
-    })
+        hash: body.hash.clone(),
+    };
+    Ok((version, body))
 }

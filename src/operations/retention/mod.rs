@@ -31,7 +31,7 @@ pub use decision::appliers;
 pub use edge::{Asked, Edge, Reach};
 pub use holds::{Hold, HoldQuery, Holds, Lifted, Scope};
 pub use plan::{Plan, PlanLine, plan};
-pub use rules::{Rule, Rules, is_over};
+pub use rules::{Rule, Rules};
 pub use run::{Sweeper, Swept};
 pub use service::{Restored, Retention, RetentionParts};
 pub use settings::RetentionSettings;

@@ -1,7 +1,7 @@
 //! How long a saga is kept after its last event: by type and outcome. Pure.
 
 use super::RetentionSettings;
-use crate::domain::{Millis, SagaStatus, SagaType, SharedDefinitions};
+use crate::domain::{DefaultDays, Millis, SagaStatus, SagaType, SharedDefinitions};
 
 pub(super) const DAY: i64 = 24 * 60 * 60 * 1000;
 pub(super) const HOUR: i64 = 60 * 60 * 1000;
@@ -10,8 +10,7 @@ pub(super) const HOUR: i64 = 60 * 60 * 1000;
 #[derive(Clone, Debug)]
 pub struct Rules {
     definitions: SharedDefinitions,
-    finished_days: u64,
-    unfinished_days: u64,
+    default: DefaultDays,
     quiet_hours: u64,
 }
 
@@ -49,39 +48,22 @@ impl std::fmt::Display for Rule {
     }
 }
 
-/// Whether nothing more is expected of a saga in that status.
-pub const fn is_over(status: SagaStatus) -> bool {
-    matches!(
-        status,
-        SagaStatus::Completed | SagaStatus::Failed | SagaStatus::Compensated
-    )
-}
-
 impl Rules {
     /// The rules of the settings, and of the definitions where they name their own.
     pub fn new(settings: &RetentionSettings, definitions: impl Into<SharedDefinitions>) -> Self {
         Self {
             definitions: definitions.into(),
-            finished_days: settings.finished_days,
-            unfinished_days: settings.unfinished_days,
+            default: settings.default_days(),
             quiet_hours: settings.quiet_hours,
         }
     }
 
     /// The rule for sagas of this type in this status.
     pub fn of(&self, saga_type: &SagaType, status: SagaStatus) -> Rule {
-        let definitions = self.definitions.get();
-        let own = definitions
-            .of(saga_type)
-            .and_then(|definition| definition.retention_days.get(status.as_str()));
-        let default = if is_over(status) {
-            self.finished_days
-        } else {
-            self.unfinished_days
-        };
+        let own = self.definitions.get().retention_days(saga_type.as_str(), status);
         Rule {
             status,
-            days: own.copied().unwrap_or(default),
+            days: own.unwrap_or_else(|| self.default.of(status)),
             of_definition: own.is_some(),
         }
     }

@@ -275,7 +275,11 @@ impl Sweeper {
         Ok(decided)
     }
 
+    /// That all is read and folded, and that the days of the definitions in force are known.
     fn prove(&self) -> Result<(), RetentionError> {
+        if let Some(unread) = self.query.unread_definitions() {
+            return Err(RetentionError::NotAtTheEnd(unread.to_string()));
+        }
         self.edge.prove().map_err(RetentionError::NotAtTheEnd)
     }
 

@@ -141,6 +141,7 @@ impl Retention {
             store: parts.store.clone(),
             projector: projector.clone(),
             configured: parts.configured.clone(),
+            definitions: parts.definitions.clone(),
             ops: parts.decisions.status.clone(),
             edge: edge.clone(),
             status: status.clone(),

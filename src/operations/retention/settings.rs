@@ -1,5 +1,6 @@
 //! How retention works.
 
+use crate::domain::DefaultDays;
 use crate::settings::settings;
 
 settings! {
@@ -36,5 +37,15 @@ settings! {
         /// archived.
         #[option(Switch)]
         pub archive: bool = false,
+    }
+}
+
+impl RetentionSettings {
+    /// What counts where no definition names days.
+    pub fn default_days(&self) -> DefaultDays {
+        DefaultDays {
+            finished: self.finished_days,
+            unfinished: self.unfinished_days,
+        }
     }
 }

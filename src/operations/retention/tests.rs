@@ -2,7 +2,9 @@ use super::body::*;
 use super::claim::seen_within;
 use super::*;
 use crate::domain::text::hex;
-use crate::domain::{Cut, Event, Millis, Position, SagaDefinitions, SagaId, SagaStatus, evidence};
+use crate::domain::{
+    Cut, Event, Millis, Position, SagaDefinitions, SagaId, SagaStatus, SharedDefinitions, evidence,
+};
 use crate::operations::decisions::{Decided, Decision, OpsStatus, Verdict};
 use crate::pipeline::ingest::late_schemas::AskedFor;
 use crate::pipeline::ingest::space::Boundless;
@@ -259,6 +261,7 @@ impl Topic {
             status: status.clone(),
             space: Arc::new(Boundless),
             configured: Arc::default(),
+            definitions: SharedDefinitions::default(),
             reclaim_percent: 1,
             shutdown: shutdown.clone(),
         };

@@ -15,7 +15,7 @@ use super::edge::{Edge, Reach};
 use super::holds::Holds;
 use super::status::{RetentionStatus, Skipped};
 use super::waiting::waiting_letters;
-use crate::domain::{Cut, SagaDefinitions, SagaId};
+use crate::domain::{Cut, SagaDefinitions, SagaId, SharedDefinitions};
 use crate::failpoint;
 use crate::operations::decisions::{OpsStatus, Recorded, decisions_from};
 use crate::operations::definitions::in_force_at;
@@ -51,6 +51,8 @@ pub struct Worker {
     pub projector: ProjectorHandle,
     /// The definitions in force before any were decided.
     pub configured: Arc<SagaDefinitions>,
+    /// The definitions in force now.
+    pub definitions: SharedDefinitions,
     /// How far decisions are read.
     pub ops: Arc<OpsStatus>,
     /// Where the topics end.
@@ -134,6 +136,7 @@ pub(crate) fn finish_begun(
         edge: Edge::of_nobody(topic, &projector),
         projector,
         configured: configured.clone(),
+        definitions: configured.clone().into(),
         ops: Arc::default(),
         status: Arc::default(),
         space: Arc::new(Boundless),
@@ -274,6 +277,7 @@ impl Worker {
         if !self.is_begun(recorded.offset)? {
             self.wait_for(recorded.offset, &checked.cut)?;
             self.wait_for_letters(&checked)?;
+            self.wait_for_definitions(recorded.offset)?;
         }
         let claim = self.claim(recorded, &body, &checked)?;
         let purge = Purge {
@@ -471,6 +475,21 @@ impl Worker {
             if let Some(guard) = self.projector.try_no_removals() {
                 return Ok(guard);
             }
+            self.pause(POLL_INTERVAL)?;
+        }
+    }
+
+    /// What remains of a purged saga is told by the definitions in force where its purge was decided. While they cannot
+    /// be read here, and none that came later, it waits, so that it comes to the same as elsewhere.
+    fn wait_for_definitions(&self, decision: u64) -> Result<(), WorkError> {
+        let held_up = |words| self.status.update(|status| status.held_up = words);
+        loop {
+            let unread = self.definitions.in_force().unread;
+            let Some(unread) = unread.filter(|unread| unread.since < decision) else {
+                held_up(None);
+                return Ok(());
+            };
+            held_up(Some(unread.to_string()));
             self.pause(POLL_INTERVAL)?;
         }
     }

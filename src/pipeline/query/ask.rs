@@ -10,7 +10,7 @@ use super::{
     broken_rules, catalogue, census, definitions, flow, late_events, ledger, ledger_offsets, outcomes,
     rule_counts, saga, saga_offsets, search, statistics, stuck_sagas, totals, trial,
 };
-use crate::domain::{Judgement, Millis, SagaDefinitions, SagaId, SharedDefinitions, TimelineKey};
+use crate::domain::{Judgement, Millis, SagaDefinitions, SagaId, SharedDefinitions, TimelineKey, Unread};
 use crate::store::dead_letters::{self, DeadLetterCounts};
 use crate::store::stoppable::{self, Stop};
 use crate::store::{SharedStore, reads, totals as totals_names};
@@ -128,7 +128,7 @@ impl Query {
     /// # Errors
     /// [`QueryError`].
     pub fn search(&self, request: &SearchRequest) -> Result<SearchPage, QueryError> {
-        search::search(&*self.store, &self.definitions(), request)
+        search::search(&*self.store, &self.in_force.in_force(), request)
     }
 
     /// Numbers about the sagas that match. The order and the status of the filter count too.
@@ -136,7 +136,7 @@ impl Query {
     /// # Errors
     /// [`QueryError::Store`].
     pub fn statistics(&self, filter: &Filter) -> Result<Statistics, QueryError> {
-        statistics::statistics(&*self.store, &self.definitions(), filter)
+        statistics::statistics(&*self.store, &self.in_force.in_force(), filter)
     }
 
     /// The same, and what happened inside of those sagas, from the same snapshot.
@@ -144,7 +144,7 @@ impl Query {
     /// # Errors
     /// [`QueryError`].
     pub fn detailed_statistics(&self, filter: &Filter) -> Result<(Statistics, Details), QueryError> {
-        statistics::detailed(&*self.store, &self.definitions(), filter)
+        statistics::detailed(&*self.store, &self.in_force.in_force(), filter)
     }
 
     /// Which step follows which in the sagas of a type.
@@ -152,7 +152,7 @@ impl Query {
     /// # Errors
     /// [`QueryError`].
     pub fn flow(&self, request: &FlowRequest) -> Result<Flow, QueryError> {
-        flow::flow(&*self.store, &self.definitions(), request)
+        flow::flow(&*self.store, &self.in_force.in_force(), request)
     }
 
     /// Which kinds of events there are.
@@ -193,7 +193,7 @@ impl Query {
     /// # Errors
     /// [`QueryError`].
     pub fn censuses(&self, filter: &Filter, moments: &[Moment]) -> Result<Vec<Census>, QueryError> {
-        census::censuses(&*self.store, &self.definitions(), filter, moments)
+        census::censuses(&*self.store, &self.in_force.in_force(), filter, moments)
     }
 
     /// The events that happened by the first instant and arrived behind the second, and by the third: what they changed
@@ -207,7 +207,7 @@ impl Query {
         limit: usize,
     ) -> Result<LateEvents, QueryError> {
         let instants = (happened, after, until);
-        late_events::late_events(&*self.store, &self.definitions(), instants, limit)
+        late_events::late_events(&*self.store, &self.in_force.in_force(), instants, limit)
     }
 
     /// What every offset of the topic came to.
@@ -329,6 +329,11 @@ impl Query {
     /// The definitions in force, whether or not the projections are made under them yet.
     pub fn definitions(&self) -> Arc<SagaDefinitions> {
         self.in_force.get()
+    }
+
+    /// The version of the definitions that is in force and cannot be read here, if so.
+    pub fn unread_definitions(&self) -> Option<Unread> {
+        self.in_force.in_force().unread
     }
 
     /// The store that is asked.

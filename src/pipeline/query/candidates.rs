@@ -6,8 +6,7 @@ use super::since::known_otherwise;
 use super::trees::{Span, Trees};
 use super::{Filter, QueryError, broken_rules, by_time, past};
 use crate::domain::{ConformanceRule, OrderId, SagaId};
-use crate::store::{KeptTables, ProjectionTable, Scan, Table, keys};
-use std::ops::ControlFlow;
+use crate::store::{KeptTables, ProjectionTable, Scan, Table, keys, until};
 
 /// Sagas that are looked at for one question, at most.
 pub(super) const MAX_EXAMINED: u64 = if cfg!(test) { 400 } else { 100_000 };
@@ -28,6 +27,7 @@ enum Source<'f> {
 /// What a source has.
 enum Found {
     All(Vec<SagaId>),
+    /// So many, or more.
     TooMany(u64),
 }
 
@@ -74,19 +74,18 @@ impl<'f> Source<'f> {
 }
 
 /// The sagas under one text of an index of today, and those that may have stood under it by what was known then.
-/// What an event names an instant knows too: of those that had happened the first ones are the same.
+/// What an event names an instant knows too: of those that had happened the first ones are the same. Where there are
+/// more than are looked at, nobody counts how many more.
 fn listed(past: &Past<'_>, index: ProjectionTable, under: &str) -> Result<Found, QueryError> {
-    let (mut sagas, mut all) = (Vec::new(), 0);
+    let mut sagas = Vec::new();
     let table = Table::Projection(past.trees.generation, index);
     Scan::of(table, under.as_bytes()).each(past.trees.store, |saga, _| {
-        all += 1;
-        if all <= MAX_EXAMINED {
-            sagas.push(SagaId::new(keys::parse_text(table.name(), saga)?));
-        }
-        Ok(ControlFlow::Continue(()))
+        sagas.push(SagaId::new(keys::parse_text(table.name(), saga)?));
+        Ok(until(sagas.len() as u64 > MAX_EXAMINED))
     })?;
-    if all > MAX_EXAMINED {
-        return Ok(Found::TooMany(all));
+    let found = sagas.len() as u64;
+    if found > MAX_EXAMINED {
+        return Ok(Found::TooMany(found));
     }
     if let Some(known_at) = past.moment.known_at {
         let mut others = known_otherwise(past, known_at)?;

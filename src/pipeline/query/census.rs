@@ -5,7 +5,7 @@ use super::past_state::Past;
 use super::statistics::Told;
 use super::trees::{Span, Trees};
 use super::{Basis, Filter, Moment, QueryError, past, search};
-use crate::domain::SagaDefinitions;
+use crate::domain::InForce;
 use crate::store::records::CensusRecord;
 use crate::store::{Store, reads};
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ impl Census {
 /// The censuses at some moments, all of one moment of the store.
 pub(super) fn censuses(
     store: &dyn Store,
-    definitions: &SagaDefinitions,
+    in_force: &InForce,
     filter: &Filter,
     moments: &[Moment],
 ) -> Result<Vec<Census>, QueryError> {
@@ -54,7 +54,7 @@ pub(super) fn censuses(
         Some(one) => Told::one(one.as_str()),
         None => Told::most_frequent(trees, TYPES)?,
     };
-    let (cursor, rules) = search::basis(trees, definitions)?;
+    let (cursor, rules) = search::basis(trees, in_force)?;
     let (wanted, span) = (filter.saga_type.as_ref(), Span::of(filter.from, filter.to));
     let is_wanted = |saga_type: &str| wanted.is_none_or(|wanted| wanted.as_str() == saga_type);
     let at = |moment: &Moment| {

@@ -2,10 +2,10 @@
 
 use super::serving::serving;
 use super::{QueryError, SagaView, saga};
-use crate::domain::{InForce, Judgement, Millis, OPERATOR_STATUS_CHANGE, SagaDefinitions, SagaId};
+use crate::domain::{InForce, Judgement, Millis, OPERATOR_STATUS_CHANGE, SagaDefinitions, SagaId, Unread};
 use crate::store::{Store, StoreError, StoreRead, carried, keys, reads, totals as names};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Steps that are told apart at most.
 const MOST_STEPS: usize = 1_000;
@@ -17,6 +17,8 @@ pub struct DefinitionsInForce {
     pub definitions: SagaDefinitions,
     /// Whether others are in force, which the projections are to be made anew under.
     pub rebuild_due: bool,
+    /// The version that was applied last, where it cannot be read here.
+    pub unread: Option<Unread>,
     /// Steps in use that no definition names.
     pub unnamed_steps: UnnamedSteps,
 }
@@ -51,9 +53,10 @@ pub(super) fn in_force(store: &dyn Store, ours: &InForce) -> Result<DefinitionsI
     let generation = reads::active_generation(&*snapshot)?;
     let definitions = serving(ours, &*snapshot, generation)?;
     Ok(DefinitionsInForce {
-        rebuild_due: matches!(definitions, Cow::Owned(_)),
+        unread: ours.unread.clone(),
+        rebuild_due: !Arc::ptr_eq(&definitions, &ours.definitions),
         unnamed_steps: unnamed_steps(&*snapshot, &definitions)?,
-        definitions: definitions.into_owned(),
+        definitions: Arc::unwrap_or_clone(definitions),
     })
 }
 

@@ -6,7 +6,7 @@ use super::search::basis;
 use super::times::Times;
 use super::trees::Trees;
 use super::{Basis, QueryError, cycles};
-use crate::domain::{EventRef, Millis, SagaDefinitions, SagaState};
+use crate::domain::{EventRef, InForce, Millis, SagaState};
 use crate::store::{Store, reads};
 use std::collections::BTreeMap;
 
@@ -60,17 +60,13 @@ pub struct ServiceCycle {
     pub edges: BTreeMap<(String, String), u64>,
 }
 
-pub(super) fn flow(
-    store: &dyn Store,
-    definitions: &SagaDefinitions,
-    request: &FlowRequest,
-) -> Result<Flow, QueryError> {
+pub(super) fn flow(store: &dyn Store, in_force: &InForce, request: &FlowRequest) -> Result<Flow, QueryError> {
     let snapshot = store.snapshot();
     let trees = Trees {
         store: &*snapshot,
         generation: reads::active_generation(&*snapshot)?,
     };
-    let (cursor, rules) = basis(trees, definitions)?;
+    let (cursor, rules) = basis(trees, in_force)?;
     let mut seen = Seen::default();
     let sagas = observed::each(trees, &cursor, request, &mut seen)?;
     let mut flow = seen.flow;
@@ -171,7 +167,7 @@ impl Flow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Event, SagaStatus, deduplicate};
+    use crate::domain::{Event, SagaStatus, SharedDefinitions, deduplicate};
     use crate::pipeline::query::observed::{MAX_EVENTS, MAX_FLOW_SAGAS};
     use crate::testkit::{DAY, project, store, traffic};
     use proptest::prelude::*;
@@ -188,7 +184,7 @@ mod tests {
     fn asked(events: &[Event], request: &FlowRequest) -> Result<Flow, QueryError> {
         let store = store();
         project(&store, events, &[13], 1);
-        flow(&*store, &SagaDefinitions::default(), request)
+        flow(&*store, &SharedDefinitions::default().in_force(), request)
     }
 
     /// Pairs of steps, each with its times, by brute force.

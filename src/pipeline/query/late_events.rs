@@ -4,7 +4,7 @@ use super::past_state::Past;
 use super::since::{each_under_way, log_rows};
 use super::trees::Trees;
 use super::{Moment, QueryError, search};
-use crate::domain::{Event, Millis, SagaDefinitions, TimelineKey};
+use crate::domain::{Event, InForce, Millis, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;
 use crate::store::{Store, reads};
@@ -23,7 +23,7 @@ pub struct LateEvents {
 /// there are.
 pub(super) fn late_events(
     store: &dyn Store,
-    definitions: &SagaDefinitions,
+    in_force: &InForce,
     (happened, after, until): (Millis, Millis, Millis),
     limit: usize,
 ) -> Result<LateEvents, QueryError> {
@@ -32,7 +32,7 @@ pub(super) fn late_events(
         generation: reads::active_generation(&*snapshot)?,
         store: &*snapshot,
     };
-    let (cursor, rules) = search::basis(trees, definitions)?;
+    let (cursor, rules) = search::basis(trees, in_force)?;
     let past = Past {
         trees,
         definitions: &rules,

@@ -102,8 +102,8 @@ pub enum QueryError {
     },
     /// Only a look at each saga tells what happened inside of it, and these are too many.
     #[error(
-        "{found} sagas would have to be looked at one by one, and at most {limit} are; narrow the question by fromDate, \
-         toDate, sagaType, status, orderId, traceId or rule"
+        "{found} sagas or more would have to be looked at one by one, and at most {limit} are; narrow the question by \
+         fromDate, toDate, sagaType, status, orderId, traceId or rule"
     )]
     TooManyToExamine {
         /// Sagas that would be looked at, at least.

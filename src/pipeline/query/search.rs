@@ -3,19 +3,20 @@
 use super::order::{Part, of_order};
 use super::past_state::Past;
 use super::seek::Seek;
+use super::serving::serving;
 use super::trees::{Row, Trees};
 use super::views::views;
 use super::{Basis, Filter, QueryError, SagaView, SearchPage, SearchRequest, SortKey, Window};
 use super::{by_time, examine, past};
 use crate::domain::text;
-use crate::domain::{Cut, Millis, OrderId, SagaDefinitions, SagaId};
+use crate::domain::{Cut, InForce, Millis, OrderId, SagaDefinitions, SagaId};
 use crate::store::{Store, StoreError, reads};
-use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::Arc;
 
 pub(super) fn search(
     store: &dyn Store,
-    definitions: &SagaDefinitions,
+    in_force: &InForce,
     request: &SearchRequest,
 ) -> Result<SearchPage, QueryError> {
     let snapshot = store.snapshot();
@@ -25,7 +26,7 @@ pub(super) fn search(
         generation,
     };
     let part = Part::of(request)?;
-    let (cursor, rules) = basis(trees, definitions)?;
+    let (cursor, rules) = basis(trees, in_force)?;
     let moment = request.filter.moment;
     let past = Past {
         trees,
@@ -73,12 +74,9 @@ pub(super) fn in_order(
 }
 
 /// What a generation has folded, and under which rules.
-pub(super) fn basis<'d>(
-    trees: Trees<'_>,
-    definitions: &'d SagaDefinitions,
-) -> Result<(Cut, Cow<'d, SagaDefinitions>), StoreError> {
+pub(super) fn basis(trees: Trees<'_>, in_force: &InForce) -> Result<(Cut, Arc<SagaDefinitions>), StoreError> {
     let cursor = reads::cursor(trees.store, trees.generation)?;
-    let rules = reads::definitions_of(trees.store, trees.generation, definitions)?;
+    let rules = serving(in_force, trees.store, trees.generation)?;
     Ok((cursor, rules))
 }
 

@@ -5,7 +5,7 @@ use super::order::{each_of_order, matches};
 use super::past_state::Past;
 use super::trees::{Span, Trees};
 use super::{Basis, Filter, QueryError, by_time, past, search};
-use crate::domain::{SagaDefinitions, SagaStatus};
+use crate::domain::{InForce, SagaStatus};
 use crate::store::keys::Condition;
 use crate::store::records::CensusRecord;
 use crate::store::{Store, StoreError, keys, reads, totals};
@@ -96,21 +96,19 @@ const TYPES: usize = 1_000;
 
 pub(super) fn statistics(
     store: &dyn Store,
-    definitions: &SagaDefinitions,
+    in_force: &InForce,
     filter: &Filter,
 ) -> Result<Statistics, QueryError> {
-    asked(store, definitions, filter, |past| {
-        statistics_by(past, filter, TYPES)
-    })
+    asked(store, in_force, filter, |past| statistics_by(past, filter, TYPES))
 }
 
 /// The same, and what happened inside of the sagas.
 pub(super) fn detailed(
     store: &dyn Store,
-    definitions: &SagaDefinitions,
+    in_force: &InForce,
     filter: &Filter,
 ) -> Result<(Statistics, Details), QueryError> {
-    asked(store, definitions, filter, |past| {
+    asked(store, in_force, filter, |past| {
         Ok((statistics_by(past, filter, TYPES)?, details(past, filter)?))
     })
 }
@@ -118,7 +116,7 @@ pub(super) fn detailed(
 /// Asks one snapshot about the moment of a filter.
 fn asked<T>(
     store: &dyn Store,
-    definitions: &SagaDefinitions,
+    in_force: &InForce,
     filter: &Filter,
     ask: impl FnOnce(&Past<'_>) -> Result<T, QueryError>,
 ) -> Result<T, QueryError> {
@@ -128,7 +126,7 @@ fn asked<T>(
         store: &*snapshot,
         generation,
     };
-    let (cursor, rules) = search::basis(trees, definitions)?;
+    let (cursor, rules) = search::basis(trees, in_force)?;
     ask(&Past {
         trees,
         definitions: &rules,
@@ -294,7 +292,7 @@ impl Sums {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Event;
+    use crate::domain::{Event, SharedDefinitions};
     use crate::testkit;
 
     #[test]
@@ -311,9 +309,12 @@ mod tests {
         let store = testkit::store();
         testkit::project(&store, &events, &[3], 1);
         let told = |limit| {
-            let found = asked(&*store, &SagaDefinitions::default(), &Filter::default(), |past| {
-                statistics_by(past, &Filter::default(), limit)
-            })
+            let found = asked(
+                &*store,
+                &SharedDefinitions::default().in_force(),
+                &Filter::default(),
+                |past| statistics_by(past, &Filter::default(), limit),
+            )
             .unwrap();
             assert_eq!(found.total(), 7);
             let by_type: Vec<(String, u64)> = found.by_type.into_iter().collect();

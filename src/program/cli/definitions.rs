@@ -120,6 +120,11 @@ fn show_in_force(server: &Server, format: Format) -> Outcome {
     output::print(&types(&answer))?;
     output::line(&format!("hash {}", text(&answer["hash"])))?;
     output::line(&output::printable(&came_from(&answer)))?;
+    if let Some(why) = answer["unreadable"].as_str() {
+        let told =
+            format!("this tracker cannot read that version, and goes on by the last that it can: {why}");
+        output::line(&output::printable(&told))?;
+    }
     if answer["configured"]["differs"] == true {
         output::line("the file that is configured says something else; it is not used")?;
     }

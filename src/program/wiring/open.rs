@@ -1,6 +1,6 @@
 //! What a running tracker and work on a store that nobody serves both open.
 
-use crate::domain::SagaDefinitions;
+use crate::domain::{InForce, SagaDefinitions};
 use crate::operations::definitions::{self, Configured};
 use crate::operations::snapshot;
 use crate::pipeline::ingest::space::Disk;
@@ -40,9 +40,18 @@ pub(super) fn configured(config: &Config) -> anyhow::Result<Configured> {
     })
 }
 
-/// The definitions in force in a store.
+/// The definitions in force in a store, as far as they can be read here. What cannot is told.
+pub(super) fn in_force(store: &SharedStore, configured: &Configured) -> anyhow::Result<InForce> {
+    let in_force = definitions::in_force(&**store, configured)?;
+    if let Some(unread) = &in_force.unread {
+        tracing::error!("{unread}");
+    }
+    Ok(in_force)
+}
+
+/// The same, by the configuration.
 pub(super) fn definitions(config: &Config, store: &SharedStore) -> anyhow::Result<Arc<SagaDefinitions>> {
-    Ok(definitions::in_force(&**store, &configured(config)?)?)
+    Ok(in_force(store, &configured(config)?)?.definitions)
 }
 
 /// Where what waits runs.

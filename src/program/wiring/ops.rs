@@ -3,8 +3,7 @@
 use crate::domain::SharedDefinitions;
 use crate::domain::clock::SharedClock;
 use crate::operations::decisions::{Consumer, Decisions, OpsStatus, StatusChanger};
-use crate::operations::definitions::{self, Configured};
-use crate::operations::{dead_letters, retention};
+use crate::operations::{dead_letters, definitions, retention};
 use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::pipeline::ingest::space::FreeSpace;
 use crate::pipeline::kafka::{KafkaOut, KafkaSettings};
@@ -58,13 +57,13 @@ pub(super) fn statuses(
 pub(super) fn read(
     decisions: &Decisions,
     kafka: &KafkaSettings,
-    (book, configured, shared): (&DeadLetterLock, &Configured, &SharedDefinitions),
+    (book, shared): (&DeadLetterLock, &SharedDefinitions),
     space: Arc<dyn FreeSpace>,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<JoinHandle<()>> {
     let mut appliers = retention::appliers(&kafka.topic);
     appliers.extend(dead_letters::appliers(book, &letter_topics(kafka)));
-    appliers.push(definitions::applier(&decisions.store, configured, shared));
+    appliers.push(definitions::applier(shared));
     let consumer = Consumer {
         store: decisions.store.clone(),
         settings: kafka.clone(),

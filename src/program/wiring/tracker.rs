@@ -1,6 +1,6 @@
 //! A running tracker: every room started in order, and stopped in the other one.
 
-use super::open::{configured, disk, open_store};
+use super::open::{configured, disk, in_force, open_store};
 use super::ops::{self, letter_topics};
 use super::supervise::{Supervisor, panicked};
 use super::{operator, snapshots};
@@ -67,7 +67,7 @@ impl Tracker {
             &snapshots::scratch(&config.store.data_dir),
         )?;
         rebuild::clear_leftovers(&store)?;
-        let definitions = SharedDefinitions::from(definitions::in_force(&*store, &configured)?);
+        let definitions = SharedDefinitions::from(in_force(&store, &configured)?);
         tell_of_unused_file(&store, &configured)?;
         let kafka = config.kafka.clone();
         let status = Arc::new(IngestStatus::default());
@@ -113,6 +113,7 @@ impl Tracker {
             clock: clock.clone(),
         });
         let background = Background::new(audit.clone());
+        let space: Arc<dyn FreeSpace> = Arc::new(disk(config));
         let rebuilds = Rebuilds::new(
             RebuildParts {
                 store: store.clone(),
@@ -120,6 +121,7 @@ impl Tracker {
                 definitions: definitions.clone(),
                 settings: config.projector.clone(),
                 projector: projector.clone(),
+                space: space.clone(),
             },
             background.clone(),
         );
@@ -155,6 +157,7 @@ impl Tracker {
             decisions: decisions.clone(),
             definitions: Definitions {
                 configured: configured.clone(),
+                default_days: config.retention.default_days(),
                 decisions: decisions.clone(),
             },
             statuses: ops::statuses(&decisions, &kafka, &definitions, &schemas, projector.watch()),
@@ -173,7 +176,6 @@ impl Tracker {
         let server = Server::bind(config.server.clone(), &context).await?;
         let news = Arc::new(Notify::new());
         let publisher = start_publisher(&kafka, &store, &news, &shutdown)?;
-        let space: Arc<dyn FreeSpace> = Arc::new(disk(config));
         let mut supervisor = Supervisor::new(ended.clone(), shutdown.clone());
         if let Some(publisher) = publisher {
             supervisor.task("dead-letters", publisher);
@@ -185,7 +187,7 @@ impl Tracker {
             ops::read(
                 &decisions,
                 &kafka,
-                (&book, &configured, &definitions),
+                (&book, &definitions),
                 space.clone(),
                 &shutdown,
             )?,

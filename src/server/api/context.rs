@@ -120,15 +120,17 @@ impl Context {
             .await
     }
 
-    /// Which step follows which in the sagas of a type.
+    /// Which step follows which in the sagas of a type, each of which is looked at.
     pub async fn flow(&self, request: FlowRequest) -> Result<Flow, ApiError> {
-        self.scan(Asked::Timeline, move |query| query.flow(&request))
+        let ask = move |query: &Query| query.flow(&request);
+        self.ask_in(&self.inner.shares.full_reads, Asked::Timeline, ask)
             .await
     }
 
-    /// Which kinds of events there are.
+    /// Which kinds of events there are in sagas, each of which is looked at.
     pub async fn catalogue(&self, request: FlowRequest) -> Result<Catalogue, ApiError> {
-        self.scan(Asked::Timeline, move |query| query.catalogue(&request))
+        let ask = move |query: &Query| query.catalogue(&request);
+        self.ask_in(&self.inner.shares.full_reads, Asked::Timeline, ask)
             .await
     }
 
@@ -288,12 +290,12 @@ impl Context {
     }
 
     /// Runs what reads all of something: beside searches, not before them. It is told when nobody waits
-    /// for it any more.
+    /// for it any more, whatever the method of the call.
     pub(super) async fn full_read<T: Send + 'static>(
         &self,
         work: impl FnOnce(Stop) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        self.inner.shares.full_reads.run(work).await
+        self.inner.shares.full_reads.run_while_asked(work).await
     }
 
     /// Runs an export for that peer, on a thread that may wait for whoever takes it away. It is told when nobody

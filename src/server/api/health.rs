@@ -10,9 +10,11 @@
 use super::parts::{EndedPart, EndedParts, Parts};
 use super::settings::HealthSettings;
 use crate::domain::clock::SharedClock;
-use crate::domain::{Cut, Millis};
+use crate::domain::{Cut, Millis, Unread};
 use crate::operations::decisions::{OpsSnapshot, OpsStatus};
+use crate::operations::rebuild::{NoRoom, Rebuilds};
 use crate::operations::retention::{RetentionSnapshot, RetentionStatus};
+use crate::pipeline::ingest::space::Shortage;
 use crate::pipeline::ingest::status::{IngestSnapshot, IngestStatus};
 use crate::pipeline::projector::ProjectorWatch;
 use crate::pipeline::query::{LedgerRequest, Query};
@@ -40,6 +42,8 @@ pub struct Decisions {
     pub up: bool,
     /// They are no longer read until an operator does something.
     pub stopped: bool,
+    /// A version of the definitions is in force that cannot be read here.
+    pub unread: bool,
     /// What is done or lacks, in words.
     pub message: String,
     /// The next offset to read.
@@ -94,6 +98,7 @@ impl Report {
             && self.disk_space.up
             && self.projections.up
             && !self.ops.stopped
+            && !self.ops.unread
             && self.threads.up
             && self.retention.up
     }
@@ -118,6 +123,7 @@ pub struct Health {
     projected: ProjectorWatch,
     ops: Arc<OpsStatus>,
     retention: Option<Arc<RetentionStatus>>,
+    rebuilds: Rebuilds,
     ended: Arc<EndedParts>,
     clock: SharedClock,
     data_dir: Option<PathBuf>,
@@ -146,6 +152,7 @@ impl Health {
             projected: parts.projected.clone(),
             ops: parts.decisions.status.clone(),
             retention: parts.retention.as_ref().map(|it| it.status().clone()),
+            rebuilds: parts.rebuilds.clone(),
             ended: parts.ended.clone(),
             clock: parts.clock.clone(),
             data_dir: parts.data_dir.clone(),
@@ -168,7 +175,11 @@ impl Health {
             kafka,
             disk_space: self.disk_space(&ingest),
             projections,
-            ops: ops(self.ops.snapshot(), now, longest),
+            ops: ops(
+                self.ops.snapshot(),
+                self.query.unread_definitions().as_ref(),
+                (now, longest),
+            ),
             threads: threads(&ended),
             panicked: ended.iter().any(|part| part.panicked),
             retention: retention(self.retention.as_ref().map(|status| status.snapshot())),
@@ -191,14 +202,9 @@ impl Health {
         }
     }
 
-    /// Consumption that waits for room is DOWN, whatever the threshold: an operator has to make some.
     fn disk_space(&self, ingest: &IngestSnapshot) -> DiskSpace {
-        let mut disk = self.disk();
-        if let Some(shortage) = &ingest.shortage {
-            disk.up = false;
-            disk.message = Some(shortage.to_string());
-        }
-        disk
+        let waiting = self.rebuilds.waiting();
+        lacking_room(self.disk(), ingest.shortage.as_ref(), waiting.as_ref())
     }
 
     fn disk(&self) -> DiskSpace {
@@ -330,7 +336,9 @@ fn ahead(last: &[(u32, Millis)], now: Millis) -> Option<String> {
     ))
 }
 
-fn ops(known: OpsSnapshot, now: Millis, missing_after_ms: u64) -> Decisions {
+/// Decisions that were read and not understood are as bad as those that are not read: what the others do by them, this
+/// tracker does not.
+fn ops(known: OpsSnapshot, unread: Option<&Unread>, (now, missing_after_ms): (Millis, u64)) -> Decisions {
     let missing = known
         .missing_since
         .is_some_and(|since| now.since(since) >= missing_after_ms);
@@ -340,13 +348,33 @@ fn ops(known: OpsSnapshot, now: Millis, missing_after_ms: u64) -> Decisions {
         (None, Some(_)) => "decisions are read".to_owned(),
         (None, None) => "waiting for a broker to say where the ops topic ends".to_owned(),
     };
+    let message = match unread {
+        Some(unread) => format!("{message}; {unread}"),
+        None => message,
+    };
     Decisions {
-        up: !stopped && !missing,
+        up: !stopped && !missing && unread.is_none(),
         stopped,
+        unread: unread.is_some(),
         message,
         next: known.next,
         end: known.end,
     }
+}
+
+/// Consumption, or a rebuild, that waits for room is DOWN, whatever the threshold: an operator has to make some.
+fn lacking_room(mut disk: DiskSpace, shortage: Option<&Shortage>, rebuild: Option<&NoRoom>) -> DiskSpace {
+    let rebuild = rebuild.map(|no_room| format!("{no_room}; the present projections serve until then"));
+    let lacking: Vec<String> = shortage
+        .map(ToString::to_string)
+        .into_iter()
+        .chain(rebuild)
+        .collect();
+    if !lacking.is_empty() {
+        disk.up = false;
+        disk.message = Some(lacking.join("; "));
+    }
+    disk
 }
 
 fn threads(ended: &[EndedPart]) -> Component {

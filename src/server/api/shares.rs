@@ -140,6 +140,19 @@ impl Share {
         })
     }
 
+    /// Runs work that changes nothing, as [`run`](Self::run) does. It is told when the client has gone, even that of a
+    /// call which is otherwise worked on to its end.
+    pub(super) async fn run_while_asked<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Stop) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        tokio::select! {
+            biased;
+            done = self.run(work) => done,
+            () = gone::gone() => Err(nobody_waits()),
+        }
+    }
+
     /// A place, unless too many wait for one, it takes too long, or the client goes away meanwhile.
     async fn place(&self, peer: Option<Peer>) -> Result<Place, ApiError> {
         tokio::select! {
@@ -148,7 +161,7 @@ impl Share {
                 let ms = self.timeout.as_millis();
                 Err(not_begun(format!("no room for the call within {ms} ms; ask later")))
             }),
-            () = gone::gone() => Err(not_begun("nobody waits for the answer any more".to_owned())),
+            () = gone::gone() => Err(nobody_waits()),
         }
     }
 
@@ -247,6 +260,10 @@ impl Peers {
 }
 
 /// What did not get a place was not begun.
+fn nobody_waits() -> ApiError {
+    not_begun("nobody waits for the answer any more".to_owned())
+}
+
 fn not_begun(message: String) -> ApiError {
     ApiError::new(ErrorKind::ServiceUnavailable, message)
         .nothing_changed()
@@ -298,6 +315,27 @@ mod tests {
             .unwrap()
             .unwrap();
         client.abort();
+        tokio::task::spawn_blocking(move || has_ended.recv_timeout(TIMEOUT))
+            .await
+            .unwrap()
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn reading_is_told_when_the_client_of_a_call_that_goes_on_has_gone() {
+        let share = Share::of(1, TIMEOUT);
+        let client = tokio_util::sync::CancellationToken::new();
+        let (ended, has_ended) = mpsc::channel();
+        let leaves = client.clone();
+        let reading = share.run_while_asked(move |stop| {
+            leaves.cancel();
+            while !stop.is_stopped() {
+                std::thread::yield_now();
+            }
+            ended.send(()).unwrap();
+        });
+        let left = gone::told(client, reading).await.unwrap_err();
+        assert!(left.changed_nothing());
         tokio::task::spawn_blocking(move || has_ended.recv_timeout(TIMEOUT))
             .await
             .unwrap()

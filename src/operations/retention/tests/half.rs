@@ -45,6 +45,7 @@ fn worker(topic: &Topic, store: &SharedStore, projector: &ProjectorHandle) -> Wo
         status,
         space: Arc::new(Boundless),
         configured: Arc::default(),
+        definitions: SharedDefinitions::default(),
         reclaim_percent: 1,
         shutdown: CancellationToken::new(),
     }

@@ -65,15 +65,21 @@ pub(super) struct Tracker {
     threads: Vec<std::thread::JoinHandle<()>>,
     shutdown: CancellationToken,
     pub(super) objects: Option<Objects>,
+    pub(super) definitions: SharedDefinitions,
     pub(super) asked_for: Arc<AskedFor>,
     left: Mutex<std::collections::HashMap<SagaId, std::time::Instant>>,
 }
 
 impl Tracker {
     pub(super) fn over(store: &SharedStore, said: &Arc<Said>) -> Self {
-        let definitions = Arc::new(SagaDefinitions::default());
-        let (handle, projecting) =
-            projector::spawn(store.clone(), TOPIC, definitions, ProjectorSettings::default()).unwrap();
+        let definitions = SharedDefinitions::default();
+        let (handle, projecting) = projector::spawn(
+            store.clone(),
+            TOPIC,
+            definitions.get(),
+            ProjectorSettings::default(),
+        )
+        .unwrap();
         let (ops, status): (Arc<OpsStatus>, Arc<RetentionStatus>) = (Arc::default(), Arc::default());
         said.set(OPS, 0, 0, 0);
         let shutdown = CancellationToken::new();
@@ -89,6 +95,7 @@ impl Tracker {
             status: status.clone(),
             space: Arc::new(Boundless),
             configured: Arc::default(),
+            definitions: definitions.clone(),
             reclaim_percent: 100,
             shutdown: shutdown.clone(),
         };
@@ -101,6 +108,7 @@ impl Tracker {
             handle,
             shutdown,
             objects: None,
+            definitions,
             asked_for,
             left: Mutex::default(),
         }
@@ -108,7 +116,7 @@ impl Tracker {
 
     /// A search now, by a clock that says so.
     pub(super) fn sweep(&self, now: i64) -> Result<Swept, RetentionError> {
-        let definitions = Arc::new(SagaDefinitions::default());
+        let definitions = self.definitions.clone();
         let settings = RetentionSettings {
             sagas_per_second: 1_000_000,
             ..RetentionSettings::default()

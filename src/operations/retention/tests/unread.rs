@@ -1,7 +1,9 @@
-//! Letters of unknown schemas: what one replica cannot read yet, another has read long ago.
+//! Letters of unknown schemas, and definitions of another version: what one replica cannot read yet, another has read
+//! long ago.
 
 use super::sweeps::{DAYS, NOW, Tracker, event, purged_now};
 use super::*;
+use crate::domain::Unread;
 use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, Happened};
 use crate::store::reads;
 use crate::store::records::{DeadLetterSummaryRecord, FeedRecord};
@@ -172,4 +174,57 @@ fn a_decision_goes_on_at_last_where_what_it_waits_for_is_settled() {
     let told = topic.work(&store);
     assert_eq!(told.skipped[&Skipped::Unread], 0, "{told:?}");
     assert!(is_gone(&store, &"old".into()));
+}
+
+fn unread_since(decision: u64) -> Unread {
+    Unread {
+        version: 4,
+        since: decision,
+        why: "unknown field `weather`".to_owned(),
+    }
+}
+
+#[test]
+fn nothing_is_decided_by_a_replica_that_cannot_read_the_definitions_in_force() {
+    let store = store();
+    let events = [old(), today(1)];
+    project(&store, &events, &[9], 1);
+    let said = Arc::new(Said::of(TOPIC, &behind(&events, Cut::default())));
+    let tracker = Tracker::over(&store, &said);
+    tracker.definitions.cannot_read(unread_since(0));
+    let waits = tracker.sweep(NOW).unwrap_err();
+    assert!(matches!(waits, RetentionError::NotAtTheEnd(_)), "{waits}");
+    assert!(waits.to_string().contains("unknown field `weather`"), "{waits}");
+    tracker.definitions.replace(Arc::default());
+    assert_eq!(tracker.sweep(NOW).unwrap().decided, 1);
+    tracker.stop();
+}
+
+#[test]
+fn a_purge_waits_for_the_definitions_that_were_in_force_where_it_was_decided() {
+    let store = store();
+    let events = [old(), today(1)];
+    project(&store, &events, &[9], 1);
+    let decisions = vec![
+        (HOLD, json!({"saga": "nobody"})),
+        (PURGE, purge_of(&events, &["old".into()])),
+    ];
+    let topic = Topic::new(decisions).beside(&events);
+    topic.store_unchecked(&store);
+    let tracker = Tracker::over(&store, &topic.said);
+    tracker.definitions.cannot_read(unread_since(0));
+    tracker.ops.update(|status| status.next = 2);
+    let held_up = || tracker.status.snapshot().held_up;
+    for _ in 0..600 {
+        if held_up().is_some() {
+            break;
+        }
+        crate::wait::park(Duration::from_millis(100));
+    }
+    assert!(held_up().unwrap().contains("version 4"), "{:?}", held_up());
+    assert!(!is_gone(&store, &"old".into()));
+    tracker.definitions.replace(Arc::default());
+    assert!(tracker.status.wait_for(1, Duration::from_secs(60)));
+    assert!(is_gone(&store, &"old".into()));
+    tracker.stop();
 }

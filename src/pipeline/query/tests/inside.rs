@@ -6,7 +6,10 @@ use super::super::examine::MAX_READ;
 use super::*;
 use crate::program::demo::rng::Rng;
 use crate::simulator::oracle::inside::differences;
+use crate::store::layer::{Layer, Layered};
+use crate::store::{ProjectionTable, Scan, StoreRead, Table, VisitRow};
 use crate::testkit::event_at;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 fn by_saga(events: &[Event]) -> Vec<(SagaId, Vec<Event>)> {
     let ids: BTreeSet<&SagaId> = events.iter().map(|event| &event.saga_id).collect();
@@ -201,7 +204,51 @@ fn more_sagas_than_are_looked_at_are_refused_by_number_unless_something_narrows_
     };
     assert_eq!(asked(&query, traced("seven", by_step("A"))).unwrap(), ["s0007"]);
     let said = refused(traced("all", Filter::default()));
-    assert!(said.starts_with(&format!("{} sagas", MAX_EXAMINED + 1)), "{said}");
+    assert!(
+        said.starts_with(&format!("{} sagas or more", MAX_EXAMINED + 1)),
+        "{said}"
+    );
+}
+
+/// Counts the rows that are read of the index by trace.
+#[derive(Clone, Default)]
+struct TraceRows(Arc<AtomicU64>);
+
+impl Layer for TraceRows {
+    fn scan(
+        &self,
+        inner: &(impl StoreRead + ?Sized),
+        scan: Scan<'_>,
+        visit: &mut VisitRow<'_>,
+    ) -> Result<(), StoreError> {
+        let is_ours = matches!(scan.table(), Table::Projection(_, ProjectionTable::ByTrace));
+        scan.visit(inner, &mut |sort, value| {
+            self.0.fetch_add(u64::from(is_ours), Ordering::Relaxed);
+            visit(sort, value)
+        })
+    }
+}
+
+#[test]
+fn an_index_is_not_read_beyond_what_is_looked_at() {
+    let store = store();
+    project(&store, &many(2 * MAX_EXAMINED), &[usize::MAX], 1);
+    let rows = TraceRows::default();
+    let counted: SharedStore = Arc::new(Layered::over(store, rows.clone()));
+    let query = Query::new(counted, Arc::<SagaDefinitions>::default());
+    let of_trace = Filter {
+        inside: Inside {
+            trace_id: Some("all".into()),
+            ..Inside::default()
+        },
+        ..Filter::default()
+    };
+    let said = asked(&query, of_trace).unwrap_err().to_string();
+    assert!(
+        said.starts_with(&format!("{} sagas or more", MAX_EXAMINED + 1)),
+        "{said}"
+    );
+    assert_eq!(rows.0.load(Ordering::Relaxed), MAX_EXAMINED + 1);
 }
 
 #[test]

@@ -37,6 +37,9 @@ pub(in crate::program::cli) struct ApplyArgs {
     /// The version that must be in force for it, 0 while none was applied: refused when there is another
     #[arg(long, value_name = "NUMBER")]
     expected: Option<u64>,
+    /// Also if it keeps sagas for less long than what is in force, so that they are purged sooner: refused without
+    #[arg(long)]
+    allow_shorter_retention: bool,
     #[command(flatten)]
     format: Format,
     #[command(flatten)]
@@ -48,16 +51,34 @@ pub(super) fn apply(args: &ApplyArgs) -> Outcome {
     if let Some(expected) = args.expected {
         body["expectedVersion"] = json!(expected);
     }
+    if args.allow_shorter_retention {
+        body["allowShorterRetention"] = json!(true);
+    }
     let answer = parse(&Server::new(&args.server)?.post_json(PATH, &body)?)?;
     if args.format.json {
         return output::json(&answer);
     }
+    tell_shorter(&answer["shorterRetention"], "are")?;
     output::line(&format!(
         "version {} is in force, hash {}; `saga-tracker definitions show` tells whether the projections are still \
          made anew for it",
         answer["version"],
         text(&answer["hash"])
     ))
+}
+
+/// Tells which sagas are, or would be, kept for less long.
+fn tell_shorter(shorter: &Value, verb: &str) -> Outcome {
+    for one in shorter.as_array().into_iter().flatten() {
+        output::line(&output::printable(&format!(
+            "sagas of {} in {} {verb} kept for {} days instead of {}, and purged sooner",
+            text(&one["sagaType"]),
+            text(&one["status"]),
+            one["becomes"],
+            one["days"]
+        )))?;
+    }
+    Ok(())
 }
 
 pub(super) fn try_file(args: &TryArgs) -> Outcome {
@@ -90,6 +111,7 @@ pub(super) fn try_file(args: &TryArgs) -> Outcome {
 struct Sum {
     hash: Value,
     types: Value,
+    shorter: Value,
     sagas: u64,
     changing: u64,
     /// By type and status, how many there are and how many there would be.
@@ -101,6 +123,7 @@ impl Sum {
     fn add(&mut self, mut part: Value, left: usize) {
         self.hash = part["hash"].take();
         self.types = part["types"].take();
+        self.shorter = part["shorterRetention"].take();
         self.sagas += part["sagas"].as_u64().unwrap_or(0);
         self.changing += part["changing"].as_u64().unwrap_or(0);
         for (index, name) in ["before", "after"].into_iter().enumerate() {
@@ -131,6 +154,7 @@ impl Sum {
         json!({
             "hash": self.hash,
             "types": self.types,
+            "shorterRetention": self.shorter,
             "sagas": self.sagas,
             "changing": self.changing,
             "before": side(0),
@@ -151,6 +175,7 @@ impl Sum {
             let keys = keys.into_iter().collect::<Vec<_>>().join(", ");
             output::line(&output::printable(&format!("{name}: {keys} would be other")))?;
         }
+        tell_shorter(&self.shorter, "would be")?;
         let counts = self.counts.iter().map(|((saga_type, status), counts)| {
             let [before, after] = counts.map(|sagas| sagas.to_string());
             [saga_type.clone(), status.clone(), before, after]

@@ -2,7 +2,8 @@
 //! names is either new or misspelt.
 
 use super::Check;
-use crate::operations::definitions::{Configured, Version, versions_before};
+use crate::domain::Unread;
+use crate::operations::definitions::{Configured, Version, in_force, versions_before};
 use crate::pipeline::query::{UnnamedSteps, unnamed_steps};
 use crate::program::config::Config;
 use crate::store::StoreError;
@@ -29,16 +30,16 @@ pub(super) fn check(config: &Config) -> Vec<Check> {
     let look = || {
         let store = RocksStore::open_copy(&config.store.data_dir)?;
         let last = versions_before(&*store, None, 1)?.pop();
-        let in_force = last
-            .as_ref()
-            .map_or(&configured.definitions, |last| &last.definitions);
-        let unnamed = unnamed_steps(&*store, in_force)?;
-        Ok::<_, StoreError>((last, unnamed))
+        let in_force = in_force(&*store, &configured)?;
+        let unnamed = unnamed_steps(&*store, &in_force.definitions)?;
+        Ok::<_, StoreError>((last, in_force.unread, unnamed))
     };
     match look() {
-        Ok((last, unnamed)) => {
+        Ok((last, unread, unnamed)) => {
+            let unread = unread.map(|unread| cannot_read(&unread));
             let beside = last.and_then(|last| beside_the_file(&last, &configured));
-            beside.into_iter().chain([judge(&unnamed)]).collect()
+            let found = unread.into_iter().chain(beside);
+            found.chain([judge(&unnamed)]).collect()
         }
         // Files come and go under a running tracker.
         Err(error) => vec![Check::warn(
@@ -47,6 +48,18 @@ pub(super) fn check(config: &Config) -> Vec<Check> {
             "ask again, or `saga-tracker definitions show`",
         )],
     }
+}
+
+/// What to do about a version that was applied and that this program cannot read.
+fn cannot_read(unread: &Unread) -> Check {
+    Check::fail(
+        CHECK,
+        format!(
+            "version {} was applied and cannot be read: {}",
+            unread.version, unread.why
+        ),
+        "upgrade to the version that the other trackers run, or apply definitions that this one can read",
+    )
 }
 
 /// What to do about a file that is not used, because something else was decided.
@@ -103,8 +116,6 @@ mod tests {
             by: "kim".to_owned(),
             reason: "ticket 8".to_owned(),
             hash: definitions.hash(),
-            text: String::new(),
-            definitions: definitions.clone(),
         };
         let same = Configured {
             definitions,

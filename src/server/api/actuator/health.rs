@@ -186,7 +186,8 @@ async fn look(context: &Context) -> Result<Report, ApiError> {
     operation_id = "getHealth",
     tag = "actuator",
     description = "DOWN when any of db, kafka, diskSpace or threads is, the projections have not caught up since the start, or the \
-                   reading or the applying of operators' decisions has stopped. An ops topic that is missing is shown and does \
+                   reading or the applying of operators' decisions has stopped, or a version of the definitions is in force that \
+                   this tracker cannot read. An ops topic that is missing is shown and does \
                    not count, nor does a decision that could not be applied, nor an offset of which nobody knows what became of it.",
     responses((status = 200, body = HealthBody, description = "UP"), (status = 503, body = HealthBody, description = "DOWN"))
 )]

@@ -5,12 +5,13 @@ use super::super::body::JsonBody;
 use super::super::caller::Caller;
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody, ErrorKind};
+use super::shorter_retention::{ShorterRetentionBody, bodies};
 use super::versions::VersionBody;
 use crate::domain::text::required_reason;
-use crate::operations::definitions::NewVersion;
+use crate::operations::definitions::{AppliedVersion, NewVersion};
 use axum::Json;
 use axum::extract::State;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// A definitions file that is to come into force.
@@ -28,6 +29,21 @@ pub(in crate::server::api) struct NewDefinitionsBody {
     #[serde(default)]
     #[schema(nullable = false)]
     expected_version: Option<u64>,
+    /// Whether it may keep sagas for less long than what is in force: refused without, because they are purged sooner.
+    #[serde(default)]
+    #[schema(default = false)]
+    allow_shorter_retention: bool,
+}
+
+/// The version that came into force.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AppliedDefinitions)]
+pub(in crate::server::api) struct AppliedBody {
+    #[serde(flatten)]
+    version: VersionBody,
+    /// The sagas that are kept for less long by it.
+    shorter_retention: Vec<ShorterRetentionBody>,
 }
 
 /// Brings definitions into force
@@ -38,12 +54,13 @@ pub(in crate::server::api) struct NewDefinitionsBody {
     tag = "definitions",
     description = "A decision on the ops topic: every replica that reads it has the next version in force. Where \
                    rules of the fold differ, each makes its projections anew and answers under the rules from before \
-                   until they are ready; `rebuildDue` of the definitions in force tells when.",
+                   until they are ready; `rebuildDue` of the definitions in force tells when. Definitions that keep \
+                   sagas for less long are refused unless `allowShorterRetention` says that this is meant.",
     request_body = NewDefinitionsBody,
     responses(
-        (status = 200, body = VersionBody, description = "The version that is in force now."),
+        (status = 200, body = AppliedBody, description = "The version that is in force now."),
         (status = 400, body = ErrorBody, description = "Something is wrong with the body or the file; `details` name each fault."),
-        (status = 409, body = ErrorBody, description = "Another version was applied meanwhile."),
+        (status = 409, body = ErrorBody, description = "Another version was applied meanwhile, or sagas would be kept for less long and nobody said that this is meant; the message names them."),
         (status = 415, body = ErrorBody, description = "The body is no JSON."),
         (status = 503, body = ErrorBody, description = "Kafka cannot be reached, or the decision is not read back yet."),
     )
@@ -53,7 +70,7 @@ pub(in crate::server::api) async fn handle(
     caller: Caller,
     audit_entry: AuditEntry,
     JsonBody(body): JsonBody<NewDefinitionsBody>,
-) -> Result<Json<VersionBody>, ApiError> {
+) -> Result<Json<AppliedBody>, ApiError> {
     const ACTION: &str = "apply-definitions";
     audit_entry.act(ACTION, "definitions", &body.reason);
     let reason = required_reason(&body.reason)
@@ -62,9 +79,25 @@ pub(in crate::server::api) async fn handle(
     let new = NewVersion {
         text: body.definitions,
         expected: body.expected_version,
+        allow_shorter_retention: body.allow_shorter_retention,
     };
     let definitions = context.parts().definitions.clone();
     let applied = context.blocking(move || definitions.apply(new, &by)).await??;
-    audit_entry.set_result(format!("version {}, hash {}", applied.number, applied.hash));
-    Ok(Json(VersionBody::from(&applied)))
+    audit_entry.set_result(result(&applied));
+    Ok(Json(AppliedBody {
+        version: VersionBody::from(&applied.version),
+        shorter_retention: bodies(applied.shorter_retention),
+    }))
+}
+
+/// What the audit log keeps of it.
+fn result(applied: &AppliedVersion) -> String {
+    let shorter = match applied.shorter_retention.len() {
+        0 => String::new(),
+        number => format!(", shorter retention of {number} types and statuses"),
+    };
+    format!(
+        "version {}, hash {}{shorter}",
+        applied.version.number, applied.version.hash
+    )
 }

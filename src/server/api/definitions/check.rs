@@ -4,9 +4,10 @@ use super::super::audit_entry::AuditEntry;
 use super::super::body::JsonBody;
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
+use super::shorter_retention::{ShorterRetentionBody, bodies};
 use super::{FileBody, MAX_FAULTS};
 use crate::domain::SagaDefinitions;
-use crate::operations::definitions::{ApplyError, readable};
+use crate::operations::definitions::{ApplyError, Definitions, readable};
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -27,16 +28,23 @@ pub(super) struct CheckBody {
     differing: BTreeMap<String, Vec<String>>,
     /// Whether applying it has the projections made anew; otherwise it is in force at once.
     rebuild: bool,
+    /// The sagas that it keeps for less long than what is in force; applying it must allow that.
+    shorter_retention: Vec<ShorterRetentionBody>,
 }
 
 impl CheckBody {
-    fn of(read: Result<SagaDefinitions, ApplyError>, in_force: &SagaDefinitions) -> Self {
+    fn of(
+        read: Result<SagaDefinitions, ApplyError>,
+        in_force: &SagaDefinitions,
+        definitions: &Definitions,
+    ) -> Self {
         match read {
             Ok(read) => Self {
                 faults: Vec::new(),
                 hash: Some(read.hash()),
                 differing: in_force.differing_types(&read),
                 rebuild: in_force.fold_rules() != read.fold_rules(),
+                shorter_retention: bodies(definitions.shorter_retention(in_force, &read)),
             },
             Err(error) => Self {
                 faults: match error {
@@ -51,6 +59,7 @@ impl CheckBody {
                 hash: None,
                 differing: BTreeMap::new(),
                 rebuild: false,
+                shorter_retention: Vec::new(),
             },
         }
     }
@@ -77,10 +86,11 @@ pub(super) async fn handle(
 ) -> Result<Json<CheckBody>, ApiError> {
     audit_entry.act("check-definitions", "definitions", "");
     audit_entry.reads();
-    let in_force = context.parts().query.definitions();
+    let parts = context.parts();
+    let (in_force, definitions) = (parts.query.definitions(), parts.definitions.clone());
     let checked = move |_| match readable(&body.definitions) {
         Err(error @ ApplyError::TooLarge { .. }) => Err(ApiError::from(error)),
-        read => Ok(CheckBody::of(read, &in_force)),
+        read => Ok(CheckBody::of(read, &in_force, &definitions)),
     };
     Ok(Json(context.in_turn(checked).await??))
 }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod check;
+mod shorter_retention;
 mod show;
 mod trial;
 mod versions;
@@ -73,7 +74,9 @@ impl From<ApplyError> for ApiError {
                 )
             }
             ApplyError::TooLarge { .. } => Self::faults(vec![fault(words)]),
-            ApplyError::NotExpected { .. } => Self::new(ErrorKind::Conflict, words),
+            ApplyError::NotExpected { .. }
+            | ApplyError::ShorterRetention(_)
+            | ApplyError::UnknownRetention(_) => Self::new(ErrorKind::Conflict, words),
             ApplyError::Ops(error) => error.into(),
             ApplyError::Store(error) => error.into(),
         }

@@ -28,6 +28,9 @@ pub(in crate::server::api) struct DefinitionsBody {
     /// How that version came into force; null while none was applied.
     #[schema(required)]
     decided: Option<VersionBody>,
+    /// Why this replica cannot read that version and answers under the last one that it can; null where it can.
+    #[schema(required)]
+    unreadable: Option<String>,
     configured: ConfiguredBody,
     /// By saga type, under the keys of a definitions file.
     #[schema(value_type = BTreeMap<String, Object>)]
@@ -73,6 +76,7 @@ impl DefinitionsBody {
             hash: found.definitions.hash(),
             version: overview.last.as_ref().map_or(0, |last| last.number),
             decided: overview.last.as_ref().map(VersionBody::from),
+            unreadable: found.unread.map(|unread| unread.why),
             configured: ConfiguredBody {
                 hash: overview.configured_hash.clone(),
                 differs: overview.file_differs,

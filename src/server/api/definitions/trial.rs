@@ -7,7 +7,8 @@ use super::super::error::{ApiError, Detail, ErrorBody};
 use super::super::saga_fields::Status;
 use super::super::text::Instant;
 use super::read;
-use crate::domain::SagaStatus;
+use super::shorter_retention::{ShorterRetentionBody, bodies};
+use crate::domain::{SagaStatus, ShorterRetention};
 use crate::pipeline::query::{Change, Counts, Divergence, Told, Trial, TrialRequest};
 use axum::Json;
 use axum::extract::State;
@@ -51,6 +52,8 @@ pub(super) struct TrialBody {
     /// The types that can change: those of which the file says something else, each with the keys that differ. The
     /// sagas of all others stay as they are and are in no number here.
     types: BTreeMap<String, Vec<String>>,
+    /// The sagas that the file keeps for less long than what is in force; applying it must allow that.
+    shorter_retention: Vec<ShorterRetentionBody>,
     /// Sagas that were looked at for this answer. Purged ones cannot be.
     sagas: u64,
     /// How many of them stand in each status now, by type.
@@ -181,11 +184,12 @@ fn reason(change: &Change) -> String {
 }
 
 impl TrialBody {
-    fn of(hash: String, trial: Trial) -> Self {
+    fn of(hash: String, shorter: Vec<ShorterRetention>, trial: Trial) -> Self {
         let cursor = trial.basis.cursor.iter();
         Self {
             hash,
             types: trial.types,
+            shorter_retention: bodies(shorter),
             sagas: trial.sagas,
             before: by_name(trial.before),
             after: by_name(trial.after),
@@ -240,6 +244,10 @@ pub(super) async fn handle(
     }
     let definitions = Arc::new(read(&body.definitions)?);
     let hash = definitions.hash();
+    let parts = context.parts();
+    let shorter = parts
+        .definitions
+        .shorter_retention(&parts.query.definitions(), &definitions);
     let request = TrialRequest {
         definitions,
         cursor: body.cursor,
@@ -250,5 +258,5 @@ pub(super) async fn handle(
     let trial = context
         .full_read(move |stop| query.until(stop).trial(&request))
         .await??;
-    Ok(Json(TrialBody::of(hash, trial)))
+    Ok(Json(TrialBody::of(hash, shorter, trial)))
 }

@@ -154,7 +154,7 @@ pub(super) async fn one(
         ApiError::new(ErrorKind::NotFound, message)
     })?;
     Ok(Json(VersionFileBody {
-        version: VersionBody::from(&found),
+        version: VersionBody::from(&found.version),
         definitions: found.text,
     }))
 }

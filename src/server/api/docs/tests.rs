@@ -10,10 +10,12 @@ use crate::operations::decisions::{Decisions, StatusChanger};
 use crate::operations::definitions::{Configured, Definitions};
 use crate::operations::objects::ObjectsSettings;
 use crate::operations::rebuild::{RebuildParts, Rebuilds};
+use crate::operations::retention::RetentionSettings;
 use crate::operations::snapshot::{SnapshotParts, SnapshotSettings, Snapshots};
 use crate::operations::topic_replay::{TopicReplayParts, TopicReplays};
 use crate::pipeline::ingest::IngestStatus;
 use crate::pipeline::ingest::origin::DeadLetterTopics;
+use crate::pipeline::ingest::space::Boundless;
 use crate::pipeline::kafka::{KafkaSettings, Message, OutError, Outlet};
 use crate::pipeline::projector::spawn;
 use crate::pipeline::query::Query;
@@ -106,6 +108,7 @@ fn surface() -> axum::Router {
         },
         definitions: Definitions {
             configured: Configured::default(),
+            default_days: RetentionSettings::default().default_days(),
             decisions: decisions.clone(),
         },
         decisions,
@@ -118,6 +121,7 @@ fn surface() -> axum::Router {
                 definitions: definitions.into(),
                 settings,
                 projector: projector.clone(),
+                space: Arc::new(Boundless),
             },
             background.clone(),
         ),

@@ -181,6 +181,7 @@ fn parse(query: Option<&str>, headers: &HeaderMap) -> Result<(FlowRequest, bool)
             (String = "text/markdown"),
         )),
         (status = 400, body = ErrorBody, description = "A parameter was not understood, or it is too much for one answer."),
+        (status = 503, body = ErrorBody, description = "Too many questions are asked at once."),
     )
 )]
 pub(super) async fn handle(

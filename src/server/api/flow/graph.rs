@@ -209,6 +209,7 @@ fn parse(query: Option<&str>) -> Result<(SagaType, FlowRequest), ApiError> {
     responses(
         (status = 200, body = FlowBody, description = "Steps, and how often and how fast each followed another."),
         (status = 400, body = ErrorBody, description = "A parameter was not understood, or it is too much for one answer."),
+        (status = 503, body = ErrorBody, description = "Too many questions are asked at once."),
     )
 )]
 pub(super) async fn handle(

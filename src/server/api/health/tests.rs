@@ -79,7 +79,7 @@ fn decisions_that_are_read_no_more_and_a_topic_missing_for_long_are_down_with_th
         end: Some(5),
         ..OpsSnapshot::default()
     };
-    let told = ops(read.clone(), NOW, 30_000);
+    let told = ops(read.clone(), None, (NOW, 30_000));
     assert!(told.up && !told.stopped);
     assert_eq!((told.next, told.end), (3, Some(5)));
     let missing = |millis| OpsSnapshot {
@@ -87,15 +87,15 @@ fn decisions_that_are_read_no_more_and_a_topic_missing_for_long_are_down_with_th
         missing_since: ago(millis),
         ..OpsSnapshot::default()
     };
-    assert!(ops(missing(29_999), NOW, 30_000).up);
-    let told = ops(missing(30_000), NOW, 30_000);
+    assert!(ops(missing(29_999), None, (NOW, 30_000)).up);
+    let told = ops(missing(30_000), None, (NOW, 30_000));
     assert!(!told.up && !told.stopped);
     assert_eq!(told.message, "the ops topic does not exist");
     let stopped = OpsSnapshot {
         fatal: Some("the ops topic went back".to_owned()),
         ..read
     };
-    let told = ops(stopped, NOW, 30_000);
+    let told = ops(stopped, None, (NOW, 30_000));
     assert!(!told.up && told.stopped);
     assert_eq!(told.message, "the ops topic went back");
 }
@@ -171,5 +171,49 @@ fn without_a_broker_ready_means_all_that_is_stored_is_projected() {
     assert_eq!(
         CatchUp::Unknown.next(&stored, &progress(&[7]), false),
         CatchUp::Done
+    );
+}
+
+#[test]
+fn a_rebuild_that_has_no_room_is_told_with_the_disk_and_is_down() {
+    let disk = || DiskSpace {
+        up: true,
+        total: Some(9_000),
+        free: Some(400),
+        threshold: 100,
+        message: None,
+    };
+    assert_eq!(lacking_room(disk(), None, None), disk());
+    let no_room = NoRoom {
+        free: 400,
+        needed: 500,
+    };
+    let told = lacking_room(disk(), None, Some(&no_room));
+    assert!(!told.up);
+    let message = told.message.unwrap();
+    assert!(
+        message.contains("400 bytes are free, and 500 must be") && message.contains("serve until then"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_version_of_the_definitions_that_cannot_be_read_is_down_and_named() {
+    let read = OpsSnapshot {
+        next: 3,
+        end: Some(3),
+        ..OpsSnapshot::default()
+    };
+    let unread = Unread {
+        version: 4,
+        since: 2,
+        why: "unknown field `weather`".to_owned(),
+    };
+    let told = ops(read, Some(&unread), (NOW, 30_000));
+    assert!(!told.up && !told.stopped && told.unread);
+    assert!(
+        told.message.starts_with("decisions are read; version 4") && told.message.contains("`weather`"),
+        "{}",
+        told.message
     );
 }

@@ -11,6 +11,7 @@ mod topic_replay;
 use super::error::{ApiError, ErrorKind};
 use super::route::Route;
 use crate::operations::background::StartError;
+use crate::operations::rebuild::StartRebuildError;
 use utoipa_axum::routes;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -35,5 +36,17 @@ impl From<StartError> for ApiError {
             StartError::Thread { .. } => ErrorKind::InternalError,
         };
         Self::new(kind, error.to_string())
+    }
+}
+
+impl From<StartRebuildError> for ApiError {
+    fn from(error: StartRebuildError) -> Self {
+        match error {
+            StartRebuildError::Start(error) => error.into(),
+            StartRebuildError::NoRoom(no_room) => {
+                Self::new(ErrorKind::ServiceUnavailable, no_room.to_string())
+            }
+            StartRebuildError::Store(error) => error.into(),
+        }
     }
 }

@@ -28,6 +28,9 @@ pub(super) struct RebuildBody {
     /// Why the last one failed.
     #[schema(required)]
     error: Option<String>,
+    /// Why one that is due has not begun: the disk has no room for it.
+    #[schema(required)]
+    waiting: Option<String>,
 }
 
 impl From<RebuildStatus> for RebuildBody {
@@ -53,6 +56,7 @@ impl From<RebuildStatus> for RebuildBody {
                 RebuildPhase::Failed(why) => Some(why),
                 _ => None,
             },
+            waiting: status.waiting.map(|no_room| no_room.to_string()),
         }
     }
 }
@@ -66,6 +70,7 @@ impl From<RebuildStatus> for RebuildBody {
     responses(
         (status = 202, body = RebuildBody, description = "It runs; the same path tells how far it is."),
         (status = 409, body = ErrorBody, description = "One runs already."),
+        (status = 503, body = ErrorBody, description = "The disk has no room for another set of projections."),
     )
 )]
 pub(super) async fn start(

@@ -1,13 +1,21 @@
 //! Making the projections anew while the present ones serve. How that is done is not known here
 //! (`pipeline::projector::rebuild`).
+//!
+//! Until the switch there are two generations. So a rebuild does not begin where the disk has no room for the second
+//! one: it would fill the disk, and consumption would stop.
+
+mod room;
 
 use crate::domain::{SagaDefinitions, SharedDefinitions};
 use crate::operations::audit::Act;
 use crate::operations::background::{Background, StartError, Work, WorkState};
+use crate::pipeline::ingest::space::FreeSpace;
 use crate::pipeline::projector::rebuild::{self, Progress, Rebuild};
 use crate::pipeline::projector::{ProjectorHandle, ProjectorSettings};
 use crate::store::{Generation, SharedStore, StoreError, reads};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use room::NoRoom;
 
 /// What rebuilds need.
 pub struct RebuildParts {
@@ -21,6 +29,22 @@ pub struct RebuildParts {
     pub settings: ProjectorSettings,
     /// Who switches to what was rebuilt.
     pub projector: ProjectorHandle,
+    /// The room that there is for a second generation.
+    pub space: Arc<dyn FreeSpace>,
+}
+
+/// Why a rebuild was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartRebuildError {
+    /// It cannot run now.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The disk has no room for a second generation.
+    #[error("{0}")]
+    NoRoom(NoRoom),
+    /// What it needs cannot be told.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// Starts rebuilds and tells how far they are. Cheap to clone.
@@ -29,6 +53,7 @@ pub struct Rebuilds {
     parts: Arc<RebuildParts>,
     background: Background,
     last: Arc<Mutex<Last>>,
+    waiting: Arc<Mutex<Option<NoRoom>>>,
 }
 
 /// The rebuild that runs or ran last.
@@ -49,6 +74,8 @@ pub struct RebuildStatus {
     pub total: u64,
     /// The generation of projections that serves; none when the store does not say.
     pub generation: Option<Generation>,
+    /// Why one that is due does not begin.
+    pub waiting: Option<NoRoom>,
 }
 
 /// What a rebuild is at.
@@ -73,6 +100,7 @@ impl Rebuilds {
             parts: Arc::new(parts),
             background,
             last: Arc::default(),
+            waiting: Arc::default(),
         }
     }
 
@@ -87,9 +115,12 @@ impl Rebuilds {
     /// Starts one; the audit log is told how it ended.
     ///
     /// # Errors
-    /// [`StartError`].
-    pub fn start(&self, act: Act) -> Result<RebuildStatus, StartError> {
+    /// [`StartRebuildError`].
+    pub fn start(&self, act: Act) -> Result<RebuildStatus, StartRebuildError> {
         let parts = &*self.parts;
+        if let Some(no_room) = room::lacking(&*parts.store, &*parts.space)? {
+            return Err(StartRebuildError::NoRoom(no_room));
+        }
         let total = parts.store.usage().log_rows;
         let progress = Arc::new(Progress::default());
         let job = Rebuild {
@@ -122,6 +153,20 @@ impl Rebuilds {
         self.describe(&self.last.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// What a rebuild that is due waits for, if it does.
+    pub fn waiting(&self) -> Option<NoRoom> {
+        self.lock_waiting().clone()
+    }
+
+    /// A rebuild that is due waits for room, or none does any more. What was known before.
+    pub(super) fn wait_for_room(&self, no_room: Option<NoRoom>) -> Option<NoRoom> {
+        std::mem::replace(&mut *self.lock_waiting(), no_room)
+    }
+
+    fn lock_waiting(&self) -> MutexGuard<'_, Option<NoRoom>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn describe(&self, last: &Last) -> RebuildStatus {
         let done = last.progress.done();
         RebuildStatus {
@@ -135,6 +180,7 @@ impl Rebuilds {
             done: done.events,
             total: last.total.max(done.events),
             generation: reads::active_generation(&*self.parts.store).ok(),
+            waiting: self.waiting(),
         }
     }
 }
