@@ -7,7 +7,7 @@ use crate::domain::{Millis, OrderId, Position, SagaId, SagaStatus, SagaType};
 use crate::pipeline::decode::{DecodePlan, wire};
 use crate::store::Table;
 use crate::store::codec::Record;
-use crate::store::keys::{self, Key, Tree};
+use crate::store::keys::{self, Key, LateKind, TimelineRow, Tree};
 use crate::store::records::{InstanceRecord, LogRecord};
 use apache_avro::Schema;
 use saga_tracker_sdk::contract::limits::{MAX_ID_CHARS, MAX_METADATA_BYTES, MAX_STEP_CHARS};
@@ -215,8 +215,16 @@ pub fn keys(data: &[u8]) -> usize {
         kinds += same(key.sort());
     }
     if let Ok((later, position)) = keys::parse_late_sort(data) {
-        keys::late_partition(&mut key, (0, 0));
+        keys::late_partition(&mut key, LateKind::Behind, (0, 0));
         keys::late_sort(&mut key, later, position);
+        kinds += same(key.sort());
+    }
+    if let Ok(event) = keys::parse_timeline_event(data) {
+        keys::timeline_event(&mut key, TimelineRow::StoodIn, &SagaId::from("s"), event);
+        kinds += same(key.sort());
+    }
+    if let Ok((until, event, saga)) = keys::parse_contradicted_sort(data) {
+        keys::contradicted(&mut key, (0, 0), until, (&SagaId::from(saga), event));
         kinds += same(key.sort());
     }
     if let Ok((arrived_at, offset)) = keys::parse_clock_sort(data) {

@@ -22,7 +22,7 @@
 //! | archived, holds | decision >> 16 u64 | decision u64 |
 //! | decisions | 0 u32 · offset >> 16 u64 | offset u64 |
 //! | audit | number >> 16 u64 | number u64 |
-//! | late | level u8 · cell below it i64 | later time i64 · partition u32 · offset u64 |
+//! | late | `A` (ahead) or `B` (behind) · level u8 · cell below it i64 | later time i64 · partition u32 · offset u64 |
 //! | clock | partition u32 | arrived i64 · offset u64 |
 //! | offsets | topic | partition u32 |
 //! | meta | name | partition u32, a text, or empty |
@@ -30,6 +30,7 @@
 //! | instances | saga id | – |
 //! | timelines, events | `E` · saga id | digest of the event's key, 16 bytes |
 //! | timelines, duplicates | `D` · saga id | recorded_at i64 · partition u32 · offset u64 |
+//! | timelines, known by others | `S` · saga id | digest of the event's key, 16 bytes |
 //! | timelines, checkpoints | `C` · saga id | recorded_at i64 · partition u32 · offset u64 |
 //! | by_order | order id | saga id |
 //! | by_trace | trace id | saga id |
@@ -41,7 +42,7 @@
 //! | census | start level u8 · parent start cell i64 | time level u8 · time cell i64 · start cell i64 · type |
 //! | moves | time >> 22 i64 | time i64 · saga id |
 //! | many_changes | `M` | saga id |
-//! | contradicted | `C` | saga id |
+//! | contradicted | level u8 · cell below it i64 | until i64 · digest of the event's key, 16 bytes · saga id |
 //! | totals | name | depends on the name, see `totals_*` |
 
 use super::key::Fields;
@@ -185,9 +186,30 @@ pub fn parse_letter_mark(sort: &[u8]) -> Result<DeadLetterMarkKey, KeyError> {
     })
 }
 
-/// The partition of `late` of a level and a cell of the one below it; the sort key is left empty.
-pub fn late_partition(key: &mut Key, (level, cell): (u8, i64)) {
-    key.begin().u8(level).i64(cell).sort_from_here();
+/// Which of a delivery's times came first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum LateKind {
+    /// It arrived before it happened, by its producer's clock.
+    Ahead = b'A',
+    /// It happened before it arrived.
+    Behind = b'B',
+}
+
+impl LateKind {
+    /// That of a delivery.
+    pub fn of(recorded_at: Millis, arrived_at: Millis) -> Self {
+        if recorded_at > arrived_at {
+            Self::Ahead
+        } else {
+            Self::Behind
+        }
+    }
+}
+
+/// The partition of `late` for the deliveries of one kind whose interval stands there; the sort key is left empty.
+pub fn late_partition(key: &mut Key, kind: LateKind, (level, cell): (u8, i64)) {
+    key.begin().u8(kind as u8).u8(level).i64(cell).sort_from_here();
 }
 
 /// `late`: a delivery, behind its partition, by the later of its times.

@@ -1,15 +1,16 @@
 //! Which deliveries were under way at an instant: had happened and not arrived, or the other way round (a
 //! producer's clock is ahead).
 //!
-//! `late` has a row for each delivery in the log whose two times are more than [`NEAR`] apart, as an interval.
-//! It stands at the finest level of `cells` of which one cell holds both ends, under the cell one level below in
-//! which it begins, sorted by its end. So an instant reads, at each level, the cells below its own up to the one
-//! that it lies in, each from the instant on; in all but the last of these every such row is an interval that the
-//! instant lies in. Deliveries whose times are nearer are found in the feed; `clock` says where to begin.
+//! `late` has a row for each delivery in the log whose two times are more than [`NEAR`] apart, as one of
+//! [`intervals`]; those that are ahead stand apart from those that are behind, because of these only those can matter
+//! that had happened by the end of what is asked. Deliveries whose times are nearer are found in the feed; `clock`
+//! says where to begin.
 
 use super::codec::Record;
+use super::intervals;
+use super::keys::LateKind;
 use super::records::{LateRecord, PresenceRecord};
-use super::{Batch, Direction, Key, Scan, StoreError, StoreRead, Table, cells, keys, until};
+use super::{Batch, Direction, Key, Scan, StoreError, StoreRead, Table, keys, until};
 use crate::domain::{Event, Millis, Position, SagaId};
 use std::ops::{Bound, ControlFlow, Range};
 
@@ -49,7 +50,6 @@ pub fn put(rows: &mut Batch, event: &Event) {
             LateRecord {
                 saga_id: event.saga_id.as_str(),
                 earlier: event.recorded_at.min(event.arrived_at).0,
-                is_ahead: event.recorded_at > event.arrived_at,
             }
             .write(bytes);
         },
@@ -66,69 +66,70 @@ pub fn delete(rows: &mut Batch, (recorded_at, arrived_at): (Millis, Millis), pos
 /// The key of a delivery's row.
 pub fn key_of(recorded_at: Millis, arrived_at: Millis, position: Position) -> Key {
     let (earlier, later) = (recorded_at.min(arrived_at), recorded_at.max(arrived_at));
-    let level = (0..cells::LEVELS)
-        .rev()
-        .find(|level| cells::cell(*level, earlier) == cells::cell(*level, later));
-    // What no cell of any level holds stands above all.
-    let cell = level.map_or((cells::LEVELS, 0), |level| {
-        (level, cells::cell(below(level), earlier))
-    });
     let mut key = Key::default();
-    keys::late_partition(&mut key, cell);
+    let kind = LateKind::of(recorded_at, arrived_at);
+    keys::late_partition(&mut key, kind, intervals::home(earlier, later));
     keys::late_sort(&mut key, later, position);
     key
 }
 
-/// The level below one; the last has none.
-fn below(level: u8) -> u8 {
-    (level + 1).min(cells::LEAF)
-}
-
-/// Where the intervals stand that an instant may lie in.
-fn cells_of(at: Millis) -> impl Iterator<Item = (u8, i64)> {
-    let of_levels = (0..cells::LEVELS).flat_map(move |level| {
-        let first = cells::first(level, cells::cell(level, at));
-        let below = below(level);
-        (cells::cell(below, first)..=cells::cell(below, at)).map(move |cell| (level, cell))
-    });
-    of_levels.chain([(cells::LEVELS, 0)])
-}
-
-/// Visits the deliveries with rows that were under way at an instant, and others that are read on the way.
+/// Visits the deliveries with rows that were under way at the first instant and had happened by the second one, and
+/// others that are read on the way.
 ///
 /// # Errors
 /// [`StoreError`] when they cannot be read.
 pub fn each_under_way(
     store: &dyn StoreRead,
     at: Millis,
+    happened_by: Millis,
     mut visit: impl FnMut(UnderWay) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
-    let behind = keys::sortable_i64(at.0.saturating_add(1));
+    // What is behind ends when it arrives, whenever that was.
+    let behind = (LateKind::Behind, at.min(happened_by), None);
+    let goes_on = each_of_kind(store, at, behind, &mut visit)?;
+    if goes_on && happened_by > at {
+        each_of_kind(store, at, (LateKind::Ahead, at, Some(happened_by)), &mut visit)?;
+    }
+    Ok(())
+}
+
+/// Visits the rows of one kind that end behind the first instant and, if there is one, by the last one; the cells that
+/// are read begin by the one between. Whether the visitor wants more.
+fn each_of_kind(
+    store: &dyn StoreRead,
+    at: Millis,
+    (kind, begun_by, ended_by): (LateKind, Millis, Option<Millis>),
+    visit: &mut dyn FnMut(UnderWay) -> ControlFlow<()>,
+) -> Result<bool, StoreError> {
+    let sort = |behind: Millis| keys::sortable_i64(behind.0.saturating_add(1));
+    let (first, end) = (sort(at), ended_by.map(sort));
+    let end = end
+        .as_ref()
+        .map_or(Bound::Unbounded, |end| Bound::Excluded(&end[..]));
     let mut goes_on = true;
-    for cell in cells_of(at) {
+    for home in intervals::homes_of(at, begun_by) {
         let mut key = Key::default();
-        keys::late_partition(&mut key, cell);
+        keys::late_partition(&mut key, kind, home);
         Scan::of(Table::Late, key.partition())
-            .range((Bound::Included(&behind[..]), Bound::Unbounded))
+            .range((Bound::Included(&first[..]), end))
             .each(store, |sort, value| {
                 let (later, position) = keys::parse_late_sort(sort)?;
                 let record = LateRecord::read(value)?;
-                goes_on = visit(record.under_way(later, position)).is_continue();
+                goes_on = visit(record.under_way(kind, later, position)).is_continue();
                 Ok(until(!goes_on))
             })?;
         if !goes_on {
             break;
         }
     }
-    Ok(())
+    Ok(goes_on)
 }
 
 impl LateRecord<'_> {
-    fn under_way(&self, later: Millis, position: Position) -> UnderWay {
-        let (recorded_at, arrived_at) = if self.is_ahead {
-            (later, Millis(self.earlier))
-        } else {
-            (Millis(self.earlier), later)
+    fn under_way(&self, kind: LateKind, later: Millis, position: Position) -> UnderWay {
+        let (recorded_at, arrived_at) = match kind {
+            LateKind::Ahead => (later, Millis(self.earlier)),
+            LateKind::Behind => (Millis(self.earlier), later),
         };
         UnderWay {
             saga: SagaId::new(self.saga_id),
@@ -192,11 +193,11 @@ mod tests {
         }
     }
 
-    fn under_way(store: &dyn StoreRead, at: i64) -> Vec<u64> {
+    fn under_way(store: &dyn StoreRead, at: i64, happened_by: i64) -> Vec<u64> {
         let mut found = Vec::new();
-        each_under_way(store, Millis(at), |one| {
+        each_under_way(store, Millis(at), Millis(happened_by), |one| {
             assert!(has_row(one.recorded_at, one.arrived_at));
-            if one.recorded_at.min(one.arrived_at).0 <= at {
+            if one.recorded_at.min(one.arrived_at).0 <= at && one.recorded_at.0 <= happened_by {
                 found.push(one.position.offset);
             }
             ControlFlow::Continue(())
@@ -211,7 +212,7 @@ mod tests {
         fn what_was_under_way_is_found_and_nothing_else(
             times in proptest::collection::vec((0i64..1 << 34, -2_000i64..1 << 20, any::<bool>()), 1..40),
             wide in proptest::collection::vec((0i64..1 << 34, 0i64..1 << 34), 0..10),
-            gone in 0usize..10,
+            gone in 0usize..10, other in -1i64 << 20..1 << 34,
         ) {
             let near = times.into_iter().map(|(at, by, ahead)| if ahead { (at + by, at) } else { (at, at + by) });
             let all: Vec<Event> = (0..).zip(near.chain(wide)).map(|(offset, times)| delivery(offset, times)).collect();
@@ -225,17 +226,18 @@ mod tests {
             }
             store.write(&rows, Durability::None).unwrap();
             for at in all.iter().flat_map(|event| [event.recorded_at.0, event.arrived_at.0]) {
-                for at in [at - 1, at, at + 1] {
+                let happened_by = [at - 1, at, at + 1, i64::MAX, other, at - other, at + other];
+                for (at, happened_by) in [at - 1, at, at + 1].into_iter().flat_map(|at| happened_by.map(|by| (at, by))) {
                     let expected: Vec<u64> = all[gone.min(all.len())..]
                         .iter()
                         .filter(|event| has_row(event.recorded_at, event.arrived_at))
                         .filter(|event| {
                             let (recorded, arrived) = (event.recorded_at.0, event.arrived_at.0);
-                            recorded.min(arrived) <= at && at < recorded.max(arrived)
+                            recorded.min(arrived) <= at && at < recorded.max(arrived) && recorded <= happened_by
                         })
                         .map(|event| event.position.offset)
                         .collect();
-                    prop_assert_eq!(under_way(&*store, at), expected, "at {}", at);
+                    prop_assert_eq!(under_way(&*store, at, happened_by), expected, "at {}, by {}", at, happened_by);
                 }
             }
         }

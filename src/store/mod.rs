@@ -13,6 +13,7 @@ mod census_records;
 pub mod codec;
 #[cfg(test)]
 mod conformance;
+pub mod contradicted;
 #[cfg(test)]
 pub(crate) mod counting;
 mod dead_letter_marks;
@@ -20,6 +21,7 @@ mod dead_letter_records;
 pub mod dead_letters;
 pub mod disk;
 mod error;
+mod intervals;
 mod kept;
 mod key;
 pub mod keys;

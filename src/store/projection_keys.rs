@@ -24,11 +24,13 @@ pub enum TimelineRow {
     Duplicate = b'D',
     /// The fold up to an event.
     Checkpoint = b'C',
+    /// How long an event was known by another delivery than the one that stands.
+    StoodIn = b'S',
 }
 
 impl TimelineRow {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Event, Self::Duplicate, Self::Checkpoint];
+    pub const ALL: [Self; 4] = [Self::Event, Self::Duplicate, Self::Checkpoint, Self::StoodIn];
 }
 
 /// The partition of `timelines` with the rows of one kind of a saga; the sort key is left empty.
@@ -39,10 +41,21 @@ pub fn timeline_partition(key: &mut Key, kind: TimelineRow, saga: &SagaId) {
         .sort_from_here();
 }
 
-/// `timelines`: an event of a saga.
-pub fn timeline_event(key: &mut Key, saga: &SagaId, event: EventDigest) {
-    timeline_partition(key, TimelineRow::Event, saga);
+/// `timelines`: what a row of this kind says of an event of a saga.
+pub fn timeline_event(key: &mut Key, kind: TimelineRow, saga: &SagaId, event: EventDigest) {
+    timeline_partition(key, kind, saga);
     key.text(&event.0).end();
+}
+
+/// The digest of an event's key that a sort key of `timelines` stands for.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_timeline_event(sort: &[u8]) -> Result<EventDigest, KeyError> {
+    let mut fields = Fields::of("timelines", sort);
+    let digest = EventDigest(fields.take()?);
+    fields.end()?;
+    Ok(digest)
 }
 
 /// `timelines`: a duplicate or a checkpoint of a saga.
@@ -306,15 +319,28 @@ pub fn many_changes_partition(key: &mut Key) {
     key.begin().u8(b'M').sort_from_here();
 }
 
-/// `contradicted`: a saga of which different bodies of an event were delivered.
-pub fn contradicted(key: &mut Key, saga: &SagaId) {
-    contradicted_partition(key);
-    key.text(saga.as_str().as_bytes()).end();
+/// `contradicted`: an event of a saga, under where its interval stands, by the end of that.
+pub fn contradicted(key: &mut Key, home: (u8, i64), until: Millis, (saga, event): (&SagaId, EventDigest)) {
+    contradicted_partition(key, home);
+    key.i64(until.0)
+        .text(&event.0)
+        .text(saga.as_str().as_bytes())
+        .end();
 }
 
-/// The partition of `contradicted`; the sort key is left empty.
-pub fn contradicted_partition(key: &mut Key) {
-    key.begin().u8(b'C').sort_from_here();
+/// The partition of `contradicted` for the events whose interval stands there; the sort key is left empty.
+pub fn contradicted_partition(key: &mut Key, (level, cell): (u8, i64)) {
+    key.begin().u8(level).i64(cell).sort_from_here();
+}
+
+/// The end of the interval, the event and the saga that a sort key of `contradicted` stands for.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_contradicted_sort(sort: &[u8]) -> Result<(Millis, EventDigest, &str), KeyError> {
+    let mut fields = Fields::of("contradicted", sort);
+    let (until, event) = (Millis(fields.i64()?), EventDigest(fields.take()?));
+    Ok((until, event, fields.text()?))
 }
 
 /// `totals`: one sum, e.g. of the entries into FAILED.

@@ -69,6 +69,46 @@ pub fn deliveries(store: &dyn StoreRead, saga: &SagaId, within: &Cut) -> Result<
     Ok(events)
 }
 
+/// The row of a delivery that must be in the log.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read, or is not there.
+pub fn log_row(store: &dyn StoreRead, saga: &SagaId, place: TimelineKey) -> Result<Vec<u8>, StoreError> {
+    let mut key = Key::default();
+    keys::log(&mut key, saga, place);
+    let row = store.get(Table::Log, &key)?;
+    row.ok_or_else(|| not_in_log(saga, place))
+}
+
+/// The rows of deliveries that must be in the log, in their order.
+///
+/// # Errors
+/// [`StoreError`] when they cannot be read, or one is not there.
+pub fn log_rows(
+    store: &dyn StoreRead,
+    deliveries: &[(&SagaId, TimelineKey)],
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    let keys: Vec<Key> = deliveries
+        .iter()
+        .map(|(saga, place)| {
+            let mut key = Key::default();
+            keys::log(&mut key, saga, *place);
+            key
+        })
+        .collect();
+    let rows = store.multi_get(Table::Log, &keys)?.into_iter();
+    rows.zip(deliveries)
+        .map(|(row, (saga, place))| row.ok_or_else(|| not_in_log(saga, *place)))
+        .collect()
+}
+
+fn not_in_log(saga: &SagaId, place: TimelineKey) -> StoreError {
+    StoreError::Corrupt(format!(
+        "log: saga {saga} has no event at {}, which its timeline or the feed names",
+        place.position
+    ))
+}
+
 /// The event of a row of the log.
 ///
 /// # Errors

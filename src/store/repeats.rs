@@ -4,8 +4,8 @@
 use super::codec::Record;
 use super::keys::{self, TimelineRow};
 use super::records::{LogRecord, StandingRecord};
-use super::timelines::{log_row, table};
-use super::{Generation, Key, Scan, StoreError, StoreRead};
+use super::timelines::table;
+use super::{Generation, Key, Scan, StoreError, StoreRead, reads};
 use crate::domain::{ConflictLog, MAX_KEPT_ANOMALIES, Position, SagaId, SagaState, TimelineKey};
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
@@ -56,7 +56,7 @@ pub fn conflicts_before(
     }
     let (total, kept) = conflicting_events((store, generation, saga), end)?;
     for place in kept.into_values() {
-        let row = log_row(store, saga, place)?;
+        let row = reads::log_row(store, saga, place)?;
         let event_id = LogRecord::read(&row)?.event_id().into();
         found.add(place.position, event_id, place.recorded_at);
     }

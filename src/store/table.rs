@@ -4,11 +4,11 @@
 use super::StoreError;
 use super::codec::Record;
 use super::records::{
-    ArchivedRecord, AuditRecord, CensusRecord, CountRecord, DeadLetterMarkRecord, DeadLetterRecord,
-    DeadLetterSummaryRecord, DecisionRecord, FeedRecord, GapRecord, HoldRecord, InstanceRecord, LateRecord,
-    LogRecord, ManyChangesRecord, MetaRecord, MoveRecord, OffsetCountsRecord, OffsetRecord, PresenceRecord,
-    PurgedRecord, RedriveLetterRecord, RedriveRecord, RedriveTallyRecord, StandingRecord, StartedRecord,
-    TotalRecord, UpdatedRecord,
+    ArchivedRecord, AuditRecord, CensusRecord, ContradictedRecord, CountRecord, DeadLetterMarkRecord,
+    DeadLetterRecord, DeadLetterSummaryRecord, DecisionRecord, FeedRecord, GapRecord, HoldRecord,
+    InstanceRecord, LateRecord, LogRecord, ManyChangesRecord, MetaRecord, MoveRecord, OffsetCountsRecord,
+    OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord, RedriveTallyRecord,
+    StandingRecord, StartedRecord, StoodInRecord, TotalRecord, UpdatedRecord,
 };
 use InDigest::{No, Part, Whole};
 use Proof::{Fold, Nothing};
@@ -216,8 +216,10 @@ tables! {
     projections {
         /// State per saga.
         Instances = "instances", ByKey, Whole, Fold, [InstanceRecord];
-        /// Which deliveries stand, of long timelines; which do not, of all; folds of parts of timelines.
-        Timelines = "timelines", ByKey, Whole, Fold, [StandingRecord, PresenceRecord, InstanceRecord];
+        /// Which deliveries stand, of long timelines; which do not, of all; folds of parts of timelines; how long
+        /// others stood in for those that stand.
+        Timelines = "timelines", ByKey, Whole, Fold,
+            [StandingRecord, PresenceRecord, InstanceRecord, StoodInRecord];
         /// Sagas of an order.
         ByOrder = "by_order", ByPartition, Whole, Fold, [PresenceRecord];
         /// Sagas of a trace.
@@ -236,8 +238,8 @@ tables! {
         Moves = "moves", ByPartition, Whole, Fold, [MoveRecord];
         /// Sagas whose status changed too often to keep all of its changes.
         ManyChanges = "many_changes", Small, Whole, Fold, [ManyChangesRecord];
-        /// Sagas of which different bodies of an event were delivered.
-        Contradicted = "contradicted", Small, Whole, Fold, [PresenceRecord];
+        /// Events with different bodies that were known by another delivery than the one that stands, and when.
+        Contradicted = "contradicted", Small, Whole, Fold, [ContradictedRecord];
         /// What became of the offsets that were logged, by day of arrival.
         Ledger = "ledger", ByPartition, Whole, Fold, [OffsetCountsRecord];
         /// Sums over all sagas, and the cursor.

@@ -8,10 +8,11 @@
 
 use super::codec::Record;
 use super::keys::{self, TimelineRow};
-use super::records::{InstanceRecord, LogRecord, PresenceRecord, StandingRecord};
+use super::records::{InstanceRecord, LogRecord, PresenceRecord, StandingRecord, StoodInRecord};
 use super::{
     Batch, Direction, Generation, Key, ProjectionTable, Scan, StoreError, StoreRead, Table, WHOLE,
-    reads::try_scan_saga,
+    contradicted,
+    reads::{self, try_scan_saga},
 };
 use crate::domain::{
     Cut, EventDigest, EventRef, Millis, Position, SagaDefinitions, SagaId, SagaState, TimelineKey,
@@ -45,7 +46,7 @@ pub fn standing(
         .iter()
         .map(|(saga, event)| {
             let mut key = Key::default();
-            keys::timeline_event(&mut key, saga, *event);
+            keys::timeline_event(&mut key, TimelineRow::Event, saga, *event);
             key
         })
         .collect();
@@ -144,7 +145,7 @@ pub fn find(
     };
     let fingerprint = key.fingerprint();
     for known in listed.iter().filter(|known| known.fingerprint == fingerprint) {
-        let row = log_row(store, saga, known.place)?;
+        let row = reads::log_row(store, saga, known.place)?;
         let row = LogRecord::read(&row)?.view(known.place)?;
         if row.key() == key {
             let found = StandingRecord::of(known.place, row.body_digest(), known.conflicting);
@@ -152,21 +153,6 @@ pub fn find(
         }
     }
     Ok(None)
-}
-
-pub(super) fn log_row(
-    store: &dyn StoreRead,
-    saga: &SagaId,
-    place: TimelineKey,
-) -> Result<Vec<u8>, StoreError> {
-    let mut key = Key::default();
-    keys::log(&mut key, saga, place);
-    store.get(Table::Log, &key)?.ok_or_else(|| {
-        StoreError::Corrupt(format!(
-            "log: saga {saga} has no event at {}, which its timeline names",
-            place.position
-        ))
-    })
 }
 
 /// The state of a saga's timeline up to the events before a place, whose state now is `whole`; none
@@ -212,7 +198,7 @@ pub fn each_step(
         return each_event(store, generation, saga, (from, whole.tail), within, visit);
     };
     for known in listed.iter().filter(|known| Some(known.place) > from) {
-        let row = log_row(store, saga, known.place)?;
+        let row = reads::log_row(store, saga, known.place)?;
         if visit(&LogRecord::read(&row)?.view(known.place)?)?.is_break() {
             break;
         }
@@ -385,7 +371,7 @@ impl<'b> TimelineRows<'b> {
 
     /// Which delivery of an event stands.
     pub fn event(&mut self, saga: &SagaId, event: EventDigest, standing: &StandingRecord) {
-        keys::timeline_event(&mut self.key, saga, event);
+        keys::timeline_event(&mut self.key, TimelineRow::Event, saga, event);
         self.batch
             .put_with(self.table, &self.key, |bytes| standing.write(bytes));
     }
@@ -422,7 +408,8 @@ pub struct RowsRemoved {
     behind: Option<Vec<u8>>,
 }
 
-/// Adds the removal of a saga's next rows to a batch, at most so many; whether all are removed.
+/// Adds the removal of a saga's next rows to a batch, at most so many, and with them that of what `contradicted` says
+/// of it; whether all are removed.
 ///
 /// # Errors
 /// [`StoreError`] when the rows cannot be read.
@@ -446,9 +433,13 @@ pub fn remove(
         Scan::of(table(generation), partition.partition())
             .range(range)
             .limit(left)
-            .each(store, |sort, _| {
+            .each(store, |sort, value| {
                 left -= 1;
                 batch.delete(table(generation), &Key::new(partition.partition(), sort));
+                if *kind == TimelineRow::StoodIn {
+                    let of = (saga, keys::parse_timeline_event(sort)?);
+                    contradicted::delete(batch, generation, of, &StoodInRecord::read(value)?);
+                }
                 done.behind = Some(sort.to_vec());
                 Ok(ControlFlow::Continue(()))
             })?;

@@ -12,12 +12,13 @@ pub(super) use super::arriving::Arrivals;
 use super::arriving::Arriving;
 use super::projections::{Changes, Footprint};
 use super::refold::Refold;
-use super::visible::{ROWS_AT_ONCE, Visible, log_rows};
+use super::stood_in;
+use super::visible::{ROWS_AT_ONCE, Visible};
 use crate::domain::{EventDigest, EventKey, EventRef, SagaId, SagaState, SagaStatus, Step};
-use crate::store::StoreError;
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;
 use crate::store::timelines::{self, TimelineRows};
+use crate::store::{StoreError, reads};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
@@ -34,6 +35,7 @@ pub(super) fn fold(
     all.sort_unstable_by(|a, b| a.saga.cmp(&b.saga));
     find_listed(visible, &mut all)?;
     find_indexed(visible, &mut all)?;
+    stood_in::find(visible, &mut all)?;
     for arriving in &mut all {
         arriving.resolve();
     }
@@ -42,6 +44,7 @@ pub(super) fn fold(
     for (mut arriving, mut state) in all.into_iter().zip(states) {
         arriving.settle(&mut state);
         arriving.write_rows(&mut TimelineRows::new(&mut changes.rows, visible.generation));
+        stood_in::write(&arriving, changes);
         done(arriving.saga, arriving.before, state, changes);
     }
     Ok(())
@@ -58,7 +61,7 @@ fn find_listed(visible: Visible<'_>, all: &mut [Arriving<'_>]) -> Result<(), Sto
             .iter()
             .map(|(number, known)| (&all[*number].saga, known.place))
             .collect::<Vec<_>>();
-        let rows = log_rows(visible, &places)?;
+        let rows = reads::log_rows(visible.store, &places)?;
         for ((number, known), row) in some.iter().zip(rows) {
             let row = LogRecord::read(&row)?;
             all[*number].stands(known, &row.view(known.place)?);
@@ -109,7 +112,7 @@ fn count_processed(
         left.extend(arriving.displaced.iter().map(|place| (&arriving.saga, *place)));
     }
     for some in left.chunks(ROWS_AT_ONCE) {
-        for ((_, place), row) in some.iter().zip(log_rows(visible, some)?) {
+        for ((_, place), row) in some.iter().zip(reads::log_rows(visible.store, some)?) {
             let event = LogRecord::read(&row)?.view(*place)?;
             let (status, step) = kind_of(&event);
             changes.processed(status, &step, -1);

@@ -1,8 +1,9 @@
 //! Deliveries of one saga on their way into its state: which of them stand, which are late or came before, and
 //! what that changes beside the timeline. What is read for it is not decided here (`arrivals`), nor how the
-//! timeline is folded (`refold`).
+//! timeline is folded (`refold`), nor what is written of those that stood in for others (`stood_in`).
 
 use super::projections::Footprint;
+use super::stood_in::{Known, Repeat, StoodIn};
 use crate::domain::{
     Event, EventDigest, EventKey, EventRef, Listed, MAX_LISTED, SagaId, SagaState, TimelineKey,
 };
@@ -30,6 +31,8 @@ struct Slot<'e> {
     arrived: Option<&'e Event>,
     /// What was stored before: its place, and whether the event was in conflict.
     stored: Option<(TimelineKey, bool)>,
+    /// When its deliveries arrived. None as long as nobody asked, which is possible where none came again.
+    known: Option<Known>,
 }
 
 impl Slot<'_> {
@@ -112,7 +115,11 @@ impl<'e> Arriving<'e> {
         let key = row.key();
         let body = row.body_digest();
         match self.events.iter().find(|event| event.key() == key) {
-            Some(event) => self.stored_slot(event.key(), known.place, body, known.conflicting),
+            Some(event) => {
+                let key = event.key();
+                self.stored_slot(key, known.place, body, known.conflicting);
+                self.was_known(&key, Known::first(row.arrived_at));
+            }
             None => {
                 let record = StandingRecord::of(known.place, body, known.conflicting);
                 self.others.push((key.digest(), record));
@@ -133,8 +140,42 @@ impl<'e> Arriving<'e> {
             conflicting,
             arrived: None,
             stored: Some((place, conflicting)),
+            known: None,
         };
         self.slots.insert(key, slot);
+    }
+
+    /// The events that were stored before and come again now.
+    pub(super) fn repeats(&self) -> Vec<Repeat<'e>> {
+        let mut found: HashMap<EventKey<'e>, TimelineKey, FixedState> = HashMap::default();
+        for event in &self.events {
+            let stored = self.slots.get(&event.key()).and_then(|slot| slot.stored);
+            if let Some((place, _)) = stored.filter(|(place, _)| place.position != event.position) {
+                found.insert(event.key(), place);
+            }
+        }
+        found.into_iter().collect()
+    }
+
+    /// Whether it is known when the deliveries of an event arrived.
+    pub(super) fn is_known(&self, key: &EventKey<'e>) -> bool {
+        self.slots.get(key).is_some_and(|slot| slot.known.is_some())
+    }
+
+    /// Takes when the deliveries of an event arrived that was stored before.
+    pub(super) fn was_known(&mut self, key: &EventKey<'e>, known: Known) {
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.known = Some(known);
+        }
+    }
+
+    /// How long others stand in now for the deliveries that came again, and did before.
+    pub(super) fn stood_in(&self) -> impl Iterator<Item = StoodIn> + '_ {
+        self.slots.iter().filter_map(|(key, slot)| {
+            let was_conflicting = slot.stored.is_some_and(|(_, conflicting)| conflicting);
+            let conflicting = (was_conflicting, slot.conflicting);
+            StoodIn::of(key.digest(), slot.known.as_ref()?, conflicting)
+        })
     }
 
     /// Decides of each delivery whether it stands.
@@ -156,6 +197,7 @@ impl<'e> Arriving<'e> {
                 conflicting: false,
                 arrived: Some(event),
                 stored: None,
+                known: Some(Known::first(event.arrived_at)),
             };
             self.slots.insert(event.key(), slot);
             self.added.push(event);
@@ -166,6 +208,9 @@ impl<'e> Arriving<'e> {
             return;
         }
         self.duplicates += 1;
+        if let Some(known) = &mut slot.known {
+            known.add(event.arrived_at, event.position < slot.place.position);
+        }
         let body = event.view().body_digest();
         slot.conflicting |= slot.body() != Some(body);
         if event.position > slot.place.position {

@@ -4,7 +4,7 @@
 use crate::domain::{Cut, Event, Millis, Position, SagaId, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::records::FeedRecord;
-use crate::store::{Key, StoreError, StoreRead, Table, keys, offsets, reads, until};
+use crate::store::{StoreError, StoreRead, Table, offsets, reads, until};
 
 /// Rows of the log that are read at once: each may hold a mebibyte of metadata.
 const ROWS_AT_ONCE: usize = 32;
@@ -90,26 +90,9 @@ fn read_events(
 }
 
 fn read_some(store: &dyn StoreRead, places: &[(SagaId, TimelineKey)]) -> Result<Vec<Event>, StoreError> {
-    let keys: Vec<Key> = places
-        .iter()
-        .map(|(saga, at)| {
-            let mut key = Key::default();
-            keys::log(&mut key, saga, *at);
-            key
-        })
-        .collect();
-    let rows = store.multi_get(Table::Log, &keys)?;
-    places
-        .iter()
-        .zip(rows)
-        .map(|((saga, at), row)| {
-            let value = row.ok_or_else(|| {
-                StoreError::Corrupt(format!(
-                    "log: saga {saga} has no event at {}, which the feed names",
-                    at.position
-                ))
-            })?;
-            reads::event(saga, *at, &value)
-        })
+    let deliveries: Vec<_> = places.iter().map(|(saga, at)| (saga, *at)).collect();
+    let rows = reads::log_rows(store, &deliveries)?.into_iter();
+    rows.zip(places)
+        .map(|(row, (saga, at))| reads::event(saga, *at, &row))
         .collect()
 }

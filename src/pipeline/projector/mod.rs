@@ -29,6 +29,7 @@ mod restore;
 mod restoring;
 mod settings;
 mod shard;
+mod stood_in;
 mod subset;
 mod unfinished;
 mod visible;

@@ -7,12 +7,12 @@
 
 use super::arriving::Arriving;
 use super::projections::Changes;
-use super::visible::{ROWS_AT_ONCE, Visible, log_rows};
+use super::visible::{ROWS_AT_ONCE, Visible};
 use crate::domain::{Event, EventRef, Junction, SagaDefinitions, SagaId, SagaState, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;
 use crate::store::timelines::{self, TimelineRows};
-use crate::store::{StoreError, Table, keys};
+use crate::store::{StoreError, Table, keys, reads};
 use std::iter::Peekable;
 use std::ops::ControlFlow;
 
@@ -194,7 +194,7 @@ impl Short<'_> {
             .collect();
         for some in places.chunks(ROWS_AT_ONCE) {
             let named: Vec<_> = some.iter().map(|place| (&self.saga, *place)).collect();
-            for (place, row) in some.iter().zip(log_rows(visible, &named)?) {
+            for (place, row) in some.iter().zip(reads::log_rows(visible.store, &named)?) {
                 let event = LogRecord::read(&row)?.view(*place)?;
                 self.fold.row(&event, visible.definitions, |_| {});
             }

@@ -157,6 +157,7 @@ fn who_asked_a_projector_that_stopped_before_answering_is_told() {
 
 mod kept;
 mod rules;
+mod stood_in;
 
 mod switch;
 

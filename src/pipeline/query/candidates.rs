@@ -2,8 +2,8 @@
 
 use super::past_state::Past;
 use super::seek::Seek;
-use super::since::known_otherwise;
 use super::trees::{Span, Trees};
+use super::under_way::known_otherwise;
 use super::{Filter, QueryError, broken_rules, by_time, past};
 use crate::domain::{ConformanceRule, OrderId, SagaId};
 use crate::store::{KeptTables, ProjectionTable, Scan, Table, keys, until};

@@ -34,7 +34,7 @@ pub(super) fn search(
     Ok((part_of(rows, request.sort, part), total))
 }
 
-/// Takes who reads, a saga and its state now, and its state then.
+/// Takes who reads, a saga and its state now, and its state then as far as its timeline tells it.
 type Visit<'v> =
     dyn FnMut(&mut Examined<'_, '_>, (&SagaId, &SagaState), &SagaState) -> Result<(), QueryError> + 'v;
 
@@ -72,13 +72,14 @@ pub(super) struct Examined<'q, 'r> {
 }
 
 impl Examined<'_, '_> {
-    /// What a saga was, if it is one of those that are wanted.
+    /// What a saga was, as far as its timeline tells it, if it is one of those that are wanted.
     fn matching(&mut self, saga: &SagaId, whole: &SagaState) -> Result<Option<SagaState>, QueryError> {
         let past = self.past;
         if !past.is_now(whole) {
             self.reads(whole)?;
         }
-        let Some(state) = past.state(saga, whole)?.filter(|state| self.fits(state)) else {
+        let state = past.state_of_timeline(saga, whole)?;
+        let Some(state) = state.filter(|state| self.fits(state)) else {
             return Ok(None);
         };
         let definition = past.definitions.of(&state.saga_type);

@@ -6,8 +6,8 @@
 //! not here, but in [`super::walk_at`].
 
 use super::QueryError;
+use super::corrections::Corrections;
 use super::trees::{Overlap, Span, Trees};
-use super::unkept::Corrections;
 use crate::domain::{Millis, SagaId, SagaStatus, SagaType, StatusPath};
 use crate::store::codec::Record;
 use crate::store::keys::{self, CensusCell};

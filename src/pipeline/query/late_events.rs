@@ -1,12 +1,10 @@
 //! The events that changed what was known of the past: those that had happened by an instant and arrived after another.
 
 use super::past_state::Past;
-use super::since::{each_under_way, log_rows};
 use super::trees::Trees;
+use super::under_way::each_under_way;
 use super::{Moment, QueryError, search};
 use crate::domain::{Event, InForce, Millis, TimelineKey};
-use crate::store::codec::Record;
-use crate::store::records::LogRecord;
 use crate::store::{Store, reads};
 use std::collections::BTreeSet;
 
@@ -62,11 +60,8 @@ pub(super) fn late_events(
             recorded_at,
             position,
         };
-        let row = log_rows(&past, &[(saga.clone(), place)])?.pop();
-        events.extend(
-            row.map(|row| LogRecord::read(&row)?.event(&saga, place))
-                .transpose()?,
-        );
+        let row = reads::log_row(&*snapshot, &saga, place)?;
+        events.push(reads::event(&saga, place, &row)?);
     }
     Ok(LateEvents { events, total })
 }

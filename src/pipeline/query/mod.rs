@@ -8,6 +8,7 @@ mod by_time;
 mod candidates;
 mod catalogue;
 mod census;
+mod corrections;
 mod counts;
 mod cycles;
 mod definitions;
@@ -35,7 +36,6 @@ mod saga_offsets;
 mod search;
 mod seek;
 mod serving;
-mod since;
 mod statistics;
 mod steps;
 mod stuck_sagas;
@@ -44,7 +44,7 @@ mod times;
 mod totals;
 mod trees;
 mod trial;
-mod unkept;
+mod under_way;
 mod views;
 mod walk;
 mod walk_at;
@@ -156,14 +156,24 @@ pub enum QueryError {
     /// Too much was under way at an instant to tell what was known of all sagas then.
     #[error(
         "more than {deliveries} deliveries, or ones of more than {sagas} sagas, had happened and not arrived at \
-         knownAt (or the other way round), or are of sagas with contradicting deliveries; ask for another knownAt, \
-         or for single sagas, which are answered at any"
+         knownAt (or the other way round), or were known then and contradicted since; ask for another knownAt, with \
+         an asOf no later than it where the clocks of producers are ahead, or for single sagas, which are answered at \
+         any"
     )]
-    TooManySince {
+    TooManyUnderWay {
         /// How many are looked through.
         deliveries: usize,
         /// How many sagas are folded.
         sagas: usize,
+    },
+    /// The sagas that were known otherwise at an instant have too many events.
+    #[error(
+        "the sagas of the deliveries that were under way at knownAt have more than {limit} events, and each would have \
+         to be folded from the log; ask for another knownAt, or for single sagas"
+    )]
+    TooMuchToFold {
+        /// How many are folded.
+        limit: u64,
     },
     /// The saga had not begun at that moment.
     #[error("saga {saga:?} had not begun {moment}; by what is known now it began at {started_at}")]
@@ -175,12 +185,17 @@ pub enum QueryError {
         /// Its first event's time.
         started_at: Millis,
     },
-    /// Too many events of the saga came again to tell which delivery of each was known.
+    /// Too many events of a saga came again to tell which delivery of each was known.
     #[error(
-        "more than {0} events of the saga came more than once by then, too many to tell which delivery of each \
-         stood; ask without knownAt, or for an earlier one"
+        "more than {limit} events of saga {saga:?} came more than once by then, too many to tell which delivery of \
+         each stood; ask without knownAt, or for an earlier one"
     )]
-    TooManyRepeated(usize),
+    TooManyRepeated {
+        /// The saga.
+        saga: SagaId,
+        /// How many are told apart.
+        limit: usize,
+    },
     /// The saga has too many events for a history.
     #[error("the saga has more than {0} events, too many for a history; its steps are answered at any size")]
     TooLong(usize),

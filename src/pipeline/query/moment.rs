@@ -6,8 +6,9 @@
 
 use super::QueryError;
 use crate::domain::{EventDigest, EventRef, Millis, TimelineKey};
+use crate::store::until;
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use std::fmt;
 use std::ops::ControlFlow;
 
@@ -101,30 +102,51 @@ impl Standing {
         }
     }
 
-    /// By what was known at an instant; without one, by all that is known.
-    pub(super) fn at(known_at: Option<Millis>, deliveries: &mut dyn Deliveries) -> Result<Self, QueryError> {
+    /// By what was known at an instant; without one, by all that is known. `None` when too many events came again.
+    pub(super) fn at(
+        known_at: Option<Millis>,
+        deliveries: &mut dyn Deliveries,
+    ) -> Result<Option<Self>, QueryError> {
         let mut standing = Self::known_at(known_at);
-        standing.find_repeated(deliveries)?;
+        standing.find_repeated(deliveries, |_| true)?;
+        if standing.has_too_many() {
+            return Ok(None);
+        }
         if !standing.repeated.is_empty() {
             standing.find_originals(deliveries)?;
+        }
+        Ok(Some(standing))
+    }
+
+    /// The same, given the events that were known then by another delivery than the one that stands today. What is
+    /// in conflict it does not tell.
+    pub(super) fn of_others(
+        known_at: Millis,
+        others: &HashSet<EventDigest, FixedState>,
+        deliveries: &mut dyn Deliveries,
+    ) -> Result<Self, QueryError> {
+        let mut standing = Self::known_at(Some(known_at));
+        if !others.is_empty() {
+            standing.find_repeated(deliveries, |event| others.contains(&event.key().digest()))?;
         }
         Ok(standing)
     }
 
-    fn find_repeated(&mut self, deliveries: &mut dyn Deliveries) -> Result<(), QueryError> {
+    fn find_repeated(
+        &mut self,
+        deliveries: &mut dyn Deliveries,
+        matters: impl Fn(&EventRef<'_>) -> bool,
+    ) -> Result<(), QueryError> {
         deliveries.each(&mut |event, stands| {
-            if !stands && self.is_known(event) {
+            if !stands && self.is_known(event) && matters(event) {
                 self.add_repeated(event);
             }
-            if self.repeated.len() > MAX_REPEATED {
-                return ControlFlow::Break(());
-            }
-            ControlFlow::Continue(())
-        })?;
-        if self.repeated.len() > MAX_REPEATED {
-            return Err(QueryError::TooManyRepeated(MAX_REPEATED));
-        }
-        Ok(())
+            until(self.has_too_many())
+        })
+    }
+
+    fn has_too_many(&self) -> bool {
+        self.repeated.len() > MAX_REPEATED
     }
 
     fn add_repeated(&mut self, event: &EventRef<'_>) {

@@ -1,12 +1,12 @@
 //! Search and statistics of a moment: which sagas stood where then, by what is known today or was known at an
 //! instant.
 
+use super::corrections::Corrections;
 use super::grid::Grid;
 use super::order::{self, Part, each_of_order};
 use super::past_state::{Past, states};
 use super::seek::Seek;
 use super::trees::{Row, Span};
-use super::unkept::Corrections;
 use super::walk_at::{WalkAt, standing, statuses};
 use super::{Filter, QueryError, SagaView, SearchRequest, Sort, SortKey};
 use crate::domain::{OrderId, SagaId, SagaState};
@@ -161,7 +161,7 @@ fn each_then(
     let corrections = Corrections::at(past)?;
     let mut found = 0;
     let mut judge = |saga: SagaId, whole: &SagaState| -> Result<(), QueryError> {
-        let state = past.state(&saga, whole)?;
+        let state = past.state_of_timeline(&saga, whole)?;
         let matched = |state: &SagaState| state.order_id == *order && order::matches(filter, state);
         if let Some(state) = state.filter(matched) {
             found += 1;

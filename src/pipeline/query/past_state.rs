@@ -41,6 +41,18 @@ impl Past<'_> {
         self.timeline(saga, whole).state(self.moment)
     }
 
+    /// The same as far as the saga's timeline tells it: not which of its events were in conflict.
+    pub(super) fn state_of_timeline(
+        &self,
+        saga: &SagaId,
+        whole: &SagaState,
+    ) -> Result<Option<SagaState>, QueryError> {
+        if self.is_now(whole) {
+            return Ok(Some(whole.clone()));
+        }
+        self.timeline(saga, whole).state_of_timeline(self.moment)
+    }
+
     /// The timeline of a saga, whose state now is `whole`.
     pub(super) fn timeline<'t>(&'t self, saga: &'t SagaId, whole: &'t SagaState) -> Timeline<'t> {
         let source = Source::Log(Log {

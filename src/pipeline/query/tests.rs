@@ -12,6 +12,7 @@ mod broken_rules;
 mod details;
 mod edges;
 mod inside;
+mod known_at;
 mod ledger;
 mod past;
 mod stuck;

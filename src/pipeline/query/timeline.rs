@@ -6,14 +6,15 @@
 use super::QueryError;
 use super::diff::{self, Difference};
 use super::history::{self, PastState};
-use super::moment::{Deliveries, Moment, Standing};
+use super::moment::{Deliveries, MAX_REPEATED, Moment, Standing};
 use super::steps::{Steps, TimelineStep};
 use crate::domain::{
     Cut, EventRef, Judgement, Millis, Position, SagaDefinitions, SagaId, SagaState, TimelineKey,
 };
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;
-use crate::store::{Generation, StoreRead, repeats, timelines};
+use crate::store::{Generation, StoreRead, contradicted, repeats, timelines, until};
+use hashbrown::HashSet;
 use std::ops::ControlFlow;
 
 /// What an answer was computed from.
@@ -84,7 +85,16 @@ impl Timeline<'_> {
         match &self.source {
             Source::Log(log) if moment.is_now() => Ok(Some(log.whole.clone())),
             Source::Log(log) if moment.known_at.is_none() => log.state_as_of(moment, self.definitions),
-            _ => self.fold(moment),
+            _ => self.fold(moment, true),
+        }
+    }
+
+    /// The same as far as the timeline tells it: not which events were in conflict. So it does not matter how many
+    /// came again.
+    pub(super) fn state_of_timeline(&mut self, moment: Moment) -> Result<Option<SagaState>, QueryError> {
+        match &self.source {
+            Source::Log(_) if moment.known_at.is_some() => self.fold(moment, false),
+            _ => self.state(moment),
         }
     }
 
@@ -186,8 +196,8 @@ impl Timeline<'_> {
         diff::difference(self.deliveries(), states, &[from, to])
     }
 
-    fn fold(&mut self, moment: Moment) -> Result<Option<SagaState>, QueryError> {
-        let standing = self.standing(moment.known_at, true)?;
+    fn fold(&mut self, moment: Moment, tells_conflicts: bool) -> Result<Option<SagaState>, QueryError> {
+        let standing = self.standing(moment.known_at, tells_conflicts)?;
         let definitions = self.definitions;
         let (mut state, mut duplicates) = (None::<SagaState>, 0u32);
         standing.each(self.deliveries(), moment.as_of, &mut |known| {
@@ -214,7 +224,14 @@ impl Timeline<'_> {
         if !self.has_duplicates {
             return Ok(Standing::known_at(known_at));
         }
-        Standing::at(known_at, self.deliveries())
+        let standing = match (&mut self.source, known_at) {
+            (Source::Log(log), Some(known_at)) if !tells_conflicts => log.standing_at(known_at)?,
+            _ => Standing::at(known_at, self.deliveries())?,
+        };
+        standing.ok_or_else(|| QueryError::TooManyRepeated {
+            saga: self.saga.clone(),
+            limit: MAX_REPEATED,
+        })
     }
 
     fn deliveries(&mut self) -> &mut dyn Deliveries {
@@ -257,6 +274,22 @@ impl Log<'_> {
             conflicts: repeats::conflicts_before(repeated, self.whole, end)?,
             ..state
         }))
+    }
+
+    /// Which deliveries stood by what was known at an instant, from the events for which others stood in then. `None`
+    /// when these are too many.
+    fn standing_at(&mut self, known_at: Millis) -> Result<Option<Standing>, QueryError> {
+        let mut others = HashSet::default();
+        contradicted::each_of_saga(self.store, self.generation, self.saga, |event, stood_in| {
+            if stood_in.from() <= known_at && known_at < stood_in.until() {
+                others.insert(event);
+            }
+            until(others.len() > MAX_REPEATED)
+        })?;
+        if others.len() > MAX_REPEATED {
+            return Ok(None);
+        }
+        Standing::of_others(known_at, &others, self).map(Some)
     }
 
     fn steps_as_of(

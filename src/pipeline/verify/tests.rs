@@ -14,8 +14,8 @@ use crate::store::{Batch, Durability, Key, Proof, Table, keys};
 use crate::testkit::{DAY, TOPIC, behind, event_at, mark_letter, project, settings, store};
 use std::ops::ControlFlow;
 
-/// Two sagas, one of them with an event that came again with another body and one that was late, the other one
-/// purged; and a dead letter that was discarded.
+/// Two sagas, one of them with an event that came again with another body, and in another partition before, and one
+/// that was late, the other one purged; and a dead letter that was discarded.
 fn filled() -> SharedStore {
     let store = store();
     let mut events = vec![
@@ -24,6 +24,7 @@ fn filled() -> SharedStore {
         event_at("goes", 2, "ORDER_CONFIRMED", SagaStatus::Completed),
         event_at("stays", 3, "STOCK_RESERVATION", SagaStatus::Failed),
     ];
+    events[0].arrived_at = Millis(DAY + 30);
     events[3].arrived_at = Millis(DAY + 60_000);
     events[3].trace_id = Some("trace".into());
     events.push(Event {
@@ -40,6 +41,12 @@ fn filled() -> SharedStore {
             ..event_at("flaps", 10 + n, "STEP", status)
         });
     }
+    events.push(Event {
+        position: Position::new(1, 8),
+        arrived_at: Millis(DAY),
+        order_id: "another".into(),
+        ..events[0].clone()
+    });
     project(&store, &events, &[2], 1);
     purge(&store, &events);
     discard(&store, Position::new(0, 5));

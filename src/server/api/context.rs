@@ -387,10 +387,11 @@ impl From<QueryError> for ApiError {
             | QueryError::TooManyFailed { .. }
             | QueryError::TooMuchFlow(_)
             | QueryError::TooManyChanges { .. }
-            | QueryError::TooManySince { .. }) => Self::new(ErrorKind::BadRequest, error.to_string()),
+            | QueryError::TooManyUnderWay { .. }
+            | QueryError::TooMuchToFold { .. }) => Self::new(ErrorKind::BadRequest, error.to_string()),
             QueryError::Store(error) => error.into(),
             QueryError::NotBegun { .. } => Self::new(ErrorKind::NotFound, error.to_string()),
-            QueryError::TooManyRepeated(_) | QueryError::TooLong(_) | QueryError::SwitchedOff { .. } => {
+            QueryError::TooManyRepeated { .. } | QueryError::TooLong(_) | QueryError::SwitchedOff { .. } => {
                 Self::new(ErrorKind::Conflict, error.to_string())
             }
             QueryError::Unreadable => Self::new(ErrorKind::InternalError, error.to_string()),

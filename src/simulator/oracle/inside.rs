@@ -38,7 +38,12 @@ pub(crate) fn differences(query: &Query, sagas: &[(&SagaId, Vec<Event>)], rng: &
             )]
         }
         // Small as the bounds are in tests, a run may exceed them.
-        Ok(_) | Err(QueryError::TooManySince { .. } | QueryError::TooManyChanges { .. }) => Vec::new(),
+        Ok(_)
+        | Err(
+            QueryError::TooManyUnderWay { .. }
+            | QueryError::TooMuchToFold { .. }
+            | QueryError::TooManyChanges { .. },
+        ) => Vec::new(),
         Err(error) => vec![format!("{filter:?}: {error}")],
     }
 }

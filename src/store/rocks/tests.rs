@@ -159,13 +159,13 @@ fn a_store_that_is_open_elsewhere_is_refused_by_path() {
 fn another_format_version_is_refused_and_nothing_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir).unwrap();
-    set_format(&store, Some("4"));
+    set_format(&store, Some("5"));
     drop(store);
     let before = files(&dir);
     match open(&dir).map(|_| ()) {
         Err(StoreError::UnknownVersion {
-            found: 4,
-            expected: 3,
+            found: 5,
+            expected: 4,
             way_out,
             ..
         }) => {

@@ -5,14 +5,15 @@
 //! and a line of its own; a line that is there is never changed.
 
 use super::super::codec::Record;
-use super::super::keys::{self, CensusCell, Key, TimelineRow, Tree};
+use super::super::keys::{self, CensusCell, Key, LateKind, TimelineRow, Tree};
 use super::super::records::{
-    AheadRecord, ArchivedRecord, AuditRecord, CensusRecord, CountRecord, DeadLetterMarkRecord,
-    DeadLetterRecord, DeadLetterSummaryRecord, DecisionOutcome, DecisionRecord, DoubtRecord, FeedRecord,
-    GapKind, GapRecord, HoldRecord, HoldScopeRecord, InstanceRecord, LastRecord, LateRecord, LiftedRecord,
-    LogRecord, ManyChangesRecord, MetaRecord, MoveRecord, OffsetClass, OffsetCountsRecord, OffsetRecord,
-    PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord, RedriveTallyRecord, ReturnRecord,
-    StandingRecord, StartedRecord, ToldRecord, TotalRecord, UpdatedRecord,
+    AheadRecord, ArchivedRecord, AuditRecord, CensusRecord, ContradictedRecord, CountRecord,
+    DeadLetterMarkRecord, DeadLetterRecord, DeadLetterSummaryRecord, DecisionOutcome, DecisionRecord,
+    DoubtRecord, FeedRecord, GapKind, GapRecord, HoldRecord, HoldScopeRecord, InstanceRecord, LastRecord,
+    LateRecord, LiftedRecord, LogRecord, ManyChangesRecord, MetaRecord, MoveRecord, OffsetClass,
+    OffsetCountsRecord, OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord,
+    RedriveTallyRecord, ReturnRecord, StandingRecord, StartedRecord, StoodInRecord, ToldRecord, TotalRecord,
+    UpdatedRecord,
 };
 use super::super::totals;
 use crate::domain::{
@@ -252,7 +253,7 @@ fn every_key_is_laid_out_as_ever() {
         keys::redrive_letter(key, 17, event.position);
     });
     assert_key("late", |key| {
-        keys::late_partition(key, (3, 13_456));
+        keys::late_partition(key, LateKind::Ahead, (3, 13_456));
         keys::late_sort(key, RECORDED_AT, event.position);
     });
     assert_key("clock", |key| keys::clock(key, RECORDED_AT, event.position));
@@ -269,7 +270,10 @@ fn every_key_is_laid_out_as_ever() {
     });
     assert_key("instances", |key| keys::instance(key, saga));
     assert_key("timelines event", |key| {
-        keys::timeline_event(key, saga, EventDigest([7; 16]));
+        keys::timeline_event(key, TimelineRow::Event, saga, EventDigest([7; 16]));
+    });
+    assert_key("timelines stood in", |key| {
+        keys::timeline_event(key, TimelineRow::StoodIn, saga, EventDigest([7; 16]));
     });
     assert_key("timelines duplicate", |key| {
         keys::timeline_place(key, TimelineRow::Duplicate, saga, event.timeline_key());
@@ -306,7 +310,9 @@ fn every_key_is_laid_out_as_ever() {
     });
     assert_key("moves", |key| keys::status_move(key, RECORDED_AT, saga));
     assert_key("many_changes", |key| keys::many_changes(key, saga));
-    assert_key("contradicted", |key| keys::contradicted(key, saga));
+    assert_key("contradicted", |key| {
+        keys::contradicted(key, (3, 13_456), RECORDED_AT, (saga, EventDigest([7; 16])));
+    });
     assert_key("ledger", |key| keys::ledger(key, 2, Some(20_412)));
     assert_key("ledger all days", |key| keys::ledger(key, 2, None));
     assert_key("totals", |key| keys::total(key, totals::FAILED));
@@ -607,13 +613,22 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
     }
     assert_plain!("ledger 1", OffsetCountsRecord, counts);
     assert_plain!(
-        "late 1",
+        "late 2",
         LateRecord,
         LateRecord {
             saga_id: "order-17",
             earlier: RECORDED_AT.0,
-            is_ahead: true,
         }
+    );
+    assert_plain!(
+        "timelines stood in 1",
+        StoodInRecord,
+        StoodInRecord::of(RECORDED_AT, Millis(RECORDED_AT.0 + 1))
+    );
+    assert_plain!(
+        "contradicted 1",
+        ContradictedRecord,
+        ContradictedRecord { from: RECORDED_AT.0 }
     );
     assert_plain!(
         "many_changes 1",

@@ -113,6 +113,11 @@ impl Changes {
         self.target.generation
     }
 
+    /// Whether the generation has a table.
+    pub(in crate::pipeline::projector) fn keeps(&self, table: ProjectionTable) -> bool {
+        self.target.kept.has(table)
+    }
+
     /// Records that a saga's state is `new`, folded under these definitions, where it was `old`.
     pub(in crate::pipeline::projector) fn replace(
         &mut self,

@@ -1,11 +1,11 @@
-//! Each time that a saga came into another status; the sagas that did so too often to keep it all; and those of
-//! which what is known of an event depends on what had arrived.
+//! Each time that a saga came into another status; and the sagas that did so too often to keep it all. Which events
+//! were known otherwise is kept together with these, and written where deliveries come again (`stood_in`).
 
 use super::changes::Changes;
 use super::{Change, Footprint, Projection, Rebuilt};
 use crate::domain::{SagaId, StatusMove};
 use crate::store::codec::Record;
-use crate::store::records::{ManyChangesRecord, MoveRecord, PresenceRecord};
+use crate::store::records::{ManyChangesRecord, MoveRecord};
 use crate::store::{ProjectionTable, keys};
 
 pub(super) static PROJECTION: Projection = Projection {
@@ -25,18 +25,6 @@ fn change(changes: &mut Changes, change: &Change<'_>) {
     let after = change.after.map(|(footprint, _)| footprint);
     move_moves(changes, change.saga, change.before, after);
     move_stretch(changes, change.saga, change.before, after);
-    let is_contradicted = |of: Option<&Footprint>| of.is_some_and(|footprint| footprint.conflicts > 0);
-    match (is_contradicted(change.before), is_contradicted(after)) {
-        (false, true) => changes.put(
-            ProjectionTable::Contradicted,
-            |key| keys::contradicted(key, change.saga),
-            |bytes| PresenceRecord.write(bytes),
-        ),
-        (true, false) => changes.delete(ProjectionTable::Contradicted, |key| {
-            keys::contradicted(key, change.saga);
-        }),
-        _ => {}
-    }
 }
 
 fn move_moves(changes: &mut Changes, saga: &SagaId, before: Option<&Footprint>, after: Option<&Footprint>) {

@@ -67,7 +67,7 @@ proptest! {
         let matching: Vec<_> = matching.collect();
         let timelines: Vec<Vec<Event>> = matching.iter().map(|known| known.timeline.clone()).collect();
         let found = match query.detailed_statistics(&filter) {
-            Err(QueryError::TooManySince { .. } | QueryError::TooManyChanges { .. }) => return Ok(()),
+            Err(QueryError::TooManyUnderWay { .. } | QueryError::TooMuchToFold { .. } | QueryError::TooManyChanges { .. }) => return Ok(()),
             found => found.unwrap(),
         };
         let (statistics, details) = found;

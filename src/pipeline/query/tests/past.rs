@@ -277,7 +277,13 @@ fn more_repeated_events_than_can_be_told_apart_are_refused_and_fewer_are_not() {
     assert_eq!((told.step_count, told.duplicates as usize), (200, MAX_REPEATED));
     let refused = ask(known_at(1_000 + most)).unwrap_err();
     assert!(
-        matches!(refused, QueryError::TooManyRepeated(MAX_REPEATED)),
+        matches!(
+            refused,
+            QueryError::TooManyRepeated {
+                limit: MAX_REPEATED,
+                ..
+            }
+        ),
         "{refused}"
     );
     let as_of = Some(Millis(DAY + 99));

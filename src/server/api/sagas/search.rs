@@ -250,8 +250,8 @@ impl SearchBody {
     description = "All that is given must hold. Totals are exact. Unknown parameters are ignored. With asOf or \
                    knownAt, status, dates and every saga in the answer are those of that moment; then at most \
                    10,000 sagas are sorted by updatedAt or looked through by orderId, and at most 200,000 \
-                   deliveries, of at most 20,000 sagas, may have been under way at knownAt: had happened and not \
-                   arrived, or the other way round. For step, withoutStep, producerService and rule the sagas that \
+                   deliveries, of at most 20,000 sagas with 1,000,000 events, may have been under way at knownAt: had \
+                   happened and not arrived, or the other way round. For step, withoutStep, producerService and rule the sagas that \
                    the other parameters and the indexes leave are looked at one by one, at most 100,000 sagas and \
                    1,000,000 of their events; what is beyond is refused.",
     params(SearchQuery),

@@ -3,7 +3,8 @@
 //!
 //! What was known at K of T and what is known now of the earlier of both differ only by deliveries that were under
 //! way at K: those that had happened and not arrived, and those that had arrived before they happened. And by
-//! deliveries that arrived later and took the place of another one, which only events with different bodies allow.
+//! events that were known at K by another delivery, with another body, than the one that stands now: it arrived behind
+//! K, and took that one's place (`store::contradicted`).
 
 use super::QueryError;
 use super::past_state::Past;
@@ -11,11 +12,11 @@ use crate::domain::{Millis, Position, SagaId, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::late::{self, NEAR, UnderWay};
 use crate::store::records::{FeedRecord, LogRecord};
-use crate::store::{Key, ProjectionTable, Scan, StoreError, Table, keys, until};
+use crate::store::{Key, Scan, StoreError, Table, contradicted, keys, reads, until};
 use std::collections::BTreeSet;
 use std::ops::{Bound, Range};
 
-/// At most so many deliveries are looked through.
+/// At most so many deliveries are looked through, and so many events that were contradicted.
 const MAX_DELIVERIES: usize = if cfg!(test) { 600 } else { 200_000 };
 /// At most so many sagas are folded.
 const MAX_SAGAS: usize = if cfg!(test) { 300 } else { 20_000 };
@@ -36,25 +37,31 @@ pub(super) fn known_otherwise(past: &Past<'_>, known_at: Millis) -> Result<BTree
         }
         refuse(sagas.len() > MAX_SAGAS)
     })?;
-    add_contradicted(past, &mut sagas)?;
+    add_contradicted(past, known_at, &mut sagas)?;
     Ok(sagas)
 }
 
-/// Adds those of which different bodies of an event were delivered.
-fn add_contradicted(past: &Past<'_>, sagas: &mut BTreeSet<SagaId>) -> Result<(), QueryError> {
-    let mut key = Key::default();
-    keys::contradicted_partition(&mut key);
-    let table = Table::Projection(past.trees.generation, ProjectionTable::Contradicted);
-    Scan::of(table, key.partition()).each(past.trees.store, |saga, _| {
-        sagas.insert(SagaId::new(keys::parse_text("contradicted", saga)?));
-        Ok(until(sagas.len() > MAX_SAGAS))
+/// Adds those with an event that was known by another delivery, and was contradicted.
+fn add_contradicted(
+    past: &Past<'_>,
+    known_at: Millis,
+    sagas: &mut BTreeSet<SagaId>,
+) -> Result<(), QueryError> {
+    let mut left = MAX_DELIVERIES;
+    let trees = past.trees;
+    contradicted::each_at(trees.store, trees.generation, known_at, |saga, had_begun| {
+        left = left.saturating_sub(1);
+        if had_begun {
+            sagas.insert(saga);
+        }
+        until(left == 0 || sagas.len() > MAX_SAGAS)
     })?;
-    refuse(sagas.len() > MAX_SAGAS)
+    refuse(left == 0 || sagas.len() > MAX_SAGAS)
 }
 
 fn refuse(too_many: bool) -> Result<(), QueryError> {
     if too_many {
-        return Err(QueryError::TooManySince {
+        return Err(QueryError::TooManyUnderWay {
             deliveries: MAX_DELIVERIES,
             sagas: MAX_SAGAS,
         });
@@ -62,7 +69,8 @@ fn refuse(too_many: bool) -> Result<(), QueryError> {
     Ok(())
 }
 
-/// Visits the deliveries that were under way at an instant, and some that were not.
+/// Visits the deliveries that were under way at an instant and had happened by the end of what is asked, and some
+/// others.
 pub(super) fn each_under_way(
     past: &Past<'_>,
     at: Millis,
@@ -70,7 +78,7 @@ pub(super) fn each_under_way(
 ) -> Result<(), QueryError> {
     let mut left = MAX_DELIVERIES;
     let mut failed = None;
-    late::each_under_way(past.trees.store, at, |delivery| {
+    late::each_under_way(past.trees.store, at, past.until(), |delivery| {
         left = left.saturating_sub(1);
         if past.cursor.contains(delivery.position) {
             failed = visit(delivery).err();
@@ -87,7 +95,9 @@ pub(super) fn each_under_way(
             let fed = fed_near(past, (partition, offsets), at, &mut left)?;
             refuse(left == 0)?;
             for some in fed.chunks(BLOCK) {
-                for ((saga, place), row) in some.iter().zip(log_rows(past, some)?) {
+                let deliveries: Vec<_> = some.iter().map(|(saga, place)| (saga, *place)).collect();
+                let rows = reads::log_rows(past.trees.store, &deliveries)?;
+                for ((saga, place), row) in some.iter().zip(rows) {
                     visit(UnderWay {
                         saga: saga.clone(),
                         position: place.position,
@@ -102,7 +112,7 @@ pub(super) fn each_under_way(
     refuse(left == 0)
 }
 
-/// The deliveries of offsets of one bucket that happened near an instant.
+/// The deliveries of offsets of one bucket that happened near an instant, and by the end of what is asked.
 fn fed_near(
     past: &Past<'_>,
     (partition, offsets): (u32, Range<u64>),
@@ -121,6 +131,7 @@ fn fed_near(
             let position = Position::new(partition, keys::parse_offset(sort)?);
             if let FeedRecord::Logged { saga_id, recorded_at } = FeedRecord::read(value)?
                 && recorded_at.abs_diff(at.0) <= NEAR.unsigned_abs()
+                && recorded_at <= past.until().0
             {
                 let place = TimelineKey {
                     recorded_at: Millis(recorded_at),
@@ -131,26 +142,4 @@ fn fed_near(
             Ok(until(*left == 0))
         })?;
     Ok(fed)
-}
-
-/// The rows of deliveries that the feed names.
-pub(super) fn log_rows(past: &Past<'_>, fed: &[(SagaId, TimelineKey)]) -> Result<Vec<Vec<u8>>, StoreError> {
-    let keys: Vec<Key> = fed
-        .iter()
-        .map(|(saga, place)| {
-            let mut key = Key::default();
-            keys::log(&mut key, saga, *place);
-            key
-        })
-        .collect();
-    let rows = past.trees.store.multi_get(Table::Log, &keys)?;
-    let found = fed.iter().zip(rows).map(|((saga, place), row)| {
-        row.ok_or_else(|| {
-            let at = place.position;
-            StoreError::Corrupt(format!(
-                "log: saga {saga} has no event at {at}, which the feed names"
-            ))
-        })
-    });
-    found.collect()
 }

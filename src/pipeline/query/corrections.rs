@@ -3,14 +3,14 @@
 //!
 //! There are two kinds. Of a saga whose status changed too often to keep all of its changes, the index knows
 //! the first ones and the last. And of what was known at an instant the index knows nothing: but only sagas of
-//! deliveries that were under way then, or of which different bodies of an event were delivered, can have been
-//! known otherwise ([`super::since`]).
+//! deliveries that were under way then, or of events that were contradicted since, can have been known otherwise
+//! ([`super::under_way`]).
 //!
-//! Both are bounded; beyond the bound a question is refused.
+//! Both are bounded, and so are the events that are folded; beyond a bound a question is refused.
 
 use super::QueryError;
 use super::past_state::Past;
-use super::since::known_otherwise;
+use super::under_way::known_otherwise;
 use crate::domain::{Millis, SagaId, SagaStatus, SagaType, StatusPath};
 use crate::store::codec::Record;
 use crate::store::records::{CensusRecord, ManyChangesRecord};
@@ -20,6 +20,9 @@ use std::ops::ControlFlow;
 
 /// At most so many sagas with too many changes are folded for one question.
 const MAX_FOLDED: usize = if cfg!(test) { 20 } else { 500 };
+
+/// Events that are folded for one question, at most, where it needs all of a saga.
+const MAX_EVENTS: u64 = if cfg!(test) { 3_000 } else { 1_000_000 };
 
 /// What a saga adds to a census.
 #[derive(Clone, Debug)]
@@ -101,9 +104,9 @@ impl Corrections {
         if let Some(known_at) = past.moment.known_at {
             sagas.extend(known_otherwise(past, known_at)?);
         }
-        let mut all = BTreeMap::new();
+        let (mut all, mut left) = (BTreeMap::new(), MAX_EVENTS);
         for saga in sagas {
-            if let Some(corrected) = past.corrected(&saga)? {
+            if let Some(corrected) = past.corrected(&saga, &mut left)? {
                 all.insert(saga, corrected);
             }
         }
@@ -151,14 +154,20 @@ impl Past<'_> {
         Ok(sagas)
     }
 
-    fn corrected(&self, saga: &SagaId) -> Result<Option<Corrected>, QueryError> {
+    /// What a saga was; `left` is how many events may still be folded.
+    fn corrected(&self, saga: &SagaId, left: &mut u64) -> Result<Option<Corrected>, QueryError> {
         let store = self.trees.store;
         let Some(whole) = reads::instance(store, self.trees.generation, saga)? else {
             return Ok(None);
         };
+        if self.moment.known_at.is_some() {
+            let deliveries = u64::from(whole.step_count) + u64::from(whole.duplicates);
+            let too_much = QueryError::TooMuchToFold { limit: MAX_EVENTS };
+            *left = left.checked_sub(deliveries).ok_or(too_much)?;
+        }
         let until = self.until();
         let counted = Share::of(&whole.saga_type, whole.started_at, &whole.path(), self.base());
-        let was = self.state(saga, &whole)?.and_then(|state| {
+        let was = self.state_of_timeline(saga, &whole)?.and_then(|state| {
             let share = Share::of(&state.saga_type, state.started_at, &state.path(), until)?;
             Some((share, state.status))
         });
