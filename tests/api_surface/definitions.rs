@@ -305,9 +305,13 @@ async fn a_trial_ends_when_its_client_goes_away() {
         let trial = json!({"definitions": EARLY});
         post(&other, "/api/v1/definitions/try", &trial).await
     });
-    while timelines.gate.came() == 0 {
-        tokio::task::yield_now().await;
-    }
+    let reads = async {
+        while timelines.gate.came() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let bound = std::time::Duration::from_secs(60);
+    tokio::time::timeout(bound, reads).await.unwrap();
     client.abort();
     assert!(client.await.unwrap_err().is_cancelled());
     // Its task has seen that nobody waits.
@@ -319,9 +323,7 @@ async fn a_trial_ends_when_its_client_goes_away() {
             }
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(60), audit)
-        .await
-        .unwrap();
+    tokio::time::timeout(bound, audit).await.unwrap();
     drop(closed);
     assert_eq!(
         surface.get("/internal/v1/digest").await.status,
@@ -331,6 +333,6 @@ async fn a_trial_ends_when_its_client_goes_away() {
     assert_eq!(
         timelines.reads.load(Ordering::SeqCst),
         1,
-        "the other sagas were not read"
+        "the other events were not read"
     );
 }

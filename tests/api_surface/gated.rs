@@ -1,9 +1,7 @@
 //! A gate that a test closes; as a layer over a store, some work waits at it.
 
 use saga_tracker::store::layer::Layer;
-use saga_tracker::store::{
-    Checkpoints, Key, Scan, Store, StoreError, StoreRead, Table, VisitRow, VisitTable,
-};
+use saga_tracker::store::{Checkpoints, Key, Store, StoreError, StoreRead, Table, VisitTable};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -85,17 +83,17 @@ pub(crate) struct Timelines {
 }
 
 impl Layer for Timelines {
-    fn scan(
+    fn get(
         &self,
         inner: &(impl StoreRead + ?Sized),
-        scan: Scan<'_>,
-        visit: &mut VisitRow<'_>,
-    ) -> Result<(), StoreError> {
-        if scan.table() == Table::Log {
+        table: Table,
+        key: &Key,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        if table == Table::Log {
             self.reads.fetch_add(1, Ordering::SeqCst);
             self.gate.pass();
         }
-        scan.visit(inner, visit)
+        inner.get(table, key)
     }
 }
 

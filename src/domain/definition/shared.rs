@@ -47,7 +47,10 @@ impl fmt::Display for Unread {
 
 /// The rules from before, with what they say: read once, however many ask while projections are made anew.
 #[derive(Clone, Debug, Default)]
-struct Before(Arc<Mutex<Option<(String, Arc<SagaDefinitions>)>>>);
+struct Before(Arc<Mutex<Option<Known>>>);
+
+/// Rules as they are recorded, and the definitions that are under them.
+type Known = (String, Arc<SagaDefinitions>);
 
 impl InForce {
     /// The same, behind which a version was applied that cannot be read here.

@@ -139,7 +139,7 @@ fn readable_before(
         match body.read() {
             Ok(definitions) => return Ok((Arc::new(definitions), unread)),
             Err(why) => {
-                let last = unread.unwrap_or_else(|| Unread {
+                let last = unread.unwrap_or(Unread {
                     version: version.number,
                     since: version.decision,
                     why,
