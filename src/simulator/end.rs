@@ -30,7 +30,7 @@ impl Sim {
         {
             let mut weather = self.world.weather();
             (weather.deaf, weather.away, weather.registry_down) = (0, 0, 0);
-            weather.knows_second = true;
+            (weather.knows_second, weather.calm) = (true, true);
         }
         self.go_on();
         for replica in &self.replicas {

@@ -7,11 +7,12 @@
 use super::claim::Seen;
 use super::holds::{HoldQuery, Scope};
 use crate::domain::text::{hex, is_longer, unhex_array};
-use crate::domain::{Cut, Event, Millis, RowGroups, SagaId};
-use crate::pipeline::projector::PurgeSaga;
+use crate::domain::{Cut, Event, Millis, Position, RowGroups, SagaId};
+use crate::pipeline::projector::{Extent, PurgeSaga};
 use saga_tracker_sdk::contract::limits::{MAX_ID_CHARS, MAX_SAGA_TYPE_CHARS};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Kind of a decision that keeps sagas.
 pub const HOLD: &str = "hold";
@@ -30,6 +31,8 @@ const MAX_PARTITIONS: u32 = 65_536;
 const MAX_OFFSET: u64 = i64::MAX as u64 - 1;
 /// Sagas of one purge.
 const MAX_SAGAS: usize = 100_000;
+/// Records of one purge that were not read.
+pub(super) const MAX_UNREAD: usize = 4_096;
 /// Days and hours of a rule: ten thousand years.
 const MAX_DAYS: u64 = 3_660_000;
 /// Bytes of an archive object.
@@ -97,6 +100,10 @@ pub struct PurgeBody {
     /// By partition the last delivery inside the cut: the time that the sagas are due by, and a mark
     /// by which a topic is told from another one of the same name.
     pub seen: BTreeMap<u32, SeenBody>,
+    /// By partition the offsets inside the cut of what whoever decided could not read, though it was settled:
+    /// letters of unknown schemas. Where they can be read they stay.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unread: BTreeMap<u32, Vec<u64>>,
     /// Days after its last event that a saga is due.
     pub days: u64,
     /// Hours after the arrival of its last delivery that it is not.
@@ -169,7 +176,7 @@ pub struct PurgeSagaBody {
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckedPurge {
     /// Everything that is removed lies inside.
-    pub cut: Cut,
+    pub extent: Extent,
     /// The last delivery inside the cut, by partition.
     pub seen: BTreeMap<u32, Seen>,
     /// The archive object, and the hash of its bytes.
@@ -205,13 +212,32 @@ impl PurgeBody {
         let cut = cut_of(&self.cut)?;
         Ok(CheckedPurge {
             seen: self.seen(&cut)?,
+            extent: self.extent(cut)?,
             object: self.object.as_ref().map(ObjectBody::checked).transpose()?,
             sagas: self
                 .sagas
                 .iter()
                 .map(PurgeSagaBody::checked)
                 .collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn extent(&self, cut: Cut) -> Result<Extent, String> {
+        if self.unread.values().map(Vec::len).sum::<usize>() > MAX_UNREAD {
+            return Err(format!(
+                "it names more than {MAX_UNREAD} records that were not read"
+            ));
+        }
+        let partitions = self.unread.iter();
+        let unread: BTreeSet<Position> = partitions
+            .flat_map(|(partition, offsets)| offsets.iter().map(|offset| Position::new(*partition, *offset)))
+            .collect();
+        if let Some(behind) = unread.iter().find(|record| !cut.contains(**record)) {
+            return Err(format!("{behind}, which was not read, lies behind its cut"));
+        }
+        Ok(Extent {
             cut,
+            unread: Arc::new(unread),
         })
     }
 
@@ -397,7 +423,7 @@ impl EventBody {
             return None;
         }
         Some(Event {
-            position: crate::domain::Position::new(self.partition, self.offset),
+            position: Position::new(self.partition, self.offset),
             arrived_at: Millis(self.arrived_at),
             recorded_at: Millis(self.recorded_at),
             event_timestamp: Millis(self.event_timestamp),

@@ -21,7 +21,8 @@ use crate::operations::decisions::{OpsStatus, Recorded, decisions_from};
 use crate::operations::definitions::in_force_at;
 use crate::pipeline::ingest::space::{Boundless, FreeSpace};
 use crate::pipeline::projector::{
-    self, Projector, ProjectorGone, ProjectorHandle, ProjectorSettings, Purge, PurgeOutcome, PurgeSaga,
+    self, Extent, Projector, ProjectorGone, ProjectorHandle, ProjectorSettings, Purge, PurgeOutcome,
+    PurgeSaga,
 };
 use crate::store::records::DecisionOutcome;
 use crate::store::{Batch, Durability, SharedStore, StoreError, purged, reads, totals};
@@ -272,7 +273,7 @@ impl Worker {
         let body = PurgeBody::deserialize(body).map_err(|error| malformed(error.to_string()))?;
         let checked = body.checked().map_err(malformed)?;
         if !self.is_begun(recorded.offset)? {
-            self.wait_for(recorded.offset, &checked.cut)?;
+            self.wait_for(recorded.offset, &checked.extent.cut)?;
             self.wait_for_letters(&checked)?;
         }
         let claim = self.claim(recorded, &body, &checked)?;
@@ -280,7 +281,7 @@ impl Worker {
             decision: recorded.offset,
             at: recorded.arrived_at,
             rule: body.rule.as_str().into(),
-            cut: self.within_reach(&checked.cut),
+            extent: self.within_reach(&checked.extent),
             definitions: in_force_at(&*self.store, recorded.offset, &self.configured)?,
         };
         let holds = Arc::new(Holds::read(&*self.store)?);
@@ -300,18 +301,21 @@ impl Worker {
     }
 
     /// The cut without what expired before this replica could read it: there is nothing of it here.
-    fn within_reach(&self, cut: &Cut) -> Cut {
+    fn within_reach(&self, extent: &Extent) -> Extent {
         let cursor = self.projector.status().cursor;
-        let edges = cut.iter();
-        edges
-            .map(|(number, next)| (number, next.min(cursor.next(number))))
-            .collect()
+        let edges = extent.cut.iter();
+        Extent {
+            cut: edges
+                .map(|(number, next)| (number, next.min(cursor.next(number))))
+                .collect(),
+            unread: extent.unread.clone(),
+        }
     }
 
     /// What the decision claims of time, as far as it holds here. A decision about another topic of
     /// this name is left as a whole.
     fn claim(&self, recorded: &Recorded, body: &PurgeBody, checked: &CheckedPurge) -> Result<Claim, Undone> {
-        if let Some(position) = claim::stranger(&*self.store, &checked.seen, &checked.cut)? {
+        if let Some(position) = claim::stranger(&*self.store, &checked.seen, &checked.extent.cut)? {
             return Err(Undone::Left(
                 Skipped::Elsewhere,
                 format!(
@@ -370,7 +374,7 @@ impl Worker {
     ) -> Result<Vec<PurgeSaga>, StoreError> {
         let mut due = Vec::with_capacity(chunk.len());
         for entry in chunk {
-            if claim.holds_of(&*self.store, &entry.saga, &purge.cut)? {
+            if claim.holds_of(&*self.store, &entry.saga, &purge.extent)? {
                 due.push(entry.clone());
             } else {
                 tracing::warn!(
@@ -427,7 +431,8 @@ impl Worker {
     }
 
     /// Waits until all that its maker could read is readable here, for some time. Whoever decides names
-    /// only partitions in which no letter waits for its schema, so one that does here may be read elsewhere.
+    /// only partitions in which no letter waits for its schema, and what is settled and unread there, so any other
+    /// that waits here may be read elsewhere.
     fn wait_for_letters(&self, checked: &CheckedPurge) -> Result<(), Undone> {
         let until = wait::now() + self.edge.letters;
         let mut partitions = self.waiting_of(checked, &self.edge.asked_for.within())?;
@@ -452,7 +457,7 @@ impl Worker {
     /// Enough was waited. Where only settled letters are left, a decision goes on: each saga is held against what it
     /// names, so no more than those stay that such a letter is of.
     fn goes_on_unread(&self, checked: &CheckedPurge, words: String) -> Result<(), Undone> {
-        if !self.waiting_of(checked, &checked.cut)?.is_empty() {
+        if !self.waiting_of(checked, &checked.extent.cut)?.is_empty() {
             return Err(Undone::Left(Skipped::Unread, words));
         }
         tracing::warn!("{words}; all of them are settled, and a purge goes on");
@@ -460,7 +465,7 @@ impl Worker {
     }
 
     fn waiting_of(&self, checked: &CheckedPurge, asked: &Cut) -> Result<BTreeSet<u32>, StoreError> {
-        let mut waiting = waiting_letters(&*self.store.snapshot(), &checked.cut, asked)?;
+        let mut waiting = waiting_letters(&*self.store.snapshot(), &checked.extent, asked)?;
         waiting.retain(|partition| checked.seen.contains_key(partition));
         Ok(waiting)
     }

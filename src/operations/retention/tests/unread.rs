@@ -2,12 +2,13 @@
 
 use super::sweeps::{DAYS, NOW, Tracker, event, purged_now};
 use super::*;
+use crate::operations::decisions::decisions_from;
 use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, Happened};
 use crate::store::reads;
 use crate::store::records::{DeadLetterSummaryRecord, FeedRecord};
 use crate::testkit::mark_letter;
 
-/// Puts a letter of an unknown schema there, as ingest does, and its offset behind the cursor.
+/// Puts a letter of an unknown schema there, as ingest does.
 pub(super) fn put_letter(store: &SharedStore, at: Position) {
     let listed = DeadLetterSummaryRecord {
         topic: TOPIC,
@@ -172,4 +173,75 @@ fn a_decision_goes_on_at_last_where_what_it_waits_for_is_settled() {
     let told = topic.work(&store);
     assert_eq!(told.skipped[&Skipped::Unread], 0, "{told:?}");
     assert!(is_gone(&store, &"old".into()));
+}
+
+/// The ops topic, as far as this store has read it.
+fn ops_of(store: &SharedStore, events: &[Event]) -> Topic {
+    let (recorded, _) = decisions_from(&**store, 0, 1, 1).unwrap();
+    let decisions = recorded.into_iter().filter_map(|one| one.decision).collect();
+    Topic {
+        decisions,
+        ..Topic::new(vec![]).beside(events)
+    }
+}
+
+/// One replica decides while a record is a letter to it, which it can read afterwards; another one could at once. Both
+/// come to the same.
+fn both_come_to_the_same(events: &[Event], letter: &Event, settled: bool) {
+    let (here, there) = (store(), store());
+    let read: Vec<Event> = events.iter().filter(|event| *event != letter).cloned().collect();
+    project(&here, &read, &[9], 1);
+    project(&there, events, &[9], 1);
+    put_letter(&here, letter.position);
+    let said = Arc::new(Said::of(TOPIC, &behind(events, Cut::default())));
+    let tracker = Tracker::over(&here, &said);
+    if settled {
+        mark_letter(&here, letter.position, discarded());
+        mark_letter(&there, letter.position, discarded());
+        tracker.asked_for.pretend(behind(events, Cut::default()));
+    }
+    assert_eq!(tracker.sweep(NOW).unwrap().decided, 1);
+    becomes_readable(&tracker, &here, letter.clone());
+    tracker.stop();
+    let topic = ops_of(&here, events);
+    topic.read_into(&there);
+    topic.work(&there);
+    for store in [&here, &there] {
+        assert!(is_gone(store, &letter.saga_id));
+        let query = Query::new(store.clone(), Arc::new(SagaDefinitions::default()));
+        assert_eq!(query.totals().unwrap().late, 1, "the letter is not lost");
+    }
+    let tables = |store: &SharedStore| {
+        let mut tables = digest(store, TOPIC).unwrap().tables;
+        // What a test puts there of a letter is not all that ingest does.
+        for table in ["accounted", "clock"] {
+            tables.remove(table);
+        }
+        tables
+    };
+    assert_eq!(tables(&here), tables(&there));
+}
+
+#[test]
+fn a_settled_letter_of_a_saga_that_goes_may_become_readable_whenever_it_will() {
+    let letter = Event {
+        event_id: "refund".into(),
+        position: Position::new(0, 1),
+        ..old()
+    };
+    both_come_to_the_same(&[old(), letter.clone(), today(2)], &letter, true);
+}
+
+#[test]
+fn so_may_a_letter_in_another_partition_than_all_else_of_its_saga() {
+    let letter = Event {
+        event_id: "refund".into(),
+        position: Position::new(1, 0),
+        ..old()
+    };
+    let other = Event {
+        position: Position::new(1, 1),
+        ..event(1, "other", "ORDER_CREATED", SagaStatus::Started, NOW)
+    };
+    both_come_to_the_same(&[old(), letter.clone(), today(1), other], &letter, false);
 }
