@@ -294,7 +294,7 @@ impl Sim {
     }
 
     /// Reads everything again that the broker has, and fills in what was not delivered.
-    fn replay(&self, number: usize) {
+    pub(super) fn replay(&self, number: usize) {
         let replica = &self.replicas[number];
         let Some(process) = replica.up() else { return };
         if process.has_stopped(Part::Projector) || process.projector.borrow().is_none() {
