@@ -320,7 +320,7 @@ fn by_hand() -> PurgeBody {
         topic: TRACKER.to_owned(),
         cut: BTreeMap::new(),
         seen: BTreeMap::new(),
-        unread: BTreeMap::new(),
+        unread: None,
         days: 0,
         quiet_hours: 0,
         rule: "by hand".to_owned(),

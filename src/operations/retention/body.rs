@@ -101,9 +101,9 @@ pub struct PurgeBody {
     /// by which a topic is told from another one of the same name.
     pub seen: BTreeMap<u32, SeenBody>,
     /// By partition the offsets inside the cut of what whoever decided could not read, though it was settled:
-    /// letters of unknown schemas. Where they can be read they stay.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub unread: BTreeMap<u32, Vec<u64>>,
+    /// letters of unknown schemas. Where they can be read they stay. Not there in decisions of before they were named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<BTreeMap<u32, Vec<u64>>>,
     /// Days after its last event that a saga is due.
     pub days: u64,
     /// Hours after the arrival of its last delivery that it is not.
@@ -179,6 +179,8 @@ pub struct CheckedPurge {
     pub extent: Extent,
     /// The last delivery inside the cut, by partition.
     pub seen: BTreeMap<u32, Seen>,
+    /// From where on its maker has named every letter that it could not read; not set when it named none.
+    pub read_but_named: Option<Position>,
     /// The archive object, and the hash of its bytes.
     pub object: Option<(String, u64, [u8; 32])>,
     /// The sagas.
@@ -212,6 +214,7 @@ impl PurgeBody {
         let cut = cut_of(&self.cut)?;
         Ok(CheckedPurge {
             seen: self.seen(&cut)?,
+            read_but_named: self.read_but_named(),
             extent: self.extent(cut)?,
             object: self.object.as_ref().map(ObjectBody::checked).transpose()?,
             sagas: self
@@ -222,14 +225,25 @@ impl PurgeBody {
         })
     }
 
+    /// Of as many as can be named, some before the first may be left out.
+    fn read_but_named(&self) -> Option<Position> {
+        let named = self.unread.as_ref()?;
+        let count: usize = named.values().map(Vec::len).sum();
+        let places = named
+            .iter()
+            .flat_map(|(partition, offsets)| offsets.iter().map(|offset| Position::new(*partition, *offset)));
+        let first = places.min().filter(|_| count >= MAX_UNREAD);
+        Some(first.unwrap_or(Position::new(0, 0)))
+    }
+
     fn extent(&self, cut: Cut) -> Result<Extent, String> {
-        if self.unread.values().map(Vec::len).sum::<usize>() > MAX_UNREAD {
+        let named = || self.unread.iter().flatten();
+        if named().map(|(_, offsets)| offsets.len()).sum::<usize>() > MAX_UNREAD {
             return Err(format!(
                 "it names more than {MAX_UNREAD} records that were not read"
             ));
         }
-        let partitions = self.unread.iter();
-        let unread: BTreeSet<Position> = partitions
+        let unread: BTreeSet<Position> = named()
             .flat_map(|(partition, offsets)| offsets.iter().map(|offset| Position::new(*partition, *offset)))
             .collect();
         if let Some(behind) = unread.iter().find(|record| !cut.contains(**record)) {

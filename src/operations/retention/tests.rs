@@ -19,7 +19,7 @@ use crate::testkit::{DAY, TOPIC, append, behind, differences, project, settings,
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -82,7 +82,7 @@ fn purge_body(events: &[Event], sagas: &[SagaId]) -> PurgeBody {
             .iter()
             .map(|(number, seen)| (*number, SeenBody::from(seen)))
             .collect(),
-        unread: BTreeMap::new(),
+        unread: None,
         days: 0,
         quiet_hours: 0,
         cut: cut.iter().collect(),

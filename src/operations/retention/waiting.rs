@@ -127,11 +127,11 @@ impl Readable {
     }
 
     /// The settled letters, as a decision says them.
-    pub(crate) fn unread(&self) -> BTreeMap<u32, Vec<u64>> {
+    pub(crate) fn unread(&self) -> Option<BTreeMap<u32, Vec<u64>>> {
         let mut unread: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
         for letter in &*self.extent.unread {
             unread.entry(letter.partition).or_default().push(letter.offset);
         }
-        unread
+        Some(unread)
     }
 }

@@ -15,7 +15,7 @@ use super::edge::{Edge, Reach};
 use super::holds::Holds;
 use super::status::{RetentionStatus, Skipped};
 use super::waiting::waiting_letters;
-use crate::domain::{Cut, SagaDefinitions, SagaId};
+use crate::domain::{Cut, Position, SagaDefinitions, SagaId};
 use crate::failpoint;
 use crate::operations::decisions::{OpsStatus, Recorded, decisions_from};
 use crate::operations::definitions::in_force_at;
@@ -29,6 +29,7 @@ use crate::store::{Batch, Durability, SharedStore, StoreError, purged, reads, to
 use crate::wait;
 use serde::Deserialize as _;
 use serde_json::Value;
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard};
 use std::thread::JoinHandle;
@@ -435,7 +436,7 @@ impl Worker {
     /// that waits here may be read elsewhere.
     fn wait_for_letters(&self, checked: &CheckedPurge) -> Result<(), Undone> {
         let until = wait::now() + self.edge.letters;
-        let mut partitions = self.waiting_of(checked, &self.edge.asked_for.within())?;
+        let mut partitions = self.waiting_of(checked, &self.asked(checked))?;
         while !partitions.is_empty() {
             let words = format!(
                 "dead letters of unknown schemas in partitions {partitions:?} of {} may be readable elsewhere and are \
@@ -448,7 +449,7 @@ impl Worker {
             }
             self.status.update(|status| status.held_up = Some(words));
             self.pause(DEAD_LETTERS_POLL_INTERVAL)?;
-            partitions = self.waiting_of(checked, &self.edge.asked_for.within())?;
+            partitions = self.waiting_of(checked, &self.asked(checked))?;
         }
         self.status.update(|status| status.held_up = None);
         Ok(())
@@ -462,6 +463,21 @@ impl Worker {
         }
         tracing::warn!("{words}; all of them are settled, and a purge goes on");
         Ok(())
+    }
+
+    /// Letters of which nothing is expected any more, once they are settled: those that the registry was asked for, so
+    /// far as the decision does not say that its maker could read them.
+    fn asked(&self, checked: &CheckedPurge) -> Cut {
+        let asked = self.edge.asked_for.within();
+        let Some(Position { partition, offset }) = checked.read_but_named else {
+            return asked;
+        };
+        let before = |(number, next): (u32, u64)| match number.cmp(&partition) {
+            Ordering::Less => (number, next),
+            Ordering::Equal => (number, next.min(offset)),
+            Ordering::Greater => (number, 0),
+        };
+        asked.iter().map(before).collect()
     }
 
     fn waiting_of(&self, checked: &CheckedPurge, asked: &Cut) -> Result<BTreeSet<u32>, StoreError> {

@@ -146,7 +146,7 @@ impl Working {
         let offset = recorded.offset;
         let purge = body.checked().unwrap();
         // What nobody will ever reach removes nothing, nor what was decided about another topic.
-        if !account.next.covers(&purge.extent.cut) {
+        if !account.reached.covers(&purge.extent.cut) {
             return;
         }
         if purge

@@ -106,6 +106,20 @@ fn a_decision_waits_until_the_registry_was_asked_for_what_is_discarded() {
 }
 
 #[test]
+fn a_decision_that_names_what_its_maker_could_not_read_waits_for_all_else_however_settled() {
+    let (mut topic, store, letter) = decided_by_one_that_read_it();
+    topic.decisions[0].body["unread"] = json!({});
+    topic.store_unchecked(&store);
+    mark_letter(&store, letter.position, discarded());
+    let asked = behind(std::slice::from_ref(&letter), Cut::default());
+    let tracker = waiting_though_asked(&topic, &store, asked);
+    becomes_readable(&tracker, &store, letter);
+    assert!(tracker.status.wait_for(0, Duration::from_secs(60)));
+    tracker.stop();
+    is_done(&store);
+}
+
+#[test]
 fn what_is_discarded_and_was_asked_for_in_vain_holds_nothing_up() {
     let (topic, store, letter) = decided_by_one_that_read_it();
     mark_letter(&store, letter.position, discarded());
@@ -118,7 +132,13 @@ fn what_is_discarded_and_was_asked_for_in_vain_holds_nothing_up() {
 
 /// A tracker that has read the decision, and waits.
 fn waiting(topic: &Topic, store: &SharedStore) -> Tracker {
+    waiting_though_asked(topic, store, Cut::default())
+}
+
+/// The same, where the registry was asked for all letters inside a cut.
+fn waiting_though_asked(topic: &Topic, store: &SharedStore, asked: Cut) -> Tracker {
     let tracker = Tracker::over(store, &topic.said);
+    tracker.asked_for.pretend(asked);
     tracker.ops.update(|status| status.next = 1);
     for _ in 0..600 {
         if tracker.status.snapshot().held_up.is_some() || tracker.status.snapshot().next > 0 {
