@@ -294,7 +294,7 @@ impl Sim {
     }
 
     /// Reads everything again that the broker has, and fills in what was not delivered.
-    fn replay(&self, number: usize) {
+    pub(super) fn replay(&self, number: usize) {
         let replica = &self.replicas[number];
         let Some(process) = replica.up() else { return };
         if process.has_stopped(Part::Projector) || process.projector.borrow().is_none() {
@@ -318,7 +318,7 @@ impl Sim {
             schemas: self.registry(),
             projector: process.handle.clone(),
             book: process.book(),
-            asked_for: Arc::default(),
+            asked_for: process.asked_for.clone(),
             stop: CancellationToken::new(),
         };
         let decision = crate::operations::retention::cursor(&process.store).unwrap();
@@ -353,8 +353,7 @@ impl Sim {
                 && ledger::is_accounted(&stored, record.position)
             {
                 let next = next_for(&record).unwrap_or(decision);
-                let event = registry::read(&record, record.timestamp).ok();
-                let arrived = event.and_then(|event| ledger::arrived(&stored, &event));
+                let arrived = ledger::arrived(&stored, &record);
                 given.filled.insert(record.position, (record, next, arrived));
             }
         }

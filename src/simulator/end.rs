@@ -30,7 +30,7 @@ impl Sim {
         {
             let mut weather = self.world.weather();
             (weather.deaf, weather.away, weather.registry_down) = (0, 0, 0);
-            weather.knows_second = true;
+            (weather.knows_second, weather.calm) = (true, true);
         }
         self.go_on();
         for replica in &self.replicas {
@@ -257,7 +257,13 @@ impl Sim {
 
     fn account(&self, replica: &Replica, rows: &MemoryStore) -> Account {
         let offsets = reads::offsets(rows, TRACKER).unwrap();
-        Account::of(&replica.given.lock(), &offsets)
+        let mut account = Account::of(&replica.given.lock(), &offsets);
+        account.reached.clone_from(&account.next);
+        for (partition, end) in self.world.tracker().ends() {
+            let next = account.next.next(partition);
+            account.reached.set(partition, end.max(next));
+        }
+        account
     }
 
     /// Every message of the ops topic has its row.

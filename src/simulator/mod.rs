@@ -27,9 +27,14 @@ mod topic;
 mod watch;
 mod world;
 
+use crate::domain::{Millis, Position};
+use crate::pipeline::decode::wire;
+use crate::pipeline::kafka::Message;
 use plan::{Plan, Trouble};
+use replica::Part;
 use sim::Sim;
 use std::collections::BTreeMap;
+use world::{BEGIN, HOUR};
 
 /// So many seeds are run when nobody says how many.
 const SEEDS: u64 = 800;
@@ -189,4 +194,44 @@ fn a_seed_replays_exactly() {
             run(Plan::of(seed, None)).schedule
         );
     }
+}
+
+/// A message of the schema that may come late.
+fn of_a_late_schema(sim: &Sim) -> Message {
+    loop {
+        let message = sim.producers.borrow_mut().next(&sim.world, 1);
+        let schema = wire::payload(message.value.as_deref()).map(|(id, _)| id);
+        if schema == Ok(registry::SECOND) && message.headers.is_empty() {
+            return message;
+        }
+    }
+}
+
+#[test]
+fn what_a_replay_found_arrived_then_also_where_its_schema_comes_late() {
+    let plan = Plan {
+        partitions: 1,
+        troubles: [Trouble::Hidden, Trouble::LateSchema, Trouble::CreateTimes].into(),
+        ..Plan::of(1, None)
+    };
+    let sim = Sim::new(plan);
+    let _simulated = sim.begin();
+    sim.world.weather().knows_second = false;
+    // By its producer's clock the one that is passed over is of the day before.
+    for behind in [0, 2 * HOUR, 0] {
+        let message = of_a_late_schema(&sim);
+        sim.world.publish(&message, Millis(BEGIN + HOUR - behind));
+    }
+    sim.world.tracker().hidden.insert(Position::new(0, 1));
+    sim.start(0, 0);
+    for _ in 0..60 {
+        sim.run(0, Part::Ingest);
+        sim.run(0, Part::Projector);
+    }
+    sim.replay(0);
+    sim.finish();
+    assert_eq!(sim.faults(), Vec::<String>::new());
+    let counts = sim.counts();
+    assert_eq!(counts["records filled in"], 1);
+    assert!(counts["letters read again"] >= 3, "{counts:?}");
 }

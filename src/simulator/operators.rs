@@ -11,9 +11,9 @@ use crate::operations::dead_letters::{Change, DeadLetterFilter, EventEdit};
 use crate::operations::decisions::StatusChange;
 use crate::operations::definitions::KIND;
 use crate::operations::retention::body::{
-    PURGE, PurgeBody, PurgeSagaBody, RESTORE, RESTORE_PART, RestoreBody, RestorePartBody, SeenBody,
+    PURGE, PurgeBody, PurgeSagaBody, RESTORE, RESTORE_PART, RestoreBody, RestorePartBody,
 };
-use crate::operations::retention::{parts, readable_within};
+use crate::operations::retention::{Readable, parts};
 use crate::pipeline::kafka::Message;
 use crate::pipeline::query::TimelineStep;
 use crate::store::reads;
@@ -144,18 +144,16 @@ impl Sim {
         let saga = SagaId::from(self.producers.borrow().any_saga(&self.world));
         let generation = reads::active_generation(&*process.store).unwrap();
         let cut = reads::cursor(&*process.store, generation).unwrap();
-        let events = reads::deliveries(&*process.store, &saga, &cut).unwrap();
+        let readable = Readable::within(&*process.store, &cut, &process.asked_for.within()).unwrap();
+        let events = reads::deliveries(&*process.store, &saga, &readable.extent.cut).unwrap();
         if events.is_empty() {
             return;
         }
-        let seen = readable_within(&*process.store, &cut, &process.asked_for.within()).unwrap();
         let body = PurgeBody {
             topic: TRACKER.to_owned(),
-            cut: cut.iter().collect(),
-            seen: seen
-                .iter()
-                .map(|(number, seen)| (*number, SeenBody::from(seen)))
-                .collect(),
+            cut: readable.cut(),
+            seen: readable.seen(),
+            unread: readable.unread(),
             days: u64::from(self.world.chance(200)),
             quiet_hours: u64::from(self.world.chance(200)),
             sagas: vec![PurgeSagaBody {
@@ -322,6 +320,7 @@ fn by_hand() -> PurgeBody {
         topic: TRACKER.to_owned(),
         cut: BTreeMap::new(),
         seen: BTreeMap::new(),
+        unread: None,
         days: 0,
         quiet_hours: 0,
         rule: "by hand".to_owned(),

@@ -1,12 +1,14 @@
 //! Where a replica publishes: onto the topics of the run, unless the broker is away. What is decided
 //! about purges is held against what a tracker would decide that has read everything by a right clock.
 
+use super::oracle::ledger::is_letter;
 use super::oracle::retention;
 use super::source::SharedGiven;
 use super::world::World;
-use crate::domain::{Event, Position, SagaId};
+use crate::domain::{Cut, Event, Position, SagaId};
 use crate::operations::retention::body::{PURGE, PurgeBody};
 use crate::pipeline::kafka::{Message, OutError, Outlet};
+use crate::pipeline::projector::Extent;
 use crate::store::{SharedStore, reads};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,15 +46,23 @@ impl SimOutlet {
         };
         let body: PurgeBody = serde_json::from_value(json["body"].clone()).unwrap();
         let body = body.checked().unwrap();
-        let cut = body.cut;
+        let extent = body.extent;
+        // Settled letters that it names, and those in partitions that it does not.
+        let is_left_alone = |at: Position| {
+            let is_outside = extent.cut.next(at.partition) == 0;
+            extent.unread.contains(&at) || is_outside && is_letter(&*self.store, at)
+        };
+        let read = self.read_beside(&extent);
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         for saga in body.sagas {
-            let events = reads::deliveries(&*self.store, &saga.saga, &cut).unwrap();
+            let mut events = reads::deliveries(&*self.store, &saga.saga, &extent.cut).unwrap();
+            events.retain(|event| extent.contains(event.position));
             noted.archive.insert((offset, saga.saga.clone()), events);
             let given = self.given.lock().clone();
             let told = given.told;
             let has_read = |at| given.records.contains_key(&at) || given.filled.contains_key(&at);
-            if let Some(why) = retention::keeps(&self.world, &saga.saga, (&cut, &told), has_read) {
+            let known = (has_read, is_left_alone);
+            if let Some(why) = retention::keeps(&self.world, &saga.saga, (&read, &told), known) {
                 noted.faults.push(format!(
                     "[2.1] replica {} decides (offset {offset}) that saga {:?} goes, which a tracker that has read everything by a right clock keeps: {why}",
                     self.replica,
@@ -60,6 +70,19 @@ impl SimOutlet {
                 ));
             }
         }
+    }
+}
+
+impl SimOutlet {
+    /// What a decision has read: its cut, and of partitions that it leaves alone what is folded.
+    fn read_beside(&self, extent: &Extent) -> Cut {
+        let generation = reads::active_generation(&*self.store).unwrap();
+        let folded = reads::cursor(&*self.store, generation).unwrap();
+        let named = |number| Some(extent.cut.next(number)).filter(|next| *next > 0);
+        let edges = folded.iter();
+        edges
+            .map(|(number, next)| (number, named(number).unwrap_or(next)))
+            .collect()
     }
 }
 

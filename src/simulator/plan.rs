@@ -130,11 +130,6 @@ impl Plan {
                 troubles.retain(|trouble| !broken.contains(trouble));
             }
         }
-        // A purge names a saga by its deliveries: whoever cannot read one of them yet has others.
-        if troubles.contains(&Trouble::LateSchema) {
-            troubles.remove(&Trouble::Purges);
-            troubles.remove(&Trouble::Unreachable);
-        }
         // What a purge leaves of counts is told by the definitions in force then, and these differ between replicas.
         if troubles.contains(&Trouble::OtherDefinitions) {
             troubles.remove(&Trouble::Purges);

@@ -57,6 +57,8 @@ pub(super) struct Habits {
 pub(super) struct Replica {
     pub(super) number: usize,
     pub(super) habits: Habits,
+    /// The registry may not know yet what it will know.
+    schemas_come_late: bool,
     pub(super) skew: Arc<AtomicI64>,
     pub(super) given: SharedGiven,
     pub(super) noted: Arc<Mutex<Noted>>,
@@ -95,6 +97,7 @@ pub(super) struct Process {
     pub(super) retention: Arc<RetentionStatus>,
     pub(super) query: Query,
     asked: Arc<Mutex<Asked>>,
+    schemas_come_late: bool,
     /// How far letters are read again.
     pub(super) walk: RefCell<Walk>,
     pub(super) asked_for: Arc<AskedFor>,
@@ -131,12 +134,18 @@ pub(super) enum Part {
 }
 
 impl Replica {
-    pub(super) fn new(number: usize, habits: Habits, noted: &Arc<Mutex<Noted>>) -> Self {
+    pub(super) fn new(
+        number: usize,
+        habits: Habits,
+        schemas_come_late: bool,
+        noted: &Arc<Mutex<Noted>>,
+    ) -> Self {
         let rows = MemoryStore::new();
         dead_letters::list_all_once(&rows).unwrap();
         Self {
             number,
             habits,
+            schemas_come_late,
             skew: Arc::default(),
             given: SharedGiven::default(),
             noted: noted.clone(),
@@ -186,8 +195,10 @@ impl Replica {
         let query = Query::new(store.clone(), in_force.clone()).of_topic(TRACKER);
         let status: Arc<IngestStatus> = Arc::default();
         let asked_for = Arc::<AskedFor>::default();
-        // Where a schema is late nothing is purged, and elsewhere nobody need ask: what is unknown stays so.
-        asked_for.pretend((0..64).map(|number| (number, u64::MAX)).collect());
+        if !self.schemas_come_late {
+            // Nobody need ask: what is unknown stays so.
+            asked_for.pretend((0..64).map(|number| (number, u64::MAX)).collect());
+        }
         let clock: SharedClock = Arc::new(SkewedClock {
             world: world.clone(),
             skew: self.skew.clone(),
@@ -212,6 +223,7 @@ impl Replica {
             ops_status: Arc::default(),
             retention: Arc::default(),
             asked: Arc::default(),
+            schemas_come_late: self.schemas_come_late,
             walk: RefCell::default(),
             asked_for,
             edges: Arc::new(SimTopics {
@@ -336,10 +348,21 @@ impl Process {
             status: self.retention.clone(),
             settle: Duration::from_secs(5),
             timeout: Duration::from_millis(200),
-            // What is not readable when all inside a cut is read stays so: no schema is late where there are purges.
-            letters: Duration::ZERO,
+            letters: self.letters(),
             asked_for: self.asked_for.clone(),
             asked: self.asked.clone(),
+        }
+    }
+
+    /// How long a decision waits for letters. What schemas will be known is known before anybody gives up; once it is,
+    /// and everywhere that no schema comes late, what is not readable when all inside a cut is read stays so.
+    fn letters(&self) -> Duration {
+        let is_all_known = self.schemas.0.weather().calm;
+        let is_all_asked = self.asked_for.within().covers(&self.handle.status().cursor);
+        if is_all_asked && (is_all_known || !self.schemas_come_late) {
+            Duration::ZERO
+        } else {
+            Duration::from_secs(1_000_000_000)
         }
     }
 
@@ -420,7 +443,7 @@ impl Process {
             projector: self.handle.clone(),
             book: self.book.clone(),
             topics: topics(),
-            asked_for: Arc::default(),
+            asked_for: self.asked_for.clone(),
             shutdown: token.clone(),
         }
     }

@@ -63,8 +63,9 @@ impl Sim {
     pub(super) fn new(plan: Plan) -> Rc<Self> {
         let noted: Arc<Mutex<Noted>> = Arc::default();
         let world = World::new(plan.seed, plan.partitions);
+        let late = plan.has(Trouble::LateSchema);
         let replicas = plan.replicas.iter().enumerate();
-        let replicas = replicas.map(|(number, habits)| Replica::new(number, *habits, &noted));
+        let replicas = replicas.map(|(number, habits)| Replica::new(number, *habits, late, &noted));
         Rc::new(Self {
             world,
             replicas: replicas.collect(),

@@ -35,6 +35,8 @@ pub(super) struct Weather {
     pub(super) registry_down: u64,
     /// The registry knows the second schema.
     pub(super) knows_second: bool,
+    /// Nothing goes wrong any more.
+    pub(super) calm: bool,
 }
 
 impl World {

@@ -7,11 +7,12 @@
 use super::claim::Seen;
 use super::holds::{HoldQuery, Scope};
 use crate::domain::text::{hex, is_longer, unhex_array};
-use crate::domain::{Cut, Event, Millis, RowGroups, SagaId};
-use crate::pipeline::projector::PurgeSaga;
+use crate::domain::{Cut, Event, Millis, Position, RowGroups, SagaId};
+use crate::pipeline::projector::{Extent, PurgeSaga};
 use saga_tracker_sdk::contract::limits::{MAX_ID_CHARS, MAX_SAGA_TYPE_CHARS};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Kind of a decision that keeps sagas.
 pub const HOLD: &str = "hold";
@@ -30,6 +31,8 @@ const MAX_PARTITIONS: u32 = 65_536;
 const MAX_OFFSET: u64 = i64::MAX as u64 - 1;
 /// Sagas of one purge.
 const MAX_SAGAS: usize = 100_000;
+/// Records of one purge that were not read.
+pub(super) const MAX_UNREAD: usize = 4_096;
 /// Days and hours of a rule: ten thousand years.
 const MAX_DAYS: u64 = 3_660_000;
 /// Bytes of an archive object.
@@ -97,6 +100,10 @@ pub struct PurgeBody {
     /// By partition the last delivery inside the cut: the time that the sagas are due by, and a mark
     /// by which a topic is told from another one of the same name.
     pub seen: BTreeMap<u32, SeenBody>,
+    /// By partition the offsets inside the cut of what whoever decided could not read, though it was settled:
+    /// letters of unknown schemas. Where they can be read they stay. Not there in decisions of before they were named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<BTreeMap<u32, Vec<u64>>>,
     /// Days after its last event that a saga is due.
     pub days: u64,
     /// Hours after the arrival of its last delivery that it is not.
@@ -169,9 +176,11 @@ pub struct PurgeSagaBody {
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckedPurge {
     /// Everything that is removed lies inside.
-    pub cut: Cut,
+    pub extent: Extent,
     /// The last delivery inside the cut, by partition.
     pub seen: BTreeMap<u32, Seen>,
+    /// From where on its maker has named every letter that it could not read; not set when it named none.
+    pub read_but_named: Option<Position>,
     /// The archive object, and the hash of its bytes.
     pub object: Option<(String, u64, [u8; 32])>,
     /// The sagas.
@@ -205,13 +214,44 @@ impl PurgeBody {
         let cut = cut_of(&self.cut)?;
         Ok(CheckedPurge {
             seen: self.seen(&cut)?,
+            read_but_named: self.read_but_named(),
+            extent: self.extent(cut)?,
             object: self.object.as_ref().map(ObjectBody::checked).transpose()?,
             sagas: self
                 .sagas
                 .iter()
                 .map(PurgeSagaBody::checked)
                 .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Of as many as can be named, some before the first may be left out.
+    fn read_but_named(&self) -> Option<Position> {
+        let named = self.unread.as_ref()?;
+        let count: usize = named.values().map(Vec::len).sum();
+        let places = named
+            .iter()
+            .flat_map(|(partition, offsets)| offsets.iter().map(|offset| Position::new(*partition, *offset)));
+        let first = places.min().filter(|_| count >= MAX_UNREAD);
+        Some(first.unwrap_or(Position::new(0, 0)))
+    }
+
+    fn extent(&self, cut: Cut) -> Result<Extent, String> {
+        let named = || self.unread.iter().flatten();
+        if named().map(|(_, offsets)| offsets.len()).sum::<usize>() > MAX_UNREAD {
+            return Err(format!(
+                "it names more than {MAX_UNREAD} records that were not read"
+            ));
+        }
+        let unread: BTreeSet<Position> = named()
+            .flat_map(|(partition, offsets)| offsets.iter().map(|offset| Position::new(*partition, *offset)))
+            .collect();
+        if let Some(behind) = unread.iter().find(|record| !cut.contains(**record)) {
+            return Err(format!("{behind}, which was not read, lies behind its cut"));
+        }
+        Ok(Extent {
             cut,
+            unread: Arc::new(unread),
         })
     }
 
@@ -397,7 +437,7 @@ impl EventBody {
             return None;
         }
         Some(Event {
-            position: crate::domain::Position::new(self.partition, self.offset),
+            position: Position::new(self.partition, self.offset),
             arrived_at: Millis(self.arrived_at),
             recorded_at: Millis(self.recorded_at),
             event_timestamp: Millis(self.event_timestamp),

@@ -10,6 +10,7 @@
 
 use super::rules::{DAY, HOUR};
 use crate::domain::{Cut, Event, Evidence, Millis, Position, SagaId, TimelineKey};
+use crate::pipeline::projector::Extent;
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, LogRecord};
 use crate::store::{Key, StoreError, StoreRead, Table, WHOLE, keys, offsets, purged, reads, until};
@@ -229,7 +230,7 @@ impl Claim {
             && came_back.is_none_or(|at| at <= cutoff)
     }
 
-    /// The same of what the log holds of a saga inside a cut. A saga of which it holds nothing is
+    /// The same of what the log holds of a saga that a decision is about. A saga of which it holds nothing is
     /// nobody's to keep.
     ///
     /// # Errors
@@ -238,9 +239,9 @@ impl Claim {
         &self,
         store: &dyn StoreRead,
         saga: &SagaId,
-        cut: &Cut,
+        extent: &Extent,
     ) -> Result<bool, StoreError> {
-        let Some(deliveries) = Deliveries::read(store, saga, cut)? else {
+        let Some(deliveries) = Deliveries::read(store, saga, extent)? else {
             return Ok(true);
         };
         let came_back = came_back(store, saga)?;
@@ -297,15 +298,19 @@ impl Deliveries {
         })
     }
 
-    /// Of those that the log holds of a saga inside a cut, one by one.
+    /// Of those that the log holds of a saga there, one by one.
     ///
     /// # Errors
     /// [`StoreError`] when the log cannot be read.
-    pub(super) fn read(store: &dyn StoreRead, saga: &SagaId, cut: &Cut) -> Result<Option<Self>, StoreError> {
+    pub(super) fn read(
+        store: &dyn StoreRead,
+        saga: &SagaId,
+        extent: &Extent,
+    ) -> Result<Option<Self>, StoreError> {
         let mut all = None;
         reads::try_scan_saga(store, saga, WHOLE, |sort, value| {
             let at = keys::parse_log_sort(sort)?;
-            if cut.contains(at.position) {
+            if extent.contains(at.position) {
                 all = Some(with(all.take(), at, LogRecord::read(value)?.arrived_at()));
             }
             Ok(ControlFlow::Continue(()))

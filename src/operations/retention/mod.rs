@@ -37,7 +37,7 @@ pub use service::{Restored, Retention, RetentionParts};
 pub use settings::RetentionSettings;
 pub use status::{RetentionSnapshot, RetentionStatus, Skipped};
 #[cfg(test)]
-pub(crate) use waiting::readable_within;
+pub(crate) use waiting::Readable;
 pub(crate) use worker::finish_begun;
 pub use worker::{Worker, cursor};
 

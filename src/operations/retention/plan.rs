@@ -5,7 +5,7 @@ use super::claim::{Claim, Deliveries};
 use super::holds::Holds;
 use super::rules::Rules;
 use super::sweep::{Due, each_due};
-use super::waiting::readable_within;
+use super::waiting::Readable;
 use crate::domain::{Millis, SagaStatus};
 use crate::pipeline::ingest::late_schemas::AskedFor;
 use crate::pipeline::query::Query;
@@ -61,7 +61,8 @@ pub fn plan(query: &Query, rules: &Rules, now: Millis, asked_for: &AskedFor) -> 
     let generation = reads::active_generation(&*snapshot)?;
     let cut = reads::cursor(&*snapshot, generation)?;
     let holds = Holds::read(&*snapshot)?;
-    let seen = readable_within(&*snapshot, &cut, &asked)?;
+    let seen = Readable::within(&*snapshot, &cut, &asked)?.seen;
+    let cut = cut.into();
     let mut plan = Plan::default();
     let Some(now) = Claim::new(0, 0, &seen, now).latest() else {
         return Ok(plan);

@@ -12,8 +12,8 @@
 //! no decision names is removed at the next start, so that nobody counts its sagas twice.
 
 use super::batch::{Entry, Group, hash_of, write_all};
-use super::body::{ObjectBody, PURGE, PurgeBody, PurgeSagaBody, SeenBody};
-use super::claim::{Claim, SeenAll, came_back};
+use super::body::{ObjectBody, PURGE, PurgeBody, PurgeSagaBody};
+use super::claim::{Claim, came_back};
 use super::contents::Contents;
 use super::edge::Edge;
 use super::holds::Holds;
@@ -21,7 +21,7 @@ use super::pending::Pending;
 use super::rules::Rules;
 use super::status::RetentionStatus;
 use super::sweep::{Due, each_due};
-use super::waiting::{readable_within, waiting_letters};
+use super::waiting::{Readable, waiting_letters};
 use super::{RetentionError, RetentionSettings};
 use crate::domain::clock::SharedClock;
 use crate::domain::text::hex;
@@ -194,7 +194,7 @@ impl Sweeper {
         let asked = self.edge.asked_for.within();
         let snapshot = self.query.store().snapshot();
         let cut = reads::cursor(&*snapshot, reads::active_generation(&*snapshot)?)?;
-        let waiting = waiting_letters(&*snapshot, &cut, &asked)?;
+        let waiting = waiting_letters(&*snapshot, &cut.into(), &asked)?;
         let words = (!waiting.is_empty()).then(|| {
             format!(
                 "nothing is due in partitions {waiting:?} of {}: dead letters of unknown schemas lie there, which may be \
@@ -227,20 +227,18 @@ impl Sweeper {
         self.prove()?;
         let asked = self.edge.asked_for.within();
         let snapshot = self.query.store().snapshot();
-        let (cut, seen, mut entries) = self.gather(&*snapshot, &asked, group)?;
+        let (readable, mut entries) = self.gather(&*snapshot, &asked, group)?;
         if entries.is_empty() {
             return Ok(0);
         }
         entries.sort_by(|a, b| a.saga.cmp(&b.saga));
-        let (object, row_groups) = self.archive(&*snapshot, &cut, group, &entries)?;
+        let (object, row_groups) = self.archive(&*snapshot, &readable.extent.cut, group, &entries)?;
         drop(snapshot);
         let body = PurgeBody {
             topic: self.edge.topic.clone(),
-            cut: cut.iter().collect(),
-            seen: seen
-                .iter()
-                .map(|(number, seen)| (*number, SeenBody::from(seen)))
-                .collect(),
+            cut: readable.cut(),
+            seen: readable.seen(),
+            unread: readable.unread(),
             days: group.rule.days,
             quiet_hours: self.settings.quiet_hours,
             rule: group.rule.to_string(),
@@ -283,17 +281,18 @@ impl Sweeper {
         self.edge.prove().map_err(RetentionError::NotAtTheEnd)
     }
 
-    /// The sagas of a group that are due at this moment, with the cut and what is seen of it.
+    /// The sagas of a group that are due at this moment, with what can be read. A saga that is due has no delivery
+    /// elsewhere.
     fn gather(
         &self,
         snapshot: &dyn StoreRead,
         asked: &Cut,
         group: &Group,
-    ) -> Result<(Cut, SeenAll, Vec<Entry>), RetentionError> {
+    ) -> Result<(Readable, Vec<Entry>), RetentionError> {
         let cut = reads::cursor(snapshot, reads::active_generation(snapshot)?)?;
-        let seen = readable_within(snapshot, &cut, asked)?;
+        let readable = Readable::within(snapshot, &cut, asked)?;
         let quiet_hours = self.settings.quiet_hours;
-        let claim = Claim::new(group.rule.days, quiet_hours, &seen, self.clock.now());
+        let claim = Claim::new(group.rule.days, quiet_hours, &readable.seen, self.clock.now());
         let holds = Holds::read(snapshot)?;
         let (mut entries, mut bytes) = (Vec::new(), 0);
         for saga in &group.due {
@@ -307,7 +306,7 @@ impl Sweeper {
                 break;
             }
         }
-        Ok((cut, seen, entries))
+        Ok((readable, entries))
     }
 
     /// What there is of a saga, if it is due by the group's rule, nobody keeps it and nothing came
@@ -435,6 +434,6 @@ impl Sweeper {
 /// The latest time that anything can be due by.
 fn latest(snapshot: &dyn StoreRead, now: Millis, asked: &Cut) -> Result<Option<Millis>, StoreError> {
     let generation = reads::active_generation(snapshot)?;
-    let seen = readable_within(snapshot, &reads::cursor(snapshot, generation)?, asked)?;
-    Ok(Claim::new(0, 0, &seen, now).latest())
+    let readable = Readable::within(snapshot, &reads::cursor(snapshot, generation)?, asked)?;
+    Ok(Claim::new(0, 0, &readable.seen, now).latest())
 }

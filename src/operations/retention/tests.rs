@@ -84,6 +84,7 @@ fn purge_body(events: &[Event], sagas: &[SagaId]) -> PurgeBody {
             .iter()
             .map(|(number, seen)| (*number, SeenBody::from(seen)))
             .collect(),
+        unread: None,
         days: 0,
         quiet_hours: 0,
         cut: cut.iter().collect(),

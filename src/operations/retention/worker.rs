@@ -15,19 +15,21 @@ use super::edge::{Edge, Reach};
 use super::holds::Holds;
 use super::status::{RetentionStatus, Skipped};
 use super::waiting::waiting_letters;
-use crate::domain::{Cut, SagaDefinitions, SagaId, SharedDefinitions};
+use crate::domain::{Cut, Position, SagaDefinitions, SagaId, SharedDefinitions};
 use crate::failpoint;
 use crate::operations::decisions::{OpsStatus, Recorded, decisions_from};
 use crate::operations::definitions::in_force_at;
 use crate::pipeline::ingest::space::{Boundless, FreeSpace};
 use crate::pipeline::projector::{
-    self, Projector, ProjectorGone, ProjectorHandle, ProjectorSettings, Purge, PurgeOutcome, PurgeSaga,
+    self, Extent, Projector, ProjectorGone, ProjectorHandle, ProjectorSettings, Purge, PurgeOutcome,
+    PurgeSaga,
 };
 use crate::store::records::DecisionOutcome;
 use crate::store::{Batch, Durability, SharedStore, StoreError, purged, reads, totals};
 use crate::wait;
 use serde::Deserialize as _;
 use serde_json::Value;
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard};
 use std::thread::JoinHandle;
@@ -275,7 +277,7 @@ impl Worker {
         let body = PurgeBody::deserialize(body).map_err(|error| malformed(error.to_string()))?;
         let checked = body.checked().map_err(malformed)?;
         if !self.is_begun(recorded.offset)? {
-            self.wait_for(recorded.offset, &checked.cut)?;
+            self.wait_for(recorded.offset, &checked.extent.cut)?;
             self.wait_for_letters(&checked)?;
             self.wait_for_definitions(recorded.offset)?;
         }
@@ -284,7 +286,7 @@ impl Worker {
             decision: recorded.offset,
             at: recorded.arrived_at,
             rule: body.rule.as_str().into(),
-            cut: self.within_reach(&checked.cut),
+            extent: self.within_reach(&checked.extent),
             definitions: in_force_at(&*self.store, recorded.offset, &self.configured)?,
         };
         let holds = Arc::new(Holds::read(&*self.store)?);
@@ -304,18 +306,21 @@ impl Worker {
     }
 
     /// The cut without what expired before this replica could read it: there is nothing of it here.
-    fn within_reach(&self, cut: &Cut) -> Cut {
+    fn within_reach(&self, extent: &Extent) -> Extent {
         let cursor = self.projector.status().cursor;
-        let edges = cut.iter();
-        edges
-            .map(|(number, next)| (number, next.min(cursor.next(number))))
-            .collect()
+        let edges = extent.cut.iter();
+        Extent {
+            cut: edges
+                .map(|(number, next)| (number, next.min(cursor.next(number))))
+                .collect(),
+            unread: extent.unread.clone(),
+        }
     }
 
     /// What the decision claims of time, as far as it holds here. A decision about another topic of
     /// this name is left as a whole.
     fn claim(&self, recorded: &Recorded, body: &PurgeBody, checked: &CheckedPurge) -> Result<Claim, Undone> {
-        if let Some(position) = claim::stranger(&*self.store, &checked.seen, &checked.cut)? {
+        if let Some(position) = claim::stranger(&*self.store, &checked.seen, &checked.extent.cut)? {
             return Err(Undone::Left(
                 Skipped::Elsewhere,
                 format!(
@@ -374,7 +379,7 @@ impl Worker {
     ) -> Result<Vec<PurgeSaga>, StoreError> {
         let mut due = Vec::with_capacity(chunk.len());
         for entry in chunk {
-            if claim.holds_of(&*self.store, &entry.saga, &purge.cut)? {
+            if claim.holds_of(&*self.store, &entry.saga, &purge.extent)? {
                 due.push(entry.clone());
             } else {
                 tracing::warn!(
@@ -431,10 +436,11 @@ impl Worker {
     }
 
     /// Waits until all that its maker could read is readable here, for some time. Whoever decides names
-    /// only partitions in which no letter waits for its schema, so one that does here may be read elsewhere.
+    /// only partitions in which no letter waits for its schema, and what is settled and unread there, so any other
+    /// that waits here may be read elsewhere.
     fn wait_for_letters(&self, checked: &CheckedPurge) -> Result<(), Undone> {
         let until = wait::now() + self.edge.letters;
-        let mut partitions = self.waiting_of(checked, &self.edge.asked_for.within())?;
+        let mut partitions = self.waiting_of(checked, &self.asked(checked))?;
         while !partitions.is_empty() {
             let words = format!(
                 "dead letters of unknown schemas in partitions {partitions:?} of {} may be readable elsewhere and are \
@@ -447,7 +453,7 @@ impl Worker {
             }
             self.status.update(|status| status.held_up = Some(words));
             self.pause(DEAD_LETTERS_POLL_INTERVAL)?;
-            partitions = self.waiting_of(checked, &self.edge.asked_for.within())?;
+            partitions = self.waiting_of(checked, &self.asked(checked))?;
         }
         self.status.update(|status| status.held_up = None);
         Ok(())
@@ -456,15 +462,30 @@ impl Worker {
     /// Enough was waited. Where only settled letters are left, a decision goes on: each saga is held against what it
     /// names, so no more than those stay that such a letter is of.
     fn goes_on_unread(&self, checked: &CheckedPurge, words: String) -> Result<(), Undone> {
-        if !self.waiting_of(checked, &checked.cut)?.is_empty() {
+        if !self.waiting_of(checked, &checked.extent.cut)?.is_empty() {
             return Err(Undone::Left(Skipped::Unread, words));
         }
         tracing::warn!("{words}; all of them are settled, and a purge goes on");
         Ok(())
     }
 
+    /// Letters of which nothing is expected any more, once they are settled: those that the registry was asked for, so
+    /// far as the decision does not say that its maker could read them.
+    fn asked(&self, checked: &CheckedPurge) -> Cut {
+        let asked = self.edge.asked_for.within();
+        let Some(Position { partition, offset }) = checked.read_but_named else {
+            return asked;
+        };
+        let before = |(number, next): (u32, u64)| match number.cmp(&partition) {
+            Ordering::Less => (number, next),
+            Ordering::Equal => (number, next.min(offset)),
+            Ordering::Greater => (number, 0),
+        };
+        asked.iter().map(before).collect()
+    }
+
     fn waiting_of(&self, checked: &CheckedPurge, asked: &Cut) -> Result<BTreeSet<u32>, StoreError> {
-        let mut waiting = waiting_letters(&*self.store.snapshot(), &checked.cut, asked)?;
+        let mut waiting = waiting_letters(&*self.store.snapshot(), &checked.extent, asked)?;
         waiting.retain(|partition| checked.seen.contains_key(partition));
         Ok(waiting)
     }

@@ -11,6 +11,7 @@ mod at_rest;
 mod carry;
 mod catch_up;
 mod delays;
+mod extent;
 mod feed;
 mod fill;
 mod first_pass;
@@ -38,6 +39,7 @@ pub use advance::Projector;
 pub use at_rest::AtRestError;
 pub use catch_up::catch_up_offline;
 pub use delays::{DELAY_BUCKETS, Delay, Delays};
+pub use extent::Extent;
 #[cfg(test)]
 pub(crate) use live::Stepped;
 pub use live::{Delivery, ProjectorGone, ProjectorHandle, ProjectorStatus, ProjectorWatch, spawn};

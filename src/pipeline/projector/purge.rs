@@ -2,12 +2,13 @@
 //!
 //! Removal is a function of the log, the cut and the list: every replica that has folded all inside
 //! the cut comes to the same rows, whatever it has folded beyond. Deliveries behind the cut stay in the
-//! log as what they are, late; they make no new saga.
+//! log as what they are, late; they make no new saga. So do records inside that whoever decided could not read.
 //!
 //! A saga is read as a stream. What is needed beside is at most what `subset` says. How its rows go is
 //! not decided here (`removal`).
 
 use super::Projector;
+use super::extent::Extent;
 use super::projections::{Changes, Footprint, Scope};
 use super::removal::Removal;
 use super::shard::shard_of;
@@ -21,7 +22,7 @@ use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, LogRecord, PurgedRecord};
 use crate::store::{Batch, Durability, Key, StoreError, StoreRead, Table, keys, reads};
 use crate::store::{late, purged, timelines};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -48,7 +49,7 @@ pub struct Purge {
     /// By which rule, in words.
     pub rule: Box<str>,
     /// What it removes lies inside.
-    pub cut: Cut,
+    pub extent: Extent,
     /// The definitions in force where it was decided. What remains of a saga is told by them on every replica,
     /// whatever its projections are made under when it gets there.
     pub definitions: Arc<SagaDefinitions>,
@@ -95,7 +96,10 @@ impl Projector {
         sagas: &[PurgeSaga],
         held: &dyn Fn(&SagaId, &SagaState) -> bool,
     ) -> Result<Vec<PurgeOutcome>, StoreError> {
-        debug_assert!(self.cursor.covers(&purge.cut), "purged before it was folded");
+        debug_assert!(
+            self.cursor.covers(&purge.extent.cut),
+            "purged before it was folded"
+        );
         let same = purge.definitions.fold_rules() == self.definitions.fold_rules();
         let others = (!same).then_some(&*purge.definitions);
         let mut changes = Changes::new(self.target(), Scope::All);
@@ -130,11 +134,11 @@ impl Projector {
             return Ok(PurgeOutcome::Already);
         }
         let before = reads::instance(&*self.store, self.generation, saga)?;
-        let inside = Inside::look(&*self.store, saga, &purge.cut, &self.cursor)?;
+        let inside = Inside::look(&*self.store, saga, &purge.extent, &self.cursor)?;
         let Some(before) = before.filter(|_| inside.is(entry)) else {
             return Ok(PurgeOutcome::Differs);
         };
-        let parts = Parts::of(self, saga, (&purge.cut, others), &before, &inside)?;
+        let parts = Parts::of(self, saga, (&purge.extent, others), &before, &inside)?;
         let state = parts.state.as_ref().unwrap_or(&before);
         if held(saga, state) {
             return Ok(PurgeOutcome::Held);
@@ -168,7 +172,7 @@ impl Projector {
         self.uncount_offsets(saga, changes)?;
         changes.removed_offsets(&record);
         self.count_outside(saga, purge, &inside, changes)?;
-        let removal = Removal::new(saga.clone(), purge.decision, purge.cut.clone());
+        let removal = Removal::new(saga.clone(), purge.decision, inside.extent(&purge.extent));
         // Rows of the index go for those behind the cut as well.
         let deliveries = inside.count + inside.outside;
         removal.begin(&*self.store, self.generation, deliveries, &mut changes.rows)?;
@@ -191,7 +195,7 @@ impl Projector {
         })
     }
 
-    /// The deliveries behind the cut are late from now on.
+    /// The other deliveries are late from now on.
     fn count_outside(
         &self,
         saga: &SagaId,
@@ -203,7 +207,7 @@ impl Projector {
             return Ok(());
         }
         timelines::each_delivery(&*self.store, saga, &self.cursor, |event| {
-            if !purge.cut.contains(event.place.position) {
+            if !purge.extent.contains(event.place.position) {
                 changes.late(std::iter::once(*event));
             }
             Ok(ControlFlow::Continue(()))
@@ -227,7 +231,7 @@ impl Projector {
     }
 }
 
-/// What the log holds of a saga inside a cut.
+/// What the log holds of a saga that a decision is about.
 struct Inside {
     count: u64,
     hash: [u8; 32],
@@ -239,12 +243,14 @@ struct Inside {
     kinds: Kinds,
     /// Deliveries by partition and day of arrival.
     arrivals: BTreeMap<(u32, i64), u32>,
-    /// Deliveries outside of the cut that are folded.
+    /// Other deliveries that are folded.
     outside: u64,
+    /// Those of them that whoever decided could not read.
+    unread: BTreeSet<Position>,
 }
 
 impl Inside {
-    fn look(store: &dyn StoreRead, saga: &SagaId, cut: &Cut, folded: &Cut) -> Result<Self, StoreError> {
+    fn look(store: &dyn StoreRead, saga: &SagaId, extent: &Extent, folded: &Cut) -> Result<Self, StoreError> {
         let mut hash = Evidence::default();
         let mut inside = Self {
             count: 0,
@@ -254,10 +260,11 @@ impl Inside {
             kinds: Kinds::new(),
             arrivals: BTreeMap::new(),
             outside: 0,
+            unread: BTreeSet::new(),
         };
         timelines::each_delivery(store, saga, folded, |event| {
             let position = event.place.position;
-            if cut.contains(position) {
+            if extent.contains(position) {
                 hash.add(saga, event);
                 inside.count += 1;
                 inside.first = inside.first.min(position);
@@ -267,6 +274,8 @@ impl Inside {
                 *inside.arrivals.entry(place).or_default() += 1;
             } else {
                 inside.outside += 1;
+                let is_unread = extent.unread.contains(&position);
+                inside.unread.extend(is_unread.then_some(position));
             }
             Ok(ControlFlow::Continue(()))
         })?;
@@ -274,12 +283,20 @@ impl Inside {
         Ok(inside)
     }
 
+    /// The decision's extent, as far as this saga is concerned.
+    fn extent(&self, whole: &Extent) -> Extent {
+        Extent {
+            cut: whole.cut.clone(),
+            unread: Arc::new(self.unread.clone()),
+        }
+    }
+
     fn is(&self, entry: &PurgeSaga) -> bool {
         self.count == u64::from(entry.events) && self.count > 0 && self.hash == entry.hash
     }
 }
 
-/// How a saga is taken apart by a cut.
+/// How a saga is taken apart by a decision.
 struct Parts {
     /// The fold of what is inside, under the decision's rules; `None` when that is the saga as it stands.
     state: Option<SagaState>,
@@ -293,7 +310,7 @@ impl Parts {
     fn of(
         projector: &Projector,
         saga: &SagaId,
-        (cut, others): (&Cut, Option<&SagaDefinitions>),
+        (extent, others): (&Extent, Option<&SagaDefinitions>),
         whole: &SagaState,
         inside: &Inside,
     ) -> Result<Self, StoreError> {
@@ -322,7 +339,7 @@ impl Parts {
             });
         }
         let rules = others.unwrap_or(&projector.definitions);
-        let (state, kinds) = subset::fold(store, saga, cut, rules)?;
+        let (state, kinds) = subset::fold(store, saga, extent, rules)?;
         Ok(Self {
             state,
             inside: kinds,

@@ -5,7 +5,8 @@
 //! together with the record of the purge, says what is to be finished. Whoever opens the projections or
 //! reads the whole log finishes it first; doing it twice does no harm.
 
-use crate::domain::{Cut, SagaId, TimelineKey};
+use super::extent::Extent;
+use crate::domain::{Position, SagaId, TimelineKey};
 use crate::failpoint;
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, LogRecord, MetaRecord};
@@ -13,7 +14,9 @@ use crate::store::timelines::{self, RowsRemoved};
 use crate::store::{
     Batch, Durability, Generation, Key, Scan, Store, StoreError, StoreRead, Table, keys, late, totals,
 };
+use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
 
 /// Most deliveries of a saga, those behind the cut among them, whose rows go with everything else.
 pub(super) const SMALL: u64 = if cfg!(test) { 6 } else { 1_024 };
@@ -25,18 +28,18 @@ pub(super) const ROWS: usize = if cfg!(test) { 4 } else { 8_192 };
 pub(super) struct Removal {
     saga: SagaId,
     decision: u64,
-    cut: Cut,
+    extent: Extent,
     log_behind: Option<TimelineKey>,
     log_done: bool,
     timeline: RowsRemoved,
 }
 
 impl Removal {
-    pub(super) fn new(saga: SagaId, decision: u64, cut: Cut) -> Self {
+    pub(super) fn new(saga: SagaId, decision: u64, extent: Extent) -> Self {
         Self {
             saga,
             decision,
-            cut,
+            extent,
             log_behind: None,
             log_done: false,
             timeline: RowsRemoved::default(),
@@ -55,8 +58,10 @@ impl Removal {
             self.step(store, generation, rows, usize::MAX)?;
             return Ok(());
         }
-        let edges = self.cut.iter().map(|(_, next)| next.to_string());
-        let words: Vec<String> = std::iter::once(self.decision.to_string()).chain(edges).collect();
+        let edges = self.extent.cut.iter().map(|(_, next)| next.to_string());
+        let unread = self.extent.unread.iter().map(Position::to_string);
+        let decision = std::iter::once(self.decision.to_string());
+        let words: Vec<String> = decision.chain(edges).chain(unread).collect();
         let value = words.join(" ");
         rows.put_with(Table::Meta, &marker(&self.saga), |bytes| {
             MetaRecord { value: &value }.write(bytes);
@@ -79,13 +84,21 @@ impl Removal {
     }
 
     fn read(saga: SagaId, words: &str) -> Result<Self, StoreError> {
-        let numbers: Option<Vec<u64>> = words.split(' ').map(|word| word.parse().ok()).collect();
-        let numbers = numbers.unwrap_or_default();
-        let (decision, edges) = numbers.split_first().ok_or_else(|| {
-            StoreError::Corrupt(format!("meta: unfinished purge of saga {saga}: {words:?}"))
-        })?;
-        let cut = (0..).zip(edges.iter().copied()).collect();
-        Ok(Self::new(saga, *decision, cut))
+        let (places, numbers): (Vec<&str>, Vec<&str>) = words.split(' ').partition(|word| word.contains('@'));
+        let numbers: Option<Vec<u64>> = numbers.iter().map(|word| word.parse().ok()).collect();
+        let unread: Option<BTreeSet<Position>> = places.iter().map(|word| place(word)).collect();
+        let (Some((decision, edges)), Some(unread)) =
+            (numbers.as_deref().and_then(<[u64]>::split_first), unread)
+        else {
+            return Err(StoreError::Corrupt(format!(
+                "meta: unfinished purge of saga {saga}: {words:?}"
+            )));
+        };
+        let extent = Extent {
+            cut: (0..).zip(edges.iter().copied()).collect(),
+            unread: Arc::new(unread),
+        };
+        Ok(Self::new(saga, *decision, extent))
     }
 
     /// Adds the removal of the next rows, about so many at most; whether that is the end.
@@ -124,7 +137,7 @@ impl Removal {
                 seen += 1;
                 let place = keys::parse_log_sort(sort)?;
                 self.log_behind = Some(place);
-                if self.cut.contains(place.position) {
+                if self.extent.contains(place.position) {
                     keys::log(&mut key, &self.saga, place);
                     rows.delete(Table::Log, &key);
                     let arrived_at = LogRecord::read(value)?.arrived_at();
@@ -156,6 +169,12 @@ impl Removal {
         store.write(&rows, Durability::Process)?;
         Ok(done)
     }
+}
+
+/// A position, as it is shown.
+fn place(word: &str) -> Option<Position> {
+    let (partition, offset) = word.split_once('@')?;
+    Some(Position::new(partition.parse().ok()?, offset.parse().ok()?))
 }
 
 fn marker(saga: &SagaId) -> Key {

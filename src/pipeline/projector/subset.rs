@@ -1,9 +1,8 @@
-//! The fold of a part of a saga's deliveries that has no index: those inside a cut that others lie outside
-//! of. It takes about 64 bytes for each of them, and nothing of what they say.
+//! The fold of a part of a saga's deliveries that has no index: those that a decision is about, when there are
+//! others. It takes about 64 bytes for each of them, and nothing of what they say.
 
-use crate::domain::{
-    Cut, EventDigest, EventId, EventRef, SagaDefinitions, SagaId, SagaState, SagaStatus, Step,
-};
+use super::extent::Extent;
+use crate::domain::{EventDigest, EventId, EventRef, SagaDefinitions, SagaId, SagaState, SagaStatus, Step};
 use crate::domain::{Position, TimelineKey};
 use crate::store::{StoreError, StoreRead, timelines};
 use foldhash::fast::FixedState;
@@ -26,17 +25,20 @@ struct Seen {
     conflicting: bool,
 }
 
-/// The state after the deliveries inside the cut, and the events of their timeline. The state has no
+/// The state after the deliveries that a decision is about, and the events of their timeline. The state has no
 /// list of events.
 pub(super) fn fold(
     store: &dyn StoreRead,
     saga: &SagaId,
-    cut: &Cut,
+    extent: &Extent,
     definitions: &SagaDefinitions,
 ) -> Result<(Option<SagaState>, Kinds), StoreError> {
     let mut seen: HashMap<EventDigest, Seen, FixedState> = HashMap::default();
-    timelines::each_delivery(store, saga, cut, |event| {
+    timelines::each_delivery(store, saga, &extent.cut, |event| {
         let (position, body) = (event.place.position, event.body_digest());
+        if !extent.contains(position) {
+            return Ok(ControlFlow::Continue(()));
+        }
         let known = seen.entry(event.key().digest()).or_insert(Seen {
             stands: position,
             body,
@@ -47,7 +49,10 @@ pub(super) fn fold(
         Ok(ControlFlow::Continue(()))
     })?;
     let (mut state, mut kinds, mut others) = (None, Kinds::new(), Others::default());
-    timelines::each_delivery(store, saga, cut, |event| {
+    timelines::each_delivery(store, saga, &extent.cut, |event| {
+        if !extent.contains(event.place.position) {
+            return Ok(ControlFlow::Continue(()));
+        }
         match seen.get(&event.key().digest()) {
             Some(known) if known.stands == event.place.position => {
                 apply(&mut state, event, definitions);

@@ -65,7 +65,7 @@ fn purge(store: &SharedStore, events: &[Event]) {
         decision: 17,
         at: Millis(DAY),
         rule: "COMPLETED after 90 days".into(),
-        cut: behind(events, Cut::default()),
+        extent: behind(events, Cut::default()).into(),
         definitions: Arc::default(),
     };
     let saga = PurgeSaga {

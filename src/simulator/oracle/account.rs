@@ -26,6 +26,8 @@ pub(crate) struct Account {
     pub(crate) seen: BTreeMap<Position, Seen>,
     pub(crate) start: BTreeMap<u32, u64>,
     pub(crate) next: Cut,
+    /// The same, and up to where the topic ends: what lies between will never come.
+    pub(crate) reached: Cut,
     /// Letters that a record names as its origin, with the values of those records.
     pub(crate) came_back: BTreeMap<Position, Vec<Option<Vec<u8>>>>,
 }

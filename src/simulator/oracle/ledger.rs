@@ -1,10 +1,12 @@
 //! Promise 1: every offset from the start on is accounted for exactly once, as what it was.
 
+use super::super::registry;
+use super::super::topic::Record;
 use super::account::Account;
 use super::sagas::Sagas;
-use crate::domain::{Event, Millis, Position, TimelineKey};
-use crate::store::codec::Record;
-use crate::store::records::{FeedRecord, GapKind, GapRecord};
+use crate::domain::{Millis, Position, TimelineKey};
+use crate::store::codec::Record as _;
+use crate::store::records::{DeadLetterSummaryRecord, FeedRecord, GapKind, GapRecord};
 use crate::store::{Key, Scan, StoreRead, Table, keys, reads, totals};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -132,13 +134,25 @@ fn check_gap(
     }
 }
 
-/// When the log says that an event arrived.
-pub(crate) fn arrived(store: &dyn StoreRead, event: &Event) -> Option<Millis> {
+/// When the store says that a record arrived, which is an event, or a letter that may become one.
+pub(in crate::simulator) fn arrived(store: &dyn StoreRead, record: &Record) -> Option<Millis> {
     let mut key = Key::default();
+    keys::by_offset(&mut key, record.position);
+    if let Some(row) = store.get(Table::Letters, &key).unwrap() {
+        return Some(Millis(DeadLetterSummaryRecord::read(&row).unwrap().arrived_at));
+    }
+    let event = registry::read(record, record.timestamp).ok()?;
     keys::log(&mut key, &event.saga_id, event.timeline_key());
     let row = store.get(Table::Log, &key).unwrap()?;
     let stored = reads::event(&event.saga_id, event.timeline_key(), &row).unwrap();
     Some(stored.arrived_at)
+}
+
+/// Whether a letter lies there.
+pub(crate) fn is_letter(store: &dyn StoreRead, at: Position) -> bool {
+    let mut key = Key::default();
+    keys::by_offset(&mut key, at);
+    store.get(Table::Letters, &key).unwrap().is_some()
 }
 
 /// Whether the feed has an entry of its own for a record at that offset.

@@ -10,12 +10,12 @@ pub(crate) const KEPT: (u64, u64, u64) = (2, 6, 24);
 
 /// Why the saga stays, if it does. What nobody told this replica of, it need not know: a record
 /// behind the ends in `told` counts only where it has been read. Nor does what expired unread: nobody can
-/// have it any more.
+/// have it any more; nor what is a letter to this replica which the decision leaves alone.
 pub(crate) fn keeps(
     world: &World,
     saga: &SagaId,
     (cut, told): (&Cut, &Cut),
-    has_read: impl Fn(Position) -> bool,
+    (has_read, is_left_alone): (impl Fn(Position) -> bool, impl Fn(Position) -> bool),
 ) -> Option<String> {
     let history = world.history();
     let hidden = world.tracker().hidden.clone();
@@ -34,6 +34,7 @@ pub(crate) fn keeps(
         .iter()
         .filter(|record| cut.contains(record.position) || told.contains(record.position))
         .filter(|record| !hidden.contains(&record.position) && !is_lost(record.position))
+        .filter(|record| !is_left_alone(record.position))
         .filter_map(|record| registry::read(record, record.timestamp).ok())
         .filter(|event| event.saga_id == *saga)
         .collect();

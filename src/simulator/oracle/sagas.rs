@@ -3,13 +3,14 @@
 use super::super::world::{DAY, HOUR};
 use super::account::{Account, Seen};
 use super::fold::{Expected, expected};
-use crate::domain::{Cut, Event, Millis, Position, SagaDefinitions, SagaId, evidence};
+use crate::domain::{Event, Millis, Position, SagaDefinitions, SagaId, evidence};
 use crate::operations::decisions::{Decision, Recorded};
 use crate::operations::retention::body::{
     CheckedPurge, HOLD, HoldBody, LIFT, LiftBody, PURGE, PurgeBody, RESTORE, RestoreBody, RestorePartBody,
 };
 use crate::operations::retention::parts::Joined;
 use crate::operations::retention::{HoldQuery, Scope};
+use crate::pipeline::projector::Extent;
 use crate::store::dead_letters::ValueHash;
 use crate::store::records::DecisionOutcome;
 use serde_json::Value;
@@ -145,13 +146,13 @@ impl Working {
         let offset = recorded.offset;
         let purge = body.checked().unwrap();
         // What nobody will ever reach removes nothing, nor what was decided about another topic.
-        if !account.next.covers(&purge.cut) {
+        if !account.reached.covers(&purge.extent.cut) {
             return;
         }
         if purge
             .seen
             .keys()
-            .any(|partition| self.waits(*partition, offset, &purge.cut, account))
+            .any(|partition| self.waits(*partition, offset, &purge.extent, account))
         {
             return;
         }
@@ -162,7 +163,7 @@ impl Working {
             if self.gone.contains_key(&entry.saga) {
                 continue;
             }
-            let inside = self.inside(offset, &entry.saga, &purge.cut);
+            let inside = self.inside(offset, &entry.saga, &purge.extent);
             let Some(left) = expected(&inside, &self.definitions) else {
                 continue;
             };
@@ -183,10 +184,10 @@ impl Working {
     }
 
     /// Whether an open letter of an unknown schema lies in the partition, which whoever decided could read.
-    fn waits(&self, partition: u32, offset: u64, cut: &Cut, account: &Account) -> bool {
+    fn waits(&self, partition: u32, offset: u64, extent: &Extent, account: &Account) -> bool {
         let inside = account.seen.iter().filter(|(at, seen)| {
             at.partition == partition
-                && cut.contains(**at)
+                && extent.contains(**at)
                 && seen.filled.is_none_or(|next| next <= offset)
                 && seen.outcome.as_ref().err() == Some(&UNKNOWN_SCHEMA)
         });
@@ -195,11 +196,11 @@ impl Working {
             .any(|(at, seen)| !self.discarded.contains(&at) && !came_back(account, at, seen, &self.announced))
     }
 
-    /// What stands of a saga inside a cut when a decision is applied.
-    fn inside(&self, offset: u64, saga: &SagaId, cut: &Cut) -> Vec<Event> {
+    /// What stands of a saga that a decision is about when it is applied.
+    fn inside(&self, offset: u64, saga: &SagaId, extent: &Extent) -> Vec<Event> {
         let there = self.account.get(saga).into_iter().flatten();
         let inside = there.filter(|(event, filled)| {
-            filled.is_none_or(|next| next <= offset) && cut.contains(event.position)
+            filled.is_none_or(|next| next <= offset) && extent.contains(event.position)
         });
         inside.map(|(event, _)| event.clone()).collect()
     }

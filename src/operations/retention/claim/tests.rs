@@ -76,7 +76,7 @@ proptest! {
         project(&store, &events, &[3], 1);
         let cut = Cut::from_iter([(1, edge)]);
         let inside: Vec<Event> = events.iter().filter(|event| cut.contains(event.position)).cloned().collect();
-        prop_assert_eq!(Deliveries::read(&*store, &"s".into(), &cut).unwrap(), Deliveries::of(&inside));
+        prop_assert_eq!(Deliveries::read(&*store, &"s".into(), &cut.clone().into()).unwrap(), Deliveries::of(&inside));
         let all = seen_within(&*store, &cut).unwrap();
         prop_assert_eq!(all.get(&1).map(|seen| seen.offset), edge.min(8).checked_sub(1));
     }

@@ -4,12 +4,13 @@
 use super::sweeps::{DAYS, NOW, Tracker, event, purged_now};
 use super::*;
 use crate::domain::Unread;
+use crate::operations::decisions::decisions_from;
 use crate::store::dead_letters::{DeadLetterChanges, DeadLetterLock, Happened};
 use crate::store::reads;
 use crate::store::records::{DeadLetterSummaryRecord, FeedRecord};
 use crate::testkit::mark_letter;
 
-/// Puts a letter of an unknown schema there, as ingest does, and its offset behind the cursor.
+/// Puts a letter of an unknown schema there, as ingest does.
 pub(super) fn put_letter(store: &SharedStore, at: Position) {
     let listed = DeadLetterSummaryRecord {
         topic: TOPIC,
@@ -107,6 +108,20 @@ fn a_decision_waits_until_the_registry_was_asked_for_what_is_discarded() {
 }
 
 #[test]
+fn a_decision_that_names_what_its_maker_could_not_read_waits_for_all_else_however_settled() {
+    let (mut topic, store, letter) = decided_by_one_that_read_it();
+    topic.decisions[0].body["unread"] = json!({});
+    topic.store_unchecked(&store);
+    mark_letter(&store, letter.position, discarded());
+    let asked = behind(std::slice::from_ref(&letter), Cut::default());
+    let tracker = waiting_though_asked(&topic, &store, asked);
+    becomes_readable(&tracker, &store, letter);
+    assert!(tracker.status.wait_for(0, Duration::from_secs(60)));
+    tracker.stop();
+    is_done(&store);
+}
+
+#[test]
 fn what_is_discarded_and_was_asked_for_in_vain_holds_nothing_up() {
     let (topic, store, letter) = decided_by_one_that_read_it();
     mark_letter(&store, letter.position, discarded());
@@ -119,7 +134,13 @@ fn what_is_discarded_and_was_asked_for_in_vain_holds_nothing_up() {
 
 /// A tracker that has read the decision, and waits.
 fn waiting(topic: &Topic, store: &SharedStore) -> Tracker {
+    waiting_though_asked(topic, store, Cut::default())
+}
+
+/// The same, where the registry was asked for all letters inside a cut.
+fn waiting_though_asked(topic: &Topic, store: &SharedStore, asked: Cut) -> Tracker {
     let tracker = Tracker::over(store, &topic.said);
+    tracker.asked_for.pretend(asked);
     tracker.ops.update(|status| status.next = 1);
     for _ in 0..600 {
         if tracker.status.snapshot().held_up.is_some() || tracker.status.snapshot().next > 0 {
@@ -227,4 +248,75 @@ fn a_purge_waits_for_the_definitions_that_were_in_force_where_it_was_decided() {
     assert!(tracker.status.wait_for(1, Duration::from_secs(60)));
     assert!(is_gone(&store, &"old".into()));
     tracker.stop();
+}
+
+/// The ops topic, as far as this store has read it.
+fn ops_of(store: &SharedStore, events: &[Event]) -> Topic {
+    let (recorded, _) = decisions_from(&**store, 0, 1, 1).unwrap();
+    let decisions = recorded.into_iter().filter_map(|one| one.decision).collect();
+    Topic {
+        decisions,
+        ..Topic::new(vec![]).beside(events)
+    }
+}
+
+/// One replica decides while a record is a letter to it, which it can read afterwards; another one could at once. Both
+/// come to the same.
+fn both_come_to_the_same(events: &[Event], letter: &Event, settled: bool) {
+    let (here, there) = (store(), store());
+    let read: Vec<Event> = events.iter().filter(|event| *event != letter).cloned().collect();
+    project(&here, &read, &[9], 1);
+    project(&there, events, &[9], 1);
+    put_letter(&here, letter.position);
+    let said = Arc::new(Said::of(TOPIC, &behind(events, Cut::default())));
+    let tracker = Tracker::over(&here, &said);
+    if settled {
+        mark_letter(&here, letter.position, discarded());
+        mark_letter(&there, letter.position, discarded());
+        tracker.asked_for.pretend(behind(events, Cut::default()));
+    }
+    assert_eq!(tracker.sweep(NOW).unwrap().decided, 1);
+    becomes_readable(&tracker, &here, letter.clone());
+    tracker.stop();
+    let topic = ops_of(&here, events);
+    topic.read_into(&there);
+    topic.work(&there);
+    for store in [&here, &there] {
+        assert!(is_gone(store, &letter.saga_id));
+        let query = Query::new(store.clone(), Arc::new(SagaDefinitions::default()));
+        assert_eq!(query.totals().unwrap().late, 1, "the letter is not lost");
+    }
+    let tables = |store: &SharedStore| {
+        let mut tables = digest(store, TOPIC).unwrap().tables;
+        // What a test puts there of a letter is not all that ingest does.
+        for table in ["accounted", "clock"] {
+            tables.remove(table);
+        }
+        tables
+    };
+    assert_eq!(tables(&here), tables(&there));
+}
+
+#[test]
+fn a_settled_letter_of_a_saga_that_goes_may_become_readable_whenever_it_will() {
+    let letter = Event {
+        event_id: "refund".into(),
+        position: Position::new(0, 1),
+        ..old()
+    };
+    both_come_to_the_same(&[old(), letter.clone(), today(2)], &letter, true);
+}
+
+#[test]
+fn so_may_a_letter_in_another_partition_than_all_else_of_its_saga() {
+    let letter = Event {
+        event_id: "refund".into(),
+        position: Position::new(1, 0),
+        ..old()
+    };
+    let other = Event {
+        position: Position::new(1, 1),
+        ..event(1, "other", "ORDER_CREATED", SagaStatus::Started, NOW)
+    };
+    both_come_to_the_same(&[old(), letter.clone(), today(1), other], &letter, false);
 }

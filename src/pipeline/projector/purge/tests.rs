@@ -3,6 +3,8 @@ use crate::domain::{RowGroups, SagaDefinitions, evidence};
 use crate::pipeline::projector::{ProjectorSettings, Restore, RestoreOutcome, catch_up_offline};
 use crate::pipeline::query::Query;
 use crate::pipeline::verify::digest;
+use crate::store::ledger::OffsetSums;
+use crate::store::records::OffsetClass;
 use crate::store::rocks::{RocksSettings, RocksStore};
 use crate::store::{SharedStore, totals};
 use crate::testkit::{TOPIC, append, behind, differences, project, rebuild, settings, store, traffic};
@@ -47,7 +49,7 @@ fn decision(inside: &[Event]) -> Purge {
         decision: 17,
         at: Millis(1_795_000_000_000),
         rule: "COMPLETED after 90 days".into(),
-        cut: behind(inside, Cut::default()),
+        extent: behind(inside, Cut::default()).into(),
         definitions: Arc::default(),
     }
 }
@@ -158,6 +160,83 @@ proptest! {
     ) {
         let split = split.index(events.len()) + 1;
         purge_and_late_events_commute(&events, split, &store());
+    }
+}
+
+/// Puts events into the log that were letters until now.
+fn become_readable(store: &SharedStore, events: &[Event]) {
+    let (mut rows, mut accounted) = (Batch::new(), OffsetSums::default());
+    for event in events {
+        let partition = event.position.partition;
+        accounted.add(partition, event.arrived_at, OffsetClass::Logged, 1);
+    }
+    accounted.put(&**store, Table::Accounted, &mut rows).unwrap();
+    open(store).fill(events, &rows).unwrap();
+}
+
+/// All but the clock, which is told of what is ingested alone.
+fn tables_but_the_clock(store: &SharedStore) -> BTreeMap<String, String> {
+    let mut tables = tables(store);
+    tables.remove("clock");
+    tables
+}
+
+fn what_was_not_read_stays(events: &[Event]) {
+    let (read, unread): (Vec<_>, Vec<_>) = (0..).zip(events).partition(|(number, _)| number % 5 != 2);
+    let [read, unread] = [read, unread].map(|all| -> Vec<Event> {
+        all.into_iter()
+            .map(|(_, event): (i32, &Event)| event.clone())
+            .collect()
+    });
+    let cut = behind(&read, Cut::default());
+    let unread: Vec<Event> = unread
+        .into_iter()
+        .filter(|event| cut.contains(event.position))
+        .collect();
+    let decision = Purge {
+        extent: Extent {
+            cut,
+            unread: Arc::new(unread.iter().map(|event| event.position).collect()),
+        },
+        ..decision(&read)
+    };
+    let goes = |projector: &mut Projector| {
+        let outcomes = projector.purge(&decision, &listed(&read), &|_, _| false).unwrap();
+        assert!(outcomes.iter().all(|outcome| *outcome == PurgeOutcome::Purged));
+    };
+    // Where it was decided they become events afterwards; elsewhere they were read at once.
+    let (here, there) = (store(), store());
+    project(&here, &read, &[5], 2);
+    let mut projector = open(&here);
+    goes(&mut projector);
+    while projector.remove_more().unwrap() {}
+    become_readable(&here, &unread);
+    project(&there, &read, &[7], 1);
+    become_readable(&there, &unread);
+    // The process ends in the middle of it; what is left goes at the next start.
+    let mut interrupted = open(&there);
+    goes(&mut interrupted);
+    interrupted.remove_more().unwrap();
+    drop(interrupted);
+    for store in [&here, &there] {
+        assert_eq!(differences(store), Vec::<String>::new());
+    }
+    assert_eq!(tables_but_the_clock(&here), tables_but_the_clock(&there));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn what_was_not_read_where_it_was_decided_stays_wherever_it_can_be(events in traffic(80)) {
+        what_was_not_read_stays(&events);
+    }
+
+    #[test]
+    fn what_was_not_read_of_sagas_with_many_deliveries_stays(
+        events in crate::pipeline::projector::tests::timeline::hot(120),
+    ) {
+        what_was_not_read_stays(&events);
     }
 }
 

@@ -63,7 +63,7 @@ impl Case {
             decision: 17,
             at: Millis(1_795_000_000_000),
             rule: "COMPLETED after 90 days".into(),
-            cut: behind(&self.inside, Cut::default()),
+            extent: behind(&self.inside, Cut::default()).into(),
             definitions: Arc::default(),
         };
         let saga = PurgeSaga {

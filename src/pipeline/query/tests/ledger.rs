@@ -155,7 +155,7 @@ pub(super) fn purge(
         decision: 3,
         at: Millis(DAY),
         rule: "test".into(),
-        cut: behind(events, Cut::default()),
+        extent: behind(events, Cut::default()).into(),
         definitions,
     };
     let entry = PurgeSaga {
