@@ -35,7 +35,7 @@ pub enum AnomalyKind {
     /// An operator's change that was decided on another status than the saga had.
     OperatorChangeRefused = 11,
     /// The metadata does not fit the schema that the definition has for the step.
-    MetadataUnfit = 12,
+    InvalidMetadata = 12,
 }
 
 impl AnomalyKind {
@@ -52,7 +52,7 @@ impl AnomalyKind {
         Self::SagaTypeChanged,
         Self::EventIdConflict,
         Self::OperatorChangeRefused,
-        Self::MetadataUnfit,
+        Self::InvalidMetadata,
     ];
 
     /// The name in answers, e.g. `FAILED_AFTER_COMPLETED`.
@@ -70,7 +70,7 @@ impl AnomalyKind {
             Self::SagaTypeChanged => "SAGA_TYPE_CHANGED",
             Self::EventIdConflict => "EVENT_ID_CONFLICT",
             Self::OperatorChangeRefused => "OPERATOR_CHANGE_REFUSED",
-            Self::MetadataUnfit => "METADATA_UNFIT",
+            Self::InvalidMetadata => "INVALID_METADATA",
         }
     }
 

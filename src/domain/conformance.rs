@@ -29,7 +29,7 @@ pub enum ConformanceRule {
     /// A completed saga has all of its steps.
     MissingStep = 7,
     /// Metadata fits the schema of its step.
-    MetadataSchema = 8,
+    InvalidMetadata = 8,
 }
 
 impl ConformanceRule {
@@ -43,7 +43,7 @@ impl ConformanceRule {
         Self::ActivityAfterEnd,
         Self::UnknownStep,
         Self::MissingStep,
-        Self::MetadataSchema,
+        Self::InvalidMetadata,
     ];
 
     /// The name in answers.
@@ -57,7 +57,7 @@ impl ConformanceRule {
             Self::ActivityAfterEnd => "ACTIVITY_AFTER_END",
             Self::UnknownStep => "UNKNOWN_STEP",
             Self::MissingStep => "MISSING_STEP",
-            Self::MetadataSchema => "METADATA_SCHEMA",
+            Self::InvalidMetadata => "INVALID_METADATA",
         }
     }
 
@@ -391,7 +391,7 @@ impl<'s> Judged<'s> {
             last: &last.text,
         };
         Some(Finding::at(
-            ConformanceRule::MetadataSchema,
+            ConformanceRule::InvalidMetadata,
             what,
             last.place.recorded_at,
         ))

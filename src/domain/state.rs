@@ -301,7 +301,7 @@ impl SagaState {
             self.tally.note_strange(event.place, event.step);
         }
         if let Some(why) = definition.roles().unfit(role, event.metadata) {
-            self.odd(AnomalyKind::MetadataUnfit, event);
+            self.odd(AnomalyKind::InvalidMetadata, event);
             self.tally
                 .note_unfit(event.place, &format!("{}: {why}", event.step));
         }

@@ -608,12 +608,12 @@ fn metadata_that_does_not_fit_its_steps_schema_breaks_a_rule_and_changes_nothing
         .iter()
         .map(|violation| (violation.rule, violation.at.0, violation.message.as_str()))
         .collect();
-    let message = "the metadata of 2 events does not fit the schemas of their steps, the last: PAID: \"amount\" is a \
-                   required property";
-    assert_eq!(told, [(ConformanceRule::MetadataSchema, 3_000, message)]);
+    let message = "the metadata of 2 events does not fit the schemas of their steps, the last: PAID: \
+                   /required: \"amount\" is missing";
+    assert_eq!(told, [(ConformanceRule::InvalidMetadata, 3_000, message)]);
     assert_eq!(
         broken_rules(&state, definition),
-        [(ConformanceRule::MetadataSchema, Millis(3_000))]
+        [(ConformanceRule::InvalidMetadata, Millis(3_000))]
     );
     let odd: Vec<(AnomalyKind, i64)> = state
         .anomalies
@@ -624,8 +624,8 @@ fn metadata_that_does_not_fit_its_steps_schema_breaks_a_rule_and_changes_nothing
     assert_eq!(
         odd,
         [
-            (AnomalyKind::MetadataUnfit, 2_000),
-            (AnomalyKind::MetadataUnfit, 3_000)
+            (AnomalyKind::InvalidMetadata, 2_000),
+            (AnomalyKind::InvalidMetadata, 3_000)
         ]
     );
     assert_eq!((state.status, state.step_count), (Completed, 4));
@@ -633,6 +633,6 @@ fn metadata_that_does_not_fit_its_steps_schema_breaks_a_rule_and_changes_nothing
     let one = of(&[("PAYMENT_COMPLETED", InProgress, None)], &definitions);
     assert_eq!(
         conformance(&one, definition)[0].message,
-        "metadata does not fit the schema of its step: PAYMENT_COMPLETED: there is none"
+        "metadata does not fit the schema of its step: PAYMENT_COMPLETED: there is no metadata"
     );
 }

@@ -23,6 +23,9 @@ pub(super) const MAX_PAIRS: usize = 400;
 /// At most so many types may be defined, and so many services: whoever counts what is stuck asks of each type.
 pub(super) const MAX_TYPES: usize = 200;
 
+/// At most so many bytes all schemas of a file may have: each takes memory of its own once it is read.
+pub(super) const MAX_SCHEMA_BYTES: usize = 64 << 10;
+
 /// Faults that are told of one file: whoever mends these is told the next.
 pub(super) const MAX_FAULTS: usize = 50;
 
@@ -92,6 +95,14 @@ impl SagaDefinitions {
                     format!("{count} of them; accepted: up to {MAX_TYPES}"),
                 ));
             }
+        }
+        let schemas: usize = self.types.values().map(bytes_of_schemas).sum();
+        if schemas > MAX_SCHEMA_BYTES {
+            faults.add(fault(
+                "types".to_owned(),
+                format!("{schemas} bytes of metadata_schemas in all; accepted: up to {MAX_SCHEMA_BYTES}"),
+            ));
+            return faults.0;
         }
         for (name, definition) in &self.types {
             if faults.are_enough() || self.types.len() > MAX_TYPES {
@@ -341,6 +352,10 @@ impl Checked<'_> {
             self.fault("owner", BLANK_OWNER);
         }
     }
+}
+
+fn bytes_of_schemas(definition: &SagaDefinition) -> usize {
+    definition.metadata_schemas.values().map(String::len).sum()
 }
 
 /// All names of steps but aliases, each with the key that it stands under.

@@ -39,7 +39,7 @@ impl fmt::Display for Unread {
             f,
             "version {} of the saga definitions was applied and cannot be read here: {}; this tracker goes on by the \
              last version that it can read, and purges nothing meanwhile; upgrade it to the version that the others \
-             run, or apply definitions that it can read",
+             run, before other definitions are applied",
             self.version, self.why
         )
     }

@@ -405,16 +405,32 @@ fn schemas_are_rules_of_the_fold_and_a_wrong_one_is_told_with_its_step() {
     let again = SagaDefinitions::of_fold_rules(&one.fold_rules()).unwrap();
     let roles = again.types["T"].roles();
     let told = roles.unfit(roles.role("PAID"), Some("{}"));
-    assert_eq!(told.as_deref(), Some("\"amount\" is a required property"));
+    assert_eq!(told.as_deref(), Some("/required: \"amount\" is missing"));
     assert_eq!(roles.unfit(roles.role("DONE"), Some("{}")), None);
     assert!(roles.role("PAID").known);
 
     for (step, schema, told) in [
-        ("PAID", "[", "types.T.metadata_schemas: of \"PAID\": is no JSON"),
+        ("PAID", "[", "types.T.metadata_schemas: of \"PAID\": is not JSON"),
         ("PAID", r#"{"type": "money"}"#, "accepted: a JSON Schema"),
         ("\"P*D\"", "{}", "types.T.metadata_schemas: \"P*D\" has a `*`"),
     ] {
         let refused = of(step, schema).unwrap_err().to_string();
         assert!(refused.contains(told), "{refused}");
     }
+}
+
+#[test]
+fn all_schemas_of_a_file_are_bounded_before_any_is_read() {
+    let of = |number: usize| -> String {
+        let schema = format!(r#"{{"description": "{}"}}"#, "x".repeat(4_000));
+        let steps: Vec<String> = (0..number).map(|n| format!("S{n} = '{schema}'\n")).collect();
+        let key = "completing_steps = [\"DONE\"]\n[types.T.metadata_schemas]";
+        format!("[types.T]\n{key}\n{}", steps.concat())
+    };
+    assert!(SagaDefinitions::from_toml(&of(16)).is_ok());
+    let refused = SagaDefinitions::from_toml(&of(17)).unwrap_err().to_string();
+    assert!(
+        refused.contains("bytes of metadata_schemas in all; accepted: up to 65536"),
+        "{refused}"
+    );
 }

@@ -17,7 +17,7 @@ pub(super) struct ConformanceArgs {
     #[arg(long = "type", value_name = "SAGA_TYPE")]
     saga_type: Option<String>,
     /// Breaking this rule: NEVER_COMPENSATED, COMPENSATION_FAILED, COMPENSATED_TWICE, OUT_OF_ORDER,
-    /// SUCCESS_AFTER_COMPENSATION, ACTIVITY_AFTER_END, UNKNOWN_STEP, MISSING_STEP or METADATA_SCHEMA
+    /// SUCCESS_AFTER_COMPENSATION, ACTIVITY_AFTER_END, UNKNOWN_STEP, MISSING_STEP or INVALID_METADATA
     #[arg(long)]
     rule: Option<String>,
     /// Having broken it last at or after this: 2025-01-31, 2025-01-31T08:00:00Z, or e.g. "1 day ago"

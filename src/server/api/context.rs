@@ -101,15 +101,25 @@ impl Context {
         let share = if filter.inside.is_searched_for() || of_past_trace {
             &self.inner.shares.full_reads
         } else {
-            &self.inner.shares.scans
+            self.share_of(&[filter.moment])
         };
         self.ask_in(share, Asked::Search, move |query| query.search(&request))
             .await
     }
 
+    /// Where questions about all sagas wait: for what was known earlier, sagas may have to be folded.
+    fn share_of(&self, moments: &[Moment]) -> &Share {
+        if moments.iter().any(|moment| moment.known_at.is_some()) {
+            &self.inner.shares.full_reads
+        } else {
+            &self.inner.shares.scans
+        }
+    }
+
     /// Numbers about the sagas that match.
     pub async fn statistics(&self, filter: Filter) -> Result<Statistics, ApiError> {
-        self.scan(Asked::Statistics, move |query| query.statistics(&filter))
+        let share = self.share_of(&[filter.moment]);
+        self.ask_in(share, Asked::Statistics, move |query| query.statistics(&filter))
             .await
     }
 
@@ -147,8 +157,11 @@ impl Context {
 
     /// How many sagas stood where at some moments.
     pub async fn censuses(&self, filter: Filter, moments: Vec<Moment>) -> Result<Vec<Census>, ApiError> {
-        self.scan(Asked::Statistics, move |query| query.censuses(&filter, &moments))
-            .await
+        let share = self.share_of(&moments);
+        self.ask_in(share, Asked::Statistics, move |query| {
+            query.censuses(&filter, &moments)
+        })
+        .await
     }
 
     /// What arrived between two instants of what had happened by another one.

@@ -58,7 +58,7 @@ fn cannot_read(unread: &Unread) -> Check {
             "version {} was applied and cannot be read: {}",
             unread.version, unread.why
         ),
-        "upgrade to the version that the other trackers run, or apply definitions that this one can read",
+        "upgrade to the version that the other trackers run before other definitions are applied",
     )
 }
 

@@ -242,21 +242,21 @@ pub(super) async fn handle(
             accepted: format!("0 to {MAX_SIZE}"),
         }]));
     }
-    let definitions = Arc::new(read(&body.definitions)?);
-    let hash = definitions.hash();
-    let parts = context.parts();
-    let shorter = parts
-        .definitions
-        .shorter_retention(&parts.query.definitions(), &definitions);
-    let request = TrialRequest {
-        definitions,
-        cursor: body.cursor,
-        at: context.clock().now(),
-        listed: body.size,
+    let (query, service) = (context.parts().query.clone(), context.parts().definitions.clone());
+    let at = context.clock().now();
+    // Reading a file takes long enough to wait for a place, too.
+    let done = move |stop| -> Result<TrialBody, ApiError> {
+        let definitions = Arc::new(read(&body.definitions)?);
+        let hash = definitions.hash();
+        let shorter = service.shorter_retention(&query.definitions(), &definitions);
+        let request = TrialRequest {
+            definitions,
+            cursor: body.cursor,
+            at,
+            listed: body.size,
+        };
+        let trial = query.until(stop).trial(&request)?;
+        Ok(TrialBody::of(hash, shorter, trial))
     };
-    let query = context.parts().query.clone();
-    let trial = context
-        .full_read(move |stop| query.until(stop).trial(&request))
-        .await??;
-    Ok(Json(TrialBody::of(hash, shorter, trial)))
+    Ok(Json(context.full_read(done).await??))
 }

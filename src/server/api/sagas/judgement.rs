@@ -25,7 +25,7 @@ impl SagaBody {
 #[schema(as = Violation)]
 pub(super) struct ViolationBody {
     /// The rule: NEVER_COMPENSATED, COMPENSATION_FAILED, COMPENSATED_TWICE, OUT_OF_ORDER,
-    /// SUCCESS_AFTER_COMPENSATION, ACTIVITY_AFTER_END, UNKNOWN_STEP, MISSING_STEP or METADATA_SCHEMA.
+    /// SUCCESS_AFTER_COMPENSATION, ACTIVITY_AFTER_END, UNKNOWN_STEP, MISSING_STEP or INVALID_METADATA.
     #[schema(example = "NEVER_COMPENSATED")]
     rule: &'static str,
     /// What happened.
