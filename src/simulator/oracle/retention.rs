@@ -9,8 +9,8 @@ use crate::domain::{Cut, Event, Position, SagaDefinitions, SagaId};
 pub(crate) const KEPT: (u64, u64, u64) = (2, 6, 24);
 
 /// Why the saga stays, if it does. What nobody told this replica of, it need not know: a record
-/// behind the ends in `told` counts only where it has been read. Nor does what expired unread: nobody can
-/// have it any more; nor what is a letter to this replica which the decision leaves alone.
+/// behind the ends in `told` counts only where it has been read. Nor does what expired or was compacted
+/// unread: nobody can have it any more; nor what is a letter to this replica which the decision leaves alone.
 pub(crate) fn keeps(
     world: &World,
     saga: &SagaId,
@@ -19,10 +19,12 @@ pub(crate) fn keeps(
 ) -> Option<String> {
     let history = world.history();
     let hidden = world.tracker().hidden.clone();
-    let lows = world.tracker().lows();
-    let is_lost = |at: Position| {
-        lows.get(&at.partition).is_some_and(|low| at.offset < *low) && cut.contains(at) && !has_read(at)
+    let is_there = |at: Position| {
+        let topic = world.tracker();
+        let partition = topic.partitions.get(at.partition as usize);
+        partition.is_some_and(|partition| partition.records.contains_key(&at.offset))
     };
+    let is_lost = |at: Position| cut.contains(at) && !has_read(at) && !is_there(at);
     // Producers' clocks may be a little ahead; whoever goes by what they say is right.
     let told_time = history.iter().filter(|record| told.contains(record.position));
     let believable = told_time
