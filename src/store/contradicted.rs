@@ -12,10 +12,13 @@
 use super::codec::Record;
 use super::keys::{self, TimelineRow};
 use super::records::{ContradictedRecord, StoodInRecord};
-use super::timelines::table as timelines;
 use super::{Batch, Generation, Key, ProjectionTable, Scan, StoreError, StoreRead, Table, intervals};
 use crate::domain::{EventDigest, Millis, SagaId};
 use std::ops::{Bound, ControlFlow};
+
+fn timelines(generation: Generation) -> Table {
+    Table::Projection(generation, ProjectionTable::Timelines)
+}
 
 /// An event of a saga.
 pub type Of<'s> = (&'s SagaId, EventDigest);

@@ -2,8 +2,8 @@
 //! what that changes beside the timeline. What is read for it is not decided here (`arrivals`), nor how the
 //! timeline is folded (`refold`), nor what is written of those that stood in for others (`stood_in`).
 
+use super::known::{Known, Repeat, StoodIn};
 use super::projections::Footprint;
-use super::stood_in::{Known, Repeat, StoodIn};
 use crate::domain::{
     Event, EventDigest, EventKey, EventRef, Listed, MAX_LISTED, SagaId, SagaState, TimelineKey,
 };

@@ -15,6 +15,7 @@ mod extent;
 mod feed;
 mod fill;
 mod first_pass;
+mod known;
 mod large;
 mod live;
 mod parallel;
