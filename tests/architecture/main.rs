@@ -273,8 +273,7 @@ fn without_declarations(own: &str) -> String {
         };
         let at = std::iter::once(0)
             .chain(starts)
-            .filter(|at| declares(&statement[*at..]))
-            .last();
+            .rfind(|at| declares(&statement[*at..]));
         at.unwrap_or(statement.len())
     };
     own.split_inclusive(';')
