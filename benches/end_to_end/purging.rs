@@ -78,7 +78,7 @@ fn purge_oldest(query: &Query, store: &SharedStore, projector: &ProjectorHandle)
         decision: 0,
         at: Millis(0),
         rule: "bench".into(),
-        cut,
+        extent: cut.into(),
         definitions: Arc::default(),
     };
     let outcomes =
