@@ -45,6 +45,7 @@ pub mod repeats;
 pub mod rocks;
 mod scan;
 mod state_records;
+pub mod stood_in;
 pub mod stoppable;
 mod table;
 #[cfg(test)]

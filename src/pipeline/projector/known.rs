@@ -2,9 +2,8 @@
 
 use super::projections::Changes;
 use crate::domain::{EventDigest, EventKey, Millis, SagaId, TimelineKey};
-use crate::store::ProjectionTable;
-use crate::store::contradicted;
 use crate::store::records::StoodInRecord;
+use crate::store::{ProjectionTable, contradicted, stood_in};
 
 /// When the deliveries of an event arrived.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +69,7 @@ impl StoodIn {
     pub(super) fn write(&self, saga: &SagaId, changes: &mut Changes) {
         let (generation, of) = (changes.generation(), (saga, self.event));
         if self.before.0 != self.now.0 {
-            contradicted::put_stood_in(&mut changes.rows, generation, of, self.now.0.as_ref());
+            stood_in::put(&mut changes.rows, generation, of, self.now.0.as_ref());
         }
         let in_conflict =
             |(record, conflicting): (Option<StoodInRecord>, bool)| record.filter(|_| conflicting);

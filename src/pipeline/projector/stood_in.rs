@@ -1,14 +1,14 @@
 //! How long another delivery stood in for the one that stands, of the events that came again. What that is for is said
-//! in `store::contradicted`.
+//! in `store::stood_in`.
 
 use super::arriving::Arriving;
 use super::known::{Known, Repeat};
 use super::projections::Changes;
 use super::visible::{ROWS_AT_ONCE, Visible};
 use crate::store::codec::Record;
-use crate::store::contradicted::{self, Of};
+use crate::store::contradicted::Of;
 use crate::store::records::LogRecord;
-use crate::store::{StoreError, reads};
+use crate::store::{self, StoreError, reads};
 
 /// Writes what changed for the events of a saga.
 pub(super) fn write(arriving: &Arriving<'_>, changes: &mut Changes) {
@@ -39,7 +39,7 @@ fn find_stored<'e>(
         .iter()
         .map(|(number, (key, _))| (&all[*number].saga, key.digest()))
         .collect::<Vec<Of<'_>>>();
-    let found = contradicted::stood_in(visible.store, visible.generation, &events)?;
+    let found = store::stood_in::find(visible.store, visible.generation, &events)?;
     for ((number, (key, _)), record) in repeats.iter().zip(found) {
         if let Some(record) = record {
             all[*number].was_known(key, Known::stored(record));

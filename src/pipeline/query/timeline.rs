@@ -13,7 +13,7 @@ use crate::domain::{
 };
 use crate::store::codec::Record;
 use crate::store::records::LogRecord;
-use crate::store::{Generation, StoreRead, contradicted, repeats, timelines, until};
+use crate::store::{Generation, StoreRead, repeats, stood_in, timelines, until};
 use hashbrown::HashSet;
 use std::ops::ControlFlow;
 
@@ -280,7 +280,7 @@ impl Log<'_> {
     /// when these are too many.
     fn standing_at(&mut self, known_at: Millis) -> Result<Option<Standing>, QueryError> {
         let mut others = HashSet::default();
-        contradicted::each_of_saga(self.store, self.generation, self.saga, |event, stood_in| {
+        stood_in::each_of_saga(self.store, self.generation, self.saga, |event, stood_in| {
             if stood_in.from() <= known_at && known_at < stood_in.until() {
                 others.insert(event);
             }

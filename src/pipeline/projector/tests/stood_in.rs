@@ -2,7 +2,7 @@
 
 use super::timeline::hot;
 use crate::domain::{Event, EventDigest, Millis, SagaId};
-use crate::store::{Generation, SharedStore, contradicted, reads};
+use crate::store::{Generation, SharedStore, contradicted, reads, stood_in};
 use crate::testkit::{project, rebuild, store, traffic};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,7 +46,7 @@ fn assert_stood(store: &SharedStore, events: &[Event]) -> Result<(), TestCaseErr
     let expected = expected(events);
     let mut found = BTreeMap::new();
     for saga in events.iter().map(|event| &event.saga_id).collect::<BTreeSet<_>>() {
-        contradicted::each_of_saga(&**store, generation, saga, |event, record| {
+        stood_in::each_of_saga(&**store, generation, saga, |event, record| {
             found.insert((saga.clone(), event), (record.from(), record.until()));
             ControlFlow::Continue(())
         })
