@@ -231,11 +231,11 @@ fn a_trial_adds_its_parts_up_and_applying_names_the_version() {
     let change = r#"{"sagaId":"order-1","sagaType":"ORDER_CREATION","before":{"status":"IN_PROGRESS","conformance":[],"stuck":null},"after":{"status":"COMPLETED","conformance":[],"stuck":null},"reason":"COMPLETED of B makes it COMPLETED instead of IN_PROGRESS","from":null}"#;
     let part = |sagas: u64, next: &str| {
         format!(
-            r#"{{"hash":"abc","types":{{"ORDER_CREATION":["completing_steps"]}},"sagas":{sagas},"before":{{"ORDER_CREATION":{{"IN_PROGRESS":{sagas}}}}},"after":{{"ORDER_CREATION":{{"COMPLETED":{sagas}}}}},"changing":{sagas},"changes":[{change}],"nextCursor":{next},"cursor":{{"0":7}}}}"#
+            r#"{{"hash":"abc","types":{{"ORDER_CREATION":["completing_steps"]}},"sagas":{sagas},"before":{{"ORDER_CREATION":{{"IN_PROGRESS":{sagas}}}}},"after":{{"ORDER_CREATION":{{"COMPLETED":{sagas}}}}},"changing":{sagas},"changes":[{change}],"shorterRetention":[{{"sagaType":"REFUND","status":"FAILED","currentDays":90,"newDays":7}}],"nextCursor":{next},"cursor":{{"0":7}}}}"#
         )
     };
     let (first, last) = (part(20_000, "\"more\""), part(345, "null"));
-    let applied = r#"{"version":4,"hash":"abc","decision":12,"at":"2026-01-31T09:30:00Z","by":"kim","reason":"ticket 8"}"#;
+    let applied = r#"{"version":4,"hash":"abc","decision":12,"at":"2026-01-31T09:30:00Z","by":"kim","reason":"ticket 8","shorterRetention":[{"sagaType":"REFUND","status":"FAILED","currentDays":90,"newDays":7}]}"#;
     let server = Server::start(&[
         ("POST /api/v1/definitions/try", 200, &first),
         ("POST /api/v1/definitions/try", 200, &last),
@@ -249,14 +249,28 @@ fn a_trial_adds_its_parts_up_and_applying_names_the_version() {
         "order-1",
         "COMPLETED of B makes it COMPLETED instead of IN_PROGRESS",
         "20345 of 20345 sagas would change",
+        "sagas of REFUND in FAILED would be kept for 7 days instead of 90, and purged sooner",
         "nothing was changed",
     ] {
         assert!(ran.stdout.contains(words), "{words}\n{}", ran.stdout);
     }
     let ran = run(
-        &[&["definitions", "apply", path, "--reason", "ticket 8"], &url[..]].concat(),
+        &[
+            &[
+                "definitions",
+                "apply",
+                path,
+                "--reason",
+                "ticket 8",
+                "--allow-shorter-retention",
+            ],
+            &url[..],
+        ]
+        .concat(),
         &[],
     );
+    let told = "sagas of REFUND in FAILED are kept for 7 days instead of 90, and purged sooner";
+    assert!(ran.stdout.contains(told), "{}", ran.stdout);
     assert!(ran.stdout.contains("version 4 is in force"), "{}", ran.stdout);
     let ran = run(&[&["definitions", "apply", path], &url[..]].concat(), &[]);
     assert_eq!(ran.code, 2, "a reason is needed");

@@ -183,7 +183,7 @@ async fn what_would_be_kept_for_less_long_is_named_and_refused_unless_that_is_sa
     let surface = Surface::over(&orders());
     let short = format!("{EARLY}retention_days = {{ COMPLETED = 10, STARTED = 400 }}\n");
     let named = json!([
-        {"sagaType": "ORDER_CREATION", "status": "COMPLETED", "days": 90, "becomes": 10},
+        {"sagaType": "ORDER_CREATION", "status": "COMPLETED", "currentDays": 90, "newDays": 10},
     ]);
     for path in ["/api/v1/definitions/check", "/api/v1/definitions/try"] {
         let told = |text: &str| json!({ "definitions": text });

@@ -17,14 +17,14 @@ pub struct DefaultDays {
 /// Sagas that would be kept for less long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShorterRetention {
-    /// Of that type.
+    /// Their type.
     pub saga_type: String,
-    /// In that status.
+    /// Their status.
     pub status: SagaStatus,
-    /// Days for which they are kept.
-    pub days: u64,
-    /// Days for which they would be.
-    pub becomes: u64,
+    /// Days after its last event that such a saga is kept now.
+    pub current_days: u64,
+    /// The same under the other definitions.
+    pub new_days: u64,
 }
 
 impl DefaultDays {
@@ -56,12 +56,12 @@ impl SagaDefinitions {
                 of.retention_days(name, status)
                     .unwrap_or_else(|| default.of(status))
             };
-            let (days, becomes) = (days(self), days(others));
-            (becomes < days).then(|| ShorterRetention {
+            let (current_days, new_days) = (days(self), days(others));
+            (new_days < current_days).then(|| ShorterRetention {
                 saga_type: name.clone(),
                 status,
-                days,
-                becomes,
+                current_days,
+                new_days,
             })
         })
         .collect()
@@ -73,7 +73,7 @@ impl fmt::Display for ShorterRetention {
         write!(
             f,
             "{} in {} for {} days instead of {}",
-            self.saga_type, self.status, self.becomes, self.days
+            self.saga_type, self.status, self.new_days, self.current_days
         )
     }
 }

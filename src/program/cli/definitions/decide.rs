@@ -37,7 +37,8 @@ pub(in crate::program::cli) struct ApplyArgs {
     /// The version that must be in force for it, 0 while none was applied: refused when there is another
     #[arg(long, value_name = "NUMBER")]
     expected: Option<u64>,
-    /// Also if it keeps sagas for less long than what is in force, so that they are purged sooner: refused without
+    /// Apply it even if it keeps sagas for fewer days than what is in force; they are then purged sooner. Without this
+    /// such a file is refused
     #[arg(long)]
     allow_shorter_retention: bool,
     #[command(flatten)]
@@ -74,8 +75,8 @@ fn tell_shorter(shorter: &Value, verb: &str) -> Outcome {
             "sagas of {} in {} {verb} kept for {} days instead of {}, and purged sooner",
             text(&one["sagaType"]),
             text(&one["status"]),
-            one["becomes"],
-            one["days"]
+            one["newDays"],
+            one["currentDays"]
         )))?;
     }
     Ok(())

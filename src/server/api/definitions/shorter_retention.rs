@@ -10,15 +10,15 @@ use utoipa::ToSchema;
 #[serde(rename_all = "camelCase")]
 #[schema(as = ShorterRetention)]
 pub(super) struct ShorterRetentionBody {
-    /// Sagas of this type
+    /// The saga type.
     saga_type: String,
-    /// in this status.
+    /// The status.
     status: Status,
-    /// Days after the last event that they are kept under the definitions in force. Where these name none, by the
-    /// settings of the replica that answers.
-    days: u64,
-    /// What that becomes.
-    becomes: u64,
+    /// Days after its last event that such a saga is kept under the definitions in force; where these name none, by
+    /// the settings of the replica that answers.
+    current_days: u64,
+    /// The same under the other definitions.
+    new_days: u64,
 }
 
 impl From<ShorterRetention> for ShorterRetentionBody {
@@ -26,8 +26,8 @@ impl From<ShorterRetention> for ShorterRetentionBody {
         Self {
             saga_type: shorter.saga_type,
             status: shorter.status.into(),
-            days: shorter.days,
-            becomes: shorter.becomes,
+            current_days: shorter.current_days,
+            new_days: shorter.new_days,
         }
     }
 }
