@@ -1,6 +1,7 @@
 //! Shared by unit tests: sagas' deliveries in an in-memory store, projected as the tracker does.
 
 use crate::domain::{Cut, Event, MetadataForm, Millis, Position, SagaDefinitions, SagaStatus};
+use crate::pipeline::ingest::space::FreeSpace;
 use crate::pipeline::projector::rebuild::Rebuild;
 use crate::pipeline::projector::{Projector, ProjectorSettings};
 use crate::pipeline::verify::Verify;
@@ -13,6 +14,21 @@ use crate::store::{Batch, Durability, Key, SharedStore, Table, keys, late, reads
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes that are free on a disk, as a test sets them; 1,000 of them are to be left so.
+#[derive(Default)]
+pub(crate) struct Room(pub(crate) AtomicU64);
+
+impl FreeSpace for Room {
+    fn free(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::Relaxed))
+    }
+
+    fn min_free_bytes(&self) -> u64 {
+        1_000
+    }
+}
 
 pub(crate) const TOPIC: &str = "topic";
 

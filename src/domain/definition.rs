@@ -3,6 +3,7 @@
 
 mod built_in;
 mod difference;
+mod forms;
 mod grammar;
 mod retention;
 mod roles;
@@ -83,12 +84,12 @@ const fn default_compensation() -> u64 {
 /// The steps that a compensating step undoes; none when it is not known which. One or a list in the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Undone(#[serde(deserialize_with = "grammar::one_or_more")] pub BTreeSet<String>);
+pub struct Undone(#[serde(deserialize_with = "forms::one_or_more")] pub BTreeSet<String>);
 
 /// Pairs of steps. Pairs, or a list in order, in the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Order(#[serde(deserialize_with = "grammar::pairs_or_list")] pub Vec<(String, String)>);
+pub struct Order(#[serde(deserialize_with = "forms::pairs_or_list")] pub Vec<(String, String)>);
 
 impl Order {
     fn is_empty(&self) -> bool {

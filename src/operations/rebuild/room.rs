@@ -55,21 +55,9 @@ mod tests {
     use crate::domain::SagaStatus;
     use crate::store::SharedStore;
     use crate::store::rocks::{RocksSettings, RocksStore};
-    use crate::testkit::{event_at, project};
+    use crate::testkit::{Room, event_at, project};
     use std::sync::Arc;
-
-    /// A disk with so many bytes free, of which so many are to be left so.
-    struct Room(u64, u64);
-
-    impl FreeSpace for Room {
-        fn free(&self) -> Option<u64> {
-            Some(self.0)
-        }
-
-        fn min_free_bytes(&self) -> u64 {
-            self.1
-        }
-    }
+    use std::sync::atomic::AtomicU64;
 
     #[test]
     fn as_much_as_serves_and_a_margin_must_be_free() {
@@ -83,12 +71,15 @@ mod tests {
         store.flush().unwrap();
         let serving = bytes(&*store, reads::active_generation(&*store).unwrap()).unwrap();
         assert!(serving > 1_000, "{serving}");
-        let needed = serving + serving / 4 + 700;
+        let needed = serving + serving / 4 + 1_000;
         let short = NoRoom {
             free: needed - 1,
             needed,
         };
-        assert_eq!(lacking(&*store, &Room(needed - 1, 700)).unwrap(), Some(short));
-        assert_eq!(lacking(&*store, &Room(needed, 700)).unwrap(), None);
+        assert_eq!(
+            lacking(&*store, &Room(AtomicU64::new(needed - 1))).unwrap(),
+            Some(short)
+        );
+        assert_eq!(lacking(&*store, &Room(AtomicU64::new(needed))).unwrap(), None);
     }
 }

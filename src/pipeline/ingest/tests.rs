@@ -3,7 +3,7 @@
 mod gaps;
 
 use super::origin::DeadLetterTopics;
-use super::space::{Boundless, FreeSpace};
+use super::space::Boundless;
 use super::writer::{Admission, Writer};
 use super::{Ingest, IngestStatus};
 use crate::domain::clock::SystemClock;
@@ -19,11 +19,11 @@ use crate::store::dead_letters::{self, DeadLetterCounts, DeadLetterLock, Happene
 use crate::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, GapRecord};
 use crate::store::{Batch, Durability, Key, ProjectionTable, SharedStore, Table, codec::Record, keys, reads};
 use crate::testkit;
-use crate::testkit::{TOPIC, differences, settings, store};
+use crate::testkit::{Room, TOPIC, differences, settings, store};
 use saga_tracker_sdk::contract::{SagaEvent, SagaStatus, SagaType};
 use saga_tracker_sdk::encoding::Encoder;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -530,20 +530,6 @@ fn marks_do_not_depend_on_which_partition_is_read_first() {
         dead_letters::counts(&*other).unwrap()
     );
     assert_eq!(differences(&other), Vec::<String>::new());
-}
-
-/// Room that a test sets.
-#[derive(Default)]
-struct Room(AtomicU64);
-
-impl FreeSpace for Room {
-    fn free(&self) -> Option<u64> {
-        Some(self.0.load(Ordering::Relaxed))
-    }
-
-    fn min_free_bytes(&self) -> u64 {
-        1_000
-    }
 }
 
 #[test]

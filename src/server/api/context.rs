@@ -170,7 +170,8 @@ impl Context {
         instants: (Millis, Millis, Millis),
         limit: usize,
     ) -> Result<LateEvents, ApiError> {
-        self.scan(Asked::Statistics, move |query| query.late_events(instants, limit))
+        let ask = move |query: &Query| query.late_events(instants, limit);
+        self.ask_in(&self.inner.shares.full_reads, Asked::Statistics, ask)
             .await
     }
 

@@ -140,8 +140,8 @@ impl Share {
         })
     }
 
-    /// Runs work that changes nothing, as [`run`](Self::run) does. It is told when the client has gone, even that of a
-    /// call which is otherwise worked on to its end.
+    /// Runs work that only reads, as [`run`](Self::run) does, and stops it when the client goes away, also in calls that
+    /// otherwise finish without their client.
     pub(super) async fn run_while_asked<T: Send + 'static>(
         &self,
         work: impl FnOnce(Stop) -> T + Send + 'static,
@@ -259,11 +259,12 @@ impl Peers {
     }
 }
 
-/// What did not get a place was not begun.
+/// The client went away.
 fn nobody_waits() -> ApiError {
     not_begun("nobody waits for the answer any more".to_owned())
 }
 
+/// What did not get a place was not begun.
 fn not_begun(message: String) -> ApiError {
     ApiError::new(ErrorKind::ServiceUnavailable, message)
         .nothing_changed()
