@@ -15,7 +15,7 @@ mod tests;
 pub use grammar::DefinitionError;
 pub use retention::{DefaultDays, ShorterRetention};
 pub(super) use roles::{Named, Role, Roles, Target};
-pub use shared::{InForce, SharedDefinitions, Unread};
+pub use shared::{InForce, SharedDefinitions, UnreadableVersion};
 
 use super::{SagaStatus, SagaType};
 use roles::Cached;

@@ -42,7 +42,7 @@ pub use conformance::{
 };
 pub use definition::{
     DefaultDays, DefinitionError, InForce, SagaDefinition, SagaDefinitions, ServiceDefinition,
-    SharedDefinitions, ShorterRetention, Unread,
+    SharedDefinitions, ShorterRetention, UnreadableVersion,
 };
 pub use event::{Event, EventRef, MAX_FAILURE_REASON_CHARS, MetadataForm};
 pub use event_key::{EventDigest, EventKey};

@@ -11,7 +11,7 @@ use crate::domain::clock::SharedClock;
 use crate::domain::{Cut, SagaDefinitions, SharedDefinitions};
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::redrive::{RedriveParts, Redrives};
-use crate::operations::dead_letters::{Sources, appliers};
+use crate::operations::dead_letters::{Consumption, Sources, appliers};
 use crate::operations::decisions::{Consumer, Decisions, OpsStatus, Reading, StatusChanger};
 use crate::operations::definitions::{self, Configured};
 use crate::operations::retention::{
@@ -428,7 +428,10 @@ impl Process {
             definitions: self.definitions.clone(),
             out: self.outlet.clone(),
             deciding: Arc::new(self.decisions()),
-            ingest: self.status.clone(),
+            consumption: Consumption {
+                ingest: self.status.clone(),
+                ops: self.ops_status.clone(),
+            },
             audit: Audit::new(self.store.clone(), self.clock.clone()),
             replay_events: 1_000,
             clock: self.clock.clone(),

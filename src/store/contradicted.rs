@@ -27,9 +27,9 @@ pub fn each_at(
 ) -> Result<(), StoreError> {
     let behind = keys::sortable_i64(at.0.saturating_add(1));
     let mut goes_on = true;
-    for home in intervals::homes_of(at, at) {
+    for cell in intervals::cells_around(at, at) {
         let mut key = Key::default();
-        keys::contradicted_partition(&mut key, home);
+        keys::contradicted_partition(&mut key, cell);
         Scan::of(table(generation), key.partition())
             .range((Bound::Included(&behind[..]), Bound::Unbounded))
             .each(store, |sort, row| {
@@ -66,6 +66,6 @@ fn table(generation: Generation) -> Table {
 fn key_of(of: Of<'_>, record: &StoodInRecord) -> Key {
     let (from, until) = (record.from(), record.until());
     let mut key = Key::default();
-    keys::contradicted(&mut key, intervals::home(from, until), until, of);
+    keys::contradicted(&mut key, intervals::cell_of(from, until), until, of);
     key
 }

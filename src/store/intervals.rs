@@ -10,10 +10,10 @@ use super::cells;
 use crate::domain::Millis;
 
 /// A level, and a cell of the level below it.
-pub(super) type Home = (u8, i64);
+pub(super) type IntervalCell = (u8, i64);
 
 /// Where an interval stands.
-pub(super) fn home(from: Millis, until: Millis) -> Home {
+pub(super) fn cell_of(from: Millis, until: Millis) -> IntervalCell {
     let level = (0..cells::LEVELS)
         .rev()
         .find(|level| cells::cell(*level, from) == cells::cell(*level, until));
@@ -24,7 +24,7 @@ pub(super) fn home(from: Millis, until: Millis) -> Home {
 }
 
 /// Where those stand that an instant may lie in and that begin no later than another one, which is no later itself.
-pub(super) fn homes_of(at: Millis, begun_by: Millis) -> impl Iterator<Item = Home> {
+pub(super) fn cells_around(at: Millis, begun_by: Millis) -> impl Iterator<Item = IntervalCell> {
     let of_levels = (0..cells::LEVELS).flat_map(move |level| {
         let first = cells::first(level, cells::cell(level, at));
         let below = below(level);

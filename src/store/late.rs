@@ -68,7 +68,7 @@ pub fn key_of(recorded_at: Millis, arrived_at: Millis, position: Position) -> Ke
     let (earlier, later) = (recorded_at.min(arrived_at), recorded_at.max(arrived_at));
     let mut key = Key::default();
     let kind = LateKind::of(recorded_at, arrived_at);
-    keys::late_partition(&mut key, kind, intervals::home(earlier, later));
+    keys::late_partition(&mut key, kind, intervals::cell_of(earlier, later));
     keys::late_sort(&mut key, later, position);
     key
 }
@@ -107,9 +107,9 @@ fn each_of_kind(
         .as_ref()
         .map_or(Bound::Unbounded, |end| Bound::Excluded(&end[..]));
     let mut goes_on = true;
-    for home in intervals::homes_of(at, begun_by) {
+    for cell in intervals::cells_around(at, begun_by) {
         let mut key = Key::default();
-        keys::late_partition(&mut key, kind, home);
+        keys::late_partition(&mut key, kind, cell);
         Scan::of(Table::Late, key.partition())
             .range((Bound::Included(&first[..]), end))
             .each(store, |sort, value| {

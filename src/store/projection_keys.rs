@@ -320,8 +320,8 @@ pub fn many_changes_partition(key: &mut Key) {
 }
 
 /// `contradicted`: an event of a saga, under where its interval stands, by the end of that.
-pub fn contradicted(key: &mut Key, home: (u8, i64), until: Millis, (saga, event): (&SagaId, EventDigest)) {
-    contradicted_partition(key, home);
+pub fn contradicted(key: &mut Key, cell: (u8, i64), until: Millis, (saga, event): (&SagaId, EventDigest)) {
+    contradicted_partition(key, cell);
     key.i64(until.0)
         .text(&event.0)
         .text(saga.as_str().as_bytes())

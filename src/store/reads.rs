@@ -5,10 +5,10 @@ use super::records::{InstanceRecord, LogRecord, MetaRecord, OffsetRecord, TotalR
 use super::{
     Batch, Generation, Key, ProjectionTable, Scan, StoreError, StoreRead, Table, WHOLE, keys, totals,
 };
-use crate::domain::{Cut, Event, SagaDefinitions, SagaId, SagaState, TimelineKey};
-use std::borrow::Cow;
+use crate::domain::{Cut, Event, InForce, SagaDefinitions, SagaId, SagaState, TimelineKey};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 impl From<keys::KeyError> for StoreError {
     fn from(error: keys::KeyError) -> Self {
@@ -246,21 +246,21 @@ pub fn fold_rules(store: &dyn StoreRead, generation: Generation) -> Result<Optio
         .transpose()
 }
 
-/// The definitions that a generation of projections is the fold under: `ours`, unless it is made under
-/// other rules, as it is from a change of the definitions on until it is rebuilt.
+/// The definitions that a generation of projections is the fold under: those in force, unless it is made under other
+/// rules, as it is from a change of the definitions on until it is rebuilt. Those are read once, not for each call.
 ///
 /// # Errors
 /// [`StoreError`] when they cannot be read.
-pub fn definitions_of<'d>(
+pub fn definitions_of(
     store: &dyn StoreRead,
     generation: Generation,
-    ours: &'d SagaDefinitions,
-) -> Result<Cow<'d, SagaDefinitions>, StoreError> {
+    in_force: &InForce,
+) -> Result<Arc<SagaDefinitions>, StoreError> {
     match fold_rules(store, generation)? {
-        Some(rules) if rules != ours.fold_rules() => SagaDefinitions::of_fold_rules(&rules)
-            .map(Cow::Owned)
+        Some(rules) => in_force
+            .under(&rules)
             .map_err(|error| StoreError::Corrupt(format!("meta: {error}"))),
-        _ => Ok(Cow::Borrowed(ours)),
+        None => Ok(in_force.definitions.clone()),
     }
 }
 
@@ -410,4 +410,26 @@ pub fn log_cut(store: &dyn StoreRead, topic: &str) -> Result<Cut, StoreError> {
         .into_iter()
         .map(|(partition, row)| (partition, row.next))
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Durability;
+    use crate::testkit;
+
+    #[test]
+    fn the_rules_from_before_are_not_read_for_each_question() {
+        let store = testkit::store();
+        let generation = active_generation(&*store).unwrap();
+        let ours = InForce::from(Arc::<SagaDefinitions>::default());
+        let other =
+            SagaDefinitions::from_toml("[types.REFUND]\ncompleting_steps = [\"REFUNDED\"]\n").unwrap();
+        let mut batch = Batch::new();
+        put_fold_rules(&mut batch, generation, &other.fold_rules());
+        store.write(&batch, Durability::Process).unwrap();
+        let [first, second] = [(); 2].map(|()| definitions_of(&*store, generation, &ours).unwrap());
+        assert_eq!(first.fold_rules(), other.fold_rules());
+        assert!(Arc::ptr_eq(&first, &second));
+    }
 }

@@ -1,6 +1,7 @@
 //! What keeps a request from taking more than its share, and failures from showing more than they
 //! should.
 
+use super::gated::Closed;
 use super::support::{Reply, Surface, event};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -91,6 +92,24 @@ fn over_one(settings: ServerSettings) -> Arc<Surface> {
 fn ask(surface: &Arc<Surface>) -> JoinHandle<Reply> {
     let surface = surface.clone();
     tokio::spawn(async move { surface.get("/api/v1/purged/none").await })
+}
+
+fn digest(surface: &Arc<Surface>) -> JoinHandle<Reply> {
+    let surface = surface.clone();
+    tokio::spawn(async move { surface.get("/internal/v1/digest").await })
+}
+
+/// A surface with one place for what reads all, which is taken until the gate opens.
+async fn full_read_under_way(settings: ServerSettings) -> (Arc<Surface>, Closed, JoinHandle<Reply>) {
+    let settings = ServerSettings {
+        max_concurrent_full_reads: 1,
+        ..settings
+    };
+    let surface = Arc::new(Surface::with(settings, &[]));
+    let gate = surface.gate.close();
+    let held = digest(&surface);
+    until(|| surface.gate.came() == 1).await;
+    (surface, gate, held)
 }
 
 async fn until(what: impl Fn() -> bool) {
@@ -193,22 +212,10 @@ async fn searches_do_not_queue_behind_what_waits_for_an_object_store() {
 
 #[tokio::test]
 async fn so_many_wait_for_what_reads_all_and_further_ones_are_429() {
-    let surface = Arc::new(Surface::with(
-        ServerSettings {
-            max_concurrent_full_reads: 1,
-            ..ServerSettings::default()
-        },
-        &[],
-    ));
-    let gate = surface.gate.close();
-    let digest = || {
-        let surface = surface.clone();
-        tokio::spawn(async move { surface.get("/internal/v1/digest").await })
-    };
     // One has the place, and eight wait for it.
-    let mut asked = vec![digest()];
-    until(|| surface.gate.came() == 1).await;
-    asked.extend((0..9).map(|_| digest()));
+    let (surface, gate, held) = full_read_under_way(ServerSettings::default()).await;
+    let mut asked = vec![held];
+    asked.extend((0..9).map(|_| digest(&surface)));
     until(|| asked.iter().any(JoinHandle::is_finished)).await;
     let (refused, waiting): (Vec<_>, Vec<_>) = asked.into_iter().partition(JoinHandle::is_finished);
     for reply in refused {
@@ -225,17 +232,7 @@ async fn so_many_wait_for_what_reads_all_and_further_ones_are_429() {
 
 #[tokio::test]
 async fn the_wait_for_a_place_is_bounded_where_the_work_is_not() {
-    let surface = Arc::new(Surface::with(
-        ServerSettings {
-            max_concurrent_full_reads: 1,
-            ..hurried()
-        },
-        &[],
-    ));
-    let gate = surface.gate.close();
-    let other = surface.clone();
-    let held = tokio::spawn(async move { other.get("/internal/v1/digest").await });
-    until(|| surface.gate.came() == 1).await;
+    let (surface, gate, held) = full_read_under_way(hurried()).await;
     let late = surface.get("/internal/v1/digest").await;
     assert_eq!(late.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(!held.is_finished());
@@ -245,17 +242,7 @@ async fn the_wait_for_a_place_is_bounded_where_the_work_is_not() {
 
 #[tokio::test]
 async fn flows_and_catalogues_wait_with_what_reads_much_and_not_before_searches() {
-    let surface = Arc::new(Surface::with(
-        ServerSettings {
-            max_concurrent_full_reads: 1,
-            ..hurried()
-        },
-        &[],
-    ));
-    let gate = surface.gate.close();
-    let other = surface.clone();
-    let held = tokio::spawn(async move { other.get("/internal/v1/digest").await });
-    until(|| surface.gate.came() == 1).await;
+    let (surface, gate, held) = full_read_under_way(hurried()).await;
     for path in ["/api/v1/flow?sagaType=ORDER_CREATION", "/api/v1/flow/catalogue"] {
         let late = surface.get(path).await;
         assert_eq!(late.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");

@@ -10,8 +10,8 @@ use saga_tracker::domain::{
 };
 use saga_tracker::operations::audit::Audit;
 use saga_tracker::operations::background::Background;
-use saga_tracker::operations::dead_letters::Sources;
 use saga_tracker::operations::dead_letters::redrive::{RedriveParts, Redrives};
+use saga_tracker::operations::dead_letters::{Consumption, Sources};
 use saga_tracker::operations::decisions::{Decisions, OpsStatus, StatusChanger};
 use saga_tracker::operations::definitions::{Configured, Definitions};
 use saga_tracker::operations::objects::ObjectsSettings;
@@ -186,7 +186,10 @@ impl Surface {
                 definitions: definitions.clone(),
                 out: broker.clone(),
                 deciding: Arc::new(decisions.clone()),
-                ingest: ingest.clone(),
+                consumption: Consumption {
+                    ingest: ingest.clone(),
+                    ops: decisions.status.clone(),
+                },
                 audit: audit.clone(),
                 replay_events: 1_000,
                 clock: clock.clone(),

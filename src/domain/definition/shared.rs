@@ -17,14 +17,14 @@ pub struct InForce {
     /// Their rules of the fold.
     pub rules: Arc<str>,
     /// The version that was applied behind them, where this process cannot read it.
-    pub unread: Option<Unread>,
+    pub unread: Option<UnreadableVersion>,
     before: Before,
 }
 
 /// A version of the definitions that this process cannot read, as one of an older version cannot read what was added
 /// since. It goes on by the last that it can read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unread {
+pub struct UnreadableVersion {
     /// Its number.
     pub version: u64,
     /// The decision from which on no version could be read.
@@ -33,7 +33,7 @@ pub struct Unread {
     pub why: String,
 }
 
-impl fmt::Display for Unread {
+impl fmt::Display for UnreadableVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -55,7 +55,7 @@ type Known = (String, Arc<SagaDefinitions>);
 impl InForce {
     /// The same, behind which a version was applied that cannot be read here.
     #[must_use]
-    pub fn but_unread(self, unread: Option<Unread>) -> Self {
+    pub fn with_unreadable(self, unread: Option<UnreadableVersion>) -> Self {
         Self { unread, ..self }
     }
 
@@ -99,7 +99,7 @@ impl SharedDefinitions {
     }
 
     /// What is in force stays so here, because what was applied behind it cannot be read.
-    pub fn cannot_read(&self, unread: Unread) {
+    pub fn cannot_read(&self, unread: UnreadableVersion) {
         let mut in_force = self.0.write().unwrap_or_else(PoisonError::into_inner);
         in_force.unread = Some(unread);
     }

@@ -5,7 +5,7 @@
 //! see each other's effects, in the order in which they would be published.
 
 use super::revise::{CannotRedrive, Revised};
-use crate::domain::{Anomaly, Event, Position, SagaDefinitions, SagaId, SagaState};
+use crate::domain::{Anomaly, Event, InForce, Position, SagaId, SagaState};
 use crate::pipeline::projector::{Preview, Would};
 use crate::store::{StoreError, StoreRead};
 use serde::{Deserialize, Serialize};
@@ -150,11 +150,7 @@ impl<'f> Forecaster<'f> {
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be read.
-    pub fn new(
-        store: &'f dyn StoreRead,
-        definitions: &'f SagaDefinitions,
-        partitions: u32,
-    ) -> Result<Self, StoreError> {
+    pub fn new(store: &'f dyn StoreRead, definitions: &InForce, partitions: u32) -> Result<Self, StoreError> {
         Ok(Self {
             preview: Preview::new(store, definitions)?,
             partitions,

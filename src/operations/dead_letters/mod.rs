@@ -7,6 +7,7 @@
 mod announce;
 mod applier;
 mod asking;
+mod consumption;
 mod discard;
 mod events;
 mod external;
@@ -29,6 +30,7 @@ mod stored_bytes;
 mod view;
 
 pub use applier::appliers;
+pub use consumption::Consumption;
 pub use discard::{DiscardOrder, Discarded, discard};
 pub use events::{ReplayOrder, ReplayResult, ReplayStatus};
 pub use external::{EXTERNAL_REASON, ExternalDeadLetters};

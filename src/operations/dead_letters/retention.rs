@@ -6,6 +6,7 @@
 //! that was away, or whose clock is wrong, decides nothing that another would not. Redrives are this
 //! replica's own affair, and so is their end.
 
+use super::consumption::Consumption;
 use super::named::Deciding;
 use super::read::published;
 use super::redrive::Redrives;
@@ -13,9 +14,8 @@ use super::remove;
 use super::settings::DeadLetterSettings;
 use crate::domain::clock::SharedClock;
 use crate::domain::{Cut, Millis, Position};
-use crate::operations::decisions::{OpsError, OpsStatus};
+use crate::operations::decisions::OpsError;
 use crate::pipeline::decode::DefectReason;
-use crate::pipeline::ingest::IngestStatus;
 use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::store::codec::Record;
 use crate::store::dead_letters::{DeadLetterState, EXTERNAL, ValueHash, counted, state};
@@ -45,10 +45,8 @@ pub struct DeadLetterRetention {
     pub deciding: Arc<dyn Deciding>,
     /// The ops topic's name: arrivals there count as well.
     pub ops_topic: String,
-    /// How far decisions are read.
-    pub ops: Arc<OpsStatus>,
-    /// How far consumption is.
-    pub ingest: Arc<IngestStatus>,
+    /// How far the topics are read.
+    pub consumption: Consumption,
     /// Whether letters go to the dead-letter topic from here; those that did not yet are kept.
     pub publishes: bool,
     /// The redrives of this replica.
@@ -101,11 +99,8 @@ impl DeadLetterRetention {
     /// Whether this replica has read both topics to their ends, the tracker topic to where the broker says that
     /// it is: `asked` is which of the questions for it was the last when this was looked at first.
     fn has_read_all(&self, asked: &mut Option<u64>) -> bool {
-        let ops = self.ops.snapshot();
-        let decisions = ops.closed().is_none() && ops.end.is_some_and(|end| ops.next >= end);
-        let ingest = self.ingest.snapshot();
-        let asked = *asked.get_or_insert(ingest.asked);
-        decisions && ingest.has_reached_end_since(asked)
+        let asked = *asked.get_or_insert_with(|| self.consumption.asked());
+        self.consumption.has_read_decisions() && self.consumption.shows_all_since(asked)
     }
 
     /// Lets go of what is due now. Blocks.

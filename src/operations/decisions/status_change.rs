@@ -266,7 +266,7 @@ impl StatusChanger {
         if timelines::is_duplicate(&*snapshot, generation, saga, place)? {
             return Err(missing());
         }
-        let in_force = self.definitions.get();
+        let in_force = self.definitions.in_force();
         let definitions = reads::definitions_of(&*snapshot, generation, &in_force)?;
         let moment = (&*snapshot as &dyn StoreRead, generation, &cursor);
         let before = timelines::fold_before(moment, &definitions, saga, &whole, place)?;

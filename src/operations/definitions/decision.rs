@@ -7,7 +7,7 @@
 
 use super::body::{DefinitionsBody, KIND};
 use super::versions::{self, VersionFile};
-use crate::domain::{SagaDefinitions, SharedDefinitions, Unread};
+use crate::domain::{SagaDefinitions, SharedDefinitions, UnreadableVersion};
 use crate::operations::decisions::{Applier, Decided, Verdict};
 use crate::store::dead_letters::DeadLetterGuard;
 use crate::store::{Batch, StoreError, StoreRead};
@@ -17,11 +17,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 struct DefinitionsApplier {
     shared: SharedDefinitions,
     /// What the version says that is being written.
-    entered: Mutex<Option<Read>>,
+    entered: Mutex<Option<ReadVersion>>,
 }
 
 /// What a version says, or why that is not known here.
-type Read = Result<Arc<SagaDefinitions>, Unread>;
+type ReadVersion = Result<Arc<SagaDefinitions>, UnreadableVersion>;
 
 /// What decisions on definitions do. `shared`, which is what is in force in the store, follows it.
 pub fn applier(shared: &SharedDefinitions) -> Box<dyn Applier> {
@@ -32,14 +32,14 @@ pub fn applier(shared: &SharedDefinitions) -> Box<dyn Applier> {
 }
 
 impl DefinitionsApplier {
-    /// What is known of the version that was entered last. Whatever it was, it is so no more.
-    fn enter(&self, read: Option<Read>) -> Option<Read> {
+    /// Puts what is read of a version that is entered, or nothing, in the place of what was there, which it returns.
+    fn replace_entered(&self, read: Option<ReadVersion>) -> Option<ReadVersion> {
         let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *entered, read)
     }
 
-    fn read(&self, body: &DefinitionsBody, decision: u64) -> Read {
-        let unread = |why| Unread {
+    fn read(&self, body: &DefinitionsBody, decision: u64) -> ReadVersion {
+        let unread = |why| UnreadableVersion {
             version: body.version,
             since: self
                 .shared
@@ -64,7 +64,7 @@ impl Applier for DefinitionsApplier {
         store: &dyn StoreRead,
         rows: &mut Batch,
     ) -> Result<Verdict, StoreError> {
-        self.enter(None);
+        self.replace_entered(None);
         let body: DefinitionsBody = match decided.body() {
             Ok(body) => body,
             Err(why) => return Ok(Verdict::Refused(format!("its body is not of its kind: {why}"))),
@@ -77,7 +77,7 @@ impl Applier for DefinitionsApplier {
             return Ok(Verdict::Refused(why));
         }
         versions::put(rows, body.version, decided.offset);
-        self.enter(Some(self.read(&body, decided.offset)));
+        self.replace_entered(Some(self.read(&body, decided.offset)));
         // The same words on every replica.
         Ok(Verdict::Applied(format!(
             "version {} of the definitions is in force: hash {}",
@@ -86,7 +86,7 @@ impl Applier for DefinitionsApplier {
     }
 
     fn written(&self) {
-        match self.enter(None) {
+        match self.replace_entered(None) {
             Some(Ok(definitions)) => self.shared.replace(definitions),
             Some(Err(unread)) => {
                 tracing::error!("{unread}");

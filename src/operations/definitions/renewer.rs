@@ -9,7 +9,7 @@
 use crate::domain::SharedDefinitions;
 use crate::operations::audit::{Act, Audit, Outcome};
 use crate::operations::background::StartError;
-use crate::operations::rebuild::{NoRoom, RebuildPhase, Rebuilds, StartRebuildError};
+use crate::operations::rebuild::{NoDiskSpace, RebuildPhase, Rebuilds, StartRebuildError};
 use crate::store::StoreError;
 use crate::{failpoint, wait};
 use std::sync::Arc;
@@ -62,7 +62,7 @@ impl Renewer {
     pub(super) fn look(&self, tried: &mut Tried) -> Result<bool, StoreError> {
         let in_force = self.definitions.in_force();
         if !self.rebuilds.is_due(&in_force.definitions)? || self.is_under_way() {
-            self.rebuilds.wait_for_room(None);
+            self.rebuilds.set_waiting(None);
             return Ok(false);
         }
         let recently =
@@ -74,8 +74,8 @@ impl Renewer {
             Ok(_) => {}
             // It is looked at again when that has ended.
             Err(StartRebuildError::Start(StartError::Busy { .. })) => return Ok(false),
-            Err(StartRebuildError::NoRoom(no_room)) => {
-                self.wait_for_room(no_room);
+            Err(StartRebuildError::NoDiskSpace(no_space)) => {
+                self.report_no_space(no_space);
                 return Ok(false);
             }
             Err(StartRebuildError::Store(error)) => return Err(error),
@@ -85,7 +85,7 @@ impl Renewer {
                 return Ok(false);
             }
         }
-        self.rebuilds.wait_for_room(None);
+        self.rebuilds.set_waiting(None);
         *tried = Some((in_force.rules, wait::now()));
         tracing::info!("other saga definitions, or other projections, are wanted: rebuilding beside serving");
         self.audit.note(&self.act, Outcome::Begun, "");
@@ -93,9 +93,9 @@ impl Renewer {
     }
 
     /// What is lacking is told when it begins to lack, and in health for as long as it does.
-    fn wait_for_room(&self, no_room: NoRoom) {
-        let (free, needed) = (no_room.free, no_room.needed);
-        if self.rebuilds.wait_for_room(Some(no_room)).is_none() {
+    fn report_no_space(&self, no_space: NoDiskSpace) {
+        let (free, needed) = (no_space.free, no_space.needed);
+        if self.rebuilds.set_waiting(Some(no_space)).is_none() {
             tracing::error!(
                 free,
                 needed,

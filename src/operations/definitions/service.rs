@@ -2,7 +2,7 @@
 
 use super::body::{DefinitionsBody, KIND, MAX_TEXT_BYTES};
 use super::versions::{self, Configured, Version, VersionFile};
-use crate::domain::{DefaultDays, DefinitionError, SagaDefinitions, ShorterRetention, Unread};
+use crate::domain::{DefaultDays, DefinitionError, SagaDefinitions, ShorterRetention, UnreadableVersion};
 use crate::operations::audit::Act;
 use crate::operations::decisions::{Decisions, Failure, NewDecision, OpsError};
 use crate::store::{SharedStore, StoreError};
@@ -87,7 +87,7 @@ pub enum ApplyError {
         "whether these definitions keep sagas for less long is not known here: {0}. Apply them where that version can \
          be read, or with allowShorterRetention (--allow-shorter-retention)"
     )]
-    UnknownRetention(Unread),
+    UnknownRetention(UnreadableVersion),
     /// The decision was not made.
     #[error(transparent)]
     Ops(#[from] OpsError),
@@ -104,7 +104,7 @@ fn told(faults: &[DefinitionError]) -> String {
     told.join("; ")
 }
 
-fn refuse_shorter(unread: Option<Unread>, shorter: &[ShorterRetention]) -> Result<(), ApplyError> {
+fn refuse_shorter(unread: Option<UnreadableVersion>, shorter: &[ShorterRetention]) -> Result<(), ApplyError> {
     if let Some(unread) = unread {
         return Err(ApplyError::UnknownRetention(unread));
     }

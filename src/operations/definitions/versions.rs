@@ -1,7 +1,7 @@
 //! The versions that were applied, as the store knows them: which decision each is, and what follows from that.
 
 use super::body::DefinitionsBody;
-use crate::domain::{InForce, Millis, SagaDefinitions, Unread};
+use crate::domain::{InForce, Millis, SagaDefinitions, UnreadableVersion};
 use crate::operations::decisions::decisions_from;
 use crate::store::{Batch, StoreError, StoreRead, reads, totals};
 use serde::Deserialize as _;
@@ -109,7 +109,7 @@ pub fn versions_before(
 /// [`StoreError`] when the store cannot be read.
 pub fn in_force(store: &dyn StoreRead, configured: &Configured) -> Result<InForce, StoreError> {
     let (definitions, unread) = readable_before(store, u64::MAX, &configured.definitions)?;
-    Ok(InForce::from(definitions).but_unread(unread))
+    Ok(InForce::from(definitions).with_unreadable(unread))
 }
 
 /// The definitions in force for a decision at that offset of the ops topic: of those before it, the last that this
@@ -131,20 +131,20 @@ fn readable_before(
     store: &dyn StoreRead,
     decision: u64,
     configured: &Arc<SagaDefinitions>,
-) -> Result<(Arc<SagaDefinitions>, Option<Unread>), StoreError> {
+) -> Result<(Arc<SagaDefinitions>, Option<UnreadableVersion>), StoreError> {
     let newest_first = decisions(store)?.into_iter().rev();
-    let mut unread: Option<Unread> = None;
+    let mut unread: Option<UnreadableVersion> = None;
     for found in newest_first.filter(|(_, applied)| *applied < decision) {
         let (version, body) = read(store, found)?;
         match body.read() {
             Ok(definitions) => return Ok((Arc::new(definitions), unread)),
             Err(why) => {
-                let last = unread.unwrap_or(Unread {
+                let last = unread.unwrap_or(UnreadableVersion {
                     version: version.number,
                     since: version.decision,
                     why,
                 });
-                unread = Some(Unread {
+                unread = Some(UnreadableVersion {
                     since: version.decision,
                     ..last
                 });

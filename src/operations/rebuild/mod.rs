@@ -4,7 +4,7 @@
 //! Until the switch there are two generations. So a rebuild does not begin where the disk has no room for the second
 //! one: it would fill the disk, and consumption would stop.
 
-mod room;
+mod disk_space;
 
 use crate::domain::{SagaDefinitions, SharedDefinitions};
 use crate::operations::audit::Act;
@@ -15,7 +15,7 @@ use crate::pipeline::projector::{ProjectorHandle, ProjectorSettings};
 use crate::store::{Generation, SharedStore, StoreError, reads};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use room::NoRoom;
+pub use disk_space::NoDiskSpace;
 
 /// What rebuilds need.
 pub struct RebuildParts {
@@ -41,7 +41,7 @@ pub enum StartRebuildError {
     Start(#[from] StartError),
     /// The disk has no room for a second generation.
     #[error("{0}")]
-    NoRoom(NoRoom),
+    NoDiskSpace(NoDiskSpace),
     /// What it needs cannot be told.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -53,7 +53,7 @@ pub struct Rebuilds {
     parts: Arc<RebuildParts>,
     background: Background,
     last: Arc<Mutex<Last>>,
-    waiting: Arc<Mutex<Option<NoRoom>>>,
+    waiting: Arc<Mutex<Option<NoDiskSpace>>>,
 }
 
 /// The rebuild that runs or ran last.
@@ -75,7 +75,7 @@ pub struct RebuildStatus {
     /// The generation of projections that serves; none when the store does not say.
     pub generation: Option<Generation>,
     /// Why one that is due does not begin.
-    pub waiting: Option<NoRoom>,
+    pub waiting: Option<NoDiskSpace>,
 }
 
 /// What a rebuild is at.
@@ -118,8 +118,8 @@ impl Rebuilds {
     /// [`StartRebuildError`].
     pub fn start(&self, act: Act) -> Result<RebuildStatus, StartRebuildError> {
         let parts = &*self.parts;
-        if let Some(no_room) = room::lacking(&*parts.store, &*parts.space)? {
-            return Err(StartRebuildError::NoRoom(no_room));
+        if let Some(no_space) = disk_space::shortage(&*parts.store, &*parts.space)? {
+            return Err(StartRebuildError::NoDiskSpace(no_space));
         }
         let total = parts.store.usage().log_rows;
         let progress = Arc::new(Progress::default());
@@ -154,16 +154,16 @@ impl Rebuilds {
     }
 
     /// What a rebuild that is due waits for, if it does.
-    pub fn waiting(&self) -> Option<NoRoom> {
+    pub fn waiting(&self) -> Option<NoDiskSpace> {
         self.lock_waiting().clone()
     }
 
     /// A rebuild that is due waits for room, or none does any more. What was known before.
-    pub(super) fn wait_for_room(&self, no_room: Option<NoRoom>) -> Option<NoRoom> {
-        std::mem::replace(&mut *self.lock_waiting(), no_room)
+    pub(super) fn set_waiting(&self, no_space: Option<NoDiskSpace>) -> Option<NoDiskSpace> {
+        std::mem::replace(&mut *self.lock_waiting(), no_space)
     }
 
-    fn lock_waiting(&self) -> MutexGuard<'_, Option<NoRoom>> {
+    fn lock_waiting(&self) -> MutexGuard<'_, Option<NoDiskSpace>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -73,7 +73,7 @@ pub enum RetentionError {
     Behind(u64),
     /// Not all decisions are read.
     #[error("not every decision of the ops topic is read yet")]
-    Unread,
+    DecisionsUnread,
     /// The saga was never removed.
     #[error("saga {0} was never purged")]
     NeverPurged(SagaId),

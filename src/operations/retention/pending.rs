@@ -52,7 +52,7 @@ impl Pending<'_> {
         }
         let ops = decisions.snapshot();
         if ops.end.is_none_or(|end| ops.next < end) {
-            return Err(RetentionError::Unread);
+            return Err(RetentionError::DecisionsUnread);
         }
         for name in names {
             if archived::of_object(self.0, &name)?.is_none()

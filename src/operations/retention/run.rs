@@ -275,7 +275,7 @@ impl Sweeper {
 
     /// That all is read and folded, and that the days of the definitions in force are known.
     fn prove(&self) -> Result<(), RetentionError> {
-        if let Some(unread) = self.query.unread_definitions() {
+        if let Some(unread) = self.query.unreadable_version() {
             return Err(RetentionError::NotAtTheEnd(unread.to_string()));
         }
         self.edge.prove().map_err(RetentionError::NotAtTheEnd)

@@ -25,7 +25,7 @@ pub enum Skipped {
     /// It carries other deliveries than were removed.
     Differs,
     /// Letters whose schemas its maker could read stayed unreadable here.
-    Unread,
+    UnreadableLetters,
 }
 
 impl Skipped {
@@ -35,7 +35,7 @@ impl Skipped {
         Self::Elsewhere,
         Self::Malformed,
         Self::Differs,
-        Self::Unread,
+        Self::UnreadableLetters,
     ];
 
     /// The label in metrics.
@@ -45,7 +45,7 @@ impl Skipped {
             Self::Elsewhere => "elsewhere",
             Self::Malformed => "malformed",
             Self::Differs => "differs",
-            Self::Unread => "unread",
+            Self::UnreadableLetters => "unread",
         }
     }
 }

@@ -6,12 +6,11 @@ use super::removal::Removal;
 use super::restore::{Rest, Restoring};
 use super::settings::ProjectorSettings;
 use super::shard::{Shard, Span, shard_of};
-use crate::domain::{Cut, Event, SagaDefinitions};
+use crate::domain::{Cut, Event, InForce, SagaDefinitions};
 use crate::failpoint;
 use crate::store::{
     Batch, Durability, Generation, KeptTables, SharedStore, Store, StoreError, purged, reads,
 };
-use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -51,10 +50,7 @@ impl Projector {
     ) -> Result<Self, StoreError> {
         let cursor = reads::cursor(&*store, generation)?;
         let recorded = reads::fold_rules(&*store, generation)?;
-        let others = match reads::definitions_of(&*store, generation, &definitions)? {
-            Cow::Owned(others) => Some(Arc::new(others)),
-            Cow::Borrowed(_) => None,
-        };
+        let definitions = reads::definitions_of(&*store, generation, &InForce::from(definitions))?;
         let any_purged = purged::any(&*store)?;
         // What was folded before rules were recorded stays without, until it is rebuilt.
         let unrecorded = recorded.is_none() && cursor == Cut::default();
@@ -69,7 +65,7 @@ impl Projector {
             store,
             generation,
             kept,
-            definitions: others.unwrap_or(definitions),
+            definitions,
             unrecorded,
             cursor,
             shards: (0..count).map(|_| Shard::new(remembered)).collect(),

@@ -3,9 +3,9 @@
 use super::arrivals::{self, Arrivals};
 use super::projections::{Changes, Scope, Target};
 use super::visible::Visible;
-use crate::domain::{Cut, Event, SagaDefinitions, SagaId, SagaState};
+use crate::domain::{Cut, Event, InForce, SagaDefinitions, SagaId, SagaState};
 use crate::store::{Generation, StoreError, StoreRead, reads, timelines};
-use std::borrow::Cow;
+use std::sync::Arc;
 
 /// What a delivery would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub enum Would {
 pub struct Preview<'r> {
     store: &'r dyn StoreRead,
     generation: Generation,
-    definitions: Cow<'r, SagaDefinitions>,
+    definitions: Arc<SagaDefinitions>,
     cursor: Cut,
 }
 
@@ -31,12 +31,12 @@ impl<'r> Preview<'r> {
     ///
     /// # Errors
     /// [`StoreError`] when they cannot be read.
-    pub fn new(store: &'r dyn StoreRead, definitions: &'r SagaDefinitions) -> Result<Self, StoreError> {
+    pub fn new(store: &'r dyn StoreRead, in_force: &InForce) -> Result<Self, StoreError> {
         let generation = reads::active_generation(store)?;
         Ok(Self {
             store,
             generation,
-            definitions: reads::definitions_of(store, generation, definitions)?,
+            definitions: reads::definitions_of(store, generation, in_force)?,
             cursor: reads::cursor(store, generation)?,
         })
     }

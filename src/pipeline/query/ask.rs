@@ -10,7 +10,9 @@ use super::{
     broken_rules, catalogue, census, definitions, flow, late_events, ledger, ledger_offsets, outcomes,
     rule_counts, saga, saga_offsets, search, statistics, stuck_sagas, totals, trial,
 };
-use crate::domain::{Judgement, Millis, SagaDefinitions, SagaId, SharedDefinitions, TimelineKey, Unread};
+use crate::domain::{
+    Judgement, Millis, SagaDefinitions, SagaId, SharedDefinitions, TimelineKey, UnreadableVersion,
+};
 use crate::store::dead_letters::{self, DeadLetterCounts};
 use crate::store::stoppable::{self, Stop};
 use crate::store::{SharedStore, reads, totals as totals_names};
@@ -332,7 +334,7 @@ impl Query {
     }
 
     /// The version of the definitions that is in force and cannot be read here, if so.
-    pub fn unread_definitions(&self) -> Option<Unread> {
+    pub fn unreadable_version(&self) -> Option<UnreadableVersion> {
         self.in_force.in_force().unread
     }
 

@@ -3,7 +3,6 @@
 
 use super::order::Part;
 use super::seek::Seek;
-use super::serving::serving;
 use super::trees::{Row, Span, Stream, Trees};
 use super::views::views;
 use super::walk::Walk;
@@ -75,7 +74,7 @@ pub(super) fn broken_rules(
         store: &*snapshot,
         generation,
     };
-    let definitions = serving(in_force, &*snapshot, generation)?;
+    let definitions = reads::definitions_of(&*snapshot, generation, in_force)?;
     let streams = streams(request.saga_type.as_ref(), request.rule);
     let span = Span::of(request.from, request.to);
     let counts = counts(trees, &streams, span)?;

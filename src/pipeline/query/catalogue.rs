@@ -2,7 +2,6 @@
 //! often and when; whom to ask about them, and whether a definition names them.
 
 use super::observed::{self, FlowRequest, Visit};
-use super::serving::serving;
 use super::trees::Trees;
 use super::{Basis, QueryError};
 use crate::domain::{
@@ -79,7 +78,7 @@ pub(super) fn catalogue(
         store: &*snapshot,
         generation: reads::active_generation(&*snapshot)?,
     };
-    let definitions = serving(in_force, trees.store, trees.generation)?;
+    let definitions = reads::definitions_of(trees.store, trees.generation, in_force)?;
     let cursor = reads::cursor(trees.store, trees.generation)?;
     let mut seen = Seen {
         definitions: &definitions,

@@ -1,8 +1,9 @@
 //! The definitions that answers are given under, what they say of a saga, and which steps in use they do not name.
 
-use super::serving::serving;
 use super::{QueryError, SagaView, saga};
-use crate::domain::{InForce, Judgement, Millis, OPERATOR_STATUS_CHANGE, SagaDefinitions, SagaId, Unread};
+use crate::domain::{
+    InForce, Judgement, Millis, OPERATOR_STATUS_CHANGE, SagaDefinitions, SagaId, UnreadableVersion,
+};
 use crate::store::{Store, StoreError, StoreRead, carried, keys, reads, totals as names};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ pub struct DefinitionsInForce {
     /// Whether others are in force, which the projections are to be made anew under.
     pub rebuild_due: bool,
     /// The version that was applied last, where it cannot be read here.
-    pub unread: Option<Unread>,
+    pub unread: Option<UnreadableVersion>,
     /// Steps in use that no definition names.
     pub unnamed_steps: UnnamedSteps,
 }
@@ -43,7 +44,7 @@ pub(super) fn judged(
     let Some(view) = saga::read(&*snapshot, generation, id)? else {
         return Ok(None);
     };
-    let definitions = serving(ours, &*snapshot, generation)?;
+    let definitions = reads::definitions_of(&*snapshot, generation, ours)?;
     let judgement = definitions.judge(&view.state, now);
     Ok(Some((view, judgement)))
 }
@@ -51,7 +52,7 @@ pub(super) fn judged(
 pub(super) fn in_force(store: &dyn Store, ours: &InForce) -> Result<DefinitionsInForce, QueryError> {
     let snapshot = store.snapshot();
     let generation = reads::active_generation(&*snapshot)?;
-    let definitions = serving(ours, &*snapshot, generation)?;
+    let definitions = reads::definitions_of(&*snapshot, generation, ours)?;
     Ok(DefinitionsInForce {
         unread: ours.unread.clone(),
         rebuild_due: !Arc::ptr_eq(&definitions, &ours.definitions),

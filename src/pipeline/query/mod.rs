@@ -35,7 +35,6 @@ mod saga;
 mod saga_offsets;
 mod search;
 mod seek;
-mod serving;
 mod statistics;
 mod steps;
 mod stuck_sagas;

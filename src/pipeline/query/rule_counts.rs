@@ -2,7 +2,6 @@
 
 use super::QueryError;
 use super::broken_rules::{BrokenCounts, counts, streams};
-use super::serving::serving;
 use super::stuck_sagas::{StuckCounts, stuck_counts};
 use super::trees::{Span, Trees};
 use crate::domain::InForce;
@@ -32,7 +31,7 @@ pub(super) fn rule_counts(
         store: &*snapshot,
         generation,
     };
-    let definitions = serving(in_force, &*snapshot, generation)?;
+    let definitions = reads::definitions_of(&*snapshot, generation, in_force)?;
     let mut failed_compensations = BTreeMap::new();
     carried::counters_of(
         &*snapshot,

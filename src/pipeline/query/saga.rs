@@ -1,7 +1,6 @@
 //! One saga: its state, its timeline, what remains of it.
 
 use super::moment::Deliveries;
-use super::serving::serving;
 use super::timeline::{Basis, Log, Source, Timeline};
 use super::{PurgedView, QueryError, SagaView};
 use crate::domain::{InForce, Millis, SagaDefinitions, SagaId};
@@ -45,7 +44,7 @@ pub(super) fn timeline<T>(
     };
     let cursor = reads::cursor(&*snapshot, generation)?;
     // A change that was refused was refused under the rules that made the state beside it.
-    let definitions = serving(ours, &*snapshot, generation)?;
+    let definitions = reads::definitions_of(&*snapshot, generation, ours)?;
     let mut timeline = Timeline {
         saga: id,
         definitions: &definitions,

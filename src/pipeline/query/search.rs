@@ -3,7 +3,6 @@
 use super::order::{Part, of_order};
 use super::past_state::Past;
 use super::seek::Seek;
-use super::serving::serving;
 use super::trees::{Row, Trees};
 use super::views::views;
 use super::{Basis, Filter, QueryError, SagaView, SearchPage, SearchRequest, SortKey, Window};
@@ -76,7 +75,7 @@ pub(super) fn in_order(
 /// What a generation has folded, and under which rules.
 pub(super) fn basis(trees: Trees<'_>, in_force: &InForce) -> Result<(Cut, Arc<SagaDefinitions>), StoreError> {
     let cursor = reads::cursor(trees.store, trees.generation)?;
-    let rules = serving(in_force, trees.store, trees.generation)?;
+    let rules = reads::definitions_of(trees.store, trees.generation, in_force)?;
     Ok((cursor, rules))
 }
 

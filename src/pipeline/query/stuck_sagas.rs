@@ -9,7 +9,6 @@
 use super::grid::Grid;
 use super::past_state::Past;
 use super::seek::Seek;
-use super::serving::serving;
 use super::trees::{Row, Span, Stream, Trees};
 use super::views::views;
 use super::walk::Walk;
@@ -78,7 +77,7 @@ pub(super) fn stuck_sagas(
 ) -> Result<StuckPage, QueryError> {
     let snapshot = store.snapshot();
     let generation = reads::active_generation(&*snapshot)?;
-    let definitions = serving(ours, &*snapshot, generation)?;
+    let definitions = reads::definitions_of(&*snapshot, generation, ours)?;
     let cursor = reads::cursor(&*snapshot, generation)?;
     let past = Past {
         trees: Trees {

@@ -5,7 +5,6 @@
 //! start, part by part. How the parts add up is for whoever asks; what was purged is in none of them.
 
 use super::search;
-use super::serving::serving;
 use super::trees::Trees;
 use super::{Basis, Filter, QueryError, SagaView, SearchRequest, Sort, SortKey, Window};
 use crate::domain::text::{hex, unhex};
@@ -109,7 +108,7 @@ pub(super) fn trial(store: &dyn Store, ours: &InForce, request: &TrialRequest) -
         store: &*snapshot,
         generation: reads::active_generation(&*snapshot)?,
     };
-    let old = serving(ours, trees.store, trees.generation)?;
+    let old = reads::definitions_of(trees.store, trees.generation, ours)?;
     let cursor = reads::cursor(trees.store, trees.generation)?;
     let types = old.differing_types(&request.definitions);
     let place = Place::of(request, &types)?;

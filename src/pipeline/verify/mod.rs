@@ -15,7 +15,7 @@ mod tests;
 pub use digest::{Digest, Digests, digest};
 pub use report::{Differences, VerifyReport};
 
-use crate::domain::SagaDefinitions;
+use crate::domain::{InForce, SagaDefinitions};
 use crate::pipeline::projector::rebuild::{self, Progress, Rebuild, RebuildError};
 use crate::pipeline::projector::{ProjectorSettings, catch_up_offline};
 use crate::store::{KeptTables, SharedStore, reads};
@@ -52,9 +52,11 @@ impl Verify {
         let rebuild = Rebuild {
             store: self.store.clone(),
             topic: self.topic.clone(),
-            definitions: Arc::new(
-                reads::definitions_of(&*self.store, serving, &self.definitions)?.into_owned(),
-            ),
+            definitions: reads::definitions_of(
+                &*self.store,
+                serving,
+                &InForce::from(self.definitions.clone()),
+            )?,
             settings: self.settings.clone(),
             progress: self.progress.clone(),
         };

@@ -10,7 +10,9 @@ use crate::failpoint;
 use crate::operations::audit::Audit;
 use crate::operations::background::Background;
 use crate::operations::dead_letters::redrive::{RedriveParts, Redrives};
-use crate::operations::dead_letters::{DeadLetterRetention, ExternalDeadLetters, Publisher, Sources};
+use crate::operations::dead_letters::{
+    Consumption, DeadLetterRetention, ExternalDeadLetters, Publisher, Sources,
+};
 use crate::operations::definitions::{self, Configured, Definitions, Renewer};
 use crate::operations::objects::{self, Objects};
 use crate::operations::rebuild::{RebuildParts, Rebuilds};
@@ -84,6 +86,10 @@ impl Tracker {
         let audit = Audit::new(store.clone(), clock.clone());
         let decisions = ops::decisions(&store, &kafka, &clock)?;
         let book = DeadLetterLock::default();
+        let consumption = Consumption {
+            ingest: status.clone(),
+            ops: decisions.status.clone(),
+        };
         let redrives = Redrives::new(RedriveParts {
             sources: Sources {
                 store: store.clone(),
@@ -93,7 +99,7 @@ impl Tracker {
             definitions: definitions.clone(),
             out: decisions.out.clone(),
             deciding: Arc::new(decisions.clone()),
-            ingest: status.clone(),
+            consumption: consumption.clone(),
             audit: audit.clone(),
             replay_events: config.dead_letters.replay_events,
             clock: clock.clone(),
@@ -224,10 +230,9 @@ impl Tracker {
             store: store.clone(),
             settings: config.dead_letters.clone(),
             topics: letter_topics(&kafka),
-            ops: decisions.status.clone(),
             deciding: Arc::new(decisions),
             ops_topic: kafka.ops_topic.clone(),
-            ingest: status.clone(),
+            consumption,
             publishes: kafka.publish_dead_letters,
             redrives: redrives.clone(),
             clock: clock.clone(),

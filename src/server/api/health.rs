@@ -10,9 +10,9 @@
 use super::parts::{EndedPart, EndedParts, Parts};
 use super::settings::HealthSettings;
 use crate::domain::clock::SharedClock;
-use crate::domain::{Cut, Millis, Unread};
+use crate::domain::{Cut, Millis, UnreadableVersion};
 use crate::operations::decisions::{OpsSnapshot, OpsStatus};
-use crate::operations::rebuild::{NoRoom, Rebuilds};
+use crate::operations::rebuild::{NoDiskSpace, Rebuilds};
 use crate::operations::retention::{RetentionSnapshot, RetentionStatus};
 use crate::pipeline::ingest::space::Shortage;
 use crate::pipeline::ingest::status::{IngestSnapshot, IngestStatus};
@@ -177,7 +177,7 @@ impl Health {
             projections,
             ops: ops(
                 self.ops.snapshot(),
-                self.query.unread_definitions().as_ref(),
+                self.query.unreadable_version().as_ref(),
                 (now, longest),
             ),
             threads: threads(&ended),
@@ -338,7 +338,11 @@ fn ahead(last: &[(u32, Millis)], now: Millis) -> Option<String> {
 
 /// Decisions that were read and not understood are as bad as those that are not read: what the others do by them, this
 /// tracker does not.
-fn ops(known: OpsSnapshot, unread: Option<&Unread>, (now, missing_after_ms): (Millis, u64)) -> Decisions {
+fn ops(
+    known: OpsSnapshot,
+    unread: Option<&UnreadableVersion>,
+    (now, missing_after_ms): (Millis, u64),
+) -> Decisions {
     let missing = known
         .missing_since
         .is_some_and(|since| now.since(since) >= missing_after_ms);
@@ -363,8 +367,12 @@ fn ops(known: OpsSnapshot, unread: Option<&Unread>, (now, missing_after_ms): (Mi
 }
 
 /// Consumption, or a rebuild, that waits for room is DOWN, whatever the threshold: an operator has to make some.
-fn lacking_room(mut disk: DiskSpace, shortage: Option<&Shortage>, rebuild: Option<&NoRoom>) -> DiskSpace {
-    let rebuild = rebuild.map(|no_room| format!("{no_room}; the present projections serve until then"));
+fn lacking_room(
+    mut disk: DiskSpace,
+    shortage: Option<&Shortage>,
+    rebuild: Option<&NoDiskSpace>,
+) -> DiskSpace {
+    let rebuild = rebuild.map(|no_space| format!("{no_space}; the present projections serve until then"));
     let lacking: Vec<String> = shortage
         .map(ToString::to_string)
         .into_iter()

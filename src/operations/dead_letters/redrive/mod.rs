@@ -4,7 +4,8 @@
 //! by one thread, in the order it was asked for. A letter is *sending* in the store before it is
 //! published and *sent* after, so a crash leaves at most one chunk of letters of which nobody knows
 //! whether they were published: their marks tell, once everything in the topic is consumed. Were one
-//! published twice all the same, the fold would drop the second as a duplicate. Letters that nobody can tell
+//! published twice all the same, the fold would drop the second as a duplicate. A redrive from before the start goes on
+//! when all of the topics is consumed, too: a store that was restored does not know what was published since. Letters that nobody can tell
 //! about now, because the schema registry is away, keep their turn, and the redrive waits.
 //!
 //! A redrive can be cancelled until it has ended. That is stored with it, so it stays cancelled over a
@@ -26,12 +27,12 @@ pub use jobs::RedriveStatus;
 pub use order::{Cancelled, RedriveOrder};
 pub use result::{RedriveItem, RedriveResult};
 
+use super::consumption::Consumption;
 use super::search_log::LogSearch;
 use super::{DeadLetterQuery, Deciding, Sources};
 use crate::domain::clock::SharedClock;
 use crate::domain::{Millis, Position, SharedDefinitions};
 use crate::operations::audit::{Act, Audit, Outcome};
-use crate::pipeline::ingest::IngestStatus;
 use crate::pipeline::kafka::Outlet;
 use crate::store::stoppable::{Stop, until};
 use crate::store::{SharedStore, StoreError};
@@ -71,8 +72,8 @@ pub struct RedriveParts {
     pub out: Arc<dyn Outlet>,
     /// Where it is announced what changed letters will come back as.
     pub deciding: Arc<dyn Deciding>,
-    /// How far consumption is.
-    pub ingest: Arc<IngestStatus>,
+    /// How far the topics are read.
+    pub consumption: Consumption,
     /// Where it is recorded how a redrive ended.
     pub audit: Audit,
     /// Events of the log that a replay by ids may look through.
@@ -92,6 +93,9 @@ pub struct Redrives {
 struct Inner {
     parts: RedriveParts,
     dead_letter_query: DeadLetterQuery,
+    /// Redrives up to this number are from before. What was published of them may be known only to the topic: the
+    /// store may have been restored.
+    inherited: u64,
     /// Held while a redrive gets its number, gets its turn, is cancelled or ends. Holds the one whose
     /// turn it is.
     turn: Mutex<Option<u64>>,
@@ -107,10 +111,13 @@ impl Redrives {
     /// Over these parts. Nothing is worked off before [`spawn`](Self::spawn).
     pub fn new(parts: RedriveParts) -> Self {
         let dead_letter_query = DeadLetterQuery::new(parts.sources.clone());
+        let inherited = jobs::newest(&*parts.sources.store);
         Self {
             inner: Arc::new(Inner {
                 parts,
                 dead_letter_query,
+                // Who cannot tell takes all for such.
+                inherited: inherited.map_or(u64::MAX, Option::unwrap_or_default),
                 turn: Mutex::default(),
                 cancelled: Mutex::default(),
                 searching: Mutex::default(),

@@ -96,7 +96,10 @@ impl Redrives {
         if status.dry_run {
             self.foretell(&status, &change)?;
         } else {
-            self.settle_uncertain(number)?;
+            if number <= self.inner.inherited {
+                self.await_end_of_topics(&change)?;
+            }
+            self.settle_uncertain(number, &change)?;
             self.publish_all(&status, &change)?;
             self.await_consumed(number)?;
         }
@@ -135,9 +138,9 @@ impl Redrives {
         let parts = &self.inner.parts;
         let sources = &parts.sources;
         let snapshot = sources.store.snapshot();
-        let partitions = parts.ingest.snapshot().end.iter().count();
+        let partitions = parts.consumption.ingest.snapshot().end.iter().count();
         let partitions = u32::try_from(partitions).unwrap_or(0);
-        let definitions = parts.definitions.get();
+        let definitions = parts.definitions.in_force();
         let mut forecaster = Forecaster::new(&*snapshot, &definitions, partitions)?;
         let letters = self.letters_of(status.number, |_| true)?;
         for chunk in letters.chunks(CHUNK) {
@@ -172,7 +175,7 @@ impl Redrives {
 
     /// After a crash, or when Kafka did not say: whether a letter was published is known once
     /// everything in the topic is consumed.
-    fn settle_uncertain(&self, number: u64) -> Result<(), Interrupted> {
+    fn settle_uncertain(&self, number: u64, change: &Change) -> Result<(), Interrupted> {
         let store = &self.inner.parts.sources.store;
         let is_sending = |record: &RedriveLetterRecord<'_>| matches!(record, RedriveLetterRecord::Sending);
         let uncertain = self.letters_of(number, is_sending)?;
@@ -184,7 +187,7 @@ impl Redrives {
             letters = uncertain.len(),
             "finding out which dead letters were published"
         );
-        self.await_end_of_topic()?;
+        self.await_end_of_topics(change)?;
         let mut found = Vec::with_capacity(uncertain.len());
         for letter in uncertain {
             let record = match came_back_at(&**store, letter)? {
@@ -218,7 +221,7 @@ impl Redrives {
             if let Some(why) = waits_for {
                 tracing::warn!(number = status.number, why, "the redrive waits");
                 self.pause(RETRY_INTERVAL);
-                self.settle_uncertain(status.number)?;
+                self.settle_uncertain(status.number, change)?;
             }
         }
     }
@@ -421,10 +424,13 @@ impl Redrives {
         }
     }
 
-    /// Waits until answers show everything up to what Kafka says is the end, asked from now on.
-    fn await_end_of_topic(&self) -> Result<(), Interrupted> {
-        let asked = self.inner.parts.ingest.snapshot().asked;
-        while !self.inner.parts.ingest.snapshot().has_reached_end_since(asked) {
+    /// Waits until answers show everything up to what Kafka says is the end, asked from now on; and, where letters
+    /// come back changed, until what was announced is known.
+    fn await_end_of_topics(&self, change: &Change) -> Result<(), Interrupted> {
+        let consumption = &self.inner.parts.consumption;
+        let is_changed = *change != Change::default();
+        let asked = consumption.asked();
+        while !consumption.shows_all_since(asked) || (is_changed && !consumption.has_read_decisions()) {
             self.check_shutdown()?;
             self.pause(POLL_INTERVAL);
         }

@@ -9,7 +9,7 @@ use crate::domain::{Cut, Millis, OPERATOR_STATUS_CHANGE, SharedDefinitions};
 use crate::operations::dead_letters::announce::{Announcement, announce};
 use crate::operations::dead_letters::testing;
 use crate::operations::dead_letters::{
-    Change, DeadLetterFilter, EventEdit, PredictedOutcome, RedriveOutcome,
+    Change, Consumption, DeadLetterFilter, EventEdit, PredictedOutcome, RedriveOutcome,
 };
 use crate::operations::decisions::{NewDecision, OpsError};
 use crate::pipeline::decode::{DecodePlan, wire};
@@ -37,7 +37,7 @@ struct Topic {
     at_risk: AtomicU64,
     records: Mutex<Vec<Message>>,
     consumed: AtomicUsize,
-    ingest: Arc<IngestStatus>,
+    consumption: Consumption,
     /// Publishes fail so often.
     away: AtomicUsize,
     /// Publishes so often without saying so.
@@ -55,7 +55,7 @@ impl Topic {
             at_risk: AtomicU64::new(0),
             records: Mutex::default(),
             consumed: AtomicUsize::new(0),
-            ingest: Arc::default(),
+            consumption: Consumption::default(),
             away: AtomicUsize::new(0),
             silent: AtomicUsize::new(0),
             decided: AtomicU64::new(0),
@@ -116,7 +116,8 @@ impl Topic {
         self.consumed.store(records.len(), Ordering::Relaxed);
         catch_up_offline(&self.store, TOPIC, &Arc::default(), &settings(1)).unwrap();
         let end: Cut = [(0, records.len() as u64)].into_iter().collect();
-        self.ingest.update(|status| {
+        self.consumption.ops.update(|status| status.end = Some(0));
+        self.consumption.ingest.update(|status| {
             status.last_contact = Some(Millis(1));
             status.answered = 1;
             status.next = end.clone();
@@ -204,7 +205,7 @@ fn redrives_with(
         definitions: SharedDefinitions::default(),
         out: topic.clone(),
         deciding: topic.clone(),
-        ingest: topic.ingest.clone(),
+        consumption: topic.consumption.clone(),
         audit: Audit::new(topic.store.clone(), clock.clone()),
         replay_events: 1_000,
         clock,
@@ -352,6 +353,12 @@ fn mended(n: usize) -> Vec<u8> {
 
 /// The first letters of [`with_letters`] are in the topic again, as a redrive publishes them.
 fn come_back(topic: &Topic, letters: &[Position]) {
+    put_back(topic, letters);
+    topic.consume();
+}
+
+/// The same, and nobody has consumed them.
+fn put_back(topic: &Topic, letters: &[Position]) {
     let topics = testing::topics(TOPIC, "dlt");
     for (n, letter) in letters.iter().enumerate() {
         let headers = topics.headers_of(*letter);
@@ -360,7 +367,6 @@ fn come_back(topic: &Topic, letters: &[Position]) {
         topic.announce(*letter, &value);
         topic.put("k", Some(value), headers.to_vec());
     }
-    topic.consume();
 }
 
 #[test]
@@ -405,6 +411,63 @@ fn letters_that_were_being_published_at_a_crash_are_settled_by_their_marks() {
         ..DeadLetterFilter::default()
     };
     assert_eq!(redrives.dead_letter_query().choose(&filter, 9).unwrap(), []);
+}
+
+#[test]
+fn a_restored_store_finds_out_what_was_published_since_before_it_goes_on() {
+    let (topic, letters, change) = with_letters(20);
+    let asked = {
+        let redrives = redrives(&topic, &CancellationToken::new());
+        redrives.ask(&order(letters.clone(), change, false)).unwrap()
+    };
+    // The store is of a moment at which none was published. Ten were since, and nobody has consumed these.
+    let read = topic.consumption.ingest.snapshot().next;
+    put_back(&topic, &letters[..10]);
+    let end: Cut = [(0, read.next(0) + 10)].into_iter().collect();
+    topic.consumption.ingest.update(|status| status.end = end);
+    let shutdown = CancellationToken::new();
+    let redrives = redrives(&topic, &shutdown);
+    let thread = redrives.spawn().unwrap();
+    let early = redrives
+        .wait_for(asked.number, Duration::from_millis(300))
+        .unwrap()
+        .unwrap();
+    assert_eq!((early.ended_at, early.sent), (None, 0));
+    topic.consume();
+    let ended = redrives
+        .wait_for(asked.number, Duration::from_secs(30))
+        .unwrap()
+        .unwrap();
+    shutdown.cancel();
+    thread.join().unwrap();
+    assert_eq!((ended.sent, ended.skipped, ended.waiting), (10, 10, 0));
+    assert_eq!(topic.records.lock().unwrap().len(), 40, "each was published once");
+}
+
+#[test]
+fn a_restored_store_waits_for_what_was_announced_where_letters_come_back_changed() {
+    let (topic, letters, change) = with_letters(2);
+    let number = {
+        let redrives = redrives(&topic, &CancellationToken::new());
+        redrives.ask(&order(letters, change, false)).unwrap().number
+    };
+    topic.consumption.ops.update(|status| status.end = Some(1));
+    let shutdown = CancellationToken::new();
+    let redrives = redrives(&topic, &shutdown);
+    let thread = redrives.spawn().unwrap();
+    let early = redrives
+        .wait_for(number, Duration::from_millis(300))
+        .unwrap()
+        .unwrap();
+    assert_eq!((early.ended_at, early.sent), (None, 0));
+    topic.consumption.ops.update(|status| status.next = 1);
+    let ended = redrives
+        .wait_for(number, Duration::from_secs(30))
+        .unwrap()
+        .unwrap();
+    shutdown.cancel();
+    thread.join().unwrap();
+    assert_eq!((ended.sent, ended.waiting), (2, 0));
 }
 
 fn open_letters(topic: &Topic) -> u64 {

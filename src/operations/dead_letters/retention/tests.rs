@@ -85,7 +85,7 @@ fn scene() -> Scene {
         definitions: SharedDefinitions::default(),
         out: Arc::new(Nowhere),
         deciding: ops.clone(),
-        ingest: Arc::default(),
+        consumption: Consumption::default(),
         audit: Audit::new(store.clone(), clock.clone()),
         replay_events: 1_000,
         clock: clock.clone(),
@@ -97,8 +97,7 @@ fn scene() -> Scene {
         topics: testing::topics(TOPIC, "dlt"),
         deciding: ops.clone(),
         ops_topic: "ops".to_owned(),
-        ops: Arc::default(),
-        ingest: Arc::default(),
+        consumption: Consumption::default(),
         publishes: false,
         redrives,
         clock: clock.clone(),
@@ -226,24 +225,28 @@ fn nothing_is_decided_before_both_topics_are_read() {
     let retention = &scene.retention;
     let mut asked = None;
     assert!(!retention.has_read_all(&mut asked));
-    retention.ops.update(|status| status.end = Some(0));
+    retention.consumption.ops.update(|status| status.end = Some(0));
     assert!(!retention.has_read_all(&mut asked));
-    retention.ingest.update(|status| {
+    retention.consumption.ingest.update(|status| {
         status.next = [(0, 5)].into_iter().collect();
         status.end = [(0, 6)].into_iter().collect();
         (status.asked, status.answered) = (1, 1);
     });
     assert!(!retention.has_read_all(&mut asked));
-    retention.ingest.update(|status| status.next = status.end.clone());
+    retention
+        .consumption
+        .ingest
+        .update(|status| status.next = status.end.clone());
     assert!(retention.has_read_all(&mut asked));
     // What the broker said before is no proof.
     asked = None;
     assert!(!retention.has_read_all(&mut asked), "the end is an old one");
     retention
+        .consumption
         .ingest
         .update(|status| (status.asked, status.answered) = (2, 2));
     assert!(retention.has_read_all(&mut asked));
-    retention.ops.update(|status| status.end = Some(1));
+    retention.consumption.ops.update(|status| status.end = Some(1));
     assert!(!retention.has_read_all(&mut asked));
 }
 

@@ -61,7 +61,7 @@ impl Worker {
     /// names, so no more than those stay that such a letter is of.
     fn goes_on_unread(&self, checked: &CheckedPurge, words: String) -> Result<(), Undone> {
         if !self.waiting_of(checked, &checked.extent.cut)?.is_empty() {
-            return Err(Undone::Left(Skipped::Unread, words));
+            return Err(Undone::Left(Skipped::UnreadableLetters, words));
         }
         tracing::warn!("{words}; all of them are settled, and a purge goes on");
         Ok(())

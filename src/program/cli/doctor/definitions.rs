@@ -2,7 +2,7 @@
 //! names is either new or misspelt.
 
 use super::Check;
-use crate::domain::Unread;
+use crate::domain::UnreadableVersion;
 use crate::operations::definitions::{Configured, Version, in_force, versions_before};
 use crate::pipeline::query::{UnnamedSteps, unnamed_steps};
 use crate::program::config::Config;
@@ -51,7 +51,7 @@ pub(super) fn check(config: &Config) -> Vec<Check> {
 }
 
 /// What to do about a version that was applied and that this program cannot read.
-fn cannot_read(unread: &Unread) -> Check {
+fn cannot_read(unread: &UnreadableVersion) -> Check {
     Check::fail(
         CHECK,
         format!(

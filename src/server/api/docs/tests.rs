@@ -4,8 +4,8 @@ use crate::domain::clock::{SharedClock, SystemClock};
 use crate::domain::{Position, SagaDefinitions};
 use crate::operations::audit::Audit;
 use crate::operations::background::Background;
-use crate::operations::dead_letters::Sources;
 use crate::operations::dead_letters::redrive::{RedriveParts, Redrives};
+use crate::operations::dead_letters::{Consumption, Sources};
 use crate::operations::decisions::{Decisions, StatusChanger};
 use crate::operations::definitions::{Configured, Definitions};
 use crate::operations::objects::ObjectsSettings;
@@ -90,7 +90,10 @@ fn surface() -> axum::Router {
             definitions: definitions.clone().into(),
             out: out.clone(),
             deciding: Arc::new(decisions.clone()),
-            ingest: ingest.clone(),
+            consumption: Consumption {
+                ingest: ingest.clone(),
+                ..Consumption::default()
+            },
             audit: audit.clone(),
             replay_events: 0,
             clock: clock.clone(),

@@ -184,11 +184,11 @@ fn a_rebuild_that_has_no_room_is_told_with_the_disk_and_is_down() {
         message: None,
     };
     assert_eq!(lacking_room(disk(), None, None), disk());
-    let no_room = NoRoom {
+    let no_space = NoDiskSpace {
         free: 400,
         needed: 500,
     };
-    let told = lacking_room(disk(), None, Some(&no_room));
+    let told = lacking_room(disk(), None, Some(&no_space));
     assert!(!told.up);
     let message = told.message.unwrap();
     assert!(
@@ -204,7 +204,7 @@ fn a_version_of_the_definitions_that_cannot_be_read_is_down_and_named() {
         end: Some(3),
         ..OpsSnapshot::default()
     };
-    let unread = Unread {
+    let unread = UnreadableVersion {
         version: 4,
         since: 2,
         why: "unknown field `weather`".to_owned(),

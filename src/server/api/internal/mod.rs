@@ -43,8 +43,8 @@ impl From<StartRebuildError> for ApiError {
     fn from(error: StartRebuildError) -> Self {
         match error {
             StartRebuildError::Start(error) => error.into(),
-            StartRebuildError::NoRoom(no_room) => {
-                Self::new(ErrorKind::ServiceUnavailable, no_room.to_string())
+            StartRebuildError::NoDiskSpace(no_space) => {
+                Self::new(ErrorKind::ServiceUnavailable, no_space.to_string())
             }
             StartRebuildError::Store(error) => error.into(),
         }

@@ -61,7 +61,7 @@ impl From<RetentionError> for ApiError {
             | RetentionError::Restoring(_)
             | RetentionError::TooLarge { .. } => ErrorKind::Conflict,
             RetentionError::NoObjects
-            | RetentionError::Unread
+            | RetentionError::DecisionsUnread
             | RetentionError::Behind(_)
             | RetentionError::NotAtTheEnd(_)
             | RetentionError::NotAppliedYet { .. } => ErrorKind::ServiceUnavailable,

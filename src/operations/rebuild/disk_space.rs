@@ -6,14 +6,14 @@ use std::fmt;
 
 /// Too little room for a rebuild.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoRoom {
+pub struct NoDiskSpace {
     /// Bytes that are free, or become free when what an earlier rebuild left is cleared.
     pub free: u64,
     /// Bytes that must be.
     pub needed: u64,
 }
 
-impl fmt::Display for NoRoom {
+impl fmt::Display for NoDiskSpace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -25,7 +25,7 @@ impl fmt::Display for NoRoom {
 }
 
 /// What is lacking; `None` when there is room, or nobody can tell.
-pub(super) fn lacking(store: &dyn Store, space: &dyn FreeSpace) -> Result<Option<NoRoom>, StoreError> {
+pub(super) fn shortage(store: &dyn Store, space: &dyn FreeSpace) -> Result<Option<NoDiskSpace>, StoreError> {
     let Some(free) = space.free() else {
         return Ok(None);
     };
@@ -33,7 +33,7 @@ pub(super) fn lacking(store: &dyn Store, space: &dyn FreeSpace) -> Result<Option
     // A rebuild clears the other generation first.
     let free = free.saturating_add(bytes(store, serving.other())?);
     let needed = needed(bytes(store, serving)?, space.min_free_bytes());
-    Ok((free < needed).then_some(NoRoom { free, needed }))
+    Ok((free < needed).then_some(NoDiskSpace { free, needed }))
 }
 
 /// Bytes for another set of projections. A quarter more than the present one: under other rules it may be larger, and
@@ -72,14 +72,14 @@ mod tests {
         let serving = bytes(&*store, reads::active_generation(&*store).unwrap()).unwrap();
         assert!(serving > 1_000, "{serving}");
         let needed = serving + serving / 4 + 1_000;
-        let short = NoRoom {
+        let short = NoDiskSpace {
             free: needed - 1,
             needed,
         };
         assert_eq!(
-            lacking(&*store, &Room(AtomicU64::new(needed - 1))).unwrap(),
+            shortage(&*store, &Room(AtomicU64::new(needed - 1))).unwrap(),
             Some(short)
         );
-        assert_eq!(lacking(&*store, &Room(AtomicU64::new(needed))).unwrap(), None);
+        assert_eq!(shortage(&*store, &Room(AtomicU64::new(needed))).unwrap(), None);
     }
 }
