@@ -361,6 +361,8 @@ struct Scripted(Arc<Mutex<Script>>);
 struct Script {
     messages: Vec<Vec<u8>>,
     handed: usize,
+    /// Markers of transactions behind the messages, which nobody gets.
+    markers: u64,
     observed: Observed,
 }
 
@@ -418,7 +420,7 @@ impl Scripted {
         let mut script = self.0.lock().unwrap();
         change(&mut script);
         if script.observed.partitions > 0 {
-            let end = script.messages.len() as u64;
+            let end = script.messages.len() as u64 + script.markers;
             script.observed.ends = Cut::from_iter([(0, end)]);
         }
     }
@@ -855,4 +857,21 @@ fn a_change_takes_effect_behind_an_event_of_the_far_future() {
     let changed = scene.changer.change(&wish(SagaStatus::Completed, None)).unwrap();
     assert_eq!(changed.updated_at, Millis(future + 1));
     assert_eq!(state(&scene).status, SagaStatus::Completed);
+}
+
+#[test]
+fn a_marker_behind_the_last_decision_is_nothing_to_read_once_it_was_looked_for() {
+    let (store, topic) = (testkit::store(), Scripted::default());
+    topic.with(|script| {
+        script.observed.reachable = true;
+        script.observed.partitions = 1;
+        script.messages = vec![decision("note", "one")];
+        script.markers = 1;
+    });
+    let reading = Running::from(&store, &topic, 1_000);
+    reading.wait("the lag", |status| (status.next, status.end) == (1, Some(2)));
+    reading
+        .topic
+        .with(|script| script.observed.looked = Cut::from_iter([(0, 2)]));
+    reading.wait("its end", |status| (status.next, status.end) == (1, Some(1)));
 }

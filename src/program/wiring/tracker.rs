@@ -86,10 +86,7 @@ impl Tracker {
         let audit = Audit::new(store.clone(), clock.clone());
         let decisions = ops::decisions(&store, &kafka, &clock)?;
         let book = DeadLetterLock::default();
-        let consumption = Consumption {
-            ingest: status.clone(),
-            ops: decisions.status.clone(),
-        };
+        let consumption = Consumption::new(status.clone(), decisions.status.clone());
         let redrives = Redrives::new(RedriveParts {
             sources: Sources {
                 store: store.clone(),
