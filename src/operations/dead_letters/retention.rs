@@ -120,7 +120,7 @@ impl DeadLetterRetention {
             tracing::info!(
                 letters = swept.letters,
                 redrives = swept.redrives,
-                "settled long ago, and no longer kept"
+                "old settled dead letters removed"
             );
         }
         Ok(swept)

@@ -1,4 +1,4 @@
-//! What goes, when, and by whose decision.
+//! What is purged, when, and by whose decision.
 //!
 //! [`Rules`] say how long a saga is kept; one replica's [`Sweeper`] finds what is due, has it archived
 //! and publishes decisions; every replica's [`Worker`] applies them in their order; [`Holds`] keep sagas

@@ -1,4 +1,4 @@
-//! Finds what is due, archives it, and decides that it goes; on the one replica that may.
+//! Finds what is due, archives it, and decides that it is purged; on the one replica that may.
 //!
 //! A search begins, and each decision is made, only when this replica has read and folded all that both
 //! topics hold, and did all that was decided before ([`Edge`]); what is due is due by the time of what
@@ -133,7 +133,7 @@ impl Sweeper {
                     POLL_INTERVAL
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "retention: the search for due sagas did not come to its end");
+                    tracing::warn!(%error, "retention: the search for due sagas did not finish");
                     let now = self.clock.now();
                     self.status.update(|status| {
                         status.waiting = None;

@@ -1,4 +1,4 @@
-//! Retention of a running tracker, for those who want to see, hold or restore. Who decides what goes is the
+//! Retention of a running tracker, for those who want to see, hold or restore. Who decides what is purged is the
 //! [`Sweeper`], who does it the [`Worker`]; both are started here.
 
 use super::archived::{self, ArchiveObject, FromArchive};
@@ -46,7 +46,7 @@ pub struct RetentionParts {
     pub definitions: SharedDefinitions,
     /// Those in force before any were decided.
     pub configured: Arc<SagaDefinitions>,
-    /// What goes, and how fast.
+    /// What is purged, and how fast.
     pub settings: RetentionSettings,
     /// Where the archive is; none when nobody said.
     pub objects: Option<Objects>,
@@ -169,7 +169,7 @@ impl Retention {
         Ok(threads)
     }
 
-    /// What would go if retention ran now. Ends early when told to.
+    /// What would be purged if retention ran now. Ends early when told to.
     ///
     /// # Errors
     /// [`RetentionError`].

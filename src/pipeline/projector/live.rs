@@ -219,7 +219,7 @@ impl ProjectorHandle {
         ProjectorGone(
             self.status()
                 .failed
-                .unwrap_or_else(|| "it was told to".to_owned()),
+                .unwrap_or_else(|| "it was asked to stop".to_owned()),
         )
     }
 }

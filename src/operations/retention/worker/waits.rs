@@ -63,7 +63,7 @@ impl Worker {
         if !self.waiting_of(checked, &checked.extent.cut)?.is_empty() {
             return Err(Undone::Left(Skipped::UnreadableLetters, words));
         }
-        tracing::warn!("{words}; all of them are settled, and a purge goes on");
+        tracing::warn!("{words}; all of them are settled, so the purge continues");
         Ok(())
     }
 
