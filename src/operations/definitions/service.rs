@@ -104,9 +104,12 @@ fn told(faults: &[DefinitionError]) -> String {
     told.join("; ")
 }
 
-fn refuse_shorter(unread: Option<UnreadableVersion>, shorter: &[ShorterRetention]) -> Result<(), ApplyError> {
-    if let Some(unread) = unread {
-        return Err(ApplyError::UnknownRetention(unread));
+fn refuse_shorter(
+    unreadable: Option<UnreadableVersion>,
+    shorter: &[ShorterRetention],
+) -> Result<(), ApplyError> {
+    if let Some(unreadable) = unreadable {
+        return Err(ApplyError::UnknownRetention(unreadable));
     }
     if !shorter.is_empty() {
         return Err(ApplyError::ShorterRetention(shorter.to_vec()));
@@ -172,7 +175,7 @@ impl Definitions {
         let in_force = versions::in_force(&**self.store(), &self.configured)?;
         let shorter = self.shorter_retention(&in_force.definitions, &definitions);
         if !new.allow_shorter_retention {
-            refuse_shorter(in_force.unread, &shorter)?;
+            refuse_shorter(in_force.unreadable, &shorter)?;
         }
         let body = DefinitionsBody {
             version: last + 1,

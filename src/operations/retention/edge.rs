@@ -115,7 +115,7 @@ impl Edge {
         })?;
         let ends = self.ends(&self.topic)?;
         self.wait(until, |asks| self.deliveries_missing(&ends, asks))?;
-        match self.projector.try_no_removals() {
+        match self.projector.try_no_purges() {
             Some(_) => Ok(()),
             None => Err("a rebuild is running: nothing can be removed until it is over".to_owned()),
         }

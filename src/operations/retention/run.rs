@@ -21,7 +21,7 @@ use super::pending::Pending;
 use super::rules::Rules;
 use super::status::RetentionStatus;
 use super::sweep::{Due, each_due};
-use super::waiting::{Readable, waiting_letters};
+use super::waiting::{Readable, waiting_dead_letters};
 use super::{RetentionError, RetentionSettings};
 use crate::domain::clock::SharedClock;
 use crate::domain::text::hex;
@@ -194,7 +194,7 @@ impl Sweeper {
         let asked = self.edge.asked_for.within();
         let snapshot = self.query.store().snapshot();
         let cut = reads::cursor(&*snapshot, reads::active_generation(&*snapshot)?)?;
-        let waiting = waiting_letters(&*snapshot, &cut.into(), &asked)?;
+        let waiting = waiting_dead_letters(&*snapshot, &cut.into(), &asked)?;
         let words = (!waiting.is_empty()).then(|| {
             format!(
                 "nothing is due in partitions {waiting:?} of {}: dead letters of unknown schemas lie there, which may be \

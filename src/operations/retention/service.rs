@@ -33,7 +33,7 @@ const APPLIED_TIMEOUT: Duration = Duration::from_secs(20);
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a search for due sagas waits for what is under way to be read and folded.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a decision waits for letters whose schemas are unknown here, before it is left.
+/// How long a decision waits for letters whose schemas are unknown here, before it is skipped.
 const DEAD_LETTERS_TIMEOUT: Duration = Duration::from_secs(600);
 /// Most bytes of deliveries that are held for the state of a removed saga.
 const HELD_BYTES: usize = 64 << 20;

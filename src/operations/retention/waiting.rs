@@ -23,24 +23,24 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// [`StoreError`] when letters cannot be read.
-pub(super) fn waiting_letters(
+pub(super) fn waiting_dead_letters(
     store: &dyn StoreRead,
     meant: &Extent,
     asked: &Cut,
 ) -> Result<BTreeSet<u32>, StoreError> {
-    Ok(UnreadableLetters::look(store, meant, asked)?.waiting)
+    Ok(UnreadableDeadLetters::look(store, meant, asked)?.waiting)
 }
 
 /// What cannot be read here.
 #[derive(Default)]
-struct UnreadableLetters {
+struct UnreadableDeadLetters {
     /// Partitions with letters that are waited for.
     waiting: BTreeSet<u32>,
     /// Letters that are settled; the last ones, if they are many.
     settled: BTreeSet<Position>,
 }
 
-impl UnreadableLetters {
+impl UnreadableDeadLetters {
     fn look(store: &dyn StoreRead, meant: &Extent, asked: &Cut) -> Result<Self, StoreError> {
         let mut unread = Self::default();
         let counts = counts(store)?;
@@ -102,8 +102,8 @@ impl Readable {
     /// Inside a cut: where a letter waits for its schema, nobody here knows what has arrived, so nothing is due
     /// there. What was asked for is older than the snapshot.
     pub(crate) fn within(snapshot: &dyn StoreRead, cut: &Cut, asked: &Cut) -> Result<Self, StoreError> {
-        let UnreadableLetters { waiting, mut settled } =
-            UnreadableLetters::look(snapshot, &cut.clone().into(), asked)?;
+        let UnreadableDeadLetters { waiting, mut settled } =
+            UnreadableDeadLetters::look(snapshot, &cut.clone().into(), asked)?;
         let mut seen = seen_within(snapshot, cut)?;
         seen.retain(|partition, _| !waiting.contains(partition));
         let cut: Cut = seen.keys().map(|number| (*number, cut.next(*number))).collect();

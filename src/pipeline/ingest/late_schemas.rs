@@ -39,8 +39,8 @@ const OFFSETS: u64 = 1 << 26;
 /// Bytes of values that one round holds: it ends behind the letter that goes beyond.
 const VALUE_BYTES: usize = 4 << 20;
 
-/// Reads letters again.
-pub struct Reread {
+/// Reads dead letters again once their schemas are known.
+pub struct LateSchemas {
     /// The store.
     pub store: SharedStore,
     /// Where writer schemas come from.
@@ -59,7 +59,7 @@ pub struct Reread {
 
 /// Why a round ended early.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RereadError {
+pub(crate) enum LateSchemasError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -160,7 +160,7 @@ struct Found {
     outcome: Result<Event, Rejected>,
 }
 
-impl Reread {
+impl LateSchemas {
     /// Starts it on a thread of its own.
     ///
     /// # Errors
@@ -185,7 +185,7 @@ impl Reread {
                     }
                     ended.wait()
                 }
-                Err(RereadError::Projector(_)) => return,
+                Err(LateSchemasError::Projector(_)) => return,
                 Err(error) => {
                     tracing::error!(%error, "dead letters are not read again now; trying later");
                     Ended::Pass.wait()
@@ -197,7 +197,7 @@ impl Reread {
 
     /// Looks through some of the letters, from where the walk is, and asks for some of their ids. How many
     /// letters became something else, and why it ended.
-    pub(crate) fn round(&self, walk: &mut Walk, now: Instant) -> Result<(usize, Ended), RereadError> {
+    pub(crate) fn round(&self, walk: &mut Walk, now: Instant) -> Result<(usize, Ended), LateSchemasError> {
         if walk.within.is_none() {
             // What lies behind the cursor cannot be put in a letter's place yet.
             walk.within = Some((self.projector.status().cursor, self.asked_for.forgotten()));
@@ -367,11 +367,11 @@ impl Reread {
     }
 
     /// Puts what was found in the place of the letters. Whether that was possible now.
-    fn replace(&self, found: Vec<Found>) -> Result<bool, RereadError> {
+    fn replace(&self, found: Vec<Found>) -> Result<bool, LateSchemasError> {
         if found.is_empty() {
             return Ok(true);
         }
-        let Some(guard) = self.projector.try_no_removals() else {
+        let Some(guard) = self.projector.try_no_purges() else {
             return Ok(false);
         };
         let (store, book, topics) = (self.store.clone(), self.book.clone(), self.topics.clone());

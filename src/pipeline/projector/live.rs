@@ -45,7 +45,7 @@ enum Command {
 pub struct ProjectorHandle {
     commands: Sender<Command>,
     status: Arc<Shared>,
-    removals: Arc<Mutex<()>>,
+    purge_lock: Arc<Mutex<()>>,
     deciding: Arc<Mutex<()>>,
 }
 
@@ -167,8 +167,8 @@ impl ProjectorHandle {
     /// While the guard lives, nothing is purged from the log or restored to it: a rebuild
     /// reads the log for a long time, and must see all of it or nothing of a saga. None when someone
     /// else holds it.
-    pub fn try_no_removals(&self) -> Option<MutexGuard<'_, ()>> {
-        match self.removals.try_lock() {
+    pub fn try_no_purges(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.purge_lock.try_lock() {
             Ok(guard) => Some(guard),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
@@ -195,8 +195,8 @@ impl ProjectorHandle {
     }
 
     /// Makes sure that nothing is removed, waiting for it.
-    pub(super) fn no_removals(&self) -> MutexGuard<'_, ()> {
-        self.removals.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn no_purges(&self) -> MutexGuard<'_, ()> {
+        self.purge_lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What it is doing.
@@ -267,7 +267,7 @@ fn assemble(
     let handle = ProjectorHandle {
         commands,
         status,
-        removals: Arc::default(),
+        purge_lock: Arc::default(),
         deciding: Arc::default(),
     };
     Ok((handle, live, inbox))

@@ -182,7 +182,7 @@ fn a_decision_does_not_wait_for_ever() {
     let (mut topic, store, _) = decided_by_one_that_read_it();
     topic.letters = Duration::ZERO;
     let told = topic.work(&store);
-    assert_eq!(told.skipped[&Skipped::UnreadableLetters], 1, "{told:?}");
+    assert_eq!(told.skipped[&Skipped::UnreadableDeadLetters], 1, "{told:?}");
     assert_eq!(told.held_up, None);
     assert!(!is_gone(&store, &"old".into()));
 }
@@ -193,7 +193,7 @@ fn a_decision_goes_on_at_last_where_what_it_waits_for_is_settled() {
     mark_letter(&store, letter.position, discarded());
     topic.letters = Duration::ZERO;
     let told = topic.work(&store);
-    assert_eq!(told.skipped[&Skipped::UnreadableLetters], 0, "{told:?}");
+    assert_eq!(told.skipped[&Skipped::UnreadableDeadLetters], 0, "{told:?}");
     assert!(is_gone(&store, &"old".into()));
 }
 

@@ -5,7 +5,7 @@ use crate::domain::{Cut, Position};
 use crate::operations::retention::body::CheckedPurge;
 use crate::operations::retention::edge::Reach;
 use crate::operations::retention::status::Skipped;
-use crate::operations::retention::waiting::waiting_letters;
+use crate::operations::retention::waiting::waiting_dead_letters;
 use crate::pipeline::projector::ProjectorGone;
 use crate::store::StoreError;
 use crate::wait;
@@ -19,7 +19,7 @@ impl Worker {
             match self.edge.reach(decision, cut) {
                 Reach::Here => return Ok(()),
                 Reach::Never(why) => {
-                    return Err(Undone::Left(
+                    return Err(Undone::Skipped(
                         Skipped::Unreachable,
                         format!("{why}; it is made up, or of a topic that was deleted"),
                     ));
@@ -61,7 +61,7 @@ impl Worker {
     /// names, so no more than those stay that such a letter is of.
     fn goes_on_unread(&self, checked: &CheckedPurge, words: String) -> Result<(), Undone> {
         if !self.waiting_of(checked, &checked.extent.cut)?.is_empty() {
-            return Err(Undone::Left(Skipped::UnreadableLetters, words));
+            return Err(Undone::Skipped(Skipped::UnreadableDeadLetters, words));
         }
         tracing::warn!("{words}; all of them are settled, so the purge continues");
         Ok(())
@@ -83,7 +83,7 @@ impl Worker {
     }
 
     fn waiting_of(&self, checked: &CheckedPurge, asked: &Cut) -> Result<BTreeSet<u32>, StoreError> {
-        let mut waiting = waiting_letters(&*self.store.snapshot(), &checked.extent, asked)?;
+        let mut waiting = waiting_dead_letters(&*self.store.snapshot(), &checked.extent, asked)?;
         waiting.retain(|partition| checked.seen.contains_key(partition));
         Ok(waiting)
     }
@@ -95,12 +95,12 @@ impl Worker {
     pub(super) fn wait_for_definitions(&self, decision: u64) -> Result<(), WorkError> {
         let held_up = |words| self.status.update(|status| status.held_up = words);
         loop {
-            let unread = self.definitions.in_force().unread;
-            let Some(unread) = unread.filter(|unread| unread.since < decision) else {
+            let unreadable = self.definitions.in_force().unreadable;
+            let Some(unreadable) = unreadable.filter(|unreadable| unreadable.since < decision) else {
                 held_up(None);
                 return Ok(());
             };
-            held_up(Some(unread.to_string()));
+            held_up(Some(unreadable.to_string()));
             self.pause(POLL_INTERVAL)?;
         }
     }

@@ -28,7 +28,7 @@ fn remaining(store: &SharedStore, schemas: Arc<dyn SchemaSource>) -> usize {
 
 /// Rounds, with the waits between them, as far as the clock that it brings is concerned.
 struct Walking {
-    reread: Reread,
+    reread: LateSchemas,
     walk: Walk,
     now: Instant,
     thread: JoinHandle<()>,
@@ -40,7 +40,7 @@ impl Walking {
             projector::spawn(store.clone(), TOPIC, Arc::default(), settings(1)).unwrap();
         // Caught up with the log.
         projector.between_windows(|_| ()).unwrap();
-        let reread = Reread {
+        let reread = LateSchemas {
             store: store.clone(),
             schemas,
             projector,
