@@ -189,7 +189,7 @@ impl Sweeper {
         Ok(swept)
     }
 
-    /// Tells where nothing is due because letters wait for their schemas.
+    /// Tells where nothing is due because dead letters wait for their schemas.
     fn tell_unreadable(&self) -> Result<(), RetentionError> {
         let asked = self.edge.asked_for.within();
         let snapshot = self.query.store().snapshot();

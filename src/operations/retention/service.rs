@@ -33,7 +33,7 @@ const APPLIED_TIMEOUT: Duration = Duration::from_secs(20);
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a search for due sagas waits for what is under way to be read and folded.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a decision waits for letters whose schemas are unknown here, before it is skipped.
+/// How long a decision waits for dead letters whose schemas are unknown here, before it is skipped.
 const DEAD_LETTERS_TIMEOUT: Duration = Duration::from_secs(600);
 /// Most bytes of deliveries that are held for the state of a removed saga.
 const HELD_BYTES: usize = 64 << 20;
@@ -54,7 +54,7 @@ pub struct RetentionParts {
     pub decisions: Decisions,
     /// How to reach Kafka, and the topics.
     pub kafka: KafkaSettings,
-    /// Which letters of unknown schemas the registry was asked for.
+    /// Which dead letters of unknown schemas the registry was asked for.
     pub asked_for: Arc<AskedFor>,
     /// Tells the time.
     pub clock: SharedClock,

@@ -69,7 +69,7 @@ pub struct RetentionSnapshot {
     pub last_skipped: Option<String>,
     /// What a search for due sagas waits for.
     pub waiting: Option<String>,
-    /// In which partitions nothing is due, because letters wait for their schemas there.
+    /// In which partitions nothing is due, because dead letters wait for their schemas there.
     pub unreadable: Option<String>,
     /// What a decision waits for that is being done.
     pub held_up: Option<String>,

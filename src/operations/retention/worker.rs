@@ -38,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 const CHUNK: usize = 50;
 /// How long to wait before looking again.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// The same where it costs a look through all letters.
+/// The same where it costs a look through all dead letters.
 const DEAD_LETTERS_POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Between two chunks, so that ingest gets its turn.
 const CHUNK_PAUSE: Duration = Duration::from_millis(2);

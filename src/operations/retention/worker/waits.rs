@@ -33,8 +33,8 @@ impl Worker {
         }
     }
 
-    /// Waits until all that its maker could read is readable here, for some time. Whoever decides names
-    /// only partitions in which no letter waits for its schema, and what is settled and unread there, so any other
+    /// Waits until all that its maker could read is readable here, for some time. Whoever decides names only
+    /// partitions in which no dead letter waits for its schema, and what is settled and unread there, so any other
     /// that waits here may be read elsewhere.
     pub(super) fn wait_for_letters(&self, checked: &CheckedPurge) -> Result<(), Undone> {
         let until = wait::now() + self.edge.letters;
@@ -57,8 +57,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Enough was waited. Where only settled letters are left, a decision goes on: each saga is held against what it
-    /// names, so no more than those stay that such a letter is of.
+    /// Enough was waited. Where only settled dead letters are left, a decision goes on: each saga is held against
+    /// what it names, so no more than those stay that such a dead letter is of.
     fn goes_on_unread(&self, checked: &CheckedPurge, words: String) -> Result<(), Undone> {
         if !self.waiting_of(checked, &checked.extent.cut)?.is_empty() {
             return Err(Undone::Skipped(Skipped::UnreadableDeadLetters, words));
@@ -67,8 +67,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Letters of which nothing is expected any more, once they are settled: those that the registry was asked for, so
-    /// far as the decision does not say that its maker could read them.
+    /// Dead letters of which nothing is expected any more, once they are settled: those that the registry was asked
+    /// for, so far as the decision does not say that its maker could read them.
     fn asked(&self, checked: &CheckedPurge) -> Cut {
         let asked = self.edge.asked_for.within();
         let Some(Position { partition, offset }) = checked.read_but_named else {
