@@ -17,7 +17,7 @@ use crate::operations::definitions::{self, Configured};
 use crate::operations::retention::{
     self, Asked, Edge, RetentionSettings, RetentionStatus, Rules, Sweeper, Worker,
 };
-use crate::pipeline::ingest::late_schemas::{AskedFor, Reread, Walk};
+use crate::pipeline::ingest::late_schemas::{AskedFor, LateSchemas, Walk};
 use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::pipeline::ingest::run::Running;
 use crate::pipeline::ingest::space::Boundless;
@@ -438,8 +438,8 @@ impl Process {
         })
     }
 
-    pub(super) fn reread(&self, token: &CancellationToken) -> Reread {
-        Reread {
+    pub(super) fn reread(&self, token: &CancellationToken) -> LateSchemas {
+        LateSchemas {
             store: self.store.clone(),
             schemas: self.schemas.clone(),
             projector: self.handle.clone(),

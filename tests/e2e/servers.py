@@ -196,7 +196,7 @@ class Record:
 
 
 # How long a broker on a busy machine may take for one answer.
-ANSWER = 120
+ADMIN_TIMEOUT = 120
 # Seconds of it that one of several tries may take.
 ONE_TRY = 15
 
@@ -223,7 +223,7 @@ class Broker(LocalServer):
 
         def created():
             try:
-                self.admin.create_topics([topic])[name].result(ANSWER)
+                self.admin.create_topics([topic])[name].result(ADMIN_TIMEOUT)
                 return True
             except KafkaException as error:
                 # A topic of that name is still being deleted.
@@ -231,24 +231,24 @@ class Broker(LocalServer):
                     return False
                 raise
 
-        wait_until(created, ANSWER, f"topic {name} to be created")
-        wait_until(lambda: len(self.partitions(name)) == partitions, ANSWER, f"topic {name}")
+        wait_until(created, ADMIN_TIMEOUT, f"topic {name} to be created")
+        wait_until(lambda: len(self.partitions(name)) == partitions, ADMIN_TIMEOUT, f"topic {name}")
 
     def settings(self, name):
         """name → value of the topic's settings."""
         resource = ConfigResource(ConfigResource.Type.TOPIC, name)
-        described = self.admin.describe_configs([resource])[resource].result(ANSWER)
+        described = self.admin.describe_configs([resource])[resource].result(ADMIN_TIMEOUT)
         return {entry.name: entry.value for entry in described.values()}
 
     def delete_topic(self, name):
-        self.admin.delete_topics([name])[name].result(ANSWER)
-        wait_until(lambda: not self.partitions(name), ANSWER, f"topic {name} to go away")
+        self.admin.delete_topics([name])[name].result(ADMIN_TIMEOUT)
+        wait_until(lambda: not self.partitions(name), ADMIN_TIMEOUT, f"topic {name} to go away")
 
     def grow_topic(self, name, partitions):
-        self.admin.create_partitions([NewPartitions(name, partitions)])[name].result(ANSWER)
-        wait_until(lambda: len(self.partitions(name)) == partitions, ANSWER, f"{name} to grow")
+        self.admin.create_partitions([NewPartitions(name, partitions)])[name].result(ADMIN_TIMEOUT)
+        wait_until(lambda: len(self.partitions(name)) == partitions, ADMIN_TIMEOUT, f"{name} to grow")
 
-    def partitions(self, name, timeout=ANSWER):
+    def partitions(self, name, timeout=ADMIN_TIMEOUT):
         metadata = self.admin.list_topics(timeout=timeout)
         return sorted(metadata.topics[name].partitions) if name in metadata.topics else []
 
@@ -282,7 +282,7 @@ class Broker(LocalServer):
             finally:
                 reader.close()
 
-        return wait_until(asked, ANSWER, f"the ends of {name}")
+        return wait_until(asked, ADMIN_TIMEOUT, f"the ends of {name}")
 
     def read(self, name):
         """Every record of the topic up to now."""
@@ -315,7 +315,7 @@ class Broker(LocalServer):
         """partition → committed offset of a consumer group."""
         parts = [TopicPartition(topic, p) for p in self.partitions(topic)]
         asked = ConsumerGroupTopicPartitions(group, parts)
-        answer = self.admin.list_consumer_group_offsets([asked])[group].result(ANSWER)
+        answer = self.admin.list_consumer_group_offsets([asked])[group].result(ADMIN_TIMEOUT)
         return {p.partition: p.offset for p in answer.topic_partitions}
 
 

@@ -689,8 +689,8 @@ fn scene(now: i64, meanwhile: Vec<Event>) -> Scene {
     Scene { topic, changer }
 }
 
-fn wish(status: SagaStatus, expected: Option<SagaStatus>) -> StatusChange {
-    StatusChange {
+fn wish(status: SagaStatus, expected: Option<SagaStatus>) -> StatusChangeOrder {
+    StatusChangeOrder {
         saga_id: SagaId::from("s/1"),
         status,
         reason: "paid by hand".to_owned(),
@@ -764,7 +764,7 @@ fn what_would_be_in_vain_is_not_published() {
             "{refused}"
         );
     }
-    let unknown = StatusChange {
+    let unknown = StatusChangeOrder {
         saga_id: "nobody".into(),
         ..wish(SagaStatus::Completed, None)
     };

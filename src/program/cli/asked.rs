@@ -41,13 +41,13 @@ impl KindArgs {
 /// Which sagas, by what happened inside of them.
 #[derive(Clone, Debug, Args)]
 pub(super) struct InsideArgs {
-    /// In which this step was reported, e.g. PAYMENT_COMPLETED; repeated, each of them
+    /// Sagas that reported this step, e.g. PAYMENT_COMPLETED; repeat for several, all must match
     #[arg(long, value_name = "STEP")]
     step: Vec<String>,
-    /// In which this step was not reported; repeated, none of them
+    /// Sagas that did not report this step; repeat for several, all must match
     #[arg(long, value_name = "STEP")]
     without_step: Vec<String>,
-    /// In which this service reported something
+    /// Sagas in which this service reported something
     #[arg(long, value_name = "SERVICE")]
     producer_service: Option<String>,
     /// Of this trace: one of the first eight that the saga's events named

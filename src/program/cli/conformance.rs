@@ -20,10 +20,10 @@ pub(super) struct ConformanceArgs {
     /// SUCCESS_AFTER_COMPENSATION, ACTIVITY_AFTER_END, UNKNOWN_STEP, MISSING_STEP or INVALID_METADATA
     #[arg(long)]
     rule: Option<String>,
-    /// Having broken it last at or after this: 2025-01-31, 2025-01-31T08:00:00Z, or e.g. "1 day ago"
+    /// Last broke the rule at or after this: 2025-01-31, 2025-01-31T08:00:00Z, or e.g. "1 day ago"
     #[arg(long, value_name = "DATE", value_parser = times::edge)]
     from: Option<String>,
-    /// Having broken it last at or before this
+    /// Last broke the rule at or before this
     #[arg(long, value_name = "DATE", value_parser = times::edge)]
     to: Option<String>,
     #[command(flatten)]

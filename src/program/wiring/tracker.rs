@@ -19,7 +19,7 @@ use crate::operations::rebuild::{RebuildParts, Rebuilds};
 use crate::operations::retention::{Retention, RetentionParts};
 use crate::operations::snapshot;
 use crate::operations::topic_replay::{TopicReplayParts, TopicReplays};
-use crate::pipeline::ingest::late_schemas::{AskedFor, Reread};
+use crate::pipeline::ingest::late_schemas::{AskedFor, LateSchemas};
 use crate::pipeline::ingest::space::FreeSpace;
 use crate::pipeline::ingest::{Ingest, IngestStatus};
 use crate::pipeline::kafka::KafkaSettings;
@@ -208,7 +208,7 @@ impl Tracker {
         for (name, thread) in threads.context("starting retention's threads")? {
             supervisor.thread(name, thread);
         }
-        let reread = Reread {
+        let reread = LateSchemas {
             store: store.clone(),
             schemas: schemas.clone(),
             projector: projector.clone(),
