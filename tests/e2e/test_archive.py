@@ -146,3 +146,17 @@ def test_an_object_that_was_changed_in_the_bucket_is_refused_by_its_name(world, 
     done = tracker.cli("archive", "restore", saga_id, "--reason", "x", "--url", tracker.url)
     assert done.returncode != 0 and changed["name"] in done.stderr, done
     assert retention_setup.gone(tracker) == len(expected)
+
+
+def test_objects_in_a_folder_are_their_owners_alone(world, seed, tmp_path):
+    """What producers wrote is in them: archive, snapshots, and the store itself."""
+    world.publish(seed, 40)
+    folder = tmp_path / "objects"
+    tracker = world.tracker(**(SETTINGS | retention_setup.archive(folder))).start().wait_caught_up()
+    retention_setup.wait_gone(tracker, len(retention_setup.due(world.truth())))
+    retention_setup.command(tracker, "snapshot", "create")
+    assert list(folder.rglob("*.parquet")) and list(folder.glob("snapshots/**/*"))
+    assert tracker.terminate() == 0
+    written = [*folder.rglob("*"), tracker.data, *tracker.data.rglob("*")]
+    modes = {path: path.stat().st_mode & 0o777 for path in written}
+    assert {path: mode for path, mode in modes.items() if mode != (0o700 if path.is_dir() else 0o600)} == {}
