@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 /// How long the broker may take to answer before a message is handed over.
 const ASK_TIMEOUT: Duration = Duration::from_secs(3);
-/// A producer that no broker answered so often in a row is replaced.
+/// A producer that found no broker so often in a row is replaced.
 const MAX_UNANSWERED: u32 = 3;
 /// How long a topic may be absent or without a leader: both are normal while it is being created, the
 /// ops topic at the first start among others.
@@ -159,7 +159,7 @@ pub struct KafkaOut {
 struct Inner {
     config: ClientConfig,
     producer: Mutex<Arc<BaseProducer<Reports>>>,
-    /// How often in a row no broker answered.
+    /// How often in a row it found no broker.
     unanswered: AtomicU32,
 }
 
@@ -286,12 +286,12 @@ impl KafkaOut {
         }
     }
 
-    /// A client whose broker hung while they greeted each other may find none for good, though brokers answer others.
+    /// A client that was told of no brokers, as one that hung tells for a moment, may find none for minutes.
     fn renew_when_unanswered(&self, producer: &Arc<BaseProducer<Reports>>) {
         let before = self.inner.unanswered.fetch_add(1, Ordering::Relaxed);
         if before + 1 >= MAX_UNANSWERED {
             self.inner.unanswered.store(0, Ordering::Relaxed);
-            tracing::warn!("no broker answers the producer; a new one takes over");
+            tracing::warn!("the producer finds no broker; a new one takes over");
             self.renew(producer);
         }
     }
@@ -359,5 +359,33 @@ impl Outlet for KafkaOut {
             }
         }
         self.publish_checked(messages)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_producer_that_finds_no_broker_three_times_in_a_row_is_replaced() {
+        let settings = KafkaSettings {
+            // Nobody listens there.
+            bootstrap_servers: "127.0.0.1:1".to_owned(),
+            ..KafkaSettings::default()
+        };
+        let out = KafkaOut::new(&settings).unwrap();
+        let first = out.producer();
+        for asked in 1..=MAX_UNANSWERED {
+            assert!(
+                Arc::ptr_eq(&out.producer(), &first),
+                "replaced before {asked} asks"
+            );
+            assert!(matches!(out.check("topic"), Err(OutError::Unreachable(_))));
+        }
+        assert!(!Arc::ptr_eq(&out.producer(), &first));
+        // The next one has as many tries.
+        let second = out.producer();
+        assert!(matches!(out.check("topic"), Err(OutError::Unreachable(_))));
+        assert!(Arc::ptr_eq(&out.producer(), &second));
     }
 }
