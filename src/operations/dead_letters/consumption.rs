@@ -37,7 +37,8 @@ impl Consumption {
         }
         let ops = self.ops.snapshot();
         // A topic that is not there, and of which nothing was ever read, holds no decisions.
-        if self.has_read_decisions() || (ops.missing_since.is_some() && ops.next == 0) {
+        let never_was = ops.missing_since.is_some() && ops.next == 0 && ops.fatal.is_none();
+        if ops.is_at_the_end() || never_was {
             return None;
         }
         Some(match ops.fatal.or(ops.waiting) {
@@ -53,8 +54,7 @@ impl Consumption {
 
     /// Whether every decision that the broker tells of is in force here.
     pub(super) fn has_read_decisions(&self) -> bool {
-        let ops = self.ops.snapshot();
-        ops.closed().is_none() && ops.end.is_some_and(|end| ops.next >= end)
+        self.ops.snapshot().is_at_the_end()
     }
 
     /// Whether, since it was started, this replica has once read both topics to their ends.
