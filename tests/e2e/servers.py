@@ -249,7 +249,12 @@ class Broker(LocalServer):
         wait_until(lambda: len(self.partitions(name)) == partitions, ADMIN_TIMEOUT, f"{name} to grow")
 
     def partitions(self, name, timeout=ADMIN_TIMEOUT):
-        metadata = self.admin.list_topics(timeout=timeout)
+        try:
+            metadata = self.admin.list_topics(timeout=timeout)
+        except KafkaException:
+            # A client that a broker told of no brokers, as one does that was frozen, may never find any again.
+            self.__dict__.pop("admin", None)
+            raise
         return sorted(metadata.topics[name].partitions) if name in metadata.topics else []
 
     def _reader(self):
@@ -268,7 +273,7 @@ class Broker(LocalServer):
         """partition → the offset the next record will get."""
 
         def asked():
-            # A client of its own for each try: one that met a frozen broker may never hear from it again.
+            # A client of its own for each try, see `partitions`.
             reader = self._reader()
             try:
                 return {
