@@ -35,15 +35,15 @@ fn catching_up_holds_some_mebibytes_however_large_events_are() {
     let events = heavy(50);
     append(&store, &events);
     let end = reads::log_cut(&*store, TOPIC).unwrap();
-    let (mut cursor, mut seen, mut limit) = (Cut::default(), Vec::new(), 0);
+    let (mut cursor, mut seen, mut largest) = (Cut::default(), Vec::new(), 0);
     while !cursor.covers(&end) {
         let (some, reached) = feed::next_events(&*store, &cursor, &end, (8_192, 8 << 20)).unwrap();
         assert!(!some.is_empty() && some.iter().all(|event| reached.contains(event.position)));
-        limit = limit.max(some.len());
+        largest = largest.max(some.len());
         seen.extend(some);
         cursor = reached;
     }
-    assert!(limit <= 32, "{limit}");
+    assert!(largest <= 32, "{largest}");
     let mut expected = events;
     expected.sort_by_key(|event| event.position);
     assert_eq!(seen, expected);
