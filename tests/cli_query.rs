@@ -533,10 +533,10 @@ fn census_diff_and_series_show_what_changed() {
     let one = none.replace("\"FAILED\":0", "\"FAILED\":1");
     let moment = r#"{"asOf":null,"knownAt":null,"cursor":{},"definitions":"d1"}"#;
     let diff = format!(
-        r#"{{"from":{moment},"to":{moment},"changes":[{{"sagaType":"REFUND","before":{none},"after":{one},"entered":{one},"left":{none}}}]}}"#
+        r#"{{"from":{moment},"to":{moment},"changes":[{{"sagaType":"REFUND","before":{none},"after":{one},"entered":{one},"left":{none}}}],"purged":{{"before":{none},"after":{one},"entered":{one},"left":{none}}}}}"#
     );
     let series = format!(
-        r#"{{"asOf":null,"knownAt":null,"cursor":{{}},"definitions":"d1","points":[{{"from":"2025-01-02T03:00:00Z","until":"2025-01-02T04:00:00Z","entered":{one},"left":{none},"byStatus":{one}}}]}}"#
+        r#"{{"asOf":null,"knownAt":null,"cursor":{{}},"definitions":"d1","points":[{{"from":"2025-01-02T03:00:00Z","until":"2025-01-02T04:00:00Z","entered":{one},"left":{none},"byStatus":{one},"purged":{{"entered":{none},"left":{none},"byStatus":{one}}}}}]}}"#
     );
     let asked = [
         "GET /api/v1/census/diff?fromKnownAt=2025-01-02T23%3A59%3A59.999Z",
