@@ -61,6 +61,38 @@ async fn stuck_sagas_come_by_rule_with_what_they_await_and_as_of_any_instant() {
 }
 
 #[tokio::test]
+async fn stuck_sagas_are_those_of_what_was_known_at_an_instant() {
+    let mut events = vec![
+        event("owing", 0, 0, "ORDER_CREATED", Started),
+        event("owing", 1, 1_000, "STOCK_RESERVED", InProgress),
+        event("owing", 2, 3_000, "PAYMENT_FAILED", Failed),
+    ];
+    events[2].arrived_at = Millis(START + 600_000);
+    let surface = Surface::over(&events);
+    let path = |as_of: Option<i64>, known_at: i64| {
+        let as_of = as_of.map_or_else(String::new, |at| format!("&asOf={}", Millis(START + at)));
+        let known_at = Millis(START + known_at);
+        format!("/api/v1/sagas/stuck?knownAt={known_at}{as_of}")
+    };
+    // Until the failure arrived it was one that takes long.
+    let before = ask(&surface, &path(None, 599_999)).await;
+    assert_eq!(stuck(&before), [("owing", "PAST_DEADLINE")]);
+    assert_eq!(before["content"][0]["currentStatus"], "IN_PROGRESS");
+    assert_eq!(before["knownAt"], json!(Millis(START + 599_999).to_string()));
+    let after = ask(&surface, &path(None, 600_000)).await;
+    assert_eq!(stuck(&after), [("owing", "COMPENSATION_OVERDUE")]);
+    for (as_of, known_at, expected) in [
+        (400_000, 599_999, vec![]),
+        (400_000, 600_000, vec![("owing", "COMPENSATION_OVERDUE")]),
+        (302_999, 600_000, vec![]),
+        (1_800_000, 599_999, vec![("owing", "PAST_DEADLINE")]),
+    ] {
+        let then = ask(&surface, &path(Some(as_of), known_at)).await;
+        assert_eq!(stuck(&then), expected, "as of {as_of}, known at {known_at}");
+    }
+}
+
+#[tokio::test]
 async fn broken_rules_are_counted_and_listed_by_when_they_were_broken_with_what_happened() {
     let surface = Surface::over(&[
         event("first", 0, 0, "ORDER_CREATED", Started),

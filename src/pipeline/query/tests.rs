@@ -15,6 +15,7 @@ mod inside;
 mod known_at;
 mod ledger;
 mod past;
+mod purged;
 mod stuck;
 
 /// The answer by brute force: fold every saga, filter, sort.
