@@ -4,7 +4,7 @@ use super::past_state::Past;
 use super::seek::Seek;
 use super::trees::{Span, Trees};
 use super::under_way::known_otherwise;
-use super::{Filter, QueryError, broken_rules, by_time, past};
+use super::{AskedStuck, Filter, QueryError, broken_rules, by_time, past, stuck_sagas};
 use crate::domain::{ConformanceRule, OrderId, SagaId};
 use crate::store::{KeptTables, ProjectionTable, Scan, Table, keys, until};
 
@@ -20,6 +20,8 @@ enum Source<'f> {
     Trace(&'f str),
     /// The sagas that break a rule now.
     Rule(ConformanceRule),
+    /// The sagas that are late, and some that failed long enough ago.
+    Stuck(AskedStuck),
     /// The sagas that started in a period, of a type and in a status.
     Start,
 }
@@ -59,7 +61,9 @@ impl<'f> Source<'f> {
         // Who broke a rule at another moment its index does not know.
         let rule = filter.inside.rule.filter(|_| filter.moment.is_now());
         let rule = rule.map(Self::Rule);
-        order.into_iter().chain(trace).chain(rule).chain([Self::Start])
+        let stuck = filter.inside.stuck.map(Self::Stuck);
+        let narrowed = order.into_iter().chain(trace).chain(rule).chain(stuck);
+        narrowed.chain([Self::Start])
     }
 
     fn find(self, past: &Past<'_>, filter: &Filter) -> Result<Found, QueryError> {
@@ -67,6 +71,7 @@ impl<'f> Source<'f> {
             Self::Order(order) => listed(past, ProjectionTable::ByOrder, order.as_str()),
             Self::Trace(trace_id) => listed(past, ProjectionTable::ByTrace, trace_id),
             Self::Rule(rule) => breaking(past.trees, filter, rule),
+            Self::Stuck(asked) => late(past, filter, asked),
             Self::Start if past.moment.is_now() => started(past.trees, filter),
             Self::Start => started_by(past, filter),
         }
@@ -104,6 +109,12 @@ fn breaking(trees: Trees<'_>, filter: &Filter, rule: ConformanceRule) -> Result<
     all_of(total, |seek| {
         broken_rules::walk(trees, vec![stream], Span::ALL, seek)
     })
+}
+
+/// The sagas that can be stuck at the moment.
+fn late(past: &Past<'_>, filter: &Filter, asked: AskedStuck) -> Result<Found, QueryError> {
+    let sagas = stuck_sagas::candidates(past, filter, asked, MAX_EXAMINED)?;
+    Ok(sagas.map_or_else(Found::TooMany, Found::All))
 }
 
 /// The sagas that match now, what happened inside apart.

@@ -1,7 +1,7 @@
 //! What questions about sagas have in common: about which sagas, and at which moment.
 
 use super::times;
-use crate::domain::{Millis, SagaStatus};
+use crate::domain::{Millis, SagaStatus, StuckRule};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
@@ -56,16 +56,38 @@ pub(super) struct InsideArgs {
     /// Which break this rule of their definition, e.g. NEVER_COMPENSATED (`saga-tracker conformance --help` names all)
     #[arg(long, value_name = "RULE")]
     rule: Option<String>,
+    /// Which are stuck, or were at --as-of; by this rule alone: PAST_DEADLINE or COMPENSATION_OVERDUE
+    #[arg(long, value_name = "RULE", num_args = 0..=1, default_missing_value = ANY, ignore_case = true,
+        value_parser = stuck_rules(), hide_possible_values = true)]
+    stuck: Option<String>,
+}
+
+/// Stuck by any rule.
+const ANY: &str = "true";
+
+/// By which rule sagas may be asked to be stuck.
+fn stuck_rules() -> PossibleValuesParser {
+    let [deadline, overdue] = StuckRule::ALL.map(StuckRule::as_str);
+    [ANY, deadline, overdue].into()
 }
 
 impl InsideArgs {
     pub(super) fn parameters(&self) -> Parameters {
         let steps = self.step.iter().map(|step| ("step", step.clone()));
         let without = self.without_step.iter().map(|step| ("withoutStep", step.clone()));
+        let is_any = |rule: &str| rule.eq_ignore_ascii_case(ANY);
+        let stuck = self.stuck.as_deref().map(|rule| {
+            if is_any(rule) {
+                ANY.to_owned()
+            } else {
+                rule.to_uppercase()
+            }
+        });
         let names = given([
             ("producerService", &self.producer_service),
             ("traceId", &self.trace_id),
             ("rule", &self.rule.as_ref().map(|rule| rule.to_uppercase())),
+            ("stuck", &stuck),
         ]);
         steps.chain(without).chain(names).collect()
     }

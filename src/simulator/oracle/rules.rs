@@ -40,6 +40,12 @@ pub(crate) fn broken(known: &Expected, definitions: &SagaDefinitions) -> BTreeMa
     last
 }
 
+/// The rule by which a saga is stuck at an instant.
+pub(super) fn stuck(known: &Expected, definitions: &SagaDefinitions, at: Millis) -> Option<&'static str> {
+    let found = model(&known.timeline, known, definitions)?.stuck(at.0)?;
+    Some(found.1)
+}
+
 /// A saga that breaks a rule, in the order of answers.
 type Broken = (Reverse<(i64, SagaId)>, ConformanceRule);
 

@@ -2,8 +2,8 @@
 
 use super::super::params::{Params, parse_text, shown};
 use super::super::text::{ACCEPTED, Edge, parse_edge};
-use crate::domain::{ConformanceRule, Millis, SagaStatus, Step};
-use crate::pipeline::query::Inside;
+use crate::domain::{ConformanceRule, Millis, SagaStatus, Step, StuckRule};
+use crate::pipeline::query::{AskedStuck, Inside};
 use saga_tracker_sdk::contract::limits;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
@@ -36,8 +36,8 @@ pub(super) fn status(params: &mut Params<'_>) -> Option<SagaStatus> {
     )
 }
 
-/// What must have happened inside of the sagas.
-pub(super) fn inside(params: &mut Params<'_>) -> Inside {
+/// What must have happened inside of the sagas; where they must be stuck, when is now.
+pub(super) fn inside(params: &mut Params<'_>, now: Millis) -> Inside {
     let mut steps = |name| {
         params.take_all(name, MAX_STEPS, STEP, |text| {
             parse_text(text, MAX_STEP_CHARS).map(Step::from)
@@ -59,7 +59,30 @@ pub(super) fn inside(params: &mut Params<'_>) -> Inside {
         producer_service: name("producerService"),
         trace_id: name("traceId"),
         rule: rule(params),
+        stuck: stuck(params).map(|rule| AskedStuck { rule, now }),
     }
+}
+
+/// `stuck` by any rule.
+const ANY: &str = "true";
+
+/// Whether the sagas must be stuck, and by which rule.
+fn stuck(params: &mut Params<'_>) -> Option<Option<StuckRule>> {
+    let accepted = "true, PAST_DEADLINE or COMPENSATION_OVERDUE";
+    params.take(&["stuck"], accepted, |text| match text {
+        ANY => Some(None),
+        name => StuckRule::from_name(name).map(Some),
+    })
+}
+
+/// The schema of `stuck`.
+pub(super) fn stuck_schema() -> Schema {
+    let [deadline, overdue] = StuckRule::ALL.map(StuckRule::as_str);
+    let stuck = ObjectBuilder::new().schema_type(Type::String);
+    let stuck = stuck.description(Some(
+        "Sagas that are stuck by this rule, or by any: at asOf, otherwise by the tracker's clock.",
+    ));
+    Schema::Object(stuck.enum_values(Some([ANY, deadline, overdue])).build())
 }
 
 /// The rule of a definition that is not kept.
