@@ -159,6 +159,21 @@ fn stuck_is_a_filter_of_search_and_export_by_any_rule_or_by_one() {
 }
 
 #[test]
+fn compensation_is_a_filter_of_search() {
+    let server = Server::start(&[]);
+    let args = [
+        "search",
+        "--compensation",
+        "nothing_to_compensate",
+        "--url",
+        &server.url,
+    ];
+    run(&args, &[]);
+    let asked = format!("{:?}", server.requests());
+    assert!(asked.contains("compensation=NOTHING_TO_COMPENSATE"), "{asked}");
+}
+
+#[test]
 fn definitions_are_shown_with_their_hash_and_what_they_do_not_name() {
     let answer = r#"{"hash":"abc","types":{"REFUND":{"completing_steps":["DONE"],"compensates":{"UNDO":["PAID"],"C_*":[]},"deadline_seconds":60,"compensation_seconds":5,"owner":"shop"}},"services":{},"version":3,"decided":{"version":3,"hash":"abc","decision":9,"at":"2026-01-31T09:30:00Z","by":"kim","reason":"ticket 8"},"configured":{"hash":"def","differs":true},"rebuildDue":true,"unknownSteps":[{"step":"GIFT","events":3}],"otherUnknownEvents":0}"#;
     let server = Server::start(&[("GET /api/v1/definitions", 200, answer)]);

@@ -4,7 +4,8 @@
 
 use super::Moment;
 use crate::domain::{
-    ConformanceRule, EventRef, Millis, SagaDefinition, SagaState, Step, StuckRule, broken_rules, stuck,
+    CompensationState, ConformanceRule, EventRef, Millis, SagaDefinition, SagaState, Step, StuckRule,
+    broken_rules, compensation, stuck,
 };
 use std::hash::{Hash, Hasher};
 use std::ops::ControlFlow;
@@ -24,6 +25,8 @@ pub struct Inside {
     pub rule: Option<ConformanceRule>,
     /// It is stuck.
     pub stuck: Option<AskedStuck>,
+    /// What it did before it failed is undone so far.
+    pub compensation: Option<CompensationState>,
 }
 
 /// By which rule a saga must be stuck, and when.
@@ -102,9 +105,13 @@ impl Inside {
     ) -> Told<'_> {
         let is_of_trace = |trace_id: &str| state.trace_ids.contains(trace_id);
         let is_stuck = |asked: AskedStuck| asked.holds(state, definition, moment);
+        let is_undone_so = |wanted: CompensationState| {
+            definition.is_some_and(|definition| compensation(state, definition).state == wanted)
+        };
         if !self.trace_id.as_deref().is_none_or(is_of_trace)
             || !self.is_broken(state, definition)
             || !self.stuck.is_none_or(is_stuck)
+            || !self.compensation.is_none_or(is_undone_so)
         {
             return Told::Fails;
         }

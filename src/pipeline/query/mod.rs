@@ -102,7 +102,7 @@ pub enum QueryError {
     /// Only a look at each saga tells what happened inside of it, and these are too many.
     #[error(
         "{found} sagas or more would have to be looked at one by one, and at most {limit} are; narrow the question by \
-         fromDate, toDate, sagaType, status, orderId, traceId, rule or stuck"
+         fromDate, toDate, sagaType, status, orderId, traceId, rule, stuck or compensation"
     )]
     TooManyToExamine {
         /// Sagas that would be looked at, at least.
@@ -113,7 +113,7 @@ pub enum QueryError {
     /// The events of those that are looked at are too many.
     #[error(
         "the sagas that would have to be looked at one by one have more than {limit} events; narrow the question by \
-         fromDate, toDate, sagaType, status, orderId, traceId, rule or stuck"
+         fromDate, toDate, sagaType, status, orderId, traceId, rule, stuck or compensation"
     )]
     TooMuchToExamine {
         /// How many are read.

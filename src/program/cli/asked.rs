@@ -1,7 +1,7 @@
 //! What questions about sagas have in common: about which sagas, and at which moment.
 
 use super::times;
-use crate::domain::{Millis, SagaStatus, StuckRule};
+use crate::domain::{CompensationState, Millis, SagaStatus, StuckRule};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
@@ -60,6 +60,15 @@ pub(super) struct InsideArgs {
     #[arg(long, value_name = "RULE", num_args = 0..=1, default_missing_value = ANY, ignore_case = true,
         value_parser = stuck_rules(), hide_possible_values = true)]
     stuck: Option<String>,
+    /// Of which what they did is undone so far: e.g. NOTHING_TO_COMPENSATE, which failed before anything was done that
+    /// can be undone; OWED, COMPENSATED, PARTLY_COMPENSATED or NOT_NEEDED
+    #[arg(long, value_name = "STATE", ignore_case = true, value_parser = compensations(), hide_possible_values = true)]
+    compensation: Option<String>,
+}
+
+/// How far what sagas did may be asked to be undone.
+fn compensations() -> PossibleValuesParser {
+    CompensationState::ALL.map(CompensationState::as_str).into()
 }
 
 /// Stuck by any rule.
@@ -88,6 +97,10 @@ impl InsideArgs {
             ("traceId", &self.trace_id),
             ("rule", &self.rule.as_ref().map(|rule| rule.to_uppercase())),
             ("stuck", &stuck),
+            (
+                "compensation",
+                &self.compensation.as_ref().map(|state| state.to_uppercase()),
+            ),
         ]);
         steps.chain(without).chain(names).collect()
     }

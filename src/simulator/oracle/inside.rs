@@ -7,7 +7,8 @@ use super::past;
 use super::population::any_moment;
 use super::rules;
 use crate::domain::{
-    ConformanceRule, Event, MAX_TRACE_IDS, Millis, SagaDefinitions, SagaId, Step, StuckRule,
+    CompensationState, ConformanceRule, Event, MAX_TRACE_IDS, Millis, SagaDefinitions, SagaId, Step,
+    StuckRule,
 };
 use crate::pipeline::query::{
     AskedStuck, Filter, Inside, Query, QueryError, SearchRequest, Sort, SortKey, Window,
@@ -104,6 +105,9 @@ fn any_inside(sagas: &[(&SagaId, Vec<Event>)], rng: &mut Rng) -> Inside {
             now: Millis(event(rng).recorded_at.0 + after),
         });
     }
+    if rng.per_mille(200) {
+        inside.compensation = Some(rng.pick(CompensationState::ALL));
+    }
     inside
 }
 
@@ -148,8 +152,15 @@ fn wanted(
             by.is_some_and(|by| asked.rule.is_none_or(|rule| rule.as_str() == by))
         })
     };
+    let is_undone_so = |known: &Expected| {
+        let wanted = filter.inside.compensation.map(CompensationState::as_str);
+        wanted.is_none_or(|wanted| rules::compensation(known, definitions) == Some(wanted))
+    };
     let matching = stood.iter().filter(|(_, known)| {
-        let is_wanted = happened(&known.timeline, &filter.inside) && breaks(known) && is_stuck(known);
+        let is_wanted = happened(&known.timeline, &filter.inside)
+            && breaks(known)
+            && is_stuck(known)
+            && is_undone_so(known);
         matches(filter, known) && is_wanted
     });
     let mut rows: Vec<(i64, SagaId)> = matching

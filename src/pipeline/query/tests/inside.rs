@@ -235,6 +235,30 @@ fn only_sagas_that_can_be_stuck_are_looked_at() {
     }
 }
 
+#[test]
+fn only_sagas_that_failed_are_looked_at_for_nothing_to_compensate() {
+    let mut events = many(MAX_EXAMINED + 2);
+    let next = events.len() as u64;
+    events.push(event_at(
+        "out",
+        next,
+        "STOCK_RESERVATION_FAILED",
+        SagaStatus::Failed,
+    ));
+    let query = query(&events);
+    for moment in [Moment::default(), as_of::as_of(DAY + 10_000_000)] {
+        let filter = Filter {
+            inside: Inside {
+                compensation: Some(crate::domain::CompensationState::NothingToCompensate),
+                ..Inside::default()
+            },
+            moment,
+            ..Filter::default()
+        };
+        assert_eq!(asked(&query, filter).unwrap(), ["out"], "{moment:?}");
+    }
+}
+
 /// Counts the rows that are read of the index by trace.
 #[derive(Clone, Default)]
 struct TraceRows(Arc<AtomicU64>);

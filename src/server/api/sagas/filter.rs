@@ -2,7 +2,7 @@
 
 use super::super::params::{Params, parse_text, shown};
 use super::super::text::{ACCEPTED, Edge, parse_edge};
-use crate::domain::{ConformanceRule, Millis, SagaStatus, Step, StuckRule};
+use crate::domain::{CompensationState, ConformanceRule, Millis, SagaStatus, Step, StuckRule};
 use crate::pipeline::query::{AskedStuck, Inside};
 use saga_tracker_sdk::contract::limits;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -60,6 +60,7 @@ pub(super) fn inside(params: &mut Params<'_>, now: Millis) -> Inside {
         trace_id: name("traceId"),
         rule: rule(params),
         stuck: stuck(params).map(|rule| AskedStuck { rule, now }),
+        compensation: compensation(params),
     }
 }
 
@@ -98,6 +99,24 @@ pub(super) fn rule_schema() -> Schema {
     let rule = ObjectBuilder::new().schema_type(Type::String);
     let rule = rule.description(Some("Sagas that break this rule of their type's definition."));
     Schema::Object(rule.enum_values(Some(names)).build())
+}
+
+/// How far is undone what the sagas did.
+fn compensation(params: &mut Params<'_>) -> Option<CompensationState> {
+    let [all @ .., last] = CompensationState::ALL.map(CompensationState::as_str);
+    let accepted = format!("{} or {last}", all.join(", "));
+    params.take(&["compensation"], &accepted, CompensationState::from_name)
+}
+
+/// The schema of `compensation`.
+pub(super) fn compensation_schema() -> Schema {
+    let names = CompensationState::ALL.map(CompensationState::as_str);
+    let state = ObjectBuilder::new().schema_type(Type::String);
+    let state = state.description(Some(
+        "Sagas with this compensation.state, of types with a definition. NOTHING_TO_COMPENSATE: they failed before \
+         anything was done that can be undone.",
+    ));
+    Schema::Object(state.enum_values(Some(names)).build())
 }
 
 /// First and last instant of the period, both inside.

@@ -8,7 +8,7 @@ use super::super::text;
 use super::SagaBody;
 use super::filter::{self, MAX_NAME_CHARS, MAX_STEP_CHARS, MAX_STEPS};
 use super::moment::{self, AskedMomentBody};
-use crate::domain::{ConformanceRule, Millis, OrderId, SagaStatus, SagaType, Step};
+use crate::domain::{CompensationState, ConformanceRule, Millis, OrderId, SagaStatus, SagaType, Step};
 use crate::pipeline::query::{
     AskedStuck, Filter, Inside, Moment, SearchPage, SearchRequest, Sort, SortKey, Window,
 };
@@ -54,6 +54,8 @@ pub(in crate::server::api) struct SearchQuery {
     rule: Option<ConformanceRule>,
     #[param(schema_with = filter::stuck_schema)]
     stuck: Option<AskedStuck>,
+    #[param(schema_with = filter::compensation_schema)]
+    compensation: Option<CompensationState>,
     #[param(schema_with = moment::as_of_schema)]
     as_of: Option<Millis>,
     #[param(schema_with = moment::known_at_schema)]
@@ -112,6 +114,7 @@ impl SearchQuery {
             trace_id: inside.trace_id,
             rule: inside.rule,
             stuck: inside.stuck,
+            compensation: inside.compensation,
             as_of,
             known_at,
             page,
@@ -136,6 +139,7 @@ impl SearchQuery {
                 trace_id: self.trace_id,
                 rule: self.rule,
                 stuck: self.stuck,
+                compensation: self.compensation,
             },
             moment: Moment {
                 as_of: self.as_of,
@@ -258,7 +262,7 @@ impl SearchBody {
                    knownAt, status, dates and every saga in the answer are those of that moment; then at most \
                    10,000 sagas are sorted by updatedAt or looked through by orderId, and at most 200,000 \
                    deliveries, of at most 20,000 sagas with 1,000,000 events, may have been under way at knownAt: had \
-                   happened and not arrived, or the other way round. For step, withoutStep, producerService, rule and stuck the sagas that \
+                   happened and not arrived, or the other way round. For step, withoutStep, producerService, rule, stuck and compensation the sagas that \
                    the other parameters and the indexes leave are looked at one by one, at most 100,000 sagas and \
                    1,000,000 of their events; what is beyond is refused.",
     params(SearchQuery),

@@ -30,7 +30,7 @@ fn nothing_given_is_the_first_page_of_all_newest_first() {
 fn every_parameter_arrives() {
     let query = "orderId=o%2F1&type=REFUND&status=IN_PROGRESS&fromDate=2026-01-01&toDate=2026-01-31\
                  &step=PAYMENT_COMPLETED&withoutStep=ORDER_CONFIRMED&step=A%20B&producerService=payment-service\
-                 &traceId=t-1&rule=MISSING_STEP&stuck=PAST_DEADLINE\
+                 &traceId=t-1&rule=MISSING_STEP&stuck=PAST_DEADLINE&compensation=NOT_NEEDED\
                  &asOf=2026-01-01T00:00:00Z&knownAt=2026-01-31\
                  &page=7&size=100&sort=updatedAt,ASC";
     let expected = SearchRequest {
@@ -50,6 +50,7 @@ fn every_parameter_arrives() {
                     rule: Some(StuckRule::PastDeadline),
                     now: NOW,
                 }),
+                compensation: Some(CompensationState::NotNeeded),
             },
             moment: Moment {
                 as_of: Some(Millis(1_767_225_600_000)),
@@ -149,6 +150,7 @@ fn wrong_input_is_named_with_what_is_accepted() {
         "producerService=",
         "traceId=a&traceId=b",
         "stuck=false",
+        "compensation=NOTHING",
     ];
     let table: Vec<_> = wrong.iter().map(|query| refused(query)).collect();
     insta::assert_snapshot!(table.join("\n"));
