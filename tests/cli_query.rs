@@ -183,6 +183,43 @@ fn a_rule_is_a_filter_of_search_and_export() {
 }
 
 #[test]
+fn stuck_is_a_filter_of_search_and_export_by_any_rule_or_by_one() {
+    let server = Server::start(&[]);
+    let asked = |args: &[&str]| {
+        run(&[args, &["--url", &server.url]].concat(), &[]);
+        format!("{:?}", server.requests().last().unwrap())
+    };
+    let any = asked(&["search", "--stuck"]);
+    assert!(any.contains("stuck=true&"), "{any}");
+    let one = asked(&["search", "--stuck", "past_deadline", "--as-of", "2026-01-01"]);
+    assert!(one.contains("stuck=PAST_DEADLINE&asOf=2026-01-01"), "{one}");
+    let export = asked(&[
+        "export",
+        "csv",
+        "--of",
+        "sagas",
+        "--stuck",
+        "COMPENSATION_OVERDUE",
+    ]);
+    assert!(export.contains("stuck=COMPENSATION_OVERDUE"), "{export}");
+}
+
+#[test]
+fn compensation_is_a_filter_of_search() {
+    let server = Server::start(&[]);
+    let args = [
+        "search",
+        "--compensation",
+        "nothing_to_compensate",
+        "--url",
+        &server.url,
+    ];
+    run(&args, &[]);
+    let asked = format!("{:?}", server.requests());
+    assert!(asked.contains("compensation=NOTHING_TO_COMPENSATE"), "{asked}");
+}
+
+#[test]
 fn definitions_are_shown_with_their_hash_and_what_they_do_not_name() {
     let answer = r#"{"hash":"abc","types":{"REFUND":{"completing_steps":["DONE"],"compensates":{"UNDO":["PAID"],"C_*":[]},"deadline_seconds":60,"compensation_seconds":5,"owner":"shop"}},"services":{},"version":3,"decided":{"version":3,"hash":"abc","decision":9,"at":"2026-01-31T09:30:00Z","by":"kim","reason":"ticket 8"},"configured":{"hash":"def","differs":true},"rebuildDue":true,"unknownSteps":[{"step":"GIFT","events":3}],"otherUnknownEvents":0}"#;
     let server = Server::start(&[("GET /api/v1/definitions", 200, answer)]);

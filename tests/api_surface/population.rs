@@ -93,6 +93,62 @@ async fn stuck_sagas_are_those_of_what_was_known_at_an_instant() {
 }
 
 #[tokio::test]
+async fn what_failed_with_nothing_to_compensate_is_counted_apart_and_never_stuck() {
+    let surface = surface();
+    let of_type = json!([{"sagaType": "ORDER_CREATION", "sagas": 1}]);
+    for path in [
+        "/api/v1/conformance",
+        "/api/v1/conformance?rule=OUT_OF_ORDER&from=2030-01-01",
+        "/api/v1/conformance?sagaType=ORDER_CREATION",
+    ] {
+        assert_eq!(
+            ask(&surface, path).await["nothingToCompensate"],
+            of_type,
+            "{path}"
+        );
+    }
+    let other = ask(&surface, "/api/v1/conformance?sagaType=REFUND").await;
+    assert_eq!(other["nothingToCompensate"], json!([]));
+    let statistics = |query: String| {
+        let surface = &surface;
+        async move {
+            let answer = ask(surface, &format!("/api/v1/sagas/statistics?{query}")).await;
+            answer["nothingToCompensate"].clone()
+        }
+    };
+    assert_eq!(statistics(String::new()).await, 1);
+    assert_eq!(statistics("sagaType=REFUND".to_owned()).await, 0);
+    assert_eq!(statistics(format!("fromDate={}", Millis(START + 1))).await, 0);
+    let at = format!("asOf={}", Millis(START + 5_000));
+    assert_eq!(statistics(at.clone()).await, Value::Null);
+    for (query, sagas) in [
+        ("compensation=NOTHING_TO_COMPENSATE".to_owned(), vec!["out"]),
+        (format!("compensation=NOTHING_TO_COMPENSATE&{at}"), vec!["out"]),
+        (
+            format!(
+                "compensation=NOTHING_TO_COMPENSATE&asOf={}",
+                Millis(START + 4_999)
+            ),
+            vec![],
+        ),
+        ("compensation=OWED".to_owned(), vec!["owing"]),
+        ("compensation=OWED&stuck=true".to_owned(), vec!["owing"]),
+        ("compensation=NOTHING_TO_COMPENSATE&stuck=true".to_owned(), vec![]),
+        (
+            "compensation=NOT_NEEDED&sort=startedAt,asc".to_owned(),
+            vec!["done", "slow"],
+        ),
+    ] {
+        let answer = ask(&surface, &format!("/api/v1/sagas?{query}")).await;
+        let found = answer["content"].as_array().unwrap().iter();
+        let found: Vec<&str> = found.map(|saga| text(&saga["sagaId"])).collect();
+        assert_eq!(found, sagas, "{query}");
+    }
+    let refused = surface.get("/api/v1/sagas?compensation=NOTHING").await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
 async fn broken_rules_are_counted_and_listed_by_when_they_were_broken_with_what_happened() {
     let surface = Surface::over(&[
         event("first", 0, 0, "ORDER_CREATED", Started),
