@@ -7,7 +7,6 @@ use super::{Projector, ProjectorSettings, carry, unfinished};
 use crate::domain::clock::SharedClock;
 use crate::domain::{Cut, Event, Position, SagaDefinitions};
 use crate::store::{Generation, SharedStore, StoreError, reads};
-use crate::wait;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
@@ -98,7 +97,7 @@ impl ProjectorWatch {
     pub fn wait_for(&self, position: Position, timeout: Duration) -> Result<bool, ProjectorGone> {
         let waiting =
             |status: &mut ProjectorStatus| status.failed.is_none() && !status.cursor.contains(position);
-        let status = wait::wait_while(&self.status.status, &self.status.changed, timeout, waiting);
+        let status = crate::wait::wait_while(&self.status.status, &self.status.changed, timeout, waiting);
         match &status.failed {
             _ if status.cursor.contains(position) => Ok(true),
             Some(why) => Err(ProjectorGone(why.clone())),
@@ -135,7 +134,7 @@ impl ProjectorHandle {
         self.commands
             .send(Command::Switch { generation, done })
             .map_err(|e| gone(e.to_string()))?;
-        wait::receive(&result, || self.has_failed()).map_err(|e| gone(e.to_string()))?
+        crate::wait::receive(&result, || self.has_failed()).map_err(|e| gone(e.to_string()))?
     }
 
     /// Runs something on the projector between two windows, when everything delivered before is
@@ -152,7 +151,7 @@ impl ProjectorHandle {
             // Whoever asked may be gone; what was done stands all the same.
             let _ = done.send(work(projector));
         })?;
-        wait::receive(&result, || self.has_failed()).map_err(|_| self.gone())
+        crate::wait::receive(&result, || self.has_failed()).map_err(|_| self.gone())
     }
 
     /// The same, without waiting for its end.
@@ -184,13 +183,13 @@ impl ProjectorHandle {
 
     /// The same, if nobody else holds it within so long.
     pub(super) fn try_deciding(&self, timeout: Duration) -> Option<MutexGuard<'_, ()>> {
-        let until = wait::now() + timeout;
+        let until = crate::wait::now() + timeout;
         loop {
             match self.deciding.try_lock() {
                 Ok(guard) => return Some(guard),
                 Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-                Err(TryLockError::WouldBlock) if wait::now() >= until => return None,
-                Err(TryLockError::WouldBlock) => wait::park(Duration::from_millis(20)),
+                Err(TryLockError::WouldBlock) if crate::wait::now() >= until => return None,
+                Err(TryLockError::WouldBlock) => crate::wait::park(Duration::from_millis(20)),
             }
         }
     }
@@ -348,9 +347,7 @@ impl Live {
         for (partition, next) in window.after.drain(..) {
             after.set(partition, next.max(after.next(partition)));
         }
-        let begun = Instant::now();
         self.projector.advance(&window.events, &after)?;
-        window.took = begun.elapsed();
         self.status.delays.folded(&window.events);
         window.events.clear();
         window.bytes = 0;
@@ -379,19 +376,17 @@ fn set_cursor(status: &Shared, cursor: &Cut) {
     status.change(|status| status.cursor.clone_from(cursor));
 }
 
-/// Deliveries gathered until they are worth a write: until there are many, or so long after the window before as its
-/// fold says, `projector.window_ms` at most. What comes after a pause is folded at once.
+/// Deliveries gathered until they are worth a write: until there are many, or so long after the window
+/// before. What comes after a pause is folded at once.
 struct Window {
     events: Vec<Event>,
     bytes: usize,
     after: Vec<(u32, u64)>,
     /// When it began to gather: when the window before was folded.
     since: Option<Instant>,
-    /// How long folding the window before took.
-    took: Duration,
     open: bool,
     limit: usize,
-    longest: Duration,
+    timeout: Duration,
 }
 
 enum Next {
@@ -407,10 +402,9 @@ impl Window {
             bytes: 0,
             after: Vec::new(),
             since: None,
-            took: Duration::ZERO,
             open: false,
             limit: settings.window_events.max(1),
-            longest: Duration::from_millis(settings.window_ms),
+            timeout: Duration::from_millis(settings.window_ms),
         }
     }
 
@@ -418,9 +412,8 @@ impl Window {
         if !self.open {
             return inbox.recv().map_or(Next::Closed, Next::Command);
         }
-        let gathers = wait::gathering(self.took, self.longest);
-        let gathered = self.since.map_or(gathers, |since| since.elapsed());
-        match inbox.recv_timeout(gathers.saturating_sub(gathered)) {
+        let gathered = self.since.map_or(self.timeout, |since| since.elapsed());
+        match inbox.recv_timeout(self.timeout.saturating_sub(gathered)) {
             Ok(command) => Next::Command(command),
             Err(RecvTimeoutError::Timeout) => Next::Due,
             Err(RecvTimeoutError::Disconnected) => Next::Closed,
