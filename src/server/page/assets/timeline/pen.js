@@ -1,0 +1,77 @@
+// Strokes that everything drawn shares: shapes of glyphs.html, lines, where a lane is.
+
+/** @import { Model } from "./model.js" */
+/** @import { Look, Scene } from "./draw.js" */
+
+export const AXIS = 28;
+export const GLYPH = 14;
+const FOOT = 8;
+
+/** @type {Map<string, Path2D>} */
+const paths = new Map();
+
+/** The path of a shape of glyphs.html, 16 by 16. @param {string} id */
+function path(id) {
+  let known = paths.get(id);
+  if (!known) {
+    known = new Path2D(document.querySelector(`#${id} path`)?.getAttribute("d") ?? "");
+    paths.set(id, known);
+  }
+  return known;
+}
+
+/** @param {number} lanes @param {number} laneHeight */
+export function heightOf(lanes, laneHeight) {
+  return AXIS + Math.max(lanes, 1) * laneHeight + FOOT;
+}
+
+/** @param {Scene} scene @param {number} lane */
+export function middle(scene, lane) {
+  return AXIS + lane * scene.look.lane + scene.look.lane * 0.56;
+}
+
+/** @param {CanvasRenderingContext2D} pen @param {string} status @param {number} x @param {number} y @param {number} size @param {Look} look */
+export function glyph(pen, status, x, y, size, look) {
+  pen.save();
+  pen.translate(x - size / 2, y - size / 2);
+  pen.scale(size / 16, size / 16);
+  pen.fillStyle = look.surface;
+  pen.fillRect(1, 1, 14, 14);
+  pen.fillStyle = look.tone[status];
+  pen.fill(path(`g-${status}`), "evenodd");
+  pen.restore();
+}
+
+/** @param {CanvasRenderingContext2D} pen @param {string} id @param {number} x @param {number} y @param {number} size @param {string} colour */
+export function icon(pen, id, x, y, size, colour) {
+  pen.save();
+  pen.translate(x, y - size / 2);
+  pen.scale(size / 16, size / 16);
+  pen.strokeStyle = colour;
+  pen.lineWidth = 1.7;
+  pen.lineCap = "round";
+  pen.lineJoin = "round";
+  pen.stroke(path(id));
+  pen.restore();
+}
+
+/** @param {CanvasRenderingContext2D} pen @param {number} x1 @param {number} y1 @param {number} x2 @param {number} y2 */
+export function line(pen, x1, y1, x2, y2) {
+  pen.beginPath();
+  pen.moveTo(x1, y1);
+  pen.lineTo(x2, y2);
+  pen.stroke();
+}
+
+/** @param {Scene} scene */
+export function laneIndex(scene) {
+  /** @type {Map<number, number>} */
+  const found = new Map();
+  scene.lanes.forEach((lane, at) => { for (const i of lane.events) found.set(i, at); });
+  return found;
+}
+
+/** @param {Scene} scene @param {number} i */
+export function isThere(scene, i) {
+  return (scene.asOf === null || scene.model.recorded[i] <= scene.asOf) && (scene.knownAt === null || scene.model.arrived[i] <= scene.knownAt);
+}
