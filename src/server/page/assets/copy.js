@@ -33,5 +33,6 @@ export function listenForCopies() {
 
 /** The address that opens exactly this. */
 export function copyAddress() {
+  dispatchEvent(new Event("saga-tracker:address"));
   void copy(location.href);
 }

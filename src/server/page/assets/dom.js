@@ -55,7 +55,7 @@ export function statusWord(status) {
 
 /** @param {string} selector @param {ParentNode} [within] @returns {HTMLElement | null} */
 export function one(selector, within = document) {
-  return within.querySelector(selector);
+  return /** @type {HTMLElement | null} */ (within.querySelector(selector));
 }
 
 /** @param {string} selector @param {ParentNode} [within] @returns {HTMLElement[]} */
@@ -85,6 +85,11 @@ export function visible(text) {
 export function cut(text) {
   const seen = [...visible(text)];
   return seen.length <= 26 ? seen.join("") : `${seen.slice(0, 8).join("")}…${seen.slice(-8).join("")}`;
+}
+
+/** As the server's filter of that name. @param {string} text */
+export function percent(text) {
+  return encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 /** What the server's filter `percent` wrote. @param {string | undefined | null} text */

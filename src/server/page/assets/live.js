@@ -1,6 +1,6 @@
 // The live stream: one connection a page, none in a hidden tab, and never a number that only looks alive.
 
-import { all, base, need, number, one } from "./dom.js";
+import { all, base, need, number, one, percent } from "./dom.js";
 import { clock, duration } from "./time.js";
 import { t } from "./texts.js";
 
@@ -49,9 +49,8 @@ function show(frame) {
     if (element.textContent !== text) element.textContent = text;
   }
   for (const edge of frame.edges ?? []) {
-    const key = `${encodeURIComponent(edge.from)} ${encodeURIComponent(edge.to)}`;
-    const found = one(`[data-edge="${CSS.escape(key)}"]`) ?? document.querySelector(`[data-edge="${CSS.escape(key)}"]`);
-    if (found instanceof Element) found.setAttribute("data-rate", String(rate(edge.perSecond)));
+    const key = `${percent(edge.from)} ${percent(edge.to)}`;
+    document.querySelector(`[data-edge="${CSS.escape(key)}"]`)?.setAttribute("data-rate", String(rate(edge.perSecond)));
   }
   const state = need("[data-live-state]", HTMLElement);
   state.dataset.state = "live";

@@ -62,7 +62,17 @@ function start(model) {
     }
   }
 
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let later;
+
+  /** Browsers refuse an address that changes with every frame. */
   function address() {
+    clearTimeout(later);
+    later = setTimeout(writeAddress, 150);
+  }
+
+  function writeAddress() {
+    clearTimeout(later);
     const here = new URL(location.href);
     /** @param {string} name @param {string | null} value */
     const put = (name, value) => (value === null ? here.searchParams.delete(name) : here.searchParams.set(name, value));
@@ -120,6 +130,7 @@ function start(model) {
     address();
   }
 
+  addEventListener("saga-tracker:address", writeAddress);
   asOf.addEventListener("input", () => setMoment(read(asOf), plot.knownAt));
   knownAt.addEventListener("input", () => setMoment(plot.asOf, read(knownAt)));
 

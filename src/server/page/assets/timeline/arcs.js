@@ -10,6 +10,7 @@ import { isThere, laneIndex, middle } from "./pen.js";
 /** What undid what. @param {CanvasRenderingContext2D} pen @param {Scene} scene */
 export function arcs(pen, scene) {
   const { model, scale, look } = scene;
+  if (model.answer.arcs.length === 0) return;
   const lanes = laneIndex(scene);
   for (const arc of model.answer.arcs) {
     const from = model.byId(arc.from);

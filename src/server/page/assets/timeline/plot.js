@@ -190,7 +190,6 @@ export class Plot {
     this.option.setAttribute("aria-posinset", String(i + 1));
     this.option.setAttribute("aria-setsize", String(this.model.size));
     this.overlay.setAttribute("aria-activedescendant", this.option.id);
-    this.overlay.classList.add("picked");
     this.draw();
     this.told.picked(i);
   }
@@ -290,7 +289,10 @@ export class Plot {
       const dragged = this.dragged;
       this.dragged = null;
       if (dragged && this.shown) this.show([this.shown.scale.time(dragged[0]), this.shown.scale.time(dragged[1])]);
-      else this.pick(this.under(event));
+      else {
+        this.pick(this.under(event));
+        this.overlay.focus({ preventScroll: true });
+      }
     });
     this.canvas.addEventListener("dblclick", () => this.show(null));
     this.canvas.addEventListener("wheel", (event) => {
