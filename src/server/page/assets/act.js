@@ -107,8 +107,8 @@ export async function send(call) {
   }
 }
 
-/** @param {HTMLFormElement} form @param {Call} call */
-function preview(form, call) {
+/** Shows what will be sent. @param {HTMLFormElement} form @param {Call} call */
+export function preview(form, call) {
   const shown = one("[data-preview-curl]", form);
   const line = one("[data-preview-cli]", form);
   if (shown) shown.textContent = curl(call.method, location.origin + base + call.path, { operator: call.operator, body: call.body });
@@ -170,7 +170,7 @@ function confirmed(form) {
 function open(button) {
   const dialog = document.getElementById(button.dataset.open ?? "");
   if (!(dialog instanceof HTMLDialogElement)) return;
-  for (const field of all("input[data-from]", dialog)) if (field instanceof HTMLInputElement) field.value = "";
+  for (const field of all("input[data-from]", dialog)) if (field instanceof HTMLInputElement) field.value = unpercent(field.dataset.otherwise);
   for (const [key, value] of Object.entries(button.dataset)) {
     if (!key.startsWith("set") || value === undefined) continue;
     const name = key.slice(3, 4).toLowerCase() + key.slice(4);
@@ -183,7 +183,7 @@ function open(button) {
   if (!form) return;
   for (const field of all("[data-operator]", form)) if (field instanceof HTMLInputElement && !field.value) field.value = localStorage.getItem(OPERATOR) ?? "";
   say(form, []);
-  if (form.dataset.act !== undefined || form.dataset.actMany !== undefined) preview(form, callOf(form));
+  if (form.dataset.act !== undefined) preview(form, callOf(form));
 }
 
 export function listenForActs() {
@@ -195,7 +195,7 @@ export function listenForActs() {
     if (event.target instanceof HTMLDialogElement && event.target.open) event.target.close();
   });
   document.addEventListener("input", (event) => {
-    const form = event.target instanceof Element ? event.target.closest("form[data-act], form[data-act-many]") : null;
+    const form = event.target instanceof Element ? event.target.closest("form[data-act]") : null;
     if (!(form instanceof HTMLFormElement)) return;
     confirmed(form);
     preview(form, callOf(form));

@@ -30,6 +30,12 @@ for (const form of document.querySelectorAll("form:has(input[name=jump])")) {
   });
 }
 
+// What is not filled in is not asked for.
+document.addEventListener("formdata", (event) => {
+  if (!(event.target instanceof HTMLFormElement) || event.target.method !== "get") return;
+  for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
+});
+
 // Loading shows itself only where an answer takes longer than a blink.
 document.addEventListener("click", (event) => {
   const link = event.target instanceof Element ? event.target.closest("a[href]") : null;

@@ -1,6 +1,6 @@
 // Picked rows: up to a hundred change their status at once, each by a call of its own and with a result of its own.
 
-import { callOf, failure, say, send } from "./act.js";
+import { callOf, failure, preview, say, send } from "./act.js";
 import { all, cut, h, need, number, one, statusMark, unpercent } from "./dom.js";
 import { t } from "./texts.js";
 
@@ -28,7 +28,7 @@ async function changeMany(form) {
   say(form, [results]);
   for (const box of picked().slice(0, MOST)) {
     const id = unpercent(box.dataset.pick);
-    const call = callOf(form, { sagaId: id, expectedStatus: box.dataset.status ?? "" });
+    const call = callFor(form, box);
     const outcome = await send(call);
     const told = outcome.ok ? [h("strong", {}, t("js-done")), " ", statusMark(outcome.answer.previousStatus), " → ", statusMark(outcome.answer.currentStatus)] : failure(outcome, call).slice(0, 3);
     results.append(h("li", {}, h("bdi", { class: "id" }, cut(id)), " ", ...told));
@@ -61,6 +61,18 @@ one("[data-part=none]")?.addEventListener("click", () => {
 });
 one("[data-open=act-status-many]")?.addEventListener("click", sayBefore);
 const form = document.querySelector("form[data-act-many]");
+
+/** The call for one of the picked sagas. @param {HTMLFormElement} of @param {HTMLInputElement} box */
+function callFor(of, box) {
+  return callOf(of, { sagaId: unpercent(box.dataset.pick), expectedStatus: box.dataset.status ?? "" });
+}
+
+function previewFirst() {
+  const [first] = picked();
+  if (first && form instanceof HTMLFormElement) preview(form, callFor(form, first));
+}
+form?.addEventListener("input", previewFirst);
+one("[data-open=act-status-many]")?.addEventListener("click", () => setTimeout(previewFirst));
 form?.addEventListener("submit", (event) => {
   event.preventDefault();
   if (form instanceof HTMLFormElement && form.reportValidity()) void changeMany(form);
