@@ -71,10 +71,10 @@ export function instant(millis, name) {
   return `${date} ${clock}${fraction === "000" ? "" : `.${fraction}`} ${offset}`;
 }
 
-/** 20:51:15.471 +09:00. @param {number} millis */
+/** 20:51:15 +09:00. @param {number} millis */
 export function clock(millis) {
-  const { clock: hands, fraction, offset } = parts(millis);
-  return `${hands}.${fraction} ${offset}`;
+  const { clock: hands, offset } = parts(millis);
+  return `${hands} ${offset}`;
 }
 
 /** What a tick of an axis says when neighbours are `step` milliseconds apart. @param {number} millis @param {number} step */
@@ -118,7 +118,7 @@ export function relative(millis) {
 /** Writes every instant of the page in the zone that is chosen. @param {ParentNode} [within] */
 export function writeTimes(within = document) {
   const name = zone();
-  for (const element of all("time[datetime]", within)) {
+  for (const element of all("time[datetime]:not([data-as])", within)) {
     const millis = Date.parse(element.getAttribute("datetime") ?? "");
     if (!Number.isNaN(millis)) element.textContent = instant(millis, name);
   }

@@ -87,7 +87,7 @@ export function ghosts(pen, scene) {
     pen.setLineDash([3, 3]);
     pen.fillStyle = look.surface;
     pen.beginPath();
-    pen.roundRect(left, y - 10, space, 20, 5);
+    pen.roundRect(left, y - 9, space, 18, 5);
     pen.fill();
     pen.stroke();
     pen.setLineDash([]);

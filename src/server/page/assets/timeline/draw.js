@@ -59,8 +59,8 @@ export function drawLanes(pen, scene) {
   const to = scene.model.from(scene.scale.to + 1);
   const sparse = to - from <= SPARSE;
   if (sparse) connections(pen, scene, from, to);
-  scene.lanes.forEach((lane, at) => laneOf(pen, scene, lane, at, sparse));
   arcs(pen, scene);
+  scene.lanes.forEach((lane, at) => laneOf(pen, scene, lane, at, sparse));
   ghosts(pen, scene);
   moment(pen, scene);
   if (scene.dragged) {

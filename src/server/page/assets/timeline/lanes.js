@@ -8,6 +8,11 @@ import { GLYPH, glyph, icon, isThere, line, middle } from "./pen.js";
 /** @import { Lane, Model } from "./model.js" */
 /** @import { Scene } from "./draw.js" */
 
+const BIN = 3;
+const ROOM_OF_GLYPH = 28;
+/** The gravest on top. */
+const FROM_THE_GROUND = [0, 1, 2, 4, 3];
+
 /** What is said beside an event. @param {Model} model @param {number} i */
 function marks(model, i) {
   /** @type {{icon: string, text: string}[]} */
@@ -27,8 +32,12 @@ export function laneOf(pen, scene, lane, at, sparse) {
   if (sparse) segments(pen, scene, shown, y);
   else density(pen, scene, lane, shown, y);
   const drawn = sparse ? shown : shown.filter((i) => model.notable(i));
-  const few = drawn.length <= scene.width / 5;
-  for (const i of drawn) event(pen, scene, i, y, few);
+  const few = sparse || drawn.length <= scene.width / ROOM_OF_GLYPH;
+  if (few) for (const i of drawn) event(pen, scene, i, y, true);
+  else {
+    notches(pen, scene, drawn, y);
+    if (drawn.includes(scene.at)) event(pen, scene, scene.at, y, true);
+  }
   if (sparse) labels(pen, scene, shown, y);
 }
 
@@ -45,7 +54,8 @@ function segments(pen, scene, shown, y) {
     pen.lineWidth = 2;
     line(pen, x1, y, x2, y);
     const text = duration(model.recorded[b] - model.recorded[a]);
-    if (pen.measureText(text).width + 12 < x2 - x1) {
+    const cut = scale.stretches.some((it) => it.cut && it.from >= model.recorded[a] && it.to <= model.recorded[b]);
+    if (!cut && pen.measureText(text).width + 12 < x2 - x1) {
       pen.textAlign = "center";
       pen.fillStyle = look.ink2;
       pen.fillText(text, (x1 + x2) / 2, y + look.size * 0.95);
@@ -54,40 +64,54 @@ function segments(pen, scene, shown, y) {
   }
 }
 
-/** More events than fit: how many a pixel has, in the tone of the gravest. @param {CanvasRenderingContext2D} pen @param {Scene} scene @param {Lane} lane @param {number[]} shown @param {number} y */
+/** More events than fit: how many a pixel has, by status; dimmer where most of them are beyond the moment. @param {CanvasRenderingContext2D} pen @param {Scene} scene @param {Lane} lane @param {number[]} shown @param {number} y */
 function density(pen, scene, lane, shown, y) {
   const { model, scale, look, width } = scene;
-  const wide = 3;
-  const bins = Math.ceil(width / wide);
-  const counts = new Float64Array(bins);
-  const gravest = new Uint8Array(bins);
+  const bins = Math.ceil(width / BIN);
+  const counts = Array.from({ length: STATUSES.length }, () => new Float64Array(bins));
+  const sums = new Float64Array(bins);
   const beyond = new Float64Array(bins);
-  const grave = [0, 1, 2, 4, 3];
   /** @param {number} time @param {number} status @param {number} count @param {boolean} there */
   const put = (time, status, count, there) => {
-    const bin = Math.floor(scale.x(time) / wide);
+    const bin = Math.floor(scale.x(time) / BIN);
     if (bin < 0 || bin >= bins) return;
-    counts[bin] += count;
+    counts[status][bin] += count;
+    sums[bin] += count;
     if (!there) beyond[bin] += count;
-    if (grave[status] >= grave[gravest[bin]]) gravest[bin] = status;
   };
   for (const i of shown) put(model.recorded[i], model.status[i], 1, isThere(scene, i));
   const cells = model.answer.density;
-  if (cells) {
-    cells.cell.forEach((cell, i) => {
-      const service = cells.service[i] < 0 ? "" : model.answer.names.services[cells.service[i]];
-      if (service !== lane.key) return;
-      const time = model.answer.base + (cell + 0.5) * cells.cellMillis;
-      if (time >= scale.from && time <= scale.to) put(time, cells.status[i], cells.count[i], scene.asOf === null || time <= scene.asOf);
-    });
-  }
-  const top = Math.log2(counts.reduce((most, it) => Math.max(most, it), 1) + 1);
+  cells?.cell.forEach((cell, i) => {
+    const service = cells.service[i] < 0 ? "" : model.answer.names.services[cells.service[i]];
+    const time = model.answer.base + (cell + 0.5) * cells.cellMillis;
+    if (service === lane.key && time >= scale.from && time <= scale.to) put(time, cells.status[i], cells.count[i], scene.asOf === null || time <= scene.asOf);
+  });
+  const top = Math.log2(sums.reduce((most, it) => Math.max(most, it), 1) + 1);
   for (let bin = 0; bin < bins; bin += 1) {
-    if (counts[bin] === 0) continue;
-    const tall = Math.max((Math.log2(counts[bin] + 1) / top) * look.lane * 0.6, 2);
-    pen.globalAlpha = beyond[bin] > counts[bin] / 2 ? 0.18 : 0.55;
-    pen.fillStyle = look.tone[STATUSES[gravest[bin]]];
-    pen.fillRect(bin * wide, y - tall / 2, wide - 0.5, tall);
+    if (sums[bin] === 0) continue;
+    const tall = Math.max((Math.log2(sums[bin] + 1) / top) * look.lane * 0.62, 2);
+    pen.globalAlpha = beyond[bin] > sums[bin] / 2 ? 0.25 : 0.85;
+    let bottom = y + look.lane * 0.34;
+    for (const status of FROM_THE_GROUND) {
+      const part = (counts[status][bin] / sums[bin]) * tall;
+      if (part === 0) continue;
+      pen.fillStyle = look.tone[STATUSES[status]];
+      pen.fillRect(bin * BIN, bottom - part, BIN - 0.75, part);
+      bottom -= part;
+    }
+  }
+  pen.globalAlpha = 1;
+}
+
+/** Notable events of a lane that is too full for glyphs: a notch above the density, as many as there are. @param {CanvasRenderingContext2D} pen @param {Scene} scene @param {number[]} notable @param {number} y */
+function notches(pen, scene, notable, y) {
+  const { model, scale, look } = scene;
+  const top = y - look.lane * 0.44;
+  for (const i of notable) {
+    const status = model.status[i];
+    pen.globalAlpha = isThere(scene, i) ? 1 : 0.3;
+    pen.fillStyle = status === 3 || status === 4 ? look.tone[STATUSES[status]] : look.ink;
+    pen.fillRect(scale.x(model.recorded[i]) - 0.75, top, 1.5, 6);
   }
   pen.globalAlpha = 1;
 }
@@ -146,25 +170,30 @@ function event(pen, scene, i, y, large) {
   }
 }
 
-/** Names above the events that have room; notable ones take theirs first. @param {CanvasRenderingContext2D} pen @param {Scene} scene @param {number[]} shown @param {number} y */
+/** Names above the events that have room, cut where there is little; notable ones take theirs first. @param {CanvasRenderingContext2D} pen @param {Scene} scene @param {number[]} shown @param {number} y */
 function labels(pen, scene, shown, y) {
   const { model, scale, look, width } = scene;
   /** @type {[number, number][]} */
   const taken = [];
   const order = [...shown].sort((a, b) => Number(model.notable(b)) - Number(model.notable(a)) || a - b);
-  const top = y - look.size * 1.35;
+  const top = y - look.size * 1.45;
   for (const i of order) {
     const found = marks(model, i);
-    const name = visible(model.step(i));
-    const space = pen.measureText(name).width + found.reduce((sum, it) => sum + 16 + pen.measureText(it.text).width, 0);
-    const left = Math.min(Math.max(scale.x(model.recorded[i]) - GLYPH / 2, 2), width - space - 2);
-    if (taken.some(([from, to]) => left < to + 10 && left + space + 10 > from)) continue;
+    const beside = found.reduce((sum, it) => sum + 16 + pen.measureText(it.text).width, 0);
+    const whole = visible(model.step(i));
+    const at = scale.x(model.recorded[i]) - GLYPH / 2;
+    const left = Math.min(Math.max(at, 2), Math.max(width - pen.measureText(whole).width - beside - 2, 2));
+    if (taken.some(([from, to]) => left >= from - 4 && left <= to + 10)) continue;
+    const next = taken.reduce((least, [from]) => (from > left ? Math.min(least, from) : least), width);
+    const name = fitting(pen, whole, next - left - beside - 10);
+    if (name === "") continue;
+    const space = pen.measureText(name).width + beside;
     taken.push([left, left + space]);
-    pen.globalAlpha = isThere(scene, i) ? 1 : 0.55;
+    const there = isThere(scene, i);
     pen.textAlign = "left";
     pen.fillStyle = look.surface;
     pen.fillRect(left - 2, top - look.size * 0.6, space + 4, look.size * 1.2);
-    pen.fillStyle = isThere(scene, i) ? look.ink : look.ink2;
+    pen.fillStyle = there ? look.ink : look.ink2;
     pen.fillText(name, left, top);
     let x = left + pen.measureText(name).width + 5;
     for (const mark of found) {
@@ -173,6 +202,15 @@ function labels(pen, scene, shown, y) {
       pen.fillText(mark.text, x + look.size + 2, top);
       x += 16 + pen.measureText(mark.text).width;
     }
-    pen.globalAlpha = 1;
   }
+}
+
+/** The text, cut to a width; nothing when little would be left of it. @param {CanvasRenderingContext2D} pen @param {string} text @param {number} room */
+function fitting(pen, text, room) {
+  if (pen.measureText(text).width <= room) return text;
+  if (room < 48) return "";
+  const letters = [...text];
+  let many = Math.floor((letters.length * room) / pen.measureText(text).width);
+  while (many > 3 && pen.measureText(`${letters.slice(0, many).join("")}…`).width > room) many -= 1;
+  return many > 3 ? `${letters.slice(0, many).join("")}…` : "";
 }

@@ -1,11 +1,11 @@
 // Strokes that everything drawn shares: shapes of glyphs.html, lines, where a lane is.
 
-/** @import { Model } from "./model.js" */
 /** @import { Look, Scene } from "./draw.js" */
 
 export const AXIS = 28;
 export const GLYPH = 14;
 const FOOT = 8;
+const FOOT_OF_INCIDENTS = 24;
 
 /** @type {Map<string, Path2D>} */
 const paths = new Map();
@@ -20,9 +20,9 @@ function path(id) {
   return known;
 }
 
-/** @param {number} lanes @param {number} laneHeight */
-export function heightOf(lanes, laneHeight) {
-  return AXIS + Math.max(lanes, 1) * laneHeight + FOOT;
+/** @param {number} lanes @param {number} laneHeight @param {boolean} incidents whether their names need a line */
+export function heightOf(lanes, laneHeight, incidents) {
+  return AXIS + Math.max(lanes, 1) * laneHeight + (incidents ? FOOT_OF_INCIDENTS : FOOT);
 }
 
 /** @param {Scene} scene @param {number} lane */

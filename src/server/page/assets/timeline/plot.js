@@ -78,6 +78,10 @@ export class Plot {
     return new Scale(this.model.recorded, this.model.first, this.end(), PAD, width - PAD, this.cutting);
   }
 
+  height() {
+    return heightOf(this.lanes.length, this.look.lane, this.model.answer.incidents.length > 0);
+  }
+
   end() {
     return Math.max(this.model.last, this.model.first + 1);
   }
@@ -93,7 +97,7 @@ export class Plot {
     const width = this.canvas.clientWidth;
     return {
       model: this.model, lanes: this.lanes, scale: this.scaleOf(width), asOf: this.asOf, knownAt: this.knownAt, at: this.at,
-      look: this.look, width, height: heightOf(this.lanes.length, this.look.lane), dragged: this.dragged,
+      look: this.look, width, height: this.height(), dragged: this.dragged,
     };
   }
 
@@ -107,7 +111,7 @@ export class Plot {
   }
 
   paint() {
-    const height = heightOf(this.lanes.length, this.look.lane);
+    const height = this.height();
     if (this.canvas.style.height !== `${height}px`) this.canvas.style.height = `${height}px`;
     const scene = this.scene();
     this.shown = scene;
