@@ -132,6 +132,7 @@ export function say(form, parts) {
   if (!place) return;
   place.replaceChildren(...parts);
   place.hidden = parts.length === 0;
+  if (!place.hidden) place.scrollIntoView({ block: "nearest" });
 }
 
 /** Where an act leads. @param {string} then @param {any} answer */

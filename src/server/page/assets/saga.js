@@ -140,7 +140,7 @@ function start(model) {
     if (!by) return;
     event.preventDefault();
     const sorted = Array.from(times);
-    const at = from ?? Infinity;
+    const at = from ?? sorted[sorted.length - 1];
     if (by < 0) set([...sorted].reverse().find((time) => time < at) ?? (sorted[0] - 1));
     else {
       const next = sorted.find((time) => time > at);

@@ -30,7 +30,7 @@ async function changeMany(form) {
     const id = unpercent(box.dataset.pick);
     const call = callFor(form, box);
     const outcome = await send(call);
-    const told = outcome.ok ? [h("strong", {}, t("js-done")), " ", statusMark(outcome.answer.previousStatus), " → ", statusMark(outcome.answer.currentStatus)] : failure(outcome, call).slice(0, 3);
+    const told = outcome.ok ? [h("strong", {}, t("js-done")), " ", statusMark(outcome.answer.previousStatus), " → ", statusMark(outcome.answer.currentStatus)] : failure(outcome, call).slice(0, 3).flatMap((part) => [part, " "]);
     results.append(h("li", {}, h("bdi", { class: "id" }, cut(id)), " ", ...told));
     if (outcome.ok) box.checked = false;
   }

@@ -3,7 +3,7 @@
 
 import { visible } from "../dom.js";
 import { t } from "../texts.js";
-import { isThere, laneIndex, middle } from "./pen.js";
+import { fitting, isThere, laneIndex, middle } from "./pen.js";
 
 /** @import { Scene } from "./draw.js" */
 
@@ -69,12 +69,14 @@ export function arcs(pen, scene) {
 /** Steps that were not reached, behind everything that happened. @param {CanvasRenderingContext2D} pen @param {Scene} scene */
 export function ghosts(pen, scene) {
   const { look, model, scale, width } = scene;
+  if (scale.to < model.last) return;
   /** @type {Map<number, number>} */
   const next = new Map();
   for (const ghost of model.answer.ghosts) {
     const at = scene.lanes.findIndex((lane) => lane.key === (ghost.service ?? "") || lane.key === ghost.step);
     if (at < 0) continue;
-    const text = visible(ghost.step);
+    const text = fitting(pen, visible(ghost.step), Math.max(width - scale.right - 32, 48));
+    if (text === "") continue;
     const space = pen.measureText(text).width + 16;
     const events = scene.lanes[at].events;
     const last = events.length > 0 ? scale.x(model.recorded[events[events.length - 1]]) + 24 : 0;

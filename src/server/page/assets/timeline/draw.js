@@ -28,6 +28,7 @@ import { AXIS, icon, laneIndex, line, middle } from "./pen.js";
  * @property {Model} model
  * @property {Lane[]} lanes
  * @property {Scale} scale
+ * @property {Float64Array} places where each event is, in pixels
  * @property {number | null} asOf
  * @property {number | null} knownAt
  * @property {number} at the event that is picked, or -1

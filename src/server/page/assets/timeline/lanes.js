@@ -3,7 +3,7 @@
 import { visible } from "../dom.js";
 import { duration } from "../time.js";
 import { FLAG, STATUSES } from "./model.js";
-import { GLYPH, glyph, icon, isThere, line, middle } from "./pen.js";
+import { GLYPH, fitting, glyph, icon, isThere, line, middle } from "./pen.js";
 
 /** @import { Lane, Model } from "./model.js" */
 /** @import { Scene } from "./draw.js" */
@@ -24,12 +24,24 @@ function marks(model, i) {
   return found;
 }
 
+/** Where in a lane the events from an instant on begin. @param {Lane} lane @param {Float64Array} recorded @param {number} millis */
+function firstAtOrAfter(lane, recorded, millis) {
+  let low = 0;
+  let high = lane.events.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (recorded[lane.events[middle]] < millis) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 /** @param {CanvasRenderingContext2D} pen @param {Scene} scene @param {Lane} lane @param {number} at @param {boolean} sparse */
 export function laneOf(pen, scene, lane, at, sparse) {
   const { model, scale } = scene;
   const y = middle(scene, at);
-  const shown = lane.events.filter((i) => model.recorded[i] >= scale.from && model.recorded[i] <= scale.to);
-  if (sparse) segments(pen, scene, shown, y);
+  const shown = lane.events.slice(firstAtOrAfter(lane, model.recorded, scale.from), firstAtOrAfter(lane, model.recorded, scale.to + 1e-3));
+  if (sparse) segments(pen, scene, withNeighbours(scene, lane), y);
   else density(pen, scene, lane, shown, y);
   const drawn = sparse ? shown : shown.filter((i) => model.notable(i));
   const few = sparse || drawn.length <= scene.width / ROOM_OF_GLYPH;
@@ -39,6 +51,11 @@ export function laneOf(pen, scene, lane, at, sparse) {
     if (drawn.includes(scene.at)) event(pen, scene, scene.at, y, true);
   }
   if (sparse) labels(pen, scene, shown, y);
+}
+
+/** The events of the range and the one on either side, so that a line comes from where it comes from. @param {Scene} scene @param {Lane} lane */
+function withNeighbours({ model, scale }, lane) {
+  return lane.events.slice(Math.max(firstAtOrAfter(lane, model.recorded, scale.from) - 1, 0), firstAtOrAfter(lane, model.recorded, scale.to + 1e-3) + 1);
 }
 
 /** How long from one event of a lane to the next. @param {CanvasRenderingContext2D} pen @param {Scene} scene @param {number[]} shown @param {number} y */
@@ -71,20 +88,20 @@ function density(pen, scene, lane, shown, y) {
   const counts = Array.from({ length: STATUSES.length }, () => new Float64Array(bins));
   const sums = new Float64Array(bins);
   const beyond = new Float64Array(bins);
-  /** @param {number} time @param {number} status @param {number} count @param {boolean} there */
-  const put = (time, status, count, there) => {
-    const bin = Math.floor(scale.x(time) / BIN);
+  /** @param {number} x @param {number} status @param {number} count @param {boolean} there */
+  const put = (x, status, count, there) => {
+    const bin = Math.floor(x / BIN);
     if (bin < 0 || bin >= bins) return;
     counts[status][bin] += count;
     sums[bin] += count;
     if (!there) beyond[bin] += count;
   };
-  for (const i of shown) put(model.recorded[i], model.status[i], 1, isThere(scene, i));
+  for (const i of shown) put(scene.places[i], model.status[i], 1, isThere(scene, i));
   const cells = model.answer.density;
   cells?.cell.forEach((cell, i) => {
     const service = cells.service[i] < 0 ? "" : model.answer.names.services[cells.service[i]];
     const time = model.answer.base + (cell + 0.5) * cells.cellMillis;
-    if (service === lane.key && time >= scale.from && time <= scale.to) put(time, cells.status[i], cells.count[i], scene.asOf === null || time <= scene.asOf);
+    if (service === lane.key && time >= scale.from && time <= scale.to) put(scale.x(time), cells.status[i], cells.count[i], scene.asOf === null || time <= scene.asOf);
   });
   const top = Math.log2(sums.reduce((most, it) => Math.max(most, it), 1) + 1);
   for (let bin = 0; bin < bins; bin += 1) {
@@ -105,13 +122,13 @@ function density(pen, scene, lane, shown, y) {
 
 /** Notable events of a lane that is too full for glyphs: a notch above the density, as many as there are. @param {CanvasRenderingContext2D} pen @param {Scene} scene @param {number[]} notable @param {number} y */
 function notches(pen, scene, notable, y) {
-  const { model, scale, look } = scene;
+  const { model, look } = scene;
   const top = y - look.lane * 0.44;
   for (const i of notable) {
     const status = model.status[i];
     pen.globalAlpha = isThere(scene, i) ? 1 : 0.3;
     pen.fillStyle = status === 3 || status === 4 ? look.tone[STATUSES[status]] : look.ink;
-    pen.fillRect(scale.x(model.recorded[i]) - 0.75, top, 1.5, 6);
+    pen.fillRect(scene.places[i] - 0.75, top, 1.5, 6);
   }
   pen.globalAlpha = 1;
 }
@@ -119,7 +136,7 @@ function notches(pen, scene, notable, y) {
 /** @param {CanvasRenderingContext2D} pen @param {Scene} scene @param {number} i @param {number} y @param {boolean} large */
 function event(pen, scene, i, y, large) {
   const { model, scale, look } = scene;
-  const x = scale.x(model.recorded[i]);
+  const x = scene.places[i];
   const size = large ? GLYPH : 8;
   const there = isThere(scene, i);
   pen.globalAlpha = there ? 1 : 0.28;
@@ -203,14 +220,4 @@ function labels(pen, scene, shown, y) {
       x += 16 + pen.measureText(mark.text).width;
     }
   }
-}
-
-/** The text, cut to a width; nothing when little would be left of it. @param {CanvasRenderingContext2D} pen @param {string} text @param {number} room */
-function fitting(pen, text, room) {
-  if (pen.measureText(text).width <= room) return text;
-  if (room < 48) return "";
-  const letters = [...text];
-  let many = Math.floor((letters.length * room) / pen.measureText(text).width);
-  while (many > 3 && pen.measureText(`${letters.slice(0, many).join("")}…`).width > room) many -= 1;
-  return many > 3 ? `${letters.slice(0, many).join("")}…` : "";
 }

@@ -15,7 +15,7 @@ export function drawMinimap(pen, scene) {
   const bins = Math.ceil(width / wide);
   const counts = Array.from({ length: bins }, () => [0, 0, 0, 0, 0]);
   for (let i = 0; i < model.size; i += 1) {
-    const bin = Math.min(Math.max(Math.floor(scale.x(model.recorded[i]) / wide), 0), bins - 1);
+    const bin = Math.min(Math.max(Math.floor(scene.places[i] / wide), 0), bins - 1);
     counts[bin][model.status[i]] += 1;
   }
   const cells = model.answer.density;

@@ -75,3 +75,13 @@ export function laneIndex(scene) {
 export function isThere(scene, i) {
   return (scene.asOf === null || scene.model.recorded[i] <= scene.asOf) && (scene.knownAt === null || scene.model.arrived[i] <= scene.knownAt);
 }
+
+/** The text, cut to a width; nothing when little would be left of it. @param {CanvasRenderingContext2D} pen @param {string} text @param {number} room */
+export function fitting(pen, text, room) {
+  if (pen.measureText(text).width <= room) return text;
+  if (room < 48) return "";
+  const letters = [...text];
+  let many = Math.floor((letters.length * room) / pen.measureText(text).width);
+  while (many > 3 && pen.measureText(`${letters.slice(0, many).join("")}…`).width > room) many -= 1;
+  return many > 3 ? `${letters.slice(0, many).join("")}…` : "";
+}

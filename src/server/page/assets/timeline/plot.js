@@ -47,6 +47,12 @@ export class Plot {
     /** @type {Lane[]} */
     this.lanes = [];
     this.pending = false;
+    /** @type {{key: string, scale: Scale, places: Float64Array} | undefined} */
+    this.kept = undefined;
+    /** @type {{key: string, scale: Scale} | undefined} */
+    this.keptWhole = undefined;
+    /** What the minimap was drawn for. */
+    this.drawnSmall = "";
     this.layOut();
     this.listen();
     new ResizeObserver(() => this.draw()).observe(this.canvas.parentElement ?? root);
@@ -55,6 +61,7 @@ export class Plot {
   }
 
   relook() {
+    this.drawnSmall = "";
     this.look = readLook(this.root);
     this.layOut();
   }
@@ -70,12 +77,14 @@ export class Plot {
     const { ghosts } = this.model.answer;
     if (ghosts.length === 0 || this.part) return 0;
     const longest = Math.max(...ghosts.map((ghost) => ghost.step.length));
-    return Math.min(longest * this.look.size * 0.72 + 30, this.canvas.clientWidth * 0.35);
+    return Math.min(longest * this.look.size * 0.72 + 30, this.canvas.clientWidth * 0.25);
   }
 
   /** @param {number} width */
   whole(width) {
-    return new Scale(this.model.recorded, this.model.first, this.end(), PAD, width - PAD, this.cutting);
+    const key = [width, this.cutting].join();
+    if (this.keptWhole?.key !== key) this.keptWhole = { key, scale: new Scale(this.model.recorded, this.model.first, this.end(), PAD, width - PAD, this.cutting) };
+    return this.keptWhole.scale;
   }
 
   height() {
@@ -92,11 +101,22 @@ export class Plot {
     return new Scale(this.model.recorded, this.part[0], this.part[1], PAD, width - PAD, this.cutting);
   }
 
+  /** The scale and the places of all events on it, made anew only when something about them changes. @param {number} width */
+  placed(width) {
+    const key = [width, this.part?.[0], this.part?.[1], this.cutting, this.gutter()].join();
+    if (this.kept?.key !== key) {
+      const scale = this.scaleOf(width);
+      this.kept = { key, scale, places: scale.places(this.model.recorded) };
+    }
+    return this.kept;
+  }
+
   /** @returns {Scene} */
   scene() {
     const width = this.canvas.clientWidth;
+    const { scale, places } = this.placed(width);
     return {
-      model: this.model, lanes: this.lanes, scale: this.scaleOf(width), asOf: this.asOf, knownAt: this.knownAt, at: this.at,
+      model: this.model, lanes: this.lanes, scale, places, asOf: this.asOf, knownAt: this.knownAt, at: this.at,
       look: this.look, width, height: this.height(), dragged: this.dragged,
     };
   }
@@ -120,8 +140,12 @@ export class Plot {
     const width = this.small.clientWidth;
     const tall = this.small.clientHeight;
     const whole = this.whole(width);
-    const smallPen = penOf(this.small, width, tall);
-    if (smallPen) drawMinimap(smallPen, { ...scene, scale: whole, width, height: tall });
+    const drawn = [width, tall, this.cutting, devicePixelRatio].join();
+    if (this.drawnSmall !== drawn) {
+      this.drawnSmall = drawn;
+      const smallPen = penOf(this.small, width, tall);
+      if (smallPen) drawMinimap(smallPen, { ...scene, scale: whole, places: whole.places(this.model.recorded), width, height: tall });
+    }
     this.brush.hidden = !this.part;
     if (this.part) {
       const left = whole.x(Math.max(this.part[0], whole.from));

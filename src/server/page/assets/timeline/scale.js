@@ -49,6 +49,18 @@ export class Scale {
     return stretch.left + share * (stretch.right - stretch.left);
   }
 
+  /** Where each of many times is. @param {Float64Array} times sorted */
+  places(times) {
+    const out = new Float64Array(times.length);
+    let at = 0;
+    for (let i = 0; i < times.length; i += 1) {
+      while (at < this.stretches.length - 1 && times[i] > this.stretches[at].to) at += 1;
+      const { from, to, left, right } = this.stretches[at];
+      out[i] = left + ((times[i] - from) / Math.max(to - from, 1e-9)) * (right - left);
+    }
+    return out;
+  }
+
   /** @param {number} x */
   time(x) {
     const stretch = this.stretches.find((it) => x <= it.right) ?? this.stretches[this.stretches.length - 1];
