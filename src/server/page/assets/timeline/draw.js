@@ -4,7 +4,7 @@ import { visible } from "../dom.js";
 import { duration, tick } from "../time.js";
 import { arcs, ghosts } from "./arcs.js";
 import { laneOf } from "./lanes.js";
-import { AXIS, icon, laneIndex, line, middle } from "./pen.js";
+import { icon, laneIndex, line, middle } from "./pen.js";
 
 /** @import { Lane, Model } from "./model.js" */
 /** @import { Scale } from "./scale.js" */
@@ -21,6 +21,8 @@ import { AXIS, icon, laneIndex, line, middle } from "./pen.js";
  * @property {string} font
  * @property {number} size of text, pixels
  * @property {number} lane height of a lane, pixels
+ * @property {number} axis height of what stands above the lanes, pixels
+ * @property {number} glyph pixels
  */
 
 /**
@@ -53,7 +55,7 @@ export function drawLanes(pen, scene) {
   scene.lanes.forEach((_, lane) => {
     pen.strokeStyle = look.line;
     pen.lineWidth = 1;
-    const y = Math.round(AXIS + (lane + 1) * look.lane) + 0.5;
+    const y = Math.round(look.axis + (lane + 1) * look.lane) + 0.5;
     line(pen, 0, y, width, y);
   });
   const from = scene.model.from(scene.scale.from);
@@ -67,7 +69,7 @@ export function drawLanes(pen, scene) {
   if (scene.dragged) {
     pen.fillStyle = look.ink;
     pen.globalAlpha = 0.1;
-    pen.fillRect(scene.dragged[0], AXIS, scene.dragged[1] - scene.dragged[0], height - AXIS);
+    pen.fillRect(scene.dragged[0], look.axis, scene.dragged[1] - scene.dragged[0], height - look.axis);
     pen.globalAlpha = 1;
   }
 }
@@ -83,7 +85,7 @@ function axis(pen, scene) {
     pen.lineWidth = 1;
     line(pen, x, 4, x, scene.height);
     pen.fillStyle = look.ink2;
-    pen.fillText(tick(time, step), x + 4, 10);
+    pen.fillText(tick(time, step), x + 4, look.axis * 0.38);
   }
   // The saga's status over the same time.
   for (const state of scene.model.answer.states) {
@@ -92,7 +94,7 @@ function axis(pen, scene) {
     if (until < scale.from || Date.parse(state.from) > scale.to) continue;
     const right = Math.min(scale.x(Math.min(until, scale.to)), scene.width);
     pen.fillStyle = look.tone[state.status];
-    pen.fillRect(left, 21, Math.max(right - left - 1, 1.5), 4);
+    pen.fillRect(left, look.axis * 0.77, Math.max(right - left - 1, 1.5), look.axis * 0.14);
   }
 }
 
@@ -108,16 +110,16 @@ function cuts(pen, scene) {
     if (!stretch.cut) continue;
     const x = (stretch.left + stretch.right) / 2;
     pen.fillStyle = look.sunken;
-    pen.fillRect(x - 9, AXIS, 18, height - AXIS);
+    pen.fillRect(x - 9, look.axis, 18, height - look.axis);
     pen.strokeStyle = look.line2;
     pen.lineWidth = 1;
     for (const side of [-9, 9]) {
       pen.beginPath();
-      for (let y = AXIS; y <= height; y += 4) pen.lineTo(x + side + (((y - AXIS) / 4) % 2 === 0 ? -2 : 2), y);
+      for (let y = look.axis; y <= height; y += 4) pen.lineTo(x + side + (((y - look.axis) / 4) % 2 === 0 ? -2 : 2), y);
       pen.stroke();
     }
     pen.save();
-    pen.translate(x, (AXIS + height) / 2);
+    pen.translate(x, (look.axis + height) / 2);
     pen.rotate(-Math.PI / 2);
     pen.textAlign = "center";
     pen.fillStyle = look.ink2;
@@ -137,7 +139,7 @@ function incidents(pen, scene) {
     const right = Math.max(scale.x(to), left + 2);
     pen.save();
     pen.beginPath();
-    pen.rect(left, AXIS, right - left, height - AXIS);
+    pen.rect(left, look.axis, right - left, height - look.axis);
     pen.clip();
     pen.strokeStyle = look.line;
     pen.lineWidth = 1;
@@ -147,12 +149,14 @@ function incidents(pen, scene) {
     pen.restore();
     pen.textAlign = "left";
     const name = visible(incident.name);
-    if (pen.measureText(name).width + 20 > right - left) continue;
+    const space = pen.measureText(name).width + look.size * 1.7;
+    if (space > right - left) continue;
+    const y = height - look.size * 0.9;
     pen.fillStyle = look.surface;
-    pen.fillRect(left + 2, height - 18, pen.measureText(name).width + 20, 16);
-    icon(pen, "i-incident", left + 4, height - 10, 12, look.ink2);
+    pen.fillRect(left + 2, y - look.size * 0.7, space, look.size * 1.4);
+    icon(pen, "i-incident", left + 4, y, look.size, look.ink2);
     pen.fillStyle = look.ink2;
-    pen.fillText(name, left + 19, height - 10);
+    pen.fillText(name, left + look.size * 1.5, y);
   }
 }
 
@@ -184,11 +188,12 @@ function moment(pen, scene) {
   const x = Math.round(scale.x(asOf)) + 0.5;
   pen.strokeStyle = look.ink;
   pen.lineWidth = 1;
-  line(pen, x, 16, x, scene.height);
+  const top = look.axis * 0.55;
+  line(pen, x, top, x, scene.height);
   pen.fillStyle = look.ink;
   pen.beginPath();
-  pen.moveTo(x - 5, 16);
-  pen.lineTo(x + 5, 16);
-  pen.lineTo(x, 23);
+  pen.moveTo(x - 5, top);
+  pen.lineTo(x + 5, top);
+  pen.lineTo(x, top + 7);
   pen.fill();
 }

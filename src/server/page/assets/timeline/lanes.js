@@ -3,7 +3,7 @@
 import { visible } from "../dom.js";
 import { duration } from "../time.js";
 import { FLAG, STATUSES } from "./model.js";
-import { GLYPH, fitting, glyph, icon, isThere, line, middle } from "./pen.js";
+import { fitting, glyph, icon, isThere, line, middle } from "./pen.js";
 
 /** @import { Lane, Model } from "./model.js" */
 /** @import { Scene } from "./draw.js" */
@@ -63,8 +63,8 @@ function segments(pen, scene, shown, y) {
   const { model, scale, look } = scene;
   for (let at = 1; at < shown.length; at += 1) {
     const [a, b] = [shown[at - 1], shown[at]];
-    const x1 = scale.x(model.recorded[a]) + GLYPH / 2 + 1;
-    const x2 = scale.x(model.recorded[b]) - GLYPH / 2 - 1;
+    const x1 = scale.x(model.recorded[a]) + look.glyph / 2 + 1;
+    const x2 = scale.x(model.recorded[b]) - look.glyph / 2 - 1;
     if (x2 <= x1) continue;
     pen.globalAlpha = isThere(scene, b) ? 1 : 0.3;
     pen.strokeStyle = look.tone[STATUSES[model.status[a]]];
@@ -137,7 +137,7 @@ function notches(pen, scene, notable, y) {
 function event(pen, scene, i, y, large) {
   const { model, scale, look } = scene;
   const x = scene.places[i];
-  const size = large ? GLYPH : 8;
+  const size = large ? look.glyph : 8;
   const there = isThere(scene, i);
   pen.globalAlpha = there ? 1 : 0.28;
   if (model.flags[i] & FLAG.late && large) {
@@ -146,14 +146,14 @@ function event(pen, scene, i, y, large) {
     pen.strokeStyle = look.ink2;
     pen.lineWidth = 1;
     pen.setLineDash([2, 3]);
-    line(pen, x, y + GLYPH * 0.78, arrived, y + GLYPH * 0.78);
+    line(pen, x, y + look.glyph * 0.78, arrived, y + look.glyph * 0.78);
     pen.setLineDash([]);
-    if (arrived < scene.width) line(pen, arrived, y + GLYPH * 0.78 - 4, arrived, y + GLYPH * 0.78 + 4);
+    if (arrived < scene.width) line(pen, arrived, y + look.glyph * 0.78 - 4, arrived, y + look.glyph * 0.78 + 4);
   }
   if (model.deliveries(i) > 1 && large) {
     pen.strokeStyle = look.ink2;
     pen.lineWidth = 1.2;
-    pen.strokeRect(x - GLYPH / 2 + 3, y - GLYPH / 2 - 3, GLYPH, GLYPH);
+    pen.strokeRect(x - look.glyph / 2 + 3, y - look.glyph / 2 - 3, look.glyph, look.glyph);
   }
   glyph(pen, STATUSES[model.status[i]], x, y, size, look);
   if (model.flags[i] & FLAG.operator && large) {
@@ -174,7 +174,7 @@ function event(pen, scene, i, y, large) {
     pen.lineWidth = 1;
     pen.setLineDash([2, 2]);
     pen.beginPath();
-    pen.arc(x, y, GLYPH / 2 + 3, 0, Math.PI * 2);
+    pen.arc(x, y, look.glyph / 2 + 3, 0, Math.PI * 2);
     pen.stroke();
     pen.setLineDash([]);
   }
@@ -182,7 +182,7 @@ function event(pen, scene, i, y, large) {
     pen.strokeStyle = look.ink;
     pen.lineWidth = 2;
     pen.beginPath();
-    pen.arc(x, y, GLYPH / 2 + 5, 0, Math.PI * 2);
+    pen.arc(x, y, look.glyph / 2 + 5, 0, Math.PI * 2);
     pen.stroke();
   }
 }
@@ -198,7 +198,7 @@ function labels(pen, scene, shown, y) {
     const found = marks(model, i);
     const beside = found.reduce((sum, it) => sum + 16 + pen.measureText(it.text).width, 0);
     const whole = visible(model.step(i));
-    const at = scale.x(model.recorded[i]) - GLYPH / 2;
+    const at = scale.x(model.recorded[i]) - look.glyph / 2;
     const left = Math.min(Math.max(at, 2), Math.max(width - pen.measureText(whole).width - beside - 2, 2));
     if (taken.some(([from, to]) => left >= from - 4 && left <= to + 10)) continue;
     const next = taken.reduce((least, [from]) => (from > left ? Math.min(least, from) : least), width);

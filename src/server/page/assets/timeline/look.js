@@ -18,11 +18,15 @@ export function readLook(within) {
   probe.style.height = "var(--lane)";
   probe.style.fontSize = "var(--small)";
   const style = getComputedStyle(probe);
+  const lane = parseFloat(style.height);
+  const size = parseFloat(style.fontSize);
+  probe.style.height = "1.75rem"; // as .lane-names leaves above the first lane
+  const axis = parseFloat(style.height);
   const look = {
     tone: Object.fromEntries(STATUSES.map((status, at) => [status, tones[at]])),
     ink: colour("--ink"), ink2: colour("--ink-2"), line: colour("--line"), line2: colour("--line-2"),
     surface: colour("--surface"), sunken: colour("--sunken"),
-    font: style.fontFamily, size: parseFloat(style.fontSize), lane: Math.max(parseFloat(style.height), 40),
+    font: style.fontFamily, size, lane, axis, glyph: size * 1.2,
   };
   probe.remove();
   return look;

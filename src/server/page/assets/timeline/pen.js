@@ -2,11 +2,6 @@
 
 /** @import { Look, Scene } from "./draw.js" */
 
-export const AXIS = 28;
-export const GLYPH = 14;
-const FOOT = 8;
-const FOOT_OF_INCIDENTS = 24;
-
 /** @type {Map<string, Path2D>} */
 const paths = new Map();
 
@@ -20,14 +15,14 @@ function path(id) {
   return known;
 }
 
-/** @param {number} lanes @param {number} laneHeight @param {boolean} incidents whether their names need a line */
-export function heightOf(lanes, laneHeight, incidents) {
-  return AXIS + Math.max(lanes, 1) * laneHeight + (incidents ? FOOT_OF_INCIDENTS : FOOT);
+/** How high the plot is. @param {number} lanes @param {Look} look @param {boolean} incidents whether their names need a line */
+export function heightOf(lanes, look, incidents) {
+  return look.axis + Math.max(lanes, 1) * look.lane + (incidents ? look.size * 2 : look.size * 0.7);
 }
 
 /** @param {Scene} scene @param {number} lane */
 export function middle(scene, lane) {
-  return AXIS + lane * scene.look.lane + scene.look.lane * 0.56;
+  return scene.look.axis + lane * scene.look.lane + scene.look.lane * 0.56;
 }
 
 /** @param {CanvasRenderingContext2D} pen @param {string} status @param {number} x @param {number} y @param {number} size @param {Look} look */

@@ -7,7 +7,7 @@ import { drawLanes } from "./draw.js";
 import { readLook } from "./look.js";
 import { drawMinimap } from "./minimap.js";
 import { FLAG, STATUSES } from "./model.js";
-import { AXIS, heightOf, isThere, middle } from "./pen.js";
+import { heightOf, isThere, middle } from "./pen.js";
 import { Scale } from "./scale.js";
 
 /** @import { Lane, Model } from "./model.js" */
@@ -88,7 +88,7 @@ export class Plot {
   }
 
   height() {
-    return heightOf(this.lanes.length, this.look.lane, this.model.answer.incidents.length > 0);
+    return heightOf(this.lanes.length, this.look, this.model.answer.incidents.length > 0);
   }
 
   end() {
@@ -261,7 +261,7 @@ export class Plot {
     if (!scene) return -1;
     const box = this.canvas.getBoundingClientRect();
     const x = event.clientX - box.left;
-    const lane = Math.floor((event.clientY - box.top - AXIS) / scene.look.lane);
+    const lane = Math.floor((event.clientY - box.top - scene.look.axis) / scene.look.lane);
     const events = scene.lanes[lane]?.events ?? [];
     let best = -1;
     let least = REACH;
