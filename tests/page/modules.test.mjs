@@ -59,6 +59,12 @@ test("a long silence is cut, and even steps are not", () => {
   assert.equal(even.stretches.length, 1);
 });
 
+test("what comes before a long silence is not squeezed by a shorter one behind it", () => {
+  const scale = new Scale(Float64Array.from([0, 40, 130, 400, 8_040_000, 8_040_090, 8_049_000]), 0, 8_049_000, 0, 1000, true);
+  assert.equal(scale.stretches.filter((it) => it.cut).length, 2);
+  assert.ok(scale.x(400) - scale.x(0) > 400);
+});
+
 test("ticks are never inside of a cut", () => {
   const scale = new Scale(Float64Array.from([0, 10, 20, 8_000_000, 8_000_010]), 0, 8_000_010, 0, 1000, true);
   const [cut] = scale.stretches.filter((it) => it.cut);

@@ -10,6 +10,8 @@ import { fitting, glyph, icon, isThere, line, middle } from "./pen.js";
 
 const BIN = 3;
 const ROOM_OF_GLYPH = 28;
+/** A name leaves room for the next one that is at least so far away, pixels. */
+const LEAST_NAME = 64;
 /** The gravest on top. */
 const FROM_THE_GROUND = [0, 1, 2, 4, 3];
 
@@ -201,7 +203,9 @@ function labels(pen, scene, shown, y) {
     const at = scale.x(model.recorded[i]) - look.glyph / 2;
     const left = Math.min(Math.max(at, 2), Math.max(width - pen.measureText(whole).width - beside - 2, 2));
     if (taken.some(([from, to]) => left >= from - 4 && left <= to + 10)) continue;
-    const next = taken.reduce((least, [from]) => (from > left ? Math.min(least, from) : least), width);
+    const following = shown.find((other) => other > i && scene.places[other] - look.glyph / 2 - left >= LEAST_NAME);
+    const beginning = following === undefined ? width : scene.places[following] - look.glyph / 2;
+    const next = taken.reduce((least, [from]) => (from > left ? Math.min(least, from) : least), beginning);
     const name = fitting(pen, whole, next - left - beside - 10);
     if (name === "") continue;
     const space = pen.measureText(name).width + beside;

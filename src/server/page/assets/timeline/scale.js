@@ -91,31 +91,44 @@ export class Scale {
 const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000,
   600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 10_800_000, 21_600_000, 43_200_000, 86_400_000];
 
+/** How many times as long as what is usual among the others a silence is, and how much of the rest it takes. */
+const FAR_LONGER = 8;
+const MUCH = 0.06;
+/** What is left of a silence on either side, of what is shown to scale. */
+const EDGE = 0.03;
+
 /**
- * Silences that are far longer than what is usual and take much of the range.
+ * Silences that are far longer than what is usual and take much of the range. The longest goes first; what remains
+ * says whether the next one is long.
  * @param {Float64Array} times
  * @param {number} from
  * @param {number} to
- * @param {number} most
+ * @param {number} room how many fit
  * @returns {[number, number][]}
  */
-function silences(times, from, to, most) {
+function silences(times, from, to, room) {
   /** @type {[number, number][]} */
-  const all = [];
+  const gaps = [];
   let before = from;
   for (const at of times) {
     if (at <= from) continue;
     if (at > to) break;
-    if (at > before) all.push([before, at]);
+    if (at > before) gaps.push([before, at]);
     before = at;
   }
-  if (all.length < 2) return [];
-  const lengths = all.map(([start, end]) => end - start).sort((a, b) => a - b);
-  const usual = Math.max(lengths[lengths.length >> 1], lengths.reduce((sum, it) => sum + it, 0) / lengths.length / 8, 1);
-  const long = all.filter(([start, end]) => end - start > usual * 8 && end - start > (to - from) * 0.08);
-  return long.sort(([a, b], [c, d]) => (d - c) - (b - a)).slice(0, Math.max(Math.min(MOST_CUTS, Math.floor(most)), 0)).sort(([a], [b]) => a - b)
-    .map(([start, end]) => {
-      const edge = Math.min(usual / 2, (end - start) / 4);
-      return [start + edge, end - edge];
-    });
+  gaps.sort(([a, b], [c, d]) => (d - c) - (b - a));
+  const most = Math.min(MOST_CUTS, Math.floor(room));
+  let rest = to - from;
+  let cuts = 0;
+  while (cuts < most && gaps.length - cuts > 1) {
+    const [start, end] = gaps[cuts];
+    const [a, b] = gaps[(cuts + gaps.length) >> 1];
+    if (end - start <= (b - a) * FAR_LONGER || end - start <= rest * MUCH) break;
+    rest -= end - start;
+    cuts += 1;
+  }
+  return gaps.slice(0, cuts).sort(([a], [b]) => a - b).map(([start, end]) => {
+    const edge = Math.min(rest * EDGE, (end - start) / 4);
+    return [start + edge, end - edge];
+  });
 }
