@@ -5,6 +5,7 @@ pub mod offline;
 mod open;
 pub mod operator;
 mod ops;
+mod page;
 pub mod snapshots;
 mod supervise;
 mod tracker;
@@ -85,7 +86,10 @@ async fn run_demo(config: &Config, broker: &MockBroker, settings: DemoSettings) 
     let tracker = Tracker::start(config).await?;
     let stop = tracker.shutdown_token();
     tokio::spawn(stop_on_signal(stop.clone()));
-    announce(&format!("http://127.0.0.1:{}", tracker.address().port()))?;
+    announce(
+        &format!("http://127.0.0.1:{}", tracker.address().port()),
+        page::path(config),
+    )?;
     let bootstrap = broker.bootstrap_servers().to_owned();
     let topic = config.kafka.topic.clone();
     let workload = tokio::spawn(async move {
@@ -99,13 +103,14 @@ async fn run_demo(config: &Config, broker: &MockBroker, settings: DemoSettings) 
     Ok(())
 }
 
-fn announce(url: &str) -> anyhow::Result<()> {
+fn announce(url: &str, page: Option<String>) -> anyhow::Result<()> {
     use std::io::Write;
+    let page = page.map_or_else(String::new, |path| format!("  page      {url}{path}\n"));
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
         "\nSaga Tracker demo: an embedded broker, a live workload, a store that vanishes at the end.\n\n\
-         \x20 API       {url}/api/v1/sagas\n\
+         {page}\x20 API       {url}/api/v1/sagas\n\
          \x20 API docs  {url}/swagger-ui/\n\
          \x20 metrics   {url}/metrics\n\
          \x20 health    {url}/actuator/health\n\n\

@@ -3,7 +3,7 @@
 use super::open::{configured, disk, in_force, open_store};
 use super::ops::{self, letter_topics};
 use super::supervise::{Supervisor, panicked};
-use super::{operator, snapshots};
+use super::{operator, page, snapshots};
 use crate::domain::SharedDefinitions;
 use crate::domain::clock::{SharedClock, SystemClock};
 use crate::failpoint;
@@ -176,7 +176,8 @@ impl Tracker {
             data_dir: Some(config.store.data_dir.clone()),
         };
         let context = Context::new(config.server.clone(), parts);
-        let server = Server::bind(config.server.clone(), &context).await?;
+        let router = page::router(config, &context)?;
+        let server = Server::bind(config.server.clone(), router).await?;
         let news = Arc::new(Notify::new());
         let publisher = start_publisher(&kafka, &store, &news, &shutdown)?;
         let mut supervisor = Supervisor::new(ended.clone(), shutdown.clone());

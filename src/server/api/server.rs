@@ -9,9 +9,7 @@
 mod slow;
 
 use super::caller::Peer;
-use super::context;
 use super::places::{Limits, NoPlace, Place, Places, UnderWay};
-use super::routes::router;
 use super::settings::ServerSettings;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
@@ -85,11 +83,11 @@ impl ServerHandle {
 }
 
 impl Server {
-    /// Takes the address.
+    /// Takes the address, to serve what the router routes.
     ///
     /// # Errors
     /// [`ServerError::Bind`].
-    pub async fn bind(settings: ServerSettings, context: &context::Context) -> Result<Self, ServerError> {
+    pub async fn bind(settings: ServerSettings, router: Router) -> Result<Self, ServerError> {
         let address = settings.socket_address();
         let bind = |source| ServerError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(bind)?;
@@ -99,7 +97,7 @@ impl Server {
         };
         Ok(Self {
             settings,
-            router: router(context),
+            router,
             listener,
             handle,
         })
