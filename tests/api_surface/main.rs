@@ -19,6 +19,7 @@ mod inside;
 mod ledger;
 mod metrics;
 mod moments;
+mod page;
 mod population;
 mod protection;
 mod refusals;

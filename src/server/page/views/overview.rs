@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 /// What "newest", "steps" and "flow" may be about, with the length in seconds.
 const RANGES: [(&str, i64); 3] = [("5m", 300), ("1h", 3_600), ("24h", 86_400)];
+const OVERVIEW: &str = "/api/v1/overview";
 const DAY_SECONDS: i64 = 86_400;
 const FAILED: &str = "8";
 const WORST: usize = 8;
@@ -27,10 +28,37 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
         .into_iter()
         .find(|(name, _)| visit.param("range") == Some(name))
         .unwrap_or(RANGES[0]);
-    let overview = asked(&visit, (range, seconds), &all).await?;
+    let overview = if visit.page.shapes().knows(OVERVIEW) {
+        of_call(&visit, range).await?
+    } else {
+        asked(&visit, (range, seconds), &all).await?
+    };
     visit
         .show("overview", "overview.html", json!({"overview": overview}))
         .await
+}
+
+/// The one call that tells all of it, at one moment.
+async fn of_call(visit: &Visit, range: &str) -> Result<Value, Failure> {
+    let asked = with(visit.given(&["type"]), "range", range);
+    let none = params(&[]);
+    let (overview, definitions) = tokio::join!(
+        visit.get(OVERVIEW, &[], &asked),
+        visit.get("/api/v1/definitions", &[], &none)
+    );
+    let (mut overview, definitions) = (overview?, definitions?);
+    let flags = [("--type", visit.param("type"))];
+    visit.show_call(OVERVIEW, &[], &asked, line::command("stats", &[], flags));
+    add_took(&mut overview["newestFailed"]);
+    overview["ranges"] = RANGES.map(|(name, _)| name).into_iter().collect();
+    let flow = &overview["flow"];
+    if list(&flow["edges"]).is_empty() {
+        overview["flow"] = Value::Null;
+    } else {
+        let saga_type = flow["sagaType"].as_str().unwrap_or_default().to_owned();
+        overview["flow"] = graph::drawn(flow, &definitions, &saga_type, &flow["period"]);
+    }
+    Ok(overview)
 }
 
 /// How to point a producer here.
@@ -56,8 +84,8 @@ async fn asked(visit: &Visit, (range, seconds): (&str, i64), all: &Value) -> Res
         let at = now.checked_sub(SignedDuration::from_secs(seconds)).unwrap_or(now);
         at.to_string()
     };
-    let (from, an_hour_ago) = (before(seconds), before(3_600));
-    let of_series = with(with(of_type.clone(), "every", "1m"), "from", &an_hour_ago);
+    let (from, a_day_ago) = (before(seconds), before(DAY_SECONDS));
+    let of_series = with(with(of_type.clone(), "every", "hour"), "from", &a_day_ago);
     let of_failed = with(
         with(
             with(of_type.clone(), "status", "FAILED"),
@@ -70,13 +98,12 @@ async fn asked(visit: &Visit, (range, seconds): (&str, i64), all: &Value) -> Res
     let one = with(of_type.clone(), "size", "1");
     let open = params(&[("state", "open")]);
     let none = params(&[]);
-    let (statistics, series, failed, stuck, count, groups) = tokio::join!(
+    let (statistics, series, failed, stuck, count) = tokio::join!(
         visit.get("/api/v1/sagas/statistics", &[], &of_type),
         visit.get("/api/v1/census/series", &[], &of_series),
         visit.get("/api/v1/sagas", &[], &of_failed),
         visit.get("/api/v1/sagas/stuck", &[], &one),
         visit.get("/api/v1/dead-letters/count", &[], &open),
-        visit.get("/api/v1/dead-letters/groups", &[], &open),
     );
     let (ledger, progress, snapshots, health) = tokio::join!(
         visit.get("/api/v1/ledger", &[], &none),
@@ -111,12 +138,6 @@ async fn asked(visit: &Visit, (range, seconds): (&str, i64), all: &Value) -> Res
     let (statistics, mut failed, series, health) = (statistics?, failed?, series?, health?);
     add_took(&mut failed["content"]);
     let points = list(&series["points"]);
-    let failed_per_hour: i64 = points.iter().map(|point| int(&point["entered"]["FAILED"])).sum();
-    let groups = groups?;
-    let oldest = list(&groups["groups"])
-        .iter()
-        .filter_map(|group| group["oldest"].as_str())
-        .min();
     let snapshot = snapshots
         .ok()
         .and_then(|status| status["last"]["at"].as_str().map(str::to_owned));
@@ -134,12 +155,12 @@ async fn asked(visit: &Visit, (range, seconds): (&str, i64), all: &Value) -> Res
         "lag": lag(&progress?),
         "total": statistics["total"],
         "byStatus": statistics["byStatus"],
-        "failedPerHour": failed_per_hour,
+        "failedPerHour": null,
         "stuck": stuck?["page"]["totalElements"],
-        "deadLetters": {"open": count?["open"], "oldest": oldest},
+        "deadLetters": {"open": count?["open"]},
         "incidents": 0,
         "snapshot": snapshot.map(|at| json!({"at": at})),
-        "series": {"everySeconds": 60, "points": points},
+        "series": {"everySeconds": 3_600, "points": points},
         "flow": flow,
         "steps": worst,
         "newestFailed": failed["content"],
