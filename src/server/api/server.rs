@@ -13,6 +13,7 @@ use super::context;
 use super::places::{Limits, NoPlace, Place, Places, UnderWay};
 use super::routes::router;
 use super::settings::ServerSettings;
+use super::viewers::Viewers;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
@@ -61,6 +62,7 @@ pub enum ServerError {
 pub struct Server {
     settings: ServerSettings,
     router: Router,
+    viewers: Viewers,
     listener: TcpListener,
     handle: ServerHandle,
 }
@@ -100,6 +102,7 @@ impl Server {
         Ok(Self {
             settings,
             router: router(context),
+            viewers: context.viewers().clone(),
             listener,
             handle,
         })
@@ -125,6 +128,8 @@ impl Server {
             self.serve(http, &graceful, stream, peer, place);
         }
         drop(self.listener);
+        // Who watches would stay for ever.
+        self.viewers.end();
         let grace = self.settings.shutdown_grace();
         if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
             tracing::warn!(
