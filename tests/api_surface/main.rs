@@ -24,3 +24,5 @@ mod population;
 mod protection;
 mod refusals;
 mod support;
+mod timeline;
+mod watching;

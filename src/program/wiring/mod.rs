@@ -13,7 +13,7 @@ mod tracker;
 use crate::domain::clock::SystemClock;
 use crate::failpoint;
 use crate::pipeline::kafka::MockBroker;
-use crate::program::config::Config;
+use crate::program::config::{Config, Effective, Loaded};
 use crate::program::demo::{DemoSettings, run_workload};
 use anyhow::Context as _;
 use open::runtime;
@@ -35,11 +35,11 @@ pub struct DemoOptions {
 ///
 /// # Errors
 /// When the tracker cannot start: the store, the address or the configuration says why.
-pub fn serve(config: &Config) -> anyhow::Result<()> {
+pub fn serve(loaded: &Loaded) -> anyhow::Result<()> {
     let _armed = failpoint::Armed::from_environment();
     let runtime = runtime()?;
     let result = runtime.block_on(async {
-        let tracker = Tracker::start(config).await?;
+        let tracker = Tracker::start(&loaded.config, &loaded.effective).await?;
         let stop = tracker.shutdown_token();
         tokio::spawn(stop_on_signal(stop));
         tracker.run().await
@@ -53,8 +53,11 @@ pub fn serve(config: &Config) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// As [`serve`], or when the broker cannot start.
-pub fn demo(config: &Config, options: DemoOptions) -> anyhow::Result<()> {
-    let mut config = config.clone();
+pub fn demo(loaded: &Loaded, options: DemoOptions) -> anyhow::Result<()> {
+    let Loaded {
+        mut config,
+        effective,
+    } = loaded.clone();
     let broker = MockBroker::start(&[
         &config.kafka.topic,
         &config.kafka.dlt_topic,
@@ -75,15 +78,19 @@ pub fn demo(config: &Config, options: DemoOptions) -> anyhow::Result<()> {
             Some(directory)
         }
     };
-    let result = runtime()?.block_on(run_demo(&config, &broker, options.settings));
+    let result = runtime()?.block_on(run_demo((&config, &effective), &broker, options.settings));
     if let Some(directory) = vanishing {
         std::fs::remove_dir_all(&directory).with_context(|| format!("removing {}", directory.display()))?;
     }
     result
 }
 
-async fn run_demo(config: &Config, broker: &MockBroker, settings: DemoSettings) -> anyhow::Result<()> {
-    let tracker = Tracker::start(config).await?;
+async fn run_demo(
+    (config, effective): (&Config, &[Effective]),
+    broker: &MockBroker,
+    settings: DemoSettings,
+) -> anyhow::Result<()> {
+    let tracker = Tracker::start(config, effective).await?;
     let stop = tracker.shutdown_token();
     tokio::spawn(stop_on_signal(stop.clone()));
     announce(

@@ -7,8 +7,8 @@ use super::export::PARQUET_TYPE;
 use super::middleware::{self, RouteContext};
 use super::route::{PageRoute, Route, Terms};
 use super::{
-    actuator, audit, census, dead_letters, definitions, docs, export, flow, internal, ledger, retention,
-    sagas,
+    actuator, audit, census, dead_letters, definitions, docs, events, export, flow, internal, ledger, live,
+    overview, retention, sagas, suggest,
 };
 use axum::Router;
 use axum::http::header;
@@ -22,6 +22,10 @@ use utoipa_axum::routes;
 pub(super) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     let nouns = [
         sagas::routes(),
+        overview::routes(),
+        live::routes(),
+        events::routes(),
+        suggest::routes(),
         census::routes(),
         flow::routes(),
         ledger::routes(),

@@ -54,6 +54,9 @@ pub(super) struct RedriveBody {
     /// How its dead letters were chosen.
     #[schema(value_type = Object)]
     chosen_by: Value,
+    /// How many of its dead letters are published in a second at most; null where nobody said.
+    #[schema(required)]
+    per_second: Option<u32>,
     /// Whether it still runs.
     running: bool,
     /// Dead letters that it is about.
@@ -91,6 +94,7 @@ impl From<RedriveStatus> for RedriveBody {
             reason: status.why,
             dry_run: status.dry_run,
             chosen_by: status.chosen_by,
+            per_second: status.per_second,
             running: status.ended_at.is_none(),
             letters: status.chosen,
             waiting: status.waiting,
