@@ -12,6 +12,7 @@ pub(super) fn shown(definitions: &Value, saga_type: &str) -> Value {
     let steps = |key: &str| texts(&of[key]).map(str::to_owned).collect::<Vec<_>>();
     let compensates: Vec<Value> = undone(of)
         .into_iter()
+        .filter(|(_, steps)| !steps.is_empty())
         .map(|(by, steps)| json!({"by": by, "steps": steps}))
         .collect();
     json!({
@@ -25,6 +26,24 @@ pub(super) fn shown(definitions: &Value, saga_type: &str) -> Value {
         "owner": of["owner"],
         "compensates": compensates,
     })
+}
+
+/// Whether a name in a definition, which may be a pattern with a star at its end, stands for that step.
+fn covers(named: &str, step: &str) -> bool {
+    match named.strip_suffix('*') {
+        Some(prefix) => step.starts_with(prefix),
+        None => named == step,
+    }
+}
+
+/// Whether a definition names that step.
+pub(super) fn names(of: &Value, step: &str) -> bool {
+    steps(of).iter().any(|named| covers(named, step))
+}
+
+/// Whether that step undoes others.
+pub(super) fn undoes(of: &Value, step: &str) -> bool {
+    undone(of).keys().any(|by| covers(by, step))
 }
 
 /// By the step that undoes: the steps that it undoes.
@@ -50,7 +69,16 @@ pub(super) fn edges(of: &Value) -> BTreeSet<(String, String)> {
     edges
 }
 
-/// Every step that a definition names.
+/// The steps that a definition expects somewhere: patterns, and what only undoes others, are not among them.
+pub(super) fn expected(of: &Value) -> BTreeSet<String> {
+    let mut expected = BTreeSet::new();
+    for key in ["completing_steps", "failing_steps", "expected_steps"] {
+        expected.extend(texts(&of[key]).map(str::to_owned));
+    }
+    expected
+}
+
+/// Every step that a definition names, patterns among them.
 pub(super) fn steps(of: &Value) -> BTreeSet<String> {
     let mut named = BTreeSet::new();
     for key in [
@@ -70,6 +98,10 @@ pub(super) fn steps(of: &Value) -> BTreeSet<String> {
         named.insert(by);
         named.extend(of);
     }
+    for (alias, step) in of["aliases"].as_object().into_iter().flatten() {
+        named.insert(alias.clone());
+        named.extend(step.as_str().map(str::to_owned));
+    }
     named
 }
 
@@ -80,11 +112,30 @@ pub(super) fn status(of: &Value, step: &str, is_first: bool) -> &'static str {
         "COMPLETED"
     } else if has("failing_steps") {
         "FAILED"
-    } else if undone(of).contains_key(step) {
+    } else if undoes(of, step) {
         "COMPENSATED"
     } else if is_first {
         "STARTED"
     } else {
         "IN_PROGRESS"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_stands_for_steps_that_begin_so() {
+        let of =
+            json!({"compensates": {"COMPENSATION_*": [], "UNDO_A": ["A"]}, "completing_steps": ["DONE"]});
+        assert!(names(&of, "COMPENSATION_STOCK") && names(&of, "A") && !names(&of, "B"));
+        assert!(undoes(&of, "COMPENSATION_STOCK") && !undoes(&of, "DONE"));
+        assert_eq!(
+            ["DONE", "UNDO_A", "A"].map(|step| status(&of, step, false)),
+            ["COMPLETED", "COMPENSATED", "IN_PROGRESS"]
+        );
+        let shown = shown(&json!({"types": {"T": of}}), "T");
+        assert_eq!(shown["compensates"], json!([{"by": "UNDO_A", "steps": ["A"]}]));
     }
 }

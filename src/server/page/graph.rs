@@ -80,12 +80,11 @@ impl Drawn {
         for (from, to) in definition::edges(of) {
             drawn.edge((&from, &to)).defined = true;
         }
-        for step in definition::steps(of) {
+        for step in definition::expected(of) {
             drawn.node(&step);
         }
-        let undoes: BTreeSet<String> = definition::undone(of).into_keys().collect();
         for ((_, to), edge) in &mut drawn.edges {
-            edge.compensates = undoes.contains(&drawn.steps[*to]);
+            edge.compensates = definition::undoes(of, &drawn.steps[*to]);
         }
         drawn.set_layers();
         drawn
@@ -201,7 +200,6 @@ impl Drawn {
     }
 
     fn nodes(&self, flow: &Value, of: &Value, places: &[(f64, f64, f64)]) -> Vec<Value> {
-        let named = definition::steps(of);
         let firsts = list(&flow["steps"]).iter().max_by_key(|step| int(&step["first"]));
         let first = firsts.map(|step| text(&step["step"]));
         let node = |(at, step): (usize, &String)| {
@@ -210,7 +208,7 @@ impl Drawn {
                 .find(|found| found["step"] == step.as_str());
             let kind = match seen {
                 None => "unseen",
-                Some(_) if of.is_null() || named.contains(step) => "seen",
+                Some(_) if of.is_null() || definition::names(of, step) => "seen",
                 Some(_) => "unknown",
             };
             let services = seen.and_then(|seen| seen["services"].as_object());
@@ -296,6 +294,15 @@ fn curve(from: (f64, f64, f64), to: (f64, f64, f64)) -> (String, f64, f64) {
             "M{start:.1} {begin:.1}C{middle:.1} {begin:.1} {middle:.1} {finish:.1} {end:.1} {finish:.1}"
         );
         return (path, middle, (begin + finish) / 2.0 - 6.0);
+    }
+    if from == to {
+        let (left, right) = (from_x + 14.0, from_x + from_width - 14.0);
+        let (below, deep) = (from_y + HEIGHT, from_y + HEIGHT + 18.0);
+        let path = format!(
+            "M{left:.1} {below:.1}C{left:.1} {deep:.1} {right:.1} {deep:.1} {right:.1} {:.1}",
+            below + 4.0
+        );
+        return (path, (left + right) / 2.0, deep - 2.0);
     }
     // Back, or within a layer: from below to below, deeper the farther it goes.
     let (x, y) = (from_x + from_width / 2.0, from_y + HEIGHT);

@@ -229,6 +229,7 @@ mod tests {
             why: Some("again".to_owned()),
             dry_run,
             chosen_by: Value::Null,
+            change: Default::default(),
             per_second: None,
             chosen: 10,
             waiting: 4,

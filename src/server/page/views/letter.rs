@@ -22,8 +22,7 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
     let (id, none) = (visit.part("id"), params(&[]));
     let letter = visit.get(PATH, &[id], &none).await?;
     visit.show_call(PATH, &[id], &none, line::command("dead-letters show", &[id], []));
-    let defect_at = letter["decoded"]["defect"]["at"].as_u64();
-    let defect_at = defect_at.and_then(|at| usize::try_from(at).ok());
+    let defect_at = defect_at(text(&letter["decoded"]["defect"]["detail"]));
     let value = STANDARD
         .decode(text(&letter["value"]["base64"]))
         .unwrap_or_default();
@@ -37,6 +36,13 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
         "letter": letter,
     });
     visit.show("letters", "letter.html", data).await
+}
+
+/// The byte of the value at which decoding stopped, as its detail says; none where it says none.
+fn defect_at(detail: &str) -> Option<usize> {
+    let (before, _) = detail.split_once(" of the Avro body")?;
+    let (_, at) = before.rsplit_once("at byte ")?;
+    at.parse::<usize>().ok().map(|at| at + HEAD)
 }
 
 /// The bytes that are shown, row by row.
@@ -93,6 +99,13 @@ mod tests {
             (text(&about["at"]), text(&about["cells"][12]["mark"])),
             ("0005d0", "defect")
         );
+    }
+
+    #[test]
+    fn the_detail_says_where_it_breaks() {
+        let detail = "field status, at byte 104 of the Avro body, takes symbol 9 of an enum of 5";
+        assert_eq!(defect_at(detail), Some(109));
+        assert_eq!(defect_at("field sagaId is empty"), None);
     }
 
     #[test]

@@ -130,12 +130,30 @@ async fn choice(visit: &Visit, redrive: &Value, every: &[Value]) -> Result<Choic
         },
     };
     if choice.order.is_object() && change.is_object() {
+        choice.line.push_str(&flags_of(&change));
         choice.order["change"] = change;
     }
     if choice.order.is_object() {
         choice.order = choice.order.to_string().into();
     }
     Ok(choice)
+}
+
+/// A change on the command line; bytes in place of the value come from a file there.
+fn flags_of(change: &Value) -> String {
+    let mut flags = String::new();
+    if let Some(id) = change["schemaId"].as_u64() {
+        flags.push_str(&format!(" --schema-id {id}"));
+    }
+    for (field, value) in change["event"].as_object().into_iter().flatten() {
+        let said = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let word = line::word(&format!("{field}={said}")).unwrap_or_default();
+        flags.push_str(&format!(" --set {word}"));
+    }
+    if change["valueBase64"].is_string() {
+        flags.push_str(" --value FILE");
+    }
+    flags
 }
 
 async fn by_filter(visit: &Visit, filter: &Map<String, Value>) -> Result<Choice, Failure> {
@@ -190,6 +208,12 @@ async fn by_name(visit: &Visit, every: &[Value]) -> Result<Choice, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_change_is_told_on_the_command_line() {
+        let flags = flags_of(&json!({"schemaId": 9, "event": {"status": "FAILED", "step": "A B"}}));
+        assert_eq!(flags, " --schema-id 9 --set status=FAILED --set 'step=A B'");
+    }
 
     #[test]
     fn sums_stand_with_the_most_frequent_first() {

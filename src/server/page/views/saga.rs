@@ -4,7 +4,7 @@ use super::super::address::{self, Params};
 use super::super::failure::Failure;
 use super::super::line;
 use super::super::times;
-use super::super::values::{list, or_null, text, with};
+use super::super::values::{int, list, or_null, text, with};
 use super::super::visit::Visit;
 use super::steps;
 use axum::http::StatusCode;
@@ -20,6 +20,8 @@ const PURGED: &str = "/api/v1/purged/{sagaId}";
 const SIZE: &str = "100";
 /// Events of the timeline that are asked for: arcs and ghosts are told beside them.
 const EVENTS: &str = "2000";
+/// A saga with more events is not read whole for its table: what only that tells is left to the plot.
+const MOST_READ: i64 = 20_000;
 
 pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> {
     let Some(id) = visit.param("id") else {
@@ -39,7 +41,8 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
         "size",
         SIZE,
     );
-    let of_steps = with(of_steps, "include", "deliveries");
+    let is_read = int(&saga["stepCount"]) <= MOST_READ;
+    let of_steps = with(of_steps, "include", if is_read { "deliveries" } else { "" });
     let of_states = with(moment.clone(), "size", SIZE);
     let of_timeline = with(moment.clone(), "max", EVENTS);
     let archived = visit.given(&["archive"]);
@@ -48,7 +51,13 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
     let (steps, states, timeline, current, holds) = tokio::join!(
         visit.get_with_body(STEPS, &ids, &of_steps),
         visit.get(HISTORY, &ids, &of_states),
-        timeline(&visit, id, &of_timeline),
+        async {
+            if is_read {
+                timeline(&visit, id, &of_timeline).await
+            } else {
+                Ok(Value::Null)
+            }
+        },
         async {
             if is_then {
                 visit.find(PATH, &[id], &archived).await
@@ -117,9 +126,6 @@ fn show_calls(visit: &Visit, id: &str, moment: &Params) {
 
 /// The timeline, for what it tells beside events; null where it cannot be told.
 async fn timeline(visit: &Visit, id: &str, params: &Params) -> Result<Value, Failure> {
-    if !visit.page.shapes().knows(TIMELINE) {
-        return Ok(Value::Null);
-    }
     match visit.get(TIMELINE, &[id], params).await {
         Ok(timeline) => Ok(timeline),
         Err(failure) if failure.status() == StatusCode::CONFLICT => Ok(Value::Null),

@@ -218,5 +218,6 @@ fn known_steps(definitions: &Value) -> Vec<String> {
     let mut steps: BTreeSet<String> = types.flat_map(|(_, of)| definition::steps(of)).collect();
     let unknown = list(&definitions["unknownSteps"]).iter();
     steps.extend(unknown.map(|step| text(&step["step"]).to_owned()));
-    steps.into_iter().take(MAX_CHOICES).collect()
+    let names = steps.into_iter().filter(|step| !step.ends_with('*'));
+    names.take(MAX_CHOICES).collect()
 }

@@ -31,9 +31,6 @@ pub(super) fn rows(
     let mut rows = Vec::new();
     for step in list(&answer["steps"]) {
         let mut row = step.clone();
-        if row["arrivedAt"].is_null() {
-            row["arrivedAt"] = row["recordedAt"].clone();
-        }
         let recorded = text(&step["recordedAt"]);
         row["delayMillis"] = times::between(recorded, text(&row["arrivedAt"])).into();
         row["tookMillis"] = before.map_or(Value::Null, |before| {
@@ -42,23 +39,13 @@ pub(super) fn rows(
         row["metadata"] = metadata.next().flatten().into();
         row["compensates"] = undone.remove(&int(&step["id"])).unwrap_or_default().into();
         row["links"] = links(step).into();
-        or(&mut row, "effectiveStatus", step["status"].clone());
-        or(&mut row, "deliveries", 1.into());
-        or(&mut row, "lateMillis", Value::Null);
-        or(&mut row, "anomalies", json!([]));
-        or(&mut row, "partition", Value::Null);
-        or(&mut row, "offset", Value::Null);
+        if row["anomalies"].is_null() {
+            row["anomalies"] = json!([]);
+        }
         rows.push(row);
         before = Some(step);
     }
     json!({"steps": rows, "next": answer["next"]})
-}
-
-/// What stands there unless something does.
-fn or(row: &mut Value, field: &str, value: Value) {
-    if row[field].is_null() {
-        row[field] = value;
-    }
 }
 
 /// An answer, for metadata byte for byte: read as numbers, some would lose digits.
