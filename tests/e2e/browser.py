@@ -80,7 +80,7 @@ class Window:
     def settle(self):
         """Until what loads by itself has loaded; the live stream stays open and is not waited for."""
         if self._javascript:
-            self.page.wait_for_function("document.querySelectorAll('.loading').length === 0", timeout=10_000)
+            self.page.wait_for_function("() => document.querySelectorAll('.loading').length === 0", timeout=10_000)
 
     def problems(self):
         """What went wrong so far, and what sticks out of the window."""

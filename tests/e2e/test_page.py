@@ -129,7 +129,7 @@ def test_every_read_works_without_javascript(shop, browser, views):
         window.page.locator(".without-script input[name=asOf]").fill("2030-01-01T00:00:00Z")
         window.page.locator("form.without-script button").click()
         assert "asOf=2030" in window.page.url and window.page.locator("#steps tbody tr").count() == steps
-        window.page.locator("header details.menu summary").click()
+        window.page.locator("header.shell details.menu summary").click()
         window.page.locator("#set-theme").select_option("dark")
         window.page.locator("#settings button.primary").click()
         assert window.page.get_attribute("html", "data-theme") == "dark"
@@ -158,7 +158,7 @@ def test_what_the_page_shows_as_a_call_is_that_call(shop, browser, views):
     with browser.window(shop.url) as window:
         for path in views.values():
             window.open(path)
-            calls = window.page.locator("details.call[class=call] code")
+            calls = window.page.locator("main > details.call code")
             for text in calls.all_text_contents():
                 (curls if text.startswith("curl") else lines).add(text)
     assert len(curls) > 15 and len(lines) > 10
@@ -184,7 +184,7 @@ def test_a_saga_is_found_and_changed_by_keyboard_alone(shop, browser):
         window.open("/")
         window.press("Control+k")
         page.keyboard.type(stuck)
-        page.wait_for_function("document.querySelectorAll('#palette [role=option]').length > 0")
+        page.wait_for_function("() => document.querySelectorAll('#palette [role=option]').length > 0")
         window.press("Enter")
         page.wait_for_url("**/ui/saga?id=*")
         window.settle()
@@ -240,8 +240,8 @@ def test_handles_dim_and_the_address_opens_exactly_this(shop, browser, views):
         steps = page.locator("#steps tbody tr").count()
         page.focus("#handle-as-of")
         window.press("ArrowLeft")
-        page.wait_for_function("new URL(location.href).searchParams.has('asOf')")
-        page.wait_for_function("document.querySelector('[data-part=diff]').textContent.trim() !== ''")
+        page.wait_for_function("() => new URL(location.href).searchParams.has('asOf')")
+        page.wait_for_function("() => document.querySelector('[data-part=diff]').textContent.trim() !== ''")
         address = page.url[len(shop.url) :]
         window.open(address)
         assert page.get_attribute("#plot", "data-as-of")
@@ -253,10 +253,10 @@ def test_settings_change_at_once_and_are_kept(shop, browser):
     with browser.window(shop.url) as window:
         page = window.page
         window.open("/ui/search")
-        page.click("header details.menu summary")
+        page.click("header.shell details.menu summary")
         page.fill("#set-zone", "America/New_York")
         page.press("#set-zone", "Tab")
-        page.wait_for_function("document.documentElement.dataset.zone === 'America/New_York'")
+        page.wait_for_function("() => document.documentElement.dataset.zone === 'America/New_York'")
         assert any(offset in page.inner_text("#sagas") for offset in ("-05:00", "-04:00"))
         with page.expect_navigation():
             page.select_option("#set-lang", "ko")

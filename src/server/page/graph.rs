@@ -14,6 +14,8 @@ const ROW: f64 = 70.0;
 const GAP: f64 = 76.0;
 const MARGIN: f64 = 10.0;
 const TOP: f64 = 14.0;
+/// Room below for edges that lead back.
+const BOTTOM: f64 = 34.0;
 /// Width of a character of a step's name, and of what stands beside the name.
 const CHAR: f64 = 7.6;
 const BESIDE: f64 = 42.0;
@@ -46,7 +48,7 @@ pub(super) fn drawn(flow: &Value, definitions: &Value, saga_type: &str, period: 
     let orders = drawn.orders();
     let widths = drawn.widths(&orders);
     let tallest = orders.iter().map(Vec::len).max().unwrap_or(1);
-    let height = TOP + tallest as f64 * ROW - (ROW - HEIGHT) + TOP;
+    let height = TOP + tallest as f64 * ROW - (ROW - HEIGHT) + BOTTOM;
     let mut places = vec![(0.0, 0.0, 0.0); drawn.steps.len()];
     let mut x = MARGIN;
     for (order, width) in orders.iter().zip(&widths) {
