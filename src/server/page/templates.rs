@@ -105,7 +105,7 @@ impl Templates {
             let mut args = FluentArgs::new();
             for name in values.args() {
                 let value: Value = values.peek(name)?;
-                args.set(name.to_owned(), value.to_string());
+                args.set(name.to_owned(), shown(&value)?);
             }
             texts.text(key, &args).map_err(wrong)
         });
@@ -148,9 +148,15 @@ impl Templates {
 }
 
 fn add_filters(environment: &mut Environment<'static>) {
-    environment.add_filter("visible", |value: &Value| written::visible(&shown(value)));
-    environment.add_filter("cut", |value: &Value| written::cut(&shown(value)));
-    environment.add_filter("percent", |value: &Value| address::percent(&shown(value)));
+    environment.add_filter("visible", |value: &Value| {
+        shown(value).map(|text| written::visible(&text))
+    });
+    environment.add_filter("cut", |value: &Value| {
+        shown(value).map(|text| written::cut(&text))
+    });
+    environment.add_filter("percent", |value: &Value| {
+        shown(value).map(|text| address::percent(&text))
+    });
     environment.add_filter("number", |value: &Value| {
         Ok::<_, Error>(written::number(whole(value)?))
     });
@@ -164,8 +170,15 @@ fn wrong(why: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::InvalidOperation, why)
 }
 
-fn shown(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+/// A value as text; null is none. What is not there is an error, which filters alone would let pass.
+fn shown(value: &Value) -> Result<String, Error> {
+    if value.is_undefined() {
+        return Err(Error::from(ErrorKind::UndefinedError));
+    }
+    if value.is_none() {
+        return Ok(String::new());
+    }
+    Ok(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
 
 /// A number without what is behind its point.
@@ -194,14 +207,11 @@ fn values_of(value: &Value) -> Result<Vec<String>, Error> {
     if value.is_none() {
         return Ok(Vec::new());
     }
-    if value.is_undefined() {
-        return Err(Error::from(ErrorKind::UndefinedError));
-    }
-    if value.as_str().is_some() || value.len().is_none() {
-        let text = shown(value);
+    if value.is_undefined() || value.as_str().is_some() || value.len().is_none() {
+        let text = shown(value)?;
         return Ok(if text.is_empty() { Vec::new() } else { vec![text] });
     }
-    Ok(value.try_iter()?.map(|item| shown(&item)).collect())
+    value.try_iter()?.map(|item| shown(&item)).collect()
 }
 
 #[cfg(test)]
