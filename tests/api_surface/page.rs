@@ -75,6 +75,7 @@ fn encoded(text: &str) -> String {
 
 /// The addresses of files that a page names.
 fn assets(html: &str) -> Vec<String> {
+    let html = html.replace("&#x2f;", "/");
     let parts = html.split(['"']).filter(|part| part.contains("/ui/assets/"));
     parts.map(str::to_owned).collect()
 }
@@ -330,10 +331,9 @@ async fn a_page_is_one_request_in_metrics_whatever_it_asks() {
     let scrape = shown.get("/metrics").await;
     let of = |endpoint: &str| {
         let label = format!("endpoint=\"{endpoint}\"");
-        let lines = scrape
-            .text()
-            .lines()
-            .filter(|line| line.contains(&label) && line.contains("_count{"));
+        let lines = scrape.text().lines().filter(|line| {
+            line.contains(&label) && line.starts_with("saga_tracker_api_latency_seconds_count{")
+        });
         lines
             .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
             .sum::<f64>()

@@ -27,7 +27,7 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
 async fn place(visit: &Visit, text: &str) -> Result<Option<String>, Failure> {
     let none = params(&[]);
     for path in ["/api/v1/sagas/{sagaId}", "/api/v1/purged/{sagaId}"] {
-        if visit.find(path, &[text], &none).await?.is_some() {
+        if visit.find(path, &[text], &none).await.ok().flatten().is_some() {
             return Ok(Some(format!("/ui/saga{}", query([("id", text)]))));
         }
     }

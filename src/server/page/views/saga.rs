@@ -65,7 +65,7 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
                 Ok(None)
             }
         },
-        visit.get("/api/v1/holds", &[], &none),
+        holds(&visit, &none),
     );
     let (timeline, holds) = (timeline?, holds?);
     let current =
@@ -99,14 +99,26 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
 /// What is left of a saga that was removed; why there is nothing of any other.
 async fn purged(visit: &Visit, id: &str, why: Failure) -> Result<Response, Failure> {
     let none = Params::new();
-    let Some(purged) = visit.find(PURGED, &[id], &none).await? else {
-        return Err(why);
+    let purged = match visit.find(PURGED, &[id], &none).await {
+        Ok(Some(purged)) => purged,
+        // Where nothing retains, nothing was removed.
+        Ok(None) => return Err(why),
+        Err(failure) if failure.status() == StatusCode::SERVICE_UNAVAILABLE => return Err(why),
+        Err(failure) => return Err(failure),
     };
     visit.show_call(PURGED, &[id], &none, None);
     let data = json!({"purged": purged, "topics": visit.topics()});
     visit
         .answer(StatusCode::NOT_FOUND, "saga", "saga_purged.html", data)
         .await
+}
+
+/// All holds; none where nothing retains.
+async fn holds(visit: &Visit, none: &Params) -> Result<Value, Failure> {
+    match visit.get("/api/v1/holds", &[], none).await {
+        Err(failure) if failure.status() == StatusCode::SERVICE_UNAVAILABLE => Ok(json!({"content": []})),
+        answer => answer,
+    }
 }
 
 fn show_calls(visit: &Visit, id: &str, moment: &Params) {
