@@ -28,8 +28,8 @@ build: needs-build ## Build the release binary: target/release/saga-tracker
 demo: build ## Serve on an embedded broker with a live workload; ARGS="--rate 50" and the like
 	@exec "$(CARGO_TARGET_DIR)/release/saga-tracker" demo $(ARGS)
 
-test: needs-build ## Run every test: unit, property, command line, and real Kafka
-	@scripts/install.sh test s3 clouds venv
+test: needs-build ## Run every test: unit, property, command line, real Kafka, and a browser
+	@scripts/install.sh test s3 clouds page venv
 	$(COMPILERS)
 	exec scripts/test.sh
 

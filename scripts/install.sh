@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the project needs on a Debian machine, and only what is missing.
 #
-#   scripts/install.sh [build] [test] [bench] [s3] [clouds] [venv]     (default: build test s3 clouds venv)
+#   scripts/install.sh [build] [test] [bench] [s3] [clouds] [page] [venv]     (default: build test s3 clouds page venv)
 #
 # build   compilers and headers for RocksDB, librdkafka and OpenSSL
 # test    a JVM and Maven (Kafka, schema registry), venv support, Prometheus
@@ -9,6 +9,7 @@
 # s3      MinIO, an S3 server for the tests, built from its Go module into the cache directory
 # clouds  Azurite, a server that speaks Azure Blob Storage, from npm, and fake-gcs-server, one for Google
 #         Cloud Storage, built from its Go module; for the tests, into the cache directory
+# page    Chromium and Node.js, for the page's tests, and axe, which looks for what keeps people from using it
 # venv    the Python environment of tests/e2e, in the cache directory
 set -euo pipefail
 
@@ -22,7 +23,8 @@ packages_of() {
     test) echo default-jre-headless maven python3-venv curl unzip prometheus ;;
     bench) echo postgresql ;;
     clouds) echo nodejs npm ;;
-    *) say "unknown group '$1'; groups are: build test bench s3 clouds venv"; exit 2 ;;
+    page) echo chromium nodejs npm ;;
+    *) say "unknown group '$1'; groups are: build test bench s3 clouds page venv"; exit 2 ;;
   esac
 }
 
@@ -37,7 +39,7 @@ satisfied() {
     python3-venv) python3 -c 'import venv, ensurepip' 2>/dev/null ;;
     prometheus) command -v prometheus >/dev/null && command -v promtool >/dev/null ;;
     nodejs) command -v node >/dev/null ;;
-    ccache | npm | clang | cmake | pkg-config | make | g++ | curl | unzip) command -v "$1" >/dev/null ;;
+    ccache | chromium | npm | clang | cmake | pkg-config | make | g++ | curl | unzip) command -v "$1" >/dev/null ;;
     *) return 1 ;;
   esac
 }
@@ -167,8 +169,32 @@ make_azurite() {
   ln -sfn "$home/node_modules/.bin/azurite-blob" "$bin/azurite-blob"
 }
 
-(($#)) || set -- build test s3 clouds venv
-packages=() venv=no s3=no clouds=no
+axe_version=4.14.1
+
+# A test dependency alone: nothing of it is served.
+make_axe() {
+  local home=$cache/axe
+  if [[ -f $home/axe.min.js && $(cat "$home/.version" 2>/dev/null) == "$axe_version" ]]; then
+    say "axe: up to date in $home"
+    return
+  fi
+  mkdir -p "$home"
+  exec 8>"$home/.lock"
+  flock 8
+  say "downloading axe $axe_version with npm into $home"
+  local work=$home/partial
+  rm -rf "$work"
+  mkdir -p "$work"
+  echo '{"private": true}' >"$work/package.json"
+  npm install --prefix "$work" --silent --no-audit --no-fund --no-update-notifier --omit=dev --ignore-scripts \
+    "axe-core@$axe_version" >&2
+  mv "$work/node_modules/axe-core/axe.min.js" "$home/axe.min.js"
+  rm -rf "$work"
+  printf '%s\n' "$axe_version" >"$home/.version"
+}
+
+(($#)) || set -- build test s3 clouds page venv
+packages=() venv=no s3=no clouds=no page=no
 for group in "$@"; do
   if [[ $group == venv ]]; then
     venv=yes
@@ -176,6 +202,7 @@ for group in "$@"; do
     s3=yes
   else
     [[ $group != clouds ]] || clouds=yes
+    [[ $group != page ]] || page=yes
     list=$(packages_of "$group")
     read -ra more <<<"$list"
     packages+=("${more[@]}")
@@ -188,4 +215,5 @@ if [[ $clouds == yes ]]; then
   make_azurite
   make_go_program fake-gcs-server github.com/fsouza/fake-gcs-server "$fake_gcs_version"
 fi
+[[ $page == no ]] || make_axe
 say "done"

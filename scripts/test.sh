@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every test: unit, property, command line, real Kafka, and a short fuzzing. `make test` installs what they
+# Every test: unit, property, command line, the page's modules, real Kafka and a real browser, and a short fuzzing. `make test` installs what they
 # need and runs this. All suites run even if one fails; their whole output stays in target/reports.
 #
 # E2E_WORKERS    how many black-box tests run at a time, each with servers of its own (2: they wait more
@@ -15,6 +15,7 @@ failed=()
 # One build with fail points serves all tests.
 cargo test --locked --workspace --features saga-tracker/failpoints --no-fail-fast 2>&1 |
   tee "$reports/cargo.log" || failed+=(cargo)
+node --test tests/page/*.test.mjs 2>&1 | tee "$reports/page.log" || failed+=(page)
 SAGA_TRACKER_BIN=$CARGO_TARGET_DIR/debug/saga-tracker SAGA_TRACKER_REQUIRE_FAILPOINTS=1 \
   scripts/e2e.sh -n "${E2E_WORKERS:-2}" --dist loadfile 2>&1 | tee "$reports/e2e.log" || failed+=(e2e)
 if cargo +nightly --version >/dev/null 2>&1; then
@@ -26,6 +27,8 @@ fi
 echo
 awk '/^test result:/ {passed += $4; failed += $6; ignored += $8}
   END {printf "cargo test   %d passed, %d failed, %d ignored\n", passed, failed, ignored}' "$reports/cargo.log"
+awk '/^(# |ℹ )(pass|fail) / {sums[$2] = $3}
+  END {printf "modules      %d passed, %d failed\n", sums["pass"], sums["fail"]}' "$reports/page.log"
 awk '/ in [0-9.]+s/ && /passed|failed|error/ {last = $0}
   END {gsub(/=+ ?/, "", last); print "real Kafka   " (last ? last : "did not run")}' "$reports/e2e.log"
 if ((${#failed[@]})); then

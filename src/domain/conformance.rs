@@ -204,7 +204,18 @@ fn done_before_failure(state: &SagaState, target: &Target) -> bool {
     reports.any(|reports| is_done(reports) && reports.first.number < state.tally.failed_by)
 }
 
-fn is_done(reports: &Reports) -> bool {
+/// Whether a saga that stands so owes what is not undone.
+pub(super) fn owes(state: &SagaState) -> bool {
+    matches!(state.status, Failed | Compensated)
+}
+
+/// Whether what can be undone was done before the saga failed, and is not undone.
+pub(super) fn is_owed(state: &SagaState, target: &Target) -> bool {
+    done_before_failure(state, target) && !is_undone(state, target)
+}
+
+/// Whether a report says that a step was done.
+pub(super) fn is_done(reports: &Reports) -> bool {
     matches!(reports.status, InProgress | Completed)
 }
 

@@ -29,6 +29,7 @@ mod tally;
 pub mod text;
 mod time;
 mod transition;
+mod undoing;
 
 pub use anomaly::{Anomaly, AnomalyKind, AnomalyLog, Conflict, ConflictLog, MAX_KEPT_ANOMALIES};
 pub use bounded::BoundedLog;
@@ -62,3 +63,4 @@ pub use stuck::{Stuck, StuckRule, stuck};
 pub use tally::{Mark, Reports, StepTally};
 pub use time::Millis;
 pub use transition::{Transition, transition};
+pub use undoing::{Undoing, Unreached, undoings, unreached};

@@ -68,7 +68,8 @@ pub fn stuck(state: &SagaState, definition: &SagaDefinition, now: Millis) -> Opt
     (stuck.since <= now).then_some(stuck)
 }
 
-fn after(instant: Millis, seconds: u64) -> Millis {
+/// So many seconds behind an instant.
+pub(super) fn after(instant: Millis, seconds: u64) -> Millis {
     let millis = i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
     Millis(instant.0.saturating_add(millis))
 }

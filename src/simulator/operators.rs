@@ -199,6 +199,7 @@ impl Sim {
             letters,
             chosen_by: Value::Null,
             change: self.mend(),
+            per_second: None,
             dry_run: self.world.chance(200),
             by: "kim".to_owned(),
             origin: "here".to_owned(),

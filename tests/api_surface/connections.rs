@@ -39,7 +39,9 @@ impl Running {
         };
         change(&mut settings);
         let surface = Arc::new(Surface::with(settings.clone(), events));
-        let server = Server::bind(settings, &surface.context).await.unwrap();
+        let server = Server::bind(settings, &surface.context, surface.router.clone())
+            .await
+            .unwrap();
         Self {
             handle: server.handle(),
             task: tokio::spawn(server.run()),
@@ -523,4 +525,24 @@ async fn digest_under_way(server: &Running) -> (JoinHandle<Vec<u8>>, Closed) {
     let probe = exchange(&mut server.connect().await, &get("/actuator/info", "")).await;
     assert!(text(&probe).starts_with("HTTP/1.1 200 OK"), "{}", text(&probe));
     (tokio::spawn(async move { read_all(&mut stream).await }), gate)
+}
+
+#[tokio::test]
+async fn who_watches_is_told_of_the_end_and_does_not_hold_it_up() {
+    let server = Running::start(|settings| settings.shutdown_grace_ms = 15_000).await;
+    let mut viewer = server.connect().await;
+    viewer
+        .write_all(get("/api/v1/live", "").as_bytes())
+        .await
+        .unwrap();
+    within(viewer.read_exact(&mut [0; 256])).await.unwrap();
+    let started = Instant::now();
+    server.stopped().await;
+    assert!(
+        started.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        started.elapsed()
+    );
+    let rest = text(&read_all(&mut viewer).await);
+    assert!(rest.contains("event: end\ndata: {}\n\n"), "{rest}");
 }

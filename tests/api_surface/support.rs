@@ -27,7 +27,7 @@ use saga_tracker::pipeline::projector::{Projector, ProjectorHandle, ProjectorSet
 use saga_tracker::pipeline::query::Query;
 use saga_tracker::pipeline::registry::{BundledSchema, SchemaSource};
 use saga_tracker::pipeline::verify::Digests;
-use saga_tracker::server::api::{Context, Parts, ServerSettings, router};
+use saga_tracker::server::api::{Context, OptionInForce, OptionSource, Parts, ServerSettings, router};
 use saga_tracker::server::metrics::{Metrics, MetricsSettings};
 use saga_tracker::store::codec::Record;
 use saga_tracker::store::dead_letters::DeadLetterLock;
@@ -237,6 +237,12 @@ impl Surface {
             metrics,
             clock,
             health: Default::default(),
+            options: vec![OptionInForce {
+                name: "kafka.topic".to_owned(),
+                value: TOPIC.into(),
+                source: OptionSource::Environment,
+                source_name: Some("KAFKA_TOPIC".to_owned()),
+            }],
             data_dir: None,
         };
         let context = Context::new(settings, parts);

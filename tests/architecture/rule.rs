@@ -144,6 +144,7 @@ pub(crate) const MAY_KNOW: &[(&str, &[&str])] = &[
             "server/metrics",
         ],
     ),
+    ("server/page", &["server/api"]),
     ("program/demo", &["domain", "pipeline/kafka"]),
     (
         "program/config",
@@ -159,6 +160,7 @@ pub(crate) const MAY_KNOW: &[(&str, &[&str])] = &[
             "operations/retention",
             "server/metrics",
             "server/api",
+            "server/page",
         ],
     ),
     ("program/wiring", &["*"]),

@@ -148,6 +148,7 @@ impl Redrives {
             letters: open,
             chosen_by: serde_json::json!({ "eventIds": order.event_ids }),
             change: Change::default(),
+            per_second: None,
             dry_run: order.dry_run,
             by: order.by.clone(),
             origin: order.origin.clone(),

@@ -133,6 +133,20 @@ impl DeadLetterQuery {
         }
     }
 
+    /// How many of these letters are open.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open_of(&self, letters: &[Position]) -> Result<u64, StoreError> {
+        let snapshot = self.sources.store.snapshot();
+        let mut open = 0;
+        for letter in letters {
+            let listed = view::listed(&*snapshot, *letter)?;
+            open += u64::from(listed.is_some_and(|listed| listed.state == DeadLetterState::Open));
+        }
+        Ok(open)
+    }
+
     /// All dead letters that match, oldest first, but no more than `limit`.
     ///
     /// # Errors

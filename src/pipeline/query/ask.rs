@@ -1,17 +1,19 @@
 //! Whom to ask: every question, and who answers it.
 
 use super::{
-    BrokenRulesPage, BrokenRulesRequest, Catalogue, Census, DefinitionsInForce, Deliveries, Details, Filter,
-    Flow, FlowRequest, GapCounts, LateEvents, Ledger, LedgerRequest, Moment, OffsetsPage, OffsetsRequest,
-    Outcomes, PurgedView, QueryError, RuleCounts, SagaOffset, SagaView, SearchPage, SearchRequest,
-    Statistics, StuckPage, StuckRequest, Timeline, TimelineStep, Totals, Trial, TrialRequest,
+    BrokenRulesPage, BrokenRulesRequest, Catalogue, Census, DefinitionsInForce, Deliveries, Details,
+    EventsAfter, EventsRequest, Filter, Flow, FlowRequest, GapCounts, LateEvents, Ledger, LedgerRequest,
+    LiveFigures, Moment, OffsetsPage, OffsetsRequest, Outcomes, Overview, OverviewRequest, PurgedView,
+    QueryError, RuleCounts, SagaOffset, SagaView, SearchPage, SearchRequest, Statistics, StuckPage,
+    StuckRequest, Suggestion, Timeline, TimelineStep, Totals, Trial, TrialRequest,
 };
 use super::{
-    broken_rules, catalogue, census, definitions, flow, late_events, ledger, ledger_offsets, outcomes,
-    rule_counts, saga, saga_offsets, search, statistics, stuck_sagas, totals, trial,
+    broken_rules, catalogue, census, definitions, events_after, flow, late_events, ledger, ledger_offsets,
+    outcomes, overview, rule_counts, saga, saga_offsets, search, statistics, stuck_sagas, suggest, totals,
+    trial,
 };
 use crate::domain::{
-    Judgement, Millis, SagaDefinitions, SagaId, SharedDefinitions, TimelineKey, UnreadableVersion,
+    Judgement, Millis, SagaDefinitions, SagaId, SagaType, SharedDefinitions, TimelineKey, UnreadableVersion,
 };
 use crate::store::dead_letters::{self, DeadLetterCounts};
 use crate::store::stoppable::{self, Stop};
@@ -210,6 +212,42 @@ impl Query {
     ) -> Result<LateEvents, QueryError> {
         let instants = (happened, after, until);
         late_events::late_events(&*self.store, &self.in_force.in_force(), instants, limit)
+    }
+
+    /// What goes on, and where to look first.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn overview(&self, request: &OverviewRequest) -> Result<Overview, QueryError> {
+        overview::overview(&*self.store, &self.topic, &self.in_force.in_force(), request)
+    }
+
+    /// How things stand now, of each of these types (`None`: of all), from one snapshot.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn live_figures(
+        &self,
+        types: &[Option<SagaType>],
+        now: Millis,
+    ) -> Result<Vec<LiveFigures>, QueryError> {
+        overview::live_figures(&*self.store, &self.topic, &self.in_force.in_force(), (types, now))
+    }
+
+    /// The events behind a cut of the topic.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn events_after(&self, request: &EventsRequest) -> Result<EventsAfter, QueryError> {
+        events_after::events_after(&*self.store, &self.in_force.in_force(), request)
+    }
+
+    /// What somebody may mean who has begun to type this, at most `limit` of it.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn suggest(&self, typed: &str, limit: usize) -> Result<Vec<Suggestion>, QueryError> {
+        suggest::suggest(&*self.store, &self.in_force.in_force(), (typed, limit))
     }
 
     /// What every offset of the topic came to.

@@ -98,8 +98,8 @@ fn service_cycles(edges: &ServiceEdges) -> Vec<ServiceCycle> {
 
 /// What was met so far.
 #[derive(Default)]
-struct Seen {
-    flow: Flow,
+pub(super) struct Seen {
+    pub(super) flow: Flow,
     services: ServiceEdges,
     /// The saga's last event: step, time, service.
     before: Option<(String, Millis, Option<String>)>,

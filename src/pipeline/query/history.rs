@@ -12,7 +12,8 @@ use crate::domain::{BoundedLog, Millis, SagaDefinitions, SagaStatus, TimelineKey
 use crate::store::until;
 use std::ops::ControlFlow;
 
-/// Events of which arrivals are compared, at eight bytes each; a saga of more has no history, only steps.
+/// Events of which arrivals are compared, at eight bytes each; a saga of more has no history, and its steps do not tell
+/// how late they were.
 pub const MAX_HISTORY_EVENTS: usize = if cfg!(test) { 300 } else { 1_000_000 };
 
 /// So many remarkable events of each state are told; all of them are counted.
@@ -73,7 +74,7 @@ pub(super) fn history(
 }
 
 /// For each event that stands, in order, the first arrival among those behind it; never for the last.
-fn first_behind(
+pub(super) fn first_behind(
     deliveries: &mut dyn Deliveries,
     standing: &Standing,
     as_of: Option<Millis>,

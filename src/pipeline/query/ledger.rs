@@ -4,6 +4,7 @@
 //! What no sum accounts for is unexplained, so the classes of a partition always add up to its offsets.
 
 use super::QueryError;
+use super::trees::Trees;
 use crate::domain::Cut;
 use crate::store::ledger;
 use crate::store::records::{OffsetClass, OffsetCountsRecord, OffsetRecord};
@@ -179,15 +180,22 @@ impl Ledger {
 pub(super) fn ledger(store: &dyn Store, topic: &str, request: &LedgerRequest) -> Result<Ledger, QueryError> {
     let snapshot = store.snapshot();
     let generation = reads::active_generation(&*snapshot)?;
-    if !KeptTables::of(&*snapshot, generation)?.has(ProjectionTable::Ledger) {
+    let store = &*snapshot;
+    of(Trees { store, generation }, topic, request)
+}
+
+/// The same, of one snapshot.
+pub(super) fn of(trees: Trees<'_>, topic: &str, request: &LedgerRequest) -> Result<Ledger, QueryError> {
+    let Trees { store, generation } = trees;
+    if !KeptTables::of(store, generation)?.has(ProjectionTable::Ledger) {
         return Err(QueryError::SwitchedOff { option: "ledger" });
     }
     let wanted = |partition| request.partition.is_none_or(|only| only == partition);
     let mut partitions = Vec::new();
-    for (partition, row) in reads::offsets(&*snapshot, topic)? {
+    for (partition, row) in reads::offsets(store, topic)? {
         if wanted(partition) {
             let tables = Tables {
-                store: &*snapshot,
+                store,
                 generation,
                 partition,
             };
@@ -196,7 +204,7 @@ pub(super) fn ledger(store: &dyn Store, topic: &str, request: &LedgerRequest) ->
     }
     Ok(Ledger {
         partitions,
-        cursor: reads::cursor(&*snapshot, generation)?,
+        cursor: reads::cursor(store, generation)?,
     })
 }
 

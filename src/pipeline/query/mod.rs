@@ -8,13 +8,16 @@ mod by_time;
 mod candidates;
 mod catalogue;
 mod census;
+mod columns;
 mod corrections;
 mod counts;
 mod cycles;
 mod definitions;
 mod details;
 mod diff;
+mod events_after;
 mod examine;
+mod figures;
 mod flow;
 mod grid;
 mod history;
@@ -22,22 +25,28 @@ mod inside;
 mod late_events;
 mod ledger;
 mod ledger_offsets;
+mod lookahead;
 mod moment;
 mod node;
 mod observed;
 mod order;
 mod outcomes;
+mod overview;
 mod past;
 mod past_event;
 mod past_state;
+mod recent_flow;
+mod reporters;
 mod rule_counts;
 mod saga;
 mod saga_offsets;
 mod search;
 mod seek;
 mod statistics;
+mod step_deliveries;
 mod steps;
 mod stuck_sagas;
+mod suggest;
 mod timeline;
 mod times;
 mod totals;
@@ -56,9 +65,15 @@ pub use ask::Query;
 pub use broken_rules::{BrokenCounts, BrokenRule, BrokenRulesPage, BrokenRulesRequest};
 pub use catalogue::{Catalogue, CatalogueEntry, EventKind, MAX_EVENT_KINDS};
 pub use census::Census;
+pub use columns::{
+    ColumnRow, ColumnsRequest, Density, DensityCell, Flag, MAX_COLUMN_ROWS, MAX_STATES, Names, StateSpan,
+    TimelineColumns,
+};
 pub use definitions::{DefinitionsInForce, UnnamedSteps, unnamed_steps};
 pub use details::{Details, Named, Occurrences, StepDetails};
 pub use diff::{Difference, MAX_ONE_SIDED};
+pub use events_after::{EventsAfter, EventsRequest, FollowedEvent};
+pub use figures::Figures;
 pub use flow::{Flow, FlowStep, ServiceCycle};
 pub use history::{MAX_HISTORY_EVENTS, MAX_REMARKABLE, PastState};
 pub use inside::{AskedStuck, Inside};
@@ -68,13 +83,17 @@ pub use ledger_offsets::{LedgerEvent, LedgerOffset, OffsetsPage, OffsetsRequest}
 pub use moment::{Deliveries, MAX_REPEATED, Moment};
 pub use observed::{FlowRequest, MAX_FLOW_SAGAS};
 pub use outcomes::{Durations, Outcomes, TypeOutcomes};
+pub use overview::{LiveFigures, Overview, OverviewRequest};
 pub use past_event::{OperatorNote, PastEvent};
+pub use recent_flow::RecentFlow;
 pub use rule_counts::RuleCounts;
 pub use saga_offsets::SagaOffset;
 pub use statistics::Statistics;
 use std::collections::BTreeMap;
+pub use step_deliveries::StepDeliveries;
 pub use steps::TimelineStep;
 pub use stuck_sagas::{StuckCounts, StuckPage, StuckRequest};
+pub use suggest::Suggestion;
 pub use timeline::{Basis, Timeline};
 pub use times::Times;
 pub use trial::{Change, Counts, Divergence, MAX_TRIED_SAGAS, Told, Trial, TrialRequest};
@@ -196,7 +215,10 @@ pub enum QueryError {
         limit: usize,
     },
     /// The saga has too many events for a history.
-    #[error("the saga has more than {0} events, too many for a history; its steps are answered at any size")]
+    #[error(
+        "the saga has more than {0} events, too many for a history or for include=deliveries; its steps without it, and \
+         its timeline, are answered at any size"
+    )]
     TooLong(usize),
     /// Deliveries that somebody else reads could not be read; that one knows why.
     #[error("the deliveries of the saga could not be read")]

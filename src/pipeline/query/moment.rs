@@ -67,6 +67,8 @@ pub(super) struct Known<'e> {
     pub(super) stands: bool,
     /// Whether it stands, and different bodies of its event were known.
     pub(super) conflicting: bool,
+    /// How many deliveries of its event were known, where it stands.
+    pub(super) deliveries: u32,
 }
 
 /// What was known of the events that were delivered more than once.
@@ -86,6 +88,8 @@ struct Repeated {
     stands_today: bool,
     /// Whether different bodies were known.
     conflicting: bool,
+    /// How many of them were known.
+    deliveries: u32,
 }
 
 impl Standing {
@@ -156,7 +160,9 @@ impl Standing {
             body,
             stands_today: false,
             conflicting: false,
+            deliveries: 0,
         });
+        known.deliveries = known.deliveries.saturating_add(1);
         known.conflicting |= known.body != body;
         if event.place.position < known.first.position {
             known.first = event.place;
@@ -170,6 +176,7 @@ impl Standing {
                 && let Some(known) = self.repeated.get_mut(&event.key().digest())
             {
                 known.stands_today = true;
+                known.deliveries = known.deliveries.saturating_add(1);
                 known.conflicting |= known.body != event.body_digest();
             }
             ControlFlow::Continue(())
@@ -195,6 +202,7 @@ impl Standing {
             event: *event,
             stands,
             conflicting: stands && repeated.is_some_and(|known| known.conflicting),
+            deliveries: repeated.map_or(1, |known| known.deliveries),
         })
     }
 

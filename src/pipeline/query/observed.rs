@@ -66,7 +66,8 @@ pub(super) fn each(
     Ok(rows.len() as u64)
 }
 
-fn of_saga(
+/// Visits the timeline of one saga.
+pub(super) fn of_saga(
     trees: Trees<'_>,
     cursor: &Cut,
     (saga, state): (&SagaId, &SagaState),

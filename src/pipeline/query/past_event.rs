@@ -115,6 +115,11 @@ impl PastEvent {
         }
     }
 
+    /// Whether an operator made an event.
+    pub(super) fn is_operators(event: &EventRef<'_>) -> bool {
+        event.step == OPERATOR_STATUS_CHANGE
+    }
+
     /// Whether there is more to tell than that it happened.
     pub(super) fn is_remarkable(&self) -> bool {
         self.duplicate || self.late_millis.is_some() || self.operator.is_some() || !self.anomalies.is_empty()

@@ -33,6 +33,14 @@ impl Seek {
         }
     }
 
+    /// The last so many rows, the last one first.
+    pub(super) fn descending(want: usize) -> Self {
+        Self {
+            direction: Direction::Reverse,
+            ..Self::ascending(0, want)
+        }
+    }
+
     /// A part of `total` rows. One of the second half is sought from the end: what is passed over at an edge of
     /// the dates has to be counted row by row, and so is passed over only at one edge.
     pub(super) fn part(part: &Part, total: u64, sort: Sort) -> Self {

@@ -4,10 +4,14 @@
 //! timelines. What was known at an arrival time is folded anew from all deliveries, one after the other.
 
 use super::QueryError;
+use super::columns::{self, ColumnsRequest, TimelineColumns};
 use super::diff::{self, Difference};
 use super::history::{self, PastState};
 use super::moment::{Deliveries, MAX_REPEATED, Moment, Standing};
+use super::reporters;
+use super::step_deliveries::{self, StepDeliveries};
 use super::steps::{Steps, TimelineStep};
+use super::trees::Trees;
 use crate::domain::{
     Cut, EventRef, Judgement, Millis, Position, SagaDefinitions, SagaId, SagaState, TimelineKey,
 };
@@ -15,6 +19,7 @@ use crate::store::codec::Record;
 use crate::store::records::LogRecord;
 use crate::store::{Generation, StoreRead, repeats, stood_in, timelines, until};
 use hashbrown::HashSet;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 /// What an answer was computed from.
@@ -185,6 +190,44 @@ impl Timeline<'_> {
         history::history(self.deliveries(), &standing, definitions, asked, visit)
     }
 
+    /// The timeline at a moment as columns; `None` when the saga had not begun.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn columns(
+        &mut self,
+        moment: Moment,
+        request: ColumnsRequest,
+    ) -> Result<Option<TimelineColumns>, QueryError> {
+        let Some(state) = self.state(moment)? else {
+            return Ok(None);
+        };
+        let standing = self.standing(moment.known_at, true)?;
+        let definitions = self.definitions;
+        let at = (state, moment.as_of);
+        let mut columns = columns::columns(self.deliveries(), &standing, definitions, at, request)?;
+        if let (Source::Log(log), false) = (&self.source, columns.unreached.is_empty()) {
+            columns.reporters = log.reporters(&columns)?;
+        }
+        Ok(Some(columns))
+    }
+
+    /// Visits the steps at a moment behind `after`, as [`steps`](Self::steps) does, each with what its deliveries tell.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn delivered_steps(
+        &mut self,
+        moment: Moment,
+        after: Option<TimelineKey>,
+        visit: &mut dyn FnMut(&TimelineStep<'_>, &StepDeliveries) -> ControlFlow<()>,
+    ) -> Result<bool, QueryError> {
+        let standing = self.standing(moment.known_at, true)?;
+        let definitions = self.definitions;
+        let asked = (moment.as_of, after);
+        step_deliveries::steps(self.deliveries(), &standing, definitions, asked, visit)
+    }
+
     /// How two moments differ.
     ///
     /// # Errors
@@ -274,6 +317,16 @@ impl Log<'_> {
             conflicts: repeats::conflicts_before(repeated, self.whole, end)?,
             ..state
         }))
+    }
+
+    /// Who reports the steps that have not come, in other sagas of the type.
+    fn reporters(&self, columns: &TimelineColumns) -> Result<BTreeMap<String, String>, QueryError> {
+        let trees = Trees {
+            store: self.store,
+            generation: self.generation,
+        };
+        let steps = columns.unreached.iter().map(|it| it.step.as_str());
+        reporters::reporters(trees, &self.cursor, &columns.state.saga_type, steps)
     }
 
     /// Which deliveries stood by what was known at an instant, from the events for which others stood in then. `None`

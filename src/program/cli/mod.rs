@@ -16,6 +16,7 @@ mod export;
 mod flow;
 mod follow;
 mod inspect;
+mod lasting;
 mod ledger;
 mod log_text;
 mod log_writer;
@@ -30,8 +31,10 @@ mod show;
 mod show_past;
 mod snapshots;
 mod stuck;
+mod tail;
 mod times;
 mod topic_replay;
+mod watch;
 
 use crate::program::config::Origin;
 use crate::program::demo::DemoSettings;
@@ -85,6 +88,10 @@ enum Command {
     Flow(flow::FlowArgs),
     /// Count sagas by type and status as of any moment; what changed between two; hour by hour
     Census(census::CensusArgs),
+    /// Show how things stand, second by second
+    Watch(watch::WatchArgs),
+    /// Follow events as they come, by type, saga, step, status or service
+    Tail(tail::TailArgs),
     /// What every offset of the topic came to; exit code 1 if any is unexplained
     Ledger(ledger::LedgerArgs),
     /// Take results or event logs away, as CSV, NDJSON, Parquet, OCEL or XES on standard output
@@ -189,6 +196,8 @@ pub fn run() -> ExitCode {
         Command::Conformance(args) => conformance::conformance(args),
         Command::Flow(args) => flow::flow(args),
         Command::Census(args) => census::census(args),
+        Command::Watch(args) => watch::watch(args),
+        Command::Tail(args) => tail::tail(args),
         Command::Ledger(args) => ledger::ledger(args),
         Command::Export(args) => export::export(args),
         Command::DeadLetters(args) => dead_letters::letters(args),
@@ -225,22 +234,23 @@ fn finish(outcome: Outcome) -> ExitCode {
 }
 
 fn serve(args: &ServeArgs) -> Outcome {
-    let config = args.config.load()?.config;
-    logging::init(&config.log)?;
-    wiring::serve(&config).map_err(|error| Failure::local(&error))
+    let loaded = args.config.load()?;
+    logging::init(&loaded.config.log)?;
+    wiring::serve(&loaded).map_err(|error| Failure::local(&error))
 }
 
 fn demo(args: &DemoArgs) -> Outcome {
-    let loaded = args.config.load()?;
+    let mut loaded = args.config.load()?;
     logging::init(&loaded.config.log)?;
     let named = |option: &str| {
         let mut entries = loaded.effective.iter();
         entries.any(|entry| entry.option == option && entry.origin != Origin::Default)
     };
-    let mut config = loaded.config.clone();
+    // Nor does it fill a real store by accident.
+    let data_dir = named("store.data_dir").then(|| loaded.config.store.data_dir.clone());
     // A demo is for whoever starts it, unless they say otherwise.
     if !named("server.bind") {
-        config.server.bind = Ipv4Addr::LOCALHOST.into();
+        loaded.config.server.bind = Ipv4Addr::LOCALHOST.into();
     }
     let options = DemoOptions {
         settings: DemoSettings {
@@ -248,10 +258,9 @@ fn demo(args: &DemoArgs) -> Outcome {
             seed: args.seed,
             history: args.history,
         },
-        // Nor does it fill a real store by accident.
-        data_dir: named("store.data_dir").then(|| config.store.data_dir.clone()),
+        data_dir,
     };
-    wiring::demo(&config, options).map_err(|error| Failure::local(&error))
+    wiring::demo(&loaded, options).map_err(|error| Failure::local(&error))
 }
 
 #[cfg(test)]

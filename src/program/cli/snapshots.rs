@@ -317,7 +317,8 @@ fn prune(args: &PruneArgs) -> Outcome {
 }
 
 pub(super) fn restore(args: &RestoreArgs) -> Outcome {
-    let config = args.config.load()?.config;
+    let loaded = args.config.load()?;
+    let config = &loaded.config;
     super::logging::init(&config.log)?;
     let options = RestoreOptions {
         snapshot: args.snapshot.clone(),
@@ -326,7 +327,7 @@ pub(super) fn restore(args: &RestoreArgs) -> Outcome {
         skip_broker: args.skip_broker,
     };
     let bar = bar("restoring", FILES);
-    let outcome = snapshots::restore(&config, &options, &mut |progress| advance(&bar, progress.bytes()));
+    let outcome = snapshots::restore(config, &options, &mut |progress| advance(&bar, progress.bytes()));
     bar.finish_and_clear();
     match outcome.map_err(|error| failure(&error))? {
         RestoreOutcome::Refused(manifest, findings) => refused(&manifest, &findings, args.format),
@@ -352,7 +353,7 @@ pub(super) fn restore(args: &RestoreArgs) -> Outcome {
                 ))?;
             }
             if args.serve {
-                return crate::program::wiring::serve(&config).map_err(|error| Failure::local(&error));
+                return crate::program::wiring::serve(&loaded).map_err(|error| Failure::local(&error));
             }
             Ok(())
         }

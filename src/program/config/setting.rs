@@ -1,6 +1,7 @@
 //! One value, as a source says it and as it is in force. Which source wins is not decided here.
 
 use super::problem::Origin;
+use crate::server::api::{OptionInForce, OptionSource};
 use crate::settings::{ConfigOption, Kind};
 use figment::value::{Dict, Empty, Value};
 
@@ -13,6 +14,24 @@ pub struct Effective {
     pub value: serde_json::Value,
     /// Where it came from.
     pub origin: Origin,
+}
+
+impl From<&Effective> for OptionInForce {
+    fn from(entry: &Effective) -> Self {
+        let (source, source_name) = match &entry.origin {
+            Origin::Default => (OptionSource::Default, None),
+            Origin::File(path) => (OptionSource::File, Some(path.display().to_string())),
+            Origin::Env(name) => (OptionSource::Environment, Some(name.clone())),
+            Origin::Flag(name) => (OptionSource::Flag, Some(name.clone())),
+            Origin::SecretFile(path) => (OptionSource::SecretFile, Some(path.display().to_string())),
+        };
+        Self {
+            name: entry.option.clone(),
+            value: entry.value.clone(),
+            source,
+            source_name,
+        }
+    }
 }
 
 /// What one source says.

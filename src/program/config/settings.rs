@@ -11,6 +11,7 @@ use crate::pipeline::projector::ProjectorSettings;
 use crate::pipeline::registry::RegistrySettings;
 use crate::server::api::{HealthSettings, ServerSettings};
 use crate::server::metrics::MetricsSettings;
+use crate::server::page::PageSettings;
 use crate::settings::{ConfigOption, settings};
 use crate::store::rocks::RocksSettings;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,7 @@ config! {
     kafka: KafkaSettings,
     registry: RegistrySettings,
     server: ServerSettings,
+    page: PageSettings,
     store: RocksSettings,
     objects: ObjectsSettings,
     snapshot: SnapshotSettings,

@@ -5,6 +5,7 @@ pub mod offline;
 mod open;
 pub mod operator;
 mod ops;
+mod page;
 pub mod snapshots;
 mod supervise;
 mod tracker;
@@ -12,7 +13,7 @@ mod tracker;
 use crate::domain::clock::SystemClock;
 use crate::failpoint;
 use crate::pipeline::kafka::MockBroker;
-use crate::program::config::Config;
+use crate::program::config::{Config, Effective, Loaded};
 use crate::program::demo::{DemoSettings, run_workload};
 use anyhow::Context as _;
 use open::runtime;
@@ -34,11 +35,11 @@ pub struct DemoOptions {
 ///
 /// # Errors
 /// When the tracker cannot start: the store, the address or the configuration says why.
-pub fn serve(config: &Config) -> anyhow::Result<()> {
+pub fn serve(loaded: &Loaded) -> anyhow::Result<()> {
     let _armed = failpoint::Armed::from_environment();
     let runtime = runtime()?;
     let result = runtime.block_on(async {
-        let tracker = Tracker::start(config).await?;
+        let tracker = Tracker::start(&loaded.config, &loaded.effective).await?;
         let stop = tracker.shutdown_token();
         tokio::spawn(stop_on_signal(stop));
         tracker.run().await
@@ -52,8 +53,11 @@ pub fn serve(config: &Config) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// As [`serve`], or when the broker cannot start.
-pub fn demo(config: &Config, options: DemoOptions) -> anyhow::Result<()> {
-    let mut config = config.clone();
+pub fn demo(loaded: &Loaded, options: DemoOptions) -> anyhow::Result<()> {
+    let Loaded {
+        mut config,
+        effective,
+    } = loaded.clone();
     let broker = MockBroker::start(&[
         &config.kafka.topic,
         &config.kafka.dlt_topic,
@@ -74,18 +78,25 @@ pub fn demo(config: &Config, options: DemoOptions) -> anyhow::Result<()> {
             Some(directory)
         }
     };
-    let result = runtime()?.block_on(run_demo(&config, &broker, options.settings));
+    let result = runtime()?.block_on(run_demo((&config, &effective), &broker, options.settings));
     if let Some(directory) = vanishing {
         std::fs::remove_dir_all(&directory).with_context(|| format!("removing {}", directory.display()))?;
     }
     result
 }
 
-async fn run_demo(config: &Config, broker: &MockBroker, settings: DemoSettings) -> anyhow::Result<()> {
-    let tracker = Tracker::start(config).await?;
+async fn run_demo(
+    (config, effective): (&Config, &[Effective]),
+    broker: &MockBroker,
+    settings: DemoSettings,
+) -> anyhow::Result<()> {
+    let tracker = Tracker::start(config, effective).await?;
     let stop = tracker.shutdown_token();
     tokio::spawn(stop_on_signal(stop.clone()));
-    announce(&format!("http://127.0.0.1:{}", tracker.address().port()))?;
+    announce(
+        &format!("http://127.0.0.1:{}", tracker.address().port()),
+        page::path(config),
+    )?;
     let bootstrap = broker.bootstrap_servers().to_owned();
     let topic = config.kafka.topic.clone();
     let workload = tokio::spawn(async move {
@@ -99,13 +110,14 @@ async fn run_demo(config: &Config, broker: &MockBroker, settings: DemoSettings) 
     Ok(())
 }
 
-fn announce(url: &str) -> anyhow::Result<()> {
+fn announce(url: &str, page: Option<String>) -> anyhow::Result<()> {
     use std::io::Write;
+    let page = page.map_or_else(String::new, |path| format!("  page      {url}{path}\n"));
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
         "\nSaga Tracker demo: an embedded broker, a live workload, a store that vanishes at the end.\n\n\
-         \x20 API       {url}/api/v1/sagas\n\
+         {page}\x20 API       {url}/api/v1/sagas\n\
          \x20 API docs  {url}/swagger-ui/\n\
          \x20 metrics   {url}/metrics\n\
          \x20 health    {url}/actuator/health\n\n\

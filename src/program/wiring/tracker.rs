@@ -3,7 +3,7 @@
 use super::open::{configured, disk, in_force, open_store};
 use super::ops::{self, letter_topics};
 use super::supervise::{Supervisor, panicked};
-use super::{operator, snapshots};
+use super::{operator, page, snapshots};
 use crate::domain::SharedDefinitions;
 use crate::domain::clock::{SharedClock, SystemClock};
 use crate::failpoint;
@@ -27,8 +27,8 @@ use crate::pipeline::projector::{self, ProjectorHandle, rebuild};
 use crate::pipeline::query::Query;
 use crate::pipeline::registry;
 use crate::pipeline::verify::Digests;
-use crate::program::config::Config;
-use crate::server::api::{Context, EndedParts, Parts, Server, ServerHandle};
+use crate::program::config::{Config, Effective};
+use crate::server::api::{Context, EndedParts, OptionInForce, Parts, Server, ServerHandle};
 use crate::server::metrics::Metrics;
 use crate::store::SharedStore;
 use crate::store::dead_letters::DeadLetterLock;
@@ -61,7 +61,7 @@ pub(super) struct Tracker {
 
 impl Tracker {
     /// Starts everything. Needs neither a broker nor a registry to be there.
-    pub(super) async fn start(config: &Config) -> anyhow::Result<Self> {
+    pub(super) async fn start(config: &Config, effective: &[Effective]) -> anyhow::Result<Self> {
         let configured = configured(config)?;
         let store = open_store(config)?;
         snapshot::clear_leftovers(
@@ -173,10 +173,12 @@ impl Tracker {
             metrics,
             clock: clock.clone(),
             health: config.health.clone(),
+            options: effective.iter().map(OptionInForce::from).collect(),
             data_dir: Some(config.store.data_dir.clone()),
         };
         let context = Context::new(config.server.clone(), parts);
-        let server = Server::bind(config.server.clone(), &context).await?;
+        let router = page::router(config, &context)?;
+        let server = Server::bind(config.server.clone(), &context, router).await?;
         let news = Arc::new(Notify::new());
         let publisher = start_publisher(&kafka, &store, &news, &shutdown)?;
         let mut supervisor = Supervisor::new(ended.clone(), shutdown.clone());

@@ -19,6 +19,10 @@ const MAX_NAME_CHARS: usize = 200;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) SocketAddr);
 
+/// Marks a request that was made inside this process, for one that came from outside.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inside;
+
 /// Who makes a request. Nobody has to prove who they are yet: the address is what the server saw, the
 /// name what the client says.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]

@@ -8,14 +8,16 @@ use super::places::Peer;
 use super::request_id::RequestIds;
 use super::settings::ServerSettings;
 use super::shares::{Share, Shares};
+use super::viewers::Viewers;
 use crate::domain::clock::SharedClock;
-use crate::domain::{Judgement, Millis, SagaId, TimelineKey};
+use crate::domain::{Judgement, Millis, SagaId, SagaType, TimelineKey};
 use crate::operations::audit::Audit;
 use crate::operations::dead_letters::DeadLetterQuery;
 use crate::pipeline::query::{
-    BrokenRulesPage, BrokenRulesRequest, Catalogue, Census, DefinitionsInForce, Details, Filter, Flow,
-    FlowRequest, LateEvents, Ledger, LedgerRequest, Moment, PurgedView, Query, QueryError, SagaOffset,
-    SagaView, SearchPage, SearchRequest, Statistics, StuckPage, StuckRequest, Timeline,
+    BrokenRulesPage, BrokenRulesRequest, Catalogue, Census, DefinitionsInForce, Details, EventsAfter,
+    EventsRequest, Filter, Flow, FlowRequest, LateEvents, Ledger, LedgerRequest, LiveFigures, Moment,
+    Overview, OverviewRequest, PurgedView, Query, QueryError, SagaOffset, SagaView, SearchPage,
+    SearchRequest, Statistics, StuckPage, StuckRequest, Suggestion, Timeline,
 };
 use crate::server::metrics::{Asked, Metrics};
 use crate::store::StoreError;
@@ -34,8 +36,11 @@ struct Inner {
     parts: Parts,
     health: Health,
     shares: Shares,
+    viewers: Viewers,
     body_room: Arc<BodyRoom>,
     request_ids: RequestIds,
+    /// Exports that run.
+    exports: Arc<()>,
 }
 
 impl Context {
@@ -44,10 +49,12 @@ impl Context {
         let inner = Inner {
             health: Health::new(&parts),
             shares: Shares::of(&settings),
+            viewers: Viewers::of(&settings),
             body_room: Arc::new(BodyRoom::of(settings.body_limit_bytes)),
             settings,
             parts,
             request_ids: RequestIds::new(),
+            exports: Arc::default(),
         };
         Self {
             inner: Arc::new(inner),
@@ -142,6 +149,34 @@ impl Context {
         let ask = move |query: &Query| query.catalogue(&request);
         self.ask_in(&self.inner.shares.full_reads, Asked::Timeline, ask)
             .await
+    }
+
+    /// What goes on.
+    pub async fn overview(&self, request: OverviewRequest) -> Result<Overview, ApiError> {
+        self.scan(Asked::Statistics, move |query| query.overview(&request))
+            .await
+    }
+
+    /// The events behind a cut of the topic.
+    pub async fn events_after(&self, request: EventsRequest) -> Result<EventsAfter, ApiError> {
+        self.scan(Asked::Timeline, move |query| query.events_after(&request))
+            .await
+    }
+
+    /// What somebody may mean who has begun to type this.
+    pub async fn suggest(&self, typed: String, limit: usize) -> Result<Vec<Suggestion>, ApiError> {
+        self.scan(Asked::Search, move |query| query.suggest(&typed, limit))
+            .await
+    }
+
+    /// How things stand now, of each of these types (none: of all).
+    pub(super) async fn live_figures(
+        &self,
+        types: Vec<Option<SagaType>>,
+        now: Millis,
+    ) -> Result<Vec<LiveFigures>, ApiError> {
+        let ask = move |query: &Query| query.live_figures(&types, now);
+        self.ask_in(&self.inner.shares.live, Asked::Statistics, ask).await
     }
 
     /// The sagas that were stuck at an instant.
@@ -254,6 +289,11 @@ impl Context {
         &self.inner.health
     }
 
+    /// Those who watch.
+    pub(super) fn viewers(&self) -> &Viewers {
+        &self.inner.viewers
+    }
+
     pub(super) fn body_room(&self) -> &Arc<BodyRoom> {
         &self.inner.body_room
     }
@@ -319,7 +359,17 @@ impl Context {
         peer: Option<Peer>,
         work: impl FnOnce(Stop) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
+        let running = self.inner.exports.clone();
+        let work = move |stop| {
+            let _running = running;
+            work(stop)
+        };
         self.inner.shares.exports.run_for(peer, work).await
+    }
+
+    /// How many exports run.
+    pub(super) fn running_exports(&self) -> usize {
+        Arc::strong_count(&self.inner.exports) - 1
     }
 
     async fn scan<T: Send + 'static>(

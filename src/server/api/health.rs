@@ -103,6 +103,26 @@ impl Report {
             && self.retention.up
     }
 
+    /// Each component: its name in answers, whether it does its work, and what it does or lacks.
+    pub fn components(&self) -> Vec<(&'static str, bool, String)> {
+        let disk = match (&self.disk_space.message, self.disk_space.free) {
+            (Some(message), _) => message.clone(),
+            (None, Some(free)) => format!("{free} bytes free"),
+            (None, None) => "nothing is kept on a disk".to_owned(),
+        };
+        let of = |name, component: &Component| (name, component.up, component.message.clone());
+        vec![
+            of("db", &self.db),
+            of("kafka", &self.kafka),
+            ("diskSpace", self.disk_space.up, disk),
+            of("projections", &self.projections),
+            ("ops", self.ops.up, self.ops.message.clone()),
+            of("threads", &self.threads),
+            of("retention", &self.retention),
+            of("ledger", &self.ledger),
+        ]
+    }
+
     /// Whether no restart would help.
     pub fn alive(&self) -> bool {
         self.db.up && !self.panicked

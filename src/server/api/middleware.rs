@@ -3,6 +3,7 @@
 
 use super::audit_entry::Call;
 use super::body_room;
+use super::caller::Inside;
 use super::context::Context;
 use super::error::{ApiError, ErrorKind};
 use super::gone::{self, ClientGone};
@@ -38,8 +39,8 @@ pub(super) struct RouteContext {
 }
 
 /// Marks an error answer that is no error of the request and has a body of its own.
-#[derive(Clone, Copy)]
-pub(super) struct OwnBody;
+#[derive(Clone, Copy, Debug)]
+pub struct OwnBody;
 
 impl RouteContext {
     pub(super) fn new(context: Context, template: &'static str, terms: Terms) -> Self {
@@ -75,12 +76,20 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
 const OF_DATA: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
 );
-/// With a page of ours: run its own files and ask this tracker. Swagger's page sets styles and shows
-/// images from inside its script.
+/// With a page of ours: run its own files, send its forms here and ask this tracker.
+const OF_A_VIEW: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; \
+     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+);
+/// With Swagger's page: run its own files and ask this tracker. It sets styles and shows images from inside its
+/// script.
 const OF_A_PAGE: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
      font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
 );
+
+/// What is found under an address that names the file's content.
+const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
 /// Puts the middleware around the handlers of a route.
 pub(super) fn around(handlers: MethodRouter<Context>, route: RouteContext) -> MethodRouter<Context> {
@@ -89,20 +98,25 @@ pub(super) fn around(handlers: MethodRouter<Context>, route: RouteContext) -> Me
         .layer(middleware::from_fn_with_state(route, pass))
 }
 
-async fn pass(State(route): State<RouteContext>, request: Request, next: Next) -> Response {
+async fn pass(State(route): State<RouteContext>, mut request: Request, next: Next) -> Response {
     let context = &route.context;
     let started = std::time::Instant::now();
     let id = context.request_ids().of(request.headers());
     let method = known_method(request.method());
     let uri = request.uri().clone();
+    let is_inside = request.extensions().get::<Inside>().is_some();
+    request.headers_mut().insert(request_id::HEADER, id.clone());
 
     let answer = match check(&request, &route) {
         Ok(()) => answer(&route, request, next).await,
         Err(error) => error.into_response(),
     };
     let mut response = standardize(answer, &uri, context);
-    protect(response.headers_mut(), route.terms.kind);
+    protect(&mut response, route.terms.kind);
     response.headers_mut().insert(request_id::HEADER, id.clone());
+    if is_inside {
+        return response;
+    }
 
     let took = started.elapsed();
     let status = response.status().as_u16();
@@ -118,13 +132,19 @@ async fn pass(State(route): State<RouteContext>, request: Request, next: Next) -
     response
 }
 
-fn protect(headers: &mut HeaderMap, kind: Kind) {
+fn protect(response: &mut Response, kind: Kind) {
+    let found = response.status().is_success();
+    let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, value);
     }
+    if kind == Kind::Asset && found {
+        headers.insert(header::CACHE_CONTROL, FOR_EVER);
+    }
     let policy = match kind {
         Kind::Page => OF_A_PAGE,
-        Kind::Data | Kind::Probe => OF_DATA,
+        Kind::View => OF_A_VIEW,
+        Kind::Data | Kind::Probe | Kind::Asset => OF_DATA,
     };
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
 }

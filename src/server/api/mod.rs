@@ -1,7 +1,8 @@
 //! The HTTP surface: routes, what travels over them, and the server that cuts slow clients off.
 //!
 //! A handler parses its question, asks, and lays out the answer. What an answer *is* belongs to
-//! `query`, health's rules to [`health`], names of metrics to `metrics`: a page asks the same rooms.
+//! `query`, health's rules to [`health`], names of metrics to `metrics`. The page asks these routes, inside the process
+//! ([`InProcess`]), and stands beside them ([`router_with`]).
 //!
 //! [`routes`] gathers the routes, which each noun lists; [`middleware`] is what every request passes
 //! through.
@@ -19,15 +20,20 @@ mod dead_letters;
 mod definitions;
 mod docs;
 mod error;
+mod events;
 mod export;
 mod flow;
 mod gone;
 pub mod health;
+mod in_process;
 mod internal;
 mod json_list;
 mod ledger;
+mod live;
 mod middleware;
+mod options;
 mod origin;
+mod overview;
 mod params;
 mod parts;
 mod places;
@@ -41,12 +47,18 @@ mod server;
 mod settings;
 mod shares;
 mod slow_body;
+mod suggest;
 mod text;
+mod viewers;
 
 pub use caller::{Caller, OPERATOR};
 pub use context::Context;
 pub use error::{ApiError, Detail, ErrorBody, ErrorKind};
+pub use in_process::{Asker, InProcess, InsideAnswer};
+pub use middleware::OwnBody;
+pub use options::{OptionInForce, OptionSource};
 pub use parts::{EndedPart, EndedParts, Parts};
-pub use routes::{openapi_json, router};
+pub use route::PageRoute;
+pub use routes::{openapi_json, router, router_with};
 pub use server::{Server, ServerError, ServerHandle};
 pub use settings::{HealthSettings, ServerSettings};

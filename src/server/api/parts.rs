@@ -1,5 +1,6 @@
 //! What the surface is put on top of: the services of a tracker.
 
+use super::options::OptionInForce;
 use super::settings::HealthSettings;
 use crate::domain::clock::SharedClock;
 use crate::operations::audit::Audit;
@@ -54,6 +55,8 @@ pub struct Parts {
     pub clock: SharedClock,
     /// When health says DOWN.
     pub health: HealthSettings,
+    /// What the tracker was told.
+    pub options: Vec<OptionInForce>,
     /// Where the store lives; none for a store in memory.
     pub data_dir: Option<PathBuf>,
 }

@@ -54,8 +54,52 @@ pub(super) enum Kind {
     Data,
     /// Whether the tracker works: also answered when there is no place for anything else.
     Probe,
-    /// Something for a browser to show.
+    /// Something of a library for a browser to show, which sets styles from inside its script.
     Page,
+    /// A page of ours: it runs its own files, asks this tracker, and nothing else.
+    View,
+    /// A file of a page, which never changes under its address.
+    Asset,
+}
+
+/// A path for people, and who answers there.
+pub struct PageRoute {
+    path: &'static str,
+    kind: Kind,
+    handlers: MethodRouter<Context>,
+}
+
+impl PageRoute {
+    /// Answers with a page.
+    pub fn view(path: &'static str, handlers: MethodRouter<Context>) -> Self {
+        Self {
+            path,
+            kind: Kind::View,
+            handlers,
+        }
+    }
+
+    /// Answers with files that never change.
+    pub fn asset(path: &'static str, handlers: MethodRouter<Context>) -> Self {
+        Self {
+            kind: Kind::Asset,
+            ..Self::view(path, handlers)
+        }
+    }
+
+    /// Its path, its handlers, and what the middleware holds it to.
+    pub(super) fn into_parts(self) -> (&'static str, MethodRouter<Context>, Terms) {
+        let log_level = match self.kind {
+            Kind::Asset => LogLevel::Quiet,
+            _ => LogLevel::Normal,
+        };
+        let terms = Terms {
+            log_level,
+            kind: self.kind,
+            ..Terms::DEFAULT
+        };
+        (self.path, self.handlers, terms)
+    }
 }
 
 impl Terms {

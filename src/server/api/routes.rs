@@ -5,10 +5,10 @@ use super::context::Context;
 use super::error::{ApiError, ErrorKind};
 use super::export::PARQUET_TYPE;
 use super::middleware::{self, RouteContext};
-use super::route::{Route, Terms};
+use super::route::{PageRoute, Route, Terms};
 use super::{
-    actuator, audit, census, dead_letters, definitions, docs, export, flow, internal, ledger, retention,
-    sagas,
+    actuator, audit, census, dead_letters, definitions, docs, events, export, flow, internal, ledger, live,
+    overview, retention, sagas, suggest,
 };
 use axum::Router;
 use axum::http::header;
@@ -22,6 +22,10 @@ use utoipa_axum::routes;
 pub(super) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     let nouns = [
         sagas::routes(),
+        overview::routes(),
+        live::routes(),
+        events::routes(),
+        suggest::routes(),
         census::routes(),
         flow::routes(),
         ledger::routes(),
@@ -43,6 +47,34 @@ const COMPRESSED_FROM_BYTES: u64 = 1024;
 
 /// All routes, each behind the [`middleware`].
 pub fn router(context: &Context) -> Router {
+    finished(of_api(context), context)
+}
+
+/// The same with pages for people beside them; `around` wraps them all, within what compresses.
+pub fn router_with(
+    context: &Context,
+    pages: Vec<PageRoute>,
+    around: impl FnOnce(Router<Context>) -> Router<Context>,
+) -> Router {
+    let mut router = of_api(context);
+    for page in pages {
+        let (path, handlers, terms) = page.into_parts();
+        let passed = RouteContext::new(context.clone(), path, terms);
+        router = router.route(path, middleware::around(handlers.fallback(wrong_method), passed));
+    }
+    finished(around(router), context)
+}
+
+/// The routes as they are asked inside this process: there is nobody to compress for.
+pub(super) fn bare(context: &Context) -> Router {
+    of_api(context).with_state(context.clone())
+}
+
+fn finished(router: Router<Context>, context: &Context) -> Router {
+    router.layer(compression()).with_state(context.clone())
+}
+
+fn of_api(context: &Context) -> Router<Context> {
     let mut router = Router::new();
     for route in ROUTES.iter() {
         let passed = RouteContext::new(context.clone(), &route.path, route.terms);
@@ -52,10 +84,7 @@ pub fn router(context: &Context) -> Router {
         }
     }
     let unmatched = RouteContext::new(context.clone(), middleware::UNMATCHED, Terms::DEFAULT);
-    router
-        .fallback_service(middleware::around(any(unknown_path), unmatched).with_state(context.clone()))
-        .layer(compression())
-        .with_state(context.clone())
+    router.fallback_service(middleware::around(any(unknown_path), unmatched).with_state(context.clone()))
 }
 
 /// The OpenAPI document as it is served and committed.

@@ -11,8 +11,8 @@ mod slow;
 use super::caller::Peer;
 use super::context;
 use super::places::{Limits, NoPlace, Place, Places, UnderWay};
-use super::routes::router;
 use super::settings::ServerSettings;
+use super::viewers::Viewers;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
@@ -61,6 +61,7 @@ pub enum ServerError {
 pub struct Server {
     settings: ServerSettings,
     router: Router,
+    viewers: Viewers,
     listener: TcpListener,
     handle: ServerHandle,
 }
@@ -85,11 +86,15 @@ impl ServerHandle {
 }
 
 impl Server {
-    /// Takes the address.
+    /// Takes the address, to serve what the router routes.
     ///
     /// # Errors
     /// [`ServerError::Bind`].
-    pub async fn bind(settings: ServerSettings, context: &context::Context) -> Result<Self, ServerError> {
+    pub async fn bind(
+        settings: ServerSettings,
+        context: &context::Context,
+        router: Router,
+    ) -> Result<Self, ServerError> {
         let address = settings.socket_address();
         let bind = |source| ServerError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(bind)?;
@@ -99,7 +104,8 @@ impl Server {
         };
         Ok(Self {
             settings,
-            router: router(context),
+            router,
+            viewers: context.viewers().clone(),
             listener,
             handle,
         })
@@ -125,6 +131,8 @@ impl Server {
             self.serve(http, &graceful, stream, peer, place);
         }
         drop(self.listener);
+        // Who watches would stay for ever.
+        self.viewers.end();
         let grace = self.settings.shutdown_grace();
         if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
             tracing::warn!(

@@ -62,6 +62,10 @@ settings! {
         /// The same for one IPv4 address, or one IPv6 network of 64 bits. Raise it behind a proxy.
         #[option(Integer(1, 1_000_000))]
         pub max_connections_per_peer: usize = 512,
+        /// Live streams (/api/v1/live) at the same time, and calls that wait for events (/api/v1/events); never more
+        /// than half of max_connections, or of max_connections_per_peer for one address.
+        #[option(Integer(1, 100_000))]
+        pub max_live_connections: usize = 256,
         /// Names by which clients may ask (the Host header), comma separated, * for any. Without it, any on an
         /// outer address and localhost on a loopback address. IP addresses and probes always may.
         #[option(Text)]

@@ -26,6 +26,8 @@ const EXPORTS: usize = 4;
 const OTHERS: usize = 8;
 /// Probes and scrapes.
 const PROBES: usize = 4;
+/// The frame of a live stream that is computed.
+const LIVE: usize = 1;
 /// So many calls may wait for each place.
 const MAX_WAITING_PER_THREAD: usize = 8;
 
@@ -49,6 +51,8 @@ pub(super) struct Shares {
     pub(super) probes: Share,
     /// Scrapes of metrics.
     pub(super) scrapes: Share,
+    /// Frames of live streams.
+    pub(super) live: Share,
 }
 
 impl Shares {
@@ -66,6 +70,7 @@ impl Shares {
             // Whoever is refused a probe takes the tracker for dead.
             probes: share(PROBES).of_any_number(),
             scrapes: share(PROBES),
+            live: share(LIVE),
         }
     }
 }

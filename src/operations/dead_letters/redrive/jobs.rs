@@ -28,6 +28,10 @@ pub struct RedriveStatus {
     pub dry_run: bool,
     /// How its letters were chosen.
     pub chosen_by: Value,
+    /// What it changes in each letter.
+    pub change: Change,
+    /// How many of its letters are published in a second at most.
+    pub per_second: Option<u32>,
     /// Letters that it is about.
     pub chosen: u64,
     /// Letters whose turn has not come.
@@ -137,6 +141,8 @@ pub(super) fn status(store: &dyn StoreRead, number: u64) -> Result<Option<Redriv
         why: record.why.map(str::to_owned),
         dry_run: record.dry_run,
         chosen_by: kept.chosen_by,
+        change: kept.change,
+        per_second: kept.per_second,
         chosen: record.chosen,
         waiting,
         sent: tally.sent,

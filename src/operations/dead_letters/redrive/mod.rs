@@ -16,6 +16,7 @@
 
 mod jobs;
 mod order;
+mod pace;
 mod result;
 mod rows;
 mod runner;

@@ -14,6 +14,8 @@ pub struct RedriveOrder {
     pub chosen_by: Value,
     /// What to change in each before it is published.
     pub change: Change,
+    /// Publish at most so many of them in a second.
+    pub per_second: Option<u32>,
     /// Only tell what it would do.
     pub dry_run: bool,
     /// Who asks.
@@ -42,6 +44,8 @@ pub struct Cancelled {
 pub(super) struct Kept {
     pub(super) chosen_by: Value,
     pub(super) change: Change,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) per_second: Option<u32>,
     pub(super) origin: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cancelled: Option<Cancelled>,
@@ -52,6 +56,7 @@ impl Kept {
         Self {
             chosen_by: order.chosen_by.clone(),
             change: order.change.clone(),
+            per_second: order.per_second,
             origin: order.origin.clone(),
             cancelled: None,
         }

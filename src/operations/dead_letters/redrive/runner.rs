@@ -5,7 +5,7 @@ use super::super::announce::{Announcement, announce};
 use super::super::forecast::{Forecast, Forecaster};
 use super::super::revise::{CannotRedrive, Revised, revise};
 use super::super::view;
-use super::{Redrives, jobs, rows, tally, unended};
+use super::{Redrives, jobs, pace, rows, tally, unended};
 use crate::domain::Position;
 use crate::failpoint;
 use crate::operations::decisions::OpsError;
@@ -211,12 +211,16 @@ impl Redrives {
                 return Ok(());
             }
             let mut waits_for = None;
-            for chunk in due.chunks(CHUNK) {
+            for chunk in due.chunks(pace::chunk(status.per_second, CHUNK)) {
                 self.check_shutdown()?;
                 if self.is_cancelled(status.number) {
                     return Ok(());
                 }
                 let done = self.publish_chunk(status, change, chunk)?;
+                let rest = pace::pause(status.per_second, chunk.len());
+                if !rest.is_zero() {
+                    self.pause(rest);
+                }
                 waits_for = waits_for.or(done.waits_for);
                 if !done.kafka {
                     break;

@@ -219,6 +219,7 @@ fn order(letters: Vec<Position>, change: Change, dry_run: bool) -> RedriveOrder 
         letters,
         chosen_by: serde_json::json!({}),
         change,
+        per_second: None,
         dry_run,
         by: "kim".to_owned(),
         origin: "test".to_owned(),

@@ -7,9 +7,10 @@ use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody, ErrorKind};
 use super::redrives::RedriveBody;
 use super::selection::{self, Chosen, FilterBody, fault};
+use crate::domain::Position;
 use crate::domain::text::optional_reason;
-use crate::operations::dead_letters::redrive::{AskError, RedriveOrder};
-use crate::operations::dead_letters::{Change, EventEdit, is_reserved};
+use crate::operations::dead_letters::redrive::{AskError, MAX_LETTERS, RedriveOrder};
+use crate::operations::dead_letters::{Change, DeadLetterQuery, EventEdit, is_reserved};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -18,6 +19,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
+
+/// Dead letters in a second, at most.
+const MAX_PER_SECOND: u64 = 10_000;
 
 /// Which dead letters to publish again, and what to change in them.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -30,6 +34,16 @@ pub(super) struct OrderBody {
     /// All dead letters that match, up to 100000; `{}` for all open ones.
     #[serde(default, deserialize_with = "object_or_null")]
     filter: Option<FilterBody>,
+    /// At most so many of them, the oldest first.
+    #[schema(minimum = 1, maximum = 100_000)]
+    limit: Option<u64>,
+    /// Publish at most so many in a second. Redrives that were asked for later wait meanwhile.
+    #[schema(minimum = 1, maximum = 10_000)]
+    per_second: Option<u64>,
+    /// How many dead letters must match, limit or not, of those that are named the open ones. When it is another
+    /// number, nothing is stored.
+    #[schema(minimum = 0)]
+    expected: Option<u64>,
     /// Only tell what it would do to each dead letter's saga. Nothing is published.
     dry_run: bool,
     /// Why, for the audit log.
@@ -55,9 +69,45 @@ pub(super) struct ChangeBody {
     event: Option<EventEdit>,
 }
 
+/// How many dead letters are meant of those that match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bounds {
+    limit: usize,
+    expected: Option<u64>,
+}
+
+impl Bounds {
+    /// The dead letters that are meant, oldest first, unless others match than the caller thinks.
+    fn find(self, chosen: Chosen, letters: &DeadLetterQuery) -> Result<Vec<Position>, ApiError> {
+        let Some(expected) = self.expected else {
+            let mut found = chosen.find(letters)?;
+            found.truncate(self.limit);
+            return Ok(found);
+        };
+        let (mut found, matching) = chosen.find_and_count(letters)?;
+        if matching != expected {
+            let message = format!(
+                "expected: found {matching} dead letters that match, accepted: {expected}; nothing was stored; look \
+                 again at what matches now"
+            );
+            return Err(ApiError::new(ErrorKind::Conflict, message).nothing_changed());
+        }
+        found.truncate(self.limit);
+        Ok(found)
+    }
+}
+
 impl OrderBody {
-    fn read(self, by: &Caller) -> Result<(Chosen, RedriveOrder), ApiError> {
+    fn read(self, by: &Caller) -> Result<(Chosen, Bounds, RedriveOrder), ApiError> {
         let mut faults = Vec::new();
+        let mut within = |name: &str, number: Option<u64>, highest: u64| {
+            if let Some(found) = number.filter(|number| !(1..=highest).contains(number)) {
+                let accepted = format!("a whole number from 1 to {highest}");
+                faults.push(fault(name, &found.to_string(), &accepted));
+            }
+        };
+        within("limit", self.limit, MAX_LETTERS as u64);
+        within("perSecond", self.per_second, MAX_PER_SECOND);
         let chosen = match selection::read(self.ids.as_deref(), self.filter.as_ref()) {
             Ok(chosen) => Some(chosen),
             Err(found) => {
@@ -92,6 +142,11 @@ impl OrderBody {
         let Some((chosen, chosen_by)) = chosen.filter(|_| faults.is_empty()) else {
             return Err(ApiError::faults(faults));
         };
+        let limit = self.limit.and_then(|limit| usize::try_from(limit).ok());
+        let bounds = Bounds {
+            limit: limit.unwrap_or(MAX_LETTERS),
+            expected: self.expected,
+        };
         let order = RedriveOrder {
             letters: Vec::new(),
             chosen_by,
@@ -100,12 +155,13 @@ impl OrderBody {
                 value,
                 event: change.event,
             },
+            per_second: self.per_second.and_then(|number| u32::try_from(number).ok()),
             dry_run: self.dry_run,
             by: by.who().to_owned(),
             origin: by.origin(),
             why: self.reason,
         };
-        Ok((chosen, order))
+        Ok((chosen, bounds, order))
     }
 }
 
@@ -135,6 +191,7 @@ impl From<AskError> for ApiError {
     responses(
         (status = 202, body = RedriveBody, description = "It is stored and runs."),
         (status = 400, body = ErrorBody, description = "Something is wrong with the body."),
+        (status = 409, body = ErrorBody, description = "Not as many dead letters match as were expected; nothing was stored."),
         (status = 415, body = ErrorBody, description = "The body is not JSON."),
         (status = 429, body = ErrorBody, description = "100 redrives and dry runs have not ended yet; nothing was stored."),
         (status = 503, body = ErrorBody, description = "This tracker publishes nothing."),
@@ -151,12 +208,12 @@ pub(super) async fn handle(
         "dead letters",
         body.reason.as_deref().unwrap_or_default(),
     );
-    let (chosen, mut order) = body.read(&caller)?;
+    let (chosen, bounds, mut order) = body.read(&caller)?;
     let redrives = context.parts().redrives.clone();
     let asked = context
         .in_turn(move |stop| {
-            order.letters = chosen.find(&redrives.dead_letter_query().until(stop))?;
-            redrives.ask(&order)
+            order.letters = bounds.find(chosen, &redrives.dead_letter_query().until(stop))?;
+            redrives.ask(&order).map_err(ApiError::from)
         })
         .await??;
     let what = if asked.dry_run { "dry run" } else { "redrive" };

@@ -7,12 +7,14 @@ use super::super::text::Instant;
 use super::show::BecameBody;
 use crate::domain::Millis;
 use crate::operations::dead_letters::redrive::{RedriveItem, RedriveResult, RedriveStatus};
-use crate::operations::dead_letters::{DeadLetterId, Forecast, Standing};
+use crate::operations::dead_letters::{Change, DeadLetterId, Forecast, Standing};
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, RawQuery, State};
 use axum::http::request::Parts;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 const LATEST: usize = 50;
@@ -54,6 +56,12 @@ pub(super) struct RedriveBody {
     /// How its dead letters were chosen.
     #[schema(value_type = Object)]
     chosen_by: Value,
+    /// How many of its dead letters are published in a second at most; null where nobody said.
+    #[schema(required)]
+    per_second: Option<u32>,
+    /// What it changes in each dead letter, as it was asked for; null when nothing.
+    #[schema(required, value_type = Option<Object>)]
+    change: Option<Value>,
     /// Whether it still runs.
     running: bool,
     /// Dead letters that it is about.
@@ -91,6 +99,8 @@ impl From<RedriveStatus> for RedriveBody {
             reason: status.why,
             dry_run: status.dry_run,
             chosen_by: status.chosen_by,
+            change: changed(&status.change),
+            per_second: status.per_second,
             running: status.ended_at.is_none(),
             letters: status.chosen,
             waiting: status.waiting,
@@ -107,6 +117,21 @@ impl From<RedriveStatus> for RedriveBody {
             ended_at: status.ended_at.map(Instant),
         }
     }
+}
+
+/// A change as a call asks for it.
+fn changed(change: &Change) -> Option<Value> {
+    let mut asked = Map::new();
+    if let Some(id) = change.schema_id {
+        asked.insert("schemaId".to_owned(), id.into());
+    }
+    if let Some(value) = &change.value {
+        asked.insert("valueBase64".to_owned(), STANDARD.encode(value).into());
+    }
+    if let Some(event) = &change.event {
+        asked.insert("event".to_owned(), json!(event));
+    }
+    (!asked.is_empty()).then_some(Value::Object(asked))
 }
 
 /// The redrives asked for last.

@@ -8,7 +8,7 @@ use crate::domain::{Millis, Position};
 use crate::operations::dead_letters::redrive::MAX_LETTERS;
 use crate::operations::dead_letters::{ACCEPTED_ID, DeadLetterFilter, DeadLetterId, DeadLetterQuery};
 use crate::store::StoreError;
-use crate::store::dead_letters::DeadLetterState;
+use crate::store::dead_letters::{DeadLetterCounts, DeadLetterState};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -145,6 +145,28 @@ impl Chosen {
         match self {
             Self::Letters(letters) => Ok(letters),
             Self::Matching(filter) => dead_letter_query.choose(&filter, MAX_LETTERS),
+        }
+    }
+
+    /// The same, and how many match in all: of those that are named, the ones that are open.
+    pub(super) fn find_and_count(
+        self,
+        dead_letter_query: &DeadLetterQuery,
+    ) -> Result<(Vec<Position>, u64), StoreError> {
+        match self {
+            Self::Letters(letters) => {
+                let open = dead_letter_query.open_of(&letters)?;
+                Ok((letters, open))
+            }
+            Self::Matching(filter) => {
+                let found = dead_letter_query.choose(&filter, MAX_LETTERS)?;
+                if found.len() < MAX_LETTERS {
+                    let matching = found.len() as u64;
+                    return Ok((found, matching));
+                }
+                let counts = dead_letter_query.count(&filter)?;
+                Ok((found, counts.values().map(DeadLetterCounts::total).sum()))
+            }
         }
     }
 }

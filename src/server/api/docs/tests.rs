@@ -151,6 +151,7 @@ fn surface() -> axum::Router {
         audit,
         clock,
         health: Default::default(),
+        options: Vec::new(),
         data_dir: None,
     };
     router(&Context::new(ServerSettings::default(), parts))

@@ -6,10 +6,13 @@ use super::super::params::Params;
 use super::super::sagas::statistics::PeriodBody;
 use super::super::text;
 use super::asked;
+use super::drawing::{self, Arrow, Drawing};
 use crate::domain::{Millis, SagaType};
 use crate::pipeline::query::{Flow, FlowRequest, FlowStep, ServiceCycle, Times};
 use axum::Json;
 use axum::extract::{RawQuery, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -32,6 +35,9 @@ pub(super) struct FlowQuery {
     /// Sagas that are looked at, at most; more are refused.
     #[param(value_type = Option<u64>, minimum = 1, maximum = 20_000, default = 20_000)]
     limit: Option<u64>,
+    /// What it is written as: data, or a graph for Graphviz or Mermaid.
+    #[param(value_type = Option<String>, pattern = "^(json|dot|mermaid)$", default = "json")]
+    format: Option<String>,
 }
 
 /// Which step follows which in the sagas of a type.
@@ -181,10 +187,29 @@ impl FlowBody {
     }
 }
 
-/// A flow is that of one type.
-fn parse(query: Option<&str>) -> Result<(SagaType, FlowRequest), ApiError> {
+impl FlowBody {
+    fn drawn(&self, drawing: Drawing) -> String {
+        let steps = self.steps.iter().map(|step| step.step.as_str());
+        let arrows = self.edges.iter().map(|edge| Arrow {
+            from: &edge.from,
+            to: &edge.to,
+            count: edge.count,
+            p50_seconds: edge.p50_seconds,
+        });
+        drawing::draw(drawing, steps, arrows)
+    }
+}
+
+/// A flow is that of one type. As which drawing, if as any.
+fn parse(query: Option<&str>) -> Result<(SagaType, FlowRequest, Option<Drawing>), ApiError> {
     let mut params = Params::of(query);
     let request = asked(&mut params);
+    let drawing = params.take(&["format"], "json, dot or mermaid", |text| match text {
+        "json" => Some(None),
+        "dot" => Some(Some(Drawing::Dot)),
+        "mermaid" => Some(Some(Drawing::Mermaid)),
+        _ => None,
+    });
     params.finish()?;
     let saga_type = request.saga_type.clone().ok_or_else(|| {
         ApiError::faults(vec![Detail {
@@ -193,7 +218,7 @@ fn parse(query: Option<&str>) -> Result<(SagaType, FlowRequest), ApiError> {
             accepted: "1 to 255 characters".to_owned(),
         }])
     })?;
-    Ok((saga_type, request))
+    Ok((saga_type, request, drawing.flatten()))
 }
 
 /// Which step follows which
@@ -207,7 +232,11 @@ fn parse(query: Option<&str>) -> Result<(SagaType, FlowRequest), ApiError> {
                    never sampled. Purged sagas are not in it.",
     params(FlowQuery),
     responses(
-        (status = 200, body = FlowBody, description = "Steps, and how often and how fast each followed another."),
+        (status = 200, description = "Steps, and how often and how fast each followed another.", content(
+            (FlowBody = "application/json"),
+            (String = "text/vnd.graphviz"),
+            (String = "text/plain"),
+        )),
         (status = 400, body = ErrorBody, description = "A parameter was not understood, or it is too much for one answer."),
         (status = 503, body = ErrorBody, description = "Too many questions are asked at once."),
     )
@@ -215,10 +244,15 @@ fn parse(query: Option<&str>) -> Result<(SagaType, FlowRequest), ApiError> {
 pub(super) async fn handle(
     State(context): State<Context>,
     RawQuery(query): RawQuery,
-) -> Result<Json<FlowBody>, ApiError> {
-    let (saga_type, request) = parse(query.as_deref())?;
+) -> Result<Response, ApiError> {
+    let (saga_type, request, drawing) = parse(query.as_deref())?;
     let flow = context.flow(request.clone()).await?;
-    Ok(Json(FlowBody::of(flow, &saga_type, &request)))
+    let body = FlowBody::of(flow, &saga_type, &request);
+    let Some(drawing) = drawing else {
+        return Ok(Json(body).into_response());
+    };
+    let kind = [(header::CONTENT_TYPE, drawing.content_type())];
+    Ok((kind, body.drawn(drawing)).into_response())
 }
 
 #[cfg(test)]
@@ -228,10 +262,16 @@ mod tests {
 
     #[test]
     fn a_type_is_needed_and_the_limit_is_bounded() {
-        let (saga_type, asked) = parse(Some("type=T&fromDate=2026-01-01&limit=5")).unwrap();
+        let (saga_type, asked, drawing) = parse(Some("type=T&fromDate=2026-01-01&limit=5")).unwrap();
+        assert_eq!(drawing, None);
+        assert_eq!(parse(Some("type=T&format=dot")).unwrap().2, Some(Drawing::Dot));
         assert_eq!((saga_type, asked.limit), ("T".into(), 5));
         assert_eq!(parse(Some("sagaType=T")).unwrap().1.limit, MAX_FLOW_SAGAS);
-        for (query, parameter) in [("", "sagaType"), ("type=T&limit=20001", "limit")] {
+        for (query, parameter) in [
+            ("", "sagaType"),
+            ("type=T&limit=20001", "limit"),
+            ("type=T&format=png", "format"),
+        ] {
             let refused = parse(Some(query)).unwrap_err();
             assert!(
                 format!("{refused:?}").contains(&format!("{parameter:?}")),

@@ -1,6 +1,7 @@
 //! What was observed in the sagas of a period: which step follows which, and which events there are.
 
 mod catalogue;
+mod drawing;
 mod graph;
 mod markdown;
 

@@ -1,6 +1,8 @@
 //! What operators and tools of the tracker itself ask; not part of the contract with other services.
 
+mod config;
 mod digest;
+mod jobs;
 mod progress;
 mod rebuild;
 mod replay_events;
@@ -26,6 +28,8 @@ pub(super) fn routes() -> Vec<Route> {
         Route::of(routes!(snapshots::prune)).unbounded(),
         Route::of(routes!(snapshots::status)).quiet(),
         Route::of(routes!(digest::handle)).unbounded(),
+        Route::of(routes!(jobs::handle)).quiet(),
+        Route::of(routes!(config::handle)),
     ]
 }
 

@@ -28,7 +28,7 @@ pub(super) fn order_id(params: &mut Params<'_>) -> Option<String> {
     })
 }
 
-pub(super) fn status(params: &mut Params<'_>) -> Option<SagaStatus> {
+pub(in crate::server::api) fn status(params: &mut Params<'_>) -> Option<SagaStatus> {
     params.take(
         &["status"],
         "STARTED, IN_PROGRESS, COMPLETED, FAILED or COMPENSATED",

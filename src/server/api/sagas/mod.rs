@@ -1,5 +1,6 @@
 //! Questions about sagas, one file each, and what their answers share.
 
+mod columns;
 mod conformance;
 mod details;
 mod diff;
@@ -15,6 +16,8 @@ pub(super) mod search;
 pub(super) mod statistics;
 pub(super) mod steps;
 mod stuck;
+mod timeline;
+mod told_step;
 
 use super::params::Params;
 use super::route::Route;
@@ -26,7 +29,7 @@ use judgement::{CompensationBody, StuckBody, ViolationBody};
 use moment::AskedMomentBody;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use steps::StepBody;
+use told_step::ToldStepBody;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -38,6 +41,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::of(routes!(conformance::handle)),
         Route::of(routes!(saga::handle)).alias("/sagas/{sagaId}"),
         Route::of(routes!(steps::handle)).alias("/sagas/{sagaId}/steps"),
+        Route::of(routes!(timeline::handle)),
         Route::of(routes!(offsets::handle)).alias("/sagas/{sagaId}/offsets"),
         Route::of(routes!(history::handle)).alias("/sagas/{sagaId}/history"),
         Route::of(routes!(diff::handle)).alias("/sagas/{sagaId}/diff"),
@@ -108,7 +112,7 @@ pub(super) struct SagaBody {
     moment: AskedMomentBody,
     /// Its first thousand steps, or as many of them as fit into four mebibytes. Absent unless include=steps was given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, value_type = Option<Vec<StepBody<'static>>>)]
+    #[schema(nullable = false, value_type = Option<Vec<ToldStepBody<'static>>>)]
     steps: Option<Box<RawValue>>,
     /// Whether there are more steps than these. Absent unless include=steps was given.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -32,17 +32,23 @@ pub(super) struct PartQuery {
 impl PartQuery {
     pub(super) fn parse(query: Option<&str>) -> Result<Self, ApiError> {
         let mut params = Params::of(query);
-        let archive = archive_wanted(&mut params);
-        let (size, after) = page(&mut params);
-        let Moment { as_of, known_at } = moment::take(&mut params, ["asOf", "knownAt"]);
+        let part = Self::take(&mut params);
         params.finish()?;
-        Ok(Self {
+        Ok(part)
+    }
+
+    /// Takes them from among others.
+    pub(super) fn take(params: &mut Params<'_>) -> Self {
+        let archive = archive_wanted(params);
+        let (size, after) = page(params);
+        let Moment { as_of, known_at } = moment::take(params, ["asOf", "knownAt"]);
+        Self {
             archive,
             size,
             after,
             as_of,
             known_at,
-        })
+        }
     }
 
     pub(super) fn moment(&self) -> Moment {

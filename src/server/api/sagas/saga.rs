@@ -8,7 +8,7 @@ use super::super::places::Peer;
 use super::super::retention::from_archive;
 use super::super::saga_fields::SagaIdPath;
 use super::moment::{self, AskedMomentBody};
-use super::steps::StepBody;
+use super::told_step::ToldStepBody;
 use super::{SagaBody, archive_wanted};
 use crate::domain::{Millis, SagaId, SagaState};
 use crate::pipeline::query::{Basis, Moment, QueryError, SagaView, Timeline};
@@ -164,7 +164,7 @@ fn first_steps(timeline: &mut Timeline<'_>, moment: Moment) -> Result<FirstSteps
             text.push(b',');
         }
         count += 1;
-        failed = serde_json::to_writer(&mut text, &StepBody::of(step)).err();
+        failed = serde_json::to_writer(&mut text, &ToldStepBody::of(step)).err();
         until(failed.is_some())
     })?;
     text.push(b']');

@@ -5,10 +5,12 @@ use super::super::chunked;
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::json_list::JsonList;
+use super::super::params::Params;
 use super::super::saga_fields::{SagaIdPath, Status};
 use super::super::text::Instant;
 use super::moment::{self, AskedMomentBody};
 use super::part::{PartQuery, place_text};
+use super::told_step::ToldStepBody;
 use crate::domain::{MetadataForm, SagaId};
 use crate::pipeline::query::{Basis, Moment, OperatorNote, Timeline, TimelineStep};
 use axum::extract::{RawQuery, State};
@@ -16,6 +18,28 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
+
+/// What to answer of each step.
+#[derive(Clone, Copy, Debug, utoipa::IntoParams)]
+#[into_params(rename_all = "camelCase", parameter_in = Query)]
+pub(super) struct StepsQuery {
+    /// What to answer beside the steps: `deliveries`, how often each came and how late. The whole timeline is read for it.
+    #[param(value_type = Option<String>, pattern = "^deliveries$")]
+    include: bool,
+}
+
+impl StepsQuery {
+    fn parse(query: Option<&str>) -> Result<(PartQuery, Self), ApiError> {
+        let mut params = Params::of(query);
+        let include = params.take(&["include"], "deliveries", |text| {
+            (text == "deliveries").then_some(true)
+        });
+        let part = PartQuery::take(&mut params);
+        params.finish()?;
+        let include = include.unwrap_or(false);
+        Ok((part, Self { include }))
+    }
+}
 
 /// The events of a saga, in the order in which they are folded.
 #[derive(Debug, Serialize, ToSchema)]
@@ -28,7 +52,7 @@ pub(super) struct TimelineBody<'a> {
     /// The steps.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required)]
-    steps: Vec<StepBody<'a>>,
+    steps: Vec<ToldStepBody<'a>>,
     /// Leads to the steps behind these, as `after`. Absent when there are none, and when all were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -136,12 +160,13 @@ fn metadata(text: Option<&str>, form: MetadataForm) -> (Option<&RawValue>, Optio
     params(
         ("sagaId" = String, Path, min_length = 1, description = "Any text, percent-encoded."),
         PartQuery,
+        StepsQuery,
     ),
     responses(
         (status = 200, body = TimelineBody<'static>, description = "Its events, in fold order: all of them, or a page when size or after is given."),
         (status = 400, body = ErrorBody, description = "A parameter is not as it must be."),
         (status = 404, body = ErrorBody, description = "No event of the saga has been seen, it had not begun at that moment, or it was purged; the message says which."),
-        (status = 409, body = ErrorBody, description = "Too many of its events came again to tell what was known at knownAt."),
+        (status = 409, body = ErrorBody, description = "Too many of its events came again to tell what was known at knownAt, or how often each did; or it has more than a million events, too many for include=deliveries."),
         (status = 503, body = ErrorBody, description = "The archive cannot be reached."),
     )
 )]
@@ -151,7 +176,7 @@ pub(super) async fn handle(
     SagaIdPath(id): SagaIdPath,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    let query = PartQuery::parse(query.as_deref())?;
+    let (query, StepsQuery { include }) = StepsQuery::parse(query.as_deref())?;
     let (what, moment) = (format!("the timeline of saga {id}"), query.moment());
     let write = move |parts| async move {
         let saga = id.clone();
@@ -159,13 +184,22 @@ pub(super) async fn handle(
             let head = TimelineBody::head(&saga, moment, timeline.basis());
             let mut list = JsonList::begin(parts, &head, "steps", query.page());
             let mut last = None;
-            let begun = timeline.steps(moment, query.after, &mut |step| {
-                let flow = list.add(&StepBody::of(step));
+            let mut add = |step: &TimelineStep<'_>, body: &ToldStepBody<'_>| {
+                let flow = list.add(body);
                 if flow.is_continue() {
                     last = Some(step.event.place);
                 }
                 flow
-            })?;
+            };
+            let begun = if include {
+                timeline.delivered_steps(moment, query.after, &mut |step, deliveries| {
+                    add(step, &ToldStepBody::delivered(step, deliveries))
+                })?
+            } else {
+                timeline.steps(moment, query.after, &mut |step| {
+                    add(step, &ToldStepBody::of(step))
+                })?
+            };
             if !begun {
                 return Err(timeline.not_begun(moment));
             }

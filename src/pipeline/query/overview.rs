@@ -1,0 +1,271 @@
+//! What goes on, and where to look first: all that an overview shows, from one snapshot, at a cost that does not grow
+//! with the number of sagas.
+
+use super::figures::{Figures, figures, standing};
+use super::past_state::Past;
+use super::recent_flow::{FlowBounds, RecentFlow, recent_flow};
+use super::seek::Seek;
+use super::statistics::Told;
+use super::trees::Trees;
+use super::views::views;
+use super::{Basis, Filter, Moment, QueryError, SagaView, by_time, search};
+use crate::domain::{InForce, Millis, SagaStatus, SagaType};
+use crate::store::records::CensusRecord;
+use crate::store::{Store, reads};
+
+/// Of the sagas that failed, so many are told.
+const NEWEST_FAILED: usize = 8;
+const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
+/// What of the flow is looked at.
+const FLOW: FlowBounds = FlowBounds {
+    sagas: 1_000,
+    deliveries: 20_000,
+};
+/// And for every frame of the live stream.
+const LIVE_FLOW: FlowBounds = FlowBounds {
+    sagas: 200,
+    deliveries: 4_000,
+};
+/// The live stream's flow is that of the sagas that started within so long.
+const LIVE_MILLIS: i64 = 60_000;
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OverviewRequest {
+    /// Of this type; `None`: of all.
+    pub saga_type: Option<SagaType>,
+    /// When is now.
+    pub now: Millis,
+    /// The flow is that of the sagas that started from the first instant to the second.
+    pub period: (Millis, Millis),
+    /// The instants between which is told how often each status was entered, in order.
+    pub edges: Vec<Millis>,
+}
+
+/// What goes on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Overview {
+    /// How things stand.
+    pub figures: Figures,
+    /// At each edge, how often each status had been entered and left; empty when the past is not kept.
+    pub series: Vec<CensusRecord>,
+    /// The flow of the type, or of the one with the most sagas.
+    pub flow: Option<RecentFlow>,
+    /// The same a day before.
+    pub day_before: Option<RecentFlow>,
+    /// The sagas in FAILED, those with the newest last event first.
+    pub newest_failed: Vec<SagaView>,
+    /// What it was read from.
+    pub basis: Basis,
+}
+
+/// How things stand, and what flows, of a type or of all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveFigures {
+    /// How things stand.
+    pub figures: Figures,
+    /// The flow of the last minute.
+    pub flow: Option<RecentFlow>,
+}
+
+/// Asks one snapshot.
+fn asked<T>(
+    store: &dyn Store,
+    in_force: &InForce,
+    ask: impl FnOnce(&Past<'_>) -> Result<T, QueryError>,
+) -> Result<T, QueryError> {
+    let snapshot = store.snapshot();
+    let trees = Trees {
+        store: &*snapshot,
+        generation: reads::active_generation(&*snapshot)?,
+    };
+    let (cursor, rules) = search::basis(trees, in_force)?;
+    ask(&Past {
+        trees,
+        definitions: &rules,
+        cursor: &cursor,
+        moment: Moment::default(),
+    })
+}
+
+pub(super) fn overview(
+    store: &dyn Store,
+    topic: &str,
+    in_force: &InForce,
+    request: &OverviewRequest,
+) -> Result<Overview, QueryError> {
+    asked(store, in_force, |past| of_snapshot(past, topic, request))
+}
+
+fn of_snapshot(past: &Past<'_>, topic: &str, request: &OverviewRequest) -> Result<Overview, QueryError> {
+    let saga_type = request.saga_type.as_ref();
+    let shown = shown_type(past, saga_type)?;
+    let (from, to) = request.period;
+    let day_before = (Millis(from.0 - DAY_MILLIS), Millis(to.0 - DAY_MILLIS));
+    let flow = |period| match &shown {
+        Some(shown) => recent_flow(past, shown, period, FLOW),
+        None => Ok(None),
+    };
+    let mut series = Vec::new();
+    if past.is_kept()? {
+        for edge in &request.edges {
+            series.push(standing(past, saga_type, *edge)?);
+        }
+    }
+    Ok(Overview {
+        figures: figures(past, topic, saga_type, request.now)?,
+        series,
+        flow: flow(request.period)?,
+        day_before: flow(day_before)?,
+        newest_failed: newest_failed(past, saga_type)?,
+        basis: Basis::of(past.cursor.clone(), past.definitions),
+    })
+}
+
+pub(super) fn live_figures(
+    store: &dyn Store,
+    topic: &str,
+    in_force: &InForce,
+    (types, now): (&[Option<SagaType>], Millis),
+) -> Result<Vec<LiveFigures>, QueryError> {
+    asked(store, in_force, |past| {
+        let of_type = |saga_type: &Option<SagaType>| {
+            let saga_type = saga_type.as_ref();
+            let period = (Millis(now.0.saturating_sub(LIVE_MILLIS)), now);
+            Ok(LiveFigures {
+                figures: figures(past, topic, saga_type, now)?,
+                flow: match shown_type(past, saga_type)? {
+                    Some(shown) => recent_flow(past, &shown, period, LIVE_FLOW)?,
+                    None => None,
+                },
+            })
+        };
+        types.iter().map(of_type).collect()
+    })
+}
+
+/// The type whose flow is shown: the one that is asked for, or the one with the most sagas.
+fn shown_type(past: &Past<'_>, asked: Option<&SagaType>) -> Result<Option<SagaType>, QueryError> {
+    if let Some(asked) = asked {
+        return Ok(Some(asked.clone()));
+    }
+    let told = Told::most_frequent(past.trees, 1)?;
+    Ok(told.names.first().map(|name| SagaType::from(name.as_str())))
+}
+
+fn newest_failed(past: &Past<'_>, saga_type: Option<&SagaType>) -> Result<Vec<SagaView>, QueryError> {
+    let filter = Filter {
+        saga_type: saga_type.cloned(),
+        status: Some(SagaStatus::Failed),
+        ..Filter::default()
+    };
+    let found = by_time::by_last_event(past.trees, &filter, Seek::descending(NEWEST_FAILED))?;
+    views(past.trees, &found.found())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Event, SagaDefinitions};
+    use crate::pipeline::query::Query;
+    use crate::testkit::{DAY, event_at, project, store};
+    use SagaStatus::{Completed, Failed, InProgress, Started};
+    use std::sync::Arc;
+
+    /// A saga each second for so many seconds; every third one fails.
+    fn events(sagas: u64) -> Vec<Event> {
+        let mut events = Vec::new();
+        for n in 0..sagas {
+            for (place, step) in ["CREATED", "RESERVED", "ENDED"].into_iter().enumerate() {
+                let status = match (place, n % 3) {
+                    (0, _) => Started,
+                    (1, _) => InProgress,
+                    (_, 0) => Failed,
+                    _ => Completed,
+                };
+                let mut event = event_at(&format!("s{n}"), n * 3 + place as u64, step, status);
+                event.recorded_at = Millis(DAY + n as i64 * 1_000 + place as i64 * 10);
+                event.arrived_at = event.recorded_at;
+                events.push(event);
+            }
+        }
+        events
+    }
+
+    fn query(events: &[Event]) -> Query {
+        let store = store();
+        project(&store, events, &[13], 1);
+        Query::new(store, Arc::new(SagaDefinitions::default()))
+    }
+
+    #[test]
+    fn an_overview_says_how_things_stand_and_what_failed_last() {
+        let (query, now) = (query(&events(30)), Millis(DAY + 40_000));
+        let request = OverviewRequest {
+            saga_type: None,
+            now,
+            period: (Millis(DAY + 10_000), now),
+            edges: vec![Millis(DAY - 1), Millis(DAY + 14_999), now],
+        };
+        let found = query.overview(&request).unwrap();
+        assert_eq!(found.figures.total(), 30);
+        assert_eq!(found.figures.by_status[&Failed], 10);
+        assert_eq!(found.figures.failed_last_hour, Some(10));
+        let failed: Vec<i64> = found
+            .series
+            .iter()
+            .map(|sums| sums.entered[usize::from(Failed.tag())])
+            .collect();
+        assert_eq!(failed, [0, 5, 10]);
+        let newest: Vec<&str> = found
+            .newest_failed
+            .iter()
+            .map(|saga| saga.saga_id.as_str())
+            .collect();
+        assert_eq!(newest, ["s27", "s24", "s21", "s18", "s15", "s12", "s9", "s6"]);
+        let flow = found.flow.unwrap();
+        assert_eq!(
+            (flow.flow.sagas, flow.is_whole, found.day_before),
+            (20, true, None)
+        );
+        let pair = ("CREATED".to_owned(), "RESERVED".to_owned());
+        assert_eq!(flow.flow.edges[&pair].count(), 20);
+    }
+
+    #[test]
+    fn of_more_sagas_than_are_looked_at_the_newest_are_and_from_when_on_is_told() {
+        let events = events(30);
+        let store = store();
+        project(&store, &events, &[13], 1);
+        let in_force = crate::domain::SharedDefinitions::default().in_force();
+        let flow = asked(&*store, &in_force, |past| {
+            let shown = shown_type(past, None)?.unwrap();
+            let bounds = |sagas, deliveries| FlowBounds { sagas, deliveries };
+            let period = (Millis(DAY), Millis(DAY + 60_000));
+            let some = recent_flow(past, &shown, period, bounds(5, 1_000))?.unwrap();
+            let few = recent_flow(past, &shown, period, bounds(100, 7))?.unwrap();
+            Ok((some, few))
+        });
+        let (some, few) = flow.unwrap();
+        assert_eq!(
+            (some.flow.sagas, some.is_whole, some.from),
+            (5, false, Millis(DAY + 25_001))
+        );
+        assert_eq!(
+            (few.flow.sagas, few.is_whole, few.from),
+            (2, false, Millis(DAY + 28_001))
+        );
+    }
+
+    #[test]
+    fn live_figures_are_of_each_type_that_is_watched() {
+        let (query, now) = (query(&events(9)), Millis(DAY + 40_000));
+        let types = [None, Some(SagaType::new("ELSE"))];
+        let found = query.live_figures(&types, now).unwrap();
+        let told: Vec<_> = found
+            .iter()
+            .map(|of| (of.figures.total(), of.flow.as_ref().map(|flow| flow.flow.sagas)))
+            .collect();
+        assert_eq!(told, [(9, Some(9)), (0, None)]);
+    }
+}

@@ -1,0 +1,11 @@
+//! Events as they come, for who follows them.
+
+mod cut;
+mod follow;
+
+use super::route::Route;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![Route::of(routes!(follow::handle)).quiet().unbounded()]
+}

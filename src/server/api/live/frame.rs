@@ -1,0 +1,124 @@
+//! What is shown each second, and the task that makes it while anybody watches.
+
+use super::super::context::Context;
+use super::super::overview::{self, SealBody};
+use super::super::sagas::statistics::ByStatusBody;
+use super::super::text::Instant;
+use super::super::viewers::Making;
+use crate::pipeline::query::LiveFigures;
+use axum::body::Bytes;
+use serde::Serialize;
+use std::time::Duration;
+use tokio::time::MissedTickBehavior;
+use utoipa::ToSchema;
+
+/// So often a frame is made.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// How things stand in a second.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = LiveFrame)]
+pub(super) struct FrameBody {
+    /// When it was made, by the tracker's clock.
+    at: Instant,
+    /// Records at the broker that answers do not show yet; null when nobody knows.
+    #[schema(required)]
+    lag: Option<u64>,
+    /// Offsets that were consumed; null with projector.ledger = false.
+    #[schema(required)]
+    offsets: Option<u64>,
+    /// Those of which it is known what became of them; null as `offsets`.
+    #[schema(required)]
+    accounted: Option<u64>,
+    /// Those of which nobody knows; null as `offsets`.
+    #[schema(required)]
+    unexplained: Option<u64>,
+    /// Sagas.
+    total: u64,
+    by_status: ByStatusBody,
+    /// How often sagas entered FAILED within the last hour; null with projector.past = false.
+    #[schema(required)]
+    failed_per_hour: Option<u64>,
+    /// Sagas that are stuck.
+    stuck: u64,
+    /// Dead letters to which nothing happened yet.
+    dead_letters_open: u64,
+    /// Incidents that are open.
+    incidents: u64,
+    /// Of the newest sagas that started within the last minute, of the type that is watched or of the one with the
+    /// most: which step followed which.
+    edges: Vec<FrameEdgeBody>,
+}
+
+/// One step next behind another.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = LiveEdge)]
+struct FrameEdgeBody {
+    #[schema(example = "ORDER_CREATED")]
+    from: String,
+    #[schema(example = "STOCK_RESERVED")]
+    to: String,
+    /// How often in a second.
+    per_second: f64,
+}
+
+impl FrameBody {
+    fn of(found: &LiveFigures, at: Instant, lag: Option<u64>) -> Self {
+        let figures = &found.figures;
+        let seal = SealBody::of(figures);
+        let edges = found.flow.iter().flat_map(|flow| {
+            flow.flow.edges.iter().map(|((from, to), times)| FrameEdgeBody {
+                from: from.clone(),
+                to: to.clone(),
+                per_second: overview::per_second(flow, times),
+            })
+        });
+        Self {
+            at,
+            lag,
+            offsets: seal.as_ref().map(|seal| seal.offsets),
+            accounted: seal.as_ref().map(|seal| seal.accounted),
+            unexplained: seal.as_ref().map(|seal| seal.unexplained),
+            total: figures.total(),
+            by_status: ByStatusBody::of(|status| figures.by_status.get(&status).copied().unwrap_or(0)),
+            failed_per_hour: figures.failed_last_hour,
+            stuck: figures.stuck,
+            dead_letters_open: figures.open_letters,
+            incidents: 0,
+            edges: edges.collect(),
+        }
+    }
+}
+
+/// Makes a frame a second until nobody watches.
+pub(super) async fn make(context: Context, mut making: Making) {
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut failing = false;
+    loop {
+        ticks.tick().await;
+        let Some(subjects) = making.subjects() else { return };
+        let now = context.clock().now();
+        match context.live_figures(subjects.clone(), now).await {
+            Ok(found) => {
+                failing = false;
+                let lag = overview::lag(&context);
+                let text = |of: &LiveFigures| {
+                    // Text and numbers can always be written.
+                    let text = serde_json::to_vec(&FrameBody::of(of, Instant(now), lag));
+                    Bytes::from(text.unwrap_or_default())
+                };
+                let second = u64::try_from(now.0.div_euclid(1_000)).unwrap_or(0);
+                making.show(second, subjects.into_iter().zip(found.iter().map(text)));
+            }
+            // Those who watch see that nothing comes.
+            Err(error) if !failing => {
+                failing = true;
+                tracing::warn!(%error, "no frame of the live stream could be made");
+            }
+            Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,218 @@
+// The saga's view: the plot, its two time handles, and the table that follows them. The address says all of it.
+
+import { all, base, need, number, one, unpercent, visible } from "./dom.js";
+import { instant } from "./time.js";
+import { t } from "./texts.js";
+import { Model } from "./timeline/model.js";
+import { Moment } from "./timeline/moment.js";
+import { Plot } from "./timeline/plot.js";
+
+const STEPS_OF_HANDLE = 1000;
+const PLAY_MILLIS = 6_000;
+const MOST_EVENTS = 20_000;
+
+const root = need("#plot", HTMLElement);
+const id = unpercent(root.dataset.id);
+const archived = root.dataset.archive === "true";
+
+/** @param {string | undefined} text */
+function millis(text) {
+  const found = Date.parse(text ?? "");
+  return Number.isNaN(found) ? null : found;
+}
+
+async function load() {
+  const query = new URLSearchParams({ max: String(MOST_EVENTS) });
+  if (archived) query.set("archive", "true");
+  root.classList.add("loading");
+  const answer = await fetch(`${base}/api/v1/sagas/${encodeURIComponent(id)}/timeline?${query}`);
+  const read = await answer.json();
+  root.classList.remove("loading");
+  if (!answer.ok) throw new Error(String(read.message ?? answer.status));
+  return new Model(read);
+}
+
+/** @param {Model} model */
+function start(model) {
+  const says = need("[data-part=says]", HTMLElement, root);
+  const count = need("[data-part=count]", HTMLElement, root);
+  const moment = new Moment(need("[data-part=moment]", HTMLElement, root), id, archived);
+  const asOf = need("#handle-as-of", HTMLInputElement, root);
+  const knownAt = need("#handle-known-at", HTMLInputElement, root);
+  let playing = 0;
+
+  const plot = new Plot(root, model, {
+    view() {
+      address();
+      filterRows();
+    },
+    picked(i) {
+      says.textContent = plot.words(i);
+      markRow(model.position(i));
+      address();
+    },
+    say(text) { says.textContent = text; },
+  });
+
+  /** @param {string} position */
+  function markRow(position) {
+    for (const row of all("#steps tbody tr")) {
+      if (row.dataset.position === position) row.setAttribute("aria-current", "true");
+      else row.removeAttribute("aria-current");
+    }
+  }
+
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let later;
+
+  /** Browsers refuse an address that changes with every frame. */
+  function address() {
+    clearTimeout(later);
+    later = setTimeout(writeAddress, 150);
+  }
+
+  function writeAddress() {
+    clearTimeout(later);
+    const here = new URL(location.href);
+    /** @param {string} name @param {string | null} value */
+    const put = (name, value) => (value === null ? here.searchParams.delete(name) : here.searchParams.set(name, value));
+    put("asOf", plot.asOf === null ? null : new Date(plot.asOf).toISOString());
+    put("knownAt", plot.knownAt === null ? null : new Date(plot.knownAt).toISOString());
+    put("from", plot.part === null ? null : new Date(Math.floor(plot.part[0])).toISOString());
+    put("to", plot.part === null ? null : new Date(Math.ceil(plot.part[1])).toISOString());
+    put("event", plot.at < 0 ? null : model.position(plot.at));
+    history.replaceState(history.state, "", here);
+  }
+
+  /** The table shows what the plot does, and dims what had not happened or was not known. */
+  function filterRows() {
+    let hidden = 0;
+    for (const row of all("#steps tbody tr")) {
+      const recorded = millis(row.dataset.recorded) ?? 0;
+      const arrived = millis(row.dataset.arrived) ?? 0;
+      row.hidden = plot.part !== null && (recorded < plot.part[0] || recorded > plot.part[1]);
+      row.classList.toggle("not-yet", (plot.asOf !== null && recorded > plot.asOf) || (plot.knownAt !== null && arrived > plot.knownAt));
+      hidden += row.hidden ? 1 : 0;
+    }
+    const place = one("[data-part=filtered]");
+    if (place) place.textContent = hidden > 0 ? t("js-rows-hidden", { count: number(hidden) }) : "";
+    count.textContent = model.answer.exact ? t("js-plot-events", { count: number(model.answer.whole) }) : t("js-plot-density", { count: number(model.answer.whole) });
+  }
+
+  const whole = () => plot.whole(plot.small.clientWidth);
+  const sortedArrivals = Float64Array.from(model.arrived).sort();
+
+  /** Where the two clocks' handles stand on the whole. @param {HTMLInputElement} input @param {number | null} at */
+  function placeHandle(input, at) {
+    const scale = whole();
+    const share = at === null ? 1 : (scale.x(Math.min(at, scale.to)) - scale.left) / (scale.right - scale.left);
+    input.value = String(Math.round(share * STEPS_OF_HANDLE));
+    input.classList.toggle("at-end", at === null);
+    input.setAttribute("aria-valuetext", at === null ? t("js-now") : instant(at));
+  }
+
+  /** @param {HTMLInputElement} input */
+  function read(input) {
+    const scale = whole();
+    const share = Number(input.value) / STEPS_OF_HANDLE;
+    return share >= 1 ? null : Math.floor(scale.time(scale.left + share * (scale.right - scale.left)));
+  }
+
+  /** @param {number | null} at @param {number | null} known */
+  function setMoment(at, known) {
+    plot.asOf = at;
+    plot.knownAt = known;
+    placeHandle(asOf, at);
+    placeHandle(knownAt, known);
+    plot.draw();
+    filterRows();
+    moment.show(at, known);
+    address();
+  }
+
+  addEventListener("saga-tracker:address", writeAddress);
+  asOf.addEventListener("input", () => setMoment(read(asOf), plot.knownAt));
+  knownAt.addEventListener("input", () => setMoment(plot.asOf, read(knownAt)));
+
+  /** Arrow keys step from event to event, which a thousandth of the range would not. @param {KeyboardEvent} event @param {ArrayLike<number>} times @param {number | null} from @param {(at: number | null) => void} set */
+  function stepped(event, times, from, set) {
+    const by = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    const sorted = Array.from(times);
+    const at = from ?? sorted[sorted.length - 1];
+    if (by < 0) set([...sorted].reverse().find((time) => time < at) ?? (sorted[0] - 1));
+    else {
+      const next = sorted.find((time) => time > at);
+      set(next === undefined || next >= sorted[sorted.length - 1] ? null : next);
+    }
+  }
+  asOf.addEventListener("keydown", (event) => stepped(event, model.recorded, plot.asOf, (at) => setMoment(at, plot.knownAt)));
+  knownAt.addEventListener("keydown", (event) => stepped(event, sortedArrivals, plot.knownAt, (at) => setMoment(plot.asOf, at)));
+
+  function play() {
+    const button = need("[data-tool=play]", HTMLElement, root);
+    if (playing) {
+      cancelAnimationFrame(playing);
+      clearTimeout(playing);
+      playing = 0;
+      button.setAttribute("aria-pressed", "false");
+      return;
+    }
+    button.setAttribute("aria-pressed", "true");
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const scale = whole();
+    const began = performance.now();
+    const frame = () => {
+      const share = (performance.now() - began) / PLAY_MILLIS;
+      if (share >= 1) {
+        playing = 0;
+        button.setAttribute("aria-pressed", "false");
+        setMoment(null, plot.knownAt);
+        return;
+      }
+      setMoment(Math.floor(scale.time(scale.left + share * (scale.right - scale.left))), plot.knownAt);
+      playing = calm ? window.setTimeout(frame, 700) : requestAnimationFrame(frame);
+    };
+    frame();
+  }
+
+  /** @type {Record<string, () => void>} */
+  const tools = { in: () => plot.zoom(0.5), out: () => plot.zoom(2), all: () => plot.show(null), play };
+  for (const button of all("[data-tool]", root)) button.addEventListener("click", () => tools[button.dataset.tool ?? ""]?.());
+
+  document.addEventListener("keydown", (event) => {
+    const target = event.target;
+    const busy = target instanceof HTMLElement && /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName);
+    const off = document.documentElement.dataset.keys === "off" && !(target instanceof Node && root.contains(target));
+    if (busy || off || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    const onButton = target instanceof HTMLElement && target.closest("button, a, summary") !== null;
+    /** @type {Record<string, () => void>} */
+    const keys = {
+      "[": () => plot.notable(-1), "]": () => plot.notable(1), "+": () => plot.zoom(0.5), "=": () => plot.zoom(0.5), "-": () => plot.zoom(2), 0: () => plot.show(null),
+      t: () => { if (plot.at >= 0) setMoment(model.recorded[plot.at], plot.knownAt); },
+    };
+    if (event.key === " " && !onButton) keys[" "] = play;
+    const act = keys[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+
+  const from = millis(root.dataset.from);
+  const to = millis(root.dataset.to);
+  if (from !== null && to !== null) plot.show([from, to]);
+  const picked = model.byPosition(unpercent(root.dataset.event));
+  if (picked >= 0) plot.pick(picked);
+  const asked = [millis(root.dataset.asOf), millis(root.dataset.knownAt)];
+  plot.paint();
+  setMoment(asked[0], asked[1]);
+}
+
+try {
+  start(await load());
+} catch (error) {
+  const place = one(".plot", root);
+  place?.replaceChildren(visible(t("js-no-plot", { why: error instanceof Error ? error.message : String(error) })));
+  place?.classList.add("state", "in-panel");
+}

@@ -1,0 +1,206 @@
+use super::super::files::Files;
+use super::super::texts::LANGUAGES;
+use super::*;
+use serde_json::Value as Json;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn samples() -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/samples");
+    let files = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = files
+        .filter(|path| path.extension().is_some_and(|kind| kind == "json"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap().to_string_lossy().into_owned()
+}
+
+fn read(path: &Path) -> Json {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// A sample laid over what every template is given, in a language.
+fn data(path: &Path, language: &str) -> Json {
+    let mut page = read(&path.with_file_name("_page.json"));
+    let mut data = read(path);
+    for (name, value) in data["page"].as_object().unwrap() {
+        page[name] = value.clone();
+    }
+    page["lang"] = language.into();
+    data["page"] = page;
+    data
+}
+
+fn bound(page: &Json, language: &'static str) -> Bound {
+    let here = page["here"].as_str().unwrap();
+    let params = page["params"].as_object().unwrap();
+    let values = |values: &Json| {
+        let values = values.as_array().unwrap().iter();
+        values.map(|value| value.as_str().unwrap().to_owned()).collect()
+    };
+    Bound {
+        look: Look {
+            lang: language,
+            zone: page["zone"].as_str().unwrap().to_owned(),
+            ..Look::default()
+        },
+        path: here.split('?').next().unwrap().to_owned(),
+        params: params
+            .iter()
+            .map(|(name, of)| (name.clone(), values(of)))
+            .collect(),
+        now: page["now"].as_str().unwrap().to_owned(),
+    }
+}
+
+fn templates() -> Templates {
+    Templates::read(&Files::default(), "").unwrap()
+}
+
+/// Every sample, rendered.
+fn rendered() -> Vec<(String, String)> {
+    let templates = templates();
+    let mut rendered = Vec::new();
+    for path in samples() {
+        let name = name_of(&path);
+        if name.starts_with('_') {
+            continue;
+        }
+        let template = format!("{}.html", name.split('.').next().unwrap());
+        for language in LANGUAGES {
+            let data = data(&path, language);
+            let html = templates.render(&template, &bound(&data["page"], language), &data);
+            rendered.push((
+                name.clone(),
+                html.unwrap_or_else(|error| panic!("{name} in {language}: {error:#}")),
+            ));
+        }
+    }
+    rendered
+}
+
+#[test]
+fn every_template_renders_from_its_samples_in_every_language() {
+    let rendered = rendered();
+    assert!(rendered.len() > 60);
+    for (name, html) in rendered {
+        assert!(html.trim_end().ends_with("</html>"), "{name}");
+        assert!(!html.contains("{{") && !html.contains("{%"), "{name}");
+    }
+}
+
+#[test]
+fn hostile_text_stays_text() {
+    for (name, html) in rendered() {
+        for bad in ["<script>alert", "<img src=x", " onerror=alert(1)>"] {
+            assert!(!html.contains(bad), "{name} holds {bad}");
+        }
+        // Where an input holds a value it has to be the value itself.
+        let without_values: String =
+            html.split("value=\"")
+                .enumerate()
+                .fold(String::new(), |mut text, (at, part)| {
+                    text.push_str(if at == 0 {
+                        part
+                    } else {
+                        part.split_once('"').map_or("", |(_, rest)| rest)
+                    });
+                    text
+                });
+        assert!(
+            !without_values.contains('\u{202e}'),
+            "{name} turns its text round"
+        );
+    }
+}
+
+#[test]
+fn nothing_is_inline_and_nothing_comes_from_elsewhere() {
+    for (name, html) in rendered() {
+        for bad in [
+            " style=\"",
+            "<style",
+            " onclick=",
+            "javascript:",
+            " src=\"http",
+            "href=\"//",
+        ] {
+            assert!(!html.contains(bad), "{name} holds {bad}");
+        }
+        let scripts = html.matches("<script").count();
+        assert_eq!(
+            html.matches("<script type=\"module\" src=\"").count(),
+            scripts,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn every_view_has_a_sample_and_no_two_elements_share_an_id() {
+    let whole: BTreeSet<String> = TEMPLATES
+        .iter()
+        .filter(|(_, source)| source.contains("{% extends"))
+        .map(|(name, _)| name.trim_end_matches(".html").to_owned())
+        .collect();
+    let sampled: BTreeSet<String> = samples()
+        .iter()
+        .map(|path| name_of(path).split('.').next().unwrap().to_owned())
+        .collect();
+    assert!(
+        whole.is_subset(&sampled),
+        "without a sample: {:?}",
+        whole.difference(&sampled).collect::<Vec<_>>()
+    );
+    for (name, html) in rendered() {
+        let mut seen = BTreeSet::new();
+        for part in html.split(" id=\"").skip(1) {
+            let id = part.split('"').next().unwrap();
+            assert!(seen.insert(id), "{name}: two elements have the id {id}");
+        }
+    }
+}
+
+#[test]
+fn what_a_template_is_not_given_is_an_error() {
+    let path = samples()
+        .into_iter()
+        .find(|path| name_of(path) == "error.json")
+        .unwrap();
+    let mut data = data(&path, "en");
+    data.as_object_mut().unwrap().remove("requestId");
+    let rendered = templates().render("error.html", &bound(&data["page"], "en"), &data);
+    assert!(rendered.unwrap_err().to_string().contains("undefined"));
+}
+
+#[test]
+fn an_address_is_changed_where_it_is_asked_to_be() {
+    let templates = templates();
+    let bound = Bound {
+        look: Look::default(),
+        path: "/ui/search".to_owned(),
+        params: address::params_of("status=FAILED&step=A&step=B&page=3"),
+        now: "2026-11-20T21:04:12Z".to_owned(),
+    };
+    let mut environment = templates.environment.clone();
+    templates.bind(&mut environment, &bound).unwrap();
+    let show = |source: &str| environment.render_str(source, ()).unwrap();
+    assert_eq!(show("{{ here(status=none) }}"), "/ui/search?step=A&step=B");
+    assert_eq!(
+        show("{{ here(page=4) }}"),
+        "/ui/search?status=FAILED&step=A&step=B&page=4"
+    );
+    assert_eq!(
+        show("{{ here(**{'step': ['C']}) }}"),
+        "/ui/search?status=FAILED&step=C"
+    );
+    assert_eq!(show("{{ href('saga', id='A/B') }}"), "/ui/saga?id=A%2FB");
+    assert_eq!(show("{{ '2026-11-20T20:23:12Z'|ago }}"), "41 m");
+    assert!(show("{{ asset('main.js') }}").starts_with("/ui/assets/"));
+}

@@ -1,0 +1,59 @@
+//! What goes on, and where to look first.
+
+use super::super::failure::Failure;
+use super::super::graph;
+use super::super::line;
+use super::super::values::{add_took, list, params, with};
+use super::super::visit::Visit;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+/// What "newest", "steps" and "flow" may be about.
+const RANGES: [&str; 3] = ["5m", "1h", "24h"];
+const OVERVIEW: &str = "/api/v1/overview";
+
+pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> {
+    let range = visit.param("range").unwrap_or(RANGES[0]);
+    let overview = overview(&visit, range).await?;
+    if overview["total"] == 0 && visit.param("type").is_none() {
+        return empty(&visit).await;
+    }
+    visit
+        .show("overview", "overview.html", json!({"overview": overview}))
+        .await
+}
+
+/// The one call that tells all of it, at one moment.
+async fn overview(visit: &Visit, range: &str) -> Result<Value, Failure> {
+    let asked = with(visit.given(&["type"]), "range", range);
+    let none = params(&[]);
+    let (overview, definitions) = tokio::join!(
+        visit.get(OVERVIEW, &[], &asked),
+        visit.get("/api/v1/definitions", &[], &none)
+    );
+    let (mut overview, definitions) = (overview?, definitions?);
+    let flags = [("--type", visit.param("type"))];
+    visit.show_call(OVERVIEW, &[], &asked, line::command("stats", &[], flags));
+    add_took(&mut overview["newestFailed"]);
+    overview["ranges"] = json!(RANGES);
+    let flow = &overview["flow"];
+    if list(&flow["edges"]).is_empty() {
+        overview["flow"] = Value::Null;
+    } else {
+        let saga_type = flow["sagaType"].as_str().unwrap_or_default().to_owned();
+        overview["flow"] = graph::drawn(flow, &definitions, &saga_type, &flow["period"]);
+    }
+    Ok(overview)
+}
+
+/// How to point a producer here.
+async fn empty(visit: &Visit) -> Result<Response, Failure> {
+    let progress = visit.get("/internal/v1/progress", &[], &params(&[])).await?;
+    let of = visit.page.deployment();
+    let data = json!({
+        "kafka": {"bootstrapServers": of.brokers, "topic": of.topic, "groupId": of.group},
+        "registry": of.registry,
+        "progress": progress,
+    });
+    visit.show("overview", "empty.html", data).await
+}

@@ -1,0 +1,226 @@
+//! Redrives and rehearsals: which there are, and what became of one, letter by letter.
+
+use super::super::address::Params;
+use super::super::failure::Failure;
+use super::super::line;
+use super::super::values::{int, params, text, with};
+use super::super::visit::Visit;
+use super::rehearsal;
+use axum::response::Response;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+const ALL: &str = "/api/v1/dead-letters/redrives";
+const ONE: &str = "/api/v1/dead-letters/redrives/{number}";
+const LETTERS: &str = "/api/v1/dead-letters/redrives/{number}/letters";
+const LETTER: &str = "/api/v1/dead-letters/{letterId}";
+const COUNT: &str = "/api/v1/dead-letters/count";
+/// Letters on one page.
+const SIZE: &str = "100";
+/// Letters that are looked at, for sums over all of a redrive, so many at a time.
+const READ_AT_ONCE: &str = "1000";
+const MOST_READ: usize = 10;
+/// An order names at most so many letters, each of which is asked for.
+const MOST_NAMED: usize = 1_000;
+const MOST_ASKED: usize = 100;
+
+pub(in super::super) async fn all(visit: Visit) -> Result<Response, Failure> {
+    let none = params(&[]);
+    let found = visit.get(ALL, &[], &none).await?;
+    visit.show_call(ALL, &[], &none, line::command("dead-letters redrives", &[], []));
+    visit
+        .show("letters", "redrives.html", json!({"redrives": found["redrives"]}))
+        .await
+}
+
+pub(in super::super) async fn one(visit: Visit) -> Result<Response, Failure> {
+    let (number, none) = (visit.part("number").to_owned(), params(&[]));
+    let number = number.as_str();
+    let (page, ids) = (with(visit.given(&["cursor"]), "size", SIZE), [number]);
+    let (redrive, letters) = tokio::join!(visit.get(ONE, &ids, &none), visit.get(LETTERS, &ids, &page),);
+    let (redrive, letters) = (redrive?, letters?);
+    visit.show_call(
+        ONE,
+        &[number],
+        &none,
+        line::command("dead-letters redrives", &[number], []),
+    );
+    let every = every_letter(&visit, number).await?;
+    let choice = choice(&visit, &redrive, &every).await?;
+    let mut data = json!({
+        "letters": letters,
+        "order": choice.order,
+        "openNow": choice.open_now,
+        "cli": choice.line,
+        "topics": visit.topics(),
+    });
+    let template = if redrive["dryRun"] == true {
+        data["summary"] = sums(every.iter().filter_map(|letter| outcome(&letter["forecast"])));
+        data["turns"] = rehearsal::turns(&every);
+        data["samples"] = rehearsal::samples(&visit, &every).await?;
+        "redrive_rehearsal.html"
+    } else {
+        data["became"] = sums(every.iter().filter_map(|letter| outcome(&letter["became"])));
+        let back = every
+            .iter()
+            .filter(|letter| letter["result"] == "CAME_BACK")
+            .count();
+        data["cameBack"] = back.into();
+        "redrive.html"
+    };
+    data["redrive"] = redrive;
+    visit.show("letters", template, data).await
+}
+
+fn outcome(of: &Value) -> Option<&str> {
+    of["outcome"].as_str()
+}
+
+/// How often each outcome, the most frequent first.
+fn sums<'v>(outcomes: impl Iterator<Item = &'v str>) -> Value {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for outcome in outcomes {
+        *counts.entry(outcome).or_default() += 1;
+    }
+    let mut sums: Vec<_> = counts.into_iter().collect();
+    sums.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    sums.into_iter()
+        .map(|(outcome, count)| json!({"outcome": outcome, "count": count}))
+        .collect()
+}
+
+/// All letters of a redrive, up to a bound.
+async fn every_letter(visit: &Visit, number: &str) -> Result<Vec<Value>, Failure> {
+    let mut every = Vec::new();
+    let mut asked = params(&[("size", READ_AT_ONCE)]);
+    for _ in 0..MOST_READ {
+        let mut page = visit.get(LETTERS, &[number], &asked).await?;
+        if let Value::Array(letters) = page["content"].take() {
+            every.extend(letters);
+        }
+        let Some(cursor) = page["nextCursor"].as_str() else {
+            break;
+        };
+        asked = with(asked, "cursor", cursor);
+    }
+    Ok(every)
+}
+
+/// What publishes the letters of a redrive, or those that are left of them.
+struct Choice {
+    /// The body of the call; null where it cannot be told.
+    order: Value,
+    open_now: i64,
+    /// The command line that publishes the same.
+    line: String,
+}
+
+async fn choice(visit: &Visit, redrive: &Value, every: &[Value]) -> Result<Choice, Failure> {
+    let filter = redrive["chosenBy"]["filter"].as_object();
+    let change = redrive["change"].clone();
+    let mut choice = match filter {
+        Some(filter) => by_filter(visit, filter).await?,
+        None if every.len() <= MOST_NAMED && !redrive["chosenBy"]["ids"].is_null() => {
+            by_name(visit, every).await?
+        }
+        None => Choice {
+            order: Value::Null,
+            open_now: 0,
+            line: "saga-tracker dead-letters redrives".to_owned(),
+        },
+    };
+    if choice.order.is_object() && change.is_object() {
+        choice.line.push_str(&flags_of(&change));
+        choice.order["change"] = change;
+    }
+    if choice.order.is_object() {
+        choice.order = choice.order.to_string().into();
+    }
+    Ok(choice)
+}
+
+/// A change on the command line; bytes in place of the value come from a file there.
+fn flags_of(change: &Value) -> String {
+    let mut flags = String::new();
+    if let Some(id) = change["schemaId"].as_u64() {
+        flags.push_str(&format!(" --schema-id {id}"));
+    }
+    for (field, value) in change["event"].as_object().into_iter().flatten() {
+        let said = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let word = line::word(&format!("{field}={said}")).unwrap_or_default();
+        flags.push_str(&format!(" --set {word}"));
+    }
+    if change["valueBase64"].is_string() {
+        flags.push_str(" --value FILE");
+    }
+    flags
+}
+
+async fn by_filter(visit: &Visit, filter: &Map<String, Value>) -> Result<Choice, Failure> {
+    let asked: Params = filter
+        .iter()
+        .map(|(name, value)| (name.clone(), vec![text(value).to_owned()]))
+        .collect();
+    let open = with(asked, "state", "open");
+    let count = visit.get(COUNT, &[], &open).await?;
+    let flags = [
+        ("--reason", "reason"),
+        ("--from-topic", "topic"),
+        ("--step", "step"),
+        ("--saga", "sagaId"),
+        ("--event", "eventId"),
+        ("--from", "fromDate"),
+        ("--to", "toDate"),
+    ];
+    let given = |name: &str| filter.get(name).and_then(Value::as_str);
+    let flags = flags.map(|(flag, name)| (flag, given(name)));
+    let all = flags.iter().all(|(_, value)| value.is_none());
+    let command = if all {
+        "dead-letters redrive --all"
+    } else {
+        "dead-letters redrive"
+    };
+    Ok(Choice {
+        order: json!({"filter": filter}),
+        open_now: int(&count["open"]),
+        line: line::command(command, &[], flags).unwrap_or_default(),
+    })
+}
+
+async fn by_name(visit: &Visit, every: &[Value]) -> Result<Choice, Failure> {
+    let ids: Vec<&str> = every.iter().map(|letter| text(&letter["id"])).collect();
+    let none = params(&[]);
+    let mut open_now = ids.len();
+    if ids.len() <= MOST_ASKED {
+        open_now = 0;
+        for id in &ids {
+            let letter = visit.find(LETTER, &[id], &none).await?;
+            open_now += usize::from(letter.is_some_and(|letter| letter["state"] == "open"));
+        }
+    }
+    Ok(Choice {
+        line: line::command("dead-letters redrive", &ids, []).unwrap_or_default(),
+        order: json!({"ids": ids}),
+        open_now: i64::try_from(open_now).unwrap_or(i64::MAX),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_told_on_the_command_line() {
+        let flags = flags_of(&json!({"schemaId": 9, "event": {"status": "FAILED", "step": "A B"}}));
+        assert_eq!(flags, " --schema-id 9 --set status=FAILED --set 'step=A B'");
+    }
+
+    #[test]
+    fn sums_stand_with_the_most_frequent_first() {
+        let sums = sums(["DUPLICATE", "APPLIED", "APPLIED"].into_iter());
+        assert_eq!(
+            sums,
+            json!([{"outcome": "APPLIED", "count": 2}, {"outcome": "DUPLICATE", "count": 1}])
+        );
+    }
+}

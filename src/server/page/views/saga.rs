@@ -1,0 +1,276 @@
+//! One saga: its state at any moment, its steps and its states; or, when retention removed it, what is left.
+
+use super::super::address::{self, Params};
+use super::super::failure::Failure;
+use super::super::line;
+use super::super::times;
+use super::super::values::{int, list, or_null, text, with};
+use super::super::visit::Visit;
+use super::steps;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+const PATH: &str = "/api/v1/sagas/{sagaId}";
+const STEPS: &str = "/api/v1/sagas/{sagaId}/steps";
+const HISTORY: &str = "/api/v1/sagas/{sagaId}/history";
+const TIMELINE: &str = "/api/v1/sagas/{sagaId}/timeline";
+const PURGED: &str = "/api/v1/purged/{sagaId}";
+/// Steps and states that are shown at once.
+const SIZE: &str = "100";
+/// Events of the timeline that are asked for: arcs and ghosts are told beside them.
+const EVENTS: &str = "2000";
+/// A saga with more events is not read whole for its table: what only that tells is left to the plot.
+const MOST_READ: i64 = 20_000;
+
+pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> {
+    let Some(id) = visit.param("id") else {
+        return Ok(visit.go("/ui/search"));
+    };
+    let moment = visit.given(&["asOf", "knownAt", "archive"]);
+    let saga = match visit.get(PATH, &[id], &moment).await {
+        Ok(saga) => saga,
+        Err(failure) if failure.status() == StatusCode::NOT_FOUND => {
+            return purged(&visit, id, failure).await;
+        }
+        Err(failure) => return Err(failure),
+    };
+    show_calls(&visit, id, &moment);
+    let of_steps = with(
+        visit.given(&["asOf", "knownAt", "archive", "after"]),
+        "size",
+        SIZE,
+    );
+    let is_read = int(&saga["stepCount"]) <= MOST_READ;
+    let of_steps = with(of_steps, "include", if is_read { "deliveries" } else { "" });
+    let of_states = with(moment.clone(), "size", SIZE);
+    let of_timeline = with(moment.clone(), "max", EVENTS);
+    let archived = visit.given(&["archive"]);
+    let is_then = visit.param("asOf").is_some() || visit.param("knownAt").is_some();
+    let (none, ids) = (Params::new(), [id]);
+    let (steps, states, timeline, current, holds) = tokio::join!(
+        visit.get_with_body(STEPS, &ids, &of_steps),
+        visit.get(HISTORY, &ids, &of_states),
+        async {
+            if is_read {
+                timeline(&visit, id, &of_timeline).await
+            } else {
+                Ok(Value::Null)
+            }
+        },
+        async {
+            if is_then {
+                visit.find(PATH, &[id], &archived).await
+            } else {
+                Ok(None)
+            }
+        },
+        holds(&visit, &none),
+    );
+    let (timeline, holds) = (timeline?, holds?);
+    let current =
+        current?.map(|now| json!({"currentStatus": now["currentStatus"], "stepCount": now["stepCount"]}));
+    let links = links(&visit, &saga, None);
+    let (steps, sent) = steps?;
+    let steps = steps::rows(&steps, &sent, &timeline, |step| {
+        self::links(&visit, &saga, Some(step))
+    });
+    let data = json!({
+        "tookMillis": times::between(text(&saga["startedAt"]), text(&saga["updatedAt"])),
+        "moment": {"asOf": or_null(visit.param("asOf")), "knownAt": or_null(visit.param("knownAt"))},
+        "current": current,
+        "shown": {
+            "from": or_null(visit.param("from")),
+            "to": or_null(visit.param("to")),
+            "event": or_null(visit.param("event")),
+        },
+        "steps": steps,
+        "states": states?["states"],
+        "notReached": not_reached(&timeline),
+        "links": links,
+        "holds": list(&holds["content"]).iter().filter(|hold| keeps(hold, &saga)).collect::<Vec<_>>(),
+        "incidents": incidents(&timeline),
+        "topics": visit.topics(),
+        "saga": saga,
+    });
+    visit.show("saga", "saga.html", data).await
+}
+
+/// What is left of a saga that was removed; why there is nothing of any other.
+async fn purged(visit: &Visit, id: &str, why: Failure) -> Result<Response, Failure> {
+    let none = Params::new();
+    let purged = match visit.find(PURGED, &[id], &none).await {
+        Ok(Some(purged)) => purged,
+        // Where nothing retains, nothing was removed.
+        Ok(None) => return Err(why),
+        Err(failure) if failure.status() == StatusCode::SERVICE_UNAVAILABLE => return Err(why),
+        Err(failure) => return Err(failure),
+    };
+    visit.show_call(PURGED, &[id], &none, None);
+    let data = json!({"purged": purged, "topics": visit.topics()});
+    visit
+        .answer(StatusCode::NOT_FOUND, "saga", "saga_purged.html", data)
+        .await
+}
+
+/// All holds; none where nothing retains.
+async fn holds(visit: &Visit, none: &Params) -> Result<Value, Failure> {
+    match visit.get("/api/v1/holds", &[], none).await {
+        Err(failure) if failure.status() == StatusCode::SERVICE_UNAVAILABLE => Ok(json!({"content": []})),
+        answer => answer,
+    }
+}
+
+fn show_calls(visit: &Visit, id: &str, moment: &Params) {
+    let flags = [
+        ("--as-of", visit.param("asOf")),
+        ("--known-at", visit.param("knownAt")),
+    ];
+    for (path, command) in [(PATH, "get"), (STEPS, "steps"), (HISTORY, "history")] {
+        let command = if visit.param("archive") == Some("true") {
+            format!("{command} --archive")
+        } else {
+            command.to_owned()
+        };
+        visit.show_call(path, &[id], moment, line::command(&command, &[id], flags));
+    }
+}
+
+/// The timeline, for what it tells beside events; null where it cannot be told.
+async fn timeline(visit: &Visit, id: &str, params: &Params) -> Result<Value, Failure> {
+    match visit.get(TIMELINE, &[id], params).await {
+        Ok(timeline) => Ok(timeline),
+        Err(failure) if failure.status() == StatusCode::CONFLICT => Ok(Value::Null),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Steps that have not come and are still expected.
+fn not_reached(timeline: &Value) -> Vec<Value> {
+    let ghosts = list(&timeline["ghosts"]).iter();
+    ghosts
+        .map(|ghost| json!({"step": ghost["step"], "service": ghost["service"]}))
+        .collect()
+}
+
+fn incidents(timeline: &Value) -> Vec<Value> {
+    let found = list(&timeline["incidents"]).iter();
+    found
+        .map(|incident| {
+            json!({
+                "id": incident["id"],
+                "name": incident["name"],
+                "severity": incident["severity"],
+                "from": incident["from"],
+                "until": incident["until"],
+            })
+        })
+        .collect()
+}
+
+/// Whether a hold is in force and keeps that saga.
+fn keeps(hold: &Value, saga: &Value) -> bool {
+    if hold["active"] != true {
+        return false;
+    }
+    if !hold["sagaId"].is_null() {
+        return hold["sagaId"] == saga["sagaId"];
+    }
+    if !hold["orderId"].is_null() {
+        return hold["orderId"] == saga["orderId"];
+    }
+    let query = &hold["query"];
+    let same = |field: &str, of: &str| query[field].is_null() || query[field] == saga[of];
+    let started = times::millis(text(&saga["startedAt"]));
+    let from = times::millis(text(&query["fromDate"]));
+    let to = times::millis(text(&query["toDate"]));
+    query.is_object()
+        && same("sagaType", "sagaType")
+        && same("status", "currentStatus")
+        && from.is_none_or(|from| started.is_some_and(|at| at >= from))
+        && to.is_none_or(|to| started.is_some_and(|at| at <= to))
+}
+
+/// The configured links of a saga, or of one of its steps: those of which all is known.
+fn links(visit: &Visit, saga: &Value, step: Option<&Value>) -> Vec<Value> {
+    let value = |name: &str| -> Option<String> {
+        let found = match (name, step) {
+            ("traceId", Some(step)) => &step["traceId"],
+            ("step", Some(step)) => &step["step"],
+            ("service", Some(step)) => &step["producerService"],
+            ("traceId", None) => &saga["lastTraceId"],
+            ("from", _) => &saga["startedAt"],
+            ("to", _) => &saga["updatedAt"],
+            ("sagaId" | "orderId" | "sagaType", _) => &saga[name],
+            _ => return None,
+        };
+        found
+            .as_str()
+            .filter(|text| !text.is_empty())
+            .map(address::percent)
+    };
+    let of_step = |template: &str| {
+        ["{traceId}", "{step}", "{service}"]
+            .iter()
+            .any(|part| template.contains(part))
+    };
+    let configured = visit.page.settings().links.iter();
+    configured
+        // A step shows only what is about it.
+        .filter(|(_, template)| step.is_none() || of_step(template))
+        .filter_map(|(label, template)| {
+            let href = filled(template, &value)?;
+            Some(json!({"label": label, "href": href}))
+        })
+        .collect()
+}
+
+/// A link with its parts filled in; none where one stays empty, or where it leads to anything but a page.
+fn filled(template: &str, value: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let mut link = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, behind) = after.split_once('}')?;
+        link.push_str(before);
+        link.push_str(&value(name)?);
+        rest = behind;
+    }
+    link.push_str(rest);
+    let is_page = link.starts_with("https://") || link.starts_with("http://");
+    is_page.then_some(link)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_shown_when_all_of_it_is_known_and_it_leads_to_a_page() {
+        let value = |name: &str| (name == "traceId").then(|| "a%2Fb".to_owned());
+        let link = |template: &str| filled(template, &value);
+        assert_eq!(
+            link("https://j/trace/{traceId}?x").as_deref(),
+            Some("https://j/trace/a%2Fb?x")
+        );
+        assert_eq!(link("https://j/{sagaId}"), None);
+        assert_eq!(link("javascript:alert({traceId})"), None);
+    }
+
+    #[test]
+    fn a_hold_keeps_what_it_names() {
+        let saga = json!({"sagaId": "A", "orderId": "O", "sagaType": "T", "currentStatus": "FAILED", "startedAt": "2026-01-31T09:30:00Z"});
+        let hold = |of: Value| {
+            let mut hold = json!({"active": true, "sagaId": null, "orderId": null, "query": null});
+            for (name, value) in of.as_object().unwrap() {
+                hold[name] = value.clone();
+            }
+            hold
+        };
+        assert!(keeps(&hold(json!({"sagaId": "A"})), &saga));
+        assert!(!keeps(&hold(json!({"sagaId": "A", "active": false})), &saga));
+        assert!(keeps(&hold(json!({"orderId": "O"})), &saga));
+        let query = |from: &str| json!({"query": {"sagaType": "T", "status": null, "fromDate": from, "toDate": null}});
+        assert!(keeps(&hold(query("2026-01-31T00:00:00Z")), &saga));
+        assert!(!keeps(&hold(query("2026-02-01T00:00:00Z")), &saga));
+    }
+}

@@ -1,0 +1,337 @@
+//! What goes on: the overview, the live stream, events as they come, and what runs beside serving.
+
+use super::support::{NOW, START, Surface, event};
+use axum::body::{Body, HttpBody};
+use axum::http::{Request, StatusCode};
+use saga_tracker::domain::{Event, SagaStatus};
+use saga_tracker::server::api::ServerSettings;
+use saga_tracker::store::codec::Record;
+use saga_tracker::store::records::FeedRecord;
+use saga_tracker::store::{Batch, Durability, Key, Table, keys};
+use serde_json::{Value, json};
+use std::pin::Pin;
+use std::time::Duration;
+use tower::ServiceExt;
+
+fn events() -> Vec<Event> {
+    use SagaStatus::{Completed, Failed, Started};
+    let now = NOW.0 - START;
+    vec![
+        event("a", 0, now - 100_000, "ORDER_CREATED", Started),
+        event("a", 1, now - 90_000, "ORDER_CONFIRMED", Completed),
+        event("b", 2, now - 80_000, "ORDER_CREATED", Started),
+        event("b", 3, now - 70_000, "PAYMENT_FAILED", Failed),
+        event("c", 4, now - 40_000, "ORDER_CREATED", Started),
+        event("c", 5, now - 39_000, "STOCK_RESERVED", Started),
+    ]
+}
+
+async fn ask(surface: &Surface, path: &str) -> Value {
+    let reply = surface.get(path).await;
+    assert_eq!(reply.status, StatusCode::OK, "{path}: {reply:?}");
+    reply.json()
+}
+
+#[tokio::test]
+async fn an_overview_says_how_things_stand() {
+    let surface = Surface::over(&events());
+    let found = ask(&surface, "/api/v1/overview").await;
+    assert_eq!(
+        (
+            &found["total"],
+            &found["byStatus"]["FAILED"],
+            &found["failedPerHour"]
+        ),
+        (&json!(3), &json!(1), &json!(1))
+    );
+    assert_eq!(found["newestFailed"][0]["sagaId"], json!("b"));
+    assert_eq!(
+        (&found["range"], &found["sagaType"]),
+        (&json!("5m"), &Value::Null)
+    );
+    let flow = &found["flow"];
+    assert_eq!(
+        (&flow["sagaType"], &flow["sagas"]),
+        (&json!("ORDER_CREATION"), &json!(3))
+    );
+    assert_eq!(
+        (&found["incidents"], &found["incidentList"]),
+        (&json!(0), &json!([]))
+    );
+    let points = found["series"]["points"].as_array().unwrap();
+    let failed: u64 = points
+        .iter()
+        .filter_map(|point| point["entered"]["FAILED"].as_u64())
+        .sum();
+    assert_eq!((points.len(), failed), (60, 1));
+    let components = found["health"]["components"].as_array().unwrap();
+    assert_eq!((components.len(), &components[0]["name"]), (8, &json!("db")));
+    assert_eq!(found["cursor"], json!({"0": 6}));
+    let none = ask(&surface, "/api/v1/overview?type=ELSE&range=24h").await;
+    assert_eq!(
+        (&none["total"], &none["flow"], &none["newestFailed"]),
+        (&json!(0), &Value::Null, &json!([]))
+    );
+    assert_eq!(none["series"]["everySeconds"], json!(1_800));
+}
+
+#[tokio::test]
+async fn an_overview_that_the_client_has_is_not_sent_again() {
+    let surface = Surface::over(&events());
+    let first = surface.get("/api/v1/overview").await;
+    let tag = first.header("etag").to_owned();
+    let again = |tag: String| {
+        let request = Request::builder()
+            .uri("/api/v1/overview")
+            .header("If-None-Match", tag);
+        surface.request(request.body(Body::empty()).unwrap())
+    };
+    let same = again(tag.clone()).await;
+    assert_eq!(
+        (same.status, same.body.len(), same.header("etag")),
+        (StatusCode::NOT_MODIFIED, 0, tag.as_str())
+    );
+    assert_eq!(again("W/\"another\"".to_owned()).await.status, StatusCode::OK);
+    let refused = surface.get("/api/v1/overview?range=1y").await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert_eq!(refused.json()["details"][0]["parameter"], json!("range"));
+}
+
+/// The events of a stream, one after the other.
+struct Stream(Body);
+
+impl Stream {
+    async fn open(surface: &Surface, path: &str, last: Option<&str>) -> (StatusCode, Self) {
+        let mut request = Request::builder().uri(path);
+        if let Some(last) = last {
+            request = request.header("Last-Event-ID", last);
+        }
+        let reply = surface
+            .router
+            .clone()
+            .oneshot(request.body(Body::empty()).unwrap());
+        let (parts, body) = reply.await.unwrap().into_parts();
+        (parts.status, Self(body))
+    }
+
+    /// The next event; none when the stream is over.
+    async fn next(&mut self) -> Option<String> {
+        let body = &mut self.0;
+        let frame = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx));
+        let frame = tokio::time::timeout(Duration::from_secs(20), frame)
+            .await
+            .unwrap()?;
+        let data = frame.unwrap().into_data().unwrap();
+        Some(String::from_utf8(data.to_vec()).unwrap())
+    }
+
+    /// Id and data of the next frame.
+    async fn frame(&mut self) -> (u64, Value) {
+        loop {
+            let event = self.next().await.unwrap();
+            if let Some(rest) = event.strip_prefix("event: frame\nid: ") {
+                let (id, data) = rest.split_once("\ndata: ").unwrap();
+                return (
+                    id.parse().unwrap(),
+                    serde_json::from_str(data.trim_end()).unwrap(),
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn all_who_watch_are_shown_the_same_frames_second_by_second() {
+    let surface = Surface::over(&events());
+    let (status, mut one) = Stream::open(&surface, "/api/v1/live", None).await;
+    assert_eq!(status, StatusCode::OK);
+    let (_, mut other) = Stream::open(&surface, "/api/v1/live", None).await;
+    let first = one.frame().await;
+    assert_eq!(first, other.frame().await);
+    assert_eq!(
+        (&first.1["total"], &first.1["byStatus"]["FAILED"]),
+        (&json!(3), &json!(1))
+    );
+    let pair = json!({"from": "ORDER_CREATED", "to": "STOCK_RESERVED"});
+    let edge = &first.1["edges"][0];
+    assert_eq!((&edge["from"], &edge["to"]), (&pair["from"], &pair["to"]));
+    let second = one.frame().await;
+    assert!(second.0 > first.0);
+    drop(one);
+    let (_, mut back) = Stream::open(&surface, "/api/v1/live", Some(&first.0.to_string())).await;
+    assert_eq!(back.frame().await, second, "what was missed comes first");
+    let (_, mut of_type) = Stream::open(&surface, "/api/v1/live?type=ELSE", None).await;
+    assert_eq!(of_type.frame().await.1["total"], json!(0));
+}
+
+#[tokio::test]
+async fn those_who_watch_are_bounded_and_take_nothing_from_others() {
+    let settings = ServerSettings {
+        max_live_connections: 2,
+        ..ServerSettings::default()
+    };
+    let surface = Surface::with(settings, &events());
+    let (_, _one) = Stream::open(&surface, "/api/v1/live", None).await;
+    let (_, other) = Stream::open(&surface, "/api/v1/live", None).await;
+    let refused = surface.get("/api/v1/live").await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(
+        refused.text().contains("server.max_live_connections"),
+        "{}",
+        refused.text()
+    );
+    assert_eq!(surface.get("/api/v1/sagas").await.status, StatusCode::OK);
+    assert_eq!(
+        surface.get("/actuator/health/liveness").await.status,
+        StatusCode::OK
+    );
+    drop(other);
+    // Its place is given back as soon as the task that served it has ended.
+    let freed = async {
+        while Stream::open(&surface, "/api/v1/live", None).await.0 != StatusCode::OK {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), freed)
+        .await
+        .unwrap();
+    let (wrong, _) = Stream::open(&surface, "/api/v1/live", Some("x")).await;
+    assert_eq!(wrong, StatusCode::BAD_REQUEST);
+}
+
+/// Says in the feed where the events lie.
+fn feed(surface: &Surface, events: &[Event]) {
+    let (mut batch, mut key) = (Batch::new(), Key::default());
+    for event in events {
+        keys::by_offset(&mut key, event.position);
+        let record = FeedRecord::Logged {
+            saga_id: event.saga_id.as_str(),
+            recorded_at: event.recorded_at.0,
+        };
+        batch.put_with(Table::Feed, &key, |bytes| record.write(bytes));
+    }
+    surface.store.write(&batch, Durability::Process).unwrap();
+}
+
+#[tokio::test]
+async fn events_are_followed_from_where_the_topic_ends_or_from_any_place() {
+    let events = events();
+    let surface = Surface::over(&events);
+    feed(&surface, &events);
+    let now = ask(&surface, "/api/v1/events").await;
+    assert_eq!(
+        (&now["events"], &now["next"], &now["more"]),
+        (&json!([]), &json!("0@6"), &json!(false))
+    );
+    let all = ask(&surface, "/api/v1/events?after=0@0&size=4").await;
+    let offsets: Vec<&Value> = all["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| &event["offset"])
+        .collect();
+    assert_eq!(
+        (offsets.len(), &all["next"], &all["more"]),
+        (4, &json!("0@4"), &json!(true))
+    );
+    let failed = ask(&surface, "/api/v1/events?after=0@0&status=FAILED&wait=1").await;
+    assert_eq!(failed["events"].as_array().unwrap().len(), 1);
+    assert_eq!(failed["events"][0]["effectiveStatus"], json!("FAILED"));
+    let none = ask(&surface, "/api/v1/events?after=0@6&wait=1").await;
+    assert_eq!((&none["events"], &none["next"]), (&json!([]), &json!("0@6")));
+    let refused = surface.get("/api/v1/events?after=1&size=0").await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn suggestions_are_of_what_there_is() {
+    let surface = Surface::over(&events());
+    let found = ask(&surface, "/api/v1/suggest?prefix=b").await;
+    assert_eq!(
+        found["suggestions"][0],
+        json!({"kind": "saga", "value": "b", "status": "FAILED"})
+    );
+    let found = ask(&surface, "/api/v1/suggest?prefix=order-of-b").await;
+    assert_eq!(
+        found["suggestions"],
+        json!([{"kind": "order", "value": "order-of-b", "status": null}])
+    );
+    let found = ask(&surface, "/api/v1/suggest?prefix=stock&limit=1").await;
+    assert_eq!(
+        (
+            found["suggestions"].as_array().unwrap().len(),
+            &found["suggestions"][0]["kind"]
+        ),
+        (1, &json!("step"))
+    );
+    assert_eq!(
+        surface.get("/api/v1/suggest").await.status,
+        StatusCode::BAD_REQUEST
+    );
+}
+
+#[tokio::test]
+async fn what_runs_and_what_is_configured_is_told() {
+    let surface = Surface::over(&[]);
+    assert_eq!(ask(&surface, "/internal/v1/jobs").await, json!({"jobs": []}));
+    assert_eq!(
+        ask(&surface, "/internal/v1/config").await,
+        json!({"sections": [{"name": "kafka", "options": [{
+            "name": "kafka.topic", "value": "\"topic\"", "source": "environment", "sourceName": "KAFKA_TOPIC",
+            "changed": true,
+        }]}]})
+    );
+}
+
+#[tokio::test]
+async fn a_flow_is_drawn_for_other_tools() {
+    let surface = Surface::over(&events());
+    let dot = surface
+        .get("/api/v1/flow?sagaType=ORDER_CREATION&format=dot")
+        .await;
+    assert_eq!(
+        (dot.status, dot.header("content-type")),
+        (StatusCode::OK, "text/vnd.graphviz; charset=utf-8")
+    );
+    assert!(dot.text().starts_with("digraph flow {"), "{}", dot.text());
+    let mermaid = surface
+        .get("/api/v1/flow?sagaType=ORDER_CREATION&format=mermaid")
+        .await;
+    assert!(mermaid.text().starts_with("flowchart LR"), "{}", mermaid.text());
+}
+
+#[tokio::test]
+async fn a_redrive_is_refused_when_other_dead_letters_match_than_are_expected() {
+    let surface = Surface::over(&[]);
+    let post = |body: &str| {
+        let request = Request::builder()
+            .method("POST")
+            .uri("/api/v1/dead-letters/redrive")
+            .header("content-type", "application/json");
+        surface.request(request.body(Body::from(body.to_owned())).unwrap())
+    };
+    let refused = post(r#"{"filter":{},"expected":3}"#).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.text());
+    assert!(
+        refused.text().contains("found 0 dead letters"),
+        "{}",
+        refused.text()
+    );
+    assert_eq!(
+        ask(&surface, "/api/v1/dead-letters/redrives").await["redrives"],
+        json!([])
+    );
+    let refused = post(r#"{"filter":{},"limit":0,"perSecond":0}"#).await;
+    let parameters: Vec<Value> = refused.json()["details"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|of| of["parameter"].clone())
+        .collect();
+    assert_eq!(parameters, [json!("limit"), json!("perSecond")]);
+    let taken = post(r#"{"filter":{},"expected":0,"limit":5,"perSecond":20}"#).await;
+    assert_eq!(
+        (taken.status, &taken.json()["perSecond"]),
+        (StatusCode::ACCEPTED, &json!(20))
+    );
+}

@@ -1,0 +1,84 @@
+// What the page's modules promise that needs no browser. Run: node --test tests/page
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+
+const assets = new URL("../../src/server/page/assets/", import.meta.url);
+const { commandLine, curl, word } = await import(new URL("quote.js", assets));
+const { Scale } = await import(new URL("timeline/scale.js", assets));
+const { Model } = await import(new URL("timeline/model.js", assets));
+
+const HOSTILE = ["plain", "", "two words", "it's", "a\"b", "$(reboot)", "`id`", "\\", "!!", "-n", "--set", "*", "~", "a\nb\tc", "\u202eevil", "한글 사가", "\u0007", "'\n'", "🙂\u200b"];
+
+test("a shell reads a word as what it was made of", () => {
+  const env = { LC_ALL: "C.UTF-8", PATH: process.env.PATH };
+  const read = execFileSync("bash", ["-c", `printf '%s\\0' ${HOSTILE.map(word).join(" ")}`], { encoding: "utf8", env });
+  assert.deepEqual(read.split("\0").slice(0, -1), HOSTILE);
+});
+
+test("what no shell can pass has no word", () => {
+  assert.equal(word("a\0b"), null);
+  assert.equal(commandLine("saga-tracker get {id}", { id: "a\0b" }), null);
+});
+
+test("a part of a command line goes with the value that is not given", () => {
+  const line = "saga-tracker set-status {id} {status} [--expected {expected}] --reason {reason}";
+  assert.equal(commandLine(line, { id: "ORD-1", status: "FAILED", expected: "", reason: "by hand" }), "saga-tracker set-status ORD-1 FAILED --reason 'by hand'");
+  assert.equal(commandLine(line, { id: "ORD-1", status: "FAILED", expected: "STARTED", reason: "x" }), "saga-tracker set-status ORD-1 FAILED --expected STARTED --reason x");
+});
+
+test("a value that looks like a part of the template stays a value", () => {
+  assert.equal(commandLine("get {id} --reason {reason}", { id: "{reason}", reason: "[x {id}]" }), "get '{reason}' --reason '[x {id}]'");
+});
+
+test("changes are told one by one", () => {
+  assert.equal(commandLine("redrive {id} {changes*} --dry-run", { id: "0-1" }, { status: "FAILED", step: "A B" }), "redrive 0-1 --set status=FAILED --set 'step=A B' --dry-run");
+});
+
+test("curl sends the body that was made", () => {
+  const line = curl("POST", "http://h/api", { operator: "kim", body: { reason: "it's" } });
+  const words = execFileSync("bash", ["-c", `curl() { printf '%s\\0' "$@"; }; ${line}`], { encoding: "utf8" }).split("\0").slice(0, -1);
+  assert.deepEqual(words, ["-sS", "-X", "POST", "http://h/api", "-H", "X-Operator: kim", "-H", "Content-Type: application/json", "--data", '{"reason":"it\'s"}']);
+});
+
+test("a time is at its pixel, and a pixel at its time", () => {
+  const times = Float64Array.from([0, 10, 20, 8_000_000, 8_000_010, 8_000_030]);
+  for (const cutting of [true, false]) {
+    const scale = new Scale(times, 0, 8_000_030, 14, 986, cutting);
+    for (const time of times) assert.ok(Math.abs(scale.time(scale.x(time)) - time) < 0.001, `${time} ${cutting}`);
+    assert.equal(scale.x(0), 14);
+    assert.ok(Math.abs(scale.x(8_000_030) - 986) < 0.001);
+  }
+});
+
+test("a long silence is cut, and even steps are not", () => {
+  const long = new Scale(Float64Array.from([0, 10, 20, 8_000_000, 8_000_010]), 0, 8_000_010, 0, 1000, true);
+  assert.equal(long.stretches.filter((it) => it.cut).length, 1);
+  const even = new Scale(Float64Array.from([0, 83, 120, 200, 303]), 0, 303, 0, 1000, true);
+  assert.equal(even.stretches.length, 1);
+});
+
+test("what comes before a long silence is not squeezed by a shorter one behind it", () => {
+  const scale = new Scale(Float64Array.from([0, 40, 130, 400, 8_040_000, 8_040_090, 8_049_000]), 0, 8_049_000, 0, 1000, true);
+  assert.equal(scale.stretches.filter((it) => it.cut).length, 2);
+  assert.ok(scale.x(400) - scale.x(0) > 400);
+});
+
+test("ticks are never inside of a cut", () => {
+  const scale = new Scale(Float64Array.from([0, 10, 20, 8_000_000, 8_000_010]), 0, 8_000_010, 0, 1000, true);
+  const [cut] = scale.stretches.filter((it) => it.cut);
+  for (const at of scale.ticks(40).at) assert.ok(at <= cut.from || at >= cut.to);
+});
+
+test("columns unpack to the events that they were made of", () => {
+  const model = new Model(JSON.parse(readFileSync(new URL("samples/api/timeline.json", import.meta.url), "utf8")));
+  assert.equal(model.size, 7);
+  assert.equal(model.step(5), "STOCK_RELEASED");
+  assert.equal(new Date(model.recorded[5]).toISOString(), "2026-11-20T20:51:15.685Z");
+  assert.equal(model.arrived[5] - model.recorded[5], 4200);
+  assert.equal(model.position(0), "0@10137423");
+  assert.equal(model.byPosition("0@10137441"), 6);
+  const lanes = model.lanes("service", { none: "none", partition: "Partition" });
+  assert.deepEqual(lanes.map((lane) => [lane.name, lane.events]), [["order-service", [0, 6]], ["product-service", [1, 2, 5]], ["payment-service", [3, 4]]]);
+});
