@@ -9,6 +9,7 @@ mod checkpoint;
 pub mod clock;
 mod compensation;
 mod conformance;
+mod course;
 mod definition;
 mod edges;
 mod event;
@@ -29,7 +30,6 @@ mod tally;
 pub mod text;
 mod time;
 mod transition;
-mod undoing;
 
 pub use anomaly::{Anomaly, AnomalyKind, AnomalyLog, Conflict, ConflictLog, MAX_KEPT_ANOMALIES};
 pub use bounded::BoundedLog;
@@ -41,6 +41,7 @@ pub use conformance::{
     Compensation, CompensationState, ConformanceRule, Owed, Violation, broken_rules, compensation,
     conformance, failed_compensations, has_nothing_to_compensate,
 };
+pub use course::{Undoing, Unreached, undoings, unreached};
 pub use definition::{
     DefaultDays, DefinitionError, InForce, SagaDefinition, SagaDefinitions, ServiceDefinition,
     SharedDefinitions, ShorterRetention, UnreadableVersion,
@@ -63,4 +64,3 @@ pub use stuck::{Stuck, StuckRule, stuck};
 pub use tally::{Mark, Reports, StepTally};
 pub use time::Millis;
 pub use transition::{Transition, transition};
-pub use undoing::{Undoing, Unreached, undoings, unreached};

@@ -4,7 +4,7 @@ use crate::support::{Reply, Surface, TOPIC, event};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use saga_tracker::domain::{Event, SagaStatus};
+use saga_tracker::domain::{Event, MetadataForm, SagaStatus};
 use saga_tracker::server::api::InProcess;
 use saga_tracker::server::page::{Deployment, Page, PageSettings, with_page};
 use tower::ServiceExt;
@@ -85,8 +85,8 @@ const VIEWS: [&str; 19] = [
     "/?range=1h&type=ORDER_CREATION",
     "/ui/search",
     "/ui/search?status=FAILED",
-    "/ui/search?preset=stuck",
-    "/ui/search?preset=anomalies",
+    "/ui/search?stuck=true&compensation=OWED",
+    "/ui/search?preset=violations",
     "/ui/saga?id=ORD-2",
     "/ui/compare?a=ORD-1&b=ORD-2&align=failure",
     "/ui/compare?a=ORD-1&b=typical",
@@ -373,4 +373,160 @@ async fn a_configured_link_is_shown_where_all_of_it_is_known() {
     );
     let without = shown.get("/ui/saga?id=ORD-8").await;
     assert!(!without.text().contains("jaeger") && !without.text().contains("javascript:"));
+}
+
+/// A saga whose events have this metadata.
+fn with_metadata(saga: &str, first: u64, count: u64, metadata: &str) -> Vec<Event> {
+    let of = |at: u64| {
+        let (offset, after) = (first + at, i64::try_from(at).unwrap());
+        let mut event = event(saga, offset, after, "STOCK_RESERVED", SagaStatus::InProgress);
+        event.metadata = Some(metadata.into());
+        event.metadata_form = MetadataForm::Object;
+        event
+    };
+    (0..count).map(of).collect()
+}
+
+#[tokio::test]
+async fn a_saga_with_large_metadata_is_shown_in_part_and_the_rest_is_a_call_away() {
+    let large = format!("{{\"a\":\"{}\"}}", "x".repeat(1 << 20));
+    let mut events = with_metadata("LARGE", 0, 30, &large);
+    events.extend(with_metadata("OTHER", 30, 30, &large));
+    let shown = Shown::over(&events);
+    let page = shown.get("/ui/saga?id=LARGE").await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text());
+    assert!(page.body.len() < 1 << 20, "{}", page.body.len());
+    let text = page.text().replace("&#x2f;", "/");
+    let calls: Vec<&str> = text
+        .split('"')
+        .filter(|part| part.starts_with("/api/v1/sagas/LARGE/steps?") && part.contains("size=1"))
+        .collect();
+    assert!(calls.len() > 1, "{calls:?}");
+    let call = calls[1].replace("&amp;", "&");
+    let whole = shown.get(&call).await.json();
+    assert_eq!(whole["steps"][0]["id"], 2, "{call}");
+    assert_eq!(
+        whole["steps"][0]["metadata"]["a"].as_str().unwrap().len(),
+        1 << 20
+    );
+    let compared = shown.get("/ui/compare?a=LARGE&b=OTHER").await;
+    assert_eq!(compared.status, StatusCode::OK, "{}", compared.text());
+    assert!(compared.body.len() < 1 << 20);
+}
+
+#[tokio::test]
+async fn metadata_that_is_nested_deep_is_shown_as_text() {
+    let deep = format!("{{\"a\":{}{}}}", "[".repeat(126), "]".repeat(126));
+    let shown = Shown::over(&with_metadata("DEEP", 0, 2, &deep));
+    let page = shown.get("/ui/saga?id=DEEP").await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text());
+    assert!(page.text().contains(&"[".repeat(126)));
+}
+
+#[tokio::test]
+async fn an_address_of_any_length_makes_a_page_of_bounded_size() {
+    let shown = Shown::over(&sagas());
+    let columns = shown
+        .get(&format!("/ui/search?columns={}", "saga,".repeat(800)))
+        .await;
+    assert_eq!(columns.status, StatusCode::OK);
+    let usual = shown.get("/ui/search").await.body.len();
+    assert!(
+        columns.body.len() < 4 * usual,
+        "{} of {usual}",
+        columns.body.len()
+    );
+    for step in ["step", "stuk", "compensation"] {
+        let refused = shown.get(&format!("/ui/search?preset=violations&{step}=A")).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+        assert!(refused.text().contains(&format!("<code>{step}</code>")), "{step}");
+    }
+    let many: String = (0..101).map(|at| format!("&step=S{at}")).collect();
+    let refused = shown.get(&format!("/ui/search?preset=violations{many}")).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert!(refused.text().contains("102 parameters"));
+}
+
+#[tokio::test]
+async fn every_filter_of_the_api_is_one_of_the_page_and_none_is_dropped() {
+    let shown = Shown::over(&sagas());
+    let page = shown
+        .get("/ui/search?stuck=PAST_DEADLINE&compensation=OWED")
+        .await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text());
+    let text = page.text().replace("&#x2f;", "/").replace("&amp;", "&");
+    for call in [
+        "/api/v1/sagas?",
+        "/api/v1/export/sagas?",
+        "/api/v1/export/events?",
+    ] {
+        let found = text.split(call).nth(1).unwrap_or_default();
+        let found = found.split(['"', '\'', '<']).next().unwrap();
+        assert!(
+            found.contains("stuck=PAST_DEADLINE") && found.contains("compensation=OWED"),
+            "{call}{found}"
+        );
+    }
+    assert!(
+        text.contains("--stuck PAST_DEADLINE --compensation OWED") || text.contains("--stuck=PAST_DEADLINE")
+    );
+    assert_eq!(
+        shown.get("/ui/search?stuk=true").await.status,
+        StatusCode::BAD_REQUEST
+    );
+}
+
+#[tokio::test]
+async fn what_a_hold_cannot_say_is_not_held() {
+    let shown = Shown::over(&sagas());
+    let submits = |page: &Reply| page.text().contains("data-body=\"query.sagaType\"");
+    assert!(submits(&shown.get("/ui/search?status=FAILED").await));
+    for list in [
+        "stuck=true",
+        "stuck=COMPENSATION_OVERDUE",
+        "compensation=OWED",
+        "preset=violations",
+    ] {
+        let page = shown.get(&format!("/ui/search?{list}")).await;
+        assert_eq!(page.status, StatusCode::OK, "{list}");
+        assert!(!submits(&page), "{list}");
+    }
+    let violations = shown.get("/ui/search?preset=violations").await;
+    assert!(
+        !violations
+            .text()
+            .replace("&#x2f;", "/")
+            .contains("/api/v1/export/")
+    );
+}
+
+#[tokio::test]
+async fn what_is_refused_is_drawn_without_a_frame_and_errors_ask_nothing() {
+    let shown = Shown::over(&sagas());
+    let refused = shown
+        .get(&format!("/ui/search?orderId={}", "x".repeat(20_000)))
+        .await;
+    assert_eq!(refused.status, StatusCode::URI_TOO_LONG);
+    assert_eq!(refused.header("content-type"), "text/html; charset=utf-8");
+    assert!(!refused.text().contains("<nav") && refused.body.len() < 4_000);
+    let asked = async || {
+        let scrape = shown.get("/metrics").await;
+        let lines = scrape.text().lines().map(str::to_owned);
+        let lines = lines.filter(|line| line.starts_with("saga_tracker_db_query_seconds_count"));
+        lines.collect::<Vec<_>>()
+    };
+    let before = asked().await;
+    for _ in 0..20 {
+        assert_eq!(shown.get("/ui/nowhere").await.status, StatusCode::NOT_FOUND);
+    }
+    assert_eq!(asked().await, before);
+}
+
+#[tokio::test]
+async fn words_of_other_calls_are_no_dead_letters() {
+    let shown = Shown::over(&sagas());
+    for word in ["groups", "count", "nothing"] {
+        let page = shown.get(&format!("/ui/dead-letters/{word}")).await;
+        assert_eq!(page.status, StatusCode::NOT_FOUND, "{word}");
+    }
 }

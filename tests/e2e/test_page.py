@@ -58,7 +58,7 @@ def views(shop):
         "overview": "/",
         "wall": "/?wall=1",
         "search": "/ui/search?size=100",
-        "stuck": "/ui/search?preset=stuck",
+        "stuck": "/ui/search?stuck=true",
         "nothing found": "/ui/search?orderId=nothing",
         "saga": f"/ui/saga?id={quote(saga['sagaId'], safe='')}",
         "hostile saga": f"/ui/saga?id={quote(HOSTILE, safe='')}",

@@ -72,6 +72,11 @@ impl Context {
         }
     }
 
+    /// Where views of the page wait to be drawn.
+    pub(super) fn drawing(&self) -> &Share {
+        &self.inner.shares.drawing
+    }
+
     /// The definitions in force.
     pub async fn definitions(&self) -> Result<DefinitionsInForce, ApiError> {
         self.scan(Asked::Totals, Query::definitions_in_force).await

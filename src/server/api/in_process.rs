@@ -5,20 +5,27 @@
 
 use super::caller::{Inside, OPERATOR, Peer};
 use super::context::Context;
-use super::places::NoPlace;
+use super::error::{ApiError, ErrorKind};
+use super::places::{self, NoPlace};
 use super::request_id;
 use super::routes;
+use super::text::Instant;
 use crate::domain::Millis;
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
 use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
 use tower::ServiceExt;
 
 /// What of a request is handed on to the calls that it causes: by which name we were asked, who asks, under which id.
 const HANDED_ON: [HeaderName; 3] = [header::HOST, OPERATOR, request_id::HEADER];
+
+/// Bytes of an answer that is read in here, at most: what is streamed outside is held whole inside.
+const MAX_ANSWER_BYTES: usize = 8 << 20;
 
 /// Who asks the page, for the calls that are made in their name.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +68,8 @@ pub struct InsideAnswer {
     pub retry_after: Option<HeaderValue>,
     /// Its body.
     pub body: Bytes,
+    /// Whether there was more of it than is read in here; then the body is an error that says so.
+    pub is_too_large: bool,
 }
 
 /// The API, to be asked in here. Cheap to clone.
@@ -99,16 +108,69 @@ impl InProcess {
         }
         let Ok(response) = self.router.clone().oneshot(request).await;
         let (parts, body) = response.into_parts();
-        // What breaks off in here was told in the log.
-        let Ok(body) = to_bytes(body, usize::MAX).await else {
-            return InsideAnswer::nothing(StatusCode::INTERNAL_SERVER_ERROR);
-        };
-        InsideAnswer {
-            status: parts.status,
-            retry_after: parts.headers.get(header::RETRY_AFTER).cloned(),
-            body,
+        match whole(body).await {
+            Ok(body) => InsideAnswer {
+                status: parts.status,
+                retry_after: parts.headers.get(header::RETRY_AFTER).cloned(),
+                body,
+                is_too_large: false,
+            },
+            Err(NotRead::TooLarge) => self.too_large(target),
+            // What breaks off in here was told in the log.
+            Err(NotRead::BrokeOff) => InsideAnswer::nothing(StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
+
+    /// Runs what takes a while on a thread of its own, when there is one for whoever asks.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn draw<T: Send + 'static>(
+        &self,
+        asker: &Asker,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let peer = asker.peer.map(|peer| places::Peer::of(peer.0));
+        self.context.drawing().run_for(peer, |_| work()).await
+    }
+
+    fn too_large(&self, target: &str) -> InsideAnswer {
+        let message = format!(
+            "the answer of this call has more than {} MiB, which the page does not hold; ask the call itself, which \
+             sends it as it is read, or for less",
+            MAX_ANSWER_BYTES >> 20
+        );
+        let path = target.split('?').next().unwrap_or_default().to_owned();
+        let error = ApiError::new(ErrorKind::Conflict, message).into_body(path, Instant(self.now()));
+        InsideAnswer {
+            status: StatusCode::CONFLICT,
+            retry_after: None,
+            body: serde_json::to_vec(&error).unwrap_or_default().into(),
+            is_too_large: true,
+        }
+    }
+}
+
+/// Why an answer is not there.
+#[derive(Debug, PartialEq, Eq)]
+enum NotRead {
+    TooLarge,
+    BrokeOff,
+}
+
+/// All of a body, if it is not too large: no more of it is made then.
+async fn whole(mut body: Body) -> Result<Bytes, NotRead> {
+    let mut read = Vec::new();
+    while let Some(frame) = poll_fn(|task| Pin::new(&mut body).poll_frame(task)).await {
+        let Ok(data) = frame.map_err(|_| NotRead::BrokeOff)?.into_data() else {
+            continue;
+        };
+        if read.len() + data.len() > MAX_ANSWER_BYTES {
+            return Err(NotRead::TooLarge);
+        }
+        read.extend_from_slice(&data);
+    }
+    Ok(read.into())
 }
 
 impl InsideAnswer {
@@ -117,6 +179,20 @@ impl InsideAnswer {
             status,
             retry_after: None,
             body: Bytes::new(),
+            is_too_large: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_is_held_up_to_a_bound() {
+        let fits = vec![b'a'; MAX_ANSWER_BYTES];
+        assert_eq!(whole(Body::from(fits.clone())).await, Ok(Bytes::from(fits)));
+        let more = vec![b'a'; MAX_ANSWER_BYTES + 1];
+        assert_eq!(whole(Body::from(more)).await, Err(NotRead::TooLarge));
     }
 }

@@ -51,6 +51,7 @@ mod suggest;
 mod text;
 mod viewers;
 
+pub use crate::operations::dead_letters::DeadLetterId;
 pub use caller::{Caller, OPERATOR};
 pub use context::Context;
 pub use error::{ApiError, Detail, ErrorBody, ErrorKind};

@@ -28,6 +28,8 @@ const OTHERS: usize = 8;
 const PROBES: usize = 4;
 /// The frame of a live stream that is computed.
 const LIVE: usize = 1;
+/// Views of the page that are drawn.
+const DRAWING: usize = 4;
 /// So many calls may wait for each place.
 const MAX_WAITING_PER_THREAD: usize = 8;
 
@@ -53,6 +55,8 @@ pub(super) struct Shares {
     pub(super) scrapes: Share,
     /// Frames of live streams.
     pub(super) live: Share,
+    /// Views of the page that are drawn.
+    pub(super) drawing: Share,
 }
 
 impl Shares {
@@ -71,6 +75,7 @@ impl Shares {
             probes: share(PROBES).of_any_number(),
             scrapes: share(PROBES),
             live: share(LIVE),
+            drawing: share(DRAWING).by_peer(),
         }
     }
 }

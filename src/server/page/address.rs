@@ -1,6 +1,7 @@
 //! Addresses: of views, of calls, of this page with something changed. All of it percent-encoded.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use std::collections::HashMap;
 
 /// Everything but letters, digits and `-._~`.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
@@ -11,6 +12,9 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Parameters, in their order; one that repeats has several values.
 pub(super) type Params = Vec<(String, Vec<String>)>;
+
+/// Parameters of an address, at most.
+pub(super) const MAX_PARAMS: usize = 100;
 
 /// The views and their paths. What is in braces comes from the parameters.
 const VIEWS: [(&str, &str); 20] = [
@@ -83,19 +87,28 @@ pub(super) fn view(name: &str, mut params: Params) -> Option<String> {
     Some(path + &query_of(&params))
 }
 
+/// How many a query string holds; of more than [`MAX_PARAMS`] only so many are read.
+pub(super) fn count_of(query: &str) -> usize {
+    query.split('&').filter(|pair| !pair.is_empty()).count()
+}
+
 /// The parameters of a query string. One that is empty counts as not given, one that is no text as given with what can
 /// be read of it.
 pub(super) fn params_of(query: &str) -> Params {
     let mut params = Params::new();
-    for pair in query.split('&') {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()).take(MAX_PARAMS) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, value) = (decoded(name), decoded(value));
         if name.is_empty() || value.is_empty() {
             continue;
         }
-        match params.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, values)) => values.push(value),
-            None => params.push((name, vec![value])),
+        match places.get(&name) {
+            Some(place) => params[*place].1.push(value),
+            None => {
+                places.insert(name.clone(), params.len());
+                params.push((name, vec![value]));
+            }
         }
     }
     params
@@ -135,6 +148,13 @@ mod tests {
         );
         assert_eq!(view("flow", Params::new()).unwrap(), "/ui/flow");
         assert_eq!(view("nowhere", Params::new()), None);
+    }
+
+    #[test]
+    fn of_many_parameters_only_so_many_are_read() {
+        let query: String = (0..200_000).map(|at| format!("p{at}=1&")).collect();
+        assert_eq!(count_of(&query), 200_000);
+        assert_eq!(params_of(&query).len(), MAX_PARAMS);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Why a view is not shown: an answer of the API, handed on as it is. What it looks like is decided where all errors of
 //! the page are drawn.
 
-use crate::server::api::{ApiError, ErrorKind, InsideAnswer, OwnBody};
+use crate::server::api::{ApiError, Detail, ErrorKind, InsideAnswer, OwnBody};
 use axum::body::Bytes;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -21,8 +21,15 @@ pub(super) struct Refusal {
     pub(super) status: StatusCode,
     retry_after: Option<HeaderValue>,
     body: Bytes,
+    is_too_large: bool,
     /// Path and query of the call.
     call: String,
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self::Page(error)
+    }
 }
 
 /// The call that a view failed for, beside its answer.
@@ -36,6 +43,7 @@ impl Failure {
             status: answer.status,
             retry_after: answer.retry_after,
             body: answer.body,
+            is_too_large: answer.is_too_large,
             call,
         })
     }
@@ -45,6 +53,21 @@ impl Failure {
         tracing::error!(error = %why, "the page was not drawn");
         let message = "the page could not be drawn; the tracker's log says why";
         Self::Page(ApiError::new(ErrorKind::InternalError, message))
+    }
+
+    /// The address is not one that the view understands.
+    pub(super) fn asked(details: Vec<Detail>) -> Self {
+        Self::Page(ApiError::faults(details))
+    }
+
+    /// What is asked for is more than the view shows.
+    pub(super) fn too_much(message: String) -> Self {
+        Self::Page(ApiError::new(ErrorKind::Conflict, message))
+    }
+
+    /// Whether a call answered with more than the page holds.
+    pub(super) fn is_too_large(&self) -> bool {
+        matches!(self, Self::Call(refusal) if refusal.is_too_large)
     }
 
     /// There is no such view.

@@ -40,6 +40,7 @@ embedded! {
         "redrive_rehearsal.html",
         "redrive_rows.html",
         "redrives.html",
+        "refusal.html",
         "saga.html",
         "saga_purged.html",
         "search.html",

@@ -6,7 +6,7 @@
 use super::definition;
 use super::values::{int, list, text};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Height of a step's box, distance of boxes in a layer, and space between layers.
 const HEIGHT: f64 = 40.0;
@@ -19,6 +19,8 @@ const BOTTOM: f64 = 34.0;
 /// Width of a character of a step's name, and of what stands beside the name.
 const CHAR: f64 = 7.6;
 const BESIDE: f64 = 42.0;
+/// Edges that are drawn, of those that were seen; a drawing of more shows nothing, and takes long to lay out.
+const MOST_EDGES: usize = 150;
 /// How often the order within layers is made better.
 const SWEEPS: usize = 4;
 
@@ -26,6 +28,8 @@ const SWEEPS: usize = 4;
 #[derive(Default)]
 struct Drawn {
     steps: Vec<String>,
+    /// By name: the place among the steps.
+    nodes: HashMap<String, usize>,
     layer: Vec<usize>,
     /// By pair of steps.
     edges: BTreeMap<(usize, usize), Edge>,
@@ -66,23 +70,28 @@ pub(super) fn drawn(flow: &Value, definitions: &Value, saga_type: &str, period: 
         "nodes": drawn.nodes(flow, of, &places),
         "edges": drawn.lines(flow, &places, seconds(period)),
         "period": period,
+        "shown": list(&flow["edges"]).len().min(MOST_EDGES),
+        "total": list(&flow["edges"]).len(),
     })
 }
 
 impl Drawn {
     fn of(flow: &Value, of: &Value) -> Self {
         let mut drawn = Self::default();
-        for edge in list(&flow["edges"]) {
+        let busiest = busiest(flow);
+        let is_whole = busiest.len() == list(&flow["edges"]).len();
+        for edge in busiest {
             let pair = (text(&edge["from"]), text(&edge["to"]));
             drawn.edge(pair).seen = Some(edge.clone());
         }
-        for step in list(&flow["steps"]) {
+        // Beside edges that are left out, steps would stand as if nothing led to them.
+        for step in list(&flow["steps"]).iter().filter(|_| is_whole) {
             drawn.node(text(&step["step"]));
         }
-        for (from, to) in definition::edges(of) {
+        for (from, to) in definition::edges(of).into_iter().take(MOST_EDGES) {
             drawn.edge((&from, &to)).defined = true;
         }
-        for step in definition::expected(of) {
+        for step in definition::expected(of).into_iter().take(MOST_EDGES) {
             drawn.node(&step);
         }
         for ((_, to), edge) in &mut drawn.edges {
@@ -93,13 +102,12 @@ impl Drawn {
     }
 
     fn node(&mut self, step: &str) -> usize {
-        match self.steps.iter().position(|known| known == step) {
-            Some(node) => node,
-            None => {
-                self.steps.push(step.to_owned());
-                self.steps.len() - 1
-            }
+        if let Some(node) = self.nodes.get(step) {
+            return *node;
         }
+        self.nodes.insert(step.to_owned(), self.steps.len());
+        self.steps.push(step.to_owned());
+        self.steps.len() - 1
     }
 
     fn edge(&mut self, (from, to): (&str, &str)) -> &mut Edge {
@@ -269,6 +277,16 @@ impl Drawn {
     }
 }
 
+/// The edges that were seen most, in their order.
+fn busiest(flow: &Value) -> Vec<&Value> {
+    let mut edges: Vec<&Value> = list(&flow["edges"]).iter().collect();
+    if edges.len() > MOST_EDGES {
+        edges.sort_by_key(|edge| -int(&edge["count"]));
+        edges.truncate(MOST_EDGES);
+    }
+    edges
+}
+
 /// Whether one step leads to another, over however many.
 fn reaches(forward: &[BTreeSet<usize>], from: usize, to: usize) -> bool {
     let mut open = vec![from];
@@ -398,6 +416,31 @@ mod tests {
             [&node("D")["kind"], &node("X")["kind"], &node("C")["status"]],
             ["unseen", "unknown", "COMPLETED"]
         );
+    }
+
+    #[test]
+    fn of_very_many_edges_the_busiest_are_drawn() {
+        let names: Vec<String> = (0..60).map(|step| format!("S{step}")).collect();
+        let mut edges = Vec::new();
+        for (at, from) in names.iter().enumerate() {
+            for (to_at, to) in names.iter().enumerate().filter(|(to, _)| *to != at) {
+                edges.push((
+                    from.as_str(),
+                    to.as_str(),
+                    i64::try_from(at * 60 + to_at).unwrap(),
+                ));
+            }
+        }
+        let graph = drawn(&flow(&edges), &Value::Null, "T", &Value::Null);
+        assert_eq!((&graph["shown"], &graph["total"]), (&json!(150), &json!(3_540)));
+        let drawn = list(&graph["edges"]);
+        assert_eq!(drawn.len(), 150);
+        assert!(drawn.iter().all(|edge| int(&edge["count"]) > 3_400));
+        assert!(list(&graph["nodes"]).iter().all(|node| {
+            drawn
+                .iter()
+                .any(|edge| edge["from"] == node["step"] || edge["to"] == node["step"])
+        }));
     }
 
     #[test]

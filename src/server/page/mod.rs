@@ -17,6 +17,7 @@ mod page;
 mod routes;
 mod settings;
 mod shapes;
+mod shell;
 mod templates;
 mod texts;
 mod times;

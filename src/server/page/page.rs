@@ -4,6 +4,7 @@ use super::deployment::Deployment;
 use super::files::Files;
 use super::settings::PageSettings;
 use super::shapes::Shapes;
+use super::shell::Shell;
 use super::templates::{Templates, TemplatesError};
 use crate::server::api::InProcess;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ struct Inner {
     api: InProcess,
     templates: Templates,
     shapes: Shapes,
+    shell: Shell,
 }
 
 impl Page {
@@ -42,6 +44,7 @@ impl Page {
             api,
             templates,
             shapes: Shapes::of_api(),
+            shell: Shell::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -67,6 +70,11 @@ impl Page {
 
     pub(super) fn templates(&self) -> &Templates {
         &self.inner.templates
+    }
+
+    /// What the frame of every view tells.
+    pub(super) fn shell(&self) -> &Shell {
+        &self.inner.shell
     }
 
     pub(super) fn shapes(&self) -> &Shapes {

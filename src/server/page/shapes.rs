@@ -64,6 +64,13 @@ impl Shapes {
         }
     }
 
+    /// The same of a part of an answer, by the name of its schema.
+    pub(super) fn complete_part(&self, schema: &str, part: &mut Value) {
+        if let Some(schema) = self.schemas.get(schema) {
+            self.fill(schema, part);
+        }
+    }
+
     fn fill(&self, schema: &Value, value: &mut Value) {
         if let Some(name) = schema["$ref"].as_str() {
             let name = name.rsplit('/').next().unwrap_or_default();

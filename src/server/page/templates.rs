@@ -10,6 +10,7 @@ use fluent_bundle::FluentArgs;
 use minijinja::value::{Kwargs, Serde, Value};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, path_loader};
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
 /// Why the page cannot be made.
@@ -21,6 +22,26 @@ pub enum TemplatesError {
     /// A template cannot be read.
     #[error("a template of the page: {0:#}")]
     Template(#[from] Error),
+}
+
+/// Bytes of a view, at most: far beyond any with what views show.
+const MAX_PAGE_BYTES: usize = 4 << 20;
+
+/// What is rendered into, up to a bound.
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MAX_PAGE_BYTES {
+            return Err(io::Error::other("the view has too many bytes"));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The templates, and what they are filled from.
@@ -87,7 +108,11 @@ impl Templates {
     ) -> Result<String, Error> {
         let mut environment = self.environment.clone();
         self.bind(&mut environment, bound)?;
-        environment.get_template(name)?.render(Value::from(Serde(data)))
+        let mut page = Bounded(Vec::new());
+        environment
+            .get_template(name)?
+            .render_to_write(Value::from(Serde(data)), &mut page)?;
+        String::from_utf8(page.0).map_err(|error| wrong(error.to_string()))
     }
 
     fn texts(&self, language: &str) -> Result<Arc<Texts>, Error> {

@@ -4,8 +4,9 @@ use super::address::{self, Params};
 use super::failure::Failure;
 use super::look::Look;
 use super::page::Page;
+use super::shell::Facts;
 use super::templates::Bound;
-use crate::server::api::Asker;
+use crate::server::api::{Asker, Detail};
 use axum::body::Bytes;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
@@ -13,13 +14,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::collections::{BTreeSet, HashMap};
-use std::convert::Infallible;
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
-/// Saga types that are offered as choices.
-const MAX_TYPES: usize = 100;
 
 /// One request to the page.
 pub(super) struct Visit {
@@ -42,27 +40,41 @@ struct Shown {
 }
 
 impl FromRequestParts<Page> for Visit {
-    type Rejection = Infallible;
+    type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, page: &Page) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, page: &Page) -> Result<Self, Failure> {
+        let found = address::count_of(parts.uri.query().unwrap_or_default());
+        if found > address::MAX_PARAMS {
+            return Err(Failure::asked(vec![Detail {
+                parameter: "query".to_owned(),
+                found: format!("{found} parameters"),
+                accepted: format!("up to {} parameters", address::MAX_PARAMS),
+            }]));
+        }
+        Ok(Self::of(parts, page).await)
+    }
+}
+
+impl Visit {
+    /// Of a request, whatever is wrong with it.
+    pub(super) async fn of(parts: &mut Parts, page: &Page) -> Self {
         let mut params = address::params_of(parts.uri.query().unwrap_or_default());
         count_from_nought(&mut params);
         let in_path = Path::<HashMap<String, String>>::from_request_parts(parts, page).await;
         let now = Timestamp::from_millisecond(page.api().now().0).unwrap_or_default();
-        Ok(Self {
+        let Ok(asker) = Asker::from_request_parts(parts, page).await;
+        Self {
             page: page.clone(),
             look: Look::of(&parts.headers, &params),
             params,
             path: parts.uri.path().to_owned(),
             parts: in_path.map(|Path(parts)| parts).unwrap_or_default(),
-            asker: Asker::from_request_parts(parts, page).await?,
+            asker,
             now: now.to_string(),
             calls: Mutex::default(),
-        })
+        }
     }
-}
 
-impl Visit {
     /// The first value of a parameter, if it is given.
     pub(super) fn param(&self, name: &str) -> Option<&str> {
         self.all(name).first().map(String::as_str)
@@ -99,18 +111,8 @@ impl Visit {
         self.read(path, &self.body(path, ids, params).await?)
     }
 
-    /// The same, with the answer as it was sent beside it.
-    pub(super) async fn get_with_body(
-        &self,
-        path: &str,
-        ids: &[&str],
-        params: &Params,
-    ) -> Result<(Value, Bytes), Failure> {
-        let body = self.body(path, ids, params).await?;
-        Ok((self.read(path, &body)?, body))
-    }
-
-    async fn body(&self, path: &str, ids: &[&str], params: &Params) -> Result<Bytes, Failure> {
+    /// The same, as it was sent.
+    pub(super) async fn body(&self, path: &str, ids: &[&str], params: &Params) -> Result<Bytes, Failure> {
         let target = target(path, ids, params);
         let answer = self.page.api().get(&self.asker, &target).await;
         if !answer.status.is_success() {
@@ -146,6 +148,7 @@ impl Visit {
         self.read(PATH, &answer.body)
     }
 
+    /// An answer of a call, with what it left out.
     fn read(&self, path: &str, body: &[u8]) -> Result<Value, Failure> {
         let mut read: Value = serde_json::from_slice(body).map_err(|error| Failure::of_page(&error))?;
         self.page.shapes().complete(path, &mut read);
@@ -172,7 +175,12 @@ impl Visit {
     ///
     /// # Errors
     /// When the data is not what the template is given.
-    pub(super) async fn show(&self, view: &str, template: &str, data: Value) -> Result<Response, Failure> {
+    pub(super) async fn show(
+        &self,
+        view: &str,
+        template: &'static str,
+        data: Value,
+    ) -> Result<Response, Failure> {
         self.answer(StatusCode::OK, view, template, data).await
     }
 
@@ -181,20 +189,68 @@ impl Visit {
         &self,
         status: StatusCode,
         view: &str,
-        template: &str,
+        template: &'static str,
         data: Value,
     ) -> Result<Response, Failure> {
-        let mut data = data;
-        data["page"] = self.shell(view).await;
-        let bound = Bound {
+        let facts = self.page.shell().facts(self).await;
+        self.framed(status, view, template, (data, &facts)).await
+    }
+
+    /// An error, in a frame for which nothing is asked.
+    pub(super) async fn error(
+        &self,
+        status: StatusCode,
+        template: &'static str,
+        data: Value,
+    ) -> Result<Response, Failure> {
+        let none = Facts::default();
+        self.framed(status, "other", template, (data, &none)).await
+    }
+
+    async fn framed(
+        &self,
+        status: StatusCode,
+        view: &str,
+        template: &'static str,
+        (mut data, facts): (Value, &Facts),
+    ) -> Result<Response, Failure> {
+        data["page"] = self.shell(view, facts);
+        let (page, bound) = (self.page.clone(), self.bound());
+        let rendered = self
+            .draw(move || page.templates().render(template, &bound, &data))
+            .await?;
+        let html = rendered.map_err(|error| Failure::of_page(&format!("{error:#}")))?;
+        Ok((status, [(header::CONTENT_TYPE, HTML)], html).into_response())
+    }
+
+    /// What was refused before anybody worked on it, without a frame: drawn at once, for it is small.
+    pub(super) fn refusal(&self, status: StatusCode, mut data: Value) -> Result<Response, Failure> {
+        data["lang"] = self.look.lang.into();
+        data["base"] = self.page.base().into();
+        let templates = self.page.templates();
+        let rendered = templates.render("refusal.html", &self.bound(), &data);
+        let html = rendered.map_err(|error| Failure::of_page(&format!("{error:#}")))?;
+        Ok((status, [(header::CONTENT_TYPE, HTML)], html).into_response())
+    }
+
+    /// Runs what takes a while where it keeps nobody else from being answered.
+    ///
+    /// # Errors
+    /// When too many views are drawn at once.
+    pub(super) async fn draw<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        Ok(self.page.api().draw(&self.asker, work).await?)
+    }
+
+    fn bound(&self) -> Bound {
+        Bound {
             look: self.look.clone(),
             path: self.path.clone(),
             params: self.params.clone(),
             now: self.now.clone(),
-        };
-        let rendered = self.page.templates().render(template, &bound, &data);
-        let html = rendered.map_err(|error| Failure::of_page(&format!("{error:#}")))?;
-        Ok((status, [(header::CONTENT_TYPE, HTML)], html).into_response())
+        }
     }
 
     /// Another address of the page.
@@ -206,25 +262,8 @@ impl Visit {
         }
     }
 
-    /// What every template is given. A part of it that cannot be asked for is left out: the view is more than its frame.
-    async fn shell(&self, view: &str) -> Value {
-        let none = Params::new();
-        let (health, rebuild, types) = tokio::join!(
-            self.health(),
-            self.get("/internal/v1/rebuild", &[], &none),
-            self.types(),
-        );
-        let health = health.unwrap_or_default();
-        let down: Vec<&str> = health["components"]
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter(|(_, part)| part["status"] == "DOWN")
-            .map(|(name, _)| name.as_str())
-            .collect();
-        let rebuild = rebuild
-            .ok()
-            .filter(|status| status["running"] == true || !status["waiting"].is_null());
+    /// What every template is given.
+    fn shell(&self, view: &str, facts: &Facts) -> Value {
         let params: serde_json::Map<String, Value> = self
             .params
             .iter()
@@ -248,35 +287,12 @@ impl Visit {
             "wall": self.param("wall") == Some("1"),
             "now": self.now,
             "version": env!("CARGO_PKG_VERSION"),
-            "health": if health["status"] == "DOWN" { "DOWN" } else { "UP" },
-            "down": down,
-            "rebuild": rebuild,
-            "types": types,
+            "health": if facts.is_down { "DOWN" } else { "UP" },
+            "down": facts.down,
+            "rebuild": facts.rebuild,
+            "types": facts.types,
             "calls": calls,
         })
-    }
-
-    /// The types that are defined, and those of the sagas that there are.
-    async fn types(&self) -> Vec<String> {
-        let none = Params::new();
-        let (defined, counted) = tokio::join!(
-            self.get("/api/v1/definitions", &[], &none),
-            self.get("/api/v1/sagas/statistics", &[], &none),
-        );
-        let mut types = BTreeSet::new();
-        for names in [
-            &defined.unwrap_or_default()["types"],
-            &counted.unwrap_or_default()["byType"],
-        ] {
-            types.extend(
-                names
-                    .as_object()
-                    .into_iter()
-                    .flatten()
-                    .map(|(name, _)| name.clone()),
-            );
-        }
-        types.into_iter().take(MAX_TYPES).collect()
     }
 }
 
@@ -293,7 +309,7 @@ fn count_from_nought(params: &mut Params) {
 }
 
 /// Path and query of a call.
-fn target(path: &str, ids: &[&str], params: &Params) -> String {
+pub(super) fn target(path: &str, ids: &[&str], params: &Params) -> String {
     let mut ids = ids.iter();
     let mut target = String::new();
     for (place, part) in path.split('/').enumerate() {

@@ -143,6 +143,15 @@ pub(super) fn bytes(count: f64) -> String {
     format!("{} TiB", trimmed(left))
 }
 
+/// A value as errors show it, not too long.
+pub(super) fn shortened(text: &str) -> String {
+    const CHARS: usize = 100;
+    match text.char_indices().nth(CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,19 +3,18 @@
 use super::super::definition;
 use super::super::failure::Failure;
 use super::super::line;
-use super::super::times;
 use super::super::values::{int, list, params, text};
 use super::super::visit::Visit;
+use super::events::{self, Event};
 use axum::response::Response;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 const PATH: &str = "/api/v1/sagas/{sagaId}";
-const STEPS: &str = "/api/v1/sagas/{sagaId}/steps";
 /// What stands for the medians of a type.
 const TYPICAL: &str = "typical";
 /// Steps that are compared at most.
-const SIZE: &str = "500";
+const MOST_COMPARED: usize = 500;
 /// Fields of two sagas that are told when they are not the same.
 const FIELDS: [&str; 9] = [
     "sagaType",
@@ -36,15 +35,6 @@ struct Side {
     events: Vec<Event>,
 }
 
-struct Event {
-    id: Option<i64>,
-    step: String,
-    status: String,
-    /// Milliseconds since the first one.
-    at: i64,
-    service: Option<String>,
-}
-
 pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> {
     let align = match visit.param("align") {
         Some("failure") => "failure",
@@ -60,36 +50,27 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
         a = Some(first);
     }
     let told = |side: &Option<Side>| side.as_ref().map_or(Value::Null, |side| side.told.clone());
-    let (rows, span, fields) = match (&a, &b) {
-        (Some(a), Some(b)) => {
-            let rows = rows(a, b, align);
-            let span = span(&rows);
-            (rows, span, fields(a, b))
-        }
-        _ => (Vec::new(), json!({"from": 0, "to": 1}), Vec::new()),
-    };
-    let data =
-        json!({"a": told(&a), "b": told(&b), "align": align, "rows": rows, "span": span, "fields": fields});
+    let mut data = json!({"a": told(&a), "b": told(&b), "align": align, "rows": [], "span": {"from": 0, "to": 1}, "fields": []});
+    if let (Some(a), Some(b)) = (a, b) {
+        let compared = visit.draw(move || {
+            let rows = rows(&a, &b, align);
+            (span(&rows), fields(&a, &b), rows)
+        });
+        let (span, fields, rows) = compared.await?;
+        data["span"] = span;
+        data["fields"] = fields.into();
+        data["rows"] = rows.into();
+    }
     visit.show("compare", "compare.html", data).await
 }
 
 async fn of_saga(visit: &Visit, id: &str) -> Result<Side, Failure> {
-    let size = params(&[("size", SIZE)]);
     let (none, ids) = (params(&[]), [id]);
-    let (saga, steps) = tokio::join!(visit.get(PATH, &ids, &none), visit.get(STEPS, &ids, &size));
-    let (saga, steps) = (saga?, steps?);
-    visit.show_call(STEPS, &[id], &size, line::command("steps", &[id], []));
-    let start = list(&steps["steps"])
-        .first()
-        .map(|step| text(&step["recordedAt"]).to_owned());
-    let start = start.unwrap_or_default();
-    let events = list(&steps["steps"]).iter().map(|step| Event {
-        id: step["id"].as_i64(),
-        step: text(&step["step"]).to_owned(),
-        status: text(&step["status"]).to_owned(),
-        at: times::between(&start, text(&step["recordedAt"])),
-        service: step["producerService"].as_str().map(str::to_owned),
-    });
+    let (saga, events) = tokio::join!(
+        visit.get(PATH, &ids, &none),
+        events::first(visit, id, MOST_COMPARED)
+    );
+    let (saga, (_, events)) = (saga?, events?);
     Ok(Side {
         told: json!({
             "sagaId": saga["sagaId"],
@@ -99,7 +80,7 @@ async fn of_saga(visit: &Visit, id: &str) -> Result<Side, Failure> {
             "startedAt": saga["startedAt"],
             "sagas": null,
         }),
-        events: events.collect(),
+        events,
         saga,
     })
 }

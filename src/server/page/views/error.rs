@@ -4,14 +4,24 @@ use super::super::failure::{FailedCall, Failure};
 use super::super::page::Page;
 use super::super::visit::Visit;
 use axum::body::to_bytes;
-use axum::extract::{FromRequestParts, Request, State};
-use axum::http::header;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use serde_json::{Value, json};
 
 /// No error says more.
 const MAX_BYTES: usize = 1 << 20;
+
+/// Answers to what nobody worked on: for these nothing is asked, and nothing waits.
+const REFUSALS: [StatusCode; 6] = [
+    StatusCode::FORBIDDEN,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::URI_TOO_LONG,
+    StatusCode::TOO_MANY_REQUESTS,
+    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    StatusCode::SERVICE_UNAVAILABLE,
+];
 
 /// Whether a path is a view of the page, which answers people.
 fn is_view(path: &str) -> bool {
@@ -24,7 +34,7 @@ pub(in super::super) async fn drawn(State(page): State<Page>, request: Request, 
         return next.run(request).await;
     }
     let (mut parts, body) = request.into_parts();
-    let Ok(visit) = Visit::from_request_parts(&mut parts, &page).await;
+    let visit = Visit::of(&mut parts, &page).await;
     let response = next.run(Request::from_parts(parts, body)).await;
     let is_json = response
         .headers()
@@ -58,6 +68,7 @@ async fn page(visit: &Visit, head: &axum::http::response::Parts, error: Value) -
     if let Some(FailedCall(call)) = head.extensions.get() {
         visit.show_asked(call);
     }
+    let is_refused = REFUSALS.contains(&head.status) && head.extensions.get::<FailedCall>().is_none();
     let retry_after = of(header::RETRY_AFTER).and_then(|text| text.parse::<u64>().ok());
     let data = json!({
         "error": {
@@ -71,7 +82,14 @@ async fn page(visit: &Visit, head: &axum::http::response::Parts, error: Value) -
         "requestId": of(header::HeaderName::from_static("x-request-id")).unwrap_or("-"),
         "retryAfter": retry_after,
     });
-    visit.answer(head.status, "other", "error.html", data).await
+    if is_refused {
+        return visit.refusal(head.status, data);
+    }
+    match visit.error(head.status, "error.html", data.clone()).await {
+        Ok(drawn) => Ok(drawn),
+        // Too many are drawn already.
+        Err(_) => visit.refusal(head.status, data),
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::super::address::query;
 use super::super::failure::Failure;
 use super::super::values::params;
 use super::super::visit::Visit;
-use axum::http::StatusCode;
+use crate::server::api::DeadLetterId;
 use axum::response::Response;
 
 /// No id, order or trace is longer.
@@ -31,15 +31,11 @@ async fn place(visit: &Visit, text: &str) -> Result<Option<String>, Failure> {
             return Ok(Some(format!("/ui/saga{}", query([("id", text)]))));
         }
     }
-    let is_letter = text
-        .split_once('-')
-        .is_some_and(|(partition, offset)| [partition, offset].iter().all(|part| is_number(part)));
-    if is_letter
-        && there(
-            visit
-                .find("/api/v1/dead-letters/{letterId}", &[text], &none)
-                .await,
-        )?
+    if text.parse::<DeadLetterId>().is_ok()
+        && visit
+            .find("/api/v1/dead-letters/{letterId}", &[text], &none)
+            .await?
+            .is_some()
     {
         return Ok(Some(format!("/ui/dead-letters/{text}")));
     }
@@ -52,17 +48,4 @@ async fn place(visit: &Visit, text: &str) -> Result<Option<String>, Failure> {
         }
     }
     Ok(None)
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 19 && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// What cannot be the id of a letter is none.
-fn there(found: Result<Option<serde_json::Value>, Failure>) -> Result<bool, Failure> {
-    match found {
-        Ok(found) => Ok(found.is_some()),
-        Err(failure) if failure.status() == StatusCode::BAD_REQUEST => Ok(false),
-        Err(failure) => Err(failure),
-    }
 }

@@ -37,7 +37,12 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
         &none,
         line::command("definitions show", &[], []),
     );
-    let graph = graph::drawn(&flow, &definitions, &saga_type, &period);
+    let (of_type, of_period) = (saga_type.clone(), period.clone());
+    let drawn = visit.draw(move || {
+        let graph = graph::drawn(&flow, &definitions, &of_type, &of_period);
+        (graph, flow, definitions)
+    });
+    let (graph, flow, definitions) = drawn.await?;
     let nothing = graph.is_null()
         || (list(&flow["steps"]).is_empty() && definitions["types"].get(&saga_type).is_none());
     let data = json!({

@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 const PATH: &str = "/api/v1/incidents";
-const WEBHOOK: &str = "/api/v1/incidents/alertmanager";
+const WEBHOOK: &str = "/api/v1/alerts";
 const SIZE: &str = "50";
 
 pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> {

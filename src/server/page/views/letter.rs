@@ -4,6 +4,7 @@ use super::super::failure::Failure;
 use super::super::line;
 use super::super::values::{params, text};
 use super::super::visit::Visit;
+use crate::server::api::DeadLetterId;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,6 +21,10 @@ const HEAD: usize = 5;
 
 pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> {
     let (id, none) = (visit.part("id"), params(&[]));
+    // Words that stand in its place elsewhere in the API are no letters.
+    if id.parse::<DeadLetterId>().is_err() {
+        return Err(Failure::nowhere());
+    }
     let letter = visit.get(PATH, &[id], &none).await?;
     visit.show_call(PATH, &[id], &none, line::command("dead-letters show", &[id], []));
     let defect_at = defect_at(text(&letter["decoded"]["defect"]["detail"]));

@@ -2,6 +2,7 @@
 
 pub(super) mod compare;
 pub(super) mod error;
+mod events;
 pub(super) mod find;
 pub(super) mod flow;
 pub(super) mod incidents;

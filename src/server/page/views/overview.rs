@@ -36,12 +36,13 @@ async fn overview(visit: &Visit, range: &str) -> Result<Value, Failure> {
     visit.show_call(OVERVIEW, &[], &asked, line::command("stats", &[], flags));
     add_took(&mut overview["newestFailed"]);
     overview["ranges"] = json!(RANGES);
-    let flow = &overview["flow"];
-    if list(&flow["edges"]).is_empty() {
-        overview["flow"] = Value::Null;
-    } else {
-        let saga_type = flow["sagaType"].as_str().unwrap_or_default().to_owned();
-        overview["flow"] = graph::drawn(flow, &definitions, &saga_type, &flow["period"]);
+    let flow = overview["flow"].take();
+    if !list(&flow["edges"]).is_empty() {
+        let drawn = visit.draw(move || {
+            let saga_type = flow["sagaType"].as_str().unwrap_or_default();
+            graph::drawn(&flow, &definitions, saga_type, &flow["period"])
+        });
+        overview["flow"] = drawn.await?;
     }
     Ok(overview)
 }

@@ -45,7 +45,7 @@ pub(in super::super) async fn one(visit: Visit) -> Result<Response, Failure> {
         &none,
         line::command("dead-letters redrives", &[number], []),
     );
-    let every = every_letter(&visit, number).await?;
+    let (every, is_whole) = every_letter(&visit, number).await?;
     let choice = choice(&visit, &redrive, &every).await?;
     let mut data = json!({
         "letters": letters,
@@ -53,6 +53,8 @@ pub(in super::super) async fn one(visit: Visit) -> Result<Response, Failure> {
         "openNow": choice.open_now,
         "cli": choice.line,
         "topics": visit.topics(),
+        // What the sums are over, where that is not all letters.
+        "summed": (!is_whole).then_some(every.len()),
     });
     let template = if redrive["dryRun"] == true {
         data["summary"] = sums(every.iter().filter_map(|letter| outcome(&letter["forecast"])));
@@ -89,8 +91,8 @@ fn sums<'v>(outcomes: impl Iterator<Item = &'v str>) -> Value {
         .collect()
 }
 
-/// All letters of a redrive, up to a bound.
-async fn every_letter(visit: &Visit, number: &str) -> Result<Vec<Value>, Failure> {
+/// All letters of a redrive, up to a bound; and whether these are all.
+async fn every_letter(visit: &Visit, number: &str) -> Result<(Vec<Value>, bool), Failure> {
     let mut every = Vec::new();
     let mut asked = params(&[("size", READ_AT_ONCE)]);
     for _ in 0..MOST_READ {
@@ -99,11 +101,11 @@ async fn every_letter(visit: &Visit, number: &str) -> Result<Vec<Value>, Failure
             every.extend(letters);
         }
         let Some(cursor) = page["nextCursor"].as_str() else {
-            break;
+            return Ok((every, true));
         };
         asked = with(asked, "cursor", cursor);
     }
-    Ok(every)
+    Ok((every, false))
 }
 
 /// What publishes the letters of a redrive, or those that are left of them.
@@ -187,10 +189,17 @@ async fn by_filter(visit: &Visit, filter: &Map<String, Value>) -> Result<Choice,
     })
 }
 
+/// Whether a redrive left a letter open, or a rehearsal found it so.
+fn is_left(letter: &Value) -> bool {
+    let is_settled = ["ALREADY_REDRIVEN", "DISCARDED"].contains(&text(&letter["forecast"]["outcome"]));
+    !is_settled && !["PUBLISHED", "CAME_BACK", "SKIPPED"].contains(&text(&letter["result"]))
+}
+
 async fn by_name(visit: &Visit, every: &[Value]) -> Result<Choice, Failure> {
     let ids: Vec<&str> = every.iter().map(|letter| text(&letter["id"])).collect();
     let none = params(&[]);
-    let mut open_now = ids.len();
+    // Of many it is told by what came of each here; that more was done since, the call finds out.
+    let mut open_now = every.iter().filter(|letter| is_left(letter)).count();
     if ids.len() <= MOST_ASKED {
         open_now = 0;
         for id in &ids {
@@ -213,6 +222,22 @@ mod tests {
     fn a_change_is_told_on_the_command_line() {
         let flags = flags_of(&json!({"schemaId": 9, "event": {"status": "FAILED", "step": "A B"}}));
         assert_eq!(flags, " --schema-id 9 --set status=FAILED --set 'step=A B'");
+    }
+
+    #[test]
+    fn what_was_published_is_left_no_longer() {
+        let letters = [
+            json!({"result": "CAME_BACK", "forecast": null}),
+            json!({"result": "PUBLISHED"}),
+            json!({"result": "SKIPPED"}),
+            json!({"result": "LEFT", "forecast": null}),
+            json!({"result": "WAITING"}),
+            json!({"result": "REFUSED"}),
+            json!({"result": "FORECAST", "forecast": {"outcome": "APPLIED"}}),
+            json!({"result": "FORECAST", "forecast": {"outcome": "ALREADY_REDRIVEN"}}),
+        ];
+        let left: Vec<bool> = letters.iter().map(is_left).collect();
+        assert_eq!(left, [false, false, false, true, true, true, true, false]);
     }
 
     #[test]

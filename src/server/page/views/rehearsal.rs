@@ -3,17 +3,18 @@
 
 use super::super::failure::Failure;
 use super::super::times;
-use super::super::values::{list, params, text};
+use super::super::values::{params, text};
 use super::super::visit::Visit;
+use super::events::{self, Event};
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 const LETTER: &str = "/api/v1/dead-letters/{letterId}";
-const STEPS: &str = "/api/v1/sagas/{sagaId}/steps";
 /// Sagas that are shown.
 const SAMPLES: usize = 5;
 /// Events of a saga that are shown.
-const EVENTS: &str = "50";
+const EVENTS: usize = 50;
 
 /// Letters that would be applied.
 fn applied(letters: &[Value]) -> impl Iterator<Item = &Value> {
@@ -54,19 +55,26 @@ pub(super) async fn samples(visit: &Visit, letters: &[Value]) -> Result<Value, F
         if saga.is_empty() || forecast["after"].is_null() || !seen.insert(saga) {
             continue;
         }
-        let (size, of_letter, of_saga) = (params(&[("size", EVENTS)]), [id], [saga]);
-        let (details, steps) = tokio::join!(
+        let of_letter = [id];
+        let (details, found) = tokio::join!(
             visit.find(LETTER, &of_letter, &none),
-            visit.find(STEPS, &of_saga, &size),
+            events::first(visit, saga, EVENTS),
         );
         let Some(details) = details? else { continue };
-        let steps = steps?.unwrap_or_default();
+        let (base, found) = match found {
+            Ok(found) => found,
+            // The letter would begin it, or it has too many to be told.
+            Err(failure) if [StatusCode::NOT_FOUND, StatusCode::CONFLICT].contains(&failure.status()) => {
+                (0, Vec::new())
+            }
+            Err(failure) => return Err(failure),
+        };
         samples.push(json!({
             "letterId": id,
             "sagaId": saga,
             "before": forecast["before"]["status"],
             "after": forecast["after"]["status"],
-            "events": events(list(&steps["steps"]), &details["decoded"], text(&forecast["after"]["status"])),
+            "events": line((base, &found), &details["decoded"], text(&forecast["after"]["status"])),
         }));
         if samples.len() == SAMPLES {
             break;
@@ -76,15 +84,14 @@ pub(super) async fn samples(visit: &Visit, letters: &[Value]) -> Result<Value, F
 }
 
 /// The saga's events and the ghost, each at its share of the time that they take.
-fn events(steps: &[Value], decoded: &Value, after: &str) -> Vec<Value> {
+fn line((base, found): (i64, &[Event]), decoded: &Value, after: &str) -> Vec<Value> {
     let known = ["STARTED", "IN_PROGRESS", "COMPLETED", "FAILED", "COMPENSATED"];
     let said = text(&decoded["status"]);
     let ghost_status = if known.contains(&said) { said } else { after };
     let ghost_at = times::millis(text(&decoded["recordedAt"]));
-    let of_saga = steps.iter().filter_map(|step| {
-        let at = times::millis(text(&step["recordedAt"]))?;
-        Some((at, text(&step["step"]), text(&step["status"]), false))
-    });
+    let of_saga = found
+        .iter()
+        .map(|event| (base + event.at, event.step.as_str(), event.status.as_str(), false));
     let mut events: Vec<(i64, &str, &str, bool)> = of_saga.collect();
     let last = events.last().map_or(0, |event| event.0);
     events.push((
@@ -110,12 +117,17 @@ mod tests {
 
     #[test]
     fn the_ghost_stands_where_its_time_is() {
-        let steps = [
-            json!({"step": "A", "status": "STARTED", "recordedAt": "2026-01-31T09:30:00Z"}),
-            json!({"step": "C", "status": "COMPLETED", "recordedAt": "2026-01-31T09:30:10Z"}),
-        ];
+        let event = |step: &str, status: &str, at| Event {
+            id: None,
+            step: step.to_owned(),
+            status: status.to_owned(),
+            at,
+            service: None,
+        };
+        let found = [event("A", "STARTED", 0), event("C", "COMPLETED", 10_000)];
+        let base = times::millis("2026-01-31T09:30:00Z").unwrap();
         let decoded = json!({"step": "B", "status": "IN_PROGRESS", "recordedAt": "2026-01-31T09:30:05Z"});
-        let events = events(&steps, &decoded, "COMPLETED");
+        let events = line((base, &found), &decoded, "COMPLETED");
         assert_eq!(
             events[1],
             json!({"step": "B", "status": "IN_PROGRESS", "share": 0.5, "ghost": true})

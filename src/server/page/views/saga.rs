@@ -5,7 +5,7 @@ use super::super::failure::Failure;
 use super::super::line;
 use super::super::times;
 use super::super::values::{int, list, or_null, text, with};
-use super::super::visit::Visit;
+use super::super::visit::{Visit, target};
 use super::steps;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -16,7 +16,9 @@ const STEPS: &str = "/api/v1/sagas/{sagaId}/steps";
 const HISTORY: &str = "/api/v1/sagas/{sagaId}/history";
 const TIMELINE: &str = "/api/v1/sagas/{sagaId}/timeline";
 const PURGED: &str = "/api/v1/purged/{sagaId}";
-/// Steps and states that are shown at once.
+/// Steps that are shown at once; fewer where they are large.
+const SIZES: [&str; 4] = ["100", "20", "5", "1"];
+/// States that are shown.
 const SIZE: &str = "100";
 /// Events of the timeline that are asked for: arcs and ghosts are told beside them.
 const EVENTS: &str = "2000";
@@ -36,12 +38,8 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
         Err(failure) => return Err(failure),
     };
     show_calls(&visit, id, &moment);
-    let of_steps = with(
-        visit.given(&["asOf", "knownAt", "archive", "after"]),
-        "size",
-        SIZE,
-    );
-    let is_read = int(&saga["stepCount"]) <= MOST_READ;
+    let of_steps = visit.given(&["asOf", "knownAt", "archive", "after"]);
+    let is_read = int(&saga["stepCount"]) + int(&saga["duplicates"]) <= MOST_READ;
     let of_steps = with(of_steps, "include", if is_read { "deliveries" } else { "" });
     let of_states = with(moment.clone(), "size", SIZE);
     let of_timeline = with(moment.clone(), "max", EVENTS);
@@ -49,11 +47,11 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
     let is_then = visit.param("asOf").is_some() || visit.param("knownAt").is_some();
     let (none, ids) = (Params::new(), [id]);
     let (steps, states, timeline, current, holds) = tokio::join!(
-        visit.get_with_body(STEPS, &ids, &of_steps),
-        visit.get(HISTORY, &ids, &of_states),
+        steps(&visit, id, &of_steps),
+        unless_too_much(&visit, HISTORY, &ids, &of_states),
         async {
             if is_read {
-                timeline(&visit, id, &of_timeline).await
+                unless_too_much(&visit, TIMELINE, &ids, &of_timeline).await
             } else {
                 Ok(Value::Null)
             }
@@ -71,8 +69,11 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
     let current =
         current?.map(|now| json!({"currentStatus": now["currentStatus"], "stepCount": now["stepCount"]}));
     let links = links(&visit, &saga, None);
-    let (steps, sent) = steps?;
-    let steps = steps::rows(&steps, &sent, &timeline, |step| {
+    let one = |after: Option<&str>| {
+        let asked = with(moment.clone(), "after", after.unwrap_or_default());
+        target(STEPS, &ids, &with(asked, "size", "1"))
+    };
+    let steps = steps::rows(steps?, &timeline, visit.param("after"), one, |step| {
         self::links(&visit, &saga, Some(step))
     });
     let data = json!({
@@ -85,7 +86,7 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
             "event": or_null(visit.param("event")),
         },
         "steps": steps,
-        "states": states?["states"],
+        "states": list(&states?["states"]),
         "notReached": not_reached(&timeline),
         "links": links,
         "holds": list(&holds["content"]).iter().filter(|hold| keeps(hold, &saga)).collect::<Vec<_>>(),
@@ -136,10 +137,26 @@ fn show_calls(visit: &Visit, id: &str, moment: &Params) {
     }
 }
 
-/// The timeline, for what it tells beside events; null where it cannot be told.
-async fn timeline(visit: &Visit, id: &str, params: &Params) -> Result<Value, Failure> {
-    match visit.get(TIMELINE, &[id], params).await {
-        Ok(timeline) => Ok(timeline),
+/// A part of the steps, as many of them as fit.
+async fn steps(visit: &Visit, id: &str, params: &Params) -> Result<steps::Part, Failure> {
+    let [first, fewer @ ..] = SIZES.map(|size| with(params.clone(), "size", size));
+    let ids = [id];
+    let mut body = visit.body(STEPS, &ids, &first).await;
+    for asked in &fewer {
+        if !body.as_ref().is_err_and(Failure::is_too_large) {
+            break;
+        }
+        body = visit.body(STEPS, &ids, asked).await;
+    }
+    steps::Part::read(&body?, |step| {
+        visit.page.shapes().complete_part("TimelineStep", step);
+    })
+}
+
+/// What tells more of a saga beside its steps; null where there is too much of it to be told.
+async fn unless_too_much(visit: &Visit, path: &str, ids: &[&str], params: &Params) -> Result<Value, Failure> {
+    match visit.get(path, ids, params).await {
+        Ok(answer) => Ok(answer),
         Err(failure) if failure.status() == StatusCode::CONFLICT => Ok(Value::Null),
         Err(failure) => Err(failure),
     }

@@ -6,30 +6,40 @@ use super::super::failure::Failure;
 use super::super::line;
 use super::super::values::{add_took, list, or_null, text, with};
 use super::super::visit::Visit;
+use super::super::written;
+use crate::server::api::Detail;
 use axum::response::Response;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 const PATH: &str = "/api/v1/sagas";
-const STUCK: &str = "/api/v1/sagas/stuck";
+const CONFORMANCE: &str = "/api/v1/conformance";
 
-/// Filters of a search that have one value.
-const SINGLE: [&str; 10] = [
-    "orderId",
-    "sagaType",
-    "status",
-    "fromDate",
-    "toDate",
-    "producerService",
-    "traceId",
-    "rule",
-    "asOf",
-    "knownAt",
+/// Filters of a search that have one value, and their flags on the command line.
+const SINGLE: [(&str, &str); 12] = [
+    ("orderId", "--order"),
+    ("sagaType", "--type"),
+    ("status", "--status"),
+    ("fromDate", "--from"),
+    ("toDate", "--to"),
+    ("producerService", "--producer-service"),
+    ("traceId", "--trace-id"),
+    ("rule", "--rule"),
+    ("stuck", "--stuck"),
+    ("compensation", "--compensation"),
+    ("asOf", "--as-of"),
+    ("knownAt", "--known-at"),
 ];
 /// Filters that may have several.
-const SEVERAL: [&str; 2] = ["step", "withoutStep"];
-/// Filters that stuck sagas are searched by, too.
-const OF_STUCK: [&str; 5] = ["sagaType", "fromDate", "toDate", "asOf", "knownAt"];
+const SEVERAL: [(&str, &str); 2] = [("step", "--step"), ("withoutStep", "--without-step")];
+/// Filters of those that break any rule.
+const OF_VIOLATIONS: [&str; 2] = ["sagaType", "rule"];
+/// What says how the list is shown, and by whom.
+const SHOWING: [&str; 12] = [
+    "preset", "columns", "sort", "size", "page", "cursor", "lang", "zone", "theme", "density", "keys", "wall",
+];
+/// The built in search for sagas that break any rule of their definition, which is a call of its own.
+const VIOLATIONS: &str = "violations";
 
 const COLUMNS: [&str; 12] = [
     "status", "saga", "type", "order", "lastStep", "reason", "started", "updated", "took", "events", "marks",
@@ -45,33 +55,27 @@ const SIZE: &str = "50";
 /// Steps and services that are offered as choices.
 const MAX_CHOICES: usize = 200;
 
-/// A built in search: sagas that are stuck, by the rules of `GET /api/v1/sagas/stuck`.
-fn stuck_rule(preset: Option<&str>) -> Option<Option<&'static str>> {
-    match preset? {
-        "stuck" => Some(None),
-        "uncompensated" => Some(Some("COMPENSATION_OVERDUE")),
-        _ => None,
-    }
-}
-
 pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> {
     let preset = visit.param("preset").map(str::to_owned);
     let (sort, size) = (
         visit.param("sort").unwrap_or(SORT),
         visit.param("size").unwrap_or(SIZE),
     );
-    let mut result = match stuck_rule(preset.as_deref()) {
-        Some(rule) => stuck(&visit, rule, size).await?,
-        None if preset.as_deref() == Some("anomalies") => broken_rules(&visit, size).await?,
+    let faults = faults(&visit.params);
+    if !faults.is_empty() {
+        return Err(Failure::asked(faults));
+    }
+    let mut result = match preset {
+        Some(_) => broken_rules(&visit, size).await?,
         None => search(&visit, sort, size).await?,
     };
     add_took(&mut result["content"]);
     let definitions = visit.get("/api/v1/definitions", &[], &Params::new()).await?;
     let mut filter: serde_json::Map<String, Value> = SINGLE
         .iter()
-        .map(|name| ((*name).to_owned(), or_null(visit.param(name))))
+        .map(|(name, _)| ((*name).to_owned(), or_null(visit.param(name))))
         .collect();
-    for name in SEVERAL {
+    for (name, _) in SEVERAL {
         filter.insert(name.to_owned(), json!(visit.all(name)));
     }
     let size: u64 = size.parse().unwrap_or_default();
@@ -87,6 +91,8 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
             "steps": known_steps(&definitions),
             "services": definitions["services"].as_object().into_iter().flatten().map(|(name, _)| name).take(MAX_CHOICES).collect::<Vec<_>>(),
             "rules": visit.page.shapes().words(PATH, "rule"),
+            "stuck": visit.page.shapes().words(PATH, "stuck"),
+            "compensations": visit.page.shapes().words(PATH, "compensation"),
         },
         "topics": visit.topics(),
     });
@@ -94,45 +100,18 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
 }
 
 async fn search(visit: &Visit, sort: &str, size: &str) -> Result<Value, Failure> {
-    let names: Vec<&str> = SINGLE
-        .into_iter()
-        .chain(SEVERAL)
-        .chain(["page", "cursor"])
-        .collect();
+    let names = SINGLE.iter().chain(&SEVERAL).map(|(name, _)| *name);
+    let names: Vec<&str> = names.chain(["page", "cursor"]).collect();
     let asked = with(with(visit.given(&names), "sort", sort), "size", size);
     let answer = visit.get(PATH, &[], &asked).await?;
     visit.show_call(PATH, &[], &asked, command(visit, sort, size));
     Ok(answer)
 }
 
-async fn stuck(visit: &Visit, rule: Option<&str>, size: &str) -> Result<Value, Failure> {
-    let names: Vec<&str> = OF_STUCK.into_iter().chain(["page"]).collect();
-    let asked = with(
-        with(visit.given(&names), "size", size),
-        "rule",
-        rule.unwrap_or_default(),
-    );
-    let mut answer = visit.get(STUCK, &[], &asked).await?;
-    answer["nextCursor"] = Value::Null;
-    let flags = [
-        ("--type", visit.param("sagaType")),
-        ("--from", visit.param("fromDate")),
-        ("--to", visit.param("toDate")),
-        ("--as-of", visit.param("asOf")),
-        ("--known-at", visit.param("knownAt")),
-        ("--rule", rule),
-        ("--page", visit.param("page")),
-        ("--size", Some(size)),
-    ];
-    visit.show_call(STUCK, &[], &asked, line::command("stuck", &[], flags));
-    Ok(answer)
-}
-
 /// Sagas that break any rule of their definition.
 async fn broken_rules(visit: &Visit, size: &str) -> Result<Value, Failure> {
-    const PATH: &str = "/api/v1/conformance";
     let asked = with(visit.given(&["sagaType", "rule", "page"]), "size", size);
-    let answer = visit.get(PATH, &[], &asked).await?;
+    let answer = visit.get(CONFORMANCE, &[], &asked).await?;
     // A saga stands once for each rule that it breaks.
     let mut seen = BTreeSet::new();
     let sagas: Vec<Value> = list(&answer["content"])
@@ -146,7 +125,7 @@ async fn broken_rules(visit: &Visit, size: &str) -> Result<Value, Failure> {
         ("--page", visit.param("page")),
         ("--size", Some(size)),
     ];
-    visit.show_call(PATH, &[], &asked, line::command("conformance", &[], flags));
+    visit.show_call(CONFORMANCE, &[], &asked, line::command("conformance", &[], flags));
     Ok(json!({"content": sagas, "page": answer["page"], "nextCursor": null}))
 }
 
@@ -155,42 +134,60 @@ fn command(visit: &Visit, sort: &str, size: &str) -> Option<String> {
     if visit.param("cursor").is_some() {
         return None;
     }
-    let single = [
-        ("--order", "orderId"),
-        ("--type", "sagaType"),
-        ("--status", "status"),
-        ("--from", "fromDate"),
-        ("--to", "toDate"),
-        ("--producer-service", "producerService"),
-        ("--trace-id", "traceId"),
-        ("--rule", "rule"),
-        ("--as-of", "asOf"),
-        ("--known-at", "knownAt"),
-    ];
-    let single = single.into_iter().map(|(flag, name)| (flag, visit.param(name)));
-    let steps = visit
-        .all("step")
-        .iter()
-        .map(|step| ("--step", Some(step.as_str())));
-    let without = visit.all("withoutStep").iter();
-    let without = without.map(|step| ("--without-step", Some(step.as_str())));
+    let single = SINGLE.into_iter().map(|(name, flag)| (flag, visit.param(name)));
+    let several = SEVERAL.into_iter().flat_map(|(name, flag)| {
+        let values = visit.all(name).iter();
+        values.map(move |value| (flag, Some(value.as_str())))
+    });
     let sort = (sort != SORT).then_some(sort);
     let rest = [
         ("--sort", sort),
         ("--page", visit.param("page")),
         ("--size", Some(size)),
     ];
-    line::command("search", &[], single.chain(steps).chain(without).chain(rest))
+    line::command("search", &[], single.chain(several).chain(rest))
 }
 
 fn columns(asked: Option<&str>) -> Vec<&str> {
     let Some(asked) = asked else {
         return SHOWN.to_vec();
     };
-    let asked = asked.split(',').filter(|name| COLUMNS.contains(name));
-    let columns: Vec<&str> = asked.collect();
+    let mut columns: Vec<&str> = Vec::new();
+    for name in asked.split(',').filter(|name| COLUMNS.contains(name)) {
+        if !columns.contains(&name) {
+            columns.push(name);
+        }
+    }
     // Without any there would be nothing to open a saga by.
     if columns.is_empty() { vec!["saga"] } else { columns }
+}
+
+/// What of the address the list that it asks for does not take: left out in silence, it would list other sagas.
+fn faults(params: &Params) -> Vec<Detail> {
+    let given = |name: &str| params.iter().find(|(known, _)| known == name);
+    let preset = given("preset").and_then(|(_, values)| values.first());
+    let mut faults = Vec::new();
+    let mut fault = |parameter: &str, found: &str, accepted: String| {
+        faults.push(Detail {
+            parameter: written::shortened(parameter),
+            found: written::shortened(found),
+            accepted,
+        });
+    };
+    if let Some(preset) = preset.filter(|preset| *preset != VIOLATIONS) {
+        fault("preset", preset, VIOLATIONS.to_owned());
+    }
+    let filters: Vec<&str> = match preset {
+        Some(_) => OF_VIOLATIONS.to_vec(),
+        None => SINGLE.iter().chain(&SEVERAL).map(|(name, _)| *name).collect(),
+    };
+    for (name, values) in params {
+        if !filters.contains(&name.as_str()) && !SHOWING.contains(&name.as_str()) {
+            let found = values.first().map_or("", String::as_str);
+            fault(name, found, format!("the filters {}", filters.join(", ")));
+        }
+    }
+    faults
 }
 
 /// The built in searches and those that are configured.
@@ -198,9 +195,9 @@ fn presets(visit: &Visit) -> Vec<Value> {
     let base = visit.page.base();
     let built_in = [
         ("failed", "status=FAILED"),
-        ("stuck", "preset=stuck"),
-        ("uncompensated", "preset=uncompensated"),
-        ("anomalies", "preset=anomalies"),
+        ("stuck", "stuck=true"),
+        ("overdue", "stuck=COMPENSATION_OVERDUE"),
+        (VIOLATIONS, "preset=violations"),
     ];
     let built_in = built_in
         .into_iter()
@@ -220,4 +217,37 @@ fn known_steps(definitions: &Value) -> Vec<String> {
     steps.extend(unknown.map(|step| text(&step["step"]).to_owned()));
     let names = steps.into_iter().filter(|step| !step.ends_with('*'));
     names.take(MAX_CHOICES).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_column_stands_once() {
+        let many = "saga,".repeat(2_000) + "took,nothing,took";
+        assert_eq!(columns(Some(&many)), ["saga", "took"]);
+        assert_eq!(columns(Some("nothing")), ["saga"]);
+        assert_eq!(columns(None), SHOWN);
+    }
+
+    #[test]
+    fn a_filter_that_a_list_does_not_take_is_refused() {
+        let refused = |query: &str| {
+            let faults = faults(&address::params_of(query)).into_iter();
+            faults.map(|fault| fault.parameter).collect::<Vec<_>>()
+        };
+        let all = "orderId=O&stuck=true&compensation=OWED&step=A&step=B&withoutStep=C&sort=updatedAt&lang=ko&wall=1";
+        assert!(refused(all).is_empty());
+        assert_eq!(refused("stuk=true"), ["stuk"]);
+        assert_eq!(
+            refused("preset=violations&sagaType=T&rule=OUT_OF_ORDER&page=2"),
+            [""; 0]
+        );
+        assert_eq!(
+            refused("preset=violations&step=A&step=B&status=FAILED"),
+            ["step", "status"]
+        );
+        assert_eq!(refused("preset=stuck"), ["preset"]);
+    }
 }
