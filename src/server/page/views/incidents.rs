@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 const PATH: &str = "/api/v1/incidents";
-const WEBHOOK: &str = "/api/v1/incidents/alertmanager";
+const WEBHOOK: &str = "/api/v1/alerts";
 const SIZE: &str = "50";
 
 pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> {
@@ -25,4 +25,16 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
         "webhook": WEBHOOK,
     });
     visit.show("incidents", "incidents.html", data).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::shapes::Shapes;
+    use super::*;
+
+    #[test]
+    fn where_there_are_incidents_alerts_come_in_by_the_call_that_is_shown() {
+        let shapes = Shapes::of_api();
+        assert_eq!(shapes.knows(WEBHOOK), shapes.knows(PATH));
+    }
 }
