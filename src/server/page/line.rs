@@ -2,7 +2,7 @@
 
 /// Whether a shell would not show a character as it is.
 fn is_escaped(c: char) -> bool {
-    super::written::is_unseen(c)
+    super::format::is_unseen(c)
 }
 
 /// A word for sh; in $'…' where it holds what cannot be seen, which bash, zsh and ksh read. None when no shell can pass
@@ -29,6 +29,16 @@ pub(super) fn word(text: &str) -> Option<String> {
     }
     escaped.push('\'');
     Some(escaped)
+}
+
+/// An id as the last words of a command line, where nothing behind it is a flag; the word ID when no shell can pass it.
+pub(super) fn operand(id: &str) -> String {
+    let word = word(id).unwrap_or_else(|| "ID".to_owned());
+    if id.starts_with('-') {
+        format!("-- {word}")
+    } else {
+        word
+    }
 }
 
 /// A command with its flags and their values; those that are not given are left out. None when one cannot be passed.
@@ -73,6 +83,11 @@ mod tests {
             ["ORD-1", r"'it'\''s'", "'-n'", "'$(reboot)'", r"$'a\u202eb\''"]
         );
         assert_eq!(word("a\0b"), None);
+    }
+
+    #[test]
+    fn an_id_is_no_flag() {
+        assert_eq!(["A 1", "-n", "a\0"].map(operand), ["'A 1'", "-- '-n'", "ID"]);
     }
 
     #[test]

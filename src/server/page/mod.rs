@@ -10,6 +10,7 @@ mod definition;
 mod deployment;
 mod failure;
 mod files;
+mod format;
 mod graph;
 mod line;
 mod look;
@@ -23,7 +24,6 @@ mod times;
 mod values;
 mod views;
 mod visit;
-mod written;
 
 pub use deployment::Deployment;
 pub use page::Page;

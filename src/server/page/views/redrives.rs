@@ -5,7 +5,7 @@ use super::super::failure::Failure;
 use super::super::line;
 use super::super::values::{int, params, text, with};
 use super::super::visit::Visit;
-use super::rehearsal;
+use super::{published, rehearsal};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -17,7 +17,8 @@ const LETTER: &str = "/api/v1/dead-letters/{letterId}";
 const COUNT: &str = "/api/v1/dead-letters/count";
 /// Letters on one page.
 const SIZE: &str = "100";
-/// Letters that are looked at, for sums over all of a redrive, so many at a time.
+/// Letters that are looked at, for sums over a redrive, so many at a time. What is behind the last is not summed up, and
+/// the view says so.
 const READ_AT_ONCE: &str = "1000";
 const MOST_READ: usize = 10;
 /// An order names at most so many letters, each of which is asked for.
@@ -45,12 +46,15 @@ pub(in super::super) async fn one(visit: Visit) -> Result<Response, Failure> {
         &none,
         line::command("dead-letters redrives", &[number], []),
     );
-    let every = every_letter(&visit, number).await?;
+    let (every, has_more) = every_letter(&visit, number).await?;
     let choice = choice(&visit, &redrive, &every).await?;
     let mut data = json!({
         "letters": letters,
         "order": choice.order,
-        "openNow": choice.open_now,
+        "openNow": choice.open_now.unwrap_or_default(),
+        "openUnknown": choice.open_now.is_none(),
+        "summedOf": has_more.then_some(every.len()),
+        "publishes": published::told(&visit, &redrive, &every).await?,
         "cli": choice.line,
         "topics": visit.topics(),
     });
@@ -89,8 +93,8 @@ fn sums<'v>(outcomes: impl Iterator<Item = &'v str>) -> Value {
         .collect()
 }
 
-/// All letters of a redrive, up to a bound.
-async fn every_letter(visit: &Visit, number: &str) -> Result<Vec<Value>, Failure> {
+/// The letters of a redrive up to a bound, and whether there are more.
+async fn every_letter(visit: &Visit, number: &str) -> Result<(Vec<Value>, bool), Failure> {
     let mut every = Vec::new();
     let mut asked = params(&[("size", READ_AT_ONCE)]);
     for _ in 0..MOST_READ {
@@ -99,18 +103,19 @@ async fn every_letter(visit: &Visit, number: &str) -> Result<Vec<Value>, Failure
             every.extend(letters);
         }
         let Some(cursor) = page["nextCursor"].as_str() else {
-            break;
+            return Ok((every, false));
         };
         asked = with(asked, "cursor", cursor);
     }
-    Ok(every)
+    Ok((every, true))
 }
 
 /// What publishes the letters of a redrive, or those that are left of them.
 struct Choice {
     /// The body of the call; null where it cannot be told.
     order: Value,
-    open_now: i64,
+    /// How many of them are open now; none where that is not counted.
+    open_now: Option<i64>,
     /// The command line that publishes the same.
     line: String,
 }
@@ -125,7 +130,7 @@ async fn choice(visit: &Visit, redrive: &Value, every: &[Value]) -> Result<Choic
         }
         None => Choice {
             order: Value::Null,
-            open_now: 0,
+            open_now: redrive["chosenBy"]["ids"].is_null().then_some(0),
             line: "saga-tracker dead-letters redrives".to_owned(),
         },
     };
@@ -182,27 +187,40 @@ async fn by_filter(visit: &Visit, filter: &Map<String, Value>) -> Result<Choice,
     };
     Ok(Choice {
         order: json!({"filter": filter}),
-        open_now: int(&count["open"]),
+        open_now: Some(int(&count["open"])),
         line: line::command(command, &[], flags).unwrap_or_default(),
     })
 }
 
 async fn by_name(visit: &Visit, every: &[Value]) -> Result<Choice, Failure> {
     let ids: Vec<&str> = every.iter().map(|letter| text(&letter["id"])).collect();
-    let none = params(&[]);
-    let mut open_now = ids.len();
-    if ids.len() <= MOST_ASKED {
-        open_now = 0;
-        for id in &ids {
-            let letter = visit.find(LETTER, &[id], &none).await?;
-            open_now += usize::from(letter.is_some_and(|letter| letter["state"] == "open"));
-        }
-    }
+    let open_now = match perhaps_open(every) {
+        Some(asked) => Some(how_many_open(visit, &asked).await?),
+        None => None,
+    };
     Ok(Choice {
         line: line::command("dead-letters redrive", &ids, []).unwrap_or_default(),
-        order: json!({"ids": ids}),
-        open_now: i64::try_from(open_now).unwrap_or(i64::MAX),
+        // What publishes says how many it expects to be open.
+        order: open_now.map_or(Value::Null, |_| json!({"ids": ids})),
+        open_now,
     })
+}
+
+/// The letters that have to be asked whether they are open: one that came back is settled. None when they are too many.
+fn perhaps_open(every: &[Value]) -> Option<Vec<&str>> {
+    let unsettled = every.iter().filter(|letter| letter["result"] != "CAME_BACK");
+    let ids: Vec<&str> = unsettled.map(|letter| text(&letter["id"])).collect();
+    (ids.len() <= MOST_ASKED).then_some(ids)
+}
+
+async fn how_many_open(visit: &Visit, ids: &[&str]) -> Result<i64, Failure> {
+    let none = params(&[]);
+    let mut open = 0;
+    for id in ids {
+        let letter = visit.find(LETTER, &[id], &none).await?;
+        open += i64::from(letter.is_some_and(|letter| letter["state"] == "open"));
+    }
+    Ok(open)
 }
 
 #[cfg(test)]
@@ -222,5 +240,17 @@ mod tests {
             sums,
             json!([{"outcome": "APPLIED", "count": 2}, {"outcome": "DUPLICATE", "count": 1}])
         );
+    }
+
+    #[test]
+    fn letters_that_came_back_are_not_asked_for_and_too_many_others_are_not_counted() {
+        let letters = |result: &str, count: usize| -> Vec<Value> {
+            (0..count)
+                .map(|at| json!({"id": format!("0-{at}"), "result": result}))
+                .collect()
+        };
+        assert_eq!(perhaps_open(&letters("CAME_BACK", 500)), Some(Vec::new()));
+        assert_eq!(perhaps_open(&letters("LEFT", 2)), Some(vec!["0-0", "0-1"]));
+        assert_eq!(perhaps_open(&letters("FORECAST", MOST_ASKED + 1)), None);
     }
 }
