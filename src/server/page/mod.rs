@@ -10,7 +10,6 @@ mod definition;
 mod deployment;
 mod failure;
 mod files;
-mod format;
 mod graph;
 mod line;
 mod look;
@@ -24,6 +23,7 @@ mod times;
 mod values;
 mod views;
 mod visit;
+mod written;
 
 pub use deployment::Deployment;
 pub use page::Page;

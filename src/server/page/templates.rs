@@ -5,7 +5,7 @@ use super::assets::Assets;
 use super::files::{Files, TEMPLATES};
 use super::look::Look;
 use super::texts::{LANGUAGES, Texts, TextsError};
-use super::{format, line, times};
+use super::{line, times, written};
 use fluent_bundle::FluentArgs;
 use minijinja::value::{Kwargs, Serde, Value};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, path_loader};
@@ -141,23 +141,23 @@ impl Templates {
         let now = bound.now.clone();
         environment.add_filter("ago", move |text: &str| {
             let millis = times::between(text, &now).max(0);
-            format::duration((millis - millis % 1_000) as f64)
+            written::duration((millis - millis % 1_000) as f64)
         });
         Ok(())
     }
 }
 
 fn add_filters(environment: &mut Environment<'static>) {
-    environment.add_filter("visible", |value: &Value| format::visible(&shown(value)));
-    environment.add_filter("cut", |value: &Value| format::cut(&shown(value)));
+    environment.add_filter("visible", |value: &Value| written::visible(&shown(value)));
+    environment.add_filter("cut", |value: &Value| written::cut(&shown(value)));
     environment.add_filter("operand", |value: &Value| line::operand(&shown(value)));
     environment.add_filter("percent", |value: &Value| address::percent(&shown(value)));
     environment.add_filter("number", |value: &Value| {
-        Ok::<_, Error>(format::number(whole(value)?))
+        Ok::<_, Error>(written::number(whole(value)?))
     });
-    environment.add_filter("duration", |value: f64| format::duration(value));
-    environment.add_filter("share", |value: f64| format::share(value));
-    environment.add_filter("bytes", |value: f64| format::bytes(value));
+    environment.add_filter("duration", |value: f64| written::duration(value));
+    environment.add_filter("share", |value: f64| written::share(value));
+    environment.add_filter("bytes", |value: f64| written::bytes(value));
     environment.add_filter("day", |text: &str| text.chars().take(10).collect::<String>());
 }
 

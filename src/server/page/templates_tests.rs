@@ -225,7 +225,7 @@ fn what_a_redrive_changes_stands_on_its_view_and_in_the_dialog_that_publishes_it
 }
 
 #[test]
-fn sums_over_a_part_of_a_redrive_say_so_and_nothing_is_offered_that_was_not_counted() {
+fn sums_over_a_part_of_a_redrive_say_so() {
     for html in rendered_of("redrive.large.json") {
         assert!(html.contains("10,000") && !html.contains("id=\"act-publish\""));
         assert!(!html.contains("<progress"));

@@ -17,8 +17,7 @@ const LETTER: &str = "/api/v1/dead-letters/{letterId}";
 const COUNT: &str = "/api/v1/dead-letters/count";
 /// Letters on one page.
 const SIZE: &str = "100";
-/// Letters that are looked at, for sums over a redrive, so many at a time. What is behind the last is not summed up, and
-/// the view says so.
+/// Letters that are looked at, for sums over all of a redrive, so many at a time.
 const READ_AT_ONCE: &str = "1000";
 const MOST_READ: usize = 10;
 /// An order names at most so many letters, each of which is asked for.
@@ -46,17 +45,16 @@ pub(in super::super) async fn one(visit: Visit) -> Result<Response, Failure> {
         &none,
         line::command("dead-letters redrives", &[number], []),
     );
-    let (every, has_more) = every_letter(&visit, number).await?;
+    let (every, is_whole) = every_letter(&visit, number).await?;
     let choice = choice(&visit, &redrive, &every).await?;
     let mut data = json!({
         "letters": letters,
         "order": choice.order,
-        "openNow": choice.open_now.unwrap_or_default(),
-        "openUnknown": choice.open_now.is_none(),
-        "summedOf": has_more.then_some(every.len()),
-        "publishes": published::told(&visit, &redrive, &every).await?,
+        "openNow": choice.open_now,
         "cli": choice.line,
         "topics": visit.topics(),
+        // What the sums are over, where that is not all letters.
+        "summed": (!is_whole).then_some(every.len()),
     });
     let template = if redrive["dryRun"] == true {
         data["summary"] = sums(every.iter().filter_map(|letter| outcome(&letter["forecast"])));
@@ -72,6 +70,7 @@ pub(in super::super) async fn one(visit: Visit) -> Result<Response, Failure> {
         data["cameBack"] = back.into();
         "redrive.html"
     };
+    data["publishes"] = published::told(&visit, &redrive, &every).await?;
     data["redrive"] = redrive;
     visit.show("letters", template, data).await
 }
@@ -93,7 +92,7 @@ fn sums<'v>(outcomes: impl Iterator<Item = &'v str>) -> Value {
         .collect()
 }
 
-/// The letters of a redrive up to a bound, and whether there are more.
+/// All letters of a redrive, up to a bound; and whether these are all.
 async fn every_letter(visit: &Visit, number: &str) -> Result<(Vec<Value>, bool), Failure> {
     let mut every = Vec::new();
     let mut asked = params(&[("size", READ_AT_ONCE)]);
@@ -103,19 +102,18 @@ async fn every_letter(visit: &Visit, number: &str) -> Result<(Vec<Value>, bool),
             every.extend(letters);
         }
         let Some(cursor) = page["nextCursor"].as_str() else {
-            return Ok((every, false));
+            return Ok((every, true));
         };
         asked = with(asked, "cursor", cursor);
     }
-    Ok((every, true))
+    Ok((every, false))
 }
 
 /// What publishes the letters of a redrive, or those that are left of them.
 struct Choice {
     /// The body of the call; null where it cannot be told.
     order: Value,
-    /// How many of them are open now; none where that is not counted.
-    open_now: Option<i64>,
+    open_now: i64,
     /// The command line that publishes the same.
     line: String,
 }
@@ -130,7 +128,7 @@ async fn choice(visit: &Visit, redrive: &Value, every: &[Value]) -> Result<Choic
         }
         None => Choice {
             order: Value::Null,
-            open_now: redrive["chosenBy"]["ids"].is_null().then_some(0),
+            open_now: 0,
             line: "saga-tracker dead-letters redrives".to_owned(),
         },
     };
@@ -187,40 +185,34 @@ async fn by_filter(visit: &Visit, filter: &Map<String, Value>) -> Result<Choice,
     };
     Ok(Choice {
         order: json!({"filter": filter}),
-        open_now: Some(int(&count["open"])),
+        open_now: int(&count["open"]),
         line: line::command(command, &[], flags).unwrap_or_default(),
     })
 }
 
+/// Whether a redrive left a letter open, or a rehearsal found it so.
+fn is_left(letter: &Value) -> bool {
+    let is_settled = ["ALREADY_REDRIVEN", "DISCARDED"].contains(&text(&letter["forecast"]["outcome"]));
+    !is_settled && !["PUBLISHED", "CAME_BACK", "SKIPPED"].contains(&text(&letter["result"]))
+}
+
 async fn by_name(visit: &Visit, every: &[Value]) -> Result<Choice, Failure> {
     let ids: Vec<&str> = every.iter().map(|letter| text(&letter["id"])).collect();
-    let open_now = match perhaps_open(every) {
-        Some(asked) => Some(how_many_open(visit, &asked).await?),
-        None => None,
-    };
+    let none = params(&[]);
+    // Of many it is told by what came of each here; that more was done since, the call finds out.
+    let mut open_now = every.iter().filter(|letter| is_left(letter)).count();
+    if ids.len() <= MOST_ASKED {
+        open_now = 0;
+        for id in &ids {
+            let letter = visit.find(LETTER, &[id], &none).await?;
+            open_now += usize::from(letter.is_some_and(|letter| letter["state"] == "open"));
+        }
+    }
     Ok(Choice {
         line: line::command("dead-letters redrive", &ids, []).unwrap_or_default(),
-        // What publishes says how many it expects to be open.
-        order: open_now.map_or(Value::Null, |_| json!({"ids": ids})),
-        open_now,
+        order: json!({"ids": ids}),
+        open_now: i64::try_from(open_now).unwrap_or(i64::MAX),
     })
-}
-
-/// The letters that have to be asked whether they are open: one that came back is settled. None when they are too many.
-fn perhaps_open(every: &[Value]) -> Option<Vec<&str>> {
-    let unsettled = every.iter().filter(|letter| letter["result"] != "CAME_BACK");
-    let ids: Vec<&str> = unsettled.map(|letter| text(&letter["id"])).collect();
-    (ids.len() <= MOST_ASKED).then_some(ids)
-}
-
-async fn how_many_open(visit: &Visit, ids: &[&str]) -> Result<i64, Failure> {
-    let none = params(&[]);
-    let mut open = 0;
-    for id in ids {
-        let letter = visit.find(LETTER, &[id], &none).await?;
-        open += i64::from(letter.is_some_and(|letter| letter["state"] == "open"));
-    }
-    Ok(open)
 }
 
 #[cfg(test)]
@@ -234,23 +226,27 @@ mod tests {
     }
 
     #[test]
+    fn what_was_published_is_left_no_longer() {
+        let letters = [
+            json!({"result": "CAME_BACK", "forecast": null}),
+            json!({"result": "PUBLISHED"}),
+            json!({"result": "SKIPPED"}),
+            json!({"result": "LEFT", "forecast": null}),
+            json!({"result": "WAITING"}),
+            json!({"result": "REFUSED"}),
+            json!({"result": "FORECAST", "forecast": {"outcome": "APPLIED"}}),
+            json!({"result": "FORECAST", "forecast": {"outcome": "ALREADY_REDRIVEN"}}),
+        ];
+        let left: Vec<bool> = letters.iter().map(is_left).collect();
+        assert_eq!(left, [false, false, false, true, true, true, true, false]);
+    }
+
+    #[test]
     fn sums_stand_with_the_most_frequent_first() {
         let sums = sums(["DUPLICATE", "APPLIED", "APPLIED"].into_iter());
         assert_eq!(
             sums,
             json!([{"outcome": "APPLIED", "count": 2}, {"outcome": "DUPLICATE", "count": 1}])
         );
-    }
-
-    #[test]
-    fn letters_that_came_back_are_not_asked_for_and_too_many_others_are_not_counted() {
-        let letters = |result: &str, count: usize| -> Vec<Value> {
-            (0..count)
-                .map(|at| json!({"id": format!("0-{at}"), "result": result}))
-                .collect()
-        };
-        assert_eq!(perhaps_open(&letters("CAME_BACK", 500)), Some(Vec::new()));
-        assert_eq!(perhaps_open(&letters("LEFT", 2)), Some(vec!["0-0", "0-1"]));
-        assert_eq!(perhaps_open(&letters("FORECAST", MOST_ASKED + 1)), None);
     }
 }
