@@ -9,7 +9,8 @@
 # s3      MinIO, an S3 server for the tests, built from its Go module into the cache directory
 # clouds  Azurite, a server that speaks Azure Blob Storage, from npm, and fake-gcs-server, one for Google
 #         Cloud Storage, built from its Go module; for the tests, into the cache directory
-# page    Chromium and Node.js, for the page's tests, and axe, which looks for what keeps people from using it
+# page    Chromium and Node.js, for the page's tests, axe, which looks for what keeps people from using it, and
+#         TypeScript, which checks the types of its modules
 # venv    the Python environment of tests/e2e, in the cache directory
 set -euo pipefail
 
@@ -193,6 +194,31 @@ make_axe() {
   printf '%s\n' "$axe_version" >"$home/.version"
 }
 
+typescript_version=5.9.3
+
+# It looks at the types in the comments of the page's modules; nothing is compiled.
+make_typescript() {
+  local home=$cache/typescript/$typescript_version
+  if [[ -f $home/.complete ]]; then
+    say "TypeScript: up to date in $home"
+    return
+  fi
+  mkdir -p "$cache/typescript"
+  exec 8>"$cache/typescript/.lock"
+  flock 8
+  [[ ! -f $home/.complete ]] || return 0
+  say "downloading TypeScript $typescript_version with npm into $home"
+  local work=$home.partial
+  rm -rf "$work" "$home"
+  mkdir -p "$work"
+  echo '{"private": true}' >"$work/package.json"
+  npm install --prefix "$work" --silent --no-audit --no-fund --no-update-notifier --omit=dev --ignore-scripts \
+    "typescript@$typescript_version" >&2
+  touch "$work/.complete"
+  mv "$work" "$home"
+  ln -sfn "$typescript_version" "$cache/typescript/current"
+}
+
 (($#)) || set -- build test s3 clouds page venv
 packages=() venv=no s3=no clouds=no page=no
 for group in "$@"; do
@@ -215,5 +241,8 @@ if [[ $clouds == yes ]]; then
   make_azurite
   make_go_program fake-gcs-server github.com/fsouza/fake-gcs-server "$fake_gcs_version"
 fi
-[[ $page == no ]] || make_axe
+if [[ $page == yes ]]; then
+  make_axe
+  make_typescript
+fi
 say "done"

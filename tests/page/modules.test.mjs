@@ -32,6 +32,12 @@ test("a value that looks like a part of the template stays a value", () => {
   assert.equal(commandLine("get {id} --reason {reason}", { id: "{reason}", reason: "[x {id}]" }), "get '{reason}' --reason '[x {id}]'");
 });
 
+test("spaces in a value stay, and those that a part leaves behind go", () => {
+  assert.equal(commandLine("x {id}", { id: "A  B" }), "x 'A  B'");
+  assert.equal(commandLine("x {id}", { id: " A " }), "x ' A '");
+  assert.equal(commandLine("redrive {id} {changes*} [--limit {limit}] --dry-run", { id: "0-1" }), "redrive 0-1 --dry-run");
+});
+
 test("changes are told one by one", () => {
   assert.equal(commandLine("redrive {id} {changes*} --dry-run", { id: "0-1" }, { status: "FAILED", step: "A B" }), "redrive 0-1 --set status=FAILED --set 'step=A B' --dry-run");
 });

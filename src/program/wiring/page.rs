@@ -28,12 +28,27 @@ pub(super) fn path(config: &Config) -> Option<String> {
 fn deployment(config: &Config) -> Deployment {
     let kafka = &config.kafka;
     Deployment {
-        brokers: kafka.bootstrap_servers.clone(),
+        brokers: mask_address(&kafka.bootstrap_servers),
         topic: kafka.topic.clone(),
         ops_topic: kafka.ops_topic.clone(),
         group: kafka.group_id.clone(),
         registry: config.registry.url.as_deref().map(mask_address),
         retention: config.retention.enabled,
         objects: config.objects.url.is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_told_no_password() {
+        let mut config = Config::default();
+        config.kafka.bootstrap_servers = "SASL_SSL://me:hunter2@a:9092,b:9092".to_owned();
+        config.registry.url = Some("http://me:hunter2@r".to_owned());
+        let told = deployment(&config);
+        assert!(!format!("{told:?}").contains("hunter2"));
+        assert!(told.brokers.ends_with("@a:9092,b:9092"));
     }
 }

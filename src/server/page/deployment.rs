@@ -1,4 +1,5 @@
 //! What of the tracker's own settings the page tells: where it consumes, what acts publish to, what is switched on.
+//! `GET /internal/v1/config` tells the same as texts; views need it as values, and without a call.
 
 /// What is told. Secrets are masked by whoever fills it in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

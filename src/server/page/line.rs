@@ -31,6 +31,16 @@ pub(super) fn word(text: &str) -> Option<String> {
     Some(escaped)
 }
 
+/// An id as the last words of a command line, where nothing behind it is a flag; the word ID when no shell can pass it.
+pub(super) fn operand(id: &str) -> String {
+    let word = word(id).unwrap_or_else(|| "ID".to_owned());
+    if id.starts_with('-') {
+        format!("-- {word}")
+    } else {
+        word
+    }
+}
+
 /// A command with its flags and their values; those that are not given are left out. None when one cannot be passed.
 pub(super) fn command<'v>(
     command: &str,
@@ -73,6 +83,11 @@ mod tests {
             ["ORD-1", r"'it'\''s'", "'-n'", "'$(reboot)'", r"$'a\u202eb\''"]
         );
         assert_eq!(word("a\0b"), None);
+    }
+
+    #[test]
+    fn an_id_is_no_flag() {
+        assert_eq!(["A 1", "-n", "a\0"].map(operand), ["'A 1'", "-- '-n'", "ID"]);
     }
 
     #[test]

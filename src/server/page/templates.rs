@@ -5,7 +5,7 @@ use super::assets::Assets;
 use super::files::{Files, TEMPLATES};
 use super::look::Look;
 use super::texts::{LANGUAGES, Texts, TextsError};
-use super::{times, written};
+use super::{line, times, written};
 use fluent_bundle::FluentArgs;
 use minijinja::value::{Kwargs, Serde, Value};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, path_loader};
@@ -178,6 +178,9 @@ fn add_filters(environment: &mut Environment<'static>) {
     });
     environment.add_filter("cut", |value: &Value| {
         shown(value).map(|text| written::cut(&text))
+    });
+    environment.add_filter("operand", |value: &Value| {
+        shown(value).map(|text| line::operand(&text))
     });
     environment.add_filter("percent", |value: &Value| {
         shown(value).map(|text| address::percent(&text))

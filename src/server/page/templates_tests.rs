@@ -204,3 +204,85 @@ fn an_address_is_changed_where_it_is_asked_to_be() {
     assert_eq!(show("{{ '2026-11-20T20:23:12Z'|ago }}"), "41 m");
     assert!(show("{{ asset('main.js') }}").starts_with("/ui/assets/"));
 }
+
+fn rendered_of(sample: &str) -> Vec<String> {
+    let found = rendered().into_iter().filter(|(name, _)| name == sample);
+    let found: Vec<String> = found.map(|(_, html)| html).collect();
+    assert_eq!(found.len(), LANGUAGES.len(), "{sample}");
+    found
+}
+
+#[test]
+fn what_a_redrive_changes_stands_on_its_view_and_in_the_dialog_that_publishes_it() {
+    for html in rendered_of("redrive_rehearsal.change.json") {
+        let (view, dialog) = html.split_once("id=\"act-publish\"").unwrap();
+        for part in [view, dialog] {
+            assert!(part.contains("<span class=\"diff-old\">SUCCEEDED</span>"));
+            assert!(part.contains("<span class=\"diff-new\">COMPLETED</span>"));
+            assert!(part.contains(">0-17233</a>"));
+        }
+    }
+}
+
+#[test]
+fn sums_over_a_part_of_a_redrive_say_so() {
+    for html in rendered_of("redrive.large.json") {
+        assert!(html.contains("10,000") && !html.contains("id=\"act-publish\""));
+        assert!(!html.contains("<progress"));
+    }
+    for html in rendered_of("redrive.over.json") {
+        assert!(!html.contains("10,000"));
+    }
+}
+
+#[test]
+fn a_step_of_the_overview_leads_to_sagas_of_the_type_that_was_asked_for() {
+    let path = samples()
+        .into_iter()
+        .find(|path| name_of(path) == "overview.json");
+    let mut data = data(&path.unwrap(), "en");
+    data["overview"]["sagaType"] = "ORDER_CREATION".into();
+    let html = templates().render("overview.html", &bound(&data["page"], "en"), &data);
+    let html = html.unwrap();
+    let (_, table) = html.split_once("<h2 id=\"worst-title\"").unwrap();
+    let table = table.split("</table>").next().unwrap();
+    let links: Vec<&str> = table.split("href=\"").skip(1).collect();
+    assert!(!links.is_empty());
+    for link in links {
+        let address = link.split('"').next().unwrap();
+        assert!(address.contains("sagaType=ORDER_CREATION"), "{address}");
+    }
+}
+
+/// What no search lists is no link.
+#[test]
+fn the_sagas_that_failed_within_an_hour_are_no_link_to_those_that_are_failed_now() {
+    for html in rendered_of("overview.json") {
+        let (before, _) = html.split_once("data-live=\"failedPerHour\"").unwrap();
+        assert!(before.rfind("</a>") > before.rfind("<a "));
+    }
+}
+
+#[test]
+fn free_disk_is_said_in_the_language_of_the_page() {
+    for html in rendered_of("ops_health.json") {
+        let (_, row) = html.split_once("<code>diskSpace</code>").unwrap();
+        let row = row.split("</tr>").next().unwrap();
+        assert!(row.contains("GiB"));
+        assert_eq!(row.contains("비어 있음"), html.contains("lang=\"ko\""));
+    }
+}
+
+#[test]
+fn where_no_script_runs_the_command_names_the_saga() {
+    for (sample, command) in [
+        ("saga.json", "saga-tracker set-status --expected "),
+        ("saga_purged.json", "saga-tracker archive restore --reason "),
+    ] {
+        for html in rendered_of(sample) {
+            let (_, line) = html.split_once(command).unwrap();
+            let line = line.split("</code>").next().unwrap();
+            assert!(line.contains("ORD-"), "{line}");
+        }
+    }
+}

@@ -35,8 +35,11 @@ export function commandLine(template, values, changes = {}) {
   });
   const line = template
     .replace(/\[([^\]]*)\]/g, (_, part) => ([.../** @type {string} */ (part).matchAll(/\{(\w+)\}/g)].every(([, name]) => values[name]) ? part : ""))
+    .replace(/\{\w+\*\}/g, (part) => (Object.keys(changes).length > 0 ? part : ""))
+    // Before values are filled in: spaces in them are theirs.
+    .replace(/ {2,}/g, " ").trim()
     .split(/(\{\w+\*?\})/).map((part) => (part.startsWith("{") ? fill(part) : part)).join("");
-  return impossible ? null : line.replace(/ {2,}/g, " ").trim();
+  return impossible ? null : line;
 }
 
 /**

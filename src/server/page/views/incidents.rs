@@ -26,3 +26,15 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
     });
     visit.show("incidents", "incidents.html", data).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::shapes::Shapes;
+    use super::*;
+
+    #[test]
+    fn where_there_are_incidents_alerts_come_in_by_the_call_that_is_shown() {
+        let shapes = Shapes::of_api();
+        assert_eq!(shapes.knows(WEBHOOK), shapes.knows(PATH));
+    }
+}

@@ -10,6 +10,7 @@ pub(super) mod letter;
 pub(super) mod letters;
 pub(super) mod ops;
 pub(super) mod overview;
+mod published;
 pub(super) mod redrives;
 pub(super) mod rehearsal;
 pub(super) mod saga;

@@ -5,7 +5,7 @@ use super::super::failure::Failure;
 use super::super::line;
 use super::super::values::{int, params, text, with};
 use super::super::visit::Visit;
-use super::rehearsal;
+use super::{published, rehearsal};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -70,6 +70,7 @@ pub(in super::super) async fn one(visit: Visit) -> Result<Response, Failure> {
         data["cameBack"] = back.into();
         "redrive.html"
     };
+    data["publishes"] = published::told(&visit, &redrive, &every).await?;
     data["redrive"] = redrive;
     visit.show("letters", template, data).await
 }
