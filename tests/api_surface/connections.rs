@@ -39,7 +39,9 @@ impl Running {
         };
         change(&mut settings);
         let surface = Arc::new(Surface::with(settings.clone(), events));
-        let server = Server::bind(settings, &surface.context, surface.router.clone()).await.unwrap();
+        let server = Server::bind(settings, &surface.context, surface.router.clone())
+            .await
+            .unwrap();
         Self {
             handle: server.handle(),
             task: tokio::spawn(server.run()),

@@ -110,7 +110,10 @@ async fn every_view_is_a_page_in_every_language() {
             let reply = shown.get(&format!("{view}{separator}lang={language}")).await;
             assert_eq!(reply.status, StatusCode::OK, "{view}: {}", reply.text());
             assert_eq!(reply.header("content-type"), "text/html; charset=utf-8", "{view}");
-            assert!(reply.text().contains(&format!("<html lang=\"{language}\"")), "{view}");
+            assert!(
+                reply.text().contains(&format!("<html lang=\"{language}\"")),
+                "{view}"
+            );
         }
     }
 }
@@ -139,7 +142,11 @@ async fn every_file_that_a_page_names_is_there_and_never_changes() {
     for address in &named {
         let reply = shown.get(address).await;
         assert_eq!(reply.status, StatusCode::OK, "{address}");
-        assert_eq!(reply.header("cache-control"), "public, max-age=31536000, immutable", "{address}");
+        assert_eq!(
+            reply.header("cache-control"),
+            "public, max-age=31536000, immutable",
+            "{address}"
+        );
         assert!(!reply.header("content-type").contains("html"), "{address}");
     }
     let stale = named[0].replacen("/ui/assets/", "/ui/assets/0", 1);
@@ -154,9 +161,19 @@ async fn every_file_that_a_page_names_is_there_and_never_changes() {
 async fn modules_import_only_files_that_are_there() {
     let shown = Shown::over(&[]);
     let page = shown.get("/").await;
-    let main = assets(page.text()).into_iter().find(|address| address.ends_with("/main.js")).unwrap();
+    let main = assets(page.text())
+        .into_iter()
+        .find(|address| address.ends_with("/main.js"))
+        .unwrap();
     let base = main.trim_end_matches("main.js").to_owned();
-    for module in ["main.js", "saga.js", "search.js", "letters.js", "timeline/plot.js", "timeline/moment.js"] {
+    for module in [
+        "main.js",
+        "saga.js",
+        "search.js",
+        "letters.js",
+        "timeline/plot.js",
+        "timeline/moment.js",
+    ] {
         let source = shown.get(&format!("{base}{module}")).await;
         let directory = module.rsplit_once('/').map_or("", |(directory, _)| directory);
         for import in source.text().split(" from \"").skip(1) {
@@ -183,7 +200,14 @@ async fn hostile_ids_stay_text_and_lead_where_they_say() {
     }
     // What the page shows as a call asks for that very saga.
     let page = shown.get(&format!("/ui/saga?id={}", encoded(HOSTILE))).await;
-    let call = page.text().split("data-curl=\"").nth(1).unwrap().split('"').next().unwrap();
+    let call = page
+        .text()
+        .split("data-curl=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
     let call = call.replace("&#x2f;", "/");
     assert_eq!(shown.get(&call).await.json()["sagaId"], HOSTILE);
 }
@@ -191,10 +215,18 @@ async fn hostile_ids_stay_text_and_lead_where_they_say() {
 #[tokio::test]
 async fn errors_are_drawn_with_what_the_api_said_and_how_to_find_it_in_the_log() {
     let shown = Shown::over(&sagas());
-    let reply = shown.ask("/ui/search?size=0&status=DONE", &[("x-request-id", "req-4711")]).await;
+    let reply = shown
+        .ask("/ui/search?size=0&status=DONE", &[("x-request-id", "req-4711")])
+        .await;
     assert_eq!(reply.status, StatusCode::BAD_REQUEST);
     assert_eq!(reply.header("content-type"), "text/html; charset=utf-8");
-    for part in ["BAD_REQUEST", "<code>status</code>", "DONE", "req-4711", "api&#x2f;v1&#x2f;sagas?"] {
+    for part in [
+        "BAD_REQUEST",
+        "<code>status</code>",
+        "DONE",
+        "req-4711",
+        "api&#x2f;v1&#x2f;sagas?",
+    ] {
         assert!(reply.text().contains(part), "{part} in {}", reply.text());
     }
     let nowhere = shown.get("/ui/nowhere?lang=ko").await;
@@ -217,7 +249,11 @@ async fn what_is_typed_leads_to_what_it_is() {
         ("", "/ui/search"),
     ] {
         let reply = shown.get(&format!("/ui/find?q={typed}")).await;
-        assert_eq!((reply.status, reply.header("location")), (StatusCode::SEE_OTHER, place), "{typed}");
+        assert_eq!(
+            (reply.status, reply.header("location")),
+            (StatusCode::SEE_OTHER, place),
+            "{typed}"
+        );
     }
 }
 
@@ -225,11 +261,26 @@ async fn what_is_typed_leads_to_what_it_is() {
 async fn settings_are_kept_in_one_cookie_and_lead_back() {
     let shown = Shown::over(&sagas());
     let back = encoded("/ui/search?status=FAILED");
-    let reply = shown.get(&format!("/ui/settings?lang=ko&zone=Asia%2FSeoul&theme=dark&keys=off&back={back}")).await;
-    assert_eq!((reply.status, reply.header("location")), (StatusCode::SEE_OTHER, "/ui/search?status=FAILED"));
+    let reply = shown
+        .get(&format!(
+            "/ui/settings?lang=ko&zone=Asia%2FSeoul&theme=dark&keys=off&back={back}"
+        ))
+        .await;
+    assert_eq!(
+        (reply.status, reply.header("location")),
+        (StatusCode::SEE_OTHER, "/ui/search?status=FAILED")
+    );
     let cookie = reply.header("set-cookie").split(';').next().unwrap().to_owned();
-    let page = shown.ask("/ui/search", &[("cookie", &cookie), ("accept-language", "en")]).await;
-    for part in ["lang=\"ko\"", "data-theme=\"dark\"", "data-zone=\"Asia/Seoul\"", "data-keys=\"off\"", "+09:00"] {
+    let page = shown
+        .ask("/ui/search", &[("cookie", &cookie), ("accept-language", "en")])
+        .await;
+    for part in [
+        "lang=\"ko\"",
+        "data-theme=\"dark\"",
+        "data-zone=\"Asia/Seoul\"",
+        "data-keys=\"off\"",
+        "+09:00",
+    ] {
         assert!(page.text().replace("&#x2f;", "/").contains(part), "{part}");
     }
     let elsewhere = shown.get("/ui/settings?back=https:%2F%2Fevil.example").await;
@@ -254,7 +305,10 @@ async fn under_a_path_the_page_is_found_whether_or_not_the_path_was_taken_off() 
         }
     }
     assert_eq!(shown.get("/tracker").await.status, StatusCode::OK);
-    assert_eq!(shown.get("/tracker/api/v1/sagas").await.json()["page"]["totalElements"], 3);
+    assert_eq!(
+        shown.get("/tracker/api/v1/sagas").await.json()["page"]["totalElements"],
+        3
+    );
     let led = shown.get("/tracker/ui/find?q=ORD-1").await;
     assert_eq!(led.header("location"), "/tracker/ui/saga?id=ORD-1");
 }
@@ -276,10 +330,20 @@ async fn a_page_is_one_request_in_metrics_whatever_it_asks() {
     let scrape = shown.get("/metrics").await;
     let of = |endpoint: &str| {
         let label = format!("endpoint=\"{endpoint}\"");
-        let lines = scrape.text().lines().filter(|line| line.contains(&label) && line.contains("_count{"));
-        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum::<f64>()
+        let lines = scrape
+            .text()
+            .lines()
+            .filter(|line| line.contains(&label) && line.contains("_count{"));
+        lines
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+            .sum::<f64>()
     };
-    assert_eq!((of("/ui/search"), of("/api/v1/sagas")), (3.0, 0.0), "{}", scrape.text());
+    assert_eq!(
+        (of("/ui/search"), of("/api/v1/sagas")),
+        (3.0, 0.0),
+        "{}",
+        scrape.text()
+    );
 }
 
 #[tokio::test]
@@ -288,15 +352,25 @@ async fn a_configured_link_is_shown_where_all_of_it_is_known() {
     traced.trace_id = Some("b2ab9d6a".into());
     let settings = PageSettings {
         links: [
-            ("Jaeger".to_owned(), "https://jaeger.example/trace/{traceId}".to_owned()),
+            (
+                "Jaeger".to_owned(),
+                "https://jaeger.example/trace/{traceId}".to_owned(),
+            ),
             ("Bad".to_owned(), "javascript:alert('{sagaId}')".to_owned()),
         ]
         .into(),
         ..PageSettings::default()
     };
-    let shown = Shown::with(settings, &[traced, event("ORD-8", 1, 5, "ORDER_CREATED", SagaStatus::Started)]);
+    let shown = Shown::with(
+        settings,
+        &[traced, event("ORD-8", 1, 5, "ORDER_CREATED", SagaStatus::Started)],
+    );
     let with = shown.get("/ui/saga?id=ORD-7").await.text().replace("&#x2f;", "/");
-    assert_eq!(with.matches("href=\"https://jaeger.example/trace/b2ab9d6a\"").count(), 2);
+    assert_eq!(
+        with.matches("href=\"https://jaeger.example/trace/b2ab9d6a\"")
+            .count(),
+        2
+    );
     let without = shown.get("/ui/saga?id=ORD-8").await;
     assert!(!without.text().contains("jaeger") && !without.text().contains("javascript:"));
 }
