@@ -21,7 +21,7 @@ say() { printf 'install: %s\n' "$*" >&2; }
 packages_of() {
   case $1 in
     build) echo ccache clang libclang-dev cmake pkg-config libssl-dev zlib1g-dev libcurl4-openssl-dev make g++ ;;
-    test) echo default-jre-headless maven python3-venv curl unzip prometheus ;;
+    test) echo default-jre-headless maven python3-venv curl unzip prometheus prometheus-alertmanager ;;
     bench) echo postgresql ;;
     clouds) echo nodejs npm ;;
     page) echo chromium nodejs npm ;;
@@ -39,6 +39,7 @@ satisfied() {
     maven) command -v mvn >/dev/null ;;
     python3-venv) python3 -c 'import venv, ensurepip' 2>/dev/null ;;
     prometheus) command -v prometheus >/dev/null && command -v promtool >/dev/null ;;
+    prometheus-alertmanager) command -v amtool >/dev/null ;;
     nodejs) command -v node >/dev/null ;;
     ccache | chromium | npm | clang | cmake | pkg-config | make | g++ | curl | unzip) command -v "$1" >/dev/null ;;
     *) return 1 ;;

@@ -9,6 +9,8 @@ pub mod background;
 pub mod dead_letters;
 pub mod decisions;
 pub mod definitions;
+pub mod incidents;
+pub mod notices;
 pub mod objects;
 pub mod rebuild;
 pub mod retention;

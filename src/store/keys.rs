@@ -22,6 +22,9 @@
 //! | archived, holds | decision >> 16 u64 | decision u64 |
 //! | decisions | 0 u32 · offset >> 16 u64 | offset u64 |
 //! | audit | number >> 16 u64 | number u64 |
+//! | incidents | `I` | began i64 · fingerprint |
+//! | notices, cursors | `C` · target | source u8 · partition u32 |
+//! | notices, sagas told of | `T` · target | source u8 · saga id |
 //! | late | `A` (ahead) or `B` (behind) · level u8 · cell below it i64 | later time i64 · partition u32 · offset u64 |
 //! | clock | partition u32 | arrived i64 · offset u64 |
 //! | offsets | topic | partition u32 |
@@ -344,6 +347,71 @@ pub fn decision(key: &mut Key, offset: u64) {
 /// `audit`: one entry.
 pub fn audit(key: &mut Key, number: u64) {
     by_decision(key, number);
+}
+
+/// `incidents`: an alert, by when it began.
+pub fn incident(key: &mut Key, began: Millis, fingerprint: &str) {
+    incidents(key);
+    key.i64(began.0).text(fingerprint.as_bytes()).end();
+}
+
+/// The partition of `incidents`; the sort key is left empty.
+pub fn incidents(key: &mut Key) {
+    key.begin().u8(b'I').sort_from_here();
+}
+
+/// When an alert began, and its fingerprint, that a sort key of `incidents` stands for.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_incident(sort: &[u8]) -> Result<(Millis, &str), KeyError> {
+    let mut fields = Fields::of("incidents", sort);
+    let began = Millis(fields.i64()?);
+    Ok((began, fields.text()?))
+}
+
+/// `notices`: how far a target was told of what comes from a source, in one partition.
+pub fn notice_cursor(key: &mut Key, target: &str, source: u8, partition: u32) {
+    notice_cursors(key, target);
+    key.u8(source).u32(partition).end();
+}
+
+/// The partition of `notices` for the cursors of a target; the sort key is left empty.
+pub fn notice_cursors(key: &mut Key, target: &str) {
+    key.begin().u8(b'C').text(target.as_bytes()).sort_from_here();
+}
+
+/// The source and the partition that a sort key of a cursor in `notices` stands for.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_notice_cursor(sort: &[u8]) -> Result<(u8, u32), KeyError> {
+    let mut fields = Fields::of("notices", sort);
+    let [source] = fields.take::<1>()?;
+    let partition = fields.u32()?;
+    fields.end()?;
+    Ok((source, partition))
+}
+
+/// `notices`: that a target was told of what a source says of a saga.
+pub fn notice_told(key: &mut Key, target: &str, source: u8, saga: &str) {
+    notices_told(key, target);
+    key.u8(source).text(saga.as_bytes()).end();
+}
+
+/// The partition of `notices` for the sagas that a target was told of; the sort key is left empty.
+pub fn notices_told(key: &mut Key, target: &str) {
+    key.begin().u8(b'T').text(target.as_bytes()).sort_from_here();
+}
+
+/// The source and the saga that a sort key of what was told in `notices` stands for.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn parse_notice_told(sort: &[u8]) -> Result<(u8, &str), KeyError> {
+    let mut fields = Fields::of("notices", sort);
+    let [source] = fields.take::<1>()?;
+    Ok((source, fields.text()?))
 }
 
 /// `offsets`: one partition of a topic.

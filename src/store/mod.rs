@@ -21,6 +21,7 @@ mod dead_letter_records;
 pub mod dead_letters;
 pub mod disk;
 mod error;
+mod incident_records;
 mod intervals;
 mod kept;
 mod key;

@@ -16,6 +16,7 @@ pub use super::dead_letter_records::{
     DeadLetterMarkRecord, DeadLetterSummaryRecord, MAX_KEPT_BYTES, RedriveLetterRecord, RedriveRecord,
     RedriveTallyRecord, ReturnRecord, UNKNOWN_SCHEMA,
 };
+pub use super::incident_records::IncidentRecord;
 pub use super::late_records::{ContradictedRecord, LateRecord, StoodInRecord};
 pub use super::ledger_records::{OffsetClass, OffsetCountsRecord};
 pub use super::purged_records::{ArchivedRecord, HoldRecord, HoldScopeRecord, LiftedRecord, PurgedRecord};

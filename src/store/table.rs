@@ -6,9 +6,9 @@ use super::codec::Record;
 use super::records::{
     ArchivedRecord, AuditRecord, CensusRecord, ContradictedRecord, CountRecord, DeadLetterMarkRecord,
     DeadLetterRecord, DeadLetterSummaryRecord, DecisionRecord, FeedRecord, GapRecord, HoldRecord,
-    InstanceRecord, LateRecord, LogRecord, ManyChangesRecord, MetaRecord, MoveRecord, OffsetCountsRecord,
-    OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord, RedriveTallyRecord,
-    StandingRecord, StartedRecord, StoodInRecord, TotalRecord, UpdatedRecord,
+    IncidentRecord, InstanceRecord, LateRecord, LogRecord, ManyChangesRecord, MetaRecord, MoveRecord,
+    OffsetCountsRecord, OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord,
+    RedriveTallyRecord, StandingRecord, StartedRecord, StoodInRecord, TotalRecord, UpdatedRecord,
 };
 use InDigest::{No, Part, Whole};
 use Proof::{Fold, Nothing};
@@ -212,6 +212,12 @@ tables! {
         /// Who did what, each entry chained to the one before it. Append-only.
         Audit = "audit", AppendedInOrder, No("who asked this replica for anything"),
             Nothing("its own chain, which is verified by itself"), [AuditRecord];
+        /// Alerts that came in. Of this replica only.
+        Incidents = "incidents", Small, No("who told this replica of which alerts"),
+            Nothing("who told this replica of which alerts"), [IncidentRecord];
+        /// How far webhooks have told what happens, and of which sagas they told. Of this replica only.
+        Notices = "notices", Small, No("what this replica told, and whom"),
+            Nothing("what this replica told, and whom"), [TotalRecord];
     }
     projections {
         /// State per saga.

@@ -15,6 +15,7 @@ mod export;
 mod export_tables;
 mod gated;
 mod health;
+mod incidents;
 mod inside;
 mod ledger;
 mod metrics;

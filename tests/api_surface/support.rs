@@ -14,6 +14,8 @@ use saga_tracker::operations::dead_letters::redrive::{RedriveParts, Redrives};
 use saga_tracker::operations::dead_letters::{Consumption, Sources};
 use saga_tracker::operations::decisions::{Decisions, OpsStatus, StatusChanger};
 use saga_tracker::operations::definitions::{Configured, Definitions};
+use saga_tracker::operations::incidents::{IncidentSettings, Incidents, Token};
+use saga_tracker::operations::notices::NoticeStatus;
 use saga_tracker::operations::objects::ObjectsSettings;
 use saga_tracker::operations::rebuild::{RebuildParts, Rebuilds};
 use saga_tracker::operations::retention::RetentionSettings;
@@ -103,12 +105,24 @@ impl Surface {
     ) -> Self {
         let gate = Gate::default();
         let store: SharedStore = Arc::new(Layered::over(stored(events), gate.clone()));
-        Self::made_of(settings, (store.clone(), store), gate, (objects, scratch))
+        Self::made_of(settings, (store.clone(), store), gate, (objects, scratch, None))
+    }
+
+    /// One that takes alerts of whoever shows this token.
+    pub(crate) fn trusting(token: Token) -> Self {
+        let objects = (ObjectsSettings::default(), PathBuf::new(), Some(token));
+        let store = stored(&[]);
+        Self::made_of(
+            ServerSettings::default(),
+            (store.clone(), store),
+            Gate::default(),
+            objects,
+        )
     }
 
     /// One whose questions about sagas go to this store, which need not work.
     pub(crate) fn asking(settings: ServerSettings, asked: SharedStore) -> Self {
-        let objects = (ObjectsSettings::default(), PathBuf::new());
+        let objects = (ObjectsSettings::default(), PathBuf::new(), None);
         Self::made_of(settings, (asked, stored(&[])), Gate::default(), objects)
     }
 
@@ -116,7 +130,7 @@ impl Surface {
         settings: ServerSettings,
         (asked, store): (SharedStore, SharedStore),
         gate: Gate,
-        (objects, scratch): (ObjectsSettings, PathBuf),
+        (objects, scratch, token): (ObjectsSettings, PathBuf, Option<Token>),
     ) -> Self {
         let clock: SharedClock = Arc::new(StoppedClock);
         let (topic, shutdown) = (TOPIC.to_owned(), CancellationToken::new());
@@ -164,6 +178,8 @@ impl Surface {
         metrics.follow_decisions(ops.clone());
         metrics.follow_retention(Arc::default());
         metrics.follow_projector(projector.watch());
+        let notices = Arc::new(NoticeStatus::default());
+        metrics.follow_notices(notices.clone());
         let parts = Parts {
             query,
             ingest: ingest.clone(),
@@ -232,6 +248,8 @@ impl Surface {
                 background,
             ),
             snapshots,
+            incidents: Incidents::open(store.clone(), IncidentSettings::default(), token).unwrap(),
+            notices: notices.clone(),
             ended: Arc::default(),
             audit,
             metrics,

@@ -32,6 +32,7 @@ pub(crate) const MAY_KNOW: &[(&str, &[&str])] = &[
         "operations/snapshot",
         &["domain", "store", "operations/objects", "operations/audit"],
     ),
+    ("operations/incidents", &["domain", "store"]),
     ("operations/background", &["operations/audit"]),
     (
         "operations/rebuild",
@@ -93,6 +94,10 @@ pub(crate) const MAY_KNOW: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "operations/notices",
+        &["domain", "store", "pipeline/query", "operations/dead_letters"],
+    ),
+    (
         "operations/retention",
         &[
             "domain",
@@ -119,6 +124,7 @@ pub(crate) const MAY_KNOW: &[(&str, &[&str])] = &[
             "operations/decisions",
             "operations/audit",
             "operations/snapshot",
+            "operations/notices",
             "operations/retention",
         ],
     ),
@@ -137,6 +143,8 @@ pub(crate) const MAY_KNOW: &[(&str, &[&str])] = &[
             "operations/dead_letters",
             "operations/decisions",
             "operations/definitions",
+            "operations/incidents",
+            "operations/notices",
             "operations/rebuild",
             "operations/retention",
             "operations/snapshot",
@@ -155,6 +163,8 @@ pub(crate) const MAY_KNOW: &[(&str, &[&str])] = &[
             "pipeline/registry",
             "pipeline/projector",
             "operations/dead_letters",
+            "operations/incidents",
+            "operations/notices",
             "operations/objects",
             "operations/snapshot",
             "operations/retention",

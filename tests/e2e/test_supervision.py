@@ -19,6 +19,7 @@ PARTS = [
     "reread",
     "dead-letters",
     "foreign-letters",
+    "notices",
     "snapshots",
     "sync",
 ]
@@ -27,6 +28,8 @@ PARTS = [
 def test_a_panic_anywhere_is_told_in_health_and_ends_the_process(world, seed):
     world.publish(seed, 20)
     world.publish_poison(random.Random(seed))
+    secret = world.directory / "secret"
+    secret.write_text("secret")
     # All at once: each dies of its own panic, and all are told within the same few seconds.
     trackers = {}
     for part in PARTS:
@@ -35,6 +38,8 @@ def test_a_panic_anywhere_is_told_in_health_and_ends_the_process(world, seed):
             FAILPOINTS=f"thread.{part}=panic(on purpose)",
             SAGA_TRACKER_RETENTION__ENABLED="true",
             SAGA_TRACKER_KAFKA__CONSUME_DEAD_LETTERS="true",
+            SAGA_TRACKER_NOTICES__URLS="http://127.0.0.1:9/",
+            SAGA_TRACKER_NOTICES__SECRET_FILE=str(secret),
         ).spawn()
     told = {}
     for part, tracker in trackers.items():

@@ -3,6 +3,8 @@
 use super::problem::{ConfigError, Origin, Problem};
 use crate::domain::SagaDefinitions;
 use crate::operations::dead_letters::DeadLetterSettings;
+use crate::operations::incidents::IncidentSettings;
+use crate::operations::notices::NoticeSettings;
 use crate::operations::objects::ObjectsSettings;
 use crate::operations::retention::RetentionSettings;
 use crate::operations::snapshot::SnapshotSettings;
@@ -53,6 +55,8 @@ config! {
     metrics: MetricsSettings,
     retention: RetentionSettings,
     dead_letters: DeadLetterSettings,
+    incidents: IncidentSettings,
+    notices: NoticeSettings,
     log: LogSettings,
 }
 

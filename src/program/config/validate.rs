@@ -3,6 +3,7 @@
 use super::problem::{Origin, Problem};
 use super::setting::Effective;
 use super::settings::{Config, options};
+use crate::operations::notices::{MAX_URLS, NoticeEvent, NoticeSettings};
 use crate::operations::objects::{self, ObjectsError};
 use crate::pipeline::kafka::properties;
 use crate::settings::{ConfigOption, Kind, Secret, mask_address};
@@ -70,6 +71,30 @@ fn is_log_filter(text: &str) -> bool {
     })
 }
 
+/// Who is told what, and with which secret.
+fn notices(notices: &NoticeSettings) -> Vec<(&'static str, String)> {
+    let mut problems = Vec::new();
+    let urls = notices.urls().count();
+    if urls > MAX_URLS {
+        problems.push((
+            "notices.urls",
+            format!("found {urls} addresses; accepted: up to {MAX_URLS}"),
+        ));
+    }
+    if let Err(name) = notices.events() {
+        let names = NoticeEvent::ALL.map(NoticeEvent::as_str).join(", ");
+        problems.push((
+            "notices.events",
+            format!("found {name:?}; accepted: {names}, separated by commas"),
+        ));
+    }
+    if urls > 0 && notices.secret_file.is_none() {
+        let message = "found without notices.secret_file; notices are signed: set both";
+        problems.push(("notices.urls", message.to_owned()));
+    }
+    problems
+}
+
 /// Checks what depends on more than one value.
 pub(super) fn whole(config: &Config, origins: &Origins) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -93,6 +118,9 @@ pub(super) fn whole(config: &Config, origins: &Origins) -> Vec<Problem> {
             let message = format!("found {ops:?}, the same as {option}; accepted: another topic");
             report("kafka.ops_topic", message);
         }
+    }
+    for (option, message) in notices(&config.notices) {
+        report(option, message);
     }
     let registry = &config.registry;
     match (&registry.username, &registry.password) {

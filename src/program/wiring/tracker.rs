@@ -14,6 +14,8 @@ use crate::operations::dead_letters::{
     Consumption, DeadLetterRetention, ExternalDeadLetters, Publisher, Sources,
 };
 use crate::operations::definitions::{self, Configured, Definitions, Renewer};
+use crate::operations::incidents::{Incidents, Token};
+use crate::operations::notices::{NoticeStatus, Notices};
 use crate::operations::objects::{self, Objects};
 use crate::operations::rebuild::{RebuildParts, Rebuilds};
 use crate::operations::retention::{Retention, RetentionParts};
@@ -144,6 +146,16 @@ impl Tracker {
         metrics.follow_snapshots(snapshots.status().clone());
         metrics.follow_decisions(decisions.status.clone());
         metrics.follow_retention(retention.status().clone());
+        let told = Arc::new(NoticeStatus::default());
+        metrics.follow_notices(told.clone());
+        let notices = Notices {
+            query: query.clone(),
+            topics: [kafka.topic.clone(), kafka.dlt_topic.clone()],
+            settings: config.notices.clone(),
+            status: told.clone(),
+            clock: clock.clone(),
+            shutdown: shutdown.clone(),
+        };
         projector.watch().time_deliveries(clock.clone());
         metrics.follow_projector(projector.watch());
         let parts = Parts {
@@ -168,6 +180,8 @@ impl Tracker {
             rebuilds: rebuilds.clone(),
             topic_replays,
             snapshots: snapshots.clone(),
+            incidents: open_incidents(config, &store)?,
+            notices: told.clone(),
             ended: ended.clone(),
             audit: audit.clone(),
             metrics,
@@ -242,6 +256,9 @@ impl Tracker {
             "letter-retention",
             letters.context("starting the thread that removes settled dead letters")?,
         );
+        if let Some(notices) = notices.spawn()? {
+            supervisor.thread("notices", notices);
+        }
         let ingest = Ingest {
             store: store.clone(),
             schemas: schemas.clone(),
@@ -378,6 +395,13 @@ fn tell_of_unused_file(store: &SharedStore, configured: &Configured) -> anyhow::
         );
     }
     Ok(())
+}
+
+/// The alerts that came in, and who may send more.
+fn open_incidents(config: &Config, store: &SharedStore) -> anyhow::Result<Incidents> {
+    let settings = config.incidents.clone();
+    let token = settings.token_file.as_deref().map(Token::of).transpose()?;
+    Incidents::open(store.clone(), settings, token).context("reading the incidents of the store")
 }
 
 /// Where the archive is, if anybody said.

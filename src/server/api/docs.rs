@@ -25,6 +25,7 @@ use utoipa_swagger_ui::Config;
         (name = "sagas", description = "Questions about sagas"),
         (name = "ledger", description = "What every offset of the topic came to"),
         (name = "dead letters", description = "Records that could not be applied"),
+        (name = "incidents", description = "Alerts that came in"),
         (name = "retention", description = "What is purged, held, archived and restored"),
         (name = "definitions", description = "What is known of saga types"),
         (name = "export", description = "Taking results and event logs away"),

@@ -12,6 +12,7 @@ use super::settings::HealthSettings;
 use crate::domain::clock::SharedClock;
 use crate::domain::{Cut, Millis, UnreadableVersion};
 use crate::operations::decisions::{OpsSnapshot, OpsStatus};
+use crate::operations::notices::{self, NoticeStatus};
 use crate::operations::rebuild::{NoDiskSpace, Rebuilds};
 use crate::operations::retention::{RetentionSnapshot, RetentionStatus};
 use crate::pipeline::ingest::space::Shortage;
@@ -88,6 +89,8 @@ pub struct Report {
     pub retention: Component,
     /// Whether it is known of every offset what became of it.
     pub ledger: Component,
+    /// How webhooks are told. No reason to be DOWN.
+    pub notices: Component,
 }
 
 impl Report {
@@ -120,6 +123,7 @@ impl Report {
             of("threads", &self.threads),
             of("retention", &self.retention),
             of("ledger", &self.ledger),
+            of("notices", &self.notices),
         ]
     }
 
@@ -144,6 +148,7 @@ pub struct Health {
     ops: Arc<OpsStatus>,
     retention: Option<Arc<RetentionStatus>>,
     rebuilds: Rebuilds,
+    notices: Arc<NoticeStatus>,
     ended: Arc<EndedParts>,
     clock: SharedClock,
     data_dir: Option<PathBuf>,
@@ -172,6 +177,7 @@ impl Health {
             projected: parts.projected.clone(),
             ops: parts.decisions.status.clone(),
             retention: parts.retention.as_ref().map(|it| it.status().clone()),
+            notices: parts.notices.clone(),
             rebuilds: parts.rebuilds.clone(),
             ended: parts.ended.clone(),
             clock: parts.clock.clone(),
@@ -203,6 +209,7 @@ impl Health {
             threads: threads(&ended),
             panicked: ended.iter().any(|part| part.panicked),
             retention: retention(self.retention.as_ref().map(|status| status.snapshot())),
+            notices: told(&self.notices.known()),
             ledger: ledger(&self.query),
         }
     }
@@ -421,6 +428,21 @@ fn threads(ended: &[EndedPart]) -> Component {
 }
 
 /// A decision that was left is done by nobody's waiting: it is told, and no reason to be DOWN.
+/// A receiver that is away is nothing that this tracker could mend.
+fn told(known: &notices::Known) -> Component {
+    let failing: Vec<String> = known
+        .failing
+        .iter()
+        .map(|(webhook, (since, why))| format!("{webhook} cannot be told since {since}: {why}"))
+        .collect();
+    let message = match (known.webhooks, failing.is_empty()) {
+        (0, _) => "no webhook is set (notices.urls)".to_owned(),
+        (webhooks, true) => format!("{webhooks} webhooks are told what happens"),
+        (_, false) => failing.join("; "),
+    };
+    Component { up: true, message }
+}
+
 fn retention(known: Option<RetentionSnapshot>) -> Component {
     let Some(known) = known else {
         let message = "this tracker purges nothing".to_owned();

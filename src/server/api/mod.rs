@@ -26,6 +26,7 @@ mod flow;
 mod gone;
 pub mod health;
 mod in_process;
+mod incidents;
 mod internal;
 mod json_list;
 mod ledger;

@@ -7,6 +7,8 @@ use crate::operations::audit::Audit;
 use crate::operations::dead_letters::redrive::Redrives;
 use crate::operations::decisions::{Decisions, StatusChanger};
 use crate::operations::definitions::Definitions;
+use crate::operations::incidents::Incidents;
+use crate::operations::notices::NoticeStatus;
 use crate::operations::rebuild::Rebuilds;
 use crate::operations::retention::Retention;
 use crate::operations::snapshot::Snapshots;
@@ -45,6 +47,10 @@ pub struct Parts {
     pub topic_replays: TopicReplays,
     /// Makes snapshots.
     pub snapshots: Snapshots,
+    /// Alerts that came in.
+    pub incidents: Incidents,
+    /// How webhooks are told.
+    pub notices: Arc<NoticeStatus>,
     /// Which threads and tasks of the tracker ended unasked.
     pub ended: Arc<EndedParts>,
     /// Where calls that change something are recorded.

@@ -7,8 +7,8 @@ use super::export::PARQUET_TYPE;
 use super::middleware::{self, RouteContext};
 use super::route::{PageRoute, Route, Terms};
 use super::{
-    actuator, audit, census, dead_letters, definitions, docs, events, export, flow, internal, ledger, live,
-    overview, retention, sagas, suggest,
+    actuator, audit, census, dead_letters, definitions, docs, events, export, flow, incidents, internal,
+    ledger, live, overview, retention, sagas, suggest,
 };
 use axum::Router;
 use axum::http::header;
@@ -32,6 +32,7 @@ pub(super) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         dead_letters::routes(),
         retention::routes(),
         definitions::routes(),
+        incidents::routes(),
         audit::routes(),
         export::routes(),
         internal::routes(),

@@ -21,6 +21,7 @@ pub use requests::{Answered, Asked};
 
 use crate::domain::clock::SharedClock;
 use crate::operations::decisions::OpsStatus;
+use crate::operations::notices::NoticeStatus;
 use crate::operations::retention::RetentionStatus;
 use crate::operations::snapshot::SnapshotStatus;
 use crate::pipeline::ingest::status::IngestStatus;
@@ -62,6 +63,7 @@ struct Inner {
     snapshots: OnceLock<Arc<SnapshotStatus>>,
     decisions: OnceLock<Arc<OpsStatus>>,
     retention: OnceLock<Arc<RetentionStatus>>,
+    notices: OnceLock<Arc<NoticeStatus>>,
     projector: OnceLock<ProjectorWatch>,
     requests: Requests,
     registry: Registry,
@@ -88,6 +90,7 @@ impl Metrics {
                 snapshots: OnceLock::new(),
                 decisions: OnceLock::new(),
                 retention: OnceLock::new(),
+                notices: OnceLock::new(),
                 projector: OnceLock::new(),
                 requests,
                 registry,
@@ -109,6 +112,11 @@ impl Metrics {
     /// Tells what retention does too. Without, its families are left out.
     pub fn follow_retention(&self, status: Arc<RetentionStatus>) {
         self.inner.retention.get_or_init(|| status);
+    }
+
+    /// Tells how webhooks are told too. Without, their family is left out.
+    pub fn follow_notices(&self, status: Arc<NoticeStatus>) {
+        self.inner.notices.get_or_init(|| status);
     }
 
     /// Tells how long deliveries take until this projector has folded them too. Without, their family is left out.
@@ -151,6 +159,9 @@ impl Metrics {
                 if let Some(retention) = inner.retention.get() {
                     state::read_retention(&retention.snapshot(), ops.next, &mut readings);
                 }
+            }
+            if let Some(notices) = inner.notices.get() {
+                state::read_notices(&notices.known(), &mut readings);
             }
             process::read(&inner.query.store().usage(), &mut readings);
             readings

@@ -8,6 +8,7 @@ use super::{outcomes, rules};
 use crate::domain::Millis;
 use crate::operations::audit;
 use crate::operations::decisions::OpsSnapshot;
+use crate::operations::notices::{self, NoticeEvent, NoticeResult};
 use crate::operations::retention::{RetentionSnapshot, Skipped};
 use crate::operations::snapshot::{Known, Trigger};
 use crate::pipeline::ingest::status::IngestSnapshot;
@@ -355,6 +356,22 @@ pub(super) fn read_retention(known: &RetentionSnapshot, decided: u64, readings: 
         catalogue::RETENTION_SKIPPED,
         skipped.to_vec(),
     ));
+}
+
+/// Reads how webhooks are told.
+pub(super) fn read_notices(known: &notices::Known, readings: &mut Vec<Reading>) {
+    let mut attempts = Vec::new();
+    for event in NoticeEvent::ALL {
+        for result in NoticeResult::ALL {
+            let labels = vec![
+                ("event", event.as_str().to_owned()),
+                ("result", result.as_str().to_owned()),
+            ];
+            let count = known.attempts.get(&(event, result)).copied().unwrap_or(0);
+            attempts.push((labels, count));
+        }
+    }
+    readings.push(Reading::since_start(catalogue::NOTICES, attempts));
 }
 
 /// Reads what is known of snapshots.

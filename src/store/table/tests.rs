@@ -4,8 +4,9 @@ use super::*;
 use std::collections::BTreeSet;
 
 /// Every file that a record is laid out in.
-const RECORDS: [&str; 7] = [
+const RECORDS: [&str; 8] = [
     include_str!("../census_records.rs"),
+    include_str!("../incident_records.rs"),
     include_str!("../late_records.rs"),
     include_str!("../ledger_records.rs"),
     include_str!("../records.rs"),

@@ -9,8 +9,8 @@ use super::super::keys::{self, CensusCell, Condition, Key, LateKind, TimelineRow
 use super::super::records::{
     AheadRecord, ArchivedRecord, AuditRecord, CensusRecord, ContradictedRecord, CountRecord,
     DeadLetterMarkRecord, DeadLetterRecord, DeadLetterSummaryRecord, DecisionOutcome, DecisionRecord,
-    DoubtRecord, FeedRecord, GapKind, GapRecord, HoldRecord, HoldScopeRecord, InstanceRecord, LastRecord,
-    LateRecord, LiftedRecord, LogRecord, ManyChangesRecord, MetaRecord, MoveRecord, OffsetClass,
+    DoubtRecord, FeedRecord, GapKind, GapRecord, HoldRecord, HoldScopeRecord, IncidentRecord, InstanceRecord,
+    LastRecord, LateRecord, LiftedRecord, LogRecord, ManyChangesRecord, MetaRecord, MoveRecord, OffsetClass,
     OffsetCountsRecord, OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord,
     RedriveTallyRecord, ReturnRecord, StandingRecord, StartedRecord, StoodInRecord, ToldRecord, TotalRecord,
     UpdatedRecord,
@@ -261,6 +261,13 @@ fn every_key_is_laid_out_as_ever() {
     assert_key("offsets", |key| keys::offsets(key, "c4ang.saga.tracker", 2));
     assert_key("decisions", |key| keys::decision(key, 70_001));
     assert_key("audit", |key| keys::audit(key, 70_001));
+    assert_key("incidents", |key| keys::incident(key, RECORDED_AT, "c0ffee"));
+    assert_key("notices cursor", |key| {
+        keys::notice_cursor(key, "https://h/", b'E', 2)
+    });
+    assert_key("notices told", |key| {
+        keys::notice_told(key, "https://h/", b'S', saga.as_str());
+    });
     assert_key("meta", |key| keys::meta(key, totals::FORMAT));
     assert_key("meta cursor", |key| {
         keys::meta_cursor(key, totals::DEAD_LETTER_CURSOR, 2);
@@ -670,6 +677,20 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
             detail: "FAILED to COMPLETED",
             previous: [7; 32],
             hash: [0xfe; 32],
+        }
+    );
+    assert_plain!(
+        "incidents 1",
+        IncidentRecord,
+        IncidentRecord {
+            ended: Some(RECORDED_AT.0 + 1),
+            first_told: RECORDED_AT.0,
+            last_told: RECORDED_AT.0 + 2,
+            times: 300,
+            receiver: Some("saga-tracker"),
+            generator_url: None,
+            labels: vec![("alertname", "Spike"), ("saga_type", "REFUND")],
+            annotations: vec![("summary", "s")],
         }
     );
     assert_plain!("totals 1", TotalRecord, TotalRecord { value: -3 });

@@ -47,6 +47,7 @@ struct ComponentsBody {
     threads: ComponentBody,
     retention: ComponentBody,
     ledger: ComponentBody,
+    notices: ComponentBody,
 }
 
 /// One component.
@@ -159,6 +160,7 @@ fn answer(report: Report, up: bool) -> Response {
         projections: report.projections.into(),
         retention: report.retention.into(),
         ledger: report.ledger.into(),
+        notices: report.notices.into(),
         ops: report.ops.into(),
         threads: report.threads.into(),
     };

@@ -8,6 +8,7 @@ use crate::operations::dead_letters::redrive::{RedriveParts, Redrives};
 use crate::operations::dead_letters::{Consumption, Sources};
 use crate::operations::decisions::{Decisions, StatusChanger};
 use crate::operations::definitions::{Configured, Definitions};
+use crate::operations::incidents::{IncidentSettings, Incidents};
 use crate::operations::objects::ObjectsSettings;
 use crate::operations::rebuild::{RebuildParts, Rebuilds};
 use crate::operations::retention::RetentionSettings;
@@ -137,7 +138,7 @@ fn surface() -> axum::Router {
             background,
         ),
         snapshots: Snapshots::new(SnapshotParts {
-            store,
+            store: store.clone(),
             objects: ObjectsSettings::default(),
             settings: SnapshotSettings::default(),
             scratch: PathBuf::new(),
@@ -147,6 +148,8 @@ fn surface() -> axum::Router {
             random: || 0,
             shutdown,
         }),
+        incidents: Incidents::open(store.clone(), IncidentSettings::default(), None).unwrap(),
+        notices: Arc::default(),
         ended: Arc::default(),
         audit,
         clock,

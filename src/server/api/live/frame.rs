@@ -65,7 +65,7 @@ struct FrameEdgeBody {
 }
 
 impl FrameBody {
-    fn of(found: &LiveFigures, at: Instant, lag: Option<u64>) -> Self {
+    fn of(found: &LiveFigures, at: Instant, (lag, incidents): (Option<u64>, u64)) -> Self {
         let figures = &found.figures;
         let seal = SealBody::of(figures);
         let edges = found.flow.iter().flat_map(|flow| {
@@ -86,7 +86,7 @@ impl FrameBody {
             failed_per_hour: figures.failed_last_hour,
             stuck: figures.stuck,
             dead_letters_open: figures.open_letters,
-            incidents: 0,
+            incidents,
             edges: edges.collect(),
         }
     }
@@ -105,9 +105,10 @@ pub(super) async fn make(context: Context, mut making: Making) {
             Ok(found) => {
                 failing = false;
                 let lag = overview::lag(&context);
+                let incidents = context.parts().incidents.open_at(now).len() as u64;
                 let text = |of: &LiveFigures| {
                     // Text and numbers can always be written.
-                    let text = serde_json::to_vec(&FrameBody::of(of, Instant(now), lag));
+                    let text = serde_json::to_vec(&FrameBody::of(of, Instant(now), (lag, incidents)));
                     Bytes::from(text.unwrap_or_default())
                 };
                 let second = u64::try_from(now.0.div_euclid(1_000)).unwrap_or(0);

@@ -3,6 +3,7 @@
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::health::Report;
+use super::super::incidents::count_sagas;
 use super::super::params::Params;
 use super::super::sagas::SagaBody;
 use super::super::sagas::filter;
@@ -12,12 +13,16 @@ use super::etag;
 use super::flow::{RecentFlowBody, WorstStepBody, worst};
 use super::range::Range;
 use crate::domain::{Millis, SagaStatus, SagaType};
+use crate::operations::incidents::Told;
 use crate::pipeline::query::{CensusRecord, Figures, Overview, OverviewRequest};
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+/// Incidents that are listed, at most.
+const LISTED_INCIDENTS: usize = 5;
 
 /// The parameters of an overview.
 #[derive(Debug, utoipa::IntoParams)]
@@ -179,6 +184,18 @@ struct OverviewIncidentBody {
     sagas: Option<u64>,
 }
 
+impl OverviewIncidentBody {
+    fn of((told, sagas): &(Told, Option<u64>)) -> Self {
+        Self {
+            id: told.incident.id(),
+            name: told.incident.name().to_owned(),
+            severity: told.incident.severity().map(str::to_owned),
+            from: Instant(told.incident.began),
+            sagas: *sagas,
+        }
+    }
+}
+
 impl SealBody {
     pub(in crate::server::api) fn of(figures: &Figures) -> Option<Self> {
         let ledger = figures.ledger.as_ref()?;
@@ -240,6 +257,8 @@ struct Beside {
     lag: Option<u64>,
     snapshot: Option<Millis>,
     report: Report,
+    /// How many incidents are open, and of the newest how many sagas they are about.
+    incidents: (u64, Vec<(Told, Option<u64>)>),
 }
 
 impl OverviewBody {
@@ -262,7 +281,7 @@ impl OverviewBody {
             dead_letters: LettersBody {
                 open: figures.open_letters,
             },
-            incidents: 0,
+            incidents: beside.incidents.0,
             snapshot: beside.snapshot.map(|at| SnapshotBody { at: Instant(at) }),
             series: (!edges.is_empty()).then(|| SeriesBody {
                 every_seconds: range.every_seconds(),
@@ -275,7 +294,7 @@ impl OverviewBody {
                 .map_or_else(Vec::new, |flow| worst(flow, found.day_before.as_ref())),
             newest_failed: found.newest_failed.into_iter().map(SagaBody::from).collect(),
             health: HealthBody::of(&beside.report),
-            incident_list: Vec::new(),
+            incident_list: beside.incidents.1.iter().map(OverviewIncidentBody::of).collect(),
             cursor: cursor
                 .map(|(partition, next)| (partition.to_string(), next))
                 .collect(),
@@ -319,20 +338,35 @@ pub(super) async fn handle(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    let (request, range) = parse(query.as_deref(), context.clock().now())?;
+    let now = context.clock().now();
+    let (request, range) = parse(query.as_deref(), now)?;
     let found = context.overview(request.clone()).await?;
     let asked = context.clone();
+    let incidents = open_incidents(&context, now).await;
     let beside = context
         .probe(move || Beside {
             lag: lag(&asked),
             snapshot: asked.parts().snapshots.status().known().last.map(|last| last.at),
             report: asked.health().report(),
+            incidents,
         })
         .await?;
     let body = OverviewBody::of(found, &request, range, &beside);
     // Text and numbers can always be written.
     let body = serde_json::to_vec(&body).unwrap_or_default();
     Ok(etag::answer(&headers, body))
+}
+
+async fn open_incidents(context: &Context, now: Millis) -> (u64, Vec<(Told, Option<u64>)>) {
+    let mut open = context.parts().incidents.open_at(now);
+    let count = open.len() as u64;
+    open.truncate(LISTED_INCIDENTS);
+    let mut listed = Vec::with_capacity(open.len());
+    for told in open {
+        let sagas = count_sagas(context, &told).await;
+        listed.push((told, sagas));
+    }
+    (count, listed)
 }
 
 /// Records at the broker that answers do not show yet; none while nobody knows where the topic ends.

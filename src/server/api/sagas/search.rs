@@ -214,7 +214,7 @@ pub(super) struct SearchBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Page)]
-pub(super) struct PageBody {
+pub(in crate::server::api) struct PageBody {
     /// The page, from 0; null in an answer to a cursor, which knows no number.
     #[schema(required)]
     number: Option<u64>,
@@ -227,7 +227,7 @@ pub(super) struct PageBody {
 }
 
 impl PageBody {
-    pub(super) fn of(number: Option<u64>, size: usize, total: u64) -> Self {
+    pub(in crate::server::api) fn of(number: Option<u64>, size: usize, total: u64) -> Self {
         Self {
             number,
             size,

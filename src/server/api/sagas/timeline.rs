@@ -11,6 +11,7 @@ use super::archive_wanted;
 use super::columns::{ColumnsBody, DensityBody};
 use super::moment::{self, BasisBody};
 use crate::domain::{Millis, SagaId, Undoing, Unreached};
+use crate::operations::incidents::Told;
 use crate::pipeline::query::{
     Basis, ColumnsRequest, MAX_COLUMN_ROWS, Moment, QueryError, StateSpan, Timeline, TimelineColumns,
 };
@@ -19,6 +20,9 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::Schema;
+
+/// Incidents beside a timeline, at most.
+const MAX_INCIDENTS: usize = 50;
 
 /// Which part of the timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, utoipa::IntoParams)]
@@ -136,7 +140,7 @@ struct TimelineColumnsBody<'a> {
     arcs: Vec<ArcBody>,
     /// Steps that its definition expects and that have not come.
     ghosts: Vec<GhostBody<'a>>,
-    /// Incidents whose labels match the saga and that overlap its timeline.
+    /// Incidents whose labels match the saga and that overlap its timeline, newest first, at most 50.
     incidents: Vec<TimelineIncidentBody>,
     /// The event time that was asked for. Absent otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -213,10 +217,25 @@ struct GhostBody<'a> {
 struct TimelineIncidentBody {
     id: String,
     name: String,
+    /// How bad it is, where it says.
+    #[schema(required)]
+    severity: Option<String>,
     from: Instant,
     /// Null while it goes on.
     #[schema(required)]
     until: Option<Instant>,
+}
+
+impl From<&Told> for TimelineIncidentBody {
+    fn from(told: &Told) -> Self {
+        Self {
+            id: told.incident.id(),
+            name: told.incident.name().to_owned(),
+            severity: told.incident.severity().map(str::to_owned),
+            from: Instant(told.incident.began),
+            until: told.until.map(Instant),
+        }
+    }
 }
 
 impl From<&StateSpan> for StateSpanBody {
@@ -246,6 +265,7 @@ impl<'a> TimelineColumnsBody<'a> {
         saga: &'a SagaId,
         found: &'a TimelineColumns,
         (moment, basis, now): (Moment, &Basis, Millis),
+        incidents: &[Told],
     ) -> Self {
         let [as_of, known_at] = moment::instants(moment);
         let first_row = found.rows.first().map(|row| row.place.recorded_at);
@@ -276,7 +296,7 @@ impl<'a> TimelineColumnsBody<'a> {
             states_left_out: found.states_left_out,
             arcs: found.undoings.iter().map(|it| ArcBody::of(it, now)).collect(),
             ghosts: found.unreached.iter().map(ghost).collect(),
-            incidents: Vec::new(),
+            incidents: incidents.iter().map(Into::into).collect(),
             as_of,
             known_at,
             basis: basis.into(),
@@ -313,13 +333,21 @@ pub(super) async fn handle(
 ) -> Result<Response, ApiError> {
     let query = TimelineQuery::parse(query.as_deref())?;
     let (what, moment) = (format!("the timeline of saga {id}"), query.moment());
-    let now = query.as_of.unwrap_or_else(|| context.clock().now());
+    let today = context.clock().now();
+    let (now, beside) = (query.as_of.unwrap_or(today), context.clone());
     let write = move |mut parts: chunked::Parts| async move {
         let saga = id.clone();
         let question = move |timeline: &mut Timeline<'_>| {
             let found = timeline.columns(moment, query.request())?;
             let found = found.ok_or_else(|| timeline.not_begun(moment))?;
-            let body = TimelineColumnsBody::of(&saga, &found, (moment, timeline.basis(), now));
+            let state = &found.state;
+            let named = (state.saga_type.as_str(), state.order_id.as_str(), saga.as_str());
+            let lasted = (state.started_at, state.updated_at);
+            let incidents = beside
+                .parts()
+                .incidents
+                .beside(named, lasted, (today, MAX_INCIDENTS));
+            let body = TimelineColumnsBody::of(&saga, &found, (moment, timeline.basis(), now), &incidents);
             // What is not written to its end breaks off: nobody reads it any more.
             if serde_json::to_writer(&mut parts, &body).is_ok() {
                 parts.finish();

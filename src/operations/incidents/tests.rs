@@ -1,0 +1,376 @@
+//! Alerts are taken once, ended once, bounded, and there again after a restart.
+
+use super::*;
+use crate::domain::Millis;
+use crate::store::SharedStore;
+use crate::store::memory::MemoryStore;
+use serde_json::{Map, Value, json};
+use std::path::Path;
+use std::sync::Arc;
+
+const NOW: Millis = Millis(1_769_904_000_000);
+const HOUR: i64 = 3_600_000;
+
+fn store() -> SharedStore {
+    Arc::new(MemoryStore::new())
+}
+
+fn fields(sent: Value) -> Map<String, Value> {
+    match sent {
+        Value::Object(fields) => fields,
+        other => panic!("{other}"),
+    }
+}
+
+fn alert(fingerprint: &str, began: &str) -> Value {
+    json!({
+        "status": "firing",
+        "labels": {"alertname": "Spike", "severity": "warning", "saga_type": "ORDER_CREATION"},
+        "annotations": {"summary": "many fail", "runbook_url": "https://runbooks.example/spike"},
+        "startsAt": began,
+        "endsAt": "0001-01-01T00:00:00Z",
+        "generatorURL": "https://prometheus.example/graph",
+        "fingerprint": fingerprint,
+    })
+}
+
+fn resolved(fingerprint: &str, began: &str, ended: &str) -> Value {
+    let mut alert = alert(fingerprint, began);
+    alert["status"] = json!("resolved");
+    alert["endsAt"] = json!(ended);
+    alert
+}
+
+fn sent(alerts: &[Value]) -> Alerts {
+    let sent = json!({"version": "4", "receiver": "saga-tracker", "alerts": alerts});
+    Alerts::read(&fields(sent), NOW).unwrap()
+}
+
+fn open(store: &SharedStore, settings: IncidentSettings) -> Incidents {
+    Incidents::open(store.clone(), settings, None).unwrap()
+}
+
+fn ids(incidents: &Incidents, asked: &Asked, now: Millis) -> Vec<String> {
+    let (found, _) = incidents.page(asked, (0, 100), now);
+    found.iter().map(|told| told.incident.id()).collect()
+}
+
+#[test]
+fn an_alert_that_is_told_again_is_one_incident_and_an_end_ends_it_for_good() {
+    let store = store();
+    let incidents = open(&store, IncidentSettings::default());
+    let firing = sent(&[alert("a", "2026-01-31T20:00:00Z")]);
+    let over = sent(&[resolved("a", "2026-01-31T20:00:00Z", "2026-01-31T21:00:00Z")]);
+    let taken = |alerts: &Alerts| incidents.take(alerts, NOW).unwrap();
+    assert_eq!(
+        taken(&firing),
+        Taken {
+            new: 1,
+            ..Taken::default()
+        }
+    );
+    assert_eq!(
+        taken(&firing),
+        Taken {
+            known: 1,
+            ..Taken::default()
+        }
+    );
+    assert_eq!(incidents.open_at(NOW).len(), 1);
+    let ended = Taken {
+        known: 1,
+        ended: 1,
+        ..Taken::default()
+    };
+    assert_eq!(taken(&over), ended);
+    // Told again, and overtaken by an older message.
+    assert_eq!(
+        taken(&over),
+        Taken {
+            known: 1,
+            ..Taken::default()
+        }
+    );
+    assert_eq!(
+        taken(&firing),
+        Taken {
+            known: 1,
+            ..Taken::default()
+        }
+    );
+    assert!(incidents.open_at(NOW).is_empty());
+    let (found, total) = incidents.page(&Asked::default(), (0, 20), NOW);
+    assert_eq!(total, 1);
+    let until = "2026-01-31T21:00:00Z".parse::<jiff::Timestamp>().unwrap();
+    assert_eq!(found[0].until, Some(Millis::from(until)));
+    assert_eq!(found[0].incident.times, 5);
+    // The same labels firing anew are another incident.
+    incidents
+        .take(&sent(&[alert("a", "2026-01-31T22:00:00Z")]), NOW)
+        .unwrap();
+    assert_eq!(incidents.page(&Asked::default(), (0, 20), NOW).1, 2);
+}
+
+#[test]
+fn incidents_are_there_again_after_a_restart() {
+    let store = store();
+    let before = open(&store, IncidentSettings::default());
+    before
+        .take(&sent(&[alert("a", "2026-01-31T20:00:00Z")]), NOW)
+        .unwrap();
+    before
+        .take(
+            &sent(&[resolved("b", "2026-01-31T20:00:00Z", "2026-01-31T21:00:00Z")]),
+            NOW,
+        )
+        .unwrap();
+    let after = open(&store, IncidentSettings::default());
+    let all = |of: &Incidents| of.page(&Asked::default(), (0, 20), NOW);
+    assert_eq!(all(&before), all(&after));
+    assert_eq!(all(&after).1, 2);
+}
+
+#[test]
+fn what_is_over_goes_before_what_goes_on_when_there_is_too_much() {
+    let store = store();
+    let settings = IncidentSettings {
+        kept: 2,
+        ..IncidentSettings::default()
+    };
+    let incidents = open(&store, settings.clone());
+    let over = |name: &str, hour: u8| {
+        resolved(
+            name,
+            &format!("2026-01-31T{hour}:00:00Z"),
+            &format!("2026-01-31T{hour}:30:00Z"),
+        )
+    };
+    incidents
+        .take(
+            &sent(&[
+                alert("open", "2026-01-31T10:00:00Z"),
+                over("b", 11),
+                over("c", 12),
+            ]),
+            NOW,
+        )
+        .unwrap();
+    let names = |of: &Incidents| {
+        let (found, _) = of.page(&Asked::default(), (0, 9), NOW);
+        found
+            .iter()
+            .map(|told| told.incident.fingerprint.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(&incidents), ["c", "open"]);
+    assert_eq!(
+        names(&open(&store, settings)),
+        ["c", "open"],
+        "the store holds no more than memory"
+    );
+}
+
+#[test]
+fn what_nobody_tells_of_any_more_is_over_and_goes_in_the_end() {
+    let store = store();
+    let incidents = open(&store, IncidentSettings::default());
+    incidents
+        .take(&sent(&[alert("a", "2026-01-31T20:00:00Z")]), NOW)
+        .unwrap();
+    let (silent, old) = (Millis(NOW.0 + 73 * HOUR), Millis(NOW.0 + 91 * 24 * HOUR));
+    let (found, _) = incidents.page(&Asked::default(), (0, 9), silent);
+    assert_eq!(found[0].until, Some(NOW));
+    assert_eq!(incidents.page(&Asked::default(), (0, 9), old).1, 0);
+    incidents.take(&sent(&[]), old).unwrap();
+    assert_eq!(
+        open(&store, IncidentSettings::default())
+            .page(&Asked::default(), (0, 9), NOW)
+            .1,
+        0
+    );
+}
+
+#[test]
+fn a_page_is_of_those_that_go_on_or_went_on_in_a_time() {
+    let store = store();
+    let incidents = open(&store, IncidentSettings::default());
+    incidents
+        .take(
+            &sent(&[
+                alert("open", "2026-01-31T20:00:00Z"),
+                resolved("over", "2026-01-31T10:00:00Z", "2026-01-31T11:00:00Z"),
+            ]),
+            NOW,
+        )
+        .unwrap();
+    let at = |text: &str| Some(Millis::from(text.parse::<jiff::Timestamp>().unwrap()));
+    let count = |asked: Asked| ids(&incidents, &asked, NOW).len();
+    let all = Asked::default();
+    assert_eq!(count(all.clone()), 2);
+    assert_eq!(
+        count(Asked {
+            active: Some(true),
+            ..all.clone()
+        }),
+        1
+    );
+    assert_eq!(
+        count(Asked {
+            active: Some(false),
+            ..all.clone()
+        }),
+        1
+    );
+    assert_eq!(
+        count(Asked {
+            from: at("2026-01-31T11:00:00.001Z"),
+            ..all.clone()
+        }),
+        1
+    );
+    assert_eq!(
+        count(Asked {
+            to: at("2026-01-31T19:59:59.999Z"),
+            ..all.clone()
+        }),
+        1
+    );
+    assert_eq!(
+        count(Asked {
+            to: at("2026-01-31T09:00:00Z"),
+            ..all.clone()
+        }),
+        0
+    );
+    let id = ids(&incidents, &all, NOW)[0].clone();
+    assert_eq!(
+        ids(
+            &incidents,
+            &Asked {
+                id: Some(id.clone()),
+                ..all
+            },
+            NOW
+        ),
+        [id]
+    );
+}
+
+#[test]
+fn an_incident_stands_beside_the_sagas_that_its_labels_name_in_its_time() {
+    let store = store();
+    let incidents = open(&store, IncidentSettings::default());
+    let mut of_order = resolved("order", "2026-01-31T10:00:00Z", "2026-01-31T11:00:00Z");
+    of_order["labels"] = json!({"alertname": "One", "order_id": "O-1"});
+    let mut of_none = resolved("none", "2026-01-31T10:00:00Z", "2026-01-31T11:00:00Z");
+    of_none["labels"] = json!({"alertname": "DiskLow"});
+    let of_type = resolved("type", "2026-01-31T10:00:00Z", "2026-01-31T11:00:00Z");
+    incidents.take(&sent(&[of_order, of_none, of_type]), NOW).unwrap();
+    let at = |text: &str| Millis::from(text.parse::<jiff::Timestamp>().unwrap());
+    let beside = |saga, first, last| {
+        let found = incidents.beside(saga, (at(first), at(last)), (NOW, 9));
+        let mut names: Vec<_> = found
+            .iter()
+            .map(|told| told.incident.fingerprint.clone())
+            .collect();
+        names.sort();
+        names
+    };
+    let (first, last) = ("2026-01-31T10:59:59Z", "2026-01-31T12:00:00Z");
+    assert_eq!(
+        beside(("ORDER_CREATION", "O-1", "s"), first, last),
+        ["none", "order", "type"]
+    );
+    assert_eq!(beside(("REFUND", "O-2", "s"), first, last), ["none"]);
+    assert!(beside(("ORDER_CREATION", "O-1", "s"), "2026-01-31T11:00:01Z", last).is_empty());
+}
+
+#[test]
+fn what_cannot_be_understood_is_refused_by_the_name_of_its_field() {
+    let refused = |sent: Value| {
+        let faults = Alerts::read(&fields(sent), NOW).unwrap_err();
+        faults.into_iter().map(|fault| fault.field).collect::<Vec<_>>()
+    };
+    let with = |change: fn(&mut Value)| {
+        let mut alert = alert("a", "2026-01-31T20:00:00Z");
+        change(&mut alert);
+        refused(json!({"version": "4", "alerts": [alert]}))
+    };
+    assert_eq!(refused(json!({})), ["version", "alerts"]);
+    assert_eq!(refused(json!({"version": "3", "alerts": []})), ["version"]);
+    assert_eq!(refused(json!({"version": "4", "alerts": [7]})), ["alerts[0]"]);
+    assert_eq!(
+        with(|of| of["startsAt"] = json!("yesterday")),
+        ["alerts[0].startsAt"]
+    );
+    assert_eq!(
+        with(|of| of["startsAt"] = json!("0001-01-01T00:00:00Z")),
+        ["alerts[0].startsAt"]
+    );
+    assert_eq!(with(|of| of["status"] = json!("pending")), ["alerts[0].status"]);
+    assert_eq!(
+        with(|of| of["fingerprint"] = json!("")),
+        ["alerts[0].fingerprint"]
+    );
+    assert_eq!(with(|of| of["labels"] = json!({"a": 1})), ["alerts[0].labels.a"]);
+    assert_eq!(with(|of| of["labels"] = json!(["a"])), ["alerts[0].labels"]);
+    assert_eq!(
+        with(|of| of["labels"]["x"] = json!("v".repeat(2_001))),
+        ["alerts[0].labels.x"]
+    );
+    let many = vec![Value::Null; MAX_ALERTS + 1];
+    assert_eq!(refused(json!({"version": "4", "alerts": many})), ["alerts"]);
+    assert_eq!(refused(json!({"version": "4", "alerts": vec![7; 500]})).len(), 10);
+}
+
+#[test]
+fn what_grafana_sends_beyond_alertmanager_is_ignored_and_long_annotations_are_cut() {
+    let mut alert = alert("a", "2026-01-31T20:00:00+09:00");
+    alert["values"] = json!({"B": 22});
+    alert["dashboardURL"] = json!("https://grafana.example/d/1");
+    alert["annotations"]["description"] = json!("d".repeat(9_000));
+    alert["annotations"]["runbook_url"] = json!("javascript:alert(1)");
+    alert["generatorURL"] = json!("javascript:alert(1)");
+    let sent = json!({"version": "1", "orgId": 1, "title": "t", "state": "alerting", "receiver": "", "alerts": [alert]});
+    let read = Alerts::read(&fields(sent), NOW).unwrap();
+    assert_eq!(read.receiver, None);
+    assert_eq!(read.alerts[0].annotations["description"].len(), 4_000);
+    assert_eq!(read.alerts[0].generator_url, None);
+    let incident = Incident::new(&read.alerts[0], None, NOW);
+    assert_eq!((incident.runbook_url(), incident.name()), (None, "Spike"));
+}
+
+#[test]
+fn an_end_before_the_start_ends_nothing_before_it_began() {
+    let read = sent(&[resolved("a", "2026-01-31T20:00:00Z", "2026-01-31T19:00:00Z")]);
+    assert_eq!(read.alerts[0].ended, Some(read.alerts[0].began));
+    let unknown = sent(&[resolved("a", "2026-01-31T20:00:00Z", "0001-01-01T00:00:00Z")]);
+    assert_eq!(unknown.alerts[0].ended, Some(NOW));
+}
+
+#[test]
+fn a_token_counts_as_it_stands_in_its_file_now() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("token");
+    assert!(
+        matches!(Token::of(&path), Err(TokenError::Unreadable { .. })),
+        "no file"
+    );
+    std::fs::write(&path, " \n").unwrap();
+    assert!(matches!(Token::of(&path), Err(TokenError::Empty(_))), "no token");
+    std::fs::write(&path, "one\n").unwrap();
+    let token = Token::of(Path::new(&path)).unwrap();
+    let incidents = Incidents::open(store(), IncidentSettings::default(), Some(token)).unwrap();
+    let trusts = |given: Option<&str>| incidents.trusts(given).unwrap();
+    assert_eq!(
+        [trusts(Some("one")), trusts(Some("two")), trusts(None)],
+        [true, false, false]
+    );
+    std::fs::write(&path, "two").unwrap();
+    assert_eq!([trusts(Some("one")), trusts(Some("two"))], [false, true]);
+    std::fs::remove_file(&path).unwrap();
+    assert!(
+        incidents.trusts(Some("two")).is_err(),
+        "nobody is trusted without a token"
+    );
+}
