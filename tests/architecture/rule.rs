@@ -161,6 +161,7 @@ pub(crate) const MAY_KNOW: &[(&str, &[&str])] = &[
             "server/api",
         ],
     ),
+    ("program/monitoring", &["server/metrics"]),
     ("program/wiring", &["*"]),
     ("program/cli", &["*"]),
     // Drives whole replicas, in tests only.
