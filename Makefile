@@ -29,7 +29,7 @@ demo: build ## Serve on an embedded broker with a live workload; ARGS="--rate 50
 	@exec "$(CARGO_TARGET_DIR)/release/saga-tracker" demo $(ARGS)
 
 test: needs-build ## Run every test: unit, property, command line, and real Kafka
-	@scripts/install.sh test s3 clouds venv
+	@scripts/install.sh test s3 clouds monitoring venv
 	$(COMPILERS)
 	exec scripts/test.sh
 

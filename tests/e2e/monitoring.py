@@ -1,0 +1,42 @@
+"""What deploy/monitoring consists of, as its readers see it: questions with their variables resolved, and their files."""
+
+import json
+import re
+from pathlib import Path
+
+from servers import ROOT
+
+HOME = ROOT / "deploy/monitoring"
+RULES = [HOME / "prometheus/saga-tracker-rules.yml", HOME / "prometheus/saga-tracker-alerts.yml"]
+DASHBOARDS = sorted((HOME / "dashboards").glob("*.json"))
+
+# What Grafana puts in for its own variables and ours when everything is chosen, with a scrape each second.
+VARIABLES = {"job": ".*", "instance": ".*", "saga_type": ".*", "__rate_interval": "4s", "__interval": "1s"}
+
+
+def resolved(text):
+    """The text with its variables as Grafana fills them in; one that is not known is an error."""
+    return re.sub(r"\$\{?(\w+)\}?", lambda match: VARIABLES[match.group(1)], text)
+
+
+def load(path: Path):
+    return json.loads(path.read_text())
+
+
+def panels(dashboard):
+    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+
+
+def targets():
+    """(name, target) of every question of every dashboard."""
+    found = []
+    for path in DASHBOARDS:
+        for panel in panels(load(path)):
+            for target in panel["targets"]:
+                found.append((f"{path.stem}: {panel['title']} {target['refId']}", target))
+    return found
+
+
+def with_interval(text, interval):
+    """Rules that are evaluated as often as a test has patience for."""
+    return re.sub(r'interval: "\w+"', f'interval: "{interval}"', text)
