@@ -1,4 +1,4 @@
-"""What deploy/monitoring consists of, as its readers see it: questions with their variables resolved, and their files."""
+"""What deploy/monitoring consists of, as its readers see it: its files, and questions with variables resolved."""
 
 import json
 import re

@@ -73,7 +73,8 @@ def test_other_numbers_reach_the_rules():
 
 
 def test_another_mixin_beside_it_keeps_its_groups():
-    groups = mixin("({ prometheusAlerts+:: { groups+: [{ name: 'theirs', rules: [] }] } } + saga).prometheusAlerts.groups")
+    theirs = "{ prometheusAlerts+:: { groups+: [{ name: 'theirs', rules: [] }] } }"
+    groups = mixin(f"({theirs} + saga).prometheusAlerts.groups")
     assert [group["name"] for group in groups][0] == "theirs"
     assert len(groups) == 3
 

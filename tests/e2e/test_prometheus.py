@@ -239,9 +239,8 @@ def test_every_rule_is_evaluated_without_error(scraped_twice):
     groups = scraped_twice("rules")["groups"]
     assert len(groups) == 4
     for rule in (rule for group in groups for rule in group["rules"]):
-        wait_until(
-            lambda rule=rule: health(scraped_twice, rule["name"]) == "ok", 30, f"{rule['name']}: {rule.get('lastError')}"
-        )
+        what = f"{rule['name']}: {rule.get('lastError')}"
+        wait_until(lambda rule=rule: health(scraped_twice, rule["name"]) == "ok", 30, what)
 
 
 def health(prometheus, name):
