@@ -110,6 +110,52 @@ fn conformance_asks_for_a_rule_and_a_time_and_prints_counts_and_what_happened() 
 }
 
 #[test]
+fn stuck_asks_for_the_moment_the_rule_and_the_page() {
+    let judged = SAGA.replace(
+        "\"stepCount\":4",
+        r#""stepCount":4,"stuck":{"since":"2025-01-02T03:10:00Z","rule":"COMPENSATION_OVERDUE","awaited":["REFUNDED","RELEASED"]}"#,
+    );
+    let answer = format!(
+        r#"{{"asOf":"2025-01-02T03:20:00Z","knownAt":"2025-01-02T23:59:59.999Z","content":[{judged}],
+ "page":{{"number":1,"size":5,"totalElements":6,"totalPages":2}},"cursor":{{"0":7}},"definitions":"d1"}}"#
+    );
+    let whole = "GET /api/v1/sagas/stuck?sagaType=ORDER_CREATION&rule=COMPENSATION_OVERDUE&fromDate=2025-01-01\
+                 &asOf=2025-01-02T03%3A20%3A00Z&knownAt=2025-01-02T23%3A59%3A59.999Z&page=1&size=5";
+    let plain = "GET /api/v1/sagas/stuck?page=0&size=20";
+    let server = Server::start(&[(whole, 200, &answer), (plain, 200, &answer)]);
+    let flags = [
+        "stuck",
+        "--type",
+        "ORDER_CREATION",
+        "--rule",
+        "compensation_overdue",
+        "--from",
+        "2025-01-01",
+        "--as-of",
+        "2025-01-02T03:20:00Z",
+        "--known-at",
+        "2025-01-02",
+        "--page",
+        "1",
+        "--size",
+        "5",
+    ];
+    let ran = run(&[&flags[..], &["--url", &server.url]].concat(), &[]);
+    assert_eq!(ran.code, 0, "{ran:?} {:?}", server.requests());
+    let row = ran.stdout.lines().find(|line| line.starts_with("order-1"));
+    let cells: Vec<&str> = row.unwrap().split_whitespace().collect();
+    let expected = "order-1 ORDER_CREATION FAILED COMPENSATION_OVERDUE 2025-01-02T03:10:00Z PAYMENT_FAILED REFUNDED, RELEASED";
+    assert_eq!(cells.join(" "), expected);
+    let json = run(&["stuck", "--json", "--url", &server.url], &[]);
+    assert_eq!(json.json()["page"]["totalElements"], 6);
+    assert_eq!(server.requests(), [whole, plain]);
+    for wrong in [["--rule", "late"], ["--as-of", "soon"], ["--known-at", "never"]] {
+        let ran = run(&[&["stuck", "--url", &server.url], &wrong[..]].concat(), &[]);
+        assert_eq!(ran.code, 2, "{wrong:?}");
+    }
+}
+
+#[test]
 fn a_rule_is_a_filter_of_search_and_export() {
     let server = Server::start(&[]);
     run(&["search", "--rule", "unknown_step", "--url", &server.url], &[]);
@@ -134,6 +180,43 @@ fn a_rule_is_a_filter_of_search_and_export() {
             "{request:?}"
         );
     }
+}
+
+#[test]
+fn stuck_is_a_filter_of_search_and_export_by_any_rule_or_by_one() {
+    let server = Server::start(&[]);
+    let asked = |args: &[&str]| {
+        run(&[args, &["--url", &server.url]].concat(), &[]);
+        format!("{:?}", server.requests().last().unwrap())
+    };
+    let any = asked(&["search", "--stuck"]);
+    assert!(any.contains("stuck=true&"), "{any}");
+    let one = asked(&["search", "--stuck", "past_deadline", "--as-of", "2026-01-01"]);
+    assert!(one.contains("stuck=PAST_DEADLINE&asOf=2026-01-01"), "{one}");
+    let export = asked(&[
+        "export",
+        "csv",
+        "--of",
+        "sagas",
+        "--stuck",
+        "COMPENSATION_OVERDUE",
+    ]);
+    assert!(export.contains("stuck=COMPENSATION_OVERDUE"), "{export}");
+}
+
+#[test]
+fn compensation_is_a_filter_of_search() {
+    let server = Server::start(&[]);
+    let args = [
+        "search",
+        "--compensation",
+        "nothing_to_compensate",
+        "--url",
+        &server.url,
+    ];
+    run(&args, &[]);
+    let asked = format!("{:?}", server.requests());
+    assert!(asked.contains("compensation=NOTHING_TO_COMPENSATE"), "{asked}");
 }
 
 #[test]
@@ -401,6 +484,48 @@ fn statistics_are_printed_by_status_and_type() {
 }
 
 #[test]
+fn details_of_statistics_are_asked_for_and_printed_by_time_step_service_and_reason() {
+    let times =
+        |count: u64| format!(r#"{{"count":{count},"p50Seconds":1.5,"p95Seconds":2.5,"p99Seconds":3.5}}"#);
+    let details = format!(
+        r#"{{"sagas":4,"events":9,"duration":{},"compensation":{},
+ "byStep":[{{"step":"PAYMENT_FAILED\u001b","sagas":2,"events":3,"after":{}}}],"otherSteps":0,
+ "byProducerService":[{{"producerService":"order-service","sagas":4,"events":6}}],
+ "failureReasons":[{{"failureReason":"CARD_DECLINED","sagas":2}}]}}"#,
+        times(2),
+        times(1),
+        times(3)
+    );
+    let answer = STATISTICS.replace("\"total\":4", &format!("\"total\":4,\"details\":{details}"));
+    let asked = "GET /api/v1/sagas/statistics?sagaType=ORDER_CREATION&include=details";
+    let server = Server::start(&[(asked, 200, &answer)]);
+    let flags = [
+        "stats",
+        "--type",
+        "ORDER_CREATION",
+        "--details",
+        "--url",
+        &server.url,
+    ];
+    let ran = run(&flags, &[]);
+    assert_eq!(server.requests(), [asked]);
+    let rows: Vec<String> = ran
+        .stdout
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    for row in [
+        "completed 2 1.5 2.5 3.5",
+        "compensated 1 1.5 2.5 3.5",
+        "PAYMENT_FAILED\\u{1b} 2 3 1.5 2.5 3.5",
+        "order-service 4 6",
+        "CARD_DECLINED 2",
+    ] {
+        assert!(rows.iter().any(|told| told == row), "{row}\n{}", ran.stdout);
+    }
+}
+
+#[test]
 fn search_asks_for_what_the_flags_say_and_tells_the_page() {
     let asked = "GET /api/v1/sagas?orderId=ORD-1&sagaType=ORDER_CREATION&status=FAILED&fromDate=2025-01-01\
                  &toDate=2025-01-31T00%3A00%3A00Z&sort=updatedAt%2Casc&page=0&size=20";
@@ -533,10 +658,10 @@ fn census_diff_and_series_show_what_changed() {
     let one = none.replace("\"FAILED\":0", "\"FAILED\":1");
     let moment = r#"{"asOf":null,"knownAt":null,"cursor":{},"definitions":"d1"}"#;
     let diff = format!(
-        r#"{{"from":{moment},"to":{moment},"changes":[{{"sagaType":"REFUND","before":{none},"after":{one},"entered":{one},"left":{none}}}]}}"#
+        r#"{{"from":{moment},"to":{moment},"changes":[{{"sagaType":"REFUND","before":{none},"after":{one},"entered":{one},"left":{none}}}],"purged":{{"before":{none},"after":{one},"entered":{one},"left":{none}}}}}"#
     );
     let series = format!(
-        r#"{{"asOf":null,"knownAt":null,"cursor":{{}},"definitions":"d1","points":[{{"from":"2025-01-02T03:00:00Z","until":"2025-01-02T04:00:00Z","entered":{one},"left":{none},"byStatus":{one}}}]}}"#
+        r#"{{"asOf":null,"knownAt":null,"cursor":{{}},"definitions":"d1","points":[{{"from":"2025-01-02T03:00:00Z","until":"2025-01-02T04:00:00Z","entered":{one},"left":{none},"byStatus":{one},"purged":{{"entered":{none},"left":{none},"byStatus":{one}}}}}]}}"#
     );
     let asked = [
         "GET /api/v1/census/diff?fromKnownAt=2025-01-02T23%3A59%3A59.999Z",
@@ -771,6 +896,32 @@ fn flow_names_the_services_that_lead_to_each_other() {
         2,
         "a flow is of one type"
     );
+}
+
+#[test]
+fn flow_is_a_graph_for_graphviz_or_mermaid_with_names_in_labels_alone() {
+    let flow = r#"{"sagaType":"T","period":{"from":null,"to":null},"sagas":2,"events":5,
+ "steps":[{"step":"PAID"},{"step":"SAY \"so\" <b>"}],
+ "edges":[{"from":"SAY \"so\" <b>","to":"PAID","count":3,"p50Seconds":1.5,"p95Seconds":2,"p99Seconds":2}],"cycles":[]}"#;
+    let asked = "GET /api/v1/flow?sagaType=T&fromDate=2025-01-01";
+    let server = Server::start(&[(asked, 200, flow)]);
+    let graph = |form: &str| {
+        let from = ["--from", "2025-01-01", "--url", &server.url];
+        let ran = run(&[&["flow", "--type", "T", form], &from[..]].concat(), &[]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran.stdout
+    };
+    let dot = "digraph flow {\n  rankdir=LR;\n  node [shape=box];\n  n0 [label=\"PAID\"];\n  \
+               n1 [label=\"SAY \\\"so\\\" <b>\"];\n  n1 -> n0 [label=\"3 × 1.500 s\"];\n}\n";
+    assert_eq!(graph("--dot"), dot);
+    let mermaid =
+        "flowchart LR\n  n0[\"PAID\"]\n  n1[\"SAY #34;so#34; #60;b#62;\"]\n  n1 -->|\"3 × 1.500 s\"| n0\n";
+    assert_eq!(graph("--mermaid"), mermaid);
+    assert_eq!(server.requests(), [asked, asked]);
+    for more in ["--mermaid", "--json"] {
+        let ran = run(&["flow", "--type", "T", "--dot", more, "--url", &server.url], &[]);
+        assert_eq!(ran.code, 2, "--dot and {more}");
+    }
 }
 
 #[test]

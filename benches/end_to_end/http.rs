@@ -47,10 +47,10 @@ impl Server {
     }
 
     /// The page that never changes.
-    pub(crate) fn still(body: &str) -> anyhow::Result<Self> {
+    pub(crate) fn constant(body: &str) -> anyhow::Result<Self> {
         let started = Instant::now();
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["child", "still", body])
+            .args(["child", "constant", body])
             .stdout(Stdio::piped())
             .spawn()?;
         let mut line = String::new();

@@ -23,6 +23,11 @@ use std::time::Instant;
 pub(crate) const FIRST: Millis = Millis(1_767_225_600_000);
 /// How long it lasts.
 pub(crate) const DAYS: i64 = 90;
+/// What happens in this hour arrives at its end.
+pub(crate) const OUTAGE: (Millis, Millis) = (
+    Millis(FIRST.0 + 60 * 86_400_000),
+    Millis(FIRST.0 + 60 * 86_400_000 + 3_600_000),
+);
 /// Sagas of the store that the large one is compared with.
 const SMALL: u64 = 100_000;
 const TOPIC: &str = "bench-large";
@@ -73,6 +78,33 @@ fn searches(settings: &Settings, report: &mut Report) -> anyhow::Result<()> {
             worst["large_ms"], worst["small_ms"], worst["search"]
         ),
     );
+    report.at_most(
+        &format!(
+            "p99 of a page as of, or as known at, any instant, {} sagas, ms",
+            settings.large_sagas
+        ),
+        number(&found["past_p99_ms"])?,
+        25.0,
+        format!("{} pages of all filters, sorts and depths", found["past_pages"]),
+    );
+    for count in found["counts"].as_array().context("no counts")? {
+        report.at_most(
+            &format!(
+                "{} of {} sagas ÷ of {SMALL}",
+                count["count"].as_str().unwrap_or_default(),
+                settings.large_sagas
+            ),
+            number(&count["ratio"])?,
+            3.0,
+            format!("{} ms ÷ {} ms", count["large_ms"], count["small_ms"]),
+        );
+    }
+    for busy in found["busy"].as_array().context("no busy instants")? {
+        report.figure(
+            busy["search"].as_str().unwrap_or_default(),
+            format!("{} ms, {} ms at most", busy["large_ms"], busy["worst_ms"]),
+        );
+    }
     for search in found["all"].as_array().context("no searches")? {
         report.figure(
             search["search"].as_str().unwrap_or_default(),
@@ -88,7 +120,8 @@ fn searches(settings: &Settings, report: &mut Report) -> anyhow::Result<()> {
     Ok(std::fs::remove_dir_all(large)?)
 }
 
-/// Fills a store with the log of so many sagas, spread evenly over the days, and makes its projections.
+/// Fills a store with the log of so many sagas, spread evenly over the days, and makes its projections. A fifth of
+/// them last days, and for an hour nothing arrives.
 /// The events have no metadata, which searches do not read.
 pub(crate) fn fill(dir: &Path, sagas: u64) -> anyhow::Result<Value> {
     let store: SharedStore = Arc::new(pipeline::open(dir)?);
@@ -97,7 +130,11 @@ pub(crate) fn fill(dir: &Path, sagas: u64) -> anyhow::Result<Value> {
     let events = std::thread::scope(|scope| {
         let (made, events) = sync_channel::<Vec<Event>>(4);
         scope.spawn(move || {
-            let mut reports = Traffic::new(SEED, FIRST, step_us).take_while(|report| report.arrives() < last);
+            let (from, until) = OUTAGE;
+            let reports = Traffic::new(SEED, FIRST, step_us)
+                .with_slow_sagas()
+                .with_outage(from, until);
+            let mut reports = reports.take_while(|report| report.arrives() < last);
             loop {
                 let batch: Vec<Event> = reports
                     .by_ref()

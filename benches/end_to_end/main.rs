@@ -75,7 +75,7 @@ fn child(name: &str, arguments: &[&str]) -> anyhow::Result<()> {
         ("rebuild", [topic, dir]) => pipeline::rebuild(topic, dir.as_ref())?,
         ("dedupe", [dir]) => dedupe::measure(&settings, dir.as_ref())?,
         ("hot", [shape, dir]) => hot::measure(&settings, shape, dir.as_ref())?,
-        ("still", [body]) => return static_server::serve(body),
+        ("constant", [body]) => return static_server::serve(body),
         ("fill", [dir, sagas]) => large::fill(dir.as_ref(), sagas.parse()?)?,
         ("search", [small, large]) => search::compare(small.as_ref(), large.as_ref())?,
         _ => bail!("no such measurement: {name} {arguments:?}"),

@@ -65,11 +65,13 @@ impl Report {
             )?;
             writeln!(text, "{}\n", self.ratios.join("\n"))?;
         }
-        writeln!(
-            text,
-            "| figure | measured |\n|---|---|\n{}",
-            self.figures.join("\n")
-        )?;
+        if !self.figures.is_empty() {
+            writeln!(
+                text,
+                "| figure | measured |\n|---|---|\n{}",
+                self.figures.join("\n")
+            )?;
+        }
         println!("{text}");
 
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/RESULTS.md");

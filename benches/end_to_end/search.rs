@@ -1,8 +1,8 @@
 //! Pages of two stores of different sizes, asked in turn, without HTTP in between (which would hide
 //! the difference).
 
-use crate::large::{DAYS, FIRST};
-use crate::report::median;
+use crate::large::{DAYS, FIRST, OUTAGE};
+use crate::report::{median, percentile};
 use crate::{pipeline, served};
 use saga_tracker::domain::{Millis, SagaDefinitions, SagaStatus, SagaType};
 use saga_tracker::pipeline::query::{Filter, Moment, Query, SearchRequest, Sort, SortKey, Window};
@@ -68,7 +68,7 @@ pub(crate) fn compare(small: &Path, large: &Path) -> anyhow::Result<Value> {
     let large = Query::new(Arc::new(pipeline::open(large)?), definitions);
     // What filling left to merge would be measured with the large one only.
     served::settled(large_dir)?;
-    let mut all = Vec::new();
+    let (mut all, mut past) = (Vec::new(), Vec::new());
     for (filter_name, filter, when) in questions() {
         for (sort_name, sort) in sorts() {
             // Of the past there is no index by last event.
@@ -86,14 +86,17 @@ pub(crate) fn compare(small: &Path, large: &Path) -> anyhow::Result<Value> {
                         millis.push(ask(query, &filter, sort, page, round)?);
                     }
                 }
+                if when != When::Now {
+                    past.extend(&millis[1]);
+                }
                 let [small, large] = millis.map(|millis| median(&millis));
                 all.push((
                     large / small,
                     json!({
                         "search": format!("{filter_name}, by {sort_name}, {page_name} page"),
                         "ratio": large / small,
-                        "small_ms": (small * 1000.0).round() / 1000.0,
-                        "large_ms": (large * 1000.0).round() / 1000.0,
+                        "small_ms": thousandths(small),
+                        "large_ms": thousandths(large),
                     }),
                 ));
             }
@@ -101,7 +104,75 @@ pub(crate) fn compare(small: &Path, large: &Path) -> anyhow::Result<Value> {
     }
     all.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     let all: Vec<Value> = all.into_iter().map(|(_, search)| search).collect();
-    Ok(json!({ "worst": all.first(), "all": all }))
+    Ok(json!({
+        "worst": all.first(),
+        "all": all,
+        "past_p99_ms": percentile(&past, 99),
+        "past_pages": past.len(),
+        "counts": counts(&small, &large)?,
+        "busy": busy(&large)?,
+    }))
+}
+
+/// How many sagas stood where: now, as of instants, and as known at instants.
+fn counts(small: &Query, large: &Query) -> anyhow::Result<Vec<Value>> {
+    let whens = [
+        ("count now", When::Now),
+        ("count as of an instant", When::Then),
+        ("count as known at an instant", When::Known),
+    ];
+    let mut counts = Vec::new();
+    for (name, when) in whens {
+        let mut millis = [Vec::new(), Vec::new()];
+        for round in 0..ROUNDS {
+            for (query, millis) in [small, large].into_iter().zip(&mut millis) {
+                let started = Instant::now();
+                query.censuses(&Filter::default(), &[when.moment(round)])?;
+                millis.push(started.elapsed().as_secs_f64() * 1000.0);
+            }
+        }
+        let [small, large] = millis.map(|millis| median(&millis));
+        counts.push(json!({
+            "count": name,
+            "ratio": large / small,
+            "small_ms": thousandths(small),
+            "large_ms": thousandths(large),
+        }));
+    }
+    Ok(counts)
+}
+
+/// Pages as known when what had happened for most of an hour had not arrived.
+fn busy(query: &Query) -> anyhow::Result<Vec<Value>> {
+    let (from, until) = OUTAGE;
+    let filters = filters().into_iter();
+    let mut found = Vec::new();
+    for (name, filter) in filters.filter(|(_, filter)| filter.from.is_none()) {
+        let mut millis = Vec::new();
+        for round in 0..ROUNDS {
+            let place = i64::try_from(round).unwrap_or(0) + 1;
+            let at = Millis(until.0 - (until.0 - from.0) / 10 * place / 25);
+            let filter = Filter {
+                moment: Moment {
+                    as_of: None,
+                    known_at: Some(at),
+                },
+                ..filter.clone()
+            };
+            let [(_, sort), ..] = sorts();
+            millis.push(ask(query, &filter, sort, Page::First, round)?);
+        }
+        found.push(json!({
+            "search": format!("as known at the end of an outage of an hour: {name}, first page"),
+            "large_ms": thousandths(median(&millis)),
+            "worst_ms": thousandths(percentile(&millis, 100)),
+        }));
+    }
+    Ok(found)
+}
+
+fn thousandths(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
 }
 
 /// Milliseconds that one page takes.

@@ -196,16 +196,16 @@ fn settle_and_load(
     let mut connection = tracker.connect()?;
     let paths: Vec<String> = sagas.iter().map(|saga| format!("/api/v1/sagas/{saga}")).collect();
     let body = connection.get(paths.first().context("no sagas")?)?.1;
-    let mut still = Server::still(&body)?;
+    let mut constant = Server::constant(&body)?;
     let page = [static_server::PATH.to_owned()];
-    let shell = ["/actuator/info".to_owned()];
+    let without_store = ["/actuator/info".to_owned()];
     let mut rates = [Vec::new(), Vec::new(), Vec::new()];
     for _ in 0..settings.rounds {
         rates[0].push(tracker.load(&paths, LOAD)?);
-        rates[1].push(still.load(&page, LOAD)?);
-        rates[2].push(tracker.load(&shell, LOAD)?);
+        rates[1].push(constant.load(&page, LOAD)?);
+        rates[2].push(tracker.load(&without_store, LOAD)?);
     }
-    let [saga, page, shell] = rates.map(|rates| median(&rates));
+    let [saga, page, without_store] = rates.map(|rates| median(&rates));
     let detail = format!(
         "{saga:.0} ÷ {page:.0} requests/s, of the same {} bytes",
         body.len()
@@ -213,7 +213,10 @@ fn settle_and_load(
     report.at_least("GET saga ÷ a static handler", saga / page, 0.8, detail);
     report.figure(
         "GET saga ÷ GET /actuator/info, a page that never changes, of the same server",
-        format!("{:.2} ({saga:.0} ÷ {shell:.0} requests/s)", saga / shell),
+        format!(
+            "{:.2} ({saga:.0} ÷ {without_store:.0} requests/s)",
+            saga / without_store
+        ),
     );
     tracker.kill()
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// The only path.
-pub(crate) const PATH: &str = "/api/v1/sagas/still";
+pub(crate) const PATH: &str = "/api/v1/sagas/constant";
 
 /// Serves `body` until killed; says its port on standard output.
 pub(crate) fn serve(body: &str) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@ use saga_tracker_sdk::contract::metadata;
 use saga_tracker_sdk::encoding::Encoder;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 
 /// Any id: without a registry every record is read by the bundled schema.
 const SCHEMA_ID: u32 = 1;
@@ -19,6 +20,9 @@ pub(crate) struct Traffic {
     step_us: i64,
     waiting: BinaryHeap<Reverse<Report>>,
     sequence: u64,
+    begun: u64,
+    slow: bool,
+    outage: Option<Range<i64>>,
 }
 
 /// One record, of a saga that began at `start`.
@@ -28,6 +32,23 @@ pub(crate) struct Report {
     sequence: u64,
     start: Timestamp,
     record: PlannedRecord,
+    pace: Pace,
+}
+
+/// How a saga's times are stretched: what takes `planned` milliseconds takes `taken`.
+#[derive(Clone, Copy)]
+struct Pace {
+    planned: i64,
+    taken: i64,
+}
+
+impl Pace {
+    const AS_PLANNED: Self = Self { planned: 1, taken: 1 };
+
+    fn of(self, time: i64) -> i64 {
+        i64::try_from(i128::from(time) * i128::from(self.taken) / i128::from(self.planned))
+            .unwrap_or(i64::MAX)
+    }
 }
 
 impl Traffic {
@@ -41,24 +62,63 @@ impl Traffic {
             step_us,
             waiting: BinaryHeap::new(),
             sequence: 0,
+            begun: 0,
+            slow: false,
+            outage: None,
+        }
+    }
+
+    /// A fifth of the sagas last days, from one to seven.
+    #[must_use]
+    pub(crate) fn with_slow_sagas(self) -> Self {
+        Self { slow: true, ..self }
+    }
+
+    /// What would arrive in this time arrives at its end.
+    #[must_use]
+    pub(crate) fn with_outage(self, from: Millis, until: Millis) -> Self {
+        Self {
+            outage: Some(from.0 * 1000..until.0 * 1000),
+            ..self
         }
     }
 
     fn begin_saga(&mut self) {
+        self.begun += 1;
+        let pace = self.pace();
         let (records, begins) = &mut self.next;
         let start = Timestamp::from_microsecond(*begins).unwrap_or_default();
         for record in std::mem::take(records) {
             self.sequence += 1;
             let after = i64::try_from(record.delay.as_micros()).unwrap_or(i64::MAX);
+            let at = begins.saturating_add(pace.of(after));
+            let outage = self.outage.as_ref().filter(|outage| outage.contains(&at));
             self.waiting.push(Reverse(Report {
-                at: begins.saturating_add(after),
+                at: outage.map_or(at, |outage| outage.end),
                 sequence: self.sequence,
                 start,
                 record,
+                pace,
             }));
         }
         *begins += self.step_us;
         *records = self.sagas.next().unwrap_or_default();
+    }
+
+    /// Of the saga that begins.
+    fn pace(&self) -> Pace {
+        if !self.slow || !self.begun.is_multiple_of(5) {
+            return Pace::AS_PLANNED;
+        }
+        let lasts = self.next.0.iter().map(|record| record.delay.as_millis()).max();
+        let days = i64::try_from(self.begun / 5 % 7).unwrap_or(0) + 1;
+        Pace {
+            planned: lasts
+                .and_then(|lasts| i64::try_from(lasts).ok())
+                .unwrap_or(1)
+                .max(1),
+            taken: days * 86_400_000,
+        }
     }
 }
 
@@ -118,7 +178,7 @@ impl Report {
     /// The event without its metadata; `None` where it is poison.
     pub(crate) fn bare_event(&self, position: Position) -> Option<Event> {
         let planned = self.planned()?;
-        let recorded_at = Millis(self.start.as_millisecond() + planned.recorded_after_ms);
+        let recorded_at = Millis(self.start.as_millisecond() + self.pace.of(planned.recorded_after_ms));
         Some(Event {
             position,
             arrived_at: Millis(self.at / 1000),

@@ -108,6 +108,15 @@ pub enum CompensationState {
 }
 
 impl CompensationState {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::NotNeeded,
+        Self::NothingToCompensate,
+        Self::Owed,
+        Self::Compensated,
+        Self::PartlyCompensated,
+    ];
+
     /// The name in answers.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -116,6 +125,20 @@ impl CompensationState {
             Self::Owed => "OWED",
             Self::Compensated => "COMPENSATED",
             Self::PartlyCompensated => "PARTLY_COMPENSATED",
+        }
+    }
+
+    /// The one with that name in answers.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+
+    /// The status of all sagas that it is told of, if they have one.
+    pub const fn status(self) -> Option<SagaStatus> {
+        match self {
+            Self::NothingToCompensate | Self::Owed => Some(Failed),
+            Self::PartlyCompensated => Some(Compensated),
+            Self::NotNeeded | Self::Compensated => None,
         }
     }
 }
@@ -157,6 +180,12 @@ pub fn compensation(state: &SagaState, definition: &SagaDefinition) -> Compensat
         owed
     };
     Compensation { state, owed }
+}
+
+/// Whether a saga failed before anything was done that can be undone: [`CompensationState::NothingToCompensate`],
+/// without a look at what is owed.
+pub fn has_nothing_to_compensate(state: &SagaState, definition: &SagaDefinition) -> bool {
+    state.status == Failed && done(state, definition.roles()).next().is_none()
 }
 
 /// What can be undone and was done before the saga failed.

@@ -2,7 +2,7 @@
 
 use super::{
     Compensation, ConformanceRule, Millis, SagaDefinitions, SagaState, Stuck, Violation, broken_rules,
-    compensation, conformance, failed_compensations, stuck,
+    compensation, conformance, failed_compensations, has_nothing_to_compensate, stuck,
 };
 
 /// What the definition of its type says of a saga; nothing where its type has none.
@@ -31,6 +31,12 @@ impl SagaDefinitions {
     pub fn broken_rules(&self, state: &SagaState) -> Vec<(ConformanceRule, Millis)> {
         let definition = self.of(&state.saga_type);
         definition.map_or_else(Vec::new, |definition| broken_rules(state, definition))
+    }
+
+    /// Whether it failed before anything was done that can be undone.
+    pub fn nothing_to_compensate(&self, state: &SagaState) -> bool {
+        let definition = self.of(&state.saga_type);
+        definition.is_some_and(|definition| has_nothing_to_compensate(state, definition))
     }
 
     /// How often its compensating steps reported FAILED.

@@ -38,7 +38,7 @@ pub use compensation::{COMPENSATION_BUCKETS, CompensationTimes, DURATION_BUCKETS
 pub(crate) use conformance::tests::naive::Model as NaiveConformance;
 pub use conformance::{
     Compensation, CompensationState, ConformanceRule, Owed, Violation, broken_rules, compensation,
-    conformance, failed_compensations,
+    conformance, failed_compensations, has_nothing_to_compensate,
 };
 pub use definition::{
     DefaultDays, DefinitionError, InForce, SagaDefinition, SagaDefinitions, ServiceDefinition,

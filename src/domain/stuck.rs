@@ -15,12 +15,20 @@ pub enum StuckRule {
 }
 
 impl StuckRule {
+    /// All rules.
+    pub const ALL: [Self; 2] = [Self::PastDeadline, Self::CompensationOverdue];
+
     /// The name in answers.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::PastDeadline => "PAST_DEADLINE",
             Self::CompensationOverdue => "COMPENSATION_OVERDUE",
         }
+    }
+
+    /// The rule with that name in answers.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rule| rule.as_str() == name)
     }
 }
 

@@ -135,7 +135,7 @@ impl Background {
         match (&result, work) {
             (Ok(_), _) => {}
             (Err(error), Work::Rebuild) => {
-                tracing::error!(error, "the rebuild failed; the old projections serve on");
+                tracing::error!(error, "the rebuild failed; the old projections keep serving");
             }
             (Err(error), Work::TopicReplay) => tracing::error!(error, "the replay ended early"),
         }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// What a write that fails says.
 pub(super) const INJECTED: &str = "the simulator lets this write fail";
 /// So many writes are kept to be taken back.
-const LONGEST_JOURNAL: usize = 48;
+const MAX_JOURNAL: usize = 48;
 
 /// Unwinds the stack of a process that is killed.
 pub(super) struct Killed;
@@ -192,7 +192,7 @@ impl Layer for Disk {
         }
         let dies = self.meet()?;
         inner.write(batch, durability)?;
-        if durability == Durability::Power || self.state().journal.len() >= LONGEST_JOURNAL {
+        if durability == Durability::Power || self.state().journal.len() >= MAX_JOURNAL {
             self.sync_now();
         } else {
             let mut written = Batch::new();

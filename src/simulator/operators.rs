@@ -8,7 +8,7 @@ use crate::domain::text::hex;
 use crate::domain::{Event, Position, SagaDefinitions, SagaId, SagaStatus, evidence};
 use crate::operations::dead_letters::redrive::RedriveOrder;
 use crate::operations::dead_letters::{Change, DeadLetterFilter, EventEdit};
-use crate::operations::decisions::StatusChange;
+use crate::operations::decisions::StatusChangeOrder;
 use crate::operations::definitions::KIND;
 use crate::operations::retention::body::{
     PURGE, PurgeBody, PurgeSagaBody, RESTORE, RESTORE_PART, RestoreBody, RestorePartBody,
@@ -220,7 +220,7 @@ impl Sim {
             return;
         };
         let saga = SagaId::from(format!("saga-{}", self.world.below(12)));
-        let wish = StatusChange {
+        let wish = StatusChangeOrder {
             saga_id: saga.clone(),
             status: self.world.pick(SagaStatus::ALL),
             reason: "ticket 8".to_owned(),

@@ -17,7 +17,7 @@ use crate::operations::definitions::{self, Configured};
 use crate::operations::retention::{
     self, Asked, Edge, RetentionSettings, RetentionStatus, Rules, Sweeper, Worker,
 };
-use crate::pipeline::ingest::late_schemas::{AskedFor, Reread, Walk};
+use crate::pipeline::ingest::late_schemas::{AskedFor, LateSchemas, Walk};
 use crate::pipeline::ingest::origin::DeadLetterTopics;
 use crate::pipeline::ingest::run::Running;
 use crate::pipeline::ingest::space::Boundless;
@@ -94,6 +94,7 @@ pub(super) struct Process {
     pub(super) ops: RefCell<Option<Flow<Reading>>>,
     pub(super) status: Arc<IngestStatus>,
     pub(super) ops_status: Arc<OpsStatus>,
+    consumption: Consumption,
     pub(super) retention: Arc<RetentionStatus>,
     pub(super) query: Query,
     asked: Arc<Mutex<Asked>>,
@@ -193,7 +194,7 @@ impl Replica {
             noted: self.noted.clone(),
         });
         let query = Query::new(store.clone(), in_force.clone()).of_topic(TRACKER);
-        let status: Arc<IngestStatus> = Arc::default();
+        let (status, ops_status) = (Arc::<IngestStatus>::default(), Arc::<OpsStatus>::default());
         let asked_for = Arc::<AskedFor>::default();
         if !self.schemas_come_late {
             // Nobody need ask: what is unknown stays so.
@@ -219,8 +220,9 @@ impl Replica {
             projector: RefCell::new(Some(stepped)),
             ingest: RefCell::default(),
             ops: RefCell::default(),
+            consumption: Consumption::new(status.clone(), ops_status.clone()),
             status,
-            ops_status: Arc::default(),
+            ops_status,
             retention: Arc::default(),
             asked: Arc::default(),
             schemas_come_late: self.schemas_come_late,
@@ -428,10 +430,7 @@ impl Process {
             definitions: self.definitions.clone(),
             out: self.outlet.clone(),
             deciding: Arc::new(self.decisions()),
-            consumption: Consumption {
-                ingest: self.status.clone(),
-                ops: self.ops_status.clone(),
-            },
+            consumption: self.consumption.clone(),
             audit: Audit::new(self.store.clone(), self.clock.clone()),
             replay_events: 1_000,
             clock: self.clock.clone(),
@@ -439,8 +438,8 @@ impl Process {
         })
     }
 
-    pub(super) fn reread(&self, token: &CancellationToken) -> Reread {
-        Reread {
+    pub(super) fn reread(&self, token: &CancellationToken) -> LateSchemas {
+        LateSchemas {
             store: self.store.clone(),
             schemas: self.schemas.clone(),
             projector: self.handle.clone(),

@@ -37,7 +37,7 @@ struct Frame {
     process: Rc<Process>,
     token: CancellationToken,
     waits: u32,
-    patience: u32,
+    max_waits: u32,
 }
 
 /// One run.
@@ -146,7 +146,7 @@ impl Sim {
             process: process.clone(),
             token: CancellationToken::new(),
             waits: 0,
-            patience: u32::try_from(4 + self.world.below(12)).unwrap(),
+            max_waits: u32::try_from(4 + self.world.below(12)).unwrap(),
         });
         let depth = self.frames.borrow().len();
         let ended = catch_unwind(AssertUnwindSafe(|| self.run_part(replica, &process, part)));
@@ -179,7 +179,7 @@ impl Sim {
             process: process.clone(),
             token: CancellationToken::new(),
             waits: 0,
-            patience: FOR_EVER,
+            max_waits: FOR_EVER,
         });
         let depth = self.frames.borrow().len();
         let ended = catch_unwind(AssertUnwindSafe(work));
@@ -367,7 +367,7 @@ impl Sim {
                 return;
             };
             frame.waits += 1;
-            if frame.waits > frame.patience {
+            if frame.waits > frame.max_waits {
                 frame.token.cancel();
             }
             if frame.waits > FOR_EVER {

@@ -23,7 +23,7 @@ pub(super) fn cell_of(from: Millis, until: Millis) -> IntervalCell {
     })
 }
 
-/// Where those stand that an instant may lie in and that begin no later than another one, which is no later itself.
+/// The cells of all intervals that may contain `at` and begin by `begun_by`.
 pub(super) fn cells_around(at: Millis, begun_by: Millis) -> impl Iterator<Item = IntervalCell> {
     let of_levels = (0..cells::LEVELS).flat_map(move |level| {
         let first = cells::first(level, cells::cell(level, at));

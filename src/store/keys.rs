@@ -35,10 +35,10 @@
 //! | by_order | order id | saga id |
 //! | by_trace | trace id | saga id |
 //! | by_started, by_updated | status u8 · time >> 22 i64 · type | time i64 · saga id |
-//! | by_rule | rule u8 · time >> 22 i64 · type | time i64 · saga id |
+//! | by_rule | rule u8, or 128: nothing to compensate · time >> 22 i64 · type | time i64 · saga id |
 //! | counts, started tree | `S` · status u8 · level u8 · parent cell i64 | cell i64 · type |
 //! | counts, updated tree | `U` · status u8 · level u8 · parent cell i64 | cell i64 · type · started cell i64 |
-//! | counts, broken tree | `R` · rule u8 · level u8 · parent cell i64 | cell i64 · type |
+//! | counts, broken tree | `R` · rule u8, or 128 · level u8 · parent cell i64 | cell i64 · type |
 //! | census | start level u8 · parent start cell i64 | time level u8 · time cell i64 · start cell i64 · type |
 //! | moves | time >> 22 i64 | time i64 · saga id |
 //! | many_changes | `M` | saga id |

@@ -158,7 +158,7 @@ pub fn counted(
 }
 
 /// What happened to letters of one partition with offsets in `from..to` of one bucket of
-/// [`keys::FEED_BUCKET_BITS`], by offset, and the offset up to which that is all: no more than `most` marks
+/// [`keys::FEED_BUCKET_BITS`], by offset, and the offset up to which that is all: no more than `limit` marks
 /// are read.
 ///
 /// # Errors

@@ -81,14 +81,29 @@ pub enum Condition {
     In(SagaStatus),
     /// They break this rule.
     Breaks(ConformanceRule),
+    /// They failed before anything was done that can be undone.
+    NothingToCompensate,
 }
 
+/// The number that keys carry for [`Condition::NothingToCompensate`], which is no rule. Never reused.
+const NOTHING_TO_COMPENSATE: u8 = 0x80;
+
 impl Condition {
-    const fn tag(self) -> u8 {
+    /// The number that keys carry.
+    pub const fn tag(self) -> u8 {
         match self {
             Self::In(status) => status.tag(),
             Self::Breaks(rule) => rule.tag(),
+            Self::NothingToCompensate => NOTHING_TO_COMPENSATE,
         }
+    }
+
+    /// What `by_rule` has under a number.
+    fn of_rules(tag: u8) -> Option<Self> {
+        if tag == NOTHING_TO_COMPENSATE {
+            return Some(Self::NothingToCompensate);
+        }
+        ConformanceRule::from_tag(tag).map(Self::Breaks)
     }
 }
 
@@ -134,12 +149,12 @@ pub fn parse_index_partition(partition: &[u8]) -> Result<(&str, SagaStatus), Key
     parse_condition(partition, SagaStatus::from_tag)
 }
 
-/// The type and the rule that a partition key of `by_rule` stands for.
+/// The type that a partition key of `by_rule` stands for, and what is so of its sagas.
 ///
 /// # Errors
 /// When the bytes are no such key.
-pub fn parse_rule_partition(partition: &[u8]) -> Result<(&str, ConformanceRule), KeyError> {
-    parse_condition(partition, ConformanceRule::from_tag)
+pub fn parse_rule_partition(partition: &[u8]) -> Result<(&str, Condition), KeyError> {
+    parse_condition(partition, Condition::of_rules)
 }
 
 fn parse_condition<T>(partition: &[u8], read: fn(u8) -> Option<T>) -> Result<(&str, T), KeyError> {
@@ -167,7 +182,7 @@ pub enum Tree {
     Started,
     /// By last event, each cell told apart by start.
     Updated,
-    /// By when a rule was last broken.
+    /// By when a rule was last broken; those with nothing to compensate by start.
     Broken,
 }
 

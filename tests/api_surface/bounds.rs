@@ -325,6 +325,65 @@ async fn what_reads_all_of_something_does_not_keep_searches_waiting() {
     }
 }
 
+/// A surface over so many sagas, each of a type of its own.
+fn of_many_types(settings: ServerSettings, types: u64) -> Arc<Surface> {
+    let events: Vec<_> = (0..types)
+        .map(|n| {
+            let mut event = event(&format!("s{n}"), n, 0, "ORDER_CREATED", SagaStatus::Started);
+            event.saga_type = format!("TYPE_{n}").into();
+            event
+        })
+        .collect();
+    Arc::new(Surface::with(settings, &events))
+}
+
+/// A hundred calls at once.
+fn a_hundred(surface: &Arc<Surface>, path: &'static str) -> Vec<JoinHandle<Reply>> {
+    let call = || {
+        let surface = surface.clone();
+        tokio::spawn(async move { surface.get(path).await })
+    };
+    (0..100).map(|_| call()).collect()
+}
+
+#[tokio::test]
+async fn a_hundred_statistics_over_many_types_do_not_keep_searches_from_being_answered() {
+    let surface = of_many_types(ServerSettings::default(), 1_200);
+    let statistics = a_hundred(&surface, "/sagas/statistics");
+    for _ in 0..20 {
+        let found = surface.get("/sagas?sagaType=TYPE_7").await;
+        assert_eq!(found.status, StatusCode::OK);
+        assert_eq!(found.json()["page"]["totalElements"], 1);
+    }
+    for asked in statistics {
+        let reply = asked.await.unwrap();
+        assert_eq!(reply.status, StatusCode::OK);
+        assert_eq!(reply.json()["total"], 1_200);
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_statistics_that_look_at_each_saga_wait_with_what_reads_much_and_not_before_searches() {
+    let (surface, gate, held) = full_read_under_way(ServerSettings::default()).await;
+    let statistics = a_hundred(&surface, "/sagas/statistics?include=details");
+    // One has the place, and eight wait for it.
+    until(|| statistics.iter().filter(|asked| asked.is_finished()).count() == 92).await;
+    for _ in 0..20 {
+        assert_eq!(surface.get("/sagas").await.status, StatusCode::OK);
+        assert_eq!(surface.get("/sagas/statistics").await.status, StatusCode::OK);
+    }
+    drop(gate);
+    assert_eq!(held.await.unwrap().status, StatusCode::OK);
+    let mut answered = 0;
+    for asked in statistics {
+        match asked.await.unwrap().status {
+            StatusCode::OK => answered += 1,
+            refused => assert_eq!(refused, StatusCode::TOO_MANY_REQUESTS),
+        }
+    }
+    assert_eq!(answered, 8);
+}
+
 #[tokio::test]
 async fn a_panic_is_a_500_and_says_nothing_of_its_cause() {
     let store = Arc::new(Broken(|| panic!("the test wants a panic")));

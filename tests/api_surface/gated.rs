@@ -36,11 +36,11 @@ impl Gate {
     }
 
     pub(crate) fn pass(&self) {
-        let closed = self.came_to();
+        let closed = self.lock_closed();
         drop(self.0.opened.wait_while(closed, |closed| *closed).unwrap());
     }
 
-    fn came_to(&self) -> MutexGuard<'_, bool> {
+    fn lock_closed(&self) -> MutexGuard<'_, bool> {
         let closed = self.0.closed.lock().unwrap();
         self.0.came.fetch_add(usize::from(*closed), Ordering::SeqCst);
         closed
@@ -48,7 +48,7 @@ impl Gate {
 
     /// The same for who visits rows: is shown an empty one again and again, so that it can end.
     fn pass_rows(&self, visit: &mut VisitTable<'_>) -> bool {
-        let mut closed = self.came_to();
+        let mut closed = self.lock_closed();
         while *closed {
             if visit(b"", b"", b"").is_break() {
                 self.0.gave_up.store(true, Ordering::SeqCst);

@@ -2,7 +2,7 @@
 
 use super::support::{START, Surface, event};
 use axum::http::StatusCode;
-use saga_tracker::domain::SagaStatus::{Completed, InProgress, Started};
+use saga_tracker::domain::SagaStatus::{Completed, Failed, InProgress, Started};
 use saga_tracker::domain::{Event, Millis};
 use serde_json::{Value, json};
 
@@ -101,6 +101,45 @@ async fn each_filter_goes_together_with_the_others_and_with_pages() {
         ))
         .await;
     assert_eq!(other.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn stuck_is_a_filter_that_goes_together_with_the_others_and_with_any_instant() {
+    let mut events = shop();
+    events.push(event("owing", 9, HOUR, "ORDER_CREATED", Started));
+    events.push(event("owing", 10, HOUR + 1, "STOCK_RESERVED", InProgress));
+    events.push(event("owing", 11, HOUR + 2, "PAYMENT_FAILED", Failed));
+    events.push(event("out", 12, HOUR, "ORDER_CREATED", Started));
+    events.push(event("out", 13, HOUR + 3, "STOCK_RESERVATION_FAILED", Failed));
+    let surface = Surface::over(&events);
+    for (query, sagas) in [
+        ("stuck=true", vec!["old", "none", "open", "owing"]),
+        ("stuck=PAST_DEADLINE", vec!["old", "none", "open"]),
+        ("stuck=COMPENSATION_OVERDUE", vec!["owing"]),
+        ("stuck=true&status=FAILED", vec!["owing"]),
+        ("stuck=PAST_DEADLINE&status=FAILED", vec![]),
+        ("stuck=true&step=PAYMENT_COMPLETED", vec!["old", "open"]),
+        ("stuck=true&rule=NEVER_COMPENSATED", vec!["owing"]),
+        ("stuck=true&sagaType=REFUND", vec![]),
+    ] {
+        assert_eq!(found(&surface, query).await, sagas, "{query}");
+    }
+    let due = START + HOUR + 2 + 300_000;
+    for (at, sagas) in [(due - 1, vec![]), (due, vec!["owing"])] {
+        let query = format!("stuck=COMPENSATION_OVERDUE&asOf={}", Millis(at));
+        assert_eq!(found(&surface, &query).await, sagas, "{at}");
+    }
+    let table = surface
+        .get("/api/v1/export/sagas?stuck=true&sort=startedAt,asc")
+        .await;
+    assert_eq!(table.text().lines().count(), 4);
+    let page = ask(&surface, "/api/v1/sagas?stuck=true&size=2&sort=startedAt,asc").await;
+    let cursor = page["nextCursor"].as_str().unwrap();
+    let path = format!("/api/v1/sagas?stuck=true&size=2&sort=startedAt,asc&cursor={cursor}");
+    let next = ask(&surface, &path).await;
+    assert_eq!(next["content"][0]["sagaId"], "open");
+    let refused = surface.get("/api/v1/sagas?stuck=false").await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]

@@ -95,6 +95,7 @@ async fn broken_rules_and_what_is_late_are_scraped_by_type() {
         event("owing", 2, 2_000, "COMPENSATION_SHIPPING", Failed),
         event("slow", 3, 0, "ORDER_CREATED", Started),
         event("fine", 4, 0, "ORDER_CONFIRMED", Completed),
+        event("out", 5, 0, "STOCK_RESERVATION_FAILED", Failed),
     ]);
     let reply = surface.get("/actuator/prometheus").await;
     let samples = samples(reply.text());
@@ -111,6 +112,7 @@ async fn broken_rules_and_what_is_late_are_scraped_by_type() {
         ("compensations_failed_total", 2.0),
         ("uncompensated_overdue", 1.0),
         ("past_deadline", 1.0),
+        ("nothing_to_compensate", 1.0),
     ] {
         let sample = format!("saga_tracker_{family}{{saga_type=\"ORDER_CREATION\"}}");
         assert_eq!(samples.get(&sample), Some(&value), "{sample}");

@@ -61,6 +61,94 @@ async fn stuck_sagas_come_by_rule_with_what_they_await_and_as_of_any_instant() {
 }
 
 #[tokio::test]
+async fn stuck_sagas_are_those_of_what_was_known_at_an_instant() {
+    let mut events = vec![
+        event("owing", 0, 0, "ORDER_CREATED", Started),
+        event("owing", 1, 1_000, "STOCK_RESERVED", InProgress),
+        event("owing", 2, 3_000, "PAYMENT_FAILED", Failed),
+    ];
+    events[2].arrived_at = Millis(START + 600_000);
+    let surface = Surface::over(&events);
+    let path = |as_of: Option<i64>, known_at: i64| {
+        let as_of = as_of.map_or_else(String::new, |at| format!("&asOf={}", Millis(START + at)));
+        let known_at = Millis(START + known_at);
+        format!("/api/v1/sagas/stuck?knownAt={known_at}{as_of}")
+    };
+    // Until the failure arrived it was one that takes long.
+    let before = ask(&surface, &path(None, 599_999)).await;
+    assert_eq!(stuck(&before), [("owing", "PAST_DEADLINE")]);
+    assert_eq!(before["content"][0]["currentStatus"], "IN_PROGRESS");
+    assert_eq!(before["knownAt"], json!(Millis(START + 599_999).to_string()));
+    let after = ask(&surface, &path(None, 600_000)).await;
+    assert_eq!(stuck(&after), [("owing", "COMPENSATION_OVERDUE")]);
+    for (as_of, known_at, expected) in [
+        (400_000, 599_999, vec![]),
+        (400_000, 600_000, vec![("owing", "COMPENSATION_OVERDUE")]),
+        (302_999, 600_000, vec![]),
+        (1_800_000, 599_999, vec![("owing", "PAST_DEADLINE")]),
+    ] {
+        let then = ask(&surface, &path(Some(as_of), known_at)).await;
+        assert_eq!(stuck(&then), expected, "as of {as_of}, known at {known_at}");
+    }
+}
+
+#[tokio::test]
+async fn what_failed_with_nothing_to_compensate_is_counted_apart_and_never_stuck() {
+    let surface = surface();
+    let of_type = json!([{"sagaType": "ORDER_CREATION", "sagas": 1}]);
+    for path in [
+        "/api/v1/conformance",
+        "/api/v1/conformance?rule=OUT_OF_ORDER&from=2030-01-01",
+        "/api/v1/conformance?sagaType=ORDER_CREATION",
+    ] {
+        assert_eq!(
+            ask(&surface, path).await["nothingToCompensate"],
+            of_type,
+            "{path}"
+        );
+    }
+    let other = ask(&surface, "/api/v1/conformance?sagaType=REFUND").await;
+    assert_eq!(other["nothingToCompensate"], json!([]));
+    let statistics = |query: String| {
+        let surface = &surface;
+        async move {
+            let answer = ask(surface, &format!("/api/v1/sagas/statistics?{query}")).await;
+            answer["nothingToCompensate"].clone()
+        }
+    };
+    assert_eq!(statistics(String::new()).await, 1);
+    assert_eq!(statistics("sagaType=REFUND".to_owned()).await, 0);
+    assert_eq!(statistics(format!("fromDate={}", Millis(START + 1))).await, 0);
+    let at = format!("asOf={}", Millis(START + 5_000));
+    assert_eq!(statistics(at.clone()).await, Value::Null);
+    for (query, sagas) in [
+        ("compensation=NOTHING_TO_COMPENSATE".to_owned(), vec!["out"]),
+        (format!("compensation=NOTHING_TO_COMPENSATE&{at}"), vec!["out"]),
+        (
+            format!(
+                "compensation=NOTHING_TO_COMPENSATE&asOf={}",
+                Millis(START + 4_999)
+            ),
+            vec![],
+        ),
+        ("compensation=OWED".to_owned(), vec!["owing"]),
+        ("compensation=OWED&stuck=true".to_owned(), vec!["owing"]),
+        ("compensation=NOTHING_TO_COMPENSATE&stuck=true".to_owned(), vec![]),
+        (
+            "compensation=NOT_NEEDED&sort=startedAt,asc".to_owned(),
+            vec!["done", "slow"],
+        ),
+    ] {
+        let answer = ask(&surface, &format!("/api/v1/sagas?{query}")).await;
+        let found = answer["content"].as_array().unwrap().iter();
+        let found: Vec<&str> = found.map(|saga| text(&saga["sagaId"])).collect();
+        assert_eq!(found, sagas, "{query}");
+    }
+    let refused = surface.get("/api/v1/sagas?compensation=NOTHING").await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
 async fn broken_rules_are_counted_and_listed_by_when_they_were_broken_with_what_happened() {
     let surface = Surface::over(&[
         event("first", 0, 0, "ORDER_CREATED", Started),

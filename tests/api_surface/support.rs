@@ -186,10 +186,7 @@ impl Surface {
                 definitions: definitions.clone(),
                 out: broker.clone(),
                 deciding: Arc::new(decisions.clone()),
-                consumption: Consumption {
-                    ingest: ingest.clone(),
-                    ops: decisions.status.clone(),
-                },
+                consumption: Consumption::new(ingest.clone(), decisions.status.clone()),
                 audit: audit.clone(),
                 replay_events: 1_000,
                 clock: clock.clone(),

@@ -1,4 +1,5 @@
-//! Who may import whom. ARCHITECTURE.md draws it, `rule.rs` states it; this holds the code to it.
+//! Who may import whom, and where tests stand. ARCHITECTURE.md draws it, `rule.rs` states it; this holds the code to
+//! it.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
@@ -372,4 +373,27 @@ fn no_two_modules_of_a_room_know_each_other() {
         wrong.extend(circles.map(|way| format!("{room}: {}", way.join(" → "))));
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Lines that unit tests may have in the file that they test; longer ones have a file of their own.
+const MAX_INLINE_TESTS: usize = 100;
+
+#[test]
+fn long_tests_have_a_file_of_their_own() {
+    let mut files = Vec::new();
+    for root in ["src", "sdk/src"] {
+        sources(Path::new(root), &mut files);
+    }
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap();
+        let (_, tests) = text.split_once("#[cfg(test)]\nmod tests {").unwrap_or_default();
+        let lines = tests.lines().take_while(|line| *line != "}").count();
+        assert!(
+            lines <= MAX_INLINE_TESTS,
+            "{}: `mod tests` has {lines} lines, at most {MAX_INLINE_TESTS} may stand in the file that they test; \
+             move them to {}/tests.rs",
+            path.display(),
+            path.with_extension("").display()
+        );
+    }
 }

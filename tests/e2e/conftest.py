@@ -1,5 +1,6 @@
 """Fixtures: one broker and one registry for the session, names of its own per test."""
 
+import importlib
 import os
 import re
 import shutil
@@ -114,6 +115,12 @@ def module_world(request, broker, registry, tmp_path_factory):
     made = World(broker, registry, tmp_path_factory.mktemp(name), name.replace("_", "-"))
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def pm4py():
+    """Takes seconds to import."""
+    return importlib.import_module("pm4py")
 
 
 @pytest.fixture

@@ -196,7 +196,7 @@ class Record:
 
 
 # How long a broker on a busy machine may take for one answer.
-ANSWER = 120
+ADMIN_TIMEOUT = 120
 # Seconds of it that one of several tries may take.
 ONE_TRY = 15
 
@@ -223,7 +223,7 @@ class Broker(LocalServer):
 
         def created():
             try:
-                self.admin.create_topics([topic])[name].result(ANSWER)
+                self.admin.create_topics([topic])[name].result(ADMIN_TIMEOUT)
                 return True
             except KafkaException as error:
                 # A topic of that name is still being deleted.
@@ -231,25 +231,30 @@ class Broker(LocalServer):
                     return False
                 raise
 
-        wait_until(created, ANSWER, f"topic {name} to be created")
-        wait_until(lambda: len(self.partitions(name)) == partitions, ANSWER, f"topic {name}")
+        wait_until(created, ADMIN_TIMEOUT, f"topic {name} to be created")
+        wait_until(lambda: len(self.partitions(name)) == partitions, ADMIN_TIMEOUT, f"topic {name}")
 
     def settings(self, name):
         """name → value of the topic's settings."""
         resource = ConfigResource(ConfigResource.Type.TOPIC, name)
-        described = self.admin.describe_configs([resource])[resource].result(ANSWER)
+        described = self.admin.describe_configs([resource])[resource].result(ADMIN_TIMEOUT)
         return {entry.name: entry.value for entry in described.values()}
 
     def delete_topic(self, name):
-        self.admin.delete_topics([name])[name].result(ANSWER)
-        wait_until(lambda: not self.partitions(name), ANSWER, f"topic {name} to go away")
+        self.admin.delete_topics([name])[name].result(ADMIN_TIMEOUT)
+        wait_until(lambda: not self.partitions(name), ADMIN_TIMEOUT, f"topic {name} to go away")
 
     def grow_topic(self, name, partitions):
-        self.admin.create_partitions([NewPartitions(name, partitions)])[name].result(ANSWER)
-        wait_until(lambda: len(self.partitions(name)) == partitions, ANSWER, f"{name} to grow")
+        self.admin.create_partitions([NewPartitions(name, partitions)])[name].result(ADMIN_TIMEOUT)
+        wait_until(lambda: len(self.partitions(name)) == partitions, ADMIN_TIMEOUT, f"{name} to grow")
 
-    def partitions(self, name, timeout=ANSWER):
-        metadata = self.admin.list_topics(timeout=timeout)
+    def partitions(self, name, timeout=ADMIN_TIMEOUT):
+        try:
+            metadata = self.admin.list_topics(timeout=timeout)
+        except KafkaException:
+            # A client that a broker told of no brokers, as one does that was frozen, may never find any again.
+            self.__dict__.pop("admin", None)
+            raise
         return sorted(metadata.topics[name].partitions) if name in metadata.topics else []
 
     def _reader(self):
@@ -268,7 +273,7 @@ class Broker(LocalServer):
         """partition → the offset the next record will get."""
 
         def asked():
-            # A client of its own for each try: one that met a frozen broker may never hear from it again.
+            # A client of its own for each try, see `partitions`.
             reader = self._reader()
             try:
                 return {
@@ -282,7 +287,7 @@ class Broker(LocalServer):
             finally:
                 reader.close()
 
-        return wait_until(asked, ANSWER, f"the ends of {name}")
+        return wait_until(asked, ADMIN_TIMEOUT, f"the ends of {name}")
 
     def read(self, name):
         """Every record of the topic up to now."""
@@ -315,7 +320,7 @@ class Broker(LocalServer):
         """partition → committed offset of a consumer group."""
         parts = [TopicPartition(topic, p) for p in self.partitions(topic)]
         asked = ConsumerGroupTopicPartitions(group, parts)
-        answer = self.admin.list_consumer_group_offsets([asked])[group].result(ANSWER)
+        answer = self.admin.list_consumer_group_offsets([asked])[group].result(ADMIN_TIMEOUT)
         return {p.partition: p.offset for p in answer.topic_partitions}
 
 

@@ -4,8 +4,8 @@ import duckdb
 import pytest
 
 import checks
-import removals
-from removals import SETTINGS
+import retention_setup
+from retention_setup import SETTINGS
 
 pytestmark = pytest.mark.tracker
 
@@ -14,7 +14,7 @@ def paged(tracker, saga_id, size):
     """All steps of a saga that only the archive has, page by page."""
     steps, after = [], {}
     while True:
-        page = removals.asked(tracker, saga_id, steps=True, archive="true", size=size, **after).json()
+        page = retention_setup.asked(tracker, saga_id, steps=True, archive="true", size=size, **after).json()
         assert len(page["steps"]) <= size
         steps += page["steps"]
         if "next" not in page:
@@ -26,32 +26,32 @@ def paged(tracker, saga_id, size):
 def test_purged_sagas_are_read_listed_and_brought_back_from_the_archive(world, seed, tmp_path):
     world.publish(seed, 200)
     truth = world.truth()
-    expected = removals.due(truth)
+    expected = retention_setup.due(truth)
     folder = tmp_path / "objects"
-    archived = removals.archive(folder)
+    archived = retention_setup.archive(folder)
     first = world.tracker("first", **(SETTINGS | archived)).start()
     # A replica that decides nothing, and reads the same archive.
     second = world.tracker("second", SAGA_TRACKER_OBJECTS__URL=f"file://{folder}").start()
     for tracker in (first, second):
         tracker.wait_caught_up()
-        removals.wait_gone(tracker, len(expected))
+        retention_setup.wait_gone(tracker, len(expected))
 
     for tracker in (first, second):
         for saga_id in sorted(expected)[::9]:
-            assert removals.asked(tracker, saga_id).status_code == 404
-            saga = removals.asked(tracker, saga_id, archive="true").json()
+            assert retention_setup.asked(tracker, saga_id).status_code == 404
+            saga = retention_setup.asked(tracker, saga_id, archive="true").json()
             assert saga.pop("archived") is True
             checks.same_saga(saga, truth.sagas[saga_id])
-            whole = removals.asked(tracker, saga_id, steps=True, archive="true").json()
+            whole = retention_setup.asked(tracker, saga_id, steps=True, archive="true").json()
             checks.same_steps(whole, truth.sagas[saga_id])
             assert paged(tracker, saga_id, size=2) == whole["steps"]
-            assert removals.purged(tracker, saga_id)["archived"]
-    assert removals.asked(first, "never seen", archive="true").status_code == 404
-    assert removals.asked(first, sorted(expected)[0], archive="maybe").status_code == 400
+            assert retention_setup.purged(tracker, saga_id)["archived"]
+    assert retention_setup.asked(first, "never seen", archive="true").status_code == 404
+    assert retention_setup.asked(first, sorted(expected)[0], archive="maybe").status_code == 400
 
-    objects = removals.objects(first)
+    objects = retention_setup.objects(first)
     assert sum(each["sagas"] for each in objects) == len(expected)
-    assert objects == removals.objects(second)
+    assert objects == retention_setup.objects(second)
 
     # Anybody's tools.
     glob = f"{folder}/archive/*/*/*.parquet"
@@ -75,59 +75,59 @@ def test_purged_sagas_are_read_listed_and_brought_back_from_the_archive(world, s
 
     # Back, on every replica, and it stays: retention counts anew.
     back = sorted(expected)[5]
-    restored = removals.command(first, "archive", "restore", back, "--reason", "case 9")
+    restored = retention_setup.command(first, "archive", "restore", back, "--reason", "case 9")
     assert restored["events"] >= len(truth.sagas[back].timeline)
     for tracker in (first, second):
-        removals.wait_gone(tracker, len(expected) - 1)
-        checks.same_saga(removals.asked(tracker, back).json(), truth.sagas[back])
-        checks.same_steps(removals.asked(tracker, back, steps=True).json(), truth.sagas[back])
-        assert removals.purged(tracker, back)["restoredAt"]
+        retention_setup.wait_gone(tracker, len(expected) - 1)
+        checks.same_saga(retention_setup.asked(tracker, back).json(), truth.sagas[back])
+        checks.same_steps(retention_setup.asked(tracker, back, steps=True).json(), truth.sagas[back])
+        assert retention_setup.purged(tracker, back)["restoredAt"]
     twice = first.cli("archive", "restore", back, "--reason", "again", "--url", first.url)
     assert twice.returncode == 2 and "is not purged" in twice.stderr
     unknown = first.cli("archive", "restore", "never seen", "--reason", "x", "--url", first.url)
     assert unknown.returncode == 1
     acts = [each["action"] for each in first.api.json("/api/v1/audit")["content"]]
     assert acts.count("restore-saga") == 3
-    removals.same_digests(first, second)
+    retention_setup.same_digests(first, second)
 
 
 def test_an_archive_that_cannot_be_written_keeps_everything(world, seed, tmp_path):
     world.publish(seed, 40)
     folder = tmp_path / "objects"
-    settings = SETTINGS | removals.archive(folder)
+    settings = SETTINGS | retention_setup.archive(folder)
     (folder / "archive").write_text("a file where the folder should be")
     tracker = world.tracker(**settings).start().wait_caught_up()
     checks.every_saga(tracker.api, world.truth())
-    assert removals.gone(tracker) == 0
+    assert retention_setup.gone(tracker) == 0
     (folder / "archive").unlink()
-    removals.wait_gone(tracker, len(removals.due(world.truth())))
+    retention_setup.wait_gone(tracker, len(retention_setup.due(world.truth())))
 
 
 def test_a_damaged_object_is_reported_never_shown(world, seed, tmp_path):
     world.publish(seed, 40)
     folder = tmp_path / "objects"
-    tracker = world.tracker(**(SETTINGS | removals.archive(folder))).start().wait_caught_up()
-    expected = removals.due(world.truth())
-    removals.wait_gone(tracker, len(expected))
+    tracker = world.tracker(**(SETTINGS | retention_setup.archive(folder))).start().wait_caught_up()
+    expected = retention_setup.due(world.truth())
+    retention_setup.wait_gone(tracker, len(expected))
     for file in folder.rglob("*.parquet"):
         content = bytearray(file.read_bytes())
         content[: len(content) // 2] = bytes(len(content) // 2)
         file.write_bytes(content)
     for saga_id in sorted(expected)[:5]:
-        answer = removals.asked(tracker, saga_id, archive="true")
+        answer = retention_setup.asked(tracker, saga_id, archive="true")
         assert answer.status_code == 500, answer.text
         done = tracker.cli("archive", "restore", saga_id, "--reason", "x", "--url", tracker.url)
         assert done.returncode == 4
-        assert removals.asked(tracker, saga_id).status_code == 404
+        assert retention_setup.asked(tracker, saga_id).status_code == 404
 
 
 def test_an_object_that_was_changed_in_the_bucket_is_refused_by_its_name(world, seed, tmp_path):
     world.publish(seed, 60)
-    expected = removals.due(world.truth())
+    expected = retention_setup.due(world.truth())
     folder = tmp_path / "objects"
-    tracker = world.tracker(**(SETTINGS | removals.archive(folder))).start().wait_caught_up()
-    removals.wait_gone(tracker, len(expected))
-    changed = removals.objects(tracker)[0]
+    tracker = world.tracker(**(SETTINGS | retention_setup.archive(folder))).start().wait_caught_up()
+    retention_setup.wait_gone(tracker, len(expected))
+    changed = retention_setup.objects(tracker)[0]
     file = folder / changed["name"]
     # In the first column of the first row group: whoever looks for another saga never comes by there.
     content = bytearray(file.read_bytes())
@@ -136,7 +136,7 @@ def test_an_object_that_was_changed_in_the_bucket_is_refused_by_its_name(world, 
     answers = {}
     for saga_id in sorted(expected):
         for steps in (False, True):
-            answers[saga_id, steps] = removals.asked(tracker, saga_id, steps=steps, archive="true")
+            answers[saga_id, steps] = retention_setup.asked(tracker, saga_id, steps=steps, archive="true")
     refused = {key: answer for key, answer in answers.items() if answer.status_code != 200}
     assert len(refused) == 2 * changed["sagas"]
     for answer in refused.values():
@@ -145,4 +145,18 @@ def test_an_object_that_was_changed_in_the_bucket_is_refused_by_its_name(world, 
     saga_id = next(iter(refused))[0]
     done = tracker.cli("archive", "restore", saga_id, "--reason", "x", "--url", tracker.url)
     assert done.returncode != 0 and changed["name"] in done.stderr, done
-    assert removals.gone(tracker) == len(expected)
+    assert retention_setup.gone(tracker) == len(expected)
+
+
+def test_objects_in_a_folder_are_their_owners_alone(world, seed, tmp_path):
+    """What producers wrote is in them: archive, snapshots, and the store itself."""
+    world.publish(seed, 40)
+    folder = tmp_path / "objects"
+    tracker = world.tracker(**(SETTINGS | retention_setup.archive(folder))).start().wait_caught_up()
+    retention_setup.wait_gone(tracker, len(retention_setup.due(world.truth())))
+    retention_setup.command(tracker, "snapshot", "create")
+    assert list(folder.rglob("*.parquet")) and list(folder.glob("snapshots/**/*"))
+    assert tracker.terminate() == 0
+    written = [*folder.rglob("*"), tracker.data, *tracker.data.rglob("*")]
+    modes = {path: path.stat().st_mode & 0o777 for path in written}
+    assert {path: mode for path, mode in modes.items() if mode != (0o700 if path.is_dir() else 0o600)} == {}

@@ -7,7 +7,7 @@ import time
 import pytest
 
 import checks
-import removals
+import retention_setup
 from clouds import CONTAINER, Azure
 from objects import Wire
 
@@ -19,7 +19,7 @@ def searched(tracker, truth, ids):
     took = []
     for saga_id in ids:
         begun = time.perf_counter()
-        answer = removals.asked(tracker, saga_id, archive="true")
+        answer = retention_setup.asked(tracker, saga_id, archive="true")
         took.append((time.perf_counter() - begun) * 1000)
         checks.same_saga(answer.json(), truth.sagas[saga_id])
     return sorted(took)
@@ -29,16 +29,16 @@ def searched(tracker, truth, ids):
 def test_a_year_of_archive_costs_a_search_by_id_a_few_reads(world, seed, tmp_path):
     world.publish(seed, 400, days=365)
     truth = world.truth()
-    expected = sorted(removals.due(truth))
+    expected = sorted(retention_setup.due(truth))
     with Azure(tmp_path / "azure") as cloud, Wire(cloud) as wire:
         objects = cloud.settings() | {
             "SAGA_TRACKER_OBJECTS__URL": f"az://{CONTAINER}/year",
             "SAGA_TRACKER_OBJECTS__ALLOW_HTTP": "true",
             "SAGA_TRACKER_RETENTION__ARCHIVE": "true",
         }
-        tracker = world.tracker(**removals.SETTINGS, **objects).start().wait_caught_up()
-        removals.wait_gone(tracker, len(expected), timeout=300)
-        archived = removals.objects(tracker)
+        tracker = world.tracker(**retention_setup.SETTINGS, **objects).start().wait_caught_up()
+        retention_setup.wait_gone(tracker, len(expected), timeout=300)
+        archived = retention_setup.objects(tracker)
         days = {each["name"].split("/day=")[1].split("/")[0] for each in archived}
         assert len(days) > 200, len(days)
         ids = random.Random(seed).sample(expected, 60)

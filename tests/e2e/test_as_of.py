@@ -9,7 +9,7 @@ import pytest
 
 import checks
 import oracle
-import removals
+import retention_setup
 import workload
 
 pytestmark = pytest.mark.tracker
@@ -178,10 +178,10 @@ def test_a_purged_saga_is_told_at_any_moment_from_the_archive(make_world, broker
             world.publisher.send_raw(b"later", value, partition, timestamp=at)
     world.publisher.flush()
     truth = world.truth()
-    due = removals.due(truth)
-    settings = removals.SETTINGS | removals.archive(tmp_path / "objects")
+    due = retention_setup.due(truth)
+    settings = retention_setup.SETTINGS | retention_setup.archive(tmp_path / "objects")
     tracker = world.tracker(**settings).start().wait_caught_up()
-    removals.wait_gone(tracker, len(due))
+    retention_setup.wait_gone(tracker, len(due))
     for saga_id in sorted(due)[::3]:
         assert tracker.api.get(path(saga_id), **clocks(known_at=workload.EPOCH)).status_code == 404
         happened, arrived = edges(truth, saga_id)

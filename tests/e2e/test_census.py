@@ -7,6 +7,7 @@ import pytest
 
 import checks
 import oracle as meaning
+import removals
 import workload
 from checks import iso
 from conftest import SEED
@@ -211,3 +212,94 @@ def test_all_of_it_is_the_same_after_a_rebuild_and_a_kill(replayed, seed):
     replayed.tracker.cli("rebuild")
     replayed.tracker.start().wait_caught_up()
     assert [replayed.api.json(path, **params) for path, params in asked] == before
+
+
+def moves(saga):
+    """When it entered which status, and which it left, by what it was after all events of each instant."""
+    found, before = [], None
+    for at in sorted({event.recorded_at for event in saga.timeline}):
+        status = meaning.fold([event for event in saga.timeline if event.recorded_at <= at]).status
+        if status != before:
+            found.append((at, before, status))
+        before = status
+    return found
+
+
+def moved(sagas, until):
+    """How often each status was entered and left up to an instant, by the moves of sagas."""
+    entered, left = dict.fromkeys(meaning.STATUSES, 0), dict.fromkeys(meaning.STATUSES, 0)
+    for at, before, after in itertools.chain.from_iterable(sagas):
+        if at <= until:
+            entered[after] += 1
+            left.update({before: left[before] + 1} if before else {})
+    return {"entered": entered, "left": left}
+
+
+def standing(sagas, until):
+    sums = moved(sagas, until)
+    return {status: sums["entered"][status] - sums["left"][status] for status in meaning.STATUSES}
+
+
+def between(sagas, first, last):
+    before, after = moved(sagas, first), moved(sagas, last)
+    return {
+        what: {status: after[what][status] - before[what][status] for status in meaning.STATUSES} for what in after
+    }
+
+
+@pytest.mark.timeout(600)
+def test_purged_sagas_stay_in_the_totals_of_every_instant(world, seed):
+    rng = random.Random(seed)
+    world.publish(seed, 300)
+    truth = world.truth()
+    gone_ids = removals.due(truth)
+    gone = [saga for saga in truth.sagas.values() if saga.saga_id in gone_ids]
+    left = [saga for saga in truth.sagas.values() if saga.saga_id not in gone_ids]
+    moves_of = {saga_id: moves(saga) for saga_id, saga in truth.sagas.items()}
+    assert len(gone) > 100 and len(left) > 20
+    tracker = world.tracker(**removals.SETTINGS).start().wait_caught_up()
+    removals.wait_gone(tracker, len(gone))
+    # What comes now is of nobody.
+    for saga in rng.sample(gone, 5):
+        late = workload.event(rng, saga.saga_id, saga.saga_type, "ORDER_TIMEOUT", "FAILED", "", saga.started_at + 1)
+        world.publisher.send([workload.Message(late)]).flush()
+    tracker.wait_caught_up()
+
+    def agree():
+        api = tracker.api
+        instants = sorted(rng.choice(rng.choice(gone).timeline).recorded_at + rng.choice([-1, 0, 1]) for _ in range(12))
+        for at, later in itertools.pairwise([*instants, meaning.LATEST - 1]):
+            for saga_type in (None, "ORDER_CREATION", "PAYMENT_COMPLETION"):
+                of = {"sagaType": saga_type} if saga_type else {}
+                then = [moves_of[saga.saga_id] for saga in gone if saga_type in (None, saga.saga_type)]
+                there = [moves_of[saga.saga_id] for saga in left if saga_type in (None, saga.saga_type)]
+                census = api.json("/api/v1/census", asOf=iso(at), **of)
+                assert census["byStatus"] == standing(there, at)
+                assert census["purged"]["byStatus"] == standing(then, at)
+                assert census["purged"]["total"] == sum(moves[0][0] <= at for moves in then)
+                assert {name: census["purged"][name] for name in ("entered", "left")} == moved(then, at)
+                diff = api.json("/api/v1/census/diff", **of, **{"from": iso(at), "to": iso(later)})
+                assert diff["purged"] == {
+                    "before": standing(then, at),
+                    "after": standing(then, later),
+                    **between(then, at, later),
+                }
+        now = api.json("/api/v1/census")["purged"]
+        assert now["total"] == len(gone) == sum(now["byStatus"].values())
+        assert {status for status, count in now["byStatus"].items() if count} == set(removals.OVER)
+        start = min(saga.started_at for saga in gone)
+        end = start + 40 * 24 * HOUR
+        series = api.json("/api/v1/census/series", every="day", to=iso(end), **{"from": iso(start)})
+        for point in series["points"]:
+            first, last = checks.millis(point["from"]) - 1, checks.millis(point["until"]) - 1
+            then, there = ([moves_of[saga.saga_id] for saga in sagas] for sagas in (gone, left))
+            assert point["purged"] == {"byStatus": standing(then, last), **between(then, first, last)}
+            assert point["byStatus"] == standing(there, last)
+        return series["points"]
+
+    points = agree()
+    assert sum(sum(point["purged"]["entered"].values()) for point in points) > len(gone)
+    shown = tracker.cli("census", "diff", "--from", iso(meaning.EARLIEST), "--url", tracker.url)
+    assert shown.returncode == 0 and "purged since" in shown.stdout, shown
+    removals.command(tracker, "rebuild")
+    agree()

@@ -9,7 +9,7 @@ import uuid
 import pytest
 
 import checks
-import removals
+import retention_setup
 import workload
 from clouds import CONTAINER, Azure, Google
 from servers import wait_until
@@ -99,15 +99,15 @@ def test_snapshots_are_made_checked_let_go_of_and_restored(world, cloud, prefix,
 def test_purged_sagas_are_read_from_the_archive(world, cloud, prefix, seed):
     world.publish(seed, 40)
     truth = world.truth()
-    expected = removals.due(truth)
-    archive = removals.SETTINGS | {"SAGA_TRACKER_RETENTION__ARCHIVE": "true"}
+    expected = retention_setup.due(truth)
+    archive = retention_setup.SETTINGS | {"SAGA_TRACKER_RETENTION__ARCHIVE": "true"}
     tracker = world.tracker(**settings(cloud, prefix), **archive).start().wait_caught_up()
-    removals.wait_gone(tracker, len(expected))
-    assert {each["name"]: each["size"] for each in removals.objects(tracker)} == {
+    retention_setup.wait_gone(tracker, len(expected))
+    assert {each["name"]: each["size"] for each in retention_setup.objects(tracker)} == {
         name.removeprefix(f"{prefix}/"): size for name, size in cloud.names(f"{prefix}/archive/").items()
     }
     for saga_id in sorted(expected)[::7]:
-        saga = removals.asked(tracker, saga_id, archive="true").json()
+        saga = retention_setup.asked(tracker, saga_id, archive="true").json()
         checks.same_saga(saga, truth.sagas[saga_id])
 
 

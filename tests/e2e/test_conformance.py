@@ -122,7 +122,8 @@ def test_the_sagas_that_break_rules_are_counted_and_listed_by_when_they_did(shop
 def test_what_breaks_rules_and_is_late_is_a_metric_and_survives_a_rebuild_and_verify(shop):
     def scraped():
         lines = shop.api.request("GET", "/actuator/prometheus").text.splitlines()
-        names = ("conformance_violations", "compensations_failed", "uncompensated_overdue", "past_deadline")
+        names = ("conformance_violations", "compensations_failed", "uncompensated_overdue", "past_deadline",
+                 "nothing_to_compensate")
         families = tuple(f"saga_tracker_{name}" for name in names)
         samples = [line.rsplit(" ", 1) for line in lines if line.startswith(families)]
         return {sample: float(value) for sample, value in samples}
@@ -135,6 +136,7 @@ def test_what_breaks_rules_and_is_late_is_a_metric_and_survives_a_rebuild_and_ve
         (f"compensations_failed_total{{{of_type}}}", 1),
         (f"uncompensated_overdue{{{of_type}}}", 1),
         (f"past_deadline{{{of_type}}}", 1),
+        (f"nothing_to_compensate{{{of_type}}}", 1),
     ]:
         assert before[f"saga_tracker_{sample}"] == value, before
     shop.terminate()

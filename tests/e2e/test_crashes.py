@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 import checks
-import removals
+import retention_setup
 import workload
 from servers import wait_until
 from tracker import BINARY, FAIL_POINTS, has_fail_points
@@ -227,7 +227,7 @@ def test_a_decision_is_applied_once_when_the_tracker_is_aborted_at(world, seed, 
         )
         assert all(counts["byReason"][name]["open"] == 0 for name in ("bad_timestamp", "tombstone"))
     assert world.broker.ends(f"{world.topic}.ops") == {0: len(decisions)}
-    removals.same_digests(steady, shaken)
+    retention_setup.same_digests(steady, shaken)
 
 
 # --- rebuild ------------------------------------------------------------------------

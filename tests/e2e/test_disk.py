@@ -4,7 +4,7 @@
 import pytest
 
 import checks
-import removals
+import retention_setup
 from producer import Publisher
 from servers import wait_until
 from tracker import BINARY, has_fail_points
@@ -178,4 +178,4 @@ def test_decisions_wait_for_room_too_but_longer(world, seed, room):
         tracker.wait_caught_up()
         wait_until(lambda t=tracker: len(held(t)) == 3, 30, "all holds everywhere")
         assert tracker.api.metrics().value("saga_tracker_ops_lag") == 0
-    removals.same_digests(first, other)
+    retention_setup.same_digests(first, other)

@@ -5,7 +5,6 @@ pm4py (AGPL) is a tool of these tests alone: nothing of it is part of the produc
 
 import csv
 import datetime
-import importlib
 import io
 import json
 import random
@@ -70,12 +69,6 @@ class Shop:
 @pytest.fixture(scope="module")
 def shop(module_world):
     return Shop(module_world)
-
-
-@pytest.fixture(scope="module")
-def pm4py():
-    """Takes seconds to import."""
-    return importlib.import_module("pm4py")
 
 
 def test_sagas_are_exported_whole_and_in_order(shop):

@@ -7,8 +7,8 @@ import signal
 import pytest
 
 import checks
-import removals
-from removals import SETTINGS
+import retention_setup
+from retention_setup import SETTINGS
 from tracker import BINARY
 from workload import EPOCH, Message, event
 
@@ -60,7 +60,7 @@ def test_a_hot_saga_is_as_the_oracle_says_on_every_replica_and_rebuilt(world, se
         paged += page["steps"]
         after = {"after": page["next"]} if "next" in page else None
     assert paged == whole["steps"]
-    digest = removals.same_digests(first, second)
+    digest = retention_setup.same_digests(first, second)
     assert first.cli("rebuild", "--data-dir", first.data).returncode == 0
     assert first.digest() == digest
 
@@ -82,10 +82,10 @@ def test_a_hot_saga_goes_part_by_part_and_a_crash_in_between_is_made_up_for(worl
         assert shaken.wait_exit(60) == -signal.SIGABRT, shaken.tail()
     shaken.start()
     for tracker in (shaken, steady):
-        removals.wait_gone(tracker, 1)
-        answer = removals.asked(tracker, "hot")
+        retention_setup.wait_gone(tracker, 1)
+        answer = retention_setup.asked(tracker, "hot")
         assert answer.status_code == 404 and "was purged at" in answer.json()["message"]
-    removals.same_digests(shaken, steady)
+    retention_setup.same_digests(shaken, steady)
 
 
 @pytest.mark.timeout(600)
@@ -96,21 +96,21 @@ def test_a_hot_saga_comes_back_from_the_archive_and_a_crash_in_between_is_made_u
         pytest.skip(f"{BINARY} was built without --features failpoints")
     world.publisher.send(hot(random.Random(seed), 9_000)).flush()
     saga = world.truth().sagas["hot"]
-    archive = removals.archive(tmp_path / "objects")
+    archive = retention_setup.archive(tmp_path / "objects")
     steady = world.tracker("steady", **(SETTINGS | archive)).start().wait_caught_up()
     shaken = world.tracker("shaken").start().wait_caught_up()
     for tracker in (steady, shaken):
-        removals.wait_gone(tracker, 1)
+        retention_setup.wait_gone(tracker, 1)
     assert shaken.terminate() == 0
-    removals.command(steady, "archive", "restore", "hot", "--reason", "case 9")
+    retention_setup.command(steady, "archive", "restore", "hot", "--reason", "case 9")
     # Some deliveries are in the log; all are, and some of their fold is written; all of it shows.
     for point in ("between_batches=3*off->1*return", "between_parts=1*off->1*return", "after_write=1*return"):
         shaken.spawn(FAILPOINTS=f"restore.{point}")
         assert shaken.wait_exit(60) == -signal.SIGABRT, shaken.tail()
     shaken.start()
     for tracker in (steady, shaken):
-        removals.wait_gone(tracker, 0)
-        checks.same_saga(removals.asked(tracker, "hot").json(), saga)
-    digest = removals.same_digests(steady, shaken)
+        retention_setup.wait_gone(tracker, 0)
+        checks.same_saga(retention_setup.asked(tracker, "hot").json(), saga)
+    digest = retention_setup.same_digests(steady, shaken)
     assert shaken.cli("rebuild", "--data-dir", shaken.data).returncode == 0
     assert shaken.digest() == digest

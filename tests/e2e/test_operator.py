@@ -298,7 +298,10 @@ def test_the_ops_topic_is_never_one_that_the_broker_creates_by_itself(make_world
         assert tracker.terminate() == 0
         tracker = world.tracker("other").start()
         assert hold(tracker, "s-1").status_code == 201
-        assert broker.settings(topic)["retention.ms"] == "-1"
+        # Kept for ever, and when a decision was made is the broker's word.
+        made = broker.settings(topic)
+        assert (made["retention.ms"], made["message.timestamp.type"]) == ("-1", "LogAppendTime")
+        assert made["cleanup.policy"] == "delete"
 
 
 def test_the_audit_log_shows_every_call_and_any_tampering(world):

@@ -15,12 +15,17 @@ from servers import free_port, wait_until
 
 pytestmark = pytest.mark.tracker
 
-# The metrics of docs/contract.md, and those about rules of definitions.
+# The metrics of docs/contract.md, and those about definitions and what became of sagas.
 TYPES = {
     "saga_tracker_conformance_violations": "gauge",
     "saga_tracker_compensations_failed_total": "counter",
     "saga_tracker_uncompensated_overdue": "gauge",
     "saga_tracker_past_deadline": "gauge",
+    "saga_tracker_sagas_entered_total": "counter",
+    "saga_tracker_saga_duration_seconds": "histogram",
+    "saga_tracker_edge_duration_seconds": "histogram",
+    "saga_tracker_event_delay_seconds": "histogram",
+    "saga_tracker_nothing_to_compensate": "gauge",
     "saga_active_total": "gauge",
     "saga_failed_total": "counter",
     "saga_compensated_total": "counter",
@@ -34,6 +39,15 @@ TYPES = {
     "http_server_requests_seconds": "histogram",
     "saga_tracker_db_query_seconds": "histogram",
 }
+# With a pair of steps whose times are measured.
+DEFINITIONS = """
+[types.ORDER_CREATION]
+completing_steps = ["ORDER_CONFIRMED"]
+edges = [["ORDER_CREATED", "STOCK_RESERVED"]]
+compensates = { STOCK_RELEASED = "STOCK_RESERVED" }
+[types.PAYMENT_COMPLETION]
+completing_steps = ["PAYMENT_COMPLETED"]
+"""
 # The contract's name, which the linter cannot like: a gauge called …_total.
 KNOWN_LINT = 'saga_active_total non-counter metrics should not have "_total" suffix'
 
@@ -42,7 +56,9 @@ KNOWN_LINT = 'saga_active_total non-counter metrics should not have "_total" suf
 def busy(module_world):
     module_world.publish(SEED, 300)
     module_world.publish_poison(random.Random(SEED))
-    tracker = module_world.tracker().start().wait_caught_up()
+    file = module_world.directory / "definitions.toml"
+    file.write_text(DEFINITIONS)
+    tracker = module_world.tracker(SAGA_TRACKER_DEFINITIONS_FILE=str(file)).start().wait_caught_up()
     saga_id = module_world.truth().search()[0].saga_id
     tracker.api.saga(saga_id)
     tracker.api.steps(saga_id)
@@ -135,6 +151,11 @@ def test_prometheus_knows_the_metric_and_its_type(prometheus, name):
         ("saga_tracker_compensations_failed_total", {"saga_type"}),
         ("saga_tracker_uncompensated_overdue", {"saga_type"}),
         ("saga_tracker_past_deadline", {"saga_type"}),
+        ("saga_tracker_sagas_entered_total", {"saga_type", "status"}),
+        ("saga_tracker_saga_duration_seconds_count", {"saga_type", "outcome"}),
+        ("saga_tracker_edge_duration_seconds_count", {"edge"}),
+        ("saga_tracker_event_delay_seconds_count", {"stage"}),
+        ("saga_tracker_nothing_to_compensate", {"saga_type"}),
         ("saga_tracker_api_latency_seconds_count", {"endpoint", "method", "status"}),
         ("http_server_requests_seconds_count", {"endpoint", "method", "status"}),
         ("saga_tracker_db_query_seconds_count", {"query"}),

@@ -8,8 +8,8 @@ import time
 import pytest
 
 import checks
-import removals
-from removals import SETTINGS
+import retention_setup
+from retention_setup import SETTINGS
 from servers import wait_until
 from tracker import BINARY
 from workload import EPOCH, Message, event
@@ -46,35 +46,35 @@ def test_sagas_go_when_due_on_every_replica_and_late_events_make_no_new_ones(wor
     second = world.tracker("second", KAFKA_MAX_POLL_RECORDS="37").start().wait_caught_up()
 
     # Two holds, before anything may go.
-    over = sorted(removals.due(truth))
+    over = sorted(retention_setup.due(truth))
     held, of_order = over[0], truth.sagas[over[-1]].order_id
-    one = removals.command(first, "hold", "add", "--saga", held, "--reason", "case 1")
-    two = removals.command(first, "hold", "add", "--order", of_order, "--reason", "case 2")
+    one = retention_setup.command(first, "hold", "add", "--saga", held, "--reason", "case 1")
+    two = retention_setup.command(first, "hold", "add", "--order", of_order, "--reason", "case 2")
     assert one["active"] and two["orderId"] == of_order
     kept = {held} | {s.saga_id for s in truth.sagas.values() if s.order_id == of_order}
     wait_until(lambda: len(second.api.json("/api/v1/holds")["content"]) == 2, 60, "the holds on the other replica")
 
     before = first.api.metrics()
-    expected = removals.due(truth, kept)
+    expected = retention_setup.due(truth, kept)
     assert first.terminate() == 0
     first.environment |= SETTINGS
     first.environment["SAGA_TRACKER_RETENTION__ENABLED"] = "false"
     first.start()
-    plan = removals.command(first, "retention", "--dry-run")
+    plan = retention_setup.command(first, "retention", "--dry-run")
     assert sum(rule["sagas"] for rule in plan["rules"]) == len(expected)
-    assert sum(rule["held"] for rule in plan["rules"]) == len(removals.due(truth)) - len(expected)
-    assert removals.gone(first) == 0
+    assert sum(rule["held"] for rule in plan["rules"]) == len(retention_setup.due(truth)) - len(expected)
+    assert retention_setup.gone(first) == 0
 
     assert first.terminate() == 0
     first.start(SAGA_TRACKER_RETENTION__ENABLED="true")
     for tracker in (first, second):
-        removals.wait_gone(tracker, len(expected))
+        retention_setup.wait_gone(tracker, len(expected))
         for saga_id in sorted(truth.sagas)[::7]:
-            answer = removals.asked(tracker, saga_id)
+            answer = retention_setup.asked(tracker, saga_id)
             if saga_id in expected:
                 assert answer.status_code == 404 and "was purged at" in answer.json()["message"]
-                assert removals.asked(tracker, saga_id, steps=True).status_code == 404
-                record = removals.purged(tracker, saga_id)
+                assert retention_setup.asked(tracker, saga_id, steps=True).status_code == 404
+                record = retention_setup.purged(tracker, saga_id)
                 assert record["stepCount"] == len(truth.sagas[saga_id].timeline)
                 assert record["status"] == truth.sagas[saga_id].status
                 assert "90 days" in record["rule"] and not record["archived"]
@@ -90,28 +90,28 @@ def test_sagas_go_when_due_on_every_replica_and_late_events_make_no_new_ones(wor
     # Late events: seen as such, also after a rebuild.
     victims = sorted(expected)[:3]
     world.publisher.send([late_event(seed + n, truth.sagas[saga_id]) for n, saga_id in enumerate(victims)]).flush()
-    done = removals.command(second, "rebuild")
+    done = retention_setup.command(second, "rebuild")
     assert done["error"] is None
     for tracker in (first, second):
         tracker.wait_caught_up()
         assert tracker.api.metrics().value("saga_tracker_late_events_total") == 3
         for saga_id in victims:
-            answer = removals.asked(tracker, saga_id)
+            answer = retention_setup.asked(tracker, saga_id)
             assert answer.status_code == 404 and "1 deliveries came after" in answer.json()["message"]
-            assert [late["step"] for late in removals.purged(tracker, saga_id)["late"]] == ["ORDER_TIMEOUT"]
+            assert [late["step"] for late in retention_setup.purged(tracker, saga_id)["late"]] == ["ORDER_TIMEOUT"]
 
     # A hold that is lifted holds no longer.
-    removals.command(first, "hold", "lift", one["id"], "--reason", "closed")
+    retention_setup.command(first, "hold", "lift", one["id"], "--reason", "closed")
     again = first.cli("hold", "lift", one["id"], "--reason", "closed", "--url", first.url)
     assert again.returncode == 2 and "lifted already" in again.stderr
     for tracker in (first, second):
-        removals.wait_gone(tracker, len(expected | ({held} - {s for s in kept if s != held})))
-    assert removals.asked(first, over[-1]).status_code == 200
-    digest = removals.same_digests(first, second)
+        retention_setup.wait_gone(tracker, len(expected | ({held} - {s for s in kept if s != held})))
+    assert retention_setup.asked(first, over[-1]).status_code == 200
+    digest = retention_setup.same_digests(first, second)
 
     # A third replica that reads it all later agrees, and so does a rebuild.
     third = world.tracker("third").start().wait_caught_up()
-    removals.wait_gone(third, len(expected) + 1)
+    retention_setup.wait_gone(third, len(expected) + 1)
     assert third.terminate() == 0
     third.verify()
     assert third.digest() == digest
@@ -120,12 +120,12 @@ def test_sagas_go_when_due_on_every_replica_and_late_events_make_no_new_ones(wor
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("point", removals.FAIL_POINTS + removals.ARCHIVE_FAIL_POINTS)
+@pytest.mark.parametrize("point", retention_setup.FAIL_POINTS + retention_setup.ARCHIVE_FAIL_POINTS)
 def test_killed_in_the_middle_of_a_purge(world, seed, fail_points, tmp_path, point):
     world.publish(seed, 120)
     truth = world.truth()
-    expected = removals.due(truth)
-    archived = removals.archive(tmp_path / "objects")
+    expected = retention_setup.due(truth)
+    archived = retention_setup.archive(tmp_path / "objects")
     steady = world.tracker("steady").start().wait_caught_up()
     shaken = world.tracker("shaken").start().wait_caught_up()
     assert shaken.terminate() == 0
@@ -135,13 +135,13 @@ def test_killed_in_the_middle_of_a_purge(world, seed, fail_points, tmp_path, poi
         assert shaken.wait_exit(60) == -signal.SIGABRT, shaken.tail()
     shaken.start()
     for tracker in (shaken, steady):
-        removals.wait_gone(tracker, len(expected))
+        retention_setup.wait_gone(tracker, len(expected))
     # Every object belongs to a decision, and is there; nothing was archived twice.
-    objects = removals.objects(shaken)
+    objects = retention_setup.objects(shaken)
     assert sum(each["sagas"] for each in objects) >= len(expected)
     files = {str(f.relative_to(tmp_path / "objects")) for f in (tmp_path / "objects").rglob("*.parquet")}
     assert files == {each["name"] for each in objects}
-    removals.same_digests(shaken, steady)
+    retention_setup.same_digests(shaken, steady)
 
 
 @pytest.mark.timeout(600)
@@ -169,15 +169,15 @@ def test_a_purge_and_a_rebuild_at_once_and_the_room_comes_back(world, seed):
     for batch in range(4):
         world.publish(seed + batch, 500)
     truth = world.truth()
-    expected = removals.due(truth)
+    expected = retention_setup.due(truth)
     tracker = world.tracker("busy", **(SETTINGS | {"SAGA_TRACKER_RETENTION__ENABLED": "false"})).start().wait_caught_up()
     assert tracker.terminate() == 0
     size = sum(f.stat().st_size for f in tracker.data.iterdir())
     tracker.spawn(SAGA_TRACKER_RETENTION__ENABLED="true")
     tracker.wait_ready()
     for _ in range(3):
-        removals.command(tracker, "rebuild")
-    removals.wait_gone(tracker, len(expected))
+        retention_setup.command(tracker, "rebuild")
+    retention_setup.wait_gone(tracker, len(expected))
     assert tracker.terminate() == 0
     tracker.verify()
     left = sum(f.stat().st_size for f in tracker.data.iterdir())
@@ -193,10 +193,10 @@ def test_what_arrived_lately_stays(world, seed):
         lambda: (p := tracker.api.json("/api/v1/retention"))["lastSweep"] and p, 60, "a search for due sagas"
     )
     assert sum(rule["sagas"] for rule in plan["rules"]) == 0
-    due = len(removals.due(world.truth()))
+    due = len(retention_setup.due(world.truth()))
     for name in ("recentlyActive", "restless"):
         assert sum(rule[name] for rule in plan["rules"]) == due, name
-    assert removals.gone(tracker) == 0
+    assert retention_setup.gone(tracker) == 0
     assert plan["problem"] is None
 
     def of_retention(name, **labels):
@@ -215,9 +215,9 @@ def test_what_arrived_lately_stays(world, seed):
 def test_a_search_that_does_not_end_well_is_told(world, seed, tmp_path):
     world.publish(seed, 30)
     objects = tmp_path / "objects"
-    archived = removals.archive(objects)
+    archived = retention_setup.archive(objects)
     tracker = world.tracker(**SETTINGS, **archived).start()
-    removals.wait_gone(tracker, len(removals.due(world.truth())))
+    retention_setup.wait_gone(tracker, len(retention_setup.due(world.truth())))
     # Nobody can write there any more.
     objects.rename(tmp_path / "moved")
     objects.write_text("no folder")
@@ -234,5 +234,5 @@ def test_a_search_that_does_not_end_well_is_told(world, seed, tmp_path):
     assert problem() in tracker.cli("retention", "--url", tracker.url).stdout
     objects.unlink()
     (tmp_path / "moved").rename(objects)
-    removals.wait_gone(tracker, len(removals.due(world.truth())))
+    retention_setup.wait_gone(tracker, len(retention_setup.due(world.truth())))
     wait_until(lambda: problem() is None, 60, "the problem to be over")

@@ -8,7 +8,7 @@ import uuid
 import pytest
 from confluent_kafka import Producer
 
-import removals
+import retention_setup
 from servers import wait_until
 from workload import DAY, event
 
@@ -31,7 +31,7 @@ class At:
 
 
 def settings(**more):
-    return removals.SETTINGS | {"SAGA_TRACKER_RETENTION__QUIET_HOURS": "24"} | more
+    return retention_setup.SETTINGS | {"SAGA_TRACKER_RETENTION__QUIET_HOURS": "24"} | more
 
 
 @pytest.mark.timeout(600)
@@ -56,13 +56,13 @@ def test_refunds_that_wait_behind_a_backlog_keep_their_sagas(make_world, broker,
 
     # Three were not refunded, and go: so it was searched, and what else was due would have gone.
     tracker.start(**settings())
-    removals.wait_gone(tracker, 3)
+    retention_setup.wait_gone(tracker, 3)
     tracker.wait_caught_up()
     wait_until(lambda: tracker.api.json("/api/v1/retention")["lastSweep"], 60, "a search that came to its end")
     for number in range(200):
-        answer = removals.asked(tracker, f"old-{number:03}")
+        answer = retention_setup.asked(tracker, f"old-{number:03}")
         assert answer.status_code == 200 and answer.json()["status"] == "COMPENSATED", answer.text
-    assert removals.gone(tracker) == 3
+    assert retention_setup.gone(tracker) == 3
     decided = tracker.api.metrics().value("saga_tracker_decisions_total", kind="purge", outcome="applied")
     assert decided <= 3, "what is not done, or not due, is not decided again and again"
     assert tracker.terminate() == 0
@@ -148,9 +148,9 @@ def test_nothing_on_the_operations_topic_ends_a_replica_or_holds_retention_up(wo
 
     # The same after a restart, and what is due goes.
     assert tracker.terminate() == 0
-    tracker.start(**removals.SETTINGS)
-    expected = removals.due(world.truth())
-    removals.wait_gone(tracker, len(expected))
+    tracker.start(**retention_setup.SETTINGS)
+    expected = retention_setup.due(world.truth())
+    retention_setup.wait_gone(tracker, len(expected))
     assert tracker.api.metrics().value("saga_tracker_retention_skipped_decisions_total", reason="unreachable") == 2
     retention = tracker.api.health()[1]["components"]["retention"]
     assert retention["status"] == "UP" and "has no partition 7" in retention["details"]["message"], retention

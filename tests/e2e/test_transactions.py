@@ -5,7 +5,7 @@ import uuid
 import pytest
 from confluent_kafka import Producer
 
-from servers import ANSWER, wait_until
+from servers import ADMIN_TIMEOUT, wait_until
 
 pytestmark = pytest.mark.tracker
 
@@ -32,7 +32,7 @@ class Shop:
     def __init__(self, world):
         self.world = world
         self.producer = Producer(world.broker.client | {"transactional.id": f"{world.topic}.shop"})
-        self.producer.init_transactions(ANSWER)
+        self.producer.init_transactions(ADMIN_TIMEOUT)
 
     def begin(self, *events):
         self.producer.begin_transaction()

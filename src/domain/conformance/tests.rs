@@ -41,7 +41,7 @@ fn owed(state: &SagaState, definition: &SagaDefinition) -> (CompensationState, V
 }
 
 /// The steps that services report, each with its status, as the plan of their work lists them.
-const ORDER_REPORTS: [(&str, SagaStatus); 15] = [
+const ORDER_REPORTS: [(&str, SagaStatus); 16] = [
     ("ORDER_CREATED", Started),
     ("STOCK_RESERVED", InProgress),
     ("PAYMENT_COMPLETED", InProgress),
@@ -57,7 +57,14 @@ const ORDER_REPORTS: [(&str, SagaStatus); 15] = [
     ("PAYMENT_COMPLETED", Completed),
     ("PAYMENT_FAILED", Failed),
     ("PAYMENT_CANCELLED", Compensated),
+    ("PAYMENT_REFUNDED", Compensated),
 ];
+
+/// Those of them that fail a saga.
+fn failures() -> impl Iterator<Item = &'static str> {
+    let failed = ORDER_REPORTS.into_iter().filter(|(_, status)| *status == Failed);
+    failed.map(|(step, _)| step)
+}
 
 #[test]
 fn only_what_was_done_before_the_failure_and_can_be_undone_is_owed() {
@@ -67,51 +74,49 @@ fn only_what_was_done_before_the_failure_and_can_be_undone_is_owed() {
         if status == Failed || status == Compensated {
             continue;
         }
-        let before = order(&[
-            ("ORDER_CREATED", Started),
-            (step, status),
-            ("ORDER_TIMEOUT", Failed),
-        ]);
-        let owes = can_be_undone.contains(&step);
-        let expected = if owes {
-            (CompensationState::Owed, vec![step.to_owned()])
-        } else {
-            (CompensationState::NothingToCompensate, Vec::new())
-        };
-        assert_eq!(owed(&before, &definition), expected, "{step} {status}");
+        for failure in failures() {
+            let before = order(&[("ORDER_CREATED", Started), (step, status), (failure, Failed)]);
+            let owes = can_be_undone.contains(&step);
+            let expected = if owes {
+                (CompensationState::Owed, vec![step.to_owned()])
+            } else {
+                (CompensationState::NothingToCompensate, Vec::new())
+            };
+            assert_eq!(
+                owed(&before, &definition),
+                expected,
+                "{step} {status} before {failure}"
+            );
 
-        let after = order(&[
-            ("ORDER_CREATED", Started),
-            ("ORDER_TIMEOUT", Failed),
-            (step, status),
-        ]);
-        let (state, owed) = owed(&after, &definition);
-        let completes = step == "ORDER_CONFIRMED";
-        let expected = if completes {
-            CompensationState::NotNeeded
-        } else {
-            CompensationState::NothingToCompensate
-        };
-        assert_eq!(
-            (state, owed),
-            (expected, Vec::new()),
-            "{step} {status} behind the failure"
-        );
+            let after = order(&[("ORDER_CREATED", Started), (failure, Failed), (step, status)]);
+            let (state, owed) = owed(&after, &definition);
+            let completes = step == "ORDER_CONFIRMED";
+            let expected = if completes {
+                CompensationState::NotNeeded
+            } else {
+                CompensationState::NothingToCompensate
+            };
+            assert_eq!(
+                (state, owed),
+                (expected, Vec::new()),
+                "{step} {status} behind {failure}"
+            );
+        }
     }
 }
 
 #[test]
 fn every_failure_fails_a_saga_that_owes_what_it_did() {
     let definition = definition("ORDER_CREATION");
-    for (step, status) in ORDER_REPORTS.into_iter().filter(|(_, status)| *status == Failed) {
-        let state = order(&[("STOCK_RESERVED", Completed), (step, status)]);
+    for step in failures() {
+        let state = order(&[("STOCK_RESERVED", Completed), (step, Failed)]);
         assert_eq!(
             owed(&state, &definition),
             (CompensationState::Owed, vec!["STOCK_RESERVED".to_owned()]),
             "{step}"
         );
         assert_eq!(rules(&state, &definition), ["NEVER_COMPENSATED"], "{step}");
-        let nothing = order(&[("STOCK_RESERVATION", InProgress), (step, status)]);
+        let nothing = order(&[("STOCK_RESERVATION", InProgress), (step, Failed)]);
         assert_eq!(
             owed(&nothing, &definition).0,
             CompensationState::NothingToCompensate
@@ -129,28 +134,58 @@ fn a_compensating_step_settles_whatever_status_it_has_before_or_behind_the_failu
         ("STOCK_RESERVED", "COMPENSATION_STOCK"),
         ("PAYMENT_INITIALIZED", "PAYMENT_CANCELLED"),
         ("PAYMENT_INITIALIZED", "PAYMENT_REFUNDED"),
+        ("PAYMENT_INITIALIZED", "COMPENSATION_PAYMENT"),
         ("PAYMENT_COMPLETED", "PAYMENT_REFUNDED"),
         ("PAYMENT_COMPLETED", "COMPENSATION_PAYMENT"),
         ("ORDER_CREATED", "ORDER_CANCELLED"),
         ("ORDER_CREATED", "COMPENSATION_ORDER"),
     ];
-    for (done, undo) in pairs {
-        for status in SagaStatus::ALL {
-            let behind = order(&[(done, InProgress), ("ORDER_TIMEOUT", Failed), (undo, status)]);
-            let before = order(&[(done, InProgress), (undo, status), ("ORDER_TIMEOUT", Failed)]);
-            for state in [behind, before] {
-                let (compensation, owed) = owed(&state, &definition);
-                assert!(owed.is_empty(), "{done} {undo} {status}: {owed:?}");
-                let settled = match state.status {
-                    Failed | Compensated => CompensationState::Compensated,
-                    _ => CompensationState::NotNeeded,
-                };
-                assert_eq!(compensation, settled, "{done} {undo} {status}");
-                assert_eq!(stuck(&state, &definition, Millis(i64::MAX)), None);
-                let failed = status == Failed && undo != "ORDER_CANCELLED";
-                let told = rules(&state, &definition).contains(&"COMPENSATION_FAILED");
-                assert_eq!(told, failed, "{done} {undo} {status}");
-            }
+    for ((done, undo), status, did, failure) in pairs.into_iter().flat_map(with_every_status) {
+        let what = format!("{done} {did}, {undo} {status}, {failure}");
+        let behind = order(&[(done, did), (failure, Failed), (undo, status)]);
+        let before = order(&[(done, did), (undo, status), (failure, Failed)]);
+        for state in [behind, before] {
+            let (compensation, owed) = owed(&state, &definition);
+            assert!(owed.is_empty(), "{what}: {owed:?}");
+            let settled = match state.status {
+                Failed | Compensated => CompensationState::Compensated,
+                _ => CompensationState::NotNeeded,
+            };
+            assert_eq!(compensation, settled, "{what}");
+            assert_eq!(stuck(&state, &definition, Millis(i64::MAX)), None, "{what}");
+            let failed = status == Failed && undo != "ORDER_CANCELLED";
+            let told = rules(&state, &definition).contains(&"COMPENSATION_FAILED");
+            assert_eq!(told, failed, "{what}");
+        }
+    }
+}
+
+type Pair = (&'static str, &'static str);
+
+/// A pair with each status that undoes, each that does, and each failure.
+fn with_every_status(pair: Pair) -> impl Iterator<Item = (Pair, SagaStatus, SagaStatus, &'static str)> {
+    let statuses = SagaStatus::ALL.into_iter();
+    let both = statuses.flat_map(|status| [InProgress, Completed].map(|did| (status, did)));
+    both.flat_map(move |(status, did)| failures().map(move |failure| (pair, status, did, failure)))
+}
+
+#[test]
+fn a_payment_that_was_only_begun_owes_nothing_and_its_compensation_undoes_nothing() {
+    let definition = definition("ORDER_CREATION");
+    let begun = "PAYMENT_INITIALIZATION";
+    for (_, status, did, failure) in with_every_status((begun, "COMPENSATION_PAYMENT")) {
+        let undo = ("COMPENSATION_PAYMENT", status);
+        let behind = order(&[(begun, did), (failure, Failed), undo]);
+        let before = order(&[(begun, did), undo, (failure, Failed)]);
+        for state in [behind, before] {
+            let settled = match state.status {
+                Failed => CompensationState::NothingToCompensate,
+                Compensated => CompensationState::Compensated,
+                _ => CompensationState::NotNeeded,
+            };
+            let what = format!("{begun} {did}, {undo:?}, {failure}");
+            assert_eq!(owed(&state, &definition), (settled, Vec::new()), "{what}");
+            assert_eq!(stuck(&state, &definition, Millis(i64::MAX)), None, "{what}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How many days definitions have sagas kept, and where others keep them for less long.
+//! How many days definitions have sagas kept, and where others keep them for fewer days.
 
 use super::SagaDefinitions;
 use crate::domain::SagaStatus;
@@ -14,7 +14,7 @@ pub struct DefaultDays {
     pub unfinished: u64,
 }
 
-/// Sagas that would be kept for less long.
+/// Sagas that would be kept for fewer days.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShorterRetention {
     /// Their type.
@@ -44,7 +44,7 @@ impl SagaDefinitions {
         days.get(status.as_str()).copied()
     }
 
-    /// The sagas that others would have kept for less long, by type and status. A type that the others do not define
+    /// The sagas that others would have kept for fewer days, by type and status. A type that the others do not define
     /// falls back to the default, as does a status that they do not name.
     pub fn shorter_retention(&self, others: &Self, default: DefaultDays) -> Vec<ShorterRetention> {
         let names: BTreeSet<&String> = self.types.keys().chain(others.types.keys()).collect();

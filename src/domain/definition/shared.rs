@@ -16,8 +16,8 @@ pub struct InForce {
     pub definitions: Arc<SagaDefinitions>,
     /// Their rules of the fold.
     pub rules: Arc<str>,
-    /// The version that was applied behind them, where this process cannot read it.
-    pub unread: Option<UnreadableVersion>,
+    /// The version that was applied after them, where this process cannot read it.
+    pub unreadable: Option<UnreadableVersion>,
     before: Before,
 }
 
@@ -53,10 +53,10 @@ struct Before(Arc<Mutex<Option<Known>>>);
 type Known = (String, Arc<SagaDefinitions>);
 
 impl InForce {
-    /// The same, behind which a version was applied that cannot be read here.
+    /// The same, after which a version was applied that cannot be read here.
     #[must_use]
-    pub fn with_unreadable(self, unread: Option<UnreadableVersion>) -> Self {
-        Self { unread, ..self }
+    pub fn with_unreadable(self, unreadable: Option<UnreadableVersion>) -> Self {
+        Self { unreadable, ..self }
     }
 
     /// These definitions, with other rules of the fold: those that what serves was made under. What is no rule of
@@ -99,9 +99,9 @@ impl SharedDefinitions {
     }
 
     /// What is in force stays so here, because what was applied behind it cannot be read.
-    pub fn cannot_read(&self, unread: UnreadableVersion) {
+    pub fn cannot_read(&self, unreadable: UnreadableVersion) {
         let mut in_force = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        in_force.unread = Some(unread);
+        in_force.unreadable = Some(unreadable);
     }
 }
 
@@ -111,7 +111,7 @@ impl From<Arc<SagaDefinitions>> for InForce {
         Self {
             definitions,
             rules,
-            unread: None,
+            unreadable: None,
             before: Before::default(),
         }
     }

@@ -7,10 +7,10 @@
 //!
 //! One row per delivery, the final state of its saga with it, sorted by saga and by the order of its
 //! timeline. A saga lies in one row group, a large one in several, one after the other: neither who
-//! writes nor who reads has more than one in memory. Day is the day of the saga's last event, UTC. What is archived, and when what is archived
-//! goes, is decided elsewhere (`retention`); where objects are kept, too (`objects`).
+//! writes nor who reads has more than one in memory. Day is the day of the saga's last event, UTC. What is archived, and
+//! when it is purged, is decided elsewhere (`retention`); where objects are kept, too (`objects`).
 
-mod read;
+mod reading_objects;
 mod schema;
 mod stored;
 #[cfg(test)]
@@ -18,7 +18,7 @@ mod tests;
 mod upload;
 mod write;
 
-pub use read::SagaReader;
+pub use reading_objects::SagaReader;
 pub use stored::Stored;
 pub use upload::Upload;
 pub use write::Writer;

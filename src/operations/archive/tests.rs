@@ -30,7 +30,7 @@ struct Found {
     /// Those that stand.
     timeline: Vec<Event>,
     reads: u32,
-    most_bytes: usize,
+    max_bytes: usize,
 }
 
 /// What is recorded of a file.
@@ -73,9 +73,9 @@ async fn read_saga(
     wanted: (&SagaId, u32),
 ) -> Result<Found, ArchiveError> {
     let mut reader = SagaReader::open_up_to(whole, objects, object, groups, wanted).await?;
-    let (mut events, mut timeline, mut most_bytes) = (Vec::new(), Vec::new(), 0);
+    let (mut events, mut timeline, mut max_bytes) = (Vec::new(), Vec::new(), 0);
     while reader.load_next().await? {
-        most_bytes = most_bytes.max(reader.held_bytes());
+        max_bytes = max_bytes.max(reader.held_bytes());
         reader.each(&mut |event, stands| {
             timeline.extend(stands.then(|| event.clone()));
             events.push(event);
@@ -87,7 +87,7 @@ async fn read_saga(
         events,
         timeline,
         reads,
-        most_bytes,
+        max_bytes,
     })
 }
 
@@ -124,7 +124,7 @@ proptest! {
             let object = ("a", &stored(&file.bytes));
             for (saga, group) in sagas.iter().zip(&file.row_groups) {
                 let standing: Vec<_> = deduplicate(&saga.events).timeline.into_iter().cloned().collect();
-                for (whole, reads) in [(read::WHOLE, 1), (IN_PARTS, 2)] {
+                for (whole, reads) in [(reading_objects::WHOLE, 1), (IN_PARTS, 2)] {
                     let found = read_saga(whole, &objects, object, *group, (&saga.saga, u32::MAX)).await.unwrap();
                     assert_eq!(evidence(&found.events), evidence(&saga.events));
                     assert_eq!(found.timeline, standing);
@@ -185,7 +185,7 @@ fn damage_is_reported_never_read() {
     let mut sagas = large();
     sagas.truncate(50);
     let file = write(&sagas);
-    for whole in [read::WHOLE, IN_PARTS] {
+    for whole in [reading_objects::WHOLE, IN_PARTS] {
         let objects = Objects::in_memory();
         let written = stored(&file.bytes);
         let shorter = stored(&file.bytes[..file.bytes.len() - 9]);
@@ -263,7 +263,7 @@ fn sizes_that_are_named_take_no_memory_and_no_more_deliveries_come_than_were_rem
     let length = written.size;
     runtime().block_on(async {
         objects.put("a", file.bytes.clone()).await.unwrap();
-        for whole in [read::WHOLE, IN_PARTS] {
+        for whole in [reading_objects::WHOLE, IN_PARTS] {
             let of = async |object: &str, written: &Stored, deliveries| {
                 let wanted = (&first.saga, deliveries);
                 read_saga(whole, &objects, (object, written), group, wanted).await
@@ -361,9 +361,9 @@ fn a_large_saga_is_written_and_read_one_row_group_at_a_time() {
             assert_eq!(found.events, own, "in the order of the timeline");
             assert_eq!(found.reads, 1 + groups.count);
             assert!(
-                found.most_bytes < file.bytes.len() / 2,
+                found.max_bytes < file.bytes.len() / 2,
                 "{} bytes",
-                found.most_bytes
+                found.max_bytes
             );
             let fewer = (&saga.saga, deliveries - 1);
             let told = read_saga(IN_PARTS, &objects, object, *groups, fewer).await;

@@ -147,7 +147,7 @@ mod tests {
         let away = || OpsError::from(Unreachable::Closed("no broker".to_owned()));
         let skipped = (
             Position::new(0, 1),
-            Discarded::Skipped("it is open no more".to_owned()),
+            Discarded::Skipped("it is no longer open".to_owned()),
         );
         let done = (Position::new(0, 2), Discarded::Done { decision: 7 });
         let first = midway(std::slice::from_ref(&skipped), away());

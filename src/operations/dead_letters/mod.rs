@@ -19,13 +19,13 @@ mod listed;
 mod named;
 mod publish;
 mod query;
-mod read;
 pub mod redrive;
 mod remove;
 mod retention;
 mod revise;
 mod search_log;
 mod settings;
+mod stored;
 mod stored_bytes;
 mod view;
 
@@ -42,11 +42,11 @@ pub use listed::Listed;
 pub use named::Deciding;
 pub use publish::Publisher;
 pub use query::{DeadLetterQuery, DeadLetterQueryError, Sources};
-pub use read::{DeadLetter, dead_letters_from};
 pub use retention::{DeadLetterRetention, Swept};
 pub use revise::{CannotRedrive, Change, EventEdit, Revised, is_reserved};
 pub use search_log::ReplayError;
 pub use settings::DeadLetterSettings;
+pub use stored::{DeadLetter, dead_letters_from};
 pub use view::{DeadLetterHistory, DeadLetterView, Examined, HistoryEntry, RedriveOutcome};
 
 #[cfg(test)]

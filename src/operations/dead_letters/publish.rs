@@ -5,7 +5,7 @@
 //! our own `saga-tracker-reason`. Origin topic, partition and offset tell a letter that was
 //! published twice (after a crash, or by a second replica).
 
-use super::read::{DeadLetter, dead_letters_from, published};
+use super::stored::{DeadLetter, dead_letters_from, published};
 use crate::failpoint;
 use crate::pipeline::kafka::{DeliveryError, KafkaSettings, Message, PipelinedProducer, StartError};
 use crate::store::codec::Record;

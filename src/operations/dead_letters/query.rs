@@ -133,7 +133,7 @@ impl DeadLetterQuery {
         }
     }
 
-    /// All letters that match, oldest first, but no more than `most`.
+    /// All dead letters that match, oldest first, but no more than `limit`.
     ///
     /// # Errors
     /// [`StoreError`].

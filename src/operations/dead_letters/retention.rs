@@ -8,10 +8,10 @@
 
 use super::consumption::Consumption;
 use super::named::Deciding;
-use super::read::published;
 use super::redrive::Redrives;
 use super::remove;
 use super::settings::DeadLetterSettings;
+use super::stored::published;
 use crate::domain::clock::SharedClock;
 use crate::domain::{Cut, Millis, Position};
 use crate::operations::decisions::OpsError;
@@ -120,7 +120,7 @@ impl DeadLetterRetention {
             tracing::info!(
                 letters = swept.letters,
                 redrives = swept.redrives,
-                "settled long ago, and no longer kept"
+                "old settled dead letters removed"
             );
         }
         Ok(swept)

@@ -1,7 +1,7 @@
 //! One letter: its bytes, what can be read of them now, and what happened to it.
 
 use super::listed::Listed;
-use super::read::DeadLetter;
+use super::stored::DeadLetter;
 use crate::domain::{Cut, Event, Millis, Position, SagaId, TimelineKey};
 use crate::pipeline::decode::{Defect, Fragment, Rejected, wire};
 use crate::pipeline::registry::SchemaSource;

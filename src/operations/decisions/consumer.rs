@@ -3,6 +3,7 @@
 use super::decision::Applier;
 use super::ledger::{Ledger, LedgerError, OPS_PARTITION, counts};
 use super::status::OpsStatus;
+use crate::domain::Cut;
 use crate::domain::clock::SharedClock;
 use crate::failpoint;
 use crate::pipeline::ingest::space::{FreeSpace, Gate, Shortage};
@@ -166,7 +167,9 @@ impl Reading {
                 // Nobody says anything about the topic now.
                 (false, false) => {}
             }
-            status.end = known.then_some(end.max(status.next));
+            // Markers of transactions at the end are nothing to read.
+            let seen = observed.ends_for(&Cut::from_iter([(OPS_PARTITION, status.next)]));
+            status.end = known.then_some(seen.next(OPS_PARTITION).max(status.next));
             status.waiting = match (&observed.waiting, absent) {
                 (Some(_), true) => Some(format!(
                     "the ops topic does not exist; create it ({OPS_TOPIC}), or set kafka.create_ops_topic"

@@ -2,7 +2,7 @@
 
 use super::decision::{Decision, VERSION};
 use super::ledger::OPS_PARTITION;
-use super::read::{Recorded, decision_at};
+use super::recorded::{Recorded, decision_at};
 use super::{Conflict, Failure, OpsError, OpsStatus, Trace, Unreachable, Unsettled};
 use crate::domain::clock::SharedClock;
 use crate::pipeline::kafka::{Message, Outlet};

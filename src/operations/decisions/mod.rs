@@ -11,7 +11,7 @@ mod decide;
 mod decision;
 mod error;
 mod ledger;
-mod read;
+mod recorded;
 mod status;
 mod status_change;
 
@@ -25,6 +25,6 @@ pub use decide::{Decisions, Made, NewDecision};
 pub use decision::{Applier, Decided, Decision, MAX_MESSAGE_BYTES, Verdict};
 pub use error::{Conflict, Failure, OpsError, Trace, Unreachable, Unsettled};
 pub use ledger::OPS_PARTITION;
-pub use read::{Recorded, decisions_from};
+pub use recorded::{Recorded, decisions_from};
 pub use status::{OpsSnapshot, OpsStatus};
-pub use status_change::{StatusChange, StatusChanged, StatusChanger};
+pub use status_change::{StatusChangeOrder, StatusChanged, StatusChanger};

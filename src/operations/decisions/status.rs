@@ -35,6 +35,11 @@ impl OpsSnapshot {
         self.end.map_or(0, |end| end.saturating_sub(self.next))
     }
 
+    /// Whether all that the broker tells of is read, and what comes would be.
+    pub fn is_at_the_end(&self) -> bool {
+        self.closed().is_none() && self.end.is_some_and(|end| self.next >= end)
+    }
+
     /// Why a decision that is published now would not be read here; `None` while it would.
     pub fn closed(&self) -> Option<&str> {
         match (&self.fatal, &self.shortage, &self.waiting) {

@@ -31,7 +31,7 @@ const LATEST: Millis = Millis(Millis::LATEST_EVENT.0 - 1);
 
 /// What an operator wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StatusChange {
+pub struct StatusChangeOrder {
     /// The saga.
     pub saga_id: SagaId,
     /// Its new status.
@@ -93,7 +93,7 @@ impl StatusChanger {
     ///
     /// # Errors
     /// [`OpsError`], see there for what was changed.
-    pub fn change(&self, wish: &StatusChange) -> Result<StatusChanged, OpsError> {
+    pub fn change(&self, wish: &StatusChangeOrder) -> Result<StatusChanged, OpsError> {
         let state = self.state(&wish.saga_id)?;
         refuse_in_vain(wish, &state)?;
         let place = self.place(wish, &state)?;
@@ -140,7 +140,7 @@ impl StatusChanger {
     /// Where the event has to stand: behind the saga's last one, even when that one's clock was ahead of
     /// ours. Behind the latest instant of all there is no other. There an event is the last one by its
     /// position, so it goes into the partition of the one that is last now, where its offset is greater.
-    fn place(&self, wish: &StatusChange, state: &SagaState) -> Result<Place, OpsError> {
+    fn place(&self, wish: &StatusChangeOrder, state: &SagaState) -> Result<Place, OpsError> {
         let recorded_at = self.clock.now().max(Millis(state.updated_at.0.saturating_add(1)));
         if recorded_at <= LATEST {
             return Ok(Place {
@@ -171,7 +171,7 @@ impl StatusChanger {
     /// The event that asks for the change.
     fn event(
         &self,
-        wish: &StatusChange,
+        wish: &StatusChangeOrder,
         state: &SagaState,
         recorded_at: Millis,
     ) -> Result<SagaEvent, OpsError> {
@@ -219,7 +219,7 @@ impl StatusChanger {
     /// What the applied event did: read from the timeline, where it stands for good.
     fn told(
         &self,
-        wish: &StatusChange,
+        wish: &StatusChangeOrder,
         event_id: &str,
         place: TimelineKey,
     ) -> Result<StatusChanged, OpsError> {
@@ -288,7 +288,7 @@ impl StatusChanger {
 }
 
 /// What need not be published, because the saga is not as it would have to be.
-fn refuse_in_vain(wish: &StatusChange, state: &SagaState) -> Result<(), Conflict> {
+fn refuse_in_vain(wish: &StatusChangeOrder, state: &SagaState) -> Result<(), Conflict> {
     if let Some(expected) = wish.expected
         && expected != state.status
     {

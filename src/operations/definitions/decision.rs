@@ -32,23 +32,23 @@ pub fn applier(shared: &SharedDefinitions) -> Box<dyn Applier> {
 }
 
 impl DefinitionsApplier {
-    /// Puts what is read of a version that is entered, or nothing, in the place of what was there, which it returns.
+    /// Replaces the version being written and returns the one before.
     fn replace_entered(&self, read: Option<ReadVersion>) -> Option<ReadVersion> {
         let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *entered, read)
     }
 
     fn read(&self, body: &DefinitionsBody, decision: u64) -> ReadVersion {
-        let unread = |why| UnreadableVersion {
+        let unreadable = |why| UnreadableVersion {
             version: body.version,
             since: self
                 .shared
                 .in_force()
-                .unread
-                .map_or(decision, |unread| unread.since),
+                .unreadable
+                .map_or(decision, |unreadable| unreadable.since),
             why,
         };
-        body.read().map(Arc::new).map_err(unread)
+        body.read().map(Arc::new).map_err(unreadable)
     }
 }
 
@@ -88,9 +88,9 @@ impl Applier for DefinitionsApplier {
     fn written(&self) {
         match self.replace_entered(None) {
             Some(Ok(definitions)) => self.shared.replace(definitions),
-            Some(Err(unread)) => {
-                tracing::error!("{unread}");
-                self.shared.cannot_read(unread);
+            Some(Err(unreadable)) => {
+                tracing::error!("{unreadable}");
+                self.shared.cannot_read(unreadable);
             }
             None => {}
         }

@@ -51,7 +51,7 @@ impl Renewer {
             while !self.shutdown.is_cancelled() {
                 failpoint::pass("thread.definitions");
                 if let Err(error) = self.look(&mut tried) {
-                    tracing::error!(%error, "whether the projections are to be made anew cannot be told");
+                    tracing::error!(%error, "cannot tell whether the projections need a rebuild");
                 }
                 wait::park(POLL_INTERVAL);
             }
@@ -80,14 +80,14 @@ impl Renewer {
             }
             Err(StartRebuildError::Store(error)) => return Err(error),
             Err(StartRebuildError::Start(error @ StartError::Thread { .. })) => {
-                tracing::error!(%error, "the projections are not made anew");
+                tracing::error!(%error, "the rebuild was not started");
                 *tried = Some((in_force.rules, wait::now()));
                 return Ok(false);
             }
         }
         self.rebuilds.set_waiting(None);
         *tried = Some((in_force.rules, wait::now()));
-        tracing::info!("other saga definitions, or other projections, are wanted: rebuilding beside serving");
+        tracing::info!("definitions or projections changed: rebuilding while the present ones serve");
         self.audit.note(&self.act, Outcome::Begun, "");
         Ok(true)
     }
@@ -99,7 +99,7 @@ impl Renewer {
             tracing::error!(
                 free,
                 needed,
-                "the disk has no room to make the projections anew; the present ones serve on, and it begins by \
+                "the disk has no room for a rebuild; the present projections keep serving, and the rebuild starts by \
                  itself when there is room"
             );
         }

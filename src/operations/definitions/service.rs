@@ -28,7 +28,7 @@ pub struct NewVersion {
     pub text: String,
     /// The version that must be in force for it, if that matters to them: 0 while none was applied.
     pub expected: Option<u64>,
-    /// Whether sagas may be kept for less long by it: they are then purged sooner, on every replica.
+    /// Whether sagas may be kept for fewer days by it: they are then purged sooner, on every replica.
     pub allow_shorter_retention: bool,
 }
 
@@ -37,7 +37,7 @@ pub struct NewVersion {
 pub struct AppliedVersion {
     /// The version.
     pub version: Version,
-    /// The sagas that are kept for less long by it.
+    /// The sagas that are kept for fewer days by it.
     pub shorter_retention: Vec<ShorterRetention>,
 }
 
@@ -74,9 +74,9 @@ pub enum ApplyError {
         /// The one that was seen.
         expected: u64,
     },
-    /// Sagas would be kept for less long, and nobody said that this is meant.
+    /// Sagas would be kept for fewer days, and the call does not allow that.
     #[error(
-        "these definitions keep sagas for less long, which are then purged sooner, on every replica: {}; if that is \
+        "these definitions keep sagas for fewer days, which are then purged sooner, on every replica: {}; if that is \
          meant, apply them with allowShorterRetention (--allow-shorter-retention)",
         named(.0)
     )]
@@ -84,7 +84,7 @@ pub enum ApplyError {
     /// What is in force cannot be read, so nobody here knows for how long it keeps sagas, and nobody said that this does
     /// not matter.
     #[error(
-        "whether these definitions keep sagas for less long is not known here: {0}. Apply them where that version can \
+        "whether these definitions keep sagas for fewer days is not known here: {0}. Apply them where that version can \
          be read, or with allowShorterRetention (--allow-shorter-retention)"
     )]
     UnknownRetention(UnreadableVersion),
@@ -104,9 +104,12 @@ fn told(faults: &[DefinitionError]) -> String {
     told.join("; ")
 }
 
-fn refuse_shorter(unread: Option<UnreadableVersion>, shorter: &[ShorterRetention]) -> Result<(), ApplyError> {
-    if let Some(unread) = unread {
-        return Err(ApplyError::UnknownRetention(unread));
+fn refuse_shorter(
+    unreadable: Option<UnreadableVersion>,
+    shorter: &[ShorterRetention],
+) -> Result<(), ApplyError> {
+    if let Some(unreadable) = unreadable {
+        return Err(ApplyError::UnknownRetention(unreadable));
     }
     if !shorter.is_empty() {
         return Err(ApplyError::ShorterRetention(shorter.to_vec()));
@@ -172,7 +175,7 @@ impl Definitions {
         let in_force = versions::in_force(&**self.store(), &self.configured)?;
         let shorter = self.shorter_retention(&in_force.definitions, &definitions);
         if !new.allow_shorter_retention {
-            refuse_shorter(in_force.unread, &shorter)?;
+            refuse_shorter(in_force.unreadable, &shorter)?;
         }
         let body = DefinitionsBody {
             version: last + 1,
@@ -198,7 +201,7 @@ impl Definitions {
         })
     }
 
-    /// The sagas that would be kept for less long under other definitions than those in force. Of what no definition
+    /// The sagas that would be kept for fewer days under other definitions than those in force. Of what no definition
     /// names, the settings of this replica count.
     pub fn shorter_retention(
         &self,

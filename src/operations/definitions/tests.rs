@@ -211,7 +211,7 @@ fn versions_follow_each_other_and_each_is_in_force_from_its_decision_on() {
     // A restart, and whoever has another file, find the same.
     for configured in [&first, &configured(EARLY)] {
         let found = in_force(&*store, configured).unwrap();
-        assert_eq!((&*found.definitions, found.unread), (&read(IMPATIENT), None));
+        assert_eq!((&*found.definitions, found.unreadable), (&read(IMPATIENT), None));
     }
     let known = versions_before(&*store, None, 10).unwrap();
     let known: Vec<_> = known.iter().map(|one| (one.number, one.decision)).collect();
@@ -249,7 +249,7 @@ fn what_has_not_the_form_of_a_version_is_refused_and_the_next_number_stays_free(
         assert!(why.contains(words) && why.len() < 2_000, "{why}");
     }
     assert_eq!(*topic.shared.get(), SagaDefinitions::default());
-    assert_eq!(topic.shared.in_force().unread, None);
+    assert_eq!(topic.shared.in_force().unreadable, None);
     assert!(matches!(topic.apply(1, LATE), Verdict::Applied(_)));
 }
 
@@ -263,24 +263,27 @@ fn a_version_that_cannot_be_read_takes_its_number_and_the_last_that_can_stays_in
     let topic = Topic::over(&store, &file);
     topic.apply(1, EARLY);
     // A key that is not known here, a file that others read otherwise, and what nobody can read.
-    let unread = [
+    let unreadable = [
         (OF_THE_FUTURE.to_owned(), "weather"),
         (LATE.to_owned(), "it says that it holds those of"),
         ("types = 7".to_owned(), "types"),
     ];
-    for (number, (text, words)) in (2u64..).zip(&unread) {
+    for (number, (text, words)) in (2u64..).zip(&unreadable) {
         assert!(matches!(
             topic.decide(number, &hash(IMPATIENT), text),
             Verdict::Applied(_)
         ));
         let told = topic.shared.in_force();
         assert_eq!(*told.definitions, read(EARLY));
-        let found = told.unread.unwrap();
+        let found = told.unreadable.unwrap();
         assert_eq!((found.version, found.since), (number, 1));
         assert!(found.why.contains(words), "{}", found.why);
         // A restart finds the same.
         let again = in_force(&*store, &file).unwrap();
-        assert_eq!((&*again.definitions, again.unread), (&read(EARLY), Some(found)));
+        assert_eq!(
+            (&*again.definitions, again.unreadable),
+            (&read(EARLY), Some(found))
+        );
     }
     let at = |decision| in_force_at(&*store, decision, &file.definitions).unwrap();
     assert_eq!(
@@ -290,9 +293,9 @@ fn a_version_that_cannot_be_read_takes_its_number_and_the_last_that_can_stays_in
     // What comes behind it is in force as ever.
     topic.apply(5, IMPATIENT);
     let told = topic.shared.in_force();
-    assert_eq!((&*told.definitions, told.unread), (&read(IMPATIENT), None));
+    assert_eq!((&*told.definitions, told.unreadable), (&read(IMPATIENT), None));
     let again = in_force(&*store, &file).unwrap();
-    assert_eq!((&*again.definitions, again.unread), (&read(IMPATIENT), None));
+    assert_eq!((&*again.definitions, again.unreadable), (&read(IMPATIENT), None));
 }
 
 #[test]

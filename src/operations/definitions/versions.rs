@@ -108,8 +108,8 @@ pub fn versions_before(
 /// # Errors
 /// [`StoreError`] when the store cannot be read.
 pub fn in_force(store: &dyn StoreRead, configured: &Configured) -> Result<InForce, StoreError> {
-    let (definitions, unread) = readable_before(store, u64::MAX, &configured.definitions)?;
-    Ok(InForce::from(definitions).with_unreadable(unread))
+    let (definitions, unreadable) = readable_before(store, u64::MAX, &configured.definitions)?;
+    Ok(InForce::from(definitions).with_unreadable(unreadable))
 }
 
 /// The definitions in force for a decision at that offset of the ops topic: of those before it, the last that this
@@ -133,25 +133,25 @@ fn readable_before(
     configured: &Arc<SagaDefinitions>,
 ) -> Result<(Arc<SagaDefinitions>, Option<UnreadableVersion>), StoreError> {
     let newest_first = decisions(store)?.into_iter().rev();
-    let mut unread: Option<UnreadableVersion> = None;
+    let mut unreadable: Option<UnreadableVersion> = None;
     for found in newest_first.filter(|(_, applied)| *applied < decision) {
         let (version, body) = read(store, found)?;
         match body.read() {
-            Ok(definitions) => return Ok((Arc::new(definitions), unread)),
+            Ok(definitions) => return Ok((Arc::new(definitions), unreadable)),
             Err(why) => {
-                let last = unread.unwrap_or(UnreadableVersion {
+                let last = unreadable.unwrap_or(UnreadableVersion {
                     version: version.number,
                     since: version.decision,
                     why,
                 });
-                unread = Some(UnreadableVersion {
+                unreadable = Some(UnreadableVersion {
                     since: version.decision,
                     ..last
                 });
             }
         }
     }
-    Ok((configured.clone(), unread))
+    Ok((configured.clone(), unreadable))
 }
 
 fn read(

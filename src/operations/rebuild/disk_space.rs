@@ -17,14 +17,14 @@ impl fmt::Display for NoDiskSpace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the disk under the store has no room to make the projections anew: {} bytes are free, and {} must be, for \
-             another set of projections and for what consumption leaves free (store.min_free_bytes)",
+            "the disk under the store has no room for a rebuild: {} bytes are free, and {} must be, for another set of \
+             projections and for what consumption leaves free (store.min_free_bytes)",
             self.free, self.needed
         )
     }
 }
 
-/// What is lacking; `None` when there is room, or nobody can tell.
+/// The shortage; `None` when there is room or free space cannot be read.
 pub(super) fn shortage(store: &dyn Store, space: &dyn FreeSpace) -> Result<Option<NoDiskSpace>, StoreError> {
     let Some(free) = space.free() else {
         return Ok(None);

@@ -89,7 +89,7 @@ pub enum RebuildPhase {
     Counting,
     /// The rebuilt projections serve.
     Done,
-    /// The old projections serve on, and why.
+    /// The old projections keep serving, and why.
     Failed(String),
 }
 
@@ -158,7 +158,7 @@ impl Rebuilds {
         self.lock_waiting().clone()
     }
 
-    /// A rebuild that is due waits for room, or none does any more. What was known before.
+    /// Records that a due rebuild waits for disk space, or no longer does. Returns what was recorded before.
     pub(super) fn set_waiting(&self, no_space: Option<NoDiskSpace>) -> Option<NoDiskSpace> {
         std::mem::replace(&mut *self.lock_waiting(), no_space)
     }

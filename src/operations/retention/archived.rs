@@ -197,15 +197,15 @@ impl FromArchive<'_> {
     ///
     /// # Errors
     /// [`RetentionError`].
-    pub fn all(&self, runtime: &Handle, most_bytes: usize) -> Result<Vec<Event>, RetentionError> {
+    pub fn all(&self, runtime: &Handle, max_bytes: usize) -> Result<Vec<Event>, RetentionError> {
         let (mut events, mut bytes) = (Vec::new(), 0);
         self.each(runtime, &mut |event| {
             bytes += event.weight();
-            if bytes > most_bytes {
+            if bytes > max_bytes {
                 return Err(RetentionError::TooLarge {
                     saga: self.saga.clone(),
                     deliveries: self.purged.events,
-                    most_bytes,
+                    max_bytes,
                 });
             }
             events.push(event);

@@ -1,4 +1,4 @@
-//! What goes with one decision: sagas of one type and day, by one rule, no more than a message and an archive
+//! What one decision purges: sagas of one type and day, by one rule, no more than a message and an archive
 //! object hold. Which sagas are due is not decided here.
 
 use super::RetentionError;
@@ -18,14 +18,14 @@ const BATCH_JSON_BYTES: usize = 700_000;
 /// What travels of a saga beside its id: the count and the evidence of its deliveries, and their names.
 const ENTRY_JSON_BYTES: usize = 130;
 
-/// One saga that goes.
+/// One saga that is purged.
 pub(super) struct Entry {
     pub(super) saga: SagaId,
     pub(super) state: SagaState,
     pub(super) contents: Contents,
 }
 
-/// What goes with one decision: sagas of one type and one day, by one rule.
+/// What one decision purges: sagas of one type and one day, by one rule.
 pub(super) struct Group {
     pub(super) saga_type: String,
     pub(super) day: String,

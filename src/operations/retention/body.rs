@@ -100,8 +100,9 @@ pub struct PurgeBody {
     /// By partition the last delivery inside the cut: the time that the sagas are due by, and a mark
     /// by which a topic is told from another one of the same name.
     pub seen: BTreeMap<u32, SeenBody>,
-    /// By partition the offsets inside the cut of what whoever decided could not read, though it was settled:
-    /// letters of unknown schemas. Where they can be read they stay. Not there in decisions of before they were named.
+    /// By partition the offsets inside the cut of what whoever decided could not read, though it was settled: dead
+    /// letters of unknown schemas. Where they can be read they stay. Not there in decisions of before they were
+    /// named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<BTreeMap<u32, Vec<u64>>>,
     /// Days after its last event that a saga is due.
@@ -179,7 +180,7 @@ pub struct CheckedPurge {
     pub extent: Extent,
     /// The last delivery inside the cut, by partition.
     pub seen: BTreeMap<u32, Seen>,
-    /// From where on its maker has named every letter that it could not read; not set when it named none.
+    /// From where on its maker has named every dead letter that it could not read; not set when it named none.
     pub read_but_named: Option<Position>,
     /// The archive object, and the hash of its bytes.
     pub object: Option<(String, u64, [u8; 32])>,

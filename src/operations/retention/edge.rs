@@ -50,9 +50,9 @@ pub struct Edge {
     pub settle: Duration,
     /// How long to wait for what is under way to be read, folded and done.
     pub timeout: Duration,
-    /// How long a decision waits for letters whose schemas are unknown here.
+    /// How long a decision waits for dead letters whose schemas are unknown here.
     pub letters: Duration,
-    /// Which letters of unknown schemas the registry was asked for.
+    /// Which dead letters of unknown schemas the registry was asked for.
     pub asked_for: Arc<AskedFor>,
     /// What was answered last.
     pub asked: Arc<Mutex<Asked>>,
@@ -115,7 +115,7 @@ impl Edge {
         })?;
         let ends = self.ends(&self.topic)?;
         self.wait(until, |asks| self.deliveries_missing(&ends, asks))?;
-        match self.projector.try_no_removals() {
+        match self.projector.try_no_purges() {
             Some(_) => Ok(()),
             None => Err("a rebuild is running: nothing can be removed until it is over".to_owned()),
         }

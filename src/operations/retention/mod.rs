@@ -1,4 +1,4 @@
-//! What goes, when, and by whose decision.
+//! What is purged, when, and by whose decision.
 //!
 //! [`Rules`] say how long a saga is kept; one replica's [`Sweeper`] finds what is due, has it archived
 //! and publishes decisions; every replica's [`Worker`] applies them in their order; [`Holds`] keep sagas
@@ -82,7 +82,7 @@ pub enum RetentionError {
     NotArchived(SagaId),
     /// The saga is in the archive, and too large for what was asked.
     #[error(
-        "saga {saga} has {deliveries} deliveries in the archive, more than the {most_bytes} bytes that one answer holds \
+        "saga {saga} has {deliveries} deliveries in the archive, more than the {max_bytes} bytes that one answer holds \
          in memory; its steps are answered from the archive at any size, and it can be restored"
     )]
     TooLarge {
@@ -91,7 +91,7 @@ pub enum RetentionError {
         /// Its deliveries.
         deliveries: u32,
         /// What is held in memory.
-        most_bytes: usize,
+        max_bytes: usize,
     },
     /// Nobody said where objects are.
     #[error("objects.url is not set, so the archive cannot be read")]

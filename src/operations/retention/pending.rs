@@ -50,8 +50,7 @@ impl Pending<'_> {
         if names.is_empty() {
             return Ok(());
         }
-        let ops = decisions.snapshot();
-        if ops.end.is_none_or(|end| ops.next < end) {
+        if !decisions.snapshot().is_at_the_end() {
             return Err(RetentionError::DecisionsUnread);
         }
         for name in names {

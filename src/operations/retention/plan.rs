@@ -1,4 +1,4 @@
-//! What would go if retention ran now, by rule. Nothing is decided here.
+//! What would be purged if retention ran now, by rule. Nothing is decided here.
 
 use super::RetentionError;
 use super::claim::{Claim, Deliveries};
@@ -12,7 +12,7 @@ use crate::pipeline::query::Query;
 use crate::store::reads;
 use std::ops::ControlFlow;
 
-/// What would go if retention ran now.
+/// What would be purged if retention ran now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// By type, status and rule.
@@ -32,7 +32,7 @@ pub struct PlanLine {
     pub rule: String,
     /// Last event at or before.
     pub cutoff: Millis,
-    /// Sagas that would go.
+    /// Sagas that would be purged.
     pub sagas: u64,
     /// Their deliveries.
     pub events: u64,
@@ -40,9 +40,9 @@ pub struct PlanLine {
     pub held: u64,
     /// Sagas that are due and stay, because something arrived or came back lately.
     pub recently_active: u64,
-    /// The oldest last event among those that would go.
+    /// The oldest last event among those that would be purged.
     pub oldest: Option<Millis>,
-    /// Some of those that would go, oldest first.
+    /// Some of those that would be purged, oldest first.
     pub examples: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ const MAX_SAGAS: u64 = 100_000;
 /// Examples of each line.
 const MAX_EXAMPLES: usize = 10;
 
-/// What would go if retention ran now.
+/// What would be purged if retention ran now.
 ///
 /// # Errors
 /// [`RetentionError`].

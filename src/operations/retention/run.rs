@@ -1,4 +1,4 @@
-//! Finds what is due, archives it, and decides that it goes; on the one replica that may.
+//! Finds what is due, archives it, and decides that it is purged; on the one replica that may.
 //!
 //! A search begins, and each decision is made, only when this replica has read and folded all that both
 //! topics hold, and did all that was decided before ([`Edge`]); what is due is due by the time of what
@@ -21,7 +21,7 @@ use super::pending::Pending;
 use super::rules::Rules;
 use super::status::RetentionStatus;
 use super::sweep::{Due, each_due};
-use super::waiting::{Readable, waiting_letters};
+use super::waiting::{Readable, waiting_dead_letters};
 use super::{RetentionError, RetentionSettings};
 use crate::domain::clock::SharedClock;
 use crate::domain::text::hex;
@@ -133,7 +133,7 @@ impl Sweeper {
                     POLL_INTERVAL
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "retention: the search for due sagas did not come to its end");
+                    tracing::warn!(%error, "retention: the search for due sagas did not finish");
                     let now = self.clock.now();
                     self.status.update(|status| {
                         status.waiting = None;
@@ -189,12 +189,12 @@ impl Sweeper {
         Ok(swept)
     }
 
-    /// Tells where nothing is due because letters wait for their schemas.
+    /// Tells where nothing is due because dead letters wait for their schemas.
     fn tell_unreadable(&self) -> Result<(), RetentionError> {
         let asked = self.edge.asked_for.within();
         let snapshot = self.query.store().snapshot();
         let cut = reads::cursor(&*snapshot, reads::active_generation(&*snapshot)?)?;
-        let waiting = waiting_letters(&*snapshot, &cut.into(), &asked)?;
+        let waiting = waiting_dead_letters(&*snapshot, &cut.into(), &asked)?;
         let words = (!waiting.is_empty()).then(|| {
             format!(
                 "nothing is due in partitions {waiting:?} of {}: dead letters of unknown schemas lie there, which may be \

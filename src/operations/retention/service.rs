@@ -1,4 +1,4 @@
-//! Retention of a running tracker, for those who want to see, hold or restore. Who decides what goes is the
+//! Retention of a running tracker, for those who want to see, hold or restore. Who decides what is purged is the
 //! [`Sweeper`], who does it the [`Worker`]; both are started here.
 
 use super::archived::{self, ArchiveObject, FromArchive};
@@ -33,7 +33,7 @@ const APPLIED_TIMEOUT: Duration = Duration::from_secs(20);
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a search for due sagas waits for what is under way to be read and folded.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a decision waits for letters whose schemas are unknown here, before it is left.
+/// How long a decision waits for dead letters whose schemas are unknown here, before it is skipped.
 const DEAD_LETTERS_TIMEOUT: Duration = Duration::from_secs(600);
 /// Most bytes of deliveries that are held for the state of a removed saga.
 const HELD_BYTES: usize = 64 << 20;
@@ -46,7 +46,7 @@ pub struct RetentionParts {
     pub definitions: SharedDefinitions,
     /// Those in force before any were decided.
     pub configured: Arc<SagaDefinitions>,
-    /// What goes, and how fast.
+    /// What is purged, and how fast.
     pub settings: RetentionSettings,
     /// Where the archive is; none when nobody said.
     pub objects: Option<Objects>,
@@ -54,7 +54,7 @@ pub struct RetentionParts {
     pub decisions: Decisions,
     /// How to reach Kafka, and the topics.
     pub kafka: KafkaSettings,
-    /// Which letters of unknown schemas the registry was asked for.
+    /// Which dead letters of unknown schemas the registry was asked for.
     pub asked_for: Arc<AskedFor>,
     /// Tells the time.
     pub clock: SharedClock,
@@ -169,7 +169,7 @@ impl Retention {
         Ok(threads)
     }
 
-    /// What would go if retention ran now. Ends early when told to.
+    /// What would be purged if retention ran now. Ends early when told to.
     ///
     /// # Errors
     /// [`RetentionError`].

@@ -13,7 +13,7 @@ pub struct RetentionStatus {
     changed: Condvar,
 }
 
-/// Why a decision to purge or restore was left.
+/// Why a decision to purge or restore was skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Skipped {
     /// Its cut lies beyond what the topic holds.
@@ -24,8 +24,8 @@ pub enum Skipped {
     Malformed,
     /// It carries other deliveries than were removed.
     Differs,
-    /// Letters whose schemas its maker could read stayed unreadable here.
-    UnreadableLetters,
+    /// Dead letters whose schemas its maker could read stayed unreadable here.
+    UnreadableDeadLetters,
 }
 
 impl Skipped {
@@ -35,7 +35,7 @@ impl Skipped {
         Self::Elsewhere,
         Self::Malformed,
         Self::Differs,
-        Self::UnreadableLetters,
+        Self::UnreadableDeadLetters,
     ];
 
     /// The label in metrics.
@@ -45,7 +45,7 @@ impl Skipped {
             Self::Elsewhere => "elsewhere",
             Self::Malformed => "malformed",
             Self::Differs => "differs",
-            Self::UnreadableLetters => "unread",
+            Self::UnreadableDeadLetters => "unread",
         }
     }
 }
@@ -63,13 +63,13 @@ pub struct RetentionSnapshot {
     pub differing: u64,
     /// Sagas that were not due by what a decision had seen.
     pub not_due: u64,
-    /// Decisions that were left, by why; of the store, not of the process.
+    /// Decisions that were skipped, by why; of the store, not of the process.
     pub skipped: BTreeMap<Skipped, u64>,
     /// The last of them, and why, in words.
     pub last_skipped: Option<String>,
     /// What a search for due sagas waits for.
     pub waiting: Option<String>,
-    /// In which partitions nothing is due, because letters wait for their schemas there.
+    /// In which partitions nothing is due, because dead letters wait for their schemas there.
     pub unreadable: Option<String>,
     /// What a decision waits for that is being done.
     pub held_up: Option<String>,

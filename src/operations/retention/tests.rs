@@ -163,7 +163,7 @@ impl Topics for Said {
 struct Topic {
     decisions: Vec<Decision>,
     said: Arc<Said>,
-    /// How long it waits for letters.
+    /// How long it waits for dead letters.
     letters: Duration,
 }
 

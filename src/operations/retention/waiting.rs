@@ -1,6 +1,6 @@
 //! In which partitions something lies that this replica cannot read yet.
 //!
-//! A letter of an unknown schema becomes an event at its own place once the registry says its schema.
+//! A dead letter of an unknown schema becomes an event at its own place once the registry says its schema.
 //! Until then nobody here knows which saga it is of, while another replica may have decoded it at once.
 //! So its partition tells no time to whoever decides, and whoever applies waits for it. One that was discarded, or
 //! came back, is waited for until the registry was asked for its schema since it is there: what is settled may be
@@ -18,29 +18,29 @@ use crate::store::{StoreError, StoreRead, Table, keys, reads};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// The partitions with letters of unknown schemas, of those that are meant, that are waited for. `store` is one
+/// The partitions with dead letters of unknown schemas, of those that are meant, that are waited for. `store` is one
 /// moment, and `asked` what had been asked for before it.
 ///
 /// # Errors
-/// [`StoreError`] when letters cannot be read.
-pub(super) fn waiting_letters(
+/// [`StoreError`] when dead letters cannot be read.
+pub(super) fn waiting_dead_letters(
     store: &dyn StoreRead,
     meant: &Extent,
     asked: &Cut,
 ) -> Result<BTreeSet<u32>, StoreError> {
-    Ok(UnreadableLetters::look(store, meant, asked)?.waiting)
+    Ok(UnreadableDeadLetters::look(store, meant, asked)?.waiting)
 }
 
 /// What cannot be read here.
 #[derive(Default)]
-struct UnreadableLetters {
-    /// Partitions with letters that are waited for.
+struct UnreadableDeadLetters {
+    /// Partitions with dead letters that are waited for.
     waiting: BTreeSet<u32>,
-    /// Letters that are settled; the last ones, if they are many.
+    /// Dead letters that are settled; the last ones, if they are many.
     settled: BTreeSet<Position>,
 }
 
-impl UnreadableLetters {
+impl UnreadableDeadLetters {
     fn look(store: &dyn StoreRead, meant: &Extent, asked: &Cut) -> Result<Self, StoreError> {
         let mut unread = Self::default();
         let counts = counts(store)?;
@@ -93,17 +93,17 @@ fn is_waiting(
 pub(crate) struct Readable {
     /// What is seen of the partitions in which all can be read.
     pub(crate) seen: SeenAll,
-    /// What a decision may be about: what lies in these partitions inside the cut, but for settled letters whose
+    /// What a decision may be about: what lies in these partitions inside the cut, but for settled dead letters whose
     /// schemas are unknown here.
     pub(crate) extent: Extent,
 }
 
 impl Readable {
-    /// Inside a cut: where a letter waits for its schema, nobody here knows what has arrived, so nothing is due
+    /// Inside a cut: where a dead letter waits for its schema, nobody here knows what has arrived, so nothing is due
     /// there. What was asked for is older than the snapshot.
     pub(crate) fn within(snapshot: &dyn StoreRead, cut: &Cut, asked: &Cut) -> Result<Self, StoreError> {
-        let UnreadableLetters { waiting, mut settled } =
-            UnreadableLetters::look(snapshot, &cut.clone().into(), asked)?;
+        let UnreadableDeadLetters { waiting, mut settled } =
+            UnreadableDeadLetters::look(snapshot, &cut.clone().into(), asked)?;
         let mut seen = seen_within(snapshot, cut)?;
         seen.retain(|partition, _| !waiting.contains(partition));
         let cut: Cut = seen.keys().map(|number| (*number, cut.next(*number))).collect();
@@ -127,7 +127,7 @@ impl Readable {
             .collect()
     }
 
-    /// The settled letters, as a decision says them.
+    /// The settled dead letters, as a decision says them.
     pub(crate) fn unread(&self) -> Option<BTreeMap<u32, Vec<u64>>> {
         let mut unread: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
         for letter in &*self.extent.unread {

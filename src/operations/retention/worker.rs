@@ -4,7 +4,7 @@
 //! Runs on every replica. Its cursor is written after a decision is done, so a crash in the middle
 //! meets it again; what was done of it is recognised by its records. From before its first write on the store
 //! says that the decision is begun; then it goes on to its end, whoever has the store. A decision that cannot be
-//! done here is left, counted and told: what comes after it must not wait for it.
+//! done here is skipped, counted and told: what comes after it must not wait for it.
 
 mod reclaim;
 mod restore;
@@ -38,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 const CHUNK: usize = 50;
 /// How long to wait before looking again.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// The same where it costs a look through all letters.
+/// The same where it costs a look through all dead letters.
 const DEAD_LETTERS_POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Between two chunks, so that ingest gets its turn.
 const CHUNK_PAUSE: Duration = Duration::from_millis(2);
@@ -80,8 +80,8 @@ pub(crate) enum WorkError {
 
 /// Why a decision is not done.
 enum Undone {
-    /// It is left, for good.
-    Left(Skipped, String),
+    /// It is skipped and not tried again.
+    Skipped(Skipped, String),
     /// The worker cannot go on.
     Failed(WorkError),
 }
@@ -92,16 +92,16 @@ impl<E: Into<WorkError>> From<E> for Undone {
     }
 }
 
-/// A decision that was left.
-struct Left {
-    why: Skipped,
-    words: String,
+/// Why a decision was skipped, and what to say of it.
+struct SkippedDecision {
+    reason: Skipped,
+    message: String,
 }
 
 /// What a decision came to.
 #[derive(Default)]
 pub(super) struct Done<'w> {
-    left: Option<Left>,
+    skipped: Option<SkippedDecision>,
     /// Deliveries that a purge removed.
     removed: Option<u64>,
     /// From its first write until it is noted that it is done: nobody else sees it done by half.
@@ -183,7 +183,7 @@ impl Worker {
                     done = self.apply(recorded)?;
                 }
                 next = reached;
-                self.note(next, done.left)?;
+                self.note(next, done.skipped)?;
                 drop(done.deciding);
                 if let Some(removed) = done.removed {
                     self.reclaim_when_due(removed)?;
@@ -202,41 +202,41 @@ impl Worker {
             ))
         })?;
         let done = self.apply(recorded)?;
-        Ok(self.note(next, done.left)?)
+        Ok(self.note(next, done.skipped)?)
     }
 
-    /// Tells what was left before this start, too.
+    /// Tells what was skipped before this start, too.
     fn recall(&self) -> Result<(), StoreError> {
         let counts = reads::meta_counts(&*self.store, totals::RETENTION_SKIPPED)?;
         let last = reads::meta(&*self.store, totals::RETENTION_LAST_SKIPPED)?;
         self.status.update(|status| {
             status.last_skipped = last;
-            for why in Skipped::ALL {
-                let count = counts.get(why.as_str()).copied().unwrap_or(0);
-                status.skipped.insert(why, count);
+            for reason in Skipped::ALL {
+                let count = counts.get(reason.as_str()).copied().unwrap_or(0);
+                status.skipped.insert(reason, count);
             }
         });
         Ok(())
     }
 
-    /// Writes that all before `next` is done, and what was left of it, if anything.
-    fn note(&self, next: u64, left: Option<Left>) -> Result<(), StoreError> {
+    /// Writes that all before `next` is done, and which decision was skipped, if one was.
+    fn note(&self, next: u64, skipped: Option<SkippedDecision>) -> Result<(), StoreError> {
         failpoint::pass("retention.before_cursor");
         let mut batch = Batch::new();
         reads::put_meta(&mut batch, totals::RETENTION_CURSOR, &next.to_string());
         purged::put_begun(&mut batch, None);
-        let Some(Left { why, words }) = left else {
+        let Some(SkippedDecision { reason, message }) = skipped else {
             return self.store.write(&batch, Durability::Process);
         };
-        tracing::error!(reason = why.as_str(), "{words}");
-        let count = reads::meta_count(&*self.store, totals::RETENTION_SKIPPED, why.as_str())? + 1;
-        reads::put_meta_count(&mut batch, totals::RETENTION_SKIPPED, why.as_str(), count);
-        reads::put_meta(&mut batch, totals::RETENTION_LAST_SKIPPED, &words);
+        tracing::error!(reason = reason.as_str(), "{message}");
+        let count = reads::meta_count(&*self.store, totals::RETENTION_SKIPPED, reason.as_str())? + 1;
+        reads::put_meta_count(&mut batch, totals::RETENTION_SKIPPED, reason.as_str(), count);
+        reads::put_meta(&mut batch, totals::RETENTION_LAST_SKIPPED, &message);
         // Told as a counter: nothing may take back what was told, and the next process begins with what is here.
         self.store.write(&batch, Durability::Power)?;
         self.status.update(|status| {
-            status.skipped.insert(why, count);
-            status.last_skipped = Some(words);
+            status.skipped.insert(reason, count);
+            status.last_skipped = Some(message);
         });
         Ok(())
     }
@@ -256,13 +256,13 @@ impl Worker {
         };
         match done {
             Ok(done) => Ok(done),
-            Err(Undone::Left(why, detail)) => {
-                let words = format!(
+            Err(Undone::Skipped(reason, detail)) => {
+                let message = format!(
                     "decision {} to {} is skipped: {detail}",
                     recorded.offset, decision.kind
                 );
                 Ok(Done {
-                    left: Some(Left { why, words }),
+                    skipped: Some(SkippedDecision { reason, message }),
                     ..Done::default()
                 })
             }
@@ -271,7 +271,7 @@ impl Worker {
     }
 
     fn purge(&self, recorded: &Recorded, body: &Value) -> Result<Done<'_>, Undone> {
-        let malformed = |why| Undone::Left(Skipped::Malformed, why);
+        let malformed = |why| Undone::Skipped(Skipped::Malformed, why);
         let body = PurgeBody::deserialize(body).map_err(|error| malformed(error.to_string()))?;
         let checked = body.checked().map_err(malformed)?;
         if !self.is_begun(recorded.offset)? {
@@ -297,7 +297,7 @@ impl Worker {
             self.pause(CHUNK_PAUSE)?;
         }
         Ok(Done {
-            left: None,
+            skipped: None,
             removed: Some(removed),
             deciding: Some(deciding),
         })
@@ -316,10 +316,10 @@ impl Worker {
     }
 
     /// What the decision claims of time, as far as it holds here. A decision about another topic of
-    /// this name is left as a whole.
+    /// this name is skipped as a whole.
     fn claim(&self, recorded: &Recorded, body: &PurgeBody, checked: &CheckedPurge) -> Result<Claim, Undone> {
         if let Some(position) = claim::stranger(&*self.store, &checked.seen, &checked.extent.cut)? {
-            return Err(Undone::Left(
+            return Err(Undone::Skipped(
                 Skipped::Elsewhere,
                 format!(
                     "at {position} of {} it has seen another record than this replica",
@@ -416,7 +416,7 @@ impl Worker {
     /// Waits until no rebuild reads the log.
     fn no_rebuild(&self) -> Result<MutexGuard<'_, ()>, WorkError> {
         loop {
-            if let Some(guard) = self.projector.try_no_removals() {
+            if let Some(guard) = self.projector.try_no_purges() {
                 return Ok(guard);
             }
             self.pause(POLL_INTERVAL)?;

@@ -167,7 +167,7 @@ impl Create {
                 Ok(base) => Some(base),
                 // It was pruned a moment ago, or is damaged: then nothing of it is counted on.
                 Err(error @ (SnapshotError::NoSuch { .. } | SnapshotError::Damaged { .. })) => {
-                    tracing::warn!(%error, "the newest snapshot is not built upon");
+                    tracing::warn!(%error, "the newest snapshot cannot be reused; all files are sent");
                     None
                 }
                 Err(error) => return Err(error),

@@ -55,7 +55,7 @@ pub enum SnapshotError {
     },
     /// More than pruning can remember.
     #[error(
-        "{place} has {found}, accepted are up to {most}; nothing was deleted. Move snapshots away by hand that are not needed"
+        "{place} has {found}; at most {limit} are accepted. Nothing was deleted. Move snapshots you do not need away by hand"
     )]
     TooMany {
         /// Where.
@@ -63,7 +63,7 @@ pub enum SnapshotError {
         /// What is there.
         found: String,
         /// How many there may be.
-        most: usize,
+        limit: usize,
     },
     /// The place to restore to is taken.
     #[error("{} is not empty: it holds {found}; restore into an empty directory", path.display())]

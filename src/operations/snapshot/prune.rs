@@ -187,7 +187,7 @@ impl Needed {
         Err(SnapshotError::TooMany {
             place: self.place.clone(),
             found: format!("{} manifests in manifests/ and retired/", self.manifests),
-            most: MAX_MANIFESTS,
+            limit: MAX_MANIFESTS,
         })
     }
 
@@ -202,7 +202,7 @@ impl Needed {
                 return Err(SnapshotError::TooMany {
                     place: self.place.clone(),
                     found: "manifests that name more files".to_owned(),
-                    most: MAX_FILES,
+                    limit: MAX_FILES,
                 });
             }
         }

@@ -213,7 +213,7 @@ impl Gaps {
         Ok(!harmless.is_empty())
     }
 
-    /// Whether sums change with the next write, for which the account of letters and gaps is held.
+    /// Whether sums change with the next write, for which the account of dead letters and gaps is held.
     pub(super) fn is_counting(&self) -> bool {
         !self.found.is_empty() || !self.offsets.is_empty()
     }

@@ -1,11 +1,11 @@
 //! Reads dead letters of unknown schemas again, until the registry knows their schemas.
 //!
 //! When a registry hears of a schema is nobody's doing: a replica that met the registry a moment earlier
-//! must not hold another truth than one that met it a moment later. So such a letter is not final. Once
+//! must not hold another truth than one that met it a moment later. So such a dead letter is not final. Once
 //! its schema is there, its record becomes what it would have been at once, at its own position, in one
-//! write: an event in the log, with the states that it changes, or a letter of another reason. What was
+//! write: an event in the log, with the states that it changes, or a dead letter of another reason. What was
 //! published of it, or redriven by hand meanwhile, is a later delivery of the same event, and the fold
-//! knows those. Whatever is done twice, here or after a crash, finds no letter any more.
+//! knows those. Whatever is done twice, here or after a crash, finds no dead letter any more.
 
 mod asked;
 mod ids;
@@ -32,26 +32,26 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// Letters that are read again in one write.
+/// Dead letters that are read again in one write.
 const CHUNK: usize = 256;
-/// Offsets whose letters are looked through in one round.
+/// Offsets whose dead letters are looked through in one round.
 const OFFSETS: u64 = 1 << 26;
-/// Bytes of values that one round holds: it ends behind the letter that goes beyond.
+/// Bytes of values that one round holds: it ends behind the dead letter that goes beyond.
 const VALUE_BYTES: usize = 4 << 20;
 
-/// Reads letters again.
-pub struct Reread {
+/// Reads dead letters again once their schemas are known.
+pub struct LateSchemas {
     /// The store.
     pub store: SharedStore,
     /// Where writer schemas come from.
     pub schemas: Arc<dyn SchemaSource>,
     /// Who folds what became readable.
     pub projector: ProjectorHandle,
-    /// The account of letters.
+    /// The account of dead letters.
     pub book: DeadLetterLock,
-    /// The topics that letters can come from.
+    /// The topics that dead letters can come from.
     pub topics: DeadLetterTopics,
-    /// Where to tell which letters' schemas were asked for.
+    /// Where to tell which dead letters' schemas were asked for.
     pub asked_for: Arc<AskedFor>,
     /// Ends it.
     pub shutdown: CancellationToken,
@@ -59,7 +59,7 @@ pub struct Reread {
 
 /// Why a round ended early.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RereadError {
+pub(crate) enum LateSchemasError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -69,7 +69,7 @@ pub(crate) enum RereadError {
 /// Why a round ended where it did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// All letters were looked at and all their ids asked for, or none can be put in another's place now.
+    /// All dead letters were looked at and all their ids asked for, or none can be put in another's place now.
     Pass,
     /// There is more than one write takes.
     Room,
@@ -93,7 +93,7 @@ const FIRST: Position = Position {
     offset: 0,
 };
 
-/// How far the letters are looked through. One pass goes through all that lie in a cut, and ends when their ids
+/// How far the dead letters are looked through. One pass goes through all that lie in a cut, and ends when their ids
 /// were asked for; what is beyond is looked at by the way.
 pub(crate) struct Walk {
     next: Position,
@@ -126,7 +126,7 @@ impl Walk {
         (self.next, self.is_through) = (FIRST, false);
     }
 
-    /// Looks at the letters from there on again: the schema of those of one id is known now.
+    /// Looks at the dead letters from there on again: the schema of those of one id is known now.
     fn goes_back(&mut self, to: Position) {
         if self.is_through || to < self.next {
             self.next = to;
@@ -135,7 +135,7 @@ impl Walk {
     }
 }
 
-/// What some letters came to.
+/// What some dead letters came to.
 #[derive(Default)]
 struct LookedAt {
     found: Vec<Found>,
@@ -143,7 +143,7 @@ struct LookedAt {
     stopped: Option<(Ended, Position)>,
 }
 
-/// What a letter came to.
+/// What a dead letter came to.
 enum Looked {
     /// It stays one.
     Stays,
@@ -153,14 +153,14 @@ enum Looked {
     NoRoom,
 }
 
-/// A letter, and what its record comes to now.
+/// A dead letter, and what its record comes to now.
 struct Found {
     position: Position,
     value: Vec<u8>,
     outcome: Result<Event, Rejected>,
 }
 
-impl Reread {
+impl LateSchemas {
     /// Starts it on a thread of its own.
     ///
     /// # Errors
@@ -185,7 +185,7 @@ impl Reread {
                     }
                     ended.wait()
                 }
-                Err(RereadError::Projector(_)) => return,
+                Err(LateSchemasError::Projector(_)) => return,
                 Err(error) => {
                     tracing::error!(%error, "dead letters are not read again now; trying later");
                     Ended::Pass.wait()
@@ -195,11 +195,11 @@ impl Reread {
         }
     }
 
-    /// Looks through some of the letters, from where the walk is, and asks for some of their ids. How many
-    /// letters became something else, and why it ended.
-    pub(crate) fn round(&self, walk: &mut Walk, now: Instant) -> Result<(usize, Ended), RereadError> {
+    /// Looks through some of the dead letters, from where the walk is, and asks for some of their ids. How many
+    /// dead letters became something else, and why it ended.
+    pub(crate) fn round(&self, walk: &mut Walk, now: Instant) -> Result<(usize, Ended), LateSchemasError> {
         if walk.within.is_none() {
-            // What lies behind the cursor cannot be put in a letter's place yet.
+            // What lies behind the cursor cannot be put in a dead letter's place yet.
             walk.within = Some((self.projector.status().cursor, self.asked_for.forgotten()));
             walk.pass += 1;
         }
@@ -258,7 +258,7 @@ impl Reread {
         }
     }
 
-    /// What these letters come to, and where to go on if not all of them were looked at.
+    /// What these dead letters come to, and where to go on if not all of them were looked at.
     fn look_at(
         &self,
         candidates: Vec<Position>,
@@ -285,7 +285,7 @@ impl Reread {
         Ok(all)
     }
 
-    /// Letters of unknown schemas from there on, and where to go on; at the end, with the first.
+    /// Dead letters of unknown schemas from there on, and where to go on; at the end, with the first.
     fn candidates(&self, from: Position) -> Result<(Vec<Position>, Position), StoreError> {
         let ends = reads::log_cut(&*self.store, &self.topics.topic)?;
         let (mut found, mut left) = (Vec::new(), OFFSETS);
@@ -314,7 +314,7 @@ impl Reread {
         Ok((found, FIRST))
     }
 
-    /// What a letter comes to now.
+    /// What a dead letter comes to now.
     fn look(&self, position: Position, walk: &mut Walk, now: Instant) -> Result<Looked, StoreError> {
         let mut key = Key::default();
         keys::by_offset(&mut key, position);
@@ -366,12 +366,12 @@ impl Reread {
         }
     }
 
-    /// Puts what was found in the place of the letters. Whether that was possible now.
-    fn replace(&self, found: Vec<Found>) -> Result<bool, RereadError> {
+    /// Puts what was found in the place of the dead letters. Whether that was possible now.
+    fn replace(&self, found: Vec<Found>) -> Result<bool, LateSchemasError> {
         if found.is_empty() {
             return Ok(true);
         }
-        let Some(guard) = self.projector.try_no_removals() else {
+        let Some(guard) = self.projector.try_no_purges() else {
             return Ok(false);
         };
         let (store, book, topics) = (self.store.clone(), self.book.clone(), self.topics.clone());
@@ -386,7 +386,7 @@ impl Reread {
     }
 }
 
-/// One write that puts outcomes in the place of letters.
+/// One write that puts outcomes in the place of dead letters.
 #[derive(Default)]
 struct Replaced {
     events: Vec<Event>,

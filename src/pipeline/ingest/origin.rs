@@ -1,18 +1,18 @@
 //! The headers by which a redriven record names the dead letter that it came from.
 //!
-//! Consuming such a record marks the letter, in the same write that puts the event into the log. The
+//! Consuming such a record marks the dead letter, in the same write that puts the event into the log. The
 //! headers are text, so that anybody who looks at the topic can read them; what is not well-formed
-//! names no letter, and the record is treated like any other.
+//! names no dead letter, and the record is treated like any other.
 
 use crate::domain::Position;
 use crate::pipeline::kafka::source::RawHeaders;
 use crate::store::dead_letters::EXTERNAL;
 
-/// The topic of the letter.
+/// The topic of the dead letter.
 pub const ORIGIN_TOPIC: &str = "saga-tracker-origin-topic";
-/// The letter's partition there, decimal.
+/// The dead letter's partition there, decimal.
 pub const ORIGIN_PARTITION: &str = "saga-tracker-origin-partition";
-/// The letter's offset there, decimal.
+/// The dead letter's offset there, decimal.
 pub const ORIGIN_OFFSET: &str = "saga-tracker-origin-offset";
 
 /// Whether a header is one of these.
@@ -20,17 +20,17 @@ pub fn is_origin(name: &str) -> bool {
     [ORIGIN_TOPIC, ORIGIN_PARTITION, ORIGIN_OFFSET].contains(&name)
 }
 
-/// The topics that letters can come from.
+/// The topics that dead letters can come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetterTopics {
     /// The tracker topic.
     pub topic: String,
-    /// The dead-letter topic, whose letters others wrote.
+    /// The dead-letter topic, whose dead letters others wrote.
     pub dlt_topic: String,
 }
 
 impl DeadLetterTopics {
-    /// The letter that a record's headers name, if they name one of ours.
+    /// The dead letter that a record's headers name, if they name one of ours.
     pub fn letter_named(&self, headers: RawHeaders<'_>) -> Option<Position> {
         let [topic, partition, offset] = headers.texts([ORIGIN_TOPIC, ORIGIN_PARTITION, ORIGIN_OFFSET])?;
         let partition: u32 = partition.parse().ok().filter(|number| *number < EXTERNAL)?;
@@ -43,7 +43,7 @@ impl DeadLetterTopics {
         Some(Position::new(partition, offset))
     }
 
-    /// The headers that name a letter.
+    /// The headers that name a dead letter.
     pub fn headers_of(&self, letter: Position) -> [(&'static str, String); 3] {
         [
             (ORIGIN_TOPIC, self.topic_of(letter).to_owned()),
@@ -52,7 +52,7 @@ impl DeadLetterTopics {
         ]
     }
 
-    /// The topic that a letter lies in.
+    /// The topic that a dead letter lies in.
     pub fn topic_of(&self, letter: Position) -> &str {
         if letter.partition & EXTERNAL == 0 {
             &self.topic

@@ -424,7 +424,7 @@ fn a_schema_that_the_registry_does_not_know_makes_dead_letters() {
     assert_eq!(letter_counts(&store), [("unknown_schema".to_owned(), 4)].into());
 }
 
-/// A record that names a letter of the tracker topic as its origin.
+/// A record that names a dead letter of the tracker topic as its origin.
 pub(super) fn redriven(mut record: Scripted, letter: Position) -> Scripted {
     let topics = DeadLetterTopics {
         topic: TOPIC.to_owned(),
@@ -507,7 +507,7 @@ fn consuming_a_redriven_record_marks_its_letter_in_the_same_write() {
         let all = [("tombstone", one(1, 0)), ("truncated", truncated)];
         all.map(|(reason, counts)| (reason.to_owned(), counts)).into()
     };
-    // Neither has the letter's value, and nobody said that it would come back otherwise.
+    // Neither has the dead letter's value, and nobody said that it would come back otherwise.
     assert_eq!(dead_letters::counts(&*store).unwrap(), counts(one(1, 0)));
     let what = Happened::Announced { value };
     testkit::mark_letter(&store, letter, what);

@@ -131,9 +131,9 @@ pub struct Replay {
     pub schemas: Arc<dyn SchemaSource>,
     /// Who folds what is filled in.
     pub projector: ProjectorHandle,
-    /// The account of letters and gaps.
+    /// The account of dead letters and gaps.
     pub book: DeadLetterLock,
-    /// Told when letters of unknown schemas are put between others.
+    /// Told when dead letters of unknown schemas are put between others.
     pub asked_for: Arc<AskedFor>,
     /// Ends it.
     pub stop: CancellationToken,

@@ -143,7 +143,7 @@ impl Writer {
         })
     }
 
-    /// Shares the account of dead letters with others who add to it, and knows the letters that lie
+    /// Shares the account of dead letters with others who add to it, and knows the dead letters that lie
     /// on the dead-letter topic too.
     #[must_use]
     pub fn sharing(mut self, book: DeadLetterLock, dlt_topic: &str) -> Self {
@@ -418,7 +418,7 @@ impl Writer {
     }
 }
 
-/// What consuming a record says of the letter that it names as its origin.
+/// What consuming a record says of the dead letter that it names as its origin.
 pub(super) fn returned_mark(
     record: &RawRecord<'_>,
     at: Millis,

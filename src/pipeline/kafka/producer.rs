@@ -13,11 +13,14 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// How long the broker may take to answer before a message is handed over.
 const ASK_TIMEOUT: Duration = Duration::from_secs(3);
+/// A producer that found no broker so often in a row is replaced.
+const MAX_UNANSWERED: u32 = 3;
 /// How long a topic may be absent or without a leader: both are normal while it is being created, the
 /// ops topic at the first start among others.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -156,6 +159,8 @@ pub struct KafkaOut {
 struct Inner {
     config: ClientConfig,
     producer: Mutex<Arc<BaseProducer<Reports>>>,
+    /// How often in a row it found no broker.
+    unanswered: AtomicU32,
 }
 
 impl KafkaOut {
@@ -181,6 +186,7 @@ impl KafkaOut {
         let inner = Arc::new(Inner {
             config,
             producer: Mutex::new(Arc::new(producer)),
+            unanswered: AtomicU32::new(0),
         });
         let served = Arc::downgrade(&inner);
         client::spawn("producer", move || serve(&served))?;
@@ -216,7 +222,11 @@ impl KafkaOut {
         let metadata = producer
             .client()
             .fetch_metadata(Some(topic), ASK_TIMEOUT)
-            .map_err(|error| OutError::Unreachable(format!("{error}; check kafka.bootstrap_servers")))?;
+            .map_err(|error| {
+                self.renew_when_unanswered(&producer);
+                OutError::Unreachable(format!("{error}; check kafka.bootstrap_servers"))
+            })?;
+        self.inner.unanswered.store(0, Ordering::Relaxed);
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         let partitions = found.map_or(&[][..], |topic| topic.partitions());
         if partitions.is_empty() {
@@ -270,16 +280,31 @@ impl KafkaOut {
 
     /// A producer that met a fatal error takes nothing any more.
     fn renew_when_spent(&self, producer: &Arc<BaseProducer<Reports>>) {
-        let Some((_, why)) = producer.client().fatal_error() else {
-            return;
-        };
-        tracing::warn!(why, "the producer gave up; a new one takes over");
+        if let Some((_, why)) = producer.client().fatal_error() {
+            tracing::warn!(why, "the producer gave up; a new one takes over");
+            self.renew(producer);
+        }
+    }
+
+    /// A client that was told of no brokers, as one that hung tells for a moment, may find none for minutes.
+    fn renew_when_unanswered(&self, producer: &Arc<BaseProducer<Reports>>) {
+        let before = self.inner.unanswered.fetch_add(1, Ordering::Relaxed);
+        if before + 1 >= MAX_UNANSWERED {
+            self.inner.unanswered.store(0, Ordering::Relaxed);
+            tracing::warn!("the producer finds no broker; a new one takes over");
+            self.renew(producer);
+        }
+    }
+
+    /// Whoever has something under way with the old one keeps it until then.
+    fn renew(&self, producer: &Arc<BaseProducer<Reports>>) {
         let mut current = self.inner.producer.lock().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(&current, producer) {
-            match BaseProducer::from_config_and_context(&self.inner.config, Reports) {
-                Ok(fresh) => *current = Arc::new(fresh),
-                Err(error) => tracing::error!(%error, "no new producer"),
-            }
+        if !Arc::ptr_eq(&current, producer) {
+            return;
+        }
+        match BaseProducer::from_config_and_context(&self.inner.config, Reports) {
+            Ok(fresh) => *current = Arc::new(fresh),
+            Err(error) => tracing::error!(%error, "no new producer"),
         }
     }
 }
@@ -334,5 +359,33 @@ impl Outlet for KafkaOut {
             }
         }
         self.publish_checked(messages)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_producer_that_finds_no_broker_three_times_in_a_row_is_replaced() {
+        let settings = KafkaSettings {
+            // Nobody listens there.
+            bootstrap_servers: "127.0.0.1:1".to_owned(),
+            ..KafkaSettings::default()
+        };
+        let out = KafkaOut::new(&settings).unwrap();
+        let first = out.producer();
+        for asked in 1..=MAX_UNANSWERED {
+            assert!(
+                Arc::ptr_eq(&out.producer(), &first),
+                "replaced before {asked} asks"
+            );
+            assert!(matches!(out.check("topic"), Err(OutError::Unreachable(_))));
+        }
+        assert!(!Arc::ptr_eq(&out.producer(), &first));
+        // The next one has as many tries.
+        let second = out.producer();
+        assert!(matches!(out.check("topic"), Err(OutError::Unreachable(_))));
+        assert!(Arc::ptr_eq(&out.producer(), &second));
     }
 }

@@ -140,3 +140,21 @@ const CONSUMER_DEFAULTS: [(&str, &str); 8] = [
     ("socket.timeout.ms", "20000"),
     ("fetch.wait.max.ms", "500"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_was_damaged_on_its_way_is_noticed_unless_a_property_says_otherwise() {
+        let settings = KafkaSettings::default();
+        for config in [settings.consumer_config(), settings.watch_config()] {
+            assert_eq!(config.get("check.crcs"), Some("true"));
+        }
+        let settings = KafkaSettings {
+            properties: [("check.crcs".to_owned(), "false".to_owned())].into(),
+            ..KafkaSettings::default()
+        };
+        assert_eq!(settings.consumer_config().get("check.crcs"), Some("false"));
+    }
+}

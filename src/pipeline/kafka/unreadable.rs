@@ -77,7 +77,7 @@ impl Unreadable {
         match self.prober() {
             Ok(prober) => self.look_with(handed, observed, |at| prober.probe(at)),
             Err(error) => {
-                tracing::warn!(%error, "it cannot be told which batch cannot be unpacked");
+                tracing::warn!(%error, "cannot find the batch that fails to unpack");
                 Vec::new()
             }
         }

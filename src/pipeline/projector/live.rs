@@ -45,7 +45,7 @@ enum Command {
 pub struct ProjectorHandle {
     commands: Sender<Command>,
     status: Arc<Shared>,
-    removals: Arc<Mutex<()>>,
+    purge_lock: Arc<Mutex<()>>,
     deciding: Arc<Mutex<()>>,
 }
 
@@ -167,8 +167,8 @@ impl ProjectorHandle {
     /// While the guard lives, nothing is purged from the log or restored to it: a rebuild
     /// reads the log for a long time, and must see all of it or nothing of a saga. None when someone
     /// else holds it.
-    pub fn try_no_removals(&self) -> Option<MutexGuard<'_, ()>> {
-        match self.removals.try_lock() {
+    pub fn try_no_purges(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.purge_lock.try_lock() {
             Ok(guard) => Some(guard),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
@@ -195,8 +195,8 @@ impl ProjectorHandle {
     }
 
     /// Makes sure that nothing is removed, waiting for it.
-    pub(super) fn no_removals(&self) -> MutexGuard<'_, ()> {
-        self.removals.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn no_purges(&self) -> MutexGuard<'_, ()> {
+        self.purge_lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What it is doing.
@@ -219,7 +219,7 @@ impl ProjectorHandle {
         ProjectorGone(
             self.status()
                 .failed
-                .unwrap_or_else(|| "it was told to".to_owned()),
+                .unwrap_or_else(|| "it was asked to stop".to_owned()),
         )
     }
 }
@@ -267,7 +267,7 @@ fn assemble(
     let handle = ProjectorHandle {
         commands,
         status,
-        removals: Arc::default(),
+        purge_lock: Arc::default(),
         deciding: Arc::default(),
     };
     Ok((handle, live, inbox))
@@ -502,55 +502,4 @@ impl Stepped {
 }
 
 #[cfg(test)]
-mod window_tests {
-    use super::super::feed;
-    use super::*;
-    use crate::testkit::{TOPIC, append, settings, store, traffic};
-    use proptest::strategy::{Strategy, ValueTree};
-    use proptest::test_runner::TestRunner;
-
-    /// Events with a mebibyte of metadata each.
-    fn heavy(count: usize) -> Vec<Event> {
-        let mut runner = TestRunner::deterministic();
-        let all = std::iter::repeat_with(|| traffic(60).new_tree(&mut runner).unwrap().current());
-        let mut events = all.filter(|events| events.len() >= count).take(1).next().unwrap();
-        events.truncate(count);
-        for event in &mut events {
-            event.metadata = Some("m".repeat(1 << 20).into());
-        }
-        events
-    }
-
-    #[test]
-    fn a_window_is_full_by_bytes_before_it_is_by_events() {
-        let mut window = Window::new(&settings(1));
-        for event in heavy(8) {
-            assert!(!window.is_full());
-            window.add(Delivery {
-                after: vec![(event.position.partition, event.position.offset + 1)],
-                events: vec![event],
-            });
-        }
-        assert!(window.is_full());
-    }
-
-    #[test]
-    fn catching_up_holds_some_mebibytes_however_large_events_are() {
-        let store = store();
-        let events = heavy(50);
-        append(&store, &events);
-        let end = reads::log_cut(&*store, TOPIC).unwrap();
-        let (mut cursor, mut seen, mut limit) = (Cut::default(), Vec::new(), 0);
-        while !cursor.covers(&end) {
-            let (some, reached) = feed::next_events(&*store, &cursor, &end, (8_192, 8 << 20)).unwrap();
-            assert!(!some.is_empty() && some.iter().all(|event| reached.contains(event.position)));
-            limit = limit.max(some.len());
-            seen.extend(some);
-            cursor = reached;
-        }
-        assert!(limit <= 32, "{limit}");
-        let mut expected = events;
-        expected.sort_by_key(|event| event.position);
-        assert_eq!(seen, expected);
-    }
-}
+mod tests;

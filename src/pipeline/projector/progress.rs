@@ -38,7 +38,7 @@ pub enum RebuildError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// It was told to stop.
-    #[error("stopped before its end; start it again when it suits")]
+    #[error("stopped before its end; start it again when convenient")]
     Cancelled,
 }
 

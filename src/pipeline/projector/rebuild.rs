@@ -43,7 +43,7 @@ impl Rebuild {
     /// # Errors
     /// [`RebuildError`]; the old generation goes on serving.
     pub fn online(&self, projector: &ProjectorHandle) -> Result<Done, RebuildError> {
-        let _complete = projector.no_removals();
+        let _complete = projector.no_purges();
         let old = reads::active_generation(&*self.store)?;
         let fresh = old.other();
         let cut = reads::log_cut(&*self.store, &self.topic)?;

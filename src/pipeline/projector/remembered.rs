@@ -13,7 +13,7 @@ const BYTES_EACH: usize = 4 << 10;
 pub(super) struct Remembered {
     states: LruCache<SagaId, Weighed, FixedState>,
     bytes: usize,
-    most_bytes: usize,
+    max_bytes: usize,
 }
 
 struct Weighed {
@@ -27,7 +27,7 @@ impl Remembered {
         Self {
             states: LruCache::with_hasher(limit, FixedState::default()),
             bytes: 0,
-            most_bytes: limit.get().saturating_mul(BYTES_EACH),
+            max_bytes: limit.get().saturating_mul(BYTES_EACH),
         }
     }
 
@@ -50,7 +50,7 @@ impl Remembered {
             self.bytes -= gone.bytes;
         }
         self.bytes += bytes;
-        while self.bytes > self.most_bytes {
+        while self.bytes > self.max_bytes {
             let Some((_, gone)) = self.states.pop_lru() else {
                 return;
             };

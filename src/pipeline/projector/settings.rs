@@ -18,17 +18,16 @@ settings! {
         /// Sagas whose state is kept in memory so that the next event need not read it, at most.
         #[option(Integer(1, 100_000_000))]
         pub remembered_sagas: usize = 16_384,
-        /// Whether it is kept how all sagas stood at any instant: census; search, statistics and stuck sagas with
-        /// asOf or knownAt; and how many sagas ever failed. Another choice takes effect with the rebuild that the next
-        /// start begins.
+        /// Keep how all sagas stood at any instant: census; search, statistics and stuck sagas with asOf or knownAt;
+        /// and how many sagas ever failed. A change takes effect after the rebuild that the next start begins.
         #[option(Switch)]
         pub past: bool = true,
-        /// Whether it is kept which sagas are of a trace. Without it a search by traceId looks at sagas one by one.
-        /// Another choice takes effect with the rebuild that the next start begins.
+        /// Keep which sagas are of a trace. Without it a search by traceId looks at sagas one by one. A change takes
+        /// effect after the rebuild that the next start begins.
         #[option(Switch)]
         pub traces: bool = true,
-        /// Whether it is kept what became of every offset: the ledger, its health and its metrics. Another choice
-        /// takes effect with the rebuild that the next start begins.
+        /// Keep what became of every offset: the ledger, its health and its metrics. A change takes effect after the
+        /// rebuild that the next start begins.
         #[option(Switch)]
         pub ledger: bool = true,
     }

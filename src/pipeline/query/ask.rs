@@ -267,7 +267,7 @@ impl Query {
         self.totals_of(&|_| false, usize::MAX)
     }
 
-    /// The same, with the steps that are known, and beyond those the `most` pairs of status and step that
+    /// The same, with the steps that are known, and beyond those the `limit` pairs of status and step that
     /// have the most events. However many steps there are, no more are kept in memory.
     ///
     /// # Errors
@@ -335,7 +335,7 @@ impl Query {
 
     /// The version of the definitions that is in force and cannot be read here, if so.
     pub fn unreadable_version(&self) -> Option<UnreadableVersion> {
-        self.in_force.in_force().unread
+        self.in_force.in_force().unreadable
     }
 
     /// The store that is asked.

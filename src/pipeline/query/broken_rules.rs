@@ -1,5 +1,5 @@
 //! The sagas that break rules of their definitions: how many, by type and rule, and which, by when they last did, page
-//! by page at a cost that does not depend on the depth.
+//! by page at a cost that does not depend on the depth. Beside them, how many failed with nothing to compensate.
 
 use super::order::Part;
 use super::seek::Seek;
@@ -50,6 +50,9 @@ pub struct BrokenRule {
 pub struct BrokenRulesPage {
     /// How many there are in all. Exact.
     pub counts: BrokenCounts,
+    /// How many sagas of the type, or of each, failed with nothing to compensate; whatever rule and dates are asked
+    /// for. Exact; only types of which there are any.
+    pub nothing_to_compensate: BTreeMap<String, u64>,
     /// Those of the page, by when they last broke their rule, latest first.
     pub rows: Vec<BrokenRule>,
     /// What they were found in.
@@ -87,15 +90,16 @@ pub(super) fn broken_rules(
     let rows = found.page(request)?;
     Ok(BrokenRulesPage {
         counts,
+        nothing_to_compensate: nothing_to_compensate(trees, request.saga_type.as_ref())?,
         rows: told(trees, &definitions, request.rule, rows)?,
         basis: Basis::of(reads::cursor(&*snapshot, generation)?, &definitions),
     })
 }
 
-/// The sagas of a type, or of all, that break a rule.
-pub(super) fn stream(saga_type: Option<&SagaType>, rule: ConformanceRule) -> Stream {
+/// The sagas of a type, or of all, that break a rule, or have nothing to compensate.
+pub(super) fn stream(saga_type: Option<&SagaType>, condition: impl Into<Condition>) -> Stream {
     Stream {
-        condition: rule.into(),
+        condition: condition.into(),
         saga_type: saga_type.cloned(),
     }
 }
@@ -139,6 +143,21 @@ pub(super) fn counts(trees: Trees<'_>, streams: &[Stream], span: Span) -> Result
     }
     counts.retain(|_, sagas| *sagas > 0);
     Ok(counts)
+}
+
+/// How many sagas failed with nothing to compensate, by type. Only types of which there are any.
+pub(super) fn nothing_to_compensate(
+    trees: Trees<'_>,
+    saga_type: Option<&SagaType>,
+) -> Result<BTreeMap<String, u64>, QueryError> {
+    let stream = stream(saga_type, Condition::NothingToCompensate);
+    let mut sums: BTreeMap<String, i64> = BTreeMap::new();
+    trees.count(&stream, Span::ALL, false, &mut |saga_type, count| {
+        *sums.entry(saga_type.to_owned()).or_default() += count.sagas;
+    })?;
+    let counts = sums.into_iter();
+    let counts = counts.map(|(name, sagas)| (name, u64::try_from(sagas).unwrap_or(0)));
+    Ok(counts.filter(|(_, sagas)| *sagas > 0).collect())
 }
 
 /// What is found of the rows that were asked for.

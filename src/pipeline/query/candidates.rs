@@ -4,8 +4,9 @@ use super::past_state::Past;
 use super::seek::Seek;
 use super::trees::{Span, Trees};
 use super::under_way::known_otherwise;
-use super::{Filter, QueryError, broken_rules, by_time, past};
-use crate::domain::{ConformanceRule, OrderId, SagaId};
+use super::{AskedStuck, Filter, QueryError, broken_rules, by_time, past, stuck_sagas};
+use crate::domain::{CompensationState, ConformanceRule, OrderId, SagaId};
+use crate::store::keys::Condition;
 use crate::store::{KeptTables, ProjectionTable, Scan, Table, keys, until};
 
 /// Sagas that are looked at for one question, at most.
@@ -18,8 +19,10 @@ enum Source<'f> {
     Order(&'f OrderId),
     /// The sagas of a trace.
     Trace(&'f str),
-    /// The sagas that break a rule now.
-    Rule(ConformanceRule),
+    /// The sagas of which now is so what an index has: they break a rule, or have nothing to compensate.
+    Judged(Condition),
+    /// The sagas that are late, and some that failed long enough ago.
+    Stuck(AskedStuck),
     /// The sagas that started in a period, of a type and in a status.
     Start,
 }
@@ -56,20 +59,48 @@ impl<'f> Source<'f> {
         let order = filter.order_id.as_ref().map(Self::Order);
         let trace = filter.inside.trace_id.as_deref().map(Self::Trace);
         let trace = trace.filter(|_| kept.has(ProjectionTable::ByTrace));
-        // Who broke a rule at another moment its index does not know.
-        let rule = filter.inside.rule.filter(|_| filter.moment.is_now());
-        let rule = rule.map(Self::Rule);
-        order.into_iter().chain(trace).chain(rule).chain([Self::Start])
+        // Of whom it was so at another moment the index does not know.
+        let judged = [rule_of(filter), compensation_of(filter)].into_iter().flatten();
+        let is_now = filter.moment.is_now();
+        let judged = judged.filter(move |_| is_now).map(Self::Judged);
+        let stuck = filter.inside.stuck.map(Self::Stuck);
+        let narrowed = order.into_iter().chain(trace).chain(judged).chain(stuck);
+        narrowed.chain([Self::Start])
     }
 
     fn find(self, past: &Past<'_>, filter: &Filter) -> Result<Found, QueryError> {
         match self {
             Self::Order(order) => listed(past, ProjectionTable::ByOrder, order.as_str()),
             Self::Trace(trace_id) => listed(past, ProjectionTable::ByTrace, trace_id),
-            Self::Rule(rule) => breaking(past.trees, filter, rule),
-            Self::Start if past.moment.is_now() => started(past.trees, filter),
-            Self::Start => started_by(past, filter),
+            Self::Judged(condition) => judged(past.trees, filter, condition),
+            Self::Stuck(asked) => late(past, filter, asked),
+            Self::Start if past.moment.is_now() => started(past.trees, &narrowed(filter)),
+            Self::Start => started_by(past, &narrowed(filter)),
         }
+    }
+}
+
+fn rule_of(filter: &Filter) -> Option<Condition> {
+    filter.inside.rule.map(Condition::Breaks)
+}
+
+/// What owes something breaks a rule.
+fn compensation_of(filter: &Filter) -> Option<Condition> {
+    match filter.inside.compensation? {
+        CompensationState::NothingToCompensate => Some(Condition::NothingToCompensate),
+        CompensationState::Owed => Some(ConformanceRule::NeverCompensated.into()),
+        CompensationState::NotNeeded
+        | CompensationState::Compensated
+        | CompensationState::PartlyCompensated => None,
+    }
+}
+
+/// The filter, with the status that follows from the compensation that it asks for.
+fn narrowed(filter: &Filter) -> Filter {
+    let status = filter.inside.compensation.and_then(CompensationState::status);
+    Filter {
+        status: filter.status.or(status),
+        ..filter.clone()
     }
 }
 
@@ -97,13 +128,21 @@ fn listed(past: &Past<'_>, index: ProjectionTable, under: &str) -> Result<Found,
     Ok(Found::All(sagas))
 }
 
-/// The sagas of the filter's type that break a rule.
-fn breaking(trees: Trees<'_>, filter: &Filter, rule: ConformanceRule) -> Result<Found, QueryError> {
-    let stream = broken_rules::stream(filter.saga_type.as_ref(), rule);
-    let total = trees.sagas_in(&stream, Span::ALL)?;
-    all_of(total, |seek| {
-        broken_rules::walk(trees, vec![stream], Span::ALL, seek)
-    })
+/// The sagas of the filter's type that break a rule, or have nothing to compensate. Those stand by their start.
+fn judged(trees: Trees<'_>, filter: &Filter, condition: Condition) -> Result<Found, QueryError> {
+    let span = match condition {
+        Condition::NothingToCompensate => Span::of(filter.from, filter.to),
+        Condition::Breaks(_) | Condition::In(_) => Span::ALL,
+    };
+    let stream = broken_rules::stream(filter.saga_type.as_ref(), condition);
+    let total = trees.sagas_in(&stream, span)?;
+    all_of(total, |seek| broken_rules::walk(trees, vec![stream], span, seek))
+}
+
+/// The sagas that can be stuck at the moment.
+fn late(past: &Past<'_>, filter: &Filter, asked: AskedStuck) -> Result<Found, QueryError> {
+    let sagas = stuck_sagas::candidates(past, filter, asked, MAX_EXAMINED)?;
+    Ok(sagas.map_or_else(Found::TooMany, Found::All))
 }
 
 /// The sagas that match now, what happened inside apart.

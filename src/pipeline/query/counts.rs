@@ -41,7 +41,7 @@ impl Trees<'_> {
             trees: self,
             tree: match stream.condition {
                 Condition::In(_) => Tree::Started,
-                Condition::Breaks(_) => Tree::Broken,
+                Condition::Breaks(_) | Condition::NothingToCompensate => Tree::Broken,
             },
             stream,
             span,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Steps that are told apart at most.
-const MOST_STEPS: usize = 1_000;
+const MAX_STEPS: usize = 1_000;
 
 /// The definitions that answers are given under.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +19,7 @@ pub struct DefinitionsInForce {
     /// Whether others are in force, which the projections are to be made anew under.
     pub rebuild_due: bool,
     /// The version that was applied last, where it cannot be read here.
-    pub unread: Option<UnreadableVersion>,
+    pub unreadable: Option<UnreadableVersion>,
     /// Steps in use that no definition names.
     pub unnamed_steps: UnnamedSteps,
 }
@@ -54,7 +54,7 @@ pub(super) fn in_force(store: &dyn Store, ours: &InForce) -> Result<DefinitionsI
     let generation = reads::active_generation(&*snapshot)?;
     let definitions = reads::definitions_of(&*snapshot, generation, ours)?;
     Ok(DefinitionsInForce {
-        unread: ours.unread.clone(),
+        unreadable: ours.unreadable.clone(),
         rebuild_due: !Arc::ptr_eq(&definitions, &ours.definitions),
         unnamed_steps: unnamed_steps(&*snapshot, &definitions)?,
         definitions: Arc::unwrap_or_clone(definitions),
@@ -80,7 +80,7 @@ pub fn unnamed_steps(
         }
         if let Some(known) = found.get_mut(step) {
             *known += events;
-        } else if found.len() < MOST_STEPS {
+        } else if found.len() < MAX_STEPS {
             found.insert(step.to_owned(), events);
         } else {
             other_events += events;

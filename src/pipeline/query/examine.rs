@@ -83,7 +83,7 @@ impl Examined<'_, '_> {
             return Ok(None);
         };
         let definition = past.definitions.of(&state.saga_type);
-        let holds = match self.filter.inside.by_state(&state, definition) {
+        let holds = match self.filter.inside.by_state(&state, definition, past.moment) {
             Told::Holds => true,
             Told::Fails => false,
             Told::Open(mut open) => {

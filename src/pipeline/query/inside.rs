@@ -2,7 +2,12 @@
 //!
 //! Which sagas are looked at is decided in [`super::candidates`], how in [`super::examine`].
 
-use crate::domain::{ConformanceRule, EventRef, SagaDefinition, SagaState, Step, broken_rules};
+use super::Moment;
+use crate::domain::{
+    CompensationState, ConformanceRule, EventRef, Millis, SagaDefinition, SagaState, Step, StuckRule,
+    broken_rules, compensation, stuck,
+};
+use std::hash::{Hash, Hasher};
 use std::ops::ControlFlow;
 
 /// What must have happened inside of a saga; all that is given must hold. Only events that stand count.
@@ -18,6 +23,38 @@ pub struct Inside {
     pub trace_id: Option<Box<str>>,
     /// It breaks this rule of its definition.
     pub rule: Option<ConformanceRule>,
+    /// It is stuck.
+    pub stuck: Option<AskedStuck>,
+    /// What it did before it failed is undone so far.
+    pub compensation: Option<CompensationState>,
+}
+
+/// By which rule a saga must be stuck, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AskedStuck {
+    /// By this rule; otherwise by any.
+    pub rule: Option<StuckRule>,
+    /// When is now: the instant at which it must be stuck where the search names none.
+    pub now: Millis,
+}
+
+/// A cursor belongs to what is asked for, whenever it is.
+impl Hash for AskedStuck {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.rule.hash(state);
+    }
+}
+
+impl AskedStuck {
+    /// The instant at which sagas must be stuck, in a search at a moment.
+    pub(super) fn at(self, moment: Moment) -> Millis {
+        moment.as_of.unwrap_or(self.now)
+    }
+
+    fn holds(self, state: &SagaState, definition: Option<&SagaDefinition>, moment: Moment) -> bool {
+        let found = definition.and_then(|definition| stuck(state, definition, self.at(moment)));
+        found.is_some_and(|found| self.rule.is_none_or(|rule| rule == found.rule))
+    }
 }
 
 /// What a saga's state tells of it.
@@ -59,10 +96,23 @@ impl Inside {
         *self != of_trace
     }
 
-    /// What the state of a saga tells, under the definition of its type that it was folded under.
-    pub(super) fn by_state(&self, state: &SagaState, definition: Option<&SagaDefinition>) -> Told<'_> {
+    /// What the state that a saga had at a moment tells, under the definition of its type that it was folded under.
+    pub(super) fn by_state(
+        &self,
+        state: &SagaState,
+        definition: Option<&SagaDefinition>,
+        moment: Moment,
+    ) -> Told<'_> {
         let is_of_trace = |trace_id: &str| state.trace_ids.contains(trace_id);
-        if !self.trace_id.as_deref().is_none_or(is_of_trace) || !self.is_broken(state, definition) {
+        let is_stuck = |asked: AskedStuck| asked.holds(state, definition, moment);
+        let is_undone_so = |wanted: CompensationState| {
+            definition.is_some_and(|definition| compensation(state, definition).state == wanted)
+        };
+        if !self.trace_id.as_deref().is_none_or(is_of_trace)
+            || !self.is_broken(state, definition)
+            || !self.stuck.is_none_or(is_stuck)
+            || !self.compensation.is_none_or(is_undone_so)
+        {
             return Told::Fails;
         }
         let mut open = Open {

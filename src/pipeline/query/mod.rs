@@ -61,7 +61,7 @@ pub use details::{Details, Named, Occurrences, StepDetails};
 pub use diff::{Difference, MAX_ONE_SIDED};
 pub use flow::{Flow, FlowStep, ServiceCycle};
 pub use history::{MAX_HISTORY_EVENTS, MAX_REMARKABLE, PastState};
-pub use inside::Inside;
+pub use inside::{AskedStuck, Inside};
 pub use late_events::LateEvents;
 pub use ledger::{Ledger, LedgerRequest, OffsetsByClass, PartitionLedger};
 pub use ledger_offsets::{LedgerEvent, LedgerOffset, OffsetsPage, OffsetsRequest};
@@ -102,7 +102,7 @@ pub enum QueryError {
     /// Only a look at each saga tells what happened inside of it, and these are too many.
     #[error(
         "{found} sagas or more would have to be looked at one by one, and at most {limit} are; narrow the question by \
-         fromDate, toDate, sagaType, status, orderId, traceId or rule"
+         fromDate, toDate, sagaType, status, orderId, traceId, rule, stuck or compensation"
     )]
     TooManyToExamine {
         /// Sagas that would be looked at, at least.
@@ -113,7 +113,7 @@ pub enum QueryError {
     /// The events of those that are looked at are too many.
     #[error(
         "the sagas that would have to be looked at one by one have more than {limit} events; narrow the question by \
-         fromDate, toDate, sagaType, status, orderId, traceId or rule"
+         fromDate, toDate, sagaType, status, orderId, traceId, rule, stuck or compensation"
     )]
     TooMuchToExamine {
         /// How many are read.

@@ -1,7 +1,8 @@
-//! What metrics tell of the rules of definitions: how many sagas break which, and how many are late.
+//! What metrics tell of the rules of definitions: how many sagas break which, how many are late, and how many failed
+//! with nothing to compensate.
 
 use super::QueryError;
-use super::broken_rules::{BrokenCounts, counts, streams};
+use super::broken_rules::{BrokenCounts, counts, nothing_to_compensate, streams};
 use super::stuck_sagas::{StuckCounts, stuck_counts};
 use super::trees::{Span, Trees};
 use crate::domain::InForce;
@@ -18,6 +19,8 @@ pub struct RuleCounts {
     pub failed_compensations: BTreeMap<String, u64>,
     /// Sagas that are stuck now, by type: every type with a definition.
     pub stuck: BTreeMap<String, StuckCounts>,
+    /// Sagas that failed with nothing to compensate, by type: only types of which there are any.
+    pub nothing_to_compensate: BTreeMap<String, u64>,
 }
 
 pub(super) fn rule_counts(
@@ -47,5 +50,6 @@ pub(super) fn rule_counts(
         broken: counts(trees, &streams(None, None), Span::ALL)?,
         failed_compensations,
         stuck: stuck_counts(trees, &definitions, now)?,
+        nothing_to_compensate: nothing_to_compensate(trees, None)?,
     })
 }

@@ -4,7 +4,7 @@ use super::details::{Details, details};
 use super::order::{each_of_order, matches};
 use super::past_state::Past;
 use super::trees::{Span, Trees};
-use super::{Basis, Filter, QueryError, by_time, past, search};
+use super::{Basis, Filter, QueryError, broken_rules, by_time, past, search};
 use crate::domain::{InForce, SagaStatus};
 use crate::store::keys::Condition;
 use crate::store::records::CensusRecord;
@@ -26,6 +26,9 @@ pub struct Statistics {
     /// Sum of the durations (last event minus first; of the past, until they were completed) of the completed
     /// ones, milliseconds.
     pub completed_millis: u64,
+    /// Sagas that failed before anything was done that can be undone. Not known of a past moment: it follows from
+    /// the steps of each.
+    pub nothing_to_compensate: Option<u64>,
     /// Whether it is not kept how sagas stood before: then nobody knows what they ever were.
     pub without_past: bool,
     /// Sagas that were ever in FAILED, whatever they are in now; the status of the filter does not count.
@@ -155,15 +158,21 @@ fn statistics_by(past: &Past<'_>, filter: &Filter, types: usize) -> Result<Stati
     if !is_now {
         return Ok(sums.done());
     }
+    let mut nothing_to_compensate = 0;
     if let Some(order) = &filter.order_id {
         each_of_order(trees, order, |_, state| {
             if matches(filter, state) {
+                nothing_to_compensate += u64::from(past.definitions.nothing_to_compensate(state));
                 let millis = state.updated_at.since(state.started_at);
                 sums.add(state.status, state.saga_type.as_str(), 1, millis);
             }
         })?;
     } else {
         let span = Span::of(filter.from, filter.to);
+        if filter.status.is_none_or(|status| status == SagaStatus::Failed) {
+            let stream = broken_rules::stream(filter.saga_type.as_ref(), Condition::NothingToCompensate);
+            nothing_to_compensate = trees.sagas_in(&stream, span)?;
+        }
         for stream in by_time::streams(filter) {
             let Condition::In(status) = stream.condition else {
                 continue;
@@ -180,6 +189,7 @@ fn statistics_by(past: &Past<'_>, filter: &Filter, types: usize) -> Result<Stati
             })?;
         }
     }
+    sums.sums.nothing_to_compensate = Some(nothing_to_compensate);
     Ok(sums.done())
 }
 

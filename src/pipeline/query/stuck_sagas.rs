@@ -6,6 +6,8 @@
 //! tells, so the sagas that had failed are looked through, up to a bound. So they are, too, where only sagas that
 //! started in some period are asked for. Sagas of types without a definition are never stuck.
 
+mod candidates;
+
 use super::grid::Grid;
 use super::past_state::Past;
 use super::seek::Seek;
@@ -21,6 +23,8 @@ use crate::domain::{
 use crate::store::keys::Tree;
 use crate::store::{Store, StoreError, reads};
 use std::collections::BTreeMap;
+
+pub(super) use candidates::candidates;
 
 /// Sagas that are looked through for one question, at most.
 pub(super) const MAX_FAILED: u64 = if cfg!(test) { 60 } else { 10_000 };
@@ -214,11 +218,7 @@ impl Asked<'_, '_> {
         definition: &SagaDefinition,
         page: &mut Page,
     ) -> Result<(), QueryError> {
-        let group = Group {
-            saga_type,
-            statuses: &UNENDED,
-            started: self.started_until(definition.deadline_seconds),
-        };
+        let group = self.unended(saga_type, definition);
         let (skip, want) = page.take(self.count(&group)?);
         if want == 0 {
             return Ok(());
@@ -265,6 +265,15 @@ impl Asked<'_, '_> {
         }
         let found = broken_rules::walk(trees, vec![stream], span, Seek::ascending(skip, want))?;
         self.put(definition, &found.found(), page)
+    }
+
+    /// Those that had not ended and started before their deadline.
+    fn unended<'g>(&self, saga_type: &'g SagaType, definition: &SagaDefinition) -> Group<'g> {
+        Group {
+            saga_type,
+            statuses: &UNENDED,
+            started: self.started_until(definition.deadline_seconds),
+        }
     }
 
     /// Those that had failed and started long enough before.

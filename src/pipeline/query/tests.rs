@@ -15,6 +15,7 @@ mod inside;
 mod known_at;
 mod ledger;
 mod past;
+mod purged;
 mod stuck;
 
 /// The answer by brute force: fold every saga, filter, sort.
@@ -215,6 +216,13 @@ proptest! {
             .map(|view| view.state.updated_at.since(view.state.started_at))
             .sum();
         prop_assert_eq!(statistics.completed_millis, completed);
+        let definitions = SagaDefinitions::default();
+        let nothing = all.iter().filter(|view| {
+            let definition = definitions.of(&view.state.saga_type);
+            let state = definition.map(|definition| crate::domain::compensation(&view.state, definition).state);
+            state == Some(crate::domain::CompensationState::NothingToCompensate)
+        });
+        prop_assert_eq!(statistics.nothing_to_compensate, Some(nothing.count() as u64));
         let types: BTreeSet<&str> = all.iter().map(|view| view.state.saga_type.as_str()).collect();
         prop_assert_eq!(statistics.by_type.keys().map(String::as_str).collect::<BTreeSet<_>>(), types);
     }

@@ -5,7 +5,7 @@ use crate::domain::{Millis, SagaId, SagaType};
 use crate::store::keys::Condition;
 use crate::store::{Generation, StoreRead, cells};
 
-/// The sagas in one status or that break one rule, of one type or of all.
+/// The sagas in one status, that break one rule, or that have nothing to compensate, of one type or of all.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Stream {
     pub(super) condition: Condition,

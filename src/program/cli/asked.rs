@@ -1,7 +1,7 @@
 //! What questions about sagas have in common: about which sagas, and at which moment.
 
 use super::times;
-use crate::domain::{Millis, SagaStatus};
+use crate::domain::{CompensationState, Millis, SagaStatus, StuckRule};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
@@ -41,13 +41,13 @@ impl KindArgs {
 /// Which sagas, by what happened inside of them.
 #[derive(Clone, Debug, Args)]
 pub(super) struct InsideArgs {
-    /// In which this step was reported, e.g. PAYMENT_COMPLETED; repeated, each of them
+    /// Sagas that reported this step, e.g. PAYMENT_COMPLETED; repeat for several, all must match
     #[arg(long, value_name = "STEP")]
     step: Vec<String>,
-    /// In which this step was not reported; repeated, none of them
+    /// Sagas that did not report this step; repeat for several, all must match
     #[arg(long, value_name = "STEP")]
     without_step: Vec<String>,
-    /// In which this service reported something
+    /// Sagas in which this service reported something
     #[arg(long, value_name = "SERVICE")]
     producer_service: Option<String>,
     /// Of this trace: one of the first eight that the saga's events named
@@ -56,16 +56,51 @@ pub(super) struct InsideArgs {
     /// Which break this rule of their definition, e.g. NEVER_COMPENSATED (`saga-tracker conformance --help` names all)
     #[arg(long, value_name = "RULE")]
     rule: Option<String>,
+    /// Which are stuck, or were at --as-of; by this rule alone: PAST_DEADLINE or COMPENSATION_OVERDUE
+    #[arg(long, value_name = "RULE", num_args = 0..=1, default_missing_value = ANY, ignore_case = true,
+        value_parser = stuck_rules(), hide_possible_values = true)]
+    stuck: Option<String>,
+    /// Of which what they did is undone so far: e.g. NOTHING_TO_COMPENSATE, which failed before anything was done that
+    /// can be undone; OWED, COMPENSATED, PARTLY_COMPENSATED or NOT_NEEDED
+    #[arg(long, value_name = "STATE", ignore_case = true, value_parser = compensations(), hide_possible_values = true)]
+    compensation: Option<String>,
+}
+
+/// How far what sagas did may be asked to be undone.
+fn compensations() -> PossibleValuesParser {
+    CompensationState::ALL.map(CompensationState::as_str).into()
+}
+
+/// Stuck by any rule.
+const ANY: &str = "true";
+
+/// By which rule sagas may be asked to be stuck.
+fn stuck_rules() -> PossibleValuesParser {
+    let [deadline, overdue] = StuckRule::ALL.map(StuckRule::as_str);
+    [ANY, deadline, overdue].into()
 }
 
 impl InsideArgs {
     pub(super) fn parameters(&self) -> Parameters {
         let steps = self.step.iter().map(|step| ("step", step.clone()));
         let without = self.without_step.iter().map(|step| ("withoutStep", step.clone()));
+        let is_any = |rule: &str| rule.eq_ignore_ascii_case(ANY);
+        let stuck = self.stuck.as_deref().map(|rule| {
+            if is_any(rule) {
+                ANY.to_owned()
+            } else {
+                rule.to_uppercase()
+            }
+        });
         let names = given([
             ("producerService", &self.producer_service),
             ("traceId", &self.trace_id),
             ("rule", &self.rule.as_ref().map(|rule| rule.to_uppercase())),
+            ("stuck", &stuck),
+            (
+                "compensation",
+                &self.compensation.as_ref().map(|state| state.to_uppercase()),
+            ),
         ]);
         steps.chain(without).chain(names).collect()
     }

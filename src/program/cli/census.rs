@@ -137,21 +137,26 @@ fn show_census(answer: &Value) -> String {
 }
 
 fn show_changes(answer: &Value) -> String {
-    let changes = list(&answer["changes"]).iter().flat_map(|change| {
-        SagaStatus::ALL.into_iter().filter_map(move |status| {
-            let cell = |part: &str| text(&change[part][status.as_str()]);
-            let [before, after, entered, left] = ["before", "after", "entered", "left"].map(cell);
-            let is_same = before == after && entered == "0" && left == "0";
-            let saga_type = text(&change["sagaType"]);
-            (!is_same).then(|| [saga_type, status.to_string(), before, after, entered, left])
-        })
-    });
+    let changes = list(&answer["changes"]).iter();
+    let changes = changes.flat_map(|change| changed(text(&change["sagaType"]), change));
+    let purged = answer.get("purged").into_iter();
+    let changes = changes.chain(purged.flat_map(|change| changed("purged since".to_owned(), change)));
     let changes = table(["TYPE", "STATUS", "BEFORE", "AFTER", "ENTERED", "LEFT"], changes);
     let late = answer.get("lateEvents").map(show_late_events);
     std::iter::once(changes)
         .chain(late)
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// The statuses of a change in which anything is not as it was.
+fn changed(name: String, change: &Value) -> impl Iterator<Item = [String; 6]> + use<'_> {
+    SagaStatus::ALL.into_iter().filter_map(move |status| {
+        let cell = |part: &str| text(&change[part][status.as_str()]);
+        let [before, after, entered, left] = ["before", "after", "entered", "left"].map(cell);
+        let is_same = before == after && entered == "0" && left == "0";
+        (!is_same).then(|| [name.clone(), status.to_string(), before, after, entered, left])
+    })
 }
 
 fn show_late_events(late: &Value) -> String {
@@ -188,6 +193,8 @@ fn show_series(answer: &Value) -> String {
         let [started, in_progress, completed, failed, compensated] = of_statuses(&point["entered"]);
         let from = text(&point["from"]);
         let standing = text(&point["byStatus"]["FAILED"]);
+        let purged = of_statuses(&point["purged"]["byStatus"]);
+        let purged: u64 = purged.iter().filter_map(|count| count.parse::<u64>().ok()).sum();
         [
             from,
             started,
@@ -196,6 +203,7 @@ fn show_series(answer: &Value) -> String {
             failed,
             compensated,
             standing,
+            purged.to_string(),
         ]
     });
     table(
@@ -207,6 +215,7 @@ fn show_series(answer: &Value) -> String {
             "FAILED",
             "COMPENSATED",
             "FAILED AT ITS END",
+            "PURGED SINCE",
         ],
         points,
     )

@@ -87,7 +87,7 @@ impl Server {
         })
     }
 
-    /// The answer to a GET, as the server wrote it. `path` has no foreign text in it; see [`segment`].
+    /// The answer to a GET, as the server wrote it. `path` has no text from outside in it; see [`segment`].
     pub(super) fn get(&self, path: &str, query: &[(&str, String)]) -> Result<String, Failure> {
         self.send(self.client.get(self.address(path, query)?))
     }

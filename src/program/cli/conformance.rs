@@ -20,10 +20,10 @@ pub(super) struct ConformanceArgs {
     /// SUCCESS_AFTER_COMPENSATION, ACTIVITY_AFTER_END, UNKNOWN_STEP, MISSING_STEP or INVALID_METADATA
     #[arg(long)]
     rule: Option<String>,
-    /// Having broken it last at or after this: 2025-01-31, 2025-01-31T08:00:00Z, or e.g. "1 day ago"
+    /// Last broke the rule at or after this: 2025-01-31, 2025-01-31T08:00:00Z, or e.g. "1 day ago"
     #[arg(long, value_name = "DATE", value_parser = times::edge)]
     from: Option<String>,
-    /// Having broken it last at or before this
+    /// Last broke the rule at or before this
     #[arg(long, value_name = "DATE", value_parser = times::edge)]
     to: Option<String>,
     #[command(flatten)]
@@ -48,8 +48,11 @@ pub(super) fn conformance(args: &ConformanceArgs) -> Outcome {
 
 fn show(answer: &Value) -> String {
     let page = &answer["page"];
+    let nothing = list(&answer["nothingToCompensate"]).iter();
+    let nothing: u64 = nothing.filter_map(|count| count["sagas"].as_u64()).sum();
     let whole = fields([
         ("broken", text(&page["totalElements"])),
+        ("nothing to compensate", nothing.to_string()),
         (
             "page",
             format!("{} of {}", text(&page["number"]), text(&page["totalPages"])),
@@ -88,6 +91,7 @@ mod tests {
     fn counts_come_first_and_each_saga_says_what_it_broke_and_when() {
         let answer = serde_json::json!({
             "counts": [{"sagaType": "T", "rule": "OUT_OF_ORDER", "sagas": 7}],
+            "nothingToCompensate": [{"sagaType": "T", "sagas": 3}, {"sagaType": "U", "sagas": 2}],
             "page": {"number": 0, "totalElements": 7, "totalPages": 4},
             "content": [{
                 "rule": "OUT_OF_ORDER", "at": "2026-01-01T00:00:00Z",
@@ -101,6 +105,7 @@ mod tests {
             let cells = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty());
             cells.map(str::to_owned).collect()
         };
+        assert_eq!(cells("nothing"), ["nothing to compensate", "5"]);
         assert_eq!(cells("T "), ["T", "OUT_OF_ORDER", "7"]);
         assert_eq!(
             cells("2026"),

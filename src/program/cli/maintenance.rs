@@ -105,7 +105,7 @@ fn rebuild_online(server: &Server, format: Format) -> Outcome {
     if let Some(why) = answer["error"].as_str() {
         return Err(Failure::new(
             Exit::Server,
-            format!("the rebuild failed, the old projections serve on: {why}"),
+            format!("the rebuild failed, the old projections keep serving: {why}"),
         ));
     }
     if format.json {

@@ -1,6 +1,6 @@
 //! What commands print: tables for people, JSON for programs.
 //!
-//! What comes from events is foreign text. Control characters in it are shown, not obeyed.
+//! What comes from events is text from outside. Control characters in it are shown, not obeyed.
 
 use super::exit::{Exit, Failure, Outcome};
 use comfy_table::{ContentArrangement, Table, presets};
@@ -71,13 +71,13 @@ pub(super) fn fields(rows: impl IntoIterator<Item = (&'static str, String)>) -> 
 
 /// The text with control characters escaped, so that no event can drive the terminal.
 pub(super) fn printable(text: &str) -> String {
-    let foreign = |c: char| c.is_control() || is_invisible(c);
-    if !text.contains(foreign) {
+    let unprintable = |c: char| c.is_control() || is_invisible(c);
+    if !text.contains(unprintable) {
         return text.to_owned();
     }
     text.chars()
         .map(|c| {
-            if foreign(c) {
+            if unprintable(c) {
                 c.escape_default().to_string()
             } else {
                 c.to_string()
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn foreign_text_cannot_drive_the_terminal() {
+    fn text_from_outside_cannot_drive_the_terminal() {
         assert_eq!(printable("a\u{1b}[31mb\n\u{202e}c"), "a\\u{1b}[31mb\\n\\u{202e}c");
         assert_eq!(printable("주문-123 é"), "주문-123 é");
     }

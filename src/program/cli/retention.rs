@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 /// The dry run.
 #[derive(Clone, Debug, Args)]
 pub(super) struct PlanArgs {
-    /// Show what would go; without it, how far retention is
+    /// Show what would be purged; without it, how far retention is
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -152,7 +152,7 @@ pub(super) fn plan(args: &PlanArgs) -> Outcome {
         return output::print(&output::fields([
             ("due now", due.to_string()),
             ("decisions not applied yet", text(&answer["pendingDecisions"])),
-            ("last search that came to its end", text(&answer["lastSweep"])),
+            ("last finished search", text(&answer["lastSweep"])),
             ("problem", text(&answer["problem"])),
         ]));
     }

@@ -157,6 +157,7 @@ pub(super) fn statistics(answer: &Value) -> String {
             format!("{:.2} %", 100.0 * number("compensatedOfFailed")),
         ),
         ("success rate", format!("{:.2} %", 100.0 * number("successRate"))),
+        ("nothing to compensate", text(&answer["nothingToCompensate"])),
         (
             "average duration",
             format!("{:.3} s", number("avgDurationSeconds")),

@@ -69,7 +69,7 @@ pub(super) struct VerifyArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct PruneArgs {
-    /// Only say what would go
+    /// Only say what would be deleted
     #[arg(long)]
     dry_run: bool,
     /// Have the running server at this address do it, which records it in its audit log

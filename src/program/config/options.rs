@@ -11,7 +11,7 @@ impl ConfigOption {
         format!("{PREFIX}{}", self.key.replace('.', "__").to_uppercase())
     }
 
-    /// What it is when nobody says anything; none for "not set".
+    /// The default; `None` if it has none.
     pub fn default(&self) -> Option<Value> {
         let all = Value::serialize(Config::default()).ok()?;
         match all.find(self.key) {
@@ -20,7 +20,7 @@ impl ConfigOption {
         }
     }
 
-    /// Its default as text; none for "not set".
+    /// The default as text; `None` if it has none.
     pub fn default_text(&self) -> Option<String> {
         match self.default()? {
             Value::String(_, text) => Some(text),

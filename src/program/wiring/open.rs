@@ -43,8 +43,8 @@ pub(super) fn configured(config: &Config) -> anyhow::Result<Configured> {
 /// The definitions in force in a store, as far as they can be read here. What cannot is told.
 pub(super) fn in_force(store: &SharedStore, configured: &Configured) -> anyhow::Result<InForce> {
     let in_force = definitions::in_force(&**store, configured)?;
-    if let Some(unread) = &in_force.unread {
-        tracing::error!("{unread}");
+    if let Some(unreadable) = &in_force.unreadable {
+        tracing::error!("{unreadable}");
     }
     Ok(in_force)
 }

@@ -206,7 +206,7 @@ async fn ask_broker(config: &Config, manifest: &Manifest) -> anyhow::Result<Vec<
     );
     let settings = config.kafka.clone();
     let bounds = tokio::task::spawn_blocking(move || topic_bounds(&settings)).await?;
-    let bounds = bounds.map_err(|why| anyhow::anyhow!("whether the topic goes on where the snapshot ends cannot be told: {why}, or restore without asking (--skip-broker)"))?;
+    let bounds = bounds.map_err(|why| anyhow::anyhow!("cannot tell whether the topic continues where the snapshot ends: {why}, or restore without asking (--skip-broker)"))?;
     Ok(coverage::compare(&manifest.numbers, &bounds))
 }
 

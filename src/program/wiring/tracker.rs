@@ -19,7 +19,7 @@ use crate::operations::rebuild::{RebuildParts, Rebuilds};
 use crate::operations::retention::{Retention, RetentionParts};
 use crate::operations::snapshot;
 use crate::operations::topic_replay::{TopicReplayParts, TopicReplays};
-use crate::pipeline::ingest::late_schemas::{AskedFor, Reread};
+use crate::pipeline::ingest::late_schemas::{AskedFor, LateSchemas};
 use crate::pipeline::ingest::space::FreeSpace;
 use crate::pipeline::ingest::{Ingest, IngestStatus};
 use crate::pipeline::kafka::KafkaSettings;
@@ -86,10 +86,7 @@ impl Tracker {
         let audit = Audit::new(store.clone(), clock.clone());
         let decisions = ops::decisions(&store, &kafka, &clock)?;
         let book = DeadLetterLock::default();
-        let consumption = Consumption {
-            ingest: status.clone(),
-            ops: decisions.status.clone(),
-        };
+        let consumption = Consumption::new(status.clone(), decisions.status.clone());
         let redrives = Redrives::new(RedriveParts {
             sources: Sources {
                 store: store.clone(),
@@ -211,7 +208,7 @@ impl Tracker {
         for (name, thread) in threads.context("starting retention's threads")? {
             supervisor.thread(name, thread);
         }
-        let reread = Reread {
+        let reread = LateSchemas {
             store: store.clone(),
             schemas: schemas.clone(),
             projector: projector.clone(),

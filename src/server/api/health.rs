@@ -163,8 +163,8 @@ impl Health {
     /// Looks at every component now. Reads store and disk: not for a thread that must not wait.
     pub fn report(&self) -> Report {
         let ingest = self.ingest.snapshot();
-        let (now, longest) = (self.clock.now(), self.settings.kafka_down_after_ms);
-        let mut kafka = kafka(&ingest, now, longest);
+        let (now, down_after) = (self.clock.now(), self.settings.kafka_down_after_ms);
+        let mut kafka = kafka(&ingest, now, down_after);
         if let Some(told) = self.query.last_arrivals().ok().and_then(|last| ahead(&last, now)) {
             kafka.message = format!("{}; {told}", kafka.message);
         }
@@ -178,7 +178,7 @@ impl Health {
             ops: ops(
                 self.ops.snapshot(),
                 self.query.unreadable_version().as_ref(),
-                (now, longest),
+                (now, down_after),
             ),
             threads: threads(&ended),
             panicked: ended.iter().any(|part| part.panicked),

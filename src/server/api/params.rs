@@ -57,17 +57,17 @@ impl<'a> Params<'a> {
     pub(super) fn take_all<T>(
         &mut self,
         name: &str,
-        most: usize,
+        limit: usize,
         accepted: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Vec<T> {
         let names = [name];
         let sent: Vec<_> = self.sent(&names).collect();
-        if sent.len() > most {
+        if sent.len() > limit {
             self.fault(
                 name,
                 format!("{} values", sent.len()),
-                format!("up to {most} values"),
+                format!("up to {limit} values"),
             );
             return Vec::new();
         }

@@ -250,3 +250,22 @@ async fn accept_one(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr
     SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
     Ok((stream, peer))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_peer_that_is_gone_without_a_word_is_noticed_and_answers_go_out_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (client, accepted) = tokio::join!(TcpStream::connect(address), accept_one(&listener));
+        let (client, (stream, peer)) = (client.unwrap(), accepted.unwrap());
+        assert_eq!(client.local_addr().unwrap(), peer);
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE);
+        assert!(socket.tcp_nodelay().unwrap());
+    }
+}

@@ -73,9 +73,9 @@ settings! {
         /// Searches, lists and statistics that are answered at the same time; further ones wait.
         #[option(Integer(1, 10_000))]
         pub max_concurrent_scans: usize = 16,
-        /// Digests, audit verifications, retention plans, trials of definitions, flows and catalogues of events, and
-        /// searches and statistics that look at sagas one by one or ask what was known earlier, which read much, at the
-        /// same time.
+        /// Calls that read much and run at the same time: digests, audit verifications, retention plans, trials of
+        /// definitions, flows and catalogues of events, and searches and statistics that look at sagas one by one or
+        /// ask what was known earlier.
         #[option(Integer(1, 1_000))]
         pub max_concurrent_full_reads: usize = 2,
         /// How long requests in flight may take after SIGTERM, milliseconds.

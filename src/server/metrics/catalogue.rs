@@ -88,6 +88,8 @@ catalogue! {
     COMPENSATIONS_FAILED = Counter "saga_tracker_compensations_failed_total" ["saga_type"];
     /// Sagas that failed, owe a compensation, and are past the time for it now
     UNCOMPENSATED_OVERDUE = Gauge "saga_tracker_uncompensated_overdue" ["saga_type"];
+    /// Sagas that are FAILED and did nothing before that can be undone: they owe no compensation
+    NOTHING_TO_COMPENSATE = Gauge "saga_tracker_nothing_to_compensate" ["saga_type"];
     /// Sagas that have not ended within their deadline and are under way still
     PAST_DEADLINE = Gauge "saga_tracker_past_deadline" ["saga_type"];
     /// Time that deliveries took since the process began: producer is from the event to the broker, tracker from there until answers show it

@@ -1,4 +1,5 @@
-//! The families about rules of definitions, by saga type: who breaks them, and who is stuck.
+//! The families about rules of definitions, by saga type: who breaks them, who is stuck, and who
+//! failed with nothing to compensate.
 
 use super::catalogue;
 use super::floor::Floor;
@@ -50,9 +51,12 @@ pub(super) fn read(counts: &RuleCounts, floor: &mut Floor, types: &StepLabels, t
     let stuck = counts.stuck.iter();
     let overdue = by_label(&mut stuck.clone().map(|(name, of)| (name, of.compensation_overdue)));
     let past_deadline = by_label(&mut stuck.map(|(name, of)| (name, of.past_deadline)));
+    let nothing = counts.nothing_to_compensate.iter();
+    let nothing = by_label(&mut nothing.map(|(name, sagas)| (name, *sagas)));
     for (family, sagas) in [
         (catalogue::UNCOMPENSATED_OVERDUE, overdue),
         (catalogue::PAST_DEADLINE, past_deadline),
+        (catalogue::NOTHING_TO_COMPENSATE, nothing),
     ] {
         let samples = sagas
             .into_iter()
@@ -85,6 +89,7 @@ mod tests {
                 ("ODD".to_owned(), stuck(0, 6)),
                 ("UNSEEN".to_owned(), stuck(0, 0)),
             ]),
+            nothing_to_compensate: BTreeMap::from([("KNOWN".to_owned(), 5), ("ODD".to_owned(), 1)]),
         }
     }
 
@@ -133,6 +138,10 @@ mod tests {
             sums(&[("KNOWN", 2), ("QUIET", 0), ("other", 6)])
         );
         assert_eq!(shown(&readings[3]), sums(&[("KNOWN", 1), ("QUIET", 0)]));
+        assert_eq!(
+            shown(&readings[4]),
+            sums(&[("KNOWN", 5), ("QUIET", 0), ("other", 1)])
+        );
     }
 
     #[test]

@@ -350,15 +350,22 @@ fn search(query: &Query, sagas: &Sagas, rng: &mut Rng, found: &mut Vec<String>) 
     let statistics = query.statistics(&filter).unwrap();
     let mut by_status: BTreeMap<SagaStatus, u64> = SagaStatus::ALL.map(|status| (status, 0)).into();
     let mut completed = 0;
+    let (mut nothing, definitions) = (0, query.definitions());
     for (_, _, known) in &wanted {
+        let state = rules::compensation(known, &definitions);
+        nothing += u64::from(state == Some("NOTHING_TO_COMPENSATE"));
         *by_status.entry(known.status.parse().unwrap()).or_default() += 1;
         if known.status == "COMPLETED" {
             completed += u64::try_from(known.updated_at - known.started_at).unwrap();
         }
     }
-    if statistics.by_status != by_status || statistics.completed_millis != completed {
+    let nothing = Some(nothing);
+    if statistics.by_status != by_status
+        || statistics.completed_millis != completed
+        || statistics.nothing_to_compensate != nothing
+    {
         found.push(format!(
-            "statistics of {filter:?}: {statistics:?}, they should be {by_status:?} and {completed} ms"
+            "statistics of {filter:?}: {statistics:?}, they should be {by_status:?}, {completed} ms and {nothing:?}"
         ));
     }
 }

@@ -6,8 +6,13 @@ use super::fold::Expected;
 use super::past;
 use super::population::any_moment;
 use super::rules;
-use crate::domain::{ConformanceRule, Event, MAX_TRACE_IDS, Millis, SagaDefinitions, SagaId, Step};
-use crate::pipeline::query::{Filter, Inside, Query, QueryError, SearchRequest, Sort, SortKey, Window};
+use crate::domain::{
+    CompensationState, ConformanceRule, Event, MAX_TRACE_IDS, Millis, SagaDefinitions, SagaId, Step,
+    StuckRule,
+};
+use crate::pipeline::query::{
+    AskedStuck, Filter, Inside, Query, QueryError, SearchRequest, Sort, SortKey, Window,
+};
 use crate::program::demo::rng::Rng;
 
 /// Every difference between the answers to one random search and what they should be.
@@ -89,6 +94,20 @@ fn any_inside(sagas: &[(&SagaId, Vec<Event>)], rng: &mut Rng) -> Inside {
     if rng.per_mille(200) {
         inside.rule = Some(rng.pick(ConformanceRule::ALL));
     }
+    if rng.per_mille(300) {
+        let after = rng.pick([-1, 0, 299_999, 300_000, 1_800_000]);
+        inside.stuck = Some(AskedStuck {
+            rule: rng.pick([
+                None,
+                Some(StuckRule::PastDeadline),
+                Some(StuckRule::CompensationOverdue),
+            ]),
+            now: Millis(event(rng).recorded_at.0 + after),
+        });
+    }
+    if rng.per_mille(200) {
+        inside.compensation = Some(rng.pick(CompensationState::ALL));
+    }
     inside
 }
 
@@ -125,8 +144,24 @@ fn wanted(
         let rule = filter.inside.rule.as_ref();
         rule.is_none_or(|rule| rules::broken(known, definitions).contains_key(rule))
     };
+    let is_stuck = |known: &Expected| {
+        let asked = filter.inside.stuck.as_ref();
+        asked.is_none_or(|asked| {
+            let at = filter.moment.as_of.unwrap_or(asked.now);
+            let by = rules::stuck(known, definitions, at);
+            by.is_some_and(|by| asked.rule.is_none_or(|rule| rule.as_str() == by))
+        })
+    };
+    let is_undone_so = |known: &Expected| {
+        let wanted = filter.inside.compensation.map(CompensationState::as_str);
+        wanted.is_none_or(|wanted| rules::compensation(known, definitions) == Some(wanted))
+    };
     let matching = stood.iter().filter(|(_, known)| {
-        matches(filter, known) && happened(&known.timeline, &filter.inside) && breaks(known)
+        let is_wanted = happened(&known.timeline, &filter.inside)
+            && breaks(known)
+            && is_stuck(known)
+            && is_undone_so(known);
+        matches(filter, known) && is_wanted
     });
     let mut rows: Vec<(i64, SagaId)> = matching
         .map(|(saga, known)| match sort.key {

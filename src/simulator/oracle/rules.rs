@@ -40,6 +40,17 @@ pub(crate) fn broken(known: &Expected, definitions: &SagaDefinitions) -> BTreeMa
     last
 }
 
+/// The rule by which a saga is stuck at an instant.
+pub(super) fn stuck(known: &Expected, definitions: &SagaDefinitions, at: Millis) -> Option<&'static str> {
+    let found = model(&known.timeline, known, definitions)?.stuck(at.0)?;
+    Some(found.1)
+}
+
+/// How far is undone what a saga did; none where its type has no definition.
+pub(super) fn compensation(known: &Expected, definitions: &SagaDefinitions) -> Option<&'static str> {
+    Some(model(&known.timeline, known, definitions)?.compensation().0)
+}
+
 /// A saga that breaks a rule, in the order of answers.
 type Broken = (Reverse<(i64, SagaId)>, ConformanceRule);
 
@@ -72,6 +83,7 @@ pub(crate) fn differences(
         found.extend(late(query, sagas, now));
     }
     found.extend(failed_compensations(query, sagas, leads));
+    found.extend(nothing_to_compensate(query, sagas));
 }
 
 /// One random question.
@@ -191,4 +203,17 @@ fn failed_compensations(query: &Query, sagas: &Sagas, leads: bool) -> Option<Str
         told < *wanted || told > *wanted && !leads
     });
     differs.then(|| format!("failed compensations are {answered:?}, they should be {wanted:?}"))
+}
+
+/// The sagas that failed with nothing to compensate, by type.
+fn nothing_to_compensate(query: &Query, sagas: &Sagas) -> Option<String> {
+    let definitions = query.definitions();
+    let mut wanted: BTreeMap<String, u64> = BTreeMap::new();
+    for known in sagas.live.values() {
+        if compensation(known, &definitions) == Some("NOTHING_TO_COMPENSATE") {
+            *wanted.entry(known.saga_type.clone()).or_default() += 1;
+        }
+    }
+    let answered = query.rule_counts(Millis(0)).unwrap().nothing_to_compensate;
+    (answered != wanted).then(|| format!("nothing to compensate: {answered:?}, it should be {wanted:?}"))
 }

@@ -55,7 +55,7 @@ type Db = DBWithThreadMode<SingleThreaded>;
 type Snapshot<'a> = SnapshotWithThreadMode<'a, Db>;
 
 /// The version of everything this engine writes: tables, keys, records.
-const FORMAT_VERSION: u32 = 4;
+const FORMAT_VERSION: u32 = 5;
 
 /// A store in a directory of its own.
 pub struct RocksStore {

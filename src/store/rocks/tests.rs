@@ -159,13 +159,13 @@ fn a_store_that_is_open_elsewhere_is_refused_by_path() {
 fn another_format_version_is_refused_and_nothing_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir).unwrap();
-    set_format(&store, Some("5"));
+    set_format(&store, Some("6"));
     drop(store);
     let before = files(&dir);
     match open(&dir).map(|_| ()) {
         Err(StoreError::UnknownVersion {
-            found: 5,
-            expected: 4,
+            found: 6,
+            expected: 5,
             way_out,
             ..
         }) => {

@@ -5,7 +5,7 @@
 //! line of its own; a line that is there is never changed. A key changes only together with the version of the store.
 
 use super::super::codec::Record;
-use super::super::keys::{self, CensusCell, Key, LateKind, TimelineRow, Tree};
+use super::super::keys::{self, CensusCell, Condition, Key, LateKind, TimelineRow, Tree};
 use super::super::records::{
     AheadRecord, ArchivedRecord, AuditRecord, CensusRecord, ContradictedRecord, CountRecord,
     DeadLetterMarkRecord, DeadLetterRecord, DeadLetterSummaryRecord, DecisionOutcome, DecisionRecord,
@@ -288,6 +288,13 @@ fn every_key_is_laid_out_as_ever() {
     });
     assert_key("by_rule", |key| {
         keys::by_time(key, kind, ConformanceRule::CompensationFailed, RECORDED_AT, saga);
+    });
+    assert_key("by_rule nothing to compensate", |key| {
+        keys::by_time(key, kind, Condition::NothingToCompensate, RECORDED_AT, saga);
+    });
+    assert_key("counts nothing to compensate", |key| {
+        let failed = Condition::NothingToCompensate;
+        keys::count(key, (Tree::Broken, kind, failed), 4, 13_456, 430_583_038, None);
     });
     assert_key("counts broken", |key| {
         let rule = ConformanceRule::CompensationFailed;

@@ -100,7 +100,7 @@ fn numbers(store: &dyn StoreRead, limit: usize) -> Result<Vec<u64>, StoreError> 
     Ok(found)
 }
 
-pub(super) fn newest(store: &dyn StoreRead) -> Result<Option<u64>, StoreError> {
+fn newest(store: &dyn StoreRead) -> Result<Option<u64>, StoreError> {
     Ok(numbers(store, 1)?.pop())
 }
 

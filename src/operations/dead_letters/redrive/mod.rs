@@ -4,9 +4,11 @@
 //! by one thread, in the order it was asked for. A letter is *sending* in the store before it is
 //! published and *sent* after, so a crash leaves at most one chunk of letters of which nobody knows
 //! whether they were published: their marks tell, once everything in the topic is consumed. Were one
-//! published twice all the same, the fold would drop the second as a duplicate. A redrive from before the start goes on
-//! when all of the topics is consumed, too: a store that was restored does not know what was published since. Letters that nobody can tell
+//! published twice all the same, the fold would drop the second as a duplicate. Letters that nobody can tell
 //! about now, because the schema registry is away, keep their turn, and the redrive waits.
+//!
+//! Nothing is published before this replica has, since its start, once read events and decisions to their ends: a
+//! store that was restored does not know what was published, announced or discarded since its snapshot.
 //!
 //! A redrive can be cancelled until it has ended. That is stored with it, so it stays cancelled over a
 //! crash; letters whose turn has not come then stay as they are, and what was being published is found
@@ -93,9 +95,6 @@ pub struct Redrives {
 struct Inner {
     parts: RedriveParts,
     dead_letter_query: DeadLetterQuery,
-    /// Redrives up to this number are from before. What was published of them may be known only to the topic: the
-    /// store may have been restored.
-    inherited: u64,
     /// Held while a redrive gets its number, gets its turn, is cancelled or ends. Holds the one whose
     /// turn it is.
     turn: Mutex<Option<u64>>,
@@ -111,13 +110,10 @@ impl Redrives {
     /// Over these parts. Nothing is worked off before [`spawn`](Self::spawn).
     pub fn new(parts: RedriveParts) -> Self {
         let dead_letter_query = DeadLetterQuery::new(parts.sources.clone());
-        let inherited = jobs::newest(&*parts.sources.store);
         Self {
             inner: Arc::new(Inner {
                 parts,
                 dead_letter_query,
-                // Who cannot tell takes all for such.
-                inherited: inherited.map_or(u64::MAX, Option::unwrap_or_default),
                 turn: Mutex::default(),
                 cancelled: Mutex::default(),
                 searching: Mutex::default(),

@@ -26,6 +26,8 @@ const CHUNK_BYTES: usize = 8 << 20;
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How often it is looked whether what was published has been consumed.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// What is waited for longer than this is told.
+const SILENT: Duration = Duration::from_secs(5);
 
 /// Why a redrive is interrupted; it goes on at the next start.
 #[derive(Debug, thiserror::Error)]
@@ -96,11 +98,9 @@ impl Redrives {
         if status.dry_run {
             self.foretell(&status, &change)?;
         } else {
-            if number <= self.inner.inherited {
-                self.await_end_of_topics(&change)?;
+            if self.settle_uncertain(number)? {
+                self.publish_all(&status, &change)?;
             }
-            self.settle_uncertain(number, &change)?;
-            self.publish_all(&status, &change)?;
             self.await_consumed(number)?;
         }
         let turn = self.turn();
@@ -174,20 +174,23 @@ impl Redrives {
     }
 
     /// After a crash, or when Kafka did not say: whether a letter was published is known once
-    /// everything in the topic is consumed.
-    fn settle_uncertain(&self, number: u64, change: &Change) -> Result<(), Interrupted> {
+    /// everything in the topic is consumed. After a start, that is waited for in any case: the store may have been
+    /// restored. Whether to go on: not where the redrive was cancelled and nothing of it was being published.
+    fn settle_uncertain(&self, number: u64) -> Result<bool, Interrupted> {
         let store = &self.inner.parts.sources.store;
         let is_sending = |record: &RedriveLetterRecord<'_>| matches!(record, RedriveLetterRecord::Sending);
         let uncertain = self.letters_of(number, is_sending)?;
-        if uncertain.is_empty() {
-            return Ok(());
+        if uncertain.is_empty() && self.inner.parts.consumption.has_caught_up() {
+            return Ok(true);
         }
         tracing::info!(
             number,
             letters = uncertain.len(),
             "finding out which dead letters were published"
         );
-        self.await_end_of_topics(change)?;
+        if !self.await_end_of_topics(number, uncertain.is_empty())? {
+            return Ok(false);
+        }
         let mut found = Vec::with_capacity(uncertain.len());
         for letter in uncertain {
             let record = match came_back_at(&**store, letter)? {
@@ -196,7 +199,8 @@ impl Redrives {
             };
             found.push((letter, record));
         }
-        Ok(tally::settle(store, number, found, Durability::Process)?)
+        tally::settle(store, number, found, Durability::Process)?;
+        Ok(true)
     }
 
     fn publish_all(&self, status: &jobs::RedriveStatus, change: &Change) -> Result<(), Interrupted> {
@@ -221,7 +225,7 @@ impl Redrives {
             if let Some(why) = waits_for {
                 tracing::warn!(number = status.number, why, "the redrive waits");
                 self.pause(RETRY_INTERVAL);
-                self.settle_uncertain(status.number, change)?;
+                self.settle_uncertain(status.number)?;
             }
         }
     }
@@ -424,17 +428,25 @@ impl Redrives {
         }
     }
 
-    /// Waits until answers show everything up to what Kafka says is the end, asked from now on; and, where letters
-    /// come back changed, until what was announced is known.
-    fn await_end_of_topics(&self, change: &Change) -> Result<(), Interrupted> {
+    /// Waits until answers show everything up to what Kafka says is the end, asked from now on, and all decisions are
+    /// in force. Where that may be, it ends early when the redrive is cancelled: then false.
+    fn await_end_of_topics(&self, number: u64, ends_when_cancelled: bool) -> Result<bool, Interrupted> {
         let consumption = &self.inner.parts.consumption;
-        let is_changed = *change != Change::default();
-        let asked = consumption.asked();
-        while !consumption.shows_all_since(asked) || (is_changed && !consumption.has_read_decisions()) {
+        let (asked, begun) = (consumption.asked(), wait::now());
+        let mut told = None;
+        while let Some(why) = consumption.unread_since(asked) {
+            if ends_when_cancelled && self.is_cancelled(number) {
+                return Ok(false);
+            }
+            if wait::since(begun) > SILENT && told.as_ref() != Some(&why) {
+                tracing::warn!(number, why, "the redrive waits");
+                told = Some(why);
+            }
             self.check_shutdown()?;
             self.pause(POLL_INTERVAL);
         }
-        Ok(())
+        consumption.set_caught_up();
+        Ok(true)
     }
 
     fn letters_of(

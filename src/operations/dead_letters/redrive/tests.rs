@@ -1,6 +1,7 @@
 //! Redrives over a topic in memory: what is published is consumed as ingest does it.
 
 mod cancelling;
+mod catching_up;
 mod kept;
 
 use super::*;
@@ -411,63 +412,6 @@ fn letters_that_were_being_published_at_a_crash_are_settled_by_their_marks() {
         ..DeadLetterFilter::default()
     };
     assert_eq!(redrives.dead_letter_query().choose(&filter, 9).unwrap(), []);
-}
-
-#[test]
-fn a_restored_store_finds_out_what_was_published_since_before_it_goes_on() {
-    let (topic, letters, change) = with_letters(20);
-    let asked = {
-        let redrives = redrives(&topic, &CancellationToken::new());
-        redrives.ask(&order(letters.clone(), change, false)).unwrap()
-    };
-    // The store is of a moment at which none was published. Ten were since, and nobody has consumed these.
-    let read = topic.consumption.ingest.snapshot().next;
-    put_back(&topic, &letters[..10]);
-    let end: Cut = [(0, read.next(0) + 10)].into_iter().collect();
-    topic.consumption.ingest.update(|status| status.end = end);
-    let shutdown = CancellationToken::new();
-    let redrives = redrives(&topic, &shutdown);
-    let thread = redrives.spawn().unwrap();
-    let early = redrives
-        .wait_for(asked.number, Duration::from_millis(300))
-        .unwrap()
-        .unwrap();
-    assert_eq!((early.ended_at, early.sent), (None, 0));
-    topic.consume();
-    let ended = redrives
-        .wait_for(asked.number, Duration::from_secs(30))
-        .unwrap()
-        .unwrap();
-    shutdown.cancel();
-    thread.join().unwrap();
-    assert_eq!((ended.sent, ended.skipped, ended.waiting), (10, 10, 0));
-    assert_eq!(topic.records.lock().unwrap().len(), 40, "each was published once");
-}
-
-#[test]
-fn a_restored_store_waits_for_what_was_announced_where_letters_come_back_changed() {
-    let (topic, letters, change) = with_letters(2);
-    let number = {
-        let redrives = redrives(&topic, &CancellationToken::new());
-        redrives.ask(&order(letters, change, false)).unwrap().number
-    };
-    topic.consumption.ops.update(|status| status.end = Some(1));
-    let shutdown = CancellationToken::new();
-    let redrives = redrives(&topic, &shutdown);
-    let thread = redrives.spawn().unwrap();
-    let early = redrives
-        .wait_for(number, Duration::from_millis(300))
-        .unwrap()
-        .unwrap();
-    assert_eq!((early.ended_at, early.sent), (None, 0));
-    topic.consumption.ops.update(|status| status.next = 1);
-    let ended = redrives
-        .wait_for(number, Duration::from_secs(30))
-        .unwrap()
-        .unwrap();
-    shutdown.cancel();
-    thread.join().unwrap();
-    assert_eq!((ended.sent, ended.waiting), (2, 0));
 }
 
 fn open_letters(topic: &Topic) -> u64 {

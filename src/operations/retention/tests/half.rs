@@ -138,7 +138,7 @@ fn what_has_begun_is_not_left_whatever_it_would_wait_for_by_now() {
     topic.letters = Duration::ZERO;
     let told = topic.work(&store);
     assert_eq!(gone(&store, &events) as u64, SAGAS, "{told:?}");
-    assert_eq!(told.skipped[&Skipped::UnreadableLetters], 0);
+    assert_eq!(told.skipped[&Skipped::UnreadableDeadLetters], 0);
 }
 
 #[test]

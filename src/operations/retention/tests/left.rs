@@ -1,4 +1,4 @@
-//! Decisions that cannot be done: they are left, counted and told, and what comes after them is done.
+//! Decisions that cannot be done: they are skipped, counted and told, and what comes after them is done.
 
 use super::*;
 use crate::store::counting::CountingStore;

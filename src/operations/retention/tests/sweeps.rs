@@ -268,7 +268,7 @@ fn nothing_more_is_decided_while_something_decided_is_not_done() {
     let said = Arc::new(Said::of(TOPIC, &behind(&events, Cut::default())));
     let tracker = Tracker::over(&store, &said);
     // A rebuild holds up what is decided; and searches meanwhile decide nothing.
-    let rebuilding = tracker.handle.try_no_removals().unwrap();
+    let rebuilding = tracker.handle.try_no_purges().unwrap();
     for _ in 0..2 {
         let told = tracker.sweep(NOW);
         assert!(matches!(&told, Err(RetentionError::NotAtTheEnd(_))), "{told:?}");

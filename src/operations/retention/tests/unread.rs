@@ -1,5 +1,5 @@
-//! Letters of unknown schemas, and definitions of another version: what one replica cannot read yet, another has read
-//! long ago.
+//! Dead letters of unknown schemas, and definitions of another version: what one replica cannot read yet,
+//! another has read long ago.
 
 use super::sweeps::{DAYS, NOW, Tracker, event, purged_now};
 use super::*;
@@ -10,7 +10,7 @@ use crate::store::reads;
 use crate::store::records::{DeadLetterSummaryRecord, FeedRecord};
 use crate::testkit::mark_letter;
 
-/// Puts a letter of an unknown schema there, as ingest does.
+/// Puts a dead letter of an unknown schema there, as ingest does.
 pub(super) fn put_letter(store: &SharedStore, at: Position) {
     let listed = DeadLetterSummaryRecord {
         topic: TOPIC,
@@ -72,7 +72,7 @@ fn nothing_is_due_where_a_letter_waits_for_its_schema() {
     assert_eq!(purged_now(&store, &events), [SagaId::from("old")]);
 }
 
-/// What the one that decided had read, and a store in which one of its records is a letter.
+/// What the one that decided had read, and a store in which one of its records is a dead letter.
 fn decided_by_one_that_read_it() -> (Topic, SharedStore, Event) {
     let other = event(2, "other", "ORDER_CREATED", SagaStatus::Started, NOW);
     let events = [old(), today(1), other];
@@ -137,7 +137,7 @@ fn waiting(topic: &Topic, store: &SharedStore) -> Tracker {
     waiting_though_asked(topic, store, Cut::default())
 }
 
-/// The same, where the registry was asked for all letters inside a cut.
+/// The same, where the registry was asked for all dead letters inside a cut.
 fn waiting_though_asked(topic: &Topic, store: &SharedStore, asked: Cut) -> Tracker {
     let tracker = Tracker::over(store, &topic.said);
     tracker.asked_for.pretend(asked);
@@ -152,7 +152,7 @@ fn waiting_though_asked(topic: &Topic, store: &SharedStore, asked: Cut) -> Track
     tracker
 }
 
-/// The schema of a letter is known now.
+/// The schema of a dead letter is known now.
 fn becomes_readable(tracker: &Tracker, store: &SharedStore, letter: Event) {
     let (mut key, mut rows, mut changes) = (Key::default(), Batch::new(), DeadLetterChanges::default());
     keys::by_offset(&mut key, letter.position);
@@ -182,7 +182,7 @@ fn a_decision_does_not_wait_for_ever() {
     let (mut topic, store, _) = decided_by_one_that_read_it();
     topic.letters = Duration::ZERO;
     let told = topic.work(&store);
-    assert_eq!(told.skipped[&Skipped::UnreadableLetters], 1, "{told:?}");
+    assert_eq!(told.skipped[&Skipped::UnreadableDeadLetters], 1, "{told:?}");
     assert_eq!(told.held_up, None);
     assert!(!is_gone(&store, &"old".into()));
 }
@@ -193,7 +193,7 @@ fn a_decision_goes_on_at_last_where_what_it_waits_for_is_settled() {
     mark_letter(&store, letter.position, discarded());
     topic.letters = Duration::ZERO;
     let told = topic.work(&store);
-    assert_eq!(told.skipped[&Skipped::UnreadableLetters], 0, "{told:?}");
+    assert_eq!(told.skipped[&Skipped::UnreadableDeadLetters], 0, "{told:?}");
     assert!(is_gone(&store, &"old".into()));
 }
 
@@ -260,8 +260,8 @@ fn ops_of(store: &SharedStore, events: &[Event]) -> Topic {
     }
 }
 
-/// One replica decides while a record is a letter to it, which it can read afterwards; another one could at once. Both
-/// come to the same.
+/// One replica decides while a record is a dead letter to it, which it can read afterwards; another one could at
+/// once. Both come to the same.
 fn both_come_to_the_same(events: &[Event], letter: &Event, settled: bool) {
     let (here, there) = (store(), store());
     let read: Vec<Event> = events.iter().filter(|event| *event != letter).cloned().collect();
@@ -288,7 +288,7 @@ fn both_come_to_the_same(events: &[Event], letter: &Event, settled: bool) {
     }
     let tables = |store: &SharedStore| {
         let mut tables = digest(store, TOPIC).unwrap().tables;
-        // What a test puts there of a letter is not all that ingest does.
+        // What a test puts there of a dead letter is not all that ingest does.
         for table in ["accounted", "clock"] {
             tables.remove(table);
         }

@@ -24,7 +24,7 @@ fn bytes_of(event: &Event) -> usize {
 
 impl Worker {
     pub(super) fn restore(&self, recorded: &Recorded, body: &Value) -> Result<Done<'_>, Undone> {
-        let malformed = |why| Undone::Left(Skipped::Malformed, why);
+        let malformed = |why| Undone::Skipped(Skipped::Malformed, why);
         let body = RestoreBody::deserialize(body).map_err(|error| malformed(error.to_string()))?;
         let saga = body.checked().map_err(malformed)?;
         let there = purged::purged(&*self.store, &saga)?.filter(|record| record.is_gone());
@@ -51,7 +51,7 @@ impl Worker {
             Ok(())
         })?;
         if evidence.hash() != record.hash || count != record.events {
-            return Err(Undone::Left(
+            return Err(Undone::Skipped(
                 Skipped::Differs,
                 format!("these are not the deliveries of saga {saga:?} that were removed"),
             ));
@@ -127,7 +127,7 @@ impl Worker {
         saga: &SagaId,
         visit: &mut dyn FnMut(Event) -> Result<(), String>,
     ) -> Result<(), Undone> {
-        let malformed = |why| Undone::Left(Skipped::Malformed, why);
+        let malformed = |why| Undone::Skipped(Skipped::Malformed, why);
         let mut joined = Joined::default();
         for offset in &body.parts {
             let part = self.part(*offset)?;

@@ -5,7 +5,7 @@ use crate::domain::{Cut, Position};
 use crate::operations::retention::body::CheckedPurge;
 use crate::operations::retention::edge::Reach;
 use crate::operations::retention::status::Skipped;
-use crate::operations::retention::waiting::waiting_letters;
+use crate::operations::retention::waiting::waiting_dead_letters;
 use crate::pipeline::projector::ProjectorGone;
 use crate::store::StoreError;
 use crate::wait;
@@ -19,7 +19,7 @@ impl Worker {
             match self.edge.reach(decision, cut) {
                 Reach::Here => return Ok(()),
                 Reach::Never(why) => {
-                    return Err(Undone::Left(
+                    return Err(Undone::Skipped(
                         Skipped::Unreachable,
                         format!("{why}; it is made up, or of a topic that was deleted"),
                     ));
@@ -33,8 +33,8 @@ impl Worker {
         }
     }
 
-    /// Waits until all that its maker could read is readable here, for some time. Whoever decides names
-    /// only partitions in which no letter waits for its schema, and what is settled and unread there, so any other
+    /// Waits until all that its maker could read is readable here, for some time. Whoever decides names only
+    /// partitions in which no dead letter waits for its schema, and what is settled and unread there, so any other
     /// that waits here may be read elsewhere.
     pub(super) fn wait_for_letters(&self, checked: &CheckedPurge) -> Result<(), Undone> {
         let until = wait::now() + self.edge.letters;
@@ -57,18 +57,18 @@ impl Worker {
         Ok(())
     }
 
-    /// Enough was waited. Where only settled letters are left, a decision goes on: each saga is held against what it
-    /// names, so no more than those stay that such a letter is of.
+    /// Enough was waited. Where only settled dead letters are left, a decision goes on: each saga is held against
+    /// what it names, so no more than those stay that such a dead letter is of.
     fn goes_on_unread(&self, checked: &CheckedPurge, words: String) -> Result<(), Undone> {
         if !self.waiting_of(checked, &checked.extent.cut)?.is_empty() {
-            return Err(Undone::Left(Skipped::UnreadableLetters, words));
+            return Err(Undone::Skipped(Skipped::UnreadableDeadLetters, words));
         }
-        tracing::warn!("{words}; all of them are settled, and a purge goes on");
+        tracing::warn!("{words}; all of them are settled, so the purge continues");
         Ok(())
     }
 
-    /// Letters of which nothing is expected any more, once they are settled: those that the registry was asked for, so
-    /// far as the decision does not say that its maker could read them.
+    /// Dead letters of which nothing is expected any more, once they are settled: those that the registry was asked
+    /// for, so far as the decision does not say that its maker could read them.
     fn asked(&self, checked: &CheckedPurge) -> Cut {
         let asked = self.edge.asked_for.within();
         let Some(Position { partition, offset }) = checked.read_but_named else {
@@ -83,7 +83,7 @@ impl Worker {
     }
 
     fn waiting_of(&self, checked: &CheckedPurge, asked: &Cut) -> Result<BTreeSet<u32>, StoreError> {
-        let mut waiting = waiting_letters(&*self.store.snapshot(), &checked.extent, asked)?;
+        let mut waiting = waiting_dead_letters(&*self.store.snapshot(), &checked.extent, asked)?;
         waiting.retain(|partition| checked.seen.contains_key(partition));
         Ok(waiting)
     }
@@ -95,12 +95,12 @@ impl Worker {
     pub(super) fn wait_for_definitions(&self, decision: u64) -> Result<(), WorkError> {
         let held_up = |words| self.status.update(|status| status.held_up = words);
         loop {
-            let unread = self.definitions.in_force().unread;
-            let Some(unread) = unread.filter(|unread| unread.since < decision) else {
+            let unreadable = self.definitions.in_force().unreadable;
+            let Some(unreadable) = unreadable.filter(|unreadable| unreadable.since < decision) else {
                 held_up(None);
                 return Ok(());
             };
-            held_up(Some(unread.to_string()));
+            held_up(Some(unreadable.to_string()));
             self.pause(POLL_INTERVAL)?;
         }
     }

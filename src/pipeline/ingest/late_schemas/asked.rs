@@ -1,10 +1,10 @@
-//! For which letters of unknown schemas the registry was asked since they were stored. Who must know whether such a
-//! letter can be read here now looks at this; what follows is decided there.
+//! For which dead letters of unknown schemas the registry was asked since they were stored. Who must know
+//! whether such a dead letter can be read here now looks at this; what follows is decided there.
 
 use crate::domain::{Cut, Position};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// All letters inside a cut. Of nothing when a tracker starts.
+/// All dead letters inside a cut. Of nothing when a tracker starts.
 #[derive(Debug, Default)]
 pub struct AskedFor {
     state: Mutex<State>,
@@ -17,7 +17,7 @@ struct State {
 }
 
 impl AskedFor {
-    /// Whether the registry was asked for this letter's schema since the letter is there.
+    /// Whether the registry was asked for this dead letter's schema since the dead letter is there.
     pub fn contains(&self, letter: Position) -> bool {
         self.lock().within.contains(letter)
     }
@@ -27,7 +27,7 @@ impl AskedFor {
         self.lock().within.clone()
     }
 
-    /// Letters were put between others: nobody knows which of them were asked for.
+    /// Dead letters were put between others: nobody knows which of them were asked for.
     pub fn forget(&self) {
         let mut state = self.lock();
         state.within = Cut::default();

@@ -1,10 +1,10 @@
 //! Which schema ids the registry is asked for, and in which order, so that ids that somebody made up hold no
 //! real one up.
 //!
-//! An id that the registry does not know is asked for again after a second, and then ever later. Of those that are
-//! due, half of the questions go to ids of the letters that came last, and half to those that wait longest: what is
-//! written now is asked for at once, whatever was written before, and everything gets its turn. What an answer
-//! means for a letter is not known here.
+//! An id that the registry does not know is asked for again after a second, and then ever later. Of those
+//! that are due, half of the questions go to ids of the dead letters that came last, and half to those that
+//! wait longest: what is written now is asked for at once, whatever was written before, and everything gets
+//! its turn. What an answer means for a dead letter is not known here.
 
 use crate::domain::{Millis, Position};
 use crate::pipeline::decode::DecodePlan;
@@ -24,7 +24,7 @@ const DOUBLED: u32 = 9;
 /// What the registry says of an id.
 pub(super) type Answer = Result<Arc<DecodePlan>, SchemaError>;
 
-/// A letter whose id is not known.
+/// A dead letter whose id is not known.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Met {
     pub(super) position: Position,
@@ -33,16 +33,16 @@ pub(super) struct Met {
     pub(super) asked_since: u64,
 }
 
-/// The ids of letters that were met.
+/// The ids of dead letters that were met.
 #[derive(Default)]
 pub(super) struct Ids {
     met: HashMap<u32, Id>,
 }
 
 struct Id {
-    /// Where its first letter is.
+    /// Where its first dead letter is.
     first: Position,
-    /// When its last letter came.
+    /// When its last dead letter came.
     newest: Millis,
     /// It is not asked for before then.
     due: Instant,
@@ -93,7 +93,7 @@ impl Ids {
         self.met.get(&id)?.answer.as_ref()
     }
 
-    /// Remembers a letter of this id, to ask for it. Whether there is room for that now.
+    /// Remembers a dead letter of this id, to ask for it. Whether there is room for that now.
     pub(super) fn meet(&mut self, id: u32, letter: Met, now: Instant) -> bool {
         if !self.met.contains_key(&id) && !self.has_room() {
             return false;
@@ -138,7 +138,7 @@ impl Ids {
         self.met.values().any(|id| id.is_due(now))
     }
 
-    /// Takes note of an answer, in a pass. Where the id's letters begin, if they come to something else now.
+    /// Takes note of an answer, in a pass. Where the id's dead letters begin, if they come to something else now.
     pub(super) fn answered(
         &mut self,
         number: u32,
@@ -165,7 +165,7 @@ impl Ids {
         self.met.values().any(|id| id.wanted)
     }
 
-    /// Forgets those whose letters were all read again.
+    /// Forgets those whose dead letters were all read again.
     pub(super) fn forget_known(&mut self) {
         self.met.retain(|_, id| !id.is_final());
     }

@@ -11,7 +11,7 @@ use crate::testkit::{TOPIC, differences, settings, store};
 use saga_tracker_sdk::contract::SagaStatus;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Rounds until there is nothing more to do, and how many letters became something else.
+/// Rounds until there is nothing more to do, and how many dead letters became something else.
 fn remaining(store: &SharedStore, schemas: Arc<dyn SchemaSource>) -> usize {
     let mut walking = Walking::over(store, schemas);
     let mut all = 0;
@@ -28,7 +28,7 @@ fn remaining(store: &SharedStore, schemas: Arc<dyn SchemaSource>) -> usize {
 
 /// Rounds, with the waits between them, as far as the clock that it brings is concerned.
 struct Walking {
-    reread: Reread,
+    reread: LateSchemas,
     walk: Walk,
     now: Instant,
     thread: JoinHandle<()>,
@@ -40,7 +40,7 @@ impl Walking {
             projector::spawn(store.clone(), TOPIC, Arc::default(), settings(1)).unwrap();
         // Caught up with the log.
         projector.between_windows(|_| ()).unwrap();
-        let reread = Reread {
+        let reread = LateSchemas {
             store: store.clone(),
             schemas,
             projector,
@@ -78,7 +78,7 @@ fn fed(records: &[Scripted], schemas: Arc<dyn SchemaSource>) -> SharedStore {
     store
 }
 
-/// Events, a letter that stays one, one that came back, and one that came back as a letter.
+/// Events, a dead letter that stays one, one that came back, and one that came back as a dead letter.
 fn topic() -> Vec<Scripted> {
     let mut records = with_a_letter();
     records.extend(events(2, 0..300));
@@ -91,7 +91,7 @@ fn topic() -> Vec<Scripted> {
         ..record(1, 1, "s2", SagaStatus::InProgress)
     };
     records.push(redriven(tombstone, Position::new(0, 2)));
-    // An operator redrove a letter of the unknown schema by hand.
+    // An operator redrove a dead letter of the unknown schema by hand.
     let mut again = records[1].clone();
     again.position = Position::new(1, 2);
     records.push(redriven(again, records[1].position));
@@ -262,7 +262,7 @@ fn letters_count_as_asked_for_when_the_registry_has_said_of_each_id_that_it_does
     again.reread.asked_for.pretend([(0, 41)].into_iter().collect());
     assert!((0..20).any(|_| again.round().1 == Ended::Pass));
     assert_eq!(again.reread.asked_for.within().next(0), 42);
-    // Letters that were put between others were not asked for.
+    // Dead letters that were put between others were not asked for.
     again.reread.asked_for.forget();
     assert!(!again.reread.asked_for.contains(letter));
     again.stop();

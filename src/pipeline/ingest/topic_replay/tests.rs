@@ -43,7 +43,7 @@ fn record(partition: u32, offset: u64) -> OwnedRecord {
     if offset % 11 == 5 {
         value.truncate(9);
     }
-    // Half of those that name a letter have its value.
+    // Half of those that name a dead letter have its value.
     if offset % 26 == 12 {
         value = record(partition, 5).value.unwrap();
     }
@@ -103,7 +103,7 @@ fn with_replay<T>(store: &SharedStore, work: impl FnOnce(&Replay) -> T) -> T {
     with_replay_beside(store, &DeadLetterLock::default(), work)
 }
 
-/// A replay that shares the account of letters and gaps with others.
+/// A replay that shares the account of dead letters and gaps with others.
 fn with_replay_beside<T>(store: &SharedStore, book: &DeadLetterLock, work: impl FnOnce(&Replay) -> T) -> T {
     let definitions = Arc::new(SagaDefinitions::default());
     let (projector, thread) = projector::spawn(store.clone(), TOPIC, definitions, settings(1)).unwrap();

@@ -1,5 +1,5 @@
-//! The sagas that break a rule of their definition, by rule, type, and when they last did. A saga that keeps all
-//! rules, as most do, has no row.
+//! The sagas that break a rule of their definition, by rule, type, and when they last did; and those that failed with
+//! nothing to compensate, by type and start. A saga that keeps all rules, as most do, has no row.
 
 use super::changes::Changes;
 use super::{Change, Projection, Rebuilt};
@@ -17,12 +17,12 @@ pub(super) static PROJECTION: Projection = Projection {
 };
 
 fn change(changes: &mut Changes, change: &Change<'_>) {
-    if change.breaks_the_same() {
+    if change.is_judged_the_same() {
         return;
     }
     for (place, sign) in change.signed() {
-        for (rule, at) in &place.broken {
-            let key = |key: &mut Key| keys::by_time(key, &place.saga_type, *rule, *at, change.saga);
+        for (condition, at) in &place.judged {
+            let key = |key: &mut Key| keys::by_time(key, &place.saga_type, *condition, *at, change.saga);
             if sign < 0 {
                 changes.delete(ProjectionTable::ByRule, key);
             } else {

@@ -1,5 +1,6 @@
 //! How many sagas of each type each stretch of time holds, in trees of cells (`store::cells`): of each status by
-//! start and by last event, of each rule that they break by when they last did.
+//! start and by last event, of each rule that they break by when they last did, of those with nothing to compensate by
+//! start.
 //!
 //! A rebuild counts once all sagas are folded: in the index by last event neighbours in time are neighbours on
 //! disk, saga by saga the cells would be touched at random.
@@ -7,7 +8,7 @@
 use super::changes::{Changes, TypeNames};
 use super::counters::Counters;
 use super::{Change, Projection, Rebuilt};
-use crate::domain::{ConformanceRule, Millis, SagaStatus, SagaType};
+use crate::domain::{Millis, SagaStatus, SagaType};
 use crate::store::codec::Record;
 use crate::store::keys::{Condition, Tree};
 use crate::store::records::{CountRecord, UpdatedRecord};
@@ -21,7 +22,7 @@ pub(super) static PROJECTION: Projection = Projection {
     sums: Some(move_cells),
     rebuilt: Rebuilt::FromRows(&[
         (ProjectionTable::ByUpdated, count_row),
-        (ProjectionTable::ByRule, count_broken_row),
+        (ProjectionTable::ByRule, count_judged_row),
     ]),
 };
 
@@ -46,13 +47,13 @@ fn change(changes: &mut Changes, change: &Change<'_>) {
         let span = (footprint.started_at, footprint.updated_at);
         changes.count(saga_type, footprint.status, span, sign);
     }
-    if change.breaks_the_same() {
+    if change.is_judged_the_same() {
         return;
     }
     for (footprint, sign) in change.signed() {
         let saga_type = changes.types.number(&footprint.saga_type);
-        for (rule, at) in &footprint.broken {
-            changes.count_broken(saga_type, *rule, *at, sign);
+        for (condition, at) in &footprint.judged {
+            changes.count_judged(saga_type, *condition, *at, sign);
         }
     }
 }
@@ -67,27 +68,27 @@ fn count_row(changes: &mut Changes, partition: &[u8], sort: &[u8], value: &[u8])
     Ok(())
 }
 
-/// Counts a saga that breaks a rule.
-fn count_broken_row(
+/// Counts a saga that breaks a rule, or has nothing to compensate.
+fn count_judged_row(
     changes: &mut Changes,
     partition: &[u8],
     sort: &[u8],
     _: &[u8],
 ) -> Result<(), StoreError> {
-    let (saga_type, rule) = keys::parse_rule_partition(partition)?;
+    let (saga_type, condition) = keys::parse_rule_partition(partition)?;
     let (at, _) = keys::parse_by_time_sort(sort)?;
     let number = changes.types.number(&SagaType::new(saga_type));
-    changes.count_broken(number, rule, at, 1);
+    changes.count_judged(number, condition, at, 1);
     Ok(())
 }
 
 impl Changes {
-    fn count_broken(&mut self, saga_type: u32, rule: ConformanceRule, at: Millis, sign: i64) {
+    fn count_judged(&mut self, saga_type: u32, condition: Condition, at: Millis, sign: i64) {
         for level in 0..cells::LEVELS {
             let cell = Cell {
                 tree: Tree::Broken,
                 saga_type,
-                condition: rule.into(),
+                condition,
                 level,
                 cell: cells::cell(level, at),
                 started_cell: None,

@@ -29,9 +29,10 @@ pub(super) use totals::Total;
 
 use super::settings::ProjectorSettings;
 use crate::domain::{
-    AnomalyKind, CompensationTimes, ConformanceRule, Millis, OrderId, SagaDefinitions, SagaId, SagaState,
-    SagaStatus, SagaType, StatusPath, TraceIds,
+    AnomalyKind, CompensationTimes, Millis, OrderId, SagaDefinitions, SagaId, SagaState, SagaStatus,
+    SagaType, StatusPath, TraceIds,
 };
+use crate::store::keys::Condition;
 use crate::store::{Batch, KeptTables, ProjectionTable, StoreError, StoreRead};
 
 /// Every projection there is.
@@ -105,16 +106,17 @@ pub(super) struct Change<'c> {
 }
 
 impl<'c> Change<'c> {
-    /// Whether the saga breaks the same rules, and did so at the same times, as before.
-    fn breaks_the_same(&self) -> bool {
-        let broken = |of: Option<&'c Footprint>| of.filter(|footprint| !footprint.broken.is_empty());
+    /// Whether the saga breaks the same rules, and did so at the same times, as before, and is alike as to whether
+    /// it has nothing to compensate.
+    fn is_judged_the_same(&self) -> bool {
+        let judged = |of: Option<&'c Footprint>| of.filter(|footprint| !footprint.judged.is_empty());
         match (
-            broken(self.before),
-            broken(self.after.map(|(footprint, _)| footprint)),
+            judged(self.before),
+            judged(self.after.map(|(footprint, _)| footprint)),
         ) {
             (None, None) => true,
             (Some(before), Some(after)) => {
-                (&before.saga_type, &before.broken) == (&after.saga_type, &after.broken)
+                (&before.saga_type, &before.judged) == (&after.saga_type, &after.judged)
             }
             _ => false,
         }
@@ -146,8 +148,8 @@ pub(super) struct Footprint {
     anomalies: Vec<AnomalyKind>,
     /// Milliseconds between the pairs of steps that are measured.
     edges: Vec<(Box<str>, u64)>,
-    /// Each with the last time that it was.
-    broken: Vec<(ConformanceRule, Millis)>,
+    /// What its definition says of it that has rows.
+    judged: Vec<(Condition, Millis)>,
     failed_compensations: u32,
 }
 
@@ -169,7 +171,7 @@ impl Footprint {
             conflicts: state.conflicts.total,
             anomalies: state.anomalies.kept.iter().map(|anomaly| anomaly.kind).collect(),
             edges: definitions.edge_times(state),
-            broken: definitions.broken_rules(state),
+            judged: judged(state, definitions),
             failed_compensations: definitions.failed_compensations(state),
         }
     }
@@ -182,6 +184,17 @@ impl Footprint {
         let both = self.path.moves().zip(after.path.moves());
         both.take_while(|(old, new)| old == new).count()
     }
+}
+
+/// The rules that a saga breaks, each with the last time that it did; that it failed with nothing to compensate, with
+/// its start, by which such sagas are counted like all that failed.
+fn judged(state: &SagaState, definitions: &SagaDefinitions) -> Vec<(Condition, Millis)> {
+    let broken = definitions.broken_rules(state).into_iter();
+    let mut judged: Vec<(Condition, Millis)> = broken.map(|(rule, at)| (rule.into(), at)).collect();
+    if definitions.nothing_to_compensate(state) {
+        judged.push((Condition::NothingToCompensate, state.started_at));
+    }
+    judged
 }
 
 #[cfg(test)]

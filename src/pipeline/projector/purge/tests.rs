@@ -353,8 +353,8 @@ fn a_running_projector_purges_between_windows_and_a_rebuild_keeps_it_waiting() {
     let (handle, thread) =
         crate::pipeline::projector::spawn(store.clone(), TOPIC, definitions(), ProjectorSettings::default())
             .unwrap();
-    let held = handle.try_no_removals().unwrap();
-    assert!(handle.try_no_removals().is_none());
+    let held = handle.try_no_purges().unwrap();
+    assert!(handle.try_no_purges().is_none());
     drop(held);
     let (purge, list) = (decision(&events), listed(&events));
     let outcomes = handle

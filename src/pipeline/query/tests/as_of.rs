@@ -63,7 +63,7 @@ pub(super) fn as_of(at: i64) -> Moment {
 
 /// The same events, each arriving a while after it happened, some before (a producer's clock is ahead), and behind
 /// those before it in its partition.
-fn arriving(mut events: Vec<Event>) -> Vec<Event> {
+pub(super) fn arriving(mut events: Vec<Event>) -> Vec<Event> {
     let mut latest = [Millis(0); 3];
     for (n, event) in (0i64..).zip(&mut events) {
         let latest = &mut latest[event.position.partition as usize];
@@ -74,7 +74,7 @@ fn arriving(mut events: Vec<Event>) -> Vec<Event> {
 }
 
 /// What was known when an event arrived, one millisecond before or behind, as of then or of another event's time.
-fn known_at() -> impl Strategy<Value = (usize, i64, Option<(usize, i64)>)> {
+pub(super) fn known_at() -> impl Strategy<Value = (usize, i64, Option<(usize, i64)>)> {
     (
         0usize..400,
         -1i64..=1,
@@ -82,7 +82,7 @@ fn known_at() -> impl Strategy<Value = (usize, i64, Option<(usize, i64)>)> {
     )
 }
 
-fn moment_of(events: &[Event], (place, by, then): (usize, i64, Option<(usize, i64)>)) -> Moment {
+pub(super) fn moment_of(events: &[Event], (place, by, then): (usize, i64, Option<(usize, i64)>)) -> Moment {
     Moment {
         known_at: Some(Millis(events[place % events.len()].arrived_at.0 + by)),
         as_of: then.and_then(|(place, by)| edge(events, place, by).as_of),

@@ -1,7 +1,7 @@
 //! Who breaks which rule, and when they last did, is what judging every saga finds: counts, pages, order.
 
 use super::*;
-use crate::domain::{ConformanceRule, Violation, conformance};
+use crate::domain::{CompensationState, ConformanceRule, Violation, compensation, conformance};
 use crate::testkit::{differences, event_at, rebuild};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -264,4 +264,73 @@ fn a_row_of_a_rule_that_its_saga_does_not_break_is_told_and_not_served() {
     let error = query.broken_rules(&request(0, 9)).unwrap_err().to_string();
     assert!(error.contains("by_rule: saga s"), "{error}");
     assert!(!differences(&store).is_empty());
+}
+
+/// How many sagas failed with nothing to compensate, by brute force.
+fn nothing_to_compensate(events: &[Event]) -> BTreeMap<String, u64> {
+    let definitions = SagaDefinitions::default();
+    let mut counts = BTreeMap::new();
+    for view in as_of::stood(events, Moment::default()) {
+        let definition = definitions.of(&view.state.saga_type);
+        let state = definition.map(|definition| compensation(&view.state, definition).state);
+        if state == Some(CompensationState::NothingToCompensate) {
+            *counts.entry(view.state.saga_type.to_string()).or_default() += 1;
+        }
+    }
+    counts
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn what_failed_with_nothing_to_compensate_is_counted_apart_by_type(
+        events in prop_oneof![traffic(60), crowd(), past::deliveries(40), busy(60)],
+    ) {
+        let query = query(&events);
+        let wanted = nothing_to_compensate(&events);
+        prop_assert_eq!(&query.rule_counts(Millis(DAY)).unwrap().nothing_to_compensate, &wanted);
+        prop_assert_eq!(&query.broken_rules(&request(0, 1)).unwrap().nothing_to_compensate, &wanted);
+    }
+}
+
+#[test]
+fn a_saga_has_nothing_to_compensate_until_it_is_known_that_something_was_done_before() {
+    use SagaStatus::{Failed, InProgress, Started};
+    let store = store();
+    let query = Query::new(store.clone(), Arc::default());
+    let counted = || query.rule_counts(Millis(DAY)).unwrap().nothing_to_compensate;
+    let one = BTreeMap::from([("ORDER_CREATION".to_owned(), 1)]);
+    let mut events = vec![
+        event_at("s", 0, "ORDER_CREATED", Started),
+        event_at("s", 1, "STOCK_RESERVATION_FAILED", Failed),
+    ];
+    let project_last = |events: &[Event]| project(&store, &events[events.len() - 1..], &[1], 1);
+    project(&store, &events, &[10], 1);
+    assert_eq!(counted(), one);
+    // It comes again, and what comes late says that it began earlier.
+    let mut again = event_at("s", 2, "STOCK_RESERVATION_FAILED", Failed);
+    again.event_id = "event-1".into();
+    events.push(again);
+    project_last(&events);
+    let mut earlier = event_at("s", 3, "ORDER_CREATED", Started);
+    earlier.recorded_at = Millis(events[0].recorded_at.0 - 90_000_000);
+    events.push(earlier);
+    project_last(&events);
+    assert_eq!(counted(), one);
+    let dated = Filter {
+        to: Some(Millis(events[0].recorded_at.0 - 1)),
+        ..Filter::default()
+    };
+    assert_eq!(query.statistics(&dated).unwrap().nothing_to_compensate, Some(1));
+    // So does that something was done before.
+    let mut late = event_at("s", 4, "STOCK_RESERVED", InProgress);
+    late.recorded_at = events[0].recorded_at;
+    events.push(late);
+    project_last(&events);
+    assert_eq!(counted(), BTreeMap::new());
+    assert_eq!(query.broken_rules(&request(0, 1)).unwrap().total(), 1);
+    assert_eq!(differences(&store), Vec::<String>::new());
+    rebuild(&store);
+    assert_eq!(counted(), BTreeMap::new());
 }

@@ -210,6 +210,55 @@ fn more_sagas_than_are_looked_at_are_refused_by_number_unless_something_narrows_
     );
 }
 
+#[test]
+fn only_sagas_that_can_be_stuck_are_looked_at() {
+    // The others are of a type that has no deadline.
+    let mut events = many(MAX_EXAMINED + 2);
+    let next = events.len() as u64;
+    events.push(event_at("late", next, "ORDER_CREATED", SagaStatus::Started));
+    let query = query(&events);
+    let later = DAY + 10_000_000_000;
+    for moment in [Moment::default(), as_of::as_of(later)] {
+        let stuck = Some(AskedStuck {
+            rule: None,
+            now: Millis(later),
+        });
+        let filter = Filter {
+            inside: Inside {
+                stuck,
+                ..Inside::default()
+            },
+            moment,
+            ..Filter::default()
+        };
+        assert_eq!(asked(&query, filter).unwrap(), ["late"], "{moment:?}");
+    }
+}
+
+#[test]
+fn only_sagas_that_failed_are_looked_at_for_nothing_to_compensate() {
+    let mut events = many(MAX_EXAMINED + 2);
+    let next = events.len() as u64;
+    events.push(event_at(
+        "out",
+        next,
+        "STOCK_RESERVATION_FAILED",
+        SagaStatus::Failed,
+    ));
+    let query = query(&events);
+    for moment in [Moment::default(), as_of::as_of(DAY + 10_000_000)] {
+        let filter = Filter {
+            inside: Inside {
+                compensation: Some(crate::domain::CompensationState::NothingToCompensate),
+                ..Inside::default()
+            },
+            moment,
+            ..Filter::default()
+        };
+        assert_eq!(asked(&query, filter).unwrap(), ["out"], "{moment:?}");
+    }
+}
+
 /// Counts the rows that are read of the index by trace.
 #[derive(Clone, Default)]
 struct TraceRows(Arc<AtomicU64>);

@@ -133,7 +133,7 @@ fn with_operators(mut events: Vec<Event>) -> Vec<Event> {
     events
 }
 
-fn open(store: &SharedStore) -> Projector {
+pub(super) fn open(store: &SharedStore) -> Projector {
     let generation = reads::active_generation(&**store).unwrap();
     Projector::open(store.clone(), generation, Arc::default(), &settings(1)).unwrap()
 }

@@ -86,8 +86,8 @@ fn metadata(made: &Made, number: usize) -> Option<String> {
 }
 
 /// The deliveries of two sagas on three partitions, in the order of their offsets.
-pub(super) fn deliveries(most: usize) -> impl Strategy<Value = Vec<Event>> {
-    proptest::collection::vec(made(), 1..most).prop_map(|all| {
+pub(super) fn deliveries(limit: usize) -> impl Strategy<Value = Vec<Event>> {
+    proptest::collection::vec(made(), 1..limit).prop_map(|all| {
         let (mut next, mut arrived) = ([0u64; 3], [DAY; 3]);
         let mut now = DAY;
         let mut events: Vec<Event> = Vec::new();

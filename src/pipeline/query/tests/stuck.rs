@@ -1,13 +1,17 @@
 //! The stuck sagas of an instant are those of a fold of what had happened by then; those of now, of a fold of all.
 
-use super::as_of::{as_of, stood};
+use super::as_of::{arriving, as_of, known_at, moment_of, stood};
 use super::*;
 use crate::domain::{Stuck, StuckRule, stuck};
 
 /// Stuck sagas by brute force, in order.
 fn expected(events: &[Event], request: &StuckRequest) -> Vec<(SagaId, Stuck)> {
     let definitions = SagaDefinitions::default();
-    let mut found: Vec<_> = stood(events, request.moment)
+    let moment = Moment {
+        as_of: (!request.moment.is_now()).then(|| request.at()),
+        ..request.moment
+    };
+    let mut found: Vec<_> = stood(events, moment)
         .into_iter()
         .filter_map(|view| {
             let definition = definitions.of(&view.state.saga_type)?;
@@ -80,22 +84,55 @@ proptest! {
             ..request(Millis(at.0 + waited + by))
         };
         let request = if now { live(&request) } else { request };
-        let all = expected(&events, &request);
-        for page in 0..=(all.len() / size) {
-            let found = match query.stuck(&StuckRequest { page: page as u64, size, ..request.clone() }) {
-                Err(QueryError::TooManyFailed { found, limit }) => {
-                    prop_assert!(found > limit);
-                    break;
-                }
-                found => found.unwrap(),
-            };
-            prop_assert_eq!(found.total, all.len() as u64);
-            let sagas: Vec<(SagaId, Stuck)> =
-                found.sagas.into_iter().map(|(view, stuck)| (view.saga_id, stuck)).collect();
-            let wanted: Vec<_> = all.iter().skip(page * size).take(size).cloned().collect();
-            prop_assert_eq!(sagas, wanted);
-        }
+        same_pages(&query, &events, &StuckRequest { size, ..request })?;
     }
+
+    #[test]
+    fn stuck_sagas_as_they_were_known_are_those_of_a_fold_of_what_had_arrived(
+        events in crowd(), when in known_at(), place in 0usize..400, by in select(vec![-1i64, 0, 1, 60_000]),
+        waited in select(vec![0i64, 300_000, 1_800_000]), size in select(vec![1usize, 3, 30]),
+        rule in proptest::option::of(select(vec![StuckRule::PastDeadline, StuckRule::CompensationOverdue])),
+        saga_type in proptest::option::of(select(vec!["ORDER_CREATION", "REFUND"])), cut in any::<bool>(),
+    ) {
+        let events = arriving(events);
+        let query = query(&events);
+        let known = moment_of(&events, when);
+        let at = events[place % events.len()].recorded_at;
+        let request = StuckRequest {
+            moment: Moment { as_of: known.as_of.map(|at| Millis(at.0 + waited)), ..known },
+            now: Millis(at.0 + waited + by),
+            saga_type: saga_type.map(SagaType::from),
+            rule,
+            to: cut.then_some(at),
+            size,
+            ..request(at)
+        };
+        same_pages(&query, &events, &request)?;
+    }
+}
+
+/// Every page of the answer is that of the list by brute force.
+fn same_pages(query: &Query, events: &[Event], request: &StuckRequest) -> Result<(), TestCaseError> {
+    let (all, size) = (expected(events, request), request.size);
+    for page in 0..=(all.len() / size) {
+        let asked = StuckRequest {
+            page: page as u64,
+            ..request.clone()
+        };
+        let found = match query.stuck(&asked) {
+            Err(QueryError::TooManyFailed { found, limit }) => {
+                prop_assert!(found > limit);
+                break;
+            }
+            found => found.unwrap(),
+        };
+        prop_assert_eq!(found.total, all.len() as u64);
+        let sagas = found.sagas.into_iter();
+        let sagas: Vec<(SagaId, Stuck)> = sagas.map(|(view, stuck)| (view.saga_id, stuck)).collect();
+        let wanted: Vec<_> = all.iter().skip(page * size).take(size).cloned().collect();
+        prop_assert_eq!(sagas, wanted);
+    }
+    Ok(())
 }
 
 /// So many sagas that reserved stock before they failed, and one that had nothing to undo.

@@ -68,7 +68,7 @@ pub(super) fn apply(args: &ApplyArgs) -> Outcome {
     ))
 }
 
-/// Tells which sagas are, or would be, kept for less long.
+/// Tells which sagas are, or would be, kept for fewer days.
 fn tell_shorter(shorter: &Value, verb: &str) -> Outcome {
     for one in shorter.as_array().into_iter().flatten() {
         output::line(&output::printable(&format!(

@@ -32,13 +32,13 @@ pub(super) fn check(config: &Config) -> Vec<Check> {
         let last = versions_before(&*store, None, 1)?.pop();
         let in_force = in_force(&*store, &configured)?;
         let unnamed = unnamed_steps(&*store, &in_force.definitions)?;
-        Ok::<_, StoreError>((last, in_force.unread, unnamed))
+        Ok::<_, StoreError>((last, in_force.unreadable, unnamed))
     };
     match look() {
-        Ok((last, unread, unnamed)) => {
-            let unread = unread.map(|unread| cannot_read(&unread));
+        Ok((last, unreadable, unnamed)) => {
+            let unreadable = unreadable.map(|unreadable| cannot_read(&unreadable));
             let beside = last.and_then(|last| beside_the_file(&last, &configured));
-            let found = unread.into_iter().chain(beside);
+            let found = unreadable.into_iter().chain(beside);
             found.chain([judge(&unnamed)]).collect()
         }
         // Files come and go under a running tracker.
@@ -51,12 +51,12 @@ pub(super) fn check(config: &Config) -> Vec<Check> {
 }
 
 /// What to do about a version that was applied and that this program cannot read.
-fn cannot_read(unread: &UnreadableVersion) -> Check {
+fn cannot_read(unreadable: &UnreadableVersion) -> Check {
     Check::fail(
         CHECK,
         format!(
             "version {} was applied and cannot be read: {}",
-            unread.version, unread.why
+            unreadable.version, unreadable.why
         ),
         "upgrade to the version that the other trackers run before other definitions are applied",
     )

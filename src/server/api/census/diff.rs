@@ -8,7 +8,7 @@ use super::super::saga_fields::Status;
 use super::super::sagas::moment::{self, MomentBody, known_at_schema};
 use super::super::sagas::statistics::ByStatusBody;
 use super::super::text::{self, Instant, edge_schema};
-use super::{at, number};
+use super::{at, between, number};
 use crate::domain::{Event, Millis};
 use crate::pipeline::query::{Census, CensusRecord, LateEvents, Moment};
 use axum::Json;
@@ -64,6 +64,8 @@ pub(super) struct DiffBody {
     to: MomentBody,
     /// Each type and status in which more or fewer sagas stood, or that was entered or left more often.
     changes: Vec<ChangeBody>,
+    /// The same of sagas that were purged since, whenever they started. They are in no other number here.
+    purged: MovedBody,
     /// The events that arrived between both moments and so changed what was known: given where both are of one instant
     /// of event time, and what was known at the first one is asked no earlier than that. Of all types and starts.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,6 +137,15 @@ struct ChangeBody {
     /// Null for all types that are not told apart.
     #[schema(required)]
     saga_type: Option<String>,
+    #[serde(flatten)]
+    moved: MovedBody,
+}
+
+/// Who stood where, and what was entered and left in between.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = CensusMoved)]
+struct MovedBody {
     /// Sagas that stood in each status at the first moment.
     before: ByStatusBody,
     /// Sagas that stood in each status at the second moment.
@@ -147,20 +158,21 @@ struct ChangeBody {
 
 impl ChangeBody {
     fn of(saga_type: Option<&str>, before: &CensusRecord, after: &CensusRecord) -> Option<Self> {
-        let between = |of: fn(&CensusRecord) -> [i64; 5]| {
-            let (before, after) = (of(before), of(after));
-            ByStatusBody::of(|status| {
-                let place = usize::from(status.tag());
-                number(after[place] - before[place])
-            })
-        };
         (before != after).then(|| Self {
             saga_type: saga_type.map(str::to_owned),
+            moved: MovedBody::of(before, after),
+        })
+    }
+}
+
+impl MovedBody {
+    fn of(before: &CensusRecord, after: &CensusRecord) -> Self {
+        Self {
             before: ByStatusBody::of(|status| number(before.standing(status))),
             after: ByStatusBody::of(|status| number(after.standing(status))),
-            entered: between(|sums| sums.entered),
-            left: between(|sums| sums.left),
-        })
+            entered: between(before.entered, after.entered),
+            left: between(before.left, after.left),
+        }
     }
 }
 
@@ -173,6 +185,7 @@ impl DiffBody {
         Self {
             late_events: None,
             changes: types.into_iter().filter_map(of_type).chain(others).collect(),
+            purged: MovedBody::of(&before.purged, &after.purged),
             from: MomentBody::of(from, &before.basis),
             to: MomentBody::of(to, &after.basis),
         }

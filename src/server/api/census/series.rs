@@ -7,9 +7,9 @@ use super::super::sagas::filter;
 use super::super::sagas::moment::MomentBody;
 use super::super::sagas::statistics::ByStatusBody;
 use super::super::text::{ACCEPTED, Edge, Instant, edge_schema, parse_edge};
-use super::number;
+use super::{between, number};
 use crate::domain::{Millis, SagaType};
-use crate::pipeline::query::{Census, Filter, Moment};
+use crate::pipeline::query::{Census, CensusRecord, Filter, Moment};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
@@ -72,6 +72,17 @@ struct PointBody {
     from: Instant,
     /// The first instant behind it.
     until: Instant,
+    #[serde(flatten)]
+    sums: StretchBody,
+    /// The same of sagas that were purged since. They are in no other number here.
+    purged: StretchBody,
+}
+
+/// What happened in a stretch.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = CensusStretch)]
+struct StretchBody {
     /// How often each status was entered in it.
     entered: ByStatusBody,
     /// How often each status was left in it.
@@ -120,20 +131,22 @@ impl PointBody {
         let [(from, before), (until, after)] = edges else {
             return None;
         };
-        let (before, after) = (before.all(), after.all());
-        let between = |before: [i64; 5], after: [i64; 5]| {
-            ByStatusBody::of(|status| {
-                let place = usize::from(status.tag());
-                number(after[place] - before[place])
-            })
-        };
         Some(Self {
             from: Instant(Millis(from.0 + 1)),
             until: Instant(Millis(until.0 + 1)),
+            sums: StretchBody::of(&before.all(), &after.all()),
+            purged: StretchBody::of(&before.purged, &after.purged),
+        })
+    }
+}
+
+impl StretchBody {
+    fn of(before: &CensusRecord, after: &CensusRecord) -> Self {
+        Self {
             entered: between(before.entered, after.entered),
             left: between(before.left, after.left),
             by_status: ByStatusBody::of(|status| number(after.standing(status))),
-        })
+        }
     }
 }
 

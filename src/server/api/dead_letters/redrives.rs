@@ -156,11 +156,13 @@ enum ItemResult {
     /// Its turn has not come, or it is just being published.
     Waiting,
     /// The redrive was cancelled before its turn came.
-    Left,
+    #[serde(rename = "LEFT")]
+    Cancelled,
     /// It was published, and not consumed yet.
     Published,
     /// It was published and consumed; `became` says what it came to.
-    CameBack,
+    #[serde(rename = "CAME_BACK")]
+    Redriven,
     /// Nothing was to be done.
     Skipped,
     /// It cannot be redriven.
@@ -242,13 +244,13 @@ impl From<RedriveItem> for ItemBody {
         };
         match item.result {
             RedriveResult::Waiting => {}
-            RedriveResult::Cancelled => body.result = ItemResult::Left,
+            RedriveResult::Cancelled => body.result = ItemResult::Cancelled,
             RedriveResult::Sent(at) => {
                 body.result = ItemResult::Published;
                 body.position = Some(at.to_string());
             }
             RedriveResult::Came(at, became) => {
-                body.result = ItemResult::CameBack;
+                body.result = ItemResult::Redriven;
                 body.position = Some(at.to_string());
                 body.became = Some((&became).into());
             }

@@ -29,7 +29,7 @@ pub(in crate::server::api) struct NewDefinitionsBody {
     #[serde(default)]
     #[schema(nullable = false)]
     expected_version: Option<u64>,
-    /// Whether it may keep sagas for less long than what is in force: refused without, because they are purged sooner.
+    /// Whether it may keep sagas for fewer days than what is in force: refused without, because they are purged sooner.
     #[serde(default)]
     #[schema(default = false)]
     allow_shorter_retention: bool,
@@ -42,7 +42,7 @@ pub(in crate::server::api) struct NewDefinitionsBody {
 pub(in crate::server::api) struct AppliedBody {
     #[serde(flatten)]
     version: VersionBody,
-    /// The sagas that are kept for less long by it.
+    /// The sagas that are kept for fewer days by it.
     shorter_retention: Vec<ShorterRetentionBody>,
 }
 
@@ -55,12 +55,12 @@ pub(in crate::server::api) struct AppliedBody {
     description = "A decision on the ops topic: every replica that reads it has the next version in force. Where \
                    rules of the fold differ, each makes its projections anew and answers under the rules from before \
                    until they are ready; `rebuildDue` of the definitions in force tells when. Definitions that keep \
-                   sagas for less long are refused unless `allowShorterRetention` says that this is meant.",
+                   sagas for fewer days are refused unless `allowShorterRetention` says that this is meant.",
     request_body = NewDefinitionsBody,
     responses(
         (status = 200, body = AppliedBody, description = "The version that is in force now."),
         (status = 400, body = ErrorBody, description = "Something is wrong with the body or the file; `details` name each fault."),
-        (status = 409, body = ErrorBody, description = "Another version was applied meanwhile, or sagas would be kept for less long and nobody said that this is meant; the message names them."),
+        (status = 409, body = ErrorBody, description = "Another version was applied meanwhile, or sagas would be kept for fewer days and allowShorterRetention is not true; the message names them."),
         (status = 415, body = ErrorBody, description = "The body is no JSON."),
         (status = 503, body = ErrorBody, description = "Kafka cannot be reached, or the decision is not read back yet."),
     )

@@ -28,7 +28,7 @@ pub(super) struct CheckBody {
     differing: BTreeMap<String, Vec<String>>,
     /// Whether applying it has the projections made anew; otherwise it is in force at once.
     rebuild: bool,
-    /// The sagas that it keeps for less long than what is in force; applying it must allow that.
+    /// The sagas that it keeps for fewer days than what is in force; applying it must allow that.
     shorter_retention: Vec<ShorterRetentionBody>,
 }
 

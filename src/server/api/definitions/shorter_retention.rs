@@ -1,11 +1,11 @@
-//! Which sagas definitions would have kept for less long, as answers tell it.
+//! Which sagas definitions would have kept for fewer days, as answers tell it.
 
 use super::super::saga_fields::Status;
 use crate::domain::ShorterRetention;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Sagas that are kept for less long by definitions: they are purged sooner, on every replica, once these are in force.
+/// Sagas that are kept for fewer days by definitions: they are purged sooner, on every replica, once these are in force.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = ShorterRetention)]

@@ -76,7 +76,7 @@ impl DefinitionsBody {
             hash: found.definitions.hash(),
             version: overview.last.as_ref().map_or(0, |last| last.number),
             decided: overview.last.as_ref().map(VersionBody::from),
-            unreadable: found.unread.map(|unread| unread.why),
+            unreadable: found.unreadable.map(|unreadable| unreadable.why),
             configured: ConfiguredBody {
                 hash: overview.configured_hash.clone(),
                 differs: overview.file_differs,

@@ -52,7 +52,7 @@ pub(super) struct TrialBody {
     /// The types that can change: those of which the file says something else, each with the keys that differ. The
     /// sagas of all others stay as they are and are in no number here.
     types: BTreeMap<String, Vec<String>>,
-    /// The sagas that the file keeps for less long than what is in force; applying it must allow that.
+    /// The sagas that the file keeps for fewer days than what is in force; applying it must allow that.
     shorter_retention: Vec<ShorterRetentionBody>,
     /// Sagas that were looked at for this answer. Purged ones cannot be.
     sagas: u64,
@@ -217,9 +217,9 @@ fn by_name(counts: Counts) -> BTreeMap<String, BTreeMap<String, u64>> {
     path = "/api/v1/definitions/try",
     operation_id = "tryDefinitions",
     tag = "definitions",
-    description = "Folds the sagas that can change under the definitions of the file, beside what is told of them now. \
-                   Nothing is changed. One answer looks at up to 20000 sagas or about 500000 events; `nextCursor` goes \
-                   on behind them.",
+    description = "Folds the sagas that can change under the definitions of the file, and compares the result with what is \
+                   served now. Nothing is changed. One answer looks at up to 20000 sagas or about 500000 events; \
+                   `nextCursor` continues after them.",
     request_body = TrialRequestBody,
     responses(
         (status = 200, body = TrialBody, description = "What would change."),

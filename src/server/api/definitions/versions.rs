@@ -136,7 +136,7 @@ pub(super) async fn list(
     params(("version" = u64, Path, minimum = 1, description = "Its number.")),
     responses(
         (status = 200, body = VersionFileBody, description = "As it was applied. To go back to it, apply its file again."),
-        (status = 400, body = ErrorBody, description = "The number is none."),
+        (status = 400, body = ErrorBody, description = "The number is not valid."),
         (status = 404, body = ErrorBody, description = "No version of that number was applied."),
         (status = 503, body = ErrorBody, description = "Too many questions are asked at once."),
     )

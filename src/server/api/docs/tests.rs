@@ -90,10 +90,7 @@ fn surface() -> axum::Router {
             definitions: definitions.clone().into(),
             out: out.clone(),
             deciding: Arc::new(decisions.clone()),
-            consumption: Consumption {
-                ingest: ingest.clone(),
-                ..Consumption::default()
-            },
+            consumption: Consumption::new(ingest.clone(), decisions.status.clone()),
             audit: audit.clone(),
             replay_events: 0,
             clock: clock.clone(),

@@ -113,7 +113,7 @@ pub(super) struct EventsQuery {
 )]
 pub(super) async fn handle(call: Call) -> Result<Response, ApiError> {
     let wanted = call.wanted(Format::OF_EVENTS)?;
-    let mut selection = Selection::parse(call.query(), wanted.limit)?;
+    let mut selection = Selection::parse(&call, wanted.limit)?;
     selection.request.sort = Sort {
         key: SortKey::StartedAt,
         descending: false,

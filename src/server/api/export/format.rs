@@ -73,7 +73,7 @@ pub(super) struct TableQuery {
     limit: Option<u64>,
 }
 
-const MOST_ROWS: u64 = 1_000_000_000_000;
+const MAX_ROWS: u64 = 1_000_000_000_000;
 
 /// How it is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Wanted {
             formats.iter().copied().find(|format| format.name() == text)
         });
         let limit = params.take(&["limit"], "a whole number from 1 to 1000000000000", |text| {
-            parse_number(text, 1, MOST_ROWS)
+            parse_number(text, 1, MAX_ROWS)
         });
         params.finish()?;
         let format = format.or_else(|| accepted_one(headers, formats));

@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn no_more_than_a_row_group_is_in_memory() {
         let mut file = ParquetRows::begin(Vec::new(), columns()).unwrap();
-        let (mut most_rows, mut most_bytes) = (0, 0);
+        let (mut max_rows, mut max_bytes) = (0, 0);
         let long = "x".repeat(100_000);
         for n in 0..20_000 {
             let row = if n < 100 {
@@ -215,10 +215,10 @@ mod tests {
                 json!({"n": n})
             };
             file.add(row.to_string().as_bytes()).unwrap();
-            most_rows = most_rows.max(file.table.rows());
-            most_bytes = most_bytes.max(file.table.bytes());
+            max_rows = max_rows.max(file.table.rows());
+            max_bytes = max_bytes.max(file.table.bytes());
         }
-        assert_eq!((most_rows, most_bytes / long.len()), (GROUP_ROWS - 1, 41));
+        assert_eq!((max_rows, max_bytes / long.len()), (GROUP_ROWS - 1, 41));
         let (groups, rows) = read(file.table.finish().unwrap());
         assert_eq!((groups, rows.len()), (5, 20_000));
     }

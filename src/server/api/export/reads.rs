@@ -3,6 +3,7 @@
 use super::super::context::{Context, timed};
 use super::super::error::ApiError;
 use super::super::sagas::search::SearchQuery;
+use super::answer::Call;
 use crate::operations::audit;
 use crate::operations::dead_letters::{DeadLetterFilter, DeadLetterPage};
 use crate::pipeline::query::{
@@ -33,9 +34,10 @@ pub(super) struct Selection {
 
 impl Selection {
     /// By the parameters of a search; its pages do not count.
-    pub(super) fn parse(query: Option<&str>, limit: Option<u64>) -> Result<Self, ApiError> {
+    pub(super) fn parse(call: &Call, limit: Option<u64>) -> Result<Self, ApiError> {
+        let now = call.context.clock().now();
         Ok(Self {
-            request: SearchQuery::parse(query)?.into_request(),
+            request: SearchQuery::parse(call.query(), now)?.into_request(),
             limit: limit.unwrap_or(u64::MAX),
         })
     }

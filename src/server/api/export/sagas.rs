@@ -53,7 +53,7 @@ const COLUMNS: &[Column] = &[
 )]
 pub(super) async fn handle(call: Call) -> Result<Response, ApiError> {
     let wanted = call.wanted(Format::OF_TABLES)?;
-    let selection = Selection::parse(call.query(), wanted.limit)?;
+    let selection = Selection::parse(&call, wanted.limit)?;
     let write = move |reads: &Reads, parts| {
         let mut rows = Rows::begin(parts, wanted.format, COLUMNS)?;
         if reads

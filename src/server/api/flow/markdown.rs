@@ -1,4 +1,4 @@
-//! The catalogue of events as a page of Markdown. Names are foreign text: none can end its cell, or be anything but
+//! The catalogue of events as a page of Markdown. Names are text from outside: none can end its cell, or be anything but
 //! text in a page.
 
 use super::super::text::Instant;

@@ -268,7 +268,7 @@ pub(super) async fn list(
 #[derive(Debug, PartialEq, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
 pub(super) struct PruneQuery {
-    /// Only say what would go.
+    /// Only say what would be deleted.
     #[param(required = false, default = false)]
     dry_run: bool,
 }
@@ -310,7 +310,7 @@ pub(super) struct PrunedBody {
     params(PruneQuery),
     responses(
         (status = 200, body = PrunedBody, description = "What was done, or would be."),
-        (status = 400, body = ErrorBody, description = "The parameter is none."),
+        (status = 400, body = ErrorBody, description = "The parameter is not valid."),
         (status = 409, body = ErrorBody, description = "objects.url is not set."),
         (status = 503, body = ErrorBody, description = "The object store cannot be asked."),
     )

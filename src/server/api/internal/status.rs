@@ -10,7 +10,7 @@ use super::super::saga_fields::{SagaIdPath, Status};
 use super::super::text::Instant;
 use crate::domain::SagaStatus;
 use crate::domain::text::required_reason;
-use crate::operations::decisions::{OpsError, StatusChange, StatusChanged};
+use crate::operations::decisions::{OpsError, StatusChangeOrder, StatusChanged};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -149,7 +149,7 @@ pub(super) async fn handle(
     audit_entry.act("set-status", saga_id.as_str(), &body.reason);
     let (status, expected) = body.read()?;
     let id = saga_id.as_str().to_owned();
-    let change = StatusChange {
+    let change = StatusChangeOrder {
         saga_id,
         status,
         reason: body.reason,

@@ -1,4 +1,4 @@
-//! What would go if retention ran now.
+//! What would be purged if retention ran now.
 
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
@@ -11,7 +11,7 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What would go, and how far what was decided is done.
+/// What would be purged, and how far what was decided is done.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = RetentionPlan)]
@@ -42,7 +42,7 @@ struct LineBody {
     rule: String,
     /// Sagas whose last event is at or before this are due.
     cutoff: Instant,
-    /// Sagas that would go.
+    /// Sagas that would be purged.
     sagas: u64,
     /// Their deliveries.
     events: u64,
@@ -52,7 +52,7 @@ struct LineBody {
     recently_active: u64,
     /// The same as `recentlyActive`, under its older name.
     restless: u64,
-    /// The oldest last event of those that would go.
+    /// The oldest last event of those that would be purged.
     #[schema(required)]
     oldest: Option<Instant>,
     /// Some of them, oldest first.
@@ -77,7 +77,7 @@ impl From<PlanLine> for LineBody {
     }
 }
 
-/// What would go if retention ran now
+/// What would be purged if retention ran now
 #[utoipa::path(
     get,
     path = "/api/v1/retention",

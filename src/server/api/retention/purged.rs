@@ -34,7 +34,7 @@ pub(super) struct PurgedBody {
     first: PositionBody,
     /// The highest.
     last: PositionBody,
-    /// When it was decided that it goes.
+    /// When its purge was decided.
     purged_at: Instant,
     /// By which rule.
     rule: String,

@@ -63,6 +63,9 @@ fn to_schema() -> Schema {
 pub(super) struct ConformanceBody {
     /// How many sagas break which rule, by type and rule. Exact; only where there are any.
     counts: Vec<RuleCountBody>,
+    /// How many sagas of the type, or of each, failed before anything was done that can be undone: they owe nothing
+    /// and break no rule by that. Whatever rule and times are asked for. Exact; only where there are any.
+    nothing_to_compensate: Vec<TypeCountBody>,
     /// A saga once for each rule that it breaks, by when it last did, latest first.
     content: Vec<BrokenRuleBody>,
     page: PageBody,
@@ -79,6 +82,16 @@ struct RuleCountBody {
     saga_type: String,
     #[schema(example = "NEVER_COMPENSATED")]
     rule: &'static str,
+    sagas: u64,
+}
+
+/// How many sagas of a type.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = TypeCount)]
+struct TypeCountBody {
+    #[schema(example = "ORDER_CREATION")]
+    saga_type: String,
     sagas: u64,
 }
 
@@ -124,8 +137,11 @@ impl ConformanceBody {
             rule: rule.as_str(),
             sagas,
         };
+        let nothing = found.nothing_to_compensate.into_iter();
+        let of_type = |(saga_type, sagas): (String, u64)| TypeCountBody { saga_type, sagas };
         Self {
             counts: counts.map(count).collect(),
+            nothing_to_compensate: nothing.map(of_type).collect(),
             content: found.rows.into_iter().map(BrokenRuleBody::from).collect(),
             page,
             basis: BasisBody::from(&found.basis),
@@ -153,7 +169,7 @@ impl From<BrokenRule> for BrokenRuleBody {
     description = "Of all sagas as they stand: how many break which rule, by type, and which do, by the time of the \
                    violation. Both are exact, at any number of sagas and any depth. NEVER_COMPENSATED is broken since \
                    the saga failed, MISSING_STEP since it completed, any other rule when the last event came that \
-                   broke it. Only types with a definition have rules.",
+                   broke it. Beside that, how many failed with nothing to compensate, by type. Only types with a definition have rules.",
     params(ConformanceQuery),
     responses(
         (status = 200, body = ConformanceBody, description = "Counts, and a part of the sagas."),

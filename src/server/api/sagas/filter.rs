@@ -2,8 +2,8 @@
 
 use super::super::params::{Params, parse_text, shown};
 use super::super::text::{ACCEPTED, Edge, parse_edge};
-use crate::domain::{ConformanceRule, Millis, SagaStatus, Step};
-use crate::pipeline::query::Inside;
+use crate::domain::{CompensationState, ConformanceRule, Millis, SagaStatus, Step, StuckRule};
+use crate::pipeline::query::{AskedStuck, Inside};
 use saga_tracker_sdk::contract::limits;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
@@ -36,8 +36,8 @@ pub(super) fn status(params: &mut Params<'_>) -> Option<SagaStatus> {
     )
 }
 
-/// What must have happened inside of the sagas.
-pub(super) fn inside(params: &mut Params<'_>) -> Inside {
+/// What must have happened inside of the sagas; where they must be stuck, when is now.
+pub(super) fn inside(params: &mut Params<'_>, now: Millis) -> Inside {
     let mut steps = |name| {
         params.take_all(name, MAX_STEPS, STEP, |text| {
             parse_text(text, MAX_STEP_CHARS).map(Step::from)
@@ -59,7 +59,31 @@ pub(super) fn inside(params: &mut Params<'_>) -> Inside {
         producer_service: name("producerService"),
         trace_id: name("traceId"),
         rule: rule(params),
+        stuck: stuck(params).map(|rule| AskedStuck { rule, now }),
+        compensation: compensation(params),
     }
+}
+
+/// `stuck` by any rule.
+const ANY: &str = "true";
+
+/// Whether the sagas must be stuck, and by which rule.
+fn stuck(params: &mut Params<'_>) -> Option<Option<StuckRule>> {
+    let accepted = "true, PAST_DEADLINE or COMPENSATION_OVERDUE";
+    params.take(&["stuck"], accepted, |text| match text {
+        ANY => Some(None),
+        name => StuckRule::from_name(name).map(Some),
+    })
+}
+
+/// The schema of `stuck`.
+pub(super) fn stuck_schema() -> Schema {
+    let [deadline, overdue] = StuckRule::ALL.map(StuckRule::as_str);
+    let stuck = ObjectBuilder::new().schema_type(Type::String);
+    let stuck = stuck.description(Some(
+        "Sagas that are stuck by this rule, or by any: at asOf, otherwise by the tracker's clock.",
+    ));
+    Schema::Object(stuck.enum_values(Some([ANY, deadline, overdue])).build())
 }
 
 /// The rule of a definition that is not kept.
@@ -75,6 +99,24 @@ pub(super) fn rule_schema() -> Schema {
     let rule = ObjectBuilder::new().schema_type(Type::String);
     let rule = rule.description(Some("Sagas that break this rule of their type's definition."));
     Schema::Object(rule.enum_values(Some(names)).build())
+}
+
+/// How far is undone what the sagas did.
+fn compensation(params: &mut Params<'_>) -> Option<CompensationState> {
+    let [all @ .., last] = CompensationState::ALL.map(CompensationState::as_str);
+    let accepted = format!("{} or {last}", all.join(", "));
+    params.take(&["compensation"], &accepted, CompensationState::from_name)
+}
+
+/// The schema of `compensation`.
+pub(super) fn compensation_schema() -> Schema {
+    let names = CompensationState::ALL.map(CompensationState::as_str);
+    let state = ObjectBuilder::new().schema_type(Type::String);
+    let state = state.description(Some(
+        "Sagas with this compensation.state, of types with a definition. NOTHING_TO_COMPENSATE: they failed before \
+         anything was done that can be undone.",
+    ));
+    Schema::Object(state.enum_values(Some(names)).build())
 }
 
 /// First and last instant of the period, both inside.

@@ -8,8 +8,10 @@ use super::super::text;
 use super::SagaBody;
 use super::filter::{self, MAX_NAME_CHARS, MAX_STEP_CHARS, MAX_STEPS};
 use super::moment::{self, AskedMomentBody};
-use crate::domain::{ConformanceRule, Millis, OrderId, SagaStatus, SagaType, Step};
-use crate::pipeline::query::{Filter, Inside, Moment, SearchPage, SearchRequest, Sort, SortKey, Window};
+use crate::domain::{CompensationState, ConformanceRule, Millis, OrderId, SagaStatus, SagaType, Step};
+use crate::pipeline::query::{
+    AskedStuck, Filter, Inside, Moment, SearchPage, SearchRequest, Sort, SortKey, Window,
+};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
@@ -50,6 +52,10 @@ pub(in crate::server::api) struct SearchQuery {
     trace_id: Option<Box<str>>,
     #[param(schema_with = filter::rule_schema)]
     rule: Option<ConformanceRule>,
+    #[param(schema_with = filter::stuck_schema)]
+    stuck: Option<AskedStuck>,
+    #[param(schema_with = filter::compensation_schema)]
+    compensation: Option<CompensationState>,
     #[param(schema_with = moment::as_of_schema)]
     as_of: Option<Millis>,
     #[param(schema_with = moment::known_at_schema)]
@@ -70,13 +76,14 @@ pub(in crate::server::api) struct SearchQuery {
 }
 
 impl SearchQuery {
-    pub(in crate::server::api) fn parse(query: Option<&str>) -> Result<Self, ApiError> {
+    /// The parameters, at an instant that is now.
+    pub(in crate::server::api) fn parse(query: Option<&str>, now: Millis) -> Result<Self, ApiError> {
         let mut params = Params::of(query);
         let order_id = filter::order_id(&mut params);
         let saga_type = filter::saga_type(&mut params);
         let status = filter::status(&mut params);
         let (from_date, to_date) = filter::period(&mut params);
-        let inside = filter::inside(&mut params);
+        let inside = filter::inside(&mut params, now);
         let Moment { as_of, known_at } = moment::take(&mut params, ["asOf", "knownAt"]);
         let number = format!("a whole number from 0 to {LAST_PAGE}");
         let page = params.take(&["page"], &number, |text| parse_number(text, 0, LAST_PAGE));
@@ -106,6 +113,8 @@ impl SearchQuery {
             producer_service: inside.producer_service,
             trace_id: inside.trace_id,
             rule: inside.rule,
+            stuck: inside.stuck,
+            compensation: inside.compensation,
             as_of,
             known_at,
             page,
@@ -129,6 +138,8 @@ impl SearchQuery {
                 producer_service: self.producer_service,
                 trace_id: self.trace_id,
                 rule: self.rule,
+                stuck: self.stuck,
+                compensation: self.compensation,
             },
             moment: Moment {
                 as_of: self.as_of,
@@ -251,7 +262,7 @@ impl SearchBody {
                    knownAt, status, dates and every saga in the answer are those of that moment; then at most \
                    10,000 sagas are sorted by updatedAt or looked through by orderId, and at most 200,000 \
                    deliveries, of at most 20,000 sagas with 1,000,000 events, may have been under way at knownAt: had \
-                   happened and not arrived, or the other way round. For step, withoutStep, producerService and rule the sagas that \
+                   happened and not arrived, or the other way round. For step, withoutStep, producerService, rule, stuck and compensation the sagas that \
                    the other parameters and the indexes leave are looked at one by one, at most 100,000 sagas and \
                    1,000,000 of their events; what is beyond is refused.",
     params(SearchQuery),
@@ -264,7 +275,7 @@ pub(super) async fn handle(
     State(context): State<Context>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<SearchBody>, ApiError> {
-    let request = SearchQuery::parse(query.as_deref())?.into_request();
+    let request = SearchQuery::parse(query.as_deref(), context.clock().now())?.into_request();
     let (window, moment) = (request.window.clone(), request.filter.moment);
     let found = context.search(request).await?;
     Ok(Json(SearchBody::of(found, &window, moment)))

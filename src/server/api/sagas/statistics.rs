@@ -101,6 +101,11 @@ pub(super) struct StatisticsBody {
     compensated_of_failed: Option<f64>,
     /// Of those that are COMPLETED, FAILED or COMPENSATED, the part that is COMPLETED; 0 when there are none.
     success_rate: f64,
+    /// Of those that are FAILED, how many failed before anything was done that can be undone (out of stock), of types
+    /// with a definition. They owe nothing. Null with asOf or knownAt: a search with
+    /// compensation=NOTHING_TO_COMPENSATE tells which sagas those were.
+    #[schema(required)]
+    nothing_to_compensate: Option<u64>,
     /// Mean time from first to last event of the completed ones; with asOf, until they were completed. 0 when
     /// there are none.
     avg_duration_seconds: f64,
@@ -179,6 +184,7 @@ impl StatisticsBody {
             ever_failed_rate: known.then(|| numbers.ever_failed_rate()),
             compensated_of_failed: known.then(|| numbers.compensated_of_failed()),
             success_rate: numbers.success_rate(),
+            nothing_to_compensate: numbers.nothing_to_compensate,
             avg_duration_seconds: numbers.average_duration_seconds(),
             other_types: (numbers.other_types > 0).then_some(OtherTypesBody {
                 types: numbers.other_types,
@@ -237,6 +243,7 @@ mod tests {
             completed_millis: 6_000,
             ever_failed: 4,
             ever_compensated: 1,
+            nothing_to_compensate: Some(1),
             ..Statistics::default()
         };
         let filter = StatisticsQuery::parse(Some("type=T&fromDate=2026-01-01&toDate=2026-01-31"))

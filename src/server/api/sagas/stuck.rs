@@ -17,7 +17,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 const DEFAULT_SIZE: u64 = 20;
-const RULES: [StuckRule; 2] = [StuckRule::PastDeadline, StuckRule::CompensationOverdue];
 
 /// The parameters.
 #[derive(Debug, utoipa::IntoParams)]
@@ -63,9 +62,8 @@ pub(super) struct StuckSagasBody {
 fn parse(query: Option<&str>, now: Millis) -> Result<StuckRequest, ApiError> {
     let mut params = Params::of(query);
     let saga_type = filter::saga_type(&mut params).map(SagaType::from);
-    let rule = params.take(&["rule"], "PAST_DEADLINE or COMPENSATION_OVERDUE", |text| {
-        RULES.into_iter().find(|rule| rule.as_str() == text)
-    });
+    let accepted = "PAST_DEADLINE or COMPENSATION_OVERDUE";
+    let rule = params.take(&["rule"], accepted, StuckRule::from_name);
     let (from, to) = filter::period(&mut params);
     let moment = moment::take(&mut params, ["asOf", "knownAt"]);
     let number = format!("a whole number from 0 to {LAST_PAGE}");

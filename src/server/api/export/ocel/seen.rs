@@ -5,22 +5,22 @@ use crate::pipeline::query::{Filter, Query, QueryError, SearchRequest, Window};
 use std::collections::{BTreeSet, HashSet};
 
 /// Steps that become types of events; events of further steps are of the type [`OTHER`] and name their step.
-const MOST_TYPES: usize = 10_000;
+const MAX_TYPES: usize = 10_000;
 pub(super) const OTHER: &str = "other";
 /// Orders that are remembered as written, by hash; whether a further one was is looked up.
-const MOST_ORDERS: usize = 250_000;
+const MAX_ORDERS: usize = 250_000;
 
 /// The types of events.
 pub(super) struct Types {
     names: BTreeSet<String>,
-    most: usize,
+    limit: usize,
 }
 
 impl Default for Types {
     fn default() -> Self {
         Self {
             names: BTreeSet::new(),
-            most: MOST_TYPES,
+            limit: MAX_TYPES,
         }
     }
 }
@@ -31,7 +31,11 @@ impl Types {
         if self.names.contains(step) {
             return step;
         }
-        let name = if self.names.len() < self.most { step } else { OTHER };
+        let name = if self.names.len() < self.limit {
+            step
+        } else {
+            OTHER
+        };
         self.names.insert(name.to_owned());
         name
     }
@@ -44,14 +48,14 @@ impl Types {
 /// The orders that were written.
 pub(super) struct Orders {
     remembered: HashSet<[u8; 16]>,
-    most: usize,
+    limit: usize,
 }
 
 impl Default for Orders {
     fn default() -> Self {
         Self {
             remembered: HashSet::new(),
-            most: MOST_ORDERS,
+            limit: MAX_ORDERS,
         }
     }
 }
@@ -72,7 +76,7 @@ impl Orders {
         if self.remembered.contains(&hash) {
             return Ok(false);
         }
-        if self.remembered.len() < self.most {
+        if self.remembered.len() < self.limit {
             return Ok(self.remembered.insert(hash));
         }
         is_first()
@@ -109,7 +113,7 @@ mod tests {
     #[test]
     fn steps_beyond_the_bound_are_of_one_type() {
         let mut types = Types {
-            most: 2,
+            limit: 2,
             ..Types::default()
         };
         let named = ["a", "b", "a", "c", "d", "b"].map(|step| types.of_step(step));
@@ -155,9 +159,9 @@ mod tests {
             };
             let window = Window::Page { number: 0, size: 10 };
             let request = SearchRequest { filter, sort, window };
-            for most in 0..4 {
+            for limit in 0..4 {
                 let mut orders = Orders {
-                    most,
+                    limit,
                     ..Orders::default()
                 };
                 let sagas = query.search(&request).unwrap().sagas;
@@ -167,7 +171,7 @@ mod tests {
                     orders.is_new(order, is_first).unwrap()
                 });
                 let new: Vec<String> = new.map(|saga| saga.saga_id.as_str().to_owned()).collect();
-                assert_eq!(new, expected, "{saga_type:?} {most}");
+                assert_eq!(new, expected, "{saga_type:?} {limit}");
             }
         }
     }

@@ -1,12 +1,15 @@
 use super::*;
+use crate::domain::StuckRule;
 use crate::pipeline::query::Basis;
 
+const NOW: Millis = Millis(1_770_000_000_000);
+
 fn request(query: &str) -> SearchRequest {
-    SearchQuery::parse(Some(query)).unwrap().into_request()
+    SearchQuery::parse(Some(query), NOW).unwrap().into_request()
 }
 
 fn refused(query: &str) -> String {
-    SearchQuery::parse(Some(query)).unwrap_err().to_string()
+    SearchQuery::parse(Some(query), NOW).unwrap_err().to_string()
 }
 
 #[test]
@@ -19,7 +22,7 @@ fn nothing_given_is_the_first_page_of_all_newest_first() {
         },
         window: Window::Page { number: 0, size: 20 },
     };
-    assert_eq!(SearchQuery::parse(None).unwrap().into_request(), expected);
+    assert_eq!(SearchQuery::parse(None, NOW).unwrap().into_request(), expected);
     assert_eq!(request("unknown=1&Page=5&utm_source=%zz"), expected);
 }
 
@@ -27,7 +30,7 @@ fn nothing_given_is_the_first_page_of_all_newest_first() {
 fn every_parameter_arrives() {
     let query = "orderId=o%2F1&type=REFUND&status=IN_PROGRESS&fromDate=2026-01-01&toDate=2026-01-31\
                  &step=PAYMENT_COMPLETED&withoutStep=ORDER_CONFIRMED&step=A%20B&producerService=payment-service\
-                 &traceId=t-1&rule=MISSING_STEP\
+                 &traceId=t-1&rule=MISSING_STEP&stuck=PAST_DEADLINE&compensation=NOT_NEEDED\
                  &asOf=2026-01-01T00:00:00Z&knownAt=2026-01-31\
                  &page=7&size=100&sort=updatedAt,ASC";
     let expected = SearchRequest {
@@ -43,6 +46,11 @@ fn every_parameter_arrives() {
                 producer_service: Some("payment-service".into()),
                 trace_id: Some("t-1".into()),
                 rule: Some(ConformanceRule::MissingStep),
+                stuck: Some(AskedStuck {
+                    rule: Some(StuckRule::PastDeadline),
+                    now: NOW,
+                }),
+                compensation: Some(CompensationState::NotNeeded),
             },
             moment: Moment {
                 as_of: Some(Millis(1_767_225_600_000)),
@@ -56,6 +64,17 @@ fn every_parameter_arrives() {
         window: Window::Page { number: 7, size: 100 },
     };
     assert_eq!(request(query), expected);
+}
+
+#[test]
+fn stuck_is_by_any_rule_or_by_one() {
+    let rule = |query: &str| request(query).filter.inside.stuck.map(|asked| asked.rule);
+    assert_eq!(rule("stuck=true"), Some(None));
+    assert_eq!(
+        rule("stuck=COMPENSATION_OVERDUE"),
+        Some(Some(StuckRule::CompensationOverdue))
+    );
+    assert_eq!(rule(""), None);
 }
 
 #[test]
@@ -130,6 +149,8 @@ fn wrong_input_is_named_with_what_is_accepted() {
         "step=A&step=B&withoutStep=B",
         "producerService=",
         "traceId=a&traceId=b",
+        "stuck=false",
+        "compensation=NOTHING",
     ];
     let table: Vec<_> = wrong.iter().map(|query| refused(query)).collect();
     insta::assert_snapshot!(table.join("\n"));
