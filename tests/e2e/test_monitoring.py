@@ -108,6 +108,13 @@ def provisioned(path):
     return yaml.safe_load((HOME / "grafana/provisioning" / path).read_text())
 
 
+def test_a_failed_compensation_reaches_its_desk_by_grafana_too():
+    routes = provisioned("alerting/notification-policies.yml")["policies"][0]["routes"]
+    desk = next(route for route in routes if route["receiver"] == "compensation-desk")
+    assert desk["object_matchers"] == [["alertname", "=", "SagaCompensationFailed"]]
+    assert desk["continue"]
+
+
 def test_grafanas_policies_name_contact_points_that_are_there():
     names = {point["name"] for point in provisioned("alerting/contact-points.yml")["contactPoints"]}
     policy = provisioned("alerting/notification-policies.yml")["policies"][0]

@@ -5,12 +5,13 @@ import random
 import shutil
 import subprocess
 import time
+import tomllib
 
 import pytest
 import requests
 
 from conftest import SEED
-from monitoring import DASHBOARDS, RULES, load, resolved, targets, with_interval
+from monitoring import DASHBOARDS, HOME, RULES, impatient, load, panels, resolved, targets
 from servers import free_port, wait_until
 
 pytestmark = pytest.mark.tracker
@@ -75,7 +76,7 @@ def prometheus(busy, tmp_path_factory):
     home = tmp_path_factory.mktemp("prometheus")
     port = free_port()
     for path in RULES:
-        (home / path.name).write_text(with_interval(path.read_text(), "1s"))
+        (home / path.name).write_text(impatient(path.read_text()))
     (home / "prometheus.yml").write_text(
         f"""
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}
@@ -213,6 +214,7 @@ KNOWN_QUESTIONS = [
     "increase(saga_failed_total[5m])",
     "increase(saga_compensated_total[5m])",
     "saga_failed_total - saga_compensated_total",
+    'saga_active_total{status="FAILED"}',
     "rate(saga_compensated_total[5m])",
     "histogram_quantile(0.95, sum(rate(saga_compensation_duration_seconds_bucket[5m])) by (le))",
     "histogram_quantile(0.99, sum(rate(saga_compensation_duration_seconds_bucket[5m])) by (le))",
@@ -223,12 +225,18 @@ KNOWN_QUESTIONS = [
     "histogram_quantile(0.95, sum by (le) (rate(saga_tracker_api_latency_seconds_bucket[5m])))",
     "sum by (status) (rate(http_server_requests_seconds_count[5m]))",
     "rate(http_server_requests_seconds_sum[5m]) / rate(http_server_requests_seconds_count[5m])",
+    "sum by (endpoint, method) (rate(saga_tracker_api_latency_seconds_count[5m]))",
+    "histogram_quantile(0.99, sum by (le, query) (rate(saga_tracker_db_query_seconds_bucket[5m])))",
 ]
+PRESETS = tomllib.loads((HOME / "links.toml").read_text())["preset"]
 # Whose answer is nothing as long as all is well.
 KNOWN_ALERTS = [
     "saga_tracker_consumer_lag > 1000",
     "saga_tracker_consumer_lag > 100",
     "rate(saga_compensated_total[5m]) > 0.01",
+    "increase(saga_failed_total[5m]) > 3 * stddev_over_time(increase(saga_failed_total[5m])[1h:1m])",
+    "saga_failed_total - saga_compensated_total > 1000000",
+    'rate(saga_tracker_api_latency_seconds_count{status=~"5.."}[5m]) > 0',
 ]
 
 
@@ -274,6 +282,51 @@ def test_nothing_critical_fires_where_all_is_well(scraped_twice):
     critical = [alert["labels"]["alertname"] for alert in alerts if alert["labels"]["severity"] == "critical"]
     # What is overdue is so by the clock of today, and the workload's sagas are older.
     assert set(critical) <= {"SagaCompensationOverdue"}, critical
+
+
+@pytest.fixture(scope="module")
+def fired(scraped_twice):
+    """The alerts that fire of a workload whose sagas are long past their deadlines, beside dead letters."""
+
+    def firing():
+        alerts = [alert for alert in scraped_twice("alerts")["alerts"] if alert["state"] == "firing"]
+        found = {alert["labels"]["alertname"]: alert for alert in alerts}
+        return found if {"SagaPastDeadline", "SagaTrackerDeadLettersOpen"} <= set(found) else None
+
+    return wait_until(firing, 60, "alerts about sagas past their deadline and dead letters")
+
+
+def test_an_incident_is_in_the_feed_and_on_its_lane(scraped_twice, fired):
+    asked = 0
+    for path in DASHBOARDS:
+        for panel in panels(load(path)):
+            if panel["title"] in ("Incidents", "Incident feed"):
+                query = resolved(panel["targets"][0]["expr"])
+                names = {one["metric"]["alertname"] for one in scraped_twice("query", query=query)["result"]}
+                assert {"SagaPastDeadline", "SagaTrackerDeadLettersOpen"} <= names
+                asked += 1
+    assert asked == 2 * len(DASHBOARDS)
+
+
+def test_the_feed_says_since_when(scraped_twice, fired):
+    panel = next(panel for panel in panels(load(DASHBOARDS[0])) if panel["title"] == "Incident feed")
+    for row in scraped_twice("query", query=resolved(panel["targets"][0]["expr"]))["result"]:
+        assert 0 <= time.time() - float(row["value"][1]) / 1000 < 600, row
+
+
+def test_an_alert_leads_to_the_sagas_that_it_is_about(busy, fired):
+    url = fired["SagaPastDeadline"]["annotations"]["search_url"]
+    view, filters = url.split("/ui/search?")
+    assert view == "http://saga-tracker:8086"
+    saga_type = fired["SagaPastDeadline"]["labels"]["saga_type"]
+    assert filters == f"stuck=PAST_DEADLINE&sagaType={saga_type}"
+    found = busy.api.json(f"/api/v1/sagas?{filters}")["page"]["totalElements"]
+    assert found == float(fired["SagaPastDeadline"]["value"])
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=[preset["name"] for preset in PRESETS])
+def test_a_preset_is_a_search_that_the_api_takes(busy, preset):
+    assert busy.api.json(f"/api/v1/sagas?{preset['search']}")["page"]["totalElements"] >= 0
 
 
 # Questions that have no answer where nothing of it ever happened: pairs of steps that no definition names, a day

@@ -71,8 +71,8 @@ fn annotations(subject: Subject, alert: &Alert) -> Value {
         "runbook_url_ko": below(&RUNBOOK_URL_KO, &format!("#{section}")),
         "dashboard_url": below(&GRAFANA_URL, dashboard_path(subject)),
     });
-    if let Some(call) = alert.search {
-        annotations["search_url"] = below(&TRACKER_URL, call).into();
+    if let Some(path) = &alert.search {
+        annotations["search_url"] = below(&TRACKER_URL, path).into();
     }
     annotations
 }

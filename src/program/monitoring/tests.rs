@@ -143,6 +143,7 @@ fn texts_of_alerts_name_labels_that_their_series_have() {
             alert.english.description,
             alert.korean.summary,
             alert.korean.description,
+            alert.search.as_deref().unwrap_or(""),
         ] {
             for label in labels_of(text) {
                 assert!(
@@ -152,6 +153,57 @@ fn texts_of_alerts_name_labels_that_their_series_have() {
                 );
             }
         }
+    }
+}
+
+/// The names of the parameters that a call of the API takes.
+fn parameters_of(call: &str) -> BTreeSet<String> {
+    let api = read(&root().join("proto/openapi.json"));
+    let api: serde_json::Value = serde_json::from_str(&api).unwrap();
+    let parameters = api["paths"][call]["get"]["parameters"].as_array().unwrap();
+    let names = parameters
+        .iter()
+        .map(|parameter| parameter["name"].as_str().unwrap());
+    names.map(str::to_owned).collect()
+}
+
+/// The names in a query; what a template writes is left as it stands.
+fn names_in(query: &str) -> BTreeSet<String> {
+    let outside = query.split("{{").map(|part| part.rsplit("}}").next().unwrap());
+    let text: String = outside.collect();
+    let pairs = text.split('&');
+    pairs
+        .map(|pair| pair.split('=').next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn alerts_lead_to_views_by_filters_that_the_api_has() {
+    let views = [
+        ("/ui/search", "/api/v1/sagas"),
+        ("/ui/dead-letters", "/api/v1/dead-letters"),
+    ];
+    for alert in every_alert() {
+        let Some((view, query)) = alert.search.as_deref().and_then(|path| path.split_once('?')) else {
+            continue;
+        };
+        let (_, call) = views.iter().find(|(of, _)| *of == view).unwrap();
+        let unknown: Vec<String> = names_in(query)
+            .difference(&parameters_of(call))
+            .cloned()
+            .collect();
+        assert_eq!(unknown, Vec::<String>::new(), "{}", alert.name);
+    }
+}
+
+#[test]
+fn presets_filter_by_what_the_api_has() {
+    for preset in dashboards::PRESETS {
+        assert!(
+            names_in(preset.search).is_subset(&parameters_of("/api/v1/sagas")),
+            "{}",
+            preset.title
+        );
     }
 }
 

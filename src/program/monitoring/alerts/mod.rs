@@ -73,8 +73,8 @@ pub(super) struct Alert {
     pub(super) pending: &'static str,
     /// How long it goes on when it is not so any more, lest it flutters.
     pub(super) keep: &'static str,
-    /// The call of the tracker's API that lists what it is about.
-    pub(super) search: Option<&'static str>,
+    /// The path of the tracker's page that shows what it is about, as a template.
+    pub(super) search: Option<String>,
     pub(super) english: Words,
     pub(super) korean: Words,
 }
@@ -103,9 +103,22 @@ impl Alert {
         self
     }
 
-    fn search(mut self, call: &'static str) -> Self {
-        self.search = Some(call);
+    /// Leads to a view of the tracker's page.
+    fn page(mut self, path: &str) -> Self {
+        self.search = Some(path.to_owned());
         self
+    }
+
+    /// Leads to the sagas that match.
+    fn search(self, filter: &str) -> Self {
+        self.page(&format!("/ui/search?{filter}"))
+    }
+
+    /// Leads to the sagas that match and are of the alert's type. What counts as other has no type to search for.
+    fn search_of_type(self, filter: &str) -> Self {
+        const OF_TYPE: &str =
+            r#"{{ if ne $labels.saga_type "other" }}&sagaType={{ $labels.saga_type | urlquery }}{{ end }}"#;
+        self.search(&format!("{filter}{OF_TYPE}"))
     }
 
     fn english(mut self, summary: &'static str, description: &'static str) -> Self {

@@ -48,7 +48,7 @@ fn failure_spike() -> Alert {
         .and(failures.above(&FAILURE_SPIKE_FLOOR));
     Alert::new("SagaFailureSpike", Warning, query)
         .keep("10m")
-        .search("/api/v1/sagas?status=FAILED&sort=updatedAt,desc")
+        .search("status=FAILED&sort=updatedAt,desc")
         .english(
             "Many more sagas fail than yesterday",
             "{{ $value | humanize }} sagas failed within 5 minutes: more than the mean of the day before and \
@@ -70,7 +70,7 @@ fn failure_rate() -> Alert {
     let query = ratio(&recordings::failed_ratio_by_type(), &FAILURE_RATIO);
     Alert::new("SagaFailureRateHigh", Warning, query)
         .pending("5m")
-        .search("/api/v1/sagas?status=FAILED&sort=updatedAt,desc")
+        .search_of_type("status=FAILED&sort=updatedAt,desc")
         .english(
             "Too many sagas of type {{ $labels.saga_type }} fail",
             "{{ $value | humanizePercentage }} of the {{ $labels.saga_type }} sagas that ended within 5 minutes \
@@ -87,7 +87,7 @@ fn compensation_rate() -> Alert {
     let query = ratio(&recordings::compensated_ratio_by_type(), &COMPENSATION_RATIO);
     Alert::new("SagaCompensationRateHigh", Warning, query)
         .pending("5m")
-        .search("/api/v1/sagas?status=COMPENSATED&sort=updatedAt,desc")
+        .search_of_type("status=COMPENSATED&sort=updatedAt,desc")
         .english(
             "Too many sagas of type {{ $labels.saga_type }} are compensated",
             "For each {{ $labels.saga_type }} saga that ended within 5 minutes {{ $value | humanizePercentage }} \
@@ -112,7 +112,7 @@ fn compensation_overdue() -> Alert {
         any(catalogue::UNCOMPENSATED_OVERDUE),
     )
     .pending("5m")
-    .search("/api/v1/sagas/stuck?rule=COMPENSATION_OVERDUE")
+    .search_of_type("stuck=COMPENSATION_OVERDUE")
     .english(
         "Failed sagas of type {{ $labels.saga_type }} are not compensated in time",
         "{{ $value | humanize }} {{ $labels.saga_type }} sagas failed, owe a compensation, and are past the time \
@@ -130,7 +130,7 @@ fn compensation_failed() -> Alert {
     let query = failed.max(&["job", "saga_type"]).above(0);
     Alert::new("SagaCompensationFailed", Critical, query)
         .keep("15m")
-        .search("/api/v1/conformance?rule=COMPENSATION_FAILED")
+        .search_of_type("rule=COMPENSATION_FAILED")
         .english(
             "A compensation of a {{ $labels.saga_type }} saga failed",
             "A compensating step of {{ $labels.saga_type }} sagas reported FAILED {{ $value | humanize }} times \
@@ -153,7 +153,7 @@ fn compensation_slow() -> Alert {
     )
     .pending("15m")
     .keep("15m")
-    .search("/api/v1/sagas?status=COMPENSATED&sort=updatedAt,desc")
+    .search("status=COMPENSATED&sort=updatedAt,desc")
     .english(
         "Compensations take long",
         "Of the compensations within 30 minutes one in twenty took longer than \
@@ -169,7 +169,7 @@ fn compensation_slow() -> Alert {
 fn past_deadline() -> Alert {
     Alert::new("SagaPastDeadline", Warning, any(catalogue::PAST_DEADLINE))
         .pending("15m")
-        .search("/api/v1/sagas/stuck?rule=PAST_DEADLINE")
+        .search_of_type("stuck=PAST_DEADLINE")
         .english(
             "Sagas of type {{ $labels.saga_type }} are stuck",
             "{{ $value | humanize }} {{ $labels.saga_type }} sagas are under way past the deadline of their \
@@ -186,7 +186,7 @@ fn rule_broken() -> Alert {
     let query = broken.delta("1h").max(&["job", "saga_type", "rule"]).above(0);
     Alert::new("SagaRuleBroken", Warning, query)
         .keep("15m")
-        .search("/api/v1/conformance")
+        .search_of_type("rule={{ $labels.rule | urlquery }}")
         .english(
             "Sagas of type {{ $labels.saga_type }} break {{ $labels.rule }}",
             "{{ $value | humanize }} more {{ $labels.saga_type }} sagas than an hour ago break the rule \
@@ -264,7 +264,7 @@ fn burning(name: &'static str, severity: Severity, query: Query) -> Alert {
 fn success_burns_fast() -> Alert {
     let query = fast(recordings::failed_ratio, &SUCCESS_BUDGET);
     burning("SagaSuccessBudgetBurnsFast", Critical, query)
-        .search("/api/v1/sagas?status=FAILED&sort=updatedAt,desc")
+        .search("status=FAILED&sort=updatedAt,desc")
         .english(
             "Failures use up the month's budget within days",
             "{{ $value | humanizePercentage }} of the sagas that ended failed; the objective allows \
@@ -280,7 +280,7 @@ fn success_burns_fast() -> Alert {
 fn success_burns_slowly() -> Alert {
     let query = slow(recordings::failed_ratio, &SUCCESS_BUDGET);
     burning("SagaSuccessBudgetBurnsSlowly", Warning, query)
-        .search("/api/v1/sagas?status=FAILED&sort=updatedAt,desc")
+        .search("status=FAILED&sort=updatedAt,desc")
         .english(
             "Failures use up the month's budget before its end",
             "{{ $value | humanizePercentage }} of the sagas that ended over the last days failed; the objective \

@@ -14,6 +14,9 @@ const UNBOUNDED: &str = "/api/v1/export/.*|/api/v1/live";
 /// Probes say by their status that something else is wrong.
 const PROBES: &str = "/actuator/.*";
 
+/// Open dead letters of the alert's reason.
+const LETTERS: &str = "/ui/dead-letters?state=open&reason={{ $labels.reason | urlquery }}";
+
 pub(super) fn alerts() -> Vec<Alert> {
     vec![
         down(),
@@ -168,6 +171,7 @@ fn consumption_paused() -> Alert {
     let query = is(catalogue::CONSUMPTION_PAUSED, 1).or(is(catalogue::OPS_PAUSED, 1));
     Alert::new("SagaTrackerConsumptionPaused", Critical, query)
         .pending("5m")
+        .page("/ui/ops/health")
         .english(
             "{{ $labels.instance }} has stopped reading: its disk is nearly full",
             "Less than store.min_free_bytes is free on the disk under the store. Nothing is lost as long as the \
@@ -184,7 +188,7 @@ fn events_lost() -> Alert {
     let query = of(catalogue::OFFSETS_LOST).increase("1h").above(0);
     Alert::new("SagaTrackerEventsLost", Critical, query)
         .keep("1h")
-        .search("/api/v1/ledger")
+        .page("/ui/ops/ledger")
         .english(
             "Events expired before {{ $labels.instance }} read them",
             "The topic's retention removed {{ $value | humanize }} offsets before they were consumed: they are lost \
@@ -201,7 +205,7 @@ fn offsets_unexplained() -> Alert {
     let query = of(catalogue::LEDGER_UNEXPLAINED).delta("1h").above(0);
     Alert::new("SagaTrackerOffsetsUnexplained", Critical, query)
         .keep("1h")
-        .search("/api/v1/ledger")
+        .page("/ui/ops/ledger")
         .english(
             "Offsets of which {{ $labels.instance }} cannot say what became of them",
             "Within an hour {{ $value | humanize }} offsets were not delivered, and nobody knows why.",
@@ -219,7 +223,7 @@ fn dead_letters_growing() -> Alert {
     let query = now().above(0).unless(now().at_most(before));
     Alert::new("SagaTrackerDeadLettersGrowing", Warning, query)
         .pending("5m")
-        .search("/api/v1/dead-letters/groups")
+        .page(LETTERS)
         .english(
             "Dead letters pile up: {{ $labels.reason }}",
             "{{ $value | humanize }} dead letters of this reason are open, more than half an hour ago. A producer \
@@ -236,7 +240,7 @@ fn dead_letters_open() -> Alert {
     let open = Query::from(of(catalogue::DEAD_LETTERS_OPEN)).max(&["job", "reason"]);
     Alert::new("SagaTrackerDeadLettersOpen", Info, open.above(0))
         .pending("1h")
-        .search("/api/v1/dead-letters/groups")
+        .page(LETTERS)
         .english(
             "Dead letters wait to be settled: {{ $labels.reason }}",
             "{{ $value | humanize }} dead letters of this reason are open for an hour: their events are in no saga.",
@@ -251,6 +255,7 @@ fn dead_letters_open() -> Alert {
 fn decisions_stopped() -> Alert {
     let query = is(catalogue::OPS_STOPPED, 1).or(is(catalogue::RETENTION_STOPPED, 1));
     Alert::new("SagaTrackerDecisionsStopped", Critical, query)
+        .page("/ui/ops/health")
         .english(
             "{{ $labels.instance }} reads or applies no decisions any more",
             "Holds, purges, restores and definitions do not reach this replica until somebody does something; health \
@@ -283,6 +288,7 @@ fn decisions_pending() -> Alert {
     let pending = Query::from(of(catalogue::RETENTION_PENDING)).above(0);
     Alert::new("SagaTrackerDecisionsPending", Warning, pending)
         .pending("1h")
+        .page("/ui/ops/retention")
         .english(
             "{{ $labels.instance }} has decisions to apply for an hour",
             "{{ $value | humanize }} decisions are read and not applied yet: what they name is still there.",
@@ -307,6 +313,7 @@ fn sweeps_stopped() -> Alert {
         old.or(is(catalogue::RETENTION_WAITING, 1)),
     )
     .pending("1h")
+    .page("/ui/ops/retention")
     .english(
         "{{ $labels.instance }} finds nothing to purge any more",
         "The search for due sagas waits, or none came to its end for longer than @{sweepMaxAgeSeconds} s.",
@@ -321,6 +328,7 @@ fn snapshot_old() -> Alert {
     let old = age(catalogue::SNAPSHOT_LAST_SUCCESS, &SNAPSHOT_MAX_AGE_SECONDS);
     Alert::new("SagaTrackerSnapshotOld", Warning, old)
         .pending("10m")
+        .page("/ui/ops/snapshots")
         .english(
             "The last snapshot of {{ $labels.instance }} is old",
             "It was made {{ $value | humanizeDuration }} ago; @{snapshotMaxAgeSeconds} s are accepted. What is not \
@@ -338,7 +346,7 @@ fn snapshot_failed() -> Alert {
     let query = failed.sum(&["job", "instance"]).above(0);
     Alert::new("SagaTrackerSnapshotFailed", Warning, query)
         .keep("1h")
-        .search("/internal/v1/snapshots/status")
+        .page("/ui/ops/snapshots")
         .english(
             "A snapshot of {{ $labels.instance }} failed",
             "{{ $value | humanize }} snapshots failed within an hour; the log says why.",

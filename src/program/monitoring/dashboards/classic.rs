@@ -1,5 +1,6 @@
 //! A dashboard in the schema that Grafana has had since its beginnings.
 
+use super::incidents;
 use super::layout::{self, Place};
 use super::links::ADDRESSES;
 use super::look;
@@ -36,12 +37,12 @@ fn datasource(kind: &str, variable: &str) -> Value {
 
 fn annotation() -> Value {
     json!({
-        "name": variables::INCIDENTS,
+        "name": incidents::NAME,
         "datasource": datasource("prometheus", "datasource"),
         "enable": true,
         "hide": false,
         "iconColor": "red",
-        "expr": variables::incidents().text(),
+        "expr": incidents::query().text(),
         "titleFormat": "{{alertname}}",
         "textFormat": "{{severity}} {{saga_type}}",
         "step": "60s",

@@ -1,7 +1,10 @@
-//! Where rows lead: templates for the systems that know more of a saga or a trace.
+//! Where rows lead: templates for the systems that know more of a saga or a trace; and searches that people want again
+//! and again.
 //!
 //! `links.toml` has them with the addresses that those systems have where nobody says otherwise; dashboards have a
 //! variable for each address.
+
+use crate::program::monitoring::parameters::GRAFANA_URL;
 
 /// A link by name and template. `{…}` is filled in from the row, `[…]` is an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,11 +65,11 @@ pub(super) const ADDRESSES: [Address; 5] = [
 pub(super) const OF_SAGA: &[Link] = &[
     Link {
         title: "Saga",
-        template: "[tracker]/api/v1/sagas/{sagaId}?include=steps",
+        template: "[tracker]/ui/saga?id={sagaId}",
     },
     Link {
-        title: "Its history",
-        template: "[tracker]/api/v1/sagas/{sagaId}/history",
+        title: "As JSON",
+        template: "[tracker]/api/v1/sagas/{sagaId}?include=steps",
     },
 ];
 
@@ -112,7 +115,7 @@ pub(super) const OF_STUCK: &[Link] = &[Link {
 pub(super) const OF_LETTERS: &[Link] = &[
     Link {
         title: "Dead letters",
-        template: "[tracker]/api/v1/dead-letters?reason={reason}&state=open",
+        template: "[tracker]/ui/dead-letters?state=open&reason={reason}",
     },
     Link {
         title: "Runbook",
@@ -120,8 +123,39 @@ pub(super) const OF_LETTERS: &[Link] = &[
     },
 ];
 
+pub(super) const OF_INCIDENT: &[Link] = &[Link {
+    title: "Incidents",
+    template: "[tracker]/ui/incidents",
+}];
+
+/// A search that people want again and again: its name, and the filter as the API's parameters have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Preset {
+    pub(crate) title: &'static str,
+    pub(crate) title_ko: &'static str,
+    pub(crate) search: &'static str,
+}
+
+pub(crate) const PRESETS: &[Preset] = &[
+    Preset {
+        title: "Compensation failed",
+        title_ko: "보상 실패",
+        search: "rule=COMPENSATION_FAILED&sort=updatedAt,desc",
+    },
+    Preset {
+        title: "Compensation overdue",
+        title_ko: "보상 지연",
+        search: "stuck=COMPENSATION_OVERDUE",
+    },
+    Preset {
+        title: "Failed with nothing to compensate",
+        title_ko: "보상할 것이 없는 실패",
+        search: "status=FAILED&compensation=NOTHING_TO_COMPENSATE&sort=updatedAt,desc",
+    },
+];
+
 impl Link {
-    /// The address with what Grafana fills in from the row.
+    /// The address with what Grafana fills in from the row, percent-encoded: ids may hold any character.
     pub(super) fn in_dashboard(&self, columns: &[(&str, &str)]) -> String {
         let with_addresses = ADDRESSES.iter().fold(self.template.to_owned(), |url, address| {
             url.replace(&format!("[{}]", address.name), &format!("${{{}}}", address.name))
@@ -129,28 +163,43 @@ impl Link {
         columns.iter().fold(with_addresses, |url, (placeholder, title)| {
             url.replace(
                 &format!("{{{placeholder}}}"),
-                &format!("${{__data.fields[\"{title}\"]}}"),
+                &format!("${{__data.fields[\"{title}\"]:percentencode}}"),
             )
         })
     }
 
+    /// The address with what those systems have where nobody says otherwise.
     fn with_defaults(&self) -> String {
-        ADDRESSES.iter().fold(self.template.to_owned(), |url, address| {
-            url.replace(&format!("[{}]", address.name), address.default)
-        })
+        let of_grafana = if self.template.starts_with('/') {
+            GRAFANA_URL.default.as_str()
+        } else {
+            ""
+        };
+        ADDRESSES
+            .iter()
+            .fold(format!("{of_grafana}{}", self.template), |url, address| {
+                url.replace(&format!("[{}]", address.name), address.default)
+            })
     }
 }
 
-/// All templates, for whatever else shows links: `http(s)` or a path of Grafana, `{…}` to be filled in.
+/// All templates and presets, for whatever else shows links: `http(s)`, `{…}` to be filled in.
 pub(crate) fn toml() -> String {
     let mut text = "# Generated: saga-tracker monitoring --out deploy/monitoring.\n\
-                    # Templates of links: put your own addresses in, and what stands in {…} of a saga.\n"
+                    # Templates of links: put your own addresses in; what stands in {…} is filled in, percent-encoded.\n\
+                    # Presets: filters of a search, as GET /api/v1/sagas, /ui/search and exports take them.\n"
         .to_owned();
     for link in [OF_SAGA, OF_TRACE, OF_FAILURE].concat() {
         text.push_str(&format!(
             "\n[[link]]\nname = {:?}\nurl = {:?}\n",
             link.title,
             link.with_defaults()
+        ));
+    }
+    for preset in PRESETS {
+        text.push_str(&format!(
+            "\n[[preset]]\nname = {:?}\nname_ko = {:?}\nsearch = {:?}\n",
+            preset.title, preset.title_ko, preset.search
         ));
     }
     text
@@ -161,10 +210,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_template_leads_to_an_address_or_a_page_of_grafana() {
-        for link in [OF_SAGA, OF_TRACE, OF_FAILURE, OF_STUCK, OF_LETTERS].concat() {
+    fn every_template_leads_to_an_address() {
+        for link in [OF_SAGA, OF_TRACE, OF_FAILURE, OF_STUCK, OF_LETTERS, OF_INCIDENT].concat() {
             let url = link.with_defaults();
-            assert!(url.starts_with("http") || url.starts_with("/explore"), "{url}");
+            assert!(url.starts_with("http"), "{url}");
             assert!(!url.contains(['[', ']', ' ', '"']), "{url}");
         }
     }
@@ -172,6 +221,6 @@ mod tests {
     #[test]
     fn a_row_fills_in_what_a_template_asks_for() {
         let url = OF_TRACE[0].in_dashboard(&[("traceId", "Trace")]);
-        assert_eq!(url, "${jaeger}/trace/${__data.fields[\"Trace\"]}");
+        assert_eq!(url, "${jaeger}/trace/${__data.fields[\"Trace\"]:percentencode}");
     }
 }

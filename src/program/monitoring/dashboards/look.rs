@@ -2,7 +2,7 @@
 
 use super::links::Link;
 use super::model::{Column, ColumnKind, GREEN, Look, Panel, STATUSES, Target};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The plugin that draws it.
 pub(super) fn plugin(look: Look) -> &'static str {
@@ -30,7 +30,9 @@ pub(super) fn options(panel: &Panel) -> Value {
             "legend": {"displayMode": "table", "placement": "bottom", "showLegend": true, "calcs": ["lastNotNull", "max"]},
             "tooltip": {"mode": "multi", "sort": "desc"},
         }),
-        Look::Trends | Look::Table => json!({"showHeader": true, "cellHeight": "sm"}),
+        Look::Trends | Look::Table => {
+            json!({"showHeader": true, "cellHeight": "sm", "sortBy": newest_first(panel)})
+        }
         Look::Lanes => json!({
             "mergeValues": true,
             "showValue": "never",
@@ -51,6 +53,25 @@ pub(super) fn options(panel: &Panel) -> Value {
             "stateFilter": {"firing": true, "pending": true, "noData": false, "normal": false, "error": true},
         }),
     }
+}
+
+/// Rows of Prometheus have no order of their own; those of the API come in the one that was asked for.
+fn newest_first(panel: &Panel) -> Value {
+    let times = listed(panel)
+        .iter()
+        .filter(|column| column.kind == ColumnKind::Time);
+    let sorted = times.map(|column| json!({"displayName": column.title, "desc": true}));
+    sorted.take(1).collect()
+}
+
+/// The columns of a table that Prometheus is asked for.
+fn listed(panel: &Panel) -> &'static [Column] {
+    let targets = panel.targets.iter();
+    let mut columns = targets.filter_map(|target| match target {
+        Target::Prometheus { columns, .. } if !columns.is_empty() => Some(*columns),
+        _ => None,
+    });
+    columns.next().unwrap_or(&[])
 }
 
 /// Whether the name of the series says more than its value.
@@ -126,9 +147,8 @@ fn overrides(panel: &Panel) -> Value {
         }));
     }
     for target in &panel.targets {
-        if let Target::Api { columns, .. } = target {
-            overrides.extend(columns.iter().filter_map(|column| of_column(column, columns)));
-        }
+        let columns = target.columns();
+        overrides.extend(columns.iter().filter_map(|column| of_column(column, columns)));
     }
     overrides.into()
 }
@@ -177,8 +197,22 @@ fn data_link(link: &Link, titles: &[(&str, &str)]) -> Value {
 pub(super) fn transformations(panel: &Panel) -> Vec<(&'static str, Value)> {
     match panel.look {
         Look::Trends => vec![("timeSeriesTable", json!({"A": {"timeField": "Time"}}))],
-        _ => Vec::new(),
+        _ if listed(panel).is_empty() => Vec::new(),
+        _ => vec![("organize", arranged(listed(panel)))],
     }
+}
+
+/// Labels and value by their titles, in the order of the columns; the time of the question is not worth one.
+fn arranged(columns: &[Column]) -> Value {
+    let places = columns.iter().zip(0..);
+    let places: Map<String, Value> = places
+        .map(|(column, place): (_, u32)| (column.field.to_owned(), place.into()))
+        .collect();
+    let titles = columns.iter();
+    let titles: Map<String, Value> = titles
+        .map(|column| (column.field.to_owned(), column.title.into()))
+        .collect();
+    json!({"excludeByName": {"Time": true}, "indexByName": places, "renameByName": titles})
 }
 
 /// The type of data source that a target asks, and the variable that says which.
@@ -192,7 +226,7 @@ pub(super) fn source(target: &Target) -> (&'static str, &'static str) {
 /// What it is asked.
 pub(super) fn question(target: &Target, look: Look) -> Value {
     match target {
-        Target::Prometheus { query, legend } => {
+        Target::Prometheus { query, legend, .. } => {
             let at_once = look == Look::Table;
             json!({
                 "editorMode": "code",

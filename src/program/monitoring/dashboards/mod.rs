@@ -1,6 +1,7 @@
 //! The dashboards: one about the shop's sagas, one about the tracker, each in both of Grafana's schemas.
 
 mod classic;
+mod incidents;
 mod layout;
 mod links;
 mod look;
@@ -10,6 +11,8 @@ mod tracker;
 mod v2;
 mod variables;
 
+#[cfg(test)]
+pub(crate) use links::PRESETS;
 pub(crate) use links::toml as links_toml;
 pub(crate) use model::Dashboard;
 

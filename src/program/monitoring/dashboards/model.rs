@@ -134,7 +134,21 @@ impl Panel {
     /// Asks Prometheus. The legend may name labels as `{{label}}`.
     pub(super) fn ask(mut self, legend: &'static str, query: impl Into<Query>) -> Self {
         let query = query.into();
-        self.targets.push(Target::Prometheus { query, legend });
+        self.targets.push(Target::Prometheus {
+            query,
+            legend,
+            columns: &[],
+        });
+        self
+    }
+
+    /// Asks Prometheus for a row per series. The fields of columns are its labels, and `Value`.
+    pub(super) fn list(mut self, query: impl Into<Query>, columns: &'static [Column]) -> Self {
+        self.targets.push(Target::Prometheus {
+            query: query.into(),
+            legend: "",
+            columns,
+        });
         self
     }
 
@@ -172,6 +186,8 @@ pub(super) enum Target {
     Prometheus {
         query: Query,
         legend: &'static str,
+        /// Of a table.
+        columns: &'static [Column],
     },
     Api {
         path: &'static str,
@@ -182,15 +198,38 @@ pub(super) enum Target {
 
 impl Target {
     fn faults(&self) -> Vec<String> {
-        let Self::Prometheus { query, legend } = self else {
+        let Self::Prometheus {
+            query,
+            legend,
+            columns,
+        } = self
+        else {
             return Vec::new();
         };
-        let unknown = named(legend).filter(|label| !query.labels().contains(*label));
-        let unknown =
-            unknown.map(|label| format!("the legend names {label}, which {} does not have", query.text()));
+        let fields = columns.iter().map(|column| column.field);
+        let fields = fields.filter(|field| *field != VALUE);
+        let unknown = named(legend)
+            .chain(fields)
+            .filter(|label| !query.labels().contains(*label));
+        let unknown = unknown.map(|label| {
+            format!(
+                "a legend or column names {label}, which {} does not have",
+                query.text()
+            )
+        });
         query.faults().iter().cloned().chain(unknown).collect()
     }
+
+    /// The columns of a table.
+    pub(super) fn columns(&self) -> &'static [Column] {
+        match self {
+            Self::Prometheus { columns, .. } | Self::Api { columns, .. } => columns,
+        }
+    }
 }
+
+/// What Grafana calls a sample's value in a table.
+pub(super) const VALUE: &str = "Value";
 
 /// The labels that a legend names.
 fn named(legend: &str) -> impl Iterator<Item = &str> {
@@ -212,5 +251,24 @@ mod tests {
         };
         assert_eq!(panel("{{status}} at {{instance}}").faults(), Vec::<String>::new());
         assert_eq!(panel("{{step}}").faults().len(), 1);
+    }
+
+    #[test]
+    fn a_column_is_a_label_that_is_there_or_the_value() {
+        const fn column(field: &'static str) -> Column {
+            Column {
+                field,
+                title: "Column",
+                kind: ColumnKind::Text,
+                links: &[],
+            }
+        }
+        const COLUMNS: &[Column] = &[column("status"), column(VALUE), column("step")];
+        let panel = Panel::new(Look::Table, "Sagas", "by status");
+        let faults = panel
+            .list(values(Scope::Dashboard, SAGA_ACTIVE), COLUMNS)
+            .faults();
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].contains("names step"), "{faults:?}");
     }
 }

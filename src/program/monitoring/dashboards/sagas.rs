@@ -1,5 +1,6 @@
 //! For those who run the shop: how sagas fare, what is owed, where it is slow, which ones to look at.
 
+use super::incidents;
 use super::links;
 use super::model::ColumnKind::{Number, Text, Time};
 use super::model::{Column, Dashboard, Look, ORANGE, Panel, RED, Row};
@@ -25,7 +26,7 @@ pub(super) fn dashboard() -> Dashboard {
             compensations(),
             delays(),
             consumption(),
-            alerts(),
+            incidents::row(),
             sagas(),
             api(),
             objectives(),
@@ -232,6 +233,15 @@ fn compensations() -> Row {
             )
             .limits(&[(1.0, RED)])
             .ask("{{saga_type}}", failed.max(&["saga_type"])),
+            lines(
+                "Nothing to compensate",
+                "Sagas that are FAILED and did nothing before that can be undone, like those that found no stock",
+            )
+            .width(24)
+            .ask(
+                "{{saga_type}}",
+                highest(by_type(catalogue::NOTHING_TO_COMPENSATE), &["saga_type"]),
+            ),
         ],
     }
 }
@@ -295,21 +305,6 @@ fn consumption() -> Row {
                 "{{instance}} consumed of partition {{partition}}",
                 highest(of(catalogue::CONSUMER_OFFSET), &partition),
             ),
-        ],
-    }
-}
-
-fn alerts() -> Row {
-    Row {
-        title: "Alerts and incidents",
-        panels: vec![
-            Panel::new(
-                Look::Alerts,
-                "Alerts",
-                "Alerts about sagas and the tracker that are pending or fire",
-            ),
-            Panel::new(Look::Lanes, "Incidents", "When which alert fired")
-                .ask("{{alertname}} {{saga_type}}", super::variables::incidents()),
         ],
     }
 }

@@ -1,5 +1,6 @@
 //! For those who run the tracker: is it up, complete and in time, what waits for operators, what it takes up.
 
+use super::incidents;
 use super::links;
 use super::model::ColumnKind::{Number, Text, Time};
 use super::model::{Column, Dashboard, Look, ORANGE, Panel, RED, Row};
@@ -26,7 +27,7 @@ pub(super) fn dashboard() -> Dashboard {
             snapshots(),
             store(),
             requests(),
-            alerts(),
+            incidents::row(),
         ],
     }
 }
@@ -352,21 +353,6 @@ fn requests() -> Row {
                 .width(8)
                 .limits(&[(1.0, ORANGE)])
                 .ask("{{endpoint}}", latency.sum(&["endpoint", "le"]).quantile("0.99")),
-        ],
-    }
-}
-
-fn alerts() -> Row {
-    Row {
-        title: "Alerts",
-        panels: vec![
-            Panel::new(
-                Look::Alerts,
-                "Alerts",
-                "Alerts about sagas and the tracker that are pending or fire",
-            ),
-            Panel::new(Look::Lanes, "Incidents", "When which alert fired")
-                .ask("{{alertname}} {{saga_type}}", super::variables::incidents()),
         ],
     }
 }

@@ -1,5 +1,6 @@
 //! A dashboard in the schema of Grafana's new dashboards, as a resource.
 
+use super::incidents;
 use super::layout::{self, Place};
 use super::links::ADDRESSES;
 use super::look;
@@ -53,11 +54,11 @@ fn query(kind: &str, variable: &str, spec: &Value) -> Value {
 }
 
 fn annotation() -> Value {
-    let asked = json!({"expr": variables::incidents().text(), "refId": "Anno"});
+    let asked = json!({"expr": incidents::query().text(), "refId": "Anno"});
     json!({
         "kind": "AnnotationQuery",
         "spec": {
-            "name": variables::INCIDENTS,
+            "name": incidents::NAME,
             "enable": true,
             "hide": false,
             "iconColor": "red",

@@ -1,7 +1,6 @@
-//! What a dashboard can be narrowed by, and what is marked on all of its panels.
+//! What a dashboard can be narrowed by.
 
 use super::model::Dashboard;
-use crate::program::monitoring::promql::{self, Query};
 use crate::server::metrics::catalogue::{BUILD_INFO, SAGAS_ENTERED};
 
 /// What somebody who looks may choose.
@@ -52,14 +51,4 @@ pub(super) fn of(dashboard: &Dashboard) -> Vec<Variable> {
         });
     }
     variables
-}
-
-/// The annotation of alerts that fire.
-pub(super) const INCIDENTS: &str = "Incidents";
-
-pub(super) fn incidents() -> Query {
-    let firing = promql::alerts()
-        .with("alertstate", "firing")
-        .like("alertname", "Saga.*");
-    Query::from(firing).max(&["alertname", "severity", "saga_type"])
 }

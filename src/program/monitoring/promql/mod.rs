@@ -7,7 +7,7 @@ mod query;
 mod series;
 
 pub(super) use query::Query;
-pub(super) use series::{Scope, Series, alerts, buckets, observations, up, values};
+pub(super) use series::{Scope, Series, alerts, alerts_for_state, buckets, observations, up, values};
 
 #[cfg(test)]
 mod tests;

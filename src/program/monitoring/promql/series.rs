@@ -106,17 +106,21 @@ pub(crate) fn up(scope: Scope) -> Series {
 
 /// Alerts that are pending or fire, which Prometheus says itself; of a dashboard's job, or without one.
 pub(crate) fn alerts() -> Series {
+    of_alerts("ALERTS", &["alertstate"])
+}
+
+/// Since when alerts are true, unix seconds, which Prometheus says itself.
+pub(crate) fn alerts_for_state() -> Series {
+    of_alerts("ALERTS_FOR_STATE", &[])
+}
+
+fn of_alerts(name: &str, more: &'static [&'static str]) -> Series {
+    let labels = ["alertname", "severity", "subject", "saga_type"];
+    let labels = labels.into_iter().chain(SCRAPED).chain(more.iter().copied());
     Series {
-        name: "ALERTS".to_owned(),
+        name: name.to_owned(),
         rises: false,
-        labels: BTreeSet::from([
-            "alertname",
-            "alertstate",
-            "job",
-            "severity",
-            "subject",
-            "saga_type",
-        ]),
+        labels: labels.collect(),
         matchers: vec![r#"job=~"$job|""#.to_owned()],
         ago: None,
         faults: Vec::new(),
@@ -198,6 +202,11 @@ impl Series {
     /// Their standard deviation over time.
     pub(crate) fn deviation(self, window: &str) -> Query {
         self.over("stddev_over_time", window, false)
+    }
+
+    /// What they were last.
+    pub(crate) fn latest(self, window: &str) -> Query {
+        self.over("last_over_time", window, false)
     }
 
     /// Where a straight line through them will be.
