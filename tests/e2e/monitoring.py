@@ -39,6 +39,7 @@ def targets():
 
 
 def impatient(text):
-    """The rules, evaluated each second; what is true for two fires."""
+    """The rules, evaluated each second; what is true for two fires, and is soon over."""
     text = re.sub(r'interval: "\w+"', 'interval: "1s"', text)
-    return re.sub(r' for: "\w+"', ' for: "2s"', text)
+    text = re.sub(r' for: "\w+"', ' for: "2s"', text)
+    return re.sub(r' keep_firing_for: "\w+"', ' keep_firing_for: "1s"', text)
