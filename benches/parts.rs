@@ -168,17 +168,22 @@ const EXAMINED: u64 = 100_000;
 
 /// A store with so many sagas of six events each, whose ids stand in another order than their starts.
 fn projected(dir: &Path, sagas: u64) -> Query {
+    filled(dir, sagas * 6, |event| {
+        let saga = event.position.offset / 6;
+        event.saga_id = format!("{:016x}", saga.wrapping_mul(0x9e37_79b9_7f4a_7c15)).into();
+        event.trace_id = Some(format!("{saga:032x}").into());
+    })
+}
+
+/// A store with so many events, each changed before it is stored.
+fn filled(dir: &Path, count: u64, change: impl Fn(&mut Event)) -> Query {
     let store: SharedStore = Arc::new(RocksStore::open(dir, &RocksSettings::default()).unwrap());
     let definitions = Arc::new(SagaDefinitions::default());
     let (generation, settings) = (Generation::A, ProjectorSettings::default());
     let mut projector = Projector::open(store.clone(), generation, definitions.clone(), &settings).unwrap();
-    for from in (0..sagas * 6).step_by(6_000) {
-        let mut events = events(from, 6_000.min(sagas * 6 - from));
-        for event in &mut events {
-            let saga = event.position.offset / 6;
-            event.saga_id = format!("{:016x}", saga.wrapping_mul(0x9e37_79b9_7f4a_7c15)).into();
-            event.trace_id = Some(format!("{saga:032x}").into());
-        }
+    for from in (0..count).step_by(6_000) {
+        let mut events = events(from, 6_000.min(count - from));
+        events.iter_mut().for_each(&change);
         store.write(&batch(&events), Durability::Process).unwrap();
         let cut = [(0, from + events.len() as u64)].into_iter().collect();
         projector.advance(&events, &cut).unwrap();
@@ -261,5 +266,62 @@ fn searching(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, folding, records, engine, searching);
+/// Sagas of one event, all of one order, each of a type of its own: what hostile producers can make of filters.
+fn crowds(criterion: &mut Criterion) {
+    const TYPES: u64 = 1_000_000;
+    let mut group = criterion.benchmark_group("crowds");
+    group.sample_size(10);
+    let page = |filter: &Filter, number: u64| SearchRequest {
+        filter: filter.clone(),
+        sort: Sort {
+            key: SortKey::StartedAt,
+            descending: true,
+        },
+        window: Window::Page { number, size: 20 },
+    };
+    let saga_of = |event: &mut Event| event.saga_id = format!("S-{:012}", event.position.offset).into();
+
+    let dir = tempfile::tempdir().unwrap();
+    let query = filled(dir.path(), EXAMINED, |event| {
+        saga_of(event);
+        event.order_id = "one-order".into();
+    });
+    let of_order = Filter {
+        order_id: Some("one-order".into()),
+        ..Filter::default()
+    };
+    for (name, number) in [("first", 0), ("last", EXAMINED / 20 - 1)] {
+        group.bench_function(format!("an order of 100,000 sagas, {name} page"), |bencher| {
+            let request = page(&of_order, number);
+            bencher.iter(|| query.search(black_box(&request)).unwrap());
+        });
+    }
+    drop(query);
+
+    let dir = tempfile::tempdir().unwrap();
+    let query = filled(dir.path(), TYPES, |event| {
+        saga_of(event);
+        let number = event.position.offset.wrapping_mul(0x9e37_79b9) % TYPES;
+        event.saga_type = format!("TYPE_{number}").into();
+        event.step = format!("STEP_{number}").into();
+    });
+    let of_type = Filter {
+        saga_type: Some("TYPE_77".into()),
+        ..Filter::default()
+    };
+    group.bench_function("one of 1,000,000 types, a page", |bencher| {
+        let request = page(&of_type, 0);
+        bencher.iter(|| query.search(black_box(&request)).unwrap());
+    });
+    group.bench_function("all of 1,000,000 types, a page", |bencher| {
+        let request = page(&Filter::default(), 0);
+        bencher.iter(|| query.search(black_box(&request)).unwrap());
+    });
+    group.bench_function("1,000,000 types, statistics", |bencher| {
+        bencher.iter(|| query.statistics(black_box(&Filter::default())).unwrap());
+    });
+    group.finish();
+}
+
+criterion_group!(benches, folding, records, engine, searching, crowds);
 criterion_main!(benches);
