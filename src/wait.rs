@@ -25,6 +25,14 @@ pub(crate) fn since(at: Instant) -> Duration {
     now().saturating_duration_since(at)
 }
 
+/// How long to gather before the next write of what keeps coming, when the last write took so long: such that writing
+/// takes a tenth of the time while little comes, which shows early, and `limit` while so much comes that it pays to
+/// write it together.
+pub(crate) fn gathering(took: Duration, limit: Duration) -> Duration {
+    const LEAST: Duration = Duration::from_millis(2);
+    (took * 9).max(LEAST).min(limit)
+}
+
 /// Whether a part may have a thread of its own for what others wait for at once. In the simulator all is
 /// done on one.
 pub(crate) fn has_threads() -> bool {
@@ -188,5 +196,26 @@ pub(crate) mod turns {
     pub(super) fn now() -> Option<Instant> {
         let instead = INSTEAD.with_borrow(Clone::clone)?;
         Some(instead.begun + (instead.passed)())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_are_gathered_shortly_and_many_as_long_as_allowed() {
+        let millis = Duration::from_millis;
+        let limit = millis(20);
+        for (took, gathers) in [
+            (Duration::ZERO, millis(2)),
+            (Duration::from_micros(300), Duration::from_micros(2_700)),
+            (millis(1), millis(9)),
+            (millis(3), limit),
+            (Duration::from_secs(5), limit),
+        ] {
+            assert_eq!(gathering(took, limit), gathers, "{took:?}");
+        }
+        assert_eq!(gathering(millis(1), Duration::ZERO), Duration::ZERO);
     }
 }

@@ -4,12 +4,14 @@
 use crate::http::{Connection, Server};
 use crate::report::{Report, percentile};
 use crate::settings::Settings;
+use crate::traffic::Traffic;
 use crate::{machine, topic};
 use anyhow::Context as _;
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use rdkafka::{ClientContext, Message as _};
 use saga_tracker::domain::clock::{Clock as _, SystemClock};
+use saga_tracker::program::demo::Message;
 use saga_tracker_sdk::contract::{SagaEvent, SagaStatus, SagaType};
 use saga_tracker_sdk::encoding::Encoder;
 use std::sync::Arc;
@@ -72,9 +74,10 @@ fn under_load<T>(
     rate: u64,
     work: impl FnOnce() -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
+    let load = Load::new(settings, rate)?;
     let stop = AtomicBool::new(rate == 0);
     std::thread::scope(|scope| {
-        let load = scope.spawn(|| load(settings, rate, &stop));
+        let load = scope.spawn(|| load.publish(settings, &stop));
         let done = work();
         stop.store(true, Ordering::Relaxed);
         load.join().map_err(|_| anyhow::anyhow!("the load panicked"))??;
@@ -82,29 +85,56 @@ fn under_load<T>(
     })
 }
 
-fn load(settings: &Settings, rate: u64, stop: &AtomicBool) -> anyhow::Result<()> {
-    let producer: BaseProducer = topic::client(settings).set("linger.ms", "5").create()?;
-    let encoder = Encoder::published()?;
-    let begun = Instant::now();
-    // More than any load takes; the first is some hours old.
-    let mut reports = topic::traffic(settings, 100_000_000);
-    let mut sent = 0;
-    while !stop.load(Ordering::Relaxed) {
-        let due = (begun.elapsed().as_secs_f64() * rate as f64) as u64;
-        while sent < due {
-            let message = reports.next().context("no more traffic")?.message(&encoder)?;
-            let mut record = BaseRecord::<[u8], [u8]>::to(TOPIC).key(&message.key);
-            if let Some(value) = &message.value {
-                record = record.payload(value);
-            }
-            // What does not fit is left out: the rate is what matters.
-            let _full = producer.send(record);
-            sent += 1;
-        }
-        producer.poll(Duration::from_millis(2));
+/// Load is encoded before, for so many seconds: else encoding it takes from those who are measured.
+const ENCODED: u64 = 30;
+
+/// What is published beside.
+struct Load {
+    rate: u64,
+    encoded: Vec<Message>,
+    rest: Traffic,
+    encoder: Encoder,
+}
+
+impl Load {
+    fn new(settings: &Settings, rate: u64) -> anyhow::Result<Self> {
+        let encoder = Encoder::published()?;
+        // More than any load takes; the first is some hours old.
+        let mut rest = topic::traffic(settings, 100_000_000);
+        let reports = rest.by_ref().take(usize::try_from(rate * ENCODED)?);
+        Ok(Self {
+            rate,
+            encoded: reports
+                .map(|report| report.message(&encoder))
+                .collect::<Result<_, _>>()?,
+            rest,
+            encoder,
+        })
     }
-    producer.flush(TIMEOUT)?;
-    Ok(())
+
+    fn publish(self, settings: &Settings, stop: &AtomicBool) -> anyhow::Result<()> {
+        let producer: BaseProducer = topic::client(settings).set("linger.ms", "5").create()?;
+        let rest = self.rest.map(|report| report.message(&self.encoder));
+        let mut messages = self.encoded.into_iter().map(Ok).chain(rest);
+        let begun = Instant::now();
+        let mut sent = 0;
+        while !stop.load(Ordering::Relaxed) {
+            let due = (begun.elapsed().as_secs_f64() * self.rate as f64) as u64;
+            while sent < due {
+                let message = messages.next().context("no more traffic")??;
+                let mut record = BaseRecord::<[u8], [u8]>::to(TOPIC).key(&message.key);
+                if let Some(value) = &message.value {
+                    record = record.payload(value);
+                }
+                // What does not fit is left out: the rate is what matters.
+                let _full = producer.send(record);
+                sent += 1;
+            }
+            producer.poll(Duration::from_millis(2));
+        }
+        producer.flush(TIMEOUT)?;
+        Ok(())
+    }
 }
 
 /// When the last record was acknowledged, microseconds since the start; 0 before it is.

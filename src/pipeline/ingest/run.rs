@@ -117,6 +117,8 @@ pub(crate) struct Running<I> {
     failed: Option<RunError>,
     mark: Mark,
     schema_wait: SchemaWait,
+    /// How long the last write and its handing over took.
+    took: Duration,
 }
 
 /// What had been accounted for when so many questions had been asked: an answer to a later one can be
@@ -139,6 +141,7 @@ impl<I: Deref<Target = Ingest>> Running<I> {
                 next: writer.next(),
             },
             schema_wait: SchemaWait::new(ingest.schemas.unknown_id_timeout()),
+            took: Duration::ZERO,
             writer,
             ingest,
         }
@@ -153,7 +156,8 @@ impl<I: Deref<Target = Ingest>> Running<I> {
 
     /// Takes what one poll gives, writes it and tells what is seen. Whether to go on.
     pub(crate) fn step(&mut self, source: &mut dyn Source) -> Result<bool, RunError> {
-        let timeout = Duration::from_millis(self.ingest.settings.max_wait_ms);
+        let longest = Duration::from_millis(self.ingest.settings.max_wait_ms);
+        let timeout = wait::gathering(self.took, longest);
         failpoint::pass("thread.ingest");
         let observed = source.observed();
         if self.waits_for_room() {
@@ -278,6 +282,7 @@ impl<I: Deref<Target = Ingest>> Running<I> {
     }
 
     fn flush(&mut self) -> Result<(), RunError> {
+        let begun = wait::now();
         let Some(delivery) = self.writer.write()? else {
             return Ok(());
         };
@@ -287,7 +292,9 @@ impl<I: Deref<Target = Ingest>> Running<I> {
             status.waiting = None;
         });
         self.ingest.dead_letters.notify_one();
-        Ok(self.ingest.projector.deliver(delivery)?)
+        self.ingest.projector.deliver(delivery)?;
+        self.took = wait::since(begun);
+        Ok(())
     }
 
     /// Publishes what was seen of the cluster, refuses a topic that went back, and tells apart what was lost.

@@ -34,7 +34,8 @@ settings! {
         /// Records in one batch, at most.
         #[option(Integer(1, 1_000_000), env = ["KAFKA_MAX_POLL_RECORDS"])]
         pub max_poll_records: usize = 5_000,
-        /// How long a batch waits to fill up, milliseconds.
+        /// How long a batch waits to fill up, at most, milliseconds: two while few records come, the more the longer writes
+        /// take.
         #[option(Integer(0, 60_000))]
         pub max_wait_ms: u64 = 10,
         /// Whether to publish dead letters to the dead-letter topic. Of several replicas only one needs to.

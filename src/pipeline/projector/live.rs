@@ -7,6 +7,7 @@ use super::{Projector, ProjectorSettings, carry, unfinished};
 use crate::domain::clock::SharedClock;
 use crate::domain::{Cut, Event, Position, SagaDefinitions};
 use crate::store::{Generation, SharedStore, StoreError, reads};
+use crate::wait;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
@@ -97,7 +98,7 @@ impl ProjectorWatch {
     pub fn wait_for(&self, position: Position, timeout: Duration) -> Result<bool, ProjectorGone> {
         let waiting =
             |status: &mut ProjectorStatus| status.failed.is_none() && !status.cursor.contains(position);
-        let status = crate::wait::wait_while(&self.status.status, &self.status.changed, timeout, waiting);
+        let status = wait::wait_while(&self.status.status, &self.status.changed, timeout, waiting);
         match &status.failed {
             _ if status.cursor.contains(position) => Ok(true),
             Some(why) => Err(ProjectorGone(why.clone())),
@@ -134,7 +135,7 @@ impl ProjectorHandle {
         self.commands
             .send(Command::Switch { generation, done })
             .map_err(|e| gone(e.to_string()))?;
-        crate::wait::receive(&result, || self.has_failed()).map_err(|e| gone(e.to_string()))?
+        wait::receive(&result, || self.has_failed()).map_err(|e| gone(e.to_string()))?
     }
 
     /// Runs something on the projector between two windows, when everything delivered before is
@@ -151,7 +152,7 @@ impl ProjectorHandle {
             // Whoever asked may be gone; what was done stands all the same.
             let _ = done.send(work(projector));
         })?;
-        crate::wait::receive(&result, || self.has_failed()).map_err(|_| self.gone())
+        wait::receive(&result, || self.has_failed()).map_err(|_| self.gone())
     }
 
     /// The same, without waiting for its end.
@@ -183,13 +184,13 @@ impl ProjectorHandle {
 
     /// The same, if nobody else holds it within so long.
     pub(super) fn try_deciding(&self, timeout: Duration) -> Option<MutexGuard<'_, ()>> {
-        let until = crate::wait::now() + timeout;
+        let until = wait::now() + timeout;
         loop {
             match self.deciding.try_lock() {
                 Ok(guard) => return Some(guard),
                 Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-                Err(TryLockError::WouldBlock) if crate::wait::now() >= until => return None,
-                Err(TryLockError::WouldBlock) => crate::wait::park(Duration::from_millis(20)),
+                Err(TryLockError::WouldBlock) if wait::now() >= until => return None,
+                Err(TryLockError::WouldBlock) => wait::park(Duration::from_millis(20)),
             }
         }
     }
@@ -347,7 +348,9 @@ impl Live {
         for (partition, next) in window.after.drain(..) {
             after.set(partition, next.max(after.next(partition)));
         }
+        let begun = Instant::now();
         self.projector.advance(&window.events, &after)?;
+        window.took = begun.elapsed();
         self.status.delays.folded(&window.events);
         window.events.clear();
         window.bytes = 0;
@@ -376,17 +379,19 @@ fn set_cursor(status: &Shared, cursor: &Cut) {
     status.change(|status| status.cursor.clone_from(cursor));
 }
 
-/// Deliveries gathered until they are worth a write: until there are many, or so long after the window
-/// before. What comes after a pause is folded at once.
+/// Deliveries gathered until they are worth a write: until there are many, or so long after the window before as its
+/// fold says, `projector.window_ms` at most. What comes after a pause is folded at once.
 struct Window {
     events: Vec<Event>,
     bytes: usize,
     after: Vec<(u32, u64)>,
     /// When it began to gather: when the window before was folded.
     since: Option<Instant>,
+    /// How long folding the window before took.
+    took: Duration,
     open: bool,
     limit: usize,
-    timeout: Duration,
+    longest: Duration,
 }
 
 enum Next {
@@ -402,9 +407,10 @@ impl Window {
             bytes: 0,
             after: Vec::new(),
             since: None,
+            took: Duration::ZERO,
             open: false,
             limit: settings.window_events.max(1),
-            timeout: Duration::from_millis(settings.window_ms),
+            longest: Duration::from_millis(settings.window_ms),
         }
     }
 
@@ -412,8 +418,9 @@ impl Window {
         if !self.open {
             return inbox.recv().map_or(Next::Closed, Next::Command);
         }
-        let gathered = self.since.map_or(self.timeout, |since| since.elapsed());
-        match inbox.recv_timeout(self.timeout.saturating_sub(gathered)) {
+        let gathers = wait::gathering(self.took, self.longest);
+        let gathered = self.since.map_or(gathers, |since| since.elapsed());
+        match inbox.recv_timeout(gathers.saturating_sub(gathered)) {
             Ok(command) => Next::Command(command),
             Err(RecvTimeoutError::Timeout) => Next::Due,
             Err(RecvTimeoutError::Disconnected) => Next::Closed,

@@ -12,7 +12,8 @@ settings! {
         /// Events that are folded into one write of the projections, at most.
         #[option(Integer(1, 1_000_000))]
         pub window_events: usize = 8_192,
-        /// How long a write of the projections waits for more events, milliseconds. Bounds how stale answers are.
+        /// How long a write of the projections waits for more events, at most, milliseconds: two while few come, the more the
+        /// longer writes take. Bounds how stale answers are.
         #[option(Integer(1, 60_000))]
         pub window_ms: u64 = 20,
         /// Sagas whose state is kept in memory so that the next event need not read it, at most.
