@@ -108,6 +108,46 @@ def provisioned(path):
     return yaml.safe_load((HOME / "grafana/provisioning" / path).read_text())
 
 
+HOSTILE = "<https://evil.example|What to do> <!channel> & \"more\""
+
+
+def rendered(tmp_path, text):
+    """The text of a notification as it goes to Slack, by the sample's templates."""
+    words = {key: f"about {HOSTILE}" for key in ("summary", "description", "summary_ko", "description_ko")}
+    urls = {key: f"https://{key}.example/?a=1&b=2" for key in ("runbook_url", "runbook_url_ko", "dashboard_url")}
+    urls["search_url"] = "https://search_url.example/?a=1&b=2"
+    alerts = [{"status": "firing", "annotations": words | urls}, {"status": "firing", "annotations": {}}]
+    data = tmp_path / "data.json"
+    data.write_text(json.dumps({"status": "firing", "alerts": alerts}))
+    options = [f"--template.glob={HOME}/alertmanager/*.tmpl", f"--template.text={text}", f"--template.data={data}"]
+    done = run(program("amtool"), "template", "render", *options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+SLACK_TEXTS = {
+    "english": '{{ template "saga_tracker.text" . }}',
+    "korean": '{{ template "saga_tracker.text.ko" . }}',
+    "grafana": provisioned("alerting/contact-points.yml")["contactPoints"][0]["receivers"][0]["settings"]["text"],
+}
+
+
+@pytest.mark.parametrize("text", SLACK_TEXTS.values(), ids=SLACK_TEXTS)
+def test_what_a_producer_names_is_no_link_and_no_mention_in_slack(tmp_path, text):
+    message = rendered(tmp_path, text)
+    assert message.count("&lt;https://evil.example|What to do&gt; &lt;!channel&gt; &amp; ") == 2
+    assert "<!" not in message
+    assert "<https://evil" not in message
+
+
+@pytest.mark.parametrize("language", ["english", "korean"])
+def test_a_notification_leads_to_runbook_dashboard_and_page(tmp_path, language):
+    message = rendered(tmp_path, SLACK_TEXTS[language])
+    of_language = "runbook_url" if language == "english" else "runbook_url_ko"
+    for name in (of_language, "dashboard_url", "search_url"):
+        assert f"<https://{name}.example/?a=1&amp;b=2|" in message
+
+
 def test_a_failed_compensation_reaches_its_desk_by_grafana_too():
     routes = provisioned("alerting/notification-policies.yml")["policies"][0]["routes"]
     desk = next(route for route in routes if route["receiver"] == "compensation-desk")
