@@ -74,12 +74,12 @@ fn failure_rate() -> Alert {
         .english(
             "Too many sagas of type {{ $labels.saga_type }} fail",
             "{{ $value | humanizePercentage }} of the {{ $labels.saga_type }} sagas that ended within 5 minutes \
-             failed; up to @{failureRatio} of all are accepted.",
+             failed; up to {{ @{failureRatio} | humanizePercentage }} are accepted.",
         )
         .korean(
             "{{ $labels.saga_type }} 사가의 실패율이 높습니다",
             "최근 5분 동안 끝난 {{ $labels.saga_type }} 사가의 {{ $value | humanizePercentage }}가 실패했습니다. \
-             허용 비율은 @{failureRatio}입니다.",
+             허용 비율은 {{ @{failureRatio} | humanizePercentage }}입니다.",
         )
 }
 
@@ -90,13 +90,13 @@ fn compensation_rate() -> Alert {
         .search_of_type("status=COMPENSATED&sort=updatedAt,desc")
         .english(
             "Too many sagas of type {{ $labels.saga_type }} are compensated",
-            "For each {{ $labels.saga_type }} saga that ended within 5 minutes {{ $value | humanizePercentage }} \
-             were compensated; up to @{compensationRatio} of all are accepted.",
+            "Compensated sagas were {{ $value | humanizePercentage }} of the {{ $labels.saga_type }} sagas that ended \
+             within 5 minutes; up to {{ @{compensationRatio} | humanizePercentage }} are accepted.",
         )
         .korean(
             "{{ $labels.saga_type }} 사가의 보상 비율이 높습니다",
             "최근 5분 동안 끝난 {{ $labels.saga_type }} 사가 대비 보상된 비율이 \
-             {{ $value | humanizePercentage }}입니다. 허용 비율은 @{compensationRatio}입니다.",
+             {{ $value | humanizePercentage }}입니다. 허용 비율은 {{ @{compensationRatio} | humanizePercentage }}입니다.",
         )
 }
 
@@ -119,8 +119,8 @@ fn compensation_overdue() -> Alert {
          that their definition gives for it. The objective is that all are compensated.",
     )
     .korean(
-        "{{ $labels.saga_type }} 사가의 보상이 제때 이루어지지 않았습니다",
-        "{{ $labels.saga_type }} 사가 {{ $value | humanize }}건이 실패한 뒤 정의된 시간이 지나도록 보상되지 \
+        "{{ $labels.saga_type }} 사가의 보상 기한이 초과되었습니다",
+        "{{ $labels.saga_type }} 사가 {{ $value | humanize }}건이 실패한 뒤 정의된 보상 기한이 지나도록 보상되지 \
          않았습니다. 목표는 100% 보상입니다.",
     )
 }
@@ -193,8 +193,8 @@ fn rule_broken() -> Alert {
              {{ $labels.rule }} of their definition.",
         )
         .korean(
-            "{{ $labels.saga_type }} 사가가 규칙 {{ $labels.rule }}을 어겼습니다",
-            "정의된 규칙 {{ $labels.rule }}을 어긴 {{ $labels.saga_type }} 사가가 한 시간 전보다 \
+            "{{ $labels.saga_type }} 사가의 규칙 위반: {{ $labels.rule }}",
+            "정의된 규칙 {{ $labels.rule }}을(를) 어긴 {{ $labels.saga_type }} 사가가 한 시간 전보다 \
              {{ $value | humanize }}건 늘었습니다.",
         )
 }
@@ -268,12 +268,12 @@ fn success_burns_fast() -> Alert {
         .english(
             "Failures use up the month's budget within days",
             "{{ $value | humanizePercentage }} of the sagas that ended failed; the objective allows \
-             @{successBudget} of all.",
+             {{ @{successBudget} | humanizePercentage }}.",
         )
         .korean(
             "성공률 목표의 오류 예산이 빠르게 소진되고 있습니다",
             "끝난 사가의 {{ $value | humanizePercentage }}가 실패했습니다. 목표가 허용하는 비율은 \
-             @{successBudget}입니다.",
+             {{ @{successBudget} | humanizePercentage }}입니다.",
         )
 }
 
@@ -284,12 +284,12 @@ fn success_burns_slowly() -> Alert {
         .english(
             "Failures use up the month's budget before its end",
             "{{ $value | humanizePercentage }} of the sagas that ended over the last days failed; the objective \
-             allows @{successBudget} of all.",
+             allows {{ @{successBudget} | humanizePercentage }}.",
         )
         .korean(
             "성공률 목표의 오류 예산이 월말 전에 소진될 추세입니다",
             "최근 며칠 동안 끝난 사가의 {{ $value | humanizePercentage }}가 실패했습니다. 목표가 허용하는 비율은 \
-             @{successBudget}입니다.",
+             {{ @{successBudget} | humanizePercentage }}입니다.",
         )
 }
 
@@ -298,12 +298,12 @@ fn delay_burns_fast() -> Alert {
     burning("SagaDelayBudgetBurnsFast", Critical, query).english(
         "Slow steps use up the month's budget within days",
         "{{ $value | humanizePercentage }} of the measured pairs of steps took longer than 5 s; the objective \
-         allows @{delayBudget} of all.",
+         allows {{ @{delayBudget} | humanizePercentage }}.",
     )
     .korean(
         "지연 목표의 오류 예산이 빠르게 소진되고 있습니다",
         "측정된 단계 쌍의 {{ $value | humanizePercentage }}가 5초를 넘었습니다. 목표가 허용하는 비율은 \
-         @{delayBudget}입니다.",
+         {{ @{delayBudget} | humanizePercentage }}입니다.",
     )
 }
 
@@ -312,11 +312,11 @@ fn delay_burns_slowly() -> Alert {
     burning("SagaDelayBudgetBurnsSlowly", Warning, query).english(
         "Slow steps use up the month's budget before its end",
         "{{ $value | humanizePercentage }} of the measured pairs of steps took longer than 5 s over the last days; \
-         the objective allows @{delayBudget} of all.",
+         the objective allows {{ @{delayBudget} | humanizePercentage }}.",
     )
     .korean(
         "지연 목표의 오류 예산이 월말 전에 소진될 추세입니다",
         "최근 며칠 동안 측정된 단계 쌍의 {{ $value | humanizePercentage }}가 5초를 넘었습니다. 목표가 허용하는 \
-         비율은 @{delayBudget}입니다.",
+         비율은 {{ @{delayBudget} | humanizePercentage }}입니다.",
     )
 }

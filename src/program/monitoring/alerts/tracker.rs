@@ -61,7 +61,7 @@ fn down() -> Alert {
              read waits in Kafka.",
         )
         .korean(
-            "트래커 {{ $labels.instance }}이 응답하지 않습니다",
+            "트래커 {{ $labels.instance }}이(가) 응답하지 않습니다",
             "Prometheus가 2분 동안 {{ $labels.instance }}에서 지표를 수집하지 못했습니다. 읽지 못한 이벤트는 \
              Kafka에 남아 있으므로 유실되지 않습니다.",
         )
@@ -195,7 +195,7 @@ fn events_lost() -> Alert {
              to this store.",
         )
         .korean(
-            "{{ $labels.instance }}이 읽기 전에 이벤트가 만료되었습니다",
+            "{{ $labels.instance }}이(가) 읽기 전에 이벤트가 만료되었습니다",
             "토픽 보존 기간이 지나 오프셋 {{ $value | humanize }}개가 소비되기 전에 삭제되었습니다. 이 저장소에는 \
              남아 있지 않습니다.",
         )
@@ -211,7 +211,7 @@ fn offsets_unexplained() -> Alert {
             "Within an hour {{ $value | humanize }} offsets were not delivered, and nobody knows why.",
         )
         .korean(
-            "{{ $labels.instance }}에 설명되지 않는 오프셋이 있습니다",
+            "{{ $labels.instance }}에 미확인 오프셋이 있습니다",
             "최근 한 시간 동안 오프셋 {{ $value | humanize }}개가 전달되지 않았고 그 이유를 알 수 없습니다.",
         )
 }
@@ -243,7 +243,7 @@ fn dead_letters_open() -> Alert {
         .page(LETTERS)
         .english(
             "Dead letters wait to be settled: {{ $labels.reason }}",
-            "{{ $value | humanize }} dead letters of this reason are open for an hour: their events are in no saga.",
+            "{{ $value | humanize }} dead letters of this reason have been open for an hour: their events are in no saga.",
         )
         .korean(
             "처리를 기다리는 데드 레터가 있습니다: {{ $labels.reason }}",
@@ -262,8 +262,8 @@ fn decisions_stopped() -> Alert {
              says what.",
         )
         .korean(
-            "{{ $labels.instance }}이 결정을 더 이상 적용하지 않습니다",
-            "보존 예외, 삭제, 복원, 정의 변경이 이 복제본에 반영되지 않습니다. 조치가 필요하며 health에 이유가 \
+            "{{ $labels.instance }}이(가) 결정을 더 이상 적용하지 않습니다",
+            "삭제 보류, 삭제, 복원, 정의 변경이 이 복제본에 반영되지 않습니다. 조치가 필요하며 health에 이유가 \
              나와 있습니다.",
         )
 }
@@ -278,7 +278,7 @@ fn decisions_skipped() -> Alert {
              Replicas may differ now.",
         )
         .korean(
-            "{{ $labels.instance }}이 결정을 건너뛰었습니다: {{ $labels.reason }}",
+            "{{ $labels.instance }}이(가) 결정을 건너뛰었습니다: {{ $labels.reason }}",
             "삭제 또는 복원 결정 {{ $value | humanize }}건을 적용할 수 없어 건너뛰었습니다. 복제본 간에 차이가 \
              생겼을 수 있습니다.",
         )
@@ -290,7 +290,7 @@ fn decisions_pending() -> Alert {
         .pending("1h")
         .page("/ui/ops/retention")
         .english(
-            "{{ $labels.instance }} has decisions to apply for an hour",
+            "{{ $labels.instance }} has had decisions to apply for an hour",
             "{{ $value | humanize }} decisions are read and not applied yet: what they name is still there.",
         )
         .korean(
@@ -315,7 +315,7 @@ fn sweeps_stopped() -> Alert {
     .pending("1h")
     .page("/ui/ops/retention")
     .english(
-        "{{ $labels.instance }} finds nothing to purge any more",
+        "Retention of {{ $labels.instance }} does not progress",
         "The search for due sagas waits, or none came to its end for longer than @{sweepMaxAgeSeconds} s.",
     )
     .korean(
@@ -335,9 +335,9 @@ fn snapshot_old() -> Alert {
              in a snapshot must still be in the topic.",
         )
         .korean(
-            "{{ $labels.instance }}의 스냅숏이 오래되었습니다",
-            "마지막 스냅숏이 {{ $value | humanizeDuration }} 전에 만들어졌습니다. 기준은 \
-             @{snapshotMaxAgeSeconds}초입니다. 스냅숏에 없는 이벤트는 토픽에 남아 있어야 합니다.",
+            "{{ $labels.instance }}의 스냅샷이 오래되었습니다",
+            "마지막 스냅샷이 {{ $value | humanizeDuration }} 전에 만들어졌습니다. 기준은 \
+             @{snapshotMaxAgeSeconds}초입니다. 스냅샷에 없는 이벤트는 토픽에 남아 있어야 합니다.",
         )
 }
 
@@ -352,8 +352,8 @@ fn snapshot_failed() -> Alert {
             "{{ $value | humanize }} snapshots failed within an hour; the log says why.",
         )
         .korean(
-            "{{ $labels.instance }}의 스냅숏 생성이 실패했습니다",
-            "최근 한 시간 동안 스냅숏이 {{ $value | humanize }}회 실패했습니다. 이유는 로그에 있습니다.",
+            "{{ $labels.instance }}의 스냅샷 생성이 실패했습니다",
+            "최근 한 시간 동안 스냅샷이 {{ $value | humanize }}회 실패했습니다. 이유는 로그에 있습니다.",
         )
 }
 
@@ -410,11 +410,11 @@ fn api_errors() -> Alert {
         .pending("5m")
         .english(
             "Requests are answered with errors",
-            "{{ $value | humanizePercentage }} of the requests were answered with 5xx; up to @{apiErrorRatio} of all \
-             are accepted.",
+            "{{ $value | humanizePercentage }} of the requests were answered with 5xx; up to \
+             {{ @{apiErrorRatio} | humanizePercentage }} are accepted.",
         )
         .korean(
             "API 오류 비율이 높습니다",
-            "요청의 {{ $value | humanizePercentage }}가 5xx로 응답되었습니다. 허용 비율은 @{apiErrorRatio}입니다.",
+            "요청의 {{ $value | humanizePercentage }}가 5xx로 응답되었습니다. 허용 비율은 {{ @{apiErrorRatio} | humanizePercentage }}입니다.",
         )
 }
