@@ -1,8 +1,8 @@
 //! Where rows lead: templates for the systems that know more of a saga or a trace; and searches that people want again
 //! and again.
 //!
-//! `links.toml` has them with the addresses that those systems have where nobody says otherwise; dashboards have a
-//! variable for each address.
+//! `links.toml` has them as settings of the tracker's page, with the addresses that those systems have where nobody says
+//! otherwise; dashboards have a variable for each address.
 
 use crate::program::monitoring::parameters::GRAFANA_URL;
 
@@ -21,7 +21,7 @@ pub(super) struct Address {
     pub(super) default: &'static str,
 }
 
-/// Where Grafana's own page of a data source is asked about a trace or its lines; `panes` is JSON, percent-encoded.
+/// Where Grafana's own page of a data source is asked; `panes` is JSON, percent-encoded, and nothing is filled in there.
 macro_rules! explore {
     ($source:literal, $query:literal) => {
         concat!(
@@ -73,6 +73,8 @@ pub(super) const OF_SAGA: &[Link] = &[
     },
 ];
 
+/// Whoever sends events chooses trace ids, so one stands as a whole part of a path or a whole value of a query, never
+/// within a language inside the address, where a quotation mark would end what was meant.
 pub(super) const OF_TRACE: &[Link] = &[
     Link {
         title: "Jaeger",
@@ -80,10 +82,7 @@ pub(super) const OF_TRACE: &[Link] = &[
     },
     Link {
         title: "Tempo",
-        template: explore!(
-            "tempo",
-            "%22queryType%22:%22traceql%22,%22query%22:%22{traceId}%22"
-        ),
+        template: "/a/grafana-exploretraces-app/explore?from=now-24h&to=now&var-ds=tempo&traceId={traceId}",
     },
     Link {
         title: "Zipkin",
@@ -91,14 +90,11 @@ pub(super) const OF_TRACE: &[Link] = &[
     },
     Link {
         title: "Loki",
-        template: explore!(
-            "loki",
-            "%22expr%22:%22%7Bjob%3D~%5C%22.%2B%5C%22%7D%20%7C%3D%20%60{traceId}%60%22"
-        ),
+        template: explore!("loki", "%22expr%22:%22%7Bjob%3D~%5C%22.%2B%5C%22%7D%22"),
     },
     Link {
         title: "Kibana",
-        template: "[kibana]/app/discover#/?_g=(time:(from:now-24h,to:now))&_a=(query:(language:kuery,query:'%22{traceId}%22'))",
+        template: "[kibana]/app/apm/link-to/trace/{traceId}",
     },
 ];
 
@@ -132,24 +128,20 @@ pub(super) const OF_INCIDENT: &[Link] = &[Link {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Preset {
     pub(crate) title: &'static str,
-    pub(crate) title_ko: &'static str,
     pub(crate) search: &'static str,
 }
 
 pub(crate) const PRESETS: &[Preset] = &[
     Preset {
         title: "Compensation failed",
-        title_ko: "보상 실패",
         search: "rule=COMPENSATION_FAILED&sort=updatedAt,desc",
     },
     Preset {
         title: "Compensation overdue",
-        title_ko: "보상 지연",
         search: "stuck=COMPENSATION_OVERDUE",
     },
     Preset {
         title: "Failed with nothing to compensate",
-        title_ko: "보상할 것이 없는 실패",
         search: "status=FAILED&compensation=NOTHING_TO_COMPENSATE&sort=updatedAt,desc",
     },
 ];
@@ -183,24 +175,18 @@ impl Link {
     }
 }
 
-/// All templates and presets, for whatever else shows links: `http(s)`, `{…}` to be filled in.
+/// Links and searches as the settings of the tracker's page have them, which knows the way to its own sagas.
 pub(crate) fn toml() -> String {
     let mut text = "# Generated: saga-tracker monitoring --out deploy/monitoring.\n\
-                    # Templates of links: put your own addresses in; what stands in {…} is filled in, percent-encoded.\n\
-                    # Presets: filters of a search, as GET /api/v1/sagas, /ui/search and exports take them.\n"
+                    # For the tracker's configuration: take what you have, and put your own addresses in.\n\
+                    \n[page.links]\n"
         .to_owned();
-    for link in [OF_SAGA, OF_TRACE, OF_FAILURE].concat() {
-        text.push_str(&format!(
-            "\n[[link]]\nname = {:?}\nurl = {:?}\n",
-            link.title,
-            link.with_defaults()
-        ));
+    for link in [OF_TRACE, OF_FAILURE].concat() {
+        text.push_str(&format!("{:?} = {:?}\n", link.title, link.with_defaults()));
     }
+    text.push_str("\n[page.searches]\n");
     for preset in PRESETS {
-        text.push_str(&format!(
-            "\n[[preset]]\nname = {:?}\nname_ko = {:?}\nsearch = {:?}\n",
-            preset.title, preset.title_ko, preset.search
-        ));
+        text.push_str(&format!("{:?} = {:?}\n", preset.title, preset.search));
     }
     text
 }
@@ -215,6 +201,24 @@ mod tests {
             let url = link.with_defaults();
             assert!(url.starts_with("http"), "{url}");
             assert!(!url.contains(['[', ']', ' ', '"']), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_filled_in_is_a_whole_part_of_a_path_or_a_whole_value_of_a_query() {
+        for link in [OF_SAGA, OF_TRACE, OF_FAILURE, OF_STUCK, OF_LETTERS, OF_INCIDENT].concat() {
+            for (at, _) in link.template.match_indices('{') {
+                let (before, rest) = link.template.split_at(at);
+                let (_, behind) = rest.split_once('}').unwrap();
+                assert!(before.ends_with(['/', '=']), "{}", link.template);
+                assert!(
+                    behind.is_empty() || behind.starts_with(['/', '?', '&']),
+                    "{}",
+                    link.template
+                );
+                // A fragment may hold a language of its own, as Kibana's does.
+                assert!(!before.contains('#'), "{}", link.template);
+            }
         }
     }
 
