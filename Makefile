@@ -29,7 +29,7 @@ demo: build ## Serve on an embedded broker with a live workload; ARGS="--rate 50
 	@exec "$(CARGO_TARGET_DIR)/release/saga-tracker" demo $(ARGS)
 
 test: needs-build ## Run every test: unit, property, command line, real Kafka, and a browser
-	@scripts/install.sh test s3 clouds page venv
+	@scripts/install.sh test s3 clouds monitoring page venv
 	$(COMPILERS)
 	exec scripts/test.sh
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the project needs on a Debian machine, and only what is missing.
 #
-#   scripts/install.sh [build] [test] [bench] [s3] [clouds] [page] [venv]     (default: build test s3 clouds page venv)
+#   scripts/install.sh [build] [test] [bench] [s3] [clouds] [monitoring] [page] [venv]     (default: all but bench)
 #
 # build   compilers and headers for RocksDB, librdkafka and OpenSSL
 # test    a JVM and Maven (Kafka, schema registry), venv support, Prometheus
@@ -9,6 +9,8 @@
 # s3      MinIO, an S3 server for the tests, built from its Go module into the cache directory
 # clouds  Azurite, a server that speaks Azure Blob Storage, from npm, and fake-gcs-server, one for Google
 #         Cloud Storage, built from its Go module; for the tests, into the cache directory
+# monitoring   amtool, of Alertmanager; go-jsonnet, from its Go module; Grafana's types and a compiler for them, from
+#         npm; for the tests of deploy/monitoring, into the cache directory
 # page    Chromium and Node.js, for the page's tests, axe, which looks for what keeps people from using it, and
 #         TypeScript, which checks the types of its modules
 # venv    the Python environment of tests/e2e, in the cache directory
@@ -24,8 +26,9 @@ packages_of() {
     test) echo default-jre-headless maven python3-venv curl unzip prometheus prometheus-alertmanager ;;
     bench) echo postgresql ;;
     clouds) echo nodejs npm ;;
+    monitoring) echo nodejs npm prometheus-alertmanager ;;
     page) echo chromium nodejs npm ;;
-    *) say "unknown group '$1'; groups are: build test bench s3 clouds page venv"; exit 2 ;;
+    *) say "unknown group '$1'; groups are: build test bench s3 clouds monitoring page venv"; exit 2 ;;
   esac
 }
 
@@ -125,8 +128,12 @@ find_go() {
 minio_version=v0.0.0-20260212201848-7aac2a2c5b7c
 fake_gcs_version=v1.56.1
 azurite_version=3.35.0
-# What Azurite depends on is taken as it was on this day: its own ranges are open.
-azurite_day=2026-11-01
+jsonnet_version=v0.21.0
+grafana_schema_version=13.2.3
+axe_version=4.14.1
+typescript_version=5.9.3
+# What packages from npm depend on is taken as it was on this day: their own ranges are open.
+npm_day=2026-11-01
 
 # A Go program, from its module: what people call it, the package, the version.
 make_go_program() {
@@ -148,80 +155,53 @@ make_go_program() {
   printf '%s\n' "$version" >"$bin/.$name.version"
 }
 
-make_azurite() {
-  local home=$cache/azurite/$azurite_version bin=$cache/tools/bin
-  if [[ -f $home/.complete && -x $bin/azurite-blob ]]; then
-    say "Azurite: up to date in $home"
-    return
-  fi
-  mkdir -p "$cache/azurite" "$bin"
-  exec 8>"$cache/azurite/.lock"
-  flock 8
-  if [[ ! -f $home/.complete ]]; then
-    say "downloading Azurite $azurite_version with npm into $home"
-    local work=$home.partial
-    rm -rf "$work" "$home"
-    mkdir -p "$work"
-    echo '{"private": true}' >"$work/package.json"
-    npm install --prefix "$work" --silent --no-audit --no-fund --no-update-notifier --omit=dev \
-      --ignore-scripts --before="$azurite_day" "azurite@$azurite_version" >&2
-    touch "$work/.complete"
-    mv "$work" "$home"
-  fi
-  ln -sfn "$home/node_modules/.bin/azurite-blob" "$bin/azurite-blob"
-}
-
-axe_version=4.14.1
-
-# A test dependency alone: nothing of it is served.
-make_axe() {
-  local home=$cache/axe
-  if [[ -f $home/axe.min.js && $(cat "$home/.version" 2>/dev/null) == "$axe_version" ]]; then
-    say "axe: up to date in $home"
-    return
-  fi
-  mkdir -p "$home"
-  exec 8>"$home/.lock"
-  flock 8
-  say "downloading axe $axe_version with npm into $home"
-  local work=$home/partial
-  rm -rf "$work"
-  mkdir -p "$work"
-  echo '{"private": true}' >"$work/package.json"
-  npm install --prefix "$work" --silent --no-audit --no-fund --no-update-notifier --omit=dev --ignore-scripts \
-    "axe-core@$axe_version" >&2
-  mv "$work/node_modules/axe-core/axe.min.js" "$home/axe.min.js"
-  rm -rf "$work"
-  printf '%s\n' "$axe_version" >"$home/.version"
-}
-
-typescript_version=5.9.3
-
-# It looks at the types in the comments of the page's modules; nothing is compiled.
-make_typescript() {
-  local home=$cache/typescript/$typescript_version
+# Packages from npm, in a directory of their own: what people call it, the directory, the packages with versions.
+make_npm_packages() {
+  local title=$1 home=$2 work=$2.partial
+  shift 2
   if [[ -f $home/.complete ]]; then
-    say "TypeScript: up to date in $home"
+    say "$title: up to date in $home"
     return
   fi
-  mkdir -p "$cache/typescript"
-  exec 8>"$cache/typescript/.lock"
+  mkdir -p "$(dirname "$home")"
+  exec 8>"$home.lock"
   flock 8
   [[ ! -f $home/.complete ]] || return 0
-  say "downloading TypeScript $typescript_version with npm into $home"
-  local work=$home.partial
+  say "downloading $title with npm into $home"
   rm -rf "$work" "$home"
   mkdir -p "$work"
   echo '{"private": true}' >"$work/package.json"
-  npm install --prefix "$work" --silent --no-audit --no-fund --no-update-notifier --omit=dev --ignore-scripts \
-    "typescript@$typescript_version" >&2
+  npm install --prefix "$work" --silent --no-audit --no-fund --no-update-notifier --omit=dev \
+    --ignore-scripts --before="$npm_day" "$@" >&2
   touch "$work/.complete"
   mv "$work" "$home"
-  ln -sfn "$typescript_version" "$cache/typescript/current"
 }
 
-(($#)) || set -- build test s3 clouds page venv
-packages=() venv=no s3=no clouds=no page=no
+make_azurite() {
+  local home=$cache/azurite/$azurite_version bin=$cache/tools/bin
+  make_npm_packages "Azurite $azurite_version" "$home" "azurite@$azurite_version"
+  mkdir -p "$bin"
+  ln -sfn "$home/node_modules/.bin/azurite-blob" "$bin/azurite-blob"
+}
+
+# Test dependencies alone: nothing of them is served.
+make_page_tools() {
+  make_npm_packages "axe $axe_version" "$cache/axe-$axe_version" "axe-core@$axe_version"
+  ln -sfn "axe-$axe_version" "$cache/axe"
+  make_npm_packages "TypeScript $typescript_version" "$cache/typescript-$typescript_version" \
+    "typescript@$typescript_version"
+  ln -sfn "typescript-$typescript_version" "$cache/typescript"
+}
+
+make_grafana_types() {
+  local versions=$grafana_schema_version-$typescript_version
+  make_npm_packages "Grafana's types $grafana_schema_version" "$cache/grafana-schema-$versions" \
+    "@grafana/schema@$grafana_schema_version" "typescript@$typescript_version"
+  ln -sfn "grafana-schema-$versions" "$cache/grafana-schema"
+}
+
+(($#)) || set -- build test s3 clouds monitoring page venv
+packages=() venv=no s3=no clouds=no monitoring=no page=no
 for group in "$@"; do
   if [[ $group == venv ]]; then
     venv=yes
@@ -229,6 +209,7 @@ for group in "$@"; do
     s3=yes
   else
     [[ $group != clouds ]] || clouds=yes
+    [[ $group != monitoring ]] || monitoring=yes
     [[ $group != page ]] || page=yes
     list=$(packages_of "$group")
     read -ra more <<<"$list"
@@ -242,8 +223,11 @@ if [[ $clouds == yes ]]; then
   make_azurite
   make_go_program fake-gcs-server github.com/fsouza/fake-gcs-server "$fake_gcs_version"
 fi
+if [[ $monitoring == yes ]]; then
+  make_go_program go-jsonnet github.com/google/go-jsonnet/cmd/jsonnet "$jsonnet_version"
+  make_grafana_types
+fi
 if [[ $page == yes ]]; then
-  make_axe
-  make_typescript
+  make_page_tools
 fi
 say "done"

@@ -173,6 +173,7 @@ pub(crate) const MAY_KNOW: &[(&str, &[&str])] = &[
             "server/page",
         ],
     ),
+    ("program/monitoring", &["server/metrics"]),
     ("program/wiring", &["*"]),
     ("program/cli", &["*"]),
     // Drives whole replicas, in tests only.

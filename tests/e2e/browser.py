@@ -7,7 +7,7 @@ from playwright.sync_api import sync_playwright
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 CACHE = Path(os.environ.get("SAGA_TRACKER_CACHE", Path.home() / ".cache" / "saga-tracker"))
-AXE = CACHE / "axe" / "axe.min.js"
+AXE = CACHE / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 # What was refused by the policy of the page, told by the browser itself.
 LISTEN = """
   window.refused = [];

@@ -1,13 +1,17 @@
-"""A real Prometheus scrapes the tracker, and its own linter has nothing to say."""
+"""A real Prometheus scrapes the tracker, and its own linter has nothing to say; it evaluates the rules, and answers
+every question of the dashboards."""
 
 import random
 import shutil
 import subprocess
+import time
+import tomllib
 
 import pytest
 import requests
 
 from conftest import SEED
+from monitoring import DASHBOARDS, HOME, RULES, impatient, load, panels, resolved, targets
 from servers import free_port, wait_until
 
 pytestmark = pytest.mark.tracker
@@ -30,6 +34,8 @@ TYPES = {
     "saga_last_failed_timestamp": "gauge",
     "saga_events_processed_total": "counter",
     "saga_tracker_consumer_lag": "gauge",
+    "saga_tracker_consumer_offset": "gauge",
+    "saga_tracker_consumer_end_offset": "gauge",
     "saga_tracker_api_latency_seconds": "histogram",
     "http_server_requests_seconds": "histogram",
     "saga_tracker_db_query_seconds": "histogram",
@@ -59,6 +65,7 @@ def busy(module_world):
     tracker.api.steps(saga_id)
     tracker.api.search()
     tracker.api.statistics()
+    tracker.api.get("/api/v1/sagas/nobody")
     return tracker
 
 
@@ -68,9 +75,12 @@ def prometheus(busy, tmp_path_factory):
     assert program, "prometheus is not installed; run scripts/install.sh test"
     home = tmp_path_factory.mktemp("prometheus")
     port = free_port()
+    for path in RULES:
+        (home / path.name).write_text(impatient(path.read_text()))
     (home / "prometheus.yml").write_text(
         f"""
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+rule_files: {[path.name for path in RULES]}
 scrape_configs:
   - job_name: saga-tracker
     metrics_path: /actuator/prometheus
@@ -136,6 +146,8 @@ def test_prometheus_knows_the_metric_and_its_type(prometheus, name):
         ("saga_last_failed_timestamp", set()),
         ("saga_events_processed_total", {"step", "status"}),
         ("saga_tracker_consumer_lag", set()),
+        ("saga_tracker_consumer_offset", {"partition"}),
+        ("saga_tracker_consumer_end_offset", {"partition"}),
         ("saga_tracker_conformance_violations", {"saga_type", "rule"}),
         ("saga_tracker_compensations_failed_total", {"saga_type"}),
         ("saga_tracker_uncompensated_overdue", {"saga_type"}),
@@ -163,6 +175,13 @@ def test_active_has_all_five_statuses(prometheus):
     assert statuses == {"STARTED", "IN_PROGRESS", "COMPLETED", "FAILED", "COMPENSATED"}
 
 
+def test_offsets_are_those_of_the_topic(prometheus, busy):
+    ends = {str(partition): end for partition, end in busy.broker.ends(busy.topic).items()}
+    for name in ("saga_tracker_consumer_offset", "saga_tracker_consumer_end_offset"):
+        result = prometheus("query", query=name)["result"]
+        assert {s["metric"]["partition"]: int(float(s["value"][1])) for s in result} == ends
+
+
 def test_endpoints_are_route_templates(prometheus, busy):
     for saga_id in ("one", "two", "three%2Ffour"):
         busy.api.get(f"/api/v1/sagas/{saga_id}")
@@ -187,3 +206,183 @@ def test_promtool_finds_nothing_but_the_contracts_own_name(busy, path):
     )
     complaints = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
     assert complaints in ([], [KNOWN_LINT]), complaints
+
+
+# What the dashboards and alerts of the replaced service ask, as its plans have them.
+KNOWN_QUESTIONS = [
+    "sum by (status) (saga_active_total)",
+    "increase(saga_failed_total[5m])",
+    "increase(saga_compensated_total[5m])",
+    "saga_failed_total - saga_compensated_total",
+    'saga_active_total{status="FAILED"}',
+    "rate(saga_compensated_total[5m])",
+    "histogram_quantile(0.95, sum(rate(saga_compensation_duration_seconds_bucket[5m])) by (le))",
+    "histogram_quantile(0.99, sum(rate(saga_compensation_duration_seconds_bucket[5m])) by (le))",
+    "saga_tracker_consumer_lag",
+    "sum(saga_tracker_consumer_lag)",
+    "time() - saga_last_failed_timestamp",
+    "sum by (step, status) (increase(saga_events_processed_total[1h]))",
+    "histogram_quantile(0.95, sum by (le) (rate(saga_tracker_api_latency_seconds_bucket[5m])))",
+    "sum by (status) (rate(http_server_requests_seconds_count[5m]))",
+    "rate(http_server_requests_seconds_sum[5m]) / rate(http_server_requests_seconds_count[5m])",
+    "sum by (endpoint, method) (rate(saga_tracker_api_latency_seconds_count[5m]))",
+    "histogram_quantile(0.99, sum by (le, query) (rate(saga_tracker_db_query_seconds_bucket[5m])))",
+]
+SEARCHES = tomllib.loads((HOME / "links.toml").read_text())["page"]["searches"]
+# Whose answer is nothing as long as all is well.
+KNOWN_ALERTS = [
+    "saga_tracker_consumer_lag > 1000",
+    "saga_tracker_consumer_lag > 100",
+    "rate(saga_compensated_total[5m]) > 0.01",
+    "increase(saga_failed_total[5m]) > 3 * stddev_over_time(increase(saga_failed_total[5m])[1h:1m])",
+    "saga_failed_total - saga_compensated_total > 1000000",
+    'rate(saga_tracker_api_latency_seconds_count{status=~"5.."}[5m]) > 0',
+]
+
+
+@pytest.fixture(scope="module")
+def scraped_twice(prometheus):
+    """Rates need a few scrapes, and rules an evaluation."""
+
+    def rated():
+        return (prometheus("query", query="job:saga_failed:increase5m") or {}).get("result")
+
+    wait_until(rated, 60, "the first evaluation of the rules")
+    wait_until(
+        lambda: prometheus("query", query="count_over_time(up[20s]) >= 5")["result"], 60, "five scrapes in a row"
+    )
+    return prometheus
+
+
+@pytest.mark.parametrize("question", KNOWN_QUESTIONS)
+def test_what_the_replaced_services_dashboards_ask_is_answered(scraped_twice, question):
+    assert scraped_twice("query", query=question)["result"], question
+
+
+@pytest.mark.parametrize("question", KNOWN_ALERTS)
+def test_what_the_replaced_services_alerts_ask_is_understood(scraped_twice, question):
+    assert scraped_twice("query", query=question)["resultType"] == "vector"
+
+
+def test_every_rule_is_evaluated_without_error(scraped_twice):
+    groups = scraped_twice("rules")["groups"]
+    assert len(groups) == 4
+    for rule in (rule for group in groups for rule in group["rules"]):
+        what = f"{rule['name']}: {rule.get('lastError')}"
+        wait_until(lambda rule=rule: health(scraped_twice, rule["name"]) == "ok", 30, what)
+
+
+def health(prometheus, name):
+    rules = [rule for group in prometheus("rules")["groups"] for rule in group["rules"]]
+    return next(rule["health"] for rule in rules if rule["name"] == name)
+
+
+def test_nothing_critical_fires_where_all_is_well(scraped_twice):
+    # What is overdue is so by the clock of today, and the workload's sagas are older.
+    expected = {"SagaCompensationOverdue"}
+
+    def quiet():
+        alerts = scraped_twice("alerts")["alerts"]
+        critical = {alert["labels"]["alertname"] for alert in alerts if alert["labels"]["severity"] == "critical"}
+        return critical <= expected
+
+    # Before the first scrape there was no tracker.
+    wait_until(quiet, 30, "no critical alert but those of old sagas")
+
+
+@pytest.fixture(scope="module")
+def fired(scraped_twice):
+    """The alerts that fire of a workload whose sagas are long past their deadlines, beside dead letters."""
+
+    def firing():
+        alerts = [alert for alert in scraped_twice("alerts")["alerts"] if alert["state"] == "firing"]
+        found = {alert["labels"]["alertname"]: alert for alert in alerts}
+        return found if {"SagaPastDeadline", "SagaTrackerDeadLettersOpen"} <= set(found) else None
+
+    return wait_until(firing, 60, "alerts about sagas past their deadline and dead letters")
+
+
+def test_an_incident_is_in_the_feed_and_on_its_lane(scraped_twice, fired):
+    asked = 0
+    for path in DASHBOARDS:
+        for panel in panels(load(path)):
+            if panel["title"] in ("Incidents", "Incident feed"):
+                query = resolved(panel["targets"][0]["expr"])
+                names = {one["metric"]["alertname"] for one in scraped_twice("query", query=query)["result"]}
+                assert {"SagaPastDeadline", "SagaTrackerDeadLettersOpen"} <= names
+                asked += 1
+    assert asked == 2 * len(DASHBOARDS)
+
+
+def test_the_feed_says_since_when(scraped_twice, fired):
+    panel = next(panel for panel in panels(load(DASHBOARDS[0])) if panel["title"] == "Incident feed")
+    for row in scraped_twice("query", query=resolved(panel["targets"][0]["expr"]))["result"]:
+        assert 0 <= time.time() - float(row["value"][1]) / 1000 < 600, row
+
+
+def test_an_alert_leads_to_the_sagas_that_it_is_about(busy, fired):
+    url = fired["SagaPastDeadline"]["annotations"]["search_url"]
+    view, filters = url.split("/ui/search?")
+    assert view == "http://saga-tracker:8086"
+    saga_type = fired["SagaPastDeadline"]["labels"]["saga_type"]
+    assert filters == f"stuck=PAST_DEADLINE&sagaType={saga_type}"
+    found = busy.api.json(f"/api/v1/sagas?{filters}")["page"]["totalElements"]
+    assert found == float(fired["SagaPastDeadline"]["value"])
+
+
+@pytest.mark.parametrize("query", SEARCHES.values(), ids=SEARCHES)
+def test_a_search_for_the_page_is_one_that_the_api_takes(busy, query):
+    assert busy.api.json(f"/api/v1/sagas?{query}")["page"]["totalElements"] >= 0
+
+
+# Questions that have no answer where nothing of it ever happened: pairs of steps that no definition names, a day
+# before today, alerts that fire, snapshots, searches for due sagas, decisions, answers with 5xx.
+MAY_BE_EMPTY = (
+    "saga_edge_slow",
+    "saga_tracker_edge_duration",
+    "saga_failed_increase5m",
+    "ALERTS",
+    "snapshot_last_success",
+    "retention_last_sweep_timestamp",
+    "retention_last_error_timestamp",
+    "saga_tracker_decisions_total",
+    'status=~"5..',
+)
+QUESTIONS = [(name, target["expr"]) for name, target in targets() if "expr" in target]
+
+
+@pytest.mark.parametrize("name, expr", QUESTIONS, ids=[name for name, _ in QUESTIONS])
+def test_every_question_of_the_dashboards_is_answered(scraped_twice, name, expr):
+    now = time.time()
+    answer = scraped_twice("query_range", query=resolved(expr), start=now - 10, end=now, step=1)
+    assert answer, f"Prometheus refuses {resolved(expr)}"
+    if not any(part in expr for part in MAY_BE_EMPTY):
+        assert answer["result"], f"no series for {resolved(expr)}"
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_every_variable_and_annotation_is_answered(scraped_twice, path):
+    dashboard = load(path)
+    for variable in dashboard["templating"]["list"]:
+        if variable["type"] == "query":
+            query = variable["query"]["query"]
+            selector, label = query.removeprefix("label_values(").removesuffix(")").rsplit(", ", 1)
+            series = scraped_twice("series", **{"match[]": resolved(selector)})
+            assert {one.get(label) for one in series} - {None}, query
+    for annotation in dashboard["annotations"]["list"]:
+        assert scraped_twice("query", query=resolved(annotation["expr"])) is not None
+
+
+CALLS = [(name, target) for name, target in targets() if "url" in target]
+
+
+@pytest.mark.parametrize("name, target", CALLS, ids=[name for name, _ in CALLS])
+def test_tables_of_sagas_are_what_the_api_answers(busy, name, target):
+    records = busy.api.json(target["url"])[target["root_selector"]]
+    assert records, f"nothing at {target['url']}"
+    for record in records:
+        for column in target["columns"]:
+            value = record
+            for field in column["selector"].split("."):
+                assert field in value, f"{column['selector']} of {record}"
+                value = value[field]

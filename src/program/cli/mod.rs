@@ -22,6 +22,7 @@ mod log_text;
 mod log_writer;
 mod logging;
 mod maintenance;
+mod monitoring;
 mod operate;
 mod output;
 mod private;
@@ -149,6 +150,8 @@ enum Command {
     Archive(retention::ArchiveCommand),
     /// Show the configuration in force and where each value came from, secrets masked
     Config(inspect::ShowConfigArgs),
+    /// Write dashboards, alert rules and what goes with them, for Prometheus, Alertmanager and Grafana
+    Monitoring(monitoring::MonitoringArgs),
     /// Check broker, topics, registry, disk and store, and say what to do; exit code 1 if a check fails
     Doctor(doctor::DoctorArgs),
     /// Print a completion script for a shell
@@ -214,6 +217,7 @@ pub fn run() -> ExitCode {
         Command::Hold(command) => retention::hold(command),
         Command::Archive(command) => retention::archive(command),
         Command::Config(args) => inspect::config(args),
+        Command::Monitoring(args) => monitoring::monitoring(args),
         Command::Doctor(args) => doctor::doctor(args),
         Command::Completions(args) => inspect::completions(args, &mut Cli::command()),
     };

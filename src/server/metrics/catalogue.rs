@@ -98,6 +98,10 @@ catalogue! {
     CONSUMER_LAG = Gauge "saga_tracker_consumer_lag" [];
     /// Records at the broker that answers do not show yet, by partition
     CONSUMER_PARTITION_LAG = Gauge "saga_tracker_consumer_partition_lag" ["partition"];
+    /// The offset from which the tracker reads on, by partition: everything before it is stored
+    CONSUMER_OFFSET = Gauge "saga_tracker_consumer_offset" ["partition"];
+    /// The offset at which a partition ends at the broker, as far as it was asked
+    CONSUMER_END_OFFSET = Gauge "saga_tracker_consumer_end_offset" ["partition"];
     /// 1 while consumption waits because the disk under the store is nearly full
     CONSUMPTION_PAUSED = Gauge "saga_tracker_consumption_paused" [];
     /// Bytes that are free on the disk under the store

@@ -288,13 +288,11 @@ fn counted(family: Family, counts: &BTreeMap<String, u64>, floor: &mut Floor) ->
 
 /// Reads how far consumption is behind.
 pub(super) fn read_ingest(ingest: &IngestSnapshot, readings: &mut Vec<Reading>) {
-    let by_partition: Vec<(Labels, Value)> = ingest
-        .lag()
-        .map(|(partition, lag)| (vec![("partition", partition.to_string())], Value::Whole(lag)))
-        .collect();
     let sum = ingest.lag().map(|(_, lag)| lag).sum();
     readings.push(Reading::gauge(catalogue::CONSUMER_LAG, Value::Whole(sum)));
-    readings.push(Reading::gauges(catalogue::CONSUMER_PARTITION_LAG, by_partition));
+    readings.push(by_partition(catalogue::CONSUMER_PARTITION_LAG, ingest.lag()));
+    readings.push(by_partition(catalogue::CONSUMER_OFFSET, ingest.next.iter()));
+    readings.push(by_partition(catalogue::CONSUMER_END_OFFSET, ingest.end.iter()));
     let paused = u64::from(ingest.shortage.is_some());
     readings.push(Reading::gauge(
         catalogue::CONSUMPTION_PAUSED,
@@ -303,6 +301,13 @@ pub(super) fn read_ingest(ingest: &IngestSnapshot, readings: &mut Vec<Reading>) 
     if let Some(free) = ingest.free_bytes {
         readings.push(Reading::gauge(catalogue::STORE_FREE, Value::Whole(free)));
     }
+}
+
+fn by_partition(family: Family, values: impl Iterator<Item = (u32, u64)>) -> Reading {
+    let samples = values.map(|(partition, value)| -> (Labels, Value) {
+        (vec![("partition", partition.to_string())], Value::Whole(value))
+    });
+    Reading::gauges(family, samples.collect())
 }
 
 /// Reads how far decisions are behind.

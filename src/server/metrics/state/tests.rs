@@ -98,7 +98,7 @@ fn buckets_are_cumulative_and_end_at_the_count() {
 }
 
 #[test]
-fn lag_is_summed_and_by_partition() {
+fn lag_is_summed_and_by_partition_beside_the_offsets_that_make_it() {
     let ingest = IngestSnapshot {
         next: Cut::from_iter([(0, 10), (1, 20)]),
         end: Cut::from_iter([(0, 15), (1, 20), (2, 7)]),
@@ -112,6 +112,14 @@ fn lag_is_summed_and_by_partition() {
         value(&text, "saga_tracker_consumer_partition_lag{partition=\"2\"}"),
         7.0
     );
+    for (sample, offset) in [
+        ("saga_tracker_consumer_offset{partition=\"0\"}", 10.0),
+        ("saga_tracker_consumer_offset{partition=\"1\"}", 20.0),
+        ("saga_tracker_consumer_end_offset{partition=\"0\"}", 15.0),
+        ("saga_tracker_consumer_end_offset{partition=\"2\"}", 7.0),
+    ] {
+        assert_eq!(value(&text, sample), offset, "{sample}");
+    }
 }
 
 #[test]
