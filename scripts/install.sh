@@ -130,7 +130,7 @@ fake_gcs_version=v1.56.1
 azurite_version=3.35.0
 jsonnet_version=v0.21.0
 grafana_schema_version=13.2.3
-axe_version=4.14.1
+axe_version=4.14.0
 typescript_version=5.9.3
 # What packages from npm depend on is taken as it was on this day: their own ranges are open.
 npm_day=2026-11-01
