@@ -334,4 +334,18 @@ async fn a_redrive_is_refused_when_other_dead_letters_match_than_are_expected() 
         (taken.status, &taken.json()["perSecond"]),
         (StatusCode::ACCEPTED, &json!(20))
     );
+    let long = json!({"filter": {"reason": "r".repeat(5_000)}});
+    assert_eq!(post(&long.to_string()).await.status, StatusCode::ACCEPTED);
+    let list = ask(&surface, "/api/v1/dead-letters/redrives").await;
+    let chosen_by = |number: usize| &list["redrives"][number]["chosenBy"];
+    assert_eq!(chosen_by(1), &json!({"filter": {}}));
+    let size = chosen_by(0)["size"].as_u64().unwrap();
+    assert!((5_000..5_100).contains(&size), "{size}");
+    assert_eq!(chosen_by(0)["hash"].as_str().unwrap().len(), 64);
+    let one = ask(&surface, "/api/v1/dead-letters/redrives/2").await;
+    assert_eq!(one["chosenBy"], long);
+    assert_eq!(
+        (&one["outcomes"]["open"], &list["redrives"][0]["outcomes"]),
+        (&json!(0), &Value::Null)
+    );
 }
