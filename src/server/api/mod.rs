@@ -43,11 +43,13 @@ mod saga_fields;
 mod sagas;
 mod server;
 mod settings;
+mod shared_answers;
 mod shares;
 mod slow_body;
 mod suggest;
 mod text;
 mod viewers;
+mod waiters;
 
 pub use caller::{Caller, OPERATOR};
 pub use context::Context;
