@@ -47,24 +47,69 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// Addresses, separated by commas, with the passwords in them masked: `http://user:********@host`.
+/// Addresses, separated by commas, with all in them masked that may be a secret: who asks, what is asked for behind `?`,
+/// and what follows `#`. `https://********@host/path?sig=********`.
 pub(crate) fn mask_address(addresses: &str) -> String {
-    let masked: Vec<_> = addresses.split(',').map(mask_one).collect();
+    let masked: Vec<_> = apart(addresses).into_iter().map(mask_one).collect();
     masked.join(",")
 }
 
+/// The addresses apart. A comma behind which no address begins belongs to the one before, whose secret it may stand in.
+fn apart(addresses: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut start, mut has_scheme) = (0, false);
+    let ends = addresses.match_indices(',').map(|(at, _)| at);
+    let mut from = 0;
+    for end in ends.chain([addresses.len()]) {
+        let begins = addresses[from..end].contains("://");
+        if from > 0 && (begins || !has_scheme) {
+            parts.push(&addresses[start..from - 1]);
+            start = from;
+        }
+        has_scheme |= begins;
+        from = end + 1;
+    }
+    parts.push(&addresses[start..]);
+    parts
+}
+
 fn mask_one(address: &str) -> String {
-    let Some((scheme, rest)) = address.split_once("://") else {
-        return address.to_owned();
+    let (scheme, rest) = match address.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        // No address, unless somebody forgot how one begins.
+        None if address.split(['/', ' ']).next().is_some_and(has_password) => (String::new(), address),
+        None => return address.to_owned(),
     };
     let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let Some(at) = rest[..authority_end].rfind('@') else {
-        return address.to_owned();
+    let host = match rest[..authority_end].rfind('@') {
+        Some(at) => format!("{}{}", Secret::MASK, &rest[at..authority_end]),
+        None => rest[..authority_end].to_owned(),
     };
-    match rest[..at].split_once(':') {
-        Some((user, _)) => format!("{scheme}://{user}:{}{}", Secret::MASK, &rest[at..]),
-        None => address.to_owned(),
-    }
+    let rest = &rest[authority_end..];
+    let (rest, fragment) = match rest.split_once('#') {
+        Some((rest, _)) => (rest, format!("#{}", Secret::MASK)),
+        None => (rest, String::new()),
+    };
+    let (path, query) = match rest.split_once('?') {
+        Some((path, query)) => (path, format!("?{}", mask_query(query))),
+        None => (rest, String::new()),
+    };
+    format!("{scheme}{host}{path}{query}{fragment}")
+}
+
+/// `user:password@host`.
+fn has_password(text: &str) -> bool {
+    text.rfind('@').is_some_and(|at| text[..at].contains(':'))
+}
+
+/// The names of what is asked for, without their values.
+fn mask_query(query: &str) -> String {
+    let masked = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name, _)) => format!("{name}={}", Secret::MASK),
+        None if pair.is_empty() => String::new(),
+        None => Secret::MASK.to_owned(),
+    });
+    masked.collect::<Vec<_>>().join("&")
 }
 
 #[cfg(test)]
@@ -82,17 +127,33 @@ mod tests {
     }
 
     #[test]
-    fn the_password_in_an_address_is_masked() {
-        assert_eq!(
-            mask_address("http://user:pass@host:8081/a@b"),
-            "http://user:********@host:8081/a@b"
-        );
-        assert_eq!(mask_address("http://u:p@ss@host"), "http://u:********@host");
+    fn whatever_may_be_a_secret_in_an_address_is_masked() {
+        for (address, shown) in [
+            ("http://user:pass@host:8081/a@b", "http://********@host:8081/a@b"),
+            ("http://u:p@ss@host", "http://********@host"),
+            ("https://TOKEN@host", "https://********@host"),
+            ("https://TOKEN:@host/x", "https://********@host/x"),
+            ("az://c?sig=a%3D&se=2", "az://c?sig=********&se=********"),
+            (
+                "http://h/p?apiKey=k&&TOKEN",
+                "http://h/p?apiKey=********&&********",
+            ),
+            ("http://h?a=b?c#TOKEN", "http://h?a=********#********"),
+            ("http://a:b@h,http://c@i", "http://********@h,http://********@i"),
+            ("http://u:p,w@host", "http://********@host"),
+            ("http://h?sig=a,b", "http://h?sig=********"),
+            ("user:pass@host:8081", "********@host:8081"),
+        ] {
+            assert_eq!(mask_address(address), shown, "{address}");
+        }
         for plain in [
+            "",
             "http://host:8081",
-            "http://user@host",
             "http://host/a:b@c",
             "host:9092",
+            "a:9092,b:9092,",
+            "http://a:1,b:2",
+            "ops@example",
         ] {
             assert_eq!(mask_address(plain), plain);
         }

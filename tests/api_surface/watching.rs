@@ -6,7 +6,7 @@ use axum::http::{Request, StatusCode};
 use saga_tracker::domain::{Event, SagaStatus};
 use saga_tracker::server::api::ServerSettings;
 use saga_tracker::store::codec::Record;
-use saga_tracker::store::records::FeedRecord;
+use saga_tracker::store::records::{FeedRecord, LogRecord};
 use saga_tracker::store::{Batch, Durability, Key, Table, keys};
 use serde_json::{Value, json};
 use std::pin::Pin;
@@ -160,8 +160,77 @@ async fn all_who_watch_are_shown_the_same_frames_second_by_second() {
     drop(one);
     let (_, mut back) = Stream::open(&surface, "/api/v1/live", Some(&first.0.to_string())).await;
     assert_eq!(back.frame().await, second, "what was missed comes first");
-    let (_, mut of_type) = Stream::open(&surface, "/api/v1/live?type=ELSE", None).await;
-    assert_eq!(of_type.frame().await.1["total"], json!(0));
+    let (_, mut of_type) = Stream::open(&surface, "/api/v1/live?type=ORDER_CREATION", None).await;
+    assert_eq!(of_type.frame().await.1["total"], json!(3));
+    let ahead = (second.0 + 1_000_000_000).to_string();
+    let (_, mut ahead) = Stream::open(&surface, "/api/v1/live", Some(&ahead)).await;
+    assert!(
+        ahead.frame().await.0 >= second.0,
+        "an id that no frame had counts as none"
+    );
+}
+
+#[tokio::test]
+async fn types_that_do_not_exist_are_not_watched_and_take_no_room() {
+    let surface = Surface::over(&events());
+    let mut open = Vec::new();
+    for number in 0..16 {
+        let path = format!("/api/v1/live?sagaType=INVENTED_{number}");
+        let (status, stream) = Stream::open(&surface, &path, None).await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        open.push(stream);
+    }
+    let (status, mut all) = Stream::open(&surface, "/api/v1/live", None).await;
+    assert_eq!(
+        (status, &all.frame().await.1["total"]),
+        (StatusCode::OK, &json!(3))
+    );
+}
+
+/// Statuses of a hundred calls at the same time, and that of a search behind them.
+async fn beside_a_search(surface: &Surface, path: impl Fn(usize) -> String) -> (Vec<StatusCode>, StatusCode) {
+    let ask = |path: String| {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        let reply = surface.router.clone().oneshot(request);
+        tokio::spawn(async move { reply.await.unwrap().status() })
+    };
+    let asked: Vec<_> = (0..100).map(|number| ask(path(number))).collect();
+    let search = ask("/api/v1/sagas".to_owned());
+    let mut statuses = Vec::new();
+    for asked in asked {
+        statuses.push(asked.await.unwrap());
+    }
+    (statuses, search.await.unwrap())
+}
+
+#[tokio::test]
+async fn neither_overviews_nor_events_take_the_places_of_searches() {
+    let settings = ServerSettings {
+        max_concurrent_scans: 1,
+        ..ServerSettings::default()
+    };
+    let surface = Surface::with(settings, &events());
+    let of_types = |number: usize| format!("/api/v1/overview?type=T{number}");
+    assert_eq!(beside_a_search(&surface, of_types).await.1, StatusCode::OK);
+    let of_steps = |number: usize| format!("/api/v1/events?after=0@0&step=S{number}");
+    assert_eq!(beside_a_search(&surface, of_steps).await.1, StatusCode::OK);
+    let same = |_: usize| "/api/v1/overview".to_owned();
+    let (statuses, _) = beside_a_search(&surface, same).await;
+    assert_eq!(statuses, [StatusCode::OK; 100], "one is computed for all");
+}
+
+#[tokio::test]
+async fn who_waits_for_events_takes_a_place_before_anything_is_read() {
+    let settings = ServerSettings {
+        max_live_connections: 1,
+        ..ServerSettings::default()
+    };
+    let surface = Surface::with(settings, &events());
+    let (_, _stream) = Stream::open(&surface, "/api/v1/live", None).await;
+    let waits = surface.get("/api/v1/events?after=0@0&wait=1").await;
+    assert_eq!(waits.status, StatusCode::SERVICE_UNAVAILABLE);
+    let asks = surface.get("/api/v1/events?after=0@0").await;
+    assert_eq!(asks.status, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -241,6 +310,50 @@ async fn events_are_followed_from_where_the_topic_ends_or_from_any_place() {
     assert_eq!((&none["events"], &none["next"]), (&json!([]), &json!("0@6")));
     let refused = surface.get("/api/v1/events?after=1&size=0").await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+}
+
+/// Adds events to the log.
+fn log(surface: &Surface, events: &[Event]) {
+    let (mut batch, mut key) = (Batch::new(), Key::default());
+    for event in events {
+        keys::log(&mut key, &event.saga_id, event.timeline_key());
+        batch.put_with(Table::Log, &key, |bytes| LogRecord::of(event).write(bytes));
+    }
+    surface.store.write(&batch, Durability::Process).unwrap();
+}
+
+#[tokio::test]
+async fn all_who_wait_are_told_what_comes_of_what_they_wait_for() {
+    let surface = Surface::over(&events());
+    let wait = |filter: &str| {
+        let path = format!("/api/v1/events?after=0@6&wait=30{filter}");
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        tokio::spawn(surface.router.clone().oneshot(request))
+    };
+    let waiting = ["", "&step=NEW", "&sagaId=d"].map(wait);
+    let other = wait("&step=OTHER");
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let mut new = event("d", 6, NOW.0 - START, "NEW", SagaStatus::Started);
+    new.metadata = Some("{}".into());
+    log(&surface, std::slice::from_ref(&new));
+    feed(&surface, &[new]);
+    surface.set_progress(&[7]);
+    for answer in waiting {
+        let reply = tokio::time::timeout(Duration::from_secs(20), answer)
+            .await
+            .unwrap();
+        let body = reply.unwrap().unwrap().into_body();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let found: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(
+            (&found["events"][0]["offset"], &found["next"], &found["more"]),
+            (&json!(6), &json!("0@7"), &json!(false))
+        );
+    }
+    assert!(!other.is_finished(), "it waits for what has not come");
+    other.abort();
 }
 
 #[tokio::test]
@@ -333,5 +446,19 @@ async fn a_redrive_is_refused_when_other_dead_letters_match_than_are_expected() 
     assert_eq!(
         (taken.status, &taken.json()["perSecond"]),
         (StatusCode::ACCEPTED, &json!(20))
+    );
+    let long = json!({"filter": {"reason": "r".repeat(5_000)}});
+    assert_eq!(post(&long.to_string()).await.status, StatusCode::ACCEPTED);
+    let list = ask(&surface, "/api/v1/dead-letters/redrives").await;
+    let chosen_by = |number: usize| &list["redrives"][number]["chosenBy"];
+    assert_eq!(chosen_by(1), &json!({"filter": {}}));
+    let size = chosen_by(0)["size"].as_u64().unwrap();
+    assert!((5_000..5_100).contains(&size), "{size}");
+    assert_eq!(chosen_by(0)["hash"].as_str().unwrap().len(), 64);
+    let one = ask(&surface, "/api/v1/dead-letters/redrives/2").await;
+    assert_eq!(one["chosenBy"], long);
+    assert_eq!(
+        (&one["outcomes"]["open"], &list["redrives"][0]["outcomes"]),
+        (&json!(0), &Value::Null)
     );
 }

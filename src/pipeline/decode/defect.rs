@@ -94,6 +94,8 @@ pub struct Defect {
     pub reason: DefectReason,
     /// What was found, in which field, and what is accepted.
     pub detail: String,
+    /// The byte of the Avro body at which reading failed, from 0; `None` when no single one is to blame.
+    pub offset: Option<u64>,
 }
 
 impl Defect {
@@ -102,7 +104,19 @@ impl Defect {
     pub fn new(reason: DefectReason, detail: impl Into<String>) -> Self {
         let mut detail = detail.into();
         cut(&mut detail);
-        Self { reason, detail }
+        Self {
+            reason,
+            detail,
+            offset: None,
+        }
+    }
+
+    /// The same, found at that byte of the Avro body.
+    pub fn at(self, offset: usize) -> Self {
+        Self {
+            offset: u64::try_from(offset).ok(),
+            ..self
+        }
     }
 }
 

@@ -202,7 +202,7 @@ impl DecodePlan {
                     "{left} bytes are left behind the event, which has {}",
                     body.len() - left
                 );
-                Err(Defect::new(DefectReason::TrailingBytes, detail))
+                Err(Defect::new(DefectReason::TrailingBytes, detail).at(body.len() - left))
             }
         }
     }
@@ -291,6 +291,7 @@ impl DecodePlan {
             fault.reason(),
             format!("field {field}, at byte {at} of the Avro body, {fault}"),
         )
+        .at(at)
     }
 }
 

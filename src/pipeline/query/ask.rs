@@ -239,7 +239,24 @@ impl Query {
     /// # Errors
     /// [`QueryError::Store`].
     pub fn events_after(&self, request: &EventsRequest) -> Result<EventsAfter, QueryError> {
-        events_after::events_after(&*self.store, &self.in_force.in_force(), request)
+        let mut answers = self.events_after_each(std::slice::from_ref(request))?;
+        answers.pop().ok_or(QueryError::Unreadable)
+    }
+
+    /// The same for several who follow, in their order, from one reading.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn events_after_each(&self, requests: &[EventsRequest]) -> Result<Vec<EventsAfter>, QueryError> {
+        events_after::events_after(&*self.store, &self.in_force.in_force(), requests)
+    }
+
+    /// Whether there are sagas of that type, or a definition names it.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`].
+    pub fn knows_type(&self, saga_type: &SagaType) -> Result<bool, QueryError> {
+        definitions::knows_type(&*self.store, &self.in_force.in_force(), saga_type)
     }
 
     /// What somebody may mean who has begun to type this, at most `limit` of it.

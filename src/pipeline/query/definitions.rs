@@ -2,9 +2,9 @@
 
 use super::{QueryError, SagaView, saga};
 use crate::domain::{
-    InForce, Judgement, Millis, OPERATOR_STATUS_CHANGE, SagaDefinitions, SagaId, UnreadableVersion,
+    InForce, Judgement, Millis, OPERATOR_STATUS_CHANGE, SagaDefinitions, SagaId, SagaType, UnreadableVersion,
 };
-use crate::store::{Store, StoreError, StoreRead, carried, keys, reads, totals as names};
+use crate::store::{Key, Store, StoreError, StoreRead, carried, keys, reads, totals as names};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -49,6 +49,24 @@ pub(super) fn judged(
     Ok(Some((view, judgement)))
 }
 
+/// Whether there are sagas of that type, or a definition names it.
+pub(super) fn knows_type(
+    store: &dyn Store,
+    ours: &InForce,
+    saga_type: &SagaType,
+) -> Result<bool, QueryError> {
+    let snapshot = store.snapshot();
+    let generation = reads::active_generation(&*snapshot)?;
+    let definitions = reads::definitions_of(&*snapshot, generation, ours)?;
+    if definitions.types.contains_key(saga_type.as_str()) {
+        return Ok(true);
+    }
+    let mut key = Key::default();
+    keys::total_named(&mut key, names::TYPES, saga_type.as_str());
+    let sagas = reads::totals_at(&*snapshot, generation, names::TYPES, &[key.sort().into()])?;
+    Ok(sagas.iter().any(|sagas| *sagas > 0))
+}
+
 pub(super) fn in_force(store: &dyn Store, ours: &InForce) -> Result<DefinitionsInForce, QueryError> {
     let snapshot = store.snapshot();
     let generation = reads::active_generation(&*snapshot)?;
@@ -90,4 +108,24 @@ pub fn unnamed_steps(
     let mut steps: Vec<(String, u64)> = found.into_iter().collect();
     steps.sort_by_key(|(_, events)| std::cmp::Reverse(*events));
     Ok(UnnamedSteps { steps, other_events })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::SagaStatus;
+    use crate::pipeline::query::Query;
+    use crate::testkit::{event_at, project, store};
+
+    #[test]
+    fn a_type_is_known_by_its_sagas_or_by_its_definition() {
+        let mut event = event_at("s", 0, "BEGUN", SagaStatus::Started);
+        event.saga_type = "WITHOUT_DEFINITION".into();
+        let store = store();
+        project(&store, &[event], &[1], 1);
+        let query = Query::new(store, Arc::new(SagaDefinitions::default()));
+        let knows = |name: &str| query.knows_type(&name.into()).unwrap();
+        assert!(knows("WITHOUT_DEFINITION") && knows("ORDER_CREATION"));
+        assert!(!knows("WITHOUT") && !knows("INVENTED"));
+    }
 }

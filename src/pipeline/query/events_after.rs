@@ -4,14 +4,18 @@
 use super::trees::Trees;
 use super::{Basis, QueryError, search};
 use crate::domain::{
-    Cut, Event, InForce, Millis, OPERATOR_STATUS_CHANGE, Position, SagaId, SagaStatus, SagaType, TimelineKey,
+    Cut, Event, EventRef, InForce, Millis, OPERATOR_STATUS_CHANGE, Position, SagaDefinitions, SagaId,
+    SagaStatus, SagaType, TimelineKey,
 };
 use crate::store::codec::Record;
-use crate::store::records::FeedRecord;
+use crate::store::records::{FeedRecord, LogRecord};
 use crate::store::{Key, Store, StoreError, Table, keys, offsets, reads, timelines, until};
+use std::sync::Arc;
 
 /// Offsets that are looked through for one answer, at most.
 const MAX_LOOKED_THROUGH: usize = if cfg!(test) { 12 } else { 20_000 };
+/// Bytes of the log that are read for one answer, at most, but for the last row.
+const MAX_BYTES: usize = if cfg!(test) { 64 << 10 } else { 32 << 20 };
 
 /// Which events.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,7 +39,7 @@ pub struct EventsRequest {
 /// An event that was found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FollowedEvent {
-    /// The event.
+    /// The event, without its metadata.
     pub event: Event,
     /// What its status means for its saga.
     pub effective: SagaStatus,
@@ -46,8 +50,8 @@ pub struct FollowedEvent {
 /// What was found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EventsAfter {
-    /// The events, by when they arrived.
-    pub events: Vec<FollowedEvent>,
+    /// The events, by when they arrived. Those who follow at the same time share them.
+    pub events: Vec<Arc<FollowedEvent>>,
     /// Leads to what lies behind.
     pub next: Cut,
     /// Whether there is more behind already.
@@ -56,192 +60,281 @@ pub struct EventsAfter {
     pub basis: Basis,
 }
 
-impl EventsRequest {
-    fn wants(&self, event: &Event) -> bool {
-        let is = |wanted: &Option<String>, found: Option<&str>| {
-            wanted.as_deref().is_none_or(|wanted| Some(wanted) == found)
-        };
-        self.saga_type
-            .as_ref()
-            .is_none_or(|wanted| *wanted == event.saga_type)
-            && self.status.is_none_or(|wanted| wanted == event.status)
-            && is(&self.step, Some(event.step.as_str()))
-            && is(&self.service, event.producer_service.as_deref())
+impl EventsAfter {
+    /// Whether there is something to tell, or to look at next.
+    pub fn is_news(&self) -> bool {
+        !self.events.is_empty() || self.more
     }
 }
 
+impl EventsRequest {
+    fn wants_saga(&self, saga_id: &str) -> bool {
+        self.saga.as_ref().is_none_or(|wanted| wanted.as_str() == saga_id)
+    }
+
+    fn wants(&self, saga_id: &str, event: &EventRef<'_>) -> bool {
+        let is =
+            |wanted: Option<&str>, found: Option<&str>| wanted.is_none_or(|wanted| Some(wanted) == found);
+        self.wants_saga(saga_id)
+            && is(
+                self.saga_type.as_ref().map(SagaType::as_str),
+                Some(event.saga_type),
+            )
+            && self.status.is_none_or(|wanted| wanted == event.status)
+            && is(self.step.as_deref(), Some(event.step))
+            && is(self.service.as_deref(), event.producer_service)
+    }
+}
+
+/// Answers several who follow from one reading: each as it would be alone, but that they share the bounds.
 pub(super) fn events_after(
     store: &dyn Store,
     in_force: &InForce,
-    request: &EventsRequest,
-) -> Result<EventsAfter, QueryError> {
+    requests: &[EventsRequest],
+) -> Result<Vec<EventsAfter>, QueryError> {
     let snapshot = store.snapshot();
     let trees = Trees {
         store: &*snapshot,
         generation: reads::active_generation(&*snapshot)?,
     };
     let (cursor, rules) = search::basis(trees, in_force)?;
-    let mut found = EventsAfter {
-        events: Vec::new(),
-        next: request.after.clone().unwrap_or_else(|| cursor.clone()),
-        more: false,
-        basis: Basis::of(cursor.clone(), &rules),
+    let reading = Reading { trees, rules: &rules };
+    let basis = Basis::of(cursor.clone(), &rules);
+    let mut followers: Vec<Follower<'_>> = requests
+        .iter()
+        .map(|request| Follower::of(request, &cursor, &basis))
+        .collect();
+    let partitions = in_turn(&cursor, &followers);
+    let mut left = Bounds {
+        rows: MAX_LOOKED_THROUGH,
+        bytes: MAX_BYTES,
     };
-    // Each partition has its share, so that one that has much keeps no other back.
-    let partitions = cursor.iter().count().max(1);
-    let share = |all: usize| (all / partitions).max(1);
-    for (partition, end) in cursor.iter() {
-        let (first, mut looked, mut taken) = (found.next.next(partition), 0, 0);
-        if first >= end {
-            continue;
+    for (before, (partition, end)) in partitions.iter().enumerate() {
+        // Each partition has its share, so that one that has much keeps no other back.
+        let sharing = partitions.len() - before;
+        for follower in &mut followers {
+            follower.begin(sharing);
         }
-        let rows = offsets::of_partition(trees.store, Table::Feed, partition);
-        let next = rows.forward(first..end, |offset, value| {
-            looked += 1;
-            let position = Position::new(partition, offset);
-            if let Some(event) = logged(trees, request, position, value)? {
-                let effective = match event.step.as_str() {
-                    OPERATOR_STATUS_CHANGE => event.status,
-                    step => rules.effective(&event.saga_type, step, event.status),
-                };
-                let place = event.timeline_key();
-                let duplicate =
-                    timelines::is_duplicate(trees.store, trees.generation, &event.saga_id, place)?;
-                found.events.push(FollowedEvent {
-                    event,
-                    effective,
-                    duplicate,
-                });
-                taken += 1;
-            }
-            Ok(until(
-                taken >= share(request.limit) || looked >= share(MAX_LOOKED_THROUGH),
-            ))
-        })?;
-        found.next.set(partition, next);
-        found.more |= next < end;
+        if !left.are_reached() {
+            let used = reading.partition((*partition, *end), &mut followers, left.share(sharing))?;
+            left = left.without(used);
+        }
+        for follower in &mut followers {
+            follower.found.more |= follower.found.next.next(*partition) < *end;
+        }
     }
-    found
-        .events
-        .sort_by_key(|of| (of.event.arrived_at, of.event.position));
-    Ok(found)
+    Ok(followers.into_iter().map(Follower::answer).collect())
 }
 
-/// The event of an offset, when it is in the log and wanted.
-fn logged(
-    trees: Trees<'_>,
-    request: &EventsRequest,
-    position: Position,
-    value: &[u8],
-) -> Result<Option<Event>, StoreError> {
-    let FeedRecord::Logged { saga_id, recorded_at } = FeedRecord::read(value)? else {
-        return Ok(None);
+/// The partitions in which somebody is behind, and where each ends; another one first from answer to answer.
+fn in_turn(cursor: &Cut, followers: &[Follower<'_>]) -> Vec<(u32, u64)> {
+    let is_behind = |partition: u32, end: u64| {
+        let mut places = followers
+            .iter()
+            .map(|follower| follower.found.next.next(partition));
+        places.any(|next| next < end)
     };
-    if request
-        .saga
-        .as_ref()
-        .is_some_and(|wanted| wanted.as_str() != saga_id)
+    let behind = cursor
+        .iter()
+        .filter(|(partition, end)| is_behind(*partition, *end));
+    let mut partitions: Vec<(u32, u64)> = behind.collect();
+    if let Some(follower) = followers.first()
+        && !partitions.is_empty()
     {
-        return Ok(None);
+        let reached = follower.found.next.iter();
+        let sum = reached.fold(0_u64, |sum, (_, next)| sum.wrapping_add(next));
+        let turn = usize::try_from(sum % partitions.len() as u64).unwrap_or(0);
+        partitions.rotate_left(turn);
     }
-    let (saga, place) = (
-        SagaId::new(saga_id),
-        TimelineKey {
+    partitions
+}
+
+/// What may be looked through.
+#[derive(Clone, Copy)]
+struct Bounds {
+    rows: usize,
+    bytes: usize,
+}
+
+impl Bounds {
+    fn are_reached(self) -> bool {
+        self.rows == 0 || self.bytes == 0
+    }
+
+    /// The part of one among so many.
+    fn share(self, sharing: usize) -> Self {
+        Self {
+            rows: (self.rows / sharing).max(1),
+            bytes: (self.bytes / sharing).max(1),
+        }
+    }
+
+    fn without(self, used: Self) -> Self {
+        Self {
+            rows: self.rows.saturating_sub(used.rows),
+            bytes: self.bytes.saturating_sub(used.bytes),
+        }
+    }
+}
+
+/// One who follows, while a partition is read.
+struct Follower<'r> {
+    request: &'r EventsRequest,
+    found: EventsAfter,
+    /// So many more of this partition.
+    room: usize,
+}
+
+impl<'r> Follower<'r> {
+    fn of(request: &'r EventsRequest, end: &Cut, basis: &Basis) -> Self {
+        let found = EventsAfter {
+            events: Vec::new(),
+            next: request.after.clone().unwrap_or_else(|| end.clone()),
+            more: false,
+            basis: basis.clone(),
+        };
+        Self {
+            request,
+            found,
+            room: 0,
+        }
+    }
+
+    /// Has room for its share of the events that are left.
+    fn begin(&mut self, sharing: usize) {
+        let left = self.request.limit.saturating_sub(self.found.events.len());
+        self.room = left.div_ceil(sharing);
+    }
+
+    /// Whether it has room for what lies before that offset.
+    fn is_behind(&self, partition: u32, end: u64) -> bool {
+        self.room > 0 && self.found.next.next(partition) < end
+    }
+
+    /// Whether it is to be told what lies at that position.
+    fn awaits(&self, at: Position) -> bool {
+        self.room > 0 && self.found.next.next(at.partition) <= at.offset
+    }
+
+    fn take(&mut self, event: Arc<FollowedEvent>) {
+        let at = event.event.position;
+        self.found.events.push(event);
+        self.room -= 1;
+        if self.room == 0 {
+            self.found.next.set(at.partition, at.offset + 1);
+        }
+    }
+
+    /// All before that offset were looked at.
+    fn reach(&mut self, partition: u32, offset: u64) {
+        if self.room > 0 && self.found.next.next(partition) < offset {
+            self.found.next.set(partition, offset);
+        }
+    }
+
+    fn answer(mut self) -> EventsAfter {
+        self.found
+            .events
+            .sort_by_key(|of| (of.event.arrived_at, of.event.position));
+        self.found
+    }
+}
+
+/// What events are read from.
+#[derive(Clone, Copy)]
+struct Reading<'t> {
+    trees: Trees<'t>,
+    rules: &'t SagaDefinitions,
+}
+
+impl Reading<'_> {
+    /// Reads on in a partition, for all of them. Returns what of the bounds that took.
+    fn partition(
+        self,
+        (partition, end): (u32, u64),
+        followers: &mut [Follower<'_>],
+        bounds: Bounds,
+    ) -> Result<Bounds, StoreError> {
+        let mut used = Bounds { rows: 0, bytes: 0 };
+        let behind = followers
+            .iter()
+            .filter(|follower| follower.is_behind(partition, end));
+        let places = behind.map(|follower| follower.found.next.next(partition));
+        let Some(first) = places.min() else {
+            return Ok(used);
+        };
+        let rows = offsets::of_partition(self.trees.store, Table::Feed, partition);
+        let next = rows.forward(first..end, |offset, value| {
+            used.rows += 1;
+            used.bytes += self.row(Position::new(partition, offset), value, followers)?;
+            let all_have_enough = followers
+                .iter()
+                .all(|follower| !follower.is_behind(partition, end));
+            Ok(until(
+                all_have_enough || used.rows >= bounds.rows || used.bytes >= bounds.bytes,
+            ))
+        })?;
+        for follower in followers {
+            follower.reach(partition, next);
+        }
+        Ok(used)
+    }
+
+    /// Gives the event of an offset, when it is in the log, to those who want it. Returns its bytes.
+    fn row(
+        self,
+        position: Position,
+        value: &[u8],
+        followers: &mut [Follower<'_>],
+    ) -> Result<usize, StoreError> {
+        let FeedRecord::Logged { saga_id, recorded_at } = FeedRecord::read(value)? else {
+            return Ok(0);
+        };
+        let is_awaited =
+            |follower: &Follower<'_>| follower.awaits(position) && follower.request.wants_saga(saga_id);
+        if !followers.iter().any(is_awaited) {
+            return Ok(0);
+        }
+        let place = TimelineKey {
             recorded_at: Millis(recorded_at),
             position,
-        },
-    );
-    let mut key = Key::default();
-    keys::log(&mut key, &saga, place);
-    // One that is being removed may be gone from the log already.
-    let Some(row) = trees.store.get(Table::Log, &key)? else {
-        return Ok(None);
-    };
-    let event = reads::event(&saga, place, &row)?;
-    Ok(request.wants(&event).then_some(event))
+        };
+        let saga = SagaId::new(saga_id);
+        let mut key = Key::default();
+        keys::log(&mut key, &saga, place);
+        // One that is being removed may be gone from the log already.
+        let Some(row) = self.trees.store.get(Table::Log, &key)? else {
+            return Ok(0);
+        };
+        let view = LogRecord::read(&row)?.view(place)?;
+        let mut event = None;
+        for follower in followers {
+            if follower.awaits(position) && follower.request.wants(saga_id, &view) {
+                let event = match &event {
+                    Some(event) => Arc::clone(event),
+                    None => Arc::clone(event.insert(Arc::new(self.followed(&saga, &view)?))),
+                };
+                follower.take(event);
+            }
+        }
+        Ok(row.len())
+    }
+
+    fn followed(self, saga: &SagaId, view: &EventRef<'_>) -> Result<FollowedEvent, StoreError> {
+        let mut event = view.to_event(saga);
+        let effective = match view.step {
+            OPERATOR_STATUS_CHANGE => event.status,
+            step => self.rules.effective(&event.saga_type, step, event.status),
+        };
+        // Nobody is shown it, and a thousand of them would be a gigabyte.
+        event.metadata = None;
+        Ok(FollowedEvent {
+            event,
+            effective,
+            duplicate: timelines::is_duplicate(self.trees.store, self.trees.generation, saga, view.place)?,
+        })
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::SagaDefinitions;
-    use crate::pipeline::query::Query;
-    use crate::testkit::{event_at, project, store};
-    use SagaStatus::{Completed, Started};
-    use std::sync::Arc;
-
-    fn events(count: u64) -> Vec<Event> {
-        let one = |n: u64| {
-            let (step, status) = if n % 2 == 0 {
-                ("CREATED", Started)
-            } else {
-                ("PAID", Completed)
-            };
-            let mut event = event_at(&format!("s{}", n / 2), n, step, status);
-            event.producer_service = Some(format!("service-{}", n % 3).into());
-            event
-        };
-        (0..count).map(one).collect()
-    }
-
-    fn query(events: &[Event]) -> Query {
-        let store = store();
-        project(&store, events, &[13], 1);
-        Query::new(store, Arc::new(SagaDefinitions::default()))
-    }
-
-    fn from_start(limit: usize) -> EventsRequest {
-        EventsRequest {
-            after: Some(Cut::default()),
-            limit,
-            ..EventsRequest::default()
-        }
-    }
-
-    #[test]
-    fn who_follows_sees_every_event_once() {
-        let query = query(&events(30));
-        let (mut request, mut seen) = (from_start(4), Vec::new());
-        loop {
-            let found = query.events_after(&request).unwrap();
-            seen.extend(found.events.iter().map(|of| of.event.position.offset));
-            request.after = Some(found.next);
-            if !found.more {
-                break;
-            }
-        }
-        assert_eq!(seen, (0..30).collect::<Vec<_>>());
-        let now = query
-            .events_after(&EventsRequest {
-                limit: 4,
-                ..EventsRequest::default()
-            })
-            .unwrap();
-        assert_eq!((now.events.len(), now.next.next(0), now.more), (0, 30, false));
-    }
-
-    #[test]
-    fn what_is_not_wanted_is_passed_over_and_so_much_at_a_time() {
-        let query = query(&events(30));
-        let request = EventsRequest {
-            step: Some("PAID".to_owned()),
-            status: Some(Completed),
-            service: Some("service-1".to_owned()),
-            ..from_start(100)
-        };
-        let found = query.events_after(&request).unwrap();
-        let offsets: Vec<u64> = found.events.iter().map(|of| of.event.position.offset).collect();
-        assert_eq!((offsets, found.next.next(0), found.more), (vec![1, 7], 12, true));
-        assert!(
-            found
-                .events
-                .iter()
-                .all(|of| of.effective == SagaStatus::InProgress)
-        );
-        let of_saga = EventsRequest {
-            saga: Some("s3".into()),
-            ..from_start(100)
-        };
-        assert_eq!(query.events_after(&of_saga).unwrap().events.len(), 2);
-    }
-}
+mod tests;

@@ -124,8 +124,8 @@ const fn is_outside_json(c: char) -> bool {
     is_harmful(c) && c >= '\x7f'
 }
 
-/// Such characters stand in strings only, where an escape means the same.
-fn escaped_json(text: &str) -> String {
+/// JSON without characters that drive or confuse a terminal. They stand in strings only, where an escape means the same.
+pub(super) fn escaped_json(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         if is_outside_json(c) {

@@ -3,6 +3,7 @@
 //! What comes from events is text from outside. Control characters in it are shown, not obeyed.
 
 use super::exit::{Exit, Failure, Outcome};
+use super::log_text::escaped_json;
 use comfy_table::{ContentArrangement, Table, presets};
 use std::io::{ErrorKind, IsTerminal, Write, stdout};
 
@@ -31,7 +32,22 @@ pub(super) fn line(text: &str) -> Outcome {
 
 /// Writes JSON, indented, to standard output.
 pub(super) fn json(value: &serde_json::Value) -> Outcome {
-    line(&format!("{value:#}"))
+    line(&escaped_json(&format!("{value:#}")))
+}
+
+/// Writes JSON as one line to standard output.
+pub(super) fn json_line(text: &str) -> Outcome {
+    line(&one_line(text))
+}
+
+/// JSON text in one line that cannot drive the terminal, whoever made it.
+fn one_line(text: &str) -> String {
+    let escaped = escaped_json(text);
+    if !escaped.contains(|c: char| c.is_control()) {
+        return escaped;
+    }
+    // Between its parts JSON lets line breaks and tabs stand, which say nothing, and no others anywhere.
+    escaped.replace(|c: char| c.is_control(), " ")
 }
 
 /// A table: lined and as wide as the terminal on one, plain columns into a pipe or file.
@@ -94,6 +110,16 @@ fn is_invisible(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_says_the_same_and_cannot_drive_the_terminal() {
+        let value = serde_json::json!({"id": "a\u{9b}2J\u{202e}\u{1b}b", "n": 1});
+        for text in [one_line(&value.to_string()), escaped_json(&format!("{value:#}"))] {
+            assert!(text.contains("\\u009b2J\\u202e\\u001bb"), "{text}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+        }
+        assert_eq!(one_line("{\"a\":\t1}\u{1b}"), "{\"a\": 1} ");
+    }
 
     #[test]
     fn text_from_outside_cannot_drive_the_terminal() {

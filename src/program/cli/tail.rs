@@ -8,11 +8,14 @@ use super::output::{self, printable};
 use super::show::{list, text};
 use clap::{Args, ValueHint};
 use serde_json::Value;
+use std::time::{Duration, Instant};
 
 /// The first place of the topic.
 const START: &str = "0@0";
 /// Seconds that the server waits for an event.
 const WAIT: u64 = 20;
+/// Between two questions when there was no more behind the first.
+const SHORTEST: Duration = Duration::from_millis(250);
 
 /// Which events, and in which form.
 #[derive(Clone, Debug, Args)]
@@ -69,7 +72,7 @@ pub(super) fn tail(args: &TailArgs) -> Outcome {
     let wait = if args.no_follow {
         0
     } else {
-        WAIT.min(args.server.timeout / 2)
+        wait_within(args.server.timeout)
     };
     let mut again = Again::default();
     loop {
@@ -79,20 +82,39 @@ pub(super) fn tail(args: &TailArgs) -> Outcome {
         if after.is_some() && wait > 0 {
             query.push(("wait", wait.to_string()));
         }
+        let begun = Instant::now();
         match asked(&server, &query) {
             Ok(answer) => {
                 again.goes_well();
                 for event in list(&answer["events"]) {
-                    output::line(&if args.json { event.to_string() } else { line(event) })?;
+                    if args.json {
+                        output::json_line(&event.to_string())?;
+                    } else {
+                        output::line(&line(event))?;
+                    }
                 }
                 after = answer["next"].as_str().map(str::to_owned);
-                if args.no_follow && answer["more"] != true {
-                    return Ok(());
+                if answer["more"] != true {
+                    if args.no_follow {
+                        return Ok(());
+                    }
+                    std::thread::sleep(pause(begun.elapsed()));
                 }
             }
             Err(failure) => again.wait_for(failure)?,
         }
     }
+}
+
+/// Seconds that the server may wait, so that its answer comes within so many.
+fn wait_within(timeout: u64) -> u64 {
+    WAIT.min(timeout / 2)
+}
+
+/// How long to pause behind an answer that took so long and had no more behind it: a server that did not wait is not
+/// asked again at once.
+fn pause(took: Duration) -> Duration {
+    SHORTEST.saturating_sub(took)
 }
 
 fn asked(server: &Server, query: &[(&str, String)]) -> Result<Value, Failure> {
@@ -131,6 +153,13 @@ fn line(event: &Value) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_server_that_does_not_wait_is_not_asked_without_pause() {
+        assert_eq!([1, 2, 30, 90].map(wait_within), [0, 1, 15, 20]);
+        assert_eq!(pause(Duration::ZERO), SHORTEST);
+        assert_eq!(pause(Duration::from_secs(1)), Duration::ZERO);
+    }
 
     #[test]
     fn an_event_is_a_line_that_cannot_drive_the_terminal() {

@@ -71,7 +71,7 @@ struct Screen {
 impl Screen {
     fn show(&mut self, frame: &str) -> Outcome {
         if self.json {
-            output::line(frame)?;
+            output::json_line(frame)?;
         } else {
             let frame = parse(frame)?;
             let shown = if self.moving {
@@ -105,7 +105,7 @@ fn known(value: &Value) -> String {
     if value.is_null() {
         "?".to_owned()
     } else {
-        text(value)
+        printable(&text(value))
     }
 }
 
@@ -114,7 +114,7 @@ fn line(frame: &Value) -> String {
     let statuses = STATUSES.map(|status| format!("{status} {}", known(&frame["byStatus"][status])));
     format!(
         "{} {} failed/h {} stuck {} letters {} unexplained {} lag {}",
-        text(&frame["at"]),
+        known(&frame["at"]),
         statuses.join(" "),
         known(&frame["failedPerHour"]),
         known(&frame["stuck"]),
@@ -243,5 +243,8 @@ mod tests {
             "2026-01-31T09:30:00Z STARTED 1 IN_PROGRESS 2 COMPLETED 3 FAILED 4 COMPENSATED 5 failed/h 19 stuck 37 \
              letters 12 unexplained 0 lag ?"
         );
+        let hostile = json!({"at": "now\u{9b}2J", "byStatus": {"FAILED": "\u{202e}"}, "lag": "\u{1b}[2J"});
+        let drives = |text: &str| text.contains(['\u{9b}', '\u{202e}', '\u{1b}']);
+        assert!(!drives(&line(&hostile)) && !drives(&picture(&hostile)));
     }
 }

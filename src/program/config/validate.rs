@@ -205,6 +205,14 @@ pub(super) fn whole(config: &Config, origins: &Origins) -> Vec<Problem> {
     problems
 }
 
+/// An entry of an option that has several, as it may be shown.
+fn entry_shown(option: &str, name: &str, value: &str) -> String {
+    match option {
+        "kafka.properties" => properties::shown(name, value),
+        _ => mask_address(value),
+    }
+}
+
 /// All values in force, secrets masked.
 pub(super) fn effective(config: &Config, origins: &Origins) -> Vec<Effective> {
     let Ok(all) = serde_json::to_value(config) else {
@@ -229,10 +237,7 @@ pub(super) fn effective(config: &Config, origins: &Origins) -> Vec<Effective> {
             Json::Object(entries) if option.kind == Kind::Map => {
                 for (name, value) in entries {
                     let value = value.as_str().unwrap_or_default();
-                    let shown = match option.key {
-                        "kafka.properties" => properties::shown(name, value),
-                        _ => value.to_owned(),
-                    };
+                    let shown = entry_shown(option.key, name, value);
                     push(format!("{}.{name}", option.key), Json::from(shown));
                 }
             }
@@ -248,4 +253,22 @@ pub(super) fn effective(config: &Config, origins: &Origins) -> Vec<Effective> {
         }
     }
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_of_an_option_hide_their_secrets_too() {
+        let link = "https://token@logs.example/find?key=secret";
+        assert_eq!(
+            entry_shown("page.links", "logs", link),
+            "https://********@logs.example/find?key=********"
+        );
+        assert_eq!(
+            entry_shown("kafka.properties", "sasl.password", "p"),
+            Secret::MASK
+        );
+    }
 }

@@ -7,8 +7,10 @@ use super::parts::Parts;
 use super::places::Peer;
 use super::request_id::RequestIds;
 use super::settings::ServerSettings;
+use super::shared_answers::SharedAnswers;
 use super::shares::{Share, Shares};
 use super::viewers::Viewers;
+use super::waiters::Waiters;
 use crate::domain::clock::SharedClock;
 use crate::domain::{Judgement, Millis, SagaId, SagaType, TimelineKey};
 use crate::operations::audit::Audit;
@@ -25,6 +27,9 @@ use crate::store::stoppable::Stop;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// What two overviews must have in common to be the same: the type, and the period, which ends at a round instant.
+type OverviewKey = (Option<SagaType>, (Millis, Millis));
+
 /// Handed to every handler. Cheap to clone.
 #[derive(Clone)]
 pub struct Context {
@@ -37,6 +42,8 @@ struct Inner {
     health: Health,
     shares: Shares,
     viewers: Viewers,
+    waiters: Waiters,
+    overviews: SharedAnswers<OverviewKey, (OverviewRequest, Overview)>,
     body_room: Arc<BodyRoom>,
     request_ids: RequestIds,
     /// Exports that run.
@@ -50,6 +57,8 @@ impl Context {
             health: Health::new(&parts),
             shares: Shares::of(&settings),
             viewers: Viewers::of(&settings),
+            waiters: Waiters::default(),
+            overviews: SharedAnswers::default(),
             body_room: Arc::new(BodyRoom::of(settings.body_limit_bytes)),
             settings,
             parts,
@@ -156,16 +165,42 @@ impl Context {
             .await
     }
 
-    /// What goes on.
-    pub async fn overview(&self, request: OverviewRequest) -> Result<Overview, ApiError> {
-        self.scan(Asked::Statistics, move |query| query.overview(&request))
+    /// What goes on, for that peer: what was asked and found within the last second, perhaps by somebody else.
+    pub(super) async fn overview(
+        &self,
+        peer: Option<Peer>,
+        request: OverviewRequest,
+    ) -> Result<Arc<(OverviewRequest, Overview)>, ApiError> {
+        let key = (request.saga_type.clone(), request.period);
+        let ask = move |query: &Query| query.overview(&request).map(|found| (request, found));
+        let computed = self.ask_for(peer, &self.inner.shares.overviews, Asked::Statistics, ask);
+        self.inner.overviews.get(key, computed).await
+    }
+
+    /// The events behind a cut of the topic, for that peer.
+    pub(super) async fn events_after(
+        &self,
+        peer: Option<Peer>,
+        request: EventsRequest,
+    ) -> Result<EventsAfter, ApiError> {
+        let ask = move |query: &Query| query.events_after(&request);
+        self.ask_for(peer, &self.inner.shares.events, Asked::Timeline, ask)
             .await
     }
 
-    /// The events behind a cut of the topic.
-    pub async fn events_after(&self, request: EventsRequest) -> Result<EventsAfter, ApiError> {
-        self.scan(Asked::Timeline, move |query| query.events_after(&request))
+    /// The events for several who wait, from one reading.
+    pub(super) async fn events_after_each(
+        &self,
+        requests: Vec<EventsRequest>,
+    ) -> Result<Vec<EventsAfter>, ApiError> {
+        let ask = move |query: &Query| query.events_after_each(&requests);
+        self.ask_in(&self.inner.shares.waiters, Asked::Timeline, ask)
             .await
+    }
+
+    /// Whether a type is in use. Two point reads: not worth another thread.
+    pub(super) fn knows_type(&self, saga_type: &SagaType) -> Result<bool, ApiError> {
+        Ok(self.parts().query.knows_type(saga_type)?)
     }
 
     /// What somebody may mean who has begun to type this.
@@ -294,6 +329,11 @@ impl Context {
         &self.inner.health
     }
 
+    /// Those who wait for events.
+    pub(super) fn waiters(&self) -> &Waiters {
+        &self.inner.waiters
+    }
+
     /// Those who watch.
     pub(super) fn viewers(&self) -> &Viewers {
         &self.inner.viewers
@@ -392,9 +432,20 @@ impl Context {
         asked: Asked,
         ask: impl FnOnce(&Query) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, ApiError> {
+        self.ask_for(None, share, asked, ask).await
+    }
+
+    /// The same for a peer, which has a part of the share.
+    async fn ask_for<T: Send + 'static>(
+        &self,
+        peer: Option<Peer>,
+        share: &Share,
+        asked: Asked,
+        ask: impl FnOnce(&Query) -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, ApiError> {
         let this = self.clone();
         let read = move |stop| timed(this.metrics(), asked, || ask(&this.parts().query.until(stop)));
-        share.run(read).await?.map_err(Into::into)
+        share.run_for(peer, read).await?.map_err(Into::into)
     }
 }
 

@@ -46,11 +46,13 @@ mod saga_fields;
 mod sagas;
 mod server;
 mod settings;
+mod shared_answers;
 mod shares;
 mod slow_body;
 mod suggest;
 mod text;
 mod viewers;
+mod waiters;
 
 pub use crate::operations::dead_letters::DeadLetterId;
 pub use caller::{Caller, OPERATOR};

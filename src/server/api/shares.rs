@@ -28,6 +28,12 @@ const OTHERS: usize = 8;
 const PROBES: usize = 4;
 /// The frame of a live stream that is computed.
 const LIVE: usize = 1;
+/// Overviews, each for all who ask the same.
+const OVERVIEWS: usize = 2;
+/// Questions for the events behind a place.
+const EVENTS: usize = 4;
+/// The reading of events for all who wait for them.
+const WAITERS: usize = 1;
 /// Views of the page that are drawn.
 const DRAWING: usize = 4;
 /// So many calls may wait for each place.
@@ -55,6 +61,12 @@ pub(super) struct Shares {
     pub(super) scrapes: Share,
     /// Frames of live streams.
     pub(super) live: Share,
+    /// Overviews.
+    pub(super) overviews: Share,
+    /// Events behind a place.
+    pub(super) events: Share,
+    /// Events for all who wait for them.
+    pub(super) waiters: Share,
     /// Views of the page that are drawn.
     pub(super) drawing: Share,
 }
@@ -75,6 +87,9 @@ impl Shares {
             probes: share(PROBES).of_any_number(),
             scrapes: share(PROBES),
             live: share(LIVE),
+            overviews: share(OVERVIEWS).by_peer(),
+            events: share(EVENTS).by_peer(),
+            waiters: share(WAITERS),
             drawing: share(DRAWING).by_peer(),
         }
     }

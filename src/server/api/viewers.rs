@@ -14,10 +14,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Frames that are kept for who comes back.
+/// Frames of a subject that are kept for who comes back.
 const KEPT_FRAMES: usize = 60;
-/// Different things that are watched at the same time.
-const MAX_CHANNELS: usize = 16;
+/// Bytes of them that are kept; the newest always is.
+const KEPT_BYTES: usize = 512 << 10;
+/// Saga types that are watched at the same time; all of them together are no such type.
+const MAX_TYPES: usize = 16;
+/// The same of one peer.
+const MAX_TYPES_OF_PEER: usize = MAX_TYPES / 2;
 
 /// What is watched: sagas of a type, or of all.
 pub(super) type Subject = Option<SagaType>;
@@ -37,8 +41,11 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    seats: usize,
-    by_peer: HashMap<Peer, usize>,
+    /// The number of the next seat.
+    next: u64,
+    /// By number, so the oldest first.
+    seats: BTreeMap<u64, Held>,
+    by_peer: HashMap<Option<Peer>, usize>,
     channels: BTreeMap<Subject, Channel>,
     /// Whether somebody makes frames.
     making: bool,
@@ -46,9 +53,17 @@ struct State {
     number: u64,
 }
 
+/// A seat that is taken.
+struct Held {
+    peer: Option<Peer>,
+    lost: CancellationToken,
+}
+
 struct Channel {
-    viewers: usize,
+    viewers: HashMap<Option<Peer>, usize>,
     kept: VecDeque<Frame>,
+    /// Of what is kept.
+    bytes: usize,
     newest: watch::Sender<u64>,
 }
 
@@ -57,8 +72,22 @@ struct Channel {
 pub(super) struct Frame {
     /// Its number. Grows, and is near the second in which it was made, so that it grows over restarts too.
     pub(super) number: u64,
-    /// What is shown.
-    pub(super) text: Bytes,
+    /// The server-sent event that shows it, the same bytes for all who watch.
+    pub(super) event: Bytes,
+}
+
+impl Frame {
+    /// A frame that shows this JSON text.
+    fn of(number: u64, text: &[u8]) -> Self {
+        let mut event = format!("event: frame\nid: {number}\ndata: ").into_bytes();
+        // JSON text has no line breaks.
+        event.extend_from_slice(text);
+        event.extend_from_slice(b"\n\n");
+        Self {
+            number,
+            event: event.into(),
+        }
+    }
 }
 
 impl Viewers {
@@ -74,53 +103,68 @@ impl Viewers {
         }
     }
 
-    /// A connection that lasts, unless there are too many.
+    /// A connection that lasts, unless there are too many. When all are taken, the peer that has the most makes room,
+    /// by its oldest one, as long as it has more than who asks.
     pub(super) fn seat(&self, peer: Option<Peer>) -> Result<Seat, ApiError> {
         if self.inner.ended.is_cancelled() {
             return Err(refused("the tracker is shutting down"));
         }
         let mut state = self.inner.lock();
-        if state.seats >= self.inner.most {
+        let most = self.inner.most_of_peer;
+        if peer.is_some() && state.of_peer(peer) >= most {
+            return Err(refused(&format!(
+                "{most} connections that last are open from this address, as many as may be; close one, or \
+                 raise server.max_connections_per_peer"
+            )));
+        }
+        if state.seats.len() >= self.inner.most && !state.make_room(peer) {
             let most = self.inner.most;
             return Err(refused(&format!(
                 "{most} connections that last are open, as many as may be; close one, or raise \
                  server.max_live_connections"
             )));
         }
-        if let Some(peer) = peer {
-            let most = self.inner.most_of_peer;
-            let of_peer = state.by_peer.entry(peer).or_default();
-            if *of_peer >= most {
-                return Err(refused(&format!(
-                    "{most} connections that last are open from this address, as many as may be; close one, or \
-                     raise server.max_connections_per_peer"
-                )));
-            }
-            *of_peer += 1;
-        }
-        state.seats += 1;
+        let (number, lost) = (state.next, CancellationToken::new());
+        state.next += 1;
+        *state.by_peer.entry(peer).or_default() += 1;
+        let held = Held {
+            peer,
+            lost: lost.clone(),
+        };
+        state.seats.insert(number, held);
         Ok(Seat {
             inner: self.inner.clone(),
             peer,
+            number,
+            lost,
         })
     }
 
     /// Watches a subject from a seat, unless too many others are watched.
     pub(super) fn watch(&self, seat: Seat, subject: Subject) -> Result<Watching, ApiError> {
         let mut state = self.inner.lock();
-        if !state.channels.contains_key(&subject) && state.channels.len() >= MAX_CHANNELS {
-            return Err(refused(&format!(
-                "{MAX_CHANNELS} saga types are watched, as many as may be at the same time; watch all of them, or \
-                 come later"
-            )));
+        let peer = seat.peer;
+        if subject.is_some() {
+            let types = || state.channels.iter().filter(|(subject, _)| subject.is_some());
+            let of_peer = types().filter(|(_, channel)| channel.viewers.contains_key(&peer));
+            let known = state.channels.get(&subject);
+            let is_new_to_peer = known.is_none_or(|channel| !channel.viewers.contains_key(&peer));
+            if known.is_none() && types().count() >= MAX_TYPES {
+                return Err(refused_types(MAX_TYPES, "are watched"));
+            }
+            if peer.is_some() && is_new_to_peer && of_peer.count() >= MAX_TYPES_OF_PEER {
+                return Err(refused_types(MAX_TYPES_OF_PEER, "are watched from this address"));
+            }
         }
         let channel = state.channels.entry(subject.clone()).or_insert_with(|| Channel {
-            viewers: 0,
+            viewers: HashMap::new(),
             kept: VecDeque::new(),
+            bytes: 0,
             newest: watch::Sender::new(0),
         });
-        channel.viewers += 1;
+        *channel.viewers.entry(peer).or_default() += 1;
         let newest = channel.newest.subscribe();
+        drop(state);
         Ok(Watching {
             seat,
             subject,
@@ -156,6 +200,62 @@ fn refused(message: &str) -> ApiError {
     ApiError::new(ErrorKind::ServiceUnavailable, message).retry_after(Duration::from_secs(5))
 }
 
+fn refused_types(most: usize, how: &str) -> ApiError {
+    refused(&format!(
+        "{most} saga types {how}, as many as may be at the same time; watch all of them, or come later"
+    ))
+}
+
+impl State {
+    fn of_peer(&self, peer: Option<Peer>) -> usize {
+        self.by_peer.get(&peer).copied().unwrap_or(0)
+    }
+
+    /// Takes the oldest seat of the peer that has the most, unless who asks would have more than it then.
+    fn make_room(&mut self, peer: Option<Peer>) -> bool {
+        let most = self.by_peer.values().copied().max().unwrap_or(0);
+        if most < self.of_peer(peer) + 2 {
+            return false;
+        }
+        let is_large = |held: &Held| self.of_peer(held.peer) == most;
+        let oldest = self.seats.iter().find(|(_, held)| is_large(held));
+        let Some(number) = oldest.map(|(number, _)| *number) else {
+            return false;
+        };
+        self.release(number);
+        true
+    }
+
+    /// Gives a seat back, if it is still taken, and tells whoever has it.
+    fn release(&mut self, number: u64) {
+        let Some(held) = self.seats.remove(&number) else {
+            return;
+        };
+        held.lost.cancel();
+        if let Some(of_peer) = self.by_peer.get_mut(&held.peer) {
+            *of_peer -= 1;
+            if *of_peer == 0 {
+                self.by_peer.remove(&held.peer);
+            }
+        }
+    }
+}
+
+impl Channel {
+    fn show(&mut self, frame: Frame) {
+        self.bytes += frame.event.len();
+        let number = frame.number;
+        self.kept.push_back(frame);
+        while (self.kept.len() > KEPT_FRAMES || self.bytes > KEPT_BYTES)
+            && self.kept.len() > 1
+            && let Some(oldest) = self.kept.pop_front()
+        {
+            self.bytes -= oldest.event.len();
+        }
+        self.newest.send_replace(number);
+    }
+}
+
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Each change leaves the table whole.
@@ -167,20 +267,20 @@ impl Inner {
 pub(super) struct Seat {
     inner: Arc<Inner>,
     peer: Option<Peer>,
+    number: u64,
+    lost: CancellationToken,
+}
+
+impl Seat {
+    /// What tells that it was given to another peer.
+    pub(super) fn lost(&self) -> CancellationToken {
+        self.lost.clone()
+    }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut state = self.inner.lock();
-        state.seats -= 1;
-        if let Some(peer) = self.peer
-            && let Some(of_peer) = state.by_peer.get_mut(&peer)
-        {
-            *of_peer -= 1;
-            if *of_peer == 0 {
-                state.by_peer.remove(&peer);
-            }
-        }
+        self.inner.lock().release(self.number);
     }
 }
 
@@ -192,6 +292,17 @@ pub(super) struct Watching {
 }
 
 impl Watching {
+    /// What tells that the seat was given to another peer.
+    pub(super) fn lost(&self) -> CancellationToken {
+        self.seat.lost()
+    }
+
+    /// The last frame that somebody had, who says its number; one that cannot have been made counts as none.
+    pub(super) fn had(&self, said: Option<u64>) -> Option<u64> {
+        let made = self.seat.inner.lock().number;
+        said.filter(|number| *number <= made)
+    }
+
     /// The frames that are kept behind that one, in order.
     pub(super) fn missed(&self, number: u64) -> Vec<Frame> {
         let state = self.seat.inner.lock();
@@ -220,8 +331,13 @@ impl Drop for Watching {
     fn drop(&mut self) {
         let mut state = self.seat.inner.lock();
         if let Some(channel) = state.channels.get_mut(&self.subject) {
-            channel.viewers -= 1;
-            if channel.viewers == 0 {
+            if let Some(of_peer) = channel.viewers.get_mut(&self.seat.peer) {
+                *of_peer -= 1;
+                if *of_peer == 0 {
+                    channel.viewers.remove(&self.seat.peer);
+                }
+            }
+            if channel.viewers.is_empty() {
                 state.channels.remove(&self.subject);
             }
         }
@@ -252,14 +368,9 @@ impl Making {
         let number = second.max(state.number + 1);
         state.number = number;
         for (subject, text) in frames {
-            let Some(channel) = state.channels.get_mut(&subject) else {
-                continue;
-            };
-            if channel.kept.len() == KEPT_FRAMES {
-                channel.kept.pop_front();
+            if let Some(channel) = state.channels.get_mut(&subject) {
+                channel.show(Frame::of(number, &text));
             }
-            channel.kept.push_back(Frame { number, text });
-            channel.newest.send_replace(number);
         }
     }
 }
@@ -273,79 +384,4 @@ impl Drop for Making {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn viewers(most: usize) -> Viewers {
-        Viewers::of(&ServerSettings {
-            max_live_connections: most,
-            ..ServerSettings::default()
-        })
-    }
-
-    #[test]
-    fn seats_are_bounded_and_come_back() {
-        let viewers = viewers(2);
-        let first = viewers.seat(None).unwrap();
-        let _second = viewers.seat(None).unwrap();
-        let refused = viewers.seat(None).map(|_| ()).unwrap_err().to_string();
-        assert!(refused.contains("server.max_live_connections"), "{refused}");
-        drop(first);
-        assert!(viewers.seat(None).is_ok());
-    }
-
-    #[test]
-    fn they_leave_half_of_the_connections_to_others() {
-        let viewers = Viewers::of(&ServerSettings {
-            max_connections: 4,
-            ..ServerSettings::default()
-        });
-        let seats: Vec<_> = (0..3).map(|_| viewers.seat(None).ok()).collect();
-        assert_eq!(seats.iter().flatten().count(), 2);
-    }
-
-    #[test]
-    fn one_makes_frames_while_anybody_watches() {
-        let viewers = viewers(10);
-        let watch = |subject: Subject| viewers.watch(viewers.seat(None).unwrap(), subject).unwrap();
-        let (one, other) = (watch(None), watch(Some("T".into())));
-        let mut making = viewers.make().unwrap();
-        assert!(viewers.make().is_none());
-        assert_eq!(making.subjects(), Some(vec![None, Some("T".into())]));
-        drop(other);
-        assert_eq!(making.subjects(), Some(vec![None]));
-        drop(one);
-        assert_eq!(making.subjects(), None);
-        drop(making);
-        assert!(viewers.make().is_some());
-    }
-
-    #[test]
-    fn who_comes_back_gets_what_was_missed_and_who_is_slow_the_newest() {
-        let viewers = viewers(10);
-        let watching = viewers.watch(viewers.seat(None).unwrap(), None).unwrap();
-        let making = viewers.make().unwrap();
-        for second in [100, 100, 105] {
-            making.show(second, [(None, Bytes::from_static(b"{}"))]);
-        }
-        let numbers = |frames: Vec<Frame>| frames.iter().map(|frame| frame.number).collect::<Vec<_>>();
-        assert_eq!(numbers(watching.missed(0)), [100, 101, 105]);
-        assert_eq!(numbers(watching.missed(100)), [101, 105]);
-        assert_eq!(watching.newest(100).map(|frame| frame.number), Some(105));
-        assert_eq!(watching.newest(105), None);
-        for second in 200..300 {
-            making.show(second, [(None, Bytes::new())]);
-        }
-        assert_eq!(watching.missed(0).len(), KEPT_FRAMES);
-    }
-
-    #[test]
-    fn after_the_end_nobody_is_let_in() {
-        let viewers = viewers(10);
-        let _watching = viewers.watch(viewers.seat(None).unwrap(), None).unwrap();
-        let mut making = viewers.make().unwrap();
-        viewers.end();
-        assert!(viewers.seat(None).is_err());
-        assert_eq!(making.subjects(), None);
-    }
-}
+mod tests;

@@ -16,6 +16,7 @@
 
 mod jobs;
 mod order;
+mod outcomes;
 mod pace;
 mod result;
 mod rows;
@@ -28,8 +29,10 @@ mod unended;
 pub use super::asking::{AskError, MAX_UNENDED};
 pub use jobs::RedriveStatus;
 pub use order::{Cancelled, RedriveOrder};
+pub use outcomes::RedriveOutcomes;
 pub use result::{RedriveItem, RedriveResult};
 
+use self::outcomes::Counts;
 use super::consumption::Consumption;
 use super::search_log::LogSearch;
 use super::{DeadLetterQuery, Deciding, Sources};
@@ -101,6 +104,8 @@ struct Inner {
     turn: Mutex<Option<u64>>,
     /// Redrives that were cancelled since the start.
     cancelled: Mutex<BTreeSet<u64>>,
+    /// How far the outcomes of redrives are counted.
+    outcomes: Counts,
     /// Held while the log is looked through for events.
     searching: Mutex<()>,
     /// Changes whenever there is news for whoever waits.
@@ -117,6 +122,7 @@ impl Redrives {
                 dead_letter_query,
                 turn: Mutex::default(),
                 cancelled: Mutex::default(),
+                outcomes: Counts::default(),
                 searching: Mutex::default(),
                 news: (Mutex::new(0), Condvar::new()),
             }),
@@ -211,6 +217,17 @@ impl Redrives {
     /// [`StoreError`].
     pub fn status(&self, number: u64) -> Result<Option<RedriveStatus>, StoreError> {
         jobs::status(&*self.store().snapshot(), number)
+    }
+
+    /// What the letters of a redrive came to, counted on from where the last question left it. Reading ends early when
+    /// told to.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn outcomes(&self, status: &RedriveStatus, stop: Stop) -> Result<RedriveOutcomes, StoreError> {
+        let store = until(self.store().clone(), stop);
+        let of = (status.number, status.chosen);
+        self.inner.outcomes.of(&*store.snapshot(), of)
     }
 
     /// Forgets the redrives that had ended by then, but for the newest; how many those are.

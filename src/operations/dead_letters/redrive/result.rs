@@ -44,32 +44,75 @@ pub(super) fn items(
     after: Option<Position>,
     limit: usize,
 ) -> Result<Vec<RedriveItem>, StoreError> {
-    let cursor = reads::cursor(store, reads::active_generation(store)?)?;
-    let left_off = jobs::is_left_off(store, number)?;
+    let reading = Reading::of(store, number)?;
     let mut items = Vec::new();
     rows::letters(store, number, after, limit, |letter, record| {
-        let result = match record {
-            RedriveLetterRecord::Chosen | RedriveLetterRecord::Sending if left_off => {
+        let result = reading.result(letter, &record)?;
+        items.push(RedriveItem { letter, result });
+        Ok(())
+    })?;
+    Ok(items)
+}
+
+/// What became of these letters of a redrive.
+pub(super) fn of_letters(
+    store: &dyn StoreRead,
+    number: u64,
+    letters: impl IntoIterator<Item = Position>,
+) -> Result<Vec<RedriveItem>, StoreError> {
+    let reading = Reading::of(store, number)?;
+    let (mut items, mut key) = (Vec::new(), Key::default());
+    for letter in letters {
+        keys::redrive_letter(&mut key, number, letter);
+        if let Some(row) = store.get(Table::Redrives, &key)? {
+            let result = reading.result(letter, &RedriveLetterRecord::read(&row)?)?;
+            items.push(RedriveItem { letter, result });
+        }
+    }
+    Ok(items)
+}
+
+/// What results are read from.
+struct Reading<'s> {
+    store: &'s dyn StoreRead,
+    cursor: Cut,
+    /// Whether the redrive was cancelled, and has ended.
+    left_off: bool,
+}
+
+impl<'s> Reading<'s> {
+    fn of(store: &'s dyn StoreRead, number: u64) -> Result<Self, StoreError> {
+        Ok(Self {
+            store,
+            cursor: reads::cursor(store, reads::active_generation(store)?)?,
+            left_off: jobs::is_left_off(store, number)?,
+        })
+    }
+
+    fn result(
+        &self,
+        letter: Position,
+        record: &RedriveLetterRecord<'_>,
+    ) -> Result<RedriveResult, StoreError> {
+        Ok(match record {
+            RedriveLetterRecord::Chosen | RedriveLetterRecord::Sending if self.left_off => {
                 RedriveResult::Cancelled
             }
             RedriveLetterRecord::Chosen | RedriveLetterRecord::Sending => RedriveResult::Waiting,
             RedriveLetterRecord::Sent { partition, offset } => {
-                let at = Position::new(partition, offset);
-                sent(store, &cursor, letter, at)?
+                let at = Position::new(*partition, *offset);
+                sent(self.store, &self.cursor, letter, at)?
             }
-            RedriveLetterRecord::Skipped { why } => RedriveResult::Skipped(why.to_owned()),
-            RedriveLetterRecord::Refused { why } => RedriveResult::Refused(why.to_owned()),
+            RedriveLetterRecord::Skipped { why } => RedriveResult::Skipped((*why).to_owned()),
+            RedriveLetterRecord::Refused { why } => RedriveResult::Refused((*why).to_owned()),
             RedriveLetterRecord::Forecast { told } => {
                 let forecast = serde_json::from_str(told).map_err(|error| {
                     StoreError::Corrupt(format!("redrives: forecast of {letter}: {error}"))
                 })?;
                 RedriveResult::Forecast(Box::new(forecast))
             }
-        };
-        items.push(RedriveItem { letter, result });
-        Ok(())
-    })?;
-    Ok(items)
+        })
+    }
 }
 
 /// A letter that was published at that position. Of several records that brought the same value back one mark is

@@ -3,6 +3,7 @@
 mod cancelling;
 mod catching_up;
 mod kept;
+mod outcomes;
 
 use super::*;
 use crate::domain::clock::SystemClock;

@@ -217,6 +217,9 @@ fn damage_is_told_with_field_and_place() {
         said,
         "field step, at byte 7 of the Avro body, needs 4 more bytes where 1 are left"
     );
+    let offset = |body: &[u8]| plan.decode(body).unwrap_err().offset;
+    assert_eq!(offset(&body[..8]), Some(7));
+    assert_eq!(offset(&[&body[..], &[7, 7]].concat()), Some(18));
     let (reason, said) = refused(&plan, &[&body[..], &[7, 7]].concat());
     assert_eq!(
         (reason, said.as_str()),

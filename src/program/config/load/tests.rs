@@ -281,7 +281,11 @@ fn secrets_are_read_from_files_and_shown_nowhere() {
             "SAGA_TRACKER_KAFKA__PROPERTIES_FILES__SASL_PASSWORD",
             sasl.to_str().unwrap(),
         ),
-        ("SCHEMA_REGISTRY_URL", "http://user:s3cret-three@registry"),
+        (
+            "SCHEMA_REGISTRY_URL",
+            "http://user:s3cret-three@registry,https://s3cret-four@other/?apiKey=s3cret-five",
+        ),
+        ("SAGA_TRACKER_OBJECTS__URL", "file:///kept?sig=s3cret-six"),
     ])
     .load()
     .unwrap();
@@ -296,6 +300,14 @@ fn secrets_are_read_from_files_and_shown_nowhere() {
     );
     let shown = format!("{:?} {:?}", loaded.config.kafka, loaded.effective);
     assert!(!shown.contains("s3cret"), "{shown}");
+    assert_eq!(
+        effective(&loaded.effective, "registry.url").value,
+        "http://********@registry,https://********@other/?apiKey=********"
+    );
+    assert_eq!(
+        effective(&loaded.effective, "objects.url").value,
+        "file:///kept?sig=********"
+    );
 }
 
 #[test]

@@ -6,8 +6,9 @@ use super::super::params::{Params, entries, parse_number, shown};
 use super::super::text::Instant;
 use super::show::BecameBody;
 use crate::domain::Millis;
-use crate::operations::dead_letters::redrive::{RedriveItem, RedriveResult, RedriveStatus};
+use crate::operations::dead_letters::redrive::{RedriveItem, RedriveOutcomes, RedriveResult, RedriveStatus};
 use crate::operations::dead_letters::{Change, DeadLetterId, Forecast, Standing};
+use crate::store::StoreError;
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, RawQuery, State};
 use axum::http::request::Parts;
@@ -18,6 +19,8 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 const LATEST: usize = 50;
+/// Bytes of what was given with an order that are told in a list.
+const MAX_LISTED_BYTES: usize = 1_024;
 const DEFAULT_SIZE: u64 = 100;
 const MAX_SIZE: u64 = 1_000;
 
@@ -53,7 +56,8 @@ pub(super) struct RedriveBody {
     #[schema(required)]
     reason: Option<String>,
     dry_run: bool,
-    /// How its dead letters were chosen.
+    /// How its dead letters were chosen. In a list of redrives only `size` and `hash` (BLAKE3) of that as JSON, when
+    /// it is longer than 1,024 bytes.
     #[schema(value_type = Object)]
     chosen_by: Value,
     /// How many of its dead letters are published in a second at most; null where nobody said.
@@ -76,6 +80,10 @@ pub(super) struct RedriveBody {
     refused: u64,
     /// Dead letters of which it was told what would become.
     forecast: u64,
+    /// What those that were published came to. Only of a redrive that is asked for by its number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    outcomes: Option<OutcomesBody>,
     /// Dead letters that were left as they are, because the redrive was cancelled before their turn.
     left: u64,
     /// When it was cancelled; null when it was not. It still runs until it is known of every dead letter
@@ -88,6 +96,60 @@ pub(super) struct RedriveBody {
     /// When it ended.
     #[schema(required)]
     ended_at: Option<Instant>,
+}
+
+/// What the dead letters of a redrive came to.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = RedriveOutcomes)]
+struct OutcomesBody {
+    /// They stand in their sagas' timelines.
+    applied: u64,
+    /// Events with their ids stood there already.
+    duplicates: u64,
+    /// Those of the duplicates that had another body.
+    conflicts: u64,
+    /// They became dead letters again.
+    dead_letters: u64,
+    /// Their sagas have been removed since.
+    removed: u64,
+    /// Dead letters of which it is not known yet what became of them, or that are not counted yet: 10,000 are looked at
+    /// for one answer, and the next one counts on.
+    open: u64,
+}
+
+impl From<RedriveOutcomes> for OutcomesBody {
+    fn from(found: RedriveOutcomes) -> Self {
+        Self {
+            applied: found.applied,
+            duplicates: found.duplicates,
+            conflicts: found.conflicts,
+            dead_letters: found.dead_letters,
+            removed: found.removed,
+            open: found.open,
+        }
+    }
+}
+
+impl RedriveBody {
+    /// One of many: what was given with the order is told by its size when it is long.
+    fn listed(status: RedriveStatus) -> Self {
+        let mut body = Self::from(status);
+        shorten(&mut body.chosen_by);
+        if let Some(change) = &mut body.change {
+            shorten(change);
+        }
+        body
+    }
+}
+
+/// Leaves only size and hash of what is long as JSON.
+fn shorten(given: &mut Value) {
+    let text = given.to_string();
+    if text.len() > MAX_LISTED_BYTES {
+        let hash = blake3::hash(text.as_bytes()).to_hex();
+        *given = json!({ "size": text.len(), "hash": hash.as_str() });
+    }
 }
 
 impl From<RedriveStatus> for RedriveBody {
@@ -108,6 +170,7 @@ impl From<RedriveStatus> for RedriveBody {
             skipped: status.skipped,
             refused: status.refused,
             forecast: status.forecast,
+            outcomes: None,
             left: status.left,
             cancelled_at: status
                 .cancelled
@@ -310,7 +373,7 @@ pub(super) async fn list(State(context): State<Context>) -> Result<Json<Redrives
     let latest = context
         .in_turn(move |stop| redrives.latest(LATEST, stop))
         .await??;
-    let redrives = latest.into_iter().map(RedriveBody::from).collect();
+    let redrives = latest.into_iter().map(RedriveBody::listed).collect();
     Ok(Json(RedrivesBody { redrives }))
 }
 
@@ -332,10 +395,20 @@ pub(super) async fn status(
     NumberPath(number): NumberPath,
 ) -> Result<Json<RedriveBody>, ApiError> {
     let redrives = context.parts().redrives.clone();
-    let found = context.in_turn(move |_| redrives.status(number)).await??;
-    found
-        .map(|status| Json(status.into()))
-        .ok_or_else(|| unknown(number))
+    let found = context
+        .in_turn(move |stop| {
+            let Some(status) = redrives.status(number)? else {
+                return Ok(None);
+            };
+            let outcomes = redrives.outcomes(&status, stop)?;
+            Ok::<_, StoreError>(Some((status, outcomes)))
+        })
+        .await??;
+    let (status, outcomes) = found.ok_or_else(|| unknown(number))?;
+    Ok(Json(RedriveBody {
+        outcomes: Some(outcomes.into()),
+        ..status.into()
+    }))
 }
 
 fn unknown(number: u64) -> ApiError {
@@ -385,7 +458,7 @@ pub(super) async fn items(
         .in_turn(move |stop| {
             let known = redrives.status(number)?.is_some();
             let items = redrives.items(number, after.map(|DeadLetterId(at)| at), size, stop)?;
-            Ok::<_, crate::store::StoreError>(known.then_some(items))
+            Ok::<_, StoreError>(known.then_some(items))
         })
         .await??;
     let items = found.ok_or_else(|| unknown(number))?;

@@ -118,6 +118,10 @@ struct DefectBody {
     /// One of a fixed list, or `unavailable` when the schema registry does not answer.
     reason: String,
     detail: String,
+    /// The byte of the Avro body at which reading failed, from 0 behind the five bytes in front of it; null when no
+    /// single one is to blame.
+    #[schema(required)]
+    offset: Option<u64>,
 }
 
 impl DecodedBody {
@@ -127,11 +131,13 @@ impl DecodedBody {
             Examined::Unavailable { why, .. } => Some(DefectBody {
                 reason: "unavailable".to_owned(),
                 detail: why.clone(),
+                offset: None,
             }),
             Examined::Event { .. } | Examined::Rejected { .. } => {
                 examined.defect().map(|defect| DefectBody {
                     reason: defect.reason.as_str().to_owned(),
                     detail: defect.detail.clone(),
+                    offset: defect.offset,
                 })
             }
         };

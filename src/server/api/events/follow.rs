@@ -7,7 +7,7 @@ use super::super::params::{Params, parse_number, parse_text};
 use super::super::saga_fields::Status;
 use super::super::sagas::filter;
 use super::super::text::Instant;
-use super::cut;
+use super::{cut, reader};
 use crate::domain::{SagaId, SagaStatus, SagaType};
 use crate::pipeline::query::{EventsAfter, EventsRequest, FollowedEvent};
 use axum::Json;
@@ -15,15 +15,12 @@ use axum::extract::{RawQuery, State};
 use saga_tracker_sdk::contract::limits::MAX_ID_CHARS;
 use serde::Serialize;
 use std::time::Duration;
-use tokio::time::Instant as Time;
 use utoipa::ToSchema;
 
 const DEFAULT_SIZE: u64 = 100;
 const MAX_SIZE: u64 = 1_000;
 const MAX_WAIT_SECONDS: u64 = 30;
 const MAX_NAME_CHARS: usize = 255;
-/// So often it is looked whether there is something new.
-const POLL: Duration = Duration::from_millis(200);
 
 /// Which events.
 #[derive(Debug, utoipa::IntoParams)]
@@ -107,9 +104,9 @@ struct FollowedEventBody {
     duplicate: Option<bool>,
 }
 
-impl From<FollowedEvent> for FollowedEventBody {
-    fn from(followed: FollowedEvent) -> Self {
-        let event = followed.event;
+impl From<&FollowedEvent> for FollowedEventBody {
+    fn from(followed: &FollowedEvent) -> Self {
+        let event = &followed.event;
         Self {
             saga_id: event.saga_id.as_str().to_owned(),
             saga_type: event.saga_type.as_str().to_owned(),
@@ -118,8 +115,8 @@ impl From<FollowedEvent> for FollowedEventBody {
             step: event.step.as_str().to_owned(),
             status: event.status.into(),
             effective_status: followed.effective.into(),
-            producer_service: event.producer_service.map(|name| name.to_string()),
-            trace_id: event.trace_id.map(|id| id.to_string()),
+            producer_service: event.producer_service.as_deref().map(str::to_owned),
+            trace_id: event.trace_id.as_deref().map(str::to_owned),
             recorded_at: Instant(event.recorded_at),
             arrived_at: Instant(event.arrived_at),
             partition: event.position.partition,
@@ -132,7 +129,11 @@ impl From<FollowedEvent> for FollowedEventBody {
 impl From<EventsAfter> for EventsBody {
     fn from(found: EventsAfter) -> Self {
         Self {
-            events: found.events.into_iter().map(Into::into).collect(),
+            events: found
+                .events
+                .iter()
+                .map(|event| FollowedEventBody::from(&**event))
+                .collect(),
             next: cut::text(&found.next),
             more: found.more,
         }
@@ -192,31 +193,34 @@ pub(super) async fn handle(
     caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Json<EventsBody>, ApiError> {
-    let (mut request, wait) = parse(query.as_deref())?;
-    let is_done = |found: &EventsAfter| !found.events.is_empty() || found.more;
-    let mut found = context.events_after(request.clone()).await?;
-    if wait.is_zero() || request.after.is_none() || is_done(&found) {
+    let (request, wait) = parse(query.as_deref())?;
+    let (peer, viewers) = (caller.peer(), context.viewers());
+    let waits = !wait.is_zero() && request.after.is_some();
+    let seat = waits.then(|| viewers.seat(peer)).transpose()?;
+    let found = context.events_after(peer, request.clone()).await?;
+    let Some(seat) = seat.filter(|_| !found.is_news()) else {
         return Ok(Json(found.into()));
+    };
+    let request = EventsRequest {
+        after: Some(found.next.clone()),
+        ..request
+    };
+    let waiters = context.waiters();
+    let comes = waiters.wait(request.clone());
+    if let Some(reader) = waiters.read() {
+        tokio::spawn(reader::read(context.clone(), reader));
     }
-    let viewers = context.viewers();
-    let (_seat, ended) = (viewers.seat(caller.peer())?, viewers.ended());
-    let until = Time::now() + wait;
-    while !is_done(&found) && Time::now() < until {
-        tokio::select! {
-            () = ended.cancelled() => break,
-            () = tokio::time::sleep(POLL) => {}
-        }
-        // Costs nothing while nothing comes.
-        let cursor = context.parts().projected.status().cursor;
-        if cursor
-            .iter()
-            .all(|(partition, next)| found.next.next(partition) >= next)
-        {
-            continue;
-        }
-        request.after = Some(found.next);
-        found = context.events_after(request.clone()).await?;
-    }
+    let (ended, lost) = (viewers.ended(), seat.lost());
+    let found = tokio::select! {
+        biased;
+        () = ended.cancelled() => found,
+        () = lost.cancelled() => found,
+        comes = comes => match comes {
+            Ok(found) => found,
+            Err(_) => context.events_after(peer, request).await?,
+        },
+        () = tokio::time::sleep(wait) => found,
+    };
     Ok(Json(found.into()))
 }
 

@@ -2,6 +2,7 @@
 
 mod cut;
 mod follow;
+mod reader;
 
 use super::route::Route;
 use utoipa_axum::routes;

@@ -5,7 +5,7 @@ use super::super::overview::{self, SealBody};
 use super::super::sagas::statistics::ByStatusBody;
 use super::super::text::Instant;
 use super::super::viewers::Making;
-use crate::pipeline::query::LiveFigures;
+use crate::pipeline::query::{LiveFigures, RecentFlow, Times};
 use axum::body::Bytes;
 use serde::Serialize;
 use std::time::Duration;
@@ -14,6 +14,10 @@ use utoipa::ToSchema;
 
 /// So often a frame is made.
 const EVERY: Duration = Duration::from_secs(1);
+/// Pairs of steps in a frame, at most.
+const MAX_EDGES: usize = 50;
+/// Bytes of them, as JSON, at most.
+const MAX_EDGE_BYTES: usize = 28 << 10;
 
 /// How things stand in a second.
 #[derive(Debug, Serialize, ToSchema)]
@@ -47,8 +51,10 @@ pub(super) struct FrameBody {
     /// Incidents that are open.
     incidents: u64,
     /// Of the newest sagas that started within the last minute, of the type that is watched or of the one with the
-    /// most: which step followed which.
+    /// most: which step followed which. The busiest first, at most 50, and so many that a frame stays below 32 kB.
     edges: Vec<FrameEdgeBody>,
+    /// Further pairs of steps.
+    edges_left_out: u64,
 }
 
 /// One step next behind another.
@@ -68,13 +74,9 @@ impl FrameBody {
     fn of(found: &LiveFigures, at: Instant, (lag, incidents): (Option<u64>, u64)) -> Self {
         let figures = &found.figures;
         let seal = SealBody::of(figures);
-        let edges = found.flow.iter().flat_map(|flow| {
-            flow.flow.edges.iter().map(|((from, to), times)| FrameEdgeBody {
-                from: from.clone(),
-                to: to.clone(),
-                per_second: overview::per_second(flow, times),
-            })
-        });
+        let all_edges = found.flow.as_ref().map_or_else(Vec::new, edges_of);
+        let number_of_edges = all_edges.len();
+        let edges = busiest(all_edges);
         Self {
             at,
             lag,
@@ -87,9 +89,33 @@ impl FrameBody {
             stuck: figures.stuck,
             dead_letters_open: figures.open_letters,
             incidents,
-            edges: edges.collect(),
+            edges_left_out: (number_of_edges - edges.len()) as u64,
+            edges,
         }
     }
+}
+
+/// Which step followed which.
+fn edges_of(flow: &RecentFlow) -> Vec<FrameEdgeBody> {
+    let edges = flow.flow.edges.iter();
+    let body = |((from, to), times): (&(String, String), &Times)| FrameEdgeBody {
+        from: from.clone(),
+        to: to.clone(),
+        per_second: overview::per_second(flow, times),
+    };
+    edges.map(body).collect()
+}
+
+/// Those with the most in a second, as many as a frame has room for.
+fn busiest(mut edges: Vec<FrameEdgeBody>) -> Vec<FrameEdgeBody> {
+    edges.sort_by(|a, b| b.per_second.total_cmp(&a.per_second));
+    let mut bytes = 0;
+    let has_room = |edge: &FrameEdgeBody| {
+        // Text and numbers can always be written.
+        bytes += serde_json::to_vec(edge).map_or(0, |text| text.len() + 1);
+        bytes <= MAX_EDGE_BYTES
+    };
+    edges.into_iter().take(MAX_EDGES).take_while(has_room).collect()
 }
 
 /// Makes a frame a second until nobody watches.
@@ -121,5 +147,35 @@ pub(super) async fn make(context: Context, mut making: Making) {
             }
             Err(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many pairs of steps, of which the last one is the busiest.
+    fn edges(pairs: u32, name: impl Fn(u32) -> String) -> Vec<FrameEdgeBody> {
+        let edge = |number| FrameEdgeBody {
+            from: name(number),
+            to: name(number + 1),
+            per_second: f64::from(number),
+        };
+        (0..pairs).map(edge).collect()
+    }
+
+    #[test]
+    fn of_many_pairs_of_steps_the_busiest_are_shown() {
+        let shown = busiest(edges(2_000, |number| format!("STEP_{number:0>250}")));
+        assert!(shown[0].from.ends_with("1999"), "{}", shown[0].from);
+        assert!((40..=MAX_EDGES).contains(&shown.len()), "{}", shown.len());
+        let text = serde_json::to_vec(&shown).unwrap();
+        assert!(text.len() <= 30 << 10, "{}", text.len());
+    }
+
+    #[test]
+    fn names_that_are_long_as_json_leave_room_for_fewer() {
+        let shown = busiest(edges(100, |number| format!("{}{number}", "\u{1}".repeat(250))));
+        assert!((1..=10).contains(&shown.len()), "{}", shown.len());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::caller::Caller;
 use super::super::context::Context;
-use super::super::error::{ApiError, Detail, ErrorBody};
+use super::super::error::{ApiError, Detail, ErrorBody, ErrorKind};
 use super::super::params::{Params, parse_number, shown};
 use super::super::sagas::filter;
 use super::frame::{self, FrameBody};
@@ -37,7 +37,8 @@ pub(super) struct LiveQuery {
     description = "Server-sent events for as long as the client stays: a `frame` a second, the same for all who watch, \
                    and `end` when the tracker shuts down. A client that reads too slowly misses frames; one that comes \
                    back with Last-Event-ID is first sent what it missed of the last minute, as far as it is kept. At \
-                   most server.max_live_connections at the same time, of at most 16 saga types.",
+                   most server.max_live_connections at the same time: when all are taken, the address that has the most \
+                   makes room for others. Beside all sagas at most 16 saga types are watched, 8 of them from one address.",
     params(
         LiveQuery,
         ("Last-Event-ID" = Option<u64>, Header, description = "The id of the last event that the client had."),
@@ -45,6 +46,7 @@ pub(super) struct LiveQuery {
     responses(
         (status = 200, body = FrameBody, content_type = "text/event-stream", description = "The data of each `frame`."),
         (status = 400, body = ErrorBody, description = "A parameter was not understood; details says which."),
+        (status = 404, body = ErrorBody, description = "There are no sagas of that type, and no definition names it."),
         (status = 503, body = ErrorBody, description = "Too many watch already."),
     )
 )]
@@ -60,6 +62,14 @@ pub(super) async fn handle(
     let last = headers.get(LAST_EVENT_ID).map(last_event).transpose()?;
     let viewers = context.viewers();
     let seat = viewers.seat(caller.peer())?;
+    if let Some(saga_type) = &saga_type
+        && !context.knows_type(saga_type)?
+    {
+        let shown = shown(saga_type.as_str());
+        let message =
+            format!("sagaType: found {shown}, of which there are no sagas; accepted: a type that is in use");
+        return Err(ApiError::new(ErrorKind::NotFound, message));
+    }
     let watching = viewers.watch(seat, saga_type)?;
     if let Some(making) = viewers.make() {
         tokio::spawn(frame::make(context.clone(), making));

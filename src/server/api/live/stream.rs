@@ -1,6 +1,6 @@
 //! Frames on their way to one who watches: server-sent events, never more than one that waits.
 
-use super::super::viewers::{Frame, Watching};
+use super::super::viewers::Watching;
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::Frame as BodyFrame;
 use std::convert::Infallible;
@@ -19,15 +19,16 @@ const STILL_THERE: Duration = Duration::from_secs(15);
 /// The events that somebody who watches is sent, beginning with those behind the last one that they had.
 pub(super) fn body(watching: Watching, last: Option<u64>, ended: CancellationToken) -> Body {
     let (out, events) = mpsc::channel(1);
+    let lost = watching.lost();
     let sending = tokio::spawn(async move {
         let ends = send_all(watching, last, &out);
         tokio::select! {
             biased;
-            () = ended.cancelled() => {
-                let _gone = tokio::time::timeout(SLOWEST, out.send(Bytes::from_static(END))).await;
-            }
-            () = ends => {}
+            () = ended.cancelled() => {}
+            () = lost.cancelled() => {}
+            () = ends => return,
         }
+        let _gone = tokio::time::timeout(SLOWEST, out.send(Bytes::from_static(END))).await;
     });
     Body::new(Events { events, sending })
 }
@@ -41,18 +42,19 @@ async fn send_all(mut watching: Watching, last: Option<u64>, out: &mpsc::Sender<
     if !sent(out, Bytes::from_static(RETRY)).await {
         return;
     }
-    let missed = last.map_or_else(Vec::new, |last| watching.missed(last));
-    let mut last = last.unwrap_or(0);
+    let had = watching.had(last);
+    let missed = had.map_or_else(Vec::new, |had| watching.missed(had));
+    let mut last = had.unwrap_or(0);
     for frame in missed {
         last = frame.number;
-        if !sent(out, event(&frame)).await {
+        if !sent(out, frame.event).await {
             return;
         }
     }
     loop {
         if let Some(frame) = watching.newest(last) {
             last = frame.number;
-            if !sent(out, event(&frame)).await {
+            if !sent(out, frame.event).await {
                 return;
             }
         }
@@ -70,14 +72,6 @@ async fn send_all(mut watching: Watching, last: Option<u64>, out: &mpsc::Sender<
 
 async fn sent(out: &mpsc::Sender<Bytes>, event: Bytes) -> bool {
     matches!(tokio::time::timeout(SLOWEST, out.send(event)).await, Ok(Ok(())))
-}
-
-fn event(frame: &Frame) -> Bytes {
-    let mut event = format!("event: frame\nid: {}\ndata: ", frame.number).into_bytes();
-    // JSON text has no line breaks.
-    event.extend_from_slice(&frame.text);
-    event.extend_from_slice(b"\n\n");
-    event.into()
 }
 
 /// The events as they come.

@@ -1,5 +1,6 @@
 //! The overview: how things stand, what flows, what failed last.
 
+use super::super::caller::Caller;
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::health::Report;
@@ -325,7 +326,8 @@ fn parse(query: Option<&str>, now: Millis) -> Result<(OverviewRequest, Range), A
     tag = "sagas",
     description = "How things stand, what flows, what takes long, what failed last, and whether the tracker is healthy; \
                    what is in the store from one snapshot of it. The answer has an ETag: a client that sends it back \
-                   in If-None-Match gets 304 while nothing has changed.",
+                   in If-None-Match gets 304 while nothing has changed. It is computed at most once a second for all who \
+                   ask the same.",
     params(OverviewQuery),
     responses(
         (status = 200, body = OverviewBody, description = "All of it."),
@@ -335,12 +337,14 @@ fn parse(query: Option<&str>, now: Millis) -> Result<(OverviewRequest, Range), A
 )]
 pub(super) async fn handle(
     State(context): State<Context>,
+    caller: Caller,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let now = context.clock().now();
     let (request, range) = parse(query.as_deref(), now)?;
-    let found = context.overview(request.clone()).await?;
+    let shared = context.overview(caller.peer(), request).await?;
+    let (request, found) = &*shared;
     let asked = context.clone();
     let incidents = open_incidents(&context, now).await;
     let beside = context
@@ -351,7 +355,7 @@ pub(super) async fn handle(
             incidents,
         })
         .await?;
-    let body = OverviewBody::of(found, &request, range, &beside);
+    let body = OverviewBody::of(found.clone(), request, range, &beside);
     // Text and numbers can always be written.
     let body = serde_json::to_vec(&body).unwrap_or_default();
     Ok(etag::answer(&headers, body))
