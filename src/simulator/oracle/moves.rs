@@ -4,13 +4,10 @@
 use super::fold::{expected, place};
 use super::past;
 use super::population::any_moment;
-use crate::domain::{Event, Millis, SagaDefinitions, SagaId, SagaStatus};
+use crate::domain::{Event, MAX_KEPT_CHANGES, Millis, SagaDefinitions, SagaId, SagaStatus};
 use crate::pipeline::query::{CensusRecord, Filter, Moment, Query, QueryError};
 use crate::program::demo::rng::Rng;
 use std::collections::BTreeMap;
-
-/// A saga is counted exactly with so many changes of status.
-const MAX_CHANGES: usize = 32;
 
 /// What a type's sagas did until a moment, by name; what is 0 is left out.
 type Sums = BTreeMap<String, i64>;
@@ -92,7 +89,7 @@ fn wanted(
                 continue;
             };
             let statuses = statuses(&timeline, definitions);
-            if statuses.len() > MAX_CHANGES {
+            if statuses.len() > MAX_KEPT_CHANGES {
                 return None;
             }
             let saga_type = known.saga_type.as_str();
