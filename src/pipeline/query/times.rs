@@ -27,7 +27,7 @@ impl Times {
 
     /// Each of them, in order.
     #[cfg(test)]
-    pub(crate) fn all(&self) -> &[u64] {
+    pub(super) fn all(&self) -> &[u64] {
         &self.0
     }
 }
