@@ -3,6 +3,7 @@
 mod cancelling;
 mod catching_up;
 mod kept;
+mod pacing;
 
 use super::*;
 use crate::domain::clock::SystemClock;
