@@ -1,11 +1,10 @@
 //! The events behind a cut of the topic, in the order of their partitions' offsets: what somebody who follows them has not
 //! seen. Bounded: of what lies behind, so much is looked through, and where that ended is told.
 
+use super::effective::Effective;
 use super::trees::Trees;
 use super::{Basis, QueryError, search};
-use crate::domain::{
-    Cut, Event, InForce, Millis, OPERATOR_STATUS_CHANGE, Position, SagaId, SagaStatus, SagaType, TimelineKey,
-};
+use crate::domain::{Cut, Event, InForce, Millis, Position, SagaId, SagaStatus, SagaType, TimelineKey};
 use crate::store::codec::Record;
 use crate::store::records::FeedRecord;
 use crate::store::{Key, Store, StoreError, Table, keys, offsets, reads, timelines, until};
@@ -41,6 +40,8 @@ pub struct FollowedEvent {
     pub effective: SagaStatus,
     /// Whether it is a delivery that does not stand.
     pub duplicate: bool,
+    /// Whether it is an operator's change that was refused when it was applied.
+    pub refused: bool,
 }
 
 /// What was found.
@@ -90,6 +91,7 @@ pub(super) fn events_after(
     // Each partition has its share, so that one that has much keeps no other back.
     let partitions = cursor.iter().count().max(1);
     let share = |all: usize| (all / partitions).max(1);
+    let mut meant = Effective::new(trees, &rules, &cursor);
     for (partition, end) in cursor.iter() {
         let (first, mut looked, mut taken) = (found.next.next(partition), 0, 0);
         if first >= end {
@@ -100,17 +102,15 @@ pub(super) fn events_after(
             looked += 1;
             let position = Position::new(partition, offset);
             if let Some(event) = logged(trees, request, position, value)? {
-                let effective = match event.step.as_str() {
-                    OPERATOR_STATUS_CHANGE => event.status,
-                    step => rules.effective(&event.saga_type, step, event.status),
-                };
                 let place = event.timeline_key();
                 let duplicate =
                     timelines::is_duplicate(trees.store, trees.generation, &event.saga_id, place)?;
+                let (effective, refused) = meant.of(&event, !duplicate)?;
                 found.events.push(FollowedEvent {
                     event,
                     effective,
                     duplicate,
+                    refused,
                 });
                 taken += 1;
             }
@@ -243,5 +243,32 @@ mod tests {
             ..from_start(100)
         };
         assert_eq!(query.events_after(&of_saga).unwrap().events.len(), 2);
+    }
+    #[test]
+    fn an_event_means_what_the_type_of_its_saga_says() {
+        let mut events = vec![
+            event_at("s", 0, "ASKED", Started),
+            event_at("s", 1, "PAID", Completed),
+        ];
+        // The producer of the second names another type than the saga has: one in which this step completes nothing.
+        events[0].saga_type = "WITHOUT_DEFINITION".into();
+        let found = query(&events).events_after(&from_start(10)).unwrap();
+        let told: Vec<_> = found.events.iter().map(|of| of.effective).collect();
+        assert_eq!(told, [Started, Completed]);
+    }
+
+    #[test]
+    fn an_operators_change_that_was_refused_is_told() {
+        let change = |offset: u64, expected: &str| {
+            let mut event = event_at("s", offset, crate::domain::OPERATOR_STATUS_CHANGE, Completed);
+            event.metadata = Some(format!("{{\"expectedStatus\":\"{expected}\"}}").into());
+            event
+        };
+        let mut events = vec![event_at("s", 0, "ASKED", Started)];
+        events.push(change(1, "FAILED"));
+        events.push(change(2, "STARTED"));
+        let found = query(&events).events_after(&from_start(10)).unwrap();
+        let told: Vec<_> = found.events.iter().map(|of| of.refused).collect();
+        assert_eq!(told, [false, true, false]);
     }
 }

@@ -15,6 +15,7 @@ mod cycles;
 mod definitions;
 mod details;
 mod diff;
+mod effective;
 mod events_after;
 mod examine;
 mod figures;
