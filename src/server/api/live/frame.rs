@@ -37,7 +37,8 @@ pub(super) struct FrameBody {
     /// Sagas.
     total: u64,
     by_status: ByStatusBody,
-    /// How often sagas entered FAILED within the last hour; null with projector.past = false.
+    /// How often sagas entered FAILED within the last hour; null with projector.past = false, or where too many sagas
+    /// change their status too often to tell.
     #[schema(required)]
     failed_per_hour: Option<u64>,
     /// Sagas that are stuck.
@@ -46,8 +47,8 @@ pub(super) struct FrameBody {
     dead_letters_open: u64,
     /// Incidents that are open.
     incidents: u64,
-    /// Of the newest sagas that started within the last minute, of the type that is watched or of the one with the
-    /// most: which step followed which.
+    /// Of the newest events that arrived within the last minute, of the type that is watched or of the one with the
+    /// most sagas: which step came next behind which.
     edges: Vec<FrameEdgeBody>,
 }
 

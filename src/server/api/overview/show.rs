@@ -12,7 +12,7 @@ use super::etag;
 use super::flow::{RecentFlowBody, WorstStepBody, worst};
 use super::range::Range;
 use crate::domain::{Millis, SagaStatus, SagaType};
-use crate::pipeline::query::{CensusRecord, Figures, Overview, OverviewRequest};
+use crate::pipeline::query::{Figures, Overview, OverviewRequest, Stretch};
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -57,7 +57,8 @@ struct OverviewBody {
     /// Sagas.
     total: u64,
     by_status: ByStatusBody,
-    /// How often sagas entered FAILED within the last hour; null with projector.past = false.
+    /// How often sagas entered FAILED within the last hour; null with projector.past = false, or where too many sagas
+    /// change their status too often to tell.
     #[schema(required)]
     failed_per_hour: Option<u64>,
     /// Sagas that are stuck.
@@ -68,11 +69,12 @@ struct OverviewBody {
     /// The last snapshot that was made; null when none was.
     #[schema(required)]
     snapshot: Option<SnapshotBody>,
-    /// How often each status was entered and left; null with projector.past = false.
+    /// How often each status was entered and left; null with projector.past = false, or where too many sagas change
+    /// their status too often to tell.
     #[schema(required)]
     series: Option<SeriesBody>,
-    /// The flow of the type that was asked for, or of the one with the most sagas; null when none of it started in
-    /// the period.
+    /// The flow of the type that was asked for, or of the one with the most sagas; null when no event of it arrived in
+    /// the period, or so many of others did that none of it is among the newest.
     #[schema(required)]
     flow: Option<RecentFlowBody>,
     /// Of that flow, the pairs of steps that took longest, at most 8.
@@ -194,28 +196,16 @@ impl SealBody {
 }
 
 impl OverviewPointBody {
-    fn of(edges: &[(Millis, CensusRecord)]) -> Option<Self> {
-        let [(from, before), (until, after)] = edges else {
-            return None;
-        };
-        let between = |before: [i64; 5], after: [i64; 5]| {
-            ByStatusBody::of(|status| {
-                let place = usize::from(status.tag());
-                number(after[place] - before[place])
-            })
-        };
-        Some(Self {
-            from: Instant(Millis(from.0 + 1)),
-            until: Instant(Millis(until.0 + 1)),
-            by_status: ByStatusBody::of(|status| number(after.standing(status))),
-            entered: between(before.entered, after.entered),
-            left: between(before.left, after.left),
-        })
+    fn of(found: &Stretch) -> Self {
+        let by_status = |numbers: &[u64; 5]| ByStatusBody::of(|status| numbers[usize::from(status.tag())]);
+        Self {
+            from: Instant(Millis(found.after.0 + 1)),
+            until: Instant(Millis(found.until.0 + 1)),
+            by_status: by_status(&found.standing),
+            entered: by_status(&found.entered),
+            left: by_status(&found.left),
+        }
     }
-}
-
-fn number(sum: i64) -> u64 {
-    u64::try_from(sum).unwrap_or(0)
 }
 
 impl HealthBody {
@@ -246,7 +236,6 @@ impl OverviewBody {
     fn of(found: Overview, request: &OverviewRequest, range: Range, beside: &Beside) -> Self {
         let (from, to) = request.period;
         let figures = &found.figures;
-        let edges: Vec<_> = request.edges.iter().copied().zip(found.series).collect();
         let cursor = found.basis.cursor.iter();
         let in_status = |status: SagaStatus| figures.by_status.get(&status).copied().unwrap_or(0);
         Self {
@@ -264,9 +253,9 @@ impl OverviewBody {
             },
             incidents: 0,
             snapshot: beside.snapshot.map(|at| SnapshotBody { at: Instant(at) }),
-            series: (!edges.is_empty()).then(|| SeriesBody {
+            series: found.series.map(|stretches| SeriesBody {
                 every_seconds: range.every_seconds(),
-                points: edges.windows(2).filter_map(OverviewPointBody::of).collect(),
+                points: stretches.iter().map(OverviewPointBody::of).collect(),
             }),
             flow: found.flow.as_ref().map(RecentFlowBody::of),
             steps: found
