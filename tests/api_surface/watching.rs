@@ -81,6 +81,7 @@ async fn an_overview_that_the_client_has_is_not_sent_again() {
     let surface = Surface::over(&events());
     let first = surface.get("/api/v1/overview").await;
     let tag = first.header("etag").to_owned();
+    assert_eq!(first.header("cache-control"), "no-cache");
     let again = |tag: String| {
         let request = Request::builder()
             .uri("/api/v1/overview")

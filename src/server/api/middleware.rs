@@ -51,7 +51,7 @@ impl RouteContext {
     }
 }
 
-/// Every answer has these: it is what it says it is, nobody keeps it, nobody is told where it came from,
+/// Every answer has these: it is what it says it is, nobody keeps it unless it says otherwise, nobody is told where it came from,
 /// and no page of another site shows it.
 const HEADERS: [(HeaderName, HeaderValue); 6] = [
     (
@@ -119,8 +119,16 @@ async fn pass(State(route): State<RouteContext>, request: Request, next: Next) -
 }
 
 fn protect(headers: &mut HeaderMap, kind: Kind) {
+    // An answer that may be kept, as long as it is asked for again, says so itself.
+    let kept = headers
+        .get(header::CACHE_CONTROL)
+        .filter(|said| *said == "no-cache")
+        .cloned();
     for (name, value) in HEADERS {
         headers.insert(name, value);
+    }
+    if let Some(kept) = kept {
+        headers.insert(header::CACHE_CONTROL, kept);
     }
     let policy = match kind {
         Kind::Page => OF_A_PAGE,

@@ -19,6 +19,9 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// A component that does its work.
+const UP: &str = "UP";
+
 /// The parameters of an overview.
 #[derive(Debug, utoipa::IntoParams)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
@@ -209,8 +212,18 @@ impl OverviewPointBody {
 }
 
 impl HealthBody {
+    /// What a component that does its work says of itself changes all the time: free bytes, when the broker was last
+    /// heard from.
+    fn leave_out_measurements(&mut self) {
+        let up = self
+            .components
+            .iter_mut()
+            .filter(|component| component.status == UP);
+        up.for_each(|component| component.message.clear());
+    }
+
     fn of(report: &Report) -> Self {
-        let word = |up: bool| if up { "UP" } else { "DOWN" };
+        let word = |up: bool| if up { UP } else { "DOWN" };
         let components = report.components().into_iter();
         Self {
             status: word(report.healthy()),
@@ -295,7 +308,8 @@ fn parse(query: Option<&str>, now: Millis) -> Result<(OverviewRequest, Range), A
     tag = "sagas",
     description = "How things stand, what flows, what takes long, what failed last, and whether the tracker is healthy; \
                    what is in the store from one snapshot of it. The answer has an ETag: a client that sends it back \
-                   in If-None-Match gets 304 while nothing has changed.",
+                   in If-None-Match gets 304 while nothing has changed but what components that are UP say of \
+                   themselves. Its Cache-Control is no-cache.",
     params(OverviewQuery),
     responses(
         (status = 200, body = OverviewBody, description = "All of it."),
@@ -318,10 +332,12 @@ pub(super) async fn handle(
             report: asked.health().report(),
         })
         .await?;
-    let body = OverviewBody::of(found, &request, range, &beside);
+    let mut body = OverviewBody::of(found, &request, range, &beside);
     // Text and numbers can always be written.
-    let body = serde_json::to_vec(&body).unwrap_or_default();
-    Ok(etag::answer(&headers, body))
+    let text = |body: &OverviewBody| serde_json::to_vec(body).unwrap_or_default();
+    let whole = text(&body);
+    body.health.leave_out_measurements();
+    Ok(etag::answer(&headers, whole, &text(&body)))
 }
 
 /// Records at the broker that answers do not show yet; none while nobody knows where the topic ends.
@@ -343,5 +359,20 @@ mod tests {
         assert_eq!(parse(None, now).unwrap().1, Range::FiveMinutes);
         let refused = parse(Some("range=2h"), now).unwrap_err().to_string();
         assert_eq!(refused, "range: found \"2h\", accepted: 5m, 1h or 24h");
+    }
+    #[test]
+    fn what_components_that_are_up_measure_makes_no_other_answer() {
+        let component = |status, message: &str| HealthComponentBody {
+            name: "diskSpace",
+            status,
+            message: message.to_owned(),
+        };
+        let mut health = HealthBody {
+            status: "DOWN",
+            components: vec![component(UP, "7 bytes free"), component("DOWN", "no space")],
+        };
+        health.leave_out_measurements();
+        let told: Vec<&str> = health.components.iter().map(|of| of.message.as_str()).collect();
+        assert_eq!(told, ["", "no space"]);
     }
 }
