@@ -167,3 +167,46 @@ fn seconds(times: &Times, percent: usize) -> f64 {
 fn rounded(number: f64) -> f64 {
     (number * 10_000.0).round() / 10_000.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Millis;
+    use crate::pipeline::query::Flow;
+
+    /// What came within half a second.
+    fn found() -> RecentFlow {
+        let pair = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+        let mut flow = Flow::default();
+        flow.edges.insert(pair("A", "B"), (1..=300).collect());
+        flow.edges.insert(pair("A", "C"), (1..=100).collect());
+        // Most that came next behind A had their first event before the period.
+        flow.steps.insert(
+            "A".to_owned(),
+            FlowStep {
+                events: 2,
+                ..FlowStep::default()
+            },
+        );
+        RecentFlow {
+            saga_type: "T".into(),
+            from: Millis(10_000),
+            to: Millis(10_500),
+            is_whole: false,
+            left_out: 7,
+            flow,
+        }
+    }
+
+    #[test]
+    fn a_rate_is_of_the_stretch_that_was_looked_at_however_short() {
+        let body = RecentFlowBody::of(&found());
+        let told: Vec<_> = body
+            .edges
+            .iter()
+            .map(|edge| (edge.per_second, edge.share))
+            .collect();
+        assert_eq!(told, [(600.0, 0.75), (200.0, 0.25)]);
+        assert_eq!((body.whole, body.left_out), (false, 7));
+    }
+}
