@@ -13,6 +13,7 @@ use super::{
     Batch, Direction, Generation, Key, ProjectionTable, Scan, StoreError, StoreRead, Table, WHOLE,
     contradicted,
     reads::{self, try_scan_saga},
+    until,
 };
 use crate::domain::{
     Cut, EventDigest, EventRef, Millis, Position, SagaDefinitions, SagaId, SagaState, TimelineKey,
@@ -125,6 +126,33 @@ pub fn is_duplicate(
     let mut key = Key::default();
     keys::timeline_place(&mut key, TimelineRow::Duplicate, saga, place);
     Ok(store.get(table(generation), &key)?.is_some())
+}
+
+/// The place of the event before one of a saga's timeline, inside the cut; `None` when that is the first. Passes over so
+/// many deliveries that do not stand, at most: behind more of them, none is found.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn place_before(
+    (store, generation, within): (&dyn StoreRead, Generation, &Cut),
+    saga: &SagaId,
+    place: TimelineKey,
+    most: usize,
+) -> Result<Option<TimelineKey>, StoreError> {
+    let end = keys::place_sort(place);
+    let (mut found, mut passed) = (None, 0);
+    Scan::of(Table::Log, saga.as_str().as_bytes())
+        .range((Bound::Unbounded, Bound::Excluded(&end[..])))
+        .direction(Direction::Reverse)
+        .each(store, |sort, _| {
+            let before = keys::parse_log_sort(sort)?;
+            passed += 1;
+            if within.contains(before.position) && !is_duplicate(store, generation, saga, before)? {
+                found = Some(before);
+            }
+            Ok(until(found.is_some() || passed > most))
+        })?;
+    Ok(found)
 }
 
 /// The delivery that stands for an event of a saga in this state; `None` when it is new.

@@ -35,6 +35,7 @@ async fn ask(surface: &Surface, path: &str) -> Value {
 #[tokio::test]
 async fn an_overview_says_how_things_stand() {
     let surface = Surface::over(&events());
+    feed(&surface, &events());
     let found = ask(&surface, "/api/v1/overview").await;
     assert_eq!(
         (
@@ -80,6 +81,7 @@ async fn an_overview_that_the_client_has_is_not_sent_again() {
     let surface = Surface::over(&events());
     let first = surface.get("/api/v1/overview").await;
     let tag = first.header("etag").to_owned();
+    assert_eq!(first.header("cache-control"), "no-cache");
     let again = |tag: String| {
         let request = Request::builder()
             .uri("/api/v1/overview")
@@ -143,6 +145,7 @@ impl Stream {
 #[tokio::test]
 async fn all_who_watch_are_shown_the_same_frames_second_by_second() {
     let surface = Surface::over(&events());
+    feed(&surface, &events());
     let (status, mut one) = Stream::open(&surface, "/api/v1/live", None).await;
     assert_eq!(status, StatusCode::OK);
     let (_, mut other) = Stream::open(&surface, "/api/v1/live", None).await;

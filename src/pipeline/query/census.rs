@@ -1,6 +1,7 @@
 //! The census: how many sagas of each type stood in each status at an instant, and how often each status was
 //! entered and left until then.
 
+use super::corrections::{Corrections, fallen};
 use super::past_state::Past;
 use super::statistics::Told;
 use super::trees::{Span, Trees};
@@ -22,6 +23,11 @@ pub struct Census {
     pub other_types: u64,
     /// Those together.
     pub others: CensusRecord,
+    /// By how much single sagas count less, in what they entered and left, than at the moment before this one in the
+    /// same answer; by type as `by_type`. Sums of two moments differ by what happened in between less this.
+    pub fallen_by_type: BTreeMap<String, CensusRecord>,
+    /// The same of those that are not told apart.
+    pub fallen_others: CensusRecord,
     /// Sagas that are purged now, whenever they started: of the wanted type, or of all.
     pub purged: CensusRecord,
     /// What it was counted in.
@@ -33,6 +39,13 @@ impl Census {
     pub fn all(&self) -> CensusRecord {
         let mut all = self.others;
         self.by_type.values().for_each(|sums| all.add(sums));
+        all
+    }
+
+    /// By how much single sagas of all types count less than at the moment before.
+    pub fn fallen(&self) -> CensusRecord {
+        let mut all = self.fallen_others;
+        self.fallen_by_type.values().for_each(|sums| all.add(sums));
         all
     }
 }
@@ -57,6 +70,7 @@ pub(super) fn censuses(
     let (cursor, rules) = search::basis(trees, in_force)?;
     let (wanted, span) = (filter.saga_type.as_ref(), Span::of(filter.from, filter.to));
     let is_wanted = |saga_type: &str| wanted.is_none_or(|wanted| wanted.as_str() == saga_type);
+    let mut before: Option<(Past<'_>, Corrections)> = None;
     let at = |moment: &Moment| {
         let past = Past {
             trees,
@@ -84,6 +98,22 @@ pub(super) fn censuses(
                 census.purged.add(sums);
             }
         })?;
+        if let Some((moment, corrections)) = &before {
+            let (before, now) = ((moment, corrections), (&past, &grid.corrections));
+            fallen(before, now, |share, by| {
+                let saga_type = share.saga_type.as_str();
+                if !is_wanted(saga_type) || !span.contains(share.started_at) {
+                    return;
+                }
+                if told.names.contains(saga_type) {
+                    let name = saga_type.to_owned();
+                    census.fallen_by_type.entry(name).or_default().add(by);
+                } else {
+                    census.fallen_others.add(by);
+                }
+            })?;
+        }
+        before = Some((past, grid.corrections));
         Ok(census)
     };
     moments.iter().map(at).collect()

@@ -9,17 +9,16 @@
 //! Both are bounded, and so are the events that are folded; beyond a bound a question is refused.
 
 use super::QueryError;
+use super::many_changes::in_log_at;
 use super::past_state::Past;
 use super::under_way::known_otherwise;
 use crate::domain::{Millis, SagaId, SagaStatus, SagaType, StatusPath};
-use crate::store::codec::Record;
-use crate::store::records::{CensusRecord, ManyChangesRecord};
-use crate::store::{KeptTables, Key, ProjectionTable, Scan, Table, keys, reads};
+use crate::store::records::CensusRecord;
+use crate::store::{KeptTables, ProjectionTable, StoreError, reads};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 
 /// At most so many sagas with too many changes are folded for one question.
-const MAX_FOLDED: usize = if cfg!(test) { 20 } else { 500 };
+pub(super) const MAX_FOLDED: usize = if cfg!(test) { 20 } else { 500 };
 
 /// Events that are folded for one question, at most, where it needs all of a saga.
 const MAX_EVENTS: u64 = if cfg!(test) { 3_000 } else { 1_000_000 };
@@ -47,16 +46,22 @@ pub(super) struct Corrections(BTreeMap<SagaId, Corrected>);
 
 impl Share {
     fn of(saga_type: &SagaType, started_at: Millis, path: &StatusPath, until: Millis) -> Option<Self> {
-        let mut sums = CensusRecord::default();
-        for step in path.moves().take_while(|step| step.at <= until) {
-            sums.add_move(&step, started_at, 1);
-        }
+        let sums = sums_until(path, started_at, until);
         (sums != CensusRecord::default()).then(|| Self {
             saga_type: saga_type.clone(),
             started_at,
             sums,
         })
     }
+}
+
+/// What a saga adds to a census up to an instant.
+pub(super) fn sums_until(path: &StatusPath, started_at: Millis, until: Millis) -> CensusRecord {
+    let mut sums = CensusRecord::default();
+    for step in path.moves().take_while(|step| step.at <= until) {
+        sums.add_move(&step, started_at, 1);
+    }
+    sums
 }
 
 impl Corrections {
@@ -67,6 +72,12 @@ impl Corrections {
     /// Whether the saga is one of them.
     pub(super) fn has(&self, saga: &SagaId) -> bool {
         self.0.contains_key(saga)
+    }
+
+    /// What a saga was, if it is one of them; `None` inside when it had not begun.
+    fn was(&self, saga: &SagaId) -> Option<Option<&Share>> {
+        let corrected = self.0.get(saga)?;
+        Some(corrected.was.as_ref().map(|(share, _)| share))
     }
 
     /// Their ids.
@@ -114,7 +125,52 @@ impl Corrections {
     }
 }
 
+/// What single sagas count less at a moment than at one before: start, type, and by how much, of what they entered and
+/// left. Of a saga with very many changes the first ones and the last count, so that there can be fewer of them at the
+/// later moment; nothing was taken back for that.
+pub(super) fn fallen(
+    (before, of_before): (&Past<'_>, &Corrections),
+    (now, of_now): (&Past<'_>, &Corrections),
+    mut visit: impl FnMut(&Share, &CensusRecord),
+) -> Result<(), StoreError> {
+    let sagas: BTreeSet<&SagaId> = of_before.sagas().chain(of_now.sagas()).collect();
+    for saga in sagas {
+        let Some(first) = before.share(of_before, saga)? else {
+            continue;
+        };
+        let second = now.share(of_now, saga)?;
+        let sums = second
+            .as_ref()
+            .map_or_else(CensusRecord::default, |share| share.sums);
+        let by = |first: [i64; 5], second: [i64; 5]| {
+            let mut by = first;
+            by.iter_mut()
+                .zip(second)
+                .for_each(|(by, second)| *by = (*by - second).max(0));
+            by
+        };
+        let by = CensusRecord {
+            entered: by(first.sums.entered, sums.entered),
+            left: by(first.sums.left, sums.left),
+            ..CensusRecord::default()
+        };
+        if by != CensusRecord::default() {
+            visit(second.as_ref().unwrap_or(&first), &by);
+        }
+    }
+    Ok(())
+}
+
 impl Past<'_> {
+    /// What a saga adds to the census of the moment; `None` when it had not begun.
+    fn share(&self, corrections: &Corrections, saga: &SagaId) -> Result<Option<Share>, StoreError> {
+        if let Some(was) = corrections.was(saga) {
+            return Ok(was.cloned());
+        }
+        let whole = reads::instance(self.trees.store, self.trees.generation, saga)?;
+        Ok(whole.and_then(|whole| Share::of(&whole.saga_type, whole.started_at, &whole.path(), self.base())))
+    }
+
     /// Refuses a question about all sagas at a moment where nothing is kept for that.
     pub(super) fn must_be_kept(&self) -> Result<(), QueryError> {
         if self.is_kept()? {
@@ -132,26 +188,9 @@ impl Past<'_> {
 
     /// The sagas whose status the index does not know at the instant.
     fn with_many_changes(&self) -> Result<BTreeSet<SagaId>, QueryError> {
-        let until = self.base().0;
-        let mut sagas = BTreeSet::new();
-        let mut key = Key::default();
-        keys::many_changes_partition(&mut key);
-        let table = Table::Projection(self.trees.generation, ProjectionTable::ManyChanges);
-        Scan::of(table, key.partition()).each(self.trees.store, |saga, value| {
-            let stretch = ManyChangesRecord::read(value)?;
-            if (stretch.from..stretch.until).contains(&until) {
-                sagas.insert(SagaId::new(keys::parse_text("many_changes", saga)?));
-            }
-            Ok(if sagas.len() > MAX_FOLDED {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            })
-        })?;
-        if sagas.len() > MAX_FOLDED {
-            return Err(QueryError::TooManyChanges { limit: MAX_FOLDED });
-        }
-        Ok(sagas)
+        let found = in_log_at(self.trees, &[self.base()], MAX_FOLDED)?;
+        let found = found.ok_or(QueryError::TooManyChanges { limit: MAX_FOLDED })?;
+        Ok(found.into_iter().map(|of| of.saga).collect())
     }
 
     /// What a saga was; `left` is how many events may still be folded.

@@ -1,11 +1,11 @@
 //! The events behind a cut of the topic, in the order of their partitions' offsets: what somebody who follows them has not
 //! seen. Bounded: of what lies behind, so much is looked through, and where that ended is told.
 
+use super::effective::Effective;
 use super::trees::Trees;
 use super::{Basis, QueryError, search};
 use crate::domain::{
-    Cut, Event, EventRef, InForce, Millis, OPERATOR_STATUS_CHANGE, Position, SagaDefinitions, SagaId,
-    SagaStatus, SagaType, TimelineKey,
+    Cut, Event, EventRef, InForce, Millis, Position, SagaId, SagaStatus, SagaType, TimelineKey,
 };
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, LogRecord};
@@ -45,6 +45,8 @@ pub struct FollowedEvent {
     pub effective: SagaStatus,
     /// Whether it is a delivery that does not stand.
     pub duplicate: bool,
+    /// Whether it is an operator's change that was refused when it was applied.
+    pub refused: bool,
 }
 
 /// What was found.
@@ -98,7 +100,8 @@ pub(super) fn events_after(
         generation: reads::active_generation(&*snapshot)?,
     };
     let (cursor, rules) = search::basis(trees, in_force)?;
-    let reading = Reading { trees, rules: &rules };
+    let reading = Reading { trees };
+    let mut meant = Effective::new(trees, &rules, &cursor);
     let basis = Basis::of(cursor.clone(), &rules);
     let mut followers: Vec<Follower<'_>> = requests
         .iter()
@@ -116,7 +119,8 @@ pub(super) fn events_after(
             follower.begin(sharing);
         }
         if !left.are_reached() {
-            let used = reading.partition((*partition, *end), &mut followers, left.share(sharing))?;
+            let within = left.share(sharing);
+            let used = reading.partition((*partition, *end), &mut followers, &mut meant, within)?;
             left = left.without(used);
         }
         for follower in &mut followers {
@@ -244,7 +248,6 @@ impl<'r> Follower<'r> {
 #[derive(Clone, Copy)]
 struct Reading<'t> {
     trees: Trees<'t>,
-    rules: &'t SagaDefinitions,
 }
 
 impl Reading<'_> {
@@ -253,6 +256,7 @@ impl Reading<'_> {
         self,
         (partition, end): (u32, u64),
         followers: &mut [Follower<'_>],
+        meant: &mut Effective<'_>,
         bounds: Bounds,
     ) -> Result<Bounds, StoreError> {
         let mut used = Bounds { rows: 0, bytes: 0 };
@@ -266,7 +270,7 @@ impl Reading<'_> {
         let rows = offsets::of_partition(self.trees.store, Table::Feed, partition);
         let next = rows.forward(first..end, |offset, value| {
             used.rows += 1;
-            used.bytes += self.row(Position::new(partition, offset), value, followers)?;
+            used.bytes += self.row(Position::new(partition, offset), value, followers, meant)?;
             let all_have_enough = followers
                 .iter()
                 .all(|follower| !follower.is_behind(partition, end));
@@ -286,6 +290,7 @@ impl Reading<'_> {
         position: Position,
         value: &[u8],
         followers: &mut [Follower<'_>],
+        meant: &mut Effective<'_>,
     ) -> Result<usize, StoreError> {
         let FeedRecord::Logged { saga_id, recorded_at } = FeedRecord::read(value)? else {
             return Ok(0);
@@ -312,7 +317,7 @@ impl Reading<'_> {
             if follower.awaits(position) && follower.request.wants(saga_id, &view) {
                 let event = match &event {
                     Some(event) => Arc::clone(event),
-                    None => Arc::clone(event.insert(Arc::new(self.followed(&saga, &view)?))),
+                    None => Arc::clone(event.insert(Arc::new(self.followed(&saga, &view, meant)?))),
                 };
                 follower.take(event);
             }
@@ -320,18 +325,22 @@ impl Reading<'_> {
         Ok(row.len())
     }
 
-    fn followed(self, saga: &SagaId, view: &EventRef<'_>) -> Result<FollowedEvent, StoreError> {
+    fn followed(
+        self,
+        saga: &SagaId,
+        view: &EventRef<'_>,
+        meant: &mut Effective<'_>,
+    ) -> Result<FollowedEvent, StoreError> {
         let mut event = view.to_event(saga);
-        let effective = match view.step {
-            OPERATOR_STATUS_CHANGE => event.status,
-            step => self.rules.effective(&event.saga_type, step, event.status),
-        };
+        let duplicate = timelines::is_duplicate(self.trees.store, self.trees.generation, saga, view.place)?;
+        let (effective, refused) = meant.of(&event, !duplicate)?;
         // Nobody is shown it, and a thousand of them would be a gigabyte.
         event.metadata = None;
         Ok(FollowedEvent {
             event,
             effective,
-            duplicate: timelines::is_duplicate(self.trees.store, self.trees.generation, saga, view.place)?,
+            duplicate,
+            refused,
         })
     }
 }

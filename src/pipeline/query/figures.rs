@@ -2,12 +2,11 @@
 //! there are.
 
 use super::past_state::Past;
+use super::standings::Standings;
 use super::stuck_sagas::stuck_counts;
-use super::trees::Span;
-use super::{Filter, Ledger, LedgerRequest, Moment, QueryError, by_time, ledger, past};
+use super::{Filter, Ledger, LedgerRequest, QueryError, by_time, ledger};
 use crate::domain::{Millis, SagaStatus, SagaType};
 use crate::store::dead_letters;
-use crate::store::records::CensusRecord;
 use std::collections::BTreeMap;
 
 const HOUR_MILLIS: i64 = 60 * 60 * 1000;
@@ -17,7 +16,8 @@ const HOUR_MILLIS: i64 = 60 * 60 * 1000;
 pub struct Figures {
     /// Sagas by status; all five are there.
     pub by_status: BTreeMap<SagaStatus, u64>,
-    /// How often sagas entered FAILED within the last hour; `None` when the past is not kept.
+    /// How often sagas entered FAILED within the last hour; `None` when the past is not kept, or too many sagas change
+    /// their status too often to tell.
     pub failed_last_hour: Option<u64>,
     /// Sagas that are stuck.
     pub stuck: u64,
@@ -34,12 +34,17 @@ impl Figures {
     }
 }
 
+/// The instants at which the standings must be known: an hour before now, and now.
+pub(super) fn last_hour(now: Millis) -> [Millis; 2] {
+    [Millis(now.0.saturating_sub(HOUR_MILLIS)), now]
+}
+
 /// The figures of a type, or of all, at an instant of the clock that is given.
 pub(super) fn figures(
     past: &Past<'_>,
     topic: &str,
-    saga_type: Option<&SagaType>,
-    now: Millis,
+    (saga_type, now): (Option<&SagaType>, Millis),
+    standings: Option<&Standings>,
 ) -> Result<Figures, QueryError> {
     let trees = past.trees;
     let mut by_status = BTreeMap::new();
@@ -57,7 +62,10 @@ pub(super) fn figures(
     let letters = dead_letters::counts(trees.store)?;
     Ok(Figures {
         by_status,
-        failed_last_hour: failed_last_hour(past, saga_type, now)?,
+        failed_last_hour: standings.and_then(|known| {
+            let [before, now] = last_hour(now);
+            Some(known.between(before, now)?.entered(SagaStatus::Failed))
+        }),
         stuck: stuck
             .map(|(_, of)| of.past_deadline + of.compensation_overdue)
             .sum(),
@@ -68,36 +76,4 @@ pub(super) fn figures(
             Err(error) => return Err(error),
         },
     })
-}
-
-fn failed_last_hour(
-    past: &Past<'_>,
-    saga_type: Option<&SagaType>,
-    now: Millis,
-) -> Result<Option<u64>, QueryError> {
-    if !past.is_kept()? {
-        return Ok(None);
-    }
-    let failed = usize::from(SagaStatus::Failed.tag());
-    let before = standing(past, saga_type, Millis(now.0.saturating_sub(HOUR_MILLIS)))?;
-    let after = standing(past, saga_type, now)?;
-    Ok(u64::try_from(after.entered[failed] - before.entered[failed]).ok())
-}
-
-/// How often each status was entered and left by an instant.
-pub(super) fn standing(
-    past: &Past<'_>,
-    saga_type: Option<&SagaType>,
-    at: Millis,
-) -> Result<CensusRecord, QueryError> {
-    let then = Past {
-        moment: Moment {
-            as_of: Some(at),
-            known_at: None,
-        },
-        ..*past
-    };
-    let mut all = CensusRecord::default();
-    past::grid(&then)?.sums(saga_type, Span::ALL, &mut |_, sums| all.add(sums))?;
-    Ok(all)
 }

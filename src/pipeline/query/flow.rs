@@ -11,7 +11,7 @@ use crate::store::{Store, reads};
 use std::collections::BTreeMap;
 
 /// Different pairs of steps.
-const MAX_EDGES: usize = if cfg!(test) { 40 } else { 2_000 };
+pub(super) const MAX_EDGES: usize = if cfg!(test) { 40 } else { 2_000 };
 /// Different pairs of services.
 const MAX_SERVICE_EDGES: usize = if cfg!(test) { 30 } else { 1_000 };
 /// Services that are told apart for each step.
@@ -107,7 +107,8 @@ pub(super) struct Seen {
 
 impl Visit for Seen {
     fn event(&mut self, _: &SagaState, event: &EventRef<'_>) -> Result<(), String> {
-        self.flow.add_step(event, self.before.is_none());
+        let is_first = self.before.is_none();
+        self.flow.add_step(event.step, event.producer_service, is_first);
         let (at, service) = (event.place.recorded_at, event.producer_service);
         let here = (event.step.to_owned(), at, service.map(str::to_owned));
         let Some((step, since, from)) = self.before.replace(here) else {
@@ -140,17 +141,18 @@ impl Visit for Seen {
 }
 
 impl Flow {
-    fn add_step(&mut self, event: &EventRef<'_>, first: bool) {
+    /// Counts an event of a step.
+    pub(super) fn add_step(&mut self, name: &str, service: Option<&str>, first: bool) {
         self.events += 1;
-        if !self.steps.contains_key(event.step) {
-            self.steps.insert(event.step.to_owned(), FlowStep::default());
+        if !self.steps.contains_key(name) {
+            self.steps.insert(name.to_owned(), FlowStep::default());
         }
-        let Some(step) = self.steps.get_mut(event.step) else {
+        let Some(step) = self.steps.get_mut(name) else {
             return;
         };
         step.events += 1;
         step.first += u64::from(first);
-        let Some(service) = event.producer_service else {
+        let Some(service) = service else {
             step.without_service += 1;
             return;
         };

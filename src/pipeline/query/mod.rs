@@ -2,6 +2,7 @@
 //!
 //! Every answer is read from one snapshot of the store, so its parts agree with each other.
 
+mod arrivals;
 mod ask;
 mod broken_rules;
 mod by_time;
@@ -15,6 +16,7 @@ mod cycles;
 mod definitions;
 mod details;
 mod diff;
+mod effective;
 mod events_after;
 mod examine;
 mod figures;
@@ -26,6 +28,7 @@ mod late_events;
 mod ledger;
 mod ledger_offsets;
 mod lookahead;
+mod many_changes;
 mod moment;
 mod node;
 mod observed;
@@ -42,6 +45,7 @@ mod saga;
 mod saga_offsets;
 mod search;
 mod seek;
+mod standings;
 mod statistics;
 mod step_deliveries;
 mod steps;
@@ -88,6 +92,7 @@ pub use past_event::{OperatorNote, PastEvent};
 pub use recent_flow::RecentFlow;
 pub use rule_counts::RuleCounts;
 pub use saga_offsets::SagaOffset;
+pub use standings::Stretch;
 pub use statistics::Statistics;
 use std::collections::BTreeMap;
 pub use step_deliveries::StepDeliveries;

@@ -1,16 +1,17 @@
 //! What goes on, and where to look first: all that an overview shows, from one snapshot, at a cost that does not grow
 //! with the number of sagas.
 
-use super::figures::{Figures, figures, standing};
+use super::arrivals::FlowBounds;
+use super::figures::{Figures, figures, last_hour};
 use super::past_state::Past;
-use super::recent_flow::{FlowBounds, RecentFlow, recent_flow};
+use super::recent_flow::{Arrived, RecentFlow};
 use super::seek::Seek;
+use super::standings::{Flapping, Standings, Stretch};
 use super::statistics::Told;
 use super::trees::Trees;
 use super::views::views;
 use super::{Basis, Filter, Moment, QueryError, SagaView, by_time, search};
 use crate::domain::{InForce, Millis, SagaStatus, SagaType};
-use crate::store::records::CensusRecord;
 use crate::store::{Store, reads};
 
 /// Of the sagas that failed, so many are told.
@@ -18,15 +19,15 @@ const NEWEST_FAILED: usize = 8;
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 /// What of the flow is looked at.
 const FLOW: FlowBounds = FlowBounds {
-    sagas: 1_000,
-    deliveries: 20_000,
+    events: 10_000,
+    bytes: 64 << 20,
 };
 /// And for every frame of the live stream.
 const LIVE_FLOW: FlowBounds = FlowBounds {
-    sagas: 200,
-    deliveries: 4_000,
+    events: 4_000,
+    bytes: 16 << 20,
 };
-/// The live stream's flow is that of the sagas that started within so long.
+/// The live stream's flow is that of what arrived within so long.
 const LIVE_MILLIS: i64 = 60_000;
 
 /// What is asked for.
@@ -36,7 +37,7 @@ pub struct OverviewRequest {
     pub saga_type: Option<SagaType>,
     /// When is now.
     pub now: Millis,
-    /// The flow is that of the sagas that started from the first instant to the second.
+    /// The flow is that of the events that arrived behind the first instant, up to the second.
     pub period: (Millis, Millis),
     /// The instants between which is told how often each status was entered, in order.
     pub edges: Vec<Millis>,
@@ -47,8 +48,9 @@ pub struct OverviewRequest {
 pub struct Overview {
     /// How things stand.
     pub figures: Figures,
-    /// At each edge, how often each status had been entered and left; empty when the past is not kept.
-    pub series: Vec<CensusRecord>,
+    /// What happened from edge to edge; `None` when the past is not kept, or too many sagas change their status too
+    /// often to tell.
+    pub series: Option<Vec<Stretch>>,
     /// The flow of the type, or of the one with the most sagas.
     pub flow: Option<RecentFlow>,
     /// The same a day before.
@@ -103,23 +105,42 @@ fn of_snapshot(past: &Past<'_>, topic: &str, request: &OverviewRequest) -> Resul
     let (from, to) = request.period;
     let day_before = (Millis(from.0 - DAY_MILLIS), Millis(to.0 - DAY_MILLIS));
     let flow = |period| match &shown {
-        Some(shown) => recent_flow(past, shown, period, FLOW),
-        None => Ok(None),
+        Some(shown) => Ok(Arrived::read(past, period, FLOW)?.flow(shown)),
+        None => Ok::<_, QueryError>(None),
     };
-    let mut series = Vec::new();
-    if past.is_kept()? {
-        for edge in &request.edges {
-            series.push(standing(past, saga_type, *edge)?);
-        }
-    }
+    let mut instants = request.edges.clone();
+    instants.extend(last_hour(request.now));
+    instants.sort_unstable();
+    instants.dedup();
+    let standings = match flapping(past, &instants)? {
+        Some(flapping) => Standings::at(past, &flapping, saga_type, &instants)?,
+        None => None,
+    };
+    let stretch = |known: &Standings, edges: &[Millis]| match edges {
+        [after, until] => known.between(*after, *until),
+        _ => None,
+    };
+    let series = standings.as_ref().map(|known| {
+        let pairs = request.edges.windows(2);
+        pairs.filter_map(|edges| stretch(known, edges)).collect()
+    });
     Ok(Overview {
-        figures: figures(past, topic, saga_type, request.now)?,
+        figures: figures(past, topic, (saga_type, request.now), standings.as_ref())?,
         series,
         flow: flow(request.period)?,
         day_before: flow(day_before)?,
         newest_failed: newest_failed(past, saga_type)?,
         basis: Basis::of(past.cursor.clone(), past.definitions),
     })
+}
+
+/// The sagas whose status at the instants, which are in order, only the log can tell; `None` when the past is not
+/// kept, or they are too many.
+fn flapping(past: &Past<'_>, instants: &[Millis]) -> Result<Option<Flapping>, QueryError> {
+    if !past.is_kept()? {
+        return Ok(None);
+    }
+    Ok(Flapping::at(past.trees, instants)?)
 }
 
 pub(super) fn live_figures(
@@ -129,15 +150,20 @@ pub(super) fn live_figures(
     (types, now): (&[Option<SagaType>], Millis),
 ) -> Result<Vec<LiveFigures>, QueryError> {
     asked(store, in_force, |past| {
+        // Of all types together: however many are watched, it is read once.
+        let instants = last_hour(now);
+        let flapping = flapping(past, &instants)?;
+        let period = (Millis(now.0.saturating_sub(LIVE_MILLIS)), now);
+        let arrived = Arrived::read(past, period, LIVE_FLOW)?;
         let of_type = |saga_type: &Option<SagaType>| {
             let saga_type = saga_type.as_ref();
-            let period = (Millis(now.0.saturating_sub(LIVE_MILLIS)), now);
+            let standings = match &flapping {
+                Some(flapping) => Standings::at(past, flapping, saga_type, &instants)?,
+                None => None,
+            };
             Ok(LiveFigures {
-                figures: figures(past, topic, saga_type, now)?,
-                flow: match shown_type(past, saga_type)? {
-                    Some(shown) => recent_flow(past, &shown, period, LIVE_FLOW)?,
-                    None => None,
-                },
+                figures: figures(past, topic, (saga_type, now), standings.as_ref())?,
+                flow: shown_type(past, saga_type)?.and_then(|shown| arrived.flow(&shown)),
             })
         };
         types.iter().map(of_type).collect()

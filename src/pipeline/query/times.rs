@@ -33,6 +33,15 @@ impl Times {
 }
 
 #[cfg(test)]
+impl FromIterator<u64> for Times {
+    fn from_iter<I: IntoIterator<Item = u64>>(times: I) -> Self {
+        let mut times = Self(times.into_iter().collect());
+        times.sort();
+        times
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

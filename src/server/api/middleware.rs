@@ -52,7 +52,7 @@ impl RouteContext {
     }
 }
 
-/// Every answer has these: it is what it says it is, nobody keeps it, nobody is told where it came from,
+/// Every answer has these: it is what it says it is, nobody keeps it unless it says otherwise, nobody is told where it came from,
 /// and no page of another site shows it.
 const HEADERS: [(HeaderName, HeaderValue); 6] = [
     (
@@ -135,8 +135,16 @@ async fn pass(State(route): State<RouteContext>, mut request: Request, next: Nex
 fn protect(response: &mut Response, kind: Kind) {
     let found = response.status().is_success();
     let headers = response.headers_mut();
+    // An answer that may be kept, as long as it is asked for again, says so itself.
+    let kept = headers
+        .get(header::CACHE_CONTROL)
+        .filter(|said| *said == "no-cache")
+        .cloned();
     for (name, value) in HEADERS {
         headers.insert(name, value);
+    }
+    if let Some(kept) = kept {
+        headers.insert(header::CACHE_CONTROL, kept);
     }
     if kind == Kind::Asset && found {
         headers.insert(header::CACHE_CONTROL, FOR_EVER);

@@ -1,7 +1,8 @@
 //! Redrives: letters published again, one, many or all that match, or only a forecast of it.
 //!
 //! A redrive is asked for in one atomic write that names every letter it is about, and is worked off
-//! by one thread, in the order it was asked for. A letter is *sending* in the store before it is
+//! by one thread, in the order it was asked for; but one that has a pace rests between some letters and others, and
+//! meanwhile those behind it that have none are worked off. A letter is *sending* in the store before it is
 //! published and *sent* after, so a crash leaves at most one chunk of letters of which nobody knows
 //! whether they were published: their marks tell, once everything in the topic is consumed. Were one
 //! published twice all the same, the fold would drop the second as a duplicate. Letters that nobody can tell
@@ -18,6 +19,7 @@ mod jobs;
 mod order;
 mod outcomes;
 mod pace;
+mod rest;
 mod result;
 mod rows;
 mod runner;
@@ -100,8 +102,8 @@ struct Inner {
     parts: RedriveParts,
     dead_letter_query: DeadLetterQuery,
     /// Held while a redrive gets its number, gets its turn, is cancelled or ends. Holds the one whose
-    /// turn it is.
-    turn: Mutex<Option<u64>>,
+    /// turn it is, and the one that rests meanwhile.
+    turn: Mutex<BTreeSet<u64>>,
     /// Redrives that were cancelled since the start.
     cancelled: Mutex<BTreeSet<u64>>,
     /// How far the outcomes of redrives are counted.
@@ -183,7 +185,7 @@ impl Redrives {
         }
         // One that is still queued need not wait for its turn to end, unless a crash interrupted it: what
         // was under way then must be found out.
-        let ends_now = *turn != Some(number)
+        let ends_now = !turn.contains(&number)
             && self
                 .status(number)?
                 .is_some_and(|status| status.ended_at.is_none())
@@ -209,6 +211,26 @@ impl Redrives {
     /// [`StoreError`].
     pub fn latest(&self, limit: usize, stop: Stop) -> Result<Vec<RedriveStatus>, StoreError> {
         jobs::latest(&*until(self.store().clone(), stop).snapshot(), limit)
+    }
+
+    /// The redrives that have not ended, oldest first. Reading ends early when told to.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn unended(&self, stop: Stop) -> Result<Vec<RedriveStatus>, StoreError> {
+        let store = until(self.store().clone(), stop);
+        let snapshot = store.snapshot();
+        let mut found = Vec::new();
+        for number in unended::all(&*snapshot)? {
+            let status = jobs::status(&*snapshot, number)?;
+            found.extend(status.filter(|status| status.ended_at.is_none()));
+        }
+        Ok(found)
+    }
+
+    /// The number of the redrive that is being worked off, and of the one that rests meanwhile.
+    pub fn running(&self) -> BTreeSet<u64> {
+        self.turn().clone()
     }
 
     /// One redrive; `None` when there is none of that number.
@@ -292,12 +314,12 @@ impl Redrives {
         known.unwrap_or_else(PoisonError::into_inner).contains(&number)
     }
 
-    fn turn(&self) -> MutexGuard<'_, Option<u64>> {
+    fn turn(&self) -> MutexGuard<'_, BTreeSet<u64>> {
         self.inner.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stores that a redrive has ended.
-    fn end(&self, _turn: &MutexGuard<'_, Option<u64>>, number: u64) -> Result<(), StoreError> {
+    fn end(&self, _turn: &MutexGuard<'_, BTreeSet<u64>>, number: u64) -> Result<(), StoreError> {
         let parts = &self.inner.parts;
         jobs::end(&parts.sources.store, number, parts.clock.now(), None)
     }

@@ -24,6 +24,8 @@ const CHUNK: usize = 100;
 const CHUNK_BYTES: usize = 8 << 20;
 /// Wait before trying again while Kafka or the schema registry is away.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is looked whether a redrive was asked for, where nobody tells.
+pub(super) const IDLE_INTERVAL: Duration = Duration::from_millis(200);
 /// How often it is looked whether what was published has been consumed.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// What is waited for longer than this is told.
@@ -31,7 +33,7 @@ const SILENT: Duration = Duration::from_secs(5);
 
 /// Why a redrive is interrupted; it goes on at the next start.
 #[derive(Debug, thiserror::Error)]
-enum Interrupted {
+pub(super) enum Interrupted {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the tracker stops")]
@@ -48,12 +50,12 @@ impl Redrives {
             let due = self.next_due();
             let done = match due {
                 Ok(None) => {
-                    self.await_news(seen, Duration::from_millis(200));
+                    self.await_news(seen, IDLE_INTERVAL);
                     continue;
                 }
                 Ok(Some(number)) => {
                     let done = self.work(number);
-                    *self.turn() = None;
+                    self.turn().clear();
                     done
                 }
                 Err(error) => Err(error.into()),
@@ -76,7 +78,8 @@ impl Redrives {
         unended::first(&**self.store())
     }
 
-    fn work(&self, number: u64) -> Result<(), Interrupted> {
+    /// Works off a redrive, which has its turn from then on.
+    pub(super) fn work(&self, number: u64) -> Result<(), Interrupted> {
         let Some(status) = self.take_turn(number)? else {
             return Ok(());
         };
@@ -118,7 +121,7 @@ impl Redrives {
             unended::remove(&mut batch, number);
             self.store().write(&batch, Durability::Process)?;
         }
-        *turn = status.as_ref().map(|status| status.number);
+        turn.extend(status.as_ref().map(|status| status.number));
         Ok(status)
     }
 
@@ -205,6 +208,7 @@ impl Redrives {
 
     fn publish_all(&self, status: &jobs::RedriveStatus, change: &Change) -> Result<(), Interrupted> {
         let is_chosen = |record: &RedriveLetterRecord<'_>| matches!(record, RedriveLetterRecord::Chosen);
+        let mut passed_over = BTreeSet::from([status.number]);
         loop {
             let due = self.letters_of(status.number, is_chosen)?;
             if due.is_empty() {
@@ -219,7 +223,7 @@ impl Redrives {
                 let done = self.publish_chunk(status, change, chunk)?;
                 let rest = pace::pause(status.per_second, chunk.len());
                 if !rest.is_zero() {
-                    self.pause(rest);
+                    self.rest(rest, &mut passed_over)?;
                 }
                 waits_for = waits_for.or(done.waits_for);
                 if !done.kafka {
@@ -469,7 +473,7 @@ impl Redrives {
         Ok(found)
     }
 
-    fn check_shutdown(&self) -> Result<(), Interrupted> {
+    pub(super) fn check_shutdown(&self) -> Result<(), Interrupted> {
         if self.inner.parts.shutdown.is_cancelled() {
             Err(Interrupted::Shutdown)
         } else {

@@ -4,6 +4,7 @@ mod cancelling;
 mod catching_up;
 mod kept;
 mod outcomes;
+mod pacing;
 
 use super::*;
 use crate::domain::clock::SystemClock;

@@ -31,6 +31,11 @@ pub(super) fn first(store: &dyn StoreRead) -> Result<Option<u64>, StoreError> {
     Ok(oldest(store, 1)?.pop())
 }
 
+/// All of them, oldest first.
+pub(super) fn all(store: &dyn StoreRead) -> Result<Vec<u64>, StoreError> {
+    oldest(store, MAX_UNENDED)
+}
+
 /// Whether no further one may wait.
 pub(super) fn are_too_many(store: &dyn StoreRead) -> Result<bool, StoreError> {
     Ok(oldest(store, MAX_UNENDED)?.len() >= MAX_UNENDED)

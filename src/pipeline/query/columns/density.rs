@@ -2,7 +2,7 @@
 
 use super::rows::{Kept, RowsSoFar};
 use crate::domain::{Millis, SagaStatus};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Cells in all, at most.
 const MAX_CELLS: u64 = if cfg!(test) { 16 } else { 1_500 };
@@ -42,6 +42,8 @@ pub(super) struct Gathering {
     base: Millis,
     cell_millis: u64,
     counts: BTreeMap<(u64, Option<u32>, u8), u64>,
+    /// The numbers of the services that are told apart.
+    services: BTreeSet<u32>,
     of_other_services: u64,
 }
 
@@ -52,6 +54,7 @@ impl Gathering {
             base: first,
             cell_millis: (last.since(first) + 1).div_ceil(MAX_CELLS).max(1),
             counts: BTreeMap::new(),
+            services: BTreeSet::new(),
             of_other_services: 0,
         }
     }
@@ -59,7 +62,7 @@ impl Gathering {
     pub(super) fn add(&mut self, kept: &Kept, rows: &mut RowsSoFar) {
         let service = match kept.service.as_deref() {
             Some(name) => {
-                let service = rows.service(name, MAX_SERVICES);
+                let service = self.service(name, rows);
                 self.of_other_services += u64::from(service.is_none());
                 service
             }
@@ -67,19 +70,31 @@ impl Gathering {
         };
         let cell = kept.place.recorded_at.since(self.base) / self.cell_millis;
         *self.counts.entry((cell, service, kept.status.tag())).or_default() += 1;
-        while self.counts.len() > MAX_COUNTS && self.widen() {}
+        while self.counts.len() > MAX_COUNTS && self.has_several_cells() {
+            self.widen();
+        }
     }
 
-    /// Makes cells twice as long; false when there is but one.
-    fn widen(&mut self) -> bool {
-        let several = self.counts.keys().next_back().is_some_and(|(cell, ..)| *cell > 0);
+    /// The number of a service, if it is told apart: rows may name many more.
+    fn service(&mut self, name: &str, rows: &mut RowsSoFar) -> Option<u32> {
+        let has_room = self.services.len() < MAX_SERVICES;
+        let service = rows.service(name, has_room)?;
+        let is_told = self.services.contains(&service) || has_room && self.services.insert(service);
+        is_told.then_some(service)
+    }
+
+    fn has_several_cells(&self) -> bool {
+        self.counts.keys().next_back().is_some_and(|(cell, ..)| *cell > 0)
+    }
+
+    /// Makes cells twice as long.
+    fn widen(&mut self) {
         self.cell_millis = self.cell_millis.saturating_mul(2);
         let mut wider: BTreeMap<(u64, Option<u32>, u8), u64> = BTreeMap::new();
         for ((cell, service, status), count) in std::mem::take(&mut self.counts) {
             *wider.entry((cell / 2, service, status)).or_default() += count;
         }
         self.counts = wider;
-        several
     }
 
     pub(super) fn done(self) -> Density {
@@ -98,5 +113,62 @@ impl Gathering {
             cells: self.counts.into_iter().filter_map(cell).collect(),
             of_other_services: self.of_other_services,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Position, TimelineKey};
+
+    fn kept(at: i64, service: &str, status: SagaStatus) -> Kept {
+        Kept {
+            number: 1,
+            place: TimelineKey {
+                recorded_at: Millis(at),
+                position: Position::new(0, 0),
+            },
+            arrived_at: Millis(at),
+            step: "STEP".into(),
+            service: Some(service.into()),
+            status,
+            effective: status,
+            deliveries: 1,
+            flags: 0,
+            grave: false,
+        }
+    }
+
+    #[test]
+    fn however_many_services_rows_name_cells_stay_short_and_few_services_are_told_apart() {
+        let mut rows = RowsSoFar::default();
+        let names: Vec<String> = (0..40).map(|n| format!("service-{n}")).collect();
+        for name in &names {
+            rows.add(kept(0, name, SagaStatus::Started));
+        }
+        let mut gathering = Gathering::over((Millis(0), Millis(0)));
+        for (name, status) in names
+            .iter()
+            .flat_map(|name| SagaStatus::ALL.map(|status| (name, status)))
+        {
+            gathering.add(&kept(0, name, status), &mut rows);
+        }
+        let density = gathering.done();
+        assert_eq!((density.cell_millis, density.of_other_services), (1, 38 * 5));
+        let services: BTreeSet<Option<u32>> = density.cells.iter().map(|cell| cell.service).collect();
+        assert_eq!(services, BTreeSet::from([None, Some(0), Some(1)]));
+        assert_eq!(density.cells.iter().map(|cell| cell.count).sum::<u64>(), 200);
+    }
+
+    #[test]
+    fn a_single_cell_is_not_made_longer() {
+        let mut rows = RowsSoFar::default();
+        let mut gathering = Gathering::over((Millis(0), Millis(0)));
+        // More than there is room for.
+        for service in 0..40 {
+            gathering.counts.insert((0, Some(service), 0), 1);
+        }
+        gathering.add(&kept(0, "service", SagaStatus::Started), &mut rows);
+        assert_eq!(gathering.done().cell_millis, 1);
     }
 }

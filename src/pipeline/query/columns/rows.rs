@@ -116,11 +116,9 @@ impl RowsSoFar {
         self.rows.push(row);
     }
 
-    /// The number of a service in the answer, if there is room for one more.
-    pub(super) fn service(&mut self, name: &str, most: usize) -> Option<u32> {
+    /// The number of a service in the answer, if it has one or there is room for one more.
+    pub(super) fn service(&mut self, name: &str, has_room: bool) -> Option<u32> {
         let known = self.services.0.get(name).copied();
-        known.or_else(|| {
-            (self.names.services.len() < most).then(|| self.services.of(name, &mut self.names.services))
-        })
+        known.or_else(|| has_room.then(|| self.services.of(name, &mut self.names.services)))
     }
 }

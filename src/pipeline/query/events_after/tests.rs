@@ -168,3 +168,31 @@ fn several_who_follow_are_answered_from_one_reading_as_each_would_be_alone() {
         [10, 2, 2, 0]
     );
 }
+
+#[test]
+fn an_event_means_what_the_type_of_its_saga_says() {
+    let mut events = vec![
+        event_at("s", 0, "ASKED", Started),
+        event_at("s", 1, "PAID", Completed),
+    ];
+    // The producer of the second names another type than the saga has: one in which this step completes nothing.
+    events[0].saga_type = "WITHOUT_DEFINITION".into();
+    let found = query(&events).events_after(&from_start(10)).unwrap();
+    let told: Vec<_> = found.events.iter().map(|of| of.effective).collect();
+    assert_eq!(told, [Started, Completed]);
+}
+
+#[test]
+fn an_operators_change_that_was_refused_is_told() {
+    let change = |offset: u64, expected: &str| {
+        let mut event = event_at("s", offset, crate::domain::OPERATOR_STATUS_CHANGE, Completed);
+        event.metadata = Some(format!("{{\"expectedStatus\":\"{expected}\"}}").into());
+        event
+    };
+    let mut events = vec![event_at("s", 0, "ASKED", Started)];
+    events.push(change(1, "FAILED"));
+    events.push(change(2, "STARTED"));
+    let found = query(&events).events_after(&from_start(10)).unwrap();
+    let told: Vec<_> = found.events.iter().map(|of| of.refused).collect();
+    assert_eq!(told, [false, true, false]);
+}

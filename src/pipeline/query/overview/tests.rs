@@ -44,12 +44,9 @@ fn an_overview_says_how_things_stand_and_what_failed_last() {
     assert_eq!(found.figures.total(), 30);
     assert_eq!(found.figures.by_status[&Failed], 10);
     assert_eq!(found.figures.failed_last_hour, Some(10));
-    let failed: Vec<i64> = found
-        .series
-        .iter()
-        .map(|sums| sums.entered[usize::from(Failed.tag())])
-        .collect();
-    assert_eq!(failed, [0, 5, 10]);
+    let series = found.series.unwrap();
+    let failed: Vec<u64> = series.iter().map(|stretch| stretch.entered(Failed)).collect();
+    assert_eq!(failed, [5, 5]);
     let newest: Vec<&str> = found
         .newest_failed
         .iter()
@@ -63,31 +60,6 @@ fn an_overview_says_how_things_stand_and_what_failed_last() {
     );
     let pair = ("CREATED".to_owned(), "RESERVED".to_owned());
     assert_eq!(flow.flow.edges[&pair].count(), 20);
-}
-
-#[test]
-fn of_more_sagas_than_are_looked_at_the_newest_are_and_from_when_on_is_told() {
-    let events = events(30);
-    let store = store();
-    project(&store, &events, &[13], 1);
-    let in_force = crate::domain::SharedDefinitions::default().in_force();
-    let flow = asked(&*store, &in_force, |past| {
-        let shown = shown_type(past, None)?.unwrap();
-        let bounds = |sagas, deliveries| FlowBounds { sagas, deliveries };
-        let period = (Millis(DAY), Millis(DAY + 60_000));
-        let some = recent_flow(past, &shown, period, bounds(5, 1_000))?.unwrap();
-        let few = recent_flow(past, &shown, period, bounds(100, 7))?.unwrap();
-        Ok((some, few))
-    });
-    let (some, few) = flow.unwrap();
-    assert_eq!(
-        (some.flow.sagas, some.is_whole, some.from),
-        (5, false, Millis(DAY + 25_001))
-    );
-    assert_eq!(
-        (few.flow.sagas, few.is_whole, few.from),
-        (2, false, Millis(DAY + 28_001))
-    );
 }
 
 #[test]

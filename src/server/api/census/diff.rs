@@ -14,7 +14,7 @@ use crate::pipeline::query::{Census, CensusRecord, LateEvents, Moment};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::Schema;
 
@@ -157,21 +157,25 @@ struct MovedBody {
 }
 
 impl ChangeBody {
-    fn of(saga_type: Option<&str>, before: &CensusRecord, after: &CensusRecord) -> Option<Self> {
+    fn of(
+        saga_type: Option<&str>,
+        (before, after): (&CensusRecord, &CensusRecord),
+        fallen: &CensusRecord,
+    ) -> Option<Self> {
         (before != after).then(|| Self {
             saga_type: saga_type.map(str::to_owned),
-            moved: MovedBody::of(before, after),
+            moved: MovedBody::of(before, after, fallen),
         })
     }
 }
 
 impl MovedBody {
-    fn of(before: &CensusRecord, after: &CensusRecord) -> Self {
+    fn of(before: &CensusRecord, after: &CensusRecord, fallen: &CensusRecord) -> Self {
         Self {
             before: ByStatusBody::of(|status| number(before.standing(status))),
             after: ByStatusBody::of(|status| number(after.standing(status))),
-            entered: between(before.entered, after.entered),
-            left: between(before.left, after.left),
+            entered: between(before.entered, after.entered, fallen.entered),
+            left: between(before.left, after.left, fallen.left),
         }
     }
 }
@@ -179,13 +183,18 @@ impl MovedBody {
 impl DiffBody {
     fn of((from, before): (Moment, &Census), (to, after): (Moment, &Census)) -> Self {
         let types: BTreeSet<&String> = before.by_type.keys().chain(after.by_type.keys()).collect();
-        let sums = |census: &Census, name: &String| census.by_type.get(name).copied().unwrap_or_default();
-        let of_type = |name: &String| ChangeBody::of(Some(name), &sums(before, name), &sums(after, name));
-        let others = ChangeBody::of(None, &before.others, &after.others);
+        let sums = |by_type: &BTreeMap<String, CensusRecord>, name: &String| {
+            by_type.get(name).copied().unwrap_or_default()
+        };
+        let of_type = |name: &String| {
+            let both = (&sums(&before.by_type, name), &sums(&after.by_type, name));
+            ChangeBody::of(Some(name), both, &sums(&after.fallen_by_type, name))
+        };
+        let others = ChangeBody::of(None, (&before.others, &after.others), &after.fallen_others);
         Self {
             late_events: None,
             changes: types.into_iter().filter_map(of_type).chain(others).collect(),
-            purged: MovedBody::of(&before.purged, &after.purged),
+            purged: MovedBody::of(&before.purged, &after.purged, &CensusRecord::default()),
             from: MomentBody::of(from, &before.basis),
             to: MomentBody::of(to, &after.basis),
         }

@@ -53,10 +53,11 @@ fn number(sum: i64) -> u64 {
     u64::try_from(sum).unwrap_or(0)
 }
 
-/// How often each status was counted by the second moment and not by the first.
-fn between(before: [i64; 5], after: [i64; 5]) -> ByStatusBody {
+/// How often each status was counted by the second moment and not by the first: what single sagas count less of does
+/// not make up for what others count more.
+fn between(before: [i64; 5], after: [i64; 5], fallen: [i64; 5]) -> ByStatusBody {
     ByStatusBody::of(|status| {
         let place = usize::from(status.tag());
-        number(after[place] - before[place])
+        number(after[place] - before[place] + fallen[place])
     })
 }

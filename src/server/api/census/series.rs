@@ -134,17 +134,17 @@ impl PointBody {
         Some(Self {
             from: Instant(Millis(from.0 + 1)),
             until: Instant(Millis(until.0 + 1)),
-            sums: StretchBody::of(&before.all(), &after.all()),
-            purged: StretchBody::of(&before.purged, &after.purged),
+            sums: StretchBody::of(&before.all(), &after.all(), &after.fallen()),
+            purged: StretchBody::of(&before.purged, &after.purged, &CensusRecord::default()),
         })
     }
 }
 
 impl StretchBody {
-    fn of(before: &CensusRecord, after: &CensusRecord) -> Self {
+    fn of(before: &CensusRecord, after: &CensusRecord, fallen: &CensusRecord) -> Self {
         Self {
-            entered: between(before.entered, after.entered),
-            left: between(before.left, after.left),
+            entered: between(before.entered, after.entered, fallen.entered),
+            left: between(before.left, after.left, fallen.left),
             by_status: ByStatusBody::of(|status| number(after.standing(status))),
         }
     }

@@ -84,7 +84,7 @@ struct FollowedEventBody {
     step: String,
     /// What the producer said about the saga.
     status: Status,
-    /// What that means for the saga.
+    /// What that means for the saga, by its type and definition.
     effective_status: Status,
     #[schema(required)]
     producer_service: Option<String>,
@@ -102,6 +102,10 @@ struct FollowedEventBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     duplicate: Option<bool>,
+    /// True when it is an operator's change of status that was refused when it was applied. Absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    refused: Option<bool>,
 }
 
 impl From<&FollowedEvent> for FollowedEventBody {
@@ -122,6 +126,7 @@ impl From<&FollowedEvent> for FollowedEventBody {
             partition: event.position.partition,
             offset: event.position.offset,
             duplicate: followed.duplicate.then_some(true),
+            refused: followed.refused.then_some(true),
         }
     }
 }

@@ -4,17 +4,20 @@ use super::super::context::Context;
 use super::super::error::ApiError;
 use super::super::text::Instant;
 use crate::operations::background::WorkState;
-use crate::operations::dead_letters::redrive::RedriveStatus;
+use crate::operations::dead_letters::redrive::{RedriveStatus, Redrives};
 use crate::operations::rebuild::{RebuildPhase, RebuildStatus};
 use crate::operations::retention::RetentionSnapshot;
 use crate::operations::snapshot::Known;
 use crate::operations::topic_replay::TopicReplayStatus;
+use crate::store::StoreError;
+use crate::store::stoppable::Stop;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
 
-/// Redrives that are told of, those that run among them where there are not more.
+/// Of the redrives that were asked for last, so many are told of, and all that have not ended.
 const REDRIVES: usize = 20;
 
 /// What runs beside serving.
@@ -104,9 +107,18 @@ fn replay(TopicReplayStatus { state, done }: TopicReplayStatus) -> Option<JobBod
     })
 }
 
-fn redrive(status: RedriveStatus) -> JobBody {
-    let running = status.ended_at.is_none();
+/// A redrive, where those run.
+fn redrive(status: RedriveStatus, turn: &BTreeSet<u64>) -> JobBody {
+    let has_ended = status.ended_at.is_some();
+    let running = !has_ended && turn.contains(&status.number);
+    let before: Vec<String> = turn.iter().map(u64::to_string).collect();
+    let waiting = if before.is_empty() {
+        "its turn".to_owned()
+    } else {
+        format!("its turn, behind redrive {}", before.join(" and "))
+    };
     JobBody {
+        waiting: (!has_ended && !running).then_some(waiting),
         kind: if status.dry_run { "rehearsal" } else { "redrive" },
         number: Some(status.number),
         started_at: Some(Instant(status.asked_at)),
@@ -120,6 +132,19 @@ fn redrive(status: RedriveStatus) -> JobBody {
         error: status.failed,
         ..JobBody::default()
     }
+}
+
+/// The redrives that have not ended, and the last ones, newest first.
+fn redrives_told(redrives: &Redrives, stop: Stop) -> Result<Vec<JobBody>, StoreError> {
+    let latest = redrives.latest(REDRIVES, stop.clone())?.into_iter();
+    let both = latest.chain(redrives.unended(stop)?);
+    let told: BTreeMap<u64, RedriveStatus> = both.map(|status| (status.number, status)).collect();
+    let turn = redrives.running();
+    Ok(told
+        .into_values()
+        .rev()
+        .map(|status| redrive(status, &turn))
+        .collect())
 }
 
 fn snapshots(known: Known) -> Vec<JobBody> {
@@ -189,8 +214,8 @@ fn exports(running: usize) -> impl Iterator<Item = JobBody> {
     path = "/internal/v1/jobs",
     operation_id = "getJobs",
     tag = "internal",
-    description = "Rebuild, replay of the topic, redrives and their rehearsals (the last 20), snapshots, exports and \
-                   retention: what runs, what waits and for what, and how the last of each kind ended. Of bytes where \
+    description = "Rebuild, replay of the topic, redrives and their rehearsals (the last 20, and all that have not \
+                   ended: the one whose turn it is runs, the others wait), snapshots, exports and retention: what runs, what waits and for what, and how the last of each kind ended. Of bytes where \
                    snapshots are told of, of sagas where retention is; of exports only that they run.",
     responses((status = 200, body = JobsBody, description = "What runs, waits or ended."))
 )]
@@ -206,10 +231,10 @@ pub(super) async fn handle(State(context): State<Context>) -> Result<Json<JobsBo
     jobs.extend(status.and_then(retention));
     jobs.extend(exports(context.running_exports()));
     let redrives = parts.redrives.clone();
-    let latest = context
-        .in_turn(move |stop| redrives.latest(REDRIVES, stop))
+    let told = context
+        .in_turn(move |stop| redrives_told(&redrives, stop))
         .await??;
-    jobs.extend(latest.into_iter().map(redrive));
+    jobs.extend(told);
     jobs.sort_by_key(|job| (!job.running, job.waiting.is_none()));
     Ok(Json(JobsBody { jobs }))
 }
@@ -246,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_job_says_how_far_it_is() {
-        let told = serde_json::to_value(redrive(status(true, None))).unwrap();
+        let told = serde_json::to_value(redrive(status(true, None), &BTreeSet::from([7]))).unwrap();
         assert_eq!(
             (
                 &told["kind"],
@@ -263,10 +288,23 @@ mod tests {
                 &json!("kim")
             )
         );
-        let told = serde_json::to_value(redrive(status(false, Some(Millis(1))))).unwrap();
+        let told = serde_json::to_value(redrive(status(false, Some(Millis(1))), &BTreeSet::new())).unwrap();
         assert_eq!(
             (&told["kind"], &told["running"]),
             (&json!("redrive"), &json!(false))
         );
+    }
+    #[test]
+    fn only_the_redrive_whose_turn_it_is_runs() {
+        let told = |turn: &[u64]| {
+            let job = redrive(status(false, None), &turn.iter().copied().collect());
+            (job.running, job.waiting)
+        };
+        assert_eq!(told(&[7]), (true, None));
+        assert_eq!(told(&[]), (false, Some("its turn".to_owned())));
+        let behind = "its turn, behind redrive 3 and 5".to_owned();
+        assert_eq!(told(&[3, 5]), (false, Some(behind)));
+        let ended = redrive(status(false, Some(Millis(1))), &BTreeSet::new());
+        assert_eq!((ended.running, ended.waiting), (false, None));
     }
 }

@@ -41,7 +41,8 @@ pub(super) struct FrameBody {
     /// Sagas.
     total: u64,
     by_status: ByStatusBody,
-    /// How often sagas entered FAILED within the last hour; null with projector.past = false.
+    /// How often sagas entered FAILED within the last hour; null with projector.past = false, or where too many sagas
+    /// change their status too often to tell.
     #[schema(required)]
     failed_per_hour: Option<u64>,
     /// Sagas that are stuck.
@@ -50,8 +51,9 @@ pub(super) struct FrameBody {
     dead_letters_open: u64,
     /// Incidents that are open.
     incidents: u64,
-    /// Of the newest sagas that started within the last minute, of the type that is watched or of the one with the
-    /// most: which step followed which. The busiest first, at most 50, and so many that a frame stays below 32 kB.
+    /// Of the newest events that arrived within the last minute, of the type that is watched or of the one with the
+    /// most sagas: which step came next behind which. The busiest first, at most 50, and so many that a frame stays
+    /// below 32 kB.
     edges: Vec<FrameEdgeBody>,
     /// Further pairs of steps.
     edges_left_out: u64,

@@ -1,4 +1,4 @@
-//! The flow of the newest sagas of a type, in answers.
+//! The flow of a type in a period, in answers.
 
 use super::super::sagas::statistics::PeriodBody;
 use crate::pipeline::query::{FlowStep, RecentFlow, Times};
@@ -9,29 +9,33 @@ use utoipa::ToSchema;
 /// Steps of which the worst are told.
 const WORST: usize = 8;
 
-/// Which step followed which in the newest sagas of a type.
+/// Which step came next behind which in sagas of a type, by the events that arrived in a period.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = RecentFlow)]
 pub(in crate::server::api) struct RecentFlowBody {
     #[schema(example = "ORDER_CREATION")]
     saga_type: String,
-    /// All sagas that started then are in it.
+    /// All events that arrived then are in it.
     period: PeriodBody,
-    /// Whether that is all of the period that was asked for. Otherwise so many started in it that only the newest
-    /// were looked at.
+    /// Whether that is all of the period that was asked for, and nothing is left out. Otherwise so many events arrived
+    /// in it that only the newest were looked at, or there are too many different pairs of steps.
     whole: bool,
-    /// Sagas that were looked at.
+    /// Events of further steps and pairs of steps, of which there are too many: they are in no number of `steps` and
+    /// `edges`, or not in that of `edges`.
+    left_out: u64,
+    /// Sagas of which an event arrived.
     sagas: u64,
     /// Their events, duplicates left out.
     events: u64,
     /// Each step, by name.
     steps: Vec<RecentStepBody>,
-    /// Each pair of steps of which the second came next behind the first.
+    /// Each pair of steps of which the second came next behind the first, counted by when the second arrived, whenever
+    /// the first did.
     edges: Vec<RecentEdgeBody>,
 }
 
-/// A step of the newest sagas.
+/// A step in a period.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = RecentStep)]
@@ -42,13 +46,13 @@ struct RecentStepBody {
     events: u64,
     /// Sagas that began with it.
     first: u64,
-    /// Sagas whose last event it is.
+    /// Sagas of which it is the last event so far.
     last: u64,
     /// Its events by the service that reported them, of at most 50 services.
     services: BTreeMap<String, u64>,
 }
 
-/// One step next behind another in the newest sagas.
+/// One step next behind another in a period.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = RecentEdge)]
@@ -59,7 +63,7 @@ struct RecentEdgeBody {
     to: String,
     /// How often.
     count: u64,
-    /// The part of the events of the first step that the second came next behind.
+    /// Of what came next behind the first step, the part that was the second.
     share: f64,
     /// How often in a second of the period.
     per_second: f64,
@@ -94,8 +98,12 @@ pub(super) struct WorstStepBody {
 impl RecentFlowBody {
     pub(in crate::server::api) fn of(found: &RecentFlow) -> Self {
         let flow = &found.flow;
+        let mut behind: BTreeMap<&str, u64> = BTreeMap::new();
+        for ((from, _), times) in &flow.edges {
+            *behind.entry(from).or_default() += times.count();
+        }
         let edge = |((from, to), times): (&(String, String), &Times)| {
-            let of_step = flow.steps.get(from).map_or(0, |step| step.events);
+            let of_step = behind.get(from.as_str()).copied().unwrap_or(0);
             RecentEdgeBody {
                 from: from.clone(),
                 to: to.clone(),
@@ -118,6 +126,7 @@ impl RecentFlowBody {
             saga_type: found.saga_type.as_str().to_owned(),
             period: PeriodBody::of(Some(found.from), Some(found.to)),
             whole: found.is_whole,
+            left_out: found.left_out,
             sagas: flow.sagas,
             events: flow.events,
             steps: flow.steps.iter().map(step).collect(),
@@ -146,7 +155,7 @@ pub(super) fn worst(found: &RecentFlow, before: Option<&RecentFlow>) -> Vec<Wors
 }
 
 pub(in crate::server::api) fn per_second(found: &RecentFlow, times: &Times) -> f64 {
-    let millis = found.to.since(found.from).max(1_000);
+    let millis = found.to.since(found.from).max(1);
     rounded(times.count() as f64 * 1_000.0 / millis as f64)
 }
 
@@ -157,4 +166,47 @@ fn seconds(times: &Times, percent: usize) -> f64 {
 /// To four digits behind the point: what is smaller nobody reads.
 fn rounded(number: f64) -> f64 {
     (number * 10_000.0).round() / 10_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Millis;
+    use crate::pipeline::query::Flow;
+
+    /// What came within half a second.
+    fn found() -> RecentFlow {
+        let pair = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+        let mut flow = Flow::default();
+        flow.edges.insert(pair("A", "B"), (1..=300).collect());
+        flow.edges.insert(pair("A", "C"), (1..=100).collect());
+        // Most that came next behind A had their first event before the period.
+        flow.steps.insert(
+            "A".to_owned(),
+            FlowStep {
+                events: 2,
+                ..FlowStep::default()
+            },
+        );
+        RecentFlow {
+            saga_type: "T".into(),
+            from: Millis(10_000),
+            to: Millis(10_500),
+            is_whole: false,
+            left_out: 7,
+            flow,
+        }
+    }
+
+    #[test]
+    fn a_rate_is_of_the_stretch_that_was_looked_at_however_short() {
+        let body = RecentFlowBody::of(&found());
+        let told: Vec<_> = body
+            .edges
+            .iter()
+            .map(|edge| (edge.per_second, edge.share))
+            .collect();
+        assert_eq!(told, [(600.0, 0.75), (200.0, 0.25)]);
+        assert_eq!((body.whole, body.left_out), (false, 7));
+    }
 }

@@ -15,7 +15,7 @@ use super::flow::{RecentFlowBody, WorstStepBody, worst};
 use super::range::Range;
 use crate::domain::{Millis, SagaStatus, SagaType};
 use crate::operations::incidents::Told;
-use crate::pipeline::query::{CensusRecord, Figures, Overview, OverviewRequest};
+use crate::pipeline::query::{Figures, Overview, OverviewRequest, Stretch};
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -24,6 +24,8 @@ use utoipa::ToSchema;
 
 /// Incidents that are listed, at most.
 const LISTED_INCIDENTS: usize = 5;
+/// A component that does its work.
+const UP: &str = "UP";
 
 /// The parameters of an overview.
 #[derive(Debug, utoipa::IntoParams)]
@@ -63,7 +65,8 @@ struct OverviewBody {
     /// Sagas.
     total: u64,
     by_status: ByStatusBody,
-    /// How often sagas entered FAILED within the last hour; null with projector.past = false.
+    /// How often sagas entered FAILED within the last hour; null with projector.past = false, or where too many sagas
+    /// change their status too often to tell.
     #[schema(required)]
     failed_per_hour: Option<u64>,
     /// Sagas that are stuck.
@@ -74,11 +77,12 @@ struct OverviewBody {
     /// The last snapshot that was made; null when none was.
     #[schema(required)]
     snapshot: Option<SnapshotBody>,
-    /// How often each status was entered and left; null with projector.past = false.
+    /// How often each status was entered and left; null with projector.past = false, or where too many sagas change
+    /// their status too often to tell.
     #[schema(required)]
     series: Option<SeriesBody>,
-    /// The flow of the type that was asked for, or of the one with the most sagas; null when none of it started in
-    /// the period.
+    /// The flow of the type that was asked for, or of the one with the most sagas; null when no event of it arrived in
+    /// the period, or so many of others did that none of it is among the newest.
     #[schema(required)]
     flow: Option<RecentFlowBody>,
     /// Of that flow, the pairs of steps that took longest, at most 8.
@@ -212,33 +216,31 @@ impl SealBody {
 }
 
 impl OverviewPointBody {
-    fn of(edges: &[(Millis, CensusRecord)]) -> Option<Self> {
-        let [(from, before), (until, after)] = edges else {
-            return None;
-        };
-        let between = |before: [i64; 5], after: [i64; 5]| {
-            ByStatusBody::of(|status| {
-                let place = usize::from(status.tag());
-                number(after[place] - before[place])
-            })
-        };
-        Some(Self {
-            from: Instant(Millis(from.0 + 1)),
-            until: Instant(Millis(until.0 + 1)),
-            by_status: ByStatusBody::of(|status| number(after.standing(status))),
-            entered: between(before.entered, after.entered),
-            left: between(before.left, after.left),
-        })
+    fn of(found: &Stretch) -> Self {
+        let by_status = |numbers: &[u64; 5]| ByStatusBody::of(|status| numbers[usize::from(status.tag())]);
+        Self {
+            from: Instant(Millis(found.after.0 + 1)),
+            until: Instant(Millis(found.until.0 + 1)),
+            by_status: by_status(&found.standing),
+            entered: by_status(&found.entered),
+            left: by_status(&found.left),
+        }
     }
 }
 
-fn number(sum: i64) -> u64 {
-    u64::try_from(sum).unwrap_or(0)
-}
-
 impl HealthBody {
+    /// What a component that does its work says of itself changes all the time: free bytes, when the broker was last
+    /// heard from.
+    fn leave_out_measurements(&mut self) {
+        let up = self
+            .components
+            .iter_mut()
+            .filter(|component| component.status == UP);
+        up.for_each(|component| component.message.clear());
+    }
+
     fn of(report: &Report) -> Self {
-        let word = |up: bool| if up { "UP" } else { "DOWN" };
+        let word = |up: bool| if up { UP } else { "DOWN" };
         let components = report.components().into_iter();
         Self {
             status: word(report.healthy()),
@@ -266,7 +268,6 @@ impl OverviewBody {
     fn of(found: Overview, request: &OverviewRequest, range: Range, beside: &Beside) -> Self {
         let (from, to) = request.period;
         let figures = &found.figures;
-        let edges: Vec<_> = request.edges.iter().copied().zip(found.series).collect();
         let cursor = found.basis.cursor.iter();
         let in_status = |status: SagaStatus| figures.by_status.get(&status).copied().unwrap_or(0);
         Self {
@@ -284,9 +285,9 @@ impl OverviewBody {
             },
             incidents: beside.incidents.0,
             snapshot: beside.snapshot.map(|at| SnapshotBody { at: Instant(at) }),
-            series: (!edges.is_empty()).then(|| SeriesBody {
+            series: found.series.map(|stretches| SeriesBody {
                 every_seconds: range.every_seconds(),
-                points: edges.windows(2).filter_map(OverviewPointBody::of).collect(),
+                points: stretches.iter().map(OverviewPointBody::of).collect(),
             }),
             flow: found.flow.as_ref().map(RecentFlowBody::of),
             steps: found
@@ -326,8 +327,9 @@ fn parse(query: Option<&str>, now: Millis) -> Result<(OverviewRequest, Range), A
     tag = "sagas",
     description = "How things stand, what flows, what takes long, what failed last, and whether the tracker is healthy; \
                    what is in the store from one snapshot of it. The answer has an ETag: a client that sends it back \
-                   in If-None-Match gets 304 while nothing has changed. It is computed at most once a second for all who \
-                   ask the same.",
+                   in If-None-Match gets 304 while nothing has changed but what components that are UP say of \
+                   themselves. Its Cache-Control is no-cache. It is computed at most once a second for all who ask the \
+                   same.",
     params(OverviewQuery),
     responses(
         (status = 200, body = OverviewBody, description = "All of it."),
@@ -355,10 +357,12 @@ pub(super) async fn handle(
             incidents,
         })
         .await?;
-    let body = OverviewBody::of(found.clone(), request, range, &beside);
+    let mut body = OverviewBody::of(found.clone(), request, range, &beside);
     // Text and numbers can always be written.
-    let body = serde_json::to_vec(&body).unwrap_or_default();
-    Ok(etag::answer(&headers, body))
+    let text = |body: &OverviewBody| serde_json::to_vec(body).unwrap_or_default();
+    let whole = text(&body);
+    body.health.leave_out_measurements();
+    Ok(etag::answer(&headers, whole, &text(&body)))
 }
 
 async fn open_incidents(context: &Context, now: Millis) -> (u64, Vec<(Told, Option<u64>)>) {
@@ -392,5 +396,20 @@ mod tests {
         assert_eq!(parse(None, now).unwrap().1, Range::FiveMinutes);
         let refused = parse(Some("range=2h"), now).unwrap_err().to_string();
         assert_eq!(refused, "range: found \"2h\", accepted: 5m, 1h or 24h");
+    }
+    #[test]
+    fn what_components_that_are_up_measure_makes_no_other_answer() {
+        let component = |status, message: &str| HealthComponentBody {
+            name: "diskSpace",
+            status,
+            message: message.to_owned(),
+        };
+        let mut health = HealthBody {
+            status: "DOWN",
+            components: vec![component(UP, "7 bytes free"), component("DOWN", "no space")],
+        };
+        health.leave_out_measurements();
+        let told: Vec<&str> = health.components.iter().map(|of| of.message.as_str()).collect();
+        assert_eq!(told, ["", "no space"]);
     }
 }

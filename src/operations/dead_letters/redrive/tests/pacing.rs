@@ -1,0 +1,56 @@
+//! A redrive that has a pace keeps no other waiting that has none.
+
+use super::*;
+
+#[test]
+fn while_a_slow_redrive_rests_those_without_a_pace_are_worked_off() {
+    let (topic, letters, change) = with_letters(60);
+    let shutdown = CancellationToken::new();
+    let redrives = redrives(&topic, &shutdown);
+    let slow = RedriveOrder {
+        per_second: Some(1),
+        ..order(letters[..50].to_vec(), change.clone(), false)
+    };
+    let slow = redrives.ask(&slow).unwrap().number;
+    let second = RedriveOrder {
+        per_second: Some(1),
+        ..order(letters[55..].to_vec(), change.clone(), false)
+    };
+    let second = redrives.ask(&second).unwrap().number;
+    let thread = redrives.spawn().unwrap();
+    let others = [(true, 10), (false, 5)].map(|(dry_run, count)| {
+        let some = letters[50..50 + count].to_vec();
+        redrives
+            .ask(&order(some, change.clone(), dry_run))
+            .unwrap()
+            .number
+    });
+    for number in others {
+        let ended = redrives
+            .wait_for(number, Duration::from_secs(20))
+            .unwrap()
+            .unwrap();
+        assert!(ended.ended_at.is_some(), "{ended:?}");
+    }
+    let of = |number| redrives.status(number).unwrap().unwrap();
+    assert_eq!((of(others[0]).forecast, of(others[1]).sent), (10, 5));
+    // The slow one has begun and goes on; the other slow one waits for it.
+    assert_eq!((of(slow).ended_at, of(second).sent), (None, 0));
+    assert!(
+        of(slow).sent >= 1 && redrives.running().contains(&slow),
+        "{:?}",
+        of(slow)
+    );
+    assert!(!redrives.running().contains(&second));
+    let unended: Vec<u64> = redrives
+        .unended(Stop::default())
+        .unwrap()
+        .iter()
+        .map(|of| of.number)
+        .collect();
+    assert_eq!(unended, [slow, second]);
+    let cancelled = redrives.cancel(slow, "kim", None).unwrap();
+    assert_eq!(cancelled.sent + cancelled.left, 50);
+    shutdown.cancel();
+    thread.join().unwrap();
+}
