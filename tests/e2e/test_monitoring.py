@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml  # schemathesis brings it
 
-from monitoring import DASHBOARDS, HOME, RULES, load
+from monitoring import DASHBOARDS, HOME, RULES, load, panels
 
 CACHE = Path(os.environ.get("SAGA_TRACKER_CACHE", Path.home() / ".cache/saga-tracker"))
 ALERTMANAGER = HOME / "alertmanager/alertmanager.yml"
@@ -72,6 +72,17 @@ def test_other_numbers_reach_the_rules():
     assert rules["SagaTrackerLagRising"]["for"] == "5m"
 
 
+def test_other_numbers_reach_the_dashboards():
+    config = "lagWarning: 5000, failureSpikeSigma: 4, successBudget: 0.002"
+    dashboards = mixin(f"(saga + {{ _config+:: {{ {config} }} }}).grafanaDashboards")
+    found = {panel["title"]: panel for panel in panels(dashboards["saga-tracker-dashboard.json"])}
+    steps = found["Lag"]["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    assert [step["value"] for step in steps] == [None, 100, 5000]
+    assert "4 standard deviations" in found["Failures in 5 minutes"]["description"]
+    assert " * 4" in found["Failures in 5 minutes"]["targets"][2]["expr"]
+    assert " / 0.002" in found["Burn rate"]["targets"][0]["expr"]
+
+
 def test_another_mixin_beside_it_keeps_its_groups():
     theirs = "{ prometheusAlerts+:: { groups+: [{ name: 'theirs', rules: [] }] } }"
     groups = mixin(f"({theirs} + saga).prometheusAlerts.groups")
@@ -115,7 +126,7 @@ def rendered(tmp_path, text):
     """The text of a notification as it goes to Slack, by the sample's templates."""
     words = {key: f"about {HOSTILE}" for key in ("summary", "description", "summary_ko", "description_ko")}
     urls = {key: f"https://{key}.example/?a=1&b=2" for key in ("runbook_url", "runbook_url_ko", "dashboard_url")}
-    urls["search_url"] = "https://search_url.example/?a=1&b=2"
+    urls["page_url"] = "https://page_url.example/?a=1&b=2"
     alerts = [{"status": "firing", "annotations": words | urls}, {"status": "firing", "annotations": {}}]
     data = tmp_path / "data.json"
     data.write_text(json.dumps({"status": "firing", "alerts": alerts}))
@@ -144,7 +155,7 @@ def test_what_a_producer_names_is_no_link_and_no_mention_in_slack(tmp_path, text
 def test_a_notification_leads_to_runbook_dashboard_and_page(tmp_path, language):
     message = rendered(tmp_path, SLACK_TEXTS[language])
     of_language = "runbook_url" if language == "english" else "runbook_url_ko"
-    for name in (of_language, "dashboard_url", "search_url"):
+    for name in (of_language, "dashboard_url", "page_url"):
         assert f"<https://{name}.example/?a=1&amp;b=2|" in message
 
 

@@ -321,7 +321,7 @@ def test_the_feed_says_since_when(scraped_twice, fired):
 
 
 def test_an_alert_leads_to_the_sagas_that_it_is_about(busy, fired):
-    url = fired["SagaPastDeadline"]["annotations"]["search_url"]
+    url = fired["SagaPastDeadline"]["annotations"]["page_url"]
     view, filters = url.split("/ui/search?")
     assert view == "http://saga-tracker:8086"
     saga_type = fired["SagaPastDeadline"]["labels"]["saga_type"]

@@ -2,7 +2,8 @@
 //! kube-prometheus import them.
 
 use super::alerts::Subject;
-use super::parameters::{ALL, Setting, as_format};
+use super::dashboards::{self, Dashboard};
+use super::parameters::{ALL, Setting, as_format, number};
 use super::rule_files;
 use serde_json::{Map, Value};
 
@@ -16,7 +17,7 @@ const HEAD: &str = "\
 ";
 
 /// The file, which imports the dashboards beside it.
-pub(super) fn libsonnet(dashboards: &[&str]) -> String {
+pub(super) fn libsonnet(dashboards: &[Dashboard]) -> String {
     let mut text = HEAD.to_owned();
     for parameter in ALL {
         let value = match parameter.default {
@@ -44,15 +45,8 @@ pub(super) fn libsonnet(dashboards: &[&str]) -> String {
     line(&mut text, "  local config = $._config,");
     line(&mut text, "");
     line(&mut text, "  grafanaDashboards+:: {");
-    for name in dashboards {
-        line(
-            &mut text,
-            &format!("    {name:?}: (import {:?}) + {{", format!("dashboards/{name}")),
-        );
-        line(&mut text, "      title: config.dashboardPrefix + super.title,");
-        line(&mut text, "      tags: config.dashboardTags,");
-        line(&mut text, "      refresh: config.dashboardRefresh,");
-        line(&mut text, "    },");
+    for dashboard in dashboards {
+        write_dashboard(dashboard, &mut text);
     }
     line(&mut text, "  },");
     for (name, groups) in [
@@ -66,6 +60,50 @@ pub(super) fn libsonnet(dashboards: &[&str]) -> String {
     }
     line(&mut text, "}");
     text
+}
+
+/// The dashboard's file, and over it what parameters make of its panels, by their ids.
+fn write_dashboard(dashboard: &Dashboard, to: &mut String) {
+    let name = dashboard.file;
+    let import = format!("dashboards/{name}");
+    line(to, &format!("    {name:?}: (import {import:?}) + {{"));
+    let panels = dashboards::panels(dashboard);
+    let panels = panels
+        .iter()
+        .filter_map(|panel| Some((panel["id"].to_string(), with_parameters(panel)?)));
+    to.push_str("      local configured = ");
+    write(&Value::Object(panels.collect()), 3, to);
+    line(to, ",");
+    line(
+        to,
+        "      local of(panel) = std.get(configured, std.toString(panel.id), {}),",
+    );
+    line(
+        to,
+        "      panels: [std.mergePatch(panel, of(panel)) for panel in super.panels],",
+    );
+    line(to, "      title: config.dashboardPrefix + super.title,");
+    line(to, "      tags: config.dashboardTags,");
+    line(to, "      refresh: config.dashboardRefresh,");
+    line(to, "    },");
+}
+
+/// The parts of a value that have parameters; of lists the whole.
+fn with_parameters(value: &Value) -> Option<Value> {
+    match value {
+        Value::String(text) => as_format(text).1.then(|| value.clone()),
+        Value::Array(list) => {
+            let any = list.iter().any(|item| with_parameters(item).is_some());
+            any.then(|| value.clone())
+        }
+        Value::Object(map) => {
+            let parts = map.iter();
+            let parts = parts.filter_map(|(key, value)| Some((key.clone(), with_parameters(value)?)));
+            let parts: Map<String, Value> = parts.collect();
+            (!parts.is_empty()).then_some(Value::Object(parts))
+        }
+        _ => None,
+    }
 }
 
 fn line(text: &mut String, line: &str) {
@@ -123,6 +161,9 @@ fn write_map(map: &Map<String, Value>, depth: usize, to: &mut String) {
 
 /// A text, filled in where it has parameters.
 fn expression(text: &str) -> String {
+    if let Some(parameter) = number(text) {
+        return format!("config.{}", parameter.name);
+    }
     let (format, has_any) = as_format(text);
     if has_any {
         format!("{} % config", Value::from(format))
@@ -138,14 +179,31 @@ fn indent(depth: usize, to: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_text_with_parameters_is_a_format_and_others_are_as_they_are() {
         assert_eq!(expression("100 %"), "\"100 %\"");
+        assert_eq!(expression("@{lagInfo}"), "config.lagInfo");
         assert_eq!(
             expression("up > @{lagInfo} and 5 %"),
             "\"up > %(lagInfo)s and 5 %%\" % config"
         );
+    }
+
+    #[test]
+    fn of_a_panel_what_has_parameters_is_written_anew() {
+        let panel = json!({
+            "title": "Lag",
+            "description": "above @{lagInfo}",
+            "fieldConfig": {"unit": "s", "steps": [{"value": null}, {"value": "@{lagInfo}"}]},
+        });
+        let expected = json!({
+            "description": "above @{lagInfo}",
+            "fieldConfig": {"steps": [{"value": null}, {"value": "@{lagInfo}"}]},
+        });
+        assert_eq!(with_parameters(&panel), Some(expected));
+        assert_eq!(with_parameters(&json!({"title": "Lag"})), None);
     }
 
     #[test]

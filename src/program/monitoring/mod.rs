@@ -63,9 +63,8 @@ pub fn artefacts() -> Result<Vec<Artefact>, Undeclared> {
 }
 
 fn made(dashboards: &[Dashboard]) -> Vec<Artefact> {
-    let names: Vec<&str> = dashboards.iter().map(|dashboard| dashboard.file).collect();
     let mut files = vec![
-        file("mixin.libsonnet", mixin::libsonnet(&names)),
+        file("mixin.libsonnet", mixin::libsonnet(dashboards)),
         file("links.toml", dashboards::links_toml()),
         file(
             "prometheus/saga-tracker-rules.yml",

@@ -2,6 +2,8 @@
 //!
 //! In expressions and texts a parameter is a token, `@{name}`.
 
+use serde_json::Value;
+
 /// What is written where nothing is configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Setting {
@@ -60,7 +62,7 @@ parameters! {
     RUNBOOK_URL = "runbookUrl" Text("https://saga-tracker.example.com/docs/runbooks/alerts.md");
     /// Where docs/runbooks/alerts.ko.md can be read, for runbook_url_ko
     RUNBOOK_URL_KO = "runbookUrlKo" Text("https://saga-tracker.example.com/docs/runbooks/alerts.ko.md");
-    /// Where people reach the tracker, for search_url
+    /// Where people reach the tracker, for page_url
     TRACKER_URL = "trackerUrl" Text("http://saga-tracker:8086");
     /// How many standard deviations above the mean of the day before make a spike of failures
     FAILURE_SPIKE_SIGMA = "failureSpikeSigma" Number("3");
@@ -101,10 +103,32 @@ parameters! {
 }
 
 /// The text with what is written where nothing is configured.
-pub(super) fn with_defaults(text: &str) -> String {
+fn with_defaults(text: &str) -> String {
     ALL.iter().fold(text.to_owned(), |text, parameter| {
         text.replace(&parameter.token(), parameter.default.as_str())
     })
+}
+
+/// The parameter, if the text is the token of a number and nothing else.
+pub(super) fn number(text: &str) -> Option<&'static Parameter> {
+    let mut numbers = ALL.iter().filter(|of| matches!(of.default, Setting::Number(_)));
+    numbers.find(|parameter| parameter.token() == text)
+}
+
+/// The value with all parameters as they are by default; a token that is all of a text becomes a number.
+pub(super) fn filled(value: &Value) -> Value {
+    match value {
+        Value::String(text) => {
+            let alone = number(text).and_then(|of| serde_json::from_str(of.default.as_str()).ok());
+            alone.unwrap_or_else(|| with_defaults(text).into())
+        }
+        Value::Array(list) => list.iter().map(filled).collect(),
+        Value::Object(map) => {
+            let map = map.iter().map(|(key, value)| (key.clone(), filled(value)));
+            Value::Object(map.collect())
+        }
+        other => other.clone(),
+    }
 }
 
 /// The text as a format for Jsonnet's operator `%`, and whether it has any parameter.
@@ -120,6 +144,7 @@ pub(super) fn as_format(text: &str) -> (String, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
     use std::collections::BTreeSet;
 
     #[test]
@@ -131,6 +156,18 @@ mod tests {
             ("up{%(sagaTrackerSelector)s} > %(lagInfo)s %%".to_owned(), true)
         );
         assert_eq!(as_format("none"), ("none".to_owned(), false));
+    }
+
+    #[test]
+    fn a_number_that_stands_alone_is_a_number() {
+        let token = |parameter: &Parameter| parameter.token();
+        let value = json!({"value": token(&FAILURE_RATIO), "text": format!("> {}", token(&FAILURE_RATIO)), "none": null});
+        assert_eq!(
+            filled(&value),
+            json!({"value": 0.01, "text": "> 0.01", "none": null})
+        );
+        assert_eq!(filled(&json!([token(&LAG_INFO)])), json!([100]));
+        assert_eq!(filled(&json!(token(&GRAFANA_URL))), json!("http://grafana:3000"));
     }
 
     #[test]

@@ -7,6 +7,9 @@ use crate::server::metrics::catalogue;
 /// The windows of burn rates.
 pub(super) const WINDOWS: [&str; 7] = ["5m", "30m", "1h", "2h", "6h", "1d", "3d"];
 
+/// How many times faster than allowed a budget is used up within an hour when people are woken: 2 % of 30 days' budget.
+pub(super) const WAKING_BURN_RATE: f64 = 14.4;
+
 /// A series that a rule makes.
 #[derive(Clone, Debug)]
 pub(super) struct Recording {

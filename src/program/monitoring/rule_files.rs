@@ -1,7 +1,7 @@
 //! The rules as files that Prometheus loads, and as those that Grafana evaluates itself.
 
 use super::alerts::{Alert, Subject};
-use super::parameters::{GRAFANA_URL, Parameter, RUNBOOK_URL, RUNBOOK_URL_KO, TRACKER_URL, with_defaults};
+use super::parameters::{GRAFANA_URL, Parameter, RUNBOOK_URL, RUNBOOK_URL_KO, TRACKER_URL, filled};
 use super::recordings;
 use super::yaml;
 use serde_json::{Value, json};
@@ -71,8 +71,8 @@ fn annotations(subject: Subject, alert: &Alert) -> Value {
         "runbook_url_ko": below(&RUNBOOK_URL_KO, &format!("#{section}")),
         "dashboard_url": below(&GRAFANA_URL, dashboard_path(subject)),
     });
-    if let Some(path) = &alert.search {
-        annotations["search_url"] = below(&TRACKER_URL, path).into();
+    if let Some(path) = &alert.page {
+        annotations["page_url"] = below(&TRACKER_URL, path).into();
     }
     annotations
 }
@@ -83,19 +83,6 @@ const HEAD: &str = "# Generated: saga-tracker monitoring --out deploy/monitoring
 /// A file for Prometheus.
 pub(super) fn for_prometheus(groups: &Value) -> String {
     format!("{HEAD}{}", yaml::document(&filled(groups)))
-}
-
-/// The value with all parameters as they are by default.
-fn filled(value: &Value) -> Value {
-    match value {
-        Value::String(text) => with_defaults(text).into(),
-        Value::Array(list) => list.iter().map(filled).collect(),
-        Value::Object(map) => {
-            let map = map.iter().map(|(key, value)| (key.clone(), filled(value)));
-            Value::Object(map.collect())
-        }
-        other => other.clone(),
-    }
 }
 
 /// The data source that Grafana's own evaluation asks.

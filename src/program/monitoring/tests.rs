@@ -28,6 +28,13 @@ fn nothing_is_named_that_is_not_declared() {
 }
 
 #[test]
+fn no_token_of_a_parameter_is_left() {
+    for file in artefacts().unwrap() {
+        assert!(!file.text.contains("@{"), "{}", file.path);
+    }
+}
+
+#[test]
 fn the_committed_files_are_those_that_the_code_makes() {
     let files = artefacts().unwrap();
     if std::env::var_os("SAGA_TRACKER_BLESS").is_some() {
@@ -125,6 +132,47 @@ fn every_alert_says_what_is_the_matter_in_both_languages() {
     }
 }
 
+#[test]
+fn a_part_of_all_that_is_accepted_is_told_as_a_percentage_like_the_value() {
+    use parameters::{API_ERROR_RATIO, COMPENSATION_RATIO, DELAY_BUDGET, FAILURE_RATIO, SUCCESS_BUDGET};
+    for alert in every_alert() {
+        for text in [alert.english.description, alert.korean.description] {
+            for ratio in [
+                API_ERROR_RATIO,
+                COMPENSATION_RATIO,
+                DELAY_BUDGET,
+                FAILURE_RATIO,
+                SUCCESS_BUDGET,
+            ] {
+                let percentage = format!("{{{{ {} | humanizePercentage }}}}", ratio.token());
+                let rest = text.replace(&percentage, "");
+                assert!(!rest.contains(&ratio.token()), "{}: {text}", alert.name);
+            }
+        }
+    }
+}
+
+/// Which particle follows depends on the last letter, which a percentage has and a name does not.
+#[test]
+fn no_particle_that_depends_on_a_name_follows_it_in_korean() {
+    for alert in every_alert() {
+        for text in [alert.korean.summary, alert.korean.description] {
+            for (name, behind) in text.split("{{").skip(1).filter_map(|part| part.split_once("}}")) {
+                let mut letters = behind.chars();
+                let particle = letters
+                    .next()
+                    .is_some_and(|letter| "은는이가을를과와".contains(letter));
+                let ends = letters.next().is_some_and(char::is_whitespace);
+                assert!(
+                    !(particle && ends) || name.contains("humanizePercentage"),
+                    "{}: {text}",
+                    alert.name
+                );
+            }
+        }
+    }
+}
+
 /// The labels that a text names.
 fn labels_of(text: &str) -> impl Iterator<Item = &str> {
     let behind = text.split("$labels.").skip(1);
@@ -143,7 +191,7 @@ fn texts_of_alerts_name_labels_that_their_series_have() {
             alert.english.description,
             alert.korean.summary,
             alert.korean.description,
-            alert.search.as_deref().unwrap_or(""),
+            alert.page.as_deref().unwrap_or(""),
         ] {
             for label in labels_of(text) {
                 assert!(
@@ -184,7 +232,7 @@ fn alerts_lead_to_views_by_filters_that_the_api_has() {
         ("/ui/dead-letters", "/api/v1/dead-letters"),
     ];
     for alert in every_alert() {
-        let Some((view, query)) = alert.search.as_deref().and_then(|path| path.split_once('?')) else {
+        let Some((view, query)) = alert.page.as_deref().and_then(|path| path.split_once('?')) else {
             continue;
         };
         let (_, call) = views.iter().find(|(of, _)| *of == view).unwrap();
@@ -197,12 +245,12 @@ fn alerts_lead_to_views_by_filters_that_the_api_has() {
 }
 
 #[test]
-fn presets_filter_by_what_the_api_has() {
-    for preset in dashboards::PRESETS {
+fn searches_for_the_page_filter_by_what_the_api_has() {
+    for search in dashboards::SEARCHES {
         assert!(
-            names_in(preset.search).is_subset(&parameters_of("/api/v1/sagas")),
+            names_in(search.filter).is_subset(&parameters_of("/api/v1/sagas")),
             "{}",
-            preset.title
+            search.title
         );
     }
 }

@@ -74,7 +74,7 @@ pub(super) struct Alert {
     /// How long it goes on when it is not so any more, lest it flutters.
     pub(super) keep: &'static str,
     /// The path of the tracker's page that shows what it is about, as a template.
-    pub(super) search: Option<String>,
+    pub(super) page: Option<String>,
     pub(super) english: Words,
     pub(super) korean: Words,
 }
@@ -87,7 +87,7 @@ impl Alert {
             query,
             pending: "2m",
             keep: "5m",
-            search: None,
+            page: None,
             english: Words::default(),
             korean: Words::default(),
         }
@@ -105,7 +105,7 @@ impl Alert {
 
     /// Leads to a view of the tracker's page.
     fn page(mut self, path: &str) -> Self {
-        self.search = Some(path.to_owned());
+        self.page = Some(path.to_owned());
         self
     }
 

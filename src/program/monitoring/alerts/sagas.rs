@@ -245,7 +245,7 @@ fn burns(ratio: fn(&str) -> Recording, budget: &Parameter, times: f64, long: &st
 
 /// 2 % of the budget within an hour, or 5 % within six.
 fn fast(ratio: fn(&str) -> Recording, budget: &Parameter) -> Query {
-    burns(ratio, budget, 14.4, "1h", "5m").or(burns(ratio, budget, 6.0, "6h", "30m"))
+    burns(ratio, budget, recordings::WAKING_BURN_RATE, "1h", "5m").or(burns(ratio, budget, 6.0, "6h", "30m"))
 }
 
 /// 10 % of the budget within a day, or as much as is there within three days' worth of time.

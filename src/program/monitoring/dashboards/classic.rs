@@ -2,7 +2,7 @@
 
 use super::incidents;
 use super::layout::{self, Place};
-use super::links::ADDRESSES;
+use super::links::{self, ADDRESSES};
 use super::look;
 use super::model::{Dashboard, Panel};
 use super::variables::{self, Variable};
@@ -25,7 +25,7 @@ pub(super) fn document(dashboard: &Dashboard) -> Value {
         "time": {"from": "now-6h", "to": "now"},
         "timezone": "browser",
         "annotations": {"list": [annotation()]},
-        "links": [link()],
+        "links": [links::to_each_other()],
         "templating": {"list": variables(dashboard)},
         "panels": panels(dashboard),
     })
@@ -46,21 +46,6 @@ fn annotation() -> Value {
         "titleFormat": "{{alertname}}",
         "textFormat": "{{severity}} {{saga_type}}",
         "step": "60s",
-    })
-}
-
-fn link() -> Value {
-    json!({
-        "title": "Saga Tracker",
-        "type": "dashboards",
-        "tags": ["saga-tracker"],
-        "asDropdown": false,
-        "icon": "external link",
-        "includeVars": true,
-        "keepTime": true,
-        "targetBlank": false,
-        "tooltip": "",
-        "url": "",
     })
 }
 
@@ -117,7 +102,7 @@ fn variable(variable: &Variable) -> Value {
     }
 }
 
-fn panels(dashboard: &Dashboard) -> Vec<Value> {
+pub(super) fn panels(dashboard: &Dashboard) -> Vec<Value> {
     let (mut panels, mut top) = (Vec::new(), 0);
     // Rows have numbers behind those of panels, which stand in links.
     let mut heading = 1000;

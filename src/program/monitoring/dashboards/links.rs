@@ -5,6 +5,7 @@
 //! otherwise; dashboards have a variable for each address.
 
 use crate::program::monitoring::parameters::GRAFANA_URL;
+use serde_json::{Value, json};
 
 /// A link by name and template. `{…}` is filled in from the row, `[…]` is an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,19 +20,6 @@ pub(super) struct Address {
     pub(super) name: &'static str,
     pub(super) label: &'static str,
     pub(super) default: &'static str,
-}
-
-/// Where Grafana's own page of a data source is asked; `panes` is JSON, percent-encoded, and nothing is filled in there.
-macro_rules! explore {
-    ($source:literal, $query:literal) => {
-        concat!(
-            "/explore?schemaVersion=1&orgId=1&panes=%7B%22t%22:%7B%22datasource%22:%22",
-            $source,
-            "%22,%22queries%22:%5B%7B%22refId%22:%22A%22,",
-            $query,
-            "%7D%5D,%22range%22:%7B%22from%22:%22now-24h%22,%22to%22:%22now%22%7D%7D%7D"
-        )
-    };
 }
 
 pub(super) const ADDRESSES: [Address; 5] = [
@@ -90,7 +78,7 @@ pub(super) const OF_TRACE: &[Link] = &[
     },
     Link {
         title: "Loki",
-        template: explore!("loki", "%22expr%22:%22%7Bjob%3D~%5C%22.%2B%5C%22%7D%22"),
+        template: LOKI,
     },
     Link {
         title: "Kibana",
@@ -98,14 +86,24 @@ pub(super) const OF_TRACE: &[Link] = &[
     },
 ];
 
+/// All lines of the last day: Grafana takes LogQL inside of JSON, where no trace id may stand.
+const LOKI: &str = "/explore?schemaVersion=1&orgId=1&panes=%7B%22t%22:%7B%22datasource%22:%22loki%22,%22queries%22:%5B%7B\
+                    %22refId%22:%22A%22,%22expr%22:%22%7Bjob%3D~%5C%22.%2B%5C%22%7D%22%7D%5D,\
+                    %22range%22:%7B%22from%22:%22now-24h%22,%22to%22:%22now%22%7D%7D%7D";
+
 pub(super) const OF_FAILURE: &[Link] = &[Link {
     title: "Runbook",
     template: "[runbooks]/alerts.md#sagafailureratehigh",
 }];
 
-pub(super) const OF_STUCK: &[Link] = &[Link {
+pub(super) const OF_PAST_DEADLINE: &[Link] = &[Link {
     title: "Runbook",
     template: "[runbooks]/alerts.md#sagapastdeadline",
+}];
+
+pub(super) const OF_OVERDUE: &[Link] = &[Link {
+    title: "Runbook",
+    template: "[runbooks]/alerts.md#sagacompensationoverdue",
 }];
 
 pub(super) const OF_LETTERS: &[Link] = &[
@@ -126,25 +124,41 @@ pub(super) const OF_INCIDENT: &[Link] = &[Link {
 
 /// A search that people want again and again: its name, and the filter as the API's parameters have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Preset {
+pub(crate) struct Search {
     pub(crate) title: &'static str,
-    pub(crate) search: &'static str,
+    pub(crate) filter: &'static str,
 }
 
-pub(crate) const PRESETS: &[Preset] = &[
-    Preset {
+pub(crate) const SEARCHES: &[Search] = &[
+    Search {
         title: "Compensation failed",
-        search: "rule=COMPENSATION_FAILED&sort=updatedAt,desc",
+        filter: "rule=COMPENSATION_FAILED&sort=updatedAt,desc",
     },
-    Preset {
+    Search {
         title: "Compensation overdue",
-        search: "stuck=COMPENSATION_OVERDUE",
+        filter: "stuck=COMPENSATION_OVERDUE",
     },
-    Preset {
+    Search {
         title: "Failed with nothing to compensate",
-        search: "status=FAILED&compensation=NOTHING_TO_COMPENSATE&sort=updatedAt,desc",
+        filter: "status=FAILED&compensation=NOTHING_TO_COMPENSATE&sort=updatedAt,desc",
     },
 ];
+
+/// The link from each dashboard to the others.
+pub(super) fn to_each_other() -> Value {
+    json!({
+        "title": "Saga Tracker",
+        "type": "dashboards",
+        "tags": ["saga-tracker"],
+        "asDropdown": false,
+        "icon": "external link",
+        "includeVars": true,
+        "keepTime": true,
+        "targetBlank": false,
+        "tooltip": "",
+        "url": "",
+    })
+}
 
 impl Link {
     /// The address with what Grafana fills in from the row, percent-encoded: ids may hold any character.
@@ -175,18 +189,28 @@ impl Link {
     }
 }
 
-/// Links and searches as the settings of the tracker's page have them, which knows the way to its own sagas.
+/// What a saga and its events lead to on the tracker's page, which knows the way to itself.
+fn of_page() -> impl Iterator<Item = Link> {
+    const RUNBOOKS: Link = Link {
+        title: "Runbooks",
+        template: "[runbooks]/alerts.md",
+    };
+    OF_TRACE.iter().copied().chain([RUNBOOKS])
+}
+
+/// Links and searches as the page's settings have them.
 pub(crate) fn toml() -> String {
     let mut text = "# Generated: saga-tracker monitoring --out deploy/monitoring.\n\
                     # For the tracker's configuration: take what you have, and put your own addresses in.\n\
-                    \n[page.links]\n"
+                    \n\
+                    [page.links]\n"
         .to_owned();
-    for link in [OF_TRACE, OF_FAILURE].concat() {
+    for link in of_page() {
         text.push_str(&format!("{:?} = {:?}\n", link.title, link.with_defaults()));
     }
     text.push_str("\n[page.searches]\n");
-    for preset in PRESETS {
-        text.push_str(&format!("{:?} = {:?}\n", preset.title, preset.search));
+    for search in SEARCHES {
+        text.push_str(&format!("{:?} = {:?}\n", search.title, search.filter));
     }
     text
 }
@@ -195,9 +219,22 @@ pub(crate) fn toml() -> String {
 mod tests {
     use super::*;
 
+    fn every_link() -> Vec<Link> {
+        let of_rows = [
+            OF_SAGA,
+            OF_TRACE,
+            OF_FAILURE,
+            OF_PAST_DEADLINE,
+            OF_OVERDUE,
+            OF_LETTERS,
+            OF_INCIDENT,
+        ];
+        of_rows.concat().into_iter().chain(of_page()).collect()
+    }
+
     #[test]
     fn every_template_leads_to_an_address() {
-        for link in [OF_SAGA, OF_TRACE, OF_FAILURE, OF_STUCK, OF_LETTERS, OF_INCIDENT].concat() {
+        for link in every_link() {
             let url = link.with_defaults();
             assert!(url.starts_with("http"), "{url}");
             assert!(!url.contains(['[', ']', ' ', '"']), "{url}");
@@ -206,10 +243,13 @@ mod tests {
 
     #[test]
     fn what_is_filled_in_is_a_whole_part_of_a_path_or_a_whole_value_of_a_query() {
-        for link in [OF_SAGA, OF_TRACE, OF_FAILURE, OF_STUCK, OF_LETTERS, OF_INCIDENT].concat() {
-            for (at, _) in link.template.match_indices('{') {
-                let (before, rest) = link.template.split_at(at);
-                let (_, behind) = rest.split_once('}').unwrap();
+        for link in every_link() {
+            for (before, rest) in link
+                .template
+                .match_indices('{')
+                .map(|(at, _)| link.template.split_at(at))
+            {
+                let behind = rest.split_once('}').unwrap().1;
                 assert!(before.ends_with(['/', '=']), "{}", link.template);
                 assert!(
                     behind.is_empty() || behind.starts_with(['/', '?', '&']),
@@ -220,6 +260,37 @@ mod tests {
                 assert!(!before.contains('#'), "{}", link.template);
             }
         }
+    }
+
+    #[test]
+    fn the_pages_settings_are_texts_by_label_and_lead_to_the_web() {
+        let file: toml::Table = toml().parse().unwrap();
+        assert_eq!(file.keys().collect::<Vec<_>>(), ["page"]);
+        let page = file["page"].as_table().unwrap();
+        assert_eq!(page.keys().collect::<Vec<_>>(), ["links", "searches"]);
+        let links = page["links"].as_table().unwrap();
+        for (label, url) in links {
+            let url = url.as_str().unwrap();
+            assert!(
+                url.starts_with("http://") || url.starts_with("https://"),
+                "{label}: {url}"
+            );
+            // What the page knows of a saga and its events.
+            let known = [
+                "sagaId", "orderId", "sagaType", "traceId", "step", "service", "from", "to",
+            ];
+            for name in url.split('{').skip(1).map(|part| part.split('}').next().unwrap()) {
+                assert!(known.contains(&name), "{label}: {url}");
+            }
+        }
+        assert!(links.contains_key("Jaeger"));
+        assert!(
+            page["searches"]
+                .as_table()
+                .unwrap()
+                .values()
+                .all(toml::Value::is_str)
+        );
     }
 
     #[test]

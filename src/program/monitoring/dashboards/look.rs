@@ -1,7 +1,7 @@
 //! How a panel looks, in the words that both of Grafana's schemas have in common.
 
 use super::links::Link;
-use super::model::{Column, ColumnKind, GREEN, Look, Panel, STATUSES, Target};
+use super::model::{Column, ColumnKind, GREEN, Limit, Look, Panel, STATUSES, Target};
 use serde_json::{Map, Value, json};
 
 /// The plugin that draws it.
@@ -103,8 +103,15 @@ fn defaults(panel: &Panel) -> Value {
 fn steps(panel: &Panel) -> Value {
     let first = json!({"value": null, "color": GREEN});
     let more = panel.limits.iter();
-    let more = more.map(|(value, color)| json!({"value": value, "color": color}));
+    let more = more.map(|(limit, color)| json!({"value": value_of(*limit), "color": color}));
     std::iter::once(first).chain(more).collect()
+}
+
+fn value_of(limit: Limit) -> Value {
+    match limit {
+        Limit::At(value) => value.into(),
+        Limit::Of(parameter) => parameter.token().into(),
+    }
 }
 
 fn custom(panel: &Panel) -> Value {

@@ -12,10 +12,11 @@ mod v2;
 mod variables;
 
 #[cfg(test)]
-pub(crate) use links::PRESETS;
+pub(crate) use links::SEARCHES;
 pub(crate) use links::toml as links_toml;
 pub(crate) use model::Dashboard;
 
+use super::parameters::filled;
 use serde_json::Value;
 
 /// All of them.
@@ -28,13 +29,18 @@ pub(super) fn classic(dashboard: &Dashboard) -> String {
     text(&classic::document(dashboard))
 }
 
+/// Its panels in that schema, with tokens for parameters.
+pub(super) fn panels(dashboard: &Dashboard) -> Vec<Value> {
+    classic::panels(dashboard)
+}
+
 /// In the schema of new dashboards.
 pub(super) fn v2(dashboard: &Dashboard) -> String {
     text(&v2::document(dashboard))
 }
 
 fn text(value: &Value) -> String {
-    format!("{value:#}\n")
+    format!("{:#}\n", filled(value))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What a dashboard consists of, whatever the schema that it is written in.
 
+use crate::program::monitoring::parameters::Parameter;
 use crate::program::monitoring::promql::Query;
 
 /// A dashboard.
@@ -74,6 +75,27 @@ pub(super) const STATUSES: [(&str, &str); 5] = [
     ("COMPENSATED", "#F2C4FA"),
 ];
 
+/// From where on a value has another colour.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Limit {
+    /// Where everybody has it.
+    At(f64),
+    /// Where an alert's threshold is.
+    Of(&'static Parameter),
+}
+
+impl From<f64> for Limit {
+    fn from(value: f64) -> Self {
+        Self::At(value)
+    }
+}
+
+impl From<&'static Parameter> for Limit {
+    fn from(parameter: &'static Parameter) -> Self {
+        Self::Of(parameter)
+    }
+}
+
 /// A panel. Its place follows from the order and the widths.
 pub(super) struct Panel {
     pub(super) title: &'static str,
@@ -85,7 +107,7 @@ pub(super) struct Panel {
     pub(super) width: u32,
     pub(super) height: u32,
     /// From where on a value has which colour.
-    pub(super) limits: Vec<(f64, &'static str)>,
+    pub(super) limits: Vec<(Limit, &'static str)>,
     /// Another stretch of time than the dashboard's.
     pub(super) last: Option<&'static str>,
     pub(super) targets: Vec<Target>,
@@ -121,8 +143,11 @@ impl Panel {
         self
     }
 
-    pub(super) fn limits(mut self, limits: &[(f64, &'static str)]) -> Self {
-        self.limits = limits.to_vec();
+    pub(super) fn limits<L: Into<Limit> + Copy>(mut self, limits: &[(L, &'static str)]) -> Self {
+        self.limits = limits
+            .iter()
+            .map(|(limit, color)| ((*limit).into(), *color))
+            .collect();
         self
     }
 

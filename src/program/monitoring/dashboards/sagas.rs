@@ -1,9 +1,13 @@
 //! For those who run the shop: how sagas fare, what is owed, where it is slow, which ones to look at.
 
 use super::incidents;
-use super::links;
+use super::links::{self, Link};
 use super::model::ColumnKind::{Number, Text, Time};
 use super::model::{Column, Dashboard, Look, ORANGE, Panel, RED, Row};
+use crate::program::monitoring::parameters::{
+    API_ERROR_RATIO, COMPENSATION_RATIO, DELAY_BUDGET, FAILURE_RATIO, FAILURE_SPIKE_SIGMA, LAG_INFO,
+    LAG_WARNING, Parameter, STEP_SLOW_SECONDS, SUCCESS_BUDGET,
+};
 use crate::program::monitoring::promql::{Query, Scope, Series, buckets, observations, values};
 use crate::program::monitoring::recordings::{self, Recording};
 use crate::server::metrics::catalogue::{self, Family};
@@ -91,7 +95,7 @@ fn now() -> Row {
                 "The part of the sagas that ended within 5 minutes that failed",
             )
             .unit("percentunit")
-            .limits(&[(0.01, RED)])
+            .limits(&[(&FAILURE_RATIO, RED)])
             .ask("", ratio),
             number(
                 "Open dead letters",
@@ -157,24 +161,27 @@ fn steps() -> Row {
 
 fn failures() -> Row {
     let usual = || Query::from(recorded(&recordings::failures_mean()));
-    let spread = Query::from(recorded(&recordings::failures_deviation())).times(3);
+    let spread = Query::from(recorded(&recordings::failures_deviation())).times(&FAILURE_SPIKE_SIGMA);
     let ratio = recorded(&recordings::failed_ratio_by_type()).like("saga_type", "$saga_type");
     Row {
         title: "Failures",
         panels: vec![
             lines(
                 "Failures in 5 minutes",
-                "Against the mean of the day before, and three standard deviations above it",
+                "Against the mean of the day before, and @{failureSpikeSigma} standard deviations above it",
             )
             .ask(
                 "failures",
                 Query::from(recorded(&recordings::failures())).max(&[]),
             )
             .ask("mean of the day before", usual().max(&[]))
-            .ask("three deviations above", usual().plus(spread).max(&[])),
+            .ask(
+                "@{failureSpikeSigma} deviations above",
+                usual().plus(spread).max(&[]),
+            ),
             lines("Failure rate by type", "The part of ended sagas that failed")
                 .unit("percentunit")
-                .limits(&[(0.01, RED)])
+                .limits(&[(&FAILURE_RATIO, RED)])
                 .ask("{{saga_type}}", Query::from(ratio).max(&["saga_type"])),
             lines("Broken rules", "Sagas that break a rule of their definition now").ask(
                 "{{rule}}",
@@ -216,7 +223,7 @@ fn compensations() -> Row {
                 "Sagas that were compensated, for each that ended",
             )
             .unit("percentunit")
-            .limits(&[(0.01, ORANGE)])
+            .limits(&[(&COMPENSATION_RATIO, ORANGE)])
             .ask("{{saga_type}}", Query::from(ratio).max(&["saga_type"])),
             lines(
                 "Compensation overdue",
@@ -267,7 +274,7 @@ fn delays() -> Row {
                 "Of the pairs of steps that definitions name in edges, by event time",
             )
             .unit("s")
-            .limits(&[(5.0, ORANGE)])
+            .limits(&[(&STEP_SLOW_SECONDS, ORANGE)])
             .ask("{{edge}}", edges.max(&["edge", "le"]).quantile("0.95")),
             lines(
                 "Past their deadline",
@@ -288,7 +295,7 @@ fn consumption() -> Row {
         title: "Consumption",
         panels: vec![
             lines("Lag", "Records at the broker that answers do not show yet")
-                .limits(&[(100.0, ORANGE), (1000.0, RED)])
+                .limits(&[(&LAG_INFO, ORANGE), (&LAG_WARNING, RED)])
                 .ask(
                     "{{instance}} partition {{partition}}",
                     highest(of(catalogue::CONSUMER_PARTITION_LAG), &partition),
@@ -354,44 +361,50 @@ const FAILED: &[Column] = &[
     },
 ];
 
-const STUCK: &[Column] = &[
-    Column {
-        field: "sagaId",
-        title: "Saga",
-        kind: Text,
-        links: links::OF_SAGA,
-    },
-    Column {
-        field: "sagaType",
-        title: "Type",
-        kind: Text,
-        links: &[],
-    },
-    Column {
-        field: "stuck.rule",
-        title: "Rule",
-        kind: Text,
-        links: links::OF_STUCK,
-    },
-    Column {
-        field: "stuck.since",
-        title: "Stuck since",
-        kind: Time,
-        links: &[],
-    },
-    Column {
-        field: "lastStep",
-        title: "Last step",
-        kind: Text,
-        links: &[],
-    },
-    Column {
-        field: "lastTraceId",
-        title: "Trace",
-        kind: Text,
-        links: links::OF_TRACE,
-    },
-];
+const PAST_DEADLINE: &[Column] = &stuck(links::OF_PAST_DEADLINE);
+const OVERDUE: &[Column] = &stuck(links::OF_OVERDUE);
+
+/// The columns of sagas that break a rule of time, which has a runbook.
+const fn stuck(runbook: &'static [Link]) -> [Column; 6] {
+    [
+        Column {
+            field: "sagaId",
+            title: "Saga",
+            kind: Text,
+            links: links::OF_SAGA,
+        },
+        Column {
+            field: "sagaType",
+            title: "Type",
+            kind: Text,
+            links: &[],
+        },
+        Column {
+            field: "stuck.rule",
+            title: "Rule",
+            kind: Text,
+            links: runbook,
+        },
+        Column {
+            field: "stuck.since",
+            title: "Stuck since",
+            kind: Time,
+            links: &[],
+        },
+        Column {
+            field: "lastStep",
+            title: "Last step",
+            kind: Text,
+            links: &[],
+        },
+        Column {
+            field: "lastTraceId",
+            title: "Trace",
+            kind: Text,
+            links: links::OF_TRACE,
+        },
+    ]
+}
 
 fn sagas() -> Row {
     let table = |title, description| Panel::new(Look::Table, title, description);
@@ -408,10 +421,15 @@ fn sagas() -> Row {
                 FAILED,
             ),
             table(
-                "Stuck",
-                "Past their deadline, or not compensated in time, from the tracker's API",
+                "Past their deadline",
+                "Under way past the deadline of their definition, from the tracker's API",
             )
-            .call("/api/v1/sagas/stuck?size=50", "content", STUCK),
+            .call("/api/v1/sagas/stuck?rule=PAST_DEADLINE&size=50", "content", PAST_DEADLINE),
+            table(
+                "Compensation overdue",
+                "Failed, and not compensated in the time that their definition gives for it, from the tracker's API",
+            )
+            .call("/api/v1/sagas/stuck?rule=COMPENSATION_OVERDUE&size=50", "content", OVERDUE),
         ],
     }
 }
@@ -437,7 +455,7 @@ fn api() -> Row {
             lines("Errors", "The part of answers with a status of 5xx")
                 .unit("percentunit")
                 .width(8)
-                .limits(&[(0.01, RED)])
+                .limits(&[(&API_ERROR_RATIO, RED)])
                 .ask("5xx", errors.divided_by(answers().rate(WINDOW).sum(&[]))),
             lines("Latency", "Time to answer a request")
                 .unit("s")
@@ -452,25 +470,25 @@ fn api() -> Row {
 fn objectives() -> Row {
     let success = Query::from(1).minus(recorded(&recordings::failed_ratio("3d")));
     let delay = Query::from(1).minus(recorded(&recordings::slow_ratio("3d")));
-    let burning = |ratio: fn(&str) -> Recording, budget: f64| {
+    let burning = |ratio: fn(&str) -> Recording, budget: &'static Parameter| {
         move |window: &str| Query::from(recorded(&ratio(window))).divided_by(budget).max(&[])
     };
-    let failing = burning(recordings::failed_ratio, 0.001);
-    let slow = burning(recordings::slow_ratio, 0.01);
+    let failing = burning(recordings::failed_ratio, &SUCCESS_BUDGET);
+    let slow = burning(recordings::slow_ratio, &DELAY_BUDGET);
     Row {
         title: "Objectives",
         panels: vec![
-            number("Success, 3 days", "The part of ended sagas that did not fail; the objective is 99.9 %")
+            number("Success, 3 days", "The part of ended sagas that did not fail; the objective lets a part of @{successBudget} fail")
                 .unit("percentunit")
-                .ask("", success.max(&[])),
+                .ask("", success.min(&[])),
             number("Compensated, 30 days", "Of the sagas that had to be compensated the part that was; the objective is all")
                 .unit("percentunit")
                 .ask("", Query::from(recorded(&recordings::compensated_of_owing())).min(&[])),
-            number("Within 5 s, 3 days", "The part of measured pairs of steps that took up to 5 s; the objective is 99 %")
+            number("Within 5 s, 3 days", "The part of measured pairs of steps that took up to 5 s; the objective lets a part of @{delayBudget} take longer")
                 .unit("percentunit")
-                .ask("", delay.max(&[])),
+                .ask("", delay.min(&[])),
             lines("Burn rate", "How many times faster than allowed the budget of 30 days is used up; 14.4 over an hour wakes people")
-                .limits(&[(14.4, RED)])
+                .limits(&[(recordings::WAKING_BURN_RATE, RED)])
                 .ask("failures, 1 h", failing("1h"))
                 .ask("failures, 6 h", failing("6h"))
                 .ask("slow steps, 1 h", slow("1h"))

@@ -255,6 +255,72 @@ fn every_element_of_the_new_schema_has_one_place() {
     }
 }
 
+/// The panels of this title, with tokens for parameters.
+fn titled(title: &str) -> Vec<String> {
+    let documents = classic_documents();
+    let found = documents
+        .iter()
+        .flat_map(panels)
+        .filter(|panel| panel["title"] == title);
+    found.map(Value::to_string).collect()
+}
+
+#[test]
+fn limits_are_those_that_alerts_have() {
+    use crate::program::monitoring::parameters::*;
+    let expected: [(&str, &[Parameter]); 11] = [
+        ("Failure rate", &[FAILURE_RATIO]),
+        ("Failure rate by type", &[FAILURE_RATIO]),
+        ("Failures in 5 minutes", &[FAILURE_SPIKE_SIGMA]),
+        ("Compensation rate by type", &[COMPENSATION_RATIO]),
+        ("Between steps, p95", &[STEP_SLOW_SECONDS]),
+        ("Lag", &[LAG_INFO, LAG_WARNING]),
+        ("Delay, p95", &[PROCESSING_SLOW_SECONDS]),
+        ("Errors", &[API_ERROR_RATIO]),
+        ("Latency, p99", &[API_SLOW_SECONDS]),
+        ("Success, 3 days", &[SUCCESS_BUDGET]),
+        ("Burn rate", &[SUCCESS_BUDGET, DELAY_BUDGET]),
+    ];
+    for (title, parameters) in expected {
+        let panels = titled(title);
+        assert!(!panels.is_empty(), "{title}");
+        for (panel, parameter) in panels
+            .iter()
+            .flat_map(|panel| parameters.iter().map(move |of| (panel, of)))
+        {
+            assert!(panel.contains(&parameter.token()), "{title}: {}", parameter.name);
+        }
+    }
+}
+
+#[test]
+fn a_stuck_saga_leads_to_the_runbook_of_its_rule() {
+    for (rule, section) in [
+        ("PAST_DEADLINE", "sagapastdeadline"),
+        ("COMPENSATION_OVERDUE", "sagacompensationoverdue"),
+    ] {
+        let documents = classic_documents();
+        let asked = format!("/api/v1/sagas/stuck?rule={rule}&");
+        let tables: Vec<String> = documents
+            .iter()
+            .flat_map(panels)
+            .map(Value::to_string)
+            .filter(|panel| panel.contains(&asked))
+            .collect();
+        assert_eq!(tables.len(), 1, "{rule}");
+        assert!(tables[0].contains(&format!("alerts.md#{section}\"")), "{rule}");
+    }
+}
+
+#[test]
+fn of_several_jobs_the_worst_counts_for_an_objective() {
+    for title in ["Success, 3 days", "Within 5 s, 3 days", "Compensated, 30 days"] {
+        for panel in titled(title) {
+            assert!(panel.contains("\"expr\":\"min "), "{title}");
+        }
+    }
+}
+
 #[test]
 fn statuses_have_their_own_colours() {
     let dashboards = classic_documents();

@@ -4,6 +4,9 @@ use super::incidents;
 use super::links;
 use super::model::ColumnKind::{Number, Text, Time};
 use super::model::{Column, Dashboard, Look, ORANGE, Panel, RED, Row};
+use crate::program::monitoring::parameters::{
+    API_SLOW_SECONDS, LAG_INFO, LAG_WARNING, PROCESSING_SLOW_SECONDS,
+};
 use crate::program::monitoring::promql::{Query, Scope, Series, buckets, observations, up, values};
 use crate::server::metrics::catalogue::{self, Family};
 
@@ -61,7 +64,7 @@ fn now() -> Row {
                 "Lag",
                 "Records at the broker that the slowest replica's answers do not show yet",
             )
-            .limits(&[(100.0, ORANGE), (1000.0, RED)])
+            .limits(&[(&LAG_INFO, ORANGE), (&LAG_WARNING, RED)])
             .ask("", Query::from(of(catalogue::CONSUMER_LAG)).max(&[])),
             number(
                 "Unexplained offsets",
@@ -104,10 +107,10 @@ fn consumption() -> Row {
                 "From the event to the broker, and from there until answers show it",
             )
             .unit("s")
-            .limits(&[(5.0, ORANGE)])
+            .limits(&[(&PROCESSING_SLOW_SECONDS, ORANGE)])
             .ask("{{instance}} {{stage}}", delay),
             lines("Lag", "Records at the broker that answers do not show yet")
-                .limits(&[(100.0, ORANGE), (1000.0, RED)])
+                .limits(&[(&LAG_INFO, ORANGE), (&LAG_WARNING, RED)])
                 .ask("{{instance}}", of(catalogue::CONSUMER_LAG)),
             lines(
                 "Offsets",
@@ -351,7 +354,7 @@ fn requests() -> Row {
             lines("Latency, p99", "Time to answer, by endpoint")
                 .unit("s")
                 .width(8)
-                .limits(&[(1.0, ORANGE)])
+                .limits(&[(&API_SLOW_SECONDS, ORANGE)])
                 .ask("{{endpoint}}", latency.sum(&["endpoint", "le"]).quantile("0.99")),
         ],
     }

@@ -2,7 +2,7 @@
 
 use super::incidents;
 use super::layout::{self, Place};
-use super::links::ADDRESSES;
+use super::links::{self, ADDRESSES};
 use super::look;
 use super::model::{Dashboard, Panel, Row, Target};
 use super::variables::{self, Variable};
@@ -26,7 +26,7 @@ pub(super) fn document(dashboard: &Dashboard) -> Value {
             "preload": false,
             "cursorSync": "Crosshair",
             "annotations": [annotation()],
-            "links": [link()],
+            "links": [links::to_each_other()],
             "variables": variables(dashboard),
             "elements": elements(dashboard),
             "layout": {"kind": "RowsLayout", "spec": {"rows": rows(dashboard)}},
@@ -69,20 +69,6 @@ fn annotation() -> Value {
                 "step": "60s",
             },
         },
-    })
-}
-
-fn link() -> Value {
-    json!({
-        "title": "Saga Tracker",
-        "type": "dashboards",
-        "tags": ["saga-tracker"],
-        "asDropdown": false,
-        "icon": "external link",
-        "includeVars": true,
-        "keepTime": true,
-        "targetBlank": false,
-        "tooltip": "",
     })
 }
 
