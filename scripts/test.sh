@@ -2,7 +2,7 @@
 # Every test: unit, property, command line, the page's modules, real Kafka and a real browser, and a short fuzzing. `make test` installs what they
 # need and runs this. All suites run even if one fails; their whole output stays in target/reports.
 #
-# E2E_WORKERS    how many black-box tests run at a time, each with servers of its own (2: they wait more
+# E2E_WORKERS    how many black-box tests run at a time, each with servers of its own (3: they wait more
 #                than they compute)
 # FUZZ_SECONDS   how long each fuzz target runs (15)
 set -euo pipefail
@@ -18,7 +18,7 @@ cargo test --locked --workspace --features saga-tracker/failpoints --no-fail-fas
 node --test tests/page/*.test.mjs 2>&1 | tee "$reports/page.log" || failed+=(page)
 scripts/types.sh 2>&1 | tee "$reports/types.log" || failed+=(types)
 SAGA_TRACKER_BIN=$CARGO_TARGET_DIR/debug/saga-tracker SAGA_TRACKER_REQUIRE_FAILPOINTS=1 \
-  scripts/e2e.sh -n "${E2E_WORKERS:-2}" --dist loadfile 2>&1 | tee "$reports/e2e.log" || failed+=(e2e)
+  scripts/e2e.sh -n "${E2E_WORKERS:-3}" --dist loadfile 2>&1 | tee "$reports/e2e.log" || failed+=(e2e)
 if cargo +nightly --version >/dev/null 2>&1; then
   FUZZ_SECONDS=${FUZZ_SECONDS:-15} scripts/fuzz.sh 2>&1 | tee "$reports/fuzz.log" || failed+=(fuzz)
 else

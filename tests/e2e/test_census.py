@@ -7,7 +7,7 @@ import pytest
 
 import checks
 import oracle as meaning
-import removals
+import retention_setup
 import workload
 from checks import iso
 from conftest import SEED
@@ -252,13 +252,13 @@ def test_purged_sagas_stay_in_the_totals_of_every_instant(world, seed):
     rng = random.Random(seed)
     world.publish(seed, 300)
     truth = world.truth()
-    gone_ids = removals.due(truth)
+    gone_ids = retention_setup.due(truth)
     gone = [saga for saga in truth.sagas.values() if saga.saga_id in gone_ids]
     left = [saga for saga in truth.sagas.values() if saga.saga_id not in gone_ids]
     moves_of = {saga_id: moves(saga) for saga_id, saga in truth.sagas.items()}
     assert len(gone) > 100 and len(left) > 20
-    tracker = world.tracker(**removals.SETTINGS).start().wait_caught_up()
-    removals.wait_gone(tracker, len(gone))
+    tracker = world.tracker(**retention_setup.SETTINGS).start().wait_caught_up()
+    retention_setup.wait_gone(tracker, len(gone))
     # What comes now is of nobody.
     for saga in rng.sample(gone, 5):
         late = workload.event(rng, saga.saga_id, saga.saga_type, "ORDER_TIMEOUT", "FAILED", "", saga.started_at + 1)
@@ -286,7 +286,7 @@ def test_purged_sagas_stay_in_the_totals_of_every_instant(world, seed):
                 }
         now = api.json("/api/v1/census")["purged"]
         assert now["total"] == len(gone) == sum(now["byStatus"].values())
-        assert {status for status, count in now["byStatus"].items() if count} == set(removals.OVER)
+        assert {status for status, count in now["byStatus"].items() if count} == set(retention_setup.OVER)
         start = min(saga.started_at for saga in gone)
         end = start + 40 * 24 * HOUR
         series = api.json("/api/v1/census/series", every="day", to=iso(end), **{"from": iso(start)})
@@ -301,5 +301,5 @@ def test_purged_sagas_stay_in_the_totals_of_every_instant(world, seed):
     assert sum(sum(point["purged"]["entered"].values()) for point in points) > len(gone)
     shown = tracker.cli("census", "diff", "--from", iso(meaning.EARLIEST), "--url", tracker.url)
     assert shown.returncode == 0 and "purged since" in shown.stdout, shown
-    removals.command(tracker, "rebuild")
+    retention_setup.command(tracker, "rebuild")
     agree()

@@ -679,6 +679,25 @@ def test_the_topic_is_read_again_beside_consuming_and_changes_nothing(world, see
     agree(tracker, world.tracker("other").start())
 
 
+def made_again(world, partitions, records):
+    """The topic is deleted and made anew with these records: false if the broker still refused some as of the old one."""
+    world.broker.delete_topic(world.topic)
+    world.broker.create_topic(world.topic, partitions)
+    again = Producer(world.broker.client | {"linger.ms": 5})
+    for record in records:
+        again.produce(
+            world.topic,
+            record.value,
+            record.key,
+            partition=record.partition,
+            timestamp=record.timestamp,
+            headers=record.headers,
+        )
+        again.poll(0)
+    assert again.flush(60) == 0
+    return world.broker.read(world.topic) == records
+
+
 def read_over_a_gap(world, seed, *trackers):
     """The trackers read the topic, but for records that the broker did not have then and has again."""
     rng = random.Random(seed)
@@ -698,22 +717,7 @@ def read_over_a_gap(world, seed, *trackers):
     for tracker in trackers:
         tracker.start().wait_caught_up()
         assert tracker.terminate() == 0
-    # The same records at the same offsets.
-    world.broker.delete_topic(world.topic)
-    world.broker.create_topic(world.topic, len(end))
-    again = Producer(world.broker.client | {"linger.ms": 5})
-    for record in records:
-        again.produce(
-            world.topic,
-            record.value,
-            record.key,
-            partition=record.partition,
-            timestamp=record.timestamp,
-            headers=record.headers,
-        )
-        again.poll(0)
-    assert again.flush(60) == 0
-    assert world.broker.read(world.topic) == records
+    wait_until(lambda: made_again(world, len(end), records), 120, "the same records at the same offsets")
     return {partition: end[partition] - begin[partition] for partition in end}
 
 

@@ -27,7 +27,7 @@ impl Times {
 
     /// Each of them, in order.
     #[cfg(test)]
-    pub(super) fn all(&self) -> &[u64] {
+    pub(crate) fn all(&self) -> &[u64] {
         &self.0
     }
 }

@@ -1,8 +1,10 @@
 //! Promises 2 and 4: every answer is what the records make it.
 
 use super::account::Account;
+use super::flow;
 use super::fold::Expected;
 use super::inside;
+use super::moves;
 use super::past;
 use super::population;
 use super::rules;
@@ -54,6 +56,8 @@ pub(crate) fn differences(
     for _ in 0..4 {
         found.extend(population::differences(query, &live, rng));
         found.extend(inside::differences(query, &live, rng));
+        found.extend(moves::differences(query, &live, rng));
+        found.extend(flow::differences(query, &live, rng));
     }
     totals(&query.totals().unwrap(), (account, sagas, leads), found);
     for _ in 0..6 {

@@ -5,9 +5,11 @@
 
 pub(super) mod account;
 pub(super) mod answers;
+mod flow;
 pub(super) mod fold;
 pub(crate) mod inside;
 pub(super) mod ledger;
+mod moves;
 pub(super) mod offsets;
 pub(crate) mod past;
 mod population;

@@ -26,6 +26,11 @@ pub(crate) fn stood(deliveries: &[Event], definitions: &SagaDefinitions, moment:
     expected(&Past::at(deliveries, definitions, moment).timeline, definitions)
 }
 
+/// The events that had happened and were known at a moment and stand, in order.
+pub(crate) fn timeline(deliveries: &[Event], definitions: &SagaDefinitions, moment: Moment) -> Vec<Event> {
+    Past::at(deliveries, definitions, moment).timeline
+}
+
 impl<'e> Past<'e> {
     fn at(deliveries: &'e [Event], definitions: &'e SagaDefinitions, moment: Moment) -> Self {
         let known = |event: &&Event| moment.known_at.is_none_or(|at| event.arrived_at <= at);
