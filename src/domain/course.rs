@@ -34,7 +34,7 @@ pub fn undoings(state: &SagaState, definition: &SagaDefinition) -> Vec<Undoing> 
     let mut found: Vec<Undoing> = targets
         .flat_map(|target| of_target(state, definition, target))
         .collect();
-    found.sort_by(|a, b| (a.from, a.to).cmp(&(b.from, b.to)));
+    found.sort_by_key(|undoing| (undoing.from, undoing.to));
     found
 }
 

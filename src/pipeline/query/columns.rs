@@ -217,7 +217,7 @@ impl Taking {
         }
         let is_linked = self.linked.contains(&kept.number);
         let Some(density) = &mut self.density else {
-            self.rows.add(kept);
+            self.rows.add(&kept);
             return;
         };
         let is_notable = kept.flags != 0 || kept.deliveries > 1;
@@ -231,7 +231,7 @@ impl Taking {
             }
         };
         if room {
-            self.rows.add(kept);
+            self.rows.add(&kept);
         } else {
             self.notable_left_out += 1;
             density.add(&kept, &mut self.rows);

@@ -44,7 +44,7 @@ pub(super) fn in_log_at(
 }
 
 /// The type of each.
-pub(super) fn with_types(trees: Trees<'_>, found: Vec<InLog>) -> Result<Vec<(SagaType, InLog)>, StoreError> {
+pub(super) fn with_types(trees: Trees<'_>, found: &[InLog]) -> Result<Vec<(SagaType, InLog)>, StoreError> {
     let mut typed = Vec::with_capacity(found.len());
     for some in found.chunks(STATES) {
         let ids: Vec<SagaId> = some.iter().map(|of| of.saga.clone()).collect();

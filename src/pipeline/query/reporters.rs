@@ -14,11 +14,11 @@ const SAGAS: usize = 3;
 const MAX_EVENTS: u32 = 200;
 
 /// Of these steps and patterns, the service that reported each last; those that none did are left out.
-pub(super) fn reporters<'s>(
+pub(super) fn reporters(
     trees: Trees<'_>,
     cursor: &Cut,
     saga_type: &SagaType,
-    steps: impl Iterator<Item = &'s str> + Clone,
+    steps: &[&str],
 ) -> Result<BTreeMap<String, String>, QueryError> {
     let mut found = BTreeMap::new();
     let ids = newest_completed(trees, saga_type)?;
@@ -32,8 +32,10 @@ pub(super) fn reporters<'s>(
         let at = (trees.store, trees.generation, cursor);
         timelines::each_step(at, id, &state, None, |event| {
             if let Some(service) = event.producer_service {
-                for step in steps.clone().filter(|step| covers(step, event.step)) {
-                    found.entry(step.to_owned()).or_insert_with(|| service.to_owned());
+                for step in steps.iter().filter(|step| covers(step, event.step)) {
+                    found
+                        .entry((*step).to_owned())
+                        .or_insert_with(|| service.to_owned());
                 }
             }
             Ok(until(false))

@@ -50,7 +50,9 @@ impl Flapping {
     /// At instants that are in order; `None` when they are too many.
     pub(super) fn at(trees: Trees<'_>, instants: &[Millis]) -> Result<Option<Self>, StoreError> {
         let found = in_log_at(trees, instants, MAX_FLAPPING)?;
-        found.map(|found| Ok(Self(with_types(trees, found)?))).transpose()
+        found
+            .map(|found| Ok(Self(with_types(trees, &found)?)))
+            .transpose()
     }
 }
 

@@ -325,8 +325,8 @@ impl Log<'_> {
             store: self.store,
             generation: self.generation,
         };
-        let steps = columns.unreached.iter().map(|it| it.step.as_str());
-        reporters::reporters(trees, &self.cursor, &columns.state.saga_type, steps)
+        let steps: Vec<&str> = columns.unreached.iter().map(|it| it.step.as_str()).collect();
+        reporters::reporters(trees, &self.cursor, &columns.state.saga_type, &steps)
     }
 
     /// Which deliveries stood by what was known at an instant, from the events for which others stood in then. `None`

@@ -42,6 +42,7 @@ impl Shapes {
     }
 
     /// Whether there is such a call.
+    #[cfg(test)]
     pub(super) fn knows(&self, path: &str) -> bool {
         self.answers.contains_key(path)
     }

@@ -111,7 +111,7 @@ impl Templates {
         let mut page = Bounded(Vec::new());
         environment
             .get_template(name)?
-            .render_to_write(Value::from(Serde(data)), &mut page)?;
+            .render_captured_to(Value::from(Serde(data)), &mut page)?;
         String::from_utf8(page.0).map_err(|error| wrong(error.to_string()))
     }
 

@@ -144,7 +144,7 @@ mod tests {
         let mut rows = RowsSoFar::default();
         let names: Vec<String> = (0..40).map(|n| format!("service-{n}")).collect();
         for name in &names {
-            rows.add(kept(0, name, SagaStatus::Started));
+            rows.add(&kept(0, name, SagaStatus::Started));
         }
         let mut gathering = Gathering::over((Millis(0), Millis(0)));
         for (name, status) in names

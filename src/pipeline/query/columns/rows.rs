@@ -100,7 +100,7 @@ pub(super) struct RowsSoFar {
 }
 
 impl RowsSoFar {
-    pub(super) fn add(&mut self, kept: Kept) {
+    pub(super) fn add(&mut self, kept: &Kept) {
         let service = kept.service.as_deref();
         let row = ColumnRow {
             number: kept.number,

@@ -1,6 +1,7 @@
 //! What a redrive's letters came to, counted over several questions.
 
 use super::*;
+use crate::store::codec::Record as _;
 
 #[test]
 fn outcomes_are_counted_on_from_question_to_question() {
