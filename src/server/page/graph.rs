@@ -174,7 +174,7 @@ impl Drawn {
         }
         for _ in 0..SWEEPS {
             let mut row: Vec<f64> = vec![0.0; self.steps.len()];
-            for layer in 0..orders.len() {
+            for (layer, order) in orders.iter_mut().enumerate() {
                 let middle = |node: usize| {
                     let before: Vec<f64> = self
                         .edges
@@ -188,13 +188,11 @@ impl Drawn {
                         before.iter().sum::<f64>() / before.len() as f64
                     }
                 };
-                let mut order: Vec<(f64, usize)> =
-                    orders[layer].iter().map(|node| (middle(*node), *node)).collect();
-                order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-                orders[layer] = order.into_iter().map(|(_, node)| node).collect();
-                let of = &orders[layer];
-                for (at, node) in of.iter().enumerate() {
-                    row[*node] = at as f64 - (of.len() as f64 - 1.0) / 2.0;
+                let mut placed: Vec<(f64, usize)> = order.iter().map(|node| (middle(*node), *node)).collect();
+                placed.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                *order = placed.into_iter().map(|(_, node)| node).collect();
+                for (at, node) in order.iter().enumerate() {
+                    row[*node] = at as f64 - (order.len() as f64 - 1.0) / 2.0;
                 }
             }
         }

@@ -5,15 +5,16 @@
 //! changed by the browser, through the same API. Each template says at its top what it is given; the views lay that out.
 
 mod address;
+mod app;
 mod assets;
+mod command_line;
 mod definition;
 mod deployment;
 mod failure;
 mod files;
+mod format;
 mod graph;
-mod line;
-mod look;
-mod page;
+mod preferences;
 mod routes;
 mod settings;
 mod shapes;
@@ -24,10 +25,9 @@ mod times;
 mod values;
 mod views;
 mod visit;
-mod written;
 
+pub use app::Page;
 pub use deployment::Deployment;
-pub use page::Page;
 pub use routes::with_page;
 pub use settings::PageSettings;
 pub use templates::TemplatesError;

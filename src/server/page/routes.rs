@@ -1,7 +1,7 @@
 //! The page's routes, beside those of the API.
 
+use super::app::Page;
 use super::failure::Failure;
-use super::page::Page;
 use super::views::{
     compare, error, find, flow, incidents, letter, letters, ops, overview, redrives, saga, search, settings,
 };

@@ -3,9 +3,9 @@
 use super::address::{self, Params};
 use super::assets::Assets;
 use super::files::{Files, TEMPLATES};
-use super::look::Look;
+use super::preferences::Preferences;
 use super::texts::{LANGUAGES, Texts, TextsError};
-use super::{line, times, written};
+use super::{command_line, format, times};
 use fluent_bundle::FluentArgs;
 use minijinja::value::{Kwargs, Serde, Value};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, path_loader};
@@ -56,7 +56,7 @@ pub(super) struct Templates {
 /// What functions and filters know of the request that they answer.
 #[derive(Clone, Debug)]
 pub(super) struct Bound {
-    pub(super) look: Look,
+    pub(super) look: Preferences,
     /// The path of this page, without what stands in front of every path.
     pub(super) path: String,
     pub(super) params: Params,
@@ -166,7 +166,7 @@ impl Templates {
         let now = bound.now.clone();
         environment.add_filter("ago", move |text: &str| {
             let millis = times::between(text, &now).max(0);
-            written::duration((millis - millis % 1_000) as f64)
+            format::duration((millis - millis % 1_000) as f64)
         });
         Ok(())
     }
@@ -174,23 +174,21 @@ impl Templates {
 
 fn add_filters(environment: &mut Environment<'static>) {
     environment.add_filter("visible", |value: &Value| {
-        shown(value).map(|text| written::visible(&text))
+        shown(value).map(|text| format::visible(&text))
     });
-    environment.add_filter("cut", |value: &Value| {
-        shown(value).map(|text| written::cut(&text))
-    });
+    environment.add_filter("cut", |value: &Value| shown(value).map(|text| format::cut(&text)));
     environment.add_filter("operand", |value: &Value| {
-        shown(value).map(|text| line::operand(&text))
+        shown(value).map(|text| command_line::operand(&text))
     });
     environment.add_filter("percent", |value: &Value| {
         shown(value).map(|text| address::percent(&text))
     });
     environment.add_filter("number", |value: &Value| {
-        Ok::<_, Error>(written::number(whole(value)?))
+        Ok::<_, Error>(format::number(whole(value)?))
     });
-    environment.add_filter("duration", |value: f64| written::duration(value));
-    environment.add_filter("share", |value: f64| written::share(value));
-    environment.add_filter("bytes", |value: f64| written::bytes(value));
+    environment.add_filter("duration", |value: f64| format::duration(value));
+    environment.add_filter("share", |value: f64| format::share(value));
+    environment.add_filter("bytes", |value: f64| format::bytes(value));
     environment.add_filter("day", |text: &str| text.chars().take(10).collect::<String>());
 }
 

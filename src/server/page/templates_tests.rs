@@ -45,10 +45,10 @@ fn bound(page: &Json, language: &'static str) -> Bound {
         values.map(|value| value.as_str().unwrap().to_owned()).collect()
     };
     Bound {
-        look: Look {
+        look: Preferences {
             lang: language,
             zone: page["zone"].as_str().unwrap().to_owned(),
-            ..Look::default()
+            ..Preferences::default()
         },
         path: here.split('?').next().unwrap().to_owned(),
         params: params
@@ -183,7 +183,7 @@ fn what_a_template_is_not_given_is_an_error() {
 fn an_address_is_changed_where_it_is_asked_to_be() {
     let templates = templates();
     let bound = Bound {
-        look: Look::default(),
+        look: Preferences::default(),
         path: "/ui/search".to_owned(),
         params: address::params_of("status=FAILED&step=A&step=B&page=3"),
         now: "2026-11-20T21:04:12Z".to_owned(),

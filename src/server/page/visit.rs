@@ -1,9 +1,9 @@
 //! One request to the page: who asks, how they want to see it, and the calls that answer it.
 
 use super::address::{self, Params};
+use super::app::Page;
 use super::failure::Failure;
-use super::look::Look;
-use super::page::Page;
+use super::preferences::Preferences;
 use super::shell::Facts;
 use super::templates::Bound;
 use crate::server::api::{Asker, Detail};
@@ -23,7 +23,7 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 pub(super) struct Visit {
     pub(super) page: Page,
     pub(super) params: Params,
-    pub(super) look: Look,
+    pub(super) look: Preferences,
     /// Its path, decoded no further than it was sent.
     path: String,
     /// What stands in the braces of its route, decoded.
@@ -65,7 +65,7 @@ impl Visit {
         let Ok(asker) = Asker::from_request_parts(parts, page).await;
         Self {
             page: page.clone(),
-            look: Look::of(&parts.headers, &params),
+            look: Preferences::of(&parts.headers, &params),
             params,
             path: parts.uri.path().to_owned(),
             parts: in_path.map(|Path(parts)| parts).unwrap_or_default(),

@@ -263,7 +263,7 @@ fn every_key_is_laid_out_as_ever() {
     assert_key("audit", |key| keys::audit(key, 70_001));
     assert_key("incidents", |key| keys::incident(key, RECORDED_AT, "c0ffee"));
     assert_key("notices cursor", |key| {
-        keys::notice_cursor(key, "https://h/", b'E', 2)
+        keys::notice_cursor(key, "https://h/", b'E', 2);
     });
     assert_key("notices told", |key| {
         keys::notice_told(key, "https://h/", b'S', saga.as_str());

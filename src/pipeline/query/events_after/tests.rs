@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 fn events(count: u64) -> Vec<Event> {
     let one = |n: u64| {
-        let (step, status) = if n % 2 == 0 {
+        let (step, status) = if n.is_multiple_of(2) {
             ("CREATED", Started)
         } else {
             ("PAID", Completed)

@@ -130,7 +130,6 @@ fn redrive(status: RedriveStatus, turn: &BTreeSet<u64>) -> JobBody {
         by: Some(status.by),
         why: status.why,
         error: status.failed,
-        ..JobBody::default()
     }
 }
 

@@ -1,8 +1,8 @@
 //! Two sagas on one scale, or one beside what is usual for its type.
 
+use super::super::command_line;
 use super::super::definition;
 use super::super::failure::Failure;
-use super::super::line;
 use super::super::values::{int, list, params, text};
 use super::super::visit::Visit;
 use super::events::{self, Event};
@@ -99,7 +99,7 @@ async fn typical(visit: &Visit, saga_type: &str) -> Result<Side, Failure> {
         FLOW,
         &[],
         &asked,
-        line::command("flow", &[], [("--type", Some(saga_type))]),
+        command_line::command("flow", &[], [("--type", Some(saga_type))]),
     );
     let of = &definitions["types"][saga_type];
     let first = list(&flow["steps"]).iter().max_by_key(|step| int(&step["first"]));

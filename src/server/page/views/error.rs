@@ -1,7 +1,7 @@
 //! Errors of views, drawn: what the API said, under which request id, and how to ask again.
 
+use super::super::app::Page;
 use super::super::failure::{FailedCall, Failure};
-use super::super::page::Page;
 use super::super::visit::Visit;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};

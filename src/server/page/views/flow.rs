@@ -1,9 +1,9 @@
 //! How sagas of a type really go.
 
+use super::super::command_line;
 use super::super::definition;
 use super::super::failure::Failure;
 use super::super::graph;
-use super::super::line;
 use super::super::values::{list, or_null, params, with};
 use super::super::visit::Visit;
 use axum::response::Response;
@@ -30,12 +30,12 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
         ("--from", visit.param("fromDate")),
         ("--to", visit.param("toDate")),
     ];
-    visit.show_call(FLOW, &[], &asked, line::command("flow", &[], flags));
+    visit.show_call(FLOW, &[], &asked, command_line::command("flow", &[], flags));
     visit.show_call(
         "/api/v1/definitions",
         &[],
         &none,
-        line::command("definitions show", &[], []),
+        command_line::command("definitions show", &[], []),
     );
     let (of_type, of_period) = (saga_type.clone(), period.clone());
     let drawn = visit.draw(move || {

@@ -1,7 +1,7 @@
 //! One dead letter, decoded as far as it goes, with its bytes.
 
+use super::super::command_line;
 use super::super::failure::Failure;
-use super::super::line;
 use super::super::values::{params, text};
 use super::super::visit::Visit;
 use crate::server::api::DeadLetterId;
@@ -26,7 +26,12 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
         return Err(Failure::nowhere());
     }
     let letter = visit.get(PATH, &[id], &none).await?;
-    visit.show_call(PATH, &[id], &none, line::command("dead-letters show", &[id], []));
+    visit.show_call(
+        PATH,
+        &[id],
+        &none,
+        command_line::command("dead-letters show", &[id], []),
+    );
     let defect_at = defect_at(text(&letter["decoded"]["defect"]["detail"]));
     let value = STANDARD
         .decode(text(&letter["value"]["base64"]))

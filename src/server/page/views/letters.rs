@@ -1,7 +1,7 @@
 //! Dead letters: groups that share a cause, and the letters that match.
 
+use super::super::command_line;
 use super::super::failure::Failure;
-use super::super::line;
 use super::super::values::{list, or_null, params, with};
 use super::super::visit::Visit;
 use axum::response::Response;
@@ -88,5 +88,5 @@ fn command<const N: usize>(
         ("--to", "toDate"),
     ];
     let flags = flags.into_iter().map(|(flag, name)| (flag, visit.param(name)));
-    line::command(name, &[], flags.chain(more))
+    command_line::command(name, &[], flags.chain(more))
 }

@@ -1,7 +1,7 @@
 //! Operations: what every offset came to, what runs beside serving, what goes and what is kept, who did what.
 
+use super::super::command_line;
 use super::super::failure::Failure;
-use super::super::line;
 use super::super::values::{list, or_null, params, text, with};
 use super::super::visit::Visit;
 use axum::http::StatusCode;
@@ -27,7 +27,7 @@ pub(in super::super) async fn ledger(visit: Visit) -> Result<Response, Failure> 
         ("--to-day", visit.param("toDay")),
     ];
     if !ledger.is_null() {
-        visit.show_call(PATH, &[], &asked, line::command("ledger", &[], flags));
+        visit.show_call(PATH, &[], &asked, command_line::command("ledger", &[], flags));
     }
     let partition = visit.param("partition").and_then(|text| text.parse::<u32>().ok());
     let filter = json!({
@@ -58,9 +58,14 @@ pub(in super::super) async fn retention(visit: Visit) -> Result<Response, Failur
         Err(failure) => (Value::Null, failure.message().into()),
     };
     if !plan.is_null() {
-        visit.show_call(PATH, &[], &none, line::command("retention --dry-run", &[], []));
+        visit.show_call(
+            PATH,
+            &[],
+            &none,
+            command_line::command("retention --dry-run", &[], []),
+        );
     }
-    visit.show_call(HOLDS, &[], &none, line::command("hold list", &[], []));
+    visit.show_call(HOLDS, &[], &none, command_line::command("hold list", &[], []));
     let mut holds = list(&holds?["content"]).to_vec();
     holds.sort_by_key(|hold| hold["active"] != true);
     let data = json!({
@@ -101,7 +106,12 @@ pub(in super::super) async fn archive(visit: Visit) -> Result<Response, Failure>
     let objects = if visit.page.deployment().objects {
         let found = visit.get(PATH, &[], &asked).await?;
         let flags = [("--size", Some(SIZE)), ("--cursor", visit.param("cursor"))];
-        visit.show_call(PATH, &[], &asked, line::command("archive list", &[], flags));
+        visit.show_call(
+            PATH,
+            &[],
+            &asked,
+            command_line::command("archive list", &[], flags),
+        );
         found
     } else {
         Value::Null
@@ -135,14 +145,14 @@ pub(in super::super) async fn audit(visit: Visit) -> Result<Response, Failure> {
     ];
     // The command asks for no days, and works on a store of its own unless it is told of a server.
     let has_days = visit.param("fromDate").is_some() || visit.param("toDate").is_some();
-    let told = line::command("audit --url \"$SAGA_TRACKER_URL\"", &[], flags).filter(|_| !has_days);
+    let told = command_line::command("audit --url \"$SAGA_TRACKER_URL\"", &[], flags).filter(|_| !has_days);
     visit.show_call(PATH, &[], &asked, told);
     let verification = if visit.param("verify") == Some("1") {
         visit.show_call(
             VERIFICATION,
             &[],
             &none,
-            line::command("audit --url \"$SAGA_TRACKER_URL\" --verify", &[], []),
+            command_line::command("audit --url \"$SAGA_TRACKER_URL\" --verify", &[], []),
         );
         visit.get(VERIFICATION, &[], &none).await?
     } else {

@@ -1,8 +1,8 @@
 //! What goes on, and where to look first.
 
+use super::super::command_line;
 use super::super::failure::Failure;
 use super::super::graph;
-use super::super::line;
 use super::super::values::{add_took, list, params, with};
 use super::super::visit::Visit;
 use axum::response::Response;
@@ -33,7 +33,7 @@ async fn overview(visit: &Visit, range: &str) -> Result<Value, Failure> {
     );
     let (mut overview, definitions) = (overview?, definitions?);
     let flags = [("--type", visit.param("type"))];
-    visit.show_call(OVERVIEW, &[], &asked, line::command("stats", &[], flags));
+    visit.show_call(OVERVIEW, &[], &asked, command_line::command("stats", &[], flags));
     add_took(&mut overview["newestFailed"]);
     overview["ranges"] = json!(RANGES);
     let flow = overview["flow"].take();

@@ -1,8 +1,8 @@
 //! Redrives and rehearsals: which there are, and what became of one, letter by letter.
 
 use super::super::address::Params;
+use super::super::command_line;
 use super::super::failure::Failure;
-use super::super::line;
 use super::super::values::{int, params, text, with};
 use super::super::visit::Visit;
 use super::{published, rehearsal};
@@ -27,7 +27,12 @@ const MOST_ASKED: usize = 100;
 pub(in super::super) async fn all(visit: Visit) -> Result<Response, Failure> {
     let none = params(&[]);
     let found = visit.get(ALL, &[], &none).await?;
-    visit.show_call(ALL, &[], &none, line::command("dead-letters redrives", &[], []));
+    visit.show_call(
+        ALL,
+        &[],
+        &none,
+        command_line::command("dead-letters redrives", &[], []),
+    );
     visit
         .show("letters", "redrives.html", json!({"redrives": found["redrives"]}))
         .await
@@ -43,7 +48,7 @@ pub(in super::super) async fn one(visit: Visit) -> Result<Response, Failure> {
         ONE,
         &[number],
         &none,
-        line::command("dead-letters redrives", &[number], []),
+        command_line::command("dead-letters redrives", &[number], []),
     );
     let (every, is_whole) = every_letter(&visit, number).await?;
     let choice = choice(&visit, &redrive, &every).await?;
@@ -150,7 +155,7 @@ fn flags_of(change: &Value) -> String {
     }
     for (field, value) in change["event"].as_object().into_iter().flatten() {
         let said = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let word = line::word(&format!("{field}={said}")).unwrap_or_default();
+        let word = command_line::word(&format!("{field}={said}")).unwrap_or_default();
         flags.push_str(&format!(" --set {word}"));
     }
     if change["valueBase64"].is_string() {
@@ -186,7 +191,7 @@ async fn by_filter(visit: &Visit, filter: &Map<String, Value>) -> Result<Choice,
     Ok(Choice {
         order: json!({"filter": filter}),
         open_now: int(&count["open"]),
-        line: line::command(command, &[], flags).unwrap_or_default(),
+        line: command_line::command(command, &[], flags).unwrap_or_default(),
     })
 }
 
@@ -209,7 +214,7 @@ async fn by_name(visit: &Visit, every: &[Value]) -> Result<Choice, Failure> {
         }
     }
     Ok(Choice {
-        line: line::command("dead-letters redrive", &ids, []).unwrap_or_default(),
+        line: command_line::command("dead-letters redrive", &ids, []).unwrap_or_default(),
         order: json!({"ids": ids}),
         open_now: i64::try_from(open_now).unwrap_or(i64::MAX),
     })

@@ -1,8 +1,8 @@
 //! One saga: its state at any moment, its steps and its states; or, when retention removed it, what is left.
 
 use super::super::address::{self, Params};
+use super::super::command_line;
 use super::super::failure::Failure;
-use super::super::line;
 use super::super::times;
 use super::super::values::{int, list, or_null, text, with};
 use super::super::visit::{Visit, target};
@@ -133,7 +133,7 @@ fn show_calls(visit: &Visit, id: &str, moment: &Params) {
         } else {
             command.to_owned()
         };
-        visit.show_call(path, &[id], moment, line::command(&command, &[id], flags));
+        visit.show_call(path, &[id], moment, command_line::command(&command, &[id], flags));
     }
 }
 

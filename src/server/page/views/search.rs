@@ -1,12 +1,12 @@
 //! Sagas that match.
 
 use super::super::address::{self, Params};
+use super::super::command_line;
 use super::super::definition;
 use super::super::failure::Failure;
-use super::super::line;
+use super::super::format;
 use super::super::values::{add_took, list, or_null, text, with};
 use super::super::visit::Visit;
-use super::super::written;
 use crate::server::api::Detail;
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -125,7 +125,12 @@ async fn broken_rules(visit: &Visit, size: &str) -> Result<Value, Failure> {
         ("--page", visit.param("page")),
         ("--size", Some(size)),
     ];
-    visit.show_call(CONFORMANCE, &[], &asked, line::command("conformance", &[], flags));
+    visit.show_call(
+        CONFORMANCE,
+        &[],
+        &asked,
+        command_line::command("conformance", &[], flags),
+    );
     Ok(json!({"content": sagas, "page": answer["page"], "nextCursor": null}))
 }
 
@@ -145,7 +150,7 @@ fn command(visit: &Visit, sort: &str, size: &str) -> Option<String> {
         ("--page", visit.param("page")),
         ("--size", Some(size)),
     ];
-    line::command("search", &[], single.chain(several).chain(rest))
+    command_line::command("search", &[], single.chain(several).chain(rest))
 }
 
 fn columns(asked: Option<&str>) -> Vec<&str> {
@@ -169,8 +174,8 @@ fn faults(params: &Params) -> Vec<Detail> {
     let mut faults = Vec::new();
     let mut fault = |parameter: &str, found: &str, accepted: String| {
         faults.push(Detail {
-            parameter: written::shortened(parameter),
-            found: written::shortened(found),
+            parameter: format::shortened(parameter),
+            found: format::shortened(found),
             accepted,
         });
     };

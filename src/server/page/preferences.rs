@@ -12,7 +12,7 @@ const KEPT_SECONDS: u32 = 31_536_000;
 
 /// How somebody wants to see the page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Look {
+pub(super) struct Preferences {
     pub(super) lang: &'static str,
     pub(super) zone: String,
     pub(super) theme: &'static str,
@@ -20,7 +20,7 @@ pub(super) struct Look {
     pub(super) keys: bool,
 }
 
-impl Default for Look {
+impl Default for Preferences {
     fn default() -> Self {
         Self {
             lang: LANGUAGES[0],
@@ -32,7 +32,7 @@ impl Default for Look {
     }
 }
 
-impl Look {
+impl Preferences {
     /// As the address says, else as the cookie says, else as the browser asks for.
     pub(super) fn of(headers: &HeaderMap, params: &Params) -> Self {
         let mut look = Self::default();
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn the_address_says_more_than_the_cookie_and_that_more_than_the_browser() {
         let asked = headers(&[(header::ACCEPT_LANGUAGE, "fr, ko-KR;q=0.9, en;q=0.8")]);
-        assert_eq!(Look::of(&asked, &Params::new()).lang, "ko");
+        assert_eq!(Preferences::of(&asked, &Params::new()).lang, "ko");
         let chosen = headers(&[
             (header::ACCEPT_LANGUAGE, "ko"),
             (
@@ -136,12 +136,12 @@ mod tests {
                 "a=b; saga-tracker-look=lang=en&zone=Asia%2FSeoul&theme=dark&keys=off",
             ),
         ]);
-        let look = Look::of(&chosen, &Params::new());
+        let look = Preferences::of(&chosen, &Params::new());
         assert_eq!(
             (look.lang, look.zone.as_str(), look.theme, look.keys),
             ("en", "Asia/Seoul", "dark", false)
         );
-        let look = Look::of(
+        let look = Preferences::of(
             &chosen,
             &address::params_of("lang=ko&theme=purple&zone=Moon%2FBase"),
         );
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_read_again() {
-        let look = Look {
+        let look = Preferences {
             lang: "ko",
             zone: "Asia/Seoul".to_owned(),
             theme: "dark",
@@ -166,7 +166,7 @@ mod tests {
             rest.contains("Path=/tracker;") && rest.contains("HttpOnly") && rest.contains("SameSite=Lax")
         );
         assert_eq!(
-            Look::of(&headers(&[(header::COOKIE, pair)]), &Params::new()),
+            Preferences::of(&headers(&[(header::COOKIE, pair)]), &Params::new()),
             look
         );
     }
