@@ -1,8 +1,4 @@
 //! The commands that go on until somebody stops them: what they ask, what they print, how they end.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test stops at the first thing that is not as it must be"
-)]
 
 mod cli_server;
 mod cli_support;
@@ -32,6 +28,8 @@ fn watch_prints_a_frame_a_line_and_ends_after_as_many_as_are_wanted() {
         "{}",
         ran.stderr
     );
+    let ran = run(&["watch", "--json", "--frames", "1", "--url", &server.url], &[]);
+    assert_eq!(ran.json()["byStatus"]["COMPLETED"], 2);
     let ran = run(&["watch", "--frames", "1", "--url", &server.url], &[]);
     let wanted = "2025-01-02T03:04:05Z STARTED 1 IN_PROGRESS 0 COMPLETED 2 FAILED 0 COMPENSATED 0 failed/h 0 stuck 0 \
                   letters 0 unexplained 0 lag 0\n";
