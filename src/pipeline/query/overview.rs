@@ -7,7 +7,6 @@ use super::past_state::Past;
 use super::recent_flow::{Arrived, RecentFlow};
 use super::seek::Seek;
 use super::standings::{Flapping, Standings, Stretch};
-use super::statistics::Told;
 use super::trees::Trees;
 use super::views::views;
 use super::{Basis, Filter, Moment, QueryError, SagaView, by_time, search};
@@ -51,7 +50,7 @@ pub struct Overview {
     /// What happened from edge to edge; `None` when the past is not kept, or too many sagas change their status too
     /// often to tell.
     pub series: Option<Vec<Stretch>>,
-    /// The flow of the type, or of the one with the most sagas.
+    /// The flow of the type, or of the one of which the most events arrived.
     pub flow: Option<RecentFlow>,
     /// The same a day before.
     pub day_before: Option<RecentFlow>,
@@ -101,12 +100,15 @@ pub(super) fn overview(
 
 fn of_snapshot(past: &Past<'_>, topic: &str, request: &OverviewRequest) -> Result<Overview, QueryError> {
     let saga_type = request.saga_type.as_ref();
-    let shown = shown_type(past, saga_type)?;
     let (from, to) = request.period;
-    let day_before = (Millis(from.0 - DAY_MILLIS), Millis(to.0 - DAY_MILLIS));
-    let flow = |period| match &shown {
-        Some(shown) => Ok(Arrived::read(past, period, FLOW)?.flow(shown)),
-        None => Ok::<_, QueryError>(None),
+    let arrived = Arrived::read(past, request.period, FLOW)?;
+    let shown = saga_type.or_else(|| arrived.busiest_type());
+    let day_before = match shown {
+        Some(shown) => {
+            let period = (Millis(from.0 - DAY_MILLIS), Millis(to.0 - DAY_MILLIS));
+            Arrived::read(past, period, FLOW)?.flow(shown)
+        }
+        None => None,
     };
     let mut instants = request.edges.clone();
     instants.extend(last_hour(request.now));
@@ -127,8 +129,8 @@ fn of_snapshot(past: &Past<'_>, topic: &str, request: &OverviewRequest) -> Resul
     Ok(Overview {
         figures: figures(past, topic, (saga_type, request.now), standings.as_ref())?,
         series,
-        flow: flow(request.period)?,
-        day_before: flow(day_before)?,
+        flow: shown.and_then(|shown| arrived.flow(shown)),
+        day_before,
         newest_failed: newest_failed(past, saga_type)?,
         basis: Basis::of(past.cursor.clone(), past.definitions),
     })
@@ -163,20 +165,13 @@ pub(super) fn live_figures(
             };
             Ok(LiveFigures {
                 figures: figures(past, topic, (saga_type, now), standings.as_ref())?,
-                flow: shown_type(past, saga_type)?.and_then(|shown| arrived.flow(&shown)),
+                flow: saga_type
+                    .or_else(|| arrived.busiest_type())
+                    .and_then(|shown| arrived.flow(shown)),
             })
         };
         types.iter().map(of_type).collect()
     })
-}
-
-/// The type whose flow is shown: the one that is asked for, or the one with the most sagas.
-fn shown_type(past: &Past<'_>, asked: Option<&SagaType>) -> Result<Option<SagaType>, QueryError> {
-    if let Some(asked) = asked {
-        return Ok(Some(asked.clone()));
-    }
-    let told = Told::most_frequent(past.trees, 1)?;
-    Ok(told.names.first().map(|name| SagaType::from(name.as_str())))
 }
 
 fn newest_failed(past: &Past<'_>, saga_type: Option<&SagaType>) -> Result<Vec<SagaView>, QueryError> {

@@ -76,6 +76,16 @@ impl Arrived {
         })
     }
 
+    /// The type of which the most events arrived; of equals, the first by name.
+    pub(super) fn busiest_type(&self) -> Option<&SagaType> {
+        let mut events: BTreeMap<&SagaType, usize> = BTreeMap::new();
+        for event in &self.events {
+            *events.entry(&event.saga_type).or_default() += 1;
+        }
+        let counts = events.into_iter().rev();
+        counts.max_by_key(|(_, count)| *count).map(|(name, _)| name)
+    }
+
     /// The flow of a type; `None` when nothing of it arrived.
     pub(super) fn flow(&self, saga_type: &SagaType) -> Option<RecentFlow> {
         let mut flow = Flow {

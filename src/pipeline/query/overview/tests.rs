@@ -64,12 +64,20 @@ fn an_overview_says_how_things_stand_and_what_failed_last() {
 
 #[test]
 fn live_figures_are_of_each_type_that_is_watched() {
-    let (query, now) = (query(&events(9)), Millis(DAY + 40_000));
-    let types = [None, Some(SagaType::new("ELSE"))];
+    let mut events = events(9);
+    for event in &mut events[..9] {
+        event.saga_type = "ANOTHER".into();
+    }
+    let (query, now) = (query(&events), Millis(DAY + 40_000));
+    let types = [None, Some("ANOTHER".into()), Some(SagaType::new("ELSE"))];
     let found = query.live_figures(&types, now).unwrap();
     let told: Vec<_> = found
         .iter()
         .map(|of| (of.figures.total(), of.flow.as_ref().map(|flow| flow.flow.sagas)))
         .collect();
-    assert_eq!(told, [(9, Some(9)), (0, None)]);
+    assert_eq!(
+        told,
+        [(9, Some(6)), (3, Some(3)), (0, None)],
+        "of all, the flow of the type with the most events"
+    );
 }

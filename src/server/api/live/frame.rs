@@ -52,7 +52,7 @@ pub(super) struct FrameBody {
     /// Incidents that are open.
     incidents: u64,
     /// Of the newest events that arrived within the last minute, of the type that is watched or of the one with the
-    /// most sagas: which step came next behind which. The busiest first, at most 50, and so many that a frame stays
+    /// most of them: which step came next behind which. The busiest first, at most 50, and so many that a frame stays
     /// below 32 kB.
     edges: Vec<FrameEdgeBody>,
     /// Further pairs of steps.

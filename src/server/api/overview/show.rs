@@ -81,8 +81,8 @@ struct OverviewBody {
     /// their status too often to tell.
     #[schema(required)]
     series: Option<SeriesBody>,
-    /// The flow of the type that was asked for, or of the one with the most sagas; null when no event of it arrived in
-    /// the period, or so many of others did that none of it is among the newest.
+    /// The flow of the type that was asked for, or of the one of which the most events arrived; null when none arrived
+    /// in the period, or so many of others did that none of it is among the newest.
     #[schema(required)]
     flow: Option<RecentFlowBody>,
     /// Of that flow, the pairs of steps that took longest, at most 8.
