@@ -22,7 +22,7 @@
     failureRatio: 0.01,
     // The part of ended sagas that may have been compensated.
     compensationRatio: 0.01,
-    // Sagas of a type that have to end within five minutes before a ratio of them is worth an alert.
+    // A ratio of the sagas of a type is worth an alert when more than this many of them ended within five minutes.
     ratioMinimumSagas: 20,
     // The 95th percentile of the time from FAILED to COMPENSATED that is slow.
     compensationSlowSeconds: 300,
