@@ -3,7 +3,7 @@
 //!
 //! Of a saga whose status changed very often the index counts the first changes and the last one, and at an instant
 //! between those the log tells what it was: so it can count fewer changes at the later of two instants than at the
-//! earlier one. It is told for each saga by itself what it entered and left in between, and never less than nothing.
+//! earlier one. It is told for each saga by itself what it entered and left in between, and never below zero.
 //! When too many sagas would have to be folded for that, nothing is told, and the rest of an overview is.
 
 use super::corrections::{Corrections, MAX_FOLDED, sums_until};
