@@ -308,7 +308,7 @@ fn age(family: Family, limit: &Parameter) -> Query {
 fn sweeps_stopped() -> Alert {
     let old = age(catalogue::RETENTION_LAST_SWEEP, &SWEEP_MAX_AGE_SECONDS);
     Alert::new(
-        "SagaTrackerRetentionStands",
+        "SagaTrackerRetentionStalled",
         Warning,
         old.or(is(catalogue::RETENTION_WAITING, 1)),
     )
