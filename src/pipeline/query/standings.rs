@@ -16,9 +16,9 @@ use crate::domain::{Millis, SagaStatus, SagaType};
 use crate::store::records::CensusRecord;
 use crate::store::{StoreError, reads};
 
-/// At most so many sagas are looked at, of all types, whose status the index does not know at one of the instants.
+/// Maximum number of sagas, of all types, whose status the index does not know at one of the instants.
 const MAX_FLAPPING: usize = 10 * MAX_FOLDED;
-/// At most so often one of them is folded.
+/// Maximum number of folds, over all of them and all instants.
 const MAX_FOLDS: usize = 8 * MAX_FOLDED;
 
 /// What happened in a stretch of time.
