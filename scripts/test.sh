@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Every test: unit, property, command line, the page's modules, real Kafka and a real browser, and a short fuzzing. `make test` installs what they
-# need and runs this. All suites run even if one fails; their whole output stays in target/reports.
+# Every test: unit, property, command line, the page's modules, real Kafka and a real browser, and a short fuzzing.
+# `make test` installs what they need and runs this. All suites run even if one fails; their whole output stays in
+# target/reports.
 #
 # E2E_WORKERS    how many black-box tests run at a time, each with servers of its own (3: they wait more
 #                than they compute)

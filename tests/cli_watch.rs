@@ -32,7 +32,7 @@ fn watch_prints_a_frame_a_line_and_ends_after_as_many_as_are_wanted() {
     assert_eq!(ran.json()["byStatus"]["COMPLETED"], 2);
     let ran = run(&["watch", "--frames", "1", "--url", &server.url], &[]);
     let wanted = "2025-01-02T03:04:05Z STARTED 1 IN_PROGRESS 0 COMPLETED 2 FAILED 0 COMPENSATED 0 failed/h 0 stuck 0 \
-                  letters 0 unexplained 0 lag 0\n";
+                  dead letters 0 unexplained 0 lag 0\n";
     assert_eq!((ran.code, ran.stdout.as_str()), (0, wanted));
 }
 

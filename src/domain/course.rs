@@ -6,7 +6,7 @@ use super::definition::{Named, Target};
 use super::stuck::after;
 use super::{Millis, SagaDefinition, SagaState, SagaStatus};
 
-/// An event that can be undone, and what undid it.
+/// An event that can be undone, and what undid it (an *arc* in answers).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undoing {
     /// The number of the event that is undone.
@@ -19,7 +19,7 @@ pub struct Undoing {
     pub due: Option<Millis>,
 }
 
-/// A step that has not come.
+/// A step that has not come (a *ghost* in answers).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreached {
     /// The step, as the definition names it.

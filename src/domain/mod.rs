@@ -62,5 +62,5 @@ pub use status_log::{
 };
 pub use stuck::{Stuck, StuckRule, stuck};
 pub use tally::{Mark, Reports, StepTally};
-pub use time::Millis;
+pub use time::{DAY_MILLIS, HOUR_MILLIS, Millis};
 pub use transition::{Transition, transition};

@@ -68,7 +68,7 @@ pub fn stuck(state: &SagaState, definition: &SagaDefinition, now: Millis) -> Opt
     (stuck.since <= now).then_some(stuck)
 }
 
-/// So many seconds behind an instant.
+/// The instant this many seconds after another.
 pub(super) fn after(instant: Millis, seconds: u64) -> Millis {
     let millis = i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
     Millis(instant.0.saturating_add(millis))

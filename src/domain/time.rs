@@ -4,6 +4,11 @@ use jiff::Timestamp;
 use saga_tracker_sdk::contract::limits;
 use std::fmt;
 
+/// Milliseconds of an hour.
+pub const HOUR_MILLIS: i64 = 60 * 60 * 1000;
+/// Milliseconds of a day.
+pub const DAY_MILLIS: i64 = 24 * HOUR_MILLIS;
+
 /// Milliseconds since 1970-01-01T00:00:00Z. Shown as ISO 8601 with `Z`, with three decimals or none.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Millis(pub i64);
@@ -21,7 +26,7 @@ impl Millis {
 
     /// The day of UTC that it lies in, counted from 1970-01-01.
     pub const fn day(self) -> i64 {
-        self.0.div_euclid(24 * 60 * 60 * 1000)
+        self.0.div_euclid(DAY_MILLIS)
     }
 
     /// Whole and fractional seconds since 1970.

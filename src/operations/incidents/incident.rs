@@ -2,13 +2,10 @@
 
 use super::alert::{Alert, web_address};
 use super::settings::IncidentSettings;
-use crate::domain::{Millis, SagaStatus};
+use crate::domain::{DAY_MILLIS, HOUR_MILLIS, Millis, SagaStatus};
 use crate::store::records::IncidentRecord;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-const HOUR_MILLIS: i64 = 3_600_000;
-const DAY_MILLIS: i64 = 24 * HOUR_MILLIS;
 
 /// Labels that name a saga's type, its order and the saga itself.
 const TYPE_LABELS: [&str; 2] = ["saga_type", "sagaType"];

@@ -1,6 +1,7 @@
 //! Who is told what.
 
 use super::event::NoticeEvent;
+use crate::domain::HOUR_MILLIS;
 use crate::settings::settings;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -56,7 +57,7 @@ impl NoticeSettings {
     pub(super) fn give_up_millis(&self) -> i64 {
         i64::try_from(self.give_up_hours)
             .unwrap_or(i64::MAX)
-            .saturating_mul(3_600_000)
+            .saturating_mul(HOUR_MILLIS)
     }
 }
 

@@ -8,8 +8,7 @@
 //!
 //! Where a partition stands still nothing becomes due in it until something arrives.
 
-use super::rules::{DAY, HOUR};
-use crate::domain::{Cut, Event, Evidence, Millis, Position, SagaId, TimelineKey};
+use crate::domain::{Cut, DAY_MILLIS, Event, Evidence, HOUR_MILLIS, Millis, Position, SagaId, TimelineKey};
 use crate::pipeline::projector::Extent;
 use crate::store::codec::Record;
 use crate::store::records::{FeedRecord, LogRecord};
@@ -224,9 +223,9 @@ impl Claim {
             let span = i64::try_from(span).unwrap_or(i64::MAX).saturating_mul(unit);
             Millis(now.0.saturating_sub(span))
         };
-        let cutoff = before(self.days, DAY);
+        let cutoff = before(self.days, DAY_MILLIS);
         deliveries.last_event <= cutoff
-            && (self.quiet_hours == 0 || deliveries.last_arrival <= before(self.quiet_hours, HOUR))
+            && (self.quiet_hours == 0 || deliveries.last_arrival <= before(self.quiet_hours, HOUR_MILLIS))
             && came_back.is_none_or(|at| at <= cutoff)
     }
 

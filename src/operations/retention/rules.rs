@@ -1,10 +1,7 @@
 //! How long a saga is kept after its last event: by type and outcome. Pure.
 
 use super::RetentionSettings;
-use crate::domain::{DefaultDays, Millis, SagaStatus, SagaType, SharedDefinitions};
-
-pub(super) const DAY: i64 = 24 * 60 * 60 * 1000;
-pub(super) const HOUR: i64 = 60 * 60 * 1000;
+use crate::domain::{DAY_MILLIS, DefaultDays, Millis, SagaStatus, SagaType, SharedDefinitions};
 
 /// The rules in force.
 #[derive(Clone, Debug)]
@@ -29,7 +26,7 @@ impl Rule {
     /// Sagas whose last event is at or before this are due.
     pub fn cutoff(&self, now: Millis) -> Millis {
         let days = i64::try_from(self.days).unwrap_or(i64::MAX);
-        Millis(now.0.saturating_sub(days.saturating_mul(DAY)))
+        Millis(now.0.saturating_sub(days.saturating_mul(DAY_MILLIS)))
     }
 }
 

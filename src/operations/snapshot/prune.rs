@@ -4,8 +4,8 @@
 use super::depot::Depot;
 use super::transfer::{on_disk, patiently};
 use super::{Manifest, SnapshotError, SnapshotId, SnapshotSettings};
-use crate::domain::Millis;
 use crate::domain::text::unhex_array;
+use crate::domain::{DAY_MILLIS, Millis};
 use crate::failpoint;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -133,7 +133,7 @@ fn choose(
 ) -> (Vec<SnapshotId>, Vec<SnapshotId>) {
     let last = settings.keep_last.max(1);
     let days = i64::try_from(settings.keep_days).unwrap_or(i64::MAX);
-    let from = now.0.saturating_sub(days.saturating_mul(86_400_000));
+    let from = now.0.saturating_sub(days.saturating_mul(DAY_MILLIS));
     let beyond = ids.len().saturating_sub(last);
     let (mut kept, mut retired) = (Vec::new(), Vec::new());
     for (index, id) in ids.into_iter().enumerate() {

@@ -24,12 +24,12 @@
 //! back by offset and end at the first that is too old: by time they miss what is said to have arrived in the future.
 //! And `store::late`, which finds offsets by arrival: it is told of no record that is in doubt.
 
-use crate::domain::Millis;
+use crate::domain::{DAY_MILLIS, Millis};
 use crate::pipeline::kafka::source::RawRecord;
 use crate::store::records::{AheadRecord, DoubtRecord, OffsetRecord, ToldRecord};
 
 /// So far ahead a producer's clock is believed at once.
-pub const BELIEVED_MS: i64 = 7 * 86_400_000;
+pub const BELIEVED_MS: i64 = 7 * DAY_MILLIS;
 /// So many records are believed that say the same, for as long again.
 pub const CONFIRMED_BY: u8 = 5;
 

@@ -5,11 +5,9 @@ use super::past_state::Past;
 use super::standings::Standings;
 use super::stuck_sagas::stuck_counts;
 use super::{Filter, Ledger, LedgerRequest, QueryError, by_time, ledger};
-use crate::domain::{Millis, SagaStatus, SagaType};
+use crate::domain::{HOUR_MILLIS, Millis, SagaStatus, SagaType};
 use crate::store::dead_letters;
 use std::collections::BTreeMap;
-
-const HOUR_MILLIS: i64 = 60 * 60 * 1000;
 
 /// How things stand.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -10,12 +10,11 @@ use super::standings::{Flapping, Standings, Stretch};
 use super::trees::Trees;
 use super::views::views;
 use super::{Basis, Filter, Moment, QueryError, SagaView, by_time, search};
-use crate::domain::{InForce, Millis, SagaStatus, SagaType};
+use crate::domain::{DAY_MILLIS, InForce, Millis, SagaStatus, SagaType};
 use crate::store::{Store, reads};
 
 /// Of the sagas that failed, so many are told.
 const NEWEST_FAILED: usize = 8;
-const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 /// What of the flow is looked at.
 const FLOW: FlowBounds = FlowBounds {
     events: 10_000,

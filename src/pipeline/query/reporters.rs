@@ -8,9 +8,9 @@ use crate::domain::{Cut, SagaId, SagaStatus, SagaType};
 use crate::store::{reads, timelines, until};
 use std::collections::BTreeMap;
 
-/// Sagas that are looked at.
+/// Maximum number of sagas that are looked at.
 const SAGAS: usize = 3;
-/// Those of more events are not.
+/// Maximum number of events of a saga that is looked at.
 const MAX_EVENTS: u32 = 200;
 
 /// Of these steps and patterns, the service that reported each last; those that none did are left out.

@@ -3,7 +3,7 @@
 //!
 //! Of a saga whose status changed very often the index counts the first changes and the last one, and at an instant
 //! between those the log tells what it was: so it can count fewer changes at the later of two instants than at the
-//! earlier one. It is told for each saga by itself what it entered and left in between, and never less than nothing.
+//! earlier one. It is told for each saga by itself what it entered and left in between, and never below zero.
 //! When too many sagas would have to be folded for that, nothing is told, and the rest of an overview is.
 
 use super::corrections::{Corrections, MAX_FOLDED, sums_until};
@@ -16,9 +16,9 @@ use crate::domain::{Millis, SagaStatus, SagaType};
 use crate::store::records::CensusRecord;
 use crate::store::{StoreError, reads};
 
-/// At most so many sagas are looked at, of all types, whose status the index does not know at one of the instants.
+/// Maximum number of sagas, of all types, whose status the index does not know at one of the instants.
 const MAX_FLAPPING: usize = 10 * MAX_FOLDED;
-/// At most so often one of them is folded.
+/// Maximum number of folds, over all of them and all instants.
 const MAX_FOLDS: usize = 8 * MAX_FOLDED;
 
 /// What happened in a stretch of time.

@@ -9,9 +9,9 @@ use crate::domain::{InForce, SagaDefinitions, SagaId, SagaStatus};
 use crate::store::{ProjectionTable, Scan, Store, Table, reads, until};
 use std::collections::BTreeSet;
 
-/// Of the sagas with the newest events, the ids of so many are looked at.
+/// Maximum number of sagas whose ids are looked at: those with the newest events.
 const RECENT_SAGAS: usize = if cfg!(test) { 5 } else { 2_000 };
-/// And what so many of those name.
+/// Maximum number of them whose types and steps are looked at, too.
 const NAMING_SAGAS: usize = 100;
 
 /// What is suggested.
@@ -31,7 +31,7 @@ pub enum Suggestion {
     Service(String),
 }
 
-/// Suggestions for what was typed, at most so many: of each kind, those that say most come first.
+/// Suggestions for what was typed, at most `limit`: of each kind, those that say most come first.
 pub(super) fn suggest(
     store: &dyn Store,
     in_force: &InForce,

@@ -60,8 +60,9 @@ pub(super) struct InsideArgs {
     #[arg(long, value_name = "RULE", num_args = 0..=1, default_missing_value = ANY, ignore_case = true,
         value_parser = stuck_rules(), hide_possible_values = true)]
     stuck: Option<String>,
-    /// Of which what they did is undone so far: e.g. NOTHING_TO_COMPENSATE, which failed before anything was done that
-    /// can be undone; OWED, COMPENSATED, PARTLY_COMPENSATED or NOT_NEEDED
+    /// Sagas whose compensation is in this state: NOT_NEEDED (not failed), NOTHING_TO_COMPENSATE (failed before anything
+    /// was done that can be undone), OWED (failed, and something is not undone), COMPENSATED (all is undone) or
+    /// PARTLY_COMPENSATED (compensated, and something is not undone all the same)
     #[arg(long, value_name = "STATE", ignore_case = true, value_parser = compensations(), hide_possible_values = true)]
     compensation: Option<String>,
 }

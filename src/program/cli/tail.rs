@@ -20,28 +20,28 @@ const SHORTEST: Duration = Duration::from_millis(250);
 /// Which events, and in which form.
 #[derive(Clone, Debug, Args)]
 pub(super) struct TailArgs {
-    /// Of sagas of this type, e.g. ORDER_CREATION
+    /// Only sagas of this type, e.g. ORDER_CREATION
     #[arg(long = "type", value_name = "SAGA_TYPE")]
     saga_type: Option<String>,
-    /// Of this saga
+    /// Only this saga
     #[arg(long, value_name = "SAGA_ID", value_hint = ValueHint::Other, allow_hyphen_values = true)]
     saga: Option<String>,
-    /// Of this step
+    /// Only this step
     #[arg(long)]
     step: Option<String>,
-    /// With this status: STARTED, IN_PROGRESS, COMPLETED, FAILED or COMPENSATED
+    /// Only this status: STARTED, IN_PROGRESS, COMPLETED, FAILED or COMPENSATED
     #[arg(long, ignore_case = true, value_parser = ["STARTED", "IN_PROGRESS", "COMPLETED", "FAILED", "COMPENSATED"], hide_possible_values = true)]
     status: Option<String>,
-    /// Reported by this service
+    /// Only what this service reported
     #[arg(long)]
     service: Option<String>,
-    /// From the first event on, not from now on
+    /// Start at the first event instead of now
     #[arg(long, conflicts_with = "after")]
     from_start: bool,
     /// From this place in the topic on, e.g. 0@412,1@398
     #[arg(long, value_name = "PLACE")]
     after: Option<String>,
-    /// End when there are no more now
+    /// Print what there is now, then exit
     #[arg(long)]
     no_follow: bool,
     /// Print one event a line, as JSON
@@ -106,12 +106,12 @@ pub(super) fn tail(args: &TailArgs) -> Outcome {
     }
 }
 
-/// Seconds that the server may wait, so that its answer comes within so many.
+/// Maximum number of seconds that the server may wait, so that its answer comes within the timeout.
 fn wait_within(timeout: u64) -> u64 {
     WAIT.min(timeout / 2)
 }
 
-/// How long to pause behind an answer that took so long and had no more behind it: a server that did not wait is not
+/// How long to pause after an answer that took this long and had no more behind it: a server that did not wait is not
 /// asked again at once.
 fn pause(took: Duration) -> Duration {
     SHORTEST.saturating_sub(took)

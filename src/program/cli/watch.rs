@@ -13,10 +13,10 @@ use std::io::{IsTerminal as _, stdout};
 /// What to watch, and in which form.
 #[derive(Clone, Debug, Args)]
 pub(super) struct WatchArgs {
-    /// Sagas of this type, e.g. ORDER_CREATION; left out, all
+    /// Only sagas of this type, e.g. ORDER_CREATION
     #[arg(long = "type", value_name = "SAGA_TYPE")]
     saga_type: Option<String>,
-    /// End after so many frames; left out, when you stop it
+    /// Stop after this many frames; by default it runs until interrupted
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     frames: Option<u64>,
     /// Print one frame a line, as JSON
@@ -113,7 +113,7 @@ fn known(value: &Value) -> String {
 fn line(frame: &Value) -> String {
     let statuses = STATUSES.map(|status| format!("{status} {}", known(&frame["byStatus"][status])));
     format!(
-        "{} {} failed/h {} stuck {} letters {} unexplained {} lag {}",
+        "{} {} failed/h {} stuck {} dead letters {} unexplained {} lag {}",
         known(&frame["at"]),
         statuses.join(" "),
         known(&frame["failedPerHour"]),
@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(
             line(&frame),
             "2026-01-31T09:30:00Z STARTED 1 IN_PROGRESS 2 COMPLETED 3 FAILED 4 COMPENSATED 5 failed/h 19 stuck 37 \
-             letters 12 unexplained 0 lag ?"
+             dead letters 12 unexplained 0 lag ?"
         );
         let hostile = json!({"at": "now\u{9b}2J", "byStatus": {"FAILED": "\u{202e}"}, "lag": "\u{1b}[2J"});
         let drives = |text: &str| text.contains(['\u{9b}', '\u{202e}', '\u{1b}']);

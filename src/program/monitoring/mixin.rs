@@ -5,6 +5,7 @@ use super::alerts::Subject;
 use super::dashboards::{self, Dashboard};
 use super::parameters::{ALL, Setting, as_format, number};
 use super::rule_files;
+use super::text::indent;
 use serde_json::{Map, Value};
 
 const HEAD: &str = "\
@@ -170,10 +171,6 @@ fn expression(text: &str) -> String {
     } else {
         Value::from(text).to_string()
     }
-}
-
-fn indent(depth: usize, to: &mut String) {
-    to.extend(std::iter::repeat_n("  ", depth));
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod parameters;
 mod promql;
 mod recordings;
 mod rule_files;
+mod text;
 mod yaml;
 
 use alerts::Subject;

@@ -72,7 +72,7 @@ parameters! {
     FAILURE_RATIO = "failureRatio" Number("0.01");
     /// The part of ended sagas that may have been compensated
     COMPENSATION_RATIO = "compensationRatio" Number("0.01");
-    /// Sagas of a type that have to end within five minutes before a ratio of them is worth an alert
+    /// A ratio of the sagas of a type is worth an alert when more than this many of them ended within five minutes
     RATIO_MINIMUM_SAGAS = "ratioMinimumSagas" Number("20");
     /// The 95th percentile of the time from FAILED to COMPENSATED that is slow
     COMPENSATION_SLOW_SECONDS = "compensationSlowSeconds" Number("300");

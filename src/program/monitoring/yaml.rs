@@ -1,5 +1,6 @@
 //! Writes a value as YAML that people read: no anchors, no tags, keys in the order of the alphabet.
 
+use super::text::indent;
 use serde_json::{Map, Value};
 
 /// The value as a YAML document.
@@ -70,10 +71,6 @@ fn quoted(text: &str) -> String {
     } else {
         Value::from(text).to_string()
     }
-}
-
-fn indent(depth: usize, to: &mut String) {
-    to.extend(std::iter::repeat_n("  ", depth));
 }
 
 #[cfg(test)]

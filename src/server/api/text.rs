@@ -1,6 +1,6 @@
 //! How instants travel: ISO 8601, UTC, `Z`; and how they are read, which is more generous.
 
-use crate::domain::Millis;
+use crate::domain::{DAY_MILLIS, Millis};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -37,8 +37,6 @@ pub(super) enum Edge {
     First,
     Last,
 }
-
-const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 /// Reads the edge of a period. What lies between two milliseconds is rounded into the period.
 pub(super) fn parse_edge(text: &str, edge: Edge) -> Option<Millis> {

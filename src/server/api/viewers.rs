@@ -1,4 +1,4 @@
-//! Who watches: a bounded number of connections that last, and the frames that all of them are shown.
+//! Who watches: a bounded number of long-lived connections, and the frames that all of them are shown.
 //!
 //! What is in a frame is not known here, nor who makes it: only that it is made once for everybody, while anybody
 //! watches, and that nobody is waited for. Who is slow misses frames; the last ones are kept for who comes back.
@@ -14,11 +14,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Frames of a subject that are kept for who comes back.
+/// Maximum number of frames of a subject that are kept for who comes back.
 const KEPT_FRAMES: usize = 60;
-/// Bytes of them that are kept; the newest always is.
+/// Maximum number of their bytes; the newest frame is kept whatever its size.
 const KEPT_BYTES: usize = 512 << 10;
-/// Saga types that are watched at the same time; all of them together are no such type.
+/// Maximum number of saga types that are watched at the same time; all of them together are no such type.
 const MAX_TYPES: usize = 16;
 /// The same of one peer.
 const MAX_TYPES_OF_PEER: usize = MAX_TYPES / 2;
@@ -103,7 +103,7 @@ impl Viewers {
         }
     }
 
-    /// A connection that lasts, unless there are too many. When all are taken, the peer that has the most makes room,
+    /// A long-lived connection, unless there are too many. When all are taken, the peer that has the most makes room,
     /// by its oldest one, as long as it has more than who asks.
     pub(super) fn seat(&self, peer: Option<Peer>) -> Result<Seat, ApiError> {
         if self.inner.ended.is_cancelled() {
@@ -113,14 +113,14 @@ impl Viewers {
         let most = self.inner.most_of_peer;
         if peer.is_some() && state.of_peer(peer) >= most {
             return Err(refused(&format!(
-                "{most} connections that last are open from this address, as many as may be; close one, or \
+                "{most} long-lived connections are open from this address, which is the limit; close one, or \
                  raise server.max_connections_per_peer"
             )));
         }
         if state.seats.len() >= self.inner.most && !state.make_room(peer) {
             let most = self.inner.most;
             return Err(refused(&format!(
-                "{most} connections that last are open, as many as may be; close one, or raise \
+                "{most} long-lived connections are open, which is the limit; close one, or raise \
                  server.max_live_connections"
             )));
         }
@@ -185,7 +185,7 @@ impl Viewers {
         })
     }
 
-    /// Ends all connections that last; there are no new ones.
+    /// Ends all long-lived connections; there are no new ones.
     pub(super) fn end(&self) {
         self.inner.ended.cancel();
     }
@@ -202,7 +202,7 @@ fn refused(message: &str) -> ApiError {
 
 fn refused_types(most: usize, how: &str) -> ApiError {
     refused(&format!(
-        "{most} saga types {how}, as many as may be at the same time; watch all of them, or come later"
+        "{most} saga types {how}, which is the limit at the same time; watch all of them, or come later"
     ))
 }
 
@@ -263,7 +263,7 @@ impl Inner {
     }
 }
 
-/// A connection that lasts. Dropping it makes room for another.
+/// A long-lived connection. Dropping it makes room for another.
 pub(super) struct Seat {
     inner: Arc<Inner>,
     peer: Option<Peer>,

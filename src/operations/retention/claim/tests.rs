@@ -30,31 +30,35 @@ fn seen_at(partition: u32, at: i64) -> SeenAll {
 
 #[test]
 fn what_arrived_lately_stays_however_old_it_is() {
-    let old = Deliveries::of(&[event(0, 0, 1_000_000_000_000, NOW - 23 * HOUR)]).unwrap();
+    let old = Deliveries::of(&[event(0, 0, 1_000_000_000_000, NOW - 23 * HOUR_MILLIS)]).unwrap();
     let due = |now: i64| Claim::new(90, 24, &seen_at(0, now), Millis(i64::MAX)).is_due(&old, None);
     assert!(!due(NOW));
-    assert!(due(NOW + HOUR));
+    assert!(due(NOW + HOUR_MILLIS));
 }
 
 #[test]
 fn nothing_is_due_in_a_partition_of_which_nothing_was_seen_or_by_a_time_ahead_of_it() {
-    let one = Deliveries::of(&[event(0, 0, NOW - 91 * DAY, NOW - 91 * DAY)]).unwrap();
-    let both = Deliveries::of(&[event(0, 0, NOW - 91 * DAY, 0), event(1, 0, NOW - 91 * DAY, 0)]).unwrap();
+    let one = Deliveries::of(&[event(0, 0, NOW - 91 * DAY_MILLIS, NOW - 91 * DAY_MILLIS)]).unwrap();
+    let both = Deliveries::of(&[
+        event(0, 0, NOW - 91 * DAY_MILLIS, 0),
+        event(1, 0, NOW - 91 * DAY_MILLIS, 0),
+    ])
+    .unwrap();
     let claim = |all: &SeenAll, at: i64| Claim::new(90, 24, all, Millis(at));
     assert!(claim(&seen_at(0, NOW), NOW).is_due(&one, None));
     assert!(!claim(&seen_at(0, NOW), NOW).is_due(&both, None));
     assert!(!claim(&SeenAll::new(), NOW).is_due(&one, None));
     // By a clock a year ahead; by a partition whose time is.
-    assert!(!claim(&seen_at(0, NOW - 2 * DAY), NOW + 365 * DAY).is_due(&one, None));
-    assert!(!claim(&seen_at(0, NOW + 365 * DAY), NOW - 2 * DAY).is_due(&one, None));
+    assert!(!claim(&seen_at(0, NOW - 2 * DAY_MILLIS), NOW + 365 * DAY_MILLIS).is_due(&one, None));
+    assert!(!claim(&seen_at(0, NOW + 365 * DAY_MILLIS), NOW - 2 * DAY_MILLIS).is_due(&one, None));
 }
 
 #[test]
 fn one_that_came_back_counts_from_then_on() {
-    let old = Deliveries::of(&[event(0, 0, NOW - 400 * DAY, NOW - 400 * DAY)]).unwrap();
+    let old = Deliveries::of(&[event(0, 0, NOW - 400 * DAY_MILLIS, NOW - 400 * DAY_MILLIS)]).unwrap();
     let claim = Claim::new(90, 24, &seen_at(0, NOW), Millis(NOW));
-    assert!(claim.is_due(&old, Some(Millis(NOW - 90 * DAY))));
-    assert!(!claim.is_due(&old, Some(Millis(NOW - 90 * DAY + 1))));
+    assert!(claim.is_due(&old, Some(Millis(NOW - 90 * DAY_MILLIS))));
+    assert!(!claim.is_due(&old, Some(Millis(NOW - 90 * DAY_MILLIS + 1))));
 }
 
 proptest! {
@@ -63,7 +67,7 @@ proptest! {
         days in 0u64..4_000, updated_at in 0i64..1_900_000_000_000,
     ) {
         let saga = Deliveries::of(&[event(2, 0, updated_at, 0)]).unwrap();
-        let due_at = updated_at + i64::try_from(days).unwrap() * DAY;
+        let due_at = updated_at + i64::try_from(days).unwrap() * DAY_MILLIS;
         let due = |at: i64| Claim::new(days, 0, &seen_at(2, at), Millis(i64::MAX)).is_due(&saga, None);
         prop_assert!(due(due_at));
         prop_assert!(!due(due_at - 1));

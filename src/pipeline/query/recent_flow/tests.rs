@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::{Event as Delivered, Position, SagaDefinitions, SagaStatus};
+use crate::domain::{DAY_MILLIS, Event as Delivered, Position, SagaDefinitions, SagaStatus};
 use crate::pipeline::query::past_state::Past;
 use crate::pipeline::query::trees::Trees;
 use crate::pipeline::query::{Moment, OverviewRequest, Query};
@@ -9,7 +9,6 @@ use SagaStatus::{Completed, Started};
 use std::sync::Arc;
 
 const SECOND: i64 = 1_000;
-const DAY_MILLIS: i64 = 24 * 60 * 60 * SECOND;
 
 /// Deliveries that arrive when they happen, in their order: saga, time behind [`DAY`], step.
 fn delivered(mut events: Vec<(String, i64, &str)>) -> Vec<Delivered> {

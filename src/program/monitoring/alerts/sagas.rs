@@ -266,7 +266,7 @@ fn success_burns_fast() -> Alert {
     burning("SagaSuccessBudgetBurnsFast", Critical, query)
         .search("status=FAILED&sort=updatedAt,desc")
         .english(
-            "Failures use up the month's budget within days",
+            "Failures use up the 30-day error budget within days",
             "{{ $value | humanizePercentage }} of the sagas that ended failed; the objective allows \
              {{ @{successBudget} | humanizePercentage }}.",
         )
@@ -282,12 +282,12 @@ fn success_burns_slowly() -> Alert {
     burning("SagaSuccessBudgetBurnsSlowly", Warning, query)
         .search("status=FAILED&sort=updatedAt,desc")
         .english(
-            "Failures use up the month's budget before its end",
+            "Failures use up the 30-day error budget before the period ends",
             "{{ $value | humanizePercentage }} of the sagas that ended over the last days failed; the objective \
              allows {{ @{successBudget} | humanizePercentage }}.",
         )
         .korean(
-            "성공률 목표의 오류 예산이 월말 전에 소진될 추세입니다",
+            "성공률 목표의 30일 오류 예산이 기간이 끝나기 전에 소진될 추세입니다",
             "최근 며칠 동안 끝난 사가의 {{ $value | humanizePercentage }}가 실패했습니다. 목표가 허용하는 비율은 \
              {{ @{successBudget} | humanizePercentage }}입니다.",
         )
@@ -296,7 +296,7 @@ fn success_burns_slowly() -> Alert {
 fn delay_burns_fast() -> Alert {
     let query = fast(recordings::slow_ratio, &DELAY_BUDGET);
     burning("SagaDelayBudgetBurnsFast", Critical, query).english(
-        "Slow steps use up the month's budget within days",
+        "Slow steps use up the 30-day error budget within days",
         "{{ $value | humanizePercentage }} of the measured pairs of steps took longer than 5 s; the objective \
          allows {{ @{delayBudget} | humanizePercentage }}.",
     )
@@ -310,12 +310,12 @@ fn delay_burns_fast() -> Alert {
 fn delay_burns_slowly() -> Alert {
     let query = slow(recordings::slow_ratio, &DELAY_BUDGET);
     burning("SagaDelayBudgetBurnsSlowly", Warning, query).english(
-        "Slow steps use up the month's budget before its end",
+        "Slow steps use up the 30-day error budget before the period ends",
         "{{ $value | humanizePercentage }} of the measured pairs of steps took longer than 5 s over the last days; \
          the objective allows {{ @{delayBudget} | humanizePercentage }}.",
     )
     .korean(
-        "지연 목표의 오류 예산이 월말 전에 소진될 추세입니다",
+        "지연 목표의 30일 오류 예산이 기간이 끝나기 전에 소진될 추세입니다",
         "최근 며칠 동안 측정된 단계 쌍의 {{ $value | humanizePercentage }}가 5초를 넘었습니다. 목표가 허용하는 \
          비율은 {{ @{delayBudget} | humanizePercentage }}입니다.",
     )

@@ -308,7 +308,7 @@ fn age(family: Family, limit: &Parameter) -> Query {
 fn sweeps_stopped() -> Alert {
     let old = age(catalogue::RETENTION_LAST_SWEEP, &SWEEP_MAX_AGE_SECONDS);
     Alert::new(
-        "SagaTrackerRetentionStands",
+        "SagaTrackerRetentionStalled",
         Warning,
         old.or(is(catalogue::RETENTION_WAITING, 1)),
     )
@@ -319,8 +319,8 @@ fn sweeps_stopped() -> Alert {
         "The search for due sagas waits, or none came to its end for longer than @{sweepMaxAgeSeconds} s.",
     )
     .korean(
-        "{{ $labels.instance }}의 보존 정책이 진행되지 않습니다",
-        "만료된 사가 탐색이 대기 중이거나 @{sweepMaxAgeSeconds}초 넘게 끝나지 않았습니다.",
+        "{{ $labels.instance }}의 보존 규칙 적용이 진행되지 않습니다",
+        "삭제 대상 사가 탐색이 대기 중이거나 @{sweepMaxAgeSeconds}초 넘게 끝나지 않았습니다.",
     )
 }
 

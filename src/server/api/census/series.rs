@@ -8,7 +8,7 @@ use super::super::sagas::moment::MomentBody;
 use super::super::sagas::statistics::ByStatusBody;
 use super::super::text::{ACCEPTED, Edge, Instant, edge_schema, parse_edge};
 use super::{between, number};
-use crate::domain::{Millis, SagaType};
+use crate::domain::{DAY_MILLIS, HOUR_MILLIS, Millis, SagaType};
 use crate::pipeline::query::{Census, CensusRecord, Filter, Moment};
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -18,8 +18,6 @@ use utoipa::openapi::schema::Schema;
 
 /// At most so many stretches in one answer.
 const MAX_POINTS: i64 = 750;
-const HOUR_MILLIS: i64 = 60 * 60 * 1000;
-const DAY_MILLIS: i64 = 24 * HOUR_MILLIS;
 
 /// The parameters of a series.
 #[derive(Debug, utoipa::IntoParams)]

@@ -7,7 +7,7 @@ use super::super::saga_fields::Status;
 use super::super::sagas::statistics::PeriodBody;
 use super::super::text::{self, Instant};
 use super::{asked, markdown};
-use crate::domain::Millis;
+use crate::domain::{HOUR_MILLIS, Millis};
 use crate::pipeline::query::{Catalogue, CatalogueEntry, EventKind, FlowRequest};
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -18,7 +18,6 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 const MARKDOWN: &str = "text/markdown";
-const MILLIS_OF_HOUR: f64 = 3_600_000.0;
 
 /// The parameters.
 #[derive(Debug, utoipa::IntoParams)]
@@ -124,7 +123,7 @@ impl EntryBody {
 impl CatalogueBody {
     pub(super) fn of(catalogue: Catalogue, request: &FlowRequest) -> Self {
         let (span, cursor) = (catalogue.span(), catalogue.basis.cursor.iter());
-        let hours = span.map(|(first, last)| last.since(first) as f64 / MILLIS_OF_HOUR);
+        let hours = span.map(|(first, last)| last.since(first) as f64 / HOUR_MILLIS as f64);
         let hours = hours.filter(|hours| *hours > 0.0);
         Self {
             saga_type: request.saga_type.as_ref().map(|name| name.as_str().to_owned()),

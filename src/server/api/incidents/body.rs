@@ -17,7 +17,7 @@ pub(super) struct IncidentBody {
     /// Names it in every other call.
     id: String,
     /// The rule that fired (the label alertname).
-    #[schema(example = "SagaTrackerFailureSpike")]
+    #[schema(example = "SagaFailureSpike")]
     name: String,
     /// The label of that name; null without.
     #[schema(required, example = "warning")]

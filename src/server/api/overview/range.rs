@@ -1,6 +1,6 @@
 //! How far back an overview looks.
 
-use crate::domain::Millis;
+use crate::domain::{DAY_MILLIS, HOUR_MILLIS, Millis};
 
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
@@ -34,8 +34,8 @@ impl Range {
     pub(super) fn period(self, now: Millis) -> (Millis, Millis) {
         let (length, round) = match self {
             Self::FiveMinutes => (5 * MINUTE, 10 * SECOND),
-            Self::Hour => (60 * MINUTE, MINUTE),
-            Self::Day => (24 * 60 * MINUTE, 10 * MINUTE),
+            Self::Hour => (HOUR_MILLIS, MINUTE),
+            Self::Day => (DAY_MILLIS, 10 * MINUTE),
         };
         let to = now.0.div_euclid(round).saturating_mul(round);
         (Millis(to.saturating_sub(length)), Millis(to))
