@@ -88,3 +88,13 @@ test("columns unpack to the events that they were made of", () => {
   const lanes = model.lanes("service", { none: "none", partition: "Partition" });
   assert.deepEqual(lanes.map((lane) => [lane.name, lane.events]), [["order-service", [0, 6]], ["product-service", [1, 2, 5]], ["payment-service", [3, 4]]]);
 });
+
+// Modules that read the document while they load find an empty one.
+globalThis.document ??= { documentElement: { dataset: {} } };
+
+test("an edge of a frame is found by what the drawing names it", async () => {
+  const { ratesOf } = await import(new URL("live.js", assets));
+  const { edges } = JSON.parse(readFileSync(new URL("samples/api/live.json", import.meta.url), "utf8"));
+  assert.deepEqual([...ratesOf(edges)], [["ORDER_CREATED STOCK_RESERVATION", 4]]);
+  assert.deepEqual([...ratesOf([{ from: "A B", to: "C/D", perSecond: 0 }, { from: "E", to: "E", perSecond: 0.1 }]).entries()], [["A%20B C%2FD", 0], ["E E", 1]]);
+});
