@@ -90,11 +90,23 @@ test("columns unpack to the events that they were made of", () => {
 });
 
 // Modules that read the document while they load find an empty one.
-globalThis.document ??= { documentElement: { dataset: {} } };
+globalThis.document ??= { documentElement: { dataset: {} }, querySelectorAll: () => [] };
 
 test("an edge of a frame is found by what the drawing names it", async () => {
   const { ratesOf } = await import(new URL("live.js", assets));
   const { edges } = JSON.parse(readFileSync(new URL("samples/api/live.json", import.meta.url), "utf8"));
   assert.deepEqual([...ratesOf(edges)], [["ORDER_CREATED STOCK_RESERVATION", 4]]);
   assert.deepEqual([...ratesOf([{ from: "A B", to: "C/D", perSecond: 0 }, { from: "E", to: "E", perSecond: 0.1 }]).entries()], [["A%20B C%2FD", 0], ["E E", 1]]);
+});
+
+test("a redrive is followed until it says something else", async () => {
+  const { figures, isOther } = await import(new URL("letters.js", assets));
+  const { redrive } = JSON.parse(readFileSync(new URL("samples/redrive.json", import.meta.url), "utf8"));
+  assert.deepEqual([figures(redrive).cameBack, figures(redrive).open], [3, 2]);
+  assert.equal(isOther(redrive, { running: true, waits: false }), false);
+  assert.equal(isOther(redrive, { running: true, waits: true }), true);
+  assert.equal(isOther({ ...redrive, running: false }, { running: true, waits: false }), true);
+  assert.equal(isOther({ ...redrive, running: false }, { running: false, waits: false }), false);
+  const known = { ...redrive.outcomes, open: 0 };
+  assert.equal(isOther({ ...redrive, running: false, outcomes: known }, { running: false, waits: false }), true);
 });
