@@ -9,6 +9,8 @@ const { commandLine, curl, word } = await import(new URL("quote.js", assets));
 const { Scale } = await import(new URL("timeline/scale.js", assets));
 const { Model } = await import(new URL("timeline/model.js", assets));
 
+const WORDS = { none: "none", partition: "Partition", rest: "rest" };
+
 const HOSTILE = ["plain", "", "two words", "it's", "a\"b", "$(reboot)", "`id`", "\\", "!!", "-n", "--set", "*", "~", "a\nb\tc", "\u202eevil", "한글 사가", "\u0007", "'\n'", "🙂\u200b"];
 
 test("a shell reads a word as what it was made of", () => {
@@ -85,7 +87,7 @@ test("columns unpack to the events that they were made of", () => {
   assert.equal(model.arrived[5] - model.recorded[5], 4200);
   assert.equal(model.position(0), "0@10137423");
   assert.equal(model.byPosition("0@10137441"), 6);
-  const lanes = model.lanes("service", { none: "none", partition: "Partition" });
+  const lanes = model.lanes("service", WORDS);
   assert.deepEqual(lanes.map((lane) => [lane.name, lane.events]), [["order-service", [0, 6]], ["product-service", [1, 2, 5]], ["payment-service", [3, 4]]]);
 });
 
@@ -109,4 +111,14 @@ test("a redrive is followed until it says something else", async () => {
   assert.equal(isOther({ ...redrive, running: false }, { running: false, waits: false }), false);
   const known = { ...redrive.outcomes, open: 0 };
   assert.equal(isOther({ ...redrive, running: false, outcomes: known }, { running: false, waits: false }), true);
+});
+
+test("events that are only counted stand in the lane of their service, or in one of their own", () => {
+  const whole = JSON.parse(readFileSync(new URL("samples/api/timeline.json", import.meta.url), "utf8"));
+  const density = { cellMillis: 10, ofOtherServices: 5, service: [0, -1, 0], cell: [0, 1, 2], status: [0, 0, 1], count: [3, 5, 4] };
+  const model = new Model({ ...whole, exact: false, density });
+  const byService = model.lanes("service", WORDS);
+  assert.deepEqual(byService.map((lane) => [lane.name, lane.cells, model.countOf(lane)]), [["order-service", [0, 2], 9], ["product-service", [], 3], ["payment-service", [], 2], ["none", [1], 5]]);
+  const byPartition = model.lanes("partition", WORDS);
+  assert.deepEqual(byPartition.map((lane) => [lane.name, lane.cells, model.countOf(lane)]), [["Partition 0", [], 7], ["rest", [0, 1, 2], 12]]);
 });

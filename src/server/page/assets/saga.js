@@ -32,6 +32,15 @@ async function load() {
   return new Model(read);
 }
 
+/** How much of the saga is drawn, and how. @param {import("./timeline/model.js").Answer} answer */
+function drawn({ exact, whole, notableLeftOut, statesLeftOut, density }) {
+  const told = [exact ? t("js-plot-events", { count: number(whole) }) : t("js-plot-density", { count: number(whole) })];
+  if (notableLeftOut > 0) told.push(t("js-notable-left-out", { count: number(notableLeftOut) }));
+  if (density && density.ofOtherServices > 0) told.push(t("js-other-services", { count: number(density.ofOtherServices) }));
+  if (statesLeftOut > 0) told.push(t("js-states-left-out", { count: number(statesLeftOut) }));
+  return told.join(" · ");
+}
+
 /** @param {Model} model */
 function start(model) {
   const says = need("[data-part=says]", HTMLElement, root);
@@ -96,7 +105,7 @@ function start(model) {
     }
     const place = one("[data-part=filtered]");
     if (place) place.textContent = hidden > 0 ? t("js-rows-hidden", { count: number(hidden) }) : "";
-    count.textContent = model.answer.exact ? t("js-plot-events", { count: number(model.answer.whole) }) : t("js-plot-density", { count: number(model.answer.whole) });
+    count.textContent = drawn(model.answer);
   }
 
   const whole = () => plot.whole(plot.small.clientWidth);

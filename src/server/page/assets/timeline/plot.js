@@ -67,8 +67,9 @@ export class Plot {
   }
 
   layOut() {
-    this.lanes = this.model.lanes(this.by, { none: t("js-no-service"), partition: t("js-partition") });
-    this.names.replaceChildren(...this.lanes.map((lane) => h("li", { title: visible(lane.name) }, h("span", { class: "name" }, visible(lane.name)), h("span", { class: "note" }, t("js-lane-events", { count: number(lane.events.length) })))));
+    const none = this.model.answer.density?.ofOtherServices ? t("js-no-or-other-service") : t("js-no-service");
+    this.lanes = this.model.lanes(this.by, { none, partition: t("js-partition"), rest: t("js-lane-rest") });
+    this.names.replaceChildren(...this.lanes.map((lane) => h("li", { title: visible(lane.name) }, h("span", { class: "name" }, visible(lane.name)), h("span", { class: "note" }, t("js-lane-events", { count: number(this.model.countOf(lane)) })))));
     this.draw();
   }
 
@@ -203,6 +204,7 @@ export class Plot {
     if (model.deliveries(i) > 1) told.push(t("js-deliveries", { count: number(model.deliveries(i)) }));
     if (model.flags[i] & (FLAG.anomaly | FLAG.conflict)) told.push(t("js-anomaly"));
     if (model.flags[i] & FLAG.operator) told.push(t("js-operator"));
+    if (model.flags[i] & FLAG.refused) told.push(t("js-refused"));
     if (!isThere(/** @type {any} */ ({ model, asOf: this.asOf, knownAt: this.knownAt }), i)) told.push(t("js-not-yet"));
     return visible(told.filter(Boolean).join(", "));
   }
