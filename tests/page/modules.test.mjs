@@ -7,6 +7,7 @@ import { test } from "node:test";
 const assets = new URL("../../src/server/page/assets/", import.meta.url);
 const { commandLine, curl, word } = await import(new URL("quote.js", assets));
 const { Scale } = await import(new URL("timeline/scale.js", assets));
+const { addressOf, cuts, lanesOf } = await import(new URL("timeline/address.js", assets));
 const { Model } = await import(new URL("timeline/model.js", assets));
 
 const WORDS = { none: "none", partition: "Partition", rest: "rest" };
@@ -121,4 +122,27 @@ test("events that are only counted stand in the lane of their service, or in one
   assert.deepEqual(byService.map((lane) => [lane.name, lane.cells, model.countOf(lane)]), [["order-service", [0, 2], 9], ["product-service", [], 3], ["payment-service", [], 2], ["none", [1], 5]]);
   const byPartition = model.lanes("partition", WORDS);
   assert.deepEqual(byPartition.map((lane) => [lane.name, lane.cells, model.countOf(lane)]), [["Partition 0", [], 7], ["rest", [0, 1, 2], 12]]);
+});
+
+test("the address of a saga opens what is shown, and leaves out what is so from the start", () => {
+  const start = { asOf: null, knownAt: null, part: null, event: null, by: "service", cutting: true };
+  const here = "http://h/base/ui/saga?id=A%2FB&lang=ko";
+  assert.equal(addressOf(here, start).href, here);
+  const shown = { asOf: 1_000, knownAt: 2_500, part: [0.5, 10.2], event: "0@7", by: "step", cutting: false };
+  const address = addressOf(here, shown);
+  assert.deepEqual([...address.searchParams], [
+    ["id", "A/B"], ["lang", "ko"], ["asOf", "1970-01-01T00:00:01.000Z"], ["knownAt", "1970-01-01T00:00:02.500Z"],
+    ["from", "1970-01-01T00:00:00.000Z"], ["to", "1970-01-01T00:00:00.011Z"], ["event", "0@7"], ["lanes", "step"], ["gaps", "scale"],
+  ]);
+  assert.equal(addressOf(address, start).href, here);
+});
+
+test("what an address says of lanes and silences is read as it was written", () => {
+  for (const by of ["service", "step", "partition"]) {
+    for (const cutting of [true, false]) {
+      const { searchParams } = addressOf("http://h/ui/saga?id=A", { asOf: null, knownAt: null, part: null, event: null, by, cutting });
+      assert.deepEqual([lanesOf(searchParams.get("lanes")), cuts(searchParams.get("gaps"))], [by, cutting]);
+    }
+  }
+  assert.deepEqual([lanesOf("colour"), lanesOf(null), cuts("?")], ["service", "service", true]);
 });

@@ -118,7 +118,7 @@ export class Model {
 
   /**
    * Lanes in the order in which they first had an event; those of ghosts alone come last.
-   * @param {"service" | "step" | "partition"} by
+   * @param {import("./address.js").By} by
    * @param {Words} words
    * @returns {Lane[]}
    */

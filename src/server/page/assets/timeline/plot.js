@@ -3,6 +3,7 @@
 import { all, h, need, number, shape, statusMark, statusWord, visible } from "../dom.js";
 import { duration, instant } from "../time.js";
 import { t } from "../texts.js";
+import { cuts, lanesOf } from "./address.js";
 import { drawLanes } from "./draw.js";
 import { readLook } from "./look.js";
 import { drawMinimap } from "./minimap.js";
@@ -10,6 +11,7 @@ import { FLAG, STATUSES } from "./model.js";
 import { heightOf, isThere, middle } from "./pen.js";
 import { Scale } from "./scale.js";
 
+/** @import { By } from "./address.js" */
 /** @import { Lane, Model } from "./model.js" */
 /** @import { Scene } from "./draw.js" */
 
@@ -31,9 +33,9 @@ export class Plot {
     this.tip = need("[data-part=tip]", HTMLElement, root);
     this.brush = need("[data-part=brush]", HTMLElement, root);
     this.names = need("[data-part=names]", HTMLElement, root);
-    /** @type {"service" | "step" | "partition"} */
-    this.by = "service";
-    this.cutting = true;
+    /** @type {By} */
+    this.by = lanesOf(root.dataset.shownLanes);
+    this.cutting = cuts(root.dataset.shownGaps);
     this.at = -1;
     /** @type {number | null} */
     this.asOf = null;
@@ -339,19 +341,20 @@ export class Plot {
     for (const button of all("[data-lanes]", this.root)) button.addEventListener("click", () => this.setLanes(button));
     for (const button of all("[data-gaps]", this.root)) {
       button.addEventListener("click", () => {
-        this.cutting = button.dataset.gaps === "cut";
+        this.cutting = cuts(button.dataset.gaps);
         press(this.root, "[data-gaps]", button);
         this.draw();
+        this.told.view();
       });
     }
   }
 
   /** @param {HTMLElement} button */
   setLanes(button) {
-    const by = button.dataset.lanes;
-    if (by === "service" || by === "step" || by === "partition") this.by = by;
+    this.by = lanesOf(button.dataset.lanes);
     press(this.root, "[data-lanes]", button);
     this.layOut();
+    this.told.view();
   }
 
   listenToMinimap() {
