@@ -51,7 +51,7 @@ function showDiff(form, before, after) {
 }
 
 /** @param {HTMLFormElement} form */
-async function listenForEdit(form) {
+function listenForEdit(form) {
   const area = need("[data-part=edit-bytes]", HTMLTextAreaElement, form);
   /** @type {Uint8Array | null} */
   let before = null;
@@ -139,5 +139,5 @@ async function follow(place) {
   }
 }
 
-for (const form of document.querySelectorAll("form[data-edit]")) if (form instanceof HTMLFormElement) void listenForEdit(form);
+for (const form of document.querySelectorAll("form[data-edit]")) if (form instanceof HTMLFormElement) listenForEdit(form);
 for (const place of all("[data-follow]")) void follow(place);

@@ -83,8 +83,8 @@ function start(model) {
 
   function writeAddress() {
     clearTimeout(later);
-    const { asOf, knownAt, part, by, cutting, at } = plot;
-    const shown = { asOf, knownAt, part, by, cutting, event: at < 0 ? null : model.position(at) };
+    const { part, by, cutting, at } = plot;
+    const shown = { asOf: plot.asOf, knownAt: plot.knownAt, part, by, cutting, event: at < 0 ? null : model.position(at) };
     history.replaceState(history.state, "", addressOf(location.href, shown));
     // Further steps are shown as these are.
     for (const link of document.querySelectorAll(".pager a[rel=next]")) if (link instanceof HTMLAnchorElement) link.href = addressOf(link.href, shown).href;

@@ -32,9 +32,9 @@ function firstAtOrAfter(lane, recorded, millis) {
   let low = 0;
   let high = lane.events.length;
   while (low < high) {
-    const middle = (low + high) >> 1;
-    if (recorded[lane.events[middle]] < millis) low = middle + 1;
-    else high = middle;
+    const half = (low + high) >> 1;
+    if (recorded[lane.events[half]] < millis) low = half + 1;
+    else high = half;
   }
   return low;
 }
