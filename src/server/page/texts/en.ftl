@@ -510,6 +510,8 @@ flow-count = Times
 flow-steps = Steps
 flow-first = First
 flow-last = Last
+flow-other-services = others: { $count }
+flow-without-service = no service: { $count }
 flow-cycles = Services in a circle
 flow-definition = Definition
 flow-no-definition = This type has none. The graph is what was observed.
@@ -620,6 +622,7 @@ config-value = Value
 config-source = From
 config-default = default
 config-file = file
+config-secret-file = secret file
 config-environment = environment
 config-flag = flag
 health-all-up = All components are up
@@ -647,6 +650,7 @@ incident-sagas-some = Its sagas
 incident-runbook = Runbook
 incident-source = Source
 incident-received = Told { $times } times, first
+incident-last = last
 
 ## Shown by modules
 js-ago = { $time } ago

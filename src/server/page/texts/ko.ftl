@@ -510,6 +510,8 @@ flow-count = 횟수
 flow-steps = 단계
 flow-first = 처음
 flow-last = 마지막
+flow-other-services = 그 밖: { $count }
+flow-without-service = 서비스 없음: { $count }
 flow-cycles = 순환하는 서비스
 flow-definition = 정의
 flow-no-definition = 이 유형에는 정의가 없습니다. 그래프는 관측한 것입니다.
@@ -620,6 +622,7 @@ config-value = 값
 config-source = 출처
 config-default = 기본값
 config-file = 파일
+config-secret-file = 비밀 파일
 config-environment = 환경 변수
 config-flag = 플래그
 health-all-up = 모두 정상입니다
@@ -647,6 +650,7 @@ incident-sagas-some = 관련 사가
 incident-runbook = 런북
 incident-source = 출처
 incident-received = { $times }회 통지, 처음
+incident-last = 마지막
 
 ## 모듈이 보여 주는 문구
 js-ago = { $time } 전
