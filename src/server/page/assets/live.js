@@ -126,6 +126,8 @@ async function refused(address) {
     asking.abort();
     if (status !== 404 || source) return;
     empty = true;
+    clearTimeout(again);
+    again = setTimeout(connect, LONGEST_WAIT);
     say("still", t("js-live-no-type"));
     document.body.classList.remove("stale");
     need("#stale", HTMLElement).hidden = true;

@@ -273,7 +273,8 @@ mod tests {
 
     #[test]
     fn a_conflict_is_told_once() {
-        let outcomes = json!({"applied": 3, "duplicates": 2, "conflicts": 1, "deadLetters": 0, "removed": 0, "open": 9});
+        let outcomes =
+            json!({"applied": 3, "duplicates": 2, "conflicts": 1, "deadLetters": 0, "removed": 0, "open": 9});
         let (became, back) = became(&outcomes);
         assert_eq!(
             became,

@@ -84,8 +84,14 @@ mod tests {
         ]});
         assert_eq!(running(&jobs), [&json!(7)]);
         assert!(waits(&jobs, &json!(8)) && !waits(&jobs, &json!(7)) && !waits(&jobs, &json!(5)));
-        assert_eq!((error(&jobs, &json!(6)), error(&jobs, &json!(7))), (json!("Kafka"), Value::Null));
-        let behind: Vec<Value> = with_turns(&jobs).iter().map(|job| job["behind"].clone()).collect();
+        assert_eq!(
+            (error(&jobs, &json!(6)), error(&jobs, &json!(7))),
+            (json!("Kafka"), Value::Null)
+        );
+        let behind: Vec<Value> = with_turns(&jobs)
+            .iter()
+            .map(|job| job["behind"].clone())
+            .collect();
         assert_eq!(behind, [Value::Null, Value::Null, json!([7]), Value::Null]);
     }
 }
