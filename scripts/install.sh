@@ -12,7 +12,7 @@
 # monitoring   amtool, of Alertmanager; go-jsonnet, from its Go module; Grafana's types and a compiler for them, from
 #         npm; for the tests of deploy/monitoring, into the cache directory
 # page    Chromium and Node.js, for the page's tests, axe, which looks for what keeps people from using it, and
-#         TypeScript, which checks the types of its modules
+#         TypeScript and ESLint, which check the types and the code of its modules
 # venv    the Python environment of tests/e2e, in the cache directory
 set -euo pipefail
 
@@ -132,6 +132,9 @@ jsonnet_version=v0.21.0
 grafana_schema_version=13.2.3
 axe_version=4.14.0
 typescript_version=5.9.3
+# The last line of ESLint that runs on Node.js 18, which Debian 12 has.
+eslint_version=9.39.5
+globals_version=17.13.0
 # What packages from npm depend on is taken as it was on this day: their own ranges are open.
 npm_day=2026-11-01
 
@@ -191,6 +194,10 @@ make_page_tools() {
   make_npm_packages "TypeScript $typescript_version" "$cache/typescript-$typescript_version" \
     "typescript@$typescript_version"
   ln -sfn "typescript-$typescript_version" "$cache/typescript"
+  local versions=$eslint_version-$globals_version
+  make_npm_packages "ESLint $eslint_version" "$cache/eslint-$versions" \
+    "eslint@$eslint_version" "@eslint/js@$eslint_version" "globals@$globals_version"
+  ln -sfn "eslint-$versions" "$cache/eslint"
 }
 
 make_grafana_types() {

@@ -18,6 +18,7 @@ cargo test --locked --workspace --features saga-tracker/failpoints --no-fail-fas
   tee "$reports/cargo.log" || failed+=(cargo)
 node --test tests/page/*.test.mjs 2>&1 | tee "$reports/page.log" || failed+=(page)
 scripts/types.sh 2>&1 | tee "$reports/types.log" || failed+=(types)
+scripts/eslint.sh 2>&1 | tee "$reports/eslint.log" || failed+=(eslint)
 SAGA_TRACKER_BIN=$CARGO_TARGET_DIR/debug/saga-tracker SAGA_TRACKER_REQUIRE_FAILPOINTS=1 \
   scripts/e2e.sh -n "${E2E_WORKERS:-3}" --dist loadfile 2>&1 | tee "$reports/e2e.log" || failed+=(e2e)
 if cargo +nightly --version >/dev/null 2>&1; then

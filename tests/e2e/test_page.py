@@ -249,6 +249,22 @@ def test_handles_dim_and_the_address_opens_exactly_this(shop, browser, views):
         assert not window.problems()
 
 
+def test_lanes_and_silences_are_drawn_as_the_address_says(shop, browser, views):
+    with browser.window(shop.url) as window:
+        page = window.page
+        window.open(views["saga"])
+        page.click("[data-lanes=step]")
+        page.click("[data-gaps=scale]")
+        page.wait_for_function("() => new URL(location.href).searchParams.get('gaps') === 'scale'")
+        lanes = page.locator(".lane-names li").all_inner_texts()
+        window.open(page.url[len(shop.url) :])
+        page.wait_for_selector(".lane-names li")
+        assert page.locator(".lane-names li").all_inner_texts() == lanes
+        for button in ("[data-lanes=step]", "[data-gaps=scale]"):
+            assert page.get_attribute(button, "aria-pressed") == "true", button
+        assert not window.problems()
+
+
 def test_settings_change_at_once_and_are_kept(shop, browser):
     with browser.window(shop.url) as window:
         page = window.page

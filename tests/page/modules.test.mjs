@@ -7,7 +7,10 @@ import { test } from "node:test";
 const assets = new URL("../../src/server/page/assets/", import.meta.url);
 const { commandLine, curl, word } = await import(new URL("quote.js", assets));
 const { Scale } = await import(new URL("timeline/scale.js", assets));
+const { addressOf, cuts, lanesOf } = await import(new URL("timeline/address.js", assets));
 const { Model } = await import(new URL("timeline/model.js", assets));
+
+const WORDS = { none: "none", partition: "Partition", rest: "rest" };
 
 const HOSTILE = ["plain", "", "two words", "it's", "a\"b", "$(reboot)", "`id`", "\\", "!!", "-n", "--set", "*", "~", "a\nb\tc", "\u202eevil", "한글 사가", "\u0007", "'\n'", "🙂\u200b"];
 
@@ -85,6 +88,61 @@ test("columns unpack to the events that they were made of", () => {
   assert.equal(model.arrived[5] - model.recorded[5], 4200);
   assert.equal(model.position(0), "0@10137423");
   assert.equal(model.byPosition("0@10137441"), 6);
-  const lanes = model.lanes("service", { none: "none", partition: "Partition" });
+  const lanes = model.lanes("service", WORDS);
   assert.deepEqual(lanes.map((lane) => [lane.name, lane.events]), [["order-service", [0, 6]], ["product-service", [1, 2, 5]], ["payment-service", [3, 4]]]);
+});
+
+// Modules that read the document while they load find an empty one.
+globalThis.document ??= { documentElement: { dataset: {} }, querySelectorAll: () => [] };
+
+test("an edge of a frame is found by what the drawing names it", async () => {
+  const { ratesOf } = await import(new URL("live.js", assets));
+  const { edges } = JSON.parse(readFileSync(new URL("samples/api/live.json", import.meta.url), "utf8"));
+  assert.deepEqual([...ratesOf(edges)], [["ORDER_CREATED STOCK_RESERVATION", 4]]);
+  assert.deepEqual([...ratesOf([{ from: "A B", to: "C/D", perSecond: 0 }, { from: "E", to: "E", perSecond: 0.1 }]).entries()], [["A%20B C%2FD", 0], ["E E", 1]]);
+});
+
+test("a redrive is followed until it says something else", async () => {
+  const { figures, isOther } = await import(new URL("letters.js", assets));
+  const { redrive } = JSON.parse(readFileSync(new URL("samples/redrive.json", import.meta.url), "utf8"));
+  assert.deepEqual([figures(redrive).cameBack, figures(redrive).open], [3, 2]);
+  assert.equal(isOther(redrive, { running: true, waits: false }), false);
+  assert.equal(isOther(redrive, { running: true, waits: true }), true);
+  assert.equal(isOther({ ...redrive, running: false }, { running: true, waits: false }), true);
+  assert.equal(isOther({ ...redrive, running: false }, { running: false, waits: false }), false);
+  const known = { ...redrive.outcomes, open: 0 };
+  assert.equal(isOther({ ...redrive, running: false, outcomes: known }, { running: false, waits: false }), true);
+});
+
+test("events that are only counted stand in the lane of their service, or in one of their own", () => {
+  const whole = JSON.parse(readFileSync(new URL("samples/api/timeline.json", import.meta.url), "utf8"));
+  const density = { cellMillis: 10, ofOtherServices: 5, service: [0, -1, 0], cell: [0, 1, 2], status: [0, 0, 1], count: [3, 5, 4] };
+  const model = new Model({ ...whole, exact: false, density });
+  const byService = model.lanes("service", WORDS);
+  assert.deepEqual(byService.map((lane) => [lane.name, lane.cells, model.countOf(lane)]), [["order-service", [0, 2], 9], ["product-service", [], 3], ["payment-service", [], 2], ["none", [1], 5]]);
+  const byPartition = model.lanes("partition", WORDS);
+  assert.deepEqual(byPartition.map((lane) => [lane.name, lane.cells, model.countOf(lane)]), [["Partition 0", [], 7], ["rest", [0, 1, 2], 12]]);
+});
+
+test("the address of a saga opens what is shown, and leaves out what is so from the start", () => {
+  const start = { asOf: null, knownAt: null, part: null, event: null, by: "service", cutting: true };
+  const here = "http://h/base/ui/saga?id=A%2FB&lang=ko";
+  assert.equal(addressOf(here, start).href, here);
+  const shown = { asOf: 1_000, knownAt: 2_500, part: [0.5, 10.2], event: "0@7", by: "step", cutting: false };
+  const address = addressOf(here, shown);
+  assert.deepEqual([...address.searchParams], [
+    ["id", "A/B"], ["lang", "ko"], ["asOf", "1970-01-01T00:00:01.000Z"], ["knownAt", "1970-01-01T00:00:02.500Z"],
+    ["from", "1970-01-01T00:00:00.000Z"], ["to", "1970-01-01T00:00:00.011Z"], ["event", "0@7"], ["lanes", "step"], ["gaps", "scale"],
+  ]);
+  assert.equal(addressOf(address, start).href, here);
+});
+
+test("what an address says of lanes and silences is read as it was written", () => {
+  for (const by of ["service", "step", "partition"]) {
+    for (const cutting of [true, false]) {
+      const { searchParams } = addressOf("http://h/ui/saga?id=A", { asOf: null, knownAt: null, part: null, event: null, by, cutting });
+      assert.deepEqual([lanesOf(searchParams.get("lanes")), cuts(searchParams.get("gaps"))], [by, cutting]);
+    }
+  }
+  assert.deepEqual([lanesOf("colour"), lanesOf(null), cuts("?")], ["service", "service", true]);
 });

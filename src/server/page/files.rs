@@ -75,6 +75,7 @@ embedded! {
         "texts.js",
         "time.js",
         "timeline.css",
+        "timeline/address.js",
         "timeline/arcs.js",
         "timeline/draw.js",
         "timeline/lanes.js",

@@ -249,10 +249,14 @@ impl Drawn {
                 .iter()
                 .find(|step| step["step"] == self.steps[*from].as_str());
             let events = of_step.map_or(0, |step| int(&step["events"]));
-            let share = (events > 0 && count > 0).then(|| count as f64 / events as f64);
-            let per_second = seconds
+            // Of what came in within a time the API tells both: there a pair may be counted whose first step came before.
+            let told = |field: &str| edge.seen.as_ref().and_then(|seen| seen[field].as_f64());
+            let of_events = (events > 0 && count > 0).then(|| count as f64 / events as f64);
+            let share = told("share").or(of_events);
+            let of_period = seconds
                 .filter(|_| count > 0)
                 .map(|seconds| count as f64 / seconds);
+            let per_second = told("perSecond").or(of_period);
             let (path, label_x, label_y) = curve(places[*from], places[*to]);
             let times = |field: &str| edge.seen.as_ref().map_or(Value::Null, |seen| seen[field].clone());
             json!({

@@ -225,13 +225,25 @@ fn what_a_redrive_changes_stands_on_its_view_and_in_the_dialog_that_publishes_it
 }
 
 #[test]
-fn sums_over_a_part_of_a_redrive_say_so() {
+fn of_letters_whose_outcome_is_not_known_a_redrive_says_how_many_there_are() {
     for html in rendered_of("redrive.large.json") {
-        assert!(html.contains("10,000") && !html.contains("id=\"act-publish\""));
-        assert!(!html.contains("<progress"));
+        assert!(html.contains("data-field=\"open\">20,000<") && !html.contains("id=\"act-publish\""));
+        assert!(html.contains("data-follow"));
     }
     for html in rendered_of("redrive.over.json") {
-        assert!(!html.contains("10,000"));
+        assert!(html.contains("data-field=\"open\">0<") && !html.contains("data-follow"));
+    }
+}
+
+#[test]
+fn a_redrive_that_waits_names_those_that_it_waits_for() {
+    for sample in ["redrive.waits.json", "redrive_rehearsal.running.json"] {
+        for html in rendered_of(sample) {
+            assert!(html.contains("href=\"/ui/dead-letters/redrives/6\""), "{sample}");
+        }
+    }
+    for html in rendered_of("ops_jobs.json") {
+        assert!(html.contains("/redrives/8\"") && !html.contains("its turn"));
     }
 }
 

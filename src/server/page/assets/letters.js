@@ -51,7 +51,7 @@ function showDiff(form, before, after) {
 }
 
 /** @param {HTMLFormElement} form */
-async function listenForEdit(form) {
+function listenForEdit(form) {
   const area = need("[data-part=edit-bytes]", HTMLTextAreaElement, form);
   /** @type {Uint8Array | null} */
   let before = null;
@@ -78,8 +78,36 @@ async function listenForEdit(form) {
   }, { capture: true });
 }
 
+/**
+ * GET /api/v1/dead-letters/redrives/{number}, as far as it is followed. Conflicts are counted among the duplicates; `open`
+ * are letters of which it is not known yet what they came to, those that wait for their turn among them.
+ * @typedef {object} Redrive
+ * @property {boolean} running
+ * @property {number} letters
+ * @property {number} waiting
+ * @property {number} published
+ * @property {number} skipped
+ * @property {number} refused
+ * @property {number} left
+ * @property {number} forecast
+ * @property {{applied: number, duplicates: number, conflicts: number, deadLetters: number, removed: number, open: number}} outcomes
+ */
+
+/** The figures of a redrive, by name. @param {Redrive} redrive @returns {Record<string, number>} */
+export function figures({ letters, waiting, published, skipped, refused, left, outcomes }) {
+  const { applied, duplicates, deadLetters, removed, open } = outcomes;
+  return { letters, waiting, published, skipped, refused, left, open, cameBack: applied + duplicates + deadLetters + removed };
+}
+
+/** Whether the page says something else by now. @param {Redrive} redrive @param {{running: boolean, waits: boolean}} shown */
+export function isOther({ running, waiting, letters, outcomes }, shown) {
+  if (shown.running) return !running || (shown.waits && waiting < letters);
+  return outcomes.open === 0;
+}
+
 /** @param {HTMLElement} place */
 async function follow(place) {
+  const shown = { running: place.dataset.running === "true", waits: place.dataset.waits === "true" };
   const path = `${base}/api/v1/dead-letters/redrives/${encodeURIComponent(place.dataset.follow ?? "")}`;
   for (;;) {
     await new Promise((done) => { setTimeout(done, FOLLOW_MILLIS); });
@@ -87,16 +115,21 @@ async function follow(place) {
     try {
       const answer = await fetch(path);
       if (!answer.ok) continue;
+      /** @type {Redrive} */
       const redrive = await answer.json();
-      for (const element of all("[data-field]", place)) element.textContent = number(redrive[element.dataset.field ?? ""] ?? 0);
+      const values = figures(redrive);
+      for (const element of all("[data-field]", place)) element.textContent = number(values[element.dataset.field ?? ""] ?? 0);
       const bar = place.querySelector("progress");
       const progress = one("[data-part=progress]", place);
       if (progress) {
         const done = redrive.forecast + redrive.skipped + redrive.refused;
         progress.textContent = t("js-progress", { done: number(done), total: number(redrive.letters) });
         if (bar) bar.value = done;
+      } else if (bar) {
+        bar.max = Math.max(values.published, 1);
+        bar.value = Math.min(values.cameBack, bar.max);
       }
-      if (!redrive.running) {
+      if (isOther(redrive, shown)) {
         location.reload();
         return;
       }
@@ -106,5 +139,5 @@ async function follow(place) {
   }
 }
 
-for (const form of document.querySelectorAll("form[data-edit]")) if (form instanceof HTMLFormElement) void listenForEdit(form);
+for (const form of document.querySelectorAll("form[data-edit]")) if (form instanceof HTMLFormElement) listenForEdit(form);
 for (const place of all("[data-follow]")) void follow(place);

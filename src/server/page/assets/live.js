@@ -6,7 +6,8 @@ import { t } from "./texts.js";
 
 /**
  * A frame of GET /api/v1/live?type: event `frame`, one a second, the same for all viewers. `end` says that the server
- * goes away. What is not known is null.
+ * goes away. What is not known is null. `edges` are the busiest of the last minute, and `edgesLeftOut` says how many more
+ * there are. A type that has neither sagas nor a definition is a 404.
  * @typedef {object} Frame
  * @property {string} at
  * @property {number | null} lag
@@ -14,11 +15,12 @@ import { t } from "./texts.js";
  * @property {number | null} accounted
  * @property {number | null} unexplained
  * @property {Record<string, number>} byStatus
- * @property {number} failedPerHour
+ * @property {number | null} failedPerHour
  * @property {number} stuck
  * @property {number} deadLettersOpen
  * @property {number} incidents
- * @property {{from: string, to: string, perSecond: number}[]} [edges]
+ * @property {{from: string, to: string, perSecond: number}[]} edges
+ * @property {number} edgesLeftOut
  */
 
 const STALE_MILLIS = 5_000;
@@ -28,6 +30,8 @@ const LONGEST_WAIT = 30_000;
 let source = null;
 let last = 0;
 let wait = 1_000;
+/** Nothing comes because there is nothing of that type yet: what is shown is not stale. */
+let empty = false;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let again;
 
@@ -41,36 +45,55 @@ function rate(perSecond) {
   return perSecond >= 10 ? 4 : perSecond >= 3 ? 3 : perSecond >= 1 ? 2 : perSecond > 0 ? 1 : 0;
 }
 
+/** @param {unknown} value @param {string | undefined} format */
+function written(value, format) {
+  if (typeof value !== "number") return format === "per-hour" ? t("js-per-hour-unknown") : t("js-unknown");
+  return format === "per-hour" ? t("js-per-hour", { count: number(value) }) : number(value);
+}
+
+/** By edge, as the drawing names it: how fast it flows. @param {Frame["edges"]} edges */
+export function ratesOf(edges) {
+  return new Map(edges.map((edge) => [`${percent(edge.from)} ${percent(edge.to)}`, rate(edge.perSecond)]));
+}
+
+/** Edges flow as the frame says. One that it does not name stands still, unless there was no room for all. @param {Frame} frame */
+function showEdges({ edges, edgesLeftOut }) {
+  const rates = ratesOf(edges);
+  for (const element of document.querySelectorAll("[data-edge]")) {
+    const found = rates.get(element.getAttribute("data-edge") ?? "") ?? (edgesLeftOut === 0 ? 0 : undefined);
+    if (found !== undefined) element.setAttribute("data-rate", String(found));
+  }
+  const place = one("[data-part=edges-left-out]");
+  if (place) place.textContent = edgesLeftOut > 0 ? t("js-edges-left-out", { shown: number(edges.length), count: number(edgesLeftOut) }) : "";
+}
+
+/** @param {string} state @param {string} text */
+function say(state, text) {
+  const place = need("[data-live-state]", HTMLElement);
+  place.dataset.state = state;
+  const words = one(".words", place);
+  if (words) words.textContent = text;
+}
+
 /** @param {Frame} frame */
 function show(frame) {
   for (const element of all("[data-live]")) {
-    const value = at(frame, element.dataset.live ?? "");
-    const text = value === null || value === undefined ? "?" : number(value);
+    const text = written(at(frame, element.dataset.live ?? ""), element.dataset.format);
     if (element.textContent !== text) element.textContent = text;
   }
-  for (const edge of frame.edges ?? []) {
-    const key = `${percent(edge.from)} ${percent(edge.to)}`;
-    document.querySelector(`[data-edge="${CSS.escape(key)}"]`)?.setAttribute("data-rate", String(rate(edge.perSecond)));
-  }
-  const state = need("[data-live-state]", HTMLElement);
-  state.dataset.state = "live";
-  const words = one(".words", state);
-  if (words) words.textContent = t("js-live", { time: clock(Date.parse(frame.at)) });
+  showEdges(frame);
+  say("live", t("js-live", { time: clock(Date.parse(frame.at)) }));
 }
 
 function stale() {
-  if (!source && !again) return;
+  if ((!source && !again) || empty) return;
   const silent = Date.now() - last;
   const is = last > 0 && silent > STALE_MILLIS && !document.hidden;
   document.body.classList.toggle("stale", is);
   const notice = need("#stale", HTMLElement);
-  const state = need("[data-live-state]", HTMLElement);
   notice.hidden = !is;
   if (!is) return;
-  state.dataset.state = "stale";
-  const words = one(".words", state);
-  const text = t("js-stale", { time: duration(Math.floor(silent / 1000) * 1000) });
-  if (words) words.textContent = text;
+  say("stale", t("js-stale", { time: duration(Math.floor(silent / 1000) * 1000) }));
   // Told once to screen readers; the seconds go on in the bar alone.
   if (notice.textContent === "") notice.textContent = t("js-stale-notice");
 }
@@ -80,16 +103,37 @@ function connect() {
   again = undefined;
   source?.close();
   const type = new URLSearchParams(location.search).get("type");
-  source = new EventSource(`${base}/api/v1/live${type ? `?type=${encodeURIComponent(type)}` : ""}`);
+  const address = `${base}/api/v1/live${type ? `?type=${encodeURIComponent(type)}` : ""}`;
+  source = new EventSource(address);
   source.addEventListener("frame", (event) => {
     last = Date.now();
     wait = 1_000;
+    empty = false;
     need("#stale", HTMLElement).textContent = "";
     show(JSON.parse(event.data));
     stale();
   });
   source.addEventListener("end", retry);
-  source.addEventListener("error", () => { if (source?.readyState === EventSource.CLOSED) retry(); });
+  source.addEventListener("error", () => { if (source?.readyState === EventSource.CLOSED) void refused(address); });
+}
+
+/** An event source does not tell why it was refused: the same call does. @param {string} address */
+async function refused(address) {
+  retry();
+  const asking = new AbortController();
+  try {
+    const { status } = await fetch(address, { signal: asking.signal });
+    asking.abort();
+    if (status !== 404 || source) return;
+    empty = true;
+    clearTimeout(again);
+    again = setTimeout(connect, LONGEST_WAIT);
+    say("still", t("js-live-no-type"));
+    document.body.classList.remove("stale");
+    need("#stale", HTMLElement).hidden = true;
+  } catch {
+    // It does not answer at all; what was asked for already goes on being tried.
+  }
 }
 
 function retry() {

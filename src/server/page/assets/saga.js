@@ -3,6 +3,7 @@
 import { all, base, need, number, one, unpercent, visible } from "./dom.js";
 import { instant } from "./time.js";
 import { t } from "./texts.js";
+import { addressOf } from "./timeline/address.js";
 import { Model } from "./timeline/model.js";
 import { Moment } from "./timeline/moment.js";
 import { Plot } from "./timeline/plot.js";
@@ -30,6 +31,15 @@ async function load() {
   root.classList.remove("loading");
   if (!answer.ok) throw new Error(String(read.message ?? answer.status));
   return new Model(read);
+}
+
+/** How much of the saga is drawn, and how. @param {import("./timeline/model.js").Answer} answer */
+function drawn({ exact, whole, notableLeftOut, statesLeftOut, density }) {
+  const told = [exact ? t("js-plot-events", { count: number(whole) }) : t("js-plot-density", { count: number(whole) })];
+  if (notableLeftOut > 0) told.push(t("js-notable-left-out", { count: number(notableLeftOut) }));
+  if (density && density.ofOtherServices > 0) told.push(t("js-other-services", { count: number(density.ofOtherServices) }));
+  if (statesLeftOut > 0) told.push(t("js-states-left-out", { count: number(statesLeftOut) }));
+  return told.join(" · ");
 }
 
 /** @param {Model} model */
@@ -73,16 +83,22 @@ function start(model) {
 
   function writeAddress() {
     clearTimeout(later);
-    const here = new URL(location.href);
-    /** @param {string} name @param {string | null} value */
-    const put = (name, value) => (value === null ? here.searchParams.delete(name) : here.searchParams.set(name, value));
-    put("asOf", plot.asOf === null ? null : new Date(plot.asOf).toISOString());
-    put("knownAt", plot.knownAt === null ? null : new Date(plot.knownAt).toISOString());
-    put("from", plot.part === null ? null : new Date(Math.floor(plot.part[0])).toISOString());
-    put("to", plot.part === null ? null : new Date(Math.ceil(plot.part[1])).toISOString());
-    put("event", plot.at < 0 ? null : model.position(plot.at));
-    history.replaceState(history.state, "", here);
+    const { part, by, cutting, at } = plot;
+    const shown = { asOf: plot.asOf, knownAt: plot.knownAt, part, by, cutting, event: at < 0 ? null : model.position(at) };
+    history.replaceState(history.state, "", addressOf(location.href, shown));
+    // Further steps are shown as these are.
+    for (const link of document.querySelectorAll(".pager a[rel=next]")) if (link instanceof HTMLAnchorElement) link.href = addressOf(link.href, shown).href;
   }
+
+  // A step is picked where it is; only one that is not drawn has to be asked for.
+  need("#steps", HTMLElement).addEventListener("click", (event) => {
+    const link = event.target instanceof Element ? event.target.closest("a.step-name") : null;
+    const row = link?.closest("tr");
+    const found = row ? model.byPosition(row.dataset.position ?? "") : -1;
+    if (found < 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    plot.pick(found);
+  });
 
   /** The table shows what the plot does, and dims what had not happened or was not known. */
   function filterRows() {
@@ -96,7 +112,7 @@ function start(model) {
     }
     const place = one("[data-part=filtered]");
     if (place) place.textContent = hidden > 0 ? t("js-rows-hidden", { count: number(hidden) }) : "";
-    count.textContent = model.answer.exact ? t("js-plot-events", { count: number(model.answer.whole) }) : t("js-plot-density", { count: number(model.answer.whole) });
+    count.textContent = drawn(model.answer);
   }
 
   const whole = () => plot.whole(plot.small.clientWidth);

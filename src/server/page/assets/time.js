@@ -67,8 +67,8 @@ function two(value) {
 
 /** 2026-11-20 20:51:15.471 +09:00; without the fraction where it is nought. @param {number} millis @param {string} [name] */
 export function instant(millis, name) {
-  const { date, clock, fraction, offset } = parts(millis, name);
-  return `${date} ${clock}${fraction === "000" ? "" : `.${fraction}`} ${offset}`;
+  const { date, clock: hands, fraction, offset } = parts(millis, name);
+  return `${date} ${hands}${fraction === "000" ? "" : `.${fraction}`} ${offset}`;
 }
 
 /** 20:51:15 +09:00. @param {number} millis */

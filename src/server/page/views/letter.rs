@@ -32,7 +32,7 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
         &none,
         command_line::command("dead-letters show", &[id], []),
     );
-    let defect_at = defect_at(text(&letter["decoded"]["defect"]["detail"]));
+    let defect_at = defect_at(&letter["decoded"]["defect"]);
     let value = STANDARD
         .decode(text(&letter["value"]["base64"]))
         .unwrap_or_default();
@@ -48,11 +48,10 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
     visit.show("letters", "letter.html", data).await
 }
 
-/// The byte of the value at which decoding stopped, as its detail says; none where it says none.
-fn defect_at(detail: &str) -> Option<usize> {
-    let (before, _) = detail.split_once(" of the Avro body")?;
-    let (_, at) = before.rsplit_once("at byte ")?;
-    at.parse::<usize>().ok().map(|at| at + HEAD)
+/// The byte of the value at which decoding stopped; none where no single one is to blame.
+fn defect_at(defect: &Value) -> Option<usize> {
+    let in_body = usize::try_from(defect["offset"].as_u64()?).ok()?;
+    in_body.checked_add(HEAD)
 }
 
 /// The bytes that are shown, row by row.
@@ -112,10 +111,10 @@ mod tests {
     }
 
     #[test]
-    fn the_detail_says_where_it_breaks() {
-        let detail = "field status, at byte 104 of the Avro body, takes symbol 9 of an enum of 5";
-        assert_eq!(defect_at(detail), Some(109));
-        assert_eq!(defect_at("field sagaId is empty"), None);
+    fn a_defect_stands_behind_what_is_in_front_of_the_body() {
+        assert_eq!(defect_at(&json!({"offset": 104})), Some(109));
+        assert_eq!(defect_at(&json!({"offset": null})), None);
+        assert_eq!(defect_at(&Value::Null), None);
     }
 
     #[test]

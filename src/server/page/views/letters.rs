@@ -4,6 +4,7 @@ use super::super::command_line;
 use super::super::failure::Failure;
 use super::super::values::{list, or_null, params, with};
 use super::super::visit::Visit;
+use super::turns;
 use axum::response::Response;
 use serde_json::{Value, json};
 
@@ -56,13 +57,15 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
         .map(|name| ((*name).to_owned(), or_null(visit.param(name))))
         .collect();
     let redrives = redrives?;
+    let latest: Vec<Value> = list(&redrives["redrives"]).iter().take(LATEST).cloned().collect();
+    let latest = turns::marked(&visit, &latest).await?;
     let data = json!({
         "filter": filter,
         "by": by,
         "groups": groups?,
         "letters": letters?,
         "count": count?,
-        "redrives": list(&redrives["redrives"]).iter().take(LATEST).collect::<Vec<_>>(),
+        "redrives": latest,
         "publishes": true,
     });
     visit.show("letters", "letters.html", data).await

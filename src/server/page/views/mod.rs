@@ -17,3 +17,4 @@ pub(super) mod saga;
 pub(super) mod search;
 pub(super) mod settings;
 mod steps;
+mod turns;

@@ -4,6 +4,7 @@ use super::super::command_line;
 use super::super::failure::Failure;
 use super::super::values::{list, or_null, params, text, with};
 use super::super::visit::Visit;
+use super::turns;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -42,9 +43,9 @@ pub(in super::super) async fn ledger(visit: Visit) -> Result<Response, Failure> 
 pub(in super::super) async fn jobs(visit: Visit) -> Result<Response, Failure> {
     const PATH: &str = "/internal/v1/jobs";
     let none = params(&[]);
-    let found = visit.get(PATH, &[], &none).await?;
+    let found = turns::jobs(&visit).await?;
     visit.show_call(PATH, &[], &none, None);
-    let data = json!({"tab": "jobs", "jobs": found["jobs"]});
+    let data = json!({"tab": "jobs", "jobs": turns::with_turns(&found)});
     visit.show(VIEW, "ops_jobs.html", data).await
 }
 

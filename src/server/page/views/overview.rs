@@ -3,7 +3,7 @@
 use super::super::command_line;
 use super::super::failure::Failure;
 use super::super::graph;
-use super::super::values::{add_took, list, params, with};
+use super::super::values::{add_took, int, list, params, with};
 use super::super::visit::Visit;
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -35,16 +35,31 @@ async fn overview(visit: &Visit, range: &str) -> Result<Value, Failure> {
     let flags = [("--type", visit.param("type"))];
     visit.show_call(OVERVIEW, &[], &asked, command_line::command("stats", &[], flags));
     add_took(&mut overview["newestFailed"]);
+    add_change(&mut overview["steps"]);
     overview["ranges"] = json!(RANGES);
     let flow = overview["flow"].take();
-    if !list(&flow["edges"]).is_empty() {
+    if !list(&flow["steps"]).is_empty() {
+        let (whole, left_out) = (flow["whole"] == true, int(&flow["leftOut"]));
         let drawn = visit.draw(move || {
             let saga_type = flow["sagaType"].as_str().unwrap_or_default();
             graph::drawn(&flow, &definitions, saga_type, &flow["period"])
         });
-        overview["flow"] = drawn.await?;
+        let mut drawn = drawn.await?;
+        drawn["whole"] = whole.into();
+        drawn["leftOut"] = left_out.into();
+        overview["flow"] = drawn;
     }
     Ok(overview)
+}
+
+/// Adds to each pair of steps by how many percent it takes longer than at the same time of the day before.
+fn add_change(steps: &mut Value) {
+    for step in steps.as_array_mut().into_iter().flatten() {
+        let before = step["p95SecondsBefore"].as_f64().filter(|before| *before > 0.0);
+        let now = step["p95Seconds"].as_f64();
+        let change = now.zip(before).map(|(now, before)| (now / before - 1.0) * 100.0);
+        step["change"] = change.map(|percent| percent.round() as i64).into();
+    }
 }
 
 /// How to point a producer here.
@@ -57,4 +72,22 @@ async fn empty(visit: &Visit) -> Result<Response, Failure> {
         "progress": progress,
     });
     visit.show("overview", "empty.html", data).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_told_where_there_was_something_before() {
+        let mut steps = json!([
+            {"p95Seconds": 6.0, "p95SecondsBefore": 2.0},
+            {"p95Seconds": 0.9, "p95SecondsBefore": 1.0},
+            {"p95Seconds": 0.9, "p95SecondsBefore": 0.0},
+            {"p95Seconds": 0.9, "p95SecondsBefore": null},
+        ]);
+        add_change(&mut steps);
+        let changes: Vec<&Value> = list(&steps).iter().map(|step| &step["change"]).collect();
+        assert_eq!(changes, [&json!(200), &json!(-10), &Value::Null, &Value::Null]);
+    }
 }

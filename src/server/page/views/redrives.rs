@@ -3,9 +3,9 @@
 use super::super::address::Params;
 use super::super::command_line;
 use super::super::failure::Failure;
-use super::super::values::{int, params, text, with};
+use super::super::values::{int, list, params, text, with};
 use super::super::visit::Visit;
-use super::{published, rehearsal};
+use super::{published, rehearsal, turns};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -17,11 +17,11 @@ const LETTER: &str = "/api/v1/dead-letters/{letterId}";
 const COUNT: &str = "/api/v1/dead-letters/count";
 /// Letters on one page.
 const SIZE: &str = "100";
-/// Letters that are looked at, for sums over all of a redrive, so many at a time.
+/// Letters that are looked at, for sums over all of a rehearsal, so many at a time.
 const READ_AT_ONCE: &str = "1000";
 const MOST_READ: usize = 10;
 /// An order names at most so many letters, each of which is asked for.
-const MOST_NAMED: usize = 1_000;
+const MOST_NAMED: i64 = 1_000;
 const MOST_ASKED: usize = 100;
 
 pub(in super::super) async fn all(visit: Visit) -> Result<Response, Failure> {
@@ -33,8 +33,9 @@ pub(in super::super) async fn all(visit: Visit) -> Result<Response, Failure> {
         &none,
         command_line::command("dead-letters redrives", &[], []),
     );
+    let redrives = turns::marked(&visit, list(&found["redrives"])).await?;
     visit
-        .show("letters", "redrives.html", json!({"redrives": found["redrives"]}))
+        .show("letters", "redrives.html", json!({"redrives": redrives}))
         .await
 }
 
@@ -42,15 +43,21 @@ pub(in super::super) async fn one(visit: Visit) -> Result<Response, Failure> {
     let (number, none) = (visit.part("number").to_owned(), params(&[]));
     let number = number.as_str();
     let (page, ids) = (with(visit.given(&["cursor"]), "size", SIZE), [number]);
-    let (redrive, letters) = tokio::join!(visit.get(ONE, &ids, &none), visit.get(LETTERS, &ids, &page),);
-    let (redrive, letters) = (redrive?, letters?);
+    let (redrive, letters, jobs) = tokio::join!(
+        visit.get(ONE, &ids, &none),
+        visit.get(LETTERS, &ids, &page),
+        turns::jobs(&visit)
+    );
+    let (redrive, letters, jobs) = (redrive?, letters?, jobs?);
     visit.show_call(
         ONE,
         &[number],
         &none,
         command_line::command("dead-letters redrives", &[number], []),
     );
-    let (every, is_whole) = every_letter(&visit, number).await?;
+    let is_rehearsal = redrive["dryRun"] == true;
+    let pages = if is_rehearsal { MOST_READ } else { 1 };
+    let (every, is_whole) = first_letters(&visit, number, pages).await?;
     let choice = choice(&visit, &redrive, &every).await?;
     let mut data = json!({
         "letters": letters,
@@ -58,20 +65,20 @@ pub(in super::super) async fn one(visit: Visit) -> Result<Response, Failure> {
         "openNow": choice.open_now,
         "cli": choice.line,
         "topics": visit.topics(),
-        // What the sums are over, where that is not all letters.
-        "summed": (!is_whole).then_some(every.len()),
+        "waits": turns::waits(&jobs, &redrive["number"]),
+        "behind": turns::running(&jobs),
+        "error": turns::error(&jobs, &redrive["number"]),
     });
-    let template = if redrive["dryRun"] == true {
+    let template = if is_rehearsal {
+        // What the sums are over, where that is not all letters.
+        data["summed"] = (!is_whole).then_some(every.len()).into();
         data["summary"] = sums(every.iter().filter_map(|letter| outcome(&letter["forecast"])));
         data["turns"] = rehearsal::turns(&every);
         data["samples"] = rehearsal::samples(&visit, &every).await?;
         "redrive_rehearsal.html"
     } else {
-        data["became"] = sums(every.iter().filter_map(|letter| outcome(&letter["became"])));
-        let back = every
-            .iter()
-            .filter(|letter| letter["result"] == "CAME_BACK")
-            .count();
+        let (became, back) = became(&redrive["outcomes"]);
+        data["became"] = became;
         data["cameBack"] = back.into();
         "redrive.html"
     };
@@ -82,6 +89,24 @@ pub(in super::super) async fn one(visit: Visit) -> Result<Response, Failure> {
 
 fn outcome(of: &Value) -> Option<&str> {
     of["outcome"].as_str()
+}
+
+/// What the letters of a redrive came to, the most frequent first; and how many of them that is known of. Conflicts are
+/// counted among the duplicates.
+fn became(outcomes: &Value) -> (Value, i64) {
+    let of = |name: &str| int(&outcomes[name]);
+    let conflicts = of("conflicts");
+    let mut counts = [
+        ("APPLIED", of("applied")),
+        ("DUPLICATE", of("duplicates") - conflicts),
+        ("CONFLICT", conflicts),
+        ("DEAD_LETTER", of("deadLetters")),
+        ("REMOVED", of("removed")),
+    ];
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let told = counts.iter().filter(|(_, count)| *count > 0);
+    let became = told.map(|(outcome, count)| json!({"outcome": outcome, "count": count}));
+    (became.collect(), counts.iter().map(|(_, count)| count).sum())
 }
 
 /// How often each outcome, the most frequent first.
@@ -97,11 +122,11 @@ fn sums<'v>(outcomes: impl Iterator<Item = &'v str>) -> Value {
         .collect()
 }
 
-/// All letters of a redrive, up to a bound; and whether these are all.
-async fn every_letter(visit: &Visit, number: &str) -> Result<(Vec<Value>, bool), Failure> {
+/// The first letters of a redrive, so many pages of them; and whether these are all.
+async fn first_letters(visit: &Visit, number: &str, pages: usize) -> Result<(Vec<Value>, bool), Failure> {
     let mut every = Vec::new();
     let mut asked = params(&[("size", READ_AT_ONCE)]);
-    for _ in 0..MOST_READ {
+    for _ in 0..pages {
         let mut page = visit.get(LETTERS, &[number], &asked).await?;
         if let Value::Array(letters) = page["content"].take() {
             every.extend(letters);
@@ -128,7 +153,7 @@ async fn choice(visit: &Visit, redrive: &Value, every: &[Value]) -> Result<Choic
     let change = redrive["change"].clone();
     let mut choice = match filter {
         Some(filter) => by_filter(visit, filter).await?,
-        None if every.len() <= MOST_NAMED && !redrive["chosenBy"]["ids"].is_null() => {
+        None if int(&redrive["letters"]) <= MOST_NAMED && !redrive["chosenBy"]["ids"].is_null() => {
             by_name(visit, every).await?
         }
         None => Choice {
@@ -244,6 +269,22 @@ mod tests {
         ];
         let left: Vec<bool> = letters.iter().map(is_left).collect();
         assert_eq!(left, [false, false, false, true, true, true, true, false]);
+    }
+
+    #[test]
+    fn a_conflict_is_told_once() {
+        let outcomes =
+            json!({"applied": 3, "duplicates": 2, "conflicts": 1, "deadLetters": 0, "removed": 0, "open": 9});
+        let (became, back) = became(&outcomes);
+        assert_eq!(
+            became,
+            json!([
+                {"outcome": "APPLIED", "count": 3},
+                {"outcome": "DUPLICATE", "count": 1},
+                {"outcome": "CONFLICT", "count": 1},
+            ])
+        );
+        assert_eq!(back, 5);
     }
 
     #[test]

@@ -22,6 +22,9 @@ const SIZES: [&str; 4] = ["100", "20", "5", "1"];
 const SIZE: &str = "100";
 /// Events of the timeline that are asked for: arcs and ghosts are told beside them.
 const EVENTS: &str = "2000";
+/// What lanes are made by, and how silences are drawn; the first of each unless the address says otherwise.
+const LANES: [&str; 3] = ["service", "step", "partition"];
+const GAPS: [&str; 2] = ["cut", "scale"];
 /// A saga with more events is not read whole for its table: what only that tells is left to the plot.
 const MOST_READ: i64 = 20_000;
 
@@ -84,6 +87,8 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
             "from": or_null(visit.param("from")),
             "to": or_null(visit.param("to")),
             "event": or_null(visit.param("event")),
+            "lanes": one_of(&LANES, visit.param("lanes")),
+            "gaps": one_of(&GAPS, visit.param("gaps")),
         },
         "steps": steps,
         "states": list(&states?["states"]),
@@ -95,6 +100,12 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
         "saga": saga,
     });
     visit.show("saga", "saga.html", data).await
+}
+
+/// The word that is asked for, the first one for any other.
+fn one_of<'w>(words: &[&'w str], asked: Option<&str>) -> &'w str {
+    let found = words.iter().find(|word| Some(**word) == asked);
+    found.or(words.first()).copied().unwrap_or_default()
 }
 
 /// What is left of a saga that was removed; why there is nothing of any other.
@@ -271,6 +282,13 @@ mod tests {
         );
         assert_eq!(link("https://j/{sagaId}"), None);
         assert_eq!(link("javascript:alert({traceId})"), None);
+    }
+
+    #[test]
+    fn a_plot_is_laid_out_as_the_address_says_if_it_can_be() {
+        assert_eq!(one_of(&LANES, Some("step")), "step");
+        assert_eq!(one_of(&LANES, Some("colour")), "service");
+        assert_eq!(one_of(&GAPS, None), "cut");
     }
 
     #[test]

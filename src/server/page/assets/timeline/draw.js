@@ -60,7 +60,8 @@ export function drawLanes(pen, scene) {
   });
   const from = scene.model.from(scene.scale.from);
   const to = scene.model.from(scene.scale.to + 1);
-  const sparse = to - from <= SPARSE;
+  // Between events of which others are only counted nothing leads from one to the next.
+  const sparse = scene.model.answer.density === null && to - from <= SPARSE;
   if (sparse) connections(pen, scene, from, to);
   arcs(pen, scene);
   scene.lanes.forEach((lane, at) => laneOf(pen, scene, lane, at, sparse));

@@ -1,6 +1,7 @@
 // A lane's events: glyphs and names where they fit, density where they do not; notable ones always.
 
 import { visible } from "../dom.js";
+import { t } from "../texts.js";
 import { duration } from "../time.js";
 import { FLAG, STATUSES } from "./model.js";
 import { fitting, glyph, icon, isThere, line, middle } from "./pen.js";
@@ -22,7 +23,7 @@ function marks(model, i) {
   if (model.flags[i] & FLAG.late) found.push({ icon: "i-late", text: `+${duration(model.arrived[i] - model.recorded[i])}` });
   if (model.deliveries(i) > 1) found.push({ icon: "i-duplicate", text: `×${model.deliveries(i)}` });
   if (model.flags[i] & (FLAG.anomaly | FLAG.conflict)) found.push({ icon: "i-anomaly", text: "" });
-  if (model.flags[i] & FLAG.operator) found.push({ icon: "i-operator", text: "" });
+  if (model.flags[i] & FLAG.operator) found.push({ icon: "i-operator", text: model.flags[i] & FLAG.refused ? t("js-refused") : "" });
   return found;
 }
 
@@ -31,9 +32,9 @@ function firstAtOrAfter(lane, recorded, millis) {
   let low = 0;
   let high = lane.events.length;
   while (low < high) {
-    const middle = (low + high) >> 1;
-    if (recorded[lane.events[middle]] < millis) low = middle + 1;
-    else high = middle;
+    const half = (low + high) >> 1;
+    if (recorded[lane.events[half]] < millis) low = half + 1;
+    else high = half;
   }
   return low;
 }
@@ -99,12 +100,13 @@ function density(pen, scene, lane, shown, y) {
     if (!there) beyond[bin] += count;
   };
   for (const i of shown) put(scene.places[i], model.status[i], 1, isThere(scene, i));
-  const cells = model.answer.density;
-  cells?.cell.forEach((cell, i) => {
-    const service = cells.service[i] < 0 ? "" : model.answer.names.services[cells.service[i]];
-    const time = model.answer.base + (cell + 0.5) * cells.cellMillis;
-    if (service === lane.key && time >= scale.from && time <= scale.to) put(scale.x(time), cells.status[i], cells.count[i], scene.asOf === null || time <= scene.asOf);
-  });
+  const counted = model.answer.density;
+  if (counted) {
+    for (const i of lane.cells) {
+      const time = model.answer.base + (counted.cell[i] + 0.5) * counted.cellMillis;
+      if (time >= scale.from && time <= scale.to) put(scale.x(time), counted.status[i], counted.count[i], scene.asOf === null || time <= scene.asOf);
+    }
+  }
   const top = Math.log2(sums.reduce((most, it) => Math.max(most, it), 1) + 1);
   for (let bin = 0; bin < bins; bin += 1) {
     if (sums[bin] === 0) continue;
@@ -161,6 +163,8 @@ function event(pen, scene, i, y, large) {
   if (model.flags[i] & FLAG.operator && large) {
     pen.strokeStyle = look.ink;
     pen.lineWidth = 1.5;
+    // One that was refused changed nothing.
+    pen.setLineDash(model.flags[i] & FLAG.refused ? [3, 3] : []);
     for (const side of [-1, 1]) {
       pen.beginPath();
       pen.moveTo(x + side * 7, y - 10);
@@ -169,6 +173,7 @@ function event(pen, scene, i, y, large) {
       pen.lineTo(x + side * 7, y + 10);
       pen.stroke();
     }
+    pen.setLineDash([]);
   }
   pen.globalAlpha = 1;
   if (!there && large) {

@@ -11,6 +11,14 @@ export function drawMinimap(pen, scene) {
   pen.clearRect(0, 0, width, height);
   pen.fillStyle = look.sunken;
   pen.fillRect(0, 4, width, height - 8);
+  for (const incident of model.answer.incidents) {
+    const left = scale.x(Math.max(Date.parse(incident.from), scale.from));
+    const right = incident.until === null ? width : scale.x(Math.min(Date.parse(incident.until), scale.to));
+    pen.fillStyle = look.line2;
+    pen.globalAlpha = 0.35;
+    pen.fillRect(left, 4, Math.max(right - left, 2), height - 8);
+    pen.globalAlpha = 1;
+  }
   const wide = 4;
   const bins = Math.ceil(width / wide);
   const counts = Array.from({ length: bins }, () => [0, 0, 0, 0, 0]);

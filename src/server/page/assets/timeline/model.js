@@ -6,28 +6,36 @@
  * the difference to the entry before (the first to 0, to `base` and to 0).
  * @typedef {object} Answer
  * @property {string} sagaId
+ * @property {string} sagaType
  * @property {string} first recordedAt of the first event of all
  * @property {string} last recordedAt of the last event of all
  * @property {number} whole events of the whole timeline
  * @property {number} total events from `from` to `to`
  * @property {boolean} exact whether the columns hold all of them; otherwise only the notable ones, and `density` the rest
+ * @property {number} notableLeftOut notable ones that are counted in `density`, because there are too many of them
  * @property {number} base epoch milliseconds
  * @property {{steps: string[], services: string[]}} names
  * @property {{id: number[], recordedAt: number[], delay: number[], step: number[], service: number[], status: number[], effective: number[], partition: number[], offset: number[], deliveries: number[], flags: number[]}} columns
  *   `delay` is arrivedAt less recordedAt; `service` is -1 where an event names none; statuses count in STATUSES
- * @property {{cellMillis: number, service: number[], cell: number[], status: number[], count: number[]} | null} density
- *   `cell` counts from `base` in steps of cellMillis
+ * @property {{cellMillis: number, ofOtherServices: number, service: number[], cell: number[], status: number[], count: number[]} | null} density
+ *   `cell` counts from `base` in steps of cellMillis; `ofOtherServices` are events of services beyond those that are told
+ *   apart, which stand at service -1
  * @property {{status: string, from: string, until: string | null}[]} states
+ * @property {number} statesLeftOut states before the last one that are not among them
  * @property {{from: number, to: number | null, step: string, due: string | null, overdue: boolean}[]} arcs
  *   from the event that was undone to the one that undid it; without `to` what is owed
  * @property {{step: string, service: string | null, due: string | null}[]} ghosts
- * @property {{id: string, name: string, from: string, until: string | null}[]} incidents
+ * @property {{id: string, name: string, severity: string | null, from: string, until: string | null}[]} incidents
  */
 
 export const STATUSES = ["STARTED", "IN_PROGRESS", "COMPLETED", "FAILED", "COMPENSATED"];
 export const FLAG = { late: 1, conflict: 2, anomaly: 4, operator: 8, refused: 16 };
 
-/** @typedef {{key: string, name: string, events: number[]}} Lane */
+/** @typedef {{key: string, name: string, events: number[], cells: number[]}} Lane its events, and its cells of the density */
+/** @typedef {{none: string, partition: string, rest: string}} Words names of lanes: without a service, of a partition, of what is only counted */
+
+/** The lane of events that are only counted, where lanes are not services: nobody knows of which step they are. */
+const REST = "\0rest";
 
 /** @param {number[]} deltas @param {number} from */
 function summed(deltas, from) {
@@ -110,8 +118,8 @@ export class Model {
 
   /**
    * Lanes in the order in which they first had an event; those of ghosts alone come last.
-   * @param {"service" | "step" | "partition"} by
-   * @param {{none: string, partition: string}} words
+   * @param {import("./address.js").By} by
+   * @param {Words} words
    * @returns {Lane[]}
    */
   lanes(by, words) {
@@ -119,7 +127,7 @@ export class Model {
     const found = new Map();
     /** @param {string} key @param {string} name */
     const lane = (key, name) => {
-      const known = found.get(key) ?? { key, name, events: [] };
+      const known = found.get(key) ?? { key, name, events: [], cells: [] };
       found.set(key, known);
       return known;
     };
@@ -129,10 +137,18 @@ export class Model {
       else if (by === "step") lane(this.step(i), this.step(i)).events.push(i);
       else lane(String(this.answer.columns.partition[i]), `${words.partition} ${this.answer.columns.partition[i]}`).events.push(i);
     }
-    if (by === "service") {
-      for (const at of this.answer.density?.service ?? []) lane(at < 0 ? "" : this.answer.names.services[at], at < 0 ? words.none : this.answer.names.services[at]);
-      for (const ghost of this.answer.ghosts) lane(ghost.service ?? "", ghost.service ?? words.none);
-    } else if (by === "step") for (const ghost of this.answer.ghosts) lane(ghost.step, ghost.step);
+    this.answer.density?.service.forEach((at, cell) => {
+      const service = at < 0 ? null : this.answer.names.services[at];
+      (by === "service" ? lane(service ?? "", service ?? words.none) : lane(REST, words.rest)).cells.push(cell);
+    });
+    if (by === "service") for (const ghost of this.answer.ghosts) lane(ghost.service ?? "", ghost.service ?? words.none);
+    else if (by === "step") for (const ghost of this.answer.ghosts) lane(ghost.step, ghost.step);
     return [...found.values()];
+  }
+
+  /** How many events a lane has, those among them that are only counted. @param {Lane} lane */
+  countOf(lane) {
+    const counts = this.answer.density?.count ?? [];
+    return lane.cells.reduce((sum, cell) => sum + counts[cell], lane.events.length);
   }
 }

@@ -3,6 +3,7 @@
 import { all, h, need, number, shape, statusMark, statusWord, visible } from "../dom.js";
 import { duration, instant } from "../time.js";
 import { t } from "../texts.js";
+import { cuts, lanesOf } from "./address.js";
 import { drawLanes } from "./draw.js";
 import { readLook } from "./look.js";
 import { drawMinimap } from "./minimap.js";
@@ -10,6 +11,7 @@ import { FLAG, STATUSES } from "./model.js";
 import { heightOf, isThere, middle } from "./pen.js";
 import { Scale } from "./scale.js";
 
+/** @import { By } from "./address.js" */
 /** @import { Lane, Model } from "./model.js" */
 /** @import { Scene } from "./draw.js" */
 
@@ -31,9 +33,9 @@ export class Plot {
     this.tip = need("[data-part=tip]", HTMLElement, root);
     this.brush = need("[data-part=brush]", HTMLElement, root);
     this.names = need("[data-part=names]", HTMLElement, root);
-    /** @type {"service" | "step" | "partition"} */
-    this.by = "service";
-    this.cutting = true;
+    /** @type {By} */
+    this.by = lanesOf(root.dataset.shownLanes);
+    this.cutting = cuts(root.dataset.shownGaps);
     this.at = -1;
     /** @type {number | null} */
     this.asOf = null;
@@ -67,8 +69,9 @@ export class Plot {
   }
 
   layOut() {
-    this.lanes = this.model.lanes(this.by, { none: t("js-no-service"), partition: t("js-partition") });
-    this.names.replaceChildren(...this.lanes.map((lane) => h("li", { title: visible(lane.name) }, h("span", { class: "name" }, visible(lane.name)), h("span", { class: "note" }, t("js-lane-events", { count: number(lane.events.length) })))));
+    const none = this.model.answer.density?.ofOtherServices ? t("js-no-or-other-service") : t("js-no-service");
+    this.lanes = this.model.lanes(this.by, { none, partition: t("js-partition"), rest: t("js-lane-rest") });
+    this.names.replaceChildren(...this.lanes.map((lane) => h("li", { title: visible(lane.name) }, h("span", { class: "name" }, visible(lane.name)), h("span", { class: "note" }, t("js-lane-events", { count: number(this.model.countOf(lane)) })))));
     this.draw();
   }
 
@@ -203,6 +206,7 @@ export class Plot {
     if (model.deliveries(i) > 1) told.push(t("js-deliveries", { count: number(model.deliveries(i)) }));
     if (model.flags[i] & (FLAG.anomaly | FLAG.conflict)) told.push(t("js-anomaly"));
     if (model.flags[i] & FLAG.operator) told.push(t("js-operator"));
+    if (model.flags[i] & FLAG.refused) told.push(t("js-refused"));
     if (!isThere(/** @type {any} */ ({ model, asOf: this.asOf, knownAt: this.knownAt }), i)) told.push(t("js-not-yet"));
     return visible(told.filter(Boolean).join(", "));
   }
@@ -337,19 +341,20 @@ export class Plot {
     for (const button of all("[data-lanes]", this.root)) button.addEventListener("click", () => this.setLanes(button));
     for (const button of all("[data-gaps]", this.root)) {
       button.addEventListener("click", () => {
-        this.cutting = button.dataset.gaps === "cut";
+        this.cutting = cuts(button.dataset.gaps);
         press(this.root, "[data-gaps]", button);
         this.draw();
+        this.told.view();
       });
     }
   }
 
   /** @param {HTMLElement} button */
   setLanes(button) {
-    const by = button.dataset.lanes;
-    if (by === "service" || by === "step" || by === "partition") this.by = by;
+    this.by = lanesOf(button.dataset.lanes);
     press(this.root, "[data-lanes]", button);
     this.layOut();
+    this.told.view();
   }
 
   listenToMinimap() {

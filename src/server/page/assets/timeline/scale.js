@@ -4,6 +4,9 @@
 
 const CUT_WIDTH = 44;
 const MOST_CUTS = 8;
+/** How far apart ticks may stand, milliseconds. */
+const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000,
+  600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 10_800_000, 21_600_000, 43_200_000, 86_400_000];
 
 export class Scale {
   /**
@@ -87,9 +90,6 @@ export class Scale {
     return { step, at };
   }
 }
-
-const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000,
-  600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 10_800_000, 21_600_000, 43_200_000, 86_400_000];
 
 /** How many times as long as what is usual among the others a silence is, and how much of the rest it takes. */
 const FAR_LONGER = 8;
