@@ -6,7 +6,9 @@ use super::super::params::{Params, entries, parse_number, shown};
 use super::super::text::Instant;
 use super::show::BecameBody;
 use crate::domain::Millis;
-use crate::operations::dead_letters::redrive::{RedriveItem, RedriveOutcomes, RedriveResult, RedriveStatus};
+use crate::operations::dead_letters::redrive::{
+    ForecastTurn, RedriveItem, RedriveOutcomes, RedriveResult, RedriveStatus,
+};
 use crate::operations::dead_letters::{Change, DeadLetterId, Forecast, Standing};
 use crate::store::StoreError;
 use axum::Json;
@@ -16,6 +18,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 const LATEST: usize = 50;
@@ -98,7 +102,8 @@ pub(super) struct RedriveBody {
     ended_at: Option<Instant>,
 }
 
-/// What the dead letters of a redrive came to.
+/// What the dead letters of a redrive came to: each that was published is counted once (`conflicts` are among the
+/// `duplicates`), those of which it is not known among `open`. Of a dry run, what they would come to.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = RedriveOutcomes)]
@@ -113,9 +118,56 @@ struct OutcomesBody {
     dead_letters: u64,
     /// Their sagas have been removed since.
     removed: u64,
+    /// It is not known any more what they came to: they, or their sagas, are no longer kept.
+    forgotten: u64,
     /// Dead letters of which it is not known yet what became of them, or that are not counted yet: 10,000 are looked at
-    /// for one answer, and the next one counts on.
+    /// for one answer, and the next one counts on. Those that wait for their turn are among them.
     open: u64,
+    /// What a dry run foretold, the most frequent first.
+    forecasts: Vec<ForecastCountBody>,
+    /// How the sagas of dead letters that would be applied would turn, the most frequent first.
+    turns: Vec<TurnBody>,
+}
+
+/// How often a dry run foretold something.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ForecastCount)]
+struct ForecastCountBody {
+    /// As `outcome` of a forecast.
+    outcome: &'static str,
+    count: u64,
+}
+
+/// How many dead letters would turn their sagas from one status to another.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ForecastTurn)]
+struct TurnBody {
+    /// The status before; null where the dead letter would begin the saga.
+    #[schema(required)]
+    before: Option<String>,
+    after: String,
+    count: u64,
+}
+
+impl From<(&'static str, u64)> for ForecastCountBody {
+    fn from((outcome, count): (&'static str, u64)) -> Self {
+        Self { outcome, count }
+    }
+}
+
+impl From<(ForecastTurn, u64)> for TurnBody {
+    fn from(((before, after), count): (ForecastTurn, u64)) -> Self {
+        Self { before, after, count }
+    }
+}
+
+/// The most frequent first.
+fn ranked<K, B: From<(K, u64)>>(counts: BTreeMap<K, u64>) -> Vec<B> {
+    let mut counts: Vec<(K, u64)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| Reverse(*count));
+    counts.into_iter().map(B::from).collect()
 }
 
 impl From<RedriveOutcomes> for OutcomesBody {
@@ -126,7 +178,10 @@ impl From<RedriveOutcomes> for OutcomesBody {
             conflicts: found.conflicts,
             dead_letters: found.dead_letters,
             removed: found.removed,
+            forgotten: found.forgotten,
             open: found.open,
+            forecasts: ranked(found.forecasts),
+            turns: ranked(found.turns),
         }
     }
 }
@@ -229,7 +284,7 @@ pub(super) struct ItemBody {
     /// What became of it there.
     #[serde(skip_serializing_if = "Option::is_none")]
     became: Option<BecameBody>,
-    /// Why nothing was published.
+    /// Why nothing was published, or why it is not known any more what became of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     /// What publishing it would do.
@@ -251,6 +306,8 @@ enum ItemResult {
     /// It was published and consumed; `became` says what it came to.
     #[serde(rename = "CAME_BACK")]
     Redriven,
+    /// It was published; what it came to is not known any more, `detail` says why.
+    Forgotten,
     /// Nothing was to be done.
     Skipped,
     /// It cannot be redriven.
@@ -342,6 +399,11 @@ impl From<RedriveItem> for ItemBody {
                 body.position = Some(at.to_string());
                 body.became = Some((&became).into());
             }
+            RedriveResult::Forgotten(at, why) => {
+                body.result = ItemResult::Forgotten;
+                body.position = Some(at.to_string());
+                body.detail = Some(why);
+            }
             RedriveResult::Skipped(why) => {
                 body.result = ItemResult::Skipped;
                 body.detail = Some(why);
@@ -397,18 +459,16 @@ pub(super) async fn status(
     let redrives = context.parts().redrives.clone();
     let found = context
         .in_turn(move |stop| {
-            let Some(status) = redrives.status(number)? else {
+            let Some((status, outcomes)) = redrives.counted(number, stop)? else {
                 return Ok(None);
             };
-            let outcomes = redrives.outcomes(&status, stop)?;
-            Ok::<_, StoreError>(Some((status, outcomes)))
+            Ok::<_, StoreError>(Some(RedriveBody {
+                outcomes: Some(outcomes.into()),
+                ..status.into()
+            }))
         })
         .await??;
-    let (status, outcomes) = found.ok_or_else(|| unknown(number))?;
-    Ok(Json(RedriveBody {
-        outcomes: Some(outcomes.into()),
-        ..status.into()
-    }))
+    found.map(Json).ok_or_else(|| unknown(number))
 }
 
 fn unknown(number: u64) -> ApiError {
