@@ -4,6 +4,7 @@ use super::super::context::Context;
 use super::super::error::{ApiError, Detail, ErrorBody, ErrorKind};
 use super::super::params::{Params, entries, parse_number, shown};
 use super::super::text::Instant;
+use super::selection;
 use super::show::BecameBody;
 use crate::domain::Millis;
 use crate::operations::dead_letters::redrive::{
@@ -60,8 +61,9 @@ pub(super) struct RedriveBody {
     #[schema(required)]
     reason: Option<String>,
     dry_run: bool,
-    /// How its dead letters were chosen. In a list of redrives only `size` and `hash` (BLAKE3) of that as JSON, when
-    /// it is longer than 1,024 bytes.
+    /// How its dead letters were chosen: `filter`, or how many `ids`, and which of up to 1,000 (`named`). `limit` where
+    /// that left some out. In a list of redrives only `size` and `hash` (BLAKE3) of that as JSON, when it is longer
+    /// than 1,024 bytes.
     #[schema(value_type = Object)]
     chosen_by: Value,
     /// How many of its dead letters are published in a second at most; null where nobody said.
@@ -88,6 +90,11 @@ pub(super) struct RedriveBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     outcomes: Option<OutcomesBody>,
+    /// How many of the dead letters that `chosenBy.named` lists are open now. Only of a redrive that is asked for by its
+    /// number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    named_open: Option<u64>,
     /// Dead letters that were left as they are, because the redrive was cancelled before their turn.
     left: u64,
     /// When it was cancelled; null when it was not. It still runs until it is known of every dead letter
@@ -226,6 +233,7 @@ impl From<RedriveStatus> for RedriveBody {
             refused: status.refused,
             forecast: status.forecast,
             outcomes: None,
+            named_open: None,
             left: status.left,
             cancelled_at: status
                 .cancelled
@@ -459,11 +467,15 @@ pub(super) async fn status(
     let redrives = context.parts().redrives.clone();
     let found = context
         .in_turn(move |stop| {
-            let Some((status, outcomes)) = redrives.counted(number, stop)? else {
+            let Some((status, outcomes)) = redrives.counted(number, stop.clone())? else {
                 return Ok(None);
             };
+            let letters = redrives.dead_letter_query().until(stop);
+            let named = selection::named(&status.chosen_by);
+            let open = named.map(|named| letters.open_of(&named)).transpose()?;
             Ok::<_, StoreError>(Some(RedriveBody {
                 outcomes: Some(outcomes.into()),
+                named_open: open.map(|open| open.len() as u64),
                 ..status.into()
             }))
         })
