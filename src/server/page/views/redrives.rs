@@ -3,26 +3,18 @@
 use super::super::address::Params;
 use super::super::command_line;
 use super::super::failure::Failure;
-use super::super::values::{int, params, text, with};
+use super::super::values::{int, list, params, text, with};
 use super::super::visit::Visit;
 use super::{published, rehearsal};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 
 const ALL: &str = "/api/v1/dead-letters/redrives";
 const ONE: &str = "/api/v1/dead-letters/redrives/{number}";
 const LETTERS: &str = "/api/v1/dead-letters/redrives/{number}/letters";
-const LETTER: &str = "/api/v1/dead-letters/{letterId}";
 const COUNT: &str = "/api/v1/dead-letters/count";
 /// Letters on one page.
 const SIZE: &str = "100";
-/// Letters that are looked at, for sums over all of a redrive, so many at a time.
-const READ_AT_ONCE: &str = "1000";
-const MOST_READ: usize = 10;
-/// An order names at most so many letters, each of which is asked for.
-const MOST_NAMED: usize = 1_000;
-const MOST_ASKED: usize = 100;
 
 pub(in super::super) async fn all(visit: Visit) -> Result<Response, Failure> {
     let none = params(&[]);
@@ -50,68 +42,52 @@ pub(in super::super) async fn one(visit: Visit) -> Result<Response, Failure> {
         &none,
         command_line::command("dead-letters redrives", &[number], []),
     );
-    let (every, is_whole) = every_letter(&visit, number).await?;
-    let choice = choice(&visit, &redrive, &every).await?;
+    let choice = choice(&visit, &redrive).await?;
+    let (shown, outcomes) = (list(&letters["content"]), &redrive["outcomes"]);
+    let publishes = published::told(&visit, &redrive, shown).await?;
     let mut data = json!({
         "letters": letters,
         "order": choice.order,
         "openNow": choice.open_now,
         "cli": choice.line,
         "topics": visit.topics(),
-        // What the sums are over, where that is not all letters.
-        "summed": (!is_whole).then_some(every.len()),
+        "publishes": publishes,
     });
     let template = if redrive["dryRun"] == true {
-        data["summary"] = sums(every.iter().filter_map(|letter| outcome(&letter["forecast"])));
-        data["turns"] = rehearsal::turns(&every);
-        data["samples"] = rehearsal::samples(&visit, &every).await?;
+        let open = int(&outcomes["open"]);
+        // What the sums are over, where that is not all letters.
+        data["summed"] = (open > 0).then(|| int(&redrive["letters"]) - open).into();
+        data["summary"] = outcomes["forecasts"].clone();
+        data["turns"] = outcomes["turns"].clone();
+        data["samples"] = rehearsal::samples(&visit, shown).await?;
         "redrive_rehearsal.html"
     } else {
-        data["became"] = sums(every.iter().filter_map(|letter| outcome(&letter["became"])));
-        let back = every
-            .iter()
-            .filter(|letter| letter["result"] == "CAME_BACK")
-            .count();
+        let (became, back) = became(outcomes);
+        data["became"] = became;
         data["cameBack"] = back.into();
         "redrive.html"
     };
-    data["publishes"] = published::told(&visit, &redrive, &every).await?;
     data["redrive"] = redrive;
     visit.show("letters", template, data).await
 }
 
-fn outcome(of: &Value) -> Option<&str> {
-    of["outcome"].as_str()
-}
-
-/// How often each outcome, the most frequent first.
-fn sums<'v>(outcomes: impl Iterator<Item = &'v str>) -> Value {
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for outcome in outcomes {
-        *counts.entry(outcome).or_default() += 1;
-    }
-    let mut sums: Vec<_> = counts.into_iter().collect();
-    sums.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    sums.into_iter()
-        .map(|(outcome, count)| json!({"outcome": outcome, "count": count}))
-        .collect()
-}
-
-/// All letters of a redrive, up to a bound; and whether these are all.
-async fn every_letter(visit: &Visit, number: &str) -> Result<(Vec<Value>, bool), Failure> {
-    let mut every = Vec::new();
-    let mut asked = params(&[("size", READ_AT_ONCE)]);
-    for _ in 0..MOST_READ {
-        let mut page = visit.get(LETTERS, &[number], &asked).await?;
-        if let Value::Array(letters) = page["content"].take() {
-            every.extend(letters);
-        }
-        let Some(cursor) = page["nextCursor"].as_str() else {
-            return Ok((every, true));
-        };
-        asked = with(asked, "cursor", cursor);
-    }
-    Ok((every, false))
+/// What the letters of a redrive came to, the most frequent first; and how many of them that is known of. Conflicts are
+/// counted among the duplicates.
+fn became(outcomes: &Value) -> (Value, i64) {
+    let of = |name: &str| int(&outcomes[name]);
+    let conflicts = of("conflicts");
+    let mut counts = [
+        ("APPLIED", of("applied")),
+        ("DUPLICATE", of("duplicates") - conflicts),
+        ("CONFLICT", conflicts),
+        ("DEAD_LETTER", of("deadLetters")),
+        ("REMOVED", of("removed")),
+        ("FORGOTTEN", of("forgotten")),
+    ];
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let told = counts.iter().filter(|(_, count)| *count > 0);
+    let became = told.map(|(outcome, count)| json!({"outcome": outcome, "count": count}));
+    (became.collect(), counts.iter().map(|(_, count)| count).sum())
 }
 
 /// What publishes the letters of a redrive, or those that are left of them.
@@ -123,15 +99,13 @@ struct Choice {
     line: String,
 }
 
-async fn choice(visit: &Visit, redrive: &Value, every: &[Value]) -> Result<Choice, Failure> {
-    let filter = redrive["chosenBy"]["filter"].as_object();
+async fn choice(visit: &Visit, redrive: &Value) -> Result<Choice, Failure> {
+    let chosen_by = &redrive["chosenBy"];
     let change = redrive["change"].clone();
-    let mut choice = match filter {
-        Some(filter) => by_filter(visit, filter).await?,
-        None if every.len() <= MOST_NAMED && !redrive["chosenBy"]["ids"].is_null() => {
-            by_name(visit, every).await?
-        }
-        None => Choice {
+    let mut choice = match (chosen_by["filter"].as_object(), chosen_by["named"].as_array()) {
+        (Some(filter), _) => by_filter(visit, filter).await?,
+        (None, Some(named)) => by_name(named, int(&redrive["namedOpen"])),
+        (None, None) => Choice {
             order: Value::Null,
             open_now: 0,
             line: "saga-tracker dead-letters redrives".to_owned(),
@@ -195,29 +169,14 @@ async fn by_filter(visit: &Visit, filter: &Map<String, Value>) -> Result<Choice,
     })
 }
 
-/// Whether a redrive left a letter open, or a rehearsal found it so.
-fn is_left(letter: &Value) -> bool {
-    let is_settled = ["ALREADY_REDRIVEN", "DISCARDED"].contains(&text(&letter["forecast"]["outcome"]));
-    !is_settled && !["PUBLISHED", "CAME_BACK", "SKIPPED"].contains(&text(&letter["result"]))
-}
-
-async fn by_name(visit: &Visit, every: &[Value]) -> Result<Choice, Failure> {
-    let ids: Vec<&str> = every.iter().map(|letter| text(&letter["id"])).collect();
-    let none = params(&[]);
-    // Of many it is told by what came of each here; that more was done since, the call finds out.
-    let mut open_now = every.iter().filter(|letter| is_left(letter)).count();
-    if ids.len() <= MOST_ASKED {
-        open_now = 0;
-        for id in &ids {
-            let letter = visit.find(LETTER, &[id], &none).await?;
-            open_now += usize::from(letter.is_some_and(|letter| letter["state"] == "open"));
-        }
-    }
-    Ok(Choice {
+/// All that were named, whether or not a limit left some of them out.
+fn by_name(named: &[Value], open_now: i64) -> Choice {
+    let ids: Vec<&str> = named.iter().map(text).collect();
+    Choice {
         line: command_line::command("dead-letters redrive", &ids, []).unwrap_or_default(),
         order: json!({"ids": ids}),
-        open_now: i64::try_from(open_now).unwrap_or(i64::MAX),
-    })
+        open_now,
+    }
 }
 
 #[cfg(test)]
@@ -231,27 +190,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_published_is_left_no_longer() {
-        let letters = [
-            json!({"result": "CAME_BACK", "forecast": null}),
-            json!({"result": "PUBLISHED"}),
-            json!({"result": "SKIPPED"}),
-            json!({"result": "LEFT", "forecast": null}),
-            json!({"result": "WAITING"}),
-            json!({"result": "REFUSED"}),
-            json!({"result": "FORECAST", "forecast": {"outcome": "APPLIED"}}),
-            json!({"result": "FORECAST", "forecast": {"outcome": "ALREADY_REDRIVEN"}}),
-        ];
-        let left: Vec<bool> = letters.iter().map(is_left).collect();
-        assert_eq!(left, [false, false, false, true, true, true, true, false]);
-    }
-
-    #[test]
-    fn sums_stand_with_the_most_frequent_first() {
-        let sums = sums(["DUPLICATE", "APPLIED", "APPLIED"].into_iter());
+    fn a_conflict_is_told_once_and_what_is_forgotten_came_back() {
+        let outcomes = json!({"applied": 3, "duplicates": 2, "conflicts": 1, "deadLetters": 0, "removed": 0, "forgotten": 4});
+        let (became, back) = became(&outcomes);
         assert_eq!(
-            sums,
-            json!([{"outcome": "APPLIED", "count": 2}, {"outcome": "DUPLICATE", "count": 1}])
+            became,
+            json!([
+                {"outcome": "FORGOTTEN", "count": 4},
+                {"outcome": "APPLIED", "count": 3},
+                {"outcome": "DUPLICATE", "count": 1},
+                {"outcome": "CONFLICT", "count": 1},
+            ])
         );
+        assert_eq!(back, 9);
     }
 }
