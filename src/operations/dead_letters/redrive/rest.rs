@@ -12,11 +12,12 @@ impl Redrives {
     /// Rests between the chunks of a redrive that has a pace, and meanwhile works off those that have none, even where
     /// they take longer: nobody is kept waiting for hours by one that wants to be slow.
     ///
-    /// A dead letter is redriven once it is consumed. Until all of `unread`, where this one published, is, others
-    /// would publish the same dead letters once more: only those are worked off then that publish nothing.
+    /// Those that publish are worked off only where they `may_publish`, and once all that this one published is consumed
+    /// (`unread` is what is not): until then its dead letters are open, and would be published once more.
     pub(super) fn rest(
         &self,
         rest: Duration,
+        may_publish: bool,
         unread: &mut Vec<Position>,
         passed_over: &mut BTreeSet<u64>,
     ) -> Result<(), Interrupted> {
@@ -24,7 +25,7 @@ impl Redrives {
         loop {
             let seen = self.seen();
             self.forget_read(unread)?;
-            while let Some(number) = self.next_unpaced(unread.is_empty(), passed_over)? {
+            while let Some(number) = self.next_unpaced(may_publish && unread.is_empty(), passed_over)? {
                 self.check_shutdown()?;
                 let done = self.work(number);
                 self.turn().remove(&number);

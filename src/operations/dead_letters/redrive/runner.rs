@@ -223,14 +223,14 @@ impl Redrives {
                 }
                 let done = self.publish_chunk(status, change, chunk)?;
                 unread.extend(done.sent);
-                waits_for = waits_for.or(done.waits_for);
-                // What Kafka did not answer for is found out before others are worked off.
-                if !done.kafka {
-                    break;
-                }
                 let rest = pace::pause(status.per_second, chunk.len());
                 if !rest.is_zero() {
-                    self.rest(rest, &mut unread, &mut passed_over)?;
+                    // What Kafka did not answer for is found out before others publish.
+                    self.rest(rest, done.kafka, &mut unread, &mut passed_over)?;
+                }
+                waits_for = waits_for.or(done.waits_for);
+                if !done.kafka {
+                    break;
                 }
             }
             if let Some(why) = waits_for {
