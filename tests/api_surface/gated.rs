@@ -97,6 +97,23 @@ impl Layer for Timelines {
     }
 }
 
+/// Counts how often something is looked up in the rows of redrives.
+#[derive(Clone, Default)]
+pub(crate) struct RedriveReads(pub(crate) Arc<AtomicUsize>);
+
+impl Layer for RedriveReads {
+    fn get(
+        &self,
+        inner: &(impl StoreRead + ?Sized),
+        table: Table,
+        key: &Key,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0
+            .fetch_add(usize::from(table == Table::Redrives), Ordering::SeqCst);
+        inner.get(table, key)
+    }
+}
+
 /// What needs records of purged sagas, digests among it, waits while the gate is closed, and what clears
 /// tables, as rebuilds do.
 impl Layer for Gate {

@@ -1,12 +1,22 @@
 //! The page over the same surface: its routes, its headers, its files, its languages, and that it is no second API.
 
-use crate::support::{Reply, Surface, TOPIC, event};
+use crate::gated::RedriveReads;
+use crate::support::{Reply, Surface, TOPIC, event, stored};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use saga_tracker::domain::{Event, MetadataForm, SagaStatus};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use saga_tracker::domain::{Event, MetadataForm, Position, SagaStatus};
 use saga_tracker::server::api::InProcess;
 use saga_tracker::server::page::{Deployment, Page, PageSettings, with_page};
+use saga_tracker::store::layer::Layered;
+use saga_tracker_sdk::contract::{SagaEvent, SagaType};
+use saga_tracker_sdk::encoding::Encoder;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 use tower::ServiceExt;
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; \
@@ -26,7 +36,10 @@ impl Shown {
     }
 
     fn with(settings: PageSettings, events: &[Event]) -> Self {
-        let surface = Surface::over(events);
+        Self::of(settings, Surface::over(events))
+    }
+
+    fn of(settings: PageSettings, surface: Surface) -> Self {
         let deployment = Deployment {
             brokers: "kafka-0:9092".to_owned(),
             topic: TOPIC.to_owned(),
@@ -41,6 +54,16 @@ impl Shown {
 
     async fn get(&self, target: &str) -> Reply {
         self.ask(target, &[]).await
+    }
+
+    /// Asks for a redrive; its number.
+    async fn redrive(&self, order: &Value) -> u64 {
+        let request =
+            Request::post("/api/v1/dead-letters/redrive").header("content-type", "application/json");
+        let request = request.body(Body::from(order.to_string())).unwrap();
+        let reply = self.surface.request(request).await;
+        assert_eq!(reply.status, StatusCode::ACCEPTED, "{}", reply.text());
+        reply.json()["number"].as_u64().unwrap()
     }
 
     async fn ask(&self, target: &str, headers: &[(&str, &str)]) -> Reply {
@@ -529,4 +552,64 @@ async fn words_of_other_calls_are_no_dead_letters() {
         let page = shown.get(&format!("/ui/dead-letters/{word}")).await;
         assert_eq!(page.status, StatusCode::NOT_FOUND, "{word}");
     }
+}
+
+#[tokio::test]
+async fn a_large_rehearsal_is_shown_by_few_calls_and_one_page_of_its_letters() {
+    let reads = RedriveReads::default();
+    let surface = Surface::on(Arc::new(Layered::over(stored(&[]), reads.clone())));
+    let shown = Shown::of(PageSettings::default(), surface);
+    let ids: Vec<String> = (0..10_001).map(|offset| format!("0-{offset}")).collect();
+    let number = shown.redrive(&json!({"ids": ids, "dryRun": true})).await;
+    reads.0.store(0, Ordering::SeqCst);
+    let page = shown.get(&format!("/ui/dead-letters/redrives/{number}")).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text());
+    assert_eq!(page.text().matches("<tr data-row>").count(), 100);
+    // The rehearsal is asked for, and a page of its letters: each looks it up, how far it is, and whether it ended.
+    let reads = reads.0.load(Ordering::SeqCst);
+    assert!(reads <= 8, "{reads}");
+}
+
+/// Its value takes six bytes each in JSON, which the page does not hold.
+#[tokio::test]
+async fn a_rehearsal_of_a_letter_that_is_too_large_for_the_page_is_shown() {
+    let shown = Shown::over(&[]);
+    let large = vec![1; 2 << 20];
+    shown.surface.add_letter(Position::new(0, 3), 0, &large);
+    let _working = shown.surface.work_off();
+    let instant = "2026-01-31T09:30:00Z".parse().unwrap();
+    let event = SagaEvent {
+        event_id: "e-1".to_owned(),
+        event_timestamp: instant,
+        saga_id: "s".to_owned(),
+        saga_type: SagaType::OrderCreation,
+        step: "ORDER_CREATED".to_owned(),
+        status: SagaStatus::Started,
+        order_id: "o".to_owned(),
+        metadata: None,
+        recorded_at: instant,
+    };
+    let value = Encoder::published().unwrap().encode(&event, 1).unwrap();
+    let change = json!({"valueBase64": STANDARD.encode(value)});
+    let order = json!({"ids": ["0-3"], "change": change, "dryRun": true});
+    let number = shown.redrive(&order).await;
+    let path = format!("/api/v1/dead-letters/redrives/{number}");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let outcomes = loop {
+        let redrive = shown.get(&path).await.json();
+        if redrive["running"] == false {
+            break redrive["outcomes"].clone();
+        }
+        assert!(Instant::now() < deadline, "{redrive}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert_eq!(outcomes["forecasts"], json!([{"outcome": "APPLIED", "count": 1}]));
+    assert_eq!(
+        outcomes["turns"],
+        json!([{"before": null, "after": "STARTED", "count": 1}])
+    );
+    let page = shown.get(&format!("/ui/dead-letters/redrives/{number}")).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text());
+    // It is open, and can be published; there is no sample of its saga.
+    assert!(page.text().contains("id=\"act-publish\"") && !page.text().contains("class=\"ghost\""));
 }

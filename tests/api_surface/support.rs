@@ -32,16 +32,18 @@ use saga_tracker::pipeline::verify::Digests;
 use saga_tracker::server::api::{Context, OptionInForce, OptionSource, Parts, ServerSettings, router};
 use saga_tracker::server::metrics::{Metrics, MetricsSettings};
 use saga_tracker::store::codec::Record;
-use saga_tracker::store::dead_letters::DeadLetterLock;
+use saga_tracker::store::dead_letters::{
+    DeadLetterChanges, DeadLetterLock, DeadLetterMark, Happened, Returned, ValueHash,
+};
 use saga_tracker::store::layer::Layered;
 use saga_tracker::store::memory::MemoryStore;
-use saga_tracker::store::records::LogRecord;
+use saga_tracker::store::records::{DeadLetterRecord, DeadLetterSummaryRecord, LogRecord};
 use saga_tracker::store::{Batch, Durability, Generation, Key, SharedStore, Table, keys};
 use saga_tracker_sdk::publishing::RandomEventIds;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
 /// 2026-01-31T09:30:00Z.
@@ -83,6 +85,8 @@ pub(crate) struct Surface {
     pub(crate) ingest: Arc<IngestStatus>,
     pub(crate) ops: Arc<OpsStatus>,
     projector: ProjectorHandle,
+    redrives: Redrives,
+    shutdown: CancellationToken,
     /// The room on the disk, as rebuilds see it.
     pub(crate) room: Arc<Room>,
 }
@@ -124,6 +128,13 @@ impl Surface {
     pub(crate) fn asking(settings: ServerSettings, asked: SharedStore) -> Self {
         let objects = (ObjectsSettings::default(), PathBuf::new(), None);
         Self::made_of(settings, (asked, stored(&[])), Gate::default(), objects)
+    }
+
+    /// One all of whose parts read this store.
+    pub(crate) fn on(store: SharedStore) -> Self {
+        let objects = (ObjectsSettings::default(), PathBuf::new(), None);
+        let stores = (store.clone(), store);
+        Self::made_of(ServerSettings::default(), stores, Gate::default(), objects)
     }
 
     fn made_of(
@@ -180,6 +191,24 @@ impl Surface {
         metrics.follow_projector(projector.watch());
         let notices = Arc::new(NoticeStatus::default());
         metrics.follow_notices(notices.clone());
+        let redrives = Redrives::new(RedriveParts {
+            sources: Sources {
+                store: store.clone(),
+                schemas: schemas.clone(),
+                topics: DeadLetterTopics {
+                    topic: topic.clone(),
+                    dlt_topic: String::new(),
+                },
+            },
+            definitions: definitions.clone(),
+            out: broker.clone(),
+            deciding: Arc::new(decisions.clone()),
+            consumption: Consumption::new(ingest.clone(), decisions.status.clone()),
+            audit: audit.clone(),
+            replay_events: 1_000,
+            clock: clock.clone(),
+            shutdown: shutdown.clone(),
+        });
         let parts = Parts {
             query,
             ingest: ingest.clone(),
@@ -190,24 +219,7 @@ impl Surface {
                 topic: topic.clone(),
                 settings: projecting.clone(),
             },
-            redrives: Redrives::new(RedriveParts {
-                sources: Sources {
-                    store: store.clone(),
-                    schemas: schemas.clone(),
-                    topics: DeadLetterTopics {
-                        topic: topic.clone(),
-                        dlt_topic: String::new(),
-                    },
-                },
-                definitions: definitions.clone(),
-                out: broker.clone(),
-                deciding: Arc::new(decisions.clone()),
-                consumption: Consumption::new(ingest.clone(), decisions.status.clone()),
-                audit: audit.clone(),
-                replay_events: 1_000,
-                clock: clock.clone(),
-                shutdown,
-            }),
+            redrives: redrives.clone(),
             statuses: StatusChanger {
                 store: store.clone(),
                 definitions: definitions.clone(),
@@ -273,8 +285,65 @@ impl Surface {
             ingest,
             ops,
             projector,
+            redrives,
+            shutdown,
             room,
         }
+    }
+
+    /// Works off what redrives are asked for, until what is returned is dropped.
+    pub(crate) fn work_off(&self) -> DropGuard {
+        self.redrives.spawn().unwrap();
+        self.shutdown.clone().drop_guard()
+    }
+
+    /// Stores a dead letter that arrived so many milliseconds after [`START`].
+    pub(crate) fn add_letter(&self, at: Position, after: i64, value: &[u8]) {
+        let letter = DeadLetterRecord {
+            topic: TOPIC,
+            reason: "bad_magic",
+            detail: "",
+            arrived_at: START + after,
+            timestamp: None,
+            key: Some(b"s"),
+            value: Some(value),
+            headers: Vec::new(),
+        };
+        let listed = DeadLetterSummaryRecord {
+            topic: TOPIC,
+            reason: letter.reason,
+            arrived_at: letter.arrived_at,
+            bytes: value.len() as u64,
+            value: ValueHash::of(Some(value)).0,
+            ..DeadLetterSummaryRecord::default()
+        };
+        let (mut key, mut batch) = (Key::default(), Batch::new());
+        keys::by_offset(&mut key, at);
+        batch.put_with(Table::DeadLetters, &key, |bytes| letter.write(bytes));
+        batch.put_with(Table::Letters, &key, |bytes| listed.write(bytes));
+        let mut changes = DeadLetterChanges::default();
+        changes.add_letter(at, &listed);
+        self.enter(batch, &changes);
+    }
+
+    /// A dead letter of that value came back at that position.
+    pub(crate) fn add_return(&self, letter: Position, value: &[u8], by: Position) {
+        let what = Happened::Returned {
+            became: Returned::DeadLetter {
+                reason: "bad_magic".to_owned(),
+            },
+            value: ValueHash::of(Some(value)),
+        };
+        let at = Millis(START);
+        let mut changes = DeadLetterChanges::default();
+        changes.add_mark(letter, DeadLetterMark { by, at, what });
+        self.enter(Batch::new(), &changes);
+    }
+
+    fn enter(&self, mut batch: Batch, changes: &DeadLetterChanges) {
+        let lock = DeadLetterLock::default();
+        DeadLetterLock::enter(&lock.hold(), &*self.store, &mut batch, changes).unwrap();
+        self.store.write(&batch, Durability::Process).unwrap();
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {

@@ -3,7 +3,7 @@
 use super::support::{NOW, START, Surface, event};
 use axum::body::{Body, HttpBody};
 use axum::http::{Request, StatusCode};
-use saga_tracker::domain::{Event, SagaStatus};
+use saga_tracker::domain::{Event, Position, SagaStatus};
 use saga_tracker::server::api::ServerSettings;
 use saga_tracker::store::codec::Record;
 use saga_tracker::store::records::{FeedRecord, LogRecord};
@@ -464,4 +464,51 @@ async fn a_redrive_is_refused_when_other_dead_letters_match_than_are_expected() 
         (&one["outcomes"]["open"], &list["redrives"][0]["outcomes"]),
         (&json!(0), &Value::Null)
     );
+}
+
+#[tokio::test]
+async fn a_limit_takes_the_oldest_open_ones_of_those_that_are_named_and_says_that_it_left_some_out() {
+    let surface = Surface::over(&[]);
+    // The oldest lies in another partition than the first one.
+    let [redriven, newer, older, missing] =
+        [(0, 1), (0, 2), (1, 5), (1, 9)].map(|(p, o)| Position::new(p, o));
+    for (letter, after) in [(redriven, 0), (newer, 20), (older, 10)] {
+        surface.add_letter(letter, after, b"value");
+    }
+    surface.add_return(redriven, b"value", Position::new(0, 7));
+    let asked = async |body: Value| {
+        let request = Request::builder()
+            .method("POST")
+            .uri("/api/v1/dead-letters/redrive")
+            .header("content-type", "application/json");
+        let reply = surface
+            .request(request.body(Body::from(body.to_string())).unwrap())
+            .await;
+        assert_eq!(reply.status, StatusCode::ACCEPTED, "{}", reply.text());
+        let number = reply.json()["number"].as_u64().unwrap();
+        let path = format!("/api/v1/dead-letters/redrives/{number}");
+        let letters = ask(&surface, &format!("{path}/letters")).await;
+        let letters = letters["content"].as_array().unwrap().iter();
+        let ids: Vec<String> = letters
+            .map(|one| one["id"].as_str().unwrap().to_owned())
+            .collect();
+        (ids, ask(&surface, &path).await)
+    };
+    let named = json!(["0-1", "0-2"]);
+    let (ids, _) = asked(json!({"ids": named, "limit": 1, "expected": 1})).await;
+    assert_eq!(ids, ["0-2"]);
+    let all = [redriven, newer, older, missing].map(|at| format!("{}-{}", at.partition, at.offset));
+    let (ids, one) = asked(json!({"ids": all, "limit": 1, "expected": 2})).await;
+    assert_eq!(ids, ["1-5"]);
+    assert_eq!(one["chosenBy"], json!({"ids": 4, "named": all, "limit": 1}));
+    assert_eq!(one["namedOpen"], 2);
+    let (ids, one) = asked(json!({"ids": all, "limit": 2})).await;
+    assert_eq!(ids, ["0-2", "1-5"]);
+    assert_eq!(
+        one["chosenBy"],
+        json!({"ids": 4, "named": all}),
+        "it left none out"
+    );
+    let (ids, _) = asked(json!({"ids": all, "expected": 2})).await;
+    assert_eq!(ids, all, "of each it is told what became of it");
 }

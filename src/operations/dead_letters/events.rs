@@ -230,6 +230,9 @@ fn of_result(id: &str, letter: Position, became: &RedriveResult) -> ReplayResult
             Failed,
             format!("dead letter {name} is published at {at} and not applied yet"),
         ),
+        RedriveResult::Forgotten(at, why) => {
+            (Failed, format!("dead letter {name} was published at {at}: {why}"))
+        }
         RedriveResult::Skipped(why) | RedriveResult::Refused(why) => {
             (Failed, format!("dead letter {name}: {why}"))
         }

@@ -133,18 +133,20 @@ impl DeadLetterQuery {
         }
     }
 
-    /// How many of these letters are open.
+    /// Those of these letters that are open, oldest first.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn open_of(&self, letters: &[Position]) -> Result<u64, StoreError> {
+    pub fn open_of(&self, letters: &[Position]) -> Result<Vec<Position>, StoreError> {
         let snapshot = self.sources.store.snapshot();
-        let mut open = 0;
+        let mut open = Vec::new();
         for letter in letters {
             let listed = view::listed(&*snapshot, *letter)?;
-            open += u64::from(listed.is_some_and(|listed| listed.state == DeadLetterState::Open));
+            let listed = listed.filter(|listed| listed.state == DeadLetterState::Open);
+            open.extend(listed.map(|listed| (listed.arrived_at, *letter)));
         }
-        Ok(open)
+        open.sort_unstable();
+        Ok(open.into_iter().map(|(_, letter)| letter).collect())
     }
 
     /// All dead letters that match, oldest first, but no more than `limit`.

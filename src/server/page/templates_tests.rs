@@ -248,6 +248,22 @@ fn a_redrive_that_waits_names_those_that_it_waits_for() {
 }
 
 #[test]
+fn a_redrive_is_under_way_while_it_is_not_known_of_a_letter_what_it_came_to() {
+    let under_way = [
+        "Published, and not all back yet",
+        "발행했고, 아직 다 돌아오지 않음",
+    ];
+    let is_under_way = |html: &str| under_way.iter().any(|words| html.contains(words));
+    for html in rendered_of("redrive.large.json") {
+        assert!(is_under_way(&html) && !html.contains("id=\"act-publish\""));
+        assert!(html.contains("not known any more") || html.contains("더 이상 알 수 없음"));
+    }
+    for html in rendered_of("redrive.over.json") {
+        assert!(!is_under_way(&html));
+    }
+}
+
+#[test]
 fn a_step_of_the_overview_leads_to_sagas_of_the_type_that_was_asked_for() {
     let path = samples()
         .into_iter()

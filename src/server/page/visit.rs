@@ -141,6 +141,19 @@ impl Visit {
         }
     }
 
+    /// The same, and what is more than the page holds is none, too.
+    pub(super) async fn find_held(
+        &self,
+        path: &str,
+        ids: &[&str],
+        params: &Params,
+    ) -> Result<Option<Value>, Failure> {
+        match self.find(path, ids, params).await {
+            Err(failure) if failure.is_too_large() => Ok(None),
+            found => found,
+        }
+    }
+
     /// Health, whatever it says: DOWN is an answer too.
     pub(super) async fn health(&self) -> Result<Value, Failure> {
         const PATH: &str = "/actuator/health";

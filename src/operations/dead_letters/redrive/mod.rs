@@ -31,7 +31,7 @@ mod unended;
 pub use super::asking::{AskError, MAX_UNENDED};
 pub use jobs::RedriveStatus;
 pub use order::{Cancelled, RedriveOrder};
-pub use outcomes::RedriveOutcomes;
+pub use outcomes::{ForecastTurn, RedriveOutcomes};
 pub use result::{RedriveItem, RedriveResult};
 
 use self::outcomes::Counts;
@@ -241,15 +241,18 @@ impl Redrives {
         jobs::status(&*self.store().snapshot(), number)
     }
 
-    /// What the letters of a redrive came to, counted on from where the last question left it. Reading ends early when
-    /// told to.
+    /// One redrive, and what its letters came to, counted on from where the last question left it; `None` when there is
+    /// none of that number. Reading ends early when told to.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn outcomes(&self, status: &RedriveStatus, stop: Stop) -> Result<RedriveOutcomes, StoreError> {
+    pub fn counted(
+        &self,
+        number: u64,
+        stop: Stop,
+    ) -> Result<Option<(RedriveStatus, RedriveOutcomes)>, StoreError> {
         let store = until(self.store().clone(), stop);
-        let of = (status.number, status.chosen);
-        self.inner.outcomes.of(&*store.snapshot(), of)
+        self.inner.outcomes.of(&store, number)
     }
 
     /// Forgets the redrives that had ended by then, but for the newest; how many those are.

@@ -1,11 +1,13 @@
-//! What the letters of a redrive came to, counted. Whoever asks again has it counted on from where it was, so a redrive
-//! of any size is counted with a bounded number of reads for each question.
+//! What the letters of a redrive came to, or would come to, counted. Whoever asks again has it counted on from where it
+//! was, so a redrive of any size is counted with a bounded number of reads for each question.
 
+use super::super::forecast::{Forecast, PredictedOutcome};
 use super::super::view::RedriveOutcome;
+use super::jobs::{self, RedriveStatus};
 use super::result::{self, RedriveItem, RedriveResult};
 use crate::domain::Position;
-use crate::store::{StoreError, StoreRead};
-use std::collections::VecDeque;
+use crate::store::{SharedStore, StoreError, StoreRead};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 /// Letters that are looked at for one question, at most.
@@ -13,8 +15,12 @@ const MAX_LOOKED_AT: usize = if cfg!(test) { 4 } else { 10_000 };
 /// Redrives of which the count is kept, those that were asked for last.
 const MAX_COUNTS: usize = 16;
 
-/// What the letters of a redrive came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// From which status to which a letter would turn its saga; from `None` where it would begin it.
+pub type ForecastTurn = (Option<String>, String);
+
+/// What the letters of a redrive came to: each letter that was published is of one class, or open. Of a dry run, what
+/// they would come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RedriveOutcomes {
     /// Letters that stand in their sagas' timelines.
     pub applied: u64,
@@ -26,8 +32,14 @@ pub struct RedriveOutcomes {
     pub dead_letters: u64,
     /// Letters whose sagas have been removed since.
     pub removed: u64,
+    /// Letters of which it is not known any more, because they, or their sagas, are no longer kept.
+    pub forgotten: u64,
     /// Letters of which it is not known, or not counted yet.
     pub open: u64,
+    /// What was foretold of letters, by its name in answers.
+    pub forecasts: BTreeMap<&'static str, u64>,
+    /// How letters that would be applied would turn their sagas.
+    pub turns: BTreeMap<ForecastTurn, u64>,
 }
 
 /// How far redrives are counted.
@@ -50,30 +62,35 @@ struct Count {
 }
 
 impl Counts {
-    /// What the letters of that redrive, which has so many, came to.
+    /// How far that redrive is, and what its letters came to, at one moment.
     pub(super) fn of(
         &self,
-        store: &dyn StoreRead,
-        (number, letters): (u64, u64),
-    ) -> Result<RedriveOutcomes, StoreError> {
+        store: &SharedStore,
+        number: u64,
+    ) -> Result<Option<(RedriveStatus, RedriveOutcomes)>, StoreError> {
         // A count that was left in between is whole: it changes letter by letter.
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        // Later than all that was counted.
+        let snapshot = store.snapshot();
+        let Some(status) = jobs::status(&*snapshot, number)? else {
+            return Ok(None);
+        };
         let place = kept.iter().position(|count| count.number == number);
         let known = place.and_then(|place| kept.remove(place));
         let mut count = known.unwrap_or_else(|| Count {
             number,
             ..Count::default()
         });
-        let counted = count.go_on(store);
+        let counted = count.go_on(&*snapshot);
         let outcomes = RedriveOutcomes {
-            open: letters.saturating_sub(count.known),
-            ..count.outcomes
+            open: status.chosen.saturating_sub(count.known),
+            ..count.outcomes.clone()
         };
         kept.push_back(count);
         if kept.len() > MAX_COUNTS {
             kept.pop_front();
         }
-        counted.map(|()| outcomes)
+        counted.map(|()| Some((status, outcomes)))
     }
 }
 
@@ -119,12 +136,21 @@ impl Count {
             }
             RedriveResult::Came(_, RedriveOutcome::DeadLetter { .. }) => outcomes.dead_letters += 1,
             RedriveResult::Came(_, RedriveOutcome::Removed(_)) => outcomes.removed += 1,
-            RedriveResult::Cancelled
-            | RedriveResult::Skipped(_)
-            | RedriveResult::Refused(_)
-            | RedriveResult::Forecast(_) => {}
+            RedriveResult::Forgotten(..) => outcomes.forgotten += 1,
+            RedriveResult::Forecast(forecast) => outcomes.foretell(forecast),
+            RedriveResult::Cancelled | RedriveResult::Skipped(_) | RedriveResult::Refused(_) => {}
         }
         self.known += 1;
         true
+    }
+}
+
+impl RedriveOutcomes {
+    fn foretell(&mut self, forecast: &Forecast) {
+        *self.forecasts.entry(forecast.outlook.as_str()).or_default() += 1;
+        if let (PredictedOutcome::Applied, Some(after)) = (forecast.outlook, &forecast.after) {
+            let before = forecast.before.as_ref().map(|before| before.status.clone());
+            *self.turns.entry((before, after.status.clone())).or_default() += 1;
+        }
     }
 }

@@ -20,6 +20,8 @@ pub enum RedriveResult {
     Sent(Position),
     /// It was published, and consumed.
     Came(Position, RedriveOutcome),
+    /// It was published; what it came to is not known any more, and why.
+    Forgotten(Position, String),
     /// Nothing was to be done.
     Skipped(String),
     /// It cannot be redriven.
@@ -124,8 +126,8 @@ fn sent(
     at: Position,
 ) -> Result<RedriveResult, StoreError> {
     if removed(store, letter)?.is_some() {
-        let gone = format!("it was published at {at}; the dead letter is no longer kept");
-        return Ok(RedriveResult::Skipped(gone));
+        let gone = "the dead letter is no longer kept".to_owned();
+        return Ok(RedriveResult::Forgotten(at, gone));
     }
     let mut key = Key::default();
     if let Some(became) = marked(store, letter, at)? {
@@ -145,8 +147,8 @@ fn sent(
         },
         FeedRecord::Gap { .. } => return Ok(RedriveResult::Sent(at)),
         FeedRecord::Purged { .. } => {
-            let gone = format!("it was published at {at}; its saga is no longer kept");
-            return Ok(RedriveResult::Skipped(gone));
+            let gone = "its saga is no longer kept".to_owned();
+            return Ok(RedriveResult::Forgotten(at, gone));
         }
     };
     Ok(RedriveResult::Came(at, came_back(store, cursor, at, &became)?))

@@ -27,7 +27,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How often it is looked whether a redrive was asked for, where nobody tells.
 pub(super) const IDLE_INTERVAL: Duration = Duration::from_millis(200);
 /// How often it is looked whether what was published has been consumed.
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// What is waited for longer than this is told.
 const SILENT: Duration = Duration::from_secs(5);
 
@@ -209,6 +209,7 @@ impl Redrives {
     fn publish_all(&self, status: &jobs::RedriveStatus, change: &Change) -> Result<(), Interrupted> {
         let is_chosen = |record: &RedriveLetterRecord<'_>| matches!(record, RedriveLetterRecord::Chosen);
         let mut passed_over = BTreeSet::from([status.number]);
+        let mut unread = self.sent_of(status.number)?;
         loop {
             let due = self.letters_of(status.number, is_chosen)?;
             if due.is_empty() {
@@ -221,9 +222,11 @@ impl Redrives {
                     return Ok(());
                 }
                 let done = self.publish_chunk(status, change, chunk)?;
+                unread.extend(done.sent);
                 let rest = pace::pause(status.per_second, chunk.len());
                 if !rest.is_zero() {
-                    self.rest(rest, &mut passed_over)?;
+                    // What Kafka did not answer for is found out before others publish.
+                    self.rest(rest, done.kafka, &mut unread, &mut passed_over)?;
                 }
                 waits_for = waits_for.or(done.waits_for);
                 if !done.kafka {
@@ -254,8 +257,9 @@ impl Redrives {
         let sending = ready.map(|(letter, _)| (*letter, RedriveLetterRecord::Sending));
         // What is published is not taken back by a power failure, so that it was about to be is not, either.
         tally::settle(store, status.number, settled.chain(sending), Durability::Power)?;
-        let away = self.send(status, chosen.ready)?;
+        let (sent, away) = self.send(status, chosen.ready)?;
         Ok(Done {
+            sent,
             kafka: away.is_none(),
             waits_for: away.or(chosen.waits_for),
         })
@@ -329,25 +333,28 @@ impl Redrives {
         }
     }
 
-    /// Publishes what is ready. Why Kafka is away, if it is.
+    /// Publishes what is ready. Where that stands; and why Kafka is away, if it is.
     fn send(
         &self,
         status: &jobs::RedriveStatus,
         ready: Vec<(Position, Message)>,
-    ) -> Result<Option<String>, Interrupted> {
+    ) -> Result<(Vec<Position>, Option<String>), Interrupted> {
         if ready.is_empty() {
-            return Ok(None);
+            return Ok((Vec::new(), None));
         }
         let store = &self.inner.parts.sources.store;
         let (sending, messages): (Vec<Position>, Vec<Message>) = ready.into_iter().unzip();
         failpoint::pass("redrive.before_publish");
         let results = self.inner.parts.out.publish_all(&messages);
         failpoint::pass("redrive.after_publish");
-        let mut away = None;
+        let (mut sent, mut away) = (Vec::new(), None);
         let mut became = Vec::with_capacity(sending.len());
         for (position, result) in sending.into_iter().zip(results) {
             let record = match result {
-                Ok(Position { partition, offset }) => RecordOwned::Sent(partition, offset),
+                Ok(at) => {
+                    sent.push(at);
+                    RecordOwned::Sent(at.partition, at.offset)
+                }
                 Err(OutError::Refused(why)) => RecordOwned::Refused(why),
                 Err(OutError::Unreachable(why)) => {
                     away = Some(why);
@@ -366,7 +373,7 @@ impl Redrives {
         tally::settle(store, status.number, records, Durability::Process)?;
         failpoint::pass("redrive.after_write");
         self.tell();
-        Ok(away)
+        Ok((sent, away))
     }
 
     fn message(&self, revised: Revised) -> Message {
@@ -414,26 +421,41 @@ impl Redrives {
 
     /// Waits until everything that this redrive published is consumed and folded.
     fn await_consumed(&self, number: u64) -> Result<(), Interrupted> {
-        let store = &self.inner.parts.sources.store;
-        let mut sent = Vec::new();
-        rows::letters(&**store, number, None, usize::MAX, |_, record| {
-            if let RedriveLetterRecord::Sent { partition, offset } = record {
-                sent.push(Position::new(partition, offset));
-            }
-            Ok(())
-        })?;
+        let mut unread = self.sent_of(number)?;
         loop {
-            let cursor = {
-                // Of one moment: a rebuild may make another generation serve in between.
-                let snapshot = store.snapshot();
-                reads::cursor(&*snapshot, reads::active_generation(&*snapshot)?)?
-            };
-            if sent.iter().all(|at| cursor.contains(*at)) {
+            self.forget_read(&mut unread)?;
+            if unread.is_empty() {
                 return Ok(());
             }
             self.check_shutdown()?;
             self.pause(POLL_INTERVAL);
         }
+    }
+
+    /// Where a redrive published, as far as known.
+    fn sent_of(&self, number: u64) -> Result<Vec<Position>, StoreError> {
+        let mut sent = Vec::new();
+        rows::letters(&**self.store(), number, None, usize::MAX, |_, record| {
+            if let RedriveLetterRecord::Sent { partition, offset } = record {
+                sent.push(Position::new(partition, offset));
+            }
+            Ok(())
+        })?;
+        Ok(sent)
+    }
+
+    /// Leaves of these positions those that are not consumed and folded.
+    pub(super) fn forget_read(&self, unread: &mut Vec<Position>) -> Result<(), StoreError> {
+        if unread.is_empty() {
+            return Ok(());
+        }
+        let cursor = {
+            // Of one moment: a rebuild may make another generation serve in between.
+            let snapshot = self.store().snapshot();
+            reads::cursor(&*snapshot, reads::active_generation(&*snapshot)?)?
+        };
+        unread.retain(|at| !cursor.contains(*at));
+        Ok(())
     }
 
     /// Waits until answers show everything up to what Kafka says is the end, asked from now on, and all decisions are
@@ -511,6 +533,8 @@ enum Prepared {
 
 /// What became of a chunk.
 struct Done {
+    /// Where it was published.
+    sent: Vec<Position>,
     /// Whether Kafka takes more.
     kafka: bool,
     /// What is missing for letters that keep their turn.

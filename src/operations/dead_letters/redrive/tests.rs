@@ -30,7 +30,7 @@ use crate::testkit::{TOPIC, settings};
 use jiff::Timestamp;
 use saga_tracker_sdk::contract::{SagaEvent, SagaStatus, SagaType};
 use saga_tracker_sdk::encoding::Encoder;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// A topic of one partition, and the store that it is consumed into.
 struct Topic {
@@ -45,6 +45,8 @@ struct Topic {
     away: AtomicUsize,
     /// Publishes so often without saying so.
     silent: AtomicUsize,
+    /// What is published is not consumed.
+    held: AtomicBool,
     /// Decisions made so far.
     decided: AtomicU64,
 }
@@ -61,6 +63,7 @@ impl Topic {
             consumption: Consumption::default(),
             away: AtomicUsize::new(0),
             silent: AtomicUsize::new(0),
+            held: AtomicBool::new(false),
             decided: AtomicU64::new(0),
         })
     }
@@ -87,6 +90,22 @@ impl Topic {
             letters: &letters,
         };
         announce(&announcement, &testing::topics(TOPIC, "dlt"), self).unwrap();
+    }
+
+    /// Consumes what was just published, unless it is held; then its end is known.
+    fn published(&self) {
+        if !self.held.load(Ordering::Relaxed) {
+            return self.consume();
+        }
+        let end = self.records.lock().unwrap().len() as u64;
+        let end = [(0, end)].into_iter().collect();
+        self.consumption.ingest.update(|status| status.end = end);
+    }
+
+    /// What was held is consumed, and so is what comes.
+    fn release(&self) {
+        self.held.store(false, Ordering::Relaxed);
+        self.consume();
     }
 
     /// Consumes what is new, and folds it.
@@ -151,10 +170,10 @@ impl Outlet for Topic {
         let key = String::from_utf8(message.key.clone().unwrap()).unwrap();
         let at = self.put(&key, message.value.clone(), message.headers.clone());
         if take(&self.silent) {
-            self.consume();
+            self.published();
             return Err(OutError::Uncertain("no word".to_owned()));
         }
-        self.consume();
+        self.published();
         Ok(at)
     }
 

@@ -7,7 +7,6 @@ use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody, ErrorKind};
 use super::redrives::RedriveBody;
 use super::selection::{self, Chosen, FilterBody, fault};
-use crate::domain::Position;
 use crate::domain::text::optional_reason;
 use crate::operations::dead_letters::redrive::{AskError, MAX_LETTERS, RedriveOrder};
 use crate::operations::dead_letters::{Change, DeadLetterQuery, EventEdit, is_reserved};
@@ -34,7 +33,7 @@ pub(super) struct OrderBody {
     /// All dead letters that match, up to 100000; `{}` for all open ones.
     #[serde(default, deserialize_with = "object_or_null")]
     filter: Option<FilterBody>,
-    /// At most so many of them, the oldest first.
+    /// At most so many of them, the oldest first; of those that are named only open ones then.
     #[schema(minimum = 1, maximum = 100_000)]
     limit: Option<u64>,
     /// Publish at most so many in a second. Redrives that were asked for later wait meanwhile.
@@ -72,29 +71,50 @@ pub(super) struct ChangeBody {
 /// How many dead letters are meant of those that match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Bounds {
-    limit: usize,
+    limit: Option<usize>,
     expected: Option<u64>,
 }
 
 impl Bounds {
-    /// The dead letters that are meant, oldest first, unless others match than the caller thinks.
-    fn find(self, chosen: Chosen, letters: &DeadLetterQuery) -> Result<Vec<Position>, ApiError> {
-        let Some(expected) = self.expected else {
-            let mut found = chosen.find(letters)?;
-            found.truncate(self.limit);
-            return Ok(found);
-        };
-        let (mut found, matching) = chosen.find_and_count(letters)?;
-        if matching != expected {
-            let message = format!(
-                "expected: found {matching} dead letters that match, accepted: {expected}; nothing was stored; look \
-                 again at what matches now"
-            );
-            return Err(ApiError::new(ErrorKind::Conflict, message).nothing_changed());
+    /// Puts the dead letters that are meant into the order, unless others match than the caller thinks.
+    fn choose(
+        self,
+        chosen: &Chosen,
+        letters: &DeadLetterQuery,
+        order: &mut RedriveOrder,
+    ) -> Result<(), ApiError> {
+        if self.limit.is_none() && self.expected.is_none() {
+            order.letters = chosen.find(letters)?;
+            return Ok(());
         }
-        found.truncate(self.limit);
-        Ok(found)
+        let matching = chosen.matching(letters)?;
+        if let Some(expected) = self.expected {
+            as_expected(chosen.count(letters, &matching)?, expected)?;
+        }
+        order.letters = match (self.limit, chosen) {
+            (None, Chosen::Letters(named)) => named.clone(),
+            (None, Chosen::Matching(_)) => matching,
+            (Some(limit), _) => {
+                if limit < matching.len() {
+                    order.chosen_by["limit"] = limit.into();
+                }
+                matching.into_iter().take(limit).collect()
+            }
+        };
+        Ok(())
     }
+}
+
+/// As many match as the caller thinks.
+fn as_expected(matching: u64, expected: u64) -> Result<(), ApiError> {
+    if matching == expected {
+        return Ok(());
+    }
+    let message = format!(
+        "expected: found {matching} dead letters that match, accepted: {expected}; nothing was stored; look again at \
+         what matches now"
+    );
+    Err(ApiError::new(ErrorKind::Conflict, message).nothing_changed())
 }
 
 impl OrderBody {
@@ -144,7 +164,7 @@ impl OrderBody {
         };
         let limit = self.limit.and_then(|limit| usize::try_from(limit).ok());
         let bounds = Bounds {
-            limit: limit.unwrap_or(MAX_LETTERS),
+            limit,
             expected: self.expected,
         };
         let order = RedriveOrder {
@@ -212,7 +232,7 @@ pub(super) async fn handle(
     let redrives = context.parts().redrives.clone();
     let asked = context
         .in_turn(move |stop| {
-            order.letters = bounds.find(chosen, &redrives.dead_letter_query().until(stop))?;
+            bounds.choose(&chosen, &redrives.dead_letter_query().until(stop), &mut order)?;
             redrives.ask(&order).map_err(ApiError::from)
         })
         .await??;

@@ -40,6 +40,9 @@ pub(super) struct FilterBody {
     to_date: Option<String>,
 }
 
+/// So many ids are kept with what they chose.
+const MAX_NAMED: usize = 1_000;
+
 /// Which dead letters: these, or all that match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Chosen {
@@ -79,7 +82,8 @@ pub(super) fn read(
             letters.sort_unstable();
             letters.dedup();
             if faults.is_empty() {
-                Ok((Chosen::Letters(letters), json!({ "ids": ids.len() })))
+                let told = told(&letters);
+                Ok((Chosen::Letters(letters), told))
             } else {
                 Err(faults)
             }
@@ -98,6 +102,23 @@ pub(super) fn read(
             "ids, or a filter; {} as the filter for all open dead letters",
         )]),
     }
+}
+
+/// Dead letters that were named: how many, and which where they are few.
+fn told(letters: &[Position]) -> Value {
+    let mut told = json!({ "ids": letters.len() });
+    if letters.len() <= MAX_NAMED {
+        let named = letters.iter().map(|letter| DeadLetterId(*letter).to_string());
+        told["named"] = named.collect();
+    }
+    told
+}
+
+/// Those that were named, as it is told how dead letters were chosen; none where they are not told.
+pub(super) fn named(chosen_by: &Value) -> Option<Vec<Position>> {
+    let named = chosen_by["named"].as_array()?.iter();
+    let ids = named.filter_map(|id| id.as_str()?.parse().ok());
+    Some(ids.map(|DeadLetterId(letter)| letter).collect())
 }
 
 impl FilterBody {
@@ -140,33 +161,34 @@ impl FilterBody {
 }
 
 impl Chosen {
-    /// The dead letters, oldest first.
-    pub(super) fn find(self, dead_letter_query: &DeadLetterQuery) -> Result<Vec<Position>, StoreError> {
+    /// The dead letters: those that are named, or those that match, oldest first.
+    pub(super) fn find(&self, dead_letter_query: &DeadLetterQuery) -> Result<Vec<Position>, StoreError> {
         match self {
-            Self::Letters(letters) => Ok(letters),
-            Self::Matching(filter) => dead_letter_query.choose(&filter, MAX_LETTERS),
+            Self::Letters(letters) => Ok(letters.clone()),
+            Self::Matching(filter) => dead_letter_query.choose(filter, MAX_LETTERS),
         }
     }
 
-    /// The same, and how many match in all: of those that are named, the ones that are open.
-    pub(super) fn find_and_count(
-        self,
-        dead_letter_query: &DeadLetterQuery,
-    ) -> Result<(Vec<Position>, u64), StoreError> {
+    /// Those that match, oldest first: of those that are named, the ones that are open.
+    pub(super) fn matching(&self, dead_letter_query: &DeadLetterQuery) -> Result<Vec<Position>, StoreError> {
         match self {
-            Self::Letters(letters) => {
-                let open = dead_letter_query.open_of(&letters)?;
-                Ok((letters, open))
+            Self::Letters(letters) => dead_letter_query.open_of(letters),
+            Self::Matching(filter) => dead_letter_query.choose(filter, MAX_LETTERS),
+        }
+    }
+
+    /// How many match in all, of which these were found.
+    pub(super) fn count(
+        &self,
+        dead_letter_query: &DeadLetterQuery,
+        found: &[Position],
+    ) -> Result<u64, StoreError> {
+        match self {
+            Self::Matching(filter) if found.len() >= MAX_LETTERS => {
+                let counts = dead_letter_query.count(filter)?;
+                Ok(counts.values().map(DeadLetterCounts::total).sum())
             }
-            Self::Matching(filter) => {
-                let found = dead_letter_query.choose(&filter, MAX_LETTERS)?;
-                if found.len() < MAX_LETTERS {
-                    let matching = found.len() as u64;
-                    return Ok((found, matching));
-                }
-                let counts = dead_letter_query.count(&filter)?;
-                Ok((found, counts.values().map(DeadLetterCounts::total).sum()))
-            }
+            Self::Letters(_) | Self::Matching(_) => Ok(found.len() as u64),
         }
     }
 }

@@ -14,14 +14,15 @@ const IDS: usize = 10;
 /// Bytes that are shown from the first that differs.
 const BYTES: usize = 16;
 
-/// What is published. Fields and bytes are those of one dead letter, which is asked for to tell them apart.
+/// What is published. Fields and bytes are those of one dead letter, which is asked for to tell them apart, unless it is
+/// more than the page holds.
 pub(super) async fn told(visit: &Visit, redrive: &Value, letters: &[Value]) -> Result<Value, Failure> {
     let change = &redrive["change"];
     let is_of_one = change["event"].is_object() || change["valueBase64"].is_string();
     let letter = match letters.first().filter(|_| is_of_one) {
         Some(letter) => {
             let none = params(&[]);
-            visit.find(LETTER, &[text(&letter["id"])], &none).await?
+            visit.find_held(LETTER, &[text(&letter["id"])], &none).await?
         }
         None => None,
     };

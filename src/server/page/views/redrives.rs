@@ -8,21 +8,13 @@ use super::super::visit::Visit;
 use super::{published, rehearsal, turns};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 
 const ALL: &str = "/api/v1/dead-letters/redrives";
 const ONE: &str = "/api/v1/dead-letters/redrives/{number}";
 const LETTERS: &str = "/api/v1/dead-letters/redrives/{number}/letters";
-const LETTER: &str = "/api/v1/dead-letters/{letterId}";
 const COUNT: &str = "/api/v1/dead-letters/count";
 /// Letters on one page.
 const SIZE: &str = "100";
-/// Letters that are looked at, for sums over all of a rehearsal, so many at a time.
-const READ_AT_ONCE: &str = "1000";
-const MOST_READ: usize = 10;
-/// An order names at most so many letters, each of which is asked for.
-const MOST_NAMED: i64 = 1_000;
-const MOST_ASKED: usize = 100;
 
 pub(in super::super) async fn all(visit: Visit) -> Result<Response, Failure> {
     let none = params(&[]);
@@ -55,10 +47,9 @@ pub(in super::super) async fn one(visit: Visit) -> Result<Response, Failure> {
         &none,
         command_line::command("dead-letters redrives", &[number], []),
     );
-    let is_rehearsal = redrive["dryRun"] == true;
-    let pages = if is_rehearsal { MOST_READ } else { 1 };
-    let (every, is_whole) = first_letters(&visit, number, pages).await?;
-    let choice = choice(&visit, &redrive, &every).await?;
+    let choice = choice(&visit, &redrive).await?;
+    let (shown, outcomes) = (list(&letters["content"]), &redrive["outcomes"]);
+    let publishes = published::told(&visit, &redrive, shown).await?;
     let mut data = json!({
         "letters": letters,
         "order": choice.order,
@@ -68,27 +59,24 @@ pub(in super::super) async fn one(visit: Visit) -> Result<Response, Failure> {
         "waits": turns::waits(&jobs, &redrive["number"]),
         "behind": turns::running(&jobs),
         "error": turns::error(&jobs, &redrive["number"]),
+        "publishes": publishes,
     });
-    let template = if is_rehearsal {
+    let template = if redrive["dryRun"] == true {
+        let open = int(&outcomes["open"]);
         // What the sums are over, where that is not all letters.
-        data["summed"] = (!is_whole).then_some(every.len()).into();
-        data["summary"] = sums(every.iter().filter_map(|letter| outcome(&letter["forecast"])));
-        data["turns"] = rehearsal::turns(&every);
-        data["samples"] = rehearsal::samples(&visit, &every).await?;
+        data["summed"] = (open > 0).then(|| int(&redrive["letters"]) - open).into();
+        data["summary"] = outcomes["forecasts"].clone();
+        data["turns"] = outcomes["turns"].clone();
+        data["samples"] = rehearsal::samples(&visit, shown).await?;
         "redrive_rehearsal.html"
     } else {
-        let (became, back) = became(&redrive["outcomes"]);
+        let (became, back) = became(outcomes);
         data["became"] = became;
         data["cameBack"] = back.into();
         "redrive.html"
     };
-    data["publishes"] = published::told(&visit, &redrive, &every).await?;
     data["redrive"] = redrive;
     visit.show("letters", template, data).await
-}
-
-fn outcome(of: &Value) -> Option<&str> {
-    of["outcome"].as_str()
 }
 
 /// What the letters of a redrive came to, the most frequent first; and how many of them that is known of. Conflicts are
@@ -102,41 +90,12 @@ fn became(outcomes: &Value) -> (Value, i64) {
         ("CONFLICT", conflicts),
         ("DEAD_LETTER", of("deadLetters")),
         ("REMOVED", of("removed")),
+        ("FORGOTTEN", of("forgotten")),
     ];
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let told = counts.iter().filter(|(_, count)| *count > 0);
     let became = told.map(|(outcome, count)| json!({"outcome": outcome, "count": count}));
     (became.collect(), counts.iter().map(|(_, count)| count).sum())
-}
-
-/// How often each outcome, the most frequent first.
-fn sums<'v>(outcomes: impl Iterator<Item = &'v str>) -> Value {
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for outcome in outcomes {
-        *counts.entry(outcome).or_default() += 1;
-    }
-    let mut sums: Vec<_> = counts.into_iter().collect();
-    sums.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    sums.into_iter()
-        .map(|(outcome, count)| json!({"outcome": outcome, "count": count}))
-        .collect()
-}
-
-/// The first letters of a redrive, so many pages of them; and whether these are all.
-async fn first_letters(visit: &Visit, number: &str, pages: usize) -> Result<(Vec<Value>, bool), Failure> {
-    let mut every = Vec::new();
-    let mut asked = params(&[("size", READ_AT_ONCE)]);
-    for _ in 0..pages {
-        let mut page = visit.get(LETTERS, &[number], &asked).await?;
-        if let Value::Array(letters) = page["content"].take() {
-            every.extend(letters);
-        }
-        let Some(cursor) = page["nextCursor"].as_str() else {
-            return Ok((every, true));
-        };
-        asked = with(asked, "cursor", cursor);
-    }
-    Ok((every, false))
 }
 
 /// What publishes the letters of a redrive, or those that are left of them.
@@ -148,15 +107,13 @@ struct Choice {
     line: String,
 }
 
-async fn choice(visit: &Visit, redrive: &Value, every: &[Value]) -> Result<Choice, Failure> {
-    let filter = redrive["chosenBy"]["filter"].as_object();
+async fn choice(visit: &Visit, redrive: &Value) -> Result<Choice, Failure> {
+    let chosen_by = &redrive["chosenBy"];
     let change = redrive["change"].clone();
-    let mut choice = match filter {
-        Some(filter) => by_filter(visit, filter).await?,
-        None if int(&redrive["letters"]) <= MOST_NAMED && !redrive["chosenBy"]["ids"].is_null() => {
-            by_name(visit, every).await?
-        }
-        None => Choice {
+    let mut choice = match (chosen_by["filter"].as_object(), chosen_by["named"].as_array()) {
+        (Some(filter), _) => by_filter(visit, filter).await?,
+        (None, Some(named)) => by_name(named, int(&redrive["namedOpen"])),
+        (None, None) => Choice {
             order: Value::Null,
             open_now: 0,
             line: "saga-tracker dead-letters redrives".to_owned(),
@@ -220,29 +177,14 @@ async fn by_filter(visit: &Visit, filter: &Map<String, Value>) -> Result<Choice,
     })
 }
 
-/// Whether a redrive left a letter open, or a rehearsal found it so.
-fn is_left(letter: &Value) -> bool {
-    let is_settled = ["ALREADY_REDRIVEN", "DISCARDED"].contains(&text(&letter["forecast"]["outcome"]));
-    !is_settled && !["PUBLISHED", "CAME_BACK", "SKIPPED"].contains(&text(&letter["result"]))
-}
-
-async fn by_name(visit: &Visit, every: &[Value]) -> Result<Choice, Failure> {
-    let ids: Vec<&str> = every.iter().map(|letter| text(&letter["id"])).collect();
-    let none = params(&[]);
-    // Of many it is told by what came of each here; that more was done since, the call finds out.
-    let mut open_now = every.iter().filter(|letter| is_left(letter)).count();
-    if ids.len() <= MOST_ASKED {
-        open_now = 0;
-        for id in &ids {
-            let letter = visit.find(LETTER, &[id], &none).await?;
-            open_now += usize::from(letter.is_some_and(|letter| letter["state"] == "open"));
-        }
-    }
-    Ok(Choice {
+/// All that were named, whether or not a limit left some of them out.
+fn by_name(named: &[Value], open_now: i64) -> Choice {
+    let ids: Vec<&str> = named.iter().map(text).collect();
+    Choice {
         line: command_line::command("dead-letters redrive", &ids, []).unwrap_or_default(),
         order: json!({"ids": ids}),
-        open_now: i64::try_from(open_now).unwrap_or(i64::MAX),
-    })
+        open_now,
+    }
 }
 
 #[cfg(test)]
@@ -256,43 +198,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_published_is_left_no_longer() {
-        let letters = [
-            json!({"result": "CAME_BACK", "forecast": null}),
-            json!({"result": "PUBLISHED"}),
-            json!({"result": "SKIPPED"}),
-            json!({"result": "LEFT", "forecast": null}),
-            json!({"result": "WAITING"}),
-            json!({"result": "REFUSED"}),
-            json!({"result": "FORECAST", "forecast": {"outcome": "APPLIED"}}),
-            json!({"result": "FORECAST", "forecast": {"outcome": "ALREADY_REDRIVEN"}}),
-        ];
-        let left: Vec<bool> = letters.iter().map(is_left).collect();
-        assert_eq!(left, [false, false, false, true, true, true, true, false]);
-    }
-
-    #[test]
-    fn a_conflict_is_told_once() {
-        let outcomes =
-            json!({"applied": 3, "duplicates": 2, "conflicts": 1, "deadLetters": 0, "removed": 0, "open": 9});
+    fn a_conflict_is_told_once_and_what_is_forgotten_came_back() {
+        let outcomes = json!({"applied": 3, "duplicates": 2, "conflicts": 1, "deadLetters": 0, "removed": 0, "forgotten": 4});
         let (became, back) = became(&outcomes);
         assert_eq!(
             became,
             json!([
+                {"outcome": "FORGOTTEN", "count": 4},
                 {"outcome": "APPLIED", "count": 3},
                 {"outcome": "DUPLICATE", "count": 1},
                 {"outcome": "CONFLICT", "count": 1},
             ])
         );
-        assert_eq!(back, 5);
-    }
-
-    #[test]
-    fn sums_stand_with_the_most_frequent_first() {
-        let sums = sums(["DUPLICATE", "APPLIED", "APPLIED"].into_iter());
-        assert_eq!(
-            sums,
-            json!([{"outcome": "APPLIED", "count": 2}, {"outcome": "DUPLICATE", "count": 1}])
-        );
+        assert_eq!(back, 9);
     }
 }

@@ -1,5 +1,4 @@
-//! What a rehearsal foretells of sagas: how many would turn from what to what, and some of them with what the letters
-//! would add.
+//! What a rehearsal foretells of sagas: some of them, with what the letters would add.
 
 use super::super::failure::Failure;
 use super::super::times;
@@ -8,7 +7,7 @@ use super::super::visit::Visit;
 use super::events::{self, Event};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 const LETTER: &str = "/api/v1/dead-letters/{letterId}";
 /// Sagas that are shown.
@@ -23,28 +22,8 @@ fn applied(letters: &[Value]) -> impl Iterator<Item = &Value> {
         .filter(|letter| letter["forecast"]["outcome"] == "APPLIED")
 }
 
-/// From which status to which, and how often; the most frequent first.
-pub(super) fn turns(letters: &[Value]) -> Value {
-    let mut counts: BTreeMap<(Option<&str>, &str), u64> = BTreeMap::new();
-    for letter in applied(letters) {
-        let forecast = &letter["forecast"];
-        let turn = (
-            forecast["before"]["status"].as_str(),
-            text(&forecast["after"]["status"]),
-        );
-        if !turn.1.is_empty() {
-            *counts.entry(turn).or_default() += 1;
-        }
-    }
-    let mut turns: Vec<_> = counts.into_iter().collect();
-    turns.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    turns
-        .into_iter()
-        .map(|((before, after), count)| json!({"before": before, "after": after, "count": count}))
-        .collect()
-}
-
-/// A few sagas, with the event that the letter would add as a ghost among theirs.
+/// A few sagas, with the event that the letter would add as a ghost among theirs. A letter that is more than the page
+/// holds is left out.
 pub(super) async fn samples(visit: &Visit, letters: &[Value]) -> Result<Value, Failure> {
     let none = params(&[]);
     let mut seen = BTreeSet::new();
@@ -57,7 +36,7 @@ pub(super) async fn samples(visit: &Visit, letters: &[Value]) -> Result<Value, F
         }
         let of_letter = [id];
         let (details, found) = tokio::join!(
-            visit.find(LETTER, &of_letter, &none),
+            visit.find_held(LETTER, &of_letter, &none),
             events::first(visit, saga, EVENTS),
         );
         let Some(details) = details? else { continue };
@@ -136,21 +115,5 @@ mod tests {
             (&events[0]["share"], &events[2]["share"]),
             (&json!(0.0), &json!(1.0))
         );
-    }
-
-    #[test]
-    fn turns_are_counted() {
-        let letter = |before: Value, after: &str| json!({"forecast": {"outcome": "APPLIED", "before": before, "after": {"status": after}}});
-        let letters = [
-            letter(Value::Null, "STARTED"),
-            letter(json!({"status": "IN_PROGRESS"}), "COMPLETED"),
-            letter(json!({"status": "IN_PROGRESS"}), "COMPLETED"),
-        ];
-        let turns = turns(&letters);
-        assert_eq!(
-            turns[0],
-            json!({"before": "IN_PROGRESS", "after": "COMPLETED", "count": 2})
-        );
-        assert_eq!(turns[1]["before"], Value::Null);
     }
 }

@@ -3,16 +3,23 @@
 use super::*;
 use crate::store::codec::Record as _;
 
+fn counted(redrives: &Redrives, number: u64) -> (RedriveStatus, RedriveOutcomes) {
+    redrives.counted(number, Stop::default()).unwrap().unwrap()
+}
+
+/// Letters that were published, by what is counted of them.
+fn of_classes((status, outcomes): &(RedriveStatus, RedriveOutcomes)) -> u64 {
+    let known = outcomes.applied + outcomes.duplicates + outcomes.dead_letters;
+    known + outcomes.removed + outcomes.forgotten + outcomes.open - status.waiting
+}
+
 #[test]
 fn outcomes_are_counted_on_from_question_to_question() {
     let (topic, letters, change) = with_letters(10);
     let shutdown = CancellationToken::new();
     let redrives = redrives(&topic, &shutdown);
     let asked = redrives.ask(&order(letters, change, false)).unwrap();
-    let outcomes = || {
-        let status = redrives.status(asked.number).unwrap().unwrap();
-        redrives.outcomes(&status, Stop::default()).unwrap()
-    };
+    let outcomes = || counted(&redrives, asked.number).1;
     assert_eq!(outcomes().open, 10, "none has had its turn");
     let thread = redrives.spawn().unwrap();
     redrives
@@ -22,7 +29,8 @@ fn outcomes_are_counted_on_from_question_to_question() {
     shutdown.cancel();
     thread.join().unwrap();
     let counted = [(); 4].map(|()| outcomes());
-    assert_eq!(counted.map(|of| of.open), [6, 2, 0, 0], "so many at a time");
+    let open = counted.each_ref().map(|of| of.open);
+    assert_eq!(open, [6, 2, 0, 0], "so many at a time");
     let all = RedriveOutcomes {
         applied: 10,
         ..RedriveOutcomes::default()
@@ -49,8 +57,68 @@ fn a_letter_that_is_not_back_yet_is_looked_at_again_and_keeps_none_back() {
     for letter in &letters[1..] {
         became(*letter, letter.offset);
     }
-    let outcomes = || redrives.outcomes(&asked, Stop::default()).unwrap();
+    let outcomes = || counted(&redrives, asked.number).1;
     assert_eq!([(); 3].map(|()| outcomes().open), [3, 1, 1]);
     became(letters[0], letters[0].offset);
     assert_eq!((outcomes().open, outcomes().dead_letters), (0, 6));
+}
+
+/// Asked again and again while it is worked off, and after retention let go of letters.
+#[test]
+fn each_letter_that_was_published_is_of_one_class_at_any_moment() {
+    let (topic, letters, change) = with_letters(60);
+    let shutdown = CancellationToken::new();
+    let before = redrives(&topic, &shutdown);
+    let number = before.ask(&order(letters, change, false)).unwrap().number;
+    let thread = before.spawn().unwrap();
+    loop {
+        let counted = counted(&before, number);
+        assert_eq!(of_classes(&counted), counted.0.sent, "{counted:?}");
+        if counted.0.ended_at.is_some() && counted.1.open == 0 {
+            break;
+        }
+    }
+    shutdown.cancel();
+    thread.join().unwrap();
+    let removed = |offsets: &[u64]| {
+        let group = serde_json::json!({"topic": TOPIC, "partition": 0, "redriven": true, "offsets": offsets});
+        let removal = NewDecision {
+            kind: "remove-letters",
+            by: "saga-tracker".to_owned(),
+            from: "test".to_owned(),
+            reason: "test".to_owned(),
+            body: serde_json::json!({ "letters": [group] }),
+        };
+        topic.decide(removal).unwrap();
+    };
+    removed(&[0, 1, 2]);
+    let after = redrives(&topic, &CancellationToken::new());
+    let told = loop {
+        let counted = counted(&after, number);
+        assert_eq!(of_classes(&counted), 60, "{counted:?}");
+        if counted.1.open == 0 {
+            break counted.1;
+        }
+    };
+    assert_eq!((told.applied, told.forgotten), (57, 3));
+    let items = after.items(number, None, 1, Stop::default()).unwrap();
+    assert!(matches!(items[0].result, RedriveResult::Forgotten(at, _) if at.offset == 60));
+}
+
+#[test]
+fn what_is_foretold_is_counted_by_outcome_and_turn() {
+    let (topic, mut letters, change) = with_letters(5);
+    letters.push(Position::new(0, 1_000));
+    let shutdown = CancellationToken::new();
+    let redrives = redrives(&topic, &shutdown);
+    let number = redrives.ask(&order(letters, change, true)).unwrap().number;
+    let thread = redrives.spawn().unwrap();
+    redrives.wait_for(number, Duration::from_secs(30)).unwrap();
+    shutdown.cancel();
+    thread.join().unwrap();
+    assert_eq!(counted(&redrives, number).1.open, 2, "so many at a time");
+    let (_, told) = counted(&redrives, number);
+    assert_eq!(told.forecasts, [("APPLIED", 5), ("UNKNOWN", 1)].into());
+    assert_eq!(told.turns, [((None, "STARTED".to_owned()), 5)].into());
+    assert_eq!((told.applied, told.open), (0, 0));
 }
