@@ -127,6 +127,7 @@ range-5m = 5 minutes
 range-1h = 1 hour
 range-24h = 24 hours
 per-second = { $count }/s
+per-minute = { $count }/min
 figure-stuck = Stuck
 figure-letters = Dead letters open
 figure-incidents = Incidents open

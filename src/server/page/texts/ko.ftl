@@ -127,6 +127,7 @@ range-5m = 5분
 range-1h = 1시간
 range-24h = 24시간
 per-second = { $count }/초
+per-minute = { $count }/분
 figure-stuck = 멈춤
 figure-letters = 미처리 데드 레터
 figure-incidents = 진행 중인 인시던트

@@ -15,7 +15,7 @@ export function drawMinimap(pen, scene) {
     const left = scale.x(Math.max(Date.parse(incident.from), scale.from));
     const right = incident.until === null ? width : scale.x(Math.min(Date.parse(incident.until), scale.to));
     pen.fillStyle = look.line2;
-    pen.globalAlpha = 0.35;
+    pen.globalAlpha = 0.25;
     pen.fillRect(left, 4, Math.max(right - left, 2), height - 8);
     pen.globalAlpha = 1;
   }
