@@ -2,7 +2,7 @@
 // arcs and ghosts come from the server.
 
 /**
- * GET /api/v1/sagas/{id}/timeline?from&to&max. Columns are as long as each other; `id`, `recordedAt` and `offset` hold
+ * GET /api/v1/sagas/{id}/timeline?from&to&max&asOf&knownAt&archive. All columns have the same length; `id`, `recordedAt` and `offset` hold
  * the difference to the entry before (the first to 0, to `base` and to 0).
  * @typedef {object} Answer
  * @property {string} sagaId
