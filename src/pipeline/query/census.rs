@@ -63,7 +63,7 @@ pub(super) fn censuses(
         store: &*snapshot,
         generation,
     };
-    let told = match &filter.saga_type {
+    let mut told = match &filter.saga_type {
         Some(one) => Told::one(one.as_str()),
         None => Told::most_frequent(trees, TYPES)?,
     };
@@ -79,7 +79,6 @@ pub(super) fn censuses(
             moment: *moment,
         };
         let mut census = Census {
-            other_types: told.others,
             basis: Basis::of(cursor.clone(), &rules),
             ..Census::default()
         };
@@ -87,12 +86,14 @@ pub(super) fn censuses(
         grid.sums(wanted, span, &mut |saga_type, sums| {
             if let Some(known) = census.by_type.get_mut(saga_type) {
                 known.add(sums);
-            } else if told.names.contains(saga_type) {
+            } else if told.tells(saga_type) {
                 census.by_type.insert(saga_type.to_owned(), *sums);
             } else {
                 census.others.add(sums);
             }
         })?;
+        census.by_type.retain(|_, sums| *sums != CensusRecord::default());
+        census.other_types = told.others;
         grid.purged(&mut |saga_type, sums| {
             if is_wanted(saga_type) {
                 census.purged.add(sums);

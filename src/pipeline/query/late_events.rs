@@ -1,12 +1,19 @@
 //! The events that changed what was known of the past: those that had happened by an instant and arrived after another.
+//! Sagas that are purged have none. What came of them afterwards changed nothing, and what went with them is not there.
 
 use super::past_state::Past;
 use super::trees::Trees;
 use super::under_way::each_under_way;
 use super::{Moment, QueryError, search};
-use crate::domain::{Event, InForce, Millis, TimelineKey};
-use crate::store::{Store, reads};
+use crate::domain::{Event, InForce, Millis, Position, SagaId, TimelineKey};
+use crate::store::{Store, StoreError, StoreRead, purged, reads};
 use std::collections::BTreeSet;
+
+/// Sagas that are looked up at once.
+const BLOCK: usize = if cfg!(test) { 3 } else { 1_024 };
+
+/// A delivery: when it arrived, where it stands, when it happened, and its saga.
+type Delivery = (Millis, Position, Millis, SagaId);
 
 /// What arrived between two instants of what had happened by a third one, which is no later than the first.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,6 +60,7 @@ pub(super) fn late_events(
         }
         Ok(())
     })?;
+    leave_out_purged(&*snapshot, &mut found)?;
     let total = found.len() as u64;
     let mut events = Vec::new();
     for (_, position, recorded_at, saga) in found.into_iter().take(limit) {
@@ -64,4 +72,22 @@ pub(super) fn late_events(
         events.push(reads::event(&saga, place, &row)?);
     }
     Ok(LateEvents { events, total })
+}
+
+/// Leaves out the deliveries of sagas that are purged: the log has those that came late, and for a while those that
+/// are still to be removed.
+fn leave_out_purged(store: &dyn StoreRead, found: &mut BTreeSet<Delivery>) -> Result<(), StoreError> {
+    let sagas: BTreeSet<SagaId> = found.iter().map(|(.., saga)| saga.clone()).collect();
+    let sagas: Vec<SagaId> = sagas.into_iter().collect();
+    let mut gone = BTreeSet::new();
+    for some in sagas.chunks(BLOCK) {
+        let is_gone = purged::gone(store, some)?;
+        gone.extend(
+            some.iter()
+                .zip(is_gone)
+                .filter_map(|(saga, is_gone)| is_gone.then_some(saga)),
+        );
+    }
+    found.retain(|(.., saga)| !gone.contains(saga));
+    Ok(())
 }

@@ -195,7 +195,9 @@ fn statistics_by(past: &Past<'_>, filter: &Filter, types: usize) -> Result<Stati
 
 /// The types that are told apart.
 pub(super) struct Told {
-    pub(super) names: BTreeSet<String>,
+    names: BTreeSet<String>,
+    /// At most so many are.
+    limit: usize,
     /// How many others there are.
     pub(super) others: u64,
 }
@@ -204,8 +206,24 @@ impl Told {
     pub(super) fn one(name: &str) -> Self {
         Self {
             names: BTreeSet::from([name.to_owned()]),
+            limit: 1,
             others: 0,
         }
+    }
+
+    /// Whether a type is told apart. Sagas may have been known to be of one that no saga is of now: it is, if there
+    /// is room.
+    pub(super) fn tells(&mut self, saga_type: &str) -> bool {
+        if self.names.contains(saga_type) {
+            return true;
+        }
+        let has_room = self.others == 0 && self.names.len() < self.limit;
+        if has_room {
+            self.names.insert(saga_type.to_owned());
+        } else {
+            self.others = self.others.max(1);
+        }
+        has_room
     }
 
     /// So many of those that have the most sagas; of equals, the first by name.
@@ -228,6 +246,7 @@ impl Told {
         Ok(Self {
             others: types - names.len() as u64,
             names,
+            limit,
         })
     }
 }
@@ -241,7 +260,6 @@ impl Sums {
     fn new(told: Told, basis: Basis) -> Self {
         let sums = Statistics {
             by_status: SagaStatus::ALL.into_iter().map(|status| (status, 0)).collect(),
-            other_types: told.others,
             basis,
             ..Statistics::default()
         };
@@ -286,7 +304,7 @@ impl Sums {
     }
 
     fn add_to_type(&mut self, saga_type: &str, sagas: i64) {
-        let sum = if self.told.names.contains(saga_type) {
+        let sum = if self.told.tells(saga_type) {
             self.sums.by_type.entry(saga_type.to_owned()).or_default()
         } else {
             &mut self.sums.sagas_of_other_types
@@ -296,6 +314,7 @@ impl Sums {
 
     fn done(mut self) -> Statistics {
         self.sums.by_type.retain(|_, sagas| *sagas > 0);
+        self.sums.other_types = self.told.others;
         self.sums
     }
 }
@@ -304,6 +323,20 @@ mod tests {
     use super::*;
     use crate::domain::{Event, SharedDefinitions};
     use crate::testkit;
+
+    #[test]
+    fn a_type_of_the_past_is_told_apart_where_there_is_room() {
+        let mut told = Told {
+            names: BTreeSet::from(["now".to_owned()]),
+            limit: 2,
+            others: 0,
+        };
+        assert_eq!(
+            ["now", "then", "once"].map(|name| told.tells(name)),
+            [true, true, false]
+        );
+        assert_eq!(told.others, 1);
+    }
 
     #[test]
     fn types_beyond_the_most_frequent_are_summed_up() {

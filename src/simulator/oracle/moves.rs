@@ -88,10 +88,7 @@ fn wanted(
             let Some(known) = expected(&timeline, definitions) else {
                 continue;
             };
-            let statuses = statuses(&timeline, definitions);
-            if statuses.len() > MAX_KEPT_CHANGES {
-                return None;
-            }
+            let statuses = statuses(&timeline, definitions)?;
             let saga_type = known.saga_type.as_str();
             if filter
                 .saga_type
@@ -113,20 +110,19 @@ fn wanted(
 }
 
 /// The statuses that a saga was in, one after the other; what came and went within a millisecond was at no instant.
-fn statuses(timeline: &[Event], definitions: &SagaDefinitions) -> Vec<String> {
-    let mut statuses: Vec<String> = Vec::new();
+/// `None` where its status changed more often than is kept: of that, changes within a millisecond are a part.
+fn statuses(timeline: &[Event], definitions: &SagaDefinitions) -> Option<Vec<String>> {
+    let (mut statuses, mut changes, mut before) = (Vec::new(), 0, None);
     for (number, event) in timeline.iter().enumerate() {
+        let now = expected(&timeline[..=number], definitions)?.status;
+        changes += usize::from(before.as_ref() != Some(&now));
         let next = timeline.get(number + 1).map(|next| next.recorded_at);
-        if next == Some(event.recorded_at) {
-            continue;
+        if next != Some(event.recorded_at) && statuses.last() != Some(&now) {
+            statuses.push(now.clone());
         }
-        if let Some(now) = expected(&timeline[..=number], definitions)
-            && statuses.last() != Some(&now.status)
-        {
-            statuses.push(now.status);
-        }
+        before = Some(now);
     }
-    statuses
+    (changes <= MAX_KEPT_CHANGES).then_some(statuses)
 }
 
 /// The events that had happened by an instant and were not known then, but became known until another.

@@ -205,11 +205,20 @@ proptest! {
             let count = all.iter().filter(|view| view.state.status == status).count();
             prop_assert_eq!(statistics.in_status(status), count as u64);
         }
+        // Of some types no saga is any more.
+        let mut by_type: BTreeMap<String, u64> = BTreeMap::new();
+        all.iter().for_each(|view| *by_type.entry(view.state.saga_type.to_string()).or_default() += 1);
+        prop_assert_eq!(&statistics.by_type, &by_type);
+        prop_assert_eq!((statistics.other_types, statistics.sagas_of_other_types), (0, 0));
         if filter.order_id.is_none() && filter.status.is_none() {
-            let census = query.censuses(&filter, &[moment]).unwrap();
-            let standing = |status| census[0].all().standing(status);
-            let all: i64 = SagaStatus::ALL.into_iter().map(standing).sum();
-            prop_assert_eq!(all, page_total(&query, &filter));
+            let census = query.censuses(&filter, &[moment]).unwrap().remove(0);
+            let standing = |sums: &CensusRecord| -> i64 {
+                SagaStatus::ALL.into_iter().map(|status| sums.standing(status)).sum()
+            };
+            prop_assert_eq!(standing(&census.all()), page_total(&query, &filter));
+            let of_type = |(name, sums): (&String, _)| (name.clone(), standing(sums).unsigned_abs());
+            prop_assert_eq!(census.by_type.iter().map(of_type).collect::<BTreeMap<_, _>>(), by_type);
+            prop_assert_eq!((census.other_types, census.others), (0, CensusRecord::default()));
         }
     }
 

@@ -193,3 +193,22 @@ fn a_saga_of_which_much_came_again_denies_no_question_of_all() {
     });
     assert_eq!(steps.unwrap().unwrap(), 100);
 }
+
+#[test]
+fn a_type_that_no_saga_is_of_any_more_is_told_as_it_was_known() {
+    let mut first = delivery("s", "first", (0, 0), (1_000, 1_000));
+    first.saga_type = "REFUND".into();
+    // It says that the saga had begun earlier, and as another one.
+    let earlier = delivery("s", "earlier", (0, 1), (0, 9_000));
+    let query = query(&[first, earlier]);
+    for (known_at, saga_type) in [(2_000, "REFUND"), (9_000, "ORDER_CREATION")] {
+        let statistics = known(&query, known_at).unwrap();
+        assert_eq!(statistics.by_type, BTreeMap::from([(saga_type.to_owned(), 1)]));
+        assert_eq!((statistics.other_types, statistics.sagas_of_other_types), (0, 0));
+        let moment = at(known_at, None);
+        let census = query.censuses(&Filter::default(), &[moment]).unwrap().remove(0);
+        assert_eq!(census.by_type.keys().collect::<Vec<_>>(), [saga_type]);
+        assert_eq!(census.all(), census.by_type[saga_type]);
+        assert_eq!(census.other_types, 0);
+    }
+}

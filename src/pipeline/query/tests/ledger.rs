@@ -138,9 +138,14 @@ pub(super) fn open(store: &SharedStore) -> Projector {
     Projector::open(store.clone(), generation, Arc::default(), &settings(1)).unwrap()
 }
 
-/// Removes what came of a saga so far.
 /// Purges a saga by a decision that was made under these definitions.
-pub(super) fn purge(
+pub(super) fn purge(projector: &mut Projector, of: (&SagaId, Arc<SagaDefinitions>), events: &[Event]) {
+    start_to_purge(projector, of, events);
+    while projector.remove_more().unwrap() {}
+}
+
+/// The same; of a large saga the rows are still in the log.
+pub(super) fn start_to_purge(
     projector: &mut Projector,
     (saga, definitions): (&SagaId, Arc<SagaDefinitions>),
     events: &[Event],
@@ -166,7 +171,6 @@ pub(super) fn purge(
     };
     let outcome = projector.purge(&purge, &[entry], &|_, _| false).unwrap();
     assert_eq!(outcome, [PurgeOutcome::Purged]);
-    while projector.remove_more().unwrap() {}
 }
 
 pub(super) fn bring_back(projector: &mut Projector, saga: &SagaId, events: &[Event]) {

@@ -1,9 +1,10 @@
 //! Purged sagas stay in the totals: at every instant the census tells those that are gone beside those that are there.
+//! What came late of them changed nothing that is told, and is among no late events.
 
-use super::as_of::{as_of, stood};
-use super::ledger::{advance, bring_back, open, purge};
+use super::as_of::{arriving, as_of, stood};
+use super::ledger::{advance, bring_back, open, purge, start_to_purge};
 use super::*;
-use crate::domain::MAX_KEPT_CHANGES;
+use crate::domain::Position;
 use crate::testkit::{differences, rebuild};
 use proptest::sample::Index;
 
@@ -71,7 +72,8 @@ proptest! {
         let then = by_saga(before);
         // Of more changes not all are counted.
         let mut timelines = all.values().chain(then.values());
-        prop_assume!(timelines.all(|own| statuses(own).len() <= MAX_KEPT_CHANGES));
+        let is_kept = |own: &Vec<Event>| fold(own, &SagaDefinitions::default()).unwrap().changes.is_complete();
+        prop_assume!(timelines.all(is_kept));
         let ids: Vec<SagaId> = then.keys().cloned().collect();
         let mut gone: BTreeSet<SagaId> = gone.iter().map(|index| index.get(&ids).clone()).collect();
         let store = store();
@@ -109,5 +111,74 @@ proptest! {
             }
         }
         prop_assert_eq!(differences(&store), Vec::<String>::new());
+    }
+}
+
+/// The deliveries that happened by an instant and arrived between two others, of sagas that are there.
+fn late_of(
+    events: &[Event],
+    gone: &BTreeSet<SagaId>,
+    (happened, after, until): (Millis, Millis, Millis),
+) -> Vec<(Millis, Position)> {
+    let mut found: Vec<_> = events
+        .iter()
+        .filter(|event| !gone.contains(&event.saga_id))
+        .filter(|event| event.recorded_at <= happened)
+        .filter(|event| event.arrived_at > after && event.arrived_at <= until)
+        .map(|event| (event.arrived_at, event.position))
+        .collect();
+    found.sort_unstable();
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn late_events_of_purged_sagas_are_not_told_until_they_are_back(
+        events in crowd().prop_map(arriving), split in any::<Index>(),
+        gone in proptest::collection::vec(any::<Index>(), 1..6),
+        instants in proptest::collection::vec(any::<[Index; 3]>(), 4),
+    ) {
+        let (before, late) = events.split_at(split.index(events.len()) + 1);
+        let instants = instants.iter().map(|[happened, one, other]| {
+            let [one, other] = [one, other].map(|index| index.get(&events).arrived_at);
+            let (after, until) = (one.min(other), one.max(other));
+            (happened.get(&events).recorded_at.min(after), after, until)
+        });
+        let instants: Vec<_> = instants.collect();
+        let store = store();
+        let query = Query::new(store.clone(), Arc::default());
+        let check = |what: &str, events: &[Event], gone: &BTreeSet<SagaId>| {
+            for at in &instants {
+                let told = query.late_events(*at, 1_000).unwrap();
+                let wanted = late_of(events, gone, *at);
+                prop_assert_eq!(told.total, wanted.len() as u64, "{} at {:?}", what, at);
+                let told = told.events.iter().map(|event| (event.arrived_at, event.position));
+                prop_assert_eq!(told.collect::<Vec<_>>(), wanted, "{} at {:?}", what, at);
+            }
+            Ok(())
+        };
+        let ids: Vec<SagaId> = by_saga(before).into_keys().collect();
+        let goes: BTreeSet<SagaId> = gone.iter().map(|index| index.get(&ids).clone()).collect();
+        let mut projector = open(&store);
+        advance(&store, &mut projector, before);
+        let mut gone = BTreeSet::new();
+        check("whole", before, &gone)?;
+        for saga in goes {
+            start_to_purge(&mut projector, (&saga, Arc::default()), before);
+            gone.insert(saga);
+            check("while rows are removed", before, &gone)?;
+        }
+        while projector.remove_more().unwrap() {}
+        check("purged", before, &gone)?;
+        advance(&store, &mut projector, late);
+        check("with what came late", &events, &gone)?;
+        rebuild(&store);
+        check("made anew", &events, &gone)?;
+        while let Some(saga) = gone.pop_first() {
+            bring_back(&mut open(&store), &saga, before);
+            check("back", &events, &gone)?;
+        }
     }
 }

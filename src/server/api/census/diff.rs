@@ -67,7 +67,8 @@ pub(super) struct DiffBody {
     /// The same of sagas that were purged since, whenever they started. They are in no other number here.
     purged: MovedBody,
     /// The events that arrived between both moments and so changed what was known: given where both are of one instant
-    /// of event time, and what was known at the first one is asked no earlier than that. Of all types and starts.
+    /// of event time, and what was known at the first one is asked no earlier than that. Of all types and starts;
+    /// purged sagas have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     late_events: Option<LateEventsBody>,
