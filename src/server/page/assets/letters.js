@@ -78,6 +78,12 @@ async function listenForEdit(form) {
   }, { capture: true });
 }
 
+/** Whether there is more to show than the page says. @param {HTMLElement} place @param {any} redrive */
+function isOver(place, redrive) {
+  if (redrive.running) return false;
+  return place.dataset.until !== "back" || !redrive.outcomes?.open;
+}
+
 /** @param {HTMLElement} place */
 async function follow(place) {
   const path = `${base}/api/v1/dead-letters/redrives/${encodeURIComponent(place.dataset.follow ?? "")}`;
@@ -96,7 +102,7 @@ async function follow(place) {
         progress.textContent = t("js-progress", { done: number(done), total: number(redrive.letters) });
         if (bar) bar.value = done;
       }
-      if (!redrive.running) {
+      if (isOver(place, redrive)) {
         location.reload();
         return;
       }
