@@ -5,15 +5,29 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
+from servers import ROOT
+
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 CACHE = Path(os.environ.get("SAGA_TRACKER_CACHE", Path.home() / ".cache" / "saga-tracker"))
 AXE = CACHE / "axe" / "node_modules" / "axe-core" / "axe.min.js"
+# Screenshots are kept here, for people to look through.
+PICTURES = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "reports" / "page"
 # What was refused by the policy of the page, told by the browser itself.
 LISTEN = """
   window.refused = [];
   document.addEventListener("securitypolicyviolation", (event) => window.refused.push(
     `${event.violatedDirective} ${event.blockedURI}`));
 """
+# What a browser does to a tab that another one covers; without a screen it covers none.
+COVER = """(covered) => {
+  const put = (name, get) => Object.defineProperty(document, name, {configurable: true, get});
+  put("hidden", () => covered);
+  put("visibilityState", () => (covered ? "hidden" : "visible"));
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+# Where there is anything that lives.
+IS_LIVE = """() => !document.querySelector("[data-live]")
+  || document.querySelector("[data-live-state][data-state=live]")"""
 SERIOUS = ("serious", "critical")
 
 
@@ -34,25 +48,27 @@ class Browser:
         self._playwright.stop()
 
     def window(self, url, width=1280, language="en", theme="light", javascript=True):
-        return Window(self._chromium, url, width, language, theme, javascript)
-
-
-class Window:
-    """A window of a person of their own: no cookies but those that they get, one language, one theme."""
-
-    def __init__(self, chromium, url, width, language, theme, javascript):
-        self.url = url
-        self._context = chromium.new_context(
+        """A window of a person of their own: no cookies but those that they get, one language, one theme."""
+        context = self._chromium.new_context(
             viewport={"width": width, "height": 2160 if width > 2000 else 800},
             locale=language,
             color_scheme=theme,
             timezone_id="Asia/Seoul",
             java_script_enabled=javascript,
         )
-        self._javascript = javascript
         if javascript:
-            self._context.add_init_script(LISTEN)
-        self.page = self._context.new_page()
+            context.add_init_script(LISTEN)
+        return Window(context, url, javascript)
+
+
+class Window:
+    """One tab, and what went wrong in it."""
+
+    def __init__(self, context, url, javascript):
+        self.url = url
+        self._context = context
+        self._javascript = javascript
+        self.page = context.new_page()
         self.wrong = []
         self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self.wrong.append(f"an error of the page: {error}"))
@@ -104,16 +120,39 @@ class Window:
             if rule["impact"] in SERIOUS
         ]
 
+    def tree(self, of="main"):
+        """What assistive technology is told of a part, as text."""
+        if self._javascript:
+            # Before the first frame the bar tells another time than after it.
+            self.page.wait_for_function(IS_LIVE, timeout=10_000)
+        return self.page.locator(of).aria_snapshot()
+
+    def keep_picture(self, name):
+        """Keeps what is seen."""
+        place = PICTURES / f"{name}.jpg"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=place, type="jpeg", quality=70)
+
+    # --- tabs, of which one is seen
+
+    def beside(self):
+        """Another tab of the same person."""
+        return Window(self._context, self.url, self._javascript)
+
+    def cover(self, covered=True):
+        """Does what the browser does when another tab comes to the front, or when this one does again."""
+        self.page.evaluate(COVER, covered)
+
     # --- by keyboard
 
     def press(self, *keys):
         for key in keys:
             self.page.keyboard.press(key)
 
-    def tab_to(self, selector, most=200):
+    def tab_to(self, selector, back=False, most=200):
         """Moves the focus there by the Tab key alone."""
         for _ in range(most):
-            self.page.keyboard.press("Tab")
+            self.page.keyboard.press("Shift+Tab" if back else "Tab")
             if self.page.evaluate("(selector) => document.activeElement?.matches(selector) ?? false", selector):
                 return
         raise AssertionError(f"{selector} is not reached by Tab")

@@ -4,10 +4,11 @@ import json
 import os
 import random
 import subprocess
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 
+import trees
 import workload
 from browser import Browser
 from servers import wait_until
@@ -20,6 +21,10 @@ HOSTILE_REASON = '=HYPERLINK("http://x") <script>alert(1)</script> \u202etxet'
 LANGUAGES = ("en", "ko")
 THEMES = ("light", "dark")
 WIDTHS = (360, 1280, 3840)
+# The page as it lies on disk, for those who mend it.
+FROM_DISK = os.environ.get("SAGA_TRACKER_TEST_PAGE_FILES")
+PAGE_FILES = {"SAGA_TRACKER_PAGE__FILES": FROM_DISK} if FROM_DISK else {}
+TABS = 8
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +40,7 @@ def shop(module_world):
         world.publisher.send_raw(HOSTILE.encode(), world.publisher.encode(event))
     world.publisher.flush()
     world.publish_poison(rng)
-    tracker = world.tracker()
+    tracker = world.tracker(**PAGE_FILES)
     tracker.start()
     tracker.wait_caught_up()
     return tracker
@@ -94,6 +99,10 @@ def test_every_view_is_whole_in_every_language_theme_and_width(shop, browser, vi
             # What keeps people out does not depend on the language; each width and each theme is looked at once.
             if language == "ko" or width == 1280:
                 found += window.inaccessible()
+            # Neither does the tree depend on width and colours. The shell is the same around every view.
+            if width == 1280 and theme == "light":
+                found += trees.problems(name, language, window.tree("body" if name == "overview" else "main"))
+            window.keep_picture(f"{name}.{language}.{theme}.{width}")
             if found:
                 wrong[name] = found
     assert not wrong, json.dumps(wrong, indent=1, ensure_ascii=False)
@@ -231,6 +240,141 @@ def test_dead_letters_are_rehearsed_by_keyboard_and_nothing_is_published(shop, b
         assert page.locator("table a.id").count() > 0
         assert not window.problems() and not window.inaccessible()
     assert shop.api.json("/api/v1/dead-letters/count")["open"] == before
+
+
+def test_stuck_sagas_are_found_kept_and_changed_by_keyboard_alone(shop, browser):
+
+    def go_to_stuck():
+        window.press("g", "s")
+        page.wait_for_url("**/ui/search")
+        window.settle()
+        window.tab_to(".presets a[href*='stuck=']")
+        window.press("Enter")
+        page.wait_for_url("**/ui/search?*stuck=*")
+        window.settle()
+
+    with browser.window(shop.url) as window:
+        page = window.page
+        window.open("/")
+        go_to_stuck()
+        window.press("j", "j", "k")
+        stuck = page.evaluate("document.activeElement.closest('tr').querySelector('[data-pick]').dataset.pick")
+        window.press("Enter")
+        page.wait_for_url("**/ui/saga?id=*")
+        window.settle()
+        assert shop.api.saga(unquote(stuck))["stuck"]
+
+        window.tab_to("details.menu.needs-script summary")
+        window.press("Enter")
+        window.tab_to("[data-open=act-hold]")
+        window.press("Enter")
+        page.wait_for_selector("#act-hold[open]")
+        say_who_and_why(window, "#act-hold", "the auditor wants it")
+        page.wait_for_selector("#act-hold[open]", state="detached", timeout=30_000)
+        page.wait_for_load_state()
+        assert "the auditor wants it" in page.inner_text("h1 + p")
+        assert unquote(stuck) in json.dumps(shop.api.json("/api/v1/holds")["content"])
+
+        go_to_stuck()
+        window.press("j", "x", "j", "x")
+        picked = [unquote(box.get_attribute("data-pick")) for box in page.locator("[data-pick]:checked").all()]
+        assert len(picked) == 2
+        window.tab_to("[data-open=act-status-many]", back=True)
+        window.press("Enter")
+        page.wait_for_selector("#act-status-many[open]")
+        window.tab_to("#act-many-to")
+        page.keyboard.type("Compensated")
+        say_who_and_why(window, "#act-status-many", "given back by hand")
+        page.wait_for_selector("#act-status-many li:nth-child(3)")
+        results = page.inner_text("#act-status-many [data-outcome]")
+        assert results.count("Done") == 2, results
+        for saga in picked:
+            assert shop.api.saga(saga)["currentStatus"] == "COMPENSATED"
+        assert not window.problems() and not window.inaccessible()
+
+
+def test_a_dead_letter_is_mended_and_verified_by_keyboard_alone(shop, browser):
+    """One whose schema id nobody knows: another id is rehearsed, published, and what it became is looked at."""
+    letter = shop.api.json("/api/v1/dead-letters", reason="unknown_schema", state="open")["content"][0]
+    known = shop.api.json("/api/v1/dead-letters", reason="field_too_long")["content"][0]["id"]
+    schema = shop.api.json(f"/api/v1/dead-letters/{known}")["decoded"]["schemaId"]
+    with browser.window(shop.url) as window:
+        page = window.page
+        window.open("/ui/dead-letters")
+        window.tab_to("[data-open=act-rehearse][data-set-reason=unknown_schema]")
+        window.press("Enter")
+        page.wait_for_selector("#act-rehearse[open]")
+        window.tab_to("#rehearse-schema")
+        page.keyboard.type(str(schema))
+        assert f'"schemaId":{schema}' in page.text_content("#act-rehearse [data-preview-curl]").replace(" ", "")
+        say_who_and_why(window, "#act-rehearse", "the id of another registry")
+        page.wait_for_url("**/ui/dead-letters/redrives/*")
+        page.wait_for_selector("[data-follow]", state="detached", timeout=30_000)
+        assert shop.api.json(f"/api/v1/dead-letters/{letter['id']}")["state"] == "open"
+
+        window.tab_to("[data-open=act-publish]")
+        window.press("Enter")
+        page.wait_for_selector("#act-publish[open]")
+        window.tab_to("#publish-confirm")
+        page.keyboard.type("1")
+        rehearsed = page.url
+        say_who_and_why(window, "#act-publish", "the rehearsal was right")
+        page.wait_for_url(lambda url: "/redrives/" in url and url != rehearsed)
+        # It tells by itself when the letter is back.
+        page.wait_for_selector("#how-far:has-text('came back')", timeout=60_000)
+        assert page.locator("[data-follow]").count() == 0
+        assert not window.problems() and not window.inaccessible()
+
+        window.tab_to("table a[href*='/ui/saga?id=']")
+        window.press("Enter")
+        page.wait_for_url("**/ui/saga?id=*")
+        window.settle()
+        mended = shop.api.json(f"/api/v1/dead-letters/{letter['id']}")
+        assert mended["state"] == "redriven"
+        became = mended["history"][-1]["became"]
+        assert became["outcome"] == "APPLIED" and became["sagaId"] in page.inner_text("h1")
+        assert page.locator("#steps tbody tr").count() == 1
+
+
+def say_who_and_why(window, dialog, why):
+    """The end of every act, by keys."""
+    window.tab_to(f"{dialog} [data-operator]")
+    window.press("Control+a")
+    window.page.keyboard.type("kim")
+    window.tab_to(f"{dialog} textarea[name=reason]")
+    window.page.keyboard.type(why)
+    window.tab_to(f"{dialog} [data-submit]")
+    window.press("Enter")
+
+
+def test_eight_tabs_share_the_six_connections_of_one_host(shop, browser):
+    """Only the tab that is seen holds a live stream; each is live again when one comes back to it."""
+    open_streams = set()
+
+    def follow(tab):
+        tab.page.on("request", lambda asked: "/api/v1/live" in asked.url and open_streams.add(asked))
+        for over in ("requestfinished", "requestfailed"):
+            tab.page.on(over, lambda asked: open_streams.discard(asked))
+        return tab
+
+    def is_live(tab):
+        tab.page.wait_for_selector("[data-live-state][data-state=live]", timeout=10_000)
+
+    with browser.window(shop.url) as first:
+        tabs = [follow(first)] + [follow(first.beside()) for _ in range(TABS - 1)]
+        for tab in tabs:
+            tab.open("/")
+            is_live(tab)
+            assert len(open_streams) == 1
+            tab.cover()
+            # Asking the page anything lets what it did in the meantime be told.
+            wait_until(lambda: tab.page.title() and not open_streams, 5, "the stream of a covered tab to end")
+        for tab in reversed(tabs):
+            tab.cover(False)
+            is_live(tab)
+            assert tab.page.locator("#stale").is_hidden()
+            tab.cover()
+        assert not [problem for tab in tabs for problem in tab.problems()]
 
 
 def test_handles_dim_and_the_address_opens_exactly_this(shop, browser, views):

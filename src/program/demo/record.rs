@@ -3,7 +3,7 @@
 use super::poison::{Message, Poison};
 use jiff::Timestamp;
 use saga_tracker_sdk::contract::{Metadata, SagaEvent, SagaStatus, SagaType, metadata};
-use saga_tracker_sdk::encoding::{EncodeError, Encoder};
+use saga_tracker_sdk::encoding::{EncodeError, Encoder, frame};
 use std::time::Duration;
 
 /// A service of the shop.
@@ -42,6 +42,9 @@ pub struct PlannedRecord {
 pub enum Content {
     /// A step, as its service reports it.
     Event(Box<PlannedEvent>),
+    /// A step whose bytes lack the frame in front, from a service that writes without its serializer: set aside, and
+    /// mended by a redrive that reads it with the schema's id.
+    Unframed(Box<PlannedEvent>),
     /// Something that is no event: a tracker has to set it aside.
     Poison(Poison),
 }
@@ -119,6 +122,13 @@ impl PlannedRecord {
                 key: planned.saga_id.clone().into_bytes(),
                 value: Some(encoder.encode(&planned.event(start), schema_id)?),
             }),
+            Content::Unframed(planned) => {
+                let mut framed = encoder.encode(&planned.event(start), schema_id)?;
+                Ok(Message {
+                    key: planned.saga_id.clone().into_bytes(),
+                    value: Some(framed.split_off(frame(schema_id, &[]).len())),
+                })
+            }
             Content::Poison(poison) => Ok(poison.message(start, schema_id)),
         }
     }
@@ -127,14 +137,14 @@ impl PlannedRecord {
     pub fn planned_event(&self) -> Option<&PlannedEvent> {
         match &self.content {
             Content::Event(planned) => Some(planned),
-            Content::Poison(_) => None,
+            Content::Unframed(_) | Content::Poison(_) => None,
         }
     }
 
     pub(super) fn event_mut(&mut self) -> Option<&mut PlannedEvent> {
         match &mut self.content {
             Content::Event(planned) => Some(planned),
-            Content::Poison(_) => None,
+            Content::Unframed(_) | Content::Poison(_) => None,
         }
     }
 }

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::poison;
 use super::record::{Content, PlannedRecord};
 use super::schedule::{Now, Schedule};
+use super::staging::{Tour, stage};
 use super::workload::{Sagas, sagas};
 use crate::domain::clock::SharedClock;
 use crate::pipeline::kafka::{DeliveryError, KafkaSettings, Message, PipelinedProducer, StartError};
@@ -79,7 +80,8 @@ pub struct Published {
     pub failed: u64,
 }
 
-/// Publishes sagas to `topic` until `cancel` is cancelled. A broker that is away is ridden out.
+/// Publishes sagas to `topic` until `cancel` is cancelled, and tells once what there is to look at. A broker that is away
+/// is ridden out.
 ///
 /// # Errors
 /// When the settings or the clients cannot start; nothing ends it afterwards but `cancel`.
@@ -88,6 +90,7 @@ pub async fn run_workload(
     settings: DemoSettings,
     topic: &str,
     clock: SharedClock,
+    tell: impl FnOnce(Tour) + Send,
     cancel: CancellationToken,
 ) -> Result<Published, DemoError> {
     let pause = pause_between_records(settings.rate)?;
@@ -99,13 +102,18 @@ pub async fn run_workload(
         seed = settings.seed,
         "demo workload started"
     );
-    let past = history(&mut stories, settings.history, wall(&clock));
+    let mut past = history(&mut stories, settings.history, wall(&clock));
+    let staged = stage(&mut past, wall(&clock));
     let told = cancel.run_until_cancelled(async {
         for (start, record) in &past {
             shop.publish(*start, record).await;
         }
         let mut schedule = Schedule::new(stories, pause);
         let mut origin = Instant::now();
+        tell(staged.tour(wall(&clock)));
+        if let Some((at, (start, record))) = staged.late {
+            schedule.add(at, start, record);
+        }
         loop {
             let now = Now {
                 elapsed: origin.elapsed(),
@@ -196,7 +204,7 @@ impl Shop {
                 let sent = self.client.publish(event.event(saga_start)).await;
                 sent.map(drop).map_err(|error| error.to_string())
             }
-            Content::Poison(_) => {
+            Content::Unframed(_) | Content::Poison(_) => {
                 self.published.poison += 1;
                 let message = record.message(saga_start, &self.encoder, SCHEMA_ID);
                 let encoded = message.map_err(|error| error.to_string());

@@ -69,6 +69,17 @@ impl Schedule {
         }
     }
 
+    /// Adds a record of a saga that began before the run.
+    pub(super) fn add(&mut self, at: Duration, saga_start: Timestamp, record: PlannedRecord) {
+        self.planned += 1;
+        self.waiting.push(Reverse(Due {
+            at,
+            saga_start,
+            record,
+            planned: self.planned,
+        }));
+    }
+
     /// When the next record is due.
     pub(super) fn next_due(&mut self, now: Now) -> Duration {
         loop {
@@ -90,14 +101,7 @@ impl Schedule {
         let begun = self.next_start;
         for record in records {
             self.next_start += self.pause;
-            self.planned += 1;
-            let at = begun + record.delay;
-            self.waiting.push(Reverse(Due {
-                at,
-                saga_start,
-                record,
-                planned: self.planned,
-            }));
+            self.add(begun + record.delay, saga_start, record);
         }
     }
 

@@ -8,6 +8,7 @@ mod ops;
 mod page;
 pub mod snapshots;
 mod supervise;
+mod tour;
 mod tracker;
 
 use crate::domain::clock::SystemClock;
@@ -19,6 +20,7 @@ use anyhow::Context as _;
 use open::runtime;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracker::Tracker;
 
@@ -93,14 +95,25 @@ async fn run_demo(
     let tracker = Tracker::start(config, effective).await?;
     let stop = tracker.shutdown_token();
     tokio::spawn(stop_on_signal(stop.clone()));
-    announce(
-        &format!("http://127.0.0.1:{}", tracker.address().port()),
-        page::path(config),
-    )?;
+    let url = format!("http://127.0.0.1:{}", tracker.address().port());
+    announce(&url, page::path(config))?;
+    let (tell, told) = oneshot::channel();
+    let (incidents, shown) = (tracker.incidents(), config.clone());
+    tokio::task::spawn_blocking(move || {
+        // Nothing comes of a workload that does not start.
+        if let Ok(tour) = told.blocking_recv() {
+            tour::begin(&tour, &incidents, &url, &shown);
+        }
+    });
     let bootstrap = broker.bootstrap_servers().to_owned();
     let topic = config.kafka.topic.clone();
     let workload = tokio::spawn(async move {
-        let published = run_workload(&bootstrap, settings, &topic, Arc::new(SystemClock), stop.clone()).await;
+        let tell = |tour| {
+            // Nobody waits for it when the tracker ends at once.
+            let _gone = tell.send(tour);
+        };
+        let clock = Arc::new(SystemClock);
+        let published = run_workload(&bootstrap, settings, &topic, clock, tell, stop.clone()).await;
         // Without a workload there is nothing to look at.
         stop.cancel();
         published

@@ -58,6 +58,7 @@ pub(super) struct Tracker {
     projector: ProjectorHandle,
     background: Background,
     schemas: Arc<dyn registry::SchemaSource>,
+    incidents: Incidents,
     shutdown: CancellationToken,
 }
 
@@ -146,6 +147,7 @@ impl Tracker {
         metrics.follow_snapshots(snapshots.status().clone());
         metrics.follow_decisions(decisions.status.clone());
         metrics.follow_retention(retention.status().clone());
+        let incidents = open_incidents(config, &store)?;
         let told = Arc::new(NoticeStatus::default());
         metrics.follow_notices(told.clone());
         let notices = Notices {
@@ -180,7 +182,7 @@ impl Tracker {
             rebuilds: rebuilds.clone(),
             topic_replays,
             snapshots: snapshots.clone(),
-            incidents: open_incidents(config, &store)?,
+            incidents: incidents.clone(),
             notices: told.clone(),
             ended: ended.clone(),
             audit: audit.clone(),
@@ -295,6 +297,7 @@ impl Tracker {
             projector,
             background,
             schemas,
+            incidents,
             shutdown,
         })
     }
@@ -302,6 +305,11 @@ impl Tracker {
     /// Where it serves.
     pub(super) fn address(&self) -> SocketAddr {
         self.server.handle().address()
+    }
+
+    /// The alerts that came in.
+    pub(super) fn incidents(&self) -> Incidents {
+        self.incidents.clone()
     }
 
     /// Cancelled to stop it.
@@ -323,6 +331,7 @@ impl Tracker {
             projector,
             background,
             schemas,
+            incidents: _,
             shutdown,
         } = self;
         let watching = tokio::spawn(supervisor.watch());

@@ -76,7 +76,7 @@ fn start(
 ) -> JoinHandle<Published> {
     let (bootstrap, cancel) = (bootstrap.to_owned(), cancel.clone());
     tokio::spawn(async move {
-        run_workload(&bootstrap, settings, TOPIC, clock, cancel)
+        run_workload(&bootstrap, settings, TOPIC, clock, drop, cancel)
             .await
             .unwrap()
     })
@@ -94,7 +94,10 @@ async fn stop(run: JoinHandle<Published>, cancel: &CancellationToken) -> Publish
 async fn everything_planned_reaches_the_embedded_broker_byte_for_byte() {
     let encoder = Encoder::published().unwrap();
     let mut missing: HashMap<KeyAndValue, u32> = HashMap::new();
-    for (start, record) in history(&mut sagas(5), 150, wall(&(Arc::new(Fixed) as SharedClock))) {
+    let now = wall(&(Arc::new(Fixed) as SharedClock));
+    let mut past = history(&mut sagas(5), 150, now);
+    let staged = stage(&mut past, now);
+    for (start, record) in past.into_iter().chain(staged.late.map(|(_, late)| late)) {
         let message = record.message(start, &encoder, SCHEMA_ID).unwrap();
         *missing.entry((message.key, message.value)).or_default() += 1;
     }
@@ -194,6 +197,7 @@ async fn a_rate_that_is_none_is_refused() {
             settings,
             TOPIC,
             Arc::new(Fixed),
+            drop,
             CancellationToken::new(),
         );
         let error = run.await.unwrap_err();

@@ -206,7 +206,7 @@ fn every_kind_of_poison_comes_but_not_often() {
         .flatten()
         .filter_map(|record| match record.content {
             Content::Poison(poison) => Some(poison.kind),
-            Content::Event(_) => None,
+            Content::Event(_) | Content::Unframed(_) => None,
         })
         .collect();
     assert_eq!(

@@ -90,13 +90,14 @@ function listenForEdit(form) {
  * @property {number} refused
  * @property {number} left
  * @property {number} forecast
- * @property {{applied: number, duplicates: number, conflicts: number, deadLetters: number, removed: number, open: number}} outcomes
+ * @property {{applied: number, duplicates: number, conflicts: number, deadLetters: number, removed: number, forgotten: number, open: number}} outcomes
  */
 
 /** The figures of a redrive, by name. @param {Redrive} redrive @returns {Record<string, number>} */
 export function figures({ letters, waiting, published, skipped, refused, left, outcomes }) {
-  const { applied, duplicates, deadLetters, removed, open } = outcomes;
-  return { letters, waiting, published, skipped, refused, left, open, cameBack: applied + duplicates + deadLetters + removed };
+  const { applied, duplicates, deadLetters, removed, forgotten, open } = outcomes;
+  const cameBack = applied + duplicates + deadLetters + removed + forgotten;
+  return { letters, waiting, published, skipped, refused, left, open, cameBack };
 }
 
 /** Whether the page says something else by now. @param {Redrive} redrive @param {{running: boolean, waits: boolean}} shown */
