@@ -2,6 +2,7 @@
 //! this is what is sent.
 
 use super::super::failure::Failure;
+use super::super::format;
 use super::super::values::{int, params, text};
 use super::super::visit::Visit;
 use base64::Engine as _;
@@ -11,17 +12,24 @@ use serde_json::{Value, json};
 const LETTER: &str = "/api/v1/dead-letters/{letterId}";
 /// Ids that are shown of those that were named.
 const IDS: usize = 10;
+/// Bytes of a view that a field takes, before and after.
+const FIELD: usize = 4 << 10;
 /// Bytes that are shown from the first that differs.
 const BYTES: usize = 16;
 
-/// What is published. Fields and bytes are those of one dead letter, which is asked for to tell them apart.
+/// What is published. Fields and bytes are those of one dead letter, which is asked for to tell them apart; what they
+/// were is not told of one that is too large.
 pub(super) async fn told(visit: &Visit, redrive: &Value, letters: &[Value]) -> Result<Value, Failure> {
     let change = &redrive["change"];
     let is_of_one = change["event"].is_object() || change["valueBase64"].is_string();
     let letter = match letters.first().filter(|_| is_of_one) {
         Some(letter) => {
             let none = params(&[]);
-            visit.find(LETTER, &[text(&letter["id"])], &none).await?
+            match visit.find(LETTER, &[text(&letter["id"])], &none).await {
+                // What is published is known without it.
+                Err(failure) if failure.is_too_large() => None,
+                found => found?,
+            }
         }
         None => None,
     };
@@ -62,7 +70,8 @@ fn rows(redrive: &Value, letters: &[Value], letter: &Value) -> Value {
 }
 
 fn said(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    let whole = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    format::up_to(&whole, FIELD)
 }
 
 /// How two values differ, with the bytes from the first that does.
